@@ -1,0 +1,57 @@
+"""The errors a person may cause, and how each one reads.
+
+RunnerError            one line per mistake, never a traceback
+├── SpecError          the spec is wrong                      exit 2
+├── DataError          the data is missing, bad or too short  exit 2
+└── EstimationError    the estimation itself failed           exit 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+LISTED = 12  # names shown before "and n more"
+
+
+class RunnerError(Exception):
+    """Carries one line per mistake in `mistakes`."""
+
+    exit_code = 2
+
+    def __init__(self, mistakes: str | Sequence[str]) -> None:
+        self.mistakes = (mistakes,) if isinstance(mistakes, str) else tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+    def __reduce__(self) -> tuple[type[RunnerError], tuple[tuple[str, ...]]]:
+        return type(self), (self.mistakes,)
+
+
+class SpecError(RunnerError):
+    """The spec is wrong."""
+
+
+class DataError(RunnerError):
+    """The data that the spec names is missing, bad or too short."""
+
+
+class EstimationError(RunnerError):
+    """No regression of the spec could be estimated."""
+
+    exit_code = 1
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names separated by commas, long lists cut with the count of the rest."""
+    every = [str(name) for name in names]
+    more = f" and {len(every) - LISTED} more" if len(every) > LISTED else ""
+    return (", ".join(every[:LISTED]) + more) or "none"
+
+
+def unknown(name: object, allowed: Iterable[object]) -> str:
+    """`'x' is unknown; allowed: ...; did you mean y?` with the nearest name where one is near."""
+    names = [str(one) for one in allowed]
+    folded = {one.casefold(): one for one in names}
+    near = get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.6)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
+    return f"{str(name)!r} is unknown; allowed: {listed(names)}{hint}"

@@ -1,0 +1,157 @@
+"""Raw data on one calendar: what a source gives and a feature reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from runner.calendar import period_ends, within
+from runner.errors import DataError, unknown
+from runner.settings import Frequency
+
+
+class Dropped(NamedTuple):
+    """One line of the account of what was left out, and why."""
+
+    what: str
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Market:
+    """Frames (T, N) by field, series (T,) shared by all assets, groups of assets, on one calendar.
+
+    Attributes:
+        source: where the data came from, for people.
+        fields: name -> frame (T, N): `close` (adjusted price) or `ret` (decimal return of the row),
+            and whatever else the source has (`volume`, `market_cap`, ...). NaN where there is none.
+        series: frame (T, F) of series that are the same for every asset: macro levels, given factors.
+        market_close: price (T,) of the market asset, None where the source has no market asset.
+        groups: frame (N, G), one column per grouping such as sector.
+        dropped: what the source left out.
+    """
+
+    source: str
+    fields: Mapping[str, pd.DataFrame]
+    series: pd.DataFrame
+    market_close: pd.Series | None = None
+    groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    dropped: tuple[Dropped, ...] = ()
+
+    @property
+    def dates(self) -> pd.DatetimeIndex:
+        return pd.DatetimeIndex(self.series.index)
+
+    @property
+    def assets(self) -> list[str]:
+        return [str(name) for name in next(iter(self.fields.values())).columns]
+
+    def get(self, name: str) -> pd.DataFrame:
+        """The field `name`, (T, N).
+
+        Raises:
+            DataError: the data has no such field.
+        """
+        if name not in self.fields:
+            raise DataError(f"field {unknown(name, self.fields)}")
+        return self.fields[name]
+
+    def shared(self, name: str) -> pd.Series:
+        """The series `name`, (T,).
+
+        Raises:
+            DataError: the data has no such series.
+        """
+        if name not in self.series:
+            raise DataError(f"series {unknown(name, self.series.columns)}")
+        return self.series[name]
+
+    @property
+    def index_close(self) -> pd.Series:
+        """Price (T,) of the market asset.
+
+        Raises:
+            DataError: the spec names no market asset.
+        """
+        if self.market_close is None:
+            raise DataError("the data has no market asset; set data.market")
+        return self.market_close
+
+    def returns(self, rows: int = 1) -> pd.DataFrame:
+        """Simple returns (T, N), decimals, over the `rows` rows that end at row t."""
+        if "close" in self.fields:
+            return change(self.fields["close"], rows)
+        ret = self.get("ret")
+        return ret if rows == 1 else compound(ret, rows)
+
+    def sample(self, frequency: Frequency | None) -> Market:
+        """This market on the last row of each week or month; prices are those of that row.
+
+        Raises:
+            DataError: the source gives returns, not prices, so that a longer return is not a quotient.
+        """
+        if frequency is None:
+            return self
+        if "close" not in self.fields:
+            raise DataError(f"frequency={frequency} needs prices (field close); the data has returns only")
+        return self.at(period_ends(self.dates, frequency))
+
+    def between(self, start: str | None, end: str | None) -> Market:
+        """This market on the rows from `start` to `end`, both included."""
+        return self.at(np.flatnonzero(within(self.dates, start, end)))
+
+    def at(self, rows: np.ndarray) -> Market:
+        """This market on the rows at these positions."""
+        close = self.market_close
+        return replace(
+            self,
+            fields={name: frame.iloc[rows] for name, frame in self.fields.items()},
+            series=self.series.iloc[rows],
+            market_close=None if close is None else close.iloc[rows],
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of every number, date and name in this market; equal data gives equal digests."""
+        digest = blake2b(digest_size=16)
+        frames = [*sorted(self.fields.items()), ("series", self.series)]
+        if self.market_close is not None:
+            frames.append(("market", self.market_close.to_frame()))
+        for name, frame in frames:
+            digest.update(repr((name, frame.shape, [str(c) for c in frame.columns])).encode())
+            digest.update(np.ascontiguousarray(frame.to_numpy(dtype=float)).data)
+        digest.update(np.ascontiguousarray(self.dates.as_unit("us").asi8).data)
+        digest.update(self.groups.to_csv().encode())
+        return digest.hexdigest()
+
+
+def change(prices: Any, rows: int = 1) -> Any:
+    """P(t) / P(t - rows) - 1, decimals; NaN where either price is missing (nothing is padded)."""
+    return prices / prices.shift(rows) - 1.0
+
+
+def compound(returns: Any, rows: int) -> Any:
+    """Return over the `rows` rows that end at t, from the returns of the rows; NaN if one is missing."""
+    return np.expm1(np.log1p(returns).rolling(rows).sum())
+
+
+def choose_assets(wanted: Sequence[str] | None, available: Iterable[str]) -> list[str]:
+    """The assets to model: those wanted, in that order, or all that are available.
+
+    Raises:
+        DataError: one line per asset that is not in the data.
+    """
+    names = list(available)
+    if wanted is None:
+        return names
+    missing = [f"data.assets: {unknown(name, names)}" for name in wanted if name not in set(names)]
+    if missing:
+        raise DataError(missing)
+    return list(wanted)

@@ -1,0 +1,61 @@
+"""Features: what explains or forecasts, one function each.
+
+A feature takes the market and its settings and gives a frame (T, N) or, where it is the same for every
+asset, a series (T,). Row t uses data up to and including t. NaN where an input is missing or the window
+is not full; nothing is padded. Returns are simple, in decimals; windows are in rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.settings import Frequency, Rows, Window
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.market import Market
+
+
+def shared(market: Market, *, series: str) -> pd.Series:
+    """A series of the data as it is, the same for every asset: a given factor, a macro level. (T,)"""
+    return market.shared(series)
+
+
+def field(market: Market, *, name: str) -> pd.DataFrame:
+    """A field of the data as it is, for instance a characteristic. (T, N)"""
+    return market.get(name)
+
+
+def market_return(market: Market, *, frequency: Frequency | None = None) -> pd.Series:
+    """Return of the market asset over the row that ends at t; of the week or month with `frequency`. (T,)"""
+    close = market.sample(frequency).index_close
+    return close / close.shift(1) - 1.0
+
+
+def change(market: Market, *, series: str, frequency: Frequency | None = None) -> pd.Series:
+    """Relative change of a shared series over the row that ends at t, decimals. (T,)"""
+    level = market.sample(frequency).shared(series)
+    return level / level.shift(1) - 1.0
+
+
+def momentum(market: Market, *, window: Rows) -> pd.DataFrame:
+    """Return over the last `window` rows: P(t) / P(t - window) - 1. (T, N)"""
+    return market.returns(window)
+
+
+def volume_surprise(market: Market, *, window: Window) -> pd.DataFrame:
+    """Volume over its mean of the last `window` rows, row t included, less one. (T, N)"""
+    volume = market.get("volume")
+    return volume / volume.rolling(window).mean() - 1.0
+
+
+def volatility(market: Market, *, window: Window) -> pd.DataFrame:
+    """Sample standard deviation (ddof 1) of the last `window` returns, per row, not annualised. (T, N)"""
+    return market.returns().rolling(window).std()
+
+
+def beta(market: Market, *, window: Window) -> pd.DataFrame:
+    """cov(r_i, r_m) / var(r_m) over the last `window` returns. (T, N)"""
+    returns, benchmark = market.returns(), market_return(market)
+    return returns.rolling(window).cov(benchmark).div(benchmark.rolling(window).var(), axis=0)

@@ -1,0 +1,59 @@
+"""Targets: what a regression explains, one function each, with the rows it looks ahead.
+
+A target takes the market and its settings and gives values (T', N) on the rows to regress on, which are
+the rows of the data or, with `frequency`, the last row of each week or month. `horizon` counts those rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from runner.errors import DataError
+from runner.settings import Frequency, Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.market import Market
+
+
+class Target(NamedTuple):
+    """Values (T', N) of the target; row t holds what is known `horizon` rows after t."""
+
+    values: pd.DataFrame
+    horizon: int
+
+
+def same_period_return(market: Market, *, risk_free: str | None = None, frequency: Frequency | None = None) -> Target:
+    """Simple return of the row that ends at t, decimals, less the series `risk_free` where one is named.
+
+    Features of the same row explain it; they do not forecast it (horizon 0).
+    """
+    returns = market.sample(frequency).returns()
+    return Target(_excess(returns, market, risk_free, 1, frequency), 0)
+
+
+def forward_return(
+    market: Market, *, horizon: Rows = 1, risk_free: str | None = None, frequency: Frequency | None = None
+) -> Target:
+    """Simple return from row t to row t + horizon, decimals: P(t + horizon) / P(t) - 1.
+
+    With `frequency`, rows and horizon are weeks or months: features known at the last row of one
+    against the return to the last row of the next. Less the compounded `risk_free` where one is named.
+    """
+    returns = market.sample(frequency).returns(horizon)
+    ahead = _excess(returns, market, risk_free, horizon, frequency).shift(-horizon)
+    return Target(ahead, horizon)
+
+
+def _excess(
+    returns: pd.DataFrame, market: Market, risk_free: str | None, rows: int, frequency: Frequency | None
+) -> pd.DataFrame:
+    if risk_free is None:
+        return returns
+    if frequency is not None:
+        raise DataError(f"risk_free={risk_free} is a rate per row of the data; leave out frequency={frequency}")
+    rate = market.shared(risk_free)
+    return returns.sub(rate if rows == 1 else np.expm1(np.log1p(rate).rolling(rows).sum()), axis=0)

@@ -1,0 +1,84 @@
+"""Covariance of least-squares estimates under what the errors may be.
+
+`bread @ meat @ bread`, where the meat sums products of the scores x*u. Each kind is one function of the
+solution and the number of lags, in one visible table. Inference uses Student's t with n - k degrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from runner.least_squares import NotEstimable, Solution
+
+
+def nonrobust(fit: Solution, lags: int) -> np.ndarray:
+    """s^2 (X'X)^-1 with s^2 = ssr / (n - k): equal variances, no correlation."""
+    return fit.bread * (fit.ssr / fit.df)
+
+
+def hc0(fit: Solution, lags: int) -> np.ndarray:
+    """White (1980): unequal variances, no small-sample factor."""
+    return _sandwich(fit, fit.u)
+
+
+def hc1(fit: Solution, lags: int) -> np.ndarray:
+    """HC0 times n / (n - k) (Hinkley 1977)."""
+    return hc0(fit, lags) * (fit.n / fit.df)
+
+
+def hc2(fit: Solution, lags: int) -> np.ndarray:
+    """u^2 / (1 - h): unbiased under equal variances (MacKinnon and White 1985)."""
+    return _sandwich(fit, fit.u / np.sqrt(_slack(fit)))
+
+
+def hc3(fit: Solution, lags: int) -> np.ndarray:
+    """u^2 / (1 - h)^2, close to the jackknife (MacKinnon and White 1985)."""
+    return _sandwich(fit, fit.u / _slack(fit))
+
+
+def hac(fit: Solution, lags: int) -> np.ndarray:
+    """Newey and West (1987): Bartlett weights 1 - l / (lags + 1), no small-sample factor.
+
+    Lags count the rows of the regression in order of time.
+    """
+    if lags >= fit.n:
+        raise NotEstimable(f"cov_lags={lags} with {fit.n} rows; allowed: less than the rows")
+    scores = fit.X * fit.u[:, None]
+    meat = scores.T @ scores
+    for lag in range(1, lags + 1):
+        product = scores[lag:].T @ scores[:-lag]
+        meat += (1.0 - lag / (lags + 1.0)) * (product + product.T)
+    return fit.bread @ meat @ fit.bread
+
+
+COVARIANCES: dict[str, Callable[[Solution, int], np.ndarray]] = {
+    "nonrobust": nonrobust,
+    "HC0": hc0,
+    "HC1": hc1,
+    "HC2": hc2,
+    "HC3": hc3,
+    "HAC": hac,
+}
+
+
+def default_lags(n: int, horizon: int) -> int:
+    """Lags of HAC where the spec names none: the larger of horizon - 1 and floor(4 (n / 100)^(2/9)).
+
+    The first covers the overlap of the target; the second is the rule of Newey and West (1994).
+    """
+    return min(max(horizon - 1, int(4.0 * (n / 100.0) ** (2.0 / 9.0))), n - 1)
+
+
+def _sandwich(fit: Solution, u: np.ndarray) -> np.ndarray:
+    scores = fit.X * u[:, None]
+    return fit.bread @ (scores.T @ scores) @ fit.bread
+
+
+def _slack(fit: Solution) -> np.ndarray:
+    """1 - leverage; a row that the fit passes through exactly has none."""
+    slack = 1.0 - fit.leverage
+    if (slack < 1e-10).any():
+        raise NotEstimable(f"HC2 and HC3 do not exist: {int((slack < 1e-10).sum())} rows have leverage 1")
+    return slack

@@ -1,0 +1,60 @@
+"""From estimates and their covariance to t, p, intervals and Wald tests."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import fdtrc, stdtr, stdtrit
+
+from runner.least_squares import NotEstimable
+from runner.restrictions import Restriction
+
+
+class Inference(NamedTuple):
+    """Per term (k,): standard error, t, two-sided p and the ends of the confidence interval."""
+
+    std_error: np.ndarray
+    t_stat: np.ndarray
+    p_value: np.ndarray
+    ci_low: np.ndarray
+    ci_high: np.ndarray
+
+
+class Wald(NamedTuple):
+    """F statistic of m restrictions with (m, df) degrees of freedom and its p-value."""
+
+    f_stat: float
+    df_num: int
+    df_den: int
+    p_value: float
+
+
+def infer(b: np.ndarray, V: np.ndarray, df: int, confidence: float) -> Inference:
+    """Student's t with `df` degrees of freedom for b (k,) with covariance V (k, k)."""
+    error = np.sqrt(np.diag(V))
+    t = b / error
+    half = stdtrit(df, 0.5 + confidence / 2.0) * error
+    return Inference(error, t, two_sided(t, df), b - half, b + half)
+
+
+def two_sided(t: np.ndarray, df: float) -> np.ndarray:
+    """Probability that Student's t with `df` degrees of freedom is further from zero than `t`."""
+    return 2.0 * stdtr(df, -np.abs(t))
+
+
+def wald(b: np.ndarray, V: np.ndarray, df: int, restriction: Restriction) -> Wald:
+    """F = (Rb - q)' (R V R')^-1 (Rb - q) / m (Wald; equals the classical F under nonrobust errors).
+
+    Raises:
+        NotEstimable: R V R' is singular, so that the restrictions cannot be tested together.
+    """
+    gap = restriction.R @ b - restriction.q
+    spread = restriction.R @ V @ restriction.R.T
+    m = len(gap)
+    scale = np.sqrt(np.diag(spread))
+    relative = spread / np.outer(scale, scale)
+    if np.linalg.matrix_rank(relative) < m:
+        raise NotEstimable(f"{restriction.text}: the covariance of the tested terms is singular")
+    f = float(gap / scale @ np.linalg.solve(relative, gap / scale)) / m
+    return Wald(f, m, df, float(fdtrc(m, df, f)))

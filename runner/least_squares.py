@@ -1,0 +1,117 @@
+"""Least squares of one unit: pure functions of arrays.
+
+Letters: X (n, k) regressors with the constant among them, y (n,) target, b (k,) estimates, u (n,)
+residuals, V (k, k) covariance of b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+# Smallest singular value of the unit-length columns, relative to the largest, below which columns count
+# as collinear: float64 leaves no correct digit of the estimates beyond it.
+RANK_TOLERANCE = 1e-11
+# Share of the target's sum of squares below which residuals are rounding noise.
+EXACT_FIT = 1e-26
+
+
+class NotEstimable(Exception):
+    """The regression has no answer; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A solved least-squares problem.
+
+    Attributes:
+        X: (n, k) regressors.
+        b: (k,) estimates.
+        u: (n,) residuals.
+        bread: (k, k) inverse of X'X.
+        leverage: (n,) diagonal of the hat matrix.
+        ssr, tss: sums of squares of the residuals and of the target (about its mean with a constant).
+        constant: whether X holds a constant.
+    """
+
+    X: np.ndarray
+    b: np.ndarray
+    u: np.ndarray
+    bread: np.ndarray
+    leverage: np.ndarray
+    ssr: float
+    tss: float
+    constant: bool
+
+    @property
+    def n(self) -> int:
+        return len(self.u)
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of the residuals, n - k."""
+        return len(self.u) - len(self.b)
+
+    @property
+    def exact(self) -> bool:
+        """The residuals are rounding noise: errors of the estimates would be noise too."""
+        return self.ssr <= EXACT_FIT * max(self.tss, float(np.sum((self.X * self.b) ** 2)))
+
+    @property
+    def r2(self) -> float:
+        return 1.0 - self.ssr / self.tss
+
+    @property
+    def r2_adj(self) -> float:
+        return 1.0 - (1.0 - self.r2) * (self.n - self.constant) / self.df
+
+    @property
+    def log_likelihood(self) -> float:
+        """Gaussian log-likelihood at the estimates."""
+        return -self.n / 2.0 * (np.log(2.0 * np.pi * self.ssr / self.n) + 1.0)
+
+
+def solve(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool) -> Solution:
+    """Least squares by QR of the unit-length columns.
+
+    Raises:
+        NotEstimable: too few rows, a constant target, constant or collinear columns, which are named.
+    """
+    n, k = X.shape
+    if n <= k:
+        raise NotEstimable(f"{n} rows for {k} terms; needs at least {k + 1}")
+    if np.ptp(y) == 0.0:
+        raise NotEstimable("the target is constant")
+    _refuse_flat(X, terms, constant)
+    length = np.linalg.norm(X, axis=0)
+    Q, R = np.linalg.qr(X / length)
+    _refuse_collinear(R, terms)
+    inverse = solve_triangular(R, np.eye(k)) / length[:, None]
+    b = inverse @ (Q.T @ y)
+    u = y - X @ b
+    about = y - y.mean() if constant else y
+    ssr, tss = float(u @ u), float(about @ about)
+    return Solution(X, b, u, inverse @ inverse.T, np.sum(Q * Q, axis=1), ssr, tss, constant)
+
+
+def _refuse_flat(X: np.ndarray, terms: Sequence[str], constant: bool) -> None:
+    flat = np.ptp(X, axis=0) == 0.0
+    if constant:
+        flat[terms.index("const")] = False
+    else:
+        flat &= X[0] == 0.0
+    if flat.any():
+        names = ", ".join(np.array(terms)[flat])
+        raise NotEstimable(f"{names} is constant" if flat.sum() == 1 else f"{names} are constant")
+
+
+def _refuse_collinear(R: np.ndarray, terms: Sequence[str]) -> None:
+    _, singular, right = np.linalg.svd(R)
+    if singular[-1] > RANK_TOLERANCE * singular[0]:
+        return
+    weight = np.abs(right[-1])
+    names = [term for term, w in zip(terms, weight, strict=True) if w > 1e-3 * weight.max()]
+    raise NotEstimable(f"collinear: {', '.join(names)}")

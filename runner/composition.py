@@ -1,0 +1,203 @@
+"""Hydra, and only here: from command-line overrides to composed specs, with every mistake on its own line."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_automatic_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from runner.errors import RunnerError, SpecError, unknown
+from runner.spec import Experiment, build
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+COMPOSING = (HydraException, OmegaConfBaseException)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A spec ready to run, and the directory that its results go to."""
+
+    experiment: Experiment
+    directory: Path
+    overrides: tuple[str, ...]
+
+
+def shipped_conf() -> Path:
+    """The `conf` directory of the checkout or, installed, of the package: the first that exists."""
+    package = Path(__file__).parent
+    return next(path for path in (package.parent / "conf", package / "conf") if (path / "config.yaml").is_file())
+
+
+class Composer:
+    """Composes specs from the configs in `conf`, with another directory before them where one is named."""
+
+    def __init__(self, conf: str | None = None, beside: str | None = None, name: str | None = None) -> None:
+        self.name = name or "config"
+        places = {"--config-path": conf, "--config-dir": beside}
+        missing = [
+            f"{flag}: no such directory {path!r}" for flag, path in places.items() if path and not _is_dir(path)
+        ]
+        if missing:
+            raise SpecError(missing)
+        main = str(Path(conf).resolve()) if conf else str(shipped_conf())
+        search = create_automatic_config_search_path(None, None, main)
+        if beside:
+            search.prepend(provider="command-line", path=f"file://{Path(beside).resolve()}")
+        GlobalHydra.instance().clear()
+        self.hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=search)
+
+    def job(self, overrides: Sequence[str]) -> Job:
+        """The spec of one run, checked.
+
+        Raises:
+            SpecError: every mistake of the overrides and of the spec, one line each.
+        """
+        try:
+            return self._job(overrides, RunMode.RUN)
+        except COMPOSING:
+            raise SpecError(list(self._mistakes(overrides))) from None
+
+    def jobs(self, overrides: Sequence[str]) -> list[Job]:
+        """The specs of a sweep, one per combination, all checked before any runs.
+
+        Raises:
+            SpecError: the mistakes, each with the job it is in.
+        """
+        from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        try:
+            parsed = OverridesParser.create().parse_overrides(list(overrides))
+            [combinations] = BasicSweeper.split_arguments(parsed, None)
+            directory = Path(self._compose(combinations[0], RunMode.MULTIRUN).hydra.sweep.dir)
+        except COMPOSING:
+            raise SpecError(list(self._mistakes(overrides))) from None
+        found, mistakes = [], []
+        for number, combination in enumerate(combinations):
+            try:
+                job = self.job(combination)
+                found.append(Job(job.experiment, directory / str(number), job.overrides))
+            except RunnerError as error:
+                mistakes += [f"job {number} ({' '.join(combination)}): {line}" for line in error.mistakes]
+        if mistakes:
+            raise SpecError(mistakes)
+        return found
+
+    def tracking(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """The node `tracking` of the composed spec."""
+        try:
+            found = OmegaConf.to_container(self._compose(overrides, RunMode.RUN).tracking, resolve=True)
+        except COMPOSING:
+            raise SpecError(list(self._mistakes(overrides))) from None
+        return {str(key): value for key, value in dict(found).items()}  # type: ignore[arg-type]
+
+    def show(self, args: argparse.Namespace) -> None:
+        """What Hydra itself answers: --help, --hydra-help, --cfg, --info, --shell-completion."""
+        try:
+            if args.help:
+                self.hydra.app_help(config_name=self.name, args_parser=flags(), args=args)
+            elif args.hydra_help:
+                self.hydra.hydra_help(config_name=self.name, args_parser=flags(), args=args)
+            elif args.cfg:
+                self.hydra.show_cfg(self.name, args.overrides, args.cfg, args.package, args.resolve)
+            elif args.info:
+                self.hydra.show_info(args.info, config_name=self.name, overrides=args.overrides)
+            else:
+                self.hydra.shell_completion(config_name=self.name, overrides=args.overrides)
+        except COMPOSING:
+            raise SpecError(list(self._mistakes(args.overrides))) from None
+
+    def _job(self, overrides: Sequence[str], mode: RunMode) -> Job:
+        config = self._compose(overrides, mode)
+        directory = Path(config.hydra.run.dir)
+        return Job(build(_plain(config)), directory, tuple(overrides))
+
+    def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
+        return self.hydra.compose_config(config_name=self.name, overrides=list(overrides), run_mode=mode)
+
+    def _mistakes(self, overrides: Sequence[str]) -> Iterator[str]:
+        """A line for each override that does not compose with those before it, then those of the rest."""
+        kept: list[str] = []
+        yield from self._line(None, kept)
+        for override in sorted(overrides, key=lambda one: "." in one.partition("=")[0]):
+            line = list(self._line(override, kept))
+            yield from line
+            if not line:
+                kept.append(override)
+        with suppress(*COMPOSING):
+            try:
+                self._job(kept, RunMode.RUN)
+            except SpecError as error:
+                yield from error.mistakes
+
+    def _line(self, override: str | None, kept: list[str]) -> Iterator[str]:
+        """What is wrong with one more override, if anything."""
+        tried = [*kept, override] if override else kept
+        try:
+            _plain(self._compose(tried, RunMode.RUN))
+        except MissingConfigException as error:
+            yield _missing(error)
+        except COMPOSING as error:
+            yield self._explain(override or self.name, error, kept)
+
+    def _explain(self, override: str, error: Exception, kept: list[str]) -> str:
+        text = " ".join(str(error).split())
+        key = override.partition("=")[0].lstrip("+~").split("@")[0]
+        if "is not in struct" in str(error.__cause__) or "does not exist" in text:
+            return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, kept))}"
+        if "Ambiguous value" in text:
+            return f"{override}: several values; a list is written {key}=[a,b], a sweep needs -m"
+        if "pars" in text or "Lexer" in text or "input" in text or "recognition" in text:
+            return f"{override}: cannot be read; quote special characters twice, such as '{key}=\"^VIX\"'"
+        return f"{override}: {re.sub(r' (full_key|object_type|See https).*', '', text)}"
+
+    def _names(self, key: str, kept: list[str]) -> list[str]:
+        """The names that stand where `key` was looked for."""
+        parent = key.rpartition(".")[0]
+        config = self._compose(kept, RunMode.RUN)
+        node = OmegaConf.select(config, parent, throw_on_missing=False) if parent else config
+        groups = [] if parent else self.hydra.config_loader.list_groups("")
+        names = [str(name) for name in node] if OmegaConf.is_dict(node) else []
+        return sorted({*names, *groups} - ({"hydra"} if not parent else set()))
+
+
+def flags() -> argparse.ArgumentParser:
+    """The flags of a run; everything else on the command line is an override."""
+    from hydra._internal.utils import get_args_parser
+
+    return get_args_parser()
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    """The spec as plain mappings, every interpolation resolved, without Hydra's own node."""
+    HydraConfig.instance().set_config(config)  # lets ${hydra:...} in the spec resolve
+    with open_dict(config):
+        del config["hydra"]
+    return {str(key): value for key, value in dict(OmegaConf.to_container(config, resolve=True)).items()}  # type: ignore[arg-type]
+
+
+def _is_dir(path: str | None) -> bool:
+    return path is None or Path(path).is_dir()
+
+
+def _missing(error: MissingConfigException) -> str:
+    """A group option that does not exist, or a config that is not there."""
+    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    if not group:
+        return f"--config-name: no config {option!r}"
+    return f"{group}: {unknown(option, error.options or [])}"

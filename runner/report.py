@@ -1,0 +1,101 @@
+"""What a run found, as tables: the one thing that every sink reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from runner.market import Dropped
+from runner.panel import Panel
+from runner.regression import Fit
+from runner.scores import BENCHMARK
+
+MOST_TERMS = 12  # terms whose coefficient and t are metrics; all of them are in the coefficients table
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run.
+
+    Attributes:
+        name: of the experiment.
+        spec: the resolved spec, plain mappings.
+        source, fingerprint: the data in words, and the digest of its content.
+        panel, fit: what was regressed and what was found on all rows.
+        fitted: (T, N) values of the fit on all rows.
+        diagnostics: tests of the residuals, tidy.
+        folds: fold, train_start, train_end, test_start, test_end, purged, train_rows, test_rows, not_forecast.
+        predictions: date, asset, fold, y, prediction, benchmark; out of sample.
+        scores: scope, unit, n_obs and the scores of the predictions.
+        started: when the run began, UTC.
+        code: version of this package and of the checkout that it ran from.
+    """
+
+    name: str
+    spec: Mapping[str, Any]
+    source: str
+    fingerprint: str
+    panel: Panel
+    fit: Fit
+    fitted: np.ndarray
+    diagnostics: pd.DataFrame
+    folds: pd.DataFrame
+    predictions: pd.DataFrame
+    scores: pd.DataFrame
+    started: datetime
+    code: str
+
+    @property
+    def kind(self) -> str:
+        return self.panel.kind
+
+    @property
+    def benchmark(self) -> str:
+        """What the out-of-sample R2 is measured against."""
+        return BENCHMARK
+
+    @property
+    def dropped(self) -> tuple[Dropped, ...]:
+        return self.panel.dropped
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Units without estimates, with the reason."""
+        quality = self.fit.quality[self.fit.quality["r2"].isna()]
+        return dict(zip(quality["unit"], quality["reason"], strict=True))
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Flat finite numbers of the run: coefficients and t (of the mean where there are several units),
+        fit, out-of-sample scores over all."""
+        found = self._coefficients() | self._fit() | self._scores()
+        return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+
+    def _coefficients(self) -> dict[str, float]:
+        table = self.fit.coefficients
+        if (table["scope"] == "mean").any():
+            table = table[table["scope"] == "mean"]
+        table = table.head(MOST_TERMS)
+        values = {f"coef/{term}": value for term, value in zip(table["term"], table["estimate"], strict=True)}
+        return values | {f"tstat/{term}": value for term, value in zip(table["term"], table["t_stat"], strict=True)}
+
+    def _fit(self) -> dict[str, float]:
+        quality = self.fit.quality
+        return {
+            "fit/r2": quality["r2"].mean(),
+            "fit/r2_adj": quality["r2_adj"].mean(),
+            "fit/n_obs": quality.loc[quality["r2"].notna(), "n_obs"].sum(),
+            "fit/units": quality["r2"].notna().sum(),
+            "fit/units_skipped": len(self.skipped),
+            "panel/cells_dropped": self.panel.dropped_cells,
+        }
+
+    def _scores(self) -> dict[str, float]:
+        over_all = self.scores[self.scores["scope"] == "pooled"].drop(columns=["scope", "unit"])
+        return {f"oos/{name}": over_all[name].iloc[0] for name in over_all} if len(over_all) else {}

@@ -1,0 +1,104 @@
+"""The straight path of a run: data -> panel -> folds -> fit -> score -> report."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from runner.errors import DataError
+from runner.panel import Panel, build_panel
+from runner.report import Report
+from runner.scores import score
+from runner.spec import Experiment
+from runner.validation import Fold
+from runner.version import code_version
+
+PREDICTIONS = ["date", "asset", "fold", "y", "prediction", "benchmark"]
+
+
+def run(experiment: Experiment) -> Report:
+    """Run one experiment.
+
+    Raises:
+        DataError: the data is missing or bad, or a part of it too short.
+        EstimationError: no regression could be estimated.
+    """
+    started = datetime.now(UTC)
+    market = experiment.source.load()
+    panel = build_panel(market, experiment.features, experiment.target)
+    model, every_row = experiment.model, np.arange(len(panel.dates))
+    folds = experiment.splitter.split(panel.dates, panel.horizon)
+    predictions = _forecast(model, panel, folds)
+    fit = model.fit(panel, every_row)
+    return Report(
+        name=experiment.name,
+        spec=experiment.spec,
+        source=market.source,
+        fingerprint=market.fingerprint,
+        panel=panel,
+        fit=fit,
+        fitted=model.predict(fit, panel),
+        diagnostics=model.diagnose(fit, panel, every_row),
+        folds=_fold_table(panel, folds, predictions),
+        predictions=predictions,
+        scores=score(predictions),
+        started=started,
+        code=code_version(),
+    )
+
+
+def _forecast(model: Any, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
+    """Predictions of the test cells of every fold by a model that saw its training rows only."""
+    parts = [_forecast_fold(model, panel, fold) for fold in folds]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=PREDICTIONS)
+
+
+def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
+    """Cells with a usable row and a prediction; the benchmark is each asset's mean over its training rows.
+
+    Raises:
+        DataError: the training part has too few rows for every asset, or nothing can be forecast.
+    """
+    try:
+        values = model.predict(model.fit(panel, fold.train), panel)
+    except DataError as error:
+        raise DataError([f"validation: fold {fold.name}: {line}" for line in error.mistakes]) from error
+    t, i = np.nonzero(panel.valid[fold.test] & np.isfinite(values[fold.test]))
+    t = fold.test[t]
+    if not len(t):
+        raise DataError(f"validation: fold {fold.name}: no test row can be forecast")
+    known = np.where(panel.valid[fold.train], panel.y[fold.train], np.nan)
+    means = np.array([np.nan if np.isnan(column).all() else np.nanmean(column) for column in known.T])
+    columns = (
+        panel.dates[t],
+        np.array(panel.assets, dtype=object)[i],
+        fold.name,
+        panel.y[t, i],
+        values[t, i],
+        means[i],
+    )
+    return pd.DataFrame(dict(zip(PREDICTIONS, columns, strict=True)))
+
+
+def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row per fold: its dates, and its rows (date x asset) used, purged and left without a forecast."""
+    rows = []
+    for fold in folds:
+        forecast = int((predictions["fold"] == fold.name).sum())
+        rows.append(
+            {
+                "fold": fold.name,
+                "train_start": panel.dates[fold.train[0]],
+                "train_end": panel.dates[fold.train[-1]],
+                "test_start": panel.dates[fold.test[0]],
+                "test_end": panel.dates[fold.test[-1]],
+                "purged": fold.purged,
+                "train_rows": int(panel.valid[fold.train].sum()),
+                "test_rows": int(panel.valid[fold.test].sum()),
+                "not_forecast": int(panel.valid[fold.test].sum()) - forecast,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,169 @@
+"""From a composed spec (plain mappings) to the parts that run, with every mistake found before any data.
+
+A node names its function or class by `_target_`; its other keys are bound against that signature. Code is
+taken from this package or from modules that the spec allows by name, never from elsewhere.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from keyword import iskeyword
+from typing import Any
+
+from runner.errors import SpecError, listed, unknown
+from runner.schema import in_words, misfits
+
+GROUPS = ("data", "features", "target", "model", "validation")
+TOP: dict[str, Any] = {"name": str, "allow": list[str], "tracking": dict[str, Any]}
+TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
+MISSING = "???"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The parts of a spec, ready to run; `spec` is what they were built from."""
+
+    name: str
+    source: Any
+    features: dict[str, Callable[..., Any]]
+    target: Callable[..., Any]
+    model: Any
+    splitter: Any
+    spec: Mapping[str, Any]
+
+
+def build(spec: Mapping[str, Any]) -> Experiment:
+    """Check every node and build the experiment.
+
+    Raises:
+        SpecError: all mistakes of the spec, one line each.
+    """
+    mistakes = _top_level(spec)
+    allow = [one for one in spec.get("allow") or [] if isinstance(one, str)]
+    make = partial(_make, allow=allow, mistakes=mistakes)
+    source = make("data", spec.get("data"), "load")
+    features = _features(spec.get("features"), make, mistakes)
+    target = make("target", spec.get("target"), None)
+    model = make("model", spec.get("model"), "fit")
+    splitter = make("validation", spec.get("validation"), "split")
+    if model is not None:
+        mistakes += [f"model.{line}" for line in model.mistakes(list(features))]
+    if mistakes:
+        raise SpecError(mistakes)
+    return Experiment(str(spec["name"]), source, features, target, model, splitter, spec)
+
+
+def _top_level(spec: Mapping[str, Any]) -> list[str]:
+    known = [*TOP, *GROUPS]
+    mistakes = [f"{key}: {unknown(key, known)}" for key in spec if key not in known]
+    for key, kind in TOP.items():
+        mistakes += misfits(spec.get(key), kind, key)
+    tracking = spec.get("tracking")
+    if isinstance(tracking, dict):
+        mistakes += [f"tracking.{key}: {unknown(key, TRACKING)}" for key in tracking if key not in TRACKING]
+        for key, kind in TRACKING.items():
+            mistakes += misfits(tracking.get(key), kind, f"tracking.{key}")
+    return mistakes
+
+
+def _features(node: Any, make: Callable[..., Any], mistakes: list[str]) -> dict[str, Callable[..., Any]]:
+    if not isinstance(node, dict):
+        mistakes.append(f"features: given {node!r}; allowed: a mapping of column names to features")
+        return {}
+    found = {}
+    for name, settings in node.items():
+        if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or name == "const":
+            mistakes.append(f"features.{name}: given {name!r}; allowed: letters, digits and _, not const")
+        else:
+            found[name] = make(f"features.{name}", settings, None)
+    return found
+
+
+def _make(where: str, node: Any, method: str | None, allow: Sequence[str], mistakes: list[str]) -> Any:
+    """The object or, where `method` is None, the function of the market that a node names."""
+    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+        given = "nothing" if node is None else repr(node)
+        mistakes.append(f"{where}: given {given}; allowed: a mapping with _target_ and its settings")
+        return None
+    try:
+        target = _resolve(node["_target_"], allow)
+        _check_role(target, method)
+    except ValueError as error:
+        mistakes.append(f"{where}._target_: {error}")
+        return None
+    settings = {str(key): value for key, value in node.items() if key != "_target_"}
+    problems = _unbound(where, target, settings)
+    mistakes += problems
+    return None if problems else _construct(where, target, settings, mistakes, method)
+
+
+def _construct(where: str, target: Any, settings: dict[str, Any], mistakes: list[str], method: str | None) -> Any:
+    if method is None:
+        return partial(target, **settings)
+    try:
+        return target(**settings)
+    except ValueError as error:
+        mistakes.append(f"{where}.{error}")
+        return None
+
+
+def _resolve(path: str, allow: Sequence[str]) -> Any:
+    """The function or class at a dotted path inside this package or an allowed module.
+
+    Raises:
+        ValueError: a module that is not allowed or does not exist, a name that it does not define.
+    """
+    module, _, name = path.rpartition(".")
+    if not any(module == root or module.startswith(f"{root}.") for root in ("runner", *allow)):
+        raise ValueError(f"{path!r} lies in no allowed module; allowed: runner, {listed(allow)} (add to: allow)")
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"no module {error.name!r}") from error
+    public = [one for one in vars(found) if _defined_in(vars(found)[one], module) and not one.startswith("_")]
+    if name not in public:
+        raise ValueError(f"{unknown(name, public)} (in {module})")
+    return vars(found)[name]
+
+
+def _defined_in(value: Any, module: str) -> bool:
+    return callable(value) and getattr(value, "__module__", None) == module
+
+
+def _check_role(target: Any, method: str | None) -> None:
+    if method is not None and not callable(getattr(target, method, None)):
+        raise ValueError(f"{target.__qualname__} has no method {method}; allowed here: a class that has")
+    if method is None and (isinstance(target, type) or not inspect.signature(target).parameters):
+        raise ValueError(
+            f"{target.__qualname__} is not a function of the market; allowed here: (market, *, settings)"
+        )
+
+
+def _unbound(where: str, target: Any, settings: Mapping[str, Any]) -> list[str]:
+    """What keeps the settings from binding to the signature, a line each."""
+    parameters = dict(inspect.signature(target).parameters)
+    if not isinstance(target, type):
+        parameters.pop(next(iter(parameters)))  # the market
+    lines = [f"{where}.{key}: {unknown(key, parameters)}" for key in settings if key not in parameters]
+    for name, parameter in parameters.items():
+        kind = _kind(target, parameter)
+        if name in settings and settings[name] != MISSING:
+            lines += misfits(settings[name], kind, f"{where}.{name}")
+        elif name in settings or parameter.default is parameter.empty:
+            lines.append(f"{where}.{name}: missing; allowed: {in_words(kind)}")
+    return lines
+
+
+def _kind(target: Any, parameter: inspect.Parameter) -> Any:
+    """The annotation of a parameter as a type; one that needs a module not imported checks nothing."""
+    if not isinstance(parameter.annotation, str):
+        return Any if parameter.annotation is parameter.empty else parameter.annotation
+    try:
+        return eval(parameter.annotation, vars(sys.modules[target.__module__]))  # noqa: S307 (our own source)
+    except NameError:
+        return Any

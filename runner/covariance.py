@@ -50,7 +50,7 @@ def hac(fit: Solution, lags: int) -> np.ndarray:
     for lag in range(1, lags + 1):
         product = scores[lag:].T @ scores[:-lag]
         meat += (1.0 - lag / (lags + 1.0)) * (product + product.T)
-    return fit.bread @ meat @ fit.bread
+    return _between(fit, meat)
 
 
 COVARIANCES: dict[str, Callable[[Solution, int], np.ndarray]] = {
@@ -68,12 +68,21 @@ def default_lags(n: int, horizon: int) -> int:
 
     The first covers the overlap of the target; the second is the rule of Newey and West (1994).
     """
-    return min(max(horizon - 1, int(4.0 * (n / 100.0) ** (2.0 / 9.0))), n - 1)
+    rule = 4.0 * (n / 100.0) ** (2.0 / 9.0)
+    return min(max(horizon - 1, int(rule + 1e-9)), n - 1)  # 1e-9: 51200 rows give 16 lags, not 15.999... -> 15
 
 
 def _sandwich(fit: Solution, u: np.ndarray) -> np.ndarray:
     scores = fit.X * u[:, None]
-    return fit.bread @ (scores.T @ scores) @ fit.bread
+    return _between(fit, scores.T @ scores)
+
+
+def _between(fit: Solution, meat: np.ndarray) -> np.ndarray:
+    """bread @ meat @ bread; an estimate that rests on rows of leverage 1 has no robust error, not one of zero."""
+    V = fit.bread @ meat @ fit.bread
+    if (np.diag(V) < 1e-20 * np.diag(nonrobust(fit, 0))).any():
+        raise NotEstimable("robust errors do not exist: an estimate rests on rows of leverage 1 alone")
+    return V
 
 
 def _slack(fit: Solution) -> np.ndarray:

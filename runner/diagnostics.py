@@ -12,7 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import chdtrc
 
+from runner.least_squares import EXACT_FIT, FLAT
+
 NAN = float("nan")
+NORMALITY = [("jarque_bera", "normal residuals"), ("skew", ""), ("kurtosis", "")]
+STEADY = "the residuals or their squares do not vary"
 MOST_LAGS = 10  # lags of the tests of serial correlation: the lesser of this and n / 5
 
 
@@ -46,6 +50,8 @@ def diagnose(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> list[Diagnos
 
 def normality(u: np.ndarray) -> list[Diagnostic]:
     """Skewness and kurtosis (not in excess of 3), and n/6 (S^2 + (K-3)^2/4) ~ chi2(2) (Jarque and Bera 1980)."""
+    if _steady(u):
+        return [_absent(name, null, STEADY) for name, null in NORMALITY]
     e = u - u.mean()
     variance = np.mean(e**2)
     skew, kurtosis = np.mean(e**3) / variance**1.5, np.mean(e**4) / variance**2
@@ -70,10 +76,11 @@ def white(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
     name, null = "white", "equal variances"
     if "const" not in terms or X.shape[1] == 1:
         return _absent(name, null, "needs a constant and a regressor")
-    i, j = np.triu_indices(X.shape[1])
+    # Products of shifted and scaled columns span the same space, and leave more digits.
+    scaled = np.column_stack([np.ones(len(u)), _unit(X) * np.sqrt(len(u))])
+    i, j = np.triu_indices(scaled.shape[1])
     if len(i) >= len(u):
         return _absent(name, null, f"{len(i)} products for {len(u)} rows")
-    scaled = X / np.sqrt(np.mean(X**2, axis=0))
     products = scaled[:, i] * scaled[:, j]
     return _chi2(name, null, len(u) * _r2(u**2, products), int(np.linalg.matrix_rank(products)) - 1)
 
@@ -97,6 +104,8 @@ def ljung_box(u: np.ndarray, lags: int) -> Diagnostic:
     """n (n + 2) sum of r_j^2 / (n - j) over the autocorrelations, ~ chi2(lags) (Ljung and Box 1978)."""
     if lags < 1:
         return _absent("ljung_box", "no serial correlation", f"{len(u)} rows are too few")
+    if _steady(u):
+        return _absent("ljung_box", "no serial correlation", STEADY)
     e, n = u - u.mean(), len(u)
     r = np.array([e[j:] @ e[:-j] for j in range(1, lags + 1)]) / (e @ e)
     return _chi2(
@@ -130,12 +139,30 @@ def condition_number(X: np.ndarray) -> Diagnostic:
 
 
 def _r2(y: np.ndarray, X: np.ndarray) -> float:
-    """Centred R^2 of y on X; columns that repeat others do no harm."""
-    fitted = X @ np.linalg.lstsq(X, y, rcond=None)[0]
-    return float(1.0 - np.sum((y - fitted) ** 2) / np.sum((y - y.mean()) ** 2))
+    """R^2 of y on X and a constant; NaN where y does not vary. Columns that repeat others do no harm."""
+    if _steady(y):
+        return NAN
+    about, Z = y - y.mean(), _unit(X)
+    rest = about - Z @ np.linalg.lstsq(Z, about, rcond=None)[0]
+    return 1.0 - float(rest @ rest) / float(about @ about)
+
+
+def _steady(y: np.ndarray) -> bool:
+    """Whether y varies by rounding noise only."""
+    return float(np.sum((y - y.mean()) ** 2)) <= EXACT_FIT * float(y @ y)
+
+
+def _unit(X: np.ndarray) -> np.ndarray:
+    """Columns that vary, about their means and of length one, so that their scales do not matter."""
+    centred = X - X.mean(axis=0)
+    length = np.linalg.norm(centred, axis=0)
+    varies = length > FLAT * np.linalg.norm(X, axis=0)
+    return centred[:, varies] / length[varies]
 
 
 def _chi2(name: str, null: str, statistic: float, df: int) -> Diagnostic:
+    if np.isnan(statistic):
+        return _absent(name, null, STEADY)
     return Diagnostic(name, null, float(statistic), float(chdtrc(df, statistic)), df)
 
 

@@ -10,6 +10,10 @@ from scipy.special import fdtrc, stdtr, stdtrit
 from runner.least_squares import NotEstimable
 from runner.restrictions import Restriction
 
+# Variance of a tested sum, as a share of what its terms would give if none cancelled, below which it is
+# rounding noise.
+CANCELLED = 1e-14
+
 
 class Inference(NamedTuple):
     """Per term (k,): standard error, t, two-sided p and the ends of the confidence interval."""
@@ -52,9 +56,11 @@ def wald(b: np.ndarray, V: np.ndarray, df: int, restriction: Restriction) -> Wal
     gap = restriction.R @ b - restriction.q
     spread = restriction.R @ V @ restriction.R.T
     m = len(gap)
-    scale = np.sqrt(np.diag(spread))
+    variance = np.diag(spread)
+    scale = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
     relative = spread / np.outer(scale, scale)
-    if np.linalg.matrix_rank(relative) < m:
+    cancelled = variance <= CANCELLED * (np.abs(restriction.R) @ np.sqrt(np.diag(V))) ** 2
+    if cancelled.any() or np.linalg.matrix_rank(relative) < m:
         raise NotEstimable(f"{restriction.text}: the covariance of the tested terms is singular")
     f = float(gap / scale @ np.linalg.solve(relative, gap / scale)) / m
     return Wald(f, m, df, float(fdtrc(m, df, f)))

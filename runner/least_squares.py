@@ -17,6 +17,10 @@ from scipy.linalg import solve_triangular
 RANK_TOLERANCE = 1e-11
 # Share of the target's sum of squares below which residuals are rounding noise.
 EXACT_FIT = 1e-26
+# Spread of a column relative to its largest value below which it is rounding noise: some units in the last place.
+FLAT = 1e-15
+# Largest size of a column, and its inverse the smallest: fourth powers of it still fit a float64.
+LARGEST = 1e70
 
 
 class NotEstimable(Exception):
@@ -78,14 +82,15 @@ def solve(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool) ->
     """Least squares by QR of the unit-length columns.
 
     Raises:
-        NotEstimable: too few rows, a constant target, constant or collinear columns, which are named.
+        NotEstimable: too few rows, a constant target, constant, collinear or outsized columns, which are named.
     """
     n, k = X.shape
     if n <= k:
         raise NotEstimable(f"{n} rows for {k} terms; needs at least {k + 1}")
-    if np.ptp(y) == 0.0:
+    if np.ptp(y) <= FLAT * np.abs(y).max():
         raise NotEstimable("the target is constant")
     _refuse_flat(X, terms, constant)
+    _refuse_outsized(np.column_stack([y, X]), ["the target", *terms])
     length = np.linalg.norm(X, axis=0)
     Q, R = np.linalg.qr(X / length)
     _refuse_collinear(R, terms)
@@ -98,20 +103,26 @@ def solve(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool) ->
 
 
 def _refuse_flat(X: np.ndarray, terms: Sequence[str], constant: bool) -> None:
-    flat = np.ptp(X, axis=0) == 0.0
+    peak = np.abs(X).max(axis=0)
+    flat = np.ptp(X, axis=0) <= FLAT * peak if constant else peak == 0.0
     if constant:
         flat[terms.index("const")] = False
-    else:
-        flat &= X[0] == 0.0
     if flat.any():
         names = ", ".join(np.array(terms)[flat])
         raise NotEstimable(f"{names} is constant" if flat.sum() == 1 else f"{names} are constant")
+
+
+def _refuse_outsized(columns: np.ndarray, names: Sequence[str]) -> None:
+    peak = np.abs(columns).max(axis=0)
+    for name, size in zip(names, peak, strict=True):
+        if not 1.0 / LARGEST < size < LARGEST:
+            raise NotEstimable(f"{name} is of size {size:.0e}; allowed: {1.0 / LARGEST:.0e} to {LARGEST:.0e}")
 
 
 def _refuse_collinear(R: np.ndarray, terms: Sequence[str]) -> None:
     _, singular, right = np.linalg.svd(R)
     if singular[-1] > RANK_TOLERANCE * singular[0]:
         return
-    weight = np.abs(right[-1])
+    weight = np.abs(right[singular <= RANK_TOLERANCE * singular[0]]).max(axis=0)
     names = [term for term, w in zip(terms, weight, strict=True) if w > 1e-3 * weight.max()]
     raise NotEstimable(f"collinear: {', '.join(names)}")

@@ -43,8 +43,11 @@ def restriction(text: str, terms: Sequence[str]) -> Restriction:
     """
     rows = [_equation(part, terms) for part in text.split(",")]
     R = np.array([[row.get(term, 0.0) for term in terms] for row in rows])
-    q = np.array([-row.get("", 0.0) for row in rows])
-    if np.linalg.matrix_rank(R) < len(rows):
+    q = np.array([0.0 - row.get("", 0.0) for row in rows])
+    if not (np.isfinite(R).all() and np.isfinite(q).all()):
+        raise ValueError(f"{text!r}: allowed: finite numbers")
+    size = np.abs(R).max(axis=1, keepdims=True)
+    if not size.all() or np.linalg.matrix_rank(R / size) < len(rows):
         raise ValueError(f"{text!r}: an equation is empty or follows from the others")
     return Restriction(text, terms, R, q)
 
@@ -58,11 +61,13 @@ def _equation(text: str, terms: Sequence[str]) -> Linear:
 
 
 def _parse(text: str, terms: Sequence[str]) -> Linear:
+    refused = f"{text.strip()!r}: allowed: sums of terms and numbers such as 'SMB + 2*HML'"
+    if "#" in text:  # Python would drop the rest as a comment
+        raise ValueError(refused)
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except SyntaxError:
-        raise ValueError(f"{text.strip()!r}: allowed: sums of terms and numbers such as 'SMB + 2*HML'") from None
-    return _linear(tree, terms)
+        return _linear(ast.parse(text.strip(), mode="eval").body, terms)
+    except (SyntaxError, RecursionError, MemoryError, OverflowError):
+        raise ValueError(refused) from None
 
 
 def _linear(node: ast.expr, terms: Sequence[str]) -> Linear:

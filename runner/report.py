@@ -26,6 +26,7 @@ class Report:
     Attributes:
         name: of the experiment.
         spec: the resolved spec, plain mappings.
+        overrides: what the command line changed, as it was written.
         source, fingerprint: the data in words, and the digest of its content.
         panel, fit: what was regressed and what was found on all rows.
         fitted: (T, N) values of the fit on all rows.
@@ -39,6 +40,7 @@ class Report:
 
     name: str
     spec: Mapping[str, Any]
+    overrides: tuple[str, ...]
     source: str
     fingerprint: str
     panel: Panel

@@ -36,6 +36,7 @@ def run(experiment: Experiment) -> Report:
     return Report(
         name=experiment.name,
         spec=experiment.spec,
+        overrides=experiment.overrides,
         source=market.source,
         fingerprint=market.fingerprint,
         panel=panel,

@@ -1,0 +1,132 @@
+"""The run in the terminal: one table and the lines that one needs beside it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from runner.calendar import span
+from runner.report import Report
+from runner.words import count, p_text, sections
+
+WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
+MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units
+STARS = ((0.01, "***"), (0.05, "**"), (0.1, "*"))
+LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.1"
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Show on a terminal that work is under way; say nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(text):
+        yield
+
+
+def show(report: Report, directory: Path, run_id: str) -> None:
+    """Print what was run, the coefficients, what the tables say in words, and where everything is."""
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console.width = max(console.width, WIDEST)
+    console.print(_title(report), style="bold", markup=False)
+    console.print(_data(report), markup=False)
+    many = len(report.fit.coefficients) > MOST_ROWS
+    console.print(_summary(report) if many else _coefficients(report))
+    console.print(_errors(report, many), markup=False)
+    console.print(_in_words(report))
+    console.print(f"Files: {directory}", markup=False)
+    if run_id:
+        console.print(f"MLflow run: {run_id} (python -m runner ui)", markup=False)
+
+
+def _in_words(report: Report) -> Table:
+    """The reading of the report, but for the coefficients, which have a table of their own."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for subject, sentences in sections(report).items():
+        if subject != "Coefficients":
+            grid.add_row(Text(subject, style="bold"), Text("\n".join(sentences)))
+    return grid
+
+
+def stars(p_value: float) -> str:
+    """The usual marks of significance; none where there is no p-value."""
+    return next((mark for level, mark in STARS if p_value < level), "")
+
+
+def number(value: float, error: float = float("nan")) -> str:
+    """A number to three digits of its error where it has one, else to four of its own."""
+    if not np.isfinite(value):
+        return ""
+    scale = abs(error) * 10.0 if np.isfinite(error) and error else abs(value)
+    decimals = 3 - int(np.floor(np.log10(scale))) if scale else 4
+    return f"{value:.3e}" if decimals > 9 or abs(value) >= 1e7 else f"{value:.{max(decimals, 0)}f}"
+
+
+def _title(report: Report) -> str:
+    return f"{report.name}: {report.kind}, {count(len(report.panel.assets), 'asset')}, {span(report.panel.dates)}"
+
+
+def _data(report: Report) -> str:
+    kept, cells = int(report.panel.valid.sum()), report.panel.valid.size
+    return f"data: {report.source} ({report.fingerprint[:12]}), {kept} of {cells} cells used"
+
+
+def _coefficients(report: Report) -> Table:
+    table = _table("unit", "term", "estimate", "std. error", "t", "p", _interval_name(report), "")
+    previous = ""
+    for row in report.fit.coefficients.itertuples():
+        unit = f"mean of {len(report.panel.assets) - len(report.skipped)}" if row.scope == "mean" else row.unit
+        if unit != previous and previous:
+            table.add_section()
+        table.add_row("" if unit == previous else unit, row.term, *_cells(row))
+        previous = unit
+    return table
+
+
+def _cells(row: Any) -> list[str]:
+    error = row.std_error
+    low, high = number(row.ci_low, error), number(row.ci_high, error)
+    shown = [number(row.estimate, error), number(error, error), f"{row.t_stat:.2f}" if low else ""]
+    return [*shown, p_text(row.p_value), f"[{low}, {high}]" if low else "", stars(row.p_value)]
+
+
+def _summary(report: Report) -> Table:
+    """One row per term: the mean over units and how the units spread."""
+    table = _table("term", "mean", "std. error", "t", "", "smallest", "median", "largest", "p < 0.05 in")
+    coefficients = report.fit.coefficients
+    units = coefficients[coefficients["scope"] != "mean"]
+    means = coefficients[coefficients["scope"] == "mean"].set_index("term")
+    for term, part in units.groupby("term", sort=False):
+        mean, found = means.loc[term], int((part["p_value"] < 0.05).sum())
+        error = mean["std_error"]
+        spread = [number(part["estimate"].quantile(q), error) for q in (0, 0.5, 1)]
+        t = f"{mean['t_stat']:.2f}"
+        head = [number(mean["estimate"], error), number(error, error), t, stars(mean["p_value"])]
+        table.add_row(str(term), *head, *spread, f"{found} of {len(part)}")
+    return table
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in names:
+        table.add_column(name, justify="left" if name in ("unit", "term", "") else "right", no_wrap=True)
+    return table
+
+
+def _interval_name(report: Report) -> str:
+    return f"{100 * report.spec['model'].get('confidence', 0.95):g} % interval"
+
+
+def _errors(report: Report, many: bool) -> str:
+    mean = "; of the mean: spread over units (mean group)" if many or len(report.panel.assets) > 1 else ""
+    return f"errors: {report.fit.errors}{mean}. {LEGEND}"

@@ -1,0 +1,299 @@
+"""The tables of a report as short sentences, never more certain than the test behind them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from runner.errors import listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.report import Report
+
+LEVEL = 0.05
+MOST_VIF = 10.0
+MOST_TERMS = 20  # terms with a sentence of their own
+MANY_TESTS = 20  # tests from which on the count expected by chance is told
+SERIAL = ("HAC",)  # errors that allow for serial correlation
+KINDS = {
+    "explanatory": "It explains the target of a row with regressors of the same row; it is not a forecast.",
+    "predictive": "Regressors are known before the target: a forecast, good or bad.",
+}
+TESTS: dict[str, tuple[str, ...]] = {
+    "unequal variances": ("breusch_pagan", "white"),
+    "serial correlation": ("breusch_godfrey", "ljung_box"),
+    "clusters of volatility": ("arch_lm",),
+    "non-normal residuals": ("jarque_bera",),
+}
+
+
+def reading(report: Report) -> list[str]:
+    """What a careful reader would say about this run, a sentence or two each."""
+    return [sentence for part in sections(report).values() for sentence in part]
+
+
+def sections(report: Report) -> dict[str, list[str]]:
+    """The sentences of `reading` by subject; subjects with nothing to say are left out."""
+    parts = {
+        "Coefficients": _coefficients(report),
+        "Fit": _fit(report),
+        "Hypotheses": _hypotheses(report),
+        "Out of sample": _out_of_sample(report),
+        "Residuals and columns": _diagnostics(report),
+        "Left out": _left_out(report),
+    }
+    return {subject: sentences for subject, sentences in parts.items() if sentences}
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Four significant digits, thousands separated; scientific only where far from one."""
+    if not math.isfinite(value) or value == 0.0:
+        return "–" if math.isnan(value) else f"{value:g}"
+    size = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if not -5 <= size < 9:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:,.{max(digits - 1 - size, 0)}f}"
+
+
+def p_text(p: float) -> str:
+    """A p-value to three decimals."""
+    return "–" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def t_text(t: float) -> str:
+    return "–" if math.isnan(t) else f"{t:,.2f}" if abs(t) < 100 else f"{t:,.1f}"
+
+
+def percent(share: float) -> str:
+    """A share in percent; small ones keep two significant digits."""
+    return f"{share:,.1%}".replace("%", " %") if abs(share) >= 0.01 or share == 0.0 else f"{100.0 * share:.2g} %"
+
+
+def count(n: int, noun: str) -> str:
+    return f"{n:,} {noun if n == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    return f"{noun}s"
+
+
+def target_text(report: Report) -> str:
+    """The target with its unit, as an axis or a column says it."""
+    settings, ahead = report.spec.get("target") or {}, report.panel.horizon
+    module, _, name = str(settings.get("_target_", "")).rpartition(".")
+    if module != "runner.targets":
+        return f"{name or 'target'} (its own unit)"
+    over = f"over {count(ahead, 'row')} ahead, decimals" if ahead else "decimals per row"
+    return f"{'excess return' if settings.get('risk_free') else 'return'} ({over})"
+
+
+def unit_noun(table: pd.DataFrame) -> str:
+    """What the rows of a table are about: asset, date, group, or regression where there is only one pool."""
+    scopes = [scope for scope in table["scope"].unique() if scope != "mean"]
+    return scopes[0] if len(scopes) == 1 and scopes[0] != "pooled" else "regression"
+
+
+def per_unit(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the units, without those of the mean over them."""
+    return table[table["scope"] != "mean"]
+
+
+def errors_in_force(report: Report) -> str:
+    """The name of the covariance, nothing where it is unknown or differs by unit."""
+    quality = report.fit.quality
+    names = quality["cov"].dropna().unique() if "cov" in quality else []
+    return str(names[0]) if len(names) == 1 else ""
+
+
+def _verdict(p: float) -> str:
+    for level in (0.01, 0.05, 0.10):
+        if p < level:
+            return f"distinguishable from zero at {level:.0%}".replace("%", " %")
+    return f"not distinguishable from zero (p {p_text(p)})"
+
+
+def _range(table: pd.DataFrame, column: str) -> str:
+    """Least and greatest value with the unit of each."""
+    low, high = (table.iloc[int(at)] for at in (table[column].argmin(), table[column].argmax()))
+    return f"from {number(low[column])} ({low['unit']}) to {number(high[column])} ({high['unit']})"
+
+
+def _coefficients(report: Report) -> list[str]:
+    table = per_unit(report.fit.coefficients)
+    table = table[table["estimate"].notna()]
+    terms = list(table["term"].unique())
+    found = [_term(report, str(term), table[table["term"] == term]) for term in terms[:MOST_TERMS]]
+    if len(terms) > MOST_TERMS:
+        found.append(f"{count(len(terms) - MOST_TERMS, 'further term')}: see coefficients.csv.")
+    return found + _on_errors(report, table)
+
+
+def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
+    """One term, over however many units there are."""
+    tested = rows[rows["p_value"].notna()]
+    if len(rows) == 1:
+        row = rows.iloc[0]
+        errors = f"(s.e. {number(row['std_error'])}, t {t_text(row['t_stat'])}), {_verdict(row['p_value'])}"
+        return f"{term}: {number(row['estimate'])}{', without a test' if tested.empty else ' ' + errors}."
+    found = _significance(tested, plural(unit_noun(rows))) if len(tested) else "is without tests"
+    return f"{term} {found}; estimates {_range(rows, 'estimate')}{_mean(report, term)}."
+
+
+def _significance(tested: pd.DataFrame, noun: str) -> str:
+    """In how many units a term is significant, with the signs of those."""
+    hits = tested[tested["p_value"] < LEVEL]
+    if hits.empty:
+        return f"is not distinguishable from zero at 5 % in any of {len(tested):,} {noun}"
+    up = int((hits["estimate"] > 0).sum())
+    signs = (
+        f"{up:,} positive, {len(hits) - up:,} negative" if 0 < up < len(hits) else "positive" if up else "negative"
+    )
+    of = f"{len(hits):,} of {len(tested):,} {noun}"
+    return f"is significant at 5 % in {of} ({signs}){_by_chance(len(hits), len(tested))}"
+
+
+def _by_chance(hits: int, units: int, tests: int = 1) -> str:
+    """How many rejections a true null would give, where that is a fair part of those seen."""
+    expected = LEVEL * units
+    if units < MANY_TESTS or hits > 3 * tests * expected:
+        return ""
+    return f", where chance alone would give about {expected:,.0f}" + f" to {tests * expected:,.0f}" * (tests > 1)
+
+
+def _mean(report: Report, term: str) -> str:
+    table = report.fit.coefficients
+    row = table[(table["scope"] == "mean") & (table["term"] == term)]
+    return f", mean {number(row['estimate'].iloc[0])} (t {t_text(row['t_stat'].iloc[0])})" if len(row) else ""
+
+
+def _on_errors(report: Report, table: pd.DataFrame) -> list[str]:
+    """What the errors assume, where that is likely wrong."""
+    found, noun, scopes = [], unit_noun(table), set(report.fit.coefficients["scope"])
+    if "mean" in scopes and noun != "date":
+        found.append(f"The t of a mean takes {plural(noun)} as independent; shared shocks would make it too large.")
+    ahead, errors = report.panel.horizon, errors_in_force(report)
+    if ahead > 1 and errors and errors not in SERIAL:
+        risk = f"which {errors} errors ignore: t is likely too large; use model.cov=HAC"
+        found.append(f"Targets over {ahead} rows overlap, {risk}.")
+    return found
+
+
+def _fit(report: Report) -> list[str]:
+    quality = report.fit.quality[report.fit.quality["r2"].notna()]
+    if len(quality) == 1:
+        row = quality.iloc[0]
+        slopes = f"; the slopes together are {_verdict(row['f_p_value'])}" if row["f_p_value"] >= 0.0 else ""
+        return [f"R2 is {number(row['r2'])} in sample ({count(int(row['n_obs']), 'row')}){slopes}."]
+    units = count(len(quality), unit_noun(quality))
+    return [f"R2 in sample is {number(quality['r2'].mean())} on average over {units}, {_range(quality, 'r2')}."]
+
+
+def _hypotheses(report: Report) -> list[str]:
+    return [_hypothesis(str(text), rows) for text, rows in report.fit.hypotheses.groupby("hypothesis", sort=False)]
+
+
+def _hypothesis(text: str, rows: pd.DataFrame) -> str:
+    tested = rows[rows["p_value"].notna()]
+    if tested.empty:
+        return f"{text} could not be tested: {listed(rows['reason'].unique())}."
+    untested = f"; not testable in {len(rows) - len(tested):,}" if len(tested) < len(rows) else ""
+    rejected = int((tested["p_value"] < LEVEL).sum())
+    if len(rows) == 1:
+        end = "." if rejected else "; no proof of it."
+        return f"{text} is {'' if rejected else 'not '}rejected at 5 % (p {p_text(tested['p_value'].iloc[0])}){end}"
+    chance = _by_chance(rejected, len(tested)) if rejected else ""
+    noun = plural(unit_noun(rows))
+    return f"{text} is rejected at 5 % in {rejected:,} of {len(tested):,} {noun}{chance}{untested}."
+
+
+def _out_of_sample(report: Report) -> list[str]:
+    scores = report.scores[report.scores["scope"] == "pooled"]
+    if scores.empty:
+        return ["No row was held out: nothing here tells how it does on new rows.", KINDS[report.kind]]
+    row, folds = scores.iloc[0], count(len(report.folds), "fold")
+    lost = int(report.folds["not_forecast"].sum()) if "not_forecast" in report.folds else 0
+    found = [
+        f"R2 against the {report.benchmark} is {number(row['r2'])} ({count(int(row['n_obs']), 'row')}, {folds}): "
+        f"{_compared(report, row['r2'])}.",
+        f"RMSE is {number(row['rmse'])} beside {number(row['rmse_naive'])} of the {report.benchmark}; "
+        f"no test was made of whether the difference is more than chance.",
+        KINDS[report.kind],
+    ]
+    return [*found, f"{count(lost, 'test row')} could not be forecast."] if lost else found
+
+
+def _compared(report: Report, r2: float) -> str:
+    """Better or worse than the benchmark, over all and in how many units."""
+    units = report.scores[report.scores["scope"] != "pooled"]
+    of = f"{len(units):,} {plural(unit_noun(units))}"
+    each = f", better in {int((units['r2'] > 0).sum()):,} of {of}" if len(units) > 1 else ""
+    word = "better" if r2 > 0 else "worse"
+    return f"{word} than the {report.benchmark} by {percent(abs(r2))} of its squared error{each}"
+
+
+def _diagnostics(report: Report) -> list[str]:
+    table = report.diagnostics
+    if table.empty:
+        return []
+    smallest = {what: _smallest(table, names) for what, names in TESTS.items()}
+    found = [_finding(report, what, p) for what, p in smallest.items() if (p < LEVEL).any()]
+    clean = [what for what, p in smallest.items() if len(p) and not (p < LEVEL).any()]
+    if clean:
+        found.append(f"Not found at 5 %: {', '.join(clean)}; that is no proof of absence.")
+    return [*found, *_collinear(table), *_not_computed(table)]
+
+
+def _advice(report: Report, what: str) -> str:
+    """What a finding means for the errors in force, and what to do."""
+    errors = errors_in_force(report)
+    if what == "non-normal residuals":
+        rows = report.fit.quality.loc[report.fit.quality["r2"].notna(), "n_obs"]
+        fewest = count(int(rows.min()), "row") + " or more" * (len(rows) > 1)
+        return f"t and F then hold in large samples only (here {fewest})"
+    if not errors:
+        return "see whether the errors allow for it"
+    if what == "serial correlation":
+        allowed = f"the {errors} errors in force allow for it up to their lags"
+        return allowed if errors in SERIAL else f"{errors} errors ignore it; use model.cov=HAC"
+    if errors == "nonrobust":
+        return "nonrobust errors may be too small or too large; use model.cov=HC3, HAC if serially correlated"
+    return f"the {errors} errors in force allow for it"
+
+
+def _smallest(table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
+    """Smallest p-value of each unit over these tests, absent ones left out."""
+    rows = table[table["diagnostic"].isin(names) & table["p_value"].notna()]
+    return rows.groupby("unit", sort=False)["p_value"].min()
+
+
+def _finding(report: Report, what: str, p: pd.Series) -> str:
+    bad, names = int((p < LEVEL).sum()), TESTS[what]
+    units = f"{len(p):,} {plural(unit_noun(report.diagnostics))}{_by_chance(bad, len(p), len(names))}"
+    where = f" in {bad:,} of {units}" if len(p) > 1 else ""
+    return f"{what[0].upper()}{what[1:]} at 5 %{where} ({' or '.join(names)}): {_advice(report, what)}."
+
+
+def _collinear(table: pd.DataFrame) -> list[str]:
+    high = table[(table["diagnostic"] == "vif") & (table["statistic"] > MOST_VIF)]
+    worst = high.groupby("term", sort=False)["statistic"].max()
+    names = listed(f"{term} (VIF up to {number(value, 3)})" for term, value in worst.items())
+    found = f"Collinear: {names}; their separate estimates are imprecise, drop or combine columns."
+    return [found] if len(high) else []
+
+
+def _not_computed(table: pd.DataFrame) -> list[str]:
+    absent = table[table["reason"].fillna("") != ""].groupby("diagnostic", sort=False)
+    units = {name: f"{count(len(rows), unit_noun(rows))}: {listed(rows['reason'].unique())}" for name, rows in absent}
+    return [f"{name} was not computed in {text}." for name, text in units.items()]
+
+
+def _left_out(report: Report) -> list[str]:
+    found = [f"{count(one.rows, one.what)} dropped: {one.reason}." for one in report.dropped]
+    quality = report.fit.quality
+    troubled = quality[quality["reason"].fillna("") != ""]
+    for (reason, bare), rows in troubled.groupby(["reason", troubled["r2"].isna()], sort=False):
+        units = f"{len(rows):,} of {count(len(quality), unit_noun(quality))} ({listed(rows['unit'])})"
+        found.append(f"{units}: {'not estimated' if bare else 'estimated without errors'}, {reason}.")
+    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -34,7 +33,6 @@ class Job:
 
     experiment: Experiment
     directory: Path
-    overrides: tuple[str, ...]
 
 
 def shipped_conf() -> Path:
@@ -91,7 +89,7 @@ class Composer:
         for number, combination in enumerate(combinations):
             try:
                 job = self.job(combination)
-                found.append(Job(job.experiment, directory / str(number), job.overrides))
+                found.append(Job(job.experiment, directory / str(number)))
             except RunnerError as error:
                 mistakes += [f"job {number} ({' '.join(combination)}): {line}" for line in error.mistakes]
         if mistakes:
@@ -125,55 +123,57 @@ class Composer:
     def _job(self, overrides: Sequence[str], mode: RunMode) -> Job:
         config = self._compose(overrides, mode)
         directory = Path(config.hydra.run.dir)
-        return Job(build(_plain(config)), directory, tuple(overrides))
+        return Job(build(_plain(config), overrides), directory)
 
     def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
-        return self.hydra.compose_config(config_name=self.name, overrides=list(overrides), run_mode=mode)
+        try:
+            return self.hydra.compose_config(config_name=self.name, overrides=list(overrides), run_mode=mode)
+        except (ValueError, AssertionError) as error:  # Hydra lets some of its own checks through
+            raise HydraException(str(error)) from error
 
     def _mistakes(self, overrides: Sequence[str]) -> Iterator[str]:
-        """A line for each override that does not compose with those before it, then those of the rest."""
-        kept: list[str] = []
-        yield from self._line(None, kept)
-        for override in sorted(overrides, key=lambda one: "." in one.partition("=")[0]):
-            line = list(self._line(override, kept))
-            yield from line
-            if not line:
-                kept.append(override)
-        with suppress(*COMPOSING):
+        """A line for each override that does not compose, then those of the spec that the others make."""
+        rest, faults = list(overrides), []
+        while True:
             try:
-                self._job(kept, RunMode.RUN)
+                config = self._compose(rest, RunMode.RUN)
+                spec = _plain(config)
+                break
+            except COMPOSING as error:
+                culprit = _culprit(error, rest)
+                faults.append((culprit, error))
+                if culprit is None:
+                    config, spec = OmegaConf.create({}), None
+                    break
+                rest.remove(culprit)
+        yield from (self._explain(culprit or self.name, error, config) for culprit, error in faults)
+        if spec is not None:
+            try:
+                build(spec)
             except SpecError as error:
                 yield from error.mistakes
 
-    def _line(self, override: str | None, kept: list[str]) -> Iterator[str]:
-        """What is wrong with one more override, if anything."""
-        tried = [*kept, override] if override else kept
-        try:
-            _plain(self._compose(tried, RunMode.RUN))
-        except MissingConfigException as error:
-            yield _missing(error)
-        except COMPOSING as error:
-            yield self._explain(override or self.name, error, kept)
-
-    def _explain(self, override: str, error: Exception, kept: list[str]) -> str:
+    def _explain(self, override: str, error: Exception, config: DictConfig) -> str:
+        """One line: where, what was given, what is allowed in the config that composes without it."""
+        if isinstance(error, MissingConfigException):
+            return _missing(error)
         text = " ".join(str(error).split())
-        key = override.partition("=")[0].lstrip("+~").split("@")[0]
-        if "is not in struct" in str(error.__cause__) or "does not exist" in text:
-            return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, kept))}"
+        key = _key(override)
+        if "is not in struct" in f"{text} {error.__cause__}" or "does not exist" in text:
+            return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, config))}"
         if "Ambiguous value" in text:
             return f"{override}: several values; a list is written {key}=[a,b], a sweep needs -m"
-        if "pars" in text or "Lexer" in text or "input" in text or "recognition" in text:
+        if isinstance(error, OverrideParseException):
             return f"{override}: cannot be read; quote special characters twice, such as '{key}=\"^VIX\"'"
         return f"{override}: {re.sub(r' (full_key|object_type|See https).*', '', text)}"
 
-    def _names(self, key: str, kept: list[str]) -> list[str]:
+    def _names(self, key: str, config: DictConfig) -> list[str]:
         """The names that stand where `key` was looked for."""
         parent = key.rpartition(".")[0]
-        config = self._compose(kept, RunMode.RUN)
         node = OmegaConf.select(config, parent, throw_on_missing=False) if parent else config
         groups = [] if parent else self.hydra.config_loader.list_groups("")
         names = [str(name) for name in node] if OmegaConf.is_dict(node) else []
-        return sorted({*names, *groups} - ({"hydra"} if not parent else set()))
+        return sorted({*names, *groups} - {"hydra"})
 
 
 def flags() -> argparse.ArgumentParser:
@@ -189,6 +189,22 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     with open_dict(config):
         del config["hydra"]
     return {str(key): value for key, value in dict(OmegaConf.to_container(config, resolve=True)).items()}  # type: ignore[arg-type]
+
+
+def _key(override: str) -> str:
+    """The dotted key of an override, without prefix and package."""
+    return override.partition("=")[0].lstrip("+~").split("@")[0]
+
+
+def _culprit(error: Exception, overrides: Sequence[str]) -> str | None:
+    """The override that an error of Hydra is about, if it is about one."""
+    if isinstance(error, MissingConfigException):
+        named = [str(error.missing_cfg_file or "").rpartition("/")[0]]
+    else:
+        named = [str(getattr(error, "override", "")), *re.findall(r"'([^']*)'", str(error))]
+    about = [one for one in overrides if _key(one) in named or one in named]
+    resolving = [one for one in overrides if "${" in one and "nterpolation" in str(error)]
+    return next(iter(about or resolving), None)
 
 
 def _is_dir(path: str | None) -> bool:

@@ -20,13 +20,14 @@ from runner.schema import in_words, misfits
 
 GROUPS = ("data", "features", "target", "model", "validation")
 TOP: dict[str, Any] = {"name": str, "allow": list[str], "tracking": dict[str, Any]}
+DEFAULTS = {"name": "custom", "allow": [], "tracking": {"uri": None, "experiment": "factor-runner"}}
 TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
 MISSING = "???"
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The parts of a spec, ready to run; `spec` is what they were built from."""
+    """The parts of a spec, ready to run; `spec` is what they were built from, by these `overrides`."""
 
     name: str
     source: Any
@@ -35,14 +36,16 @@ class Experiment:
     model: Any
     splitter: Any
     spec: Mapping[str, Any]
+    overrides: tuple[str, ...] = ()
 
 
-def build(spec: Mapping[str, Any]) -> Experiment:
+def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     """Check every node and build the experiment.
 
     Raises:
         SpecError: all mistakes of the spec, one line each.
     """
+    spec = {**DEFAULTS, **spec}
     mistakes = _top_level(spec)
     allow = [one for one in spec.get("allow") or [] if isinstance(one, str)]
     make = partial(_make, allow=allow, mistakes=mistakes)
@@ -55,7 +58,7 @@ def build(spec: Mapping[str, Any]) -> Experiment:
         mistakes += [f"model.{line}" for line in model.mistakes(list(features))]
     if mistakes:
         raise SpecError(mistakes)
-    return Experiment(str(spec["name"]), source, features, target, model, splitter, spec)
+    return Experiment(str(spec["name"]), source, features, target, model, splitter, spec, tuple(overrides))
 
 
 def _top_level(spec: Mapping[str, Any]) -> list[str]:
@@ -125,6 +128,8 @@ def _resolve(path: str, allow: Sequence[str]) -> Any:
         found = import_module(module)
     except ModuleNotFoundError as error:
         raise ValueError(f"no module {error.name!r}") from error
+    except Exception as error:
+        raise ValueError(f"module {module!r} cannot be imported: {type(error).__name__}: {error}") from error
     public = [one for one in vars(found) if _defined_in(vars(found)[one], module) and not one.startswith("_")]
     if name not in public:
         raise ValueError(f"{unknown(name, public)} (in {module})")
@@ -138,7 +143,7 @@ def _defined_in(value: Any, module: str) -> bool:
 def _check_role(target: Any, method: str | None) -> None:
     if method is not None and not callable(getattr(target, method, None)):
         raise ValueError(f"{target.__qualname__} has no method {method}; allowed here: a class that has")
-    if method is None and (isinstance(target, type) or not inspect.signature(target).parameters):
+    if method is None and (isinstance(target, type) or [*inspect.signature(target).parameters][:1] != ["market"]):
         raise ValueError(
             f"{target.__qualname__} is not a function of the market; allowed here: (market, *, settings)"
         )

@@ -1,0 +1,115 @@
+"""The edge: the command line, and what comes back from it.
+
+    python -m runner [overrides]      runs one spec; -m sweeps
+    python -m runner snapshot [...]   fetches the data of a spec without running it
+    python -m runner ui [...]         opens the MLflow UI on the runs
+
+Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from runner.errors import RunnerError, SpecError, unknown
+
+if TYPE_CHECKING:
+    from runner.composition import Job
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; what is wrong goes to stderr, one line per mistake."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        verb = words[0] if words and words[0].isidentifier() else ""
+        if verb and verb not in VERBS:
+            raise SpecError(f"{unknown(verb, VERBS)} (a verb; an override is written key=value)")
+        return VERBS[verb](words[1:]) if verb else run_specs(words)
+    except RunnerError as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        print(*(f"error: {line}" for line in error.mistakes), sep="\n", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return 130
+
+
+def run_specs(words: Sequence[str]) -> int:
+    """Run one spec, or with -m every combination of a sweep."""
+    from runner.composition import Composer, flags
+
+    args = flags().parse_args(list(words))
+    composer = Composer(args.config_path, args.config_dir, args.config_name)
+    if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
+        composer.show(args)
+        return 0
+    if not args.multirun:
+        _execute(composer.job(args.overrides), sweep=None)
+        return 0
+    return _sweep(composer.jobs(args.overrides))
+
+
+def _execute(job: Job, sweep: str | None) -> None:
+    from runner.job import execute
+
+    execute(job.experiment, job.directory, sweep)
+
+
+def _sweep(jobs: list[Job]) -> int:
+    """Every job in turn; those that fail are listed at the end and do not stop the others."""
+    sweep, failed = jobs[0].directory.parent.name, []
+    for number, job in enumerate(jobs):
+        print(f"job {number + 1} of {len(jobs)}: {' '.join(job.experiment.overrides)}", file=sys.stderr)
+        try:
+            _execute(job, sweep)
+        except RunnerError as error:
+            failed.append((number, error.mistakes))
+            print(*(f"error: {line}" for line in error.mistakes), sep="\n", file=sys.stderr)
+    print(f"sweep {sweep}: {len(jobs) - len(failed)} of {len(jobs)} jobs finished", file=sys.stderr)
+    for number, mistakes in failed:
+        print(f"failed: job {number} ({' '.join(jobs[number].experiment.overrides)}): {mistakes[0]}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def snapshot(words: Sequence[str]) -> int:
+    """Fetch the data of the spec (data=yahoo unless another source is named) without running it."""
+    from runner.composition import Composer, flags
+
+    args = flags().parse_args(list(words))
+    named = any(word.startswith("data=") for word in args.overrides)
+    overrides = [*args.overrides] if named else [*args.overrides, "data=yahoo"]
+    source = Composer(args.config_path, args.config_dir, args.config_name).job(overrides).experiment.source
+    if not hasattr(source, "fetch"):
+        raise SpecError(f"data: {type(source).__name__} is not fetched; allowed here: data=yahoo")
+    from runner.sources.snapshot import describe, manifest_of, read_manifest
+
+    path = source.fetch()
+    print(path)
+    print(*describe(read_manifest(manifest_of(path))), sep="\n", file=sys.stderr)
+    return 0
+
+
+def ui(words: Sequence[str]) -> int:
+    """Serve the MLflow UI on the store of the spec; --port N, overrides such as tracking.uri=..."""
+    from runner.composition import Composer, flags
+
+    parser = flags()
+    parser.add_argument("--port", type=int, default=5000)
+    args = parser.parse_args(list(words))
+    tracking = Composer(args.config_path, args.config_dir, args.config_name).tracking(args.overrides)
+    from runner.sinks.tracking import Store, runs_link
+    from runner.ui import serve
+
+    store = Store(**tracking)
+    return serve(store.uri, args.port, runs_link(store))
+
+
+VERBS: dict[str, Callable[[Sequence[str]], int]] = {"snapshot": snapshot, "ui": ui}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The verb `ui`: a lean MLflow server on loopback and the link that opens the runs table."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from runner.errors import DataError, RunnerError, SpecError
+
+HOST = "127.0.0.1"
+LEAN = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+}
+PATIENCE = 120.0  # seconds until a server that does not answer is given up
+GRACE = 10.0  # seconds to end in peace
+
+
+def serve(uri: str, port: int, path: str) -> int:
+    """Serve the MLflow UI of the store `uri` until Ctrl-C or SIGTERM; port 0 picks a free one.
+
+    `path` is what follows the host in the link, such as `runner.sinks.view.runs_path` returns.
+    """
+    from tempfile import TemporaryFile
+
+    _existing(uri)
+    port = _claim(port)
+    try:
+        with (
+            _interruptible(),
+            TemporaryFile("w+", errors="replace") as log,
+            _server(uri, port, log) as server,
+        ):
+            _await(server, port, log)
+            _show(f"http://{HOST}:{port}/{path}")
+            server.wait()
+            raise RunnerError(f"the MLflow server ended by itself: {_last(log)}")
+    except KeyboardInterrupt:
+        return 0
+
+
+def _existing(uri: str) -> None:
+    """Refuse a file that is not there: the server would make an empty store of it."""
+    file = uri.removeprefix("sqlite:///")
+    if file != uri and not os.path.exists(file):
+        raise DataError(f"{file} does not exist: no run has been logged there yet")
+
+
+def _claim(port: int) -> int:
+    """The port if it is free; what is wrong with it otherwise."""
+    try:
+        with socket.socket() as door:
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            door.bind((HOST, port))
+            return int(door.getsockname()[1])
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or "not between 0 and 65535"
+        raise SpecError(f"port {port}: {why}; choose another with --port") from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, even where a shell started it in the background."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _server(uri: str, port: int, log: IO[str]) -> Iterator[subprocess.Popen[str]]:
+    """The server in a process group of its own, ended with all its workers."""
+    server = subprocess.Popen(
+        _command(uri, port), env={**os.environ, **LEAN}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield server
+    finally:
+        _end(server)
+
+
+def _command(uri: str, port: int) -> list[str]:
+    """One worker; artifacts are read where the runs put them, so nothing is proxied and no folder made."""
+    store = ["--backend-store-uri", uri, "--no-serve-artifacts"]
+    place = ["--host", HOST, "--port", str(port), "--workers", "1"]
+    return [sys.executable, "-m", "mlflow", "server", *store, *place]
+
+
+def _await(server: subprocess.Popen[str], port: int, log: IO[str]) -> None:
+    """Return when the server answers; say why when it does not."""
+    late = time.monotonic() + PATIENCE
+    while not _healthy(port):
+        if server.poll() is not None:
+            raise RunnerError(f"the MLflow server did not start: {_last(log)}")
+        if time.monotonic() > late:
+            raise RunnerError(f"the MLflow server did not answer within {PATIENCE:.0f} s: {_last(log)}")
+        time.sleep(0.1)
+
+
+def _healthy(port: int) -> bool:
+    """Whether the server answers, asked without the proxies of the environment."""
+    from http.client import HTTPConnection, HTTPException
+
+    try:
+        connection = HTTPConnection(HOST, port, timeout=5)
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+
+
+def _show(link: str) -> None:
+    """Print the link; a person at a terminal also gets it opened."""
+    print(f"MLflow UI: {link}", flush=True)
+    if sys.stdout.isatty():
+        import webbrowser
+
+        webbrowser.open(link)
+
+
+def _last(log: IO[str]) -> str:
+    """The last line of the log that names an exception, else its last line."""
+    log.seek(0)
+    lines = [line.strip() for line in log if line.strip()] or ["no word in its log"]
+    return next(filter(re.compile(r"[\w.]+(Error|Exception): |.*\[Errno ").match, reversed(lines)), lines[-1])
+
+
+def _end(server: subprocess.Popen[str]) -> None:
+    """End the group of the server: politely, then by force."""
+    for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, None)):
+        try:
+            os.killpg(server.pid, number)
+            server.wait(patience)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue

@@ -1,0 +1,213 @@
+"""The command line: what it writes, what it prints, how it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pandas as pd
+import pytest
+import yaml
+
+FILES = {
+    "spec.yaml", "metrics.json", "coefficients.csv", "quality.csv", "folds.csv", "predictions.parquet",
+    "diagnostics.csv", "dropped.csv", "report.html", "plots", "hypotheses.csv", "scores.csv", "run.json",
+}  # fmt: skip
+COEFFICIENTS = ["scope", "unit", "term", "estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory):
+    """The default run, in an empty folder."""
+    from conftest import run_cli
+
+    return run_cli(tmp_path_factory.mktemp("default"))
+
+
+def test_default_run_writes_the_contract(default) -> None:
+    assert default.code == 0, default.err
+    assert {path.name for path in default.directory.iterdir()} == FILES
+    assert list(default.table("coefficients").columns) == COEFFICIENTS
+    assert set(default.table("coefficients")["scope"]) == {"asset", "mean"}
+    assert {"scope", "unit", "n_obs", "r2", "r2_adj"} <= set(default.table("quality").columns)
+    assert list(default.table("dropped").columns) == ["what", "reason", "rows"]
+    predictions = pd.read_parquet(default.directory / "predictions.parquet")
+    assert {"date", "asset", "fold", "y", "prediction"} <= set(predictions.columns)
+    assert len(predictions) == default.table("folds")["test_rows"].sum()
+    assert list((default.directory / "plots").glob("*.png"))
+
+
+def test_metrics_are_flat_finite_and_few(default) -> None:
+    metrics = default.metrics
+    assert all(isinstance(value, float) and value == value and abs(value) < 1e300 for value in metrics.values())
+    assert {"coef/MktRF", "tstat/MktRF", "fit/r2", "fit/r2_adj", "oos/r2", "oos/rmse"} <= set(metrics)
+    assert len(metrics) <= 40
+
+
+def test_spec_on_disk_is_resolved_and_runs_again(default, cli, tmp_path) -> None:
+    spec = yaml.safe_load((default.directory / "spec.yaml").read_text())
+    assert spec["target"]["risk_free"] == "RF"
+    assert "${" not in json.dumps(spec)
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "config.yaml").write_text((default.directory / "spec.yaml").read_text())
+    again = cli("--config-path", "again")
+    assert again.code == 0, again.err
+    assert (again.table("coefficients")).equals(default.table("coefficients"))
+
+
+def test_table_in_the_terminal_agrees_with_the_file(default) -> None:
+    row = default.table("coefficients").query("unit == 'S1V5' and term == 'SMB'").iloc[0]
+    line = next(line for line in default.out.split("S1V5")[1].splitlines() if line.split()[:1] == ["SMB"])
+    shown = line.split()
+    assert float(shown[1]) == pytest.approx(row["estimate"], abs=1e-4)
+    assert float(shown[2]) == pytest.approx(row["std_error"], abs=1e-4)
+    assert float(shown[3]) == pytest.approx(row["t_stat"], abs=0.01)
+    assert line.rstrip().endswith("***")
+    assert re.search(rf"R2 against the train mean is {default.metrics['oos/r2']:.4f}", default.out)
+    assert "…" not in default.out
+    assert default.err == ""
+
+
+def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
+    assert cli("model.cov=HC9").code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["modle=ols"], ["modle: 'modle' is unknown", "did you mean 'model'?"]),
+        (["model.covv=HC3"], ["model.covv", "did you mean 'cov'?"]),
+        (["model.cov=HC9"], ["model.cov: 'HC9' is unknown", "nonrobust, HC0"]),
+        (["model.confidence=95"], ["model.confidence: given 95", "below 1"]),
+        (["model.constant=maybe"], ["model.constant: given 'maybe'", "true or false"]),
+        (["model.cov_lags=3"], ["model.cov_lags", "cov=HAC only"]),
+        (["model.cov=HAC", "model.cov_lags=-1"], ["model.cov_lags: given -1"]),
+        (["model.regressors=[MktRF,SML]"], ["model.regressors: 'SML'", "did you mean 'SMB'?"]),
+        (["model.hypotheses=['SMB ** 2 = 0']"], ["model.hypotheses: 'SMB ** 2'"]),
+        (["data.assets=[S1V1,S1V9]"], ["data.assets: 'S1V9' is unknown", "did you mean"]),
+        (["data.assets=S1V1"], ["data.assets: given 'S1V1'; allowed: a list"]),
+        (["data.start=2030-01-01"], ["data.start..data.end", "1949-01-31..2017-03-31"]),
+        (["data.start=soon"], ["data.start: given 'soon'; allowed: a date"]),
+        (["validation.train_end=1949-02-28"], ["validation: fold holdout", "2 rows for 4 terms; needs at least 5"]),
+        (["validation.train_end=1900-01-01"], ["validation.train_end: 1900-01-01 leaves no training row"]),
+        (["validation.train_end=2020-01-01"], ["validation.train_end: 2020-01-01 leaves no test row"]),
+        (["validation=holdout"], ["validation.train_end: missing; allowed: text"]),
+        (["experiment=ff4"], ["experiment: 'ff4' is unknown", "did you mean 'ff3'?"]),
+        (["data=file"], ["data.path: missing"]),
+        (["data=file", "data.path=nowhere.parquet"], ["data.path: no such file"]),
+        (["features.MktRF.series=MktRf"], ["features.MktRF: series 'MktRf'", "did you mean 'MktRF'?"]),
+        (["features.MktRF._target_=os.system"], ["lies in no allowed module"]),
+        (["features.MktRF._target_=runner.features.shard"], ["'shard' is unknown", "did you mean 'shared'?"]),
+        (["features.MktRF._target_=runner.ui.serve"], ["not a function of the market"]),
+        (["data._target_=runner.errors.SpecError"], ["has no method load"]),
+        (["target=forward_return", "target.horizon=0"], ["target.horizon: given 0"]),
+        (["target=forward_return", "target.frequency=day"], ["target.frequency: 'day' is unknown"]),
+        (["+model.more=1"], ["model.more: 'more' is unknown"]),
+        (["model.cov=HC0,HC3"], ["a sweep needs -m"]),
+        (["data.market=^VIX"], ["data.market=^VIX: cannot be read", '"^VIX"']),
+        (["run"], ["'run' is unknown; allowed: snapshot, ui"]),
+        (["--config-dir", "nowhere"], ["--config-dir: no such directory 'nowhere'"]),
+    ],
+)
+def test_a_mistake_is_one_clear_line(cli, words, expected) -> None:
+    outcome = cli(*words)
+    assert outcome.code == 2
+    assert len(outcome.err.splitlines()) == len(outcome.errors) == 1, outcome.err
+    for text in expected:
+        assert text in outcome.errors[0]
+    assert "Traceback" not in outcome.err + outcome.out
+
+
+def test_all_mistakes_come_together(cli) -> None:
+    outcome = cli("modle=ols", "model.covv=1", "model.confidence=2", "data.start=soon", "model.hypotheses=['X=0']")
+    starts = [line.split(":")[1].strip() for line in outcome.errors]
+    assert starts == ["modle", "model.covv", "data.start", "model.confidence"] or set(starts) == {
+        "modle", "model.covv", "data.start", "model.confidence",
+    }  # fmt: skip
+    assert outcome.code == 2
+
+
+@pytest.mark.parametrize("ticker", ["ON", "NO", "TRUE", "1E5", "0700", "Null", "12"])
+def test_tickers_that_yaml_mangles_are_refused_with_the_hint_to_quote(cli, tmp_path, ticker) -> None:
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    mine = "# @package _global_\ndefaults: [override /data: file]\ndata: {{path: x.csv, assets: [AAPL, {}]}}\n"
+    (tmp_path / "mine" / "experiment" / "mangled.yaml").write_text(mine.format(ticker))
+    outcome = cli("--config-dir", "mine", "experiment=mangled")
+    assert outcome.code == 2
+    assert any("data.assets[1]" in line and "quote it" in line for line in outcome.errors), outcome.err
+    quoted = mine.format(f'"{ticker}"')
+    (tmp_path / "mine" / "experiment" / "mangled.yaml").write_text(quoted)
+    assert "quote it" not in cli("--config-dir", "mine", "experiment=mangled").err
+
+
+def test_failed_estimation_exits_1_and_says_why(cli) -> None:
+    outcome = cli("features=ff3", "+features.twin={_target_:runner.features.shared,series:SMB}")
+    assert outcome.code == 1
+    assert "collinear: SMB, twin" in outcome.errors[0]
+
+
+def test_run_directory_that_is_taken_is_refused_and_kept(cli, tmp_path) -> None:
+    first = cli("hydra.run.dir=mine")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "mine").iterdir()}
+    second = cli("hydra.run.dir=mine")
+    assert (first.code, second.code) == (0, 2)
+    assert "hydra.run.dir: 'mine' is not empty" in second.errors[0]
+    assert before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "mine").iterdir()}
+
+
+def test_sweep_runs_every_job_and_lists_failures(cli, tmp_path) -> None:
+    outcome = cli("-m", "model.cov=nonrobust,HAC", "model.regressors=[MktRF],[MktRF,SMB]", "hydra.sweep.dir=swept")
+    assert outcome.code == 0, outcome.err
+    assert sorted(path.name for path in (tmp_path / "swept").iterdir()) == ["0", "1", "2", "3"]
+    assert "4 of 4 jobs finished" in outcome.err
+
+
+def test_sweep_with_a_wrong_job_is_refused_before_the_first(cli, tmp_path) -> None:
+    outcome = cli("-m", "model.cov=HC3,HC7")
+    assert outcome.code == 2
+    assert "job 1 (model.cov=HC7)" in outcome.errors[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sweep_goes_on_after_a_failed_job(cli) -> None:
+    outcome = cli("-m", "validation.train_end=1949-02-28,1999-12-31")
+    assert outcome.code == 1
+    assert "1 of 2 jobs finished" in outcome.err
+    assert "failed: job 0 (validation.train_end=1949-02-28)" in outcome.err
+
+
+def test_user_conf_beside_ours_and_instead_of_it(cli, tmp_path) -> None:
+    (tmp_path / "mine" / "features").mkdir(parents=True)
+    (tmp_path / "mine" / "features" / "own.yaml").write_text(
+        "reversal: {_target_: my_signals.reversal, window: 2}\n"
+        "MktRF: {_target_: runner.features.shared, series: MktRF}\n"
+    )
+    (tmp_path / "my_signals.py").write_text(
+        "def reversal(market, *, window: int):\n    return -market.returns(window).shift(1)\n"
+    )
+    words = ["--config-dir", "mine", "features=own", "model.hypotheses=[]"]
+    refused = cli(*words)
+    assert refused.code == 2
+    assert "'my_signals.reversal' lies in no allowed module" in refused.errors[0]
+    beside = cli(*words, "allow=[my_signals]")
+    assert beside.code == 0, beside.err
+    assert set(beside.table("coefficients")["term"]) == {"const", "reversal", "MktRF"}
+
+
+def test_help_and_config_are_shown(cli, tmp_path) -> None:
+    helped = cli("--help")
+    assert helped.code == 0
+    assert "experiment: alpha_signals, capm, ff3" in helped.out
+    assert "snapshot" in helped.out
+    config = cli("--cfg", "job", "model.cov=HC3")
+    assert yaml.safe_load(config.out)["model"]["cov"] == "HC3"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupted_user_function_is_one_line(cli, tmp_path) -> None:
+    (tmp_path / "broken.py").write_text("def signal(market):\n    return 1 / 0\n")
+    outcome = cli("allow=[broken]", "+features.bad={_target_:broken.signal}")
+    assert outcome.code == 2
+    assert "features.bad: raised ZeroDivisionError" in outcome.errors[0]
+    assert len(outcome.errors) == 1

@@ -1,0 +1,55 @@
+"""Every YAML file: it composes, binds, and each experiment names its own command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner.composition import Composer, shipped_conf
+
+CONF = shipped_conf()
+NEEDED = {  # what an option leaves to the user
+    "data/file": ["data.path=x.parquet"],
+    "data/yahoo": ["data.assets=[AAPL]"],
+    "validation/holdout": ["validation.train_end=2020-12-31"],
+}
+OPTIONS = sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.glob("*/*.yaml"))
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("option", [one for one in OPTIONS if not one.startswith("experiment")])
+def test_every_option_binds(option: str) -> None:
+    group, _, name = option.partition("/")
+    job = Composer().job(["experiment=none", f"{group}={name}", *NEEDED.get(option, [])])
+    assert job.experiment.source is not None
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_binds_and_says_its_command(experiment: str) -> None:
+    text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    assert f"# python -m runner experiment={experiment}" in text
+    assert Composer().job([f"experiment={experiment}"]).experiment.name == experiment
+
+
+@pytest.mark.parametrize("source", ["data=yahoo", "data=simulated", "data=file data.path=x.parquet"])
+@pytest.mark.parametrize("experiment", ["capm", "alpha_signals"])
+def test_stock_experiments_take_any_source_of_prices(experiment: str, source: str) -> None:
+    source_of = type(Composer().job([f"experiment={experiment}", *source.split()]).experiment.source).__name__
+    assert source_of.lower() == source.split(maxsplit=1)[0].removeprefix("data=")
+
+
+@pytest.mark.parametrize("scheme", ["none", "holdout_2000", "holdout_2022"])
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_experiments_take_any_validation_and_target(experiment: str, scheme: str) -> None:
+    for target in ("same_period_return", "forward_return"):
+        assert Composer().job([f"experiment={experiment}", f"validation={scheme}", f"target={target}"])
+
+
+def test_every_line_of_comment_in_a_config_is_at_its_top_or_beside_a_value() -> None:
+    for path in CONF.rglob("*.yaml"):
+        assert path.read_text().startswith("#"), f"{path} says in its first line what it is"
+
+
+def test_config_path_of_checkout_is_the_conf_folder() -> None:
+    assert Path(__file__).parent.parent / "conf" == CONF

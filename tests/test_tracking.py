@@ -1,0 +1,157 @@
+"""Runs in MLflow's real store: what is logged, simultaneous starts, runs that are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run_cli
+
+FAST = ["data.assets=[S1V5,S5V5]", "data.start=1990-01-01"]
+
+
+def client_of(folder: Path):
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{folder / 'outputs' / 'mlflow.db'}"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def runs_of(folder: Path) -> list:
+    client = client_of(folder)
+    return client.search_runs([client.get_experiment_by_name("factor-runner").experiment_id])
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("logged")
+    outcome = run_cli(folder, *FAST, "model.cov=HAC")
+    assert outcome.code == 0, outcome.err
+    [run] = runs_of(folder)
+    return folder, outcome, run
+
+
+def test_run_is_finished_and_named(logged) -> None:
+    _, outcome, run = logged
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name.startswith("ff3")
+    assert run.info.run_id in outcome.out
+    assert run.info.end_time >= run.info.start_time
+
+
+def test_metrics_in_mlflow_are_those_on_disk(logged) -> None:
+    _, outcome, run = logged
+    assert run.data.metrics == outcome.metrics
+
+
+def test_params_are_the_flattened_spec(logged) -> None:
+    _, _, run = logged
+    assert run.data.params["model.cov"] == "HAC"
+    assert run.data.params["data.assets"] == "['S1V5', 'S5V5']"
+    assert run.data.params["validation.train_end"] == "1999-12-31"
+    assert run.data.params["features.SMB.series"] == "SMB"
+
+
+def test_tags_and_dataset_say_what_was_run(logged) -> None:
+    _, _, run = logged
+    assert {"kind", "model", "validation", "fingerprint", "code"} <= set(run.data.tags)
+    assert run.data.tags["kind"] == "explanatory"
+    [dataset] = run.inputs.dataset_inputs
+    assert dataset.dataset.digest == run.data.tags["fingerprint"]
+    if (ROOT / ".git").exists():
+        commit = subprocess.run(
+            ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+        assert run.data.tags["mlflow.source.git.commit"] == commit.stdout.strip()
+
+
+def test_artifacts_hold_the_run_directory_and_a_table(logged, monkeypatch) -> None:
+    folder, outcome, run = logged
+    client = client_of(folder)
+    names = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert {path.name for path in outcome.directory.iterdir()} | {"coefficients.json"} == names
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/outputs/mlflow.db")
+    table = client.load_table(run.info.experiment_id, "coefficients.json").set_index("term")
+    [smb] = outcome.table("coefficients").query("unit == 'S1V5' and term == 'SMB'")["estimate"]
+    assert table.loc["S1V5 SMB", "estimate"] == pytest.approx(smb, rel=1e-14)  # the table has 15 digits
+    assert not (folder / "mlruns").exists()
+
+
+def test_environment_cannot_hijack_a_run(tmp_path) -> None:
+    outcome = run_cli(tmp_path, *FAST, MLFLOW_RUN_ID="0" * 32, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert outcome.code == 0, outcome.err
+    assert len(runs_of(tmp_path)) == 1
+
+
+def test_long_lists_are_cut_with_the_count_and_many_keys_are_all_logged(tmp_path) -> None:
+    features = [f"+features.f{i}={{_target_:runner.features.shared,series:Mom}}" for i in range(60)]
+    names = ",".join(f"S{i:05d}" for i in range(1200))
+    words = ["data=simulated", f"data.assets=[{names}]", "data.rows=60", "data.churn=0", "experiment=none"]
+    outcome = run_cli(
+        tmp_path, *words, "features=market", "validation=none", "model.cov=nonrobust", "+data.macro.Mom=M",
+        *features, "model.regressors=[market_ret]",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    [run] = runs_of(tmp_path)
+    assert "characters more in spec.yaml" in run.data.params["data.assets"]
+    assert sum(key.startswith("features.") for key in run.data.params) == 2 * 60 + 2
+
+
+def test_unreachable_store_keeps_the_results_and_says_so(tmp_path) -> None:
+    outcome = run_cli(tmp_path, *FAST, "tracking.uri=http://127.0.0.1:9")
+    assert outcome.code == 1
+    assert "tracking.uri: http://127.0.0.1:9" in outcome.errors[0]
+    assert len(outcome.errors) == 1
+    assert "results are kept in" in outcome.errors[0]
+    assert (outcome.directory / "metrics.json").exists()
+
+
+def test_store_that_is_no_database_is_one_line(tmp_path) -> None:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "mlflow.db").write_text("not a database, but long enough to look like one" * 50)
+    outcome = run_cli(tmp_path, *FAST)
+    assert outcome.code == 1
+    assert len(outcome.errors) == 1, outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "runner", *FAST, *words]
+    return subprocess.Popen(
+        command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_eight_simultaneous_starts_without_a_database_give_eight_finished_runs(tmp_path) -> None:
+    processes = [start(tmp_path) for _ in range(8)]
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, errors
+    runs = runs_of(tmp_path)
+    assert [run.info.status for run in runs] == ["FINISHED"] * 8
+    assert len({run.data.tags["directory"] for run in runs}) == 8
+    assert len({run.data.metrics["oos/r2"] for run in runs}) == 1
+
+
+def test_killed_run_leaves_no_directory_that_reads_as_whole(tmp_path) -> None:
+    """Killed at many moments from start to end: a run directory is whole or it is not there."""
+    whole = {path.name for path in run_cli(tmp_path, *FAST).directory.iterdir()}
+    begun = time.monotonic()
+    start(tmp_path).wait()
+    length = time.monotonic() - begun
+    for i in range(12):
+        process = start(tmp_path)
+        time.sleep(length * (0.3 + 0.06 * i))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+    found = [path for path in (tmp_path / "outputs" / "runs").iterdir() if not path.name.startswith(".")]
+    assert len(found) >= 2
+    for directory in found:
+        assert {path.name for path in directory.iterdir()} == whole

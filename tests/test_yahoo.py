@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from conftest import run_cli
 from yahoo_stub import YahooStub
 
 from runner.errors import DataError
@@ -25,6 +26,7 @@ from runner.sources.yahoo import COLUMNS, Failure, Yahoo
 
 START, END = "2024-01-01", "2024-03-29"
 WEEKDAYS = 65  # from START to END
+UNIVERSE = ("AMZN", "GOOGL", "META", "NFLX", "QQQ", "IWM", "TLT", "DX-Y.NYB")  # of the experiments, beside the stub's
 
 
 @pytest.fixture
@@ -207,7 +209,7 @@ def test_gaps_are_refused_with_figures(source: Any, stub: YahooStub) -> None:
     manifest = read_manifest(manifest_of(source("AAPL", "MSFT", market="SPY", coverage=0.9).fetch()))
     assert "AAPL: lacks 5 of 65 rows" in describe(manifest)[1]
     assert stub.history == {"AAPL": 2, "MSFT": 1, "SPY": 1}  # the refused one is asked for again
-    with pytest.raises(DataError, match="coverage 92.3%"):
+    with pytest.raises(DataError, match=r"coverage 92\.3%"):
         source("AAPL", "MSFT", market="SPY").load()  # the snapshot exists, the setting still holds
 
 
@@ -289,3 +291,33 @@ def test_importing_the_source_is_light() -> None:
     code = "import sys, json, runner.sources.yahoo; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
     assert not {"pandas", "numpy", "pyarrow", "yfinance", "curl_cffi", "rich"} & set(loaded)
+
+
+@pytest.mark.parametrize("experiment", ["capm", "alpha_signals"])
+def test_the_live_line_fetches_once_and_then_runs_offline(experiment: str, tmp_path: Path, stub: YahooStub) -> None:
+    stub.known |= dict.fromkeys(UNIVERSE, ("2000-01-01", "2100-01-01"))
+    words = [f"experiment={experiment}", "data=yahoo", "data.start=2019-06-03", "data.end=2023-12-29"]
+    first = run_cli(tmp_path, *words)
+    assert first.code == 0, first.err
+    assert stub.history["SPY"] == 1
+    offline = run_cli(tmp_path, *words, HTTPS_PROXY="http://127.0.0.1:9")
+    assert offline.code == 0, offline.err
+    assert offline.table("coefficients").equals(first.table("coefficients"))
+    assert offline.directory != first.directory
+
+
+def test_the_verb_snapshot_fetches_without_running(tmp_path: Path, stub: YahooStub) -> None:
+    stub.known |= dict.fromkeys(UNIVERSE, ("2000-01-01", "2100-01-01"))
+    done = run_cli(tmp_path, "snapshot", "experiment=capm", "data.start=2023-01-02", "data.end=2023-12-29")
+    assert done.code == 0, done.err
+    assert Path(tmp_path, done.out.strip()).is_file()
+    assert done.directory is None
+    refused = run_cli(tmp_path, "snapshot", "data=french")
+    assert (refused.code, len(refused.errors)) == (2, 1)
+    assert "data=yahoo" in refused.errors[0]
+
+
+def test_the_live_line_without_network_is_one_line(tmp_path: Path) -> None:
+    done = run_cli(tmp_path, "experiment=capm", "data.pause=0.01", HTTPS_PROXY="http://127.0.0.1:9")
+    assert (done.code, len(done.errors)) == (2, 1), done.err
+    assert "no network" in done.errors[0]

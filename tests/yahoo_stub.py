@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
+from zlib import crc32
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -104,7 +105,7 @@ class YahooStub:
         prices = [None if self._is_null(ticker, day) else _price(ticker, day) for day in days]
         adjusted = [None if one is None else one * 0.9 + 1e-9 * self.history[ticker] for one in prices]
         quote: dict[str, list[Any]] = dict.fromkeys(("open", "high", "low", "close"), prices)
-        quote["volume"] = [None if one is None else 1000 for one in prices]
+        quote["volume"] = [None if one is None else int(one * 1000) % 977 + 1 for one in prices]
         if not days:
             return {"meta": meta, "indicators": {"quote": [{}]}}
         stamps = [int((day + OPEN).timestamp()) for day in days]
@@ -165,8 +166,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _price(ticker: str, day: datetime) -> float:
-    """A price that moves, the same for every request."""
-    return 50.0 + len(ticker) + (day.toordinal() * 7 + ord(ticker[0])) % 11
+    """A price that moves in its own way, the same for every request."""
+    return 50.0 + crc32(f"{ticker} {day.toordinal()}".encode()) % 1000 / 100.0
 
 
 def _tls(directory: Path, authority: Path) -> ssl.SSLContext:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,15 +27,18 @@ def execute(experiment: Experiment, directory: Path, sweep: str | None) -> Repor
         with whole(directory) as unfinished:
             files.write(report, unfinished)
             page.write(report, unfinished, plots.draw(report, unfinished))
-        run_id, trouble = _track(report, directory, sweep)
+        store = tracking.Store(**experiment.spec["tracking"])
+        run_id, trouble = _track(report, directory, store, sweep)
     terminal.show(report, directory, run_id)
     if trouble:
         raise trouble
     return report
 
 
-def _track(report: Report, directory: Path, sweep: str | None) -> tuple[str, RunnerError | None]:
-    store = tracking.Store(**report.spec["tracking"])
+def _track(
+    report: Report, directory: Path, store: tracking.Store, sweep: str | None
+) -> tuple[str, RunnerError | None]:
+    """The id of the logged run, or what kept it from being logged: the table is printed all the same."""
     try:
         return tracking.log(report, directory, store, sweep), None
     except RunnerError as error:
@@ -60,5 +62,3 @@ def whole(directory: Path) -> Iterator[Path]:
 def _refuse_taken(directory: Path) -> None:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise SpecError(f"hydra.run.dir: {str(directory)!r} is not empty; allowed: a new directory")
-    if not os.access(next(p for p in directory.absolute().parents if p.exists()), os.W_OK):
-        print(f"hydra.run.dir: {directory} may not be writable", file=sys.stderr)

@@ -12,7 +12,7 @@ from runner.errors import DataError
 from runner.panel import Panel, build_panel
 from runner.report import Report
 from runner.scores import score
-from runner.spec import Experiment
+from runner.spec import Experiment, without_secrets
 from runner.validation import Fold
 from runner.version import code_version
 
@@ -35,8 +35,8 @@ def run(experiment: Experiment) -> Report:
     fit = model.fit(panel, every_row)
     return Report(
         name=experiment.name,
-        spec=experiment.spec,
-        overrides=experiment.overrides,
+        spec=without_secrets(experiment.spec),
+        overrides=without_secrets(experiment.overrides),
         source=market.source,
         fingerprint=market.fingerprint,
         panel=panel,

@@ -7,6 +7,7 @@ taken from this package or from modules that the spec allows by name, never from
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,15 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     if mistakes:
         raise SpecError(mistakes)
     return Experiment(str(spec["name"]), source, features, target, model, splitter, spec, tuple(overrides))
+
+
+def without_secrets(node: Any) -> Any:
+    """The same mappings, lists and texts with the user and password of any address in them struck out."""
+    if isinstance(node, Mapping):
+        return {key: without_secrets(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return type(node)(without_secrets(value) for value in node)
+    return re.sub(r"://[^/@\s]+@", "://***@", node) if isinstance(node, str) else node
 
 
 def _top_level(spec: Mapping[str, Any]) -> list[str]:

@@ -62,6 +62,7 @@ def test_tags_and_dataset_say_what_was_run(logged) -> None:
     _, _, run = logged
     assert {"kind", "model", "validation", "fingerprint", "code"} <= set(run.data.tags)
     assert run.data.tags["kind"] == "explanatory"
+    assert "R2 against the train mean" in run.data.tags["mlflow.note.content"]
     [dataset] = run.inputs.dataset_inputs
     assert dataset.dataset.digest == run.data.tags["fingerprint"]
     if (ROOT / ".git").exists():
@@ -110,6 +111,14 @@ def test_unreachable_store_keeps_the_results_and_says_so(tmp_path) -> None:
     assert len(outcome.errors) == 1
     assert "results are kept in" in outcome.errors[0]
     assert (outcome.directory / "metrics.json").exists()
+
+
+def test_password_of_a_store_is_written_nowhere(tmp_path) -> None:
+    outcome = run_cli(tmp_path, *FAST, "tracking.uri=http://me:hush@127.0.0.1:9")
+    assert outcome.code == 1
+    assert "hush" not in outcome.err + outcome.out
+    for path in outcome.directory.rglob("*"):
+        assert path.is_dir() or b"hush" not in path.read_bytes(), path
 
 
 def test_store_that_is_no_database_is_one_line(tmp_path) -> None:

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError
 from runner.report import Report
+from runner.spec import without_secrets
 from runner.version import source_commit
+from runner.words import reading
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
 
-LONGEST = 5900  # characters of a parameter; MLflow cuts at 6,000
+LONGEST = 5900  # characters of a parameter or note; MLflow cuts parameters at 6,000 and notes at 8,000
 
 
 class Store:
@@ -173,6 +175,7 @@ def _tags(report: Report, directory: Path, sweep: str | None) -> dict[str, str]:
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": source_commit().removesuffix("-dirty"),
         "mlflow.loggedArtifacts": '[{"path": "coefficients.json", "type": "table"}]',
+        "mlflow.note.content": "\n".join(f"- {sentence}" for sentence in reading(report))[:LONGEST],
         "sweep": sweep or "",
     }
     return {key: value for key, value in tags.items() if value}
@@ -201,7 +204,7 @@ def _in_one_line(store: Store, kept: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = str(error).splitlines()[0][:300]
-        raise StoreError(f"tracking.uri: {store.uri}: {reason}; {kept}") from error
+        raise StoreError(without_secrets(f"tracking.uri: {store.uri}: {reason}; {kept}")) from error
 
 
 def _quiet() -> None:

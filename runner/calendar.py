@@ -49,4 +49,4 @@ def span(dates: pd.DatetimeIndex) -> str:
 def period_ends(dates: pd.DatetimeIndex, frequency: Frequency) -> np.ndarray:
     """Positions of the last row of each week (to Friday) or month, the unfinished last one included."""
     periods = dates.to_period(PERIOD[frequency]).asi8
-    return np.flatnonzero(np.append(periods[1:] != periods[:-1], True))
+    return np.flatnonzero(np.append(periods[1:] != periods[:-1], True)[: len(periods)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -126,7 +127,9 @@ class Market:
             frames.append(("market", self.market_close.to_frame()))
         for name, frame in frames:
             digest.update(repr((name, frame.shape, [str(c) for c in frame.columns])).encode())
-            digest.update(np.ascontiguousarray(frame.to_numpy(dtype=float)).data)
+            cells = frame.to_numpy(dtype=float)
+            one_nan = np.where(np.isnan(cells), np.nan, cells) + 0.0  # its bits differ by origin; so does -0.0
+            digest.update(np.ascontiguousarray(one_nan).data)
         digest.update(np.ascontiguousarray(self.dates.as_unit("us").asi8).data)
         digest.update(self.groups.to_csv().encode())
         return digest.hexdigest()
@@ -138,20 +141,31 @@ def change(prices: Any, rows: int = 1) -> Any:
 
 
 def compound(returns: Any, rows: int) -> Any:
-    """Return over the `rows` rows that end at t, from the returns of the rows; NaN if one is missing."""
-    return np.expm1(np.log1p(returns).rolling(rows).sum())
+    """Return over the `rows` rows that end at t, from the returns of the rows; NaN if one is missing.
+
+    A total loss (-1) stays one; below it there is no return, NaN.
+    """
+    lost = returns == -1.0
+    logs = np.log1p(returns.where(returns > -1.0).mask(lost, 0.0))
+    total = np.expm1(logs.rolling(rows).sum())
+    ruined = lost.astype(float).rolling(rows).max() == 1.0
+    return total.mask(ruined & total.notna(), -1.0)
 
 
 def choose_assets(wanted: Sequence[str] | None, available: Iterable[str]) -> list[str]:
     """The assets to model: those wanted, in that order, or all that are available.
 
     Raises:
-        DataError: one line per asset that is not in the data.
+        DataError: one line per asset that is not in the data or listed twice; no asset at all.
     """
     names = list(available)
-    if wanted is None:
-        return names
-    missing = [f"data.assets: {unknown(name, names)}" for name in wanted if name not in set(names)]
-    if missing:
-        raise DataError(missing)
-    return list(wanted)
+    chosen = names if wanted is None else list(wanted)
+    if not chosen:
+        raise DataError("data.assets: there is none to model; allowed: at least one asset of the data")
+    known = set(names)
+    mistakes = [f"data.assets: {unknown(name, names)}" for name in chosen if name not in known]
+    twice = [name for name, times in Counter(chosen).items() if times > 1]
+    mistakes += [f"data.assets: {name!r} is listed more than once; allowed: once" for name in twice]
+    if mistakes:
+        raise DataError(mistakes)
+    return chosen

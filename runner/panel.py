@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,24 +60,23 @@ def build_panel(market: Market, features: Mapping[str, Feature], target: Callabl
     Raises:
         DataError: a feature or target that the data cannot give, one line each; no usable cell at all.
     """
-    values = _evaluate("target", target, market)
-    if not isinstance(values, Target):
-        raise DataError(f"target: gave {type(values).__name__}; allowed: a Target of values (T, N) and horizon")
-    dates = pd.DatetimeIndex(values.values.index)
-    y = values.values[market.assets].to_numpy(dtype=float)
-    X = np.empty((len(dates), len(market.assets), len(features)))
     mistakes: list[str] = []
+    dates, y, horizon = market.dates, np.empty((0, 0)), 0
+    try:
+        dates, y, horizon = _checked(_evaluate("target", target, market), market)
+    except DataError as error:
+        mistakes += error.mistakes
+    X = np.empty((len(dates), len(market.assets), len(features)))
     for k, (name, feature) in enumerate(features.items()):
         try:
-            X[:, :, k] = _aligned(name, _evaluate(f"features.{name}", feature, market), market, dates)
+            values = _evaluate(f"features.{name}", feature, market)
+            X[:, :, k] = _aligned(f"features.{name}", values, market, dates)
         except DataError as error:
             mistakes += error.mistakes
     if mistakes:
         raise DataError(mistakes)
     valid, account = _account(y, X, list(features))
-    panel = Panel(
-        dates, market.assets, list(features), y, X, valid, values.horizon, market.groups, market.dropped + account
-    )
+    panel = Panel(dates, market.assets, list(features), y, X, valid, horizon, market.groups, market.dropped + account)
     if not valid.any():
         worst = listed(f"{one.reason} ({one.rows})" for one in account)
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
@@ -85,30 +84,59 @@ def build_panel(market: Market, features: Mapping[str, Feature], target: Callabl
 
 
 def _evaluate(where: str, function: Callable[[Market], Any], market: Market) -> Any:
-    """What the function gives; what it raises becomes one line that says where."""
+    """What the function gives for its own copy of the market; what it raises becomes one line that says where."""
     try:
-        return function(market)
+        return function(_own(market))
     except DataError as error:
         raise DataError([f"{where}: {line}" for line in error.mistakes]) from error
     except Exception as error:
-        raise DataError(f"{where}: raised {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())
+        raise DataError(f"{where}: raised {type(error).__name__}: {reason}") from error
 
 
-def _aligned(name: str, values: Any, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
-    """Values of a feature on the rows of the panel, (T, N) or (T, 1)."""
+def _own(market: Market) -> Market:
+    """The same market for one function: pandas copies what that function writes to, and nothing else."""
+    close = market.market_close
+    return replace(
+        market,
+        fields={name: frame.copy(deep=False) for name, frame in market.fields.items()},
+        series=market.series.copy(deep=False),
+        market_close=None if close is None else close.copy(deep=False),
+        groups=market.groups.copy(deep=False),
+    )
+
+
+def _checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray, int]:
+    """Rows of the panel, the target on them (T, N), and its horizon."""
+    if not isinstance(target, Target) or not isinstance(target.values, pd.DataFrame):
+        raise DataError(f"target: gave {type(target).__name__}; allowed: a Target of a frame (T, N) and a horizon")
+    if not isinstance(target.horizon, int | np.integer) or target.horizon < 0:
+        raise DataError(f"target: gave the horizon {target.horizon!r}; allowed: a whole number of rows from 0")
+    rows = target.values.index
+    if not (rows.isin(market.dates).all() and rows.is_monotonic_increasing and rows.is_unique):
+        raise DataError(f"target: its {len(rows)} rows are not rows of the data in their order")
+    dates = pd.DatetimeIndex(rows)
+    return dates, _aligned("target", target.values, market, dates), int(target.horizon)
+
+
+def _aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
+    """Values on the rows of the panel, (T, N) or (T, 1)."""
     if not isinstance(values, pd.DataFrame | pd.Series):
-        given = type(values).__name__
-        raise DataError(f"features.{name}: gave {given}; allowed: a frame (T, N) or a series (T,)")
+        raise DataError(f"{where}: gave {type(values).__name__}; allowed: a frame (T, N) or a series (T,)")
     if isinstance(values, pd.DataFrame):
-        absent = [asset for asset in market.assets if asset not in values]
-        if absent:
-            raise DataError(f"features.{name}: its frame has no column for {listed(absent)}")
+        times = values.columns.value_counts().reindex(market.assets, fill_value=0)
+        for reason, wrong in (("no column", times == 0), ("several columns", times > 1)):
+            if wrong.any():
+                raise DataError(f"{where}: its frame has {reason} for {listed(times.index[wrong])}")
         values = values[market.assets]
     if values.index.equals(market.dates):
         values = values.loc[dates]
     if not values.index.equals(dates):
-        raise DataError(f"features.{name}: its {len(values)} rows are not those of the data or of the target")
-    cells = values.to_numpy(dtype=float)
+        raise DataError(f"{where}: its {len(values)} rows are not those of the data or of the target")
+    try:
+        cells = values.to_numpy(dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: not numbers: {' '.join(str(error).split())}") from error
     return cells if cells.ndim == 2 else cells[:, None]
 
 

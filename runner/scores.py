@@ -9,11 +9,18 @@ import pandas as pd
 
 # Each score takes y, prediction and benchmark, (n,) each, and gives a number. Adding one is adding a line.
 Score = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+ROUNDING = 1e-12  # relative; deviations below it are noise of floating point
 
 
 def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | float) -> float:
-    """1 - sum (y - prediction)^2 / sum (y - benchmark)^2 (Campbell and Thompson 2008)."""
-    return float(1.0 - np.sum((y - prediction) ** 2) / np.sum((y - benchmark) ** 2))
+    """1 - sum (y - prediction)^2 / sum (y - benchmark)^2 (Campbell and Thompson 2008).
+
+    NaN where y is its benchmark but for rounding: there is nothing to explain.
+    """
+    total = np.sum((y - benchmark) ** 2)
+    if total <= ROUNDING**2 * np.sum(y**2):
+        return float("nan")
+    return float(1.0 - np.sum((y - prediction) ** 2) / total)
 
 
 def rmse(y: np.ndarray, prediction: np.ndarray) -> float:
@@ -27,7 +34,9 @@ def mae(y: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def hit_rate(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Share of rows in which the prediction has the sign of the target."""
+    """Share of rows in which the prediction has the sign of the target; NaN where there is no prediction."""
+    if np.isnan(prediction).any():
+        return float("nan")
     return float(np.mean(np.sign(y) == np.sign(prediction)))
 
 

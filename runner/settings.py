@@ -18,9 +18,12 @@ def parse_date(value: str) -> datetime:
         ValueError: not an ISO date.
     """
     try:
-        return datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
     except ValueError:
         raise ValueError("allowed: a date such as 2021-12-31") from None
+    if moment.tzinfo:
+        raise ValueError("allowed: a date or time without time zone")
+    return moment
 
 
 def check_ticker(value: str) -> None:

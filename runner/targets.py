@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from runner.errors import DataError
 from runner.settings import Frequency, Rows
 
@@ -51,9 +49,11 @@ def forward_return(
 def _excess(
     returns: pd.DataFrame, market: Market, risk_free: str | None, rows: int, frequency: Frequency | None
 ) -> pd.DataFrame:
+    from runner.market import compound
+
     if risk_free is None:
         return returns
     if frequency is not None:
         raise DataError(f"risk_free={risk_free} is a rate per row of the data; leave out frequency={frequency}")
     rate = market.shared(risk_free)
-    return returns.sub(rate if rows == 1 else np.expm1(np.log1p(rate).rolling(rows).sum()), axis=0)
+    return returns.sub(rate if rows == 1 else compound(rate, rows), axis=0)

@@ -50,7 +50,7 @@ def test_spec_on_disk_is_resolved_and_runs_again(default, cli, tmp_path) -> None
     assert "${" not in json.dumps(spec)
     (tmp_path / "again").mkdir()
     (tmp_path / "again" / "config.yaml").write_text((default.directory / "spec.yaml").read_text())
-    again = cli("--config-path", "again")
+    again = cli("--config-path", "again", "hydra.run.dir=outputs/runs/again")
     assert again.code == 0, again.err
     assert (again.table("coefficients")).equals(default.table("coefficients"))
 
@@ -88,6 +88,7 @@ def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
         (["data.assets=[S1V1,S1V9]"], ["data.assets: 'S1V9' is unknown", "did you mean"]),
         (["data.assets=S1V1"], ["data.assets: given 'S1V1'; allowed: a list"]),
         (["data.start=2030-01-01"], ["data.start..data.end", "1949-01-31..2017-03-31"]),
+        (["data.start='2000-01-01T00:00+01:00'"], ["data.start", "without time zone"]),
         (["data.start=soon"], ["data.start: given 'soon'; allowed: a date"]),
         (["validation.train_end=1949-02-28"], ["validation: fold holdout", "2 rows for 4 terms; needs at least 5"]),
         (["validation.train_end=1900-01-01"], ["validation.train_end: 1900-01-01 leaves no training row"]),

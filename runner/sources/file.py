@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError, unknown
 from runner.settings import Date, Ticker
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
     from runner.market import Market
+    from runner.sources.long import Coded
 
 KEYS = ("date", "asset")
-EMPTY = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "."]
+EMPTY = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "."]  # not so for assets
+ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
+DAY = r"\d{8}|\d{4}-\d\d?-\d\d?(?:[T ].+)?"
 
 
 @dataclass(frozen=True)
@@ -49,90 +54,223 @@ class File:
 
         Raises:
             DataError: no such file, not a whole parquet or CSV file, columns or assets that are not in
-                it, conflicting duplicate rows, a date range without rows.
+                it, values that are not dates or numbers, conflicting duplicate rows, a date range
+                without rows.
         """
-        from runner.sources.long import PRICE, Long
+        import pyarrow as pa
 
-        wanted = {name: column for name, column in self.columns.items() if column is not None} | self.groups
-        self._check_roles(wanted)
-        table = _read(Path(self.path), wanted).rename(columns={v: k for k, v in wanted.items()})
-        table["date"] = _naive_dates(table["date"])
-        table["asset"] = table["asset"].astype("str")
-        fields = [name for name in wanted if name not in (*KEYS, *self.groups)]
-        if PRICE not in fields and (self.market or self.macro):
-            raise DataError("data.columns.close: needed for data.market and data.macro")
-        long = Long(self.path, table, fields, list(self.groups), self.market, self.macro)
-        return long.widen(self.assets).between(self.start, self.end)
+        from runner.sources.long import Long
 
-    def _check_roles(self, wanted: Mapping[str, str]) -> None:
-        missing = [f"data.columns.{key}: needed, the column that holds it" for key in KEYS if key not in wanted]
-        if not {"close", "ret"} & set(wanted):
-            missing.append("data.columns: needs close (a price) or ret (a decimal return)")
-        if missing:
-            raise DataError(missing)
+        columns = {name: column for name, column in self.columns.items() if column is not None}
+        self._check_roles(columns)
+        kinds: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, _numbers)
+        kinds |= {"date": _dates, "asset": _names} | dict.fromkeys(self.groups, _labels)
+        wanted = {name: (f"data.columns.{name}", column) for name, column in columns.items()}
+        wanted |= {name: (f"data.groups.{name}", column) for name, column in self.groups.items()}
+        text = {column for name, (_, column) in wanted.items() if kinds[name] is not _numbers}
+        table = _read(Path(self.path), dict(wanted.values()), text)
+        parts, mistakes = {}, []
+        for name, (where, column) in wanted.items():
+            try:
+                parts[name] = kinds[name](table[column])
+            except pa.ArrowException as error:
+                mistakes.append(f"{where}: column {column!r} cannot be read: {_line(error)}")
+            except ValueError as error:
+                mistakes.append(f"{where}: column {column!r} {error}")
+        if mistakes:
+            raise DataError(mistakes)
+        del table
+        groups = {name: parts.pop(name) for name in self.groups}
+        long = Long(self.path, parts.pop("date"), parts.pop("asset"), parts, groups, self.market, self.macro)
+        return long.widen(self.assets, self.start, self.end)
+
+    def _check_roles(self, columns: Mapping[str, str]) -> None:
+        mistakes = [f"data.columns.{key}: needed, the column that holds it" for key in KEYS if key not in columns]
+        if not {"close", "ret"} & set(columns):
+            mistakes.append("data.columns: needs close (a price) or ret (a decimal return)")
+        elif "close" not in columns and (self.market or self.macro):
+            mistakes.append("data.columns.close: needed for data.market and data.macro")
+        both = [name for name in self.groups if name in columns]
+        mistakes += [f"data.groups.{name}: also in data.columns; allowed: another name" for name in both]
+        if mistakes:
+            raise DataError(mistakes)
 
 
-def _read(path: Path, wanted: Mapping[str, str]) -> pd.DataFrame:
-    """The wanted columns of the file, index levels included."""
+def _read(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
+    """The wanted columns of the file (place in the spec -> column), index levels included."""
+    import pyarrow as pa
+
+    if path.is_dir():
+        raise DataError(f"data.path: {str(path)!r} is a directory; allowed: a .parquet, .csv or .csv.gz file")
     if not path.is_file():
         siblings = sorted(one.name for one in path.parent.iterdir()) if path.parent.is_dir() else []
         where = f"in {str(path.parent)!r}: {unknown(path.name, siblings)}" if siblings else f"{str(path)!r}"
         raise DataError(f"data.path: no such file {where}")
-    if path.suffix == ".parquet":
-        return _read_parquet(path, wanted)
-    return _read_csv(path, wanted)
+    kind, read = ("parquet", _read_parquet) if path.suffix.lower() == ".parquet" else ("CSV", _read_csv)
+    try:
+        table = read(path, wanted, text)
+    except (pa.ArrowException, ValueError, EOFError, OSError) as error:
+        raise DataError(f"data.path: {str(path)!r} is not a whole {kind} file: {_line(error)}") from error
+    if not len(table):
+        raise DataError(f"data.path: {str(path)!r} has columns but no row")
+    return table
 
 
-def _read_parquet(path: Path, wanted: Mapping[str, str]) -> pd.DataFrame:
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _read_parquet(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        with pq.ParquetFile(path) as file:
-            _check_columns(path, wanted, file.schema_arrow.names)
-            return file.read(columns=list(dict.fromkeys(wanted.values()))).to_pandas(ignore_metadata=True)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"data.path: {str(path)!r} is not a whole parquet file: {reason}") from error
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+    _check_columns(path, wanted, schema.names)
+    coded = [name for name in text if pa.types.is_string(schema.field(name).type)]
+    with pq.ParquetFile(path, read_dictionary=coded) as file:
+        return file.read(columns=list(dict.fromkeys(wanted.values())))
 
 
-def _read_csv(path: Path, wanted: Mapping[str, str]) -> pd.DataFrame:
+def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
+    """Names and dates as text, the rest as numbers; as text, too, where one of those is not a number."""
     import pandas as pd
+    import pyarrow as pa
+    from pyarrow import csv
+
+    header = pd.read_csv(path, nrows=1, header=None, dtype="str", keep_default_na=False)
+    _check_columns(path, wanted, header.iloc[0].tolist())
+    names = pa.dictionary(pa.int32(), pa.string())
+
+    def read(numbers: pa.DataType) -> pa.Table:
+        types = {name: names if name in text else numbers for name in wanted.values()}
+        options = csv.ConvertOptions(include_columns=list(types), column_types=types, null_values=EMPTY)
+        return csv.read_csv(path, parse_options=csv.ParseOptions(newlines_in_values=True), convert_options=options)
 
     try:
-        _check_columns(path, wanted, pd.read_csv(path, nrows=0).columns)
-        asset, columns = wanted["asset"], set(wanted.values())
-        empty = dict.fromkeys(columns, EMPTY) | {asset: [""]}  # NA and NAN are tickers too
-        return pd.read_csv(path, usecols=list(columns), dtype={asset: "str"}, keep_default_na=False, na_values=empty)
-    except (ValueError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"data.path: {str(path)!r} is not a readable CSV file: {reason}") from error
+        return read(pa.float64())
+    except pa.ArrowInvalid as error:
+        if "conversion error" not in str(error):
+            raise
+        return read(names)
 
 
 def _check_columns(path: Path, wanted: Mapping[str, str], present: Sequence[str]) -> None:
-    missing = [
-        f"data.columns.{name}: column {unknown(column, present)} (in {path.name})"
-        for name, column in wanted.items()
+    mistakes = [
+        f"{where}: column {unknown(column, present)} (in {path.name})"
         if column not in present
+        else f"{where}: column {column!r} is there {present.count(column)} times (in {path.name}); allowed: once"
+        for where, column in wanted.items()
+        if present.count(column) != 1
     ]
-    if missing:
-        raise DataError(missing)
+    if mistakes:
+        raise DataError(mistakes)
 
 
-def _naive_dates(column: pd.Series) -> pd.Series:
+def _names(column: pa.ChunkedArray) -> Coded:
+    """The column as text; NA and NAN are tickers too."""
+    return _text(column, frozenset({""}))
+
+
+def _labels(column: pa.ChunkedArray) -> Coded:
+    """The column as text, absent where it says so."""
+    return _text(column, frozenset(EMPTY))
+
+
+def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
+    import pandas as pd
+
+    codes, found = _distinct(column)
+    words = [_word(one) for one in found.to_pylist()]
+    return _coded(codes, pd.Series([None if one in empty else one for one in words], dtype="str"))
+
+
+def _word(value: object) -> str | None:
+    """As a person writes it: 10107, also where a gap in the column made it 10107.0."""
+    if value is None or value != value:
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _dates(column: pa.ChunkedArray) -> Coded:
     """Dates without time zone: a zoned stamp keeps its local date and time.
 
     Raises:
-        DataError: values that are not dates.
+        ValueError: values that are not dates.
     """
     import pandas as pd
+    import pyarrow as pa
 
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return column.dt.tz_localize(None)
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return column
-    text = column.astype("str").str.replace(r"(Z|[+-]\d\d:?\d\d)$", "", regex=True).where(column.notna())
+    codes, found = _distinct(column)
+    if pa.types.is_timestamp(found.type) or pa.types.is_date(found.type):
+        dates = pd.Series(found.to_pandas(date_as_object=False))
+        dates = dates.dt.tz_localize(None) if isinstance(dates.dtype, pd.DatetimeTZDtype) else dates
+    else:
+        text = pd.Series([_word(one) for one in found.to_pylist()], dtype="str").str.strip()
+        text = text.mask(text.isin(EMPTY)).str.replace(ZONE, r"\1", regex=True)
+        text = text.str.replace(r"^(\d{8})\.0$", r"\1", regex=True)  # 20211231.0, where the column has a gap
+        day = text.where(text.str.fullmatch(DAY))
+        dates = pd.to_datetime(day, format="ISO8601", errors="coerce")
+        _refuse(codes, found, (dates.isna() & text.notna()).to_numpy(), "a date such as 2021-12-31")
+    return _coded(codes, dates.dt.as_unit("us"))
+
+
+def _numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """The column as numbers of its own type, NaN where there is none.
+
+    Raises:
+        ValueError: values that are not numbers.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if kind == column.type and (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        return column.to_numpy()
+    if pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_nested(kind):
+        raise ValueError(f"holds {kind}; allowed: numbers")
+    codes, found = _distinct(column)
+    values = [_number(one) for one in found.to_pylist()]
+    _refuse(codes, found, np.array([one is None for one in values], dtype=bool), "a number")
+    return np.array([*values, np.nan], dtype=float)[codes]
+
+
+def _number(value: Any) -> float | None:
+    """The value, NaN where it says that there is none, None where it is not a number."""
+    if value is None or (isinstance(value, str) and value.strip() in EMPTY):
+        return float("nan")
     try:
-        return pd.to_datetime(text, format="%Y%m%d" if text.str.fullmatch(r"\d{8}").all() else "ISO8601")
-    except ValueError as error:
-        raise DataError(f"data.columns.date: not dates: {str(error).splitlines()[0]}") from error
+        return None if isinstance(value, str) and "_" in value else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _distinct(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    """Positions (n,) in the distinct values, -1 where null, and those values."""
+    import pyarrow as pa
+
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    coded = coded.cast(pa.dictionary(pa.int32(), coded.type.value_type)).combine_chunks()
+    return coded.indices.fill_null(-1).to_numpy(), coded.dictionary
+
+
+def _coded(codes: np.ndarray, values: pd.Series) -> Coded:
+    """The same with the values sorted, each once; absent ones have the code -1."""
+    import numpy as np
+    import pandas as pd
+
+    from runner.sources.long import Coded
+
+    position, once = pd.factorize(values, sort=True)
+    return Coded(np.append(position, -1).astype(np.int32)[codes], pd.Index(once))
+
+
+def _refuse(codes: np.ndarray, found: pa.Array, bad: np.ndarray, allowed: str) -> None:
+    """Raises ValueError with the first row, counted from 1, whose value is bad, and how many rows are."""
+    import numpy as np
+
+    rows = np.flatnonzero(np.append(bad, False)[codes])
+    if len(rows):
+        value = found[codes[rows[0]]].as_py()
+        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+        raise ValueError(f"has {value!r:.60} in row {rows[0] + 1}{more}; allowed: {allowed}")

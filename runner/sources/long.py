@@ -4,128 +4,214 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from runner.errors import DataError, unknown
+from runner.calendar import within
+from runner.errors import DataError, listed, unknown
 from runner.market import Dropped, Market, choose_assets
 
 PRICE = "close"
 
 
-@dataclass(frozen=True)
-class Long:
-    """A long table and how to read it.
+class Coded(NamedTuple):
+    """A column (n,) as positions in its distinct values, which are sorted; -1 where there is none."""
+
+    codes: np.ndarray
+    values: pd.Index
+
+    def used(self, rows: np.ndarray) -> pd.Index:
+        """The values that occur in these rows (mask)."""
+        return self.values[np.bincount(self.codes[rows], minlength=len(self.values)) > 0]
+
+
+class Cells(NamedTuple):
+    """Where the rows in use go, one row a cell.
 
     Attributes:
-        table: columns `date`, `asset`, the fields by their names here, and the groups.
-        fields: names of the numeric columns to widen.
-        groups: names of the columns that group assets.
+        rows: positions of the rows in the table, `slice(None)` for all.
+        at: positions (n,) of their cells in a flat cube (N, T).
+        there: (N, T), True where there is a row.
+    """
+
+    rows: np.ndarray | slice
+    at: np.ndarray
+    there: np.ndarray
+
+
+@dataclass(frozen=True)
+class Long:
+    """A long table of n rows and how to read it.
+
+    Attributes:
+        date, asset: the keys of the rows; the values of `date` are a DatetimeIndex.
+        fields: name -> numbers (n,) to widen.
+        groups: name -> what groups the assets.
         market: the market asset, whose dates are the calendar; None takes every date of the assets.
         macro: name here -> asset in the table, of the series shared by all assets.
     """
 
     source: str
-    table: pd.DataFrame
-    fields: Sequence[str]
-    groups: Sequence[str]
+    date: Coded
+    asset: Coded
+    fields: Mapping[str, np.ndarray]
+    groups: Mapping[str, Coded]
     market: str | None
     macro: Mapping[str, str]
 
-    def widen(self, wanted: Sequence[str] | None) -> Market:
+    def widen(self, wanted: Sequence[str] | None, start: str | None = None, end: str | None = None) -> Market:
         """The market of the wanted assets (None: all but the market asset and the macro series).
 
+        What is left out is counted among the rows of those assets and series from `start` to `end`.
+
         Raises:
-            DataError: unknown assets, conflicting duplicate rows, a group that changes over time.
+            DataError: unknown assets, conflicting duplicate rows, a group that changes over time, no
+                row from `start` to `end` or none with a price of the market asset.
         """
-        table, dropped = _clean(self.table, self.fields)
-        present = table["asset"].unique().tolist()
-        self._check_special(present)
-        special = {*self.macro.values(), self.market}
-        own = sorted(str(name) for name in present if name not in special)
-        assets = choose_assets(wanted if wanted is None else list(wanted), own if wanted is None else present)
-        kept, outside = self._on_calendar(table, assets)
-        wide = {name: _pivot(kept, name) for name in self.fields}
-        series = [wide[PRICE][ticker].rename(name) for name, ticker in self.macro.items()]
-        index = next(iter(wide.values())).index
+        keyless = int((~self._keyed).sum())
+        assets = self._choose(wanted)
+        names = list(dict.fromkeys([*assets, *self._special.values()]))
+        cells, repeated = self._place(names, self._in_range(start, end))
+        wide, cleaned = self._fill(cells)
+        on, outside = self._calendar(cells.there, len(assets), wide, names)
+        frames = {name: _frame(cube, on, self.date.values, names) for name, cube in wide.items()}
+        index = next(iter(frames.values())).index
+        series = [frames[PRICE][ticker].rename(name) for name, ticker in self.macro.items()]
+        account = [
+            Dropped("source row", "no date or no asset", keyless),
+            Dropped("source row", "repeats another row", repeated),
+            *cleaned,
+            Dropped("source row", f"date on which {self.market or 'the assets'} did not trade", outside),
+        ]
         return Market(
             self.source,
-            {name: frame.reindex(columns=assets) for name, frame in wide.items()},
+            {name: frame.iloc[:, : len(assets)] for name, frame in frames.items()},
             pd.concat(series, axis=1) if series else pd.DataFrame(index=index),
-            wide[PRICE][self.market] if self.market else None,
-            _groups(table, self.groups, assets),
-            tuple(dropped + outside),
+            frames[PRICE][self.market] if self.market else None,
+            self._groups(cells, assets),
+            tuple(one for one in account if one.rows),
         )
 
-    def _check_special(self, present: Sequence[str]) -> None:
+    @cached_property
+    def _keyed(self) -> np.ndarray:
+        return (self.date.codes >= 0) & (self.asset.codes >= 0)
+
+    @property
+    def _special(self) -> dict[str, str]:
+        """Where in the spec -> the market asset and the assets of the macro series."""
         named = {"data.market": self.market} if self.market else {}
-        named |= {f"data.macro.{name}": ticker for name, ticker in self.macro.items()}
-        missing = [f"{where}: {unknown(t, present)}" for where, t in named.items() if t not in set(present)]
-        if missing:
-            raise DataError(missing)
+        return named | {f"data.macro.{name}": ticker for name, ticker in self.macro.items()}
 
-    def _on_calendar(self, table: pd.DataFrame, assets: Sequence[str]) -> tuple[pd.DataFrame, list[Dropped]]:
-        """The rows of the assets and series in use on the dates of the calendar, and the rest counted."""
-        table = table[table["asset"].isin({*assets, *self.macro.values(), self.market})]
-        clock = table["asset"].eq(self.market) if self.market else table["asset"].isin(assets)
-        on = table["date"].isin(table.loc[clock & table[PRICE].notna() if self.market else clock, "date"].unique())
-        name = self.market or "the assets"
-        outside = [Dropped("source row", f"date on which {name} did not trade", int((~on).sum()))]
-        return table[on], [one for one in outside if one.rows]
+    def _choose(self, wanted: Sequence[str] | None) -> list[str]:
+        present = [str(name) for name in self.asset.used(self._keyed)]
+        known, special = set(present), set(self._special.values())
+        mistakes = [f"{where}: {unknown(t, present)}" for where, t in self._special.items() if t not in known]
+        try:
+            assets = choose_assets(wanted, present if wanted else [one for one in present if one not in special])
+        except DataError as error:
+            raise DataError([*mistakes, *error.mistakes]) from error
+        if mistakes:
+            raise DataError(mistakes)
+        return assets
+
+    def _in_range(self, start: str | None, end: str | None) -> np.ndarray:
+        """Mask over the distinct dates."""
+        dates = pd.DatetimeIndex(self.date.used(self._keyed))
+        return np.asarray(self.date.values.isin(dates[within(dates, start, end)]))
+
+    def _place(self, names: Sequence[str], in_range: np.ndarray) -> tuple[Cells, int]:
+        """The cell of each row in use, and how many rows repeat another one whole."""
+        line = np.full(len(self.asset.values) + 1, -1)  # of each asset in the cube; the last: no asset
+        line[self.asset.values.get_indexer(pd.Index(names))] = np.arange(len(names))
+        start = np.where(line < 0, -1, line * len(in_range))[self.asset.codes]
+        inside = np.append(in_range, False)[self.date.codes] & (start >= 0)
+        rows: np.ndarray | slice = slice(None) if inside.all() else np.flatnonzero(inside)
+        at = start[rows] + self.date.codes[rows]
+        there = np.zeros((len(names), len(in_range)), dtype=bool)
+        there.reshape(-1)[at] = True
+        if np.count_nonzero(there) == len(at):
+            return Cells(rows, at, there), 0
+        rows = np.flatnonzero(inside)
+        first = self._first_of_each(rows, pd.Series(at))
+        return Cells(rows[first], at[first], there), int(np.count_nonzero(~first))
+
+    def _first_of_each(self, rows: np.ndarray, at: pd.Series) -> np.ndarray:
+        """Mask of the rows that come first in their cell; the others repeat them whole.
+
+        Raises:
+            DataError: rows of one cell with different values.
+        """
+        several = at.duplicated(keep=False).to_numpy()
+        double = rows[several]
+        values = [numbers[double] for numbers in self.fields.values()]
+        values += [codes[double] for codes, _ in self.groups.values()]
+        table = pd.DataFrame({"cell": at[several].to_numpy(), **{str(k): one for k, one in enumerate(values)}})
+        again = table.duplicated("cell").to_numpy()
+        conflict = again & ~table.duplicated().to_numpy()
+        if conflict.any():
+            row = double[conflict.argmax()]
+            when = str(self.date.values[self.date.codes[row]]).removesuffix(" 00:00:00")
+            raise DataError(
+                f"data: {int(conflict.sum())} rows repeat a date and asset with other values, first "
+                f"{self.asset.values[self.asset.codes[row]]} on {when}; allowed: one row per date and asset"
+            )
+        first = np.ones(len(rows), dtype=bool)
+        first[several] = ~again
+        return first
+
+    def _fill(self, cells: Cells) -> tuple[dict[str, np.ndarray], list[Dropped]]:
+        """Values (N, T) by field; those that cannot be used become NaN, counted."""
+        wide, account = {}, []
+        for name, numbers in self.fields.items():
+            cube = np.full(cells.there.shape, np.nan)
+            cube.reshape(-1)[cells.at] = numbers[cells.rows]
+            account.append(Dropped("source value", f"{name} is infinite", _blank(cube, np.isinf(cube))))
+            if name == PRICE:
+                bad = _blank(cube, cube <= 0)
+                account.append(Dropped("source value", f"{name} is zero or negative", bad))
+            wide[name] = cube
+        return wide, account
+
+    def _calendar(
+        self, there: np.ndarray, count: int, wide: Mapping[str, np.ndarray], names: Sequence[str]
+    ) -> tuple[np.ndarray, int]:
+        """Mask over the distinct dates of those on the calendar, and how many rows are on the others."""
+        on = np.asarray(there[:count].any(axis=0))
+        if self.market:
+            on = np.asarray(np.isfinite(wide[PRICE][names.index(self.market)]))
+        if not on.any():
+            lacks = f"data.market: {self.market} has no price" if self.market else "data.assets: no row of theirs"
+            raise DataError(f"{lacks} on the dates from data.start to data.end")
+        return on, int(there[:, ~on].sum())
+
+    def _groups(self, cells: Cells, assets: Sequence[str]) -> pd.DataFrame:
+        """Frame (N, G): the one group of each asset, `unknown` where the data does not say."""
+        columns = {}
+        for name, (codes, values) in self.groups.items():
+            found = np.zeros((len(cells.there), len(values) + 1), dtype=bool)  # the last: not said
+            found[cells.at // cells.there.shape[1], codes[cells.rows]] = True
+            found = found[: len(assets), :-1]
+            twice = np.flatnonzero(found.sum(axis=1) > 1)
+            if len(twice):
+                both = listed(values[found[twice[0]]])
+                raise DataError(f"data.groups.{name}: {assets[twice[0]]} has {both}; allowed: one per asset")
+            said = found.any(axis=1)
+            columns[name] = np.where(said, values[found.argmax(axis=1)], "unknown") if len(values) else "unknown"
+        return pd.DataFrame(columns, index=pd.Index(assets, name="asset"))
 
 
-def _clean(table: pd.DataFrame, fields: Sequence[str]) -> tuple[pd.DataFrame, list[Dropped]]:
-    """Rows with a key, once each, in order of date; values that cannot be used become NaN, counted."""
-    keyed = table["date"].notna() & table["asset"].notna()
-    account = [Dropped("source row", "no date or no asset", int((~keyed).sum()))]
-    table = table[keyed].assign(**{name: table.loc[keyed, name].astype(float) for name in fields})
-    table, repeated = _once_each(table)
-    account.append(Dropped("source row", "repeats another row", repeated))
-    for name in fields:
-        infinite = np.isinf(table[name])
-        table.loc[infinite, name] = np.nan
-        account.append(Dropped("source value", f"{name} is infinite", int(infinite.sum())))
-    if PRICE in fields:
-        bad = table[PRICE] <= 0
-        table.loc[bad, PRICE] = np.nan
-        account.append(Dropped("source value", f"{PRICE} is zero or negative", int(bad.sum())))
-    return table.sort_values("date", kind="stable"), [one for one in account if one.rows]
+def _blank(cube: np.ndarray, bad: np.ndarray) -> int:
+    """NaN in the bad cells, and how many they are."""
+    count = int(np.count_nonzero(bad))
+    if count:
+        cube[bad] = np.nan
+    return count
 
 
-def _once_each(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """The table without rows that repeat another one whole, and how many did."""
-    again = table.duplicated(["date", "asset"], keep=False)
-    if not again.any():
-        return table, 0
-    repeated = again & table.duplicated()
-    table = table[~repeated]
-    conflict = table.duplicated(["date", "asset"])
-    if conflict.any():
-        first = table[conflict].iloc[0]
-        raise DataError(
-            f"data: {int(conflict.sum())} rows repeat a date and asset with other values, "
-            f"first {first['asset']} on {first['date']:%Y-%m-%d}; allowed: one row per date and asset"
-        )
-    return table, int(repeated.sum())
-
-
-def _pivot(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Frame (T, N) of one column; the keys are unique here."""
-    rows, dates = pd.factorize(table["date"])
-    columns, assets = pd.factorize(table["asset"])
-    cells = np.full((len(dates), len(assets)), np.nan)
-    cells[rows, columns] = table[name].to_numpy()
-    return pd.DataFrame(cells, index=pd.DatetimeIndex(dates, name="date"), columns=assets)
-
-
-def _groups(table: pd.DataFrame, names: Sequence[str], assets: Sequence[str]) -> pd.DataFrame:
-    """Frame (N, G): the one group of each asset, `unknown` where the data does not say."""
-    columns = {}
-    for name in names:
-        pairs = table[["asset", name]].dropna().drop_duplicates()
-        twice = pairs[pairs["asset"].duplicated()]["asset"]
-        if len(twice):
-            raise DataError(f"data.groups.{name}: {twice.iloc[0]} has more than one; allowed: one per asset")
-        columns[name] = pairs.set_index("asset")[name].astype(str).reindex(assets).fillna("unknown")
-    return pd.DataFrame(columns, index=pd.Index(assets, name="asset"))
+def _frame(cube: np.ndarray, on: np.ndarray, dates: pd.Index, names: Sequence[str]) -> pd.DataFrame:
+    """Frame (T, N) on the dates of the calendar, from a cube (N, T)."""
+    kept = cube if on.all() else cube[:, on]
+    return pd.DataFrame(kept.T, index=pd.DatetimeIndex(dates[on], name="date"), columns=list(names), copy=False)

@@ -1,0 +1,172 @@
+"""Targets look exactly `horizon` rows ahead; weekly ones on the real snapshot."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import QUICK
+
+from runner import features
+from runner.errors import DataError
+from runner.market import Market
+from runner.panel import build_panel
+from runner.sources.file import File
+from runner.targets import forward_return, same_period_return
+
+TECH = Path(__file__).parents[2] / "shared" / "data" / "us_tech_etf_daily_2017_2025.parquet"
+needs_tech = pytest.mark.skipif(not TECH.is_file(), reason=f"needs {TECH}")
+NINE = ["AAPL", "MSFT", "AMZN", "GOOGL", "META", "NFLX", "SPY", "QQQ", "IWM"]
+ROWS = 60
+
+
+def market(seed: int = 0, ret: bool = False) -> Market:
+    rng = np.random.default_rng(seed)
+    dates = pd.bdate_range("2020-01-01", periods=ROWS, name="date")
+    returns = pd.DataFrame(rng.normal(0, 0.02, (ROWS, 2)), dates, ["A", "B"])
+    prices = 100 * (1 + returns).cumprod()
+    series = pd.DataFrame({"RF": rng.uniform(0.001, 0.01, ROWS)}, dates)
+    return Market("drawn", {"ret": returns} if ret else {"close": prices}, series, prices["A"])
+
+
+def test_the_return_of_the_same_row() -> None:
+    data = market()
+    P = data.get("close").to_numpy()
+    values, horizon = same_period_return(data)
+    assert horizon == 0
+    assert np.isnan(values.iloc[0]).all()
+    for t in range(1, ROWS):
+        np.testing.assert_allclose(values.iloc[t], P[t] / P[t - 1] - 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("ret", [False, True])
+@pytest.mark.parametrize("horizon", [1, 2, 21])
+def test_the_return_ahead(horizon: int, ret: bool) -> None:
+    data = market(ret=ret)
+    values, found = forward_return(data, horizon=horizon)
+    assert found == horizon
+    for t in range(ROWS):
+        if t + horizon >= ROWS:
+            assert np.isnan(values.iloc[t]).all()
+            continue
+        for name in "AB":
+            if ret:
+                R = data.get("ret")[name].tolist()
+                expected = math.prod(1 + R[s] for s in range(t + 1, t + horizon + 1)) - 1
+            else:
+                P = data.get("close")[name].tolist()
+                expected = P[t + horizon] / P[t] - 1
+            assert values[name].iloc[t] == pytest.approx(expected, rel=1e-11, abs=1e-13)
+
+
+@given(st.integers(1, 25), st.integers(0, ROWS - 1), st.integers(0, 50), st.booleans(), st.booleans())
+@QUICK
+def test_row_t_looks_exactly_horizon_rows_ahead(horizon: int, t: int, seed: int, ret: bool, excess: bool) -> None:
+    data = market(seed, ret)
+    name = "ret" if ret else "close"
+    settings: dict[str, Any] = {"horizon": horizon, "risk_free": "RF" if excess else None}
+    before = forward_return(data, **settings).values
+
+    def value_at_t(changed_row: int) -> np.ndarray:
+        frame, series = data.get(name).copy(), data.series.copy()
+        frame.iloc[changed_row:] = frame.iloc[changed_row:] * 1.5 + 0.1
+        series.iloc[changed_row:] *= 2.0
+        return forward_return(Market("", {name: frame}, series), **settings).values.iloc[t].to_numpy()
+
+    if t + horizon + 1 < ROWS:
+        np.testing.assert_array_equal(value_at_t(t + horizon + 1), before.iloc[t])
+    if t + horizon < ROWS:
+        assert (value_at_t(t + horizon) != before.iloc[t].to_numpy()).all()
+    else:
+        assert before.iloc[t].isna().all()
+
+
+@given(st.integers(1, 25), st.integers(0, ROWS - 1))
+@QUICK
+def test_a_return_ahead_of_returns_does_not_use_row_t_itself(horizon: int, t: int) -> None:
+    data = market(ret=True)
+    frame = data.get("ret").copy()
+    frame.iloc[: t + 1] = 0.5
+    after = forward_return(Market("", {"ret": frame}, data.series), horizon=horizon).values
+    expected = forward_return(data, horizon=horizon).values
+    np.testing.assert_allclose(after.iloc[t], expected.iloc[t], rtol=1e-9, atol=1e-13)
+
+
+def test_the_risk_free_rate_of_the_row_is_subtracted() -> None:
+    data = market()
+    expected = same_period_return(data).values.to_numpy() - data.shared("RF").to_numpy()[:, None]
+    np.testing.assert_array_equal(same_period_return(data, risk_free="RF").values, expected)
+
+
+@pytest.mark.parametrize("ret", [False, True])
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_the_risk_free_rate_compounds_over_the_same_rows(horizon: int, ret: bool) -> None:
+    data = market(ret=ret)
+    plain = forward_return(data, horizon=horizon).values
+    values = forward_return(data, horizon=horizon, risk_free="RF").values
+    rate = data.shared("RF").tolist()
+    for t in range(ROWS - horizon):
+        earned = math.prod(1 + rate[s] for s in range(t + 1, t + horizon + 1)) - 1
+        np.testing.assert_allclose(values.iloc[t], plain.iloc[t] - earned, rtol=1e-11, atol=1e-13)
+    assert values.iloc[ROWS - horizon :].isna().all(axis=None)
+
+
+def test_what_is_refused() -> None:
+    data = market()
+    for target in (same_period_return, forward_return):
+        with pytest.raises(DataError, match="risk_free=RF is a rate per row of the data; leave out frequency=week"):
+            target(data, risk_free="RF", frequency="week")
+        with pytest.raises(DataError, match="series 'RV' is unknown; allowed: RF"):
+            target(data, risk_free="RV")
+        with pytest.raises(DataError, match="frequency=month needs prices"):
+            target(market(ret=True), frequency="month")
+
+
+@pytest.mark.parametrize("frequency", ["week", "month"])
+def test_weeks_and_months_go_from_last_row_to_last_row(frequency: Any) -> None:
+    data = market()
+    last: dict[Any, int] = {}
+    for t, day in enumerate(data.dates):
+        last[day.isocalendar()[:2] if frequency == "week" else (day.year, day.month)] = t
+    rows = list(last.values())
+    P = data.get("close").to_numpy()
+    for horizon in (1, 2):
+        values, found = forward_return(data, horizon=horizon, frequency=frequency)
+        assert found == horizon
+        assert list(values.index) == [data.dates[t] for t in rows]
+        for k in range(len(rows) - horizon):
+            np.testing.assert_allclose(values.iloc[k], P[rows[k + horizon]] / P[rows[k]] - 1, rtol=1e-12)
+        assert values.iloc[-horizon:].isna().all(axis=None)
+    same = same_period_return(data, frequency=frequency).values
+    np.testing.assert_allclose(same.iloc[1:], forward_return(data, frequency=frequency).values.iloc[:-1], rtol=1e-12)
+
+
+@needs_tech
+def test_weeks_of_the_snapshot() -> None:
+    columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "AdjClose", "volume": "Volume"}
+    data = File(str(TECH), columns, market="SPY", assets=NINE).load()
+    target = forward_return(data, frequency="week")
+    assert target.values.shape == (437, 9)
+    assert str(target.values.index[-1].date()) == "2025-05-14"  # a Wednesday: the unfinished week
+    signals = {
+        "mom_1m": lambda one: features.momentum(one, window=21),
+        "volume_surprise": lambda one: features.volume_surprise(one, window=20),
+        "volatility": lambda one: features.volatility(one, window=21),
+        "beta": lambda one: features.beta(one, window=60),
+    }
+    panel = build_panel(data, signals, lambda one: forward_return(one, frequency="week"))
+    whole = panel.valid.all(axis=1)
+    assert int(whole.sum()) == 424
+    assert str(panel.dates[whole][-1].date()) == "2025-05-09"  # against the return to 2025-05-14
+    assert panel.horizon == 1 and panel.kind == "predictive"
+    # the same weeks from the raw file, in plain pandas
+    wide = pd.read_parquet(TECH)["AdjClose"].unstack()[NINE].loc[lambda rows: rows["SPY"].notna()]
+    weekly = wide.groupby(wide.index.to_period("W-FRI")).last()
+    expected = (weekly.shift(-1) / weekly - 1).to_numpy()
+    np.testing.assert_allclose(panel.y, expected, rtol=1e-12)

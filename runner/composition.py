@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,25 @@ from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.errors import RunnerError, SpecError, unknown
-from runner.spec import Experiment, build
+from runner.spec import Experiment, build, mistakes
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+HELP = """python -m runner [key=value ...]   run one spec; -m sweeps over key=a,b
+python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
+python -m runner ui [--port N]     open the MLflow UI on the runs
+
+Groups, chosen by group=option:
+{groups}
+
+The spec, every value of which can be overridden by key=value:
+{spec}
+
+--cfg job         show the spec that would run       --config-dir DIR   your configs beside ours
+--hydra-help      every flag                         --config-path DIR  your configs instead of ours
+Tab completion in bash: eval "$(python -m runner -sc install=bash)"
+"""
 COMPOSING = (HydraException, OmegaConfBaseException)
 
 
@@ -67,8 +81,8 @@ class Composer:
         """
         try:
             return self._job(overrides, RunMode.RUN)
-        except COMPOSING:
-            raise SpecError(list(self._mistakes(overrides))) from None
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
 
     def jobs(self, overrides: Sequence[str]) -> list[Job]:
         """The specs of a sweep, one per combination, all checked before any runs.
@@ -83,32 +97,32 @@ class Composer:
             parsed = OverridesParser.create().parse_overrides(list(overrides))
             [combinations] = BasicSweeper.split_arguments(parsed, None)
             directory = Path(self._compose(combinations[0], RunMode.MULTIRUN).hydra.sweep.dir)
-        except COMPOSING:
-            raise SpecError(list(self._mistakes(overrides))) from None
-        found, mistakes = [], []
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
+        found, wrong = [], []
         for number, combination in enumerate(combinations):
             try:
                 job = self.job(combination)
                 found.append(Job(job.experiment, directory / str(number)))
             except RunnerError as error:
-                mistakes += [f"job {number} ({' '.join(combination)}): {line}" for line in error.mistakes]
-        if mistakes:
-            raise SpecError(mistakes)
+                wrong += [f"job {number} ({' '.join(combination)}): {line}" for line in error.mistakes]
+        if wrong:
+            raise SpecError(wrong)
         return found
 
     def tracking(self, overrides: Sequence[str]) -> dict[str, Any]:
         """The node `tracking` of the composed spec."""
         try:
             found = OmegaConf.to_container(self._compose(overrides, RunMode.RUN).tracking, resolve=True)
-        except COMPOSING:
-            raise SpecError(list(self._mistakes(overrides))) from None
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
         return {str(key): value for key, value in dict(found).items()}  # type: ignore[arg-type]
 
     def show(self, args: argparse.Namespace) -> None:
-        """What Hydra itself answers: --help, --hydra-help, --cfg, --info, --shell-completion."""
+        """What needs no run: --help, --hydra-help, --cfg, --info, --shell-completion."""
         try:
             if args.help:
-                self.hydra.app_help(config_name=self.name, args_parser=flags(), args=args)
+                print(self._help(args.overrides))
             elif args.hydra_help:
                 self.hydra.hydra_help(config_name=self.name, args_parser=flags(), args=args)
             elif args.cfg:
@@ -117,8 +131,18 @@ class Composer:
                 self.hydra.show_info(args.info, config_name=self.name, overrides=args.overrides)
             else:
                 self.hydra.shell_completion(config_name=self.name, overrides=args.overrides)
-        except COMPOSING:
-            raise SpecError(list(self._mistakes(args.overrides))) from None
+        except COMPOSING as error:
+            raise self._refusal(args.overrides, error) from None
+
+    def _help(self, overrides: Sequence[str]) -> str:
+        """The command line, the groups with their options, and the spec that the overrides make."""
+        loader = self.hydra.config_loader
+        groups = [group for group in loader.list_groups("") if group != "hydra"]
+        options = [f"{group}: {', '.join(loader.get_group_options(group))}" for group in groups]
+        config = self._compose(overrides, RunMode.RUN)
+        with open_dict(config):
+            del config["hydra"]
+        return HELP.format(groups="\n".join(options), spec=OmegaConf.to_yaml(config).rstrip()).rstrip()
 
     def _job(self, overrides: Sequence[str], mode: RunMode) -> Job:
         config = self._compose(overrides, mode)
@@ -131,27 +155,23 @@ class Composer:
         except (ValueError, AssertionError) as error:  # Hydra lets some of its own checks through
             raise HydraException(str(error)) from error
 
-    def _mistakes(self, overrides: Sequence[str]) -> Iterator[str]:
+    def _refusal(self, overrides: Sequence[str], error: Exception) -> SpecError:
         """A line for each override that does not compose, then those of the spec that the others make."""
         rest, faults = list(overrides), []
-        while True:
+        config, spec = OmegaConf.create({}), None
+        while spec is None:
+            culprit = _culprit(error, rest)
+            faults.append((culprit or self.name, error))
+            if culprit is None:
+                break
+            rest.remove(culprit)
             try:
                 config = self._compose(rest, RunMode.RUN)
                 spec = _plain(config)
-                break
-            except COMPOSING as error:
-                culprit = _culprit(error, rest)
-                faults.append((culprit, error))
-                if culprit is None:
-                    config, spec = OmegaConf.create({}), None
-                    break
-                rest.remove(culprit)
-        yield from (self._explain(culprit or self.name, error, config) for culprit, error in faults)
-        if spec is not None:
-            try:
-                build(spec)
-            except SpecError as error:
-                yield from error.mistakes
+            except COMPOSING as another:
+                error = another
+        lines = [self._explain(culprit, fault, config) for culprit, fault in faults]
+        return SpecError([*lines, *([] if spec is None else mistakes(spec))])
 
     def _explain(self, override: str, error: Exception, config: DictConfig) -> str:
         """One line: where, what was given, what is allowed in the config that composes without it."""

@@ -62,6 +62,15 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     return Experiment(str(spec["name"]), source, features, target, model, splitter, spec, tuple(overrides))
 
 
+def mistakes(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """What `build` refuses of the spec, one line each."""
+    try:
+        build(spec)
+    except SpecError as error:
+        return error.mistakes
+    return ()
+
+
 def without_secrets(node: Any) -> Any:
     """The same mappings, lists and texts with the user and password of any address in them struck out."""
     if isinstance(node, Mapping):

@@ -199,7 +199,7 @@ def test_user_conf_beside_ours_and_instead_of_it(cli, tmp_path) -> None:
 def test_help_and_config_are_shown(cli, tmp_path) -> None:
     helped = cli("--help")
     assert helped.code == 0
-    assert "experiment: alpha_signals, capm, ff3" in helped.out
+    assert "experiment: alpha_signals, capm, ff3, none" in helped.out
     assert "snapshot" in helped.out
     config = cli("--cfg", "job", "model.cov=HC3")
     assert yaml.safe_load(config.out)["model"]["cov"] == "HC3"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from runner.clusters import long_run
 from runner.least_squares import NotEstimable, Solution
 
 
@@ -45,12 +46,7 @@ def hac(fit: Solution, lags: int) -> np.ndarray:
     """
     if lags >= fit.n:
         raise NotEstimable(f"cov_lags={lags} with {fit.n} rows; allowed: less than the rows")
-    scores = fit.X * fit.u[:, None]
-    meat = scores.T @ scores
-    for lag in range(1, lags + 1):
-        product = scores[lag:].T @ scores[:-lag]
-        meat += (1.0 - lag / (lags + 1.0)) * (product + product.T)
-    return _between(fit, meat)
+    return _between(fit, long_run(fit.X * fit.u[:, None], lags))
 
 
 COVARIANCES: dict[str, Callable[[Solution, int], np.ndarray]] = {

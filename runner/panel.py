@@ -49,6 +49,11 @@ class Panel:
         return "predictive" if self.horizon > 0 else "explanatory"
 
     @property
+    def date_format(self) -> str:
+        """How a date of this panel is written: with the time of day only where rows have one."""
+        return "%Y-%m-%d" if (self.dates == self.dates.normalize()).all() else "%Y-%m-%d %H:%M"
+
+    @property
     def dropped_cells(self) -> int:
         """Cells (date x asset) without a usable row."""
         return int(self.valid.size - self.valid.sum())

@@ -81,7 +81,7 @@ def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
         (["model.cov=HC9"], ["model.cov: 'HC9' is unknown", "nonrobust, HC0"]),
         (["model.confidence=95"], ["model.confidence: given 95", "below 1"]),
         (["model.constant=maybe"], ["model.constant: given 'maybe'", "true or false"]),
-        (["model.cov_lags=3"], ["model.cov_lags", "cov=HAC only"]),
+        (["model.cov_lags=3"], ["model.cov_lags", "cov=HAC, driscoll_kraay only"]),
         (["model.cov=HAC", "model.cov_lags=-1"], ["model.cov_lags: given -1"]),
         (["model.regressors=[MktRF,SML]"], ["model.regressors: 'SML'", "did you mean 'SMB'?"]),
         (["model.hypotheses=['SMB ** 2 = 0']"], ["model.hypotheses: 'SMB ** 2'"]),

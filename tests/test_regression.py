@@ -410,11 +410,13 @@ def test_a_dummy_for_one_row_is_a_reason_of_hc3() -> None:
     ],
 )
 def test_errors_in_words(model: Regression, words: str) -> None:
-    assert model.fit(plain(15), np.arange(80)).errors == words
+    assert model.fit(plain(15), np.arange(80)).errors.split("; of the mean: ")[0] == words
 
 
 def test_settings_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match="cov_lags: 3 given with cov=HC1; allowed: with cov=HAC only"):
+    with pytest.raises(
+        ValueError, match="cov_lags: 3 given with cov=HC1; allowed: with cov=HAC, driscoll_kraay only"
+    ):
         Regression(cov="HC1", cov_lags=3)
     features = ["SMB", "HML"]
     assert Regression(hypotheses=["SMB = 0"]).mistakes(features) == []

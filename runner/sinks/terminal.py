@@ -42,7 +42,7 @@ def show(report: Report, directory: Path, run_id: str) -> None:
     console.print(_data(report), markup=False)
     many = len(report.fit.coefficients) > MOST_ROWS
     console.print(_summary(report) if many else _coefficients(report))
-    console.print(_errors(report, many), markup=False)
+    console.print(f"errors: {report.fit.errors}. {LEGEND}", markup=False)
     console.print(_in_words(report))
     console.print(f"Files: {directory}", markup=False)
     if run_id:
@@ -85,7 +85,7 @@ def _coefficients(report: Report) -> Table:
     table = _table("unit", "term", "estimate", "std. error", "t", "p", _interval_name(report), "")
     previous = ""
     for row in report.fit.coefficients.itertuples():
-        unit = f"mean of {len(report.panel.assets) - len(report.skipped)}" if row.scope == "mean" else row.unit
+        unit = f"mean of {len(report.fit.quality) - len(report.skipped)}" if row.scope == "mean" else row.unit
         if unit != previous and previous:
             table.add_section()
         table.add_row("" if unit == previous else unit, row.term, *_cells(row))
@@ -125,8 +125,3 @@ def _table(*names: str) -> Table:
 
 def _interval_name(report: Report) -> str:
     return f"{100 * report.spec['model'].get('confidence', 0.95):g} % interval"
-
-
-def _errors(report: Report, many: bool) -> str:
-    mean = "; of the mean: spread over units (mean group)" if many or len(report.panel.assets) > 1 else ""
-    return f"errors: {report.fit.errors}{mean}. {LEGEND}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,63 +12,65 @@ from runner.panel import Panel
 ASSET, DATE = "asset", "date"
 
 
-class Cells(NamedTuple):
-    """The cells of one regression, in order of time: date t (n,) and asset i (n,) of each row.
+class Unit(NamedTuple):
+    """One regression: its scope (asset, date, group or pooled), its name (`all` where pooled), and what it takes.
 
-    `scope` is asset, date, group or pooled; `unit` names the one it is, `all` where pooled.
+    `rows` are positions of dates and `assets` positions of assets; its cells are the valid ones among them.
     """
 
     scope: str
-    unit: str
-    t: np.ndarray
-    i: np.ndarray
+    name: str
+    rows: np.ndarray
+    assets: np.ndarray
+
+    def cells(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+        """Date t (n,) and asset i (n,) of each cell, in order of time."""
+        at, member = np.nonzero(panel.valid[np.ix_(self.rows, self.assets)])
+        return self.rows[at], self.assets[member]
 
 
-def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Cells]:
-    """The valid cells at these rows, divided by asset, by date, by a group of assets, or not at all.
+def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
+    """The regressions on these rows: one per asset, per date, per group of assets, or one of all.
 
     Raises:
         DataError: the data has no such group.
     """
+    everything = np.arange(len(panel.assets))
     if by == ASSET:
-        return list(_by_asset(panel, rows))
+        return [Unit("asset", name, rows, everything[i : i + 1]) for i, name in enumerate(panel.assets)]
     if by == DATE:
         names = panel.dates.strftime(panel.date_format)
-        return [_of_date(panel, t, names[t]) for t in rows]
+        return [Unit("date", names[t], rows[u : u + 1], everything) for u, t in enumerate(rows)]
     if by is None:
-        return [_pooled(panel, rows, "pooled", "all", np.arange(len(panel.assets)))]
+        return [Unit("pooled", "all", rows, everything)]
     if by not in panel.groups:
         raise DataError(f"model.by: {unknown(by, [ASSET, DATE, *panel.groups.columns])}")
     members = panel.groups[by]
-    names = sorted(members.unique())
-    return [_pooled(panel, rows, "group", name, np.flatnonzero(members == name)) for name in names]
+    return [Unit("group", name, rows, np.flatnonzero(members == name)) for name in sorted(members.unique())]
 
 
-def _by_asset(panel: Panel, rows: np.ndarray) -> Iterator[Cells]:
-    for i, asset in enumerate(panel.assets):
-        t = rows[panel.valid[rows, i]]
-        yield Cells("asset", asset, t, np.full(len(t), i))
-
-
-def _of_date(panel: Panel, t: int, name: str) -> Cells:
-    i = np.flatnonzero(panel.valid[t])
-    return Cells("date", name, np.full(len(i), t), i)
-
-
-def _pooled(panel: Panel, rows: np.ndarray, scope: str, unit: str, assets: np.ndarray) -> Cells:
-    at, member = np.nonzero(panel.valid[np.ix_(rows, assets)])
-    return Cells(scope, unit, rows[at], assets[member])
-
-
-def per_asset(params: np.ndarray, cells: list[Cells], n_assets: int) -> np.ndarray:
+def per_asset(params: np.ndarray, group: list[Unit], n_assets: int) -> np.ndarray:
     """The estimates (N, k) that forecast each asset: its own, its group's, or the mean over dates.
 
     `params` (U, k) are those of the units, NaN where one could not be estimated.
     """
-    if cells[0].scope == "date":
+    if group[0].scope == "date":
         with_estimates = params[np.isfinite(params).all(axis=1)]
         return np.tile(with_estimates.mean(axis=0), (n_assets, 1))
     found = np.full((n_assets, params.shape[1]), np.nan)
-    for b, one in zip(params, cells, strict=True):
-        found[np.unique(one.i)] = b
+    for b, unit in zip(params, group, strict=True):
+        found[unit.assets] = b
     return found
+
+
+def cluster_key(panel: Panel, t: np.ndarray, i: np.ndarray, name: str) -> np.ndarray:
+    """Codes (n,) of the cluster, asset, date or a group, that each cell lies in.
+
+    Raises:
+        DataError: the data has no such group.
+    """
+    if name in (ASSET, DATE):
+        return i if name == ASSET else t
+    if name not in panel.groups:
+        raise DataError(f"model.clusters: {unknown(name, [ASSET, DATE, *panel.groups.columns])}")
+    return np.asarray(panel.groups[name].astype("category").cat.codes)[i]

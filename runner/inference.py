@@ -36,13 +36,17 @@ class Wald(NamedTuple):
 
 def infer(b: np.ndarray, V: np.ndarray, df: int, confidence: float) -> Inference:
     """Student's t with `df` degrees of freedom for b (k,) with covariance V (k, k)."""
-    error = np.sqrt(np.diag(V))
+    return inference(b, np.sqrt(np.diag(V)), df, confidence)
+
+
+def inference(b: np.ndarray, error: np.ndarray, df: float | np.ndarray, confidence: float) -> Inference:
+    """Student's t with `df` degrees of freedom for estimates with these standard errors, one by one."""
     t = b / error
     half = stdtrit(df, 0.5 + confidence / 2.0) * error
     return Inference(error, t, two_sided(t, df), b - half, b + half)
 
 
-def two_sided(t: np.ndarray, df: float) -> np.ndarray:
+def two_sided(t: np.ndarray, df: float | np.ndarray) -> np.ndarray:
     """Probability that Student's t with `df` degrees of freedom is further from zero than `t`."""
     return 2.0 * stdtr(df, -np.abs(t))
 

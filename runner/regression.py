@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,14 +14,12 @@ from runner.settings import Count, Share
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.grouping import Cells
-    from runner.inference import Wald
-    from runner.least_squares import Solution
+    from runner.estimation import Estimates
     from runner.panel import Panel
-    from runner.restrictions import Restriction
 
 Covariance = Literal["nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC", "cluster", "driscoll_kraay"]
 LAGGED = ("HAC", "driscoll_kraay")
+EXACT = "fits exactly: no errors, tests or diagnostics"
 POOLED = ("cluster", "driscoll_kraay")
 
 
@@ -42,14 +40,6 @@ class Fit:
     hypotheses: pd.DataFrame
     params: np.ndarray
     errors: str
-
-
-class Unit(NamedTuple):
-    """Rows of the tidy tables that one regression gives, without scope and unit."""
-
-    coefficients: list[dict[str, Any]]
-    quality: dict[str, Any]
-    hypotheses: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -129,116 +119,61 @@ class Regression:
         """
         import pandas as pd
 
-        from runner.grouping import per_asset, units
+        from runner.estimation import estimate
+        from runner.grouping import per_asset
 
-        terms, design, cells = self.terms(panel.names), self._design(panel), units(panel, rows, self.by)
         if self.by == "date":
-            _refuse_shared(design, panel.valid, rows, terms)
-        params = np.full((len(cells), len(terms)), np.nan)
-        results = []
-        for u, one in enumerate(cells):
-            result, params[u] = self._unit(design[one.t, one.i], panel.y[one.t, one.i], one, panel)
-            results.append(result)
-        _refuse_nothing(cells, results)
-        coefficients, quality, hypotheses = _tables(cells, results)
-        mean = mean_group(coefficients, self.confidence, self._mean_lags(coefficients, panel.horizon))
-        coefficients = pd.concat([coefficients, mean], ignore_index=True)
-        loadings = per_asset(params, cells, len(panel.assets))
-        return Fit(coefficients, quality, hypotheses, loadings, self._errors_in_words(coefficients, panel.horizon))
+            _refuse_shared(panel, rows, self.regressors)
+        found = estimate(self, panel, rows)
+        _refuse_nothing(found)
+        coefficients = _coefficients(found, self.terms(panel.names), self.confidence)
+        mean = mean_group(coefficients, self.confidence, self._mean_lags(int(found.estimated.sum()), panel.horizon))
+        return Fit(
+            pd.concat([coefficients, mean], ignore_index=True),
+            _quality(found, self),
+            _hypotheses(found, self.hypotheses, self.terms(panel.names), panel.names),
+            per_asset(found.b, found.units, len(panel.assets)),
+            self._errors_in_words(len(mean) > 0, int(found.estimated.sum()), panel.horizon),
+        )
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Predictions (T, N), NaN where a feature is missing or the asset was not estimated.
 
         By date, the forecast takes the mean of the estimates over the dates that were fitted.
         """
-        return np.asarray(np.einsum("tnk,nk->tn", self._design(panel), fit.params))
+        from runner.estimation import regressors
+
+        slopes = fit.params[:, 1:] if self.constant else fit.params
+        values = np.einsum("tnk,nk->tn", regressors(panel, self.regressors), slopes)
+        return np.asarray(values + fit.params[:, 0] if self.constant else values)
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
         """Diagnostics of regressions over time on the rows they were made on; none where units are not series."""
+        import pandas as pd
+
         from runner.diagnostics import diagnose
+        from runner.estimation import design
+        from runner.grouping import units
 
-        terms, design, cells, found = self.terms(panel.names), self._design(panel), [], []
-        for i, (asset, reason) in enumerate(zip(panel.assets, fit.quality["reason"], strict=False)):
-            if self.by == "asset" and not reason:
-                mine = rows[panel.valid[rows, i]]
-                X = design[mine, i]
-                found.append([d._asdict() for d in diagnose(X, panel.y[mine, i] - X @ fit.params[i], terms)])
-                cells.append(("asset", asset))
-        return _tidy(cells, found, DIAGNOSTICS)
+        terms, found = self.terms(panel.names), []
+        sound = fit.quality["reason"] == ""
+        for unit, i in zip(units(panel, rows, "asset"), range(len(sound) if self.by == "asset" else 0), strict=False):
+            if sound[i]:
+                t, own = unit.cells(panel)
+                X = design(panel, t, own, self.regressors, self.constant)
+                key = {"scope": "asset", "unit": unit.name}
+                found += [key | one._asdict() for one in diagnose(X, panel.y[t, own] - X @ fit.params[i], terms)]
+        return pd.DataFrame(found, columns=["scope", "unit", *DIAGNOSTICS])
 
-    def _design(self, panel: Panel) -> np.ndarray:
-        """Regressors (T, N, k) in the order of the terms."""
-        every = self.regressors is None or self.regressors == panel.names
-        X = panel.X if every else panel.X[:, :, [panel.names.index(name) for name in self.regressors or []]]
-        return np.concatenate([np.ones((*X.shape[:2], 1)), X], axis=2) if self.constant else X
-
-    def _unit(self, X: np.ndarray, y: np.ndarray, cells: Cells, panel: Panel) -> tuple[Unit, np.ndarray]:
-        """One regression and its estimates (k,), or the reason why there is none."""
-        from runner.least_squares import NotEstimable, solve
-
-        terms = self.terms(panel.names)
-        try:
-            solution = solve(X, y, terms, self.constant)
-            lags = self._lags(len(np.unique(cells.t)), panel.horizon)
-            V, df, reason = self._covariance(solution, cells, panel, lags)
-        except NotEstimable as error:
-            return Unit([], {"n_obs": len(y), "reason": str(error)}, []), np.full(len(terms), np.nan)
-        quality = _quality(solution, V, df, terms) | {"cov": self.cov, "cov_lags": lags, "reason": reason}
-        tests = self._tests(solution, V, df, panel.names, reason)
-        return Unit(self._coefficients(solution, V, df, terms), quality, tests), solution.b
-
-    def _lags(self, n: int, horizon: int) -> int | None:
-        from runner.covariance import default_lags
-
-        if self.cov not in LAGGED:
-            return None
-        return default_lags(n, horizon) if self.cov_lags is None else self.cov_lags
-
-    def _mean_lags(self, coefficients: pd.DataFrame, horizon: int) -> int:
+    def _mean_lags(self, dates: int, horizon: int) -> int:
         """Lags for the mean over units: over dates the rule, over assets and groups none."""
         from runner.covariance import default_lags
 
         if self.by != "date":
             return 0
-        dates = coefficients["unit"].nunique()
         return default_lags(dates, horizon) if self.mean_lags is None else self.mean_lags
 
-    def _covariance(
-        self, solution: Solution, cells: Cells, panel: Panel, lags: int | None
-    ) -> tuple[np.ndarray, int, str]:
-        """Covariance (k, k) and its degrees of freedom; NaN with the reason where the fit is exact."""
-        from runner.clusters import clustered, driscoll_kraay
-        from runner.covariance import COVARIANCES
-
-        if solution.exact:
-            nothing = np.full((len(solution.b),) * 2, np.nan)
-            return nothing, solution.df, "fits exactly: no errors, tests or diagnostics"
-        if self.cov == "cluster":
-            return *clustered(solution, [cluster_key(panel, cells, name) for name in self.clusters]), ""
-        if self.cov == "driscoll_kraay":
-            return *driscoll_kraay(solution, cells.t, lags or 0), ""
-        return COVARIANCES[self.cov](solution, lags or 0), solution.df, ""
-
-    def _coefficients(self, solution: Solution, V: np.ndarray, df: int, terms: list[str]) -> list[dict[str, Any]]:
-        from runner.inference import infer
-
-        columns = infer(solution.b, V, df, self.confidence)
-        rows = zip(terms, solution.b, *columns, strict=True)
-        return [dict(zip(("term", "estimate", *columns._fields), row, strict=True)) for row in rows]
-
-    def _tests(
-        self, solution: Solution, V: np.ndarray, df: int, names: list[str], reason: str
-    ) -> list[dict[str, Any]]:
-        from runner.restrictions import restriction
-
-        rows = []
-        for text in self.hypotheses:
-            hypothesis = restriction(text, ["const", *names]).on(self.terms(names))
-            result, why = (None, reason) if reason else _test(solution, V, df, hypothesis)
-            rows.append({"hypothesis": text} | (result._asdict() if result else {}) | {"reason": why})
-        return rows
-
-    def _errors_in_words(self, coefficients: pd.DataFrame, horizon: int) -> str:
+    def _errors_in_words(self, mean: bool, dates: int, horizon: int) -> str:
         """The covariance with its conventions, and where it comes from in the mean over units."""
         given = "lags per unit in quality.csv" if self.cov_lags is None else f"{self.cov_lags} lags"
         words = {
@@ -246,35 +181,22 @@ class Regression:
             "cluster": f"clustered by {' and '.join(self.clusters)} (factor G/(G-1) (n-1)/(n-k)), t(G-1)",
             "driscoll_kraay": f"Driscoll-Kraay (Bartlett, {given}, factor n/(n-k)), t(dates-1)",
         }.get(self.cov, f"{self.cov}, t(n-k)")
-        if not (coefficients["scope"] == "mean").any():
+        if not mean:
             return words
-        lags = self._mean_lags(coefficients[coefficients["scope"] != "mean"], horizon)
+        lags = self._mean_lags(dates, horizon)
         serial = f"Newey-West over dates, {lags} lags, no small-sample factor"
         over = serial if lags else f"spread over {'dates' if self.by == 'date' else 'units'} (ddof 1)"
         return f"{words}; of the mean: {over}"
 
 
-def cluster_key(panel: Panel, cells: Cells, name: str) -> np.ndarray:
-    """Codes (n,) of the cluster that each cell lies in.
-
-    Raises:
-        DataError: the data has no such group.
-    """
-    if name in ("asset", "date"):
-        return cells.i if name == "asset" else cells.t
-    if name not in panel.groups:
-        raise DataError(f"model.clusters: {unknown(name, ['asset', 'date', *panel.groups.columns])}")
-    return np.asarray(panel.groups[name].astype("category").cat.codes)[cells.i]
-
-
-def _refuse_shared(design: np.ndarray, valid: np.ndarray, rows: np.ndarray, terms: list[str]) -> None:
+def _refuse_shared(panel: Panel, rows: np.ndarray, chosen: list[str] | None) -> None:
     """Refuse features that are the same for every asset on every date: no cross-section can estimate them."""
-    cells = np.where(valid[rows][:, :, None], design[rows], np.nan)
-    several = valid[rows].sum(axis=1) > 1
-    if not several.any():
-        return
-    flat = (np.nanmax(cells[several], axis=1) == np.nanmin(cells[several], axis=1)).all(axis=0)
-    names = [term for term, same in zip(terms, flat, strict=True) if same and term != "const"]
+    names = []
+    for name in panel.names if chosen is None else chosen:
+        x = np.where(panel.valid[rows], panel.X[rows, :, panel.names.index(name)], np.nan)
+        x = x[(~np.isnan(x)).sum(axis=1) > 1]
+        if len(x) and (np.nanmax(x, axis=1) == np.nanmin(x, axis=1)).all():
+            names.append(name)
     if names:
         raise DataError(
             f"model.by: date, but {listed(names)} {'is' if len(names) == 1 else 'are'} the same for every asset "
@@ -282,51 +204,83 @@ def _refuse_shared(design: np.ndarray, valid: np.ndarray, rows: np.ndarray, term
         )
 
 
-def _refuse_nothing(cells: list[Cells], results: list[Unit]) -> None:
+def _refuse_nothing(found: Estimates) -> None:
     """Raise where no unit has an estimate: too few rows is a matter of data, the rest of estimation."""
-    if any(result.coefficients for result in results):
+    if found.estimated.any():
         return
     names: dict[str, list[str]] = {}
-    for one, result in zip(cells, results, strict=True):
-        names.setdefault(result.quality["reason"], []).append(one.unit)
+    for unit, reason in zip(found.units, found.reason, strict=True):
+        names.setdefault(reason, []).append(unit.name)
     short = all("rows for" in reason for reason in names)
     reasons = "; ".join(f"{listed(some)}: {reason}" for reason, some in list(names.items())[:3])
-    what = cells[0].scope.replace("pooled", "regression") if cells else "unit"
+    what = found.units[0].scope.replace("pooled", "regression") if found.units else "unit"
     raise (DataError if short else EstimationError)(f"model: no {what} could be estimated; {reasons}")
 
 
-def _quality(solution: Solution, V: np.ndarray, df: int, terms: list[str]) -> dict[str, Any]:
-    """How well one regression fits; the F statistic tests that every slope is zero, under `V`."""
-    from runner.restrictions import all_slopes
+def _coefficients(found: Estimates, terms: list[str], confidence: float) -> pd.DataFrame:
+    """One row per unit with estimates and term."""
+    import pandas as pd
 
-    k, exact = len(terms), solution.exact
-    overall = _test(solution, V, df, all_slopes(terms))[0] if set(terms) - {"const"} and not exact else None
-    likelihood = np.nan if exact else solution.log_likelihood
-    return {
-        "n_obs": solution.n,
-        "df_resid": solution.df,
-        "r2": solution.r2,
-        "r2_adj": solution.r2_adj,
-        "f_stat": overall.f_stat if overall else np.nan,
-        "f_p_value": overall.p_value if overall else np.nan,
-        "residual_std": np.sqrt(solution.ssr / solution.df),
+    from runner.inference import inference
+
+    at = np.flatnonzero(found.estimated)
+    error = np.sqrt(np.einsum("ukk->uk", found.V[at]))
+    columns = inference(found.b[at], error, found.df[at, None], confidence)
+    keys = {"scope": [found.units[u].scope for u in at], "unit": [found.units[u].name for u in at]}
+    table = {name: np.repeat(values, len(terms)) for name, values in keys.items()}
+    table |= {"term": np.tile(terms, len(at)), "estimate": found.b[at].ravel()}
+    return pd.DataFrame(table | {name: values.ravel() for name, values in columns._asdict().items()})
+
+
+def _quality(found: Estimates, model: Regression) -> pd.DataFrame:
+    """How well each unit fits; a unit without estimates has its rows and its reason."""
+    import pandas as pd
+
+    k, n, exact = found.b.shape[1], found.n, np.array(found.reason) == EXACT
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(found.estimated, n - k, np.nan)
+        r2 = 1.0 - found.ssr / found.tss
+        likelihood = -n / 2.0 * (np.log(2.0 * np.pi * np.where(exact, np.nan, found.ssr) / n) + 1.0)
+    table = {
+        "scope": [unit.scope for unit in found.units],
+        "unit": [unit.name for unit in found.units],
+        "n_obs": n.astype(int),
+        "df_resid": _whole(df),
+        "r2": r2,
+        "r2_adj": 1.0 - (1.0 - r2) * (n - model.constant) / df,
+        "f_stat": found.f_stat,
+        "f_p_value": found.f_p,
+        "residual_std": np.sqrt(found.ssr / df),
         "log_likelihood": likelihood,
         "aic": 2.0 * k - 2.0 * likelihood,
-        "bic": k * np.log(solution.n) - 2.0 * likelihood,
+        "bic": k * np.log(np.maximum(n, 1.0)) - 2.0 * likelihood,
+        "cov": np.where(found.estimated, model.cov, ""),
+        "cov_lags": _whole(found.lags),
+        "reason": found.reason,
     }
+    return pd.DataFrame(table)
 
 
-def _test(solution: Solution, V: np.ndarray, df: int, hypothesis: Restriction | str) -> tuple[Wald | None, str]:
-    """The Wald test of a restriction, or the reason why there is none."""
-    from runner.inference import wald
-    from runner.least_squares import NotEstimable
+def _whole(values: np.ndarray) -> list[int | None]:
+    """Whole numbers, None where there is none."""
+    return [None if np.isnan(value) else int(value) for value in values]
 
-    if isinstance(hypothesis, str):
-        return None, hypothesis
-    try:
-        return wald(solution.b, V, df, hypothesis), ""
-    except NotEstimable as error:
-        return None, str(error)
+
+def _hypotheses(found: Estimates, texts: list[str], terms: list[str], features: list[str]) -> pd.DataFrame:
+    """One row per unit with estimates and hypothesis."""
+    import pandas as pd
+
+    from runner.estimation import wald_test
+    from runner.restrictions import restriction
+
+    tested = [(text, restriction(text, ["const", *features]).on(terms)) for text in texts]
+    rows = []
+    for u in np.flatnonzero(found.estimated) if tested else []:
+        for text, hypothesis in tested:
+            result, why = wald_test(found, int(u), hypothesis)
+            row = {"scope": found.units[u].scope, "unit": found.units[u].name, "hypothesis": text}
+            rows.append(row | (result._asdict() if result else {}) | {"reason": why})
+    return pd.DataFrame(rows, columns=["scope", "unit", *HYPOTHESES])
 
 
 def mean_group(coefficients: pd.DataFrame, confidence: float, lags: int = 0) -> pd.DataFrame:
@@ -341,7 +295,7 @@ def mean_group(coefficients: pd.DataFrame, confidence: float, lags: int = 0) -> 
     from runner.clusters import long_run
     from runner.inference import infer
 
-    terms = coefficients["term"].drop_duplicates().tolist()
+    terms = list(dict.fromkeys(coefficients["term"]))
     path = coefficients["estimate"].to_numpy().reshape(-1, len(terms)) if terms else np.empty((0, 0))
     units = len(path)
     if units < 2:
@@ -357,20 +311,3 @@ QUALITY = ["n_obs", "df_resid", "r2", "r2_adj", "f_stat", "f_p_value", "residual
 QUALITY += ["aic", "bic", "cov", "cov_lags", "reason"]
 HYPOTHESES = ["hypothesis", "f_stat", "df_num", "df_den", "p_value", "reason"]
 DIAGNOSTICS = ["diagnostic", "term", "statistic", "df", "p_value", "null", "reason"]
-
-
-def _tables(cells: list[Cells], results: list[Unit]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Coefficients, quality and hypotheses of all units, tidy."""
-    keys = [(one.scope, one.unit) for one in cells]
-    return (
-        _tidy(keys, [result.coefficients for result in results], COEFFICIENTS),
-        _tidy(keys, [[result.quality] for result in results], QUALITY),
-        _tidy(keys, [result.hypotheses for result in results], HYPOTHESES),
-    )
-
-
-def _tidy(keys: Sequence[tuple[str, str]], parts: Sequence[list[dict[str, Any]]], columns: list[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    flat = [{"scope": s, "unit": u} | row for (s, u), part in zip(keys, parts, strict=True) for row in part]
-    return pd.DataFrame(flat, columns=["scope", "unit", *columns])

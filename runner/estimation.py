@@ -1,0 +1,156 @@
+"""Least squares of every unit of a panel: from moments where they keep the digits, else row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import fdtrc
+
+from runner.clusters import clustered, driscoll_kraay
+from runner.covariance import COVARIANCES, default_lags
+from runner.grouping import Unit, cluster_key, units
+from runner.inference import Wald, wald
+from runner.least_squares import NotEstimable, Solution, solve
+from runner.moments import moments, shift_of, solve_moments
+from runner.panel import Panel
+from runner.regression import EXACT, LAGGED, Regression
+from runner.restrictions import Restriction, all_slopes
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What was estimated of U units with k terms; NaN where there is nothing, with the reason.
+
+    Attributes:
+        units: the U units.
+        b: (U, k) estimates; V: (U, k, k) their covariance; df: (U,) degrees of freedom of its t.
+        n, ssr, tss: (U,) rows, sums of squares of the residuals and of the target.
+        f_stat, f_p: (U,) test that every slope is zero, under V.
+        lags: (U,) lags of V, NaN where it has none.
+        reason: why a unit lacks estimates or errors, else empty.
+    """
+
+    units: list[Unit]
+    b: np.ndarray
+    V: np.ndarray
+    df: np.ndarray
+    n: np.ndarray
+    ssr: np.ndarray
+    tss: np.ndarray
+    f_stat: np.ndarray
+    f_p: np.ndarray
+    lags: np.ndarray
+    reason: list[str] = field(default_factory=list)
+
+    @property
+    def estimated(self) -> np.ndarray:
+        """(U,) whether a unit has estimates."""
+        return np.isfinite(self.b).all(axis=1)
+
+
+def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
+    """Every regression of the model on these rows of the panel."""
+    group, k = units(panel, rows, model.by), len(model.terms(panel.names))
+    found = _nothing(group, k)
+    sound = np.zeros(len(group), dtype=bool)
+    if model.cov == "nonrobust" and model.constant:
+        sound = _from_moments(found, model, panel, rows)
+    for u in np.flatnonzero(~sound):
+        _row_by_row(found, int(u), model, panel)
+    return found
+
+
+def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
+    """Regressors (T, N, K) in the order of their names, a view where the order is the panel's."""
+    if names is None or names == panel.names:
+        return panel.X
+    return panel.X[:, :, [panel.names.index(name) for name in names]]
+
+
+def design(panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, constant: bool) -> np.ndarray:
+    """Regressors (n, k) of these cells, the constant first."""
+    X = panel.X[t, i] if names is None else panel.X[t, i][:, [panel.names.index(name) for name in names]]
+    return np.column_stack([np.ones(len(X)), X]) if constant else X
+
+
+def _nothing(group: list[Unit], k: int) -> Estimates:
+    """No estimates of any unit yet."""
+    U = len(group)
+    n, df, ssr, tss, f_stat, f_p, lags = (np.full(U, np.nan) for _ in range(7))
+    b, V = np.full((U, k), np.nan), np.full((U, k, k), np.nan)
+    return Estimates(group, b, V, df, n, ssr, tss, f_stat, f_p, lags, [""] * U)
+
+
+def _from_moments(found: Estimates, model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray:
+    """Fill in the units that their moments solve, and say which (U,)."""
+    use = np.zeros_like(panel.valid)
+    use[rows] = panel.valid[rows]
+    if not use.any():
+        return np.zeros(len(found.units), dtype=bool)
+    X = regressors(panel, model.regressors)
+    shift = shift_of(X, panel.y, use)
+    M = moments(X, panel.y, use, shift, by_date=model.by in ("date", None))
+    if model.by == "date":
+        M = M[rows]
+    elif model.by != "asset":
+        M = np.array([M[unit.assets].sum(axis=0) if model.by else M.sum(axis=0) for unit in found.units])
+    solved = solve_moments(M, shift)
+    at, k = solved.sound, found.b.shape[1]
+    df = solved.n[at] - k
+    variance = solved.ssr[at] / df
+    found.b[at], found.df[at], found.n[at] = solved.b[at], df, solved.n[at]
+    found.V[at] = solved.bread[at] * variance[:, None, None]
+    found.ssr[at], found.tss[at] = solved.ssr[at], solved.tss[at]
+    if k > 1:
+        found.f_stat[at] = (solved.tss[at] - solved.ssr[at]) / (k - 1) / variance
+        found.f_p[at] = fdtrc(k - 1, df, found.f_stat[at])
+    return at
+
+
+def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel) -> None:
+    """Fill in one unit from its rows, or the reason why there is nothing to fill in."""
+    t, i = found.units[u].cells(panel)
+    terms, found.n[u] = model.terms(panel.names), len(t)
+    try:
+        solution = solve(design(panel, t, i, model.regressors, model.constant), panel.y[t, i], terms, model.constant)
+        lags = _lags(model, len(np.unique(t)), panel.horizon)
+        V, df = _covariance(model, solution, panel, t, i, lags)
+    except NotEstimable as error:
+        found.reason[u] = str(error)
+        return
+    found.b[u], found.V[u], found.df[u], found.lags[u] = solution.b, V, df, np.nan if lags is None else lags
+    found.ssr[u], found.tss[u] = solution.ssr, solution.tss
+    found.reason[u] = EXACT if solution.exact else ""
+    overall, _ = wald_test(found, u, all_slopes(terms)) if set(terms) - {"const"} else (None, "")
+    if overall:
+        found.f_stat[u], found.f_p[u] = overall.f_stat, overall.p_value
+
+
+def _lags(model: Regression, dates: int, horizon: int) -> int | None:
+    if model.cov not in LAGGED:
+        return None
+    return default_lags(dates, horizon) if model.cov_lags is None else model.cov_lags
+
+
+def _covariance(
+    model: Regression, solution: Solution, panel: Panel, t: np.ndarray, i: np.ndarray, lags: int | None
+) -> tuple[np.ndarray, int]:
+    """Covariance (k, k) and its degrees of freedom; NaN where the fit is exact."""
+    if solution.exact:
+        return np.full((len(solution.b),) * 2, np.nan), solution.df
+    if model.cov == "cluster":
+        return clustered(solution, [cluster_key(panel, t, i, name) for name in model.clusters])
+    if model.cov == "driscoll_kraay":
+        return driscoll_kraay(solution, t, lags or 0)
+    return COVARIANCES[model.cov](solution, lags or 0), solution.df
+
+
+def wald_test(found: Estimates, u: int, hypothesis: Restriction | str) -> tuple[Wald | None, str]:
+    """The Wald test of a restriction on unit u, or the reason why there is none."""
+    if found.reason[u] or isinstance(hypothesis, str):
+        return None, found.reason[u] or str(hypothesis)
+    try:
+        return wald(found.b[u], found.V[u], int(found.df[u]), hypothesis), ""
+    except NotEstimable as error:
+        return None, str(error)

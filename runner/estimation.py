@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from scipy.special import fdtrc
 
-from runner.clusters import clustered, driscoll_kraay
+from runner.clusters import Pool, clustered, driscoll_kraay
 from runner.covariance import COVARIANCES, default_lags
 from runner.grouping import Unit, cluster_key, units
 from runner.inference import Wald, wald
 from runner.least_squares import NotEstimable, Solution, solve
 from runner.moments import moments, shift_of, solve_moments
 from runner.panel import Panel
-from runner.regression import EXACT, LAGGED, Regression
+from runner.regression import EXACT, LAGGED, POOLED, Regression
 from runner.restrictions import Restriction, all_slopes
+
+Covariance = Callable[[int], tuple[np.ndarray, int]]  # of a number of lags
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,14 @@ class Estimates:
 
 def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows of the panel."""
-    group, k = units(panel, rows, model.by), len(model.terms(panel.names))
-    found = _nothing(group, k)
-    sound = np.zeros(len(group), dtype=bool)
-    if model.cov == "nonrobust" and model.constant:
-        sound = _from_moments(found, model, panel, rows)
+    found = _nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
+    use = np.zeros_like(panel.valid)
+    use[rows] = panel.valid[rows]
+    sound = np.zeros(len(found.units), dtype=bool)
+    if model.cov in ("nonrobust", *POOLED) and model.constant and use.any():
+        sound = _from_moments(found, model, panel, use, rows)
     for u in np.flatnonzero(~sound):
-        _row_by_row(found, int(u), model, panel)
+        _row_by_row(found, int(u), model, panel, use)
     return found
 
 
@@ -82,17 +87,13 @@ def _nothing(group: list[Unit], k: int) -> Estimates:
     return Estimates(group, b, V, df, n, ssr, tss, f_stat, f_p, lags, [""] * U)
 
 
-def _from_moments(found: Estimates, model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray:
+def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Fill in the units that their moments solve, and say which (U,)."""
-    use = np.zeros_like(panel.valid)
-    use[rows] = panel.valid[rows]
-    if not use.any():
-        return np.zeros(len(found.units), dtype=bool)
     X = regressors(panel, model.regressors)
-    shift = shift_of(X, panel.y, use)
+    shift = shift_of(X, panel.y, use, model.by if model.by in ("asset", "date") else None)
     M = moments(X, panel.y, use, shift, by_date=model.by in ("date", None))
     if model.by == "date":
-        M = M[rows]
+        M, shift = M[rows], shift[rows]
     elif model.by != "asset":
         M = np.array([M[unit.assets].sum(axis=0) if model.by else M.sum(axis=0) for unit in found.units])
     solved = solve_moments(M, shift)
@@ -105,45 +106,61 @@ def _from_moments(found: Estimates, model: Regression, panel: Panel, rows: np.nd
     if k > 1:
         found.f_stat[at] = (solved.tss[at] - solved.ssr[at]) / (k - 1) / variance
         found.f_p[at] = fdtrc(k - 1, df, found.f_stat[at])
+    for u in map(int, np.flatnonzero(at) if model.cov in POOLED else []):
+        _robust(found, u, model, panel, partial(_pooled, found, u, model, panel, use, solved.bread[u]))
     return at
 
 
-def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel) -> None:
+def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel, use: np.ndarray) -> None:
     """Fill in one unit from its rows, or the reason why there is nothing to fill in."""
     t, i = found.units[u].cells(panel)
     terms, found.n[u] = model.terms(panel.names), len(t)
     try:
-        solution = solve(design(panel, t, i, model.regressors, model.constant), panel.y[t, i], terms, model.constant)
-        lags = _lags(model, len(np.unique(t)), panel.horizon)
-        V, df = _covariance(model, solution, panel, t, i, lags)
+        one = solve(design(panel, t, i, model.regressors, model.constant), panel.y[t, i], terms, model.constant)
     except NotEstimable as error:
         found.reason[u] = str(error)
         return
-    found.b[u], found.V[u], found.df[u], found.lags[u] = solution.b, V, df, np.nan if lags is None else lags
-    found.ssr[u], found.tss[u] = solution.ssr, solution.tss
-    found.reason[u] = EXACT if solution.exact else ""
+    found.b[u], found.df[u], found.ssr[u], found.tss[u] = one.b, one.df, one.ssr, one.tss
+    if one.exact:
+        found.reason[u] = EXACT
+    elif model.cov in POOLED:
+        _robust(found, u, model, panel, partial(_pooled, found, u, model, panel, use, one.bread))
+    else:
+        _robust(found, u, model, panel, partial(_own, model.cov, one))
+
+
+def _own(cov: str, one: Solution, lags: int) -> tuple[np.ndarray, int]:
+    return COVARIANCES[cov](one, lags), one.df
+
+
+def _robust(found: Estimates, u: int, model: Regression, panel: Panel, covariance: Covariance) -> None:
+    """Fill in the covariance of unit u and its F; without a covariance there are no estimates, but the reason."""
+    terms, lags = model.terms(panel.names), np.nan
+    if model.cov in LAGGED:
+        unit = found.units[u]
+        dates = int(panel.valid[np.ix_(unit.rows, unit.assets)].any(axis=1).sum())
+        lags = default_lags(dates, panel.horizon) if model.cov_lags is None else model.cov_lags
+    try:
+        found.V[u], found.df[u] = covariance(0 if np.isnan(lags) else int(lags))
+    except NotEstimable as error:
+        found.reason[u], found.b[u], found.ssr[u], found.f_stat[u], found.f_p[u] = str(error), *[np.nan] * 4
+        return
+    found.lags[u] = lags
     overall, _ = wald_test(found, u, all_slopes(terms)) if set(terms) - {"const"} else (None, "")
-    if overall:
-        found.f_stat[u], found.f_p[u] = overall.f_stat, overall.p_value
+    found.f_stat[u], found.f_p[u] = (overall.f_stat, overall.p_value) if overall else (np.nan, np.nan)
 
 
-def _lags(model: Regression, dates: int, horizon: int) -> int | None:
-    if model.cov not in LAGGED:
-        return None
-    return default_lags(dates, horizon) if model.cov_lags is None else model.cov_lags
-
-
-def _covariance(
-    model: Regression, solution: Solution, panel: Panel, t: np.ndarray, i: np.ndarray, lags: int | None
+def _pooled(
+    found: Estimates, u: int, model: Regression, panel: Panel, use: np.ndarray, bread: np.ndarray, lags: int
 ) -> tuple[np.ndarray, int]:
-    """Covariance (k, k) and its degrees of freedom; NaN where the fit is exact."""
-    if solution.exact:
-        return np.full((len(solution.b),) * 2, np.nan), solution.df
-    if model.cov == "cluster":
-        return clustered(solution, [cluster_key(panel, t, i, name) for name in model.clusters])
+    """Clustered or Driscoll-Kraay covariance (k, k) of unit u and its degrees of freedom."""
+    X, assets = regressors(panel, model.regressors), found.units[u].assets
+    own = slice(None) if len(assets) == X.shape[1] else assets
+    pool = Pool(X[:, own], panel.y[:, own], use[:, own], found.b[u], bread)
     if model.cov == "driscoll_kraay":
-        return driscoll_kraay(solution, t, lags or 0)
-    return COVARIANCES[model.cov](solution, lags or 0), solution.df
+        return driscoll_kraay(pool, lags)
+    keys = [cluster_key(panel, name) for name in model.clusters]
+    return clustered(pool, [None if key is None else key[own] for key in keys])
 
 
 def wald_test(found: Estimates, u: int, hypothesis: Restriction | str) -> tuple[Wald | None, str]:

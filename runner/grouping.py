@@ -63,14 +63,14 @@ def per_asset(params: np.ndarray, group: list[Unit], n_assets: int) -> np.ndarra
     return found
 
 
-def cluster_key(panel: Panel, t: np.ndarray, i: np.ndarray, name: str) -> np.ndarray:
-    """Codes (n,) of the cluster, asset, date or a group, that each cell lies in.
+def cluster_key(panel: Panel, name: str) -> np.ndarray | None:
+    """Codes (N,) of the cluster that each asset lies in, by itself or in a group; None where dates are clusters.
 
     Raises:
         DataError: the data has no such group.
     """
     if name in (ASSET, DATE):
-        return i if name == ASSET else t
+        return np.arange(len(panel.assets)) if name == ASSET else None
     if name not in panel.groups:
         raise DataError(f"model.clusters: {unknown(name, [ASSET, DATE, *panel.groups.columns])}")
-    return np.asarray(panel.groups[name].astype("category").cat.codes)[i]
+    return np.asarray(panel.groups[name].astype("category").cat.codes)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BLOCK = 16  # dates at a time: a block of 1000 assets and 10 columns stays in cache
-SAMPLE = 2000  # cells whose mean is the shift; any point near the data will do
+SAMPLE, FEW = 2000, 32  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
 # Bounds within which the solution from moments has at least eleven correct digits (they lose as many as the
 # logarithm of these says): variation kept after centring, conditioning of the correlations, unexplained share.
 KEPT, CONDITION, UNEXPLAINED = 1e-4, 1e-4, 1e-4
@@ -38,11 +38,21 @@ class Solved:
     sound: np.ndarray
 
 
-def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray) -> np.ndarray:
-    """A point (K + 1,) amid the used cells of X (T, N, K) and y (T, N)."""
+def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, of: str | None = None) -> np.ndarray:
+    """A point amid the used cells of X (T, N, K) and y (T, N): one for all (1, 1, K + 1), one per asset
+    (1, N, K + 1) or one per date (T, 1, K + 1)."""
     t, i = np.nonzero(use)
     some = np.linspace(0, len(t) - 1, min(SAMPLE, len(t))).astype(int)
-    return np.append(X[t[some], i[some]].mean(axis=0), y[t[some], i[some]].mean())
+    point = np.append(X[t[some], i[some]].mean(axis=0), y[t[some], i[some]].mean())[None, None]
+    if of is None:
+        return point
+    axis = 0 if of == "asset" else 1
+    few = np.linspace(0, use.shape[axis] - 1, min(FEW, use.shape[axis])).astype(int)
+    Z = np.concatenate([X.take(few, axis), y.take(few, axis)[:, :, None]], axis=2)
+    known = use.take(few, axis)[:, :, None]
+    count = known.sum(axis=axis, keepdims=True)
+    mean = np.where(known, Z, 0.0).sum(axis=axis, keepdims=True) / np.maximum(count, 1)
+    return np.where(count > 0, mean, point)
 
 
 def moments(X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool) -> np.ndarray:
@@ -52,10 +62,10 @@ def moments(X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by
     buffer = np.empty((BLOCK, N, P))
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
-        z = buffer[: part.stop - start]
+        z, about = buffer[: part.stop - start], shift[part] if len(shift) > 1 else shift
         z[:, :, 0] = 1.0
-        np.subtract(X[part], shift[:-1], out=z[:, :, 1:-1])
-        np.subtract(y[part], shift[-1], out=z[:, :, -1])
+        np.subtract(X[part], about[:, :, :-1], out=z[:, :, 1:-1])
+        np.subtract(y[part], about[:, :, -1], out=z[:, :, -1])
         z[~use[part]] = 0.0
         if by_date:
             np.matmul(z.transpose(0, 2, 1), z, out=found[part])
@@ -65,7 +75,7 @@ def moments(X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by
 
 
 def solve_moments(M: np.ndarray, shift: np.ndarray) -> Solved:
-    """Least squares with a constant from moments M (U, P, P) about `shift` (K + 1,)."""
+    """Least squares with a constant from moments M (U, P, P) about `shift`, one for all or one per unit."""
     K = M.shape[1] - 2
     n = M[:, 0, 0]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -87,7 +97,7 @@ def solve_moments(M: np.ndarray, shift: np.ndarray) -> Solved:
     sound &= unexplained > UNEXPLAINED
     scale = np.where(sound[:, None], length, 1.0)
     slope *= scale[:, K:] / scale[:, :K]
-    mean = np.where(sound[:, None], mean, 0.0) + shift
+    mean = np.where(sound[:, None], mean, 0.0) + shift.reshape(-1, K + 1)
     tss = scale[:, K] ** 2
     constant = mean[:, K] - np.einsum("uj,uj->u", slope, mean[:, :K])
     inner = inverse / (scale[:, :K, None] * scale[:, None, :K])

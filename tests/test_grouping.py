@@ -84,6 +84,21 @@ def test_clusters_equal_linearmodels(seed: int, clusters: list[str]) -> None:
     np.testing.assert_allclose(ours.coefficients["std_error"], theirs.std_errors, rtol=REL)
 
 
+@pytest.mark.parametrize("clusters", [["sector", "date"], ["date", "sector"], ["sector", "half"], ["asset", "half"]])
+def test_crossed_groups_equal_linearmodels(clusters: list[str]) -> None:
+    panel = ragged(7)
+    panel = replace(panel, groups=panel.groups.assign(half=[f"h{i % 4}" for i in range(len(panel.assets))]))
+    ours = Regression(by=None, cov="cluster", clusters=clusters).fit(panel, every_row(panel)).coefficients
+    t, i = np.nonzero(panel.valid)
+    codes = {"date": t, "asset": i} | {
+        g: panel.groups[g].astype("category").cat.codes.to_numpy()[i] for g in panel.groups
+    }
+    y, X = long_of(panel)
+    keys = pd.DataFrame({name: codes[name] for name in clusters}, index=y.index)
+    theirs = PooledOLS(y, X).fit(cov_type="clustered", clusters=keys, group_debias=True, debiased=True)
+    np.testing.assert_allclose(ours["std_error"], theirs.std_errors, rtol=REL)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_one_way_clusters_equal_statsmodels(seed: int) -> None:
     panel = ragged(seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import fdtrc
@@ -16,9 +17,12 @@ from runner.inference import Wald, wald
 from runner.least_squares import NotEstimable, Solution, solve
 from runner.moments import moments, shift_of, solve_moments
 from runner.panel import Panel
-from runner.regression import EXACT, LAGGED, POOLED, Regression
 from runner.restrictions import Restriction, all_slopes
 
+if TYPE_CHECKING:
+    from runner.regression import Regression
+
+EXACT = "fits exactly: no errors, tests or diagnostics"
 Covariance = Callable[[int], tuple[np.ndarray, int]]  # of a number of lags
 
 
@@ -59,7 +63,7 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     use = np.zeros_like(panel.valid)
     use[rows] = panel.valid[rows]
     sound = np.zeros(len(found.units), dtype=bool)
-    if model.cov in ("nonrobust", *POOLED) and model.constant and use.any():
+    if (model.cov == "nonrobust" or model.pooled) and model.constant and use.any():
         sound = _from_moments(found, model, panel, use, rows)
     for u in np.flatnonzero(~sound):
         _row_by_row(found, int(u), model, panel, use)
@@ -106,7 +110,7 @@ def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.nda
     if k > 1:
         found.f_stat[at] = (solved.tss[at] - solved.ssr[at]) / (k - 1) / variance
         found.f_p[at] = fdtrc(k - 1, df, found.f_stat[at])
-    for u in map(int, np.flatnonzero(at) if model.cov in POOLED else []):
+    for u in map(int, np.flatnonzero(at) if model.pooled else []):
         _robust(found, u, model, panel, partial(_pooled, found, u, model, panel, use, solved.bread[u]))
     return at
 
@@ -123,7 +127,7 @@ def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel, use: 
     found.b[u], found.df[u], found.ssr[u], found.tss[u] = one.b, one.df, one.ssr, one.tss
     if one.exact:
         found.reason[u] = EXACT
-    elif model.cov in POOLED:
+    elif model.pooled:
         _robust(found, u, model, panel, partial(_pooled, found, u, model, panel, use, one.bread))
     else:
         _robust(found, u, model, panel, partial(_own, model.cov, one))
@@ -136,7 +140,7 @@ def _own(cov: str, one: Solution, lags: int) -> tuple[np.ndarray, int]:
 def _robust(found: Estimates, u: int, model: Regression, panel: Panel, covariance: Covariance) -> None:
     """Fill in the covariance of unit u and its F; without a covariance there are no estimates, but the reason."""
     terms, lags = model.terms(panel.names), np.nan
-    if model.cov in LAGGED:
+    if model.lagged:
         unit = found.units[u]
         dates = int(panel.valid[np.ix_(unit.rows, unit.assets)].any(axis=1).sum())
         lags = default_lags(dates, panel.horizon) if model.cov_lags is None else model.cov_lags

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Covariance = Literal["nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC", "cluster", "driscoll_kraay"]
 LAGGED = ("HAC", "driscoll_kraay")
-EXACT = "fits exactly: no errors, tests or diagnostics"
 POOLED = ("cluster", "driscoll_kraay")
 
 
@@ -73,13 +72,13 @@ class Regression:
 
     def __post_init__(self) -> None:
         given = f"cov={self.cov}"
-        if self.cov_lags is not None and self.cov not in LAGGED:
+        if self.cov_lags is not None and not self.lagged:
             raise ValueError(
                 f"cov_lags: {self.cov_lags} given with {given}; allowed: with cov=HAC, driscoll_kraay only"
             )
         if self.cov == "HAC" and self.by != "asset":
             raise ValueError(f"cov: HAC given with by={self.by}; allowed: with by=asset, else driscoll_kraay")
-        if self.cov in POOLED and self.by in ("asset", "date"):
+        if self.pooled and self.by in ("asset", "date"):
             raise ValueError(f"cov: {self.cov} given with by={self.by}; allowed: with by=null or by a group")
         if (self.cov == "cluster") != (1 <= len(set(self.clusters)) <= 2):
             raise ValueError(
@@ -87,6 +86,16 @@ class Regression:
             )
         if self.mean_lags is not None and self.by != "date":
             raise ValueError(f"mean_lags: {self.mean_lags} given with by={self.by}; allowed: with by=date only")
+
+    @property
+    def lagged(self) -> bool:
+        """Whether the errors of a regression have lags."""
+        return self.cov in LAGGED
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the errors come from sums of scores over assets or dates."""
+        return self.cov in POOLED
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """What is wrong with these settings for these features, a line each."""
@@ -235,6 +244,8 @@ def _coefficients(found: Estimates, terms: list[str], confidence: float) -> pd.D
 def _quality(found: Estimates, model: Regression) -> pd.DataFrame:
     """How well each unit fits; a unit without estimates has its rows and its reason."""
     import pandas as pd
+
+    from runner.estimation import EXACT
 
     k, n, exact = found.b.shape[1], found.n, np.array(found.reason) == EXACT
     with np.errstate(divide="ignore", invalid="ignore"):

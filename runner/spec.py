@@ -101,16 +101,30 @@ def _features(node: Any, make: Callable[..., Any], mistakes: list[str]) -> dict[
     for name, settings in node.items():
         if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or name == "const":
             mistakes.append(f"features.{name}: given {name!r}; allowed: letters, digits and _, not const")
+        elif isinstance(settings, str) and settings != MISSING:
+            found[name] = _expression(f"features.{name}", settings, mistakes)
         else:
             found[name] = make(f"features.{name}", settings, None)
     return found
+
+
+def _expression(where: str, text: str, mistakes: list[str]) -> Any:
+    """The feature that is written as text."""
+    from runner.expressions import Expression
+
+    try:
+        return Expression(text)
+    except ValueError as error:
+        mistakes.append(f"{where}: {error}")
+        return None
 
 
 def _make(where: str, node: Any, method: str | None, allow: Sequence[str], mistakes: list[str]) -> Any:
     """The object or, where `method` is None, the function of the market that a node names."""
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         given = "nothing" if node is None else repr(node)
-        mistakes.append(f"{where}: given {given}; allowed: a mapping with _target_ and its settings")
+        text = ", or text such as close / lag(close, 21) - 1" if where.startswith("features.") else ""
+        mistakes.append(f"{where}: given {given}; allowed: a mapping with _target_ and its settings{text}")
         return None
     try:
         target = _resolve(node["_target_"], allow)

@@ -98,6 +98,9 @@ def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
         (["data=file"], ["data.path: missing"]),
         (["data=file", "data.path=nowhere.parquet"], ["data.path: no such file"]),
         (["features.MktRF.series=MktRf"], ["features.MktRF: series 'MktRf'", "did you mean 'MktRF'?"]),
+        (['features.MktRF="lag(MktRF, -1)"'], ["features.MktRF: character", "looks back, never ahead"]),
+        (['features.MktRF="MktRf + 1"'], ["features.MktRF: ", "'MktRf' is unknown", "did you mean 'MktRF'?"]),
+        (['features.MktRF="__import__(1)"'], ["features.MktRF: character"]),
         (["features.MktRF._target_=os.system"], ["lies in no allowed module"]),
         (["features.MktRF._target_=runner.features.shard"], ["'shard' is unknown", "did you mean 'shared'?"]),
         (["features.MktRF._target_=runner.ui.serve"], ["not a function of the market"]),
@@ -204,6 +207,12 @@ def test_help_and_config_are_shown(cli, tmp_path) -> None:
     config = cli("--cfg", "job", "model.cov=HC3")
     assert yaml.safe_load(config.out)["model"]["cov"] == "HC3"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_signals_as_text_are_the_signals(cli) -> None:
+    words = ["experiment=alpha_signals", "data=simulated", "data.end=2019-12-31", "validation=none"]
+    written, functions = (cli(*words, f"features={name}") for name in ("signals_as_text", "signals"))
+    assert written.table("coefficients").equals(functions.table("coefficients"))
 
 
 def test_interrupted_user_function_is_one_line(cli, tmp_path) -> None:

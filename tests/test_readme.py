@@ -46,6 +46,16 @@ def test_your_own_signal_in_two_files(tmp_path: Path) -> None:
     assert "reversal" in done.stdout
 
 
+def test_features_as_text(tmp_path: Path) -> None:
+    [text] = blocks("file: conf/features/mine.yaml")
+    (tmp_path / "conf" / "features").mkdir(parents=True)
+    (tmp_path / "conf" / "features" / "mine.yaml").write_text(text)
+    for command, term in zip(commands("commands: text"), ("calm", "size"), strict=True):
+        done = shell(command, tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert term in done.stdout
+
+
 def test_the_two_commands_are_those_that_ci_runs() -> None:
     """`.ci/run` takes them from the README, so that they cannot differ."""
     script = (ROOT / ".ci" / "run").read_text()

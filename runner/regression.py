@@ -140,10 +140,30 @@ class Regression:
         return Fit(
             pd.concat([coefficients, mean], ignore_index=True),
             _quality(found, self),
-            _hypotheses(found, self.hypotheses, self.terms(panel.names), panel.names),
+            pd.concat(
+                [
+                    _hypotheses(found, self.hypotheses, self.terms(panel.names), panel.names),
+                    self._grs(found, panel, rows),
+                ],
+                ignore_index=True,
+            ),
             per_asset(found.b, found.units, len(panel.assets)),
             self._errors_in_words(len(mean) > 0, int(found.estimated.sum()), panel.horizon),
         )
+
+    def _grs(self, found: Estimates, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
+        """The test that every constant is zero, where regressions over time share their regressors."""
+        import pandas as pd
+
+        from runner.pricing import grs, shared_regressors
+
+        names, result = self.terms(panel.names)[1:], None
+        F = shared_regressors(panel, rows, names) if self.by == "asset" and self.constant else None
+        if F is not None and found.estimated.all():
+            residuals = panel.y[rows] - found.b[:, 0] - F @ found.b[:, 1:].T
+            result = grs(found.b[:, 0], residuals, F)
+        row = {"scope": "pooled", "unit": "all", "hypothesis": "GRS: const = 0 in every asset", "reason": ""}
+        return pd.DataFrame([row | result._asdict()] if result else [], columns=["scope", "unit", *HYPOTHESES])
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Predictions (T, N), NaN where a feature is missing or the asset was not estimated.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from runner.calendar import span
 from runner.errors import DataError, listed
 from runner.market import Dropped, Market
+from runner.preprocessing import Step, apply
 from runner.targets import Target
 
 Feature = Callable[[Market], Any]
@@ -59,8 +60,10 @@ class Panel:
         return int(self.valid.size - self.valid.sum())
 
 
-def build_panel(market: Market, features: Mapping[str, Feature], target: Callable[[Market], Target]) -> Panel:
-    """Evaluate the target and the features on the market and line them up.
+def build_panel(
+    market: Market, features: Mapping[str, Feature], target: Callable[[Market], Target], steps: Sequence[Step] = ()
+) -> Panel:
+    """Evaluate the target and the features on the market, line them up, and preprocess each date by itself.
 
     Raises:
         DataError: a feature or target that the data cannot give, one line each; no usable cell at all.
@@ -80,8 +83,10 @@ def build_panel(market: Market, features: Mapping[str, Feature], target: Callabl
             mistakes += error.mistakes
     if mistakes:
         raise DataError(mistakes)
+    X, changed = apply(steps, X, list(features), market.groups)
     valid, account = _account(y, X, list(features))
-    panel = Panel(dates, market.assets, list(features), y, X, valid, horizon, market.groups, market.dropped + account)
+    dropped = (*market.dropped, *(Dropped(*one) for one in changed), *account)
+    panel = Panel(dates, market.assets, list(features), y, X, valid, horizon, market.groups, dropped)
     if not valid.any():
         worst = listed(f"{one.reason} ({one.rows})" for one in account)
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")

@@ -28,7 +28,7 @@ def run(experiment: Experiment) -> Report:
     """
     started = datetime.now(UTC)
     market = experiment.source.load()
-    panel = build_panel(market, experiment.features, experiment.target)
+    panel = build_panel(market, experiment.features, experiment.target, experiment.steps)
     model, every_row = experiment.model, np.arange(len(panel.dates))
     folds = experiment.splitter.split(panel.dates, panel.horizon)
     predictions = _forecast(model, panel, folds)

@@ -14,14 +14,23 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from keyword import iskeyword
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import SpecError, listed, unknown
 from runner.schema import in_words, misfits
 
+if TYPE_CHECKING:
+    from runner.preprocessing import Step
+
 GROUPS = ("data", "features", "target", "model", "validation")
-TOP: dict[str, Any] = {"name": str, "allow": list[str], "tracking": dict[str, Any]}
-DEFAULTS = {"name": "custom", "allow": [], "tracking": {"uri": None, "experiment": "factor-runner"}}
+TOP: dict[str, Any] = {
+    "name": str,
+    "allow": list[str],
+    "tracking": dict[str, Any],
+    "preprocess": list[dict[str, Any]],
+}
+FUNCTIONS = ("market", "cross")  # what a function of a spec may be a function of; a class has a method instead
+DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "tracking": {"uri": None, "experiment": "factor-runner"}}
 TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
 MISSING = "???"
 
@@ -38,6 +47,7 @@ class Experiment:
     splitter: Any
     spec: Mapping[str, Any]
     overrides: tuple[str, ...] = ()
+    steps: Sequence[Step] = ()
 
 
 def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
@@ -52,14 +62,15 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     make = partial(_make, allow=allow, mistakes=mistakes)
     source = make("data", spec.get("data"), "load")
     features = _features(spec.get("features"), make, mistakes)
-    target = make("target", spec.get("target"), None)
+    target = make("target", spec.get("target"), "market")
+    steps = _steps(spec["preprocess"], list(features), make, mistakes)
     model = make("model", spec.get("model"), "fit")
     splitter = make("validation", spec.get("validation"), "split")
     if model is not None:
         mistakes += [f"model.{line}" for line in model.mistakes(list(features))]
     if mistakes:
         raise SpecError(mistakes)
-    return Experiment(str(spec["name"]), source, features, target, model, splitter, spec, tuple(overrides))
+    return Experiment(str(spec["name"]), source, features, target, model, splitter, spec, tuple(overrides), steps)
 
 
 def mistakes(spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -104,7 +115,23 @@ def _features(node: Any, make: Callable[..., Any], mistakes: list[str]) -> dict[
         elif isinstance(settings, str) and settings != MISSING:
             found[name] = _expression(f"features.{name}", settings, mistakes)
         else:
-            found[name] = make(f"features.{name}", settings, None)
+            found[name] = make(f"features.{name}", settings, "market")
+    return found
+
+
+def _steps(nodes: Any, features: list[str], make: Callable[..., Any], mistakes: list[str]) -> list[Step]:
+    """The steps of preprocessing, in their order; `on` of a node names the features that it is for."""
+    from runner.preprocessing import Step
+
+    found = []
+    for number, node in enumerate(nodes if isinstance(nodes, list) else []):
+        if isinstance(node, dict):
+            where, on = f"preprocess[{number}]", node.get("on")
+            problems = list(misfits(on, list[str] | None, f"{where}.on"))
+            wrong = [name for name in on or [] if name not in features] if not problems else []
+            mistakes += [*problems, *(f"{where}.on: {unknown(name, features)}" for name in wrong)]
+            function = make(where, {key: value for key, value in node.items() if key != "on"}, "cross")
+            found.append(Step(function, str(node.get("_target_")).rpartition(".")[2], on))
     return found
 
 
@@ -119,8 +146,8 @@ def _expression(where: str, text: str, mistakes: list[str]) -> Any:
         return None
 
 
-def _make(where: str, node: Any, method: str | None, allow: Sequence[str], mistakes: list[str]) -> Any:
-    """The object or, where `method` is None, the function of the market that a node names."""
+def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list[str]) -> Any:
+    """What a node names: a function of what `role` says, or an object with the method that it says."""
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         given = "nothing" if node is None else repr(node)
         text = ", or text such as close / lag(close, 21) - 1" if where.startswith("features.") else ""
@@ -128,18 +155,18 @@ def _make(where: str, node: Any, method: str | None, allow: Sequence[str], mista
         return None
     try:
         target = _resolve(node["_target_"], allow)
-        _check_role(target, method)
+        _check_role(target, role)
     except ValueError as error:
         mistakes.append(f"{where}._target_: {error}")
         return None
     settings = {str(key): value for key, value in node.items() if key != "_target_"}
     problems = _unbound(where, target, settings)
     mistakes += problems
-    return None if problems else _construct(where, target, settings, mistakes, method)
+    return None if problems else _construct(where, target, settings, mistakes, role)
 
 
-def _construct(where: str, target: Any, settings: dict[str, Any], mistakes: list[str], method: str | None) -> Any:
-    if method is None:
+def _construct(where: str, target: Any, settings: dict[str, Any], mistakes: list[str], role: str) -> Any:
+    if role in FUNCTIONS:
         return partial(target, **settings)
     try:
         return target(**settings)
@@ -173,20 +200,19 @@ def _defined_in(value: Any, module: str) -> bool:
     return callable(value) and getattr(value, "__module__", None) == module
 
 
-def _check_role(target: Any, method: str | None) -> None:
-    if method is not None and not callable(getattr(target, method, None)):
-        raise ValueError(f"{target.__qualname__} has no method {method}; allowed here: a class that has")
-    if method is None and (isinstance(target, type) or [*inspect.signature(target).parameters][:1] != ["market"]):
-        raise ValueError(
-            f"{target.__qualname__} is not a function of the market; allowed here: (market, *, settings)"
-        )
+def _check_role(target: Any, role: str) -> None:
+    if role not in FUNCTIONS:
+        if not callable(getattr(target, role, None)):
+            raise ValueError(f"{target.__qualname__} has no method {role}; allowed here: a class that has")
+    elif isinstance(target, type) or [*inspect.signature(target).parameters][:1] != [role]:
+        raise ValueError(f"{target.__qualname__} is not a function of {role}; allowed here: ({role}, *, settings)")
 
 
 def _unbound(where: str, target: Any, settings: Mapping[str, Any]) -> list[str]:
     """What keeps the settings from binding to the signature, a line each."""
     parameters = dict(inspect.signature(target).parameters)
     if not isinstance(target, type):
-        parameters.pop(next(iter(parameters)))  # the market
+        parameters.pop(next(iter(parameters)))  # the market, the cross-section
     lines = [f"{where}.{key}: {unknown(key, parameters)}" for key in settings if key not in parameters]
     for name, parameter in parameters.items():
         kind = _kind(target, parameter)

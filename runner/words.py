@@ -290,10 +290,15 @@ def _not_computed(table: pd.DataFrame) -> list[str]:
 
 
 def _left_out(report: Report) -> list[str]:
-    found = [f"{count(one.rows, one.what)} dropped: {one.reason}." for one in report.dropped]
+    found = [f"{count(one.rows, one.what)}{_fate(one.what)}: {one.reason}." for one in report.dropped]
     quality = report.fit.quality
     troubled = quality[quality["reason"].fillna("") != ""]
     for (reason, bare), rows in troubled.groupby(["reason", troubled["r2"].isna()], sort=False):
         units = f"{len(rows):,} of {count(len(quality), unit_noun(quality))} ({listed(rows['unit'])})"
         found.append(f"{units}: {'not estimated' if bare else 'estimated without errors'}, {reason}.")
     return found
+
+
+def _fate(what: str) -> str:
+    """What became of a line of the account: changed values are still there."""
+    return "" if what.startswith("changed") else " dropped"

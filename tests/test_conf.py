@@ -53,3 +53,15 @@ def test_every_line_of_comment_in_a_config_is_at_its_top_or_beside_a_value() -> 
 
 def test_config_path_of_checkout_is_the_conf_folder() -> None:
     assert Path(__file__).parent.parent / "conf" == CONF
+
+
+def test_an_experiment_may_change_any_value(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\ndefaults: [override /target: excess_return]\nname: own\n"
+        "preprocess: [{_target_: runner.preprocessing.rank}]\ntracking: {experiment: elsewhere}\n"
+    )
+    made = Composer(beside=str(tmp_path)).job(["experiment=mine"]).experiment
+    assert made.name == "own"
+    assert made.spec["tracking"]["experiment"] == "elsewhere"
+    assert [step.name for step in made.steps] == ["rank"]

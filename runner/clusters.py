@@ -66,8 +66,8 @@ def sums(pool: Pool, groups: np.ndarray | None = None) -> Sums:
     found = Sums(np.empty((T, k)), np.zeros((N, k)), np.zeros((k, k)), np.zeros((k, k)))
     member = None if groups is None else (groups[None, :] == np.unique(groups)[:, None]).astype(float)
     for part, s in pool.scores():
-        found.by_date[part] = s.sum(axis=1)
-        found.by_asset[...] += s.sum(axis=0)
+        found.by_date[part] = np.ones(N) @ s
+        found.by_asset[...] += (np.ones(len(s)) @ s.reshape(len(s), -1)).reshape(N, k)
         flat = s.reshape(-1, k)
         found.cells[...] += flat.T @ flat
         if member is not None:
@@ -96,7 +96,8 @@ def clustered(pool: Pool, keys: Sequence[np.ndarray | None]) -> tuple[np.ndarray
         raise NotEstimable(f"{fewest} cluster; clustered errors need at least 2")
     V = np.asarray(sum(_between(pool, meat, size) for meat, size in ways))
     if len(keys) == 2:
-        both = (found.pairs, _pairs(pool, codes[0])) if with_dates else _way(pool, found, _crossed(codes))
+        cells = _pairs(pool, codes[0]) if meeting else pool.n
+        both = (found.pairs, cells) if with_dates else _way(pool, found, _crossed(codes))
         V = V - _between(pool, *both)
     if not (np.diag(V) > 0.0).all():
         raise NotEstimable("two-way clusters leave a negative variance; cluster by one of them")

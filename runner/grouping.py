@@ -39,7 +39,7 @@ def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
     if by == ASSET:
         return [Unit("asset", name, rows, everything[i : i + 1]) for i, name in enumerate(panel.assets)]
     if by == DATE:
-        names = panel.dates.strftime(panel.date_format)
+        names = panel.dates.strftime(panel.date_format).tolist()
         return [Unit("date", names[t], rows[u : u + 1], everything) for u, t in enumerate(rows)]
     if by is None:
         return [Unit("pooled", "all", rows, everything)]

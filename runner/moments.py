@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BLOCK = 16  # dates at a time: a block of 1000 assets and 10 columns stays in cache
+BLOCK = 64  # dates at a time
 SAMPLE, FEW = 2000, 32  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
 # Bounds within which the solution from moments has at least eleven correct digits (they lose as many as the
 # logarithm of these says): variation kept after centring, conditioning of the correlations, unexplained share.
@@ -41,9 +41,8 @@ class Solved:
 def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, of: str | None = None) -> np.ndarray:
     """A point amid the used cells of X (T, N, K) and y (T, N): one for all (1, 1, K + 1), one per asset
     (1, N, K + 1) or one per date (T, 1, K + 1)."""
-    t, i = np.nonzero(use)
-    some = np.linspace(0, len(t) - 1, min(SAMPLE, len(t))).astype(int)
-    point = np.append(X[t[some], i[some]].mean(axis=0), y[t[some], i[some]].mean())[None, None]
+    t, i = _spread(use)
+    point = np.append(X[t, i].mean(axis=0), y[t, i].mean())[None, None]
     if of is None:
         return point
     axis = 0 if of == "asset" else 1
@@ -53,6 +52,15 @@ def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, of: str | None = Non
     count = known.sum(axis=axis, keepdims=True)
     mean = np.where(known, Z, 0.0).sum(axis=axis, keepdims=True) / np.maximum(count, 1)
     return np.where(count > 0, mean, point)
+
+
+def _spread(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Some cells in use, evenly spread in order of time, without listing them all."""
+    until = use.sum(axis=1).cumsum()
+    ranks = np.linspace(0, until[-1] - 1, min(SAMPLE, int(until[-1]))).astype(int)
+    t = np.searchsorted(until, ranks, side="right")
+    before = ranks - np.append(0, until)[t]
+    return t, np.array([np.flatnonzero(use[row])[rank] for row, rank in zip(t, before, strict=True)])
 
 
 def moments(X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool) -> np.ndarray:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import fdtrc
 
+from runner.estimation import regressors
 from runner.inference import Wald
 from runner.panel import Panel
+
+BLOCK = 64  # dates at a time
 
 
 def shared_regressors(panel: Panel, rows: np.ndarray, names: list[str]) -> np.ndarray | None:
     """Regressors (T, K) where they are the same for every asset and every asset has every row, else None."""
     if len(panel.assets) < 2 or not names or not panel.valid[rows].all():
         return None
-    X = panel.X[rows][:, :, [panel.names.index(name) for name in names]]
-    same = bool(np.equal(X, X[:, :1]).all())
-    return X[:, 0] if same else None
+    X = regressors(panel, names)
+    for start in range(0, len(rows), BLOCK):
+        part = X[rows[start : start + BLOCK]]
+        if not bool(np.equal(part, part[:, :1]).all()):
+            return None
+    return np.asarray(X[rows, 0])
 
 
 def grs(alpha: np.ndarray, residuals: np.ndarray, factors: np.ndarray) -> Wald | None:
@@ -27,13 +33,16 @@ def grs(alpha: np.ndarray, residuals: np.ndarray, factors: np.ndarray) -> Wald |
     """
     T, N = residuals.shape
     K = factors.shape[1]
-    S = residuals.T @ residuals / T
-    scale = np.sqrt(np.diag(S))
-    if T - N - K < 1 or not (scale > 0.0).all() or np.linalg.cond(S / np.outer(scale, scale)) > 1e12:
+    scale = np.sqrt(np.mean(residuals**2, axis=0))
+    if T - N - K < 1 or not (scale > 0.0).all():
+        return None
+    S = (residuals / scale).T @ (residuals / scale) / T
+    eigen = np.linalg.eigvalsh(S)
+    if eigen[0] < 1e-12 * eigen[-1]:
         return None
     mean = factors.mean(axis=0)
     W = np.atleast_2d(np.cov(factors, rowvar=False, ddof=0))
     a = alpha / scale
-    priced = a @ np.linalg.solve(S / np.outer(scale, scale), a) / (1.0 + mean @ np.linalg.solve(W, mean))
+    priced = a @ np.linalg.solve(S, a) / (1.0 + mean @ np.linalg.solve(W, mean))
     f = float((T - N - K) / N * priced)
     return Wald(f, N, T - N - K, float(fdtrc(N, T - N - K, f)))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Covariance = Literal["nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC", "cluster", "driscoll_kraay"]
 LAGGED = ("HAC", "driscoll_kraay")
 POOLED = ("cluster", "driscoll_kraay")
+BLOCK = 64  # dates at a time
 
 
 @dataclass(frozen=True)
@@ -220,15 +221,22 @@ class Regression:
 
 def _refuse_shared(panel: Panel, rows: np.ndarray, chosen: list[str] | None) -> None:
     """Refuse features that are the same for every asset on every date: no cross-section can estimate them."""
-    names = []
-    for name in panel.names if chosen is None else chosen:
-        x = np.where(panel.valid[rows], panel.X[rows, :, panel.names.index(name)], np.nan)
-        x = x[(~np.isnan(x)).sum(axis=1) > 1]
-        if len(x) and (np.nanmax(x, axis=1) == np.nanmin(x, axis=1)).all():
-            names.append(name)
-    if names:
+    from runner.estimation import regressors
+
+    X, names = regressors(panel, chosen), panel.names if chosen is None else chosen
+    several = rows[panel.valid[rows].sum(axis=1) > 1]
+    same = np.full(len(names), len(several) > 0)
+    for start in range(0, len(several), BLOCK):
+        if not same.any():
+            return
+        at = several[start : start + BLOCK]
+        known, part = panel.valid[at], X[at]
+        first = part[np.arange(len(at)), known.argmax(axis=1)]
+        same &= ~((part != first[:, None]) & known[:, :, None]).any(axis=(0, 1))
+    if same.any():
+        found = [name for name, one in zip(names, same, strict=True) if one]
         raise DataError(
-            f"model.by: date, but {listed(names)} {'is' if len(names) == 1 else 'are'} the same for every asset "
+            f"model.by: date, but {listed(found)} {'is' if len(found) == 1 else 'are'} the same for every asset "
             "on a date; leave out of model.regressors, or choose another by"
         )
 

@@ -29,7 +29,8 @@ def test_every_option_binds(option: str) -> None:
 def test_every_experiment_binds_and_says_its_command(experiment: str) -> None:
     text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
     assert f"# python -m runner experiment={experiment}" in text
-    assert Composer().job([f"experiment={experiment}"]).experiment.name == experiment
+    name = "custom" if experiment == "none" else experiment
+    assert Composer().job([f"experiment={experiment}"]).experiment.name == name
 
 
 @pytest.mark.parametrize("source", ["data=yahoo", "data=simulated", "data=file data.path=x.parquet"])

@@ -8,11 +8,12 @@ A unit is solved from its moments only where they keep the digits; `sound` says 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-BLOCK = 64  # dates at a time
+BLOCK, HALVED = 64, 512  # dates at a time, and from which on two halves are summed side by side
 SAMPLE, FEW = 2000, 32  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
 # Bounds within which the solution from moments has at least eleven correct digits (they lose as many as the
 # logarithm of these says): variation kept after centring, conditioning of the correlations, unexplained share.
@@ -64,17 +65,35 @@ def _spread(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def moments(X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool) -> np.ndarray:
-    """Moments (T, P, P) of every date or (N, P, P) of every asset, over the cells in `use` (T, N)."""
+    """Moments (T, P, P) of every date or (N, P, P) of every asset, over the cells in `use` (T, N).
+
+    The halves of a long panel are summed side by side; where they are cut does not depend on the machine, so
+    neither do the bits.
+    """
+    T, middle = len(y), len(y) // 2
+    if T < HALVED:
+        return _moments(X, y, use, shift, by_date)
+    halves = [
+        (X[part], y[part], use[part], shift[part] if len(shift) > 1 else shift, by_date)
+        for part in (slice(0, middle), slice(middle, T))
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda half: _moments(*half), halves)
+    return np.concatenate([first, second]) if by_date else first + second
+
+
+def _moments(X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool) -> np.ndarray:
     (T, N), P = y.shape, X.shape[2] + 2
     found = np.zeros((T if by_date else N, P, P))
-    buffer = np.empty((BLOCK, N, P))
+    buffer = np.empty((min(BLOCK, T), N, P))
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
         z, about = buffer[: part.stop - start], shift[part] if len(shift) > 1 else shift
         z[:, :, 0] = 1.0
         np.subtract(X[part], about[:, :, :-1], out=z[:, :, 1:-1])
         np.subtract(y[part], about[:, :, -1], out=z[:, :, -1])
-        z[~use[part]] = 0.0
+        if not use[part].all():
+            z[~use[part]] = 0.0
         if by_date:
             np.matmul(z.transpose(0, 2, 1), z, out=found[part])
         else:

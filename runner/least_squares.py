@@ -68,15 +68,6 @@ class Solution:
     def r2(self) -> float:
         return 1.0 - self.ssr / self.tss
 
-    @property
-    def r2_adj(self) -> float:
-        return 1.0 - (1.0 - self.r2) * (self.n - self.constant) / self.df
-
-    @property
-    def log_likelihood(self) -> float:
-        """Gaussian log-likelihood at the estimates."""
-        return -self.n / 2.0 * (np.log(2.0 * np.pi * self.ssr / self.n) + 1.0)
-
 
 def solve(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool) -> Solution:
     """Least squares by QR of the unit-length columns.

@@ -55,7 +55,8 @@ class Regression:
             floor(4 (n / 100)^(2/9)).
         clusters: one or two of asset, date and the groups of the data, with cov=cluster.
         mean_lags: lags of Newey-West for the mean over dates, with by=date; null takes the same rule.
-        regressors: names of the features to use, in this order; null takes all.
+        regressors: names of the features to use, in this order; null takes all. Rows need every feature of the
+            spec all the same, so that choices of regressors are compared on the same rows.
         constant: whether to fit an intercept, the term `const`.
         hypotheses: linear restrictions to test, each such as `market_ret = 1` or `SMB = 0, HML = 0`.
         confidence: level of the intervals.
@@ -266,7 +267,8 @@ def _coefficients(found: Estimates, terms: list[str], confidence: float) -> pd.D
     keys = {"scope": [found.units[u].scope for u in at], "unit": [found.units[u].name for u in at]}
     table = {name: np.repeat(values, len(terms)) for name, values in keys.items()}
     table |= {"term": np.tile(terms, len(at)), "estimate": found.b[at].ravel()}
-    return pd.DataFrame(table | {name: values.ravel() for name, values in columns._asdict().items()})
+    table |= {name: values.ravel() for name, values in columns._asdict().items()}
+    return pd.DataFrame(table, columns=["scope", "unit", *COEFFICIENTS])
 
 
 def _quality(found: Estimates, model: Regression) -> pd.DataFrame:
@@ -297,7 +299,7 @@ def _quality(found: Estimates, model: Regression) -> pd.DataFrame:
         "cov_lags": _whole(found.lags),
         "reason": found.reason,
     }
-    return pd.DataFrame(table)
+    return pd.DataFrame(table, columns=["scope", "unit", *QUALITY])
 
 
 def _whole(values: np.ndarray) -> list[int | None]:

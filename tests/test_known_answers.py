@@ -81,6 +81,31 @@ def test_one_day_ahead_forecast_of_apple(apple) -> None:
     assert "predictive" in run.out
 
 
+@pytest.mark.parametrize("unit", ["AAPL", "IWM"])
+def test_signals_equal_a_second_pipeline_to_every_digit(cli, stocks, unit: str) -> None:
+    """pandas and statsmodels from the raw file, written once more without any of this code."""
+    import statsmodels.api as sm
+
+    run = cli("experiment=alpha_signals", "data=file", f"data.path={stocks}", "model.cov=HC3")
+    wide = pd.read_parquet(stocks).unstack()
+    P, V = (wide[name][wide["AdjClose"]["SPY"].notna()] for name in ("AdjClose", "Volume"))
+    r = P / P.shift(1) - 1
+    X = pd.DataFrame(
+        {
+            "market_ret": r["SPY"],
+            "mom_1m": P[unit] / P[unit].shift(21) - 1, "mom_3m": P[unit] / P[unit].shift(63) - 1,
+            "volume_surprise": V[unit] / V[unit].rolling(20).mean() - 1, "volatility": r[unit].rolling(21).std(),
+            "beta": r[unit].rolling(60).cov(r["SPY"]) / r["SPY"].rolling(60).var(),
+            "vix_chg": r["^VIX"], "tlt_ret": r["TLT"], "dxy_chg": r["DX-Y.NYB"],
+        }
+    )  # fmt: skip
+    rows = pd.concat([r[unit].rename("y"), X], axis=1).dropna()
+    theirs = sm.OLS(rows["y"], sm.add_constant(rows[X.columns])).fit(cov_type="HC3", use_t=True)
+    ours = run.table("coefficients").query("unit == @unit").set_index("term")
+    assert ours["estimate"].tolist() == pytest.approx(theirs.params.tolist(), rel=1e-9)
+    assert ours["t_stat"].tolist() == pytest.approx(theirs.tvalues.tolist(), rel=1e-9)
+
+
 def test_small_value_portfolio_on_three_factors(cli) -> None:
     run = cli("data.assets=[S1V5]")
     terms = run.table("coefficients").set_index("term")

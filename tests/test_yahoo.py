@@ -293,7 +293,7 @@ def test_importing_the_source_is_light() -> None:
     assert not {"pandas", "numpy", "pyarrow", "yfinance", "curl_cffi", "rich"} & set(loaded)
 
 
-@pytest.mark.parametrize("experiment", ["capm", "alpha_signals"])
+@pytest.mark.parametrize("experiment", ["capm", "alpha_signals", "weekly_premia"])
 def test_the_live_line_fetches_once_and_then_runs_offline(experiment: str, tmp_path: Path, stub: YahooStub) -> None:
     stub.known |= dict.fromkeys(UNIVERSE, ("2000-01-01", "2100-01-01"))
     words = [f"experiment={experiment}", "data=yahoo", "data.start=2019-06-03", "data.end=2023-12-29"]

@@ -66,7 +66,7 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     if (model.cov == "nonrobust" or model.pooled) and model.constant and use.any():
         sound = _from_moments(found, model, panel, use, rows)
     for u in np.flatnonzero(~sound):
-        _row_by_row(found, int(u), model, panel, use)
+        _row_by_row(found, int(u), model, panel)
     return found
 
 
@@ -93,11 +93,12 @@ def _nothing(group: list[Unit], k: int) -> Estimates:
 
 def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Fill in the units that their moments solve, and say which (U,)."""
-    X = regressors(panel, model.regressors)
-    shift = shift_of(X, panel.y, use, model.by if model.by in ("asset", "date") else None)
-    M = moments(X, panel.y, use, shift, by_date=model.by in ("date", None))
+    span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
+    X, y, use = regressors(panel, model.regressors)[span], panel.y[span], use[span]
+    shift = shift_of(X, y, use, model.by if model.by in ("asset", "date") else None)
+    M = moments(X, y, use, shift, by_date=model.by in ("date", None))
     if model.by == "date":
-        M, shift = M[rows], shift[rows]
+        M, shift = M[rows - span.start], shift[rows - span.start]
     elif model.by != "asset":
         M = np.array([M[unit.assets].sum(axis=0) if model.by else M.sum(axis=0) for unit in found.units])
     solved = solve_moments(M, shift)
@@ -111,11 +112,11 @@ def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.nda
         found.f_stat[at] = (solved.tss[at] - solved.ssr[at]) / (k - 1) / variance
         found.f_p[at] = fdtrc(k - 1, df, found.f_stat[at])
     for u in map(int, np.flatnonzero(at) if model.pooled else []):
-        _robust(found, u, model, panel, partial(_pooled, found, u, model, panel, use, solved.bread[u]))
+        _robust(found, u, model, panel, partial(_pooled, found, u, model, panel, solved.bread[u]))
     return at
 
 
-def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel, use: np.ndarray) -> None:
+def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel) -> None:
     """Fill in one unit from its rows, or the reason why there is nothing to fill in."""
     t, i = found.units[u].cells(panel)
     terms, found.n[u] = model.terms(panel.names), len(t)
@@ -128,7 +129,7 @@ def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel, use: 
     if one.exact:
         found.reason[u] = EXACT
     elif model.pooled:
-        _robust(found, u, model, panel, partial(_pooled, found, u, model, panel, use, one.bread))
+        _robust(found, u, model, panel, partial(_pooled, found, u, model, panel, one.bread))
     else:
         _robust(found, u, model, panel, partial(_own, model.cov, one))
 
@@ -155,12 +156,15 @@ def _robust(found: Estimates, u: int, model: Regression, panel: Panel, covarianc
 
 
 def _pooled(
-    found: Estimates, u: int, model: Regression, panel: Panel, use: np.ndarray, bread: np.ndarray, lags: int
+    found: Estimates, u: int, model: Regression, panel: Panel, bread: np.ndarray, lags: int
 ) -> tuple[np.ndarray, int]:
     """Clustered or Driscoll-Kraay covariance (k, k) of unit u and its degrees of freedom."""
-    X, assets = regressors(panel, model.regressors), found.units[u].assets
+    X, rows, assets = regressors(panel, model.regressors), found.units[u].rows, found.units[u].assets
     own = slice(None) if len(assets) == X.shape[1] else assets
-    pool = Pool(X[:, own], panel.y[:, own], use[:, own], found.b[u], bread)
+    span = slice(rows.min(), rows.max() + 1)
+    use = np.zeros_like(panel.valid[span])
+    use[rows - span.start] = panel.valid[rows]
+    pool = Pool(X[span, own], panel.y[span, own], use[:, own], found.b[u], bread)
     if model.cov == "driscoll_kraay":
         return driscoll_kraay(pool, lags)
     keys = [cluster_key(panel, name) for name in model.clusters]

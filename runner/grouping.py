@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from runner.errors import DataError, unknown
+from runner.errors import DataError, listed, unknown
+from runner.moments import BLOCK
 from runner.panel import Panel
 
 ASSET, DATE = "asset", "date"
@@ -47,6 +49,29 @@ def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
         raise DataError(f"model.by: {unknown(by, [ASSET, DATE, *panel.groups.columns])}")
     members = panel.groups[by]
     return [Unit("group", name, rows, np.flatnonzero(members == name)) for name in sorted(members.unique())]
+
+
+def refuse_shared(panel: Panel, rows: np.ndarray, names: Sequence[str]) -> None:
+    """Refuse features that are the same for every asset on every date: no cross-section can estimate them.
+
+    Raises:
+        DataError: there are such features among `names`.
+    """
+    several = rows[panel.valid[rows].sum(axis=1) > 1]
+    same = np.full(len(panel.names), len(several) > 0) & np.isin(panel.names, list(names))
+    for start in range(0, len(several), BLOCK):
+        if not same.any():
+            return
+        at = several[start : start + BLOCK]
+        known, part = panel.valid[at], panel.X[at]
+        first = part[np.arange(len(at)), known.argmax(axis=1)]
+        same &= ~((part != first[:, None]) & known[:, :, None]).any(axis=(0, 1))
+    if same.any():
+        found = [name for name, one in zip(panel.names, same, strict=True) if one]
+        raise DataError(
+            f"model.by: date, but {listed(found)} {'is' if len(found) == 1 else 'are'} the same for every asset "
+            "on a date; leave out of model.regressors, or choose another by"
+        )
 
 
 def per_asset(params: np.ndarray, group: list[Unit], n_assets: int) -> np.ndarray:

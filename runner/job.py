@@ -15,7 +15,7 @@ from runner.sinks import files, page, plots, terminal, tracking
 from runner.spec import Experiment
 
 
-def execute(experiment: Experiment, directory: Path, sweep: str | None) -> Report:
+def execute(experiment: Experiment, directory: Path, sweep: str | None) -> None:
     """Run, write the run directory, log to MLflow, print the table.
 
     Raises:
@@ -32,7 +32,6 @@ def execute(experiment: Experiment, directory: Path, sweep: str | None) -> Repor
     terminal.show(report, directory, run_id)
     if trouble:
         raise trouble
-    return report
 
 
 def _track(

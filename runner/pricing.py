@@ -7,9 +7,8 @@ from scipy.special import fdtrc
 
 from runner.estimation import regressors
 from runner.inference import Wald
+from runner.moments import BLOCK
 from runner.panel import Panel
-
-BLOCK = 64  # dates at a time
 
 
 def shared_regressors(panel: Panel, rows: np.ndarray, names: list[str]) -> np.ndarray | None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Covariance = Literal["nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC", "cluster", "driscoll_kraay"]
 LAGGED = ("HAC", "driscoll_kraay")
 POOLED = ("cluster", "driscoll_kraay")
-BLOCK = 64  # dates at a time
 
 
 @dataclass(frozen=True)
@@ -131,10 +130,10 @@ class Regression:
         import pandas as pd
 
         from runner.estimation import estimate
-        from runner.grouping import per_asset
+        from runner.grouping import per_asset, refuse_shared
 
         if self.by == "date":
-            _refuse_shared(panel, rows, self.regressors)
+            refuse_shared(panel, rows, self.terms(panel.names))
         found = estimate(self, panel, rows)
         _refuse_nothing(found)
         coefficients = _coefficients(found, self.terms(panel.names), self.confidence)
@@ -220,28 +219,6 @@ class Regression:
         return f"{words}; of the mean: {over}"
 
 
-def _refuse_shared(panel: Panel, rows: np.ndarray, chosen: list[str] | None) -> None:
-    """Refuse features that are the same for every asset on every date: no cross-section can estimate them."""
-    from runner.estimation import regressors
-
-    X, names = regressors(panel, chosen), panel.names if chosen is None else chosen
-    several = rows[panel.valid[rows].sum(axis=1) > 1]
-    same = np.full(len(names), len(several) > 0)
-    for start in range(0, len(several), BLOCK):
-        if not same.any():
-            return
-        at = several[start : start + BLOCK]
-        known, part = panel.valid[at], X[at]
-        first = part[np.arange(len(at)), known.argmax(axis=1)]
-        same &= ~((part != first[:, None]) & known[:, :, None]).any(axis=(0, 1))
-    if same.any():
-        found = [name for name, one in zip(names, same, strict=True) if one]
-        raise DataError(
-            f"model.by: date, but {listed(found)} {'is' if len(found) == 1 else 'are'} the same for every asset "
-            "on a date; leave out of model.regressors, or choose another by"
-        )
-
-
 def _refuse_nothing(found: Estimates) -> None:
     """Raise where no unit has an estimate: too few rows is a matter of data, the rest of estimation."""
     if found.estimated.any():
@@ -249,7 +226,7 @@ def _refuse_nothing(found: Estimates) -> None:
     names: dict[str, list[str]] = {}
     for unit, reason in zip(found.units, found.reason, strict=True):
         names.setdefault(reason, []).append(unit.name)
-    short = all("rows for" in reason for reason in names)
+    short = bool((found.n <= found.b.shape[1]).all())
     reasons = "; ".join(f"{listed(some)}: {reason}" for reason, some in list(names.items())[:3])
     what = found.units[0].scope.replace("pooled", "regression") if found.units else "unit"
     raise (DataError if short else EstimationError)(f"model: no {what} could be estimated; {reasons}")

@@ -161,15 +161,21 @@ def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list
         return None
     settings = {str(key): value for key, value in node.items() if key != "_target_"}
     problems = _unbound(where, target, settings)
-    mistakes += problems
-    return None if problems else _construct(where, target, settings, mistakes, role)
+    mistakes += [line for lines in problems.values() for line in lines]
+    fitting = {key: value for key, value in settings.items() if key not in problems}
+    return _construct(where, target, fitting, mistakes, role)
 
 
 def _construct(where: str, target: Any, settings: dict[str, Any], mistakes: list[str], role: str) -> Any:
+    """The node with the settings that fit, so that what else is wrong with it is found in the same go."""
     if role in FUNCTIONS:
         return partial(target, **settings)
     try:
         return target(**settings)
+    except TypeError as error:
+        if not mistakes:  # else a setting that is needed did not fit, and that is said already
+            mistakes.append(f"{where}: {error}")
+        return None
     except ValueError as error:
         mistakes.append(f"{where}.{error}")
         return None
@@ -208,19 +214,19 @@ def _check_role(target: Any, role: str) -> None:
         raise ValueError(f"{target.__qualname__} is not a function of {role}; allowed here: ({role}, *, settings)")
 
 
-def _unbound(where: str, target: Any, settings: Mapping[str, Any]) -> list[str]:
-    """What keeps the settings from binding to the signature, a line each."""
+def _unbound(where: str, target: Any, settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What keeps each setting from binding to the signature, lines by setting."""
     parameters = dict(inspect.signature(target).parameters)
     if not isinstance(target, type):
         parameters.pop(next(iter(parameters)))  # the market, the cross-section
-    lines = [f"{where}.{key}: {unknown(key, parameters)}" for key in settings if key not in parameters]
+    lines = {key: [f"{where}.{key}: {unknown(key, parameters)}"] for key in settings if key not in parameters}
     for name, parameter in parameters.items():
         kind = _kind(target, parameter)
         if name in settings and settings[name] != MISSING:
-            lines += misfits(settings[name], kind, f"{where}.{name}")
+            lines[name] = list(misfits(settings[name], kind, f"{where}.{name}"))
         elif name in settings or parameter.default is parameter.empty:
-            lines.append(f"{where}.{name}: missing; allowed: {in_words(kind)}")
-    return lines
+            lines[name] = [f"{where}.{name}: missing; allowed: {in_words(kind)}"]
+    return {name: found for name, found in lines.items() if found}
 
 
 def _kind(target: Any, parameter: inspect.Parameter) -> Any:

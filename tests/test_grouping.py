@@ -149,6 +149,15 @@ def test_each_asset_is_forecast_by_its_unit() -> None:
         np.testing.assert_allclose(model.predict(fit, panel)[:, 4], design[:, 4] @ b, rtol=1e-12, equal_nan=True)
 
 
+@pytest.mark.parametrize("settings", [{}, {"by": "date"}, {"by": "sector"}, {"by": None, "cov": "driscoll_kraay"}])
+def test_rows_to_come_do_not_move_a_bit_of_the_fit(settings: dict) -> None:
+    """Long enough that the halves are summed side by side: the cut may not depend on what is not fitted."""
+    whole, rows = ragged(8, T=1100), np.arange(20, 700)
+    known = replace(whole, dates=whole.dates[:701], y=whole.y[:701], X=whole.X[:701], valid=whole.valid[:701])
+    one, two = (Regression(**settings).fit(panel, rows) for panel in (whole, known))
+    pd.testing.assert_frame_equal(one.coefficients, two.coefficients, check_exact=True)
+
+
 def test_dates_with_too_few_assets_are_skipped_with_the_reason() -> None:
     panel = ragged(3)
     panel.valid[5, 4:] = False  # four assets for four terms

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from runner.least_squares import NotEstimable, Solution, solve
 from runner.moments import moments, shift_of, solve_moments
 from runner.panel import Panel
 from runner.restrictions import Restriction, all_slopes
+from runner.study import Finding
 
 if TYPE_CHECKING:
     from runner.regression import Regression
@@ -37,6 +38,11 @@ class Estimates:
         f_stat, f_p: (U,) test that every slope is zero, under V.
         lags: (U,) lags of V, NaN where it has none.
         reason: why a unit lacks estimates or errors, else empty.
+        absorbed: (U,) fixed effects that take degrees of freedom; tss_within: (U,) tss beside them, None without.
+        asset_effects, date_effects: as in `runner.fit.Fit`.
+        likelihood: (U,) log-likelihood, None where it is that of normal errors; weight_term: (U,) what the weights
+            of the rows add to that.
+        findings: what the estimator has to tell beyond these.
     """
 
     units: list[Unit]
@@ -50,6 +56,13 @@ class Estimates:
     f_p: np.ndarray
     lags: np.ndarray
     reason: list[str] = field(default_factory=list)
+    absorbed: np.ndarray | float = 0.0
+    tss_within: np.ndarray | None = None
+    asset_effects: np.ndarray | None = None
+    date_effects: np.ndarray | None = None
+    likelihood: np.ndarray | None = None
+    weight_term: np.ndarray | float = 0.0
+    findings: Mapping[str, Finding] = field(default_factory=dict)
 
     @property
     def estimated(self) -> np.ndarray:
@@ -59,7 +72,7 @@ class Estimates:
 
 def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows of the panel."""
-    found = _nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
+    found = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
     use = np.zeros_like(panel.valid)
     use[rows] = panel.valid[rows]
     sound = np.zeros(len(found.units), dtype=bool)
@@ -83,7 +96,7 @@ def design(panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, 
     return np.column_stack([np.ones(len(X)), X]) if constant else X
 
 
-def _nothing(group: list[Unit], k: int) -> Estimates:
+def nothing(group: list[Unit], k: int) -> Estimates:
     """No estimates of any unit yet."""
     U = len(group)
     n, df, ssr, tss, f_stat, f_p, lags = (np.full(U, np.nan) for _ in range(7))

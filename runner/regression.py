@@ -1,59 +1,55 @@
-"""Least squares of the target on the features: per asset, per date, per group of assets, or pooled."""
+"""Regression of the target on the features: per asset, per date, per group of assets, or pooled."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from runner.errors import DataError, EstimationError, listed, unknown
-from runner.settings import Count, Share
+from runner.conflicts import conflicts
+from runner.errors import unknown
+from runner.settings import Count, NotNegative, Rows, Share, UpToOne
+from runner.validation import Splitter
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from runner.estimation import Estimates
+    from runner.fit import Fit
     from runner.panel import Panel
 
 Covariance = Literal["nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC", "cluster", "driscoll_kraay"]
-LAGGED = ("HAC", "driscoll_kraay")
-POOLED = ("cluster", "driscoll_kraay")
-
-
-@dataclass(frozen=True)
-class Fit:
-    """What a model found, tidy: one row per unit and term, per unit, per unit and hypothesis.
-
-    Attributes:
-        coefficients: scope, unit, term, estimate, std_error, t_stat, p_value, ci_low, ci_high.
-        quality: scope, unit, n_obs, r2, ... ; a unit that could not be estimated has its reason.
-        hypotheses: scope, unit, hypothesis, f_stat, df_num, df_den, p_value, reason.
-        params: (N, k) estimates that forecast each asset, in the order of the terms, NaN where there are none.
-        errors: the covariance in words, with its conventions.
-    """
-
-    coefficients: pd.DataFrame
-    quality: pd.DataFrame
-    hypotheses: pd.DataFrame
-    params: np.ndarray
-    errors: str
+Estimator = Literal["ols", "ridge", "lasso", "elastic_net", "logit"]
+Effect = Literal["asset", "date"]
 
 
 @dataclass(frozen=True)
 class Regression:
-    """Least squares, one regression per unit.
+    """One regression per unit: least squares, penalised least squares, or a logit.
 
     Attributes:
         by: asset (over time), date (over assets; the mean over dates is Fama and MacBeth 1973), the name
             of a group of assets such as sector, or null: all cells in one.
+        estimator: ols; ridge, lasso, elastic_net (biased on purpose, without errors); logit of a target of 0 and 1.
         cov: errors of the estimates: nonrobust, HC0 to HC3; by asset also HAC (Newey-West); by group or pooled
-            also cluster, and driscoll_kraay (scores summed by date, then Newey-West). Student's t throughout.
+            also cluster, and driscoll_kraay (scores summed by date, then Newey-West). Student's t throughout;
+            of a logit nonrobust, HC0, HAC and cluster, normal.
         cov_lags: lags of HAC and driscoll_kraay; null takes the larger of horizon - 1 and
             floor(4 (n / 100)^(2/9)).
         clusters: one or two of asset, date and the groups of the data, with cov=cluster.
         mean_lags: lags of Newey-West for the mean over dates, with by=date; null takes the same rule.
+        effects: fixed effects of asset, date or both, by group or pooled.
+        weights: of the rows: a field of the data such as market_cap, or inverse_variance (one over the variance
+            of the target of each asset, on the rows fitted); null for none.
+        components: how many principal components of the target, from the rows fitted, to add as regressors.
+        penalty: of the penalised estimators, as scikit-learn's alpha; null chooses it on `folds`.
+        l1_ratio: share of the absolute penalty in elastic_net; the rest is squared.
+        penalties: how many are tried, on a grid of logarithms down from the least that leaves no regressor.
+        choice: one_se, the largest penalty within one standard error of the least error; or min, the least error.
+        folds: splitter of the rows fitted that chooses the penalty; null takes five expanding ones.
+        standardise: whether penalties are on regressors of unit variance (of the rows fitted).
         regressors: names of the features to use, in this order; null takes all. Rows need every feature of the
             spec all the same, so that choices of regressors are compared on the same rows.
         constant: whether to fit an intercept, the term `const`.
@@ -62,41 +58,44 @@ class Regression:
     """
 
     by: str | None = "asset"
+    estimator: Estimator = "ols"
     cov: Covariance = "nonrobust"
     cov_lags: Count | None = None
     clusters: list[str] = field(default_factory=list)
     mean_lags: Count | None = None
+    effects: list[Effect] = field(default_factory=list)
+    weights: str | None = None
+    components: Count = 0
+    penalty: NotNegative | None = None
+    l1_ratio: UpToOne = 0.5
+    penalties: Rows = 100
+    choice: Literal["one_se", "min"] = "one_se"
+    folds: Splitter | None = None
+    standardise: bool = True
     regressors: list[str] | None = None
     constant: bool = True
     hypotheses: list[str] = field(default_factory=list)
     confidence: Share = 0.95
 
     def __post_init__(self) -> None:
-        given = f"cov={self.cov}"
-        if self.cov_lags is not None and not self.lagged:
-            raise ValueError(
-                f"cov_lags: {self.cov_lags} given with {given}; allowed: with cov=HAC, driscoll_kraay only"
-            )
-        if self.cov == "HAC" and self.by != "asset":
-            raise ValueError(f"cov: HAC given with by={self.by}; allowed: with by=asset, else driscoll_kraay")
-        if self.pooled and self.by in ("asset", "date"):
-            raise ValueError(f"cov: {self.cov} given with by={self.by}; allowed: with by=null or by a group")
-        if (self.cov == "cluster") != (1 <= len(set(self.clusters)) <= 2):
-            raise ValueError(
-                f"clusters: {self.clusters} given with {given}; allowed: one or two, with cov=cluster only"
-            )
-        if self.mean_lags is not None and self.by != "date":
-            raise ValueError(f"mean_lags: {self.mean_lags} given with by={self.by}; allowed: with by=date only")
+        found = conflicts(self)
+        if found:
+            raise ValueError("\n".join(found))
 
     @property
     def lagged(self) -> bool:
         """Whether the errors of a regression have lags."""
-        return self.cov in LAGGED
+        return self.cov in ("HAC", "driscoll_kraay")
 
     @property
     def pooled(self) -> bool:
         """Whether the errors come from sums of scores over assets or dates."""
-        return self.cov in POOLED
+        return self.cov in ("cluster", "driscoll_kraay")
+
+    @property
+    def with_constant(self) -> bool:
+        """Whether there is a term `const`; fixed effects take its place."""
+        return self.constant and not self.effects
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """What is wrong with these settings for these features, a line each."""
@@ -105,11 +104,11 @@ class Regression:
         chosen = self.regressors if self.regressors is not None else list(features)
         found = [f"regressors: {unknown(name, features)}" for name in chosen if name not in features]
         found += [f"regressors: {name!r} is given twice" for name in {n for n in chosen if chosen.count(n) > 1}]
-        if not self.constant and not chosen:
+        if not self.with_constant and not chosen and not self.components:
             found.append("regressors: none, and no constant; allowed: at least one term")
         for text in self.hypotheses:
             try:
-                restriction(text, ["const", *features])
+                restriction(text, ["const", *features, *component_names(self.components)])
             except ValueError as error:
                 found.append(f"hypotheses: {error}")
         return found
@@ -117,49 +116,67 @@ class Regression:
     def terms(self, features: Sequence[str]) -> list[str]:
         """Names (k,) of the estimates: the constant first, then the regressors."""
         chosen = list(features) if self.regressors is None else self.regressors
-        return ["const", *chosen] if self.constant else list(chosen)
+        slopes = [*chosen, *component_names(self.components)]
+        return ["const", *slopes] if self.with_constant else slopes
 
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """Estimate on the rows at these positions, cells that are valid only.
 
         Raises:
-            DataError: every unit has too few rows; a group that the data has not; by=date with a feature
-                that is the same for every asset.
+            DataError: every unit has too few rows; a group or a field that the data has not; by=date with a
+                feature that is the same for every asset.
             EstimationError: no unit could be estimated.
         """
-        import pandas as pd
+        if self.components:
+            from runner.components import extended, principal
 
-        from runner.estimation import estimate
-        from runner.grouping import per_asset, refuse_shared
+            made = principal(panel, rows, self.components)
+            return replace(self._inner().fit(extended(panel, made), rows), components=made)
+        from runner.grouping import refuse_shared
 
         if self.by == "date":
             refuse_shared(panel, rows, self.terms(panel.names))
-        found = estimate(self, panel, rows)
-        _refuse_nothing(found)
-        coefficients = _coefficients(found, self.terms(panel.names), self.confidence)
-        mean = mean_group(coefficients, self.confidence, self._mean_lags(int(found.estimated.sum()), panel.horizon))
-        return Fit(
-            pd.concat([coefficients, mean], ignore_index=True),
-            _quality(found, self),
-            pd.concat(
-                [
-                    _hypotheses(found, self.hypotheses, self.terms(panel.names), panel.names),
-                    self._grs(found, panel, rows),
-                ],
-                ignore_index=True,
-            ),
+        return self._told(_estimator(self.estimator)(self, panel, rows), panel, rows)
+
+    def _inner(self) -> Regression:
+        """The same on a panel that has its components as features."""
+        names = None if self.regressors is None else [*self.regressors, *component_names(self.components)]
+        return replace(self, components=0, regressors=names)
+
+    def _told(self, found: Estimates, panel: Panel, rows: np.ndarray) -> Fit:
+        """What was estimated, as tables."""
+        import pandas as pd
+
+        from runner import fit as tables
+        from runner.grouping import per_asset
+
+        tables.refuse_nothing(found)
+        terms = self.terms(panel.names)
+        lags = self._mean_lags(int(found.estimated.sum()), panel.horizon)
+        coefficients = tables.coefficient_table(found, terms, self.confidence)
+        mean = tables.mean_group(found.b[found.estimated], terms, self.confidence, lags)
+        tested = tables.hypothesis_table(found, self.hypotheses, terms, ["const", *panel.names])
+        return tables.Fit(
+            pd.concat([coefficients, mean], ignore_index=True) if len(mean) else coefficients,
+            tables.quality_table(found, self.constant, self.cov),
+            pd.concat([tested, self._grs(found, panel, rows)], ignore_index=True),
             per_asset(found.b, found.units, len(panel.assets)),
-            self._errors_in_words(len(mean) > 0, int(found.estimated.sum()), panel.horizon),
+            self._errors_in_words(len(mean) > 0, lags),
+            found.asset_effects,
+            found.date_effects,
+            findings=found.findings,
         )
 
     def _grs(self, found: Estimates, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
         """The test that every constant is zero, where regressions over time share their regressors."""
         import pandas as pd
 
+        from runner.fit import HYPOTHESES
         from runner.pricing import grs, shared_regressors
 
         names, result = self.terms(panel.names)[1:], None
-        F = shared_regressors(panel, rows, names) if self.by == "asset" and self.constant else None
+        plain = self.by == "asset" and self.estimator == "ols" and self.constant and self.weights is None
+        F = shared_regressors(panel, rows, names) if plain else None
         if F is not None and found.estimated.all():
             residuals = panel.y[rows] - found.b[:, 0] - F @ found.b[:, 1:].T
             result = grs(found.b[:, 0], residuals, F)
@@ -169,25 +186,43 @@ class Regression:
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Predictions (T, N), NaN where a feature is missing or the asset was not estimated.
 
-        By date, the forecast takes the mean of the estimates over the dates that were fitted.
+        By date, the forecast takes the mean of the estimates over the dates that were fitted. A date that was
+        not fitted has the mean date effect, zero. Of a logit, the probability of 1.
         """
         from runner.estimation import regressors
 
-        slopes = fit.params[:, 1:] if self.constant else fit.params
+        if fit.components is not None:
+            from runner.components import extended
+
+            inner = replace(fit, components=None)
+            return self._inner().predict(inner, extended(panel, fit.components))
+        slopes = fit.params[:, 1:] if self.with_constant else fit.params
         values = np.einsum("tnk,nk->tn", regressors(panel, self.regressors), slopes)
-        return np.asarray(values + fit.params[:, 0] if self.constant else values)
+        if self.with_constant:
+            values += fit.params[:, 0]
+        if fit.asset_effects is not None:
+            values += fit.asset_effects
+        if fit.date_effects is not None:
+            values += fit.date_effects[:, None]
+        return np.asarray(1.0 / (1.0 + np.exp(-values)) if self.estimator == "logit" else values)
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """Diagnostics of regressions over time on the rows they were made on; none where units are not series."""
+        """Diagnostics of least squares over time on the rows it was made on; none of other regressions."""
         import pandas as pd
 
         from runner.diagnostics import diagnose
         from runner.estimation import design
+        from runner.fit import DIAGNOSTICS
         from runner.grouping import units
 
+        if fit.components is not None:
+            from runner.components import extended
+
+            return self._inner().diagnose(replace(fit, components=None), extended(panel, fit.components), rows)
         terms, found = self.terms(panel.names), []
+        series = self.by == "asset" and self.estimator == "ols" and self.weights is None
         sound = fit.quality["reason"] == ""
-        for unit, i in zip(units(panel, rows, "asset"), range(len(sound) if self.by == "asset" else 0), strict=False):
+        for unit, i in zip(units(panel, rows, "asset"), range(len(sound) if series else 0), strict=False):
             if sound[i]:
                 t, own = unit.cells(panel)
                 X = design(panel, t, own, self.regressors, self.constant)
@@ -203,129 +238,37 @@ class Regression:
             return 0
         return default_lags(dates, horizon) if self.mean_lags is None else self.mean_lags
 
-    def _errors_in_words(self, mean: bool, dates: int, horizon: int) -> str:
+    def _errors_in_words(self, mean: bool, lags: int) -> str:
         """The covariance with its conventions, and where it comes from in the mean over units."""
-        given = "lags per unit in quality.csv" if self.cov_lags is None else f"{self.cov_lags} lags"
-        words = {
-            "HAC": f"HAC (Newey-West, Bartlett, {given}, no small-sample factor), t(n-k)",
-            "cluster": f"clustered by {' and '.join(self.clusters)} (factor G/(G-1) (n-1)/(n-k)), t(G-1)",
-            "driscoll_kraay": f"Driscoll-Kraay (Bartlett, {given}, factor n/(n-k)), t(dates-1)",
-        }.get(self.cov, f"{self.cov}, t(n-k)")
+        words = self._covariance_in_words()
         if not mean:
             return words
-        lags = self._mean_lags(dates, horizon)
         serial = f"Newey-West over dates, {lags} lags, no small-sample factor"
         over = serial if lags else f"spread over {'dates' if self.by == 'date' else 'units'} (ddof 1)"
         return f"{words}; of the mean: {over}"
 
-
-def _refuse_nothing(found: Estimates) -> None:
-    """Raise where no unit has an estimate: too few rows is a matter of data, the rest of estimation."""
-    if found.estimated.any():
-        return
-    names: dict[str, list[str]] = {}
-    for unit, reason in zip(found.units, found.reason, strict=True):
-        names.setdefault(reason, []).append(unit.name)
-    short = bool((found.n <= found.b.shape[1]).all())
-    reasons = "; ".join(f"{listed(some)}: {reason}" for reason, some in list(names.items())[:3])
-    what = found.units[0].scope.replace("pooled", "regression") if found.units else "unit"
-    raise (DataError if short else EstimationError)(f"model: no {what} could be estimated; {reasons}")
-
-
-def _coefficients(found: Estimates, terms: list[str], confidence: float) -> pd.DataFrame:
-    """One row per unit with estimates and term."""
-    import pandas as pd
-
-    from runner.inference import inference
-
-    at = np.flatnonzero(found.estimated)
-    error = np.sqrt(np.einsum("ukk->uk", found.V[at]))
-    columns = inference(found.b[at], error, found.df[at, None], confidence)
-    keys = {"scope": [found.units[u].scope for u in at], "unit": [found.units[u].name for u in at]}
-    table = {name: np.repeat(values, len(terms)) for name, values in keys.items()}
-    table |= {"term": np.tile(terms, len(at)), "estimate": found.b[at].ravel()}
-    table |= {name: values.ravel() for name, values in columns._asdict().items()}
-    return pd.DataFrame(table, columns=["scope", "unit", *COEFFICIENTS])
+    def _covariance_in_words(self) -> str:
+        given = "lags per unit in quality.csv" if self.cov_lags is None else f"{self.cov_lags} lags"
+        if self.estimator == "logit":
+            return f"{self.cov} ({given}), normal" if self.lagged else f"{self.cov}, normal"
+        if self.estimator != "ols":
+            return f"none, {self.estimator} is biased on purpose"
+        k = "k counts effects not nested in clusters" if self.effects else ""
+        return {
+            "HAC": f"HAC (Newey-West, Bartlett, {given}, no small-sample factor), t(n-k)",
+            "cluster": f"clustered by {' and '.join(self.clusters)} (factor G/(G-1) (n-1)/(n-k)), t(G-1)",
+            "driscoll_kraay": f"Driscoll-Kraay (Bartlett, {given}, factor n/(n-k)), t(dates-1)",
+        }.get(self.cov, f"{self.cov}, t(n-k)") + (f", {k}" if k else "")
 
 
-def _quality(found: Estimates, model: Regression) -> pd.DataFrame:
-    """How well each unit fits; a unit without estimates has its rows and its reason."""
-    import pandas as pd
-
-    from runner.estimation import EXACT
-
-    k, n, exact = found.b.shape[1], found.n, np.array(found.reason) == EXACT
-    with np.errstate(divide="ignore", invalid="ignore"):
-        df = np.where(found.estimated, n - k, np.nan)
-        r2 = 1.0 - found.ssr / found.tss
-        likelihood = -n / 2.0 * (np.log(2.0 * np.pi * np.where(exact, np.nan, found.ssr) / n) + 1.0)
-    table = {
-        "scope": [unit.scope for unit in found.units],
-        "unit": [unit.name for unit in found.units],
-        "n_obs": n.astype(int),
-        "df_resid": _whole(df),
-        "r2": r2,
-        "r2_adj": 1.0 - (1.0 - r2) * (n - model.constant) / df,
-        "f_stat": found.f_stat,
-        "f_p_value": found.f_p,
-        "residual_std": np.sqrt(found.ssr / df),
-        "log_likelihood": likelihood,
-        "aic": 2.0 * k - 2.0 * likelihood,
-        "bic": k * np.log(np.maximum(n, 1.0)) - 2.0 * likelihood,
-        "cov": np.where(found.estimated, model.cov, ""),
-        "cov_lags": _whole(found.lags),
-        "reason": found.reason,
-    }
-    return pd.DataFrame(table, columns=["scope", "unit", *QUALITY])
+def component_names(components: int) -> list[str]:
+    """Names of the principal components among the terms: PC1, PC2, ..."""
+    return [f"PC{j + 1}" for j in range(components)]
 
 
-def _whole(values: np.ndarray) -> list[int | None]:
-    """Whole numbers, None where there is none."""
-    return [None if np.isnan(value) else int(value) for value in values]
+def _estimator(name: str) -> Callable[[Regression, Panel, np.ndarray], Estimates]:
+    """The function that estimates; its module is imported only where it is used."""
+    from importlib import import_module
 
-
-def _hypotheses(found: Estimates, texts: list[str], terms: list[str], features: list[str]) -> pd.DataFrame:
-    """One row per unit with estimates and hypothesis."""
-    import pandas as pd
-
-    from runner.estimation import wald_test
-    from runner.restrictions import restriction
-
-    tested = [(text, restriction(text, ["const", *features]).on(terms)) for text in texts]
-    rows = []
-    for u in np.flatnonzero(found.estimated) if tested else []:
-        for text, hypothesis in tested:
-            result, why = wald_test(found, int(u), hypothesis)
-            row = {"scope": found.units[u].scope, "unit": found.units[u].name, "hypothesis": text}
-            rows.append(row | (result._asdict() if result else {}) | {"reason": why})
-    return pd.DataFrame(rows, columns=["scope", "unit", *HYPOTHESES])
-
-
-def mean_group(coefficients: pd.DataFrame, confidence: float, lags: int = 0) -> pd.DataFrame:
-    """Mean of each term over the units, with the error of that mean; no rows with fewer than two units.
-
-    Without lags the error takes units as independent: their standard deviation (ddof 1) over the root of
-    their number (Pesaran and Smith 1995; Fama and MacBeth 1973). With lags it is Newey-West's over units in
-    their order, Bartlett weights, no small-sample factor, as for a regression on a constant.
-    """
-    import pandas as pd
-
-    from runner.clusters import long_run
-    from runner.inference import infer
-
-    terms = list(dict.fromkeys(coefficients["term"]))
-    path = coefficients["estimate"].to_numpy().reshape(-1, len(terms)) if terms else np.empty((0, 0))
-    units = len(path)
-    if units < 2:
-        return coefficients.iloc[:0]
-    mean = path.mean(axis=0)
-    V = long_run(path - mean, min(lags, units - 1)) / (units * (units if lags else units - 1.0))
-    table = pd.DataFrame({"term": terms, "estimate": mean} | infer(mean, V, units - 1, confidence)._asdict())
-    return table.assign(scope="mean", unit="all")[list(coefficients.columns)]
-
-
-COEFFICIENTS = ["term", "estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
-QUALITY = ["n_obs", "df_resid", "r2", "r2_adj", "f_stat", "f_p_value", "residual_std", "log_likelihood"]
-QUALITY += ["aic", "bic", "cov", "cov_lags", "reason"]
-HYPOTHESES = ["hypothesis", "f_stat", "df_num", "df_den", "p_value", "reason"]
-DIAGNOSTICS = ["diagnostic", "term", "statistic", "df", "p_value", "null", "reason"]
+    module = {"ols": "runner.estimation", "logit": "runner.logit"}.get(name, "runner.penalised")
+    return import_module(module).estimate

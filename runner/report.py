@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runner.fit import Fit
 from runner.market import Dropped
 from runner.panel import Panel
-from runner.regression import Fit
 from runner.scores import BENCHMARK
+from runner.study import Finding
 
 MOST_TERMS = 12  # terms whose coefficient and t are metrics; all of them are in the coefficients table
 
@@ -34,6 +35,7 @@ class Report:
         folds: fold, train_start, train_end, test_start, test_end, purged, train_rows, test_rows, not_forecast.
         predictions: date, asset, fold, y, prediction, benchmark; out of sample.
         scores: scope, unit, n_obs and the scores of the predictions.
+        findings: what the estimator and the analyses found, by name.
         started: when the run began, UTC.
         code: version of this package and of the checkout that it ran from.
     """
@@ -50,6 +52,7 @@ class Report:
     folds: pd.DataFrame
     predictions: pd.DataFrame
     scores: pd.DataFrame
+    findings: Mapping[str, Finding]
     started: datetime
     code: str
 
@@ -77,6 +80,8 @@ class Report:
         """Flat finite numbers of the run: coefficients and t (of the mean where there are several units),
         fit, out-of-sample scores over all."""
         found = self._coefficients() | self._fit() | self._scores()
+        for name, finding in self.findings.items():
+            found |= {f"{name}/{key}": value for key, value in finding.metrics.items()}
         return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
     def _coefficients(self) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from runner.panel import Panel, build_panel
 from runner.report import Report
 from runner.scores import score
 from runner.spec import Experiment, without_secrets
+from runner.study import Finding, Study
 from runner.validation import Fold
 from runner.version import code_version
 
@@ -33,6 +35,9 @@ def run(experiment: Experiment) -> Report:
     folds = experiment.splitter.split(panel.dates, panel.horizon)
     predictions = _forecast(model, panel, folds)
     fit = model.fit(panel, every_row)
+    fitted = model.predict(fit, panel)
+    target = experiment.spec.get("target") or {}
+    study = Study(market, panel, model, fit, fitted, folds, predictions, target)
     return Report(
         name=experiment.name,
         spec=without_secrets(experiment.spec),
@@ -41,14 +46,34 @@ def run(experiment: Experiment) -> Report:
         fingerprint=market.fingerprint,
         panel=panel,
         fit=fit,
-        fitted=model.predict(fit, panel),
+        fitted=fitted,
         diagnostics=model.diagnose(fit, panel, every_row),
         folds=_fold_table(panel, folds, predictions),
         predictions=predictions,
         scores=score(predictions),
+        findings={**fit.findings, **_analysed(study, experiment.analyses)},
         started=started,
         code=code_version(),
     )
+
+
+def _analysed(study: Study, analyses: Mapping[str, Callable[[Study], Finding]]) -> dict[str, Finding]:
+    """What each analysis finds, by its name.
+
+    Raises:
+        DataError: an analysis that the run cannot give, one line each.
+    """
+    found, mistakes = {}, []
+    for name, analysis in analyses.items():
+        try:
+            found[name] = analysis(study)
+        except DataError as error:
+            mistakes += [f"analyses.{name}: {line}" for line in error.mistakes]
+        except Exception as error:
+            mistakes.append(f"analyses.{name}: raised {type(error).__name__}: {' '.join(str(error).split())}")
+    if mistakes:
+        raise DataError(mistakes)
+    return found
 
 
 def _forecast(model: Any, panel: Panel, folds: list[Fold]) -> pd.DataFrame:

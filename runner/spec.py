@@ -10,17 +10,18 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from keyword import iskeyword
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from runner.errors import SpecError, listed, unknown
 from runner.schema import in_words, misfits
 
 if TYPE_CHECKING:
     from runner.preprocessing import Step
+    from runner.study import Finding, Study
 
 GROUPS = ("data", "features", "target", "model", "validation")
 TOP: dict[str, Any] = {
@@ -28,11 +29,19 @@ TOP: dict[str, Any] = {
     "allow": list[str],
     "tracking": dict[str, Any],
     "preprocess": list[dict[str, Any]],
+    "analyses": dict[str, Any],
 }
-FUNCTIONS = ("market", "cross")  # what a function of a spec may be a function of; a class has a method instead
-DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "tracking": {"uri": None, "experiment": "factor-runner"}}
+FUNCTIONS = (
+    "market",
+    "cross",
+    "study",
+)  # what a function of a spec may be a function of; a class has a method instead
+DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}}
+DEFAULTS |= {"tracking": {"uri": None, "experiment": "factor-runner"}}
 TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
 MISSING = "???"
+# tables that every run writes, whose names no analysis may take
+TABLES = ("coefficients", "quality", "hypotheses", "diagnostics", "folds", "scores", "dropped", "metrics")
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ class Experiment:
     spec: Mapping[str, Any]
     overrides: tuple[str, ...] = ()
     steps: Sequence[Step] = ()
+    analyses: Mapping[str, Callable[[Study], Finding]] = field(default_factory=dict)
 
 
 def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
@@ -66,11 +76,13 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     steps = _steps(spec["preprocess"], list(features), make, mistakes)
     model = make("model", spec.get("model"), "fit")
     splitter = make("validation", spec.get("validation"), "split")
+    analyses = _analyses(spec["analyses"], make, mistakes)
     if model is not None:
         mistakes += [f"model.{line}" for line in model.mistakes(list(features))]
     if mistakes:
         raise SpecError(mistakes)
-    return Experiment(str(spec["name"]), source, features, target, model, splitter, spec, tuple(overrides), steps)
+    name, words = str(spec["name"]), tuple(overrides)
+    return Experiment(name, source, features, target, model, splitter, spec, words, steps, analyses)
 
 
 def mistakes(spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -135,6 +147,18 @@ def _steps(nodes: Any, features: list[str], make: Callable[..., Any], mistakes: 
     return found
 
 
+def _analyses(nodes: Any, make: Callable[..., Any], mistakes: list[str]) -> dict[str, Callable[[Study], Finding]]:
+    """What to compute after the fit, by the name of its table."""
+    found = {}
+    for name, node in nodes.items() if isinstance(nodes, dict) else ():
+        if not re.fullmatch("[a-z][a-z0-9_]*", str(name)) or name in TABLES:
+            taken = f", not {listed(TABLES)}"
+            mistakes.append(f"analyses.{name}: given {name!r}; allowed: small letters, digits and _{taken}")
+        elif node is not None:  # null takes an analysis of the experiment away
+            found[name] = make(f"analyses.{name}", node, "study")
+    return found
+
+
 def _expression(where: str, text: str, mistakes: list[str]) -> Any:
     """The feature that is written as text."""
     from runner.expressions import Expression
@@ -160,10 +184,21 @@ def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list
         mistakes.append(f"{where}._target_: {error}")
         return None
     settings = {str(key): value for key, value in node.items() if key != "_target_"}
+    _nest(where, target, settings, allow, mistakes)
     problems = _unbound(where, target, settings)
     mistakes += [line for lines in problems.values() for line in lines]
     fitting = {key: value for key, value in settings.items() if key not in problems}
     return _construct(where, target, fitting, mistakes, role)
+
+
+def _nest(where: str, target: Any, settings: dict[str, Any], allow: Sequence[str], mistakes: list[str]) -> None:
+    """Put what a nested node names in its place, where the signature asks for a protocol such as Splitter."""
+    for name, parameter in inspect.signature(target).parameters.items():
+        kind = _kind(target, parameter)
+        protocol = next((one for one in get_args(kind) or (kind,) if getattr(one, "_is_protocol", False)), None)
+        if protocol and isinstance(settings.get(name), dict):
+            role = next(one for one in vars(protocol) if not one.startswith("_"))
+            settings[name] = _make(f"{where}.{name}", settings[name], role, allow, mistakes)
 
 
 def _construct(where: str, target: Any, settings: dict[str, Any], mistakes: list[str], role: str) -> Any:
@@ -177,7 +212,7 @@ def _construct(where: str, target: Any, settings: dict[str, Any], mistakes: list
             mistakes.append(f"{where}: {error}")
         return None
     except ValueError as error:
-        mistakes.append(f"{where}.{error}")
+        mistakes += [f"{where}.{line}" for line in str(error).splitlines()]
         return None
 
 

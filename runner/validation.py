@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -22,6 +22,13 @@ class Fold(NamedTuple):
     train: np.ndarray
     test: np.ndarray
     purged: int
+
+
+@runtime_checkable
+class Splitter(Protocol):
+    """Which rows are fitted on and which are forecast."""
+
+    def split(self, dates: pd.DatetimeIndex, horizon: int) -> list[Fold]: ...
 
 
 @dataclass(frozen=True)

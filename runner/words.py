@@ -40,6 +40,7 @@ def sections(report: Report) -> dict[str, list[str]]:
         "Coefficients": _coefficients(report),
         "Fit": _fit(report),
         "Hypotheses": _hypotheses(report),
+        **{name.replace("_", " ").capitalize(): list(one.words) for name, one in report.findings.items()},
         "Out of sample": _out_of_sample(report),
         "Residuals and columns": _diagnostics(report),
         "Left out": _left_out(report),

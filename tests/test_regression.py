@@ -27,8 +27,9 @@ from oracles import (
 
 from runner.covariance import default_lags
 from runner.errors import DataError, EstimationError
+from runner.fit import COEFFICIENTS, DIAGNOSTICS, HYPOTHESES, QUALITY, Fit, mean_group
 from runner.panel import Panel
-from runner.regression import COEFFICIENTS, DIAGNOSTICS, HYPOTHESES, QUALITY, Fit, Regression, mean_group
+from runner.regression import Regression
 
 EXACT = "fits exactly: no errors, tests or diagnostics"
 # What may be wrong with an asset, and the reason that must be given: {n} rows, {k} terms.
@@ -310,13 +311,7 @@ def test_diagnostics_are_of_the_residuals_of_the_rows() -> None:
 
 
 def test_mean_group_by_hand() -> None:
-    estimates = {"A": (1.0, 10.0), "B": (2.0, 20.0), "C": (6.0, 60.0)}
-    rows = [
-        {"scope": "asset", "unit": unit, "term": term, "estimate": value}
-        for unit, pair in estimates.items()
-        for term, value in zip(("const", "x"), pair, strict=True)
-    ]
-    table = mean_group(pd.DataFrame(rows, columns=["scope", "unit", *COEFFICIENTS]), confidence=0.95)
+    table = mean_group(np.array([[1.0, 10.0], [2.0, 20.0], [6.0, 60.0]]), ["const", "x"], confidence=0.95)
     # Mean 3, deviations -2, -1, 3: variance 14 / 2, error sqrt(7 / 3); t of 2 degrees at 97.5 % is 4.3026527297.
     error = np.sqrt(7.0 / 3.0)
     assert list(table["term"]) == ["const", "x"]

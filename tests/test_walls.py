@@ -20,7 +20,7 @@ ONLY_IN = {
     "hydra": EDGE,
     "omegaconf": EDGE,
     "mlflow": {"runner.sinks.tracking"},
-    "matplotlib": {"runner.sinks.plots"},
+    "matplotlib": {"runner.sinks.canvas", "runner.sinks.plots"},
     "rich": {"runner.sinks.terminal", "runner.sources.yahoo"},
     "yfinance": {"runner.sources.yahoo"},
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.report import Report
+    from runner.study import Finding
 
 MOST_ROWS = 150  # of a table shown; the rest is in its CSV file
 OPEN_ROWS = 40  # longer tables are folded
@@ -44,6 +45,7 @@ def _parts(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
         ("Coefficients", _all(at["coefficients"], *_coefficients(report))),
         ("Fit", _frame(fit.quality.drop(columns="scope"), "Fit in sample", "quality.csv")),
         ("Hypotheses", _frame(fit.hypotheses.drop(columns="scope"), "Wald tests", "hypotheses.csv")),
+        *((_titled(name), _found(name, one, shown.pop(name, Html()))) for name, one in report.findings.items()),
         ("Out of sample", _all(*held_out)),
         ("Diagnostics", _all(at["residuals"], *_diagnostics(report))),
         ("More pictures", _all(*shown.values())),
@@ -207,6 +209,15 @@ def _starred(table: pd.DataFrame) -> pd.DataFrame:
     stars = [sum(p < level for level in (0.01, 0.05, 0.10)) * "*" for p in table["p_value"]]
     table.insert(table.columns.get_loc("p_value") + 1, "", stars)
     return table
+
+
+def _titled(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _found(name: str, finding: Finding, picture: Html) -> Html:
+    """What an analysis found: its picture and its table."""
+    return _all(picture, _frame(finding.table, _titled(name), f"{name}.csv"))
 
 
 def _scores(report: Report) -> Html:

@@ -1,16 +1,29 @@
-"""Pictures of a report as PNG files, drawn straight on a canvas: no pyplot, no window, no state left behind."""
+"""Pictures of a report as PNG files."""
 
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runner.sinks.canvas import (
+    BLUE,
+    DPI,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    WIDTH,
+    axes_at,
+    figure_of,
+    shortened,
+    style,
+    zero_line,
+)
+from runner.sinks.drawings import DRAWINGS
 from runner.words import count, number, per_unit, plural, target_text, unit_noun
 
 if TYPE_CHECKING:
@@ -18,25 +31,11 @@ if TYPE_CHECKING:
 
     from runner.report import Report
 
-# Okabe and Ito (2008): told apart by all kinds of colour vision, and in grey.
-BLUE, ORANGE, INK, GREY, PALE = "#0072B2", "#D55E00", "#222222", "#767676", "#D9D9D9"
-DPI, WIDTH = 110, 9.0  # inches
 MOST_ROWS = 30  # units drawn as rows; more are drawn as a distribution
 MOST_TERMS = 20  # panels of coefficients
 MOST_POINTS = 4_000  # points drawn one by one; more are drawn as a density
 SAMPLE = 400_000  # rows taken for a density
 BINS = 20  # groups of rows whose means are drawn
-STYLE = {
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "text.parse_math": False,  # names may hold dollar signs
-    **{f"{axis}tick.{part}": colour for axis in "xy" for part, colour in (("color", GREY), ("labelcolor", INK))},
-}
-FALLBACKS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans", "Arial Unicode MS", "SimHei")
 
 
 def draw(report: Report, directory: Path) -> list[Path]:
@@ -44,52 +43,17 @@ def draw(report: Report, directory: Path) -> list[Path]:
     folder = directory / "plots"
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
-    with _style():
+    with style():
         for name, picture in PICTURES.items():
             figure = picture(report)
             if figure is not None:
                 drawn.append(folder / f"{name}.png")
                 figure.savefig(drawn[-1], dpi=DPI)
+        for name, finding in report.findings.items():
+            if finding.picture and (figure := DRAWINGS[finding.picture](finding.table)) is not None:
+                drawn.append(folder / f"{name}.png")
+                figure.savefig(drawn[-1], dpi=DPI)
     return drawn
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    """The look of every picture; glyphs that no font here has are drawn as boxes without a warning."""
-    from matplotlib import font_manager, rc_context
-
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    settings: Any = {**STYLE, "font.family": ["DejaVu Sans", *(name for name in FALLBACKS if name in known)]}
-    with rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
-
-
-def _figure(height: float, title: str, note: str = "") -> Any:
-    """A figure with its title, and a line below that says how to read it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = FigureCanvasAgg(Figure(figsize=(WIDTH, height), facecolor="white")).figure
-    figure.text(0.1 / WIDTH, 1 - 0.12 / height, title, va="top", size=11.5, weight="bold", color=INK)
-    figure.text(0.1 / WIDTH, 1 - 0.36 / height, _short(note, 132), va="top", size=9.0, color="#5B646D")
-    return figure
-
-
-def _axes(figure: Any, left: float, top: float, width: float, height: float) -> Any:
-    """Axes at a place in inches from the top left corner."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    W, H = figure.get_size_inches()
-    axes = figure.add_axes((left / W, 1 - (top + height) / H, width / W, height / H))
-    for axis, size in ((axes.xaxis, width), (axes.yaxis, height)):
-        axis.set_major_locator(MaxNLocator(nbins=max(2, min(7, int(size / 0.55))), min_n_ticks=2))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}".replace("-", "−")))
-    return axes
-
-
-def _short(name: object, most: int = 18) -> str:
-    return str(name) if len(str(name)) <= most else str(name)[: most - 1] + "…"
 
 
 def coefficients(report: Report) -> Any:
@@ -101,7 +65,7 @@ def coefficients(report: Report) -> Any:
         return None
     units = table["unit"].unique()
     panel, filled = (_forest, "filled: p < 0.05; ") if len(units) <= MOST_ROWS else (_sorted, "")
-    whose = count(len(units), unit_noun(table)) if len(units) > 1 else _short(units[0])
+    whose = count(len(units), unit_noun(table)) if len(units) > 1 else shortened(units[0])
     more = f"; first {MOST_TERMS} of {len(terms)} terms" if len(terms) > MOST_TERMS else ""
     note = f"{_interval(report)}, {report.fit.errors}; {filled}each on its own scale{more}"
     return _panels(report, table, terms[:MOST_TERMS], f"Coefficients of {whose}", note, panel)
@@ -117,14 +81,14 @@ def _panels(
 ) -> Any:
     """A grid of panels with the same units each; forests name their rows at the left edge only."""
     every, units = report.fit.coefficients, table["unit"].unique()
-    labels = [_short(unit) for unit in units]
+    labels = [shortened(unit) for unit in units]
     columns, left, gap, wide, tall, below = _grid(len(terms), labels, panel is _forest)
     means = every[every["scope"] == "mean"].set_index("term")
-    figure = _figure(0.65 + math.ceil(len(terms) / columns) * (tall + below), title, note)
+    figure = figure_of(0.65 + math.ceil(len(terms) / columns) * (tall + below), title, note)
     for place, term in enumerate(terms):
         row, column = divmod(place, columns)
-        axes = _axes(figure, left + column * (wide + gap), 0.9 + row * (tall + below), wide, tall)
-        axes.set_title(_short(term, 22 if columns > 3 else 44))
+        axes = axes_at(figure, left + column * (wide + gap), 0.9 + row * (tall + below), wide, tall)
+        axes.set_title(shortened(term, 22 if columns > 3 else 44))
         mean = means.loc[term] if term in means.index else None
         rows = table[table["term"] == term].set_index("unit").reindex(units)
         panel(axes, rows, mean, labels if column == 0 else None)
@@ -153,7 +117,7 @@ def _forest(axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[
         axes.hlines(ticks[-1:], mean["ci_low"], mean["ci_high"], color=ORANGE, linewidth=1.4)
         fill = ORANGE if mean["p_value"] < 0.05 else "white"
         axes.scatter([mean["estimate"]], ticks[-1:], s=26, c=fill, marker="D", edgecolors=ORANGE, zorder=3)
-    _zero(axes.axvline, axes.get_xlim())
+    zero_line(axes.axvline, axes.get_xlim())
     axes.set_ylim(min(ticks) - 0.6, 0.6)
     names = [*labels, "mean"][: len(ticks)] if labels and len(ticks) > 1 else [""] * len(ticks)
     axes.set_yticks(ticks, names)
@@ -173,16 +137,10 @@ def _sorted(axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[
         axes.axhline(mean["estimate"], color=ORANGE, linewidth=1.2)
         at_left = (0.02, mean["estimate"]), (0, 3), ("axes fraction", "data"), "offset points"
         axes.annotate(f"mean {number(mean['estimate'], 3)}", *at_left, color=ORANGE)
-    _zero(axes.axhline, axes.get_ylim())
+    zero_line(axes.axhline, axes.get_ylim())
     hits, tested = int((rows["p_value"] < 0.05).sum()), int(rows["p_value"].notna().sum())
     axes.set_xlabel(f"{plural(unit_noun(rows))}, sorted; {hits:,} of {tested:,} with p < 0.05")
     axes.set_xlim(0, len(rows) + 1)
-
-
-def _zero(line: Callable[..., Any], limits: tuple[float, float]) -> None:
-    """A line at zero where zero is in the picture anyway."""
-    if limits[0] <= 0.0 <= limits[1]:
-        line(0.0, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
 
 
 def residuals(report: Report) -> Any:
@@ -190,9 +148,9 @@ def residuals(report: Report) -> Any:
     u, fitted, note = _standardised(report)
     if len(u) < 2:
         return None
-    figure = _figure(4.3, "Residuals", note)
-    _quantiles(_axes(figure, 0.75, 0.95, 3.6, 2.75), u)
-    _against(_axes(figure, 5.2, 0.95, 3.6, 2.75), fitted, u)
+    figure = figure_of(4.3, "Residuals", note)
+    _quantiles(axes_at(figure, 0.75, 0.95, 3.6, 2.75), u)
+    _against(axes_at(figure, 5.2, 0.95, 3.6, 2.75), fitted, u)
     figure.axes[1].set_xlabel(f"fitted {target_text(report)}")
     return figure
 
@@ -208,7 +166,7 @@ def _standardised(report: Report) -> tuple[np.ndarray, np.ndarray, str]:
     known &= np.isfinite(u)
     n, one = int(known.sum()), [report.panel.assets[i] for i in np.flatnonzero(known.any(axis=0))]
     own = ", each divided by its own standard deviation" if per_asset else ""
-    who = _short(one[0]) if len(one) == 1 else f"pooled over {count(len(one), 'asset')}{own}"
+    who = shortened(one[0]) if len(one) == 1 else f"pooled over {count(len(one), 'asset')}{own}"
     u, fitted = _sample(u[known], report.fitted[known])
     return u, fitted, f"{who}; {_rows(n, len(u))} in sample"
 
@@ -279,8 +237,8 @@ def actual_predicted(report: Report) -> Any:
     y, predicted = _sample(table["y"].to_numpy(dtype=float), table["prediction"].to_numpy(dtype=float))
     rows, folds, r2 = _rows(len(table), len(y)), count(len(report.folds), "fold"), report.metrics.get("oos/r2")
     scored = f"; R2 {number(r2)} against the {report.benchmark}" if r2 is not None else ""
-    figure = _figure(4.6, "Out of sample: actual against predicted", f"{rows} of {folds}{scored}")
-    axes = _axes(figure, 0.85, 0.8, 7.9, 3.2)
+    figure = figure_of(4.6, "Out of sample: actual against predicted", f"{rows} of {folds}{scored}")
+    axes = axes_at(figure, 0.85, 0.8, 7.9, 3.2)
     _cloud(axes, predicted, y)
     ends = [predicted.min(), predicted.max()]
     axes.plot(ends, ends, color=ORANGE, linewidth=1.4, label="actual = predicted")

@@ -1,0 +1,68 @@
+"""Settings of a regression that do not go together, each in one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.regression import Regression
+
+PENALISED = ("ridge", "lasso", "elastic_net")
+LOGIT_COV = ("nonrobust", "HC0", "HAC", "cluster")
+
+
+def conflicts(model: Regression) -> list[str]:
+    """What was given with what it cannot go with, and what can."""
+    return [*_of_errors(model), *_of_effects(model), *_of_estimators(model)]
+
+
+def _of_errors(model: Regression) -> list[str]:
+    given, found = f"cov={model.cov}", []
+    if model.cov_lags is not None and not model.lagged:
+        found.append(f"cov_lags: {model.cov_lags} given with {given}; allowed: with cov=HAC, driscoll_kraay only")
+    if model.cov == "HAC" and model.by != "asset":
+        found.append(f"cov: HAC given with by={model.by}; allowed: with by=asset, else driscoll_kraay")
+    if model.pooled and model.by in ("asset", "date"):
+        found.append(f"cov: {model.cov} given with by={model.by}; allowed: with by=null or by a group")
+    if (model.cov == "cluster") != (1 <= len(set(model.clusters)) <= 2):
+        found.append(f"clusters: {model.clusters} given with {given}; allowed: one or two, with cov=cluster only")
+    if model.mean_lags is not None and model.by != "date":
+        found.append(f"mean_lags: {model.mean_lags} given with by={model.by}; allowed: with by=date only")
+    return found
+
+
+def _of_effects(model: Regression) -> list[str]:
+    found = []
+    if model.effects and model.by in ("asset", "date"):
+        found.append(f"effects: {model.effects} given with by={model.by}; allowed: with by=null or by a group")
+    if len(set(model.effects)) < len(model.effects):
+        found.append(f"effects: {model.effects} names one twice; allowed: asset, date")
+    if model.effects and model.cov in ("HC2", "HC3"):
+        found.append(
+            f"cov: {model.cov} given with effects={model.effects}; allowed: nonrobust, HC0, HC1 or clustered"
+        )
+    if model.weights == "inverse_variance" and model.by == "asset":
+        found.append("weights: inverse_variance is one number per asset; allowed: with by=date, null or a group")
+    if model.components and model.by != "asset":
+        found.append(f"components: {model.components} given with by={model.by}; allowed: with by=asset only")
+    return found
+
+
+def _of_estimators(model: Regression) -> list[str]:
+    found, given = [], f"estimator={model.estimator}"
+    penalised = model.estimator in PENALISED
+    if not penalised:
+        only = f"given with {given}; allowed: with estimator=ridge, lasso, elastic_net only"
+        found += [f"{name}: {only}" for name in ("penalty", "folds") if getattr(model, name) is not None]
+    if model.penalty is not None and model.folds is not None:
+        found.append(f"folds: given with penalty={model.penalty:g}; allowed: with penalty=null, which they choose")
+    if model.estimator != "ols":
+        only = f"given with {given}; allowed: with estimator=ols only"
+        found += [f"{name}: {getattr(model, name)} {only}" for name in ("effects", "weights") if getattr(model, name)]
+    if penalised and model.cov != "nonrobust":
+        found.append(f"cov: {model.cov} given with {given}, which has no errors; allowed: with ols and logit")
+    if penalised and model.hypotheses:
+        found.append(f"hypotheses: given with {given}, which has no errors; allowed: with ols and logit")
+    if model.estimator == "logit" and model.cov not in LOGIT_COV:
+        found.append(f"cov: {model.cov} given with {given}; allowed: {', '.join(LOGIT_COV)}")
+    return found

@@ -1,0 +1,146 @@
+"""What a model found, as tidy tables: coefficients, quality and hypotheses of every unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from runner.clusters import long_run
+from runner.errors import DataError, EstimationError, listed
+from runner.estimation import EXACT, Estimates, wald_test
+from runner.inference import infer, inference
+from runner.restrictions import restriction
+from runner.study import Finding
+
+if TYPE_CHECKING:
+    from runner.components import Components
+
+COEFFICIENTS = ["term", "estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
+QUALITY = ["n_obs", "df_resid", "r2", "r2_adj", "r2_within", "f_stat", "f_p_value", "residual_std", "log_likelihood"]
+QUALITY += ["aic", "bic", "cov", "cov_lags", "reason"]
+HYPOTHESES = ["hypothesis", "f_stat", "df_num", "df_den", "p_value", "reason"]
+DIAGNOSTICS = ["diagnostic", "term", "statistic", "df", "p_value", "null", "reason"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a model found, tidy: one row per unit and term, per unit, per unit and hypothesis.
+
+    Attributes:
+        coefficients: scope, unit, term, estimate, std_error, t_stat, p_value, ci_low, ci_high.
+        quality: scope, unit, n_obs, r2, ... ; a unit that could not be estimated has its reason.
+        hypotheses: scope, unit, hypothesis, f_stat, df_num, df_den, p_value, reason.
+        params: (N, k) estimates that forecast each asset, in the order of the terms, NaN where there are none.
+        errors: the covariance in words, with its conventions.
+        asset_effects: (N,) fixed effects added to the forecast of each asset, NaN where unknown; None without.
+        date_effects: (T,) fixed effects added on each row of the panel, zero where it was not fitted; None without.
+        components: what makes the principal components of the target, None without.
+        findings: what the estimator has to tell beyond coefficients, by name.
+        machine: what a model without coefficients forecasts with.
+    """
+
+    coefficients: pd.DataFrame
+    quality: pd.DataFrame
+    hypotheses: pd.DataFrame
+    params: np.ndarray
+    errors: str
+    asset_effects: np.ndarray | None = None
+    date_effects: np.ndarray | None = None
+    components: Components | None = None
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+    machine: object = None
+
+
+def refuse_nothing(found: Estimates) -> None:
+    """Raise where no unit has an estimate: too few rows is a matter of data, the rest of estimation."""
+    if found.estimated.any():
+        return
+    names: dict[str, list[str]] = {}
+    for unit, reason in zip(found.units, found.reason, strict=True):
+        names.setdefault(reason, []).append(unit.name)
+    short = bool((found.n <= found.b.shape[1]).all())
+    reasons = "; ".join(f"{listed(some)}: {reason}" for reason, some in list(names.items())[:3])
+    what = found.units[0].scope.replace("pooled", "regression") if found.units else "unit"
+    raise (DataError if short else EstimationError)(f"model: no {what} could be estimated; {reasons}")
+
+
+def coefficient_table(found: Estimates, terms: Sequence[str], confidence: float) -> pd.DataFrame:
+    """One row per unit with estimates and term."""
+    at = np.flatnonzero(found.estimated)
+    error = np.sqrt(np.einsum("ukk->uk", found.V[at]))
+    columns = inference(found.b[at], error, found.df[at, None], confidence)
+    scope = [found.units[u].scope for u in at[:1]] * (len(at) * len(terms))
+    names = np.array([found.units[u].name for u in at], dtype=object)
+    table = {"scope": scope, "unit": np.repeat(names, len(terms)), "term": np.tile(list(terms), len(at))}
+    table |= {"estimate": found.b[at].ravel()}
+    table |= {name: values.ravel() for name, values in columns._asdict().items()}
+    return pd.DataFrame(table, columns=["scope", "unit", *COEFFICIENTS])
+
+
+def quality_table(found: Estimates, constant: bool, cov: str) -> pd.DataFrame:
+    """How well each unit fits; a unit without estimates has its rows and its reason."""
+    n, exact = found.n, np.array(found.reason) == EXACT
+    k = found.b.shape[1] + found.absorbed
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = np.where(found.estimated, n - k, np.nan)
+        r2 = 1.0 - found.ssr / found.tss
+        gaussian = -n / 2.0 * (np.log(2.0 * np.pi * np.where(exact, np.nan, found.ssr) / n) + 1.0)
+        likelihood = gaussian + found.weight_term if found.likelihood is None else found.likelihood
+        r2_within = np.full(len(n), np.nan) if found.tss_within is None else 1.0 - found.ssr / found.tss_within
+    table = {
+        "scope": [unit.scope for unit in found.units],
+        "unit": [unit.name for unit in found.units],
+        "n_obs": n.astype(int),
+        "df_resid": _whole(df),
+        "r2": r2,
+        "r2_adj": 1.0 - (1.0 - r2) * (n - constant) / df,
+        "r2_within": r2_within,
+        "f_stat": found.f_stat,
+        "f_p_value": found.f_p,
+        "residual_std": np.sqrt(found.ssr / df),
+        "log_likelihood": likelihood,
+        "aic": 2.0 * k - 2.0 * likelihood,
+        "bic": k * np.log(np.maximum(n, 1.0)) - 2.0 * likelihood,
+        "cov": np.where(np.isfinite(found.df), cov, ""),
+        "cov_lags": _whole(found.lags),
+        "reason": found.reason,
+    }
+    return pd.DataFrame(table, columns=["scope", "unit", *QUALITY])
+
+
+def _whole(values: np.ndarray) -> list[int | None]:
+    """Whole numbers, None where there is none."""
+    return [None if np.isnan(value) else int(value) for value in values.tolist()]
+
+
+def hypothesis_table(found: Estimates, texts: list[str], terms: list[str], known: list[str]) -> pd.DataFrame:
+    """One row per unit with estimates and hypothesis; `known` are the names that a hypothesis may have."""
+    tested = [(text, restriction(text, known).on(terms)) for text in texts]
+    rows = []
+    for u in np.flatnonzero(found.estimated) if tested else []:
+        for text, hypothesis in tested:
+            result, why = wald_test(found, int(u), hypothesis)
+            row = {"scope": found.units[u].scope, "unit": found.units[u].name, "hypothesis": text}
+            rows.append(row | (result._asdict() if result else {}) | {"reason": why})
+    return pd.DataFrame(rows, columns=["scope", "unit", *HYPOTHESES])
+
+
+def mean_group(path: np.ndarray, terms: Sequence[str], confidence: float, lags: int = 0) -> pd.DataFrame:
+    """Mean of each term over the units, with the error of that mean; no rows with fewer than two units.
+
+    `path` (U, k) holds the estimates of each unit. Without lags the error takes units as independent: their
+    standard deviation (ddof 1) over the root of their number (Pesaran and Smith 1995; Fama and MacBeth 1973).
+    With lags it is Newey-West's over units in their order, Bartlett weights, no small-sample factor, as for a
+    regression on a constant.
+    """
+    units = len(path)
+    if units < 2:
+        return pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS])
+    mean = path.mean(axis=0)
+    V = long_run(path - mean, min(lags, units - 1)) / (units * (units if lags else units - 1.0))
+    table = {"scope": "mean", "unit": "all", "term": list(terms), "estimate": mean}
+    return pd.DataFrame(table | infer(mean, V, units - 1, confidence)._asdict())

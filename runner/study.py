@@ -1,0 +1,56 @@
+"""What an analysis looks at after the fit, and what it finds: a table, a few numbers, a few sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from runner.fit import Fit
+    from runner.market import Market
+    from runner.panel import Panel
+    from runner.validation import Fold
+
+
+class Finding(NamedTuple):
+    """What an analysis or an estimator found beyond coefficients.
+
+    Attributes:
+        table: tidy; written as a CSV file and shown on the page.
+        metrics: flat numbers for the comparison of runs, logged as `<name of the analysis>/<key>`.
+        words: sentences of the reading, no surer than the table.
+        picture: which of `runner.sinks.drawings.DRAWINGS` draws the table; none where empty.
+    """
+
+    table: pd.DataFrame
+    metrics: Mapping[str, float] = MappingProxyType({})
+    words: Sequence[str] = ()
+    picture: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that a run knows before its report: an analysis is a function of it and of its settings.
+
+    Attributes:
+        market: the raw data; panel: what was regressed, (T, N, K).
+        model, fit: the settings, and what was found on all rows.
+        fitted: (T, N) values of the fit on all rows, NaN where there are none.
+        folds: training and test rows of the validation.
+        predictions: date, asset, fold, y, prediction, benchmark; out of sample.
+        settings: of the target, as the spec has them.
+    """
+
+    market: Market
+    panel: Panel
+    model: Any
+    fit: Fit
+    fitted: np.ndarray
+    folds: list[Fold]
+    predictions: pd.DataFrame
+    settings: Mapping[str, Any] = field(default_factory=dict)

@@ -12,19 +12,25 @@ from typing import NamedTuple
 import numpy as np
 
 from runner.least_squares import NotEstimable
+from runner.moments import halves
 
 BLOCK = 16  # dates at a time
 
 
 class Pool(NamedTuple):
     """One regression: regressors X (T, N, K), target y (T, N), cells in use (T, N), estimates b (k,) and
-    bread (k, k)."""
+    bread (k, k); weights (T, N); what fixed effects take of each column, alpha (N, K + 1) and delta (T, K + 1),
+    and the degrees of freedom that they take."""
 
     X: np.ndarray
     y: np.ndarray
     use: np.ndarray
     b: np.ndarray
     bread: np.ndarray
+    weights: np.ndarray | None = None
+    alpha: np.ndarray | None = None
+    delta: np.ndarray | None = None
+    absorbed: int = 0
 
     @property
     def n(self) -> int:
@@ -32,21 +38,36 @@ class Pool(NamedTuple):
 
     @property
     def df(self) -> int:
-        return self.n - len(self.b)
+        return self.n - len(self.b) - self.absorbed
 
-    def scores(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Scores (B, N, k) of each block of dates, zero in cells that are not in use."""
-        T, N, K = self.X.shape
-        k = len(self.b)
-        buffer = np.ones((BLOCK, N, k))
-        for start in range(0, T, BLOCK):
-            part = slice(start, min(start + BLOCK, T))
-            z = buffer[: part.stop - start]
-            z[:, :, : k - K] = 1.0
-            z[:, :, k - K :] = self.X[part]
-            u = np.where(self.use[part], self.y[part], 0.0) - np.where(self.use[part], z @ self.b, 0.0)
-            z[~self.use[part]] = 0.0
-            z *= u[:, :, None]
+    def blocks(self, rows: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+        """Regressors (B, k, N) and residuals (B, N) of each block of these dates, less the effects and times the root
+        of the weights, zero in cells that are not in use."""
+        (_, N, K), k = self.X.shape, len(self.b)
+        buffer = np.ones((BLOCK, k, N))
+        for start in range(rows.start, rows.stop, BLOCK):
+            part = slice(start, min(start + BLOCK, rows.stop))
+            z, use = buffer[: part.stop - start], self.use[part]
+            z[:, : k - K] = 1.0
+            z[:, k - K :] = self.X[part].swapaxes(1, 2)
+            y = self.y[part].copy()
+            if self.alpha is not None and self.delta is not None:
+                z -= self.alpha[:, :K].T + self.delta[part, :K, None]
+                y -= self.alpha[:, K] + self.delta[part, K, None]
+            every = bool(use.all())
+            if not every:
+                z.swapaxes(1, 2)[~use], y[~use] = 0.0, 0.0
+            u = y - self.b @ z
+            if self.weights is not None:
+                root = np.sqrt(np.where(use, self.weights[part], 0.0))
+                z *= root[:, None]
+                u *= root
+            yield part, z, u
+
+    def scores(self, rows: slice) -> Iterator[tuple[slice, np.ndarray]]:
+        """Scores (B, k, N) of each block of these dates, zero in cells that are not in use."""
+        for part, z, u in self.blocks(rows):
+            z *= u[:, None]
             yield part, z
 
 
@@ -62,18 +83,43 @@ class Sums(NamedTuple):
 
 def sums(pool: Pool, groups: np.ndarray | None = None) -> Sums:
     """One pass over the scores; `groups` (N,) are codes of the groups that meet dates in `pairs`."""
-    (T, N), k = pool.y.shape, len(pool.b)
-    found = Sums(np.empty((T, k)), np.zeros((N, k)), np.zeros((k, k)), np.zeros((k, k)))
-    member = None if groups is None else (groups[None, :] == np.unique(groups)[:, None]).astype(float)
-    for part, s in pool.scores():
-        found.by_date[part] = np.ones(N) @ s
-        found.by_asset[...] += (np.ones(len(s)) @ s.reshape(len(s), -1)).reshape(N, k)
-        flat = s.reshape(-1, k)
-        found.cells[...] += flat.T @ flat
+    parts = halves(len(pool.y), lambda rows: _sums(pool, rows, groups))
+    together = [np.asarray(sum(column)) for column in list(zip(*parts, strict=True))[1:]]
+    return Sums(np.concatenate([part.by_date for part in parts]), *together)
+
+
+def _sums(pool: Pool, rows: slice, groups: np.ndarray | None) -> Sums:
+    N, k = pool.y.shape[1], len(pool.b)
+    by_date, by_asset = np.empty((rows.stop - rows.start, k)), np.zeros((k, N))
+    cells, pairs = np.zeros((k, k)), np.zeros((k, k))
+    member = None if groups is None else (groups[:, None] == np.unique(groups)).astype(float)
+    for part, s in pool.scores(rows):
+        by_date[part.start - rows.start : part.stop - rows.start] = s.sum(axis=2)
+        by_asset += s.sum(axis=0)
+        cells += np.matmul(s, s.swapaxes(1, 2)).sum(axis=0)
         if member is not None:
-            together = (member @ s).reshape(-1, k)
-            found.pairs[...] += together.T @ together
-    return found if member is not None else found._replace(pairs=found.cells)
+            together = s @ member
+            pairs += np.matmul(together, together.swapaxes(1, 2)).sum(axis=0)
+    return Sums(by_date, by_asset.T, cells, cells if member is None else pairs)
+
+
+def white(pool: Pool, kind: str) -> tuple[np.ndarray, int]:
+    """HC0 to HC3 as in `runner.covariance`, cell by cell.
+
+    Raises:
+        NotEstimable: HC2 or HC3 with rows of leverage 1.
+    """
+    meat = np.zeros_like(pool.bread)
+    for _, z, u in pool.blocks(slice(0, len(pool.y))):
+        if kind in ("HC2", "HC3"):
+            slack = 1.0 - np.einsum("tkn,tkn->tn", pool.bread @ z, z)
+            if (slack < 1e-10).any():
+                raise NotEstimable(f"HC2 and HC3 do not exist: {int((slack < 1e-10).sum())} rows have leverage 1")
+            u = u / (slack if kind == "HC3" else np.sqrt(slack))
+        z *= u[:, None]
+        meat += np.matmul(z, z.swapaxes(1, 2)).sum(axis=0)
+    factor = pool.n / pool.df if kind == "HC1" else 1.0
+    return pool.bread @ meat @ pool.bread * factor, pool.df
 
 
 def clustered(pool: Pool, keys: Sequence[np.ndarray | None]) -> tuple[np.ndarray, int]:

@@ -180,6 +180,11 @@ class Composer:
         text = " ".join(str(error).split())
         key = _key(override)
         if "is not in struct" in f"{text} {error.__cause__}" or "does not exist" in text:
+            inner = str(getattr(error.__cause__, "full_key", ""))
+            if inner.startswith(f"{key}."):  # a mapping was given, and one of its keys is new
+                return (
+                    f"{inner}: {unknown(inner.rpartition('.')[2], self._names(inner, config))}; +{inner}=... adds it"
+                )
             return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, config))}"
         if "Ambiguous value" in text:
             return f"{override}: several values; a list is written {key}=[a,b], a sweep needs -m"

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import fdtrc
 
-from runner.clusters import Pool, clustered, driscoll_kraay
+from runner.clusters import Pool, clustered, driscoll_kraay, white
 from runner.covariance import COVARIANCES, default_lags
+from runner.errors import DataError, listed
 from runner.grouping import Unit, cluster_key, units
 from runner.inference import Wald, wald
 from runner.least_squares import NotEstimable, Solution, solve
-from runner.moments import moments, shift_of, solve_moments
+from runner.moments import moments, of_part, shift_of, solve_moments
 from runner.panel import Panel
 from runner.restrictions import Restriction, all_slopes
 from runner.study import Finding
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from runner.regression import Regression
 
 EXACT = "fits exactly: no errors, tests or diagnostics"
-Covariance = Callable[[int], tuple[np.ndarray, int]]  # of a number of lags
+Covariance = Callable[[int], tuple[np.ndarray, float]]  # of a number of lags
 
 
-@dataclass(frozen=True)
+@dataclass
 class Estimates:
     """What was estimated of U units with k terms; NaN where there is nothing, with the reason.
 
@@ -56,12 +57,12 @@ class Estimates:
     f_p: np.ndarray
     lags: np.ndarray
     reason: list[str] = field(default_factory=list)
-    absorbed: np.ndarray | float = 0.0
-    tss_within: np.ndarray | None = None
+    absorbed: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    tss_within: np.ndarray = field(default_factory=lambda: np.full(1, np.nan))
     asset_effects: np.ndarray | None = None
     date_effects: np.ndarray | None = None
     likelihood: np.ndarray | None = None
-    weight_term: np.ndarray | float = 0.0
+    weight_term: np.ndarray = field(default_factory=lambda: np.zeros(1))
     findings: Mapping[str, Finding] = field(default_factory=dict)
 
     @property
@@ -72,11 +73,13 @@ class Estimates:
 
 def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows of the panel."""
+    panel = replace(panel, weights=weights_of(model, panel, rows))
     found = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
     use = np.zeros_like(panel.valid)
     use[rows] = panel.valid[rows]
     sound = np.zeros(len(found.units), dtype=bool)
-    if (model.cov == "nonrobust" or model.pooled) and model.constant and use.any():
+    several = model.by in ("asset", "date")
+    if (model.cov == "nonrobust" or not several) and model.constant and use.any():
         sound = _from_moments(found, model, panel, use, rows)
     for u in np.flatnonzero(~sound):
         _row_by_row(found, int(u), model, panel)
@@ -101,7 +104,7 @@ def nothing(group: list[Unit], k: int) -> Estimates:
     U = len(group)
     n, df, ssr, tss, f_stat, f_p, lags = (np.full(U, np.nan) for _ in range(7))
     b, V = np.full((U, k), np.nan), np.full((U, k, k), np.nan)
-    return Estimates(group, b, V, df, n, ssr, tss, f_stat, f_p, lags, [""] * U)
+    return Estimates(group, b, V, df, n, ssr, tss, f_stat, f_p, lags, [""] * U, weight_term=np.zeros(U))
 
 
 def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -109,12 +112,13 @@ def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.nda
     span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
     X, y, use = regressors(panel, model.regressors)[span], panel.y[span], use[span]
     shift = shift_of(X, y, use, model.by if model.by in ("asset", "date") else None)
-    M = moments(X, y, use, shift, by_date=model.by in ("date", None))
+    weights = of_part(panel.weights, span)
+    M = moments(X, y, use, shift, by_date=model.by in ("date", None), weights=weights)
     if model.by == "date":
         M, shift = M[rows - span.start], shift[rows - span.start]
     elif model.by != "asset":
         M = np.array([M[unit.assets].sum(axis=0) if model.by else M.sum(axis=0) for unit in found.units])
-    solved = solve_moments(M, shift)
+    solved = solve_moments(M, shift, None if weights is None else _weighted(found, panel))
     at, k = solved.sound, found.b.shape[1]
     df = solved.n[at] - k
     variance = solved.ssr[at] / df
@@ -124,8 +128,8 @@ def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.nda
     if k > 1:
         found.f_stat[at] = (solved.tss[at] - solved.ssr[at]) / (k - 1) / variance
         found.f_p[at] = fdtrc(k - 1, df, found.f_stat[at])
-    for u in map(int, np.flatnonzero(at) if model.pooled else []):
-        _robust(found, u, model, panel, partial(_pooled, found, u, model, panel, solved.bread[u]))
+    for u in map(int, np.flatnonzero(at) if model.cov != "nonrobust" else []):
+        robust(found, u, model, panel, partial(_pooled, found, u, model, panel, solved.bread[u]))
     return at
 
 
@@ -134,24 +138,59 @@ def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel) -> No
     t, i = found.units[u].cells(panel)
     terms, found.n[u] = model.terms(panel.names), len(t)
     try:
-        one = solve(design(panel, t, i, model.regressors, model.constant), panel.y[t, i], terms, model.constant)
+        weights = None if panel.weights is None else panel.weights[t, i]
+        X = design(panel, t, i, model.regressors, model.constant)
+        one = solve(X, panel.y[t, i], terms, model.constant, weights)
     except NotEstimable as error:
         found.reason[u] = str(error)
         return
     found.b[u], found.df[u], found.ssr[u], found.tss[u] = one.b, one.df, one.ssr, one.tss
+    if weights is not None:
+        found.weight_term[u] = 0.5 * np.log(weights).sum()
     if one.exact:
         found.reason[u] = EXACT
     elif model.pooled:
-        _robust(found, u, model, panel, partial(_pooled, found, u, model, panel, one.bread))
+        robust(found, u, model, panel, partial(_pooled, found, u, model, panel, one.bread))
     else:
-        _robust(found, u, model, panel, partial(_own, model.cov, one))
+        robust(found, u, model, panel, partial(_own, model.cov, one))
+
+
+def weights_of(model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray | None:
+    """Weights (T, N) of the cells: those of the panel, or one over the variance (ddof 1) of each asset's target.
+
+    Raises:
+        DataError: an asset with rows but without a variance.
+    """
+    if model.weights != "inverse_variance":
+        return panel.weights
+    y, use = panel.y[rows], panel.valid[rows]
+    n = use.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        about = np.where(use, y - np.where(use, y, 0.0).sum(axis=0) / n, 0.0)
+        variance = np.sum(about**2, axis=0) / (n - 1.0)
+    bad = (n > 0) & ~(variance > 0.0)
+    if bad.any():
+        names = listed(np.array(panel.assets)[bad])
+        raise DataError(f"model.weights: inverse_variance of {names}: fewer than 2 rows, or a constant target")
+    return np.broadcast_to(1.0 / np.where(n > 0, variance, 1.0), panel.y.shape)
+
+
+def _weighted(found: Estimates, panel: Panel) -> np.ndarray:
+    """Rows (U,) of each unit; what its weights add to the likelihood is filled in."""
+    rows = np.zeros(len(found.units))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.where(panel.valid, np.log(np.asarray(panel.weights)), 0.0)
+    for u, unit in enumerate(found.units):
+        own = np.ix_(unit.rows, unit.assets)
+        rows[u], found.weight_term[u] = panel.valid[own].sum(), 0.5 * logs[own].sum()
+    return rows
 
 
 def _own(cov: str, one: Solution, lags: int) -> tuple[np.ndarray, int]:
     return COVARIANCES[cov](one, lags), one.df
 
 
-def _robust(found: Estimates, u: int, model: Regression, panel: Panel, covariance: Covariance) -> None:
+def robust(found: Estimates, u: int, model: Regression, panel: Panel, covariance: Covariance) -> None:
     """Fill in the covariance of unit u and its F; without a covariance there are no estimates, but the reason."""
     terms, lags = model.terms(panel.names), np.nan
     if model.lagged:
@@ -171,15 +210,26 @@ def _robust(found: Estimates, u: int, model: Regression, panel: Panel, covarianc
 def _pooled(
     found: Estimates, u: int, model: Regression, panel: Panel, bread: np.ndarray, lags: int
 ) -> tuple[np.ndarray, int]:
-    """Clustered or Driscoll-Kraay covariance (k, k) of unit u and its degrees of freedom."""
+    """Covariance (k, k) of unit u from its scores, and its degrees of freedom."""
     X, rows, assets = regressors(panel, model.regressors), found.units[u].rows, found.units[u].assets
     own = slice(None) if len(assets) == X.shape[1] else assets
     span = slice(rows.min(), rows.max() + 1)
     use = np.zeros_like(panel.valid[span])
     use[rows - span.start] = panel.valid[rows]
-    pool = Pool(X[span, own], panel.y[span, own], use[:, own], found.b[u], bread)
+    weights = None if panel.weights is None else panel.weights[span, own]
+    pool = Pool(X[span, own], panel.y[span, own], use[:, own], found.b[u], bread, weights)
+    return covariance_of(pool, model, panel, own, lags)
+
+
+def covariance_of(
+    pool: Pool, model: Regression, panel: Panel, own: slice | np.ndarray, lags: int
+) -> tuple[np.ndarray, int]:
+    """Clustered, Driscoll-Kraay or heteroskedasticity-robust covariance (k, k) of the assets `own`, and its degrees
+    of freedom."""
     if model.cov == "driscoll_kraay":
         return driscoll_kraay(pool, lags)
+    if model.cov != "cluster":
+        return white(pool, model.cov)
     keys = [cluster_key(panel, name) for name in model.clusters]
     return clustered(pool, [None if key is None else key[own] for key in keys])
 
@@ -189,6 +239,6 @@ def wald_test(found: Estimates, u: int, hypothesis: Restriction | str) -> tuple[
     if found.reason[u] or isinstance(hypothesis, str):
         return None, found.reason[u] or str(hypothesis)
     try:
-        return wald(found.b[u], found.V[u], int(found.df[u]), hypothesis), ""
+        return wald(found.b[u], found.V[u], found.df[u], hypothesis), ""
     except NotEstimable as error:
         return None, str(error)

@@ -37,7 +37,7 @@ class Fit:
         params: (N, k) estimates that forecast each asset, in the order of the terms, NaN where there are none.
         errors: the covariance in words, with its conventions.
         asset_effects: (N,) fixed effects added to the forecast of each asset, NaN where unknown; None without.
-        date_effects: (T,) fixed effects added on each row of the panel, zero where it was not fitted; None without.
+        date_effects: (T, 1) or (T, N) fixed effects added to rows, zero where not fitted; None without.
         components: what makes the principal components of the target, None without.
         findings: what the estimator has to tell beyond coefficients, by name.
         machine: what a model without coefficients forecasts with.
@@ -90,7 +90,7 @@ def quality_table(found: Estimates, constant: bool, cov: str) -> pd.DataFrame:
         r2 = 1.0 - found.ssr / found.tss
         gaussian = -n / 2.0 * (np.log(2.0 * np.pi * np.where(exact, np.nan, found.ssr) / n) + 1.0)
         likelihood = gaussian + found.weight_term if found.likelihood is None else found.likelihood
-        r2_within = np.full(len(n), np.nan) if found.tss_within is None else 1.0 - found.ssr / found.tss_within
+        r2_within = 1.0 - found.ssr / found.tss_within
     table = {
         "scope": [unit.scope for unit in found.units],
         "unit": [unit.name for unit in found.units],
@@ -105,7 +105,7 @@ def quality_table(found: Estimates, constant: bool, cov: str) -> pd.DataFrame:
         "log_likelihood": likelihood,
         "aic": 2.0 * k - 2.0 * likelihood,
         "bic": k * np.log(np.maximum(n, 1.0)) - 2.0 * likelihood,
-        "cov": np.where(np.isfinite(found.df), cov, ""),
+        "cov": np.where(np.isnan(found.df), "", cov),
         "cov_lags": _whole(found.lags),
         "reason": found.reason,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import fdtrc, stdtr, stdtrit
+from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
 
 from runner.least_squares import NotEstimable
 from runner.restrictions import Restriction
@@ -26,11 +26,11 @@ class Inference(NamedTuple):
 
 
 class Wald(NamedTuple):
-    """F statistic of m restrictions with (m, df) degrees of freedom and its p-value."""
+    """F statistic of m restrictions with (m, df) degrees of freedom, df infinite where m F ~ chi2(m), and its p-value."""
 
     f_stat: float
     df_num: int
-    df_den: int
+    df_den: float
     p_value: float
 
 
@@ -51,7 +51,7 @@ def two_sided(t: np.ndarray, df: float | np.ndarray) -> np.ndarray:
     return 2.0 * stdtr(df, -np.abs(t))
 
 
-def wald(b: np.ndarray, V: np.ndarray, df: int, restriction: Restriction) -> Wald:
+def wald(b: np.ndarray, V: np.ndarray, df: float, restriction: Restriction) -> Wald:
     """F = (Rb - q)' (R V R')^-1 (Rb - q) / m (Wald; equals the classical F under nonrobust errors).
 
     Raises:
@@ -67,4 +67,6 @@ def wald(b: np.ndarray, V: np.ndarray, df: int, restriction: Restriction) -> Wal
     if cancelled.any() or np.linalg.matrix_rank(relative) < m:
         raise NotEstimable(f"{restriction.text}: the covariance of the tested terms is singular")
     f = float(gap / scale @ np.linalg.solve(relative, gap / scale)) / m
-    return Wald(f, m, df, float(fdtrc(m, df, f)))
+    if np.isinf(df):
+        return Wald(f, m, df, float(chdtrc(m, m * f)))
+    return Wald(f, m, int(df), float(fdtrc(m, df, f)))

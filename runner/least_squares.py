@@ -69,8 +69,10 @@ class Solution:
         return 1.0 - self.ssr / self.tss
 
 
-def solve(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool) -> Solution:
-    """Least squares by QR of the unit-length columns.
+def solve(
+    X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool, weights: np.ndarray | None = None
+) -> Solution:
+    """Least squares by QR of the unit-length columns; of rows times the root of their weights (n,) where given.
 
     Raises:
         NotEstimable: too few rows, a constant target, constant, collinear or outsized columns, which are named.
@@ -82,13 +84,16 @@ def solve(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool) ->
         raise NotEstimable("the target is constant")
     _refuse_flat(X, terms, constant)
     _refuse_outsized(np.column_stack([y, X]), ["the target", *terms])
+    about = y - np.average(y, weights=weights) if constant else y
+    if weights is not None:
+        root = np.sqrt(weights)
+        X, y, about = X * root[:, None], y * root, about * root
     length = np.linalg.norm(X, axis=0)
     Q, R = np.linalg.qr(X / length)
     _refuse_collinear(R, terms)
     inverse = solve_triangular(R, np.eye(k)) / length[:, None]
     b = inverse @ (Q.T @ y)
     u = y - X @ b
-    about = y - y.mean() if constant else y
     ssr, tss = float(u @ u), float(about @ about)
     return Solution(X, b, u, inverse @ inverse.T, np.sum(Q * Q, axis=1), ssr, tss, constant)
 

@@ -8,12 +8,14 @@ A unit is solved from its moments only where they keep the digits; `sound` says 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-BLOCK, HALVED = 64, 512  # dates at a time, and from which on two halves are summed side by side
+BLOCK, HALVED = 32, 512  # dates at a time, and from which on two halves are summed side by side
 SAMPLE, FEW = 2000, 32  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
 # Bounds within which the solution from moments has at least eleven correct digits (they lose as many as the
 # logarithm of these says): variation kept after centring, conditioning of the correlations, unexplained share.
@@ -64,50 +66,69 @@ def _spread(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return t, np.array([np.flatnonzero(use[row])[rank] for row, rank in zip(t, before, strict=True)])
 
 
-def moments(X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool) -> np.ndarray:
-    """Moments (T, P, P) of every date or (N, P, P) of every asset, over the cells in `use` (T, N).
+def moments(
+    X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Moments (T, P, P) of every date or (N, P, P) of every asset, over the cells in `use` (T, N), weighted.
 
     The halves of a long panel are summed side by side; where they are cut does not depend on the machine, so
     neither do the bits.
     """
-    T, middle = len(y), len(y) // 2
+
+    def of(part: slice) -> np.ndarray:
+        about = shift[part] if len(shift) > 1 else shift
+        return _moments(X[part], y[part], use[part], about, by_date, of_part(weights, part))
+
+    parts = halves(len(y), of)
+    return np.concatenate(parts) if by_date else np.asarray(sum(parts))
+
+
+def halves(T: int, work: Callable[[slice], Any]) -> list[Any]:
+    """What `work` gives for the halves of T rows, side by side where there are many."""
     if T < HALVED:
-        return _moments(X, y, use, shift, by_date)
-    halves = [
-        (X[part], y[part], use[part], shift[part] if len(shift) > 1 else shift, by_date)
-        for part in (slice(0, middle), slice(middle, T))
-    ]
+        return [work(slice(0, T))]
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(lambda half: _moments(*half), halves)
-    return np.concatenate([first, second]) if by_date else first + second
+        return list(pool.map(work, (slice(0, T // 2), slice(T // 2, T))))
 
 
-def _moments(X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool) -> np.ndarray:
+def of_part(weights: np.ndarray | None, part: slice) -> np.ndarray | None:
+    """The rows of the weights, if there are any."""
+    return None if weights is None else weights[part]
+
+
+def _moments(
+    X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool, weights: np.ndarray | None
+) -> np.ndarray:
     (T, N), P = y.shape, X.shape[2] + 2
     found = np.zeros((T if by_date else N, P, P))
-    buffer = np.empty((min(BLOCK, T), N, P))
+    buffer = np.empty((min(BLOCK, T), P, N) if by_date else (min(BLOCK, T), N, P))
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
-        z, about = buffer[: part.stop - start], shift[part] if len(shift) > 1 else shift
+        full = buffer[: part.stop - start]
+        z, about = full.swapaxes(1, 2) if by_date else full, shift[part] if len(shift) > 1 else shift
         z[:, :, 0] = 1.0
         np.subtract(X[part], about[:, :, :-1], out=z[:, :, 1:-1])
         np.subtract(y[part], about[:, :, -1], out=z[:, :, -1])
+        if weights is not None:
+            z *= np.sqrt(weights[part])[:, :, None]
         if not use[part].all():
             z[~use[part]] = 0.0
-        if by_date:
-            np.matmul(z.transpose(0, 2, 1), z, out=found[part])
+        if by_date:  # columns lie side by side in memory, where their products are fastest
+            np.matmul(full, z, out=found[part])
         else:
             found += np.matmul(z.transpose(1, 2, 0), z.transpose(1, 0, 2))
     return found
 
 
-def solve_moments(M: np.ndarray, shift: np.ndarray) -> Solved:
-    """Least squares with a constant from moments M (U, P, P) about `shift`, one for all or one per unit."""
+def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = None) -> Solved:
+    """Least squares with a constant from moments M (U, P, P) about `shift`, one for all or one per unit; `rows` (U,)
+    count the cells where weights make their moments something else."""
     K = M.shape[1] - 2
-    n = M[:, 0, 0]
+    w = M[:, 0, 0]
+    n = w if rows is None else rows
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        mean = M[:, 0, 1:] / n[:, None]
-        centred = M[:, 1:, 1:] - n[:, None, None] * mean[:, :, None] * mean[:, None, :]
+        mean = M[:, 0, 1:] / w[:, None]
+        centred = M[:, 1:, 1:] - w[:, None, None] * mean[:, :, None] * mean[:, None, :]
         length = np.sqrt(np.maximum(np.einsum("ujj->uj", centred), 0.0))
         unit = centred / (length[:, :, None] * length[:, None, :])
     total = np.einsum("ujj->uj", M[:, 1:, 1:])
@@ -128,12 +149,13 @@ def solve_moments(M: np.ndarray, shift: np.ndarray) -> Solved:
     tss = scale[:, K] ** 2
     constant = mean[:, K] - np.einsum("uj,uj->u", slope, mean[:, :K])
     inner = inverse / (scale[:, :K, None] * scale[:, None, :K])
-    bread = _with_constant(inner, mean[:, :K], np.maximum(n, 1.0))
+    bread = _with_constant(inner, mean[:, :K], np.where(w > 0.0, w, 1.0))
     return Solved(np.column_stack([constant, slope]), bread, n.astype(int), tss * unexplained, tss, sound)
 
 
 def _with_constant(inner: np.ndarray, mean: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Inverse of X'X (U, k, k) with the constant first, from that of the centred regressors (U, K, K)."""
+    """Inverse of X'X (U, k, k) with the constant first, from that of the centred regressors (U, K, K); n (U,) is
+    the sum of the weights."""
     K = mean.shape[1]
     bread = np.empty((len(n), K + 1, K + 1))
     across = -np.einsum("ujl,ul->uj", inner, mean)

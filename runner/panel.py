@@ -31,6 +31,7 @@ class Panel:
         valid: (T, N), True where the target and every feature are finite.
         horizon: rows that the target looks ahead; 0 means the same row.
         groups: frame (N, G), groups of the assets.
+        weights: (T, N) positive weights of the cells, None where all count the same.
         dropped: what was left out, from the source to here; cells that are not valid are all counted.
     """
 
@@ -43,6 +44,7 @@ class Panel:
     horizon: int
     groups: pd.DataFrame
     dropped: tuple[Dropped, ...]
+    weights: np.ndarray | None = None
 
     @property
     def kind(self) -> str:
@@ -61,9 +63,15 @@ class Panel:
 
 
 def build_panel(
-    market: Market, features: Mapping[str, Feature], target: Callable[[Market], Target], steps: Sequence[Step] = ()
+    market: Market,
+    features: Mapping[str, Feature],
+    target: Callable[[Market], Target],
+    steps: Sequence[Step] = (),
+    weights: str | None = None,
 ) -> Panel:
     """Evaluate the target and the features on the market, line them up, and preprocess each date by itself.
+
+    Row t of the weights is row t of the field of that name.
 
     Raises:
         DataError: a feature or target that the data cannot give, one line each; no usable cell at all.
@@ -81,12 +89,17 @@ def build_panel(
             X[:, :, k] = _aligned(f"features.{name}", values, market, dates)
         except DataError as error:
             mistakes += error.mistakes
+    w = None
+    try:
+        w = None if weights is None else _aligned("model.weights", market.get(weights), market, dates)
+    except DataError as error:
+        mistakes += [f"model.weights: {line}" for line in error.mistakes]
     if mistakes:
         raise DataError(mistakes)
     X, changed = apply(steps, X, list(features), market.groups)
-    valid, account = _account(y, X, list(features))
+    valid, account = _account(y, X, list(features), w, weights)
     dropped = (*market.dropped, *(Dropped(*one) for one in changed), *account)
-    panel = Panel(dates, market.assets, list(features), y, X, valid, horizon, market.groups, dropped)
+    panel = Panel(dates, market.assets, list(features), y, X, valid, horizon, market.groups, dropped, w)
     if not valid.any():
         worst = listed(f"{one.reason} ({one.rows})" for one in account)
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
@@ -150,7 +163,9 @@ def _aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) -
     return cells if cells.ndim == 2 else cells[:, None]
 
 
-def _account(y: np.ndarray, X: np.ndarray, names: list[str]) -> tuple[np.ndarray, tuple[Dropped, ...]]:
+def _account(
+    y: np.ndarray, X: np.ndarray, names: list[str], weights: np.ndarray | None, field: str | None
+) -> tuple[np.ndarray, tuple[Dropped, ...]]:
     """Mask (T, N) of usable cells, and the others under the first reason that applies to each."""
     valid = np.ones(y.shape, dtype=bool)
     account = []
@@ -161,4 +176,9 @@ def _account(y: np.ndarray, X: np.ndarray, names: list[str]) -> tuple[np.ndarray
             valid &= ~bad
             if lost:
                 account.append(Dropped("panel cell", f"{name} is {reason}", lost))
+    if weights is not None:
+        bad = ~((weights > 0.0) & np.isfinite(weights))
+        if lost := int((valid & bad).sum()):
+            account.append(Dropped("panel cell", f"its weight, {field}, is missing or not positive", lost))
+        valid &= ~bad
     return valid, tuple(account)

@@ -97,6 +97,11 @@ class Regression:
         """Whether there is a term `const`; fixed effects take its place."""
         return self.constant and not self.effects
 
+    @property
+    def weight_field(self) -> str | None:
+        """The field of the data that weighs the rows, None where none does."""
+        return None if self.weights == "inverse_variance" else self.weights
+
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """What is wrong with these settings for these features, a line each."""
         from runner.restrictions import restriction
@@ -136,7 +141,7 @@ class Regression:
 
         if self.by == "date":
             refuse_shared(panel, rows, self.terms(panel.names))
-        return self._told(_estimator(self.estimator)(self, panel, rows), panel, rows)
+        return self._told(_estimator(self)(self, panel, rows), panel, rows)
 
     def _inner(self) -> Regression:
         """The same on a panel that has its components as features."""
@@ -203,8 +208,12 @@ class Regression:
         if fit.asset_effects is not None:
             values += fit.asset_effects
         if fit.date_effects is not None:
-            values += fit.date_effects[:, None]
-        return np.asarray(1.0 / (1.0 + np.exp(-values)) if self.estimator == "logit" else values)
+            values += fit.date_effects
+        if self.estimator == "logit":
+            from scipy.special import expit
+
+            return np.asarray(expit(values))
+        return np.asarray(values)
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
         """Diagnostics of least squares over time on the rows it was made on; none of other regressions."""
@@ -250,10 +259,14 @@ class Regression:
     def _covariance_in_words(self) -> str:
         given = "lags per unit in quality.csv" if self.cov_lags is None else f"{self.cov_lags} lags"
         if self.estimator == "logit":
-            return f"{self.cov} ({given}), normal" if self.lagged else f"{self.cov}, normal"
+            return {
+                "nonrobust": "nonrobust (inverse Hessian), normal",
+                "HAC": f"HAC (Newey-West, Bartlett, {given}, no small-sample factor), normal",
+                "cluster": f"clustered by {' and '.join(self.clusters)} (factor G/(G-1) (n-1)/(n-k)), normal",
+            }.get(self.cov, f"{self.cov} (sandwich, no small-sample factor), normal")
         if self.estimator != "ols":
             return f"none, {self.estimator} is biased on purpose"
-        k = "k counts effects not nested in clusters" if self.effects else ""
+        k = "k counts the effects unless they are of one kind and nested in the clusters" if self.effects else ""
         return {
             "HAC": f"HAC (Newey-West, Bartlett, {given}, no small-sample factor), t(n-k)",
             "cluster": f"clustered by {' and '.join(self.clusters)} (factor G/(G-1) (n-1)/(n-k)), t(G-1)",
@@ -266,9 +279,10 @@ def component_names(components: int) -> list[str]:
     return [f"PC{j + 1}" for j in range(components)]
 
 
-def _estimator(name: str) -> Callable[[Regression, Panel, np.ndarray], Estimates]:
+def _estimator(model: Regression) -> Callable[[Regression, Panel, np.ndarray], Estimates]:
     """The function that estimates; its module is imported only where it is used."""
     from importlib import import_module
 
-    module = {"ols": "runner.estimation", "logit": "runner.logit"}.get(name, "runner.penalised")
+    plain = "runner.fixed_effects" if model.effects else "runner.estimation"
+    module = {"ols": plain, "logit": "runner.logit"}.get(model.estimator, "runner.penalised")
     return import_module(module).estimate

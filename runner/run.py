@@ -30,7 +30,8 @@ def run(experiment: Experiment) -> Report:
     """
     started = datetime.now(UTC)
     market = experiment.source.load()
-    panel = build_panel(market, experiment.features, experiment.target, experiment.steps)
+    weights = getattr(experiment.model, "weight_field", None)
+    panel = build_panel(market, experiment.features, experiment.target, experiment.steps, weights)
     model, every_row = experiment.model, np.arange(len(panel.dates))
     folds = experiment.splitter.split(panel.dates, panel.horizon)
     predictions = _forecast(model, panel, folds)

@@ -16,7 +16,7 @@ LEVEL = 0.05
 MOST_VIF = 10.0
 MOST_TERMS = 20  # terms with a sentence of their own
 MANY_TESTS = 20  # tests from which on the count expected by chance is told
-SERIAL = ("HAC",)  # errors that allow for serial correlation
+SERIAL = ("HAC", "driscoll_kraay")  # errors that allow for serial correlation
 KINDS = {
     "explanatory": "It explains the target of a row with regressors of the same row; it is not a forecast.",
     "predictive": "Regressors are known before the target: a forecast, good or bad.",
@@ -108,7 +108,7 @@ def errors_in_force(report: Report) -> str:
     return str(names[0]) if len(names) == 1 else ""
 
 
-def _verdict(p: float) -> str:
+def verdict(p: float) -> str:
     for level in (0.01, 0.05, 0.10):
         if p < level:
             return f"distinguishable from zero at {level:.0%}".replace("%", " %")
@@ -136,13 +136,13 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
     tested = rows[rows["p_value"].notna()]
     if len(rows) == 1:
         row = rows.iloc[0]
-        errors = f"(s.e. {number(row['std_error'])}, t {t_text(row['t_stat'])}), {_verdict(row['p_value'])}"
+        errors = f"(s.e. {number(row['std_error'])}, t {t_text(row['t_stat'])}), {verdict(row['p_value'])}"
         return f"{term}: {number(row['estimate'])}{', without a test' if tested.empty else ' ' + errors}."
-    found = _significance(tested, plural(unit_noun(rows))) if len(tested) else "is without tests"
+    found = significance(tested, plural(unit_noun(rows))) if len(tested) else "is without tests"
     return f"{term} {found}; estimates {_range(rows, 'estimate')}{_mean(report, term)}."
 
 
-def _significance(tested: pd.DataFrame, noun: str) -> str:
+def significance(tested: pd.DataFrame, noun: str) -> str:
     """In how many units a term is significant, with the signs of those."""
     hits = tested[tested["p_value"] < LEVEL]
     if hits.empty:
@@ -152,10 +152,10 @@ def _significance(tested: pd.DataFrame, noun: str) -> str:
         f"{up:,} positive, {len(hits) - up:,} negative" if 0 < up < len(hits) else "positive" if up else "negative"
     )
     of = f"{len(hits):,} of {len(tested):,} {noun}"
-    return f"is significant at 5 % in {of} ({signs}){_by_chance(len(hits), len(tested))}"
+    return f"is significant at 5 % in {of} ({signs}){by_chance(len(hits), len(tested))}"
 
 
-def _by_chance(hits: int, units: int, tests: int = 1) -> str:
+def by_chance(hits: int, units: int, tests: int = 1) -> str:
     """How many rejections a true null would give, where that is a fair part of those seen."""
     expected = LEVEL * units
     if units < MANY_TESTS or hits > 3 * tests * expected:
@@ -175,8 +175,9 @@ def _on_errors(report: Report, table: pd.DataFrame) -> list[str]:
     if "mean" in scopes and noun != "date":
         found.append(f"The t of a mean takes {plural(noun)} as independent; shared shocks would make it too large.")
     ahead, errors = report.panel.horizon, errors_in_force(report)
-    if ahead > 1 and errors and errors not in SERIAL:
-        risk = f"which {errors} errors ignore: t is likely too large; use model.cov=HAC"
+    if ahead > 1 and errors and errors not in SERIAL and noun != "date":
+        instead = "HAC" if noun == "asset" else "driscoll_kraay"
+        risk = f"which {errors} errors ignore: t is likely too large; use model.cov={instead}"
         found.append(f"Targets over {ahead} rows overlap, {risk}.")
     return found
 
@@ -185,7 +186,7 @@ def _fit(report: Report) -> list[str]:
     quality = report.fit.quality[report.fit.quality["r2"].notna()]
     if len(quality) == 1:
         row = quality.iloc[0]
-        slopes = f"; the slopes together are {_verdict(row['f_p_value'])}" if row["f_p_value"] >= 0.0 else ""
+        slopes = f"; the slopes together are {verdict(row['f_p_value'])}" if row["f_p_value"] >= 0.0 else ""
         return [f"R2 is {number(row['r2'])} in sample ({count(int(row['n_obs']), 'row')}){slopes}."]
     units = count(len(quality), unit_noun(quality))
     return [f"R2 in sample is {number(quality['r2'].mean())} on average over {units}, {_range(quality, 'r2')}."]
@@ -204,7 +205,7 @@ def _hypothesis(text: str, rows: pd.DataFrame) -> str:
     if len(rows) == 1:
         end = "." if rejected else "; no proof of it."
         return f"{text} is {'' if rejected else 'not '}rejected at 5 % (p {p_text(tested['p_value'].iloc[0])}){end}"
-    chance = _by_chance(rejected, len(tested)) if rejected else ""
+    chance = by_chance(rejected, len(tested)) if rejected else ""
     noun = plural(unit_noun(rows))
     return f"{text} is rejected at 5 % in {rejected:,} of {len(tested):,} {noun}{chance}{untested}."
 
@@ -271,7 +272,7 @@ def _smallest(table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
 
 def _finding(report: Report, what: str, p: pd.Series) -> str:
     bad, names = int((p < LEVEL).sum()), TESTS[what]
-    units = f"{len(p):,} {plural(unit_noun(report.diagnostics))}{_by_chance(bad, len(p), len(names))}"
+    units = f"{len(p):,} {plural(unit_noun(report.diagnostics))}{by_chance(bad, len(p), len(names))}"
     where = f" in {bad:,} of {units}" if len(p) > 1 else ""
     return f"{what[0].upper()}{what[1:]} at 5 %{where} ({' or '.join(names)}): {_advice(report, what)}."
 

@@ -163,14 +163,19 @@ def two_way() -> Regression:
     return Regression(by=None, cov="cluster", clusters=["asset", "date"])
 
 
+def fixed_effects() -> Regression:
+    from runner.regression import Regression
+
+    return Regression(by=None, effects=["asset", "date"])
+
+
 def of_scope(scope: str) -> Callable[[Fit], Answer]:
     """Reads the rows of one scope of a fit."""
 
     def read(fit: Fit) -> Answer:
         rows = fit.coefficients[fit.coefficients["scope"] == scope]
-        estimate, error, t = (
-            rows[name].to_numpy().reshape(-1, FEATURES + 1) for name in ("estimate", "std_error", "t_stat")
-        )
+        k = rows["term"].nunique()
+        estimate, error, t = (rows[name].to_numpy().reshape(-1, k) for name in ("estimate", "std_error", "t_stat"))
         r2 = fit.quality.loc[fit.quality["scope"] == scope, "r2"].to_numpy()
         return Answer(estimate, error, t, r2 if len(r2) else None)
 
@@ -186,6 +191,17 @@ def statsmodels_loop(data: list[tuple[np.ndarray, np.ndarray]]) -> Answer:
     import statsmodels.api as sm
 
     fits = (sm.OLS(y, X).fit() for y, X in data)
+    rows = [(fit.params, fit.bse, fit.tvalues, fit.rsquared) for fit in fits]
+    return Answer(*map(np.array, zip(*rows, strict=True)))
+
+
+def statsmodels_formula(table: Any) -> Answer:
+    """One statsmodels formula per asset of a long table, as its users write it."""
+    import numpy as np
+    import statsmodels.formula.api as smf
+
+    formula = "y ~ " + " + ".join(f"x{k}" for k in range(FEATURES))
+    fits = (smf.ols(formula, own).fit() for _, own in table.groupby("asset"))
     rows = [(fit.params, fit.bse, fit.tvalues, fit.rsquared) for fit in fits]
     return Answer(*map(np.array, zip(*rows, strict=True)))
 
@@ -224,6 +240,25 @@ def pyfixest_two_way(table: Any) -> Answer:
     return _row(fit.coef(), fit.se(), fit.tstat())
 
 
+def pyfixest_effects(table: Any) -> Answer:
+    """Fixed effects of assets and dates in pyfixest, all of them counted in the degrees of freedom, as ours."""
+    import pyfixest as pf
+
+    formula = "y ~ " + " + ".join(f"x{k}" for k in range(FEATURES)) + " | asset + date"
+    ssc = pf.ssc(k_adj=True, k_fixef="full")
+    fit = pf.feols(formula, data=table, vcov="iid", ssc=ssc, copy_data=False, store_data=False)
+    return _row(fit.coef(), fit.se(), fit.tstat())
+
+
+def linear_effects(data: tuple[Any, Any]) -> Answer:
+    """Fixed effects of assets and dates in linearmodels."""
+    from linearmodels.panel import PanelOLS
+
+    y, X = data
+    fit = PanelOLS(y, X.drop(columns="const"), entity_effects=True, time_effects=True).fit(cov_type="unadjusted")
+    return _row(fit.params, fit.std_errors, fit.tstats)
+
+
 def linear_two_way(data: tuple[Any, Any]) -> Answer:
     """Two ways of clusters in linearmodels: G/(G-1) with group_debias, and (n-1)/(n-k), as ours."""
     from linearmodels.panel import PooledOLS
@@ -240,14 +275,18 @@ def _row(*columns: Any) -> Answer:
 
 
 STATSMODELS = Peer("statsmodels OLS, a loop", "statsmodels", arrays, statsmodels_loop, SAMPLE, ROUNDS)
+FORMULA = Peer("statsmodels formula, by asset of a table", "statsmodels", pandas_table, statsmodels_formula, SAMPLE)
+EFFECTS = Peer("pyfixest feols, two effects", "pyfixest", pandas_table, pyfixest_effects)
+PANEL_OLS = Peer("linearmodels PanelOLS", "linearmodels", pandas_panel, linear_effects)
 POLARS = Peer("polars-ols, statistics", "polars_ols", polars_table, polars_statistics, None, ROUNDS)
 FAMA_MACBETH = Peer("linearmodels FamaMacBeth", "linearmodels", pandas_panel, linear_fama_macbeth)
 PYFIXEST = Peer("pyfixest feols, CRV1", "pyfixest", pandas_table, pyfixest_two_way)
 POOLED_OLS = Peer("linearmodels PooledOLS", "linearmodels", pandas_panel, linear_two_way)
 TASKS = (
-    Task("least squares per asset, t and R2", per_asset, of_scope("asset"), ((STATSMODELS,), (POLARS,))),
+    Task("least squares per asset, t and R2", per_asset, of_scope("asset"), ((STATSMODELS,), (FORMULA,), (POLARS,))),
     Task(f"Fama-MacBeth, Newey-West {LAGS}", fama_macbeth, of_scope("mean"), ((FAMA_MACBETH,),)),
     Task("pooled, clusters asset and date", two_way, of_scope("pooled"), ((PYFIXEST, POOLED_OLS),)),
+    Task("fixed effects of asset and date", fixed_effects, of_scope("pooled"), ((EFFECTS, PANEL_OLS),)),
 )
 
 

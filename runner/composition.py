@@ -126,6 +126,7 @@ class Composer:
             elif args.hydra_help:
                 self.hydra.hydra_help(config_name=self.name, args_parser=flags(), args=args)
             elif args.cfg:
+                self._compose(args.overrides, RunMode.RUN)  # in one line what show_cfg would refuse with a traceback
                 self.hydra.show_cfg(self.name, args.overrides, args.cfg, args.package, args.resolve)
             elif args.info:
                 self.hydra.show_info(args.info, config_name=self.name, overrides=args.overrides)
@@ -182,9 +183,9 @@ class Composer:
         if "is not in struct" in f"{text} {error.__cause__}" or "does not exist" in text:
             inner = str(getattr(error.__cause__, "full_key", ""))
             if inner.startswith(f"{key}."):  # a mapping was given, and one of its keys is new
-                return (
-                    f"{inner}: {unknown(inner.rpartition('.')[2], self._names(inner, config))}; +{inner}=... adds it"
-                )
+                names = self._names(inner, config)
+                known = unknown(inner.rpartition(".")[2], names) if names else "there is no such key"
+                return f"{inner}: {known}; +{inner}=... adds it"
             return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, config))}"
         if "Ambiguous value" in text:
             return f"{override}: several values; a list is written {key}=[a,b], a sweep needs -m"

@@ -125,9 +125,7 @@ def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.nda
     found.b[at], found.df[at], found.n[at] = solved.b[at], df, solved.n[at]
     found.V[at] = solved.bread[at] * variance[:, None, None]
     found.ssr[at], found.tss[at] = solved.ssr[at], solved.tss[at]
-    if k > 1:
-        found.f_stat[at] = (solved.tss[at] - solved.ssr[at]) / (k - 1) / variance
-        found.f_p[at] = fdtrc(k - 1, df, found.f_stat[at])
+    _plain_f(found, at, k - 1)
     for u in map(int, np.flatnonzero(at) if model.cov != "nonrobust" else []):
         robust(found, u, model, panel, partial(_pooled, found, u, model, panel, solved.bread[u]))
     return at
@@ -153,6 +151,15 @@ def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel) -> No
         robust(found, u, model, panel, partial(_pooled, found, u, model, panel, one.bread))
     else:
         robust(found, u, model, panel, partial(_own, model.cov, one))
+        if model.cov == "nonrobust":
+            _plain_f(found, u, X.shape[1] - model.constant)
+
+
+def _plain_f(found: Estimates, at: np.ndarray | int, slopes: int) -> None:
+    """Fill in F under equal variances, from sums of squares: nearly collinear columns cost it no digit."""
+    if slopes:
+        found.f_stat[at] = (found.tss[at] - found.ssr[at]) / slopes / (found.ssr[at] / found.df[at])
+        found.f_p[at] = fdtrc(slopes, found.df[at], found.f_stat[at])
 
 
 def weights_of(model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray | None:
@@ -214,10 +221,10 @@ def _pooled(
     X, rows, assets = regressors(panel, model.regressors), found.units[u].rows, found.units[u].assets
     own = slice(None) if len(assets) == X.shape[1] else assets
     span = slice(rows.min(), rows.max() + 1)
-    use = np.zeros_like(panel.valid[span])
-    use[rows - span.start] = panel.valid[rows]
+    use = np.zeros((span.stop - span.start, len(assets)), dtype=bool)
+    use[rows - span.start] = panel.valid[:, own][rows]
     weights = None if panel.weights is None else panel.weights[span, own]
-    pool = Pool(X[span, own], panel.y[span, own], use[:, own], found.b[u], bread, weights)
+    pool = Pool(X[span, own], panel.y[span, own], use, found.b[u], bread, weights)
     return covariance_of(pool, model, panel, own, lags)
 
 

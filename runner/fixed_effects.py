@@ -13,7 +13,7 @@ from runner.grouping import units
 from runner.least_squares import NotEstimable
 from runner.moments import of_part, shift_of
 from runner.panel import Panel
-from runner.within import Cells, Within, solve, within
+from runner.within import Cells, Within, refined, solve, within
 
 if TYPE_CHECKING:
     from runner.regression import Regression
@@ -32,10 +32,10 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     for u, unit in enumerate(found.units):
         own = slice(None) if len(unit.assets) == N else unit.assets
         span = slice(unit.rows.min(), unit.rows.max() + 1)
-        use = np.zeros((span.stop - span.start, N), dtype=bool)
-        use[unit.rows - span.start] = panel.valid[unit.rows]
+        use = np.zeros((span.stop - span.start, len(unit.assets)), dtype=bool)
+        use[unit.rows - span.start] = panel.valid[:, own][unit.rows]
         X, part = regressors(panel, model.regressors), of_part(weights, span)
-        cells = Cells(X[span, own], panel.y[span, own], use[:, own], None if part is None else part[:, own])
+        cells = Cells(X[span, own], panel.y[span, own], use, None if part is None else part[:, own])
         left = _fill(found, u, model, panel, cells)
         if left is not None:
             _effects(found, u, left, cells, span)
@@ -51,6 +51,7 @@ def _fill(found: Estimates, u: int, model: Regression, panel: Panel, cells: Cell
             raise NotEstimable("no rows")
         left = within(cells, model.effects, shift_of(cells.X, cells.y, cells.use)[0, 0])
         one = solve(left, cells, terms)
+        one = one if one.sound else refined(one, cells, model.effects)
     except NotEstimable as error:
         found.reason[u] = str(error)
         return None

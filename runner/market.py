@@ -108,6 +108,15 @@ class Market:
         """This market on the rows from `start` to `end`, both included."""
         return self.at(np.flatnonzero(within(self.dates, start, end)))
 
+    def of(self, assets: Sequence[str]) -> Market:
+        """This market with these assets only."""
+        names = list(assets)
+        return replace(
+            self,
+            fields={name: frame[names] for name, frame in self.fields.items()},
+            groups=self.groups.loc[names] if len(self.groups) else self.groups,
+        )
+
     def at(self, rows: np.ndarray) -> Market:
         """This market on the rows at these positions."""
         close = self.market_close

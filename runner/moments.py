@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
+
+from runner.least_squares import LARGEST
 
 BLOCK, HALVED = 32, 512  # dates at a time, and from which on two halves are summed side by side
 SAMPLE, FEW = 2000, 32  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
@@ -87,8 +90,16 @@ def halves(T: int, work: Callable[[slice], Any]) -> list[Any]:
     """What `work` gives for the halves of T rows, side by side where there are many."""
     if T < HALVED:
         return [work(slice(0, T))]
-    with ThreadPoolExecutor(2) as pool:
+    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(2) as pool:
         return list(pool.map(work, (slice(0, T // 2), slice(T // 2, T))))
+
+
+@cache
+def _blas() -> Any:
+    """What keeps the threads of BLAS from getting in the way of our two; the same bits on any number of cores."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def of_part(weights: np.ndarray | None, part: slice) -> np.ndarray | None:
@@ -96,6 +107,7 @@ def of_part(weights: np.ndarray | None, part: slice) -> np.ndarray | None:
     return None if weights is None else weights[part]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # columns too large for products are not sound, and go to the rows
 def _moments(
     X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool, weights: np.ndarray | None
 ) -> np.ndarray:
@@ -133,6 +145,7 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
         unit = centred / (length[:, :, None] * length[:, None, :])
     total = np.einsum("ujj->uj", M[:, 1:, 1:])
     sound = (n > K + 1) & (length**2 > KEPT * total).all(axis=1) & np.isfinite(unit).all(axis=(1, 2))
+    sound &= ((total > LARGEST**-2) & (total < LARGEST**2)).all(axis=1)
     R = np.where(sound[:, None, None], unit[:, :K, :K], np.eye(K))
     if K:
         eigen = np.linalg.eigvalsh(R)

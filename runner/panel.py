@@ -79,19 +79,19 @@ def build_panel(
     mistakes: list[str] = []
     dates, y, horizon = market.dates, np.empty((0, 0)), 0
     try:
-        dates, y, horizon = _checked(_evaluate("target", target, market), market)
+        dates, y, horizon = checked(evaluate("target", target, market), market)
     except DataError as error:
         mistakes += error.mistakes
     X = np.empty((len(dates), len(market.assets), len(features)))
     for k, (name, feature) in enumerate(features.items()):
         try:
-            values = _evaluate(f"features.{name}", feature, market)
-            X[:, :, k] = _aligned(f"features.{name}", values, market, dates)
+            values = evaluate(f"features.{name}", feature, market)
+            X[:, :, k] = aligned(f"features.{name}", values, market, dates)
         except DataError as error:
             mistakes += error.mistakes
     w = None
     try:
-        w = None if weights is None else _aligned("model.weights", market.get(weights), market, dates)
+        w = None if weights is None else aligned("model.weights", market.get(weights), market, dates)
     except DataError as error:
         mistakes += [f"model.weights: {line}" for line in error.mistakes]
     if mistakes:
@@ -106,7 +106,7 @@ def build_panel(
     return panel
 
 
-def _evaluate(where: str, function: Callable[[Market], Any], market: Market) -> Any:
+def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> Any:
     """What the function gives for its own copy of the market; what it raises becomes one line that says where."""
     try:
         return function(_own(market))
@@ -129,7 +129,7 @@ def _own(market: Market) -> Market:
     )
 
 
-def _checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray, int]:
+def checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray, int]:
     """Rows of the panel, the target on them (T, N), and its horizon."""
     if not isinstance(target, Target) or not isinstance(target.values, pd.DataFrame):
         raise DataError(f"target: gave {type(target).__name__}; allowed: a Target of a frame (T, N) and a horizon")
@@ -139,10 +139,10 @@ def _checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray,
     if not (rows.isin(market.dates).all() and rows.is_monotonic_increasing and rows.is_unique):
         raise DataError(f"target: its {len(rows)} rows are not rows of the data in their order")
     dates = pd.DatetimeIndex(rows)
-    return dates, _aligned("target", target.values, market, dates), int(target.horizon)
+    return dates, aligned("target", target.values, market, dates), int(target.horizon)
 
 
-def _aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
+def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
     """Values on the rows of the panel, (T, N) or (T, 1)."""
     if not isinstance(values, pd.DataFrame | pd.Series):
         raise DataError(f"{where}: gave {type(values).__name__}; allowed: a frame (T, N) or a series (T,)")

@@ -84,7 +84,8 @@ def _forecast(model: Any, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
 
 
 def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
-    """Cells with a usable row and a prediction; the benchmark is each asset's mean over its training rows.
+    """Cells with a usable row and a prediction; the benchmark is each asset's mean over its training rows, or that of
+    all assets where it has none.
 
     Raises:
         DataError: the training part has too few rows for every asset, or nothing can be forecast.
@@ -98,7 +99,7 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
     if not len(t):
         raise DataError(f"validation: fold {fold.name}: no test row can be forecast")
     known = np.where(panel.valid[fold.train], panel.y[fold.train], np.nan)
-    means = np.array([np.nan if np.isnan(column).all() else np.nanmean(column) for column in known.T])
+    means = np.array([np.nanmean(known if np.isnan(column).all() else column) for column in known.T])
     columns = (
         panel.dates[t],
         np.array(panel.assets, dtype=object)[i],

@@ -34,8 +34,9 @@ def mae(y: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def hit_rate(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Share of rows in which the prediction has the sign of the target; NaN where there is no prediction."""
-    if np.isnan(prediction).any():
+    """Share of rows in which the prediction has the sign of the target; NaN where there is no prediction, and for a
+    target of 0 and 1, whose sign says nothing."""
+    if np.isnan(prediction).any() or (y.any() and np.isin(y, (0.0, 1.0)).all()):
         return float("nan")
     return float(np.mean(np.sign(y) == np.sign(prediction)))
 

@@ -187,6 +187,8 @@ def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list
     _nest(where, target, settings, allow, mistakes)
     problems = _unbound(where, target, settings)
     mistakes += [line for lines in problems.values() for line in lines]
+    if MISSING in settings.values() and role not in FUNCTIONS:
+        return None  # what is not given yet cannot be judged beside the rest
     fitting = {key: value for key, value in settings.items() if key not in problems}
     return _construct(where, target, fitting, mistakes, role)
 

@@ -46,6 +46,15 @@ def forward_return(
     return Target(ahead, horizon)
 
 
+def up(market: Market, *, horizon: Rows = 1, frequency: Frequency | None = None) -> Target:
+    """1.0 where the return from row t to row t + horizon is above zero, 0.0 where it is not.
+
+    NaN where that return is unknown: missing is not down.
+    """
+    ahead = market.sample(frequency).returns(horizon).shift(-horizon)
+    return Target((ahead > 0.0).astype(float).where(ahead.notna()), horizon)
+
+
 def _excess(
     returns: pd.DataFrame, market: Market, risk_free: str | None, rows: int, frequency: Frequency | None
 ) -> pd.DataFrame:

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from runner.least_squares import NotEstimable
-from runner.moments import halves
+from runner.least_squares import LARGEST, NotEstimable, refuse_outsized
+from runner.moments import CONDITION, UNEXPLAINED, halves, shift_of
 
 BLOCK = 16  # dates at a time
 KEPT = 1e-4  # share of a column's variation beyond which what the effects leave has lost digits in one pass
@@ -67,13 +67,16 @@ class Within(NamedTuple):
 
 
 class Solved(NamedTuple):
-    """Slopes b (K,), inverse (K, K) of the products of what is left of x, and the sum of squared residuals."""
+    """Slopes b (K,), inverse (K, K) of the products of what is left of x, the sum of squared residuals, and whether
+    the products kept the digits of these."""
 
     b: np.ndarray
     bread: np.ndarray
     ssr: float
+    sound: bool
 
 
+@np.errstate(over="ignore", invalid="ignore")  # columns too large for products are refused by `solve`
 def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
     """Take the effects out of every column; `shift` (K + 1,) is a point amid the columns, where rounding is least."""
     T, N, K = cells.X.shape
@@ -85,6 +88,8 @@ def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
             total, mean = np.diag(S), A.sum(axis=0) / dummies.total
             tss = float(S[K, K] - dummies.total * mean[K] ** 2)
             squares = total + dummies.total * shift * (2.0 * mean + shift)
+            if not np.isfinite(S).all():
+                break
         a, d = dummies.solve(A, D)
         alpha, delta = alpha + a, delta + d
         S = S - A.T @ a - D.T @ d
@@ -101,6 +106,7 @@ def _sums(cells: Cells, alpha: np.ndarray, delta: np.ndarray) -> tuple[np.ndarra
     return S, A.T, np.concatenate([part[2] for part in parts])
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _sums_of(
     cells: Cells, alpha: np.ndarray, delta: np.ndarray, rows: slice
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -223,6 +229,9 @@ def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
         raise NotEstimable(
             f"{n} rows for {K} terms and {found.absorbed} effects; needs at least {K + found.absorbed + 1}"
         )
+    if not ((found.squares > LARGEST**-2) & (found.squares < LARGEST**2)).all():
+        columns = np.column_stack([cells.y[cells.use], cells.X[cells.use]])
+        refuse_outsized(columns, ["the target", *terms])
     left = np.diag(found.S)
     gone = [
         name
@@ -240,5 +249,17 @@ def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
         raise NotEstimable(f"collinear beside the effects: {', '.join(names)}")
     inverse = np.linalg.inv(unit[:K, :K])
     slope = inverse @ unit[:K, K]
-    ssr = float(left[K] * max(1.0 - slope @ unit[:K, K], 0.0))
-    return Solved(slope * length[K] / length[:K], inverse / np.outer(length[:K], length[:K]), ssr)
+    unexplained = max(1.0 - float(slope @ unit[:K, K]), 0.0)
+    sound = bool(eigen[0] > CONDITION * eigen[-1]) and unexplained > UNEXPLAINED
+    bread, b = inverse / np.outer(length[:K], length[:K]), slope * length[K] / length[:K]
+    return Solved(b, bread, float(left[K]) * unexplained, sound)
+
+
+def refined(one: Solved, cells: Cells, effects: Sequence[str]) -> Solved:
+    """The same after a step on its residuals, which finds the digits again that the products lost."""
+    K = len(one.b)
+    with np.errstate(invalid="ignore", over="ignore"):  # cells that are not in use may hold anything
+        residuals = cells._replace(y=cells.y - cells.X @ one.b)
+    S = within(residuals, effects, shift_of(cells.X, residuals.y, cells.use)[0, 0]).S
+    step = one.bread @ S[:K, K]
+    return one._replace(b=one.b + step, ssr=max(float(S[K, K] - step @ S[:K, K]), 0.0), sound=True)

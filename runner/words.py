@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 MOST_VIF = 10.0
+SAME = 1e-9  # out-of-sample R2 below which forecasts are the benchmark but for rounding
 MOST_TERMS = 20  # terms with a sentence of their own
 MANY_TESTS = 20  # tests from which on the count expected by chance is told
 SERIAL = ("HAC", "driscoll_kraay")  # errors that allow for serial correlation
@@ -86,6 +87,8 @@ def target_text(report: Report) -> str:
     module, _, name = str(settings.get("_target_", "")).rpartition(".")
     if module != "runner.targets":
         return f"{name or 'target'} (its own unit)"
+    if name == "up":
+        return f"up (1 or 0, over {count(ahead, 'row')} ahead)"
     over = f"over {count(ahead, 'row')} ahead, decimals" if ahead else "decimals per row"
     return f"{'excess return' if settings.get('risk_free') else 'return'} ({over})"
 
@@ -184,6 +187,8 @@ def _on_errors(report: Report, table: pd.DataFrame) -> list[str]:
 
 def _fit(report: Report) -> list[str]:
     quality = report.fit.quality[report.fit.quality["r2"].notna()]
+    if quality.empty or not report.panel.names:
+        return []
     if len(quality) == 1:
         row = quality.iloc[0]
         slopes = f"; the slopes together are {verdict(row['f_p_value'])}" if row["f_p_value"] >= 0.0 else ""
@@ -213,7 +218,7 @@ def _hypothesis(text: str, rows: pd.DataFrame) -> str:
 def _out_of_sample(report: Report) -> list[str]:
     scores = report.scores[report.scores["scope"] == "pooled"]
     if scores.empty:
-        return ["No row was held out: nothing here tells how it does on new rows.", KINDS[report.kind]]
+        return ["No row was held out: nothing here tells how it does on new rows.", *_kind(report)]
     row, folds = scores.iloc[0], count(len(report.folds), "fold")
     lost = int(report.folds["not_forecast"].sum()) if "not_forecast" in report.folds else 0
     found = [
@@ -221,9 +226,14 @@ def _out_of_sample(report: Report) -> list[str]:
         f"{_compared(report, row['r2'])}.",
         f"RMSE is {number(row['rmse'])} beside {number(row['rmse_naive'])} of the {report.benchmark}; "
         f"no test was made of whether the difference is more than chance.",
-        KINDS[report.kind],
+        *_kind(report),
     ]
     return [*found, f"{count(lost, 'test row')} could not be forecast."] if lost else found
+
+
+def _kind(report: Report) -> list[str]:
+    """What kind of statement the run makes; none where nothing but a constant was fitted."""
+    return [KINDS[report.kind]] if report.panel.names else []
 
 
 def _compared(report: Report, r2: float) -> str:
@@ -231,6 +241,8 @@ def _compared(report: Report, r2: float) -> str:
     units = report.scores[report.scores["scope"] != "pooled"]
     of = f"{len(units):,} {plural(unit_noun(units))}"
     each = f", better in {int((units['r2'] > 0).sum()):,} of {of}" if len(units) > 1 else ""
+    if abs(r2) < SAME:
+        return f"the same as the {report.benchmark}"
     word = "better" if r2 > 0 else "worse"
     return f"{word} than the {report.benchmark} by {percent(abs(r2))} of its squared error{each}"
 

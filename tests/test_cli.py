@@ -109,7 +109,7 @@ def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
         (["target=forward_return", "target.frequency=day"], ["target.frequency: 'day' is unknown"]),
         (["+model.more=1"], ["model.more: 'more' is unknown"]),
         (
-            ["data=file", "data.columns={size: cap}"],
+            ["data=file", "data.path=x", "data.columns={size: cap}"],
             ["data.columns.size: 'size' is unknown", "+data.columns.size=..."],
         ),
         (["model.cov=HC0,HC3"], ["a sweep needs -m"]),

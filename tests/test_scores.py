@@ -60,6 +60,7 @@ def test_scores_by_hand() -> None:
     assert rmse(y, p) == pytest.approx(np.sqrt(1.5))
     assert mae(y, p) == 1.0
     assert hit_rate(y, p) == 0.75  # 1 against 0 is no hit, 0 against 0 is
+    assert np.isnan(hit_rate(np.array([0.0, 1.0]), np.array([0.4, 0.6])))  # the sign of a class says nothing
 
 
 def test_the_best_and_the_naive_forecast() -> None:

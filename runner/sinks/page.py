@@ -200,7 +200,10 @@ def _coefficients(report: Report) -> list[Html]:
     means, noun = table[table["scope"] == "mean"], noun_of(table)
     over = _frame(_starred(means).drop(columns="unit"), f"Mean over {plural(noun)}", "coefficients.csv")
     each = _frame(_starred(per_unit(table)), f"Estimates of each {noun}", "coefficients.csv")
-    return [over, each, _tag("p", "*** p < 0.01, ** p < 0.05, * p < 0.10", class_="note")]
+    legend = (
+        [_tag("p", "*** p < 0.01, ** p < 0.05, * p < 0.10", class_="note")] if table["p_value"].notna().any() else []
+    )
+    return [over, each, *legend]
 
 
 def _starred(table: pd.DataFrame) -> pd.DataFrame:

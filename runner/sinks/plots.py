@@ -59,15 +59,21 @@ def draw(report: Report, directory: Path) -> list[Path]:
 def coefficients(report: Report) -> Any:
     """Estimates with their intervals, a panel per term on its own scale."""
     table = per_unit(report.fit.coefficients)
-    table = table[np.isfinite(table["estimate"])]
+    table = table[np.isfinite(table["estimate"].astype(float))]
     terms = list(table["term"].unique())
     if not terms:
         return None
     units = table["unit"].unique()
     panel, filled = (_forest, "filled: p < 0.05; ") if len(units) <= MOST_ROWS else (_sorted, "")
-    whose = count(len(units), unit_noun(table)) if len(units) > 1 else shortened(units[0])
+    whose = (
+        count(len(units), unit_noun(table))
+        if len(units) > 1
+        else shortened(units[0]).replace("all", "the regression")
+    )
     more = f"; first {MOST_TERMS} of {len(terms)} terms" if len(terms) > MOST_TERMS else ""
-    note = f"{_interval(report)}, {report.fit.errors}; {filled}each on its own scale{more}"
+    tested = table["p_value"].notna().any()
+    errors = f"{_interval(report)}, {report.fit.errors}; {filled}" if tested else f"errors: {report.fit.errors}; "
+    note = f"{errors}each on its own scale{more}"
     return _panels(report, table, terms[:MOST_TERMS], f"Coefficients of {whose}", note, panel)
 
 
@@ -145,6 +151,8 @@ def _sorted(axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[
 
 def residuals(report: Report) -> Any:
     """Residuals against the normal, and against what was fitted."""
+    if (report.spec.get("model") or {}).get("estimator") == "logit":
+        return None  # of a target of 0 and 1 they lie on two lines, and no normal is claimed
     u, fitted, note = _standardised(report)
     if len(u) < 2:
         return None

@@ -40,9 +40,12 @@ def show(report: Report, directory: Path, run_id: str) -> None:
     console.width = max(console.width, WIDEST)
     console.print(_title(report), style="bold", markup=False)
     console.print(_data(report), markup=False)
-    many = len(report.fit.coefficients) > MOST_ROWS
-    console.print(_summary(report) if many else _coefficients(report))
-    console.print(f"errors: {report.fit.errors}. {LEGEND}", markup=False)
+    table = report.fit.coefficients
+    if len(table):
+        many = len(table) > MOST_ROWS and (table["scope"] == "mean").any()
+        console.print(_summary(report) if many else _coefficients(report))
+    legend = f" {LEGEND}" if table["p_value"].notna().any() else ""
+    console.print(f"errors: {report.fit.errors}.{legend}", markup=False)
     console.print(_in_words(report))
     console.print(f"Files: {directory}", markup=False)
     if run_id:
@@ -82,13 +85,15 @@ def _data(report: Report) -> str:
 
 
 def _coefficients(report: Report) -> Table:
-    table = _table("unit", "term", "estimate", "std. error", "t", "p", _interval_name(report), "")
+    tested = report.fit.coefficients["p_value"].notna().any()
+    errors = ("std. error", "t", "p", _interval_name(report), "") if tested else ()
+    table = _table("unit", "term", "estimate", *errors)
     previous = ""
     for row in report.fit.coefficients.itertuples():
         unit = f"mean of {len(report.fit.quality) - len(report.skipped)}" if row.scope == "mean" else row.unit
         if unit != previous and previous:
             table.add_section()
-        table.add_row("" if unit == previous else unit, row.term, *_cells(row))
+        table.add_row("" if unit == previous else unit, row.term, *_cells(row)[: 1 + len(errors)])
         previous = unit
     return table
 

@@ -5,8 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from runner.sinks.drawings.bootstrap import bootstrap
+from runner.sinks.drawings.classification import curves, equity
+from runner.sinks.drawings.importance import importance
+from runner.sinks.drawings.path import path
+from runner.sinks.drawings.performance import nested, security_market_line, style_box
+from runner.sinks.drawings.premia import pricing
+from runner.sinks.drawings.risk import RISK
+
 if TYPE_CHECKING:
     import pandas as pd
 
 # By the `picture` of a finding. Adding one is adding a function and a line.
-DRAWINGS: dict[str, Callable[[pd.DataFrame], Any]] = {}
+DRAWINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
+    "bootstrap": bootstrap,
+    "curves": curves,
+    "equity": equity,
+    "importance": importance,
+    "nested": nested,
+    "path": path,
+    "pricing": pricing,
+    **RISK,
+    "security_market_line": security_market_line,
+    "style_box": style_box,
+}

@@ -1,0 +1,93 @@
+"""Characteristic factors: returns of portfolios sorted on what was known before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from runner.settings import Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.market import Market
+
+
+def check_expression(value: str) -> None:
+    """A text that `runner.expressions` can read.
+
+    Raises:
+        ValueError: it cannot, with the reason.
+    """
+    from runner.expressions import Expression
+
+    Expression(value)
+
+
+def check_quantile(value: float) -> None:
+    if not 0.0 < value <= 0.5:
+        raise ValueError("allowed: a number above 0 and up to 0.5")
+
+
+Signal = Annotated[str, check_expression]
+Quantile = Annotated[float, check_quantile]
+
+
+def long_short(
+    market: Market, *, signal: Signal, quantile: Quantile = 0.3, lag: Rows = 1, weights: str | None = None
+) -> pd.Series:
+    """Return of the assets with the highest signal less that of the lowest, rows sorted `lag` rows before. (T,)
+
+    Row t sorts by the signal of row t - lag and takes the return of row t: an asset is in the top or bottom share
+    `quantile` by its rank among the assets that then had a signal. Ties share their mean rank, so that equal
+    assets are on the same side or on none. A member without a return on row t is left out of the mean of its
+    side; NaN where a side has no member with a return (with less than 1 / (2 quantile) assets, or all tied).
+
+    Args:
+        signal: an expression such as close / lag(close, 126) - 1, or the name of a field.
+        weights: field of the data that weighs the members, of row t - lag too; null weighs them equally.
+
+    Raises:
+        DataError: a signal that is the same for every asset, or a name that the data does not have.
+    """
+    import pandas as pd
+
+    from runner.errors import DataError
+    from runner.expressions import Expression
+
+    values = Expression(signal)(market)
+    if not isinstance(values, pd.DataFrame):
+        raise DataError(f"signal: {signal!r} is the same for every asset; allowed: values by asset")
+    known, returns = values.shift(lag), market.returns()
+    n = known.notna().sum(axis=1)
+    low = (known.rank(axis=1) - 0.5).div(n, axis=0)  # ranks the other way round, so that both ends round alike
+    high = (known.rank(axis=1, ascending=False) - 0.5).div(n, axis=0)
+    w = _weights(market, weights, lag)
+    return _mean(returns, w.where(high < quantile)) - _mean(returns, w.where(low < quantile))
+
+
+def portfolio(market: Market, *, weights: str | None = None, lag: Rows = 1) -> pd.Series:
+    """Return of all assets together: a market factor of the data's own assets. (T,)
+
+    Row t is the mean of the returns of row t; NaN where no asset has one.
+
+    Args:
+        weights: field of the data that weighs the assets, of row t - lag; null weighs them equally.
+
+    Raises:
+        DataError: a field that the data does not have.
+    """
+    return _mean(market.returns(), _weights(market, weights, lag))
+
+
+def _weights(market: Market, field: str | None, lag: int) -> pd.DataFrame:
+    """Weights (T, N) known `lag` rows before, positive or NaN."""
+    if field is None:
+        return market.returns().notna().astype(float)
+    given = market.get(field).shift(lag)
+    return given.where(given > 0.0)
+
+
+def _mean(returns: pd.DataFrame, weights: pd.DataFrame) -> pd.Series:
+    """Weighted mean (T,) over the assets with a return and a weight, NaN where there is none."""
+    weights = weights.where(returns.notna())
+    return (returns * weights).sum(axis=1, min_count=1) / weights.sum(axis=1)

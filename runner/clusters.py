@@ -156,9 +156,11 @@ def driscoll_kraay(pool: Pool, lags: int) -> tuple[np.ndarray, int]:
     Bartlett weights 1 - l / (lags + 1). Returns the covariance and the degrees of freedom, dates less one.
 
     Raises:
-        NotEstimable: as many lags as dates.
+        NotEstimable: as many lags as dates, or one date, whose scores sum to zero.
     """
     by_date = sums(pool).by_date[pool.use.any(axis=1)]
+    if len(by_date) < 2:
+        raise NotEstimable(f"{len(by_date)} date; Driscoll-Kraay errors need at least 2")
     if lags >= len(by_date):
         raise NotEstimable(f"cov_lags={lags} with {len(by_date)} dates; allowed: less than the dates")
     return pool.bread @ long_run(by_date, lags) @ pool.bread * (pool.n / pool.df), len(by_date) - 1

@@ -41,7 +41,8 @@ def infer(b: np.ndarray, V: np.ndarray, df: int, confidence: float) -> Inference
 
 def inference(b: np.ndarray, error: np.ndarray, df: float | np.ndarray, confidence: float) -> Inference:
     """Student's t with `df` degrees of freedom for estimates with these standard errors, one by one."""
-    t = b / error
+    with np.errstate(divide="ignore", invalid="ignore"):  # estimates that do not spread have no t
+        t = b / error
     half = stdtrit(df, 0.5 + confidence / 2.0) * error
     return Inference(error, t, two_sided(t, df), b - half, b + half)
 

@@ -83,7 +83,7 @@ def solve(
     if np.ptp(y) <= FLAT * np.abs(y).max():
         raise NotEstimable("the target is constant")
     _refuse_flat(X, terms, constant)
-    _refuse_outsized(np.column_stack([y, X]), ["the target", *terms])
+    refuse_outsized(np.column_stack([y, X]), ["the target", *terms])
     about = y - np.average(y, weights=weights) if constant else y
     if weights is not None:
         root = np.sqrt(weights)
@@ -108,7 +108,8 @@ def _refuse_flat(X: np.ndarray, terms: Sequence[str], constant: bool) -> None:
         raise NotEstimable(f"{names} is constant" if flat.sum() == 1 else f"{names} are constant")
 
 
-def _refuse_outsized(columns: np.ndarray, names: Sequence[str]) -> None:
+def refuse_outsized(columns: np.ndarray, names: Sequence[str]) -> None:
+    """Raise where a column (n, P) is so large or small that fourth powers of it do not fit a float64."""
     peak = np.abs(columns).max(axis=0)
     for name, size in zip(names, peak, strict=True):
         if not 1.0 / LARGEST < size < LARGEST:

@@ -1,0 +1,282 @@
+"""Does any column look ahead? All are computed again on data whose future is gone or scrambled.
+
+A value of row t may use data up to row t; a target may look exactly `horizon` rows further, and only ahead. So
+whatever happens after a cut, no value before it may move, in the value itself or in whether there is one. Two kinds
+of future are tried at each cut: none at all, and one whose rows change places and sizes. Nothing is assumed of
+how a column is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from runner.errors import DataError
+from runner.market import Market
+from runner.panel import aligned, checked, evaluate
+from runner.preprocessing import Step, apply
+from runner.targets import Target
+
+if TYPE_CHECKING:
+    from runner.spec import Experiment
+
+FEW_ASSETS, FEW_ROWS, FEW_CUTS = 24, 800, 3  # of the audit that every run has
+MANY_CUTS = 12  # of the thorough one
+MOVED = 1e-8  # of a column's size: what is less is rounding
+SPREAD = 0.5  # of the logarithm of the factors that scramble
+AUDIT = ["what", "check", "moved", "values", "first_date", "rows_ahead", "verdict"]
+Column = Callable[[Market], Any]
+
+
+class Cut(NamedTuple):
+    """Rows up to `row` are kept as they are in both markets: one that ends there, and one scrambled after it."""
+
+    row: int
+    ended: Market
+    scrambled: Market
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was looked at, and what moved.
+
+    Attributes:
+        table: what, check, moved (values that did), values (compared), first_date (of those that moved), rows_ahead,
+            verdict; one row per column and check.
+        assets, rows, cuts: how many of each were used.
+        looks_ahead: whether the target moves with rows after its own.
+    """
+
+    table: pd.DataFrame
+    assets: int
+    rows: int
+    cuts: int
+    looks_ahead: bool
+
+    @property
+    def leaks(self) -> list[str]:
+        """A line for each column that moved."""
+        rows = self.table[self.table["verdict"] == "leak"].drop_duplicates("what")
+        return [_line(row) for row in rows.itertuples()]
+
+
+def audit(experiment: Experiment, market: Market, thorough: bool = False) -> Audit:
+    """Try every feature, step and the target of the experiment.
+
+    Args:
+        thorough: all rows and assets, and more cuts, instead of a sample of each.
+    """
+    market = market if thorough else _sample(market)
+    target = checked(evaluate("target", experiment.target, market), market)
+    cuts = _cuts(market, target[0], MANY_CUTS if thorough else FEW_CUTS)
+    found = [_feature(name, one, market, cuts) for name, one in experiment.features.items()]
+    found += _steps(experiment.steps, experiment.features, market, cuts)
+    ahead = _target(experiment.target, market, target, cuts)
+    table = pd.DataFrame([row for rows in [*found, ahead] for row in rows], columns=AUDIT)
+    return Audit(table, len(market.assets), len(market.dates), len(cuts), _looks_ahead(ahead))
+
+
+def _sample(market: Market) -> Market:
+    """Some assets, evenly spread, and the latest rows: a column that looks ahead does so there too."""
+    few = np.unique(np.linspace(0, len(market.assets) - 1, FEW_ASSETS).astype(int))
+    assets = [market.assets[i] for i in few]
+    return market.of(assets).at(np.arange(max(len(market.dates) - FEW_ROWS, 0), len(market.dates)))
+
+
+def _cuts(market: Market, rows: pd.DatetimeIndex, count: int) -> list[Cut]:
+    """Cuts at rows of the panel, from a third of the data on, where one can be amid a week and a month."""
+    dates = market.dates
+    at = dates.get_indexer(rows)
+    found = []
+    for share in np.linspace(0.35, 0.92, count):
+        near = at[np.argsort(np.abs(at - share * len(dates)), kind="stable")[:15]]
+        near = near[near < len(dates) - 1]
+        if len(near):
+            amid = np.abs(dates[near].weekday - 1.5) / 4.0 + np.abs(dates[near].day - 14.0) / 15.0
+            found.append(int(near[np.argmin(amid)]))
+    return [Cut(c, market.at(np.arange(c + 1)), _scrambled(market, c)) for c in dict.fromkeys(found)]
+
+
+def _scrambled(market: Market, last: int) -> Market:
+    """The market with the rows after `last` in another order and of other sizes; gaps move along."""
+    rng = np.random.default_rng(last)
+    order = np.append(np.arange(last + 1), last + 1 + rng.permutation(len(market.dates) - last - 1))
+
+    def changed(values: Any) -> Any:
+        cells = values.to_numpy(dtype=float)[order]
+        cells[last + 1 :] *= np.exp(SPREAD * rng.standard_normal(cells[last + 1 :].shape))
+        kind = pd.DataFrame if cells.ndim == 2 else pd.Series
+        names = {"columns": values.columns} if cells.ndim == 2 else {"name": values.name}
+        return kind(cells, index=values.index, **names)
+
+    close = market.market_close
+    return replace(
+        market,
+        fields={name: changed(frame) for name, frame in market.fields.items()},
+        series=changed(market.series) if market.series.shape[1] else market.series,
+        market_close=None if close is None else changed(close),
+    )
+
+
+def _feature(name: str, feature: Column, market: Market, cuts: Sequence[Cut]) -> list[dict[str, Any]]:
+    where = f"features.{name}"
+    whole = aligned(where, evaluate(where, feature, market), market, market.dates)
+
+    def again(other: Market) -> np.ndarray:
+        return aligned(where, evaluate(where, feature, other), other, other.dates)
+
+    return _compared(where, whole, again, market, cuts)
+
+
+def _compared(
+    where: str, whole: np.ndarray, again: Callable[[Market], np.ndarray], market: Market, cuts: Sequence[Cut]
+) -> list[dict[str, Any]]:
+    """One row for data that ends at the cuts, one for data scrambled after them."""
+    found = []
+    for check in ("ended", "scrambled"):
+        moved, values, failed = [], 0, ""
+        for cut in cuts:
+            try:
+                part = again(getattr(cut, check))[: cut.row + 1]
+            except DataError as error:
+                failed = error.mistakes[0]
+                continue
+            rows = _moved(whole[: cut.row + 1], part, whole)
+            moved += [(int(row), cut.row - int(row) + 1) for row in np.flatnonzero(rows)]
+            values += part.size
+        found.append(_row(where, f"data {check} at {len(cuts)} cuts", moved, values, failed, market.dates))
+    return found
+
+
+def _moved(before: np.ndarray, after: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """(T,) rows in which a value changed, came or went."""
+    size = np.nanstd(whole) if np.isfinite(whole).any() else 0.0
+    known = np.isfinite(before), np.isfinite(after)
+    with np.errstate(invalid="ignore"):
+        far = np.abs(before - after) > MOVED * (np.abs(before) + (size if np.isfinite(size) else 0.0))
+    return ((known[0] != known[1]) | (known[0] & known[1] & far)).any(axis=1)
+
+
+def _row(
+    where: str, check: str, moved: list[tuple[int, int]], values: int, failed: str, dates: pd.DatetimeIndex
+) -> dict[str, Any]:
+    first = min((row for row, _ in moved), default=None)
+    verdict = "leak" if moved else f"not audited: {failed}" if failed and not values else "clean"
+    return {
+        "what": where,
+        "check": check,
+        "moved": len(moved),
+        "values": values,
+        "first_date": None if first is None else dates[first],
+        "rows_ahead": max((ahead for _, ahead in moved), default=0),
+        "verdict": verdict,
+    }
+
+
+def _steps(
+    steps: Sequence[Step], features: Mapping[str, Column], market: Market, cuts: Sequence[Cut]
+) -> list[list[dict[str, Any]]]:
+    """Each step after those before it, on the features of a market whose future changed after them."""
+    if not steps:
+        return []
+    names, groups = list(features), market.groups
+    N = len(market.assets)
+    columns = [aligned(name, evaluate(name, features[name], market), market, market.dates) for name in names]
+    X = np.stack([np.broadcast_to(column, (len(column), N)) for column in columns], axis=2)
+    found = []
+    for number, step in enumerate(steps):
+        whole, rows = apply([step], X, names, groups)[0], []
+        for check, change in (("ended", _ended), ("scrambled", _mixed)):
+            moved, values = [], 0
+            for cut in cuts:
+                after = apply([step], change(X, cut.row), names, groups)[0][: cut.row + 1]
+                flat = (part.reshape(len(part), -1) for part in (whole[: cut.row + 1], after, whole))
+                moved += [(int(row), cut.row - int(row) + 1) for row in np.flatnonzero(_moved(*flat))]
+                values += after.size
+            where = f"preprocess[{number}] ({step.name})"
+            rows.append(_row(where, f"data {check} at {len(cuts)} cuts", moved, values, "", market.dates))
+        found.append(rows)
+        X = whole
+    return found
+
+
+def _ended(X: np.ndarray, last: int) -> np.ndarray:
+    return X[: last + 1]
+
+
+def _mixed(X: np.ndarray, last: int) -> np.ndarray:
+    """The columns with the rows after `last` in another order and of other sizes."""
+    rng, later = np.random.default_rng(last), X[last + 1 :]
+    mixed = later[rng.permutation(len(later))] * np.exp(SPREAD * rng.standard_normal(later.shape))
+    return np.concatenate([X[: last + 1], mixed])
+
+
+def _target(
+    target: Callable[[Market], Target],
+    market: Market,
+    whole: tuple[pd.DatetimeIndex, np.ndarray, int],
+    cuts: Sequence[Cut],
+) -> list[dict[str, Any]]:
+    """How far ahead the target looks, beside the horizon that it declares; and whether it looks back."""
+    dates, y, horizon = whole
+    reach, overlap, values = [], [], 0
+    for cut in cuts:
+        last = int(dates.get_indexer(market.dates[cut.row : cut.row + 1])[0])
+        _, after, _ = checked(evaluate("target", target, cut.scrambled), cut.scrambled)
+        values += (last + 1) * y.shape[1]
+        rows = np.flatnonzero(_moved(y[: last + 1], after[: last + 1], y))
+        reach += [(int(row), last - int(row) + 1) for row in rows]
+        if horizon:
+            before = _past(market, cut.row)
+            _, after, _ = checked(evaluate("target", target, before), before)
+            overlap += [
+                (int(row), int(row) - last) for row in last + np.flatnonzero(_moved(y[last:], after[last:], y))
+            ]
+    too_far = [one for one in reach if one[1] > horizon]
+    found = [_row("target", f"looks {horizon} rows ahead", too_far, values, "", dates)]
+    found[0]["rows_ahead"] = max((ahead for _, ahead in reach), default=0)
+    if horizon:
+        found.append(_row("target", "knows no return of its own row or before", overlap, values, "", dates))
+    return found
+
+
+def _past(market: Market, row: int) -> Market:
+    """The market with other rows before `row`, and all later ones as they are; of that row itself, its return."""
+    rng = np.random.default_rng(row)
+
+    def changed(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        cells, end = frame.to_numpy(dtype=float).copy(), row + (name == "ret")
+        cells[:end] *= np.exp(SPREAD * rng.standard_normal(cells[:end].shape))
+        return pd.DataFrame(cells, index=frame.index, columns=frame.columns)
+
+    return replace(market, fields={name: changed(name, frame) for name, frame in market.fields.items()})
+
+
+def _looks_ahead(rows: list[dict[str, Any]]) -> bool:
+    return bool(rows[0]["rows_ahead"] > 0)
+
+
+def _line(row: Any) -> str:
+    """One leak in words."""
+    if row.what == "target" and row.check.startswith("looks"):
+        declared = row.check.split()[1]
+        return (
+            f"target: looks {row.rows_ahead} rows ahead, its horizon says {declared}; from {row.first_date:%Y-%m-%d}"
+        )
+    if row.what == "target":
+        return f"target: depends on rows before its own, which features know; from {row.first_date:%Y-%m-%d}"
+    ahead = f"at least {row.rows_ahead} rows" if row.rows_ahead > 1 else "1 row"
+    return f"{row.what}: looks ahead by {ahead}; first value that moves: {row.first_date:%Y-%m-%d} ({row.check})"
+
+
+def lines(found: Audit) -> Iterator[str]:
+    """The audit in words: what was tried, and what moved."""
+    columns = found.table["what"].nunique()
+    tried = f"{columns} columns on {found.assets} assets and {found.rows} rows, {found.cuts} cuts"
+    if not found.leaks:
+        yield f"No value before a cut moved with what came after it ({tried})."
+    yield from found.leaks

@@ -8,24 +8,26 @@ how a column is computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from runner.errors import DataError
+from runner.errors import DataError, RunnerError
 from runner.market import Market
-from runner.panel import aligned, checked, evaluate
+from runner.panel import Panel, aligned, checked, evaluate
 from runner.preprocessing import Step, apply
 from runner.targets import Target
 
 if TYPE_CHECKING:
     from runner.spec import Experiment
+    from runner.validation import Fold
 
 FEW_ASSETS, FEW_ROWS, FEW_CUTS = 24, 800, 3  # of the audit that every run has
 MANY_CUTS = 12  # of the thorough one
+FIT_ASSETS, FIT_ROWS = 40, 250  # on which the model is fitted twice
 MOVED = 1e-8  # of a column's size: what is less is rounding
 SPREAD = 0.5  # of the logarithm of the factors that scramble
 AUDIT = ["what", "check", "moved", "values", "first_date", "rows_ahead", "verdict"]
@@ -45,8 +47,8 @@ class Audit:
     """What was looked at, and what moved.
 
     Attributes:
-        table: what, check, moved (values that did), values (compared), first_date (of those that moved), rows_ahead,
-            verdict; one row per column and check.
+        table: what, check, moved (rows in which a value did), values (compared), first_date (of those that moved),
+            rows_ahead, verdict (clean, leak, or why it was not audited); a row per column and check.
         assets, rows, cuts: how many of each were used.
         looks_ahead: whether the target moves with rows after its own.
     """
@@ -60,8 +62,22 @@ class Audit:
     @property
     def leaks(self) -> list[str]:
         """A line for each column that moved."""
-        rows = self.table[self.table["verdict"] == "leak"].drop_duplicates("what")
-        return [_line(row) for row in rows.itertuples()]
+        rows = self.table[self.table["verdict"] == "leak"].sort_values("rows_ahead", ascending=False, kind="stable")
+        return [_line(row) for row in rows.drop_duplicates("what").sort_index().itertuples()]
+
+    @property
+    def words(self) -> list[str]:
+        """What was tried and what moved, in sentences."""
+        columns, untried = self.table["what"].nunique(), self.table["verdict"].str.startswith("not audited")
+        tried = f"{columns} columns on {self.assets} assets and {self.rows} rows, {self.cuts} cuts"
+        found = [] if self.leaks else [f"No value before a cut moved with what came after it ({tried})."]
+        found += [f"{line}." for line in self.leaks]
+        return [*found, *(f"{row.what}: {row.verdict}." for row in self.table[untried].itertuples())]
+
+    def with_fit(self, model: Any, panel: Panel, folds: Sequence[Fold]) -> Audit:
+        """The same with what the model makes of training rows when all other rows change."""
+        rows = [_fit(model, panel, folds[0])] if folds else []
+        return replace(self, table=pd.concat([self.table, pd.DataFrame(rows, columns=AUDIT)], ignore_index=True))
 
 
 def audit(experiment: Experiment, market: Market, thorough: bool = False) -> Audit:
@@ -256,6 +272,25 @@ def _past(market: Market, row: int) -> Market:
     return replace(market, fields={name: changed(name, frame) for name, frame in market.fields.items()})
 
 
+def _fit(model: Any, panel: Panel, fold: Fold) -> dict[str, Any]:
+    """Are the estimates of the training rows the same whatever stands in the others?"""
+    where, check = "model", f"fit on training rows of fold {fold.name}, other rows changed"
+    train = fold.train[-FIT_ROWS:]
+    others = np.setdiff1d(np.arange(len(panel.dates)), fold.train)[:FIT_ROWS]
+    rows = np.sort(np.concatenate([train, others]))
+    few = np.unique(np.linspace(0, len(panel.assets) - 1, FIT_ASSETS).astype(int))
+    small, outside = panel.part(rows, few), ~np.isin(rows, train)
+    rng, other = np.random.default_rng(0), panel.part(rows, few)
+    for cells in (other.y, other.X):
+        cells[outside] *= 1.0 + SPREAD * rng.standard_normal(cells[outside].shape)
+    try:
+        first, second = (model.fit(one, np.flatnonzero(~outside)).params for one in (small, other))
+    except RunnerError as error:
+        return _row(where, check, [], 0, str(error).splitlines()[0], small.dates)
+    moved = _moved(np.atleast_2d(first), np.atleast_2d(second), first).any()
+    return _row(where, check, [(0, 0)] if moved else [], first.size, "", small.dates)
+
+
 def _looks_ahead(rows: list[dict[str, Any]]) -> bool:
     return bool(rows[0]["rows_ahead"] > 0)
 
@@ -267,16 +302,9 @@ def _line(row: Any) -> str:
         return (
             f"target: looks {row.rows_ahead} rows ahead, its horizon says {declared}; from {row.first_date:%Y-%m-%d}"
         )
+    if row.what == "model":
+        return "model: what it fits on training rows moves with the other rows"
     if row.what == "target":
         return f"target: depends on rows before its own, which features know; from {row.first_date:%Y-%m-%d}"
     ahead = f"at least {row.rows_ahead} rows" if row.rows_ahead > 1 else "1 row"
     return f"{row.what}: looks ahead by {ahead}; first value that moves: {row.first_date:%Y-%m-%d} ({row.check})"
-
-
-def lines(found: Audit) -> Iterator[str]:
-    """The audit in words: what was tried, and what moved."""
-    columns = found.table["what"].nunique()
-    tried = f"{columns} columns on {found.assets} assets and {found.rows} rows, {found.cuts} cuts"
-    if not found.leaks:
-        yield f"No value before a cut moved with what came after it ({tried})."
-    yield from found.leaks

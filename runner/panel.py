@@ -46,10 +46,19 @@ class Panel:
     dropped: tuple[Dropped, ...]
     weights: np.ndarray | None = None
 
-    @property
-    def kind(self) -> str:
-        """`predictive` where the target lies after the features, else `explanatory`."""
-        return "predictive" if self.horizon > 0 else "explanatory"
+    def part(self, rows: np.ndarray, assets: np.ndarray) -> Panel:
+        """The panel on the rows and assets at these positions."""
+        own, names = np.ix_(rows, assets), [self.assets[i] for i in assets]
+        return replace(
+            self,
+            dates=self.dates[rows],
+            assets=names,
+            y=self.y[own],
+            X=self.X[own],
+            valid=self.valid[own],
+            groups=self.groups.loc[names] if len(self.groups) else self.groups,
+            weights=None if self.weights is None else self.weights[own],
+        )
 
     @property
     def date_format(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runner.audit import Audit
 from runner.fit import Fit
 from runner.market import Dropped
 from runner.panel import Panel
@@ -35,6 +36,7 @@ class Report:
         folds: fold, train_start, train_end, test_start, test_end, purged, train_rows, test_rows, not_forecast.
         predictions: date, asset, fold, y, prediction, benchmark; out of sample.
         scores: scope, unit, n_obs and the scores of the predictions.
+        audit: of look-ahead, None where it was switched off.
         findings: what the estimator and the analyses found, by name.
         started: when the run began, UTC.
         code: version of this package and of the checkout that it ran from.
@@ -53,12 +55,22 @@ class Report:
     predictions: pd.DataFrame
     scores: pd.DataFrame
     findings: Mapping[str, Finding]
+    audit: Audit | None
     started: datetime
     code: str
 
     @property
     def kind(self) -> str:
-        return self.panel.kind
+        """`predictive` where the target lies after the features, as declared and as audited; else `explanatory`."""
+        ahead = self.audit is None or self.audit.looks_ahead
+        return "predictive" if self.panel.horizon > 0 and ahead else "explanatory"
+
+    @property
+    def leaks(self) -> list[str]:
+        """Why the run is tagged as leaking: what looks ahead, and folds whose purge is too short."""
+        short = self.folds["leaking"].sum() if "leaking" in self.folds else 0
+        purge = [f"{short} of {len(self.folds)} folds purge fewer rows than the target looks ahead"] if short else []
+        return [*(self.audit.leaks if self.audit else []), *purge]
 
     @property
     def benchmark(self) -> str:
@@ -105,4 +117,5 @@ class Report:
 
     def _scores(self) -> dict[str, float]:
         over_all = self.scores[self.scores["scope"] == "pooled"].drop(columns=["scope", "unit"])
-        return {f"oos/{name}": over_all[name].iloc[0] for name in over_all} if len(over_all) else {}
+        found = {f"oos/{name}": over_all[name].iloc[0] for name in over_all} if len(over_all) else {}
+        return found | ({f"{self.kind}/r2": found["oos/r2"]} if "oos/r2" in found else {})

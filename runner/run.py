@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runner.audit import Audit, audit
 from runner.errors import DataError
+from runner.market import Market
 from runner.panel import Panel, build_panel
 from runner.report import Report
 from runner.scores import score
@@ -34,6 +36,7 @@ def run(experiment: Experiment) -> Report:
     panel = build_panel(market, experiment.features, experiment.target, experiment.steps, weights)
     model, every_row = experiment.model, np.arange(len(panel.dates))
     folds = experiment.splitter.split(panel.dates, panel.horizon)
+    audited = _audited(experiment, market, panel, folds)
     predictions = _forecast(model, panel, folds)
     fit = model.fit(panel, every_row)
     fitted = model.predict(fit, panel)
@@ -52,10 +55,26 @@ def run(experiment: Experiment) -> Report:
         folds=_fold_table(panel, folds, predictions),
         predictions=predictions,
         scores=score(predictions),
+        audit=audited,
         findings={**fit.findings, **_analysed(study, experiment.analyses)},
         started=started,
         code=code_version(),
     )
+
+
+def _audited(experiment: Experiment, market: Market, panel: Panel, folds: list[Fold]) -> Audit | None:
+    """The leak audit of this run, None where the spec switches it off.
+
+    Raises:
+        DataError: a column looks ahead, and the spec does not say to go on.
+    """
+    mode = experiment.spec.get("audit", "stop")
+    if mode == "off":
+        return None
+    found = audit(experiment, market).with_fit(experiment.model, panel, folds)
+    if found.leaks and mode == "stop":
+        raise DataError([*found.leaks, "audit: the run is stopped; audit=tag goes on and tags it as leaking"])
+    return found
 
 
 def _analysed(study: Study, analyses: Mapping[str, Callable[[Study], Finding]]) -> dict[str, Finding]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from keyword import iskeyword
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from runner.errors import SpecError, listed, unknown
 from runner.schema import in_words, misfits
@@ -30,18 +30,19 @@ TOP: dict[str, Any] = {
     "tracking": dict[str, Any],
     "preprocess": list[dict[str, Any]],
     "analyses": dict[str, Any],
+    "audit": Literal["stop", "tag", "off"],
 }
 FUNCTIONS = (
     "market",
     "cross",
     "study",
 )  # what a function of a spec may be a function of; a class has a method instead
-DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}}
+DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}, "audit": "stop"}
 DEFAULTS |= {"tracking": {"uri": None, "experiment": "factor-runner"}}
 TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
 MISSING = "???"
 # tables that every run writes, whose names no analysis may take
-TABLES = ("coefficients", "quality", "hypotheses", "diagnostics", "folds", "scores", "dropped", "metrics")
+TABLES = ("coefficients", "quality", "hypotheses", "diagnostics", "folds", "scores", "dropped", "metrics", "audit")
 
 
 @dataclass(frozen=True)

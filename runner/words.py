@@ -44,6 +44,7 @@ def sections(report: Report) -> dict[str, list[str]]:
         **{name.replace("_", " ").capitalize(): list(one.words) for name, one in report.findings.items()},
         "Out of sample": _out_of_sample(report),
         "Residuals and columns": _diagnostics(report),
+        "Leak audit": _audit(report),
         "Left out": _left_out(report),
     }
     return {subject: sentences for subject, sentences in parts.items() if sentences}
@@ -301,6 +302,14 @@ def _not_computed(table: pd.DataFrame) -> list[str]:
     absent = table[table["reason"].fillna("") != ""].groupby("diagnostic", sort=False)
     units = {name: f"{count(len(rows), unit_noun(rows))}: {listed(rows['reason'].unique())}" for name, rows in absent}
     return [f"{name} was not computed in {text}." for name, text in units.items()]
+
+
+def _audit(report: Report) -> list[str]:
+    if report.audit is None:
+        return ["Switched off: nothing here was tried for look-ahead."]
+    ahead = report.panel.horizon > 0 and not report.audit.looks_ahead
+    undone = "The target's horizon says that it looks ahead, but no later row moves it: this explains."
+    return [*(f"LEAKING: {line}." for line in report.leaks), *report.audit.words, *([undone] if ahead else [])]
 
 
 def _left_out(report: Report) -> list[str]:

@@ -33,6 +33,7 @@ def tables(report: Report) -> dict[str, pd.DataFrame]:
         "folds": report.folds,
         "scores": report.scores,
         "dropped": pd.DataFrame(report.dropped, columns=["what", "reason", "rows"]),
+        **({} if report.audit is None else {"audit": report.audit.table}),
         **{name: finding.table for name, finding in report.findings.items()},
     }
 

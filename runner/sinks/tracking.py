@@ -177,6 +177,7 @@ def _tags(report: Report, directory: Path, sweep: str | None) -> dict[str, str]:
         "mlflow.loggedArtifacts": '[{"path": "coefficients.json", "type": "table"}]',
         "mlflow.note.content": "\n".join(f"- {sentence}" for sentence in reading(report))[:LONGEST],
         "sweep": sweep or "",
+        "leaking": "; ".join(report.leaks),
     }
     return {key: value for key, value in tags.items() if value}
 

@@ -1,6 +1,7 @@
 """The edge: the command line, and what comes back from it.
 
     python -m runner [overrides]      runs one spec; -m sweeps
+    python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
     python -m runner snapshot [...]   fetches the data of a spec without running it
     python -m runner ui [...]         opens the MLflow UI on the runs
 
@@ -19,6 +20,11 @@ from runner.errors import RunnerError, SpecError, unknown
 
 if TYPE_CHECKING:
     from runner.composition import Job
+
+
+# Before numpy is imported: our own threads share the cores, and the last bits must not depend on how many there are.
+for _pool in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_pool}_NUM_THREADS", "1")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,6 +101,18 @@ def snapshot(words: Sequence[str]) -> int:
     return 0
 
 
+def audit(words: Sequence[str]) -> int:
+    """Try every column of the spec for look-ahead, on all rows and assets, without running it."""
+    from runner.composition import Composer, flags
+
+    args = flags().parse_args(list(words))
+    experiment = Composer(args.config_path, args.config_dir, args.config_name).job(args.overrides).experiment
+    from runner import job
+
+    job.audit(experiment)
+    return 0
+
+
 def ui(words: Sequence[str]) -> int:
     """Serve the MLflow UI on the store of the spec; --port N, overrides such as tracking.uri=..."""
     from runner.composition import Composer, flags
@@ -110,7 +128,7 @@ def ui(words: Sequence[str]) -> int:
     return serve(store.uri, args.port, runs_link(store))
 
 
-VERBS: dict[str, Callable[[Sequence[str]], int]] = {"snapshot": snapshot, "ui": ui}
+VERBS: dict[str, Callable[[Sequence[str]], int]] = {"audit": audit, "snapshot": snapshot, "ui": ui}
 
 
 if __name__ == "__main__":

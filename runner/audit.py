@@ -35,9 +35,11 @@ Column = Callable[[Market], Any]
 
 
 class Cut(NamedTuple):
-    """Rows up to `row` are kept as they are in both markets: one that ends there, and one scrambled after it."""
+    """Rows of the data up to `row`, which is row `last` of the panel, are kept as they are in both markets: one that
+    ends there, and one scrambled after it."""
 
     row: int
+    last: int
     ended: Market
     scrambled: Market
 
@@ -89,8 +91,8 @@ def audit(experiment: Experiment, market: Market, thorough: bool = False) -> Aud
     market = market if thorough else _sample(market)
     target = checked(evaluate("target", experiment.target, market), market)
     cuts = _cuts(market, target[0], MANY_CUTS if thorough else FEW_CUTS)
-    found = [_feature(name, one, market, cuts) for name, one in experiment.features.items()]
-    found += _steps(experiment.steps, experiment.features, market, cuts)
+    found = [_feature(name, one, market, target[0], cuts) for name, one in experiment.features.items()]
+    found += _steps(experiment.steps, experiment.features, market, target[0], cuts)
     ahead = _target(experiment.target, market, target, cuts)
     table = pd.DataFrame([row for rows in [*found, ahead] for row in rows], columns=AUDIT)
     return Audit(table, len(market.assets), len(market.dates), len(cuts), _looks_ahead(ahead))
@@ -112,9 +114,10 @@ def _cuts(market: Market, rows: pd.DatetimeIndex, count: int) -> list[Cut]:
         near = at[np.argsort(np.abs(at - share * len(dates)), kind="stable")[:15]]
         near = near[near < len(dates) - 1]
         if len(near):
-            amid = np.abs(dates[near].weekday - 1.5) / 4.0 + np.abs(dates[near].day - 14.0) / 15.0
+            amid = np.abs(dates[near].day_of_week - 1.5) / 4.0 + np.abs(dates[near].day - 14.0) / 15.0
             found.append(int(near[np.argmin(amid)]))
-    return [Cut(c, market.at(np.arange(c + 1)), _scrambled(market, c)) for c in dict.fromkeys(found)]
+    last = {row: place for place, row in enumerate(at)}
+    return [Cut(c, last[c], market.at(np.arange(c + 1)), _scrambled(market, c)) for c in dict.fromkeys(found)]
 
 
 def _scrambled(market: Market, last: int) -> Market:
@@ -138,34 +141,30 @@ def _scrambled(market: Market, last: int) -> Market:
     )
 
 
-def _feature(name: str, feature: Column, market: Market, cuts: Sequence[Cut]) -> list[dict[str, Any]]:
-    where = f"features.{name}"
-    whole = aligned(where, evaluate(where, feature, market), market, market.dates)
-
-    def again(other: Market) -> np.ndarray:
-        return aligned(where, evaluate(where, feature, other), other, other.dates)
-
-    return _compared(where, whole, again, market, cuts)
-
-
-def _compared(
-    where: str, whole: np.ndarray, again: Callable[[Market], np.ndarray], market: Market, cuts: Sequence[Cut]
+def _feature(
+    name: str, feature: Column, market: Market, rows: pd.DatetimeIndex, cuts: Sequence[Cut]
 ) -> list[dict[str, Any]]:
     """One row for data that ends at the cuts, one for data scrambled after them."""
-    found = []
+    where, found = f"features.{name}", []
+    whole = aligned(where, evaluate(where, feature, market), market, rows)
     for check in ("ended", "scrambled"):
         moved, values, failed = [], 0, ""
         for cut in cuts:
+            other, kept = getattr(cut, check), rows[: cut.last + 1] if check == "ended" else rows
             try:
-                part = again(getattr(cut, check))[: cut.row + 1]
+                part = aligned(where, evaluate(where, feature, other), other, kept)[: cut.last + 1]
             except DataError as error:
                 failed = error.mistakes[0]
                 continue
-            rows = _moved(whole[: cut.row + 1], part, whole)
-            moved += [(int(row), cut.row - int(row) + 1) for row in np.flatnonzero(rows)]
+            moved += _places(_moved(whole[: cut.last + 1], part, whole), cut.last)
             values += part.size
-        found.append(_row(where, f"data {check} at {len(cuts)} cuts", moved, values, failed, market.dates))
+        found.append(_row(where, f"data {check} at {len(cuts)} cuts", moved, values, failed, rows))
     return found
+
+
+def _places(moved: np.ndarray, last: int) -> list[tuple[int, int]]:
+    """Rows that moved, and how many rows ahead of each lies the first that changed."""
+    return [(int(row), last - int(row) + 1) for row in np.flatnonzero(moved)]
 
 
 def _moved(before: np.ndarray, after: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -194,14 +193,18 @@ def _row(
 
 
 def _steps(
-    steps: Sequence[Step], features: Mapping[str, Column], market: Market, cuts: Sequence[Cut]
+    steps: Sequence[Step],
+    features: Mapping[str, Column],
+    market: Market,
+    dates: pd.DatetimeIndex,
+    cuts: Sequence[Cut],
 ) -> list[list[dict[str, Any]]]:
     """Each step after those before it, on the features of a market whose future changed after them."""
     if not steps:
         return []
     names, groups = list(features), market.groups
     N = len(market.assets)
-    columns = [aligned(name, evaluate(name, features[name], market), market, market.dates) for name in names]
+    columns = [aligned(name, evaluate(name, features[name], market), market, dates) for name in names]
     X = np.stack([np.broadcast_to(column, (len(column), N)) for column in columns], axis=2)
     found = []
     for number, step in enumerate(steps):
@@ -209,12 +212,12 @@ def _steps(
         for check, change in (("ended", _ended), ("scrambled", _mixed)):
             moved, values = [], 0
             for cut in cuts:
-                after = apply([step], change(X, cut.row), names, groups)[0][: cut.row + 1]
-                flat = (part.reshape(len(part), -1) for part in (whole[: cut.row + 1], after, whole))
-                moved += [(int(row), cut.row - int(row) + 1) for row in np.flatnonzero(_moved(*flat))]
+                after = apply([step], change(X, cut.last), names, groups)[0][: cut.last + 1]
+                flat = (part.reshape(len(part), -1) for part in (whole[: cut.last + 1], after, whole))
+                moved += _places(_moved(*flat), cut.last)
                 values += after.size
             where = f"preprocess[{number}] ({step.name})"
-            rows.append(_row(where, f"data {check} at {len(cuts)} cuts", moved, values, "", market.dates))
+            rows.append(_row(where, f"data {check} at {len(cuts)} cuts", moved, values, "", dates))
         found.append(rows)
         X = whole
     return found
@@ -241,11 +244,10 @@ def _target(
     dates, y, horizon = whole
     reach, overlap, values = [], [], 0
     for cut in cuts:
-        last = int(dates.get_indexer(market.dates[cut.row : cut.row + 1])[0])
+        last = cut.last
         _, after, _ = checked(evaluate("target", target, cut.scrambled), cut.scrambled)
         values += (last + 1) * y.shape[1]
-        rows = np.flatnonzero(_moved(y[: last + 1], after[: last + 1], y))
-        reach += [(int(row), last - int(row) + 1) for row in rows]
+        reach += _places(_moved(y[: last + 1], after[: last + 1], y), last)
         if horizon:
             before = _past(market, cut.row)
             _, after, _ = checked(evaluate("target", target, before), before)

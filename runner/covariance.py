@@ -68,6 +68,23 @@ def default_lags(n: int, horizon: int) -> int:
     return min(max(horizon - 1, int(rule + 1e-9)), n - 1)  # 1e-9: 51200 rows give 16 lags, not 15.999... -> 15
 
 
+def default_cosines(n: int, horizon: int) -> int:
+    """Cosines for the mean over n dates where targets overlap: the lesser of .4 n^(2/3) (Lazarus et al. 2018) and
+    n / (2 horizon), beyond which they would be faster than the overlap; at least 2."""
+    return max(min(int(0.4 * n ** (2.0 / 3.0)), n // (2 * horizon)), 2)
+
+
+def projected(path: np.ndarray, cosines: int) -> np.ndarray:
+    """Long-run covariance (k, k) of a path (T, k): mean product of its projections on the first cosines.
+
+    Lazarus, Lewis, Stock and Watson (2018), equal weights: sqrt(2 / T) sum_t path_t cos(pi j (t - 1/2) / T).
+    """
+    T = len(path)
+    angle = np.pi * np.outer(np.arange(1, cosines + 1), np.arange(1, T + 1) - 0.5) / T
+    found = np.sqrt(2.0 / T) * np.cos(angle) @ path
+    return np.asarray(found.T @ found / cosines)
+
+
 def _sandwich(fit: Solution, u: np.ndarray) -> np.ndarray:
     scores = fit.X * u[:, None]
     return _between(fit, scores.T @ scores)

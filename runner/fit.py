@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from runner.clusters import long_run
+from runner.covariance import projected
 from runner.errors import DataError, EstimationError, listed
 from runner.estimation import EXACT, Estimates, wald_test
 from runner.inference import infer, inference
@@ -62,7 +63,7 @@ def refuse_nothing(found: Estimates) -> None:
     names: dict[str, list[str]] = {}
     for unit, reason in zip(found.units, found.reason, strict=True):
         names.setdefault(reason, []).append(unit.name)
-    short = bool((found.n <= found.b.shape[1]).all())
+    short = bool((found.n <= found.b.shape[1] + np.nan_to_num(found.absorbed)).all())
     reasons = "; ".join(f"{listed(some)}: {reason}" for reason, some in list(names.items())[:3])
     what = found.units[0].scope.replace("pooled", "regression") if found.units else "unit"
     raise (DataError if short else EstimationError)(f"model: no {what} could be estimated; {reasons}")
@@ -129,18 +130,24 @@ def hypothesis_table(found: Estimates, texts: list[str], terms: list[str], known
     return pd.DataFrame(rows, columns=["scope", "unit", *HYPOTHESES])
 
 
-def mean_group(path: np.ndarray, terms: Sequence[str], confidence: float, lags: int = 0) -> pd.DataFrame:
+def mean_group(
+    path: np.ndarray, terms: Sequence[str], confidence: float, lags: int = 0, cosines: int = 0
+) -> pd.DataFrame:
     """Mean of each term over the units, with the error of that mean; no rows with fewer than two units.
 
     `path` (U, k) holds the estimates of each unit. Without lags the error takes units as independent: their
     standard deviation (ddof 1) over the root of their number (Pesaran and Smith 1995; Fama and MacBeth 1973).
     With lags it is Newey-West's over units in their order, Bartlett weights, no small-sample factor, as for a
-    regression on a constant.
+    regression on a constant. With cosines it is the mean of their squared projections on that many cosines, with as
+    many degrees of freedom (Lazarus, Lewis, Stock and Watson 2018).
     """
     units = len(path)
     if units < 2:
         return pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS])
     mean = path.mean(axis=0)
-    V = long_run(path - mean, min(lags, units - 1)) / (units * (units if lags else units - 1.0))
+    if cosines:
+        V = projected(path - mean, cosines) / units
+    else:
+        V = long_run(path - mean, lags) / (units * (units if lags else units - 1.0))
     table = {"scope": "mean", "unit": "all", "term": list(terms), "estimate": mean}
-    return pd.DataFrame(table | infer(mean, V, units - 1, confidence)._asdict())
+    return pd.DataFrame(table | infer(mean, V, cosines or units - 1, confidence)._asdict())

@@ -26,7 +26,7 @@ class Inference(NamedTuple):
 
 
 class Wald(NamedTuple):
-    """F statistic of m restrictions with (m, df) degrees of freedom, df infinite where m F ~ chi2(m), and its p-value."""
+    """F statistic of m restrictions with (m, df) degrees of freedom, df infinite where m F ~ chi2(m); its p-value."""
 
     f_stat: float
     df_num: int

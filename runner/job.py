@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runner.errors import RunnerError, SpecError
+from runner import audit as look_ahead
+from runner.errors import DataError, RunnerError, SpecError
 from runner.report import Report
 from runner.run import run
 from runner.sinks import files, page, plots, terminal, tracking
@@ -32,6 +33,19 @@ def execute(experiment: Experiment, directory: Path, sweep: str | None) -> None:
     terminal.show(report, directory, run_id)
     if trouble:
         raise trouble
+
+
+def audit(experiment: Experiment) -> None:
+    """Try the columns of the experiment for look-ahead, thoroughly, and print what was found.
+
+    Raises:
+        DataError: a column looks ahead, one line each.
+    """
+    with terminal.working(f"{experiment.name}: computing every column again"):
+        found = look_ahead.audit(experiment, experiment.source.load(), thorough=True)
+    terminal.show_audit(found)
+    if found.leaks:
+        raise DataError(found.leaks)
 
 
 def _track(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from runner.conflicts import conflicts
-from runner.errors import unknown
+from runner.errors import DataError, unknown
 from runner.settings import Count, NotNegative, Rows, Share, UpToOne
 from runner.validation import Splitter
 
@@ -39,7 +39,9 @@ class Regression:
         cov_lags: lags of HAC and driscoll_kraay; null takes the larger of horizon - 1 and
             floor(4 (n / 100)^(2/9)).
         clusters: one or two of asset, date and the groups of the data, with cov=cluster.
-        mean_lags: lags of Newey-West for the mean over dates, with by=date; null takes the same rule.
+        mean_lags: lags of Newey-West for the mean over dates, with by=date; null takes the same rule where targets do
+            not overlap, and equal-weighted cosines (Lazarus et al. 2018) where they do: no lag length makes up for
+            what Bartlett weights take off an overlap of many rows.
         effects: fixed effects of asset, date or both, by group or pooled.
         weights: of the rows: a field of the data such as market_cap, or inverse_variance (one over the variance
             of the target of each asset, on the rows fitted); null for none.
@@ -157,16 +159,16 @@ class Regression:
 
         tables.refuse_nothing(found)
         terms = self.terms(panel.names)
-        lags = self._mean_lags(int(found.estimated.sum()), panel.horizon)
+        lags, cosines = self._over_units(int(found.estimated.sum()), panel.horizon)
         coefficients = tables.coefficient_table(found, terms, self.confidence)
-        mean = tables.mean_group(found.b[found.estimated], terms, self.confidence, lags)
+        mean = tables.mean_group(found.b[found.estimated], terms, self.confidence, lags, cosines)
         tested = tables.hypothesis_table(found, self.hypotheses, terms, ["const", *panel.names])
         return tables.Fit(
             pd.concat([coefficients, mean], ignore_index=True) if len(mean) else coefficients,
             tables.quality_table(found, self.constant, self.cov),
             pd.concat([tested, self._grs(found, panel, rows)], ignore_index=True),
             per_asset(found.b, found.units, len(panel.assets)),
-            self._errors_in_words(len(mean) > 0, lags),
+            self._errors_in_words(len(mean) > 0, lags, cosines),
             found.asset_effects,
             found.date_effects,
             findings=found.findings,
@@ -239,21 +241,33 @@ class Regression:
                 found += [key | one._asdict() for one in diagnose(X, panel.y[t, own] - X @ fit.params[i], terms)]
         return pd.DataFrame(found, columns=["scope", "unit", *DIAGNOSTICS])
 
-    def _mean_lags(self, dates: int, horizon: int) -> int:
-        """Lags for the mean over units: over dates the rule, over assets and groups none."""
-        from runner.covariance import default_lags
+    def _over_units(self, dates: int, horizon: int) -> tuple[int, int]:
+        """Lags or cosines for the mean over units: over dates the rule, over assets and groups neither.
 
-        if self.by != "date":
-            return 0
-        return default_lags(dates, horizon) if self.mean_lags is None else self.mean_lags
+        Raises:
+            DataError: as many lags as dates.
+        """
+        from runner.covariance import default_cosines, default_lags
 
-    def _errors_in_words(self, mean: bool, lags: int) -> str:
+        if self.by != "date" or dates < 2:
+            return 0, 0
+        if self.mean_lags is None:
+            return (0, default_cosines(dates, horizon)) if horizon > 1 else (default_lags(dates, horizon), 0)
+        if self.mean_lags >= dates:
+            raise DataError(
+                f"model.mean_lags: {self.mean_lags} given with {dates} dates; allowed: less than the dates"
+            )
+        return self.mean_lags, 0
+
+    def _errors_in_words(self, mean: bool, lags: int, cosines: int) -> str:
         """The covariance with its conventions, and where it comes from in the mean over units."""
         words = self._covariance_in_words()
         if not mean:
             return words
         serial = f"Newey-West over dates, {lags} lags, no small-sample factor"
-        over = serial if lags else f"spread over {'dates' if self.by == 'date' else 'units'} (ddof 1)"
+        if cosines:
+            serial = f"equal-weighted cosines over dates, {cosines} of them, t({cosines}), as targets overlap"
+        over = serial if lags or cosines else f"spread over {'dates' if self.by == 'date' else 'units'} (ddof 1)"
         return f"{words}; of the mean: {over}"
 
     def _covariance_in_words(self) -> str:

@@ -15,7 +15,7 @@ from runner.audit import Audit
 from runner.fit import Fit
 from runner.market import Dropped
 from runner.panel import Panel
-from runner.scores import BENCHMARK
+from runner.scores import BENCHMARK, logged
 from runner.study import Finding
 
 MOST_TERMS = 12  # terms whose coefficient and t are metrics; all of them are in the coefficients table
@@ -90,7 +90,7 @@ class Report:
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Flat finite numbers of the run: coefficients and t (of the mean where there are several units),
-        fit, out-of-sample scores over all."""
+        fit, out-of-sample scores over all, and of a hold-out beside other folds."""
         found = self._coefficients() | self._fit() | self._scores()
         for name, finding in self.findings.items():
             found |= {f"{name}/{key}": value for key, value in finding.metrics.items()}
@@ -116,6 +116,5 @@ class Report:
         }
 
     def _scores(self) -> dict[str, float]:
-        over_all = self.scores[self.scores["scope"] == "pooled"].drop(columns=["scope", "unit"])
-        found = {f"oos/{name}": over_all[name].iloc[0] for name in over_all} if len(over_all) else {}
+        found = logged(self.scores)
         return found | ({f"{self.kind}/r2": found["oos/r2"]} if "oos/r2" in found else {})

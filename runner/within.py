@@ -88,8 +88,6 @@ def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
             total, mean = np.diag(S), A.sum(axis=0) / dummies.total
             tss = float(S[K, K] - dummies.total * mean[K] ** 2)
             squares = total + dummies.total * shift * (2.0 * mean + shift)
-            if not np.isfinite(S).all():
-                break
         a, d = dummies.solve(A, D)
         alpha, delta = alpha + a, delta + d
         S = S - A.T @ a - D.T @ d

@@ -142,8 +142,15 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
         row = rows.iloc[0]
         errors = f"(s.e. {number(row['std_error'])}, t {t_text(row['t_stat'])}), {verdict(row['p_value'])}"
         return f"{term}: {number(row['estimate'])}{', without a test' if tested.empty else ' ' + errors}."
-    found = significance(tested, plural(unit_noun(rows))) if len(tested) else "is without tests"
-    return f"{term} {found}; estimates {_range(rows, 'estimate')}{_mean(report, term)}."
+    noun = plural(unit_noun(rows))
+    if noun == "dates" and (mean := _mean(report, term)) is not None:  # the mean is what was asked for
+        told = f"mean {number(mean['estimate'])} (s.e. {number(mean['std_error'])}, t {t_text(mean['t_stat'])})"
+        each = f"over {len(rows):,} dates, {verdict(mean['p_value'])}; estimates {_range(rows, 'estimate')}"
+        return f"{term}: {told} {each}."
+    found = significance(tested, noun) if len(tested) else "is without tests"
+    mean = _mean(report, term)
+    told = "" if mean is None else f", mean {number(mean['estimate'])} (t {t_text(mean['t_stat'])})"
+    return f"{term} {found}; estimates {_range(rows, 'estimate')}{told}."
 
 
 def significance(tested: pd.DataFrame, noun: str) -> str:
@@ -167,10 +174,11 @@ def by_chance(hits: int, units: int, tests: int = 1) -> str:
     return f", where chance alone would give about {expected:,.0f}" + f" to {tests * expected:,.0f}" * (tests > 1)
 
 
-def _mean(report: Report, term: str) -> str:
+def _mean(report: Report, term: str) -> pd.Series | None:
+    """The row of the mean of a term over units, None where there is none."""
     table = report.fit.coefficients
-    row = table[(table["scope"] == "mean") & (table["term"] == term)]
-    return f", mean {number(row['estimate'].iloc[0])} (t {t_text(row['t_stat'].iloc[0])})" if len(row) else ""
+    rows = table[(table["scope"] == "mean") & (table["term"] == term)]
+    return rows.iloc[0] if len(rows) else None
 
 
 def _on_errors(report: Report, table: pd.DataFrame) -> list[str]:
@@ -220,16 +228,56 @@ def _out_of_sample(report: Report) -> list[str]:
     scores = report.scores[report.scores["scope"] == "pooled"]
     if scores.empty:
         return ["No row was held out: nothing here tells how it does on new rows.", *_kind(report)]
-    row, folds = scores.iloc[0], count(len(report.folds), "fold")
+    row, apart = scores.iloc[0], _held_out(report)
+    folds = count(len(report.folds) - len(apart), "fold")
     lost = int(report.folds["not_forecast"].sum()) if "not_forecast" in report.folds else 0
     found = [
         f"R2 against the {report.benchmark} is {number(row['r2'])} ({count(int(row['n_obs']), 'row')}, {folds}): "
         f"{_compared(report, row['r2'])}.",
-        f"RMSE is {number(row['rmse'])} beside {number(row['rmse_naive'])} of the {report.benchmark}; "
-        f"no test was made of whether the difference is more than chance.",
+        f"{_errors_beside(report, row)}; {_by_chance_alone(report, row)}.",
+        *_over_paths(report),
+        *apart,
         *_kind(report),
     ]
     return [*found, f"{count(lost, 'test row')} could not be forecast."] if lost else found
+
+
+def _errors_beside(report: Report, row: pd.Series) -> str:
+    return f"RMSE is {number(row['rmse'])} beside {number(row['rmse_naive'])} of the {report.benchmark}"
+
+
+def _by_chance_alone(report: Report, row: pd.Series) -> str:
+    """Whether the two tests tell the forecast from its benchmark."""
+    if math.isnan(row["dm_p_value"]):
+        return "no test was made of whether the difference is more than chance"
+    apart = "tells" if row["dm_p_value"] < LEVEL else "does not tell"
+    found = "finds a" if row["cw_p_value"] < LEVEL else "finds no"
+    given = f"t {t_text(row['cw_stat'])}, p {p_text(row['cw_p_value'])}, one-sided"
+    return (
+        f"Diebold-Mariano (t {t_text(row['dm_stat'])}, p {p_text(row['dm_p_value'])}, "
+        f"{count(int(row['test_dates']), 'date')}) {apart} their squared errors apart at 5 %, "
+        f"Clark-West ({given}; for a model that contains the {report.benchmark}) {found} gain of the model"
+    )
+
+
+def _over_paths(report: Report) -> list[str]:
+    """How the R2 of the paths of a combinatorial cross-validation spread."""
+    paths = report.scores[report.scores["scope"] == "path"]
+    if paths.empty:
+        return []
+    spread = f"mean {number(paths['r2'].mean())}, standard deviation {number(paths['r2'].std())}"
+    ends = f"from {number(paths['r2'].min())} to {number(paths['r2'].max())}"
+    return [f"R2 of the {count(len(paths), 'path')}: {spread}, {ends}; they forecast the same rows."]
+
+
+def _held_out(report: Report) -> list[str]:
+    """A hold-out beside other folds."""
+    rows = report.scores[(report.scores["scope"] == "fold") & (report.scores["unit"] == "holdout")]
+    return [
+        f"The hold-out, which is in none of the above, has an R2 of {number(row['r2'])} "
+        f"({count(int(row['n_obs']), 'row')}); {_errors_beside(report, row)}; {_by_chance_alone(report, row)}."
+        for _, row in rows.iterrows()
+    ]
 
 
 def _kind(report: Report) -> list[str]:
@@ -239,7 +287,7 @@ def _kind(report: Report) -> list[str]:
 
 def _compared(report: Report, r2: float) -> str:
     """Better or worse than the benchmark, over all and in how many units."""
-    units = report.scores[report.scores["scope"] != "pooled"]
+    units = report.scores[report.scores["scope"] == "asset"]
     of = f"{len(units):,} {plural(unit_noun(units))}"
     each = f", better in {int((units['r2'] > 0).sum()):,} of {of}" if len(units) > 1 else ""
     if abs(r2) < SAME:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 FILES = {
-    "spec.yaml", "metrics.json", "coefficients.csv", "quality.csv", "folds.csv", "predictions.parquet",
+    "spec.yaml", "metrics.json", "audit.csv", "coefficients.csv", "quality.csv", "folds.csv", "predictions.parquet",
     "diagnostics.csv", "dropped.csv", "report.html", "plots", "hypotheses.csv", "scores.csv", "run.json",
 }  # fmt: skip
 COEFFICIENTS = ["scope", "unit", "term", "estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
@@ -204,7 +204,7 @@ def test_user_conf_beside_ours_and_instead_of_it(cli, tmp_path) -> None:
 def test_help_and_config_are_shown(cli, tmp_path) -> None:
     helped = cli("--help")
     assert helped.code == 0
-    assert "experiment: alpha_signals, capm, ff3, none" in helped.out
+    assert "experiment: alpha_signals, capm, direction, factor_model" in helped.out
     assert "snapshot" in helped.out
     config = cli("--cfg", "job", "model.cov=HC3")
     assert yaml.safe_load(config.out)["model"]["cov"] == "HC3"

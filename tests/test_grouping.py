@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from linearmodels.panel import FamaMacBeth, PooledOLS
-from oracles import panel_of
+from oracles import panel_of, random_arrays
+from scipy import stats
 
 from runner.errors import DataError, EstimationError
 from runner.panel import Panel
@@ -225,3 +226,28 @@ def test_known_weekly_premia(cli, stocks) -> None:
         for term, answers in PREMIA.items():
             assert mean.loc[term, "estimate"] == pytest.approx(answers[0], abs=0.5e-6)
             assert mean.loc[term, "t_stat"] == pytest.approx(answers[column], abs=0.5e-4)
+
+
+def test_the_mean_of_overlapping_targets_takes_cosines() -> None:
+    """Each cosine's projection is one draw of the long-run standard deviation: their mean square, with t(cosines)."""
+    y, X = random_arrays(3, 120, 15, 2)
+    panel = panel_of(y, X, horizon=5)
+    fit = Regression(by="date").fit(panel, np.arange(120))
+    path = fit.coefficients.query("scope == 'date'")["estimate"].to_numpy().reshape(120, 3)
+    B = 9  # the lesser of .4 120^(2/3) = 9.7 and 120 / 10
+    total = np.zeros(3)
+    for j in range(1, B + 1):
+        wave = [np.sqrt(2 / 120) * np.cos(np.pi * j * (t + 0.5) / 120) for t in range(120)]
+        total += sum(w * (row - path.mean(axis=0)) for w, row in zip(wave, path, strict=True)) ** 2
+    mean = fit.coefficients.query("scope == 'mean'")
+    np.testing.assert_allclose(mean["std_error"], np.sqrt(total / B / 120), rtol=1e-10)
+    np.testing.assert_allclose(mean["p_value"], 2 * stats.t.sf(abs(mean["t_stat"]), B), rtol=1e-10)
+    assert "equal-weighted cosines over dates, 9 of them, t(9)" in fit.errors
+    given = Regression(by="date", mean_lags=4).fit(panel, np.arange(120))
+    assert "Newey-West over dates, 4 lags" in given.errors
+
+
+def test_as_many_lags_as_dates_is_refused() -> None:
+    y, X = random_arrays(4, 30, 15, 2)
+    with pytest.raises(DataError, match="model.mean_lags: 30 given with 30 dates; allowed: less than the dates"):
+        Regression(by="date", mean_lags=30).fit(panel_of(y, X), np.arange(30))

@@ -109,10 +109,14 @@ def test_out_of_sample_names_the_benchmark_and_the_direction(nine: Report) -> No
 
 
 def test_predictive_runs_are_not_called_explanatory(nine: Report) -> None:
-    ahead = replace(nine, panel=replace(nine.panel, horizon=5))
+    assert nine.audit is not None
+    ahead = replace(nine, panel=replace(nine.panel, horizon=5), audit=replace(nine.audit, looks_ahead=True))
     assert "not a forecast" not in " ".join(reading(ahead))
     assert "Targets over 5 rows overlap" in " ".join(reading(ahead))
     assert target_text(ahead) == "excess return (over 5 rows ahead, decimals)"
+    said_only = replace(ahead, audit=nine.audit)  # the target's horizon says so, but no later row moves it
+    assert said_only.kind == "explanatory"
+    assert "not a forecast" in " ".join(reading(said_only))
 
 
 def test_without_held_out_rows_nothing_is_claimed_about_new_ones() -> None:

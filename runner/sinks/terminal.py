@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runner.audit import Audit
 from runner.calendar import span
 from runner.report import Report
 from runner.words import count, p_text, sections
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
+LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
 MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units
 STARS = ((0.01, "***"), (0.05, "**"), (0.1, "*"))
 LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.1"
@@ -50,6 +52,20 @@ def show(report: Report, directory: Path, run_id: str) -> None:
     console.print(f"Files: {directory}", markup=False)
     if run_id:
         console.print(f"MLflow run: {run_id} (python -m runner ui)", markup=False)
+
+
+def show_audit(found: Audit) -> None:
+    """Print what was tried of each column, and the verdict."""
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console.width = max(console.width, WIDEST)
+    table = _table("what", "check", "rows moved", "values compared", "first", "rows ahead", "verdict")
+    for row in found.table.itertuples():
+        first = "" if row.first_date is None or row.first_date != row.first_date else f"{row.first_date:%Y-%m-%d}"
+        verdict = Text(row.verdict, style="bold red" if row.verdict == "leak" else "")
+        cells = [row.what, row.check, str(row.moved), f"{row.values:,}", first, str(row.rows_ahead), verdict]
+        table.add_row(*cells)
+    console.print(table)
+    console.print("\n".join(found.words), markup=False)
 
 
 def _in_words(report: Report) -> Table:
@@ -107,24 +123,25 @@ def _cells(row: Any) -> list[str]:
 
 def _summary(report: Report) -> Table:
     """One row per term: the mean over units and how the units spread."""
-    table = _table("term", "mean", "std. error", "t", "", "smallest", "median", "largest", "p < 0.05 in")
+    table = _table("term", "mean", "std. error", "t", "p", "", "smallest", "median", "largest", "p < 0.05 in")
     coefficients = report.fit.coefficients
     units = coefficients[coefficients["scope"] != "mean"]
     means = coefficients[coefficients["scope"] == "mean"].set_index("term")
     for term, part in units.groupby("term", sort=False):
-        mean, found = means.loc[term], int((part["p_value"] < 0.05).sum())
+        mean, found, tested = means.loc[term], int((part["p_value"] < 0.05).sum()), int(part["p_value"].notna().sum())
         error = mean["std_error"]
         spread = [number(part["estimate"].quantile(q), error) for q in (0, 0.5, 1)]
         t = f"{mean['t_stat']:.2f}"
-        head = [number(mean["estimate"], error), number(error, error), t, stars(mean["p_value"])]
-        table.add_row(str(term), *head, *spread, f"{found} of {len(part)}")
+        p = p_text(mean["p_value"])
+        head = [number(mean["estimate"], error), number(error, error), t, p, stars(mean["p_value"])]
+        table.add_row(str(term), *head, *spread, f"{found} of {tested}" if tested else "")
     return table
 
 
 def _table(*names: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in names:
-        table.add_column(name, justify="left" if name in ("unit", "term", "") else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
     return table
 
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from runner.least_squares import LARGEST
 
-BLOCK, HALVED = 32, 512  # dates at a time, and from which on two halves are summed side by side
-SAMPLE, FEW = 2000, 32  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
+BLOCK, HALVED = 64, 512  # dates at a time, and from which on two halves are summed side by side
+SAMPLE, FEW = 2000, 8  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
 # Bounds within which the solution from moments has at least eleven correct digits (they lose as many as the
 # logarithm of these says): variation kept after centring, conditioning of the correlations, unexplained share.
 KEPT, CONDITION, UNEXPLAINED = 1e-4, 1e-4, 1e-4
@@ -113,22 +113,28 @@ def _moments(
 ) -> np.ndarray:
     (T, N), P = y.shape, X.shape[2] + 2
     found = np.zeros((T if by_date else N, P, P))
-    buffer = np.empty((min(BLOCK, T), P, N) if by_date else (min(BLOCK, T), N, P))
+    buffer = np.empty((min(BLOCK, T), P - 1, N) if by_date else (min(BLOCK, T), N, P - 1))
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
         full = buffer[: part.stop - start]
         z, about = full.swapaxes(1, 2) if by_date else full, shift[part] if len(shift) > 1 else shift
-        z[:, :, 0] = 1.0
-        np.subtract(X[part], about[:, :, :-1], out=z[:, :, 1:-1])
+        np.subtract(X[part], about[:, :, :-1], out=z[:, :, :-1])
         np.subtract(y[part], about[:, :, -1], out=z[:, :, -1])
-        if weights is not None:
-            z *= np.sqrt(weights[part])[:, :, None]
         if not use[part].all():
             z[~use[part]] = 0.0
-        if by_date:  # columns lie side by side in memory, where their products are fastest
-            np.matmul(full, z, out=found[part])
+        w = use[part] if weights is None else np.where(use[part], weights[part], 0.0)
+        of = part if by_date else slice(None)
+        found[of, 0, 0] += w.sum(axis=int(by_date))
+        if weights is None:
+            found[of, 0, 1:] += full.sum(axis=2) if by_date else full.sum(axis=0)
         else:
-            found += np.matmul(z.transpose(1, 2, 0), z.transpose(1, 0, 2))
+            found[of, 0, 1:] += np.einsum("tnp,tn->tp" if by_date else "tnp,tn->np", z, w)
+            z *= np.sqrt(w)[:, :, None]
+        if by_date:  # columns lie side by side in memory, where their products are fastest
+            found[of, 1:, 1:] = np.matmul(full, z)
+        else:
+            found[:, 1:, 1:] += np.matmul(z.transpose(1, 2, 0), z.transpose(1, 0, 2))
+    found[:, 1:, 0] = found[:, 0, 1:]
     return found
 
 
@@ -148,8 +154,7 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     sound &= ((total > LARGEST**-2) & (total < LARGEST**2)).all(axis=1)
     R = np.where(sound[:, None, None], unit[:, :K, :K], np.eye(K))
     if K:
-        eigen = np.linalg.eigvalsh(R)
-        sound &= eigen[:, 0] > CONDITION * eigen[:, -1]
+        sound &= _conditioned(R)
         R[~sound] = np.eye(K)
     r = np.where(sound[:, None], unit[:, :K, K], 0.0)
     inverse = np.linalg.inv(R)
@@ -164,6 +169,20 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     inner = inverse / (scale[:, :K, None] * scale[:, None, :K])
     bread = _with_constant(inner, mean[:, :K], np.where(w > 0.0, w, 1.0))
     return Solved(np.column_stack([constant, slope]), bread, n.astype(int), tss * unexplained, tss, sound)
+
+
+def _conditioned(R: np.ndarray) -> np.ndarray:
+    """(U,) whether correlations (U, K, K) are far enough from singular; by norms, which know it for most at once."""
+    size = np.abs(R).sum(axis=1).max(axis=1)
+    try:
+        with np.errstate(all="ignore"):
+            far = size * np.abs(np.linalg.inv(R)).sum(axis=1).max(axis=1) < 1.0 / CONDITION
+    except np.linalg.LinAlgError:
+        far = np.zeros(len(R), dtype=bool)
+    near = np.flatnonzero(~far)
+    eigen = np.linalg.eigvalsh(R[near])
+    far[near] = eigen[:, 0] > CONDITION * eigen[:, -1]
+    return far
 
 
 def _with_constant(inner: np.ndarray, mean: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -268,8 +268,8 @@ def momentum_panel(prices: np.ndarray, window: int, horizon: int) -> Panel:
 def test_fama_macbeth_of_overlapping_returns_under_the_null() -> None:
     """63-row momentum against 21-row returns every day, 750 rows of 30 assets: share of |t| beyond its 5 % point.
 
-    Plain errors are fooled in most runs. Newey-West with horizon - 1 lags still is, twice as often as it says: Bartlett
-    weights leave out a third of the long-run variance of an overlap of that length. The default, equal-weighted
+    Plain errors are fooled in most runs. Newey-West with horizon - 1 lags still is, twice as often as it says:
+    Bartlett weights leave out a third of the long-run variance of such an overlap. The default, equal-weighted
     cosines, is right, and so is every 21st date, where nothing overlaps.
     """
     rng = np.random.default_rng(14)

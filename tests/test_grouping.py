@@ -249,5 +249,5 @@ def test_the_mean_of_overlapping_targets_takes_cosines() -> None:
 
 def test_as_many_lags_as_dates_is_refused() -> None:
     y, X = random_arrays(4, 30, 15, 2)
-    with pytest.raises(DataError, match="model.mean_lags: 30 given with 30 dates; allowed: less than the dates"):
+    with pytest.raises(DataError, match=r"model\.mean_lags: 30 given with 30 dates; allowed: less than the dates"):
         Regression(by="date", mean_lags=30).fit(panel_of(y, X), np.arange(30))

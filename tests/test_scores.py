@@ -1,16 +1,35 @@
-"""Scores against scikit-learn and closed forms; what is not defined is not a number."""
+"""Scores against scikit-learn, scipy, statsmodels and closed forms; what is not defined is not a number."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
+from scipy import stats
 from sklearn import metrics
 
-from runner.scores import SCORES, hit_rate, mae, r2_against, rmse, score
+from runner.covariance import default_lags
+from runner.cross_section import average, ranks
+from runner.scores import (
+    COLUMNS,
+    LOGGED,
+    LOGGED_HOLD_OUT,
+    OF_ONE_PATH,
+    SCORES,
+    TESTS,
+    hit_rate,
+    logged,
+    mae,
+    mape,
+    qlike,
+    r2_against,
+    rmse,
+    score,
+)
 
 
 def table(n: int = 200, seed: int = 0, assets: int = 3) -> pd.DataFrame:
@@ -82,7 +101,7 @@ def test_a_row_per_asset_in_order_of_appearance_and_one_over_all() -> None:
     found = score(rows)
     assert found["unit"].tolist() == ["C", "B", "A", "all"]
     assert found["scope"].tolist() == ["asset"] * 3 + ["pooled"]
-    assert list(found.columns) == ["scope", "unit", "n_obs", *SCORES]
+    assert list(found.columns) == COLUMNS
     for name, part in rows.groupby("asset"):
         one = found.set_index("unit").loc[name]
         assert one["n_obs"] == len(part)
@@ -100,7 +119,7 @@ def test_categories_without_rows_have_no_row() -> None:
 def test_no_predictions_have_no_scores() -> None:
     found = score(table().iloc[:0])
     assert found.empty
-    assert list(found.columns) == ["scope", "unit", "n_obs", *SCORES]
+    assert list(found.columns) == COLUMNS
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -1 / 3, 1e-9, 1e9])
@@ -129,3 +148,198 @@ def test_a_benchmark_that_is_not_known_gives_no_number() -> None:
     assert np.isnan(found["r2"]) and np.isnan(found["rmse_naive"]) and np.isnan(found["mae_naive"])
     assert np.isfinite(found["rmse"]) and np.isfinite(found["r2_zero"])
     assert np.isnan(found["hit_rate_naive"])
+
+
+# Scores of positive targets
+
+
+@given(st.integers(2, 300), st.integers(0, 10_000))
+@QUICK
+def test_mape_qlike_and_correlation(n: int, seed: int) -> None:
+    rows = table(n, seed)
+    rows = rows.assign(y=np.exp(rows["y"]), prediction=np.exp(rows["prediction"]), benchmark=1.1)
+    y, prediction = rows["y"], rows["prediction"]
+    found = pooled(rows)
+    assert found["mape"] == pytest.approx(metrics.mean_absolute_percentage_error(y, prediction), rel=1e-12)
+    assert found["mape_naive"] == pytest.approx(
+        metrics.mean_absolute_percentage_error(y, rows["benchmark"]), rel=1e-12
+    )
+    # half the gamma deviance of scikit-learn; near one both lose digits, of the order of the rounding of one
+    expected = metrics.mean_gamma_deviance(y, prediction) / 2
+    assert found["qlike"] == pytest.approx(expected, rel=1e-9, abs=1e-15)
+    assert found["qlike_naive"] == pytest.approx(metrics.mean_gamma_deviance(y, rows["benchmark"]) / 2, rel=1e-9)
+    if n > 2:
+        assert found["correlation"] == pytest.approx(stats.pearsonr(y, prediction).statistic, rel=1e-9, abs=1e-12)
+    assert np.isnan(found["correlation_naive"])  # of a constant
+
+
+def test_they_mean_nothing_for_targets_or_forecasts_that_are_not_positive() -> None:
+    one, zero = np.array([1.0, 2.0]), np.array([1.0, 0.0])
+    assert np.isnan(mape(zero, one)) and np.isnan(mape(-one, one))
+    assert mape(one, zero) == 0.5
+    assert np.isnan(qlike(zero, one)) and np.isnan(qlike(one, zero)) and np.isnan(qlike(-one, -one))
+    assert qlike(one, one) == 0.0
+    assert qlike(np.array([2.0]), np.array([1.0])) == pytest.approx(2.0 - np.log(2.0) - 1.0)
+    found = pooled(table())
+    assert found[["mape", "mape_naive", "qlike", "qlike_naive"]].isna().all()
+
+
+# Correlations over the assets of a date
+
+
+def ragged(T: int = 60, N: int = 8, seed: int = 0) -> pd.DataFrame:
+    """A panel with missing cells, forecasts that are tied, and dates on which nothing can be ordered."""
+    rng = np.random.default_rng(seed)
+    rows = pd.DataFrame(
+        {
+            "date": np.repeat(pd.bdate_range("2020-01-01", periods=T), N),
+            "asset": np.tile([f"A{i}" for i in range(N)], T),
+            "fold": "1",
+            "y": rng.normal(0.01, 0.02, T * N),
+            "benchmark": np.tile(rng.normal(0, 0.01, N), T),
+        }
+    )
+    rows["prediction"] = (0.3 * rows["y"] + rng.normal(0, 0.01, T * N)).round(2)
+    date = rows["date"].rank(method="dense")
+    rows.loc[date == 4, "prediction"] = 0.1 + 1e-17 * np.arange(N)
+    rows.loc[date == 5, "prediction"] = 0.3 * np.array([1.0, 1.0 + 2e-16] * (N // 2))  # the same but for rounding
+    rows.loc[date == 6, "y"] = 0.0
+    keep = (rng.random(T * N) > 0.25) & ~((date == 7) & rows["asset"].isin([f"A{i}" for i in range(2, N)]))
+    return rows[keep].sample(frac=1.0, random_state=seed)
+
+
+def by_date(rows: pd.DataFrame, column: str, measure: object) -> np.ndarray:
+    """One correlation per date, in order of time, by a loop."""
+    found = []
+    for number, (_, one) in enumerate(rows.groupby("date"), start=1):
+        flat = number in (4, 5, 6) if column == "prediction" else number == 6
+        if len(one) >= 3 and not flat:
+            found.append(measure(one[column], one["y"]).statistic)  # type: ignore[operator]
+    return np.array(found)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("horizon", [0, 1, 10])
+def test_information_coefficients_are_those_of_scipy_date_by_date(seed: int, horizon: int) -> None:
+    rows = ragged(seed=seed)
+    found = score(rows, horizon).iloc[-1]
+    for name, measure in (("ic", stats.pearsonr), ("rank_ic", stats.spearmanr)):
+        path = by_date(rows, "prediction", measure)
+        assert found[name] == pytest.approx(path.mean(), rel=1e-10, abs=1e-12)
+        assert found[f"{name}_naive"] == pytest.approx(
+            by_date(rows, "benchmark", measure).mean(), rel=1e-9, abs=1e-12
+        )
+        assert found[f"{name}_t"] == pytest.approx(stats.ttest_1samp(path, 0.0).statistic, rel=1e-9)
+        assert found[f"{name}_ratio"] == pytest.approx(path.mean() / path.std(ddof=1), rel=1e-9)
+        lags = default_lags(len(path), horizon)
+        assert lags >= horizon - 1
+        keywords = {"maxlags": lags, "use_correction": False}
+        fit = sm.OLS(path, np.ones(len(path))).fit(cov_type="HAC", cov_kwds=keywords)
+        assert found[f"{name}_t_nw"] == pytest.approx(fit.tvalues[0], rel=1e-9)
+        assert found["ic_dates"] == len(path) < rows["date"].nunique()
+
+
+@given(st.integers(1, 60), st.integers(0, 10_000))
+@QUICK
+def test_ranks_within_a_date_are_those_of_pandas(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    date, values = rng.integers(0, 5, n), rng.integers(-3, 3, n) / 7
+    values[rng.random(n) < 0.1] = np.nan
+    expected = pd.Series(values).groupby(date).rank()
+    np.testing.assert_array_equal(ranks(values, date), expected)
+
+
+def test_one_asset_a_date_has_no_cross_section() -> None:
+    found = score(table())
+    names = [name for name in SCORES if "ic_" in name or name.endswith("ic")]
+    assert set(names) >= {"ic", "rank_ic", "rank_ic_t_nw", "ic_dates"}
+    assert found[names].isna().all(axis=None)
+    two = pd.concat([table().assign(asset=name) for name in "AB"])
+    assert score(two)[names].isna().all(axis=None)  # two assets correlate by 1 or -1 whatever they do
+
+
+def test_correlations_have_no_scale() -> None:
+    rows = ragged()
+    names = ["correlation", "ic", "rank_ic", "rank_ic_t_nw", "dm_stat", "cw_stat"]
+    plain = score(rows).iloc[-1][names].astype(float)
+    for scale in (1e-60, 1e60):
+        columns = {name: rows[name] * scale for name in ("y", "prediction", "benchmark")}
+        np.testing.assert_allclose(score(rows.assign(**columns)).iloc[-1][names].astype(float), plain, rtol=1e-8)
+
+
+def test_the_average_of_few_dates() -> None:
+    nan = float("nan")
+    assert average(np.array([nan, 0.5]), 1).mean == 0.5 and np.isnan(average(np.array([nan, 0.5]), 1).t)
+    assert np.isnan(average(np.array([nan]), 1).mean) and average(np.array([nan]), 1).dates == 0
+    same = average(np.full(10, 0.1), 1)
+    assert same.mean == pytest.approx(0.1) and np.isnan(same.t) and np.isnan(same.ratio) and np.isnan(same.t_nw)
+
+
+# Scopes
+
+
+def folded() -> pd.DataFrame:
+    rows = ragged().sort_values("date")
+    number = rows["date"].rank(method="dense")
+    names = np.select([number <= 20, number <= 40], ["1", "2"], "holdout")
+    return rows.assign(fold=names)
+
+
+def test_a_hold_out_beside_other_folds_is_scored_apart() -> None:
+    rows = folded()
+    open_ = rows[rows["fold"] != "holdout"]
+    found = score(rows, 1)
+    alone = score(open_.assign(fold="1"), 1)
+    outer = found[found["scope"].isin(["asset", "pooled"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(outer, alone)
+    assert found.iloc[-1]["n_obs"] == len(open_)
+    folds = found[found["scope"] == "fold"].set_index("unit")
+    assert folds.index.tolist() == ["1", "2", "holdout"]
+    for name, part in rows.groupby("fold"):
+        expected = score(part, 1).iloc[-1]
+        same = list(SCORES) if name != "holdout" else [*SCORES, *TESTS]
+        pd.testing.assert_series_equal(
+            folds.loc[name, ["n_obs", *same]], expected[["n_obs", *same]], check_names=False, check_dtype=False
+        )
+    assert folds.loc[["1", "2"], list(TESTS)].isna().all(axis=None)  # a test for every fold would find some by chance
+
+
+def test_what_is_logged() -> None:
+    found = logged(score(folded(), 1))
+    assert set(found) == {f"oos/{name}" for name in LOGGED} | {f"holdout/{name}" for name in LOGGED_HOLD_OUT}
+    table = score(folded(), 1)
+    assert found["oos/r2"] == table.iloc[-1]["r2"] != found["holdout/r2"]
+    assert found["holdout/r2"] == table[table["unit"] == "holdout"]["r2"].iloc[0]
+    only = score(folded().assign(fold="holdout"), 1)
+    assert set(only["scope"]) == {"asset", "pooled"}
+    assert set(logged(only)) == {f"oos/{name}" for name in LOGGED}
+    assert logged(score(folded().iloc[:0])) == {}
+
+
+def test_paths_are_scored_one_by_one_and_averaged() -> None:
+    rows = folded()
+    held = rows["fold"] == "holdout"
+    second = rows[~held].assign(path=2)
+    second["prediction"] = second["prediction"] * 0.5
+    second = second[second["asset"] != "A7"]
+    found = score(pd.concat([rows.assign(path=1), second]), 1)
+    each = [score(rows[~held], 1), score(second, 1)]
+    paths = found[found["scope"] == "path"].set_index("unit")
+    assert paths.index.tolist() == ["1", "2"]
+    for name, alone in zip(paths.index, each, strict=True):
+        expected = alone.iloc[-1][COLUMNS[2:]].astype(float)
+        np.testing.assert_array_equal(paths.loc[name, COLUMNS[2:]].astype(float), expected)
+    pooled_row = found.iloc[-1]
+    assert (pooled_row["scope"], pooled_row["unit"]) == ("pooled", "all")
+    assert pooled_row["n_obs"] == sum(one.iloc[-1]["n_obs"] for one in each)
+    averaged = [name for name in SCORES if name not in OF_ONE_PATH]
+    expected = sum(one.iloc[-1][averaged].astype(float) for one in each) / 2
+    np.testing.assert_allclose(pooled_row[averaged].astype(float), expected, rtol=1e-12)
+    assert pooled_row[list(OF_ONE_PATH)].isna().all()
+    a1 = found[(found["scope"] == "asset") & (found["unit"] == "A1")].iloc[0]
+    assert a1["rmse"] == pytest.approx(np.mean([one.set_index("unit").loc["A1", "rmse"] for one in each]), rel=1e-12)
+    assert "A7" in found["unit"].tolist()  # forecast in one path only
+
+
+def test_one_path_is_no_path() -> None:
+    pd.testing.assert_frame_equal(score(folded().assign(path=1), 1), score(folded(), 1))

@@ -185,4 +185,5 @@ def test_a_run_over_walk_forward_folds() -> None:
     assert report.folds["fold"].tolist() == ["1", "2", "3", "holdout"]
     assert report.folds["test_rows"].tolist() == [9 * rows for rows in (200, 200, 143, 24)]
     assert report.folds["not_forecast"].sum() == 0
-    assert report.metrics["oos/n_obs"] == report.folds["test_rows"].sum() == len(report.predictions)
+    assert report.folds["test_rows"].sum() == len(report.predictions)
+    assert set(report.predictions["path"]) == {1}

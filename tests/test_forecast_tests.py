@@ -1,0 +1,180 @@
+"""Diebold-Mariano and Clark-West against statsmodels, loops and closed forms; their size under a true null."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+
+from runner.forecast_tests import FEWEST, Comparison, clark_west, diebold_mariano, squared_error_gains
+from runner.scores import Sample, score
+
+REL = 1e-10
+
+
+def losses(n: int = 120, horizon: int = 1, seed: int = 0) -> np.ndarray:
+    """Loss differences that correlate over horizon - 1 rows."""
+    rng = np.random.default_rng(seed)
+    return 0.1 + np.convolve(rng.normal(size=n + horizon - 1), np.ones(horizon), "valid")
+
+
+def by_hand(d: np.ndarray, h: int) -> float:
+    """The statistic of Harvey, Leybourne and Newbold (1997), equation by equation."""
+    n, mean = len(d), sum(d) / len(d)
+    gamma = [sum((d[t] - mean) * (d[t - k] - mean) for t in range(k, n)) / n for k in range(h)]
+    variance = (gamma[0] + 2.0 * sum(gamma[1:])) / n
+    return float(mean / variance**0.5 * ((n + 1 - 2 * h + h * (h - 1) / n) / n) ** 0.5)
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 5])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e9])
+def test_diebold_mariano_by_hand(horizon: int, scale: float) -> None:
+    d = losses(horizon=horizon)
+    found = diebold_mariano(scale * d, horizon)
+    assert found.stat == pytest.approx(by_hand(d, horizon), rel=REL)
+    assert found.p_value == pytest.approx(2.0 * stats.t.sf(abs(found.stat), len(d) - 1), rel=REL)
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 5])
+def test_both_are_the_t_of_a_constant_with_robust_errors(horizon: int) -> None:
+    d = losses(horizon=horizon)
+    keywords = {"maxlags": horizon - 1, "kernel": "uniform", "use_correction": False}
+    t = sm.OLS(d, np.ones(len(d))).fit(cov_type="HAC", cov_kwds=keywords).tvalues[0]
+    n, h = len(d), horizon
+    small = np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
+    assert diebold_mariano(d, horizon).stat == pytest.approx(t * small, rel=REL)
+    found = clark_west(d, horizon)
+    assert found.stat == pytest.approx(t * small, rel=REL)
+    assert found.p_value == pytest.approx(stats.norm.sf(found.stat), rel=REL)
+
+
+@pytest.mark.parametrize("horizon", [0, 1])
+def test_one_row_ahead_it_is_the_t_of_a_mean(horizon: int) -> None:
+    d = losses()
+    oracle = stats.ttest_1samp(d, 0.0)
+    found = diebold_mariano(d, horizon)
+    assert (found.stat, found.p_value) == pytest.approx((oracle.statistic, oracle.pvalue), rel=REL)
+    mirrored = diebold_mariano(-d, horizon)
+    assert (mirrored.stat, mirrored.p_value) == pytest.approx((-found.stat, found.p_value), rel=REL)
+    assert clark_west(-d, horizon).p_value == pytest.approx(1.0 - clark_west(d, horizon).p_value, rel=REL)
+
+
+def test_a_variance_that_is_not_positive_takes_bartlett_weights() -> None:
+    d = 0.3 + np.tile([1.0, -1.0], 20)  # first autocovariance -39/40: 1 - 2 * 39/40 < 0
+    keywords = {"maxlags": 1, "use_correction": False}
+    t = sm.OLS(d, np.ones(40)).fit(cov_type="HAC", cov_kwds=keywords).tvalues[0]
+    assert diebold_mariano(d, 2).stat == pytest.approx(t * np.sqrt((40 + 1 - 4 + 2 / 40) / 40), rel=REL)
+
+
+@pytest.mark.parametrize("test", [diebold_mariano, clark_west])
+def test_no_test_where_there_is_nothing_to_test(test: Callable[[np.ndarray, int], Comparison]) -> None:
+    for d, horizon in (
+        (np.zeros(50), 1),
+        (np.full(50, 0.1), 1),
+        (losses(FEWEST - 1), 1),
+        (losses(42), 21),
+        (np.empty(0), 1),
+    ):
+        assert np.isnan(test(d, horizon)).all()
+    assert np.isfinite(test(losses(FEWEST), 1)).all() and np.isfinite(test(losses(43), 21)).all()
+
+
+def test_gains_are_differences_of_squared_errors_and_zero_for_the_same_forecast() -> None:
+    rng = np.random.default_rng(0)
+    y, f, b = rng.normal(size=(3, 50))
+    np.testing.assert_allclose(squared_error_gains(y, f, b), (y - b) ** 2 - (y - f) ** 2, rtol=1e-9, atol=1e-14)
+    assert not squared_error_gains(y, b, b).any()
+
+
+def test_the_dates_of_a_panel_are_its_observations() -> None:
+    """Doubling the assets doubles no evidence; a loop over dates is the oracle, rows in any order."""
+    rng = np.random.default_rng(1)
+    T, N = 40, 6
+    rows = pd.DataFrame(
+        {
+            "date": np.repeat(pd.bdate_range("2020-01-01", periods=T), N),
+            "asset": np.tile([f"A{i}" for i in range(N)], T),
+            "fold": "1",
+            "y": rng.normal(size=T * N) + np.repeat(rng.normal(size=T), N),
+            "prediction": rng.normal(size=T * N),
+            "benchmark": rng.normal(size=T * N),
+        }
+    )[rng.random(T * N) > 0.2]
+    gains, adjusted = [], []
+    for _, one in rows.groupby("date"):
+        loss = (one["y"] - one["benchmark"]) ** 2 - (one["y"] - one["prediction"]) ** 2
+        gains.append(loss.mean())
+        adjusted.append((loss + (one["benchmark"] - one["prediction"]) ** 2).mean())
+    twice = pd.concat([rows, rows.assign(asset=rows["asset"] + "'")])
+    for table in (rows, twice, rows.sample(frac=1.0, random_state=0)):
+        pooled = score(table, horizon=3).iloc[-1]
+        assert pooled["dm_stat"] == pytest.approx(by_hand(np.array(gains), 3), rel=REL)
+        assert pooled["cw_stat"] == pytest.approx(by_hand(np.array(adjusted), 3), rel=REL)
+        assert pooled["test_dates"] == len(gains)
+    own = rows[rows["asset"] == "A2"]
+    d = (own["y"] - own["benchmark"]) ** 2 - (own["y"] - own["prediction"]) ** 2
+    row = score(rows, horizon=2).set_index("unit").loc["A2"]
+    assert row["dm_stat"] == pytest.approx(by_hand(d.to_numpy(), 2), rel=REL)
+
+
+def test_a_better_forecast_is_found_and_a_worse_one_too() -> None:
+    rng = np.random.default_rng(2)
+    signal, noise = rng.normal(size=(2, 400))
+    y, date = 0.5 * signal + noise, np.arange(400)
+    better = Sample(y, 0.5 * signal, np.zeros(400), date, 1)
+    assert better.dm.stat > 4.0 and better.cw.stat > better.dm.stat and better.cw.p_value < 1e-4
+    worse = Sample(y, -0.5 * signal, np.zeros(400), date, 1)
+    assert worse.dm.stat < -4.0 and worse.dm.p_value < 1e-3 and worse.cw.p_value > 0.99
+
+
+def rejections(seeds: int, draw: Callable[[np.random.Generator], float]) -> float:
+    """Share of seeds whose p-value is below 5 %."""
+    return float(np.mean([draw(np.random.default_rng(seed)) < 0.05 for seed in range(seeds)]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "horizon", "assets"), [(100, 1, 1), (250, 5, 1), (750, 21, 1), (250, 5, 20)])
+def test_size_of_diebold_mariano(n: int, horizon: int, assets: int) -> None:
+    """Two forecasts that each know one of two equal parts: 5 % of tests reject, within 2 points."""
+
+    def summed(rng: np.random.Generator) -> np.ndarray:
+        one = rng.normal(size=(n + horizon - 1, assets)) + rng.normal(size=(n + horizon - 1, 1)) * (assets > 1)
+        return np.apply_along_axis(np.convolve, 0, one, np.ones(horizon), "valid")
+
+    def draw(rng: np.random.Generator) -> float:
+        a, b, noise = (summed(rng) for _ in range(3))
+        date = np.repeat(np.arange(n), assets)
+        return Sample((a + b + noise).ravel(), a.ravel(), b.ravel(), date, horizon).dm.p_value
+
+    share = rejections(1000, draw)
+    print(f"Diebold-Mariano, {n} dates, horizon {horizon}, {assets} assets: {share:.1%} reject at 5 %")
+    assert 0.03 <= share <= 0.07  # 1000 seeds: standard error .7 points
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "horizon"), [(300, 1), (600, 5)])
+def test_size_of_clark_west(n: int, horizon: int) -> None:
+    """A regressor that says nothing, fitted on a rolling window of 100 rows: at most 5 % reject, but not far below.
+
+    Clark and West (2007) find sizes from a little below nominal, which is why the band is not around 5 %.
+    """
+
+    def draw(rng: np.random.Generator) -> float:
+        shocks, x = rng.normal(size=n + 200), rng.normal(size=n + 200)
+        y = np.convolve(shocks, np.ones(horizon), "full")[horizon - 1 : n + 200]  # of shocks t - horizon + 1 .. t
+        y = y[: n + 100]
+        forecast, naive = np.empty(n), np.empty(n)
+        for t in range(n):
+            last = t + 100 - (horizon - 1)
+            train = slice(max(last - 100, 0), last)
+            slope, const = np.polyfit(x[train], y[train], 1)
+            forecast[t], naive[t] = const + slope * x[t + 100], y[train].mean()
+        return Sample(y[100:], forecast, naive, np.arange(n), horizon).cw.p_value
+
+    share = rejections(400, draw)
+    print(f"Clark-West, {n} dates, horizon {horizon}: {share:.1%} reject at 5 %")
+    assert 0.01 <= share <= 0.07

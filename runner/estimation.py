@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -109,16 +109,8 @@ def nothing(group: list[Unit], k: int) -> Estimates:
 
 def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Fill in the units that their moments solve, and say which (U,)."""
-    span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
-    X, y, use = regressors(panel, model.regressors)[span], panel.y[span], use[span]
-    shift = shift_of(X, y, use, model.by if model.by in ("asset", "date") else None)
-    weights = of_part(panel.weights, span)
-    M = moments(X, y, use, shift, by_date=model.by in ("date", None), weights=weights)
-    if model.by == "date":
-        M, shift = M[rows - span.start], shift[rows - span.start]
-    elif model.by != "asset":
-        M = np.array([M[unit.assets].sum(axis=0) if model.by else M.sum(axis=0) for unit in found.units])
-    solved = solve_moments(M, shift, None if weights is None else _weighted(found, panel))
+    M, shift = _moments(found, model, panel, use, rows)
+    solved = solve_moments(M, shift, None if panel.weights is None else _weighted(found, panel))
     at, k = solved.sound, found.b.shape[1]
     df = solved.n[at] - k
     variance = solved.ssr[at] / df
@@ -129,6 +121,31 @@ def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.nda
     for u in map(int, np.flatnonzero(at) if model.cov != "nonrobust" else []):
         robust(found, u, model, panel, partial(_pooled, found, u, model, panel, solved.bread[u]))
     return at
+
+
+def _moments(
+    found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Moments (U, P, P) of the units and the point that they are about, from the folds' own where there are some."""
+    X, shared = regressors(panel, model.regressors), panel.shared if panel.weights is None else None
+    if shared is not None and model.by != "date":
+        known = shared.of(rows, X, panel.y, panel.valid, model.terms(panel.names), model.by)
+        if known is not None:
+            return of_units(known[0], found.units, model.by), known[1]
+    span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
+    X, y, use, weights = X[span], panel.y[span], use[span], of_part(panel.weights, span)
+    shift = shift_of(X, y, use, model.by if model.by in ("asset", "date") else None)
+    M = moments(X, y, use, shift, by_date=model.by in ("date", None), weights=weights)
+    if model.by == "date":
+        return M[rows - span.start], shift[rows - span.start] if len(shift) > 1 else shift
+    return of_units(M, found.units, model.by), shift
+
+
+def of_units(M: np.ndarray, units: Sequence[Unit], by: str | None) -> np.ndarray:
+    """Moments of the units from those of assets, or of dates where all are one."""
+    if by == "asset":
+        return M
+    return np.array([M[unit.assets].sum(axis=0) if by else M.sum(axis=0) for unit in units])
 
 
 def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel) -> None:

@@ -13,6 +13,7 @@ from runner.calendar import span
 from runner.errors import DataError, listed
 from runner.market import Dropped, Market
 from runner.preprocessing import Step, apply
+from runner.shared import Shared
 from runner.targets import Target
 
 Feature = Callable[[Market], Any]
@@ -32,6 +33,7 @@ class Panel:
         horizon: rows that the target looks ahead; 0 means the same row.
         groups: frame (N, G), groups of the assets.
         weights: (T, N) positive weights of the cells, None where all count the same.
+        shared: moments that the folds of a run share, None without.
         dropped: what was left out, from the source to here; cells that are not valid are all counted.
     """
 
@@ -45,6 +47,15 @@ class Panel:
     groups: pd.DataFrame
     dropped: tuple[Dropped, ...]
     weights: np.ndarray | None = None
+    shared: Shared | None = None
+
+    def at(self, rows: np.ndarray) -> Panel:
+        """The panel on the rows at these positions; rows that follow each other are not copied."""
+        adjacent = len(rows) > 0 and bool((np.diff(rows) == 1).all())
+        own = slice(int(rows[0]), int(rows[-1]) + 1) if adjacent else rows
+        weights = None if self.weights is None else self.weights[own]
+        X, y, valid = self.X[own], self.y[own], self.valid[own]
+        return replace(self, dates=self.dates[own], y=y, X=X, valid=valid, weights=weights, shared=None)
 
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Panel:
         """The panel on the rows and assets at these positions."""
@@ -58,6 +69,7 @@ class Panel:
             valid=self.valid[own],
             groups=self.groups.loc[names] if len(self.groups) else self.groups,
             weights=None if self.weights is None else self.weights[own],
+            shared=None,
         )
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from runner.estimation import design, regressors
+from runner.estimation import design, of_units, regressors
 from runner.grouping import ASSET, DATE, Unit
 from runner.moments import moments, shift_of
 from runner.shrinkage import Reduced, from_moments, from_rows, refuse
@@ -143,6 +143,12 @@ def reductions(
     model: Regression, panel: Panel, rows: np.ndarray, units: list[Unit], segment: np.ndarray
 ) -> Reductions:
     """The units of the panel on these rows (R,), each in a `segment` (R,)."""
+    if segment.max(initial=0) == 0 and model.constant and model.by != DATE and panel.shared is not None:
+        X, names = regressors(panel, model.regressors), model.terms(panel.names)
+        known = panel.shared.of(rows, X, panel.y, panel.valid, names, model.by)
+        if known is not None:
+            place = np.zeros(len(panel.dates), dtype=int)
+            return Reductions(model, panel, units, place, of_units(known[0], units, model.by)[None], known[1][0])
     span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
     place, use = np.zeros(len(panel.dates), dtype=int), np.zeros_like(panel.valid[span])
     use[rows - span.start] = panel.valid[rows]
@@ -178,7 +184,7 @@ def _of_run(
     """Moments (U, P, P) of adjacent rows."""
     if by is not None:
         M = moments(X, y, use, shift, by_date=False)
-        return M if by == ASSET else np.array([M[unit.assets].sum(axis=0) for unit in units])
+        return of_units(M, units, by)
     length = max(MOST_NUMBERS // (X.shape[2] + 2) ** 2, 1)
     blocks = [slice(start, start + length) for start in range(0, len(y), length)]
     return sum(moments(X[at], y[at], use[at], shift, by_date=True).sum(axis=0) for at in blocks)[None]

@@ -204,7 +204,9 @@ class Regression:
             inner = replace(fit, components=None)
             return self._inner().predict(inner, extended(panel, fit.components))
         slopes = fit.params[:, 1:] if self.with_constant else fit.params
-        values = np.einsum("tnk,nk->tn", regressors(panel, self.regressors), slopes)
+        X = regressors(panel, self.regressors)
+        one = len(slopes) > 0 and bool((slopes == slopes[:1]).all())  # one line for all assets is one product
+        values = X @ slopes[0] if one else np.einsum("tnk,nk->tn", X, slopes)
         if self.with_constant:
             values += fit.params[:, 0]
         if fit.asset_effects is not None:

@@ -33,8 +33,9 @@ class Report:
         panel, fit: what was regressed and what was found on all rows.
         fitted: (T, N) values of the fit on all rows.
         diagnostics: tests of the residuals, tidy.
-        folds: fold, train_start, train_end, test_start, test_end, purged, train_rows, test_rows, not_forecast.
-        predictions: date, asset, fold, y, prediction, benchmark; out of sample.
+        folds: fold, train_start, train_end, test_start, test_end, purged, embargoed, leaking, train_rows, test_rows,
+            not_forecast, layout.
+        predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         scores: scope, unit, n_obs and the scores of the predictions.
         audit: of look-ahead, None where it was switched off.
         findings: what the estimator and the analyses found, by name.
@@ -69,7 +70,9 @@ class Report:
     def leaks(self) -> list[str]:
         """Why the run is tagged as leaking: what looks ahead, and folds whose purge is too short."""
         short = self.folds["leaking"].sum() if "leaking" in self.folds else 0
-        purge = [f"{short} of {len(self.folds)} folds purge fewer rows than the target looks ahead"] if short else []
+        purge = (
+            [f"{short} of {len(self.folds)} folds train on targets that reach into their test part"] if short else []
+        )
         return [*(self.audit.leaks if self.audit else []), *purge]
 
     @property

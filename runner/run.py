@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,12 +16,13 @@ from runner.market import Market
 from runner.panel import Panel, build_panel
 from runner.report import Report
 from runner.scores import score
+from runner.shared import shared_by
 from runner.spec import Experiment, without_secrets
 from runner.study import Finding, Study
 from runner.validation import Fold
 from runner.version import code_version
 
-PREDICTIONS = ["date", "asset", "fold", "y", "prediction", "benchmark"]
+PREDICTIONS = ["date", "asset", "fold", "path", "y", "prediction", "benchmark"]
 
 
 def run(experiment: Experiment) -> Report:
@@ -37,6 +39,7 @@ def run(experiment: Experiment) -> Report:
     model, every_row = experiment.model, np.arange(len(panel.dates))
     folds = experiment.splitter.split(panel.dates, panel.horizon)
     audited = _audited(experiment, market, panel, folds)
+    panel = replace(panel, shared=shared_by(folds, len(panel.dates)))
     predictions = _forecast(model, panel, folds)
     fit = model.fit(panel, every_row)
     fitted = model.predict(fit, panel)
@@ -110,11 +113,12 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
         DataError: the training part has too few rows for every asset, or nothing can be forecast.
     """
     try:
-        values = model.predict(model.fit(panel, fold.train), panel)
+        fit = replace(model.fit(panel, fold.train), date_effects=None)  # those of test rows are not known
+        values = model.predict(fit, panel.at(fold.test))
     except DataError as error:
         raise DataError([f"validation: fold {fold.name}: {line}" for line in error.mistakes]) from error
-    t, i = np.nonzero(panel.valid[fold.test] & np.isfinite(values[fold.test]))
-    t = fold.test[t]
+    at, i = np.nonzero(panel.valid[fold.test] & np.isfinite(values))
+    t = fold.test[at]
     if not len(t):
         raise DataError(f"validation: fold {fold.name}: no test row can be forecast")
     known = np.where(panel.valid[fold.train], panel.y[fold.train], np.nan)
@@ -123,15 +127,16 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
         panel.dates[t],
         np.array(panel.assets, dtype=object)[i],
         fold.name,
+        1 if fold.path is None else fold.path[at],
         panel.y[t, i],
-        values[t, i],
+        values[at, i],
         means[i],
     )
     return pd.DataFrame(dict(zip(PREDICTIONS, columns, strict=True)))
 
 
 def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> pd.DataFrame:
-    """One row per fold: its dates, and its rows (date x asset) used, purged and left without a forecast."""
+    """One row per fold: its dates, the dates left out or leaking, its rows (date x asset) and where its parts lie."""
     rows = []
     for fold in folds:
         forecast = int((predictions["fold"] == fold.name).sum())
@@ -143,9 +148,12 @@ def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> p
                 "test_start": panel.dates[fold.test[0]],
                 "test_end": panel.dates[fold.test[-1]],
                 "purged": fold.purged,
+                "embargoed": fold.embargoed,
+                "leaking": fold.leaking > 0,
                 "train_rows": int(panel.valid[fold.train].sum()),
                 "test_rows": int(panel.valid[fold.test].sum()),
                 "not_forecast": int(panel.valid[fold.test].sum()) - forecast,
+                "layout": fold.layout,
             }
         )
     return pd.DataFrame(rows)

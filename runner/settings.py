@@ -6,6 +6,7 @@ allowed. The spec check calls it; the annotated signature is thereby the whole s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal
@@ -24,6 +25,44 @@ def parse_date(value: str) -> datetime:
     if moment.tzinfo:
         raise ValueError("allowed: a date or time without time zone")
     return moment
+
+
+SPANS = {"y": "years", "m": "months", "w": "weeks", "d": "days"}
+
+
+def parse_span(value: int | str, least: int = 1) -> tuple[int, str]:
+    """How many of which unit: `rows`, or one of SPANS of the calendar.
+
+    Raises:
+        ValueError: neither rows from `least` on nor a time such as 2y.
+    """
+    found = re.fullmatch(r"([1-9][0-9]{0,2})([ymwd])", value) if isinstance(value, str) else None
+    if found:
+        return int(found[1]), SPANS[found[2]]
+    if isinstance(value, str) or value < least:
+        raise ValueError(f"allowed: rows, a whole number from {least}, or a time such as 2y, 6m, 3w or 10d")
+    return value, "rows"
+
+
+def check_hold_out(value: int | str) -> None:
+    """A span, or 0 for none.
+
+    Raises:
+        ValueError: neither.
+    """
+    parse_span(value, 0)
+
+
+def check_train_end(value: int | str) -> None:
+    """Rows before a test part, or the date of the last of them.
+
+    Raises:
+        ValueError: neither rows from 1 on nor an ISO date.
+    """
+    if isinstance(value, str):
+        parse_date(value)
+    elif value < 1:
+        raise ValueError("allowed: rows, a whole number from 1, or a date such as 2021-12-31")
 
 
 def check_ticker(value: str) -> None:
@@ -51,6 +90,10 @@ Date = Annotated[str, parse_date]
 Ticker = Annotated[str, check_ticker]
 Rows = Annotated[int, _between(1, float("inf"), inclusive=True)]
 Count = Annotated[int, _between(0, float("inf"), inclusive=True)]
+Several = Annotated[int, _between(2, float("inf"), inclusive=True)]
+Span = Annotated[int | str, parse_span]
+HoldOutSpan = Annotated[int | str, check_hold_out]
+TrainEnd = Annotated[int | str, check_train_end]
 Window = Annotated[int, _between(2, float("inf"), inclusive=True)]
 Share = Annotated[float, _between(0.0, 1.0, inclusive=False)]
 NotNegative = Annotated[float, _between(0.0, float("inf"), inclusive=True)]

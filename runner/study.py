@@ -42,7 +42,7 @@ class Study:
         model, fit: the settings, and what was found on all rows.
         fitted: (T, N) values of the fit on all rows, NaN where there are none.
         folds: training and test rows of the validation.
-        predictions: date, asset, fold, y, prediction, benchmark; out of sample.
+        predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         settings: of the target, as the spec has them.
     """
 

@@ -251,13 +251,15 @@ def _by_chance_alone(report: Report, row: pd.Series) -> str:
     if math.isnan(row["dm_p_value"]):
         return "no test was made of whether the difference is more than chance"
     apart = "tells" if row["dm_p_value"] < LEVEL else "does not tell"
+    first = (
+        f"Diebold-Mariano (t {t_text(row['dm_stat'])}, p {p_text(row['dm_p_value'])}, "
+        f"{count(int(row['test_dates']), 'date')}) {apart} their squared errors apart at 5 %"
+    )
+    if set(report.fit.quality["scope"]) != {"asset"} or "const" not in set(report.fit.coefficients["term"]):
+        return first  # Clark-West takes the benchmark for a part of the model, and a mean by asset may not be
     found = "finds a" if row["cw_p_value"] < LEVEL else "finds no"
     given = f"t {t_text(row['cw_stat'])}, p {p_text(row['cw_p_value'])}, one-sided"
-    return (
-        f"Diebold-Mariano (t {t_text(row['dm_stat'])}, p {p_text(row['dm_p_value'])}, "
-        f"{count(int(row['test_dates']), 'date')}) {apart} their squared errors apart at 5 %, "
-        f"Clark-West ({given}; for a model that contains the {report.benchmark}) {found} gain of the model"
-    )
+    return f"{first}, Clark-West ({given}) {found} gain over the {report.benchmark}, which the model contains"
 
 
 def _over_paths(report: Report) -> list[str]:
@@ -282,6 +284,10 @@ def _held_out(report: Report) -> list[str]:
 
 def _kind(report: Report) -> list[str]:
     """What kind of statement the run makes; none where nothing but a constant was fitted."""
+    folds = report.folds
+    backwards = len(folds) > 0 and bool((folds["train_end"] > folds["test_start"]).any())
+    if report.kind == "predictive" and backwards:
+        return ["Folds train on later rows too: how well the regressors hold, not a forecast anyone could have made."]
     return [KINDS[report.kind]] if report.panel.names else []
 
 

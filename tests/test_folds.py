@@ -268,7 +268,7 @@ def test_a_combination_that_is_too_much_is_refused_before_any_data() -> None:
     with pytest.raises(ValueError, match=r"test_groups: given 3 with groups=3; allowed: less than groups"):
         Combinatorial(3, 3)
     with pytest.raises(
-        ValueError, match=r"test_groups: given 10 with groups=20, 184,756 splits; allowed: up to 10,000"
+        ValueError, match=r"test_groups: given 10 with groups=20, 184,756 splits; allowed: up to 2,500"
     ):
         Combinatorial(20, 10)
 

@@ -110,7 +110,8 @@ def nasty(nine: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pictures_are_written_in_order(nine: Report, tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     paths = plots.draw(nine, tmp_path)
-    assert [path.name for path in paths] == ["coefficients.png", "residuals.png", "actual_predicted.png"]
+    names = ["coefficients.png", "residuals.png", "actual_predicted.png", "folds.png"]
+    assert [path.name for path in paths] == names
     assert all(path.parent == tmp_path / "plots" and path.read_bytes().startswith(b"\x89PNG") for path in paths)
     assert dict(mpl.rcParams) == before
 
@@ -121,7 +122,7 @@ def test_pictures_without_predictions(tmp_path: Path) -> None:
 
 
 def test_pictures_of_many_units_show_a_distribution(nine: Report, tmp_path: Path) -> None:
-    assert len(plots.draw(repeated(nine, 500), tmp_path)) == 3
+    assert len(plots.draw(repeated(nine, 500), tmp_path)) == 4
 
 
 def test_a_unit_without_errors_or_estimates_is_still_drawn(nine: Report, tmp_path: Path) -> None:
@@ -156,10 +157,11 @@ def test_every_part_is_there(nasty: Path) -> None:
         "Hypotheses",
         "Out of sample",
         "Diagnostics",
+        "Leak audit",
         "Rows",
         "To repeat it",
     ]
-    assert 'class="badge explanatory"' in text and text.count("<figure>") == 3
+    assert 'class="badge explanatory"' in text and text.count("<figure>") == 4
 
 
 def test_tables_hold_the_estimates(nine: Report, tmp_path: Path) -> None:

@@ -498,7 +498,7 @@ def test_settings_that_are_wrong_are_named() -> None:
     assert of(folds=folds, penalty=0.1) == (
         "model.folds: given with penalty=0.1; allowed: with penalty=null, which they choose",
     )
-    assert of(folds={**folds, "test": 0})[0] == "model.folds.test: given 0; allowed: a number from 1"
+    assert of(folds={**folds, "test": 0})[0].startswith("model.folds.test: given 0; allowed: rows, a whole")
 
 
 # What is told

@@ -39,7 +39,8 @@ def _parts(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
     """Heading and content of every section, in the order in which they are read."""
     at = {stem: shown.pop(stem, Html()) for stem in CAPTIONS}
     fit = report.fit
-    held_out = [at["actual_predicted"], _scores(report), _frame(report.folds, "Folds", "folds.csv")]
+    folds = _frame(report.folds.drop(columns="layout", errors="ignore"), "Folds", "folds.csv")
+    held_out = [at["actual_predicted"], _scores(report), at["folds"], folds]
     return [
         ("Reading", _reading(report)),
         ("Coefficients", _all(at["coefficients"], *_coefficients(report))),
@@ -49,6 +50,10 @@ def _parts(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
         ("Out of sample", _all(*held_out)),
         ("Diagnostics", _all(at["residuals"], *_diagnostics(report))),
         ("More pictures", _all(*shown.values())),
+        (
+            "Leak audit",
+            Html() if report.audit is None else _frame(report.audit.table, "Columns computed again", "audit.csv"),
+        ),
         ("Rows", _rows(report)),
         ("To repeat it", _repeat(report)),
     ]
@@ -95,6 +100,7 @@ def _picture(path: Path) -> Html:
 CAPTIONS = {
     "coefficients": "Where an interval misses the dashed zero, the term is distinguishable from zero.",
     "actual_predicted": "Rows not fitted on. Means off the line: predictions are too large or too small there.",
+    "folds": "Rows in neither a training nor a test part are purged, embargoed, or not used by that fold.",
     "residuals": "Left: ends off the line are tails heavier than a normal's. Right: a mean off zero is a bend "
     "that the line misses, a widening band unequal variances.",
 }
@@ -166,7 +172,9 @@ def _head(report: Report) -> Html:
         "Dates": f"{span(panel.dates)}, {count(len(panel.dates), 'date')} × {count(len(panel.assets), 'asset')}",
         "Run": f"{report.started:%Y-%m-%d %H:%M} UTC",
     }
-    title = _tag("h1", report.name, " ", _tag("span", report.kind, class_=f"badge {report.kind}"))
+    badges = [_tag("span", report.kind, class_=f"badge {report.kind}")]
+    badges += [_tag("span", "leaking", class_="badge leaking")] if report.leaks else []
+    title = _tag("h1", report.name, *(part for badge in badges for part in (" ", badge)))
     tiles = (_tag("div", _tag("b", text), _tag("span", label)) for label, text in _tiles(report.metrics, report))
     listed = _list(((name, [text]) for name, text in facts.items()), "facts")
     return _tag("header", title, _tag("div", *tiles, class_="tiles"), listed)
@@ -282,6 +290,7 @@ h1{font-size:26px;line-height:1.25;margin:0 0 16px;overflow-wrap:anywhere}
 h2{font-size:18px;margin:36px 0 10px;padding-top:14px;border-top:1px solid var(--line)}
 .badge{display:inline-block;vertical-align:middle;font-size:13px;padding:1px 10px;border-radius:99px;
 border:1px solid currentColor;color:var(--link)} .badge.predictive{color:var(--bad)}
+.badge.leaking{color:#fff;background:#c00000;border-color:#c00000}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:10px;margin:0 0 18px}
 .tiles div{background:var(--card);border-radius:8px;padding:10px 14px} .tiles b,.tiles span{display:block}
 .tiles b{font-size:22px} .tiles span{color:var(--soft);font-size:12.5px;line-height:1.35}

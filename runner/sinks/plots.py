@@ -24,6 +24,7 @@ from runner.sinks.canvas import (
     zero_line,
 )
 from runner.sinks.drawings import DRAWINGS
+from runner.sinks.drawings.folds import folds
 from runner.words import count, number, per_unit, plural, target_text, unit_noun
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ def _sorted(axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[
         axes.annotate(f"mean {number(mean['estimate'], 3)}", *at_left, color=ORANGE)
     zero_line(axes.axhline, axes.get_ylim())
     hits, tested = int((rows["p_value"] < 0.05).sum()), int(rows["p_value"].notna().sum())
-    axes.set_xlabel(f"{plural(unit_noun(rows))}, sorted; {hits:,} of {tested:,} with p < 0.05")
+    share = f"; {hits:,} of {tested:,} with p < 0.05" if tested else ""
+    axes.set_xlabel(f"{plural(unit_noun(rows))}, sorted{share}")
     axes.set_xlim(0, len(rows) + 1)
 
 
@@ -261,5 +263,5 @@ def actual_predicted(report: Report) -> Any:
 
 
 PICTURES: dict[str, Callable[[Report], Any]] = {
-    picture.__name__: picture for picture in (coefficients, residuals, actual_predicted)
+    picture.__name__: picture for picture in (coefficients, residuals, actual_predicted, folds)
 }

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from runner.sinks.drawings.bootstrap import bootstrap
 from runner.sinks.drawings.classification import curves, equity
 from runner.sinks.drawings.importance import importance
+from runner.sinks.drawings.information import INFORMATION
 from runner.sinks.drawings.path import path
 from runner.sinks.drawings.performance import nested, security_market_line, style_box
+from runner.sinks.drawings.portfolio import PORTFOLIO
 from runner.sinks.drawings.premia import pricing
 from runner.sinks.drawings.risk import RISK
+from runner.sinks.drawings.robustness import ROBUSTNESS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,10 +25,13 @@ DRAWINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "curves": curves,
     "equity": equity,
     "importance": importance,
+    **INFORMATION,
     "nested": nested,
     "path": path,
+    **PORTFOLIO,
     "pricing": pricing,
     **RISK,
+    **ROBUSTNESS,
     "security_market_line": security_market_line,
     "style_box": style_box,
 }

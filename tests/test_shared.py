@@ -1,0 +1,75 @@
+"""Moments that folds share give what each fold by itself gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from oracles import close, panel_of, punch_holes, random_arrays
+
+from runner.regression import Regression
+from runner.shared import shared_by
+from runner.validation import WalkForward
+
+# Sums over other blocks about another point: rounding of well-scaled columns.
+REL = 1e-10
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"by": None},
+        {"by": "asset"},
+        {"by": "side"},
+        {"by": "date"},
+        {"by": None, "cov": "cluster", "clusters": ["date"]},
+        {"by": None, "regressors": ["x2"]},
+        {"by": None, "weights": "inverse_variance"},
+        {"by": None, "estimator": "ridge", "penalty": 2.0},
+        {"by": "asset", "estimator": "ridge", "penalty": 2.0, "standardise": False},
+        {"by": None, "estimator": "lasso", "penalty": 0.01},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("window", [None, 80])
+def test_folds_that_share_are_as_folds_alone(settings: dict[str, Any], window: int | None) -> None:
+    y, X = random_arrays(1, 300, 8, 3)
+    punch_holes(np.random.default_rng(0), y, X, 0.1, ragged=True)
+    panel = panel_of(y, X, horizon=2)
+    panel.groups["side"] = ["a", "b"] * 4
+    folds = WalkForward(first=100, test=30, window=window).split(panel.dates, 2)
+    together = replace(panel, shared=shared_by(folds, 300))
+    model = Regression(**settings)
+    for fold in folds:
+        alone, shared = (model.fit(one, fold.train) for one in (panel, together))
+        close(shared.params, alone.params, "estimates", rel=REL)
+        for name in ("estimate", "std_error", "p_value"):
+            close(shared.coefficients[name], alone.coefficients[name], name, rel=REL)
+        close(shared.quality["r2"], alone.quality["r2"], "r2", rel=REL)
+
+
+def test_the_panel_is_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from runner import shared as module
+
+    y, X = random_arrays(2, 300, 5, 3)
+    panel = panel_of(y, X)
+    folds = WalkForward(first=100, test=20).split(panel.dates, 0)
+    summed = []
+    real = module.moments
+    monkeypatch.setattr(module, "moments", lambda X, *more, **keys: summed.append(len(X)) or real(X, *more, **keys))
+    together = replace(panel, shared=shared_by(folds, 300))
+    for fold in folds:
+        Regression(by=None).fit(together, fold.train)
+    assert sum(summed) == 300
+
+
+def test_rows_that_are_no_whole_segments_are_summed_by_themselves() -> None:
+    y, X = random_arrays(3, 200, 5, 3)
+    panel = panel_of(y, X)
+    shared = shared_by(WalkForward(first=100, test=20).split(panel.dates, 0), 200)
+    rows = np.arange(17, 93)
+    a, b = (Regression(by=None).fit(one, rows) for one in (panel, replace(panel, shared=shared)))
+    np.testing.assert_array_equal(a.params, b.params)
+    assert shared is not None and not shared.store

@@ -30,7 +30,7 @@ MANY_CUTS = 12  # of the thorough one
 FIT_ASSETS, FIT_ROWS = 40, 250  # on which the model is fitted twice
 MOVED = 1e-8  # of a column's size: what is less is rounding
 SPREAD = 0.5  # of the logarithm of the factors that scramble
-AUDIT = ["what", "check", "moved", "values", "first_date", "rows_ahead", "verdict"]
+AUDIT = ["what", "check", "moved", "values", "first_date", "rows_ahead", "own_row", "verdict"]
 Column = Callable[[Market], Any]
 
 
@@ -50,9 +50,11 @@ class Audit:
 
     Attributes:
         table: what, check, moved (rows in which a value did), values (compared), first_date (of those that moved),
-            rows_ahead, verdict (clean, leak, or why it was not audited); a row per column and check.
+            rows_ahead, own_row (whether a feature moves with the data of its own row, where that was seen), verdict
+            (clean, leak, or why it was not audited); a row per column and check.
         assets, rows, cuts: how many of each were used.
-        looks_ahead: whether the target moves with rows after its own.
+        looks_ahead: whether the target lies after the features: it moves with rows after its own, or no feature moves
+            with its own row.
     """
 
     table: pd.DataFrame
@@ -95,7 +97,9 @@ def audit(experiment: Experiment, market: Market, thorough: bool = False) -> Aud
     found += _steps(experiment.steps, experiment.features, market, target[0], cuts)
     ahead = _target(experiment.target, market, target, cuts)
     table = pd.DataFrame([row for rows in [*found, ahead] for row in rows], columns=AUDIT)
-    return Audit(table, len(market.assets), len(market.dates), len(cuts), _looks_ahead(ahead))
+    lagged = [not row["own_row"] for rows in found for row in rows if row.get("own_row") is not None]
+    later = ahead[0]["rows_ahead"] > 0 or (bool(lagged) and all(lagged))
+    return Audit(table, len(market.assets), len(market.dates), len(cuts), later)
 
 
 def _sample(market: Market) -> Market:
@@ -148,17 +152,20 @@ def _feature(
     where, found = f"features.{name}", []
     whole = aligned(where, evaluate(where, feature, market), market, rows)
     for check in ("ended", "scrambled"):
-        moved, values, failed = [], 0, ""
+        moved, values, failed, own = [], 0, "", False
         for cut in cuts:
             other, kept = getattr(cut, check), rows[: cut.last + 1] if check == "ended" else rows
             try:
-                part = aligned(where, evaluate(where, feature, other), other, kept)[: cut.last + 1]
+                part = aligned(where, evaluate(where, feature, other), other, kept)
             except DataError as error:
                 failed = error.mistakes[0]
                 continue
-            moved += _places(_moved(whole[: cut.last + 1], part, whole), cut.last)
-            values += part.size
-        found.append(_row(where, f"data {check} at {len(cuts)} cuts", moved, values, failed, rows))
+            until, after = slice(0, cut.last + 1), slice(cut.last + 1, cut.last + 2)
+            moved += _places(_moved(whole[until], part[until], whole), cut.last)
+            values += part[until].size
+            own |= check == "scrambled" and bool(_moved(whole[after], part[after], whole).any())
+        row = _row(where, f"data {check} at {len(cuts)} cuts", moved, values, failed, rows)
+        found.append(row | ({"own_row": own} if check == "scrambled" else {}))
     return found
 
 
@@ -188,6 +195,7 @@ def _row(
         "values": values,
         "first_date": None if first is None else dates[first],
         "rows_ahead": max((ahead for _, ahead in moved), default=0),
+        "own_row": None,
         "verdict": verdict,
     }
 
@@ -291,10 +299,6 @@ def _fit(model: Any, panel: Panel, fold: Fold) -> dict[str, Any]:
         return _row(where, check, [], 0, str(error).splitlines()[0], small.dates)
     moved = _moved(np.atleast_2d(first), np.atleast_2d(second), first).any()
     return _row(where, check, [(0, 0)] if moved else [], first.size, "", small.dates)
-
-
-def _looks_ahead(rows: list[dict[str, Any]]) -> bool:
-    return bool(rows[0]["rows_ahead"] > 0)
 
 
 def _line(row: Any) -> str:

@@ -61,4 +61,4 @@ def extended(panel: Panel, made: Components) -> Panel:
         raise DataError(f"features.{taken[0]}: with model.components={m}; allowed: a name other than {listed(names)}")
     X = np.concatenate([panel.X, np.broadcast_to(scores[:, None, :], (T, N, m))], axis=2)
     valid = panel.valid & np.isfinite(scores).all(axis=1)[:, None]
-    return replace(panel, names=[*panel.names, *names], X=X, valid=valid)
+    return replace(panel, names=[*panel.names, *names], X=X, valid=valid, shared=None)

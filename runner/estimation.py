@@ -129,7 +129,7 @@ def _moments(
     """Moments (U, P, P) of the units and the point that they are about, from the folds' own where there are some."""
     X, shared = regressors(panel, model.regressors), panel.shared if panel.weights is None else None
     if shared is not None and model.by != "date":
-        known = shared.of(rows, X, panel.y, panel.valid, model.terms(panel.names), model.by)
+        known = shared.of(panel, rows, X, model.terms(panel.names), model.by)
         if known is not None:
             return of_units(known[0], found.units, model.by), known[1]
     span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit

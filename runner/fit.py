@@ -56,6 +56,9 @@ class Fit:
     machine: object = None
 
 
+NO_TABLE = pd.DataFrame()  # of a fit that only forecasts
+
+
 def refuse_nothing(found: Estimates) -> None:
     """Raise where no unit has an estimate: too few rows is a matter of data, the rest of estimation."""
     if found.estimated.any():

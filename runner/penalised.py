@@ -46,8 +46,10 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     found.absorbed = np.full(1, np.nan)  # degrees of freedom are not those of least squares
     parts = _parts(model, panel, rows)
     source = reductions(model, panel, rows, found.units, parts.segment)
-    for u, unit in enumerate(found.units):
-        found.n[u] = panel.valid[np.ix_(unit.rows, unit.assets)].sum()
+    if source.M is not None:
+        found.n[:] = source.M[:, :, 0, 0].sum(axis=0)
+    else:
+        found.n[:] = [panel.valid[np.ix_(unit.rows, unit.assets)].sum() for unit in found.units]
     over_dates = model.by == DATE and model.penalty is None
     curves = _over_dates(found, source, parts) if over_dates else _one_by_one(found, source, parts)
     if curves:

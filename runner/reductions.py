@@ -145,7 +145,7 @@ def reductions(
     """The units of the panel on these rows (R,), each in a `segment` (R,)."""
     if segment.max(initial=0) == 0 and model.constant and model.by != DATE and panel.shared is not None:
         X, names = regressors(panel, model.regressors), model.terms(panel.names)
-        known = panel.shared.of(rows, X, panel.y, panel.valid, names, model.by)
+        known = panel.shared.of(panel, rows, X, names, model.by)
         if known is not None:
             place = np.zeros(len(panel.dates), dtype=int)
             return Reductions(model, panel, units, place, of_units(known[0], units, model.by)[None], known[1][0])

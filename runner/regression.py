@@ -145,6 +145,28 @@ class Regression:
             refuse_shared(panel, rows, self.terms(panel.names))
         return self._told(_estimator(self)(self, panel, rows), panel, rows)
 
+    def fit_to_forecast(self, panel: Panel, rows: np.ndarray) -> Fit:
+        """The estimates alone, without errors, tests and tables: all that a forecast takes.
+
+        Raises:
+            DataError, EstimationError: as `fit` does.
+        """
+        if self.components:
+            from runner.components import extended, principal
+
+            made = principal(panel, rows, self.components)
+            return replace(self._inner().fit_to_forecast(extended(panel, made), rows), components=made)
+        from runner import fit as tables
+        from runner.grouping import per_asset, refuse_shared
+
+        if self.by == "date":
+            refuse_shared(panel, rows, self.terms(panel.names))
+        found = _estimator(self)(replace(self, cov="nonrobust", cov_lags=None, clusters=[]), panel, rows)
+        tables.refuse_nothing(found)
+        params = per_asset(found.b, found.units, len(panel.assets))
+        none = tables.NO_TABLE
+        return tables.Fit(none, none, none, params, "", found.asset_effects, found.date_effects)
+
     def _inner(self) -> Regression:
         """The same on a panel that has its components as features."""
         names = None if self.regressors is None else [*self.regressors, *component_names(self.components)]
@@ -206,7 +228,11 @@ class Regression:
         slopes = fit.params[:, 1:] if self.with_constant else fit.params
         X = regressors(panel, self.regressors)
         one = len(slopes) > 0 and bool((slopes == slopes[:1]).all())  # one line for all assets is one product
-        values = X @ slopes[0] if one else np.einsum("tnk,nk->tn", X, slopes)
+        values = (
+            (X.reshape(len(X) * X.shape[1], -1) @ slopes[0]).reshape(X.shape[:2])
+            if one
+            else np.einsum("tnk,nk->tn", X, slopes)
+        )
         if self.with_constant:
             values += fit.params[:, 0]
         if fit.asset_effects is not None:

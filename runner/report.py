@@ -62,9 +62,9 @@ class Report:
 
     @property
     def kind(self) -> str:
-        """`predictive` where the target lies after the features, as declared and as audited; else `explanatory`."""
-        ahead = self.audit is None or self.audit.looks_ahead
-        return "predictive" if self.panel.horizon > 0 and ahead else "explanatory"
+        """`predictive` where the target lies after the features, as the audit saw it; else `explanatory`."""
+        ahead = self.panel.horizon > 0 if self.audit is None else self.audit.looks_ahead
+        return "predictive" if ahead else "explanatory"
 
     @property
     def leaks(self) -> list[str]:

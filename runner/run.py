@@ -39,7 +39,7 @@ def run(experiment: Experiment) -> Report:
     model, every_row = experiment.model, np.arange(len(panel.dates))
     folds = experiment.splitter.split(panel.dates, panel.horizon)
     audited = _audited(experiment, market, panel, folds)
-    panel = replace(panel, shared=shared_by(folds, len(panel.dates)))
+    panel = replace(panel, shared=shared_by(folds, panel))
     predictions = _forecast(model, panel, folds)
     fit = model.fit(panel, every_row)
     fitted = model.predict(fit, panel)
@@ -57,7 +57,7 @@ def run(experiment: Experiment) -> Report:
         diagnostics=model.diagnose(fit, panel, every_row),
         folds=_fold_table(panel, folds, predictions),
         predictions=predictions,
-        scores=score(predictions),
+        scores=score(predictions, panel.horizon),
         audit=audited,
         findings={**fit.findings, **_analysed(study, experiment.analyses)},
         started=started,
@@ -113,7 +113,8 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
         DataError: the training part has too few rows for every asset, or nothing can be forecast.
     """
     try:
-        fit = replace(model.fit(panel, fold.train), date_effects=None)  # those of test rows are not known
+        fitting = getattr(model, "fit_to_forecast", model.fit)
+        fit = replace(fitting(panel, fold.train), date_effects=None)  # those of test rows are not known
         values = model.predict(fit, panel.at(fold.test))
     except DataError as error:
         raise DataError([f"validation: fold {fold.name}: {line}" for line in error.mistakes]) from error

@@ -235,6 +235,15 @@ def test_a_target_that_only_says_that_it_looks_ahead_explains() -> None:
     assert found().looks_ahead
 
 
+def test_features_of_the_row_before_make_a_same_row_target_a_forecast() -> None:
+    same_row = {"target": lambda market: Target(market.returns(), 0)}
+    lagged = found(features={"before": lambda market: market.returns(5).shift(1)}, **same_row)
+    assert lagged.looks_ahead and lagged.leaks == []
+    assert not found(features={"now": past}, **same_row).looks_ahead
+    both = {"now": past, "before": lambda market: market.returns(5).shift(1)}
+    assert not found(features=both, **same_row).looks_ahead
+
+
 # --- steps and models ---------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,12 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
+from runner.composition import Composer
 from runner.forecast_tests import FEWEST, Comparison, clark_west, diebold_mariano, squared_error_gains
+from runner.report import Report
+from runner.run import run
 from runner.scores import Sample, score
+from runner.words import number, sections
 
 REL = 1e-10
 
@@ -129,6 +134,71 @@ def test_a_better_forecast_is_found_and_a_worse_one_too() -> None:
     assert better.dm.stat > 4.0 and better.cw.stat > better.dm.stat and better.cw.p_value < 1e-4
     worse = Sample(y, -0.5 * signal, np.zeros(400), date, 1)
     assert worse.dm.stat < -4.0 and worse.dm.p_value < 1e-3 and worse.cw.p_value > 0.99
+
+
+# The sentences
+
+
+def report_of(*words: str) -> Report:
+    return run(Composer().job(["experiment=ff3", "data.assets=[S1V1,S3V3,S5V5]", *words]).experiment)
+
+
+def out_of_sample(report: Report, **changed: float) -> str:
+    """What is said where the pooled row has these numbers."""
+    scores = report.scores.copy()
+    for name, value in changed.items():
+        scores.loc[scores["scope"] == "pooled", name] = value
+    return " ".join(sections(replace(report, scores=scores))["Out of sample"])
+
+
+def test_the_sentence_says_what_the_tests_say() -> None:
+    report = report_of("validation=holdout_2016")
+    lower = {"dm_stat": -1.2, "dm_p_value": 0.23, "cw_stat": 1.2, "cw_p_value": 0.115, "test_dates": 15.0}
+    said = out_of_sample(report, **lower)
+    assert "Diebold-Mariano (t -1.20, p 0.230, 15 dates) does not tell their squared errors apart at 5 %, " in said
+    assert "Clark-West (t 1.20, p 0.115, one-sided) finds no gain over the train mean, which the model" in said
+    higher = out_of_sample(report, dm_p_value=0.049, cw_p_value=0.049)
+    assert ") tells their squared errors apart at 5 %" in higher and ") finds a gain over the train mean" in higher
+    assert "no test was made of whether the difference is more than chance" in out_of_sample(
+        report, dm_p_value=np.nan
+    )
+    row = report.scores.iloc[-1]
+    assert report.metrics["oos/dm_p_value"] == row["dm_p_value"] and row["test_dates"] == 15
+
+
+def test_clark_west_is_silent_where_the_model_does_not_contain_the_mean_of_each_asset() -> None:
+    for words in (["model=pooled", "model.hypotheses=[]"], ["model.constant=false", "model.hypotheses=[]"]):
+        said = out_of_sample(report_of("validation=holdout_2016", *words))
+        assert "Diebold-Mariano (t " in said and "Clark-West" not in said
+
+
+def test_the_hold_out_has_a_sentence_of_its_own() -> None:
+    report = report_of("validation=walk_forward", "validation.test=200", "validation.holdout=24")
+    said = out_of_sample(report)
+    scores = report.scores
+    held = scores[(scores["scope"] == "fold") & (scores["unit"] == "holdout")].iloc[0]
+    rows = 3 * (len(report.panel.dates) - 252 - 24)
+    assert scores.iloc[-1]["n_obs"] == rows == len(report.predictions) - 72
+    assert f"({rows:,} rows, 3 folds)" in said and "better in 3 of 3 assets" in said
+    apart = f"The hold-out, which is in none of the above, has an R2 of {number(held['r2'])} (72 rows); RMSE is"
+    assert apart in said and "24 dates) tells" in said
+    assert report.metrics["holdout/r2"] == held["r2"] != report.metrics["oos/r2"]
+
+
+def test_paths_have_a_mean_and_a_spread() -> None:
+    report = report_of("validation=holdout_2016")
+    both = [
+        report.predictions.assign(path=path, prediction=path * report.predictions["prediction"]) for path in (1, 2)
+    ]
+    report = replace(report, scores=score(pd.concat(both)))
+    r2 = report.scores.loc[report.scores["scope"] == "path", "r2"]
+    said = out_of_sample(report)
+    ends = f"mean {number(r2.mean())}, standard deviation {number(r2.std())}, from {number(r2.min())} to"
+    assert f"R2 of the 2 paths: {ends} {number(r2.max())}; they forecast the same rows." in said
+    assert "no test was made of whether the difference is more than chance" in said
+
+
+# Size
 
 
 def rejections(seeds: int, draw: Callable[[np.random.Generator], float]) -> float:

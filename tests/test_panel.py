@@ -65,7 +65,7 @@ def test_frames_and_series_side_by_side() -> None:
     for asset in range(3):
         np.testing.assert_array_equal(panel.X[:, asset, 1], np.arange(6.0))
     assert panel.valid.tolist() == [[False] * 3] + [[True] * 3] * 5
-    assert panel.horizon == 0 and panel.kind == "explanatory"
+    assert panel.horizon == 0
     assert panel.groups.equals(data.groups)
     assert panel.dropped == (Dropped("source row", "why", 7), Dropped("panel cell", "target is missing", 3))
     assert panel.dropped_cells == 3

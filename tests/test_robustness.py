@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from oracles import panel_of, random_arrays
-from statsmodels.stats.diagnostic import linear_reset
+from statsmodels.stats.diagnostic import linear_reset, recursive_olsresiduals
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 from test_risk import factor_panel, study_of
 
 from runner.analyses.estimation_error import estimation_error
 from runner.analyses.robustness import factor_shape, linearity, multicollinearity, omitted_factor
-from runner.analyses.stability import rolling_loadings, stability
+from runner.analyses.stability import cusum, rolling_loadings, stability
 from runner.composition import Composer
+from runner.cusum import boundary, crossing, cusum_test, recursive_residuals
 from runner.errors import DataError, SpecError
 from runner.least_squares import NotEstimable
 from runner.panel import Panel
@@ -254,6 +255,106 @@ def test_rolling_loadings_hold_the_components_of_all_rows() -> None:
     assert list(table["term"][:3]) == ["const", "x0", "PC1"]
 
 
+# CUSUM
+
+
+@pytest.mark.parametrize(("scale", "k"), [(1e-9, 3), (1.0, 1), (1.0, 5), (1e6, 3)])
+def test_cusum_is_that_of_statsmodels(scale: float, k: int) -> None:
+    X, y = arrays(k=k, seed=k)
+    X[:, 1:] = X[:, 1:] * 1e-3 + 0.02
+    y = scale * y
+    _, _, _, standardised, scaled, path, bounds = recursive_olsresiduals(sm.OLS(y, X).fit(), skip=k)
+    w = recursive_residuals(X, y)
+    # The first rows determine the coefficients hardly; their condition number costs both some digits.
+    np.testing.assert_allclose(w, scaled[k:], rtol=1e-6, atol=1e-9 * scale)
+    found = cusum_test(w)
+    np.testing.assert_allclose(found.path * len(w) ** 0.5, path[1:] - path[0], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(w / w.std(ddof=1), standardised[k:], rtol=1e-6, atol=1e-9)
+    line = boundary(0.05) * (1 + 2 * np.arange(0, len(w)) / len(w)) * len(w) ** 0.5
+    np.testing.assert_allclose(line, bounds[1], rtol=1e-3)  # statsmodels rounds to .948
+    over = np.abs(path[1:] - path[0]) / np.sqrt(len(w)) / (1 + 2 * np.arange(1, len(w) + 1) / len(w))
+    assert found.at == over.argmax() and found.statistic == pytest.approx(over.max(), rel=1e-6)
+
+
+def test_recursive_residuals_are_forecast_errors_over_their_scale() -> None:
+    X, y = arrays(T=40)
+    w = recursive_residuals(X, y)
+    assert len(w) == 37
+    for t in (3, 10, 39):
+        b, inverse = np.linalg.lstsq(X[:t], y[:t], rcond=None)[0], np.linalg.inv(X[:t].T @ X[:t])
+        assert w[t - 3] == pytest.approx((y[t] - X[t] @ b) / (1 + X[t] @ inverse @ X[t]) ** 0.5, rel=1e-7)
+    assert (w**2).sum() == pytest.approx(sm.OLS(y, X).fit().ssr, rel=REL)  # Brown, Durbin and Evans (1975), lemma 2
+
+
+def test_recursive_residuals_begin_where_every_coefficient_is_determined() -> None:
+    X, y = arrays(T=60)
+    X[:20, 2] = 0.0
+    assert len(recursive_residuals(X, y)) == 60 - 21
+    X[:58, 2] = 0.0
+    with pytest.raises(NotEstimable, match="the first 59 of 60 rows do not determine every coefficient"):
+        recursive_residuals(X, y)
+    with pytest.raises(NotEstimable, match="5 rows for 3 terms; needs 6"):
+        recursive_residuals(X[:5], y[:5])
+    X[:, 2] = X[:, 1]
+    with pytest.raises(NotEstimable, match="the columns are collinear"):
+        recursive_residuals(X, y)
+
+
+@pytest.mark.parametrize(("level", "published"), [(0.01, 1.143), (0.05, 0.948), (0.10, 0.850)])
+def test_boundaries_are_those_of_brown_durbin_and_evans(level: float, published: float) -> None:
+    assert boundary(level) == pytest.approx(published, abs=6e-4)
+    assert crossing(published) == pytest.approx(level, abs=4e-4)
+
+
+def test_the_chance_of_crossing_falls_without_a_step() -> None:
+    a = np.linspace(0.0, 3.0, 301)
+    p = np.array([crossing(float(one)) for one in a])
+    assert (np.diff(p) < 0).all() and np.abs(np.diff(p)).max() < 0.025 and p[0] == 1.0
+
+
+def test_cusum_sees_a_constant_that_moves_and_not_one_that_stays() -> None:
+    panel = factor_panel(T=200, N=4)
+    y = panel.y.copy()
+    y[100:, 1] += 0.02
+    y[5:, 2], y[150:, 3] = np.nan, np.nan
+    found = cusum(study_of(panel_of(y, panel.X)))
+    each = found.table.drop_duplicates("unit").set_index("unit")
+    assert each.loc["A1", "p_value"] < 0.01 and each.loc["A0", "p_value"] > 0.05
+    part = found.table[found.table["unit"] == "A1"]
+    crossed = part.loc[part["cusum"].abs() > part["bound"], "date"]
+    assert crossed.min() > panel.dates[100]
+    assert each.loc["A2", "reason"] and np.isnan(each.loc["A2", "p_value"])
+    assert each.loc["A3", "rows"] == 147 and found.table["date"].max() == panel.dates[-1]
+    assert "rejects at 5 % in 1 of 3 assets" in found.words[0] and found.words[1] == "1 asset could not be tested."
+    assert found.metrics["rejected_share"] == pytest.approx(1 / 3)
+    w = recursive_residuals(sm.add_constant(panel.X[:, 0]), panel.y[:, 0])
+    own = found.table[found.table["unit"] == "A0"]
+    np.testing.assert_allclose(own["cusum"], cusum_test(w).path, rtol=1e-9)
+    np.testing.assert_allclose(own["bound"], boundary(0.05) * (1 + 2 * np.arange(1, 198) / 197), rtol=1e-12)
+    assert list(own["date"]) == list(panel.dates[3:])
+    with style():
+        assert DRAWINGS[found.picture](found.table) is not None
+        assert DRAWINGS[found.picture](found.table.assign(cusum=np.nan)) is None
+
+
+def test_a_long_path_is_thinned_and_keeps_its_largest() -> None:
+    found = cusum(study_of(factor_panel(T=900, N=1)))
+    assert len(found.table) <= 251
+    over = found.table["cusum"].abs() / (found.table["bound"] / boundary(0.05))
+    assert over.max() == pytest.approx(found.table["statistic"].iloc[0], rel=1e-12)
+
+
+@pytest.mark.slow
+def test_cusum_rejects_a_true_null_at_most_one_time_in_twenty() -> None:
+    rng, p = np.random.default_rng(0), []
+    for _ in range(4000):
+        X = np.column_stack([np.ones(500), rng.normal(size=(500, 2))])
+        p.append(cusum_test(recursive_residuals(X, X.sum(axis=1) + rng.normal(size=500))).p_value)
+    # Sums at 497 rows miss some crossings of the path between them: below 5 %, within three Monte Carlo errors.
+    assert 0.05 - 0.0103 - 0.012 < np.mean(np.array(p) < 0.05) < 0.05 + 0.0103
+    assert 0.10 - 0.0142 - 0.02 < np.mean(np.array(p) < 0.10) < 0.10 + 0.0142
+
+
 # An omitted factor
 
 
@@ -377,7 +478,7 @@ def test_features_that_are_no_factors_of_the_source_are_refused() -> None:
 # What does not suit
 
 
-@pytest.mark.parametrize("analysis", [linearity, factor_shape, stability, rolling_loadings, multicollinearity])
+@pytest.mark.parametrize("analysis", [linearity, factor_shape, stability, cusum, rolling_loadings, multicollinearity])
 def test_other_models_are_refused(analysis: Any) -> None:
     y, X = random_arrays(0, 40, 9, 2)
     for model in (Regression(by="date"), Regression(by=None), Regression(estimator="ridge", penalty=1.0)):

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
 from scipy import stats
+from scipy.signal import lfilter
 from sklearn import metrics
 
 from runner.covariance import default_lags
-from runner.cross_section import average, ranks
+from runner.cross_section import average, rank_correlations, ranks
 from runner.scores import (
     COLUMNS,
     LOGGED,
@@ -21,6 +22,7 @@ from runner.scores import (
     OF_ONE_PATH,
     SCORES,
     TESTS,
+    correlation,
     hit_rate,
     logged,
     mae,
@@ -237,6 +239,13 @@ def test_information_coefficients_are_those_of_scipy_date_by_date(seed: int, hor
         fit = sm.OLS(path, np.ones(len(path))).fit(cov_type="HAC", cov_kwds=keywords)
         assert found[f"{name}_t_nw"] == pytest.approx(fit.tvalues[0], rel=1e-9)
         assert found["ic_dates"] == len(path) < rows["date"].nunique()
+        t, df = fit.tvalues[0], len(path) - 1
+        if horizon > 1:  # cosines, equation (10) of Lazarus, Lewis, Stock and Watson (2018) in a loop
+            n, df = len(path), min(int(0.4 * len(path) ** (2 / 3)), len(path) // (2 * horizon))
+            waves = [np.cos(np.pi * j * (np.arange(n) + 0.5) / n) for j in range(1, df + 1)]
+            variance = np.mean([2 / n * (wave @ path) ** 2 for wave in waves])
+            t = path.mean() / np.sqrt(variance / n)
+        assert found[f"{name}_p_value"] == pytest.approx(2 * stats.t.sf(abs(t), df), rel=1e-8)
 
 
 @given(st.integers(1, 60), st.integers(0, 10_000))
@@ -258,6 +267,11 @@ def test_one_asset_a_date_has_no_cross_section() -> None:
     assert score(two)[names].isna().all(axis=None)  # two assets correlate by 1 or -1 whatever they do
 
 
+def test_a_constant_has_no_correlation_however_long_it_is() -> None:
+    y = np.random.default_rng(0).normal(size=300_000)
+    assert np.isnan(correlation(y, np.full(300_000, 0.1)))  # the sum of them is off by rounding
+
+
 def test_correlations_have_no_scale() -> None:
     rows = ragged()
     names = ["correlation", "ic", "rank_ic", "rank_ic_t_nw", "dm_stat", "cw_stat"]
@@ -271,6 +285,8 @@ def test_the_average_of_few_dates() -> None:
     nan = float("nan")
     assert average(np.array([nan, 0.5]), 1).mean == 0.5 and np.isnan(average(np.array([nan, 0.5]), 1).t)
     assert np.isnan(average(np.array([nan]), 1).mean) and average(np.array([nan]), 1).dates == 0
+    few = average(np.random.default_rng(0).normal(size=20), 10)
+    assert np.isfinite(few.t_nw) and np.isnan(few.p_value)
     same = average(np.full(10, 0.1), 1)
     assert same.mean == pytest.approx(0.1) and np.isnan(same.t) and np.isnan(same.ratio) and np.isnan(same.t_nw)
 
@@ -291,7 +307,7 @@ def test_a_hold_out_beside_other_folds_is_scored_apart() -> None:
     found = score(rows, 1)
     alone = score(open_.assign(fold="1"), 1)
     outer = found[found["scope"].isin(["asset", "pooled"])].reset_index(drop=True)
-    pd.testing.assert_frame_equal(outer, alone)
+    pd.testing.assert_frame_equal(outer, alone, check_dtype=False)
     assert found.iloc[-1]["n_obs"] == len(open_)
     folds = found[found["scope"] == "fold"].set_index("unit")
     assert folds.index.tolist() == ["1", "2", "holdout"]
@@ -341,5 +357,35 @@ def test_paths_are_scored_one_by_one_and_averaged() -> None:
     assert "A7" in found["unit"].tolist()  # forecast in one path only
 
 
+def test_a_score_that_one_path_does_not_have_has_no_mean() -> None:
+    rows = ragged().assign(path=1)
+    rows = rows.assign(y=np.exp(rows["y"]))
+    found = score(pd.concat([rows, rows.assign(path=2, y=-rows["y"])]))
+    assert np.isfinite(found.iloc[-2 - 1]["mape"]) and np.isnan(found.iloc[-1]["mape"])
+    assert np.isfinite(found.iloc[-1]["rmse"])
+
+
 def test_one_path_is_no_path() -> None:
     pd.testing.assert_frame_equal(score(folded().assign(path=1), 1), score(folded(), 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("T", "horizon"), [(500, 1), (1000, 5), (1000, 21)])
+def test_size_of_the_rank_ic(T: int, horizon: int) -> None:
+    """Persistent forecasts that say nothing about overlapping returns: 5 % of p-values reject, within 2 points."""
+    hits, newey_west, N, rho = [], [], 15, 0.95
+    date = np.repeat(np.arange(T), N)
+    for seed in range(1000):
+        rng = np.random.default_rng(seed)
+        shocks = rng.normal(size=(T, N)) * np.sqrt(1 - rho**2)
+        shocks[0] = rng.normal(size=N)
+        forecast = lfilter([1.0], [1.0, -rho], shocks, axis=0)
+        returns = rng.standard_t(5, size=(T + horizon - 1, N)) + rng.normal(size=(T + horizon - 1, 1))
+        total = np.cumsum(np.vstack([np.zeros(N), returns]), axis=0)
+        y = total[horizon:] - total[:-horizon]
+        found = average(rank_correlations(forecast.ravel(), y.ravel(), date, T), horizon)
+        hits.append(found.p_value < 0.05)
+        newey_west.append(abs(found.t_nw) > 1.96)
+    share = float(np.mean(hits))
+    print(f"rank IC, {T} dates, horizon {horizon}: {share:.1%} reject at 5 %; Newey-West {np.mean(newey_west):.1%}")
+    assert 0.03 <= share <= 0.07  # 1000 seeds: standard error .7 points

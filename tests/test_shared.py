@@ -40,13 +40,14 @@ def test_folds_that_share_are_as_folds_alone(settings: dict[str, Any], window: i
     panel = panel_of(y, X, horizon=2)
     panel.groups["side"] = ["a", "b"] * 4
     folds = WalkForward(first=100, test=30, window=window).split(panel.dates, 2)
-    together = replace(panel, shared=shared_by(folds, 300))
+    together = replace(panel, shared=shared_by(folds, panel))
     model = Regression(**settings)
     for fold in folds:
         alone, shared = (model.fit(one, fold.train) for one in (panel, together))
         close(shared.params, alone.params, "estimates", rel=REL)
         for name in ("estimate", "std_error", "p_value"):
             close(shared.coefficients[name], alone.coefficients[name], name, rel=REL)
+        close(model.fit_to_forecast(together, fold.train).params, alone.params, "estimates alone", rel=REL)
         close(shared.quality["r2"], alone.quality["r2"], "r2", rel=REL)
 
 
@@ -59,7 +60,7 @@ def test_the_panel_is_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     summed = []
     real = module.moments
     monkeypatch.setattr(module, "moments", lambda X, *more, **keys: summed.append(len(X)) or real(X, *more, **keys))
-    together = replace(panel, shared=shared_by(folds, 300))
+    together = replace(panel, shared=shared_by(folds, panel))
     for fold in folds:
         Regression(by=None).fit(together, fold.train)
     assert sum(summed) == 300
@@ -68,8 +69,21 @@ def test_the_panel_is_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_that_are_no_whole_segments_are_summed_by_themselves() -> None:
     y, X = random_arrays(3, 200, 5, 3)
     panel = panel_of(y, X)
-    shared = shared_by(WalkForward(first=100, test=20).split(panel.dates, 0), 200)
+    shared = shared_by(WalkForward(first=100, test=20).split(panel.dates, 0), panel)
     rows = np.arange(17, 93)
     a, b = (Regression(by=None).fit(one, rows) for one in (panel, replace(panel, shared=shared)))
     np.testing.assert_array_equal(a.params, b.params)
     assert shared is not None and not shared.store
+
+
+def test_another_panel_is_not_given_the_sums_of_this_one() -> None:
+    y, X = random_arrays(4, 200, 5, 3)
+    panel = panel_of(y, X)
+    folds = WalkForward(first=100, test=20).split(panel.dates, 0)
+    together = replace(panel, shared=shared_by(folds, panel))
+    Regression(by=None).fit(together, folds[0].train)
+    for changed in ({"y": y + X[:, :, 0]}, {"X": X * 2.0}, {"valid": panel.valid & (np.arange(5) < 4)}):
+        alone, kept = replace(panel, **changed), replace(together, **changed)
+        for fold in folds:
+            a, b = (Regression(by=None).fit(one, fold.train) for one in (alone, kept))
+            np.testing.assert_array_equal(a.params, b.params)

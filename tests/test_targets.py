@@ -164,7 +164,7 @@ def test_weeks_of_the_snapshot() -> None:
     whole = panel.valid.all(axis=1)
     assert int(whole.sum()) == 424
     assert str(panel.dates[whole][-1].date()) == "2025-05-09"  # against the return to 2025-05-14
-    assert panel.horizon == 1 and panel.kind == "predictive"
+    assert panel.horizon == 1
     # the same weeks from the raw file, in plain pandas
     wide = pd.read_parquet(TECH)["AdjClose"].unstack()[NINE].loc[lambda rows: rows["SPY"].notna()]
     weekly = wide.groupby(wide.index.to_period("W-FRI")).last()

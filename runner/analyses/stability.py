@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from runner.analyses.by_asset import Asset, Errors, Factors, factors_of, lags_of, rejections, tested
 from runner.errors import DataError
 from runner.settings import Rows, Share, Window
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 STABILITY = ["scope", "unit", "chow_date", "chow_f", "df_num", "df_den", "chow_p"]
 STABILITY += ["largest", "largest_date", "largest_p", "reason"]
+CUSUM = ["scope", "unit", "date", "rows", "cusum", "bound", "statistic", "p_value", "reason"]
+MOST_POINTS = 250  # of the path of an asset in the table
 
 
 def stability(
@@ -67,6 +71,58 @@ def _breaks(asset: Asset | str, found: Factors, cov: Errors, trim: float, draws:
     except NotEstimable as error:
         reason = reason or str(error)
     return row | {"reason": reason}
+
+
+def cusum(study: Study, *, level: Share = 0.05) -> Finding:
+    """CUSUM of recursive residuals by asset (Brown, Durbin and Evans 1975), the forecast errors of a fit that grows
+    row by row.
+
+    cusum is their sum over their standard deviation and the root of their number, bound the line that it crosses
+    with the chance `level` where coefficients stay; at most 250 evenly spaced dates of each asset and that of the
+    largest. statistic is the largest |cusum| over 1 + 2 s, s the share of the rows, repeated on each row with its
+    p-value. The test takes errors as independent with one variance: serial correlation makes it reject too often.
+    It sees changes that move the mean of the forecast errors, hardly those of a slope on a factor of mean zero.
+
+    Raises:
+        DataError: the model is not least squares by asset with a constant.
+    """
+    import pandas as pd
+
+    from runner.cusum import boundary
+
+    found, line = factors_of(study), boundary(level)
+    table = pd.concat([_path(asset, found, line) for asset in found.assets()], ignore_index=True)[CUSUM]
+    each = table.drop_duplicates("unit")
+    p, lost = each["p_value"].dropna(), int(each["p_value"].isna().sum())
+    words = [
+        f"The CUSUM test of constant coefficients {rejections(p, level)} (equal variances, no serial correlation)."
+    ]
+    words += [f"{count(lost, 'asset')} could not be tested."] if lost else []
+    metrics = {"rejected_share": (p < level).mean(), "statistic_max": each["statistic"].max()}
+    return Finding(table, metrics, words, "cusum")
+
+
+def _path(asset: Asset | str, found: Factors, line: float) -> pd.DataFrame:
+    """Rows of the table of one asset, one with the reason where there is no test."""
+    import pandas as pd
+
+    from runner.cusum import cusum_test, recursive_residuals
+    from runner.least_squares import NotEstimable
+
+    name = asset if isinstance(asset, str) else asset.name
+    key = {"scope": "asset", "unit": name}
+    if isinstance(asset, str):
+        return pd.DataFrame([key | {"reason": "no estimates: see quality.csv"}], columns=CUSUM)
+    try:
+        w = recursive_residuals(asset.X, asset.y)
+        test = cusum_test(w)
+    except NotEstimable as error:
+        return pd.DataFrame([key | {"reason": str(error)}], columns=CUSUM)
+    m = len(w)
+    shown = np.unique([*np.linspace(0, m - 1, min(m, MOST_POINTS)).astype(int), test.at])
+    columns = {"date": found.panel.dates[asset.rows[-m:][shown]], "rows": m, "cusum": test.path[shown]}
+    columns |= {"bound": line * (1.0 + 2.0 * (shown + 1) / m), "statistic": test.statistic, "p_value": test.p_value}
+    return pd.DataFrame(key | columns | {"reason": ""}, columns=CUSUM)
 
 
 def rolling_loadings(study: Study, *, window: Window = 60, step: Rows = 12) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -154,11 +154,22 @@ def _aligned(texts: list[str]) -> list[str]:
     return [text if "e" in text else text + pad for text, pad in zip(texts, pads, strict=True)]
 
 
-FORMS = {"p_value": p_text, "f_p_value": p_text, "t_stat": t_text}
+FORMS: dict[str, Callable[[float], str]] = dict.fromkeys(
+    ["dm_p_value", "cw_p_value", "ic_p_value", "rank_ic_p_value"], p_text
+)
+FORMS |= {"p_value": p_text, "f_p_value": p_text, "t_stat": t_text}
 NAMES = {"std_error": "std. error", "t_stat": "t", "p_value": "p", "ci_low": "interval from", "ci_high": "to"}
 NAMES |= {"n_obs": "rows", "f_stat": "F", "f_p_value": "p of F", "r2": "R2", "r2_adj": "R2 adj.", "aic": "AIC"}
 NAMES |= {"bic": "BIC", "r2_zero": "R2 (zero)", "r2_test_mean": "R2 (test mean)", "rmse": "RMSE", "mae": "MAE"}
-NAMES |= {"rmse_naive": "naive", "mae_naive": "naive", "hit_rate_naive": "naive", "vif": "largest VIF"}
+NAMES |= dict.fromkeys([f"{name}_naive" for name in ("mape", "qlike", "correlation", "ic", "rank_ic")], "naive")
+NAMES |= {
+    "dm_p_value": "p of DM",
+    "cw_p_value": "p of CW",
+    "rmse_naive": "naive",
+    "mae_naive": "naive",
+    "hit_rate_naive": "naive",
+    "vif": "largest VIF",
+}
 
 
 def _head(report: Report) -> Html:
@@ -233,7 +244,7 @@ def _found(name: str, finding: Finding, picture: Html) -> Html:
 
 def _scores(report: Report) -> Html:
     table = report.scores.sort_values("scope", key=lambda scope: scope != "pooled", kind="stable")
-    return _frame(table.drop(columns="scope"), f"Scores; naive is the {report.benchmark}", "scores.csv")
+    return _frame(table, f"Scores; naive is the {report.benchmark}", "scores.csv")
 
 
 def _diagnostics(report: Report) -> list[Html]:

@@ -73,7 +73,9 @@ def _in_words(report: Report) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for subject, sentences in sections(report).items():
         if subject != "Coefficients":
-            grid.add_row(Text(subject, style="bold"), Text("\n".join(sentences)))
+            told = Text("\n".join(sentences))
+            told.highlight_regex(r"LEAKING: .*", style="bold red")
+            grid.add_row(Text(subject, style="bold"), told)
     return grid
 
 

@@ -67,9 +67,12 @@ def _dated(axes: Any, dates: Any) -> None:
     import pandas as pd
 
     first, last = min(dates), max(dates)
+    if first == last:
+        axes.set_xticks([first], [f"{first:%Y-%m-%d}"])
+        return
     days = (last - first).days
     form = "%Y" if days > 7 * 366 else "%Y-%m" if days > 120 else "%Y-%m-%d" if days >= 5 else "%m-%d %H:%M"
-    ticks = pd.date_range(first, last, periods=2 if first == last else 7)
+    ticks = pd.date_range(first, last, periods=7)
     if form == "%Y":
         ticks = pd.date_range(first, last, freq="YS")
         ticks = ticks[:: -(-len(ticks) // 8)]
@@ -83,7 +86,7 @@ def _heat(central: pd.DataFrame, what: str, dated: bool) -> Any:
     more = len(cells) - MOST_ROWS
     cells = cells.iloc[:MOST_ROWS]
     scaled = cells.div(cells.abs().max(axis=1).replace(0.0, 1.0), axis=0)
-    note = f"{what}; estimates over the largest of their term: orange below zero, blue above"
+    note = f"{what}; estimates over the largest of their term: orange below zero, purple above"
     note += f"; {count(more, 'term')} more" if more > 0 else ""
     tall = max(1.2, 0.24 * len(cells))
     figure = figure_of(tall + 1.8, f"Coefficients of {count(cells.shape[1], 'fold')}", note)

@@ -248,7 +248,7 @@ def test_the_test_dates_vary_too() -> None:
 @pytest.mark.parametrize("by", ["asset", None])
 def test_sums_that_folds_share_are_not_those_of_perturbed_data(by: str | None) -> None:
     one = study(panel(), Regression(by=by), WalkForward(test=20, first=60))
-    held = replace(one, panel=replace(one.panel, shared=shared_by(one.folds, one.panel)
+    held = replace(one, panel=replace(one.panel, shared=shared_by(one.folds, one.panel)))
     held.model.fit(held.panel, np.arange(120))  # they are made now
     plain, other = (monte_carlo(each, draws=3).table for each in (one, held))
     pd.testing.assert_frame_equal(plain, other, rtol=REL)

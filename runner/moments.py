@@ -118,7 +118,10 @@ def _moments(
         part = slice(start, min(start + BLOCK, T))
         full = buffer[: part.stop - start]
         z, about = full.swapaxes(1, 2) if by_date else full, shift[part] if len(shift) > 1 else shift
-        np.subtract(X[part], about[:, :, :-1], out=z[:, :, :-1])
+        if by_date:  # loops run along the axis named last
+            np.subtract(X[part].swapaxes(1, 2), about[:, :, :-1].swapaxes(1, 2), out=full[:, :-1])
+        else:
+            np.subtract(X[part], about[:, :, :-1], out=z[:, :, :-1])
         np.subtract(y[part], about[:, :, -1], out=z[:, :, -1])
         if not use[part].all():
             z[~use[part]] = 0.0

@@ -61,8 +61,6 @@ def _of_estimators(model: Regression) -> list[str]:
         found += [f"{name}: {getattr(model, name)} {only}" for name in ("effects", "weights") if getattr(model, name)]
     if penalised and model.cov != "nonrobust":
         found.append(f"cov: {model.cov} given with {given}, which has no errors; allowed: with ols and logit")
-    if penalised and model.hypotheses:
-        found.append(f"hypotheses: given with {given}, which has no errors; allowed: with ols and logit")
     if model.estimator == "logit" and model.cov not in LOGIT_COV:
         found.append(f"cov: {model.cov} given with {given}; allowed: {', '.join(LOGIT_COV)}")
     return found

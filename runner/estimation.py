@@ -262,6 +262,8 @@ def wald_test(found: Estimates, u: int, hypothesis: Restriction | str) -> tuple[
     """The Wald test of a restriction on unit u, or the reason why there is none."""
     if found.reason[u] or isinstance(hypothesis, str):
         return None, found.reason[u] or str(hypothesis)
+    if not np.isfinite(found.V[u]).all():
+        return None, "estimates without errors"
     try:
         return wald(found.b[u], found.V[u], found.df[u], hypothesis), ""
     except NotEstimable as error:

@@ -308,7 +308,8 @@ class Regression:
             }.get(self.cov, f"{self.cov} (sandwich, no small-sample factor), normal")
         if self.estimator != "ols":
             return f"none, {self.estimator} is biased on purpose"
-        k = "k counts the effects unless they are of one kind and nested in the clusters" if self.effects else ""
+        nested = " unless they are of one kind and nested in the clusters" if self.cov == "cluster" else ""
+        k = f"k counts the effects{nested}" if self.effects else ""
         return {
             "HAC": f"HAC (Newey-West, Bartlett, {given}, no small-sample factor), t(n-k)",
             "cluster": f"clustered by {' and '.join(self.clusters)} (factor G/(G-1) (n-1)/(n-k)), t(G-1)",

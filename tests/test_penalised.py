@@ -581,3 +581,11 @@ def test_experiment_keeps_fewer_within_one_standard_error_and_scores_the_hold_ou
     before = inner.fit(report.panel, np.arange(48)).findings["path"].metrics["penalty"]
     line = sklearn_line(X[1:48], y[1:48], "lasso", before, 1.0, True, True)
     close(report.predictions["prediction"], X[48:] @ line[1:] + line[0], "forecasts of the hold-out", 1e-7, FLOOR)
+
+
+def test_hypotheses_of_the_spec_are_told_as_untestable() -> None:
+    """Only `estimator` changes: what the new one cannot test has a reason, it is no mistake of the spec."""
+    y, X = random_arrays(11, 60, 2, 2)
+    fit = Regression(estimator="ridge", penalty=1.0, hypotheses=["x0 = 0"]).fit(panel_of(y, X), np.arange(60))
+    assert list(fit.hypotheses["reason"]) == ["estimates without errors"] * 2
+    assert fit.hypotheses["p_value"].isna().all()

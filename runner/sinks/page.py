@@ -91,10 +91,11 @@ def _list(pairs: Iterable[tuple[str, Iterable[str]]], kind: str) -> Html:
 
 
 def _picture(path: Path) -> Html:
-    caption = CAPTIONS.get(path.stem, path.stem.replace("_", " "))
+    said = CAPTIONS.get(path.stem, "")
+    caption = said or path.stem.replace("_", " ")
     data = f"data:image/png;base64,{b64encode(path.read_bytes()).decode('ascii')}"
     image = Html(f'<img src="{data}" alt="{escape(caption)}">')
-    return _tag("figure", _box(image, path.stem), _tag("figcaption", caption))
+    return _tag("figure", _box(image, path.stem), *([_tag("figcaption", said)] if said else []))
 
 
 CAPTIONS = {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FEW_ASSETS, FEW_ROWS, FEW_CUTS = 24, 800, 3  # of the audit that every run has
 MANY_CUTS = 12  # of the thorough one
 FIT_ASSETS, FIT_ROWS = 40, 250  # on which the model is fitted twice
+UNTRIED = "not audited"  # how the verdict on what was not compared begins
 MOVED = 1e-8  # of a column's size: what is less is rounding
 SPREAD = 0.5  # of the logarithm of the factors that scramble
 AUDIT = ["what", "check", "moved", "values", "first_date", "rows_ahead", "own_row", "verdict"]
@@ -54,14 +55,14 @@ class Audit:
             (clean, leak, or why it was not audited); a row per column and check.
         assets, rows, cuts: how many of each were used.
         looks_ahead: whether the target lies after the features: it moves with rows after its own, or no feature moves
-            with its own row.
+            with its own row; None where no value of the target could be compared.
     """
 
     table: pd.DataFrame
     assets: int
     rows: int
     cuts: int
-    looks_ahead: bool
+    looks_ahead: bool | None
 
     @property
     def leaks(self) -> list[str]:
@@ -72,7 +73,7 @@ class Audit:
     @property
     def words(self) -> list[str]:
         """What was tried and what moved, in sentences."""
-        columns, untried = self.table["what"].nunique(), self.table["verdict"].str.startswith("not audited")
+        columns, untried = self.table["what"].nunique(), self.table["verdict"].str.startswith(UNTRIED)
         tried = f"{columns} columns on {self.assets} assets and {self.rows} rows, {self.cuts} cuts"
         found = [] if self.leaks else [f"No value before a cut moved with what came after it ({tried})."]
         found += [f"{line}." for line in self.leaks]
@@ -90,15 +91,29 @@ def audit(experiment: Experiment, market: Market, thorough: bool = False) -> Aud
     Args:
         thorough: all rows and assets, and more cuts, instead of a sample of each.
     """
-    market = market if thorough else _sample(market)
+    if not thorough:
+        try:
+            return _tried(experiment, _sample(market), FEW_CUTS)
+        except DataError:  # a column needs assets or rows that the sample lacks
+            return _tried(experiment, market, FEW_CUTS)
+    return _tried(experiment, market, MANY_CUTS)
+
+
+def _tried(experiment: Experiment, market: Market, count: int) -> Audit:
+    """Every column of the experiment on this market, at so many cuts.
+
+    Raises:
+        DataError: a column that this market, whole as it is, cannot give.
+    """
     target = checked(evaluate("target", experiment.target, market), market)
-    cuts = _cuts(market, target[0], MANY_CUTS if thorough else FEW_CUTS)
+    cuts = _cuts(market, target[0], count)
     found = [_feature(name, one, market, target[0], cuts) for name, one in experiment.features.items()]
     found += _steps(experiment.steps, experiment.features, market, target[0], cuts)
     ahead = _target(experiment.target, market, target, cuts)
     table = pd.DataFrame([row for rows in [*found, ahead] for row in rows], columns=AUDIT)
     lagged = [not row["own_row"] for rows in found for row in rows if row.get("own_row") is not None]
-    later = ahead[0]["rows_ahead"] > 0 or (bool(lagged) and all(lagged))
+    seen = not ahead[0]["verdict"].startswith(UNTRIED)
+    later = ahead[0]["rows_ahead"] > 0 or (bool(lagged) and all(lagged)) if seen else None
     return Audit(table, len(market.assets), len(market.dates), len(cuts), later)
 
 
@@ -152,7 +167,7 @@ def _feature(
     where, found = f"features.{name}", []
     whole = aligned(where, evaluate(where, feature, market), market, rows)
     for check in ("ended", "scrambled"):
-        moved, values, failed, own = [], 0, "", False
+        moved, values, failed, own = list[tuple[int, int]](), 0, "", None
         for cut in cuts:
             other, kept = getattr(cut, check), rows[: cut.last + 1] if check == "ended" else rows
             try:
@@ -162,10 +177,11 @@ def _feature(
                 continue
             until, after = slice(0, cut.last + 1), slice(cut.last + 1, cut.last + 2)
             moved += _places(_moved(whole[until], part[until], whole), cut.last)
-            values += part[until].size
-            own |= check == "scrambled" and bool(_moved(whole[after], part[after], whole).any())
+            values += int(np.isfinite(whole[until]).sum())
+            if check == "scrambled" and np.isfinite(whole[after]).any():
+                own = bool(own) or bool(_moved(whole[after], part[after], whole).any())
         row = _row(where, f"data {check} at {len(cuts)} cuts", moved, values, failed, rows)
-        found.append(row | ({"own_row": own} if check == "scrambled" else {}))
+        found.append(row | {"own_row": own})
     return found
 
 
@@ -187,7 +203,7 @@ def _row(
     where: str, check: str, moved: list[tuple[int, int]], values: int, failed: str, dates: pd.DatetimeIndex
 ) -> dict[str, Any]:
     first = min((row for row, _ in moved), default=None)
-    verdict = "leak" if moved else f"not audited: {failed}" if failed and not values else "clean"
+    verdict = "leak" if moved else "clean" if values else f"{UNTRIED}: {failed or 'no value before a cut'}"
     return {
         "what": where,
         "check": check,
@@ -218,14 +234,18 @@ def _steps(
     for number, step in enumerate(steps):
         whole, rows = apply([step], X, names, groups)[0], []
         for check, change in (("ended", _ended), ("scrambled", _mixed)):
-            moved, values = [], 0
+            moved, values, failed = [], 0, ""
             for cut in cuts:
-                after = apply([step], change(X, cut.last), names, groups)[0][: cut.last + 1]
+                try:
+                    after = apply([step], change(X, cut.last), names, groups)[0][: cut.last + 1]
+                except DataError as error:
+                    failed = error.mistakes[0]
+                    continue
                 flat = (part.reshape(len(part), -1) for part in (whole[: cut.last + 1], after, whole))
                 moved += _places(_moved(*flat), cut.last)
-                values += after.size
+                values += int(np.isfinite(whole[: cut.last + 1]).sum())
             where = f"preprocess[{number}] ({step.name})"
-            rows.append(_row(where, f"data {check} at {len(cuts)} cuts", moved, values, "", dates))
+            rows.append(_row(where, f"data {check} at {len(cuts)} cuts", moved, values, failed, dates))
         found.append(rows)
         X = whole
     return found
@@ -250,23 +270,26 @@ def _target(
 ) -> list[dict[str, Any]]:
     """How far ahead the target looks, beside the horizon that it declares; and whether it looks back."""
     dates, y, horizon = whole
-    reach, overlap, values = [], [], 0
+    reach, overlap, values, failed = list[tuple[int, int]](), list[tuple[int, int]](), 0, ""
     for cut in cuts:
-        last = cut.last
-        _, after, _ = checked(evaluate("target", target, cut.scrambled), cut.scrambled)
-        values += (last + 1) * y.shape[1]
-        reach += _places(_moved(y[: last + 1], after[: last + 1], y), last)
-        if horizon:
-            before = _past(market, cut.row)
+        last, before = cut.last, _past(market, cut.row)
+        try:
+            _, later, _ = checked(evaluate("target", target, cut.scrambled), cut.scrambled)
             _, after, _ = checked(evaluate("target", target, before), before)
+        except DataError as error:
+            failed = error.mistakes[0]
+            continue
+        values += int(np.isfinite(y[: last + 1]).sum())
+        reach += _places(_moved(y[: last + 1], later[: last + 1], y), last)
+        if horizon:
             overlap += [
                 (int(row), int(row) - last) for row in last + np.flatnonzero(_moved(y[last:], after[last:], y))
             ]
     too_far = [one for one in reach if one[1] > horizon]
-    found = [_row("target", f"looks {horizon} rows ahead", too_far, values, "", dates)]
+    found = [_row("target", f"looks {horizon} rows ahead", too_far, values, failed, dates)]
     found[0]["rows_ahead"] = max((ahead for _, ahead in reach), default=0)
     if horizon:
-        found.append(_row("target", "knows no return of its own row or before", overlap, values, "", dates))
+        found.append(_row("target", "knows no return of its own row or before", overlap, values, failed, dates))
     return found
 
 

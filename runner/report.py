@@ -63,7 +63,8 @@ class Report:
     @property
     def kind(self) -> str:
         """`predictive` where the target lies after the features, as the audit saw it; else `explanatory`."""
-        ahead = self.panel.horizon > 0 if self.audit is None else self.audit.looks_ahead
+        seen = None if self.audit is None else self.audit.looks_ahead
+        ahead = self.panel.horizon > 0 if seen is None else seen
         return "predictive" if ahead else "explanatory"
 
     @property

@@ -361,7 +361,7 @@ def _not_computed(table: pd.DataFrame) -> list[str]:
 def _audit(report: Report) -> list[str]:
     if report.audit is None:
         return ["Switched off: nothing here was tried for look-ahead."]
-    ahead = report.panel.horizon > 0 and not report.audit.looks_ahead
+    ahead = report.panel.horizon > 0 and report.audit.looks_ahead is False
     undone = "The target's horizon says that it looks ahead, but no later row moves it: this explains."
     return [*(f"LEAKING: {line}." for line in report.leaks), *report.audit.words, *([undone] if ahead else [])]
 

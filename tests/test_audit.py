@@ -369,6 +369,34 @@ def test_no_false_alarm_on_real_prices(stocks: Path, more: list[str], thorough: 
     assert set(one.table["verdict"]) == {"clean"}
 
 
+def test_a_column_that_the_sample_cannot_give_is_tried_on_all() -> None:
+    """A feature of one named asset is no mistake because the sample has not drawn that asset."""
+    source = Simulated(assets=60, rows=300)
+    named = {"one": lambda market: market.get("close")["S0002"].pct_change(fill_method=None)}
+    market = source.load()
+    made = Experiment("named", source, named, forward_return, Regression(), NoValidation(), {})
+    one = audit(made, market)
+    assert one.assets == 60 and set(one.table["verdict"]) == {"clean"}
+    leaky = {"one": lambda market: market.get("close")["S0002"].shift(-1)}
+    assert audit(Experiment("leaky", source, leaky, forward_return, Regression(), NoValidation(), {}), market).leaks
+
+
+def test_what_was_not_compared_is_not_called_clean() -> None:
+    empty = found(features={"past": past, "nothing": lambda market: market.returns() * np.nan})
+    rows = empty.table[empty.table["what"] == "features.nothing"]
+    assert set(rows["verdict"]) == {"not audited: no value before a cut"}
+    assert any(line.startswith("features.nothing: not audited") for line in empty.words)
+
+    def moody(market: Market) -> Target:
+        if market.get("close").iloc[-1].sum() != SOURCE.load().get("close").iloc[-1].sum():
+            raise ValueError("these are not my prices")
+        return forward_return(market)
+
+    one = found(target=moody)
+    assert one.looks_ahead is None and one.leaks == []
+    assert "not audited: target: raised ValueError: these are not my prices" in set(one.table["verdict"])
+
+
 # --- the command line ---------------------------------------------------------------------------------------------
 
 LEAKY = """

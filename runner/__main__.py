@@ -1,6 +1,7 @@
 """The edge: the command line, and what comes back from it.
 
     python -m runner [overrides]      runs one spec; -m sweeps
+    python -m runner resume SWEEP     goes on with a sweep that was ended
     python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
     python -m runner snapshot [...]   fetches the data of a spec without running it
     python -m runner ui [...]         opens the MLflow UI on the runs
@@ -14,13 +15,9 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from runner.errors import RunnerError, SpecError, unknown
-
-if TYPE_CHECKING:
-    from runner.composition import Job
-
 
 # Before numpy is imported: our own threads share the cores, and the last bits must not depend on how many there are.
 for _pool in ("OMP", "OPENBLAS", "MKL"):
@@ -55,32 +52,30 @@ def run_specs(words: Sequence[str]) -> int:
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         composer.show(args)
         return 0
-    if not args.multirun:
-        _execute(composer.job(args.overrides), sweep=None)
-        return 0
-    return _sweep(composer.jobs(args.overrides))
+    if args.multirun:
+        plan = composer.plan(args.overrides)
+        from runner.sweeps.conduct import conduct
 
-
-def _execute(job: Job, sweep: str | None) -> None:
+        return conduct(plan)
+    job = composer.job(args.overrides)
     from runner.job import execute
 
-    execute(job.experiment, job.directory, sweep)
+    execute(job.experiment, job.directory)
+    return 0
 
 
-def _sweep(jobs: list[Job]) -> int:
-    """Every job in turn; those that fail are listed at the end and do not stop the others."""
-    sweep, failed = jobs[0].directory.parent.name, []
-    for number, job in enumerate(jobs):
-        print(f"job {number + 1} of {len(jobs)}: {' '.join(job.experiment.overrides)}", file=sys.stderr)
-        try:
-            _execute(job, sweep)
-        except RunnerError as error:
-            failed.append((number, error.mistakes))
-            print(*(f"error: {line}" for line in error.mistakes), sep="\n", file=sys.stderr)
-    print(f"sweep {sweep}: {len(jobs) - len(failed)} of {len(jobs)} jobs finished", file=sys.stderr)
-    for number, mistakes in failed:
-        print(f"failed: job {number} ({' '.join(jobs[number].experiment.overrides)}): {mistakes[0]}", file=sys.stderr)
-    return 1 if failed else 0
+def resume(words: Sequence[str]) -> int:
+    """Go on with a sweep that was ended: its name, or its directory."""
+    from runner.sweeps.plan import read
+
+    if len(words) != 1:
+        raise SpecError("resume: which sweep? allowed: its name or its directory")
+    [name] = words
+    directory = Path(name) if "/" in name else Path("outputs/sweeps") / name
+    plan = read(directory)
+    from runner.sweeps.conduct import conduct
+
+    return conduct(plan)
 
 
 def snapshot(words: Sequence[str]) -> int:
@@ -128,7 +123,7 @@ def ui(words: Sequence[str]) -> int:
     return serve(store.uri, args.port, runs_link(store))
 
 
-VERBS: dict[str, Callable[[Sequence[str]], int]] = {"audit": audit, "snapshot": snapshot, "ui": ui}
+VERBS: dict[str, Callable[[Sequence[str]], int]] = {"audit": audit, "resume": resume, "snapshot": snapshot, "ui": ui}
 
 
 if __name__ == "__main__":

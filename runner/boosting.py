@@ -130,11 +130,9 @@ class Boosting:
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
         """None: the tests are of residuals of least squares."""
-        import pandas as pd
+        from runner.fit import NO_DIAGNOSTICS
 
-        from runner.fit import DIAGNOSTICS
-
-        return pd.DataFrame(columns=["scope", "unit", *DIAGNOSTICS])
+        return NO_DIAGNOSTICS
 
     def parameters(self) -> dict[str, Any]:
         """The settings as LightGBM names them."""

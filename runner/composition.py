@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.errors import RunnerError, SpecError, unknown
-from runner.spec import Experiment, build, mistakes
+from runner.identity import job_key
+from runner.spec import Experiment, bound, build, mistakes
+from runner.sweeps.plan import Job as PlannedJob
+from runner.sweeps.plan import Plan
+from runner.sweeps.search import Axis, combinations
+from runner.sweeps.settings import Sweep
 
 if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
 HELP = """python -m runner [key=value ...]   run one spec; -m sweeps over key=a,b
@@ -71,6 +80,7 @@ class Composer:
         search = create_automatic_config_search_path(None, None, main)
         if beside:
             search.prepend(provider="command-line", path=f"file://{Path(beside).resolve()}")
+        self.bases: dict[tuple[str, ...], DictConfig] = {}
         GlobalHydra.instance().clear()
         self.hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=search)
 
@@ -81,35 +91,37 @@ class Composer:
             SpecError: every mistake of the overrides and of the spec, one line each.
         """
         try:
-            return self._job(overrides, RunMode.RUN)
+            return self._job(overrides)
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
 
-    def jobs(self, overrides: Sequence[str]) -> list[Job]:
-        """The specs of a sweep, one per combination, all checked before any runs.
+    def plan(self, overrides: Sequence[str]) -> Plan:
+        """The plan of a sweep, a job per combination, all checked before any runs.
 
         Raises:
             SpecError: the mistakes, each with the job it is in.
         """
-        from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-        from hydra.core.override_parser.overrides_parser import OverridesParser
-
+        fixed = list(overrides)
         try:
-            parsed = OverridesParser.create().parse_overrides(list(overrides))
-            [combinations] = BasicSweeper.split_arguments(parsed, None)
-            directory = Path(self._compose(combinations[0], RunMode.MULTIRUN).hydra.sweep.dir)
+            fixed, axes = _axes(self._parsed(overrides))
+            config = self._compose(fixed, RunMode.MULTIRUN)
+            settings = _sweep_of(config)
+            axes += _axes(self._parsed([_over(key, values) for key, values in settings.over.items()]))[1]
+            directory = Path(config.hydra.sweep.dir)
         except COMPOSING as error:
-            raise self._refusal(overrides, error) from None
-        found, wrong = [], []
-        for number, combination in enumerate(combinations):
+            raise self._refusal(fixed, error) from None
+        found, wrong = dict[str, PlannedJob](), []
+        every = combinations(axes, settings)
+        for number, differs in enumerate(every):
             try:
-                job = self.job(combination)
-                found.append(Job(job.experiment, directory / str(number)))
+                spec = self._spec([*fixed, *differs])
+                job = PlannedJob(len(found), differs, (*fixed, *differs), build(spec).spec)
+                found.setdefault(job_key(job.spec, "", ""), job)
             except RunnerError as error:
-                wrong += [f"job {number} ({' '.join(combination)}): {line}" for line in error.mistakes]
+                wrong += [f"job {number} ({' '.join(differs)}): {line}" for line in error.mistakes]
         if wrong:
             raise SpecError(wrong)
-        return found
+        return Plan(directory, settings, tuple(overrides), tuple(found.values()), "", len(every) - len(found))
 
     def tracking(self, overrides: Sequence[str]) -> dict[str, Any]:
         """The node `tracking` of the composed spec."""
@@ -146,10 +158,40 @@ class Composer:
             del config["hydra"]
         return HELP.format(groups="\n".join(options), spec=OmegaConf.to_yaml(config).rstrip()).rstrip()
 
-    def _job(self, overrides: Sequence[str], mode: RunMode) -> Job:
-        config = self._compose(overrides, mode)
+    def _job(self, overrides: Sequence[str]) -> Job:
+        config = self._compose(overrides, RunMode.RUN)
         directory = Path(config.hydra.run.dir)
+        _sweep_of(config)
         return Job(build(_plain(config), overrides), directory)
+
+    def _spec(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """The spec of one job of a sweep.
+
+        Raises:
+            SpecError: it does not compose.
+        """
+        try:
+            return _plain(self._quick(overrides))
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
+
+    def _quick(self, overrides: Sequence[str]) -> DictConfig:
+        """As `_compose`, but what the same choices of groups make is composed once: jobs differ in values mostly."""
+        parsed = self._parsed(overrides)
+        known = {"hydra", *self.hydra.config_loader.list_groups("")}
+        groups = [one for one in parsed if one.key_or_group.split("/")[0] in known and "." not in one.key_or_group]
+        if any(one.is_delete() for one in parsed):
+            return self._compose(overrides, RunMode.RUN)
+        chosen = tuple(str(one.input_line) for one in groups)
+        if chosen not in self.bases:
+            self.bases[chosen] = self._compose(chosen, RunMode.RUN)
+        config = deepcopy(self.bases[chosen])
+        values = [one for one in parsed if one not in groups]
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        return config
+
+    def _parsed(self, overrides: Sequence[str]) -> list[Override]:
+        return OverridesParser.create().parse_overrides(list(overrides))
 
     def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
         try:
@@ -215,7 +257,51 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     HydraConfig.instance().set_config(config)  # lets ${hydra:...} in the spec resolve
     with open_dict(config):
         del config["hydra"]
+        config.pop("sweep", None)  # how many are run says nothing of each
     return {str(key): value for key, value in dict(OmegaConf.to_container(config, resolve=True)).items()}  # type: ignore[arg-type]
+
+
+def _sweep_of(config: DictConfig) -> Sweep:
+    """The settings of the sweep.
+
+    Raises:
+        SpecError: what is wrong with them, one line each.
+    """
+    node: Any = OmegaConf.to_container(config.get("sweep") or OmegaConf.create({}), resolve=True)
+    return bound("sweep", Sweep, node)
+
+
+def _axes(overrides: Sequence[Override]) -> tuple[list[str], list[Axis]]:
+    """What is the same for every job, and what varies."""
+    fixed, axes = [], []
+    for one in overrides:
+        if not one.is_sweep_override():
+            fixed.append(str(one.input_line))
+        elif one.is_interval_sweep():
+            ends: Any = one.value()
+            axes.append(Axis(one.get_key_element(), (), ends.start, ends.end, "log" in ends.tags))
+        else:
+            key = one.get_key_element()
+            axes.append(Axis(key, tuple(f"{key}={value}" for value in one.sweep_string_iterator())))
+    return fixed, axes
+
+
+def _over(key: str, values: Any) -> str:
+    """What varies in a sweep kept in a file, as the command line has it: a list, or the same text as there."""
+    if isinstance(values, list):
+        return f"{key}={','.join(map(_word, values))}" if len(values) > 1 else f"{key}=choice({_word(values[0])})"
+    return f"{key}={values}"
+
+
+def _word(value: Any) -> str:
+    """A value in the grammar of the command line."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_word(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_word, value))}]"
+    if isinstance(value, str) and not re.fullmatch("[A-Za-z_][A-Za-z_0-9.]*", value):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _key(override: str) -> str:

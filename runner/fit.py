@@ -25,6 +25,7 @@ QUALITY = ["n_obs", "df_resid", "r2", "r2_adj", "r2_within", "f_stat", "f_p_valu
 QUALITY += ["aic", "bic", "cov", "cov_lags", "reason"]
 HYPOTHESES = ["hypothesis", "f_stat", "df_num", "df_den", "p_value", "reason"]
 DIAGNOSTICS = ["diagnostic", "term", "statistic", "df", "p_value", "null", "reason"]
+NO_DIAGNOSTICS = pd.DataFrame(columns=["scope", "unit", *DIAGNOSTICS])
 
 
 @dataclass(frozen=True)

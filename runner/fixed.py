@@ -90,11 +90,9 @@ class Fixed:
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
         """None: the tests are of residuals of least squares."""
-        import pandas as pd
+        from runner.fit import NO_DIAGNOSTICS
 
-        from runner.fit import DIAGNOSTICS
-
-        return pd.DataFrame(columns=["scope", "unit", *DIAGNOSTICS])
+        return NO_DIAGNOSTICS
 
     def _forecast(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
         """Forecasts (len(rows), N)."""

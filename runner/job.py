@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from runner import audit as look_ahead
+from runner.bench import Bench
 from runner.errors import DataError, RunnerError, SpecError
+from runner.identity import family_key, job_key
+from runner.ledger import Ledger
 from runner.report import Report
 from runner.run import run
 from runner.sinks import files, page, plots, terminal, tracking
-from runner.spec import Experiment
+from runner.spec import FULL, Experiment, without_secrets
+from runner.version import code_version
 
 
-def execute(experiment: Experiment, directory: Path, sweep: str | None) -> None:
+def execute(experiment: Experiment, directory: Path) -> None:
     """Run, write the run directory, log to MLflow, print the table.
 
     Raises:
@@ -24,15 +29,42 @@ def execute(experiment: Experiment, directory: Path, sweep: str | None) -> None:
     """
     _refuse_taken(directory)
     with terminal.working(f"{experiment.name}: reading, fitting, writing"):
-        report = run(experiment)
-        with whole(directory) as unfinished:
-            files.write(report, unfinished)
-            page.write(report, unfinished, plots.draw(report, unfinished))
+        report = _counted(experiment, directory)
         store = tracking.Store(**experiment.spec["tracking"])
-        run_id, trouble = _track(report, directory, store, sweep)
+        run_id, trouble = _track(directory, store)
     terminal.show(report, directory, run_id)
     if trouble:
         raise trouble
+
+
+def _counted(experiment: Experiment, directory: Path) -> Report:
+    """Run, and count the trial whatever comes of it once its data was read."""
+    bench, begun, status = Bench(), time.monotonic(), "failed"
+    try:
+        report = compute(experiment, directory, bench)
+        status = "finished"
+        return report
+    finally:
+        spec = without_secrets(experiment.spec)
+        for fingerprint in bench.fingerprints:
+            key = job_key(spec, fingerprint, code_version(tuple(spec["allow"])))
+            ledger, place = Ledger(Path(spec["ledger"])), str(directory.resolve())
+            ledger.begin({(key, place): family_key(spec, fingerprint)})
+            ledger.end(key, place, status, time.monotonic() - begun)
+
+
+def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
+    """Run and write the run directory.
+
+    Raises:
+        RunnerError: what the run raises; the directory cannot be written.
+    """
+    report = run(experiment, bench)
+    with whole(directory) as unfinished:
+        files.write(report, unfinished)
+        if experiment.spec["report"] == FULL:
+            page.write(report, unfinished, plots.draw(report, unfinished))
+    return report
 
 
 def audit(experiment: Experiment) -> None:
@@ -48,12 +80,10 @@ def audit(experiment: Experiment) -> None:
         raise DataError(found.leaks)
 
 
-def _track(
-    report: Report, directory: Path, store: tracking.Store, sweep: str | None
-) -> tuple[str, RunnerError | None]:
+def _track(directory: Path, store: tracking.Store) -> tuple[str, RunnerError | None]:
     """The id of the logged run, or what kept it from being logged: the table is printed all the same."""
     try:
-        return tracking.log(report, directory, store, sweep), None
+        return tracking.log(directory, store), None
     except RunnerError as error:
         return "", error
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from runner.audit import Audit, audit
+from runner.bench import Bench
 from runner.errors import DataError
+from runner.fit import NO_DIAGNOSTICS
 from runner.market import Market
 from runner.panel import Panel, build_panel
 from runner.report import Report
 from runner.scores import score
 from runner.shared import shared_by
-from runner.spec import Experiment, without_secrets
+from runner.spec import FULL, Experiment, without_secrets
 from runner.study import Finding, Study
 from runner.validation import Fold
 from runner.version import code_version
@@ -25,26 +28,21 @@ from runner.version import code_version
 PREDICTIONS = ["date", "asset", "fold", "path", "y", "prediction", "benchmark"]
 
 
-def run(experiment: Experiment) -> Report:
-    """Run one experiment.
+def run(experiment: Experiment, bench: Bench | None = None) -> Report:
+    """Run one experiment; what it shares with others is on the bench.
 
     Raises:
         DataError: the data is missing or bad, or a part of it too short.
         EstimationError: no regression could be estimated.
     """
     started = datetime.now(UTC)
-    market = experiment.source.load()
-    weights = getattr(experiment.model, "weight_field", None)
-    panel = build_panel(market, experiment.features, experiment.target, experiment.steps, weights)
+    market, panel, folds, audited = _prepared(experiment, bench or Bench())
     model, every_row = experiment.model, np.arange(len(panel.dates))
-    folds = experiment.splitter.split(panel.dates, panel.horizon)
-    audited = _audited(experiment, market, panel, folds)
-    panel = replace(panel, shared=shared_by(folds, panel))
     predictions = _forecast(model, panel, folds)
     fit = model.fit(panel, every_row)
     fitted = model.predict(fit, panel)
-    target = experiment.spec.get("target") or {}
-    study = Study(market, panel, model, fit, fitted, folds, predictions, target)
+    study = Study(market, panel, model, fit, fitted, folds, predictions, experiment.spec.get("target") or {})
+    whole = experiment.spec.get("report", FULL) == FULL
     return Report(
         name=experiment.name,
         spec=without_secrets(experiment.spec),
@@ -54,18 +52,34 @@ def run(experiment: Experiment) -> Report:
         panel=panel,
         fit=fit,
         fitted=fitted,
-        diagnostics=model.diagnose(fit, panel, every_row),
+        diagnostics=model.diagnose(fit, panel, every_row) if whole else NO_DIAGNOSTICS,
         folds=_fold_table(panel, folds, predictions),
         predictions=predictions,
         scores=score(predictions, panel.horizon),
         audit=audited,
         findings={**fit.findings, **_analysed(study, experiment.analyses)},
         started=started,
-        code=code_version(),
+        code=code_version(tuple(experiment.spec.get("allow") or ())),
     )
 
 
-def _audited(experiment: Experiment, market: Market, panel: Panel, folds: list[Fold]) -> Audit | None:
+def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, list[Fold], Audit | None]:
+    """Data, panel with the moments that its folds share, folds, and what the audit of this run says."""
+    spec, weights = experiment.spec, getattr(experiment.model, "weight_field", None)
+    made_from = {part: spec.get(part) for part in ("data", "features", "target", "preprocess", "allow")}
+    market = bench.get("market", [made_from["data"], made_from["allow"]], experiment.source.load)
+    recipe = [made_from, weights, market.fingerprint]
+    make = partial(build_panel, market, experiment.features, experiment.target, experiment.steps, weights)
+    panel = bench.get("panel", recipe, make)
+    folds = experiment.splitter.split(panel.dates, panel.horizon)
+    audited = _audited(
+        experiment, panel, folds, partial(bench.get, "audit", recipe, partial(audit, experiment, market))
+    )
+    shared = bench.get("moments", [recipe, spec.get("validation")], partial(shared_by, folds, panel))
+    return market, replace(panel, shared=shared), folds, audited
+
+
+def _audited(experiment: Experiment, panel: Panel, folds: list[Fold], look: Callable[[], Audit]) -> Audit | None:
     """The leak audit of this run, None where the spec switches it off.
 
     Raises:
@@ -74,7 +88,7 @@ def _audited(experiment: Experiment, market: Market, panel: Panel, folds: list[F
     mode = experiment.spec.get("audit", "stop")
     if mode == "off":
         return None
-    found = audit(experiment, market).with_fit(experiment.model, panel, folds)
+    found = look().with_fit(experiment.model, panel, folds)
     if found.leaks and mode == "stop":
         raise DataError([*found.leaks, "audit: the run is stopped; audit=tag goes on and tags it as leaking"])
     return found

@@ -31,14 +31,17 @@ TOP: dict[str, Any] = {
     "preprocess": list[dict[str, Any]],
     "analyses": dict[str, Any],
     "audit": Literal["stop", "tag", "off"],
+    "report": Literal["full", "tables"],
+    "ledger": str,
 }
 FUNCTIONS = (
     "market",
     "cross",
     "study",
 )  # what a function of a spec may be a function of; a class has a method instead
-DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}, "audit": "stop"}
-DEFAULTS |= {"tracking": {"uri": None, "experiment": "factor-runner"}}
+FULL = "full"  # a report with tests of the residuals, page and pictures
+DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}, "audit": "stop", "report": FULL}
+DEFAULTS |= {"tracking": {"uri": None, "experiment": "factor-runner"}, "ledger": "outputs/ledger.db"}
 TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
 MISSING = "???"
 # tables that every run writes, whose names no analysis may take
@@ -93,6 +96,21 @@ def mistakes(spec: Mapping[str, Any]) -> tuple[str, ...]:
     except SpecError as error:
         return error.mistakes
     return ()
+
+
+def bound(where: str, target: Any, settings: Mapping[str, Any]) -> Any:
+    """`target` called with settings that fit its signature.
+
+    Raises:
+        SpecError: those that do not, one line each.
+    """
+    wrong: list[str] = []
+    problems = _unbound(where, target, settings)
+    wrong += [line for lines in problems.values() for line in lines]
+    made = _construct(where, target, {key: settings[key] for key in settings if key not in problems}, wrong, "")
+    if wrong:
+        raise SpecError(wrong)
+    return made
 
 
 def without_secrets(node: Any) -> Any:

@@ -127,11 +127,9 @@ class TwoPass:
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
         """None: what the passes leave over is in the finding `pricing`."""
-        import pandas as pd
+        from runner.fit import NO_DIAGNOSTICS
 
-        from runner.fit import DIAGNOSTICS
-
-        return pd.DataFrame(columns=["scope", "unit", *DIAGNOSTICS])
+        return NO_DIAGNOSTICS
 
     def _refuse(self, panel: Panel, rows: np.ndarray, factors: int) -> None:
         """Raise DataError where it is plain from the shape of the panel that there is no answer."""

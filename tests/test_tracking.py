@@ -76,7 +76,7 @@ def test_artifacts_hold_the_run_directory_and_a_table(logged, monkeypatch) -> No
     folder, outcome, run = logged
     client = client_of(folder)
     names = {item.path for item in client.list_artifacts(run.info.run_id)}
-    assert {path.name for path in outcome.directory.iterdir()} | {"coefficients.json"} == names
+    assert {path.name for path in outcome.directory.iterdir()} == names
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/outputs/mlflow.db")
     table = client.load_table(run.info.experiment_id, "coefficients.json").set_index("term")
     [smb] = outcome.table("coefficients").query("unit == 'S1V5' and term == 'SMB'")["estimate"]

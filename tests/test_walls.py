@@ -16,12 +16,13 @@ MODULES = {
     for p in PACKAGE.rglob("*.py")
 }
 EDGE = {"runner.__main__", "runner.composition"}
+JOBS = {"runner.job", "runner.ui", "runner.sweeps.conduct"}  # between the core and its sinks
 ONLY_IN = {
     "hydra": EDGE,
     "omegaconf": EDGE,
     "mlflow": {"runner.sinks.tracking"},
     "matplotlib": {"runner.sinks.canvas", "runner.sinks.plots"},
-    "rich": {"runner.sinks.terminal", "runner.sources.yahoo"},
+    "rich": {"runner.sinks.terminal", "runner.sinks.progress", "runner.sources.yahoo"},
     "yfinance": {"runner.sources.yahoo"},
 }
 HEAVY = ("pandas", "scipy", "statsmodels", "mlflow", "matplotlib", "pyarrow", "yfinance", "sklearn")
@@ -65,11 +66,7 @@ def test_arrows_point_one_way() -> None:
 
 
 def test_the_core_knows_no_sink_and_no_edge() -> None:
-    core = {
-        name
-        for name in MODULES
-        if not name.startswith("runner.sinks") and name not in EDGE | {"runner.job", "runner.ui"}
-    }
+    core = {name for name in MODULES if not name.startswith("runner.sinks") and name not in EDGE | JOBS}
     for name in core:
         assert not {one for one in IMPORTS[name] if one.startswith("runner.sinks") or one in EDGE}, name
 

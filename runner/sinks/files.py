@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
 
+from runner.identity import job_key
 from runner.report import Report
+from runner.words import reading
 
 DIGITS = "%.17g"  # every bit of a float64
 
 
 def write(report: Report, directory: Path) -> None:
-    """spec.yaml, metrics.json and the tables of the report, in `directory`."""
-    (directory / "spec.yaml").write_text(yaml.safe_dump(dict(report.spec), sort_keys=False, allow_unicode=True))
-    (directory / "metrics.json").write_text(json.dumps(report.metrics, indent=1, allow_nan=False))
-    (directory / "run.json").write_text(json.dumps(about(report), indent=1))
+    """spec.yaml, metrics.json, run.json and the tables of the report, in `directory`."""
+    spec = yaml.dump(dict(report.spec), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+    (directory / "spec.yaml").write_text(spec, encoding="utf-8")
+    (directory / "metrics.json").write_text(json.dumps(report.metrics, indent=1, allow_nan=False), encoding="utf-8")
+    (directory / "run.json").write_text(json.dumps(about(report), indent=1), encoding="utf-8")
     for name, table in tables(report).items():
         table.to_csv(directory / f"{name}.csv", index=False, float_format=DIGITS)
+    (directory / "coefficients.json").write_text(_comparable(report.fit.coefficients), encoding="utf-8")
     report.predictions.to_parquet(directory / "predictions.parquet", index=False)
 
 
@@ -39,15 +46,35 @@ def tables(report: Report) -> dict[str, pd.DataFrame]:
 
 
 def about(report: Report) -> dict[str, object]:
-    """What the run was: its kind, data, code and conventions."""
+    """What the run was: its kind, data, code and conventions, and its reading."""
     return {
         "name": report.name,
         "overrides": list(report.overrides),
         "kind": report.kind,
+        "model": _of(report.spec["model"]),
+        "validation": _of(report.spec["validation"]),
         "source": report.source,
         "fingerprint": report.fingerprint,
         "code": report.code,
-        "started": report.started.isoformat(timespec="seconds"),
+        "job": job_key(report.spec, report.fingerprint, report.code),
+        "started": report.started.isoformat(timespec="milliseconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "errors": report.fit.errors,
         "benchmark": f"oos/r2 is against the {report.benchmark}",
+        "leaks": report.leaks,
+        "reading": reading(report),
     }
+
+
+def _of(node: Mapping[str, Any]) -> str:
+    """The class that a node names, for people."""
+    return str(node["_target_"]).rpartition(".")[2]
+
+
+def _comparable(coefficients: pd.DataFrame) -> str:
+    """The table as MLflow's artifact view compares it over runs: rows by their first column, values in the second."""
+    several = coefficients["unit"].nunique() > 1
+    key = coefficients["unit"] + " " + coefficients["term"] if several else coefficients["term"]
+    table = coefficients.drop(columns=["scope", "unit", "term"])
+    table.insert(0, "term", key)
+    return str(table.to_json(orient="split", index=False, double_precision=15))

@@ -5,20 +5,19 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError
-from runner.report import Report
+from runner.rundir import RunDirectory
 from runner.spec import without_secrets
 from runner.version import source_commit
-from runner.words import reading
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow import MlflowClient
 
 LONGEST = 5900  # characters of a parameter or note; MLflow cuts parameters at 6,000 and notes at 8,000
@@ -58,47 +57,120 @@ class Store:
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
 
-def log(report: Report, directory: Path, store: Store, sweep: str | None) -> str:
-    """Log the run with everything in its directory and return its id.
+def log(directory: Path, store: Store, tags: Mapping[str, str] = MappingProxyType({}), name: str = "") -> str:
+    """Log a run directory with everything in it and return the id of the run.
+
+    Args:
+        tags: beside those that the run directory gives.
+        name: of the run; else its experiment and what the command line changed of it.
 
     Raises:
-        RunnerError: the store cannot be read or written; the run directory is untouched.
+        StoreError: the store cannot be read or written; the run directory is untouched.
     """
+    written = RunDirectory(directory)
     with _in_one_line(store, f"results are kept in {directory}"), store.locked():
         client = store.client()
         run = client.create_run(
             experiment_id(client, store),
-            start_time=_milliseconds(report.started),
-            run_name=_name(report),
-            tags=_tags(report, directory, sweep),
+            start_time=_milliseconds(written.about["started"]),
+            run_name=name or _name(written.about),
+            tags=_tags(written, tags),
         )
-        _write(client, run.info.run_id, report, directory)
-        client.set_terminated(run.info.run_id, "FINISHED")
+        _write(client, run.info.run_id, written)
+        client.set_terminated(run.info.run_id, "FINISHED", _milliseconds(written.about["finished"]))
         return str(run.info.run_id)
 
 
-def _write(client: MlflowClient, run_id: str, report: Report, directory: Path) -> None:
+def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
     """Parameters, metrics, dataset and files of one run, in few calls."""
     from mlflow.entities import Metric, Param
 
-    now = _milliseconds(datetime.now(report.started.tzinfo))
-    metrics = [Metric(name, value, now, 0) for name, value in report.metrics.items()]
-    params = [Param(name, value) for name, value in flat(report.spec).items()]
+    now = _milliseconds(written.about["finished"])
+    metrics = [Metric(name, value, now, 0) for name, value in written.metrics.items()]
+    params = [Param(name, value) for name, value in flat(written.spec).items()]
     client.log_batch(run_id, metrics=metrics, params=params[:100], synchronous=True)
     for start in range(100, len(params), 100):
         client.log_batch(run_id, params=params[start : start + 100], synchronous=True)
-    client.log_inputs(run_id, datasets=[_dataset(report)])
-    client.log_artifacts(run_id, str(directory))
-    client.log_text(run_id, _comparable(report.fit.coefficients), "coefficients.json")
+    client.log_inputs(run_id, datasets=[_dataset(written.about)])
+    client.log_artifacts(run_id, str(written.path))
 
 
-def _comparable(coefficients: pd.DataFrame) -> str:
-    """The table as MLflow's artifact view compares it over runs: rows by their first column, values in the second."""
-    several = coefficients["unit"].nunique() > 1
-    key = coefficients["unit"] + " " + coefficients["term"] if several else coefficients["term"]
-    table = coefficients.drop(columns=["scope", "unit", "term"])
-    table.insert(0, "term", key)
-    return str(table.to_json(orient="split", index=False, double_precision=15))
+def log_failure(about: Mapping[str, Any], mistakes: Sequence[str], store: Store, tags: Mapping[str, str]) -> str:
+    """Log a job without results as a failed run: its spec, and why. `about` has its name and spec."""
+    from mlflow.entities import Param
+
+    with _in_one_line(store, "the reason is in the terminal"), store.locked():
+        client = store.client()
+        note = {"mlflow.note.content": "\n".join(f"- {line}" for line in mistakes)[:LONGEST]}
+        run = client.create_run(experiment_id(client, store), run_name=about["name"], tags={**tags, **note})
+        params = [Param(name, value) for name, value in flat(about["spec"]).items()]
+        for start in range(0, len(params), 100):
+            client.log_batch(run.info.run_id, params=params[start : start + 100], synchronous=True)
+        client.set_terminated(run.info.run_id, "FAILED")
+        return str(run.info.run_id)
+
+
+def begin_sweep(store: Store, name: str, tags: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The parent run of the sweep that these tags name, now running, and its finished children by the tag `job`.
+
+    Children that a killed process left running, failed ones and second copies are deleted: their jobs come again.
+    """
+    named = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    with _in_one_line(store, "no job has begun"), store.locked():
+        client = store.client()
+        experiment = experiment_id(client, store)
+        parents = client.search_runs([experiment], f"{named} and tags.role = 'sweep'")
+        if parents:
+            parent = parents[0].info.run_id
+            client.update_run(parent, status="RUNNING")
+        else:
+            parent = client.create_run(experiment, run_name=name, tags={**tags, "role": "sweep"}).info.run_id
+        finished: dict[str, str] = {}
+        for run in _all_runs(client, experiment, f"{named} and tags.role = 'job'"):
+            if run.info.status == "FINISHED" and run.data.tags["job"] not in finished:
+                finished[run.data.tags["job"]] = run.info.run_id
+            else:
+                _discard(client, run)
+        return parent, finished
+
+
+def discard(store: Store, run_ids: Sequence[str]) -> None:
+    """Delete runs whose jobs are no longer those of the sweep; MLflow can restore them."""
+    with _in_one_line(store, "nothing was deleted"), store.locked():
+        client = store.client()
+        for run_id in run_ids:
+            _discard(client, client.get_run(run_id))
+
+
+def end_sweep(store: Store, parent: str, status: str, note: str, metrics: Mapping[str, float], files: Path) -> None:
+    """End the parent run with what all jobs say together; `files` is a directory of artifacts."""
+    from mlflow.entities import Metric
+
+    with _in_one_line(store, "the jobs are logged"), store.locked():
+        client = store.client()
+        client.set_tag(parent, "mlflow.note.content", note[:LONGEST])
+        now = int(datetime.now().timestamp() * 1000)
+        client.log_batch(parent, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()])
+        for path in sorted(files.iterdir()) if files.is_dir() else []:
+            client.log_artifact(parent, str(path))
+        client.set_terminated(parent, status)
+
+
+def _discard(client: MlflowClient, run: Any) -> None:
+    if run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, "KILLED")
+    client.delete_run(run.info.run_id)
+
+
+def _all_runs(client: MlflowClient, experiment: str, wanted: str) -> Iterator[Any]:
+    """Every run that is wanted, page by page."""
+    token = None
+    while True:
+        page = client.search_runs([experiment], wanted, max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def experiment_id(client: MlflowClient, store: Store) -> str:
@@ -151,47 +223,42 @@ def _columns(runs: list[Any]) -> list[str]:
     return [name for name in [*wanted, *pairs] if name in present]
 
 
-def _name(report: Report) -> str:
+def _name(about: Mapping[str, Any]) -> str:
     """The experiment and what the command line changed of it."""
-    told = [word for word in report.overrides if not word.startswith(("experiment=", "tracking.", "hydra."))]
-    changed = [word.partition("=")[0].rpartition(".")[2] + "=" + word.partition("=")[2] for word in told]
-    return " ".join([report.name, *changed])[:200]
+    told = [word for word in about["overrides"] if not word.startswith(("experiment=", "tracking.", "hydra."))]
+    return " ".join([about["name"], *map(short, told)])[:200]
 
 
-def _of(node: Mapping[str, Any]) -> str:
-    """The class that a node names, for people."""
-    return str(node["_target_"]).rpartition(".")[2]
+def short(override: str) -> str:
+    """An override without the groups before its key."""
+    return override.partition("=")[0].rpartition(".")[2] + "=" + override.partition("=")[2]
 
 
-def _tags(report: Report, directory: Path, sweep: str | None) -> dict[str, str]:
-    tags = {
-        "kind": report.kind,
-        "model": _of(report.spec["model"]),
-        "validation": _of(report.spec["validation"]),
-        "fingerprint": report.fingerprint,
-        "code": report.code,
-        "directory": str(directory.absolute()),
+def _tags(written: RunDirectory, more: Mapping[str, str]) -> dict[str, str]:
+    about, commit = written.about, source_commit().removesuffix("-dirty")
+    tags = {name: about[name] for name in ("kind", "model", "validation", "fingerprint", "code")} | {
+        "directory": str(written.path.absolute()),
         "mlflow.source.name": "python -m runner",
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.commit": source_commit().removesuffix("-dirty"),
+        "mlflow.source.git.commit": commit if commit in about["code"] else "",
         "mlflow.loggedArtifacts": '[{"path": "coefficients.json", "type": "table"}]',
-        "mlflow.note.content": "\n".join(f"- {sentence}" for sentence in reading(report))[:LONGEST],
-        "sweep": sweep or "",
-        "leaking": "; ".join(report.leaks),
+        "mlflow.note.content": "\n".join(f"- {sentence}" for sentence in about["reading"])[:LONGEST],
+        "leaking": "; ".join(about["leaks"]),
+        **more,
     }
     return {key: value for key, value in tags.items() if value}
 
 
-def _dataset(report: Report) -> Any:
+def _dataset(about: Mapping[str, Any]) -> Any:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    name = report.source.rpartition("/")[2][:200]
-    data = Dataset(name, report.fingerprint, "local", report.source, schema=None, profile=None)
+    name = about["source"].rpartition("/")[2][:200]
+    data = Dataset(name, about["fingerprint"], "local", about["source"], schema=None, profile=None)
     return DatasetInput(data, [InputTag("mlflow.data.context", "panel")])
 
 
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
+def _milliseconds(moment: str) -> int:
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 @contextmanager

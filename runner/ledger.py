@@ -1,0 +1,108 @@
+"""The ledger: every trial on every data and target, finished, failed or abandoned, of all sweeps and single runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from runner.errors import DataError
+
+TABLE = """create table if not exists trials (
+    key text not null, family text not null, place text not null, status text not null, seconds real,
+    first_seen text not null default (datetime('now')), primary key (key, place))"""
+PATIENCE = 60.0  # seconds for other writers
+
+
+@dataclass(frozen=True)
+class Count:
+    """Different specs tried on one data and target."""
+
+    finished: int
+    failed: int
+    abandoned: int
+
+    @property
+    def trials(self) -> int:
+        return self.finished + self.failed + self.abandoned
+
+
+class Ledger:
+    """A file of trials, each known by its key and by the directory that it writes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+
+    def begin(self, family_of: Mapping[tuple[str, str], str]) -> None:
+        """Trials (key, directory) that begin, or may soon, with the family of each; known ones stay as they are."""
+        with self._open() as book:
+            book.executemany(
+                "insert into trials (key, place, family, status) values (?, ?, ?, 'planned') "
+                "on conflict do update set status = 'planned' where status = 'failed'",
+                [(key, place, family) for (key, place), family in family_of.items()],
+            )
+
+    def end(self, key: str, place: str, status: str, seconds: float) -> None:
+        """How a trial ended: `finished` or `failed`."""
+        with self._open() as book:
+            book.execute(
+                "update trials set status = ?, seconds = ? where key = ? and place = ?", (status, seconds, key, place)
+            )
+
+    def count(self, family: str) -> Count:
+        """Trials of the family; one that began and has no end was abandoned, one that never began does not count."""
+        best: dict[str, int] = {}
+        for key, place, status in self._rows("select key, place, status from trials where family = ?", family):
+            rank = {"finished": 3, "failed": 2}.get(status, 1 if _begun(Path(place)) else 0)
+            best[key] = max(best.get(key, 0), rank)
+        finished, failed, abandoned = (sum(rank == one for rank in best.values()) for one in (3, 2, 1))
+        return Count(finished, failed, abandoned)
+
+    def finished(self, keys: Iterable[str]) -> dict[str, Path]:
+        """Directories of finished trials that are still there, by key."""
+        wanted = set(keys)
+        rows = self._rows("select key, place from trials where status = 'finished'")
+        return {key: Path(place) for key, place in rows if key in wanted and (Path(place) / "run.json").is_file()}
+
+    def typical_seconds(self, family: str) -> float | None:
+        """Median seconds of finished trials of the family, None where there are none."""
+        query = "select seconds from trials where family = ? and status = 'finished' and seconds is not null"
+        seconds = [row[0] for row in self._rows(query, family)]
+        return median(seconds) if seconds else None
+
+    def _rows(self, query: str, *values: str) -> list[tuple]:
+        if not self.path.exists():
+            return []
+        with self._open() as book:
+            return book.execute(query, values).fetchall()
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A transaction.
+
+        Raises:
+            DataError: the file is no ledger, or cannot be written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            book = sqlite3.connect(self.path, timeout=PATIENCE)
+            try:
+                with book:
+                    book.execute(TABLE)
+                    yield book
+            finally:
+                book.close()
+        except (sqlite3.Error, OSError) as error:
+            raise DataError(f"ledger: {str(self.path)!r}: {error}") from error
+
+
+def marker(place: Path) -> Path:
+    """The file that says that the job which writes `place` has begun."""
+    return place.parent / ".state" / f"{place.name}.begun"
+
+
+def _begun(place: Path) -> bool:
+    return place.exists() or marker(place).exists()

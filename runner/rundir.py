@@ -1,0 +1,58 @@
+"""A run directory that was written: what every reader of finished runs goes through."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The files of one run by what they hold; each is read when first asked for."""
+
+    path: Path
+
+    @cached_property
+    def about(self) -> Mapping[str, Any]:
+        """What the run was: name, overrides, kind, source, fingerprint, code, started, finished, reading, ..."""
+        return json.loads(self._text("run.json"))
+
+    @cached_property
+    def metrics(self) -> Mapping[str, float]:
+        """Flat finite numbers, the same as in MLflow."""
+        return json.loads(self._text("metrics.json"))
+
+    @cached_property
+    def spec(self) -> Mapping[str, Any]:
+        """The resolved spec, plain mappings."""
+        import yaml
+
+        return yaml.load(self._text("spec.yaml"), yaml.CSafeLoader)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table of the run, every bit of its numbers as it was written.
+
+        Raises:
+            DataError: the run has no such table.
+        """
+        import pandas as pd
+
+        try:
+            return pd.read_csv(self.path / f"{name}.csv", float_precision="round_trip", keep_default_na=True)
+        except FileNotFoundError:
+            raise DataError(f"{self.path}: no table {name!r}") from None
+
+    def _text(self, name: str) -> str:
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"{self.path}: no run directory: {name}: {error.strerror}") from None

@@ -1,0 +1,100 @@
+"""Who runs the jobs: this process, several, or a cluster. Each gives jobs back as their outcomes are on disk."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+
+from runner.bench import Bench
+from runner.sweeps.plan import Failure, Job, Plan, read
+
+Launcher = Callable[[Plan, Sequence[Job], Bench], Iterator[Job]]
+GRACE = 5.0  # seconds that a job has beyond its time limit before its process is killed
+CHECK = 1.0  # seconds between looks at whether the parent is still there
+
+
+def inline(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Iterator[Job]:
+    """One after the other, here."""
+    from runner.sweeps.work import work
+
+    for job in jobs:
+        work(plan, job, bench)
+        yield job
+
+
+def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Iterator[Job]:
+    """In several processes of this machine, each with its own bench; one that dies fails its job and no other."""
+    from multiprocessing import get_context
+
+    from pebble import ProcessPool
+
+    timeout = plan.settings.timeout
+    limit = None if timeout is None else timeout + GRACE
+    waiting = list(reversed(jobs))
+    running: dict[Future, Job] = {}
+    pool = ProcessPool(
+        min(plan.settings.workers, max(len(jobs), 1)),
+        initializer=_end_with,
+        initargs=[os.getpid()],
+        context=get_context("spawn"),
+    )
+    try:
+        while waiting or running:
+            while waiting and len(running) < 2 * plan.settings.workers:
+                job = waiting.pop()
+                running[pool.schedule(_work_on, args=[plan.directory, job.number], timeout=limit)] = job
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                _told(plan, job, future)
+                yield job
+    finally:
+        pool.stop()
+        pool.join()
+
+
+def _told(plan: Plan, job: Job, future: Future) -> None:
+    """Keep why the process of the job ended without an outcome, if it did."""
+    from pebble import ProcessExpired
+
+    from runner.sweeps.work import out_of_time
+
+    try:
+        future.result()
+    except TimeoutError:
+        plan.fail(job, Failure((out_of_time(plan),), final=False))
+    except ProcessExpired as error:
+        why = f"its process was killed by signal {-error.exitcode}" if error.exitcode < 0 else "its process ended"
+        plan.fail(job, Failure((f"{why} (out of memory?)",), final=False))
+
+
+_BENCH: list[tuple[Plan, Bench]] = []  # of a worker process, made with its first job
+
+
+def _work_on(directory: os.PathLike[str], number: int) -> None:
+    from pathlib import Path
+
+    from runner.sweeps.cache import bench_of
+    from runner.sweeps.work import work
+
+    if not _BENCH:
+        plan = read(Path(directory))
+        _BENCH.append((plan, bench_of(plan)))
+    plan, bench = _BENCH[0]
+    work(plan, plan.jobs[number], bench)
+
+
+def _end_with(parent: int) -> None:
+    """A worker whose parent was killed ends too."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(CHECK)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+LAUNCHERS: dict[str, Launcher] = {"inline": inline, "processes": processes}

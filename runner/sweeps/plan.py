@@ -1,0 +1,145 @@
+"""The plan of a sweep, written before anything runs: every job with its spec, and what became of each."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from runner.errors import DataError, SpecError
+from runner.rundir import RunDirectory
+from runner.sweeps.settings import Sweep
+
+PLAN, STATE = "plan.json", ".state"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: its number, the overrides that only it has, all of them, its spec, and once the data is known its
+    fingerprint, the key of the job and the family of trials that it belongs to."""
+
+    number: int
+    differs: tuple[str, ...]
+    overrides: tuple[str, ...]
+    spec: Mapping[str, Any]
+    fingerprint: str = ""
+    key: str = ""
+    family: str = ""
+
+    @property
+    def data(self) -> list[Any]:
+        """What its market is made from."""
+        return [self.spec.get("data"), self.spec.get("allow")]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job has no results: one line per mistake; `final` where trying again cannot help."""
+
+    mistakes: tuple[str, ...]
+    final: bool
+    seconds: float = 0.0
+    trace: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep: where it lies, how it runs, its jobs by number, and the code that it was planned with."""
+
+    directory: Path
+    settings: Sweep
+    words: tuple[str, ...]
+    jobs: tuple[Job, ...]
+    code: str
+    same: int = field(default=0)  # combinations whose spec is that of another job
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+    @property
+    def tracking(self) -> Mapping[str, Any]:
+        return self.jobs[0].spec["tracking"]
+
+    def place(self, job: Job) -> Path:
+        """The run directory of a job."""
+        return self.directory / str(job.number)
+
+    def done(self, job: Job) -> bool:
+        """Whether the run directory of the job is there, made by this code from this data and spec."""
+        try:
+            return bool(job.key) and RunDirectory(self.place(job)).about.get("job") == job.key
+        except (DataError, ValueError):
+            return False
+
+    def failure(self, job: Job) -> Failure | None:
+        """Why the job failed when it was last tried, None where it did not."""
+        try:
+            found = json.loads(self._failed(job).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return Failure(**{**found, "mistakes": tuple(found["mistakes"])})
+
+    def fail(self, job: Job, failure: Failure) -> None:
+        """Keep why the job failed."""
+        _replace(self._failed(job), json.dumps(asdict(failure), indent=1))
+
+    def forget(self, job: Job) -> None:
+        """As if the job had never failed."""
+        self._failed(job).unlink(missing_ok=True)
+
+    def write(self) -> None:
+        """Write the plan, whole or not at all."""
+        told = asdict(replace(self, directory=Path())) | {"directory": ""}
+        (self.directory / STATE).mkdir(parents=True, exist_ok=True)
+        _replace(self.directory / PLAN, json.dumps(told, default=str))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One process at a time conducts the sweep.
+
+        Raises:
+            SpecError: another does.
+        """
+        (self.directory / STATE).mkdir(parents=True, exist_ok=True)
+        with open(self.directory / STATE / "lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise SpecError(f"sweep {self.name}: another process runs it; allowed: one at a time") from None
+            yield
+
+    def _failed(self, job: Job) -> Path:
+        return self.directory / STATE / f"{job.number}.failed"
+
+
+def read(directory: Path) -> Plan:
+    """The plan of the sweep in a directory.
+
+    Raises:
+        SpecError: there is none.
+    """
+    try:
+        found = json.loads((directory / PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        sweeps = sorted(path.parent.name for path in directory.parent.glob(f"*/{PLAN}"))[-3:]
+        latest = f"; the latest there: {', '.join(sweeps)}" if sweeps else ""
+        raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}{latest}") from None
+    jobs = tuple(
+        Job(**{**job, "differs": tuple(job["differs"]), "overrides": tuple(job["overrides"])})
+        for job in found["jobs"]
+    )
+    return Plan(directory, Sweep(**found["settings"]), tuple(found["words"]), jobs, found["code"], found["same"])
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the text under a name of its own first: readers see the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)

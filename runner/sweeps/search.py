@@ -1,0 +1,74 @@
+"""From what a sweep varies to the overrides of its jobs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from random import Random
+
+from runner.errors import SpecError
+from runner.sweeps.settings import Sweep
+
+MOST_JOBS = 100_000  # what is more was hardly meant
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One key that varies: overrides to choose from, or the ends of an interval, even or in its logarithm."""
+
+    key: str
+    values: Sequence[str] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+
+    def draw(self, chance: Random) -> str:
+        """A value, each as likely."""
+        if self.values:
+            return chance.choice(self.values)
+        if self.log:
+            return f"{self.key}={math.exp(chance.uniform(math.log(self.low), math.log(self.high)))!r}"
+        return f"{self.key}={chance.uniform(self.low, self.high)!r}"
+
+
+def combinations(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
+    """The overrides of every job, in a fixed order.
+
+    Raises:
+        SpecError: values that cannot be combined so.
+    """
+    rows = sweep.jobs or [[]]
+    open_ended = [axis.key for axis in axes if not axis.values]
+    if open_ended and sweep.search in ("grid", "zip"):
+        raise SpecError([f"{key}: an interval; allowed with sweep.search=random or bayes" for key in open_ended])
+    if sweep.search == "zip":
+        lengths = {axis.key: len(axis.values) for axis in axes}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{key} has {n}" for key, n in lengths.items())
+            raise SpecError(f"sweep.search: zip takes values side by side; {told}; allowed: as many of each")
+        varied = list(zip(*(axis.values for axis in axes), strict=True)) or [()]
+    elif sweep.search == "grid":
+        varied = _grid(axes, len(rows))
+    else:
+        varied = _drawn(axes, sweep)
+    return [(*row, *one) for row in rows for one in varied]
+
+
+def _grid(axes: Sequence[Axis], rows: int) -> list[tuple[str, ...]]:
+    size = rows * math.prod(len(axis.values) for axis in axes)
+    if size > MOST_JOBS:
+        raise SpecError(f"sweep: {size:,} combinations; allowed: {MOST_JOBS:,}, or sweep.search=random with draws")
+    return list(product(*(axis.values for axis in axes)))
+
+
+def _drawn(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
+    """Different draws; fewer than asked for where there are no more combinations."""
+    chance, found = Random(sweep.seed), dict[tuple[str, ...], None]()  # noqa: S311 (no secret)
+    draws = sweep.draws or 0
+    finite = all(axis.values for axis in axes)
+    most = min(draws, math.prod(len(axis.values) for axis in axes)) if finite else draws
+    while len(found) < most:
+        found[tuple(axis.draw(chance) for axis in axes)] = None
+    return list(found)

@@ -1,0 +1,61 @@
+"""How a sweep varies its spec, who runs the jobs, and what is made of them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runner.settings import Count, Positive
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Settings of a sweep.
+
+    Attributes:
+        over: values by key, a list or text as on the command line such as `interval(0.1, 10)`; beside key=a,b there.
+        jobs: lists of overrides, one job each, combined with what `over` gives.
+        search: every combination; the values side by side; random draws; or draws led by the scores so far (Optuna).
+        draws: how many, of random and bayes.
+        seed: of the draws and of the bootstraps of the multiple tests.
+        launcher: jobs in this process, in several, or on a Slurm cluster.
+        workers: processes, or Slurm jobs at a time.
+        slurm: parameters of the Slurm jobs as submitit names them, without `slurm_`.
+        report: what each job writes, see the key `report` of a spec.
+        score, lower_is_better: the metric that ranks the jobs.
+        tests: terms whose coefficients are tested together; null: all terms of each job but the constant.
+        fail_fast: stop at the first job that fails.
+        timeout: most seconds of a job; null: none.
+        cache, cache_gb: directory of the data and panels that processes share, and its most 1e9 bytes.
+        retries: how often a job is tried again that was killed, ran out of time, or raised what it should not.
+    """
+
+    over: dict[str, Any] = field(default_factory=dict)
+    jobs: list[list[str]] = field(default_factory=list)
+    search: Literal["grid", "zip", "random", "bayes"] = "grid"
+    draws: Count | None = None
+    seed: int = 0
+    launcher: Literal["inline", "processes", "slurm"] = "inline"
+    workers: Count = 2
+    slurm: dict[str, Any] = field(default_factory=dict)
+    report: Literal["tables", "full"] = "tables"
+    score: str = "oos/r2"
+    lower_is_better: bool = False
+    tests: list[str] | None = None
+    fail_fast: bool = False
+    timeout: Positive | None = None
+    retries: int = 0
+    cache: str = "outputs/cache"
+    cache_gb: Positive = 10.0
+
+    def __post_init__(self) -> None:
+        drawn = self.search in ("random", "bayes")
+        wrong = []
+        if drawn and self.draws is None:
+            wrong.append(f"draws: given null; allowed: how many to draw, for search={self.search}")
+        if not drawn and self.draws is not None:
+            wrong.append(f"draws: given {self.draws}; allowed: null, for search={self.search} has every combination")
+        if self.retries < 0:
+            wrong.append(f"retries: given {self.retries}; allowed: a whole number from 0")
+        if wrong:
+            raise ValueError("\n".join(wrong))

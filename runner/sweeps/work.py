@@ -1,0 +1,71 @@
+"""One job of a sweep, in whatever process: its outcome is on disk, as a run directory or as a reason."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runner.bench import Bench
+from runner.errors import RunnerError
+from runner.job import compute
+from runner.ledger import marker
+from runner.spec import build
+from runner.sweeps.plan import Failure, Job, Plan
+
+
+class OutOfTimeError(BaseException):
+    """The time of a job is over; no code of a job may take it for an error of its own."""
+
+
+def work(plan: Plan, job: Job, bench: Bench) -> None:
+    """Run the job and leave its run directory, or why there is none."""
+    with open(marker(plan.place(job)), "w") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)  # a worker of a conductor that was killed may still be at it
+        if not plan.done(job):
+            _work(plan, job, bench)
+
+
+def _work(plan: Plan, job: Job, bench: Bench) -> None:
+    begun, failure = time.monotonic(), None
+    shutil.rmtree(plan.place(job), ignore_errors=True)  # of other data or code
+    plan.forget(job)
+    try:
+        with _limited(plan.settings.timeout):
+            compute(build({**job.spec, "report": plan.settings.report}, job.overrides), plan.place(job), bench)
+    except RunnerError as error:
+        failure = Failure(error.mistakes, final=True)
+    except OutOfTimeError:
+        failure = Failure((out_of_time(plan),), final=False)
+    except Exception as error:
+        line = f"raised {type(error).__name__}: {' '.join(str(error).split())}"
+        failure = Failure((line,), final=False, trace=traceback.format_exc())
+    if failure:
+        plan.fail(job, Failure(failure.mistakes, failure.final, time.monotonic() - begun, failure.trace))
+
+
+def out_of_time(plan: Plan) -> str:
+    return f"not done after {plan.settings.timeout:g} s (sweep.timeout)"
+
+
+@contextmanager
+def _limited(seconds: float | None) -> Iterator[None]:
+    """Raise OutOfTimeError in the block after so many seconds."""
+    if seconds is None:
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        raise OutOfTimeError
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)

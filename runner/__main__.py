@@ -2,6 +2,8 @@
 
     python -m runner [overrides]      runs one spec; -m sweeps
     python -m runner resume SWEEP     goes on with a sweep that was ended
+    python -m runner rerun RUN_ID     repeats a run from its logged spec and tells what differs
+    python -m runner sync             logs run directories that the store does not have
     python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
     python -m runner snapshot [...]   fetches the data of a spec without running it
     python -m runner ui [...]         opens the MLflow UI on the runs
@@ -14,10 +16,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError, SpecError, unknown
+
+if TYPE_CHECKING:
+    from runner.composition import Composer
+
 
 # Before numpy is imported: our own threads share the cores, and the last bits must not depend on how many there are.
 for _pool in ("OMP", "OPENBLAS", "MKL"):
@@ -45,10 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_specs(words: Sequence[str]) -> int:
     """Run one spec, or with -m every combination of a sweep."""
-    from runner.composition import Composer, flags
-
-    args = flags().parse_args(list(words))
-    composer = Composer(args.config_path, args.config_dir, args.config_name)
+    composer, args = _composer(words)
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         composer.show(args)
         return 0
@@ -62,6 +67,14 @@ def run_specs(words: Sequence[str]) -> int:
 
     execute(job.experiment, job.directory)
     return 0
+
+
+def _composer(words: Sequence[str]) -> tuple[Composer, Namespace]:
+    """The composer that the flags ask for, and the flags with the overrides."""
+    from runner.composition import Composer, flags
+
+    args = flags().parse_args(list(words))
+    return Composer(args.config_path, args.config_dir, args.config_name), args
 
 
 def resume(words: Sequence[str]) -> int:
@@ -78,14 +91,40 @@ def resume(words: Sequence[str]) -> int:
     return conduct(plan)
 
 
+def rerun(words: Sequence[str]) -> int:
+    """Repeat a run by its id from its logged spec; overrides say where the store is and what code it may run."""
+    if not words or "=" in words[0] or words[0].startswith("-"):
+        raise SpecError("rerun: which run? allowed: its id, then overrides such as tracking.uri=...")
+    composer, args = _composer(words[1:])
+    config, directory = composer.places(args.overrides)
+    from runner.rerun import rerun as again
+    from runner.sinks.tracking import Store
+
+    return again(words[0], Store(**config["tracking"]), config, directory, args.overrides)
+
+
+def sync(words: Sequence[str]) -> int:
+    """Log the run directories below outputs/runs that the store does not have; a sweep has `resume` for that."""
+    composer, args = _composer(words)
+    config, directory = composer.places(args.overrides)
+    from runner.sinks.tracking import Store, log, logged_directories
+
+    store = Store(**config["tracking"])
+    known = logged_directories(store)
+    fresh = [path.parent for path in sorted(directory.parent.glob("[!.]*/run.json"))]
+    fresh = [path for path in fresh if str(path.absolute()) not in known]
+    for path in fresh:
+        print(f"{path}: MLflow run {log(path, store)}")
+    print(f"{len(fresh)} logged, {len(known)} known before", file=sys.stderr)
+    return 0
+
+
 def snapshot(words: Sequence[str]) -> int:
     """Fetch the data of the spec (data=yahoo unless another source is named) without running it."""
-    from runner.composition import Composer, flags
-
-    args = flags().parse_args(list(words))
+    composer, args = _composer(words)
     named = any(word.startswith("data=") for word in args.overrides)
     overrides = [*args.overrides] if named else [*args.overrides, "data=yahoo"]
-    source = Composer(args.config_path, args.config_dir, args.config_name).job(overrides).experiment.source
+    source = composer.job(overrides).experiment.source
     if not hasattr(source, "fetch"):
         raise SpecError(f"data: {type(source).__name__} is not fetched; allowed here: data=yahoo")
     from runner.sources.snapshot import describe, manifest_of, read_manifest
@@ -98,10 +137,8 @@ def snapshot(words: Sequence[str]) -> int:
 
 def audit(words: Sequence[str]) -> int:
     """Try every column of the spec for look-ahead, on all rows and assets, without running it."""
-    from runner.composition import Composer, flags
-
-    args = flags().parse_args(list(words))
-    experiment = Composer(args.config_path, args.config_dir, args.config_name).job(args.overrides).experiment
+    composer, args = _composer(words)
+    experiment = composer.job(args.overrides).experiment
     from runner import job
 
     job.audit(experiment)
@@ -115,7 +152,8 @@ def ui(words: Sequence[str]) -> int:
     parser = flags()
     parser.add_argument("--port", type=int, default=5000)
     args = parser.parse_args(list(words))
-    tracking = Composer(args.config_path, args.config_dir, args.config_name).tracking(args.overrides)
+    composer = Composer(args.config_path, args.config_dir, args.config_name)
+    tracking = composer.places(args.overrides)[0]["tracking"]
     from runner.sinks.tracking import Store, runs_link
     from runner.ui import serve
 
@@ -123,7 +161,14 @@ def ui(words: Sequence[str]) -> int:
     return serve(store.uri, args.port, runs_link(store))
 
 
-VERBS: dict[str, Callable[[Sequence[str]], int]] = {"audit": audit, "resume": resume, "snapshot": snapshot, "ui": ui}
+VERBS: dict[str, Callable[[Sequence[str]], int]] = {
+    "audit": audit,
+    "rerun": rerun,
+    "resume": resume,
+    "snapshot": snapshot,
+    "sync": sync,
+    "ui": ui,
+}
 
 
 if __name__ == "__main__":

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 HELP = """python -m runner [key=value ...]   run one spec; -m sweeps over key=a,b
+python -m runner resume SWEEP      go on with a sweep that was ended
+python -m runner rerun RUN_ID      repeat a run from its logged spec and tell what differs
+python -m runner sync              log run directories that the store does not have
 python -m runner audit [...]       try every column of a spec for look-ahead, thoroughly
 python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
 python -m runner ui [--port N]     open the MLflow UI on the runs
@@ -123,13 +126,14 @@ class Composer:
             raise SpecError(wrong)
         return Plan(directory, settings, tuple(overrides), tuple(found.values()), "", len(every) - len(found))
 
-    def tracking(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The node `tracking` of the composed spec."""
+    def places(self, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:
+        """The composed spec, not checked, and the directory of a run: for what needs to know where things are."""
         try:
-            found = OmegaConf.to_container(self._compose(overrides, RunMode.RUN).tracking, resolve=True)
+            config = self._compose(overrides, RunMode.RUN)
+            directory = Path(config.hydra.run.dir)
+            return _plain(config), directory
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
-        return {str(key): value for key, value in dict(found).items()}  # type: ignore[arg-type]
 
     def show(self, args: argparse.Namespace) -> None:
         """What needs no run: --help, --hydra-help, --cfg, --info, --shell-completion."""

@@ -51,6 +51,13 @@ class RunDirectory:
         except FileNotFoundError:
             raise DataError(f"{self.path}: no table {name!r}") from None
 
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """Out of sample: date, asset, fold, path, y, prediction, benchmark."""
+        import pandas as pd
+
+        return pd.read_parquet(self.path / "predictions.parquet")
+
     def _text(self, name: str) -> str:
         try:
             return (self.path / name).read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,19 @@ def show(report: Report, directory: Path, run_id: str) -> None:
     console.print(f"Files: {directory}", markup=False)
     if run_id:
         console.print(f"MLflow run: {run_id} (python -m runner ui)", markup=False)
+
+
+def show_rerun(run_id: str, again: str, directory: Path, differences: Sequence[str]) -> None:
+    """Print whether a run came out the same."""
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    if not differences:
+        console.print(f"bit-identical to {run_id}: every metric and table", style="bold", markup=False)
+    else:
+        console.print(f"differs from {run_id}:", style="bold red", markup=False)
+        shown = [f"  {line}" for line in differences[:MOST_ROWS]]
+        rest = [f"  and {len(differences) - MOST_ROWS} more"] if len(differences) > MOST_ROWS else []
+        console.print("\n".join([*shown, *rest]), markup=False)
+    console.print(f"Files: {directory}\nMLflow run: {again}", markup=False)
 
 
 def show_audit(found: Audit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import RunnerError
+from runner.errors import RunnerError, SpecError
 from runner.rundir import RunDirectory
 from runner.spec import without_secrets
 from runner.version import source_commit
@@ -154,6 +155,36 @@ def end_sweep(store: Store, parent: str, status: str, note: str, metrics: Mappin
         for path in sorted(files.iterdir()) if files.is_dir() else []:
             client.log_artifact(parent, str(path))
         client.set_terminated(parent, status)
+
+
+def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
+    """The files of a run that make it a run directory, copied into `directory`: spec, numbers and tables.
+
+    Raises:
+        SpecError: no id of a run. StoreError: there is no such run, or it has no spec.
+    """
+    if not re.fullmatch("[0-9a-f]{32}", run_id):
+        raise SpecError(f"rerun: given {run_id!r}; allowed: the id of a run, 32 digits and letters a to f")
+    with _in_one_line(store, "nothing was run"), store.locked():
+        client = store.client()
+        names = {
+            item.path
+            for item in client.list_artifacts(run_id)
+            if re.fullmatch(r"\w+\.(csv|json|yaml|parquet)", item.path)
+        }
+        if missing := {"spec.yaml", "metrics.json", "run.json", "predictions.parquet"} - names:
+            raise OSError(f"run {run_id} has no {', '.join(sorted(missing))}")
+        for name in sorted(names):
+            client.download_artifacts(run_id, name, str(directory))
+    return RunDirectory(directory)
+
+
+def logged_directories(store: Store) -> set[str]:
+    """Run directories that finished runs of the store were logged from."""
+    with _in_one_line(store, "nothing was logged"), store.locked():
+        client = store.client()
+        runs = _all_runs(client, experiment_id(client, store), "attributes.status = 'FINISHED'")
+        return {run.data.tags["directory"] for run in runs if "directory" in run.data.tags}
 
 
 def _discard(client: MlflowClient, run: Any) -> None:

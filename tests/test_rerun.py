@@ -1,0 +1,106 @@
+"""A run again by its id, and run directories that the store has not seen."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import run_cli
+from test_tracking import FAST, client_of, runs_of
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("first")
+    outcome = run_cli(folder, *FAST, "report=tables", "validation=walk_forward", "validation.first=200")
+    assert outcome.code == 0, outcome.err
+    return folder, runs_of(folder)[0].info.run_id
+
+
+def tampered(folder: Path, run_id: str, copy: Path, **changes: object) -> Path:
+    """The folder again, the logged spec changed."""
+    shutil.copytree(folder, copy)
+    for path in copy.rglob(f"{run_id}/artifacts/spec.yaml"):
+        spec = yaml.safe_load(path.read_text())
+        for key, value in changes.items():
+            group, _, name = key.partition("__")
+            (spec[group] if name else spec)[name or group] = value
+        path.write_text(yaml.safe_dump(spec, sort_keys=False))
+    database = copy / "outputs" / "mlflow.db"
+    import sqlite3
+
+    with sqlite3.connect(database) as book:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            book.execute(f"update {table} set {column} = replace({column}, ?, ?)", (str(folder), str(copy)))
+    return copy
+
+
+def test_rerun_is_bit_identical_and_logged(first) -> None:
+    folder, run_id = first
+    outcome = run_cli(folder, "rerun", run_id)
+    assert outcome.code == 0, outcome.err
+    assert f"bit-identical to {run_id}" in outcome.out
+    [again] = [run for run in runs_of(folder) if run.data.tags.get("rerun") == run_id]
+    assert again.info.status == "FINISHED"
+
+
+def test_rerun_tells_what_differs(first, tmp_path) -> None:
+    folder, run_id = first
+    other = tampered(folder, run_id, tmp_path / "copy", model__cov="HC3")
+    outcome = run_cli(other, "rerun", run_id)
+    assert outcome.code == 1
+    assert f"differs from {run_id}" in outcome.out
+    assert "coefficients.csv: differs" in outcome.out
+    assert "metric tstat/MktRF" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"allow": ["os"]}, "allow: the logged spec runs code of 'os'"),
+        ({"target___target_": "os.system"}, "'os.system' lies in no allowed module"),
+        ({"data": {"_target_": "runner.sources.file.File", "path": "/etc/passwd"}}, "below this directory"),
+        ({"ledgre": "x"}, "ledgre: 'ledgre' is unknown"),
+    ],
+)
+def test_logged_spec_names_no_code_and_no_files_that_are_not_allowed(first, tmp_path, changes, said) -> None:
+    folder, run_id = first
+    outcome = run_cli(tampered(folder, run_id, tmp_path / "copy", **changes), "rerun", run_id)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_logged_places_are_not_written_to(first, tmp_path) -> None:
+    folder, run_id = first
+    elsewhere = tmp_path / "elsewhere.db"
+    other = tampered(
+        folder, run_id, tmp_path / "copy", ledger=str(elsewhere), tracking={"uri": f"sqlite:///{elsewhere}"}
+    )
+    assert run_cli(other, "rerun", run_id).code == 0
+    assert not elsewhere.exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("../../etc", "the id of a run"), ("0" * 32, "tracking.uri"), ("", "which run")]
+)
+def test_wrong_id_is_one_line(first, word, said) -> None:
+    outcome = run_cli(first[0], "rerun", *[word][: bool(word)])
+    assert outcome.code in (1, 2)
+    assert len(outcome.errors) == 1
+    assert said in outcome.errors[0]
+
+
+def test_sync_logs_what_the_store_does_not_have(tmp_path) -> None:
+    kept = run_cli(tmp_path, *FAST, "report=tables", "tracking.uri=http://127.0.0.1:9")
+    assert kept.code == 1
+    outcome = run_cli(tmp_path, "sync")
+    assert outcome.code == 0, outcome.err
+    assert re.search(r"MLflow run [0-9a-f]{32}", outcome.out)
+    [run] = runs_of(tmp_path)
+    assert run.data.metrics == kept.metrics
+    assert client_of(tmp_path).get_run(run.info.run_id).info.status == "FINISHED"
+    assert "0 logged, 1 known before" in run_cli(tmp_path, "sync").err

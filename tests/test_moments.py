@@ -11,6 +11,7 @@ from oracles import QUICK
 from runner.least_squares import NotEstimable, solve
 from runner.moments import moments, shift_of, solve_moments
 
+pytestmark = pytest.mark.usefixtures("summed_by")
 DIGITS = 1e-10  # the bounds of `sound` leave eleven digits; one is for the oracle
 
 

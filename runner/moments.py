@@ -125,6 +125,7 @@ def _moments(
     (T, N), P = y.shape, X.shape[2] + 2
     found = np.zeros((T if by_date else N, P, P))
     buffer = np.empty((min(BLOCK, T), P - 1, N) if by_date else (min(BLOCK, T), N, P - 1))
+    products, one = np.zeros((0 if by_date else N, P - 1, P - 1)), np.ones(BLOCK)
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
         full = buffer[: part.stop - start]
@@ -141,14 +142,17 @@ def _moments(
         of = part if by_date else slice(None)
         found[of, 0, 0] += w.sum(axis=int(by_date))
         if weights is None:
-            found[of, 0, 1:] += full.sum(axis=2) if by_date else full.sum(axis=0)
+            rows = len(full)
+            found[of, 0, 1:] += full.sum(axis=2) if by_date else (one[:rows] @ full.reshape(rows, -1)).reshape(N, -1)
         else:
             found[of, 0, 1:] += np.einsum("tnp,tn->tp" if by_date else "tnp,tn->np", z, w)
             z *= np.sqrt(w)[:, :, None]
         if by_date:  # columns lie side by side in memory, where their products are fastest
             found[of, 1:, 1:] = np.matmul(full, z)
         else:
-            found[:, 1:, 1:] += np.matmul(z.transpose(1, 2, 0), z.transpose(1, 0, 2))
+            products += np.matmul(z.transpose(1, 2, 0), z.transpose(1, 0, 2))
+    if not by_date:
+        found[:, 1:, 1:] = products
     found[:, 1:, 0] = found[:, 0, 1:]
     return found
 

@@ -125,7 +125,7 @@ def _moments(
     (T, N), P = y.shape, X.shape[2] + 2
     found = np.zeros((T if by_date else N, P, P))
     buffer = np.empty((min(BLOCK, T), P - 1, N) if by_date else (min(BLOCK, T), N, P - 1))
-    products, one = np.zeros((0 if by_date else N, P - 1, P - 1)), np.ones(BLOCK)
+    products = np.zeros((0 if by_date else N, P - 1, P - 1))
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
         full = buffer[: part.stop - start]
@@ -142,8 +142,7 @@ def _moments(
         of = part if by_date else slice(None)
         found[of, 0, 0] += w.sum(axis=int(by_date))
         if weights is None:
-            rows = len(full)
-            found[of, 0, 1:] += full.sum(axis=2) if by_date else (one[:rows] @ full.reshape(rows, -1)).reshape(N, -1)
+            found[of, 0, 1:] += full.sum(axis=2) if by_date else full.sum(axis=0)
         else:
             found[of, 0, 1:] += np.einsum("tnp,tn->tp" if by_date else "tnp,tn->np", z, w)
             z *= np.sqrt(w)[:, :, None]

@@ -75,8 +75,9 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows of the panel."""
     panel = replace(panel, weights=weights_of(model, panel, rows))
     found = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
-    use = np.zeros_like(panel.valid)
-    use[rows] = panel.valid[rows]
+    fitted = np.zeros((len(panel.valid), 1), dtype=bool)
+    fitted[rows] = True
+    use = panel.valid & fitted
     sound = np.zeros(len(found.units), dtype=bool)
     several = model.by in ("asset", "date")
     if (model.cov == "nonrobust" or not several) and model.constant and use.any():

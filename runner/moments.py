@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from runner import kernel
 from runner.least_squares import LARGEST
 
 BLOCK, HALVED = 64, 512  # dates at a time, and from which on two halves are summed side by side
@@ -62,6 +63,8 @@ def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, of: str | None = Non
 
 def _spread(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Some cells in use, evenly spread in order of time, without listing them all."""
+    if use.all():
+        return np.divmod(np.linspace(0, use.size - 1, min(SAMPLE, use.size)).astype(int), use.shape[1])
     until = use.sum(axis=1).cumsum()
     ranks = np.linspace(0, until[-1] - 1, min(SAMPLE, int(until[-1]))).astype(int)
     t = np.searchsorted(until, ranks, side="right")
@@ -70,17 +73,25 @@ def _spread(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def moments(
-    X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool, weights: np.ndarray | None = None
+    X: np.ndarray,
+    y: np.ndarray,
+    use: np.ndarray,
+    shift: np.ndarray,
+    by_date: bool,
+    weights: np.ndarray | None = None,
+    whole: int = 0,
 ) -> np.ndarray:
     """Moments (T, P, P) of every date or (N, P, P) of every asset, over the cells in `use` (T, N), weighted.
 
     The halves of a long panel are summed side by side; where they are cut does not depend on the machine, so
-    neither do the bits.
+    neither do the bits. `whole` counts the cells of the panel that these are a part of, which say whether
+    `runner.kernel` sums them.
     """
+    add = kernel.sums if kernel.wanted(max(y.size, whole)) else _moments
 
     def of(part: slice) -> np.ndarray:
         about = shift[part] if len(shift) > 1 else shift
-        return _moments(X[part], y[part], use[part], about, by_date, of_part(weights, part))
+        return add(X[part], y[part], use[part], about, by_date, of_part(weights, part))
 
     parts = halves(len(y), of)
     return np.concatenate(parts) if by_date else np.asarray(sum(parts))
@@ -114,15 +125,17 @@ def _moments(
     (T, N), P = y.shape, X.shape[2] + 2
     found = np.zeros((T if by_date else N, P, P))
     buffer = np.empty((min(BLOCK, T), P - 1, N) if by_date else (min(BLOCK, T), N, P - 1))
+    products = np.zeros((0 if by_date else N, P - 1, P - 1))
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
         full = buffer[: part.stop - start]
         z, about = full.swapaxes(1, 2) if by_date else full, shift[part] if len(shift) > 1 else shift
         if by_date:  # loops run along the axis named last
             np.subtract(X[part].swapaxes(1, 2), about[:, :, :-1].swapaxes(1, 2), out=full[:, :-1])
+            np.subtract(y[part], about[:, :, -1], out=full[:, -1])
         else:
-            np.subtract(X[part], about[:, :, :-1], out=z[:, :, :-1])
-        np.subtract(y[part], about[:, :, -1], out=z[:, :, -1])
+            _side_by_side(X[part], y[part], full)
+            full -= about
         if not use[part].all():
             z[~use[part]] = 0.0
         w = use[part] if weights is None else np.where(use[part], weights[part], 0.0)
@@ -136,9 +149,22 @@ def _moments(
         if by_date:  # columns lie side by side in memory, where their products are fastest
             found[of, 1:, 1:] = np.matmul(full, z)
         else:
-            found[:, 1:, 1:] += np.matmul(z.transpose(1, 2, 0), z.transpose(1, 0, 2))
+            products += np.matmul(z.transpose(1, 2, 0), z.transpose(1, 0, 2))
+    if not by_date:
+        found[:, 1:, 1:] = products
     found[:, 1:, 0] = found[:, 0, 1:]
     return found
+
+
+def _side_by_side(X: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
+    """Write the regressors and the target of each cell into `out` (T, N, K + 1); the regressors as one lump where
+    they lie together, as loops over a few numbers cost more than the numbers."""
+    if X.shape[2] and X.strides[2] == X.itemsize and X.dtype == out.dtype:
+        lump = f"V{X.itemsize * X.shape[2]}"
+        out.view([("x", lump), ("y", out.dtype)])["x"] = X.view(lump)
+    else:
+        out[:, :, :-1] = X
+    out[:, :, -1] = y
 
 
 def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = None) -> Solved:

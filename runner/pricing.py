@@ -16,8 +16,8 @@ def shared_regressors(panel: Panel, rows: np.ndarray, names: list[str]) -> np.nd
     if len(panel.assets) < 2 or not names or not panel.valid[rows].all():
         return None
     X = regressors(panel, names)
-    for start in range(0, len(rows), BLOCK):
-        part = X[rows[start : start + BLOCK]]
+    for start in (0, *range(1, len(rows), BLOCK)):  # one row, which mostly says it, and then many at a time
+        part = X[rows[start : start + BLOCK if start else 1]]
         if not bool(np.equal(part, part[:, :1]).all()):
             return None
     return np.asarray(X[rows, 0])

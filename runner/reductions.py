@@ -168,7 +168,7 @@ def reductions(
     M = np.zeros((S, len(units), P, P))
     for start, stop in _runs(rows, segment):
         at = slice(rows[start] - span.start, rows[stop - 1] + 1 - span.start)
-        M[segment[start]] += _of_run(model.by, X[at], y[at], use[at], shift, units)
+        M[segment[start]] += _of_run(model.by, X[at], y[at], use[at], shift, units, y.size)
     return Reductions(model, panel, units, place, M, shift[0])
 
 
@@ -179,12 +179,12 @@ def _runs(rows: np.ndarray, segment: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _of_run(
-    by: str | None, X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, units: list[Unit]
+    by: str | None, X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, units: list[Unit], whole: int
 ) -> np.ndarray:
-    """Moments (U, P, P) of adjacent rows."""
+    """Moments (U, P, P) of adjacent rows, a part of a panel of `whole` cells."""
     if by is not None:
-        M = moments(X, y, use, shift, by_date=False)
+        M = moments(X, y, use, shift, by_date=False, whole=whole)
         return of_units(M, units, by)
     length = max(MOST_NUMBERS // (X.shape[2] + 2) ** 2, 1)
     blocks = [slice(start, start + length) for start in range(0, len(y), length)]
-    return sum(moments(X[at], y[at], use[at], shift, by_date=True).sum(axis=0) for at in blocks)[None]
+    return sum(moments(X[at], y[at], use[at], shift, by_date=True, whole=whole).sum(axis=0) for at in blocks)[None]

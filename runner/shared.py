@@ -59,7 +59,7 @@ class Shared:
         if by is None:
             return np.add.reduceat(moments(X, y, use, shift, by_date=True), [0, *edges])[:, None], shift
         parts = [slice(start, stop) for start, stop in zip([0, *edges], [*edges, len(y)], strict=True)]
-        return np.stack([moments(X[at], y[at], use[at], shift, by_date=False) for at in parts]), shift
+        return np.stack([moments(X[at], y[at], use[at], shift, by_date=False, whole=y.size) for at in parts]), shift
 
 
 def shared_by(folds: Sequence[Fold], panel: Panel) -> Shared | None:

@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from runner import kernel
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -19,6 +22,14 @@ STOCKS = SHARED / "us_tech_etf_daily_2017_2025.parquet"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+    parser.addoption("--compiled", action="store_true", help="sum panels of any size by runner.kernel; needs numba")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--compiled"):
+        if kernel._numba() is None:
+            raise pytest.UsageError("--compiled: numba is not installed")
+        kernel.MANY = 0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -26,6 +37,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+@pytest.fixture(scope="module", params=["numpy", "compiled"])
+def summed_by(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each way to sum moments in turn, whatever the size of the panel."""
+    if request.param == "compiled":
+        pytest.importorskip("numba", reason="the extra `compiled` is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "MANY", 0 if request.param == "compiled" else 2**62)
+        yield request.param
 
 
 @pytest.fixture

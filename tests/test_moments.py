@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from oracles import QUICK
 
 from runner.least_squares import NotEstimable, solve
-from runner.moments import moments, shift_of, solve_moments
+from runner.moments import SAMPLE, moments, shift_of, solve_moments
 
+pytestmark = pytest.mark.usefixtures("summed_by")
 DIGITS = 1e-10  # the bounds of `sound` leave eleven digits; one is for the oracle
 
 
@@ -110,3 +111,11 @@ def test_a_unit_without_rows_is_not_sound() -> None:
     assert not found.sound[0] and found.n[0] == 0
     with pytest.raises(NotEstimable):
         solve(np.ones((0, 2)), np.ones(0), ["const", "x0"], constant=True)
+
+
+def test_the_point_of_a_complete_panel_is_that_of_cells_listed_one_by_one() -> None:
+    X, y, _ = panel(8, spread=0.0, level=10.0, noise=1.0)
+    X, y = (np.nan_to_num(np.concatenate([one] * 50)) for one in (X, y))
+    ranks = np.linspace(0, y.size - 1, min(SAMPLE, y.size)).astype(int)
+    expected = np.append(X.reshape(y.size, -1)[ranks].mean(axis=0), y.ravel()[ranks].mean())
+    np.testing.assert_array_equal(shift_of(X, y, np.ones(y.shape, dtype=bool))[0, 0], expected)

@@ -13,6 +13,7 @@ from runner.regression import Regression
 from runner.shared import shared_by
 from runner.validation import WalkForward
 
+pytestmark = pytest.mark.usefixtures("summed_by")
 # Sums over other blocks about another point: rounding of well-scaled columns.
 REL = 1e-10
 

@@ -400,7 +400,7 @@ def memory(size: str) -> None:
 def versions() -> None:
     """Prints the versions of all that is measured."""
     found = []
-    for name in ("numpy", "pandas", "statsmodels", "linearmodels", "polars", "polars-ols", "pyfixest"):
+    for name in ("numpy", "numba", "pandas", "statsmodels", "linearmodels", "polars", "polars-ols", "pyfixest"):
         try:
             found.append(f"{name} {version(name)}")
         except ModuleNotFoundError:

@@ -18,6 +18,8 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +63,7 @@ def run_specs(words: Sequence[str]) -> int:
         plan = composer.plan(args.overrides)
         from runner.sweeps.conduct import conduct
 
-        return conduct(plan)
+        return conduct(plan, partial(composer.planned, plan))
     job = composer.job(args.overrides)
     from runner.job import execute
 
@@ -78,17 +80,22 @@ def _composer(words: Sequence[str]) -> tuple[Composer, Namespace]:
 
 
 def resume(words: Sequence[str]) -> int:
-    """Go on with a sweep that was ended: its name, or its directory."""
+    """Go on with a sweep that was ended, by its name or its directory; overrides may say where the store is."""
+    from runner.composition import Composer
     from runner.sweeps.plan import read
 
-    if len(words) != 1:
+    if not words or words[0].startswith("-"):
         raise SpecError("resume: which sweep? allowed: its name or its directory")
-    [name] = words
-    directory = Path(name) if "/" in name else Path("outputs/sweeps") / name
-    plan = read(directory)
+    name, *rest = words
+    plan = read(Path(name) if "/" in name else Path("outputs/sweeps") / name)
+    composer = Composer(*plan.configs)
+    if rest:
+        plan = replace(plan, tracking=composer.places(rest)[0]["tracking"])
+    if "***@" in str(plan.tracking["uri"]):
+        raise SpecError("tracking.uri: the plan keeps no password; allowed: resume SWEEP tracking.uri=...")
     from runner.sweeps.conduct import conduct
 
-    return conduct(plan)
+    return conduct(plan, partial(composer.planned, plan))
 
 
 def rerun(words: Sequence[str]) -> int:

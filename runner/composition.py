@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,7 @@ class Composer:
         search = create_automatic_config_search_path(None, None, main)
         if beside:
             search.prepend(provider="command-line", path=f"file://{Path(beside).resolve()}")
+        self.configs = (conf, beside, name)
         self.bases: dict[tuple[str, ...], DictConfig] = {}
         GlobalHydra.instance().clear()
         self.hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=search)
@@ -111,20 +112,37 @@ class Composer:
             settings = _sweep_of(config)
             axes += _axes(self._parsed([_over(key, values) for key, values in settings.over.items()]))[1]
             directory = Path(config.hydra.sweep.dir)
+            places = _plain(config)
         except COMPOSING as error:
             raise self._refusal(fixed, error) from None
-        found, wrong = dict[str, PlannedJob](), []
+        where: Any = {"tracking": places["tracking"], "ledger": places["ledger"]}
+        empty = Plan(directory, settings, self.configs, tuple(fixed), tuple(axes), (), **where)
         every = combinations(axes, settings)
+        found, wrong = dict[str, PlannedJob](), []
         for number, differs in enumerate(every):
             try:
-                spec = self._spec([*fixed, *differs])
-                job = PlannedJob(len(found), differs, (*fixed, *differs), build(spec).spec)
+                job = self.planned(empty, len(found), differs)
                 found.setdefault(job_key(job.spec, "", ""), job)
             except RunnerError as error:
                 wrong += [f"job {number} ({' '.join(differs)}): {line}" for line in error.mistakes]
         if wrong:
             raise SpecError(wrong)
-        return Plan(directory, settings, tuple(overrides), tuple(found.values()), "", len(every) - len(found))
+        if settings.search == "bayes":  # those were one of each value, to be checked; the scores lead to others
+            return empty
+        return replace(empty, jobs=tuple(found.values()), same=len(every) - len(found))
+
+    def planned(self, plan: Plan, number: int, differs: Sequence[str]) -> PlannedJob:
+        """A job of the plan, checked.
+
+        Raises:
+            SpecError: every mistake of its spec, one line each.
+        """
+        overrides = (*plan.fixed, *differs)
+        try:
+            spec = _plain(self._quick(overrides))
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
+        return PlannedJob(number, tuple(differs), overrides, build(spec).spec)
 
     def places(self, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:
         """The composed spec, not checked, and the directory of a run: for what needs to know where things are."""
@@ -167,17 +185,6 @@ class Composer:
         directory = Path(config.hydra.run.dir)
         _sweep_of(config)
         return Job(build(_plain(config), overrides), directory)
-
-    def _spec(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """The spec of one job of a sweep.
-
-        Raises:
-            SpecError: it does not compose.
-        """
-        try:
-            return _plain(self._quick(overrides))
-        except COMPOSING as error:
-            raise self._refusal(overrides, error) from None
 
     def _quick(self, overrides: Sequence[str]) -> DictConfig:
         """As `_compose`, but what the same choices of groups make is composed once: jobs differ in values mostly."""

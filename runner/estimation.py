@@ -128,11 +128,12 @@ def _moments(
     found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Moments (U, P, P) of the units and the point that they are about, from the folds' own where there are some."""
-    X, shared = regressors(panel, model.regressors), panel.shared if panel.weights is None else None
+    shared = panel.shared if panel.weights is None else None
     if shared is not None and model.by != "date":
-        known = shared.of(panel, rows, X, model.terms(panel.names), model.by)
+        known = shared.of(panel, rows, model.regressors, model.by)
         if known is not None:
             return of_units(known[0], found.units, model.by), known[1]
+    X = regressors(panel, model.regressors)
     span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
     X, y, use, weights = X[span], panel.y[span], use[span], of_part(panel.weights, span)
     shift = shift_of(X, y, use, model.by if model.by in ("asset", "date") else None)

@@ -144,8 +144,7 @@ def reductions(
 ) -> Reductions:
     """The units of the panel on these rows (R,), each in a `segment` (R,)."""
     if segment.max(initial=0) == 0 and model.constant and model.by != DATE and panel.shared is not None:
-        X, names = regressors(panel, model.regressors), model.terms(panel.names)
-        known = panel.shared.of(panel, rows, X, names, model.by)
+        known = panel.shared.of(panel, rows, model.regressors, model.by)
         if known is not None:
             place = np.zeros(len(panel.dates), dtype=int)
             return Reductions(model, panel, units, place, of_units(known[0], units, model.by)[None], known[1][0])

@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 class Progress:
     """Used as a context: the bar is there inside, on a terminal only; lines go to stderr everywhere."""
 
-    def __init__(self, name: str, jobs: int, done: int, taken: int, same: int, typical: float | None) -> None:
-        self.name, self.jobs, self.done, self.lost = name, jobs, done, 0
+    def __init__(self, name: str) -> None:
+        self.name, self.jobs, self.done, self.lost = name, 0, 0, 0
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._say(_plan(name, jobs, done, taken, same, typical))
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.bar = Bar(*columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal)
-        self.task = self.bar.add_task(name, total=jobs, completed=done)
+        self.task = self.bar.add_task(name, total=None)
+
+    def plan(self, jobs: int, done: int, taken: int, same: int, typical: float | None) -> None:
+        """Say what is to be done before it is."""
+        self.jobs, self.done = jobs, done
+        self._say(_plan(self.name, jobs, done, taken, same, typical))
+        self.bar.update(self.task, total=jobs, completed=done)
 
     def __enter__(self) -> Progress:
         self.bar.start()

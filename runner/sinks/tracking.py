@@ -6,8 +6,9 @@ import fcntl
 import logging
 import os
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -210,6 +211,9 @@ def experiment_id(client: MlflowClient, store: Store) -> str:
 
     found = client.get_experiment_by_name(store.experiment)
     if found is None:
+        if store.file:  # one write to the disk per transaction instead of three, and readers do not lock writers out
+            with closing(sqlite3.connect(store.file)) as database:
+                database.execute("pragma journal_mode = wal")
         return str(client.create_experiment(store.experiment, artifact_location=store.artifacts))
     if found.lifecycle_stage == "deleted":
         raise MlflowException(f"experiment {store.experiment!r} was deleted; restore it or choose another")

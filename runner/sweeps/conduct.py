@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,35 +15,59 @@ from runner.identity import family_key, job_key
 from runner.ledger import Ledger
 from runner.sinks import progress, tracking
 from runner.spec import build
+from runner.sweeps import bayes
 from runner.sweeps.cache import bench_of
 from runner.sweeps.launchers import LAUNCHERS
 from runner.sweeps.plan import Failure, Job, Plan
 from runner.version import code_version
 
+JobOf = Callable[[int, Sequence[str]], Job]
 
-def conduct(plan: Plan) -> int:
+
+def conduct(plan: Plan, job_of: JobOf) -> int:
     """Run every job of the plan that is not done, and tell what all of them say; the exit code.
+
+    Args:
+        job_of: a job of the plan by its number and what only it has, for searches that add jobs.
 
     Raises:
         RunnerError: the sweep is run by another process, or the store cannot be written to; `resume` goes on.
     """
     with plan.locked():
         plan.write()
-        bench = Bench() if plan.settings.launcher == "inline" else None
-        plan = _known(plan, bench or Bench())
-        plan.write()
-        store = tracking.Store(**plan.tracking)
-        parent, logged = tracking.begin_sweep(store, plan.name, sweep_tags(plan))
+        here = plan.settings.launcher == "inline"
+        bench = Bench()
+        plan = _known(plan, bench)
+        log = Log(plan)
         status = "FAILED"
         try:
-            failed = _run(plan, bench or bench_of(plan), Log(plan, store, parent, logged))
+            with progress.Progress(plan.name) as told:
+                plan, failed = _rounds(plan, bench, here, log, told, job_of)
+            told.summary([(job, plan.failure(job)) for job in failed])
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            tracking.end_sweep(store, parent, status, "", {}, plan.directory / "report")
+            log.end(status)
         return 1 if failed else 0
+
+
+def _rounds(
+    plan: Plan, bench: Bench, here: bool, log: Log, told: progress.Progress, job_of: JobOf
+) -> tuple[Plan, list[Job]]:
+    """Run the plan; where scores lead the search, run, look, and add jobs until there are enough."""
+    failed, tried = [], set[int]()
+    while True:
+        own = bench if here else bench_of(plan)
+        failed += _run(plan, tried, own, log, told)
+        tried |= {job.number for job in plan.jobs}
+        if plan.settings.search != "bayes":
+            return plan, failed
+        longer = bayes.more(plan, job_of)
+        if len(longer.jobs) == len(plan.jobs):
+            return plan, failed
+        plan = _known(longer, bench)
 
 
 def sweep_tags(plan: Plan) -> dict[str, str]:
@@ -54,12 +78,18 @@ def sweep_tags(plan: Plan) -> dict[str, str]:
 class Log:
     """Where outcomes go as they come: MLflow and the ledger, each job once."""
 
-    def __init__(self, plan: Plan, store: tracking.Store, parent: str, logged: Mapping[str, str]) -> None:
-        self.plan, self.store, self.parent = plan, store, parent
-        self.ledger = Ledger(Path(plan.jobs[0].spec["ledger"]))
-        wanted = {job.key for job in plan.jobs}
-        tracking.discard(store, [run for key, run in logged.items() if key not in wanted])
-        self.logged = {key: run for key, run in logged.items() if key in wanted}
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.store = tracking.Store(**plan.tracking)
+        self.ledger = Ledger(Path(plan.ledger))
+        self.parent, self.logged = tracking.begin_sweep(self.store, plan.name, sweep_tags(plan))
+        if plan.settings.search != "bayes":
+            wanted = {job.key for job in plan.jobs}
+            tracking.discard(self.store, [run for key, run in self.logged.items() if key not in wanted])
+            self.logged = {key: run for key, run in self.logged.items() if key in wanted}
+
+    def end(self, status: str) -> None:
+        tracking.end_sweep(self.store, self.parent, status, "", {}, self.plan.directory / "report")
 
     def finished(self, job: Job, seconds: float | None = None) -> None:
         """Seconds: that the job took; None where that was before this process."""
@@ -84,7 +114,7 @@ def _name(job: Job) -> str:
 
 
 def _known(plan: Plan, bench: Bench) -> Plan:
-    """The plan with the fingerprint of each job's data, its key and family; jobs whose data cannot be read fail."""
+    """The plan, written, with fingerprint, key and family of each job; where data cannot be read, the job fails."""
     seen: dict[str, str | Failure] = {}
     jobs = []
     for job in plan.jobs:
@@ -103,30 +133,29 @@ def _known(plan: Plan, bench: Bench) -> Plan:
             code = code_version(tuple(job.spec.get("allow") or ()))
             key, family = job_key(job.spec, found, code), family_key(job.spec, found)
             jobs.append(replace(job, fingerprint=found, key=key, family=family))
-    return replace(plan, jobs=tuple(jobs), code=code_version())
+    plan = replace(plan, jobs=tuple(jobs), code=code_version())
+    plan.write()
+    return plan
 
 
-def _run(plan: Plan, bench: Bench, log: Log) -> list[Job]:
-    """Run what is not done, and give back the jobs that failed."""
-    unread = [job for job in plan.jobs if not job.key]
-    known = [job for job in plan.jobs if job.key]
+def _run(plan: Plan, tried: set[int], bench: Bench, log: Log, told: progress.Progress) -> list[Job]:
+    """Run what is neither done nor tried, and give back the jobs that failed."""
+    fresh = [job for job in plan.jobs if job.number not in tried]
+    unread, known = [job for job in fresh if not job.key], [job for job in fresh if job.key]
     taken = _taken(plan, known, log.ledger)
     done = [job for job in known if plan.done(job)]
     todo = sorted((job for job in known if not plan.done(job)), key=lambda job: (digest(_recipe(job)), job.number))
-    places = {(job.key, str(plan.place(job).resolve())): job.family for job in todo}
-    log.ledger.begin(places)
-    typical = log.ledger.typical_seconds(todo[0].family) if todo else None
-    told = progress.Progress(plan.name, len(plan.jobs), len(done), taken, plan.same, typical)
-    with told:
-        for job in done:
-            log.finished(job)
-        for job in unread:
-            if failure := plan.failure(job):
-                log.failed(job, failure)
-                told.failed(job, failure)
-        failed = [*unread, *_tried(plan, todo, bench, log, told)]
-    told.summary([(job, plan.failure(job)) for job in failed])
-    return failed
+    log.ledger.begin({(job.key, str(plan.place(job).resolve())): job.family for job in todo})
+    if not told.jobs and plan.jobs:
+        typical = log.ledger.typical_seconds(todo[0].family) if todo else None
+        told.plan(plan.to_do(), len(done), taken, plan.same, typical)
+    for job in done:
+        log.finished(job)
+    for job in unread:
+        if failure := plan.failure(job):
+            log.failed(job, failure)
+            told.failed(job, failure)
+    return [*unread, *_tried(plan, todo, bench, log, told)]
 
 
 def _tried(plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, told: progress.Progress) -> Iterator[Job]:

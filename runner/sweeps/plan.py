@@ -7,12 +7,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner.errors import DataError, SpecError
 from runner.rundir import RunDirectory
+from runner.spec import without_secrets
+from runner.sweeps.search import Axis
 from runner.sweeps.settings import Sweep
 
 PLAN, STATE = "plan.json", ".state"
@@ -49,22 +51,36 @@ class Failure:
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep: where it lies, how it runs, its jobs by number, and the code that it was planned with."""
+    """A sweep that is kept in a directory.
+
+    Attributes:
+        settings: how it varies and runs.
+        configs: the directories and the name of the configs, as the command line named them.
+        fixed: overrides that every job has; axes: what varies.
+        jobs: by number; a search led by scores adds to them.
+        tracking, ledger: where runs are logged, and trials counted.
+        code: that the jobs were last planned with.
+        same: combinations whose spec is that of another job.
+    """
 
     directory: Path
     settings: Sweep
-    words: tuple[str, ...]
+    configs: tuple[str | None, str | None, str | None]
+    fixed: tuple[str, ...]
+    axes: tuple[Axis, ...]
     jobs: tuple[Job, ...]
-    code: str
-    same: int = field(default=0)  # combinations whose spec is that of another job
+    tracking: Mapping[str, Any]
+    ledger: str
+    code: str = ""
+    same: int = 0
 
     @property
     def name(self) -> str:
         return self.directory.name
 
-    @property
-    def tracking(self) -> Mapping[str, Any]:
-        return self.jobs[0].spec["tracking"]
+    def to_do(self) -> int:
+        """Jobs that the sweep has when it is done."""
+        return len(self.jobs) if self.settings.search != "bayes" else self.settings.draws or 0
 
     def place(self, job: Job) -> Path:
         """The run directory of a job."""
@@ -95,7 +111,7 @@ class Plan:
 
     def write(self) -> None:
         """Write the plan, whole or not at all."""
-        told = asdict(replace(self, directory=Path())) | {"directory": ""}
+        told = without_secrets(asdict(replace(self, directory=Path())) | {"directory": ""})
         (self.directory / STATE).mkdir(parents=True, exist_ok=True)
         _replace(self.directory / PLAN, json.dumps(told, default=str))
 
@@ -130,11 +146,11 @@ def read(directory: Path) -> Plan:
         sweeps = sorted(path.parent.name for path in directory.parent.glob(f"*/{PLAN}"))[-3:]
         latest = f"; the latest there: {', '.join(sweeps)}" if sweeps else ""
         raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}{latest}") from None
-    jobs = tuple(
-        Job(**{**job, "differs": tuple(job["differs"]), "overrides": tuple(job["overrides"])})
-        for job in found["jobs"]
-    )
-    return Plan(directory, Sweep(**found["settings"]), tuple(found["words"]), jobs, found["code"], found["same"])
+    lists = ("differs", "overrides")
+    jobs = [Job(**{**job, **{name: tuple(job[name]) for name in lists}}) for job in found["jobs"]]
+    axes = [Axis(**{**axis, "values": tuple(axis["values"])}) for axis in found["axes"]]
+    own = {"directory": directory, "settings": Sweep(**found["settings"]), "jobs": tuple(jobs), "axes": tuple(axes)}
+    return Plan(**{**found, **own, "configs": tuple(found["configs"]), "fixed": tuple(found["fixed"])})
 
 
 def _replace(path: Path, text: str) -> None:

@@ -39,6 +39,10 @@ def combinations(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
     Raises:
         SpecError: values that cannot be combined so.
     """
+    if sweep.search == "bayes" and (sweep.jobs or not axes):
+        raise SpecError(
+            "sweep.search: bayes needs keys that vary, and no jobs; allowed: key=a,b or interval(low, high)"
+        )
     rows = sweep.jobs or [[]]
     open_ended = [axis.key for axis in axes if not axis.values]
     if open_ended and sweep.search in ("grid", "zip"):
@@ -51,8 +55,10 @@ def combinations(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
         varied = list(zip(*(axis.values for axis in axes), strict=True)) or [()]
     elif sweep.search == "grid":
         varied = _grid(axes, len(rows))
-    else:
+    elif sweep.search == "random":
         varied = _drawn(axes, sweep)
+    else:
+        varied = _each(axes)
     return [(*row, *one) for row in rows for one in varied]
 
 
@@ -61,6 +67,14 @@ def _grid(axes: Sequence[Axis], rows: int) -> list[tuple[str, ...]]:
     if size > MOST_JOBS:
         raise SpecError(f"sweep: {size:,} combinations; allowed: {MOST_JOBS:,}, or sweep.search=random with draws")
     return list(product(*(axis.values for axis in axes)))
+
+
+def _each(axes: Sequence[Axis]) -> list[tuple[str, ...]]:
+    """Every value of every key and the ends of every interval once, the other keys at their first."""
+    ends = [axis.values or tuple(f"{axis.key}={end!r}" for end in (axis.low, axis.high)) for axis in axes]
+    first = [values[0] for values in ends]
+    found = {(*first[:k], value, *first[k + 1 :]): None for k, values in enumerate(ends) for value in values}
+    return list(found)
 
 
 def _drawn(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:

@@ -16,7 +16,7 @@ MODULES = {
     for p in PACKAGE.rglob("*.py")
 }
 EDGE = {"runner.__main__", "runner.composition"}
-JOBS = {"runner.job", "runner.ui", "runner.sweeps.conduct"}  # between the core and its sinks
+JOBS = {"runner.job", "runner.ui", "runner.rerun", "runner.sweeps.conduct"}  # between the core and its sinks
 ONLY_IN = {
     "hydra": EDGE,
     "omegaconf": EDGE,

@@ -1,0 +1,290 @@
+"""Sweeps: what is planned, run, counted, skipped and taken up again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from test_tracking import client_of
+
+from runner.__main__ import main
+from runner.errors import SpecError
+from runner.ledger import Ledger
+from runner.sweeps.plan import Plan, read
+from runner.sweeps.search import Axis, combinations
+from runner.sweeps.settings import Sweep
+
+FAST = ["experiment=none", "data.assets=[S1V5]", "target=excess_return", "validation=none", "audit=off"]
+SLOW_SIGNAL = (
+    "import os, signal, time\n"
+    "def signal_of(market, *, seconds: float = 0.0, kill: bool = False, unlucky: str | None = None):\n"
+    "    time.sleep(seconds)\n"
+    "    if unlucky and not os.path.exists(unlucky):\n"
+    "        open(unlucky, 'w').close()\n"
+    "        raise RuntimeError('bad luck')\n"
+    "    if kill: os.kill(os.getpid(), signal.SIGKILL)\n"
+    "    return market.returns(1).shift(1)\n"
+)
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch, capsys):
+    """`sweep("name", "key=a,b")` runs a sweep here and gives its exit code, its plan and what it said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    (tmp_path / "slow_signal.py").write_text(SLOW_SIGNAL)
+
+    def run(name: str, *words: str) -> tuple[int, Plan | None, str]:
+        directory = tmp_path / "outputs" / "sweeps" / name
+        code = main(["-m", *FAST, *words, f"hydra.sweep.dir={directory}"])
+        return code, read(directory) if directory.exists() else None, capsys.readouterr().err
+
+    return run
+
+
+def signals(*settings: str) -> list[str]:
+    """Words for features that sleep, fail or kill: a value of `features.x` each."""
+    values = ",".join(f"{{_target_:slow_signal.signal_of,{one}}}" for one in settings)
+    return ["allow=[slow_signal]", "features=none", f"+features.x={values}"]
+
+
+def children(folder: Path, plan: Plan) -> list:
+    client = client_of(folder)
+    experiment = client.get_experiment_by_name("factor-runner").experiment_id
+    return client.search_runs([experiment], f"tags.sweep = '{plan.name}' and tags.role = 'job'")
+
+
+def test_a_sweep_is_one_parent_with_a_finished_child_per_job(sweep, tmp_path) -> None:
+    code, plan, said = sweep("a", "model.cov=nonrobust,HAC", "model.regressors=[MktRF],[MktRF,SMB]")
+    assert code == 0
+    assert "sweep a: 4 jobs, 4 to run, time not known yet" in said
+    runs = children(tmp_path, plan)
+    assert sorted(run.data.tags["job"] for run in runs) == sorted(job.key for job in plan.jobs)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {run.info.run_name for run in runs} == {
+        f"cov={cov} regressors={names}" for cov in ("nonrobust", "HAC") for names in ("[MktRF]", "[MktRF,SMB]")
+    }
+    [parent] = {run.data.tags["mlflow.parentRunId"] for run in runs}
+    assert client_of(tmp_path).get_run(parent).info.status == "FINISHED"
+    for job in plan.jobs:
+        metrics = json.loads((plan.place(job) / "metrics.json").read_text())
+        [run] = [run for run in runs if run.data.tags["job"] == job.key]
+        assert run.data.metrics == metrics
+
+
+def test_jobs_of_a_sweep_are_as_runs_of_their_own(sweep, tmp_path) -> None:
+    _, plan, _ = sweep("a", "model.cov=nonrobust,HAC", "model.regressors=[MktRF],[MktRF,SMB]")
+    for job in plan.jobs:
+        assert main([*job.overrides, f"hydra.run.dir={tmp_path}/alone{job.number}", "report=tables"]) == 0
+        for name in ("coefficients.csv", "quality.csv", "metrics.json"):
+            assert (tmp_path / f"alone{job.number}" / name).read_bytes() == (plan.place(job) / name).read_bytes()
+
+
+def test_processes_give_the_same_bits(sweep) -> None:
+    words = ["model.cov=nonrobust,HC1,HAC", "data.start=1960-01-31"]
+    _, here, _ = sweep("here", *words, "ledger=one.db")
+    code, there, _ = sweep("there", *words, "ledger=two.db", "sweep.launcher=processes")
+    assert code == 0
+    for one, other in zip(here.jobs, there.jobs, strict=True):
+        for name in ("coefficients.csv", "metrics.json", "quality.csv"):
+            assert (here.place(one) / name).read_bytes() == (there.place(other) / name).read_bytes()
+
+
+def test_resume_of_a_finished_sweep_runs_and_logs_nothing(sweep, tmp_path, capsys) -> None:
+    _, plan, _ = sweep("a", "model.cov=nonrobust,HAC")
+    before = {run.info.run_id for run in children(tmp_path, plan)}
+    assert main(["resume", "a"]) == 0
+    assert "2 done before, 0 to run" in capsys.readouterr().err
+    assert {run.info.run_id for run in children(tmp_path, plan)} == before
+
+
+def test_lost_directories_and_runs_come_again(sweep, tmp_path) -> None:
+    import shutil
+
+    _, plan, _ = sweep("a", "model.cov=nonrobust,HC1,HAC")
+    client, runs = client_of(tmp_path), children(tmp_path, plan)
+    shutil.rmtree(plan.place(plan.jobs[0]))
+    client.update_run(runs[0].info.run_id, status="RUNNING")
+    client.set_terminated(runs[1].info.run_id, "FAILED")
+    assert main(["resume", "a"]) == 0
+    again = children(tmp_path, plan)
+    assert sorted(run.data.tags["job"] for run in again) == sorted(job.key for job in plan.jobs)
+    assert {run.info.status for run in again} == {"FINISHED"}
+
+
+def test_jobs_finished_elsewhere_are_taken_over_unless_data_changed(sweep, tmp_path) -> None:
+    import numpy as np
+    import pandas as pd
+
+    def write(seed: int) -> None:
+        close = 100 * np.exp(np.random.default_rng(seed).normal(0, 0.01, (120, 3)).cumsum(axis=0))
+        table = pd.DataFrame(close, pd.bdate_range("2020-01-01", periods=120), ["A", "B", "M"])
+        long = table.rename_axis("date").melt(ignore_index=False, var_name="asset", value_name="close").reset_index()
+        long.assign(volume=1.0).to_csv(tmp_path / "prices.csv", index=False)
+
+    words = [
+        "data=file", "data.path=prices.csv", "data.market=M", "data.assets=[A,B]", "features=market",
+        "target=same_period_return", "model.cov=nonrobust,HC1",
+    ]  # fmt: skip
+    write(0)
+    columns = ["+data.columns={date:date,asset:asset,close:close,volume:volume}"]
+    code, first, said = sweep("a", *words)
+    if code:
+        words += columns
+        code, first, said = sweep("a2", *words)
+    assert code == 0, said
+    _, _, said = sweep("b", *words, "model.regressors=[market_ret],null")
+    assert "done before" in said
+    write(1)
+    code, changed, said = sweep("c", *words)
+    assert code == 0
+    assert "done before" not in said
+    assert {job.key for job in changed.jobs}.isdisjoint(job.key for job in first.jobs)
+    code = main(["resume", "a" if (tmp_path / "outputs/sweeps/a/0").exists() else "a2"])
+    assert code == 0
+
+
+def test_failures_are_told_logged_and_counted_and_the_rest_goes_on(sweep, tmp_path) -> None:
+    code, plan, said = sweep("a", "data.assets=[S1V5],[NONE]", "model.cov=HC1,HAC")
+    assert code == 1
+    assert "2 of 4 jobs finished" in said
+    assert said.count("failed: job") == 2
+    runs = children(tmp_path, plan)
+    assert sorted(run.info.status for run in runs) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
+    [note] = {run.data.tags["mlflow.note.content"] for run in runs if run.info.status == "FAILED"}
+    assert "data.assets: 'NONE' is unknown" in note
+
+
+def test_fail_fast_stops(sweep) -> None:
+    words = [*signals("seconds: 0", "unlucky: one", "seconds: 0.01"), "sweep.fail_fast=true"]
+    code, plan, said = sweep("a", *words)
+    assert code == 1
+    assert "bad luck" in said
+    assert sum(plan.done(job) for job in plan.jobs) < 2
+
+
+@pytest.mark.parametrize("launcher", ["inline", "processes"])
+def test_a_job_has_its_time_and_its_retries(sweep, launcher) -> None:
+    words = [*signals("seconds: 30", "unlucky: once", "seconds: 0"), f"sweep.launcher={launcher}", "sweep.timeout=3"]
+    code, plan, said = sweep("a", *words, "sweep.retries=1")
+    assert code == 1
+    assert "not done after 3 s (sweep.timeout)" in said
+    assert [plan.done(job) for job in plan.jobs] == [False, True, True]
+
+
+def test_a_killed_process_fails_its_job_and_no_other(sweep) -> None:
+    code, plan, said = sweep("a", *signals("kill: true", "seconds: 0", "seconds: 0.2"), "sweep.launcher=processes")
+    assert code == 1
+    assert "killed by signal 9" in said
+    assert [plan.done(job) for job in plan.jobs] == [False, True, True]
+
+
+def test_the_ledger_counts_each_spec_once_over_sweeps_and_runs(sweep, tmp_path) -> None:
+    _, plan, _ = sweep("a", "model.cov=nonrobust,HAC")
+    sweep("b", "model.cov=HAC,HC1")
+    assert main([*FAST, "model.cov=HC1", "report=tables"]) == 0
+    assert main([*FAST, "model.cov=HC3", "report=tables"]) == 0
+    count = Ledger(tmp_path / "outputs" / "ledger.db").count(plan.jobs[0].family)
+    assert (count.finished, count.failed, count.abandoned) == (4, 0, 0)
+
+
+def test_a_sweep_in_a_file(sweep, tmp_path) -> None:
+    folder = tmp_path / "mine" / "sweep"
+    folder.mkdir(parents=True)
+    (folder / "errors.yaml").write_text(
+        "defaults: [none]\nover: {model.cov: [nonrobust, HAC], model.confidence: '0.9,0.95'}\n"
+    )
+    (folder / "listed.yaml").write_text(
+        "defaults: [none]\njobs: [[model.cov=HC1], [model.cov=HAC, model.cov_lags=3]]\n"
+    )
+    _, plan, _ = sweep("a", "--config-dir", "mine", "sweep=errors")
+    assert len(plan.jobs) == 4
+    _, plan, _ = sweep("b", "--config-dir", "mine", "sweep=listed", "model.confidence=0.9,0.99")
+    assert [job.differs for job in plan.jobs][2] == ("model.cov=HAC", "model.cov_lags=3", "model.confidence=0.9")
+
+
+def test_same_specs_run_once(sweep) -> None:
+    _, plan, said = sweep("a", "model.cov=HC1,HC1", "data.assets=[S1V5],['S1V5']")
+    assert len(plan.jobs) == 1
+    assert "3 combinations with the spec of another" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model.cov=HC1,HC7"], "job 1 (model.cov=HC7): model.cov: 'HC7' is unknown"),
+        (["model.penalty=interval(0,1)"], "model.penalty: an interval; allowed with sweep.search=random or bayes"),
+        (["model.cov=a,b", "sweep.search=zip", "model.by=asset,date,null"], "model.cov has 2, model.by has 3"),
+        (["sweep.search=random", "model.cov=HC1,HC2"], "sweep.draws: given null"),
+        (["sweep.launcher=slrum", "model.cov=HC1,HC2"], "did you mean 'slurm'?"),
+        (["sweep.workers=0", "model.cov=HC1,HC2"], "sweep.workers"),
+        (["modle.cov=HC1,HC2", "sweep.retries=-1"], "modle"),
+    ],
+)
+def test_wrong_sweeps_are_refused_before_the_first_job(sweep, tmp_path, words, said) -> None:
+    code, plan, told = sweep("a", *words)
+    assert (code, plan) == (2, None)
+    assert said in told
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_random_draws_differ_repeat_and_keep_to_their_intervals() -> None:
+    axes = [Axis("a", ("a=1", "a=2", "a=3")), Axis("b", (), 0.01, 100.0, log=True), Axis("c", (), -1.0, 1.0)]
+    drawn = combinations(axes, Sweep(search="random", draws=200, seed=3))
+    assert drawn == combinations(axes, Sweep(search="random", draws=200, seed=3))
+    assert len(set(drawn)) == 200
+    b = sorted(float(one[1].partition("=")[2]) for one in drawn)
+    assert 0.01 <= b[0] < 0.05 and 20 < b[-1] <= 100.0
+    assert 0.5 < b[100] < 2.0  # the median of a draw that is even in the logarithm
+    assert len(combinations(axes[:1], Sweep(search="random", draws=50))) == 3
+    with pytest.raises(SpecError, match="combinations"):
+        combinations([Axis(str(k), tuple("abcdefghij")) for k in range(6)], Sweep())
+
+
+def test_scores_lead_a_search_and_a_resumed_one_goes_the_same_way(sweep, tmp_path) -> None:
+    pytest.importorskip("optuna")
+    words = [
+        "model=ridge", "validation=holdout_2000", "model.standardise=true,false", "sweep.search=bayes",
+        "model.penalty=tag(log,interval(0.01,1000))", "ledger=one.db",
+    ]  # fmt: skip
+    code, whole, _ = sweep("whole", *words, "sweep.draws=6")
+    assert code == 0 and len(whole.jobs) == 6
+    sweep("half", *words, "sweep.draws=3", "ledger=two.db")
+    plan = json.loads((tmp_path / "outputs/sweeps/half/plan.json").read_text())
+    plan["settings"]["draws"] = 6
+    (tmp_path / "outputs/sweeps/half/plan.json").write_text(json.dumps(plan))
+    assert main(["resume", "half"]) == 0
+    half = read(tmp_path / "outputs/sweeps/half")
+    assert [job.differs for job in half.jobs] == [job.differs for job in whole.jobs]
+
+
+def test_two_conductors_of_one_sweep_are_refused(sweep, capsys) -> None:
+    _, plan, _ = sweep("a", "model.cov=HC1,HC2")
+    with plan.locked():
+        assert main(["resume", "a"]) == 2
+    assert "another process runs it" in capsys.readouterr().err
+
+
+def test_an_abandoned_sweep_counts_what_had_begun(sweep, tmp_path, monkeypatch) -> None:
+    from runner.sweeps import work as module
+
+    real, jobs = module.compute, []
+
+    def interrupted(*given: object) -> object:
+        jobs.append(given)
+        if len(jobs) == 2:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(module, "compute", interrupted)
+    code, plan, _ = sweep("a", "model.cov=HC1,HC2,HAC")
+    assert code == 130
+    count = Ledger(tmp_path / "outputs" / "ledger.db").count(plan.jobs[0].family)
+    assert (count.finished, count.abandoned) == (1, 1)
+    parent = next(run for run in client_of(tmp_path).search_runs(["1"]) if run.data.tags["role"] == "sweep")
+    assert parent.info.status == "KILLED"
+    monkeypatch.setattr(module, "compute", real)
+    assert main(["resume", "a"]) == 0
+    assert len(children(tmp_path, plan)) == 3

@@ -12,7 +12,8 @@ from runner.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_PAIRED = 60  # models, each pair of which is compared
+MOST_PAIRED = 400  # models, each pair of which is compared
+NUMBERS = 20_000_000  # pairs times draws that arch holds some arrays of, 160 MB each
 FEWEST = 20  # dates of losses, below which a bootstrap says nothing
 
 
@@ -35,8 +36,9 @@ def block_of(dates: int, horizon: int, block: int | None) -> int:
 def may_be_best(losses: pd.DataFrame, draws: int, block: int, seed: int) -> pd.Series:
     """p-value by model in the confidence set of Hansen, Lunde and Nason (2011) over losses (T, S), by arch.
 
-    Stationary bootstrap, statistic R, or max beyond 60 models, whose pairs take too much memory. Models with the same
-    losses share a p-value: arch divides by the error of their difference.
+    Stationary bootstrap, statistic R, with as many of the draws as `paired_draws` says. Beyond 400 models it is max,
+    whose power is poor where most models are bad. Models with the same losses share a p-value: arch divides by the
+    error of their difference.
     """
     import pandas as pd
     from arch.bootstrap import MCS
@@ -47,11 +49,17 @@ def may_be_best(losses: pd.DataFrame, draws: int, block: int, seed: int) -> pd.S
     p = np.ones(1)
     if len(order) > 1:
         paired = len(order) <= MOST_PAIRED
-        tested = MCS(values[:, order], 0.1, draws, block, "R" if paired else "max", seed=seed)
+        fewer = paired_draws(len(order), draws) if paired else draws
+        tested = MCS(values[:, order], 0.1, fewer, block, "R" if paired else "max", seed=seed)
         tested.compute()
         p = tested.pvalues["Pvalue"].sort_index().to_numpy()
     own = np.searchsorted(order, first[same.ravel()])
     return pd.Series(p[own], losses.columns)
+
+
+def paired_draws(models: int, draws: int) -> int:
+    """Draws of the confidence set for which the pairs of so many models fit in memory."""
+    return min(draws, NUMBERS // models**2)
 
 
 def superior(

@@ -185,7 +185,8 @@ def _strategies(jobs: Sequence[Job], bar: Bar) -> tuple[pd.DataFrame, list[str]]
     predictions = {job.name: job.predictions for job in jobs if job.predictions is not None}
     notes = _ratios(table, returns, bar) if returns else []
     notes += _forecasts(table, predictions, bar) if predictions else []
-    return table[[name in {*returns, *predictions} for name in table.index]].reset_index()[STRATEGIES], notes
+    own = [name for name in table.index if name in returns or name in predictions]
+    return table.loc[own].reset_index()[STRATEGIES], notes
 
 
 def _ratios(table: pd.DataFrame, returns: Mapping[str, pd.Series], bar: Bar) -> list[str]:
@@ -220,7 +221,7 @@ def _ratios(table: pd.DataFrame, returns: Mapping[str, pd.Series], bar: Bar) -> 
 
 def _forecasts(table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], bar: Bar) -> list[str]:
     """Fill in the tests of the forecasts."""
-    from runner.multiple.losses import block_of, losses_of, may_be_best, superior
+    from runner.multiple.losses import block_of, losses_of, may_be_best, paired_draws, superior
 
     losses = losses_of(predictions)
     notes = [f"{name}: {why}; its forecasts are not compared." for name, why in losses.left_out.items()]
@@ -233,10 +234,9 @@ def _forecasts(table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], bar
     p = may_be_best(losses.ours, draws, block_of(tested.dates, bar.horizon, bar.block), bar.seed)
     table.loc[p.index, "spa_p_value"], table.loc[p.index, "mcs_p_value"] = tested.consistent, p
     table.loc[p.index, "in_mcs"] = p >= bar.size
-    return [
-        *notes,
-        f"Forecasts compared on {count(tested.dates, 'date')}, {draws:,} draws, blocks of {tested.block}.",
-    ]
+    fewer = paired_draws(len(p), draws)
+    drawn = f"{draws:,} draws" + (f", {fewer:,} of the confidence set" if fewer < draws else "")
+    return [*notes, f"Forecasts compared on {count(tested.dates, 'date')}, blocks of {tested.block}: {drawn}."]
 
 
 def _metrics(tests: pd.DataFrame, trials: int, bar: Bar) -> dict[str, float]:

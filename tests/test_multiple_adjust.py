@@ -90,10 +90,10 @@ def test_the_expected_maximum_by_simulation() -> None:
 def test_the_error_of_a_sharpe_ratio_by_simulation() -> None:
     """Under the true ratio as benchmark the probabilistic one is uniform, skewed and heavy-tailed returns too."""
     rng = np.random.default_rng(1)
-    x = rng.exponential(size=(4000, 400)) - 0.8  # mean .2, deviation 1
+    x = rng.exponential(size=(1200, 400)) - 0.8  # mean .2, deviation 1
     found = np.array([probabilistic_sharpe(track(one), 0.2) for one in x])
-    for level in (0.05, 0.5, 0.95):
-        assert np.mean(found < level) == pytest.approx(level, abs=0.02)  # 4,000 draws, and of first order in n
+    for level, off in ((0.05, 0.02), (0.5, 0.045), (0.95, 0.02)):  # three errors of a share of 1,200 draws
+        assert np.mean(found < level) == pytest.approx(level, abs=off)
 
 
 def test_the_moments_of_a_track_record() -> None:

@@ -14,9 +14,9 @@ from runner.multiple.verdict import Bar, Job, judge
 from runner.panel import Panel
 from runner.regression import Regression
 
-SEEDS, PLANTED, SIGNALS, REAL, DATES, ASSETS = 100, 30, 200, 5, 120, 30
-SLOPE = 0.011  # of a signal of unit variance, against noise of .08: a t of about 6 on these rows
-MOST = 0.07  # of seeds: 5 % and one standard error of a share over 100 seeds
+PLANTED, SIGNALS, REAL, DATES, ASSETS = 20, 200, 5, 120, 30
+SLOPE = 0.011  # of a signal of unit variance, against noise of .09: a t of about 7 on these rows
+MOST = 0.07  # of seeds: 5 %, and one standard error of a share of 100 seeds
 ROWS = np.arange(DATES)
 
 
@@ -62,28 +62,26 @@ def swept(seed: int, model: Regression, real: int) -> Found:
     return Found(*map(int, counts), int(tests["survives"].sum()), int(kept[real:].sum()), int(kept[:real].sum()))
 
 
-MODELS = {
-    "mean over dates": Regression(by="date", mean_lags=0),
-    "pooled, clustered by date": Regression(by=None, cov="cluster", clusters=["date"]),
+MODELS = {  # the mean over dates with Newey-West's four lags finds some in 9 % of seeds: few dates, and far tails
+    "mean over dates": (Regression(by="date", mean_lags=0), 40),
+    "pooled, clustered by date": (Regression(by=None, cov="cluster", clusters=["date"]), 100),
 }
-
-
-def figures(model: Regression, seeds: int, with_real: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Shares of seeds under the null, and means over seeds with real signals."""
-    null = [swept(seed, model, 0) for seed in range(seeds)]
-    planted = [swept(seed, model, REAL) for seed in range(1000, 1000 + with_real)]
-    names = ("raw", "holm", "romano_wolf", "both")
-    any_ = {name: float(np.mean([getattr(one, name) > 0 for one in null])) for name in names}
-    any_["raw a seed"] = float(np.mean([one.raw for one in null]))
-    false = np.mean([one.false / max(one.false + one.real, 1) for one in planted])
-    return any_, {"false share": float(false), "real found": float(np.mean([one.real for one in planted])) / REAL}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_worthless_signals_are_called_worthless_and_real_ones_are_found(name: str) -> None:
-    null, planted = figures(MODELS[name], SEEDS, PLANTED)
-    print(f"\n{name}: null, share of {SEEDS} seeds with any: {null}; {REAL} real, {PLANTED} seeds: {planted}")
-    assert null["raw"] >= 0.99
-    assert null["holm"] <= MOST and null["romano_wolf"] <= MOST and null["both"] <= MOST
-    assert planted["false share"] <= 0.10 and planted["real found"] >= 0.6
+    model, seeds = MODELS[name]
+    null = [swept(seed, model, 0) for seed in range(seeds)]
+    any_ = {kind: float(np.mean([getattr(one, kind) > 0 for one in null])) for kind in Found._fields[:4]}
+    planted = [swept(seed, model, REAL) for seed in range(1000, 1000 + PLANTED)]
+    false = np.array([one.false / max(one.false + one.real, 1) for one in planted])
+    real = np.mean([one.real for one in planted]) / REAL
+    spread = float(false.std() / np.sqrt(PLANTED))
+    print(f"\n{name}: seeds of {seeds} with any {any_}, {np.mean([one.raw for one in null]):.1f} unadjusted a seed")
+    print(f"{REAL} real, {PLANTED} seeds: false share {false.mean():.3f} (error {spread:.3f}), found {real:.3f}")
+    assert any_["raw"] >= 0.99
+    assert max(any_["holm"], any_["romano_wolf"], any_["both"]) <= MOST
+    # Benjamini-Hochberg spends all that it may, .10 x 195 / 200: its mean is known to two errors of these seeds only
+    assert false.mean() <= 0.10 + 2.0 * spread
+    assert real >= 0.8

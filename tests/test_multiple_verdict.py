@@ -116,6 +116,13 @@ def test_errors_that_are_too_small_for_what_hangs_together_do_not_survive() -> N
     assert "none survives Holm and Romano-Wolf at 5 % (Holm alone 1, Romano-Wolf alone 0); " in found.sentence
 
 
+def test_romano_wolf_is_never_below_the_p_value_of_the_fit() -> None:
+    jobs = sweep({"7": 6.0}, 2)
+    doubted = [Job(one.name, one.coefficients.assign(p_value=0.3), one.influence) for one in jobs]
+    found = judge(doubted, Bar(draws=999)).tests
+    assert found["p_romano_wolf"].min() == 0.3
+
+
 def test_the_terms_that_are_tested() -> None:
     jobs = [job("a", {"const": 1.0, "x": 5.0, "z": 1.0}), job("b", {"const": 1.0, "z": 4.0})]
     assert list(judge(jobs).tests["term"]) == ["x", "z", "z"]

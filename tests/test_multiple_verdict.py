@@ -74,8 +74,8 @@ def test_none_all_and_a_single_one() -> None:
     )
     every = judge(sweep({"a": 7.0, "b": -8.0}, 0), Bar(draws=999, level=0.01, false_discoveries=0.05))
     assert every.sentence == (
-        "Of 2 tests, all 2 have p below 0.01 unadjusted; all 2 survive Holm and Romano-Wolf at 1 %: x in job a, x in "
-        "job b; all 2 survive Benjamini-Hochberg at 5 %."
+        "Of 2 tests, all 2 have p below 0.01 unadjusted; all 2 survive Holm and Romano-Wolf at 1 %: x in jobs a, "
+        "b; all 2 survive Benjamini-Hochberg at 5 %."
     )
     one = judge(sweep({"a": 7.0}, 0)).sentence
     assert one.startswith("Of 1 test, 1 has p below 0.05 unadjusted; 1 survives Holm and Romano-Wolf at 5 %: x in")
@@ -101,7 +101,7 @@ def test_jobs_without_influence_or_p_value_are_counted_and_named() -> None:
     assert found.sentence.startswith(
         "Of 5 tests (6 trials on this data and target, 1 of them without a result, which count as p = 1), 2 have p "
         "below 0.05 unadjusted; 2 survive Holm and Romano-Wolf where it could be computed (4 of 5) at 5 % (Holm "
-        "alone 2, Romano-Wolf alone 1): x in job 7, x in job bare; "
+        "alone 2, Romano-Wolf alone 1): x in jobs 7, bare; "
     )
     plain = judge([job("bare", {"x": 6.0}, influence=False)])
     assert "1 survives Holm (Romano-Wolf was not computed) at 5 %: x in job bare" in plain.sentence
@@ -168,6 +168,7 @@ def test_strategies() -> None:
         assert table.loc[name, "deflated"] == pytest.approx(deflated_sharpe(one, 7, variance), rel=REL)
         assert table.loc[name, "deflated"] < table.loc[name, "probabilistic"]
     assert (table["pbo"] == overfitting(pd.DataFrame(made).to_numpy()).pbo).all()
+    assert (table["spa_p_value"] == 1 / 200).all() and table["mcs_p_value"].min() == 1 / 200
     assert list(table.index[table["in_mcs"].astype(bool)]) == ["3"] and (table["spa_p_value"] < 0.01).all()
     assert found.notes[1:] == (
         "Backtest overfitting of 5 strategies on 200 rows in 16 blocks.",
@@ -186,6 +187,10 @@ def test_strategies_that_cannot_be_judged() -> None:
         "The probability of backtest overfitting was not computed: returns: 10 common rows of 1 strategies; needs 32 "
         "and 2.",
         "The forecasts were not compared: losses: 10 dates common to all; needs 20.",
+    )
+    other = [job(name, {"x": 1.0}, predictions=predictions(1, 0.5).assign(y=k)) for k, name in enumerate("abc")]
+    assert judge(other, Bar(draws=1000)).notes[1] == (
+        "Forecasts not compared, another target than the first job: b, c."
     )
     alone = judge([short], Bar(draws=1000, without_result=1)).strategies
     assert np.isnan(alone.loc[0, "deflated"])  # one ratio has no variance over trials

@@ -224,7 +224,10 @@ def _forecasts(table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], bar
     from runner.multiple.losses import block_of, losses_of, may_be_best, paired_draws, superior
 
     losses = losses_of(predictions)
-    notes = [f"{name}: {why}; its forecasts are not compared." for name, why in losses.left_out.items()]
+    reasons: dict[str, list[str]] = {}
+    for name, why in losses.left_out.items():
+        reasons.setdefault(why, []).append(name)
+    notes = [f"Forecasts not compared, {why}: {listed(names)}." for why, names in reasons.items()]
     draws = max(bar.draws // 10, 100)
     try:
         gains = (losses.benchmark - losses.ours).to_numpy(dtype=float)
@@ -232,9 +235,11 @@ def _forecasts(table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], bar
     except DataError as problem:
         return [*notes, f"The forecasts were not compared: {problem}."]
     p = may_be_best(losses.ours, draws, block_of(tested.dates, bar.horizon, bar.block), bar.seed)
-    table.loc[p.index, "spa_p_value"], table.loc[p.index, "mcs_p_value"] = tested.consistent, p
-    table.loc[p.index, "in_mcs"] = p >= bar.size
     fewer = paired_draws(len(p), draws)
+    table.loc[p.index, "in_mcs"] = p >= bar.size
+    # No draw at all beyond what was seen is a p-value below one draw, not zero.
+    table.loc[p.index, "spa_p_value"] = max(tested.consistent, 1.0 / draws)
+    table.loc[p.index, "mcs_p_value"] = p.clip(lower=1.0 / fewer)
     drawn = f"{draws:,} draws" + (f", {fewer:,} of the confidence set" if fewer < draws else "")
     return [*notes, f"Forecasts compared on {count(tested.dates, 'date')}, blocks of {tested.block}: {drawn}."]
 
@@ -273,7 +278,8 @@ def _family_wise(tests: pd.DataFrame, of: Mapping[str, float], n: int, level: st
     method = (
         "Holm (Romano-Wolf was not computed)" if not joint else f"Holm and {'Romano-Wolf' if joint == n else partly}"
     )
-    names = listed(f"{one.term} in job {one.job}" for one in kept.itertuples())
+    by_term = kept.groupby("term", sort=False)["job"]
+    names = "; ".join(f"{term} in {'job' if len(own) == 1 else 'jobs'} {listed(own)}" for term, own in by_term)
     text = f"{_some(len(kept), n, 'survives', 'survive')} {method} at {level}"
     alone = (
         ""

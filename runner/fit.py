@@ -73,6 +73,12 @@ def refuse_nothing(found: Estimates) -> None:
     raise (DataError if short else EstimationError)(f"model: no {what} could be estimated; {reasons}")
 
 
+def headline(coefficients: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a coefficients table that a run is known by: the mean over its units where there is one, else all."""
+    mean = coefficients["scope"] == "mean"
+    return coefficients[mean] if mean.any() else coefficients
+
+
 def coefficient_table(found: Estimates, terms: Sequence[str], confidence: float) -> pd.DataFrame:
     """One row per unit with estimates and term."""
     at = np.flatnonzero(found.estimated)

@@ -62,14 +62,16 @@ def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, of: str | None = Non
 
 
 def _spread(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Some cells in use, evenly spread in order of time, without listing them all."""
+    """Some cells in use, evenly spread in order of time; of many rows only those that have one are listed."""
     if use.all():
         return np.divmod(np.linspace(0, use.size - 1, min(SAMPLE, use.size)).astype(int), use.shape[1])
     until = use.sum(axis=1).cumsum()
     ranks = np.linspace(0, until[-1] - 1, min(SAMPLE, int(until[-1]))).astype(int)
     t = np.searchsorted(until, ranks, side="right")
     before = ranks - np.append(0, until)[t]
-    return t, np.array([np.flatnonzero(use[row])[rank] for row, rank in zip(t, before, strict=True)])
+    rows, at = np.unique(t, return_inverse=True)
+    cells, own = np.flatnonzero(use[rows]), use[rows].sum(axis=1)
+    return t, cells[(own.cumsum() - own)[at] + before] % use.shape[1]
 
 
 def moments(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from runner.audit import Audit
-from runner.fit import Fit
+from runner.fit import Fit, headline
 from runner.market import Dropped
 from runner.panel import Panel
 from runner.scores import BENCHMARK, logged
@@ -101,10 +101,7 @@ class Report:
         return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
     def _coefficients(self) -> dict[str, float]:
-        table = self.fit.coefficients
-        if (table["scope"] == "mean").any():
-            table = table[table["scope"] == "mean"]
-        table = table.head(MOST_TERMS)
+        table = headline(self.fit.coefficients).head(MOST_TERMS)
         values = {f"coef/{term}": value for term, value in zip(table["term"], table["estimate"], strict=True)}
         return values | {f"tstat/{term}": value for term, value in zip(table["term"], table["t_stat"], strict=True)}
 

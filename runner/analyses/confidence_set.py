@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from runner.study import Finding, Study
 
 RUN, NAIVE = "this run", "train mean"
-FEWEST = 20  # dates of losses, below which a bootstrap says nothing
 
 
 def confidence_set(
@@ -41,15 +40,13 @@ def confidence_set(
     """
     import numpy as np
     import pandas as pd
-    from arch.bootstrap import MCS
 
+    from runner.multiple.losses import block_of, may_be_best
     from runner.study import Finding
 
     losses = _losses(study, models)
-    chosen = block or max(study.panel.horizon, round(len(losses) ** (1.0 / 3.0)))
-    tested = MCS(losses, size, draws, chosen, seed=seed)
-    tested.compute()
-    p = tested.pvalues["Pvalue"].reindex(losses.columns)
+    chosen = block_of(len(losses), study.panel.horizon, block)
+    p = may_be_best(losses, draws, chosen, seed)
     rows = {"model": losses.columns, "mse": losses.mean().to_numpy(), "rmse": np.sqrt(losses.mean().to_numpy())}
     table = pd.DataFrame(rows | {"p_value": p.to_numpy(), "included": (p >= size).to_numpy()})
     table = table.sort_values("mse", kind="stable", ignore_index=True).assign(dates=len(losses), block=chosen)
@@ -67,6 +64,7 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
     import numpy as np
     import pandas as pd
 
+    from runner.multiple.losses import FEWEST
     from runner.validation import HOLD_OUT
 
     folds = [fold for fold in study.folds if fold.name != HOLD_OUT] or study.folds

@@ -75,7 +75,7 @@ def _composer(words: Sequence[str]) -> tuple[Composer, Namespace]:
     """The composer that the flags ask for, and the flags with the overrides."""
     from runner.composition import Composer, flags
 
-    args = flags().parse_args(list(words))
+    args = flags().parse_intermixed_args(list(words))
     return Composer(args.config_path, args.config_dir, args.config_name), args
 
 
@@ -158,7 +158,7 @@ def ui(words: Sequence[str]) -> int:
 
     parser = flags()
     parser.add_argument("--port", type=int, default=5000)
-    args = parser.parse_args(list(words))
+    args = parser.parse_intermixed_args(list(words))
     composer = Composer(args.config_path, args.config_dir, args.config_name)
     tracking = composer.places(args.overrides)[0]["tracking"]
     from runner.sinks.tracking import Store, runs_link

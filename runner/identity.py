@@ -18,3 +18,8 @@ def job_key(spec: Mapping[str, Any], fingerprint: str, code: str) -> str:
 def family_key(spec: Mapping[str, Any], fingerprint: str) -> str:
     """The same for all trials on the same data and target."""
     return digest([spec.get("target"), fingerprint])
+
+
+def short(override: str) -> str:
+    """An override without the groups before its key, for people."""
+    return override.partition("=")[0].rpartition(".")[2] + "=" + override.partition("=")[2]

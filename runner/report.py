@@ -38,6 +38,7 @@ class Report:
         predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         scores: scope, unit, n_obs and the scores of the predictions.
         audit: of look-ahead, None where it was switched off.
+        influence: (dates, terms) of each date on the headline coefficients, None where they have none.
         findings: what the estimator and the analyses found, by name.
         started: when the run began, UTC.
         code: version of this package and of the checkout that it ran from.
@@ -57,6 +58,7 @@ class Report:
     scores: pd.DataFrame
     findings: Mapping[str, Finding]
     audit: Audit | None
+    influence: pd.DataFrame | None
     started: datetime
     code: str
 

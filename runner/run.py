@@ -16,6 +16,7 @@ from runner.bench import Bench
 from runner.errors import DataError
 from runner.fit import NO_DIAGNOSTICS
 from runner.market import Market
+from runner.multiple.influence import influence
 from runner.panel import Panel, build_panel
 from runner.report import Report
 from runner.scores import score
@@ -57,6 +58,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         predictions=predictions,
         scores=score(predictions, panel.horizon),
         audit=audited,
+        influence=influence(study).series,
         findings={**fit.findings, **_analysed(study, experiment.analyses)},
         started=started,
         code=code_version(tuple(experiment.spec.get("allow") or ())),

@@ -58,6 +58,14 @@ class RunDirectory:
 
         return pd.read_parquet(self.path / "predictions.parquet")
 
+    @cached_property
+    def influence(self) -> pd.DataFrame | None:
+        """(dates, terms) of `runner.multiple.influence`, None where the run has none."""
+        import pandas as pd
+
+        path = self.path / "influence.parquet"
+        return pd.read_parquet(path) if path.exists() else None
+
     def _text(self, name: str) -> str:
         try:
             return (self.path / name).read_text(encoding="utf-8")

@@ -16,16 +16,16 @@ from runner.sweeps.search import Axis, combinations
 from runner.sweeps.settings import Sweep
 
 FAST = ["experiment=none", "data.assets=[S1V5]", "target=excess_return", "validation=none", "audit=off"]
-SLOW_SIGNAL = (
-    "import os, signal, time\n"
-    "def signal_of(market, *, seconds: float = 0.0, kill: bool = False, unlucky: str | None = None):\n"
-    "    time.sleep(seconds)\n"
-    "    if unlucky and not os.path.exists(unlucky):\n"
-    "        open(unlucky, 'w').close()\n"
-    "        raise RuntimeError('bad luck')\n"
-    "    if kill: os.kill(os.getpid(), signal.SIGKILL)\n"
-    "    return market.returns(1).shift(1)\n"
-)
+SLOW_SIGNAL = """
+import os, signal, time
+def signal_of(market, *, seconds: float = 0.0, kill: bool = False, fail: bool = False, once: str | None = None):
+    if once is None or not os.path.exists(once):
+        if once: open(once, "w").close()
+        time.sleep(seconds)
+        if fail: raise RuntimeError("bad luck")
+        if kill: os.kill(os.getpid(), signal.SIGKILL)
+    return market.returns(1).shift(1)
+"""
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_failures_are_told_logged_and_counted_and_the_rest_goes_on(sweep, tmp_pa
 
 
 def test_fail_fast_stops(sweep) -> None:
-    words = [*signals("seconds: 0", "unlucky: one", "seconds: 0.01"), "sweep.fail_fast=true"]
+    words = [*signals("seconds: 0", "fail: true", "seconds: 0.01"), "sweep.fail_fast=true"]
     code, plan, said = sweep("a", *words)
     assert code == 1
     assert "bad luck" in said
@@ -167,15 +167,16 @@ def test_fail_fast_stops(sweep) -> None:
 
 @pytest.mark.parametrize("launcher", ["inline", "processes"])
 def test_a_job_has_its_time_and_its_retries(sweep, launcher) -> None:
-    words = [*signals("seconds: 30", "unlucky: once", "seconds: 0"), f"sweep.launcher={launcher}", "sweep.timeout=3"]
-    code, plan, said = sweep("a", *words, "sweep.retries=1")
+    words = [*signals("seconds: 30", "seconds: 30, once: slept", "seconds: 0"), f"sweep.launcher={launcher}"]
+    code, plan, said = sweep("a", *words, "sweep.timeout=3", "sweep.retries=1")
     assert code == 1
     assert "not done after 3 s (sweep.timeout)" in said
     assert [plan.done(job) for job in plan.jobs] == [False, True, True]
 
 
 def test_a_killed_process_fails_its_job_and_no_other(sweep) -> None:
-    code, plan, said = sweep("a", *signals("kill: true", "seconds: 0", "seconds: 0.2"), "sweep.launcher=processes")
+    words = [*signals("kill: true", "kill: true, once: killed", "seconds: 0.2"), "sweep.launcher=processes"]
+    code, plan, said = sweep("a", *words, "sweep.retries=1")
     assert code == 1
     assert "killed by signal 9" in said
     assert [plan.done(job) for job in plan.jobs] == [False, True, True]
@@ -220,7 +221,7 @@ def test_same_specs_run_once(sweep) -> None:
         (["sweep.search=random", "model.cov=HC1,HC2"], "sweep.draws: given null"),
         (["sweep.launcher=slrum", "model.cov=HC1,HC2"], "did you mean 'slurm'?"),
         (["sweep.workers=0", "model.cov=HC1,HC2"], "sweep.workers"),
-        (["modle.cov=HC1,HC2", "sweep.retries=-1"], "modle"),
+        (["model.cov=HC1,HC2", "sweep.retries=-1"], "sweep.retries: given -1"),
     ],
 )
 def test_wrong_sweeps_are_refused_before_the_first_job(sweep, tmp_path, words, said) -> None:

@@ -28,6 +28,8 @@ def write(report: Report, directory: Path) -> None:
         table.to_csv(directory / f"{name}.csv", index=False, float_format=DIGITS)
     (directory / "coefficients.json").write_text(_comparable(report.fit.coefficients), encoding="utf-8")
     report.predictions.to_parquet(directory / "predictions.parquet", index=False)
+    if report.influence is not None:
+        report.influence.to_parquet(directory / "influence.parquet")
 
 
 def tables(report: Report) -> dict[str, pd.DataFrame]:
@@ -56,6 +58,7 @@ def about(report: Report) -> dict[str, object]:
         "source": report.source,
         "fingerprint": report.fingerprint,
         "code": report.code,
+        "horizon": report.panel.horizon,
         "job": job_key(report.spec, report.fingerprint, report.code),
         "started": report.started.isoformat(timespec="milliseconds"),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError, SpecError
+from runner.identity import short
 from runner.rundir import RunDirectory
 from runner.spec import without_secrets
 from runner.version import source_commit
@@ -262,11 +263,6 @@ def _name(about: Mapping[str, Any]) -> str:
     """The experiment and what the command line changed of it."""
     told = [word for word in about["overrides"] if not word.startswith(("experiment=", "tracking.", "hydra."))]
     return " ".join([about["name"], *map(short, told)])[:200]
-
-
-def short(override: str) -> str:
-    """An override without the groups before its key."""
-    return override.partition("=")[0].rpartition(".")[2] + "=" + override.partition("=")[2]
 
 
 def _tags(written: RunDirectory, more: Mapping[str, str]) -> dict[str, str]:

@@ -94,23 +94,20 @@ class Log:
     def finished(self, job: Job, seconds: float | None = None) -> None:
         """Seconds: that the job took; None where that was before this process."""
         if job.key not in self.logged:
-            self.logged[job.key] = tracking.log(self.plan.place(job), self.store, self._tags(job), _name(job))
+            self.logged[job.key] = tracking.log(
+                self.plan.place(job), self.store, self._tags(job), self.plan.names[job.number]
+            )
         if seconds is not None:
             self.ledger.end(job.key, str(self.plan.place(job).resolve()), "finished", seconds)
 
     def failed(self, job: Job, failure: Failure) -> None:
-        about = {"name": _name(job), "spec": job.spec}
+        about = {"name": self.plan.names[job.number], "spec": job.spec}
         tracking.log_failure(about, failure.mistakes, self.store, self._tags(job))
         self.ledger.end(job.key, str(self.plan.place(job).resolve()), "failed", failure.seconds)
 
     def _tags(self, job: Job) -> dict[str, str]:
         own = {"role": "job", "job": job.key, "job.number": str(job.number), "mlflow.parentRunId": self.parent}
         return {**sweep_tags(self.plan), **own}
-
-
-def _name(job: Job) -> str:
-    """What only this job has, for people."""
-    return " ".join(map(tracking.short, job.differs)) or f"job {job.number}"
 
 
 def _known(plan: Plan, bench: Bench) -> Plan:
@@ -140,6 +137,7 @@ def _known(plan: Plan, bench: Bench) -> Plan:
 
 def _run(plan: Plan, tried: set[int], bench: Bench, log: Log, told: progress.Progress) -> list[Job]:
     """Run what is neither done nor tried, and give back the jobs that failed."""
+    log.plan = plan
     fresh = [job for job in plan.jobs if job.number not in tried]
     unread, known = [job for job in fresh if not job.key], [job for job in fresh if job.key]
     taken = _taken(plan, known, log.ledger)

@@ -8,10 +8,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from runner.errors import DataError, SpecError
+from runner.identity import short
 from runner.rundir import RunDirectory
 from runner.spec import without_secrets
 from runner.sweeps.search import Axis
@@ -77,6 +79,15 @@ class Plan:
     @property
     def name(self) -> str:
         return self.directory.name
+
+    @cached_property
+    def names(self) -> Mapping[int, str]:
+        """What only each job has, for people, by its number."""
+        for told in (short, str):
+            found = {job.number: " ".join(map(told, job.differs)) or f"job {job.number}" for job in self.jobs}
+            if len(set(found.values())) == len(found):
+                return found
+        return {job.number: f"job {job.number}" for job in self.jobs}
 
     def to_do(self) -> int:
         """Jobs that the sweep has when it is done."""

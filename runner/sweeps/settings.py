@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runner.settings import Count, Positive
+from runner.settings import Positive, Rows
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Sweep:
     over: dict[str, Any] = field(default_factory=dict)
     jobs: list[list[str]] = field(default_factory=list)
     search: Literal["grid", "zip", "random", "bayes"] = "grid"
-    draws: Count | None = None
+    draws: Rows | None = None
     seed: int = 0
     launcher: Literal["inline", "processes", "slurm"] = "inline"
-    workers: Count = 2
+    workers: Rows = 2
     slurm: dict[str, Any] = field(default_factory=dict)
     report: Literal["tables", "full"] = "tables"
     score: str = "oos/r2"

@@ -67,8 +67,8 @@ def specs(jobs: int) -> list[str]:
 
 def seconds(command: list[str], folder: Path) -> float:
     begun = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)},
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return time.perf_counter() - begun
 

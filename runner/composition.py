@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 HELP = """python -m runner [key=value ...]   run one spec; -m sweeps over key=a,b
+python -m runner compare [SWEEP]   tell what the jobs of a sweep say beside each other
 python -m runner audit [...]       try every column of a spec for look-ahead, thoroughly
 python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
-python -m runner ui [--port N]     open the MLflow UI on the runs
+python -m runner ui [--port N]     open the MLflow UI on the runs; --sweep SWEEP: on its jobs
 
 Groups, chosen by group=option:
 {groups}

@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner.errors import DataError, SpecError
+from runner.errors import DataError, SpecError, unknown
 from runner.rundir import RunDirectory
 from runner.sweeps.settings import Sweep
 
 PLAN, STATE = "plan.json", ".state"
+SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,20 @@ class Plan:
         return self.directory / STATE / f"{job.number}.failed"
 
 
+def find(name: str | None = None) -> Plan:
+    """The plan of a sweep by its name or directory; without one, of the sweep that was last begun or resumed.
+
+    Raises:
+        SpecError: there is none.
+    """
+    if name is not None:
+        return read(Path(name) if "/" in name else SWEEPS / name)
+    known = sorted(SWEEPS.glob(f"*/{PLAN}"), key=lambda path: path.stat().st_mtime_ns)
+    if not known:
+        raise SpecError(f"sweep: none in {str(SWEEPS)!r}; allowed: the directory of one")
+    return read(known[-1].parent)
+
+
 def read(directory: Path) -> Plan:
     """The plan of the sweep in a directory.
 
@@ -127,9 +142,9 @@ def read(directory: Path) -> Plan:
     try:
         found = json.loads((directory / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        sweeps = sorted(path.parent.name for path in directory.parent.glob(f"*/{PLAN}"))[-3:]
-        latest = f"; the latest there: {', '.join(sweeps)}" if sweeps else ""
-        raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}{latest}") from None
+        sweeps = sorted((path.parent.name for path in directory.parent.glob(f"*/{PLAN}")), reverse=True)
+        known = unknown(directory.name, sweeps) if sweeps else "there is none"
+        raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}: {known}") from None
     jobs = tuple(
         Job(**{**job, "differs": tuple(job["differs"]), "overrides": tuple(job["overrides"])})
         for job in found["jobs"]

@@ -32,13 +32,14 @@ from runner.sinks.markup import (
     unbroken,
 )
 from runner.spec import without_secrets
-from runner.sweeps.comparison import MOST_BESIDE, Comparison, ordered, value_text
+from runner.sweeps.comparison import MOST_BESIDE, Comparison, brief, ordered, value_text
 from runner.words import count, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FIRST = 15  # jobs of a long leaderboard that are seen at once
+FILLED = 0.25  # least share of the combinations of two keys that have a job, for a heat map
 LONGEST = 48  # characters of a choice in a cell; its CSV file has all
 MOST_LISTED = 12  # values of a key listed among the facts
 LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.10; in brackets the std. error; p-values as if this were the only job."
@@ -95,12 +96,22 @@ def tex(found: Comparison) -> str:
 
 
 def _heat_keys(found: Comparison, heat: tuple[str, str] | None) -> tuple[str, str] | None:
+    """The keys that were asked for, or the two that differ where the jobs fill enough of their combinations."""
     if heat is not None:
         keys = found.key(heat[0]), found.key(heat[1])
         found.heat_map(*keys)  # the same key twice is refused before anything is written
         return keys
     names = list(found.names)
-    return (names[0], names[1]) if len(names) == 2 else None
+    return (names[0], names[1]) if len(names) == 2 and not _scattered(found) else None
+
+
+def _scattered(found: Comparison) -> str:
+    """Why the two keys that differ have no heat map, empty where they have one or are not two."""
+    values = [found.choices[name].nunique() for name in found.names]
+    if len(values) != 2 or len(found.plan.jobs) >= FILLED * values[0] * values[1]:
+        return ""
+    cells = f"{count(len(found.plan.jobs), 'job')} for {values[0]} × {values[1]} combinations"
+    return f"No heat map: {cells}; --heat {','.join(found.names)} draws it all the same."
 
 
 def draw(found: Comparison, folder: Path, terms: Sequence[str], keys: tuple[str, str] | None) -> Pictures:
@@ -138,7 +149,7 @@ def _page(found: Comparison, pictures: Pictures, verdict: Verdict) -> str:
     parts = [
         ("Reading", _sentences(found.words)),
         ("All jobs together", _verdict(verdict)),
-        ("Leaderboard", joined(_leaderboard(found), *map(picture, pictures.scores))),
+        ("Leaderboard", joined(_leaderboard(found), *map(picture, pictures.scores), _no_heat_map(found, pictures))),
         ("Coefficients side by side", _side_by_side(found)),
         ("Specification curves", joined(*map(picture, pictures.curves))),
         ("Jobs without results", framed(_readable(found.failures), "Failed or not run", "failures.csv")),
@@ -171,7 +182,7 @@ def _facts(found: Comparison) -> list[tuple[str, list[str]]]:
     facts["Code"] = _different(one["code"] for one in about)
     told = [(name, [text]) for name, text in facts.items() if text]
     for name, key in found.names.items():
-        values = [shorter(value_text(value)) for value in ordered(found.choices[name])]
+        values = [value_text(value, LONGEST) for value in ordered(found.choices[name])]
         more = f" and {len(values) - MOST_LISTED} more" if len(values) > MOST_LISTED else ""
         parts = [part for value in values[:MOST_LISTED] for part in (" | ", tag("code", value))]
         told.append((f"Differs: {key}", [*parts[1:], more]))
@@ -206,25 +217,25 @@ def _leaderboard(found: Comparison) -> Html:
     return joined(first, whole)
 
 
+def _no_heat_map(found: Comparison, pictures: Pictures) -> Html:
+    why = "" if pictures.scores else _scattered(found)
+    return tag("p", why, class_="note") if why else Html()
+
+
 def _columns(found: Comparison, table: pd.DataFrame) -> list[Column]:
     """Metrics and keys under their own names; ranks where there are any."""
     ranks = ["" if value != value else str(value) for value in table["rank"].astype(object).fillna(float("nan"))]
     columns = [Column("rank", ranks), Column("job", [str(job) for job in table["job"]])]
     for name in table.columns[2:]:
         if name in found.names and table[name].dtype == object:
-            columns.append(Column(str(name), [shorter(value_text(value)) for value in table[name]], "text"))
+            columns.append(Column(str(name), [value_text(value, LONGEST) for value in table[name]], "text"))
         else:
             columns.append(column_of(table[name], str(name))._replace(heading=str(name)))
     return columns
 
 
-def shorter(text: str, most: int = LONGEST) -> str:
-    """A long choice cut in the middle: lists often differ at their end."""
-    return text if len(text) <= most else f"{text[: most // 2 - 1]} … {text[-(most // 2 - 2) :]}"
-
-
 def _readable(table: pd.DataFrame) -> pd.DataFrame:
-    return table.map(lambda value: shorter(value, 160) if isinstance(value, str) else value)
+    return table.map(lambda value: brief(value, 160) if isinstance(value, str) else value)
 
 
 def _beside(found: Comparison) -> str:
@@ -244,7 +255,7 @@ def _side_by_side(found: Comparison) -> Html:
     if table.empty or table.shape[1] < 2:
         return Html()
     terms = table.attrs["terms"]
-    cells = [[shorter(text, 28) if at >= terms else text for at, text in enumerate(table[name])] for name in table]
+    cells = [[brief(text, 28) if at >= terms else text for at, text in enumerate(table[name])] for name in table]
     columns = [Column(str(name), part, "number" if name else "text") for name, part in zip(table, cells, strict=True)]
     told = _beside(found)
     shown = table_of(columns, told[0].upper() + told[1:])

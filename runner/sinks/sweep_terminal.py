@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.sinks.terminal import LEGEND, WIDEST
-from runner.sweeps.comparison import MOST_BESIDE, value_text
+from runner.sweeps.comparison import MOST_BESIDE, brief, value_text
 from runner.words import count, number
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _leaderboard(found: Comparison, wide: int) -> Table:
 
 def _cell(found: Comparison, name: str, value: object, most: int) -> str | Text:
     if isinstance(value, str) or name in found.names:
-        return shorter(value_text(value), most)
+        return Text(value_text(value, most))
     if name in ("rank", "job"):
         return "–" if str(value) == "<NA>" else str(value)
     figure = float(str(value))
@@ -89,7 +89,9 @@ def _side_by_side(found: Comparison, wide: int) -> tuple[Table, int]:
         foot = side.attrs["terms"]
         for at, row in enumerate(side.itertuples(index=False), start=1):
             label, *cells = (str(text) for text in row)
-            table.add_row(Text(label), *(shorter(text, LENGTHS[-1] if at > foot else LENGTHS[0]) for text in cells))
+            table.add_row(
+                Text(label), *(Text(brief(text, LENGTHS[-1] if at > foot else LENGTHS[0])) for text in cells)
+            )
         if _width(table) <= wide:
             break
     return table, jobs
@@ -101,8 +103,3 @@ def _table(columns: Sequence[tuple[str, bool]]) -> Table:
     for name, of_text in columns:
         table.add_column(Text(name), justify="left" if of_text else "right", no_wrap=True)
     return table
-
-
-def shorter(text: str, most: int) -> Text:
-    """A long choice cut in the middle: lists often differ at their end."""
-    return Text(text if len(text) <= most else f"{text[: most // 2 - 1]} … {text[-(most // 2 - 2) :]}")

@@ -285,7 +285,8 @@ def checked_score(score: str, outcomes: Iterable[Outcome]) -> str:
     """
     every = dict.fromkeys(name for one in outcomes for name in one.metrics)
     if score not in every:
-        raise SpecError(f"score: {unknown(score, sorted(every, key=lambda name: name.startswith(ESTIMATES)))}")
+        named = [name for name in every if not name.startswith(ESTIMATES)]
+        raise SpecError(f"score: {unknown(score, named)}")
     return score
 
 
@@ -296,9 +297,15 @@ def lower_is_better(plan: Plan, score: str) -> bool:
     return score.removesuffix("_naive").endswith(SMALL_IS_GOOD)
 
 
-def value_text(value: Any) -> str:
-    """A choice as text."""
-    return number(float(value)) if isinstance(value, float) else str(value)
+def value_text(value: Any, most: int | None = None) -> str:
+    """A choice as text of at most so many letters."""
+    text = number(float(value)) if isinstance(value, float) else str(value)
+    return text if most is None else brief(text, most)
+
+
+def brief(text: str, most: int) -> str:
+    """A long text cut in the middle: lists often differ at their end."""
+    return text if len(text) <= most else f"{text[: most // 2 - 1]} … {text[len(text) - most + most // 2 + 2 :]}"
 
 
 def ordered(column: pd.Series) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, PALE, WIDTH, axes_at, figure_of, shortened, zero_line
+from runner.sweeps.comparison import value_text
 from runner.words import count, number
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class _Panel:
         often = sorted(every, key=lambda one: (-values.count(one), every.index(one)))[: MOST_VALUES - 1]
         self.rows = every if len(every) <= MOST_VALUES else [one for one in every if one in often]
         rest = len(every) - len(self.rows)
-        named = [shortened(_text(one), 30) for one in self.rows] + ([f"{rest} other values"] if rest else [])
+        named = [value_text(one, 30) for one in self.rows] + ([f"{rest} other values"] if rest else [])
         self.labels = [] if self.scaled else named
         self.height = SCALE if self.scaled else ROW * len(self.labels)
 
@@ -96,8 +97,10 @@ class _Panel:
         if self.scaled:
             values = np.array(self.values, dtype=float)
             axes.scatter(at, values, s=size, color=BLUE, linewidths=0)
-            if values.min() > 0 and values.max() / values.min() > 100:
+            if _wide(values):
                 axes.set_yscale("log")
+                axes.yaxis.set_major_formatter(_plain)
+                axes.minorticks_off()
         else:
             place = {repr(one): -i for i, one in enumerate(self.rows)}
             down = [place.get(repr(one), -len(self.rows)) for one in self.values]
@@ -113,13 +116,23 @@ class _Panel:
             axes.spines[side].set_visible(False)
 
 
+def _wide(values: np.ndarray) -> bool:
+    """Whether numbers span a hundredfold, all above zero."""
+    return bool(values.min() > 0 and values.max() >= 100 * values.min())
+
+
+def _plain(value: float, place: int) -> str:
+    return f"{value:g}"
+
+
 def heat_map(cells: pd.DataFrame, score: str, lower_is_better: bool, averaged: bool) -> Any:
     """The score in each combination of the values of two keys; the best has a frame."""
     order = "smallest" if lower_is_better else "largest"
     mean = "; a cell is the mean over the other keys" if averaged else ""
     crowded = max(cells.shape) > MOST_LABELLED
-    note = f"orange frame: the {order}{mean}{'; too many cells for numbers' if crowded else ''}; –: no score"
-    down, across = ([shortened(_text(one), 26) for one in names] for names in (cells.index, cells.columns))
+    empty = "pale: no job with the score; too many cells for numbers" if crowded else "–: no job with the score"
+    note = f"orange frame: the {order}{mean}; {empty}"
+    down, across = ([value_text(one, 26) for one in names] for names in (cells.index, cells.columns))
     left = 0.5 + 0.078 * max([len(one) for one in down], default=4)
     long = max([len(one) for one in across], default=4) > 0.9 * (WIDTH - left - 1.4) / cells.shape[1] / 0.078
     below = 0.55 + (0.055 * max(map(len, across)) + 0.1 if long else 0.1)
@@ -192,14 +205,16 @@ def _along(figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | 
     axes.scatter(at[ring], values[ring], s=100, facecolors="none", edgecolors=ORANGE, linewidths=1.8, zorder=4)
     if naive:
         axes.plot(at[order], table[naive].to_numpy(dtype=float)[order], color=GREY, linewidth=1.1)
-    if at.min() > 0 and at.max() / at.min() >= 100:
+    if _wide(at):
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_plain)
+        axes.minorticks_off()
     axes.set(xlabel=shortened(key, 60), ylabel=score)
 
 
 def _rows(figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, ring: np.ndarray) -> None:
     """A row per job, in the order of the leaderboard."""
-    labels = [shortened(_text(one), 40) for one in table[key]]
+    labels = [value_text(one, 40) for one in table[key]]
     left = 0.4 + 0.075 * max(map(len, labels))
     axes = axes_at(figure, left, 0.75, WIDTH - left - 0.25, max(1.0, 0.24 * len(table)))
     at, values = -np.arange(len(table), dtype=float), table[score].to_numpy(dtype=float)
@@ -215,7 +230,3 @@ def _rows(figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | N
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(score)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else number(float(value)) if isinstance(value, float) else str(value)

@@ -4,6 +4,7 @@
     python -m runner resume SWEEP     goes on with a sweep that was ended
     python -m runner rerun RUN_ID     repeats a run from its logged spec and tells what differs
     python -m runner sync             logs run directories that the store does not have
+    python -m runner compare [SWEEP]  tells what the jobs of a sweep say beside each other
     python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
     python -m runner snapshot [...]   fetches the data of a spec without running it
     python -m runner ui [...]         opens the MLflow UI on the runs
@@ -20,7 +21,6 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError, SpecError, unknown
@@ -82,12 +82,12 @@ def _composer(words: Sequence[str]) -> tuple[Composer, Namespace]:
 def resume(words: Sequence[str]) -> int:
     """Go on with a sweep that was ended, by its name or its directory; overrides may say where the store is."""
     from runner.composition import Composer
-    from runner.sweeps.plan import read
+    from runner.sweeps.plan import find
 
     if not words or words[0].startswith("-"):
         raise SpecError("resume: which sweep? allowed: its name or its directory")
     name, *rest = words
-    plan = read(Path(name) if "/" in name else Path("outputs/sweeps") / name)
+    plan = find(name)
     composer = Composer(*plan.configs)
     if rest:
         plan = replace(plan, tracking=composer.places(rest)[0]["tracking"])
@@ -126,6 +126,33 @@ def sync(words: Sequence[str]) -> int:
     return 0
 
 
+def compare(words: Sequence[str]) -> int:
+    """Tell what the finished jobs of a sweep say beside each other, and write it to its directory `report`."""
+    from argparse import ArgumentParser
+
+    from runner.sweeps.plan import find
+
+    parser = ArgumentParser("python -m runner compare", description="The jobs of a sweep beside each other.")
+    parser.add_argument("sweep", nargs="?", help="its name or directory; without one, the latest")
+    parser.add_argument("--score", help="the metric that ranks the jobs, such as oos/rmse; else sweep.score")
+    parser.add_argument("--term", help="whose specification curve is drawn; else the first tested terms")
+    parser.add_argument("--heat", metavar="KEY1,KEY2", help="keys of the heat map; else those that differ, if two do")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="print the leaderboard as CSV")
+    form.add_argument("--latex", action="store_const", const="latex", dest="form", help="print the coefficients so")
+    args = parser.parse_args(list(words))
+    plan, heat = find(args.sweep), None
+    if args.heat is not None:
+        down, comma, across = args.heat.partition(",")
+        if not comma:
+            raise SpecError(f"heat: given {args.heat!r}; allowed: two keys, KEY1,KEY2")
+        heat = (down.strip(), across.strip())
+    from runner.sweeps.compare import compare as told
+
+    told(plan, score=args.score, term=args.term, heat=heat, form=args.form or "tables")
+    return 0
+
+
 def snapshot(words: Sequence[str]) -> int:
     """Fetch the data of the spec (data=yahoo unless another source is named) without running it."""
     composer, args = _composer(words)
@@ -153,23 +180,40 @@ def audit(words: Sequence[str]) -> int:
 
 
 def ui(words: Sequence[str]) -> int:
-    """Serve the MLflow UI on the store of the spec; --port N, overrides such as tracking.uri=..."""
+    """Serve the MLflow UI on the store of the spec, or of --sweep; --port N, overrides such as tracking.uri=..."""
     from runner.composition import Composer, flags
 
     parser = flags()
     parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--sweep")
     args = parser.parse_intermixed_args(list(words))
     composer = Composer(args.config_path, args.config_dir, args.config_name)
     tracking = composer.places(args.overrides)[0]["tracking"]
     from runner.sinks.tracking import Store, runs_link
     from runner.ui import serve
 
+    if args.sweep is not None:
+        return _ui_of_sweep(args.sweep, args.port)
     store = Store(**tracking)
     return serve(store.uri, args.port, runs_link(store))
 
 
+def _ui_of_sweep(name: str, port: int) -> int:
+    """Serve the MLflow UI, open on the jobs of a sweep."""
+    from runner.sinks.tracking import Store, sweep_link
+    from runner.sweeps.comparison import compared
+    from runner.sweeps.conduct import sweep_tags
+    from runner.sweeps.plan import find
+    from runner.ui import serve
+
+    found = compared(find(name))
+    store = Store(**found.plan.tracking)
+    return serve(store.uri, port, sweep_link(store, sweep_tags(found.plan), found))
+
+
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "audit": audit,
+    "compare": compare,
     "rerun": rerun,
     "resume": resume,
     "snapshot": snapshot,

@@ -37,9 +37,10 @@ HELP = """python -m runner [key=value ...]   run one spec; -m sweeps over key=a,
 python -m runner resume SWEEP      go on with a sweep that was ended
 python -m runner rerun RUN_ID      repeat a run from its logged spec and tell what differs
 python -m runner sync              log run directories that the store does not have
+python -m runner compare [SWEEP]   tell what the jobs of a sweep say beside each other
 python -m runner audit [...]       try every column of a spec for look-ahead, thoroughly
 python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
-python -m runner ui [--port N]     open the MLflow UI on the runs
+python -m runner ui [--port N]     open the MLflow UI on the runs; --sweep SWEEP: on its jobs
 
 Groups, chosen by group=option:
 {groups}
@@ -116,7 +117,7 @@ class Composer:
         except COMPOSING as error:
             raise self._refusal(fixed, error) from None
         where: Any = {"tracking": places["tracking"], "ledger": places["ledger"]}
-        empty = Plan(directory, settings, self.configs, tuple(fixed), tuple(axes), (), **where)
+        empty = Plan(directory, settings, self.configs, tuple(overrides), tuple(fixed), tuple(axes), (), **where)
         every = combinations(axes, settings)
         found, wrong = dict[str, PlannedJob](), []
         for number, differs in enumerate(every):

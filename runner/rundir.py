@@ -39,7 +39,7 @@ class RunDirectory:
         return yaml.load(self._text("spec.yaml"), yaml.CSafeLoader)
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table of the run, every bit of its numbers as it was written.
+        """A table of the run, every bit of its numbers as it was written; a unit or term named NA or 0700 stays so.
 
         Raises:
             DataError: the run has no such table.
@@ -47,7 +47,9 @@ class RunDirectory:
         import pandas as pd
 
         try:
-            return pd.read_csv(self.path / f"{name}.csv", float_precision="round_trip", keep_default_na=True)
+            names = {"unit": "str", "term": "str"}
+            kept: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "dtype": names}
+            return pd.read_csv(self.path / f"{name}.csv", float_precision="round_trip", **kept)
         except FileNotFoundError:
             raise DataError(f"{self.path}: no table {name!r}") from None
 

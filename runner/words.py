@@ -65,6 +65,11 @@ def p_text(p: float) -> str:
     return "–" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def stars(p: float) -> str:
+    """The usual marks of significance; none where there is no p-value."""
+    return sum(p < level for level in (0.01, 0.05, 0.1)) * "*"
+
+
 def t_text(t: float) -> str:
     return "–" if math.isnan(t) else f"{t:,.2f}" if abs(t) < 100 else f"{t:,.1f}"
 

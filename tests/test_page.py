@@ -14,7 +14,8 @@ import pytest
 from test_words import NINE, french
 
 from runner.report import Report
-from runner.sinks import page, plots
+from runner.sinks import markup, page, plots
+from runner.words import number
 
 NASTY = ['<script>alert("x")</script>', 'O\'Neil & "Söhne"', "株式会社", "$x_1$ {y} %s", "</td></table>", "a\u202eb"]
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -166,9 +167,9 @@ def test_every_part_is_there(nasty: Path) -> None:
 
 def test_tables_hold_the_estimates(nine: Report, tmp_path: Path) -> None:
     page.write(nine, tmp_path, [])
-    texts = [text.strip(page.FIGURE_SPACE + page.POINT_SPACE) for text in checked(tmp_path / "report.html").texts]
+    texts = [text.strip(markup.FIGURE_SPACE + markup.POINT_SPACE) for text in checked(tmp_path / "report.html").texts]
     for row in nine.fit.coefficients.itertuples():
-        assert page.number(row.estimate) in texts
+        assert number(row.estimate) in texts
 
 
 def test_many_units_stay_small_and_say_what_is_cut(nine: Report, tmp_path: Path) -> None:
@@ -177,8 +178,8 @@ def test_many_units_stay_small_and_say_what_is_cut(nine: Report, tmp_path: Path)
     path = tmp_path / "report.html"
     assert path.stat().st_size < 1_000_000
     text = "".join(checked(path).texts)
-    assert f"{500 * 4 - page.MOST_ROWS:,} more rows are in coefficients.csv" in text
-    assert f"{500 - page.MOST_ROWS:,} more rows are in diagnostics.csv" in text
+    assert f"{500 * 4 - markup.MOST_ROWS:,} more rows are in coefficients.csv" in text
+    assert f"{500 - markup.MOST_ROWS:,} more rows are in diagnostics.csv" in text
 
 
 def test_without_anything_out_of_sample(tmp_path: Path) -> None:

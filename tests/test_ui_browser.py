@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,12 +114,12 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return Store(tmp_path, experiment, runs)
 
 
-@pytest.fixture
-def link(store: Store) -> Iterator[str]:
+@contextmanager
+def served(folder: Path, *words: str) -> Iterator[str]:
     """The printed link of a running `ui`, which must end with 0 and leave nothing where it was started."""
-    command = [sys.executable, "-m", "runner", "ui", "--port", "0"]
+    command = [sys.executable, "-m", "runner", "ui", "--port", "0", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=store.folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
             yield process.stdout.readline().removeprefix("MLflow UI: ").strip()
@@ -126,11 +127,23 @@ def link(store: Store) -> Iterator[str]:
             process.send_signal(signal.SIGTERM)
             rest = process.stdout.read()
     assert (process.returncode, rest) == (0, "")
-    assert not {"mlruns", "mlartifacts", "mlflow.db"} & {path.name for path in store.folder.iterdir()}
+    assert not {"mlruns", "mlartifacts", "mlflow.db"} & {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture
+def link(store: Store) -> Iterator[str]:
+    with served(store.folder) as printed:
+        yield printed
 
 
 @pytest.fixture
 def visit(link: str, tmp_path: Path) -> Iterator[Visit]:
+    with visited(link, tmp_path) as one:
+        yield one
+
+
+@contextmanager
+def visited(link: str, tmp_path: Path) -> Iterator[Visit]:
     """A fresh browser; the assistant that MLflow opens by itself and the banner of the view are put away."""
     if not CHROMIUM:
         pytest.skip("no chromium on the path")
@@ -263,3 +276,26 @@ def test_ui_in_a_browser(visit: Visit, link: str, store: Store) -> None:
     expect(report.get_by_role("heading", name="Coefficients").first).to_be_visible()
     visit.shoot("report_in_mlflow")
     assert visit.errors == []
+
+
+@pytest.mark.browser
+def test_the_jobs_of_a_sweep_in_a_browser(tmp_path: Path) -> None:
+    """`ui --sweep` opens on the jobs of that sweep alone, best first, with what differs, score and coefficients."""
+    from playwright.sync_api import expect
+
+    assert run_cli(tmp_path, "data.assets=[S1V5]").code == 0  # a run that is no job
+    words = ["data.assets=[S1V5]", "model.regressors=[MktRF],[MktRF,SMB]", "model.hypotheses=[]"]
+    assert run_cli(tmp_path, "-m", *words, "hydra.sweep.dir=outputs/sweeps/mine").code == 0
+    with served(tmp_path, "--sweep", "mine") as link, visited(link, tmp_path) as visit:
+        visit.page.goto(link)
+        rows = visit.page.locator(".ag-pinned-left-cols-container .ag-row")
+        expect(rows).to_have_count(2)
+        first = visit.page.locator('.ag-center-cols-container .ag-row[row-index="0"]')
+        expect(first.locator('[col-id="params.`model.regressors`"]')).to_contain_text("SMB")
+        expect(first.locator('[col-id="metrics.`oos/r2`"]')).to_contain_text("0.78")
+        visit.shoot("sweep")
+        for name in ("fit/r2", "coef/MktRF", "tstat/MktRF", "coef/SMB"):
+            header = visit.page.locator(f'.ag-header-cell[col-id="metrics.`{name}`"]')
+            header.scroll_into_view_if_needed()
+            expect(header).to_be_visible()
+        assert visit.errors == []

@@ -16,13 +16,14 @@ MODULES = {
     for p in PACKAGE.rglob("*.py")
 }
 EDGE = {"runner.__main__", "runner.composition"}
-JOBS = {"runner.job", "runner.ui", "runner.rerun", "runner.sweeps.conduct"}  # between the core and its sinks
+# between the core and its sinks
+JOBS = {"runner.job", "runner.ui", "runner.rerun", "runner.sweeps.conduct", "runner.sweeps.compare"}
 ONLY_IN = {
     "hydra": EDGE,
     "omegaconf": EDGE,
     "mlflow": {"runner.sinks.tracking"},
     "matplotlib": {"runner.sinks.canvas", "runner.sinks.plots"},
-    "rich": {"runner.sinks.terminal", "runner.sinks.progress", "runner.sources.yahoo"},
+    "rich": {"runner.sinks.terminal", "runner.sinks.sweep_terminal", "runner.sinks.progress", "runner.sources.yahoo"},
     "yfinance": {"runner.sources.yahoo"},
 }
 HEAVY = ("pandas", "scipy", "statsmodels", "mlflow", "matplotlib", "pyarrow", "yfinance", "sklearn")

@@ -16,12 +16,11 @@ from rich.text import Text
 from runner.audit import Audit
 from runner.calendar import span
 from runner.report import Report
-from runner.words import count, p_text, sections
+from runner.words import count, p_text, sections, stars
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
 MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units
-STARS = ((0.01, "***"), (0.05, "**"), (0.1, "*"))
 LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.1"
 
 
@@ -90,11 +89,6 @@ def _in_words(report: Report) -> Table:
             told.highlight_regex(r"LEAKING: .*", style="bold red")
             grid.add_row(Text(subject, style="bold"), told)
     return grid
-
-
-def stars(p_value: float) -> str:
-    """The usual marks of significance; none where there is no p-value."""
-    return next((mark for level, mark in STARS if p_value < level), "")
 
 
 def number(value: float, error: float = float("nan")) -> str:

@@ -23,6 +23,8 @@ from runner.version import source_commit
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from runner.sweeps.comparison import Comparison
+
 LONGEST = 5900  # characters of a parameter or note; MLflow cuts parameters at 6,000 and notes at 8,000
 
 
@@ -250,11 +252,38 @@ def runs_link(store: Store) -> str:
         return view.runs_path(experiment, state)
 
 
+def sweep_link(store: Store, tags: Mapping[str, str], found: Comparison) -> str:
+    """The path in the UI that opens the runs table on the jobs of a sweep, best score first: the settings that
+    differ, the score, the fit and the coefficients.
+
+    Args:
+        tags: that every run of the sweep has, as given to `log`.
+    """
+    from mlflow import __version__
+
+    from runner.sinks import view
+
+    with _in_one_line(store, "the UI cannot open"), store.locked():
+        client = store.client()
+        experiment = experiment_id(client, store)
+        if not view.known(__version__):
+            return view.runs_path(experiment)
+        named = [f"tags.`{key}` = '{value}'" for key, value in tags.items() if "'" not in value]
+        where = " and ".join([*named, "tags.role = 'job'"])
+        jobs = client.search_runs([experiment], where, max_results=100)
+        metrics = list(dict.fromkeys([*filter(None, [found.score]), *(_columns(jobs) if jobs else [])]))
+        order = found.score or None
+        state = view.view_state(metrics, found.params, [], order, where, found.lower_is_better)
+        client.set_experiment_tag(experiment, view.view_tag(state), state)
+        return view.runs_path(experiment, state)
+
+
 def _columns(runs: list[Any]) -> list[str]:
-    """Metrics worth a column: scores and fit first, then the coefficients of the latest run."""
+    """Metrics worth a column: scores and fit first, then the coefficients of the run with most of them."""
     wanted = ["oos/r2", "oos/rmse", "fit/r2", "fit/n_obs"]
     present = {name for run in runs for name in run.data.metrics}
-    terms = sorted(name.partition("/")[2] for name in runs[0].data.metrics if name.startswith("coef/"))
+    largest = max(runs, key=lambda run: sum(name.startswith("coef/") for name in run.data.metrics))
+    terms = sorted(name.partition("/")[2] for name in largest.data.metrics if name.startswith("coef/"))
     pairs = [f"{what}/{term}" for term in terms for what in ("coef", "tstat")]
     return [name for name in [*wanted, *pairs] if name in present]
 

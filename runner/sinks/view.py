@@ -32,13 +32,14 @@ def view_state(
     tags: Sequence[str],
     sort_by: str | None = None,
     where: str = "",
+    lowest_first: bool = False,
 ) -> str:
-    """The value of the tag: columns from left to right tags, params, metrics; best `sort_by` metric first.
+    """The value of the tag: columns from left to right tags, params, metrics; largest `sort_by` metric first.
 
     `where` is a search filter as the UI takes it, such as "tags.kind = 'run'". Same arguments, same text.
     """
     shown = [*_columns("tags", tags), *_columns("params", params), *_columns("metrics", metrics)]
-    state = {**_layout(shown), **_search(sort_by, where)}
+    state = {**_layout(shown), **_search(sort_by, where, lowest_first)}
     envelope = {"name": NAME, "createdAt": 0, "updatedAt": 0, "state": _dumps(state)}
     return _dumps(envelope)
 
@@ -82,9 +83,9 @@ def _width(column: str) -> int:
     return max(NARROWEST, LETTER * len(name) + HEADER)
 
 
-def _search(sort_by: str | None, where: str) -> dict[str, object]:
+def _search(sort_by: str | None, where: str, lowest_first: bool) -> dict[str, object]:
     """The filter and the sort order."""
-    order = {"orderByKey": f"metrics.`{sort_by}`", "orderByAsc": False} if sort_by else {}
+    order = {"orderByKey": f"metrics.`{sort_by}`", "orderByAsc": lowest_first} if sort_by else {}
     return {"searchFilter": where, **order}
 
 

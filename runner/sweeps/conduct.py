@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.bench import Bench, digest
 from runner.errors import RunnerError
@@ -17,10 +18,17 @@ from runner.sinks import progress, tracking
 from runner.spec import build
 from runner.sweeps import bayes
 from runner.sweeps.cache import bench_of
+from runner.sweeps.compare import compare
 from runner.sweeps.launchers import LAUNCHERS
 from runner.sweeps.plan import Failure, Job, Plan
+from runner.sweeps.tested import verdict
 from runner.version import code_version
+from runner.words import number
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+BEST = 10  # jobs of the leaderboard in the description of the parent run
 JobOf = Callable[[int, Sequence[str]], Job]
 
 
@@ -39,18 +47,45 @@ def conduct(plan: Plan, job_of: JobOf) -> int:
         bench = Bench()
         plan = _known(plan, bench)
         log = Log(plan)
-        status = "FAILED"
+        status, said = "FAILED", Said()
         try:
             with progress.Progress(plan.name) as told:
                 plan, failed = _rounds(plan, bench, here, log, told, job_of)
             told.summary([(job, plan.failure(job)) for job in failed])
+            said = _told(plan)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            log.end(status)
+            log.end(status, said)
         return 1 if failed else 0
+
+
+class Said(NamedTuple):
+    """What all jobs together say, for the parent run."""
+
+    note: str = ""
+    metrics: Mapping[str, float] = MappingProxyType({})
+
+
+def _told(plan: Plan) -> Said:
+    """Judge and compare the finished jobs, print it, and write it to the directory `report` of the sweep."""
+    found = verdict(plan)
+    if found is None:
+        return Said()
+    words = [found.sentence, *found.notes]
+    tables = {name: table for name, table in (("tests", found.tests), ("strategies", found.strategies)) if len(table)}
+    compared = compare(plan, verdict_words=words, verdict_tables=tables)
+    best = _markdown(compared.leaderboard.head(BEST))
+    return Said("\n\n".join([*words[:1], *compared.words, best]), {f"sweep/{k}": v for k, v in found.metrics.items()})
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    """The table as MLflow shows it in a description."""
+    rows = [list(table), ["---"] * table.shape[1], *table.itertuples(index=False)]
+    texts = [[number(cell) if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(text.replace('|', '/') for text in row)} |" for row in texts)
 
 
 def _rounds(
@@ -88,8 +123,8 @@ class Log:
             tracking.discard(self.store, [run for key, run in self.logged.items() if key not in wanted])
             self.logged = {key: run for key, run in self.logged.items() if key in wanted}
 
-    def end(self, status: str) -> None:
-        tracking.end_sweep(self.store, self.parent, status, "", {}, self.plan.directory / "report")
+    def end(self, status: str, said: Said) -> None:
+        tracking.end_sweep(self.store, self.parent, status, said.note, said.metrics, self.plan.directory / "report")
 
     def finished(self, job: Job, seconds: float | None = None) -> None:
         """Seconds: that the job took; None where that was before this process."""

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.errors import DataError, SpecError
+from runner.errors import DataError, SpecError, unknown
 from runner.identity import short
 from runner.rundir import RunDirectory
 from runner.spec import without_secrets
@@ -20,6 +20,7 @@ from runner.sweeps.search import Axis
 from runner.sweeps.settings import Sweep
 
 PLAN, STATE = "plan.json", ".state"
+SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Plan:
     Attributes:
         settings: how it varies and runs.
         configs: the directories and the name of the configs, as the command line named them.
-        fixed: overrides that every job has; axes: what varies.
+        words: overrides as they were given; fixed: those that every job has; axes: what varies.
         jobs: by number; a search led by scores adds to them.
         tracking, ledger: where runs are logged, and trials counted.
         code: that the jobs were last planned with.
@@ -68,6 +69,7 @@ class Plan:
     directory: Path
     settings: Sweep
     configs: tuple[str | None, str | None, str | None]
+    words: tuple[str, ...]
     fixed: tuple[str, ...]
     axes: tuple[Axis, ...]
     jobs: tuple[Job, ...]
@@ -145,6 +147,20 @@ class Plan:
         return self.directory / STATE / f"{job.number}.failed"
 
 
+def find(name: str | None = None) -> Plan:
+    """The plan of a sweep by its name or directory; without one, of the sweep that was last begun or resumed.
+
+    Raises:
+        SpecError: there is none.
+    """
+    if name is not None:
+        return read(Path(name) if "/" in name else SWEEPS / name)
+    known = sorted(SWEEPS.glob(f"*/{PLAN}"), key=lambda path: path.stat().st_mtime_ns)
+    if not known:
+        raise SpecError(f"sweep: none in {str(SWEEPS)!r}; allowed: the directory of one")
+    return read(known[-1].parent)
+
+
 def read(directory: Path) -> Plan:
     """The plan of the sweep in a directory.
 
@@ -154,14 +170,15 @@ def read(directory: Path) -> Plan:
     try:
         found = json.loads((directory / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        sweeps = sorted(path.parent.name for path in directory.parent.glob(f"*/{PLAN}"))[-3:]
-        latest = f"; the latest there: {', '.join(sweeps)}" if sweeps else ""
-        raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}{latest}") from None
+        sweeps = sorted((path.parent.name for path in directory.parent.glob(f"*/{PLAN}")), reverse=True)
+        known = unknown(directory.name, sweeps) if sweeps else "there is none"
+        raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}: {known}") from None
     lists = ("differs", "overrides")
     jobs = [Job(**{**job, **{name: tuple(job[name]) for name in lists}}) for job in found["jobs"]]
     axes = [Axis(**{**axis, "values": tuple(axis["values"])}) for axis in found["axes"]]
     own = {"directory": directory, "settings": Sweep(**found["settings"]), "jobs": tuple(jobs), "axes": tuple(axes)}
-    return Plan(**{**found, **own, "configs": tuple(found["configs"]), "fixed": tuple(found["fixed"])})
+    own |= {name: tuple(found[name]) for name in ("configs", "words", "fixed")}
+    return Plan(**{**found, **own})
 
 
 def _replace(path: Path, text: str) -> None:

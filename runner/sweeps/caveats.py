@@ -1,0 +1,87 @@
+"""What one must know before comparing the jobs of a sweep, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.words import count, number
+
+if TYPE_CHECKING:
+    from runner.sweeps.comparison import Comparison
+
+MOST_NAMED = 8  # jobs listed by number
+
+
+def caveats(found: Comparison) -> list[str]:
+    """A sentence for each thing that bears on the comparison; nothing where nothing does."""
+    return [*_jobs(found), *_score(found), *_sameness(found), *_terms(found)]
+
+
+def _jobs(found: Comparison) -> list[str]:
+    told = found.failures["outcome"].value_counts()
+    lost = ", ".join(f"{told[one]} {one}" for one in ("failed", "not run") if one in told)
+    total = len(found.plan.jobs)
+    keys = f" that differ in {', '.join(found.names)}" if found.names else ""
+    return [f"{len(found.outcomes)} of {count(total, 'job')}{keys} finished{f' ({lost})' if lost else ''}."]
+
+
+def _score(found: Comparison) -> list[str]:
+    """What ranks, how far apart the scores are, and what being the best of many is worth."""
+    values = [value for value in map(found.score_of, found.ranked) if value is not None]
+    said = [found.fallback] if found.fallback else []
+    if not values:
+        return said
+    first, order = values.count(values[0]), "smallest" if found.lower_is_better else "largest"
+    who = ", ".join(str(one.job.number) for one in found.ranked[: min(first, MOST_NAMED)])
+    more = f" and {first - MOST_NAMED} more" if first > MOST_NAMED else ""
+    subject = f"Job {who} has" if first == 1 else f"Jobs {who}{more} have"
+    best = f"{subject} the {order} {found.score}"
+    middle = sorted(values)[len(values) // 2]
+    spread = f"; of all {len(values)} the middle one is {number(middle)}, the last {number(values[-1])}"
+    said.append(f"{best}, {number(values[0])}{spread if len(values) > 1 else ''}.")
+    different = len(set(values))
+    if different > 1:
+        said.append(
+            f"The best was chosen among {different} different scores by its own score, which therefore flatters it: "
+            "on rows that no job was scored on, expect less."
+        )
+    without = len(found.ranked) - len(values)
+    if without:
+        said.append(f"{count(without, 'job')} without {found.score}: last, without a rank.")
+    return said
+
+
+def _sameness(found: Comparison) -> list[str]:
+    """Whether the scores are of the same rows and kind, and honest."""
+    said, part = [], found.score.partition("/")[0]
+    families = {one.job.family for one in found.outcomes}
+    if len(families) > 1:
+        said.append(f"Jobs have {len(families)} different data or targets: their scores are not of the same rows.")
+    counted = f"{part}/n_obs" if part in ("oos", "holdout") else "fit/n_obs"
+    rows = {one.metrics[counted] for one in found.outcomes if counted in one.metrics}
+    if len(rows) > 1 and len(families) < 2:
+        span = f"{min(rows):,.0f} to {max(rows):,.0f}"
+        said.append(f"The scores are of {span} rows: jobs that differ there are not compared on the same rows.")
+    kinds = sorted({str(one.about.get("kind")) for one in found.outcomes})
+    if len(kinds) > 1:
+        said.append(f"Some jobs are {kinds[0]}, some {kinds[1]}: the one kind explains, the other forecasts.")
+    leaking = [str(one.job.number) for one in found.outcomes if one.about.get("leaks")]
+    if leaking:
+        who = ", ".join(leaking[:MOST_NAMED])
+        said.append(f"LEAKING: {count(len(leaking), 'job')} ({who}) used what came after.")
+    return said
+
+
+def _terms(found: Comparison) -> list[str]:
+    """What the comparison of coefficients leaves out."""
+    said = []
+    if found.only_means:
+        said.append("Jobs have many units: coefficients are compared by their means over units.")
+    without = sum(len(one.coefficients) > 0 and not len(one.central) for one in found.outcomes)
+    if without:
+        said.append(f"{count(without, 'job')} with several units and no mean over them: in no table of coefficients.")
+    asked = found.plan.settings.tests or []
+    absent = [term for term in asked if found.outcomes and term not in set(found.central["term"])]
+    if absent:
+        said.append(f"No finished job has the term {', '.join(absent)} of sweep.tests.")
+    return said

@@ -1,0 +1,470 @@
+"""The jobs of a sweep beside each other: the numbers are the jobs' own, whatever they are called and however many."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_page import NASTY, checked
+
+from runner.bench import Bench
+from runner.errors import SpecError
+from runner.rundir import RunDirectory
+from runner.sinks import latex
+from runner.sweeps.choices import choices, short_names
+from runner.sweeps.compare import compare
+from runner.sweeps.comparison import COEFFICIENTS, compared
+from runner.sweeps.plan import Failure, Job, Plan, find
+from runner.sweeps.settings import Sweep
+
+MOST_BYTES = 5_000_000
+KEYS = {"model": {"cov": "HC1", "lags": 3}, "validation": {"lags": 3}, "data": {"assets": ["A", "B"]}}
+
+
+def spec_of(**dotted: Any) -> dict[str, Any]:
+    """A small spec with these settings, `__` for a dot."""
+    spec = json.loads(json.dumps(KEYS))
+    for key, value in dotted.items():
+        node, *rest = key.split("__")
+        if rest:
+            spec[node][rest[0]] = value
+        else:
+            spec[node] = value
+    return spec
+
+
+def coefficient(term: str, estimate: float, error: float = 0.5, **more: Any) -> dict[str, Any]:
+    t = estimate / error
+    interval = {"ci_low": estimate - 2 * error, "ci_high": estimate + 2 * error}
+    row = {"scope": "asset", "unit": "A", "term": term, "estimate": estimate, "std_error": error, "t_stat": t}
+    return {**row, "p_value": 0.001 if abs(t) > 3 else 0.03 if abs(t) > 2 else 0.6, **interval, **more}
+
+
+class Made:
+    """A sweep written by hand: plan, run directories, failures."""
+
+    def __init__(self, folder: Path, name: str = "made") -> None:
+        self.place, self.jobs, self.settings = folder / "outputs" / "sweeps" / name, list[Job](), dict[str, Any]()
+
+    def job(
+        self,
+        spec: Mapping[str, Any],
+        metrics: Mapping[str, float] | None,
+        rows: Sequence[Mapping[str, Any]] = (),
+        differs: Sequence[str] = (),
+        **about: Any,
+    ) -> None:
+        """A job, finished where it has metrics."""
+        number = len(self.jobs)
+        key = f"key{number}"
+        self.jobs.append(Job(number, tuple(differs), tuple(differs), spec, "f", key, about.pop("family", "one")))
+        if metrics is not None:
+            path = self.place / str(number)
+            path.mkdir(parents=True)
+            told = {"name": "x", "source": "s", "fingerprint": "f", "code": "c", "kind": "predictive", "leaks": []}
+            told |= {"job": key, "errors": "HC1, t(n-k)", **about}
+            (path / "run.json").write_text(json.dumps(told))
+            (path / "metrics.json").write_text(json.dumps(metrics))
+            table = pd.DataFrame(rows, columns=["scope", "unit", "term", *COEFFICIENTS])
+            table.to_csv(path / "coefficients.csv", index=False, float_format="%.17g")
+
+    def plan(self) -> Plan:
+        words = ("a=1,2",)
+        where: Any = {"tracking": {"uri": None}, "ledger": str(self.place.parent / "ledger.db"), "code": "code"}
+        plan = Plan(self.place, Sweep(**self.settings), (None, None, None), words, (), (), tuple(self.jobs), **where)
+        plan.write()
+        return plan
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
+    monkeypatch.chdir(tmp_path)
+    return Made(tmp_path)
+
+
+def grid(made: Made) -> Plan:
+    """cov x lags, four jobs; the last one failed and one more was not run."""
+    for at, (cov, lags) in enumerate([("HC0", 2), ("HC0", 10), ("HAC", 2), ("HAC", 10)]):
+        metrics = {"oos/r2": [0.1, 0.4, 0.3, 0.2][at], "oos/rmse": 1.0 + at, "fit/r2": 0.5, "fit/n_obs": 90.0 + at}
+        rows = [coefficient("const", 0.1), coefficient("x", [2.0, -0.2, 1.2, 0.9][at])]
+        said = [f"model.cov={cov}", f"model.lags={lags}"]
+        made.job(spec_of(model__cov=cov, model__lags=lags), metrics if at < 3 else None, rows, said)
+    made.job(spec_of(model__cov="HC3", model__lags=2), None, (), ["model.cov=HC3", "model.lags=2"])
+    plan = made.plan()
+    plan.fail(plan.jobs[3], Failure(("too few rows", "and more"), final=True))
+    return plan
+
+
+def test_leaderboard_has_the_numbers_of_the_jobs_best_first(made: Made) -> None:
+    board = compared(grid(made)).leaderboard
+    assert list(board.columns) == ["rank", "job", "cov", "lags", "oos/r2", "oos/rmse", "fit/r2", "fit/n_obs"]
+    assert board["job"].tolist() == [1, 2, 0] and board["rank"].tolist() == [1, 2, 3]
+    assert board["oos/r2"].tolist() == [0.4, 0.3, 0.1] and board["fit/n_obs"].tolist() == [91.0, 92.0, 90.0]
+    assert board["lags"].tolist() == [10, 2, 2]
+
+
+def test_a_score_where_less_is_better_ranks_the_other_way(made: Made) -> None:
+    plan = grid(made)
+    assert compared(plan, "oos/rmse").leaderboard["job"].tolist() == [0, 1, 2]
+    made.settings = {"score": "fit/n_obs", "lower_is_better": True}
+    assert compared(made.plan()).leaderboard["job"].tolist() == [0, 1, 2]
+
+
+def test_equal_scores_share_a_rank_rounding_aside(made: Made) -> None:
+    for at, value in enumerate([0.3, 0.1 + 0.2, 0.2]):
+        made.job(spec_of(model__lags=at), {"oos/r2": value})
+    found = compared(made.plan())
+    assert found.leaderboard["rank"].tolist() == [1, 1, 3] and found.leaderboard["job"].tolist() == [0, 1, 2]
+    assert any("Jobs 0, 1 have the largest" in line and "0.3000" in line for line in found.words)
+    assert any("among 2 different scores" in line for line in found.words)
+
+
+def test_a_score_that_no_job_has_is_replaced_and_that_is_said(made: Made) -> None:
+    made.settings = {"score": "oos/rank_ic"}
+    for at in range(2):
+        made.job(spec_of(model__lags=at), {"coef/x": 1.0, "fit/r2": 0.1 * at, "fit/n_obs": 5.0})
+    found = compared(made.plan())
+    assert found.score == "fit/r2" and found.leaderboard["job"].tolist() == [1, 0]
+    assert "No job has the score oos/rank_ic: ranked by fit/r2 instead; there are fit/r2, fit/n_obs." in found.words
+
+
+def test_jobs_without_the_score_stand_last_without_a_rank(made: Made) -> None:
+    for at, metrics in enumerate([{"fit/r2": 0.9}, {"oos/r2": -0.5, "fit/r2": 0.1}, {"fit/r2": 0.8}]):
+        made.job(spec_of(model__lags=at), metrics, [coefficient("x", 1.0)])
+    found = compare(made.plan())
+    assert found.leaderboard["job"].tolist() == [1, 0, 2]
+    assert found.leaderboard["rank"].isna().tolist() == [False, True, True]
+    assert "2 jobs without oos/r2: last, without a rank." in found.words
+
+
+def test_without_any_metric_nothing_is_ranked(made: Made) -> None:
+    for at in range(2):
+        made.job(spec_of(model__lags=at), {}, [coefficient("x", 1.0)])
+    found = compare(made.plan())
+    assert found.score == "" and found.leaderboard["rank"].isna().all()
+    assert list(found.leaderboard.columns) == ["rank", "job", "lags"]
+
+
+def test_failures_and_jobs_not_run_are_told(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    found = compare(grid(made))
+    told = found.failures
+    assert told["job"].tolist() == [3, 4] and told["outcome"].tolist() == ["failed", "not run"]
+    assert told["reason"][0] == "too few rows; and more" and told["cov"].tolist() == ["HAC", "HC3"]
+    assert "3 of 5 jobs that differ in cov, lags finished (1 failed, 1 not run)." in capsys.readouterr().out
+    assert found.metrics == {"sweep/jobs": 5.0, "sweep/finished": 3.0, "sweep/failed": 1.0, "best/oos/r2": 0.4}
+
+
+def test_side_by_side_is_the_table_of_a_paper(made: Made) -> None:
+    table = compared(grid(made)).side_by_side()
+    assert list(table.columns) == ["", "job 1", "job 2", "job 0"]
+    cells = table["job 0"].tolist()
+    assert table[""].tolist()[:4] == ["x", "", "const", ""] and table.attrs["terms"] == 4
+    assert cells[:4] == ["2.000***", "(0.500)", "0.1000", "(0.500)"]
+    assert table["job 2"].tolist()[0] == "1.200**" and table["job 1"].tolist()[0] == "-0.2000"
+    foot = dict(zip(table[""][4:], cells[4:], strict=True))
+    assert foot == {
+        "cov": "HC0", "lags": "2", "oos/r2": "0.1000", "R2 in sample": "0.5000", "rows fitted on": "90",
+        "errors": "HC1, t(n-k)",
+    }  # fmt: skip
+
+
+def test_side_by_side_takes_the_best_jobs_only_and_says_so(made: Made) -> None:
+    for at in range(12):
+        made.job(spec_of(model__lags=at), {"oos/r2": at / 100}, [coefficient(f"x{at}", 1.0)])
+    found = compare(made.plan())
+    table = found.side_by_side()
+    assert list(table.columns[1:]) == [f"job {at}" for at in range(11, 3, -1)]
+    assert "x0" not in table[""].tolist()
+    assert "The first 8 of 12 jobs by oos/r2" in (made.place / "report" / "report.html").read_text()
+
+
+def test_specification_curve_is_sorted_with_the_choices(made: Made) -> None:
+    found = compared(grid(made))
+    curve = found.specification_curve("x")
+    assert curve["job"].tolist() == [1, 2, 0] and curve["estimate"].tolist() == [-0.2, 1.2, 2.0]
+    assert curve["ci_low"].tolist() == [-1.2, 0.19999999999999996, 1.0]
+    assert curve["lags"].tolist() == [10, 2, 2] and curve["cov"].tolist() == ["HC0", "HAC", "HC0"]
+    with pytest.raises(SpecError, match="term: 'X' is unknown; allowed: x, const; did you mean 'x'"):
+        found.specification_curve("X")
+
+
+def test_curves_are_of_the_tested_terms(made: Made) -> None:
+    plan = grid(made)
+    assert compared(plan).curve_terms() == ["x"]
+    made.settings = {"tests": ["const", "y"]}
+    found = compared(made.plan())
+    assert found.curve_terms() == ["const"]
+    assert "No finished job has the term y of sweep.tests." in found.words
+
+
+def test_heat_map_has_the_score_in_each_cell(made: Made) -> None:
+    cells = compared(grid(made)).heat_map("lags", "model.cov")
+    assert cells.index.tolist() == [2, 10] and cells.columns.tolist() == ["HC0", "HAC", "HC3"]
+    np.testing.assert_array_equal(cells.to_numpy(), [[0.1, 0.3, np.nan], [0.4, np.nan, np.nan]])
+    assert compared(grid(Made(made.place, "again"))).heat_map("lags", "cov", "oos/rmse").iloc[0, 0] == 1.0
+
+
+def test_a_cell_of_a_heat_map_is_the_mean_over_other_keys(made: Made) -> None:
+    for at in range(4):
+        spec = spec_of(model__lags=at % 2, model__cov=["a", "b"][at // 2], data__assets=[str(at)])
+        made.job(spec, {"oos/r2": [0.1, 0.2, 0.4, 0.8][at]})
+    cells = compared(made.plan()).heat_map("lags", "cov")
+    np.testing.assert_array_equal(cells.to_numpy(), [[0.1, 0.4], [0.2, 0.8]])
+    made.job(spec_of(model__lags=0, model__cov="a", data__assets=["Z"]), {"oos/r2": 0.5})
+    assert compared(made.plan()).heat_map("lags", "cov").loc[0, "a"] == pytest.approx(0.3, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"term": "xx"}, "term: 'xx' is unknown"),
+        ({"score": "oos/R3"}, "score: 'oos/R3' is unknown; allowed: oos/r2, oos/rmse.*did you mean 'oos/r2'"),
+        ({"heat": ("cov", "lag")}, "heat: key 'lag' is unknown; allowed: cov, lags; did you mean 'lags'"),
+        ({"heat": ("cov", "model.cov")}, "heat: given 'cov' twice"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_anything_is_written(made: Made, given: Any, expected: str) -> None:
+    plan = grid(made)
+    with pytest.raises(SpecError, match=expected):
+        compare(plan, **given)
+    assert not (made.place / "report").exists()
+
+
+def test_names_are_short_and_told_apart() -> None:
+    assert short_names(["model.cov", "data.start", "test.start"]) == {
+        "cov": "model.cov", "data.start": "data.start", "test.start": "test.start",
+    }  # fmt: skip
+    assert short_names(["cov", "model.cov"]) == {"spec.cov": "cov", "model.cov": "model.cov"}
+    assert short_names(["model.rank", "model._target_"], ["rank"]) == {
+        "model.rank": "model.rank", "model._target_": "model._target_",
+    }  # fmt: skip
+
+
+def test_a_group_is_one_key_and_what_follows_from_it_none() -> None:
+    specs = [
+        spec_of(model={"_target_": "a", "cov": "x", "lags": 3}),
+        spec_of(model={"_target_": "b", "penalty": 2}),
+        spec_of(model={"_target_": "b", "penalty": 2}, validation__lags=4),
+    ]
+    said = [["model=ols"], ["model=ridge"], ["model=ridge", "validation.lags=4"]]
+    jobs = [Job(at, tuple(words), (), spec) for at, (spec, words) in enumerate(zip(specs, said, strict=True))]
+    names, table = choices(jobs)
+    assert names == {"model": "model", "lags": "validation.lags"}
+    assert table["model"].tolist() == ["ols", "ridge", "ridge"] and table["lags"].tolist() == [3, 3, 4]
+
+
+def test_settings_that_differ_without_being_swept_are_keys() -> None:
+    specs = [spec_of(), spec_of(model__lags=None), spec_of(model__lags=True, data__assets=[])]
+    names, table = choices([Job(at, (), (), spec) for at, spec in enumerate(specs)])
+    assert names == {"lags": "model.lags"} and table["lags"].tolist() == [3, "null", "true"]
+
+
+def test_one_job(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    made.job(spec_of(), {"oos/r2": 0.1}, [coefficient("x", 1.0)])
+    found = compare(made.plan())
+    assert found.leaderboard.columns.tolist() == ["rank", "job", "oos/r2"] and found.names == {}
+    assert "1 of 1 job finished." in capsys.readouterr().out
+    assert not any("chosen among" in line for line in found.words)
+    checked(made.place / "report" / "report.html")
+
+
+def test_no_job_finished(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    made.job(spec_of(), None)
+    made.job(spec_of(model__lags=1), None)
+    found = compare(made.plan())
+    assert found.leaderboard.empty and found.coefficients.empty and len(found.failures) == 2
+    assert "0 of 2 jobs that differ in lags finished (2 not run)." in capsys.readouterr().out
+    checked(made.place / "report" / "report.html")
+
+
+def test_many_units_are_compared_by_their_mean(made: Made) -> None:
+    for at in range(2):
+        rows = [coefficient("x", float(unit), unit=f"U{unit}") for unit in range(20)]
+        rows.append(coefficient("x", 9.5 + at, scope="mean", unit="all"))
+        made.job(spec_of(model__lags=at), {"oos/r2": 0.1}, rows)
+    found = compared(made.plan())
+    assert found.coefficients["estimate"].tolist() == [9.5, 10.5]
+    assert found.specification_curve("x")["estimate"].tolist() == [9.5, 10.5]
+    assert "Jobs have many units: coefficients are compared by their means over units." in found.words
+
+
+def test_few_units_are_all_in_the_table_and_their_mean_is_compared(made: Made) -> None:
+    rows = [coefficient("x", 1.0), coefficient("x", 3.0, unit="B"), coefficient("x", 2.0, scope="mean", unit="all")]
+    made.job(spec_of(), {"oos/r2": 0.1}, rows)
+    made.job(spec_of(model__lags=1), {"oos/r2": 0.0}, rows[:2])  # no mean: no one number of this job
+    found = compared(made.plan())
+    assert found.coefficients["estimate"].tolist() == [1.0, 3.0, 2.0, 1.0, 3.0]
+    assert found.central["estimate"].tolist() == [2.0]
+    assert "1 job with several units and no mean over them: in no table of coefficients." in found.words
+
+
+def test_terms_and_errors_that_are_missing_leave_cells_empty(made: Made) -> None:
+    bare = coefficient("x", 1.0) | dict.fromkeys(["std_error", "t_stat", "p_value", "ci_low", "ci_high"], np.nan)
+    made.job(spec_of(), {"oos/r2": 0.1}, [bare])
+    made.job(spec_of(model__lags=1), {"oos/r2": 0.0}, [coefficient("NA", 5.0), coefficient("y", np.nan)])
+    made.job(spec_of(model__lags=2), {"oos/r2": -1.0})
+    found = compare(made.plan())
+    table = found.side_by_side()
+    assert table[""].tolist()[:4] == ["x", "NA", "", "y"] and table["job 0"].tolist()[:4] == ["1.000", "", "", ""]
+    assert found.specification_curve("y").empty
+    checked(made.place / "report" / "report.html")
+
+
+def test_what_makes_scores_hard_to_compare_is_said(made: Made) -> None:
+    made.job(spec_of(), {"oos/r2": 0.1, "oos/n_obs": 10.0}, leaks=["x looks ahead"], kind="explanatory")
+    made.job(spec_of(model__lags=1), {"oos/r2": 0.2, "oos/n_obs": 20.0})
+    found = compared(made.plan())
+    said = " ".join(found.words)
+    assert "The scores are of 10 to 20 rows" in said and "LEAKING: 1 job (0)" in said
+    assert "Some jobs are explanatory, some predictive" in said
+    assert found.leaderboard["leaking"].tolist() == ["", "yes"]
+    made.job(spec_of(model__lags=2), {"oos/r2": 0.2}, family="two")
+    assert any("2 different data or targets" in line for line in compared(made.plan()).words)
+
+
+AWKWARD = [*NASTY, "50% & more_#{x}~^\\", "a|b", "[x]", "*"]
+
+
+@pytest.fixture(scope="module")
+def awkward(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The report of a sweep with names that mean something to HTML, LaTeX or the terminal, and what was printed."""
+    made = Made(tmp_path_factory.mktemp("awkward"))
+    for at in range(2):
+        rows = [coefficient(term, 1.0 + at) for term in AWKWARD]
+        spec = spec_of(data__assets=AWKWARD[: 3 + at], model__cov=NASTY[at])
+        made.job(spec, {"oos/r2": 0.1 * at}, rows, source=NASTY[0], errors=NASTY[1])
+    made.job(spec_of(data__assets=["z"], model__cov=NASTY[2]), None)
+    plan = made.plan()
+    plan.fail(plan.jobs[2], Failure((f"why {NASTY[0]}",), final=True))
+    verdict = {"verdict_words": [f"Said {NASTY[0]}"], "verdict_tables": {"a/b <c>": pd.DataFrame({"x": NASTY})}}
+    with redirect_stdout(StringIO()) as printed:
+        compare(plan, **verdict)
+    return made.place / "report", printed.getvalue()
+
+
+def test_names_are_text_on_the_page(awkward: tuple[Path, str]) -> None:
+    page = checked(awkward[0] / "report.html")
+    assert "script" not in page.seen
+    text = "".join(page.texts)
+    assert f"Said {NASTY[0]}" in text and f"why {NASTY[0]}" in text
+    for term in AWKWARD:
+        assert term.replace("\u202e", "\ufffd") in text
+    assert (awkward[0] / "a_b_c_.csv").exists()
+
+
+def test_names_are_text_in_latex(awkward: tuple[Path, str]) -> None:
+    lines = (awkward[0] / "coefficients.tex").read_text().splitlines()
+    lines = [line for line in lines if not line.startswith("%")]
+    assert lines[0] == r"\begin{tabular}{lcc}" and lines[-1] == r"\end{tabular}"
+    for line in lines[1:-1]:
+        bare = re.sub(r"\\[\\&%$#_{}]", "", line)  # what is escaped
+        assert bare.count("{") == bare.count("}")
+        assert bare.count("&") == (0 if line.startswith(r"\hline") else 2), line
+        assert not re.search(r"[%#_~<>\"]|\^(?!\{\*)|^[\[*]", bare), line
+        assert bare.count("$") % 2 == 0
+
+
+def test_names_are_text_in_the_terminal(awkward: tuple[Path, str]) -> None:
+    assert set(AWKWARD) <= {line.split("  ")[0] for line in awkward[1].splitlines()}
+
+
+def test_latex_of_numbers() -> None:
+    table = pd.DataFrame({"": ["a_b", "[c]"], "job 1": ["-0.12***", "1.0e-07*"], "job 2": ["(0.1)", ""]})
+    assert latex.tabular(table, (1,), ("a\nb",)).splitlines() == [
+        "% a b", r"\begin{tabular}{lcc}", r"\hline\hline", r" & job 1 & job 2 \\", r"\hline",
+        r"a\_b & $-$0.12$^{***}$ & (0.1) \\", r"\hline", r"{[c]} & 1.0e-07$^{*}$ &  \\", r"\hline\hline",
+        r"\end{tabular}",
+    ]  # fmt: skip
+
+
+def test_two_hundred_jobs(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    chance = np.random.default_rng(0)
+    for at in range(200):
+        spec = spec_of(model__lags=float(chance.uniform(0.01, 100)), data__assets=[f"A{i}" for i in range(at % 30)])
+        rows = [coefficient(f"x{i}", float(chance.normal())) for i in range(6)]
+        said = [f"model.lags={at}", f"data.assets={at}"]
+        made.job(spec, {"oos/r2": float(chance.normal()), "fit/n_obs": 100.0}, rows, said)
+    compare(made.plan(), heat=("lags", "assets"))
+    report, out = made.place / "report" / "report.html", capsys.readouterr().out
+    assert report.stat().st_size < MOST_BYTES
+    assert "185 more jobs in" in out and "first" in out
+    text = "".join(checked(report).texts)
+    assert "50 more rows are in leaderboard.csv" in text and "The first 15 of 200 jobs" in text
+    assert len(pd.read_csv(made.place / "report" / "leaderboard.csv")) == 200
+    assert len(list((made.place / "report" / "plots").glob("specification_curve_*.png"))) == 4
+
+
+def test_pictures_are_those_of_the_question(made: Made) -> None:
+    compare(grid(made))
+    plots = made.place / "report" / "plots"
+    assert {path.name for path in plots.iterdir()} == {"heat_map.png", "specification_curve_x.png"}
+    compare(find("made"), term="const")
+    assert {path.name for path in plots.iterdir()} == {"heat_map.png", "specification_curve_const.png"}
+    one = Made(made.place, "one")
+    for at in range(3):
+        one.job(spec_of(model__lags=10**at), {"oos/rmse": 1.0 + at, "oos/rmse_naive": 2.0})
+    one.settings = {"score": "oos/rmse", "lower_is_better": True}
+    compare(one.plan())
+    assert [path.name for path in (one.place / "report" / "plots").iterdir()] == ["scores.png"]
+
+
+def test_the_latest_sweep_is_found_and_a_wrong_name_gets_the_nearest(made: Made) -> None:
+    with pytest.raises(SpecError, match="sweep: none in 'outputs/sweeps'"):
+        find()
+    grid(made)
+    assert find().name == find("made").name == find("outputs/sweeps/made").name == "made"
+    with pytest.raises(
+        SpecError, match=r"no plan.json in 'outputs/sweeps/maid': 'maid' is unknown.*did you mean 'made'"
+    ):
+        find("maid")
+
+
+def test_the_verb_prints_and_writes(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    from runner.__main__ import main
+
+    grid(made)
+    assert main(["compare", "--csv"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[1].startswith("1,1,HC0,10,0.4,")
+    assert main(["compare", "made", "--latex"]) == 0
+    assert capsys.readouterr().out == (made.place / "report" / "coefficients.tex").read_text()
+    files = {"leaderboard.csv", "coefficients.csv", "coefficients.tex", "failures.csv", "report.html", "plots"}
+    assert {path.name for path in (made.place / "report").iterdir()} == files
+    for words in (["maid"], ["--term", "z"], ["--score", "z"], ["--heat", "cov"], ["--heat", "cov,z"]):
+        assert main(["compare", *words]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_real_sweep_says_what_its_jobs_say(made: Made) -> None:
+    from runner.composition import Composer
+    from runner.sweeps.conduct import _known
+    from runner.sweeps.work import work
+
+    words = ["model.cov=nonrobust,HC1", "model.regressors=[MktRF],[MktRF,SMB]", "data.assets=[S1V5]"]
+    words += ["model.hypotheses=[]", "data.start=1990-01-01", "hydra.sweep.dir=outputs/sweeps/real"]
+    bench = Bench()
+    plan = _known(Composer().plan(words), bench)
+    plan.write()
+    for job in plan.jobs:
+        work(plan, job, bench)
+    found = compare(find())
+    assert found.names == {"cov": "model.cov", "regressors": "model.regressors"}
+    board, table = found.leaderboard.set_index("job"), found.coefficients.set_index("job")
+    for job in plan.jobs:
+        own = RunDirectory(plan.place(job))
+        for name in ("oos/r2", "oos/rmse", "fit/r2", "fit/n_obs"):
+            assert board.loc[job.number, name] == own.metrics[name]
+        theirs = own.table("coefficients")
+        mine = table.loc[[job.number]].reset_index()[theirs.columns]
+        pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
+    written = pd.read_csv(plan.directory / "report" / "coefficients.csv")
+    np.testing.assert_array_equal(written["estimate"], found.coefficients["estimate"])
+    assert board["oos/r2"].is_monotonic_decreasing and found.params == ["model.cov", "model.regressors"]

@@ -15,6 +15,7 @@ from runner.identity import family_key, job_key
 from runner.ledger import Ledger
 from runner.sinks import progress, tracking
 from runner.spec import build
+from runner.sweeps import slurm
 from runner.sweeps.cache import bench_of
 from runner.sweeps.launchers import LAUNCHERS
 from runner.sweeps.plan import Failure, Job, Plan
@@ -25,9 +26,15 @@ def conduct(plan: Plan) -> int:
     """Run every job of the plan that is not done, and tell what all of them say; the exit code.
 
     Raises:
-        RunnerError: the sweep is run by another process, or the store cannot be written to; `resume` goes on.
+        RunnerError: the sweep is run by another process; its launcher is not to be had here; or the store cannot be
+            written to. `resume` goes on.
     """
+    on_slurm = plan.settings.launcher == "slurm"
+    if on_slurm:
+        slurm.check(plan.settings)
     with plan.locked():
+        if on_slurm:
+            slurm.cancel(plan)
         plan.write()
         bench = Bench() if plan.settings.launcher == "inline" else None
         plan = _known(plan, bench or Bench())
@@ -48,7 +55,7 @@ def conduct(plan: Plan) -> int:
 
 def sweep_tags(plan: Plan) -> dict[str, str]:
     """What its parent and its children in MLflow are known by."""
-    return {"sweep": plan.name, "sweep.id": digest(str(plan.directory.resolve()))}
+    return {"sweep": plan.name, "sweep.id": plan.id}
 
 
 class Log:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from runner.bench import digest
 from runner.errors import DataError, SpecError
 from runner.rundir import RunDirectory
 from runner.sweeps.settings import Sweep
@@ -61,6 +62,11 @@ class Plan:
     @property
     def name(self) -> str:
         return self.directory.name
+
+    @property
+    def id(self) -> str:
+        """What tells it from a sweep of the same name elsewhere."""
+        return digest(str(self.directory.resolve()))
 
     @property
     def tracking(self) -> Mapping[str, Any]:

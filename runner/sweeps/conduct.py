@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from runner.bench import Bench, digest
 from runner.errors import RunnerError
 from runner.identity import family_key, job_key
 from runner.ledger import Ledger
+from runner.rundir import RunDirectory
 from runner.sinks import progress, tracking
 from runner.spec import build
 from runner.sweeps import slurm
@@ -68,12 +68,12 @@ class Log:
         tracking.discard(store, [run for key, run in logged.items() if key not in wanted])
         self.logged = {key: run for key, run in logged.items() if key in wanted}
 
-    def finished(self, job: Job, seconds: float | None = None) -> None:
-        """Seconds: that the job took; None where that was before this process."""
+    def finished(self, job: Job) -> None:
+        """Now, or before a conductor was killed that could not say so."""
+        place = self.plan.place(job)
         if job.key not in self.logged:
-            self.logged[job.key] = tracking.log(self.plan.place(job), self.store, self._tags(job), _name(job))
-        if seconds is not None:
-            self.ledger.end(job.key, str(self.plan.place(job).resolve()), "finished", seconds)
+            self.logged[job.key] = tracking.log(place, self.store, self._tags(job), _name(job))
+        self.ledger.end(job.key, str(place.resolve()), "finished", RunDirectory(place).seconds)
 
     def failed(self, job: Job, failure: Failure) -> None:
         about = {"name": _name(job), "spec": job.spec}
@@ -140,11 +140,11 @@ def _tried(plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, told: progre
     """Jobs that failed for good, after the retries that they may have."""
     tries: dict[int, int] = {}
     while todo:
-        again, begun = [], time.monotonic()
+        again = []
         for job in LAUNCHERS[plan.settings.launcher](plan, todo, bench):
             failure = plan.failure(job)
             if failure is None:
-                log.finished(job, time.monotonic() - begun)
+                log.finished(job)
                 told.finished(job)
             elif not failure.final and tries.get(job.number, 0) < plan.settings.retries:
                 tries[job.number] = tries.get(job.number, 0) + 1
@@ -155,7 +155,6 @@ def _tried(plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, told: progre
                 yield job
                 if plan.settings.fail_fast:
                     return
-            begun = time.monotonic()
         todo = again
 
 

@@ -162,9 +162,9 @@ def _executor(plan: Plan) -> Any:
     given = dict(plan.settings.slurm)
     kept = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")} | {one: os.environ.get(one, "1") for one in THREADS}
     exports = [f"export {name}={shlex.quote(value)}" for name, value in kept.items()]
-    setup = [*given.pop("setup", []), f"cd {shlex.quote(os.getcwd())}", *exports]
     executor = SlurmExecutor(plan.directory.resolve() / STATE / "slurm", max_num_timeout=0)
     try:
+        setup = [*given.pop("setup", []), f"cd {shlex.quote(os.getcwd())}", *exports]
         executor.update_parameters(**{"time": None, **given, "job_name": _name(plan), "setup": setup})
     except (TypeError, ValueError) as error:
         raise SpecError(f"sweep.slurm: {' '.join(str(error).split())}") from None

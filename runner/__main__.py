@@ -4,6 +4,7 @@
     python -m runner resume SWEEP     goes on with a sweep that was ended
     python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
     python -m runner snapshot [...]   fetches the data of a spec without running it
+    python -m runner cache [--empty]  tells how much processes of sweeps share on disk, or empties it
     python -m runner ui [...]         opens the MLflow UI on the runs
 
 Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong.
@@ -108,6 +109,26 @@ def audit(words: Sequence[str]) -> int:
     return 0
 
 
+def cache(words: Sequence[str]) -> int:
+    """Tell the files and bytes of the cache of the spec, sweep.cache; --empty removes them."""
+    from runner.composition import Composer, flags
+
+    parser = flags()
+    parser.add_argument("--empty", action="store_true")
+    args = parser.parse_args(list(words))
+    settings = Composer(args.config_path, args.config_dir, args.config_name).sweep(args.overrides)
+    from runner.sweeps.cache import GIGABYTE, Cache
+    from runner.words import count
+
+    kept = Cache(Path(settings.cache), settings.cache_gb * GIGABYTE)
+    entries = kept.entries()
+    if args.empty:
+        kept.empty()
+    told = f"{count(len(entries), 'file')}, {sum(size for _, size in entries):,} bytes"
+    print(f"{settings.cache}: {'emptied of ' if args.empty else ''}{told}")
+    return 0
+
+
 def ui(words: Sequence[str]) -> int:
     """Serve the MLflow UI on the store of the spec; --port N, overrides such as tracking.uri=..."""
     from runner.composition import Composer, flags
@@ -123,7 +144,13 @@ def ui(words: Sequence[str]) -> int:
     return serve(store.uri, args.port, runs_link(store))
 
 
-VERBS: dict[str, Callable[[Sequence[str]], int]] = {"audit": audit, "resume": resume, "snapshot": snapshot, "ui": ui}
+VERBS: dict[str, Callable[[Sequence[str]], int]] = {
+    "audit": audit,
+    "cache": cache,
+    "resume": resume,
+    "snapshot": snapshot,
+    "ui": ui,
+}
 
 
 if __name__ == "__main__":

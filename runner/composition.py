@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 HELP = """python -m runner [key=value ...]   run one spec; -m sweeps over key=a,b
 python -m runner audit [...]       try every column of a spec for look-ahead, thoroughly
 python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
+python -m runner cache [--empty]   tell how much the processes of sweeps share on disk, or empty it
 python -m runner ui [--port N]     open the MLflow UI on the runs
 
 Groups, chosen by group=option:
@@ -130,6 +131,13 @@ class Composer:
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
         return {str(key): value for key, value in dict(found).items()}  # type: ignore[arg-type]
+
+    def sweep(self, overrides: Sequence[str]) -> Sweep:
+        """The node `sweep` of the composed spec."""
+        try:
+            return _sweep_of(self._compose(overrides, RunMode.RUN))
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
 
     def show(self, args: argparse.Namespace) -> None:
         """What needs no run: --help, --hydra-help, --cfg, --info, --shell-completion."""

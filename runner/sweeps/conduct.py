@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,20 +142,21 @@ def _tried(plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, told: progre
     tries: dict[int, int] = {}
     while todo:
         again = []
-        for job in LAUNCHERS[plan.settings.launcher](plan, todo, bench):
-            failure = plan.failure(job)
-            if failure is None:
-                log.finished(job)
-                told.finished(job)
-            elif not failure.final and tries.get(job.number, 0) < plan.settings.retries:
-                tries[job.number] = tries.get(job.number, 0) + 1
-                again.append(job)
-            else:
-                log.failed(job, failure)
-                told.failed(job, failure)
-                yield job
-                if plan.settings.fail_fast:
-                    return
+        with closing(LAUNCHERS[plan.settings.launcher](plan, todo, bench)) as outcomes:  # its workers end with it
+            for job in outcomes:
+                failure = plan.failure(job)
+                if failure is None:
+                    log.finished(job)
+                    told.finished(job)
+                elif not failure.final and tries.get(job.number, 0) < plan.settings.retries:
+                    tries[job.number] = tries.get(job.number, 0) + 1
+                    again.append(job)
+                else:
+                    log.failed(job, failure)
+                    told.failed(job, failure)
+                    yield job
+                    if plan.settings.fail_fast:
+                        return
         todo = again
 
 

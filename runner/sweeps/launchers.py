@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from runner.bench import Bench
@@ -13,19 +13,19 @@ from runner.sweeps.plan import Failure, Job, Plan
 from runner.sweeps.slurm import slurm
 from runner.sweeps.work import out_of_time, work, work_on
 
-Launcher = Callable[[Plan, Sequence[Job], Bench], Iterator[Job]]
+Launcher = Callable[[Plan, Sequence[Job], Bench], Generator[Job]]
 GRACE = 5.0  # seconds that a job has beyond its time limit before its process is killed
 CHECK = 1.0  # seconds between looks at whether the parent is still there
 
 
-def inline(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Iterator[Job]:
+def inline(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
     """One after the other, here."""
     for job in jobs:
         work(plan, job, bench)
         yield job
 
 
-def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Iterator[Job]:
+def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
     """In several processes of this machine, each with its own bench; one that dies fails its job and no other."""
     from multiprocessing import get_context
 

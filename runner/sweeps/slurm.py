@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def check(settings: Sweep) -> None:
         raise SpecError(wrong)
 
 
-def slurm(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Iterator[Job]:
+def slurm(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
     """In Slurm jobs; one that ends early fails the job that it was at, and those after it wait again."""
     waiting, running, asked = list(jobs), dict[str, Chunk](), 0.0
     for job in jobs:

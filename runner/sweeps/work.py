@@ -48,7 +48,9 @@ def work(plan: Plan, job: Job, bench: Bench) -> None:
 
 def _work(plan: Plan, job: Job, bench: Bench) -> None:
     begun, failure = time.monotonic(), None
-    shutil.rmtree(plan.place(job), ignore_errors=True)  # of other data or code
+    rests = plan.directory.glob(f".{job.number}.*.unfinished")
+    for old in (plan.place(job), *rests):  # of other data or code; of workers that were killed
+        shutil.rmtree(old, ignore_errors=True)
     plan.forget(job)
     try:
         with _limited(plan.settings.timeout):

@@ -157,7 +157,7 @@ def test_beyond_its_limit_what_was_used_longest_ago_goes(cache: Cache) -> None:
     small.get("a")
     small.put("d", CELLS)
     assert {path.stem for path, _ in small.entries()} == {"a", "c", "d"}
-    assert [path.stem for path, _ in small.entries()][0] == "c"
+    assert next(path.stem for path, _ in small.entries()) == "c"
     tiny = Cache(cache.directory, 1.0)
     tiny.put("e", CELLS)
     assert [path.stem for path, _ in tiny.entries()] == ["e"]  # what was written last is kept

@@ -34,7 +34,7 @@ def place(tmp_path: Path, name: str, *, begun: bool = False, whole: bool = False
 
 def test_finished_failed_and_abandoned_count_and_what_never_began_does_not(ledger: Ledger, tmp_path: Path) -> None:
     places = {key: place(tmp_path, key, begun=key != "never") for key in ("good", "bad", "lost", "never")}
-    ledger.begin({(key, where): "family" for key, where in places.items()})
+    ledger.begin(dict.fromkeys(places.items(), "family"))
     assert ledger.count("family") == Count(0, 0, 3)  # of those at work nobody knows yet
     ledger.end("good", places["good"], "finished", 2.0)
     ledger.end("bad", places["bad"], "failed", 1.0)
@@ -133,5 +133,5 @@ def test_file_that_is_no_ledger_is_one_line(ledger: Ledger, tmp_path: Path) -> N
 
 def test_ledger_in_a_directory_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="^ledger: "):
+    with pytest.raises(DataError, match=r"^ledger: "):
         Ledger(tmp_path / "file" / "ledger.db").begin({("k", "p"): "family"})

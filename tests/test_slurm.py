@@ -68,9 +68,10 @@ def slurm(tmp_path_factory):
         daemons.wait(30)
 
 
-def slurm_jobs() -> list[str]:
-    """Those that wait or run."""
-    return subprocess.run(["squeue", "-h"], capture_output=True, text=True, check=True).stdout.splitlines()
+def slurm_jobs(states: str = "PENDING,RUNNING,COMPLETING") -> list[str]:
+    """Ids of the Slurm jobs in these states."""
+    command = ["squeue", "--noheader", f"--states={states}", "--format=%i"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 @needs_slurm
@@ -98,18 +99,24 @@ def test_a_killed_slurm_job_fails_the_job_that_it_was_at_and_no_other(slurm, fol
 
 
 @needs_slurm
-def test_after_the_conductor_was_killed_resume_gives_every_job_once(slurm, folder: Path) -> None:
-    process = start(folder, "-m", *varied(seconds=0.7), *WORDS, *ON)
-    wait_for(lambda: done(folder) >= 2, end=lambda: process.poll() is not None)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
+@pytest.mark.parametrize(("ended", "how"), [(0, signal.SIGKILL), (3, signal.SIGKILL), (2, signal.SIGINT)])
+def test_after_the_conductor_was_ended_resume_gives_every_job_once(slurm, folder: Path, ended: int, how: int) -> None:
+    process = start(folder, "-m", *varied(seconds=1.5), *WORDS, *ON)
+    wait_for(lambda: slurm_jobs() and done(folder) >= ended, end=lambda: process.poll() is not None)
+    process.send_signal(how)
+    said = process.communicate()[1]
+    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
+    left = slurm_jobs()
+    if how == signal.SIGINT:
+        wait_for(lambda: not slurm_jobs())
     assert done(folder) < 8
     code, said = run(folder, "resume", "s")
     assert code == 0, said
     assert len(numbers(folder)) == 8
     assert_each_job_once(folder, numbers(folder))
     wait_for(lambda: not slurm_jobs())
+    if how == signal.SIGKILL:
+        assert set(left) & set(slurm_jobs("CANCELLED"))  # they did not go on beside the new ones
 
 
 @needs_slurm
@@ -141,7 +148,6 @@ def test_without_submitit_there_is_one_line(monkeypatch) -> None:
     from runner.sweeps.slurm import check
 
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(
-        SpecError, match=r"^sweep.launcher: slurm needs submitit; pip install 'factor-runner\[slurm\]'$"
-    ):
+    with pytest.raises(SpecError) as caught:
         check(Sweep(launcher="slurm"))
+    assert caught.value.mistakes == ("sweep.launcher: slurm needs submitit; pip install 'factor-runner[slurm]'",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -25,7 +26,7 @@ from sweeping import (
 )
 
 JOBS = 6
-AFTER = 1.5  # most seconds from a job's end to the kill: about what two jobs take
+AFTER = 0.8  # most seconds from a job's end to the kill: about what two jobs take
 BEFORE = 8.0  # most seconds from the start to the kill, where no job has to have ended
 LAUNCHERS = {
     "inline": ["sweep.launcher=inline"],
@@ -64,17 +65,19 @@ def workers_of(process: subprocess.Popen) -> list[int]:
     return found
 
 
-def disturb(folder: Path, launcher: str, chance: random.Random) -> str:
-    """Start the sweep, perhaps kill a worker, kill the conductor; what was done."""
+def disturb(folder: Path, launcher: str, seed: int) -> str:
+    """Start the sweep, kill a worker every other time, kill the conductor; what was done."""
+    chance = random.Random(seed)
     process = start(folder, "-m", COVS, *WORDS, *LAUNCHERS[launcher])
     ended = chance.randrange(JOBS)
     wait_for(lambda: done(folder) >= ended, end=lambda: process.poll() is not None)
     told = f"{launcher}: {ended} done"
-    if launcher == "processes" and chance.random() < 0.5:
-        time.sleep(chance.uniform(0, AFTER / 3))
+    if launcher == "processes" and seed % 2:
+        time.sleep(chance.uniform(0, AFTER / 4))
         for worker in workers_of(process)[:1]:
-            os.kill(worker, signal.SIGKILL)
-            told += ", a worker killed"
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+                told += ", a worker killed"
     wait = chance.uniform(0, AFTER if ended else BEFORE)
     time.sleep(wait)
     over = process.poll() is not None
@@ -94,7 +97,7 @@ def resumed(folder: Path, launcher: str) -> None:
 
 def once(folder: Path, launcher: str, seed: int, expected: dict[str, str]) -> None:
     before = version()
-    told = disturb(folder, launcher, random.Random(seed))
+    told = disturb(folder, launcher, seed)
     resumed(folder, launcher)
     if version() != before:
         pytest.skip("the package was edited while this ran")

@@ -7,6 +7,7 @@
     python -m runner compare [SWEEP]  tells what the jobs of a sweep say beside each other
     python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
     python -m runner snapshot [...]   fetches the data of a spec without running it
+    python -m runner cache [--empty]  tells how much processes of sweeps share on disk, or empties it
     python -m runner ui [...]         opens the MLflow UI on the runs
 
 Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong.
@@ -21,6 +22,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import RunnerError, SpecError, unknown
@@ -179,6 +181,26 @@ def audit(words: Sequence[str]) -> int:
     return 0
 
 
+def cache(words: Sequence[str]) -> int:
+    """Tell the files and bytes of the cache of the spec, sweep.cache; --empty removes them."""
+    from runner.composition import Composer, flags
+
+    parser = flags()
+    parser.add_argument("--empty", action="store_true")
+    args = parser.parse_intermixed_args(list(words))
+    settings = Composer(args.config_path, args.config_dir, args.config_name).sweep(args.overrides)
+    from runner.sweeps.cache import GIGABYTE, Cache
+    from runner.words import count
+
+    kept = Cache(Path(settings.cache), settings.cache_gb * GIGABYTE)
+    entries = kept.entries()
+    if args.empty:
+        kept.empty()
+    told = f"{count(len(entries), 'file')}, {sum(size for _, size in entries):,} bytes"
+    print(f"{settings.cache}: {'emptied of ' if args.empty else ''}{told}")
+    return 0
+
+
 def ui(words: Sequence[str]) -> int:
     """Serve the MLflow UI on the store of the spec, or of --sweep; --port N, overrides such as tracking.uri=..."""
     from runner.composition import Composer, flags
@@ -213,6 +235,7 @@ def _ui_of_sweep(name: str, port: int) -> int:
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "audit": audit,
+    "cache": cache,
     "compare": compare,
     "rerun": rerun,
     "resume": resume,

@@ -40,6 +40,7 @@ python -m runner sync              log run directories that the store does not h
 python -m runner compare [SWEEP]   tell what the jobs of a sweep say beside each other
 python -m runner audit [...]       try every column of a spec for look-ahead, thoroughly
 python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
+python -m runner cache [--empty]   tell how much the processes of sweeps share on disk, or empty it
 python -m runner ui [--port N]     open the MLflow UI on the runs; --sweep SWEEP: on its jobs
 
 Groups, chosen by group=option:
@@ -151,6 +152,13 @@ class Composer:
             config = self._compose(overrides, RunMode.RUN)
             directory = Path(config.hydra.run.dir)
             return _plain(config), directory
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
+
+    def sweep(self, overrides: Sequence[str]) -> Sweep:
+        """The node `sweep` of the composed spec."""
+        try:
+            return _sweep_of(self._compose(overrides, RunMode.RUN))
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
 

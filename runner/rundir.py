@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,12 @@ class RunDirectory:
     def about(self) -> Mapping[str, Any]:
         """What the run was: name, overrides, kind, source, fingerprint, code, started, finished, reading, ..."""
         return json.loads(self._text("run.json"))
+
+    @property
+    def seconds(self) -> float:
+        """That the run took."""
+        begun, ended = (datetime.fromisoformat(self.about[name]) for name in ("started", "finished"))
+        return (ended - begun).total_seconds()
 
     @cached_property
     def metrics(self) -> Mapping[str, float]:

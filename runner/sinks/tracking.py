@@ -59,6 +59,12 @@ class Store:
         _quiet()
         from mlflow import MlflowClient
 
+        if self.file is not None and not self.file.exists():  # whole or not at all: MLflow cannot mend half of one
+            fresh = self.file.with_name(f".{self.file.name}.new")
+            for rest in (fresh, fresh.with_name(f"{fresh.name}-journal")):
+                rest.unlink(missing_ok=True)
+            MlflowClient(tracking_uri=f"sqlite:///{fresh}").search_experiments(max_results=1)
+            fresh.rename(self.file)
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
 

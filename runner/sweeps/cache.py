@@ -12,6 +12,7 @@ import mmap
 import os
 import pickle
 import struct
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,10 +24,11 @@ from runner.errors import DataError
 if TYPE_CHECKING:
     from runner.sweeps.plan import Plan
 
-HEAD = struct.Struct("<8sQQQI")  # mark, bytes in all, of the pickle, number of buffers, checksum of the pickle
-MARK = b"frcache1"
+HEAD = struct.Struct("<8sQQQI")  # mark, bytes in all, of the pickle, number of buffers, checksum of sizes and pickle
+MARK = b"frcache2"
 LINE = 64  # bytes that a buffer is aligned to
 GIGABYTE = 10**9
+STALE = 3600.0  # seconds after which a file that is still not whole has lost its writer
 SHARED = ("market", "panel")  # what is worth a file
 
 
@@ -60,7 +62,10 @@ class Cache:
                 _dump(file, text, buffers)
             fresh.replace(self._path(key))
         except OSError:
-            fresh.unlink(missing_ok=True)
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
         self._shrink(self._path(key))
 
     def entries(self) -> list[tuple[Path, int]]:
@@ -77,6 +82,10 @@ class Cache:
             path.unlink(missing_ok=True)
 
     def _shrink(self, keep: Path) -> None:
+        for rest in self.directory.glob(".*.new"):
+            with contextlib.suppress(FileNotFoundError):
+                if rest.stat().st_mtime < time.time() - STALE:
+                    rest.unlink()
         entries = self.entries()
         excess = sum(size for _, size in entries) - self.limit
         for path, size in entries:
@@ -125,7 +134,7 @@ def _dump(file: Any, text: bytes, buffers: list[memoryview]) -> None:
     total = start
     for one in buffers:
         total += -total % LINE + one.nbytes
-    file.write(HEAD.pack(MARK, total, len(text), len(buffers), zlib.crc32(text)))
+    file.write(HEAD.pack(MARK, total, len(text), len(buffers), zlib.crc32(sizes + text)))
     file.write(sizes + text)
     for one in buffers:
         file.write(b"\0" * (-file.tell() % LINE))
@@ -139,14 +148,11 @@ def _loaded(data: memoryview) -> Any:
     if len(data) < HEAD.size:
         return None
     mark, total, length, count, check = HEAD.unpack_from(data)
-    if mark != MARK or total != len(data):
+    start = HEAD.size + 8 * count
+    at = start + length
+    if mark != MARK or total != len(data) or at > total or zlib.crc32(data[HEAD.size : at]) != check:
         return None
-    sizes = struct.unpack_from(f"<{count}Q", data, HEAD.size)
-    at = HEAD.size + 8 * count
-    text = data[at : at + length]
-    if zlib.crc32(text) != check:
-        return None
-    at, buffers = at + length, []
+    sizes, text, buffers = struct.unpack_from(f"<{count}Q", data, HEAD.size), data[start:at], []
     for size in sizes:
         at += -at % LINE
         buffers.append(data[at : at + size])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,9 +14,10 @@ from runner.bench import Bench, digest
 from runner.errors import RunnerError
 from runner.identity import family_key, job_key
 from runner.ledger import Ledger
+from runner.rundir import RunDirectory
 from runner.sinks import progress, tracking
 from runner.spec import build
-from runner.sweeps import bayes
+from runner.sweeps import bayes, slurm
 from runner.sweeps.cache import bench_of
 from runner.sweeps.compare import compare
 from runner.sweeps.launchers import LAUNCHERS
@@ -39,9 +40,15 @@ def conduct(plan: Plan, job_of: JobOf) -> int:
         job_of: a job of the plan by its number and what only it has, for searches that add jobs.
 
     Raises:
-        RunnerError: the sweep is run by another process, or the store cannot be written to; `resume` goes on.
+        RunnerError: the sweep is run by another process; its launcher is not to be had here; or the store cannot be
+            written to. `resume` goes on.
     """
+    on_slurm = plan.settings.launcher == "slurm"
+    if on_slurm:
+        slurm.check(plan.settings)
     with plan.locked():
+        if on_slurm:
+            slurm.cancel(plan)
         plan.write()
         here = plan.settings.launcher == "inline"
         bench = Bench()
@@ -107,7 +114,7 @@ def _rounds(
 
 def sweep_tags(plan: Plan) -> dict[str, str]:
     """What its parent and its children in MLflow are known by."""
-    return {"sweep": plan.name, "sweep.id": digest(str(plan.directory.resolve()))}
+    return {"sweep": plan.name, "sweep.id": plan.id}
 
 
 class Log:
@@ -126,14 +133,13 @@ class Log:
     def end(self, status: str, said: Said) -> None:
         tracking.end_sweep(self.store, self.parent, status, said.note, said.metrics, self.plan.directory / "report")
 
-    def finished(self, job: Job, seconds: float | None = None) -> None:
-        """Seconds: that the job took; None where that was before this process."""
+    def finished(self, job: Job) -> None:
+        """Now, or before a conductor was killed that could not say so."""
+        place = self.plan.place(job)
         if job.key not in self.logged:
-            self.logged[job.key] = tracking.log(
-                self.plan.place(job), self.store, self._tags(job), self.plan.names[job.number]
-            )
-        if seconds is not None:
-            self.ledger.end(job.key, str(self.plan.place(job).resolve()), "finished", seconds)
+            name = self.plan.names[job.number]
+            self.logged[job.key] = tracking.log(place, self.store, self._tags(job), name)
+        self.ledger.end(job.key, str(place.resolve()), "finished", RunDirectory(place).seconds)
 
     def failed(self, job: Job, failure: Failure) -> None:
         about = {"name": self.plan.names[job.number], "spec": job.spec}
@@ -195,22 +201,22 @@ def _tried(plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, told: progre
     """Jobs that failed for good, after the retries that they may have."""
     tries: dict[int, int] = {}
     while todo:
-        again, begun = [], time.monotonic()
-        for job in LAUNCHERS[plan.settings.launcher](plan, todo, bench):
-            failure = plan.failure(job)
-            if failure is None:
-                log.finished(job, time.monotonic() - begun)
-                told.finished(job)
-            elif not failure.final and tries.get(job.number, 0) < plan.settings.retries:
-                tries[job.number] = tries.get(job.number, 0) + 1
-                again.append(job)
-            else:
-                log.failed(job, failure)
-                told.failed(job, failure)
-                yield job
-                if plan.settings.fail_fast:
-                    return
-            begun = time.monotonic()
+        again = []
+        with closing(LAUNCHERS[plan.settings.launcher](plan, todo, bench)) as outcomes:  # its workers end with it
+            for job in outcomes:
+                failure = plan.failure(job)
+                if failure is None:
+                    log.finished(job)
+                    told.finished(job)
+                elif not failure.final and tries.get(job.number, 0) < plan.settings.retries:
+                    tries[job.number] = tries.get(job.number, 0) + 1
+                    again.append(job)
+                else:
+                    log.failed(job, failure)
+                    told.failed(job, failure)
+                    yield job
+                    if plan.settings.fail_fast:
+                        return
         todo = again
 
 

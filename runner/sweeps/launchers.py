@@ -5,27 +5,27 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from runner.bench import Bench
-from runner.sweeps.plan import Failure, Job, Plan, read
+from runner.sweeps.plan import Failure, Job, Plan
+from runner.sweeps.slurm import slurm
+from runner.sweeps.work import out_of_time, work, work_on
 
-Launcher = Callable[[Plan, Sequence[Job], Bench], Iterator[Job]]
+Launcher = Callable[[Plan, Sequence[Job], Bench], Generator[Job]]
 GRACE = 5.0  # seconds that a job has beyond its time limit before its process is killed
 CHECK = 1.0  # seconds between looks at whether the parent is still there
 
 
-def inline(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Iterator[Job]:
+def inline(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
     """One after the other, here."""
-    from runner.sweeps.work import work
-
     for job in jobs:
         work(plan, job, bench)
         yield job
 
 
-def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Iterator[Job]:
+def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
     """In several processes of this machine, each with its own bench; one that dies fails its job and no other."""
     from multiprocessing import get_context
 
@@ -45,7 +45,7 @@ def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Iterator[Job]:
         while waiting or running:
             while waiting and len(running) < 2 * plan.settings.workers:
                 job = waiting.pop()
-                running[pool.schedule(_work_on, args=[plan.directory, job.number], timeout=limit)] = job
+                running[pool.schedule(work_on, args=[plan.directory, job.number], timeout=limit)] = job
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)
                 _told(plan, job, future)
@@ -59,8 +59,6 @@ def _told(plan: Plan, job: Job, future: Future) -> None:
     """Keep why the process of the job ended without an outcome, if it did."""
     from pebble import ProcessExpired
 
-    from runner.sweeps.work import out_of_time
-
     try:
         future.result()
     except TimeoutError:
@@ -68,22 +66,6 @@ def _told(plan: Plan, job: Job, future: Future) -> None:
     except ProcessExpired as error:
         why = f"its process was killed by signal {-error.exitcode}" if error.exitcode < 0 else "its process ended"
         plan.fail(job, Failure((f"{why} (out of memory?)",), final=False))
-
-
-_BENCH: list[tuple[Plan, Bench]] = []  # of a worker process, made with its first job
-
-
-def _work_on(directory: os.PathLike[str], number: int) -> None:
-    from pathlib import Path
-
-    from runner.sweeps.cache import bench_of
-    from runner.sweeps.work import work
-
-    if not _BENCH:
-        plan = read(Path(directory))
-        _BENCH.append((plan, bench_of(plan)))
-    plan, bench = _BENCH[0]
-    work(plan, plan.jobs[number], bench)
 
 
 def _end_with(parent: int) -> None:
@@ -97,4 +79,4 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-LAUNCHERS: dict[str, Launcher] = {"inline": inline, "processes": processes}
+LAUNCHERS: dict[str, Launcher] = {"inline": inline, "processes": processes, "slurm": slurm}

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from runner.bench import digest
 from runner.errors import DataError, SpecError, unknown
 from runner.identity import short
 from runner.rundir import RunDirectory
@@ -81,6 +82,11 @@ class Plan:
     @property
     def name(self) -> str:
         return self.directory.name
+
+    @property
+    def id(self) -> str:
+        """What tells it from a sweep of the same name elsewhere."""
+        return digest(str(self.directory.resolve()))
 
     @cached_property
     def names(self) -> Mapping[int, str]:

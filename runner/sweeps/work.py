@@ -9,17 +9,33 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 from runner.bench import Bench
 from runner.errors import RunnerError
 from runner.job import compute
 from runner.ledger import marker
 from runner.spec import build
-from runner.sweeps.plan import Failure, Job, Plan
+from runner.sweeps.cache import bench_of
+from runner.sweeps.plan import Failure, Job, Plan, read
 
 
 class OutOfTimeError(BaseException):
     """The time of a job is over; no code of a job may take it for an error of its own."""
+
+
+@cache
+def own(directory: Path) -> tuple[Plan, Bench]:
+    """The plan and the bench of a process that works for the sweep in the directory."""
+    plan = read(directory)
+    return plan, bench_of(plan)
+
+
+def work_on(directory: Path, number: int) -> None:
+    """As `work`, with the plan and the bench of this process."""
+    plan, bench = own(directory)
+    work(plan, plan.jobs[number], bench)
 
 
 def work(plan: Plan, job: Job, bench: Bench) -> None:
@@ -32,7 +48,9 @@ def work(plan: Plan, job: Job, bench: Bench) -> None:
 
 def _work(plan: Plan, job: Job, bench: Bench) -> None:
     begun, failure = time.monotonic(), None
-    shutil.rmtree(plan.place(job), ignore_errors=True)  # of other data or code
+    rests = plan.directory.glob(f".{job.number}.*.unfinished")
+    for old in (plan.place(job), *rests):  # of other data or code; of workers that were killed
+        shutil.rmtree(old, ignore_errors=True)
     plan.forget(job)
     try:
         with _limited(plan.settings.timeout):

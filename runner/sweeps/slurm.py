@@ -1,0 +1,223 @@
+"""Jobs on a Slurm cluster: several Slurm jobs at a time, each working through its share of what waits.
+
+Slurm is asked what became of a Slurm job; what became of the jobs in it is on disk. All Slurm jobs of a sweep bear
+one name, by which those that a killed conductor left are found: no list of them could miss one.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.bench import Bench
+from runner.errors import RunnerError, SpecError, unknown
+from runner.sweeps.plan import STATE, Failure, Job, Plan
+from runner.sweeps.settings import Sweep
+from runner.sweeps.work import own, work
+
+LOOK = 0.5  # seconds between looks at the disk
+ASK = 3.0  # seconds between questions to Slurm
+ENDED = {
+    "BOOT_FAIL": "its node did not start",
+    "CANCELLED": "it was cancelled",
+    "COMPLETED": "it ended",
+    "DEADLINE": "its deadline passed",
+    "FAILED": "it was killed or failed",
+    "NODE_FAIL": "its node failed",
+    "OUT_OF_MEMORY": "out of memory",
+    "PREEMPTED": "it gave way to another",
+    "REVOKED": "it was revoked",
+    "TIMEOUT": "its time was over (sweep.slurm.time)",
+}
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+OWN = ("job_name", "nodes", "ntasks_per_node", "array_parallelism")  # of a Slurm job, what the sweep itself sets
+
+
+@dataclass
+class Chunk:
+    """A Slurm job: its jobs without an outcome so far, in the order that it works in, and how many it has had."""
+
+    left: list[Job]
+    told: int = 0
+    ended: str = ""  # what Slurm said of its end
+
+
+def check(settings: Sweep) -> None:
+    """Refuse what cannot be submitted.
+
+    Raises:
+        SpecError: submitit or Slurm is not here; a parameter that submitit does not know.
+    """
+    try:
+        from submitit import SlurmExecutor
+    except ImportError:
+        raise SpecError("sweep.launcher: slurm needs submitit; pip install 'factor-runner[slurm]'") from None
+    if not (shutil.which("sbatch") and shutil.which("srun")):
+        raise SpecError("sweep.launcher: slurm: no sbatch and srun here; allowed: a machine that submits to Slurm")
+    allowed = sorted(SlurmExecutor._valid_parameters() - {*OWN})
+    if wrong := [f"sweep.slurm: {unknown(name, allowed)}" for name in settings.slurm if name not in allowed]:
+        raise SpecError(wrong)
+
+
+def slurm(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
+    """In Slurm jobs; one that ends early fails the job that it was at, and those after it wait again."""
+    waiting, running, asked = list(jobs), dict[str, Chunk](), 0.0
+    for job in jobs:
+        plan.forget(job)
+    executor = _executor(plan)
+    try:
+        while waiting or running:
+            _submit(plan, executor, waiting, running)
+            time.sleep(LOOK)
+            states = _states(plan) if time.monotonic() > asked + ASK else None
+            asked = asked if states is None else time.monotonic()
+            _look_again(plan.directory)
+            for number, chunk in list(running.items()):
+                yield from _outcomes(plan, chunk)
+                if chunk.left and states is not None:
+                    yield from _lost(plan, number, chunk, states.get(number, "COMPLETED"), waiting)
+                if not chunk.left:
+                    del running[number]
+    finally:
+        _scancel(list(running))
+
+
+def cancel(plan: Plan) -> None:
+    """End the Slurm jobs that a killed conductor of the sweep left, and wait until they are gone.
+
+    Raises:
+        RunnerError: Slurm does not answer.
+    """
+    while left := [number for number, state in _asked(plan).items() if state not in ENDED]:
+        _scancel(left)
+        time.sleep(LOOK)
+
+
+def _submit(plan: Plan, executor: Any, waiting: list[Job], running: dict[str, Chunk]) -> None:
+    """Fill the places; shares get smaller as less is left, so that all places end at about the same time.
+
+    Raises:
+        RunnerError: Slurm takes none.
+    """
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    places = plan.settings.workers
+    while waiting and len(running) < places:
+        share = waiting[: -(-len(waiting) // (2 * places))]
+        numbers = [job.number for job in share]
+        try:
+            slurm_job = executor.submit(work_through, str(plan.directory.resolve()), numbers)
+        except (FailedJobError, FailedSubmissionError) as error:
+            if running:  # a limit of the cluster, perhaps: later
+                return
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            raise RunnerError(f"sweep.slurm: {lines[-1] if lines else 'sbatch failed'}") from None
+        del waiting[: len(share)]
+        running[slurm_job.job_id] = Chunk(share)
+
+
+def _outcomes(plan: Plan, chunk: Chunk) -> Iterator[Job]:
+    """Jobs of the chunk whose outcome came since the last look."""
+    while chunk.left and (plan.done(chunk.left[0]) or plan.failure(chunk.left[0])):
+        chunk.told += 1
+        yield chunk.left.pop(0)
+
+
+def _lost(plan: Plan, number: str, chunk: Chunk, state: str, waiting: list[Job]) -> Iterator[Job]:
+    """Where the Slurm job has ended: its first job without an outcome failed, the others wait again.
+
+    The first one waits again too where the Slurm job had done others and ended for want of time.
+    """
+    if state not in ENDED:
+        return
+    if not chunk.ended:  # what it wrote last may not be seen here yet
+        chunk.ended = state
+        return
+    if not (chunk.told and chunk.ended in ("COMPLETED", "PREEMPTED", "TIMEOUT")):
+        job = chunk.left.pop(0)
+        log = plan.directory / STATE / "slurm" / f"{number}_0_log.err"
+        line = f"Slurm job {number}: {ENDED[chunk.ended]} ({chunk.ended}); see {log}"
+        plan.fail(job, Failure((line,), final=False))
+        yield job
+    waiting[:0] = chunk.left
+    chunk.left = []
+
+
+def _executor(plan: Plan) -> Any:
+    """What submits jobs that run here, with what Python imports here and our number of threads.
+
+    Raises:
+        SpecError: a parameter that submitit does not take.
+    """
+    from submitit import SlurmExecutor
+
+    given = dict(plan.settings.slurm)
+    kept = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")} | {one: os.environ.get(one, "1") for one in THREADS}
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in kept.items()]
+    executor = SlurmExecutor(plan.directory.resolve() / STATE / "slurm", max_num_timeout=0)
+    try:
+        setup = [*given.pop("setup", []), f"cd {shlex.quote(os.getcwd())}", *exports]
+        executor.update_parameters(**{"time": None, **given, "job_name": _name(plan), "setup": setup})
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"sweep.slurm: {' '.join(str(error).split())}") from None
+    return executor
+
+
+def work_through(directory: str, numbers: Sequence[int]) -> None:
+    """What a Slurm job does: these jobs of the sweep, one after the other, until its time is nearly over."""
+    over: list[int] = []
+    for name in (signal.SIGTERM, signal.SIGCONT):  # submitit would not let it be ended
+        signal.signal(name, signal.SIG_DFL)
+    for name in (signal.SIGUSR1, signal.SIGUSR2):  # one of them says so, sweep.slurm.signal_delay_s before
+        signal.signal(name, lambda number, frame: over.append(number))
+    plan, bench = own(Path(directory))
+    for i, job in enumerate(plan.jobs[number] for number in numbers):
+        if over and i > 0:
+            return
+        if plan.failure(job) is None:  # else this is the second time: Slurm began the Slurm job again
+            work(plan, job, bench)
+
+
+def _name(plan: Plan) -> str:
+    """Of every Slurm job of the sweep, and of no other."""
+    return f"sweep-{plan.id}"
+
+
+def _asked(plan: Plan) -> dict[str, str]:
+    """Slurm's word for each Slurm job of the sweep that it knows of, by id.
+
+    Raises:
+        RunnerError: Slurm does not answer.
+    """
+    command = ["squeue", "--me", "--noheader", "--states=all", f"--name={_name(plan)}", "--format=%i|%T"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise RunnerError(f"sweep.launcher: slurm: {(answer.stderr.splitlines() or ['squeue failed'])[0]}")
+    return dict(line.split("|") for line in answer.stdout.split())
+
+
+def _states(plan: Plan) -> dict[str, str] | None:
+    """As `_asked`, None where Slurm does not answer now: it may later."""
+    try:
+        return _asked(plan)
+    except RunnerError:
+        return None
+
+
+def _scancel(numbers: Sequence[str]) -> None:
+    if numbers:
+        subprocess.run(["scancel", "--quiet", *numbers], capture_output=True, check=False)
+
+
+def _look_again(directory: Path) -> None:
+    """Opening a directory makes a network file system forget which files were not there."""
+    for place in (directory, directory / STATE):
+        os.close(os.open(place, os.O_RDONLY))

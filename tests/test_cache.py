@@ -1,0 +1,219 @@
+"""The cache that processes share: what comes out is what went in, whole, ours, or nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, run_cli
+
+from runner.market import Dropped, Market
+from runner.panel import Panel
+from runner.sweeps.cache import HEAD, STALE, Cache
+
+DATES = pd.bdate_range("2020-01-01", periods=500, name="date")
+ASSETS = [f"A{i}" for i in range(40)]
+CELLS = np.random.default_rng(1).normal(size=(500, 40))
+
+
+def market() -> Market:
+    close = pd.DataFrame(CELLS, DATES, ASSETS)
+    groups = pd.DataFrame({"sector": ["X", "Y"] * 20}, index=ASSETS)
+    series = pd.DataFrame({"rate": CELLS[:, 0]}, DATES)
+    return Market("here", {"close": close}, series, close["A3"], groups, (Dropped("row", "why", 7),))
+
+
+def panel() -> Panel:
+    X = np.stack([CELLS, CELLS**2], axis=2)
+    valid = CELLS > -2
+    return Panel(DATES, ASSETS, ["one", "two"], CELLS, X, valid, 1, market().groups, (Dropped("row", "why", 7),))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache", 1e9)
+
+
+def path_of(cache: Cache, key: str) -> Path:
+    return cache.directory / f"{key}.cache"
+
+
+def python(code: str, *words: str) -> subprocess.Popen:
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    return subprocess.Popen([sys.executable, "-c", code, *words], env=env)
+
+
+def test_market_comes_back_equal_and_read_only(cache: Cache) -> None:
+    cache.put("m", market())
+    found, before = cache.get("m"), market()
+    pd.testing.assert_frame_equal(found.get("close"), before.get("close"), check_exact=True, check_freq=False)
+    pd.testing.assert_frame_equal(found.series, before.series, check_exact=True, check_freq=False)
+    pd.testing.assert_series_equal(found.market_close, before.market_close, check_exact=True, check_freq=False)
+    pd.testing.assert_frame_equal(found.groups, before.groups)
+    assert (found.source, found.dropped, found.fingerprint) == (before.source, before.dropped, before.fingerprint)
+    with pytest.raises(ValueError, match="read-only"):
+        np.asarray(found.get("close"))[0, 0] = 1.0
+
+
+def test_panel_comes_back_equal_read_only_and_not_copied(cache: Cache) -> None:
+    cache.put("p", panel())
+    found, before = cache.get("p"), panel()
+    for name in ("y", "X", "valid"):
+        array = getattr(found, name)
+        assert np.array_equal(array, getattr(before, name)), name
+        assert not array.flags.writeable and not array.flags.owndata, name
+        assert array.ctypes.data % 64 == 0, name
+    assert found.dates.equals(before.dates)
+    assert (found.assets, found.names, found.horizon, found.dropped) == (ASSETS, ["one", "two"], 1, before.dropped)
+    mapped = Path("/proc/self/maps").read_text()
+    [line] = [one for one in mapped.splitlines() if one.endswith(str(path_of(cache, "p")))]
+    low, high = (int(end, 16) for end in line.split()[0].split("-"))
+    assert low <= found.X.ctypes.data < high
+
+
+def test_what_is_not_there_is_nothing(cache: Cache) -> None:
+    assert cache.get("x") is None
+    assert cache.entries() == []
+    cache.empty()
+
+
+WRITE = """
+import sys
+from test_cache import Cache, Path, market
+cache = Cache(Path(sys.argv[1]), 1e9)
+for _ in range(30):
+    cache.put("m", market())
+    assert cache.get("m").fingerprint == market().fingerprint
+"""
+
+
+def test_four_simultaneous_writers_do_no_harm(cache: Cache) -> None:
+    writers = [python(WRITE, str(cache.directory)) for _ in range(4)]
+    assert [one.wait() for one in writers] == [0] * 4
+    assert cache.get("m").fingerprint == market().fingerprint
+    assert [path.name for path in cache.directory.iterdir()] == ["m.cache"]
+
+
+DIE = """
+import os, signal, sys
+from test_cache import Cache, Path, market
+os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)
+Cache(Path(sys.argv[1]), 1e9).put("m", market())
+"""
+
+
+def test_killed_writer_leaves_nothing_that_is_read_or_stays(cache: Cache) -> None:
+    assert python(DIE, str(cache.directory)).wait() == -signal.SIGKILL
+    [rest] = cache.directory.iterdir()
+    assert rest.name.endswith(".new")
+    assert cache.get("m") is None
+    assert cache.entries() == []
+    cache.put("m", market())
+    assert cache.get("m").fingerprint == market().fingerprint
+    assert rest.exists()  # another may be writing it now
+    old = time.time() - STALE - 1
+    os.utime(rest, (old, old))
+    cache.put("p", panel())
+    assert not rest.exists()
+
+
+def test_file_cut_short_anywhere_is_not_used(cache: Cache) -> None:
+    cache.put("m", market())
+    whole = path_of(cache, "m").read_bytes()
+    for length in [*range(0, 400, 7), len(whole) // 2, len(whole) - 1]:
+        path_of(cache, "cut").write_bytes(whole[:length])
+        assert cache.get("cut") is None, length
+    path_of(cache, "cut").write_bytes(whole + b"\0")
+    assert cache.get("cut") is None
+
+
+def test_file_with_any_bit_of_its_head_flipped_is_not_used(cache: Cache) -> None:
+    cache.put("p", panel())
+    whole = path_of(cache, "p").read_bytes()
+    _, _, length, count, _ = HEAD.unpack_from(whole)
+    for at in range(HEAD.size + 8 * count + length):
+        bits = range(8) if at < HEAD.size + 8 * count else [at % 8]
+        for bit in bits:
+            path_of(cache, "p").write_bytes(whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :])
+            assert cache.get("p") is None, (at, bit)
+
+
+def test_beyond_its_limit_what_was_used_longest_ago_goes(cache: Cache) -> None:
+    cache.put("a", CELLS)
+    size = path_of(cache, "a").stat().st_size
+    small = Cache(cache.directory, 3.5 * size)
+    for name in "bc":
+        small.put(name, CELLS)
+    for age, name in enumerate("cba"):  # a longest ago
+        moment = time.time() - 1000 - age
+        os.utime(path_of(cache, name), (moment, moment))
+    small.get("a")
+    small.put("d", CELLS)
+    assert {path.stem for path, _ in small.entries()} == {"a", "c", "d"}
+    assert next(path.stem for path, _ in small.entries()) == "c"
+    tiny = Cache(cache.directory, 1.0)
+    tiny.put("e", CELLS)
+    assert [path.stem for path, _ in tiny.entries()] == ["e"]  # what was written last is kept
+
+
+def test_what_is_open_stays_whole_after_it_was_removed(cache: Cache) -> None:
+    cache.put("p", panel())
+    found = cache.get("p")
+    cache.empty()
+    assert np.array_equal(found.X, panel().X)
+
+
+def test_file_of_another_user_is_not_read(cache: Cache, monkeypatch) -> None:
+    cache.put("m", market())
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert cache.get("m") is None
+    monkeypatch.undo()
+    assert cache.get("m") is not None
+    assert cache.directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_full_disk_keeps_nothing_and_goes_on(cache: Cache, monkeypatch) -> None:
+    def full(file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    cache.put("m", market())
+    assert cache.get("m") is None
+    assert list(cache.directory.iterdir()) == []
+
+
+def test_writer_that_is_interrupted_leaves_nothing(cache: Cache, monkeypatch) -> None:
+    def interrupt(file: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        cache.put("m", market())
+    assert list(cache.directory.iterdir()) == []
+
+
+def test_cache_that_cannot_be_a_directory_is_as_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    cache = Cache(tmp_path / "file" / "cache", 1e9)
+    cache.put("m", market())
+    assert cache.get("m") is None
+    assert cache.entries() == []
+
+
+def test_verb_tells_and_empties(tmp_path: Path) -> None:
+    words = ["cache", "sweep.cache=here"]
+    assert run_cli(tmp_path, *words).out == "here: 0 files, 0 bytes\n"
+    Cache(tmp_path / "here", 1e9).put("p", panel())
+    size = path_of(Cache(tmp_path / "here", 1e9), "p").stat().st_size
+    told = f"here: 1 file, {size:,} bytes\n"
+    assert run_cli(tmp_path, *words).out == told
+    assert run_cli(tmp_path, *words, "--empty").out == f"here: emptied of 1 file, {size:,} bytes\n"
+    assert run_cli(tmp_path, *words).out == "here: 0 files, 0 bytes\n"
+    assert run_cli(tmp_path, "cache", "sweep.cach=x").code == 2

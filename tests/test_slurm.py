@@ -1,0 +1,153 @@
+"""Sweeps on a real Slurm of one node, started here where its programs are and the user is root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sweeping import WORDS, assert_each_job_once, done, numbers, run, start, sweep_of, wait_for
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
+MISSING = [name for name in PROGRAMS if not shutil.which(name)]
+WHY = f"no {', '.join(MISSING)}: see tests/slurm_one_node.sh" if MISSING else "only root can start Slurm's daemons"
+needs_slurm = pytest.mark.skipif(bool(MISSING) or os.getuid() != 0, reason=WHY)
+ON = ("sweep.launcher=slurm", "+sweep.slurm.time=10", "allow=[awkward]")
+AWKWARD = '''
+import os, signal, subprocess, time
+from pathlib import Path
+
+import pandas as pd
+
+from runner.study import Finding
+
+
+def awkward(study, *, at: int, kill: int = -1, cancel: int = -1, once: bool = True, seconds: float = 0.0):
+    """Waits; ends the Slurm job that it is in, at the numbers that are named, once or always."""
+    flag = Path(f"flag{at}")
+    if "SLURM_JOB_ID" in os.environ and at in (kill, cancel) and not (once and flag.exists()):
+        flag.touch()
+        if at == kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+        subprocess.run(["scancel", os.environ["SLURM_JOB_ID"]])
+        time.sleep(60)
+    time.sleep(seconds)
+    return Finding(pd.DataFrame({"at": [at]}), {"threads": float(os.environ["OMP_NUM_THREADS"])})
+'''
+
+
+def varied(**settings: object) -> list[str]:
+    """Eight jobs, each with an analysis that may misbehave."""
+    told = "".join(f",{name}:{value}" for name, value in settings.items())
+    return ["+analyses.a={_target_:awkward.awkward,at:0" + told + "}", "analyses.a.at=0,1,2,3,4,5,6,7"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "awkward.py").write_text(AWKWARD)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    place = tmp_path_factory.mktemp("slurm")
+    script = Path(__file__).with_name("slurm_one_node.sh")
+    daemons = subprocess.Popen(["sh", str(script), str(place)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert daemons.stdout.readline() == "ready\n"
+        before = os.environ.get("SLURM_CONF")
+        os.environ["SLURM_CONF"] = str(place / "slurm.conf")
+        yield place
+    finally:
+        os.environ.pop("SLURM_CONF", None) if before is None else os.environ.update(SLURM_CONF=before)
+        daemons.terminate()
+        daemons.wait(30)
+
+
+def slurm_jobs(states: str = "PENDING,RUNNING,COMPLETING") -> list[str]:
+    """Ids of the Slurm jobs in these states."""
+    command = ["squeue", "--noheader", f"--states={states}", "--format=%i"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+@needs_slurm
+def test_slurm_gives_what_this_process_gives_and_a_killed_slurm_job_comes_again(slurm, folder: Path) -> None:
+    words = [*varied(kill=3, cancel=5), *WORDS, *ON, "sweep.retries=1"]
+    code, said = run(folder, "-m", *words)
+    assert code == 0, said
+    assert (folder / "flag3").exists() and (folder / "flag5").exists()
+    found = numbers(folder)
+    assert all('"a/threads": 1.0' in text for text in found.values()), found
+    inline = ["sweep.launcher=inline", "ledger=other.db", "hydra.sweep.dir=outputs/sweeps/inline"]
+    assert run(folder, "-m", *words, *inline)[0] == 0
+    alone = {path.parent.name: path.read_text() for path in folder.glob("outputs/sweeps/inline/*/metrics.json")}
+    assert found == alone
+
+
+@needs_slurm
+def test_a_killed_slurm_job_fails_the_job_that_it_was_at_and_no_other(slurm, folder: Path) -> None:
+    code, said = run(folder, "-m", *varied(kill=2, once="false"), *WORDS, *ON)
+    assert code == 1
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "job 2 " in errors[0] and "it was killed or failed (FAILED)" in errors[0], said
+    assert sorted(numbers(folder)) == [str(n) for n in range(8) if n != 2]
+    assert "7 of 8 jobs finished" in said
+
+
+@needs_slurm
+@pytest.mark.parametrize(("ended", "how"), [(0, signal.SIGKILL), (3, signal.SIGKILL), (2, signal.SIGINT)])
+def test_after_the_conductor_was_ended_resume_gives_every_job_once(slurm, folder: Path, ended: int, how: int) -> None:
+    process = start(folder, "-m", *varied(seconds=1.5), *WORDS, *ON)
+    wait_for(lambda: slurm_jobs() and done(folder) >= ended, end=lambda: process.poll() is not None)
+    process.send_signal(how)
+    said = process.communicate()[1]
+    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
+    left = slurm_jobs()
+    if how == signal.SIGINT:
+        wait_for(lambda: not slurm_jobs())
+    assert done(folder) < 8
+    code, said = run(folder, "resume", "s")
+    assert code == 0, said
+    assert len(numbers(folder)) == 8
+    assert_each_job_once(folder, numbers(folder))
+    wait_for(lambda: not slurm_jobs())
+    if how == signal.SIGKILL:
+        assert set(left) & set(slurm_jobs("CANCELLED"))  # they did not go on beside the new ones
+
+
+@needs_slurm
+def test_what_slurm_refuses_is_one_line_and_starts_nothing(slurm, folder: Path) -> None:
+    for word, line in {
+        "+sweep.slurm.partition=nowhere": "sweep.slurm: sbatch: error: Batch job submission failed: Invalid",
+        "+sweep.slurm.partitoin=debug": "sweep.slurm: 'partitoin' is unknown; allowed: account",
+        "+sweep.slurm.job_name=mine": "sweep.slurm: 'job_name' is unknown; allowed: account",
+    }.items():
+        code, said = run(folder, "-m", "model.cov=HC0,HC1", *WORDS, "sweep.launcher=slurm", word)
+        errors = [one for one in said.splitlines() if one.startswith("error: ")]
+        assert code == 2 and len(errors) == 1 and line in errors[0], said
+    assert not slurm_jobs()
+
+
+def test_without_slurm_there_is_one_line_and_no_directory(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, said = run(tmp_path, "-m", "model.cov=HC0,HC1", *WORDS, "sweep.launcher=slurm")
+    assert code == 2
+    assert said == (
+        "error: sweep.launcher: slurm: no sbatch and srun here; allowed: a machine that submits to Slurm\n"
+    )
+    assert not sweep_of(tmp_path).exists()
+
+
+def test_without_submitit_there_is_one_line(monkeypatch) -> None:
+    from runner.errors import SpecError
+    from runner.sweeps.settings import Sweep
+    from runner.sweeps.slurm import check
+
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(SpecError) as caught:
+        check(Sweep(launcher="slurm"))
+    assert caught.value.mistakes == ("sweep.launcher: slurm needs submitit; pip install 'factor-runner[slurm]'",)

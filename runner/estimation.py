@@ -16,7 +16,7 @@ from runner.errors import DataError, listed
 from runner.grouping import Unit, cluster_key, units
 from runner.inference import Wald, wald
 from runner.least_squares import NotEstimable, Solution, solve
-from runner.moments import moments, of_part, shift_of, solve_moments
+from runner.moments import moments, shift_of, solve_moments
 from runner.panel import Panel
 from runner.restrictions import Restriction, all_slopes
 from runner.study import Finding
@@ -88,9 +88,12 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
 
 def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
     """Regressors (T, N, K) in the order of their names, a view where the order is the panel's."""
-    if names is None or names == panel.names:
+    if names is None:
         return panel.X
-    return panel.X[:, :, [panel.names.index(name) for name in names]]
+    at = [panel.names.index(name) for name in names]
+    if at and at == list(range(at[0], at[0] + len(at))):
+        return panel.X[:, :, at[0] : at[-1] + 1]
+    return panel.X[:, :, at]
 
 
 def design(panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, constant: bool) -> np.ndarray:
@@ -127,13 +130,15 @@ def _moments(
     found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Moments (U, P, P) of the units and the point that they are about, from the folds' own where there are some."""
-    X, shared = regressors(panel, model.regressors), panel.shared if panel.weights is None else None
+    shared = panel.shared if panel.weights is None else None
     if shared is not None and model.by != "date":
-        known = shared.of(panel, rows, X, model.terms(panel.names), model.by)
+        make = partial(regressors, panel, model.regressors)
+        known = shared.of(panel, rows, make, model.terms(panel.names)[1:], model.by)
         if known is not None:
             return of_units(known[0], found.units, model.by), known[1]
     span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
-    X, y, use, weights = X[span], panel.y[span], use[span], of_part(panel.weights, span)
+    part = panel.at(np.arange(span.start, span.stop))
+    X, y, use, weights = regressors(part, model.regressors), part.y, use[span], part.weights
     shift = shift_of(X, y, use, model.by if model.by in ("asset", "date") else None)
     M = moments(X, y, use, shift, by_date=model.by in ("date", None), weights=weights)
     if model.by == "date":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from runner.estimation import design, of_units, regressors
 from runner.grouping import ASSET, DATE, Unit
 from runner.moments import moments, shift_of
-from runner.shrinkage import Reduced, from_moments, from_rows, refuse
+from runner.shrinkage import Reduced, dummies_of, from_moments, from_rows, refuse
 
 if TYPE_CHECKING:
     from runner.panel import Panel
@@ -32,10 +33,11 @@ class Lost(Exception):
 
 @dataclass(frozen=True)
 class Sums:
-    """One unit by its moments (S, P, P) about `shift` (P - 1,)."""
+    """One unit by its moments (S, P, P) about `shift` (P - 1,); `names` (K,) of the regressors."""
 
     M: np.ndarray
     shift: np.ndarray
+    names: list[str]
     model: Regression
 
     def reduced(self, part: np.ndarray) -> Reduced | None:
@@ -47,7 +49,8 @@ class Sums:
         M = self.M[part].sum(axis=0)
         if M[0, 0] < 2:
             return None
-        found = from_moments(M, self.shift, self.model.constant, self.model.standardise)
+        dummies = dummies_of(self.names) if self.model.constant else []
+        found = from_moments(M, self.shift, self.model.constant, self.model.standardise, dummies)
         if found is None:
             raise Lost
         return found
@@ -122,7 +125,8 @@ class Reductions:
         """
         if self.M is None:
             raise Lost
-        return Sums(self.M[:, u], self.shift[u if len(self.shift) > 1 else 0], self.model)
+        names = self.model.terms(self.panel.names)[self.model.constant :]
+        return Sums(self.M[:, u], self.shift[u if len(self.shift) > 1 else 0], names, self.model)
 
     def cells(self, u: int) -> Cells:
         """A unit by its rows."""
@@ -144,15 +148,16 @@ def reductions(
 ) -> Reductions:
     """The units of the panel on these rows (R,), each in a `segment` (R,)."""
     if segment.max(initial=0) == 0 and model.constant and model.by != DATE and panel.shared is not None:
-        X, names = regressors(panel, model.regressors), model.terms(panel.names)
-        known = panel.shared.of(panel, rows, X, names, model.by)
+        make = partial(regressors, panel, model.regressors)
+        known = panel.shared.of(panel, rows, make, model.terms(panel.names)[1:], model.by)
         if known is not None:
             place = np.zeros(len(panel.dates), dtype=int)
             return Reductions(model, panel, units, place, of_units(known[0], units, model.by)[None], known[1][0])
     span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
     place, use = np.zeros(len(panel.dates), dtype=int), np.zeros_like(panel.valid[span])
     use[rows - span.start] = panel.valid[rows]
-    X, y = regressors(panel, model.regressors)[span], panel.y[span]
+    part = panel.at(np.arange(span.start, span.stop))
+    X, y = regressors(part, model.regressors), part.y
     P, own = X.shape[2] + 2, model.by in (ASSET, DATE)
     if model.by != DATE:
         place[rows] = segment

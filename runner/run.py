@@ -15,7 +15,7 @@ from runner.errors import DataError
 from runner.market import Market
 from runner.panel import Panel, build_panel
 from runner.report import Report
-from runner.scores import score
+from runner.scores import score, train_means
 from runner.shared import shared_by
 from runner.spec import Experiment, without_secrets
 from runner.study import Finding, Study
@@ -34,11 +34,12 @@ def run(experiment: Experiment) -> Report:
     """
     started = datetime.now(UTC)
     market = experiment.source.load()
-    weights = getattr(experiment.model, "weight_field", None)
-    panel = build_panel(market, experiment.features, experiment.target, experiment.steps, weights)
-    model, every_row = experiment.model, np.arange(len(panel.dates))
+    weights, dummies = (getattr(experiment.model, name, None) for name in ("weight_field", "dummies"))
+    panel = build_panel(market, experiment.features, experiment.target, experiment.steps, weights, dummies or ())
+    model = experiment.model.with_dummies(panel.names) if dummies else experiment.model
+    every_row = np.arange(len(panel.dates))
     folds = experiment.splitter.split(panel.dates, panel.horizon)
-    audited = _audited(experiment, market, panel, folds)
+    audited = _audited(experiment, model, market, panel, folds)
     panel = replace(panel, shared=shared_by(folds, panel))
     predictions = _forecast(model, panel, folds)
     fit = model.fit(panel, every_row)
@@ -65,7 +66,9 @@ def run(experiment: Experiment) -> Report:
     )
 
 
-def _audited(experiment: Experiment, market: Market, panel: Panel, folds: list[Fold]) -> Audit | None:
+def _audited(
+    experiment: Experiment, model: Any, market: Market, panel: Panel, folds: list[Fold]
+) -> Audit | None:
     """The leak audit of this run, None where the spec switches it off.
 
     Raises:
@@ -74,7 +77,7 @@ def _audited(experiment: Experiment, market: Market, panel: Panel, folds: list[F
     mode = experiment.spec.get("audit", "stop")
     if mode == "off":
         return None
-    found = audit(experiment, market).with_fit(experiment.model, panel, folds)
+    found = audit(experiment, market).with_fit(model, panel, folds)
     if found.leaks and mode == "stop":
         raise DataError([*found.leaks, "audit: the run is stopped; audit=tag goes on and tags it as leaking"])
     return found
@@ -100,8 +103,12 @@ def _analysed(study: Study, analyses: Mapping[str, Callable[[Study], Finding]]) 
 
 
 def _forecast(model: Any, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
-    """Predictions of the test cells of every fold by a model that saw its training rows only."""
-    parts = [_forecast_fold(model, panel, fold) for fold in folds]
+    """Predictions of the test cells of every fold by a model that saw its training rows only.
+
+    A fold whose test rows have no usable cell, as the last ones where the target looks far ahead, forecasts nothing.
+    """
+    usable = [fold for fold in folds if panel.valid[fold.test].any()]
+    parts = [_forecast_fold(model, panel, fold) for fold in usable or folds[:1]]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=PREDICTIONS)
 
 
@@ -115,21 +122,20 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
     try:
         fitting = getattr(model, "fit_to_forecast", model.fit)
         fit = replace(fitting(panel, fold.train), date_effects=None)  # those of test rows are not known
-        values = model.predict(fit, panel.at(fold.test))
+        values = panel.in_units(model.predict(fit, panel.at(fold.test)))
     except DataError as error:
         raise DataError([f"validation: fold {fold.name}: {line}" for line in error.mistakes]) from error
     at, i = np.nonzero(panel.valid[fold.test] & np.isfinite(values))
     t = fold.test[at]
     if not len(t):
         raise DataError(f"validation: fold {fold.name}: no test row can be forecast")
-    known = np.where(panel.valid[fold.train], panel.y[fold.train], np.nan)
-    means = np.array([np.nanmean(known if np.isnan(column).all() else column) for column in known.T])
+    means = train_means(panel, fold.train)
     columns = (
         panel.dates[t],
         np.array(panel.assets, dtype=object)[i],
         fold.name,
         1 if fold.path is None else fold.path[at],
-        panel.y[t, i],
+        panel.scored[t, i],
         values[at, i],
         means[i],
     )

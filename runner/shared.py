@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,9 +29,9 @@ class Shared:
     store: dict[tuple[object, ...], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def of(
-        self, panel: Panel, rows: np.ndarray, X: np.ndarray, names: Sequence[str], by: str | None
+        self, panel: Panel, rows: np.ndarray, make: Callable[[], np.ndarray], names: Sequence[str], by: str | None
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Moments (N, P, P) of these rows per asset, or (1, P, P) with `by` null, and the point that they are about:
+        """Moments (N, P, P) of these rows and of the features `names`, which `make` gives (T, N, K), per asset, or (1, P, P) with `by` null, and the point that they are about:
         (1, N, P - 1) by asset, else (1, 1, P - 1).
 
         None where the panel has other arrays, the rows are not whole segments, or there would be too many numbers.
@@ -41,12 +41,12 @@ class Shared:
             return None
         sizes = np.bincount(self.segment)
         count = np.bincount(self.segment[rows], minlength=len(sizes))
-        units, P = 1 if by is None else X.shape[1], X.shape[2] + 2
+        units, P = 1 if by is None else len(panel.assets), len(names) + 2
         if not ((count == 0) | (count == sizes)).all() or len(sizes) * units * P * P > MOST_NUMBERS:
             return None
         key = (*names, by)
         if key not in self.store:
-            self.store[key] = self._sums(X, panel.y, panel.valid, by)
+            self.store[key] = self._sums(make(), panel.y, panel.valid, by)
         M, shift = self.store[key]
         return M[count > 0].sum(axis=0), shift
 

@@ -84,8 +84,55 @@ def flat_columns(X: np.ndarray) -> np.ndarray:
     return np.ptp(X, axis=0) <= FLAT * np.abs(X).max(axis=0)
 
 
-def from_moments(M: np.ndarray, shift: np.ndarray, constant: bool, standardise: bool) -> Reduced | None:
-    """Reduce moments (P, P) about `shift` (P - 1,), which is zero without a constant; None where digits are lost."""
+def dummies_of(names: Sequence[str]) -> list[np.ndarray]:
+    """Positions of the levels of each group among the regressors, `group:level`."""
+    groups = [name.partition(":")[0] if ":" in name else "" for name in names]
+    return [np.flatnonzero(np.array(groups) == one) for one in dict.fromkeys(groups) if one]
+
+
+def from_moments(
+    M: np.ndarray,
+    shift: np.ndarray,
+    constant: bool,
+    standardise: bool,
+    dummies: Sequence[np.ndarray] = (),
+) -> Reduced | None:
+    """Reduce moments (P, P) about `shift` (P - 1,), which is zero without a constant; None where digits are lost.
+
+    Of `dummies`, positions of the levels of a group, the last one that occurs is one less the others: it is put
+    together from them, and levels that do not occur have no slope.
+    """
+    if not dummies:
+        return _from_moments(M, shift, constant, standardise)
+    n = M[0, 0]
+    times = M[0, 1:] + n * shift
+    keep = np.ones(len(M) - 2, dtype=bool)
+    last = []
+    for own in dummies:
+        there = own[times[own] > 0.5]
+        keep[own], keep[there[:-1]] = False, True
+        last.append((there[-1], there[:-1]))
+    at = np.flatnonzero(np.concatenate([[True], keep, [True]]))
+    found = _from_moments(M[np.ix_(at, at)], shift[at[1:] - 1], constant, standardise)
+    return None if found is None else _with_last(found, keep, last, times[:-1] / n, standardise)
+
+
+def _with_last(
+    found: Reduced, keep: np.ndarray, last: list[tuple[int, np.ndarray]], share: np.ndarray, standardise: bool
+) -> Reduced:
+    """The columns `keep` (K,), and the last levels of groups as what the others leave; zeros where a level is not."""
+    A = np.zeros((len(found.A), len(keep)))
+    A[:, keep] = found.A * found.scale
+    mean, scale = share.copy(), np.ones(len(keep))
+    mean[keep], scale[keep] = found.mean, found.scale
+    for level, others in last:
+        A[:, level] = -A[:, others].sum(axis=1)
+        if standardise and len(others):
+            scale[level] = np.sqrt(share[level] * (1.0 - share[level]))
+    return Reduced(A / scale, found.z, mean, scale, found.target_mean, found.n)
+
+
+def _from_moments(M: np.ndarray, shift: np.ndarray, constant: bool, standardise: bool) -> Reduced | None:
     n, K = M[0, 0], len(M) - 2
     if n <= K + 1:
         return None
@@ -118,10 +165,13 @@ def refuse(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool, s
     if np.ptp(y) <= FLAT * np.abs(y).max():
         raise NotEstimable("the target is constant")
     flat = flat_columns(X) if constant or standardise else np.all(X == 0.0, axis=0)
+    level = np.array([":" in term for term in terms], dtype=bool)  # one without rows, or with all, has no slope
+    flat &= ~level
     if flat.any():
         names = [term for term, one in zip(terms, flat, strict=True) if one]
         raise NotEstimable(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} constant")
-    for name, size in zip(["the target", *terms], np.abs(np.column_stack([y, X])).max(axis=0), strict=True):
+    sizes = np.abs(np.column_stack([y, X[:, ~level]])).max(axis=0)
+    for name, size in zip(["the target", *(one for one in terms if ":" not in one)], sizes, strict=True):
         if not 1.0 / LARGEST < size < LARGEST:
             raise NotEstimable(f"{name} is of size {size:.0e}; allowed: {1.0 / LARGEST:.0e} to {LARGEST:.0e}")
 

@@ -133,7 +133,7 @@ def test_steps_follow_each_other_on_their_features_and_are_counted() -> None:
         Step(partial(steps.fill, value=0.2), "fill", ["a"]),
         Step(partial(steps.clip, high=0.5), "clip", ["a", "b"]),
     ]
-    X, account = apply(chain, one.X, NAMES, one.groups)
+    X, _, _, _, account = apply(chain, one.X, NAMES, one.groups)
     filled = np.where(np.isnan(one.X[:, :, 0]), 0.2, one.X[:, :, 0])
     np.testing.assert_array_equal(X[:, :, 0], np.minimum(filled, 0.5))
     np.testing.assert_array_equal(X[:, :, 2], one.X[:, :, 2])
@@ -148,14 +148,14 @@ def test_infinite_values_are_neither_used_nor_hidden() -> None:
     one = cross(8)
     X = one.X.copy()
     X[0, 2, 1] = np.inf
-    found, _ = apply([Step(steps.demean, "demean", None)], X, NAMES, one.groups)
+    found = apply([Step(steps.demean, "demean", None)], X, NAMES, one.groups).X
     assert np.isinf(found[0, 2, 1])
     assert np.isfinite(found[0, :, 1]).sum() == np.isfinite(X[0, :, 1]).sum()
 
 
 def test_values_that_a_step_takes_away_are_counted() -> None:
     one = cross(9)
-    _, account = apply([Step(steps.zscore, "zscore", ["a"])], one.X, NAMES, one.groups)
+    account = apply([Step(steps.zscore, "zscore", ["a"])], one.X, NAMES, one.groups).account
     assert account == [("changed value", "a left without a value by zscore", 17 + 1)]  # the flat date, the lone asset
 
 

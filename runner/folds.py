@@ -63,7 +63,8 @@ class Gaps(NamedTuple):
     """Rows left out around test parts: the span of row t is t..t + horizon, both ends included.
 
     A training row whose span touches that of a test row is purged when `purge` is the horizon (Lopez de Prado 2018,
-    snippet 7.1), one row more than share a return with it; `embargo` further rows after a test part are left out too (snippet 7.2).
+    snippet 7.1), one row more than share a return with it; `embargo` further rows after a test part are left out too
+    (snippet 7.2).
     """
 
     horizon: int

@@ -147,9 +147,7 @@ def build_panel(
     return panel
 
 
-def _weights(
-    field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]
-) -> np.ndarray | None:
+def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]) -> np.ndarray | None:
     """The field that weighs the rows; what the data cannot give is added to the mistakes."""
     try:
         return None if field is None else aligned("model.weights", market.get(field), market, dates)

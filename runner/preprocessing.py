@@ -165,7 +165,7 @@ def universe(cross: Cross, *, by: str, low: float | None = None, high: float | N
         raise DataError(f"by: {unknown(by, cross.others)}")
     value = cross.others[by]
     inside = (value >= (-np.inf if low is None else low)) & (value <= (np.inf if high is None else high))
-    bounds = [f"from {low:g}"] * (low is not None) + [f"up to {high:g}"] * (high is not None)
+    bounds = [f"{word} {one:g}" for word, one in (("from", low), ("up to", high)) if one is not None]
     return LeftOut(~inside, f"outside the universe: {' '.join([by, *bounds]) if bounds else f'{by} is missing'}")
 
 

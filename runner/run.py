@@ -66,9 +66,7 @@ def run(experiment: Experiment) -> Report:
     )
 
 
-def _audited(
-    experiment: Experiment, model: Any, market: Market, panel: Panel, folds: list[Fold]
-) -> Audit | None:
+def _audited(experiment: Experiment, model: Any, market: Market, panel: Panel, folds: list[Fold]) -> Audit | None:
     """The leak audit of this run, None where the spec switches it off.
 
     Raises:

@@ -31,8 +31,8 @@ class Shared:
     def of(
         self, panel: Panel, rows: np.ndarray, make: Callable[[], np.ndarray], names: Sequence[str], by: str | None
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Moments (N, P, P) of these rows and of the features `names`, which `make` gives (T, N, K), per asset, or (1, P, P) with `by` null, and the point that they are about:
-        (1, N, P - 1) by asset, else (1, 1, P - 1).
+        """Moments (N, P, P) of these rows and of the features `names`, which `make` gives (T, N, K), per asset, or
+        (1, P, P) with `by` null, and the point that they are about: (1, N, P - 1) by asset, else (1, 1, P - 1).
 
         None where the panel has other arrays, the rows are not whole segments, or there would be too many numbers.
         The point is amid all rows, so that what lies outside `rows` can move the last bit, and no more.

@@ -154,6 +154,38 @@ def _from_moments(M: np.ndarray, shift: np.ndarray, constant: bool, standardise:
     return Reduced(triangle[:, :K] / scale, triangle[:, K], centre[:K], scale, float(centre[K]), int(n))
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")  # units that lose digits are not sound
+def ridge_of_units(
+    M: np.ndarray, shift: np.ndarray, penalty: float, standardise: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Ridge with a constant of U units at once, from moments (U, P, P) about `shift` (1 or U, P - 1).
+
+    Returns:
+        b (U, K + 1), the constant first; sums of squares (U,) of the residuals and of the centred target; and which
+        units (U,) are sound, where moments keep the digits as in `from_moments`.
+    """
+    n, K = M[:, 0, 0], M.shape[1] - 2
+    mean, total = M[:, 0, 1:] / n[:, None], np.einsum("ujj->uj", M)[:, 1:]
+    about = M[:, 1:, 1:] - n[:, None, None] * mean[:, :, None] * mean[:, None, :]
+    variation = np.maximum(np.einsum("ujj->uj", about), 0.0)
+    sized = (total > n[:, None] / LARGEST**2) & (total < n[:, None] * LARGEST**2)
+    sound = (n > K + 1) & (sized & (variation > KEPT_DIGITS * total)).all(axis=1)
+    about, variation = np.where(sound[:, None, None], about, np.eye(K + 1)), np.where(sound[:, None], variation, 1.0)
+    length = np.sqrt(variation)
+    unit = about / (length[:, :, None] * length[:, None, :])  # correlations: columns of all sizes keep their digits
+    eigen = np.linalg.eigvalsh(unit)
+    kept = np.where(sound[:, None], variation / total, 1.0).min(axis=1)
+    sound &= eigen[:, 0] * kept > KEPT_DIGITS * eigen[:, -1]
+    added = penalty / n[:, None] * np.ones(K) if standardise else penalty / variation[:, :K]
+    inner, across = unit[:, :K, :K], unit[:, :K, K]
+    grown = np.where(sound[:, None, None], inner + np.eye(K) * added[:, None, :], np.eye(K))
+    b = np.linalg.solve(grown, across[:, :, None])[:, :, 0]
+    tss = variation[:, K]
+    ssr = tss * (1.0 - 2.0 * np.einsum("uk,uk->u", b, across) + np.einsum("uj,ujk,uk->u", b, inner, b))
+    b, centre = b * length[:, K:] / length[:, :K], mean + shift
+    return np.column_stack([centre[:, K] - np.einsum("uk,uk->u", b, centre[:, :K]), b]), ssr, tss, sound
+
+
 def refuse(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool, standardise: bool) -> None:
     """Refuse rows that have no penalised regression.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from runner.sinks.drawings.bootstrap import bootstrap
+from runner.sinks.drawings.by_group import BY_GROUP
 from runner.sinks.drawings.classification import curves, equity
 from runner.sinks.drawings.importance import importance
 from runner.sinks.drawings.information import INFORMATION
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # By the `picture` of a finding. Adding one is adding a function and a line.
 DRAWINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "bootstrap": bootstrap,
+    **BY_GROUP,
     "curves": curves,
     "equity": equity,
     "importance": importance,

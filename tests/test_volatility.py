@@ -25,16 +25,9 @@ PRINTED = 1e-6 * 1.01  # the known answers have six decimals; one of them rounds
 DAILY = Path(__file__).parent.parent.parent / "shared" / "data" / "sp500_mini_55stocks_2010_2021.parquet"
 OF_FILE = [f"data.path={DAILY}", "data.columns.close=adjusted_close", "data.columns.volume=volume"]
 USED = ["vol_5", "vol_21", "vol_63", "vol_126", "down_21", "up_21"]
-SMALL = [
-    "experiment=vol_panel",
-    "data.assets=12",
-    "data.sectors=3",
-    "data.rows=420",
-    "data.seed=3",
-    "data.churn=0",
-    "audit=off",
-]
-SMALL += ["audit=off", "validation.first=250", "validation.window=100", "validation.test=40", "analyses.by_fold=null"]
+SCHEME = ["audit=off", "validation.first=250", "validation.window=100", "validation.test=40", "analyses.by_fold=null"]
+SMALL = ["experiment=vol_panel", "data.assets=12", "data.sectors=3", "data.rows=420", "data.seed=3", "data.churn=0"]
+SMALL += SCHEME
 
 
 def market(T: int = 60, N: int = 5, seed: int = 0) -> Market:
@@ -302,14 +295,14 @@ def dirty(folder: Path) -> list[str]:
 
 
 def test_bad_prices_young_stocks_and_lonely_dates_are_counted(tmp_path: Path) -> None:
-    words = ["experiment=vol_panel", *dirty(tmp_path), *SMALL[6:]]
+    words = ["experiment=vol_panel", *dirty(tmp_path), *SCHEME]
     report = run(Composer().job(words).experiment)
     told = {one.reason: one.rows for one in report.dropped}
     assert told["close is zero or negative"] == 2
     assert told["more than 75 % of its features missing"] > 410  # of the stock with ten rows all but few
     assert told["vol_21 clipped by clip"] >= 21 and told["target clipped by clip"] >= 21  # rows with the jump
     assert np.isfinite(report.predictions[["y", "prediction"]]).all(axis=None)
-    assert report.predictions["y"].max() > 20.0  # the jump is in the raw target: 5 x sqrt(252 / 21) a year and more
+    assert report.predictions["y"].max() > 17.0  # the jump is in the raw target: 5 sqrt(252 / 21) a year
     assert "S03" not in set(report.predictions["asset"])
     total = report.panel.valid.sum() + sum(one.rows for one in report.dropped if one.what == "panel cell")
     assert total == report.panel.valid.size == 421 * 12

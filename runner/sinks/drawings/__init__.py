@@ -16,6 +16,7 @@ from runner.sinks.drawings.portfolio import PORTFOLIO
 from runner.sinks.drawings.premia import pricing
 from runner.sinks.drawings.risk import RISK
 from runner.sinks.drawings.robustness import ROBUSTNESS
+from runner.sinks.drawings.sizing import SIZING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ DRAWINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "pricing": pricing,
     **RISK,
     **ROBUSTNESS,
+    **SIZING,
     "security_market_line": security_market_line,
     "style_box": style_box,
 }

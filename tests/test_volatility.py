@@ -164,6 +164,11 @@ def report_returns() -> pd.DataFrame:
     return close / close.shift(1) - 1.0
 
 
+def test_a_run_with_the_literal_window_is_tagged() -> None:
+    assert small().leaks == []
+    assert small("validation.purge=0").leaks == ["5 of 5 folds train on targets that reach into their test part"]
+
+
 def test_a_fold_of_rows_without_a_target_forecasts_nothing() -> None:
     report = small("validation.test=9")
     last = report.folds.iloc[-1]

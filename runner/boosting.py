@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from runner.errors import DataError, EstimationError, listed
+from runner.errors import DataError, EstimationError, listed, unknown
 from runner.settings import Count, Positive, Rows, UpToOne, Window
 from runner.words import count, percent
 
@@ -55,6 +55,8 @@ class Boosting:
         row_share: rows drawn for each tree (bagging_fraction, bagging_freq 1).
         column_share: features drawn for each tree (feature_fraction).
         seed: of both draws.
+        regressors: names of the features to split on; null takes all. Rows need every feature of the spec all the
+            same, so that models are compared on the same rows.
     """
 
     by: str | None = None
@@ -65,6 +67,7 @@ class Boosting:
     row_share: UpToOne = 1.0
     column_share: UpToOne = 1.0
     seed: Count = 0
+    regressors: list[str] | None = None
 
     def __post_init__(self) -> None:
         shares = ("row_share", "column_share")
@@ -81,7 +84,9 @@ class Boosting:
         found = []
         if find_spec("lightgbm") is None:
             found.append(f"_target_: Boosting needs lightgbm; install it with: {INSTALL}")
-        if not features:
+        given = self.regressors or []
+        found += [f"regressors: {unknown(name, features)}" for name in given if name not in features]
+        if not features or self.regressors == []:
             found.append("_target_: Boosting needs a feature to split on; features: none are given")
         return found
 
@@ -112,20 +117,23 @@ class Boosting:
             pd.DataFrame(columns=["scope", "unit", *HYPOTHESES]),
             np.empty((len(panel.assets), 0)),
             "none, trees have no coefficients",
-            findings={"importance": _importance(grown, panel.names)},
+            findings={"importance": _importance(grown, self.regressors or panel.names)},
             machine=[(one.unit.assets, one.booster, one.exponent) for one in grown if one.booster],
         )
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Predictions (T, N), NaN where a feature is missing or the asset has no trees."""
+        from runner.estimation import regressors
+
         values = np.full(panel.y.shape, np.nan)
-        known = np.isfinite(panel.X).all(axis=2)
+        X = regressors(panel, self.regressors)
+        known = np.isfinite(X).all(axis=2)
         machine: Any = fit.machine
         for assets, booster, exponent in machine:
             t, member = np.nonzero(known[:, assets])
             if len(t):
                 i = assets[member]
-                values[t, i] = np.ldexp(booster.predict(panel.X[t, i], num_threads=1), exponent)
+                values[t, i] = np.ldexp(booster.predict(X[t, i], num_threads=1), exponent)
         return values
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
@@ -154,10 +162,11 @@ class Boosting:
 
     def _grow(self, unit: Unit, panel: Panel) -> Grown:
         """The trees of one unit, cells in order of time."""
+        from runner.estimation import design
         from runner.scores import r2_against
 
         t, i = unit.cells(panel)
-        X, n = panel.X[t, i], len(t)
+        X, n = design(panel, t, i, self.regressors, constant=False), len(t)
         drawn = int(self.row_share * n)
         if drawn < 2 * self.min_rows:
             share = f", {drawn:,} of them drawn for a tree" if self.row_share < 1.0 else ""

@@ -37,6 +37,13 @@ def _of_effects(model: Regression) -> list[str]:
         found.append(f"effects: {model.effects} given with by={model.by}; allowed: with by=null or by a group")
     if len(set(model.effects)) < len(model.effects):
         found.append(f"effects: {model.effects} names one twice; allowed: asset, date")
+    if model.dummies and (model.by is not None or model.effects):
+        found.append(
+            f"dummies: {model.dummies} given with by={model.by}, effects={model.effects}; allowed: with by=null, "
+            "without effects"
+        )
+    if len(set(model.dummies)) < len(model.dummies):
+        found.append(f"dummies: {model.dummies} names one twice; allowed: each group once")
     if model.effects and model.cov in ("HC2", "HC3"):
         found.append(
             f"cov: {model.cov} given with effects={model.effects}; allowed: nonrobust, HC0, HC1 or clustered"

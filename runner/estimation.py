@@ -16,7 +16,7 @@ from runner.errors import DataError, listed
 from runner.grouping import Unit, cluster_key, units
 from runner.inference import Wald, wald
 from runner.least_squares import NotEstimable, Solution, solve
-from runner.moments import moments, of_part, shift_of, solve_moments
+from runner.moments import moments, shift_of, solve_moments
 from runner.panel import Panel
 from runner.restrictions import Restriction, all_slopes
 from runner.study import Finding
@@ -89,9 +89,12 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
 
 def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
     """Regressors (T, N, K) in the order of their names, a view where the order is the panel's."""
-    if names is None or names == panel.names:
+    if names is None:
         return panel.X
-    return panel.X[:, :, [panel.names.index(name) for name in names]]
+    at = [panel.names.index(name) for name in names]
+    if at and at == list(range(at[0], at[0] + len(at))):
+        return panel.X[:, :, at[0] : at[-1] + 1]
+    return panel.X[:, :, at]
 
 
 def design(panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, constant: bool) -> np.ndarray:
@@ -133,9 +136,9 @@ def _moments(
         known = shared.of(panel, rows, model.regressors, model.by)
         if known is not None:
             return of_units(known[0], found.units, model.by), known[1]
-    X = regressors(panel, model.regressors)
     span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
-    X, y, use, weights = X[span], panel.y[span], use[span], of_part(panel.weights, span)
+    part = panel.at(np.arange(span.start, span.stop))
+    X, y, use, weights = regressors(part, model.regressors), part.y, use[span], part.weights
     shift = shift_of(X, y, use, model.by if model.by in ("asset", "date") else None)
     M = moments(X, y, use, shift, by_date=model.by in ("date", None), weights=weights)
     if model.by == "date":

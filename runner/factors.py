@@ -1,4 +1,4 @@
-"""Characteristic factors: returns of portfolios sorted on what was known before."""
+"""Factors made of the assets: returns of portfolios sorted on what was known before, and means of groups."""
 
 from __future__ import annotations
 
@@ -77,6 +77,35 @@ def portfolio(market: Market, *, weights: str | None = None, lag: Rows = 1) -> p
         DataError: a field that the data does not have.
     """
     return _mean(market.returns(), _weights(market, weights, lag))
+
+
+def group_mean(
+    market: Market, *, of: Signal, group: str | None = None, over_past: bool = False
+) -> pd.DataFrame | pd.Series:
+    """Mean over the assets of the same group of `of` at row t, an expression; NaN where none has a value. (T, N)
+
+    Args:
+        group: of assets, such as sector; null: of all assets. (T,)
+        over_past: over the mean of its own values of all rows up to t, 1 where it is as high as usual.
+
+    Raises:
+        DataError: a group that the data does not have; an expression that is the same for every asset.
+    """
+    import pandas as pd
+
+    from runner.errors import DataError, unknown
+    from runner.expressions import Expression
+
+    if group is not None and group not in market.groups:
+        raise DataError(f"group: {unknown(group, market.groups)}")
+    values = Expression(of)(market)
+    if not isinstance(values, pd.DataFrame):
+        raise DataError(f"of: {of!r} is the same for every asset; allowed: values by asset")
+    labels = pd.Series("all", index=values.columns) if group is None else market.groups[group].reindex(values.columns)
+    means = pd.DataFrame({one: values.loc[:, labels == one].mean(axis=1) for one in labels.unique()})
+    if over_past:
+        means = means / means.expanding().mean()
+    return means["all"] if group is None else means[labels].set_axis(values.columns, axis=1)
 
 
 def _weights(market: Market, field: str | None, lag: int) -> pd.DataFrame:

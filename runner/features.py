@@ -7,9 +7,9 @@ is not full; nothing is padded. Returns are simple, in decimals; windows are in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from runner.settings import Frequency, Rows, Window
+from runner.settings import Frequency, Positive, Rows, Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,21 @@ def volume_surprise(market: Market, *, window: Window) -> pd.DataFrame:
 def volatility(market: Market, *, window: Window) -> pd.DataFrame:
     """Sample standard deviation (ddof 1) of the last `window` returns, per row, not annualised. (T, N)"""
     return market.returns().rolling(window).std()
+
+
+def realised_volatility(
+    market: Market, *, window: Rows, side: Literal["both", "down", "up"] = "both", rows_per_year: Positive = 252
+) -> pd.DataFrame:
+    """sqrt(rows_per_year / window * sum of r^2) over the last `window` returns, annualised, no mean taken off. (T, N)
+
+    Args:
+        side: down counts the squares of returns below zero only, up those of the others; both over all of the window.
+    """
+    squares = market.returns() ** 2
+    if side != "both":
+        below = market.returns() < 0.0
+        squares = squares.where((below if side == "down" else ~below) | squares.isna(), 0.0)
+    return (rows_per_year / window * squares.rolling(window).sum().clip(lower=0.0)) ** 0.5
 
 
 def beta(market: Market, *, window: Window) -> pd.DataFrame:

@@ -26,8 +26,8 @@ class Fold(NamedTuple):
         train, test: rows fitted on, and rows forecast.
         purge: rows in neither because their target and one of the test part are too near.
         embargo: further rows after a test part that are in neither.
-        leaking: training rows whose target reaches into the test part or the hold-out, or which lie where a target
-            of the test part does; none unless the purge is less than the horizon.
+        leaking: training rows whose target shares a return with one of the test part or the hold-out; none unless
+            the purge is less than the horizon by two rows or more.
         path: backtest path of each test row, counted from 1; None where there is one path only.
     """
 
@@ -63,7 +63,8 @@ class Gaps(NamedTuple):
     """Rows left out around test parts: the span of row t is t..t + horizon, both ends included.
 
     A training row whose span touches that of a test row is purged when `purge` is the horizon (Lopez de Prado 2018,
-    snippet 7.1); `embargo` further rows after a test part are left out too (snippet 7.2).
+    snippet 7.1), one row more than share a return with it; `embargo` further rows after a test part are left out too
+    (snippet 7.2).
     """
 
     horizon: int
@@ -95,7 +96,8 @@ def carve(
     purge = free & _near(T, around, gaps.purge, gaps.purge)
     embargo = free & ~purge & _near(T, around, 0, gaps.purge + gaps.embargo)
     train = free & ~purge & ~embargo
-    leaking = int((train & _near(T, around, gaps.horizon, gaps.horizon)).sum())
+    reach = max(gaps.horizon - 1, 0)  # the target of row t holds the returns of rows t + 1 to t + horizon
+    leaking = int((train & _near(T, around, reach, reach)).sum())
     at = np.flatnonzero
     return Fold(name, at(train), at(test), at(purge), at(embargo), leaking, path)
 

@@ -187,6 +187,10 @@ def demean(x: Any) -> Any:
     return across(x, "demean").sub(x.mean(axis=1), axis=0)
 
 
+def average(x: Any) -> Any:
+    return across(x, "average").mean(axis=1)
+
+
 def across(x: Any, name: str) -> Any:
     """x, if it has values of several assets to compare.
 
@@ -264,6 +268,7 @@ FUNCTIONS: dict[str, Function] = {
     "ewma": Function(ewma, {**X, "span": rows(1)}, all_rows, "exponentially weighted mean of all rows so far"),
     # the assets of one date
     "rank": Function(rank, X, same_row, "rank among the assets of the date, 0 lowest to 1 highest"),
+    "average": Function(average, X, same_row, "mean of the assets of the date, the same for all"),
     "demean": Function(demean, X, same_row, "x less the mean of the assets of the date"),
     # cell by cell
     "abs": Function(each("abs"), ONE, same_row, "absolute value"),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from runner.calendar import span
-from runner.errors import DataError, listed
+from runner.errors import DataError, listed, unknown
 from runner.market import Dropped, Market
 from runner.preprocessing import Step, apply
 from runner.shared import Shared
@@ -33,6 +33,8 @@ class Panel:
         horizon: rows that the target looks ahead; 0 means the same row.
         groups: frame (N, G), groups of the assets.
         weights: (T, N) positive weights of the cells, None where all count the same.
+        raw: (T, N) the target as it is, to score against; None where y is that.
+        back: names of numpy that take forecasts of y to the unit of the raw target, in this order.
         shared: moments that the folds of a run share, None without.
         dropped: what was left out, from the source to here; cells that are not valid are all counted.
     """
@@ -47,15 +49,29 @@ class Panel:
     groups: pd.DataFrame
     dropped: tuple[Dropped, ...]
     weights: np.ndarray | None = None
+    raw: np.ndarray | None = None
+    back: tuple[str, ...] = ()
     shared: Shared | None = None
+
+    @property
+    def scored(self) -> np.ndarray:
+        """(T, N) what forecasts are judged by: the target as it is, whatever is fitted."""
+        return self.y if self.raw is None else self.raw
+
+    def in_units(self, forecast: np.ndarray) -> np.ndarray:
+        """Forecasts of y in the unit of what they are judged by."""
+        with np.errstate(over="ignore"):
+            for name in self.back:
+                forecast = getattr(np, name)(forecast)
+        return forecast
 
     def at(self, rows: np.ndarray) -> Panel:
         """The panel on the rows at these positions; rows that follow each other are not copied."""
         adjacent = len(rows) > 0 and bool((np.diff(rows) == 1).all())
         own = slice(int(rows[0]), int(rows[-1]) + 1) if adjacent else rows
-        weights = None if self.weights is None else self.weights[own]
+        weights, raw = (None if cells is None else cells[own] for cells in (self.weights, self.raw))
         X, y, valid = self.X[own], self.y[own], self.valid[own]
-        return replace(self, dates=self.dates[own], y=y, X=X, valid=valid, weights=weights, shared=None)
+        return replace(self, dates=self.dates[own], y=y, X=X, valid=valid, weights=weights, raw=raw, shared=None)
 
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Panel:
         """The panel on the rows and assets at these positions."""
@@ -69,6 +85,7 @@ class Panel:
             valid=self.valid[own],
             groups=self.groups.loc[names] if len(self.groups) else self.groups,
             weights=None if self.weights is None else self.weights[own],
+            raw=None if self.raw is None else self.raw[own],
             shared=None,
         )
 
@@ -89,10 +106,12 @@ def build_panel(
     target: Callable[[Market], Target],
     steps: Sequence[Step] = (),
     weights: str | None = None,
+    dummies: Sequence[str] = (),
 ) -> Panel:
-    """Evaluate the target and the features on the market, line them up, and preprocess each date by itself.
+    """Evaluate the target and the features on the market, line them up, and preprocess them.
 
-    Row t of the weights is row t of the field of that name.
+    Row t of the weights is row t of the field of that name. Every level of the groups `dummies` becomes a feature
+    `group:level` of zeros and ones, after the steps.
 
     Raises:
         DataError: a feature or target that the data cannot give, one line each; no usable cell at all.
@@ -110,21 +129,31 @@ def build_panel(
             X[:, :, k] = aligned(f"features.{name}", values, market, dates)
         except DataError as error:
             mistakes += error.mistakes
-    w = None
-    try:
-        w = None if weights is None else aligned("model.weights", market.get(weights), market, dates)
-    except DataError as error:
-        mistakes += [f"model.weights: {line}" for line in error.mistakes]
+    w = _weights(weights, market, dates, mistakes)
+    mistakes += [f"model.dummies: {unknown(name, market.groups)}" for name in dummies if name not in market.groups]
     if mistakes:
         raise DataError(mistakes)
-    X, changed = apply(steps, X, list(features), market.groups)
-    valid, account = _account(y, X, list(features), w, weights)
-    dropped = (*market.dropped, *(Dropped(*one) for one in changed), *account)
-    panel = Panel(dates, market.assets, list(features), y, X, valid, horizon, market.groups, dropped, w)
+    made = apply(steps, X, list(features), market.groups, y)
+    valid, account = _account(made.y, made.X, list(features), w, weights, made.keep)
+    dropped = (*market.dropped, *(Dropped(*one) for one in made.account), *account)
+    raw = None if made.y is y else y
+    names, X = _with_dummies(list(features), made.X, market.groups, dummies)
+    panel = Panel(
+        dates, market.assets, names, made.y, X, valid, horizon, market.groups, dropped, w, raw=raw, back=made.back
+    )
     if not valid.any():
         worst = listed(f"{one.reason} ({one.rows})" for one in account)
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
     return panel
+
+
+def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]) -> np.ndarray | None:
+    """The field that weighs the rows; what the data cannot give is added to the mistakes."""
+    try:
+        return None if field is None else aligned("model.weights", market.get(field), market, dates)
+    except DataError as error:
+        mistakes += [f"model.weights: {line}" for line in error.mistakes]
+        return None
 
 
 def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> Any:
@@ -184,11 +213,23 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
     return cells if cells.ndim == 2 else cells[:, None]
 
 
+def _with_dummies(
+    names: list[str], X: np.ndarray, groups: pd.DataFrame, dummies: Sequence[str]
+) -> tuple[list[str], np.ndarray]:
+    """The features with a column of zeros and ones for every level of these groups, levels in the order of names."""
+    levels = [(group, level) for group in dummies for level in sorted(groups[group].unique())]
+    if not levels:
+        return names, X
+    member = np.column_stack([groups[group] == level for group, level in levels]).astype(float)
+    columns = np.broadcast_to(member, (*X.shape[:2], len(levels)))
+    return [*names, *(f"{group}:{level}" for group, level in levels)], np.concatenate([X, columns], axis=2)
+
+
 def _account(
-    y: np.ndarray, X: np.ndarray, names: list[str], weights: np.ndarray | None, field: str | None
+    y: np.ndarray, X: np.ndarray, names: list[str], weights: np.ndarray | None, field: str | None, keep: np.ndarray
 ) -> tuple[np.ndarray, tuple[Dropped, ...]]:
-    """Mask (T, N) of usable cells, and the others under the first reason that applies to each."""
-    valid = np.ones(y.shape, dtype=bool)
+    """Mask (T, N) of usable cells, and those of `keep` that are not under the first reason that applies to each."""
+    valid = keep.copy()
     account = []
     columns = [("target", y), *((name, X[:, :, k]) for k, name in enumerate(names))]
     for name, cells in columns:

@@ -13,7 +13,7 @@ from runner.grouping import DATE, Unit, units
 from runner.least_squares import NotEstimable
 from runner.penalty import Curve, finding, grid, largest, strength
 from runner.reductions import Cells, Lost, Reductions, Sums, reductions
-from runner.shrinkage import Reduced, solve
+from runner.shrinkage import Reduced, dummies_of, ridge_of_units, solve
 from runner.validation import WalkForward
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     else:
         found.n[:] = [panel.valid[np.ix_(unit.rows, unit.assets)].sum() for unit in found.units]
     over_dates = model.by == DATE and model.penalty is None
-    curves = _over_dates(found, source, parts) if over_dates else _one_by_one(found, source, parts)
+    done = _at_once(found, source)
+    curves = _over_dates(found, source, parts) if over_dates else _one_by_one(found, source, parts, ~done)
     if curves:
         named = [Unit("mean", "all", *unit[2:]) if over_dates else unit for unit in (found.units[u] for u in curves)]
         terms = model.terms(panel.names)[model.constant :]
@@ -87,10 +88,23 @@ def _parts(model: Regression, panel: Panel, rows: np.ndarray) -> Parts:
     return Parts(segment.ravel(), *np.split(kinds, 2))
 
 
-def _one_by_one(found: Estimates, source: Reductions, parts: Parts) -> dict[int, Curve]:
-    """Fill in every unit, each with a penalty of its own; the curves of those whose penalty was chosen."""
+def _at_once(found: Estimates, source: Reductions) -> np.ndarray:
+    """Fill in the units of a ridge with a given penalty that their moments solve together, and say which (U,)."""
+    model, none = source.model, np.zeros(len(found.units), dtype=bool)
+    if model.estimator != "ridge" or model.penalty is None or not model.constant or source.M is None:
+        return none
+    names = model.terms(source.panel.names)[1:]
+    if not names or dummies_of(names):
+        return none
+    b, ssr, tss, sound = ridge_of_units(source.M[0], source.shift, model.penalty, model.standardise)
+    found.b[sound], found.ssr[sound], found.tss[sound] = b[sound], ssr[sound], tss[sound]
+    return sound
+
+
+def _one_by_one(found: Estimates, source: Reductions, parts: Parts, left: np.ndarray) -> dict[int, Curve]:
+    """Fill in the units `left` (U,), each with a penalty of its own; the curves of those whose penalty was chosen."""
     curves = {}
-    for u in range(len(found.units)):
+    for u in map(int, np.flatnonzero(left)):
         try:
             whole, b, curve = source.either(u, partial(_fitted, source.model, parts))
         except NotEstimable as error:

@@ -1,16 +1,17 @@
-"""Steps on the columns of a panel, each date by itself: what a cross-section knows of itself at date t.
+"""Steps on the columns of a panel: what a cross-section knows of itself at date t, and of its past.
 
-A step takes the cross-sections of some columns, NaN where missing, and gives columns of the same shape. Nothing
-of another date is used, so nothing can leak.
+A step takes the cross-sections of some columns, NaN where missing, and gives columns of the same shape, or the cells
+to leave out. Row t uses rows up to t: all steps but `forward_fill` use row t alone, so that nothing can leak.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from runner.errors import DataError, unknown
+from runner.settings import Rows, Share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,9 @@ def _limit(value: float) -> None:
 
 
 Limit = Annotated[float, _limit]
+TARGET = "target"  # in `on` of a step: what is fitted; forecasts are taken back, and scored against the raw target
+# Steps that the target may take, by their full name, and what takes a forecast back to the unit of the raw target.
+BACK: Mapping[str, str | None] = {"runner.preprocessing.clip": None, "runner.preprocessing.log": "exp"}
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,18 @@ def clip(cross: Cross, *, low: float | None = None, high: float | None = None) -
     return np.clip(cross.X, -np.inf if low is None else low, np.inf if high is None else high)
 
 
+def log(cross: Cross) -> np.ndarray:
+    """Natural logarithm; NaN where the value is not above zero.
+
+    Of the target too: a forecast is then the exponential of what was fitted, the median of a log-normal target,
+    which is below its mean.
+    """
+    import numpy as np
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.where(cross.X > 0.0, cross.X, np.nan))
+
+
 def fill(
     cross: Cross, *, value: Literal["mean", "median"] | float = "median", group: str | None = None
 ) -> np.ndarray:
@@ -115,6 +131,50 @@ def fill(
         part = cross.X[:, codes == code]
         found[:, codes == code] = np.where(np.isnan(part), _typical(part, value), part)
     return found
+
+
+def forward_fill(cross: Cross, *, limit: Rows | None = None) -> np.ndarray:
+    """Missing cells take the last value of their asset, up to `limit` rows old; null: however old."""
+    import numpy as np
+
+    found = cross.X.copy()
+    age = np.zeros(found.shape[1:])
+    for t in range(1, len(found)):
+        missing = np.isnan(found[t])
+        age = np.where(missing, age + 1.0, 0.0)
+        found[t] = np.where(missing & (age <= (np.inf if limit is None else limit)), found[t - 1], found[t])
+    return found
+
+
+class LeftOut(NamedTuple):
+    """Cells (T, N), True where the panel does without them, and why."""
+
+    cells: np.ndarray
+    reason: str
+
+
+def universe(cross: Cross, *, by: str, low: float | None = None, high: float | None = None) -> LeftOut:
+    """Leaves out the assets whose feature `by` is missing at row t, or not from `low` to `high`: point in time.
+
+    Raises:
+        DataError: a feature that is not there.
+    """
+    import numpy as np
+
+    if by not in cross.others:
+        raise DataError(f"by: {unknown(by, cross.others)}")
+    value = cross.others[by]
+    inside = (value >= (-np.inf if low is None else low)) & (value <= (np.inf if high is None else high))
+    bounds = [f"{word} {one:g}" for word, one in (("from", low), ("up to", high)) if one is not None]
+    return LeftOut(~inside, f"outside the universe: {' '.join([by, *bounds]) if bounds else f'{by} is missing'}")
+
+
+def drop_sparse(cross: Cross, *, most: Share = 0.75) -> LeftOut:
+    """Leaves out the cells with more than this share of their features missing."""
+    import numpy as np
+
+    missing = np.isnan(cross.X).mean(axis=2)
+    return LeftOut(missing > most, f"more than {100.0 * most:g} % of its features missing")
 
 
 def neutralise(cross: Cross, *, group: str | None = None, against: list[str] | None = None) -> np.ndarray:
@@ -142,17 +202,39 @@ def neutralise(cross: Cross, *, group: str | None = None, against: list[str] | N
 
 
 class Step(NamedTuple):
-    """A function of cross-sections with its settings, and the features that it is for (None: all)."""
+    """A function of cross-sections with its settings, and the features that it is for (None: all).
 
-    function: Callable[[Cross], np.ndarray]
+    Attributes:
+        back: what takes a forecast back where the step changes the target too, a name of numpy; None for nothing.
+    """
+
+    function: Callable[[Cross], np.ndarray | LeftOut]
     name: str
     on: list[str] | None
+    back: str | None = None
+
+
+class Applied(NamedTuple):
+    """What the steps made of a panel.
+
+    Attributes:
+        X, y: (T, N, K), (T, N) after every step.
+        keep: (T, N), False where a step left a cell out.
+        back: names of numpy that take a forecast back to the unit of the target, in this order.
+        account: what each step changed and left out: (what, reason, cells).
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    keep: np.ndarray
+    back: tuple[str, ...]
+    account: list[tuple[str, str, int]]
 
 
 def apply(
-    steps: Sequence[Step], X: np.ndarray, names: list[str], groups: pd.DataFrame
-) -> tuple[np.ndarray, list[tuple[str, str, int]]]:
-    """The features X (T, N, K) after every step, and what each step changed: (what, reason, cells).
+    steps: Sequence[Step], X: np.ndarray, names: list[str], groups: pd.DataFrame, y: np.ndarray | None = None
+) -> Applied:
+    """The features X (T, N, K) and the target y (T, N) after every step.
 
     Infinite cells are left as they are, for the panel to count.
 
@@ -161,34 +243,55 @@ def apply(
     """
     import numpy as np
 
-    account = []
+    X, y = X.copy() if steps else X, np.full(X.shape[:2], np.nan) if y is None else y
+    keep, account, back = np.ones(X.shape[:2], dtype=bool), list[tuple[str, str, int]](), list[str]()
+    several = [step.name for step in steps]
     for number, step in enumerate(steps):
+        told = step.name if several.count(step.name) == 1 else f"{step.name} (step {number + 1})"
         at = [k for k, name in enumerate(names) if step.on is None or name in step.on]
-        before = X[:, :, at]
-        infinite = np.isinf(before)
-        others = {name: X[:, :, k] for k, name in enumerate(names)}
         try:
-            after = step.function(Cross(np.where(infinite, np.nan, before), others, groups))
+            found = _stepped(step, X, at, names, groups)
         except DataError as error:
             raise DataError([f"preprocess[{number}].{line}" for line in error.mistakes]) from error
-        account += _changes(step.name, [names[k] for k in at], before, after)
-        X = X.copy()
-        X[:, :, at] = np.where(infinite, before, after)
-    return X, account
+        if isinstance(found, LeftOut):
+            account.append(("panel cell", found.reason, int((keep & found.cells).sum())))
+            keep &= ~found.cells
+        else:
+            if not keep.all():
+                found[~keep] = np.nan
+            account += _changes(told, [names[k] for k in at], X[:, :, at], found)
+            X[:, :, at] = found
+        if not keep.all():
+            X[~keep] = np.nan  # for the steps to come: what is left out is in no mean
+        if step.on is not None and TARGET in step.on:
+            before, y = y, _stepped(step, y[:, :, None], [0], [TARGET], groups)[:, :, 0]
+            account += _changes(told, [TARGET], before[:, :, None], y[:, :, None])
+            back += [step.back] if step.back else []
+    return Applied(X, y, keep, tuple(reversed(back)), [one for one in account if one[2]])
+
+
+def _stepped(step: Step, X: np.ndarray, at: list[int], names: list[str], groups: pd.DataFrame) -> Any:
+    """The columns `at` of X after the step, infinite cells as they are; or the cells that it leaves out."""
+    import numpy as np
+
+    before = X[:, :, at]
+    infinite = np.isinf(before)
+    given = np.where(infinite, np.nan, before) if infinite.any() else before
+    after = step.function(Cross(given, {name: X[:, :, k] for k, name in enumerate(names)}, groups))
+    return after if isinstance(after, LeftOut) else np.where(infinite, before, after)
 
 
 def _changes(step: str, names: list[str], before: np.ndarray, after: np.ndarray) -> list[tuple[str, str, int]]:
     import numpy as np
 
-    lost = (~np.isnan(after) < ~np.isnan(before)) & ~np.isinf(before)
-    kinds = {"filled": np.isnan(before) & ~np.isnan(after), "left without a value": lost}
-    if step in ("winsorise", "clip"):
-        kinds["clipped"] = (before != after) & ~np.isnan(before) & ~np.isinf(before)
     rows = []
     for j, name in enumerate(names):
-        for kind, mask in kinds.items():
-            if (cells := int(mask[:, :, j].sum())) > 0:
-                rows.append(("changed value", f"{name} {kind} by {step}", cells))
+        old, new = before[:, :, j], after[:, :, j]
+        known = np.isfinite(old)
+        kinds = {"filled": np.isnan(old) & ~np.isnan(new), "left without a value": known & np.isnan(new)}
+        if step.partition(" ")[0] in ("winsorise", "clip"):
+            kinds["clipped"] = known & (old != new) & ~np.isnan(new)
+        rows += [("changed value", f"{name} {kind} by {step}", int(mask.sum())) for kind, mask in kinds.items()]
     return rows
 
 

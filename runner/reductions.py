@@ -15,7 +15,7 @@ import numpy as np
 from runner.estimation import design, of_units, regressors
 from runner.grouping import ASSET, DATE, Unit
 from runner.moments import moments, shift_of
-from runner.shrinkage import Reduced, from_moments, from_rows, refuse
+from runner.shrinkage import Reduced, dummies_of, from_moments, from_rows, refuse
 
 if TYPE_CHECKING:
     from runner.panel import Panel
@@ -32,10 +32,11 @@ class Lost(Exception):
 
 @dataclass(frozen=True)
 class Sums:
-    """One unit by its moments (S, P, P) about `shift` (P - 1,)."""
+    """One unit by its moments (S, P, P) about `shift` (P - 1,); `names` (K,) of the regressors."""
 
     M: np.ndarray
     shift: np.ndarray
+    names: list[str]
     model: Regression
 
     def reduced(self, part: np.ndarray) -> Reduced | None:
@@ -47,7 +48,8 @@ class Sums:
         M = self.M[part].sum(axis=0)
         if M[0, 0] < 2:
             return None
-        found = from_moments(M, self.shift, self.model.constant, self.model.standardise)
+        dummies = dummies_of(self.names) if self.model.constant else []
+        found = from_moments(M, self.shift, self.model.constant, self.model.standardise, dummies)
         if found is None:
             raise Lost
         return found
@@ -122,7 +124,8 @@ class Reductions:
         """
         if self.M is None:
             raise Lost
-        return Sums(self.M[:, u], self.shift[u if len(self.shift) > 1 else 0], self.model)
+        names = self.model.terms(self.panel.names)[self.model.constant :]
+        return Sums(self.M[:, u], self.shift[u if len(self.shift) > 1 else 0], names, self.model)
 
     def cells(self, u: int) -> Cells:
         """A unit by its rows."""
@@ -151,7 +154,8 @@ def reductions(
     span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
     place, use = np.zeros(len(panel.dates), dtype=int), np.zeros_like(panel.valid[span])
     use[rows - span.start] = panel.valid[rows]
-    X, y = regressors(panel, model.regressors)[span], panel.y[span]
+    part = panel.at(np.arange(span.start, span.stop))
+    X, y = regressors(part, model.regressors), part.y
     P, own = X.shape[2] + 2, model.by in (ASSET, DATE)
     if model.by != DATE:
         place[rows] = segment

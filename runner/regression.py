@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from runner.conflicts import conflicts
+from runner.conflicts import PENALISED, conflicts
 from runner.errors import DataError, unknown
 from runner.settings import Count, NotNegative, Rows, Share, UpToOne
 from runner.validation import Splitter
@@ -54,6 +54,8 @@ class Regression:
         standardise: whether penalties are on regressors of unit variance (of the rows fitted).
         regressors: names of the features to use, in this order; null takes all. Rows need every feature of the
             spec all the same, so that choices of regressors are compared on the same rows.
+        dummies: groups of assets with a regressor of zeros and ones per level, `sector:Energy`, with by=null; the
+            penalised estimators have all levels, the others none for the first beside a constant.
         constant: whether to fit an intercept, the term `const`.
         hypotheses: linear restrictions to test, each such as `market_ret = 1` or `SMB = 0, HML = 0`.
         confidence: level of the intervals.
@@ -75,6 +77,7 @@ class Regression:
     folds: Splitter | None = None
     standardise: bool = True
     regressors: list[str] | None = None
+    dummies: list[str] = field(default_factory=list)
     constant: bool = True
     hypotheses: list[str] = field(default_factory=list)
     confidence: Share = 0.95
@@ -111,7 +114,7 @@ class Regression:
         chosen = self.regressors if self.regressors is not None else list(features)
         found = [f"regressors: {unknown(name, features)}" for name in chosen if name not in features]
         found += [f"regressors: {name!r} is given twice" for name in {n for n in chosen if chosen.count(n) > 1}]
-        if not self.with_constant and not chosen and not self.components:
+        if not self.with_constant and not chosen and not self.components and not self.dummies:
             found.append("regressors: none, and no constant; allowed: at least one term")
         for text in self.hypotheses:
             try:
@@ -126,6 +129,14 @@ class Regression:
         slopes = [*chosen, *component_names(self.components)]
         return ["const", *slopes] if self.with_constant else slopes
 
+    def with_dummies(self, features: Sequence[str]) -> Regression:
+        """The same with its dummies, which are among the features of a panel, as regressors."""
+        levels = {group: [one for one in features if one.startswith(f"{group}:")] for group in self.dummies}
+        first = int(self.constant and self.estimator not in PENALISED)  # it would be collinear
+        own = [one for names in levels.values() for one in names[first:]]
+        chosen = [one for one in features if ":" not in one] if self.regressors is None else self.regressors
+        return replace(self, dummies=[], regressors=[*chosen, *own])
+
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """Estimate on the rows at these positions, cells that are valid only.
 
@@ -134,6 +145,8 @@ class Regression:
                 feature that is the same for every asset.
             EstimationError: no unit could be estimated.
         """
+        if self.dummies:
+            return self.with_dummies(panel.names).fit(panel, rows)
         if self.components:
             from runner.components import extended, principal
 
@@ -151,6 +164,8 @@ class Regression:
         Raises:
             DataError, EstimationError: as `fit` does.
         """
+        if self.dummies:
+            return self.with_dummies(panel.names).fit_to_forecast(panel, rows)
         if self.components:
             from runner.components import extended, principal
 
@@ -220,6 +235,8 @@ class Regression:
         """
         from runner.estimation import regressors
 
+        if self.dummies:
+            return self.with_dummies(panel.names).predict(fit, panel)
         if fit.components is not None:
             from runner.components import extended
 

@@ -31,7 +31,7 @@ class Report:
         overrides: what the command line changed, as it was written.
         source, fingerprint: the data in words, and the digest of its content.
         panel, fit: what was regressed and what was found on all rows.
-        fitted: (T, N) values of the fit on all rows.
+        fitted: (T, N) values of the fit on all rows, in the unit of panel.y.
         diagnostics: tests of the residuals, tidy.
         folds: fold, train_start, train_end, test_start, test_end, purged, embargoed, leaking, train_rows, test_rows,
             not_forecast, layout.

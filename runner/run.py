@@ -19,7 +19,7 @@ from runner.market import Market
 from runner.multiple.influence import influence
 from runner.panel import Panel, build_panel
 from runner.report import Report
-from runner.scores import score
+from runner.scores import score, train_means
 from runner.shared import shared_by
 from runner.spec import FULL, Experiment, without_secrets
 from runner.study import Finding, Study
@@ -37,8 +37,8 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         EstimationError: no regression could be estimated.
     """
     started = datetime.now(UTC)
-    market, panel, folds, audited = _prepared(experiment, bench or Bench())
-    model, every_row = experiment.model, np.arange(len(panel.dates))
+    market, panel, model, folds, audited = _prepared(experiment, bench or Bench())
+    every_row = np.arange(len(panel.dates))
     predictions = _forecast(model, panel, folds)
     fit = model.fit(panel, every_row)
     fitted = model.predict(fit, panel)
@@ -65,23 +65,26 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
     )
 
 
-def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, list[Fold], Audit | None]:
-    """Data, panel with the moments that its folds share, folds, and what the audit of this run says."""
-    spec, weights = experiment.spec, getattr(experiment.model, "weight_field", None)
+def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, Any, list[Fold], Audit | None]:
+    """Data, panel with the moments that its folds share, model, folds, and what the audit of this run says."""
+    spec = experiment.spec
+    weights, dummies = (getattr(experiment.model, name, None) for name in ("weight_field", "dummies"))
     made_from = {part: spec.get(part) for part in ("data", "features", "target", "preprocess", "allow")}
     market = bench.get("market", [made_from["data"], made_from["allow"]], experiment.source.load)
-    recipe = [made_from, weights, market.fingerprint]
-    make = partial(build_panel, market, experiment.features, experiment.target, experiment.steps, weights)
-    panel = bench.get("panel", recipe, make)
+    recipe = [made_from, weights, dummies, market.fingerprint]
+    parts = (experiment.features, experiment.target, experiment.steps, weights, dummies or ())
+    panel = bench.get("panel", recipe, partial(build_panel, market, *parts))
+    model = experiment.model.with_dummies(panel.names) if dummies else experiment.model
     folds = experiment.splitter.split(panel.dates, panel.horizon)
-    audited = _audited(
-        experiment, panel, folds, partial(bench.get, "audit", recipe, partial(audit, experiment, market))
-    )
+    look = partial(bench.get, "audit", recipe, partial(audit, experiment, market))
+    audited = _audited(experiment, model, panel, folds, look)
     shared = bench.get("moments", [recipe, spec.get("validation")], partial(shared_by, folds, panel))
-    return market, replace(panel, shared=shared), folds, audited
+    return market, replace(panel, shared=shared), model, folds, audited
 
 
-def _audited(experiment: Experiment, panel: Panel, folds: list[Fold], look: Callable[[], Audit]) -> Audit | None:
+def _audited(
+    experiment: Experiment, model: Any, panel: Panel, folds: list[Fold], look: Callable[[], Audit]
+) -> Audit | None:
     """The leak audit of this run, None where the spec switches it off.
 
     Raises:
@@ -90,7 +93,7 @@ def _audited(experiment: Experiment, panel: Panel, folds: list[Fold], look: Call
     mode = experiment.spec.get("audit", "stop")
     if mode == "off":
         return None
-    found = look().with_fit(experiment.model, panel, folds)
+    found = look().with_fit(model, panel, folds)
     if found.leaks and mode == "stop":
         raise DataError([*found.leaks, "audit: the run is stopped; audit=tag goes on and tags it as leaking"])
     return found
@@ -116,8 +119,12 @@ def _analysed(study: Study, analyses: Mapping[str, Callable[[Study], Finding]]) 
 
 
 def _forecast(model: Any, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
-    """Predictions of the test cells of every fold by a model that saw its training rows only."""
-    parts = [_forecast_fold(model, panel, fold) for fold in folds]
+    """Predictions of the test cells of every fold by a model that saw its training rows only.
+
+    A fold whose test rows have no usable cell, as the last ones where the target looks far ahead, forecasts nothing.
+    """
+    usable = [fold for fold in folds if panel.valid[fold.test].any()]
+    parts = [_forecast_fold(model, panel, fold) for fold in usable or folds[:1]]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=PREDICTIONS)
 
 
@@ -131,21 +138,20 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
     try:
         fitting = getattr(model, "fit_to_forecast", model.fit)
         fit = replace(fitting(panel, fold.train), date_effects=None)  # those of test rows are not known
-        values = model.predict(fit, panel.at(fold.test))
+        values = panel.in_units(model.predict(fit, panel.at(fold.test)))
     except DataError as error:
         raise DataError([f"validation: fold {fold.name}: {line}" for line in error.mistakes]) from error
     at, i = np.nonzero(panel.valid[fold.test] & np.isfinite(values))
     t = fold.test[at]
     if not len(t):
         raise DataError(f"validation: fold {fold.name}: no test row can be forecast")
-    known = np.where(panel.valid[fold.train], panel.y[fold.train], np.nan)
-    means = np.array([np.nanmean(known if np.isnan(column).all() else column) for column in known.T])
+    means = train_means(panel, fold.train)
     columns = (
         panel.dates[t],
         np.array(panel.assets, dtype=object)[i],
         fold.name,
         1 if fold.path is None else fold.path[at],
-        panel.y[t, i],
+        panel.scored[t, i],
         values[at, i],
         means[i],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ import pandas as pd
 from runner.cross_section import Average, average, correlations, rank_correlations, sums
 from runner.forecast_tests import Comparison, clark_west, diebold_mariano, squared_error_gains
 from runner.validation import HOLD_OUT
+
+if TYPE_CHECKING:
+    from runner.panel import Panel
 
 ROUNDING = 1e-12  # relative; deviations below it are noise of floating point
 BENCHMARK = "train mean"  # of `r2`, of the naive scores and of the tests: each unit's mean over its training rows
@@ -212,6 +216,13 @@ def score(predictions: pd.DataFrame, horizon: int = 0) -> pd.DataFrame:
     of_folds = [row_of("fold", str(name), part, horizon, tests=name == HOLD_OUT) for name, part in folds]
     parts = [table.iloc[:-1], pd.DataFrame(of_folds), *(of_paths if several else []), table.iloc[-1:]]
     return pd.concat([part for part in parts if len(part)], ignore_index=True).reindex(columns=COLUMNS)
+
+
+def train_means(panel: Panel, train: np.ndarray) -> np.ndarray:
+    """The benchmark (N,): mean of each asset over its training rows, or of all assets where it has none."""
+    use = panel.valid[train]
+    y, n = np.where(use, panel.scored[train], 0.0), use.sum(axis=0)
+    return np.where(n > 0, y.sum(axis=0) / np.maximum(n, 1), y.sum() / max(n.sum(), 1))
 
 
 def open_rows(predictions: pd.DataFrame) -> pd.DataFrame:

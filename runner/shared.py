@@ -49,7 +49,8 @@ class Shared:
             return None
         key = (*summed, by)
         if key not in self.store:
-            X = panel.X if len(summed) == len(panel.names) else panel.X[:, :, summed]
+            adjacent = summed == list(range(summed[0], summed[-1] + 1)) if summed else False
+            X = panel.X[:, :, summed[0] : summed[-1] + 1] if adjacent else panel.X[:, :, summed]
             self.store[key] = self._sums(X, panel.y, panel.valid, by)
         M, shift = self.store[key]
         M = M[0] if len(M) == 1 else M[count > 0].sum(axis=0)

@@ -84,8 +84,55 @@ def flat_columns(X: np.ndarray) -> np.ndarray:
     return np.ptp(X, axis=0) <= FLAT * np.abs(X).max(axis=0)
 
 
-def from_moments(M: np.ndarray, shift: np.ndarray, constant: bool, standardise: bool) -> Reduced | None:
-    """Reduce moments (P, P) about `shift` (P - 1,), which is zero without a constant; None where digits are lost."""
+def dummies_of(names: Sequence[str]) -> list[np.ndarray]:
+    """Positions of the levels of each group among the regressors, `group:level`."""
+    groups = [name.partition(":")[0] if ":" in name else "" for name in names]
+    return [np.flatnonzero(np.array(groups) == one) for one in dict.fromkeys(groups) if one]
+
+
+def from_moments(
+    M: np.ndarray,
+    shift: np.ndarray,
+    constant: bool,
+    standardise: bool,
+    dummies: Sequence[np.ndarray] = (),
+) -> Reduced | None:
+    """Reduce moments (P, P) about `shift` (P - 1,), which is zero without a constant; None where digits are lost.
+
+    Of `dummies`, positions of the levels of a group, the last one that occurs is one less the others: it is put
+    together from them, and levels that do not occur have no slope.
+    """
+    if not dummies:
+        return _from_moments(M, shift, constant, standardise)
+    n = M[0, 0]
+    times = M[0, 1:] + n * shift
+    keep = np.ones(len(M) - 2, dtype=bool)
+    last = []
+    for own in dummies:
+        there = own[times[own] > 0.5]
+        keep[own], keep[there[:-1]] = False, True
+        last.append((there[-1], there[:-1]))
+    at = np.flatnonzero(np.concatenate([[True], keep, [True]]))
+    found = _from_moments(M[np.ix_(at, at)], shift[at[1:] - 1], constant, standardise)
+    return None if found is None else _with_last(found, keep, last, times[:-1] / n, standardise)
+
+
+def _with_last(
+    found: Reduced, keep: np.ndarray, last: list[tuple[int, np.ndarray]], share: np.ndarray, standardise: bool
+) -> Reduced:
+    """The columns `keep` (K,), and the last levels of groups as what the others leave; zeros where a level is not."""
+    A = np.zeros((len(found.A), len(keep)))
+    A[:, keep] = found.A * found.scale
+    mean, scale = share.copy(), np.ones(len(keep))
+    mean[keep], scale[keep] = found.mean, found.scale
+    for level, others in last:
+        A[:, level] = -A[:, others].sum(axis=1)
+        if standardise and len(others):
+            scale[level] = np.sqrt(share[level] * (1.0 - share[level]))
+    return Reduced(A / scale, found.z, mean, scale, found.target_mean, found.n)
+
+
+def _from_moments(M: np.ndarray, shift: np.ndarray, constant: bool, standardise: bool) -> Reduced | None:
     n, K = M[0, 0], len(M) - 2
     if n <= K + 1:
         return None
@@ -107,6 +154,38 @@ def from_moments(M: np.ndarray, shift: np.ndarray, constant: bool, standardise: 
     return Reduced(triangle[:, :K] / scale, triangle[:, K], centre[:K], scale, float(centre[K]), int(n))
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")  # units that lose digits are not sound
+def ridge_of_units(
+    M: np.ndarray, shift: np.ndarray, penalty: float, standardise: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Ridge with a constant of U units at once, from moments (U, P, P) about `shift` (1 or U, P - 1).
+
+    Returns:
+        b (U, K + 1), the constant first; sums of squares (U,) of the residuals and of the centred target; and which
+        units (U,) are sound, where moments keep the digits as in `from_moments`.
+    """
+    n, K = M[:, 0, 0], M.shape[1] - 2
+    mean, total = M[:, 0, 1:] / n[:, None], np.einsum("ujj->uj", M)[:, 1:]
+    about = M[:, 1:, 1:] - n[:, None, None] * mean[:, :, None] * mean[:, None, :]
+    variation = np.maximum(np.einsum("ujj->uj", about), 0.0)
+    sized = (total > n[:, None] / LARGEST**2) & (total < n[:, None] * LARGEST**2)
+    sound = (n > K + 1) & (sized & (variation > KEPT_DIGITS * total)).all(axis=1)
+    about, variation = np.where(sound[:, None, None], about, np.eye(K + 1)), np.where(sound[:, None], variation, 1.0)
+    length = np.sqrt(variation)
+    unit = about / (length[:, :, None] * length[:, None, :])  # correlations: columns of all sizes keep their digits
+    eigen = np.linalg.eigvalsh(unit)
+    kept = np.where(sound[:, None], variation / total, 1.0).min(axis=1)
+    sound &= eigen[:, 0] * kept > KEPT_DIGITS * eigen[:, -1]
+    added = penalty / n[:, None] * np.ones(K) if standardise else penalty / variation[:, :K]
+    inner, across = unit[:, :K, :K], unit[:, :K, K]
+    grown = np.where(sound[:, None, None], inner + np.eye(K) * added[:, None, :], np.eye(K))
+    b = np.linalg.solve(grown, across[:, :, None])[:, :, 0]
+    tss = variation[:, K]
+    ssr = tss * (1.0 - 2.0 * np.einsum("uk,uk->u", b, across) + np.einsum("uj,ujk,uk->u", b, inner, b))
+    b, centre = b * length[:, K:] / length[:, :K], mean + shift
+    return np.column_stack([centre[:, K] - np.einsum("uk,uk->u", b, centre[:, :K]), b]), ssr, tss, sound
+
+
 def refuse(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool, standardise: bool) -> None:
     """Refuse rows that have no penalised regression.
 
@@ -118,10 +197,13 @@ def refuse(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool, s
     if np.ptp(y) <= FLAT * np.abs(y).max():
         raise NotEstimable("the target is constant")
     flat = flat_columns(X) if constant or standardise else np.all(X == 0.0, axis=0)
+    level = np.array([":" in term for term in terms], dtype=bool)  # one without rows, or with all, has no slope
+    flat &= ~level
     if flat.any():
         names = [term for term, one in zip(terms, flat, strict=True) if one]
         raise NotEstimable(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} constant")
-    for name, size in zip(["the target", *terms], np.abs(np.column_stack([y, X])).max(axis=0), strict=True):
+    sizes = np.abs(np.column_stack([y, X[:, ~level]])).max(axis=0)
+    for name, size in zip(["the target", *(one for one in terms if ":" not in one)], sizes, strict=True):
         if not 1.0 / LARGEST < size < LARGEST:
             raise NotEstimable(f"{name} is of size {size:.0e}; allowed: {1.0 / LARGEST:.0e} to {LARGEST:.0e}")
 

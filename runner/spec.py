@@ -44,6 +44,7 @@ DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}, "au
 DEFAULTS |= {"tracking": {"uri": None, "experiment": "factor-runner"}, "ledger": "outputs/ledger.db"}
 TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
 MISSING = "???"
+TERMS = ("const", "target")  # what no feature may be called
 # tables that every run writes, whose names no analysis may take
 TABLES = ("coefficients", "quality", "hypotheses", "diagnostics", "folds", "scores", "dropped", "metrics", "audit")
 
@@ -141,8 +142,8 @@ def _features(node: Any, make: Callable[..., Any], mistakes: list[str]) -> dict[
         return {}
     found = {}
     for name, settings in node.items():
-        if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or name == "const":
-            mistakes.append(f"features.{name}: given {name!r}; allowed: letters, digits and _, not const")
+        if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or name in TERMS:
+            mistakes.append(f"features.{name}: given {name!r}; allowed: letters, digits and _, not {listed(TERMS)}")
         elif isinstance(settings, str) and settings != MISSING:
             found[name] = _expression(f"features.{name}", settings, mistakes)
         else:
@@ -151,18 +152,21 @@ def _features(node: Any, make: Callable[..., Any], mistakes: list[str]) -> dict[
 
 
 def _steps(nodes: Any, features: list[str], make: Callable[..., Any], mistakes: list[str]) -> list[Step]:
-    """The steps of preprocessing, in their order; `on` of a node names the features that it is for."""
-    from runner.preprocessing import Step
+    """The steps of preprocessing, in their order; `on` of a node names what it is for, features or the target."""
+    from runner.preprocessing import BACK, TARGET, Step
 
     found = []
     for number, node in enumerate(nodes if isinstance(nodes, list) else []):
         if isinstance(node, dict):
             where, on = f"preprocess[{number}]", node.get("on")
             problems = list(misfits(on, list[str] | None, f"{where}.on"))
-            wrong = [name for name in on or [] if name not in features] if not problems else []
-            mistakes += [*problems, *(f"{where}.on: {unknown(name, features)}" for name in wrong)]
+            wrong = [name for name in on or [] if name not in [*features, TARGET]] if not problems else []
+            mistakes += [*problems, *(f"{where}.on: {unknown(name, [*features, TARGET])}" for name in wrong)]
+            full = str(node.get("_target_"))
+            if not problems and TARGET in (on or []) and full not in BACK:
+                mistakes.append(f"{where}.on: target given with {full}; allowed: with {listed(BACK)}")
             function = make(where, {key: value for key, value in node.items() if key != "on"}, "cross")
-            found.append(Step(function, str(node.get("_target_")).rpartition(".")[2], on))
+            found.append(Step(function, full.rpartition(".")[2], on, BACK.get(full)))
     return found
 
 

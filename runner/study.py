@@ -40,7 +40,7 @@ class Study:
     Attributes:
         market: the raw data; panel: what was regressed, (T, N, K).
         model, fit: the settings, and what was found on all rows.
-        fitted: (T, N) values of the fit on all rows, NaN where there are none.
+        fitted: (T, N) values of the fit on all rows, in the unit of panel.y; NaN where there are none.
         folds: training and test rows of the validation.
         predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         settings: of the target, as the spec has them.

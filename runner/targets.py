@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import DataError
-from runner.settings import Frequency, Rows
+from runner.settings import Frequency, Positive, Rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +44,14 @@ def forward_return(
     returns = market.sample(frequency).returns(horizon)
     ahead = _excess(returns, market, risk_free, horizon, frequency).shift(-horizon)
     return Target(ahead, horizon)
+
+
+def forward_volatility(market: Market, *, horizon: Rows = 21, rows_per_year: Positive = 252) -> Target:
+    """sqrt(rows_per_year / horizon * sum of r^2) over the returns of rows t + 1 to t + horizon, annualised."""
+    from runner.features import realised_volatility
+
+    past = realised_volatility(market, window=horizon, rows_per_year=rows_per_year)
+    return Target(past.shift(-horizon), horizon)
 
 
 def up(market: Market, *, horizon: Rows = 1, frequency: Frequency | None = None) -> Target:

@@ -95,6 +95,8 @@ def target_text(report: Report) -> str:
         return f"{name or 'target'} (its own unit)"
     if name == "up":
         return f"up (1 or 0, over {count(ahead, 'row')} ahead)"
+    if name == "forward_volatility":
+        return f"volatility (over {count(ahead, 'row')} ahead, decimals a year)"
     over = f"over {count(ahead, 'row')} ahead, decimals" if ahead else "decimals per row"
     return f"{'excess return' if settings.get('risk_free') else 'return'} ({over})"
 

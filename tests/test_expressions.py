@@ -193,7 +193,7 @@ BY_CELL: dict[str, Callable[..., Any]] = {
     "close == close": lambda c, v: 1 + 0 * c,
     "close != vix": lambda c, v: 1 + 0 * (c + v),
 }
-ELSEWHERE = {"rank", "demean", "ewma"}  # below
+ELSEWHERE = {"rank", "demean", "average", "ewma"}  # below
 
 
 def test_no_function_is_without_its_definition_here() -> None:
@@ -251,6 +251,8 @@ def test_among_the_assets_of_a_date() -> None:
     np.testing.assert_array_equal(cells("rank(x)", data), ranks)
     less = [[0.5, -1.5, -0.5, 1.5], [-1 / 3, -1 / 3, 2 / 3, nan], [nan, 0, nan, nan], [nan] * 4, [0] * 4]
     np.testing.assert_allclose(cells("demean(x)", data), less, rtol=1e-15)
+    np.testing.assert_allclose(cells("average(x)", data), [2.5, 4 / 3, 7, nan, 2], rtol=1e-15)
+    np.testing.assert_allclose(cells("x - average(x)", data), less, rtol=1e-15)
 
 
 def test_exponential_weights() -> None:
@@ -310,6 +312,7 @@ LOOKBACKS = {
     "median(close, 4) - min(close, 9)": 8,
     "rank(mean(close, 4))": 3,
     "demean(skew(ret, 10))": 10,
+    "std(average(ret), 21)": 21,
     "clip(close, lag(close, 2), max(close, 5))": 4,
     "where(vix > mean(vix, 4), ret, 0)": 3,
     "-sqrt(252) * var(ret, 2 * 10)": 20,
@@ -369,7 +372,7 @@ def test_row_t_uses_nothing_after_t(text: str, t: int, seed: int, gone: bool) ->
 
 
 @pytest.mark.parametrize(
-    "form", [*EXACT, *EXACT_TWO, *ONLINE, *ONLINE_TWO, "ewma({x}, {n})", "rank({x})", "demean({x})"]
+    "form", [*EXACT, *EXACT_TWO, *ONLINE, *ONLINE_TWO, "ewma({x}, {n})", "rank({x})", "demean({x})", "average({x})"]
 )
 def test_no_function_uses_the_rows_after(form: str) -> None:
     data, expression, rng = (
@@ -405,7 +408,7 @@ def test_windows_use_nothing_before_their_look_back(form: str, seed: int) -> Non
 
 # What is refused
 
-NEAR = "is unknown; allowed: lag, diff, change, compound, mean, sum, min, max, median, std, var, skew and 16 more"
+NEAR = "is unknown; allowed: lag, diff, change, compound, mean, sum, min, max, median, std, var, skew and 17 more"
 KINDS = "allowed: numbers, names of data, + - * / **, comparisons and functions such as mean(x, 20)"
 AHEAD = f"allowed: for n of lag(x, n): a whole number of rows from 1 to {MOST_ROWS:,}; it looks back, never ahead"
 PRODUCT = "allowed: a product of conditions, such as (a > 0) * (b > 0)"
@@ -554,6 +557,7 @@ def test_what_is_understood_gives_a_value_for_every_row(text: str) -> None:
         ("1 + mean", "mean is a function: write mean(x, n)"),
         ("rank(vix)", "rank(x) compares assets; given a series that all assets share; allowed: values by asset"),
         ("demean(market_ret)", "demean(x) compares assets; given a series"),
+        ("average(market_ret)", "average(x) compares assets; given a series"),
     ],
 )
 def test_what_the_data_does_not_have(text: str, line: str) -> None:

@@ -188,9 +188,10 @@ def test_a_purge_shorter_than_the_horizon_leaks_and_no_other(scheme: str, purge:
     assert found[-1].name == "holdout" and found[-1].test.tolist() == list(range(90, 100))
     for fold in found:
         forbidden = set(fold.test.tolist()) | set(range(90, 100))
-        leaking = [t for t in fold.train.tolist() if any(touches(t, s, horizon) for s in forbidden)]
+        returns = {t: set(range(t + 1, t + horizon + 1)) for t in range(T)}  # of the target of row t
+        leaking = [t for t in fold.train.tolist() if any(returns[t] & returns[s] for s in forbidden)]
         assert fold.leaking == len(leaking)
-        assert (fold.leaking > 0) == (purge is not None and purge < horizon)
+        assert (fold.leaking > 0) == (purge is not None and purge < horizon - 1)
         assert not set(fold.train.tolist()) & forbidden
         if fold.name != "holdout":
             assert not set(fold.test.tolist()) & set(range(90, 100))

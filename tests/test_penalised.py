@@ -589,3 +589,52 @@ def test_hypotheses_of_the_spec_are_told_as_untestable() -> None:
     fit = Regression(estimator="ridge", penalty=1.0, hypotheses=["x0 = 0"]).fit(panel_of(y, X), np.arange(60))
     assert list(fit.hypotheses["reason"]) == ["estimates without errors"] * 2
     assert fit.hypotheses["p_value"].isna().all()
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+@pytest.mark.parametrize("absent", [False, True])
+def test_ridge_with_dummies_of_every_level_is_that_of_scikit_learn(standardise: bool, absent: bool) -> None:
+    rng = np.random.default_rng(5)
+    T, N = 60, 9
+    X, sector = rng.standard_normal((T, N, 2)), np.arange(N) % 3
+    y = X @ [0.5, -0.2] + sector + rng.standard_normal((T, N))
+    valid = np.ones((T, N), dtype=bool)
+    if absent:
+        valid[:, sector == 2] = False
+    member = np.broadcast_to((sector[:, None] == np.arange(3)).astype(float), (T, N, 3))
+    names = ["a", "b", "sector:x", "sector:y", "sector:z"]
+    panel = replace(panel_of(y, np.concatenate([X, member], axis=2)), names=names, valid=valid)
+    model = Regression(by=None, estimator="ridge", penalty=2.0, standardise=standardise, dummies=["sector"])
+    fit = model.fit(panel, np.arange(T))
+    Z = panel.X[valid]
+    scale = np.where(Z.std(axis=0) > 0.0, Z.std(axis=0), 1.0) if standardise else np.ones(5)
+    theirs = Ridge(2.0, solver="svd").fit(Z / scale, y[valid])
+    found = fit.coefficients.set_index("term")["estimate"]
+    np.testing.assert_allclose(found[names], theirs.coef_ / scale, rtol=SLOPES["ridge"], atol=1e-12)
+    np.testing.assert_allclose(found["const"], theirs.intercept_, rtol=SLOPES["ridge"])
+    r2 = theirs.score(Z / scale, y[valid])
+    np.testing.assert_allclose(fit.quality["r2"], r2, rtol=SLOPES["ridge"])
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_ridge_of_many_units_at_once_is_that_of_each_and_passes_on_what_loses_digits(standardise: bool) -> None:
+    from runner.moments import moments, shift_of
+    from runner.shrinkage import ridge_of_units
+
+    rng = np.random.default_rng(2)
+    T, N = 80, 5
+    X = rng.standard_normal((T, N, 3)) * [1.0, 1e3, 1e-3] + 4.0
+    X[:, 3, 1] = X[:, 3, 0]  # collinear
+    X[:, 4, 2] = 7.0  # constant
+    y, use = rng.standard_normal((T, N)) + X[:, :, 0], rng.random((T, N)) < 0.9
+    use[4:, 2] = False  # as many rows as terms
+    shift = shift_of(X, y, use, "asset")
+    b, ssr, tss, sound = ridge_of_units(moments(X, y, use, shift, by_date=False), shift[0], 1.5, standardise)
+    assert sound.tolist() == [True, True, False, False, False]
+    for i in (0, 1):
+        Z, z = X[use[:, i], i], y[use[:, i], i]
+        scale = Z.std(axis=0) if standardise else np.ones(3)
+        theirs = Ridge(1.5, solver="svd").fit(Z / scale, z)
+        np.testing.assert_allclose(b[i], np.append(theirs.intercept_, theirs.coef_ / scale), rtol=SLOPES["ridge"])
+        np.testing.assert_allclose(ssr[i], np.sum((z - theirs.predict(Z / scale)) ** 2), rtol=SLOPES["ridge"])
+        np.testing.assert_allclose(tss[i], np.sum((z - z.mean()) ** 2), rtol=SLOPES["ridge"])

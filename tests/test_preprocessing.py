@@ -133,7 +133,7 @@ def test_steps_follow_each_other_on_their_features_and_are_counted() -> None:
         Step(partial(steps.fill, value=0.2), "fill", ["a"]),
         Step(partial(steps.clip, high=0.5), "clip", ["a", "b"]),
     ]
-    X, account = apply(chain, one.X, NAMES, one.groups)
+    X, _, _, _, account = apply(chain, one.X, NAMES, one.groups)
     filled = np.where(np.isnan(one.X[:, :, 0]), 0.2, one.X[:, :, 0])
     np.testing.assert_array_equal(X[:, :, 0], np.minimum(filled, 0.5))
     np.testing.assert_array_equal(X[:, :, 2], one.X[:, :, 2])
@@ -148,14 +148,14 @@ def test_infinite_values_are_neither_used_nor_hidden() -> None:
     one = cross(8)
     X = one.X.copy()
     X[0, 2, 1] = np.inf
-    found, _ = apply([Step(steps.demean, "demean", None)], X, NAMES, one.groups)
+    found = apply([Step(steps.demean, "demean", None)], X, NAMES, one.groups).X
     assert np.isinf(found[0, 2, 1])
     assert np.isfinite(found[0, :, 1]).sum() == np.isfinite(X[0, :, 1]).sum()
 
 
 def test_values_that_a_step_takes_away_are_counted() -> None:
     one = cross(9)
-    _, account = apply([Step(steps.zscore, "zscore", ["a"])], one.X, NAMES, one.groups)
+    account = apply([Step(steps.zscore, "zscore", ["a"])], one.X, NAMES, one.groups).account
     assert account == [("changed value", "a left without a value by zscore", 17 + 1)]  # the flat date, the lone asset
 
 
@@ -165,3 +165,63 @@ def test_values_that_a_step_takes_away_are_counted() -> None:
 def test_what_is_not_there_is_named(settings: dict, line: str) -> None:
     with pytest.raises(DataError, match=line):
         apply([Step(partial(steps.neutralise, **settings), "neutralise", None)], cross().X, NAMES, cross().groups)
+
+
+def test_forward_fill_is_that_of_pandas_and_never_from_ahead() -> None:
+    one = cross(5)
+    for limit in (None, 1, 2):
+        found = steps.forward_fill(one, limit=limit)
+        for k in range(3):
+            expected = pd.DataFrame(one.X[:, :, k]).ffill(limit=limit).to_numpy()
+            np.testing.assert_array_equal(found[:, :, k], expected)
+
+
+def test_cells_left_out_are_counted_once_and_in_no_later_mean() -> None:
+    X = np.array([[[1.0, 5.0, 2.0], [3.0, np.nan, np.nan], [np.nan, np.nan, np.nan], [9.0, 1.0, np.nan]]])
+    groups = pd.DataFrame({"sector": ["s"] * 4}, index=list("ABCD"))
+    chain = [
+        Step(partial(steps.universe, by="b", low=2.0), "universe", None),  # B, C without b, D below
+        Step(partial(steps.drop_sparse, most=0.5), "drop_sparse", None),  # B, C, out already
+        Step(partial(steps.fill, value="mean"), "fill", None),
+        Step(partial(steps.fill, value=0.2), "fill", None),
+    ]
+    found = apply(chain, X, NAMES, groups)
+    assert found.keep.tolist() == [[True, False, False, False]]
+    assert found.account == [("panel cell", "outside the universe: b from 2", 3)]
+    assert np.isnan(found.X[0, 1:]).all() and found.X[0, 0].tolist() == [1.0, 5.0, 2.0]
+    found = apply(chain[1:], X, NAMES, groups)
+    assert found.keep.tolist() == [[True, False, False, True]]
+    assert found.account == [
+        ("panel cell", "more than 50 % of its features missing", 2),
+        ("changed value", "c filled by fill (step 2)", 1),
+    ]
+    assert found.X[0, 3].tolist() == [9.0, 1.0, 2.0]
+    with pytest.raises(DataError, match=r"preprocess\[0\].by: 'B' is unknown; allowed: a, b, c; did you mean 'b'"):
+        apply([Step(partial(steps.universe, by="B"), "universe", None)], X, NAMES, groups)
+
+
+def test_a_share_of_missing_features_that_is_just_allowed_stays() -> None:
+    X = np.full((1, 2, 4), np.nan)
+    X[0, 0, 0] = 1.0  # three of four are missing: not more than 75 %
+    found = apply([Step(steps.drop_sparse, "drop_sparse", None)], X, ["a", "b", "c", "d"], pd.DataFrame())
+    assert found.keep.tolist() == [[True, False]]
+
+
+def test_the_target_is_clipped_and_logged_in_order_and_taken_back() -> None:
+    y = np.array([[0.01, 0.5, 7.0, np.nan, np.inf, -1.0]])
+    X = np.ones((1, 6, 1))
+    chain = [
+        Step(partial(steps.clip, low=-2.0, high=2.0), "clip", ["target"], None),
+        Step(steps.log, "log", ["target", "a"], "exp"),
+    ]
+    found = apply(chain, X, ["a"], pd.DataFrame(), y)
+    np.testing.assert_array_equal(found.y, [[np.log(0.01), np.log(0.5), np.log(2.0), np.nan, np.inf, np.nan]])
+    assert found.back == ("exp",) and (found.X == 0.0).all() and (X == 1.0).all()
+    assert (
+        found.account
+        == [
+            ("changed value", "target clipped by clip", 1),
+            ("changed value", "a left without a value by log", 0),
+            ("changed value", "target left without a value by log", 1),
+        ][::2]
+    )

@@ -76,8 +76,8 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
     panel, errors = study.panel, {}
     for name, model in _competing(study, models).items():
         values = [_forecast(name, model, study, fold) for fold in folds]
-        errors[name] = (panel.y[rows] - np.concatenate(values)) ** 2
-    errors[NAIVE] = (panel.y[rows] - np.concatenate([_naive(study, fold) for fold in folds])) ** 2
+        errors[name] = (panel.scored[rows] - np.concatenate(values)) ** 2
+    errors[NAIVE] = (panel.scored[rows] - np.concatenate([_naive(study, fold) for fold in folds])) ** 2
     use = panel.valid[rows] & np.all([np.isfinite(one) for one in errors.values()], axis=0)
     dates = use.any(axis=1)
     if dates.sum() < FEWEST:
@@ -116,13 +116,13 @@ def _forecast(name: str, model: Any, study: Study, fold: Any) -> np.ndarray:
         fit = replace(fitting(study.panel, fold.train), date_effects=None)
     except (DataError, EstimationError) as error:
         raise DataError([f"models.{name}: fold {fold.name}: {line}" for line in error.mistakes]) from error
-    return model.predict(fit, study.panel.at(fold.test))
+    return study.panel.in_units(model.predict(fit, study.panel.at(fold.test)))
 
 
 def _naive(study: Study, fold: Any) -> np.ndarray:
     """Mean of each asset over its training rows, or of all assets where it has none."""
     import numpy as np
 
-    known = np.where(study.panel.valid[fold.train], study.panel.y[fold.train], np.nan)
-    means = [np.nanmean(known if np.isnan(column).all() else column) for column in known.T]
-    return np.tile(means, (len(fold.test), 1))
+    from runner.scores import train_means
+
+    return np.tile(train_means(study.panel, fold.train), (len(fold.test), 1))

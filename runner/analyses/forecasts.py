@@ -33,7 +33,8 @@ def forecasts(study: Study) -> tuple[str, pd.DataFrame]:
     if not len(t):
         raise DataError("no row has a forecast")
     with np.errstate(invalid="ignore"):
-        known = np.where(panel.valid, panel.y, 0.0).sum(axis=0) / panel.valid.sum(axis=0)
+        known = np.where(panel.valid, panel.scored, 0.0).sum(axis=0) / panel.valid.sum(axis=0)
     assets = np.array(panel.assets, dtype=object)
-    columns = {"date": panel.dates[t], "asset": assets[i], "y": panel.y[t, i], "prediction": study.fitted[t, i]}
+    columns = {"date": panel.dates[t], "asset": assets[i], "y": panel.scored[t, i]}
+    columns["prediction"] = panel.in_units(study.fitted[t, i])
     return IN, pd.DataFrame(columns | {"benchmark": known[i]})

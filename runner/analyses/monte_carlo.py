@@ -182,8 +182,9 @@ def _on(panel: Panel, rows: np.ndarray, at: np.ndarray) -> Panel:
     """The panel with what is on the rows `at` of `rows`, and the rest as it is."""
     source = np.arange(len(panel.dates))
     source[rows] = rows[at]
-    weights = None if panel.weights is None else panel.weights[source]
-    return replace(panel, y=panel.y[source], X=panel.X[source], valid=panel.valid[source], weights=weights)
+    weights, raw = (None if cells is None else cells[source] for cells in (panel.weights, panel.raw))
+    X, y, valid = panel.X[source], panel.y[source], panel.valid[source]
+    return replace(panel, y=y, X=X, valid=valid, weights=weights, raw=raw)
 
 
 # What is measured
@@ -219,6 +220,8 @@ def out_of_sample(
         DataError: nothing can be forecast.
         EstimationError: a fold has no estimates.
     """
+    from runner.scores import train_means
+
     T, fitting = len(panel.dates), getattr(model, "fit_to_forecast", model.fit)
     paths = 1 + max(0 if fold.path is None else int(fold.path.max()) for fold in folds)
     missed, naive, seen = np.zeros((paths, T)), np.zeros((paths, T)), np.zeros(T, dtype=bool)
@@ -228,10 +231,10 @@ def out_of_sample(
             n = len(fold.train)
             known = _on(panel, fold.train, resampled(n, block_of(n, panel.horizon, block), rng))
         fit = replace(fitting(known, fold.train), date_effects=None)  # those of test rows are not known
-        values = model.predict(fit, known.at(fold.test))
-        y, use = known.y[fold.test], known.valid[fold.test] & np.isfinite(values)
+        values = known.in_units(model.predict(fit, known.at(fold.test)))
+        y, use = known.scored[fold.test], known.valid[fold.test] & np.isfinite(values)
         path = 0 if fold.path is None else fold.path
-        for squares, forecast in ((missed, values), (naive, _means(known, fold.train))):
+        for squares, forecast in ((missed, values), (naive, train_means(known, fold.train))):
             squares[path, fold.test] += np.where(use, (y - forecast) ** 2, 0.0).sum(axis=1)
         seen[fold.test] |= use.any(axis=1)
     times = np.zeros(T)
@@ -243,13 +246,6 @@ def out_of_sample(
     top, bottom = missed @ times, naive @ times
     with np.errstate(divide="ignore", invalid="ignore"):
         return float((1.0 - top / bottom)[bottom > 0.0].mean()) if bottom.any() else float("nan")
-
-
-def _means(panel: Panel, train: np.ndarray) -> np.ndarray:
-    """Mean (N,) of the target of each asset over its training rows, of all assets where it has none."""
-    use = panel.valid[train]
-    y, n = np.where(use, panel.y[train], 0.0), use.sum(axis=0)
-    return np.where(n > 0, y.sum(axis=0) / np.maximum(n, 1), y.sum() / max(n.sum(), 1))
 
 
 def _draws(study: Study, change: Change, draws: int, units: int) -> Iterator[dict[str, float | str]]:

@@ -39,7 +39,7 @@ def refuse_not_plain(study: Study, *, constant: bool) -> None:
         DataError: one line per setting of the model that does not suit.
     """
     model = study.model
-    given = {name: getattr(model, name) for name in ("effects", "weights", "components")}
+    given = {name: getattr(model, name) for name in ("effects", "weights", "components", "dummies")}
     mistakes = [f"model.{name}: given {value}; allowed: none" for name, value in given.items() if value]
     if constant and not model.constant:
         mistakes.append("model.constant: given false; allowed: true, alpha is the constant")

@@ -161,7 +161,8 @@ def residuals(report: Report) -> Any:
     figure = figure_of(4.3, "Residuals", note)
     _quantiles(axes_at(figure, 0.75, 0.95, 3.6, 2.75), u)
     _against(axes_at(figure, 5.2, 0.95, 3.6, 2.75), fitted, u)
-    figure.axes[1].set_xlabel(f"fitted {target_text(report)}")
+    logs = ", its logarithm" if "exp" in report.panel.back else ""
+    figure.axes[1].set_xlabel(f"fitted {target_text(report)}{logs}")
     return figure
 
 

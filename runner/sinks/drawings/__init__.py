@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from runner.sinks.drawings.bootstrap import bootstrap
+from runner.sinks.drawings.by_group import BY_GROUP
 from runner.sinks.drawings.classification import curves, equity
 from runner.sinks.drawings.importance import importance
 from runner.sinks.drawings.information import INFORMATION
@@ -15,6 +16,7 @@ from runner.sinks.drawings.portfolio import PORTFOLIO
 from runner.sinks.drawings.premia import pricing
 from runner.sinks.drawings.risk import RISK
 from runner.sinks.drawings.robustness import ROBUSTNESS
+from runner.sinks.drawings.sizing import SIZING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 # By the `picture` of a finding. Adding one is adding a function and a line.
 DRAWINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "bootstrap": bootstrap,
+    **BY_GROUP,
     "curves": curves,
     "equity": equity,
     "importance": importance,
@@ -32,6 +35,7 @@ DRAWINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "pricing": pricing,
     **RISK,
     **ROBUSTNESS,
+    **SIZING,
     "security_market_line": security_market_line,
     "style_box": style_box,
 }

@@ -46,6 +46,11 @@ def span(dates: pd.DatetimeIndex) -> str:
     return f"{dates[0]:%Y-%m-%d}..{dates[-1]:%Y-%m-%d}" if len(dates) else "no dates"
 
 
+def session_numbers(dates: pd.DatetimeIndex) -> np.ndarray:
+    """Number (T,) of the session that each row is in, from 0: a day is one."""
+    return np.unique(dates.normalize().asi8, return_inverse=True)[1]
+
+
 def period_ends(dates: pd.DatetimeIndex, frequency: Frequency) -> np.ndarray:
     """Positions of the last row of each week (to Friday) or month, the unfinished last one included."""
     periods = dates.to_period(PERIOD[frequency]).asi8

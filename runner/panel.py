@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.calendar import span
+from runner.calendar import session_numbers, span
 from runner.errors import DataError, listed
 from runner.market import Dropped, Market
 from runner.preprocessing import Step, apply
@@ -34,6 +34,7 @@ class Panel:
         groups: frame (N, G), groups of the assets.
         weights: (T, N) positive weights of the cells, None where all count the same.
         shared: moments that the folds of a run share, None without.
+        sessions: (T,) number of the session of each row, None where rows are one series.
         dropped: what was left out, from the source to here; cells that are not valid are all counted.
     """
 
@@ -48,6 +49,7 @@ class Panel:
     dropped: tuple[Dropped, ...]
     weights: np.ndarray | None = None
     shared: Shared | None = None
+    sessions: np.ndarray | None = None
 
     def at(self, rows: np.ndarray) -> Panel:
         """The panel on the rows at these positions; rows that follow each other are not copied."""
@@ -55,7 +57,8 @@ class Panel:
         own = slice(int(rows[0]), int(rows[-1]) + 1) if adjacent else rows
         weights = None if self.weights is None else self.weights[own]
         X, y, valid = self.X[own], self.y[own], self.valid[own]
-        return replace(self, dates=self.dates[own], y=y, X=X, valid=valid, weights=weights, shared=None)
+        dates, sessions = self.dates[own], None if self.sessions is None else self.sessions[own]
+        return replace(self, dates=dates, y=y, X=X, valid=valid, weights=weights, shared=None, sessions=sessions)
 
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Panel:
         """The panel on the rows and assets at these positions."""
@@ -70,6 +73,7 @@ class Panel:
             groups=self.groups.loc[names] if len(self.groups) else self.groups,
             weights=None if self.weights is None else self.weights[own],
             shared=None,
+            sessions=None if self.sessions is None else self.sessions[rows],
         )
 
     @property
@@ -120,7 +124,10 @@ def build_panel(
     X, changed = apply(steps, X, list(features), market.groups)
     valid, account = _account(y, X, list(features), w, weights)
     dropped = (*market.dropped, *(Dropped(*one) for one in changed), *account)
-    panel = Panel(dates, market.assets, list(features), y, X, valid, horizon, market.groups, dropped, w)
+    sessions = session_numbers(dates) if market.sessions else None
+    panel = Panel(
+        dates, market.assets, list(features), y, X, valid, horizon, market.groups, dropped, w, sessions=sessions
+    )
     if not valid.any():
         worst = listed(f"{one.reason} ({one.rows})" for one in account)
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
@@ -128,14 +135,26 @@ def build_panel(
 
 
 def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> Any:
-    """What the function gives for its own copy of the market; what it raises becomes one line that says where."""
+    """What the function gives for its own copy of the market, of each session by itself where there are sessions;
+    what it raises becomes one line that says where."""
     try:
+        if market.sessions:
+            return _joined([function(_own(one)) for one in market.by_session()])
         return function(_own(market))
     except DataError as error:
         raise DataError([f"{where}: {line}" for line in error.mistakes]) from error
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{where}: raised {type(error).__name__}: {reason}") from error
+
+
+def _joined(parts: list[Any]) -> Any:
+    """What sessions gave, one after the other; anything else than frames, series or targets as the first gave it."""
+    first = parts[0]
+    if all(isinstance(one, Target) and isinstance(one.values, pd.DataFrame) for one in parts):
+        return Target(pd.concat([one.values for one in parts]), first.horizon)
+    frames = all(isinstance(one, type(first)) for one in parts) and isinstance(first, pd.DataFrame | pd.Series)
+    return pd.concat(parts) if frames else first
 
 
 def _own(market: Market) -> Market:

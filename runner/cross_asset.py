@@ -201,8 +201,10 @@ def choose(
     standardise: bool = False,
     slopes: bool = False,
 ) -> Chosen:
-    """LASSO with a constant of N targets y (N, n) on one design X (n, p), and its forecasts of the rows Z (m, p); each
-    with a penalty of its own, as LassoCV(alphas=penalties, cv=parts) chooses it."""
+    """LASSO with a constant of N targets y (N, n) on one design X (n, p), and its forecasts of the rows Z (m, p).
+
+    Each has a penalty of its own, the one that LassoCV(alphas=penalties, cv=parts) chooses.
+    """
     from runner.homotopy import paths
 
     flat = np.ptp(X, axis=0) <= FLAT * np.abs(X).max(axis=0)

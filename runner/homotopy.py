@@ -114,7 +114,8 @@ def _paths(Xt: np.ndarray, y: np.ndarray, Zt: np.ndarray, least: np.ndarray) -> 
         if on.mean() < COMPACT:
             state.keep(np.flatnonzero(on))
         done = _step(state, Xt, Zt, least[state.of])
-        for store, now in zip((lam, values, terms), _knot(state), strict=True):
+        stores: tuple[list[np.ndarray], ...] = (lam, values, terms)
+        for store, now in zip(stores, _knot(state), strict=True):
             store.append(store[-1].copy())
             store[-1][state.of] = now
         ended[state.of] |= done

@@ -11,6 +11,7 @@ from runner.composition import Composer, shipped_conf
 CONF = shipped_conf()
 NEEDED = {  # what an option leaves to the user
     "data/file": ["data.path=x.parquet"],
+    "data/minute": ["data.path=x.parquet"],
     "data/yahoo": ["data.assets=[AAPL]"],
     "validation/holdout": ["validation.train_end=2020-12-31"],
 }

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FOLDS = 5  # that choose a penalty where no splitter is given
 LEAST = 1e-3  # least penalty of a grid, relative to the least that leaves no candidate, as in scikit-learn
-FEWEST = 6  # rows of a window, so that five folds test one each
+FEWEST = 18  # rows of a window, so that the first of five folds trains on two
 NAMED = 8  # candidates named in words
 
 

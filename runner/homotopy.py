@@ -15,8 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 COLLINEAR = 1e-10  # share of a column's square that active ones leave, below which it joins no more: rounding
+DRIFT = 1e-10  # of lam, from which on active correlations are put right
+NOISE = 1e-12  # of the rate at which a correlation nears the others: below it the two move as one
 REFINED = 1e-13  # error of the equiangular condition from which on the direction is refined once
-MOST_STEPS = 40  # of a path, times n: paths of random designs take about 2 n
+MOST_STEPS = 20  # of a path, times n: paths of random designs take about 2 n
+JITTER = 1e-9
 BLOCK = 100  # targets at a time
 COMPACT = 0.85  # of the targets still on their way: below it the others are put away
 
@@ -66,7 +69,7 @@ class _State:
         of: (N,) which target.
         lam: (N,); c: (N, p + 1) correlations with the residual; k: (N,) active regressors.
         at: (N, K) which; sign, b: (N, K) of them; inverse: (N, K, K) of their X'X; XA: (N, K, n), ZA: (N, K, m).
-        banned: (N, p + 1) collinear with active ones; left: (N,) what has just left, p for none.
+        banned: (N, p + 1) collinear with active ones.
     """
 
     of: np.ndarray
@@ -80,7 +83,6 @@ class _State:
     XA: np.ndarray
     ZA: np.ndarray
     banned: np.ndarray
-    left: np.ndarray
 
     def keep(self, rows: np.ndarray) -> None:
         for one in fields(self):
@@ -88,7 +90,28 @@ class _State:
 
 
 def paths(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Knots:
-    """The paths from the first regressor to lam = `least` (N,)."""
+    """The paths from the first regressor to lam = `least` (N,).
+
+    Where columns depend on each other and tie, a path may go round in a circle; it is then followed on columns that
+    are longer or shorter by JITTER, which parts ties and moves the objective by no more than that share.
+    """
+    found = _in_blocks(X, y, Z, least)
+    if found.ended.all():
+        return found
+    astray = np.flatnonzero(~found.ended)
+    longer = 1.0 + JITTER * np.random.default_rng(0).uniform(-1.0, 1.0, X.shape[1])
+    again = _in_blocks(X * longer, y[astray], Z * longer, least[astray])
+    S = max(len(found.lam), len(again.lam))
+    merged = [one[np.minimum(np.arange(S), len(one) - 1)] for one in found[:3]]
+    for one, new in zip(merged, again[:3], strict=True):
+        one[:, astray] = new[np.minimum(np.arange(S), len(new) - 1)]
+    ended = found.ended.copy()
+    ended[astray] = again.ended
+    return Knots(*merged, ended)
+
+
+def _in_blocks(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Knots:
+    """The paths of some targets at a time."""
     Xt, Zt = (np.vstack([one.T, np.zeros((1, len(one)))]) for one in (X, Z))
     parts = [_paths(Xt, y[i : i + BLOCK], Zt, least[i : i + BLOCK]) for i in range(0, len(y), BLOCK)]
     S = max(len(part.lam) for part in parts)
@@ -138,7 +161,6 @@ def _start(Xt: np.ndarray, y: np.ndarray, m: int) -> _State:
         XA=np.zeros((N, K, n)),
         ZA=np.zeros((N, K, m)),
         banned=np.zeros((N, p + 1), dtype=bool),
-        left=np.full(N, p),
     )
 
 
@@ -153,7 +175,8 @@ def _step(state: _State, Xt: np.ndarray, Zt: np.ndarray, least: np.ndarray) -> n
     a = u @ Xt.T
     joining, rate = _nearest(state, a)
     with np.errstate(divide="ignore", invalid="ignore"):
-        to_zero = np.where(state.b * w < 0.0, -state.b / w, np.inf)
+        falling = state.sign * w < 0.0
+        to_zero = np.where(falling, np.maximum(-state.b / w, 0.0), np.inf)
         to_join = np.where(rate > 0.0, 1.0 / rate, np.inf)
     leaving = to_zero.argmin(axis=1)
     events = np.stack([state.lam - least, to_join, to_zero[every, leaving]])
@@ -161,7 +184,7 @@ def _step(state: _State, Xt: np.ndarray, Zt: np.ndarray, least: np.ndarray) -> n
     state.b += move[:, None] * w
     state.c -= move[:, None] * a
     state.lam = np.where(event == 0, least, state.lam - move)
-    state.left[:] = len(Xt) - 1
+    _settle(state, Xt)
     if (rows := np.flatnonzero(event == 2)).size:
         _leave(state, rows, leaving[rows], len(Xt) - 1)
     if (rows := np.flatnonzero(event == 1)).size:
@@ -180,18 +203,28 @@ def _direction(state: _State) -> tuple[np.ndarray, np.ndarray]:
     return w[:, :, 0], u[:, :, 0]
 
 
+def _settle(state: _State, Xt: np.ndarray) -> None:
+    """Put right the paths whose active correlations rounding has moved from lam."""
+    every = np.arange(len(state.of))[:, None]
+    short = np.where(state.sign != 0.0, state.c[every, state.at] - state.lam[:, None] * state.sign, 0.0)
+    rows = np.flatnonzero(np.abs(short).max(axis=1) > DRIFT * state.lam)
+    if len(rows):
+        more = np.matmul(state.inverse[rows], short[rows][:, :, None])
+        state.b[rows] += more[:, :, 0]
+        state.c[rows] -= np.matmul(state.XA[rows].swapaxes(1, 2), more)[:, :, 0] @ Xt.T
+
+
 def _nearest(state: _State, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which inactive regressor reaches the others first, and one over how far lam falls until then (N,)."""
     lam = state.lam[:, None]
     tiny = np.finfo(float).tiny / np.finfo(float).eps
-    apart, rate, other = lam - state.c, 1.0 - a, lam + state.c
+    apart, rate, other = lam - state.c, (1.0 - NOISE) - a, lam + state.c
     rate /= np.maximum(apart, tiny, out=apart)
-    np.add(a, 1.0, out=apart)
+    np.add(a, 1.0 - NOISE, out=apart)
     apart /= np.maximum(other, tiny, out=other)
     np.maximum(rate, apart, out=rate)
     every = np.arange(len(rate))
     rate[every[:, None], state.at] = -np.inf
-    rate[every, state.left] = -np.inf
     rate[:, -1] = -np.inf
     if state.banned.any():
         rate[state.banned] = -np.inf
@@ -203,8 +236,10 @@ def _nearest(state: _State, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _join(state: _State, rows: np.ndarray, j: np.ndarray, Xt: np.ndarray, Zt: np.ndarray) -> None:
     """Add a regressor to each of these paths, bordering the inverse; or ban what is collinear with active ones."""
     x = Xt[j]
-    h = np.matmul(state.inverse[rows], np.matmul(state.XA[rows], x[:, :, None]))[:, :, 0]
-    rest = x - np.matmul(h[:, None, :], state.XA[rows])[:, 0]
+    XA, h, rest = state.XA[rows], np.zeros((len(rows), state.at.shape[1])), x
+    for _ in range(2):  # the second time takes out what rounding left of active columns
+        h += np.matmul(state.inverse[rows], np.matmul(XA, rest[:, :, None]))[:, :, 0]
+        rest = x - np.matmul(h[:, None, :], XA)[:, 0]
     size, own = np.sum(rest * rest, axis=1), np.sum(x * x, axis=1)
     new = size > COLLINEAR * own
     state.banned[rows[~new], j[~new]] = True
@@ -220,7 +255,7 @@ def _join(state: _State, rows: np.ndarray, j: np.ndarray, Xt: np.ndarray, Zt: np
 def _leave(state: _State, rows: np.ndarray, i: np.ndarray, p: int) -> None:
     """Take the regressor in place i from each of these paths; the last one takes its place."""
     each, last = np.arange(len(rows)), state.k[rows] - 1
-    state.left[rows] = state.at[rows, i]
+    state.banned[rows] = False
     inverse = state.inverse[rows]
     column = inverse[each, :, i]
     inverse -= column[:, :, None] * column[:, None, :] / column[each, i][:, None, None]

@@ -18,8 +18,11 @@ Forecast = Callable[[np.ndarray, int], np.ndarray]  # of the rows of a window an
 
 
 def window_before(panel: Panel, t: int, length: int) -> np.ndarray | None:
-    """The last `length` rows whose target is known at row t, None where there are fewer in its session."""
-    last = t - panel.horizon
+    """The last `length` rows before row t whose target is known at t, None where there are fewer in its session.
+
+    They are those up to row t - horizon, whatever a fold purges before its first test row.
+    """
+    last = t - max(panel.horizon, 1)
     first = last - length + 1
     if first < 0 or (panel.sessions is not None and panel.sessions[first] != panel.sessions[t]):
         return None

@@ -107,7 +107,7 @@ def paths(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Kno
         one[:, astray] = new[np.minimum(np.arange(S), len(new) - 1)]
     ended = found.ended.copy()
     ended[astray] = again.ended
-    return Knots(*merged, ended)
+    return Knots(merged[0], merged[1], merged[2], ended)
 
 
 def _in_blocks(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Knots:

@@ -89,8 +89,8 @@ class Market:
 
     def returns(self, rows: int = 1) -> pd.DataFrame:
         """Simple returns (T, N), decimals, over the `rows` rows that end at row t."""
-        if self.sessions:
-            return pd.concat([one.returns(rows) for one in self.by_session()])
+        if self.sessions and len(parts := self.by_session()) > 1:
+            return pd.concat([one.returns(rows) for one in parts])
         if "close" in self.fields:
             return change(self.fields["close"], rows)
         ret = self.get("ret")
@@ -113,7 +113,7 @@ class Market:
     def by_session(self) -> list[Market]:
         """The markets of the single sessions, in order."""
         parts = np.flatnonzero(np.diff(session_numbers(self.dates))) + 1
-        return [replace(self.at(rows), sessions=False) for rows in np.split(np.arange(len(self.dates)), parts)]
+        return [self.at(rows) for rows in np.split(np.arange(len(self.dates)), parts)]
 
     def between(self, start: str | None, end: str | None) -> Market:
         """This market on the rows from `start` to `end`, both included."""

@@ -241,7 +241,7 @@ def _moved(text: pd.Series, zone: str) -> pd.Series:
     """The same with every stamp that has a zone written in local time of this one."""
     import pandas as pd
 
-    zoned = text.str.contains(ZONE, regex=True, na=False)
+    zoned = text.notna() & (text.str.replace(ZONE, r"\1", regex=True) != text)
     stamps = pd.to_datetime(text.where(zoned), format="ISO8601", utc=True, errors="coerce").dt.tz_convert(zone)
     return text.mask(stamps.notna(), stamps.dt.strftime("%Y-%m-%dT%H:%M:%S.%f"))
 

@@ -24,11 +24,11 @@ DAY = 24 * 60  # minutes
 def clock(values: Sequence[Any]) -> list[int | None]:
     """Seconds after midnight of times of day: 09:31, 09:31:00, or numbers such as 931 and 93100.
 
-    Numbers are hours, minutes and seconds where any is above 2359, else hours and minutes. None where there is no
-    such time of day.
+    Numbers are hours, minutes and seconds where any has more than four digits, else hours and minutes. None where
+    there is no such time of day.
     """
     digits = [_digits(one) for one in values]
-    seconds = any(one is not None and one > 2359 for one in digits)
+    seconds = any(one is not None and one > 9999 for one in digits)
     return [
         _of_number(number, seconds) if number is not None else _of_text(one)
         for number, one in zip(digits, values, strict=True)

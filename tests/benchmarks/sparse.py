@@ -20,7 +20,7 @@ for _pool in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_pool}_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import numpy as np
+import numpy as np  # noqa: E402 (after the threads are set)
 
 ASSETS, LAGS, WINDOW, PENALTIES = 293, 3, 30, 100
 MINUTES = (60, 150, 240, 330)  # rows whose window is fitted
@@ -59,9 +59,8 @@ def one_by_one(X: np.ndarray, y: np.ndarray, tol: float) -> tuple[float, list[An
     """Seconds a fit of LassoCV, and the fits."""
     from sklearn.linear_model import LassoCV
 
-    start, found = time.perf_counter(), []
-    for target in y:
-        found.append(LassoCV(alphas=PENALTIES, cv=folds(), tol=tol, max_iter=100_000).fit(X, target))
+    start = time.perf_counter()
+    found = [LassoCV(alphas=PENALTIES, cv=folds(), tol=tol, max_iter=100_000).fit(X, target) for target in y]
     return (time.perf_counter() - start) / len(y), found
 
 
@@ -74,9 +73,7 @@ def main() -> None:
 
     ret = returns(sys.argv[1] if len(sys.argv) > 1 else None)
     print(f"{ret.shape[1]} assets, {LAGS * ret.shape[1]} candidates, {WINDOW} rows; milliseconds a fit")
-    print(
-        "row   all at once   LassoCV   times   LassoCV tight   times   same penalty   objective above   slopes apart"
-    )
+    print("row  all at once  LassoCV  times  LassoCV tight  times  same penalty  objective above  slopes apart")
     for t in MINUTES:
         X, y, last = window(ret, t)
         start = time.perf_counter()
@@ -100,8 +97,8 @@ def main() -> None:
             above = max(above, (mine - theirs) / max(theirs, 1e-300))
             apart = max(apart, np.abs(found.slopes[i] - fit.coef_).max() / max(np.abs(fit.coef_).max(), 1e-300))
         print(
-            f"{t:3d} {1e3 * ours:13.2f} {1e3 * plain:9.1f} {plain / ours:7.0f} {1e3 * tight:15.1f} {tight / ours:7.0f}"
-            f" {same:9d} of {len(some)} {above:17.1e} {apart:14.1e}",
+            f"{t:3d} {1e3 * ours:12.2f} {1e3 * plain:8.1f} {plain / ours:6.0f} {1e3 * tight:14.1f}"
+            f" {tight / ours:6.0f} {same:8d} of {len(some)} {above:16.1e} {apart:13.1e}",
             flush=True,
         )
 

@@ -106,7 +106,8 @@ class CrossAsset:
         params[use] = 0.0
         params[np.ix_(use, np.append(True, usable))] = np.column_stack([found.constant, found.slopes])
         residuals = y - (found.constant + X[last][:, usable] @ found.slopes.T)
-        reason = np.where(use, "", f"a missing target in the last window of {len(last)} rows")
+        reason = np.full(len(use), f"a missing target in the last window of {len(last)} rows", dtype=object)
+        reason[use] = np.where(np.ptp(y, axis=0) <= FLAT * np.abs(y).max(axis=0), "the target is constant", "")
         quality = _quality(panel, len(last), use, y, residuals).assign(reason=reason)
         return Fit(
             pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS]).astype(dict.fromkeys(COEFFICIENTS[1:], float)),
@@ -266,9 +267,10 @@ def _quality(panel: Panel, n: int, use: np.ndarray, y: np.ndarray, residuals: np
     import pandas as pd
 
     r2 = np.full(len(panel.assets), np.nan)
-    about = y - y.mean(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r2[use] = 1.0 - np.sum(residuals**2, axis=0) / np.sum(about**2, axis=0)
+    total = np.where(
+        np.ptp(y, axis=0) > FLAT * np.abs(y).max(axis=0), np.sum((y - y.mean(axis=0)) ** 2, axis=0), np.nan
+    )
+    r2[use] = np.maximum(1.0 - np.sum(residuals**2, axis=0) / total, 0.0)  # below it only by rounding
     table = {"scope": "asset", "unit": panel.assets, "n_obs": np.where(use, n, 0), "r2": r2, "cov": ""}
     return pd.DataFrame(table)
 

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 COLLINEAR = 1e-10  # share of a column's square that active ones leave, below which it joins no more: rounding
-DRIFT = 1e-10  # of lam, from which on active correlations are put right
 NOISE = 1e-12  # of the rate at which a correlation nears the others: below it the two move as one
 REFINED = 1e-13  # error of the equiangular condition from which on the direction is refined once
 MOST_STEPS = 20  # of a path, times n: paths of random designs take about 2 n
@@ -184,7 +183,6 @@ def _step(state: _State, Xt: np.ndarray, Zt: np.ndarray, least: np.ndarray) -> n
     state.b += move[:, None] * w
     state.c -= move[:, None] * a
     state.lam = np.where(event == 0, least, state.lam - move)
-    _settle(state, Xt)
     if (rows := np.flatnonzero(event == 2)).size:
         _leave(state, rows, leaving[rows], len(Xt) - 1)
     if (rows := np.flatnonzero(event == 1)).size:
@@ -201,17 +199,6 @@ def _direction(state: _State) -> tuple[np.ndarray, np.ndarray]:
         w += np.matmul(state.inverse, short)
         u = np.matmul(state.XA.swapaxes(1, 2), w)
     return w[:, :, 0], u[:, :, 0]
-
-
-def _settle(state: _State, Xt: np.ndarray) -> None:
-    """Put right the paths whose active correlations rounding has moved from lam."""
-    every = np.arange(len(state.of))[:, None]
-    short = np.where(state.sign != 0.0, state.c[every, state.at] - state.lam[:, None] * state.sign, 0.0)
-    rows = np.flatnonzero(np.abs(short).max(axis=1) > DRIFT * state.lam)
-    if len(rows):
-        more = np.matmul(state.inverse[rows], short[rows][:, :, None])
-        state.b[rows] += more[:, :, 0]
-        state.c[rows] -= np.matmul(state.XA[rows].swapaxes(1, 2), more)[:, :, 0] @ Xt.T
 
 
 def _nearest(state: _State, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

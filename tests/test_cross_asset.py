@@ -19,7 +19,7 @@ from runner.panel import Panel
 from runner.run import run
 from runner.validation import KFold
 
-# Of the oracle: its coordinate descent stops at this relative duality gap, whose root bounds how far a forecast is off.
+# Of the oracle: coordinate descent stops at this relative duality gap, whose root bounds how far a forecast is off.
 GAP, FORECAST = 1e-12, 1e-6
 PENALTY = 1e-9  # relative: both grids are logarithms of the same two ends
 T, N, LAGS, WINDOW = 38, 8, 3, 30
@@ -81,14 +81,14 @@ def test_slopes_penalties_and_objectives_are_those_of_lassocv() -> None:
 
 
 def test_the_one_standard_error_rule() -> None:
-    """On the errors of LassoCV, fold by fold."""
+    """On the errors of LassoCV, fold by fold; with two folds a wrong ddof moves it most."""
     made = minutes(2, zeros=0.0)
     rows, X = np.arange(WINDOW), made.X.reshape(T, -1)[:WINDOW]
-    parts = CrossAsset(window=WINDOW).parts(made, rows)
-    found = choose(X, made.y[rows].T, X[:1], parts, 20, choice="one_se", standardise=True)
+    parts = CrossAsset(window=WINDOW, folds=KFold(folds=2, purge=0)).parts(made, rows)
+    found = choose(X, made.y[rows].T, X[:1], parts, 60, choice="one_se", standardise=True)
     larger = 0
     for i in range(N):
-        fit, _ = oracle(X, made.y[rows, i], parts, 20, True)
+        fit, _ = oracle(X, made.y[rows, i], parts, 60, True)
         mean, se = fit.mse_path_.mean(axis=1), fit.mse_path_.std(axis=1, ddof=1) / np.sqrt(len(parts))
         at = int((mean <= mean[mean.argmin()] + se[mean.argmin()]).argmax())
         close(found.penalty[i] * 1e3, fit.alphas_[at], "penalty", rel=PENALTY)
@@ -141,6 +141,10 @@ def test_a_target_that_does_not_vary_is_forecast_by_itself() -> None:
     made, model = minutes(), CrossAsset(window=WINDOW, penalties=10)
     made.y[:, 3] = 0.25
     assert (model.forecast(made, after(31))[:, 3] == 0.25).all()
+    quality = model.fit(made, np.arange(T)).quality
+    assert quality["reason"].tolist() == ["", "", "", "the target is constant", "", "", "", ""]
+    assert np.isnan(quality["r2"][3])
+    assert quality["r2"].drop(3).between(0.0, 1.0).all()
 
 
 def test_settings_that_cannot_be() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import SHARED
-from minutes import COLUMNS, bars, written
+from minutes import bars, written
 from oracles import REL, close, panel_of, random_arrays
 from sklearn.linear_model import LinearRegression
 

@@ -10,9 +10,9 @@ from sklearn.linear_model import lars_path, lasso_path
 from runner import homotopy
 from runner.homotopy import Knots, paths
 
-# Of the condition |X'(y - X b)| = lam on active, <= lam on other columns, relative to lam: rounding of some tens of
-# steps over columns whose correlations reach 1 - 1e-8, ahead of the 1e-6 that answers are compared by elsewhere.
-OPTIMAL = 1e-6
+# Of the condition |X'(y - X b)| = lam on active, <= lam on other columns, relative to lam. A column within an angle
+# of 1e-5 of active ones does not join (COLLINEAR), and may miss it by about as much.
+OPTIMAL = 1e-5
 # Relative to the largest slope; coordinate descent of the oracle stops at a duality gap of 1e-13 of the target.
 SLOPES = 1e-5
 LEAST = 1e-3
@@ -72,12 +72,26 @@ def nasty(kind: int, rng: np.random.Generator) -> np.ndarray:
         X = np.where(few, rng.integers(-2, 3, size=(n, p)), 0).astype(float)
     elif kind == 2:
         X[:, p // 2 :] = X[:, : p - p // 2] * rng.choice([1.0, -1.0, 1.0 + 1e-6], p - p // 2)
-    else:
+    elif kind == 3:
         X = np.where(few, X, 0.0)
+    else:
+        X = bounces(rng, n, p)
     return centred(X, 0)
 
 
-@pytest.mark.parametrize("kind", range(4))
+def bounces(rng: np.random.Generator, n: int, p: int) -> np.ndarray:
+    """Three lags of the returns of quotes that go up a tick and down again: nearly the same patterns everywhere."""
+    rows, N = n + n // 2, 4 * p
+    up = rng.random((rows + 3, N)) < rng.uniform(0.02, 0.3, N)
+    drift = np.cumsum(rng.random((rows + 3, N)) < 0.03, axis=0)
+    price = rng.uniform(20.0, 200.0, N) + 0.01 * up + 0.01 * drift
+    ret = price[1:] / price[:-1] - 1.0
+    X = np.concatenate([ret[2 - lag : rows + 2 - lag] for lag in range(3)], axis=1)
+    spread = X.std(axis=0)
+    return (X / np.where(spread > 0.0, spread, 1.0))[:n]
+
+
+@pytest.mark.parametrize("kind", range(5))
 def test_ties_and_dependent_columns_keep_the_path_optimal(kind: int) -> None:
     rng = np.random.default_rng(kind)
     tried = 0
@@ -124,7 +138,7 @@ def test_the_unit_of_the_data_does_not_matter() -> None:
 def test_many_targets_are_each_as_if_alone() -> None:
     rng = np.random.default_rng(6)
     X, y = centred(rng.normal(size=(12, 20)), 0), centred(rng.normal(size=(homotopy.BLOCK + 7, 12)), 1)
-    lam, b, _ = traced(X, y)
+    _, b, _ = traced(X, y)
     for i in (0, homotopy.BLOCK - 1, homotopy.BLOCK, len(y) - 1):
         close(traced(X, y[i : i + 1])[1][0], b[i], "slopes", floor=1e-10)
 

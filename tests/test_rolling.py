@@ -175,10 +175,7 @@ def test_the_known_answers_of_s9() -> None:
 def test_the_experiment_on_simulated_minutes(tmp_path: Any) -> None:
     """Prices only: the first minute of a session has no return, so that forecasts start a minute later."""
     path = written(bars(1, 50, 4), tmp_path)
-    columns = (
-        "{" + ", ".join(f"{name}: {column or 'null'}" for name, column in (COLUMNS | {"ret": None}).items()) + "}"
-    )
     words = ["experiment=minute_fit", "data=minute", f"data.path={path}", "data.session=09:31-10:20"]
-    report = run(Composer().job([*words, f"data.columns={columns}"]).experiment)
+    report = run(Composer().job([*words, "data.columns.ret=null", "data.columns.close=close"]).experiment)
     assert f"{report.predictions['date'].min():%H:%M}" == "10:04"
     assert forecast_fit.__name__ in report.findings

@@ -42,8 +42,17 @@ def within(dates: pd.DatetimeIndex, start: str | None, end: str | None) -> np.nd
 
 
 def span(dates: pd.DatetimeIndex) -> str:
-    """First and last date, for people."""
-    return f"{dates[0]:%Y-%m-%d}..{dates[-1]:%Y-%m-%d}" if len(dates) else "no dates"
+    """First and last date, for people; with the time of day where one of them has one."""
+    if not len(dates):
+        return "no dates"
+    ends = dates[[0, -1]]
+    form = "%Y-%m-%d" if (ends == ends.normalize()).all() else "%Y-%m-%d %H:%M"
+    return f"{dates[0]:{form}}..{dates[-1]:{form}}"
+
+
+def session_numbers(dates: pd.DatetimeIndex) -> np.ndarray:
+    """Number (T,) of the session that each row is in, from 0: a day is one."""
+    return np.unique(dates.normalize().asi8, return_inverse=True)[1]
 
 
 def period_ends(dates: pd.DatetimeIndex, frequency: Frequency) -> np.ndarray:

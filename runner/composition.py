@@ -53,6 +53,8 @@ The spec, every value of which can be overridden by key=value:
 --hydra-help      every flag                         --config-path DIR  your configs instead of ours
 Tab completion in bash: eval "$(python -m runner -sc install=bash)"
 """
+OF_SWEEPS = ("sweep", "hydra", "tracking", "ledger", "experiment")  # what a sweep reads of its own overrides
+ALIKE = 3  # first jobs whose mistakes are those of all jobs, where they are the same
 COMPOSING = (HydraException, OmegaConfBaseException)
 
 
@@ -107,31 +109,44 @@ class Composer:
         Raises:
             SpecError: the mistakes, each with the job it is in.
         """
-        fixed = list(overrides)
+        own = list(overrides)
         try:
             fixed, axes = _axes(self._parsed(overrides))
-            config = self._compose(fixed, RunMode.MULTIRUN)
+            own = [
+                one for one in fixed if re.split(r"[./@]", _key(one))[0] in OF_SWEEPS
+            ]  # others may need a job's own
+            config = self._compose(own, RunMode.MULTIRUN)
             settings = _sweep_of(config)
             axes += _axes(self._parsed([_over(key, values) for key, values in settings.over.items()]))[1]
             directory = Path(config.hydra.sweep.dir)
-            places = _plain(config)
+            where: Any = {key: _plain(config)[key] for key in ("tracking", "ledger")}
         except COMPOSING as error:
-            raise self._refusal(fixed, error) from None
-        where: Any = {"tracking": places["tracking"], "ledger": places["ledger"]}
+            raise self._refusal(own, error) from None
         empty = Plan(directory, settings, self.configs, tuple(overrides), tuple(fixed), tuple(axes), (), **where)
         every = combinations(axes, settings)
-        found, wrong = dict[str, PlannedJob](), []
-        for number, differs in enumerate(every):
-            try:
-                job = self.planned(empty, len(found), differs)
-                found.setdefault(job_key(job.spec, "", ""), job)
-            except RunnerError as error:
-                wrong += [f"job {number} ({' '.join(differs)}): {line}" for line in error.mistakes]
-        if wrong:
-            raise SpecError(wrong)
+        jobs = self._checked(empty, every)
         if settings.search == "bayes":  # those were one of each value, to be checked; the scores lead to others
             return empty
-        return replace(empty, jobs=tuple(found.values()), same=len(every) - len(found))
+        return replace(empty, jobs=jobs, same=len(every) - len(jobs))
+
+    def _checked(self, plan: Plan, every: Sequence[Sequence[str]]) -> tuple[PlannedJob, ...]:
+        """A job per different spec.
+
+        Raises:
+            SpecError: the mistakes, each with the job it is in; those of the first jobs alone where all have the same.
+        """
+        found, wrong = dict[str, PlannedJob](), list[tuple[str, tuple[str, ...]]]()
+        for number, differs in enumerate(every):
+            try:
+                job = self.planned(plan, len(found), differs)
+                found.setdefault(job_key(job.spec, "", ""), job)
+            except RunnerError as error:
+                wrong.append((f"job {number} ({' '.join(differs)})", error.mistakes))
+                if len(wrong) == min(ALIKE, len(every)) == number + 1 and len({lines for _, lines in wrong}) == 1:
+                    raise SpecError(error.mistakes) from None
+        if wrong:
+            raise SpecError([f"{job}: {line}" for job, lines in wrong for line in lines])
+        return tuple(found.values())
 
     def planned(self, plan: Plan, number: int, differs: Sequence[str]) -> PlannedJob:
         """A job of the plan, checked.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from runner.settings import Frequency, Positive, Rows, Window
+from runner.settings import Count, Frequency, Positive, Rows, Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,11 @@ def change(market: Market, *, series: str, frequency: Frequency | None = None) -
 def momentum(market: Market, *, window: Rows) -> pd.DataFrame:
     """Return over the last `window` rows: P(t) / P(t - window) - 1. (T, N)"""
     return market.returns(window)
+
+
+def lagged_return(market: Market, *, lag: Count) -> pd.DataFrame:
+    """Return of the row that ends `lag` rows before t, decimals; lag 0 is that of row t itself. (T, N)"""
+    return market.returns().shift(lag)
 
 
 def volume_surprise(market: Market, *, window: Window) -> pd.DataFrame:

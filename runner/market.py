@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.calendar import period_ends, within
+from runner.calendar import period_ends, session_numbers, within
 from runner.errors import DataError, unknown
 from runner.settings import Frequency
 
@@ -37,6 +37,7 @@ class Market:
         market_close: price (T,) of the market asset, None where the source has no market asset.
         groups: frame (N, G), one column per grouping such as sector.
         dropped: what the source left out.
+        sessions: whether each day is a session by itself: no return, lag or window reaches from one into another.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Market:
     market_close: pd.Series | None = None
     groups: pd.DataFrame = field(default_factory=pd.DataFrame)
     dropped: tuple[Dropped, ...] = ()
+    sessions: bool = False
 
     @property
     def dates(self) -> pd.DatetimeIndex:
@@ -87,6 +89,8 @@ class Market:
 
     def returns(self, rows: int = 1) -> pd.DataFrame:
         """Simple returns (T, N), decimals, over the `rows` rows that end at row t."""
+        if self.sessions and len(parts := self.by_session()) > 1:
+            return pd.concat([one.returns(rows) for one in parts])
         if "close" in self.fields:
             return change(self.fields["close"], rows)
         ret = self.get("ret")
@@ -100,9 +104,16 @@ class Market:
         """
         if frequency is None:
             return self
+        if self.sessions:
+            raise DataError(f"frequency={frequency} crosses the night between sessions; allowed: null")
         if "close" not in self.fields:
             raise DataError(f"frequency={frequency} needs prices (field close); the data has returns only")
         return self.at(period_ends(self.dates, frequency))
+
+    def by_session(self) -> list[Market]:
+        """The markets of the single sessions, in order."""
+        parts = np.flatnonzero(np.diff(session_numbers(self.dates))) + 1
+        return [self.at(rows) for rows in np.split(np.arange(len(self.dates)), parts)]
 
     def between(self, start: str | None, end: str | None) -> Market:
         """This market on the rows from `start` to `end`, both included."""

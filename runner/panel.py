@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.calendar import span
+from runner.calendar import session_numbers, span
 from runner.errors import DataError, listed, unknown
 from runner.market import Dropped, Market
 from runner.preprocessing import Step, apply
@@ -36,6 +36,7 @@ class Panel:
         raw: (T, N) the target as it is, to score against; None where y is that.
         back: names of numpy that take forecasts of y to the unit of the raw target, in this order.
         shared: moments that the folds of a run share, None without.
+        sessions: (T,) number of the session of each row, None where rows are one series.
         dropped: what was left out, from the source to here; cells that are not valid are all counted.
     """
 
@@ -52,6 +53,7 @@ class Panel:
     raw: np.ndarray | None = None
     back: tuple[str, ...] = ()
     shared: Shared | None = None
+    sessions: np.ndarray | None = None
 
     @property
     def scored(self) -> np.ndarray:
@@ -71,7 +73,9 @@ class Panel:
         own = slice(int(rows[0]), int(rows[-1]) + 1) if adjacent else rows
         weights, raw = (None if cells is None else cells[own] for cells in (self.weights, self.raw))
         X, y, valid = self.X[own], self.y[own], self.valid[own]
-        return replace(self, dates=self.dates[own], y=y, X=X, valid=valid, weights=weights, raw=raw, shared=None)
+        dates, sessions = self.dates[own], None if self.sessions is None else self.sessions[own]
+        parts: dict[str, Any] = {"weights": weights, "raw": raw, "sessions": sessions}
+        return replace(self, dates=dates, y=y, X=X, valid=valid, shared=None, **parts)
 
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Panel:
         """The panel on the rows and assets at these positions."""
@@ -87,6 +91,7 @@ class Panel:
             weights=None if self.weights is None else self.weights[own],
             raw=None if self.raw is None else self.raw[own],
             shared=None,
+            sessions=None if self.sessions is None else self.sessions[rows],
         )
 
     @property
@@ -138,9 +143,12 @@ def build_panel(
     dropped = (*market.dropped, *(Dropped(*one) for one in made.account), *account)
     raw = None if made.y is y else y
     names, X = _with_dummies(list(features), made.X, market.groups, dummies)
-    panel = Panel(
-        dates, market.assets, names, made.y, X, valid, horizon, market.groups, dropped, w, raw=raw, back=made.back
-    )
+    more: dict[str, Any] = {
+        "raw": raw,
+        "back": made.back,
+        "sessions": session_numbers(dates) if market.sessions else None,
+    }
+    panel = Panel(dates, market.assets, names, made.y, X, valid, horizon, market.groups, dropped, w, **more)
     if not valid.any():
         worst = listed(f"{one.reason} ({one.rows})" for one in account)
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
@@ -157,14 +165,26 @@ def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistake
 
 
 def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> Any:
-    """What the function gives for its own copy of the market; what it raises becomes one line that says where."""
+    """What the function gives for its own copy of the market, of each session by itself where there are sessions;
+    what it raises becomes one line that says where."""
     try:
+        if market.sessions:
+            return _joined([function(_own(one)) for one in market.by_session()])
         return function(_own(market))
     except DataError as error:
         raise DataError([f"{where}: {line}" for line in error.mistakes]) from error
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{where}: raised {type(error).__name__}: {reason}") from error
+
+
+def _joined(parts: list[Any]) -> Any:
+    """What sessions gave, one after the other; anything else than frames, series or targets as the first gave it."""
+    first = parts[0]
+    if all(isinstance(one, Target) and isinstance(one.values, pd.DataFrame) for one in parts):
+        return Target(pd.concat([one.values for one in parts]), first.horizon)
+    frames = all(isinstance(one, type(first)) for one in parts) and isinstance(first, pd.DataFrame | pd.Series)
+    return pd.concat(parts) if frames else first
 
 
 def _own(market: Market) -> Market:

@@ -136,9 +136,13 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
         DataError: the training part has too few rows for every asset, or nothing can be forecast.
     """
     try:
-        fitting = getattr(model, "fit_to_forecast", model.fit)
-        fit = replace(fitting(panel, fold.train), date_effects=None)  # those of test rows are not known
-        values = panel.in_units(model.predict(fit, panel.at(fold.test)))
+        if hasattr(model, "forecast"):  # it refits as it goes through the test rows
+            values = model.forecast(panel, fold)
+        else:
+            fitting = getattr(model, "fit_to_forecast", model.fit)
+            fit = replace(fitting(panel, fold.train), date_effects=None)  # those of test rows are not known
+            values = model.predict(fit, panel.at(fold.test))
+        values = panel.in_units(values)
     except DataError as error:
         raise DataError([f"validation: fold {fold.name}: {line}" for line in error.mistakes]) from error
     at, i = np.nonzero(panel.valid[fold.test] & np.isfinite(values))

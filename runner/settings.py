@@ -30,6 +30,33 @@ def parse_date(value: str) -> datetime:
 SPANS = {"y": "years", "m": "months", "w": "weeks", "d": "days"}
 
 
+def parse_hours(value: str) -> tuple[int, int]:
+    """First and last bar of a session, in minutes after midnight.
+
+    Raises:
+        ValueError: not two times of one day, the first before the last.
+    """
+    found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", value)
+    first, last = (60 * int(found[i]) + int(found[i + 1]) for i in (1, 3)) if found else (0, 0)
+    if first >= last:
+        raise ValueError("allowed: the first and the last bar of a day, such as 09:31-16:00")
+    return first, last
+
+
+def check_zone(value: str) -> None:
+    """A time zone by its name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("allowed: a name such as America/New_York") from None
+
+
 def parse_span(value: int | str, least: int = 1) -> tuple[int, str]:
     """How many of which unit: `rows`, or one of SPANS of the calendar.
 
@@ -87,6 +114,8 @@ def _between(low: float, high: float, inclusive: bool) -> Callable[[float], None
 
 
 Date = Annotated[str, parse_date]
+Hours = Annotated[str, parse_hours]
+TimeZone = Annotated[str, check_zone]
 Ticker = Annotated[str, check_ticker]
 Rows = Annotated[int, _between(1, float("inf"), inclusive=True)]
 Count = Annotated[int, _between(0, float("inf"), inclusive=True)]

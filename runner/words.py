@@ -384,5 +384,5 @@ def _left_out(report: Report) -> list[str]:
 
 
 def _fate(what: str) -> str:
-    """What became of a line of the account: changed values are still there."""
-    return "" if what.startswith("changed") else " dropped"
+    """What became of a line of the account: changed values are still there, missing ones never were."""
+    return "" if what.startswith(("changed", "missing")) else " dropped"

@@ -11,14 +11,16 @@ from runner.composition import Composer, shipped_conf
 CONF = shipped_conf()
 NEEDED = {  # what an option leaves to the user
     "data/file": ["data.path=x.parquet"],
+    "data/minute": ["data.path=x.parquet"],
     "data/yahoo": ["data.assets=[AAPL]"],
     "validation/holdout": ["validation.train_end=2020-12-31"],
 }
 OPTIONS = sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.glob("*/*.yaml"))
+SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml") if path.stem != "none")
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("option", [one for one in OPTIONS if not one.startswith("experiment")])
+@pytest.mark.parametrize("option", [one for one in OPTIONS if not one.startswith(("experiment", "sweep"))])
 def test_every_option_binds(option: str) -> None:
     group, _, name = option.partition("/")
     job = Composer().job(["experiment=none", f"{group}={name}", *NEEDED.get(option, [])])
@@ -66,3 +68,8 @@ def test_an_experiment_may_change_any_value(tmp_path: Path) -> None:
     assert made.name == "own"
     assert made.spec["tracking"]["experiment"] == "elsewhere"
     assert [step.name for step in made.steps] == ["rank"]
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_sweep_is_planned(name: str) -> None:
+    assert len(Composer().plan([f"sweep={name}"]).jobs) > 1

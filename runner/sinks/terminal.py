@@ -15,6 +15,7 @@ from rich.text import Text
 
 from runner.audit import Audit
 from runner.calendar import span
+from runner.progress import listening
 from runner.report import Report
 from runner.words import count, p_text, sections, stars
 
@@ -31,7 +32,10 @@ def working(text: str) -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
-    with console.status(text):
+    with (
+        console.status(text) as status,
+        listening(lambda what, done, total: status.update(f"{text}: {done:,} of {total:,} {what}")),
+    ):
         yield
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError, unknown
-from runner.settings import Date, Ticker
+from runner.settings import Date, Hours, Rows, Ticker, TimeZone
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,12 +33,19 @@ class File:
         path: a .parquet, .csv or .csv.gz file; relative paths start at the working directory.
         columns: name here -> column in the file. `date` and `asset` are the keys; `close` is the
             adjusted price, or `ret` the decimal return of the row; others (`volume`, `market_cap`, ...)
-            are fields that features may read. A column set to null is not read.
+            are fields that features may read. A column set to null is not read. `time` is the time of day,
+            where it stands beside the date: 09:31, 09:31:00, 931 or 93100.
         market: the market asset; its dates are the calendar.
         macro: name here -> asset in the file, series shared by all assets (levels).
         groups: name here -> column in the file that groups assets (for instance sector: Sector).
         assets: the modelled assets; null takes all but the market asset and the macro series.
         start, end: first and last date, both included.
+        time_zone: of the exchange, such as America/New_York: stamps with a zone are turned into its local time;
+            null keeps the local time that they say.
+        session: first and last bar of a day, such as 09:31-16:00; each day is then a session by itself, and no
+            return, lag or window reaches from one into the next. Null: all rows are one series.
+        bar: minutes from one bar of a session to the next.
+        opening: whether `ret` of the first bar of a session is within that bar, not over the night.
     """
 
     path: str
@@ -48,6 +56,10 @@ class File:
     assets: list[Ticker] | None = None
     start: Date | None = None
     end: Date | None = None
+    time_zone: TimeZone | None = None
+    session: Hours | None = None
+    bar: Rows = 1
+    opening: bool = False
 
     def load(self) -> Market:
         """The market (T, N) of the file.
@@ -55,16 +67,18 @@ class File:
         Raises:
             DataError: no such file, not a whole parquet or CSV file, columns or assets that are not in
                 it, values that are not dates or numbers, conflicting duplicate rows, a date range
-                without rows.
+                without rows, or without a bar of a session.
         """
         import pyarrow as pa
 
+        from runner.sources import intraday
         from runner.sources.long import Long
 
         columns = {name: column for name, column in self.columns.items() if column is not None}
         self._check_roles(columns)
         kinds: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, _numbers)
-        kinds |= {"date": _dates, "asset": _names} | dict.fromkeys(self.groups, _labels)
+        kinds |= {"date": partial(_dates, zone=self.time_zone), "asset": _names}
+        kinds |= dict.fromkeys(self.groups, _labels) | dict.fromkeys({"time"} & set(columns), _times)
         wanted = {name: (f"data.columns.{name}", column) for name, column in columns.items()}
         wanted |= {name: (f"data.groups.{name}", column) for name, column in self.groups.items()}
         text = {column for name, (_, column) in wanted.items() if kinds[name] is not _numbers}
@@ -81,8 +95,14 @@ class File:
             raise DataError(mistakes)
         del table
         groups = {name: parts.pop(name) for name in self.groups}
-        long = Long(self.path, parts.pop("date"), parts.pop("asset"), parts, groups, self.market, self.macro)
-        return long.widen(self.assets, self.start, self.end)
+        date = parts.pop("date")
+        if "time" in parts:
+            date = intraday.joined(date, parts.pop("time"))
+        long = Long(self.path, date, parts.pop("asset"), parts, groups, self.market, self.macro)
+        market = long.widen(self.assets, self.start, self.end)
+        if self.session is None:
+            return market
+        return intraday.in_sessions(market, self.session, self.bar, self.opening)
 
     def _check_roles(self, columns: Mapping[str, str]) -> None:
         mistakes = [f"data.columns.{key}: needed, the column that holds it" for key in KEYS if key not in columns]
@@ -192,8 +212,8 @@ def _word(value: object) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _dates(column: pa.ChunkedArray) -> Coded:
-    """Dates without time zone: a zoned stamp keeps its local date and time.
+def _dates(column: pa.ChunkedArray, zone: str | None = None) -> Coded:
+    """Dates without time zone: a zoned stamp keeps its local date and time, or is turned into that of `zone`.
 
     Raises:
         ValueError: values that are not dates.
@@ -204,15 +224,44 @@ def _dates(column: pa.ChunkedArray) -> Coded:
     codes, found = _distinct(column)
     if pa.types.is_timestamp(found.type) or pa.types.is_date(found.type):
         dates = pd.Series(found.to_pandas(date_as_object=False))
-        dates = dates.dt.tz_localize(None) if isinstance(dates.dtype, pd.DatetimeTZDtype) else dates
+        if isinstance(dates.dtype, pd.DatetimeTZDtype):
+            dates = (dates.dt.tz_convert(zone) if zone else dates).dt.tz_localize(None)
     else:
         text = pd.Series([_word(one) for one in found.to_pylist()], dtype="str").str.strip()
-        text = text.mask(text.isin(EMPTY)).str.replace(ZONE, r"\1", regex=True)
+        text = text.mask(text.isin(EMPTY))
+        text = (_moved(text, zone) if zone else text).str.replace(ZONE, r"\1", regex=True)
         text = text.str.replace(r"^(\d{8})\.0$", r"\1", regex=True)  # 20211231.0, where the column has a gap
         day = text.where(text.str.fullmatch(DAY))
         dates = pd.to_datetime(day, format="ISO8601", errors="coerce")
         _refuse(codes, found, (dates.isna() & text.notna()).to_numpy(), "a date such as 2021-12-31")
     return _coded(codes, dates.dt.as_unit("us"))
+
+
+def _moved(text: pd.Series, zone: str) -> pd.Series:
+    """The same with every stamp that has a zone written in local time of this one."""
+    import pandas as pd
+
+    zoned = text.notna() & (text.str.replace(ZONE, r"\1", regex=True) != text)
+    stamps = pd.to_datetime(text.where(zoned), format="ISO8601", utc=True, errors="coerce").dt.tz_convert(zone)
+    return text.mask(stamps.notna(), stamps.dt.strftime("%Y-%m-%dT%H:%M:%S.%f"))
+
+
+def _times(column: pa.ChunkedArray) -> Coded:
+    """The column as seconds after midnight.
+
+    Raises:
+        ValueError: values that are not times of day.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from runner.sources.intraday import clock
+
+    codes, found = _distinct(column)
+    empty = np.array([one is None or str(one).strip() in EMPTY for one in found.to_pylist()], dtype=bool)
+    seconds = pd.Series(clock(found.to_pylist()), dtype="Int64")
+    _refuse(codes, found, seconds.isna().to_numpy() & ~empty, "a time such as 09:31")
+    return _coded(codes, seconds)
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.sinks.drawings.bootstrap import bootstrap
 from runner.sinks.drawings.by_group import BY_GROUP
 from runner.sinks.drawings.classification import curves, equity
+from runner.sinks.drawings.forecast_fit import forecast_fit
 from runner.sinks.drawings.importance import importance
 from runner.sinks.drawings.information import INFORMATION
 from runner.sinks.drawings.path import path
@@ -27,6 +28,7 @@ DRAWINGS: dict[str, Callable[[pd.DataFrame], Any]] = {
     **BY_GROUP,
     "curves": curves,
     "equity": equity,
+    "forecast_fit": forecast_fit,
     "importance": importance,
     **INFORMATION,
     "nested": nested,

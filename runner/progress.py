@@ -1,0 +1,32 @@
+"""How far long work has come: numbers say it, whoever shows it listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Listener = Callable[[str, int, int], None]  # of what is done, how many are done, of how many
+
+_LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Tell this listener of all tracked work within the block."""
+    token = _LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
+    """The items, one by one, each told when it is done; nothing but the items where nobody listens."""
+    listener = _LISTENER.get()
+    for done, item in enumerate(items, 1):
+        yield item
+        if listener is not None:
+            listener(what, done, len(items))

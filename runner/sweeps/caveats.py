@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.words import count, number
@@ -36,9 +37,9 @@ def _score(found: Comparison) -> list[str]:
     more = f" and {first - MOST_NAMED} more" if first > MOST_NAMED else ""
     subject = f"Job {who} has" if first == 1 else f"Jobs {who}{more} have"
     best = f"{subject} the {order} {found.score}"
-    middle = sorted(values)[len(values) // 2]
-    spread = f"; of all {len(values)} the middle one is {number(middle)}, the last {number(values[-1])}"
-    said.append(f"{best}, {number(values[0])}{spread if len(values) > 1 else ''}.")
+    middle = f"the median of all {len(values)} is {number(median(values))}, " if len(values) > 2 else ""
+    last = f"; {middle}the last is {number(values[-1])}" if len(values) > 1 else ""
+    said.append(f"{best}, {number(values[0])}{last}.")
     different = len(set(values))
     if different > 1:
         said.append(

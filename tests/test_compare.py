@@ -94,7 +94,7 @@ def grid(made: Made) -> Plan:
     """cov x lags, four jobs; the last one failed and one more was not run."""
     for at, (cov, lags) in enumerate([("HC0", 2), ("HC0", 10), ("HAC", 2), ("HAC", 10)]):
         metrics = {"oos/r2": [0.1, 0.4, 0.3, 0.2][at], "oos/rmse": 1.0 + at, "fit/r2": 0.5, "fit/n_obs": 90.0 + at}
-        rows = [coefficient("const", 0.1), coefficient("x", [2.0, -0.2, 1.2, 0.9][at])]
+        rows = [coefficient("const", 0.1), coefficient("x", [1.2, -0.2, 2.0, 0.9][at])]
         said = [f"model.cov={cov}", f"model.lags={lags}"]
         made.job(spec_of(model__cov=cov, model__lags=lags), metrics if at < 3 else None, rows, said)
     made.job(spec_of(model__cov="HC3", model__lags=2), None, (), ["model.cov=HC3", "model.lags=2"])
@@ -123,7 +123,8 @@ def test_equal_scores_share_a_rank_rounding_aside(made: Made) -> None:
         made.job(spec_of(model__lags=at), {"oos/r2": value})
     found = compared(made.plan())
     assert found.leaderboard["rank"].tolist() == [1, 1, 3] and found.leaderboard["job"].tolist() == [0, 1, 2]
-    assert any("Jobs 0, 1 have the largest" in line and "0.3000" in line for line in found.words)
+    said = "Jobs 0, 1 have the largest oos/r2, 0.3000; the median of all 3 is 0.3000, the last is 0.2000."
+    assert said in found.words
     assert any("among 2 different scores" in line for line in found.words)
 
 
@@ -136,13 +137,14 @@ def test_a_score_that_no_job_has_is_replaced_and_that_is_said(made: Made) -> Non
     assert "No job has the score oos/rank_ic: ranked by fit/r2 instead; there are fit/r2, fit/n_obs." in found.words
 
 
-def test_jobs_without_the_score_stand_last_without_a_rank(made: Made) -> None:
+def test_jobs_without_the_score_stand_last_without_a_rank(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     for at, metrics in enumerate([{"fit/r2": 0.9}, {"oos/r2": -0.5, "fit/r2": 0.1}, {"fit/r2": 0.8}]):
         made.job(spec_of(model__lags=at), metrics, [coefficient("x", 1.0)])
     found = compare(made.plan())
     assert found.leaderboard["job"].tolist() == [1, 0, 2]
     assert found.leaderboard["rank"].isna().tolist() == [False, True, True]
     assert "2 jobs without oos/r2: last, without a rank." in found.words
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[4:6]] == [["–", "0"], ["–", "2"]]
 
 
 def test_without_any_metric_nothing_is_ranked(made: Made) -> None:
@@ -167,12 +169,13 @@ def test_side_by_side_is_the_table_of_a_paper(made: Made) -> None:
     assert list(table.columns) == ["", "job 1", "job 2", "job 0"]
     cells = table["job 0"].tolist()
     assert table[""].tolist()[:4] == ["x", "", "const", ""] and table.attrs["terms"] == 4
-    assert cells[:4] == ["2.000***", "(0.500)", "0.1000", "(0.500)"]
-    assert table["job 2"].tolist()[0] == "1.200**" and table["job 1"].tolist()[0] == "-0.2000"
+    assert cells[:4] == ["1.200**", "(0.500)", "0.1000", "(0.500)"]
+    assert table["job 2"].tolist()[0] == "2.000***" and table["job 1"].tolist()[0] == "-0.2000"
+    assert compared(grid(Made(made.place, "again"))).errors_in_full() == ["Errors of jobs 1, 2, 0: HC1, t(n-k)."]
     foot = dict(zip(table[""][4:], cells[4:], strict=True))
     assert foot == {
         "cov": "HC0", "lags": "2", "oos/r2": "0.1000", "R2 in sample": "0.5000", "rows fitted on": "90",
-        "errors": "HC1, t(n-k)",
+        "errors": "HC1",
     }  # fmt: skip
 
 
@@ -189,9 +192,9 @@ def test_side_by_side_takes_the_best_jobs_only_and_says_so(made: Made) -> None:
 def test_specification_curve_is_sorted_with_the_choices(made: Made) -> None:
     found = compared(grid(made))
     curve = found.specification_curve("x")
-    assert curve["job"].tolist() == [1, 2, 0] and curve["estimate"].tolist() == [-0.2, 1.2, 2.0]
+    assert curve["job"].tolist() == [1, 0, 2] and curve["estimate"].tolist() == [-0.2, 1.2, 2.0]
     assert curve["ci_low"].tolist() == [-1.2, 0.19999999999999996, 1.0]
-    assert curve["lags"].tolist() == [10, 2, 2] and curve["cov"].tolist() == ["HC0", "HAC", "HC0"]
+    assert curve["lags"].tolist() == [10, 2, 2] and curve["cov"].tolist() == ["HC0", "HC0", "HAC"]
     with pytest.raises(SpecError, match="term: 'X' is unknown; allowed: x, const; did you mean 'x'"):
         found.specification_curve("X")
 
@@ -293,16 +296,22 @@ def test_many_units_are_compared_by_their_mean(made: Made) -> None:
     found = compared(made.plan())
     assert found.coefficients["estimate"].tolist() == [9.5, 10.5]
     assert found.specification_curve("x")["estimate"].tolist() == [9.5, 10.5]
-    assert "Jobs have many units: coefficients are compared by their means over units." in found.words
+    said = (
+        "Of 2 jobs with several units the means over units are compared; the rest is in each job's coefficients.csv."
+    )
+    assert said in found.words
 
 
 def test_few_units_are_all_in_the_table_and_their_mean_is_compared(made: Made) -> None:
-    rows = [coefficient("x", 1.0), coefficient("x", 3.0, unit="B"), coefficient("x", 2.0, scope="mean", unit="all")]
+    rows = [coefficient("x", 1.0, unit="0700"), coefficient("x", 3.0, unit="NA")]
+    rows.append(coefficient("x", 2.0, scope="mean", unit="all"))
     made.job(spec_of(), {"oos/r2": 0.1}, rows)
     made.job(spec_of(model__lags=1), {"oos/r2": 0.0}, rows[:2])  # no mean: no one number of this job
     found = compared(made.plan())
     assert found.coefficients["estimate"].tolist() == [1.0, 3.0, 2.0, 1.0, 3.0]
+    assert found.coefficients["unit"].tolist() == ["0700", "NA", "all", "0700", "NA"]
     assert found.central["estimate"].tolist() == [2.0]
+    assert "Of 1 job with several units the means over units are compared." in found.words
     assert "1 job with several units and no mean over them: in no table of coefficients." in found.words
 
 
@@ -348,6 +357,15 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     with redirect_stdout(StringIO()) as printed:
         compare(plan, **verdict)
     return made.place / "report", printed.getvalue()
+
+
+def test_the_page_says_what_was_asked_and_how_to_go_on(made: Made) -> None:
+    compare(grid(made))
+    texts = checked(made.place / "report" / "report.html").texts
+    assert "python -m runner -m a=1,2" in texts and "Differs: model.cov" in texts and "HC3" in texts
+    assert f"python -m runner resume {made.place}" in texts and "too few rows; and more" in texts
+    headings = ["Reading", "Leaderboard", "Coefficients side by side", "Specification curves", "Jobs without results"]
+    assert [text for text in texts if text in headings] == headings
 
 
 def test_names_are_text_on_the_page(awkward: tuple[Path, str]) -> None:

@@ -91,7 +91,7 @@ def write(
 def tex(found: Comparison) -> str:
     """The jobs side by side as LaTeX."""
     table = found.side_by_side()
-    notes = (f"sweep {found.plan.name}: {_beside(found)}. {LEGEND}", *_errors(found))
+    notes = (f"sweep {found.plan.name}: {_beside(found)}. {LEGEND}", *found.errors_in_full())
     return latex.tabular(table, (table.attrs["terms"],), notes)
 
 
@@ -224,7 +224,7 @@ def _no_heat_map(found: Comparison, pictures: Pictures) -> Html:
 
 def _columns(found: Comparison, table: pd.DataFrame) -> list[Column]:
     """Metrics and keys under their own names; ranks where there are any."""
-    ranks = ["" if value != value else str(value) for value in table["rank"].astype(object).fillna(float("nan"))]
+    ranks = ["–" if missing else str(rank) for rank, missing in zip(table["rank"], table["rank"].isna(), strict=True)]
     columns = [Column("rank", ranks), Column("job", [str(job) for job in table["job"]])]
     for name in table.columns[2:]:
         if name in found.names and table[name].dtype == object:
@@ -242,12 +242,8 @@ def _beside(found: Comparison) -> str:
     """Which jobs stand side by side."""
     n = len(found.ranked)
     first = f"the first {MOST_BESIDE} of {n} jobs by {found.score}" if n > MOST_BESIDE else count(n, "job")
-    return f"{first}; coefficients are means over units where there are several" if found.only_means else first
-
-
-def _errors(found: Comparison) -> list[str]:
-    """In full how the errors of the jobs side by side were computed."""
-    return list(dict.fromkeys(f"Errors: {one.errors}." for one in found.ranked[:MOST_BESIDE] if one.errors))
+    means = any("mean" in set(one.central["scope"]) for one in found.ranked[:MOST_BESIDE])
+    return f"{first}; coefficients are means over units where there are several" if means else first
 
 
 def _side_by_side(found: Comparison) -> Html:
@@ -259,7 +255,7 @@ def _side_by_side(found: Comparison) -> Html:
     columns = [Column(str(name), part, "number" if name else "text") for name, part in zip(table, cells, strict=True)]
     told = _beside(found)
     shown = table_of(columns, told[0].upper() + told[1:])
-    return joined(shown, *(tag("p", text, class_="note") for text in (LEGEND, *_errors(found))))
+    return joined(shown, *(tag("p", text, class_="note") for text in (LEGEND, *found.errors_in_full())))
 
 
 def _command(found: Comparison) -> str:

@@ -37,7 +37,8 @@ def show(found: Comparison, verdict: Sequence[str], directory: Path) -> None:
         n = len(found.ranked)
         _title(console, "Coefficients" + (f" of the first {jobs} of {n} jobs" if jobs < n else ""))
         _whole(console, table)
-        console.print(f"{LEGEND}; p-values as if this were the only job", markup=False)
+        told = [f"{LEGEND}; p-values as if this were the only job", *found.errors_in_full(jobs)]
+        console.print("\n".join(told), markup=False)
     console.print("\n".join(["", *found.words, *verdict]), markup=False)
     console.print(f"Files: {directory}", markup=False)
 
@@ -76,7 +77,7 @@ def _cell(found: Comparison, name: str, value: object, most: int) -> str | Text:
     if isinstance(value, str) or name in found.names:
         return Text(value_text(value, most))
     if name in ("rank", "job"):
-        return "–" if str(value) == "<NA>" else str(value)
+        return "–" if value is None or str(value) == "<NA>" else str(value)
     figure = float(str(value))
     return f"{figure:,.0f}" if name.endswith("n_obs") and figure == figure else number(figure)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 from runner.words import count, number
@@ -36,13 +37,13 @@ def _score(found: Comparison) -> list[str]:
     more = f" and {first - MOST_NAMED} more" if first > MOST_NAMED else ""
     subject = f"Job {who} has" if first == 1 else f"Jobs {who}{more} have"
     best = f"{subject} the {order} {found.score}"
-    middle = sorted(values)[len(values) // 2]
-    spread = f"; of all {len(values)} the middle one is {number(middle)}, the last {number(values[-1])}"
-    said.append(f"{best}, {number(values[0])}{spread if len(values) > 1 else ''}.")
+    middle = f"the median of all {len(values)} is {number(median(values))}, " if len(values) > 2 else ""
+    last = f"; {middle}the last is {number(values[-1])}" if len(values) > 1 else ""
+    said.append(f"{best}, {number(values[0])}{last}.")
     different = len(set(values))
     if different > 1:
         said.append(
-            f"The best was chosen among {different} different scores by its own score, which therefore flatters it: "
+            f"The best was chosen among {different} different scores by its own score, which tends to flatter it: "
             "on rows that no job was scored on, expect less."
         )
     without = len(found.ranked) - len(values)
@@ -75,8 +76,10 @@ def _sameness(found: Comparison) -> list[str]:
 def _terms(found: Comparison) -> list[str]:
     """What the comparison of coefficients leaves out."""
     said = []
-    if found.only_means:
-        said.append("Jobs have many units: coefficients are compared by their means over units.")
+    means = sum("mean" in set(one.central["scope"]) for one in found.outcomes)
+    if means:
+        each = "; the rest is in each job's coefficients.csv" if found.only_means else ""
+        said.append(f"Of {count(means, 'job')} with several units the means over units are compared{each}.")
     without = sum(len(one.coefficients) > 0 and not len(one.central) for one in found.outcomes)
     if without:
         said.append(f"{count(without, 'job')} with several units and no mean over them: in no table of coefficients.")

@@ -157,8 +157,16 @@ class Comparison:
             if name in one.metrics:
                 counted = name.endswith("n_obs")
                 cells["foot", name, ""] = f"{one.metrics[name]:,.0f}" if counted else number(one.metrics[name])
-        cells["foot", "errors", ""] = re.sub(r" \([^()]*\)", "", one.errors)
+        cells["foot", "errors", ""] = re.split("[,;(]", one.errors)[0].strip()
         return cells
+
+    def errors_in_full(self, most: int = MOST_BESIDE) -> list[str]:
+        """How the errors of the jobs side by side were computed, a sentence for each way."""
+        jobs: dict[str, list[str]] = {}
+        for one in self.ranked[:most]:
+            jobs.setdefault(one.errors, []).append(str(one.job.number))
+        who = {text: f"job{'s' * (len(numbers) > 1)} {', '.join(numbers)}" for text, numbers in jobs.items()}
+        return [f"Errors of {who[text]}: {text}." for text in jobs if text]
 
     def _terms(self, jobs: Sequence[int] | None = None) -> list[str]:
         """Terms in the order of their first job, the constant last."""

@@ -34,7 +34,8 @@ def specification_curve(
         best: the job with the best score.
     """
     have = "" if len(table) == jobs else f" ({jobs - len(table)} of {jobs} do not have it)"
-    note = f"{count(len(table), 'job')} by estimate{have}; filled: p < 0.05; ring: best score; below: their choices"
+    marks = "filled: p < 0.05, open: not, or untested; ring: best score; below: choices"
+    note = f"{count(len(table), 'job')} by estimate{have}; {marks}"
     panels = [_Panel(name, table[name].tolist(), list(order)) for name, order in values.items()]
     below = sum(panel.height + 0.36 for panel in panels)
     figure = figure_of(4.05 + below, f"Specification curve of {shortened(term, 60)}", note)

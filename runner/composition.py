@@ -119,7 +119,8 @@ class Composer:
             settings = _sweep_of(config)
             axes += _axes(self._parsed([_over(key, values) for key, values in settings.over.items()]))[1]
             directory = Path(config.hydra.sweep.dir)
-            where: Any = {key: _plain(config)[key] for key in ("tracking", "ledger")}
+            places = _plain(config)
+            where: Any = {key: places[key] for key in ("tracking", "ledger")}
         except COMPOSING as error:
             raise self._refusal(own, error) from None
         empty = Plan(directory, settings, self.configs, tuple(overrides), tuple(fixed), tuple(axes), (), **where)
@@ -133,7 +134,7 @@ class Composer:
         """A job per different spec.
 
         Raises:
-            SpecError: the mistakes, each with the job it is in; those of the first jobs alone where all have the same.
+            SpecError: the mistakes, each with the job it is in; once where the first jobs have the same.
         """
         found, wrong = dict[str, PlannedJob](), list[tuple[str, tuple[str, ...]]]()
         for number, differs in enumerate(every):

@@ -61,8 +61,8 @@ def test_the_table_adds_up_from_its_parts() -> None:
 def test_one_survives() -> None:
     found = judge(sweep({"7": 6.0, "8": 2.9, "9": -2.2}), Bar(draws=999, without_result=4))
     assert found.sentence == (
-        "Of 20 tests (24 trials on this data and target, 4 of them without a result, which count as p = 1), 3 have p "
-        "below 0.05 unadjusted (chance alone would give about 1.0); 1 survives Holm and Romano-Wolf at 5 %: x in job "
+        "Of 20 tests (24 trials on this data and target, 4 of them elsewhere or without a result, which count as p = 1), "
+        "3 have p below 0.05 unadjusted (chance alone would give about 1.0); 1 survives Holm and Romano-Wolf at 5 %: x in job "
         "7; 2 survive Benjamini-Hochberg at 10 %."
     )
 
@@ -99,8 +99,8 @@ def test_jobs_without_influence_or_p_value_are_counted_and_named() -> None:
     assert np.isnan(tests.loc["bare", "p_romano_wolf"])
     assert tests.loc["7", "p_romano_wolf"] == pytest.approx(6 / 4 / 1000, rel=REL)  # its group is four of six trials
     assert found.sentence.startswith(
-        "Of 5 tests (6 trials on this data and target, 1 of them without a result, which count as p = 1), 2 have p "
-        "below 0.05 unadjusted; 2 survive Holm and Romano-Wolf where it could be computed (4 of 5) at 5 % (Holm "
+        "Of 5 tests (6 trials on this data and target, 1 of them elsewhere or without a result, which count as p = 1), "
+        "2 have p below 0.05 unadjusted; 2 survive Holm and Romano-Wolf where it could be computed (4 of 5) at 5 % (Holm "
         "alone 2, Romano-Wolf alone 1): x in jobs 7, bare; "
     )
     plain = judge([job("bare", {"x": 6.0}, influence=False)])

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from test_tracking import client_of
@@ -189,6 +198,62 @@ def test_the_ledger_counts_each_spec_once_over_sweeps_and_runs(sweep, tmp_path) 
     assert main([*FAST, "model.cov=HC3", "report=tables"]) == 0
     count = Ledger(tmp_path / "outputs" / "ledger.db").count(plan.jobs[0].family)
     assert (count.finished, count.failed, count.abandoned) == (4, 0, 0)
+
+
+def test_a_server_takes_a_sweep_as_a_file_does(sweep, tmp_path, capsys) -> None:
+    with mlflow_server(tmp_path) as uri:
+        code, plan, _ = sweep("a", "model.cov=nonrobust,HAC", f"tracking.uri={uri}")
+        assert code == 0
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=uri)
+        experiment = client.get_experiment_by_name("factor-runner").experiment_id
+        runs = client.search_runs([experiment], "tags.role = 'job'")
+        assert {run.data.tags["job"] for run in runs} == {job.key for job in plan.jobs}
+        assert {run.info.status for run in runs} == {"FINISHED"}
+        for run in runs:
+            assert "coefficients.csv" in {item.path for item in client.list_artifacts(run.info.run_id)}
+        assert main(["resume", "a"]) == 0
+        assert f"MLflow: {uri}/#/experiments/{experiment}/runs" in capsys.readouterr().out
+        assert len(client.search_runs([experiment], "tags.role = 'job'")) == 2
+        assert main(["rerun", runs[0].info.run_id, f"tracking.uri={uri}"]) == 0
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """A real tracking server on loopback that serves artifacts too."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        port = door.getsockname()[1]
+    place = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/served"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--backend-store-uri",
+        *place,
+    ]
+    env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen([*command, *place], cwd=folder, env=env, start_new_session=True, **quiet)
+    try:
+        late = time.monotonic() + 90
+        while time.monotonic() < late:
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+                    if answer.status == 200:
+                        break
+            except OSError:
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
 
 
 def test_a_sweep_in_a_file(sweep, tmp_path) -> None:

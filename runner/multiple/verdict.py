@@ -257,7 +257,7 @@ def sentence(tests: pd.DataFrame, trials: int, bar: Bar) -> str:
     """What survives, no surer than the table."""
     of = _metrics(tests, trials, bar)
     n, lost = int(of["tests"]), trials - int(of["tests"])
-    missing = f"{lost:,} of them without a result, which count as p = 1"
+    missing = f"{lost:,} of them elsewhere or without a result, which count as p = 1"
     noun = "trial"
     if not n:
         return f"Nothing was tested: {f'{count(trials, noun)}, none with a p-value' if trials else 'no trial'}."

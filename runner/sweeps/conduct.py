@@ -16,7 +16,7 @@ from runner.identity import family_key, job_key
 from runner.ledger import Ledger
 from runner.rundir import RunDirectory
 from runner.sinks import progress, tracking
-from runner.spec import build
+from runner.spec import build, without_secrets
 from runner.sweeps import bayes, slurm
 from runner.sweeps.cache import bench_of
 from runner.sweeps.compare import compare
@@ -59,7 +59,7 @@ def conduct(plan: Plan, job_of: JobOf) -> int:
             with progress.Progress(plan.name) as told:
                 plan, failed = _rounds(plan, bench, here, log, told, job_of)
             told.summary([(job, plan.failure(job)) for job in failed])
-            said = _told(plan)
+            said = _told(plan, log)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
@@ -76,7 +76,7 @@ class Said(NamedTuple):
     metrics: Mapping[str, float] = MappingProxyType({})
 
 
-def _told(plan: Plan) -> Said:
+def _told(plan: Plan, log: Log) -> Said:
     """Judge and compare the finished jobs, print it, and write it to the directory `report` of the sweep."""
     found = verdict(plan)
     if found is None:
@@ -84,6 +84,9 @@ def _told(plan: Plan) -> Said:
     words = [found.sentence, *found.notes]
     tables = {name: table for name, table in (("tests", found.tests), ("strategies", found.strategies)) if len(table)}
     compared = compare(plan, verdict_words=words, verdict_tables=tables)
+    path = tracking.sweep_link(log.store, sweep_tags(plan), compared)
+    served = f"{log.store.uri}/{path}" if log.store.uri.startswith("http") else ""
+    print(f"MLflow: {without_secrets(served) or f'python -m runner ui --sweep {plan.name}'}")
     best = _markdown(compared.leaderboard.head(BEST))
     return Said("\n\n".join([*words[:1], *compared.words, best]), {f"sweep/{k}": v for k, v in found.metrics.items()})
 

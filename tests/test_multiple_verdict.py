@@ -61,16 +61,16 @@ def test_the_table_adds_up_from_its_parts() -> None:
 def test_one_survives() -> None:
     found = judge(sweep({"7": 6.0, "8": 2.9, "9": -2.2}), Bar(draws=999, without_result=4))
     assert found.sentence == (
-        "Of 20 tests (24 trials on this data and target, 4 of them elsewhere or without a result, which count as p = 1), "
-        "3 have p below 0.05 unadjusted (chance alone would give about 1.0); 1 survives Holm and Romano-Wolf at 5 %: x in job "
-        "7; 2 survive Benjamini-Hochberg at 10 %."
+        "Of 20 tests (24 trials on this data and target, 4 of them elsewhere or without a result, which count "
+        "as p = 1), 3 have p below 0.05 unadjusted (chance alone would give about 1.0); 1 survives Holm and "
+        "Romano-Wolf at 5 %: x in job 7; 2 survive Benjamini-Hochberg at 5 %."
     )
 
 
 def test_none_all_and_a_single_one() -> None:
     assert judge(sweep({}, 5), Bar(draws=99)).sentence == (
         "Of 5 tests, none has p below 0.05 unadjusted; none survives Holm and Romano-Wolf at 5 %; "
-        "none survives Benjamini-Hochberg at 10 %."
+        "none survives Benjamini-Hochberg at 5 %."
     )
     every = judge(sweep({"a": 7.0, "b": -8.0}, 0), Bar(draws=999, level=0.01, false_discoveries=0.05))
     assert every.sentence == (
@@ -99,9 +99,9 @@ def test_jobs_without_influence_or_p_value_are_counted_and_named() -> None:
     assert np.isnan(tests.loc["bare", "p_romano_wolf"])
     assert tests.loc["7", "p_romano_wolf"] == pytest.approx(6 / 4 / 1000, rel=REL)  # its group is four of six trials
     assert found.sentence.startswith(
-        "Of 5 tests (6 trials on this data and target, 1 of them elsewhere or without a result, which count as p = 1), "
-        "2 have p below 0.05 unadjusted; 2 survive Holm and Romano-Wolf where it could be computed (4 of 5) at 5 % (Holm "
-        "alone 2, Romano-Wolf alone 1): x in jobs 7, bare; "
+        "Of 5 tests (6 trials on this data and target, 1 of them elsewhere or without a result, which count "
+        "as p = 1), 2 have p below 0.05 unadjusted; 2 survive Holm and Romano-Wolf where it could be computed "
+        "(4 of 5) at 5 % (Holm alone 2, Romano-Wolf alone 1): x in jobs 7, bare; "
     )
     plain = judge([job("bare", {"x": 6.0}, influence=False)])
     assert "1 survives Holm (Romano-Wolf was not computed) at 5 %: x in job bare" in plain.sentence

@@ -58,7 +58,7 @@ class Bar:
 
     terms: list[str] | None = None
     level: Share = 0.05
-    false_discoveries: Share = 0.10
+    false_discoveries: Share = 0.05
     size: Share = 0.10
     without_result: Count = 0
     horizon: Count = 1

@@ -63,7 +63,7 @@ def test_one_survives() -> None:
     assert found.sentence == (
         "Of 20 tests (24 trials on this data and target, 4 of them elsewhere or without a result, which count "
         "as p = 1), 3 have p below 0.05 unadjusted (chance alone would give about 1.0); 1 survives Holm and "
-        "Romano-Wolf at 5 %: x in job 7; 2 survive Benjamini-Hochberg at 5 %."
+        "Romano-Wolf at 5 %: x in job 7; 1 survives Benjamini-Hochberg at 5 %."
     )
 
 

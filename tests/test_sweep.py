@@ -354,3 +354,29 @@ def test_an_abandoned_sweep_counts_what_had_begun(sweep, tmp_path, monkeypatch) 
     monkeypatch.setattr(module, "compute", real)
     assert main(["resume", "a"]) == 0
     assert len(children(tmp_path, plan)) == 3
+
+
+def test_a_full_disk_fails_its_jobs_and_a_resume_makes_them(sweep, tmp_path, monkeypatch, capsys) -> None:
+    import errno
+
+    from runner.sinks import files
+
+    real, left = files.write, [1]
+
+    def write(*given: object) -> None:
+        if not left:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left.pop()
+        real(*given)
+
+    monkeypatch.setattr(files, "write", write)
+    code, plan, said = sweep("a", "model.cov=HC1,HC2,HAC")
+    assert code == 1
+    assert "No space left on device" in said
+    assert [plan.done(job) for job in plan.jobs].count(True) == 1
+    assert not list(plan.directory.glob("*.unfinished"))
+    monkeypatch.setattr(files, "write", real)
+    assert main(["resume", "a"]) == 0
+    assert "1 done before, 2 to run" in capsys.readouterr().err
+    assert {run.info.status for run in children(tmp_path, plan)} == {"FINISHED"}
+    assert len(children(tmp_path, plan)) == 3

@@ -13,7 +13,6 @@ from runner.multiple.hurdles import (
     deflated_sharpe,
     expected_maximum,
     hurdles,
-    minimum_track_record,
     probabilistic_sharpe,
     track,
 )
@@ -74,9 +73,6 @@ def test_the_example_of_the_deflated_sharpe_ratio() -> None:
     assert expected_maximum(100, 0.5 / 250) == pytest.approx(0.1132, abs=5e-5)  # as printed
     assert deflated_sharpe(DAY, 100, 0.5 / 250) == pytest.approx(0.9004, abs=5e-5)
     assert deflated_sharpe(DAY, 1, 0.5 / 250) == probabilistic_sharpe(DAY)
-    long = minimum_track_record(DAY, 0.1132, 0.9004)
-    assert long == pytest.approx(1250, rel=2e-3)  # four digits of the inputs
-    assert minimum_track_record(DAY, 0.2) == np.inf
 
 
 def test_the_expected_maximum_by_simulation() -> None:
@@ -102,7 +98,7 @@ def test_the_moments_of_a_track_record() -> None:
     away = y - y.mean()
     skew, kurtosis = (np.mean(away**k) / np.mean(away**2) ** (k / 2) for k in (3, 4))
     np.testing.assert_allclose(track(x), [4, y.mean() / y.std(ddof=1), skew, kurtosis], rtol=REL)
-    assert np.isnan(track(np.full(9, 0.1)).sharpe) and np.isnan(minimum_track_record(track(np.zeros(9))))
+    assert np.isnan(track(np.full(9, 0.1)).sharpe)
     assert np.isnan(probabilistic_sharpe(track(np.zeros(9))))
     with pytest.raises(ValueError, match="returns: given 1"):
         track(np.array([0.1, np.nan]))

@@ -109,16 +109,6 @@ def deflated_sharpe(of: Track, trials: float, variance: float) -> float:
     return probabilistic_sharpe(of, expected_maximum(trials, variance))
 
 
-def minimum_track_record(of: Track, benchmark: float = 0.0, confidence: float = 0.95) -> float:
-    """Returns that are needed until this ratio is above the benchmark with that confidence (Bailey and Lopez de Prado
-    2012); infinite where it is not above it at all."""
-    if np.isnan(of.sharpe):
-        return float("nan")
-    if of.sharpe <= benchmark:
-        return float("inf")
-    return float(1.0 + (_spread(of) * _normal(confidence) / (of.sharpe - benchmark)) ** 2)
-
-
 def _spread(of: Track) -> float:
     """Standard deviation of the estimated ratio, times sqrt(n - 1)."""
     squared = 1.0 - of.skew * of.sharpe + (of.kurtosis - 1.0) / 4.0 * of.sharpe**2

@@ -68,9 +68,9 @@ def slurm(tmp_path_factory):
         daemons.wait(30)
 
 
-def slurm_jobs(states: str = "PENDING,RUNNING,COMPLETING") -> list[str]:
-    """Ids of the Slurm jobs in these states."""
-    command = ["squeue", "--noheader", f"--states={states}", "--format=%i"]
+def slurm_jobs() -> list[str]:
+    """Ids of those that wait or run."""
+    command = ["squeue", "--noheader", "--format=%i"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -106,7 +106,6 @@ def test_after_the_conductor_was_ended_resume_gives_every_job_once(slurm, folder
     process.send_signal(how)
     said = process.communicate()[1]
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
-    left = slurm_jobs()
     if how == signal.SIGINT:
         wait_for(lambda: not slurm_jobs())
     assert done(folder) < 8
@@ -115,8 +114,23 @@ def test_after_the_conductor_was_ended_resume_gives_every_job_once(slurm, folder
     assert len(numbers(folder)) == 8
     assert_each_job_once(folder, numbers(folder))
     wait_for(lambda: not slurm_jobs())
-    if how == signal.SIGKILL:
-        assert set(left) & set(slurm_jobs("CANCELLED"))  # they did not go on beside the new ones
+
+
+@needs_slurm
+def test_slurm_jobs_that_a_killed_conductor_left_are_ended_and_no_others(slurm, folder: Path) -> None:
+    from runner.sweeps.plan import Plan
+    from runner.sweeps.settings import Sweep
+    from runner.sweeps.slurm import cancel
+
+    plan = Plan(folder, Sweep(launcher="slurm"), (), (), "")
+    for name in (f"sweep-{plan.id}", f"sweep-{plan.id}", "another"):
+        command = ["sbatch", "-o", "/dev/null", f"--job-name={name}", "--wrap", "sleep 100"]
+        subprocess.run(command, check=True, capture_output=True)
+    *_, other = sorted(slurm_jobs(), key=int)
+    cancel(plan)
+    assert slurm_jobs() == [other]
+    subprocess.run(["scancel", other], check=True)
+    wait_for(lambda: not slurm_jobs())
 
 
 @needs_slurm

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 HELP = """python -m runner [key=value ...]   run one spec; -m sweeps over key=a,b
+python -m runner resume SWEEP      go on with a sweep that was ended
 python -m runner audit [...]       try every column of a spec for look-ahead, thoroughly
 python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
 python -m runner cache [--empty]   tell how much the processes of sweeps share on disk, or empty it

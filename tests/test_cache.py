@@ -138,8 +138,9 @@ def test_file_with_any_bit_of_its_head_flipped_is_not_used(cache: Cache) -> None
     cache.put("p", panel())
     whole = path_of(cache, "p").read_bytes()
     _, _, length, count, _ = HEAD.unpack_from(whole)
-    for at in range(HEAD.size + 8 * count + length):
-        bits = range(8) if at < HEAD.size + 8 * count else [at % 8]
+    head = HEAD.size + 8 * count
+    for at in (*range(head), *range(head, head + length, 13)):
+        bits = range(8) if at < head else [at % 8]
         for bit in bits:
             path_of(cache, "p").write_bytes(whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :])
             assert cache.get("p") is None, (at, bit)

@@ -68,9 +68,9 @@ def slurm(tmp_path_factory):
         daemons.wait(30)
 
 
-def slurm_jobs(states: str = "PENDING,RUNNING,COMPLETING") -> list[str]:
-    """Ids of the Slurm jobs in these states."""
-    command = ["squeue", "--noheader", f"--states={states}", "--format=%i"]
+def slurm_jobs() -> list[str]:
+    """Ids of those that wait or run."""
+    command = ["squeue", "--noheader", "--format=%i"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
@@ -106,7 +106,6 @@ def test_after_the_conductor_was_ended_resume_gives_every_job_once(slurm, folder
     process.send_signal(how)
     said = process.communicate()[1]
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
-    left = slurm_jobs()
     if how == signal.SIGINT:
         wait_for(lambda: not slurm_jobs())
     assert done(folder) < 8
@@ -115,8 +114,23 @@ def test_after_the_conductor_was_ended_resume_gives_every_job_once(slurm, folder
     assert len(numbers(folder)) == 8
     assert_each_job_once(folder, numbers(folder))
     wait_for(lambda: not slurm_jobs())
-    if how == signal.SIGKILL:
-        assert set(left) & set(slurm_jobs("CANCELLED"))  # they did not go on beside the new ones
+
+
+@needs_slurm
+def test_slurm_jobs_that_a_killed_conductor_left_are_ended_and_no_others(slurm, folder: Path) -> None:
+    from runner.sweeps.plan import Plan
+    from runner.sweeps.settings import Sweep
+    from runner.sweeps.slurm import cancel
+
+    plan = Plan(folder, Sweep(launcher="slurm"), (), (), "")
+    for name in (f"sweep-{plan.id}", f"sweep-{plan.id}", "another"):
+        command = ["sbatch", "-o", "/dev/null", f"--job-name={name}", "--wrap", "sleep 100"]
+        subprocess.run(command, check=True, capture_output=True)
+    *_, other = sorted(slurm_jobs(), key=int)
+    cancel(plan)
+    assert slurm_jobs() == [other]
+    subprocess.run(["scancel", other], check=True)
+    wait_for(lambda: not slurm_jobs())
 
 
 @needs_slurm
@@ -151,3 +165,40 @@ def test_without_submitit_there_is_one_line(monkeypatch) -> None:
     with pytest.raises(SpecError) as caught:
         check(Sweep(launcher="slurm"))
     assert caught.value.mistakes == ("sweep.launcher: slurm needs submitit; pip install 'factor-runner[slurm]'",)
+
+
+def lost(tmp_path: Path, told: int, state: str) -> tuple[list[int], list[int], str]:
+    """A Slurm job ended so with jobs 1 and 2 to do, beside 3 that waits: who failed, who waits now, and why."""
+    from runner.sweeps.plan import Job, Plan
+    from runner.sweeps.settings import Sweep
+    from runner.sweeps.slurm import Chunk, _lost
+
+    jobs = [Job(number, (), (), {}) for number in range(4)]
+    plan = Plan(tmp_path, Sweep(launcher="slurm"), (), tuple(jobs), "")
+    chunk, waiting = Chunk(jobs[1:3], told), jobs[3:]
+    assert not list(_lost(plan, "7", chunk, "RUNNING", waiting))
+    assert not list(_lost(plan, "7", chunk, state, waiting)) and chunk.left  # its last outcome may be seen late
+    failed = list(_lost(plan, "7", chunk, state, waiting))
+    assert not chunk.left
+    whys = [plan.failure(job) for job in failed]
+    assert not any(why.final for why in whys)
+    return [job.number for job in failed], [job.number for job in waiting], "".join(why.mistakes[0] for why in whys)
+
+
+@pytest.mark.parametrize("told", [0, 1])
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("OUT_OF_MEMORY", "out of memory"), ("NODE_FAIL", "its node failed"), ("CANCELLED", "cancelled")],
+)
+def test_what_ends_a_slurm_job_fails_the_job_at_hand_and_the_rest_waits(
+    tmp_path: Path, told: int, state: str, words: str
+) -> None:
+    failed, waiting, why = lost(tmp_path, told, state)
+    assert (failed, waiting) == ([1], [2, 3])
+    assert why.startswith("Slurm job 7: ") and words in why and f"({state})" in why and "7_0_log.err" in why
+
+
+@pytest.mark.parametrize("state", ["TIMEOUT", "PREEMPTED", "COMPLETED"])
+def test_a_slurm_job_whose_time_is_over_after_some_jobs_fails_none(tmp_path: Path, state: str) -> None:
+    assert lost(tmp_path, 1, state) == ([], [1, 2, 3], "")
+    assert lost(tmp_path, 0, state)[:2] == ([1], [2, 3])  # else it would come again for ever

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from sweeping import (
     COVS,
     WORDS,
@@ -24,6 +23,8 @@ from sweeping import (
     sweep_of,
     wait_for,
 )
+
+from runner.version import code_version, source_commit
 
 JOBS = 6
 AFTER = 0.8  # most seconds from a job's end to the kill: about what two jobs take
@@ -45,11 +46,10 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
 
 
 def version() -> str:
-    """What the key of a job has of the code: while it changes under the test, nothing can be resumed."""
-    command = ["git", "-C", str(ROOT), "status", "--porcelain", "--", "runner"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    newest = max(path.stat().st_mtime_ns for path in (ROOT / "runner").rglob("*.py"))
-    return f"{told} {newest}"
+    """What the key of a job has of the code: while that changes under the test, nothing can be resumed."""
+    for known in (source_commit, code_version):
+        known.cache_clear()
+    return code_version()
 
 
 def workers_of(process: subprocess.Popen) -> list[int]:
@@ -100,7 +100,7 @@ def once(folder: Path, launcher: str, seed: int, expected: dict[str, str]) -> No
     told = disturb(folder, launcher, seed)
     resumed(folder, launcher)
     if version() != before:
-        pytest.skip("the package was edited while this ran")
+        pytest.skip("the checkout was edited while this ran")
     assert_each_job_once(folder, expected)
     assert not processes_in(folder)
     print(f"seed {seed}: {told}; every job once")

@@ -39,9 +39,11 @@ def rerun(run_id: str, store: tracking.Store, own: Mapping[str, Any], directory:
         experiment = build(spec, tuple(logged.about.get("overrides", ())))
         with terminal.working(f"{experiment.name}: again"):
             compute(experiment, directory, Bench())
-        differences = _differences(logged, RunDirectory(directory))
+        written = RunDirectory(directory)
+        differences = _differences(logged, written)
+        code = [one.about["code"] for one in (logged, written)]
         again = tracking.log(directory, store, {"rerun": run_id})
-    terminal.show_rerun(run_id, again, directory, differences)
+    terminal.show_rerun(run_id, again, directory, differences, code)
     return 1 if differences else 0
 
 
@@ -74,10 +76,9 @@ def _trusted(spec: Mapping[str, Any], own: Mapping[str, Any], given: Sequence[st
 def _differences(logged: RunDirectory, again: RunDirectory) -> list[str]:
     """What is not the same, in words; nothing where every table and number is equal to the last bit."""
     found = []
-    for what in ("fingerprint", "code"):
-        before, now = logged.about.get(what), again.about[what]
-        if before != now:
-            found.append(f"{what}: {before} then, {now} now")
+    before, now = logged.about["fingerprint"], again.about["fingerprint"]
+    if before != now:
+        found.append(f"data: fingerprint {before} then, {now} now")
     for name in sorted({*logged.metrics, *again.metrics}):
         before, now = logged.metrics.get(name), again.metrics.get(name)
         if before != now:

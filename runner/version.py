@@ -14,18 +14,17 @@ from runner import __version__
 
 @cache
 def code_version(allow: tuple[str, ...] = ()) -> str:
-    """Version of the package; from a checkout its commit, and where files were changed since the digest of the
-    sources; the digest of the sources of the modules that the spec allows."""
-    commit = source_commit()
-    changed = f".{_digest([Path(__file__).parent])}" if commit.endswith("-dirty") else ""
-    own = f"+{commit}{changed}" if commit else ""
+    """Version of the package and the digest of its sources; the digest of those of the modules that the spec allows.
+
+    Not the commit: other commits, and files beside the package, leave results as they are.
+    """
     others = f" {' '.join(allow)}.{_digest(map(_place, allow))}" if allow else ""
-    return f"{__version__}{own}{others}"
+    return f"{__version__}.{_digest([Path(__file__).parent])}{others}"
 
 
 @cache
 def source_commit() -> str:
-    """Commit of the checkout that this package lies in, or nothing for an installed package."""
+    """Commit of the checkout that this package lies in, `-dirty` where files were changed; else nothing."""
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return ""

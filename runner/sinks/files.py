@@ -13,6 +13,7 @@ import yaml
 
 from runner.identity import job_key
 from runner.report import Report
+from runner.version import source_commit
 from runner.words import reading
 
 DIGITS = "%.17g"  # every bit of a float64
@@ -58,6 +59,7 @@ def about(report: Report) -> dict[str, object]:
         "source": report.source,
         "fingerprint": report.fingerprint,
         "code": report.code,
+        "commit": source_commit(),
         "horizon": report.panel.horizon,
         "job": job_key(report.spec, report.fingerprint, report.code),
         "started": report.started.isoformat(timespec="milliseconds"),

@@ -57,8 +57,8 @@ def show(report: Report, directory: Path, run_id: str) -> None:
         console.print(f"MLflow run: {run_id} (python -m runner ui)", markup=False)
 
 
-def show_rerun(run_id: str, again: str, directory: Path, differences: Sequence[str]) -> None:
-    """Print whether a run came out the same."""
+def show_rerun(run_id: str, again: str, directory: Path, differences: Sequence[str], code: Sequence[str]) -> None:
+    """Print whether a run came out the same; `code` is its version then and now."""
     console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     if not differences:
         console.print(f"bit-identical to {run_id}: every metric and table", style="bold", markup=False)
@@ -67,6 +67,8 @@ def show_rerun(run_id: str, again: str, directory: Path, differences: Sequence[s
         shown = [f"  {line}" for line in differences[:MOST_ROWS]]
         rest = [f"  and {len(differences) - MOST_ROWS} more"] if len(differences) > MOST_ROWS else []
         console.print("\n".join([*shown, *rest]), markup=False)
+    if code[0] != code[1]:
+        console.print(f"code: {code[0]} then, {code[1]} now", markup=False)
     console.print(f"Files: {directory}\nMLflow run: {again}", markup=False)
 
 

@@ -18,7 +18,6 @@ from runner.errors import RunnerError, SpecError
 from runner.identity import short
 from runner.rundir import RunDirectory
 from runner.spec import without_secrets
-from runner.version import source_commit
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -301,12 +300,12 @@ def _name(about: Mapping[str, Any]) -> str:
 
 
 def _tags(written: RunDirectory, more: Mapping[str, str]) -> dict[str, str]:
-    about, commit = written.about, source_commit().removesuffix("-dirty")
+    about = written.about
     tags = {name: about[name] for name in ("kind", "model", "validation", "fingerprint", "code")} | {
         "directory": str(written.path.absolute()),
         "mlflow.source.name": "python -m runner",
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.commit": commit if commit in about["code"] else "",
+        "mlflow.source.git.commit": about["commit"].removesuffix("-dirty"),
         "mlflow.loggedArtifacts": '[{"path": "coefficients.json", "type": "table"}]',
         "mlflow.note.content": "\n".join(f"- {sentence}" for sentence in about["reading"])[:LONGEST],
         "leaking": "; ".join(about["leaks"]),

@@ -231,15 +231,16 @@ def _recipe(job: Job) -> list[Any]:
 def _taken(plan: Plan, jobs: Sequence[Job], ledger: Ledger) -> int:
     """How many jobs were finished elsewhere, by another sweep or a run of its own; their directories are copied."""
     missing = {job.key: job for job in jobs if not plan.done(job)}
-    level = plan.settings.report
     count = 0
     for key, place in ledger.finished(missing).items():
-        target = plan.place(missing[key])
-        if place.resolve() != target.resolve() and (level == "tables" or (place / "report.html").exists()):
-            shutil.rmtree(target, ignore_errors=True)
-            fresh = target.with_name(f".{target.name}.unfinished")
-            shutil.rmtree(fresh, ignore_errors=True)
-            shutil.copytree(place, fresh)
-            fresh.rename(target)
+        job = missing[key]
+        enough = plan.settings.report == "tables" or (place / "report.html").exists()
+        if enough and place.resolve() != plan.place(job).resolve():
+            with plan.held(job):
+                if not plan.done(job):
+                    plan.clear(job)
+                    fresh = plan.directory / f".{job.number}.copy.unfinished"
+                    shutil.copytree(place, fresh)
+                    fresh.rename(plan.place(job))
             count += 1
     return count

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any
 from runner.bench import digest
 from runner.errors import DataError, SpecError, unknown
 from runner.identity import short
+from runner.ledger import marker
 from runner.rundir import RunDirectory
 from runner.spec import without_secrets
 from runner.sweeps.search import Axis
@@ -127,6 +129,19 @@ class Plan:
     def forget(self, job: Job) -> None:
         """As if the job had never failed."""
         self._failed(job).unlink(missing_ok=True)
+
+    def clear(self, job: Job) -> None:
+        """Remove what is left of the job: of other data or code, of workers that were killed, why it failed."""
+        for old in (self.place(job), *self.directory.glob(f".{job.number}.*.unfinished")):
+            shutil.rmtree(old, ignore_errors=True)
+        self.forget(job)
+
+    @contextmanager
+    def held(self, job: Job) -> Iterator[None]:
+        """One process at a time works on the job, which has begun: a killed conductor's worker may still be at it."""
+        with open(marker(self.place(job)), "w") as mark:
+            fcntl.flock(mark, fcntl.LOCK_EX)
+            yield
 
     def write(self) -> None:
         """Write the plan, whole or not at all."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import shutil
 import signal
 import time
 import traceback
@@ -15,7 +13,6 @@ from pathlib import Path
 from runner.bench import Bench
 from runner.errors import RunnerError
 from runner.job import compute
-from runner.ledger import marker
 from runner.spec import build
 from runner.sweeps.cache import bench_of
 from runner.sweeps.plan import Failure, Job, Plan, read
@@ -40,18 +37,14 @@ def work_on(directory: Path, number: int) -> None:
 
 def work(plan: Plan, job: Job, bench: Bench) -> None:
     """Run the job and leave its run directory, or why there is none."""
-    with open(marker(plan.place(job)), "w") as mark:
-        fcntl.flock(mark, fcntl.LOCK_EX)  # a worker of a conductor that was killed may still be at it
+    with plan.held(job):
         if not plan.done(job):
             _work(plan, job, bench)
 
 
 def _work(plan: Plan, job: Job, bench: Bench) -> None:
     begun, failure = time.monotonic(), None
-    rests = plan.directory.glob(f".{job.number}.*.unfinished")
-    for old in (plan.place(job), *rests):  # of other data or code; of workers that were killed
-        shutil.rmtree(old, ignore_errors=True)
-    plan.forget(job)
+    plan.clear(job)
     try:
         with _limited(plan.settings.timeout):
             compute(build({**job.spec, "report": plan.settings.report}, job.overrides), plan.place(job), bench)

@@ -47,8 +47,8 @@ def ranks(values: np.ndarray, date: np.ndarray) -> np.ndarray:
 
 
 def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
-    """Positions (n,) of the values by date, and by size within it; date by date where dates lie together and have many,
-    which is several times sooner."""
+    """Positions (n,) of the values by date, and by size within it; where dates lie together and have many values they
+    are sorted one by one, which is several times sooner."""
     starts = np.flatnonzero(date[1:] != date[:-1]) + 1
     if len(date) < MANY * (len(starts) + 1) or (date[1:] < date[:-1]).any():
         return np.lexsort((values, date))

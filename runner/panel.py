@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runner import memory
 from runner.calendar import session_numbers, span
 from runner.errors import DataError, listed, unknown
 from runner.market import Dropped, Market
@@ -119,7 +120,8 @@ def build_panel(
     `group:level` of zeros and ones, after the steps.
 
     Raises:
-        DataError: a feature or target that the data cannot give, one line each; no usable cell at all.
+        DataError: a feature or target that the data cannot give, one line each; no usable cell at all; less memory
+            than a run on it takes.
     """
     mistakes: list[str] = []
     dates, y, horizon = market.dates, np.empty((0, 0)), 0
@@ -127,6 +129,8 @@ def build_panel(
         dates, y, horizon = checked(evaluate("target", target, market), market)
     except DataError as error:
         mistakes += error.mistakes
+    levels = sum(market.groups[name].nunique() for name in dummies if name in market.groups)
+    memory.check(len(dates), len(market.assets), len(features), levels)
     X = np.empty((len(features), len(dates), len(market.assets))).transpose(1, 2, 0)  # each column in one piece
     for k, (name, feature) in enumerate(features.items()):
         try:

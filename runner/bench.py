@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import is_dataclass
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
+
 KEPT = 12  # things on a bench; those not used for longest go first
+MOST_BYTES = 10**9  # of arrays that stay on it while a panel is made
 
 
 class Bench:
@@ -21,6 +25,8 @@ class Bench:
         """The thing made from `of` (plain mappings, lists, numbers, texts), made now if it is not here."""
         key = f"{what}-{digest(of)}"
         if key not in self.things:
+            while what == "panel" and len(self.things) > 1 and held(self.things.values()) > MOST_BYTES:
+                self.things.popitem(last=False)  # the last one is the market that the panel is made of
             self.things[key] = make()
             while len(self.things) > KEPT:
                 self.things.popitem(last=False)
@@ -31,6 +37,24 @@ class Bench:
     def fingerprints(self) -> list[str]:
         """Of the markets that are here."""
         return [thing.fingerprint for key, thing in self.things.items() if key.startswith("market-")]
+
+
+def held(things: Iterable[Any]) -> int:
+    """Bytes of the arrays in these things, each array once, whoever shares it."""
+    sizes: dict[int, int] = {}
+    todo = list(things)
+    while todo:
+        one = todo.pop()
+        if isinstance(one, np.ndarray):
+            base = one if one.base is None else one.base
+            sizes[id(base)] = getattr(base, "nbytes", one.nbytes)
+        elif hasattr(one, "_mgr"):  # a frame or series of pandas
+            todo += [block.values for block in one._mgr.blocks]
+        elif isinstance(one, Mapping):
+            todo += one.values()
+        elif is_dataclass(one) or isinstance(one, tuple):
+            todo += vars(one).values() if is_dataclass(one) else one
+    return sum(sizes.values())
 
 
 def digest(of: Any) -> str:

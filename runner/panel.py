@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from runner import memory
 from runner.calendar import session_numbers, span
 from runner.errors import DataError, listed, unknown
 from runner.market import Dropped, Market
@@ -119,7 +120,8 @@ def build_panel(
     `group:level` of zeros and ones, after the steps.
 
     Raises:
-        DataError: a feature or target that the data cannot give, one line each; no usable cell at all.
+        DataError: a feature or target that the data cannot give, one line each; no usable cell at all; less memory
+            than a run on it takes.
     """
     mistakes: list[str] = []
     dates, y, horizon = market.dates, np.empty((0, 0)), 0
@@ -127,7 +129,9 @@ def build_panel(
         dates, y, horizon = checked(evaluate("target", target, market), market)
     except DataError as error:
         mistakes += error.mistakes
-    X = np.empty((len(dates), len(market.assets), len(features)))
+    levels = sum(market.groups[name].nunique() for name in dummies if name in market.groups)
+    memory.check(len(dates), len(market.assets), len(features), levels)
+    X = np.empty((len(features), len(dates), len(market.assets))).transpose(1, 2, 0)  # each column in one piece
     for k, (name, feature) in enumerate(features.items()):
         try:
             values = evaluate(f"features.{name}", feature, market)
@@ -138,7 +142,7 @@ def build_panel(
     mistakes += [f"model.dummies: {unknown(name, market.groups)}" for name in dummies if name not in market.groups]
     if mistakes:
         raise DataError(mistakes)
-    made = apply(steps, X, list(features), market.groups, y)
+    made = apply(steps, X, list(features), market.groups, y, in_place=True)
     valid, account = _account(made.y, made.X, list(features), w, weights, made.keep)
     dropped = (*market.dropped, *(Dropped(*one) for one in made.account), *account)
     raw = None if made.y is y else y
@@ -236,13 +240,14 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
 def _with_dummies(
     names: list[str], X: np.ndarray, groups: pd.DataFrame, dummies: Sequence[str]
 ) -> tuple[list[str], np.ndarray]:
-    """The features with a column of zeros and ones for every level of these groups, levels in the order of names."""
+    """The features, those of a cell side by side in memory, with a column of zeros and ones for every level of these
+    groups, levels in the order of names."""
     levels = [(group, level) for group in dummies for level in sorted(groups[group].unique())]
-    if not levels:
-        return names, X
-    member = np.column_stack([groups[group] == level for group, level in levels]).astype(float)
-    columns = np.broadcast_to(member, (*X.shape[:2], len(levels)))
-    return [*names, *(f"{group}:{level}" for group, level in levels)], np.concatenate([X, columns], axis=2)
+    K, found = X.shape[2], np.empty((*X.shape[:2], X.shape[2] + len(levels)))
+    found[:, :, :K] = X
+    for k, (group, level) in enumerate(levels, start=K):
+        found[:, :, k] = groups[group] == level
+    return [*names, *(f"{group}:{level}" for group, level in levels)], found
 
 
 def _account(

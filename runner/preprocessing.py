@@ -127,9 +127,11 @@ def fill(
 
     codes = np.zeros(cross.X.shape[1], dtype=int) if group is None else cross.codes(group)
     found = cross.X.copy()
-    for code in np.unique(codes):
+    for code in np.unique(codes) if isinstance(value, str) else []:
         part = cross.X[:, codes == code]
         found[:, codes == code] = np.where(np.isnan(part), _typical(part, value), part)
+    if not isinstance(value, str):
+        found[np.isnan(found)] = value
     return found
 
 
@@ -141,8 +143,10 @@ def forward_fill(cross: Cross, *, limit: Rows | None = None) -> np.ndarray:
     age = np.zeros(found.shape[1:])
     for t in range(1, len(found)):
         missing = np.isnan(found[t])
-        age = np.where(missing, age + 1.0, 0.0)
-        found[t] = np.where(missing & (age <= (np.inf if limit is None else limit)), found[t - 1], found[t])
+        if limit is not None:
+            age = np.where(missing, age + 1.0, 0.0)
+            missing &= age <= limit
+        np.copyto(found[t], found[t - 1], where=missing)
     return found
 
 
@@ -173,8 +177,11 @@ def drop_sparse(cross: Cross, *, most: Share = 0.75) -> LeftOut:
     """Leaves out the cells with more than this share of their features missing."""
     import numpy as np
 
-    missing = np.isnan(cross.X).mean(axis=2)
-    return LeftOut(missing > most, f"more than {100.0 * most:g} % of its features missing")
+    T, N, J = cross.X.shape
+    missing = np.zeros((T, N))
+    for j in range(J):
+        missing += np.isnan(cross.X[:, :, j])
+    return LeftOut(missing / max(J, 1) > most, f"more than {100.0 * most:g} % of its features missing")
 
 
 def neutralise(cross: Cross, *, group: str | None = None, against: list[str] | None = None) -> np.ndarray:
@@ -232,37 +239,39 @@ class Applied(NamedTuple):
 
 
 def apply(
-    steps: Sequence[Step], X: np.ndarray, names: list[str], groups: pd.DataFrame, y: np.ndarray | None = None
+    steps: Sequence[Step],
+    X: np.ndarray,
+    names: list[str],
+    groups: pd.DataFrame,
+    y: np.ndarray | None = None,
+    *,
+    in_place: bool = False,
 ) -> Applied:
     """The features X (T, N, K) and the target y (T, N) after every step.
 
-    Infinite cells are left as they are, for the panel to count.
+    Infinite cells are left as they are, for the panel to count. Steps that look at one column alone are given one
+    after the other, so that no more than a column is held twice.
+
+    Args:
+        in_place: whether X may be changed, else a copy of it is.
 
     Raises:
         DataError: a step that the data cannot give.
     """
     import numpy as np
 
-    X, y = X.copy() if steps else X, np.full(X.shape[:2], np.nan) if y is None else y
+    X, y = X if in_place or not steps else X.copy(), np.full(X.shape[:2], np.nan) if y is None else y
     keep, account, back = np.ones(X.shape[:2], dtype=bool), list[tuple[str, str, int]](), list[str]()
     several = [step.name for step in steps]
     for number, step in enumerate(steps):
         told = step.name if several.count(step.name) == 1 else f"{step.name} (step {number + 1})"
         at = [k for k, name in enumerate(names) if step.on is None or name in step.on]
         try:
-            found = _stepped(step, X, at, names, groups)
+            for own in [[k] for k in at] if _plain(step) in BY_COLUMN else [at]:
+                found = _stepped(step, X, own, names, groups)
+                account += _taken(told, found, X, own, names, keep)
         except DataError as error:
             raise DataError([f"preprocess[{number}].{line}" for line in error.mistakes]) from error
-        if isinstance(found, LeftOut):
-            account.append(("panel cell", found.reason, int((keep & found.cells).sum())))
-            keep &= ~found.cells
-        else:
-            if not keep.all():
-                found[~keep] = np.nan
-            account += _changes(told, [names[k] for k in at], X[:, :, at], found)
-            X[:, :, at] = found
-        if not keep.all():
-            X[~keep] = np.nan  # for the steps to come: what is left out is in no mean
         if step.on is not None and TARGET in step.on:
             before, y = y, _stepped(step, y[:, :, None], [0], [TARGET], groups)[:, :, 0]
             account += _changes(told, [TARGET], before[:, :, None], y[:, :, None])
@@ -270,15 +279,49 @@ def apply(
     return Applied(X, y, keep, tuple(reversed(back)), [one for one in account if one[2]])
 
 
+def _taken(
+    told: str, found: Any, X: np.ndarray, at: list[int], names: list[str], keep: np.ndarray
+) -> list[tuple[str, str, int]]:
+    """Put what a step gave for the columns `at` into X, or what it leaves out into `keep`; the account of it.
+
+    What is left out is NaN from there on, so that it is in no mean of the steps to come.
+    """
+    import numpy as np
+
+    if isinstance(found, LeftOut):
+        lost = keep & found.cells
+        keep &= ~lost
+        for k in range(X.shape[2]):
+            np.copyto(X[:, :, k], np.nan, where=lost)
+        return [("panel cell", found.reason, int(lost.sum()))]
+    if not keep.all():
+        found[~keep] = np.nan
+    account = _changes(told, [names[k] for k in at], X[:, :, _adjacent(at)], found)
+    X[:, :, _adjacent(at)] = found
+    return account
+
+
+def _plain(step: Step) -> Any:
+    """The function of a step without its settings."""
+    return getattr(step.function, "func", step.function)
+
+
+def _adjacent(at: list[int]) -> slice | list[int]:
+    """The same positions, as a slice where they follow each other: of these numpy makes no copy."""
+    return slice(at[0], at[-1] + 1) if at and at == list(range(at[0], at[-1] + 1)) else at
+
+
 def _stepped(step: Step, X: np.ndarray, at: list[int], names: list[str], groups: pd.DataFrame) -> Any:
     """The columns `at` of X after the step, infinite cells as they are; or the cells that it leaves out."""
     import numpy as np
 
-    before = X[:, :, at]
+    before, ours = X[:, :, _adjacent(at)], _plain(step) in WRITE_NOTHING
     infinite = np.isinf(before)
-    given = np.where(infinite, np.nan, before) if infinite.any() else before
+    given = np.where(infinite, np.nan, before) if infinite.any() else before if ours else before.copy()
     after = step.function(Cross(given, {name: X[:, :, k] for k, name in enumerate(names)}, groups))
-    return after if isinstance(after, LeftOut) else np.where(infinite, before, after)
+    if isinstance(after, LeftOut) or (ours and given is before):
+        return after
+    return np.where(infinite, before, after)
 
 
 def _changes(step: str, names: list[str], before: np.ndarray, after: np.ndarray) -> list[tuple[str, str, int]]:
@@ -303,17 +346,19 @@ def _centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return X - np.nansum(X, axis=1, keepdims=True) / np.maximum(count, 1), count
 
 
-def _typical(part: np.ndarray, value: str | float) -> np.ndarray | float:
-    """What a missing cell of part (T, M, J) is filled with."""
+def _typical(part: np.ndarray, value: str) -> np.ndarray:
+    """Mean or median (T, 1, J) of what is known of part (T, M, J); NaN on a date without any, which stays missing."""
     import warnings
 
     import numpy as np
 
-    if not isinstance(value, str):
-        return float(value)
+    if value == "mean":
+        known = ~np.isnan(part)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.sum(part, axis=1, keepdims=True, where=known) / known.sum(axis=1, keepdims=True))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a date without any value stays missing
-        return np.asarray((np.nanmean if value == "mean" else np.nanmedian)(part, axis=1, keepdims=True))
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmedian(part, axis=1, keepdims=True))
 
 
 def _residuals(x: np.ndarray, Z: np.ndarray) -> np.ndarray:
@@ -327,3 +372,8 @@ def _residuals(x: np.ndarray, Z: np.ndarray) -> np.ndarray:
         if own.sum() > np.linalg.matrix_rank(used) if used.size else False:
             found[own, j] = x[own, j] - used @ np.linalg.lstsq(used, x[own, j], rcond=None)[0]
     return found
+
+
+# Of these steps each column depends on itself alone; and none of ours writes to what it is given.
+BY_COLUMN = frozenset({rank, zscore, demean, winsorise, clip, log, fill, forward_fill})
+WRITE_NOTHING = BY_COLUMN | {universe, drop_sparse, neutralise}

@@ -11,6 +11,7 @@ Item = TypeVar("Item")
 Listener = Callable[[str, int, int], None]  # of what is done, how many are done, of how many
 
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_READER: ContextVar[Callable[[str], None] | None] = ContextVar("reader", default=None)
 
 
 @contextmanager
@@ -30,3 +31,20 @@ def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
         yield item
         if listener is not None:
             listener(what, done, len(items))
+
+
+@contextmanager
+def reading(reader: Callable[[str], None]) -> Iterator[None]:
+    """Hand every note within the block to this reader."""
+    token = _READER.set(reader)
+    try:
+        yield
+    finally:
+        _READER.reset(token)
+
+
+def note(text: str) -> None:
+    """A line for the person who waits; nothing where nobody reads."""
+    reader = _READER.get()
+    if reader is not None:
+        reader(text)

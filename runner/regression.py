@@ -245,11 +245,7 @@ class Regression:
         slopes = fit.params[:, 1:] if self.with_constant else fit.params
         X = regressors(panel, self.regressors)
         one = len(slopes) > 0 and bool((slopes == slopes[:1]).all())  # one line for all assets is one product
-        values = (
-            (X.reshape(len(X) * X.shape[1], -1) @ slopes[0]).reshape(X.shape[:2])
-            if one
-            else np.einsum("tnk,nk->tn", X, slopes)
-        )
+        values = X @ slopes[0] if one else np.einsum("tnk,nk->tn", X, slopes)
         if self.with_constant:
             values += fit.params[:, 0]
         if fit.asset_effects is not None:

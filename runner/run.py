@@ -124,8 +124,14 @@ def _forecast(model: Any, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
     A fold whose test rows have no usable cell, as the last ones where the target looks far ahead, forecasts nothing.
     """
     usable = [fold for fold in folds if panel.valid[fold.test].any()]
-    parts = [_forecast_fold(model, panel, fold) for fold in usable or folds[:1]]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=PREDICTIONS)
+    tried = usable or folds[:1]
+    if not tried:
+        return pd.DataFrame(columns=PREDICTIONS)
+    parts = [_forecast_fold(model, panel, fold) for fold in tried]
+    number = np.repeat(np.arange(len(tried), dtype=np.int32), [len(part) for part in parts])
+    table = pd.concat(parts, ignore_index=True)
+    table.insert(2, "fold", pd.Categorical.from_codes(number, [fold.name for fold in tried]))
+    return table
 
 
 def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
@@ -152,21 +158,20 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
     means = train_means(panel, fold.train)
     columns = (
         panel.dates[t],
-        np.array(panel.assets, dtype=object)[i],
-        fold.name,
-        1 if fold.path is None else fold.path[at],
+        pd.Categorical.from_codes(i.astype(np.int32), panel.assets),
+        np.ones(len(t), dtype=np.int16) if fold.path is None else fold.path[at].astype(np.int16),
         panel.scored[t, i],
         values[at, i],
         means[i],
     )
-    return pd.DataFrame(dict(zip(PREDICTIONS, columns, strict=True)))
+    return pd.DataFrame(dict(zip([one for one in PREDICTIONS if one != "fold"], columns, strict=True)))
 
 
 def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> pd.DataFrame:
     """One row per fold: its dates, the dates left out or leaking, its rows (date x asset) and where its parts lie."""
-    rows = []
+    rows, forecasts = [], predictions["fold"].value_counts()
     for fold in folds:
-        forecast = int((predictions["fold"] == fold.name).sum())
+        forecast = int(forecasts.get(fold.name, 0))
         rows.append(
             {
                 "fold": fold.name,

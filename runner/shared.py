@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from runner.panel import Panel
     from runner.validation import Fold
 
-MOST_NUMBERS = 2**25  # held as moments; more are summed for each fold by itself
+MOST_NUMBERS = 2**26  # held as moments; more are summed for each fold by itself
 MOST_COLUMNS = 16  # of a panel that is summed whole, whichever regressors are asked for first
 
 
@@ -41,17 +42,17 @@ class Shared:
         if not (panel.X is self.X and panel.y is self.y and panel.valid is self.valid):
             return None
         chosen = list(range(len(panel.names))) if names is None else [panel.names.index(name) for name in names]
-        summed = list(range(len(panel.names))) if len(panel.names) <= MOST_COLUMNS else chosen
         sizes = np.bincount(self.segment)
         count = np.bincount(self.segment[rows], minlength=len(sizes))
-        units, P = 1 if by is None else len(panel.assets), len(summed) + 2
-        if not ((count == 0) | (count == sizes)).all() or len(sizes) * units * P * P > MOST_NUMBERS:
+        cells = len(sizes) * (1 if by is None else len(panel.assets))
+        every = len(panel.names) <= MOST_COLUMNS and cells * (len(panel.names) + 2) ** 2 <= MOST_NUMBERS
+        summed = list(range(len(panel.names))) if every else chosen
+        P = len(summed) + 2
+        if not ((count == 0) | (count == sizes)).all() or cells * P * P > MOST_NUMBERS:
             return None
         key = (*summed, by)
         if key not in self.store:
-            adjacent = summed == list(range(summed[0], summed[-1] + 1)) if summed else False
-            X = panel.X[:, :, summed[0] : summed[-1] + 1] if adjacent else panel.X[:, :, summed]
-            self.store[key] = self._sums(X, panel.y, panel.valid, by)
+            self.store[key] = self._sums(panel, summed, by)
         M, shift = self.store[key]
         M = M[0] if len(M) == 1 else M[count > 0].sum(axis=0)
         if summed == chosen:
@@ -59,16 +60,20 @@ class Shared:
         at = [0, *(1 + summed.index(k) for k in chosen), P - 1]
         return M[:, at][:, :, at], shift[:, :, np.array(at[1:]) - 1]
 
-    def _sums(self, X: np.ndarray, y: np.ndarray, use: np.ndarray, by: str | None) -> tuple[np.ndarray, np.ndarray]:
-        """Moments (S, N or 1, P, P) of every segment."""
-        shift, edges = (
-            shift_of(X, y, use, "asset" if by == "asset" else None),
-            np.flatnonzero(np.diff(self.segment)) + 1,
-        )
-        if by is None:
-            return np.add.reduceat(moments(X, y, use, shift, by_date=True), [0, *edges])[:, None], shift
-        parts = [slice(start, stop) for start, stop in zip([0, *edges], [*edges, len(y)], strict=True)]
-        return np.stack([moments(X[at], y[at], use[at], shift, by_date=False, whole=y.size) for at in parts]), shift
+    def _sums(self, panel: Panel, summed: list[int], by: str | None) -> tuple[np.ndarray, np.ndarray]:
+        """Moments (S, N or 1, P, P) of every segment; those of columns that are not adjacent one by one."""
+        X, y, use = panel.X, panel.y, panel.valid
+        adjacent = summed == list(range(summed[0], summed[-1] + 1)) if summed else False
+        own = slice(summed[0], summed[-1] + 1) if adjacent else summed
+        shift = shift_of(X, y, use, "asset" if by == "asset" else None)[:, :, [*summed, -1]]
+        edges = [0, *(np.flatnonzero(np.diff(self.segment)) + 1).tolist(), len(y)]
+        if by is None and adjacent:
+            return np.add.reduceat(moments(X[:, :, own], y, use, shift, by_date=True), edges[:-1])[:, None], shift
+        found = []
+        for at in (slice(start, stop) for start, stop in pairwise(edges)):
+            M = moments(X[at, :, own], y[at], use[at], shift, by_date=by is None, whole=y.size)
+            found.append(M.sum(axis=0, keepdims=True) if by is None else M)
+        return np.stack(found), shift
 
 
 def shared_by(folds: Sequence[Fold], panel: Panel) -> Shared:

@@ -486,3 +486,74 @@ def test_a_real_sweep_says_what_its_jobs_say(made: Made) -> None:
     written = pd.read_csv(plan.directory / "report" / "coefficients.csv")
     np.testing.assert_array_equal(written["estimate"], found.coefficients["estimate"])
     assert board["oos/r2"].is_monotonic_decreasing and found.params == ["model.cov", "model.regressors"]
+
+
+def forecasts(made: Made, job: int, cells: Sequence[tuple[int, str]], error: float, fold: str = "1") -> pd.DataFrame:
+    """Write forecasts of these cells (row, asset), and give them back."""
+    dates = pd.bdate_range("2020-01-01", periods=40)
+    rng = np.random.default_rng(0)
+    y = pd.DataFrame(rng.standard_normal((40, 3)), dates, ["A", "B", "C"])
+    rows = [{"date": dates[t], "asset": name, "fold": fold, "y": y.loc[dates[t], name]} for t, name in cells]
+    table = pd.DataFrame(rows).assign(path=1, benchmark=0.1)
+    table["prediction"] = table["y"] + error * np.random.default_rng(job).standard_normal(len(table))
+    table.to_parquet(made.place / str(job) / "predictions.parquet")
+    return table
+
+
+def ragged(made: Made) -> tuple[Plan, list[pd.DataFrame]]:
+    """Three jobs: the second cannot forecast asset C, the third not the first rows; the first is worst on C alone."""
+    every = [(t, name) for t in range(40) for name in "ABC"]
+    parts = [every, [one for one in every if one[1] != "C"], [one for one in every if one[0] > 9]]
+    for at, cells in enumerate(parts):
+        made.job(
+            spec_of(model__lags=at), {"oos/rmse": [3.0, 1.0, 2.0][at], "oos/n_obs": float(len(cells))}, horizon=1
+        )
+    made.job(spec_of(model__lags=9), {"fit/r2": 0.5}, horizon=1)
+    made.settings = {"score": "oos/rmse", "lower_is_better": True}
+    return made.plan(), [forecasts(made, at, cells, [0.1, 0.3, 0.2][at]) for at, cells in enumerate(parts)]
+
+
+def test_jobs_that_forecast_different_rows_are_ranked_on_those_of_all(made: Made) -> None:
+    plan, tables = ragged(made)
+    found = compared(plan)
+    board = found.leaderboard.set_index("job")
+    assert found.score == "common/rmse" and found.leaderboard["job"].tolist() == [0, 2, 1, 3]
+    for job, table in enumerate(tables):
+        own = table[(table["asset"] != "C") & table["date"].isin(tables[2]["date"])]
+        error = own["y"] - own["prediction"]
+        assert board.loc[job, "common/n_obs"] == len(own) == 60
+        np.testing.assert_allclose(board.loc[job, "common/rmse"], np.sqrt((error**2).mean()), rtol=1e-12)
+        r2 = 1.0 - (error**2).sum() / ((own["y"] - 0.1) ** 2).sum()
+        np.testing.assert_allclose(board.loc[job, "common/r2"], r2, rtol=1e-12)
+    assert board.loc[0, "oos/rmse"] == 3.0 and np.isnan(board.loc[3, "common/rmse"])
+    said = "The scores oos/... are of 80 to 120 rows: ranks and scores common/... are of the 60 rows that all of them"
+    assert f"{said} forecast." in found.words
+
+
+def test_order_and_kind_of_names_do_not_matter_to_common_rows(made: Made) -> None:
+    plan, tables = ragged(made)
+    before = compared(plan).leaderboard
+    mixed = tables[0].sample(frac=1.0, random_state=1).astype({"asset": "category", "fold": "category"})
+    mixed.to_parquet(made.place / "0" / "predictions.parquet")
+    pd.testing.assert_frame_equal(compared(plan).leaderboard, before, rtol=1e-12)
+
+
+@pytest.mark.parametrize("why", ["twice", "apart", "lost", "same"])
+def test_without_common_rows_scores_stay_as_they_are(made: Made, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, tables = ragged(made)
+    path = made.place / "1" / "predictions.parquet"
+    if why == "twice":
+        pd.concat([tables[1], tables[1]]).to_parquet(path)
+    elif why == "apart":
+        tables[1].assign(date=tables[1]["date"] + pd.Timedelta(days=400)).to_parquet(path)
+    elif why == "lost":
+        path.unlink()
+    else:  # nothing is read where all forecast as many
+        for at in range(3):
+            place = made.place / str(at) / "metrics.json"
+            place.write_text(json.dumps({"oos/rmse": [3.0, 1.0, 2.0][at], "oos/n_obs": 80.0}))
+        monkeypatch.setattr("runner.sweeps.common._read", lambda *_: pytest.fail("was read"))
+    found = compared(plan)
+    assert found.score == "oos/rmse" and not any(name.startswith("common/") for name in found.leaderboard)
+    assert found.leaderboard["job"].tolist() == [1, 2, 0, 3]
+    assert any("not compared on the same rows" in line for line in found.words) == (why != "same")

@@ -164,3 +164,10 @@ def test_killed_run_leaves_no_directory_that_reads_as_whole(tmp_path) -> None:
     assert len(found) >= 2
     for directory in found:
         assert {path.name for path in directory.iterdir()} == whole
+
+
+def test_names_that_mlflow_refuses_are_logged_with_an_underscore() -> None:
+    from runner.sinks.tracking import _allowed
+
+    assert _allowed("coef/sector:Oil & Gas (US), \u00e9") == "coef/sector:Oil _ Gas _US__ _"
+    assert _allowed("oos/r2") == "oos/r2"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from runner.words import count, number
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.panel import Panel
     from runner.study import Study
 
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
@@ -37,13 +38,13 @@ def target_by_group(study: Study, *, group: str = "sector") -> Finding:
 
     sample, table = judged(study)
     of_asset, panel = _group_of(study, group), study.panel
-    level = table["asset"].map(of_asset).to_numpy()
-    rows = []
-    for name in sorted(of_asset.unique()):
-        own = np.flatnonzero(of_asset.to_numpy() == name)
+    level, names = pd.factorize(of_asset, sort=True)
+    of_row, rows = level[_positions(table, panel)], []
+    for k, name in enumerate(names):
+        own = np.flatnonzero(level == k)
         y = panel.scored[:, own][panel.valid[:, own]]
         row = {"scope": "group", "unit": name, "assets": len(own), "n_obs": len(y)} | _distribution(y)
-        rows.append(row | _scores(table[level == name]))
+        rows.append(row | _scores(table[of_row == k]))
     found = pd.DataFrame(rows, columns=COLUMNS)
     return Finding(found.assign(group=group, sample=sample), words=_words(found, group, sample), picture="by_group")
 
@@ -62,19 +63,31 @@ def risk_by_group(
 
     sample, table = judged(study)
     of_asset, panel = _group_of(study, group), study.panel
-    t, i = np.nonzero(panel.valid)
-    every = pd.DataFrame({"date": panel.dates[t], "group": of_asset.to_numpy()[i], "y": panel.scored[t, i]})
-    keys = [every["date"].dt.to_period(PERIODS[period]).rename("period"), every["group"]]
-    found = every.groupby(keys, observed=True)["y"].agg(n_obs="size", mean="mean")
-    scored = table.assign(group=table["asset"].map(of_asset))
-    keys = [scored["date"].dt.to_period(PERIODS[period]).rename("period"), scored["group"]]
-    means = scored.groupby(keys, observed=True).agg(
-        n_scored=("y", "size"), mean_actual=("y", "mean"), mean_forecast=("prediction", "mean")
-    )
-    found = found.join(means).reset_index()[PATHS]
-    found["n_scored"] = found["n_scored"].fillna(0).astype(int)
-    found["period"] = found["period"].astype(str)
+    level, names = pd.factorize(of_asset, sort=True)
+    when, periods = pd.factorize(panel.dates.to_period(PERIODS[period]), sort=True)
+    place, cells = when[:, None] * len(names) + level, len(periods) * len(names)
+    scored = place[panel.dates.get_indexer(table["date"]), _positions(table, panel)]
+    n, y = _sums(place[panel.valid], cells, panel.scored[panel.valid])
+    n_scored, actual, forecast = _sums(scored, cells, table["y"], table["prediction"])
+    at = np.flatnonzero(n)
+    keys = [periods.astype(str).to_numpy()[at // len(names)], np.asarray(names)[at % len(names)]]
+    with np.errstate(invalid="ignore"):
+        columns = [n, y / n, n_scored, actual / n_scored, forecast / n_scored]
+    found = pd.DataFrame(dict(zip(PATHS, [*keys, *(one[at] for one in columns)], strict=True)))
     return Finding(found.assign(by=group, sample=sample), picture="risk_by_group")
+
+
+def _positions(table: pd.DataFrame, panel: Panel) -> np.ndarray:
+    """Number (n,) of the asset of each row in the panel."""
+    import pandas as pd
+
+    return np.asarray(pd.Categorical(table["asset"], categories=panel.assets).codes)
+
+
+def _sums(place: np.ndarray, cells: int, *values: Any) -> list[np.ndarray]:
+    """How many rows each cell has, and the sums (cells,) of these values (n,) over them."""
+    weights = [None, *(np.asarray(one, dtype=float) for one in values)]
+    return [np.bincount(place, weights=one, minlength=cells) for one in weights]
 
 
 def _group_of(study: Study, group: str) -> pd.Series:
@@ -93,7 +106,8 @@ def _distribution(y: np.ndarray) -> dict[str, float]:
     if not len(y):
         return {}
     spread = y.std(ddof=1) if len(y) > 1 else np.nan
-    return {"mean": y.mean(), "std_dev": spread} | {name: float(np.quantile(y, q)) for name, q in QUANTILES.items()}
+    quantiles = np.quantile(y, list(QUANTILES.values())).tolist()
+    return {"mean": y.mean(), "std_dev": spread} | dict(zip(QUANTILES, quantiles, strict=True))
 
 
 def _scores(part: pd.DataFrame) -> dict[str, float]:

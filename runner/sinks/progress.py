@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from runner.progress import reading
 from runner.words import count
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Progress:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self.bar = Bar(*columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal)
         self.task = self.bar.add_task(name, total=None)
+        self.notes = reading(self._say)
 
     def plan(self, jobs: int, done: int, taken: int, same: int, typical: float | None) -> None:
         """Say what is to be done before it is."""
@@ -33,9 +35,11 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self.bar.start()
+        self.notes.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
+        self.notes.__exit__(*error)
         self.bar.stop()
 
     def finished(self, job: Job) -> None:

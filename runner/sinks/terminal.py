@@ -15,7 +15,7 @@ from rich.text import Text
 
 from runner.audit import Audit
 from runner.calendar import span
-from runner.progress import listening
+from runner.progress import listening, reading
 from runner.report import Report
 from runner.words import count, p_text, sections, stars
 
@@ -27,12 +27,15 @@ LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.1"
 
 @contextmanager
 def working(text: str) -> Iterator[None]:
-    """Show on a terminal that work is under way; say nothing elsewhere."""
-    console = Console(stderr=True)
+    """Show on a terminal that work is under way, and notes everywhere."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    notes = reading(lambda line: console.print(line, markup=False))
     if not console.is_terminal:
-        yield
+        with notes:
+            yield
         return
     with (
+        notes,
         console.status(text) as status,
         listening(lambda what, done, total: status.update(f"{text}: {done:,} of {total:,} {what}")),
     ):

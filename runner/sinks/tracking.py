@@ -96,13 +96,18 @@ def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
     from mlflow.entities import Metric, Param
 
     now = _milliseconds(written.about["finished"])
-    metrics = [Metric(name, value, now, 0) for name, value in written.metrics.items()]
+    metrics = [Metric(_allowed(name), value, now, 0) for name, value in written.metrics.items()]
     params = [Param(name, value) for name, value in flat(written.spec).items()]
     client.log_batch(run_id, metrics=metrics, params=params[:100], synchronous=True)
     for start in range(100, len(params), 100):
         client.log_batch(run_id, params=params[start : start + 100], synchronous=True)
     client.log_inputs(run_id, datasets=[_dataset(written.about)])
     client.log_artifacts(run_id, str(written.path))
+
+
+def _allowed(name: str) -> str:
+    """The name of a metric with an underscore for what MLflow allows in none, as in `coef/sector:Oil & Gas`."""
+    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
 
 
 def log_failure(about: Mapping[str, Any], mistakes: Sequence[str], store: Store, tags: Mapping[str, str]) -> str:

@@ -58,11 +58,16 @@ def _sameness(found: Comparison) -> list[str]:
     families = {one.job.family for one in found.outcomes}
     if len(families) > 1:
         said.append(f"Jobs have {len(families)} different data or targets: their scores are not of the same rows.")
+    part = "oos" if part == "common" else part
     counted = f"{part}/n_obs" if part in ("oos", "holdout") else "fit/n_obs"
     rows = {one.metrics[counted] for one in found.outcomes if counted in one.metrics}
     if len(rows) > 1 and len(families) < 2:
         span = f"{min(rows):,.0f} to {max(rows):,.0f}"
-        said.append(f"The scores are of {span} rows: jobs that differ there are not compared on the same rows.")
+        common = {one.metrics["common/n_obs"] for one in found.outcomes if "common/n_obs" in one.metrics}
+        told = "jobs that differ there are not compared on the same rows."
+        if common:
+            told = f"ranks and scores common/... are of the {max(common):,.0f} rows that all of them forecast."
+        said.append(f"The scores {'oos/... ' if common else ''}are of {span} rows: {told}")
     kinds = sorted({str(one.about.get("kind")) for one in found.outcomes})
     if len(kinds) > 1:
         said.append(f"Some jobs are {kinds[0]}, some {kinds[1]}: the one kind explains, the other forecasts.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +14,12 @@ from runner.errors import SpecError, listed, unknown
 from runner.rundir import RunDirectory
 from runner.sweeps.caveats import caveats
 from runner.sweeps.choices import choices, flattened
+from runner.sweeps.common import COMMON, OWN, differ, on_common_rows
 from runner.sweeps.plan import Job, Plan
 from runner.words import number, stars
 
 STANDARD = ("oos/r2", "oos/rmse", "fit/r2", "fit/n_obs")  # columns of every leaderboard that has them
+ON_COMMON_ROWS = ("oos/n_obs", "common/r2", "common/rmse", "common/n_obs")  # where jobs forecast different rows
 INSTEAD = ("oos/r2", "fit/r2_adj", "fit/r2")  # what ranks where no job has the score that was asked for
 SMALL_IS_GOOD = ("rmse", "mae", "mape", "qlike", "aic", "bic", "p_value", "log_loss", "brier")
 COEFFICIENTS = ["estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
@@ -59,7 +61,8 @@ class Comparison:
         names: the keys that differ between jobs, dotted, by their short names.
         choices: values of these keys, a row per job of the plan, finished or not.
         outcomes: of the finished jobs, by number.
-        score: the metric that ranks, empty where no job has any that could.
+        score: the metric that ranks, empty where no job has any that could; on the rows that all jobs forecast,
+            `common/...`, where these differ.
         lower_is_better: of the score.
         fallback: why it is not the one asked for, empty where it is.
     """
@@ -93,7 +96,11 @@ class Comparison:
         """rank (equal scores share one; none without the score), job, the keys that differ, the score, its naive
         baseline and the standard metrics that some job has; leaking where some job is."""
         present = {name for one in self.outcomes for name in one.metrics}
-        wanted = dict.fromkeys(name for name in (self.score, f"{self.score}_naive", *STANDARD) if name in present)
+        own = self.score.replace(COMMON, OWN, 1)
+        names = (self.score, f"{self.score}_naive", own, *STANDARD, *ON_COMMON_ROWS)
+        wanted = dict.fromkeys(name for name in names if name in present)
+        if f"{COMMON}n_obs" not in present:
+            wanted.pop(f"{OWN}n_obs", None)
         numbers = [one.job.number for one in self.ranked]
         table = pd.DataFrame({"job": pd.Series(numbers, dtype="int64")})
         for name in self.names:
@@ -280,9 +287,28 @@ def compared(plan: Plan, score: str | None = None) -> Comparison:
     else:
         chosen, fallback = _ranking(plan, outcomes)
         lower = lower_is_better(plan, chosen)
+    outcomes = _on_common_rows(plan, outcomes, chosen)
+    if any(_common(chosen) in one.metrics for one in outcomes):
+        chosen = _common(chosen)
     taken = {"rank", "job", "term", "score", "outcome", "reason", "leaking", *COEFFICIENTS}
     names, table = choices(plan.jobs, taken)
     return Comparison(plan, names, table, outcomes, chosen, lower, fallback)
+
+
+def _common(score: str) -> str:
+    """The name of a score out of sample on the rows that all jobs forecast; of another, no name that any job has."""
+    return COMMON + score.removeprefix(OWN) if score.startswith(OWN) else ""
+
+
+def _on_common_rows(plan: Plan, outcomes: tuple[Outcome, ...], score: str) -> tuple[Outcome, ...]:
+    """The same with scores on the rows that all jobs forecast, where those rows differ and the target does not."""
+    if not _common(score) or len({one.job.family for one in outcomes}) > 1:
+        return outcomes
+    if not differ(one.metrics for one in outcomes):
+        return outcomes
+    found = on_common_rows([RunDirectory(plan.place(one.job)) for one in outcomes], score.removeprefix(OWN))
+    pairs = zip(outcomes, found, strict=True)
+    return tuple(replace(one, metrics={**one.metrics, **more}) for one, more in pairs)
 
 
 def checked_score(score: str, outcomes: Iterable[Outcome]) -> str:

@@ -1,0 +1,125 @@
+"""What a panel takes is said and refused before it is made; steps hold one column twice; the bench stays small."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from runner import memory, preprocessing
+from runner.bench import Bench, held
+from runner.composition import Composer
+from runner.errors import DataError
+from runner.preprocessing import Step, apply
+from runner.progress import reading
+from runner.run import run
+
+SMALL = ["experiment=vol_panel", "data.assets=8", "data.rows=800", "audit=off"]
+
+
+def write(root: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = root / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_available_is_the_least_of_what_the_system_and_the_group_have(tmp_path: Path) -> None:
+    assert memory.available(tmp_path) is None
+    write(tmp_path, proc__meminfo="MemTotal: 90 kB\nMemAvailable:    50 kB\n")
+    assert memory.available(tmp_path) == 50 * 1024
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
+    (group / "memory.current").write_text("7\n")
+    assert memory.available(tmp_path) == 50 * 1024
+    (group / "memory.max").write_text("1007\n")
+    assert memory.available(tmp_path) == 1000
+    (group / "memory.current").write_text("2000\n")
+    assert memory.available(tmp_path) == 0
+
+
+def test_what_cannot_fit_is_refused_with_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    need = memory.needed(1000, 100, 9, 3)
+    assert need == 8 * 1000 * 100 * (2 * 9 + 3 + memory.BESIDE)
+    monkeypatch.setattr(memory, "available", lambda: need - 1)
+    with pytest.raises(DataError, match=r"panel: 1,000 dates x 100 assets x 12 columns take about 0.0 GB"):
+        memory.check(1000, 100, 9, 3)
+    monkeypatch.setattr(memory, "available", lambda: need)
+    memory.check(1000, 100, 9, 3)
+    monkeypatch.setattr(memory, "available", lambda: None)
+    memory.check(10**6, 10**5, 9)
+
+
+def test_a_run_refuses_and_says_before_its_features_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(memory, "TOLD", 10**5)
+    with reading(notes.append):
+        run(Composer().job([*SMALL, "model.dummies=[sector]"]).experiment)
+    (said,) = notes
+    assert said.startswith("panel: 800 dates x 8 assets x 17 columns take about 0.0 GB of memory, of ")
+    monkeypatch.setattr(memory, "available", lambda: 10**5)
+    with pytest.raises(DataError, match=r"panel: 800 dates x 8 assets x 9 columns .* there are 0.0 GB; allowed:"):
+        run(Composer().job(SMALL).experiment)
+
+
+def test_steps_of_one_column_hold_no_second_panel() -> None:
+    T, N, K = 400, 200, 12
+    X = np.random.default_rng(0).standard_normal((K, T, N)).transpose(1, 2, 0)
+    names = [f"x{k}" for k in range(K)]
+    sparse = Step(partial(preprocessing.drop_sparse, most=0.5), "drop_sparse", None)
+    clip = Step(partial(preprocessing.clip, low=-1.0, high=1.0), "clip", None)
+    fill = Step(partial(preprocessing.fill, value=0.2), "fill", None)
+    tracemalloc.start()
+    made = apply([sparse, fill, clip], X, names, pd.DataFrame(), in_place=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert made.X is X and peak < 0.6 * X.nbytes
+    given = X.copy()
+    assert apply([clip], X, names, pd.DataFrame()).X is not X
+    np.testing.assert_array_equal(X, given)
+
+
+def test_a_step_of_ones_own_may_write_to_what_it_is_given() -> None:
+    def tenfold(cross: preprocessing.Cross) -> np.ndarray:
+        cross.X[cross.X > 2.0] = np.nan
+        return cross.X
+
+    X = np.arange(6.0).reshape(3, 2, 1)
+    made = apply([Step(tenfold, "tenfold", None)], X, ["a"], pd.DataFrame())
+    assert made.account == [("changed value", "a left without a value by tenfold", 3)]
+    assert X[2, 1, 0] == 5.0
+
+
+@dataclass(frozen=True)
+class Thing:
+    X: np.ndarray
+    more: dict[str, np.ndarray]
+    frame: pd.DataFrame
+
+
+def test_the_bench_counts_shared_arrays_once_and_lets_go_of_old_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = np.zeros((100, 10))
+    frame = pd.DataFrame(np.zeros((50, 4)))
+    assert held([Thing(X, {"a": X[:10], "b": np.zeros(5)}, frame)]) == X.nbytes + 40 + 1600
+    monkeypatch.setattr("runner.bench.MOST_BYTES", 9000)
+    bench, made = Bench(), []
+
+    def panel(k: int) -> np.ndarray:
+        made.append(k)
+        return np.zeros(1000)
+
+    for k in (0, 0, 1, 2):
+        bench.get("market", "one", lambda: np.zeros(10))
+        bench.get("panel", k, partial(panel, k))
+        bench.get("moments", k, lambda: np.zeros(3))
+    kinds = [key.partition("-")[0] for key in bench.things]
+    assert made == [0, 1, 2] and kinds.count("market") == 1 and kinds.count("panel") <= 2
+    bench.get("panel", 2, partial(panel, 2))
+    assert made == [0, 1, 2]

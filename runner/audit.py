@@ -20,6 +20,7 @@ from runner.market import Market
 from runner.panel import Panel, aligned, checked, evaluate
 from runner.preprocessing import Step, apply
 from runner.targets import Target
+from runner.words import count
 
 if TYPE_CHECKING:
     from runner.spec import Experiment
@@ -74,7 +75,8 @@ class Audit:
     def words(self) -> list[str]:
         """What was tried and what moved, in sentences."""
         columns, untried = self.table["what"].nunique(), self.table["verdict"].str.startswith(UNTRIED)
-        tried = f"{columns} columns on {self.assets} assets and {self.rows} rows, {self.cuts} cuts"
+        parts = (columns, "column"), (self.assets, "asset"), (self.rows, "row"), (self.cuts, "cut")
+        tried = "{} on {} and {}, {}".format(*(count(*part) for part in parts))
         found = [] if self.leaks else [f"No value before a cut moved with what came after it ({tried})."]
         found += [f"{line}." for line in self.leaks]
         return [*found, *(f"{row.what}: {row.verdict}." for row in self.table[untried].itertuples())]
@@ -286,7 +288,7 @@ def _target(
                 (int(row), int(row) - last) for row in last + np.flatnonzero(_moved(y[last:], after[last:], y))
             ]
     too_far = [one for one in reach if one[1] > horizon]
-    found = [_row("target", f"looks {horizon} rows ahead", too_far, values, failed, dates)]
+    found = [_row("target", f"looks {count(horizon, 'row')} ahead", too_far, values, failed, dates)]
     found[0]["rows_ahead"] = max((ahead for _, ahead in reach), default=0)
     if horizon:
         found.append(_row("target", "knows no return of its own row or before", overlap, values, failed, dates))
@@ -328,9 +330,8 @@ def _line(row: Any) -> str:
     """One leak in words."""
     if row.what == "target" and row.check.startswith("looks"):
         declared = row.check.split()[1]
-        return (
-            f"target: looks {row.rows_ahead} rows ahead, its horizon says {declared}; from {row.first_date:%Y-%m-%d}"
-        )
+        seen = f"looks {count(row.rows_ahead, 'row')} ahead, its horizon says {declared}"
+        return f"target: {seen}; from {row.first_date:%Y-%m-%d}"
     if row.what == "model":
         return "model: what it fits on training rows moves with the other rows"
     if row.what == "target":

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from runner import audit as look_ahead
 from runner.bench import Bench
@@ -47,10 +49,14 @@ def _counted(experiment: Experiment, directory: Path) -> Report:
     finally:
         spec = without_secrets(experiment.spec)
         for fingerprint in bench.fingerprints:
-            key = job_key(spec, fingerprint, code_version(tuple(spec["allow"])))
+            key = _key(spec, fingerprint)
             ledger, place = Ledger(Path(spec["ledger"])), str(directory.resolve())
             ledger.begin({(key, place): family_key(spec, fingerprint)})
             ledger.end(key, place, status, time.monotonic() - begun)
+
+
+def _key(spec: Mapping[str, Any], fingerprint: str) -> str:
+    return job_key(spec, fingerprint, code_version(tuple(spec["allow"])))
 
 
 def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
@@ -60,6 +66,9 @@ def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
         RunnerError: what the run raises; the directory cannot be written.
     """
     report = run(experiment, bench)
+    if experiment.spec["report"] == FULL:
+        key, family = (make(report.spec, report.fingerprint) for make in (_key, family_key))
+        report = replace(report, trials=Ledger(Path(report.spec["ledger"])).count(family, begun=key))
     with whole(directory) as unfinished:
         files.write(report, unfinished)
         if experiment.spec["report"] == FULL:

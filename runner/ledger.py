@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from runner.errors import DataError
+from runner.words import LEVEL, MANY_TESTS
 
 TABLE = """create table if not exists trials (
     key text not null, family text not null, place text not null, status text not null, seconds real,
@@ -28,6 +29,20 @@ class Count:
     @property
     def trials(self) -> int:
         return self.finished + self.failed + self.abandoned
+
+    @property
+    def words(self) -> list[str]:
+        """What the number of trials means for one of them, in a sentence."""
+        if self.trials == 1:
+            return ["The first spec that the ledger has on this data and target."]
+        lost = [f"{n:,} {what}" for n, what in ((self.failed, "failed"), (self.abandoned, "abandoned")) if n]
+        those = f" ({' and '.join(lost)})" if lost else ""
+        best = "the best of several looks better than it is"
+        if self.trials >= MANY_TESTS:
+            expected = f"{LEVEL * self.trials:,.0f} of them"
+            best = f"where nothing is to be found, chance alone makes about {expected} significant at 5 %"
+        told = f"The ledger has {self.trials:,} specs on this data and target{those}, this one included"
+        return [f"{told}: {best}, and no p-value here allows for that."]
 
 
 class Ledger:
@@ -52,9 +67,12 @@ class Ledger:
                 "update trials set status = ?, seconds = ? where key = ? and place = ?", (status, seconds, key, place)
             )
 
-    def count(self, family: str) -> Count:
-        """Trials of the family; one that began and has no end was abandoned, one that never began does not count."""
-        best: dict[str, int] = {}
+    def count(self, family: str, begun: str | None = None) -> Count:
+        """Trials of the family; one that began and has no end was abandoned, one that never began does not count.
+
+        The trial with the key `begun` is under way, and counts as finished.
+        """
+        best: dict[str, int] = {} if begun is None else {begun: 3}
         for key, place, status in self._rows("select key, place, status from trials where family = ?", family):
             rank = {"finished": 3, "failed": 2}.get(status, 1 if _begun(Path(place)) else 0)
             best[key] = max(best.get(key, 0), rank)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from runner.audit import Audit
 from runner.fit import Fit, headline
+from runner.ledger import Count
 from runner.market import Dropped
 from runner.panel import Panel
 from runner.scores import BENCHMARK, logged
@@ -42,6 +43,7 @@ class Report:
         findings: what the estimator and the analyses found, by name.
         started: when the run began, UTC.
         code: version of this package and of the checkout that it ran from.
+        trials: specs tried on this data and target up to this run, itself included; None where nobody counted.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Report:
     influence: pd.DataFrame | None
     started: datetime
     code: str
+    trials: Count | None = None
 
     @property
     def kind(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from runner import advice
 from runner.errors import listed
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ MOST_VIF = 10.0
 SAME = 1e-9  # out-of-sample R2 below which forecasts are the benchmark but for rounding
 MOST_TERMS = 20  # terms with a sentence of their own
 MANY_TESTS = 20  # tests from which on the count expected by chance is told
-SERIAL = ("HAC", "driscoll_kraay")  # errors that allow for serial correlation
 KINDS = {
     "explanatory": "It explains the target of a row with regressors of the same row; it is not a forecast.",
     "predictive": "Regressors are known before the target: a forecast, good or bad.",
@@ -45,6 +45,7 @@ def sections(report: Report) -> dict[str, list[str]]:
         "Out of sample": _out_of_sample(report),
         "Residuals and columns": _diagnostics(report),
         "Leak audit": _audit(report),
+        "Trials": report.trials.words if report.trials else [],
         "Left out": _left_out(report),
     }
     return {subject: sentences for subject, sentences in parts.items() if sentences}
@@ -135,10 +136,14 @@ def _range(table: pd.DataFrame, column: str) -> str:
 def _coefficients(report: Report) -> list[str]:
     table = per_unit(report.fit.coefficients)
     table = table[table["estimate"].notna()]
-    terms = list(table["term"].unique())
+    each = table.groupby("term", sort=False)
+    none = [t for t, rows in each if (rows["estimate"] == 0.0).all() and rows["p_value"].isna().all()]
+    terms = [term for term in table["term"].unique() if term not in none]
     found = [_term(report, str(term), table[table["term"] == term]) for term in terms[:MOST_TERMS]]
     if len(terms) > MOST_TERMS:
         found.append(f"{count(len(terms) - MOST_TERMS, 'further term')}: see coefficients.csv.")
+    if none:
+        found.append(f"Set to zero: {listed(none)} ({len(none):,} of {count(len(each), 'term')}).")
     return found + _on_errors(report, table)
 
 
@@ -194,7 +199,9 @@ def _on_errors(report: Report, table: pd.DataFrame) -> list[str]:
     if "mean" in scopes and noun != "date":
         found.append(f"The t of a mean takes {plural(noun)} as independent; shared shocks would make it too large.")
     ahead, errors = report.panel.horizon, errors_in_force(report)
-    if ahead > 1 and errors and errors not in SERIAL and noun != "date":
+    if ahead > 1 and not errors:
+        found.append(f"Targets over {ahead} rows overlap: neighbouring rows share most of theirs, and count as one.")
+    if ahead > 1 and errors and errors not in advice.SERIAL and noun != "date":
         instead = "HAC" if noun == "asset" else "driscoll_kraay"
         risk = f"which {errors} errors ignore: t is likely too large; use model.cov={instead}"
         found.append(f"Targets over {ahead} rows overlap, {risk}.")
@@ -312,7 +319,7 @@ def _compared(report: Report, r2: float) -> str:
 def _diagnostics(report: Report) -> list[str]:
     table = report.diagnostics
     if table.empty:
-        return []
+        return _untested(report)
     smallest = {what: _smallest(table, names) for what, names in TESTS.items()}
     found = [_finding(report, what, p) for what, p in smallest.items() if (p < LEVEL).any()]
     clean = [what for what, p in smallest.items() if len(p) and not (p < LEVEL).any()]
@@ -321,21 +328,19 @@ def _diagnostics(report: Report) -> list[str]:
     return [*found, *_collinear(table), *_not_computed(table)]
 
 
+def _untested(report: Report) -> list[str]:
+    """What the errors in force allow for, where residuals are no single series and have no tests."""
+    told = "" if unit_noun(report.fit.quality) == "asset" else advice.allowed(errors_in_force(report))
+    return [f"Residuals of such a regression are not tested here; {told}."] if told else []
+
+
 def _advice(report: Report, what: str) -> str:
     """What a finding means for the errors in force, and what to do."""
-    errors = errors_in_force(report)
-    if what == "non-normal residuals":
-        rows = report.fit.quality.loc[report.fit.quality["r2"].notna(), "n_obs"]
-        fewest = count(int(rows.min()), "row") + " or more" * (len(rows) > 1)
-        return f"t and F then hold in large samples only (here {fewest})"
-    if not errors:
-        return "see whether the errors allow for it"
-    if what == "serial correlation":
-        allowed = f"the {errors} errors in force allow for it up to their lags"
-        return allowed if errors in SERIAL else f"{errors} errors ignore it; use model.cov=HAC"
-    if errors == "nonrobust":
-        return "nonrobust errors may be too small or too large; use model.cov=HC3, HAC if serially correlated"
-    return f"the {errors} errors in force allow for it"
+    if what != "non-normal residuals":
+        return advice.advice(what, errors_in_force(report))
+    rows = report.fit.quality.loc[report.fit.quality["r2"].notna(), "n_obs"]
+    fewest = count(int(rows.min()), "row") + " or more" * (len(rows) > 1)
+    return f"t and F then hold in large samples only (here {fewest})"
 
 
 def _smallest(table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:

@@ -10,6 +10,7 @@ from typing import Any
 # Okabe and Ito (2008): told apart by all kinds of colour vision, and in grey.
 BLUE, ORANGE, INK, GREY, PALE = "#0072B2", "#D55E00", "#222222", "#767676", "#D9D9D9"
 DPI, WIDTH = 110, 9.0  # inches
+MOST_POINTS = 4_000  # points drawn one by one; more are drawn as a density
 STYLE = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,
@@ -62,7 +63,44 @@ def shortened(name: object, most: int = 18) -> str:
     return str(name) if len(str(name)) <= most else str(name)[: most - 1] + "…"
 
 
+def unit_name(name: object) -> str:
+    """Of the one unit of a picture, as its title says it."""
+    return "the regression" if name == "all" else shortened(name)
+
+
 def zero_line(line: Callable[..., Any], limits: tuple[float, float]) -> None:
     """A line at zero where zero is in the picture anyway."""
     if limits[0] <= 0.0 <= limits[1]:
         line(0.0, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+
+
+def heat_map(axes: Any, cells: Any, limit: float, note: str) -> None:
+    """Cells (rows, columns) from orange below zero over white to purple above, with the scale at the right."""
+    from matplotlib import colormaps
+
+    shades = colormaps["PuOr"].with_extremes(bad=PALE)
+    image = axes.imshow(cells, cmap=shades, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    W, H = axes.figure.get_size_inches()
+    box = axes.get_position()
+    left, top, tall = box.x1 * W + 0.2, (1 - box.y1) * H, min(box.height * H, 2.5)
+    bar = axes.figure.colorbar(image, cax=axes_at(axes.figure, left, top, 0.14, tall), ticks=[-limit, 0.0, limit])
+    bar.outline.set_visible(False)
+    bar.set_label(note)
+
+
+def cloud(axes: Any, x: Any, y: Any) -> None:
+    """Points, or their density where they are many (logarithmic shades)."""
+    if len(x) <= MOST_POINTS:
+        size, alpha = (9, 0.45) if len(x) <= 1_500 else (6, 0.3)
+        axes.scatter(x, y, s=size, color=BLUE, alpha=alpha, linewidths=0)
+        return
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shades = LinearSegmentedColormap.from_list("blues", ["#BAD6EB", "#4A97C9", "#084A92"])
+    box = axes.get_window_extent()
+    across = int(box.width / 5.5)
+    regular = across, int(across * box.height / box.width / 3.0**0.5)
+    axes.hexbin(x, y, gridsize=regular, bins="log", cmap=shades, mincnt=1, linewidths=0.1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Iterable
 from html import escape
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -97,6 +98,9 @@ def tabled(columns: list[Column], size: int, caption: str, file: str) -> Html:
 def column_of(values: pd.Series, name: str) -> Column:
     """Cells of a column by what it holds: numbers aligned at the point, dates, or text."""
     heading = NAMES.get(name, name.replace("_", " "))
+    values = values.infer_objects()
+    if values.dtype == object and values.map(lambda value: isinstance(value, Number) or value is None).all():
+        values = values.astype(float)  # whole numbers and gaps
     if values.dtype.kind in "iuf":
         return Column(heading, aligned([figure_text(value, name) for value in values.astype(float)]))
     if values.dtype.kind == "M":
@@ -111,7 +115,8 @@ def column_of(values: pd.Series, name: str) -> Column:
 def figure_text(value: float, name: str) -> str:
     """A number as its column wants it."""
     whole = value.is_integer() and abs(value) >= 1.0
-    return FORMS[name](value) if name in FORMS else f"{value:,.0f}" if whole else number(value)
+    form = next((form for end, form in FORMS.items() if name.endswith(end)), None)
+    return form(value) if form else f"{value:,.0f}" if whole else number(value)
 
 
 def aligned(texts: list[str]) -> list[str]:
@@ -122,10 +127,11 @@ def aligned(texts: list[str]) -> list[str]:
     return [text if "e" in text else text + pad for text, pad in zip(texts, pads, strict=True)]
 
 
-FORMS: dict[str, Callable[[float], str]] = dict.fromkeys(
-    ["dm_p_value", "cw_p_value", "ic_p_value", "rank_ic_p_value"], p_text
-)
-FORMS |= {"p_value": p_text, "f_p_value": p_text, "t_stat": t_text}
+FORMS: dict[str, Callable[[float], str]] = {
+    "p_value": p_text,
+    "t_stat": t_text,
+    "z_stat": t_text,
+}  # by the end of a name
 NAMES = {"std_error": "std. error", "t_stat": "t", "p_value": "p", "ci_low": "interval from", "ci_high": "to"}
 NAMES |= {"n_obs": "rows", "f_stat": "F", "f_p_value": "p of F", "r2": "R2", "r2_adj": "R2 adj.", "aic": "AIC"}
 NAMES |= {"bic": "BIC", "r2_zero": "R2 (zero)", "r2_test_mean": "R2 (test mean)", "rmse": "RMSE", "mae": "MAE"}

@@ -38,25 +38,26 @@ if TYPE_CHECKING:
 
 def write(report: Report, directory: Path, pictures: list[Path]) -> None:
     """Write `directory`/report.html."""
-    shown = {path.stem: picture(path, CAPTIONS.get(path.stem, "")) for path in pictures}
+    captions = _captions(report)
+    shown = {path.stem: picture(path, captions.get(path.stem, "")) for path in pictures}
     parts = [tag("section", tag("h2", heading), content) for heading, content in _parts(report, shown) if content]
     (directory / "report.html").write_text(page_of(report.name, _head(report), *parts), encoding="utf-8")
 
 
 def _parts(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
     """Heading and content of every section, in the order in which they are read."""
-    at = {stem: shown.pop(stem, Html()) for stem in CAPTIONS}
+    at = {stem: shown.pop(stem, Html()) for stem in (*CAPTIONS, "coefficients")}
     fit = report.fit
     folds = framed(report.folds.drop(columns="layout", errors="ignore"), "Folds", "folds.csv")
     held_out = [at["actual_predicted"], _scores(report), at["folds"], folds]
     return [
         ("Reading", _reading(report)),
-        ("Coefficients", joined(at["coefficients"], *_coefficients(report))),
+        ("Coefficients", joined(at["coefficients"], at["t_stats"], *_coefficients(report))),
         ("Fit", framed(fit.quality.drop(columns="scope"), "Fit in sample", "quality.csv")),
         ("Hypotheses", framed(fit.hypotheses.drop(columns="scope"), "Wald tests", "hypotheses.csv")),
         *((_titled(name), _found(name, one, shown.pop(name, Html()))) for name, one in report.findings.items()),
         ("Out of sample", joined(*held_out)),
-        ("Diagnostics", joined(at["residuals"], *_diagnostics(report))),
+        ("Diagnostics", joined(at["residuals"], *_diagnostics(report), at["correlations"])),
         ("More pictures", joined(*shown.values())),
         (
             "Leak audit",
@@ -68,12 +69,25 @@ def _parts(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
 
 
 CAPTIONS = {
-    "coefficients": "Where an interval misses the dashed zero, the term is distinguishable from zero.",
+    "t_stats": "",
+    "correlations": "Near 1 or −1 two columns say the same: their separate estimates are imprecise.",
     "actual_predicted": "Rows not fitted on. Means off the line: predictions are too large or too small there.",
     "folds": "Rows in neither a training nor a test part are purged, embargoed, or not used by that fold.",
-    "residuals": "Left: ends off the line are tails heavier than a normal's. Right: a mean off zero is a bend "
-    "that the line misses, a widening band unequal variances.",
+    "residuals": "Left: ends off the line are tails heavier than a normal's. Middle: mean and ± 1 standard "
+    "deviation; a mean off zero is a bend that the line misses, a widening band unequal variances. Right: bars "
+    "beyond the dashed lines (± 1.96 over the root of the rows of an asset) are more than chance in one asset; "
+    "of several, the mean and the middle 90 %.",
 }
+
+
+def _captions(report: Report) -> dict[str, str]:
+    """What to look for in each picture; of the coefficients it depends on what they are."""
+    table = report.fit.coefficients
+    if noun_of(table) == "date":
+        return {**CAPTIONS, "coefficients": "Near the dashed line the premium is steady; a bend is a change of it."}
+    tested = "Where an interval misses the dashed zero, the term is distinguishable from zero."
+    bare = "Estimates without errors: nothing here tells them from zero."
+    return {**CAPTIONS, "coefficients": tested if table["ci_low"].notna().any() else bare}
 
 
 def _head(report: Report) -> Html:
@@ -81,18 +95,30 @@ def _head(report: Report) -> Html:
     facts = {
         "Target": target_text(report),
         "Terms": ", ".join(report.fit.coefficients["term"].unique()),
+        "Model": _named(report.spec.get("model")),
         "Errors": report.fit.errors,
         "Data": report.source,
         "Fingerprint": tag("code", report.fingerprint),
         "Dates": f"{span(panel.dates)}, {count(len(panel.dates), 'date')} × {count(len(panel.assets), 'asset')}",
+        "Validation": _named(report.spec.get("validation")),
         "Run": f"{report.started:%Y-%m-%d %H:%M} UTC",
     }
     badges = [tag("span", report.kind, class_=f"badge {report.kind}")]
     badges += [tag("span", "leaking", class_="badge leaking")] if report.leaks else []
     title = tag("h1", report.name, *(part for badge in badges for part in (" ", badge)))
     tiles = (tag("div", tag("b", text), tag("span", label)) for label, text in _tiles(report.metrics, report))
-    listed = pairs_of(((name, [text]) for name, text in facts.items()), "facts")
+    listed = pairs_of(((name, [text]) for name, text in facts.items() if text), "facts")
     return tag("header", title, tag("div", *tiles, class_="tiles"), listed)
+
+
+def _named(node: object) -> str:
+    """A part of the spec by its name and its plain settings; those that are null or empty say nothing."""
+    settings = dict(node) if isinstance(node, Mapping) else {}
+    name = str(settings.pop("_target_", "")).rpartition(".")[2]
+    plain = [
+        f"{key}={value}" for key, value in settings.items() if isinstance(value, str | int | float) and value != ""
+    ]
+    return f"{name}: {', '.join(plain)}" if plain else name
 
 
 def _tiles(found: Mapping[str, float], report: Report) -> list[tuple[str, str]]:
@@ -117,7 +143,9 @@ def _coefficients(report: Report) -> list[Html]:
     table = report.fit.coefficients
     means, noun = table[table["scope"] == "mean"], noun_of(table)
     over = framed(_starred(means).drop(columns="unit"), f"Mean over {plural(noun)}", "coefficients.csv")
-    each = framed(_starred(per_unit(table)), f"Estimates of each {noun}", "coefficients.csv")
+    each = framed(
+        _starred(per_unit(table)), f"Estimates of each {noun}".removesuffix(" of each regression"), "coefficients.csv"
+    )
     legend = (
         [tag("p", "*** p < 0.01, ** p < 0.05, * p < 0.10", class_="note")] if table["p_value"].notna().any() else []
     )
@@ -181,7 +209,8 @@ def _rows(report: Report) -> Html:
 
 def _repeat(report: Report) -> Html:
     spec = yaml.safe_dump(dict(report.spec), sort_keys=False, allow_unicode=True)
-    command = shlex.join(["python", "-m", "runner", *report.overrides])
+    words = [word for word in report.overrides if not word.startswith("hydra.")]  # its directory is taken
+    command = shlex.join(["python", "-m", "runner", *words])
     said = tag("p", "Code ", tag("code", report.code), ", data as above:")
     folded = tag("details", tag("summary", "Spec (YAML)"), box(tag("pre", spec), "spec"))
     return joined(said, box(tag("pre", command), "command"), folded)

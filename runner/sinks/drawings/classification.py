@@ -64,22 +64,31 @@ def _calibration(axes: Any, table: pd.DataFrame) -> None:
 
 
 def equity(table: pd.DataFrame) -> Any:
-    """Wealth of each strategy over time."""
+    """Wealth of each strategy over time, and its drawdown."""
     sample, rows = table["sample"].iloc[0], table["date"].nunique() - 1
     note = f"after costs, from 1; {count(rows, 'row')} {sample}"
-    figure = figure_of(4.2, "Wealth from trading on the forecasts", note)
-    axes = axes_at(figure, 0.75, 0.95, 8.0, 2.7)
+    figure = figure_of(5.2, "Wealth from trading on the forecasts", note)
+    axes, below = axes_at(figure, 0.75, 0.95, 8.0, 2.5), axes_at(figure, 0.75, 3.75, 8.0, 1.0)
     axes.axhline(1.0, color=GREY, linewidth=0.6)
     first, last = table["date"].min(), table["date"].max()
     looks = (("timed", "timed by the forecasts", BLUE, 1.6), ("buy_and_hold", "buy and hold", ORANGE, 1.2))
     for name, label, colour, width in looks:
         part = table[table["strategy"] == name]
         axes.plot(_days(part["date"], first), part["wealth"], color=colour, linewidth=width, label=label)
+        below.plot(_days(part["date"], first), drawdown(part["wealth"]), color=colour, linewidth=width)
     ticks, form = _ticks(first, last)
-    axes.set_xticks(_days(ticks, first), list(ticks.strftime(form)))
+    below.set_xticks(_days(ticks, first), list(ticks.strftime(form)))
+    axes.set_xticks(_days(ticks, first), [""] * len(ticks))
     axes.set_ylabel("wealth")
+    below.set_ylabel("drawdown (%)")
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=2)
     return figure
+
+
+def drawdown(wealth: pd.Series) -> np.ndarray:
+    """Percent below the highest wealth until then."""
+    path = wealth.to_numpy(dtype=float)
+    return 100.0 * (path / np.maximum.accumulate(path) - 1.0)
 
 
 def _days(dates: Any, first: pd.Timestamp) -> np.ndarray:

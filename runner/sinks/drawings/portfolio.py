@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, axes_at, figure_of
-from runner.sinks.drawings.classification import _days, _ticks
+from runner.sinks.drawings.classification import _days, _ticks, drawdown
 from runner.words import count, number
 
 if TYPE_CHECKING:
@@ -38,15 +38,19 @@ def quantiles(table: pd.DataFrame) -> Any:
 
 
 def portfolio_wealth(table: pd.DataFrame) -> Any:
-    """Wealth of the strategy before and after costs, and of all assets."""
+    """Wealth of the strategy before and after costs, and of all assets, and their drawdowns."""
     rows = count(table["date"].nunique() - 1, "holding")
-    figure = figure_of(4.2, "Wealth from sorting by the forecast", f"from 1; {rows} {table['sample'].iloc[0]}")
-    axes = axes_at(figure, 0.75, 0.95, 8.0, 2.7)
+    figure = figure_of(5.2, "Wealth from sorting by the forecast", f"from 1; {rows} {table['sample'].iloc[0]}")
+    axes, below = axes_at(figure, 0.75, 0.95, 8.0, 2.5), axes_at(figure, 0.75, 3.75, 8.0, 1.0)
     axes.axhline(1.0, color=GREY, linewidth=0.6)
     for (name, part), (colour, width) in zip(table.groupby("strategy", sort=False), LOOKS, strict=True):
-        axes.plot(_days(part["date"], table["date"].min()), part["wealth"], color=colour, linewidth=width, label=name)
-    dated(axes, table["date"])
+        days = _days(part["date"], table["date"].min())
+        axes.plot(days, part["wealth"], color=colour, linewidth=width, label=name)
+        below.plot(days, drawdown(part["wealth"]), color=colour, linewidth=width)
+    dated(below, table["date"])
+    axes.set_xticks(below.get_xticks(), [""] * len(below.get_xticks()))
     axes.set_ylabel("wealth")
+    below.set_ylabel("drawdown (%)")
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=3)
     return figure
 

@@ -16,8 +16,9 @@ from rich.text import Text
 from runner.audit import Audit
 from runner.calendar import span
 from runner.progress import listening
+from runner.reading import sections
 from runner.report import Report
-from runner.words import count, p_text, sections, stars
+from runner.words import count, p_text, stars
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text

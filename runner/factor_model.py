@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from runner.errors import DataError, listed
+from runner.words import count
 
 if TYPE_CHECKING:
     from runner.fit import Fit
@@ -120,7 +121,8 @@ def refuse_no_factors(model: Any, panel: Panel) -> None:
         given = f"by={'null' if model.by is None else model.by}, estimator={model.estimator}"
         raise DataError(f"model: given {given}; allowed: a linear regression by asset or date")
     if model.by == "asset" and panel.horizon:
-        raise DataError(f"target: lies {panel.horizon} rows ahead of its factors; allowed: one of their own row")
+        ahead = count(panel.horizon, "row")
+        raise DataError(f"target: lies {ahead} ahead of its factors; allowed: one of their own row")
     if not set(model.terms(panel.names)) - {"const"}:
         raise DataError("features: there is no factor; allowed: features, or model.components")
 

@@ -127,11 +127,12 @@ def fill(
 
     codes = np.zeros(cross.X.shape[1], dtype=int) if group is None else cross.codes(group)
     found = cross.X.copy()
-    for code in np.unique(codes) if isinstance(value, str) else []:
-        part = cross.X[:, codes == code]
-        found[:, codes == code] = np.where(np.isnan(part), _typical(part, value), part)
     if not isinstance(value, str):
         found[np.isnan(found)] = value
+        return found
+    for code in np.unique(codes):
+        part = cross.X[:, codes == code]
+        found[:, codes == code] = np.where(np.isnan(part), _typical(part, value), part)
     return found
 
 

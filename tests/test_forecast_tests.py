@@ -13,10 +13,11 @@ from scipy import stats
 
 from runner.composition import Composer
 from runner.forecast_tests import FEWEST, Comparison, clark_west, diebold_mariano, squared_error_gains
+from runner.reading import sections
 from runner.report import Report
 from runner.run import run
 from runner.scores import Sample, score
-from runner.words import number, sections
+from runner.words import number
 
 REL = 1e-10
 

@@ -12,6 +12,7 @@ import pytest
 
 from runner.features import shared
 from runner.market import Dropped
+from runner.reading import reading, sections
 from runner.regression import Regression
 from runner.report import Report
 from runner.run import run
@@ -19,7 +20,7 @@ from runner.sources.french import French
 from runner.spec import Experiment
 from runner.targets import same_period_return
 from runner.validation import HoldOut, NoValidation
-from runner.words import count, number, p_text, percent, reading, sections, target_text
+from runner.words import count, number, p_text, percent, target_text
 
 NINE = ["S1V1", "S1V3", "S1V5", "S3V1", "S3V3", "S3V5", "S5V1", "S5V3", "S5V5"]
 FACTORS = ("MktRF", "SMB", "HML")

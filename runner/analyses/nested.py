@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.analyses.suited import refuse_unknown, refuse_unsuited
-from runner.errors import DataError, listed
+from runner.errors import LISTED, DataError, listed
 from runner.study import Finding
 from runner.words import LEVEL, by_chance, count, number, per_unit, plural, t_text, unit_noun, verdict
 
@@ -93,7 +93,9 @@ def _of_unit(fit: Fit) -> pd.DataFrame:
 
 def _words(table: pd.DataFrame, extra: list[str]) -> list[str]:
     """Whether the further regressors add anything, and how much of the variance."""
-    rows, names = table[table["p_value"].notna()], f"{listed(extra[:-1])} and {extra[-1]}" if extra[1:] else extra[0]
+    rows, names = table[table["p_value"].notna()], listed(extra)
+    if 1 < len(extra) <= LISTED:
+        names = f"{listed(extra[:-1])} and {extra[-1]}"
     if rows.empty:
         return [f"{names} could not be tested: {listed(table['reason'].unique())}."]
     test = "classical F test" if rows["test"].iloc[0] == CLASSICAL else f"{rows['test'].iloc[0]} test"

@@ -12,9 +12,9 @@ import pandas as pd
 import yaml
 
 from runner.identity import job_key
+from runner.reading import reading
 from runner.report import Report
 from runner.version import source_commit
-from runner.words import reading
 
 DIGITS = "%.17g"  # every bit of a float64
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from runner.calendar import span
+from runner.reading import sections
 from runner.sinks.markup import (
     MOST_ROWS,
     NAMES,
@@ -26,7 +27,7 @@ from runner.sinks.markup import (
     tag,
     unbroken,
 )
-from runner.words import LEVEL, MOST_VIF, count, number, p_text, per_unit, plural, sections, stars, target_text
+from runner.words import LEVEL, MOST_VIF, count, number, p_text, per_unit, plural, stars, target_text
 from runner.words import unit_noun as noun_of
 
 if TYPE_CHECKING:

@@ -15,9 +15,11 @@ from rich.text import Text
 
 from runner.audit import Audit
 from runner.calendar import span
-from runner.progress import listening, reading
+from runner.progress import listening
+from runner.progress import reading as reading_of
+from runner.reading import sections
 from runner.report import Report
-from runner.words import count, p_text, sections, stars
+from runner.words import count, p_text, stars
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
@@ -29,7 +31,7 @@ LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.1"
 def working(text: str) -> Iterator[None]:
     """Show on a terminal that work is under way, and notes everywhere."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    notes = reading(lambda line: console.print(line, markup=False))
+    notes = reading_of(lambda line: console.print(line, markup=False))
     if not console.is_terminal:
         with notes:
             yield

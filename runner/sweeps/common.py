@@ -42,8 +42,10 @@ def on_common_rows(jobs: Sequence[RunDirectory], score: str) -> list[dict[str, f
                 keys = np.sort(keys)
                 if not (np.diff(keys) > 0).all():
                     return [{} for _ in jobs]
-            same = common is None or np.array_equal(keys, common)
-            common = keys if same else np.intersect1d(common, keys, assume_unique=True)
+            if common is None or np.array_equal(keys, common):
+                common = keys
+            else:
+                common = np.intersect1d(common, keys, assume_unique=True)
     if common is None or not len(common):
         return [{} for _ in jobs]
     return [_scores(one, seen, common, names) if has else {} for one, has in zip(jobs, scored, strict=True)]

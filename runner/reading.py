@@ -1,0 +1,352 @@
+"""The tables of a report as short sentences, never more certain than the test behind them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from runner import advice
+from runner.errors import listed
+from runner.words import (
+    LEVEL,
+    MOST_VIF,
+    by_chance,
+    count,
+    errors_in_force,
+    number,
+    p_text,
+    per_unit,
+    percent,
+    plural,
+    significance,
+    t_text,
+    unit_noun,
+    verdict,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.report import Report
+
+SAME = 1e-9  # out-of-sample R2 below which forecasts are the benchmark but for rounding
+MOST_TERMS = 20  # terms with a sentence of their own
+KINDS = {
+    "explanatory": "It explains the target of a row with regressors of the same row; it is not a forecast.",
+    "predictive": "Regressors are known before the target: a forecast, good or bad.",
+}
+TESTS: dict[str, tuple[str, ...]] = {
+    "unequal variances": ("breusch_pagan", "white"),
+    "serial correlation": ("breusch_godfrey", "ljung_box"),
+    "clusters of volatility": ("arch_lm",),
+    "non-normal residuals": ("jarque_bera",),
+}
+
+
+def reading(report: Report) -> list[str]:
+    """What a careful reader would say about this run, a sentence or two each."""
+    return [sentence for part in sections(report).values() for sentence in part]
+
+
+def sections(report: Report) -> dict[str, list[str]]:
+    """The sentences of `reading` by subject; subjects with nothing to say are left out."""
+    parts = {
+        "Coefficients": _coefficients(report),
+        "Fit": _fit(report),
+        "Hypotheses": _hypotheses(report),
+        **{name.replace("_", " ").capitalize(): list(one.words) for name, one in report.findings.items()},
+        "Out of sample": _out_of_sample(report),
+        "Residuals and columns": _diagnostics(report),
+        "Leak audit": _audit(report),
+        "Trials": report.trials.words if report.trials else [],
+        "Left out": _left_out(report),
+    }
+    return {subject: sentences for subject, sentences in parts.items() if sentences}
+
+
+def _range(table: pd.DataFrame, column: str) -> str:
+    """Least and greatest value with the unit of each."""
+    low, high = (table.iloc[int(at)] for at in (table[column].argmin(), table[column].argmax()))
+    return f"from {number(low[column])} ({low['unit']}) to {number(high[column])} ({high['unit']})"
+
+
+def _coefficients(report: Report) -> list[str]:
+    table = per_unit(report.fit.coefficients)
+    table = table[table["estimate"].notna()]
+    each = table.groupby("term", sort=False)
+    none = [t for t, rows in each if (rows["estimate"] == 0.0).all() and rows["p_value"].isna().all()]
+    terms = [term for term in table["term"].unique() if term not in none]
+    found = [_term(report, str(term), table[table["term"] == term]) for term in terms[:MOST_TERMS]]
+    if len(terms) > MOST_TERMS:
+        found.append(f"{count(len(terms) - MOST_TERMS, 'further term')}: see coefficients.csv.")
+    if none:
+        found.append(f"Set to zero: {listed(none)} ({len(none):,} of {count(len(each), 'term')}).")
+    return found + _on_errors(report, table)
+
+
+def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
+    """One term, over however many units there are."""
+    tested = rows[rows["p_value"].notna()]
+    if len(rows) == 1:
+        row = rows.iloc[0]
+        errors = f"(s.e. {number(row['std_error'])}, t {t_text(row['t_stat'])}), {verdict(row['p_value'])}"
+        return f"{term}: {number(row['estimate'])}{', without a test' if tested.empty else ' ' + errors}."
+    noun = plural(unit_noun(rows))
+    if noun == "dates" and (mean := _mean(report, term)) is not None:  # the mean is what was asked for
+        told = f"mean {number(mean['estimate'])} (s.e. {number(mean['std_error'])}, t {t_text(mean['t_stat'])})"
+        each = f"over {len(rows):,} dates, {verdict(mean['p_value'])}; estimates {_range(rows, 'estimate')}"
+        return f"{term}: {told} {each}."
+    found = significance(tested, noun) if len(tested) else "is without tests"
+    mean = _mean(report, term)
+    t = "" if mean is None or tested.empty else f" (t {t_text(mean['t_stat'])})"  # biased estimates have no test
+    told = "" if mean is None else f", mean {number(mean['estimate'])}{t}"
+    return f"{term} {found}; estimates {_range(rows, 'estimate')}{told}."
+
+
+def _mean(report: Report, term: str) -> pd.Series | None:
+    """The row of the mean of a term over units, None where there is none."""
+    table = report.fit.coefficients
+    rows = table[(table["scope"] == "mean") & (table["term"] == term)]
+    return rows.iloc[0] if len(rows) else None
+
+
+def _on_errors(report: Report, table: pd.DataFrame) -> list[str]:
+    """What the errors assume, where that is likely wrong."""
+    found, noun, scopes = [], unit_noun(table), set(report.fit.coefficients["scope"])
+    errors = errors_in_force(report)
+    tested = noun != "date" and bool(errors) and bool(table["p_value"].notna().any())
+    if "mean" in scopes and tested:
+        found.append(f"The t of a mean takes {plural(noun)} as independent; shared shocks would make it too large.")
+    if not tested:
+        return found
+    if noun != "asset" and len(report.panel.assets) > 1 and not _allows_for_dates(report, errors):
+        risk = "shared shocks would make t too large"
+        found.append(f"{errors} errors take the assets of a date as independent; {risk}{_instead(report, 'date')}.")
+    return found + _on_overlap(report, errors, noun)
+
+
+def _on_overlap(report: Report, errors: str, noun: str) -> list[str]:
+    """What targets that overlap do to the errors, where these do not allow for it."""
+    ahead = report.panel.horizon
+    if ahead < 2 or _allows_for_overlap(report, errors):
+        return []
+    if errors in advice.SERIAL:
+        lags = int(report.fit.quality["cov_lags"].min())
+        few = f"beyond the {count(lags, 'lag')} of the {errors} errors"
+        return [f"Targets over {ahead} rows overlap {few}: t is likely too large; use model.cov_lags={ahead - 1}."]
+    instead = "; use model.cov=HAC" if noun == "asset" else _instead(report, "asset")
+    return [f"Targets over {ahead} rows overlap, which {errors} errors ignore: t is likely too large{instead}."]
+
+
+def _clusters(report: Report) -> list[str]:
+    return list((report.spec.get("model") or {}).get("clusters") or [])
+
+
+def _allows_for_dates(report: Report, errors: str) -> bool:
+    """Whether the errors allow for shocks that the assets of a date share."""
+    return errors == "driscoll_kraay" or (errors == "cluster" and "date" in _clusters(report))
+
+
+def _allows_for_overlap(report: Report, errors: str) -> bool:
+    """Whether the errors allow for targets of an asset that overlap: clusters of assets hold all of its rows."""
+    if errors in advice.SERIAL:
+        return bool(report.fit.quality["cov_lags"].min() >= report.panel.horizon - 1)
+    return errors == "cluster" and set(_clusters(report)) != {"date"}
+
+
+def _instead(report: Report, cluster: str) -> str:
+    """What pooled errors to use; those of a logit cannot be summed by date and lagged."""
+    logit = (report.spec.get("model") or {}).get("estimator") == "logit"
+    clustered = f"model.cov=cluster model.clusters={'[asset,date]' if _clusters(report) else f'[{cluster}]'}"
+    return f"; use {clustered if logit else 'model.cov=driscoll_kraay'}"
+
+
+def _fit(report: Report) -> list[str]:
+    quality = report.fit.quality[report.fit.quality["r2"].notna()]
+    if quality.empty or not report.panel.names:
+        return []
+    if len(quality) == 1:
+        row = quality.iloc[0]
+        slopes = f"; the slopes together are {verdict(row['f_p_value'])}" if row["f_p_value"] >= 0.0 else ""
+        return [f"R2 is {number(row['r2'])} in sample ({count(int(row['n_obs']), 'row')}){slopes}."]
+    units = count(len(quality), unit_noun(quality))
+    return [f"R2 in sample is {number(quality['r2'].mean())} on average over {units}, {_range(quality, 'r2')}."]
+
+
+def _hypotheses(report: Report) -> list[str]:
+    return [_hypothesis(str(text), rows) for text, rows in report.fit.hypotheses.groupby("hypothesis", sort=False)]
+
+
+def _hypothesis(text: str, rows: pd.DataFrame) -> str:
+    tested = rows[rows["p_value"].notna()]
+    if tested.empty:
+        return f"{text} could not be tested: {listed(rows['reason'].unique())}."
+    untested = f"; not testable in {len(rows) - len(tested):,}" if len(tested) < len(rows) else ""
+    rejected = int((tested["p_value"] < LEVEL).sum())
+    if len(rows) == 1:
+        end = "." if rejected else "; no proof of it."
+        return f"{text} is {'' if rejected else 'not '}rejected at 5 % (p {p_text(tested['p_value'].iloc[0])}){end}"
+    chance = by_chance(rejected, len(tested)) if rejected else ""
+    noun = plural(unit_noun(rows))
+    return f"{text} is rejected at 5 % in {rejected:,} of {len(tested):,} {noun}{chance}{untested}."
+
+
+def _out_of_sample(report: Report) -> list[str]:
+    scores = report.scores[report.scores["scope"] == "pooled"]
+    if scores.empty:
+        return ["No row was held out: nothing here tells how it does on new rows.", *_kind(report)]
+    row, apart = scores.iloc[0], _held_out(report)
+    folds = count(report.predictions["fold"].nunique() - len(apart), "fold")
+    paths = int((report.scores["scope"] == "path").sum())
+    rows = count(int(row["n_obs"]), "row") + f" of {count(paths, 'path')}" * (paths > 1)
+    lost = int(report.folds["not_forecast"].sum()) if "not_forecast" in report.folds else 0
+    found = [
+        f"R2 against the {report.benchmark} is {number(row['r2'])} ({rows}, {folds}): "
+        f"{_compared(report, row['r2'])}.",
+        f"{_errors_beside(report, row)}; {_by_chance_alone(report, row)}.",
+        *_over_paths(report),
+        *apart,
+        *_kind(report),
+    ]
+    return [*found, f"{count(lost, 'test row')} could not be forecast."] if lost else found
+
+
+def _errors_beside(report: Report, row: pd.Series) -> str:
+    return f"RMSE is {number(row['rmse'])} beside {number(row['rmse_naive'])} of the {report.benchmark}"
+
+
+def _by_chance_alone(report: Report, row: pd.Series) -> str:
+    """Whether the two tests tell the forecast from its benchmark."""
+    if math.isnan(row["dm_p_value"]):
+        return "no test was made of whether the difference is more than chance"
+    apart, better = "does not tell", ""
+    if row["dm_p_value"] < LEVEL:
+        apart, better = "tells", f", smaller {'of the model' if row['dm_stat'] > 0.0 else 'of the benchmark'}"
+    first = (
+        f"Diebold-Mariano (t {t_text(row['dm_stat'])}, p {p_text(row['dm_p_value'])}, "
+        f"{count(int(row['test_dates']), 'date')}) {apart} their squared errors apart at 5 %{better}"
+    )
+    if set(report.fit.quality["scope"]) != {"asset"} or "const" not in set(report.fit.coefficients["term"]):
+        return first  # Clark-West takes the benchmark for a part of the model, and a mean by asset may not be
+    found = "finds a" if row["cw_p_value"] < LEVEL else "finds no"
+    given = f"t {t_text(row['cw_stat'])}, p {p_text(row['cw_p_value'])}, one-sided"
+    return f"{first}, Clark-West ({given}) {found} gain over the {report.benchmark}, which the model contains"
+
+
+def _over_paths(report: Report) -> list[str]:
+    """How the R2 of the paths of a combinatorial cross-validation spread."""
+    paths = report.scores[report.scores["scope"] == "path"]
+    if paths.empty:
+        return []
+    spread = f"mean {number(paths['r2'].mean())}, standard deviation {number(paths['r2'].std())}"
+    ends = f"from {number(paths['r2'].min())} to {number(paths['r2'].max())}"
+    return [f"R2 of the {count(len(paths), 'path')}: {spread}, {ends}; they forecast the same rows."]
+
+
+def _held_out(report: Report) -> list[str]:
+    """A hold-out beside other folds."""
+    rows = report.scores[(report.scores["scope"] == "fold") & (report.scores["unit"] == "holdout")]
+    return [
+        f"The hold-out, which is in none of the above, has an R2 of {number(row['r2'])} "
+        f"({count(int(row['n_obs']), 'row')}); {_errors_beside(report, row)}; {_by_chance_alone(report, row)}."
+        for _, row in rows.iterrows()
+    ]
+
+
+def _kind(report: Report) -> list[str]:
+    """What kind of statement the run makes; none where nothing but a constant was fitted."""
+    folds = report.folds
+    backwards = len(folds) > 0 and bool((folds["train_end"] > folds["test_start"]).any())
+    if report.kind == "predictive" and backwards:
+        return ["Folds train on later rows too: how well the regressors hold, not a forecast anyone could have made."]
+    return [KINDS[report.kind]] if report.panel.names else []
+
+
+def _compared(report: Report, r2: float) -> str:
+    """Better or worse than the benchmark, over all and in how many units."""
+    units = report.scores[report.scores["scope"] == "asset"]
+    if math.isnan(r2):
+        return f"the {report.benchmark} leaves nothing to explain"
+    of = f"{len(units):,} {plural(unit_noun(units))}"
+    each = f", better in {int((units['r2'] > 0).sum()):,} of {of}" if len(units) > 1 else ""
+    if abs(r2) < SAME:
+        return f"the same as the {report.benchmark}"
+    word = "better" if r2 > 0 else "worse"
+    return f"{word} than the {report.benchmark} by {percent(abs(r2))} of its squared error{each}"
+
+
+def _diagnostics(report: Report) -> list[str]:
+    table = report.diagnostics
+    if table.empty:
+        return _untested(report)
+    smallest = {what: _smallest(table, names) for what, names in TESTS.items()}
+    found = [_finding(report, what, p) for what, p in smallest.items() if (p < LEVEL).any()]
+    clean = [what for what, p in smallest.items() if len(p) and not (p < LEVEL).any()]
+    if clean:
+        found.append(f"Not found at 5 %: {', '.join(clean)}; that is no proof of absence.")
+    return [*found, *_collinear(table), *_not_computed(table)]
+
+
+def _untested(report: Report) -> list[str]:
+    """What the errors in force allow for, where residuals are no single series and have no tests."""
+    told = "" if unit_noun(report.fit.quality) == "asset" else advice.allowed(errors_in_force(report))
+    return [f"Residuals of such a regression are not tested here; {told}."] if told else []
+
+
+def _advice(report: Report, what: str) -> str:
+    """What a finding means for the errors in force, and what to do."""
+    if what != "non-normal residuals":
+        return advice.advice(what, errors_in_force(report))
+    rows = report.fit.quality.loc[report.fit.quality["r2"].notna(), "n_obs"]
+    fewest = count(int(rows.min()), "row") + " or more" * (len(rows) > 1)
+    return f"t and F then hold in large samples only (here {fewest})"
+
+
+def _smallest(table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
+    """Smallest p-value of each unit over these tests, absent ones left out."""
+    rows = table[table["diagnostic"].isin(names) & table["p_value"].notna()]
+    return rows.groupby("unit", sort=False)["p_value"].min()
+
+
+def _finding(report: Report, what: str, p: pd.Series) -> str:
+    bad, names = int((p < LEVEL).sum()), TESTS[what]
+    units = f"{len(p):,} {plural(unit_noun(report.diagnostics))}{by_chance(bad, len(p), len(names))}"
+    where = f" in {bad:,} of {units}" if len(p) > 1 else ""
+    return f"{what[0].upper()}{what[1:]} at 5 %{where} ({' or '.join(names)}): {_advice(report, what)}."
+
+
+def _collinear(table: pd.DataFrame) -> list[str]:
+    high = table[(table["diagnostic"] == "vif") & (table["statistic"] > MOST_VIF)]
+    worst = high.groupby("term", sort=False)["statistic"].max()
+    names = listed(f"{term} (VIF up to {number(value, 3)})" for term, value in worst.items())
+    found = f"Collinear: {names}; their separate estimates are imprecise, drop or combine columns."
+    return [found] if len(high) else []
+
+
+def _not_computed(table: pd.DataFrame) -> list[str]:
+    absent = table[table["reason"].fillna("") != ""].groupby("diagnostic", sort=False)
+    units = {name: f"{count(len(rows), unit_noun(rows))}: {listed(rows['reason'].unique())}" for name, rows in absent}
+    return [f"{name} was not computed in {text}." for name, text in units.items()]
+
+
+def _audit(report: Report) -> list[str]:
+    if report.audit is None:
+        return ["Switched off: nothing here was tried for look-ahead."]
+    ahead = report.panel.horizon > 0 and report.audit.looks_ahead is False
+    undone = "The target's horizon says that it looks ahead, but no later row moves it: this explains."
+    return [*(f"LEAKING: {line}." for line in report.leaks), *report.audit.words, *([undone] if ahead else [])]
+
+
+def _left_out(report: Report) -> list[str]:
+    found = [f"{count(one.rows, one.what)}{_fate(one.what)}: {one.reason}." for one in report.dropped]
+    quality = report.fit.quality
+    troubled = quality[quality["reason"].fillna("") != ""]
+    for (reason, bare), rows in troubled.groupby(["reason", troubled["r2"].isna()], sort=False):
+        units = f"{len(rows):,} of {count(len(quality), unit_noun(quality))} ({listed(rows['unit'])})"
+        found.append(f"{units}: {'not estimated' if bare else 'estimated without errors'}, {reason}.")
+    return found
+
+
+def _fate(what: str) -> str:
+    """What became of a line of the account: changed values are still there, missing ones never were."""
+    return "" if what.startswith(("changed", "missing")) else " dropped"

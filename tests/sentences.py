@@ -1,0 +1,704 @@
+"""Reads the sentences of a report back: each must be of a known pattern, and every number in it that of the tables.
+
+A pattern is a regular expression and a check. The check sees only the report (or the table of a finding) and the
+parts of the sentence; a part that it does not look at fails. Nothing of `runner.words` is used.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+NUMBER = r"-?(?:inf|\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?)|–"
+P = r"<0\.001|\d\.\d{3}|–"
+NOUN = r"assets?|dates?|groups?|regressions?"
+TESTS = {
+    "unequal variances": ["breusch_pagan", "white"],
+    "serial correlation": ["breusch_godfrey", "ljung_box"],
+    "clusters of volatility": ["arch_lm"],
+    "non-normal residuals": ["jarque_bera"],
+}
+
+
+def n(name: str) -> str:
+    """A number."""
+    return f"(?P<{name}>{NUMBER})"
+
+
+def text(name: str, what: str = r".+?") -> str:
+    return f"(?P<{name}>{what})"
+
+
+def ends(name: str = "") -> str:
+    """`from 0.1 (A) to 0.2 (B)`."""
+    return (
+        rf"from {n(name + 'low')} \({text(name + 'low_unit')}\) to {n(name + 'high')} "
+        rf"\({text(name + 'high_unit')}\)"
+    )
+
+
+VERDICT = (
+    rf"(?:distinguishable from zero at {text('level', '1|5|10')} %|not distinguishable from zero "
+    rf"\(p {text('p', P)}\))"
+)
+CHANCE = rf"(?:, where chance alone would give about {n('chance')}(?: to {n('chance_most')})?)?"
+SIGNIFICANCE = (
+    rf"(?:is not distinguishable from zero at 5 % in any of {n('none_of')} {text('none_noun', NOUN)}"
+    rf"|is significant at 5 % in {n('hits')} of {n('of')} {text('noun', NOUN)}"
+    rf" \((?:{n('up')} positive, {n('down')} negative|{text('sign', 'positive|negative')})\){CHANCE}"
+    rf"|{text('untested', 'is without tests')})"
+)
+
+
+@dataclass
+class Said:
+    """The parts of one sentence; each must be looked at."""
+
+    sentence: str
+    parts: dict[str, str | None]
+    seen: set[str] = field(default_factory=set)
+
+    def __getitem__(self, name: str) -> str | None:
+        self.seen.add(name)
+        return self.parts.get(name)
+
+    def number(self, name: str, value: float, unit: float = 1.0) -> None:
+        """The part is this value, times unit, at the digits that are printed."""
+        printed = self[name]
+        assert printed is not None, f"no {name} in {self.sentence!r}"
+        assert shows(printed, float(value) * unit), (
+            f"{name}: {printed}, tables say {value * unit!r}: {self.sentence!r}"
+        )
+
+    def p_value(self, name: str, p: float) -> None:
+        printed = self[name]
+        good = p < 0.001 if printed == "<0.001" else printed is not None and p >= 0.0005 and shows(printed, p)
+        assert good, f"{name}: {printed}, tables say {p!r}: {self.sentence!r}"
+
+    def word(self, name: str, value: object) -> None:
+        assert self[name] == value, f"{name}: {self.parts.get(name)!r}, tables say {value!r}: {self.sentence!r}"
+
+    def verdict(self, p: float) -> None:
+        """The strongest of 1, 5 and 10 % that p is below, else p itself."""
+        reached = next((str(level) for level in (1, 5, 10) if p < level / 100), None)
+        self.word("level", reached)
+        if reached is None:
+            assert not math.isnan(p), f"a verdict without a test: {self.sentence!r}"
+            self.p_value("p", p)
+        else:
+            self.word("p", None)
+
+    def ends(self, values: pd.Series, units: pd.Series, name: str = "", unit: float = 1.0) -> None:
+        """Least and greatest value with the unit of each."""
+        values = values.reset_index(drop=True)
+        for end, at in (("low", values.idxmin()), ("high", values.idxmax())):
+            self.number(name + end, values[at], unit)
+            self.word(f"{name}{end}_unit", str(units.iloc[at]))
+
+    def chance(self, hits: int, units: int, tests: int = 1) -> None:
+        """How many true nulls would be rejected, told from 20 tests on where that is a fair part of those seen."""
+        if units >= 20 and hits <= 3 * tests * 0.05 * units:
+            self.number("chance", 0.05 * units)
+            self.number("chance_most", tests * 0.05 * units) if tests > 1 else self.word("chance_most", None)
+        else:
+            self.word("chance", None)
+            self.word("chance_most", None)
+
+    def significance(self, p: pd.Series, estimate: pd.Series, noun: str) -> None:
+        """In how many units p is below 5 %, and the signs of those."""
+        known = p.notna()
+        hits = known & (p < 0.05)
+        told = {name: self[name] for name in ("untested", "none_of", "none_noun", "hits", "of", "noun", "sign")}
+        told |= {name: self[name] for name in ("up", "down")}
+        up = int((hits & (estimate > 0)).sum())
+        down = int((hits & (estimate < 0)).sum())
+        if not known.any():
+            assert told["untested"], self.sentence
+        elif not hits.any():
+            self.number("none_of", known.sum())
+            assert noun_of(told["none_noun"]) == noun, self.sentence
+        else:
+            self.number("hits", hits.sum())
+            self.number("of", known.sum())
+            assert noun_of(told["noun"]) == noun, self.sentence
+            if up and down:
+                self.number("up", up)
+                self.number("down", down)
+            else:
+                self.word("sign", "positive" if up else "negative")
+            self.chance(int(hits.sum()), int(known.sum()))
+            return
+        self.word("chance", None)
+        self.word("chance_most", None)
+
+
+def shows(printed: str, value: float) -> bool:
+    """Whether the text is the value, rounded to the digits that it has."""
+    if printed == "–":
+        return math.isnan(value)
+    plain = printed.replace(",", "")
+    if plain.lstrip("-") == "inf":
+        return float(plain) == value
+    mantissa, _, power = plain.partition("e")
+    step = 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
+    return abs(float(plain) - value) <= 0.5000001 * step + 1e-12 * abs(value)
+
+
+def noun_of(word: str | None) -> str:
+    return str(word).removesuffix("s")
+
+
+def units_of(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["scope"] != "mean"]
+
+
+def noun_in(table: pd.DataFrame) -> str:
+    """What a row of the table is about."""
+    scopes = set(table["scope"]) - {"mean"}
+    assert len(scopes) == 1
+    return {"pooled": "regression"}.get(*scopes, *scopes)
+
+
+Check = Callable[[Any, Said], None]
+PATTERNS: dict[str, list[tuple[str, re.Pattern[str], Check]]] = {}
+
+
+def pattern(subject: str, regex: str) -> Callable[[Check], Check]:
+    """The check of the sentences of a subject that have this form."""
+
+    def add(check: Check) -> Check:
+        PATTERNS.setdefault(subject, []).append((check.__name__, re.compile(regex), check))
+        return check
+
+    return add
+
+
+def parse(subject: str, sentence: str, about: Any) -> str:
+    """The name of the only pattern that the sentence has; all of its parts agree with the tables.
+
+    Raises:
+        AssertionError: it has none, or more than one, or says something else than the tables.
+    """
+    found = [(name, regex.fullmatch(sentence), check) for name, regex, check in PATTERNS[subject]]
+    matched = [(name, match, check) for name, match, check in found if match]
+    names = [name for name, *_ in matched]
+    assert len(matched) == 1, f"{subject}: {names or 'no pattern'} for {sentence!r}; add one to tests/sentences.py"
+    name, match, check = matched[0]
+    said = Said(sentence, match.groupdict())
+    check(about, said)
+    unread = [part for part, value in said.parts.items() if value is not None and part not in said.seen]
+    assert not unread, f"{subject}, {name}: {unread} of {sentence!r} are not checked"
+    return name
+
+
+# Coefficients
+
+
+def rows_of(report: Any, term: str | None) -> pd.DataFrame:
+    table = units_of(report.fit.coefficients)
+    found = table[(table["term"] == term) & table["estimate"].notna()]
+    assert len(found), f"no term {term!r}"
+    return found
+
+
+def mean_of(report: Any, term: str | None) -> pd.DataFrame:
+    table = report.fit.coefficients
+    return table[(table["scope"] == "mean") & (table["term"] == term)]
+
+
+TESTED = rf"\(s\.e\. {n('se')}, t {n('t')}\)"
+
+
+@pattern(
+    "Coefficients", rf"{text('term')}: {n('b')}(?:, {text('untested', 'without a test')}| {TESTED}, {VERDICT})\."
+)
+def one_estimate(report: Any, said: Said) -> None:
+    [row] = rows_of(report, said["term"]).to_dict("records")
+    said.number("b", row["estimate"])
+    if said["untested"]:
+        assert math.isnan(row["p_value"])
+        return
+    said.number("se", row["std_error"])
+    said.number("t", row["t_stat"])
+    said.verdict(row["p_value"])
+
+
+@pattern(
+    "Coefficients",
+    rf"{text('term')}: mean {n('b')} {TESTED} over {n('dates')} dates, {VERDICT}; estimates {ends()}\.",
+)
+def mean_over_dates(report: Any, said: Said) -> None:
+    rows, [mean] = rows_of(report, said["term"]), mean_of(report, said["term"]).to_dict("records")
+    assert set(rows["scope"]) == {"date"}
+    said.number("b", mean["estimate"])
+    said.number("se", mean["std_error"])
+    said.number("t", mean["t_stat"])
+    said.number("dates", len(rows))
+    said.verdict(mean["p_value"])
+    said.ends(rows["estimate"], rows["unit"])
+
+
+@pattern(
+    "Coefficients",
+    rf"{text('term')} {SIGNIFICANCE}; estimates {ends()}(?:, mean {n('mean')}(?: \(t "
+    rf"{n('t')}\))?)?\.",
+)
+def estimates_of_units(report: Any, said: Said) -> None:
+    rows, mean = rows_of(report, said["term"]), mean_of(report, said["term"])
+    assert len(rows) > 1 and noun_in(rows) != "date"
+    said.significance(rows["p_value"], rows["estimate"], noun_in(rows))
+    said.ends(rows["estimate"], rows["unit"])
+    if mean.empty:
+        said.word("mean", None)
+        return
+    said.number("mean", mean["estimate"].iloc[0])
+    if said["untested"]:
+        said.word("t", None)
+    else:
+        said.number("t", mean["t_stat"].iloc[0])
+
+
+@pattern("Coefficients", rf"{n('terms')} further terms?: see coefficients\.csv\.")
+def further_terms(report: Any, said: Said) -> None:
+    said.number("terms", units_of(report.fit.coefficients)["term"].nunique() - 20)
+
+
+@pattern(
+    "Coefficients", rf"The t of a mean takes {text('noun')} as independent; shared shocks would make it too large\."
+)
+def mean_takes_units_as_independent(report: Any, said: Said) -> None:
+    assert (report.fit.coefficients["scope"] == "mean").any()
+    assert noun_of(said["noun"]) == noun_in(units_of(report.fit.coefficients)) != "date"
+
+
+def setting(report: Any, name: str, default: Any = None) -> Any:
+    return (report.spec["model"] or {}).get(name, default)
+
+
+def refuses(report: Any, advice: str) -> list[str]:
+    """What is wrong with the model when the advice is followed."""
+    from runner.spec import mistakes
+
+    model = dict(report.spec["model"])
+    for word in advice.split():
+        key, _, value = word.removeprefix("model.").partition("=")
+        model[key] = value[1:-1].split(",") if value.startswith("[") else int(value) if value.isdigit() else value
+    if model["cov"] != "cluster":
+        model["clusters"] = []
+    return list(mistakes({**report.spec, "model": model}))
+
+
+ADVICE = text("advice", r"model\.cov\S*=\S+(?: model\.clusters=\S+)?")
+
+
+def allows_for_overlap(report: Any) -> bool:
+    """HAC and Driscoll-Kraay with lags of horizon - 1 or more, clusters that hold all rows of an asset."""
+    cov, lags = setting(report, "cov"), report.fit.quality["cov_lags"].dropna()
+    if cov in ("HAC", "driscoll_kraay"):
+        return bool(lags.min() >= report.panel.horizon - 1)
+    return cov == "cluster" and setting(report, "clusters") != ["date"]
+
+
+@pattern(
+    "Coefficients",
+    rf"{text('cov')} errors take the assets of a date as independent; shared shocks "
+    rf"would make t "
+    rf"too large; use {ADVICE}\.",
+)
+def assets_taken_as_independent(report: Any, said: Said) -> None:
+    said.word("cov", setting(report, "cov"))
+    assert setting(report, "cov") != "driscoll_kraay" and "date" not in setting(report, "clusters")
+    assert setting(report, "by") not in ("asset", "date") and not refuses(report, str(said["advice"]))
+
+
+@pattern(
+    "Coefficients",
+    rf"Targets over {n('ahead')} rows overlap, which {text('cov')} errors ignore: t "
+    rf"is likely too "
+    rf"large; use {ADVICE}\.",
+)
+def overlap_is_ignored(report: Any, said: Said) -> None:
+    said.number("ahead", report.panel.horizon)
+    said.word("cov", setting(report, "cov"))
+    assert not allows_for_overlap(report) and not refuses(report, str(said["advice"]))
+
+
+@pattern(
+    "Coefficients",
+    rf"Targets over {n('ahead')} rows overlap beyond the {n('lags')} lags? of the "
+    rf"{text('cov')} errors: "
+    rf"t is likely too large; use {ADVICE}\.",
+)
+def overlap_is_longer_than_the_lags(report: Any, said: Said) -> None:
+    said.number("ahead", report.panel.horizon)
+    said.number("lags", report.fit.quality["cov_lags"].dropna().min())
+    said.word("cov", setting(report, "cov"))
+    said.word("advice", f"model.cov_lags={report.panel.horizon - 1}")
+    assert not allows_for_overlap(report)
+
+
+# Fit
+
+
+@pattern(
+    "Fit",
+    rf"R2 is {n('r2')} in sample \({n('rows')} rows?\){text('slopes', f'; the slopes together are {VERDICT}')}?\.",
+)
+def r2_of_one(report: Any, said: Said) -> None:
+    [row] = report.fit.quality[report.fit.quality["r2"].notna()].to_dict("records")
+    said.number("r2", row["r2"])
+    said.number("rows", row["n_obs"])
+    assert bool(said["slopes"]) == (row["f_p_value"] == row["f_p_value"])
+    if said["slopes"]:
+        said.verdict(row["f_p_value"])
+
+
+@pattern("Fit", rf"R2 in sample is {n('r2')} on average over {n('units')} {text('noun', NOUN)}, {ends()}\.")
+def r2_of_units(report: Any, said: Said) -> None:
+    rows = report.fit.quality[report.fit.quality["r2"].notna()]
+    said.number("r2", rows["r2"].mean())
+    said.number("units", len(rows))
+    assert noun_of(said["noun"]) == noun_in(rows)
+    said.ends(rows["r2"], rows["unit"])
+
+
+# Hypotheses
+
+
+@pattern("Hypotheses", rf"{text('what')} could not be tested: {text('why')}\.")
+def hypothesis_untested(report: Any, said: Said) -> None:
+    rows = report.fit.hypotheses[report.fit.hypotheses["hypothesis"] == said["what"]]
+    assert len(rows) and rows["p_value"].isna().all() and rows["reason"].iloc[0] in str(said["why"])
+
+
+@pattern(
+    "Hypotheses",
+    rf"{text('what')} is {text('no', 'not ')}?rejected at 5 % \(p {text('p', P)}\)"
+    rf"{text('unproven', '; no proof of it')}?\.",
+)
+def hypothesis_of_one(report: Any, said: Said) -> None:
+    rows = report.fit.hypotheses[report.fit.hypotheses["hypothesis"] == said["what"]]
+    [p] = rows["p_value"]
+    said.p_value("p", p)
+    assert (said["no"] is None) == (said["unproven"] is None) == (p < 0.05), said.sentence
+
+
+@pattern(
+    "Hypotheses",
+    rf"{text('what')} is rejected at 5 % in {n('hits')} of {n('of')} "
+    rf"{text('noun', NOUN)}{CHANCE}"
+    rf"(?:; not testable in {n('untested')})?\.",
+)
+def hypothesis_of_units(report: Any, said: Said) -> None:
+    rows = report.fit.hypotheses[report.fit.hypotheses["hypothesis"] == said["what"]]
+    p = rows["p_value"].dropna()
+    said.number("hits", (p < 0.05).sum())
+    said.number("of", len(p))
+    assert noun_of(said["noun"]) == noun_in(rows)
+    said.chance(int((p < 0.05).sum()), len(p)) if (p < 0.05).any() else said.word("chance", None)
+    said.number("untested", len(rows) - len(p)) if len(p) < len(rows) else said.word("untested", None)
+
+
+# Out of sample
+
+DM = (
+    rf"Diebold-Mariano \(t {n('dm')}, p {text('dm_p', P)}, {n('dates')} dates?\) "
+    rf"{text('apart', 'tells|does not tell')} "
+    rf"their squared errors apart at 5 %(?:, smaller of the {text('smaller', 'model|benchmark')})?"
+)
+CW = (
+    rf"(?:, Clark-West \(t {n('cw')}, p {text('cw_p', P)}, one-sided\) finds {text('gain', 'a|no')} gain over "
+    rf"the train mean, "
+    r"which the model contains)?"
+)
+BESIDE = (
+    rf"RMSE is {n('rmse')} beside {n('naive')} of the train mean; "
+    rf"(?:{text('untold', 'no test was made of whether the difference is more than chance')}|{DM}{CW})"
+)
+
+
+def beside(report: Any, said: Said, row: dict[str, Any]) -> None:
+    said.number("rmse", row["rmse"])
+    said.number("naive", row["rmse_naive"])
+    if said["untold"]:
+        assert math.isnan(row["dm_p_value"])
+        return
+    said.number("dm", row["dm_stat"])
+    said.p_value("dm_p", row["dm_p_value"])
+    said.number("dates", row["test_dates"])
+    found = row["dm_p_value"] < 0.05
+    said.word("apart", "tells" if found else "does not tell")
+    said.word("smaller", ("model" if row["dm_stat"] > 0 else "benchmark") if found else None)
+    contains = setting(report, "by") == "asset" and setting(report, "constant", False)
+    assert (said["cw"] is not None) == bool(contains), said.sentence
+    if said["cw"] is not None:
+        said.number("cw", row["cw_stat"])
+        said.p_value("cw_p", row["cw_p_value"])
+        said.word("gain", "a" if row["cw_p_value"] < 0.05 else "no")
+
+
+def pooled(report: Any) -> dict[str, Any]:
+    [row] = report.scores[report.scores["scope"] == "pooled"].to_dict("records")
+    return dict(row)
+
+
+def recomputed(report: Any, held_out: bool = False) -> tuple[float, float, float]:
+    """R2 against the benchmark, RMSE of the model and of the benchmark, from the predictions: means over paths."""
+    table = report.predictions
+    several = (table["fold"] == "holdout").any() and not (table["fold"] == "holdout").all()
+    table = table[(table["fold"] == "holdout") == held_out] if several else table
+    squares = (
+        pd.DataFrame(
+            {
+                "path": table["path"],
+                "model": (table["y"] - table["prediction"]) ** 2,
+                "naive": (table["y"] - table["benchmark"]) ** 2,
+            }
+        )
+        .groupby("path")
+        .mean()
+    )
+    r2 = float((1.0 - squares["model"] / squares["naive"]).mean())
+    return r2, float(np.sqrt(squares["model"]).mean()), float(np.sqrt(squares["naive"]).mean())
+
+
+def agrees(said: Said, report: Any, held_out: bool = False) -> None:
+    """The sentence with the predictions, not only with the table of scores."""
+    r2, model, naive = recomputed(report, held_out)
+    for name, value in (("r2", r2), ("rmse", model), ("naive", naive)):
+        if said.parts.get(name):
+            said.number(name, value)
+
+
+@pattern("Out of sample", r"No row was held out: nothing here tells how it does on new rows\.")
+def nothing_held_out(report: Any, said: Said) -> None:
+    assert report.scores.empty and report.predictions.empty
+
+
+@pattern(
+    "Out of sample",
+    rf"R2 against the train mean is {n('r2')} \({n('rows')} rows?(?: of "
+    rf"{n('paths')} paths)?, "
+    rf"{n('folds')} folds?\): "
+    rf"(?:{text('same', 'the same as the train mean')}|{text('word', 'better|worse')} than the "
+    rf"train mean by {n('percent')} % of its squared error(?:, better in {n('better')} of "
+    rf"{n('units')} assets)?)\.",
+)
+def r2_out_of_sample(report: Any, said: Said) -> None:
+    row, open_folds = pooled(report), report.predictions["fold"].unique()
+    said.number("r2", row["r2"])
+    agrees(said, report)
+    said.number("rows", row["n_obs"])
+    paths = report.predictions["path"].nunique()
+    said.number("paths", paths) if paths > 1 else said.word("paths", None)
+    kept = [fold for fold in open_folds if fold != "holdout"]
+    said.number("folds", len(kept or open_folds))
+    if said["same"]:
+        assert abs(row["r2"]) < 1e-9
+        return
+    said.word("word", "better" if row["r2"] > 0 else "worse")
+    said.number("percent", abs(row["r2"]), 100.0)
+    units = report.scores[report.scores["scope"] == "asset"]
+    if len(units) > 1:
+        said.number("better", (units["r2"] > 0).sum())
+        said.number("units", len(units))
+
+
+@pattern("Out of sample", rf"{BESIDE}\.")
+def errors_out_of_sample(report: Any, said: Said) -> None:
+    beside(report, said, pooled(report))
+    agrees(said, report)
+
+
+@pattern(
+    "Out of sample",
+    rf"R2 of the {n('paths')} paths: mean {n('mean')}, standard deviation "
+    rf"{n('std')}, from {n('low')} "
+    rf"to {n('high')}; they forecast the same rows\.",
+)
+def r2_of_paths(report: Any, said: Said) -> None:
+    r2 = report.scores.loc[report.scores["scope"] == "path", "r2"]
+    values = {"paths": len(r2), "mean": r2.mean(), "std": r2.std(), "low": r2.min(), "high": r2.max()}
+    for name, value in values.items():
+        said.number(name, value)
+
+
+@pattern(
+    "Out of sample",
+    rf"The hold-out, which is in none of the above, has an R2 of {n('r2')} "
+    rf"\({n('rows')} rows?\); "
+    rf"{BESIDE}\.",
+)
+def hold_out(report: Any, said: Said) -> None:
+    scores = report.scores
+    [row] = scores[(scores["scope"] == "fold") & (scores["unit"] == "holdout")].to_dict("records")
+    said.number("r2", row["r2"])
+    said.number("rows", row["n_obs"])
+    beside(report, said, row)
+    agrees(said, report, held_out=True)
+
+
+def trains_on_later(report: Any) -> bool:
+    return len(report.folds) > 0 and bool((report.folds["train_end"] > report.folds["test_start"]).any())
+
+
+@pattern(
+    "Out of sample",
+    r"It explains the target of a row with regressors of the same row; it is not a "
+    r"forecast\.",
+)
+def explains(report: Any, said: Said) -> None:
+    assert report.kind == "explanatory" and (report.panel.horizon == 0 or report.audit.looks_ahead is False)
+
+
+@pattern("Out of sample", r"Regressors are known before the target: a forecast, good or bad\.")
+def forecasts(report: Any, said: Said) -> None:
+    assert report.kind == "predictive" and not trains_on_later(report)
+
+
+@pattern(
+    "Out of sample",
+    r"Folds train on later rows too: how well the regressors hold, not a forecast "
+    r"anyone could have "
+    r"made\.",
+)
+def fits_on_later_rows(report: Any, said: Said) -> None:
+    assert report.kind == "predictive" and trains_on_later(report)
+
+
+@pattern("Out of sample", rf"{n('rows')} test rows? could not be forecast\.")
+def not_forecast(report: Any, said: Said) -> None:
+    said.number("rows", report.folds["not_forecast"].sum())
+
+
+# Residuals and columns
+
+
+def smallest(report: Any, what: str) -> pd.Series:
+    """The smallest p-value of each unit over the tests of one kind."""
+    table = report.diagnostics
+    rows = table[table["diagnostic"].isin(TESTS[what]) & table["p_value"].notna()]
+    return rows.groupby("unit")["p_value"].min()
+
+
+MENDED = {  # by finding and errors: what the sentence must advise
+    (
+        "unequal variances",
+        "nonrobust",
+    ): "nonrobust errors may be too small or too large; use model.cov=HC3, HAC if serially correlated",
+    ("serial correlation", "nonrobust"): "nonrobust errors ignore it; use model.cov=HAC",
+    ("serial correlation", "HAC"): "the HAC errors in force allow for it up to their lags",
+}
+MENDED["clusters of volatility", "nonrobust"] = MENDED["unequal variances", "nonrobust"]
+for _cov in ("HC0", "HC1", "HC2", "HC3", "HAC"):
+    for _what in ("unequal variances", "clusters of volatility"):
+        MENDED[_what, _cov] = f"the {_cov} errors in force allow for it"
+    MENDED.setdefault(("serial correlation", _cov), f"{_cov} errors ignore it; use model.cov=HAC")
+
+
+FINDINGS = "Unequal variances|Serial correlation|Clusters of volatility|Non-normal residuals"
+LARGE = rf"t and F then hold in large samples only \(here {n('rows')} rows?{text('more', ' or more')}?\)"
+
+
+@pattern(
+    "Residuals and columns",
+    rf"{text('what', FINDINGS)} at 5 %(?: in {n('hits')} of {n('of')} assets{CHANCE})? \({text('tests')}\): "
+    rf"(?:{LARGE}|{text('advice', '(?!t and F).+')})\.",
+)
+def residuals_fail(report: Any, said: Said) -> None:
+    what = str(said["what"]).lower()
+    p, cov = smallest(report, what), setting(report, "cov")
+    hits = int((p < 0.05).sum())
+    assert hits and str(said["tests"]).split(" or ") == TESTS[what]
+    if len(p) > 1:
+        said.number("hits", hits)
+        said.number("of", len(p))
+        said.chance(hits, len(p), len(TESTS[what]))
+    if what == "non-normal residuals":
+        quality = report.fit.quality[report.fit.quality["r2"].notna()]
+        said.number("rows", quality["n_obs"].min())
+        assert bool(said["more"]) == (len(quality) > 1)
+    else:
+        said.word("advice", MENDED[what, cov])
+
+
+@pattern("Residuals and columns", rf"Not found at 5 %: {text('what')}; that is no proof of absence\.")
+def residuals_pass(report: Any, said: Said) -> None:
+    clean = [what for what in TESTS if len(smallest(report, what)) and not (smallest(report, what) < 0.05).any()]
+    said.word("what", ", ".join(clean))
+
+
+@pattern(
+    "Residuals and columns",
+    rf"Collinear: {text('which')}; their separate estimates are imprecise, "
+    rf"drop or combine "
+    r"columns\.",
+)
+def collinear(report: Any, said: Said) -> None:
+    table = report.diagnostics[report.diagnostics["diagnostic"] == "vif"]
+    worst = table.groupby("term")["statistic"].max()
+    told = dict(re.findall(rf"(\w+) \(VIF up to ({NUMBER})\)", str(said["which"])))
+    assert set(told) == set(worst[worst > 10.0].index)
+    assert all(shows(value, worst[term]) for term, value in told.items())
+
+
+@pattern(
+    "Residuals and columns", rf"{text('what', '[a-z_]+')} was not computed in {n('units')} assets?: {text('why')}\."
+)
+def not_computed(report: Any, said: Said) -> None:
+    table = report.diagnostics
+    rows = table[(table["diagnostic"] == said["what"]) & (table["reason"].fillna("") != "")]
+    said.number("units", len(rows))
+    assert set(rows["reason"]) == set(str(said["why"]).split(", "))
+
+
+# Leak audit and what was left out
+
+
+@pattern("Leak audit", r"Switched off: nothing here was tried for look-ahead\.")
+def audit_off(report: Any, said: Said) -> None:
+    assert report.audit is None
+
+
+@pattern(
+    "Leak audit",
+    rf"No value before a cut moved with what came after it \({n('columns')} columns on "
+    rf"{n('assets')} "
+    rf"assets and {n('rows')} rows, {n('cuts')} cuts\)\.",
+)
+def audit_clean(report: Any, said: Said) -> None:
+    table = report.audit.table
+    assert not (table["verdict"] == "leak").any() and not table["moved"].where(table["verdict"] == "clean", 0).any()
+    said.number("columns", table["what"].nunique())
+    for name in ("assets", "rows", "cuts"):
+        said.number(name, getattr(report.audit, name))
+
+
+@pattern("Left out", rf"{n('rows')} {text('what', '[a-z ]+?')}{text('fate', ' dropped')}?: {text('why')}\.")
+def dropped(report: Any, said: Said) -> None:
+    rows, what = int(str(said["rows"]).replace(",", "")), str(said["what"])
+    forms = {(one.rows, one.what if one.rows == 1 else f"{one.what}s", one.reason) for one in report.dropped}
+    assert (rows, what, said["why"]) in forms, forms
+    assert (said["fate"] is None) == what.startswith(("changed", "missing"))
+
+
+@pattern(
+    "Left out",
+    rf"{n('units')} of {n('of')} {text('noun', NOUN)} \({text('names')}\): "
+    rf"{text('fate', 'not estimated|estimated without errors')}, {text('why')}\.",
+)
+def left_out(report: Any, said: Said) -> None:
+    quality, bare = report.fit.quality, said["fate"] == "not estimated"
+    rows = quality[(quality["reason"] == said["why"]) & (quality["r2"].isna() == bare)]
+    said.number("units", len(rows))
+    said.number("of", len(quality))
+    assert noun_of(said["noun"]) == noun_in(quality)
+    names, _, more = str(said["names"]).partition(" and ")
+    assert names.split(", ") == list(rows["unit"])[: len(names.split(", "))]
+    assert not more or more == f"{len(rows) - len(names.split(', '))} more"

@@ -31,7 +31,8 @@ def on_common_rows(jobs: Sequence[RunDirectory], score: str) -> list[dict[str, f
     from runner.scores import SCORES
 
     names = [one for one in dict.fromkeys((score, f"{score}_naive", *ALWAYS)) if one in SCORES]
-    seen, common = _Places(), None
+    seen = _Places()
+    common: np.ndarray | None = None
     scored = [f"{OWN}n_obs" in one.metrics for one in jobs]
     if not all((one.path / "predictions.parquet").exists() for one, has in zip(jobs, scored, strict=True) if has):
         return [{} for _ in jobs]
@@ -42,8 +43,10 @@ def on_common_rows(jobs: Sequence[RunDirectory], score: str) -> list[dict[str, f
                 keys = np.sort(keys)
                 if not (np.diff(keys) > 0).all():
                     return [{} for _ in jobs]
-            same = common is None or np.array_equal(keys, common)
-            common = keys if same else np.intersect1d(common, keys, assume_unique=True)
+            if common is None:
+                common = keys
+            elif not np.array_equal(keys, common):
+                common = np.intersect1d(common, keys, assume_unique=True)
     if common is None or not len(common):
         return [{} for _ in jobs]
     return [_scores(one, seen, common, names) if has else {} for one, has in zip(jobs, scored, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from runner.errors import DataError, listed
 from runner.grouping import Unit, cluster_key, units
 from runner.inference import Wald, wald
 from runner.least_squares import NotEstimable, Solution, solve
-from runner.moments import moments, shift_of, solve_moments
+from runner.moments import moments, of_units, shift_of, solve_moments
 from runner.panel import Panel
 from runner.restrictions import Restriction, all_slopes
 from runner.study import Finding
@@ -133,9 +133,9 @@ def _moments(
     """Moments (U, P, P) of the units and the point that they are about, from the folds' own where there are some."""
     shared = panel.shared if panel.weights is None else None
     if shared is not None and model.by != "date":
-        known = shared.of(panel, rows, model.regressors, model.by)
+        known = shared.of(panel, rows, model.regressors, model.by, found.units)
         if known is not None:
-            return of_units(known[0], found.units, model.by), known[1]
+            return known
     span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
     part = panel.at(np.arange(span.start, span.stop))
     X, y, use, weights = regressors(part, model.regressors), part.y, use[span], part.weights
@@ -144,13 +144,6 @@ def _moments(
     if model.by == "date":
         return M[rows - span.start], shift[rows - span.start] if len(shift) > 1 else shift
     return of_units(M, found.units, model.by), shift
-
-
-def of_units(M: np.ndarray, units: Sequence[Unit], by: str | None) -> np.ndarray:
-    """Moments of the units from those of assets, or of dates where all are one."""
-    if by == "asset":
-        return M
-    return np.array([M[unit.assets].sum(axis=0) if by else M.sum(axis=0) for unit in units])
 
 
 def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel) -> None:

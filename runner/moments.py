@@ -8,7 +8,7 @@ A unit is solved from its moments only where they keep the digits; `sound` says 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -167,6 +167,13 @@ def _side_by_side(X: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     else:
         out[:, :, :-1] = X
     out[:, :, -1] = y
+
+
+def of_units(M: np.ndarray, units: Sequence[Any], by: str | None) -> np.ndarray:
+    """Moments of the units from those of assets, or of dates where all are one."""
+    if by == "asset":
+        return M
+    return np.array([M[unit.assets].sum(axis=0) if by else M.sum(axis=0) for unit in units])
 
 
 def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = None) -> Solved:

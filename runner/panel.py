@@ -129,9 +129,7 @@ def build_panel(
         dates, y, horizon = checked(evaluate("target", target, market), market)
     except DataError as error:
         mistakes += error.mistakes
-    levels = sum(market.groups[name].nunique() for name in dummies if name in market.groups)
-    memory.check(len(dates), len(market.assets), len(features), levels)
-    X = np.empty((len(features), len(dates), len(market.assets))).transpose(1, 2, 0)  # each column in one piece
+    X = _room(len(dates), len(features), market, dummies)
     for k, (name, feature) in enumerate(features.items()):
         try:
             values = evaluate(f"features.{name}", feature, market)
@@ -157,6 +155,17 @@ def build_panel(
         worst = listed(f"{one.reason} ({one.rows})" for one in account)
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
     return panel
+
+
+def _room(T: int, K: int, market: Market, dummies: Sequence[str]) -> np.ndarray:
+    """An array (T, N, K) with each column in one piece.
+
+    Raises:
+        DataError: there is less memory than a run with these features and dummies takes.
+    """
+    levels = sum(market.groups[name].nunique() for name in dummies if name in market.groups)
+    memory.check(T, len(market.assets), K, levels)
+    return np.empty((K, T, len(market.assets))).transpose(1, 2, 0)
 
 
 def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]) -> np.ndarray | None:

@@ -126,10 +126,9 @@ def fill(
     import numpy as np
 
     codes = np.zeros(cross.X.shape[1], dtype=int) if group is None else cross.codes(group)
-    found = cross.X.copy()
     if not isinstance(value, str):
-        found[np.isnan(found)] = value
-        return found
+        return np.where(np.isnan(cross.X), value, cross.X)
+    found = cross.X.copy()
     for code in np.unique(codes):
         part = cross.X[:, codes == code]
         found[:, codes == code] = np.where(np.isnan(part), _typical(part, value), part)

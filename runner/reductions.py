@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from runner.estimation import design, of_units, regressors
+from runner.estimation import design, regressors
 from runner.grouping import ASSET, DATE, Unit
-from runner.moments import moments, shift_of
+from runner.moments import moments, of_units, shift_of
 from runner.shrinkage import Reduced, dummies_of, from_moments, from_rows, refuse
 
 if TYPE_CHECKING:
@@ -147,10 +147,10 @@ def reductions(
 ) -> Reductions:
     """The units of the panel on these rows (R,), each in a `segment` (R,)."""
     if segment.max(initial=0) == 0 and model.constant and model.by != DATE and panel.shared is not None:
-        known = panel.shared.of(panel, rows, model.regressors, model.by)
+        known = panel.shared.of(panel, rows, model.regressors, model.by, units)
         if known is not None:
             place = np.zeros(len(panel.dates), dtype=int)
-            return Reductions(model, panel, units, place, of_units(known[0], units, model.by)[None], known[1][0])
+            return Reductions(model, panel, units, place, known[0][None], known[1][0])
     span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
     place, use = np.zeros(len(panel.dates), dtype=int), np.zeros_like(panel.valid[span])
     use[rows - span.start] = panel.valid[rows]

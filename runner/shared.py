@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runner.moments import moments, shift_of
+from runner.moments import moments, of_units, shift_of
 
 if TYPE_CHECKING:
+    from runner.grouping import Unit
     from runner.panel import Panel
     from runner.validation import Fold
 
@@ -31,10 +32,10 @@ class Shared:
     store: dict[tuple[object, ...], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     def of(
-        self, panel: Panel, rows: np.ndarray, names: Sequence[str] | None, by: str | None
+        self, panel: Panel, rows: np.ndarray, names: Sequence[str] | None, by: str | None, units: Sequence[Unit]
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Moments (N, P, P) of these rows per asset, or (1, P, P) with `by` null, and the point that they are about:
-        (1, N, P - 1) by asset, else (1, 1, P - 1). `names` are the regressors, null for all.
+        """Moments (U, P, P) of these rows per unit, and the point that they are about: (1, U, P - 1) by asset, else
+        (1, 1, P - 1). `names` are the regressors, null for all; `units` are those of `by`, on whatever rows.
 
         None where the panel has other arrays, the rows are not whole segments, or there would be too many numbers.
         The point is amid all rows, so that what lies outside `rows` can move the last bit, and no more.
@@ -44,24 +45,26 @@ class Shared:
         chosen = list(range(len(panel.names))) if names is None else [panel.names.index(name) for name in names]
         sizes = np.bincount(self.segment)
         count = np.bincount(self.segment[rows], minlength=len(sizes))
-        cells = len(sizes) * (1 if by is None else len(panel.assets))
-        every = len(panel.names) <= MOST_COLUMNS and cells * (len(panel.names) + 2) ** 2 <= MOST_NUMBERS
+        cells, most = len(sizes) * (1 if by is None else len(panel.assets)), len(panel.names) + 2
+        every = most <= MOST_COLUMNS + 2 and cells * most**2 <= MOST_NUMBERS
         summed = list(range(len(panel.names))) if every else chosen
         P = len(summed) + 2
-        if not ((count == 0) | (count == sizes)).all() or cells * P * P > MOST_NUMBERS:
+        if not ((count == 0) | (count == sizes)).all() or len(sizes) * len(units) * P * P > MOST_NUMBERS:
             return None
         key = (*summed, by)
         if key not in self.store:
-            self.store[key] = self._sums(panel, summed, by)
+            self.store[key] = self._sums(panel, summed, by, units)
         M, shift = self.store[key]
-        M = M[0] if len(M) == 1 else M[count > 0].sum(axis=0)
+        M = M[0] if len(M) == 1 else M[count > 0].sum(axis=0)  # all of a segment is in use, or none
         if summed == chosen:
             return M.copy(), shift
         at = [0, *(1 + summed.index(k) for k in chosen), P - 1]
         return M[:, at][:, :, at], shift[:, :, np.array(at[1:]) - 1]
 
-    def _sums(self, panel: Panel, summed: list[int], by: str | None) -> tuple[np.ndarray, np.ndarray]:
-        """Moments (S, N or 1, P, P) of every segment; those of columns that are not adjacent one by one."""
+    def _sums(
+        self, panel: Panel, summed: list[int], by: str | None, units: Sequence[Unit]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Moments (S, U, P, P) of every segment; those of columns that are not adjacent one by one."""
         X, y, use = panel.X, panel.y, panel.valid
         adjacent = summed == list(range(summed[0], summed[-1] + 1)) if summed else False
         own = slice(summed[0], summed[-1] + 1) if adjacent else summed
@@ -72,7 +75,7 @@ class Shared:
         found = []
         for at in (slice(start, stop) for start, stop in pairwise(edges)):
             M = moments(X[at, :, own], y[at], use[at], shift, by_date=by is None, whole=y.size)
-            found.append(M.sum(axis=0, keepdims=True) if by is None else M)
+            found.append(of_units(M, units, by))
         return np.stack(found), shift
 
 

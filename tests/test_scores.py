@@ -14,7 +14,7 @@ from scipy.signal import lfilter
 from sklearn import metrics
 
 from runner.covariance import default_lags
-from runner.cross_section import average, rank_correlations, ranks
+from runner.cross_section import MANY, average, rank_correlations, ranks
 from runner.scores import (
     COLUMNS,
     LOGGED,
@@ -389,3 +389,14 @@ def test_size_of_the_rank_ic(T: int, horizon: int) -> None:
     share = float(np.mean(hits))
     print(f"rank IC, {T} dates, horizon {horizon}: {share:.1%} reject at 5 %; Newey-West {np.mean(newey_west):.1%}")
     assert 0.03 <= share <= 0.07  # 1000 seeds: standard error .7 points
+
+
+def test_ranks_of_many_assets_are_those_of_scipy_in_whatever_order() -> None:
+    rng = np.random.default_rng(3)
+    date = np.repeat([0, 1, 4], [2 * MANY, MANY, 3 * MANY])
+    values = rng.standard_normal(len(date)).round(1)
+    values[rng.random(len(date)) < 0.05] = np.nan
+    expected = np.concatenate([stats.rankdata(values[date == one], nan_policy="omit") for one in (0, 1, 4)])
+    np.testing.assert_array_equal(ranks(values, date), expected)
+    other = rng.permutation(len(date))
+    np.testing.assert_array_equal(ranks(values[other], date[other]), expected[other])

@@ -31,7 +31,8 @@ def on_common_rows(jobs: Sequence[RunDirectory], score: str) -> list[dict[str, f
     from runner.scores import SCORES
 
     names = [one for one in dict.fromkeys((score, f"{score}_naive", *ALWAYS)) if one in SCORES]
-    seen, common = _Places(), None
+    seen = _Places()
+    common: np.ndarray | None = None
     scored = [f"{OWN}n_obs" in one.metrics for one in jobs]
     if not all((one.path / "predictions.parquet").exists() for one, has in zip(jobs, scored, strict=True) if has):
         return [{} for _ in jobs]
@@ -42,9 +43,9 @@ def on_common_rows(jobs: Sequence[RunDirectory], score: str) -> list[dict[str, f
                 keys = np.sort(keys)
                 if not (np.diff(keys) > 0).all():
                     return [{} for _ in jobs]
-            if common is None or np.array_equal(keys, common):
+            if common is None:
                 common = keys
-            else:
+            elif not np.array_equal(keys, common):
                 common = np.intersect1d(common, keys, assume_unique=True)
     if common is None or not len(common):
         return [{} for _ in jobs]

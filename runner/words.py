@@ -77,6 +77,8 @@ def t_text(t: float) -> str:
 
 def percent(share: float) -> str:
     """A share in percent; small ones keep two significant digits."""
+    if math.isnan(share):
+        return "–"
     return f"{share:,.1%}".replace("%", " %") if abs(share) >= 0.01 or share == 0.0 else f"{100.0 * share:.2g} %"
 
 
@@ -310,6 +312,8 @@ def _compared(report: Report, r2: float) -> str:
     units = report.scores[report.scores["scope"] == "asset"]
     of = f"{len(units):,} {plural(unit_noun(units))}"
     each = f", better in {int((units['r2'] > 0).sum()):,} of {of}" if len(units) > 1 else ""
+    if math.isnan(r2):
+        return "it has no value on these rows"
     if abs(r2) < SAME:
         return f"the same as the {report.benchmark}"
     word = "better" if r2 > 0 else "worse"

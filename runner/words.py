@@ -41,6 +41,8 @@ def t_text(t: float) -> str:
 
 def percent(share: float) -> str:
     """A share in percent; small ones keep two significant digits."""
+    if math.isnan(share):
+        return "–"
     return f"{share:,.1%}".replace("%", " %") if abs(share) >= 0.01 or share == 0.0 else f"{100.0 * share:.2g} %"
 
 

@@ -111,10 +111,7 @@ def nasty(nine: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pictures_are_written_in_order(nine: Report, tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     paths = plots.draw(nine, tmp_path)
-    names = [
-        f"{name}.png"
-        for name in ("coefficients", "t_stats", "correlations", "residuals", "actual_predicted", "folds")
-    ]
+    names = [f"{name}.png" for name in ("coefficients", "t_stats", "residuals", "actual_predicted", "folds")]
     assert [path.name for path in paths] == names
     assert all(path.parent == tmp_path / "plots" and path.read_bytes().startswith(b"\x89PNG") for path in paths)
     assert dict(mpl.rcParams) == before
@@ -122,11 +119,11 @@ def test_pictures_are_written_in_order(nine: Report, tmp_path: Path) -> None:
 
 def test_pictures_without_predictions(tmp_path: Path) -> None:
     names = [path.stem for path in plots.draw(french(["S1V1"], held_out=False), tmp_path)]
-    assert names == ["coefficients", "t_stats", "correlations", "residuals"]
+    assert names == ["coefficients", "t_stats", "residuals"]
 
 
 def test_pictures_of_many_units_show_a_distribution(nine: Report, tmp_path: Path) -> None:
-    assert len(plots.draw(repeated(nine, 500), tmp_path)) == 6
+    assert len(plots.draw(repeated(nine, 500), tmp_path)) == 5
 
 
 def test_a_unit_without_errors_or_estimates_is_still_drawn(nine: Report, tmp_path: Path) -> None:
@@ -165,7 +162,7 @@ def test_every_part_is_there(nasty: Path) -> None:
         "Rows",
         "To repeat it",
     ]
-    assert 'class="badge explanatory"' in text and text.count("<figure>") == 6
+    assert 'class="badge explanatory"' in text and text.count("<figure>") == 5
 
 
 def test_tables_hold_the_estimates(nine: Report, tmp_path: Path) -> None:

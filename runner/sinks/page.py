@@ -96,7 +96,7 @@ def _head(report: Report) -> Html:
     facts = {
         "Target": target_text(report),
         "Terms": ", ".join(report.fit.coefficients["term"].unique()),
-        "Model": _named(report.spec.get("model")),
+        "Model": _model(report.spec.get("model")),
         "Errors": report.fit.errors,
         "Data": report.source,
         "Fingerprint": tag("code", report.fingerprint),
@@ -110,6 +110,15 @@ def _head(report: Report) -> Html:
     tiles = (tag("div", tag("b", text), tag("span", label)) for label, text in _tiles(report.metrics, report))
     listed = pairs_of(((name, [text]) for name, text in facts.items() if text), "facts")
     return tag("header", title, tag("div", *tiles, class_="tiles"), listed)
+
+
+def _model(node: object) -> str:
+    """What is fitted, on which cells each."""
+    settings = node if isinstance(node, Mapping) else {}
+    if "estimator" not in settings:
+        return _named(node)
+    effects = "".join(f", fixed effects of {effect}s" for effect in settings.get("effects") or ())
+    return f"{settings['estimator']}, {'by ' + settings['by'] if settings.get('by') else 'one of all cells'}{effects}"
 
 
 def _named(node: object) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 30  # units of a heat map, terms of bars, features
 MOST_WRITTEN = 12  # columns whose cells have their number written in
+CLOSE = 0.5  # correlation from which on three features are worth a picture
 SAMPLE = 100_000  # rows taken for correlations
 BRIGHTEST = 4.0  # the t from which on a cell has its full colour
 
@@ -168,21 +169,23 @@ def _few_dates(axes: Any, at: np.ndarray) -> None:
 
 
 def correlations(report: Report) -> Any:
-    """Each feature with each over all usable rows, where there are three or more."""
+    """Each feature with each over all usable rows; none of two, nor of three that hardly move together."""
     names = report.panel.names
     if not 3 <= len(names) <= MOST_ROWS:
         return None
     X = _features(report)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.corrcoef(X, rowvar=False)
+    np.fill_diagonal(found, np.nan)
+    if len(names) == 3 and not (np.abs(found) >= CLOSE).any():
+        return None
     shown = [shortened(name) for name in names]
     tall, left = 0.26 * len(names), 0.4 + 0.078 * max(map(len, shown))
-    wide = min(WIDTH - left - 1.0, 0.75 * len(names))
+    wide = min(WIDTH - left - 1.0, 1.15 * len(names))
     heads, above = _heads(shown, wide)
     note = f"{len(X):,} rows, all assets and dates together"
     figure = figure_of(tall + above + 0.95, "Correlations of the features", note)
     axes = axes_at(figure, left, above + 0.75, wide, tall)
-    np.fill_diagonal(found, np.nan)
     heat_map(axes, found, 1.0, "")
     axes.set_yticks(range(len(names)), shown)
     _headed(axes, heads, above)

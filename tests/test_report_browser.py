@@ -1,0 +1,216 @@
+"""Every report in a real browser, light and dark, wide and narrow: what is seen is whole, legible and harmless."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_compare import Made, grid
+from test_conf import EXPERIMENTS
+from test_page import NASTY, renamed
+from test_ui_browser import CHROMIUM, FLAGS
+from test_words import NINE, french
+
+from runner.bench import Bench
+from runner.composition import Composer
+from runner.job import compute
+from runner.report import Report
+from runner.sinks import page as report_page
+from runner.sinks import plots
+from runner.sweeps.compare import compare
+
+LEAST = 11.0  # pixels of the smallest text
+MOST_BYTES = 5_000_000
+WIDTHS = (1200, 400)
+STOCKS = "data=simulated data.assets=12 data.rows=700"
+RISK = "analyses.stability.draws=99 analyses.omitted_factor.permutations=19 analyses.risk_out_of_sample.portfolios=20"
+RUNS = {  # what makes an experiment small, on data that ships
+    "alpha_signals": "data=simulated data.assets=6 data.start=2019-01-01",
+    "capm": "data=simulated data.assets=6 data.start=2019-01-01",
+    "direction": "",
+    "factor_model": f"{RISK} data.start=1980-01-01",
+    "factor_model_cross_section": f"{STOCKS} data.start=2015-01-01 analyses.risk_out_of_sample.portfolios=20",
+    "factor_model_simulated": f"{RISK} analyses.estimation_error.draws=5",
+    "factor_model_stocks": f"{RISK} {STOCKS}",
+    "ff3": "",
+    "ff3_vs_capm": "",
+    "lasso_1se": "",
+    "minute_fit": "data.assets=8 data.rows=150",
+    "none": "target=excess_return validation=walk_forward validation.first=30y validation.test=9y",
+    "premia": "data.start=1980-01-01",
+    "quantiles": "data.assets=20",
+    "sharpe": "analyses.sharpe.draws=200",
+    "sparse_signals": "data.assets=4 data.rows=90",
+    "vol_panel": "data.assets=16 data.rows=800",
+    "vol_sizing": "data.assets=16 data.rows=800",
+    "weekly_premia": "data=simulated data.assets=20 data.start=2019-01-01",
+}
+PICTURES = {  # beside those of every run
+    "direction": {"curves", "equity"},
+    "factor_model": {"risk", "spectrum", "linearity", "rolling_loadings", "risk_out_of_sample"},
+    "ff3_vs_capm": {"nested", "style_box", "performance"},
+    "lasso_1se": {"path"},
+    "minute_fit": {"forecast_fit"},
+    "premia": {"pricing"},
+    "quantiles": {"information", "regimes", "portfolio", "portfolio_wealth", "by_fold"},
+    "sharpe": {"sharpe"},
+    "vol_panel": {"regimes", "target_by_group", "risk_by_group", "by_fold"},
+    "vol_sizing": {"sizing_wealth"},
+}
+SLOW = {"factor_model_simulated", "factor_model_stocks", "factor_model_cross_section", "vol_sizing", "sparse_signals"}
+SEEN = """() => {
+  const small = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (const fold of document.querySelectorAll("details")) fold.open = true;
+  while (texts.nextNode()) {
+    const around = texts.currentNode.parentElement, size = parseFloat(getComputedStyle(around).fontSize);
+    if (texts.currentNode.data.trim() && around.checkVisibility() && size < LEAST)
+      small.push(`${size} px: ${texts.currentNode.data.trim().slice(0, 40)}`);
+  }
+  const images = [...document.images];
+  return {
+    small,
+    over: document.documentElement.scrollWidth - innerWidth,
+    missing: images.filter((image) => !(image.complete && image.naturalWidth)).length,
+    widths: images.map((image) => image.getBoundingClientRect().width),
+    dark: getComputedStyle(document.body).backgroundColor === "rgb(20, 24, 28)",
+    ran: window.ran === undefined ? "" : window.ran,
+  };
+}""".replace("LEAST", str(LEAST))
+
+
+@dataclass
+class Viewer:
+    """One browser for all pages."""
+
+    browser: Any
+    shots: str | None
+
+    def check(self, path: Path, letters: dict[str, float], name: str) -> None:
+        """The page at every width in both schemes; `letters` as the fixture has them."""
+        wrong: list[str] = []
+        page = self.browser.new_page(viewport={"width": WIDTHS[0], "height": 900})
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text))
+        page.on("dialog", lambda asked: (wrong.append(asked.message), asked.dismiss()))
+        page.on(
+            "request", lambda asked: wrong.extend([] if asked.url.startswith(("file:", "data:")) else [asked.url])
+        )
+        page.goto(path.resolve().as_uri())
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                found, where = page.evaluate(SEEN), f"{name}, {width} px, {scheme}"
+                if self.shots:
+                    page.screenshot(path=Path(self.shots) / f"{name}_{width}_{scheme}.png", full_page=True)
+                assert not wrong and not found["ran"], (where, wrong, found["ran"])
+                assert not found["small"] and not found["missing"], (where, found)
+                assert found["over"] <= 0, (where, found["over"])
+                assert found["dark"] == (scheme == "dark"), where
+                if width == WIDTHS[0]:
+                    assert len(found["widths"]) == len(letters), where
+                    assert not {one for one, share in letters.items() if share * min(found["widths"]) < LEAST}, where
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def viewer() -> Iterator[Viewer]:
+    if not CHROMIUM:
+        pytest.skip("no chromium on the path")
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+        yield Viewer(browser, os.environ.get("RUNNER_SCREENSHOTS"))
+
+
+@pytest.fixture
+def letters(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """The smallest text of each picture as it is saved, its height as a share of the width of the picture."""
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    found: dict[str, float] = {}
+    save = Figure.savefig
+
+    def watched(figure: Figure, path: Path, **settings: Any) -> None:
+        save(figure, path, **settings)
+        texts = [one for one in figure.findobj(Text) if one.get_visible() and one.get_text().strip()]
+        found[Path(path).stem] = min(one.get_fontsize() for one in texts) / 72.0 / figure.get_figwidth()
+
+    monkeypatch.setattr(Figure, "savefig", watched)
+    return found
+
+
+def test_every_experiment_has_its_run() -> None:
+    assert sorted(RUNS) == EXPERIMENTS
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    "experiment", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in EXPERIMENTS]
+)
+def test_report_of_an_experiment(experiment: str, viewer: Viewer, letters: dict[str, float], tmp_path: Path) -> None:
+    words = [f"experiment={experiment}", f"ledger={tmp_path}/ledger.db", *RUNS[experiment].split()]
+    compute(Composer().job(words).experiment, tmp_path / "run", Bench())
+    assert letters.keys() >= PICTURES.get(experiment, set())
+    viewer.check(tmp_path / "run" / "report.html", letters, experiment)
+
+
+@pytest.mark.browser
+def test_report_of_a_sweep(
+    viewer: Viewer, letters: dict[str, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = Made(tmp_path)
+    compare(grid(made))
+    assert letters.keys() == {"heat_map", "specification_curve_x"}
+    viewer.check(made.place / "report" / "report.html", letters, "sweep")
+
+
+@pytest.fixture(scope="module")
+def nine() -> Report:
+    return french(NINE, hypotheses=["const = 0"])
+
+
+SCRIPTS = [
+    *NASTY,
+    "<img src=x onerror=\"window.ran='img'\">",
+    "\"><svg onload=window.ran='svg'>",
+    "javascript:window.ran='url'//../..\\",
+]
+
+
+@pytest.mark.browser
+def test_names_run_nothing(nine: Report, viewer: Viewer, letters: dict[str, float], tmp_path: Path) -> None:
+    report = renamed(nine, dict(zip(NINE, SCRIPTS, strict=True)))
+    report = replace(report, name=f"{SCRIPTS[-3]}</title><script>window.ran='name'</script>")
+    report_page.write(report, tmp_path, plots.draw(report, tmp_path))
+    viewer.check(tmp_path / "report.html", letters, "names")
+
+
+@pytest.mark.browser
+def test_report_with_holes(nine: Report, viewer: Viewer, letters: dict[str, float], tmp_path: Path) -> None:
+    """A unit without estimates, scores that are not numbers, one of the diagnostics without a value."""
+    quality, scores, table = nine.fit.quality.copy(), nine.scores.copy(), nine.fit.coefficients
+    quality.loc[0, ["r2", "r2_adj", "reason"]] = [np.nan, np.nan, "3 rows for 4 terms"]
+    scores[["r2", "rmse", "dm_p_value"]] = np.nan
+    fit = replace(nine.fit, quality=quality, coefficients=table[table["unit"] != NINE[0]])
+    report = replace(nine, fit=fit, scores=scores, diagnostics=nine.diagnostics.assign(p_value=np.nan))
+    report_page.write(report, tmp_path, plots.draw(report, tmp_path))
+    text = re.sub('src="[^"]*"', "", (tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "3 rows for 4 terms" in text and not re.search("nan", text, re.IGNORECASE)
+    viewer.check(tmp_path / "report.html", letters, "holes")
+
+
+@pytest.mark.browser
+def test_report_of_two_thousand_assets(viewer: Viewer, letters: dict[str, float], tmp_path: Path) -> None:
+    words = "experiment=capm data=simulated data.assets=2000 data.start=2025-01-01 validation=none"
+    experiment = Composer().job([*words.split(), f"ledger={tmp_path}/ledger.db", "audit=off"]).experiment
+    compute(experiment, tmp_path / "run", Bench())
+    assert (tmp_path / "run" / "report.html").stat().st_size < MOST_BYTES
+    viewer.check(tmp_path / "run" / "report.html", letters, "large")

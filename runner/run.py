@@ -18,6 +18,7 @@ from runner.fit import NO_DIAGNOSTICS
 from runner.market import Market
 from runner.multiple.influence import influence
 from runner.panel import Panel, build_panel
+from runner.progress import tracked
 from runner.report import Report
 from runner.scores import score, train_means
 from runner.shared import shared_by
@@ -124,7 +125,7 @@ def _forecast(model: Any, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
     A fold whose test rows have no usable cell, as the last ones where the target looks far ahead, forecasts nothing.
     """
     usable = [fold for fold in folds if panel.valid[fold.test].any()]
-    parts = [_forecast_fold(model, panel, fold) for fold in usable or folds[:1]]
+    parts = [_forecast_fold(model, panel, fold) for fold in tracked(usable or folds[:1], "folds forecast")]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=PREDICTIONS)
 
 

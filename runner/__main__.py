@@ -10,7 +10,8 @@
     python -m runner cache [--empty]  tells how much processes of sweeps share on disk, or empties it
     python -m runner ui [...]         opens the MLflow UI on the runs
 
-Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong.
+Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong; 130 interrupted;
+141 whoever read the output left. --json prints one JSON object, --quiet nothing but errors.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError, SpecError, unknown
 
@@ -44,7 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb = words[0] if words and words[0].isidentifier() else ""
         if verb and verb not in VERBS:
             raise SpecError(f"{unknown(verb, VERBS)} (a verb; an override is written key=value)")
-        return VERBS[verb](words[1:]) if verb else run_specs(words)
+        code = VERBS[verb](words[1:]) if verb else run_specs(words)
+        sys.stdout.flush()  # here, where a reader who left is no traceback
+        return code
     except RunnerError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
@@ -53,11 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be said
+        return 141
 
 
 def run_specs(words: Sequence[str]) -> int:
     """Run one spec, or with -m every combination of a sweep."""
-    composer, args = _composer(words)
+    composer, args = _composer(words, told=True)
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         composer.show(args)
         return 0
@@ -65,20 +71,32 @@ def run_specs(words: Sequence[str]) -> int:
         plan = composer.plan(args.overrides)
         from runner.sweeps.conduct import conduct
 
-        return conduct(plan, partial(composer.planned, plan))
+        return conduct(plan, partial(composer.planned, plan), args.form)
     job = composer.job(args.overrides)
     from runner.job import execute
 
-    execute(job.experiment, job.directory)
+    execute(job.experiment, job.directory, args.form)
     return 0
 
 
-def _composer(words: Sequence[str]) -> tuple[Composer, Namespace]:
-    """The composer that the flags ask for, and the flags with the overrides."""
+def _composer(words: Sequence[str], told: bool = False) -> tuple[Composer, Namespace]:
+    """The composer that the flags ask for, and the flags with the overrides; `told`: in a form that flags choose."""
     from runner.composition import Composer, flags
 
-    args = flags().parse_intermixed_args(list(words))
+    parser = flags()
+    if told:
+        _forms(parser)
+    args = parser.parse_intermixed_args(list(words))
     return Composer(args.config_path, args.config_dir, args.config_name), args
+
+
+def _forms(parser: ArgumentParser) -> Any:
+    """Add the flags that say how to tell what came out; the group, for further forms."""
+    parser.set_defaults(form="tables")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--json", action="store_const", const="json", dest="form", help="print one JSON object")
+    group.add_argument("--quiet", action="store_const", const="quiet", dest="form", help="print nothing but errors")
+    return group
 
 
 def resume(words: Sequence[str]) -> int:
@@ -86,6 +104,9 @@ def resume(words: Sequence[str]) -> int:
     from runner.composition import Composer
     from runner.sweeps.plan import find
 
+    parser = ArgumentParser(add_help=False)
+    _forms(parser)
+    args, words = parser.parse_known_args(list(words))
     if not words or words[0].startswith("-"):
         raise SpecError("resume: which sweep? allowed: its name or its directory")
     name, *rest = words
@@ -97,19 +118,20 @@ def resume(words: Sequence[str]) -> int:
         raise SpecError("tracking.uri: the plan keeps no password; allowed: resume SWEEP tracking.uri=...")
     from runner.sweeps.conduct import conduct
 
-    return conduct(plan, partial(composer.planned, plan))
+    return conduct(plan, partial(composer.planned, plan), args.form)
 
 
 def rerun(words: Sequence[str]) -> int:
     """Repeat a run by its id from its logged spec; overrides say where the store is and what code it may run."""
-    if not words or "=" in words[0] or words[0].startswith("-"):
+    composer, args = _composer(words, told=True)
+    if not args.overrides or "=" in args.overrides[0]:
         raise SpecError("rerun: which run? allowed: its id, then overrides such as tracking.uri=...")
-    composer, args = _composer(words[1:])
-    config, directory = composer.places(args.overrides)
+    run_id, *overrides = args.overrides
+    config, directory = composer.places(overrides)
     from runner.rerun import rerun as again
     from runner.sinks.tracking import Store
 
-    return again(words[0], Store(**config["tracking"]), config, directory, args.overrides)
+    return again(run_id, Store(**config["tracking"]), config, directory, overrides, args.form)
 
 
 def sync(words: Sequence[str]) -> int:
@@ -130,8 +152,6 @@ def sync(words: Sequence[str]) -> int:
 
 def compare(words: Sequence[str]) -> int:
     """Tell what the finished jobs of a sweep say beside each other, and write it to its directory `report`."""
-    from argparse import ArgumentParser
-
     from runner.sweeps.plan import find
 
     parser = ArgumentParser("python -m runner compare", description="The jobs of a sweep beside each other.")
@@ -139,7 +159,7 @@ def compare(words: Sequence[str]) -> int:
     parser.add_argument("--score", help="the metric that ranks the jobs, such as oos/rmse; else sweep.score")
     parser.add_argument("--term", help="whose specification curve is drawn; else the first tested terms")
     parser.add_argument("--heat", metavar="KEY1,KEY2", help="keys of the heat map; else those that differ, if two do")
-    form = parser.add_mutually_exclusive_group()
+    form = _forms(parser)
     form.add_argument("--csv", action="store_const", const="csv", dest="form", help="print the leaderboard as CSV")
     form.add_argument("--latex", action="store_const", const="latex", dest="form", help="print the coefficients so")
     args = parser.parse_args(list(words))
@@ -151,7 +171,7 @@ def compare(words: Sequence[str]) -> int:
         heat = (down.strip(), across.strip())
     from runner.sweeps.compare import compare as told
 
-    told(plan, score=args.score, term=args.term, heat=heat, form=args.form or "tables")
+    told(plan, score=args.score, term=args.term, heat=heat, form=args.form)
     return 0
 
 
@@ -173,11 +193,11 @@ def snapshot(words: Sequence[str]) -> int:
 
 def audit(words: Sequence[str]) -> int:
     """Try every column of the spec for look-ahead, on all rows and assets, without running it."""
-    composer, args = _composer(words)
+    composer, args = _composer(words, told=True)
     experiment = composer.job(args.overrides).experiment
     from runner import job
 
-    job.audit(experiment)
+    job.audit(experiment, args.form)
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
@@ -21,6 +21,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from runner.completion import SCRIPTS
 from runner.errors import RunnerError, SpecError, unknown
 from runner.identity import job_key
 from runner.spec import Experiment, bound, build, mistakes
@@ -51,6 +52,7 @@ The spec, every value of which can be overridden by key=value:
 
 --cfg job         show the spec that would run       --config-dir DIR   your configs beside ours
 --hydra-help      every flag                         --config-path DIR  your configs instead of ours
+--json            print one JSON object              --quiet            print nothing but errors
 Tab completion in bash: eval "$(python -m runner -sc install=bash)"
 """
 OF_SWEEPS = ("sweep", "hydra", "tracking", "ledger", "experiment")  # what a sweep reads of its own overrides
@@ -190,6 +192,8 @@ class Composer:
                 self.hydra.show_cfg(self.name, args.overrides, args.cfg, args.package, args.resolve)
             elif args.info:
                 self.hydra.show_info(args.info, config_name=self.name, overrides=args.overrides)
+            elif script := SCRIPTS.get(" ".join(args.overrides)):
+                print(script)
             else:
                 self.hydra.shell_completion(config_name=self.name, overrides=args.overrides)
         except COMPOSING as error:
@@ -285,7 +289,18 @@ def flags() -> argparse.ArgumentParser:
     """The flags of a run; everything else on the command line is an override."""
     from hydra._internal.utils import get_args_parser
 
-    return get_args_parser()
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser
+
+
+def refuse(message: str) -> NoReturn:
+    """What is wrong with flags, in one line as every mistake.
+
+    Raises:
+        SpecError: always.
+    """
+    raise SpecError(f"{message} (--hydra-help shows every flag)")
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

@@ -19,22 +19,23 @@ from runner.ledger import Ledger
 from runner.report import Report
 from runner.run import run
 from runner.sinks import files, page, plots, terminal, tracking
+from runner.sinks.machine import Form
 from runner.spec import FULL, Experiment, without_secrets
 from runner.version import code_version
 
 
-def execute(experiment: Experiment, directory: Path) -> None:
-    """Run, write the run directory, log to MLflow, print the table.
+def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> None:
+    """Run, write the run directory, log to MLflow, and tell it in this form.
 
     Raises:
         RunnerError: what the run raises; or the store cannot be written to (the run directory is kept).
     """
     _refuse_taken(directory)
-    with terminal.working(f"{experiment.name}: reading, fitting, writing"):
+    with terminal.working(f"{experiment.name}: reading, fitting, writing", form):
         report = _counted(experiment, directory)
         store = tracking.Store(**experiment.spec["tracking"])
         run_id, trouble = _track(directory, store)
-    terminal.show(report, directory, run_id)
+    terminal.show(report, directory, run_id, form)
     if trouble:
         raise trouble
 
@@ -76,15 +77,15 @@ def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
     return report
 
 
-def audit(experiment: Experiment) -> None:
-    """Try the columns of the experiment for look-ahead, thoroughly, and print what was found.
+def audit(experiment: Experiment, form: Form = "tables") -> None:
+    """Try the columns of the experiment for look-ahead, thoroughly, and tell in this form what was found.
 
     Raises:
         DataError: a column looks ahead, one line each.
     """
-    with terminal.working(f"{experiment.name}: computing every column again"):
+    with terminal.working(f"{experiment.name}: computing every column again", form):
         found = look_ahead.audit(experiment, experiment.source.load(), thorough=True)
-    terminal.show_audit(found)
+    terminal.show_audit(experiment.name, found, form)
     if found.leaks:
         raise DataError(found.leaks)
 

@@ -16,12 +16,20 @@ from runner.errors import SpecError
 from runner.job import compute
 from runner.rundir import RunDirectory
 from runner.sinks import terminal, tracking
+from runner.sinks.machine import Form
 from runner.spec import build
 
 PATHS = ("path", "directory", "snapshot", "folder", "file")  # settings of sources that name files
 
 
-def rerun(run_id: str, store: tracking.Store, own: Mapping[str, Any], directory: Path, given: Sequence[str]) -> int:
+def rerun(
+    run_id: str,
+    store: tracking.Store,
+    own: Mapping[str, Any],
+    directory: Path,
+    given: Sequence[str],
+    form: Form = "tables",
+) -> int:
     """Repeat a run and tell what differs; the exit code is 0 only where nothing does.
 
     Args:
@@ -29,6 +37,7 @@ def rerun(run_id: str, store: tracking.Store, own: Mapping[str, Any], directory:
         own: the spec of this command line, whose `tracking`, `ledger` and `allow` are used.
         directory: of the new run.
         given: overrides of this command line; one of `data.` replaces what the logged spec says.
+        form: how it is told.
 
     Raises:
         RunnerError: the run is not there, or names code or files that it may not.
@@ -37,13 +46,13 @@ def rerun(run_id: str, store: tracking.Store, own: Mapping[str, Any], directory:
         logged = tracking.fetch(store, run_id, Path(folder))
         spec = _trusted(logged.spec, own, given)
         experiment = build(spec, tuple(logged.about.get("overrides", ())))
-        with terminal.working(f"{experiment.name}: again"):
+        with terminal.working(f"{experiment.name}: again", form):
             compute(experiment, directory, Bench())
         written = RunDirectory(directory)
         differences = _differences(logged, written)
         code = [one.about["code"] for one in (logged, written)]
         again = tracking.log(directory, store, {"rerun": run_id})
-    terminal.show_rerun(run_id, again, directory, differences, code)
+    terminal.show_rerun(run_id, again, directory, differences, code, form)
     return 1 if differences else 0
 
 

@@ -18,6 +18,7 @@ from runner.fit import NO_DIAGNOSTICS
 from runner.market import Market
 from runner.multiple.influence import influence
 from runner.panel import Panel, build_panel
+from runner.progress import tracked
 from runner.report import Report
 from runner.scores import score, train_means
 from runner.shared import shared_by
@@ -127,7 +128,7 @@ def _forecast(model: Any, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
     tried = usable or folds[:1]
     if not tried:
         return pd.DataFrame(columns=PREDICTIONS)
-    parts = [_forecast_fold(model, panel, fold) for fold in tried]
+    parts = [_forecast_fold(model, panel, fold) for fold in tracked(tried, "folds forecast")]
     number = np.repeat(np.arange(len(tried), dtype=np.int32), [len(part) for part in parts])
     table = pd.concat(parts, ignore_index=True)
     table.insert(2, "fold", pd.Categorical.from_codes(number, [fold.name for fold in tried]))

@@ -13,24 +13,31 @@ from runner.progress import reading
 from runner.words import count
 
 if TYPE_CHECKING:
+    from runner.sinks.machine import Form
     from runner.sweeps.plan import Failure, Job
 
 
 class Progress:
     """Used as a context: the bar is there inside, on a terminal only; lines go to stderr everywhere."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.jobs, self.done, self.lost = name, 0, 0, 0
+    def __init__(self, name: str, form: Form = "tables") -> None:
+        self.name, self.jobs, self.done, self.lost, self.form = name, 0, 0, 0, form
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self.bar = Bar(*columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal)
+        self.bar = Bar(
+            *columns,
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=form == "quiet" or not self.console.is_terminal,
+        )
         self.task = self.bar.add_task(name, total=None)
         self.notes = reading(self._say)
 
     def plan(self, jobs: int, done: int, taken: int, same: int, typical: float | None) -> None:
         """Say what is to be done before it is."""
         self.jobs, self.done = jobs, done
-        self._say(_plan(self.name, jobs, done, taken, same, typical))
+        if self.form != "quiet":
+            self._say(_plan(self.name, jobs, done, taken, same, typical))
         self.bar.update(self.task, total=jobs, completed=done)
 
     def __enter__(self) -> Progress:
@@ -53,7 +60,9 @@ class Progress:
         self._say(*(f"error: job {job.number} ({' '.join(job.differs)}): {line}" for line in lines))
 
     def summary(self, failures: Sequence[tuple[Job, Failure | None]]) -> None:
-        """How many jobs have results, and the failed ones together."""
+        """How many jobs have results, and the failed ones together; quiet: they were told as they failed."""
+        if self.form == "quiet":
+            return
         self._say(f"sweep {self.name}: {self.done} of {self.jobs} jobs finished")
         for job, failure in failures:
             why = failure.mistakes[0] if failure else "no outcome"
@@ -69,12 +78,13 @@ def _plan(name: str, jobs: int, done: int, taken: int, same: int, typical: float
     left = jobs - done
     before = f", {done} done before" + (f" ({taken} elsewhere)" if taken else "") if done else ""
     twice = f", {count(same, 'combination')} with the spec of another" if same else ""
-    known = "" if typical is None else f", about {_duration(typical * left)}"
+    known = "" if typical is None else f", about {duration(typical * left)}"
     time = "" if not left else known or ", time not known yet"
     return f"sweep {name}: {count(jobs, 'job')}{before}{twice}, {left} to run{time}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

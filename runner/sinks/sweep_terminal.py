@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runner.sinks.terminal import LEGEND, WIDEST
+from runner.sinks import machine
+from runner.sinks.machine import Form
+from runner.sinks.terminal import LEGEND, Page, say
 from runner.sweeps.comparison import MOST_BESIDE, brief, value_text
 from runner.words import count, number
 
@@ -22,10 +23,12 @@ MOST_JOBS = 15
 LENGTHS = (48, 32, 18)  # characters of a choice, the first that the terminal has room for
 
 
-def show(found: Comparison, verdict: Sequence[str], directory: Path) -> None:
+def show(found: Comparison, verdict: Sequence[str], directory: Path, form: Form = "tables") -> None:
     """Print the leaderboard, the coefficients side by side, what must be known, and where the files are."""
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    wide = console.width = max(console.width, WIDEST)
+    if form != "tables":
+        return say(machine.of_sweep(found, verdict, directory), form)
+    console = Page()
+    wide = console.width
     if found.outcomes:
         _title(console, f"Leaderboard by {found.score}" if found.score else "Jobs, not ranked")
         _whole(console, _leaderboard(found, wide))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,35 +20,73 @@ from runner.progress import listening
 from runner.progress import reading as reading_of
 from runner.reading import sections
 from runner.report import Report
+from runner.sinks import machine
+from runner.sinks.machine import Form
+from runner.sinks.progress import duration
 from runner.words import count, p_text, stars
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
 MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units
+PATIENCE = 2.0  # seconds of work from which on the time left is told
 LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.1"
 
 
+class Page(Console):
+    """Standard output, at least so wide that tables are whole; a reader who left is the business of the edge."""
+
+    def __init__(self) -> None:
+        super().__init__(file=sys.stdout, highlight=False, soft_wrap=True)
+        self.width = max(self.width, WIDEST)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class Pace:
+    """How far tracked work has come, and how long the rest of it may take at the pace since its first item."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.first: dict[str, tuple[float, int]] = {}  # when, and how many were done, by what is done
+        self.done: dict[str, int] = {}
+
+    def told(self, what: str, done: int, total: int) -> str:
+        """The line to show when `done` of `total` are done; fewer than before are another work of the same name."""
+        now = time.monotonic()
+        if done <= self.done.get(what, total):
+            self.first[what] = now, done
+        self.done[what] = done
+        begun, before = self.first[what]
+        left = ""
+        if now - begun > PATIENCE and done < total:
+            left = f", about {duration((now - begun) / (done - before) * (total - done))} left"
+        return f"{self.text}: {done:,} of {total:,} {what}{left}"
+
+
 @contextmanager
-def working(text: str) -> Iterator[None]:
-    """Show on a terminal that work is under way, and notes everywhere."""
+def working(text: str, form: Form = "tables") -> Iterator[None]:
+    """Show on a terminal that work is under way, and notes everywhere but where nothing is to be said."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    notes = reading_of(lambda line: console.print(line, markup=False))
-    if not console.is_terminal:
+    notes = reading_of(lambda line: None if form == "quiet" else console.print(line, markup=False))
+    if not console.is_terminal or form == "quiet":
         with notes:
             yield
         return
+    pace = Pace(text)
     with (
         notes,
         console.status(text) as status,
-        listening(lambda what, done, total: status.update(f"{text}: {done:,} of {total:,} {what}")),
+        listening(lambda what, done, total: status.update(pace.told(what, done, total))),
     ):
         yield
 
 
-def show(report: Report, directory: Path, run_id: str) -> None:
+def show(report: Report, directory: Path, run_id: str, form: Form = "tables") -> None:
     """Print what was run, the coefficients, what the tables say in words, and where everything is."""
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    console.width = max(console.width, WIDEST)
+    if form != "tables":
+        return say(machine.of_run(report, directory, run_id), form)
+    console = Page()
     console.print(_title(report), style="bold", markup=False)
     console.print(_data(report), markup=False)
     table = report.fit.coefficients
@@ -62,9 +101,27 @@ def show(report: Report, directory: Path, run_id: str) -> None:
         console.print(f"MLflow run: {run_id} (python -m runner ui)", markup=False)
 
 
-def show_rerun(run_id: str, again: str, directory: Path, differences: Sequence[str], code: Sequence[str]) -> None:
+def say(found: Mapping[str, Any], form: Form) -> None:
+    """One JSON object, or nothing."""
+    if form == "json":
+        print(machine.text(found))
+
+
+def show_rerun(
+    run_id: str,
+    again: str,
+    directory: Path,
+    differences: Sequence[str],
+    code: Sequence[str],
+    form: Form = "tables",
+) -> None:
     """Print whether a run came out the same; `code` is its version then and now."""
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    if form == "quiet":
+        for line in differences:
+            print(f"error: differs from {run_id}: {line}", file=sys.stderr)
+    if form != "tables":
+        return say(machine.of_rerun(run_id, again, directory, differences), form)
+    console = Page()
     if not differences:
         console.print(f"bit-identical to {run_id}: every metric and table", style="bold", markup=False)
     else:
@@ -77,10 +134,11 @@ def show_rerun(run_id: str, again: str, directory: Path, differences: Sequence[s
     console.print(f"Files: {directory}\nMLflow run: {again}", markup=False)
 
 
-def show_audit(found: Audit) -> None:
+def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
     """Print what was tried of each column, and the verdict."""
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    console.width = max(console.width, WIDEST)
+    if form != "tables":
+        return say(machine.of_audit(name, found), form)
+    console = Page()
     table = _table("what", "check", "rows moved", "values compared", "first", "rows ahead", "verdict")
     for row in found.table.itertuples():
         first = "" if row.first_date is None or row.first_date != row.first_date else f"{row.first_date:%Y-%m-%d}"

@@ -348,6 +348,7 @@ def _in_one_line(store: Store, kept: str) -> Iterator[None]:
 def _quiet() -> None:
     """No telemetry, no logging of MLflow's own, no minutes of retries; before MLflow is imported."""
     defaults = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+    defaults["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runner.sinks import sweep_page, sweep_terminal
+from runner.sinks.machine import Form
 from runner.sweeps.comparison import Comparison, compared
 from runner.sweeps.plan import Plan
 
@@ -22,7 +23,7 @@ def compare(
     heat: tuple[str, str] | None = None,
     verdict_words: Sequence[str] = (),
     verdict_tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
-    form: str = "tables",
+    form: Form | Literal["csv", "latex"] = "tables",
 ) -> Comparison:
     """Write the comparison of the finished jobs to `report` in the directory of the sweep, and print it.
 
@@ -31,7 +32,8 @@ def compare(
         term: of the specification curve; null: the first tested terms.
         heat: two keys of the heat map; null: those that differ, where two do.
         verdict_words, verdict_tables: what tests of all jobs together say.
-        form: printed as `tables`, `csv` (the leaderboard) or `latex` (the coefficients side by side).
+        form: printed as `tables`, `json` (one object), `csv` (the leaderboard) or `latex` (the coefficients side by
+            side), or `quiet`, not at all.
 
     Raises:
         SpecError: no job has the score or the term, or a key does not differ; nothing was written.
@@ -45,5 +47,5 @@ def compare(
     elif form == "latex":
         print(sweep_page.tex(found), end="")
     else:
-        sweep_terminal.show(found, verdict_words, directory)
+        sweep_terminal.show(found, verdict_words, directory, form)
     return found

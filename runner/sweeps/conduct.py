@@ -16,6 +16,7 @@ from runner.identity import family_key, job_key
 from runner.ledger import Ledger
 from runner.rundir import RunDirectory
 from runner.sinks import progress, tracking
+from runner.sinks.machine import Form
 from runner.spec import build, without_secrets
 from runner.sweeps import bayes, slurm
 from runner.sweeps.cache import bench_of
@@ -33,11 +34,12 @@ BEST = 10  # jobs of the leaderboard in the description of the parent run
 JobOf = Callable[[int, Sequence[str]], Job]
 
 
-def conduct(plan: Plan, job_of: JobOf) -> int:
+def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
     """Run every job of the plan that is not done, and tell what all of them say; the exit code.
 
     Args:
         job_of: a job of the plan by its number and what only it has, for searches that add jobs.
+        form: how it is told.
 
     Raises:
         RunnerError: the sweep is run by another process; its launcher is not to be had here; or the store cannot be
@@ -56,10 +58,10 @@ def conduct(plan: Plan, job_of: JobOf) -> int:
         log = Log(plan)
         status, said = "FAILED", Said()
         try:
-            with progress.Progress(plan.name) as told:
+            with progress.Progress(plan.name, form) as told:
                 plan, failed = _rounds(plan, bench, here, log, told, job_of)
             told.summary([(job, plan.failure(job)) for job in failed])
-            said = _told(plan, log)
+            said = _told(plan, log, form)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
@@ -76,17 +78,20 @@ class Said(NamedTuple):
     metrics: Mapping[str, float] = MappingProxyType({})
 
 
-def _told(plan: Plan, log: Log) -> Said:
-    """Judge and compare the finished jobs, print it, and write it to the directory `report` of the sweep."""
+def _told(plan: Plan, log: Log, form: Form) -> Said:
+    """Judge and compare the finished jobs, tell it, and write it to the directory `report` of the sweep."""
     found = verdict(plan)
     if found is None:
+        if form == "json":
+            compare(plan, form=form)
         return Said()
     words = [found.sentence, *found.notes]
     tables = {name: table for name, table in (("tests", found.tests), ("strategies", found.strategies)) if len(table)}
-    compared = compare(plan, verdict_words=words, verdict_tables=tables)
+    compared = compare(plan, verdict_words=words, verdict_tables=tables, form=form)
     path = tracking.sweep_link(log.store, sweep_tags(plan), compared)
-    served = f"{log.store.uri}/{path}" if log.store.uri.startswith("http") else ""
-    print(f"MLflow: {without_secrets(served) or f'python -m runner ui --sweep {plan.name}'}")
+    if form == "tables":
+        served = f"{log.store.uri}/{path}" if log.store.uri.startswith("http") else ""
+        print(f"MLflow: {without_secrets(served) or f'python -m runner ui --sweep {plan.name}'}")
     best = _markdown(compared.leaderboard.head(BEST))
     return Said("\n\n".join([*words[:1], *compared.words, best]), {f"sweep/{k}": v for k, v in found.metrics.items()})
 

@@ -1,0 +1,17 @@
+"""Tab completion in bash for `python -m runner`, which Hydra's own script does not know: it takes -m for a file."""
+
+from __future__ import annotations
+
+INSTALL = r"""_factor_runner()
+{
+    local line="${COMP_LINE:0:COMP_POINT}"
+    [[ $line =~ ^[^[:space:]]*python[0-9.]*[[:space:]]+-m[[:space:]]+runner[[:space:]] ]] || return
+    local python="${line%%[[:space:]]*}"
+    line="runner ${line:${#BASH_REMATCH[0]}}"
+    local choices="$(COMP_LINE="$line" COMP_POINT=${#line} "$python" -m runner -sc query=bash 2>/dev/null)"
+    COMPREPLY=($(compgen -W "$choices" -- "${line##*[[:space:]]}"))
+}
+COMP_WORDBREAKS=${COMP_WORDBREAKS//=}
+complete -o nospace -o default -F _factor_runner python python3"""
+UNINSTALL = "complete -r python python3; unset -f _factor_runner"
+SCRIPTS = {"install=bash": INSTALL, "uninstall=bash": UNINSTALL}

@@ -1,0 +1,196 @@
+"""How what came out is told: tables for people, one JSON object for programs, nothing where it was asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from runner.__main__ import main
+from runner.sinks import machine, terminal
+
+SMALL = ["data.start=1990-01-01", "data.assets=[S1V1,S3V3]", "audit=off", "report=tables"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def only_object(text: str) -> dict:
+    """The one line of JSON, whose numbers are all finite."""
+    assert text.count("\n") == 1 and text.endswith("\n")
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_a_run_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMALL, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found, directory = only_object(out), next(Path("outputs/runs").glob("[!.]*"))
+    assert err == "" and Path(found["directory"]) == directory
+    assert found["name"] == "ff3" and found["kind"] == "explanatory" and len(found["run_id"]) == 32
+    assert found["metrics"] == json.loads((directory / "metrics.json").read_text())
+    about = json.loads((directory / "run.json").read_text())
+    assert found["reading"] == about["reading"] and found["leaks"] == about["leaks"] == []
+    table = pd.read_csv(directory / "coefficients.csv", float_precision="round_trip")
+    pd.testing.assert_frame_equal(pd.DataFrame(found["coefficients"]), table, check_dtype=False)
+
+
+def test_a_number_that_is_not_there_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMALL, "model=lasso", "model.penalty=0.001", "--json"]) == 0
+    rows = only_object(capsys.readouterr().out)["coefficients"]
+    assert {row["p_value"] for row in rows if row["scope"] == "asset"} == {None}
+    odd = {
+        "a": np.nan,
+        "b": np.inf,
+        "c": pd.NaT,
+        "d": pd.Timestamp("2020-01-02"),
+        "e": np.int64(3),
+        "f": np.bool_(True),
+    }
+    said = json.loads(machine.text({"rows": pd.DataFrame([odd]), "none": None, "text": "–"}))
+    assert said == {"rows": [{"a": None, "b": None, "c": None, "d": "2020-01-02T00:00:00", "e": 3, "f": True}],
+                    "none": None, "text": "–"}  # fmt: skip
+
+
+def test_a_quiet_run_says_nothing_and_a_wrong_one_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMALL, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main([*SMALL, "model.cov=HC9", "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: model.cov: 'HC9' is unknown") and err.count("\n") == 1
+
+
+def test_a_sweep_is_one_object_and_its_failures_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["-m", *SMALL, "model.cov=HC0,HC1", "data.end=2016-12-31,1990-06-30", "sweep.launcher=inline"]
+    assert main([*words, "--json"]) == 1
+    out, err = capsys.readouterr()
+    found = only_object(out)
+    assert found["kind"] == "sweep" and found["name"] == Path(found["directory"]).name
+    assert found["counts"] == {"jobs": 4, "finished": 2, "failed": 2, "not_run": 0}
+    board = pd.read_csv(Path(found["report"]) / "leaderboard.csv")
+    assert [row["job"] for row in found["leaderboard"]] == list(board["job"])
+    assert len(found["failures"]) == 2 and "tests" in found["verdict"]
+    assert "error: job " in err and "2 of 4 jobs finished" in err
+    assert main(["resume", found["name"], "--quiet"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and [line.startswith("error: job ") for line in err.splitlines()] == [True, True]
+    assert main(["compare", found["name"], "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main(["compare", "--json"]) == 0
+    again = only_object(capsys.readouterr().out)
+    assert again["leaderboard"] == found["leaderboard"] and again["verdict"] is None
+
+
+def test_a_rerun_and_an_audit_are_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SMALL, "--json"]) == 0
+    run_id = only_object(capsys.readouterr().out)["run_id"]
+    assert main(["rerun", run_id, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = only_object(out)
+    assert found["identical"] is True and found["rerun"] == run_id != found["run_id"] and err == ""
+    assert main(["audit", *SMALL, "--json"]) == 0
+    found = only_object(capsys.readouterr().out)
+    assert found["leaks"] == [] and {row["verdict"] for row in found["audit"]} == {"clean"}
+    assert main(["audit", *SMALL, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["compare"], "sweep: none in 'outputs/sweeps'"),
+        (["resume"], "resume: which sweep?"),
+        (["resume", "--json"], "resume: which sweep?"),
+        (["resume", "nosuch"], "sweep: no plan.json in"),
+        (["rerun"], "rerun: which run?"),
+        (["rerun", "abc"], "rerun: given 'abc'; allowed: the id of a run"),
+        (["rerun", "tracking.uri=x"], "rerun: which run?"),
+        (["ui", "--sweep", "nosuch"], "sweep: no plan.json in"),
+        (["--json", "--quiet"], "argument --quiet: not allowed with argument --json"),
+        (["--nosuch"], "unrecognized arguments: --nosuch"),
+        (["cache", "--json"], "unrecognized arguments: --json"),
+    ],
+)
+def test_a_mistake_is_one_line(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith(f"error: {expected}"), err
+
+
+def runner(*words: str, **options: object) -> subprocess.Popen[bytes]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-m", "runner", *words], env=env, **options)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("words", [["--help"], SMALL], ids=["help", "run"])
+def test_a_reader_who_leaves_is_no_traceback(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = runner(*words, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert done.communicate()[1] == b"" and done.returncode == 141
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_work_under_way_is_shown_on_a_terminal_only(quiet: bool) -> None:
+    screen, end = pty.openpty()
+    done = runner(*SMALL, *["--quiet"] * quiet, stdout=subprocess.DEVNULL, stderr=end)
+    os.close(end)
+    seen = b""
+    while True:
+        try:
+            part = os.read(screen, 4096)
+        except OSError:  # Linux: the other end is closed
+            break
+        if not part:
+            break
+        seen += part
+    assert done.wait() == 0
+    assert (b"ff3: reading, fitting, writing" in seen) != quiet
+    assert not quiet or seen == b""
+
+
+def test_the_time_left_is_told_after_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    pace = terminal.Pace("x")
+    assert pace.told("folds", 1, 10) == "x: 1 of 10 folds"
+    now[0] += 2.0
+    assert pace.told("folds", 2, 10) == "x: 2 of 10 folds"
+    now[0] += 2.0
+    assert pace.told("folds", 3, 10) == "x: 3 of 10 folds, about 14 s left", "2 s an item, 7 left"
+    assert pace.told("rows", 1, 4) == "x: 1 of 4 rows", "another work has a pace of its own"
+    now[0] += 400.0
+    assert pace.told("rows", 2, 4) == "x: 2 of 4 rows, about 13 min left"
+    assert pace.told("rows", 1, 4) == "x: 1 of 4 rows", "begun again"
+    now[0] += 3.0
+    assert pace.told("rows", 4, 4) == "x: 4 of 4 rows"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("model=", {"model=ols", "model=pooled"}),
+        ("model=pooled model.co", {"model.cov=", "model.constant="}),
+        ("-m experiment=ff", {"experiment=ff3"}),
+    ],
+)
+def test_keys_and_options_are_completed_in_bash(line: str, expected: set[str], folder: Path) -> None:
+    line = f"{sys.executable} -m runner {line}"
+    script = (
+        f'eval "$({sys.executable} -m runner -sc install=bash)"; COMP_LINE="{line}"; COMP_POINT=${{#COMP_LINE}}; '
+        '_factor_runner; echo "${COMPREPLY[*]}"'
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", script], env=env, cwd=folder, capture_output=True, text=True, check=True)
+    assert expected <= set(done.stdout.split()), done.stdout + done.stderr

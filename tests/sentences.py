@@ -269,6 +269,20 @@ def further_terms(report: Any, said: Said) -> None:
     said.number("terms", units_of(report.fit.coefficients)["term"].nunique() - 20)
 
 
+@pattern("Coefficients", rf"Set to zero: {text('names')} \({n('none')} of {n('terms')} terms?\)\.")
+def set_to_zero(report: Any, said: Said) -> None:
+    table = units_of(report.fit.coefficients)
+    kept = table[(table["estimate"] != 0.0) & table["estimate"].notna()]["term"]
+    terms = list(dict.fromkeys(table.loc[table["estimate"].notna(), "term"]))
+    none = [term for term in terms if term not in set(kept)]
+    said.number("none", len(none))
+    said.number("terms", len(terms))
+    assert not report.fit.coefficients["p_value"].notna().any()
+    names, _, more = str(said["names"]).partition(" and ")
+    assert names.split(", ") == none[: len(names.split(", "))]
+    assert not more or more == f"{len(none) - len(names.split(', '))} more"
+
+
 @pattern(
     "Coefficients", rf"The t of a mean takes {text('noun')} as independent; shared shocks would make it too large\."
 )
@@ -658,6 +672,25 @@ def not_computed(report: Any, said: Said) -> None:
     assert set(rows["reason"]) == set(str(said["why"]).split(", "))
 
 
+ALLOWED = {  # what each covariance is made for, by the textbook
+    "nonrobust": r"take variances as equal and rows as independent, which assets of one date seldom are",
+    "HC": r"allow for unequal variances, and take rows as independent",
+    "cluster": r"allow for unequal variances and for what rows of a cluster share",
+    "driscoll_kraay": r"allow for unequal variances, shared shocks, and serial correlation up to their lags",
+}
+
+
+@pattern(
+    "Residuals and columns",
+    rf"Residuals of such a regression are not tested here; {text('cov', 'nonrobust|HC[0-3]|cluster|driscoll_kraay')} "
+    rf"errors {text('what', '|'.join(ALLOWED.values()))}\.",
+)
+def residuals_untested(report: Any, said: Said) -> None:
+    assert report.diagnostics.empty and noun_in(report.fit.quality) != "asset"
+    assert said["cov"] == setting(report, "cov")
+    assert said["what"] == ALLOWED["HC" if str(said["cov"]).startswith("HC") else str(said["cov"])]
+
+
 # Leak audit and what was left out
 
 
@@ -670,7 +703,7 @@ def audit_off(report: Any, said: Said) -> None:
     "Leak audit",
     rf"No value before a cut moved with what came after it \({n('columns')} columns on "
     rf"{n('assets')} "
-    rf"assets and {n('rows')} rows, {n('cuts')} cuts\)\.",
+    rf"assets? and {n('rows')} rows?, {n('cuts')} cuts?\)\.",
 )
 def audit_clean(report: Any, said: Said) -> None:
     table = report.audit.table

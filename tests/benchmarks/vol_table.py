@@ -127,6 +127,8 @@ def polars_table(path: Path) -> Any:
     table = table.with_columns(pl.col([*NAMES]).clip(LOW, HIGH), pl.col("raw").clip(LOW, HIGH).alias("y"))
     table = table.with_columns((pl.col("Date").rank("dense") - 1).cast(pl.Int32).alias("t")).sort("t", "Ticker")
     table = table.drop("Close", "r", "both", "down", "up", "Date").drop_nulls()
+    levels = sorted(table["Sector"].unique().to_list())
+    table = table.with_columns((pl.col("Sector") == one).cast(pl.Float64).alias(f"s:{one}") for one in levels)
     return table.with_columns(pl.col("Sector").cast(pl.Categorical))
 
 
@@ -137,10 +139,7 @@ def polars_forecast(train: Any, test: Any, name: str) -> Any:
 
     columns = list(NAMES)
     if name == "dummies":
-        levels = sorted(train["Sector"].unique().to_list())
-        more = [(pl.col("Sector") == level).cast(pl.Float64).alias(f"s{k}") for k, level in enumerate(levels)]
-        train, test = train.with_columns(*more), test.with_columns(*more)
-        columns += [f"s{k}" for k in range(len(levels))]
+        columns += [one for one in train.columns if one.startswith("s:")]
     key = {"asset": "Ticker", "sector": "Sector"}.get(name)
     centred = [pl.col(one) - pl.col(one).mean() for one in columns]
     ridge = (pl.col("y") - pl.col("y").mean()).least_squares.ridge(*centred, alpha=1.0, mode="coefficients")

@@ -253,9 +253,11 @@ def _with_dummies(
     groups, levels in the order of names."""
     levels = [(group, level) for group in dummies for level in sorted(groups[group].unique())]
     K, found = X.shape[2], np.empty((*X.shape[:2], X.shape[2] + len(levels)))
+    member = np.empty((X.shape[1], len(levels)))
     found[:, :, :K] = X
-    for k, (group, level) in enumerate(levels, start=K):
-        found[:, :, k] = groups[group] == level
+    for k, (group, level) in enumerate(levels):
+        member[:, k] = groups[group] == level
+    found[:, :, K:] = member
     return [*names, *(f"{group}:{level}" for group, level in levels)], found
 
 

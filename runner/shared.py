@@ -55,7 +55,9 @@ class Shared:
         if key not in self.store:
             self.store[key] = self._sums(panel, summed, by, units)
         M, shift = self.store[key]
-        M = M[0] if len(M) == 1 else M[count > 0].sum(axis=0)  # all of a segment is in use, or none
+        used = np.flatnonzero(count)  # all of a segment is in use, or none
+        together = len(used) == used[-1] - used[0] + 1
+        M = M[0] if len(M) == 1 else (M[used[0] : used[-1] + 1] if together else M[used]).sum(axis=0)
         if summed == chosen:
             return M.copy(), shift
         at = [0, *(1 + summed.index(k) for k in chosen), P - 1]
@@ -72,11 +74,12 @@ class Shared:
         edges = [0, *(np.flatnonzero(np.diff(self.segment)) + 1).tolist(), len(y)]
         if by is None and adjacent:
             return np.add.reduceat(moments(X[:, :, own], y, use, shift, by_date=True), edges[:-1])[:, None], shift
-        found = []
-        for at in (slice(start, stop) for start, stop in pairwise(edges)):
+        P = len(summed) + 2
+        found = np.empty((len(edges) - 1, len(units), P, P))
+        for number, at in enumerate(slice(start, stop) for start, stop in pairwise(edges)):
             M = moments(X[at, :, own], y[at], use[at], shift, by_date=by is None, whole=y.size)
-            found.append(of_units(M, units, by))
-        return np.stack(found), shift
+            found[number] = of_units(M, units, by)
+        return found, shift
 
 
 def shared_by(folds: Sequence[Fold], panel: Panel) -> Shared:

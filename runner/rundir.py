@@ -56,7 +56,7 @@ class RunDirectory:
         try:
             names = {"unit": "str", "term": "str"}
             kept: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "dtype": names}
-            return pd.read_csv(self.path / f"{name}.csv", float_precision="round_trip", **kept)
+            return pd.read_csv(self.path / f"{name}.csv", **kept)
         except FileNotFoundError:
             raise DataError(f"{self.path}: no table {name!r}") from None
 

@@ -56,7 +56,7 @@ def renamed(report: Report, names: dict[str, str]) -> Report:
     """The same report with other names of units, everywhere."""
 
     def frame(table: pd.DataFrame, column: str = "unit") -> pd.DataFrame:
-        return table.assign(**{column: table[column].replace(names)})
+        return table.assign(**{column: table[column].astype(object).replace(names)})
 
     fit = replace(
         report.fit,

@@ -242,7 +242,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     server = subprocess.Popen([*command, *place], cwd=folder, env=env, start_new_session=True, **quiet)
     try:
-        late = time.monotonic() + 90
+        late = time.monotonic() + 300
         while time.monotonic() < late:
             try:
                 with urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:

@@ -219,7 +219,7 @@ def mean_of_all_rows_taken_off(market: Market) -> Target:
     ("planted", "line"),
     [
         (two_rows_but_says_one, "looks 2 rows ahead, its horizon says 1"),
-        (says_the_same_row, "looks 1 rows ahead, its horizon says 0"),
+        (says_the_same_row, "looks 1 row ahead, its horizon says 0"),
         (overlaps_its_features, "depends on rows before its own"),
         (standardised_over_all_rows, "its horizon says 1"),
         (mean_of_all_rows_taken_off, "its horizon says 1"),

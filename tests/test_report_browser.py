@@ -34,7 +34,7 @@ RUNS = {  # what makes an experiment small, on data that ships
     "alpha_signals": "data=simulated data.assets=6 data.start=2019-01-01",
     "capm": "data=simulated data.assets=6 data.start=2019-01-01",
     "direction": "",
-    "factor_model": f"{RISK} data.start=1980-01-01",
+    "factor_model": f"{RISK} data.start=1980-01-01 data.assets=[S1V1,S1V5,S3V1,S3V5,S5V1,S5V5,Enrgy]",
     "factor_model_cross_section": f"{STOCKS} data.start=2015-01-01 analyses.risk_out_of_sample.portfolios=20",
     "factor_model_simulated": f"{RISK} analyses.estimation_error.draws=5",
     "factor_model_stocks": f"{RISK} {STOCKS}",

@@ -99,7 +99,7 @@ def column_of(values: pd.Series, name: str) -> Column:
     """Cells of a column by what it holds: numbers aligned at the point, dates, or text."""
     heading = NAMES.get(name, name.replace("_", " "))
     values = values.infer_objects()
-    if values.dtype == object and values.map(lambda value: isinstance(value, Number) or value is None).all():
+    if values.dtype == object and values.map(_numeric).all():
         values = values.astype(float)  # whole numbers and gaps
     if values.dtype.kind in "iuf":
         return Column(heading, aligned([figure_text(value, name) for value in values.astype(float)]))
@@ -110,6 +110,10 @@ def column_of(values: pd.Series, name: str) -> Column:
         above = [None, *texts[:-1]]
         texts = [tag("i", text) if text == last else text for text, last in zip(texts, above, strict=True)]
     return Column(heading, texts, "text")
+
+
+def _numeric(value: object) -> bool:
+    return value is None or (isinstance(value, Number) and not isinstance(value, bool))
 
 
 def figure_text(value: float, name: str) -> str:
@@ -129,6 +133,7 @@ def aligned(texts: list[str]) -> list[str]:
 
 FORMS: dict[str, Callable[[float], str]] = {
     "p_value": p_text,
+    "_p": p_text,
     "t_stat": t_text,
     "z_stat": t_text,
 }  # by the end of a name

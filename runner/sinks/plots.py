@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from runner.report import Report
 
 MOST_ROWS = 30  # units drawn as rows; more are drawn as a distribution
+MOST_WHOLE = 200  # units drawn with all of their extremes
 MOST_TERMS = 20  # panels of coefficients
 
 
@@ -144,10 +145,15 @@ def _sorted(axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[
         axes.axhline(mean["estimate"], color=ORANGE, linewidth=1.2)
         at_left = (0.02, mean["estimate"]), (0, 3), ("axes fraction", "data"), "offset points"
         axes.annotate(f"mean {number(mean['estimate'], 3)}", *at_left, color=ORANGE)
+    cut = ""
+    if len(rows) >= MOST_WHOLE:  # a few wild ones would flatten the rest
+        low, high = rows[["ci_low", "estimate"]].min(axis=1), rows[["ci_high", "estimate"]].max(axis=1)
+        axes.set_ylim(low.quantile(0.01), high.quantile(0.99))
+        cut = "; outer 1 % cut"
     zero_line(axes.axhline, axes.get_ylim())
     hits, tested = int((rows["p_value"] < 0.05).sum()), int(rows["p_value"].notna().sum())
     share = f"; {hits:,} of {tested:,} with p < 0.05" if tested else ""
-    axes.set_xlabel(f"{plural(unit_noun(rows))}, sorted{share}")
+    axes.set_xlabel(f"{plural(unit_noun(rows))}, sorted{share}{cut}")
     axes.set_xlim(0, len(rows) + 1)
 
 

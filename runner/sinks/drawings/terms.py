@@ -108,7 +108,7 @@ def _cells(table: pd.DataFrame, noun: str) -> Any:
         values, p = (at[what].to_numpy(dtype=float) for what in ("estimate", "p_value"))
         size = 8.5 if len(terms) <= 9 else 7.4
         for i, j in np.argwhere(np.isfinite(values)):
-            text = {"color": "white" if abs(t.iat[i, j]) > 0.75 * BRIGHTEST else INK, "size": size}
+            text = {"color": "white" if abs(t.iat[i, j]) > 0.55 * BRIGHTEST else INK, "size": size}
             text["weight"] = "bold" if p[i, j] < LEVEL else "normal"
             axes.text(j, i, number(values[i, j], 3).replace("-", "\u2212"), ha="center", va="center", **text)
     return figure

@@ -1,0 +1,106 @@
+"""What the parts of a report say and draw: held against statsmodels, closed forms and counts by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.tsa.stattools import acf
+from test_words import NINE, french
+
+from runner.ledger import Count, Ledger
+from runner.report import Report
+from runner.sinks import page
+from runner.sinks.drawings.classification import drawdown
+from runner.sinks.drawings.fitted import autocorrelations
+from runner.sinks.drawings.terms import t_stats
+from runner.sinks.markup import column_of, figure_text
+from runner.words import reading
+
+CLOSE = 1e-10  # sums of a few hundred products in another order
+
+
+@pytest.fixture(scope="module")
+def nine() -> Report:
+    return french(NINE)
+
+
+def test_autocorrelations_are_those_of_statsmodels() -> None:
+    u = np.random.default_rng(0).normal(size=(200, 3)).cumsum(axis=0) * [1e-9, 1.0, 1e9]
+    found = autocorrelations(u, 12)
+    for i in range(3):
+        assert found[:, i] == pytest.approx(acf(u[:, i], nlags=12, fft=False)[1:], rel=CLOSE)
+
+
+def test_autocorrelations_with_holes_take_pairs_that_exist() -> None:
+    u = np.array([[1.0], [np.nan], [-1.0], [2.0], [-2.0]])
+    squares = 1.0 + 1.0 + 4.0 + 4.0
+    assert autocorrelations(u, 2)[:, 0] == pytest.approx([(-2.0 - 4.0) / squares, (-1.0 + 2.0) / squares], rel=CLOSE)
+
+
+def test_drawdown_is_percent_below_the_highest_so_far() -> None:
+    assert drawdown(pd.Series([1.0, 1.2, 0.9, 1.5])) == pytest.approx([0.0, 0.0, -25.0, 0.0])
+
+
+def test_critical_line_is_the_quantile_of_the_interval() -> None:
+    from scipy.stats import t
+
+    figure = t_stats(french(["S1V1"]))
+    rows = int(french(["S1V1"]).fit.quality["df_resid"].iloc[0])
+    lines = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+    assert sorted(lines) == pytest.approx([t.ppf(0.025, rows), t.ppf(0.975, rows)], rel=1e-8)
+
+
+def test_a_run_under_way_counts_as_a_trial_once(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    assert ledger.count("family", begun="mine") == Count(1, 0, 0)
+    ledger.begin({("mine", str(tmp_path)): "family", ("other", str(tmp_path)): "family"})
+    ledger.end("other", str(tmp_path), "failed", 1.0)
+    assert ledger.count("family", begun="mine") == Count(1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("trials", "said"),
+    [
+        (Count(1, 0, 0), "The first spec that the ledger has on this data and target."),
+        (
+            Count(3, 1, 0),
+            "4 specs on this data and target (1 failed), this one included: the best of several looks better",
+        ),
+        (Count(300, 0, 20), "320 specs on this data and target (20 abandoned)"),
+        (Count(300, 0, 20), "chance alone makes about 16 of them significant at 5 %"),
+    ],
+)
+def test_the_number_of_trials_is_told(nine: Report, trials: Count, said: str) -> None:
+    assert said in " ".join(reading(replace(nine, trials=trials)))
+    assert "ledger" not in " ".join(reading(nine))
+
+
+def test_terms_at_zero_share_one_sentence(nine: Report) -> None:
+    table = nine.fit.coefficients.assign(p_value=np.nan)
+    table.loc[table["term"].isin(["SMB", "HML"]), "estimate"] = 0.0
+    said = reading(replace(nine, fit=replace(nine.fit, coefficients=table)))
+    assert "Set to zero: SMB, HML (2 of 4 terms)." in said
+    assert not [line for line in said if line.startswith(("SMB", "HML"))]
+
+
+def test_a_score_without_a_value_is_not_called_worse(nine: Report) -> None:
+    said = " ".join(reading(replace(nine, scores=nine.scores.assign(r2=np.nan))))
+    assert "it has no value on these rows" in said and "nan" not in said
+
+
+def test_numbers_among_gaps_are_written_as_numbers() -> None:
+    column = column_of(pd.Series([2.4737603013116947, None, 3], dtype=object), "f_stat")
+    assert column.kind == "number" and [cell.strip("\u2007\u2008") for cell in column.cells] == ["2.474", "–", "3"]
+    assert column_of(pd.Series(["a", 1.0], dtype=object), "x").kind == "text"
+    assert column_of(pd.Series([True, None], dtype=object), "own_row").cells == ["True", ""]
+    assert figure_text(3e-180, "size_p_value") == "<0.001" and figure_text(0.25, "chow_p") == "0.250"
+
+
+def test_the_command_leaves_out_the_directory_that_is_taken(nine: Report, tmp_path: Path) -> None:
+    page.write(replace(nine, overrides=("model.cov=HC3", "hydra.run.dir=here")), tmp_path, [])
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "python -m runner model.cov=HC3</pre>" in text and "hydra.run.dir" not in text

@@ -12,13 +12,13 @@ from statsmodels.tsa.stattools import acf
 from test_words import NINE, french
 
 from runner.ledger import Count, Ledger
+from runner.reading import reading
 from runner.report import Report
 from runner.sinks import page
 from runner.sinks.drawings.classification import drawdown
 from runner.sinks.drawings.fitted import autocorrelations
 from runner.sinks.drawings.terms import t_stats
 from runner.sinks.markup import column_of, figure_text
-from runner.words import reading
 
 CLOSE = 1e-10  # sums of a few hundred products in another order
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sweeping import WORDS, assert_each_job_once, done, numbers, run, start, sweep_of, wait_for
@@ -118,11 +119,9 @@ def test_after_the_conductor_was_ended_resume_gives_every_job_once(slurm, folder
 
 @needs_slurm
 def test_slurm_jobs_that_a_killed_conductor_left_are_ended_and_no_others(slurm, folder: Path) -> None:
-    from runner.sweeps.plan import Plan
-    from runner.sweeps.settings import Sweep
     from runner.sweeps.slurm import cancel
 
-    plan = Plan(folder, Sweep(launcher="slurm"), (), (), "")
+    plan = plan_of(folder)
     for name in (f"sweep-{plan.id}", f"sweep-{plan.id}", "another"):
         command = ["sbatch", "-o", "/dev/null", f"--job-name={name}", "--wrap", "sleep 100"]
         subprocess.run(command, check=True, capture_output=True)
@@ -167,14 +166,22 @@ def test_without_submitit_there_is_one_line(monkeypatch) -> None:
     assert caught.value.mistakes == ("sweep.launcher: slurm needs submitit; pip install 'factor-runner[slurm]'",)
 
 
+def plan_of(folder: Path, *jobs: Any) -> Any:
+    """The plan of a sweep on Slurm."""
+    from runner.sweeps.plan import Plan
+    from runner.sweeps.settings import Sweep
+
+    nowhere: Any = {"tracking": {"uri": None}, "ledger": "ledger.db"}
+    return Plan(folder, Sweep(launcher="slurm"), (None, None, None), (), (), (), jobs, **nowhere)
+
+
 def lost(tmp_path: Path, told: int, state: str) -> tuple[list[int], list[int], str]:
     """A Slurm job ended so with jobs 1 and 2 to do, beside 3 that waits: who failed, who waits now, and why."""
-    from runner.sweeps.plan import Job, Plan
-    from runner.sweeps.settings import Sweep
+    from runner.sweeps.plan import Job
     from runner.sweeps.slurm import Chunk, _lost
 
     jobs = [Job(number, (), (), {}) for number in range(4)]
-    plan = Plan(tmp_path, Sweep(launcher="slurm"), (), tuple(jobs), "")
+    plan = plan_of(tmp_path, *jobs)
     chunk, waiting = Chunk(jobs[1:3], told), jobs[3:]
     assert not list(_lost(plan, "7", chunk, "RUNNING", waiting))
     assert not list(_lost(plan, "7", chunk, state, waiting)) and chunk.left  # its last outcome may be seen late

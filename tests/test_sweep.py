@@ -226,21 +226,10 @@ def mlflow_server(folder: Path) -> Iterator[str]:
         door.bind(("127.0.0.1", 0))
         port = door.getsockname()[1]
     place = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/served"]
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-        "--backend-store-uri",
-        *place,
-    ]
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *place]
     env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen([*command, *place], cwd=folder, env=env, start_new_session=True, **quiet)
+    nothing = subprocess.DEVNULL
+    server = subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, stdout=nothing, stderr=nothing)
     try:
         late = time.monotonic() + 300
         while time.monotonic() < late:
@@ -250,6 +239,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
                         break
             except OSError:
                 time.sleep(0.2)
+            assert server.poll() is None
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(server.pid, signal.SIGTERM)

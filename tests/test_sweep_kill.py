@@ -106,7 +106,7 @@ def once(folder: Path, launcher: str, seed: int, expected: dict[str, str]) -> No
     print(f"seed {seed}: {told}; every job once")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(1))
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_killed_at_some_moment(tmp_path: Path, undisturbed: dict[str, str], launcher: str, seed: int) -> None:
     once(tmp_path, launcher, seed, undisturbed)

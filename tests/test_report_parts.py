@@ -96,6 +96,8 @@ def test_numbers_among_gaps_are_written_as_numbers() -> None:
     column = column_of(pd.Series([2.4737603013116947, None, 3], dtype=object), "f_stat")
     assert column.kind == "number" and [cell.strip("\u2007\u2008") for cell in column.cells] == ["2.474", "–", "3"]
     assert column_of(pd.Series(["a", 1.0], dtype=object), "x").kind == "text"
+    dates = pd.Series([pd.Timestamp("2020-01-31"), None], dtype=object)
+    assert column_of(dates, "first_date").cells == ["2020-01-31", ""]
     assert column_of(pd.Series([True, None], dtype=object), "own_row").cells == ["True", ""]
     assert figure_text(3e-180, "size_p_value") == "<0.001" and figure_text(0.25, "chow_p") == "0.250"
 

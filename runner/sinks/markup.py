@@ -104,7 +104,7 @@ def column_of(values: pd.Series, name: str) -> Column:
     if values.dtype.kind in "iuf":
         return Column(heading, aligned([figure_text(value, name) for value in values.astype(float)]))
     if values.dtype.kind == "M":
-        return Column(heading, [f"{value:%Y-%m-%d}" for value in values], "text")
+        return Column(heading, ["" if value != value else f"{value:%Y-%m-%d}" for value in values], "text")
     texts = ["" if text is None or text != text else str(text) for text in values]
     if name == "unit":  # those that repeat the one above in pale
         above = [None, *texts[:-1]]

@@ -269,8 +269,6 @@ def _compared(report: Report, r2: float) -> str:
         return f"the {report.benchmark} leaves nothing to explain"
     of = f"{len(units):,} {plural(unit_noun(units))}"
     each = f", better in {int((units['r2'] > 0).sum()):,} of {of}" if len(units) > 1 else ""
-    if math.isnan(r2):
-        return "it has no value on these rows"
     if abs(r2) < SAME:
         return f"the same as the {report.benchmark}"
     word = "better" if r2 > 0 else "worse"

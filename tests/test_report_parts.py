@@ -89,7 +89,7 @@ def test_terms_at_zero_share_one_sentence(nine: Report) -> None:
 
 def test_a_score_without_a_value_is_not_called_worse(nine: Report) -> None:
     said = " ".join(reading(replace(nine, scores=nine.scores.assign(r2=np.nan))))
-    assert "it has no value on these rows" in said and "nan" not in said
+    assert "leaves nothing to explain" in said and "nan" not in said
 
 
 def test_numbers_among_gaps_are_written_as_numbers() -> None:

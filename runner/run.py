@@ -79,7 +79,8 @@ def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, Any,
     folds = experiment.splitter.split(panel.dates, panel.horizon)
     look = partial(bench.get, "audit", recipe, partial(audit, experiment, market))
     audited = _audited(experiment, model, panel, folds, look)
-    shared = bench.get("moments", [recipe, spec.get("validation")], partial(shared_by, folds, panel))
+    these = [recipe, spec.get("validation"), id(panel.X)]  # moments are of these arrays; a panel may be made again
+    shared = bench.get("moments", these, partial(shared_by, folds, panel))
     return market, replace(panel, shared=shared), model, folds, audited
 
 

@@ -166,6 +166,16 @@ def test_failures_are_told_logged_and_counted_and_the_rest_goes_on(sweep, tmp_pa
     assert "data.assets: 'NONE' is unknown" in note
 
 
+def test_no_password_of_a_spec_is_logged_or_kept(sweep, tmp_path) -> None:
+    words = ["data.assets=[S1V5],[NONE]", "name=of http://me:hush@there", "report=tables"]
+    code, plan, said = sweep("a", *words)
+    assert code == 1 and "hush" not in said
+    runs = children(tmp_path, plan)
+    assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED"]
+    assert all("***@there" in run.data.params["name"] for run in runs)
+    assert "hush" not in (plan.directory / "plan.json").read_text()
+
+
 def test_fail_fast_stops(sweep) -> None:
     words = [*signals("seconds: 0", "fail: true", "seconds: 0.01"), "sweep.fail_fast=true"]
     code, plan, said = sweep("a", *words)
@@ -370,3 +380,18 @@ def test_a_full_disk_fails_its_jobs_and_a_resume_makes_them(sweep, tmp_path, mon
     assert "1 done before, 2 to run" in capsys.readouterr().err
     assert {run.info.status for run in children(tmp_path, plan)} == {"FINISHED"}
     assert len(children(tmp_path, plan)) == 3
+
+
+def test_moments_are_those_of_a_panel_that_was_made_again() -> None:
+    from runner.bench import Bench
+    from runner.composition import Composer
+    from runner.run import run
+
+    experiment, bench = Composer().job([*FAST, "report=tables"]).experiment, Bench()
+    first = run(experiment, bench)
+    for key in [key for key in bench.things if key.startswith("panel-")]:
+        del bench.things[key]  # as when there was no room for it
+    again = run(experiment, bench)
+    assert again.panel.X is not first.panel.X
+    assert again.panel.shared.X is again.panel.X
+    assert again.metrics == first.metrics

@@ -150,7 +150,7 @@ class Log:
         self.ledger.end(job.key, str(place.resolve()), "finished", RunDirectory(place).seconds)
 
     def failed(self, job: Job, failure: Failure) -> None:
-        about = {"name": self.plan.names[job.number], "spec": job.spec}
+        about = {"name": self.plan.names[job.number], "spec": without_secrets(job.spec)}
         tracking.log_failure(about, failure.mistakes, self.store, self._tags(job))
         self.ledger.end(job.key, str(self.plan.place(job).resolve()), "failed", failure.seconds)
 

@@ -20,7 +20,7 @@ BLOCK = 16  # dates at a time
 class Pool(NamedTuple):
     """One regression: regressors X (T, N, K), target y (T, N), cells in use (T, N), estimates b (k,) and
     bread (k, k); weights (T, N); what fixed effects take of each column, alpha (N, K + 1) and delta (T, K + 1),
-    and the degrees of freedom that they take."""
+    and the degrees of freedom that they take; and dummies (N, L), which stand last in b."""
 
     X: np.ndarray
     y: np.ndarray
@@ -31,6 +31,7 @@ class Pool(NamedTuple):
     alpha: np.ndarray | None = None
     delta: np.ndarray | None = None
     absorbed: int = 0
+    member: np.ndarray = np.empty((0, 0))
 
     @property
     def n(self) -> int:
@@ -43,13 +44,14 @@ class Pool(NamedTuple):
     def blocks(self, rows: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Regressors (B, k, N) and residuals (B, N) of each block of these dates, less the effects and times the root
         of the weights, zero in cells that are not in use."""
-        (_, N, K), k = self.X.shape, len(self.b)
-        buffer = np.ones((BLOCK, k, N))
+        (_, N, K), k = self.X.shape, len(self.b) - self.member.shape[1]
+        buffer = np.ones((BLOCK, len(self.b), N))
         for start in range(rows.start, rows.stop, BLOCK):
             part = slice(start, min(start + BLOCK, rows.stop))
             z, use = buffer[: part.stop - start], self.use[part]
             z[:, : k - K] = 1.0
-            z[:, k - K :] = self.X[part].swapaxes(1, 2)
+            z[:, k - K : k] = self.X[part].swapaxes(1, 2)
+            z[:, k:] = self.member.T
             y = self.y[part].copy()
             if self.alpha is not None and self.delta is not None:
                 z -= self.alpha[:, :K].T + self.delta[part, :K, None]

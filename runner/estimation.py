@@ -16,7 +16,7 @@ from runner.errors import DataError, listed
 from runner.grouping import Unit, cluster_key, units
 from runner.inference import Wald, wald
 from runner.least_squares import NotEstimable, Solution, solve
-from runner.moments import moments, of_units, shift_of, solve_moments
+from runner.moments import moments, of_units, shift_of, solve_moments, with_dummies, with_zeros
 from runner.panel import Panel
 from runner.restrictions import Restriction, all_slopes
 from runner.study import Finding
@@ -88,19 +88,23 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
 
 
 def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
-    """Regressors (T, N, K) in the order of their names, a view where the order is the panel's."""
+    """Features (T, N, K) among these names, in their order: a view where it is the panel's. Dummies are left out."""
     if names is None:
         return panel.X
-    at = [panel.names.index(name) for name in names]
+    at = [panel.names.index(name) for name in names if name in panel.names]
     if at and at == list(range(at[0], at[0] + len(at))):
         return panel.X[:, :, at[0] : at[-1] + 1]
     return panel.X[:, :, at]
 
 
 def design(panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, constant: bool) -> np.ndarray:
-    """Regressors (n, k) of these cells, the constant first."""
-    X = panel.X[t, i] if names is None else panel.X[t, i][:, [panel.names.index(name) for name in names]]
-    return np.column_stack([np.ones(len(X)), X]) if constant else X
+    """Regressors (n, k) of these cells, the constant first and dummies last."""
+    X = panel.X[t, i]
+    if names is not None:
+        X = X[:, [panel.names.index(name) for name in names if name in panel.names]]
+    member = panel.dummies(names)
+    parts = [np.ones((len(X), int(constant))), X, member[i]]
+    return np.concatenate(parts, axis=1) if constant or member.size else X
 
 
 def nothing(group: list[Unit], k: int) -> Estimates:
@@ -140,6 +144,10 @@ def _moments(
     part = panel.at(np.arange(span.start, span.stop))
     X, y, use, weights = regressors(part, model.regressors), part.y, use[span], part.weights
     shift = shift_of(X, y, use, model.by if model.by in ("asset", "date") else None)
+    member = panel.dummies(model.regressors)
+    if member.size:
+        M = moments(X, y, use, shift, by_date=False, weights=weights)
+        return with_dummies(M, member), with_zeros(shift, member.shape[1])
     M = moments(X, y, use, shift, by_date=model.by in ("date", None), weights=weights)
     if model.by == "date":
         return M[rows - span.start], shift[rows - span.start] if len(shift) > 1 else shift
@@ -239,7 +247,8 @@ def _pooled(
     use = np.zeros((span.stop - span.start, len(assets)), dtype=bool)
     use[rows - span.start] = panel.valid[:, own][rows]
     weights = None if panel.weights is None else panel.weights[span, own]
-    pool = Pool(X[span, own], panel.y[span, own], use, found.b[u], bread, weights)
+    member = panel.dummies(model.regressors)
+    pool = Pool(X[span, own], panel.y[span, own], use, found.b[u], bread, weights, member=member)
     return covariance_of(pool, model, panel, own, lags)
 
 

@@ -14,9 +14,9 @@ TOLD = 10**9  # bytes from which a run says what it will take
 GIGABYTE = 10**9
 
 
-def needed(rows: int, assets: int, features: int, dummies: int = 0) -> int:
+def needed(rows: int, assets: int, features: int) -> int:
     """Bytes at the peak of a run: columns of features are held twice while they are laid out side by side."""
-    return 8 * rows * assets * (2 * features + dummies + BESIDE)
+    return 8 * rows * assets * (2 * features + BESIDE)
 
 
 def available(root: Path = Path("/")) -> int | None:
@@ -41,14 +41,14 @@ def available(root: Path = Path("/")) -> int | None:
     return min(found) if found else None
 
 
-def check(rows: int, assets: int, features: int, dummies: int = 0) -> None:
+def check(rows: int, assets: int, features: int) -> None:
     """Say what a run on a large panel takes.
 
     Raises:
         DataError: there is less.
     """
-    need, there = needed(rows, assets, features, dummies), available()
-    columns = f"{features + dummies} column" + "s" * (features + dummies != 1)
+    need, there = needed(rows, assets, features), available()
+    columns = f"{features} column" + "s" * (features != 1)
     told = f"{rows:,} dates x {assets:,} assets x {columns} take about {need / GIGABYTE:.1f} GB of memory"
     if there is not None and need > there:
         raise DataError(

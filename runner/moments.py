@@ -176,6 +176,34 @@ def of_units(M: np.ndarray, units: Sequence[Any], by: str | None) -> np.ndarray:
     return np.array([M[unit.assets].sum(axis=0) if by else M.sum(axis=0) for unit in units])
 
 
+def moved(M: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Moments (U, P, P) about another point, `by` (U, P - 1) less than the one that they are about."""
+    found, n, first = M.copy(), M[:, 0, 0], M[:, 0, 1:]
+    across = first[:, :, None] * by[:, None, :]
+    found[:, 1:, 1:] += across + across.swapaxes(1, 2) + n[:, None, None] * by[:, :, None] * by[:, None, :]
+    found[:, 0, 1:] += n[:, None] * by
+    found[:, 1:, 0] = found[:, 0, 1:]
+    return found
+
+
+def with_dummies(M: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Moments (1, P + L, P + L) of all cells from those (N, P, P) of assets, about one point, and columns (N, L) that
+    are the same for an asset on every date; these stand before the target, about 0."""
+    P, L = M.shape[1], member.shape[1]
+    at, own = [*range(P - 1), P - 1 + L], slice(P - 1, P - 1 + L)
+    found = np.empty((P + L, P + L))
+    found[np.ix_(at, at)] = M.sum(axis=0)
+    found[at, own] = M[:, 0].T @ member
+    found[own, at] = found[at, own].T
+    found[own, own] = (member.T * M[:, 0, 0]) @ member
+    return found[None]
+
+
+def with_zeros(point: np.ndarray, L: int) -> np.ndarray:
+    """The point (1, U, P + L - 1) that is 0 in L columns before the target."""
+    return np.insert(point, [point.shape[2] - 1] * L, 0.0, axis=2)
+
+
 def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = None) -> Solved:
     """Least squares with a constant from moments M (U, P, P) about `shift`, one for all or one per unit; `rows` (U,)
     count the cells where weights make their moments something else."""

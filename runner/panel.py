@@ -11,7 +11,7 @@ import pandas as pd
 
 from runner import memory
 from runner.calendar import session_numbers, span
-from runner.errors import DataError, listed, unknown
+from runner.errors import DataError, listed
 from runner.market import Dropped, Market
 from runner.preprocessing import Step, apply
 from runner.shared import Shared
@@ -95,6 +95,14 @@ class Panel:
             sessions=None if self.sessions is None else self.sessions[rows],
         )
 
+    def dummies(self, names: Sequence[str] | None) -> np.ndarray:
+        """(N, L) zeros and ones of the levels `group:level` among these regressors, which are not features."""
+        levels = [name.partition(":") for name in names or () if name not in self.names]
+        found = np.empty((len(self.assets), len(levels)))
+        for k, (group, _, level) in enumerate(levels):
+            found[:, k] = self.groups[group] == level
+        return found
+
     @property
     def date_format(self) -> str:
         """How a date of this panel is written: with the time of day only where rows have one."""
@@ -112,12 +120,10 @@ def build_panel(
     target: Callable[[Market], Target],
     steps: Sequence[Step] = (),
     weights: str | None = None,
-    dummies: Sequence[str] = (),
 ) -> Panel:
     """Evaluate the target and the features on the market, line them up, and preprocess them.
 
-    Row t of the weights is row t of the field of that name. Every level of the groups `dummies` becomes a feature
-    `group:level` of zeros and ones, after the steps.
+    Row t of the weights is row t of the field of that name.
 
     Raises:
         DataError: a feature or target that the data cannot give, one line each; no usable cell at all; less memory
@@ -129,7 +135,7 @@ def build_panel(
         dates, y, horizon = checked(evaluate("target", target, market), market)
     except DataError as error:
         mistakes += error.mistakes
-    X = _room(len(dates), len(features), market, dummies)
+    X = _room(len(dates), len(features), market)
     for k, (name, feature) in enumerate(features.items()):
         try:
             values = evaluate(f"features.{name}", feature, market)
@@ -137,34 +143,27 @@ def build_panel(
         except DataError as error:
             mistakes += error.mistakes
     w = _weights(weights, market, dates, mistakes)
-    mistakes += [f"model.dummies: {unknown(name, market.groups)}" for name in dummies if name not in market.groups]
     if mistakes:
         raise DataError(mistakes)
     made = apply(steps, X, list(features), market.groups, y, in_place=True)
     valid, account = _account(made.y, made.X, list(features), w, weights, made.keep)
     dropped = (*market.dropped, *(Dropped(*one) for one in made.account), *account)
-    raw = None if made.y is y else y
-    names, X = _with_dummies(list(features), made.X, market.groups, dummies)
-    more: dict[str, Any] = {
-        "raw": raw,
-        "back": made.back,
-        "sessions": session_numbers(dates) if market.sessions else None,
-    }
-    panel = Panel(dates, market.assets, names, made.y, X, valid, horizon, market.groups, dropped, w, **more)
     if not valid.any():
         worst = listed(f"{one.reason} ({one.rows})" for one in account)
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
-    return panel
+    about = (horizon, market.groups, dropped, w, None if made.y is y else y, made.back)
+    X = np.ascontiguousarray(made.X)  # the features of a cell side by side
+    sessions = session_numbers(dates) if market.sessions else None
+    return Panel(dates, market.assets, list(features), made.y, X, valid, *about, sessions=sessions)
 
 
-def _room(T: int, K: int, market: Market, dummies: Sequence[str]) -> np.ndarray:
+def _room(T: int, K: int, market: Market) -> np.ndarray:
     """An array (T, N, K) with each column in one piece.
 
     Raises:
-        DataError: there is less memory than a run with these features and dummies takes.
+        DataError: there is less memory than a run with these features takes.
     """
-    levels = sum(market.groups[name].nunique() for name in dummies if name in market.groups)
-    memory.check(T, len(market.assets), K, levels)
+    memory.check(T, len(market.assets), K)
     return np.empty((K, T, len(market.assets))).transpose(1, 2, 0)
 
 
@@ -244,21 +243,6 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
     except (TypeError, ValueError) as error:
         raise DataError(f"{where}: not numbers: {' '.join(str(error).split())}") from error
     return cells if cells.ndim == 2 else cells[:, None]
-
-
-def _with_dummies(
-    names: list[str], X: np.ndarray, groups: pd.DataFrame, dummies: Sequence[str]
-) -> tuple[list[str], np.ndarray]:
-    """The features, those of a cell side by side in memory, with a column of zeros and ones for every level of these
-    groups, levels in the order of names."""
-    levels = [(group, level) for group in dummies for level in sorted(groups[group].unique())]
-    K, found = X.shape[2], np.empty((*X.shape[:2], X.shape[2] + len(levels)))
-    member = np.empty((X.shape[1], len(levels)))
-    found[:, :, :K] = X
-    for k, (group, level) in enumerate(levels):
-        member[:, k] = groups[group] == level
-    found[:, :, K:] = member
-    return [*names, *(f"{group}:{level}" for group, level in levels)], found
 
 
 def _account(

@@ -14,7 +14,7 @@ import numpy as np
 
 from runner.estimation import design, regressors
 from runner.grouping import ASSET, DATE, Unit
-from runner.moments import moments, of_units, shift_of
+from runner.moments import moments, of_units, shift_of, with_dummies, with_zeros
 from runner.shrinkage import Reduced, dummies_of, from_moments, from_rows, refuse
 
 if TYPE_CHECKING:
@@ -160,19 +160,25 @@ def reductions(
     if model.by != DATE:
         place[rows] = segment
     S = int(place.max()) + 1
-    if P * P * (len(rows) if model.by == DATE else len(panel.assets) * S) > MOST_NUMBERS or not use.any():
-        return Reductions(model, panel, units, place, None, np.zeros((1, P - 1)))
+    member = panel.dummies(model.regressors)
+    L = member.shape[1]
+    most = max(P * P * (len(rows) if model.by == DATE else len(panel.assets) * S), S * (P + L) ** 2)
+    if most > MOST_NUMBERS or not use.any():
+        return Reductions(model, panel, units, place, None, np.zeros((1, P + L - 1)))
     # without a constant sums are about zero, as the regression is
     shift = shift_of(X, y, use, model.by if own else None) if model.constant else np.zeros((1, 1, P - 1))
     if model.by == DATE:
         at = rows - span.start
         M = moments(X, y, use, shift, by_date=True)[None, at]
         return Reductions(model, panel, units, place, M, shift[at, 0] if len(shift) > 1 else shift[0])
-    M = np.zeros((S, len(units), P, P))
+    M = np.zeros((S, len(units), P + L, P + L))
     for start, stop in _runs(rows, segment):
         at = slice(rows[start] - span.start, rows[stop - 1] + 1 - span.start)
-        M[segment[start]] += _of_run(model.by, X[at], y[at], use[at], shift, units, y.size)
-    return Reductions(model, panel, units, place, M, shift[0])
+        if L:
+            M[segment[start]] += with_dummies(moments(X[at], y[at], use[at], shift, False, whole=y.size), member)
+        else:
+            M[segment[start]] += _of_run(model.by, X[at], y[at], use[at], shift, units, y.size)
+    return Reductions(model, panel, units, place, M, with_zeros(shift, L)[0])
 
 
 def _runs(rows: np.ndarray, segment: np.ndarray) -> list[tuple[int, int]]:

@@ -129,13 +129,19 @@ class Regression:
         slopes = [*chosen, *component_names(self.components)]
         return ["const", *slopes] if self.with_constant else slopes
 
-    def with_dummies(self, features: Sequence[str]) -> Regression:
-        """The same with its dummies, which are among the features of a panel, as regressors."""
-        levels = {group: [one for one in features if one.startswith(f"{group}:")] for group in self.dummies}
+    def with_dummies(self, panel: Panel) -> Regression:
+        """The same with its dummies, levels in the order of names, as regressors after the others.
+
+        Raises:
+            DataError: a group that the data has not.
+        """
+        lost = [name for name in self.dummies if name not in panel.groups]
+        if lost:
+            raise DataError([f"model.dummies: {unknown(name, panel.groups)}" for name in lost])
         first = int(self.constant and self.estimator not in PENALISED)  # it would be collinear
-        own = [one for names in levels.values() for one in names[first:]]
-        chosen = [one for one in features if ":" not in one] if self.regressors is None else self.regressors
-        return replace(self, dummies=[], regressors=[*chosen, *own])
+        levels = [f"{group}:{one}" for group in self.dummies for one in sorted(panel.groups[group].unique())[first:]]
+        chosen = panel.names if self.regressors is None else self.regressors
+        return replace(self, dummies=[], regressors=[*chosen, *levels])
 
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """Estimate on the rows at these positions, cells that are valid only.
@@ -146,7 +152,7 @@ class Regression:
             EstimationError: no unit could be estimated.
         """
         if self.dummies:
-            return self.with_dummies(panel.names).fit(panel, rows)
+            return self.with_dummies(panel).fit(panel, rows)
         if self.components:
             from runner.components import extended, principal
 
@@ -165,7 +171,7 @@ class Regression:
             DataError, EstimationError: as `fit` does.
         """
         if self.dummies:
-            return self.with_dummies(panel.names).fit_to_forecast(panel, rows)
+            return self.with_dummies(panel).fit_to_forecast(panel, rows)
         if self.components:
             from runner.components import extended, principal
 
@@ -236,18 +242,20 @@ class Regression:
         from runner.estimation import regressors
 
         if self.dummies:
-            return self.with_dummies(panel.names).predict(fit, panel)
+            return self.with_dummies(panel).predict(fit, panel)
         if fit.components is not None:
             from runner.components import extended
 
             inner = replace(fit, components=None)
             return self._inner().predict(inner, extended(panel, fit.components))
         slopes = fit.params[:, 1:] if self.with_constant else fit.params
-        X = regressors(panel, self.regressors)
+        X, member = regressors(panel, self.regressors), panel.dummies(self.regressors)
+        K = X.shape[2]
         one = len(slopes) > 0 and bool((slopes == slopes[:1]).all())  # one line for all assets is one product
-        values = X @ slopes[0] if one else np.einsum("tnk,nk->tn", X, slopes)
-        if self.with_constant:
-            values += fit.params[:, 0]
+        values = X @ slopes[0, :K] if one else np.einsum("tnk,nk->tn", X, slopes[:, :K])
+        if self.with_constant or member.size:
+            constant = fit.params[:, 0] if self.with_constant else 0.0
+            values += constant + np.einsum("nl,nl->n", member, slopes[:, K:])
         if fit.asset_effects is not None:
             values += fit.asset_effects
         if fit.date_effects is not None:

@@ -69,13 +69,15 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
 def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, Any, list[Fold], Audit | None]:
     """Data, panel with the moments that its folds share, model, folds, and what the audit of this run says."""
     spec = experiment.spec
-    weights, dummies = (getattr(experiment.model, name, None) for name in ("weight_field", "dummies"))
+    weights = getattr(experiment.model, "weight_field", None)
     made_from = {part: spec.get(part) for part in ("data", "features", "target", "preprocess", "allow")}
     market = bench.get("market", [made_from["data"], made_from["allow"]], experiment.source.load)
-    recipe = [made_from, weights, dummies, market.fingerprint]
-    parts = (experiment.features, experiment.target, experiment.steps, weights, dummies or ())
+    recipe = [made_from, weights, market.fingerprint]
+    parts = (experiment.features, experiment.target, experiment.steps, weights)
     panel = bench.get("panel", recipe, partial(build_panel, market, *parts))
-    model = experiment.model.with_dummies(panel.names) if dummies else experiment.model
+    model = experiment.model
+    if getattr(model, "dummies", ()):
+        model = model.with_dummies(panel)
     folds = experiment.splitter.split(panel.dates, panel.horizon)
     look = partial(bench.get, "audit", recipe, partial(audit, experiment, market))
     audited = _audited(experiment, model, panel, folds, look)

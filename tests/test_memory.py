@@ -46,13 +46,13 @@ def test_available_is_the_least_of_what_the_system_and_the_group_have(tmp_path: 
 
 
 def test_what_cannot_fit_is_refused_with_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    need = memory.needed(1000, 100, 9, 3)
-    assert need == 8 * 1000 * 100 * (2 * 9 + 3 + memory.BESIDE)
+    need = memory.needed(1000, 100, 9)
+    assert need == 8 * 1000 * 100 * (2 * 9 + memory.BESIDE)
     monkeypatch.setattr(memory, "available", lambda: need - 1)
-    with pytest.raises(DataError, match=r"panel: 1,000 dates x 100 assets x 12 columns take about 0.0 GB"):
-        memory.check(1000, 100, 9, 3)
+    with pytest.raises(DataError, match=r"panel: 1,000 dates x 100 assets x 9 columns take about 0.0 GB"):
+        memory.check(1000, 100, 9)
     monkeypatch.setattr(memory, "available", lambda: need)
-    memory.check(1000, 100, 9, 3)
+    memory.check(1000, 100, 9)
     monkeypatch.setattr(memory, "available", lambda: None)
     memory.check(10**6, 10**5, 9)
 
@@ -61,9 +61,9 @@ def test_a_run_refuses_and_says_before_its_features_are_made(monkeypatch: pytest
     notes: list[str] = []
     monkeypatch.setattr(memory, "TOLD", 10**5)
     with reading(notes.append):
-        run(Composer().job([*SMALL, "model.dummies=[sector]"]).experiment)
+        run(Composer().job(SMALL).experiment)
     (said,) = notes
-    assert said.startswith("panel: 800 dates x 8 assets x 17 columns take about 0.0 GB of memory, of ")
+    assert said.startswith("panel: 800 dates x 8 assets x 9 columns take about 0.0 GB of memory, of ")
     monkeypatch.setattr(memory, "available", lambda: 10**5)
     with pytest.raises(DataError, match=r"panel: 800 dates x 8 assets x 9 columns .* there are 0.0 GB; allowed:"):
         run(Composer().job(SMALL).experiment)

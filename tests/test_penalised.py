@@ -602,11 +602,12 @@ def test_ridge_with_dummies_of_every_level_is_that_of_scikit_learn(standardise: 
     if absent:
         valid[:, sector == 2] = False
     member = np.broadcast_to((sector[:, None] == np.arange(3)).astype(float), (T, N, 3))
-    names = ["a", "b", "sector:x", "sector:y", "sector:z"]
-    panel = replace(panel_of(y, np.concatenate([X, member], axis=2)), names=names, valid=valid)
+    panel = panel_of(y, X)
+    groups = pd.DataFrame({"sector": np.array(["x", "y", "z"])[sector]}, index=panel.assets)
+    panel = replace(panel, names=["a", "b"], valid=valid, groups=groups)
     model = Regression(by=None, estimator="ridge", penalty=2.0, standardise=standardise, dummies=["sector"])
     fit = model.fit(panel, np.arange(T))
-    Z = panel.X[valid]
+    names, Z = ["a", "b", "sector:x", "sector:y", "sector:z"], np.concatenate([X, member], axis=2)[valid]
     scale = np.where(Z.std(axis=0) > 0.0, Z.std(axis=0), 1.0) if standardise else np.ones(5)
     theirs = Ridge(2.0, solver="svd").fit(Z / scale, y[valid])
     found = fit.coefficients.set_index("term")["estimate"]

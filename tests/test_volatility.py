@@ -201,7 +201,7 @@ def test_what_the_target_may_not_take_is_refused() -> None:
 def test_dummies_of_least_squares_leave_the_first_level_to_the_constant() -> None:
     data = market()
     features = {"size": lambda one: one.fields["ret"].abs().shift(1)}
-    panel = build_panel(data, features, lambda one: forward_volatility(one, horizon=4), dummies=["sector"])
+    panel = build_panel(data, features, lambda one: forward_volatility(one, horizon=4))
     fit = Regression(by=None, dummies=["sector"]).fit(panel, np.arange(60))
     assert fit.coefficients["term"].tolist() == ["const", "size", "sector:s1"]
     alone = Regression(by=None, dummies=["sector"], constant=False).fit(panel, np.arange(60)).coefficients
@@ -217,7 +217,7 @@ def daily():
         pytest.skip(f"no {DAILY}: the real data is not part of the project")
     words = ["experiment=vol_panel", "data=file", *OF_FILE, "+data.groups.sector=Sector"]
     made = Composer().job(words).experiment
-    return made, build_panel(made.source.load(), made.features, made.target, made.steps, dummies=["sector"])
+    return made, build_panel(made.source.load(), made.features, made.target, made.steps)
 
 
 KNOWN = {
@@ -236,7 +236,7 @@ def forecasts(daily, purge: int, **settings):
     from runner.shared import shared_by
 
     made, panel = daily
-    model = replace(made.model, **settings).with_dummies(panel.names)
+    model = replace(made.model, **settings).with_dummies(panel)
     folds = replace(made.splitter, purge=purge).split(panel.dates, panel.horizon)
     table = _forecast(model, replace(panel, shared=shared_by(folds, panel)), folds)
     y, f = table["y"].to_numpy(), table["prediction"].to_numpy()

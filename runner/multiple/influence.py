@@ -95,7 +95,7 @@ def _pool(panel: Panel, model: Regression, unit: Unit, weights: np.ndarray | Non
     own = slice(None) if len(unit.assets) == panel.y.shape[1] else unit.assets
     X, y, use = regressors(panel, model.regressors)[:, own], panel.y[:, own], panel.valid[:, own]
     w = None if weights is None else weights[:, own]
-    pool = Pool(X, y, use, b, np.empty((0, 0)), w)
+    pool = Pool(X, y, use, b, np.empty((0, 0)), w, member=panel.dummies(model.regressors)[own])
     if not model.effects:
         return pool
     left = within(Cells(X, y, use, w), model.effects, shift_of(X, y, use)[0, 0])

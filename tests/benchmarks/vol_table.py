@@ -67,14 +67,14 @@ def panel_of(path: Path) -> Any:
     market = File(str(path), columns, groups={"sector": "Sector"}).load()
     features = {name: partial(realised_volatility, window=w, side=side) for name, (w, side) in NAMES.items()}
     steps = [Step(partial(clip, low=LOW, high=HIGH), "clip", [*NAMES, "target"])]
-    return build_panel(market, features, forward_volatility, steps, dummies=["sector"])
+    return build_panel(market, features, forward_volatility, steps)
 
 
 def models(panel: Any) -> dict[str, Any]:
     from runner.regression import Regression
 
     made = partial(Regression, estimator="ridge", penalty=1.0, standardise=False, regressors=list(NAMES))
-    with_dummies = made(by=None, dummies=["sector"]).with_dummies(panel.names)
+    with_dummies = made(by=None, dummies=["sector"]).with_dummies(panel)
     return {"asset": made(by="asset"), "sector": made(by="sector"), "all": made(by=None), "dummies": with_dummies}
 
 

@@ -75,12 +75,14 @@ def _slopes(report: Report) -> Any:
     """Of one regression without errors: what the target moves by with one standard deviation of each regressor."""
     table = report.fit.coefficients
     spread = dict(zip(report.panel.names, _features(report).std(axis=0), strict=True))
+    dummies = any(":" in term for term in table["term"])
     table = table[table["term"].isin(spread) & (table["estimate"] != 0.0)].head(MOST_ROWS)
     if len(table) < 2:
         return None
     moved = table["estimate"] * table["term"].map(spread)
     unit = unit_name(table["unit"].iloc[0])
     note = f"{unit}: estimate times the standard deviation of its regressor; those at zero left out"
+    note += ", and dummies" if dummies else ""
     axes = _bars(table["term"], moved, moved != 0.0, "Slopes per standard deviation", note)
     axes.set_xlabel("target per standard deviation of the regressor")
     return axes.figure

@@ -16,7 +16,7 @@ from runner.errors import DataError, listed
 from runner.grouping import Unit, cluster_key, units
 from runner.inference import Wald, wald
 from runner.least_squares import NotEstimable, Solution, solve
-from runner.moments import moments, of_units, shift_of, solve_moments, with_dummies, with_zeros
+from runner.moments import moments, of_units, shift_of, solve_moments, together, with_zeros
 from runner.panel import Panel
 from runner.restrictions import Restriction, all_slopes
 from runner.study import Finding
@@ -147,7 +147,7 @@ def _moments(
     member = panel.dummies(model.regressors)
     if member.size:
         M = moments(X, y, use, shift, by_date=False, weights=weights)
-        return with_dummies(M, member), with_zeros(shift, member.shape[1])
+        return together(M, np.zeros(M[:, 0, 1:].shape), member)[None], with_zeros(shift, member.shape[1])
     M = moments(X, y, use, shift, by_date=model.by in ("date", None), weights=weights)
     if model.by == "date":
         return M[rows - span.start], shift[rows - span.start] if len(shift) > 1 else shift
@@ -247,7 +247,7 @@ def _pooled(
     use = np.zeros((span.stop - span.start, len(assets)), dtype=bool)
     use[rows - span.start] = panel.valid[:, own][rows]
     weights = None if panel.weights is None else panel.weights[span, own]
-    member = panel.dummies(model.regressors)
+    member = panel.dummies(model.regressors)[own]
     pool = Pool(X[span, own], panel.y[span, own], use, found.b[u], bread, weights, member=member)
     return covariance_of(pool, model, panel, own, lags)
 

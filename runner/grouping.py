@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from runner.errors import DataError, listed, unknown
 from runner.moments import BLOCK
@@ -47,8 +48,8 @@ def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
         return [Unit("pooled", "all", rows, everything)]
     if by not in panel.groups:
         raise DataError(f"model.by: {unknown(by, [ASSET, DATE, *panel.groups.columns])}")
-    members = panel.groups[by]
-    return [Unit("group", name, rows, np.flatnonzero(members == name)) for name in sorted(members.unique())]
+    codes, names = pd.factorize(panel.groups[by], sort=True)
+    return [Unit("group", name, rows, np.flatnonzero(codes == k)) for k, name in enumerate(names)]
 
 
 def refuse_shared(panel: Panel, rows: np.ndarray, names: Sequence[str]) -> None:
@@ -79,6 +80,8 @@ def per_asset(params: np.ndarray, group: list[Unit], n_assets: int) -> np.ndarra
 
     `params` (U, k) are those of the units, NaN where one could not be estimated.
     """
+    if group[0].scope == "asset":
+        return params
     if group[0].scope == "date":
         with_estimates = params[np.isfinite(params).all(axis=1)]
         return np.tile(with_estimates.mean(axis=0), (n_assets, 1))

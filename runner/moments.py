@@ -176,27 +176,27 @@ def of_units(M: np.ndarray, units: Sequence[Any], by: str | None) -> np.ndarray:
     return np.array([M[unit.assets].sum(axis=0) if by else M.sum(axis=0) for unit in units])
 
 
-def moved(M: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """Moments (U, P, P) about another point, `by` (U, P - 1) less than the one that they are about."""
-    found, n, first = M.copy(), M[:, 0, 0], M[:, 0, 1:]
-    across = first[:, :, None] * by[:, None, :]
-    found[:, 1:, 1:] += across + across.swapaxes(1, 2) + n[:, None, None] * by[:, :, None] * by[:, None, :]
-    found[:, 0, 1:] += n[:, None] * by
-    found[:, 1:, 0] = found[:, 0, 1:]
-    return found
+@np.errstate(over="ignore", invalid="ignore")
+def together(M: np.ndarray, away: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Moments (P + L, P + L) of the cells of all assets from those (N, P, P) of each.
 
-
-def with_dummies(M: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """Moments (1, P + L, P + L) of all cells from those (N, P, P) of assets, about one point, and columns (N, L) that
-    are the same for an asset on every date; these stand before the target, about 0."""
+    `away` (N, P - 1) is by how much the point that an asset is about lies above the one that all are about; `member`
+    (N, L) are columns that are the same for an asset on every date, which stand before the target, about 0.
+    """
     P, L = M.shape[1], member.shape[1]
+    n, first = M[:, 0, 0], M[:, 0].copy()
+    across = first[:, 1:].T @ away
+    first[:, 1:] += n[:, None] * away
     at, own = [*range(P - 1), P - 1 + L], slice(P - 1, P - 1 + L)
+    whole = M.sum(axis=0)
+    whole[1:, 1:] += across + across.T + (away.T * n) @ away
+    whole[0, 1:] = whole[1:, 0] = first[:, 1:].sum(axis=0)
     found = np.empty((P + L, P + L))
-    found[np.ix_(at, at)] = M.sum(axis=0)
-    found[at, own] = M[:, 0].T @ member
+    found[np.ix_(at, at)] = whole
+    found[at, own] = first.T @ member
     found[own, at] = found[at, own].T
-    found[own, own] = (member.T * M[:, 0, 0]) @ member
-    return found[None]
+    found[own, own] = (member.T * n) @ member
+    return found
 
 
 def with_zeros(point: np.ndarray, L: int) -> np.ndarray:

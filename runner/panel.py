@@ -97,10 +97,12 @@ class Panel:
 
     def dummies(self, names: Sequence[str] | None) -> np.ndarray:
         """(N, L) zeros and ones of the levels `group:level` among these regressors, which are not features."""
-        levels = [name.partition(":") for name in names or () if name not in self.names]
-        found = np.empty((len(self.assets), len(levels)))
-        for k, (group, _, level) in enumerate(levels):
-            found[:, k] = self.groups[group] == level
+        levels = [name.split(":", 1) for name in names or () if name not in self.names]
+        found = np.zeros((len(self.assets), len(levels)))
+        for group in {group for group, _ in levels}:
+            own = np.array([k for k, (one, _) in enumerate(levels) if one == group])
+            at = pd.Index([levels[k][1] for k in own]).get_indexer(self.groups[group])
+            found[at >= 0, own[at[at >= 0]]] = 1.0
         return found
 
     @property
@@ -152,9 +154,16 @@ def build_panel(
         worst = listed(f"{one.reason} ({one.rows})" for one in account)
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
     about = (horizon, market.groups, dropped, w, None if made.y is y else y, made.back)
-    X = np.ascontiguousarray(made.X)  # the features of a cell side by side
     sessions = session_numbers(dates) if market.sessions else None
-    return Panel(dates, market.assets, list(features), made.y, X, valid, *about, sessions=sessions)
+    return Panel(dates, market.assets, list(features), made.y, _by_cell(made.X), valid, *about, sessions=sessions)
+
+
+def _by_cell(X: np.ndarray) -> np.ndarray:
+    """The same features, those of a cell side by side in memory: most of what reads them goes from cell to cell."""
+    found = np.empty(X.shape)
+    for k in range(X.shape[2]):  # all at once takes numpy several times as long
+        found[:, :, k] = X[:, :, k]
+    return found
 
 
 def _room(T: int, K: int, market: Market) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from runner.estimation import design, regressors
 from runner.grouping import ASSET, DATE, Unit
-from runner.moments import moments, of_units, shift_of, with_dummies, with_zeros
+from runner.moments import moments, of_units, shift_of, together, with_zeros
 from runner.shrinkage import Reduced, dummies_of, from_moments, from_rows, refuse
 
 if TYPE_CHECKING:
@@ -175,7 +175,8 @@ def reductions(
     for start, stop in _runs(rows, segment):
         at = slice(rows[start] - span.start, rows[stop - 1] + 1 - span.start)
         if L:
-            M[segment[start]] += with_dummies(moments(X[at], y[at], use[at], shift, False, whole=y.size), member)
+            one = moments(X[at], y[at], use[at], shift, by_date=False, whole=y.size)
+            M[segment[start]] += together(one, np.zeros(one[:, 0, 1:].shape), member)
         else:
             M[segment[start]] += _of_run(model.by, X[at], y[at], use[at], shift, units, y.size)
     return Reductions(model, panel, units, place, M, with_zeros(shift, L)[0])

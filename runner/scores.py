@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from runner.cross_section import Average, average, correlations, rank_correlations, sums
+from runner.cross_section import FEWEST, Average, average, correlations, rank_correlations, sums
 from runner.forecast_tests import Comparison, clark_west, diebold_mariano, squared_error_gains
 from runner.validation import HOLD_OUT
 
@@ -87,7 +87,8 @@ def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | fl
 
 def rmse(y: np.ndarray, prediction: np.ndarray) -> float:
     """Root of the mean squared error, in units of the target."""
-    return float(np.sqrt(np.mean((y - prediction) ** 2)))
+    missed = y - prediction
+    return float(np.sqrt(missed @ missed / len(y)))
 
 
 def mae(y: np.ndarray, prediction: np.ndarray) -> float:
@@ -124,7 +125,14 @@ def hit_rate(y: np.ndarray, prediction: np.ndarray) -> float:
 
 def correlation(y: np.ndarray, prediction: np.ndarray) -> float:
     """Pearson's correlation over all rows together; NaN with fewer than three rows, or where one side is constant."""
-    return float(correlations(prediction, y, np.zeros(len(y), dtype=int), 1)[0])
+    if len(y) < FEWEST:
+        return float("nan")
+    a, b = (values - values[0] for values in (y, prediction))  # equal ones give exact zeros
+    a -= a.mean()
+    b -= b.mean()
+    aa, bb = a @ a, b @ b
+    varies = aa > ROUNDING**2 * (y @ y) and bb > ROUNDING**2 * (prediction @ prediction)
+    return float(np.clip(a @ b / np.sqrt(aa * bb), -1.0, 1.0)) if varies else float("nan")
 
 
 def of(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Sample], float]:

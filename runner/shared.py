@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from runner.moments import moments, moved, of_units, shift_of, with_dummies, with_zeros
+from runner.moments import moments, of_units, shift_of, together, with_zeros
 
 if TYPE_CHECKING:
     from runner.grouping import Unit
@@ -102,13 +102,10 @@ class Shared:
         key = (*summed, "asset")
         if key not in self.store:
             self.store[key] = _with_pairs(*self._read(panel, summed, "asset", []))
-        assets, member = self.store[key], panel.dummies(levels)
-        point = self._point(summed, None)
-        found = []
-        for M in assets.M[0]:
-            M = moved(M, assets.point[0] - point[0])
-            found.append(with_dummies(M, member) if levels else of_units(M, units, by))
-        return _with_pairs(np.array(found), with_zeros(point, len(levels)))
+        assets, member, point = self.store[key], panel.dummies(levels), self._point(summed, None)
+        away, owns = assets.point[0] - point[0], [unit.assets for unit in units]
+        every = [[together(M[own], away[own], member[own]) for own in owns] for M in assets.M[0]]
+        return _with_pairs(np.array(every), with_zeros(point, len(levels)))
 
     def _point(self, summed: list[int], of: str | None) -> np.ndarray:
         return shift_of(self.X, self.y, self.valid, of)[:, :, [*summed, -1]]

@@ -99,10 +99,11 @@ def ours(path: Path) -> dict[str, Any]:
             fit = model.fit_to_forecast(panel, fold.train)
             values[fold.test] = model.predict(fit, panel.at(fold.test))
         use = panel.valid & np.isfinite(values)
-        metrics[name] = [correlation(panel.scored[use], values[use]), rmse(panel.scored[use], values[use])]
+        y, f = panel.scored[use], values[use]
+        metrics[name] = [correlation(y, f), rmse(y, f)]
         seconds[name] = time.perf_counter() - begun
         np.save(path.with_suffix(f".{name}.npy"), values)
-        del values, use
+        del values, use, y, f
     total = made + sum(seconds.values())
     return {"seconds": total, "panel": made, "by": seconds, "metrics": metrics, "refits": len(folds)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -38,9 +39,10 @@ def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
     Raises:
         DataError: the data has no such group.
     """
-    everything = np.arange(len(panel.assets))
     if by == ASSET:
-        return [Unit("asset", name, rows, everything[i : i + 1]) for i, name in enumerate(panel.assets)]
+        single = zip(panel.assets, _singles(len(panel.assets)), strict=True)
+        return [Unit("asset", name, rows, i) for name, i in single]
+    everything = np.arange(len(panel.assets))
     if by == DATE:
         names = panel.dates.strftime(panel.date_format).tolist()
         return [Unit("date", names[t], rows[u : u + 1], everything) for u, t in enumerate(rows)]
@@ -50,6 +52,12 @@ def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
         raise DataError(f"model.by: {unknown(by, [ASSET, DATE, *panel.groups.columns])}")
     codes, names = pd.factorize(panel.groups[by], sort=True)
     return [Unit("group", name, rows, np.flatnonzero(codes == k)) for k, name in enumerate(names)]
+
+
+@cache
+def _singles(N: int) -> list[np.ndarray]:
+    """Positions of N assets, each by itself: folds ask for them again and again."""
+    return list(np.arange(N)[:, None])
 
 
 def refuse_shared(panel: Panel, rows: np.ndarray, names: Sequence[str]) -> None:

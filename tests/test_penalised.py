@@ -639,3 +639,23 @@ def test_ridge_of_many_units_at_once_is_that_of_each_and_passes_on_what_loses_di
         np.testing.assert_allclose(b[i], np.append(theirs.intercept_, theirs.coef_ / scale), rtol=SLOPES["ridge"])
         np.testing.assert_allclose(ssr[i], np.sum((z - theirs.predict(Z / scale)) ** 2), rtol=SLOPES["ridge"])
         np.testing.assert_allclose(tss[i], np.sum((z - z.mean()) ** 2), rtol=SLOPES["ridge"])
+
+
+def test_which_units_are_sound_is_what_the_eigenvalues_say() -> None:
+    """The bound that spares most units their eigenvalues decides nothing by itself."""
+    from runner.moments import moments, shift_of
+    from runner.shrinkage import KEPT_DIGITS, ridge_of_units
+
+    T, apart = 400, np.array([0.5e-5, 1.5e-5, 3e-5, 1e-4, 0.3])  # least eigenvalue of the two columns and the target
+    Q = np.linalg.qr(np.column_stack([np.ones(T), np.random.default_rng(0).standard_normal((T, 3))]))[0][:, 1:]
+    first, second, y = Q.T[:, :, None] * np.ones(len(apart))
+    X = np.stack([first, (1.0 - apart) * first + np.sqrt(1.0 - (1.0 - apart) ** 2) * second], axis=2)
+    use = np.ones(y.shape, dtype=bool)
+    shift = shift_of(X, y, use, "asset")
+    b, *_, sound = ridge_of_units(moments(X, y, use, shift, by_date=False), shift[0], 1.0, False)
+    by_eigenvalues = apart > KEPT_DIGITS * (2.0 - apart)
+    assert sound.tolist() == by_eigenvalues.tolist() == [False, False, True, True, True]
+    assert not (apart > 4 * KEPT_DIGITS)[2], "the bound alone would not tell"
+    for i in np.flatnonzero(sound):
+        theirs = Ridge(1.0, solver="svd").fit(X[:, i], y[:, i])
+        np.testing.assert_allclose(b[i, 1:], theirs.coef_, rtol=SLOPES["ridge"], atol=1e-15)

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sweeping import WORDS, assert_each_job_once, done, numbers, run, start, sweep_of, wait_for
+from sweeping import (
+    WORDS,
+    assert_each_job_once,
+    done,
+    numbers,
+    processes_in,
+    run,
+    start,
+    sweep_of,
+    wait_for,
+)
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 MISSING = [name for name in PROGRAMS if not shutil.which(name)]
@@ -115,6 +128,47 @@ def test_after_the_conductor_was_ended_resume_gives_every_job_once(slurm, folder
     assert len(numbers(folder)) == 8
     assert_each_job_once(folder, numbers(folder))
     wait_for(lambda: not slurm_jobs())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "awkward.py").write_text(AWKWARD)
+    code, said = run(folder, "-m", *varied(seconds=0.3), *WORDS, "allow=[awkward]")
+    assert code == 0, said
+    return numbers(folder)
+
+
+@needs_slurm
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200, 250))
+def test_killed_at_many_moments_on_slurm(slurm, folder: Path, undisturbed: dict[str, str], seed: int) -> None:
+    """A process of a Slurm job is killed every other time, then the conductor, at some moment."""
+    chance = random.Random(seed)
+    process = start(folder, "-m", *varied(seconds=0.3), *WORDS, *ON, "sweep.retries=2")
+    ended, told = chance.randrange(8), ""
+    wait_for(lambda: done(folder) >= ended, end=lambda: process.poll() is not None)
+    if seed % 2:
+        wait_for(lambda: len(processes_in(folder)) > 1, end=lambda: process.poll() is not None)
+        time.sleep(chance.uniform(0.0, 0.5))
+        for worker in [one for one in processes_in(folder) if one != process.pid][:1]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+                told = ", a process of a Slurm job killed"
+    wait = chance.uniform(0.0, 1.0 if ended else 8.0)
+    time.sleep(wait)
+    over = process.poll() is not None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    on_disk = done(folder)
+    planned = (sweep_of(folder) / "plan.json").exists()
+    again = ["resume", "s"] if planned else ["-m", *varied(seconds=0.3), *WORDS, *ON]
+    code, said = run(folder, *again)
+    assert code == 0, said
+    assert_each_job_once(folder, undisturbed)
+    wait_for(lambda: not slurm_jobs())
+    ending = "at its end already" if over else f"conductor killed {wait:.2f} s later"
+    print(f"seed {seed}: {ended} done{told}, {ending}, {on_disk} on disk; every job once")
 
 
 @needs_slurm

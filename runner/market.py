@@ -15,6 +15,7 @@ import pandas as pd
 from runner.calendar import period_ends, session_numbers, within
 from runner.errors import DataError, unknown
 from runner.settings import Frequency
+from runner.trailing import by_asset, rolling_sum
 
 
 class Dropped(NamedTuple):
@@ -157,7 +158,7 @@ class Market:
 
 def change(prices: Any, rows: int = 1) -> Any:
     """P(t) / P(t - rows) - 1, decimals; NaN where either price is missing (nothing is padded)."""
-    return prices / prices.shift(rows) - 1.0
+    return by_asset(lambda cells: cells[rows:] / cells[:-rows] - 1.0, prices)
 
 
 def compound(returns: Any, rows: int) -> Any:
@@ -167,7 +168,7 @@ def compound(returns: Any, rows: int) -> Any:
     """
     lost = returns == -1.0
     logs = np.log1p(returns.where(returns > -1.0).mask(lost, 0.0))
-    total = np.expm1(logs.rolling(rows).sum())
+    total = np.expm1(rolling_sum(logs, rows))
     ruined = lost.astype(float).rolling(rows).max() == 1.0
     return total.mask(ruined & total.notna(), -1.0)
 

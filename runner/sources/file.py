@@ -147,7 +147,8 @@ def _read_parquet(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.T
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
     _check_columns(path, wanted, schema.names)
-    coded = [name for name in text if pa.types.is_string(schema.field(name).type)]
+    words = (pa.string(), pa.large_string())  # pandas writes the large ones
+    coded = [name for name in text if schema.field(name).type in words]
     with pq.ParquetFile(path, read_dictionary=coded) as file:
         return file.read(columns=list(dict.fromkeys(wanted.values())))
 
@@ -308,10 +309,15 @@ def _coded(codes: np.ndarray, values: pd.Series) -> Coded:
     import numpy as np
     import pandas as pd
 
-    from runner.sources.long import Coded
+    from runner.sources.long import Coded, pieces
 
     position, once = pd.factorize(values, sort=True)
-    return Coded(np.append(position, -1).astype(np.int32)[codes], pd.Index(once))
+    if np.array_equal(position, np.arange(len(position))):
+        return Coded(codes, pd.Index(once))
+    position, found = np.append(position, -1), np.empty(len(codes), dtype=np.int32)
+    for some in pieces(len(codes)):
+        found[some] = position[codes[some]]
+    return Coded(found, pd.Index(once))
 
 
 def _refuse(codes: np.ndarray, found: pa.Array, bad: np.ndarray, allowed: str) -> None:

@@ -70,14 +70,14 @@ def realised_volatility(
     """
     import numpy as np
 
-    from runner.trailing import by_asset, sums
+    from runner.trailing import sums
 
     def cells(returns: np.ndarray) -> np.ndarray:
         one_side = np.minimum if side == "down" else np.maximum
         counted = returns if side == "both" else one_side(returns, 0.0)
         return np.asarray(np.sqrt(rows_per_year / window * sums(np.square(counted), window)))
 
-    return by_asset(cells, market.returns())
+    return market.of_returns(cells)
 
 
 def beta(market: Market, *, window: Window) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import gzip
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,21 @@ def test_the_order_of_rows_does_not_matter(write: Write) -> None:
     other = File(write(shuffled, "shuffled.parquet"), WITH_VOLUME, market="MKT").load()
     assert other.dates.is_monotonic_increasing
     same(one, other)
+
+
+def test_the_fingerprint_is_that_of_all_rows_at_once_in_any_layout() -> None:
+    cells = np.random.default_rng(0).standard_normal((150, 3))
+    cells[[1, 70], 1], cells[140, 2] = [np.nan, -np.nan], -0.0
+    dates, names = pd.bdate_range("2020-01-01", periods=150, name="date"), ["A", "B", "C"]
+    expected = blake2b(digest_size=16)
+    for name, all_cells in (("close", cells), ("series", np.empty((150, 0)))):
+        expected.update(repr((name, all_cells.shape, names[: all_cells.shape[1]])).encode())
+        expected.update((np.where(np.isnan(all_cells), np.nan, all_cells) + 0.0).tobytes())
+    expected.update(dates.as_unit("us").asi8.tobytes())
+    expected.update(pd.DataFrame().to_csv().encode())
+    for order in ("C", "F"):
+        frame = pd.DataFrame(np.array(cells, order=order), dates, names, copy=False)
+        assert Market("here", {"close": frame}, pd.DataFrame(index=dates)).fingerprint == expected.hexdigest()
 
 
 def test_the_fingerprint_sees_every_number_date_and_name(write: Write) -> None:

@@ -187,7 +187,7 @@ def compound(returns: Any, rows: int) -> Any:
     lost = returns == -1.0
     logs = np.log1p(returns.where(returns > -1.0).mask(lost, 0.0))
     total = np.expm1(rolling_sum(logs, rows))
-    ruined = lost.astype(float).rolling(rows).max() == 1.0
+    ruined = rolling_sum(lost.astype(float), rows) > 0.0
     return total.mask(ruined & total.notna(), -1.0)
 
 

@@ -173,7 +173,9 @@ def _room(T: int, K: int, market: Market, dummies: Sequence[str]) -> np.ndarray:
 def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]) -> np.ndarray | None:
     """The field that weighs the rows; what the data cannot give is added to the mistakes."""
     try:
-        return None if field is None else aligned("model.weights", market.get(field), market, dates)
+        if field is None:
+            return None
+        return np.array(aligned("model.weights", market.get(field), market, dates), order="C")
     except DataError as error:
         mistakes += [f"model.weights: {line}" for line in error.mistakes]
         return None
@@ -224,11 +226,11 @@ def checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray, 
     if not (rows.isin(market.dates).all() and rows.is_monotonic_increasing and rows.is_unique):
         raise DataError(f"target: its {len(rows)} rows are not rows of the data in their order")
     dates = pd.DatetimeIndex(rows)
-    return dates, np.ascontiguousarray(aligned("target", target.values, market, dates)), int(target.horizon)
+    return dates, np.array(aligned("target", target.values, market, dates), order="C"), int(target.horizon)
 
 
 def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
-    """Values on the rows of the panel, (T, N) or (T, 1)."""
+    """Values on the rows of the panel, (T, N) or (T, 1); they may be those of the data, not to be written to."""
     if not isinstance(values, pd.DataFrame | pd.Series):
         raise DataError(f"{where}: gave {type(values).__name__}; allowed: a frame (T, N) or a series (T,)")
     if isinstance(values, pd.DataFrame):

@@ -281,3 +281,12 @@ def test_cells_are_counted_under_their_first_reason_however_many_dates_at_a_time
         panel = build_panel(data, features, level, weights="size")
         np.testing.assert_array_equal(panel.valid, valid)
         assert list(panel.dropped[1:]) == expected
+
+
+def test_a_target_and_weights_that_are_fields_are_copies_of_them() -> None:
+    data = market(size=np.full((6, 3), 2.0))
+    panel = build_panel(data, {"close": frame}, level, weights="size")
+    assert panel.weights is not None
+    for cells, name in ((panel.y, "close"), (panel.weights, "size")):
+        assert cells.flags.writeable and cells.flags.c_contiguous
+        assert not np.shares_memory(cells, data.get(name).to_numpy())

@@ -33,7 +33,7 @@ class Coded(NamedTuple):
         """The values that occur in these rows (mask)."""
         seen = np.zeros(len(self.values) + 1, dtype=bool)  # the last: absent
         for some in pieces(len(rows)):
-            seen[np.where(rows[some], self.codes[some], -1)] = True
+            seen[self.codes[some] if rows[some].all() else np.where(rows[some], self.codes[some], -1)] = True
         return self.values[seen[:-1]]
 
 

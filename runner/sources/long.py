@@ -50,11 +50,6 @@ class Cells(NamedTuple):
     at: np.ndarray
     there: np.ndarray
 
-    def parts(self) -> Iterator[tuple[np.ndarray | slice, np.ndarray]]:
-        """Some rows at a time, and their cells."""
-        for some in pieces(len(self.at)):
-            yield (some if isinstance(self.rows, slice) else self.rows[some]), self.at[some]
-
 
 @dataclass(frozen=True)
 class Long:
@@ -141,8 +136,7 @@ class Long:
         line = np.full(len(self.asset.values) + 1, -1)  # of each asset in the cube; the last: no asset
         line[self.asset.values.get_indexer(pd.Index(names))] = np.arange(len(names))
         start, day = np.where(line < 0, -1, line * len(in_range)), np.append(in_range, False)
-        small = len(names) * len(in_range) <= np.iinfo(np.int32).max
-        at: np.ndarray = np.empty(len(self.date.codes), dtype=np.int32 if small else np.int64)
+        at = np.empty(len(self.date.codes), dtype=np.intp)
         for some in pieces(len(at)):
             first, date = start[self.asset.codes[some]], self.date.codes[some]
             at[some] = np.where(day[date] & (first >= 0), first + date, -1)
@@ -150,8 +144,7 @@ class Long:
         rows: np.ndarray | slice = slice(None) if inside.all() else np.flatnonzero(inside)
         at = at[rows]
         there = np.zeros((len(names), len(in_range)), dtype=bool)
-        for some in pieces(len(at)):
-            there.reshape(-1)[at[some]] = True
+        there.reshape(-1)[at] = True
         if np.count_nonzero(there) == len(at):
             return Cells(rows, at, there), 0
         rows = np.flatnonzero(inside)
@@ -187,8 +180,7 @@ class Long:
         wide, account = {}, []
         for name, numbers in self.fields.items():
             cube = np.full(cells.there.shape, np.nan)
-            for rows, at in cells.parts():
-                cube.reshape(-1)[at] = numbers[rows]
+            cube.reshape(-1)[cells.at] = numbers[cells.rows]
             account.append(Dropped("source value", f"{name} is infinite", _blank(cube, np.isinf(cube))))
             if name == PRICE:
                 bad = _blank(cube, cube <= 0)
@@ -213,8 +205,9 @@ class Long:
         columns = {}
         for name, (codes, values) in self.groups.items():
             found = np.zeros((len(self.asset.values), len(values) + 1), dtype=bool)  # the first: not said
-            for rows, _ in cells.parts():
-                found.reshape(-1)[self.asset.codes[rows] * np.intp(found.shape[1]) + codes[rows] + 1] = True
+            asset, label = self.asset.codes[cells.rows], codes[cells.rows]
+            for some in pieces(len(label)):
+                found.reshape(-1)[asset[some] * np.intp(found.shape[1]) + label[some] + 1] = True
             found = found[self.asset.values.get_indexer(pd.Index(assets)), 1:]
             twice = np.flatnonzero(found.sum(axis=1) > 1)
             if len(twice):

@@ -68,11 +68,16 @@ def realised_volatility(
     Args:
         side: down counts the squares of returns below zero only, up those of the others; both over all of the window.
     """
-    squares = market.returns() ** 2
-    if side != "both":
-        below = market.returns() < 0.0
-        squares = squares.where((below if side == "down" else ~below) | squares.isna(), 0.0)
-    return (rows_per_year / window * squares.rolling(window).sum().clip(lower=0.0)) ** 0.5
+    import numpy as np
+
+    from runner.trailing import sums
+
+    def cells(returns: np.ndarray) -> np.ndarray:
+        one_side = np.minimum if side == "down" else np.maximum
+        counted = returns if side == "both" else one_side(returns, 0.0)
+        return np.asarray(np.sqrt(rows_per_year / window * sums(np.square(counted), window)))
+
+    return market.of_returns(cells)
 
 
 def beta(market: Market, *, window: Window) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -15,6 +15,9 @@ import pandas as pd
 from runner.calendar import period_ends, session_numbers, within
 from runner.errors import DataError, unknown
 from runner.settings import Frequency
+from runner.trailing import by_asset, rolling_sum
+
+SOME = 64  # rows at a time
 
 
 class Dropped(NamedTuple):
@@ -96,6 +99,12 @@ class Market:
         ret = self.get("ret")
         return ret if rows == 1 else compound(ret, rows)
 
+    def of_returns(self, work: Callable[[np.ndarray], np.ndarray]) -> pd.DataFrame:
+        """What `trailing.by_asset` gives of the returns (T, N) of the rows, which are not held."""
+        if self.sessions or "close" not in self.fields:
+            return by_asset(work, self.returns())
+        return by_asset(lambda prices: work(_change(prices, 1)), self.fields["close"])
+
     def sample(self, frequency: Frequency | None) -> Market:
         """This market on the last row of each week or month; prices are those of that row.
 
@@ -148,8 +157,11 @@ class Market:
         for name, frame in frames:
             digest.update(repr((name, frame.shape, [str(c) for c in frame.columns])).encode())
             cells = frame.to_numpy(dtype=float)
-            one_nan = np.where(np.isnan(cells), np.nan, cells) + 0.0  # its bits differ by origin; so does -0.0
-            digest.update(np.ascontiguousarray(one_nan).data)
+            for first in range(0, len(cells), SOME):
+                some = np.array(cells[first : first + SOME], order="C")
+                some[np.isnan(some)] = np.nan  # its bits differ by origin; so do those of -0.0
+                some += 0.0
+                digest.update(some.data)
         digest.update(np.ascontiguousarray(self.dates.as_unit("us").asi8).data)
         digest.update(self.groups.to_csv().encode())
         return digest.hexdigest()
@@ -157,7 +169,14 @@ class Market:
 
 def change(prices: Any, rows: int = 1) -> Any:
     """P(t) / P(t - rows) - 1, decimals; NaN where either price is missing (nothing is padded)."""
-    return prices / prices.shift(rows) - 1.0
+    return by_asset(lambda cells: _change(cells, rows), prices)
+
+
+def _change(prices: np.ndarray, rows: int) -> np.ndarray:
+    """The same of all rows (T, c) but the first ones."""
+    found = prices[rows:] / prices[:-rows]
+    found -= 1.0
+    return found
 
 
 def compound(returns: Any, rows: int) -> Any:
@@ -167,8 +186,8 @@ def compound(returns: Any, rows: int) -> Any:
     """
     lost = returns == -1.0
     logs = np.log1p(returns.where(returns > -1.0).mask(lost, 0.0))
-    total = np.expm1(logs.rolling(rows).sum())
-    ruined = lost.astype(float).rolling(rows).max() == 1.0
+    total = np.expm1(rolling_sum(logs, rows))
+    ruined = rolling_sum(lost.astype(float), rows) > 0.0
     return total.mask(ruined & total.notna(), -1.0)
 
 

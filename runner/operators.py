@@ -120,6 +120,12 @@ def rolling(name: str) -> Callable[..., Any]:
     return lambda x, n: getattr(x.rolling(n), name)()
 
 
+def total(x: Any, n: int) -> Any:
+    from runner import trailing
+
+    return trailing.rolling_sum(x, n)
+
+
 def lag(x: Any, n: int) -> Any:
     return x.shift(n)
 
@@ -247,7 +253,7 @@ FUNCTIONS: dict[str, Function] = {
     "change": Function(change, {**X, "n": rows(1, 1, BACK)}, steps, "x over x of n rows before, less one"),
     "compound": Function(compound, {**X, "n": rows(1)}, window, "return over n rows from the returns of the rows"),
     "mean": Function(rolling("mean"), {**X, "n": rows(1)}, window, "mean of the last n rows"),
-    "sum": Function(rolling("sum"), {**X, "n": rows(1)}, window, "sum of the last n rows"),
+    "sum": Function(total, {**X, "n": rows(1)}, window, "sum of the last n rows"),
     "min": Function(
         rolling("min"), {**X, "n": rows(1, why="; minimum(a, b) is that of two")}, window, "least of the last n rows"
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from runner.preprocessing import Step, apply
 from runner.shared import Shared
 from runner.targets import Target
 
+CELLS = 32768  # of a column at a time, which stay in the cache
 Feature = Callable[[Market], Any]
 
 
@@ -179,7 +181,9 @@ def _room(T: int, K: int, market: Market) -> np.ndarray:
 def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]) -> np.ndarray | None:
     """The field that weighs the rows; what the data cannot give is added to the mistakes."""
     try:
-        return None if field is None else aligned("model.weights", market.get(field), market, dates)
+        if field is None:
+            return None
+        return np.array(aligned("model.weights", market.get(field), market, dates), order="C")
     except DataError as error:
         mistakes += [f"model.weights: {line}" for line in error.mistakes]
         return None
@@ -230,11 +234,11 @@ def checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray, 
     if not (rows.isin(market.dates).all() and rows.is_monotonic_increasing and rows.is_unique):
         raise DataError(f"target: its {len(rows)} rows are not rows of the data in their order")
     dates = pd.DatetimeIndex(rows)
-    return dates, aligned("target", target.values, market, dates), int(target.horizon)
+    return dates, np.array(aligned("target", target.values, market, dates), order="C"), int(target.horizon)
 
 
 def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
-    """Values on the rows of the panel, (T, N) or (T, 1)."""
+    """Values on the rows of the panel, (T, N) or (T, 1); they may be those of the data, not to be written to."""
     if not isinstance(values, pd.DataFrame | pd.Series):
         raise DataError(f"{where}: gave {type(values).__name__}; allowed: a frame (T, N) or a series (T,)")
     if isinstance(values, pd.DataFrame):
@@ -242,8 +246,9 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
         for reason, wrong in (("no column", times == 0), ("several columns", times > 1)):
             if wrong.any():
                 raise DataError(f"{where}: its frame has {reason} for {listed(times.index[wrong])}")
-        values = values[market.assets]
-    if values.index.equals(market.dates):
+        if list(values.columns) != market.assets:  # else a copy less
+            values = values[market.assets]
+    if values.index.equals(market.dates) and not values.index.equals(dates):
         values = values.loc[dates]
     if not values.index.equals(dates):
         raise DataError(f"{where}: its {len(values)} rows are not those of the data or of the target")
@@ -258,18 +263,17 @@ def _account(
     y: np.ndarray, X: np.ndarray, names: list[str], weights: np.ndarray | None, field: str | None, keep: np.ndarray
 ) -> tuple[np.ndarray, tuple[Dropped, ...]]:
     """Mask (T, N) of usable cells, and those of `keep` that are not under the first reason that applies to each."""
-    valid = keep.copy()
-    account = []
-    columns = [("target", y), *((name, X[:, :, k]) for k, name in enumerate(names))]
-    for name, cells in columns:
-        for reason, bad in (("missing", np.isnan(cells)), ("infinite", np.isinf(cells))):
-            lost = int((valid & bad).sum())
-            valid &= ~bad
-            if lost:
-                account.append(Dropped("panel cell", f"{name} is {reason}", lost))
+    valid, lost = keep.copy(), Counter[str]()
+    size = max(CELLS // max(y.shape[1], 1), 1)
+    for rows in (slice(first, first + size) for first in range(0, len(y), size)):
+        for name, cells in [("target", y[rows]), *((name, X[rows, :, k]) for k, name in enumerate(names))]:
+            usable = np.isfinite(cells)
+            missing = np.isnan(cells[valid[rows] & ~usable])
+            lost[f"{name} is missing"] += int(np.count_nonzero(missing))
+            lost[f"{name} is infinite"] += int(np.count_nonzero(~missing))
+            valid[rows] &= usable
     if weights is not None:
-        bad = ~((weights > 0.0) & np.isfinite(weights))
-        if lost := int((valid & bad).sum()):
-            account.append(Dropped("panel cell", f"its weight, {field}, is missing or not positive", lost))
-        valid &= ~bad
-    return valid, tuple(account)
+        usable = (weights > 0.0) & np.isfinite(weights)
+        lost[f"its weight, {field}, is missing or not positive"] += int(np.count_nonzero(valid & ~usable))
+        valid &= usable
+    return valid, tuple(Dropped("panel cell", reason, cells) for reason, cells in lost.items() if cells)

@@ -6,6 +6,7 @@ to leave out. Row t uses rows up to t: all steps but `forward_fill` use row t al
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -24,6 +25,7 @@ def _limit(value: float) -> None:
 
 
 Limit = Annotated[float, _limit]
+CELLS = 32768  # of a column at a time, which stay in the cache
 TARGET = "target"  # in `on` of a step: what is fitted; forecasts are taken back, and scored against the raw target
 # Steps that the target may take, by their full name, and what takes a forecast back to the unit of the raw target.
 BACK: Mapping[str, str | None] = {"runner.preprocessing.clip": None, "runner.preprocessing.log": "exp"}
@@ -268,15 +270,27 @@ def apply(
         at = [k for k, name in enumerate(names) if step.on is None or name in step.on]
         try:
             for own in [[k] for k in at] if _plain(step) in BY_COLUMN else [at]:
-                found = _stepped(step, X, own, names, groups)
-                account += _taken(told, found, X, own, names, keep)
+                account += _done(step, told, X, own, names, groups, keep)
         except DataError as error:
             raise DataError([f"preprocess[{number}].{line}" for line in error.mistakes]) from error
         if step.on is not None and TARGET in step.on:
-            before, y = y, _stepped(step, y[:, :, None], [0], [TARGET], groups)[:, :, 0]
-            account += _changes(told, [TARGET], before[:, :, None], y[:, :, None])
+            y = y.copy()
+            account += _done(step, told, y[:, :, None], [0], [TARGET], groups, np.broadcast_to(True, y.shape))
             back += [step.back] if step.back else []
     return Applied(X, y, keep, tuple(reversed(back)), [one for one in account if one[2]])
+
+
+def _done(
+    step: Step, told: str, X: np.ndarray, at: list[int], names: list[str], groups: pd.DataFrame, keep: np.ndarray
+) -> list[tuple[str, str, int]]:
+    """The account of a step on the columns `at` of X, some dates at a time where it looks at each by itself."""
+    size = max(CELLS // max(X.shape[1], 1) if _plain(step) in BY_DATE else len(X), 1)
+    total = Counter[tuple[str, str]]()
+    for rows in (slice(first, first + size) for first in range(0, max(len(X), 1), size)):
+        found = _stepped(step, X[rows], at, names, groups)
+        for what, reason, cells in _taken(told, found, X[rows], at, names, keep[rows]):
+            total[what, reason] += cells
+    return [(*key, cells) for key, cells in total.items()]
 
 
 def _taken(
@@ -330,10 +344,12 @@ def _changes(step: str, names: list[str], before: np.ndarray, after: np.ndarray)
     rows = []
     for j, name in enumerate(names):
         old, new = before[:, :, j], after[:, :, j]
+        moved = old != new  # so is what was and stays missing
+        old, new = old[moved], new[moved]
         known = np.isfinite(old)
         kinds = {"filled": np.isnan(old) & ~np.isnan(new), "left without a value": known & np.isnan(new)}
         if step.partition(" ")[0] in ("winsorise", "clip"):
-            kinds["clipped"] = known & (old != new) & ~np.isnan(new)
+            kinds["clipped"] = known & ~np.isnan(new)
         rows += [("changed value", f"{name} {kind} by {step}", int(mask.sum())) for kind, mask in kinds.items()]
     return rows
 
@@ -374,6 +390,7 @@ def _residuals(x: np.ndarray, Z: np.ndarray) -> np.ndarray:
     return found
 
 
-# Of these steps each column depends on itself alone; and none of ours writes to what it is given.
-BY_COLUMN = frozenset({rank, zscore, demean, winsorise, clip, log, fill, forward_fill})
+# Of these steps each date, and each column, depends on itself alone; and none of ours writes to what it is given.
+BY_DATE = frozenset({rank, zscore, demean, winsorise, clip, log, fill})
+BY_COLUMN = BY_DATE | {forward_fill}
 WRITE_NOTHING = BY_COLUMN | {universe, drop_sparse, neutralise}

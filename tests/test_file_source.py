@@ -6,6 +6,7 @@ import gzip
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import pytest
 
 from runner.errors import DataError
 from runner.market import Dropped, Market
-from runner.sources.file import File
+from runner.sources import long
+from runner.sources.file import File, _read_parquet
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TECH = DATA / "us_tech_etf_daily_2017_2025.parquet"
@@ -135,6 +137,21 @@ def test_the_order_of_rows_does_not_matter(write: Write) -> None:
     other = File(write(shuffled, "shuffled.parquet"), WITH_VOLUME, market="MKT").load()
     assert other.dates.is_monotonic_increasing
     same(one, other)
+
+
+def test_the_fingerprint_is_that_of_all_rows_at_once_in_any_layout() -> None:
+    cells = np.random.default_rng(0).standard_normal((150, 3))
+    cells[[1, 70], 1], cells[140, 2] = [np.nan, -np.nan], -0.0
+    dates, names = pd.bdate_range("2020-01-01", periods=150, name="date"), ["A", "B", "C"]
+    expected = blake2b(digest_size=16)
+    for name, all_cells in (("close", cells), ("series", np.empty((150, 0)))):
+        expected.update(repr((name, all_cells.shape, names[: all_cells.shape[1]])).encode())
+        expected.update((np.where(np.isnan(all_cells), np.nan, all_cells) + 0.0).tobytes())
+    expected.update(dates.as_unit("us").asi8.tobytes())
+    expected.update(pd.DataFrame().to_csv().encode())
+    for order in ("C", "F"):
+        frame = pd.DataFrame(np.array(cells, order=order), dates, names, copy=False)
+        assert Market("here", {"close": frame}, pd.DataFrame(index=dates)).fingerprint == expected.hexdigest()
 
 
 def test_the_fingerprint_sees_every_number_date_and_name(write: Write) -> None:
@@ -762,3 +779,37 @@ def test_eight_million_rows() -> None:
     wide = raw.assign(Ticker=raw["Ticker"].astype(str)).pivot(index="Date", columns="Ticker", values="Close")
     for name in wide:
         np.testing.assert_array_equal(market.get("close")[name].reindex(wide.index), wide[name].astype(float))
+
+
+def test_some_rows_at_a_time_give_what_all_at_once_give(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    days, names = pd.bdate_range("2020-01-01", periods=40), ["MKT", "DDD", "AAA", "CCC", "BBB"]
+    sectors = {"AAA": "tech", "BBB": "energy", "CCC": None, "DDD": "arts", "MKT": "tech"}
+    frame = pd.DataFrame([{"Date": day, "Ticker": name, "Sector": sectors[name]} for day in days for name in names])
+    frame["Close"] = rng.choice([1.0, 2.0, 0.0, np.inf, np.nan], len(frame), p=[0.4, 0.4, 0.05, 0.05, 0.1])
+    frame = frame.drop(rng.choice(len(frame), 20, replace=False))
+    frame = pd.concat([frame, frame.sample(15, random_state=1)]).sample(frac=1.0, random_state=2)
+    frame.iloc[3, 0], frame.iloc[9, 1] = pd.NaT, None
+    path = write(frame, index=False)
+    for settings in ({}, {"market": "MKT"}, {"assets": ["CCC", "AAA"], "start": "2020-01-10", "end": "2020-02-10"}):
+        source = File(path, COLUMNS, groups={"sector": "Sector"}, **settings)
+        monkeypatch.setattr(long, "ROWS", 10**6)
+        whole = source.load()
+        assert set(whole.groups["sector"]) <= {"tech", "energy", "unknown", "arts"} and whole.dropped
+        kept = frame[frame["Ticker"].isin(whole.assets) & (frame["Close"] > 0.0) & np.isfinite(frame["Close"])]
+        once = kept.drop_duplicates(["Date", "Ticker"]).pivot(index="Date", columns="Ticker", values="Close")
+        expected = once.reindex(index=whole.dates, columns=whole.assets).to_numpy()
+        np.testing.assert_array_equal(whole.fields["close"], expected)
+        for rows in (1, 7):
+            monkeypatch.setattr(long, "ROWS", rows)
+            found = source.load()
+            assert (found.fingerprint, found.dropped) == (whole.fingerprint, whole.dropped)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_text_of_a_parquet_file_is_read_as_codes(tmp_path: Path, kind: pa.DataType) -> None:
+    path = tmp_path / "file.parquet"
+    pq.write_table(pa.table({"name": pa.array(["b", "a", None, "b"], kind), "x": [1.0, 2.0, 3.0, 4.0]}), path)
+    found = _read_parquet(path, {"data.columns.asset": "name", "data.columns.close": "x"}, {"name"})
+    assert pa.types.is_dictionary(found["name"].type)
+    assert found["name"].to_pylist() == ["b", "a", None, "b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
 
+from runner import panel as panel_module
 from runner.errors import DataError
 from runner.market import Dropped, Market
 from runner.panel import Panel, build_panel
@@ -253,3 +255,38 @@ def test_a_feature_that_writes_into_the_numbers_themselves_is_stopped() -> None:
     (line,) = refused({"deep": deep}, level, data)
     assert line.startswith("features.deep: raised ValueError: assignment destination is read-only")
     assert data.fingerprint == market().fingerprint
+
+
+def test_cells_are_counted_under_their_first_reason_however_many_dates_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(1)
+    holes = {name: rng.choice([1.0, np.nan, np.inf, -np.inf], (6, 3), p=[0.7, 0.1, 0.1, 0.1]) for name in ("p", "q")}
+    data = market(**holes, size=rng.choice([2.0, 0.0, np.nan], (6, 3)))
+    features = {name: partial(Market.get, name=name) for name in holes}
+    reasons = [
+        ("p is missing", np.isnan(holes["p"])),
+        ("p is infinite", np.isinf(holes["p"])),
+        ("q is missing", np.isnan(holes["q"])),
+        ("q is infinite", np.isinf(holes["q"])),
+        ("its weight, size, is missing or not positive", ~(data.get("size").to_numpy() > 0.0)),
+    ]
+    valid, expected = np.ones((6, 3), dtype=bool), []
+    for reason, bad in reasons:
+        expected.append(Dropped("panel cell", reason, int((valid & bad).sum())))
+        valid &= ~bad
+    assert all(one.rows for one in expected) and valid.any()
+    for cells in (1, 7, 10**6):
+        monkeypatch.setattr(panel_module, "CELLS", cells)
+        panel = build_panel(data, features, level, weights="size")
+        np.testing.assert_array_equal(panel.valid, valid)
+        assert list(panel.dropped[1:]) == expected
+
+
+def test_a_target_and_weights_that_are_fields_are_copies_of_them() -> None:
+    data = market(size=np.full((6, 3), 2.0))
+    panel = build_panel(data, {"close": frame}, level, weights="size")
+    assert panel.weights is not None
+    for cells, name in ((panel.y, "close"), (panel.weights, "size")):
+        assert cells.flags.writeable and cells.flags.c_contiguous
+        assert not np.shares_memory(cells, data.get(name).to_numpy())

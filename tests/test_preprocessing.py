@@ -225,3 +225,29 @@ def test_the_target_is_clipped_and_logged_in_order_and_taken_back() -> None:
             ("changed value", "target left without a value by log", 1),
         ][::2]
     )
+
+
+def test_some_dates_at_a_time_give_what_all_at_once_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = cross()
+    y = one.X[:, :, 1] * 3.0
+    every = [
+        steps.rank,
+        steps.zscore,
+        steps.demean,
+        partial(steps.winsorise, limit=0.1),
+        partial(steps.fill, value=0.1),
+    ]
+    clip = Step(partial(steps.clip, low=-0.2, high=0.2), "clip", [*NAMES, steps.TARGET])
+    sparse = Step(partial(steps.drop_sparse, most=0.5), "drop_sparse", None)
+    forward = Step(partial(steps.forward_fill, limit=2), "forward_fill", ["a", "b"])
+    for chain in ([sparse, forward, clip], *([forward, Step(step, "step", None)] for step in every)):
+        monkeypatch.setattr(steps, "CELLS", 10**9)
+        whole = apply(chain, one.X, NAMES, one.groups, y)
+        assert whole.account
+        for cells in (1, 5 * 17):
+            monkeypatch.setattr(steps, "CELLS", cells)
+            found = apply(chain, one.X, NAMES, one.groups, y)
+            for name in ("X", "y", "keep"):
+                np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
+            assert found.account == whole.account
+    np.testing.assert_array_equal(y, one.X[:, :, 1] * 3.0)

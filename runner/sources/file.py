@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from runner.market import Market
-    from runner.sources.long import Coded
+    from runner.sources.long import Coded, Long
 
 KEYS = ("date", "asset")
 EMPTY = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "."]  # not so for assets
@@ -72,6 +72,18 @@ class File:
         import pyarrow as pa
 
         from runner.sources import intraday
+
+        market = self._long().widen(self.assets, self.start, self.end)
+        pa.default_memory_pool().release_unused()  # else it keeps some times what the market takes
+        if self.session is None:
+            return market
+        return intraday.in_sessions(market, self.session, self.bar, self.opening)
+
+    def _long(self) -> Long:
+        """The table of the file."""
+        import pyarrow as pa
+
+        from runner.sources import intraday
         from runner.sources.long import Long
 
         columns = {name: column for name, column in self.columns.items() if column is not None}
@@ -93,16 +105,11 @@ class File:
                 mistakes.append(f"{where}: column {column!r} {error}")
         if mistakes:
             raise DataError(mistakes)
-        del table
         groups = {name: parts.pop(name) for name in self.groups}
         date = parts.pop("date")
         if "time" in parts:
             date = intraday.joined(date, parts.pop("time"))
-        long = Long(self.path, date, parts.pop("asset"), parts, groups, self.market, self.macro)
-        market = long.widen(self.assets, self.start, self.end)
-        if self.session is None:
-            return market
-        return intraday.in_sessions(market, self.session, self.bar, self.opening)
+        return Long(self.path, date, parts.pop("asset"), parts, groups, self.market, self.macro)
 
     def _check_roles(self, columns: Mapping[str, str]) -> None:
         mistakes = [f"data.columns.{key}: needed, the column that holds it" for key in KEYS if key not in columns]
@@ -147,7 +154,8 @@ def _read_parquet(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.T
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
     _check_columns(path, wanted, schema.names)
-    coded = [name for name in text if pa.types.is_string(schema.field(name).type)]
+    words = (pa.string(), pa.large_string())  # pandas writes the large ones
+    coded = [name for name in text if schema.field(name).type in words]
     with pq.ParquetFile(path, read_dictionary=coded) as file:
         return file.read(columns=list(dict.fromkeys(wanted.values())))
 
@@ -308,10 +316,15 @@ def _coded(codes: np.ndarray, values: pd.Series) -> Coded:
     import numpy as np
     import pandas as pd
 
-    from runner.sources.long import Coded
+    from runner.sources.long import Coded, pieces
 
     position, once = pd.factorize(values, sort=True)
-    return Coded(np.append(position, -1).astype(np.int32)[codes], pd.Index(once))
+    if np.array_equal(position, np.arange(len(position))):
+        return Coded(codes, pd.Index(once))
+    position, found = np.append(position, -1), np.empty(len(codes), dtype=np.int32)
+    for some in pieces(len(codes)):
+        found[some] = position[codes[some]]
+    return Coded(found, pd.Index(once))
 
 
 def _refuse(codes: np.ndarray, found: pa.Array, bad: np.ndarray, allowed: str) -> None:

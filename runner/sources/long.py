@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,6 +15,12 @@ from runner.errors import DataError, listed, unknown
 from runner.market import Dropped, Market, choose_assets
 
 PRICE = "close"
+ROWS = 65536  # at a time, which with what is made of them stay in the cache
+
+
+def pieces(n: int) -> Iterator[slice]:
+    """Some of n rows at a time."""
+    return (slice(first, min(first + ROWS, n)) for first in range(0, n, ROWS))
 
 
 class Coded(NamedTuple):
@@ -25,7 +31,10 @@ class Coded(NamedTuple):
 
     def used(self, rows: np.ndarray) -> pd.Index:
         """The values that occur in these rows (mask)."""
-        return self.values[np.bincount(self.codes[rows], minlength=len(self.values)) > 0]
+        seen = np.zeros(len(self.values) + 1, dtype=bool)  # the last: absent
+        for some in pieces(len(rows)):
+            seen[self.codes[some] if rows[some].all() else np.where(rows[some], self.codes[some], -1)] = True
+        return self.values[seen[:-1]]
 
 
 class Cells(NamedTuple):
@@ -126,10 +135,14 @@ class Long:
         """The cell of each row in use, and how many rows repeat another one whole."""
         line = np.full(len(self.asset.values) + 1, -1)  # of each asset in the cube; the last: no asset
         line[self.asset.values.get_indexer(pd.Index(names))] = np.arange(len(names))
-        start = np.where(line < 0, -1, line * len(in_range))[self.asset.codes]
-        inside = np.append(in_range, False)[self.date.codes] & (start >= 0)
+        start, day = np.where(line < 0, -1, line * len(in_range)), np.append(in_range, False)
+        at = np.empty(len(self.date.codes), dtype=np.intp)
+        for some in pieces(len(at)):
+            first, date = start[self.asset.codes[some]], self.date.codes[some]
+            at[some] = np.where(day[date] & (first >= 0), first + date, -1)
+        inside = np.asarray(at >= 0)
         rows: np.ndarray | slice = slice(None) if inside.all() else np.flatnonzero(inside)
-        at = start[rows] + self.date.codes[rows]
+        at = at[rows]
         there = np.zeros((len(names), len(in_range)), dtype=bool)
         there.reshape(-1)[at] = True
         if np.count_nonzero(there) == len(at):
@@ -191,9 +204,11 @@ class Long:
         """Frame (N, G): the one group of each asset, `unknown` where the data does not say."""
         columns = {}
         for name, (codes, values) in self.groups.items():
-            found = np.zeros((len(cells.there), len(values) + 1), dtype=bool)  # the last: not said
-            found[cells.at // cells.there.shape[1], codes[cells.rows]] = True
-            found = found[: len(assets), :-1]
+            found = np.zeros((len(self.asset.values), len(values) + 1), dtype=bool)  # the first: not said
+            asset, label = self.asset.codes[cells.rows], codes[cells.rows]
+            for some in pieces(len(label)):
+                found.reshape(-1)[asset[some] * np.intp(found.shape[1]) + label[some] + 1] = True
+            found = found[self.asset.values.get_indexer(pd.Index(assets)), 1:]
             twice = np.flatnonzero(found.sum(axis=1) > 1)
             if len(twice):
                 both = listed(values[found[twice[0]]])

@@ -139,7 +139,8 @@ def build_panel(
         dates, y, horizon = checked(evaluate("target", target, market), market)
     except DataError as error:
         mistakes += error.mistakes
-    X = _room(len(dates), len(features), market)
+    memory.check(len(dates), len(market.assets), len(features))
+    X = np.empty((len(dates), len(market.assets), len(features)))
     for k, (name, feature) in enumerate(features.items()):
         try:
             values = evaluate(f"features.{name}", feature, market)
@@ -157,25 +158,7 @@ def build_panel(
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
     about = (horizon, market.groups, dropped, w, None if made.y is y else y, made.back)
     sessions = session_numbers(dates) if market.sessions else None
-    return Panel(dates, market.assets, list(features), made.y, _by_cell(made.X), valid, *about, sessions=sessions)
-
-
-def _by_cell(X: np.ndarray) -> np.ndarray:
-    """The same features, those of a cell side by side in memory: most of what reads them goes from cell to cell."""
-    found = np.empty(X.shape)
-    for k in range(X.shape[2]):  # all at once takes numpy several times as long
-        found[:, :, k] = X[:, :, k]
-    return found
-
-
-def _room(T: int, K: int, market: Market) -> np.ndarray:
-    """An array (T, N, K) with each column in one piece.
-
-    Raises:
-        DataError: there is less memory than a run with these features takes.
-    """
-    memory.check(T, len(market.assets), K)
-    return np.empty((K, T, len(market.assets))).transpose(1, 2, 0)
+    return Panel(dates, market.assets, list(features), made.y, made.X, valid, *about, sessions=sessions)
 
 
 def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]) -> np.ndarray | None:

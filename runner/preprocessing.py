@@ -25,7 +25,7 @@ def _limit(value: float) -> None:
 
 
 Limit = Annotated[float, _limit]
-CELLS = 32768  # of a column at a time, which stay in the cache
+CELLS = 2**19  # of all columns at a time: few enough for the cache, and for many groups on each date
 TARGET = "target"  # in `on` of a step: what is fitted; forecasts are taken back, and scored against the raw target
 # Steps that the target may take, by their full name, and what takes a forecast back to the unit of the raw target.
 BACK: Mapping[str, str | None] = {"runner.preprocessing.clip": None, "runner.preprocessing.log": "exp"}
@@ -79,14 +79,9 @@ def zscore(cross: Cross) -> np.ndarray:
 
 def demean(cross: Cross, *, group: str | None = None) -> np.ndarray:
     """Less the mean over assets, or over the assets of the same group."""
-    import numpy as np
-
     if group is None:
         return _centred(cross.X)[0]
-    codes, found = cross.codes(group), np.empty_like(cross.X)
-    for code in np.unique(codes):
-        found[:, codes == code] = _centred(cross.X[:, codes == code])[0]
-    return found
+    return cross.X - _group_means(cross.X, cross.codes(group))
 
 
 def winsorise(cross: Cross, *, limit: Limit = 0.01) -> np.ndarray:
@@ -127,13 +122,15 @@ def fill(
     """Missing cells take a number, or the mean or median over assets (of the same group), where there is one."""
     import numpy as np
 
-    codes = np.zeros(cross.X.shape[1], dtype=int) if group is None else cross.codes(group)
     if not isinstance(value, str):
         return np.where(np.isnan(cross.X), value, cross.X)
+    codes = np.zeros(cross.X.shape[1], dtype=int) if group is None else cross.codes(group)
+    if value == "mean":
+        return np.where(np.isnan(cross.X), _group_means(cross.X, codes), cross.X)
     found = cross.X.copy()
     for code in np.unique(codes):
         part = cross.X[:, codes == code]
-        found[:, codes == code] = np.where(np.isnan(part), _typical(part, value), part)
+        found[:, codes == code] = np.where(np.isnan(part), _median(part), part)
     return found
 
 
@@ -251,11 +248,9 @@ def apply(
 ) -> Applied:
     """The features X (T, N, K) and the target y (T, N) after every step.
 
-    Infinite cells are left as they are, for the panel to count. Steps that look at one column alone are given one
-    after the other, so that no more than a column is held twice.
-
-    Args:
-        in_place: whether X may be changed, else a copy of it is.
+    Infinite cells are left as they are, for the panel to count. X is changed `in_place` or copied first. Steps that
+    look at each date by itself are given some dates at a time, and `forward_fill` column after column, so that no
+    more than a column is held twice.
 
     Raises:
         DataError: a step that the data cannot give.
@@ -269,7 +264,7 @@ def apply(
         told = step.name if several.count(step.name) == 1 else f"{step.name} (step {number + 1})"
         at = [k for k, name in enumerate(names) if step.on is None or name in step.on]
         try:
-            for own in [[k] for k in at] if _plain(step) in BY_COLUMN else [at]:
+            for own in [[k] for k in at] if _plain(step) is forward_fill else [at]:
                 account += _done(step, told, X, own, names, groups, keep)
         except DataError as error:
             raise DataError([f"preprocess[{number}].{line}" for line in error.mistakes]) from error
@@ -284,7 +279,7 @@ def _done(
     step: Step, told: str, X: np.ndarray, at: list[int], names: list[str], groups: pd.DataFrame, keep: np.ndarray
 ) -> list[tuple[str, str, int]]:
     """The account of a step on the columns `at` of X, some dates at a time where it looks at each by itself."""
-    size = max(CELLS // max(X.shape[1], 1) if _plain(step) in BY_DATE else len(X), 1)
+    size = max(CELLS // max(X.shape[1] * X.shape[2], 1) if _plain(step) in BY_DATE else len(X), 1)
     total = Counter[tuple[str, str]]()
     for rows in (slice(first, first + size) for first in range(0, max(len(X), 1), size)):
         found = _stepped(step, X[rows], at, names, groups)
@@ -354,6 +349,18 @@ def _changes(step: str, names: list[str], before: np.ndarray, after: np.ndarray)
     return rows
 
 
+def _group_means(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Mean (T, N, J) over the assets of the same group, NaN where none of them has a value; codes (N,)."""
+    import numpy as np
+
+    of = np.unique(codes, return_inverse=True)[1]
+    order, known = np.argsort(of, kind="stable"), ~np.isnan(X)
+    starts = np.searchsorted(of[order], np.arange(of.max() + 1))
+    total = np.add.reduceat(np.where(known, X, 0.0)[:, order], starts, axis=1)
+    with np.errstate(invalid="ignore"):
+        return (total / np.add.reduceat(known[:, order], starts, axis=1, dtype=float))[:, of]
+
+
 def _centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """X less its mean over assets (T, N, J), and how many have a value (T, 1, J)."""
     import numpy as np
@@ -362,16 +369,12 @@ def _centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return X - np.nansum(X, axis=1, keepdims=True) / np.maximum(count, 1), count
 
 
-def _typical(part: np.ndarray, value: str) -> np.ndarray:
-    """Mean or median (T, 1, J) of what is known of part (T, M, J); NaN on a date without any, which stays missing."""
+def _median(part: np.ndarray) -> np.ndarray:
+    """Median (T, 1, J) of what is known of part (T, M, J); NaN on a date without any, which stays missing."""
     import warnings
 
     import numpy as np
 
-    if value == "mean":
-        known = ~np.isnan(part)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.sum(part, axis=1, keepdims=True, where=known) / known.sum(axis=1, keepdims=True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.asarray(np.nanmedian(part, axis=1, keepdims=True))
@@ -392,5 +395,4 @@ def _residuals(x: np.ndarray, Z: np.ndarray) -> np.ndarray:
 
 # Of these steps each date, and each column, depends on itself alone; and none of ours writes to what it is given.
 BY_DATE = frozenset({rank, zscore, demean, winsorise, clip, log, fill})
-BY_COLUMN = BY_DATE | {forward_fill}
-WRITE_NOTHING = BY_COLUMN | {universe, drop_sparse, neutralise}
+WRITE_NOTHING = BY_DATE | {forward_fill, universe, drop_sparse, neutralise}

@@ -47,7 +47,7 @@ def test_available_is_the_least_of_what_the_system_and_the_group_have(tmp_path: 
 
 def test_what_cannot_fit_is_refused_with_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     need = memory.needed(1000, 100, 9)
-    assert need == 8 * 1000 * 100 * (2 * 9 + memory.BESIDE)
+    assert need == 8 * 1000 * 100 * (9 + memory.BESIDE)
     monkeypatch.setattr(memory, "available", lambda: need - 1)
     with pytest.raises(DataError, match=r"panel: 1,000 dates x 100 assets x 9 columns take about 0.0 GB"):
         memory.check(1000, 100, 9)
@@ -69,15 +69,17 @@ def test_a_run_refuses_and_says_before_its_features_are_made(monkeypatch: pytest
         run(Composer().job(SMALL).experiment)
 
 
-def test_steps_of_one_column_hold_no_second_panel() -> None:
+def test_steps_of_one_column_hold_no_second_panel(monkeypatch: pytest.MonkeyPatch) -> None:
     T, N, K = 400, 200, 12
-    X = np.random.default_rng(0).standard_normal((K, T, N)).transpose(1, 2, 0)
+    monkeypatch.setattr(preprocessing, "CELLS", T * N // 2)  # as of a large panel
+    X = np.random.default_rng(0).standard_normal((T, N, K))
     names = [f"x{k}" for k in range(K)]
     sparse = Step(partial(preprocessing.drop_sparse, most=0.5), "drop_sparse", None)
     clip = Step(partial(preprocessing.clip, low=-1.0, high=1.0), "clip", None)
     fill = Step(partial(preprocessing.fill, value=0.2), "fill", None)
+    forward = Step(preprocessing.forward_fill, "forward_fill", None)
     tracemalloc.start()
-    made = apply([sparse, fill, clip], X, names, pd.DataFrame(), in_place=True)
+    made = apply([sparse, forward, fill, clip], X, names, pd.DataFrame(), in_place=True)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert made.X is X and peak < 0.6 * X.nbytes

@@ -4,10 +4,10 @@ python tests/benchmarks/vol_table.py [small|large]
 
 Each side reads the same file, makes six realised volatilities and the target, fits on 504 rows every 25 rows, per
 asset, per sector, over all, and with sector dummies, forecasts the next 25 rows, and scores them. Each runs in a
-process of its own that warmed up on a tiny file before; ours in plain numpy, and with numba where it is installed.
-The other side gathers the rows of each refit; it is timed on some refits, and scaled. Forecasts are compared before
-a time is printed. Then 72 models, eight windows and nine penalties, from moments that all share, beside fits one by
-one.
+process of its own that warmed up on a tiny file before; ours in plain numpy, and with numba where it is installed; in
+turns, the better one is told. The other side gathers the rows of each refit; it is timed on some refits, and scaled.
+Forecasts are compared before a time is printed. Then 72 models, eight windows and nine penalties, from moments that
+all share, beside fits one by one.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ WINDOWS, PENALTIES = (252, 504, 756, 1008, 1260, 1512, 2016, 2520), tuple(10.0**
 NAMES = {"vol_5": (5, "both"), "vol_21": (21, "both"), "vol_63": (63, "both"), "vol_126": (126, "both")}
 NAMES |= {"down_21": (21, "down"), "up_21": (21, "up")}
 LOW, HIGH = 0.025, 2.0
+TURNS = 2  # of every side, one after the other; the better one is told
 SOME = 10  # refits of the other side, and of fits one by one
 MODELS = ("asset", "sector", "all", "dummies")
 SAME = 1e-6
@@ -285,8 +286,9 @@ def main(size: str) -> None:
         print(f"{size}: {N} assets x {T} dates, {N * T:,} rows; load before: {os.getloadavg()[0]:.1f}\n")
         print("| side | seconds | panel | asset | sector | all | dummies | peak, GB | largest gap |")
         print("|---|---|---|---|---|---|---|---|---|", flush=True)
-        for label, what, env in sides():
-            found = run(what, size, folder, **env)
+        turns = [(label, what, run(what, size, folder, **env)) for _ in range(TURNS) for label, what, env in sides()]
+        for label, what, _ in sides():
+            found = min((one for *side, one in turns if side == [label, what]), key=lambda one: one["seconds"])
             by = " | ".join(f"{found['by'][name]:.3g}" for name in MODELS)
             gap = f"{found['gap']:.0e}" if "gap" in found else ""
             label += f" ({found['some']} of {found['refits']} refits, scaled)" if "some" in found else ""

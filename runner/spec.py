@@ -73,7 +73,8 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     """
     spec = {**DEFAULTS, **spec}
     mistakes = _top_level(spec)
-    allow = [one for one in spec.get("allow") or [] if isinstance(one, str)]
+    allow = spec["allow"] if isinstance(spec["allow"], list) else []
+    allow = [one for one in allow if isinstance(one, str)]
     make = partial(_make, allow=allow, mistakes=mistakes)
     source = make("data", spec.get("data"), "load")
     features = _features(spec.get("features"), make, mistakes)

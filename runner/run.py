@@ -170,7 +170,7 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
 
 def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> pd.DataFrame:
     """One row per fold: its dates, the dates left out or leaking, its rows (date x asset) and where its parts lie."""
-    rows, forecasts = [], predictions["fold"].value_counts()
+    rows, forecasts = [], predictions["fold"].value_counts() if folds else {}
     for fold in folds:
         forecast = int(forecasts.get(fold.name, 0))
         rows.append(

@@ -121,7 +121,7 @@ def without_secrets(node: Any) -> Any:
         return {key: without_secrets(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return type(node)(without_secrets(value) for value in node)
-    return re.sub(r"://[^/@\s]+@", "://***@", node) if isinstance(node, str) else node
+    return re.sub(r"://[^/@\s]+@", "://***@", node) if isinstance(node, str) and "://" in node else node
 
 
 def _top_level(spec: Mapping[str, Any]) -> list[str]:

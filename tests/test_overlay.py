@@ -83,15 +83,17 @@ def test_every_kind_of_override_is_as_the_composer_has_it(composer: Composer, wo
 
 def test_jobs_leave_each_other_alone(composer: Composer) -> None:
     plan = plan_of("experiment=none", "model=ridge")
-    first = repr(composer.planned(plan, 0, ["model.penalty=0.5"]).spec)
-    composer.planned(plan, 1, ["model.penalty=0.7"])
-    assert repr(composer.planned(plan, 0, ["model.penalty=0.5"]).spec) == first
+    first = composer.planned(plan, 0, ["model.penalty=0.5"]).spec
+    told = repr(first)
+    second = composer.planned(plan, 1, ["model.penalty=0.7", "model.standardise=false"]).spec
+    assert repr(first) == told
+    assert second["model"] == first["model"] | {"penalty": 0.7, "standardise": False}
 
 
 def test_what_follows_from_elsewhere_is_left_to_the_composer() -> None:
     spec = {"a": {"b": 1, "c": 1, "d": [2]}, "e": {"f": 1}, "g": 5, "name": "x"}
     raw = {"a": {"b": 1, "c": "${a.b}", "d": [2]}, "e": "${a}", "g": 5, "name": "${hydra:runtime.choices.model}"}
-    known = composed(spec, raw)
+    known, before = composed(spec, raw), repr(spec)
     assert known.given([("g", 7)]) == spec | {"g": 7}
     assert composed(spec, spec).given([("a.d", [1, "x"]), ("a.b", None)]) == spec | {
         "a": {"b": None, "c": 1, "d": [1, "x"]}
@@ -102,4 +104,5 @@ def test_what_follows_from_elsewhere_is_left_to_the_composer() -> None:
         assert known.given([("g", value)]) is None, value
     for text in ("${.b}", "${now:%Y}", "${a.b}s", "${hydra:job.num}", "${a.${name}}", "${a[b]}"):
         assert composed(spec, raw | {"g": text}).given([("g", 1)]) is None, text
-    assert spec["g"] == 5
+    assert composed(spec, spec).given([("a", 1)]) is None
+    assert repr(spec) == before

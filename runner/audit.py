@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -65,10 +66,13 @@ class Audit:
     cuts: int
     looks_ahead: bool | None
 
-    @property
+    @cached_property
     def leaks(self) -> list[str]:
         """A line for each column that moved."""
-        rows = self.table[self.table["verdict"] == "leak"].sort_values("rows_ahead", ascending=False, kind="stable")
+        rows = self.table[self.table["verdict"] == "leak"]
+        if rows.empty:
+            return []
+        rows = rows.sort_values("rows_ahead", ascending=False, kind="stable")
         return [_line(row) for row in rows.drop_duplicates("what").sort_index().itertuples()]
 
     @property
@@ -79,12 +83,15 @@ class Audit:
         tried = "{} on {} and {}, {}".format(*(count(*part) for part in parts))
         found = [] if self.leaks else [f"No value before a cut moved with what came after it ({tried})."]
         found += [f"{line}." for line in self.leaks]
-        return [*found, *(f"{row.what}: {row.verdict}." for row in self.table[untried].itertuples())]
+        left = zip(self.table["what"][untried], self.table["verdict"][untried], strict=True)
+        return [*found, *(f"{what}: {verdict}." for what, verdict in left)]
 
     def with_fit(self, model: Any, panel: Panel, folds: Sequence[Fold]) -> Audit:
         """The same with what the model makes of training rows when all other rows change."""
-        rows = [_fit(model, panel, folds[0])] if folds else []
-        return replace(self, table=pd.concat([self.table, pd.DataFrame(rows, columns=AUDIT)], ignore_index=True))
+        if not folds:
+            return self
+        row = pd.DataFrame([_fit(model, panel, folds[0])], columns=AUDIT)
+        return replace(self, table=pd.concat([self.table, row], ignore_index=True))
 
 
 def audit(experiment: Experiment, market: Market, thorough: bool = False) -> Audit:

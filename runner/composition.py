@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +17,7 @@ from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
@@ -24,10 +26,11 @@ from omegaconf.errors import OmegaConfBaseException
 from runner.completion import SCRIPTS
 from runner.errors import RunnerError, SpecError, unknown
 from runner.identity import job_key
+from runner.overlay import Composed, composed
 from runner.spec import Experiment, bound, build, mistakes
 from runner.sweeps.plan import Job as PlannedJob
 from runner.sweeps.plan import Plan
-from runner.sweeps.search import Axis, combinations
+from runner.sweeps.search import Axis, combinations, over
 from runner.sweeps.settings import Sweep
 
 if TYPE_CHECKING:
@@ -90,7 +93,8 @@ class Composer:
         if beside:
             search.prepend(provider="command-line", path=f"file://{Path(beside).resolve()}")
         self.configs = (conf, beside, name)
-        self.bases: dict[tuple[str, ...], DictConfig] = {}
+        self.bases: dict[tuple[str, ...], tuple[DictConfig, Composed]] = {}
+        self.read: dict[str, Override] = {}
         GlobalHydra.instance().clear()
         self.hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=search)
 
@@ -119,7 +123,7 @@ class Composer:
             ]  # others may need a job's own
             config = self._compose(own, RunMode.MULTIRUN)
             settings = _sweep_of(config)
-            axes += _axes(self._parsed([_over(key, values) for key, values in settings.over.items()]))[1]
+            axes += _axes(self._parsed([over(key, values) for key, values in settings.over.items()]))[1]
             directory = Path(config.hydra.sweep.dir)
             places = _plain(config)
             where: Any = {key: places[key] for key in ("tracking", "ledger")}
@@ -159,7 +163,7 @@ class Composer:
         """
         overrides = (*plan.fixed, *differs)
         try:
-            spec = _plain(self._quick(overrides))
+            spec = self._spec(plan.fixed, differs)
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
         return PlannedJob(number, tuple(differs), overrides, build(spec).spec)
@@ -215,28 +219,47 @@ class Composer:
         _sweep_of(config)
         return Job(build(_plain(config), overrides), directory)
 
-    def _quick(self, overrides: Sequence[str]) -> DictConfig:
-        """As `_compose`, but what the same choices of groups make is composed once: jobs differ in values mostly."""
-        parsed = self._parsed(overrides)
-        known = {"hydra", *self.hydra.config_loader.list_groups("")}
-        groups = [one for one in parsed if one.key_or_group.split("/")[0] in known and "." not in one.key_or_group]
-        if any(one.is_delete() for one in parsed):
-            return self._compose(overrides, RunMode.RUN)
-        chosen = tuple(str(one.input_line) for one in groups)
-        if chosen not in self.bases:
-            self.bases[chosen] = self._compose(chosen, RunMode.RUN)
-        config = deepcopy(self.bases[chosen])
-        values = [one for one in parsed if one not in groups]
+    def _spec(self, fixed: Sequence[str], differs: Sequence[str]) -> dict[str, Any]:
+        """The spec of a job of a sweep; what is the same for all is composed once: most differ in values."""
+        every, own = self._parsed([*fixed, *differs]), self._parsed(differs)
+        if any(one.is_delete() for one in every):
+            return _plain(self._compose([*fixed, *differs], RunMode.RUN))
+        groups = [one for one in every if self._chooses(one)]
+        key = (*(str(one.input_line) for one in groups), "", *fixed)
+        if key not in self.bases:
+            config = self._compose(key[: len(groups)], RunMode.RUN)
+            values = [one for one in every[: len(fixed)] if one not in groups]
+            ConfigLoaderImpl._apply_overrides_to_config(values, config)
+            self.bases[key] = config, composed(_plain(deepcopy(config)), _unresolved(config))
+        config, base = self.bases[key]
+        values = [one for one in own if one not in groups]
+        usual = all(one.type == OverrideType.CHANGE and one.package is None for one in values)
+        quick = base.given([(one.key_or_group, one.value()) for one in values]) if usual else None
+        if quick is not None:
+            return quick
+        config = deepcopy(config)
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        return config
+        return _plain(config)
+
+    @cached_property
+    def _groups(self) -> set[str]:
+        return {"", "hydra", *self.hydra.config_loader.list_groups("")}
+
+    def _chooses(self, override: Override) -> bool:
+        """Whether the override chooses an option of a group."""
+        return override.key_or_group.split("/")[0] in self._groups and "." not in override.key_or_group
 
     def _parsed(self, overrides: Sequence[str]) -> list[Override]:
-        return OverridesParser.create().parse_overrides(list(overrides))
+        parser = OverridesParser.create()
+        for one in overrides:
+            if one not in self.read:
+                [self.read[one]] = parser.parse_overrides([one])
+        return [self.read[one] for one in overrides]
 
     def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
         try:
             return self.hydra.compose_config(config_name=self.name, overrides=list(overrides), run_mode=mode)
-        except (ValueError, AssertionError) as error:  # Hydra lets some of its own checks through
+        except (ValueError, AssertionError, TypeError) as error:  # Hydra lets some of its own checks through
             raise HydraException(str(error)) from error
 
     def _refusal(self, overrides: Sequence[str], error: Exception) -> SpecError:
@@ -312,6 +335,12 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in dict(OmegaConf.to_container(config, resolve=True)).items()}  # type: ignore[arg-type]
 
 
+def _unresolved(config: DictConfig) -> dict[str, Any]:
+    """The spec as plain mappings, its interpolations as they are written."""
+    whole: Any = OmegaConf.to_container(config)
+    return {key: value for key, value in whole.items() if key not in ("hydra", "sweep")}
+
+
 def _sweep_of(config: DictConfig) -> Sweep:
     """The settings of the sweep.
 
@@ -335,24 +364,6 @@ def _axes(overrides: Sequence[Override]) -> tuple[list[str], list[Axis]]:
             key = one.get_key_element()
             axes.append(Axis(key, tuple(f"{key}={value}" for value in one.sweep_string_iterator())))
     return fixed, axes
-
-
-def _over(key: str, values: Any) -> str:
-    """What varies in a sweep kept in a file, as the command line has it: a list, or the same text as there."""
-    if isinstance(values, list):
-        return f"{key}={','.join(map(_word, values))}" if len(values) > 1 else f"{key}=choice({_word(values[0])})"
-    return f"{key}={values}"
-
-
-def _word(value: Any) -> str:
-    """A value in the grammar of the command line."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{_word(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list):
-        return f"[{','.join(map(_word, value))}]"
-    if isinstance(value, str) and not re.fullmatch("[A-Za-z_][A-Za-z_0-9.]*", value):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _key(override: str) -> str:

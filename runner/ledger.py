@@ -62,10 +62,13 @@ class Ledger:
 
     def end(self, key: str, place: str, status: str, seconds: float) -> None:
         """How a trial ended: `finished` or `failed`."""
+        self.ended({(key, place): (status, seconds)})
+
+    def ended(self, outcomes: Mapping[tuple[str, str], tuple[str, float]]) -> None:
+        """How trials (key, directory) ended, with the seconds that each took; in one write to the disk."""
+        rows = [(*outcome, *trial) for trial, outcome in outcomes.items()]
         with self._open() as book:
-            book.execute(
-                "update trials set status = ?, seconds = ? where key = ? and place = ?", (status, seconds, key, place)
-            )
+            book.executemany("update trials set status = ?, seconds = ? where key = ? and place = ?", rows)
 
     def count(self, family: str, begun: str | None = None) -> Count:
         """Trials of the family; one that began and has no end was abandoned, one that never began does not count.

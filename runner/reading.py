@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from runner import advice
 from runner.errors import listed
 from runner.words import (
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 SAME = 1e-9  # out-of-sample R2 below which forecasts are the benchmark but for rounding
 MOST_TERMS = 20  # terms with a sentence of their own
+TOLD = ("estimate", "std_error", "t_stat", "p_value")
 KINDS = {
     "explanatory": "It explains the target of a row with regressors of the same row; it is not a forecast.",
     "predictive": "Regressors are known before the target: a forecast, good or bad.",
@@ -73,24 +76,34 @@ def _range(table: pd.DataFrame, column: str) -> str:
 def _coefficients(report: Report) -> list[str]:
     table = per_unit(report.fit.coefficients)
     table = table[table["estimate"].notna()]
-    each = table.groupby("term", sort=False)
-    none = [t for t, rows in each if (rows["estimate"] == 0.0).all() and rows["p_value"].isna().all()]
-    terms = [term for term in table["term"].unique() if term not in none]
-    found = [_term(report, str(term), table[table["term"] == term]) for term in terms[:MOST_TERMS]]
+    place: dict[str, int] = {}
+    code = np.array([place.setdefault(term, len(place)) for term in table["term"].tolist()], dtype=int)
+    zero = ((table["estimate"] == 0.0) & table["p_value"].isna()).to_numpy()
+    kept = np.bincount(code, ~zero, len(place)) > 0
+    none, terms = ([term for term in place if kept[place[term]] == other] for other in (False, True))
+    if len(place) == len(table):
+        cells = dict(zip(place, zip(*(table[name].tolist() for name in TOLD), strict=True), strict=True))
+        found = [_alone(term, *cells[term]) for term in terms[:MOST_TERMS]]
+    else:
+        found = [_term(report, term, table[code == place[term]]) for term in terms[:MOST_TERMS]]
     if len(terms) > MOST_TERMS:
         found.append(f"{count(len(terms) - MOST_TERMS, 'further term')}: see coefficients.csv.")
     if none:
-        found.append(f"Set to zero: {listed(none)} ({len(none):,} of {count(len(each), 'term')}).")
+        found.append(f"Set to zero: {listed(none)} ({len(none):,} of {count(len(place), 'term')}).")
     return found + _on_errors(report, table)
+
+
+def _alone(term: str, estimate: float, std_error: float, t_stat: float, p_value: float) -> str:
+    """One term of one unit."""
+    errors = f" (s.e. {number(std_error)}, t {t_text(t_stat)}), {verdict(p_value)}"
+    return f"{term}: {number(estimate)}{', without a test' if math.isnan(p_value) else errors}."
 
 
 def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
     """One term, over however many units there are."""
-    tested = rows[rows["p_value"].notna()]
     if len(rows) == 1:
-        row = rows.iloc[0]
-        errors = f"(s.e. {number(row['std_error'])}, t {t_text(row['t_stat'])}), {verdict(row['p_value'])}"
-        return f"{term}: {number(row['estimate'])}{', without a test' if tested.empty else ' ' + errors}."
+        return _alone(term, *(rows[name].iloc[0] for name in TOLD))
+    tested = rows[rows["p_value"].notna()]
     noun = plural(unit_noun(rows))
     if noun == "dates" and (mean := _mean(report, term)) is not None:  # the mean is what was asked for
         told = f"mean {number(mean['estimate'])} (s.e. {number(mean['std_error'])}, t {t_text(mean['t_stat'])})"
@@ -341,6 +354,8 @@ def _left_out(report: Report) -> list[str]:
     found = [f"{count(one.rows, one.what)}{_fate(one.what)}: {one.reason}." for one in report.dropped]
     quality = report.fit.quality
     troubled = quality[quality["reason"].fillna("") != ""]
+    if troubled.empty:
+        return found
     for (reason, bare), rows in troubled.groupby(["reason", troubled["r2"].isna()], sort=False):
         units = f"{len(rows):,} of {count(len(quality), unit_noun(quality))} ({listed(rows['unit'])})"
         found.append(f"{units}: {'not estimated' if bare else 'estimated without errors'}, {reason}.")

@@ -17,7 +17,7 @@ from runner.ledger import Count
 from runner.market import Dropped
 from runner.panel import Panel
 from runner.scores import BENCHMARK, logged
-from runner.study import Finding
+from runner.study import Finding, Study
 
 MOST_TERMS = 12  # terms whose coefficient and t are metrics; all of them are in the coefficients table
 
@@ -32,7 +32,7 @@ class Report:
         overrides: what the command line changed, as it was written.
         source, fingerprint: the data in words, and the digest of its content.
         panel, fit: what was regressed and what was found on all rows.
-        fitted: (T, N) values of the fit on all rows, in the unit of panel.y.
+        study: what the analyses were given.
         diagnostics: tests of the residuals, tidy.
         folds: fold, train_start, train_end, test_start, test_end, purged, embargoed, leaking, train_rows, test_rows,
             not_forecast, layout.
@@ -53,7 +53,7 @@ class Report:
     fingerprint: str
     panel: Panel
     fit: Fit
-    fitted: np.ndarray
+    study: Study
     diagnostics: pd.DataFrame
     folds: pd.DataFrame
     predictions: pd.DataFrame
@@ -64,6 +64,11 @@ class Report:
     started: datetime
     code: str
     trials: Count | None = None
+
+    @property
+    def fitted(self) -> np.ndarray:
+        """(T, N) values of the fit on all rows, in the unit of panel.y; made when first asked for."""
+        return self.study.fitted
 
     @property
     def kind(self) -> str:

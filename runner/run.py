@@ -42,8 +42,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
     every_row = np.arange(len(panel.dates))
     predictions = _forecast(model, panel, folds)
     fit = model.fit(panel, every_row)
-    fitted = model.predict(fit, panel)
-    study = Study(market, panel, model, fit, fitted, folds, predictions, experiment.spec.get("target") or {})
+    study = Study(market, panel, model, fit, folds, predictions, experiment.spec.get("target") or {})
     whole = experiment.spec.get("report", FULL) == FULL
     return Report(
         name=experiment.name,
@@ -53,7 +52,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         fingerprint=market.fingerprint,
         panel=panel,
         fit=fit,
-        fitted=fitted,
+        study=study,
         diagnostics=model.diagnose(fit, panel, every_row) if whole else NO_DIAGNOSTICS,
         folds=_fold_table(panel, folds, predictions),
         predictions=predictions,
@@ -173,7 +172,7 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
 
 def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> pd.DataFrame:
     """One row per fold: its dates, the dates left out or leaking, its rows (date x asset) and where its parts lie."""
-    rows, forecasts = [], predictions["fold"].value_counts()
+    rows, forecasts = [], predictions["fold"].value_counts() if folds else {}
     for fold in folds:
         forecast = int(forecasts.get(fold.name, 0))
         rows.append(

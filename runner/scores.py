@@ -257,9 +257,9 @@ def logged(scores: pd.DataFrame) -> dict[str, float]:
         ("holdout", LOGGED_HOLD_OUT, (scores["scope"] == "fold") & (scores["unit"] == HOLD_OUT)),
     )
     return {
-        f"{prefix}/{name}": float(row[name])
+        f"{prefix}/{name}": float(scores[name].iloc[at])
         for prefix, names, rows in parts
-        for row in scores[rows].to_dict("records")
+        for at in np.flatnonzero(rows)
         for name in names
     }
 

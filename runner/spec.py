@@ -9,9 +9,9 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -73,7 +73,8 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     """
     spec = {**DEFAULTS, **spec}
     mistakes = _top_level(spec)
-    allow = [one for one in spec.get("allow") or [] if isinstance(one, str)]
+    allow = spec["allow"] if isinstance(spec["allow"], list) else []
+    allow = [one for one in allow if isinstance(one, str)]
     make = partial(_make, allow=allow, mistakes=mistakes)
     source = make("data", spec.get("data"), "load")
     features = _features(spec.get("features"), make, mistakes)
@@ -120,7 +121,7 @@ def without_secrets(node: Any) -> Any:
         return {key: without_secrets(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return type(node)(without_secrets(value) for value in node)
-    return re.sub(r"://[^/@\s]+@", "://***@", node) if isinstance(node, str) else node
+    return re.sub(r"://[^/@\s]+@", "://***@", node) if isinstance(node, str) and "://" in node else node
 
 
 def _top_level(spec: Mapping[str, Any]) -> list[str]:
@@ -218,8 +219,7 @@ def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list
 
 def _nest(where: str, target: Any, settings: dict[str, Any], allow: Sequence[str], mistakes: list[str]) -> None:
     """Put what a nested node names in its place, where the signature asks for a protocol such as Splitter."""
-    for name, parameter in inspect.signature(target).parameters.items():
-        kind = _kind(target, parameter)
+    for name, (_, kind) in _parameters(target).items():
         protocol = next((one for one in get_args(kind) or (kind,) if getattr(one, "_is_protocol", False)), None)
         if protocol and isinstance(settings.get(name), dict):
             role = next(one for one in vars(protocol) if not one.startswith("_"))
@@ -270,23 +270,32 @@ def _check_role(target: Any, role: str) -> None:
     if role not in FUNCTIONS:
         if not callable(getattr(target, role, None)):
             raise ValueError(f"{target.__qualname__} has no method {role}; allowed here: a class that has")
-    elif isinstance(target, type) or [*inspect.signature(target).parameters][:1] != [role]:
+    elif isinstance(target, type) or [*_parameters(target)][:1] != [role]:
         raise ValueError(f"{target.__qualname__} is not a function of {role}; allowed here: ({role}, *, settings)")
 
 
 def _unbound(where: str, target: Any, settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """What keeps each setting from binding to the signature, lines by setting."""
-    parameters = dict(inspect.signature(target).parameters)
+    parameters = dict(_parameters(target))
     if not isinstance(target, type):
         parameters.pop(next(iter(parameters)))  # the market, the cross-section
     lines = {key: [f"{where}.{key}: {unknown(key, parameters)}"] for key in settings if key not in parameters}
-    for name, parameter in parameters.items():
-        kind = _kind(target, parameter)
+    for name, (parameter, kind) in parameters.items():
         if name in settings and settings[name] != MISSING:
             lines[name] = list(misfits(settings[name], kind, f"{where}.{name}"))
         elif name in settings or parameter.default is parameter.empty:
             lines[name] = [f"{where}.{name}: missing; allowed: {in_words(kind)}"]
     return {name: found for name, found in lines.items() if found}
+
+
+def _parameters(target: Any) -> dict[str, tuple[inspect.Parameter, Any]]:
+    """The parameters of a function or class by name, each with its annotation as a type."""
+    return _read(target) if isinstance(target, Hashable) else _read.__wrapped__(target)
+
+
+@cache
+def _read(target: Any) -> dict[str, tuple[inspect.Parameter, Any]]:
+    return {name: (one, _kind(target, one)) for name, one in inspect.signature(target).parameters.items()}
 
 
 def _kind(target: Any, parameter: inspect.Parameter) -> Any:

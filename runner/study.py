@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,7 +41,6 @@ class Study:
     Attributes:
         market: the raw data; panel: what was regressed, (T, N, K).
         model, fit: the settings, and what was found on all rows.
-        fitted: (T, N) values of the fit on all rows, in the unit of panel.y; NaN where there are none.
         folds: training and test rows of the validation.
         predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         settings: of the target, as the spec has them.
@@ -50,7 +50,12 @@ class Study:
     panel: Panel
     model: Any
     fit: Fit
-    fitted: np.ndarray
     folds: list[Fold]
     predictions: pd.DataFrame
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def fitted(self) -> np.ndarray:
+        """(T, N) values of the fit on all rows, in the unit of panel.y; NaN where there are none."""
+        found: np.ndarray = self.model.predict(self.fit, self.panel)
+        return found

@@ -82,8 +82,10 @@ def per_unit(table: pd.DataFrame) -> pd.DataFrame:
 def errors_in_force(report: Report) -> str:
     """The name of the covariance, nothing where it is unknown or differs by unit."""
     quality = report.fit.quality
-    names = quality.loc[quality["cov"].fillna("") != "", "cov"].unique() if "cov" in quality else []
-    return str(names[0]) if len(names) == 1 else ""
+    names = (
+        {name for name in quality["cov"].tolist() if isinstance(name, str) and name} if "cov" in quality else set()
+    )
+    return names.pop() if len(names) == 1 else ""
 
 
 def verdict(p: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.proportion import proportion_confint
+from studies import Foretold
 
 from runner.analyses.classification import Confusion, auc, calibration, classification, curves, judged, rates, roc
 from runner.analyses.trading import compounded, equity, max_drawdown, trading
@@ -54,12 +56,12 @@ def study(
     base = np.array([np.nanmean(y[:first, j]) for j in range(assets)])
     columns = {"date": dates[t], "asset": np.array(panel.assets, dtype=object)[i], "fold": "holdout", "y": y[t, i]}
     table = pd.DataFrame(columns | {"prediction": p[t, i], "benchmark": base[i]})
-    return Study(market, panel, None, None, p, [], table, {"horizon": horizon})  # type: ignore[arg-type]
+    return Study(market, panel, Foretold(p), None, [], table, {"horizon": horizon})  # type: ignore[arg-type]
 
 
 def with_predictions(one: Study, **columns: Any) -> Study:
     table = one.predictions.assign(**columns)
-    return Study(one.market, one.panel, None, None, one.fitted, [], table, one.settings)  # type: ignore[arg-type]
+    return replace(one, predictions=table)
 
 
 def test_the_known_answer() -> None:
@@ -173,7 +175,7 @@ def test_a_target_that_is_not_0_or_1_is_refused(analysis: Any) -> None:
 
 def test_no_forecast_at_all_is_refused() -> None:
     one = study(0, out=False)
-    bare = Study(one.market, one.panel, None, None, np.full_like(one.fitted, np.nan), [], one.predictions)  # type: ignore[arg-type]
+    bare = replace(one, model=Foretold(np.full_like(one.fitted, np.nan)))
     for analysis in (classification, curves, trading, equity):
         with pytest.raises(DataError, match="no row has a forecast"):
             analysis(bare)
@@ -307,7 +309,7 @@ def test_what_cannot_be_traded_is_refused() -> None:
     with pytest.raises(DataError, match=r"held for one row; given target\.horizon=5; allowed: 1"):
         trading(study(0, horizon=5))
     one = study(0)
-    twice = Study(one.market, one.panel, None, None, one.fitted, [], pd.concat([one.predictions] * 2), one.settings)  # type: ignore[arg-type]
+    twice = replace(one, predictions=pd.concat([one.predictions] * 2))
     for analysis in (trading, equity):
         with pytest.raises(DataError, match="several folds forecast the same row"):
             analysis(twice)
@@ -332,7 +334,7 @@ def test_trading_by_the_week_earns_the_return_of_the_week() -> None:
     weekly = one.market.sample("week")
     dates = weekly.dates[5:20]
     table = pd.DataFrame({"date": dates, "asset": "A0", "y": 1.0, "prediction": 0.9, "benchmark": 0.5})
-    by_week = Study(one.market, one.panel, None, None, one.fitted, [], table, {"frequency": "week"})  # type: ignore[arg-type]
+    by_week = replace(one, predictions=table, settings={"frequency": "week"})
     price = weekly.get("close")["A0"].to_numpy()
     row = trading(by_week, cost=0.0, rows_per_year=52).table.iloc[0]
     close(row["mean"], 52 * np.mean(price[6:21] / price[5:20] - 1), "weeks", REL)

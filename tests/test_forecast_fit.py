@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from oracles import close, panel_of, random_arrays
+from studies import Foretold
 
 from runner.analyses.forecast_fit import forecast_fit, full_sample, past
 from runner.errors import DataError
@@ -38,7 +39,7 @@ def study(forecast: np.ndarray, panel: Panel, **more: Any) -> Study:
     t, i = np.nonzero(np.isfinite(forecast) & np.isfinite(panel.y) & (np.arange(len(panel.y)) >= FIRST)[:, None])
     table = {"date": panel.dates[t], "asset": np.array(panel.assets, dtype=object)[i], "fold": "1", "path": 1}
     table |= {"y": panel.y[t, i], "prediction": forecast[t, i], "benchmark": 0.0}
-    made = {"market": None, "model": None, "fit": None, "fitted": forecast, "folds": [fold]} | more
+    made = {"market": None, "model": Foretold(forecast), "fit": None, "folds": [fold]} | more
     return Study(panel=panel, predictions=pd.DataFrame(table), **made)  # type: ignore[arg-type]
 
 

@@ -36,8 +36,7 @@ def test_finished_failed_and_abandoned_count_and_what_never_began_does_not(ledge
     places = {key: place(tmp_path, key, begun=key != "never") for key in ("good", "bad", "lost", "never")}
     ledger.begin(dict.fromkeys(places.items(), "family"))
     assert ledger.count("family") == Count(0, 0, 3)  # of those at work nobody knows yet
-    ledger.end("good", places["good"], "finished", 2.0)
-    ledger.end("bad", places["bad"], "failed", 1.0)
+    ledger.ended({("good", places["good"]): ("finished", 2.0), ("bad", places["bad"]): ("failed", 1.0)})
     found = ledger.count("family")
     assert found == Count(1, 1, 1)
     assert found.trials == 3

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy import stats
+from studies import Foretold
 
 from runner.analyses.information import information
 from runner.analyses.portfolio import groups_of, portfolio, portfolio_wealth
@@ -52,7 +53,7 @@ def study_of(T: int = 80, N: int = 12, horizon: int = 1, seed: int = 0, **settin
     series = pd.DataFrame({"vol": rng.uniform(0.1, 0.4, T)}, index=dates)
     market = Market("made up", {"close": 1.0 + frame.cumsum(), "size": frame}, series)
     panel = Panel(dates, assets, ["x"], y, y[:, :, None], cells, horizon, pd.DataFrame(index=assets), ())
-    return Study(market, panel, None, None, np.full(y.shape, np.nan), [], rows, settings)  # type: ignore[arg-type]
+    return Study(market, panel, Foretold(np.full(y.shape, np.nan)), None, [], rows, settings)  # type: ignore[arg-type]
 
 
 def naive_portfolio(rows: pd.DataFrame, groups: int, cost: float, every: int = 1) -> pd.DataFrame:
@@ -213,7 +214,7 @@ def test_a_hold_out_is_not_looked_at() -> None:
 def test_without_validation_the_fit_is_judged_and_said_to_be_seen() -> None:
     study = study_of()
     fitted = np.where(study.panel.valid, study.panel.y * 0.5 + 0.001, np.nan)
-    study = replace(study, predictions=study.predictions.iloc[:0], fitted=fitted)
+    study = replace(study, predictions=study.predictions.iloc[:0], model=Foretold(fitted))
     found = portfolio(study, draws=DRAWS)
     assert found.table["sample"].unique().tolist() == ["in sample, which the fit has seen"]
     assert found.words[2] == "The forecasts are in sample, which the fit has seen."

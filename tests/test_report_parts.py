@@ -11,9 +11,12 @@ import pytest
 from statsmodels.tsa.stattools import acf
 from test_words import NINE, french
 
+from runner.composition import Composer
 from runner.ledger import Count, Ledger
 from runner.reading import reading
+from runner.regression import Regression
 from runner.report import Report
+from runner.run import run
 from runner.sinks import page
 from runner.sinks.drawings.classification import drawdown
 from runner.sinks.drawings.fitted import autocorrelations
@@ -106,3 +109,14 @@ def test_the_command_leaves_out_the_directory_that_is_taken(nine: Report, tmp_pa
     page.write(replace(nine, overrides=("model.cov=HC3", "hydra.run.dir=here")), tmp_path, [])
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "python -m runner model.cov=HC3</pre>" in text and "hydra.run.dir" not in text
+
+
+def test_a_run_predicts_nothing_that_nobody_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["data.assets=[S1V5,S5V5]", "validation=none", "report=tables"]
+    with monkeypatch.context() as patch:
+        patch.delattr(Regression, "predict")
+        report = run(Composer().job(words).experiment)
+    u = np.where(report.panel.valid, report.panel.y - report.fitted, np.nan)
+    y = np.where(report.panel.valid, report.panel.y, np.nan)
+    r2 = 1.0 - np.nanvar(u, axis=0) / np.nanvar(y, axis=0)
+    assert r2 == pytest.approx(report.fit.quality["r2"].to_numpy(), rel=CLOSE)

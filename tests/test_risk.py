@@ -48,8 +48,7 @@ def factor_panel(T: int = 120, N: int = 6, m: int = 2, seed: int = 0, scale: flo
 def study_of(panel: Panel, model: Regression | None = None, folds: Sequence[Fold] = ()) -> Study:
     model = model or Regression()
     fit = model.fit(panel, np.arange(len(panel.dates)))
-    fitted = model.predict(fit, panel)
-    return Study(None, panel, model, fit, fitted, list(folds), pd.DataFrame())  # type: ignore[arg-type]
+    return Study(None, panel, model, fit, list(folds), pd.DataFrame())  # type: ignore[arg-type]
 
 
 def fold(train: range, test: range, name: str = "holdout") -> Fold:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, run_cli
 
+from runner.sinks.tracking import Store
+
 FAST = ["data.assets=[S1V5,S5V5]", "data.start=1990-01-01"]
 
 
@@ -43,6 +45,12 @@ def test_run_is_finished_and_named(logged) -> None:
     assert run.info.run_name.startswith("ff3")
     assert run.info.run_id in outcome.out
     assert run.info.end_time >= run.info.start_time
+
+
+def test_no_commit_waits_for_the_disk(tmp_path) -> None:
+    client = Store(f"sqlite:///{tmp_path / 'm.db'}").client()
+    with client._tracking_client.store.engine.connect() as connection:
+        assert connection.exec_driver_sql("pragma synchronous").scalar() == 1  # normal
 
 
 def test_metrics_in_mlflow_are_those_on_disk(logged) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ class Store:
         _quiet()
         from mlflow import MlflowClient
 
+        _without_waiting()
         if self.file is not None and not self.file.exists():  # whole or not at all: MLflow cannot mend half of one
             fresh = self.file.with_name(f".{self.file.name}.new")
             for rest in (fresh, fresh.with_name(f"{fresh.name}-journal")):
@@ -343,6 +345,19 @@ def _in_one_line(store: Store, kept: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = str(error).splitlines()[0][:300]
         raise StoreError(without_secrets(f"tracking.uri: {store.uri}: {reason}; {kept}")) from error
+
+
+@cache
+def _without_waiting() -> None:
+    """No commit of SQLite waits for the disk, as writing a run directory does not: a process that is killed loses
+    nothing, and what a power cut takes of the last runs, `resume` and `sync` log again."""
+    from sqlalchemy import Engine, event
+
+    def opened(connection: Any, record: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("pragma synchronous = normal")
+
+    event.listen(Engine, "connect", opened)
 
 
 def _quiet() -> None:

@@ -44,7 +44,7 @@ class Outcome:
         """How its standard errors were computed."""
         return str(self.about.get("errors") or "")
 
-    @property
+    @cached_property
     def central(self) -> pd.DataFrame:
         """One row per term: the mean over units, or the only unit; none where there are several units and no mean."""
         table = self.coefficients

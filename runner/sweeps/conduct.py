@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -30,6 +31,7 @@ from runner.words import number
 if TYPE_CHECKING:
     import pandas as pd
 
+COUNTED = 1.0  # seconds after which the ledger is told of jobs that ended; a killed conductor's are told by a resume
 BEST = 10  # jobs of the leaderboard in the description of the parent run
 JobOf = Callable[[int, Sequence[str]], Job]
 
@@ -60,6 +62,7 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
         try:
             with progress.Progress(plan.name, form) as told:
                 plan, failed = _rounds(plan, bench, here, log, told, job_of)
+            log.count()
             told.summary([(job, plan.failure(job)) for job in failed])
             said = _told(plan, log, form)
             status = "FINISHED"
@@ -132,6 +135,8 @@ class Log:
         self.plan = plan
         self.store = tracking.Store(**plan.tracking)
         self.ledger = Ledger(Path(plan.ledger))
+        self.ended: dict[tuple[str, str], tuple[str, float]] = {}
+        self.counted = time.monotonic()
         self.parent, self.logged = tracking.begin_sweep(self.store, plan.name, sweep_tags(plan))
         if plan.settings.search != "bayes":
             wanted = {job.key for job in plan.jobs}
@@ -139,6 +144,7 @@ class Log:
             self.logged = {key: run for key, run in self.logged.items() if key in wanted}
 
     def end(self, status: str, said: Said) -> None:
+        self.count()
         tracking.end_sweep(self.store, self.parent, status, said.note, said.metrics, self.plan.directory / "report")
 
     def finished(self, job: Job) -> None:
@@ -147,12 +153,23 @@ class Log:
         if job.key not in self.logged:
             name = self.plan.names[job.number]
             self.logged[job.key] = tracking.log(place, self.store, self._tags(job), name)
-        self.ledger.end(job.key, str(place.resolve()), "finished", RunDirectory(place).seconds)
+        self._ended(job, "finished", RunDirectory(place).seconds)
 
     def failed(self, job: Job, failure: Failure) -> None:
         about = {"name": self.plan.names[job.number], "spec": without_secrets(job.spec)}
         tracking.log_failure(about, failure.mistakes, self.store, self._tags(job))
-        self.ledger.end(job.key, str(self.plan.place(job).resolve()), "failed", failure.seconds)
+        self._ended(job, "failed", failure.seconds)
+
+    def count(self) -> None:
+        """Tell the ledger of the jobs that ended since it was last told."""
+        if self.ended:
+            self.ledger.ended(self.ended)
+        self.ended, self.counted = {}, time.monotonic()
+
+    def _ended(self, job: Job, outcome: str, seconds: float) -> None:
+        self.ended[job.key, str(self.plan.place(job).resolve())] = outcome, seconds
+        if time.monotonic() - self.counted > COUNTED:
+            self.count()
 
     def _tags(self, job: Job) -> dict[str, str]:
         own = {"role": "job", "job": job.key, "job.number": str(job.number), "mlflow.parentRunId": self.parent}

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,9 @@ class Plan:
 
     def write(self) -> None:
         """Write the plan, whole or not at all."""
-        told = without_secrets(asdict(replace(self, directory=Path())) | {"directory": ""})
+        told = {one.name: getattr(self, one.name) for one in fields(self)} | {"directory": ""}
+        told |= {"settings": asdict(self.settings), "axes": list(map(asdict, self.axes))}
+        told = without_secrets(told | {"jobs": [vars(job) for job in self.jobs]})
         (self.directory / STATE).mkdir(parents=True, exist_ok=True)
         _replace(self.directory / PLAN, json.dumps(told, default=str))
 

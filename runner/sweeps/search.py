@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from random import Random
+from typing import Any
 
 from runner.errors import SpecError
 from runner.sweeps.settings import Sweep
@@ -86,3 +88,21 @@ def _drawn(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
     while len(found) < most:
         found[tuple(axis.draw(chance) for axis in axes)] = None
     return list(found)
+
+
+def over(key: str, values: Any) -> str:
+    """What varies in a sweep kept in a file, as the command line has it: a list, or the same text as there."""
+    if isinstance(values, list):
+        return f"{key}={','.join(map(_word, values))}" if len(values) > 1 else f"{key}=choice({_word(values[0])})"
+    return f"{key}={values}"
+
+
+def _word(value: Any) -> str:
+    """A value in the grammar of the command line."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_word(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_word, value))}]"
+    if isinstance(value, str) and not re.fullmatch("[A-Za-z_][A-Za-z_0-9.]*", value):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

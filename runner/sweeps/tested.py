@@ -49,9 +49,8 @@ def verdict(plan: Plan) -> Verdict | None:
 
 def _tested(name: str, written: RunDirectory, with_forecasts: bool) -> Tested:
     """What the job left behind, as far as it is tested."""
-    forecasts = written.predictions if with_forecasts else None
-    known = forecasts if forecasts is not None and len(forecasts) else None
-    return Tested(name, written.table("coefficients"), written.influence, _returns(written), known)
+    forecasts = written.predictions if with_forecasts and "oos/n_obs" in written.metrics else None
+    return Tested(name, written.table("coefficients"), written.influence, _returns(written), forecasts)
 
 
 def _returns(written: RunDirectory) -> pd.Series | None:

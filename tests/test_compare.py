@@ -19,9 +19,9 @@ from runner.bench import Bench
 from runner.errors import SpecError
 from runner.rundir import RunDirectory
 from runner.sinks import latex
-from runner.sweeps.choices import choices, short_names
+from runner.sweeps.choices import choices, short_names, shown
 from runner.sweeps.compare import compare
-from runner.sweeps.comparison import COEFFICIENTS, compared
+from runner.sweeps.comparison import COEFFICIENTS, compared, value_texts
 from runner.sweeps.plan import Failure, Job, Plan, find
 from runner.sweeps.settings import Sweep
 
@@ -401,6 +401,38 @@ def test_latex_of_numbers() -> None:
         r"a\_b & $-$0.12$^{***}$ & (0.1) \\", r"\hline", r"{[c]} & 1.0e-07$^{*}$ &  \\", r"\hline\hline",
         r"\end{tabular}",
     ]  # fmt: skip
+
+
+def test_choices_are_cut_where_they_differ() -> None:
+    short, log = (
+        "[drop_sparse(most: 0.75), clip(low: 0.025, high: 2)]",
+        "[drop_sparse(most: 0.75), log(), clip(high: 2)]",
+    )
+    assert value_texts([0.25, "null", short], 60) == ["0.2500", "null", short]
+    assert value_texts([short, "x" * 30], 18) == ["[drop_sp … gh: 2)]", "xxxxxxxx … xxxxxxx"]
+    assert value_texts([short, log, short, "HC1"], 18) == [
+        "… .75), clip(low: ",
+        "… .75), log(), cli",
+        "… .75), clip(low: ",
+        "HC1",
+    ]
+    assert value_texts(["a" * 40, "a" * 41], 18) == ["… " + "a" * 6, "… " + "a" * 7]
+
+
+def test_what_is_built_is_shown_by_its_name() -> None:
+    steps = [{"_target_": "runner.preprocessing.clip", "low": 0.5, "on": ["a", "target"]}, {"_target_": "own.log"}]
+    assert shown(steps) == "[clip(low: 0.5, on: [a, target]), log()]"
+    assert shown({"a": None, "b": True}) == "{a: null, b: true}"
+
+
+def test_many_terms_do_not_fill_the_terminal(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+    for at in range(2):
+        rows = [coefficient(f"x{i}", float(i)) for i in range(30)]
+        made.job(spec_of(model__lags=at), {"oos/r2": 0.1 + at}, rows, [f"model.lags={at}"])
+    compare(made.plan())
+    out = capsys.readouterr().out
+    assert "20 more rows of coefficients in " in out and "report/coefficients.csv" in out
+    assert [f"x{i}" in out.split() for i in (0, 19, 20, 29)] == [True, True, False, False]
 
 
 def test_two_hundred_jobs(made: Made, capsys: pytest.CaptureFixture[str]) -> None:

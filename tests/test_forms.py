@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ import pytest
 from conftest import ROOT
 
 from runner.__main__ import main
+from runner.composition import Composer
+from runner.run import run
 from runner.sinks import machine, terminal
 
 SMALL = ["data.start=1990-01-01", "data.assets=[S1V1,S3V3]", "audit=off", "report=tables"]
@@ -194,3 +197,13 @@ def test_keys_and_options_are_completed_in_bash(line: str, expected: set[str], f
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(["bash", "-c", script], env=env, cwd=folder, capture_output=True, text=True, check=True)
     assert expected <= set(done.stdout.split()), done.stdout + done.stderr
+
+
+def test_a_table_of_many_terms_ends_and_says_where_the_rest_is(capsys: pytest.CaptureFixture[str]) -> None:
+    report = run(Composer().job([*SMALL, "validation=none"]).experiment)
+    one = report.fit.coefficients[report.fit.coefficients["scope"] != "mean"].head(1)
+    table = pd.concat([one.assign(term=f"x{k}") for k in range(45)], ignore_index=True)
+    terminal.show(replace(report, fit=replace(report.fit, coefficients=table)), Path("out"), "")
+    said = capsys.readouterr().out
+    assert "5 more rows in out/coefficients.csv" in said
+    assert [f"x{k}" in said.split() for k in (0, 39, 40, 44)] == [True, True, False, False]

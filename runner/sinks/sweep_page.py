@@ -32,7 +32,7 @@ from runner.sinks.markup import (
     unbroken,
 )
 from runner.spec import without_secrets
-from runner.sweeps.comparison import MOST_BESIDE, Comparison, brief, ordered, value_text
+from runner.sweeps.comparison import MOST_BESIDE, Comparison, brief, ordered, value_texts
 from runner.words import count, number
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _facts(found: Comparison) -> list[tuple[str, list[str]]]:
     facts["Code"] = _different(one["code"] for one in about)
     told = [(name, [text]) for name, text in facts.items() if text]
     for name, key in found.names.items():
-        values = [value_text(value, LONGEST) for value in ordered(found.choices[name])]
+        values = value_texts(ordered(found.choices[name]), LONGEST)
         more = f" and {len(values) - MOST_LISTED} more" if len(values) > MOST_LISTED else ""
         parts = [part for value in values[:MOST_LISTED] for part in (" | ", tag("code", value))]
         told.append((f"Differs: {key}", [*parts[1:], more]))
@@ -228,7 +228,7 @@ def _columns(found: Comparison, table: pd.DataFrame) -> list[Column]:
     columns = [Column("rank", ranks), Column("job", [str(job) for job in table["job"]])]
     for name in table.columns[2:]:
         if name in found.names and table[name].dtype == object:
-            columns.append(Column(str(name), [value_text(value, LONGEST) for value in table[name]], "text"))
+            columns.append(Column(str(name), value_texts(table[name], LONGEST), "text"))
         else:
             columns.append(column_of(table[name], str(name))._replace(heading=str(name)))
     return columns

@@ -13,13 +13,13 @@ from rich.text import Text
 from runner.sinks import machine
 from runner.sinks.machine import Form
 from runner.sinks.terminal import LEGEND, Page, say
-from runner.sweeps.comparison import MOST_BESIDE, brief, value_text
+from runner.sweeps.comparison import MOST_BESIDE, brief, value_texts
 from runner.words import count, number
 
 if TYPE_CHECKING:
     from runner.sweeps.comparison import Comparison
 
-MOST_JOBS = 15
+MOST_JOBS, MOST_ROWS = 15, 40  # of the leaderboard; of coefficients and their errors
 LENGTHS = (48, 32, 18)  # characters of a choice, the first that the terminal has room for
 
 
@@ -40,6 +40,11 @@ def show(found: Comparison, verdict: Sequence[str], directory: Path, form: Form 
         n = len(found.ranked)
         _title(console, "Coefficients" + (f" of the first {jobs} of {n} jobs" if jobs < n else ""))
         _whole(console, table)
+        rows = found.side_by_side(jobs).attrs["terms"] - MOST_ROWS
+        if rows > 0:
+            console.print(
+                f"{count(rows, 'more row')} of coefficients in {directory / 'coefficients.csv'}", markup=False
+            )
         told = [f"{LEGEND}; p-values as if this were the only job", *found.errors_in_full(jobs)]
         console.print("\n".join(told), markup=False)
     console.print("\n".join(["", *found.words, *verdict]), markup=False)
@@ -69,16 +74,21 @@ def _leaderboard(found: Comparison, wide: int) -> Table:
     board = found.leaderboard.head(MOST_JOBS)
     for most in LENGTHS:
         table = _table([(str(name), name in found.names or name == "leaking") for name in board])
-        for row in board.to_dict("records"):
-            table.add_row(*(_cell(found, str(name), value, most) for name, value in row.items()))
+        columns = [_cells(found, str(name), board[name].tolist(), most) for name in board]
+        for row in zip(*columns, strict=True):
+            table.add_row(*row)
         if _width(table) <= wide:
             break
     return table
 
 
-def _cell(found: Comparison, name: str, value: object, most: int) -> str | Text:
-    if isinstance(value, str) or name in found.names:
-        return Text(value_text(value, most))
+def _cells(found: Comparison, name: str, values: list[object], most: int) -> list[str | Text]:
+    if name in found.names or name == "leaking":
+        return [Text(text) for text in value_texts(values, most)]
+    return [_figure(name, value) for value in values]
+
+
+def _figure(name: str, value: object) -> str:
     if name in ("rank", "job"):
         return "–" if value is None or str(value) == "<NA>" else str(value)
     figure = float(str(value))
@@ -93,9 +103,10 @@ def _side_by_side(found: Comparison, wide: int) -> tuple[Table, int]:
         foot = side.attrs["terms"]
         for at, row in enumerate(side.itertuples(index=False), start=1):
             label, *cells = (str(text) for text in row)
-            table.add_row(
-                Text(label), *(Text(brief(text, LENGTHS[-1] if at > foot else LENGTHS[0])) for text in cells)
-            )
+            if at > foot:
+                table.add_row(Text(label), *map(Text, value_texts(cells, LENGTHS[-1])))
+            elif at <= MOST_ROWS:
+                table.add_row(Text(label), *(Text(brief(text, LENGTHS[0])) for text in cells))
         if _width(table) <= wide:
             break
     return table, jobs

@@ -27,7 +27,7 @@ from runner.words import count, p_text, stars
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
-MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units
+MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units, or ends there
 PATIENCE = 2.0  # seconds of work from which on the time left is told
 LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.1"
 
@@ -93,6 +93,10 @@ def show(report: Report, directory: Path, run_id: str, form: Form = "tables") ->
     if len(table):
         many = len(table) > MOST_ROWS and (table["scope"] == "mean").any()
         console.print(_summary(report) if many else _coefficients(report))
+        if not many and len(table) > MOST_ROWS:
+            console.print(
+                f"{count(len(table) - MOST_ROWS, 'more row')} in {directory / 'coefficients.csv'}", markup=False
+            )
     legend = f" {LEGEND}" if table["p_value"].notna().any() else ""
     console.print(f"errors: {report.fit.errors}.{legend}", markup=False)
     console.print(_in_words(report))
@@ -183,7 +187,7 @@ def _coefficients(report: Report) -> Table:
     errors = ("std. error", "t", "p", _interval_name(report), "") if tested else ()
     table = _table("unit", "term", "estimate", *errors)
     previous = ""
-    for row in report.fit.coefficients.itertuples():
+    for row in report.fit.coefficients.head(MOST_ROWS).itertuples():
         unit = f"mean of {len(report.fit.quality) - len(report.skipped)}" if row.scope == "mean" else row.unit
         if unit != previous and previous:
             table.add_section()

@@ -55,11 +55,14 @@ def flattened(node: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def shown(value: Any) -> Any:
-    """A value of a spec as a table has it: numbers as they are, all else as text."""
+    """A value of a spec as a table has it: numbers as they are, all else as text, what is built by its name."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     if isinstance(value, list | tuple):
         return f"[{', '.join(str(shown(one)) for one in value)}]"
+    if isinstance(value, Mapping) and "_target_" in value:
+        given = [f"{key}: {shown(one)}" for key, one in value.items() if key != "_target_"]
+        return f"{str(value['_target_']).rpartition('.')[2]}({', '.join(given)})"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {shown(one)}" for key, one in value.items()) + "}"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else without_secrets(str(value))

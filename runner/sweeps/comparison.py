@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 import pandas as pd
@@ -331,10 +332,23 @@ def lower_is_better(plan: Plan, score: str) -> bool:
     return score.removesuffix("_naive").endswith(SMALL_IS_GOOD)
 
 
-def value_text(value: Any, most: int | None = None) -> str:
-    """A choice as text of at most so many letters."""
-    text = number(float(value)) if isinstance(value, float) else str(value)
-    return text if most is None else brief(text, most)
+def value_text(value: Any) -> str:
+    """A choice as text."""
+    return number(float(value)) if isinstance(value, float) else str(value)
+
+
+def value_texts(values: Iterable[Any], most: int) -> list[str]:
+    """Choices as texts of at most so many letters; what would read alike is cut about where it first differs."""
+    whole = [value_text(value) for value in values]
+    found = [brief(text, most) for text in whole]
+    for cut in set(found):
+        alike = {text for text, one in zip(whole, found, strict=True) if one == cut}
+        if len(alike) > 1:
+            letters = enumerate(zip_longest(*alike))
+            start = max(next(at for at, these in letters if len(set(these)) > 1) - most // 3, 0)
+            pairs = zip(whole, found, strict=True)
+            found = [f"… {text[start : start + most - 2]}" if one == cut else one for text, one in pairs]
+    return found
 
 
 def brief(text: str, most: int) -> str:

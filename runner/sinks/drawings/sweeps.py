@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, PALE, WIDTH, axes_at, figure_of, shortened, zero_line
-from runner.sweeps.comparison import value_text
+from runner.sweeps.comparison import value_texts
 from runner.words import count, number
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class _Panel:
         often = sorted(every, key=lambda one: (-values.count(one), every.index(one)))[: MOST_VALUES - 1]
         self.rows = every if len(every) <= MOST_VALUES else [one for one in every if one in often]
         rest = len(every) - len(self.rows)
-        named = [value_text(one, 30) for one in self.rows] + ([f"{rest} other values"] if rest else [])
+        named = value_texts(self.rows, 30) + ([f"{rest} other values"] if rest else [])
         self.labels = [] if self.scaled else named
         self.height = SCALE if self.scaled else ROW * len(self.labels)
 
@@ -133,7 +133,7 @@ def heat_map(cells: pd.DataFrame, score: str, lower_is_better: bool, averaged: b
     crowded = max(cells.shape) > MOST_LABELLED
     empty = "pale: no job with the score; too many cells for numbers" if crowded else "–: no job with the score"
     note = f"orange frame: the {order}{mean}; {empty}"
-    down, across = ([value_text(one, 26) for one in names] for names in (cells.index, cells.columns))
+    down, across = (value_texts(names, 26) for names in (cells.index, cells.columns))
     left = 0.5 + 0.078 * max([len(one) for one in down], default=4)
     long = max([len(one) for one in across], default=4) > 0.9 * (WIDTH - left - 1.4) / cells.shape[1] / 0.078
     below = 0.55 + (0.055 * max(map(len, across)) + 0.1 if long else 0.1)
@@ -215,7 +215,7 @@ def _along(figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | 
 
 def _rows(figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, ring: np.ndarray) -> None:
     """A row per job, in the order of the leaderboard."""
-    labels = [value_text(one, 40) for one in table[key]]
+    labels = value_texts(table[key], 40)
     left = 0.4 + 0.075 * max(map(len, labels))
     axes = axes_at(figure, left, 0.75, WIDTH - left - 0.25, max(1.0, 0.24 * len(table)))
     at, values = -np.arange(len(table), dtype=float), table[score].to_numpy(dtype=float)

@@ -33,11 +33,6 @@ class Bench:
         self.things.move_to_end(key)
         return self.things[key]
 
-    @property
-    def fingerprints(self) -> list[str]:
-        """Of the markets that are here."""
-        return [thing.fingerprint for key, thing in self.things.items() if key.startswith("market-")]
-
 
 def held(things: Iterable[Any]) -> int:
     """Bytes of the arrays in these things, each array once, whoever shares it."""

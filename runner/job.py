@@ -42,18 +42,18 @@ def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> N
 
 def _counted(experiment: Experiment, directory: Path) -> Report:
     """Run, and count the trial whatever comes of it once its data was read."""
-    bench, begun, status = Bench(), time.monotonic(), "failed"
+    bench, spec = Bench(), experiment.spec
+    found = bench.get("market", [spec["data"], spec["allow"]], experiment.source.load).fingerprint
+    key, family = (make(without_secrets(spec), found) for make in (_key, family_key))
+    ledger, place = Ledger(Path(spec["ledger"])), str(directory.resolve())
+    ledger.begin({(key, place): family}, "begun")
+    begun, status = time.monotonic(), "failed"
     try:
         report = compute(experiment, directory, bench)
         status = "finished"
         return report
     finally:
-        spec = without_secrets(experiment.spec)
-        for fingerprint in bench.fingerprints:
-            key = _key(spec, fingerprint)
-            ledger, place = Ledger(Path(spec["ledger"])), str(directory.resolve())
-            ledger.begin({(key, place): family_key(spec, fingerprint)})
-            ledger.end(key, place, status, time.monotonic() - begun)
+        ledger.end(key, place, status, time.monotonic() - begun)
 
 
 def _key(spec: Mapping[str, Any], fingerprint: str) -> str:

@@ -51,13 +51,13 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
 
-    def begin(self, family_of: Mapping[tuple[str, str], str]) -> None:
-        """Trials (key, directory) that begin, or may soon, with the family of each; known ones stay as they are."""
+    def begin(self, family_of: Mapping[tuple[str, str], str], status: str = "planned") -> None:
+        """Trials (key, directory), `planned` or `begun`, with the family of each; of known ones those that failed."""
         with self._open() as book:
             book.executemany(
-                "insert into trials (key, place, family, status) values (?, ?, ?, 'planned') "
-                "on conflict do update set status = 'planned' where status = 'failed'",
-                [(key, place, family) for (key, place), family in family_of.items()],
+                "insert into trials (key, place, family, status) values (?, ?, ?, ?) "
+                "on conflict do update set status = excluded.status where status = 'failed'",
+                [(key, place, family, status) for (key, place), family in family_of.items()],
             )
 
     def end(self, key: str, place: str, status: str, seconds: float) -> None:
@@ -77,7 +77,7 @@ class Ledger:
         """
         best: dict[str, int] = {} if begun is None else {begun: 3}
         for key, place, status in self._rows("select key, place, status from trials where family = ?", family):
-            rank = {"finished": 3, "failed": 2}.get(status, 1 if _begun(Path(place)) else 0)
+            rank = {"finished": 3, "failed": 2, "begun": 1}.get(status, 1 if _begun(Path(place)) else 0)
             best[key] = max(best.get(key, 0), rank)
         finished, failed, abandoned = (sum(rank == one for rank in best.values()) for one in (3, 2, 1))
         return Count(finished, failed, abandoned)

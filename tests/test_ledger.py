@@ -134,3 +134,25 @@ def test_ledger_in_a_directory_that_cannot_be_is_one_line(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match=r"^ledger: "):
         Ledger(tmp_path / "file" / "ledger.db").begin({("k", "p"): "family"})
+
+
+DIES = '''
+import os, signal
+
+
+def dies(study):
+    """What a user does who saw enough, or the system that is out of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+'''
+
+
+def test_a_single_run_that_is_killed_was_a_trial(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(DIES)
+    words = ["data.assets=[S1V5]", "report=tables"]
+    killed = [sys.executable, "-m", "runner", *words, "+analyses.a={_target_:own.dies}", "allow=[own]"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run(killed, cwd=tmp_path, env=env, capture_output=True, check=False).returncode == -9
+    assert run_cli(tmp_path, *words).code == 0
+    ledger = Ledger(tmp_path / "outputs" / "ledger.db")
+    [(family,)] = ledger._rows("select distinct family from trials")
+    assert ledger.count(family) == Count(1, 0, 1)

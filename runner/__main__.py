@@ -138,9 +138,11 @@ def sync(words: Sequence[str]) -> int:
     """Log the run directories below outputs/runs that the store does not have; a sweep has `resume` for that."""
     composer, args = _composer(words)
     config, directory = composer.places(args.overrides)
-    from runner.sinks.tracking import Store, log, logged_directories
+    from runner.sinks.tracking import Store, end_killed, log, logged_directories
+    from runner.sweeps.plan import killed
 
     store = Store(**config["tracking"])
+    end_killed(store, killed)
     known = logged_directories(store)
     fresh = [path.parent for path in sorted(directory.parent.glob("[!.]*/run.json"))]
     fresh = [path for path in fresh if str(path.absolute()) not in known]
@@ -231,12 +233,14 @@ def ui(words: Sequence[str]) -> int:
     args = parser.parse_intermixed_args(list(words))
     composer = Composer(args.config_path, args.config_dir, args.config_name)
     tracking = composer.places(args.overrides)[0]["tracking"]
-    from runner.sinks.tracking import Store, runs_link
+    from runner.sinks.tracking import Store, end_killed, runs_link
+    from runner.sweeps.plan import killed
     from runner.ui import serve
 
     if args.sweep is not None:
         return _ui_of_sweep(args.sweep, args.port)
     store = Store(**tracking)
+    end_killed(store, killed)
     return serve(store.uri, args.port, runs_link(store))
 
 

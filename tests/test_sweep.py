@@ -20,7 +20,7 @@ from test_tracking import client_of
 from runner.__main__ import main
 from runner.errors import SpecError
 from runner.ledger import Ledger
-from runner.sweeps.plan import Plan, read
+from runner.sweeps.plan import Plan, locked, read
 from runner.sweeps.search import Axis, combinations
 from runner.sweeps.settings import Sweep
 
@@ -328,7 +328,7 @@ def test_scores_lead_a_search_and_a_resumed_one_goes_the_same_way(sweep, tmp_pat
 
 def test_two_conductors_of_one_sweep_are_refused(sweep, capsys) -> None:
     _, plan, _ = sweep("a", "model.cov=HC1,HC2")
-    with plan.locked():
+    with locked(plan.directory):
         assert main(["resume", "a"]) == 2
     assert "another process runs it" in capsys.readouterr().err
 

@@ -23,6 +23,7 @@ from sweeping import (
     sweep_of,
     wait_for,
 )
+from test_tracking import client_of
 
 from runner.version import code_version, source_commit
 
@@ -119,6 +120,14 @@ def test_killed_at_many_moments(tmp_path: Path, undisturbed: dict[str, str], lau
     once(tmp_path, launcher, seed, undisturbed)
 
 
+def statuses(folder: Path) -> dict[str, set[str]]:
+    """Of the runs in MLflow, by their role."""
+    client, found = client_of(folder), dict[str, set[str]]()
+    for one in client.search_runs([client.get_experiment_by_name("factor-runner").experiment_id]):
+        found.setdefault(one.data.tags["role"], set()).add(one.info.status)
+    return found
+
+
 def test_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, str]) -> None:
     """The conductor is killed each time that two jobs more are there."""
     process = start(tmp_path, "-m", COVS, *WORDS, *LAUNCHERS["processes"])
@@ -127,7 +136,14 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, str]) -> 
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stderr.close()
+        assert run(tmp_path, "sync")[0] == 0
+        found = statuses(tmp_path)
+        assert found.pop("sweep") == {"KILLED"}
+        assert "RUNNING" not in set().union(*found.values())
         process = start(tmp_path, "resume", "s")
+    wait_for(lambda: statuses(tmp_path)["sweep"] == {"RUNNING"}, end=lambda: process.poll() is not None)
+    assert run(tmp_path, "sync")[0] == 0  # and ends none that is conducted
+    assert statuses(tmp_path)["sweep"] <= {"RUNNING", "FINISHED"}
     said = process.communicate()[1]
     assert process.returncode == 0, said
     assert_each_job_once(tmp_path, undisturbed)

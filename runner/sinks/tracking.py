@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cache
@@ -157,6 +157,17 @@ def discard(store: Store, run_ids: Sequence[str]) -> None:
         client = store.client()
         for run_id in run_ids:
             _discard(client, client.get_run(run_id))
+
+
+def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]]) -> None:
+    """End what still runs in the store of sweeps whose process was killed: `killed` says of which of these ids."""
+    with _in_one_line(store, "nothing was ended"), store.locked():
+        client = store.client()
+        runs = list(_all_runs(client, experiment_id(client, store), "attributes.status = 'RUNNING'"))
+        sweep_of = {run.info.run_id: run.data.tags.get("sweep.id", "") for run in runs}
+        ended = killed(set(sweep_of.values()))
+        for run_id in (one for one, sweep in sweep_of.items() if sweep in ended):
+            client.set_terminated(run_id, "KILLED")
 
 
 def end_sweep(store: Store, parent: str, status: str, note: str, metrics: Mapping[str, float], files: Path) -> None:

@@ -23,7 +23,7 @@ from runner.sweeps import bayes, slurm
 from runner.sweeps.cache import bench_of
 from runner.sweeps.compare import compare
 from runner.sweeps.launchers import LAUNCHERS
-from runner.sweeps.plan import Failure, Job, Plan
+from runner.sweeps.plan import Failure, Job, Plan, killed, locked
 from runner.sweeps.tested import verdict
 from runner.version import code_version
 from runner.words import number
@@ -50,7 +50,7 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
     on_slurm = plan.settings.launcher == "slurm"
     if on_slurm:
         slurm.check(plan.settings)
-    with plan.locked():
+    with locked(plan.directory):
         if on_slurm:
             slurm.cancel(plan)
         plan.write()
@@ -137,6 +137,7 @@ class Log:
         self.ledger = Ledger(Path(plan.ledger))
         self.ended: dict[tuple[str, str], tuple[str, float]] = {}
         self.counted = time.monotonic()
+        tracking.end_killed(self.store, killed)
         self.parent, self.logged = tracking.begin_sweep(self.store, plan.name, sweep_tags(plan))
         if plan.settings.search != "bayes":
             wanted = {job.key for job in plan.jobs}

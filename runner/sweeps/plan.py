@@ -6,8 +6,8 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -88,7 +88,7 @@ class Plan:
     @property
     def id(self) -> str:
         """What tells it from a sweep of the same name elsewhere."""
-        return digest(str(self.directory.resolve()))
+        return _id(self.directory)
 
     @cached_property
     def names(self) -> Mapping[int, str]:
@@ -151,23 +151,37 @@ class Plan:
         (self.directory / STATE).mkdir(parents=True, exist_ok=True)
         _replace(self.directory / PLAN, json.dumps(told, default=str))
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """One process at a time conducts the sweep.
-
-        Raises:
-            SpecError: another does.
-        """
-        (self.directory / STATE).mkdir(parents=True, exist_ok=True)
-        with open(self.directory / STATE / "lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise SpecError(f"sweep {self.name}: another process runs it; allowed: one at a time") from None
-            yield
-
     def _failed(self, job: Job) -> Path:
         return self.directory / STATE / f"{job.number}.failed"
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """One process at a time conducts the sweep in the directory.
+
+    Raises:
+        SpecError: another does.
+    """
+    (directory / STATE).mkdir(parents=True, exist_ok=True)
+    with open(directory / STATE / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SpecError(f"sweep {directory.name}: another process runs it; allowed: one at a time") from None
+        yield
+
+
+def killed(ids: Collection[str]) -> set[str]:
+    """Of these sweeps, by their ids, those that lie here and that no process conducts."""
+    found = set()
+    for place in (path.parent for path in SWEEPS.glob(f"*/{PLAN}") if _id(path.parent) in ids):
+        with suppress(SpecError), locked(place):
+            found.add(_id(place))
+    return found
+
+
+def _id(directory: Path) -> str:
+    return digest(str(directory.resolve()))
 
 
 def find(name: str | None = None) -> Plan:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runner.panel import Panel
     from runner.validation import Fold
 
-MOST_NUMBERS = 2**26  # held as moments; more are summed for each fold by itself
+MOST_NUMBERS = 2**26  # held as moments, and as many of pairs of segments; more are summed for each fold by itself
 MOST_COLUMNS = 16  # of a panel that is summed whole, whichever regressors are asked for first
 
 

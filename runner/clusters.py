@@ -31,7 +31,7 @@ class Pool(NamedTuple):
     alpha: np.ndarray | None = None
     delta: np.ndarray | None = None
     absorbed: int = 0
-    member: np.ndarray = np.empty((0, 0))
+    member: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -44,14 +44,15 @@ class Pool(NamedTuple):
     def blocks(self, rows: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Regressors (B, k, N) and residuals (B, N) of each block of these dates, less the effects and times the root
         of the weights, zero in cells that are not in use."""
-        (_, N, K), k = self.X.shape, len(self.b) - self.member.shape[1]
+        (_, N, K), dummies = self.X.shape, np.empty((0, self.y.shape[1])) if self.member is None else self.member.T
+        k = len(self.b) - len(dummies)
         buffer = np.ones((BLOCK, len(self.b), N))
         for start in range(rows.start, rows.stop, BLOCK):
             part = slice(start, min(start + BLOCK, rows.stop))
             z, use = buffer[: part.stop - start], self.use[part]
             z[:, : k - K] = 1.0
             z[:, k - K : k] = self.X[part].swapaxes(1, 2)
-            z[:, k:] = self.member.T
+            z[:, k:] = dummies
             y = self.y[part].copy()
             if self.alpha is not None and self.delta is not None:
                 z -= self.alpha[:, :K].T + self.delta[part, :K, None]

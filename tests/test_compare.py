@@ -105,7 +105,7 @@ def grid(made: Made) -> Plan:
 
 def test_leaderboard_has_the_numbers_of_the_jobs_best_first(made: Made) -> None:
     board = compared(grid(made)).leaderboard
-    assert list(board.columns) == ["rank", "job", "cov", "lags", "oos/r2", "oos/rmse", "fit/r2", "fit/n_obs"]
+    assert list(board.columns) == ["rank", "job", "oos/r2", "cov", "lags", "oos/rmse", "fit/r2", "fit/n_obs"]
     assert board["job"].tolist() == [1, 2, 0] and board["rank"].tolist() == [1, 2, 3]
     assert board["oos/r2"].tolist() == [0.4, 0.3, 0.1] and board["fit/n_obs"].tolist() == [91.0, 92.0, 90.0]
     assert board["lags"].tolist() == [10, 2, 2]
@@ -483,7 +483,7 @@ def test_the_verb_prints_and_writes(made: Made, capsys: pytest.CaptureFixture[st
     grid(made)
     assert main(["compare", "--csv"]) == 0
     printed = capsys.readouterr().out
-    assert printed.splitlines()[1].startswith("1,1,HC0,10,0.4,")
+    assert printed.splitlines()[1].startswith("1,1,0.4,HC0,10,")
     assert main(["compare", "made", "--latex"]) == 0
     assert capsys.readouterr().out == (made.place / "report" / "coefficients.tex").read_text()
     files = {"leaderboard.csv", "coefficients.csv", "coefficients.tex", "failures.csv", "report.html", "plots"}

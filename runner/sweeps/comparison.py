@@ -94,7 +94,7 @@ class Comparison:
 
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
-        """rank (equal scores share one; none without the score), job, the keys that differ, the score, its naive
+        """rank (equal scores share one; none without the score), job, the score, the keys that differ, the naive
         baseline and the standard metrics that some job has; leaking where some job is."""
         present = {name for one in self.outcomes for name in one.metrics}
         own = self.score.replace(COMMON, OWN, 1)
@@ -104,10 +104,12 @@ class Comparison:
             wanted.pop(f"{OWN}n_obs", None)
         numbers = [one.job.number for one in self.ranked]
         table = pd.DataFrame({"job": pd.Series(numbers, dtype="int64")})
-        for name in self.names:
-            table[name] = self.choices[name].loc[numbers].to_numpy()
-        for name in wanted:
-            table[name] = pd.Series([one.metrics.get(name) for one in self.ranked], dtype="float64")
+        first = [self.score] if self.score in wanted else []
+        for name in dict.fromkeys([*first, *self.names, *wanted]):
+            if name in wanted:
+                table[name] = pd.Series([one.metrics.get(name) for one in self.ranked], dtype="float64")
+            else:
+                table[name] = self.choices[name].loc[numbers].to_numpy()
         if any(one.about.get("leaks") for one in self.ranked):
             table["leaking"] = ["yes" if one.about.get("leaks") else "" for one in self.ranked]
         scores = pd.Series([self.score_of(one) for one in self.ranked], dtype="float64")

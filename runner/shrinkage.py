@@ -242,7 +242,7 @@ def _ridge(data: Reduced, l2: np.ndarray) -> np.ndarray:
     if short and not l2.all():
         raise NotEstimable("penalty 0 with collinear columns, or with no more rows than columns, has no one answer")
     shrunk = s / (s**2 + data.n * l2[:, None]) if s[0] else np.zeros((len(l2), len(s)))
-    return (shrunk * (left.T @ data.z)) @ right
+    return (shrunk * (left.T @ data.z)) @ right * data.A.any(axis=0)  # no rounding where a column has nothing
 
 
 def _lasso(data: Reduced, penalty: Penalty) -> np.ndarray:

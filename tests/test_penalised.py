@@ -613,6 +613,7 @@ def test_ridge_with_dummies_of_every_level_is_that_of_scikit_learn(standardise: 
     found = fit.coefficients.set_index("term")["estimate"]
     np.testing.assert_allclose(found[names], theirs.coef_ / scale, rtol=SLOPES["ridge"], atol=1e-12)
     np.testing.assert_allclose(found["const"], theirs.intercept_, rtol=SLOPES["ridge"])
+    assert (found["sector:z"] == 0.0) == absent, "a level without rows has no slope, nor the rounding of one"
     r2 = theirs.score(Z / scale, y[valid])
     np.testing.assert_allclose(fit.quality["r2"], r2, rtol=SLOPES["ridge"])
 
@@ -659,3 +660,16 @@ def test_which_units_are_sound_is_what_the_eigenvalues_say() -> None:
     for i in np.flatnonzero(sound):
         theirs = Ridge(1.0, solver="svd").fit(X[:, i], y[:, i])
         np.testing.assert_allclose(b[i, 1:], theirs.coef_, rtol=SLOPES["ridge"], atol=1e-15)
+
+
+def test_levels_without_rows_have_no_slope_among_many() -> None:
+    T, N, G = 40, 60, 30
+    y, X = random_arrays(13, T, N, 3)
+    panel = panel_of(y, X)
+    sector = np.array([f"s{i % G:02d}" for i in range(N)])
+    valid = panel.valid & ~np.isin(sector, ["s05", "s17", "s29"])
+    panel = replace(panel, valid=valid, groups=pd.DataFrame({"sector": sector}, index=panel.assets))
+    model = Regression(by=None, estimator="ridge", penalty=1.0, standardise=False, dummies=["sector"])
+    found = model.fit(panel, np.arange(T)).coefficients.set_index("term")["estimate"]
+    absent = [f"sector:{one}" for one in ("s05", "s17", "s29")]
+    assert found[absent].tolist() == [0.0] * 3 and (found.drop(absent) != 0.0).all()

@@ -246,14 +246,15 @@ def ui(words: Sequence[str]) -> int:
 
 def _ui_of_sweep(name: str, port: int) -> int:
     """Serve the MLflow UI, open on the jobs of a sweep."""
-    from runner.sinks.tracking import Store, sweep_link
+    from runner.sinks.tracking import Store, end_killed, sweep_link
     from runner.sweeps.comparison import compared
     from runner.sweeps.conduct import sweep_tags
-    from runner.sweeps.plan import find
+    from runner.sweeps.plan import find, killed
     from runner.ui import serve
 
     found = compared(find(name))
     store = Store(**found.plan.tracking)
+    end_killed(store, killed)
     return serve(store.uri, port, sweep_link(store, sweep_tags(found.plan), found))
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import run_cli
+from conftest import call_cli
 from test_tracking import FAST, client_of, runs_of
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("first")
-    outcome = run_cli(folder, *FAST, "report=tables", "validation=walk_forward", "validation.first=200")
+    outcome = call_cli(folder, *FAST, "report=tables", "validation=walk_forward", "validation.first=200")
     assert outcome.code == 0, outcome.err
     return folder, runs_of(folder)[0].info.run_id
 
@@ -40,7 +40,7 @@ def tampered(folder: Path, run_id: str, copy: Path, **changes: object) -> Path:
 
 def test_rerun_is_bit_identical_and_logged(first) -> None:
     folder, run_id = first
-    outcome = run_cli(folder, "rerun", run_id)
+    outcome = call_cli(folder, "rerun", run_id)
     assert outcome.code == 0, outcome.err
     assert f"bit-identical to {run_id}" in outcome.out
     [again] = [run for run in runs_of(folder) if run.data.tags.get("rerun") == run_id]
@@ -50,7 +50,7 @@ def test_rerun_is_bit_identical_and_logged(first) -> None:
 def test_rerun_tells_what_differs(first, tmp_path) -> None:
     folder, run_id = first
     other = tampered(folder, run_id, tmp_path / "copy", model__cov="HC3")
-    outcome = run_cli(other, "rerun", run_id)
+    outcome = call_cli(other, "rerun", run_id)
     assert outcome.code == 1
     assert f"differs from {run_id}" in outcome.out
     assert "coefficients.csv: differs" in outcome.out
@@ -68,7 +68,7 @@ def test_rerun_tells_what_differs(first, tmp_path) -> None:
 )
 def test_logged_spec_names_no_code_and_no_files_that_are_not_allowed(first, tmp_path, changes, said) -> None:
     folder, run_id = first
-    outcome = run_cli(tampered(folder, run_id, tmp_path / "copy", **changes), "rerun", run_id)
+    outcome = call_cli(tampered(folder, run_id, tmp_path / "copy", **changes), "rerun", run_id)
     assert outcome.code == 2
     assert said in outcome.err
     assert "Traceback" not in outcome.err
@@ -80,7 +80,7 @@ def test_logged_places_are_not_written_to(first, tmp_path) -> None:
     other = tampered(
         folder, run_id, tmp_path / "copy", ledger=str(elsewhere), tracking={"uri": f"sqlite:///{elsewhere}"}
     )
-    assert run_cli(other, "rerun", run_id).code == 0
+    assert call_cli(other, "rerun", run_id).code == 0
     assert not elsewhere.exists()
 
 
@@ -88,19 +88,19 @@ def test_logged_places_are_not_written_to(first, tmp_path) -> None:
     ("word", "said"), [("../../etc", "the id of a run"), ("0" * 32, "tracking.uri"), ("", "which run")]
 )
 def test_wrong_id_is_one_line(first, word, said) -> None:
-    outcome = run_cli(first[0], "rerun", *[word][: bool(word)])
+    outcome = call_cli(first[0], "rerun", *[word][: bool(word)])
     assert outcome.code in (1, 2)
     assert len(outcome.errors) == 1
     assert said in outcome.errors[0]
 
 
 def test_sync_logs_what_the_store_does_not_have(tmp_path) -> None:
-    kept = run_cli(tmp_path, *FAST, "report=tables", "tracking.uri=http://127.0.0.1:9")
+    kept = call_cli(tmp_path, *FAST, "report=tables", "tracking.uri=http://127.0.0.1:9")
     assert kept.code == 1
-    outcome = run_cli(tmp_path, "sync")
+    outcome = call_cli(tmp_path, "sync")
     assert outcome.code == 0, outcome.err
     assert re.search(r"MLflow run [0-9a-f]{32}", outcome.out)
     [run] = runs_of(tmp_path)
     assert run.data.metrics == kept.metrics
     assert client_of(tmp_path).get_run(run.info.run_id).info.status == "FINISHED"
-    assert "0 logged, 1 known before" in run_cli(tmp_path, "sync").err
+    assert "0 logged, 1 known before" in call_cli(tmp_path, "sync").err

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from runner.errors import DataError, EstimationError, listed, unknown
+from runner.model import Model
 from runner.settings import Count, Positive, Rows, UpToOne, Window
 from runner.words import count, percent
 
@@ -39,7 +40,7 @@ class Grown(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Boosting:
+class Boosting(Model):
     """Sums of regression trees on squared errors (Friedman 2001; Ke et al. 2017), one model per unit.
 
     The names of LightGBM stand in brackets; what is not named here has its default. One thread, and the same
@@ -90,10 +91,6 @@ class Boosting:
             found.append("_target_: Boosting needs a feature to split on; features: none are given")
         return found
 
-    def terms(self, features: Sequence[str]) -> list[str]:
-        """None: trees have no coefficients."""
-        return []
-
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """Grow trees on the rows at these positions, cells that are valid only.
 
@@ -135,12 +132,6 @@ class Boosting:
                 i = assets[member]
                 values[t, i] = np.ldexp(booster.predict(X[t, i], num_threads=1), exponent)
         return values
-
-    def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """None: the tests are of residuals of least squares."""
-        from runner.fit import NO_DIAGNOSTICS
-
-        return NO_DIAGNOSTICS
 
     def parameters(self) -> dict[str, Any]:
         """The settings as LightGBM names them."""

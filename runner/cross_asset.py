@@ -11,6 +11,7 @@ import numpy as np
 
 from runner.errors import DataError, EstimationError, listed
 from runner.least_squares import FLAT
+from runner.model import Model
 from runner.settings import Several, Window
 from runner.validation import Splitter, WalkForward
 from runner.words import count, number, percent
@@ -47,7 +48,7 @@ class Chosen(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CrossAsset:
+class CrossAsset(Model):
     """LASSO with a constant per asset on every feature of every asset, refitted at every row.
 
     Minimises what scikit-learn's Lasso does, |y - a - X b|^2 / (2 n) + penalty |b|_1, exactly, along the whole path.
@@ -78,10 +79,6 @@ class CrossAsset:
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """No feature."""
         return [] if features else ["_target_: CrossAsset needs candidates; features: none are given"]
-
-    def terms(self, features: Sequence[str]) -> list[str]:
-        """None: which candidates have a coefficient differs by asset and row; see the table `signals`."""
-        return []
 
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """The fits on the last `window` of these rows: what would forecast the next one.
@@ -145,14 +142,6 @@ class CrossAsset:
             return values
 
         return walk(panel, fold, self.window, one, f"rows, {len(panel.assets)} LASSO fits each")
-
-    def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """None: the tests are of residuals of least squares."""
-        import pandas as pd
-
-        from runner.fit import DIAGNOSTICS
-
-        return pd.DataFrame(columns=["scope", "unit", *DIAGNOSTICS])
 
     def _solved(
         self, X: np.ndarray, y: np.ndarray, Z: np.ndarray, panel: Panel, rows: np.ndarray, slopes: bool = False

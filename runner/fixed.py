@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.errors import DataError, EstimationError, unknown
+from runner.model import Model
 from runner.words import count
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from runner.fit import Fit
     from runner.panel import Panel
 
 
 @dataclass(frozen=True)
-class Fixed:
+class Fixed(Model):
     """The constant plus the weighted sum of features, the same for every asset.
 
     Attributes:
@@ -87,12 +86,6 @@ class Fixed:
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Forecasts (T, N), NaN where a feature with a weight is missing."""
         return self._forecast(panel, np.arange(len(panel.dates)))
-
-    def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """None: the tests are of residuals of least squares."""
-        from runner.fit import NO_DIAGNOSTICS
-
-        return NO_DIAGNOSTICS
 
     def _forecast(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
         """Forecasts (len(rows), N)."""

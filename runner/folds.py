@@ -14,6 +14,8 @@ from runner.settings import parse_span
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.panel import Panel
+
 HOLD_OUT = "holdout"  # name of the fold that tests the rows held out
 NONE = np.empty(0, dtype=int)
 
@@ -175,3 +177,12 @@ def steps(dates: pd.DatetimeIndex, start: int, end: int, length: int | str) -> I
         while at == before:
             times += 1
             at = ahead(dates, start, length, times)
+
+
+def forecastable(panel: Panel, folds: Sequence[Fold]) -> list[Fold]:
+    """The folds that have a usable cell among their test rows.
+
+    The last ones may have none, where the target looks far ahead; the first fold stays where none has any.
+    """
+    with_cells = [fold for fold in folds if panel.valid[fold.test].any()]
+    return with_cells or list(folds[:1])

@@ -10,6 +10,7 @@ import numpy as np
 
 from runner.conflicts import PENALISED, conflicts
 from runner.errors import DataError, unknown
+from runner.model import Model
 from runner.settings import Count, NotNegative, Rows, Share, UpToOne
 from runner.validation import Splitter
 
@@ -26,7 +27,7 @@ Effect = Literal["asset", "date"]
 
 
 @dataclass(frozen=True)
-class Regression:
+class Regression(Model):
     """One regression per unit: least squares, penalised least squares, or a logit.
 
     Attributes:
@@ -129,12 +130,14 @@ class Regression:
         slopes = [*chosen, *component_names(self.components)]
         return ["const", *slopes] if self.with_constant else slopes
 
-    def with_dummies(self, panel: Panel) -> Regression:
+    def on(self, panel: Panel) -> Regression:
         """The same with its dummies, levels in the order of names, as regressors after the others.
 
         Raises:
             DataError: a group that the data has not.
         """
+        if not self.dummies:
+            return self
         lost = [name for name in self.dummies if name not in panel.groups]
         if lost:
             raise DataError([f"model.dummies: {unknown(name, panel.groups)}" for name in lost])
@@ -152,7 +155,7 @@ class Regression:
             EstimationError: no unit could be estimated.
         """
         if self.dummies:
-            return self.with_dummies(panel).fit(panel, rows)
+            return self.on(panel).fit(panel, rows)
         if self.components:
             from runner.components import extended, principal
 
@@ -171,7 +174,7 @@ class Regression:
             DataError, EstimationError: as `fit` does.
         """
         if self.dummies:
-            return self.with_dummies(panel).fit_to_forecast(panel, rows)
+            return self.on(panel).fit_to_forecast(panel, rows)
         if self.components:
             from runner.components import extended, principal
 
@@ -242,7 +245,7 @@ class Regression:
         from runner.estimation import regressors
 
         if self.dummies:
-            return self.with_dummies(panel).predict(fit, panel)
+            return self.on(panel).predict(fit, panel)
         if fit.components is not None:
             from runner.components import extended
 

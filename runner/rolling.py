@@ -10,11 +10,10 @@ import numpy as np
 
 from runner.errors import EstimationError
 from runner.least_squares import FLAT
+from runner.model import Model
 from runner.settings import Rows, Share
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from runner.fit import Fit
     from runner.panel import Panel
     from runner.validation import Fold
@@ -26,7 +25,7 @@ COLLINEAR = 1e-10  # singular value relative to the largest that counts as zero
 
 
 @dataclass(frozen=True)
-class Rolling:
+class Rolling(Model):
     """Least squares with a constant per asset, refitted at every row on the last rows whose target is known.
 
     Of returns on their own lags it is an autoregression. Columns that are constant in the window or collinear have no
@@ -88,14 +87,6 @@ class Rolling:
             return values
 
         return walk(panel, fold, self.window, one, "rows forecast, refitting at each")
-
-    def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """None: a window is too short for them."""
-        import pandas as pd
-
-        from runner.fit import DIAGNOSTICS
-
-        return pd.DataFrame(columns=["scope", "unit", *DIAGNOSTICS])
 
 
 def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

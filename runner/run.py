@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,9 @@ from runner.audit import Audit, audit
 from runner.bench import Bench
 from runner.errors import DataError
 from runner.fit import NO_DIAGNOSTICS
+from runner.folds import forecastable
 from runner.market import Market
+from runner.model import Model
 from runner.multiple.influence import influence
 from runner.panel import Panel, build_panel
 from runner.progress import tracked
@@ -42,7 +43,8 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
     every_row = np.arange(len(panel.dates))
     predictions = _forecast(model, panel, folds)
     fit = model.fit(panel, every_row)
-    study = Study(market, panel, model, fit, folds, predictions, experiment.spec.get("target") or {})
+    target = experiment.spec.get("target") or {}
+    study = Study(market, panel, model, fit, folds, predictions, target, experiment.model)
     whole = experiment.spec.get("report", FULL) == FULL
     return Report(
         name=experiment.name,
@@ -65,18 +67,16 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
     )
 
 
-def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, Any, list[Fold], Audit | None]:
+def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, Model, list[Fold], Audit | None]:
     """Data, panel with the moments that its folds share, model, folds, and what the audit of this run says."""
     spec = experiment.spec
-    weights = getattr(experiment.model, "weight_field", None)
+    weights = experiment.model.weight_field
     made_from = {part: spec.get(part) for part in ("data", "features", "target", "preprocess", "allow")}
     market = bench.get("market", [made_from["data"], made_from["allow"]], experiment.source.load)
     recipe = [made_from, weights, market.fingerprint]
     parts = (experiment.features, experiment.target, experiment.steps, weights)
     panel = bench.get("panel", recipe, partial(build_panel, market, *parts))
-    model = experiment.model
-    if getattr(model, "dummies", ()):
-        model = model.with_dummies(panel)
+    model = experiment.model.on(panel)
     folds = experiment.splitter.split(panel.dates, panel.horizon)
     look = partial(bench.get, "audit", recipe, partial(audit, experiment, market))
     audited = _audited(experiment, model, panel, folds, look)
@@ -86,7 +86,7 @@ def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, Any,
 
 
 def _audited(
-    experiment: Experiment, model: Any, panel: Panel, folds: list[Fold], look: Callable[[], Audit]
+    experiment: Experiment, model: Model, panel: Panel, folds: list[Fold], look: Callable[[], Audit]
 ) -> Audit | None:
     """The leak audit of this run, None where the spec switches it off.
 
@@ -121,13 +121,9 @@ def _analysed(study: Study, analyses: Mapping[str, Callable[[Study], Finding]]) 
     return found
 
 
-def _forecast(model: Any, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
-    """Predictions of the test cells of every fold by a model that saw its training rows only.
-
-    A fold whose test rows have no usable cell, as the last ones where the target looks far ahead, forecasts nothing.
-    """
-    usable = [fold for fold in folds if panel.valid[fold.test].any()]
-    tried = usable or folds[:1]
+def _forecast(model: Model, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
+    """Predictions of the test cells of every fold by a model that saw its training rows only."""
+    tried = forecastable(panel, folds)
     if not tried:
         return pd.DataFrame(columns=PREDICTIONS)
     parts = [_forecast_fold(model, panel, fold) for fold in tracked(tried, "folds forecast")]
@@ -137,7 +133,7 @@ def _forecast(model: Any, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
     return table
 
 
-def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
+def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
     """Cells with a usable row and a prediction; the benchmark is each asset's mean over its training rows, or that of
     all assets where it has none.
 
@@ -145,13 +141,7 @@ def _forecast_fold(model: Any, panel: Panel, fold: Fold) -> pd.DataFrame:
         DataError: the training part has too few rows for every asset, or nothing can be forecast.
     """
     try:
-        if hasattr(model, "forecast"):  # it refits as it goes through the test rows
-            values = model.forecast(panel, fold)
-        else:
-            fitting = getattr(model, "fit_to_forecast", model.fit)
-            fit = replace(fitting(panel, fold.train), date_effects=None)  # those of test rows are not known
-            values = model.predict(fit, panel.at(fold.test))
-        values = panel.in_units(values)
+        values = panel.in_units(model.forecast(panel, fold))
     except DataError as error:
         raise DataError([f"validation: fold {fold.name}: {line}" for line in error.mistakes]) from error
     at, i = np.nonzero(panel.valid[fold.test] & np.isfinite(values))

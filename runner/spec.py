@@ -17,6 +17,7 @@ from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from runner.errors import SpecError, listed, unknown
+from runner.model import Model, completed
 from runner.schema import in_words, misfits
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ FUNCTIONS = (
     "cross",
     "study",
 )  # what a function of a spec may be a function of; a class has a method instead
+MODEL_ROLE = "fit"  # the method by which a model is known
 FULL = "full"  # a report with tests of the residuals, page and pictures
 DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}, "audit": "stop", "report": FULL}
 DEFAULTS |= {"tracking": {"uri": None, "experiment": "factor-runner"}, "ledger": "outputs/ledger.db"}
@@ -80,7 +82,7 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     features = _features(spec.get("features"), make, mistakes)
     target = make("target", spec.get("target"), "market")
     steps = _steps(spec["preprocess"], list(features), make, mistakes)
-    model = make("model", spec.get("model"), "fit")
+    model = make("model", spec.get("model"), MODEL_ROLE)
     splitter = make("validation", spec.get("validation"), "split")
     analyses = _analyses(spec["analyses"], make, mistakes)
     if model is not None:
@@ -204,6 +206,7 @@ def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list
     try:
         target = _resolve(node["_target_"], allow)
         _check_role(target, role)
+        target = completed(target) if role == MODEL_ROLE else target
     except ValueError as error:
         mistakes.append(f"{where}._target_: {error}")
         return None
@@ -218,12 +221,21 @@ def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list
 
 
 def _nest(where: str, target: Any, settings: dict[str, Any], allow: Sequence[str], mistakes: list[str]) -> None:
-    """Put what a nested node names in its place, where the signature asks for a protocol such as Splitter."""
+    """Put what a nested node names in its place, where the signature asks for a Splitter or a Model."""
     for name, (_, kind) in _parameters(target).items():
-        protocol = next((one for one in get_args(kind) or (kind,) if getattr(one, "_is_protocol", False)), None)
-        if protocol and isinstance(settings.get(name), dict):
-            role = next(one for one in vars(protocol) if not one.startswith("_"))
+        role = _role_of(kind)
+        if role and isinstance(settings.get(name), dict):
             settings[name] = _make(f"{where}.{name}", settings[name], role, allow, mistakes)
+
+
+def _role_of(kind: Any) -> str:
+    """The method by which a node is known where the signature asks for this kind; empty for plain values."""
+    for part in get_args(kind) or (kind,):
+        if part is Model:
+            return MODEL_ROLE
+        if getattr(part, "_is_protocol", False):
+            return next(name for name in vars(part) if not name.startswith("_"))
+    return ""
 
 
 def _construct(where: str, target: Any, settings: dict[str, Any], mistakes: list[str], role: str) -> Any:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from runner.fit import Fit
     from runner.market import Market
+    from runner.model import Model
     from runner.panel import Panel
     from runner.validation import Fold
 
@@ -44,15 +45,17 @@ class Study:
         folds: training and test rows of the validation.
         predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         settings: of the target, as the spec has them.
+        given: the model as the spec has it, before the data named its dummies; None where that is `model`.
     """
 
     market: Market
     panel: Panel
-    model: Any
+    model: Any  # a Model; an analysis asks for the kind that it suits
     fit: Fit
     folds: list[Fold]
     predictions: pd.DataFrame
     settings: Mapping[str, Any] = field(default_factory=dict)
+    given: Model | None = None
 
     @cached_property
     def fitted(self) -> np.ndarray:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from runner.errors import DataError
+from runner.model import Model
 from runner.regression import Regression
 from runner.settings import Count, Rows, Share
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from runner.estimation import Estimates
     from runner.fit import Fit
     from runner.panel import Panel
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TwoPass:
+class TwoPass(Model):
     """Premia of factors: what an asset earns on average per unit of beta (Fama and MacBeth 1973).
 
     Pass 1: least squares of each asset, with a constant, on the factors of the same row, over its own rows. Pass 2:
@@ -124,12 +123,6 @@ class TwoPass:
         forecast are not used, for nobody knows them in time. NaN where an asset has no betas.
         """
         return np.tile(fit.params.sum(axis=1), (len(panel.dates), 1))
-
-    def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """None: what the passes leave over is in the finding `pricing`."""
-        from runner.fit import NO_DIAGNOSTICS
-
-        return NO_DIAGNOSTICS
 
     def _refuse(self, panel: Panel, rows: np.ndarray, factors: int) -> None:
         """Raise DataError where it is plain from the shape of the panel that there is no answer."""

@@ -114,7 +114,7 @@ def test_folds_share_dummies_and_without_room_do_not(
 
 def test_influence_of_dummies_sums_to_nothing_and_is_that_of_columns() -> None:
     given, wide = panels()
-    model = Regression(by=None, dummies=["sector"]).with_dummies(given)
+    model = Regression(by=None, dummies=["sector"]).on(given)
     found = []
     for one in (given, wide):
         fit = model.fit(one, np.arange(T))

@@ -15,6 +15,7 @@ from studies import Foretold
 from runner.analyses.forecast_fit import forecast_fit, full_sample, past
 from runner.errors import DataError
 from runner.folds import Fold
+from runner.model import Model
 from runner.panel import Panel
 from runner.rolling import Rolling
 from runner.sinks.drawings import DRAWINGS
@@ -23,7 +24,7 @@ from runner.study import Finding, Study
 T, N, FIRST, LEAST = 60, 7, 15, 10
 
 
-class Given:
+class Given(Model):
     """A model whose forecasts are given."""
 
     def __init__(self, values: np.ndarray) -> None:

@@ -236,7 +236,7 @@ def forecasts(daily, purge: int, **settings):
     from runner.shared import shared_by
 
     made, panel = daily
-    model = replace(made.model, **settings).with_dummies(panel)
+    model = replace(made.model, **settings).on(panel)
     folds = replace(made.splitter, purge=purge).split(panel.dates, panel.horizon)
     table = _forecast(model, replace(panel, shared=shared_by(folds, panel)), folds)
     y, f = table["y"].to_numpy(), table["prediction"].to_numpy()

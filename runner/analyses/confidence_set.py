@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError, EstimationError
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from runner.folds import Fold
+    from runner.model import Model
     from runner.study import Finding, Study
 
 RUN, NAIVE = "this run", "train mean"
@@ -64,10 +66,11 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
     import numpy as np
     import pandas as pd
 
+    from runner.folds import HOLD_OUT, forecastable
     from runner.multiple.losses import FEWEST
-    from runner.validation import HOLD_OUT
 
-    folds = [fold for fold in study.folds if fold.name != HOLD_OUT] or study.folds
+    open_folds = [fold for fold in study.folds if fold.name != HOLD_OUT] or study.folds
+    folds = forecastable(study.panel, open_folds)
     if not folds:
         raise DataError("validation: no fold; allowed: a scheme that forecasts")
     rows = np.concatenate([fold.test for fold in folds])
@@ -89,7 +92,7 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
     return pd.DataFrame({name: one[order] for name, one in means.items()})
 
 
-def _competing(study: Study, models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _competing(study: Study, models: Mapping[str, Mapping[str, Any]]) -> dict[str, Model]:
     """The model of the run and those that differ from it.
 
     Raises:
@@ -98,25 +101,29 @@ def _competing(study: Study, models: Mapping[str, Mapping[str, Any]]) -> dict[st
     found, mistakes = {RUN: study.model}, []
     if not models or {RUN, NAIVE} & set(models):
         mistakes.append(f"models: given {list(models)}; allowed: one or more names, not {RUN!r} or {NAIVE!r}")
+    if not is_dataclass(study.given or study.model):
+        kind = type(study.model).__name__
+        raise DataError(f"models: {kind} is no dataclass, so that no setting of it can differ")
+    given: Any = study.given or study.model
     for name, settings in models.items():
         try:
-            found[name] = replace(study.model, **settings)
-            mistakes += [f"models.{name}.{line}" for line in found[name].mistakes(study.panel.names)]
-        except (TypeError, ValueError) as error:
+            differing: Model = replace(given, **settings)
+            mistakes += [f"models.{name}.{line}" for line in differing.mistakes(study.panel.names)]
+            found[name] = differing.on(study.panel)
+        except (TypeError, ValueError, DataError) as error:
             mistakes += [f"models.{name}: {line}" for line in str(error).splitlines()]
     if mistakes:
         raise DataError(mistakes)
     return found
 
 
-def _forecast(name: str, model: Any, study: Study, fold: Any) -> np.ndarray:
+def _forecast(name: str, model: Model, study: Study, fold: Fold) -> np.ndarray:
     """Forecast (rows of the test part, N) of a model that saw the training rows of the fold only."""
-    fitting = getattr(model, "fit_to_forecast", model.fit)
     try:
-        fit = replace(fitting(study.panel, fold.train), date_effects=None)
+        forecast = model.forecast(study.panel, fold)
     except (DataError, EstimationError) as error:
         raise DataError([f"models.{name}: fold {fold.name}: {line}" for line in error.mistakes]) from error
-    return study.panel.in_units(model.predict(fit, study.panel.at(fold.test)))
+    return study.panel.in_units(forecast)
 
 
 def _naive(study: Study, fold: Any) -> np.ndarray:

@@ -4,11 +4,12 @@ asset over time and one per date across assets; with a second forecast beside it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from runner.errors import DataError
+from runner.model import Model
 from runner.settings import Rows
 from runner.words import count, number, percent, t_text, verdict
 
@@ -17,21 +18,12 @@ if TYPE_CHECKING:
 
     from runner.panel import Panel
     from runner.study import Finding, Study
-    from runner.validation import Fold
 
 FULL, PAST = "full", "past"
 MODEL, AGAINST, BOTH = "model", "against", "both"
 OVER = {"asset": 0, "date": 1}  # the unit of a regression -> the axis of (T, N) along which its cells lie
 FLAT = 1e-12  # spread relative to size, and share that a second regressor leaves: below it rounding noise
 ALL = "all"  # unit of the rows that are means over units
-
-
-@runtime_checkable
-class Forecaster(Protocol):
-    """A model that forecasts each test row from the rows before it."""
-
-    def forecast(self, panel: Panel, fold: Fold) -> np.ndarray:
-        """Forecasts (len(test), N)."""
 
 
 class Fits(NamedTuple):
@@ -43,7 +35,7 @@ class Fits(NamedTuple):
     reason: list[str]
 
 
-def forecast_fit(study: Study, *, against: Forecaster | None = None, least: Rows = 30) -> Finding:
+def forecast_fit(study: Study, *, against: Model | None = None, least: Rows = 30) -> Finding:
     """R2 of r(n, t + 1) = a + c z(n, t) + e, z the forecast out of sample standardised by asset.
 
     With z of the full sample (`full`, the literal one) the mean and standard deviation (ddof 1) of an asset's
@@ -81,7 +73,7 @@ def forecast_fit(study: Study, *, against: Forecaster | None = None, least: Rows
     return Finding(pd.concat([means, table], ignore_index=True), metrics, list(_words(means, table)), "forecast_fit")
 
 
-def _cells(study: Study, against: Forecaster | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _cells(study: Study, against: Model | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Target (T, N) and the forecasts (T, N) by name, all NaN where one of them is."""
     from runner.scores import open_rows
 
@@ -97,15 +89,17 @@ def _cells(study: Study, against: Forecaster | None) -> tuple[np.ndarray, dict[s
     found[MODEL][at] = table["prediction"]
     if against is not None:
         found[AGAINST] = np.full(shape, np.nan)
-        if hasattr(against, "mistakes") and (mistakes := against.mistakes(panel.names)):
+        mistakes = against.mistakes(panel.names)
+        if mistakes:
             raise DataError([f"against.{line}" for line in mistakes])
+        second = against.on(panel)
         judged = set(table["fold"])
         for fold in (one for one in study.folds if one.name in judged):
-            found[AGAINST][fold.test] = against.forecast(panel, fold)
+            found[AGAINST][fold.test] = panel.in_units(second.forecast(panel, fold))
     known = np.logical_and.reduce([np.isfinite(one) for one in found.values()])
     if not known.any():
         raise DataError("no cell has both forecasts" if against else "no cell has a forecast")
-    return np.where(known, panel.y, np.nan), {name: np.where(known, one, np.nan) for name, one in found.items()}
+    return np.where(known, panel.scored, np.nan), {name: np.where(known, one, np.nan) for name, one in found.items()}
 
 
 def _regressors(standard: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:

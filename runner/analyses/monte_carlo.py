@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.fit import Fit
+    from runner.model import Model
     from runner.panel import Panel
     from runner.study import Study
     from runner.validation import Fold
@@ -111,7 +112,7 @@ def monte_carlo(
     return Finding(table, _metrics(table), _words(table, changes, study), "monte_carlo")
 
 
-def point_estimates(model: Any) -> Any:
+def point_estimates(model: Model) -> Model:
     """The same model without what costs time and moves no estimate."""
     from runner.regression import Regression
 
@@ -121,10 +122,11 @@ def point_estimates(model: Any) -> Any:
 
 
 def open_folds(study: Study) -> list[Fold]:
-    """The folds without a locked hold-out, unless there is nothing else."""
-    from runner.folds import HOLD_OUT
+    """The folds that forecast, without a locked hold-out unless there is nothing else."""
+    from runner.folds import HOLD_OUT, forecastable
 
-    return [fold for fold in study.folds if fold.name != HOLD_OUT] or study.folds
+    folds = [fold for fold in study.folds if fold.name != HOLD_OUT] or study.folds
+    return forecastable(study.panel, folds)
 
 
 # Perturbed panels
@@ -210,7 +212,11 @@ def _coefficients(fit: Fit) -> dict[str, float]:
 
 
 def out_of_sample(
-    model: Any, folds: Sequence[Fold], panel: Panel, block: int | None = None, rng: np.random.Generator | None = None
+    model: Model,
+    folds: Sequence[Fold],
+    panel: Panel,
+    block: int | None = None,
+    rng: np.random.Generator | None = None,
 ) -> float:
     """R2 against the mean of each asset over its training rows, over all folds; a mean over paths.
 
@@ -222,7 +228,7 @@ def out_of_sample(
     """
     from runner.scores import train_means
 
-    T, fitting = len(panel.dates), getattr(model, "fit_to_forecast", model.fit)
+    T = len(panel.dates)
     paths = 1 + max(0 if fold.path is None else int(fold.path.max()) for fold in folds)
     missed, naive, seen = np.zeros((paths, T)), np.zeros((paths, T)), np.zeros(T, dtype=bool)
     for fold in folds:
@@ -230,8 +236,7 @@ def out_of_sample(
         if rng is not None:
             n = len(fold.train)
             known = _on(panel, fold.train, resampled(n, block_of(n, panel.horizon, block), rng))
-        fit = replace(fitting(known, fold.train), date_effects=None)  # those of test rows are not known
-        values = known.in_units(model.predict(fit, known.at(fold.test)))
+        values = known.in_units(model.forecast(known, fold))
         y, use = known.scored[fold.test], known.valid[fold.test] & np.isfinite(values)
         path = 0 if fold.path is None else fold.path
         for squares, forecast in ((missed, values), (naive, train_means(known, fold.train))):
@@ -251,7 +256,9 @@ def out_of_sample(
 def _draws(study: Study, change: Change, draws: int, units: int) -> Iterator[dict[str, float | str]]:
     """Per draw every quantity, or the reason why there is none (as `coef`, for all coefficients)."""
     panel, T, bootstrap = study.panel, len(study.panel.dates), change.kind == "bootstrap"
-    every, fixed = np.arange(T), change.kind != "assets" and getattr(study.model, "by", None) != "date"
+    every = np.arange(T)
+    by_date = bool((study.fit.quality["scope"] == "date").any())
+    fixed = change.kind != "assets" and not by_date  # a bootstrap repeats dates
     for draw in range(draws):
         rng = change.generator(draw)
         found: dict[str, float | str] = {}

@@ -75,7 +75,7 @@ def models(panel: Any) -> dict[str, Any]:
     from runner.regression import Regression
 
     made = partial(Regression, estimator="ridge", penalty=1.0, standardise=False, regressors=list(NAMES))
-    with_dummies = made(by=None, dummies=["sector"]).with_dummies(panel)
+    with_dummies = made(by=None, dummies=["sector"]).on(panel)
     return {"asset": made(by="asset"), "sector": made(by="sector"), "all": made(by=None), "dummies": with_dummies}
 
 

@@ -160,12 +160,13 @@ def _scrambled(market: Market, last: int) -> Market:
         names = {"columns": values.columns} if cells.ndim == 2 else {"name": values.name}
         return kind(cells, index=values.index, **names)
 
-    close = market.market_close
+    close, ret = market.market_close, market.market_ret
     return replace(
         market,
         fields={name: changed(frame) for name, frame in market.fields.items()},
         series=changed(market.series) if market.series.shape[1] else market.series,
         market_close=None if close is None else changed(close),
+        market_ret=None if ret is None else changed(ret),
     )
 
 

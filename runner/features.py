@@ -3,6 +3,9 @@
 A feature takes the market and its settings and gives a frame (T, N) or, where it is the same for every
 asset, a series (T,). Row t uses data up to and including t. NaN where an input is missing or the window
 is not full; nothing is padded. Returns are simple, in decimals; windows are in rows.
+
+One rule for all: a return is that of the data (`ret`) where it has one, compounded over several rows, else a
+change of `close`. Only what names `close` itself uses the price.
 """
 
 from __future__ import annotations
@@ -28,19 +31,27 @@ def field(market: Market, *, name: str) -> pd.DataFrame:
 
 
 def market_return(market: Market, *, frequency: Frequency | None = None) -> pd.Series:
-    """Return of the market asset over the row that ends at t; of the week or month with `frequency`. (T,)"""
-    close = market.sample(frequency).index_close
-    return close / close.shift(1) - 1.0
+    """Return of the market asset over the row that ends at t; of the week or month with `frequency`. (T,)
+
+    That of the source (`ret`) where it has one, else P(t) / P(t - 1) - 1.
+    """
+    return market.sample(frequency).index_returns
 
 
 def change(market: Market, *, series: str, frequency: Frequency | None = None) -> pd.Series:
-    """Relative change of a shared series over the row that ends at t, decimals. (T,)"""
-    level = market.sample(frequency).shared(series)
-    return level / level.shift(1) - 1.0
+    """Relative change of a shared series over the row that ends at t, decimals. (T,)
+
+    NaN where the level is zero or negative on either row: a spread or a rate that may cross zero needs a difference,
+    such as the expression `diff(spread)`.
+    """
+    from runner.market import change as relative_change
+
+    return relative_change(market.sample(frequency).shared(series))
 
 
 def momentum(market: Market, *, window: Rows) -> pd.DataFrame:
-    """Return over the last `window` rows: P(t) / P(t - window) - 1. (T, N)"""
+    """Return over the last `window` rows: compounded from `ret` where the data has it, else P(t) / P(t - window) - 1.
+    (T, N)"""
     return market.returns(window)
 
 

@@ -43,7 +43,7 @@ def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> N
 def _counted(experiment: Experiment, directory: Path) -> Report:
     """Run, and count the trial whatever comes of it once its data was read."""
     bench, spec = Bench(), experiment.spec
-    found = bench.get("market", [spec["data"], spec["allow"]], experiment.source.load).fingerprint
+    found = bench.get("market", [spec["data"], spec["allow"]], experiment.market).fingerprint
     key, family = (make(without_secrets(spec), found) for make in (_key, family_key))
     ledger, place = Ledger(Path(spec["ledger"])), str(directory.resolve())
     ledger.begin({(key, place): family}, "begun")
@@ -84,7 +84,7 @@ def audit(experiment: Experiment, form: Form = "tables") -> None:
         DataError: a column looks ahead, one line each.
     """
     with terminal.working(f"{experiment.name}: computing every column again", form):
-        found = look_ahead.audit(experiment, experiment.source.load(), thorough=True)
+        found = look_ahead.audit(experiment, experiment.market(), thorough=True)
     terminal.show_audit(experiment.name, found, form)
     if found.leaks:
         raise DataError(found.leaks)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,19 +28,50 @@ class Dropped(NamedTuple):
     rows: int
 
 
+class Column(NamedTuple):
+    """A column of numbers of a market.
+
+    Attributes:
+        kind: `field` (T, N), `series` (T,), or `market`: of the market asset, (T,).
+        name: by which the market has it.
+        label: its name for people.
+    """
+
+    kind: Literal["field", "series", "market"]
+    name: str
+    label: str
+
+
+class Blanked(NamedTuple):
+    """Values of a column that a rule took away.
+
+    Attributes:
+        rule: what they were: `below -1`, `zero or negative`, ...
+        at: positions (m,) in the cells of the column, row by row.
+    """
+
+    column: Column
+    rule: str
+    at: np.ndarray
+
+
 @dataclass(frozen=True)
 class Market:
     """Frames (T, N) by field, series (T,) shared by all assets, groups of assets, on one calendar.
 
     Attributes:
         source: where the data came from, for people.
-        fields: name -> frame (T, N): `close` (adjusted price) or `ret` (decimal return of the row),
-            and whatever else the source has (`volume`, `market_cap`, ...). NaN where there is none.
+        fields: name -> frame (T, N): `close` (adjusted price) or `ret` (decimal return of the row) or both,
+            and whatever else the source has (`volume`, `market_cap`, ...). NaN where there is none. Where there is
+            `ret`, every return is made of it, and `close` is a price and nothing else.
         series: frame (T, F) of series that are the same for every asset: macro levels, given factors.
         market_close: price (T,) of the market asset, None where the source has no market asset.
         groups: frame (N, G), one column per grouping such as sector.
         dropped: what the source left out.
         sessions: whether each day is a session by itself: no return, lag or window reaches from one into another.
+        market_ret: return (T,) of the market asset, decimals, where the source has it beside the price.
+        notes: sentences on the data that its reader should know.
+        blanked: values that rules took away, on the rows and assets of this market; a part of it has none.
     """
 
     source: str
@@ -50,6 +81,9 @@ class Market:
     groups: pd.DataFrame = field(default_factory=pd.DataFrame)
     dropped: tuple[Dropped, ...] = ()
     sessions: bool = False
+    market_ret: pd.Series | None = None
+    notes: tuple[str, ...] = ()
+    blanked: tuple[Blanked, ...] = ()
 
     @property
     def dates(self) -> pd.DatetimeIndex:
@@ -91,19 +125,36 @@ class Market:
         return self.market_close
 
     def returns(self, rows: int = 1) -> pd.DataFrame:
-        """Simple returns (T, N), decimals, over the `rows` rows that end at row t."""
-        if self.sessions and len(parts := self.by_session()) > 1:
-            return pd.concat([one.returns(rows) for one in parts])
-        if "close" in self.fields:
-            return change(self.fields["close"], rows)
-        ret = self.get("ret")
-        return ret if rows == 1 else compound(ret, rows)
+        """Simple returns (T, N), decimals, over the `rows` rows that end at row t: compounded from `ret` where the
+        data has it, else P(t) / P(t - rows) - 1.
+
+        Raises:
+            DataError: the data has neither returns nor prices.
+        """
+        if self.sessions:
+            sessions = self.by_session()
+            if len(sessions) > 1:
+                return pd.concat([session.returns(rows) for session in sessions])
+        if "ret" in self.fields:
+            ret = self.fields["ret"]
+            return ret if rows == 1 else compound(ret, rows)
+        return change(self.get("close"), rows)
+
+    @property
+    def index_returns(self) -> pd.Series:
+        """Simple return (T,) of the market asset over the row that ends at t: its own, where the source has it, else
+        P(t) / P(t - 1) - 1.
+
+        Raises:
+            DataError: the spec names no market asset.
+        """
+        return change(self.index_close) if self.market_ret is None else self.market_ret
 
     def of_returns(self, work: Callable[[np.ndarray], np.ndarray]) -> pd.DataFrame:
         """What `trailing.by_asset` gives of the returns (T, N) of the rows, which are not held."""
-        if self.sessions or "close" not in self.fields:
+        if self.sessions or "ret" in self.fields:
             return by_asset(work, self.returns())
-        return by_asset(lambda prices: work(_change(prices, 1)), self.fields["close"])
+        return by_asset(lambda prices: work(_change(prices, 1)), self.get("close"))
 
     def sample(self, frequency: Frequency | None) -> Market:
         """This market on the last row of each week or month; prices are those of that row.
@@ -135,16 +186,19 @@ class Market:
             self,
             fields={name: frame[names] for name, frame in self.fields.items()},
             groups=self.groups.loc[names] if len(self.groups) else self.groups,
+            blanked=(),
         )
 
     def at(self, rows: np.ndarray) -> Market:
         """This market on the rows at these positions."""
-        close = self.market_close
+        close, ret = self.market_close, self.market_ret
         return replace(
             self,
             fields={name: frame.iloc[rows] for name, frame in self.fields.items()},
             series=self.series.iloc[rows],
             market_close=None if close is None else close.iloc[rows],
+            market_ret=None if ret is None else ret.iloc[rows],
+            blanked=(),
         )
 
     @cached_property
@@ -154,6 +208,8 @@ class Market:
         frames = [*sorted(self.fields.items()), ("series", self.series)]
         if self.market_close is not None:
             frames.append(("market", self.market_close.to_frame()))
+        if self.market_ret is not None:
+            frames.append(("market return", self.market_ret.to_frame()))
         for name, frame in frames:
             digest.update(repr((name, frame.shape, [str(c) for c in frame.columns])).encode())
             cells = frame.to_numpy(dtype=float)
@@ -168,15 +224,19 @@ class Market:
 
 
 def change(prices: Any, rows: int = 1) -> Any:
-    """P(t) / P(t - rows) - 1, decimals; NaN where either price is missing (nothing is padded)."""
+    """P(t) / P(t - rows) - 1, decimals; NaN where either is missing (nothing is padded), zero or negative: of a level
+    that may cross zero a relative change says nothing."""
     return by_asset(lambda cells: _change(cells, rows), prices)
 
 
 def _change(prices: np.ndarray, rows: int) -> np.ndarray:
     """The same of all rows (T, c) but the first ones."""
-    found = prices[rows:] / prices[:-rows]
-    found -= 1.0
-    return found
+    quotient = prices[rows:] / prices[:-rows]
+    quotient -= 1.0
+    negative = prices <= 0.0
+    if negative.any():
+        quotient[negative[rows:] | negative[:-rows]] = np.nan
+    return quotient
 
 
 def compound(returns: Any, rows: int) -> Any:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from runner import memory
+from runner.attribution import Lost, causes, lost, undefined
 from runner.calendar import session_numbers, span
 from runner.errors import DataError, listed
 from runner.market import Dropped, Market
 from runner.preprocessing import Step, apply
+from runner.settings import MOST_LOST
 from runner.shared import Shared
 from runner.targets import Target
 
@@ -41,6 +44,7 @@ class Panel:
         shared: moments that the folds of a run share, None without.
         sessions: (T,) number of the session of each row, None where rows are one series.
         dropped: what was left out, from the source to here; cells that are not valid are all counted.
+        notes: sentences on the data that its reader should know.
     """
 
     dates: pd.DatetimeIndex
@@ -57,6 +61,7 @@ class Panel:
     back: tuple[str, ...] = ()
     shared: Shared | None = None
     sessions: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def scored(self) -> np.ndarray:
@@ -124,10 +129,12 @@ def build_panel(
     target: Callable[[Market], Target],
     steps: Sequence[Step] = (),
     weights: str | None = None,
+    allow_loss: float = MOST_LOST,
 ) -> Panel:
     """Evaluate the target and the features on the market, line them up, and preprocess them.
 
-    Row t of the weights is row t of the field of that name.
+    Row t of the weights is row t of the field of that name. `allow_loss` is the share of a series that may be zero or
+    negative where a feature needs its relative change or logarithm.
 
     Raises:
         DataError: a feature or target that the data cannot give, one line each; no usable cell at all; less memory
@@ -143,22 +150,68 @@ def build_panel(
     X = np.empty((len(dates), len(market.assets), len(features)))
     for k, (name, feature) in enumerate(features.items()):
         try:
-            values = evaluate(f"features.{name}", feature, market)
-            X[:, :, k] = aligned(f"features.{name}", values, market, dates)
+            X[:, :, k] = _cells(name, feature, dates, market)
         except DataError as error:
             mistakes += error.mistakes
     w = _weights(weights, market, dates, mistakes)
     if mistakes:
         raise DataError(mistakes)
+    by_rule = _lost_to_rules(market, features, target, dates, y, X, allow_loss)
     made = apply(steps, X, list(features), market.groups, y, in_place=True)
-    valid, account = _account(made.y, made.X, list(features), w, weights, made.keep)
+    valid, account = _account(made.y, made.X, list(features), w, weights, made.keep, by_rule)
     dropped = (*market.dropped, *(Dropped(*one) for one in made.account), *account)
     if not valid.any():
         worst = listed(f"{one.reason} ({one.rows})" for one in account)
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
     about = (horizon, market.groups, dropped, w, None if made.y is y else y, made.back)
     sessions = session_numbers(dates) if market.sessions else None
-    return Panel(dates, market.assets, list(features), made.y, made.X, valid, *about, sessions=sessions)
+    return Panel(
+        dates,
+        market.assets,
+        list(features),
+        made.y,
+        made.X,
+        valid,
+        *about,
+        sessions=sessions,
+        notes=market.notes,
+    )
+
+
+def _cells(name: str, feature: Feature, dates: pd.DatetimeIndex, market: Market) -> np.ndarray:
+    """The feature on the rows of the panel, (T, N) or (T, 1)."""
+    where = f"features.{name}"
+    return aligned(where, evaluate(where, feature, market), market, dates)
+
+
+def _lost_to_rules(
+    market: Market,
+    features: Mapping[str, Feature],
+    target: Callable[[Market], Target],
+    dates: pd.DatetimeIndex,
+    y: np.ndarray,
+    X: np.ndarray,
+    allow_loss: float,
+) -> dict[str, list[Lost]]:
+    """Cells of the target (T, N) and of each feature (T, N, K) that lost their value to a rule, by name.
+
+    Raises:
+        DataError: a feature needs positive levels of a series that has too many others, one line each.
+    """
+    among, by_rule, mistakes = causes(market), {}, list[str]()
+
+    def of_target(part: Market) -> np.ndarray:
+        return checked(evaluate("target", target, part), part)[1]
+
+    if among and np.isnan(y).any():
+        by_rule["target"] = lost("target", of_target, market, among)
+    for k, (name, feature) in enumerate(features.items()):
+        if among and np.isnan(X[:, :, k]).any():
+            by_rule[name] = lost(name, partial(_cells, name, feature, dates), market, among)
+            mistakes += undefined(f"features.{name}", by_rule[name], market, allow_loss)
+    if mistakes:
+        raise DataError(mistakes)
+    return by_rule
 
 
 def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]) -> np.ndarray | None:
@@ -197,12 +250,13 @@ def _joined(parts: list[Any]) -> Any:
 
 def _own(market: Market) -> Market:
     """The same market for one function: pandas copies what that function writes to, and nothing else."""
-    close = market.market_close
+    close, ret = market.market_close, market.market_ret
     return replace(
         market,
         fields={name: frame.copy(deep=False) for name, frame in market.fields.items()},
         series=market.series.copy(deep=False),
         market_close=None if close is None else close.copy(deep=False),
+        market_ret=None if ret is None else ret.copy(deep=False),
         groups=market.groups.copy(deep=False),
     )
 
@@ -243,20 +297,32 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
 
 
 def _account(
-    y: np.ndarray, X: np.ndarray, names: list[str], weights: np.ndarray | None, field: str | None, keep: np.ndarray
+    y: np.ndarray,
+    X: np.ndarray,
+    names: list[str],
+    weights: np.ndarray | None,
+    field: str | None,
+    keep: np.ndarray,
+    by_rule: Mapping[str, Sequence[Lost]],
 ) -> tuple[np.ndarray, tuple[Dropped, ...]]:
     """Mask (T, N) of usable cells, and those of `keep` that are not under the first reason that applies to each."""
-    valid, lost = keep.copy(), Counter[str]()
+    valid, lost_cells = keep.copy(), Counter[str]()
     size = max(CELLS // max(y.shape[1], 1), 1)
     for rows in (slice(first, first + size) for first in range(0, len(y), size)):
         for name, cells in [("target", y[rows]), *((name, X[rows, :, k]) for k, name in enumerate(names))]:
             usable = np.isfinite(cells)
-            missing = np.isnan(cells[valid[rows] & ~usable])
-            lost[f"{name} is missing"] += int(np.count_nonzero(missing))
-            lost[f"{name} is infinite"] += int(np.count_nonzero(~missing))
+            unusable = valid[rows] & ~usable
+            missing = unusable & np.isnan(cells)
+            counts = {
+                one.reason: int(np.count_nonzero(missing[:, one.assets] & one.cells[rows]))
+                for one in by_rule.get(name, ())
+            }
+            lost_cells[f"{name} is missing"] += int(np.count_nonzero(missing)) - sum(counts.values())
+            lost_cells.update(counts)
+            lost_cells[f"{name} is infinite"] += int(np.count_nonzero(unusable & ~missing))
             valid[rows] &= usable
     if weights is not None:
         usable = (weights > 0.0) & np.isfinite(weights)
-        lost[f"its weight, {field}, is missing or not positive"] += int(np.count_nonzero(valid & ~usable))
+        lost_cells[f"its weight, {field}, is missing or not positive"] += int(np.count_nonzero(valid & ~usable))
         valid &= usable
-    return valid, tuple(Dropped("panel cell", reason, cells) for reason, cells in lost.items() if cells)
+    return valid, tuple(Dropped("panel cell", reason, cells) for reason, cells in lost_cells.items() if cells)

@@ -54,6 +54,7 @@ def reading(report: Report) -> list[str]:
 def sections(report: Report) -> dict[str, list[str]]:
     """The sentences of `reading` by subject; subjects with nothing to say are left out."""
     parts = {
+        "Data": list(report.panel.notes),
         "Coefficients": _coefficients(report),
         "Fit": _fit(report),
         "Hypotheses": _hypotheses(report),

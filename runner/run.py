@@ -72,9 +72,9 @@ def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, Mode
     spec = experiment.spec
     weights = experiment.model.weight_field
     made_from = {part: spec.get(part) for part in ("data", "features", "target", "preprocess", "allow")}
-    market = bench.get("market", [made_from["data"], made_from["allow"]], experiment.source.load)
+    market = bench.get("market", [made_from["data"], made_from["allow"]], experiment.market)
     recipe = [made_from, weights, market.fingerprint]
-    parts = (experiment.features, experiment.target, experiment.steps, weights)
+    parts = (experiment.features, experiment.target, experiment.steps, weights, experiment.allow_loss)
     panel = bench.get("panel", recipe, partial(build_panel, market, *parts))
     model = experiment.model.on(panel)
     folds = experiment.splitter.split(panel.dates, panel.horizon)

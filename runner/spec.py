@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from runner.errors import SpecError, listed, unknown
 from runner.model import Model, completed
 from runner.schema import in_words, misfits
+from runner.settings import MOST_LOST, UpToOne
 
 if TYPE_CHECKING:
+    from runner.market import Market
     from runner.preprocessing import Step
     from runner.study import Finding, Study
 
@@ -46,6 +48,7 @@ DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}, "au
 DEFAULTS |= {"tracking": {"uri": None, "experiment": "factor-runner"}, "ledger": "outputs/ledger.db"}
 TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
 MISSING = "???"
+ALLOW_LOSS = "allow_loss"  # a key of `data` beside the settings of any source
 TERMS = ("const", "target")  # what no feature may be called
 # tables that every run writes, whose names no analysis may take
 TABLES = ("coefficients", "quality", "hypotheses", "diagnostics", "folds", "scores", "dropped", "metrics", "audit")
@@ -53,7 +56,11 @@ TABLES = ("coefficients", "quality", "hypotheses", "diagnostics", "folds", "scor
 
 @dataclass(frozen=True)
 class Experiment:
-    """The parts of a spec, ready to run; `spec` is what they were built from, by these `overrides`."""
+    """The parts of a spec, ready to run; `spec` is what they were built from, by these `overrides`.
+
+    Attributes:
+        allow_loss: share of the values of a column of the data that the rules for values may blank.
+    """
 
     name: str
     source: Any
@@ -65,6 +72,17 @@ class Experiment:
     overrides: tuple[str, ...] = ()
     steps: Sequence[Step] = ()
     analyses: Mapping[str, Callable[[Study], Finding]] = field(default_factory=dict)
+    allow_loss: float = MOST_LOST
+
+    def market(self) -> Market:
+        """The data of the source, whatever it is, as the rules for values let it in.
+
+        Raises:
+            DataError: what the source raises; rules blank more of a column than `allow_loss`.
+        """
+        from runner.rules import admitted
+
+        return admitted(self.source.load(), self.allow_loss)
 
 
 def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
@@ -78,7 +96,7 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     allow = spec["allow"] if isinstance(spec["allow"], list) else []
     allow = [one for one in allow if isinstance(one, str)]
     make = partial(_make, allow=allow, mistakes=mistakes)
-    source = make("data", spec.get("data"), "load")
+    source, allow_loss = make("data", spec.get("data"), "load"), _allow_loss(spec.get("data"), mistakes)
     features = _features(spec.get("features"), make, mistakes)
     target = make("target", spec.get("target"), "market")
     steps = _steps(spec["preprocess"], list(features), make, mistakes)
@@ -90,7 +108,7 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     if mistakes:
         raise SpecError(mistakes)
     name, words = str(spec["name"]), tuple(overrides)
-    return Experiment(name, source, features, target, model, splitter, spec, words, steps, analyses)
+    return Experiment(name, source, features, target, model, splitter, spec, words, steps, analyses, allow_loss)
 
 
 def mistakes(spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -137,6 +155,14 @@ def _top_level(spec: Mapping[str, Any]) -> list[str]:
         for key, kind in TRACKING.items():
             mistakes += misfits(tracking.get(key), kind, f"tracking.{key}")
     return mistakes
+
+
+def _allow_loss(node: Any, mistakes: list[str]) -> float:
+    """Share of the values of a column that the rules for values may blank."""
+    share = node.get(ALLOW_LOSS, MOST_LOST) if isinstance(node, dict) else MOST_LOST
+    wrong = list(misfits(share, UpToOne, f"data.{ALLOW_LOSS}"))
+    mistakes += wrong
+    return MOST_LOST if wrong else float(share)
 
 
 def _features(node: Any, make: Callable[..., Any], mistakes: list[str]) -> dict[str, Callable[..., Any]]:
@@ -211,6 +237,8 @@ def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list
         mistakes.append(f"{where}._target_: {error}")
         return None
     settings = {str(key): value for key, value in node.items() if key != "_target_"}
+    if callable(getattr(target, "load", None)):  # a source, also where an analysis draws from it
+        settings.pop(ALLOW_LOSS, None)
     _nest(where, target, settings, allow, mistakes)
     problems = _unbound(where, target, settings)
     mistakes += [line for lines in problems.values() for line in lines]

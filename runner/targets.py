@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from runner.market import Market
 
 
+HIGHEST_RATE = 0.2  # median of a risk-free rate per row; above it is a level, or in per cent
+
+
 class Target(NamedTuple):
     """Values (T', N) of the target; row t holds what is known `horizon` rows after t."""
 
@@ -73,4 +76,11 @@ def _excess(
     if frequency is not None:
         raise DataError(f"risk_free={risk_free} is a rate per row of the data; leave out frequency={frequency}")
     rate = market.shared(risk_free)
+    middle = float(rate.median())
+    if middle > HIGHEST_RATE:
+        raise DataError(
+            f"risk_free={risk_free}: its median is {middle:.4g} a row; allowed: a rate per row in decimals, such as "
+            f"0.0003 for 0.03 % (median at most {HIGHEST_RATE}): divide per cent by 100, and a rate per year by the "
+            "rows of a year"
+        )
     return returns.sub(rate if rows == 1 else compound(rate, rows), axis=0)

@@ -18,6 +18,7 @@ import pytest
 
 from runner.errors import DataError
 from runner.market import Dropped, Market
+from runner.rules import admitted
 from runner.sources import long
 from runner.sources.file import File, _read_parquet
 
@@ -65,6 +66,11 @@ def text(tmp_path: Path) -> Callable[[str], str]:
         return str(path)
 
     return one
+
+
+def let_in(source: File) -> Market:
+    """The market of the file as the rules for values let it in, however much they blank."""
+    return admitted(source.load(), 1.0)
 
 
 def refused(source: File) -> list[str]:
@@ -123,8 +129,8 @@ def test_every_format_gives_the_same_market(write: Write, name: str) -> None:
     frame = table(cells, days).assign(Sector=lambda rows: rows["Ticker"].map({"A": "Tech", "B": "Oil, gas"}))
     frame.loc[[5, 9, 100], "Close"] = [np.nan, np.inf, -1.0]
     settings: dict[str, Any] = {"market": "MKT", "groups": {"sector": "Sector"}}
-    first = File(write(frame), WITH_VOLUME, **settings).load()
-    other = File(write(frame, name), WITH_VOLUME, **settings).load()
+    first = let_in(File(write(frame), WITH_VOLUME, **settings))
+    other = let_in(File(write(frame, name), WITH_VOLUME, **settings))
     assert {one.reason for one in first.dropped} >= {"close is infinite", "close is zero or negative"}
     pd.testing.assert_series_equal(first.index_close, other.index_close)
     same(first, other)
@@ -359,7 +365,7 @@ def test_start_and_end_are_included(write: Write, start: str | None, end: str | 
 
 def test_what_lies_outside_the_range_or_the_assets_is_not_counted(write: Write) -> None:
     frame = table({"AAA": [-1.0, 2.0, 3.0], "BBB": [1.0, -1.0, 1.0]}).assign(Sector=list("XYZYXY"))
-    market = File(write(frame), COLUMNS, groups={"s": "Sector"}, assets=["BBB"], start=DAYS[1]).load()
+    market = let_in(File(write(frame), COLUMNS, groups={"s": "Sector"}, assets=["BBB"], start=DAYS[1]))
     assert market.dropped == (Dropped("source value", "close is zero or negative", 1),)
     again = File(write(frame), COLUMNS, assets=["AAA"], start=DAYS[1]).load()
     assert again.dropped == ()
@@ -408,7 +414,7 @@ def test_values_that_are_no_prices_are_missing_and_counted(write: Write) -> None
     frame = table(cells).assign(Volume=lambda rows: rows["Volume"].astype(float))
     frame.loc[0, "Volume"], frame.loc[1, "Volume"], frame.loc[2, "Volume"] = np.inf, 0.0, -5.0
     for name in ("file.parquet", "file.csv"):
-        market = File(write(frame, name), WITH_VOLUME).load()
+        market = let_in(File(write(frame, name), WITH_VOLUME))
         assert market.get("close")["AAA"].isna().tolist() == [True, True, False]
         assert market.get("close")["BBB"].isna().all()
         assert market.get("volume").iloc[0].tolist()[1:] == [0.0, -5.0]
@@ -770,7 +776,7 @@ def test_random_files_against_a_pivot(write: Write, seed: int) -> None:
 @needs_large
 def test_eight_million_rows() -> None:
 
-    market = File(str(LARGE), WITH_VOLUME, groups={"industry": "Industry"}).load()
+    market = let_in(File(str(LARGE), WITH_VOLUME, groups={"industry": "Industry"}))
     assert market.get("close").shape == (3259, 2763)
     assert market.get("volume").notna().to_numpy().sum() == 8_062_303
     assert market.dropped == (Dropped("source value", "close is zero or negative", 1),)
@@ -794,7 +800,7 @@ def test_some_rows_at_a_time_give_what_all_at_once_give(write: Write, monkeypatc
     for settings in ({}, {"market": "MKT"}, {"assets": ["CCC", "AAA"], "start": "2020-01-10", "end": "2020-02-10"}):
         source = File(path, COLUMNS, groups={"sector": "Sector"}, **settings)
         monkeypatch.setattr(long, "ROWS", 10**6)
-        whole = source.load()
+        whole = let_in(source)
         assert set(whole.groups["sector"]) <= {"tech", "energy", "unknown", "arts"} and whole.dropped
         kept = frame[frame["Ticker"].isin(whole.assets) & (frame["Close"] > 0.0) & np.isfinite(frame["Close"])]
         once = kept.drop_duplicates(["Date", "Ticker"]).pivot(index="Date", columns="Ticker", values="Close")
@@ -802,7 +808,7 @@ def test_some_rows_at_a_time_give_what_all_at_once_give(write: Write, monkeypatc
         np.testing.assert_array_equal(whole.fields["close"], expected)
         for rows in (1, 7):
             monkeypatch.setattr(long, "ROWS", rows)
-            found = source.load()
+            found = let_in(source)
             assert (found.fingerprint, found.dropped) == (whole.fingerprint, whole.dropped)
 
 

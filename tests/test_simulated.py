@@ -249,7 +249,12 @@ def test_no_market_and_a_single_asset_and_a_single_row() -> None:
 
 
 def test_an_end_replaces_the_number_of_rows() -> None:
-    dates = Simulated(start="2020-01-04", end="2020-01-10", rows=3).load().dates
+    with pytest.raises(
+        ValueError, match=r"^rows: given 3 beside end=2020-01-10; allowed: one of the two, the other null$"
+    ):
+        Simulated(start="2020-01-04", end="2020-01-10", rows=3)
+    assert len(Simulated(start="2020-01-04").load().dates) == 1000
+    dates = Simulated(start="2020-01-04", end="2020-01-10").load().dates
     assert [f"{day:%m-%d}" for day in dates] == ["01-06", "01-07", "01-08", "01-09", "01-10"]
     assert len(Simulated(start="2020-01-04", rows=3).load().dates) == 3
 

@@ -113,7 +113,8 @@ def test_inverse_variance_needs_a_variance() -> None:
 
 
 def test_on_the_command_line(cli: Any) -> None:
-    words = ["experiment=weekly_premia", "data=simulated", "data.assets=30", "data.rows=400", "validation=none"]
+    words = ["experiment=weekly_premia", "data=simulated", "data.assets=30", "data.rows=400", "data.end=null"]
+    words += ["validation=none"]
     run = cli(*words, "model.weights=market_cap")
     assert run.code == 0, run.err
     assert run.metrics["coef/mom_1m"] != cli(*words).metrics["coef/mom_1m"]

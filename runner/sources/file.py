@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.errors import DataError, unknown
 from runner.settings import Date, Hours, Rows, Ticker, TimeZone
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 KEYS = ("date", "asset")
 EMPTY = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "."]  # not so for assets
+LETTERS = frozenset(ascii_uppercase)  # codes of missing values in a column of numbers
 ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
 DAY = r"\d{8}|\d{4}-\d\d?-\d\d?(?:[T ].+)?"
 
@@ -33,7 +35,8 @@ class File:
         path: a .parquet, .csv or .csv.gz file; relative paths start at the working directory.
         columns: name here -> column in the file. `date` and `asset` are the keys; `close` is the
             adjusted price, or `ret` the decimal return of the row; others (`volume`, `market_cap`, ...)
-            are fields that features may read. A column set to null is not read. `time` is the time of day,
+            are fields that features may read. Where `ret` stands beside `close`, every return is made of `ret`.
+            A column set to null is not read. `time` is the time of day,
             where it stands beside the date: 09:31, 09:31:00, 931 or 93100.
         market: the market asset; its dates are the calendar.
         macro: name here -> asset in the file, series shared by all assets (levels).
@@ -86,13 +89,13 @@ class File:
         from runner.sources import intraday
         from runner.sources.long import Long
 
-        columns = {name: column for name, column in self.columns.items() if column is not None}
+        columns = {name: column.strip() for name, column in self.columns.items() if column is not None}
         self._check_roles(columns)
         kinds: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, _numbers)
         kinds |= {"date": partial(_dates, zone=self.time_zone), "asset": _names}
         kinds |= dict.fromkeys(self.groups, _labels) | dict.fromkeys({"time"} & set(columns), _times)
         wanted = {name: (f"data.columns.{name}", column) for name, column in columns.items()}
-        wanted |= {name: (f"data.groups.{name}", column) for name, column in self.groups.items()}
+        wanted |= {name: (f"data.groups.{name}", column.strip()) for name, column in self.groups.items()}
         text = {column for name, (_, column) in wanted.items() if kinds[name] is not _numbers}
         table = _read(Path(self.path), dict(wanted.values()), text)
         parts, mistakes = {}, []
@@ -109,7 +112,10 @@ class File:
         date = parts.pop("date")
         if "time" in parts:
             date = intraday.joined(date, parts.pop("time"))
-        return Long(self.path, date, parts.pop("asset"), parts, groups, self.market, self.macro)
+        asset = parts.pop("asset")
+        fields = {name: part.numbers for name, part in parts.items()}
+        codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
+        return Long(self.path, date, asset, fields, groups, self.market, self.macro, codes)
 
     def _check_roles(self, columns: Mapping[str, str]) -> None:
         mistakes = [f"data.columns.{key}: needed, the column that holds it" for key in KEYS if key not in columns]
@@ -153,11 +159,11 @@ def _read_parquet(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.T
 
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
-    _check_columns(path, wanted, schema.names)
+    written = _written(path, wanted, schema.names)
     words = (pa.string(), pa.large_string())  # pandas writes the large ones
-    coded = [name for name in text if schema.field(name).type in words]
+    coded = [written[name] for name in text if schema.field(written[name]).type in words]
     with pq.ParquetFile(path, read_dictionary=coded) as file:
-        return file.read(columns=list(dict.fromkeys(wanted.values())))
+        return _stripped(file.read(columns=list(written.values())))
 
 
 def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
@@ -167,13 +173,14 @@ def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table
     from pyarrow import csv
 
     header = pd.read_csv(path, nrows=1, header=None, dtype="str", keep_default_na=False)
-    _check_columns(path, wanted, header.iloc[0].tolist())
+    written = _written(path, wanted, header.iloc[0].tolist())
     names = pa.dictionary(pa.int32(), pa.string())
 
     def read(numbers: pa.DataType) -> pa.Table:
-        types = {name: names if name in text else numbers for name in wanted.values()}
+        types = {column: names if name in text else numbers for name, column in written.items()}
         options = csv.ConvertOptions(include_columns=list(types), column_types=types, null_values=EMPTY)
-        return csv.read_csv(path, parse_options=csv.ParseOptions(newlines_in_values=True), convert_options=options)
+        quoted = csv.ParseOptions(newlines_in_values=True)
+        return _stripped(csv.read_csv(path, parse_options=quoted, convert_options=options))
 
     try:
         return read(pa.float64())
@@ -183,16 +190,28 @@ def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table
         return read(names)
 
 
-def _check_columns(path: Path, wanted: Mapping[str, str], present: Sequence[str]) -> None:
+def _written(path: Path, wanted: Mapping[str, str], present: Sequence[str]) -> dict[str, str]:
+    """The wanted columns (place in the spec -> column) -> how the file writes their names, with spaces around or not.
+
+    Raises:
+        DataError: columns that are not there, or there more than once.
+    """
+    names = [column.strip() for column in present]
     mistakes = [
-        f"{where}: column {unknown(column, present)} (in {path.name})"
-        if column not in present
-        else f"{where}: column {column!r} is there {present.count(column)} times (in {path.name}); allowed: once"
+        f"{where}: column {unknown(column, names)} (in {path.name})"
+        if column not in names
+        else f"{where}: column {column!r} is there {names.count(column)} times (in {path.name}); allowed: once"
         for where, column in wanted.items()
-        if present.count(column) != 1
+        if names.count(column) != 1
     ]
     if mistakes:
         raise DataError(mistakes)
+    return {column: present[names.index(column)] for column in wanted.values()}
+
+
+def _stripped(table: pa.Table) -> pa.Table:
+    """The table with the names of its columns without spaces around them."""
+    return table.rename_columns([name.strip() for name in table.column_names])
 
 
 def _names(column: pa.ChunkedArray) -> Coded:
@@ -209,8 +228,11 @@ def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
     import pandas as pd
 
     codes, found = _distinct(column)
-    words = [_word(one) for one in found.to_pylist()]
-    return _coded(codes, pd.Series([None if one in empty else one for one in words], dtype="str"))
+    words = [_word(value) for value in found.to_pylist()]
+    names = [None if word is None else word.strip() for word in words]
+    spaced = tuple(word for word, name in zip(words, names, strict=True) if word is not None and word != name)
+    coded = _coded(codes, pd.Series([None if name in empty else name for name in names], dtype="str"))
+    return coded._replace(spaced=spaced)
 
 
 def _word(value: object) -> str | None:
@@ -272,8 +294,16 @@ def _times(column: pa.ChunkedArray) -> Coded:
     return _coded(codes, seconds)
 
 
-def _numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """The column as numbers of its own type, NaN where there is none.
+class Numbers(NamedTuple):
+    """A column of numbers (n,), NaN where there is none, and a mask of the letters that say why; None without any."""
+
+    numbers: np.ndarray
+    codes: np.ndarray | None
+
+
+def _numbers(column: pa.ChunkedArray) -> Numbers:
+    """The column as numbers of its own type. Beside numbers, a capital letter by itself is a code of a missing value,
+    as CRSP and SAS write them.
 
     Raises:
         ValueError: values that are not numbers.
@@ -283,13 +313,20 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray:
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if kind == column.type and (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
-        return column.to_numpy()
+        return Numbers(column.to_numpy(), None)
     if pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_nested(kind):
         raise ValueError(f"holds {kind}; allowed: numbers")
     codes, found = _distinct(column)
-    values = [_number(one) for one in found.to_pylist()]
-    _refuse(codes, found, np.array([one is None for one in values], dtype=bool), "a number")
-    return np.array([*values, np.nan], dtype=float)[codes]
+    words = found.to_pylist()
+    values = [_number(word) for word in words]
+    if any(value is not None and value == value for value in values):
+        letters = np.array([isinstance(word, str) and word.strip() in LETTERS for word in words], dtype=bool)
+    else:
+        letters = np.zeros(len(words), dtype=bool)
+    bad = np.array([value is None for value in values], dtype=bool) & ~letters
+    _refuse(codes, found, bad, "a number")
+    numbers = np.array([*(np.nan if value is None else value for value in values), np.nan], dtype=float)[codes]
+    return Numbers(numbers, np.append(letters, False)[codes] if letters.any() else None)
 
 
 def _number(value: Any) -> float | None:

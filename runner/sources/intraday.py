@@ -12,8 +12,9 @@ import pandas as pd
 from runner.calendar import session_numbers
 from runner.errors import DataError
 from runner.market import Dropped, Market
+from runner.rules import usable
 from runner.settings import parse_hours
-from runner.sources.long import PRICE, Coded
+from runner.sources.long import PRICE, RETURN, Coded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,12 +98,13 @@ def in_sessions(market: Market, hours: str, bar: int, opening: bool) -> Market:
     days = kept.dates.normalize().unique()
     minutes = pd.to_timedelta(np.arange(first, last + 1, bar), unit="min")
     full = pd.DatetimeIndex((days.to_numpy()[:, None] + minutes.to_numpy()).ravel(), name="date").as_unit("us")
-    close = kept.market_close
+    close, ret = kept.market_close, kept.market_ret
     kept = replace(
         kept,
         fields={name: frame.reindex(full) for name, frame in kept.fields.items()},
         series=kept.series.reindex(full),
         market_close=None if close is None else close.reindex(full),
+        market_ret=None if ret is None else ret.reindex(full),
         sessions=True,
     )
     return _without_gaps(kept, account, opening)
@@ -116,19 +118,27 @@ def _rows(market: Market, rows: np.ndarray) -> int:
 
 def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Market:
     """Returns of the data over more than a bar left out, and gaps counted."""
-    there = market.fields[PRICE if PRICE in market.fields else "ret"].notna().to_numpy()
+    name = PRICE if PRICE in market.fields else RETURN
     number = session_numbers(market.dates)
-    starts = np.append(True, number[1:] != number[:-1])[:, None]
-    after = np.zeros_like(there)
-    after[1:] = ~there[:-1]
-    gap = there & after & ~starts
+    starts = np.append(True, number[1:] != number[:-1])
+    gap, night = _over_more(usable(name, market.fields[name]), starts[:, None], opening)
     account += [
-        Dropped("missing bar", "not in the data, and not padded", int((~there).sum())),
+        Dropped("missing bar", "not in the data, and not padded", int(market.fields[name].isna().to_numpy().sum())),
         Dropped("missing return", "follows a missing bar, over more than one", int(gap.sum())),
     ]
-    fields = dict(market.fields)
-    if "ret" in fields:
-        night = there & starts & (not opening)
+    fields, ret = dict(market.fields), market.market_ret
+    if RETURN in fields:
         account.append(Dropped("missing return", "of the first bar of a session, over the night", int(night.sum())))
-        fields["ret"] = fields["ret"].mask(gap | night)
-    return replace(market, fields=fields, dropped=(*market.dropped, *(one for one in account if one.rows)))
+        fields[RETURN] = fields[RETURN].mask(gap | night)
+    if ret is not None:
+        gap, night = _over_more(usable(PRICE, market.index_close), starts, opening)
+        ret = ret.mask(gap | night)
+    dropped = (*market.dropped, *(one for one in account if one.rows))
+    return replace(market, fields=fields, market_ret=ret, dropped=dropped)
+
+
+def _over_more(there: np.ndarray, starts: np.ndarray, opening: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of the bars that are there after one that is not, and of those whose return is over the night."""
+    after = np.zeros_like(there)
+    after[1:] = ~there[:-1]
+    return there & after & ~starts, there & starts & (not opening)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from runner.calendar import within
 from runner.errors import DataError, listed, unknown
 from runner.market import Dropped, Market, choose_assets
 
-PRICE = "close"
+PRICE, RETURN = "close", "ret"
 ROWS = 65536  # at a time, which with what is made of them stay in the cache
 
 
@@ -24,10 +25,15 @@ def pieces(n: int) -> Iterator[slice]:
 
 
 class Coded(NamedTuple):
-    """A column (n,) as positions in its distinct values, which are sorted; -1 where there is none."""
+    """A column (n,) as positions in its distinct values, which are sorted; -1 where there is none.
+
+    Attributes:
+        spaced: texts that had spaces around them, as they were written.
+    """
 
     codes: np.ndarray
     values: pd.Index
+    spaced: tuple[str, ...] = ()
 
     def used(self, rows: np.ndarray) -> pd.Index:
         """The values that occur in these rows (mask)."""
@@ -61,6 +67,7 @@ class Long:
         groups: name -> what groups the assets.
         market: the market asset, whose dates are the calendar; None takes every date of the assets.
         macro: name here -> asset in the table, of the series shared by all assets.
+        codes: name of a field -> mask (n,) of the letters in it that say why there is no number.
     """
 
     source: str
@@ -70,9 +77,11 @@ class Long:
     groups: Mapping[str, Coded]
     market: str | None
     macro: Mapping[str, str]
+    codes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def widen(self, wanted: Sequence[str] | None, start: str | None = None, end: str | None = None) -> Market:
-        """The market of the wanted assets (None: all but the market asset and the macro series).
+        """The market of the wanted assets (None: all but the market asset and the macro series), with every number
+        as the table has it.
 
         What is left out is counted among the rows of those assets and series from `start` to `end`.
 
@@ -84,7 +93,7 @@ class Long:
         assets = self._choose(wanted)
         names = list(dict.fromkeys([*assets, *self._special.values()]))
         cells, repeated = self._place(names, self._in_range(start, end))
-        wide, cleaned = self._fill(cells)
+        wide = {name: self._cube(numbers, cells) for name, numbers in self.fields.items()}
         on, outside = self._calendar(cells.there, len(assets), wide, names)
         frames = {name: _frame(cube, on, self.date.values, names) for name, cube in wide.items()}
         index = next(iter(frames.values())).index
@@ -92,16 +101,19 @@ class Long:
         account = [
             Dropped("source row", "no date or no asset", keyless),
             Dropped("source row", "repeats another row", repeated),
-            *cleaned,
+            *self._coded(cells),
             Dropped("source row", f"date on which {self.market or 'the assets'} did not trade", outside),
         ]
+        own = {name: frames[name][self.market] for name in (PRICE, RETURN) if self.market and name in frames}
         return Market(
             self.source,
             {name: frame.iloc[:, : len(assets)] for name, frame in frames.items()},
             pd.concat(series, axis=1) if series else pd.DataFrame(index=index),
-            frames[PRICE][self.market] if self.market else None,
+            own.get(PRICE),
             self._groups(cells, assets),
             tuple(one for one in account if one.rows),
+            market_ret=own.get(RETURN),
+            notes=self._notes(names),
         )
 
     @cached_property
@@ -160,7 +172,7 @@ class Long:
         several = at.duplicated(keep=False).to_numpy()
         double = rows[several]
         values = [numbers[double] for numbers in self.fields.values()]
-        values += [codes[double] for codes, _ in self.groups.values()]
+        values += [group.codes[double] for group in self.groups.values()]
         table = pd.DataFrame({"cell": at[several].to_numpy(), **{str(k): one for k, one in enumerate(values)}})
         again = table.duplicated("cell").to_numpy()
         conflict = again & ~table.duplicated().to_numpy()
@@ -175,18 +187,29 @@ class Long:
         first[several] = ~again
         return first
 
-    def _fill(self, cells: Cells) -> tuple[dict[str, np.ndarray], list[Dropped]]:
-        """Values (N, T) by field; those that cannot be used become NaN, counted."""
-        wide, account = {}, []
-        for name, numbers in self.fields.items():
-            cube = np.full(cells.there.shape, np.nan)
-            cube.reshape(-1)[cells.at] = numbers[cells.rows]
-            account.append(Dropped("source value", f"{name} is infinite", _blank(cube, np.isinf(cube))))
-            if name == PRICE:
-                bad = _blank(cube, cube <= 0)
-                account.append(Dropped("source value", f"{name} is zero or negative", bad))
-            wide[name] = cube
-        return wide, account
+    def _notes(self, names: Sequence[str]) -> tuple[str, ...]:
+        """What a reader should know of the names in use."""
+        used = set(names)
+        stripped = [f"{text!r} is {text.strip()}" for text in self.asset.spaced if text.strip() in used]
+        notes = [f"Names of assets are stripped of spaces: {listed(stripped)}."] if stripped else []
+        folded = Counter(name.casefold() for name in names)
+        alike = [name for name in names if folded[name.casefold()] > 1]
+        if alike:
+            notes.append(f"Names that differ in case alone are different assets: {listed(alike)}.")
+        return tuple(notes)
+
+    def _cube(self, numbers: np.ndarray, cells: Cells) -> np.ndarray:
+        """The numbers (n,) in their cells (N, T), NaN where there is no row."""
+        cube = np.full(cells.there.shape, np.nan)
+        cube.reshape(-1)[cells.at] = numbers[cells.rows]
+        return cube
+
+    def _coded(self, cells: Cells) -> list[Dropped]:
+        """Values in use that are letters."""
+        return [
+            Dropped("source value", f"{name} is a letter: a code of a missing value", int(mask[cells.rows].sum()))
+            for name, mask in self.codes.items()
+        ]
 
     def _calendar(
         self, there: np.ndarray, count: int, wide: Mapping[str, np.ndarray], names: Sequence[str]
@@ -194,7 +217,7 @@ class Long:
         """Mask over the distinct dates of those on the calendar, and how many rows are on the others."""
         on = np.asarray(there[:count].any(axis=0))
         if self.market:
-            on = np.asarray(np.isfinite(wide[PRICE][names.index(self.market)]))
+            on = ~np.isnan(wide[PRICE][names.index(self.market)])
         if not on.any():
             lacks = f"data.market: {self.market} has no price" if self.market else "data.assets: no row of theirs"
             raise DataError(f"{lacks} on the dates from data.start to data.end")
@@ -203,7 +226,7 @@ class Long:
     def _groups(self, cells: Cells, assets: Sequence[str]) -> pd.DataFrame:
         """Frame (N, G): the one group of each asset, `unknown` where the data does not say."""
         columns = {}
-        for name, (codes, values) in self.groups.items():
+        for name, (codes, values, _) in self.groups.items():
             found = np.zeros((len(self.asset.values), len(values) + 1), dtype=bool)  # the first: not said
             asset, label = self.asset.codes[cells.rows], codes[cells.rows]
             for some in pieces(len(label)):
@@ -216,14 +239,6 @@ class Long:
             said = found.any(axis=1)
             columns[name] = np.where(said, values[found.argmax(axis=1)], "unknown") if len(values) else "unknown"
         return pd.DataFrame(columns, index=pd.Index(assets, name="asset"))
-
-
-def _blank(cube: np.ndarray, bad: np.ndarray) -> int:
-    """NaN in the bad cells, and how many they are."""
-    count = int(np.count_nonzero(bad))
-    if count:
-        cube[bad] = np.nan
-    return count
 
 
 def _frame(cube: np.ndarray, on: np.ndarray, dates: pd.Index, names: Sequence[str]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from runner.market import Dropped, Market
 
+ROWS = 1000  # where neither their number nor the last date is given
 YEAR = 252  # rows per year, for annual volatilities
 BLOCK = 256  # rows drawn from one generator
 FLOOR = -0.95  # no simple return is below
@@ -66,8 +67,8 @@ class Simulated:
         market: name of the market asset; null for none (its returns drive the assets all the same). Where
             it is one of the assets, that one is the market: beta 1, nothing else.
         macro: name here -> ticker; positive levels that revert to 20. The ticker picks the numbers.
-        rows: business days from `start`, where `end` is null.
-        start, end: first and last date, both included.
+        rows: business days from `start`; null takes those up to `end`, or 1000 where that is null too.
+        start, end: first and last date, both included; `end` and `rows` are not given together.
         seed: another seed, another draw of everything.
         sectors: groups dealt to the assets in turn (G1, G2, ...); they share levels of volatility.
         churn: chance of an asset to list late (in the first half) or delist early (in the second half).
@@ -89,7 +90,7 @@ class Simulated:
     assets: list[Ticker] | Rows = 50
     market: Ticker | None = "MKT"
     macro: dict[str, Ticker] = field(default_factory=dict)
-    rows: Rows = 1000
+    rows: Rows | None = None
     start: Date = "2015-01-01"
     end: Date | None = None
     seed: Count = 0
@@ -110,6 +111,12 @@ class Simulated:
     signal_persistence: Memory = 0.95
     macro_volatility: Positive = 0.8
     macro_correlation: Correlation = -0.6
+
+    def __post_init__(self) -> None:
+        if self.rows is not None and self.end is not None:
+            raise ValueError(
+                f"rows: given {self.rows} beside end={self.end}; allowed: one of the two, the other null"
+            )
 
     def load(self) -> Market:
         """The market (T, N): fields close, volume, market_cap, signal; group sector.
@@ -191,7 +198,7 @@ class Simulated:
 
         first = np.datetime64(parse_date(str(self.start)).date())
         if self.end is None:
-            last = np.busday_offset(first, min(self.rows, 10**6) - 1, roll="forward")
+            last = np.busday_offset(first, min(self.rows or ROWS, 10**6) - 1, roll="forward")
         else:
             last = np.datetime64(parse_date(str(self.end)).date())
         if first < EARLIEST or last > LATEST:

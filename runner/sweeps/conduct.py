@@ -185,8 +185,8 @@ def _known(plan: Plan, bench: Bench) -> Plan:
         data = digest(job.data)
         if data not in seen:
             try:
-                source = build(job.spec).source
-                seen[data] = bench.get("market", job.data, source.load).fingerprint
+                experiment = build(job.spec)
+                seen[data] = bench.get("market", job.data, experiment.market).fingerprint
             except RunnerError as error:
                 seen[data] = Failure(error.mistakes, final=True)
         found = seen[data]

@@ -52,7 +52,8 @@ def causes(market: Market) -> list[Blanked]:
 def lost(name: str, compute: Compute, market: Market, among: Sequence[Blanked]) -> list[Lost]:
     """The cells that the column of this name lost to each of these causes.
 
-    A cell that several causes took together counts under the last of them.
+    A cell that several causes took together counts under the last of them. `name` is that of a feature, `target`, or
+    where in the spec the column stands.
     """
     found = []
     own = [cause for cause in among if cause.column.kind == "field"]

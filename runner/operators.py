@@ -250,7 +250,12 @@ FUNCTIONS: dict[str, Function] = {
     # the past of each column
     "lag": Function(lag, {**X, "n": rows(1, why=BACK)}, steps, "x of n rows before"),
     "diff": Function(diff, {**X, "n": rows(1, 1, BACK)}, steps, "x less x of n rows before"),
-    "change": Function(change, {**X, "n": rows(1, 1, BACK)}, steps, "x over x of n rows before, less one"),
+    "change": Function(
+        change,
+        {**X, "n": rows(1, 1, BACK)},
+        steps,
+        "x over x of n rows before, less one; missing where either is not above 0",
+    ),
     "compound": Function(compound, {**X, "n": rows(1)}, window, "return over n rows from the returns of the rows"),
     "mean": Function(rolling("mean"), {**X, "n": rows(1)}, window, "mean of the last n rows"),
     "sum": Function(total, {**X, "n": rows(1)}, window, "sum of the last n rows"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from runner import memory
-from runner.attribution import Lost, causes, lost, undefined
+from runner.attribution import Compute, Lost, causes, lost, undefined
 from runner.calendar import session_numbers, span
 from runner.errors import DataError, listed
 from runner.market import Dropped, Market
@@ -21,6 +21,7 @@ from runner.settings import MOST_LOST
 from runner.shared import Shared
 from runner.targets import Target
 
+WEIGHT = "model.weights"  # what weighs the rows, among the columns of a panel
 CELLS = 32768  # of a column at a time, which stay in the cache
 Feature = Callable[[Market], Any]
 
@@ -45,6 +46,8 @@ class Panel:
         sessions: (T,) number of the session of each row, None where rows are one series.
         dropped: what was left out, from the source to here; cells that are not valid are all counted.
         notes: sentences on the data that its reader should know.
+        by_rule: name of a column -> its cells that lost their value to a rule, on the rows and assets of the data;
+            a part of the panel has none.
     """
 
     dates: pd.DatetimeIndex
@@ -62,6 +65,7 @@ class Panel:
     shared: Shared | None = None
     sessions: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    by_rule: Mapping[str, Sequence[Lost]] = field(default_factory=dict)
 
     @property
     def scored(self) -> np.ndarray:
@@ -82,7 +86,7 @@ class Panel:
         weights, raw = (None if cells is None else cells[own] for cells in (self.weights, self.raw))
         X, y, valid = self.X[own], self.y[own], self.valid[own]
         dates, sessions = self.dates[own], None if self.sessions is None else self.sessions[own]
-        parts: dict[str, Any] = {"weights": weights, "raw": raw, "sessions": sessions}
+        parts: dict[str, Any] = {"weights": weights, "raw": raw, "sessions": sessions, "by_rule": {}}
         return replace(self, dates=dates, y=y, X=X, valid=valid, shared=None, **parts)
 
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Panel:
@@ -100,6 +104,7 @@ class Panel:
             raw=None if self.raw is None else self.raw[own],
             shared=None,
             sessions=None if self.sessions is None else self.sessions[rows],
+            by_rule={},
         )
 
     def dummies(self, names: Sequence[str] | None) -> np.ndarray:
@@ -156,7 +161,13 @@ def build_panel(
     w = _weights(weights, market, dates, mistakes)
     if mistakes:
         raise DataError(mistakes)
-    by_rule = _lost_to_rules(market, features, target, dates, y, X, allow_loss)
+    columns = {"target": (lambda part: checked(evaluate("target", target, part), part)[1], y)}
+    columns |= {
+        name: (partial(_cells, name, one, dates), X[:, :, k]) for k, (name, one) in enumerate(features.items())
+    }
+    if w is not None:
+        columns[WEIGHT] = (lambda part: aligned(WEIGHT, part.get(str(weights)), part, dates), w)
+    by_rule = _lost_to_rules(market, columns, allow_loss)
     made = apply(steps, X, list(features), market.groups, y, in_place=True)
     valid, account = _account(made.y, made.X, list(features), w, weights, made.keep, by_rule)
     dropped = (*market.dropped, *(Dropped(*one) for one in made.account), *account)
@@ -175,6 +186,7 @@ def build_panel(
         *about,
         sessions=sessions,
         notes=market.notes,
+        by_rule=by_rule,
     )
 
 
@@ -185,30 +197,19 @@ def _cells(name: str, feature: Feature, dates: pd.DatetimeIndex, market: Market)
 
 
 def _lost_to_rules(
-    market: Market,
-    features: Mapping[str, Feature],
-    target: Callable[[Market], Target],
-    dates: pd.DatetimeIndex,
-    y: np.ndarray,
-    X: np.ndarray,
-    allow_loss: float,
+    market: Market, columns: Mapping[str, tuple[Compute, np.ndarray]], allow_loss: float
 ) -> dict[str, list[Lost]]:
-    """Cells of the target (T, N) and of each feature (T, N, K) that lost their value to a rule, by name.
+    """The cells of each column, given as how to compute it and its cells, that lost their value to a rule.
 
     Raises:
-        DataError: a feature needs positive levels of a series that has too many others, one line each.
+        DataError: a column needs positive levels of a series that has too many others, one line each.
     """
     among, by_rule, mistakes = causes(market), {}, list[str]()
-
-    def of_target(part: Market) -> np.ndarray:
-        return checked(evaluate("target", target, part), part)[1]
-
-    if among and np.isnan(y).any():
-        by_rule["target"] = lost("target", of_target, market, among)
-    for k, (name, feature) in enumerate(features.items()):
-        if among and np.isnan(X[:, :, k]).any():
-            by_rule[name] = lost(name, partial(_cells, name, feature, dates), market, among)
-            mistakes += undefined(f"features.{name}", by_rule[name], market, allow_loss)
+    for name, (compute, cells) in columns.items():
+        if among and np.isnan(cells).any():
+            by_rule[name] = lost(name, compute, market, among)
+            where = name if name in ("target", WEIGHT) else f"features.{name}"
+            mistakes += undefined(where, by_rule[name], market, allow_loss)
     if mistakes:
         raise DataError(mistakes)
     return by_rule
@@ -313,16 +314,18 @@ def _account(
             usable = np.isfinite(cells)
             unusable = valid[rows] & ~usable
             missing = unusable & np.isnan(cells)
-            counts = {
-                one.reason: int(np.count_nonzero(missing[:, one.assets] & one.cells[rows]))
-                for one in by_rule.get(name, ())
-            }
-            lost_cells[f"{name} is missing"] += int(np.count_nonzero(missing)) - sum(counts.values())
-            lost_cells.update(counts)
+            lost_cells.update(_reasons(f"{name} is missing", missing, by_rule.get(name, ()), rows))
             lost_cells[f"{name} is infinite"] += int(np.count_nonzero(unusable & ~missing))
             valid[rows] &= usable
     if weights is not None:
         usable = (weights > 0.0) & np.isfinite(weights)
-        lost_cells[f"its weight, {field}, is missing or not positive"] += int(np.count_nonzero(valid & ~usable))
+        reason = f"its weight, {field}, is missing or not positive"
+        lost_cells.update(_reasons(reason, valid & ~usable, by_rule.get(WEIGHT, ()), slice(None)))
         valid &= usable
     return valid, tuple(Dropped("panel cell", reason, cells) for reason, cells in lost_cells.items() if cells)
+
+
+def _reasons(otherwise: str, missing: np.ndarray, by_rule: Sequence[Lost], rows: slice) -> dict[str, int]:
+    """How many of the missing cells (t, N) on these rows each rule took; the others have one reason."""
+    counts = {one.reason: int(np.count_nonzero(missing[:, one.assets] & one.cells[rows])) for one in by_rule}
+    return {otherwise: int(np.count_nonzero(missing)) - sum(counts.values()), **counts}

@@ -67,6 +67,7 @@ def about(report: Report) -> dict[str, object]:
         "errors": report.fit.errors,
         "benchmark": f"oos/r2 is against the {report.benchmark}",
         "leaks": report.leaks,
+        "notes": list(report.panel.notes),
         "reading": reading(report),
     }
 

@@ -105,6 +105,8 @@ class Long:
             Dropped("source row", f"date on which {self.market or 'the assets'} did not trade", outside),
         ]
         own = {name: frames[name][self.market] for name in (PRICE, RETURN) if self.market and name in frames}
+        if RETURN in own and own[RETURN].isna().all():
+            del own[RETURN]  # an index with prices alone
         return Market(
             self.source,
             {name: frame.iloc[:, : len(assets)] for name, frame in frames.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ MOST_NAMED = 8  # jobs listed by number
 
 def caveats(found: Comparison) -> list[str]:
     """A sentence for each thing that bears on the comparison; nothing where nothing does."""
-    return [*_jobs(found), *_score(found), *_sameness(found), *_terms(found)]
+    return [*_jobs(found), *_data(found), *_score(found), *_sameness(found), *_terms(found)]
 
 
 def _jobs(found: Comparison) -> list[str]:
@@ -24,6 +25,13 @@ def _jobs(found: Comparison) -> list[str]:
     total = len(found.plan.jobs)
     keys = f" that differ in {', '.join(found.names)}" if found.names else ""
     return [f"{len(found.outcomes)} of {count(total, 'job')}{keys} finished{f' ({lost})' if lost else ''}."]
+
+
+def _data(found: Comparison) -> list[str]:
+    """What looks wrong in the data of the jobs, or was read in a way to know."""
+    jobs = len(found.outcomes)
+    told = Counter(note for outcome in found.outcomes for note in outcome.about.get("notes") or ())
+    return [note if times == jobs else f"{note} (In {times} of {jobs} jobs.)" for note, times in told.items()]
 
 
 def _score(found: Comparison) -> list[str]:

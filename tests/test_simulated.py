@@ -267,7 +267,7 @@ def test_an_end_replaces_the_number_of_rows() -> None:
         ({"assets": ["TLT"], "macro": {"tlt": "TLT"}}, "data.macro.tlt: 'TLT' is an asset too"),
         ({"macro": {"spx": "MKT"}}, "data.macro.spx: 'MKT' is an asset too"),
         ({"rows": 10**12}, "allowed: 1678-01-01..2261-12-31"),
-        ({"end": "2014-01-01"}, "holds no business day"),
+        ({"rows": None, "end": "2014-01-01"}, "holds no business day"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(change: dict[str, object], message: str) -> None:

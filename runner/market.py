@@ -157,10 +157,11 @@ class Market:
         return by_asset(lambda prices: work(_change(prices, 1)), self.get("close"))
 
     def sample(self, frequency: Frequency | None) -> Market:
-        """This market on the last row of each week or month; prices are those of that row.
+        """This market on the last row of each week or month; prices are those of that row, returns (`ret`) compounded
+        over the rows of the period. The first is taken as not whole, unless rows are such periods already.
 
         Raises:
-            DataError: the source gives returns, not prices, so that a longer return is not a quotient.
+            DataError: sessions, which no week or month crosses; the source gives returns, not prices.
         """
         if frequency is None:
             return self
@@ -168,7 +169,15 @@ class Market:
             raise DataError(f"frequency={frequency} crosses the night between sessions; allowed: null")
         if "close" not in self.fields:
             raise DataError(f"frequency={frequency} needs prices (field close); the data has returns only")
-        return self.at(period_ends(self.dates, frequency))
+        ends = period_ends(self.dates, frequency)
+        sampled = self.at(ends)
+        begun = len(ends) == len(self.dates)
+        fields, index = dict(sampled.fields), self.market_ret
+        if "ret" in fields and len(ends):
+            fields["ret"] = _within_periods(self.fields["ret"], ends, begun)
+        if index is not None and len(ends):
+            index = _within_periods(index.to_frame(), ends, begun).iloc[:, 0]
+        return replace(sampled, fields=fields, market_ret=index)
 
     def by_session(self) -> list[Market]:
         """The markets of the single sessions, in order."""
@@ -249,6 +258,17 @@ def compound(returns: Any, rows: int) -> Any:
     total = np.expm1(rolling_sum(logs, rows))
     ruined = rolling_sum(lost.astype(float), rows) > 0.0
     return total.mask(ruined & total.notna(), -1.0)
+
+
+def _within_periods(returns: pd.DataFrame, ends: np.ndarray, begun: bool) -> pd.DataFrame:
+    """Compounded returns of the periods that end at these rows; NaN if one is missing or the first is not whole."""
+    starts = np.append(0, ends[:-1] + 1)
+    growth = 1.0 + returns.to_numpy(dtype=float)[: ends[-1] + 1]
+    growth[growth < 0.0] = np.nan  # a loss of more than all is no return
+    compounded = np.multiply.reduceat(growth, starts, axis=0) - 1.0
+    if not begun:
+        compounded[0] = np.nan
+    return pd.DataFrame(compounded, returns.index[ends], returns.columns)
 
 
 def choose_assets(wanted: Sequence[str] | None, available: Iterable[str]) -> list[str]:

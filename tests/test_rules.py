@@ -165,6 +165,12 @@ def test_with_price_and_return_every_return_is_that_of_the_data(tmp_path: Path) 
     own = features.beta(market, window=20)["A"].dropna()
     np.testing.assert_allclose(own, 1.0, rtol=0, atol=1e-9)  # of the market on itself, by rolling sums
     np.testing.assert_array_equal(market.get("close"), close)  # what names the price has the price
+    monthly = targets.same_period_return(market, frequency="month").values
+    by_month = pd.DataFrame(1.0 + ret, DATES).groupby([DATES.year, DATES.month]).prod().to_numpy() - 1.0
+    np.testing.assert_allclose(monthly[1:2], by_month[1:2], rtol=0, atol=EXACT)
+    np.testing.assert_allclose(
+        features.market_return(market, frequency="month")[1:2], by_month[1:2, 0], rtol=0, atol=EXACT
+    )
     squares = pd.DataFrame(ret**2).rolling(4).sum().to_numpy()
     np.testing.assert_allclose(features.realised_volatility(market, window=4, rows_per_year=252),
                                np.sqrt(252 / 4 * squares), rtol=0, atol=EXACT)  # fmt: skip

@@ -161,13 +161,8 @@ def build_panel(
     w = _weights(weights, market, dates, mistakes)
     if mistakes:
         raise DataError(mistakes)
-    columns = {"target": (lambda part: checked(evaluate("target", target, part), part)[1], y)}
-    columns |= {
-        name: (partial(_cells, name, one, dates), X[:, :, k]) for k, (name, one) in enumerate(features.items())
-    }
-    if w is not None:
-        columns[WEIGHT] = (lambda part: aligned(WEIGHT, part.get(str(weights)), part, dates), w)
-    by_rule = _lost_to_rules(market, columns, allow_loss)
+    columns = [y, *X.transpose(2, 0, 1), *([] if w is None else [w])]
+    by_rule = _lost_to_rules(market, _computed(features, target, weights, dates), columns, allow_loss)
     made = apply(steps, X, list(features), market.groups, y, in_place=True)
     valid, account = _account(made.y, made.X, list(features), w, weights, made.keep, by_rule)
     dropped = (*market.dropped, *(Dropped(*one) for one in made.account), *account)
@@ -176,18 +171,8 @@ def build_panel(
         raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
     about = (horizon, market.groups, dropped, w, None if made.y is y else y, made.back)
     sessions = session_numbers(dates) if market.sessions else None
-    return Panel(
-        dates,
-        market.assets,
-        list(features),
-        made.y,
-        made.X,
-        valid,
-        *about,
-        sessions=sessions,
-        notes=market.notes,
-        by_rule=by_rule,
-    )
+    parts: dict[str, Any] = {"sessions": sessions, "notes": market.notes, "by_rule": by_rule}
+    return Panel(dates, market.assets, list(features), made.y, made.X, valid, *about, **parts)
 
 
 def _cells(name: str, feature: Feature, dates: pd.DatetimeIndex, market: Market) -> np.ndarray:
@@ -196,16 +181,30 @@ def _cells(name: str, feature: Feature, dates: pd.DatetimeIndex, market: Market)
     return aligned(where, evaluate(where, feature, market), market, dates)
 
 
+def _computed(
+    features: Mapping[str, Feature],
+    target: Callable[[Market], Target],
+    weights: str | None,
+    dates: pd.DatetimeIndex,
+) -> dict[str, Compute]:
+    """How the target, each feature and, where there are any, the weights are computed from a market, by name."""
+    columns: dict[str, Compute] = {"target": lambda part: checked(evaluate("target", target, part), part)[1]}
+    columns |= {name: partial(_cells, name, feature, dates) for name, feature in features.items()}
+    if weights is not None:
+        columns[WEIGHT] = lambda part: aligned(WEIGHT, part.get(weights), part, dates)
+    return columns
+
+
 def _lost_to_rules(
-    market: Market, columns: Mapping[str, tuple[Compute, np.ndarray]], allow_loss: float
+    market: Market, computed: Mapping[str, Compute], columns: Sequence[np.ndarray], allow_loss: float
 ) -> dict[str, list[Lost]]:
-    """The cells of each column, given as how to compute it and its cells, that lost their value to a rule.
+    """The cells of each column (T, N) that lost their value to a rule, given how each is computed.
 
     Raises:
         DataError: a column needs positive levels of a series that has too many others, one line each.
     """
     among, by_rule, mistakes = causes(market), {}, list[str]()
-    for name, (compute, cells) in columns.items():
+    for (name, compute), cells in zip(computed.items(), columns, strict=True):
         if among and np.isnan(cells).any():
             by_rule[name] = lost(name, compute, market, among)
             where = name if name in ("target", WEIGHT) else f"features.{name}"
@@ -220,9 +219,9 @@ def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistake
     try:
         if field is None:
             return None
-        return np.array(aligned("model.weights", market.get(field), market, dates), order="C")
+        return np.array(aligned(WEIGHT, market.get(field), market, dates), order="C")
     except DataError as error:
-        mistakes += [f"model.weights: {line}" for line in error.mistakes]
+        mistakes += [f"{WEIGHT}: {line}" for line in error.mistakes]
         return None
 
 

@@ -330,6 +330,22 @@ def test_without_market_asset_the_assets_are_the_calendar(write: Write) -> None:
     assert market.dropped == (Dropped("source row", "date on which the assets did not trade", 1),)
 
 
+def test_a_price_of_the_market_asset_that_a_rule_blanks_keeps_its_date(write: Write) -> None:
+    path = write(table({"AAA": [1.0, 2.0, 3.0], "MKT": [5.0, -6.0, 7.0]}))
+    market = let_in(File(path, COLUMNS, market="MKT"))
+    assert [f"{day:%Y-%m-%d}" for day in market.dates] == DAYS
+    assert market.index_close.isna().tolist() == [False, True, False]
+    assert market.dropped == (Dropped("source value", "close of MKT is zero or negative", 1),)
+
+
+def test_an_index_without_returns_keeps_those_of_its_price(write: Write) -> None:
+    frame = table().assign(Ret=[0.1, 0.2, np.nan] * 3)
+    market = File(write(frame), COLUMNS | {"ret": "Ret"}, market="MKT").load()
+    assert market.market_ret is None
+    assert market.index_returns.tolist()[1:] == [101.0 / 100.0 - 1.0, 99.5 / 101.0 - 1.0]
+    assert market.returns()["AAA"].tolist() == [0.1] * 3
+
+
 @needs_tech
 def test_the_date_on_which_only_the_dollar_index_trades() -> None:
     columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "AdjClose", "volume": "Volume"}

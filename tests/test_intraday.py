@@ -122,6 +122,19 @@ def test_no_return_lag_or_window_crosses_the_night(tmp_path: Path) -> None:
     assert both.sessions.tolist() == [0] * 12 + [1] * 12
 
 
+def test_the_market_asset_has_returns_of_its_own_within_a_session(tmp_path: Path) -> None:
+    """The first bar is over the night unless `opening`; what follows a bar without a price is over more than one."""
+    frame = bars()
+    wrong = (frame["Ticker"] == "A0") & (frame["Time"] == 93500) & (frame["day"] == "2020-03-02")
+    frame.loc[wrong, "close"] = -1.0
+    own = frame.loc[frame["Ticker"] == "A0", "ret"].to_numpy().copy()
+    own[5] = np.nan  # follows the bar without a price, which is the fifth
+    kept, left = (load(frame, tmp_path, COLUMNS, market="A0", opening=opening) for opening in (True, False))
+    np.testing.assert_array_equal(kept.index_returns, own)
+    own[[0, 12]] = np.nan
+    np.testing.assert_array_equal(left.index_returns, own)
+
+
 def test_the_night_is_crossed_where_it_is_asked_for(tmp_path: Path) -> None:
     market = load(bars(), tmp_path, ONLY_CLOSE, session=None)
     assert market.returns().iloc[12].notna().all()

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from runner.errors import DataError
+from runner.composition import Composer
+from runner.errors import DataError, SpecError
 from runner.market import Market
 from runner.sources.simulated import Simulated
 
@@ -257,6 +258,18 @@ def test_an_end_replaces_the_number_of_rows() -> None:
     dates = Simulated(start="2020-01-04", end="2020-01-10").load().dates
     assert [f"{day:%m-%d}" for day in dates] == ["01-06", "01-07", "01-08", "01-09", "01-10"]
     assert len(Simulated(start="2020-01-04", rows=3).load().dates) == 3
+
+
+def test_rows_beside_the_end_of_an_experiment_are_refused_in_one_line() -> None:
+    words = ["experiment=capm", "data=simulated", "data.rows=300"]
+    with pytest.raises(SpecError) as caught:
+        Composer().job(words)
+    assert caught.value.mistakes == (
+        "data.rows: given 300 beside end=2025-05-15; allowed: one of the two, the other null",
+    )
+    source = Composer().job([*words, "data.end=null"]).experiment.source
+    assert (source.rows, source.end) == (300, None)
+    assert Composer().job(words[:2]).experiment.source.rows is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from runner.rules import admitted
 from runner.run import run
 from runner.sources.file import File
 from runner.suspicions import suspicions
+from runner.sweeps import caveats
 
 T, N = 240, 8
 DATES = pd.bdate_range("2000-01-31", periods=T, freq="BME", name="date")
@@ -138,6 +140,14 @@ def test_it_stands_where_people_look(tmp_path: Path, drawn: tuple[np.ndarray, np
     assert line in of_run(report, tmp_path, "")["reading"]
     page.write(report, tmp_path, {})
     assert "The standard deviation of mkt" in (tmp_path / "report.html").read_text()
+
+
+def test_a_sweep_says_it_once_and_of_how_many_jobs() -> None:
+    """As the comparison of a sweep tells it on its page and in the terminal."""
+    jobs = [SimpleNamespace(about={"notes": notes}) for notes in (["One.", "Two."], ["One."], ["One."])]
+    assert caveats._data(SimpleNamespace(outcomes=jobs)) == ["One.", "Two. (In 1 of 3 jobs.)"]  # type: ignore[arg-type]
+    older = [SimpleNamespace(about={})]  # logged by a version that noted nothing
+    assert caveats._data(SimpleNamespace(outcomes=older)) == []  # type: ignore[arg-type]
 
 
 # No false alarms

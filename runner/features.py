@@ -62,13 +62,19 @@ def lagged_return(market: Market, *, lag: Count) -> pd.DataFrame:
 
 def volume_surprise(market: Market, *, window: Window) -> pd.DataFrame:
     """Volume over its mean of the last `window` rows, row t included, less one. (T, N)"""
+    from runner.trailing import rolling_mean
+
     volume = market.get("volume")
-    return volume / volume.rolling(window).mean() - 1.0
+    return volume / rolling_mean(volume, window) - 1.0
 
 
 def volatility(market: Market, *, window: Window) -> pd.DataFrame:
     """Sample standard deviation (ddof 1) of the last `window` returns, per row, not annualised. (T, N)"""
-    return market.returns().rolling(window).std()
+    import numpy as np
+
+    from runner.trailing import variances
+
+    return market.of_returns(lambda returns: np.sqrt(variances(returns, window)[0]))
 
 
 def realised_volatility(
@@ -92,6 +98,7 @@ def realised_volatility(
 
 
 def beta(market: Market, *, window: Window) -> pd.DataFrame:
-    """cov(r_i, r_m) / var(r_m) over the last `window` returns. (T, N)"""
-    returns, benchmark = market.returns(), market_return(market)
-    return returns.rolling(window).cov(benchmark).div(benchmark.rolling(window).var(), axis=0)
+    """cov(r_i, r_m) / var(r_m) over the last `window` returns; NaN where the market's do not vary. (T, N)"""
+    from runner.trailing import rolling_beta
+
+    return rolling_beta(market.returns(), market_return(market), window)

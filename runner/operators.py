@@ -116,14 +116,19 @@ def comparison(name: str) -> Callable[..., Any]:
 
 
 def rolling(name: str) -> Callable[..., Any]:
-    """The statistic of pandas of that name over full windows."""
+    """The order statistic of pandas of that name over full windows."""
     return lambda x, n: getattr(x.rolling(n), name)()
 
 
-def total(x: Any, n: int) -> Any:
-    from runner import trailing
+def trailing(name: str) -> Callable[..., Any]:
+    """The function of `runner.trailing` of that name, which makes every window from its own rows alone."""
 
-    return trailing.rolling_sum(x, n)
+    def run(*values: Any) -> Any:
+        from runner import trailing
+
+        return getattr(trailing, name)(*values)
+
+    return run
 
 
 def lag(x: Any, n: int) -> Any:
@@ -144,31 +149,6 @@ def compound(x: Any, n: int) -> Any:
     from runner import market
 
     return market.compound(x, n)
-
-
-def zscore(x: Any, n: int) -> Any:
-    """NaN where x did not move in the window."""
-    past = x.rolling(n)
-    return (x - past.mean()) / past.std()
-
-
-def cov(x: Any, y: Any, n: int) -> Any:
-    return x.rolling(n).cov(y)
-
-
-def beta(y: Any, x: Any, n: int) -> Any:
-    return each("divide")(cov(y, x, n), x.rolling(n).var())
-
-
-def corr(x: Any, y: Any, n: int) -> Any:
-    """Within -1 and 1 in spite of rounding; NaN where x or y did not move in the window."""
-
-    def cells(joint: Any, left: Any, right: Any) -> Any:
-        import numpy as np
-
-        return np.clip(joint / (left * right), -1.0, 1.0)
-
-    return cellwise(cells, cov(x, y, n), x.rolling(n).std(), y.rolling(n).std())
 
 
 def ewma(x: Any, span: int) -> Any:
@@ -257,8 +237,8 @@ FUNCTIONS: dict[str, Function] = {
         "x over x of n rows before, less one; missing where either is not above 0",
     ),
     "compound": Function(compound, {**X, "n": rows(1)}, window, "return over n rows from the returns of the rows"),
-    "mean": Function(rolling("mean"), {**X, "n": rows(1)}, window, "mean of the last n rows"),
-    "sum": Function(total, {**X, "n": rows(1)}, window, "sum of the last n rows"),
+    "mean": Function(trailing("rolling_mean"), {**X, "n": rows(1)}, window, "mean of the last n rows"),
+    "sum": Function(trailing("rolling_sum"), {**X, "n": rows(1)}, window, "sum of the last n rows"),
     "min": Function(
         rolling("min"), {**X, "n": rows(1, why="; minimum(a, b) is that of two")}, window, "least of the last n rows"
     ),
@@ -269,13 +249,17 @@ FUNCTIONS: dict[str, Function] = {
         "greatest of the last n rows",
     ),
     "median": Function(rolling("median"), {**X, "n": rows(1)}, window, "median of the last n rows"),
-    "std": Function(rolling("std"), {**X, "n": rows(2)}, window, "sample standard deviation (ddof 1)"),
-    "var": Function(rolling("var"), {**X, "n": rows(2)}, window, "sample variance (ddof 1)"),
-    "skew": Function(rolling("skew"), {**X, "n": rows(3)}, window, "sample skewness, bias adjusted"),
-    "zscore": Function(zscore, {**X, "n": rows(2)}, window, "x less its mean, over its std, of the last n rows"),
-    "corr": Function(corr, PAIR, window, "correlation over the last n rows"),
-    "cov": Function(cov, PAIR, window, "sample covariance (ddof 1) over the last n rows"),
-    "beta": Function(beta, {"y": DATA, "x": DATA, "n": rows(2)}, window, "cov(y, x, n) / var(x, n)"),
+    "std": Function(trailing("rolling_std"), {**X, "n": rows(2)}, window, "sample standard deviation (ddof 1)"),
+    "var": Function(trailing("rolling_var"), {**X, "n": rows(2)}, window, "sample variance (ddof 1)"),
+    "skew": Function(trailing("rolling_skew"), {**X, "n": rows(3)}, window, "sample skewness, bias adjusted"),
+    "zscore": Function(
+        trailing("rolling_zscore"), {**X, "n": rows(2)}, window, "x less its mean, over its std, of the last n rows"
+    ),
+    "corr": Function(trailing("rolling_corr"), PAIR, window, "correlation over the last n rows"),
+    "cov": Function(trailing("rolling_cov"), PAIR, window, "sample covariance (ddof 1) over the last n rows"),
+    "beta": Function(
+        trailing("rolling_beta"), {"y": DATA, "x": DATA, "n": rows(2)}, window, "cov(y, x, n) / var(x, n)"
+    ),
     "ewma": Function(ewma, {**X, "span": rows(1)}, all_rows, "exponentially weighted mean of all rows so far"),
     # the assets of one date
     "rank": Function(rank, X, same_row, "rank among the assets of the date, 0 lowest to 1 highest"),

@@ -13,6 +13,7 @@ import numpy as np
 
 from runner.least_squares import NotEstimable
 from runner.moments import halves
+from runner.standard_errors import Estimated
 
 BLOCK = 16  # dates at a time
 
@@ -106,7 +107,7 @@ def _sums(pool: Pool, rows: slice, groups: np.ndarray | None) -> Sums:
     return Sums(by_date, by_asset.T, cells, cells if member is None else pairs)
 
 
-def white(pool: Pool, kind: str) -> tuple[np.ndarray, int]:
+def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -> Estimated:
     """HC0 to HC3 as in `runner.covariance`, cell by cell.
 
     Raises:
@@ -122,18 +123,18 @@ def white(pool: Pool, kind: str) -> tuple[np.ndarray, int]:
         z *= u[:, None]
         meat += np.matmul(z, z.swapaxes(1, 2)).sum(axis=0)
     factor = pool.n / pool.df if kind == "HC1" else 1.0
-    return pool.bread @ meat @ pool.bread * factor, pool.df
+    return Estimated(pool.bread @ meat @ pool.bread * factor, pool.df)
 
 
-def clustered(pool: Pool, keys: Sequence[np.ndarray | None]) -> tuple[np.ndarray, int]:
+def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
     """One- or two-way clusters (Liang and Zeger 1986; Cameron, Gelbach and Miller 2011).
 
     A key is None for dates, or codes (N,) of assets or groups of them. Each way has the factor G/(G-1)
-    (n-1)/(n-k) of its own G clusters; two ways add up less their intersection. Returns the covariance and
-    the degrees of freedom of Student's t, the smallest G less one.
+    (n-1)/(n-k) of its own G clusters; two ways add up less their intersection, and negative eigenvalues of that are
+    set to zero. The degrees of freedom of Student's t are the smallest G less one.
 
     Raises:
-        NotEstimable: fewer than two clusters, or two ways that leave a negative variance.
+        NotEstimable: fewer than two clusters, or an estimate without variance.
     """
     codes = [key for key in keys if key is not None]
     with_dates = len(codes) < len(keys)
@@ -143,20 +144,34 @@ def clustered(pool: Pool, keys: Sequence[np.ndarray | None]) -> tuple[np.ndarray
     fewest = min(size for _, size in ways)
     if fewest < 2:
         raise NotEstimable(f"{fewest} cluster; clustered errors need at least 2")
-    V = np.asarray(sum(_between(pool, meat, size) for meat, size in ways))
+    V, zeroed = np.asarray(sum(_between(pool, meat, size) for meat, size in ways)), 0
     if len(keys) == 2:
         cells = _pairs(pool, codes[0]) if meeting else pool.n
         both = (found.pairs, cells) if with_dates else _way(pool, found, _crossed(codes))
-        V = V - _between(pool, *both)
+        V, zeroed = positive(V - _between(pool, *both))
     if not (np.diag(V) > 0.0).all():
-        raise NotEstimable("two-way clusters leave a negative variance; cluster by one of them")
-    return V, fewest - 1
+        raise NotEstimable("the clusters leave an estimate without variance; cluster by something else")
+    return Estimated(V, fewest - 1, zeroed)
 
 
-def driscoll_kraay(pool: Pool, lags: int) -> tuple[np.ndarray, int]:
+def positive(V: np.ndarray) -> tuple[np.ndarray, int]:
+    """A symmetric V (k, k) with its negative eigenvalues set to zero, and how many they were.
+
+    Covariances by two ways of clustering are differences, and need not be positive semi-definite (Cameron, Gelbach
+    and Miller 2011, section 2.3). What is negative by rounding alone is set to zero too, and not counted.
+    """
+    values, vectors = np.linalg.eigh((V + V.T) / 2.0)
+    if values[0] >= 0.0:
+        return V, 0
+    kept = np.maximum(values, 0.0)
+    rounding = len(V) * np.finfo(float).eps * np.abs(values).max()
+    return (vectors * kept) @ vectors.T, int((values < -rounding).sum())
+
+
+def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
     """Scores summed by date, then Newey-West over the dates (Driscoll and Kraay 1998), times n / (n - k).
 
-    Bartlett weights 1 - l / (lags + 1). Returns the covariance and the degrees of freedom, dates less one.
+    Bartlett weights 1 - l / (lags + 1). The degrees of freedom are the dates less one.
 
     Raises:
         NotEstimable: as many lags as dates, or one date, whose scores sum to zero.
@@ -166,7 +181,8 @@ def driscoll_kraay(pool: Pool, lags: int) -> tuple[np.ndarray, int]:
         raise NotEstimable(f"{len(by_date)} date; Driscoll-Kraay errors need at least 2")
     if lags >= len(by_date):
         raise NotEstimable(f"cov_lags={lags} with {len(by_date)} dates; allowed: less than the dates")
-    return pool.bread @ long_run(by_date, lags) @ pool.bread * (pool.n / pool.df), len(by_date) - 1
+    V = pool.bread @ long_run(by_date, lags) @ pool.bread * (pool.n / pool.df)
+    return Estimated(V, len(by_date) - 1)
 
 
 def long_run(scores: np.ndarray, lags: int) -> np.ndarray:

@@ -1,12 +1,10 @@
 """Covariance of least-squares estimates under what the errors may be.
 
 `bread @ meat @ bread`, where the meat sums products of the scores x*u. Each kind is one function of the
-solution and the number of lags, in one visible table. Inference uses Student's t with n - k degrees.
+solution and the number of lags; `runner.standard_errors` names them. Inference uses Student's t with n - k degrees.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
@@ -47,16 +45,6 @@ def hac(fit: Solution, lags: int) -> np.ndarray:
     if lags >= fit.n:
         raise NotEstimable(f"cov_lags={lags} with {fit.n} rows; allowed: less than the rows")
     return _between(fit, long_run(fit.X * fit.u[:, None], lags))
-
-
-COVARIANCES: dict[str, Callable[[Solution, int], np.ndarray]] = {
-    "nonrobust": nonrobust,
-    "HC0": hc0,
-    "HC1": hc1,
-    "HC2": hc2,
-    "HC3": hc3,
-    "HAC": hac,
-}
 
 
 def default_lags(n: int, horizon: int) -> int:

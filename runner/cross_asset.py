@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from runner.errors import DataError, EstimationError, listed
-from runner.least_squares import FLAT
 from runner.model import Model
 from runner.settings import Several, Window
 from runner.validation import Splitter, WalkForward
+from runner.variation import flat
 from runner.words import count, number, percent
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class CrossAsset(Model):
         params[np.ix_(use, np.append(True, usable))] = np.column_stack([found.constant, found.slopes])
         residuals = y - (found.constant + X[last][:, usable] @ found.slopes.T)
         reason = np.full(len(use), f"a missing target in the last window of {len(last)} rows", dtype=object)
-        reason[use] = np.where(np.ptp(y, axis=0) <= FLAT * np.abs(y).max(axis=0), "the target is constant", "")
+        reason[use] = np.where(flat(y), "the target is constant", "")
         quality = _quality(panel, len(last), use, y, residuals).assign(reason=reason)
         return Fit(
             pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS]).astype(dict.fromkeys(COEFFICIENTS[1:], float)),
@@ -197,9 +197,9 @@ def choose(
     """
     from runner.homotopy import paths
 
-    flat = np.ptp(X, axis=0) <= FLAT * np.abs(X).max(axis=0)
-    spread = np.where(flat, 1.0, X.std(axis=0) if standardise else 1.0)
-    unit = np.where(flat, 0.0, (X - X.mean(axis=0)) / spread)
+    still = flat(X)
+    spread = np.where(still, 1.0, X.std(axis=0) if standardise else 1.0)
+    unit = np.where(still, 0.0, (X - X.mean(axis=0)) / spread)
     level, n = y.mean(axis=1), len(X)
     size = np.abs(y - level[:, None]).max(axis=1)
     about = (y - level[:, None]) / np.where(size > 0.0, size, 1.0)[:, None]  # of size one, whatever the unit
@@ -208,7 +208,7 @@ def choose(
     errors = [_errors(unit, about, grid, *part) for part in parts]
     at, one = _position(np.array([error for error, _ in errors]), choice), np.arange(len(y))
     penalty = grid[one, at]
-    rows = np.vstack([np.where(flat, 0.0, (Z - X.mean(axis=0)) / spread), *([np.eye(len(flat))] * slopes)])
+    rows = np.vstack([np.where(still, 0.0, (Z - X.mean(axis=0)) / spread), *([np.eye(len(still))] * slopes)])
     knots = paths(unit, about, rows, n * penalty)
     found = knots.at(n * penalty[:, None])[:, 0] * size[:, None]
     b = found[:, len(Z) :] / (spread if slopes else 1.0)
@@ -256,9 +256,7 @@ def _quality(panel: Panel, n: int, use: np.ndarray, y: np.ndarray, residuals: np
     import pandas as pd
 
     r2 = np.full(len(panel.assets), np.nan)
-    total = np.where(
-        np.ptp(y, axis=0) > FLAT * np.abs(y).max(axis=0), np.sum((y - y.mean(axis=0)) ** 2, axis=0), np.nan
-    )
+    total = np.where(flat(y), np.nan, np.sum((y - y.mean(axis=0)) ** 2, axis=0))
     r2[use] = np.maximum(1.0 - np.sum(residuals**2, axis=0) / total, 0.0)  # below it only by rounding
     table = {"scope": "asset", "unit": panel.assets, "n_obs": np.where(use, n, 0), "r2": r2, "cov": ""}
     return pd.DataFrame(table)

@@ -9,10 +9,10 @@ import numpy as np
 
 from runner.clusters import long_run
 from runner.covariance import default_cosines, default_lags, projected
+from runner.variation import COMPUTED, flat, of_quotients, rounding_alone
 
 FEWEST = 3  # assets of a date: two correlate by 1 or -1 whatever they do
 MANY = 64  # assets of a date, on average, from which dates are sorted one by one
-SAME = 1e-12  # relative; a spread below it is noise of floating point
 NAN = float("nan")
 
 
@@ -60,8 +60,18 @@ def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
 
 def varies(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
     """(dates,) whether the values (n,) of a date differ by more than rounding."""
-    size = sums(values**2, date, dates)
-    return np.asarray(sums(_centred(values, date, dates) ** 2, date, dates) > SAME**2 * size)
+    return _beyond_rounding(values, sums(_centred(values, date, dates) ** 2, date, dates), date, dates)
+
+
+def _beyond_rounding(values: np.ndarray, squares: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
+    """The same where the sums of squares (dates,) about the mean of the date are known."""
+    n = np.maximum(_counts(date, dates), 1.0)
+    spread, size = np.sqrt(squares / n), np.sqrt(sums(values**2, date, dates) / n)
+
+    def quotients() -> np.ndarray:
+        return np.asarray(sums(of_quotients(values).astype(float), date, dates) == n)
+
+    return ~rounding_alone(spread, size, COMPUTED, quotients)
 
 
 def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
@@ -74,7 +84,7 @@ def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> 
         return np.full(dates, NAN)
     a, b = (_centred(values, date, dates) for values in (x, y))
     aa, bb = sums(a**2, date, dates), sums(b**2, date, dates)
-    known = (n >= FEWEST) & (aa > SAME**2 * sums(x**2, date, dates)) & (bb > SAME**2 * sums(y**2, date, dates))
+    known = (n >= FEWEST) & _beyond_rounding(x, aa, date, dates) & _beyond_rounding(y, bb, date, dates)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = sums(a * b, date, dates) / np.sqrt(aa * bb)
     return np.where(known, np.clip(found, -1.0, 1.0), NAN)
@@ -88,20 +98,21 @@ def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int
     return np.where(known, correlations(ranks(x, date), ranks(y, date), date, dates), NAN)
 
 
-def average(path: np.ndarray, horizon: int) -> Average:
+def average(path: np.ndarray, horizon: int, returns: bool = False) -> Average:
     """Mean of the path (dates,) over the dates on which it is known, ratio and t with ddof 1.
 
     The Newey-West t has Bartlett weights, no small-sample factor, and the lags of `default_lags`, counted in known
     dates: at least horizon - 1, for the overlap of the target. The p-value is two-sided: of that t with n - 1 degrees
     where targets do not overlap; where they do, and it would reject too often, of the mean over its error by cosines
-    (`runner.covariance.projected`), and there is none for dates up to twice the horizon.
+    (`runner.covariance.projected`), and there is none for dates up to twice the horizon. `returns` says that the path
+    is of returns, which have no t where they differ by the rounding of prices.
     """
     x = path[np.isfinite(path)]
     n = len(x)
     if n < 2:
         return Average(float(x[0]), dates=1) if n else Average()
     mean, spread = x.mean(), x.std(ddof=1)
-    if not spread > SAME * abs(mean):
+    if flat(x, relative=COMPUTED, returns=returns):
         return Average(float(mean), dates=n)
     long = long_run((x - mean)[:, None], default_lags(n, horizon))[0, 0]
     t_nw = mean * n / np.sqrt(long) if long > 0.0 else NAN

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from runner.least_squares import RANK_TOLERANCE, NotEstimable
+from runner.variation import COMPUTED, flat
 
 LEAST = 3  # recursive residuals: their variance needs two
 
@@ -65,10 +66,10 @@ def cusum_test(w: np.ndarray) -> Cusum:
     Raises:
         NotEstimable: residuals that do not vary.
     """
-    m, spread = len(w), w.std(ddof=1)
-    if not spread > 0.0:
+    if flat(w, relative=COMPUTED):
         raise NotEstimable("the recursive residuals do not vary")
-    path = np.cumsum(w / spread) / np.sqrt(m)
+    m = len(w)
+    path = np.cumsum(w / w.std(ddof=1)) / np.sqrt(m)
     over = np.abs(path) / (1.0 + 2.0 * np.arange(1, m + 1) / m)
     at = int(over.argmax())
     return Cusum(path, float(over[at]), at, crossing(float(over[at])))

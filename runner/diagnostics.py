@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import chdtrc
 
-from runner.least_squares import EXACT_FIT, FLAT
+from runner.variation import COMPUTED, FLAT, flat
 
 NAN = float("nan")
 NORMALITY = [("jarque_bera", "normal residuals"), ("skew", ""), ("kurtosis", "")]
@@ -149,14 +149,14 @@ def _r2(y: np.ndarray, X: np.ndarray) -> float:
 
 def _steady(y: np.ndarray) -> bool:
     """Whether y varies by rounding noise only."""
-    return float(np.sum((y - y.mean()) ** 2)) <= EXACT_FIT * float(y @ y)
+    return bool(flat(y, relative=COMPUTED))
 
 
 def _unit(X: np.ndarray) -> np.ndarray:
     """Columns that vary, about their means and of length one, so that their scales do not matter."""
     centred = X - X.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
-    varies = length > FLAT * np.linalg.norm(X, axis=0)
+    varies = ~flat(X, relative=FLAT)
     return centred[:, varies] / length[varies]
 
 

@@ -41,6 +41,10 @@ class EstimationError(RunnerError):
     exit_code = 1
 
 
+class UnknownNameError(ValueError):
+    """A name that is not among those allowed; the message names them."""
+
+
 def listed(names: Iterable[object]) -> str:
     """Names separated by commas, long lists cut with the count of the rest."""
     every = [str(name) for name in names]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import fdtrc
 
-from runner.clusters import Pool, clustered, driscoll_kraay, white
-from runner.covariance import COVARIANCES, default_lags
+from runner.clusters import Pool
+from runner.covariance import default_lags
 from runner.errors import DataError, listed
 from runner.grouping import Unit, cluster_key, units
 from runner.inference import Wald, wald
@@ -19,13 +19,15 @@ from runner.least_squares import NotEstimable, Solution, solve
 from runner.moments import moments, of_units, shift_of, solve_moments, together, with_zeros
 from runner.panel import Panel
 from runner.restrictions import Restriction, all_slopes
+from runner.standard_errors import ERRORS, Estimated, own
 from runner.study import Finding
+from runner.variation import FLAT, of_quotients, rounding_alone
 
 if TYPE_CHECKING:
     from runner.regression import Regression
 
 EXACT = "fits exactly: no errors, tests or diagnostics"
-Covariance = Callable[[int], tuple[np.ndarray, float]]  # of a number of lags
+Covariance = Callable[[int], Estimated]  # of a number of lags
 
 
 @dataclass
@@ -38,11 +40,14 @@ class Estimates:
         n, ssr, tss: (U,) rows, sums of squares of the residuals and of the target.
         f_stat, f_p: (U,) test that every slope is zero, under V.
         lags: (U,) lags of V, NaN where it has none.
+        zeroed: (U,) negative eigenvalues of V that were set to zero, see `runner.covariance.positive`.
         reason: why a unit lacks estimates or errors, else empty.
         absorbed: (U,) fixed effects that take degrees of freedom; tss_within: (U,) tss beside them, None without.
         asset_effects, date_effects: as in `runner.fit.Fit`.
         likelihood: (U,) log-likelihood, None where it is that of normal errors; weight_term: (U,) what the weights
             of the rows add to that.
+        tss_mean: (U,) sums of squares of the target about its mean where `tss` is about zero, as it is without a
+            constant; None where `tss` is about the mean.
         findings: what the estimator has to tell beyond these.
     """
 
@@ -56,6 +61,7 @@ class Estimates:
     f_stat: np.ndarray
     f_p: np.ndarray
     lags: np.ndarray
+    zeroed: np.ndarray
     reason: list[str] = field(default_factory=list)
     absorbed: np.ndarray = field(default_factory=lambda: np.zeros(1))
     tss_within: np.ndarray = field(default_factory=lambda: np.full(1, np.nan))
@@ -63,6 +69,7 @@ class Estimates:
     date_effects: np.ndarray | None = None
     likelihood: np.ndarray | None = None
     weight_term: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    tss_mean: np.ndarray | None = None
     findings: Mapping[str, Finding] = field(default_factory=dict)
 
     @property
@@ -112,7 +119,8 @@ def nothing(group: list[Unit], k: int) -> Estimates:
     U = len(group)
     n, df, ssr, tss, f_stat, f_p, lags = (np.full(U, np.nan) for _ in range(7))
     b, V = np.full((U, k), np.nan), np.full((U, k, k), np.nan)
-    return Estimates(group, b, V, df, n, ssr, tss, f_stat, f_p, lags, [""] * U, weight_term=np.zeros(U))
+    zeroed = np.zeros(U, dtype=int)
+    return Estimates(group, b, V, df, n, ssr, tss, f_stat, f_p, lags, zeroed, [""] * U, weight_term=np.zeros(U))
 
 
 def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -170,7 +178,7 @@ def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel) -> No
         found.weight_term[u] = 0.5 * np.log(weights).sum()
     if one.exact:
         found.reason[u] = EXACT
-    elif model.pooled:
+    elif ERRORS[model.cov].of is None:
         robust(found, u, model, panel, partial(_pooled, found, u, model, panel, one.bread))
     else:
         robust(found, u, model, panel, partial(_own, model.cov, one))
@@ -198,11 +206,27 @@ def weights_of(model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray 
     with np.errstate(divide="ignore", invalid="ignore"):
         about = np.where(use, y - np.where(use, y, 0.0).sum(axis=0) / n, 0.0)
         variance = np.sum(about**2, axis=0) / (n - 1.0)
-    bad = (n > 0) & ~(variance > 0.0)
+        size = np.sqrt(np.sum(np.where(use, y, 0.0) ** 2, axis=0) / n)
+    still = rounding_alone(np.sqrt(variance), size, FLAT, lambda: (of_quotients(y) | ~use).all(axis=0))
+    bad = (n > 0) & (still | ~(variance > 0.0))
     if bad.any():
         names = listed(np.array(panel.assets)[bad])
         raise DataError(f"model.weights: inverse_variance of {names}: fewer than 2 rows, or a constant target")
     return np.broadcast_to(1.0 / np.where(n > 0, variance, 1.0), panel.y.shape)
+
+
+def about_mean(model: Regression, panel: Panel, rows: np.ndarray, group: list[Unit]) -> np.ndarray:
+    """Sums of squares (U,) of the target about its mean, both weighted as the regressions are."""
+    weights = weights_of(model, panel, rows)
+    found = np.full(len(group), np.nan)
+    for u, unit in enumerate(group):
+        t, i = unit.cells(panel)
+        if not len(t):
+            continue
+        y, own = panel.y[t, i], None if weights is None else weights[t, i]
+        about = y - np.average(y, weights=own)
+        found[u] = np.average(about**2, weights=own) * (len(y) if own is None else own.sum())
+    return found
 
 
 def _weighted(found: Estimates, panel: Panel) -> np.ndarray:
@@ -216,8 +240,8 @@ def _weighted(found: Estimates, panel: Panel) -> np.ndarray:
     return rows
 
 
-def _own(cov: str, one: Solution, lags: int) -> tuple[np.ndarray, int]:
-    return COVARIANCES[cov](one, lags), one.df
+def _own(cov: str, one: Solution, lags: int) -> Estimated:
+    return Estimated(own(cov)(one, lags), one.df)
 
 
 def robust(found: Estimates, u: int, model: Regression, panel: Panel, covariance: Covariance) -> None:
@@ -228,7 +252,7 @@ def robust(found: Estimates, u: int, model: Regression, panel: Panel, covariance
         dates = int(panel.valid[np.ix_(unit.rows, unit.assets)].any(axis=1).sum())
         lags = default_lags(dates, panel.horizon) if model.cov_lags is None else model.cov_lags
     try:
-        found.V[u], found.df[u] = covariance(0 if np.isnan(lags) else int(lags))
+        found.V[u], found.df[u], found.zeroed[u] = covariance(0 if np.isnan(lags) else int(lags))
     except NotEstimable as error:
         found.reason[u], found.b[u], found.ssr[u], found.f_stat[u], found.f_p[u] = str(error), *[np.nan] * 4
         return
@@ -237,9 +261,7 @@ def robust(found: Estimates, u: int, model: Regression, panel: Panel, covariance
     found.f_stat[u], found.f_p[u] = (overall.f_stat, overall.p_value) if overall else (np.nan, np.nan)
 
 
-def _pooled(
-    found: Estimates, u: int, model: Regression, panel: Panel, bread: np.ndarray, lags: int
-) -> tuple[np.ndarray, int]:
+def _pooled(found: Estimates, u: int, model: Regression, panel: Panel, bread: np.ndarray, lags: int) -> Estimated:
     """Covariance (k, k) of unit u from its scores, and its degrees of freedom."""
     X, rows, assets = regressors(panel, model.regressors), found.units[u].rows, found.units[u].assets
     own = slice(None) if len(assets) == X.shape[1] else assets
@@ -252,17 +274,17 @@ def _pooled(
     return covariance_of(pool, model, panel, own, lags)
 
 
-def covariance_of(
-    pool: Pool, model: Regression, panel: Panel, own: slice | np.ndarray, lags: int
-) -> tuple[np.ndarray, int]:
-    """Clustered, Driscoll-Kraay or heteroskedasticity-robust covariance (k, k) of the assets `own`, and its degrees
-    of freedom."""
-    if model.cov == "driscoll_kraay":
-        return driscoll_kraay(pool, lags)
-    if model.cov != "cluster":
-        return white(pool, model.cov)
+def covariance_of(pool: Pool, model: Regression, panel: Panel, own: slice | np.ndarray, lags: int) -> Estimated:
+    """The covariance (k, k) in force of a regression over the assets `own`, and its degrees of freedom.
+
+    Raises:
+        NotEstimable: the covariance is not made for such a regression, or has no answer here.
+    """
+    of_pool = ERRORS[model.cov].of_pool
+    if of_pool is None:
+        raise NotEstimable(f"{model.cov} errors are not made for a regression over several assets")
     keys = [cluster_key(panel, name) for name in model.clusters]
-    return clustered(pool, [None if key is None else key[own] for key in keys])
+    return of_pool(pool, lags, [None if key is None else key[own] for key in keys])
 
 
 def wald_test(found: Estimates, u: int, hypothesis: Restriction | str) -> tuple[Wald | None, str]:
@@ -271,6 +293,10 @@ def wald_test(found: Estimates, u: int, hypothesis: Restriction | str) -> tuple[
         return None, found.reason[u] or str(hypothesis)
     if not np.isfinite(found.V[u]).all():
         return None, "estimates without errors"
+    rank = found.V.shape[1] - int(found.zeroed[u])
+    if len(hypothesis.q) > rank:
+        restrictions = f"{len(hypothesis.q)} restrictions"
+        return None, f"{restrictions} beside a covariance of rank {rank}, its negative eigenvalues set to zero"
     try:
         return wald(found.b[u], found.V[u], found.df[u], hypothesis), ""
     except NotEstimable as error:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from runner.components import Components
 
 COEFFICIENTS = ["term", "estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
-QUALITY = ["n_obs", "df_resid", "r2", "r2_adj", "r2_within", "f_stat", "f_p_value", "residual_std", "log_likelihood"]
-QUALITY += ["aic", "bic", "cov", "cov_lags", "reason"]
+QUALITY = ["n_obs", "df_resid", "r2", "r2_adj", "r2_uncentred", "r2_within", "f_stat", "f_p_value"]
+QUALITY += ["residual_std", "log_likelihood", "aic", "bic", "cov", "cov_lags", "reason"]
 HYPOTHESES = ["hypothesis", "f_stat", "df_num", "df_den", "p_value", "reason"]
 DIAGNOSTICS = ["diagnostic", "term", "statistic", "df", "p_value", "null", "reason"]
 NO_DIAGNOSTICS = pd.DataFrame(columns=["scope", "unit", *DIAGNOSTICS])
@@ -92,13 +92,18 @@ def coefficient_table(found: Estimates, terms: Sequence[str], confidence: float)
     return pd.DataFrame(table, columns=["scope", "unit", *COEFFICIENTS])
 
 
-def quality_table(found: Estimates, constant: bool, cov: str) -> pd.DataFrame:
-    """How well each unit fits; a unit without estimates has its rows and its reason."""
+def quality_table(found: Estimates, cov: str) -> pd.DataFrame:
+    """How well each unit fits; a unit without estimates has its rows and its reason.
+
+    `r2` is about the mean of the target, with a constant and without; `r2_uncentred`, about zero, is that which
+    programs give without a constant, and NaN with one.
+    """
     n, exact = found.n, np.array(found.reason) == EXACT
     k = found.b.shape[1] + found.absorbed
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(found.estimated, n - k, np.nan)
-        r2 = 1.0 - found.ssr / found.tss
+        r2 = 1.0 - found.ssr / (found.tss if found.tss_mean is None else found.tss_mean)
+        uncentred = np.full(len(n), np.nan) if found.tss_mean is None else 1.0 - found.ssr / found.tss
         gaussian = -n / 2.0 * (np.log(2.0 * np.pi * np.where(exact, np.nan, found.ssr) / n) + 1.0)
         likelihood = gaussian + found.weight_term if found.likelihood is None else found.likelihood
         r2_within = 1.0 - found.ssr / found.tss_within
@@ -108,7 +113,8 @@ def quality_table(found: Estimates, constant: bool, cov: str) -> pd.DataFrame:
         "n_obs": n.astype(int),
         "df_resid": _whole(df),
         "r2": r2,
-        "r2_adj": 1.0 - (1.0 - r2) * (n - constant) / df,
+        "r2_adj": 1.0 - (1.0 - r2) * (n - 1.0) / df,
+        "r2_uncentred": uncentred,
         "r2_within": r2_within,
         "f_stat": found.f_stat,
         "f_p_value": found.f_p,

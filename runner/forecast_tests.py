@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from runner.clusters import long_run
+from runner.variation import COMPUTED, flat
 
 FEWEST = 10  # dates below which neither test is made; nor where the dates are not more than twice the horizon
-FLAT = 1e-12  # relative; a spread below it is noise of floating point
 
 
 class Comparison(NamedTuple):
@@ -67,7 +67,7 @@ def _ratio(d: np.ndarray, horizon: int) -> float:
     mean = d.mean()
     away = d - mean
     own = away @ away
-    if not own > FLAT**2 * (d @ d):
+    if flat(d, relative=COMPUTED):
         return float("nan")
     variance = own + 2.0 * sum(away[lag:] @ away[:-lag] for lag in range(1, h))
     if variance <= 0.0:

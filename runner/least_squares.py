@@ -12,13 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from runner.variation import explained, flat
+
 # Smallest singular value of the unit-length columns, relative to the largest, below which columns count
 # as collinear: float64 leaves no correct digit of the estimates beyond it.
 RANK_TOLERANCE = 1e-11
-# Share of the target's sum of squares below which residuals are rounding noise.
-EXACT_FIT = 1e-26
-# Spread of a column relative to its largest value below which it is rounding noise: some units in the last place.
-FLAT = 1e-15
 # Largest size of a column, and its inverse the smallest: fourth powers of it still fit a float64.
 LARGEST = 1e70
 
@@ -39,6 +37,7 @@ class Solution:
         leverage: (n,) diagonal of the hat matrix.
         ssr, tss: sums of squares of the residuals and of the target (about its mean with a constant).
         constant: whether X holds a constant.
+        exact: whether the residuals are rounding noise: errors of the estimates would be noise too.
     """
 
     X: np.ndarray
@@ -49,6 +48,7 @@ class Solution:
     ssr: float
     tss: float
     constant: bool
+    exact: bool
 
     @property
     def n(self) -> int:
@@ -58,11 +58,6 @@ class Solution:
     def df(self) -> int:
         """Degrees of freedom of the residuals, n - k."""
         return len(self.u) - len(self.b)
-
-    @property
-    def exact(self) -> bool:
-        """The residuals are rounding noise: errors of the estimates would be noise too."""
-        return self.ssr <= EXACT_FIT * max(self.tss, float(np.sum((self.X * self.b) ** 2)))
 
     @property
     def r2(self) -> float:
@@ -80,11 +75,12 @@ def solve(
     n, k = X.shape
     if n <= k:
         raise NotEstimable(f"{n} rows for {k} terms; needs at least {k + 1}")
-    if np.ptp(y) <= FLAT * np.abs(y).max():
+    if flat(y):
         raise NotEstimable("the target is constant")
     _refuse_flat(X, terms, constant)
     refuse_outsized(np.column_stack([y, X]), ["the target", *terms])
     about = y - np.average(y, weights=weights) if constant else y
+    target = y
     if weights is not None:
         root = np.sqrt(weights)
         X, y, about = X * root[:, None], y * root, about * root
@@ -95,17 +91,17 @@ def solve(
     b = inverse @ (Q.T @ y)
     u = y - X @ b
     ssr, tss = float(u @ u), float(about @ about)
-    return Solution(X, b, u, inverse @ inverse.T, np.sum(Q * Q, axis=1), ssr, tss, constant)
+    exact = explained(ssr, n, max(tss, float(np.sum((X * b) ** 2))), target)
+    return Solution(X, b, u, inverse @ inverse.T, np.sum(Q * Q, axis=1), ssr, tss, constant, exact)
 
 
 def _refuse_flat(X: np.ndarray, terms: Sequence[str], constant: bool) -> None:
-    peak = np.abs(X).max(axis=0)
-    flat = np.ptp(X, axis=0) <= FLAT * peak if constant else peak == 0.0
+    still = flat(X) if constant else np.all(X == 0.0, axis=0)
     if constant:
-        flat[terms.index("const")] = False
-    if flat.any():
-        names = ", ".join(np.array(terms)[flat])
-        raise NotEstimable(f"{names} is constant" if flat.sum() == 1 else f"{names} are constant")
+        still[terms.index("const")] = False
+    if still.any():
+        names = ", ".join(np.array(terms)[still])
+        raise NotEstimable(f"{names} is constant" if still.sum() == 1 else f"{names} are constant")
 
 
 def refuse_outsized(columns: np.ndarray, names: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc, entr, expit
 
+from runner.clusters import positive
 from runner.errors import DataError
 from runner.estimation import Estimates, design, nothing, robust
 from runner.grouping import cluster_key, units
@@ -24,6 +25,7 @@ from runner.inference import inference
 from runner.least_squares import NotEstimable, solve
 from runner.panel import Panel
 from runner.separation import orthonormal, refuse_separated
+from runner.standard_errors import ERRORS, Estimated
 from runner.study import Finding
 from runner.words import LEVEL, count, number, p_text
 
@@ -155,43 +157,59 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def covariance(one: Likely, cov: str, keys: Sequence[np.ndarray], lags: int) -> tuple[np.ndarray, float]:
+def covariance(one: Likely, cov: str, keys: Sequence[np.ndarray], lags: int) -> Estimated:
     """Covariance (k, k) by statsmodels, and infinite degrees of freedom.
 
-    nonrobust: the inverse of minus the Hessian. HC0 and HAC (Bartlett): the sandwich without a small-sample
-    factor. cluster: by one or two `keys` (n,), each way times G/(G-1) (n-1)/(n-k).
+    The functions below are the covariances that a logit can have, as `runner.standard_errors` names them; negative
+    eigenvalues of two ways of clustering are set to zero.
 
     Raises:
         NotEstimable: as many lags as rows, fewer than two clusters, a variance that is not positive.
     """
-    from statsmodels.stats import sandwich_covariance as sandwich
-
-    result, n = one.result, len(one.p)
-    if cov == "nonrobust":
-        V = result.normalized_cov_params
-    elif cov == "HC0":
-        V = sandwich.cov_white_simple(result, use_correction=False)
-    elif cov == "HAC":
-        if lags >= n:
-            raise NotEstimable(f"cov_lags={lags} with {n} rows; allowed: less than the rows")
-        V = sandwich.cov_hac_simple(result, nlags=lags, use_correction=False)
-    else:
-        V = _clustered(result, [np.unique(key, return_inverse=True)[1] for key in keys])
-    V = one.back @ V @ one.back.T
+    of_logit = ERRORS[cov].of_logit
+    if of_logit is None:
+        raise NotEstimable(f"{cov} errors are not made for a logit")
+    V, zeroed = one.back @ of_logit(one, lags, keys) @ one.back.T, 0
+    if len(keys) == 2:
+        V, zeroed = positive(V)
     if not (np.diag(V) > 0.0).all():
         raise NotEstimable(f"{cov} errors do not exist: a variance is not positive")
-    return V, np.inf
+    return Estimated(V, np.inf, zeroed)
 
 
-def _clustered(result: Any, codes: list[np.ndarray]) -> np.ndarray:
+def inverse_hessian(one: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
+    """The inverse of minus the Hessian, on the orthonormal columns, as those below."""
+    return np.asarray(one.result.normalized_cov_params)
+
+
+def white(one: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
+    """The sandwich without a small-sample factor."""
     from statsmodels.stats import sandwich_covariance as sandwich
 
+    return np.asarray(sandwich.cov_white_simple(one.result, use_correction=False))
+
+
+def hac(one: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
+    """Bartlett weights, no small-sample factor."""
+    from statsmodels.stats import sandwich_covariance as sandwich
+
+    n = len(one.p)
+    if lags >= n:
+        raise NotEstimable(f"cov_lags={lags} with {n} rows; allowed: less than the rows")
+    return np.asarray(sandwich.cov_hac_simple(one.result, nlags=lags, use_correction=False))
+
+
+def clustered(one: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
+    """By one or two `keys` (n,), each way times G/(G-1) (n-1)/(n-k)."""
+    from statsmodels.stats import sandwich_covariance as sandwich
+
+    codes = [np.unique(key, return_inverse=True)[1] for key in keys]
     fewest = min(int(code.max()) + 1 for code in codes)
     if fewest < 2:
         raise NotEstimable(f"{fewest} cluster; clustered errors need at least 2")
     if len(codes) == 1:
-        return sandwich.cov_cluster(result, codes[0])
-    return sandwich.cov_cluster_2groups(result, codes[0], codes[1])[0]
+        return np.asarray(sandwich.cov_cluster(one.result, codes[0]))
+    return np.asarray(sandwich.cov_cluster_2groups(one.result, codes[0], codes[1])[0])
 
 
 def average_effects(X: np.ndarray, one: Likely, V: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

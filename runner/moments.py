@@ -18,6 +18,7 @@ import numpy as np
 
 from runner import kernel
 from runner.least_squares import LARGEST
+from runner.variation import near_rounding
 
 BLOCK, HALVED = 64, 512  # dates at a time, and from which on two halves are summed side by side
 SAMPLE, FEW = 2000, 8  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
@@ -218,6 +219,7 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     total = np.einsum("ujj->uj", M[:, 1:, 1:])
     sound = (n > K + 1) & (length**2 > KEPT * total).all(axis=1) & np.isfinite(unit).all(axis=(1, 2))
     sound &= ((total > LARGEST**-2) & (total < LARGEST**2)).all(axis=1)
+    sound &= ~_perhaps_flat(length, w, mean + shift.reshape(-1, K + 1))
     R = np.where(sound[:, None, None], unit[:, :K, :K], np.eye(K))
     if K:
         sound &= _conditioned(R)
@@ -235,6 +237,14 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     inner = inverse / (scale[:, :K, None] * scale[:, None, :K])
     bread = _with_constant(inner, mean[:, :K], np.where(w > 0.0, w, 1.0))
     return Solved(np.column_stack([constant, slope]), bread, n.astype(int), tss * unexplained, tss, sound)
+
+
+def _perhaps_flat(length: np.ndarray, n: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """(U,) whether a column of a unit may vary by rounding alone, which only its rows can tell; length (U, P - 1) of
+    the centred columns, sums of weights n (U,)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = length / np.sqrt(n)[:, None]
+    return np.asarray(near_rounding(spread, mean).any(axis=1))
 
 
 def _conditioned(R: np.ndarray) -> np.ndarray:

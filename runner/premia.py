@@ -18,8 +18,9 @@ from runner.errors import DataError, listed
 from runner.estimation import Estimates, nothing
 from runner.grouping import units
 from runner.inference import Wald
-from runner.least_squares import FLAT, RANK_TOLERANCE, NotEstimable
+from runner.least_squares import RANK_TOLERANCE, NotEstimable
 from runner.panel import Panel
+from runner.variation import flat
 
 WELL = 1e-4  # smallest eigenvalue of sums of products, relative to the largest, that leaves eleven digits or more
 SINGULAR = 1e-12  # smallest eigenvalue of a covariance, relative to the largest, that can be inverted
@@ -133,6 +134,7 @@ def cross_sections(
     residuals, y = np.full((len(rows), len(panel.assets)), np.nan), panel.y[rows]
     usable = panel.valid[rows] & np.isfinite(betas).all(axis=2)
     found.n[:] = usable.sum(axis=1)
+    found.tss_mean = None if terms[0] == "const" else np.full(len(rows), np.nan)
     root = None if inverse is None else np.linalg.cholesky(inverse).T
     each = ((np.flatnonzero(one), np.array([j])) for j, one in enumerate(usable))
     for own, at in _alike(usable) if fixed else each:
@@ -148,7 +150,11 @@ def cross_sections(
         u = Y - X @ b
         found.b[at], residuals[np.ix_(at, own)] = b.T, u.T
         found.ssr[at] = np.sum(u**2, axis=0)
-        found.tss[at] = np.sum((Y - Y.mean(axis=0) * (terms[0] == "const")) ** 2, axis=0)
+        about_mean = np.sum((Y - Y.mean(axis=0)) ** 2, axis=0)
+        if found.tss_mean is None:
+            found.tss[at] = about_mean
+        else:
+            found.tss[at], found.tss_mean[at] = np.sum(Y**2, axis=0), about_mean
     _drop_flat(found, residuals, np.where(usable, y, np.nan))
     return found, residuals
 
@@ -157,7 +163,7 @@ def _drop_flat(found: Estimates, residuals: np.ndarray, y: np.ndarray) -> None:
     """Take away the estimates of dates on which all returns are equal: nothing traded, or a gap was filled."""
     for j in np.flatnonzero(found.estimated):
         own = y[j, np.isfinite(y[j])]
-        if np.ptp(own) <= FLAT * np.abs(own).max():
+        if flat(own):
             found.b[j], found.ssr[j], residuals[j] = np.nan, np.nan, np.nan
             found.reason[j] = "the target is constant"
 

@@ -113,7 +113,7 @@ def betas(passes: Passes, latest: Estimates, factors: Sequence[str], panel: Pane
     mean and standard deviation over the dates."""
     terms = ["const", *factors]
     table = coefficient_table(latest, terms, confidence).drop(columns="scope")
-    quality = quality_table(latest, True, "nonrobust")
+    quality = quality_table(latest, "nonrobust")
     table = table.merge(quality[["unit", "n_obs", "r2"]], on="unit", how="left")
     words = []
     if not passes.fixed:

@@ -70,11 +70,12 @@ def zscore(cross: Cross) -> np.ndarray:
     """Less the mean over assets, over their standard deviation (ddof 1); NaN where that is zero or unknown."""
     import numpy as np
 
+    from runner.variation import flat_where_known
+
     centred, count = _centred(cross.X)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.sqrt(np.nansum(centred**2, axis=1, keepdims=True) / (count - 1))
-        flat = spread <= 1e-12 * np.nanmax(np.abs(cross.X), axis=1, keepdims=True, initial=0.0)
-        return np.where(flat, np.nan, centred / spread)
+        return np.where(flat_where_known(cross.X, axis=1), np.nan, centred / spread)
 
 
 def demean(cross: Cross, *, group: str | None = None) -> np.ndarray:

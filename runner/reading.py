@@ -9,6 +9,8 @@ import numpy as np
 
 from runner import advice
 from runner.errors import listed
+from runner.standard_errors import ERRORS
+from runner.variation import few_values
 from runner.words import (
     LEVEL,
     MOST_VIF,
@@ -56,11 +58,12 @@ def sections(report: Report) -> dict[str, list[str]]:
     parts = {
         "Data": list(report.panel.notes),
         "Coefficients": _coefficients(report),
+        "Standard errors": _on_errors(report),
         "Fit": _fit(report),
         "Hypotheses": _hypotheses(report),
         **{name.replace("_", " ").capitalize(): list(one.words) for name, one in report.findings.items()},
         "Out of sample": _out_of_sample(report),
-        "Residuals and columns": _diagnostics(report),
+        "Residuals and columns": [*_diagnostics(report), *_few_values(report)],
         "Leak audit": _audit(report),
         "Trials": report.trials.words if report.trials else [],
         "Left out": _left_out(report),
@@ -91,7 +94,7 @@ def _coefficients(report: Report) -> list[str]:
         found.append(f"{count(len(terms) - MOST_TERMS, 'further term')}: see coefficients.csv.")
     if none:
         found.append(f"Set to zero: {listed(none)} ({len(none):,} of {count(len(place), 'term')}).")
-    return found + _on_errors(report, table)
+    return found
 
 
 def _alone(term: str, estimate: float, std_error: float, t_stat: float, p_value: float) -> str:
@@ -124,8 +127,10 @@ def _mean(report: Report, term: str) -> pd.Series | None:
     return rows.iloc[0] if len(rows) else None
 
 
-def _on_errors(report: Report, table: pd.DataFrame) -> list[str]:
+def _on_errors(report: Report) -> list[str]:
     """What the errors assume, where that is likely wrong."""
+    table = per_unit(report.fit.coefficients)
+    table = table[table["estimate"].notna()]
     found, noun, scopes = [], unit_noun(table), set(report.fit.coefficients["scope"])
     errors = errors_in_force(report)
     tested = noun != "date" and bool(errors) and bool(table["p_value"].notna().any())
@@ -144,7 +149,7 @@ def _on_overlap(report: Report, errors: str, noun: str) -> list[str]:
     ahead = report.panel.horizon
     if ahead < 2 or _allows_for_overlap(report, errors):
         return []
-    if errors in advice.SERIAL:
+    if errors in ERRORS and ERRORS[errors].serial:
         lags = int(report.fit.quality["cov_lags"].min())
         few = f"beyond the {count(lags, 'lag')} of the {errors} errors"
         return [f"Targets over {ahead} rows overlap {few}: t is likely too large; use model.cov_lags={ahead - 1}."]
@@ -158,14 +163,15 @@ def _clusters(report: Report) -> list[str]:
 
 def _allows_for_dates(report: Report, errors: str) -> bool:
     """Whether the errors allow for shocks that the assets of a date share."""
-    return errors == "driscoll_kraay" or (errors == "cluster" and "date" in _clusters(report))
+    shocks = errors in ERRORS and ERRORS[errors].shocks
+    return shocks or "date" in _clusters(report)
 
 
 def _allows_for_overlap(report: Report, errors: str) -> bool:
     """Whether the errors allow for targets of an asset that overlap: clusters of assets hold all of its rows."""
-    if errors in advice.SERIAL:
+    if errors in ERRORS and ERRORS[errors].serial:
         return bool(report.fit.quality["cov_lags"].min() >= report.panel.horizon - 1)
-    return errors == "cluster" and set(_clusters(report)) != {"date"}
+    return not set(_clusters(report)) <= {"date"}
 
 
 def _instead(report: Report, cluster: str) -> str:
@@ -182,9 +188,18 @@ def _fit(report: Report) -> list[str]:
     if len(quality) == 1:
         row = quality.iloc[0]
         slopes = f"; the slopes together are {verdict(row['f_p_value'])}" if row["f_p_value"] >= 0.0 else ""
-        return [f"R2 is {number(row['r2'])} in sample ({count(int(row['n_obs']), 'row')}){slopes}."]
-    units = count(len(quality), unit_noun(quality))
+        about = f"{count(int(row['n_obs']), 'row')}{_without_constant(quality)}"
+        return [f"R2 is {number(row['r2'])} in sample ({about}){slopes}."]
+    units = f"{count(len(quality), unit_noun(quality))}{_without_constant(quality)}"
     return [f"R2 in sample is {number(quality['r2'].mean())} on average over {units}, {_range(quality, 'r2')}."]
+
+
+def _without_constant(quality: pd.DataFrame) -> str:
+    """That R2 is about the mean of the target all the same, and what it is about zero; nothing with a constant."""
+    uncentred = quality["r2_uncentred"].dropna()
+    if uncentred.empty:
+        return ""
+    return f", without a constant: about the mean of the target; uncentred, about zero, {number(uncentred.mean())}"
 
 
 def _hypotheses(report: Report) -> list[str]:
@@ -299,6 +314,18 @@ def _diagnostics(report: Report) -> list[str]:
     if clean:
         found.append(f"Not found at 5 %: {', '.join(clean)}; that is no proof of absence.")
     return [*found, *_collinear(table), *_not_computed(table)]
+
+
+def _few_values(report: Report) -> list[str]:
+    """Assets whose target takes so few values that they may be the rounding of prices."""
+    panel = report.panel
+    few = few_values(panel.y, panel.valid)
+    if not few:
+        return []
+    rows = panel.valid.sum(axis=0)
+    each = listed(f"{panel.assets[i]} {distinct} in {rows[i]:,} rows" for i, distinct in few.items())
+    whose = panel.assets[next(iter(few))] if len(few) == 1 else count(len(few), "asset")
+    return [f"The target of {whose} has fewer than ten distinct values ({each}): are its prices rounded coarsely?"]
 
 
 def _untested(report: Report) -> list[str]:

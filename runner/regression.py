@@ -12,6 +12,7 @@ from runner.conflicts import PENALISED, conflicts
 from runner.errors import DataError, unknown
 from runner.model import Model
 from runner.settings import Count, NotNegative, Rows, Share, UpToOne
+from runner.standard_errors import ERRORS, Covariance
 from runner.validation import Splitter
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from runner.fit import Fit
     from runner.panel import Panel
 
-Covariance = Literal["nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC", "cluster", "driscoll_kraay"]
 Estimator = Literal["ols", "ridge", "lasso", "elastic_net", "logit"]
 Effect = Literal["asset", "date"]
 
@@ -91,12 +91,7 @@ class Regression(Model):
     @property
     def lagged(self) -> bool:
         """Whether the errors of a regression have lags."""
-        return self.cov in ("HAC", "driscoll_kraay")
-
-    @property
-    def pooled(self) -> bool:
-        """Whether the errors come from sums of scores over assets or dates."""
-        return self.cov in ("cluster", "driscoll_kraay")
+        return ERRORS[self.cov].lagged
 
     @property
     def with_constant(self) -> bool:
@@ -201,9 +196,12 @@ class Regression(Model):
         import pandas as pd
 
         from runner import fit as tables
+        from runner.estimation import about_mean
         from runner.grouping import per_asset
 
         tables.refuse_nothing(found)
+        if not self.constant and not self.effects:
+            found = replace(found, tss_mean=about_mean(self, panel, rows, found.units))
         terms = self.terms(panel.names)
         lags, cosines = self._over_units(int(found.estimated.sum()), panel.horizon)
         coefficients = tables.coefficient_table(found, terms, self.confidence)
@@ -211,10 +209,10 @@ class Regression(Model):
         tested = tables.hypothesis_table(found, self.hypotheses, terms, ["const", *panel.names])
         return tables.Fit(
             pd.concat([coefficients, mean], ignore_index=True) if len(mean) else coefficients,
-            tables.quality_table(found, self.constant, self.cov),
+            tables.quality_table(found, self.cov),
             pd.concat([tested, self._grs(found, panel, rows)], ignore_index=True),
             per_asset(found.b, found.units, len(panel.assets)),
-            self._errors_in_words(len(mean) > 0, lags, cosines),
+            self._errors_in_words(len(mean) > 0, lags, cosines) + _zeroed_in_words(found),
             found.asset_effects,
             found.date_effects,
             findings=found.findings,
@@ -324,21 +322,27 @@ class Regression(Model):
 
     def _covariance_in_words(self) -> str:
         given = "lags per unit in quality.csv" if self.cov_lags is None else f"{self.cov_lags} lags"
-        if self.estimator == "logit":
-            return {
-                "nonrobust": "nonrobust (inverse Hessian), normal",
-                "HAC": f"HAC (Newey-West, Bartlett, {given}, no small-sample factor), normal",
-                "cluster": f"clustered by {' and '.join(self.clusters)} (factor G/(G-1) (n-1)/(n-k)), normal",
-            }.get(self.cov, f"{self.cov} (sandwich, no small-sample factor), normal")
-        if self.estimator != "ols":
+        errors, logit = ERRORS[self.cov], self.estimator == "logit"
+        if self.estimator != "ols" and not logit:
             return f"none, {self.estimator} is biased on purpose"
-        nested = " unless they are of one kind and nested in the clusters" if self.cov == "cluster" else ""
-        k = f"k counts the effects{nested}" if self.effects else ""
-        return {
-            "HAC": f"HAC (Newey-West, Bartlett, {given}, no small-sample factor), t(n-k)",
-            "cluster": f"clustered by {' and '.join(self.clusters)} (factor G/(G-1) (n-1)/(n-k)), t(G-1)",
-            "driscoll_kraay": f"Driscoll-Kraay (Bartlett, {given}, factor n/(n-k)), t(dates-1)",
-        }.get(self.cov, f"{self.cov}, t(n-k)") + (f", {k}" if k else "")
+        words = errors.words(self.cov, given, self.clusters, logit)
+        if not self.effects:
+            return words
+        nested = " unless they are of one kind and nested in the clusters" if errors.clustered else ""
+        return f"{words}, k counts the effects{nested}"
+
+
+def _zeroed_in_words(found: Estimates) -> str:
+    """How many negative eigenvalues of the covariances were set to zero, and what that leaves; empty without."""
+    units, k = int((found.zeroed > 0).sum()), found.b.shape[1]
+    if not units:
+        return ""
+    where = "" if len(found.units) == 1 else f" in {units} of {len(found.units)} regressions"
+    least = k - int(found.zeroed.max())
+    return (
+        f"; negative eigenvalues of the two-way covariance set to zero{where} (Cameron, Gelbach and Miller 2011), "
+        f"which leaves rank {least} of {k}: more restrictions are not tested together"
+    )
 
 
 def component_names(components: int) -> list[str]:

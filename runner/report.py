@@ -120,6 +120,7 @@ class Report:
         return {
             "fit/r2": quality["r2"].mean(),
             "fit/r2_adj": quality["r2_adj"].mean(),
+            "fit/r2_uncentred": quality["r2_uncentred"].mean(),
             "fit/n_obs": quality.loc[quality["r2"].notna(), "n_obs"].sum(),
             "fit/units": quality["r2"].notna().sum(),
             "fit/units_skipped": len(self.skipped),

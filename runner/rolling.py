@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.errors import EstimationError
-from runner.least_squares import FLAT
 from runner.model import Model
 from runner.settings import Rows, Share
+from runner.variation import flat
 
 if TYPE_CHECKING:
     from runner.fit import Fit
@@ -95,9 +95,9 @@ def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     Raises:
         EstimationError: a value too large for a square.
     """
-    flat = np.ptp(X, axis=1) <= FLAT * np.abs(X).max(axis=1)
+    still = flat(X, axis=1)
     x_mean, y_mean = X.mean(axis=1), y.mean(axis=1)
-    X, about = np.where(flat[:, None], 0.0, X - x_mean[:, None]), y - y_mean[:, None]
+    X, about = np.where(still[:, None], 0.0, X - x_mean[:, None]), y - y_mean[:, None]
     length = np.sqrt(np.einsum("ntk,ntk->nk", X, X))
     if not np.isfinite(length).all():
         raise EstimationError("model: a feature is too large for its square")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from runner.errors import listed, unknown
+from runner.errors import UnknownNameError, listed, unknown
 
 QUOTE = "YAML reads unquoted ON, NO, TRUE, 1E5 and 0700 as something else: quote it"
 
@@ -68,6 +68,8 @@ def _annotated(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
     for check in checks if not problems else []:
         try:
             check(value)
+        except UnknownNameError as error:
+            yield f"{where}: {error}"
         except ValueError as error:
             yield f"{where}: given {value!r}; {error}"
 

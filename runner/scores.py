@@ -13,11 +13,11 @@ import pandas as pd
 from runner.cross_section import FEWEST, Average, average, correlations, rank_correlations, sums
 from runner.forecast_tests import Comparison, clark_west, diebold_mariano, squared_error_gains
 from runner.validation import HOLD_OUT
+from runner.variation import COMPUTED, flat, of_quotients, rounding_alone
 
 if TYPE_CHECKING:
     from runner.panel import Panel
 
-ROUNDING = 1e-12  # relative; deviations below it are noise of floating point
 BENCHMARK = "train mean"  # of `r2`, of the naive scores and of the tests: each unit's mean over its training rows
 
 
@@ -80,7 +80,8 @@ def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | fl
     NaN where y is its benchmark but for rounding: there is nothing to explain.
     """
     total = np.sum((y - benchmark) ** 2)
-    if total <= ROUNDING**2 * np.sum(y**2):
+    left, size = np.sqrt(total / len(y)), np.sqrt(np.mean(y**2))
+    if rounding_alone(left, size, COMPUTED, lambda: of_quotients(y).all()):
         return float("nan")
     return float(1.0 - np.sum((y - prediction) ** 2) / total)
 
@@ -127,12 +128,12 @@ def correlation(y: np.ndarray, prediction: np.ndarray) -> float:
     """Pearson's correlation over all rows together; NaN with fewer than three rows, or where one side is constant."""
     if len(y) < FEWEST:
         return float("nan")
-    a, b = (values - values[0] for values in (y, prediction))  # equal ones give exact zeros
+    if flat(y, relative=COMPUTED) or flat(prediction, relative=COMPUTED):
+        return float("nan")
+    a, b = (values - values[0] for values in (y, prediction))
     a -= a.mean()
     b -= b.mean()
-    aa, bb = a @ a, b @ b
-    varies = aa > ROUNDING**2 * (y @ y) and bb > ROUNDING**2 * (prediction @ prediction)
-    return float(np.clip(a @ b / np.sqrt(aa * bb), -1.0, 1.0)) if varies else float("nan")
+    return float(np.clip(a @ b / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
 
 
 def of(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Sample], float]:

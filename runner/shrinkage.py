@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.least_squares import FLAT, LARGEST, RANK_TOLERANCE, NotEstimable
+from runner.least_squares import LARGEST, RANK_TOLERANCE, NotEstimable
+from runner.variation import flat, near_rounding
 
 # Rounding of moments grows by the inverse of (variation kept after centring) x (conditioning of the correlations,
 # that with the target among them); below this bound fewer than ten digits would be left.
@@ -68,20 +69,15 @@ def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -
     n, K = X.shape
     mean = X.mean(axis=0)
     about = X - mean
-    flat = flat_columns(X)
-    about[:, flat] = 0.0
+    still = flat(X)
+    about[:, still] = 0.0
     spread = np.sqrt(np.mean(about**2, axis=0))
-    scale = np.where(flat, 1.0, spread) if standardise else np.ones(K)
+    scale = np.where(still, 1.0, spread) if standardise else np.ones(K)
     Z, z = (about if constant else X) / scale, y - y.mean() if constant else y
     if n > K + 1:
         triangle = np.asarray(np.linalg.qr(np.column_stack([Z, z]), mode="r"))
         Z, z = triangle[:, :K], triangle[:, K]
     return Reduced(Z, z, mean * constant, scale, float(y.mean()) * constant, n)
-
-
-def flat_columns(X: np.ndarray) -> np.ndarray:
-    """(K,) whether a column does not vary but for rounding."""
-    return np.ptp(X, axis=0) <= FLAT * np.abs(X).max(axis=0)
 
 
 def dummies_of(names: Sequence[str]) -> list[np.ndarray]:
@@ -142,6 +138,8 @@ def _from_moments(M: np.ndarray, shift: np.ndarray, constant: bool, standardise:
     sized = (total > n / LARGEST**2) & (total < n * LARGEST**2)  # else rows say which column is not
     if not (sized & (variation > KEPT_DIGITS * total)).all():
         return None
+    if near_rounding(np.sqrt(variation / n), mean + shift).any():  # rows say whether a column varies
+        return None
     inner = about if constant else M[1:, 1:]
     length = np.sqrt(np.diagonal(inner))
     unit = inner / np.outer(length, length)
@@ -170,6 +168,7 @@ def ridge_of_units(
     variation = np.maximum(np.einsum("ujj->uj", about), 0.0)
     sized = (total > n[:, None] / LARGEST**2) & (total < n[:, None] * LARGEST**2)
     sound = (n > K + 1) & (sized & (variation > KEPT_DIGITS * total)).all(axis=1)
+    sound &= ~near_rounding(np.sqrt(variation / n[:, None]), mean + shift).any(axis=1)
     about, variation = np.where(sound[:, None, None], about, np.eye(K + 1)), np.where(sound[:, None], variation, 1.0)
     length = np.sqrt(variation)
     unit = about / (length[:, :, None] * length[:, None, :])  # correlations: columns of all sizes keep their digits
@@ -210,13 +209,13 @@ def refuse(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool, s
     """
     if len(y) < 2:
         raise NotEstimable(f"{len(y)} row{'s' * (len(y) != 1)}; needs at least 2")
-    if np.ptp(y) <= FLAT * np.abs(y).max():
+    if flat(y):
         raise NotEstimable("the target is constant")
-    flat = flat_columns(X) if constant or standardise else np.all(X == 0.0, axis=0)
+    still = flat(X) if constant or standardise else np.all(X == 0.0, axis=0)
     level = np.array([":" in term for term in terms], dtype=bool)  # one without rows, or with all, has no slope
-    flat &= ~level
-    if flat.any():
-        names = [term for term, one in zip(terms, flat, strict=True) if one]
+    still &= ~level
+    if still.any():
+        names = [term for term, one in zip(terms, still, strict=True) if one]
         raise NotEstimable(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} constant")
     sizes = np.abs(np.column_stack([y, X[:, ~level]])).max(axis=0)
     for name, size in zip(["the target", *(one for one in terms if ":" not in one)], sizes, strict=True):

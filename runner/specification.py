@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from runner.clusters import long_run
-from runner.covariance import COVARIANCES
 from runner.inference import Wald, wald
 from runner.least_squares import NotEstimable, solve
 from runner.restrictions import Restriction
+from runner.standard_errors import own
+from runner.variation import COMPUTED, flat
 
 MOST_STEPS = 1000  # rows of a simulated path
 CHUNK = 2_000_000  # numbers simulated at a time
@@ -58,7 +59,7 @@ def added(X: np.ndarray, Z: np.ndarray, names: Sequence[str], y: np.ndarray, cov
     if found.exact:
         raise NotEstimable("fits exactly: no tests")
     R = np.eye(k + q)[k:]
-    return wald(found.b, COVARIANCES[cov](found, lags), found.df, Restriction("added = 0", terms, R, np.zeros(q)))
+    return wald(found.b, own(cov)(found, lags), found.df, Restriction("added = 0", terms, R, np.zeros(q)))
 
 
 def reset(X: np.ndarray, y: np.ndarray, of: np.ndarray, cov: str, lags: int = 0) -> Wald:
@@ -67,10 +68,9 @@ def reset(X: np.ndarray, y: np.ndarray, of: np.ndarray, cov: str, lags: int = 0)
     `of` is a linear combination of X: the fitted values, or one factor alone. It is standardised before it is
     raised, which spans the same columns.
     """
-    spread = of.std()
-    if not spread > 0.0:
+    if flat(of, relative=COMPUTED):
         raise NotEstimable("what is to be raised to powers does not vary")
-    z = (of - of.mean()) / spread
+    z = (of - of.mean()) / of.std()
     return added(X, np.column_stack([z**2, z**3]), ["the square", "the cube"], y, cov, lags)
 
 

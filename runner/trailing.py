@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.variation import FLAT, ROUNDING, of_quotients
+from runner.variation import FLAT, of_quotients, rounding_alone
 
 CELLS = 16384  # at a time, which with what is made of them stay in the cache
 
@@ -173,13 +173,12 @@ def _merged_cubes(left: State, right: State, a: int, b: int) -> State:
 
 def _beyond_rounding(variance: np.ndarray, cells: np.ndarray, window: int) -> np.ndarray:
     """The variances (T - window + 1, c) of windows of the cells (T, c), 0 where they are rounding alone."""
-    first = cells[: len(variance)]
-    near = (variance > 0.0) & (np.sqrt(variance) <= ROUNDING * (1.0 + np.abs(first)))
-    if not near.any():
-        return variance
-    quotient = sums(of_quotients(cells).astype(float), window) == window
-    flat = near & (quotient | (np.sqrt(variance) <= FLAT * np.abs(first)))
-    return np.where(flat, 0.0, variance)
+
+    def quotients() -> np.ndarray:
+        return np.asarray(sums(of_quotients(cells).astype(float), window) == window)
+
+    flat = rounding_alone(np.sqrt(variance), cells[: len(variance)], FLAT, quotients)
+    return np.where(flat, 0.0, variance) if flat.any() else variance
 
 
 def rolling_sum(values: Any, window: int) -> Any:

@@ -194,7 +194,7 @@ class TwoPass(Model):
         loadings[~latest.estimated] = np.nan
         return tables.Fit(
             pd.concat([path, premia], ignore_index=True),
-            tables.quality_table(second, self.constant, ""),
+            tables.quality_table(second, ""),
             pd.concat([tested, more.joint_test(errors, self.cov)], ignore_index=True),
             loadings * mean.b[0],
             self._errors_in_words(lags, c),

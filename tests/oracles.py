@@ -95,6 +95,12 @@ def panel_of(y: np.ndarray, X: np.ndarray, horizon: int = 0) -> Panel:
     return Panel(dates, assets, term_names(K, constant=False), y, X, valid, horizon, groups, ())
 
 
+def positive_part(V: Any) -> np.ndarray:
+    """A covariance with its negative eigenvalues set to zero (Cameron, Gelbach and Miller 2011, section 2.3)."""
+    values, vectors = np.linalg.eigh(np.asarray(V))
+    return np.asarray(vectors @ np.diag(values.clip(0.0)) @ vectors.T)
+
+
 def random_arrays(seed: int, T: int, N: int, K: int) -> tuple[np.ndarray, np.ndarray]:
     """Target (T, N) and features (T, N, K): correlated columns, errors heavy-tailed, heteroskedastic and serial."""
     rng = np.random.default_rng(seed)

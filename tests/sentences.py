@@ -284,7 +284,8 @@ def set_to_zero(report: Any, said: Said) -> None:
 
 
 @pattern(
-    "Coefficients", rf"The t of a mean takes {text('noun')} as independent; shared shocks would make it too large\."
+    "Standard errors",
+    rf"The t of a mean takes {text('noun')} as independent; shared shocks would make it too large\.",
 )
 def mean_takes_units_as_independent(report: Any, said: Said) -> None:
     assert (report.fit.coefficients["scope"] == "mean").any()
@@ -320,7 +321,7 @@ def allows_for_overlap(report: Any) -> bool:
 
 
 @pattern(
-    "Coefficients",
+    "Standard errors",
     rf"{text('cov')} errors take the assets of a date as independent; shared shocks "
     rf"would make t "
     rf"too large; use {ADVICE}\.",
@@ -332,7 +333,7 @@ def assets_taken_as_independent(report: Any, said: Said) -> None:
 
 
 @pattern(
-    "Coefficients",
+    "Standard errors",
     rf"Targets over {n('ahead')} rows overlap, which {text('cov')} errors ignore: t "
     rf"is likely too "
     rf"large; use {ADVICE}\.",
@@ -344,7 +345,7 @@ def overlap_is_ignored(report: Any, said: Said) -> None:
 
 
 @pattern(
-    "Coefficients",
+    "Standard errors",
     rf"Targets over {n('ahead')} rows overlap beyond the {n('lags')} lags? of the "
     rf"{text('cov')} errors: "
     rf"t is likely too large; use {ADVICE}\.",
@@ -359,25 +360,42 @@ def overlap_is_longer_than_the_lags(report: Any, said: Said) -> None:
 
 # Fit
 
+ABOUT_ZERO = rf", without a constant: about the mean of the target; uncentred, about zero, {n('zero')}"
+UNCENTRED = f"{text('uncentred', ABOUT_ZERO)}?"
+
+
+def without_constant(report: Any, said: Said) -> None:
+    """What R2 is about is said where a regression has no constant, and only there."""
+    values = report.fit.quality["r2_uncentred"].dropna()
+    assert bool(said["uncentred"]) == bool(len(values))
+    if len(values):
+        said.number("zero", values.mean())
+
 
 @pattern(
     "Fit",
-    rf"R2 is {n('r2')} in sample \({n('rows')} rows?\){text('slopes', f'; the slopes together are {VERDICT}')}?\.",
+    rf"R2 is {n('r2')} in sample \({n('rows')} rows?{UNCENTRED}\)"
+    rf"{text('slopes', f'; the slopes together are {VERDICT}')}?\.",
 )
 def r2_of_one(report: Any, said: Said) -> None:
     [row] = report.fit.quality[report.fit.quality["r2"].notna()].to_dict("records")
     said.number("r2", row["r2"])
     said.number("rows", row["n_obs"])
+    without_constant(report, said)
     assert bool(said["slopes"]) == (row["f_p_value"] == row["f_p_value"])
     if said["slopes"]:
         said.verdict(row["f_p_value"])
 
 
-@pattern("Fit", rf"R2 in sample is {n('r2')} on average over {n('units')} {text('noun', NOUN)}, {ends()}\.")
+@pattern(
+    "Fit",
+    rf"R2 in sample is {n('r2')} on average over {n('units')} {text('noun', NOUN)}{UNCENTRED}, {ends()}\.",
+)
 def r2_of_units(report: Any, said: Said) -> None:
     rows = report.fit.quality[report.fit.quality["r2"].notna()]
     said.number("r2", rows["r2"].mean())
     said.number("units", len(rows))
+    without_constant(report, said)
     assert noun_of(said["noun"]) == noun_in(rows)
     said.ends(rows["r2"], rows["unit"])
 
@@ -689,6 +707,19 @@ def residuals_untested(report: Any, said: Said) -> None:
     assert report.diagnostics.empty and noun_in(report.fit.quality) != "asset"
     assert said["cov"] == setting(report, "cov")
     assert said["what"] == ALLOWED["HC" if str(said["cov"]).startswith("HC") else str(said["cov"])]
+
+
+@pattern(
+    "Residuals and columns",
+    rf"The target of {text('whose')} has fewer than ten distinct values \({text('each')}\): "
+    r"are its prices rounded coarsely\?",
+)
+def few_distinct_values(report: Any, said: Said) -> None:
+    name, number, *_ = str(said["each"]).split(" ")
+    column = report.panel.assets.index(name)
+    values = report.panel.y[report.panel.valid[:, column], column]
+    assert len(set(values)) == int(number) < 10 <= 30 <= len(values)
+    assert said["whose"] in {name} or str(said["whose"]).endswith(" assets")
 
 
 # Leak audit and what was left out

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from oracles import ERRORS, P_FLOOR, QUICK, close, design, newey_west, ols, random_arrays, shapes, term_names
 
-from runner.covariance import COVARIANCES, default_lags, hac, hc0, hc1, hc2, hc3, nonrobust
+from runner.covariance import default_lags, hac, hc0, hc1, hc2, hc3, nonrobust
 from runner.inference import infer, wald
 from runner.least_squares import NotEstimable, Solution, solve
 from runner.restrictions import Restriction, all_slopes
+from runner.standard_errors import own
 
 
 def solved(seed: int, n: int, columns: int, constant: bool = True) -> Solution:
@@ -28,7 +29,7 @@ def test_every_error_type_is_that_of_statsmodels(shape: dict[str, Any]) -> None:
     for cov in ERRORS:
         lags = shape["lags"]
         oracle = ols(fit.X, y, shape["constant"], cov, lags)
-        V = COVARIANCES[cov](fit, lags)
+        V = own(cov)(fit, lags)
         size = np.sqrt(np.diag(V))
         close(V / np.outer(size, size), oracle.cov_params() / np.outer(size, size), f"{cov} covariance")
         got = infer(fit.b, V, fit.df, 0.9)
@@ -47,7 +48,7 @@ def test_wald_tests_are_those_of_statsmodels(shape: dict[str, Any]) -> None:
     rng, k = np.random.default_rng(shape["seed"]), len(fit.b)
     terms = term_names(shape["K"], shape["constant"])
     oracle = ols(fit.X, fit.X @ fit.b + fit.u, shape["constant"], shape["cov"], shape["lags"])
-    V = COVARIANCES[shape["cov"]](fit, shape["lags"])
+    V = own(shape["cov"])(fit, shape["lags"])
     for m in range(1, k + 1):
         R, q = rng.integers(-3, 4, size=(m, k)).astype(float), rng.normal(size=m)
         if np.linalg.matrix_rank(R) < m:
@@ -122,14 +123,14 @@ def with_dummy(constant: bool) -> Solution:
 @pytest.mark.parametrize("cov", ["HC2", "HC3"])
 def test_a_row_of_leverage_one_has_no_hc2_and_hc3(cov: str) -> None:
     with pytest.raises(NotEstimable, match=r"^HC2 and HC3 do not exist: 1 rows have leverage 1$"):
-        COVARIANCES[cov](with_dummy(constant=True), 0)
+        own(cov)(with_dummy(constant=True), 0)
 
 
 @pytest.mark.parametrize("cov", ["HC0", "HC1", "HAC"])
 def test_an_estimate_of_one_row_has_no_robust_error(cov: str) -> None:
     """Without a constant the dummy is that row's target; its residual, and so the plain sandwich, is zero."""
     with pytest.raises(NotEstimable, match="robust errors do not exist: an estimate rests on rows of leverage 1"):
-        COVARIANCES[cov](with_dummy(constant=False), 2)
+        own(cov)(with_dummy(constant=False), 2)
     assert (np.diag(nonrobust(with_dummy(constant=False), 0)) > 0.0).all()
 
 
@@ -137,7 +138,7 @@ def test_an_estimate_of_one_row_has_no_robust_error(cov: str) -> None:
 def test_a_sum_without_variance_cannot_be_tested(cov: str) -> None:
     """With a constant the sum of the constant and the dummy is that row's target."""
     fit = with_dummy(constant=True)
-    V = COVARIANCES[cov](fit, 2)
+    V = own(cov)(fit, 2)
     terms = ["const", "x0", "x1"]
     for R in ([[1.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]):
         with pytest.raises(NotEstimable, match="the covariance of the tested terms is singular"):

@@ -120,7 +120,7 @@ def test_estimates_are_those_of_scikit_learn(estimator: str, by: str | None) -> 
                 assert value <= least * (1 + 1e-10), what  # theirs may stop short of the least
             quality = fit.quality.set_index("unit").loc[name]
             u = y - X @ b[constant:] - (b[0] if constant else 0.0)
-            tss = np.sum((y - y.mean() * constant) ** 2)
+            tss = np.sum((y - y.mean()) ** 2)
             close([quality["n_obs"], quality["r2"]], [len(y), 1 - u @ u / tss], f"{what}: n and r2", 1e-9, 1e-11)
 
 

@@ -164,8 +164,13 @@ def same_table(table: pd.DataFrame, params: np.ndarray, oracle: Any, terms: list
 
 
 def same_quality(quality: pd.Series, oracle: Any, shape: dict[str, Any]) -> None:
-    close(quality["r2"], oracle.rsquared, "r2")
-    close(quality["r2_adj"], oracle.rsquared_adj, "r2_adj", floor=FLOOR * oracle.nobs)  # (1 - r2) times up to n
+    unexplained = oracle.ssr / oracle.centered_tss  # about the mean with a constant and without
+    adjusted = 1.0 - unexplained * (oracle.nobs - 1.0) / oracle.df_resid
+    floor = FLOOR * oracle.nobs * (oracle.uncentered_tss / oracle.centered_tss)  # (1 - r2) times up to n
+    close(quality["r2"], 1.0 - unexplained, "r2", floor=floor)
+    close(quality["r2_adj"], adjusted, "r2_adj", floor=floor)
+    with_constant = oracle.k_constant == 1
+    close(quality["r2_uncentred"], np.nan if with_constant else oracle.rsquared, "r2_uncentred")
     for name, value in (("log_likelihood", oracle.llf), ("aic", oracle.aic), ("bic", oracle.bic)):
         close(quality[name], value, name, floor=FLOOR * oracle.nobs)  # a sum over rows that may cancel
     close(quality["residual_std"], np.sqrt(oracle.scale), "residual_std")

@@ -161,7 +161,16 @@ def reported(number: int) -> Report:
     return run(experiment)
 
 
-SUBJECTS = ("Coefficients", "Fit", "Hypotheses", "Out of sample", "Residuals and columns", "Leak audit", "Left out")
+SUBJECTS = (
+    "Coefficients",
+    "Standard errors",
+    "Fit",
+    "Hypotheses",
+    "Out of sample",
+    "Residuals and columns",
+    "Leak audit",
+    "Left out",
+)
 
 
 def read_back(report: Report) -> set[str]:
@@ -195,11 +204,11 @@ def nothing_is_kept_back(report: Report, patterns: set[str]) -> None:
     for term in units.loc[~zero, "term"].unique()[:20]:
         assert sum(line.startswith((f"{term}: ", f"{term} is ")) for line in lines) == 1, term
     tested = units["p_value"].notna().any() and set(units["scope"]) != {"date"}
-    overlap = {"Coefficients: overlap_is_ignored", "Coefficients: overlap_is_longer_than_the_lags"} & patterns
+    overlap = {"Standard errors: overlap_is_ignored", "Standard errors: overlap_is_longer_than_the_lags"} & patterns
     assert bool(overlap) == (bool(tested) and report.panel.horizon > 1 and not allows_for_overlap(report))
     pooled = tested and setting(report, "by") not in ("asset", "date") and len(report.panel.assets) > 1
     alike = setting(report, "cov") != "driscoll_kraay" and "date" not in setting(report, "clusters", [])
-    assert ("Coefficients: assets_taken_as_independent" in patterns) == bool(pooled and alike)
+    assert ("Standard errors: assets_taken_as_independent" in patterns) == bool(pooled and alike)
     assert told(report, "Hypotheses").count("\n") + 1 == max(report.fit.hypotheses["hypothesis"].nunique(), 1)
     found = {name.partition(": ")[2] for name in patterns if name.startswith("Out of sample")}
     assert "r2_out_of_sample" in found or "nothing_held_out" in found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from runner.analyses.suited import refuse_unsuited
 from runner.errors import DataError
+from runner.standard_errors import ERRORS, OwnCovariance
 from runner.words import plural
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from runner.inference import Wald
     from runner.panel import Panel
     from runner.study import Study
-
-Errors = Literal["nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC"]
 
 
 class Asset(NamedTuple):
@@ -80,10 +79,10 @@ def tested(test: Any, *arguments: Any) -> tuple[Wald | None, str]:
         return None, str(error)
 
 
-def lags_of(asset: Asset, cov: Errors) -> int:
+def lags_of(asset: Asset, cov: OwnCovariance) -> int:
     from runner.covariance import default_lags
 
-    return default_lags(len(asset.y), 0) if cov == "HAC" else 0
+    return default_lags(len(asset.y), 0) if ERRORS[cov].lagged else 0
 
 
 def rejections(p: pd.Series, level: float, noun: str = "asset") -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from runner.analyses.suited import refuse_not_plain, refuse_unknown, refuse_unsuited
 from runner.errors import listed
+from runner.standard_errors import ERRORS
 from runner.study import Finding
 from runner.words import LEVEL, count, number, p_text, t_text
 
@@ -119,7 +120,7 @@ def _system(study: Study) -> System:
     solved, omitted = _solved(study, rows)
     U, k = len(solved), len(model.terms(panel.names))
     influence, dates = np.zeros((len(rows), U, k)), len(rows)
-    kind = {"nonrobust": "HC3", "HC2": "HC2", "HC3": "HC3"}.get(model.cov, "HC0")
+    kind = ERRORS[model.cov].across
     for u, (t, one) in enumerate(solved.values()):
         np.add.at(influence[:, u], t, one.X * (one.u / _slack(one, kind))[:, None] @ one.bread)
         dates = min(dates, len(np.unique(t)))

@@ -11,6 +11,7 @@ import numpy as np
 from runner.errors import DataError
 from runner.model import Model
 from runner.settings import Rows
+from runner.variation import COMPUTED, flat_where_known, of_quotients, rounding_alone
 from runner.words import count, number, percent, t_text, verdict
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 FULL, PAST = "full", "past"
 MODEL, AGAINST, BOTH = "model", "against", "both"
 OVER = {"asset": 0, "date": 1}  # the unit of a regression -> the axis of (T, N) along which its cells lie
-FLAT = 1e-12  # spread relative to size, and share that a second regressor leaves: below it rounding noise
+COLLINEAR = 1e-12  # share that a second regressor leaves, below which it is rounding noise
 ALL = "all"  # unit of the rows that are means over units
 
 
@@ -116,7 +117,7 @@ def full_sample(f: np.ndarray) -> np.ndarray:
         mean = np.where(known, f, 0.0).sum(axis=0) / n
         squares = np.where(known, (f - mean) ** 2, 0.0).sum(axis=0)
         std = np.sqrt(squares / (n - 1))
-        return np.where(std > FLAT * np.abs(mean), (f - mean) / std, np.nan)
+        return np.where(flat_where_known(f, axis=0), np.nan, (f - mean) / std)
 
 
 def past(f: np.ndarray, least: int, sessions: np.ndarray | None = None) -> np.ndarray:
@@ -138,7 +139,7 @@ def _past(f: np.ndarray, least: int) -> np.ndarray:
         known = np.isfinite(row)
         with np.errstate(divide="ignore", invalid="ignore"):
             std = np.sqrt(squares / (n - 1.0))
-            use = known & (n >= max(least, 2)) & (std > FLAT * np.abs(mean))
+            use = known & (n >= max(least, 2)) & (std > COMPUTED * np.abs(mean))
             z[t, use] = (row[use] - mean[use]) / std[use]
             apart = np.where(known, row - mean, 0.0)
             n += known
@@ -155,7 +156,7 @@ def regress(X: Sequence[np.ndarray], y: np.ndarray, axis: int) -> Fits:
     columns = [np.where(known, one, 0.0) for one in (*X, y)]
     centred = [np.where(known, one - _mean(one, n, axis), 0.0) for one in columns]
     size = [np.sqrt(np.sum(one * one, axis=axis)) for one in columns]
-    flat = [~(np.sqrt(np.sum(c * c, axis=axis)) > FLAT * s) for c, s in zip(centred, size, strict=True)]
+    flat = [_flat(*one, n, axis) for one in zip(columns, centred, size, strict=True)]
     S = np.array([[np.sum(a * b, axis=axis) for a in centred] for b in centred])
     k = len(X)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -167,9 +168,16 @@ def regress(X: Sequence[np.ndarray], y: np.ndarray, axis: int) -> Fits:
         else:
             slope = S[0, 1] / S[0, 0]
             r2 = slope * S[0, 1] / S[1, 1]
-    reason = [_reason(*one, k) for one in zip(n, flat[-1], np.any(flat[:-1], axis=0), rest <= FLAT, strict=True)]
+    reason = [_reason(*one, k) for one in zip(n, flat[-1], np.any(flat[:-1], axis=0), rest <= COLLINEAR, strict=True)]
     sound = np.array([not one for one in reason])
     return Fits(n, np.where(sound, r2.clip(0.0, 1.0), np.nan), np.where(sound, slope, np.nan), reason)
+
+
+def _flat(values: np.ndarray, centred: np.ndarray, length: np.ndarray, n: np.ndarray, axis: int) -> np.ndarray:
+    """Units whose known values, 0 elsewhere, differ by rounding alone."""
+    root = np.sqrt(np.maximum(n, 1))
+    spread = np.sqrt(np.sum(centred * centred, axis=axis)) / root
+    return rounding_alone(spread, length / root, COMPUTED, lambda: of_quotients(values).all(axis=axis))
 
 
 def _mean(values: np.ndarray, n: np.ndarray, axis: int) -> np.ndarray:

@@ -168,7 +168,7 @@ def whole_of(parts: Iterator[Part], b: np.ndarray) -> Whole:
 
 def exact(whole: Whole) -> bool:
     """Whether the residuals are rounding noise beside what the terms add up to."""
-    from runner.least_squares import EXACT_FIT
+    from runner.variation import EXACT_FIT
 
     return whole.ssr <= EXACT_FIT * float(np.sum((whole.R * whole.b) ** 2))
 

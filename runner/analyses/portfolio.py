@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from runner.analyses.judged import judged
-from runner.analyses.sharpe import STATIONARY, intervals, sharpe_ratio
+from runner.analyses.sharpe import STATIONARY, intervals
 from runner.analyses.trading import compounded, max_drawdown
 from runner.errors import DataError
 from runner.settings import Count, NotNegative, Positive, Rows, Share, Window
 from runner.study import Finding
+from runner.variation import mean_over_spread
 from runner.words import count, number, percent, t_text, verdict
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def portfolio(
     for scope, unit, path in _portfolios(sorted_, cost, long_short):
         row = {"scope": scope, "unit": unit} | _performance(path, year)
         if scope != "quantile":
-            [drawn] = [one for one in intervals(path.net, draws, block, seed, confidence) if one.method == STATIONARY]
+            methods = intervals(path.net, draws, block, seed, confidence, returns=True)
+            [drawn] = [one for one in methods if one.method == STATIONARY]
             row |= {"ci_low": drawn.ci_low * np.sqrt(year), "ci_high": drawn.ci_high * np.sqrt(year)}
             row |= {"reason": drawn.reason, "block": drawn.block}
         rows.append(row)
@@ -210,7 +212,7 @@ def _performance(path: Path, year: float) -> dict[str, float | str]:
     """Numbers of a portfolio that holds `year` times a year; a date on which nothing is held earns nothing."""
     from runner.cross_section import average
 
-    mean = average(path.gross, 1)
+    mean = average(path.gross, 1, returns=True)
     return {
         "n_obs": len(path.gross),
         "assets": path.assets.mean(),
@@ -220,10 +222,10 @@ def _performance(path: Path, year: float) -> dict[str, float | str]:
         "p_value": mean.p_value,
         "mean_annual": mean.mean * year,
         "volatility_annual": path.gross.std(ddof=1) * np.sqrt(year),
-        "sharpe": sharpe_ratio(path.gross) * np.sqrt(year),
+        "sharpe": mean_over_spread(path.gross, returns=True) * np.sqrt(year),
         "turnover": path.turnover.mean() * year,
         "mean_net_annual": path.net.mean() * year,
-        "sharpe_net": sharpe_ratio(path.net) * np.sqrt(year),
+        "sharpe_net": mean_over_spread(path.net, returns=True) * np.sqrt(year),
         "max_drawdown": max_drawdown(compounded(path.net)),
         "reason": "",
     }

@@ -159,14 +159,15 @@ def spectrum(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
     import pandas as pd
 
     from runner.factor_model import common, marchenko_pastur_edge
+    from runner.variation import flat
 
     panel = study.panel
     assets, (rows,) = common(panel.valid, [np.arange(len(panel.dates))], np.arange(len(panel.assets)), coverage)
     refuse_few(len(assets), len(rows), coverage)
     y = panel.y[np.ix_(rows, assets)]
-    flat = [panel.assets[i] for i, spread in zip(assets, np.ptp(y, axis=0), strict=True) if not spread > 0.0]
-    if flat:
-        raise DataError(f"target: {flat[0]} does not vary; allowed: assets that do, see data.assets")
+    still = [panel.assets[i] for i in np.asarray(assets)[flat(y)]]
+    if still:
+        raise DataError(f"target: {still[0]} does not vary; allowed: assets that do, see data.assets")
     eigen, edge = np.linalg.eigvalsh(np.corrcoef(y, rowvar=False))[::-1], marchenko_pastur_edge(*y.shape)
     table = pd.DataFrame(
         {"component": np.arange(1, len(eigen) + 1), "eigenvalue": eigen, "share": eigen / len(eigen)}

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runner.analyses.by_asset import Asset, Errors, Factors, factors_of, lags_of, rejections, tested
+from runner.analyses.by_asset import Asset, Factors, factors_of, lags_of, rejections, tested
 from runner.errors import DataError
 from runner.settings import Count, Rows, Share, UpToOne, Window
+from runner.standard_errors import OwnCovariance
 from runner.study import Finding
 from runner.words import count, number, p_text
 
@@ -36,7 +37,7 @@ LINEARITY = [
 MOST_VIF, MOST_CONDITION = 10.0, 30.0  # rules of thumb; the second by Belsley, Kuh and Welsch (1980)
 
 
-def linearity(study: Study, *, cov: Errors = "HC3", level: Share = 0.05) -> Finding:
+def linearity(study: Study, *, cov: OwnCovariance = "HC3", level: Share = 0.05) -> Finding:
     """Whether each asset goes with each factor in a line, not at all, or otherwise (RESET, Ramsey 1969).
 
     The test of a factor is of its square and cube beside all factors; the row `all` is that of the fitted values.
@@ -64,7 +65,7 @@ def linearity(study: Study, *, cov: Errors = "HC3", level: Share = 0.05) -> Find
     return Finding(table, metrics, words, "linearity")
 
 
-def _lines(asset: Asset | str, found: Factors, cov: Errors, level: float) -> Iterator[dict[str, object]]:
+def _lines(asset: Asset | str, found: Factors, cov: OwnCovariance, level: float) -> Iterator[dict[str, object]]:
     from runner.specification import added, relation, reset
 
     if isinstance(asset, str):
@@ -146,8 +147,8 @@ def omitted_factor(
 
     from runner.analyses.risk import refuse_few
     from runner.factor_model import common, marchenko_pastur_edge
-    from runner.least_squares import EXACT_FIT
     from runner.specification import shared
+    from runner.variation import EXACT_FIT
 
     panel = study.panel
     u, every = np.where(panel.valid, panel.y - study.fitted, np.nan), np.arange(len(panel.dates))

@@ -9,6 +9,7 @@ import numpy as np
 from runner.errors import DataError, listed
 from runner.settings import Count, Positive, Rows, Share
 from runner.study import Finding
+from runner.variation import COMPUTED, flat
 from runner.words import count, number, percent
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ COLUMNS = ["scope", "unit", "method", "n_obs", "missing", "sharpe", "sharpe_annu
 COLUMNS += ["q25", "q75", "block", "draws", "reason"]
 NAN = float("nan")
 # Spread relative to the mean below which it is rounding: equal numbers may differ from their mean in the last place.
-FLAT = 1e-14
 # Rows from which on a block length is chosen: the choice looks at sqrt(n) + 5 autocorrelations, half of these rows.
 LEAST = 20
 LONGEST = 1 / 3  # of the rows, a block: the bound of Politis and White (2004), so that a draw has several blocks
@@ -88,7 +88,7 @@ def sharpe_ratio(x: np.ndarray) -> float:
     mean = x.sum() / len(x)
     away = x - mean
     spread = np.sqrt(away @ away / (len(x) - 1.0))
-    return float(mean / spread) if spread > FLAT * abs(mean) else NAN
+    return float(mean / spread) if spread > COMPUTED * abs(mean) else NAN
 
 
 def lo_error(ratio: float, n: int) -> float:
@@ -103,12 +103,15 @@ def block_length(x: np.ndarray) -> float:
     return max(1.0, float(optimal_block_length(x)["stationary"].iloc[0])) if len(x) >= LEAST else NAN
 
 
-def intervals(x: np.ndarray, draws: int, block: int | None, seed: int, confidence: float) -> list[Interval]:
-    """Every method on the returns x (n,) of one asset."""
+def intervals(
+    x: np.ndarray, draws: int, block: int | None, seed: int, confidence: float, returns: bool = False
+) -> list[Interval]:
+    """Every method on the values x (n,) of one asset; `returns` says that they are simple returns."""
     n = len(x)
+    still = n > 1 and bool(flat(x, relative=COMPUTED, returns=returns))
     peak = np.abs(x).max() if n else 0.0
     x = np.ldexp(x, -np.frexp(peak)[1])  # the ratio has no scale; its squares must not leave the float64
-    ratio = sharpe_ratio(x) if n > 1 else NAN
+    ratio = NAN if n < 2 or still else sharpe_ratio(x)
     if np.isnan(ratio):
         reason = "the target does not vary" if n > 1 else f"{count(n, 'row')}; a standard deviation needs two"
         return [Interval(method, NAN, reason=reason) for method in (LO, IID, STATIONARY)]

@@ -12,6 +12,7 @@ from runner.errors import DataError
 from runner.factors import Quantile, Signal
 from runner.settings import NotNegative, Positive, Rows
 from runner.study import Finding
+from runner.variation import mean_over_spread
 from runner.words import count, number, percent
 
 if TYPE_CHECKING:
@@ -245,9 +246,8 @@ def _performance(path: Path, weights: np.ndarray, held: Held, most: float, year:
     found |= {"at_most": float((np.abs(weights) >= most * (1.0 - 1e-12)).sum() / max(own.sum(), 1))}
     found |= {"gross": inside.sum(axis=1).mean(), "volatility": path.gross.std(ddof=1) * np.sqrt(year)}
     for suffix, values in (("", path.gross), ("_net", path.net)):
-        spread = values.std(ddof=1) if len(values) > 1 else 0.0
         found[f"mean{suffix}"] = values.mean() * year
-        found[f"sharpe{suffix}"] = values.mean() / spread * np.sqrt(year) if spread > 0.0 else np.nan
+        found[f"sharpe{suffix}"] = mean_over_spread(values, returns=True) * np.sqrt(year)
     return found | {"turnover": path.turnover.mean() * year, "max_drawdown": max_drawdown(compounded(path.net))}
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.analyses.by_asset import Asset, Errors, Factors, factors_of, lags_of, rejections, tested
+from runner.analyses.by_asset import Asset, Factors, factors_of, lags_of, rejections, tested
 from runner.errors import DataError
 from runner.settings import Rows, Share, Window
+from runner.standard_errors import OwnCovariance
 from runner.study import Finding
 from runner.words import count, number
 
@@ -24,7 +25,7 @@ MOST_POINTS = 250  # of the path of an asset in the table
 
 
 def stability(
-    study: Study, *, cov: Errors = "HC3", trim: Share = 0.15, draws: Rows = 4999, level: Share = 0.05
+    study: Study, *, cov: OwnCovariance = "HC3", trim: Share = 0.15, draws: Rows = 4999, level: Share = 0.05
 ) -> Finding:
     """Whether the constant and the loadings of each asset are the same on all rows.
 
@@ -54,7 +55,7 @@ def stability(
     return Finding(table, metrics, words)
 
 
-def _breaks(asset: Asset | str, found: Factors, cov: Errors, trim: float, draws: int) -> dict[str, object]:
+def _breaks(asset: Asset | str, found: Factors, cov: OwnCovariance, trim: float, draws: int) -> dict[str, object]:
     from runner.least_squares import NotEstimable
     from runner.specification import chow, largest_break
 

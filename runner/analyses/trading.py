@@ -10,6 +10,7 @@ from runner.analyses.forecasts import OUT, forecasts
 from runner.errors import DataError
 from runner.settings import NotNegative, Positive
 from runner.study import Finding
+from runner.variation import mean_over_spread
 from runner.words import count, number, percent
 
 if TYPE_CHECKING:
@@ -123,10 +124,10 @@ def _performance(path: pd.DataFrame, rows_per_year: float) -> dict[str, float | 
     found: dict[str, float | int | str] = {"n_obs": len(path), "long": path["long"].mean()}
     found |= {"short": path["short"].mean(), "turnover": path["turnover"].mean() * rows_per_year}
     for suffix, name in (("", "gross"), ("_net", "net")):
-        mean, spread = path[name].mean(), path[name].std()
-        sharpe = mean / spread * np.sqrt(rows_per_year) if spread > 0.0 else np.nan
-        found |= {f"mean{suffix}": mean * rows_per_year, f"sharpe{suffix}": sharpe}
-        found |= {f"volatility{suffix}": spread * np.sqrt(rows_per_year)}
+        returns = path[name].to_numpy()
+        sharpe = mean_over_spread(returns, returns=True) * np.sqrt(rows_per_year)
+        found |= {f"mean{suffix}": returns.mean() * rows_per_year, f"sharpe{suffix}": sharpe}
+        found |= {f"volatility{suffix}": path[name].std() * np.sqrt(rows_per_year)}
     found["max_drawdown"] = max_drawdown(compounded(path["net"].to_numpy()))
     steady = "one row" if len(path) < 2 else "returns do not vary"
     return found | {"reason": f"sharpe: {steady}" if np.isnan(found["sharpe_net"]) else ""}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runner.multiple.adjust import benjamini_yekutieli, harmonic, holm, trials
+from runner.variation import mean_over_spread
 
 EULER = 0.5772156649015329
 
@@ -58,13 +59,11 @@ def track(returns: np.ndarray) -> Track:
     """
     from scipy.stats import kurtosis, skew
 
-    from runner.analyses.sharpe import sharpe_ratio
-
     x = np.asarray(returns, dtype=float)
     x = x[np.isfinite(x)]
     if len(x) < 2:
         raise ValueError(f"returns: given {len(x)}; allowed: at least 2")
-    ratio = sharpe_ratio(x)
+    ratio = mean_over_spread(x, returns=True)
     if np.isnan(ratio):
         return Track(len(x), ratio, np.nan, np.nan)
     return Track(len(x), ratio, float(skew(x)), float(kurtosis(x, fisher=False)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from runner.errors import DataError
+from runner.variation import rounding_alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ class _Parts(NamedTuple):
         mean = x.mean(axis=0)
         away = x - mean
         scale = np.sqrt((away**2).mean(axis=0))
-        scale = np.where(scale > FLAT * np.abs(mean), scale, np.inf)
+        scale = np.where(rounding_alone(scale, mean, FLAT, lambda: True), np.inf, scale)
         z = away / scale
         sums, squares = (np.add.reduceat(part, edges[:-1], axis=0) for part in (z, z**2))
         return cls(np.diff(edges).astype(float), sums, squares, mean / scale)

@@ -1,0 +1,105 @@
+"""What is said of errors and of R2 stands wherever a person looks: words, page, terminal, files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from oracles import panel_of
+
+from runner.composition import Composer
+from runner.reading import sections
+from runner.regression import Regression
+from runner.report import Report
+from runner.run import run
+from runner.sinks import page
+from runner.sinks.terminal import show
+
+DIGITS = 1e-6  # of the published answers, which have six
+
+
+def report_of(*words: str) -> Report:
+    return run(Composer().job([*words, "validation=none", "model.hypotheses=[]"]).experiment)
+
+
+@pytest.fixture(scope="module")
+def pooled() -> Report:
+    return report_of("data.assets=[S1V1,S1V5,S5V5]", "model.by=null", "data.start=2010-01-01")
+
+
+@pytest.fixture(scope="module")
+def without_constant() -> Report:
+    return report_of("data.assets=[S1V5]", "model.constant=false")
+
+
+def terminal(report: Report, directory: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is printed, as one line: a narrow terminal breaks sentences."""
+    show(report, directory, "")
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_the_terminal_shows_the_cautions_on_errors_that_the_page_shows(
+    pooled: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [caution] = sections(pooled)["Standard errors"]
+    assert caution.startswith("nonrobust errors take the assets of a date as independent")
+    page.write(pooled, tmp_path, [])
+    assert caution in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert caution in terminal(pooled, tmp_path, capsys)
+
+
+def test_r2_without_a_constant_is_about_the_mean_and_the_uncentred_one_is_said(
+    without_constant: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics, quality = without_constant.metrics, without_constant.fit.quality
+    assert metrics["fit/r2"] == pytest.approx(0.946299, abs=DIGITS)
+    assert metrics["fit/r2_uncentred"] == pytest.approx(0.948401, abs=DIGITS)
+    assert quality["r2"].iloc[0] == metrics["fit/r2"]
+    assert quality["r2_uncentred"].iloc[0] == metrics["fit/r2_uncentred"]
+    said = "without a constant: about the mean of the target; uncentred, about zero, 0.9484"
+    assert said in "\n".join(sections(without_constant)["Fit"])
+    assert said in terminal(without_constant, tmp_path, capsys)
+    page.write(without_constant, tmp_path, [])
+    assert said in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_with_a_constant_there_is_one_r2(pooled: Report) -> None:
+    assert "fit/r2_uncentred" not in pooled.metrics
+    assert pooled.fit.quality["r2_uncentred"].isna().all()
+    assert not any("uncentred" in sentence for part in sections(pooled).values() for sentence in part)
+
+
+@pytest.mark.parametrize("weights", [None, "cap"])
+@pytest.mark.parametrize("by", ["asset", "date", None])
+def test_r2_without_a_constant_is_that_of_statsmodels(by: str | None, weights: str | None) -> None:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((40, 12, 2))
+    y = 0.4 + X @ [0.5, -0.2] + rng.standard_normal((40, 12))
+    w = rng.uniform(0.5, 4.0, (40, 12))
+    panel = replace(panel_of(y, X), weights=None if weights is None else w)
+    quality = Regression(by=by, constant=False, weights=weights).fit(panel, np.arange(40)).quality
+    cells = {"asset": [np.s_[:, i] for i in range(12)], "date": [np.s_[t] for t in range(40)], None: [np.s_[:, :]]}
+    for row, own in zip(quality.to_dict("records"), cells[by], strict=True):
+        rows = w[own].ravel() if weights else np.ones(y[own].size)
+        theirs = sm.WLS(y[own].ravel(), X[own].reshape(-1, 2), rows).fit()
+        assert row["r2_uncentred"] == pytest.approx(theirs.rsquared, rel=1e-10)
+        assert row["r2"] == pytest.approx(1.0 - theirs.ssr / theirs.centered_tss, rel=1e-10)
+        assert row["f_stat"] == pytest.approx(theirs.fvalue, rel=1e-10), "F is that all slopes are zero, as before"
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_effects_take_the_place_of_the_constant_in_r2(constant: bool) -> None:
+    rng = np.random.default_rng(6)
+    X = rng.standard_normal((40, 5, 2))
+    y = np.arange(5.0) + X @ [0.5, -0.2] + rng.standard_normal((40, 5))
+    row = Regression(by=None, effects=["asset"], constant=constant).fit(panel_of(y, X), np.arange(40)).quality.iloc[0]
+    dummies = np.tile(np.eye(5), (40, 1))
+    theirs = sm.OLS(y.ravel(), np.column_stack([X.reshape(-1, 2), dummies])).fit()
+    assert row["r2"] == pytest.approx(1.0 - theirs.ssr / theirs.centered_tss, rel=1e-10)
+    assert row["r2_adj"] == pytest.approx(
+        1.0 - theirs.ssr / theirs.df_resid / (theirs.centered_tss / 199.0), rel=1e-10
+    )
+    assert np.isnan(row["r2_uncentred"])

@@ -1,4 +1,4 @@
-"""Intervals of 95 % hold the truth in 93 to 97 % of simulated samples, each kind of error under what it is made for.
+"""Intervals of 95 % hold the truth in 93 to 97 % of samples of these sizes, each kind of error under its own process.
 
 Draws are assets of one panel (by=asset) or groups of assets of one panel (by=draw), so that one fit gives hundreds.
 Beside each, the plain errors on the same draws fail, so that the process does ask for the kind. Shown with -s:
@@ -126,6 +126,23 @@ def test_hac_of_serial_errors() -> None:
             holds("HAC, AR .5, n=1000, 6 lags", share.drop("const"), plain)
             assert share["const"] > WRONG  # the errors themselves: AR .5 rather than the .25 of the score of x
         shown(f"HAC, AR {persistence}, n=1000, 6 lags", share, plain)
+
+
+SHORT = {  # persistence, rows: share of intervals that hold the mean and the slope
+    (0.5, 250): (0.896, 0.918),
+    (0.8, 250): (0.769, 0.844),
+    (0.8, 1000): (0.829, 0.891),
+}
+
+
+@pytest.mark.parametrize(("persistence", "n"), list(SHORT))
+def test_hac_covers_less_in_short_and_persistent_samples(persistence: float, n: int) -> None:
+    """The figures of the README, from 4,000 draws of a computation of their own; .02 is three Monte Carlo errors."""
+    rng = np.random.default_rng(14)
+    x, u = (ar1(rng, (1, n, 2000), persistence)[0] for _ in range(2))
+    share = covered(panel_of(1.0 + SLOPE * x + u, x[:, :, None]), "asset", cov="HAC")
+    shown(f"HAC, AR {persistence}, n={n}", share)
+    np.testing.assert_allclose([share["const"], share["x0"]], SHORT[persistence, n], atol=0.02)
 
 
 def test_clusters_of_assets() -> None:

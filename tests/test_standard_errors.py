@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -98,6 +99,13 @@ def test_every_entry_is_made_where_it_says_and_has_its_words(name: str) -> None:
         lags = fit.quality["cov_lags"].notna()
         assert lags.all() if errors.lagged else not lags.any()
     assert allowed(name) and errors.across in ERRORS
+
+
+def test_every_entry_is_in_the_comment_of_the_spec_and_in_the_docstring() -> None:
+    comment = (Path(__file__).parent.parent / "conf" / "model" / "ols.yaml").read_text()
+    for name in ERRORS:
+        assert name in comment
+        assert name in str(Regression.__doc__) or name in ("HC1", "HC2"), "HC0 to HC3"
 
 
 def test_lags_of_a_test_follow_the_entry() -> None:

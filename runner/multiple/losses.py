@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from runner.errors import DataError
+from runner.variation import COMPUTED, rounding_alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +82,7 @@ def superior(
         raise DataError(f"losses: {len(gains)} dates common to all; needs {FEWEST}")
     chosen = block_of(len(gains), horizon, block)
     error = np.sqrt(np.maximum(long_run_variance(gains, chosen), 0.0))
-    varies = error > 1e-12 * np.sqrt((gains**2).mean(axis=0))
+    varies = ~rounding_alone(error, np.sqrt((gains**2).mean(axis=0)), COMPUTED, lambda: False)
     if not varies.any():
         raise DataError("losses: no forecast differs from its benchmark")
     unit = gains[:, varies] / error[varies]

@@ -56,8 +56,8 @@ class Boosting(Model):
         row_share: rows drawn for each tree (bagging_fraction, bagging_freq 1).
         column_share: features drawn for each tree (feature_fraction).
         seed: of both draws.
-        regressors: names of the features to split on; null takes all. Rows need every feature of the spec all the
-            same, so that models are compared on the same rows.
+        regressors: names of the features to split on; null takes all. Which rows need which features says
+            `model.rows` of the spec (see `runner.rows`).
     """
 
     by: str | None = None
@@ -90,6 +90,13 @@ class Boosting(Model):
         if not features or self.regressors == []:
             found.append("_target_: Boosting needs a feature to split on; features: none are given")
         return found
+
+    def uses(self, features: Sequence[str]) -> list[str]:
+        """Those among `regressors`, or all."""
+        return [name for name in features if self.regressors is None or name in self.regressors]
+
+    def lacks_the_mean(self, panel: Panel) -> str:
+        return "trees are not nested in each other as regressions are"
 
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """Grow trees on the rows at these positions, cells that are valid only.

@@ -27,6 +27,7 @@ from runner.completion import SCRIPTS
 from runner.errors import RunnerError, SpecError, unknown
 from runner.identity import job_key
 from runner.overlay import Composed, composed
+from runner.settings import COMMON
 from runner.spec import Experiment, bound, build, mistakes
 from runner.sweeps.plan import Job as PlannedJob
 from runner.sweeps.plan import Plan
@@ -166,6 +167,10 @@ class Composer:
             spec = self._spec(plan.fixed, differs)
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
+        model = spec.get("model")
+        if isinstance(model, dict) and model.get("rows") is None:  # jobs compare in sample on common rows
+            spec = {**spec, "model": {**model, "rows": COMMON}}
+            overrides = (*overrides, f"++model.rows={COMMON}")
         return PlannedJob(number, tuple(differs), overrides, build(spec).spec)
 
     def places(self, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:

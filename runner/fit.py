@@ -14,7 +14,7 @@ from runner.covariance import projected
 from runner.errors import DataError, EstimationError, listed
 from runner.estimation import EXACT, Estimates, wald_test
 from runner.inference import infer, inference
-from runner.restrictions import restriction
+from runner.restrictions import hypothesis, names_in, restriction
 from runner.study import Finding
 
 if TYPE_CHECKING:
@@ -134,13 +134,25 @@ def _whole(values: np.ndarray) -> list[int | None]:
     return [None if np.isnan(value) else int(value) for value in values.tolist()]
 
 
-def hypothesis_table(found: Estimates, texts: list[str], terms: list[str], known: list[str]) -> pd.DataFrame:
-    """One row per unit with estimates and hypothesis; `known` are the names that a hypothesis may have."""
-    tested = [(text, restriction(text, known).on(terms)) for text in texts]
+def hypothesis_table(found: Estimates, texts: list[str], terms: list[str], horizon: int) -> pd.DataFrame:
+    """One row per unit with estimates and hypothesis.
+
+    A hypothesis may name features of the spec that the regression leaves out, or be stated for another horizon: it is
+    then not tested, and the row says why.
+
+    Args:
+        horizon: rows that the target looks ahead.
+    """
+    tested = []
+    for text in texts:
+        stated = hypothesis(text)
+        named = list(dict.fromkeys([*terms, *names_in(stated.equations)]))
+        restricted = stated.unsuited(horizon) or restriction(stated.equations, named).on(terms)
+        tested.append((stated.equations, restricted))
     rows = []
     for u in np.flatnonzero(found.estimated) if tested else []:
-        for text, hypothesis in tested:
-            result, why = wald_test(found, int(u), hypothesis)
+        for text, restricted in tested:
+            result, why = wald_test(found, int(u), restricted)
             row = {"scope": found.units[u].scope, "unit": found.units[u].name, "hypothesis": text}
             rows.append(row | (result._asdict() if result else {}) | {"reason": why})
     return pd.DataFrame(rows, columns=["scope", "unit", *HYPOTHESES])

@@ -49,6 +49,13 @@ class Fixed(Model):
         """Names (k,) of the weights, the constant first."""
         return ["const", *self.given]
 
+    def uses(self, features: Sequence[str]) -> list[str]:
+        """Those with a weight."""
+        return [name for name in features if name in self.given]
+
+    def lacks_the_mean(self, panel: Panel) -> str:
+        return "the forecast is given, not estimated"
+
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """Nothing is estimated; how well the forecast meets the target on the valid cells of these rows.
 

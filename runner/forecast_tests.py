@@ -36,7 +36,12 @@ def diebold_mariano(gains: np.ndarray, horizon: int) -> Comparison:
     """
     from scipy.special import stdtr
 
-    stat = _ratio(gains, horizon)
+    ratio = _ratio(gains, horizon)
+    if np.isnan(ratio):
+        return Comparison()
+    n, h = len(gains), max(horizon, 1)
+    small_sample = np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
+    stat = float(small_sample * ratio)
     return Comparison(stat, float(2.0 * stdtr(max(len(gains) - 1, 1), -abs(stat))))
 
 
@@ -47,19 +52,25 @@ def clark_west(adjusted: np.ndarray, horizon: int) -> Comparison:
     forecast, and the last term takes that out. For a baseline that the model contains, such as the mean of an asset
     in a regression of it with a constant; else it rejects for the noise of the baseline. The null is that the rest
     of the model adds nothing in the population. Against the normal, one-sided: large values speak for the model.
+    As in the paper the statistic is the t of a regression on a constant: with a horizon of one its error has n - 1
+    in the divisor, with a longer one it is robust to the overlap and has no small-sample factor.
     """
     from scipy.special import ndtr
 
-    stat = _ratio(adjusted, horizon)
+    ratio = _ratio(adjusted, horizon)
+    if np.isnan(ratio):
+        return Comparison()
+    n = len(adjusted)
+    of_a_mean = np.sqrt((n - 1.0) / n) if horizon <= 1 else 1.0
+    stat = float(of_a_mean * ratio)
     return Comparison(stat, float(ndtr(-stat)))
 
 
 def _ratio(d: np.ndarray, horizon: int) -> float:
-    """Mean of d (n,) over its standard error; NaN where there are too few rows or none differs.
+    """Mean of d (n,) over its standard error (ddof 0); NaN where there are too few rows or none differs.
 
     Autocovariances of lags up to horizon - 1 have weight one, as in all three papers: overlap makes a moving average
     of that order. Where that gives no positive variance, Bartlett weights (Harvey, Leybourne and Whitehouse 2017).
-    With a horizon of one this is the t of a mean (ddof 1).
     """
     n, h = len(d), max(horizon, 1)
     if n < FEWEST or n <= 2 * h:
@@ -72,5 +83,4 @@ def _ratio(d: np.ndarray, horizon: int) -> float:
     variance = own + 2.0 * sum(away[lag:] @ away[:-lag] for lag in range(1, h))
     if variance <= 0.0:
         variance = long_run(away[:, None], h - 1)[0, 0]
-    small_sample = np.sqrt((n - h) * (n - h + 1.0)) / n  # sqrt((n + 1 - 2h + h(h - 1) / n) / n)
-    return float(small_sample * mean * n / np.sqrt(variance))
+    return float(mean * n / np.sqrt(variance))

@@ -46,6 +46,17 @@ class Model:
         """Names (k,) of the estimates; none, as of a model without coefficients."""
         return []
 
+    def uses(self, features: Sequence[str]) -> list[str]:
+        """Those of the features that must be known where the model is fitted and forecasts; all."""
+        return list(features)
+
+    def lacks_the_mean(self, panel: Panel) -> str:
+        """Why the train mean of each asset is no special case of the model; empty where it is.
+
+        The Clark-West test needs it to be one.
+        """
+        return f"nothing says that {type(self).__name__} contains it"
+
     def on(self, panel: Panel) -> Self:
         """The same with what only the data can tell, such as the levels of its dummies; the model as it is."""
         return self

@@ -13,7 +13,7 @@ import pandas as pd
 
 from runner import memory
 from runner.attribution import Compute, Lost, causes, lost, undefined
-from runner.calendar import session_numbers, span
+from runner.calendar import session_numbers
 from runner.errors import DataError, listed
 from runner.market import Dropped, Market
 from runner.preprocessing import Step, apply
@@ -48,6 +48,8 @@ class Panel:
         notes: sentences on the data that its reader should know.
         by_rule: name of a column -> its cells that lost their value to a rule, on the rows and assets of the data;
             a part of the panel has none.
+        unknown: the last of those, cells without a target, a feature or a weight, by the column.
+        kept: (T, N) cells that preprocessing kept; None where it kept all.
     """
 
     dates: pd.DatetimeIndex
@@ -66,6 +68,8 @@ class Panel:
     sessions: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     by_rule: Mapping[str, Sequence[Lost]] = field(default_factory=dict)
+    unknown: tuple[Dropped, ...] = ()
+    kept: np.ndarray | None = None
 
     @property
     def scored(self) -> np.ndarray:
@@ -83,11 +87,11 @@ class Panel:
         """The panel on the rows at these positions; rows that follow each other are not copied."""
         adjacent = len(rows) > 0 and bool((np.diff(rows) == 1).all())
         own = slice(int(rows[0]), int(rows[-1]) + 1) if adjacent else rows
-        weights, raw = (None if cells is None else cells[own] for cells in (self.weights, self.raw))
+        optional = {name: getattr(self, name) for name in ("weights", "raw", "sessions", "kept")}
+        parts: dict[str, Any] = {name: None if values is None else values[own] for name, values in optional.items()}
         X, y, valid = self.X[own], self.y[own], self.valid[own]
-        dates, sessions = self.dates[own], None if self.sessions is None else self.sessions[own]
-        parts: dict[str, Any] = {"weights": weights, "raw": raw, "sessions": sessions, "by_rule": {}}
-        return replace(self, dates=dates, y=y, X=X, valid=valid, shared=None, **parts)
+        parts["by_rule"] = {}
+        return replace(self, dates=self.dates[own], y=y, X=X, valid=valid, shared=None, **parts)
 
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Panel:
         """The panel on the rows and assets at these positions."""
@@ -102,10 +106,28 @@ class Panel:
             groups=self.groups.loc[names] if len(self.groups) else self.groups,
             weights=None if self.weights is None else self.weights[own],
             raw=None if self.raw is None else self.raw[own],
+            kept=None if self.kept is None else self.kept[own],
             shared=None,
             sessions=None if self.sessions is None else self.sessions[rows],
             by_rule={},
         )
+
+    def of(self, names: Sequence[str], weights: str | None) -> Panel:
+        """The panel of these features alone, in the order of the panel.
+
+        A cell is usable where they, the target and the weight are known, whatever the other features are.
+
+        Args:
+            weights: the field that weighs the rows, for the account of what is left out.
+        """
+        at = [self.names.index(name) for name in names]
+        adjacent = bool(at) and at == list(range(at[0], at[-1] + 1))
+        X = self.X[:, :, at[0] : at[-1] + 1] if adjacent else np.take(self.X, at, axis=2)
+        kept = np.ones(self.y.shape, dtype=bool) if self.kept is None else self.kept
+        valid, unknown = _account(self.y, X, list(names), self.weights, weights, kept, self.by_rule)
+        before = self.dropped[: len(self.dropped) - len(self.unknown)]
+        dropped = (*before, *unknown)
+        return replace(self, names=list(names), X=X, valid=valid, dropped=dropped, unknown=unknown, shared=None)
 
     def dummies(self, names: Sequence[str] | None) -> np.ndarray:
         """(N, L) zeros and ones of the levels `group:level` among these regressors, which are not features."""
@@ -142,8 +164,7 @@ def build_panel(
     negative where a feature needs its relative change or logarithm.
 
     Raises:
-        DataError: a feature or target that the data cannot give, one line each; no usable cell at all; less memory
-            than a run on it takes.
+        DataError: a feature or target that the data cannot give, one line each; less memory than a run on it takes.
     """
     mistakes: list[str] = []
     dates, y, horizon = market.dates, np.empty((0, 0)), 0
@@ -166,12 +187,11 @@ def build_panel(
     made = apply(steps, X, list(features), market.groups, y, in_place=True)
     valid, account = _account(made.y, made.X, list(features), w, weights, made.keep, by_rule)
     dropped = (*market.dropped, *(Dropped(*one) for one in made.account), *account)
-    if not valid.any():
-        worst = listed(f"{one.reason} ({one.rows})" for one in account)
-        raise DataError(f"panel: no cell has a target and every feature on {span(dates)}: {worst}")
     about = (horizon, market.groups, dropped, w, None if made.y is y else y, made.back)
     sessions = session_numbers(dates) if market.sessions else None
+    kept = None if made.keep.all() else made.keep
     parts: dict[str, Any] = {"sessions": sessions, "notes": market.notes, "by_rule": by_rule}
+    parts |= {"unknown": account, "kept": kept}
     return Panel(dates, market.assets, list(features), made.y, made.X, valid, *about, **parts)
 
 

@@ -66,6 +66,7 @@ def sections(report: Report) -> dict[str, list[str]]:
         "Residuals and columns": [*_diagnostics(report), *_few_values(report)],
         "Leak audit": _audit(report),
         "Trials": report.trials.words if report.trials else [],
+        "Rows": [] if report.rows is None else [report.rows.words],
         "Left out": _left_out(report),
     }
     return {subject: sentences for subject, sentences in parts.items() if sentences}
@@ -213,8 +214,10 @@ def _hypothesis(text: str, rows: pd.DataFrame) -> str:
     untested = f"; not testable in {len(rows) - len(tested):,}" if len(tested) < len(rows) else ""
     rejected = int((tested["p_value"] < LEVEL).sum())
     if len(rows) == 1:
+        row = tested.iloc[0]
+        test = f"F({row['df_num']:.0f}, {row['df_den']:.0f}) {t_text(row['f_stat'])}, p {p_text(row['p_value'])}"
         end = "." if rejected else "; no proof of it."
-        return f"{text} is {'' if rejected else 'not '}rejected at 5 % (p {p_text(tested['p_value'].iloc[0])}){end}"
+        return f"{text} is {'' if rejected else 'not '}rejected at 5 % ({test}){end}"
     chance = by_chance(rejected, len(tested)) if rejected else ""
     noun = plural(unit_noun(rows))
     return f"{text} is rejected at 5 % in {rejected:,} of {len(tested):,} {noun}{chance}{untested}."
@@ -255,8 +258,8 @@ def _by_chance_alone(report: Report, row: pd.Series) -> str:
         f"Diebold-Mariano (t {t_text(row['dm_stat'])}, p {p_text(row['dm_p_value'])}, "
         f"{count(int(row['test_dates']), 'date')}) {apart} their squared errors apart at 5 %{better}"
     )
-    if set(report.fit.quality["scope"]) != {"asset"} or "const" not in set(report.fit.coefficients["term"]):
-        return first  # Clark-West takes the benchmark for a part of the model, and a mean by asset may not be
+    if row["cw_reason"]:
+        return f"{first} (no Clark-West test of nested models: {row['cw_reason']})"
     found = "finds a" if row["cw_p_value"] < LEVEL else "finds no"
     given = f"t {t_text(row['cw_stat'])}, p {p_text(row['cw_p_value'])}, one-sided"
     return f"{first}, Clark-West ({given}) {found} gain over the {report.benchmark}, which the model contains"

@@ -53,12 +53,13 @@ class Regression(Model):
         choice: one_se, the largest penalty within one standard error of the least error; or min, the least error.
         folds: splitter of the rows fitted that chooses the penalty; null takes five expanding ones.
         standardise: whether penalties are on regressors of unit variance (of the rows fitted).
-        regressors: names of the features to use, in this order; null takes all. Rows need every feature of the
-            spec all the same, so that choices of regressors are compared on the same rows.
+        regressors: names of the features to use, in this order; null takes all. Which rows need which features
+            says `model.rows` of the spec (see `runner.rows`).
         dummies: groups of assets with a regressor of zeros and ones per level, `sector:Energy`, with by=null; the
             penalised estimators have all levels, the others none for the first beside a constant.
         constant: whether to fit an intercept, the term `const`.
-        hypotheses: linear restrictions to test, each such as `market_ret = 1` or `SMB = 0, HML = 0`.
+        hypotheses: linear restrictions to test, each such as `market_ret = 1` or `SMB = 0, HML = 0`; one that makes
+            sense at one horizon of the target only says so: `market_ret = 1 if horizon = 0`.
         confidence: level of the intervals.
     """
 
@@ -105,7 +106,7 @@ class Regression(Model):
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """What is wrong with these settings for these features, a line each."""
-        from runner.restrictions import restriction
+        from runner.restrictions import hypothesis, restriction
 
         chosen = self.regressors if self.regressors is not None else list(features)
         found = [f"regressors: {unknown(name, features)}" for name in chosen if name not in features]
@@ -114,7 +115,7 @@ class Regression(Model):
             found.append("regressors: none, and no constant; allowed: at least one term")
         for text in self.hypotheses:
             try:
-                restriction(text, ["const", *features, *component_names(self.components)])
+                restriction(hypothesis(text).equations, ["const", *features, *component_names(self.components)])
             except ValueError as error:
                 found.append(f"hypotheses: {error}")
         return found
@@ -124,6 +125,29 @@ class Regression(Model):
         chosen = list(features) if self.regressors is None else self.regressors
         slopes = [*chosen, *component_names(self.components)]
         return ["const", *slopes] if self.with_constant else slopes
+
+    def uses(self, features: Sequence[str]) -> list[str]:
+        """Those among `regressors`, or all."""
+        return [name for name in features if self.regressors is None or name in self.regressors]
+
+    def lacks_the_mean(self, panel: Panel) -> str:
+        """Why a forecast with every slope zero is not the train mean of each asset; empty where it is.
+
+        A penalty leaves the constant free, so that penalised regressions by asset and a logit contain it too.
+        """
+        if panel.back:
+            return "the target is fitted in another unit than it is judged in"
+        if self.by == "date":
+            return "a regression by date has no constant of the asset"
+        if self.weights is not None:
+            return "rows are weighted in the fit, not in the train mean"
+        if "asset" in self.effects:
+            return ""
+        if not self.with_constant:
+            return "the model has no constant"
+        if self.by == "asset" or len(panel.assets) == 1:
+            return ""
+        return "one constant for several assets is not the mean of each"
 
     def on(self, panel: Panel) -> Regression:
         """The same with its dummies, levels in the order of names, as regressors after the others.
@@ -206,7 +230,7 @@ class Regression(Model):
         lags, cosines = self._over_units(int(found.estimated.sum()), panel.horizon)
         coefficients = tables.coefficient_table(found, terms, self.confidence)
         mean = tables.mean_group(found.b[found.estimated], terms, self.confidence, lags, cosines)
-        tested = tables.hypothesis_table(found, self.hypotheses, terms, ["const", *panel.names])
+        tested = tables.hypothesis_table(found, self.hypotheses, terms, panel.horizon)
         return tables.Fit(
             pd.concat([coefficients, mean], ignore_index=True) if len(mean) else coefficients,
             tables.quality_table(found, self.cov),
@@ -219,20 +243,28 @@ class Regression(Model):
         )
 
     def _grs(self, found: Estimates, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """The test that every constant is zero, where regressions over time share their regressors."""
+        """The test that every constant is zero, one row; none unless least squares by asset has several assets.
+
+        Where it cannot be made, the row has the reason.
+        """
         import pandas as pd
 
         from runner.fit import HYPOTHESES
-        from runner.pricing import grs, shared_regressors
+        from runner.pricing import GRS, price_every_asset
 
-        names, result = self.terms(panel.names)[1:], None
-        plain = self.by == "asset" and self.estimator == "ols" and self.constant and self.weights is None
-        F = shared_regressors(panel, rows, names) if plain else None
-        if F is not None and found.estimated.all():
-            residuals = panel.y[rows] - found.b[:, 0] - F @ found.b[:, 1:].T
-            result = grs(found.b[:, 0], residuals, F)
-        row = {"scope": "pooled", "unit": "all", "hypothesis": "GRS: const = 0 in every asset", "reason": ""}
-        return pd.DataFrame([row | result._asdict()] if result else [], columns=["scope", "unit", *HYPOTHESES])
+        columns = ["scope", "unit", *HYPOTHESES]
+        if self.by != "asset" or self.estimator != "ols" or len(panel.assets) < 2:
+            return pd.DataFrame(columns=columns)
+        row: dict[str, object] = {"scope": "pooled", "unit": "all", "hypothesis": GRS}
+        if not self.constant:
+            return pd.DataFrame([row | {"reason": "there is no constant"}], columns=columns)
+        if self.weights is not None:
+            return pd.DataFrame([row | {"reason": "rows are weighted"}], columns=columns)
+        missing = [panel.assets[i] for i in np.flatnonzero(~found.estimated)]
+        priced = price_every_asset(panel, rows, self.terms(panel.names)[1:], missing)
+        numbers = {} if priced.result is None else priced.result._asdict()
+        row |= {"hypothesis": priced.name, "reason": priced.reason} | numbers
+        return pd.DataFrame([row], columns=columns)
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Predictions (T, N), NaN where a feature is missing or the asset was not estimated.

@@ -16,6 +16,8 @@ from runner.fit import Fit, headline
 from runner.ledger import Count
 from runner.market import Dropped
 from runner.panel import Panel
+from runner.pricing import GRS
+from runner.rows import Rows
 from runner.scores import BENCHMARK, logged
 from runner.study import Finding, Study
 
@@ -92,6 +94,11 @@ class Report:
         return BENCHMARK
 
     @property
+    def rows(self) -> Rows | None:
+        """Which cells the model was fitted and judged on; None where the study does not say."""
+        return self.study.rows
+
+    @property
     def dropped(self) -> tuple[Dropped, ...]:
         return self.panel.dropped
 
@@ -105,7 +112,7 @@ class Report:
     def metrics(self) -> dict[str, float]:
         """Flat finite numbers of the run: coefficients and t (of the mean where there are several units),
         fit, out-of-sample scores over all, and of a hold-out beside other folds."""
-        found = self._coefficients() | self._fit() | self._scores()
+        found = self._coefficients() | self._fit() | self._priced() | self._scores()
         for name, finding in self.findings.items():
             found |= {f"{name}/{key}": value for key, value in finding.metrics.items()}
         return {name: float(value) for name, value in found.items() if np.isfinite(value)}
@@ -126,6 +133,13 @@ class Report:
             "fit/units_skipped": len(self.skipped),
             "panel/cells_dropped": self.panel.dropped_cells,
         }
+
+    def _priced(self) -> dict[str, float]:
+        """GRS: F of the test that every asset's constant is zero, and its p-value."""
+        tests = self.fit.hypotheses
+        row = tests[tests["hypothesis"].astype(str).str.startswith(GRS)]
+        values = row[["f_stat", "p_value"]].astype(float).to_numpy().ravel()
+        return dict(zip(("hypothesis/grs_f", "hypothesis/grs_p"), values.tolist(), strict=False))
 
     def _scores(self) -> dict[str, float]:
         found = logged(self.scores)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from runner.errors import unknown
+from runner.words import count
 
 Linear = dict[str, float]  # term -> factor; the constant part under ""
 
@@ -27,6 +29,36 @@ class Restriction(NamedTuple):
         if absent:
             return f"{', '.join(absent)} not among the terms of the regression"
         return self._replace(terms=terms, R=self.R[:, [list(self.terms).index(term) for term in terms]])
+
+
+class Hypothesis(NamedTuple):
+    """Equations on the terms, and the horizon of the target that they are stated for; None for any."""
+
+    equations: str
+    horizon: int | None
+
+    def unsuited(self, horizon: int) -> str:
+        """Why it is not tested with a target that looks so many rows ahead; empty where it is."""
+        if self.horizon is None or self.horizon == horizon:
+            return ""
+        return f"it is stated for horizon {self.horizon}, and the target looks {count(horizon, 'row')} ahead"
+
+
+def hypothesis(text: str) -> Hypothesis:
+    """What the text states: equations, and after them perhaps `if horizon = 0`.
+
+    A loading such as `market_ret = 1` is of the row of the return: beside a forward target it says nothing.
+
+    Raises:
+        ValueError: another condition.
+    """
+    equations, condition, stated = text.partition(" if ")
+    if not condition:
+        return Hypothesis(text, None)
+    horizon = re.fullmatch(r"\s*horizon\s*=\s*(\d+)\s*", stated)
+    if horizon is None:
+        raise ValueError(f"{text!r}: allowed after the equations: a condition such as 'if horizon = 0'")
+    return Hypothesis(equations.strip(), int(horizon[1]))
 
 
 def all_slopes(terms: Sequence[str]) -> Restriction:
@@ -50,6 +82,16 @@ def restriction(text: str, terms: Sequence[str]) -> Restriction:
     if not size.all() or np.linalg.matrix_rank(R / size) < len(rows):
         raise ValueError(f"{text!r}: an equation is empty or follows from the others")
     return Restriction(text, terms, R, q)
+
+
+def names_in(text: str) -> list[str]:
+    """The terms that the equations name; none of what is no equation, which `restriction` refuses."""
+    sides = text.replace("=", ",").split(",")
+    try:
+        trees = [ast.parse(side.strip(), mode="eval") for side in sides]
+    except (SyntaxError, RecursionError, MemoryError):
+        return []
+    return [node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)]
 
 
 def _equation(text: str, terms: Sequence[str]) -> Linear:

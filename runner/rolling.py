@@ -51,6 +51,9 @@ class Rolling(Model):
         """Names (k,) of the estimates, the constant first."""
         return ["const", *features]
 
+    def lacks_the_mean(self, panel: Panel) -> str:
+        return "the constant is of the window before each row, the train mean of all rows"
+
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """The regressions on the last `window` of these rows: what would forecast the next one.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from runner.multiple.influence import influence
 from runner.panel import Panel, build_panel
 from runner.progress import tracked
 from runner.report import Report
+from runner.rows import Rows, rows_of
 from runner.scores import score, train_means
 from runner.shared import shared_by
 from runner.spec import FULL, Experiment, without_secrets
@@ -39,12 +41,14 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         EstimationError: no regression could be estimated.
     """
     started = datetime.now(UTC)
-    market, panel, model, folds, audited = _prepared(experiment, bench or Bench())
+    prepared = _prepared(experiment, bench or Bench())
+    market, panel, model, folds = prepared.market, prepared.panel, prepared.model, prepared.folds
     every_row = np.arange(len(panel.dates))
     predictions = _forecast(model, panel, folds)
     fit = model.fit(panel, every_row)
     target = experiment.spec.get("target") or {}
-    study = Study(market, panel, model, fit, folds, predictions, target, experiment.model)
+    found = (market, panel, model, fit, folds, predictions)
+    study = Study(*found, settings=target, given=experiment.model, rows=prepared.rows)
     whole = experiment.spec.get("report", FULL) == FULL
     return Report(
         name=experiment.name,
@@ -58,8 +62,8 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         diagnostics=model.diagnose(fit, panel, every_row) if whole else NO_DIAGNOSTICS,
         folds=_fold_table(panel, folds, predictions),
         predictions=predictions,
-        scores=score(predictions, panel.horizon),
-        audit=audited,
+        scores=score(predictions, panel.horizon, model.lacks_the_mean(panel)),
+        audit=prepared.audit,
         influence=influence(study).series,
         findings={**fit.findings, **_analysed(study, experiment.analyses)},
         started=started,
@@ -67,22 +71,36 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
     )
 
 
-def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, Model, list[Fold], Audit | None]:
-    """Data, panel with the moments that its folds share, model, folds, and what the audit of this run says."""
+class Prepared(NamedTuple):
+    """What a run is fitted on: the panel has the rows of its model, and the moments that its folds share."""
+
+    market: Market
+    panel: Panel
+    rows: Rows
+    model: Model
+    folds: list[Fold]
+    audit: Audit | None
+
+
+def _prepared(experiment: Experiment, bench: Bench) -> Prepared:
+    """Data, panel, model and folds of a run, and what its audit says."""
     spec = experiment.spec
     weights = experiment.model.weight_field
     made_from = {part: spec.get(part) for part in ("data", "features", "target", "preprocess", "allow")}
     market = bench.get("market", [made_from["data"], made_from["allow"]], experiment.market)
     recipe = [made_from, weights, market.fingerprint]
     parts = (experiment.features, experiment.target, experiment.steps, weights, experiment.allow_loss)
-    panel = bench.get("panel", recipe, partial(build_panel, market, *parts))
+    whole = bench.get("panel", recipe, partial(build_panel, market, *parts))
+    features = experiment.model.uses(whole.names)
+    chosen = [recipe, features, experiment.rows, id(whole.X)]  # a panel may be made again
+    panel, rows = bench.get("rows", chosen, partial(rows_of, whole, features, experiment.rows, weights))
     model = experiment.model.on(panel)
     folds = experiment.splitter.split(panel.dates, panel.horizon)
     look = partial(bench.get, "audit", recipe, partial(audit, experiment, market))
     audited = _audited(experiment, model, panel, folds, look)
-    these = [recipe, spec.get("validation"), id(panel.X)]  # moments are of these arrays; a panel may be made again
+    these = [recipe, spec.get("validation"), id(panel.X), id(panel.valid)]  # moments are of these very arrays
     shared = bench.get("moments", these, partial(shared_by, folds, panel))
-    return market, replace(panel, shared=shared), model, folds, audited
+    return Prepared(market, replace(panel, shared=shared), rows, model, folds, audited)
 
 
 def _audited(

@@ -190,14 +190,15 @@ TESTS: dict[str, Callable[[Sample], float]] = {
 }
 # Of one path: several paths forecast the same rows, so that a mean over them has no test of its own.
 OF_ONE_PATH = ["ic_t", "ic_t_nw", "ic_p_value", "rank_ic_t", "rank_ic_t_nw", "rank_ic_p_value", *TESTS]
-COLUMNS = ["scope", "unit", "n_obs", *SCORES, *TESTS]
+OF_NESTED = ["cw_stat", "cw_p_value"]  # only where the model contains the benchmark
+COLUMNS = ["scope", "unit", "n_obs", *SCORES, *TESTS, "cw_reason"]
 # Compared between runs: the pooled row as oos/<name>, that of a hold-out beside other folds as holdout/<name>.
 LOGGED = ["n_obs", "r2", "r2_zero", "r2_test_mean", "rmse", "rmse_naive", "mae", "mae_naive", "hit_rate"]
 LOGGED += ["hit_rate_naive", "qlike", "qlike_naive", "correlation", "rank_ic", "rank_ic_p_value", "dm_p_value"]
 LOGGED_HOLD_OUT = ["n_obs", "r2", "rmse", "rmse_naive", "dm_p_value"]
 
 
-def score(predictions: pd.DataFrame, horizon: int = 0) -> pd.DataFrame:
+def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> pd.DataFrame:
     """Every score by scope, one row each.
 
     `asset`, one each in order of appearance, and `pooled`, the last row, are of the rows that are not in a hold-out
@@ -210,10 +211,11 @@ def score(predictions: pd.DataFrame, horizon: int = 0) -> pd.DataFrame:
             path; the benchmark is the forecast of someone who knows only the training rows. `r2_test_mean` takes the
             mean of the rows scored.
         horizon: rows that the target looks ahead, for the errors of means over dates.
+        not_nested: why the model does not contain the benchmark; there is then no Clark-West test.
 
     Returns:
-        scope, unit, n_obs and a column per score and test, NaN where one means nothing. No rows where there are no
-        predictions.
+        scope, unit, n_obs, a column per score and test, NaN where one means nothing, and `cw_reason`, why there is
+        no Clark-West test. No rows where there are no predictions.
     """
     if predictions.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -224,7 +226,10 @@ def score(predictions: pd.DataFrame, horizon: int = 0) -> pd.DataFrame:
     folds = predictions.groupby("fold", sort=False, observed=True) if predictions["fold"].nunique() > 1 else []
     of_folds = [row_of("fold", str(name), part, horizon, tests=name == HOLD_OUT) for name, part in folds]
     parts = [table.iloc[:-1], pd.DataFrame(of_folds), *(of_paths if several else []), table.iloc[-1:]]
-    return pd.concat([part for part in parts if len(part)], ignore_index=True).reindex(columns=COLUMNS)
+    scores = pd.concat([part for part in parts if len(part)], ignore_index=True).reindex(columns=COLUMNS)
+    if not_nested:
+        scores[OF_NESTED] = np.nan
+    return scores.assign(cw_reason=not_nested)
 
 
 def train_means(panel: Panel, train: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from runner.errors import SpecError, listed, unknown
 from runner.model import Model, completed
 from runner.schema import in_words, misfits
-from runner.settings import MOST_LOST, UpToOne
+from runner.settings import MOST_LOST, OWN, RowsOf, UpToOne
 
 if TYPE_CHECKING:
     from runner.market import Market
@@ -60,6 +60,7 @@ class Experiment:
 
     Attributes:
         allow_loss: share of the values of a column of the data that the rules for values may blank.
+        rows: in which cells the model is fitted and judged (see `runner.rows`).
     """
 
     name: str
@@ -73,6 +74,7 @@ class Experiment:
     steps: Sequence[Step] = ()
     analyses: Mapping[str, Callable[[Study], Finding]] = field(default_factory=dict)
     allow_loss: float = MOST_LOST
+    rows: RowsOf = OWN
 
     def market(self) -> Market:
         """The data of the source, whatever it is, as the rules for values let it in.
@@ -100,15 +102,27 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     features = _features(spec.get("features"), make, mistakes)
     target = make("target", spec.get("target"), "market")
     steps = _steps(spec["preprocess"], list(features), make, mistakes)
-    model = make("model", spec.get("model"), MODEL_ROLE)
+    model_node, rows = _rows(spec.get("model"), mistakes)
+    model = make("model", model_node, MODEL_ROLE)
     splitter = make("validation", spec.get("validation"), "split")
     analyses = _analyses(spec["analyses"], make, mistakes)
     if model is not None:
         mistakes += [f"model.{line}" for line in model.mistakes(list(features))]
     if mistakes:
         raise SpecError(mistakes)
+    spec["model"] = {**model_node, "rows": rows}
     name, words = str(spec["name"]), tuple(overrides)
-    return Experiment(name, source, features, target, model, splitter, spec, words, steps, analyses, allow_loss)
+    parts = (name, source, features, target, model, splitter, spec)
+    return Experiment(*parts, words, steps, analyses, allow_loss, rows)
+
+
+def _rows(node: Any, mistakes: list[str]) -> tuple[Any, RowsOf]:
+    """The node of the model without `rows`, which every model has, and which rows these are."""
+    if not isinstance(node, Mapping):
+        return node, OWN
+    kind = node.get("rows") or OWN
+    mistakes += misfits(kind, RowsOf, "model.rows")
+    return {key: value for key, value in node.items() if key != "rows"}, kind
 
 
 def mistakes(spec: Mapping[str, Any]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runner.market import Market
     from runner.model import Model
     from runner.panel import Panel
+    from runner.rows import Rows
     from runner.validation import Fold
 
 
@@ -46,6 +47,7 @@ class Study:
         predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         settings: of the target, as the spec has them.
         given: the model as the spec has it, before the data named its dummies; None where that is `model`.
+        rows: which rows the panel has, and the panel of every feature; None where the panel has every feature.
     """
 
     market: Market
@@ -56,6 +58,26 @@ class Study:
     predictions: pd.DataFrame
     settings: Mapping[str, Any] = field(default_factory=dict)
     given: Model | None = None
+    rows: Rows | None = None
+
+    @property
+    def features(self) -> list[str]:
+        """Names of every feature of the spec, those that the model does not use too."""
+        return self.panel.names if self.rows is None else self.rows.whole.names
+
+    def panel_of(self, model: Model) -> Panel:
+        """The panel that another model would see in this run, on its own or the common rows as the spec says.
+
+        Raises:
+            DataError: no cell is usable.
+        """
+        from runner.rows import rows_of
+
+        if self.rows is None:
+            return self.panel
+        whole = self.rows.whole
+        panel, _ = rows_of(whole, model.uses(whole.names), self.rows.kind, model.weight_field)
+        return self.panel if panel.names == self.panel.names else panel  # which has moments of its folds
 
     @cached_property
     def fitted(self) -> np.ndarray:

@@ -86,6 +86,13 @@ class TwoPass(Model):
         factors = list(features) if self.regressors is None else self.regressors
         return ["const", *factors] if self.constant else factors
 
+    def uses(self, features: Sequence[str]) -> list[str]:
+        """Those among `regressors`, or all."""
+        return [name for name in features if self.regressors is None or name in self.regressors]
+
+    def lacks_the_mean(self, panel: Panel) -> str:
+        return "the forecast is beta times premium, without a constant of the asset"
+
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """Both passes on the rows at these positions, cells that are valid only.
 
@@ -189,7 +196,7 @@ class TwoPass(Model):
         errors = errors_of(passes, self.cov == "gmm", c if self.cov == "shanken" else 0.0, lags)
         mean = more.mean_of(passes, errors, terms)
         path, premia = (tables.coefficient_table(one, terms, level) for one in (second, mean))
-        tested = tables.hypothesis_table(mean, self.hypotheses, terms, ["const", *panel.names])
+        tested = tables.hypothesis_table(mean, self.hypotheses, terms, panel.horizon)
         loadings = np.column_stack([np.ones(len(latest.b)), latest.b[:, 1:]])[:, not self.constant :]
         loadings[~latest.estimated] = np.nan
         return tables.Fit(

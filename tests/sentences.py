@@ -411,13 +411,16 @@ def hypothesis_untested(report: Any, said: Said) -> None:
 
 @pattern(
     "Hypotheses",
-    rf"{text('what')} is {text('no', 'not ')}?rejected at 5 % \(p {text('p', P)}\)"
+    rf"{text('what')} is {text('no', 'not ')}?rejected at 5 % "
+    rf"\(F\({n('df_num')}, {n('df_den')}\) {n('f')}, p {text('p', P)}\)"
     rf"{text('unproven', '; no proof of it')}?\.",
 )
 def hypothesis_of_one(report: Any, said: Said) -> None:
     rows = report.fit.hypotheses[report.fit.hypotheses["hypothesis"] == said["what"]]
     [p] = rows["p_value"]
     said.p_value("p", p)
+    for name, column in (("f", "f_stat"), ("df_num", "df_num"), ("df_den", "df_den")):
+        said.number(name, rows[column].iloc[0])
     assert (said["no"] is None) == (said["unproven"] is None) == (p < 0.05), said.sentence
 
 
@@ -447,7 +450,7 @@ DM = (
 CW = (
     rf"(?:, Clark-West \(t {n('cw')}, p {text('cw_p', P)}, one-sided\) finds {text('gain', 'a|no')} gain over "
     rf"the train mean, "
-    r"which the model contains)?"
+    rf"which the model contains| \(no Clark-West test of nested models: {text('no_cw', '[^)]+')}\))?"
 )
 BESIDE = (
     rf"RMSE is {n('rmse')} beside {n('naive')} of the train mean; "
@@ -468,7 +471,8 @@ def beside(report: Any, said: Said, row: dict[str, Any]) -> None:
     said.word("apart", "tells" if found else "does not tell")
     said.word("smaller", ("model" if row["dm_stat"] > 0 else "benchmark") if found else None)
     contains = setting(report, "by") == "asset" and setting(report, "constant", False)
-    assert (said["cw"] is not None) == bool(contains), said.sentence
+    contains = contains or "asset" in (setting(report, "effects", None) or [])
+    assert (said["cw"] is not None) == bool(contains) == (said["no_cw"] is None), said.sentence
     if said["cw"] is not None:
         said.number("cw", row["cw_stat"])
         said.p_value("cw_p", row["cw_p_value"])
@@ -742,6 +746,42 @@ def audit_clean(report: Any, said: Said) -> None:
     said.number("columns", table["what"].nunique())
     for name in ("assets", "rows", "cuts"):
         said.number(name, getattr(report.audit, name))
+
+
+@pattern(
+    "Rows",
+    rf"{n('used')} cells? in which every feature of the spec is known; the model uses all, "
+    r"so that model\.rows=own and common are the same\.",
+)
+def rows_all_the_same(report: Any, said: Said) -> None:
+    said.number("used", report.panel.valid.sum())
+    assert not report.rows.lacking
+
+
+@pattern(
+    "Rows",
+    rf"{n('used')} cells? in which the model's own regressors are known \(model\.rows=own\)"
+    rf"(?:; the other features of the spec are known there too"
+    rf"|; in {n('common')} of them every feature of the spec is \(unknown: {text('lacking')}\))\.",
+)
+def rows_own(report: Any, said: Said) -> None:
+    assert report.rows.kind == "own"
+    said.number("used", report.panel.valid.sum())
+    if said["common"] is not None:
+        said.number("common", report.rows.whole.valid.sum())
+
+
+@pattern(
+    "Rows",
+    rf"{n('used')} cells? in which every feature of the spec is known \(model\.rows=common\)"
+    rf"(?:; the model's own regressors are known in no others"
+    rf"|; the model's own regressors are in {n('own')} \(the cost: {text('lacking')}\))\.",
+)
+def rows_common(report: Any, said: Said) -> None:
+    assert report.rows.kind == "common"
+    said.number("used", report.panel.valid.sum())
+    if said["own"] is not None:
+        said.number("own", report.rows.own)
 
 
 @pattern("Left out", rf"{n('rows')} {text('what', '[a-z ]+?')}{text('fate', ' dropped')}?: {text('why')}\.")

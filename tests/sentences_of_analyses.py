@@ -239,10 +239,11 @@ def fuller_of_units(about: About, said: Said) -> None:
 @pattern(
     "nested",
     rf"Adjusted R2 is {n('before')} without and {n('after')} with {text('them', 'them|it')}"
-    rf"(?:, on average over {n('units')} {text('noun', NOUN)})?\.",
+    rf"(?:, on average over {n('units')} {text('noun', NOUN)})?, both on the same {n('rows')} rows?\.",
 )
 def adjusted_r2(about: About, said: Said) -> None:
     rows = about.table[about.table["p_value"].notna()]
+    said.number("rows", rows["n_obs"].sum())
     said.number("before", rows["r2_adj_restricted"].mean())
     said.number("after", rows["r2_adj_full"].mean())
     said.word("them", "them" if rows["tested"].iloc[0].count("=") > 1 else "it")

@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from oracles import panel_of, random_arrays
 from scipy import stats
 
 from runner.composition import Composer
+from runner.fixed import Fixed
 from runner.forecast_tests import FEWEST, Comparison, clark_west, diebold_mariano, squared_error_gains
 from runner.reading import sections
+from runner.regression import Regression
 from runner.report import Report
+from runner.rolling import Rolling
 from runner.run import run
 from runner.scores import Sample, score
 from runner.words import number
@@ -33,7 +37,12 @@ def by_hand(d: np.ndarray, h: int) -> float:
     n, mean = len(d), sum(d) / len(d)
     gamma = [sum((d[t] - mean) * (d[t - k] - mean) for t in range(k, n)) / n for k in range(h)]
     variance = (gamma[0] + 2.0 * sum(gamma[1:])) / n
-    return float(mean / variance**0.5 * ((n + 1 - 2 * h + h * (h - 1) / n) / n) ** 0.5)
+    return float(mean / variance**0.5 * small_sample(n, h))
+
+
+def small_sample(n: int, h: int) -> float:
+    """The factor of Harvey, Leybourne and Newbold (1997), which is of Diebold-Mariano alone."""
+    return float(((n + 1 - 2 * h + h * (h - 1) / n) / n) ** 0.5)
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 5])
@@ -51,10 +60,10 @@ def test_both_are_the_t_of_a_constant_with_robust_errors(horizon: int) -> None:
     keywords = {"maxlags": horizon - 1, "kernel": "uniform", "use_correction": False}
     t = sm.OLS(d, np.ones(len(d))).fit(cov_type="HAC", cov_kwds=keywords).tvalues[0]
     n, h = len(d), horizon
-    small = np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
-    assert diebold_mariano(d, horizon).stat == pytest.approx(t * small, rel=REL)
+    assert diebold_mariano(d, horizon).stat == pytest.approx(t * small_sample(n, h), rel=REL)
     found = clark_west(d, horizon)
-    assert found.stat == pytest.approx(t * small, rel=REL)
+    of_a_mean = stats.ttest_1samp(d, 0.0).statistic
+    assert found.stat == pytest.approx(of_a_mean if horizon == 1 else t, rel=REL)  # the paper has no other factor
     assert found.p_value == pytest.approx(stats.norm.sf(found.stat), rel=REL)
 
 
@@ -119,7 +128,8 @@ def test_the_dates_of_a_panel_are_its_observations() -> None:
     for table in (rows, twice, rows.sample(frac=1.0, random_state=0)):
         pooled = score(table, horizon=3).iloc[-1]
         assert pooled["dm_stat"] == pytest.approx(by_hand(np.array(gains), 3), rel=REL)
-        assert pooled["cw_stat"] == pytest.approx(by_hand(np.array(adjusted), 3), rel=REL)
+        small = small_sample(len(adjusted), 3)
+        assert pooled["cw_stat"] == pytest.approx(by_hand(np.array(adjusted), 3) / small, rel=REL)
         assert pooled["test_dates"] == len(gains)
     own = rows[rows["asset"] == "A2"]
     d = (own["y"] - own["benchmark"]) ** 2 - (own["y"] - own["prediction"]) ** 2
@@ -169,8 +179,12 @@ def test_the_sentence_says_what_the_tests_say() -> None:
 
 def test_clark_west_is_silent_where_the_model_does_not_contain_the_mean_of_each_asset() -> None:
     for words in (["model=pooled", "model.hypotheses=[]"], ["model.constant=false", "model.hypotheses=[]"]):
-        said = out_of_sample(report_of("validation=holdout_2016", *words))
-        assert "Diebold-Mariano (t " in said and "Clark-West" not in said
+        report = report_of("validation=holdout_2016", *words)
+        said = out_of_sample(report)
+        assert "Diebold-Mariano (t " in said and "Clark-West (t " not in said
+        reason = report.scores["cw_reason"].iloc[-1]
+        assert reason and f"(no Clark-West test of nested models: {reason})" in said
+        assert report.scores[["cw_stat", "cw_p_value"]].isna().all(axis=None)
 
 
 def test_the_hold_out_has_a_sentence_of_its_own() -> None:
@@ -249,3 +263,46 @@ def test_size_of_clark_west(n: int, horizon: int) -> None:
     share = rejections(400, draw)
     print(f"Clark-West, {n} dates, horizon {horizon}: {share:.1%} reject at 5 %")
     assert 0.01 <= share <= 0.07
+
+
+WITHOUT_THE_MEAN = {  # why the train mean of each asset is no special case of the model
+    "by date": (Regression(by="date"), "a regression by date has no constant of the asset"),
+    "pooled": (Regression(by=None), "one constant for several assets is not the mean of each"),
+    "no constant": (Regression(constant=False), "the model has no constant"),
+    "weights": (Regression(weights="cap"), "rows are weighted in the fit, not in the train mean"),
+    "rolling": (Rolling(), "the constant is of the window before each row, the train mean of all rows"),
+    "given": (Fixed(), "the forecast is given, not estimated"),
+}
+WITH_THE_MEAN = {
+    "by asset": Regression(),
+    "lasso": Regression(estimator="lasso"),
+    "logit": Regression(estimator="logit"),
+    "effects": Regression(by=None, effects=["asset"]),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_THE_MEAN)
+def test_a_model_that_does_not_contain_the_mean_says_why(name: str) -> None:
+    model, reason = WITHOUT_THE_MEAN[name]
+    assert model.lacks_the_mean(panel_of(*random_arrays(0, 30, 3, 1))) == reason
+
+
+@pytest.mark.parametrize("name", WITH_THE_MEAN)
+def test_a_model_that_contains_the_mean(name: str) -> None:
+    panel = panel_of(*random_arrays(0, 30, 3, 1))
+    assert WITH_THE_MEAN[name].lacks_the_mean(panel) == ""
+    in_logs = replace(panel, raw=panel.y, back=("exp",))
+    assert WITH_THE_MEAN[name].lacks_the_mean(in_logs).startswith("the target is fitted in another unit")
+
+
+def test_pooled_regression_of_one_asset_contains_its_mean() -> None:
+    assert Regression(by=None).lacks_the_mean(panel_of(*random_arrays(0, 30, 1, 1))) == ""
+
+
+def test_a_score_without_a_nested_benchmark_has_the_reason() -> None:
+    report = report_of("validation=holdout_2016")
+    table = score(report.predictions, 0, "of this reason")
+    assert table[["cw_stat", "cw_p_value"]].isna().all(axis=None)
+    assert set(table["cw_reason"]) == {"of this reason"} and table["dm_stat"].iloc[-1] == pytest.approx(
+        score(report.predictions)["dm_stat"].iloc[-1], rel=REL
+    )

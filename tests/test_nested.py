@@ -128,7 +128,7 @@ def test_words_say_what_the_table_says() -> None:
     )
     assert finding.words[1] == (
         f"Adjusted R2 is {table['r2_adj_restricted'].mean():.4f} without and {table['r2_adj_full'].mean():.4f} "
-        "with them, on average over 9 assets."
+        f"with them, on average over 9 assets, both on the same {table['n_obs'].sum():,} rows."
     )
     assert finding.metrics["r2_adj_full"] == pytest.approx(table["r2_adj_full"].mean())
 

@@ -17,6 +17,7 @@ from runner import panel as panel_module
 from runner.errors import DataError
 from runner.market import Dropped, Market
 from runner.panel import Panel, build_panel
+from runner.rows import rows_of
 from runner.targets import Target, forward_return, same_period_return
 
 DATES = pd.bdate_range("2020-01-01", periods=6, name="date")
@@ -46,7 +47,8 @@ def level(data: Market) -> Target:
 
 
 def build(features: dict[str, Feature], target: Any = level, data: Market | None = None) -> Panel:
-    return build_panel(data or market(), features, target)
+    whole = build_panel(data or market(), features, target)
+    return rows_of(whole, list(features), "own", None)[0]
 
 
 def refused(features: dict[str, Feature], target: Any = level, data: Market | None = None) -> list[str]:

@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK, close
 
-from runner.restrictions import Restriction, all_slopes, restriction
+from runner.composition import Composer
+from runner.errors import SpecError
+from runner.reading import sections
+from runner.restrictions import Restriction, all_slopes, hypothesis, names_in, restriction
+from runner.run import run
 
 TERMS = ["const", "SMB", "HML", "MOM"]
 
@@ -200,3 +204,46 @@ def test_all_slopes_leave_the_constant_out() -> None:
     close(all_slopes(["const", "a", "b"]).R, [[0, 1, 0], [0, 0, 1]], "R")
     close(all_slopes(["a", "b"]).R, np.eye(2), "without a constant")
     assert all_slopes(["const"]).R.shape == (0, 1)
+
+
+def test_a_hypothesis_may_be_stated_for_a_horizon() -> None:
+    assert hypothesis("SMB = 0, HML = 0") == ("SMB = 0, HML = 0", None)
+    stated = hypothesis("const = 0, MktRF = 1 if horizon = 0")
+    assert stated == ("const = 0, MktRF = 1", 0)
+    assert stated.unsuited(0) == ""
+    assert stated.unsuited(1) == "it is stated for horizon 0, and the target looks 1 row ahead"
+    assert hypothesis("SMB = 0 if horizon=21").unsuited(0).endswith("the target looks 0 rows ahead")
+    for wrong in ("SMB = 0 if horizon", "SMB = 0 if horizon = x", "SMB = 0 if rows = 3", "SMB = 0 if "):
+        with pytest.raises(ValueError, match="a condition such as 'if horizon = 0'"):
+            hypothesis(wrong)
+    assert names_in("SMB - 2*HML = 1, MOM = 0") == ["SMB", "HML", "MOM"] and names_in("no equation") == []
+
+
+CAPM = ["data=simulated", "data.assets=4", "data.rows=120", "data.churn=0", "validation=none", "report=tables"]
+EXPERIMENTS = {"capm": "market_ret = 1", "alpha_signals": "market_ret = 1"}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_loading_of_the_same_row_is_not_tested_with_a_forward_target(experiment: str) -> None:
+    words = [f"experiment={experiment}", *CAPM, *(["data.macro={vix: V, tlt: T, dxy: D}"] * (experiment != "capm"))]
+    same, ahead = (run(Composer().job([*words, *more]).experiment) for more in ([], ["target=forward_return"]))
+    for report, tested in ((same, True), (ahead, False)):
+        table = report.fit.hypotheses
+        rows = table[table["hypothesis"] == EXPERIMENTS[experiment]]
+        assert len(rows) == 4 and rows["p_value"].notna().all() == tested
+        others = table[~table["hypothesis"].str.contains("market_ret|GRS")]
+        assert len(others) and others["p_value"].notna().all()
+    said = " ".join(sections(ahead)["Hypotheses"])
+    reason = "it is stated for horizon 0, and the target looks 1 row ahead"
+    assert f"market_ret = 1 could not be tested: {reason}." in said
+
+
+def test_a_hypothesis_of_the_user_is_tested_at_any_horizon() -> None:
+    words = ["experiment=capm", *CAPM, "target=forward_return", 'model.hypotheses=["market_ret = 1"]']
+    table = run(Composer().job(words).experiment).fit.hypotheses
+    assert table.loc[table["hypothesis"] == "market_ret = 1", "p_value"].notna().all()
+
+
+def test_a_condition_of_another_kind_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"model\.hypotheses: 'const = 0 if weekly': allowed after the equations"):
+        Composer().job(["experiment=capm", *CAPM, 'model.hypotheses=["const = 0 if weekly"]'])

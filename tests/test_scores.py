@@ -343,8 +343,8 @@ def test_paths_are_scored_one_by_one_and_averaged() -> None:
     paths = found[found["scope"] == "path"].set_index("unit")
     assert paths.index.tolist() == ["1", "2"]
     for name, alone in zip(paths.index, each, strict=True):
-        expected = alone.iloc[-1][COLUMNS[2:]].astype(float)
-        np.testing.assert_array_equal(paths.loc[name, COLUMNS[2:]].astype(float), expected)
+        expected = alone.iloc[-1][COLUMNS[2:-1]].astype(float)
+        np.testing.assert_array_equal(paths.loc[name, COLUMNS[2:-1]].astype(float), expected)
     pooled_row = found.iloc[-1]
     assert (pooled_row["scope"], pooled_row["unit"]) == ("pooled", "all")
     assert pooled_row["n_obs"] == sum(one.iloc[-1]["n_obs"] for one in each)

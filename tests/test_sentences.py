@@ -169,6 +169,7 @@ SUBJECTS = (
     "Out of sample",
     "Residuals and columns",
     "Leak audit",
+    "Rows",
     "Left out",
 )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from runner.folds import Fold
     from runner.model import Model
+    from runner.panel import Panel
     from runner.study import Finding, Study
 
 RUN, NAIVE = "this run", "train mean"
@@ -77,8 +78,8 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
     if len(np.unique(rows)) < len(rows):
         raise DataError("validation: several folds forecast the same row; allowed: a scheme with one path")
     panel, errors = study.panel, {}
-    for name, model in _competing(study, models).items():
-        values = [_forecast(name, model, study, fold) for fold in folds]
+    for name, (model, seen) in _competing(study, models).items():
+        values = [_forecast(name, model, seen, fold) for fold in folds]
         errors[name] = (panel.scored[rows] - np.concatenate(values)) ** 2
     errors[NAIVE] = (panel.scored[rows] - np.concatenate([_naive(study, fold) for fold in folds])) ** 2
     use = panel.valid[rows] & np.all([np.isfinite(one) for one in errors.values()], axis=0)
@@ -92,13 +93,14 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
     return pd.DataFrame({name: one[order] for name, one in means.items()})
 
 
-def _competing(study: Study, models: Mapping[str, Mapping[str, Any]]) -> dict[str, Model]:
-    """The model of the run and those that differ from it.
+def _competing(study: Study, models: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Model, Panel]]:
+    """The model of the run and those that differ from it, each with the panel that it sees.
 
     Raises:
         DataError: no model, a name that is taken, settings that do not fit, one line each.
     """
-    found, mistakes = {RUN: study.model}, []
+    found: dict[str, tuple[Model, Panel]] = {RUN: (study.model, study.panel)}
+    mistakes: list[str] = []
     if not models or {RUN, NAIVE} & set(models):
         mistakes.append(f"models: given {list(models)}; allowed: one or more names, not {RUN!r} or {NAIVE!r}")
     if not is_dataclass(study.given or study.model):
@@ -108,8 +110,9 @@ def _competing(study: Study, models: Mapping[str, Mapping[str, Any]]) -> dict[st
     for name, settings in models.items():
         try:
             differing: Model = replace(given, **settings)
-            mistakes += [f"models.{name}.{line}" for line in differing.mistakes(study.panel.names)]
-            found[name] = differing.on(study.panel)
+            mistakes += [f"models.{name}.{line}" for line in differing.mistakes(study.features)]
+            seen = study.panel_of(differing)
+            found[name] = differing.on(seen), seen
         except (TypeError, ValueError, DataError) as error:
             mistakes += [f"models.{name}: {line}" for line in str(error).splitlines()]
     if mistakes:
@@ -117,13 +120,12 @@ def _competing(study: Study, models: Mapping[str, Mapping[str, Any]]) -> dict[st
     return found
 
 
-def _forecast(name: str, model: Model, study: Study, fold: Fold) -> np.ndarray:
+def _forecast(name: str, model: Model, panel: Panel, fold: Fold) -> np.ndarray:
     """Forecast (rows of the test part, N) of a model that saw the training rows of the fold only."""
     try:
-        forecast = model.forecast(study.panel, fold)
+        return panel.in_units(model.forecast(panel, fold))
     except (DataError, EstimationError) as error:
         raise DataError([f"models.{name}: fold {fold.name}: {line}" for line in error.mistakes]) from error
-    return study.panel.in_units(forecast)
 
 
 def _naive(study: Study, fold: Any) -> np.ndarray:

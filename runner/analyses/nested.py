@@ -26,8 +26,9 @@ def nested(study: Study, *, regressors: list[str]) -> Finding:
     """The model with fewer regressors against that of the run, on the same rows, per unit.
 
     The test is that every other slope is zero, under the covariance of the run: with nonrobust errors that is the
-    classical F of the two sums of squares, else a Wald test; `test` says which. Rows are the same because they
-    need every feature of the spec, whatever the regressors. AIC and BIC as in quality.csv; lower is better.
+    classical F of the two sums of squares, else a Wald test; `test` says which. Both models are fitted on the rows of
+    the run, in which every regressor of the fuller one is known (with model.rows=common every feature of the spec),
+    so that the restricted one may have fewer rows than by itself. AIC and BIC as in quality.csv; lower is better.
 
     Args:
         regressors: of the restricted model, fewer than those of the run, such as [MktRF] for the CAPM; they
@@ -113,4 +114,8 @@ def _words(table: pd.DataFrame, extra: list[str]) -> list[str]:
     mean = f", on average over {count(len(rows), unit_noun(rows))}" if len(rows) > 1 else ""
     them = "them" if extra[1:] else "it"
     before, after = (number(rows[f"r2_adj_{which}"].mean()) for which in ("restricted", "full"))
-    return [f"{said}.", f"Adjusted R2 is {before} without and {after} with {them}{mean}."]
+    shared = count(int(rows["n_obs"].sum()), "row")
+    return [
+        f"{said}.",
+        f"Adjusted R2 is {before} without and {after} with {them}{mean}, both on the same {shared}.",
+    ]

@@ -14,6 +14,7 @@ import yaml
 from runner.identity import job_key
 from runner.reading import reading
 from runner.report import Report
+from runner.rows import digest_of
 from runner.version import source_commit
 
 DIGITS = "%.17g"  # every bit of a float64
@@ -64,12 +65,22 @@ def about(report: Report) -> dict[str, object]:
         "job": job_key(report.spec, report.fingerprint, report.code),
         "started": report.started.isoformat(timespec="milliseconds"),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "rows": _rows(report),
         "errors": report.fit.errors,
         "benchmark": f"oos/r2 is against the {report.benchmark}",
         "leaks": report.leaks,
         "notes": list(report.panel.notes),
         "reading": reading(report),
     }
+
+
+def _rows(report: Report) -> dict[str, object] | None:
+    """Which cells (date x asset) the model was fitted and judged on, and how many either kind has."""
+    rows = report.rows
+    if rows is None:
+        return None
+    counts = {"used": rows.used, "own": rows.own, "common": rows.common, "lacking": dict(rows.lacking)}
+    return {"kind": rows.kind, **counts, "digest": digest_of(report.panel)}
 
 
 def _of(node: Mapping[str, Any]) -> str:

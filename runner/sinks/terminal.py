@@ -179,7 +179,8 @@ def _title(report: Report) -> str:
 
 def _data(report: Report) -> str:
     kept, cells = int(report.panel.valid.sum()), report.panel.valid.size
-    return f"data: {report.source} ({report.fingerprint[:12]}), {kept} of {cells} cells used"
+    rows = "" if report.rows is None else f" (model.rows={report.rows.kind})"
+    return f"data: {report.source} ({report.fingerprint[:12]}), {kept} of {cells} cells used{rows}"
 
 
 def _coefficients(report: Report) -> Table:

@@ -16,7 +16,7 @@ MOST_NAMED = 8  # jobs listed by number
 
 def caveats(found: Comparison) -> list[str]:
     """A sentence for each thing that bears on the comparison; nothing where nothing does."""
-    return [*_jobs(found), *_data(found), *_score(found), *_sameness(found), *_terms(found)]
+    return [*_jobs(found), *_data(found), *_score(found), *_sameness(found), *_rows(found), *_terms(found)]
 
 
 def _jobs(found: Comparison) -> list[str]:
@@ -84,6 +84,25 @@ def _sameness(found: Comparison) -> list[str]:
         who = ", ".join(leaking[:MOST_NAMED])
         said.append(f"LEAKING: {count(len(leaking), 'job')} ({who}) used what came after.")
     return said
+
+
+def _rows(found: Comparison) -> list[str]:
+    """Whether the jobs are fitted on the same cells of one panel, and which these are."""
+    told = [one.about["rows"] for one in found.outcomes if one.about.get("rows")]
+    different = {rows["digest"] for rows in told}
+    if len(told) < 2:
+        return []
+    if len(different) == 1:
+        return [f"All in-sample fits are on the same {count(told[0]['used'], 'cell')}."]
+    used = [rows["used"] for rows in told]
+    kinds = {rows["kind"] for rows in told}
+    if "own" in kinds:
+        why = "with model.rows=own each has those of its own regressors; model.rows=common compares them on the same"
+    else:
+        why = "model.rows=common makes them the same within one set of features, data and target, not between several"
+    span = f"{min(used):,} to {max(used):,} cells" if min(used) < max(used) else f"{min(used):,} cells each"
+    apart = "their coefficients and R2 are not compared on the same rows"
+    return [f"In-sample fits are on different rows ({span}): {apart}; {why}."]
 
 
 def _terms(found: Comparison) -> list[str]:

@@ -129,5 +129,6 @@ NotNegative = Annotated[float, _between(0.0, float("inf"), inclusive=True)]
 UpToOne = Annotated[float, _between(0.0, 1.0, inclusive=True)]
 Positive = Annotated[float, _between(0.0, float("inf"), inclusive=False)]
 Frequency = Literal["week", "month"]
+Partial = Literal["drop", "keep"]
 
 MOST_LOST = 0.02  # share of the values of a column that rules may blank, where data.allow_loss does not say

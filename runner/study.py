@@ -57,6 +57,11 @@ class Study:
     settings: Mapping[str, Any] = field(default_factory=dict)
     given: Model | None = None
 
+    @property
+    def market_of_target(self) -> Market:
+        """The raw data on the rows of the target: those of its weeks or months where it has a frequency."""
+        return self.market.sample(self.settings.get("frequency"), self.settings.get("partial", "drop"))
+
     @cached_property
     def fitted(self) -> np.ndarray:
         """(T, N) values of the fit on all rows, in the unit of panel.y; NaN where there are none."""

@@ -98,7 +98,7 @@ def test_another_number_is_refused_in_one_line_with_the_override(monthly: list[s
 
 
 def test_daily_performance_and_risk_are_annualised_with_252_rows(tmp_path: Path) -> None:
-    words = ["experiment=capm", "data=simulated", "audit=off", "validation=none", "data.rows=400"]
+    words = ["experiment=capm", "data=simulated", "audit=off", "validation=none", "data.end=2018-07-31"]
     words += [analysis("performance", market="market_ret"), analysis("risk")]
     report = run(Composer().job(words).experiment)
     table = report.findings["performance"].table

@@ -3,6 +3,7 @@
 RunnerError            one line per mistake, never a traceback
 ├── SpecError          the spec is wrong                      exit 2
 ├── DataError          the data is missing, bad or too short  exit 2
+│   └── SettingError   a setting that the data contradicts    exit 2
 └── EstimationError    the estimation itself failed           exit 1
 """
 
@@ -35,6 +36,25 @@ class DataError(RunnerError):
     """The data that the spec names is missing, bad or too short."""
 
 
+class SettingError(DataError):
+    """A setting that the data contradicts, and the value that mends it.
+
+    The function that raises it knows the name of its setting, and `placed` where that stands in the spec.
+    """
+
+    def __init__(self, setting: str, problem: str, remedy: str) -> None:
+        self.parts = setting, problem, remedy
+        super().__init__(f"{setting}: {problem}; {setting}={remedy} mends it")
+
+    def __reduce__(self) -> tuple[type[SettingError], tuple[str, str, str]]:  # type: ignore[override]
+        return type(self), self.parts
+
+    def at(self, where: str) -> str:
+        """The line with the setting's place in the spec, and the override that mends it there or adds it."""
+        setting, problem, remedy = self.parts
+        return f"{where}.{setting}: {problem}; ++{where}.{setting}={remedy} mends it"
+
+
 class EstimationError(RunnerError):
     """No regression of the spec could be estimated."""
 
@@ -43,6 +63,13 @@ class EstimationError(RunnerError):
 
 class UnknownNameError(ValueError):
     """A name that is not among those allowed; the message names them."""
+
+
+def placed(where: str, error: RunnerError) -> list[str]:
+    """The lines of the error, each with the part of the spec that caused it."""
+    if isinstance(error, SettingError):
+        return [error.at(where)]
+    return [f"{where}: {line}" for line in error.mistakes]
 
 
 def listed(names: Iterable[object]) -> str:

@@ -17,7 +17,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.errors import DataError, unknown
-from runner.operators import DERIVED, FUNCTIONS, OPERATORS, Function
+from runner.operators import DERIVED, FUNCTIONS, NUMBERS, OPERATORS, Function
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,8 @@ class Expression:
 
     A name is a field of the data, a series of the data, or `ret`, `market_ret`, `market_close`: the returns of
     the assets, the return and the price of the market asset. A name that could be two of these is refused; but
-    `ret` may also be a field, it is what `Market.returns` gives.
+    `ret` may also be a field, it is what `Market.returns` gives. `rows_per_year` is a number: rows a year by the
+    calendar of the data.
 
     Attributes:
         text: what was written.
@@ -101,7 +102,7 @@ class Expression:
         """
         import numpy as np
 
-        if mistakes := [line for name in sorted(self.names) for line in _mistakes(market, name)]:
+        if mistakes := [line for name in sorted(_all_names(self.tree)) for line in _mistakes(market, name)]:
             raise DataError(mistakes)
         with np.errstate(all="ignore"):  # log(-1) is NaN, 1 / 0 infinite: the panel counts both
             return _Run(market, self.tree).value(self.tree)
@@ -254,8 +255,13 @@ def _parts(node: Node) -> Iterator[Node]:
         yield from _parts(argument)
 
 
-def _names(tree: Node) -> frozenset[str]:
+def _all_names(tree: Node) -> frozenset[str]:
     return frozenset(node.name for node in _parts(tree) if isinstance(node, Name))
+
+
+def _names(tree: Node) -> frozenset[str]:
+    """The names of data, without those of numbers."""
+    return _all_names(tree) - frozenset(NUMBERS)
 
 
 def _lookback(node: Node) -> float:
@@ -300,16 +306,18 @@ class _Run:
 
 def _mistakes(market: Market, name: str) -> Iterator[str]:
     """Why the name does not say which data it means."""
-    kinds = {"a field": market.fields, "a series": market.series, "what is computed": DERIVED}
+    kinds = {"a field": market.fields, "a series": market.series, "what is computed": [*DERIVED, *NUMBERS]}
     found = [kind for kind, names in kinds.items() if name in names]
     if not found:
         hint = f"; {name} is a function: write {FUNCTIONS[name].usage(name)}" if name in FUNCTIONS else ""
-        yield f"{unknown(name, [*market.fields, *market.series, *DERIVED])}{hint}"
+        yield f"{unknown(name, [*market.fields, *market.series, *DERIVED, *NUMBERS])}{hint}"
     if len(found) > 1 and (name, found) != ("ret", ["a field", "what is computed"]):
         yield f"{name!r} names {' and '.join(found)}; allowed: a name for one thing"
 
 
 def _read(market: Market, name: str) -> Any:
+    if name in NUMBERS:
+        return NUMBERS[name](market)
     if name in DERIVED:
         return _numbers(market, name, DERIVED[name].read(market))
     return _numbers(market, name, market.get(name) if name in market.fields else market.shared(name))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from runner.settings import Count, Frequency, Positive, Rows, Window
+from runner.settings import Count, Frequency, Partial, Positive, Rows, Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,23 +30,27 @@ def field(market: Market, *, name: str) -> pd.DataFrame:
     return market.get(name)
 
 
-def market_return(market: Market, *, frequency: Frequency | None = None) -> pd.Series:
+def market_return(market: Market, *, frequency: Frequency | None = None, partial: Partial = "drop") -> pd.Series:
     """Return of the market asset over the row that ends at t; of the week or month with `frequency`. (T,)
 
-    That of the source (`ret`) where it has one, else P(t) / P(t - 1) - 1.
+    That of the source (`ret`) where it has one, else P(t) / P(t - 1) - 1. A last week or month that is not over is
+    left out, unless `partial` is keep; take what the target takes.
     """
-    return market.sample(frequency).index_returns
+    return market.sample(frequency, partial).index_returns
 
 
-def change(market: Market, *, series: str, frequency: Frequency | None = None) -> pd.Series:
-    """Relative change of a shared series over the row that ends at t, decimals. (T,)
+def change(
+    market: Market, *, series: str, frequency: Frequency | None = None, partial: Partial = "drop"
+) -> pd.Series:
+    """Relative change of a shared series over the row that ends at t, decimals; of the week or month. (T,)
 
     NaN where the level is zero or negative on either row: a spread or a rate that may cross zero needs a difference,
-    such as the expression `diff(spread)`.
+    such as the expression `diff(spread)`. A last week or month that is not over is left out, unless `partial` is
+    keep; take what the target takes.
     """
     from runner.market import change as relative_change
 
-    return relative_change(market.sample(frequency).shared(series))
+    return relative_change(market.sample(frequency, partial).shared(series))
 
 
 def momentum(market: Market, *, window: Rows) -> pd.DataFrame:
@@ -78,21 +82,31 @@ def volatility(market: Market, *, window: Window) -> pd.DataFrame:
 
 
 def realised_volatility(
-    market: Market, *, window: Rows, side: Literal["both", "down", "up"] = "both", rows_per_year: Positive = 252
+    market: Market,
+    *,
+    window: Rows,
+    side: Literal["both", "down", "up"] = "both",
+    rows_per_year: Positive | None = None,
 ) -> pd.DataFrame:
     """sqrt(rows_per_year / window * sum of r^2) over the last `window` returns, annualised, no mean taken off. (T, N)
 
     Args:
         side: down counts the squares of returns below zero only, up those of the others; both over all of the window.
+        rows_per_year: None takes that of the calendar of the data.
+
+    Raises:
+        SettingError: rows a year that the calendar contradicts, or none where it has none.
     """
     import numpy as np
 
     from runner.trailing import sums
 
+    year = market.rows_per_year(rows_per_year)
+
     def cells(returns: np.ndarray) -> np.ndarray:
         one_side = np.minimum if side == "down" else np.maximum
         counted = returns if side == "both" else one_side(returns, 0.0)
-        return np.asarray(np.sqrt(rows_per_year / window * sums(np.square(counted), window)))
+        return np.asarray(np.sqrt(year / window * sums(np.square(counted), window)))
 
     return market.of_returns(cells)
 

@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.calendar import period_ends, session_numbers, within
+from runner.calendar import Calendar, begun, calendar_of, period_ends, session_numbers, unfinished, within, year_of
 from runner.errors import DataError, unknown
-from runner.settings import Frequency
+from runner.settings import Frequency, Partial
 from runner.trailing import by_asset, rolling_sum
 
 SOME = 64  # rows at a time
@@ -72,6 +72,7 @@ class Market:
         market_ret: return (T,) of the market asset, decimals, where the source has it beside the price.
         notes: sentences on the data that its reader should know.
         blanked: values that rules took away, on the rows and assets of this market; a part of it has none.
+        part_of: calendar of the data that this is a part of; None where it is all of them.
     """
 
     source: str
@@ -84,6 +85,20 @@ class Market:
     market_ret: pd.Series | None = None
     notes: tuple[str, ...] = ()
     blanked: tuple[Blanked, ...] = ()
+    part_of: Calendar | None = None
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """How often rows come; of a part, such as one session, how often those of all the data do."""
+        return self.part_of or calendar_of(self.dates)
+
+    def rows_per_year(self, given: float | None = None) -> float:
+        """Rows of a year by the calendar, or as given.
+
+        Raises:
+            SettingError: a number that the calendar contradicts; none given where the rows follow no calendar.
+        """
+        return year_of(self.calendar, given).rows
 
     @property
     def dates(self) -> pd.DatetimeIndex:
@@ -156,28 +171,43 @@ class Market:
             return by_asset(work, self.returns())
         return by_asset(lambda prices: work(_change(prices, 1)), self.get("close"))
 
-    def sample(self, frequency: Frequency | None) -> Market:
-        """This market on the last row of each week or month; prices are those of that row, returns (`ret`) compounded
-        over the rows of the period. The first is taken as not whole, unless rows are such periods already.
+    def sample(self, frequency: Frequency | None, partial: Partial = "drop") -> Market:
+        """This market on the last row of each week (to Friday) or month.
+
+        The value of a week is that of its last row: prices, series, volumes. Returns (`ret`) are compounded over the
+        rows of the week; one that is missing leaves none, and so does a first week whose first days are not there.
+        The last week is left out where it is not over, unless `partial` is keep: see `runner.calendar.unfinished`.
 
         Raises:
-            DataError: sessions, which no week or month crosses; the source gives returns, not prices.
+            DataError: sessions, which no week or month crosses.
         """
         if frequency is None:
             return self
         if self.sessions:
             raise DataError(f"frequency={frequency} crosses the night between sessions; allowed: null")
-        if "close" not in self.fields:
-            raise DataError(f"frequency={frequency} needs prices (field close); the data has returns only")
         ends = period_ends(self.dates, frequency)
-        sampled = self.at(ends)
-        begun = len(ends) == len(self.dates)
+        if self.left_out(frequency, partial):
+            ends = ends[:-1]
+        every = self.calendar.dates
+        sampled = replace(self.at(ends), part_of=calendar_of(every[period_ends(every, frequency)]))
+        if not len(ends):
+            return sampled
+        whole = begun(self.dates, self.calendar, frequency)
         fields, index = dict(sampled.fields), self.market_ret
-        if "ret" in fields and len(ends):
-            fields["ret"] = _within_periods(self.fields["ret"], ends, begun)
-        if index is not None and len(ends):
-            index = _within_periods(index.to_frame(), ends, begun).iloc[:, 0]
+        if "ret" in fields:
+            fields["ret"] = _within_periods(self.fields["ret"], ends, whole)
+        if index is not None:
+            index = _within_periods(index.to_frame(), ends, whole).iloc[:, 0]
         return replace(sampled, fields=fields, market_ret=index)
+
+    def left_out(self, frequency: Frequency | None, partial: Partial = "drop") -> tuple[Dropped, ...]:
+        """The account of what `sample` leaves out: the last week or month, where it is not over."""
+        if frequency is None or partial == "keep" or not len(self.dates):
+            return ()
+        reason = unfinished(self.dates, self.calendar, frequency)
+        if not reason:
+            return ()
+        return (Dropped(frequency, f"the last one is not over, {reason} (target.partial=keep keeps it)", 1),)
 
     def by_session(self) -> list[Market]:
         """The markets of the single sessions, in order."""
@@ -185,8 +215,8 @@ class Market:
         return [self.at(rows) for rows in np.split(np.arange(len(self.dates)), parts)]
 
     def between(self, start: str | None, end: str | None) -> Market:
-        """This market on the rows from `start` to `end`, both included."""
-        return self.at(np.flatnonzero(within(self.dates, start, end)))
+        """This market on the rows from `start` to `end`, both included, as if there were no others."""
+        return replace(self.at(np.flatnonzero(within(self.dates, start, end))), part_of=None)
 
     def of(self, assets: Sequence[str]) -> Market:
         """This market with these assets only."""
@@ -199,7 +229,7 @@ class Market:
         )
 
     def at(self, rows: np.ndarray) -> Market:
-        """This market on the rows at these positions."""
+        """This market on the rows at these positions, which are a part of its calendar."""
         close, ret = self.market_close, self.market_ret
         return replace(
             self,
@@ -208,6 +238,7 @@ class Market:
             market_close=None if close is None else close.iloc[rows],
             market_ret=None if ret is None else ret.iloc[rows],
             blanked=(),
+            part_of=self.calendar,
         )
 
     @cached_property

@@ -221,6 +221,10 @@ DERIVED = {
     "market_close": Derived(lambda market: market.index_close, 0),
 }
 
+NUMBERS: dict[str, Callable[..., float]] = {  # names of numbers that every market can give
+    "rows_per_year": lambda market: market.rows_per_year(),
+}
+
 X = {"x": DATA}
 ONE = {"x": VALUE}
 TWO = {"a": VALUE, "b": VALUE}

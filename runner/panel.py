@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from runner import memory
 from runner.attribution import Compute, Lost, causes, lost, undefined
-from runner.calendar import session_numbers
-from runner.errors import DataError, listed
+from runner.calendar import Calendar, calendar_of, period_ends, session_numbers
+from runner.errors import DataError, listed, placed
 from runner.market import Dropped, Market
 from runner.preprocessing import Step, apply
-from runner.settings import MOST_LOST
+from runner.settings import MOST_LOST, Frequency
 from runner.shared import Shared
 from runner.targets import Target
 
@@ -139,6 +139,11 @@ class Panel:
             found[at >= 0, own[at[at >= 0]]] = 1.0
         return found
 
+    @cached_property
+    def calendar(self) -> Calendar:
+        """How often its rows come."""
+        return calendar_of(self.dates)
+
     @property
     def date_format(self) -> str:
         """How a date of this panel is written: with the time of day only where rows have one."""
@@ -186,7 +191,8 @@ def build_panel(
     by_rule = _lost_to_rules(market, _computed(features, target, weights, dates), columns, allow_loss)
     made = apply(steps, X, list(features), market.groups, y, in_place=True)
     valid, account = _account(made.y, made.X, list(features), w, weights, made.keep, by_rule)
-    dropped = (*market.dropped, *(Dropped(*one) for one in made.account), *account)
+    steps_account = [Dropped(*line) for line in made.account]
+    dropped = (*market.dropped, *_running_period(market, dates), *steps_account, *account)
     about = (horizon, market.groups, dropped, w, None if made.y is y else y, made.back)
     sessions = session_numbers(dates) if market.sessions else None
     kept = None if made.keep.all() else made.keep
@@ -234,6 +240,15 @@ def _lost_to_rules(
     return by_rule
 
 
+def _running_period(market: Market, dates: pd.DatetimeIndex) -> tuple[Dropped, ...]:
+    """The account of a last week or month that is not over and that a target by week or month left out."""
+    for frequency in get_args(Frequency):
+        complete = market.dates[period_ends(market.dates, frequency)[:-1]]
+        if dates.equals(complete):
+            return market.left_out(frequency)
+    return ()
+
+
 def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]) -> np.ndarray | None:
     """The field that weighs the rows; what the data cannot give is added to the mistakes."""
     try:
@@ -253,7 +268,7 @@ def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> A
             return _joined([function(_own(one)) for one in market.by_session()])
         return function(_own(market))
     except DataError as error:
-        raise DataError([f"{where}: {line}" for line in error.mistakes]) from error
+        raise DataError(placed(where, error)) from error
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{where}: raised {type(error).__name__}: {reason}") from error

@@ -90,7 +90,8 @@ def rows_of(whole: Panel, features: Sequence[str], kind: RowsOf, weights: str | 
 
 def _refuse_empty(panel: Panel) -> None:
     if not panel.valid.any():
-        worst = listed(f"{line.reason} ({line.rows})" for line in panel.unknown)
+        own = [line for line in panel.dropped if not line.what.startswith("source")]
+        worst = listed(f"{line.reason} ({line.rows})" for line in own)
         dates = span(panel.dates)
         raise DataError(f"panel: no cell has a target and every feature on {dates}: {worst}")
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from runner.audit import Audit, audit
 from runner.bench import Bench
-from runner.errors import DataError
+from runner.errors import DataError, placed
 from runner.fit import NO_DIAGNOSTICS
 from runner.folds import forecastable
 from runner.market import Market
@@ -131,7 +131,7 @@ def _analysed(study: Study, analyses: Mapping[str, Callable[[Study], Finding]]) 
         try:
             found[name] = analysis(study)
         except DataError as error:
-            mistakes += [f"analyses.{name}: {line}" for line in error.mistakes]
+            mistakes += placed(f"analyses.{name}", error)
         except Exception as error:
             mistakes.append(f"analyses.{name}: raised {type(error).__name__}: {' '.join(str(error).split())}")
     if mistakes:

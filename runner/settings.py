@@ -132,5 +132,6 @@ Frequency = Literal["week", "month"]
 RowsOf = Literal["own", "common"]  # the cells of a model: its own regressors are known, or every feature of the spec
 OWN: RowsOf = "own"
 COMMON: RowsOf = "common"
+Partial = Literal["drop", "keep"]
 
 MOST_LOST = 0.02  # share of the values of a column that rules may blank, where data.allow_loss does not say

@@ -79,6 +79,11 @@ class Study:
         panel, _ = rows_of(whole, model.uses(whole.names), self.rows.kind, model.weight_field)
         return self.panel if panel.names == self.panel.names else panel  # which has moments of its folds
 
+    @property
+    def market_of_target(self) -> Market:
+        """The raw data on the rows of the target: those of its weeks or months where it has a frequency."""
+        return self.market.sample(self.settings.get("frequency"), self.settings.get("partial", "drop"))
+
     @cached_property
     def fitted(self) -> np.ndarray:
         """(T, N) values of the fit on all rows, in the unit of panel.y; NaN where there are none."""

@@ -2,6 +2,7 @@
 
 A target takes the market and its settings and gives values (T', N) on the rows to regress on, which are
 the rows of the data or, with `frequency`, the last row of each week or month. `horizon` counts those rows.
+A last week or month that is not over is left out, unless `partial` is keep: see `runner.market.Market.sample`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import DataError
-from runner.settings import Frequency, Positive, Rows
+from runner.settings import Frequency, Partial, Positive, Rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,43 +28,60 @@ class Target(NamedTuple):
     horizon: int
 
 
-def same_period_return(market: Market, *, risk_free: str | None = None, frequency: Frequency | None = None) -> Target:
+def same_period_return(
+    market: Market,
+    *,
+    risk_free: str | None = None,
+    frequency: Frequency | None = None,
+    partial: Partial = "drop",
+) -> Target:
     """Simple return of the row that ends at t, decimals, less the series `risk_free` where one is named.
 
     Features of the same row explain it; they do not forecast it (horizon 0).
     """
-    returns = market.sample(frequency).returns()
+    returns = market.sample(frequency, partial).returns()
     return Target(_excess(returns, market, risk_free, 1, frequency), 0)
 
 
 def forward_return(
-    market: Market, *, horizon: Rows = 1, risk_free: str | None = None, frequency: Frequency | None = None
+    market: Market,
+    *,
+    horizon: Rows = 1,
+    risk_free: str | None = None,
+    frequency: Frequency | None = None,
+    partial: Partial = "drop",
 ) -> Target:
     """Simple return from row t to row t + horizon, decimals: P(t + horizon) / P(t) - 1.
 
     With `frequency`, rows and horizon are weeks or months: features known at the last row of one
-    against the return to the last row of the next. Less the compounded `risk_free` where one is named.
+    against the return to the last row of the next. Where the data give returns, they are compounded.
+    Less the compounded `risk_free` where one is named.
     """
-    returns = market.sample(frequency).returns(horizon)
+    returns = market.sample(frequency, partial).returns(horizon)
     ahead = _excess(returns, market, risk_free, horizon, frequency).shift(-horizon)
     return Target(ahead, horizon)
 
 
-def forward_volatility(market: Market, *, horizon: Rows = 21, rows_per_year: Positive = 252) -> Target:
-    """sqrt(rows_per_year / horizon * sum of r^2) over the returns of rows t + 1 to t + horizon, annualised."""
+def forward_volatility(market: Market, *, horizon: Rows = 21, rows_per_year: Positive | None = None) -> Target:
+    """sqrt(rows_per_year / horizon * sum of r^2) over the returns of rows t + 1 to t + horizon, annualised.
+
+    Args:
+        rows_per_year: None takes that of the calendar of the data.
+    """
     from runner.features import realised_volatility
 
     past = realised_volatility(market, window=horizon, rows_per_year=rows_per_year)
     return Target(past.shift(-horizon), horizon)
 
 
-def up(market: Market, *, horizon: Rows = 1, frequency: Frequency | None = None) -> Target:
+def up(market: Market, *, horizon: Rows = 1, frequency: Frequency | None = None, partial: Partial = "drop") -> Target:
     """1.0 where the return from row t to row t + horizon is above zero, 0.0 where it is not.
 
     NaN where that return is unknown: missing is not down.
     """
-    ahead = market.sample(frequency).returns(horizon).shift(-horizon)
-    return Target((ahead > 0.0).astype(float).where(ahead.notna()), horizon)
+    ahead = market.sample(frequency, partial).returns(horizon).shift(-horizon)
+    rises = (ahead > 0.0).astype(float).where(ahead.notna())
+    return Target(rises, horizon)
 
 
 def _excess(

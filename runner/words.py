@@ -68,6 +68,13 @@ def target_text(report: Report) -> str:
     return f"{'excess return' if settings.get('risk_free') else 'return'} ({over})"
 
 
+def calendar_text(report: Report) -> str:
+    """The calendar of the rows with its rows a year; that of the data too where the target has fewer rows."""
+    own, raw = report.panel.calendar, report.study.market.calendar
+    of_data = "" if own.words == raw.words else f" (data: {raw.words})"
+    return f"{own.words}{of_data}"
+
+
 def unit_noun(table: pd.DataFrame) -> str:
     """What the rows of a table are about: asset, date, group, or regression where there is only one pool."""
     scopes = [scope for scope in table["scope"].unique() if scope != "mean"]

@@ -41,7 +41,21 @@ def estimated(about: About, column: str) -> pd.DataFrame:
     return about.table[about.table[column].notna()]
 
 
+def rows_a_year(about: About) -> float:
+    """As the spec gives it, else of months."""
+    return about.settings.get("rows_per_year") or 12.0
+
+
 # performance
+
+
+@pattern(
+    "performance",
+    rf"Means and volatilities a year are annualised with {n('rows')} rows a year \((?:as given; )?monthly calendar"
+    r"(?:: 12)?\)\.",
+)
+def year_of_performance(about: About, said: Said) -> None:
+    said.number("rows", rows_a_year(about))
 
 
 @pattern(
@@ -53,7 +67,7 @@ def alpha_of_one(about: About, said: Said) -> None:
     [row] = estimated(about, "alpha").to_dict("records")
     said.word("unit", row["unit"])
     alpha = about.report.fit.coefficients.query("term == 'const' and scope != 'mean'")["estimate"].iloc[0]
-    said.number("alpha", alpha * about.settings.get("rows_per_year", 12), 100.0)
+    said.number("alpha", alpha * rows_a_year(about), 100.0)
     said.number("t", row["t_stat"])
     said.verdict(row["p_value"])
 
@@ -68,7 +82,7 @@ def shares_of_one(about: About, said: Said) -> None:
     [row] = estimated(about, "alpha").to_dict("records")
     r2 = about.report.fit.quality["r2"].iloc[0]
     y = about.report.panel.y[about.report.panel.valid]
-    year = y.var(ddof=1) * about.settings.get("rows_per_year", 12)
+    year = y.var(ddof=1) * rows_a_year(about)
     said.number("systematic", r2, 100.0)
     said.number("specific", 1.0 - r2, 100.0)
     said.number("moves", np.sqrt(r2 * year), 100.0)
@@ -87,7 +101,7 @@ def capm_of_one(about: About, said: Said) -> None:
     said.number("implied", row["capm_implied_annual"], 100.0)
     said.number("beta", row["capm_beta"])
     y = about.report.panel.y[about.report.panel.valid]
-    said.number("realised", y.mean() * about.settings.get("rows_per_year", 12), 100.0)
+    said.number("realised", y.mean() * rows_a_year(about), 100.0)
 
 
 @pattern(
@@ -98,7 +112,7 @@ def capm_of_one(about: About, said: Said) -> None:
 def alpha_of_units(about: About, said: Said) -> None:
     rows = units_of(about.report.fit.coefficients).query("term == 'const'")
     said.significance(rows["p_value"], rows["estimate"], noun_in(rows))
-    said.ends(rows["estimate"] * about.settings.get("rows_per_year", 12), rows["unit"], unit=100.0)
+    said.ends(rows["estimate"] * rows_a_year(about), rows["unit"], unit=100.0)
 
 
 @pattern(

@@ -551,7 +551,7 @@ def test_what_is_understood_gives_a_value_for_every_row(text: str) -> None:
     [
         (
             "closs / vix",
-            "'closs' is unknown; allowed: close, volume, vix, tlt, dxy, ret, market_ret, market_close; did",
+            "'closs' is unknown; allowed: close, volume, vix, tlt, dxy, ret, market_ret, market_close, rows_per_year",
         ),
         ("vxi", "did you mean 'vix'?"),
         ("1 + mean", "mean is a function: write mean(x, n)"),

@@ -90,13 +90,13 @@ def test_a_panel_without_features_is_the_target() -> None:
 
 def test_daily_features_are_read_on_the_rows_of_a_weekly_target() -> None:
     data = market()  # Wednesday to Wednesday
-    panel = build({"f": frame, "s": series}, lambda one: forward_return(one, frequency="week"), data)
+    keep = {"frequency": "week", "partial": "keep"}
+    panel = build({"f": frame, "s": series}, lambda one: forward_return(one, **keep), data)
     assert [day.weekday() for day in panel.dates] == [4, 2]
     np.testing.assert_array_equal(panel.X[:, :, 0], data.get("close").iloc[[2, 5]] * 2)
     np.testing.assert_array_equal(panel.X[:, 0, 1], [2.0, 5.0])
-    weekly = build(
-        {"w": lambda one: one.sample("week").shared("rate")}, lambda one: forward_return(one, frequency="week")
-    )
+    rate = {"w": lambda one: one.sample("week", "keep").shared("rate")}
+    weekly = build(rate, lambda one: forward_return(one, **keep))
     np.testing.assert_array_equal(weekly.X[:, 0, 0], [2.0, 5.0])
 
 

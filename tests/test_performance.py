@@ -93,12 +93,12 @@ def test_small_value_portfolio_of_the_reference() -> None:
 
 def test_in_the_capm_itself_both_betas_are_one() -> None:
     study = study_of(french_panel(NINE), Regression(regressors=["MktRF"]))
-    table = performance(study, rows_per_year=52, premium=0.0070).table
+    table = performance(study, rows_per_year=12.5, premium=0.0070).table
     np.testing.assert_allclose(table["beta"], table["capm_beta"], rtol=REL)
     np.testing.assert_allclose(table["capm_implied"], 0.0070 * table["beta"], rtol=REL)
-    np.testing.assert_allclose(table["capm_implied_annual"], 52 * 0.0070 * table["beta"], rtol=REL)
+    np.testing.assert_allclose(table["capm_implied_annual"], 12.5 * 0.0070 * table["beta"], rtol=REL)
     np.testing.assert_allclose(table["specific_volatility"] ** 2 + table["systematic_volatility"] ** 2,
-                               52 * french_panel(NINE).y.var(axis=0, ddof=1), rtol=REL)  # fmt: skip
+                               12.5 * french_panel(NINE).y.var(axis=0, ddof=1), rtol=REL)  # fmt: skip
 
 
 def test_pooled_group_and_missing_rows_take_the_cells_used() -> None:
@@ -146,7 +146,8 @@ def test_words_of_many_count_and_do_not_list() -> None:
     hits = table[table["p_value"] < 0.05]
     up = int((hits["alpha"] > 0).sum())
     low, high = table.loc[table["alpha"].idxmin()], table.loc[table["alpha"].idxmax()]
-    assert len(finding.words) == 3
+    year = "annualised with 12 rows a year (monthly calendar)"
+    assert finding.words[3:] == [f"Means and volatilities a year are {year}."]
     assert finding.words[0] == (
         f"Alpha is significant at 5 % in {len(hits)} of 30 assets ({up} positive, {len(hits) - up} negative); from "
         f"{100 * low['alpha_annual']:.1f} % ({low['unit']}) to {100 * high['alpha_annual']:.2f} % ({high['unit']}) "

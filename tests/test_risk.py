@@ -106,14 +106,14 @@ def test_condition_is_that_of_numpy_and_infinite_where_there_is_no_inverse() -> 
 @pytest.mark.parametrize("model", [Regression(), Regression(regressors=["x1"]), Regression(cov="HC3")])
 def test_variances_add_up_to_the_sample_and_shares_are_r2(model: Regression) -> None:
     panel = factor_panel()
-    table = risk(study_of(panel, model), rows_per_year=12).table
+    table = risk(study_of(panel, model), rows_per_year=252).table
     for i, row in table.iterrows():
         oracle = sm.OLS(panel.y[:, i], sm.add_constant(panel.X[:, i, [1] if model.regressors else [0, 1]])).fit()
         assert row["explained_share"] == pytest.approx(oracle.rsquared, rel=REL)
-        assert row["total_variance"] == pytest.approx(12 * panel.y[:, i].var(ddof=1), rel=REL)
-        assert row["specific_variance"] == pytest.approx(12 * oracle.ssr / 119, rel=REL)
+        assert row["total_variance"] == pytest.approx(252 * panel.y[:, i].var(ddof=1), rel=REL)
+        assert row["specific_variance"] == pytest.approx(252 * oracle.ssr / 119, rel=REL)
         assert row["systematic_volatility"] ** 2 == pytest.approx(row["systematic_variance"], rel=REL)
-        assert row["total_volatility"] == pytest.approx(12**0.5 * panel.y[:, i].std(ddof=1), rel=REL)
+        assert row["total_volatility"] == pytest.approx(252**0.5 * panel.y[:, i].std(ddof=1), rel=REL)
     assert list(table["n_obs"]) == [120] * 6 and (table["reason"] == "").all()
 
 
@@ -163,9 +163,9 @@ def test_ragged_assets_keep_their_own_rows_and_one_without_estimates_has_its_rea
     oracle = sm.OLS(y[25:, 1], sm.add_constant(panel.X[25:, 1])).fit()
     omega = np.cov(panel.X[:, 0], rowvar=False)
     assert table.loc[1, "systematic_variance"] == pytest.approx(
-        12 * oracle.params[1:] @ omega @ oracle.params[1:], rel=REL
+        252 * oracle.params[1:] @ omega @ oracle.params[1:], rel=REL
     )
-    assert table.loc[1, "specific_variance"] == pytest.approx(12 * oracle.ssr / 34, rel=REL)
+    assert table.loc[1, "specific_variance"] == pytest.approx(252 * oracle.ssr / 34, rel=REL)
 
 
 def test_by_date_loadings_are_the_last_characteristics_and_factors_the_estimates() -> None:

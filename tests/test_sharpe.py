@@ -181,10 +181,11 @@ def test_words_count_the_assets_and_the_chance() -> None:
 
 def test_words_warn_of_what_the_ratio_is_not() -> None:
     daily = sharpe(study_of(returns(300)[:, None], every="B", risk_free=None), draws=50).words
-    assert any("calendar has about 26" in line and "set rows_per_year" in line for line in daily)
+    assert any("annualised with 252 rows a year (daily calendar), by its root" in line for line in daily)
     assert any("No risk-free rate" in line for line in daily)
     monthly = sharpe(study_of(returns(300)[:, None]), draws=50).words
-    assert not any("calendar" in line or "risk-free" in line for line in monthly)
+    assert any("annualised with 12 rows a year (monthly calendar), by its root" in line for line in monthly)
+    assert not any("risk-free" in line for line in monthly)
 
 
 def test_overlapping_targets_are_refused() -> None:
@@ -224,7 +225,13 @@ def test_the_experiment_on_simulated_prices_and_its_mistakes(cli) -> None:
     simulated = ("experiment=sharpe", "data=simulated", "data.assets=2", "target.risk_free=null")
     run = cli(*simulated, "data.rows=300", "analyses.sharpe.rows_per_year=252", "analyses.sharpe.draws=100")
     assert run.code == 0, run.err
-    assert "calendar" not in run.out
+    assert "annualised with 252 rows a year (daily calendar)" in " ".join(run.out.split())
+    off = cli(*simulated, "data.rows=300", "analyses.sharpe.rows_per_year=12")
+    assert off.code == 2
+    assert off.errors == [
+        "error: analyses.sharpe.rows_per_year: given 12; the daily calendar has 252 rows a year; allowed: 239.4 to "
+        "264.6, or null for the calendar's own; ++analyses.sharpe.rows_per_year=null mends it"
+    ]
     wrong = cli(*simulated, "analyses.sharpe.draws=0", "analyses.sharpe.block=0.5", "analyses.sharpe.confidence=95")
     assert wrong.code == 2
     assert [line.split(":")[1].strip() for line in wrong.errors] == [

@@ -124,43 +124,87 @@ def test_what_is_refused() -> None:
             target(data, risk_free="RF", frequency="week")
         with pytest.raises(DataError, match="series 'RV' is unknown; allowed: RF"):
             target(data, risk_free="RV")
-        with pytest.raises(DataError, match="frequency=month needs prices"):
-            target(market(ret=True), frequency="month")
 
 
+@pytest.mark.parametrize("partial", ["drop", "keep"])
 @pytest.mark.parametrize("frequency", ["week", "month"])
-def test_weeks_and_months_go_from_last_row_to_last_row(frequency: Any) -> None:
-    data = market()
+def test_weeks_and_months_go_from_last_row_to_last_row(frequency: Any, partial: Any) -> None:
+    data = market()  # up to 2020-03-24, a Tuesday
     last: dict[Any, int] = {}
     for t, day in enumerate(data.dates):
         last[day.isocalendar()[:2] if frequency == "week" else (day.year, day.month)] = t
-    rows = list(last.values())
+    rows = list(last.values())[: None if partial == "keep" else -1]
     P = data.get("close").to_numpy()
     for horizon in (1, 2):
-        values, found = forward_return(data, horizon=horizon, frequency=frequency)
+        values, found = forward_return(data, horizon=horizon, frequency=frequency, partial=partial)
         assert found == horizon
         assert list(values.index) == [data.dates[t] for t in rows]
         for k in range(len(rows) - horizon):
             np.testing.assert_allclose(values.iloc[k], P[rows[k + horizon]] / P[rows[k]] - 1, rtol=1e-12)
         assert values.iloc[-horizon:].isna().all(axis=None)
-    same = same_period_return(data, frequency=frequency).values
-    np.testing.assert_allclose(same.iloc[1:], forward_return(data, frequency=frequency).values.iloc[:-1], rtol=1e-12)
+    same = same_period_return(data, frequency=frequency, partial=partial).values
+    ahead = forward_return(data, frequency=frequency, partial=partial).values
+    np.testing.assert_allclose(same.iloc[1:], ahead.iloc[:-1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("frequency", ["week", "month"])
+def test_returns_are_compounded_over_the_rows_of_a_week_or_month(frequency: Any) -> None:
+    data = market(ret=True)  # from 2020-01-01, the first weekday of its month, a Wednesday
+    returns = data.get("ret")
+    returns.iloc[24, 0] = np.nan  # one that is missing leaves none
+    returns.iloc[30, 1] = -1.0  # all is lost, and the next week begins anew
+    period = data.dates.to_period({"week": "W-FRI", "month": "M"}[frequency])
+    expected = (1.0 + returns).groupby(period).prod().where(returns.notna().groupby(period).all()) - 1.0
+    if frequency == "week":
+        expected.iloc[0] = np.nan  # its Monday and Tuesday are not there
+    found = same_period_return(data, frequency=frequency).values
+    np.testing.assert_allclose(found, expected.iloc[:-1], rtol=1e-12, atol=1e-15)
+    assert (found == -1.0).to_numpy().sum() == 1 and found.isna().to_numpy().any()
+    every = same_period_return(data, frequency=frequency, partial="keep").values
+    np.testing.assert_allclose(every, expected, rtol=1e-12, atol=1e-15)
+    ahead = forward_return(data, frequency=frequency).values
+    np.testing.assert_allclose(ahead.iloc[:-1], expected.iloc[1:-1], rtol=1e-12, atol=1e-15)
+    two = forward_return(data, frequency=frequency, horizon=2).values.iloc[:-2]
+    in_two = (1.0 + expected) * (1.0 + expected.shift(-1)) - 1.0
+    np.testing.assert_allclose(two, in_two.iloc[1:-2], rtol=1e-11, atol=1e-14)
+
+
+def test_returns_and_prices_give_the_same_weeks() -> None:
+    prices, returns = market(), market(ret=True)
+    of_prices = forward_return(prices, frequency="week").values
+    np.testing.assert_allclose(forward_return(returns, frequency="week").values, of_prices, rtol=1e-11, atol=1e-14)
+
+
+def test_a_week_that_is_left_out_is_counted_and_the_way_to_keep_it_is_said() -> None:
+    data = market()
+    panel = build_panel(data, {}, lambda one: forward_return(one, frequency="week"))
+    assert panel.dropped[0] == (
+        "week",
+        "the last one is not over, the data end on Tuesday 2020-03-24, before its last weekday, Friday 2020-03-27 "
+        "(target.partial=keep keeps it)",
+        1,
+    )
+    kept = build_panel(data, {}, lambda one: forward_return(one, frequency="week", partial="keep"))
+    over = build_panel(data.between(None, "2020-03-20"), {}, lambda one: forward_return(one, frequency="week"))
+    assert not [one for one in (*kept.dropped, *over.dropped) if one.what == "week"]
+    assert str(over.dates[-1].date()) == "2020-03-20" and str(kept.dates[-1].date()) == "2020-03-24"
 
 
 @needs_tech
 def test_weeks_of_the_snapshot() -> None:
     columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "AdjClose", "volume": "Volume"}
     data = File(str(TECH), columns, market="SPY", assets=NINE).load()
-    target = forward_return(data, frequency="week")
+    target = forward_return(data, frequency="week", partial="keep")
     assert target.values.shape == (437, 9)
     assert str(target.values.index[-1].date()) == "2025-05-14"  # a Wednesday: the unfinished week
+    assert str(forward_return(data, frequency="week").values.index[-1].date()) == "2025-05-09"
     signals = {
         "mom_1m": lambda one: features.momentum(one, window=21),
         "volume_surprise": lambda one: features.volume_surprise(one, window=20),
         "volatility": lambda one: features.volatility(one, window=21),
         "beta": lambda one: features.beta(one, window=60),
     }
-    panel = build_panel(data, signals, lambda one: forward_return(one, frequency="week"))
+    panel = build_panel(data, signals, lambda one: forward_return(one, frequency="week", partial="keep"))
     whole = panel.valid.all(axis=1)
     assert int(whole.sum()) == 424
     assert str(panel.dates[whole][-1].date()) == "2025-05-09"  # against the return to 2025-05-14

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.analyses.suited import refuse_forecast, refuse_not_plain, refuse_unknown, refuse_unsuited
+from runner.calendar import Year, year_of
 from runner.errors import DataError, listed
 from runner.settings import Positive, Share
 from runner.study import Finding
@@ -50,7 +51,7 @@ def style(loading: float, p_value: float, names: tuple[str, str], level: float) 
 
 
 def performance(
-    study: Study, *, market: str = "MktRF", rows_per_year: Positive = 12, premium: float | None = None
+    study: Study, *, market: str = "MktRF", rows_per_year: Positive | None = None, premium: float | None = None
 ) -> Finding:
     """Alpha, the systematic and specific part of risk, and the return that the CAPM implies, per unit.
 
@@ -60,7 +61,7 @@ def performance(
 
     Args:
         market: the regressor that is the market's excess return.
-        rows_per_year: 12 for months, 52 for weeks, 252 for trading days.
+        rows_per_year: None takes that of the calendar of the panel.
         premium: expected market premium per row, decimals; null takes the mean of the market over the rows used.
 
     Raises:
@@ -74,6 +75,7 @@ def performance(
     refuse_unsuited(study)
     refuse_not_plain(study, constant=True)
     refuse_forecast(study)
+    year = year_of(study.panel.calendar, rows_per_year)
     panel, quality = study.panel, study.fit.quality
     refuse_unknown({"market": market}, study.model.terms(panel.names)[1:])
     terms = _terms(study)
@@ -85,11 +87,11 @@ def performance(
         if np.isfinite(fit["r2"]):
             t, i = unit.cells(panel)
             x = panel.X[t, i, panel.names.index(market)]
-            row |= _one(terms[unit.name], market, fit["r2"], panel.y[t, i], x, rows_per_year, premium)
+            row |= _one(terms[unit.name], market, fit["r2"], panel.y[t, i], x, year.rows, premium)
         found.append(row)
     table = pd.DataFrame(found, columns=PERFORMANCE)
     means = table[["alpha_annual", "systematic_share", "capm_implied", "capm_implied_annual"]].mean()
-    words = _performance_words(table, excess=bool(study.settings.get("risk_free")))
+    words = _performance_words(table, year, excess=bool(study.settings.get("risk_free")))
     return Finding(table, {str(name): float(value) for name, value in means.items()}, words, "security_market_line")
 
 
@@ -131,9 +133,10 @@ def yearly(value: float) -> str:
     return f"{number(100.0 * value, 3)} %"
 
 
-def _performance_words(table: pd.DataFrame, excess: bool) -> list[str]:
+def _performance_words(table: pd.DataFrame, year: Year, excess: bool) -> list[str]:
     known = table[table["alpha"].notna()]
     said = _of_one(known.iloc[0]) if len(known) == 1 else _of_many(known)
+    said.append(f"Means and volatilities a year are {year.words}.")
     if not excess:
         said.append(
             "The target names no risk-free rate (target.risk_free): unless it is in excess of one by itself, "

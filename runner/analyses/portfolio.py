@@ -10,6 +10,7 @@ import numpy as np
 from runner.analyses.judged import judged
 from runner.analyses.sharpe import STATIONARY, intervals
 from runner.analyses.trading import compounded, max_drawdown
+from runner.calendar import year_of
 from runner.errors import DataError
 from runner.settings import Count, NotNegative, Positive, Rows, Share, Window
 from runner.study import Finding
@@ -45,7 +46,7 @@ def portfolio(
     quantiles: Window = 5,
     cost: NotNegative = 0.0005,
     long_short: bool = True,
-    rows_per_year: Positive = 252,
+    rows_per_year: Positive | None = None,
     draws: Rows = 2_000,
     block: Rows | None = None,
     seed: Count = 0,
@@ -59,20 +60,22 @@ def portfolio(
     that holdings do not overlap. Equal forecasts share a group; dates with fewer assets than groups, or on which
     the top or the bottom is empty, are left out and counted.
 
-    Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its weights since the date before, the
-    first purchase included; the drift of weights between dates is not traded back. `mean`, its t (plain, and
-    Newey-West over dates) and the p-value of the latter are per holding, before costs. A year is `rows_per_year`
-    rows: mean times holdings a year, volatility (ddof 1) and Sharpe ratio times the root of it. The interval is of
-    the Sharpe ratio after costs: percentiles of the stationary bootstrap, see `runner.analyses.sharpe`. The drawdown
-    is of compounded wealth after costs, of 1 of capital for 1 in the top group and 1 short in the bottom one.
+    Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its weights since the date
+    before, the first purchase included; the drift of weights between dates is not traded back. `mean`, its t
+    (plain, and Newey-West over dates) and the p-value of the latter are per holding, before costs. A year is
+    `rows_per_year` rows (None: as many as the calendar of the panel has): mean times holdings a year,
+    volatility (ddof 1) and Sharpe ratio times the root of it. The interval is of the Sharpe ratio after costs:
+    percentiles of the stationary bootstrap, see `runner.analyses.sharpe`. The drawdown is of compounded wealth
+    after costs, of 1 of capital for 1 in the top group and 1 short in the bottom one.
 
     Raises:
         DataError: a target that is not a forward return; several forecasts of a row; fewer than two dates to sort.
     """
     import pandas as pd
 
+    a_year = year_of(study.panel.calendar, rows_per_year)
     sorted_ = _sort(study, quantiles)
-    year = rows_per_year / study.panel.horizon
+    year = a_year.rows / study.panel.horizon
     rows = []
     for scope, unit, path in _portfolios(sorted_, cost, long_short):
         row = {"scope": scope, "unit": unit} | _performance(path, year)
@@ -86,7 +89,10 @@ def portfolio(
     ours, naive = table.iloc[-2], table.iloc[-1]
     metrics = {name: float(ours[name]) for name in ("mean", "t_stat_nw", "sharpe", "sharpe_net", "turnover")}
     metrics |= {"max_drawdown": float(ours["max_drawdown"]), "sharpe_naive": float(naive["sharpe_net"])}
-    words = [*_words(table, study.panel.horizon), _costs(ours, naive, cost, confidence), *_left_out(sorted_)]
+    after_costs = (
+        f"{_costs(ours, naive, cost, confidence)} Sharpe ratios, turnover and annual means are {a_year.words}."
+    )
+    words = [*_words(table, study.panel.horizon), after_costs, *_left_out(sorted_)]
     return Finding(table.assign(sample=sorted_.sample), metrics, words, "quantiles")
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runner.calendar import year_of
 from runner.errors import DataError
 from runner.settings import Positive, UpToOne
 from runner.study import Finding
@@ -22,22 +23,23 @@ RISK += ["total_volatility", "systematic_volatility", "specific_volatility", "re
 SINGULAR = "singular: no inverse"
 
 
-def risk(study: Study, *, rows_per_year: Positive = 12) -> Finding:
+def risk(study: Study, *, rows_per_year: Positive | None = None) -> Finding:
     """Systematic and specific variance of each asset, b' Omega b and D, annual, and the share explained.
 
     Where an asset has every row, its total is its sample variance and the share its R2. Variances a year are those
     per row times `rows_per_year`, rows taken as uncorrelated; volatilities are their roots.
 
     Args:
-        rows_per_year: 12 for months, 52 for weeks, 252 for trading days.
+        rows_per_year: None takes that of the calendar of the panel.
 
     Raises:
         DataError: the model is no regression by asset or date on factors.
     """
     import pandas as pd
 
+    year = year_of(study.panel.calendar, rows_per_year)
     model = _in_sample(study)
-    systematic, specific = rows_per_year * np.diag(model.systematic), rows_per_year * model.specific
+    systematic, specific = year.rows * np.diag(model.systematic), year.rows * model.specific
     total = systematic + specific
     table = pd.DataFrame({"scope": "asset", "unit": study.panel.assets})
     at = model.assets
@@ -54,7 +56,8 @@ def risk(study: Study, *, rows_per_year: Positive = 12) -> Finding:
     share = table["explained_share"]
     metrics = {"explained_share": share.mean(), "explained_share_least": share.min()}
     metrics |= {"specific_volatility": table["specific_volatility"].mean()}
-    return Finding(table, metrics, _explained_words(table, model), "explained_variance")
+    words = [*_explained_words(table, model), f"Variances and volatilities are {year.words}."]
+    return Finding(table, metrics, words, "explained_variance")
 
 
 def _in_sample(study: Study) -> FactorModel:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from runner.analyses.risk import SINGULAR, estimators, refuse_few
+from runner.calendar import year_of
 from runner.errors import DataError
 from runner.settings import Count, Positive, Rows, UpToOne
 from runner.study import Finding
@@ -52,7 +53,12 @@ class Mean(NamedTuple):
 
 
 def risk_out_of_sample(
-    study: Study, *, rows_per_year: Positive = 12, portfolios: Rows = 100, seed: Count = 0, coverage: UpToOne = 0.95
+    study: Study,
+    *,
+    rows_per_year: Positive | None = None,
+    portfolios: Rows = 100,
+    seed: Count = 0,
+    coverage: UpToOne = 0.95,
 ) -> Finding:
     """Three covariances estimated on the training rows of each fold, tested on its test rows.
 
@@ -65,7 +71,7 @@ def risk_out_of_sample(
     together, a row in several folds once. Random weights and data are the same for all three.
 
     Args:
-        rows_per_year: 12 for months, 52 for weeks, 252 for trading days.
+        rows_per_year: None takes that of the calendar of the panel.
         portfolios: how many random ones.
         seed: of their weights.
         coverage: least share of the training and of the test rows on which an asset must be usable.
@@ -77,6 +83,7 @@ def risk_out_of_sample(
 
     if not study.folds:
         raise DataError("validation: no fold; allowed: one with test rows, such as validation=holdout_2000")
+    year = year_of(study.panel.calendar, rows_per_year)
     folds = {fold.name: _fold(study, fold, portfolios, seed, coverage) for fold in study.folds}
     outcomes = {name: one for name, (one, _) in folds.items()}
     if len(folds) > 1:
@@ -86,12 +93,15 @@ def risk_out_of_sample(
     for name, by_estimator in outcomes.items():
         size = sizes.get(name, (min(a for a, _ in sizes.values()), max(b for _, b in sizes.values())))
         about = {"fold": name, "assets": size[0], "assets_left_out": size[1]}
-        found += [about | row for row in _measured(by_estimator, rows_per_year, study.panel.horizon)]
+        found += [about | row for row in _measured(by_estimator, year.rows, study.panel.horizon)]
     table = pd.DataFrame(found, columns=TABLE)
     first = table[table["fold"] == table["fold"].iloc[0]]
     told = first[(first["estimator"] == "factor") | first["measure"].isin([VOLATILITY, DENSITY])]
     metrics = {f"{row.measure}_{row.estimator}": row.value for row in told.itertuples()}
-    return Finding(table, metrics, _words(first), "risk_out_of_sample")
+    words = _words(first)
+    if VOLATILITY in set(first["measure"]):
+        words.append(f"Volatilities are {year.words}.")
+    return Finding(table, metrics, words, "risk_out_of_sample")
 
 
 def _fold(

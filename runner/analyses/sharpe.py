@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from runner.calendar import Year, year_of
 from runner.errors import DataError, listed
 from runner.settings import Count, Positive, Rows, Share
 from runner.study import Finding
@@ -25,7 +26,6 @@ NAN = float("nan")
 # Rows from which on a block length is chosen: the choice looks at sqrt(n) + 5 autocorrelations, half of these rows.
 LEAST = 20
 LONGEST = 1 / 3  # of the rows, a block: the bound of Politis and White (2004), so that a draw has several blocks
-OFF = 1.25  # how far the calendar's rows a year may be from `rows_per_year` before it is told
 CHANCE = 20  # assets from which on the count expected by chance is told
 
 
@@ -47,7 +47,7 @@ class Interval(NamedTuple):
 def sharpe(
     study: Study,
     *,
-    rows_per_year: Positive = 12,
+    rows_per_year: Positive | None = None,
     draws: Rows = 10_000,
     block: Rows | None = None,
     seed: Count = 0,
@@ -55,11 +55,12 @@ def sharpe(
 ) -> Finding:
     """Mean over standard deviation (ddof 1) of the target of each asset, which should be an excess return.
 
-    The table is per row; `sharpe_annual` is that times the root of `rows_per_year`, which is right for
-    uncorrelated rows (Lo 2002). Its rows by method: `lo`, the formula for independent normal rows; `iid_bootstrap`;
-    `stationary_bootstrap` (Politis and Romano 1994) with blocks of `block` rows on average, or as many as the data
-    choose (Politis and White 2004, as corrected in 2009; for the mean). Intervals of the bootstraps are percentiles.
-    Each asset has its own rows, joined where cells between them are missing, and its own generator from `seed`.
+    The table is per row; `sharpe_annual` is that times the root of `rows_per_year` (None: as many as the
+    calendar of the panel has), which is right for uncorrelated rows (Lo 2002). Its rows by method: `lo`, the
+    formula for independent normal rows; `iid_bootstrap`; `stationary_bootstrap` (Politis and Romano 1994) with
+    blocks of `block` rows on average, or as many as the data choose (Politis and White 2004, as corrected in
+    2009; for the mean). Intervals of the bootstraps are percentiles. Each asset has its own rows, joined where
+    cells between them are missing, and its own generator from `seed`.
 
     Raises:
         DataError: targets that overlap, whose standard deviation is not that of a row.
@@ -67,6 +68,7 @@ def sharpe(
     import pandas as pd
 
     panel, rows = study.panel, []
+    year = year_of(study.panel.calendar, rows_per_year)
     if panel.horizon > 1:
         raise DataError(f"target.horizon: {panel.horizon} rows, which overlap; allowed: 0 or 1, then annualised")
     for i, asset in enumerate(panel.assets):
@@ -74,12 +76,9 @@ def sharpe(
         key = {"scope": "asset", "unit": asset, "n_obs": len(x), "missing": len(panel.dates) - len(x)}
         rows += [key | one._asdict() for one in intervals(x, draws, block, seed, confidence)]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    table["sharpe_annual"] = table["sharpe"] * np.sqrt(rows_per_year)
-    words = [
-        *_ratios(table, np.sqrt(rows_per_year), confidence),
-        *_blocks(table, block),
-        *_cautions(study, table, rows_per_year),
-    ]
+    root = float(np.sqrt(year.rows))
+    table["sharpe_annual"] = table["sharpe"] * root
+    words = [*_ratios(table, root, confidence), *_blocks(table, block), *_cautions(study, table, year)]
     return Finding(table, _metrics(table), words, "bootstrap")
 
 
@@ -207,14 +206,9 @@ def _between(values: pd.Series, digits: int) -> str:
     return " to ".join(ends)
 
 
-def _cautions(study: Study, table: pd.DataFrame, rows_per_year: float) -> list[str]:
+def _cautions(study: Study, table: pd.DataFrame, year: Year) -> list[str]:
     """What the ratios are not, and which rows and assets they lack."""
-    found = [f"A year is {rows_per_year:g} rows; the root of that is right for uncorrelated rows only."]
-    dates = study.panel.dates
-    years = (dates[-1] - dates[0]).total_seconds() / (365.25 * 86_400)
-    there = (len(dates) - 1) / years if years else rows_per_year
-    if not 1 / OFF < there / rows_per_year < OFF:
-        found.append(f"The calendar has about {there:,.0f} rows a year: set rows_per_year.")
+    found = [f"Sharpe ratios a year are {year.words}, by its root, which is right for uncorrelated rows only."]
     if study.settings.get("risk_free") is None:
         found.append("No risk-free rate was subtracted: the ratios are of the whole target.")
     ours = _of(table, STATIONARY)

@@ -8,6 +8,7 @@ import numpy as np
 
 from runner.analyses.judged import judged
 from runner.analyses.trading import compounded, max_drawdown
+from runner.calendar import year_of
 from runner.errors import DataError
 from runner.factors import Quantile, Signal
 from runner.settings import NotNegative, Positive, Rows
@@ -25,7 +26,7 @@ LEGS = ("long", "short", "both")
 COLUMNS = ["sample", "sizing", "leg", "n_obs", "dates", "names", "at_most", "gross", "mean", "volatility", "sharpe"]
 COLUMNS += ["mean_net", "sharpe_net", "turnover", "max_drawdown"]
 WEALTH = ["date", "leg", "sizing", "wealth", "sample"]
-MOMENTUM, REALISED = "compound(ret, 126)", "sqrt(252 / 21 * sum(ret * ret, 21))"
+MOMENTUM, REALISED = "compound(ret, 126)", "sqrt(rows_per_year / 21 * sum(ret * ret, 21))"
 
 
 def sizing(
@@ -40,7 +41,7 @@ def sizing(
     gross: Positive = 1.0,
     cost: NotNegative = 0.0005,
     hold: Rows = 21,
-    rows_per_year: Positive = 252,
+    rows_per_year: Positive | None = None,
 ) -> Finding:
     """Return, Sharpe ratio, drawdown and turnover of portfolios that differ in the volatility they are sized by.
 
@@ -52,9 +53,10 @@ def sizing(
     bounds. All take the same assets, those with a signal, all three sigmas and a return to the next row; a forecast
     of zero or less is taken for a sigma that makes the cap bind.
 
-    Weights are held until the next time, their drift is not traded back; an asset without a return earns nothing on
-    that row. Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its weights, the first
-    purchase included. Mean and volatility (ddof 1) are annual, of simple returns of rows; cash earns nothing and no
+    Weights are held until the next time, their drift is not traded back; an asset without a return earns
+    nothing on that row. Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its
+    weights, the first purchase included. Mean and volatility (ddof 1) are annual, of simple returns of rows,
+    `rows_per_year` of them (None: as many as the calendar of the panel has); cash earns nothing and no
     risk-free rate is subtracted. The drawdown is of compounded wealth after costs.
 
     Raises:
@@ -62,18 +64,23 @@ def sizing(
     """
     import pandas as pd
 
+    year = year_of(study.panel.calendar, rows_per_year)
     sample, books, held = _books(study, signal, rolling, quantile, Bounds(target, cap, most, gross), hold)
     rows = []
     for name, weights in books.items():
         for leg in LEGS:
             path = _path(_leg(weights, leg), held, cost)
             about = {"sample": sample, "sizing": name, "leg": leg}
-            rows.append(about | _performance(path, _leg(weights, leg), held, most, rows_per_year))
+            rows.append(about | _performance(path, _leg(weights, leg), held, most, year.rows))
     table = pd.DataFrame(rows, columns=COLUMNS)
     cells = table.set_index(["sizing", "leg"])
     metrics = {f"sharpe_{name}_{leg}": float(cells.loc[(name, leg), "sharpe_net"]) for name in books for leg in LEGS}
     metrics |= {f"max_drawdown_{name}": float(cells.loc[(name, "both"), "max_drawdown"]) for name in books}
-    return Finding(table, metrics, _words(cells, sample, cost, hold, held))
+    words = [
+        *_words(cells, sample, cost, hold, held),
+        f"Means, volatilities, Sharpe ratios and turnover are {year.words}.",
+    ]
+    return Finding(table, metrics, words)
 
 
 def sizing_wealth(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.analyses.forecasts import OUT, forecasts
+from runner.calendar import Year, year_of
 from runner.errors import DataError
 from runner.settings import NotNegative, Positive
 from runner.study import Finding
@@ -30,23 +31,25 @@ def trading(
     cost: NotNegative = 0.0005,
     threshold: float = 0.5,
     long_short: bool = False,
-    rows_per_year: Positive = 252,
+    rows_per_year: Positive | None = None,
 ) -> Finding:
     """Position at t from the forecast at t, which earns the return from t to the next row.
 
-    `timed` is long where the forecast is above the threshold, else out of the market, or short with `long_short`;
-    `buy_and_hold` is always long. Of several assets, `all` has equal weights over those with a forecast on the
-    date. Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its weights from one row to
-    the next, the first purchase included; the drift of weights between rows is not traded back. Cash earns nothing
-    and no risk-free rate is subtracted. A year is `rows_per_year` rows: mean times it, volatility (ddof 1) and
-    Sharpe ratio times its root, turnover a year. The drawdown is the largest loss of compounded wealth after costs
-    from an earlier peak, as a share of it. Rows without a forecast or a return are in neither.
+    `timed` is long where the forecast is above the threshold, else out of the market, or short with
+    `long_short`; `buy_and_hold` is always long. Of several assets, `all` has equal weights over those with a
+    forecast on the date. Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its
+    weights from one row to the next, the first purchase included; the drift of weights between rows is not
+    traded back. Cash earns nothing and no risk-free rate is subtracted. A year is `rows_per_year` rows (None:
+    as many as the calendar of the panel has): mean times it, volatility (ddof 1) and Sharpe ratio times its
+    root, turnover a year. The drawdown is the largest loss of compounded wealth after costs from an earlier
+    peak, as a share of it. Rows without a forecast or a return are in neither.
 
     Raises:
         DataError: a target that does not lie one row ahead; several forecasts of a row; no row.
     """
     import pandas as pd
 
+    year = year_of(study.market_of_target.calendar, rows_per_year)
     sample, position, returns = _positions(study, threshold, long_short)
     units = [("asset", str(name), [name]) for name in position]
     units = [*units, ("pooled", "all", list(position))] if len(units) > 1 else units
@@ -54,12 +57,12 @@ def trading(
     for scope, unit, assets in units:
         about: dict[str, object] = {"sample": sample, "scope": scope, "unit": unit}
         paths = strategies(position[assets], returns[assets], cost)
-        rows += [about | {"strategy": name} | _performance(path, rows_per_year) for name, path in paths.items()]
+        rows += [about | {"strategy": name} | _performance(path, year.rows) for name, path in paths.items()]
     table = pd.DataFrame(rows, columns=TRADING)
     timed, hold = (table[table["strategy"] == name].iloc[-1] for name in (TIMED, HOLD))
     metrics = {"sharpe": timed["sharpe"], "sharpe_net": timed["sharpe_net"], "sharpe_buy_hold": hold["sharpe_net"]}
     metrics |= {"turnover": timed["turnover"], "max_drawdown": timed["max_drawdown"]}
-    return Finding(table, metrics, _words(timed, hold, cost, rows_per_year))
+    return Finding(table, metrics, _words(timed, hold, cost, year))
 
 
 def equity(study: Study, *, cost: NotNegative = 0.0005, threshold: float = 0.5, long_short: bool = False) -> Finding:
@@ -72,7 +75,7 @@ def equity(study: Study, *, cost: NotNegative = 0.0005, threshold: float = 0.5, 
     import pandas as pd
 
     sample, position, returns = _positions(study, threshold, long_short)
-    rows = study.market.sample(study.settings.get("frequency")).dates
+    rows = study.market_of_target.dates
     known = rows[rows.get_indexer(position.index) + 1]
     parts = []
     for name, path in strategies(position, returns, cost).items():
@@ -89,7 +92,7 @@ def _positions(study: Study, threshold: float, long_short: bool) -> tuple[str, p
     sample, table = forecasts(study)
     if table.duplicated(["date", "asset"]).any():
         raise DataError("several folds forecast the same row; allowed: a validation with one forecast of each")
-    ahead = study.market.sample(study.settings.get("frequency")).returns().shift(-1)
+    ahead = study.market_of_target.returns().shift(-1)
     forecast = table.pivot(index="date", columns="asset", values="prediction")
     forecast = forecast[[name for name in study.panel.assets if name in forecast]]
     returns = ahead.reindex(index=forecast.index, columns=forecast.columns)
@@ -144,7 +147,7 @@ def max_drawdown(wealth: np.ndarray) -> float:
     return float(np.max(1.0 - wealth / peak))
 
 
-def _words(timed: pd.Series, hold: pd.Series, cost: float, rows_per_year: float) -> list[str]:
+def _words(timed: pd.Series, hold: pd.Series, cost: float, year: Year) -> list[str]:
     rows = f"{count(int(timed['n_obs']), 'row')} {timed['sample']}"
     seen = "" if timed["sample"] == OUT else ", which the fit has seen"
     sides = f"{percent(timed['long'])} long and {percent(timed['short'])} short on average"
@@ -153,8 +156,8 @@ def _words(timed: pd.Series, hold: pd.Series, cost: float, rows_per_year: float)
         f"Traded on {rows}{seen}, {sides}, it has a Sharpe ratio of {_ratio(timed['sharpe_net'])} after costs of "
         f"{cost:g} per unit of turnover ({_ratio(timed['sharpe'])} before them, {turned}), buy and hold of "
         f"{_ratio(hold['sharpe_net'])}; no test was made of the difference.",
-        f"A year is {rows_per_year:g} rows, and no risk-free rate is subtracted. The largest drawdown is "
-        f"{percent(timed['max_drawdown'])} beside {percent(hold['max_drawdown'])}.",
+        f"Means, volatilities, Sharpe ratios and turnover are {year.words}, and no risk-free rate is subtracted. "
+        f"The largest drawdown is {percent(timed['max_drawdown'])} beside {percent(hold['max_drawdown'])}.",
     ]
 
 

@@ -27,7 +27,7 @@ from runner.sinks.markup import (
     tag,
     unbroken,
 )
-from runner.words import LEVEL, MOST_VIF, count, number, p_text, per_unit, plural, stars, target_text
+from runner.words import LEVEL, MOST_VIF, calendar_text, count, number, p_text, per_unit, plural, stars, target_text
 from runner.words import unit_noun as noun_of
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def _head(report: Report) -> Html:
         "Data": report.source,
         "Fingerprint": tag("code", report.fingerprint),
         "Dates": f"{span(panel.dates)}, {count(len(panel.dates), 'date')} × {count(len(panel.assets), 'asset')}",
+        "Calendar": calendar_text(report),
         "Validation": _named(report.spec.get("validation")),
         "Run": f"{report.started:%Y-%m-%d %H:%M} UTC",
     }

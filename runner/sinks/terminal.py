@@ -23,7 +23,7 @@ from runner.report import Report
 from runner.sinks import machine
 from runner.sinks.machine import Form
 from runner.sinks.progress import duration
-from runner.words import count, p_text, stars
+from runner.words import calendar_text, count, p_text, stars
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
@@ -89,6 +89,7 @@ def show(report: Report, directory: Path, run_id: str, form: Form = "tables") ->
     console = Page()
     console.print(_title(report), style="bold", markup=False)
     console.print(_data(report), markup=False)
+    console.print(f"calendar: {calendar_text(report)}", markup=False)
     table = report.fit.coefficients
     if len(table):
         many = len(table) > MOST_ROWS and (table["scope"] == "mean").any()

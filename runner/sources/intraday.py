@@ -106,6 +106,7 @@ def in_sessions(market: Market, hours: str, bar: int, opening: bool) -> Market:
         market_close=None if close is None else close.reindex(full),
         market_ret=None if ret is None else ret.reindex(full),
         sessions=True,
+        part_of=None,
     )
     return _without_gaps(kept, account, opening)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.linear_model import Ridge
 
 from runner.composition import Composer
@@ -71,10 +72,11 @@ def test_mean_of_a_group_beside_its_own_past() -> None:
     for group, members in (("s0", ["A0", "A2", "A4"]), ("s1", ["A1", "A3"])):
         mean = [np.nanmean(row) for row in size[members].to_numpy()]
         found = group_mean(data, of="abs(ret)", group="sector")
-        past = group_mean(data, of="abs(ret)", group="sector", over_past=True)
+        past = group_mean(data, of="abs(ret)", group="sector", over=9)
         for name in members:
             np.testing.assert_allclose(found[name], mean, rtol=CLOSE)
-            np.testing.assert_allclose(past[name], [mean[t] / np.mean(mean[: t + 1]) for t in range(60)], rtol=CLOSE)
+            usual = [np.mean(mean[max(t - 8, 0) : t + 1]) if t >= 4 else np.nan for t in range(60)]
+            np.testing.assert_allclose(past[name], np.array(mean) / usual, rtol=CLOSE)
         assert list(found.columns) == list(size.columns), group
     np.testing.assert_allclose(group_mean(data, of="abs(ret)"), np.nanmean(size, axis=1), rtol=CLOSE)
     with pytest.raises(DataError, match="group: 'sektor' is unknown; allowed: sector; did you mean 'sector'"):
@@ -136,7 +138,7 @@ LOGS = (
 @pytest.mark.parametrize("words", [["model.by=asset"], ["model.by=sector"], [], ["model.dummies=[sector]"]])
 @pytest.mark.parametrize("logs", [False, True])
 def test_forecasts_are_those_of_scikit_learn(words: list[str], logs: bool) -> None:
-    words = [*words, "~features.vol_252", "~features.sector_risk", "~features.market_vol"]
+    words = [*words, "~features.vol_252", "~features.market_vol"]
     clipped = LOGS if logs else LOGS[: LOGS.index(", {_target_: runner.preprocessing.log")] + "]"
     first = "validation.first=124"  # of the rows from 126 on, which have every feature: row 250
     found = small(*words, first, clipped).predictions.set_index(["date", "asset"]).sort_index()
@@ -279,6 +281,26 @@ def test_known_answers_of_the_baselines(daily) -> None:
         assert len(y) == 119_240
         found = np.corrcoef(y, f)[0, 1], np.sqrt(np.mean((y - f) ** 2))
         np.testing.assert_allclose(found, [correlation, rmse], rtol=0, atol=PRINTED)
+
+
+RISK = {  # printed with four decimals
+    -3: (0.6107, "the market's volatility over its own mean of 504 rows"),
+    -2: (0.6040, "that of the sector"),
+}
+
+
+@pytest.mark.parametrize("number", RISK)
+def test_known_answers_of_the_risk_factors(daily, number: int) -> None:
+    """The last two ridges of the table, in logs with dummies, each with one risk factor alone."""
+    correlation, _ = RISK[number]
+    jobs = yaml.safe_load((Path(__file__).parent.parent / "conf" / "sweep" / "vol_table.yaml").read_text())["jobs"]
+    made = Composer().job(["data=file", *OF_FILE, "+data.groups.sector=Sector", *jobs[number]]).experiment
+    panel = build_panel(made.source.load(), made.features, made.target, made.steps)
+    found = forecasts((made, panel), "known")
+    assert found[0] == pytest.approx(correlation, abs=0.5e-4)
+    assert (len(found[2]), found[2]["date"].nunique()) == (119_240, 2168)  # the rows of all other models
+    assert [fold.test[0] for fold in found[3][:2]] == [655, 680]
+    assert int(np.flatnonzero(panel.usable)[0]) == 272  # 21 rows of volatility, then half of the 504
 
 
 def test_the_literal_window_leaks_and_flatters(daily) -> None:

@@ -471,7 +471,7 @@ def test_rows_not_fitted_cannot_move_a_bit(estimator: str, by: str | None) -> No
 
 
 def test_too_few_rows_for_the_folds_are_refused_in_a_line() -> None:
-    panel = holed(71)
+    panel = holed(71, ragged=False)
     for folds, rows, line in (
         (None, 5, "model.folds: null takes 5 expanding folds; 5 rows fitted, needs 6"),
         (

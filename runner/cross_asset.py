@@ -12,7 +12,7 @@ import numpy as np
 from runner.errors import DataError, EstimationError, listed
 from runner.model import Model
 from runner.settings import Several, Window
-from runner.validation import Splitter, WalkForward
+from runner.validation import Splitter, WalkForward, split_usable
 from runner.variation import flat
 from runner.words import count, number, percent
 
@@ -172,7 +172,7 @@ class CrossAsset(Model):
         test = max(R // (FOLDS + 1), 1)
         splitter = self.folds or WalkForward(test=test, first=R - FOLDS * test)
         try:
-            folds = splitter.split(panel.dates[rows], panel.horizon)
+            folds = split_usable(splitter, panel.dates[rows], np.ones(R, dtype=bool), panel.horizon, rows)
         except DataError as error:
             raise DataError([f"model.folds: {line} (in a window of {R} rows)" for line in error.mistakes]) from error
         short = [fold.name for fold in folds if len(fold.train) < 2]

@@ -80,13 +80,14 @@ def portfolio(market: Market, *, weights: str | None = None, lag: Rows = 1) -> p
 
 
 def group_mean(
-    market: Market, *, of: Signal, group: str | None = None, over_past: bool = False
+    market: Market, *, of: Signal, group: str | None = None, over: Rows | None = None
 ) -> pd.DataFrame | pd.Series:
     """Mean over the assets of the same group of `of` at row t, an expression; NaN where none has a value. (T, N)
 
     Args:
         group: of assets, such as sector; null: of all assets. (T,)
-        over_past: over the mean of its own values of all rows up to t, 1 where it is as high as usual.
+        over: divide the mean of row t by its own mean over the last `over` rows, t included, of which half must be
+            there: 1 where it is as high as it usually was. Null divides by nothing.
 
     Raises:
         DataError: a group that the data does not have; an expression that is the same for every asset.
@@ -103,8 +104,9 @@ def group_mean(
         raise DataError(f"of: {of!r} is the same for every asset; allowed: values by asset")
     labels = pd.Series("all", index=values.columns) if group is None else market.groups[group].reindex(values.columns)
     means = pd.DataFrame({one: values.loc[:, labels == one].mean(axis=1) for one in labels.unique()})
-    if over_past:
-        means = means / means.expanding().mean()
+    if over is not None:
+        usual = means.rolling(over, min_periods=(over + 1) // 2).mean()
+        means = means / usual
     return means["all"] if group is None else means[labels].set_axis(values.columns, axis=1)
 
 

@@ -21,15 +21,16 @@ NONE = np.empty(0, dtype=int)
 
 
 class Fold(NamedTuple):
-    """Positions of rows, each part increasing.
+    """Positions of rows of the panel, each part increasing.
 
     Attributes:
         name: 1, 2, ... or holdout.
-        train, test: rows fitted on, and rows forecast.
-        purge: rows in neither because their target and one of the test part are too near.
-        embargo: further rows after a test part that are in neither.
-        leaking: training rows whose target shares a return with one of the test part or the hold-out; none unless
-            the purge is less than the horizon by two rows or more.
+        train, test: rows fitted on, and rows forecast; with the unusable rows between them, which hold no cell.
+        purge: usable rows in neither, because they lie too near to the test part or the hold-out.
+        embargo: further usable rows after a test part that are in neither.
+        leaking: usable training rows whose target shares a return with one of the test part or the hold-out. That of
+            a row before the test part was not known when the first forecast was made. None unless the purge is
+            less than the horizon by two rows or more.
         path: backtest path of each test row, counted from 1; None where there is one path only.
     """
 
@@ -62,16 +63,84 @@ class Fold(NamedTuple):
 
 
 class Gaps(NamedTuple):
-    """Rows left out around test parts: the span of row t is t..t + horizon, both ends included.
+    """Rows of the panel left out around test parts, for a target that looks `horizon` rows ahead.
 
-    A training row whose span touches that of a test row is purged when `purge` is the horizon (Lopez de Prado 2018,
-    snippet 7.1), one row more than share a return with it; `embargo` further rows after a test part are left out too
+    The target of row t holds the returns of rows t + 1 to t + horizon. It is known at a later row s if
+    t + horizon <= s: the horizon - 1 rows before the first test row are not known there. As many after a test
+    part share a return with it. With a purge of `horizon` rows, the prices of rows t to t + horizon are in one
+    target only (Lopez de Prado 2018, snippet 7.1); `embargo` further rows after a test part are left out too
     (snippet 7.2).
     """
 
     horizon: int
     purge: int
     embargo: int = 0
+
+    @classmethod
+    def of(cls, purge: int | str, horizon: int, embargo: int = 0) -> Gaps:
+        """By the rule `known` or `strict`, or of so many rows."""
+        rules = {"known": max(horizon - 1, 0), "strict": horizon}
+        rows = rules[purge] if isinstance(purge, str) else purge
+        return cls(horizon, rows, embargo)
+
+
+class UsableRows(NamedTuple):
+    """The R rows that a splitter counts, of T rows that it may use: those at which some asset has a usable cell.
+
+    Attributes:
+        dates: (R,) their dates.
+        place: (R,) their positions among the T rows.
+        at: (R,) their positions in the panel. Purge and embargo are counted in these: a target looks over rows
+            of the panel, whether they are usable or not.
+    """
+
+    dates: pd.DatetimeIndex
+    place: np.ndarray
+    at: np.ndarray
+
+    @classmethod
+    def every(cls, dates: pd.DatetimeIndex) -> UsableRows:
+        """All rows, which follow each other in the panel."""
+        rows = np.arange(len(dates))
+        return cls(dates, rows, rows)
+
+    def before(self, start: int, purge: int) -> int:
+        """How many rows lie more than `purge` rows of the panel before row `start` of these."""
+        return int(np.searchsorted(self.at, self.at[start] - purge))
+
+    def near(self, parts: Sequence[tuple[int, int]], before: int, after: int) -> np.ndarray:
+        """Mask (R,) of the rows of the parts, and of those so many rows of the panel before and after each."""
+        mask = np.zeros(len(self.at), dtype=bool)
+        for start, until in parts:
+            first = np.searchsorted(self.at, self.at[start] - before, side="left")
+            last = np.searchsorted(self.at, self.at[until - 1] + after, side="right")
+            mask[first:last] = True
+        return mask
+
+    def bridged(self, positions: np.ndarray) -> np.ndarray:
+        """Positions among the T rows of these of the R, with the unusable rows between neighbours."""
+        spans = [np.arange(self.place[start], self.place[until - 1] + 1) for start, until in runs(positions)]
+        return np.concatenate(spans) if spans else NONE
+
+    def located(self, fold: Fold, horizon: int) -> Fold:
+        """A fold of positions among the R rows, as one of positions among the T rows."""
+        test = self.bridged(fold.test)
+        near = self.near(runs(fold.test), max(horizon - 1, 0), max(horizon - 1, 0))
+        return Fold(
+            name=fold.name,
+            train=self.bridged(fold.train),
+            test=test,
+            purge=self.place[np.asarray(fold.purge, dtype=int)],
+            embargo=self.place[np.asarray(fold.embargo, dtype=int)],
+            leaking=max(fold.leaking, int(near[fold.train].sum())),
+            path=None if fold.path is None else self._paths(fold, test),
+        )
+
+    def _paths(self, fold: Fold, test: np.ndarray) -> np.ndarray:
+        """Path of each bridged test row: an unusable one has that of the usable row before it."""
+        path = np.zeros(len(self.place), dtype=int)
+        path[fold.test] = fold.path
+        return path[np.searchsorted(self.place, test, side="right") - 1]
 
 
 def runs(rows: np.ndarray) -> list[tuple[int, int]]:
@@ -85,43 +154,63 @@ def carve(
     tested: Sequence[tuple[int, int]],
     allowed: tuple[int, int],
     gaps: Gaps,
-    held: tuple[int, int],
+    held: int,
+    rows: UsableRows,
     path: np.ndarray | None = None,
 ) -> Fold:
-    """The fold that tests these parts (start, end) and trains on what is allowed less those, their gaps, and the rows
-    held out with theirs."""
-    T = held[1]
-    around = [*tested, held] if held[0] < T else tested
-    test = _near(T, tested, 0, 0)
-    free = ~_near(T, around, 0, 0)
+    """The fold that tests these parts (start, end) of the R usable rows and trains on those allowed.
+
+    Rows of the test parts are not trained on, nor those from `held` on, which are held out, nor the gaps of both.
+    """
+    R = len(rows.at)
+    around = [*tested, (held, R)] if held < R else tested
+    free = ~rows.near(around, 0, 0)
     free[: allowed[0]] = free[allowed[1] :] = False
-    purge = free & _near(T, around, gaps.purge, gaps.purge)
-    embargo = free & ~purge & _near(T, around, 0, gaps.purge + gaps.embargo)
+    purge = free & rows.near(around, gaps.purge, gaps.purge)
+    embargo = free & ~purge & rows.near(around, 0, gaps.purge + gaps.embargo)
     train = free & ~purge & ~embargo
-    reach = max(gaps.horizon - 1, 0)  # the target of row t holds the returns of rows t + 1 to t + horizon
-    leaking = int((train & _near(T, around, reach, reach)).sum())
-    at = np.flatnonzero
-    return Fold(name, at(train), at(test), at(purge), at(embargo), leaking, path)
+    reach = max(gaps.horizon - 1, 0)
+    leaking = int((train & rows.near(around, reach, reach)).sum())
+    counted = Fold(
+        name=name,
+        train=np.flatnonzero(train),
+        test=np.flatnonzero(rows.near(tested, 0, 0)),
+        purge=np.flatnonzero(purge),
+        embargo=np.flatnonzero(embargo),
+        leaking=leaking,
+        path=path,
+    )
+    return rows.located(counted, gaps.horizon)
 
 
-def _near(T: int, parts: Sequence[tuple[int, int]], before: int, after: int) -> np.ndarray:
-    """Mask (T,) of the rows of the parts, and of so many before and after each."""
-    found = np.zeros(T, dtype=bool)
-    for start, until in parts:
-        found[max(start - before, 0) : until + after] = True
-    return found
-
-
-def trained(fold: Fold, setting: str, dates: pd.DatetimeIndex) -> Fold:
+def trained(fold: Fold, setting: str, rows: UsableRows) -> Fold:
     """The same fold.
 
     Raises:
         DataError: it has no training row.
     """
     if not len(fold.train):
-        tests = ", ".join(rows_text(*run, dates) for run in runs(fold.test))
-        lost = f"{fold.purged} are purged" + f", {fold.embargoed} embargoed" * bool(fold.embargoed)
+        positions = np.searchsorted(rows.place, fold.test[np.isin(fold.test, rows.place)])
+        tests = ", ".join(rows_text(*run, rows.dates) for run in runs(positions))
+        lost = f"{fold.purged} are purged" + (f", {fold.embargoed} embargoed" if fold.embargoed else "")
         raise DataError(f"validation.{setting}: fold {fold.name} tests rows {tests} and has no training row; {lost}")
+    return fold
+
+
+def increasing(fold: Fold, rows: int) -> Fold:
+    """The same fold of a splitter of a user's own.
+
+    Raises:
+        DataError: a part whose positions are not increasing ones of so many rows, or no training or test row.
+    """
+    for part in ("train", "test", "purge", "embargo"):
+        positions = np.asarray(getattr(fold, part))
+        inside = len(positions) == 0 or (positions.min() >= 0 and positions.max() < rows)
+        if not inside or (np.diff(positions) <= 0).any():
+            allowed = f"allowed: increasing positions from 0 to {rows - 1} of the dates given"
+            raise DataError(f"validation: fold {fold.name}: its {part} rows are not in order; {allowed}")
+        if part in ("train", "test") and len(positions) == 0:
+            raise DataError(f"validation: fold {fold.name} has no {part} row; allowed: one or more")
     return fold
 
 

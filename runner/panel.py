@@ -72,6 +72,11 @@ class Panel:
     kept: np.ndarray | None = None
 
     @property
+    def usable(self) -> np.ndarray:
+        """(T,) whether some asset has a target and every feature; splitters count these rows."""
+        return np.asarray(self.valid.any(axis=1))
+
+    @property
     def scored(self) -> np.ndarray:
         """(T, N) what forecasts are judged by: the target as it is, whatever is fitted."""
         return self.y if self.raw is None else self.raw

@@ -14,7 +14,7 @@ from runner.least_squares import NotEstimable
 from runner.penalty import Curve, finding, grid, largest, strength
 from runner.reductions import Cells, Lost, Reductions, Sums, reductions
 from runner.shrinkage import Reduced, dummies_of, ridge_of_units, solve
-from runner.validation import WalkForward
+from runner.validation import WalkForward, split_usable
 
 if TYPE_CHECKING:
     from runner.panel import Panel
@@ -69,22 +69,23 @@ def _parts(model: Regression, panel: Panel, rows: np.ndarray) -> Parts:
     if model.penalty is not None:
         none = np.empty((0, 1), dtype=bool)
         return Parts(np.zeros(len(rows), dtype=int), none, none)
-    R = len(rows)
+    usable = panel.usable[rows]
+    R = int(usable.sum())
     if model.folds is None and R <= FOLDS:
         raise DataError(f"model.folds: null takes {FOLDS} expanding folds; {R} rows fitted, needs {FOLDS + 1}")
     test = R // (FOLDS + 1)
     splitter = model.folds or WalkForward(test=test, first=R - FOLDS * test)
     try:
-        folds = splitter.split(panel.dates[rows], panel.horizon)
+        folds = split_usable(splitter, panel.dates[rows], usable, panel.horizon, rows)
     except DataError as error:
         lines = [line.removeprefix("validation") for line in error.mistakes]
         raise DataError([f"model.folds{line} (counted in the {R} rows fitted)" for line in lines]) from error
     if not folds:
         raise DataError("model.folds: gives no fold; allowed: a splitter that does, or a penalty")
-    member = np.zeros((2, len(folds), R), dtype=bool)
+    member = np.zeros((2, len(folds), len(rows)), dtype=bool)
     for f, fold in enumerate(folds):
         member[0, f, fold.train], member[1, f, fold.test] = True, True
-    kinds, segment = np.unique(member.reshape(-1, R), axis=1, return_inverse=True)
+    kinds, segment = np.unique(member.reshape(-1, len(rows)), axis=1, return_inverse=True)
     return Parts(segment.ravel(), *np.split(kinds, 2))
 
 

@@ -239,8 +239,20 @@ def _out_of_sample(report: Report) -> list[str]:
         *_over_paths(report),
         *apart,
         *_kind(report),
+        *_not_counted(report),
     ]
     return [*found, f"{count(lost, 'test row')} could not be forecast."] if lost else found
+
+
+def _not_counted(report: Report) -> list[str]:
+    """How many dates the folds do not count; none where they count all."""
+    usable = report.panel.usable
+    unusable = int((~usable).sum())
+    if unusable == 0:
+        return []
+    are = "is no row" if unusable == 1 else "are no rows"
+    dates = f"{unusable:,} of {count(len(usable), 'date')}"
+    return [f"{dates} {are} of the folds: no asset has a target and every feature there."]
 
 
 def _errors_beside(report: Report, row: pd.Series) -> str:

@@ -36,8 +36,8 @@ class Report:
         panel, fit: what was regressed and what was found on all rows.
         study: what the analyses were given.
         diagnostics: tests of the residuals, tidy.
-        folds: fold, train_start, train_end, test_start, test_end, purged, embargoed, leaking, train_rows, test_rows,
-            not_forecast, layout.
+        folds: fold, train_start, train_end, test_start, test_end, purged, embargoed, leaking, unusable,
+            train_rows, test_rows, not_forecast, layout.
         predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         scores: scope, unit, n_obs and the scores of the predictions.
         audit: of look-ahead, None where it was switched off.

@@ -27,7 +27,7 @@ from runner.scores import score, train_means
 from runner.shared import shared_by
 from runner.spec import FULL, Experiment, without_secrets
 from runner.study import Finding, Study
-from runner.validation import Fold
+from runner.validation import Fold, Splitter, split_usable
 from runner.version import code_version
 
 PREDICTIONS = ["date", "asset", "fold", "path", "y", "prediction", "benchmark"]
@@ -95,12 +95,28 @@ def _prepared(experiment: Experiment, bench: Bench) -> Prepared:
     chosen = [recipe, features, experiment.rows, id(whole.X)]  # a panel may be made again
     panel, rows = bench.get("rows", chosen, partial(rows_of, whole, features, experiment.rows, weights))
     model = experiment.model.on(panel)
-    folds = experiment.splitter.split(panel.dates, panel.horizon)
+    folds = _folds(experiment.splitter, panel)
     look = partial(bench.get, "audit", recipe, partial(audit, experiment, market))
     audited = _audited(experiment, model, panel, folds, look)
     these = [recipe, spec.get("validation"), id(panel.X), id(panel.valid)]  # moments are of these very arrays
     shared = bench.get("moments", these, partial(shared_by, folds, panel))
     return Prepared(market, replace(panel, shared=shared), rows, model, folds, audited)
+
+
+def _folds(splitter: Splitter, panel: Panel) -> list[Fold]:
+    """The folds of the dates at which some asset of the panel has a usable cell.
+
+    Raises:
+        DataError: what the splitter says of its settings, with the rows that it counts.
+    """
+    usable = panel.usable
+    try:
+        return split_usable(splitter, panel.dates, usable, panel.horizon)
+    except DataError as error:
+        if usable.all():
+            raise
+        counted = f"rows counted: the {int(usable.sum()):,} of {len(usable):,} dates with a usable cell"
+        raise DataError([f"{line} ({counted})" for line in error.mistakes]) from error
 
 
 def _audited(
@@ -179,8 +195,12 @@ def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
 
 
 def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> pd.DataFrame:
-    """One row per fold: its dates, the dates left out or leaking, its rows (date x asset) and where its parts lie."""
+    """One row per fold: its dates, the dates left out or leaking, its rows (date x asset) and where its parts lie.
+
+    `unusable` counts the dates up to the last one of the fold at which no asset has a usable cell.
+    """
     rows, forecasts = [], predictions["fold"].value_counts() if folds else {}
+    unusable = np.cumsum(~panel.usable)
     for fold in folds:
         forecast = int(forecasts.get(fold.name, 0))
         rows.append(
@@ -193,6 +213,7 @@ def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> p
                 "purged": fold.purged,
                 "embargoed": fold.embargoed,
                 "leaking": fold.leaking > 0,
+                "unusable": int(unusable[max(fold.train[-1], fold.test[-1])]),
                 "train_rows": int(panel.valid[fold.train].sum()),
                 "test_rows": int(panel.valid[fold.test].sum()),
                 "not_forecast": int(panel.valid[fold.test].sum()) - forecast,

@@ -608,6 +608,17 @@ def fits_on_later_rows(report: Any, said: Said) -> None:
     assert report.kind == "predictive" and trains_on_later(report)
 
 
+@pattern(
+    "Out of sample",
+    rf"{n('lost')} of {n('dates')} dates? (?:is no row|are no rows) of the folds: no asset has a target and every "
+    r"feature there\.",
+)
+def not_counted(report: Any, said: Said) -> None:
+    valid = report.panel.valid
+    said.number("lost", sum(not row.any() for row in valid))
+    said.number("dates", len(valid))
+
+
 @pattern("Out of sample", rf"{n('rows')} test rows? could not be forecast\.")
 def not_forecast(report: Any, said: Said) -> None:
     said.number("rows", report.folds["not_forecast"].sum())

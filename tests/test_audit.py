@@ -327,11 +327,11 @@ def test_an_expression_cannot_look_ahead(text: str) -> None:
 
 
 def test_the_purge_is_that_of_the_target() -> None:
-    """Off by one is not for the user to get wrong: the last training target is known before the first test row."""
+    """Off by one is not for the user to get wrong: the last training target is known at the first test row."""
     dates = pd.bdate_range("2020-01-01", periods=100)
     for horizon in (0, 1, 5, 21):
         [fold] = HoldOut(rows=20).split(dates, horizon)
-        assert fold.train[-1] + horizon < fold.test[0]
+        assert fold.train[-1] + max(horizon, 1) == fold.test[0]
 
 
 # --- no false alarm -----------------------------------------------------------------------------------------------

@@ -408,7 +408,7 @@ def test_the_experiment_on_the_snapshot_is_a_logit_in_plain_pandas(cli, stocks) 
     found = done.table("coefficients")
     close(found["estimate"], whole.params, "estimates", REL)
     close(found["std_error"], whole.bse, "errors", REL)
-    train = table[:"2021-12-30"]  # the last row of 2021 is purged: its return ends in 2022
+    train = table[:"2021-12-31"]  # the return of the last row of 2021 is known at the first forecast
     part = sm.Logit(train["y"], X.loc[train.index]).fit(tol=1e-12, disp=0)
     predictions = pd.read_parquet(done.directory / "predictions.parquet").set_index("date")
     close(predictions["prediction"], part.predict(X["2022":]), "out of sample", REL)

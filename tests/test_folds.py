@@ -40,15 +40,23 @@ def refused(splitter: object, horizon: int = 0, dates: pd.DatetimeIndex = MONTHS
     return line
 
 
-def touches(t: int, s: int, horizon: int) -> bool:
-    """Do the spans of two rows, from the row to the end of its target, share a row?"""
-    return bool(set(range(t, t + horizon + 1)) & set(range(s, s + horizon + 1)))
+def touches(t: int, s: int, horizon: int, rule: str) -> bool:
+    """Do two rows share a return of their targets (known), or a price of these (strict)? A row is near to itself."""
+    first = 0 if rule == "strict" else 1
+    mine, other = (set(range(row + first, row + horizon + 1)) for row in (t, s))
+    return t == s or bool(mine & other)
+
+
+def gap_of(rule: str, horizon: int) -> int:
+    """Rows left out on each side of a test part."""
+    return horizon if rule == "strict" else max(horizon - 1, 0)
 
 
 def naive(
-    T: int, groups: int, chosen: int, horizon: int, embargo: int, held: int
+    T: int, groups: int, chosen: int, horizon: int, embargo: int, held: int, rule: str
 ) -> list[tuple[list[int], list[int]]]:
     """Training and test rows of every split, by looking at every pair of rows."""
+    after = gap_of(rule, horizon) + embargo
     parts = np.array_split(range(T - held), groups)
     locked = range(T - held, T)
     found = []
@@ -57,8 +65,8 @@ def naive(
         train = [
             t
             for t in range(T - held)
-            if not any(touches(t, s, horizon) for s in (*test, *locked))
-            and not any(s < t <= s + horizon + embargo for s in test)
+            if not any(touches(t, s, horizon, rule) for s in (*test, *locked))
+            and not any(s < t <= s + after for s in test)
             and t not in test
         ]
         found.append((train, test))
@@ -68,17 +76,17 @@ def naive(
 shapes = st.tuples(st.integers(8, 60), st.integers(2, 6), st.integers(1, 5), st.integers(0, 5), st.integers(0, 4))
 
 
-@given(shapes, st.sampled_from([0, 0, 3, 7]))
+@given(shapes, st.sampled_from([0, 0, 3, 7]), st.sampled_from(["known", "strict"]))
 @QUICK
-def test_combinatorial_rows_are_those_of_brute_force(shape: tuple[int, ...], held: int) -> None:
+def test_combinatorial_rows_are_those_of_brute_force(shape: tuple[int, ...], held: int, rule: str) -> None:
     T, groups, chosen, horizon, embargo = shape
     chosen = min(chosen, groups - 1)
-    splitter = Combinatorial(groups, chosen, embargo=embargo, holdout=held)
+    splitter = Combinatorial(groups, chosen, purge=rule, embargo=embargo, holdout=held)
     if T - held < groups:
         assert f"{groups} parts of fewer rows" in refused(splitter, horizon, days(T))
         return
-    expected = naive(T, groups, chosen, horizon, embargo, held)
-    if not all(train for train, _ in expected) or (held and T - held <= horizon):
+    expected = naive(T, groups, chosen, horizon, embargo, held, rule)
+    if not all(train for train, _ in expected) or (held and T - held <= gap_of(rule, horizon)):
         assert "and has no training row" in refused(splitter, horizon, days(T))
         return
     found = splitter.split(days(T), horizon)
@@ -86,7 +94,7 @@ def test_combinatorial_rows_are_those_of_brute_force(shape: tuple[int, ...], hel
         last = found.pop()
         assert last.name == "holdout"
         assert last.test.tolist() == list(range(T - held, T))
-        assert last.train.tolist() == list(range(T - held - horizon))
+        assert last.train.tolist() == list(range(T - held - gap_of(rule, horizon)))
     assert [(fold.train.tolist(), fold.test.tolist()) for fold in found] == expected
     assert [fold.name for fold in found] == [str(k) for k in range(1, comb(groups, chosen) + 1)]
     assert all(fold.leaking == 0 for fold in found)
@@ -139,7 +147,7 @@ def test_paths_are_those_of_lopez_de_prado() -> None:
 
 def test_rows_are_those_of_skfolio() -> None:
     """skfolio 1.12.2, CombinatorialPurgedCV(n_folds=4, n_test_folds=2, purged_size=1, embargo_size=2) on 20 rows."""
-    found = Combinatorial(4, 2, embargo=2).split(days(20), 1)
+    found = Combinatorial(4, 2, purge="strict", embargo=2).split(days(20), 1)
     assert [fold.train.tolist() for fold in found] == SKFOLIO
 
 
@@ -153,20 +161,21 @@ SKFOLIO = [
 ]
 
 
-@given(st.integers(4, 200), st.integers(2, 8), st.integers(0, 4))
+@given(st.integers(4, 200), st.integers(2, 8), st.integers(0, 4), st.sampled_from(["known", "strict"]))
 @QUICK
-def test_k_fold_is_that_of_scikit_learn_less_the_purge(rows: int, parts: int, horizon: int) -> None:
+def test_k_fold_is_that_of_scikit_learn_less_the_purge(rows: int, parts: int, horizon: int, rule: str) -> None:
     if rows < parts or (horizon and rows < 40):
         return
-    found = KFold(parts).split(days(rows), horizon)
+    found = KFold(parts, purge=rule).split(days(rows), horizon)
+    gap = gap_of(rule, horizon)
     theirs = list(TheirKFold(parts).split(np.zeros(rows)))
     assert len(found) == parts
     for fold, (train, test) in zip(found, theirs, strict=True):
         assert fold.test.tolist() == test.tolist() and fold.path is None
-        clear = (train < test[0] - horizon) | (train > test[-1] + horizon)
+        clear = (train < test[0] - gap) | (train > test[-1] + gap)
         assert fold.train.tolist() == train[clear].tolist()
         assert fold.purge.tolist() == train[~clear].tolist()
-    single = Combinatorial(parts, 1).split(days(rows), horizon)
+    single = Combinatorial(parts, 1, purge=rule).split(days(rows), horizon)
     assert [one.train.tolist() for one in single] == [one.train.tolist() for one in found]
 
 
@@ -181,8 +190,8 @@ SCHEMES = {
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("purge", [None, 0, 1, 4, 5, 8])
-def test_a_purge_shorter_than_the_horizon_leaks_and_no_other(scheme: str, purge: int | None) -> None:
+@pytest.mark.parametrize("purge", ["known", "strict", 0, 1, 3, 4, 5, 8])
+def test_a_purge_of_less_than_what_is_unknown_leaks_and_no_other(scheme: str, purge: int | str) -> None:
     T, horizon = 100, 5
     found = SCHEMES[scheme](purge).split(days(T), horizon)
     assert found[-1].name == "holdout" and found[-1].test.tolist() == list(range(90, 100))
@@ -191,22 +200,27 @@ def test_a_purge_shorter_than_the_horizon_leaks_and_no_other(scheme: str, purge:
         returns = {t: set(range(t + 1, t + horizon + 1)) for t in range(T)}  # of the target of row t
         leaking = [t for t in fold.train.tolist() if any(returns[t] & returns[s] for s in forbidden)]
         assert fold.leaking == len(leaking)
-        assert (fold.leaking > 0) == (purge is not None and purge < horizon - 1)
+        gap = gap_of(purge, horizon) if isinstance(purge, str) else purge
+        assert (fold.leaking > 0) == (gap < horizon - 1)
         assert not set(fold.train.tolist()) & forbidden
         if fold.name != "holdout":
             assert not set(fold.test.tolist()) & set(range(90, 100))
-        gap = horizon if purge is None else purge
         assert min(abs(t - s) for t in fold.train.tolist() for s in forbidden) == gap + 1
 
 
 def test_nothing_leaks_where_the_target_is_of_the_same_row() -> None:
     for scheme in SCHEMES.values():
-        assert all(fold.leaking == fold.purged == 0 for fold in scheme(None).split(days(100), 0))
+        for purge in ("known", "strict"):
+            assert all(fold.leaking == fold.purged == 0 for fold in scheme(purge).split(days(100), 0))
+        assert all(fold.leaking == fold.purged == 0 for fold in scheme("known").split(days(100), 1))
 
 
 def test_a_hold_out_beside_a_hold_out() -> None:
     first, last = HoldOut("2015-03-31", holdout="1y").split(MONTHS, 2)
     assert (first.name, last.name) == ("1", "holdout")
+    assert first.layout == "train 1..35; purge 36..36; test 37..48"
+    assert last.layout == "train 1..47; purge 48..48; test 49..60"
+    first, last = HoldOut("2015-03-31", purge="strict", holdout="1y").split(MONTHS, 2)
     assert first.layout == "train 1..34; purge 35..36; test 37..48"
     assert last.layout == "train 1..46; purge 47..48; test 49..60"
     assert refused(HoldOut("2016-03-31", holdout=12)) == (
@@ -328,14 +342,14 @@ def test_a_year_of_months_is_twelve_rows_wherever_it_ends(frequency: str) -> Non
 
 
 def test_spans_of_time_place_the_folds_of_spec_s5() -> None:
-    by_rows = WalkForward(test=6, first=24, holdout=12, window=18).split(MONTHS, 1)
-    by_time = WalkForward(test="6m", first="2y", holdout="1y", window="18m").split(MONTHS, 1)
+    by_rows = WalkForward(test=6, first=24, holdout=12, window=18).split(MONTHS, 2)
+    by_time = WalkForward(test="6m", first="2y", holdout="1y", window="18m").split(MONTHS, 2)
     by_date = WalkForward(
         test=6,
         train_ends=["2014-03-31", 30, "2015-04-01", "2015-09-30"],
         holdout="12m",
         window=18,
-    ).split(MONTHS, 1)
+    ).split(MONTHS, 2)
     assert [fold.layout for fold in by_time] == [fold.layout for fold in by_rows]
     assert [fold.layout for fold in by_date] == [fold.layout for fold in by_rows]
     assert by_rows[0].layout == "train 6..23; purge 24..24; test 25..30"
@@ -370,7 +384,7 @@ def test_walking_forward_by_any_span_tests_every_row_once(
     end = behind(dates, rows, holdout)
     for fold in found:
         assert len(runs(fold.train)) == len(runs(fold.test)) == 1
-        assert fold.train[-1] + horizon == fold.test[0] - 1 and fold.leaking == 0
+        assert fold.train[-1] + max(horizon, 1) == fold.test[0] and fold.leaking == 0
         assert (fold.name == "holdout") == (fold.test[0] >= end)
         if isinstance(window, str):
             n, unit = parse_span(window)
@@ -422,7 +436,7 @@ def test_a_run_over_combinatorial_folds(report) -> None:
     assert table["leaking"].tolist() == [True] * 11
     assert table.loc[0, ["purged", "embargoed"]].tolist() == [2, 2]
     assert len(predictions) == table["test_rows"].sum() - table["not_forecast"].sum()
-    rows = len(report.panel.dates)
+    rows = report.panel.usable.sum()  # the last three months have no target
     split = predictions[predictions["fold"] != "holdout"]
     assert split.groupby("path").size().to_dict() == dict.fromkeys(range(1, 5), 2 * (rows - 60))
     assert split.groupby(["path", "date", "asset"]).size().eq(1).all()

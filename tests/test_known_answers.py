@@ -76,9 +76,17 @@ def test_one_day_ahead_forecast_of_apple(apple) -> None:
     run = apple("alpha_signals", "target=forward_return")
     fold = run.table("folds").iloc[0]
     assert run.table("quality").iloc[0]["r2"] == pytest.approx(0.020021, abs=LAST_DIGIT)
+    assert (fold["train_rows"], fold["purged"]) == (1196, 0)
+    assert run.metrics["oos/r2"] == pytest.approx(-0.05782424, abs=0.5e-8)
+    assert "predictive" in run.out
+
+
+def test_one_day_ahead_forecast_of_apple_under_the_strict_purge(apple) -> None:
+    """Leaves out the row whose target ends at the first price of the test part."""
+    run = apple("alpha_signals", "target=forward_return", "validation.purge=strict")
+    fold = run.table("folds").iloc[0]
     assert (fold["train_rows"], fold["purged"]) == (1195, 1)
     assert run.metrics["oos/r2"] == pytest.approx(-0.05728, abs=0.5e-5)
-    assert "predictive" in run.out
 
 
 @pytest.mark.parametrize("unit", ["AAPL", "IWM"])

@@ -14,7 +14,7 @@ from runner.sinks.drawings import DRAWINGS
 
 CLOSE = 1e-10  # relative: sums of a thousand products, in another order
 WORDS = ["experiment=vol_sizing", "data.assets=12", "data.sectors=3", "data.rows=420", "data.churn=0", "audit=off"]
-WORDS += ["validation.first=250", "validation.window=100", "validation.test=40", "analyses.sizing.most=0.2"]
+WORDS += ["validation.first=229", "validation.window=100", "validation.test=40", "analyses.sizing.most=0.2"]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,43 @@ def test_a_name_and_a_leg_have_their_bounds() -> None:
     short = np.array([0.25, 0.6])
     np.testing.assert_allclose(found[0, 4:], -short, rtol=CLOSE)  # adds up to less than 1: as it is
     assert sized(alpha, None, Bounds(0.2, 3.0, 0.05, 1.0)).tolist() == [[0.05] * 4 + [-0.05] * 2]
+
+
+def bounded(report) -> list[str]:
+    """What is said of the bounds."""
+    words = report.findings["sizing"].words
+    return [line for line in words if "Share of positions" in line or "bounds" in line]
+
+
+def test_where_the_bounds_bind_is_counted_and_said(report) -> None:
+    """Against the scale of each position by hand: 0.9 over the forecast, at most 3."""
+    table = report.findings["sizing"].table.set_index(["sizing", "leg"])
+    assert table.loc["unsized", "at_cap"].tolist() == [0.0, 0.0, 0.0]
+    low = run(Composer().job([*WORDS, "analyses.sizing.target=0.9", "analyses.sizing.most=1.0"]).experiment)
+    table = low.findings["sizing"].table.set_index(["sizing", "leg"])
+    predictions = low.predictions.pivot(index="date", columns="asset", values="prediction").astype(float)
+    order = Composer().job(WORDS).experiment.source.load().fields["close"].pct_change(126, fill_method=None)
+    at = held = 0
+    for date in predictions.index[::21]:
+        rank = order.loc[date, predictions.columns].rank()
+        for name, place in ((rank - 0.5) / len(rank)).items():
+            if place < 0.3 or place > 0.7:
+                held += 1
+                at += 0.9 / predictions.loc[date, name] >= 3.0
+    assert 0 < at < held
+    assert table.loc[("forecast", "both"), "at_cap"] == pytest.approx(at / held, rel=CLOSE)
+    assert bounded(low)[0].startswith(f"Share of positions at which the cap of 3 binds: {at / held:.1%}"[:-1])
+    assert len(bounded(low)) == 2
+
+
+@pytest.mark.parametrize("bound", ["analyses.sizing.target=50.0", "analyses.sizing.most=0.001"])
+def test_a_comparison_of_portfolios_that_are_the_same_says_so(bound: str) -> None:
+    """The cap, or the bound of a name, holds every position: the forecast does not enter the weights."""
+    made = run(Composer().job([*WORDS, bound]).experiment)
+    ratios = made.findings["sizing"].table.query("sizing != 'unsized' and leg == 'both'")["sharpe_net"]
+    assert ratios.nunique() == 1
+    said = "their comparison says nothing about the forecasts."
+    assert bounded(made)[-1].startswith("The bounds hold every position") and bounded(made)[-1].endswith(said)
 
 
 def test_ties_are_on_one_side_or_on_none() -> None:

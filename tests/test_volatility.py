@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.linear_model import Ridge
 
 from runner.composition import Composer
@@ -18,6 +19,7 @@ from runner.panel import build_panel
 from runner.regression import Regression
 from runner.run import run
 from runner.targets import forward_volatility
+from runner.validation import split_usable
 
 CLOSE = 1e-10  # relative: sums of some hundred squares, in another order
 SOLVED = 1e-8  # relative: normal equations of collinear volatilities against a solver of rows
@@ -25,7 +27,8 @@ PRINTED = 1e-6 * 1.01  # the known answers have six decimals; one of them rounds
 DAILY = Path(__file__).parent.parent.parent / "shared" / "data" / "sp500_mini_55stocks_2010_2021.parquet"
 OF_FILE = [f"data.path={DAILY}", "data.columns.close=adjusted_close", "data.columns.volume=volume"]
 USED = ["vol_5", "vol_21", "vol_63", "vol_126", "down_21", "up_21"]
-SCHEME = ["audit=off", "validation.first=250", "validation.window=100", "validation.test=40", "analyses.by_fold=null"]
+SCHEME = ["audit=off", "validation.first=229", "validation.window=100", "validation.test=40", "analyses.by_fold=null"]
+# the 21 rows before row 21 have too few features: the first test row is row 250
 SMALL = ["experiment=vol_panel", "data.assets=12", "data.sectors=3", "data.rows=420", "data.seed=3", "data.churn=0"]
 SMALL += SCHEME
 
@@ -69,10 +72,11 @@ def test_mean_of_a_group_beside_its_own_past() -> None:
     for group, members in (("s0", ["A0", "A2", "A4"]), ("s1", ["A1", "A3"])):
         mean = [np.nanmean(row) for row in size[members].to_numpy()]
         found = group_mean(data, of="abs(ret)", group="sector")
-        past = group_mean(data, of="abs(ret)", group="sector", over_past=True)
+        past = group_mean(data, of="abs(ret)", group="sector", over=9)
         for name in members:
             np.testing.assert_allclose(found[name], mean, rtol=CLOSE)
-            np.testing.assert_allclose(past[name], [mean[t] / np.mean(mean[: t + 1]) for t in range(60)], rtol=CLOSE)
+            usual = [np.mean(mean[max(t - 8, 0) : t + 1]) if t >= 4 else np.nan for t in range(60)]
+            np.testing.assert_allclose(past[name], np.array(mean) / usual, rtol=CLOSE)
         assert list(found.columns) == list(size.columns), group
     np.testing.assert_allclose(group_mean(data, of="abs(ret)"), np.nanmean(size, axis=1), rtol=CLOSE)
     with pytest.raises(DataError, match="group: 'sektor' is unknown; allowed: sector; did you mean 'sector'"):
@@ -134,9 +138,10 @@ LOGS = (
 @pytest.mark.parametrize("words", [["model.by=asset"], ["model.by=sector"], [], ["model.dummies=[sector]"]])
 @pytest.mark.parametrize("logs", [False, True])
 def test_forecasts_are_those_of_scikit_learn(words: list[str], logs: bool) -> None:
-    words = [*words, "~features.vol_252", "~features.sector_risk", "~features.market_vol"]
+    words = [*words, "~features.vol_252", "~features.market_vol"]
     clipped = LOGS if logs else LOGS[: LOGS.index(", {_target_: runner.preprocessing.log")] + "]"
-    found = small(*words, clipped).predictions.set_index(["date", "asset"]).sort_index()
+    first = "validation.first=124"  # of the rows from 126 on, which have every feature: row 250
+    found = small(*words, first, clipped).predictions.set_index(["date", "asset"]).sort_index()
     expected = by_scikit_learn([one for one in words if one.startswith("model")], logs=logs)
     assert found.index.equals(expected.index)
     np.testing.assert_allclose(found["prediction"], expected, rtol=SOLVED)
@@ -166,14 +171,14 @@ def report_returns() -> pd.DataFrame:
 
 def test_a_run_with_the_literal_window_is_tagged() -> None:
     assert small().leaks == []
-    assert small("validation.purge=0").leaks == ["5 of 5 folds train on targets that reach into their test part"]
+    assert small("validation.purge=0").leaks == ["4 of 4 folds train on targets that reach into their test part"]
 
 
-def test_a_fold_of_rows_without_a_target_forecasts_nothing() -> None:
+def test_the_last_fold_ends_with_the_last_row_that_has_a_target() -> None:
     report = small("validation.test=9")
     last = report.folds.iloc[-1]
-    assert (last["test_rows"], last["not_forecast"]) == (0, 0)
-    assert report.predictions["date"].max() == report.panel.dates[419 - 21]
+    assert last["test_end"] == report.predictions["date"].max() == report.panel.dates[419 - 21]
+    assert (last["not_forecast"], last["unusable"]) == (0, 21)
 
 
 def refused(*words: str) -> list[str]:
@@ -228,7 +233,7 @@ KNOWN = {
 }
 
 
-def forecasts(daily, purge: int, **settings):
+def forecasts(daily, purge: int | str, **settings):
     """Correlation, RMSE, and the predictions, of the model of the experiment with other settings."""
     from dataclasses import replace
 
@@ -237,7 +242,8 @@ def forecasts(daily, purge: int, **settings):
 
     made, panel = daily
     model = replace(made.model, **settings).on(panel)
-    folds = replace(made.splitter, purge=purge).split(panel.dates, panel.horizon)
+    splitter = replace(made.splitter, purge=purge)
+    folds = split_usable(splitter, panel.dates, panel.usable, panel.horizon)
     table = _forecast(model, replace(panel, shared=shared_by(folds, panel)), folds)
     y, f = table["y"].to_numpy(), table["prediction"].to_numpy()
     return np.corrcoef(y, f)[0, 1], np.sqrt(np.mean((y - f) ** 2)), table, folds
@@ -246,11 +252,12 @@ def forecasts(daily, purge: int, **settings):
 @pytest.mark.parametrize("name", KNOWN)
 def test_known_answers_of_the_ridge(daily, name: str) -> None:
     settings, correlation, rmse = KNOWN[name]
-    found = forecasts(daily, 20, **settings)
+    found = forecasts(daily, "known", **settings)
     np.testing.assert_allclose(found[:2], [correlation, rmse], rtol=0, atol=PRINTED)
     table = found[2]
     assert (len(table), table["date"].nunique()) == (119_240, 2168)
     assert [f"{one:%Y-%m-%d}" for one in (table["date"].min(), table["date"].max())] == ["2012-08-08", "2021-03-22"]
+    assert daily[0].splitter.purge == "known"  # as in the configuration: last training row = refit row - 21
     assert found[3][0].train.tolist() == list(range(131, 635)) and found[3][0].test[0] == 655
     assert not any(fold.leaking for fold in found[3])
 
@@ -276,9 +283,29 @@ def test_known_answers_of_the_baselines(daily) -> None:
         np.testing.assert_allclose(found, [correlation, rmse], rtol=0, atol=PRINTED)
 
 
+RISK = {  # printed with four decimals
+    -3: (0.6107, "the market's volatility over its own mean of 504 rows"),
+    -2: (0.6040, "that of the sector"),
+}
+
+
+@pytest.mark.parametrize("number", RISK)
+def test_known_answers_of_the_risk_factors(daily, number: int) -> None:
+    """The last two ridges of the table, in logs with dummies, each with one risk factor alone."""
+    correlation, _ = RISK[number]
+    jobs = yaml.safe_load((Path(__file__).parent.parent / "conf" / "sweep" / "vol_table.yaml").read_text())["jobs"]
+    made = Composer().job(["data=file", *OF_FILE, "+data.groups.sector=Sector", *jobs[number]]).experiment
+    panel = build_panel(made.source.load(), made.features, made.target, made.steps)
+    found = forecasts((made, panel), "known")
+    assert found[0] == pytest.approx(correlation, abs=0.5e-4)
+    assert (len(found[2]), found[2]["date"].nunique()) == (119_240, 2168)  # the rows of all other models
+    assert [fold.test[0] for fold in found[3][:2]] == [655, 680]
+    assert int(np.flatnonzero(panel.usable)[0]) == 272  # 21 rows of volatility, then half of the 504
+
+
 def test_the_literal_window_leaks_and_flatters(daily) -> None:
     correlation, rmse, _, folds = forecasts(daily, 0, by="asset")
-    assert all(fold.leaking == 20 for fold in folds[:-1])  # rows whose target shares a return with the first forecast
+    assert all(fold.leaking == 20 for fold in folds)  # rows whose target shares a return with the first forecast
     assert correlation > 0.490977 + 0.05
     assert rmse < 0.142721 - 0.005
 

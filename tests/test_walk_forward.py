@@ -63,7 +63,7 @@ def test_the_refusal_on_the_command_line(cli) -> None:
     assert outcome.errors == [
         "error: validation.train_ends: 48 (2016-03-31) tests rows 49..54 (2016-04-30..2016-09-30), but the hold-out "
         "is rows 49..60 (2016-04-30..2017-03-31): they overlap in rows 49..54 (2016-04-30..2016-09-30); "
-        "allowed: up to 42"
+        "allowed: up to 42 (rows counted: the 60 of 61 dates with a usable cell)"
     ]
     assert outcome.directory is None
 
@@ -96,24 +96,26 @@ def test_rows_that_there_are_not_are_refused() -> None:
 
 
 def test_a_fold_without_training_rows_is_refused() -> None:
-    assert refused(WalkForward(test=6, first=5), 5) == (
+    assert refused(WalkForward(test=6, first=5), 6) == (
         "validation.first: fold 1 tests rows 6..11 (2012-09-30..2013-02-28) and has no training row; 5 are purged"
     )
-    assert refused(WalkForward(test=6, train_ends=[3, 24]), 4).startswith(
+    assert refused(WalkForward(test=6, train_ends=[3, 24], purge="strict"), 4).startswith(
         "validation.train_ends: fold 1 tests rows 4..9"
     )
 
 
 def test_rows_before_the_test_are_purged_and_a_window_ends_there() -> None:
     expected = [("1", 12, 21, 25, 34), ("2", 22, 31, 35, 44), ("3", 32, 41, 45, 54), ("4", 42, 51, 55, 56)]
-    folds = WalkForward(test=10, first=24, window=10, holdout=4).split(MONTHS, 3)
+    folds = WalkForward(test=10, first=24, window=10, holdout=4).split(MONTHS, 4)
     assert shown(folds) == [*expected, ("holdout", 44, 53, 57, 60)]
     assert [fold.purged for fold in folds] == [3] * 5
-    assert shown(WalkForward(test=10, first=24, window=50).split(MONTHS, 3))[0] == ("1", 1, 21, 25, 34)
+    strict = WalkForward(test=10, first=24, window=10, holdout=4, purge="strict")
+    assert [fold.layout for fold in strict.split(MONTHS, 3)] == [fold.layout for fold in folds]
+    assert shown(WalkForward(test=10, first=24, window=50).split(MONTHS, 4))[0] == ("1", 1, 21, 25, 34)
 
 
 def test_test_parts_may_leave_rows_between_them_but_not_overlap() -> None:
-    folds = WalkForward(test=2, train_ends=[10, 20]).split(MONTHS, 1)
+    folds = WalkForward(test=2, train_ends=[10, 20]).split(MONTHS, 2)
     assert shown(folds) == [("1", 1, 9, 11, 12), ("2", 1, 19, 21, 22)]
     for ends in ([24, 29], [30, 24], [24, 24], []):
         with pytest.raises(ValueError, match=r"train_ends: given .*; allowed: one or more, each at least test=6"):
@@ -136,7 +138,8 @@ def test_equal_parts_are_those_of_scikit_learn(rows: int, parts: int, horizon: i
     first = rows - parts * test
     if not test or first <= horizon:
         return
-    folds = WalkForward(test=test, first=first).split(pd.bdate_range("2020-01-01", periods=rows), horizon)
+    strict = WalkForward(test=test, first=first, purge="strict")
+    folds = strict.split(pd.bdate_range("2020-01-01", periods=rows), horizon)
     theirs = list(TimeSeriesSplit(parts, gap=horizon).split(np.zeros(rows)))
     assert len(folds) == parts
     for fold, (train, tested) in zip(folds, theirs, strict=True):
@@ -157,26 +160,27 @@ def test_every_row_after_the_first_part_is_tested_once(
 ) -> None:
     dates = pd.bdate_range("2020-01-01", periods=rows)
     splitter = WalkForward(test=test, first=first, holdout=holdout, window=window or None)
-    if first >= rows - holdout or first <= horizon:
+    gap = max(horizon - 1, 0)
+    if first >= rows - holdout or first <= gap:
         refused(splitter, horizon, dates)
         return
     folds = splitter.split(dates, horizon)
     assert np.concatenate([fold.test for fold in folds]).tolist() == list(range(first, rows))
     assert [fold.name for fold in folds if (fold.test >= rows - holdout).any()] == ["holdout"] * (holdout > 0)
     for fold in folds:
-        assert fold.train[-1] + horizon == fold.test[0] - 1  # known on the last row before the test
-        assert len(fold.train) == min(fold.test[0] - horizon, window or rows)
+        assert fold.train[-1] + gap + 1 == fold.test[0]  # its target is known at the first test row
+        assert len(fold.train) == min(fold.test[0] - gap, window or rows)
         assert fold.name == "holdout" or len(fold.test) <= test
 
 
 def test_a_hold_out_of_the_last_rows() -> None:
-    [fold] = HoldOut(rows=12).split(MONTHS, 2)
+    [fold] = HoldOut(rows=12).split(MONTHS, 3)
     assert shown([fold]) == [("holdout", 1, 46, 49, 60)] and fold.purged == 2
-    by_date = HoldOut("2016-03-31").split(MONTHS, 2)
+    by_date = HoldOut("2016-03-31").split(MONTHS, 3)
     assert shown(by_date) == shown([fold])
     for rows in (58, 60, 99):
         runs = "rows run 2012-04-30..2017-03-31, 2 are purged; there are 60"
-        assert refused(HoldOut(rows=rows), 2) == f"validation.rows: {rows} leaves no training row; {runs}"
+        assert refused(HoldOut(rows=rows), 3) == f"validation.rows: {rows} leaves no training row; {runs}"
 
 
 def test_a_run_over_walk_forward_folds() -> None:

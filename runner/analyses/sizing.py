@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 ROLLING, FORECAST, FORESIGHT, UNSIZED = "rolling", "forecast", "foresight", "unsized"
 LEGS = ("long", "short", "both")
-COLUMNS = ["sample", "sizing", "leg", "n_obs", "dates", "names", "at_most", "gross", "mean", "volatility", "sharpe"]
-COLUMNS += ["mean_net", "sharpe_net", "turnover", "max_drawdown"]
+COLUMNS = ["sample", "sizing", "leg", "n_obs", "dates", "names", "at_cap", "at_most", "gross"]
+COLUMNS += ["mean", "volatility", "sharpe", "mean_net", "sharpe_net", "turnover", "max_drawdown"]
+ROUNDING = 1e-12  # relative, of a weight clipped to its bound
 WEALTH = ["date", "leg", "sizing", "wealth", "sample"]
 MOMENTUM, REALISED = "compound(ret, 126)", "sqrt(rows_per_year / 21 * sum(ret * ret, 21))"
 
@@ -53,11 +54,14 @@ def sizing(
     bounds. All take the same assets, those with a signal, all three sigmas and a return to the next row; a forecast
     of zero or less is taken for a sigma that makes the cap bind.
 
-    Weights are held until the next time, their drift is not traded back; an asset without a return earns
-    nothing on that row. Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its
-    weights, the first purchase included. Mean and volatility (ddof 1) are annual, of simple returns of rows,
-    `rows_per_year` of them (None: as many as the calendar of the panel has); cash earns nothing and no
-    risk-free rate is subtracted. The drawdown is of compounded wealth after costs.
+    Weights are held until the next time, their drift is not traded back; an asset without a return
+    earns nothing on that row. Each pays `cost` (decimals) per unit of turnover, the sum of the changes
+    of its weights, the first purchase included. Mean and volatility (ddof 1) are annual, of simple
+    returns of rows, `rows_per_year` of them (None: as many as the calendar of the panel has); cash earns
+    nothing and no risk-free rate is subtracted. The drawdown is of compounded wealth after costs.
+    `at_cap` and `at_most` are the shares of positions at which the cap binds and of those as large as a
+    name may be; where the bounds give all three sizings the same weights, the words say that their
+    comparison says nothing about the forecasts.
 
     Raises:
         DataError: a target that is no forward volatility; several forecasts of a row; no asset to hold.
@@ -65,21 +69,21 @@ def sizing(
     import pandas as pd
 
     year = year_of(study.panel.calendar, rows_per_year)
-    sample, books, held = _books(study, signal, rolling, quantile, Bounds(target, cap, most, gross), hold)
+    bounds = Bounds(target, cap, most, gross)
+    sample, books, held = _books(study, signal, rolling, quantile, bounds, hold)
     rows = []
     for name, weights in books.items():
         for leg in LEGS:
             path = _path(_leg(weights, leg), held, cost)
-            about = {"sample": sample, "sizing": name, "leg": leg}
+            at_cap = _share(held.capped[name], _leg(weights, leg))
+            about = {"sample": sample, "sizing": name, "leg": leg, "at_cap": at_cap}
             rows.append(about | _performance(path, _leg(weights, leg), held, most, year.rows))
     table = pd.DataFrame(rows, columns=COLUMNS)
     cells = table.set_index(["sizing", "leg"])
     metrics = {f"sharpe_{name}_{leg}": float(cells.loc[(name, leg), "sharpe_net"]) for name in books for leg in LEGS}
     metrics |= {f"max_drawdown_{name}": float(cells.loc[(name, "both"), "max_drawdown"]) for name in books}
-    words = [
-        *_words(cells, sample, cost, hold, held),
-        f"Means, volatilities, Sharpe ratios and turnover are {year.words}.",
-    ]
+    annual = f"Means, volatilities, Sharpe ratios and turnover are {year.words}."
+    words = [*_words(cells, sample, cost, hold, held), *_on_bounds(books, held, bounds), annual]
     return Finding(table, metrics, words)
 
 
@@ -131,6 +135,7 @@ class Held(NamedTuple):
         returns: (D, A) to the next row, zero where there is none.
         missing: how many returns of assets held are not known.
         negative: how many forecasts of assets held are zero or less.
+        capped: of each sizing, (R, A) whether the cap binds.
     """
 
     known: pd.DatetimeIndex
@@ -138,6 +143,7 @@ class Held(NamedTuple):
     returns: np.ndarray
     missing: int
     negative: int
+    capped: dict[str, np.ndarray]
 
 
 class Path(NamedTuple):
@@ -165,13 +171,16 @@ def legs(signal: np.ndarray, use: np.ndarray, quantile: float) -> np.ndarray:
     return np.where(top, found, 0.0) - np.where(bottom, sold, 0.0)
 
 
+def growth(sigma: np.ndarray, bounds: Bounds) -> np.ndarray:
+    """min(target / sigma, cap) (R, A); the cap where sigma is not above zero."""
+    known = np.isfinite(sigma) & (sigma > 0.0)
+    aimed = bounds.target / np.where(known, sigma, np.nan)
+    return np.where(known, np.minimum(aimed, bounds.cap), bounds.cap)
+
+
 def sized(alpha: np.ndarray, sigma: np.ndarray | None, bounds: Bounds) -> np.ndarray:
     """Weights (R, A): alpha min(target / sigma, cap), each at most `most`, each leg at most `gross`."""
-    scale = np.ones(alpha.shape)
-    if sigma is not None:
-        known = np.isfinite(sigma) & (sigma > 0.0)
-        scale = np.minimum(bounds.target / np.where(known, sigma, np.nan), bounds.cap)
-        scale = np.where(known, scale, bounds.cap)
+    scale = np.ones(alpha.shape) if sigma is None else growth(sigma, bounds)
     weights = np.clip(alpha * scale, -bounds.most, bounds.most)
     for side in (1.0, -1.0):
         own = side * weights > 0.0
@@ -207,7 +216,9 @@ def _books(
     known = dates[np.append(dates.get_indexer(rows)[0], dates.get_indexer(rows) + 1)]
     missing = int((np.isnan(ahead) & (alpha[at] != 0.0)).sum())
     negative = int(((sigmas[FORECAST][times] <= 0.0) & (alpha != 0.0)).sum())
-    return sample, books, Held(known, at, np.nan_to_num(ahead), missing, negative)
+    capped = {name: growth(sigma[times], bounds) >= bounds.cap for name, sigma in sigmas.items()}
+    capped[UNSIZED] = np.zeros(alpha.shape, dtype=bool)
+    return sample, books, Held(known, at, np.nan_to_num(ahead), missing, negative, capped)
 
 
 def _refuse(study: Study) -> None:
@@ -250,12 +261,43 @@ def _path(weights: np.ndarray, held: Held, cost: float) -> Path:
 def _performance(path: Path, weights: np.ndarray, held: Held, most: float, year: float) -> dict[str, float]:
     inside, own = np.abs(weights[held.at]), weights != 0.0
     found: dict[str, float] = {"n_obs": len(path.gross), "dates": len(weights), "names": own.sum(axis=1).mean()}
-    found |= {"at_most": float((np.abs(weights) >= most * (1.0 - 1e-12)).sum() / max(own.sum(), 1))}
+    found |= {"at_most": _share(_at_most(weights, most), weights)}
     found |= {"gross": inside.sum(axis=1).mean(), "volatility": path.gross.std(ddof=1) * np.sqrt(year)}
     for suffix, values in (("", path.gross), ("_net", path.net)):
         found[f"mean{suffix}"] = values.mean() * year
         found[f"sharpe{suffix}"] = mean_over_spread(values, returns=True) * np.sqrt(year)
     return found | {"turnover": path.turnover.mean() * year, "max_drawdown": max_drawdown(compounded(path.net))}
+
+
+def _at_most(weights: np.ndarray, most: float) -> np.ndarray:
+    """(R, A) whether a position is as large as a name may be, up to rounding."""
+    return np.asarray(np.abs(weights) >= most * (1.0 - ROUNDING))
+
+
+def _share(where: np.ndarray, weights: np.ndarray) -> float:
+    """Share of the positions (weights that are not zero) at which a mask (R, A) is true."""
+    positions = weights != 0.0
+    return float((where & positions).sum() / max(positions.sum(), 1))
+
+
+def _on_bounds(books: dict[str, np.ndarray], held: Held, bounds: Bounds) -> list[str]:
+    """At how many positions the cap and the bound of a name bind, and whether that leaves anything to compare."""
+    by = {FORECAST: "by the forecast", ROLLING: "by the rolling estimate", FORESIGHT: "by foresight"}
+    at_cap = {name: _share(held.capped[name], books[name]) for name in by}
+    at_most = {name: _share(_at_most(books[name], bounds.most), books[name]) for name in by}
+    of_cap = ", ".join(f"{percent(at_cap[name])} {words}" for name, words in by.items())
+    of_most = ", ".join(f"{percent(at_most[name])} {words}" for name, words in by.items())
+    found = [
+        f"Share of positions at which the cap of {bounds.cap:g} binds: {of_cap}.",
+        f"Share of positions at the bound of {percent(bounds.most)} a name: {of_most}.",
+    ]
+    same = all(np.allclose(books[name], books[FORECAST], rtol=ROUNDING, atol=0.0) for name in by)
+    if same:
+        found.append(
+            "The bounds hold every position: the three portfolios have the same weights whatever volatility is "
+            "forecast, and their comparison says nothing about the forecasts."
+        )
+    return found
 
 
 def _words(cells: pd.DataFrame, sample: str, cost: float, hold: int, held: Held) -> list[str]:

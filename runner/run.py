@@ -78,11 +78,31 @@ def _prepared(experiment: Experiment, bench: Bench) -> tuple[Market, Panel, Mode
     panel = bench.get("panel", recipe, partial(build_panel, market, *parts))
     model = experiment.model.on(panel)
     folds = experiment.splitter.split(panel.dates, panel.horizon)
-    look = partial(bench.get, "audit", recipe, partial(audit, experiment, market))
+    look = partial(
+        bench.get,
+        "audit",
+        [recipe, spec.get("audit_seed")],
+        partial(audit, experiment, market, panel=panel),
+    )
     audited = _audited(experiment, model, panel, folds, look)
     these = [recipe, spec.get("validation"), id(panel.X)]  # moments are of these arrays; a panel may be made again
     shared = bench.get("moments", these, partial(shared_by, folds, panel))
     return market, replace(panel, shared=shared), model, folds, audited
+
+
+def thoroughly_audited(experiment: Experiment) -> Audit:
+    """The audit of all rows, assets and folds of an experiment, which is not run.
+
+    Raises:
+        DataError: the data is missing or bad.
+    """
+    market = experiment.market()
+    weights = experiment.model.weight_field
+    parts = (experiment.features, experiment.target, experiment.steps, weights, experiment.allow_loss)
+    panel = build_panel(market, *parts)
+    model = experiment.model.on(panel)
+    folds = experiment.splitter.split(panel.dates, panel.horizon)
+    return audit(experiment, market, thorough=True).with_models(model, panel, folds)
 
 
 def _audited(
@@ -96,7 +116,7 @@ def _audited(
     mode = experiment.spec.get("audit", "stop")
     if mode == "off":
         return None
-    found = look().with_fit(model, panel, folds)
+    found = look().with_models(model, panel, folds)
     if found.leaks and mode == "stop":
         raise DataError([*found.leaks, "audit: the run is stopped; audit=tag goes on and tags it as leaking"])
     return found

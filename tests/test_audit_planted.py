@@ -545,7 +545,7 @@ LEGITIMATE = [
 ]
 
 
-@pytest.mark.parametrize("mode", [QUICK, THOROUGH])
+@pytest.mark.parametrize("mode", [QUICK, pytest.param(THOROUGH, marks=pytest.mark.slow)])
 def test_nothing_that_is_legitimate_is_called_a_leak(mode: str) -> None:
     features = {feature.__name__: feature for feature in LEGITIMATE}
     market = MARKET if mode == QUICK else MARKET.of(MARKET.assets[:8]).at(np.arange(500))

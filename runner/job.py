@@ -11,13 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runner import audit as look_ahead
 from runner.bench import Bench
 from runner.errors import DataError, RunnerError, SpecError
 from runner.identity import family_key, job_key
 from runner.ledger import Ledger
 from runner.report import Report
-from runner.run import run
+from runner.run import run, thoroughly_audited
 from runner.sinks import files, page, plots, terminal, tracking
 from runner.sinks.machine import Form
 from runner.spec import FULL, Experiment, without_secrets
@@ -84,7 +83,7 @@ def audit(experiment: Experiment, form: Form = "tables") -> None:
         DataError: a column looks ahead, one line each.
     """
     with terminal.working(f"{experiment.name}: computing every column again", form):
-        found = look_ahead.audit(experiment, experiment.market(), thorough=True)
+        found = thoroughly_audited(experiment)
     terminal.show_audit(experiment.name, found, form)
     if found.leaks:
         raise DataError(found.leaks)

@@ -24,11 +24,17 @@ class Model:
 
     Attributes:
         weight_field: the field of the data that weighs the rows; None where all count the same.
+        takes_targets: whether predictions of a row need targets of that row, as those by principal components of
+            the targets do: they explain, and forecast nothing.
     """
 
     @property
     def weight_field(self) -> str | None:
         return None
+
+    @property
+    def takes_targets(self) -> bool:
+        return False
 
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
         """The estimates on the rows at these positions, valid cells only."""
@@ -68,10 +74,13 @@ class Model:
     def forecast(self, panel: Panel, fold: Fold) -> np.ndarray:
         """Forecasts (len(test), N) of panel.y on the test rows of the fold, from its training rows.
 
-        One fit on all training rows. Date effects of test rows are not known, and left out.
+        One fit on all training rows. Date effects of test rows are not known, and left out; nor are their targets,
+        which `predict` is not handed, unless it explains by them (`takes_targets`).
         """
         fit = replace(self.fit_to_forecast(panel, fold.train), date_effects=None)
-        return self.predict(fit, panel.at(fold.test))
+        if self.takes_targets:
+            return self.predict(fit, panel.at(fold.test))
+        return self.predict(fit, panel.without_targets(fold.test))
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
         """Tests of the residuals, one row per unit and test; none."""

@@ -98,6 +98,14 @@ class Panel:
         parts["by_rule"] = {}
         return replace(self, dates=self.dates[own], y=y, X=X, valid=valid, shared=None, **parts)
 
+    def without_targets(self, rows: np.ndarray) -> Panel:
+        """The panel on these rows as known before their targets are: y and raw are NaN, `valid` is True where every
+        feature is finite."""
+        known = self.at(rows)
+        missing = np.broadcast_to(np.nan, known.y.shape)
+        raw = None if known.raw is None else missing
+        return replace(known, y=missing, raw=raw, valid=np.isfinite(known.X).all(axis=2))
+
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Panel:
         """The panel on the rows and assets at these positions."""
         own, names = np.ix_(rows, assets), [self.assets[i] for i in assets]
@@ -318,13 +326,12 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
     """Values on the rows of the panel, (T, N) or (T, 1); they may be those of the data, not to be written to."""
     if not isinstance(values, pd.DataFrame | pd.Series):
         raise DataError(f"{where}: gave {type(values).__name__}; allowed: a frame (T, N) or a series (T,)")
-    if isinstance(values, pd.DataFrame):
+    if isinstance(values, pd.DataFrame) and list(values.columns) != market.assets:
         times = values.columns.value_counts().reindex(market.assets, fill_value=0)
         for reason, wrong in (("no column", times == 0), ("several columns", times > 1)):
             if wrong.any():
                 raise DataError(f"{where}: its frame has {reason} for {listed(times.index[wrong])}")
-        if list(values.columns) != market.assets:  # else a copy less
-            values = values[market.assets]
+        values = values[market.assets]
     if values.index.equals(market.dates) and not values.index.equals(dates):
         values = values.loc[dates]
     if not values.index.equals(dates):

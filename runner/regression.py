@@ -104,6 +104,11 @@ class Regression(Model):
         """The field of the data that weighs the rows, None where none does."""
         return None if self.weights == "inverse_variance" else self.weights
 
+    @property
+    def takes_targets(self) -> bool:
+        """Whether predictions need the targets of their own row: of principal components, which are made of them."""
+        return self.components > 0
+
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """What is wrong with these settings for these features, a line each."""
         from runner.restrictions import hypothesis, restriction

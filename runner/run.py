@@ -96,7 +96,8 @@ def _prepared(experiment: Experiment, bench: Bench) -> Prepared:
     panel, rows = bench.get("rows", chosen, partial(rows_of, whole, features, experiment.rows, weights))
     model = experiment.model.on(panel)
     folds = _folds(experiment.splitter, panel)
-    look = partial(bench.get, "audit", recipe, partial(audit, experiment, market))
+    sampled = [recipe, spec.get("audit_seed")]
+    look = partial(bench.get, "audit", sampled, partial(audit, experiment, market, panel=whole))
     audited = _audited(experiment, model, panel, folds, look)
     these = [recipe, spec.get("validation"), id(panel.X), id(panel.valid)]  # moments are of these very arrays
     shared = bench.get("moments", these, partial(shared_by, folds, panel))
@@ -119,6 +120,22 @@ def _folds(splitter: Splitter, panel: Panel) -> list[Fold]:
         raise DataError([f"{line} ({counted})" for line in error.mistakes]) from error
 
 
+def thoroughly_audited(experiment: Experiment) -> Audit:
+    """The audit of all rows, assets and folds of an experiment, which is not run.
+
+    Raises:
+        DataError: the data is missing or bad.
+    """
+    market = experiment.market()
+    weights = experiment.model.weight_field
+    parts = (experiment.features, experiment.target, experiment.steps, weights, experiment.allow_loss)
+    whole = build_panel(market, *parts)
+    panel, _ = rows_of(whole, experiment.model.uses(whole.names), experiment.rows, weights)
+    model = experiment.model.on(panel)
+    folds = _folds(experiment.splitter, panel)
+    return audit(experiment, market, thorough=True).with_models(model, panel, folds)
+
+
 def _audited(
     experiment: Experiment, model: Model, panel: Panel, folds: list[Fold], look: Callable[[], Audit]
 ) -> Audit | None:
@@ -130,7 +147,7 @@ def _audited(
     mode = experiment.spec.get("audit", "stop")
     if mode == "off":
         return None
-    found = look().with_fit(model, panel, folds)
+    found = look().with_models(model, panel, folds)
     if found.leaks and mode == "stop":
         raise DataError([*found.leaks, "audit: the run is stopped; audit=tag goes on and tags it as leaking"])
     return found

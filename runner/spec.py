@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from runner.errors import SpecError, listed, unknown
 from runner.model import Model, completed
 from runner.schema import in_words, misfits
-from runner.settings import MOST_LOST, OWN, RowsOf, UpToOne
+from runner.settings import MOST_LOST, OWN, Count, RowsOf, UpToOne
 
 if TYPE_CHECKING:
     from runner.market import Market
@@ -34,6 +34,7 @@ TOP: dict[str, Any] = {
     "preprocess": list[dict[str, Any]],
     "analyses": dict[str, Any],
     "audit": Literal["stop", "tag", "off"],
+    "audit_seed": Count | None,
     "report": Literal["full", "tables"],
     "ledger": str,
 }
@@ -44,8 +45,9 @@ FUNCTIONS = (
 )  # what a function of a spec may be a function of; a class has a method instead
 MODEL_ROLE = "fit"  # the method by which a model is known
 FULL = "full"  # a report with tests of the residuals, page and pictures
-DEFAULTS = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}, "audit": "stop", "report": FULL}
-DEFAULTS |= {"tracking": {"uri": None, "experiment": "factor-runner"}, "ledger": "outputs/ledger.db"}
+DEFAULTS: dict[str, Any] = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}}
+DEFAULTS |= {"audit": "stop", "audit_seed": None, "report": FULL, "ledger": "outputs/ledger.db"}
+DEFAULTS |= {"tracking": {"uri": None, "experiment": "factor-runner"}}
 TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
 MISSING = "???"
 ALLOW_LOSS = "allow_loss"  # a key of `data` beside the settings of any source

@@ -747,14 +747,17 @@ def audit_off(report: Any, said: Said) -> None:
 
 @pattern(
     "Leak audit",
-    rf"No value before a cut moved with what came after it \({n('columns')} columns on "
-    rf"{n('assets')} "
-    rf"assets? and {n('rows')} rows?, {n('cuts')} cuts?\)\.",
+    rf"Look-ahead: {n('columns')} columns? recomputed on data that end at {n('cuts')} dates?, or continue "
+    rf"differently \({text('drawn', 'a sample|all of the data')}: {n('assets')} assets?, {n('rows')} rows?; "
+    rf"seed {text('seed', '[0-9]+')}\){text('clean', ', and no value known at a cut changed')}?\.",
 )
-def audit_clean(report: Any, said: Said) -> None:
+def audit_tried(report: Any, said: Said) -> None:
     table = report.audit.table
-    assert not (table["verdict"] == "leak").any() and not table["moved"].where(table["verdict"] == "clean", 0).any()
-    said.number("columns", table["what"].nunique())
+    assert (said["clean"] is None) == bool((table["verdict"] == "leak").any())
+    assert (said["drawn"] == "a sample") == (not report.audit.thorough)
+    assert int(said["seed"]) == report.audit.seed
+    of_columns = table["what"].str.startswith(("features.", "target", "preprocess"))
+    said.number("columns", table.loc[of_columns, "what"].nunique())
     for name in ("assets", "rows", "cuts"):
         said.number(name, getattr(report.audit, name))
 
@@ -793,6 +796,21 @@ def rows_common(report: Any, said: Said) -> None:
     said.number("used", report.panel.valid.sum())
     if said["own"] is not None:
         said.number("own", report.rows.own)
+
+
+@pattern("Leak audit", rf"{text('what', '[^:]+')}: {text('verdict', 'not audited: .+')}\.")
+def not_audited(report: Any, said: Said) -> None:
+    table = report.audit.table
+    assert said["verdict"] in set(table.loc[table["what"] == said["what"], "verdict"])
+
+
+@pattern(
+    "Leak audit",
+    rf"{text('names')} did not change when the data did, as a calendar would not: "
+    r"the audit says nothing about data from elsewhere\.",
+)
+def without_data(report: Any, said: Said) -> None:
+    assert set(str(said["names"]).split(", ")) == set(report.audit.without_data)
 
 
 @pattern("Left out", rf"{n('rows')} {text('what', '[a-z ]+?')}{text('fate', ' dropped')}?: {text('why')}\.")

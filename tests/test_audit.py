@@ -310,7 +310,7 @@ def test_no_model_of_ours_sees_test_rows(model: Regression) -> None:
     own = experiment({"past": past, "volatility": lambda m: m.returns().rolling(10).std()}, model=model)
     market = SOURCE.load()
     panel = build_panel(market, own.features, own.target)
-    one = audit(own, market).with_fit(model, panel, HoldOut(rows=100).split(panel.dates, panel.horizon))
+    one = audit(own, market).with_models(model, panel, HoldOut(rows=100).split(panel.dates, panel.horizon))
     assert one.table.iloc[-1]["what"] == "model"
     assert one.table.iloc[-1]["verdict"] == "clean"
 
@@ -371,14 +371,14 @@ def test_no_false_alarm_on_real_prices(stocks: Path, more: list[str], thorough: 
 
 def test_a_column_that_the_sample_cannot_give_is_tried_on_all() -> None:
     """A feature of one named asset is no mistake because the sample has not drawn that asset."""
-    source = Simulated(assets=60, rows=300)
+    source, spec = Simulated(assets=60, rows=1000), {"audit_seed": 2}
     named = {"one": lambda market: market.get("close")["S0002"].pct_change(fill_method=None)}
     market = source.load()
-    made = Experiment("named", source, named, forward_return, Regression(), NoValidation(), {})
+    made = Experiment("named", source, named, forward_return, Regression(), NoValidation(), spec)
     one = audit(made, market)
     assert one.assets == 60 and set(one.table["verdict"]) == {"clean"}
     leaky = {"one": lambda market: market.get("close")["S0002"].shift(-1)}
-    assert audit(Experiment("leaky", source, leaky, forward_return, Regression(), NoValidation(), {}), market).leaks
+    assert audit(Experiment("leaky", source, leaky, forward_return, Regression(), NoValidation(), spec), market).leaks
 
 
 def test_what_was_not_compared_is_not_called_clean() -> None:
@@ -388,7 +388,7 @@ def test_what_was_not_compared_is_not_called_clean() -> None:
     assert any(line.startswith("features.nothing: not audited") for line in empty.words)
 
     def moody(market: Market) -> Target:
-        if market.get("close").iloc[-1].sum() != SOURCE.load().get("close").iloc[-1].sum():
+        if market.get("close").sum().sum() != SOURCE.load().get("close").sum().sum():
             raise ValueError("these are not my prices")
         return forward_return(market)
 

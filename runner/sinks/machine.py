@@ -46,6 +46,7 @@ def of_rerun(run_id: str, again: str, directory: Path, differences: Sequence[str
 def of_audit(name: str, found: Audit) -> dict[str, Any]:
     """What was tried for look-ahead."""
     about = {"name": name, "kind": "audit", "assets": found.assets, "rows": found.rows, "cuts": found.cuts}
+    about |= {"seed": found.seed, "warnings": found.warnings}
     return about | {"audit": found.table, "reading": found.words, "leaks": found.leaks}
 
 

@@ -28,7 +28,7 @@ from runner.errors import RunnerError, SpecError, unknown
 from runner.identity import job_key
 from runner.overlay import Composed, composed
 from runner.settings import COMMON
-from runner.spec import Experiment, bound, build, mistakes
+from runner.spec import Experiment, bound, build, chosen_options, mistakes
 from runner.sweeps.plan import Job as PlannedJob
 from runner.sweeps.plan import Plan
 from runner.sweeps.search import Axis, combinations, over
@@ -164,14 +164,14 @@ class Composer:
         """
         overrides = (*plan.fixed, *differs)
         try:
-            spec = self._spec(plan.fixed, differs)
+            spec, chosen = self._spec(plan.fixed, differs)
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
         model = spec.get("model")
         if isinstance(model, dict) and model.get("rows") is None:  # jobs compare in sample on common rows
             spec = {**spec, "model": {**model, "rows": COMMON}}
             overrides = (*overrides, f"++model.rows={COMMON}")
-        return PlannedJob(number, tuple(differs), overrides, build(spec).spec)
+        return PlannedJob(number, tuple(differs), overrides, build(spec).spec, chosen=chosen)
 
     def places(self, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:
         """The composed spec, not checked, and the directory of a run: for what needs to know where things are."""
@@ -222,13 +222,17 @@ class Composer:
         config = self._compose(overrides, RunMode.RUN)
         directory = Path(config.hydra.run.dir)
         _sweep_of(config)
-        return Job(build(_plain(config), overrides), directory)
+        chosen = chosen_options(config.hydra.runtime.choices)
+        return Job(build(_plain(config), overrides, chosen), directory)
 
-    def _spec(self, fixed: Sequence[str], differs: Sequence[str]) -> dict[str, Any]:
-        """The spec of a job of a sweep; what is the same for all is composed once: most differ in values."""
+    def _spec(self, fixed: Sequence[str], differs: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
+        """The spec of a job of a sweep and its chosen options; what all share is composed once: most differ in
+        values."""
         every, own = self._parsed([*fixed, *differs]), self._parsed(differs)
         if any(one.is_delete() for one in every):
-            return _plain(self._compose([*fixed, *differs], RunMode.RUN))
+            config = self._compose([*fixed, *differs], RunMode.RUN)
+            chosen = chosen_options(config.hydra.runtime.choices)
+            return _plain(config), chosen
         groups = [one for one in every if self._chooses(one)]
         key = (*(str(one.input_line) for one in groups), "", *fixed)
         if key not in self.bases:
@@ -237,14 +241,15 @@ class Composer:
             ConfigLoaderImpl._apply_overrides_to_config(values, config)
             self.bases[key] = config, composed(_plain(deepcopy(config)), _unresolved(config))
         config, base = self.bases[key]
+        chosen = chosen_options(config.hydra.runtime.choices)
         values = [one for one in own if one not in groups]
         usual = all(one.type == OverrideType.CHANGE and one.package is None for one in values)
         quick = base.given([(one.key_or_group, one.value()) for one in values]) if usual else None
         if quick is not None:
-            return quick
+            return quick, chosen
         config = deepcopy(config)
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        return _plain(config)
+        return _plain(config), chosen
 
     @cached_property
     def _groups(self) -> set[str]:

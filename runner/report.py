@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -32,6 +32,7 @@ class Report:
         name: of the experiment.
         spec: the resolved spec, plain mappings.
         overrides: what the command line changed, as it was written.
+        chosen: the option of each group, such as model: ols.
         source, fingerprint: the data in words, and the digest of its content.
         panel, fit: what was regressed and what was found on all rows.
         study: what the analyses were given.
@@ -66,6 +67,7 @@ class Report:
     started: datetime
     code: str
     trials: Count | None = None
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fitted(self) -> np.ndarray:

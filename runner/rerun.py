@@ -45,7 +45,8 @@ def rerun(
     with TemporaryDirectory() as folder:
         logged = tracking.fetch(store, run_id, Path(folder))
         spec = _trusted(logged.spec, own, given)
-        experiment = build(spec, tuple(logged.about.get("overrides", ())))
+        about = logged.about
+        experiment = build(spec, tuple(about.get("overrides", ())), about.get("chosen", {}))
         with terminal.working(f"{experiment.name}: again", form):
             compute(experiment, directory, Bench())
         written = RunDirectory(directory)

@@ -54,6 +54,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         name=experiment.name,
         spec=without_secrets(experiment.spec),
         overrides=without_secrets(experiment.overrides),
+        chosen=experiment.chosen,
         source=market.source,
         fingerprint=market.fingerprint,
         panel=panel,

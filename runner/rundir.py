@@ -24,8 +24,18 @@ class RunDirectory:
 
     @cached_property
     def about(self) -> Mapping[str, Any]:
-        """What the run was: name, overrides, kind, source, fingerprint, code, started, finished, reading, ..."""
+        """What the run was: name, overrides, chosen, kind, source, fingerprint, code, started, finished, reading, ..."""
         return json.loads(self._text("run.json"))
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """The option of each group that the spec was composed from; none of runs that did not keep them."""
+        return self.about.get("chosen", {})
+
+    def choose(self, chosen: Mapping[str, str]) -> None:
+        """Keep these as the chosen options: other choices can lead to the same spec."""
+        about = json.dumps({**self.about, "chosen": dict(chosen)}, indent=1)
+        (self.path / "run.json").write_text(about, encoding="utf-8")
 
     @property
     def seconds(self) -> float:

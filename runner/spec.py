@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib import import_module
 from keyword import iskeyword
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from runner.errors import SpecError, listed, unknown
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from runner.study import Finding, Study
 
 GROUPS = ("data", "features", "target", "model", "validation")
+CHOSEN = (*GROUPS, "experiment")  # groups whose chosen option is a parameter of a run
 TOP: dict[str, Any] = {
     "name": str,
     "allow": list[str],
@@ -63,6 +65,7 @@ class Experiment:
     Attributes:
         allow_loss: share of the values of a column of the data that the rules for values may blank.
         rows: in which cells the model is fitted and judged (see `runner.rows`).
+        chosen: the option of every group: a name for people, no part of what is run.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Experiment:
     analyses: Mapping[str, Callable[[Study], Finding]] = field(default_factory=dict)
     allow_loss: float = MOST_LOST
     rows: RowsOf = OWN
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     def market(self) -> Market:
         """The data of the source, whatever it is, as the rules for values let it in.
@@ -89,7 +93,9 @@ class Experiment:
         return admitted(self.source.load(), self.allow_loss)
 
 
-def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
+def build(
+    spec: Mapping[str, Any], overrides: Sequence[str] = (), chosen: Mapping[str, str] = MappingProxyType({})
+) -> Experiment:
     """Check every node and build the experiment.
 
     Raises:
@@ -115,7 +121,7 @@ def build(spec: Mapping[str, Any], overrides: Sequence[str] = ()) -> Experiment:
     spec["model"] = {**model_node, "rows": rows}
     name, words = str(spec["name"]), tuple(overrides)
     parts = (name, source, features, target, model, splitter, spec)
-    return Experiment(*parts, words, steps, analyses, allow_loss, rows)
+    return Experiment(*parts, words, steps, analyses, allow_loss, rows, dict(chosen))
 
 
 def _rows(node: Any, mistakes: list[str]) -> tuple[Any, RowsOf]:
@@ -125,6 +131,11 @@ def _rows(node: Any, mistakes: list[str]) -> tuple[Any, RowsOf]:
     kind = node.get("rows") or OWN
     mistakes += misfits(kind, RowsOf, "model.rows")
     return {key: value for key, value in node.items() if key != "rows"}, kind
+
+
+def chosen_options(choices: Mapping[str, Any]) -> dict[str, str]:
+    """The chosen option of each group of a spec, out of those of all groups that the configs have."""
+    return {group: str(choices[group]) for group in CHOSEN if choices.get(group) is not None}
 
 
 def mistakes(spec: Mapping[str, Any]) -> tuple[str, ...]:

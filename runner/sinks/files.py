@@ -54,6 +54,7 @@ def about(report: Report) -> dict[str, object]:
     return {
         "name": report.name,
         "overrides": list(report.overrides),
+        "chosen": dict(report.chosen),
         "kind": report.kind,
         "model": _of(report.spec["model"]),
         "validation": _of(report.spec["validation"]),

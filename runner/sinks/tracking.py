@@ -99,7 +99,7 @@ def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
 
     now = _milliseconds(written.about["finished"])
     metrics = [Metric(_allowed(name), value, now, 0) for name, value in written.metrics.items()]
-    params = [Param(name, value) for name, value in flat(written.spec).items()]
+    params = [Param(name, value) for name, value in params_of(written.spec, written.chosen).items()]
     client.log_batch(run_id, metrics=metrics, params=params[:100], synchronous=True)
     for start in range(100, len(params), 100):
         client.log_batch(run_id, params=params[start : start + 100], synchronous=True)
@@ -113,14 +113,14 @@ def _allowed(name: str) -> str:
 
 
 def log_failure(about: Mapping[str, Any], mistakes: Sequence[str], store: Store, tags: Mapping[str, str]) -> str:
-    """Log a job without results as a failed run: its spec, and why. `about` has its name and spec."""
+    """Log a job without results as a failed run: its spec, and why. `about` has its name, spec and chosen options."""
     from mlflow.entities import Param
 
     with _in_one_line(store, "the reason is in the terminal"), store.locked():
         client = store.client()
         note = {"mlflow.note.content": "\n".join(f"- {line}" for line in mistakes)[:LONGEST]}
         run = client.create_run(experiment_id(client, store), run_name=about["name"], tags={**tags, **note})
-        params = [Param(name, value) for name, value in flat(about["spec"]).items()]
+        params = [Param(name, value) for name, value in params_of(about["spec"], about["chosen"]).items()]
         for start in range(0, len(params), 100):
             client.log_batch(run.info.run_id, params=params[start : start + 100], synchronous=True)
         client.set_terminated(run.info.run_id, "FAILED")
@@ -246,9 +246,17 @@ def experiment_id(client: MlflowClient, store: Store) -> str:
     return str(found.experiment_id)
 
 
+def params_of(spec: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, str]:
+    """The parameters of a run: the settings of its spec, and the chosen option of each group by the group's name."""
+    return {**flat(spec), **chosen}
+
+
 def flat(node: Any, prefix: str = "") -> dict[str, str]:
-    """The spec as parameters: dotted keys, values as text, long ones cut with the count of what is missing."""
-    if isinstance(node, Mapping) and node:
+    """The spec as parameters: dotted keys, values as text, long ones cut with the count of what is missing.
+
+    An empty mapping is none: `features: {}` would take the name of the group, and parameters cannot be changed.
+    """
+    if isinstance(node, Mapping):
         parts = [flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in node.items()]
         return {key: value for part in parts for key, value in part.items()}
     text = "null" if node is None else str(node)

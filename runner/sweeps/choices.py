@@ -72,7 +72,7 @@ def _swept(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     """Values of every key that the overrides of some job name, in the order of the command line."""
     said = [dict(_override(word) for word in job.differs) for job in jobs]
     keys = dict.fromkeys(key for one in said for key in one if key.split(".")[0] not in NOT_KEYS)
-    return {key: [_value(job.spec, key, one) for job, one in zip(jobs, said, strict=True)] for key in keys}
+    return {key: [_value(job, key, one) for job, one in zip(jobs, said, strict=True)] for key in keys}
 
 
 def _override(word: str) -> tuple[str, str]:
@@ -80,13 +80,13 @@ def _override(word: str) -> tuple[str, str]:
     return key.lstrip("+~").split("@")[0].replace("/", "."), "(removed)" if word.startswith("~") else value
 
 
-def _value(spec: Mapping[str, Any], key: str, said: Mapping[str, str]) -> Any:
-    """The setting itself where the key names one, the word of the command line where it names a group."""
-    node: Any = spec
+def _value(job: Job, key: str, said: Mapping[str, str]) -> Any:
+    """The setting itself where the key names one, the chosen option where it names a group."""
+    node: Any = job.spec
     for part in key.split("."):
         node = node.get(part, ABSENT) if isinstance(node, Mapping) else ABSENT
     if isinstance(node, Mapping):
-        return without_secrets(said.get(key, UNCHANGED))
+        return without_secrets(said.get(key, job.chosen.get(key, UNCHANGED)))
     return without_secrets(said.get(key, ABSENT)) if node is ABSENT else shown(node)
 
 

@@ -269,8 +269,8 @@ class Comparison:
     @property
     def params(self) -> list[str]:
         """Settings that differ, dotted, as the parameters of runs are named."""
-        swept = [key for key in self.names.values() if any(key in flattened(one.spec) for one in self.plan.jobs)]
-        return swept[:MOST_PARAMS]
+        known = {name for job in self.plan.jobs for name in (*flattened(job.spec), *job.chosen)}
+        return [key for key in self.names.values() if key in known][:MOST_PARAMS]
 
 
 FEET = {"fit/r2": "R2 in sample", "fit/n_obs": "rows fitted on"}

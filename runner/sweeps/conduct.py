@@ -157,7 +157,7 @@ class Log:
         self._ended(job, "finished", RunDirectory(place).seconds)
 
     def failed(self, job: Job, failure: Failure) -> None:
-        about = {"name": self.plan.names[job.number], "spec": without_secrets(job.spec)}
+        about = {"name": self.plan.names[job.number], "spec": without_secrets(job.spec), "chosen": job.chosen}
         tracking.log_failure(about, failure.mistakes, self.store, self._tags(job))
         self._ended(job, "failed", failure.seconds)
 
@@ -264,6 +264,7 @@ def _taken(plan: Plan, jobs: Sequence[Job], ledger: Ledger) -> int:
                     plan.clear(job)
                     fresh = plan.directory / f".{job.number}.copy.unfinished"
                     shutil.copytree(place, fresh)
+                    RunDirectory(fresh).choose(job.chosen)
                     fresh.rename(plan.place(job))
             count += 1
     return count

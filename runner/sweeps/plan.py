@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
 @dataclass(frozen=True)
 class Job:
     """One job: its number, the overrides that only it has, all of them, its spec, and once the data is known its
-    fingerprint, the key of the job and the family of trials that it belongs to."""
+    fingerprint, the key of the job and the family of trials that it belongs to; `chosen`: the option of each group."""
 
     number: int
     differs: tuple[str, ...]
@@ -38,6 +38,7 @@ class Job:
     fingerprint: str = ""
     key: str = ""
     family: str = ""
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def data(self) -> list[Any]:

@@ -47,7 +47,8 @@ def _work(plan: Plan, job: Job, bench: Bench) -> None:
     plan.clear(job)
     try:
         with _limited(plan.settings.timeout):
-            compute(build({**job.spec, "report": plan.settings.report}, job.overrides), plan.place(job), bench)
+            spec = {**job.spec, "report": plan.settings.report}
+            compute(build(spec, job.overrides, job.chosen), plan.place(job), bench)
     except RunnerError as error:
         failure = Failure(error.mistakes, final=True)
     except OutOfTimeError:

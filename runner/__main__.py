@@ -8,7 +8,7 @@
     python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
     python -m runner snapshot [...]   fetches the data of a spec without running it
     python -m runner cache [--empty]  tells how much processes of sweeps share on disk, or empties it
-    python -m runner ui [...]         opens the MLflow UI on the runs
+    python -m runner ui [RUN_ID]      opens the MLflow UI on the newest runs, a run, or --sweep SWEEP
 
 Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong; 130 interrupted;
 141 whoever read the output left. --json prints one JSON object, --quiet nothing but errors.
@@ -138,17 +138,17 @@ def sync(words: Sequence[str]) -> int:
     """Log the run directories below outputs/runs that the store does not have; a sweep has `resume` for that."""
     composer, args = _composer(words)
     config, directory = composer.places(args.overrides)
-    from runner.sinks.tracking import Store, end_killed, log, logged_directories
+    from runner.sinks.tracked_sweep import end_killed
+    from runner.sinks.tracking import Store, log, unlogged
     from runner.sweeps.plan import killed
 
     store = Store(**config["tracking"])
     end_killed(store, killed)
-    known = logged_directories(store)
-    fresh = [path.parent for path in sorted(directory.parent.glob("[!.]*/run.json"))]
-    fresh = [path for path in fresh if str(path.absolute()) not in known]
+    every = [path.parent for path in sorted(directory.parent.glob("[!.]*/run.json"))]
+    fresh = unlogged(store, every)
     for path in fresh:
         print(f"{path}: MLflow run {log(path, store)}")
-    print(f"{len(fresh)} logged, {len(known)} known before", file=sys.stderr)
+    print(f"{len(fresh)} logged, {len(every) - len(fresh)} known before", file=sys.stderr)
     return 0
 
 
@@ -224,38 +224,48 @@ def cache(words: Sequence[str]) -> int:
 
 
 def ui(words: Sequence[str]) -> int:
-    """Serve the MLflow UI on the store of the spec, or of --sweep; --port N, overrides such as tracking.uri=..."""
+    """Serve the MLflow UI on the newest runs of the store, a run by its id, or the jobs of --sweep."""
     from runner.composition import Composer, flags
 
     parser = flags()
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--sweep")
+    parser.add_argument("--keep-view", action="store_true", help="leave your own last view of the experiment alone")
     args = parser.parse_intermixed_args(list(words))
     composer = Composer(args.config_path, args.config_dir, args.config_name)
-    tracking = composer.places(args.overrides)[0]["tracking"]
-    from runner.sinks.tracking import Store, end_killed, runs_link
+    run_ids = [word for word in args.overrides if "=" not in word]
+    overrides = [word for word in args.overrides if "=" in word]
+    tracking = composer.places(overrides)[0]["tracking"]
+    from runner.sinks.tracked_sweep import end_killed, run_link, runs_link
+    from runner.sinks.tracking import Store
     from runner.sweeps.plan import killed
-    from runner.ui import serve
+    from runner.ui import serve, what_it_does
 
     if args.sweep is not None:
-        return _ui_of_sweep(args.sweep, args.port)
+        return _ui_of_sweep(args.sweep, args.port, args.keep_view)
     store = Store(**tracking)
     end_killed(store, killed)
-    return serve(store.uri, args.port, runs_link(store))
+    if run_ids:
+        link = run_link(store, run_ids[0], plugged_in=True)
+        return serve(store.uri, args.port, link, f"open on run {run_ids[0]}")
+    link = runs_link(store, plugged_in=True, keep=args.keep_view)
+    return serve(store.uri, args.port, link, what_it_does("the newest runs", args.keep_view))
 
 
-def _ui_of_sweep(name: str, port: int) -> int:
+def _ui_of_sweep(name: str, port: int, keep: bool) -> int:
     """Serve the MLflow UI, open on the jobs of a sweep."""
-    from runner.sinks.tracking import Store, end_killed, sweep_link
+    from runner.sinks.tracked_sweep import end_killed, sweep_link
+    from runner.sinks.tracking import Store
     from runner.sweeps.comparison import compared
     from runner.sweeps.conduct import sweep_tags
     from runner.sweeps.plan import find, killed
-    from runner.ui import serve
+    from runner.ui import serve, what_it_does
 
     found = compared(find(name))
     store = Store(**found.plan.tracking)
     end_killed(store, killed)
-    return serve(store.uri, port, sweep_link(store, sweep_tags(found.plan), found))
+    link = sweep_link(store, sweep_tags(found.plan), found, plugged_in=True, keep=keep)
+    return serve(store.uri, port, link, what_it_does(f"the jobs of sweep {found.plan.name}, best first", keep))
 
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {

@@ -82,6 +82,11 @@ class Report:
         return "predictive" if ahead else "explanatory"
 
     @property
+    def trains_on_later_rows(self) -> bool:
+        """Whether some fold trains on rows after its test rows, as k-fold does: its scores are no forecasts."""
+        return bool(len(self.folds)) and bool((self.folds["train_end"] > self.folds["test_start"]).any())
+
+    @property
     def leaks(self) -> list[str]:
         """Why the run is tagged as leaking: what looks ahead, and folds whose purge is too short."""
         short = self.folds["leaking"].sum() if "leaking" in self.folds else 0

@@ -24,13 +24,21 @@ class RunDirectory:
 
     @cached_property
     def about(self) -> Mapping[str, Any]:
-        """What the run was: name, overrides, chosen, kind, source, fingerprint, code, started, finished, reading, ..."""
+        """What the run was: name, overrides, chosen, kind, source, fingerprint, code, started, reading, ..."""
         return json.loads(self._text("run.json"))
 
     @property
     def chosen(self) -> Mapping[str, str]:
         """The option of each group that the spec was composed from; none of runs that did not keep them."""
         return self.about.get("chosen", {})
+
+    @property
+    def series(self) -> pd.DataFrame:
+        """series, step, value over years and folds; none of runs that did not keep them."""
+        import pandas as pd
+
+        kept = (self.path / "series.csv").exists()
+        return self.table("series") if kept else pd.DataFrame(columns=["series", "step", "value"])
 
     def choose(self, chosen: Mapping[str, str]) -> None:
         """Keep these as the chosen options: other choices can lead to the same spec."""

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 COLUMNS = ["series", "step", "value"]
 MOST_SERIES, MOST_STEPS, MOST_TERMS = 6, 100, 3
+FOLD_PATHS = "fold_paths"  # what draws the table of `runner.analyses.fold_stability`
 SCORES = {"r2": "R2", "rmse": "RMSE", "rank_ic": "rank correlation"}  # by year and fold, under the names of the field
 
 
 def series_of(report: Report) -> pd.DataFrame:
     """series, step, value: at most six series of at most 100 finite steps.
 
-    Scores by calendar year of the forecast rows, coefficients by year (where each date has its regression) or by
-    fold (fitted on its training rows), scores by fold: the first six of these that have two steps at least.
+    Scores by calendar year of the forecast rows; coefficients by year where each date has its regression, else by
+    fold where the analysis `coefficients_by_fold` has them; scores by fold. The first six that have two steps.
     The step is the year, or the number of the fold from 1. Of more than 100 steps the last 100, and the name says so.
     """
     candidates = {
@@ -70,9 +71,7 @@ def scores_by_year(predictions: pd.DataFrame) -> pd.DataFrame:
     first = int(years.min())
     span = int(years.max()) - first + 1
     path, paths = pd.factorize(predictions["path"]) if "path" in predictions else (np.zeros_like(date), [1])
-    y, forecast, benchmark = (
-        predictions[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark")
-    )
+    y, forecast, benchmark = (predictions[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark"))
     cell = path * span + (years[date] - first)
     cells = len(paths) * span
     rows = np.bincount(cell, minlength=cells)
@@ -129,10 +128,15 @@ def _by_year(coefficients: pd.DataFrame, terms: Sequence[str]) -> dict[str, pd.S
 
 
 def _by_fold(report: Report, terms: Sequence[str]) -> dict[str, pd.Series]:
-    """The mean over assets of what each fold's training rows gave."""
-    table = report.fold_coefficients
+    """What the training rows of each fold gave, where the analysis `coefficients_by_fold` was asked for."""
+    tables = [finding.table for finding in report.findings.values() if finding.picture == FOLD_PATHS]
+    if not tables:
+        return {}
+    table = headline(tables[0])
+    number = {fold: at for at, fold in enumerate(report.folds["fold"], start=1)}
+    of_terms = {term: table[table["term"] == term] for term in terms}
     return {
-        f"by fold/coef {term}": pd.Series(table[term].to_numpy(), index=np.arange(1, len(table) + 1))
-        for term in terms
-        if term in table
+        f"by fold/coef {term}": pd.Series(rows["estimate"].to_numpy(), index=rows["fold"].map(number))
+        for term, rows in of_terms.items()
+        if not rows["fold"].duplicated().any()
     }

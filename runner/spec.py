@@ -55,7 +55,8 @@ MISSING = "???"
 ALLOW_LOSS = "allow_loss"  # a key of `data` beside the settings of any source
 TERMS = ("const", "target")  # what no feature may be called
 # tables that every run writes, whose names no analysis may take
-TABLES = ("coefficients", "quality", "hypotheses", "diagnostics", "folds", "scores", "dropped", "metrics", "audit")
+TABLES = ["coefficients", "quality", "hypotheses", "diagnostics", "folds", "scores", "dropped", "metrics", "audit"]
+TABLES += ["series"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The verb `ui`: a lean MLflow server on loopback and the link that opens the runs table."""
+"""The verb `ui`: a lean MLflow server on loopback with our plug-in, and the link that opens it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from runner.errors import DataError, RunnerError, SpecError
+from runner.sinks.ui_plugin import STORE
 
 HOST = "127.0.0.1"
 LEAN = {
@@ -25,10 +26,12 @@ PATIENCE = 120.0  # seconds until a server that does not answer is given up
 GRACE = 10.0  # seconds to end in peace
 
 
-def serve(uri: str, port: int, path: str) -> int:
+def serve(uri: str, port: int, path: str, what: str = "") -> int:
     """Serve the MLflow UI of the store `uri` until Ctrl-C or SIGTERM; port 0 picks a free one.
 
-    `path` is what follows the host in the link, such as `runner.sinks.view.runs_path` returns.
+    Args:
+        path: what follows the host in the link, such as `runner.sinks.view.open_path` returns.
+        what: the link does, for people.
     """
     from tempfile import TemporaryFile
 
@@ -41,7 +44,7 @@ def serve(uri: str, port: int, path: str) -> int:
             _server(uri, port, log) as server,
         ):
             _await(server, port, log)
-            _show(f"http://{HOST}:{port}/{path}")
+            _show(f"http://{HOST}:{port}/{path}", what)
             server.wait()
             raise RunnerError(f"the MLflow server ended by itself: {_last(log)}")
     except KeyboardInterrupt:
@@ -83,7 +86,7 @@ def _interruptible() -> Iterator[None]:
 def _server(uri: str, port: int, log: IO[str]) -> Iterator[subprocess.Popen[str]]:
     """The server in a process group of its own, ended with all its workers."""
     server = subprocess.Popen(
-        _command(uri, port), env={**os.environ, **LEAN}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        _command(port), env={**os.environ, **LEAN, STORE: uri}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         text=True, start_new_session=True,
     )  # fmt: skip
     try:
@@ -92,11 +95,13 @@ def _server(uri: str, port: int, log: IO[str]) -> Iterator[subprocess.Popen[str]
         _end(server)
 
 
-def _command(uri: str, port: int) -> list[str]:
-    """One worker; artifacts are read where the runs put them, so nothing is proxied and no folder made."""
-    store = ["--backend-store-uri", uri, "--no-serve-artifacts"]
+def _command(port: int) -> list[str]:
+    """MLflow's application with our plug-in in one process, as `mlflow server` starts it in a process of its own.
+
+    Artifacts are read where the runs put them, so nothing is proxied and no folder made.
+    """
     place = ["--host", HOST, "--port", str(port), "--workers", "1"]
-    return [sys.executable, "-m", "mlflow", "server", *store, *place]
+    return [sys.executable, "-m", "uvicorn", "--factory", "runner.sinks.ui_plugin:served", *place]
 
 
 def _await(server: subprocess.Popen[str], port: int, log: IO[str]) -> None:
@@ -122,9 +127,27 @@ def _healthy(port: int) -> bool:
         return False
 
 
-def _show(link: str) -> None:
-    """Print the link; a person at a terminal also gets it opened."""
-    print(f"MLflow UI: {link}", flush=True)
+def what_it_does(opens_on: str, keep: bool) -> str:
+    """What a link does, for people: it replaces what the browser last showed of the experiment, or previews."""
+    if keep:
+        return f"open on {opens_on}, a preview that leaves your own view alone"
+    return f"open on {opens_on}, in place of this browser's last view of the experiment (--keep-view: a preview)"
+
+
+def plugged_in(uri: str) -> bool:
+    """Whether the tracking server at this address has our plug-in."""
+    from urllib.request import build_opener
+
+    try:
+        with build_opener().open(f"{uri.rstrip('/')}/open/0/plugged-in", timeout=5) as answer:
+            return bool(answer.status == 200 and answer.read() == b"factor-runner")
+    except (OSError, ValueError):
+        return False
+
+
+def _show(link: str, what: str) -> None:
+    """Print what the link does, and the link; a person at a terminal also gets it opened."""
+    print(f"MLflow UI{f', {what}' if what else ''}: {link}", flush=True)
     if sys.stdout.isatty():
         import webbrowser
 

@@ -21,9 +21,10 @@ from runner.rundir import RunDirectory
 from runner.sinks import latex
 from runner.sweeps.choices import choices, short_names, shown
 from runner.sweeps.compare import compare
-from runner.sweeps.comparison import COEFFICIENTS, compared, value_texts
+from runner.sweeps.comparison import COEFFICIENTS, compared
 from runner.sweeps.plan import Failure, Job, Plan, find
 from runner.sweeps.settings import Sweep
+from runner.sweeps.texts import value_texts
 
 MOST_BYTES = 5_000_000
 KEYS = {"model": {"cov": "HC1", "lags": 3}, "validation": {"lags": 3}, "data": {"assets": ["A", "B"]}}

@@ -21,7 +21,7 @@ JOBS = {"runner.job", "runner.ui", "runner.rerun", "runner.sweeps.conduct", "run
 ONLY_IN = {
     "hydra": EDGE,
     "omegaconf": EDGE,
-    "mlflow": {"runner.sinks.tracking"},
+    "mlflow": {"runner.sinks.tracking", "runner.sinks.tracked_sweep", "runner.sinks.ui_plugin"},
     "matplotlib": {"runner.sinks.canvas", "runner.sinks.plots"},
     "rich": {"runner.sinks.terminal", "runner.sinks.sweep_terminal", "runner.sinks.progress", "runner.sources.yahoo"},
     "yfinance": {"runner.sources.yahoo"},

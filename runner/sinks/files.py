@@ -15,6 +15,7 @@ from runner.identity import job_key
 from runner.reading import reading
 from runner.report import Report
 from runner.rows import digest_of
+from runner.series import series_of
 from runner.version import source_commit
 
 DIGITS = "%.17g"  # every bit of a float64
@@ -44,6 +45,7 @@ def tables(report: Report) -> dict[str, pd.DataFrame]:
         "folds": report.folds,
         "scores": report.scores,
         "dropped": pd.DataFrame(report.dropped, columns=["what", "reason", "rows"]),
+        "series": series_of(report),
         **({} if report.audit is None else {"audit": report.audit.table}),
         **{name: finding.table for name, finding in report.findings.items()},
     }
@@ -69,6 +71,7 @@ def about(report: Report) -> dict[str, object]:
         "rows": _rows(report),
         "errors": report.fit.errors,
         "benchmark": f"oos/r2 is against the {report.benchmark}",
+        "trains_on_later_rows": report.trains_on_later_rows,
         "leaks": report.leaks,
         "notes": list(report.panel.notes),
         "reading": reading(report),

@@ -32,7 +32,8 @@ from runner.sinks.markup import (
     unbroken,
 )
 from runner.spec import without_secrets
-from runner.sweeps.comparison import MOST_BESIDE, Comparison, brief, ordered, value_texts
+from runner.sweeps.comparison import MOST_BESIDE, Comparison, ordered
+from runner.sweeps.texts import brief, value_texts
 from runner.words import count, number
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from rich.text import Text
 from runner.sinks import machine
 from runner.sinks.machine import Form
 from runner.sinks.terminal import LEGEND, Page, say
-from runner.sweeps.comparison import MOST_BESIDE, brief, value_texts
+from runner.sweeps.comparison import MOST_BESIDE, REMARKS
+from runner.sweeps.texts import brief, value_texts
 from runner.words import count, number
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def _leaderboard(found: Comparison, wide: int) -> Table:
     """The first jobs; choices are cut where the terminal is too narrow for them."""
     board = found.leaderboard.head(MOST_JOBS)
     for most in LENGTHS:
-        table = _table([(str(name), name in found.names or name == "leaking") for name in board])
+        table = _table([(str(name), name in found.names or name in REMARKS) for name in board])
         columns = [_cells(found, str(name), board[name].tolist(), most) for name in board]
         for row in zip(*columns, strict=True):
             table.add_row(*row)
@@ -83,7 +84,7 @@ def _leaderboard(found: Comparison, wide: int) -> Table:
 
 
 def _cells(found: Comparison, name: str, values: list[object], most: int) -> list[str | Text]:
-    if name in found.names or name == "leaking":
+    if name in found.names or name in REMARKS:
         return [Text(text) for text in value_texts(values, most)]
     return [_figure(name, value) for value in values]
 

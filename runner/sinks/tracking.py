@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cache
@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import RunnerError, SpecError
 from runner.identity import short
 from runner.rundir import RunDirectory
+from runner.sinks import view
 from runner.spec import without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from runner.sweeps.comparison import Comparison
-
+MOST_PARAMS, MOST_METRICS = 100, 900  # that MLflow takes in one call, together 1,000
 LONGEST = 5900  # characters of a parameter or note; MLflow cuts parameters at 6,000 and notes at 8,000
 
 
@@ -80,7 +80,7 @@ def log(directory: Path, store: Store, tags: Mapping[str, str] = MappingProxyTyp
         StoreError: the store cannot be read or written; the run directory is untouched.
     """
     written = RunDirectory(directory)
-    with _in_one_line(store, f"results are kept in {directory}"), store.locked():
+    with in_one_line(store, f"results are kept in {directory}"), store.locked():
         client = store.client()
         run = client.create_run(
             experiment_id(client, store),
@@ -98,90 +98,32 @@ def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
     from mlflow.entities import Metric, Param
 
     now = _milliseconds(written.about["finished"])
-    metrics = [Metric(_allowed(name), value, now, 0) for name, value in written.metrics.items()]
+    metrics = [Metric(view.allowed(name), value, now, 0) for name, value in written.metrics.items()]
+    steps = written.series[["series", "step", "value"]].itertuples(index=False)
+    metrics += [Metric(view.allowed(name), value, now, int(step)) for name, step, value in steps]
     params = [Param(name, value) for name, value in params_of(written.spec, written.chosen).items()]
-    client.log_batch(run_id, metrics=metrics, params=params[:100], synchronous=True)
-    for start in range(100, len(params), 100):
-        client.log_batch(run_id, params=params[start : start + 100], synchronous=True)
+    client.log_batch(run_id, metrics=metrics[:MOST_METRICS], params=params[:MOST_PARAMS], synchronous=True)
+    for start in range(MOST_PARAMS, len(params), MOST_PARAMS):
+        client.log_batch(run_id, params=params[start : start + MOST_PARAMS], synchronous=True)
+    for start in range(MOST_METRICS, len(metrics), MOST_METRICS):
+        client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS], synchronous=True)
     client.log_inputs(run_id, datasets=[_dataset(written.about)])
     client.log_artifacts(run_id, str(written.path))
-
-
-def _allowed(name: str) -> str:
-    """The name of a metric with an underscore for what MLflow allows in none, as in `coef/sector:Oil & Gas`."""
-    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
 
 
 def log_failure(about: Mapping[str, Any], mistakes: Sequence[str], store: Store, tags: Mapping[str, str]) -> str:
     """Log a job without results as a failed run: its spec, and why. `about` has its name, spec and chosen options."""
     from mlflow.entities import Param
 
-    with _in_one_line(store, "the reason is in the terminal"), store.locked():
+    with in_one_line(store, "the reason is in the terminal"), store.locked():
         client = store.client()
         note = {"mlflow.note.content": "\n".join(f"- {line}" for line in mistakes)[:LONGEST]}
         run = client.create_run(experiment_id(client, store), run_name=about["name"], tags={**tags, **note})
         params = [Param(name, value) for name, value in params_of(about["spec"], about["chosen"]).items()]
-        for start in range(0, len(params), 100):
-            client.log_batch(run.info.run_id, params=params[start : start + 100], synchronous=True)
+        for start in range(0, len(params), MOST_PARAMS):
+            client.log_batch(run.info.run_id, params=params[start : start + MOST_PARAMS], synchronous=True)
         client.set_terminated(run.info.run_id, "FAILED")
         return str(run.info.run_id)
-
-
-def begin_sweep(store: Store, name: str, tags: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The parent run of the sweep that these tags name, now running, and its finished children by the tag `job`.
-
-    Children that a killed process left running, failed ones and second copies are deleted: their jobs come again.
-    """
-    named = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-    with _in_one_line(store, "no job has begun"), store.locked():
-        client = store.client()
-        experiment = experiment_id(client, store)
-        parents = client.search_runs([experiment], f"{named} and tags.role = 'sweep'")
-        if parents:
-            parent = parents[0].info.run_id
-            client.update_run(parent, status="RUNNING")
-        else:
-            parent = client.create_run(experiment, run_name=name, tags={**tags, "role": "sweep"}).info.run_id
-        finished: dict[str, str] = {}
-        for run in _all_runs(client, experiment, f"{named} and tags.role = 'job'"):
-            if run.info.status == "FINISHED" and run.data.tags["job"] not in finished:
-                finished[run.data.tags["job"]] = run.info.run_id
-            else:
-                _discard(client, run)
-        return parent, finished
-
-
-def discard(store: Store, run_ids: Sequence[str]) -> None:
-    """Delete runs whose jobs are no longer those of the sweep; MLflow can restore them."""
-    with _in_one_line(store, "nothing was deleted"), store.locked():
-        client = store.client()
-        for run_id in run_ids:
-            _discard(client, client.get_run(run_id))
-
-
-def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]]) -> None:
-    """End what still runs in the store of sweeps whose process was killed: `killed` says of which of these ids."""
-    with _in_one_line(store, "nothing was ended"), store.locked():
-        client = store.client()
-        runs = list(_all_runs(client, experiment_id(client, store), "attributes.status = 'RUNNING'"))
-        sweep_of = {run.info.run_id: run.data.tags.get("sweep.id", "") for run in runs}
-        ended = killed(set(sweep_of.values()))
-        for run_id in (one for one, sweep in sweep_of.items() if sweep in ended):
-            client.set_terminated(run_id, "KILLED")
-
-
-def end_sweep(store: Store, parent: str, status: str, note: str, metrics: Mapping[str, float], files: Path) -> None:
-    """End the parent run with what all jobs say together; `files` is a directory of artifacts."""
-    from mlflow.entities import Metric
-
-    with _in_one_line(store, "the jobs are logged"), store.locked():
-        client = store.client()
-        client.set_tag(parent, "mlflow.note.content", note[:LONGEST])
-        now = int(datetime.now().timestamp() * 1000)
-        client.log_batch(parent, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()])
-        for path in sorted(files.iterdir()) if files.is_dir() else []:
-            client.log_artifact(parent, str(path))
-        client.set_terminated(parent, status)
 
 
 def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
@@ -192,7 +134,7 @@ def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
     """
     if not re.fullmatch("[0-9a-f]{32}", run_id):
         raise SpecError(f"rerun: given {run_id!r}; allowed: the id of a run, 32 digits and letters a to f")
-    with _in_one_line(store, "nothing was run"), store.locked():
+    with in_one_line(store, "nothing was run"), store.locked():
         client = store.client()
         names = {
             item.path
@@ -206,21 +148,23 @@ def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
     return RunDirectory(directory)
 
 
-def logged_directories(store: Store) -> set[str]:
-    """Run directories that finished runs of the store were logged from."""
-    with _in_one_line(store, "nothing was logged"), store.locked():
+def unlogged(store: Store, directories: Sequence[Path]) -> list[Path]:
+    """Those of the run directories that no finished run of the store was logged from."""
+    with in_one_line(store, "nothing was logged"), store.locked():
         client = store.client()
-        runs = _all_runs(client, experiment_id(client, store), "attributes.status = 'FINISHED'")
-        return {run.data.tags["directory"] for run in runs if "directory" in run.data.tags}
+        experiment = experiment_id(client, store)
+        return [path for path in directories if not _logged(client, experiment, str(path.absolute()))]
 
 
-def _discard(client: MlflowClient, run: Any) -> None:
-    if run.info.status == "RUNNING":
-        client.set_terminated(run.info.run_id, "KILLED")
-    client.delete_run(run.info.run_id)
+def _logged(client: MlflowClient, experiment: str, directory: str) -> bool:
+    """Whether a finished run was logged from the directory; a quote in its name stands for any letter in a filter."""
+    pattern = directory.replace("'", "_")
+    where = f"attributes.status = 'FINISHED' and tags.directory {'LIKE' if pattern != directory else '='} '{pattern}'"
+    runs = client.search_runs([experiment], where, max_results=100)
+    return any(run.data.tags["directory"] == directory for run in runs)
 
 
-def _all_runs(client: MlflowClient, experiment: str, wanted: str) -> Iterator[Any]:
+def all_runs(client: MlflowClient, experiment: str, wanted: str) -> Iterator[Any]:
     """Every run that is wanted, page by page."""
     token = None
     while True:
@@ -265,60 +209,6 @@ def flat(node: Any, prefix: str = "") -> dict[str, str]:
     return {prefix: text}
 
 
-def runs_link(store: Store) -> str:
-    """The path in the UI that opens the runs table of the store with the columns that its runs have."""
-    from mlflow import __version__
-
-    from runner.sinks import view
-
-    with _in_one_line(store, "the UI cannot open"), store.locked():
-        client = store.client()
-        experiment = experiment_id(client, store)
-        recent = client.search_runs([experiment], max_results=100)
-        if not recent or not view.known(__version__):
-            return view.runs_path(experiment)
-        columns = _columns(recent)
-        state = view.view_state(columns, ["model.cov"], ["kind"], "oos/r2" if "oos/r2" in columns else None)
-        client.set_experiment_tag(experiment, view.view_tag(state), state)
-        return view.runs_path(experiment, state)
-
-
-def sweep_link(store: Store, tags: Mapping[str, str], found: Comparison) -> str:
-    """The path in the UI that opens the runs table on the jobs of a sweep, best score first: the settings that
-    differ, the score, the fit and the coefficients.
-
-    Args:
-        tags: that every run of the sweep has, as given to `log`.
-    """
-    from mlflow import __version__
-
-    from runner.sinks import view
-
-    with _in_one_line(store, "the UI cannot open"), store.locked():
-        client = store.client()
-        experiment = experiment_id(client, store)
-        if not view.known(__version__):
-            return view.runs_path(experiment)
-        named = [f"tags.`{key}` = '{value}'" for key, value in tags.items() if "'" not in value]
-        where = " and ".join([*named, "tags.role = 'job'"])
-        jobs = client.search_runs([experiment], where, max_results=100)
-        metrics = list(dict.fromkeys([*filter(None, [found.score]), *(_columns(jobs) if jobs else [])]))
-        order = found.score or None
-        state = view.view_state(metrics, found.params, [], order, where, found.lower_is_better)
-        client.set_experiment_tag(experiment, view.view_tag(state), state)
-        return view.runs_path(experiment, state)
-
-
-def _columns(runs: list[Any]) -> list[str]:
-    """Metrics worth a column: scores and fit first, then the coefficients of the run with most of them."""
-    wanted = ["oos/r2", "oos/rmse", "fit/r2", "fit/n_obs"]
-    present = {name for run in runs for name in run.data.metrics}
-    largest = max(runs, key=lambda run: sum(name.startswith("coef/") for name in run.data.metrics))
-    terms = sorted(name.partition("/")[2] for name in largest.data.metrics if name.startswith("coef/"))
-    pairs = [f"{what}/{term}" for term in terms for what in ("coef", "tstat")]
-    return [name for name in [*wanted, *pairs] if name in present]
-
-
 def _name(about: Mapping[str, Any]) -> str:
     """The experiment and what the command line changed of it."""
     told = [word for word in about["overrides"] if not word.startswith(("experiment=", "tracking.", "hydra."))]
@@ -353,7 +243,7 @@ def _milliseconds(moment: str) -> int:
 
 
 @contextmanager
-def _in_one_line(store: Store, kept: str) -> Iterator[None]:
+def in_one_line(store: Store, kept: str) -> Iterator[None]:
     """What the store raises, as one line."""
     _quiet()
     from mlflow.exceptions import MlflowException

@@ -1,96 +1,223 @@
-"""Links into the MLflow UI that open on the runs table with chosen columns, or on the compare page.
+"""Links into the MLflow UI, and the views of its runs page: columns, order, groups and charts.
 
-The UI keeps a shared view in an experiment tag `mlflow.sharedViewState.<key>` and opens it when the address
-of the runs page says `viewStateShareKey=<key>`. Neither is documented: both were read from the JavaScript
-that MLflow 3.17 ships and are known to work for `WORKS_WITH` only, so ask `known` before writing the tag.
-Under another version `runs_path` without a state still opens the runs table, with the columns of the UI.
+The UI keeps a saved view in an experiment tag `mlflow.sharedViewState.<key>`, and previews it when the address says
+`viewStateShareKey=<key>`. What a view holds is not documented: it was read from the JavaScript that MLflow 3.17 ships
+and tried in a browser, so ask `known` before a view is written. Under another version a link with facets alone
+(filter, order) still opens the runs in the right order.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from hashlib import sha256
-from urllib.parse import quote
+import re
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
 
-WORKS_WITH = "3.17"  # the MLflow release whose shared views were read and tried
+WORKS_WITH = "3.17"  # the MLflow release whose saved views were read and tried
 TAG = "mlflow.sharedViewState."
 QUERY = "workflowType=machine_learning"  # the runs of experiments, not the pages on language models
-NAME = "Factor regressions"  # what the menu of saved views calls it
+KEY = re.compile(r"[0-9a-f]{20}-[a-z]+|newest")  # of a view of ours
+DEFLATED = "deflate;"  # before the base64 of a compressed view, as the UI writes it
 RUN_NAME, CREATED = "attributes.`Run Name`", "runDateAndNestInfo"  # pinned on the left by the UI
+NAME_WIDTH, CREATED_WIDTH = 285, 90  # pixels
 NARROWEST, LETTER, HEADER = 80, 7, 38  # pixels: of a column, of a letter, of the rest of a header
+NEWEST = ("attributes.start_time", False)  # the order of the runs page as MLflow has it: newest first
+
+Mode = Literal["TABLE", "CHART", "ARTIFACT"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the charts page: its heading, how many cards stand side by side, and the cards."""
+
+    name: str
+    columns: int
+    cards: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the runs page shows.
+
+    Attributes:
+        name: what the menu of saved views calls it.
+        columns: from left to right, such as "params.`model`".
+        where: a search filter as the UI takes it, such as "tags.role = 'job'"; empty for every run.
+        order: the column that orders the runs and whether the smallest comes first.
+        group_by: the parameter that the table is grouped by, empty for none.
+        sections: of the charts page; none leaves the charts that MLflow makes by itself.
+        removed: metrics without a card of their own, so that none is made for them.
+    """
+
+    name: str
+    columns: Sequence[str]
+    where: str = ""
+    order: tuple[str, bool] = NEWEST
+    group_by: str = ""
+    sections: Sequence[Section] = ()
+    removed: Sequence[str] = field(default_factory=list)
+
+    @property
+    def facets(self) -> dict[str, Any]:
+        """The part of the view that the address of the page can say: filter and order."""
+        order, smallest_first = self.order
+        return {"searchFilter": self.where, "orderByKey": order, "orderByAsc": smallest_first}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The whole view as the UI keeps it."""
+        widths = {RUN_NAME: NAME_WIDTH, CREATED: CREATED_WIDTH}
+        widths |= {column: _width(column) for column in self.columns}
+        state = {**self.facets, "selectedColumns": list(self.columns), "columnOrder": list(widths)}
+        state |= {"columnWidths": widths, "runsHiddenMode": "SHOW_ALL"}  # else charts show the first ten runs
+        if self.group_by:
+            key = {"mode": "param", "groupByData": self.group_by}
+            state["groupBy"] = {"aggregateFunction": "average", "groupByKeys": [key]}
+        return state | (self._charts() if self.sections else {})
+
+    def _charts(self) -> dict[str, Any]:
+        sections = [_section(f"section-{at}", one.name, one.columns) for at, one in enumerate(self.sections)]
+        cards = [
+            {**card, "metricSectionId": f"section-{at}"}
+            for at, section in enumerate(self.sections)
+            for card in section.cards
+        ]
+        shown = {card["metricKey"] for card in cards if "metricKey" in card}
+        gone = [{**bar(name), "deleted": True, "metricSectionId": ""} for name in self.removed if name not in shown]
+        numbered = [{**card, "uuid": f"card-{at}"} for at, card in enumerate([*cards, *gone])]
+        return {"compareRunCharts": numbered, "compareRunSections": sections, "isAccordionReordered": True}
+
+
+def allowed(name: str) -> str:
+    """The name of a metric or tag with an underscore for what MLflow allows in none."""
+    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
 
 
 def known(version: str) -> bool:
-    """Whether the shared views of this MLflow version are the ones written here."""
+    """Whether the saved views of this MLflow version are the ones written here."""
     return version.split(".")[:2] == WORKS_WITH.split(".")
 
 
-def view_state(
-    metrics: Sequence[str],
-    params: Sequence[str],
-    tags: Sequence[str],
-    sort_by: str | None = None,
-    where: str = "",
-    lowest_first: bool = False,
-) -> str:
-    """The value of the tag: columns from left to right tags, params, metrics; largest `sort_by` metric first.
+def encoded(view: View, written: int) -> str:
+    """The value of the experiment tag that holds the view, written at this time (milliseconds since 1970)."""
+    envelope = {"name": view.name, "createdAt": written, "updatedAt": written, "state": _dumps(view.state)}
+    packed = zlib.compress(_dumps(envelope).encode(), 9)
+    return DEFLATED + b64encode(packed).decode("ascii")
 
-    `where` is a search filter as the UI takes it, such as "tags.kind = 'run'". Same arguments, same text.
+
+def decoded(tag: str) -> dict[str, Any]:
+    """The state of the view in an experiment tag.
+
+    Raises:
+        ValueError: no view.
     """
-    shown = [*_columns("tags", tags), *_columns("params", params), *_columns("metrics", metrics)]
-    state = {**_layout(shown), **_search(sort_by, where, lowest_first)}
-    envelope = {"name": NAME, "createdAt": 0, "updatedAt": 0, "state": _dumps(state)}
-    return _dumps(envelope)
+    try:
+        packed = b64decode(tag.removeprefix(DEFLATED), validate=True)
+        envelope = json.loads(zlib.decompress(packed))
+        return dict(json.loads(envelope["state"]))
+    except (KeyError, TypeError, zlib.error) as error:
+        raise ValueError(f"no view: {error}") from error
 
 
-def view_tag(state: str) -> str:
-    """The name of the experiment tag that holds `state`; another state gets another tag."""
-    return TAG + _key(state)
+def same(tag: str, view: View) -> bool:
+    """Whether the tag holds this view, whenever it was written."""
+    try:
+        envelope = json.loads(zlib.decompress(b64decode(tag.removeprefix(DEFLATED))))
+    except (ValueError, zlib.error):
+        return False
+    return bool(envelope.get("name") == view.name and envelope.get("state") == _dumps(view.state))
 
 
-def runs_path(experiment_id: str, state: str | None = None) -> str:
-    """The path that opens the runs table of an experiment, under the view `state` if its tag is set."""
-    path = f"#/experiments/{experiment_id}/runs?{QUERY}"
-    return f"{path}&viewStateShareKey={_key(state)}" if state else path
+def shared_path(experiment: str, key: str, mode: Mode = "TABLE") -> str:
+    """The path that previews a saved view: until a reload, and nothing of the person's own is changed."""
+    return f"#/experiments/{experiment}/runs?{QUERY}&viewStateShareKey={key}&compareRunsMode={mode}"
 
 
-def compare_path(experiment_id: str, run_ids: Sequence[str]) -> str:
+def open_path(experiment: str, key: str, mode: Mode = "TABLE") -> str:
+    """The path, on a server with our plug-in, that makes the saved view the person's own and shows it."""
+    return f"open/{experiment}/{key}?mode={mode}"
+
+
+def facets_path(experiment: str, facets: Mapping[str, Any], mode: Mode = "TABLE") -> str:
+    """The path that opens the runs page with this filter and order, whatever columns the person had."""
+    said = {"searchFilter": facets["searchFilter"], "orderByKey": facets["orderByKey"]}
+    said |= {"orderByAsc": str(facets["orderByAsc"]).lower(), "startTime": "ALL", "lifecycleFilter": "Active"}
+    return f"#/experiments/{experiment}/runs?{QUERY}&compareRunsMode={mode}&{urlencode(said, quote_via=quote)}"
+
+
+def run_path(experiment: str, run_id: str) -> str:
+    """The path that opens one run."""
+    return f"#/experiments/{experiment}/runs/{run_id}?{QUERY}"
+
+
+def compare_path(experiment: str, run_ids: Sequence[str]) -> str:
     """The path that opens the compare page of these runs."""
-    runs, experiments = (quote(_dumps(list(ids))) for ids in (run_ids, [experiment_id]))
+    runs, experiments = (quote(_dumps(list(ids))) for ids in (run_ids, [experiment]))
     return f"#/compare-runs?runs={runs}&experiments={experiments}&{QUERY}"
 
 
-def artifact_path(experiment_id: str, run_id: str, artifact: str) -> str:
+def artifact_path(experiment: str, run_id: str, artifact: str) -> str:
     """The path that opens one artifact of a run: a table written by log_table, a page, a picture."""
-    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{quote(artifact)}?{QUERY}"
+    return f"#/experiments/{experiment}/runs/{run_id}/artifacts/{quote(artifact)}?{QUERY}"
 
 
-def _columns(kind: str, names: Sequence[str]) -> list[str]:
-    """The names by which the table knows its columns."""
-    return [f"{kind}.`{name}`" for name in names]
+def param(name: str) -> str:
+    """The column of a parameter."""
+    return f"params.`{name}`"
 
 
-def _layout(shown: Sequence[str]) -> dict[str, object]:
-    """Which columns are visible, in which order and how wide."""
-    widths = {RUN_NAME: 190, CREATED: 130, **{column: _width(column) for column in shown}}
-    return {"selectedColumns": list(shown), "columnOrder": list(widths), "columnWidths": widths}
+def tag(name: str) -> str:
+    """The column of a tag."""
+    return f"tags.`{name}`"
+
+
+def metric(name: str) -> str:
+    """The column of a metric."""
+    return f"metrics.`{name}`"
+
+
+def bar(name: str) -> dict[str, Any]:
+    """A card with one bar a run."""
+    return {**_card("BAR"), "metricKey": name}
+
+
+def line(name: str) -> dict[str, Any]:
+    """A card with one line a run, over the steps of the metric."""
+    scales = {"xAxisScaleType": "linear", "scaleType": "linear", "xAxisKey": "step", "yAxisKey": "metric"}
+    own = {"useGlobalXaxisKey": False, "useGlobalLineSmoothing": False, "lineSmoothness": 0}
+    none = {"selectedXAxisMetricKey": "", "yAxisExpressions": [], "ignoreOutliers": False, "range": {}}
+    return {**_card("LINE"), "metricKey": name, "selectedMetricKeys": [name], **scales, **own, **none}
+
+
+def scatter(x: str, y: str) -> dict[str, Any]:
+    """A card with one point a run, two metrics against each other."""
+    axes = {"xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}
+    return {**_card("SCATTER"), **axes}
+
+
+def parallel(params: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
+    """A card with one path a run through axes of parameters and metrics."""
+    chosen = {"selectedParams": list(params), "selectedMetrics": list(metrics), "showAllRuns": True}
+    return {**_card("PARALLEL"), **chosen}
+
+
+def _card(kind: str) -> dict[str, Any]:
+    return {"type": kind, "runsCountToCompare": 100, "deleted": False, "isGenerated": False}
+
+
+def _section(uuid: str, name: str, columns: int) -> dict[str, Any]:
+    seen = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False}
+    return {"uuid": uuid, "name": name, "columns": columns, **seen}
 
 
 def _width(column: str) -> int:
     """Pixels that show the whole header of a column."""
     name = column.split("`")[1]
     return max(NARROWEST, LETTER * len(name) + HEADER)
-
-
-def _search(sort_by: str | None, where: str, lowest_first: bool) -> dict[str, object]:
-    """The filter and the sort order."""
-    order = {"orderByKey": f"metrics.`{sort_by}`", "orderByAsc": lowest_first} if sort_by else {}
-    return {"searchFilter": where, **order}
-
-
-def _key(state: str) -> str:
-    return sha256(state.encode()).hexdigest()[:16]
 
 
 def _dumps(value: object) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING
 
+from runner.sweeps.sameness import unchanging
 from runner.words import count, number
 
 if TYPE_CHECKING:
@@ -16,7 +17,16 @@ MOST_NAMED = 8  # jobs listed by number
 
 def caveats(found: Comparison) -> list[str]:
     """A sentence for each thing that bears on the comparison; nothing where nothing does."""
-    return [*_jobs(found), *_data(found), *_score(found), *_sameness(found), *_rows(found), *_terms(found)]
+    return [
+        *_jobs(found),
+        *_data(found),
+        *_score(found),
+        *_later_rows(found),
+        *_sameness(found),
+        *_rows(found),
+        *_unchanging(found),
+        *_terms(found),
+    ]
 
 
 def _jobs(found: Comparison) -> list[str]:
@@ -36,12 +46,12 @@ def _data(found: Comparison) -> list[str]:
 
 def _score(found: Comparison) -> list[str]:
     """What ranks, how far apart the scores are, and what being the best of many is worth."""
-    values = [value for value in map(found.score_of, found.ranked) if value is not None]
+    values = [value for value in map(found.score_of, found.first_block) if value is not None]
     said = [found.fallback] if found.fallback else []
     if not values:
         return said
     first, order = values.count(values[0]), "smallest" if found.lower_is_better else "largest"
-    who = ", ".join(str(one.job.number) for one in found.ranked[: min(first, MOST_NAMED)])
+    who = ", ".join(str(one.job.number) for one in found.first_block[: min(first, MOST_NAMED)])
     more = f" and {first - MOST_NAMED} more" if first > MOST_NAMED else ""
     subject = f"Job {who} has" if first == 1 else f"Jobs {who}{more} have"
     best = f"{subject} the {order} {found.score}"
@@ -54,10 +64,29 @@ def _score(found: Comparison) -> list[str]:
             f"The best was chosen among {different} different scores by its own score, which tends to flatter it: "
             "on rows that no job was scored on, expect less."
         )
-    without = len(found.ranked) - len(values)
+    without = sum(found.score_of(one) is None for one in found.ranked)
     if without:
         said.append(f"{count(without, 'job')} without {found.score}: last, without a rank.")
     return said
+
+
+def _later_rows(found: Comparison) -> list[str]:
+    """Which jobs do not forecast, since they were trained on rows after those they were tested on."""
+    later = [str(one.job.number) for one in found.ranked if found.cross_validated(one)]
+    if not later:
+        return []
+    who = ", ".join(later[:MOST_NAMED]) + (f" and {len(later) - MOST_NAMED} more" if len(later) > MOST_NAMED else "")
+    after = "" if len(later) == len(found.ranked) else "; ranked in a block of their own, after the forecasts"
+    subject = f"Job {who} is" if len(later) == 1 else f"Jobs {who} are"
+    return [f"{subject} cross-validated on training rows that include later ones: no forecast{after}."]
+
+
+def _unchanging(found: Comparison) -> list[str]:
+    """Keys that the numbers of the jobs do not depend on."""
+    return [
+        f"{found.names[name]} changes nothing: jobs that differ in it alone have the same numbers (to 1e-9)."
+        for name in unchanging(found.choices, {one.job.number: one.metrics for one in found.outcomes})
+    ]
 
 
 def _sameness(found: Comparison) -> list[str]:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any
 
 import pandas as pd
@@ -17,6 +16,7 @@ from runner.sweeps.caveats import caveats
 from runner.sweeps.choices import choices, flattened
 from runner.sweeps.common import COMMON, OWN, differ, on_common_rows
 from runner.sweeps.plan import Job, Plan
+from runner.sweeps.texts import value_text
 from runner.words import number, stars
 
 STANDARD = ("oos/r2", "oos/rmse", "fit/r2", "fit/n_obs")  # columns of every leaderboard that has them
@@ -29,6 +29,8 @@ MOST_UNITS = 12  # of a job; with more, only the mean over them is compared
 MOST_BESIDE = 8  # jobs in the table side by side
 MOST_CURVES = 4  # terms with a specification curve
 MOST_PARAMS = 8  # settings with a column of their own in MLflow
+FORECAST = ("oos/", "common/", "predictive/", "explanatory/")  # scores that training on later rows flatters
+LEAKING, TRAINED_ON = REMARKS = "leaking", "trained on"  # columns of a leaderboard with jobs that need a remark
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class Outcome:
     def errors(self) -> str:
         """How its standard errors were computed."""
         return str(self.about.get("errors") or "")
+
+    @property
+    def trains_on_later_rows(self) -> bool:
+        """Whether its training rows include rows after its test rows, as in k-fold: its scores are no forecasts."""
+        return bool(self.about.get("trains_on_later_rows"))
 
     @cached_property
     def central(self) -> pd.DataFrame:
@@ -78,14 +85,35 @@ class Comparison:
 
     @cached_property
     def ranked(self) -> tuple[Outcome, ...]:
-        """The finished jobs, best first; those without the score last, by number."""
+        """The finished jobs, best first: forecasts, then the cross-validated, then those without the score."""
         sign = 1.0 if self.lower_is_better else -1.0
 
-        def place(one: Outcome) -> tuple[bool, float, int]:
+        def place(one: Outcome) -> tuple[bool, bool, float, int]:
             value = self.score_of(one)
-            return value is None, 0.0 if value is None else sign * value, one.job.number
+            distance = 0.0 if value is None else sign * value
+            return value is None, self.cross_validated(one), distance, one.job.number
 
         return tuple(sorted(self.outcomes, key=place))
+
+    def cross_validated(self, one: Outcome) -> bool:
+        """Whether the score of the job is no forecast, since it was trained on rows after those it was tested on."""
+        return one.trains_on_later_rows and self.score.startswith(FORECAST)
+
+    @cached_property
+    def first_block(self) -> tuple[Outcome, ...]:
+        """The ranked jobs that the best is the best of: all forecasts, or, without any, all cross-validated ones."""
+        scored = [one for one in self.ranked if self.score_of(one) is not None]
+        return tuple(one for one in scored if self.cross_validated(one) == self.cross_validated(scored[0]))
+
+    @cached_property
+    def ranks(self) -> pd.Series:
+        """Rank by job number: equal scores of a block share one, the cross-validated go on after the forecasts."""
+        numbers = [one.job.number for one in self.ranked]
+        scores = pd.Series([self.score_of(one) for one in self.ranked], index=numbers, dtype="float64")
+        later = pd.Series([self.cross_validated(one) for one in self.ranked], index=numbers, dtype=bool)
+        within = scores.groupby(later).rank(method="min", ascending=self.lower_is_better)
+        before = int(scores[~later].notna().sum())
+        return (within + later * before).astype("Int64")
 
     def score_of(self, one: Outcome) -> float | None:
         """What ranks the job: scores that differ by rounding only are equal."""
@@ -95,7 +123,8 @@ class Comparison:
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
         """rank (equal scores share one; none without the score), job, the score, the keys that differ, the naive
-        baseline and the standard metrics that some job has; leaking where some job is."""
+        baseline and the standard metrics that some job has; leaking, and what was trained on, where some job is or
+        trains on rows after its test rows."""
         present = {name for one in self.outcomes for name in one.metrics}
         own = self.score.replace(COMMON, OWN, 1)
         names = (self.score, f"{self.score}_naive", own, *STANDARD, *ON_COMMON_ROWS)
@@ -111,9 +140,11 @@ class Comparison:
             else:
                 table[name] = self.choices[name].loc[numbers].to_numpy()
         if any(one.about.get("leaks") for one in self.ranked):
-            table["leaking"] = ["yes" if one.about.get("leaks") else "" for one in self.ranked]
-        scores = pd.Series([self.score_of(one) for one in self.ranked], dtype="float64")
-        table.insert(0, "rank", scores.rank(method="min", ascending=self.lower_is_better).astype("Int64"))
+            table[LEAKING] = ["yes" if one.about.get("leaks") else "" for one in self.ranked]
+        if any(self.cross_validated(one) for one in self.ranked):
+            rows = {False: "earlier rows", True: "later rows too"}
+            table[TRAINED_ON] = [rows[self.cross_validated(one)] for one in self.ranked]
+        table.insert(0, "rank", self.ranks.array)
         return table
 
     @cached_property
@@ -263,7 +294,7 @@ class Comparison:
         """Flat numbers of the sweep as a whole."""
         failed = int((self.failures["outcome"] == "failed").sum())
         counts = {"sweep/jobs": float(len(self.plan.jobs)), "sweep/finished": float(len(self.outcomes))}
-        best = {f"best/{self.score}": one.metrics[self.score] for one in self.ranked[:1] if self.score in one.metrics}
+        best = {f"best/{self.score}": one.metrics[self.score] for one in self.first_block[:1]}
         return counts | {"sweep/failed": float(failed)} | best
 
     @property
@@ -332,30 +363,6 @@ def lower_is_better(plan: Plan, score: str) -> bool:
     if score == plan.settings.score:
         return plan.settings.lower_is_better
     return score.removesuffix("_naive").endswith(SMALL_IS_GOOD)
-
-
-def value_text(value: Any) -> str:
-    """A choice as text."""
-    return number(float(value)) if isinstance(value, float) else str(value)
-
-
-def value_texts(values: Iterable[Any], most: int) -> list[str]:
-    """Choices as texts of at most so many letters; what would read alike is cut about where it first differs."""
-    whole = [value_text(value) for value in values]
-    found = [brief(text, most) for text in whole]
-    for cut in set(found):
-        alike = {text for text, one in zip(whole, found, strict=True) if one == cut}
-        if len(alike) > 1:
-            letters = enumerate(zip_longest(*alike))
-            start = max(next(at for at, these in letters if len(set(these)) > 1) - most // 3, 0)
-            pairs = zip(whole, found, strict=True)
-            found = [f"… {text[start : start + most - 2]}" if one == cut else one for text, one in pairs]
-    return found
-
-
-def brief(text: str, most: int) -> str:
-    """A long text cut in the middle: lists often differ at their end."""
-    return text if len(text) <= most else f"{text[: most // 2 - 1]} … {text[len(text) - most + most // 2 + 2 :]}"
 
 
 def ordered(column: pd.Series) -> list[Any]:

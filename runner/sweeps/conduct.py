@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runner.bench import Bench, digest
 from runner.errors import RunnerError
 from runner.identity import family_key, job_key
 from runner.ledger import Ledger
 from runner.rundir import RunDirectory
-from runner.sinks import progress, tracking
+from runner.sinks import progress, tracked_sweep, tracking
 from runner.sinks.machine import Form
 from runner.spec import build, without_secrets
 from runner.sweeps import bayes, slurm
@@ -25,14 +24,13 @@ from runner.sweeps.compare import compare
 from runner.sweeps.launchers import LAUNCHERS
 from runner.sweeps.plan import Failure, Job, Plan, killed, locked
 from runner.sweeps.tested import verdict
+from runner.ui import plugged_in
 from runner.version import code_version
-from runner.words import number
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from runner.sweeps.comparison import Comparison
 
 COUNTED = 1.0  # seconds after which the ledger is told of jobs that ended; a killed conductor's are told by a resume
-BEST = 10  # jobs of the leaderboard in the description of the parent run
 JobOf = Callable[[int, Sequence[str]], Job]
 
 
@@ -58,52 +56,47 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
         bench = Bench()
         plan = _known(plan, bench)
         log = Log(plan)
-        status, said = "FAILED", Said()
+        status = "FAILED"
         try:
             with progress.Progress(plan.name, form) as told:
                 plan, failed = _rounds(plan, bench, here, log, told, job_of)
             log.count()
             told.summary([(job, plan.failure(job)) for job in failed])
-            said = _told(plan, log, form)
+            _told(plan, log, form)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            log.end(status, said)
+            log.end(status)
         return 1 if failed else 0
 
 
-class Said(NamedTuple):
-    """What all jobs together say, for the parent run."""
-
-    note: str = ""
-    metrics: Mapping[str, float] = MappingProxyType({})
-
-
-def _told(plan: Plan, log: Log, form: Form) -> Said:
-    """Judge and compare the finished jobs, tell it, and write it to the directory `report` of the sweep."""
-    found = verdict(plan)
-    if found is None:
+def _told(plan: Plan, log: Log, form: Form) -> None:
+    """Judge and compare the finished jobs, tell it, and write it to the directory `report` and to MLflow."""
+    judged = verdict(plan)
+    if judged is None:
         if form == "json":
             compare(plan, form=form)
-        return Said()
-    words = [found.sentence, *found.notes]
-    tables = {name: table for name, table in (("tests", found.tests), ("strategies", found.strategies)) if len(table)}
+        return
+    words = [judged.sentence, *judged.notes]
+    tables = {
+        name: table for name, table in (("tests", judged.tests), ("strategies", judged.strategies)) if len(table)
+    }
     compared = compare(plan, verdict_words=words, verdict_tables=tables, form=form)
-    path = tracking.sweep_link(log.store, sweep_tags(plan), compared)
+    metrics = {f"sweep/{name}": value for name, value in judged.metrics.items()}
+    tracked_sweep.summarise(log.store, sweep_tags(plan), compared, judged.sentence, metrics)
     if form == "tables":
-        served = f"{log.store.uri}/{path}" if log.store.uri.startswith("http") else ""
-        print(f"MLflow: {without_secrets(served) or f'python -m runner ui --sweep {plan.name}'}")
-    best = _markdown(compared.leaderboard.head(BEST))
-    return Said("\n\n".join([*words[:1], *compared.words, best]), {f"sweep/{k}": v for k, v in found.metrics.items()})
+        _say_where(plan, log.store, compared)
 
 
-def _markdown(table: pd.DataFrame) -> str:
-    """The table as MLflow shows it in a description."""
-    rows = [list(table), ["---"] * table.shape[1], *table.itertuples(index=False)]
-    texts = [[number(cell) if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(text.replace('|', '/') for text in row)} |" for row in texts)
+def _say_where(plan: Plan, store: tracking.Store, compared: Comparison) -> None:
+    """Print how to look at the sweep in MLflow."""
+    if store.file is not None or not store.uri.startswith("http"):
+        print(f"MLflow: python -m runner ui --sweep {plan.name}")
+        return
+    path = tracked_sweep.sweep_link(store, sweep_tags(plan), compared, plugged_in(store.uri))
+    print(f"MLflow: {without_secrets(f'{store.uri}/{path}')}")
 
 
 def _rounds(
@@ -137,16 +130,16 @@ class Log:
         self.ledger = Ledger(Path(plan.ledger))
         self.ended: dict[tuple[str, str], tuple[str, float]] = {}
         self.counted = time.monotonic()
-        tracking.end_killed(self.store, killed)
-        self.parent, self.logged = tracking.begin_sweep(self.store, plan.name, sweep_tags(plan))
+        tracked_sweep.end_killed(self.store, killed)
+        self.parent, self.logged = tracked_sweep.begin_sweep(self.store, plan.name, sweep_tags(plan))
         if plan.settings.search != "bayes":
             wanted = {job.key for job in plan.jobs}
-            tracking.discard(self.store, [run for key, run in self.logged.items() if key not in wanted])
+            tracked_sweep.discard(self.store, [run for key, run in self.logged.items() if key not in wanted])
             self.logged = {key: run for key, run in self.logged.items() if key in wanted}
 
-    def end(self, status: str, said: Said) -> None:
+    def end(self, status: str) -> None:
         self.count()
-        tracking.end_sweep(self.store, self.parent, status, said.note, said.metrics, self.plan.directory / "report")
+        tracked_sweep.end_sweep(self.store, self.parent, status)
 
     def finished(self, job: Job) -> None:
         """Now, or before a conductor was killed that could not say so."""

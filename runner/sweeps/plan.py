@@ -29,7 +29,8 @@ SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
 @dataclass(frozen=True)
 class Job:
     """One job: its number, the overrides that only it has, all of them, its spec, and once the data is known its
-    fingerprint, the key of the job and the family of trials that it belongs to; `chosen`: the option of each group."""
+    fingerprint, the key of the job and the family of trials that it belongs to; `chosen`: the option of
+    each group."""
 
     number: int
     differs: tuple[str, ...]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, PALE, WIDTH, axes_at, figure_of, shortened, zero_line
-from runner.sweeps.comparison import value_texts
+from runner.sweeps.texts import value_texts
 from runner.words import count, number
 
 if TYPE_CHECKING:

@@ -1,0 +1,133 @@
+"""A plug-in of MLflow's server: two more routes, on its own origin, and nothing else changed.
+
+    /open/EXPERIMENT/KEY?mode=TABLE    makes a saved view the person's own in this browser, and shows it
+    /open/EXPERIMENT/RUN_ID            shows a run
+    /sweep/NAME                        our own page of a sweep below outputs/sweeps
+
+A saved view alone is only a preview: it is lost at a reload. MLflow keeps what a person last saw of an experiment in
+the browser's local storage; `/open` writes the saved view there, as its button "Override saved view" does, and marks
+the assistant, which opens over the first page by itself, as opened. `python -m runner ui` starts the server with it;
+`mlflow server --app-name factor-runner` does so for a server of your own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from runner.sinks import view
+from runner.sweeps.plan import SWEEPS
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+NAME, PROBE = "factor-runner", "plugged-in"  # what a server answers to the question whether it has the plug-in
+STORE = "RUNNER_UI_STORE"  # variable of the environment that names the store that `ui` serves
+ROOT = "./mlruns"  # for experiments made by others through this server; ours say where their artifacts lie
+RUN = re.compile("[0-9a-f]{32}")
+EXPERIMENT = re.compile("[0-9]{1,20}")
+KEPT = "MLflowLocalStorage-1.1-ExperimentPage-{key}-ReactComponentState"  # where MLflow keeps what was last seen
+OPENED, PANEL = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "mlflow.assistant.panelOpen_v1"
+FACETS = {"startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs"}
+PAGE = """<!doctype html><meta charset="utf-8"><title>MLflow</title>
+<script nonce="{nonce}">
+const told = {told};
+for (const [name, value] of Object.entries(told.kept)) localStorage.setItem(name, value);
+location.replace("/" + told.path);
+</script>
+<noscript>This page needs JavaScript, as MLflow does.</noscript>
+"""
+OPEN_POLICY = "default-src 'none'; script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
+PAGE_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def served() -> FastAPI:
+    """The application that `python -m runner ui` serves, on the store that the environment names."""
+    from mlflow.server import constants
+
+    uri = os.environ[STORE]
+    os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = uri
+    os.environ[constants.REGISTRY_STORE_URI_ENV_VAR] = uri
+    os.environ[constants.ARTIFACT_ROOT_ENV_VAR] = ROOT
+    from mlflow.server.handlers import initialize_backend_stores
+
+    initialize_backend_stores(uri, uri, ROOT)
+    return create()
+
+
+def create() -> FastAPI:
+    """MLflow's application with our routes before its own; its checks of hosts and origins hold for them too."""
+    from mlflow.server.fastapi_app import app
+    from starlette.routing import Route
+
+    ours = [
+        Route("/open/{experiment}/{key}", opened, methods=["GET"]),
+        Route("/sweep/{name}", sweep_page, methods=["GET"]),
+    ]
+    app.router.routes[:0] = ours
+    return app
+
+
+def opened(request: Request) -> Response:
+    """The page that writes a saved view into the browser and goes on to it."""
+    experiment, key = request.path_params["experiment"], request.path_params["key"]
+    if (experiment, key) == ("0", PROBE):
+        return _answer(NAME)
+    mode = request.query_params.get("mode", "TABLE")
+    known = EXPERIMENT.fullmatch(experiment) and (view.KEY.fullmatch(key) or RUN.fullmatch(key))
+    if not known or mode not in get_args(view.Mode):
+        return _answer("no such view", 404)
+    if RUN.fullmatch(key):
+        return _page({}, view.run_path(experiment, key))
+    state = _state(experiment, key)
+    if state is None:
+        return _answer("no such view", 404)
+    own = KEPT.format(key=json.dumps([experiment]))
+    path = view.facets_path(experiment, state, cast("view.Mode", mode))
+    return _page({own: json.dumps({**FACETS, **state})}, path)
+
+
+def sweep_page(request: Request) -> Response:
+    """Our page of the sweep with this name, and no other file."""
+    from starlette.responses import HTMLResponse
+
+    name = request.path_params["name"]
+    place = (SWEEPS / name / "report" / "report.html").resolve()
+    if name in (".", "..") or "/" in name or not place.is_relative_to(SWEEPS.resolve()) or not place.is_file():
+        return _answer("no such sweep", 404)
+    return HTMLResponse(place.read_text(encoding="utf-8"), headers={"Content-Security-Policy": PAGE_POLICY})
+
+
+def _state(experiment: str, key: str) -> dict[str, Any] | None:
+    """The saved view of the experiment, None where there is none."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.server.handlers import _get_tracking_store
+
+    try:
+        tags = _get_tracking_store().get_experiment(experiment).tags
+        return view.decoded(tags[f"{view.TAG}{key}"])
+    except (MlflowException, KeyError, ValueError):
+        return None
+
+
+def _page(kept: dict[str, str], path: str) -> Response:
+    """A page that writes into local storage and goes on to a path of this server; what it holds is no markup."""
+    from starlette.responses import HTMLResponse
+
+    nonce = secrets.token_urlsafe(16)
+    told = json.dumps({"kept": {**kept, OPENED: "true", PANEL: "false"}, "path": path})
+    for letter in "<>&\u2028\u2029":
+        told = told.replace(letter, f"\\u{ord(letter):04x}")
+    headers = {"Content-Security-Policy": OPEN_POLICY.format(nonce=nonce), "Cache-Control": "no-store"}
+    return HTMLResponse(PAGE.replace("{nonce}", nonce).replace("{told}", told), headers=headers)
+
+
+def _answer(text: str, status: int = 200) -> Response:
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse(text, status_code=status)

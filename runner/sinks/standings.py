@@ -26,7 +26,8 @@ FINEST = 7  # decimals beyond which a number is written with a power of ten
 WORDS = {"r2": "R2", "r2_adj": "adjusted R2", "rmse": "RMSE", "mae": "MAE", "n_obs": "rows", "rank_ic": "rank corr."}
 SAMPLES = {"common": "common", "oos": "OOS", "fit": "in sample", "holdout": "hold-out"}
 EVIDENCE = ("common/n_obs", "oos/r2", "oos/rmse", "oos/n_obs", "fit/r2")  # beside the score, the metrics of a row
-PAD, NO_BREAK = 30, "\u00a0"  # letters that a line of a cell is filled up to: the view breaks lines at spaces only
+NO_BREAK = "\u00a0"
+LINE, LETTER, SPACE = 260, 6.2, 3.6  # pixels: what a line of a cell is filled up to, of a letter and of a space
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,14 @@ class Standing:
 
 def standings(found: Comparison) -> list[Standing]:
     """Every job that was tried, best first; failed ones last, named so."""
-    labels = _labels(found)
+    every = _labels(found, found.names)
+    labels = _labels(found, varying(found)) if varying(found) else every
     terms = shown_terms(found)
     finished = [_finished(found, place, one, labels, terms) for place, one in enumerate(found.ranked)]
     failures = found.failures[found.failures["outcome"] == "failed"]
     keys = {job.number: job.key for job in found.plan.jobs}
     failed = [
-        Standing(int(job), keys[job], f"failed: {labels[job]}"[:LONGEST_NAME], FAILED) for job in failures["job"]
+        Standing(int(job), keys[job], f"failed: {every[job]}"[:LONGEST_NAME], FAILED) for job in failures["job"]
     ]
     return [*finished, *failed]
 
@@ -112,12 +114,18 @@ def evidence(found: Comparison) -> list[str]:
     return [name for name in dict.fromkeys(own) if name in present]
 
 
-def _labels(found: Comparison) -> dict[int, str]:
-    """What differs of each job: a chosen option by itself, a setting with its name."""
-    if not found.names:
+def varying(found: Comparison) -> dict[str, str]:
+    """The keys that differ between finished jobs, dotted, by their short names."""
+    finished = found.choices.loc[[one.job.number for one in found.outcomes]]
+    return {name: key for name, key in found.names.items() if finished[name].astype(str).nunique() > 1}
+
+
+def _labels(found: Comparison, names: Mapping[str, str]) -> dict[int, str]:
+    """What differs of each job in these keys: a chosen option by itself, a setting with its name."""
+    if not names:
         return dict(found.plan.names)
-    cut = {name: value_texts(found.choices[name], LONGEST_VALUE) for name in found.names}
-    said = {name: [_said(name, key, text) for text in cut[name]] for name, key in found.names.items()}
+    cut = {name: value_texts(found.choices[name], LONGEST_VALUE) for name in names}
+    said = {name: [_said(name, key, text) for text in cut[name]] for name, key in names.items()}
     return {job: " ".join(parts) for job, *parts in zip(found.choices.index, *said.values(), strict=True)}
 
 
@@ -168,6 +176,11 @@ def _table(found: Comparison, one: Outcome) -> dict[str, Any]:
 
 
 def _lines(lines: Sequence[str]) -> str:
-    if len(lines) == 1:
-        return lines[0]
-    return " ".join(line.replace(" ", NO_BREAK).ljust(PAD, NO_BREAK) for line in lines)
+    """Lines of a cell: the artifact view breaks them at plain spaces only, and where the next would not fit."""
+    return " ".join(_filled(line) for line in lines) if len(lines) > 1 else lines[0]
+
+
+def _filled(line: str) -> str:
+    """The line with no-break spaces only, and so many of them that no other line fits beside it."""
+    missing = max(0, round((LINE - LETTER * len(line)) / SPACE))
+    return line.replace(" ", NO_BREAK) + NO_BREAK * missing

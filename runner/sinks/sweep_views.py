@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from runner.sinks import view
-from runner.sinks.standings import coefficient_heading, evidence, heading, score_text, shown_terms
+from runner.sinks.standings import coefficient_heading, evidence, heading, score_text, shown_terms, varying
 from runner.sinks.view import Mode, Section, View
 from runner.spec import CHOSEN
 from runner.words import count, number
 
 if TYPE_CHECKING:
+    from runner.sinks.standings import Standing
     from runner.sweeps.comparison import Comparison
 
 FIRST, TABLE, GROUPS, CHARTS = "leaderboard", "table", "groups", "charts"  # the last part of a view's key
@@ -31,21 +32,38 @@ def where(tags: Mapping[str, str]) -> str:
     return " and ".join([*named, "tags.role = 'job'"])
 
 
-def views(found: Comparison, tags: Mapping[str, str], day: str, metrics: Iterable[str]) -> dict[str, View]:
+def order_of(found: Comparison) -> tuple[str, bool]:
+    """The column that orders the jobs: by a metric that no run has MLflow would show the newest first in silence."""
+    return (view.metric("rank"), True) if found.outcomes else view.NEWEST
+
+
+def facets(found: Comparison, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Filter and order of the jobs of the sweep: what a link can say to any MLflow."""
+    return View("", [], where(tags), order_of(found)).facets
+
+
+def views(
+    found: Comparison, places: Sequence[Standing], tags: Mapping[str, str], day: str, metrics: Iterable[str]
+) -> dict[str, View]:
     """The saved views of a sweep: leaderboard, regression table, by group, charts.
 
     Args:
+        places: how the jobs stand.
         tags: that every run of the sweep has.
         day: that the sweep ended on.
         metrics: of all its runs, as MLflow names them.
     """
-    order = (view.metric("rank"), True) if found.outcomes else view.NEWEST
     title = f"{day} {found.plan.name}"
     params = [view.param(name) for name in found.params]
     scores = [view.tag(heading(name)) for name in evidence(found)]
     terms = [view.tag(view.allowed(coefficient_heading(term))) for term in shown_terms(found)]
     leaking = [view.tag("leaking")] if any(one.about.get("leaks") for one in found.outcomes) else []
-    shared = View("", [], where(tags), order, "", _sections(found, set(metrics)), sorted(metrics))
+    sections = _sections(found, set(metrics))
+    letters = {view.param(key): _longest(found.choices[name].astype(str)) for name, key in found.names.items()}
+    for heading_text in {name for one in places for name in one.tags}:
+        values = [one.tags[heading_text] for one in places if heading_text in one.tags]
+        letters[view.tag(view.allowed(heading_text))] = _longest(values)
+    shared = View("", [], where(tags), order_of(found), "", sections, sorted(metrics), letters)
 
     def named(name: str, columns: Sequence[str], group_by: str = "") -> View:
         return replace(shared, name=f"{title}: {name}", columns=columns, group_by=group_by)
@@ -60,6 +78,11 @@ def views(found: Comparison, tags: Mapping[str, str], day: str, metrics: Iterabl
     if groups:
         every[GROUPS] = named(f"by {groups[0]}", [*numbers, *params], groups[0])
     return every
+
+
+def _longest(texts: Iterable[str]) -> int:
+    """Letters of the longest text."""
+    return max(map(len, texts), default=0)
 
 
 def newest_view(runs: Sequence[Any]) -> View:
@@ -84,8 +107,9 @@ def _sections(found: Comparison, metrics: set[str]) -> list[Section]:
     answer = [view.bar(score)] if score else []
     if score and score != "fit/r2" and "fit/r2" in metrics:
         answer.append(view.scatter("fit/r2", score))
-    if params:
-        answer.append(view.parallel(params, [score] if score else []))
+    axes = [key for name, key in varying(found).items() if key in params]
+    if axes and score:
+        answer.append(view.parallel(axes, [score]))
     coefficients = [view.allowed(f"coef/{term}") for term in shown_terms(found) if term != "const"]
     bars = [view.bar(name) for name in coefficients if name in metrics]
     lines = [view.line(name) for name in sorted(metrics) if name.startswith(SERIES)]
@@ -110,15 +134,7 @@ def headline(found: Comparison, names: Mapping[int, str]) -> str:
     if len(values) < 2:
         return f"{told}."
     gap = abs(values[0] - values[1])
-    ahead = f"{number(gap, 2)} ahead of the next" if gap else "level with the next"
-    middle = sorted(values)[len(values) // 2] if len(values) % 2 else _middle(values)
-    return f"{told}, {ahead}, {number(abs(values[0] - middle), 2)} ahead of the median of {len(values)}."
-
-
-def _middle(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return (ordered[half - 1] + ordered[half]) / 2.0
+    return f"{told}, {number(gap, 2)} ahead of the next." if gap else f"{told}, level with the next."
 
 
 def _sample(found: Comparison) -> str:

@@ -114,10 +114,11 @@ def sweep_link(store: Store, tags: Mapping[str, str], found: Comparison, plugged
         client = store.client()
         experiment = experiment_id(client, store)
         parent = _parent(client, experiment, tags)
+        facets = sweep_views.facets(found, tags)
         if parent is not None and view.known(__version__):
             _presented(client, experiment, parent, tags, found, standings(found))
-            return _way(experiment, f"{tags['sweep.id']}-{sweep_views.FIRST}", plugged_in, keep, _facets(found, tags))
-        return view.facets_path(experiment, _facets(found, tags))
+            return _way(experiment, f"{tags['sweep.id']}-{sweep_views.FIRST}", plugged_in, keep, facets)
+        return view.facets_path(experiment, facets)
 
 
 def runs_link(store: Store, plugged_in: bool, keep: bool = False) -> str:
@@ -153,10 +154,6 @@ def _way(experiment: str, key: str, plugged_in: bool, keep: bool, facets: Mappin
     return view.open_path(experiment, key) if plugged_in else view.facets_path(experiment, facets)
 
 
-def _facets(found: Comparison, tags: Mapping[str, str]) -> dict[str, Any]:
-    return sweep_views.views(found, tags, "", ())[sweep_views.FIRST].facets
-
-
 def _presented(
     client: MlflowClient,
     experiment: str,
@@ -179,10 +176,10 @@ def _presented(
             _stand(client, run, standing)
     names = {name for run in children for name in run.data.metrics} | {n for one in places for n in one.metrics}
     day = datetime.now().astimezone().date().isoformat()
-    every = sweep_views.views(found, tags, day, sorted(names))
+    every = sweep_views.views(found, places, tags, day, sorted(names))
     report = view.artifact_path(experiment, parent, "report.html")
     if not view.known(__version__):
-        path = view.facets_path(experiment, every[sweep_views.FIRST].facets)
+        path = view.facets_path(experiment, sweep_views.facets(found, tags))
         _newest(client, experiment, found.plan.name, path)
         return {"Leaderboard": path, "Report": report}
     for kind, one in every.items():

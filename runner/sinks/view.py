@@ -23,8 +23,9 @@ QUERY = "workflowType=machine_learning"  # the runs of experiments, not the page
 KEY = re.compile(r"[0-9a-f]{20}-[a-z]+|newest")  # of a view of ours
 DEFLATED = "deflate;"  # before the base64 of a compressed view, as the UI writes it
 RUN_NAME, CREATED = "attributes.`Run Name`", "runDateAndNestInfo"  # pinned on the left by the UI
-NAME_WIDTH, CREATED_WIDTH = 285, 90  # pixels
-NARROWEST, LETTER, HEADER = 80, 7, 38  # pixels: of a column, of a letter, of the rest of a header
+NAME_WIDTH, CREATED_WIDTH = 285, 118  # pixels
+NARROWEST, WIDEST, LETTER = 80, 220, 7  # pixels: of a column, and of a letter
+HEADER, MARGIN = 38, 24  # pixels: of a header and of a cell beside their letters
 NEWEST = ("attributes.start_time", False)  # the order of the runs page as MLflow has it: newest first
 
 Mode = Literal["TABLE", "CHART", "ARTIFACT"]
@@ -51,6 +52,7 @@ class View:
         group_by: the parameter that the table is grouped by, empty for none.
         sections: of the charts page; none leaves the charts that MLflow makes by itself.
         removed: metrics without a card of their own, so that none is made for them.
+        letters: of the longest value of a column, where it is known.
     """
 
     name: str
@@ -59,7 +61,8 @@ class View:
     order: tuple[str, bool] = NEWEST
     group_by: str = ""
     sections: Sequence[Section] = ()
-    removed: Sequence[str] = field(default_factory=list)
+    removed: Sequence[str] = ()
+    letters: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def facets(self) -> dict[str, Any]:
@@ -71,7 +74,7 @@ class View:
     def state(self) -> dict[str, Any]:
         """The whole view as the UI keeps it."""
         widths = {RUN_NAME: NAME_WIDTH, CREATED: CREATED_WIDTH}
-        widths |= {column: _width(column) for column in self.columns}
+        widths |= {column: _width(column, self.letters.get(column, 0)) for column in self.columns}
         state = {**self.facets, "selectedColumns": list(self.columns), "columnOrder": list(widths)}
         state |= {"columnWidths": widths, "runsHiddenMode": "SHOW_ALL"}  # else charts show the first ten runs
         if self.group_by:
@@ -214,10 +217,10 @@ def _section(uuid: str, name: str, columns: int) -> dict[str, Any]:
     return {"uuid": uuid, "name": name, "columns": columns, **seen}
 
 
-def _width(column: str) -> int:
-    """Pixels that show the whole header of a column."""
+def _width(column: str, letters: int) -> int:
+    """Pixels that show the whole header of a column, and its values where they are not too long."""
     name = column.split("`")[1]
-    return max(NARROWEST, LETTER * len(name) + HEADER)
+    return max(NARROWEST, LETTER * len(name) + HEADER, min(LETTER * letters + MARGIN, WIDEST))
 
 
 def _dumps(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,12 +34,14 @@ class RunDirectory:
         return self.about.get("chosen", {})
 
     @property
-    def series(self) -> pd.DataFrame:
-        """series, step, value over years and folds; none of runs that did not keep them."""
-        import pandas as pd
-
-        kept = (self.path / "series.csv").exists()
-        return self.table("series") if kept else pd.DataFrame(columns=["series", "step", "value"])
+    def series(self) -> list[tuple[str, int, float]]:
+        """Name, step and value over years and folds; none of runs that did not keep them."""
+        path = self.path / "series.csv"
+        if not path.exists():
+            return []
+        with open(path, newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        return [(row["series"], int(row["step"]), float(row["value"])) for row in rows]
 
     def choose(self, chosen: Mapping[str, str]) -> None:
         """Keep these as the chosen options: other choices can lead to the same spec."""

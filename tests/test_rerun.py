@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import call_cli
-from test_tracking import FAST, client_of, runs_of
+from test_tracking import FAST, client_of, runs_of, without_series
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,7 @@ def test_sync_logs_what_the_store_does_not_have(tmp_path) -> None:
     assert outcome.code == 0, outcome.err
     assert re.search(r"MLflow run [0-9a-f]{32}", outcome.out)
     [run] = runs_of(tmp_path)
-    assert run.data.metrics == kept.metrics
+    assert without_series(run.data.metrics) == kept.metrics
+    assert run.data.params["model"] == "ols" and run.data.params["experiment"] == "ff3"
     assert client_of(tmp_path).get_run(run.info.run_id).info.status == "FINISHED"
     assert "0 logged, 1 known before" in call_cli(tmp_path, "sync").err

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from test_tracking import client_of
+from test_tracking import client_of, without_series
 
 from runner.__main__ import main
 from runner.errors import SpecError
@@ -72,15 +72,17 @@ def test_a_sweep_is_one_parent_with_a_finished_child_per_job(sweep, tmp_path) ->
     runs = children(tmp_path, plan)
     assert sorted(run.data.tags["job"] for run in runs) == sorted(job.key for job in plan.jobs)
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert {run.info.run_name for run in runs} == {
-        f"cov={cov} regressors={names}" for cov in ("nonrobust", "HAC") for names in ("[MktRF]", "[MktRF,SMB]")
-    }
+    names = {run.info.run_name.partition(" ")[2] for run in runs}
+    assert names == {f"cov={cov} regressors={x}" for cov in ("nonrobust", "HAC") for x in ("[MktRF]", "[MktRF, SMB]")}
+    ranks = {run.info.run_name.partition(" ")[0]: run.data.metrics["rank"] for run in runs}
+    assert ranks == {"1": 1.0, "3": 3.0}  # the covariance changes no score: ranks are shared
     [parent] = {run.data.tags["mlflow.parentRunId"] for run in runs}
     assert client_of(tmp_path).get_run(parent).info.status == "FINISHED"
     for job in plan.jobs:
         metrics = json.loads((plan.place(job) / "metrics.json").read_text())
         [run] = [run for run in runs if run.data.tags["job"] == job.key]
-        assert run.data.metrics == metrics
+        assert without_series(run.data.metrics) == metrics
+        assert run.data.params["model"] == "ols" and run.data.params["features"] == "ff3"
 
 
 def test_jobs_of_a_sweep_are_as_runs_of_their_own(sweep, tmp_path) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, run_cli
 
-from runner.sinks.tracking import Store
+from runner.sinks.tracking import Store, params_of
 
 FAST = ["data.assets=[S1V5,S5V5]", "data.start=1990-01-01"]
 
@@ -28,6 +30,12 @@ def client_of(folder: Path):
 def runs_of(folder: Path) -> list:
     client = client_of(folder)
     return client.search_runs([client.get_experiment_by_name("factor-runner").experiment_id])
+
+
+def without_series(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics of the run as a whole: no series over steps, and nothing that only a sweep can say."""
+    apart = ("by year", "by fold", "common/", "rank")
+    return {name: value for name, value in metrics.items() if not name.startswith(apart)}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +63,31 @@ def test_no_commit_waits_for_the_disk(tmp_path) -> None:
 
 def test_metrics_in_mlflow_are_those_on_disk(logged) -> None:
     _, outcome, run = logged
-    assert run.data.metrics == outcome.metrics
+    assert without_series(run.data.metrics) == outcome.metrics
+
+
+def test_series_over_years_are_steps_with_the_numbers_of_the_file(logged) -> None:
+    folder, outcome, run = logged
+    table = outcome.table("series")
+    assert set(table["series"]) == {"by year/R2", "by year/RMSE"}  # one fold, and two assets have no rank correlation
+    for name, rows in table.groupby("series"):
+        history = client_of(folder).get_metric_history(run.info.run_id, name)
+        steps = {point.step: point.value for point in history}
+        assert steps == dict(zip(rows["step"], rows["value"], strict=True))
+        assert len(steps) == len(range(2000, 2018))
+
+
+def test_chosen_options_are_parameters_and_kept_in_the_run_directory(logged) -> None:
+    _, outcome, run = logged
+    chosen = {"data": "french", "features": "ff3", "target": "excess_return", "model": "ols"}
+    chosen |= {"validation": "holdout_2000", "experiment": "ff3"}
+    assert {name: run.data.params[name] for name in chosen} == chosen
+    assert json.loads((outcome.directory / "run.json").read_text())["chosen"] == chosen
+
+
+def test_an_empty_mapping_is_no_parameter() -> None:
+    spec = {"features": {}, "model": {"cov": "HC1", "options": {}}, "allow": []}
+    assert params_of(spec, {"features": "none"}) == {"model.cov": "HC1", "allow": "[]", "features": "none"}
 
 
 def test_params_are_the_flattened_spec(logged) -> None:
@@ -175,7 +207,7 @@ def test_killed_run_leaves_no_directory_that_reads_as_whole(tmp_path) -> None:
 
 
 def test_names_that_mlflow_refuses_are_logged_with_an_underscore() -> None:
-    from runner.sinks.tracking import _allowed
+    from runner.sinks.view import allowed
 
-    assert _allowed("coef/sector:Oil & Gas (US), \u00e9") == "coef/sector:Oil _ Gas _US__ _"
-    assert _allowed("oos/r2") == "oos/r2"
+    assert allowed("coef/sector:Oil & Gas (US), \u00e9") == "coef/sector:Oil _ Gas _US__ _"
+    assert allowed("oos/r2") == "oos/r2"

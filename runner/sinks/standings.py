@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.spec import CHOSEN
 from runner.sweeps.common import COMMON
@@ -57,12 +57,19 @@ class Standing:
         return json.dumps(self.table, ensure_ascii=False)
 
 
+class Columns(NamedTuple):
+    """What every job is shown with: metrics, and terms of its regression."""
+
+    scores: Sequence[str]
+    terms: Sequence[str]
+
+
 def standings(found: Comparison) -> list[Standing]:
     """Every job that was tried, best first; failed ones last, named so."""
     every = _labels(found, found.names)
     labels = _labels(found, varying(found)) if varying(found) else every
-    terms = shown_terms(found)
-    finished = [_finished(found, place, one, labels, terms) for place, one in enumerate(found.ranked)]
+    columns = Columns(evidence(found), shown_terms(found))
+    finished = [_finished(found, place, one, labels, columns) for place, one in enumerate(found.ranked)]
     failures = found.failures[found.failures["outcome"] == "failed"]
     keys = {job.number: job.key for job in found.plan.jobs}
     failed = [
@@ -133,9 +140,7 @@ def _said(name: str, key: str, text: str) -> str:
     return text if key in CHOSEN else f"{name}={text}"
 
 
-def _finished(
-    found: Comparison, place: int, one: Outcome, labels: Mapping[int, str], terms: Sequence[str]
-) -> Standing:
+def _finished(found: Comparison, place: int, one: Outcome, labels: Mapping[int, str], columns: Columns) -> Standing:
     rank = found.ranks[one.job.number]
     unranked = bool(rank != rank) or str(rank) == "<NA>"
     last = int(found.ranks.notna().sum()) + 1  # the runs page needs an order of the unranked ones too
@@ -147,15 +152,16 @@ def _finished(
         " ".join(parts)[:LONGEST_NAME],
         BEST[place] if place < len(BEST) else REST,
         {"rank": float(last if unranked else rank), **common},
-        _texts(found, one, terms),
-        _table(found, one),
+        _texts(one, columns),
+        _table(one, columns),
     )
 
 
-def _texts(found: Comparison, one: Outcome, terms: Sequence[str]) -> dict[str, str]:
-    scores = {heading(name): score_text(name, one.metrics[name]) for name in evidence(found) if name in one.metrics}
+def _texts(one: Outcome, columns: Columns) -> dict[str, str]:
+    known = [name for name in columns.scores if name in one.metrics]
+    scores = {heading(name): score_text(name, one.metrics[name]) for name in known}
     rows = {row["term"]: row for row in one.central.to_dict("records")}
-    coefficients = {coefficient_heading(term): _estimate(rows[term]) for term in terms if term in rows}
+    coefficients = {coefficient_heading(term): _estimate(rows[term]) for term in columns.terms if term in rows}
     leaking = {"leaking": "yes"} if one.about.get("leaks") else {}
     return {**scores, **coefficients, **leaking, **({"errors": one.errors} if one.errors else {})}
 
@@ -164,11 +170,11 @@ def _estimate(row: Mapping[Hashable, Any]) -> str:
     return estimate_text(row["estimate"], row["std_error"], row["p_value"])
 
 
-def _table(found: Comparison, one: Outcome) -> dict[str, Any]:
+def _table(one: Outcome, columns: Columns) -> dict[str, Any]:
     """A row per block, its lines filled up with spaces at which no line is broken."""
     blocks = {
         "coefficients (std. error)": [f"{row['term']} {_estimate(row)}" for row in one.central.to_dict("records")],
-        "scores": [f"{heading(n)} {score_text(n, one.metrics[n])}" for n in evidence(found) if n in one.metrics],
+        "scores": [f"{heading(n)} {score_text(n, one.metrics[n])}" for n in columns.scores if n in one.metrics],
         "standard errors": [one.errors] if one.errors else [],
     }
     data = [[what, _lines(lines)] for what, lines in blocks.items() if lines]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from runner.sinks import sweep_views, view
 from runner.sinks.standings import Standing, standings
@@ -207,8 +210,19 @@ def _stand(client: MlflowClient, run: Any, standing: Standing) -> None:
     if not new and not metrics:
         return
     if standing.table is not None:
-        client.log_text(run.info.run_id, standing.side_by_side, BESIDE)
+        _write(client, run, standing.side_by_side)
     client.log_batch(run.info.run_id, metrics=metrics, tags=new, synchronous=True)
+
+
+def _write(client: MlflowClient, run: Any, text: str) -> None:
+    """The artifact of the run that is compared side by side; on this disk without asking the store where it lies."""
+    place = urlparse(run.info.artifact_uri)
+    if place.scheme not in ("", "file"):
+        client.log_text(run.info.run_id, text, BESIDE)
+        return
+    folder = Path(url2pathname(place.path))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / BESIDE).write_text(text, encoding="utf-8")
 
 
 def _keep(client: MlflowClient, experiment: str, key: str, one: view.View) -> None:

@@ -99,8 +99,7 @@ def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
 
     now = _milliseconds(written.about["finished"])
     metrics = [Metric(view.allowed(name), value, now, 0) for name, value in written.metrics.items()]
-    steps = written.series[["series", "step", "value"]].itertuples(index=False)
-    metrics += [Metric(view.allowed(name), value, now, int(step)) for name, step, value in steps]
+    metrics += [Metric(view.allowed(name), value, now, step) for name, step, value in written.series]
     params = [Param(name, value) for name, value in params_of(written.spec, written.chosen).items()]
     client.log_batch(run_id, metrics=metrics[:MOST_METRICS], params=params[:MOST_PARAMS], synchronous=True)
     for start in range(MOST_PARAMS, len(params), MOST_PARAMS):

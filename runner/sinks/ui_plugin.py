@@ -97,8 +97,10 @@ def sweep_page(request: Request) -> Response:
     from starlette.responses import HTMLResponse
 
     name = request.path_params["name"]
+    if name in (".", "..") or "/" in name or not name.isprintable():
+        return _answer("no such sweep", 404)
     place = (SWEEPS / name / "report" / "report.html").resolve()
-    if name in (".", "..") or "/" in name or not place.is_relative_to(SWEEPS.resolve()) or not place.is_file():
+    if not place.is_relative_to(SWEEPS.resolve()) or not place.is_file():
         return _answer("no such sweep", 404)
     return HTMLResponse(place.read_text(encoding="utf-8"), headers={"Content-Security-Policy": PAGE_POLICY})
 

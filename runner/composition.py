@@ -46,7 +46,7 @@ python -m runner compare [SWEEP]   tell what the jobs of a sweep say beside each
 python -m runner audit [...]       try every column of a spec for look-ahead, thoroughly
 python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
 python -m runner cache [--empty]   tell how much the processes of sweeps share on disk, or empty it
-python -m runner ui [--port N]     open the MLflow UI on the runs; --sweep SWEEP: on its jobs
+python -m runner ui [RUN_ID]       open the MLflow UI on the newest runs or on one; --sweep SWEEP: on its jobs
 
 Groups, chosen by group=option:
 {groups}

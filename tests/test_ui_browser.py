@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -16,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run_cli
+from conftest import call_cli
 
 from runner.errors import DataError, RunnerError, SpecError
 from runner.sinks import view
+from runner.sinks.tracked_sweep import run_link, runs_link, sweep_link
+from runner.sinks.tracking import Store
+from runner.sweeps.comparison import compared
+from runner.sweeps.conduct import sweep_tags
+from runner.sweeps.plan import Plan, read
 from runner.ui import serve
 
 ROOT = Path(__file__).parents[1]
@@ -28,27 +32,40 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
-METRICS = ["oos/r2", "oos/rmse", "fit/r2", "fit/n_obs"]
-METRICS += [f"{what}/{term}" for term in ("HML", "MktRF", "SMB", "const") for what in ("coef", "tstat")]
-OVERRIDES = [["data.assets=[S1V5]"], ["data.assets=[S1V5]", "model.cov=HAC"], ["data.assets=[S5V1]", "model.cov=HC3"]]
-NAMES = ["ff3 assets=[S1V5]", "ff3 assets=[S1V5] cov=HAC", "ff3 assets=[S5V1] cov=HC3"]
-STATE = view.view_state(METRICS, ["model.cov"], ["kind"], "oos/r2")
-
-
-def test_view_is_stable_and_named_after_its_content() -> None:
-    again = view.view_state(METRICS, ["model.cov"], ["kind"], "oos/r2")
-    assert again == STATE
-    assert view.view_tag(STATE) == view.TAG + view.runs_path("1", STATE).rpartition("=")[2]
-    assert view.view_tag(view.view_state(METRICS[:1], [], [])) != view.view_tag(STATE)
+ROWS = ".ag-pinned-left-cols-container .ag-row"
+NAMED = """() => [...document.querySelectorAll('.ag-pinned-left-cols-container .ag-row')]
+    .sort((one, other) => one.getAttribute('row-index') - other.getAttribute('row-index'))
+    .map(row => row.querySelector('a').textContent)"""
+HEADS = """() => [...document.querySelectorAll('.ag-header-cell[col-id]')]
+    .filter(head => head.getBoundingClientRect().width > 0)
+    .sort((one, other) => one.getBoundingClientRect().left - other.getBoundingClientRect().left)
+    .map(head => head.textContent.trim())"""
+STRANGE = "l'été 100% <b>五十 & \u0394β — a name of some sixty letters, long"
+FAST = ["experiment=none", "target=excess_return", "audit=off", "validation=holdout_2000", "data.start=1985-01-31"]
+SWEEPS = {
+    "groups": ["features=ff3,ff3_momentum", "data.assets=[S1V5],[S5V5],[NONE]"],
+    STRANGE: ["data.assets=[S1V5]", "model=ridge", "model.penalty=0.001,0.5,20"],
+    "led": [
+        "data.assets=[S1V5]", "model=ridge", "sweep.search=bayes", "sweep.draws=3", "sweep.score=oos/r2",
+        "model.penalty=tag(log,interval(0.01,10))",
+    ],
+    "folds": ["data.assets=[S1V5]", "validation=holdout_2000,kfold", "features=ff3,ff3_momentum"],
+}  # fmt: skip
+GROUPS = [
+    "1 ff3_momentum assets=[S1V5]", "2 ff3 assets=[S1V5]", "3 ff3 assets=[S5V5]", "4 ff3_momentum assets=[S5V5]",
+]  # fmt: skip
 
 
 def test_paths_name_the_runs_table_and_the_compared_runs() -> None:
-    assert view.runs_path("7") == "#/experiments/7/runs?workflowType=machine_learning"
     compared = view.compare_path("7", ["a", "b"])
     assert compared.startswith("#/compare-runs?runs=%5B%22a%22%2C%22b%22%5D&experiments=%5B%227%22%5D")
+    facets = view.View("x", [], "tags.a = '%<'", (view.metric("rank"), True)).facets
+    path = view.facets_path("7", facets)
+    assert path.startswith("#/experiments/7/runs?workflowType=machine_learning&compareRunsMode=TABLE&searchFilter=")
+    assert "searchFilter=tags.a%20%3D%20%27%25%3C%27&orderByKey=metrics.%60rank%60&orderByAsc=true" in path
 
 
-def test_this_mlflow_has_the_shared_views_we_know() -> None:
+def test_this_mlflow_has_the_saved_views_we_know() -> None:
     from importlib.metadata import version
 
     assert view.known(version("mlflow")) and not view.known("3.18.0") and not view.known("4.17.1")
@@ -75,54 +92,69 @@ def test_a_server_that_dies_says_why_in_one_line(tmp_path: Path) -> None:
 
 
 @dataclass
-class Store:
-    """Real runs in a real store: their ids, metrics and parameters by name."""
-
-    folder: Path
-    experiment: str
-    runs: dict[str, Any]
-
-
-@dataclass
 class Visit:
     """A browser page and what went wrong on it."""
 
     page: Any
-    shots: Path
     base: str
     errors: list[str] = field(default_factory=list)
 
     def open(self, path: str) -> None:
+        self.page.goto("about:blank")  # else an address that differs in its fragment alone is no new page
         self.page.goto(f"{self.base}/{path}")
 
     def shoot(self, name: str) -> None:
-        self.page.screenshot(path=self.shots / f"{name}.png")
+        shots = os.environ.get("RUNNER_SCREENSHOTS")
+        if shots:
+            self.page.screenshot(path=Path(shots) / f"{name}.png")
+
+    def names(self, count: int) -> list[str]:
+        """Names of the runs from the first row down, once there are so many."""
+        from playwright.sync_api import expect
+
+        expect(self.page.locator(ROWS)).to_have_count(count)
+        return list(self.page.evaluate(NAMED))
+
+    def heads(self) -> list[str]:
+        """Headings of the columns in the window, from left to right, without those that MLflow pins."""
+        return [text for text in self.page.evaluate(HEADS) if text not in ("", "Run Name", "Created")]
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """Three runs of the command line, as a user makes them."""
-    for words in OVERRIDES:
-        assert run_cli(tmp_path, *words).code == 0
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow.tracking import MlflowClient
+@dataclass
+class House:
+    """A folder with sweeps and runs, and the server on its store."""
 
-    client = MlflowClient(f"sqlite:///{tmp_path}/outputs/mlflow.db")
-    experiment = client.get_experiment_by_name("factor-runner").experiment_id
-    runs = {run.info.run_name: run for run in client.search_runs([experiment])}
-    assert sorted(runs) == sorted(NAMES)
-    return Store(tmp_path, experiment, runs)
+    folder: Path
+    base: str
+    link: str
+    said: str
+    client: Any
+    experiment: str
+
+    def tags(self, sweep: str) -> dict[str, str]:
+        return sweep_tags(self.plan(sweep))
+
+    def plan(self, sweep: str) -> Plan:
+        return read(self.folder / "outputs" / "sweeps" / sweep)
+
+    def view(self, sweep: str, kind: str = "leaderboard", mode: str = "TABLE") -> str:
+        """The path that opens a saved view of a sweep."""
+        return view.open_path(self.experiment, f"{self.plan(sweep).id}-{kind}", mode)  # type: ignore[arg-type]
+
+    def runs(self, sweep: str, role: str = "job") -> dict[str, Any]:
+        where = f"tags.`sweep.id` = '{self.plan(sweep).id}' and tags.role = '{role}'"
+        return {run.info.run_name: run for run in self.client.search_runs([self.experiment], where)}
 
 
 @contextmanager
 def served(folder: Path, *words: str) -> Iterator[str]:
-    """The printed link of a running `ui`, which must end with 0 and leave nothing where it was started."""
+    """What a running `ui` printed; it must end with 0 and leave nothing where it was started."""
     command = [sys.executable, "-m", "runner", "ui", "--port", "0", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
-            yield process.stdout.readline().removeprefix("MLflow UI: ").strip()
+            yield process.stdout.readline().strip()
         finally:
             process.send_signal(signal.SIGTERM)
             rest = process.stdout.read()
@@ -130,48 +162,46 @@ def served(folder: Path, *words: str) -> Iterator[str]:
     assert not {"mlruns", "mlartifacts", "mlflow.db"} & {path.name for path in folder.iterdir()}
 
 
-@pytest.fixture
-def link(store: Store) -> Iterator[str]:
-    with served(store.folder) as printed:
-        yield printed
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Sweeps of every kind and a run that is no job, made by the command line, and one server on them."""
+    if not CHROMIUM:
+        pytest.skip("no chromium on the path")
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    folder = tmp_path_factory.mktemp("house")
+    for name, words in SWEEPS.items():
+        code = call_cli(folder, "-m", *FAST, *words, f'hydra.sweep.dir="outputs/sweeps/{name}"').code
+        assert code == (1 if name == "groups" else 0), name
+    assert call_cli(folder, "data.assets=[S1V5]", "data.start=1985-01-31").code == 0
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/outputs/mlflow.db")
+    experiment = client.get_experiment_by_name("factor-runner").experiment_id
+    with served(folder, "--sweep", "groups") as printed:
+        said, _, link = printed.rpartition(": ")
+        yield House(folder, link.partition("/open")[0], link + "", said, client, experiment)
 
 
-@pytest.fixture
-def visit(link: str, tmp_path: Path) -> Iterator[Visit]:
-    with visited(link, tmp_path) as one:
+@pytest.fixture(scope="module")
+def browser(house: House) -> Iterator[Any]:
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=60_000)
+    with sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as one:
         yield one
 
 
-@contextmanager
-def visited(link: str, tmp_path: Path) -> Iterator[Visit]:
-    """A fresh browser; the assistant that MLflow opens by itself and the banner of the view are put away."""
-    if not CHROMIUM:
-        pytest.skip("no chromium on the path")
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    shots = Path(os.environ.get("RUNNER_SCREENSHOTS") or tmp_path / "screenshots")
-    shots.mkdir(parents=True, exist_ok=True)
-    api.expect.set_options(timeout=30_000)
-    with api.sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
-        page = browser.new_page(viewport={"width": 1440, "height": 820})
-        yield _watched(Visit(page, shots, link.partition("/#")[0]))
-
-
-def _watched(visit: Visit) -> Visit:
-    """Note errors and requests that leave this machine; close what MLflow lays over its pages."""
-    page = visit.page
-    page.on("pageerror", lambda error: visit.errors.append(str(error)))
-    page.on("console", lambda said: visit.errors.extend(_complaint(said)))
-    page.on("request", lambda asked: visit.errors.extend(_abroad(asked.url, visit.base)))
-    for name in ("Close", "Hide banner"):
-        button = page.get_by_role("button", name=name, exact=True)
-        page.add_locator_handler(button, lambda found: found.click())
-    return visit
-
-
-def _complaint(said: Any) -> list[str]:
-    """An error on the console, except that a server without accounts knows no current user."""
-    known = said.location["url"].endswith("/users/current")
-    return [said.text] if said.type == "error" and not known else []
+@pytest.fixture
+def visit(house: House, browser: Any) -> Iterator[Visit]:
+    """A browser that has never been here; nothing may go wrong on its pages, and nothing leave this machine."""
+    context = browser.new_context(viewport={"width": 1440, "height": 820})
+    one = Visit(context.new_page(), house.base)
+    one.page.set_default_timeout(60_000)
+    one.page.on("pageerror", lambda error: one.errors.append(str(error)))
+    one.page.on("request", lambda asked: one.errors.extend(_abroad(asked.url, house.base)))
+    yield one
+    context.close()
+    assert one.errors == []
 
 
 def _abroad(url: str, base: str) -> list[str]:
@@ -179,123 +209,204 @@ def _abroad(url: str, base: str) -> list[str]:
     return [] if url.startswith((base, "data:", "blob:", "about:")) else [url]
 
 
-def _row(page: Any, name: str) -> tuple[Any, Any]:
-    """The two halves of the table row of a run: the pinned one with its name, the other with its values."""
-    pinned = page.locator(".ag-pinned-left-cols-container .ag-row", has_text=name)
-    key = pinned.get_attribute("row-id")
-    return pinned, page.locator(f'.ag-center-cols-container .ag-row[row-id="{key}"]')
-
-
-def _see_runs(visit: Visit, link: str, store: Store) -> None:
-    """The printed link shows the runs, best first, with the columns of the view."""
+@pytest.mark.browser
+def test_the_one_link_shows_columns_and_order_at_first_after_reload_and_back(house: House, visit: Visit) -> None:
+    """And with the address copied into a fresh browser, the right order."""
     from playwright.sync_api import expect
 
-    visit.page.goto(link)
-    rows = ".ag-pinned-left-cols-container .ag-row"
-    expect(visit.page.locator(rows)).to_have_count(len(NAMES))
-    best = sorted(NAMES, key=lambda name: -store.runs[name].data.metrics["oos/r2"])[0]
-    expect(visit.page.locator(f'{rows}[row-index="0"]')).to_contain_text(best.split("[")[1].split("]")[0])
-    _see_columns(visit.page)
-    for name in NAMES:
-        _see_values(visit.page, store.runs[name])
-    visit.shoot("runs")
-
-
-def _see_columns(page: Any) -> None:
-    """The headers of the view that fit the window, in its order from left to right."""
-    from playwright.sync_api import expect
-
-    columns = json.loads(json.loads(STATE)["state"])["selectedColumns"][:7]
-    headers = [page.locator(f'.ag-header-cell[col-id="{column}"]') for column in columns]
-    for header, name in zip(headers, ["kind", "model.cov", *METRICS], strict=False):
-        expect(header).to_have_text(name)
-    left = [header.bounding_box()["x"] for header in headers]
-    assert left == sorted(left)
-
-
-def _see_values(page: Any, run: Any) -> None:
-    """The cells of a run hold what was logged; columns beyond the window are drawn when scrolled to."""
-    from playwright.sync_api import expect
-
-    values = page.locator(f'.ag-center-cols-container .ag-row[row-id="{run.info.run_id}"]')
-    cells = {f"metrics.`{key}`": f"{run.data.metrics[key]:.10g}"[:8] for key in METRICS[:5]}
-    for column, text in {
-        **cells,
-        "tags.`kind`": "explanatory",
-        "params.`model.cov`": run.data.params["model.cov"],
-    }.items():
-        expect(values.locator(f'[col-id="{column}"]')).to_contain_text(text)
-
-
-def _press_compare(visit: Visit, chosen: list[str], store: Store) -> None:
-    """Two runs ticked and Compare pressed lead to their comparison."""
-    for name in chosen:
-        key = store.runs[name].info.run_id
-        row = visit.page.locator(f'.ag-pinned-left-cols-container .ag-row[row-id="{key}"]')
-        row.locator("input[type=checkbox]").first.check()
-    visit.page.get_by_role("button", name="Compare", exact=True).click()
-    _see_comparison(visit, chosen, store)
-
-
-def _see_comparison(visit: Visit, chosen: list[str], store: Store) -> None:
-    """The names and the metrics of the compared runs are on the page."""
-    from playwright.sync_api import expect
-
-    expect(visit.page.get_by_role("heading", name=f"Comparing {len(chosen)} Runs")).to_be_visible()
-    metrics = [store.runs[name].data.metrics for name in chosen]
-    columns = [f"coef/{term}" for term in ("HML", "MktRF", "SMB")]  # the page draws long tables as they scroll
-    shown = [f"{round(one[key], 3):g}" for one in metrics for key in columns]
-    visit.shoot("compare")
-    for text in (*chosen, *columns, *shown):
-        expect(visit.page.get_by_text(text, exact=True).first).to_be_visible()
-
-
-def _see_table(visit: Visit, store: Store, name: str) -> None:
-    """The coefficients of a run as a table, read from where the run put them."""
-    from playwright.sync_api import expect
-
-    visit.open(view.artifact_path(store.experiment, store.runs[name].info.run_id, "coefficients.json"))
-    for text in ("term", "estimate", "MktRF"):
-        expect(visit.page.get_by_text(text, exact=True).first).to_be_visible()
-    visit.shoot("coefficients")
-
-
-def test_ui_in_a_browser(visit: Visit, link: str, store: Store) -> None:
-    from playwright.sync_api import expect
-
-    chosen = NAMES[1:]
-    _see_runs(visit, link, store)
-    _press_compare(visit, chosen, store)
-    visit.open(view.compare_path(store.experiment, [store.runs[name].info.run_id for name in chosen]))
-    _see_comparison(visit, chosen, store)
-    visit.page.get_by_text("coef/HML", exact=True).last.scroll_into_view_if_needed()
-    visit.shoot("compare_metrics")
-    _see_table(visit, store, chosen[1])
-    visit.page.get_by_text("report.html", exact=True).click()
-    report = visit.page.frame_locator("iframe").first
-    expect(report.get_by_role("heading", name="Coefficients").first).to_be_visible()
-    visit.shoot("report_in_mlflow")
-    assert visit.errors == []
+    assert "open on the jobs of sweep groups, best first" in house.said and "--keep-view" in house.said
+    heads = ["features", "data.assets", "R2 OOS", "RMSE OOS", "rows OOS", "R2 in sample"]
+    visit.page.goto(f"{house.base}/{house.view('groups')}")
+    for look in ("first", "reload", "back"):
+        names = visit.names(6)
+        assert names[:4] == GROUPS and [name[:8] for name in names[4:]] == ["failed: "] * 2, look
+        assert visit.heads()[: len(heads)] == heads, look
+        assert visit.page.get_by_text("MLflow Assistant").count() == 0
+        assert visit.page.get_by_text("viewing a shared view").count() == 0
+        visit.shoot(f"groups_{look}")
+        if look == "first":
+            visit.page.reload()
+        elif look == "reload":
+            visit.page.get_by_text(GROUPS[0]).first.click()
+            expect(visit.page.get_by_text("Run ID")).to_be_visible()
+            visit.page.go_back()
+    address = visit.page.url
+    fresh = visit.page.context.browser.new_context(viewport={"width": 1440, "height": 820})
+    other = Visit(fresh.new_page(), house.base)
+    other.page.goto(address)
+    assert other.names(6) == names
+    fresh.close()
 
 
 @pytest.mark.browser
-def test_the_jobs_of_a_sweep_in_a_browser(tmp_path: Path) -> None:
-    """`ui --sweep` opens on the jobs of that sweep alone, best first, with what differs, score and coefficients."""
+def test_the_first_screen_says_which_is_best_on_what_evidence_and_what_differs(house: House, visit: Visit) -> None:
+    """Nothing of the answer is cut or scrolled out of sight."""
+    visit.open(house.view("groups"))
+    visit.names(6)
+    best = house.runs("groups")[GROUPS[0]]
+    first = visit.page.locator('.ag-center-cols-container .ag-row[row-index="0"]')
+    shown = {"params.`features`": "ff3_momentum", "params.`data.assets`": "['S1V5']"}
+    shown["tags.`R2 OOS`"] = f"{best.data.metrics['oos/r2']:.4f}"
+    for column, text in shown.items():
+        cell = first.locator(f'[col-id="{column}"]')
+        assert cell.inner_text() == text
+        box = cell.bounding_box()
+        assert box["x"] + box["width"] <= 1440 and box["y"] + box["height"] <= 820
+        assert cell.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
+@pytest.mark.browser
+def test_charts_begin_with_the_answer_and_no_card_is_made_for_every_metric(house: House, visit: Visit) -> None:
     from playwright.sync_api import expect
 
-    assert run_cli(tmp_path, "data.assets=[S1V5]").code == 0  # a run that is no job
-    words = ["data.assets=[S1V5]", "model.regressors=[MktRF],[MktRF,SMB]", "model.hypotheses=[]"]
-    assert run_cli(tmp_path, "-m", *words, "hydra.sweep.dir=outputs/sweeps/mine").code == 0
-    with served(tmp_path, "--sweep", "mine") as link, visited(link, tmp_path) as visit:
-        visit.page.goto(link)
-        rows = visit.page.locator(".ag-pinned-left-cols-container .ag-row")
-        expect(rows).to_have_count(2)
-        first = visit.page.locator('.ag-center-cols-container .ag-row[row-index="0"]')
-        expect(first.locator('[col-id="params.`model.regressors`"]')).to_contain_text("SMB")
-        expect(first.locator('[col-id="metrics.`oos/r2`"]')).to_contain_text("0.78")
-        visit.shoot("sweep")
-        for name in ("fit/r2", "coef/MktRF", "tstat/MktRF", "coef/SMB"):
-            header = visit.page.locator(f'.ag-header-cell[col-id="metrics.`{name}`"]')
-            header.scroll_into_view_if_needed()
-            expect(header).to_be_visible()
-        assert visit.errors == []
+    visit.open(house.view("groups", "charts", "CHART"))
+    for text in (
+        "Answer (3)",
+        "Coefficients (4)",
+        "Over years and folds (2)",
+        "fit/r2 vs. oos/r2",
+        "Parallel Coordinates",
+    ):
+        expect(visit.page.get_by_text(text, exact=True).first).to_be_visible()
+    visit.shoot("charts")
+    for text in ("fit", "oos", "tstat", "panel"):  # sections that MLflow would make by itself
+        assert visit.page.get_by_text(text, exact=True).count() == 0
+
+
+@pytest.mark.browser
+def test_artifacts_show_one_column_a_run_and_groups_are_grouped(house: House, visit: Visit) -> None:
+    from playwright.sync_api import expect
+
+    visit.open(house.view("groups", "table", "ARTIFACT"))
+    expect(visit.page.get_by_text("Table: side_by_side.json")).to_be_visible()
+    text = house.runs("groups")[GROUPS[0]].data.tags["b MktRF"].replace(" ", "\u00a0")
+    expect(visit.page.get_by_text(f"MktRF\u00a0{text}").first).to_be_visible()
+    visit.shoot("artifacts")
+    visit.open(house.view("groups", "groups"))
+    expect(visit.page.get_by_text("Group: ff3", exact=True).first).to_be_visible()
+    expect(visit.page.get_by_text("Group: ff3_momentum", exact=True).first).to_be_visible()
+    visit.shoot("by_group")
+
+
+@pytest.mark.browser
+def test_the_parent_answers_first_and_its_links_lead_where_they_say(house: House, visit: Visit) -> None:
+    from playwright.sync_api import expect
+
+    [parent] = house.runs("groups", "sweep").values()
+    visit.open(view.run_path(house.experiment, parent.info.run_id))
+    best = visit.page.get_by_text(f"Best: {GROUPS[0]}").first
+    expect(best).to_be_visible()
+    assert best.bounding_box()["y"] < 200
+    assert "ahead of the next." in parent.data.tags["mlflow.note.content"].split("\n")[0]
+    visit.shoot("parent")
+    visit.page.get_by_text("Show more").first.click()
+    expect(visit.page.locator("img[alt='specification curve']").first).to_be_visible()
+    visit.page.get_by_role("link", name="Leaderboard").click()
+    assert visit.names(6)[:4] == GROUPS
+    visit.page.go_back()
+    visit.page.get_by_role("link", name="Report", exact=True).click()
+    frame = visit.page.frame_locator("iframe").first
+    expect(frame.get_by_role("heading", name="sweep groups")).to_be_visible()
+    visit.open("sweep/groups")
+    expect(visit.page.get_by_role("heading", name="sweep groups")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_a_strange_name_is_shown_as_it_is_and_does_nothing(house: House, visit: Visit) -> None:
+    from playwright.sync_api import expect
+
+    visit.open(house.view(STRANGE))
+    assert [name.partition(" ")[2] for name in visit.names(3)] == ["penalty=0.001", "penalty=0.5", "penalty=20"]
+    expect(visit.page.get_by_text("Newest sweep:")).to_be_visible()
+    visit.page.get_by_role("button", name="Views").click()
+    expect(visit.page.get_by_text(f"{STRANGE}: leaderboard").first).to_be_visible()
+    visit.shoot("strange_name")
+    [parent] = house.runs(STRANGE, "sweep").values()
+    visit.open(view.run_path(house.experiment, parent.info.run_id))
+    expect(visit.page.get_by_role("heading", name=STRANGE)).to_be_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("sweep", ["led", "folds"])
+def test_sweeps_of_other_kinds_are_ranked_too(house: House, visit: Visit, sweep: str) -> None:
+    runs = house.runs(sweep)
+    scores = {name: run.data.metrics["oos/r2" if sweep == "led" else "common/r2"] for name, run in runs.items()}
+    visit.open(house.view(sweep))
+    names = visit.names(len(runs))
+    assert [int(name.split()[0]) for name in names] == [1 + at for at in range(len(runs))]
+    blocks = [[name for name in names if (" cv " in name) == later] for later in (False, True)]
+    assert [*blocks[0], *blocks[1]] == names
+    for block in blocks:
+        assert block == sorted(block, key=lambda name: -scores[name])
+    assert len(blocks[1]) == (2 if sweep == "folds" else 0)
+
+
+@pytest.mark.browser
+def test_a_resumed_sweep_is_ranked_and_named_anew(house: House, visit: Visit) -> None:
+    plan = house.plan(STRANGE)
+    before = house.runs(STRANGE)
+    shutil.rmtree(plan.place(plan.jobs[0]))
+    lost = next(run for run in before.values() if run.data.tags["job.number"] == "0")
+    house.client.set_tag(lost.info.run_id, "mlflow.runName", "x")
+    assert call_cli(house.folder, "resume", STRANGE).code == 0
+    assert house.runs(STRANGE).keys() == before.keys()
+    visit.open(house.view(STRANGE))
+    assert visit.names(3) == sorted(before)
+
+
+@pytest.mark.browser
+def test_another_mlflow_gets_the_filter_and_the_order(
+    house: House, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "WORKS_WITH", "9.9")
+    monkeypatch.chdir(house.folder)
+    path = sweep_link(Store(), house.tags("groups"), compared(house.plan("groups")), plugged_in=True)
+    assert "viewStateShareKey" not in path and not path.startswith("open/")
+    visit.open(path)
+    assert visit.names(6)[:4] == GROUPS
+
+
+@pytest.mark.browser
+def test_a_preview_leaves_the_own_view_alone(house: House, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(house.folder)
+    store, found = Store(), compared(house.plan("groups"))
+    path = sweep_link(store, house.tags("groups"), found, plugged_in=True, keep=True)
+    visit.open(path)
+    assert visit.names(6)[:4] == GROUPS
+    own = f'MLflowLocalStorage-1.1-ExperimentPage-["{house.experiment}"]-ReactComponentState'
+    assert "metrics.`rank`" not in str(visit.page.evaluate("name => localStorage.getItem(name)", own))
+
+
+@pytest.mark.browser
+def test_the_newest_runs_a_run_and_two_compared(house: House, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    from playwright.sync_api import expect
+
+    monkeypatch.chdir(house.folder)
+    visit.open(runs_link(Store(), plugged_in=True))
+    expect(visit.page.locator(ROWS).first).to_be_visible()
+    assert visit.heads()[:6] == ["data", "features", "target", "model", "validation", "experiment"]
+    visit.shoot("newest")
+    runs = house.runs("groups")
+    best = [runs[name].info.run_id for name in GROUPS[:2]]
+    visit.open(run_link(Store(), best[0], plugged_in=True))
+    expect(visit.page.get_by_role("heading", name=GROUPS[0])).to_be_visible()
+    assert visit.page.get_by_text("MLflow Assistant").count() == 0
+    visit.open(view.compare_path(house.experiment, best))
+    expect(visit.page.get_by_role("heading", name="Comparing 2 Runs")).to_be_visible()
+    for name in GROUPS[:2]:
+        expect(visit.page.get_by_text(name, exact=True).first).to_be_visible()
+    visit.shoot("compare")
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_two_hundred_jobs_are_in_order(house: House, visit: Visit) -> None:
+    penalties = ",".join(f"{0.001 * 1.07**at:.6f}" for at in range(200))
+    words = [*FAST, "data.assets=[S1V5]", "model=ridge", f"model.penalty={penalties}"]
+    assert call_cli(house.folder, "-m", *words, "hydra.sweep.dir=outputs/sweeps/many").code == 0
+    visit.open(house.view("many"))
+    visit.page.locator(ROWS).first.wait_for()
+    names = list(visit.page.evaluate(NAMED))
+    assert [int(name.split()[0]) for name in names] == sorted(int(name.split()[0]) for name in names)
+    assert names[0].startswith("1 ")
+    visit.shoot("two_hundred")

@@ -57,6 +57,9 @@ class Standing:
         return json.dumps(self.table, ensure_ascii=False)
 
 
+Rows = Mapping[str, Mapping[Hashable, Any]]  # of the headline coefficients, by term
+
+
 class Columns(NamedTuple):
     """What every job is shown with: metrics, and terms of its regression."""
 
@@ -145,6 +148,7 @@ def _finished(found: Comparison, place: int, one: Outcome, labels: Mapping[int, 
     unranked = bool(rank != rank) or str(rank) == "<NA>"
     last = int(found.ranks.notna().sum()) + 1  # the runs page needs an order of the unranked ones too
     parts = ["–" if unranked else str(rank), *(["cv"] if found.cross_validated(one) else []), labels[one.job.number]]
+    rows = {str(row["term"]): row for row in one.central.to_dict("records")}
     common = {name: value for name, value in one.metrics.items() if name.startswith(COMMON)}
     return Standing(
         one.job.number,
@@ -152,15 +156,14 @@ def _finished(found: Comparison, place: int, one: Outcome, labels: Mapping[int, 
         " ".join(parts)[:LONGEST_NAME],
         BEST[place] if place < len(BEST) else REST,
         {"rank": float(last if unranked else rank), **common},
-        _texts(one, columns),
-        _table(one, columns),
+        _texts(one, rows, columns),
+        _table(one, rows, columns),
     )
 
 
-def _texts(one: Outcome, columns: Columns) -> dict[str, str]:
+def _texts(one: Outcome, rows: Rows, columns: Columns) -> dict[str, str]:
     known = [name for name in columns.scores if name in one.metrics]
     scores = {heading(name): score_text(name, one.metrics[name]) for name in known}
-    rows = {row["term"]: row for row in one.central.to_dict("records")}
     coefficients = {coefficient_heading(term): _estimate(rows[term]) for term in columns.terms if term in rows}
     leaking = {"leaking": "yes"} if one.about.get("leaks") else {}
     return {**scores, **coefficients, **leaking, **({"errors": one.errors} if one.errors else {})}
@@ -170,10 +173,10 @@ def _estimate(row: Mapping[Hashable, Any]) -> str:
     return estimate_text(row["estimate"], row["std_error"], row["p_value"])
 
 
-def _table(one: Outcome, columns: Columns) -> dict[str, Any]:
+def _table(one: Outcome, rows: Rows, columns: Columns) -> dict[str, Any]:
     """A row per block, its lines filled up with spaces at which no line is broken."""
     blocks = {
-        "coefficients (std. error)": [f"{row['term']} {_estimate(row)}" for row in one.central.to_dict("records")],
+        "coefficients (std. error)": [f"{term} {_estimate(row)}" for term, row in rows.items()],
         "scores": [f"{heading(n)} {score_text(n, one.metrics[n])}" for n in columns.scores if n in one.metrics],
         "standard errors": [one.errors] if one.errors else [],
     }

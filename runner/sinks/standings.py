@@ -134,9 +134,14 @@ def _labels(found: Comparison, names: Mapping[str, str]) -> dict[int, str]:
     """What differs of each job in these keys: a chosen option by itself, a setting with its name."""
     if not names:
         return dict(found.plan.names)
-    cut = {name: value_texts(found.choices[name], LONGEST_VALUE) for name in names}
+    cut = {name: value_texts(map(_plain, found.choices[name]), LONGEST_VALUE) for name in names}
     said = {name: [_said(name, key, text) for text in cut[name]] for name, key in names.items()}
     return {job: " ".join(parts) for job, *parts in zip(found.choices.index, *said.values(), strict=True)}
+
+
+def _plain(value: Any) -> Any:
+    """A number as one types it, to six digits; what is no number as it is."""
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _said(name: str, key: str, text: str) -> str:

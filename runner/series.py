@@ -10,7 +10,8 @@ import pandas as pd
 
 from runner.cross_section import rank_correlations
 from runner.fit import headline
-from runner.scores import ROUNDING, open_rows
+from runner.scores import open_rows
+from runner.variation import COMPUTED, of_quotients, rounding_alone
 
 if TYPE_CHECKING:
     from runner.report import Report
@@ -78,8 +79,10 @@ def scores_by_year(predictions: pd.DataFrame) -> pd.DataFrame:
     missed = np.bincount(cell, (y - forecast) ** 2, minlength=cells)
     total = np.bincount(cell, (y - benchmark) ** 2, minlength=cells)
     scale = np.bincount(cell, y**2, minlength=cells)
+    others = np.bincount(cell, ~of_quotients(y), minlength=cells)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(total > ROUNDING**2 * scale, 1.0 - missed / total, np.nan)
+        nothing = rounding_alone(np.sqrt(total / rows), np.sqrt(scale / rows), COMPUTED, lambda: others == 0)
+        r2 = np.where(nothing, np.nan, 1.0 - missed / total)
         rmse = np.sqrt(missed / rows)
     by_date = rank_correlations(forecast, y, path * len(dates) + date, len(paths) * len(dates))
     rank_ic = _mean_by(by_date, np.tile(years - first, len(paths)), span, len(paths))

@@ -143,7 +143,7 @@ def test_the_note_answers_first_and_links_second_and_has_no_live_markup(made: Ma
     names = {one.job: one.name for one in standings(found)}
     answer = sweep_views.headline(found, names)
     links = sweep_views.links("1", TAGS["sweep.id"], {"leaderboard": view.View("x", [])})
-    text = sweep_views.note(answer, links, found, ["plots/a b.png"], "r")
+    text = sweep_views.note(answer, links, found, ["plots/a b.png"], "r", found.words)
     first, second, *_ = text.split("\n\n")
     assert first.startswith("**Best: 1 cov=") and first.endswith(
         "R2 0.4000** out of sample on 90 rows, 0.30 ahead of the next."
@@ -151,6 +151,13 @@ def test_the_note_answers_first_and_links_second_and_has_no_live_markup(made: Ma
     assert second.startswith("[Leaderboard](#/experiments/1/runs?")
     assert "<" not in text and "](javascript:" not in text
     assert "get-artifact?path=plots/a%20b.png&run_uuid=r" in text
+
+
+def test_a_long_verdict_is_cut_at_a_pause_so_that_the_links_stay_in_sight() -> None:
+    assert sweep_views.shortened("None survives.") == "None survives."
+    long = "Of 14 tests, all 14 have p below 0.05; 13 survive Holm and Romano-Wolf at 5 %: " + "x in job 1, " * 20
+    cut = sweep_views.shortened(long)
+    assert len(cut) <= sweep_views.LONGEST_FIRST + 2 and cut.endswith("x in job 1 …") and long.startswith(cut[:-2])
 
 
 def test_what_a_person_wrote_of_the_experiment_stays_below_the_newest_sweep() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FIRST, TABLE, GROUPS, CHARTS = "leaderboard", "table", "groups", "charts"  # the last part of a view's key
 BEST = 10  # jobs of the leaderboard in the description of the parent run
 MOST_CARDS = 6  # cards of a section on coefficients
+LONGEST_FIRST = 150  # letters of the first line on what survives: MLflow folds a description after five lines
 NEWEST = "Newest sweep: "  # how the first line of the experiment's description begins
 SCORES = ("oos/r2", "oos/rmse", "fit/r2", "fit/n_obs")  # columns of the newest runs, before the coefficients
 SERIES = ("by year", "by fold")  # how series over steps begin
@@ -151,18 +152,35 @@ def _sample(found: Comparison) -> str:
     return f"out of sample on {shared}"
 
 
-def note(answer: str, links: Mapping[str, str], found: Comparison, pictures: Sequence[str], parent: str) -> str:
+def shortened(sentence: str) -> str:
+    """The sentence up to the last pause that leaves the links below it in sight; the whole one is further down."""
+    if len(sentence) <= LONGEST_FIRST:
+        return sentence
+    start = sentence[:LONGEST_FIRST]
+    pause = max(start.rfind("; "), start.rfind(": "), start.rfind(", "))
+    return f"{start[:pause] if pause > 0 else start} …"
+
+
+def note(
+    answer: str,
+    links: Mapping[str, str],
+    found: Comparison,
+    pictures: Sequence[str],
+    parent: str,
+    words: Sequence[str],
+) -> str:
     """The description of the parent run: the answer, the links, the leaderboard, the curves, what one must know.
 
     Args:
         answer: the first line, in Markdown.
         links: paths by what they are called.
         pictures: paths of specification curves below the artifacts of the run with the id `parent`.
+        words: what survives, and what one must know before comparing.
     """
     drawn = [f"![specification curve](get-artifact?path={quote(path)}&run_uuid={parent})" for path in pictures]
     way = " · ".join(f"[{label}]({path})" for label, path in links.items())
-    words = "\n".join(f"- {escaped(line)}" for line in found.words)
-    return "\n\n".join(part for part in (answer.rstrip(), way, table(found), *drawn, words) if part)
+    said = "\n".join(f"- {escaped(line)}" for line in words if line)
+    return "\n\n".join(part for part in (answer.rstrip(), way, table(found), *drawn, said) if part)
 
 
 def links(experiment: str, sweep: str, views: Mapping[str, View]) -> dict[str, str]:

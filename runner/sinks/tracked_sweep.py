@@ -96,7 +96,8 @@ def summarise(
         names = {one.job: one.name for one in places}
         pictures = [f"plots/{path.name}" for path in sorted((files / "plots").glob("specification_curve_*.png"))]
         answer = sweep_views.headline(found, names)
-        note = sweep_views.note(f"{answer} {sweep_views.escaped(sentence)}", links, found, pictures, parent)
+        survives = sweep_views.escaped(sweep_views.shortened(sentence))
+        note = sweep_views.note(f"{answer} {survives}", links, found, pictures, parent, [sentence, *found.words])
         client.set_tag(parent, NOTE, note[:LONGEST])
         client.log_batch(parent, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()])
         for path in sorted(files.iterdir()) if files.is_dir() else []:

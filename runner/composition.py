@@ -33,32 +33,12 @@ from runner.sweeps.plan import Job as PlannedJob
 from runner.sweeps.plan import Plan
 from runner.sweeps.search import Axis, combinations, over
 from runner.sweeps.settings import Sweep
+from runner.usage import HELP
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
-HELP = """python -m runner [key=value ...]   run one spec; -m sweeps over key=a,b
-python -m runner resume SWEEP      go on with a sweep that was ended
-python -m runner rerun RUN_ID      repeat a run from its logged spec and tell what differs
-python -m runner sync              log run directories that the store does not have
-python -m runner compare [SWEEP]   tell what the jobs of a sweep say beside each other
-python -m runner audit [...]       try every column of a spec for look-ahead, thoroughly
-python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
-python -m runner cache [--empty]   tell how much the processes of sweeps share on disk, or empty it
-python -m runner ui [RUN_ID]       open the MLflow UI on the newest runs or on one; --sweep SWEEP: on its jobs
-
-Groups, chosen by group=option:
-{groups}
-
-The spec, every value of which can be overridden by key=value:
-{spec}
-
---cfg job         show the spec that would run       --config-dir DIR   your configs beside ours
---hydra-help      every flag                         --config-path DIR  your configs instead of ours
---json            print one JSON object              --quiet            print nothing but errors
-Tab completion in bash: eval "$(python -m runner -sc install=bash)"
-"""
 OF_SWEEPS = ("sweep", "hydra", "tracking", "ledger", "experiment")  # what a sweep reads of its own overrides
 ALIKE = 3  # first jobs whose mistakes are those of all jobs, where they are the same
 COMPOSING = (HydraException, OmegaConfBaseException)

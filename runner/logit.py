@@ -30,9 +30,11 @@ from runner.study import Finding
 from runner.words import LEVEL, count, number, p_text
 
 if TYPE_CHECKING:
+    from runner.clusters import Pool
     from runner.regression import Regression
 
 ITERATIONS = 100  # of Newton's steps, which double the digits each
+LEAST_WEIGHT = 1e-250  # of a cell whose p is 0 or 1 to the last digit; its score is left as it is
 TOLERANCE = 1e-10  # of the last step, on orthonormal columns: the step after it would be of size 1e-20
 ABOUT = ["n_obs", "share_of_ones", "log_likelihood", "null_log_likelihood", "pseudo_r2"]
 ABOUT += ["llr", "llr_df", "llr_p_value", "iterations", "reason"]
@@ -221,6 +223,24 @@ def average_effects(X: np.ndarray, one: Likely, V: np.ndarray, slopes: np.ndarra
     bend = (weight * (1.0 - 2.0 * one.p)) @ X / len(X)  # (k,) mean of the derivative of p (1 - p) by b
     jacobian = weight.mean() * np.eye(len(one.b))[slopes] + np.outer(one.b[slopes], bend)
     return weight.mean() * one.b[slopes], np.sqrt(np.einsum("jk,kl,jl->j", jacobian, V, jacobian))
+
+
+def as_least_squares(pool: Pool, constant: bool) -> Pool:
+    """The weighted least squares whose normal equations are the last step of Newton's at the estimates.
+
+    Weights are p (1 - p), the target is the linear index plus (y - p) / (p (1 - p)): scores, Hessian
+    and estimates are those of the logit, so that whatever is made of scores is made of these.
+    """
+    dummies = 0 if pool.member is None else pool.member.shape[1]
+    slopes = pool.b[int(constant) : len(pool.b) - dummies]
+    index = pool.X @ slopes
+    if constant:
+        index = index + pool.b[0]
+    if pool.member is not None:
+        index = index + pool.member @ pool.b[len(pool.b) - dummies :]
+    p = expit(index)
+    weights = np.maximum(p * expit(-index), LEAST_WEIGHT)
+    return pool._replace(y=index + (pool.y - p) / weights, weights=weights)
 
 
 def _about(one: Likely, y: np.ndarray, constant: bool) -> Row:

@@ -15,6 +15,7 @@ from runner.audit import Audit
 from runner.fit import Fit, headline
 from runner.ledger import Count
 from runner.market import Dropped
+from runner.multiple.influence import Influence
 from runner.panel import Panel
 from runner.pricing import GRS
 from runner.rows import Rows
@@ -42,7 +43,7 @@ class Report:
         predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         scores: scope, unit, n_obs and the scores of the predictions.
         audit: of look-ahead, None where it was switched off.
-        influence: (dates, terms) of each date on the headline coefficients, None where they have none.
+        influence: of each date on the headline coefficients, and what their p-values rest on.
         findings: what the estimator and the analyses found, by name.
         started: when the run began, UTC.
         code: version of this package and of the checkout that it ran from.
@@ -63,7 +64,7 @@ class Report:
     scores: pd.DataFrame
     findings: Mapping[str, Finding]
     audit: Audit | None
-    influence: pd.DataFrame | None
+    influence: Influence
     started: datetime
     code: str
     trials: Count | None = None

@@ -89,11 +89,19 @@ class RunDirectory:
         return pd.read_parquet(self.path / "predictions.parquet")
 
     @cached_property
-    def influence(self) -> pd.DataFrame | None:
+    def contributions(self) -> pd.DataFrame | None:
         """(dates, terms) of `runner.multiple.influence`, None where the run has none."""
+        return self._if_written("influence.parquet")
+
+    @cached_property
+    def wealth(self) -> pd.DataFrame | None:
+        """Of the strategies of the run: strategy, date, wealth; None where it has none."""
+        return self._if_written("wealth.parquet")
+
+    def _if_written(self, name: str) -> pd.DataFrame | None:
         import pandas as pd
 
-        path = self.path / "influence.parquet"
+        path = self.path / name
         return pd.read_parquet(path) if path.exists() else None
 
     def _text(self, name: str) -> str:

@@ -28,12 +28,15 @@ class Finding(NamedTuple):
         metrics: flat numbers for the comparison of runs, logged as `<name of the analysis>/<key>`.
         words: sentences of the reading, no surer than the table.
         picture: which of `runner.sinks.drawings.DRAWINGS` draws the table; none where empty.
+        wealth: series by date of the wealth of the run's own strategy, out of sample and after costs, from 1 at the
+            first row on; a sweep judges its returns beside those of the other jobs. None: no strategy.
     """
 
     table: pd.DataFrame
     metrics: Mapping[str, float] = MappingProxyType({})
     words: Sequence[str] = ()
     picture: str = ""
+    wealth: pd.Series | None = None
 
 
 @dataclass(frozen=True)

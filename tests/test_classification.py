@@ -134,6 +134,7 @@ def test_in_sample_where_nothing_was_held_out_and_it_says_so() -> None:
     y, base = one.panel.y[valid[:, 1], 1], base[1]
     close(found.table["brier_naive"].iloc[1], np.mean((y - base) ** 2), "base rate of the asset", REL)
     assert set(trading(one).table["sample"]) == {"in sample"}
+    assert trading(one).wealth is None and equity(one).wealth is None
     assert set(curves(one).table["sample"]) == {"in sample"}
 
 
@@ -259,7 +260,11 @@ def by_hand(one: Study, cost: float, threshold: float, low: float) -> tuple[list
 def test_trading_is_what_a_loop_over_rows_earns(assets: int, long_short: bool, cost: float) -> None:
     one = study(7, assets)
     found = trading(one, cost=cost, threshold=0.45, long_short=long_short, rows_per_year=250)
-    made = equity(one, cost=cost, threshold=0.45, long_short=long_short).table
+    drawn = equity(one, cost=cost, threshold=0.45, long_short=long_short)
+    made = drawn.table
+    timed = made[made["strategy"] == "timed"].set_index("date")["wealth"]
+    for own_wealth in (found.wealth, drawn.wealth):
+        pd.testing.assert_series_equal(own_wealth, timed, check_names=False)
     paths = by_hand(one, cost, 0.45, -1.0 if long_short else 0.0)
     unit = "all" if assets > 1 else one.panel.assets[0]
     for name, net in zip(("timed", "buy_and_hold"), paths, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ from studies import study_of
 
 from runner.boosting import Boosting
 from runner.errors import DataError
+from runner.fit import headline
 from runner.multiple.influence import influence, influence_of
-from runner.multiple.romano_wolf import block_of, cosines, romano_wolf
+from runner.multiple.romano_wolf import StepDown, block_of, cosines, romano_wolf
 from runner.panel import Panel
 from runner.regression import Regression
 
@@ -30,6 +32,14 @@ def estimates(seed: int, T: int = 60, m: int = 6, shift: float = 0.0) -> tuple[n
     rng = np.random.default_rng(seed)
     x = rng.standard_t(5, size=(T, m)) + 0.8 * rng.normal(size=(T, 1)) + shift * np.arange(m)
     return x.mean(axis=0), (x - x.mean(axis=0)) / T
+
+
+def stepped(b: np.ndarray, errors: np.ndarray, psi: np.ndarray, *more: Any, **named: Any) -> StepDown:
+    """The estimates spread over their dates beside influences that add up to zero."""
+    known = np.isfinite(psi).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        about = psi - np.nansum(psi, axis=0) / np.maximum(known, 1)
+    return romano_wolf(about + b / np.maximum(known, 1), errors, *more, **named)
 
 
 def naive(b: np.ndarray, psi: np.ndarray, draws: int, length: int, seed: int) -> np.ndarray:
@@ -59,10 +69,10 @@ def naive(b: np.ndarray, psi: np.ndarray, draws: int, length: int, seed: int) ->
 @pytest.mark.parametrize(("length", "draws"), [(1, 600), (4, 99)])
 def test_as_a_naive_loop(length: int, draws: int) -> None:
     b, psi = estimates(0, shift=0.08)
-    found = romano_wolf(b, NONE, psi, draws, length, seed=5)
+    found = stepped(b, NONE, psi, draws, length, seed=5)
     np.testing.assert_allclose(found.p_value, naive(b, psi, draws, length, 5), rtol=REL)
     assert found.how == f"signs of {60 // length} blocks of {length}"
-    again = romano_wolf(b[::-1] * 1e6, NONE, psi[:, ::-1] * 1e6, draws, length, seed=5)
+    again = stepped(b[::-1] * 1e6, NONE, psi[:, ::-1] * 1e6, draws, length, seed=5)
     np.testing.assert_allclose(again.p_value[::-1], found.p_value, rtol=REL)
 
 
@@ -70,9 +80,9 @@ def test_the_t_is_that_of_a_mean_and_never_above_that_of_the_fit() -> None:
     b, psi = estimates(1)
     x = psi * 60 + b
     plain = np.abs(b) / (x.std(axis=0, ddof=1) / np.sqrt(60))
-    np.testing.assert_allclose(romano_wolf(b, NONE, psi, 99, 1).t_stat, plain, rtol=REL)
+    np.testing.assert_allclose(stepped(b, NONE, psi, 99, 1).t_stat, plain, rtol=REL)
     errors = np.array([10.0, 1e-9, np.nan, 10.0, np.nan, 10.0])
-    found = romano_wolf(b, errors, psi, 99, 1).t_stat
+    found = stepped(b, errors, psi, 99, 1).t_stat
     np.testing.assert_allclose(found, np.where(errors == 10.0, np.abs(b) / 10.0, plain), rtol=REL)
 
 
@@ -80,7 +90,7 @@ def test_rotations_of_one_test_are_students_t() -> None:
     """Of a single test the rotated t has Student's distribution with as many degrees as cosines."""
     _, psi = estimates(2, T=250, m=1)
     b = np.array([0.2])
-    found = romano_wolf(b, NONE[:1], psi, 200_000, horizon=5)
+    found = stepped(b, NONE[:1], psi, 200_000, horizon=5)
     K = int(found.how.split()[2])
     angle = np.pi * np.outer(np.arange(1, K + 1), np.arange(1, 251) - 0.5) / 250
     error = np.sqrt(2.0 * np.mean((np.cos(angle) @ psi[:, 0]) ** 2))
@@ -93,19 +103,19 @@ def test_tests_with_dates_of_their_own() -> None:
     b, psi = estimates(3, T=120)
     psi[:50, 1], psi[:, 2], psi[100:, 3], psi[8:, 4] = np.nan, np.nan, np.nan, np.nan
     for horizon in (1, 5):
-        found = romano_wolf(b, NONE, psi, 499, seed=1, horizon=horizon)
+        found = stepped(b, NONE, psi, 499, seed=1, horizon=horizon)
         assert list(np.isnan(found.p_value)) == [False, False, True, False, horizon == 5, False]
-    alone = romano_wolf(b[1:2], NONE[:1], psi[50:, 1:2], 499, horizon=5)
-    both = romano_wolf(b[:2], NONE[:2], psi[:, :2], 499, horizon=5)
+    alone = stepped(b[1:2], NONE[:1], psi[50:, 1:2], 499, horizon=5)
+    both = stepped(b[:2], NONE[:2], psi[:, :2], 499, horizon=5)
     assert both.t_stat[1] == pytest.approx(alone.t_stat[0], rel=REL)
-    parts = cosines(b, psi, 5)
+    parts = cosines(psi, 5)
     assert parts.own.sum(axis=0).tolist() == [10, 7, 0, 9, 0, 10]  # .4 n^(2/3), and the estimate
 
 
 def test_more_trials_than_tests_share_the_level() -> None:
     b, psi = estimates(4, shift=0.1)
-    p = romano_wolf(b, NONE, psi, 999, 1).p_value
-    np.testing.assert_allclose(romano_wolf(b, NONE, psi, 999, 1, m=9).p_value, np.minimum(p * 1.5, 1.0), rtol=REL)
+    p = stepped(b, NONE, psi, 999, 1).p_value
+    np.testing.assert_allclose(stepped(b, NONE, psi, 999, 1, m=9).p_value, np.minimum(p * 1.5, 1.0), rtol=REL)
 
 
 def test_the_block_is_longer_where_dates_hang_together() -> None:
@@ -121,12 +131,12 @@ def test_the_block_is_longer_where_dates_hang_together() -> None:
 def test_what_is_refused() -> None:
     b, psi = estimates(5)
     with pytest.raises(DataError, match="60 dates make 5 blocks of 12; needs 6"):
-        romano_wolf(b, NONE, psi, block=12)
-    with pytest.raises(ValueError, match="influences: given"):
-        romano_wolf(b, NONE, psi[:, :2])
+        stepped(b, NONE, psi, block=12)
+    with pytest.raises(ValueError, match="contributions: given"):
+        romano_wolf(psi, NONE[:2])
     with pytest.raises(ValueError, match="m: given 2 trials with 6 tests"):
-        romano_wolf(b, NONE, psi, m=2)
-    assert np.isnan(romano_wolf(b, NONE, psi * 0.0 + np.nan, block=None, horizon=3).p_value).all()
+        stepped(b, NONE, psi, m=2)
+    assert np.isnan(romano_wolf(np.full_like(psi, np.nan), NONE, block=None, horizon=3).p_value).all()
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -139,7 +149,7 @@ def test_size_and_power(horizon: int) -> None:
         x = x if horizon == 1 else np.lib.stride_tricks.sliding_window_view(x, horizon, axis=0).mean(axis=2)
         b, psi = x.mean(axis=0), (x - x.mean(axis=0)) / len(x)
         b[0] += 5.0 * x[:, 0].std() / np.sqrt(len(x)) * np.sqrt(horizon)
-        p = romano_wolf(b, np.full(12, np.nan), psi, 199, 1 if horizon == 1 else None, seed, horizon).p_value
+        p = stepped(b, np.full(12, np.nan), psi, 199, 1 if horizon == 1 else None, seed, horizon).p_value
         rejected, found = rejected + (p[1:] < 0.05).any(), found + (p[0] < 0.05)
     assert 0.02 < rejected / 400 < 0.08
     assert found / 400 > (0.8 if horizon == 1 else 0.25)
@@ -239,10 +249,59 @@ def test_groups_components_and_inverse_variances() -> None:
 def test_models_without_influences_say_why() -> None:
     panel = holed(7)
     ridge = influence(study_of(panel, Regression(by=None, estimator="ridge", penalty=1.0)))
-    assert ridge.series is None and ridge.reason == "estimator=ridge is not least squares"
+    assert ridge.series is None and ridge.reason == "estimator=ridge is biased on purpose"
     fit = study_of(panel, Regression(by=None)).fit
-    assert influence_of(panel, Boosting(), fit).reason == "Boosting has no least-squares coefficients"
+    assert influence_of(panel, Boosting(), fit).reason == "Boosting has no influence by date"
     whole = panel_of(*random_arrays(8, 3, 6, 2))
     whole.valid[1:] = False
     alone = influence(study_of(whole, Regression(by="date")))
     assert alone.series is None and alone.reason.startswith("1 date with estimates")
+
+
+def test_contributions_add_up_to_the_estimates_and_are_those_under_the_null() -> None:
+    """Each is the influence of the date with the term's own coefficient set to zero, all others as estimated."""
+    panel = holed(9)
+    for model in (Regression(by=None), Regression(by=None, effects=["asset"]), Regression(by="date")):
+        study = study_of(panel, model)
+        found = influence(study)
+        rows = headline(study.fit.coefficients).set_index("term")["estimate"]
+        np.testing.assert_allclose(found.contributions.sum(), rows.loc[list(found.contributions)], rtol=REL)
+    data = long(panel)
+    others = sm.add_constant(data[["x1"]])
+    effective = sm.OLS(data["x0"], others).fit().resid
+    under_null = effective / (effective**2).sum() * sm.OLS(data["y"], others).fit().resid
+    own = influence(study_of(panel, Regression(by=None))).contributions["x0"]
+    np.testing.assert_allclose(own, under_null.groupby(level="date").sum(), rtol=1e-7, atol=1e-14)
+
+
+def test_influences_of_a_logit_are_scores_times_the_inverse_hessian() -> None:
+    panel = holed(10)
+    panel = replace(panel, y=np.where(np.isfinite(panel.y), (panel.y > np.nanmedian(panel.y)) * 1.0, np.nan))
+    data = long(panel)
+    X = sm.add_constant(data[["x0", "x1"]])
+    result = sm.Logit(data["y"], X).fit(disp=0, tol=1e-12)
+    scores = X.mul(data["y"] - result.predict(X), axis=0) @ np.linalg.inv(-result.model.hessian(result.params))
+    expected = scores.groupby(level="date").sum()
+    model = Regression(by=None, estimator="logit", cov="cluster", clusters=["date"])
+    study = study_of(panel, model)
+    found = influence(study)
+    np.testing.assert_allclose(found.series, expected, rtol=1e-6, atol=1e-12)  # two Newton solutions
+    clusters = pd.factorize(data.index.get_level_values("date"))[0]
+    robust = sm.Logit(data["y"], X).fit(disp=0, tol=1e-12, cov_type="cluster", cov_kwds={"groups": clusters})
+    G, n = found.series.shape[0], len(data)
+    factor = np.sqrt(G / (G - 1) * (n - 1) / (n - 3))
+    np.testing.assert_allclose(factor * np.sqrt((found.series**2).sum()), robust.bse, rtol=1e-6)
+    np.testing.assert_allclose(found.contributions.sum(), result.params, rtol=1e-6)
+    assert set(found.doubts.values()) == {""}
+
+
+def test_influences_of_a_logit_by_asset_with_certain_cells() -> None:
+    y, X = random_arrays(11, 90, 3, 1)
+    X[0] = 1e3  # its probability is 1 to the last digit
+    y = (y > np.median(y)) * 1.0
+    y[0] = 1.0
+    study = study_of(panel_of(y, X, 1), Regression(estimator="logit"))
+    found = influence(study)
+    mean = study.fit.coefficients.set_index(["scope", "term"]).loc["mean", "estimate"]
+    np.testing.assert_allclose(found.contributions.sum(), mean, rtol=1e-6)
+    assert (found.series.sum().abs() < 1e-6 * mean.abs()).all() and np.isfinite(found.contributions).all(axis=None)

@@ -154,6 +154,9 @@ def test_wealth_is_compounded_from_the_date_of_sorting_on() -> None:
             assert part["date"].iloc[0] == own["date"].iloc[0]
             known = study.panel.dates[study.panel.dates.get_indexer(own["date"]) + horizon]
             assert part["date"].tolist()[1:] == known.tolist()
+        after = found.table[found.table["strategy"] == names[1]].set_index("date")["wealth"]
+        for own_wealth in (found.wealth, portfolio(study, quantiles=4, cost=0.002).wealth):
+            pd.testing.assert_series_equal(own_wealth, after, check_names=False)
 
 
 def test_perfect_foresight_pays_and_the_reverse_costs() -> None:
@@ -218,6 +221,7 @@ def test_without_validation_the_fit_is_judged_and_said_to_be_seen() -> None:
     found = portfolio(study, draws=DRAWS)
     assert found.table["sample"].unique().tolist() == ["in sample, which the fit has seen"]
     assert found.words[2] == "The forecasts are in sample, which the fit has seen."
+    assert found.wealth is None  # no strategy of a sweep: the fit has seen what it trades
     assert information(study).table["rank_ic"].mean() == pytest.approx(1.0)
 
 

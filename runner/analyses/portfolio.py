@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from runner.analyses.forecasts import OUT
 from runner.analyses.judged import judged
 from runner.analyses.sharpe import STATIONARY, intervals
 from runner.analyses.trading import compounded, max_drawdown
@@ -93,7 +94,8 @@ def portfolio(
         f"{_costs(ours, naive, cost, confidence)} Sharpe ratios, turnover and annual means are {a_year.words}."
     )
     words = [*_words(table, study.panel.horizon), after_costs, *_left_out(sorted_)]
-    return Finding(table.assign(sample=sorted_.sample), metrics, words, "quantiles")
+    wealth = _own_wealth(study, sorted_, cost, long_short)
+    return Finding(table.assign(sample=sorted_.sample), metrics, words, "quantiles", wealth)
 
 
 def portfolio_wealth(
@@ -109,9 +111,7 @@ def portfolio_wealth(
     import pandas as pd
 
     sorted_ = _sort(study, quantiles)
-    dates = study.panel.dates
-    last = np.minimum(dates.get_indexer(sorted_.dates) + study.panel.horizon, len(dates) - 1)
-    known = dates[np.append(dates.get_indexer(sorted_.dates)[0], last)]
+    known = _known(study, sorted_)
     (_, name, ours), (_, naive, every) = list(_portfolios(sorted_, cost, long_short))[-2:]
     parts = []
     lines = {
@@ -122,7 +122,26 @@ def portfolio_wealth(
     for strategy, returns in lines.items():
         wealth = np.append(1.0, compounded(returns))
         parts.append(pd.DataFrame({"date": known, "strategy": strategy, "wealth": wealth, "sample": sorted_.sample}))
-    return Finding(pd.concat(parts, ignore_index=True)[WEALTH], picture="portfolio_wealth")
+    table = pd.concat(parts, ignore_index=True)[WEALTH]
+    return Finding(table, picture="portfolio_wealth", wealth=_own_wealth(study, sorted_, cost, long_short))
+
+
+def _known(study: Study, sorted_: Sorted) -> pd.DatetimeIndex:
+    """(D + 1,) the first date of sorting, then the rows at which the return of each holding is known."""
+    dates = study.panel.dates
+    sorting = dates.get_indexer(sorted_.dates)
+    last = np.minimum(sorting + study.panel.horizon, len(dates) - 1)
+    return dates[np.append(sorting[0], last)]
+
+
+def _own_wealth(study: Study, sorted_: Sorted, cost: float, long_short: bool) -> pd.Series | None:
+    """Wealth of the strategy after costs; none in sample, where a fit has seen what it trades."""
+    import pandas as pd
+
+    if sorted_.sample != OUT:
+        return None
+    _, _, ours = list(_portfolios(sorted_, cost, long_short))[-2]
+    return pd.Series(np.append(1.0, compounded(ours.net)), _known(study, sorted_))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from runner.analyses.forecasts import OUT
 from runner.analyses.judged import judged
 from runner.analyses.trading import compounded, max_drawdown
 from runner.calendar import year_of
@@ -84,7 +85,8 @@ def sizing(
     metrics |= {f"max_drawdown_{name}": float(cells.loc[(name, "both"), "max_drawdown"]) for name in books}
     annual = f"Means, volatilities, Sharpe ratios and turnover are {year.words}."
     words = [*_words(cells, sample, cost, hold, held), *_on_bounds(books, held, bounds), annual]
-    return Finding(table, metrics, words)
+    wealth = _own_wealth(sample, books, held, cost)
+    return Finding(table, metrics, words, wealth=wealth)
 
 
 def sizing_wealth(
@@ -114,7 +116,18 @@ def sizing_wealth(
             wealth = np.append(1.0, compounded(_path(_leg(weights, leg), held, cost).net))
             made = pd.DataFrame({"date": held.known, "leg": leg, "sizing": name, "wealth": wealth, "sample": sample})
             parts.append(made)
-    return Finding(pd.concat(parts, ignore_index=True)[WEALTH], picture="sizing_wealth")
+    own = _own_wealth(sample, books, held, cost)
+    return Finding(pd.concat(parts, ignore_index=True)[WEALTH], picture="sizing_wealth", wealth=own)
+
+
+def _own_wealth(sample: str, books: dict[str, np.ndarray], held: Held, cost: float) -> pd.Series | None:
+    """Wealth after costs of both legs sized by the forecast; none in sample, where a fit has seen what it trades."""
+    import pandas as pd
+
+    if sample != OUT:
+        return None
+    path = _path(_leg(books[FORECAST], "both"), held, cost)
+    return pd.Series(np.append(1.0, compounded(path.net)), held.known)
 
 
 class Bounds(NamedTuple):

@@ -62,7 +62,8 @@ def trading(
     timed, hold = (table[table["strategy"] == name].iloc[-1] for name in (TIMED, HOLD))
     metrics = {"sharpe": timed["sharpe"], "sharpe_net": timed["sharpe_net"], "sharpe_buy_hold": hold["sharpe_net"]}
     metrics |= {"turnover": timed["turnover"], "max_drawdown": timed["max_drawdown"]}
-    return Finding(table, metrics, _words(timed, hold, cost, year))
+    words = _words(timed, hold, cost, year)
+    return Finding(table, metrics, words, wealth=_own_wealth(study, sample, position, returns, cost))
 
 
 def equity(study: Study, *, cost: NotNegative = 0.0005, threshold: float = 0.5, long_short: bool = False) -> Finding:
@@ -75,14 +76,32 @@ def equity(study: Study, *, cost: NotNegative = 0.0005, threshold: float = 0.5, 
     import pandas as pd
 
     sample, position, returns = _positions(study, threshold, long_short)
+    paths = _wealth(study, position, returns, cost)
+    parts = [
+        path.rename("wealth").rename_axis("date").reset_index().assign(sample=sample, strategy=name)
+        for name, path in paths.items()
+    ]
+    own = _own_wealth(study, sample, position, returns, cost)
+    return Finding(pd.concat(parts, ignore_index=True)[EQUITY], picture="equity", wealth=own)
+
+
+def _own_wealth(
+    study: Study, sample: str, position: pd.DataFrame, returns: pd.DataFrame, cost: float
+) -> pd.Series | None:
+    """Wealth of the timed strategy over all assets; none in sample, where a fit has seen what it trades."""
+    return _wealth(study, position, returns, cost)[TIMED] if sample == OUT else None
+
+
+def _wealth(study: Study, position: pd.DataFrame, returns: pd.DataFrame, cost: float) -> dict[str, pd.Series]:
+    """Wealth after costs of each strategy by the date at which it is known, from 1 at the first row on."""
+    import pandas as pd
+
     rows = study.market_of_target.dates
-    known = rows[rows.get_indexer(position.index) + 1]
-    parts = []
-    for name, path in strategies(position, returns, cost).items():
-        wealth = np.append(1.0, compounded(path["net"].to_numpy()))
-        made = pd.DataFrame({"date": known.insert(0, position.index[0]), "wealth": wealth})
-        parts.append(made.assign(sample=sample, strategy=name))
-    return Finding(pd.concat(parts, ignore_index=True)[EQUITY], picture="equity")
+    known = rows[rows.get_indexer(position.index) + 1].insert(0, position.index[0])
+    return {
+        name: pd.Series(np.append(1.0, compounded(path["net"].to_numpy())), known)
+        for name, path in strategies(position, returns, cost).items()
+    }
 
 
 def _positions(study: Study, threshold: float, long_short: bool) -> tuple[str, pd.DataFrame, pd.DataFrame]:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from runner.errors import DataError, listed
+from runner.multiple import adjust
+from runner.multiple.premises import sentences_of
 from runner.settings import Count, Rows, Share
 from runner.words import MANY_TESTS, count, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TESTS = ["job", "term", "estimate", "std_error", "t_stat", "p_value", "p_holm", "p_romano_wolf", "p_bh", "p_by"]
-TESTS += ["hurdle_t", "survives", "reason"]
-STRATEGIES = ["job", "n_obs", "sharpe", "probabilistic", "deflated", "pbo", "spa_p_value", "mcs_p_value", "in_mcs"]
-STRATEGIES += ["reason"]
-BLOCKS = 16  # of the rows of returns, where there are twice as many rows at least
+TESTS = ["job", "term", "estimate", "std_error", "t_stat", "p_value", "p_dates"]
+TESTS += ["p_holm", "p_romano_wolf", "p_bh", "p_by", "hurdle_t", "survives", "reason"]
+ADJUSTED = {
+    "p_holm": adjust.holm,
+    "p_bh": adjust.benjamini_hochberg,
+    "p_by": adjust.benjamini_yekutieli,
+}
+SAME = 1e-9  # relative; jobs whose estimates, errors and p-values differ by less are one
+NO_INFLUENCE = "estimates have no influence by date"
+TOO_FEW_DATES = "too few dates"
+COPY = "the numbers of job"  # how the reason of a copy begins
+TRIAL = "trial"
+FLOOR = 1e-300  # beside it, where a p-value is zero
 
 
 @dataclass(frozen=True)
@@ -29,16 +39,29 @@ class Job:
     Attributes:
         name: of the run, unique.
         coefficients: as in coefficients.csv.
-        influence: frame (dates, terms) of `runner.multiple.influence`, None where there is none.
-        returns: of its strategy by date, decimals per period, after costs; None without.
+        contributions: frame (dates, terms) of `runner.multiple.influence`, None where there is none.
+        doubts: by term, why its p-value supports no verdict; a term that is absent has none.
+        no_influence: why there are no contributions.
+        strategies: by name, returns by date, decimals per period, out of sample, after costs.
         predictions: as in predictions.parquet, None without.
     """
 
     name: str
     coefficients: pd.DataFrame
-    influence: pd.DataFrame | None = None
-    returns: pd.Series | None = None
+    contributions: pd.DataFrame | None = None
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    no_influence: str = ""
+    strategies: Mapping[str, pd.Series] = field(default_factory=dict)
     predictions: pd.DataFrame | None = None
+
+    def doubt(self, term: str) -> str:
+        """Why the term has no verdict, empty where nothing is known against one."""
+        if self.doubts.get(term):
+            return self.doubts[term]
+        if self.contributions is None or term not in self.contributions:
+            why = f" ({self.no_influence})" if self.no_influence else ""
+            return f"{NO_INFLUENCE}{why}"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -70,12 +93,14 @@ class Bar:
 class Verdict(NamedTuple):
     """Tables, the sentence that says what survives, and notes on what was drawn and what could not be computed.
 
-    `tests` has one row per job and term: estimate, std_error, t_stat, p_value of the fit; p-values adjusted by Holm,
-    Romano-Wolf, Benjamini-Hochberg and Benjamini-Yekutieli; hurdle_t, the |t| that Holm asks under the normal
-    distribution; survives, whether it passes Holm and, where there is one, Romano-Wolf; reason, why a p-value is
-    absent. `strategies` has one row per job: Sharpe ratio per period, confidence that the true one is above zero,
-    as if it were the only one (probabilistic) and as one of all (deflated); of the whole family the probability of
-    backtest overfitting, and the p-value of no forecast beating its benchmark; that of the model confidence set.
+    `tests` has one row per job and term with a p-value: estimate, std_error, t_stat, p_value of the fit; p_dates, the
+    larger of p_value and the p-value from what each date contributes to the estimate, which is what is adjusted;
+    p-values adjusted by Holm, Romano-Wolf, Benjamini-Hochberg and Benjamini-Yekutieli; hurdle_t, the |t| that Holm
+    asks under the normal distribution; survives, whether it passes both Holm and Romano-Wolf, empty where there is no
+    verdict; reason, why there is none. `strategies` has one row per job and strategy: Sharpe ratio per period,
+    confidence that the true one is above zero, as if it were the only one (probabilistic) and as one of all
+    (deflated); of the whole family the probability of backtest overfitting, and the p-value of no forecast beating
+    its benchmark; that of the model confidence set.
     """
 
     tests: pd.DataFrame
@@ -88,26 +113,32 @@ class Verdict(NamedTuple):
 def judge(jobs: Sequence[Job], bar: Bar | None = None) -> Verdict:
     """Adjust what these jobs found for all that was tried.
 
-    A job without a result counts as as many trials as the largest job has tests. Romano-Wolf is of the tests that
-    have an influence, and never below the unadjusted p-value.
+    A trial is a test: a coefficient without a p-value is none, and jobs with the same numbers count once. A test
+    without a verdict counts as a trial with p = 1, a job without a result as as many trials as the largest job has
+    tests.
 
     Raises:
         ValueError: two jobs of one name; a term that no job has.
     """
+    from runner.multiple.strategies import judged
+
     bar = bar or Bar()
     names = [job.name for job in jobs]
     if len(set(names)) < len(names):
         raise ValueError(f"jobs: {listed({name for name in names if names.count(name) > 1})} given twice")
     table = _gathered(jobs, bar.terms)
+    copies = _copies(table)
+    copied = table["job"].isin(copies)
     most = int(table.groupby("job").size().max()) if len(table) else 1
-    trials = len(table) + bar.without_result * most
-    tests, notes = _adjusted(table, jobs, bar, trials)
-    strategies, more = _strategies(jobs, bar)
-    return Verdict(tests, strategies, sentence(tests, trials, bar), (*notes, *more), _metrics(tests, trials, bar))
+    trials = int((~copied).sum()) + bar.without_result * most
+    tests, notes = _adjusted(table, jobs, copies, bar, trials)
+    strategies, more = judged(jobs, bar)
+    told = sentence(tests, trials, bar, copies)
+    return Verdict(tests, strategies, told, (*notes, *more), _metrics(tests, trials, bar))
 
 
 def _gathered(jobs: Sequence[Job], terms: list[str] | None) -> pd.DataFrame:
-    """The tested rows of every job, in the order of the jobs.
+    """The rows of every job that have a p-value, in the order of the jobs.
 
     Raises:
         ValueError: a term that no job has.
@@ -118,150 +149,146 @@ def _gathered(jobs: Sequence[Job], terms: list[str] | None) -> pd.DataFrame:
 
     columns = ["job", *TESTS[1:6]]
     parts = {job.name: headline(job.coefficients) for job in jobs}
-    table = pd.concat(parts, names=["job", "row"]).reset_index() if parts else pd.DataFrame(columns=columns)
+    empty = pd.DataFrame(columns=columns)
+    table = pd.concat(parts, names=["job", "row"]).reset_index() if parts else empty
     absent = [term for term in terms or [] if term not in set(table["term"])]
     if absent and len(table):
         raise ValueError(f"terms: given {listed(absent)}; allowed: {listed(dict.fromkeys(table['term']))}")
-    own = table["term"] != "const" if terms is None else table["term"].isin(terms)
-    return table.loc[own, columns].reset_index(drop=True)
+    asked = table["term"] != "const" if terms is None else table["term"].isin(terms)
+    tested = table["p_value"].notna()
+    return table.loc[asked & tested, columns].reset_index(drop=True)
 
 
-def _adjusted(table: pd.DataFrame, jobs: Sequence[Job], bar: Bar, trials: int) -> tuple[pd.DataFrame, list[str]]:
+def _copies(table: pd.DataFrame) -> dict[str, str]:
+    """Jobs whose estimates, errors and p-values are those of an earlier one, and which."""
+    copies: dict[str, str] = {}
+    alike: dict[tuple[str, ...], list[tuple[str, np.ndarray]]] = {}
+    for name, rows in table.groupby("job", sort=False):
+        values = rows[["estimate", "std_error", "p_value"]].to_numpy(dtype=float)
+        others = alike.setdefault(tuple(rows["term"]), [])
+        same = [
+            other for other, numbers in others if np.allclose(values, numbers, rtol=SAME, atol=FLOOR, equal_nan=True)
+        ]
+        if same:
+            copies[str(name)] = same[0]
+        else:
+            others.append((str(name), values))
+    return copies
+
+
+def _adjusted(
+    table: pd.DataFrame, jobs: Sequence[Job], copies: Mapping[str, str], bar: Bar, trials: int
+) -> tuple[pd.DataFrame, list[str]]:
     """The tests with their adjusted p-values, and notes."""
-    from runner.multiple import adjust
     from runner.multiple.hurdles import hurdles
 
-    p = table["p_value"].to_numpy(dtype=float)
-    joint, notes, reason = _jointly(table, jobs, bar, trials)
-    table = table.assign(p_holm=adjust.holm(p, trials), p_romano_wolf=joint)
+    by_name = {job.name: job for job in jobs}
+    pairs = zip(table["job"], table["term"], strict=True)
+    reason = np.array([_reason(by_name[name], term, copies) for name, term in pairs], dtype=object)
+    alone, joint, notes = _jointly(table, by_name, reason, bar, trials)
+    judged = np.isfinite(alone) & np.isfinite(joint)
+    counted = ~table["job"].isin(copies).to_numpy(dtype=bool)
+    p = np.where(judged, alone, np.nan)
+    columns = {}
+    for name, adjusted in ADJUSTED.items():
+        columns[name] = np.full(len(p), np.nan)
+        columns[name][counted] = adjusted(p[counted], trials)
+    passes = (columns["p_holm"] < bar.level) & (joint < bar.level)
     table = table.assign(
-        p_bh=adjust.benjamini_hochberg(p, trials),
-        p_by=adjust.benjamini_yekutieli(p, trials),
-        hurdle_t=hurdles(p, bar.level, trials).holm if trials else np.nan,
-        survives=(table["p_holm"] < bar.level) & ~(table["p_romano_wolf"] >= bar.level),
-        reason=np.where(np.isnan(p), "no p-value", reason),
+        p_dates=p,
+        p_romano_wolf=joint,
+        hurdle_t=hurdles(p[counted], bar.level, trials).holm if trials else np.nan,
+        survives=np.where(judged, passes, np.array(None, dtype=object)),
+        reason=reason,
+        **columns,
     )
     return table[TESTS], notes
 
 
+def _reason(job: Job, term: str, copies: Mapping[str, str]) -> str:
+    if job.name in copies:
+        return f"the numbers of job {copies[job.name]}, counted once"
+    return job.doubt(term)
+
+
 def _jointly(
-    table: pd.DataFrame, jobs: Sequence[Job], bar: Bar, trials: int
-) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """Romano-Wolf p-values (m,), a note on how they were drawn, and the reasons (m,) why they are absent."""
+    table: pd.DataFrame, jobs: Mapping[str, Job], reason: np.ndarray, bar: Bar, trials: int
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """p-values by dates (m,), those of Romano-Wolf (m,), and a note on how they were drawn.
+
+    Of tests without a reason against a verdict; `reason` (m,) is filled in where they cannot be computed.
+    """
     import pandas as pd
 
     from runner.multiple.romano_wolf import romano_wolf
 
-    found, reason = np.full(len(table), np.nan), np.full(len(table), "", dtype=object)
-    series = {job.name: job.influence for job in jobs if job.influence is not None}
-    keys = list(zip(table["job"], table["term"], strict=True))
-    known = np.array([job in series and term in series[job] for job, term in keys], dtype=bool)
-    known &= np.isfinite(table[["p_value", "t_stat"]].to_numpy(dtype=float)).all(axis=1)
-    reason[~known] = "no Romano-Wolf: no influence by date"
-    if not known.any():
-        return found, [], reason
-    columns = {at: series[keys[at][0]][keys[at][1]] for at in np.flatnonzero(known)}
+    alone, joint = np.full(len(table), np.nan), np.full(len(table), np.nan)
+    t_of_fit = table["t_stat"].to_numpy(dtype=float)
+    reason[(reason == "") & ~np.isfinite(t_of_fit)] = "no t-statistic"
+    known = np.flatnonzero(reason == "")
+    if not len(known):
+        return alone, joint, []
+    frames = {name: job.contributions for name, job in jobs.items() if job.contributions is not None}
+    columns = {at: frames[table["job"].iloc[at]][table["term"].iloc[at]] for at in known}
     psi = pd.DataFrame(columns).sort_index().to_numpy(dtype=float)
-    b, error, p = (table.loc[known, name].to_numpy(dtype=float) for name in ("estimate", "std_error", "p_value"))
-    # Tests without influence take their share of the level, as trials without a result do.
+    errors, p = (table[name].to_numpy(dtype=float)[known] for name in ("std_error", "p_value"))
+    # Tests without a verdict take their share of the level, as trials without a result do.
     try:
-        drawn = romano_wolf(b, error, psi, bar.draws, bar.block, bar.seed, bar.horizon, trials)
+        drawn = romano_wolf(psi, errors, bar.draws, bar.block, bar.seed, bar.horizon, trials)
     except DataError as problem:
-        reason[known] = f"no Romano-Wolf: {problem}"
-        return found, [f"Romano-Wolf was not computed: {problem}."], reason
-    found[known] = np.fmax(drawn.p_value, np.where(np.isnan(drawn.p_value), np.nan, p))
-    reason[known & np.isnan(found)] = "no Romano-Wolf: too few dates"
-    return found, [f"Romano-Wolf by {bar.draws:,} draws: {drawn.how} (of {count(len(psi), 'date')})."], reason
-
-
-def _strategies(jobs: Sequence[Job], bar: Bar) -> tuple[pd.DataFrame, list[str]]:
-    """Sharpe ratios and forecasts of the jobs, those that have any, and notes."""
-    import pandas as pd
-
-    table = pd.DataFrame({"job": [job.name for job in jobs]}).reindex(columns=STRATEGIES)
-    table = table.astype({"job": object, "in_mcs": object, "reason": object}).set_index("job")
-    table["reason"] = ""
-    returns = {job.name: job.returns for job in jobs if job.returns is not None}
-    predictions = {job.name: job.predictions for job in jobs if job.predictions is not None}
-    notes = _ratios(table, returns, bar) if returns else []
-    notes += _forecasts(table, predictions, bar) if predictions else []
-    own = [name for name in table.index if name in returns or name in predictions]
-    return table.loc[own].reset_index()[STRATEGIES], notes
-
-
-def _ratios(table: pd.DataFrame, returns: Mapping[str, pd.Series], bar: Bar) -> list[str]:
-    """Fill in the Sharpe ratios and the probability of overfitting."""
-    import pandas as pd
-
-    from runner.multiple.hurdles import deflated_sharpe, probabilistic_sharpe, track
-    from runner.multiple.overfitting import overfitting
-
-    tracks = {name: track(one.to_numpy(dtype=float)) for name, one in returns.items() if one.notna().sum() > 1}
-    trials = len(returns) + bar.without_result
-    known = [one.sharpe for one in tracks.values() if np.isfinite(one.sharpe)]
-    variance = float(np.var(known, ddof=1)) if len(known) > 1 else 0.0 if trials == 1 else np.nan
-    for name in returns:
-        if name not in tracks or np.isnan(tracks[name].sharpe):
-            table.loc[name, "reason"] = "returns do not vary" if name in tracks else "fewer than 2 returns"
-            continue
-        one = tracks[name]
-        table.loc[name, ["n_obs", "sharpe"]] = [one.n, one.sharpe]
-        table.loc[name, "probabilistic"] = probabilistic_sharpe(one)
-        table.loc[name, "deflated"] = np.nan if np.isnan(variance) else deflated_sharpe(one, trials, variance)
-    try:
-        found = overfitting(pd.DataFrame(dict(returns)).sort_index().to_numpy(dtype=float), BLOCKS)
-    except DataError as problem:
-        return [f"The probability of backtest overfitting was not computed: {problem}."]
-    table.loc[list(returns), "pbo"] = found.pbo
-    lost = f", {count(found.dropped, 'row')} left out on which one has none" if found.dropped else ""
-    return [
-        f"Backtest overfitting of {len(returns)} strategies on {count(found.rows, 'row')} in {BLOCKS} blocks{lost}."
-    ]
-
-
-def _forecasts(table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], bar: Bar) -> list[str]:
-    """Fill in the tests of the forecasts."""
-    from runner.multiple.losses import block_of, losses_of, may_be_best, paired_draws, superior
-
-    losses = losses_of(predictions)
-    reasons: dict[str, list[str]] = {}
-    for name, why in losses.left_out.items():
-        reasons.setdefault(why, []).append(name)
-    notes = [f"Forecasts not compared, {why}: {listed(names)}." for why, names in reasons.items()]
-    draws = max(bar.draws // 10, 100)
-    try:
-        gains = (losses.benchmark - losses.ours).to_numpy(dtype=float)
-        tested = superior(gains, draws, bar.block, bar.seed, bar.horizon)
-    except DataError as problem:
-        return [*notes, f"The forecasts were not compared: {problem}."]
-    p = may_be_best(losses.ours, draws, block_of(tested.dates, bar.horizon, bar.block), bar.seed)
-    fewer = paired_draws(len(p), draws)
-    table.loc[p.index, "in_mcs"] = p >= bar.size
-    # No draw at all beyond what was seen is a p-value below one draw, not zero.
-    table.loc[p.index, "spa_p_value"] = max(tested.consistent, 1.0 / draws)
-    table.loc[p.index, "mcs_p_value"] = p.clip(lower=1.0 / fewer)
-    drawn = f"{draws:,} draws" + (f", {fewer:,} of the confidence set" if fewer < draws else "")
-    return [*notes, f"Forecasts compared on {count(tested.dates, 'date')}, blocks of {tested.block}: {drawn}."]
+        reason[known] = f"{TOO_FEW_DATES} ({problem})"
+        return alone, joint, []
+    sound = np.isfinite(drawn.p_value)
+    alone[known[sound]] = np.fmax(drawn.alone, p)[sound]
+    joint[known[sound]] = np.fmax(drawn.p_value, p)[sound]
+    reason[known[~sound]] = TOO_FEW_DATES
+    note = f"Romano-Wolf by {bar.draws:,} draws: {drawn.how} (of {count(len(psi), 'date')})."
+    return alone, joint, [note]
 
 
 def _metrics(tests: pd.DataFrame, trials: int, bar: Bar) -> dict[str, float]:
-    """Counts of the sentence."""
-    found: dict[str, float] = {"tests": int(tests["p_value"].notna().sum()), "trials": trials}
-    found |= {"unadjusted": int((tests["p_value"] < bar.level).sum()), "survive": int(tests["survives"].sum())}
+    """Counts of the sentence: tests with a verdict, those without, and what each adjustment keeps."""
+    judged = tests["p_dates"].notna()
+    withheld = int((~judged & ~tests["reason"].str.startswith(COPY)).sum())
+    counts: dict[str, float] = {"tests": int(judged.sum()), "no_verdict": withheld, "trials": trials}
+    counts |= {
+        "unadjusted": int((tests["p_dates"] < bar.level).sum()),
+        "survive": int(tests["survives"].eq(True).sum()),
+    }
     for name in ("holm", "romano_wolf"):
-        found[name] = int((tests[f"p_{name}"] < bar.level).sum())
-    return found | {name: int((tests[f"p_{name}"] < bar.false_discoveries).sum()) for name in ("bh", "by")}
+        counts[name] = int((tests[f"p_{name}"] < bar.level).sum())
+    return counts | {name: int((tests[f"p_{name}"] < bar.false_discoveries).sum()) for name in ("bh", "by")}
 
 
-def sentence(tests: pd.DataFrame, trials: int, bar: Bar) -> str:
-    """What survives, no surer than the table."""
+def sentence(tests: pd.DataFrame, trials: int, bar: Bar, copies: Mapping[str, str] | None = None) -> str:
+    """What survives, no surer than the table, what has no verdict and why, and what was counted once."""
     of = _metrics(tests, trials, bar)
-    n, lost = int(of["tests"]), trials - int(of["tests"])
-    missing = f"{lost:,} of them elsewhere or without a result, which count as p = 1"
-    noun = "trial"
-    if not n:
-        return f"Nothing was tested: {f'{count(trials, noun)}, none with a p-value' if trials else 'no trial'}."
-    about = f" ({count(trials, noun)} on this data and target, {missing})" if lost else ""
+    n, withheld = int(of["tests"]), int(of["no_verdict"])
+    parts = [_of_judged(tests, of, bar)] if n else []
+    if not n and not withheld:
+        parts.append(
+            f"Nothing was tested: {f'{count(trials, TRIAL)}, none with a p-value' if trials else 'no trial'}."
+        )
+    left = tests["p_dates"].isna() & ~tests["reason"].str.startswith(COPY)
+    parts += sentences_of(tests.loc[left, "reason"], n + withheld)
+    if copies:
+        alone = len(copies) == 1
+        verbs = ("repeats", "counts") if alone else ("repeat", "count")
+        pairs = listed([f"{name} those of {first}" for name, first in copies.items()])
+        who = count(len(copies), "job")
+        parts.append(f"{who} {verbs[0]} the numbers of another and {verbs[1]} once: {pairs}.")
+    return " ".join(parts)
+
+
+def _of_judged(tests: pd.DataFrame, of: Mapping[str, float], bar: Bar) -> str:
+    """The sentence of the tests with a verdict."""
+    n, trials = int(of["tests"]), int(of["trials"])
+    lost = trials - n
+    kinds = (
+        "elsewhere, without a result or without a verdict" if of["no_verdict"] else "elsewhere or without a result"
+    )
+    missing = f"{lost:,} of them {kinds}, which count as p = 1"
+    about = f" ({count(trials, TRIAL)} on this data and target, {missing})" if lost else ""
     chance = f" (chance alone would give about {number(bar.level * n, 2)})" if n >= MANY_TESTS else ""
     level, fdr = f"{100 * bar.level:g} %", f"{100 * bar.false_discoveries:g} %"
     raw, bh = int(of["unadjusted"]), int(of["bh"])
@@ -273,20 +300,15 @@ def sentence(tests: pd.DataFrame, trials: int, bar: Bar) -> str:
 
 def _family_wise(tests: pd.DataFrame, of: Mapping[str, float], n: int, level: str) -> str:
     """What survives Holm and Romano-Wolf, by name, and where the two differ."""
-    joint, kept = int(tests["p_romano_wolf"].notna().sum()), tests[tests["survives"]]
-    partly = f"Romano-Wolf where it could be computed ({joint:,} of {n:,})"
-    method = (
-        "Holm (Romano-Wolf was not computed)" if not joint else f"Holm and {'Romano-Wolf' if joint == n else partly}"
-    )
-    by_term = kept.groupby("term", sort=False)["job"]
-    names = "; ".join(f"{term} in {'job' if len(own) == 1 else 'jobs'} {listed(own)}" for term, own in by_term)
-    text = f"{_some(len(kept), n, 'survives', 'survive')} {method} at {level}"
-    alone = (
-        ""
-        if of["holm"] == of["romano_wolf"] == len(kept) or not joint
-        else (f" (Holm alone {of['holm']:,}, Romano-Wolf alone {of['romano_wolf']:,})")
-    )
-    return f"{text}{alone}{f': {names}' if len(kept) else ''}"
+    kept = tests[tests["survives"].eq(True)]
+    names = []
+    for term, own in kept.groupby("term", sort=False)["job"]:
+        noun = "job" if len(own) == 1 else "jobs"
+        names.append(f"{term} in {noun} {listed(own)}")
+    text = f"{_some(len(kept), n, 'survives', 'survive')} Holm and Romano-Wolf at {level}"
+    if not of["holm"] == of["romano_wolf"] == len(kept):
+        text += f" (Holm alone {of['holm']:,}, Romano-Wolf alone {of['romano_wolf']:,})"
+    return f"{text}: {'; '.join(names)}" if names else text
 
 
 def _some(found: int, total: int, one: str, several: str) -> str:

@@ -31,8 +31,13 @@ def write(report: Report, directory: Path) -> None:
         table.to_csv(directory / f"{name}.csv", index=False, float_format=DIGITS)
     (directory / "coefficients.json").write_text(_comparable(report.fit.coefficients), encoding="utf-8")
     report.predictions.to_parquet(directory / "predictions.parquet", index=False)
-    if report.influence is not None:
-        report.influence.to_parquet(directory / "influence.parquet")
+    if report.influence.contributions is not None:
+        report.influence.contributions.to_parquet(directory / "influence.parquet")
+    wealth = {name: finding.wealth for name, finding in report.findings.items() if finding.wealth is not None}
+    if wealth:
+        pd.concat(wealth, names=["strategy", "date"]).rename("wealth").reset_index().to_parquet(
+            directory / "wealth.parquet", index=False
+        )
 
 
 def tables(report: Report) -> dict[str, pd.DataFrame]:
@@ -70,6 +75,8 @@ def about(report: Report) -> dict[str, object]:
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "rows": _rows(report),
         "errors": report.fit.errors,
+        "doubts": {term: why for term, why in report.influence.doubts.items() if why},
+        "no_influence": report.influence.reason,
         "benchmark": f"oos/r2 is against the {report.benchmark}",
         "trains_on_later_rows": report.trains_on_later_rows,
         "leaks": report.leaks,

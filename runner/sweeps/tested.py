@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.errors import DataError, SpecError
+from runner.errors import SpecError
 from runner.ledger import Ledger
 from runner.multiple.verdict import Bar, Verdict, judge
 from runner.multiple.verdict import Job as Tested
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_BYTES = 400_000_000  # of the forecasts of all jobs that are compared
-WEALTH = ("equity", "portfolio_wealth")  # tables of wealth by date and strategy, the job's own strategy first
 
 
 def verdict(plan: Plan) -> Verdict | None:
@@ -49,18 +48,22 @@ def verdict(plan: Plan) -> Verdict | None:
 
 def _tested(name: str, written: RunDirectory, with_forecasts: bool) -> Tested:
     """What the job left behind, as far as it is tested."""
-    forecasts = written.predictions if with_forecasts and "oos/n_obs" in written.metrics else None
-    return Tested(name, written.table("coefficients"), written.influence, _returns(written), forecasts)
+    has_forecasts = with_forecasts and "oos/n_obs" in written.metrics
+    return Tested(
+        name,
+        written.table("coefficients"),
+        written.contributions,
+        written.about["doubts"],
+        written.about["no_influence"],
+        _returns(written),
+        written.predictions if has_forecasts else None,
+    )
 
 
-def _returns(written: RunDirectory) -> pd.Series | None:
-    """Returns by date of the strategy of the run, after its costs; None where it trades nothing."""
-    for name in WEALTH:
-        try:
-            table = written.table(name)
-        except DataError:
-            continue
-        names = list(dict.fromkeys(table["strategy"]))
-        own = next((one for one in names if "after costs" in one), names[0])
-        return table[table["strategy"] == own].set_index("date")["wealth"].pct_change().dropna()
-    return None
+def _returns(written: RunDirectory) -> dict[str, pd.Series]:
+    """Returns by date of each strategy of the run, after its costs."""
+    if written.wealth is None:
+        return {}
+    by_strategy = written.wealth.groupby("strategy", sort=False)
+    wealth = {str(name): table.set_index("date")["wealth"] for name, table in by_strategy}
+    return {name: path.pct_change().dropna() for name, path in wealth.items()}

@@ -1,0 +1,207 @@
+"""Sweeps over worthless signals, made in the process: how often the verdict finds one, and a planted one."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.signal import lfilter
+
+from runner.multiple.influence import influence_of
+from runner.multiple.verdict import Bar, Job, Verdict, judge
+from runner.panel import Panel
+from runner.regression import Regression
+
+SIGNALS = 20  # jobs of a sweep, one signal each
+PLANTED = 5.0  # the true t of the one signal that is worth something, where one is
+BURN = 300  # rows before the first, so that signals begin in their long run
+DRAWS = 999
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of sweep.
+
+    Attributes:
+        model: what is run; T dates, N assets, horizon of the target.
+        signal: `common` to all assets on a date, `own` of each asset (half of it shared), `momentum` (sums of
+            the asset's own returns over 5 to 100 rows) or `yield` (common, innovations against the market's).
+        persistence: first-order autocorrelation of the signals.
+        binary: whether the target is 1 or 0.
+        withheld: how the reason of the expected absence of a verdict begins; empty where one is expected.
+    """
+
+    model: Regression
+    T: int = 500
+    N: int = 10
+    horizon: int = 1
+    signal: str = "common"
+    persistence: float = 0.97
+    binary: bool = False
+    withheld: str = ""
+
+
+class Swept(NamedTuple):
+    """Of one sweep: tests with a verdict, survivors, finds of Benjamini-Hochberg and of Benjamini-Yekutieli,
+    whether the first signal survives, its estimate, and reasons of absence."""
+
+    judged: int
+    survivors: int
+    bh: int
+    by: int
+    first: bool
+    estimate: float
+    reasons: tuple[str, ...]
+
+
+class Rates(NamedTuple):
+    """Shares of sweeps: with a survivor, with a find of BH, in which the first signal survives; and of tests
+    without a verdict, with the commonest reason."""
+
+    survivor: float
+    bh: float
+    first: float
+    withheld: float
+    reason: str
+
+
+def returns_of(rng: np.random.Generator, T: int, N: int) -> np.ndarray:
+    """Returns (T, N) with a market and heavy tails."""
+    market = rng.standard_t(6, size=(T, 1))
+    if N == 1:
+        return market
+    return market * (0.5 + rng.random(N)) + 1.5 * rng.standard_t(5, size=(T, N))
+
+
+def autoregressive(noise: np.ndarray, rho: float) -> np.ndarray:
+    """AR(1) along the first axis, of unit variance where the noise has it."""
+    return np.sqrt(1.0 - rho**2) * lfilter([1.0], [1.0, -rho], noise, axis=0)
+
+
+def signals_of(rng: np.random.Generator, family: Family, r: np.ndarray) -> np.ndarray:
+    """Signals (T, N, S) known at each row of the returns r (T, N)."""
+    T, N = r.shape
+    shape = (T, N, SIGNALS)
+    if family.signal == "momentum":
+        windows = np.linspace(5, 100, SIGNALS).astype(int)
+        sums = [lfilter(np.ones(w) / np.sqrt(w), [1.0], r, axis=0) for w in windows]
+        return np.stack(sums, axis=2)
+    noise = rng.normal(size=(T, 1, SIGNALS))
+    if family.signal == "yield":
+        market = r.mean(axis=1) / r.mean(axis=1).std()
+        noise = -0.9 * market[:, None, None] + np.sqrt(1.0 - 0.9**2) * noise
+    if family.signal == "own":
+        noise = np.sqrt(0.5) * (noise + rng.normal(size=shape))
+    return np.broadcast_to(autoregressive(noise, family.persistence), shape)
+
+
+def drawn(family: Family, seed: int, slope: float) -> tuple[np.ndarray, np.ndarray]:
+    """Target (T, N) and signals (T, N, S); the first signal moves the target by `slope`."""
+    rng = np.random.default_rng(seed)
+    h = family.horizon
+    r = returns_of(rng, family.T + BURN + h, family.N)
+    signals = signals_of(rng, family, r)[BURN : BURN + family.T]
+    windows = np.lib.stride_tricks.sliding_window_view(r, h, axis=0).sum(axis=2)
+    y = windows[BURN + 1 : BURN + 1 + family.T] if h else r[BURN : BURN + family.T]
+    y = y + slope * signals[:, :, 0]
+    return (y > 0.0).astype(float) if family.binary else y, signals
+
+
+def swept(family: Family, seed: int, slope: float = 0.0) -> Verdict:
+    """One run per signal by the project's own fit, judged together."""
+    y, X = drawn(family, seed, slope)
+    T, N = y.shape
+    dates = pd.bdate_range("2000-01-03", periods=T)
+    names = [f"A{i:02d}" for i in range(N)]
+    groups = pd.DataFrame({"sector": [f"s{i % 3}" for i in range(N)]}, index=names)
+    whole = Panel(dates, names, ["x"], y, X[:, :, :1], np.ones((T, N), bool), family.horizon, groups, ())
+    jobs = []
+    for k in range(SIGNALS):
+        panel = replace(whole, X=np.ascontiguousarray(X[:, :, k : k + 1]))
+        fit = family.model.fit(panel, np.arange(T))
+        found = influence_of(panel, family.model, fit)
+        jobs.append(Job(str(k), fit.coefficients, found.contributions, found.doubts, found.reason))
+    return judge(jobs, Bar(draws=DRAWS, seed=seed, horizon=max(family.horizon, 1)))
+
+
+def counted(family: Family, seed: int, slope: float) -> Swept:
+    tests = swept(family, seed, slope).tests
+    survives = tests["survives"].eq(True).to_numpy(dtype=bool)
+    reasons = tuple(tests.loc[tests["p_dates"].isna(), "reason"])
+    finds = [int((tests[name] < 0.05).sum()) for name in ("p_bh", "p_by")]
+    estimate = float(tests["estimate"].iloc[0])
+    return Swept(len(tests) - len(reasons), int(survives.sum()), *finds, bool(survives[0]), estimate, reasons)
+
+
+def rates(family: Family, seeds: range, slope: float = 0.0, workers: int = 1) -> tuple[Rates, float]:
+    """Rates over sweeps, and the standard deviation of the first signal's estimate over them."""
+    if workers == 1:
+        sweeps = [counted(family, seed, slope) for seed in seeds]
+    else:
+        with ProcessPoolExecutor(workers) as pool:
+            jobs = [pool.submit(counted, family, seed, slope) for seed in seeds]
+            sweeps = [job.result() for job in jobs]
+    reasons = pd.Series([reason.partition(" (")[0] for one in sweeps for reason in one.reasons], dtype=object)
+    shares = [
+        float(np.mean([one.survivors > 0 for one in sweeps])),
+        float(np.mean([one.bh > 0 for one in sweeps])),
+        float(np.mean([one.first for one in sweeps])),
+        len(reasons) / SIGNALS / len(sweeps),
+    ]
+    common = str(reasons.value_counts().index[0]) if len(reasons) else ""
+    return Rates(*shares, common), float(np.std([one.estimate for one in sweeps]))
+
+
+def level_and_power(family: Family, sweeps: int, workers: int = 1) -> tuple[Rates, Rates]:
+    """Rates of worthless sweeps, and of as many (at most 300) with a first signal whose true t is 5."""
+    null, spread = rates(family, range(sweeps), 0.0, workers)
+    slope = PLANTED * spread
+    planted, _ = rates(family, range(10_000, 10_000 + min(sweeps, 300)), slope, workers)
+    return null, planted
+
+
+BY_DATE = {"cov": "cluster", "clusters": ["date"]}
+DK = {"cov": "driscoll_kraay"}
+FAMILIES: dict[str, Family] = {
+    "one asset": Family(Regression(), N=1),
+    "one asset, HAC": Family(Regression(cov="HAC"), N=1),
+    "one asset, dividend yield": Family(Regression(), N=1, signal="yield", withheld="small-sample bias"),
+    "one asset, horizon 5, HAC, 2,500 dates": Family(Regression(cov="HAC"), T=2500, N=1, horizon=5),
+    "one asset, horizon 21, HAC, 500 dates": Family(
+        Regression(cov="HAC"), N=1, horizon=21, withheld="too few independent rows"
+    ),
+    "one asset, horizon 21, HAC, 2,500 dates": Family(Regression(cov="HAC"), T=2500, N=1, horizon=21),
+    "by asset, market-level": Family(Regression()),
+    "by asset, own momentum": Family(Regression(), signal="momentum", withheld="small-sample bias"),
+    "by asset, own signals": Family(Regression(), signal="own"),
+    "logit by asset, market-level": Family(Regression(estimator="logit"), binary=True),
+    "logit pooled by date": Family(Regression(by=None, estimator="logit", **BY_DATE), binary=True),
+    "logit pooled, nonrobust": Family(
+        Regression(by=None, estimator="logit"), binary=True, withheld="p-values treat assets"
+    ),
+    "pooled, nonrobust": Family(Regression(by=None), withheld="p-values treat assets"),
+    "by sector, HC1": Family(Regression(by="sector", cov="HC1"), withheld="p-values treat assets"),
+    "pooled by asset, market-level": Family(
+        Regression(by=None, cov="cluster", clusters=["asset"]), withheld="p-values treat assets"
+    ),
+    "pooled by asset, own signals": Family(Regression(by=None, cov="cluster", clusters=["asset"]), signal="own"),
+    "pooled by date": Family(Regression(by=None, **BY_DATE), signal="own"),
+    "pooled by date, own momentum": Family(Regression(by=None, **BY_DATE), signal="momentum"),
+    "pooled, asset effects, own momentum": Family(
+        Regression(by=None, effects=["asset"], **BY_DATE), signal="momentum", withheld="small-sample bias"
+    ),
+    "pooled by date, horizon 21": Family(
+        Regression(by=None, **BY_DATE), horizon=21, signal="own", withheld="p-values treat overlapping"
+    ),
+    "pooled DK, horizon 21, 2,500 dates": Family(Regression(by=None, **DK), T=2500, N=5, horizon=21, signal="own"),
+    "pooled DK, horizon 21, 500 dates": Family(
+        Regression(by=None, **DK), horizon=21, signal="own", withheld="too few independent rows"
+    ),
+    "mean over dates": Family(Regression(by="date"), T=250, N=20, signal="own", persistence=0.9),
+    "mean over dates, horizon 21": Family(
+        Regression(by="date"), T=1000, N=10, horizon=21, signal="own", persistence=0.9
+    ),
+}

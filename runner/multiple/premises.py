@@ -143,15 +143,15 @@ def power(share: np.ndarray, degrees: int, horizon: int) -> np.ndarray:
     dates unevenly: with c the critical |t| and s the error of the shares themselves, |t| > c where the
     noncentral t of the usual errors is beyond c / sqrt(1 - c^2 s^2).
     """
-    from scipy.stats import nct, t
+    from scipy.special import nctdtr, stdtrit  # scipy.stats takes most of a second to import
 
     if degrees < 1:
         return np.zeros(share.shape[1])
     uneven, _ = long_run_errors(share, horizon)
-    critical = t.isf(SINGLE / 2.0, degrees)
+    critical = stdtrit(degrees, 1.0 - SINGLE / 2.0)
     left = 1.0 - critical**2 * uneven**2
     beyond = critical / np.sqrt(np.where(left > 0.0, left, 1.0))
-    chance = nct.sf(beyond, degrees, PLANTED)
+    chance = 1.0 - nctdtr(degrees, PLANTED, beyond)
     return np.asarray(np.where(left > 0.0, chance, 0.0))
 
 

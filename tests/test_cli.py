@@ -12,7 +12,7 @@ import yaml
 FILES = {
     "spec.yaml", "metrics.json", "audit.csv", "coefficients.csv", "quality.csv", "folds.csv", "predictions.parquet",
     "diagnostics.csv", "dropped.csv", "report.html", "plots", "hypotheses.csv", "scores.csv", "run.json",
-    "coefficients.json", "influence.parquet",
+    "coefficients.json", "influence.parquet", "series.csv",
 }  # fmt: skip
 COEFFICIENTS = ["scope", "unit", "term", "estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
 

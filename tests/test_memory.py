@@ -63,9 +63,9 @@ def test_a_run_refuses_and_says_before_its_features_are_made(monkeypatch: pytest
     with reading(notes.append):
         run(Composer().job(SMALL).experiment)
     (said,) = notes
-    assert said.startswith("panel: 800 dates x 8 assets x 9 columns take about 0.0 GB of memory, of ")
+    assert said.startswith("panel: 800 dates x 8 assets x 8 columns take about 0.0 GB of memory, of ")
     monkeypatch.setattr(memory, "available", lambda: 10**5)
-    with pytest.raises(DataError, match=r"panel: 800 dates x 8 assets x 9 columns .* there are 0.0 GB; allowed:"):
+    with pytest.raises(DataError, match=r"panel: 800 dates x 8 assets x 8 columns .* there are 0.0 GB; allowed:"):
         run(Composer().job(SMALL).experiment)
 
 

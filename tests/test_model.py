@@ -27,7 +27,7 @@ FEW = ["data=simulated", "data.assets=7", "data.rows=240", "data.churn=0.5", "re
 WALK = ["validation=walk_forward", "validation.first=120", "validation.test=40", "validation.holdout=0"]
 SAME_ROW = ["features=premia", "features.beta=null", "target=same_period_return"]
 OPTIONS: dict[str, list[str]] = {
-    "cross_asset": ["validation.first=200", "model.penalties=5"],
+    "cross_asset": ["validation.first=150", "model.penalties=5"],
     "elastic_net": ["model.penalties=5"],
     "fixed": ["model.weights={mom_1m: 0.1}"],
     "logit": ["target=up"],

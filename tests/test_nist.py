@@ -222,10 +222,11 @@ def spread(of: Certified, assets: int) -> Panel:
 
 def reached(fit: Fit, of: Certified, terms: slice = slice(None)) -> tuple[float, float, float]:
     table, quality = fit.coefficients, fit.quality.iloc[0]
+    r2 = "r2" if of.constant else "r2_uncentred"  # what is certified without a constant is about zero
     return (
         digits(table["estimate"], of.b[terms]),
         digits(table["std_error"], of.error[terms]),
-        digits(quality[["residual_std", "r2", "f_stat"]], [of.residual_std, of.r2, of.f]),
+        digits(quality[["residual_std", r2, "f_stat"]], [of.residual_std, of.r2, of.f]),
     )
 
 

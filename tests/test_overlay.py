@@ -52,7 +52,8 @@ def outcome(make: Any) -> Any:
 
 def by_both(composer: Composer, fixed: list[str], differs: list[str]) -> tuple[Any, Any]:
     quick = outcome(lambda: composer.planned(plan_of(*fixed), 0, differs).spec)
-    return quick, outcome(lambda: composer.job([*fixed, *differs]).experiment.spec)
+    common = "++model.rows=common"  # of every job of a sweep, unless it says otherwise
+    return quick, outcome(lambda: composer.job([*fixed, common, *differs]).experiment.spec)
 
 
 def leaves(node: Any, key: str = "") -> list[str]:

@@ -150,6 +150,9 @@ def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
         verdict = Text(row.verdict, style="bold red" if row.verdict == "leak" else "")
         cells = [row.what, row.check, str(row.moved), f"{row.values:,}", first, str(row.rows_ahead), verdict]
         table.add_row(*cells)
+    table.columns[1].no_wrap = False  # a check takes lines enough; names of columns are never cut
+    table.columns[1].overflow = "fold"
+    table.columns[-1].no_wrap = False
     console.print(table)
     console.print("\n".join(found.words), markup=False)
 

@@ -11,6 +11,9 @@ import yaml
 from conftest import call_cli
 from test_tracking import FAST, client_of, runs_of, without_series
 
+from runner.sinks import tracking
+from runner.spec import CHOSEN
+
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory) -> tuple[Path, str]:
@@ -43,8 +46,19 @@ def test_rerun_is_bit_identical_and_logged(first) -> None:
     outcome = call_cli(folder, "rerun", run_id)
     assert outcome.code == 0, outcome.err
     assert f"bit-identical to {run_id}" in outcome.out
-    [again] = [run for run in runs_of(folder) if run.data.tags.get("rerun") == run_id]
+    runs = runs_of(folder)
+    [again] = [run for run in runs if run.data.tags.get("rerun") == run_id]
+    [logged] = [run for run in runs if run.info.run_id == run_id]
     assert again.info.status == "FINISHED"
+    assert {group: again.data.params[group] for group in CHOSEN} == {
+        "data": "french",
+        "features": "ff3",
+        "target": "excess_return",
+        "model": "ols",
+        "validation": "walk_forward",
+        "experiment": "ff3",
+    }
+    assert again.data.params == logged.data.params
 
 
 def test_rerun_tells_what_differs(first, tmp_path) -> None:
@@ -105,3 +119,29 @@ def test_sync_logs_what_the_store_does_not_have(tmp_path) -> None:
     assert run.data.params["model"] == "ols" and run.data.params["experiment"] == "ff3"
     assert client_of(tmp_path).get_run(run.info.run_id).info.status == "FINISHED"
     assert "0 logged, 1 known before" in call_cli(tmp_path, "sync").err
+
+
+def test_what_is_not_logged_is_found_by_one_search(first, tmp_path, monkeypatch) -> None:
+    """Whatever the directories are called: a quote, a percent sign and an underscore mean something in a filter."""
+    from mlflow import MlflowClient
+
+    folder, _ = first
+    [whole] = [path.parent for path in (folder / "outputs" / "runs").glob("*/run.json")][:1]
+    names = ["it's", "its", "100%", "1000", "a_b", "acb", "r\u00e9sum\u00e9 <b>", "last"]
+    copies = [Path(shutil.copytree(whole, tmp_path / "runs" / name)) for name in names]
+    elsewhere = Path(shutil.copytree(whole, tmp_path / "elsewhere" / "last"))
+    store = tracking.Store(f"sqlite:///{tmp_path}/mlflow.db")
+    for path in [*copies[::2], elsewhere]:
+        tracking.log(path, store)
+    searched = []
+    real = MlflowClient.search_runs
+
+    def counted(self, *arguments, **more):
+        page = real(self, *arguments, **more)
+        searched.append({run.data.tags["directory"] for run in page})
+        return page
+
+    monkeypatch.setattr(MlflowClient, "search_runs", counted)
+    assert tracking.unlogged(store, copies) == copies[1::2]
+    assert searched == [set(map(str, copies[::2]))]  # and no run from elsewhere is read
+    assert tracking.unlogged(store, []) == []

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cache
@@ -148,19 +148,24 @@ def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
 
 
 def unlogged(store: Store, directories: Sequence[Path]) -> list[Path]:
-    """Those of the run directories that no finished run of the store was logged from."""
+    """Those of the run directories that no finished run of the store was logged from, found by one search."""
     with in_one_line(store, "nothing was logged"), store.locked():
         client = store.client()
         experiment = experiment_id(client, store)
-        return [path for path in directories if not _logged(client, experiment, str(path.absolute()))]
+        logged = _logged_below(client, experiment, {path.parent.absolute() for path in directories})
+        return [path for path in directories if str(path.absolute()) not in logged]
 
 
-def _logged(client: MlflowClient, experiment: str, directory: str) -> bool:
-    """Whether a finished run was logged from the directory; a quote in its name stands for any letter in a filter."""
-    pattern = directory.replace("'", "_")
-    where = f"attributes.status = 'FINISHED' and tags.directory {'LIKE' if pattern != directory else '='} '{pattern}'"
-    runs = client.search_runs([experiment], where, max_results=100)
-    return any(run.data.tags["directory"] == directory for run in runs)
+def _logged_below(client: MlflowClient, experiment: str, folders: Collection[Path]) -> set[str]:
+    """The run directories below these folders that finished runs were logged from.
+
+    Runs logged from elsewhere, such as the jobs of sweeps, are left in the store: a run comes with all its metrics.
+    """
+    if not folders:
+        return set()
+    below = os.path.commonpath(folders).replace("'", "_")  # in a filter `_` stands for any letter, a quote for none
+    where = f"attributes.status = 'FINISHED' and tags.directory LIKE '{below}%'"
+    return {run.data.tags["directory"] for run in all_runs(client, experiment, where)}
 
 
 def all_runs(client: MlflowClient, experiment: str, wanted: str) -> Iterator[Any]:

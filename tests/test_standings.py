@@ -132,8 +132,17 @@ def test_a_view_comes_back_from_its_tag_and_is_small() -> None:
         tag = view.encoded(own, 5)
         assert view.decoded(tag) == own.state and len(tag) < 20_000
         assert view.same(tag, own) and not view.same(tag, view.View("other", []))
-    with pytest.raises(ValueError, match="no view"):
-        view.decoded("deflate;AAAA")
+        envelope = json.loads(tag)  # MLflow reads the envelope as it is, and lists no view that it cannot read
+        assert envelope["name"] == "n" and envelope["createdAt"] == 5 and envelope["state"].startswith("deflate;")
+
+
+@pytest.mark.parametrize(
+    "tag", ["deflate;AAAA", "{}", '{"name": "n", "state": "deflate;AAAA"}', "[]", '{"state": 1}']
+)
+def test_what_is_no_view_is_not_read_as_one(tag: str) -> None:
+    with pytest.raises(ValueError, match=r"no view|Expecting value"):
+        view.decoded(tag)
+    assert not view.same(tag, view.View("n", []))
 
 
 def test_the_note_answers_first_and_links_second_and_has_no_live_markup(made: Made) -> None:  # noqa: F811
@@ -146,7 +155,7 @@ def test_the_note_answers_first_and_links_second_and_has_no_live_markup(made: Ma
     text = sweep_views.note(answer, links, found, ["plots/a b.png"], "r", found.words)
     first, second, *_ = text.split("\n\n")
     assert first.startswith("**Best: 1 cov=") and first.endswith(
-        "R2 0.4000** out of sample on 90 rows, 0.30 ahead of the next."
+        "R2 0.4000** out of sample on 90 rows, 0.30 ahead of the next. The jobs differ in cov."
     )
     assert second.startswith("[Leaderboard](#/experiments/1/runs?")
     assert "<" not in text and "](javascript:" not in text
@@ -156,8 +165,24 @@ def test_the_note_answers_first_and_links_second_and_has_no_live_markup(made: Ma
 def test_a_long_verdict_is_cut_at_a_pause_so_that_the_links_stay_in_sight() -> None:
     assert sweep_views.shortened("None survives.") == "None survives."
     long = "Of 14 tests, all 14 have p below 0.05; 13 survive Holm and Romano-Wolf at 5 %: " + "x in job 1, " * 20
-    cut = sweep_views.shortened(long)
-    assert len(cut) <= sweep_views.LONGEST_FIRST + 2 and cut.endswith("x in job 1 …") and long.startswith(cut[:-2])
+    assert sweep_views.shortened(long) == (
+        "Of 14 tests, all 14 have p below 0.05; 13 survive Holm and Romano-Wolf at 5 % (listed below)."
+    )
+    clause = "Of 28 tests, 10 have p below 0.05 unadjusted (chance alone would give about 1.4); "
+    none = "none survives Holm and Romano-Wolf at 5 % (Holm alone 0, Romano-Wolf alone 10)"
+    assert sweep_views.shortened(f"{clause}{none}; none survives Benjamini-Hochberg.") == (
+        f"{clause}{none} (continued below)."
+    )
+
+
+def test_what_differs_is_named_up_to_four_keys(made: Made) -> None:  # noqa: F811
+    keys = ["cov", "lags", "penalty", "weights", "ridge"]
+    for at in range(2):
+        settings = {f"model__{key}": at for key in keys}
+        made.job(spec_of(**settings), {"oos/r2": 0.1 * at}, (), [f"model.{key}={at}" for key in keys])
+    found = compared(made.plan())
+    line = sweep_views.headline(found, {one.job: one.name for one in standings(found)})
+    assert line.endswith(" The jobs differ in cov, lags, penalty, weights and 1 more key.")
 
 
 def test_what_a_person_wrote_of_the_experiment_stays_below_the_newest_sweep() -> None:

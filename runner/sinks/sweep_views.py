@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 FIRST, TABLE, GROUPS, CHARTS = "leaderboard", "table", "groups", "charts"  # the last part of a view's key
 BEST = 10  # jobs of the leaderboard in the description of the parent run
 MOST_CARDS = 6  # cards of a section on coefficients
-LONGEST_FIRST = 150  # letters of the first line on what survives: MLflow folds a description after five lines
+MOST_KEYS = 4  # keys that the first line of a description names
+LONGEST_FIRST = 180  # letters of the first line on what survives: MLflow folds a description after five lines
 NEWEST = "Newest sweep: "  # how the first line of the experiment's description begins
 SCORES = ("oos/r2", "oos/rmse", "fit/r2", "fit/n_obs")  # columns of the newest runs, before the coefficients
 SERIES = ("by year", "by fold")  # how series over steps begin
@@ -90,7 +91,8 @@ def newest_view(runs: Sequence[Any]) -> View:
     """The view of the newest runs, whatever they belong to: what was chosen, scores and fit, coefficients."""
     params = [name for name in CHOSEN if any(name in run.data.params for run in runs)]
     metrics = [view.metric(name) for name in _columns(runs)] if runs else []
-    return View("Newest runs", [*map(view.param, params), *metrics])
+    chosen = {view.param(name): _longest(run.data.params.get(name, "") for run in runs) for name in params}
+    return View("Newest runs", [*chosen, *metrics], letters=chosen)
 
 
 def _columns(runs: Sequence[Any]) -> list[str]:
@@ -135,7 +137,19 @@ def headline(found: Comparison, names: Mapping[int, str]) -> str:
     if len(values) < 2:
         return f"{told}."
     gap = abs(values[0] - values[1])
-    return f"{told}, {number(gap, 2)} ahead of the next." if gap else f"{told}, level with the next."
+    lead = f"{number(gap, 2)} ahead of the next" if gap else "level with the next"
+    return f"{told}, {lead}.{_difference(found)}"
+
+
+def _difference(found: Comparison) -> str:
+    """In which settings the finished jobs differ, as a sentence after another; nothing where they differ in none."""
+    keys = [escaped(name) for name in varying(found)]
+    if not keys:
+        return ""
+    rest = len(keys) - MOST_KEYS
+    shown = [*keys[:MOST_KEYS], count(rest, "more key")] if rest > 0 else keys
+    *others, last = shown
+    return f" The jobs differ in {', '.join(others)} and {last}." if others else f" The jobs differ in {last}."
 
 
 def _sample(found: Comparison) -> str:
@@ -153,12 +167,18 @@ def _sample(found: Comparison) -> str:
 
 
 def shortened(sentence: str) -> str:
-    """The sentence up to the last pause that leaves the links below it in sight; the whole one is further down."""
+    """The sentence up to the last clause that leaves the links below it in sight; the whole one is further down.
+
+    A colon begins a list, which is left out as a whole: half a list of what survives would mislead.
+    """
     if len(sentence) <= LONGEST_FIRST:
         return sentence
     start = sentence[:LONGEST_FIRST]
-    pause = max(start.rfind("; "), start.rfind(": "), start.rfind(", "))
-    return f"{start[:pause] if pause > 0 else start} …"
+    clause, colon, _ = start.partition(": ")
+    if colon:
+        return f"{clause} (listed below)."
+    clause, pause, _ = start.rpartition("; ")
+    return f"{clause} (continued below)." if pause else f"{start.rpartition(' ')[0]} …"
 
 
 def note(

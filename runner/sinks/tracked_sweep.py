@@ -92,6 +92,7 @@ def summarise(
             return
         places = standings(found)
         links = _presented(client, experiment, parent, tags, found, places)
+        _newest(client, experiment, found.plan.name, links["Leaderboard"])
         now = int(datetime.now().timestamp() * 1000)
         names = {one.job: one.name for one in places}
         pictures = [f"plots/{path.name}" for path in sorted((files / "plots").glob("specification_curve_*.png"))]
@@ -184,14 +185,11 @@ def _presented(
     report = view.artifact_path(experiment, parent, "report.html")
     if not view.known(__version__):
         path = view.facets_path(experiment, sweep_views.facets(found, tags))
-        _newest(client, experiment, found.plan.name, path)
         return {"Leaderboard": path, "Report": report}
     for kind, one in every.items():
         _keep(client, experiment, f"{tags['sweep.id']}-{kind}", one)
     _forget_discarded(client, experiment)
-    links = sweep_views.links(experiment, tags["sweep.id"], every)
-    _newest(client, experiment, found.plan.name, links["Leaderboard"])
-    return {**links, "Report": report}
+    return {**sweep_views.links(experiment, tags["sweep.id"], every), "Report": report}
 
 
 def _stand(client: MlflowClient, run: Any, standing: Standing) -> None:

@@ -21,11 +21,12 @@ WORKS_WITH = "3.17"  # the MLflow release whose saved views were read and tried
 TAG = "mlflow.sharedViewState."
 QUERY = "workflowType=machine_learning"  # the runs of experiments, not the pages on language models
 KEY = re.compile(r"[0-9a-f]{20}-[a-z]+|newest")  # of a view of ours
-DEFLATED = "deflate;"  # before the base64 of a compressed view, as the UI writes it
+DEFLATED = "deflate;"  # before the base64 of a compressed state, as the UI writes it
 RUN_NAME, CREATED = "attributes.`Run Name`", "runDateAndNestInfo"  # pinned on the left by the UI
 NAME_WIDTH, CREATED_WIDTH = 285, 118  # pixels
 NARROWEST, WIDEST, LETTER = 80, 220, 7  # pixels: of a column, and of a letter
 HEADER, MARGIN = 38, 24  # pixels: of a header and of a cell beside their letters
+DIGITS = 18  # letters of a metric: the UI shows every digit of a number
 NEWEST = ("attributes.start_time", False)  # the order of the runs page as MLflow has it: newest first
 
 Mode = Literal["TABLE", "CHART", "ARTIFACT"]
@@ -74,13 +75,17 @@ class View:
     def state(self) -> dict[str, Any]:
         """The whole view as the UI keeps it."""
         widths = {RUN_NAME: NAME_WIDTH, CREATED: CREATED_WIDTH}
-        widths |= {column: _width(column, self.letters.get(column, 0)) for column in self.columns}
+        widths |= {column: _width(column, self._letters(column)) for column in self.columns}
         state = {**self.facets, "selectedColumns": list(self.columns), "columnOrder": list(widths)}
         state |= {"columnWidths": widths, "runsHiddenMode": "SHOW_ALL"}  # else charts show the first ten runs
         if self.group_by:
             key = {"mode": "param", "groupByData": self.group_by}
             state["groupBy"] = {"aggregateFunction": "average", "groupByKeys": [key]}
         return state | (self._charts() if self.sections else {})
+
+    def _letters(self, column: str) -> int:
+        """Letters of the longest value of the column, 0 where that is not known."""
+        return DIGITS if column.startswith("metrics.") else self.letters.get(column, 0)
 
     def _charts(self) -> dict[str, Any]:
         sections = [_section(f"section-{at}", one.name, one.columns) for at, one in enumerate(self.sections)]
@@ -106,10 +111,13 @@ def known(version: str) -> bool:
 
 
 def encoded(view: View, written: int) -> str:
-    """The value of the experiment tag that holds the view, written at this time (milliseconds since 1970)."""
-    envelope = {"name": view.name, "createdAt": written, "updatedAt": written, "state": _dumps(view.state)}
-    packed = zlib.compress(_dumps(envelope).encode(), 9)
-    return DEFLATED + b64encode(packed).decode("ascii")
+    """The value of the experiment tag that holds the view, written at this time (milliseconds since 1970).
+
+    An envelope that can be read, with the compressed state in it: MLflow lists no view whose envelope is compressed.
+    """
+    packed = zlib.compress(_dumps(view.state).encode(), 9)
+    state = DEFLATED + b64encode(packed).decode("ascii")
+    return _dumps({"name": view.name, "createdAt": written, "updatedAt": written, "state": state})
 
 
 def decoded(tag: str) -> dict[str, Any]:
@@ -118,21 +126,25 @@ def decoded(tag: str) -> dict[str, Any]:
     Raises:
         ValueError: no view.
     """
-    try:
-        packed = b64decode(tag.removeprefix(DEFLATED), validate=True)
-        envelope = json.loads(zlib.decompress(packed))
-        return dict(json.loads(envelope["state"]))
-    except (KeyError, TypeError, zlib.error) as error:
-        raise ValueError(f"no view: {error}") from error
+    return _opened(tag)[1]
 
 
 def same(tag: str, view: View) -> bool:
     """Whether the tag holds this view, whenever it was written."""
     try:
-        envelope = json.loads(zlib.decompress(b64decode(tag.removeprefix(DEFLATED))))
-    except (ValueError, zlib.error):
+        return _opened(tag) == (view.name, json.loads(_dumps(view.state)))
+    except ValueError:
         return False
-    return bool(envelope.get("name") == view.name and envelope.get("state") == _dumps(view.state))
+
+
+def _opened(tag: str) -> tuple[str, dict[str, Any]]:
+    """Name and state of the view in an experiment tag."""
+    try:
+        envelope = json.loads(tag)
+        packed = b64decode(envelope["state"].removeprefix(DEFLATED), validate=True)
+        return envelope["name"], dict(json.loads(zlib.decompress(packed)))
+    except (AttributeError, KeyError, TypeError, zlib.error) as error:
+        raise ValueError(f"no view: {error}") from error
 
 
 def shared_path(experiment: str, key: str, mode: Mode = "TABLE") -> str:

@@ -41,6 +41,10 @@ HEADS = """() => [...document.querySelectorAll('.ag-header-cell[col-id]')]
     .filter(head => head.getBoundingClientRect().width > 0)
     .sort((one, other) => one.getBoundingClientRect().left - other.getBoundingClientRect().left)
     .map(head => head.textContent.trim())"""
+DRAWN = """() => {
+    const curves = [...document.querySelectorAll('img[src*=specification_curve]')];
+    return curves.length > 0 && curves.every(curve => curve.naturalWidth > 0);
+}"""
 STRANGE = "l'été 100% <b>五十 & \u0394β — a name of some sixty letters, long"
 FAST = ["experiment=none", "target=excess_return", "audit=off", "validation=holdout_2000", "data.start=1985-01-31"]
 SWEEPS = {
@@ -303,7 +307,8 @@ def test_the_parent_answers_first_and_its_links_lead_where_they_say(house: House
     links = visit.page.get_by_role("link", name="Leaderboard").bounding_box()
     assert links["y"] + links["height"] < visit.page.get_by_text("Show more").first.bounding_box()["y"]
     visit.page.get_by_text("Show more").first.click()
-    expect(visit.page.locator("img[alt='specification curve']").first).to_be_visible()
+    visit.page.wait_for_function(DRAWN)
+    visit.shoot("parent_whole")
     visit.page.get_by_role("link", name="Leaderboard").click()
     assert visit.names(6)[:4] == GROUPS
     visit.page.go_back()

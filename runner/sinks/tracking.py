@@ -274,9 +274,10 @@ def _without_waiting() -> None:
 
 
 def _quiet() -> None:
-    """No telemetry, no logging of MLflow's own, no minutes of retries; before MLflow is imported."""
+    """No telemetry, no words of MLflow's own between ours, no minutes of retries; before MLflow is imported."""
     defaults = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
     defaults["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    defaults["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # a server's run would break the one JSON object
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):

@@ -15,7 +15,8 @@ from runner.least_squares import NotEstimable
 from runner.moments import halves
 from runner.standard_errors import Estimated
 
-BLOCK = 16  # dates at a time
+CELLS = 8_192  # of one regressor at a time, which stay in the cache
+FEWEST_DATES = 16  # at a time, however many assets there are
 
 
 class Pool(NamedTuple):
@@ -47,9 +48,10 @@ class Pool(NamedTuple):
         of the weights, zero in cells that are not in use."""
         (_, N, K), dummies = self.X.shape, np.empty((0, self.y.shape[1])) if self.member is None else self.member.T
         k = len(self.b) - len(dummies)
-        buffer = np.ones((BLOCK, len(self.b), N))
-        for start in range(rows.start, rows.stop, BLOCK):
-            part = slice(start, min(start + BLOCK, rows.stop))
+        size = min(max(CELLS // N, FEWEST_DATES), max(rows.stop - rows.start, 1))
+        buffer = np.ones((size, len(self.b), N))
+        for start in range(rows.start, rows.stop, size):
+            part = slice(start, min(start + size, rows.stop))
             z, use = buffer[: part.stop - start], self.use[part]
             z[:, : k - K] = 1.0
             z[:, k - K : k] = self.X[part].swapaxes(1, 2)

@@ -144,8 +144,9 @@ def cosines(psi: np.ndarray, horizon: int) -> Parts:
     most = int(number.max(initial=0))
     own = np.arange(most + 1)[:, None] <= np.where(number, number, -1)
     values = np.zeros((most + 1, psi.shape[1]))
-    patterns, member = np.unique(known, axis=1, return_inverse=True)
-    for j, pattern in enumerate(patterns.T):
+    packed = np.packbits(known, axis=0)  # an eighth of the rows to compare
+    _, first, member = np.unique(packed, axis=1, return_index=True, return_inverse=True)
+    for j, pattern in enumerate(known.T[first]):
         tests, T = np.flatnonzero(member.ravel() == j), int(pattern.sum())
         angle = np.pi * np.outer(np.arange(1, most + 1), np.arange(1, T + 1) - 0.5) / max(T, 1)
         values[1:, tests] = np.sqrt(2.0) * np.cos(angle) @ psi[np.ix_(pattern, tests)]

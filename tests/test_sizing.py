@@ -8,9 +8,13 @@ import pytest
 from runner.analyses.sizing import Bounds, legs, sized
 from runner.composition import Composer
 from runner.errors import DataError
+from runner.multiple.verdict import Bar, judge
 from runner.run import run
+from runner.rundir import RunDirectory
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
+from runner.sinks.files import write
+from runner.sweeps.tested import tested
 
 CLOSE = 1e-10  # relative: sums of a thousand products, in another order
 WORDS = ["experiment=vol_sizing", "data.assets=12", "data.sectors=3", "data.rows=420", "data.churn=0", "audit=off"]
@@ -165,3 +169,17 @@ def test_words_tell_what_foresight_is_and_the_picture_is_drawn(report) -> None:
         figure = DRAWINGS["sizing_wealth"](report.findings["sizing_wealth"].table)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["Long leg", "Short leg", "Both legs"]
     assert [len(axes.lines) for axes in figure.axes] == [5, 5, 5]
+
+
+def test_a_sweep_judges_the_wealth_of_the_sizing_by_forecasts(report, tmp_path) -> None:
+    write(report, tmp_path)
+    job = tested("one", RunDirectory(tmp_path), with_forecasts=False)
+    wealth = report.findings["sizing"].wealth
+    assert set(job.strategies) == {"sizing", "sizing_wealth"}
+    for returns in job.strategies.values():
+        np.testing.assert_allclose(returns, wealth.pct_change().dropna(), rtol=CLOSE)
+    found = judge([job], Bar(draws=99))
+    table = found.strategies.set_index("strategy")
+    expected = wealth.pct_change().dropna()
+    assert table.loc["sizing", "sharpe"] == pytest.approx(expected.mean() / expected.std(), rel=CLOSE)
+    assert table.loc["sizing_wealth", "reason"] == "the returns of job one (sizing), counted once"

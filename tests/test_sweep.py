@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
+import numpy as np
+import pandas as pd
 import pytest
 from test_tracking import client_of, without_series
 
@@ -23,6 +25,7 @@ from runner.ledger import Ledger
 from runner.sweeps.plan import Plan, locked, read
 from runner.sweeps.search import Axis, combinations
 from runner.sweeps.settings import Sweep
+from runner.sweeps.tested import verdict
 
 FAST = ["experiment=none", "data.assets=[S1V5]", "target=excess_return", "validation=none", "audit=off"]
 SLOW_SIGNAL = """
@@ -34,6 +37,15 @@ def signal_of(market, *, seconds: float = 0.0, kill: bool = False, fail: bool = 
         if fail: raise RuntimeError("bad luck")
         if kill: os.kill(os.getpid(), signal.SIGKILL)
     return market.returns(1).shift(1)
+"""
+
+OWN_STRATEGY = """
+import numpy as np
+from runner.study import Finding
+def strategy(study):
+    table = study.predictions[["date", "y", "prediction"]]
+    returns = table["y"] * np.sign(table["prediction"]) / 100
+    return Finding(table, wealth=(1.0 + returns).cumprod().set_axis(table["date"]))
 """
 
 
@@ -417,3 +429,35 @@ def test_what_a_killed_sweep_left_running_is_ended_when_one_looks(look: str, swe
     else:
         assert main({"sync": ["sync"], "ui": ["ui"]}.get(look, ["ui", "--sweep", "a"])) == 0
     assert client.get_run(parent.info.run_id).info.status == "KILLED"
+
+
+def test_a_strategy_of_an_analysis_of_ones_own_is_judged(sweep, tmp_path) -> None:
+    (tmp_path / "own_analysis.py").write_text(OWN_STRATEGY)
+    own = ["allow=[own_analysis]", "+analyses.own={_target_:own_analysis.strategy}"]
+    code, plan, _ = sweep("own", *own, "validation=holdout_2000", "model.regressors=[MktRF],[MktRF,SMB]")
+    assert code == 0
+    table = pd.read_csv(plan.directory / "report" / "strategies.csv")
+    assert list(table["strategy"]) == ["own", "own"] and len(set(table["job"])) == 2
+    for number, sharpe in enumerate(table["sharpe"]):
+        predictions = pd.read_parquet(plan.directory / str(number) / "predictions.parquet")
+        returns = (predictions["y"] * np.sign(predictions["prediction"]) / 100).iloc[1:]
+        assert sharpe == pytest.approx(returns.mean() / returns.std(), rel=1e-9)
+
+
+def test_jobs_of_an_older_version_have_no_verdict_and_say_why(sweep) -> None:
+    _, plan, _ = sweep("a", "model.cov=nonrobust,HAC")
+    for job in plan.jobs:
+        path = plan.place(job) / "run.json"
+        told = json.loads(path.read_text())
+        kept = {name: value for name, value in told.items() if name not in ("doubts", "no_influence", "horizon")}
+        path.write_text(json.dumps(kept))
+    judged = verdict(plan)
+    tests = len(judged.tests)
+    assert judged.sentence == (
+        f"No verdict for {tests} of {tests} tests: written by an older version, which kept nothing of what its "
+        "p-values rest on; to have one, run the job again."
+    )
+    assert judged.tests["survives"].isna().all() and judged.strategies.empty
+    assert judged.notes == ("Strategies and forecasts of 2 jobs written by an older version are not judged.",)
+    assert main(["resume", "a"]) == 0
+    assert "written by an older version" in (plan.directory / "report" / "report.html").read_text()

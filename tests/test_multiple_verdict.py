@@ -275,3 +275,20 @@ def test_strategies_that_are_alike_count_once() -> None:
     expected = deflated_sharpe(ratios[0], 6, variance)  # four, and one strategy of each job without a result
     assert table.loc[("0", "trading"), "deflated"] == pytest.approx(expected, rel=REL)
     assert found.notes[-1].startswith("Strategies with the returns of another count once: job 0 (equity)")
+
+
+def test_forecasts_are_not_compared_where_the_bootstrap_loses_its_level() -> None:
+    jobs = [job(str(k), {"x": 1.0}, predictions=predictions(k, 0.3 * k)) for k in range(3)]
+    overlapping = judge(jobs, Bar(draws=1000, horizon=2))
+    assert overlapping.notes[1:] == (
+        "The forecasts were not compared: targets overlap, where no length of blocks keeps the bootstrap at its "
+        "level.",
+    )
+    few = judge(jobs, Bar(draws=1000, block=14))  # 800 dates
+    assert few.notes[1:] == ("The forecasts were not compared: losses: 800 dates make 57 blocks of 14; needs 60.",)
+    enough = judge(jobs, Bar(draws=1000, block=13))  # 61 blocks
+    assert enough.notes[1:] == ("Forecasts compared on 800 dates, blocks of 13: 100 draws.",)
+    columns = ["spa_p_value", "mcs_p_value", "in_mcs"]
+    for found in (overlapping, few):
+        assert found.strategies[columns].isna().all(axis=None)
+    assert enough.strategies[columns].notna().all(axis=None)

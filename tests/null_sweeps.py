@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
+from threadpoolctl import threadpool_limits
 
+from runner.fit import headline
 from runner.multiple.influence import influence_of
 from runner.multiple.verdict import Bar, Job, Verdict, judge
 from runner.panel import Panel
 from runner.regression import Regression
 
-SIGNALS = 20  # jobs of a sweep, one signal each
 PLANTED = 5.0  # the true t of the one signal that is worth something, where one is
 BURN = 300  # rows before the first, so that signals begin in their long run
 DRAWS = 999
+CALIBRATED = 60  # samples from which the response of a logit is read, at most
+WITHHELD = 20  # sweeps of a family that has no verdict
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Family:
         persistence: first-order autocorrelation of the signals.
         binary: whether the target is 1 or 0.
         withheld: how the reason of the expected absence of a verdict begins; empty where one is expected.
+        signals: jobs of a sweep, one signal each.
     """
 
     model: Regression
@@ -42,6 +47,7 @@ class Family:
     persistence: float = 0.97
     binary: bool = False
     withheld: str = ""
+    signals: int = 20
 
 
 class Swept(NamedTuple):
@@ -59,13 +65,20 @@ class Swept(NamedTuple):
 
 class Rates(NamedTuple):
     """Shares of sweeps: with a survivor, with a find of BH, in which the first signal survives; and of tests
-    without a verdict, with the commonest reason."""
+    without a verdict, with the commonest reason; and how many sweeps they are of."""
 
     survivor: float
     bh: float
     first: float
     withheld: float
     reason: str
+    sweeps: int
+
+    def __str__(self) -> str:
+        error = np.sqrt(self.survivor * (1.0 - self.survivor) / self.sweeps)
+        without = f", {self.withheld:.0%} of tests withheld ({self.reason})" if self.withheld else ""
+        survivor = f"survivor {self.survivor:.1%} (standard error {error:.1%})"
+        return f"{survivor}, BH {self.bh:.1%}, first {self.first:.0%} of {self.sweeps} sweeps{without}"
 
 
 def returns_of(rng: np.random.Generator, T: int, N: int) -> np.ndarray:
@@ -84,12 +97,12 @@ def autoregressive(noise: np.ndarray, rho: float) -> np.ndarray:
 def signals_of(rng: np.random.Generator, family: Family, r: np.ndarray) -> np.ndarray:
     """Signals (T, N, S) known at each row of the returns r (T, N)."""
     T, N = r.shape
-    shape = (T, N, SIGNALS)
+    shape = (T, N, family.signals)
     if family.signal == "momentum":
-        windows = np.linspace(5, 100, SIGNALS).astype(int)
+        windows = np.linspace(5, 100, family.signals).astype(int)
         sums = [lfilter(np.ones(w) / np.sqrt(w), [1.0], r, axis=0) for w in windows]
         return np.stack(sums, axis=2)
-    noise = rng.normal(size=(T, 1, SIGNALS))
+    noise = rng.normal(size=(T, 1, family.signals))
     if family.signal == "yield":
         market = r.mean(axis=1) / r.mean(axis=1).std()
         noise = -0.9 * market[:, None, None] + np.sqrt(1.0 - 0.9**2) * noise
@@ -110,21 +123,49 @@ def drawn(family: Family, seed: int, slope: float) -> tuple[np.ndarray, np.ndarr
     return (y > 0.0).astype(float) if family.binary else y, signals
 
 
+def panel_of(family: Family, y: np.ndarray, X: np.ndarray) -> Panel:
+    """The panel of target (T, N) and of the first signal of X (T, N, S)."""
+    T, N = y.shape
+    names = [f"A{i:02d}" for i in range(N)]
+    groups = pd.DataFrame({"sector": [f"s{i % 3}" for i in range(N)]}, index=names)
+    dates = pd.bdate_range("2000-01-03", periods=T)
+    first = np.ascontiguousarray(X[:, :, :1])
+    return Panel(dates, names, ["x"], y, first, np.ones((T, N), bool), family.horizon, groups, ())
+
+
 def swept(family: Family, seed: int, slope: float = 0.0) -> Verdict:
     """One run per signal by the project's own fit, judged together."""
     y, X = drawn(family, seed, slope)
-    T, N = y.shape
-    dates = pd.bdate_range("2000-01-03", periods=T)
-    names = [f"A{i:02d}" for i in range(N)]
-    groups = pd.DataFrame({"sector": [f"s{i % 3}" for i in range(N)]}, index=names)
-    whole = Panel(dates, names, ["x"], y, X[:, :, :1], np.ones((T, N), bool), family.horizon, groups, ())
+    whole, rows = panel_of(family, y, X), np.arange(family.T)
     jobs = []
-    for k in range(SIGNALS):
+    for k in range(family.signals):
         panel = replace(whole, X=np.ascontiguousarray(X[:, :, k : k + 1]))
-        fit = family.model.fit(panel, np.arange(T))
+        fit = family.model.fit(panel, rows)
         found = influence_of(panel, family.model, fit)
         jobs.append(Job(str(k), fit.coefficients, found.contributions, found.doubts, found.reason))
     return judge(jobs, Bar(draws=DRAWS, seed=seed, horizon=max(family.horizon, 1)))
+
+
+def response(family: Family, slope: float, samples: int) -> float:
+    """How far the first signal's estimate moves with the slope that it is given: 1 of least squares, else the mean
+    over some samples, each with the slope and without."""
+    if not family.binary:
+        return 1.0
+    moved = []
+    for seed in range(samples):
+        pair = []
+        for given in (0.0, slope):
+            fit = family.model.fit(panel_of(family, *drawn(family, seed, given)), np.arange(family.T))
+            rows = headline(fit.coefficients)
+            pair.append(float(rows.loc[rows["term"] == "x", "estimate"].mean()))
+        moved.append((pair[1] - pair[0]) / slope)
+    return float(np.mean(moved))
+
+
+def planted_slope(family: Family, spread: float, samples: int) -> float:
+    """The slope with which the first signal's true t is five, given the spread of its estimate over samples."""
+    near = PLANTED * spread / response(family, PLANTED * spread, samples)
+    return PLANTED * spread / response(family, near, samples)
 
 
 def counted(family: Family, seed: int, slope: float) -> Swept:
@@ -138,33 +179,40 @@ def counted(family: Family, seed: int, slope: float) -> Swept:
 
 def rates(family: Family, seeds: range, slope: float = 0.0, workers: int = 1) -> tuple[Rates, float]:
     """Rates over sweeps, and the standard deviation of the first signal's estimate over them."""
+    many = (repeat(family), seeds, repeat(slope))
     if workers == 1:
-        sweeps = [counted(family, seed, slope) for seed in seeds]
+        sweeps = list(map(counted, *many))
     else:
-        with ProcessPoolExecutor(workers) as pool:
-            jobs = [pool.submit(counted, family, seed, slope) for seed in seeds]
-            sweeps = [job.result() for job in jobs]
+        # A thread of linear algebra for each worker: more of them wait for each other, ten times as long.
+        with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
+            sweeps = list(pool.map(counted, *many, chunksize=5))
     reasons = pd.Series([reason.partition(" (")[0] for one in sweeps for reason in one.reasons], dtype=object)
     shares = [
         float(np.mean([one.survivors > 0 for one in sweeps])),
         float(np.mean([one.bh > 0 for one in sweeps])),
         float(np.mean([one.first for one in sweeps])),
-        len(reasons) / SIGNALS / len(sweeps),
+        len(reasons) / family.signals / len(sweeps),
     ]
     common = str(reasons.value_counts().index[0]) if len(reasons) else ""
-    return Rates(*shares, common), float(np.std([one.estimate for one in sweeps]))
+    return Rates(*shares, common, len(sweeps)), float(np.std([one.estimate for one in sweeps]))
 
 
-def level_and_power(family: Family, sweeps: int, workers: int = 1) -> tuple[Rates, Rates]:
-    """Rates of worthless sweeps, and of as many (at most 300) with a first signal whose true t is 5."""
+def level_and_power(family: Family, sweeps: int, planted: int, workers: int = 1) -> tuple[Rates, Rates | None]:
+    """Rates of worthless sweeps, and of those with a first signal whose true t is 5; none where withheld."""
+    if family.withheld:
+        return rates(family, range(min(sweeps, WITHHELD)), 0.0, workers)[0], None
     null, spread = rates(family, range(sweeps), 0.0, workers)
-    slope = PLANTED * spread
-    planted, _ = rates(family, range(10_000, 10_000 + min(sweeps, 300)), slope, workers)
-    return null, planted
+    seeds = range(10_000, 10_000 + planted)
+    slope = planted_slope(family, spread, min(planted, CALIBRATED))
+    return null, rates(family, seeds, slope, workers)[0]
 
 
 BY_DATE = {"cov": "cluster", "clusters": ["date"]}
 DK = {"cov": "driscoll_kraay"}
+SMALL: dict[str, Family] = {  # of the quick test
+    "by asset": Family(Regression(), T=250, N=4, persistence=0.9, signals=3),
+    "logit by asset": Family(Regression(estimator="logit"), T=250, N=4, persistence=0.9, binary=True, signals=3),
+}
 FAMILIES: dict[str, Family] = {
     "one asset": Family(Regression(), N=1),
     "one asset, HAC": Family(Regression(cov="HAC"), N=1),

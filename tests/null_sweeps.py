@@ -225,7 +225,7 @@ FAMILIES: dict[str, Family] = {
     "by asset, market-level": Family(Regression()),
     "by asset, own momentum": Family(Regression(), signal="momentum", withheld="small-sample bias"),
     "by asset, own signals": Family(Regression(), signal="own"),
-    "logit by asset, market-level": Family(Regression(estimator="logit"), binary=True),
+    "logit by asset, market-level": Family(Regression(estimator="logit"), N=5, binary=True),
     "logit pooled by date": Family(Regression(by=None, estimator="logit", **BY_DATE), binary=True),
     "logit pooled, nonrobust": Family(
         Regression(by=None, estimator="logit"), binary=True, withheld="p-values treat assets"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,14 @@ def test_a_thousand_rows_of_one_family_are_as_drawn() -> None:
     moved, again = drawn(family, 0, 0.5)
     np.testing.assert_array_equal(X, again)
     np.testing.assert_allclose(moved - y, 0.5 * X[:, :, 0], atol=1e-12)
+
+
+def test_the_installed_table_of_families_has_each() -> None:
+    text = files("runner").joinpath("docs/verdict.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    level = {row[0]: row[2] for row in rows if len(row) == 5}
+    for name, family in FAMILIES.items():
+        assert level[name].startswith(f"withheld: {family.withheld}") == bool(family.withheld), name
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -114,7 +114,7 @@ def test_the_command_leaves_out_the_directory_that_is_taken(nine: Report, tmp_pa
 def test_a_run_predicts_nothing_that_nobody_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["data.assets=[S1V5,S5V5]", "validation=none", "report=tables"]
     with monkeypatch.context() as patch:
-        patch.delattr(Regression, "predict")
+        patch.setattr(Regression, "predict", lambda *_: pytest.fail("nobody asked for predictions"))
         report = run(Composer().job(words).experiment)
     u = np.where(report.panel.valid, report.panel.y - report.fitted, np.nan)
     y = np.where(report.panel.valid, report.panel.y, np.nan)

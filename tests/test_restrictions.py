@@ -219,7 +219,8 @@ def test_a_hypothesis_may_be_stated_for_a_horizon() -> None:
     assert names_in("SMB - 2*HML = 1, MOM = 0") == ["SMB", "HML", "MOM"] and names_in("no equation") == []
 
 
-CAPM = ["data=simulated", "data.assets=4", "data.rows=120", "data.churn=0", "validation=none", "report=tables"]
+CAPM = ["data=simulated", "data.assets=4", "data.rows=120", "data.end=null"]
+CAPM += ["data.churn=0", "validation=none", "report=tables"]
 EXPERIMENTS = {"capm": "market_ret = 1", "alpha_signals": "market_ret = 1"}
 
 

@@ -101,13 +101,13 @@ def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
     metrics = [Metric(view.allowed(name), value, now, 0) for name, value in written.metrics.items()]
     metrics += [Metric(view.allowed(name), value, now, step) for name, step, value in written.series]
     params = [Param(name, value) for name, value in params_of(written.spec, written.chosen).items()]
+    client.log_artifacts(run_id, str(written.path))  # first: MLflow reads the whole run to know where they go
     client.log_batch(run_id, metrics=metrics[:MOST_METRICS], params=params[:MOST_PARAMS], synchronous=True)
     for start in range(MOST_PARAMS, len(params), MOST_PARAMS):
         client.log_batch(run_id, params=params[start : start + MOST_PARAMS], synchronous=True)
     for start in range(MOST_METRICS, len(metrics), MOST_METRICS):
         client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS], synchronous=True)
     client.log_inputs(run_id, datasets=[_dataset(written.about)])
-    client.log_artifacts(run_id, str(written.path))
 
 
 def log_failure(about: Mapping[str, Any], mistakes: Sequence[str], store: Store, tags: Mapping[str, str]) -> str:

@@ -225,12 +225,16 @@ def test_a_comparison_says_where_in_sample_fits_are_on_different_rows() -> None:
     assert caveats_of(one) == [] and caveats_of() == []
 
 
-def test_rivals_of_a_confidence_set_have_the_rows_that_they_would_have_by_themselves() -> None:
-    """Judged on the cells that all of them forecast, each is fitted on its own rows."""
-    rival = "model.regressors=[mom_1m]"
-    full, small = made("model=ols"), made("model=ols", rival)
+def test_rivals_of_a_confidence_set_have_their_own_rows_in_the_folds_of_the_run() -> None:
+    """Judged on the cells that all of them forecast, each is fitted on its own rows among the training dates."""
+    hold_out = ["validation=holdout", "validation.train_end=2015-09-30", "model=ols"]
+    words = [*BASE[: -len(WALK)], *hold_out]
+    full = run(Composer().job(words).experiment)
+    small = run(Composer().job([*words, "model.regressors=[mom_1m]"]).experiment)
+    (fold,) = full.study.folds
+    forecast = small.study.model.forecast(small.panel, fold)
+    judged = full.panel.valid[fold.test] & np.isfinite(forecast)
+    squares = np.where(judged, (small.panel.y[fold.test] - forecast) ** 2, np.nan)
+    expected = np.nanmean(squares[judged.any(axis=1)], axis=1)
     table = _losses(full.study, {"small": {"regressors": ["mom_1m"]}})
-    both = full.predictions.merge(small.predictions, on=["date", "asset"], suffixes=("", "_small"))
-    squares = (both["y"] - both["prediction_small"]) ** 2
-    expected = squares.groupby(both["date"]).mean()
     np.testing.assert_allclose(table["small"], expected, rtol=ROUNDING)

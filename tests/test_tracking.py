@@ -141,7 +141,7 @@ def test_long_lists_are_cut_with_the_count_and_many_keys_are_all_logged(tmp_path
     assert outcome.code == 0, outcome.err
     [run] = runs_of(tmp_path)
     assert "characters more in spec.yaml" in run.data.params["data.assets"]
-    assert sum(key.startswith("features.") for key in run.data.params) == 2 * 60 + 2
+    assert sum(key.startswith("features.") for key in run.data.params) == 2 * 60 + 3
 
 
 def test_unreachable_store_keeps_the_results_and_says_so(tmp_path) -> None:

@@ -309,11 +309,12 @@ def test_the_parent_answers_first_and_its_links_lead_where_they_say(house: House
     visit.page.get_by_text("Show more").first.click()
     visit.page.wait_for_function(DRAWN)
     visit.shoot("parent_whole")
-    visit.page.get_by_role("link", name="Leaderboard").click()
-    assert visit.names(6)[:4] == GROUPS
-    visit.page.go_back()
-    visit.page.get_by_role("link", name="Report", exact=True).click()
-    frame = visit.page.frame_locator("iframe").first
+    with visit.page.expect_popup() as leaderboard:  # links of a description open in a new tab
+        visit.page.get_by_role("link", name="Leaderboard").click()
+    assert Visit(leaderboard.value, visit.base).names(6)[:4] == GROUPS
+    with visit.page.expect_popup() as report:
+        visit.page.get_by_role("link", name="Report", exact=True).click()
+    frame = report.value.frame_locator("iframe").first
     expect(frame.get_by_role("heading", name="sweep groups")).to_be_visible()
     visit.open("sweep/groups")
     expect(visit.page.get_by_role("heading", name="sweep groups")).to_be_visible()

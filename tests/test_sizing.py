@@ -14,7 +14,7 @@ from runner.rundir import RunDirectory
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
 from runner.sinks.files import write
-from runner.sweeps.tested import tested
+from runner.sweeps.tested import tested as left_behind  # pytest collects names that begin with test
 
 CLOSE = 1e-10  # relative: sums of a thousand products, in another order
 WORDS = ["experiment=vol_sizing", "data.assets=12", "data.sectors=3", "data.rows=420", "data.churn=0", "audit=off"]
@@ -173,7 +173,7 @@ def test_words_tell_what_foresight_is_and_the_picture_is_drawn(report) -> None:
 
 def test_a_sweep_judges_the_wealth_of_the_sizing_by_forecasts(report, tmp_path) -> None:
     write(report, tmp_path)
-    job = tested("one", RunDirectory(tmp_path), with_forecasts=False)
+    job = left_behind("one", RunDirectory(tmp_path), with_forecasts=False)
     wealth = report.findings["sizing"].wealth
     assert set(job.strategies) == {"sizing", "sizing_wealth"}
     for returns in job.strategies.values():

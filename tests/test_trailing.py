@@ -57,6 +57,7 @@ def test_volatility_of_a_row_has_the_same_bits_wherever_the_data_end(side: str) 
     dates = pd.bdate_range("2020-01-01", periods=300, name="date")
     close = pd.DataFrame(100.0 + awkward()[:, [3, 4]].cumsum(axis=0), dates, ["A", "B"])
     close["A"] += np.random.default_rng(0).standard_normal(300)
+    close = close.abs() + 1.0  # a price is above zero
     market = Market("test", {"close": close}, pd.DataFrame(index=dates))
     whole = realised_volatility(market, window=21, side=side)
     assert whole.notna().sum().sum() == 2 * (300 - 21)
@@ -98,6 +99,7 @@ def test_rows_before_the_first_window_are_missing_and_work_gives_the_last() -> N
 @pytest.mark.parametrize("rows", [1, 3, 12, 13])
 def test_change_is_that_of_pandas(rows: int) -> None:
     prices = pd.DataFrame({"a": np.arange(12.0), "b": [np.nan, 2.0, np.inf] * 4}).iloc[:, ::-1]
-    expected = prices / prices.shift(rows) - 1.0
+    before = prices.shift(rows)
+    expected = (prices / before - 1.0).where((prices > 0.0) & (before > 0.0))  # of a level above zero
     pd.testing.assert_frame_equal(change(prices, rows), expected, check_exact=True)
     pd.testing.assert_series_equal(change(prices["a"], rows), expected["a"], check_exact=True)

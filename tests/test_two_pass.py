@@ -183,8 +183,11 @@ def test_shanken_is_what_a_loop_over_the_formula_gives(
     close(metrics["mean_abs_error"], np.mean(np.abs(alpha)), "mean pricing error", REL)
     ssr = np.nansum(u[hand["dates"]] ** 2, axis=1)
     seen = np.where(np.isfinite(u), y, np.nan)[hand["dates"]]
-    tss = np.nansum((seen - np.nanmean(seen, axis=1, keepdims=True) * constant) ** 2, axis=1)
-    close(fit.quality.loc[done, "r2"], 1.0 - ssr / tss, "r2", REL, 1e-12)
+    about_mean = np.nansum((seen - np.nanmean(seen, axis=1, keepdims=True)) ** 2, axis=1)
+    close(fit.quality.loc[done, "r2"], 1.0 - ssr / about_mean, "r2", REL, 1e-12)
+    if not constant:
+        about_zero = np.nansum(seen**2, axis=1)
+        close(fit.quality.loc[done, "r2_uncentred"], 1.0 - ssr / about_zero, "uncentred r2", REL, 1e-12)
 
 
 @pytest.mark.parametrize("constant", [True, False])

@@ -7,11 +7,13 @@
     python -m runner compare [SWEEP]  tells what the jobs of a sweep say beside each other
     python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
     python -m runner snapshot [...]   fetches the data of a spec without running it
-    python -m runner cache [--empty]  tells how much processes of sweeps share on disk, or empties it
-    python -m runner ui [RUN_ID]      opens the MLflow UI on the newest runs, a run, or --sweep SWEEP
+    python -m runner cache [--empty]  tells how much processes of sweeps share on disk, or empties
+    it python -m runner ui [RUN_ID]      opens the MLflow UI on the newest runs, a run, or --sweep
+    SWEEP
 
-Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong; 130 interrupted;
-141 whoever read the output left. --json prints one JSON object, --quiet nothing but errors.
+Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong;
+130 interrupted; 141 whoever read the output left. --json prints one JSON object, --quiet nothing
+but errors.
 """
 
 from __future__ import annotations
@@ -32,14 +34,19 @@ if TYPE_CHECKING:
     from runner.composition import Composer
 
 
-# Before numpy is imported: our own threads share the cores, and the last bits must not depend on how many there are.
+# Before numpy is imported: our own threads share the cores, and the last bits must not depend on
+# how many there are.
 for _pool in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_pool}_NUM_THREADS", "1")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; what is wrong goes to stderr, one line per mistake."""
-    gc.set_threshold(200_000)  # imports make objects that stay; looking through them takes a fifth of a short run
+    """Run the command line and return its exit code; what is wrong goes to stderr, one line per
+    mistake.
+    """
+    gc.set_threshold(
+        200_000
+    )  # imports make objects that stay; looking through them takes a fifth of a short run
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         verb = words[0] if words and words[0].isidentifier() else ""
@@ -80,7 +87,9 @@ def run_specs(words: Sequence[str]) -> int:
 
 
 def _composer(words: Sequence[str], told: bool = False) -> tuple[Composer, Namespace]:
-    """The composer that the flags ask for, and the flags with the overrides; `told`: in a form that flags choose."""
+    """The composer that the flags ask for, and the flags with the overrides; `told`: in a form
+    that flags choose.
+    """
     from runner.composition import Composer, flags
 
     parser = flags()
@@ -94,13 +103,19 @@ def _forms(parser: ArgumentParser) -> Any:
     """Add the flags that say how to tell what came out; the group, for further forms."""
     parser.set_defaults(form="tables")
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--json", action="store_const", const="json", dest="form", help="print one JSON object")
-    group.add_argument("--quiet", action="store_const", const="quiet", dest="form", help="print nothing but errors")
+    group.add_argument(
+        "--json", action="store_const", const="json", dest="form", help="print one JSON object"
+    )
+    group.add_argument(
+        "--quiet", action="store_const", const="quiet", dest="form", help="print nothing but errors"
+    )
     return group
 
 
 def resume(words: Sequence[str]) -> int:
-    """Go on with a sweep that was ended, by its name or its directory; overrides may say where the store is."""
+    """Go on with a sweep that was ended, by its name or its directory; overrides may say where the
+    store is.
+    """
     from runner.composition import Composer
     from runner.sweeps.plan import find
 
@@ -115,17 +130,23 @@ def resume(words: Sequence[str]) -> int:
     if rest:
         plan = replace(plan, tracking=composer.places(rest)[0]["tracking"])
     if "***@" in str(plan.tracking["uri"]):
-        raise SpecError("tracking.uri: the plan keeps no password; allowed: resume SWEEP tracking.uri=...")
+        raise SpecError(
+            "tracking.uri: the plan keeps no password; allowed: resume SWEEP tracking.uri=..."
+        )
     from runner.sweeps.conduct import conduct
 
     return conduct(plan, partial(composer.planned, plan), args.form)
 
 
 def rerun(words: Sequence[str]) -> int:
-    """Repeat a run by its id from its logged spec; overrides say where the store is and what code it may run."""
+    """Repeat a run by its id from its logged spec; overrides say where the store is and what code
+    it may run.
+    """
     composer, args = _composer(words, told=True)
     if not args.overrides or "=" in args.overrides[0]:
-        raise SpecError("rerun: which run? allowed: its id, then overrides such as tracking.uri=...")
+        raise SpecError(
+            "rerun: which run? allowed: its id, then overrides such as tracking.uri=..."
+        )
     run_id, *overrides = args.overrides
     config, directory = composer.places(overrides)
     from runner.rerun import rerun as again
@@ -135,7 +156,9 @@ def rerun(words: Sequence[str]) -> int:
 
 
 def sync(words: Sequence[str]) -> int:
-    """Log the run directories below outputs/runs that the store does not have; a sweep has `resume` for that."""
+    """Log the run directories below outputs/runs that the store does not have; a sweep has
+    `resume` for that.
+    """
     composer, args = _composer(words)
     config, directory = composer.places(args.overrides)
     from runner.sinks.tracked_sweep import end_killed
@@ -153,17 +176,37 @@ def sync(words: Sequence[str]) -> int:
 
 
 def compare(words: Sequence[str]) -> int:
-    """Tell what the finished jobs of a sweep say beside each other, and write it to its directory `report`."""
+    """Tell what the finished jobs of a sweep say beside each other, and write it to its directory
+    `report`.
+    """
     from runner.sweeps.plan import find
 
-    parser = ArgumentParser("python -m runner compare", description="The jobs of a sweep beside each other.")
+    parser = ArgumentParser(
+        "python -m runner compare", description="The jobs of a sweep beside each other."
+    )
     parser.add_argument("sweep", nargs="?", help="its name or directory; without one, the latest")
-    parser.add_argument("--score", help="the metric that ranks the jobs, such as oos/rmse; else sweep.score")
-    parser.add_argument("--term", help="whose specification curve is drawn; else the first tested terms")
-    parser.add_argument("--heat", metavar="KEY1,KEY2", help="keys of the heat map; else those that differ, if two do")
+    parser.add_argument(
+        "--score", help="the metric that ranks the jobs, such as oos/rmse; else sweep.score"
+    )
+    parser.add_argument(
+        "--term", help="whose specification curve is drawn; else the first tested terms"
+    )
+    parser.add_argument(
+        "--heat",
+        metavar="KEY1,KEY2",
+        help="keys of the heat map; else those that differ, if two do",
+    )
     form = _forms(parser)
-    form.add_argument("--csv", action="store_const", const="csv", dest="form", help="print the leaderboard as CSV")
-    form.add_argument("--latex", action="store_const", const="latex", dest="form", help="print the coefficients so")
+    form.add_argument(
+        "--csv", action="store_const", const="csv", dest="form", help="print the leaderboard as CSV"
+    )
+    form.add_argument(
+        "--latex",
+        action="store_const",
+        const="latex",
+        dest="form",
+        help="print the coefficients so",
+    )
     args = parser.parse_args(list(words))
     plan, heat = find(args.sweep), None
     if args.heat is not None:
@@ -224,13 +267,17 @@ def cache(words: Sequence[str]) -> int:
 
 
 def ui(words: Sequence[str]) -> int:
-    """Serve the MLflow UI on the newest runs of the store, a run by its id, or the jobs of --sweep."""
+    """Serve the MLflow UI on the newest runs of the store, a run by its id, or the jobs of
+    --sweep.
+    """
     from runner.composition import Composer, flags
 
     parser = flags()
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--sweep")
-    parser.add_argument("--keep-view", action="store_true", help="leave your own last view of the experiment alone")
+    parser.add_argument(
+        "--keep-view", action="store_true", help="leave your own last view of the experiment alone"
+    )
     args = parser.parse_intermixed_args(list(words))
     composer = Composer(args.config_path, args.config_dir, args.config_name)
     run_ids = [word for word in args.overrides if "=" not in word]
@@ -265,7 +312,12 @@ def _ui_of_sweep(name: str, port: int, keep: bool) -> int:
     store = Store(**found.plan.tracking)
     end_killed(store, killed)
     link = sweep_link(store, sweep_tags(found.plan), found, plugged_in=True, keep=keep)
-    return serve(store.uri, port, link, what_it_does(f"the jobs of sweep {found.plan.name}, best first", keep))
+    return serve(
+        store.uri,
+        port,
+        link,
+        what_it_does(f"the jobs of sweep {found.plan.name}, best first", keep),
+    )
 
 
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {

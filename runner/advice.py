@@ -6,12 +6,16 @@ from runner.standard_errors import ERRORS
 
 
 def allowed(errors: str) -> str:
-    """What these errors of a regression over several assets allow for, nothing where it is unknown."""
+    """What these errors of a regression over several assets allow for, nothing where it is
+    unknown.
+    """
     return f"{errors} errors {ERRORS[errors].allows}" if errors in ERRORS else ""
 
 
 def advice(what: str, errors: str) -> str:
-    """What a finding in residuals means for the errors in force (empty where unknown), and what to do."""
+    """What a finding in residuals means for the errors in force (empty where unknown), and what to
+    do.
+    """
     if errors not in ERRORS:
         return "see whether the errors allow for it"
     if what == "serial correlation":

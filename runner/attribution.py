@@ -1,11 +1,12 @@
-"""Which cells of a panel have no value because a rule blanked a value of the data, not because the source had none.
+"""Which cells of a panel have no value because a rule blanked a value of the data, not because the
+source had none.
 
-Nothing is assumed of how a column is computed: it is computed again on data with a harmless value where one was
-blanked, and a cell that has a value then had lost it to the rule. Computed again are only the assets that have such
-values, and nothing where there are none.
+Nothing is assumed of how a column is computed: it is computed again on data with a harmless value
+where one was blanked, and a cell that has a value then had lost it to the rule. Computed again are
+only the assets that have such values, and nothing where there are none.
 
-A level that is zero or negative breaks no rule, but has no relative change and no logarithm: the cells that a column
-loses to that are found in the same way.
+A level that is zero or negative breaks no rule, but has no relative change and no logarithm: the
+cells that a column loses to that are found in the same way.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from runner.errors import DataError
 from runner.market import Blanked, Column, Market
 from runner.rules import NOT_POSITIVE, STAND_IN, with_value
 
-Compute = Callable[[Market], np.ndarray]  # the cells of a column: (T', N), or (T', 1) where all assets share them
+Compute = Callable[
+    [Market], np.ndarray
+]  # the cells of a column: (T', N), or (T', 1) where all assets share them
 
 
 class Lost(NamedTuple):
@@ -40,7 +43,9 @@ class Lost(NamedTuple):
 
 
 def causes(market: Market) -> list[Blanked]:
-    """Values that may have cost a column its value: those that rules blanked, and levels that are not positive."""
+    """Values that may have cost a column its value: those that rules blanked, and levels that are
+    not positive.
+    """
     levels = []
     for name in market.series.columns:
         at = np.flatnonzero(market.series[name].to_numpy(dtype=float) <= 0.0)
@@ -52,8 +57,8 @@ def causes(market: Market) -> list[Blanked]:
 def lost(name: str, compute: Compute, market: Market, among: Sequence[Blanked]) -> list[Lost]:
     """The cells that the column of this name lost to each of these causes.
 
-    A cell that several causes took together counts under the last of them. `name` is that of a feature, `target`, or
-    where in the spec the column stands.
+    A cell that several causes took together counts under the last of them. `name` is that of a
+    feature, `target`, or where in the spec the column stands.
     """
     found = []
     own = [cause for cause in among if cause.column.kind == "field"]
@@ -68,7 +73,9 @@ def lost(name: str, compute: Compute, market: Market, among: Sequence[Blanked]) 
 
 
 def undefined(name: str, column: Sequence[Lost], market: Market, allowed: float) -> list[str]:
-    """The lines that stop the run where a column needs positive levels and a series has too many that are not."""
+    """The lines that stop the run where a column needs positive levels and a series has too many
+    that are not.
+    """
     lines = []
     for one in column:
         if one.cause.column.kind != "series" or one.cause.rule != NOT_POSITIVE:
@@ -87,14 +94,20 @@ def undefined(name: str, column: Sequence[Lost], market: Market, allowed: float)
 
 
 def _matters(name: str, compute: Compute, market: Market, among: Sequence[Blanked]) -> bool:
-    """Whether the column of the asset with most values lost any to these: else all need not be computed again."""
+    """Whether the column of the asset with most values lost any to these: else all need not be
+    computed again.
+    """
     first = next(iter(market.fields.values()))
     longest = int(first.notna().to_numpy().sum(axis=0).argmax())
     return bool(_lost_by(name, compute, market, among, np.array([longest])))
 
 
-def _lost_by(name: str, compute: Compute, market: Market, among: Sequence[Blanked], assets: np.ndarray) -> list[Lost]:
-    """What these assets lost to each cause, in order; all assets where these by themselves cannot be computed."""
+def _lost_by(
+    name: str, compute: Compute, market: Market, among: Sequence[Blanked], assets: np.ndarray
+) -> list[Lost]:
+    """What these assets lost to each cause, in order; all assets where these by themselves cannot
+    be computed.
+    """
     try:
         return _compared(name, compute, market, among, assets)
     except DataError:

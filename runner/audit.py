@@ -1,18 +1,19 @@
-"""Does anything look ahead? Everything is computed again on data that end earlier, or go on otherwise.
+"""Does anything look ahead? Everything is computed again on data that end earlier, or go on
+otherwise.
 
-A value of row t may use data up to row t; a target may look exactly `horizon` rows further, and only ahead. So
-whatever comes after a cut, no value before it may move, in the value itself or in whether there is one. Nothing is
-assumed of how a column is computed. Data that end at the cut are what a user would have had on that day; data with
-another future find how far a column looks.
+A value of row t may use data up to row t; a target may look exactly `horizon` rows further, and
+only ahead. So whatever comes after a cut, no value before it may move, in the value itself or in
+whether there is one. Nothing is assumed of how a column is computed. Data that end at the cut are
+what a user would have had on that day; data with another future find how far a column looks.
 
-What the audit proves: at the cuts, on the assets and rows that it tried, no value moved. Cuts lie at ends of weeks,
-months and quarters, at extreme returns and the rows before them, on rows that follow each other, and at rows drawn by
-a seed that is reported. The quick audit of every run tries a sample of assets; the thorough one
-(`python -m runner audit`) all assets, rows and years.
+What the audit proves: at the cuts, on the assets and rows that it tried, no value moved. Cuts lie
+at ends of weeks, months and quarters, at extreme returns and the rows before them, on rows that
+follow each other, and at rows drawn by a seed that is reported. The quick audit of every run tries
+a sample of assets; the thorough one (`python -m runner audit`) all assets, rows and years.
 
-What it cannot prove: anything on rows between the cuts; anything about data that do not come from the market that
-a function is given (a file, a cache, an array in its closure), which is warned of where it can be seen; and that a
-value was published by the date that it bears.
+What it cannot prove: anything on rows between the cuts; anything about data that do not come from
+the market that a function is given (a file, a cache, an array in its closure), which is warned of
+where it can be seen; and that a value was published by the date that it bears.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ if TYPE_CHECKING:
 FEW_CELLS, FEW_ASSETS, LONGEST = 16_000, 6, 5_000  # of the sample: cells, fewest assets, most rows
 MOST_NUMBERS = 2**24  # of a panel that the quick audit builds again as a whole
 SEEDS = 1_000_000
-OF_COLUMNS = ("features.", "target", "preprocess")  # how `what` begins where it is no splitter and no model
+OF_COLUMNS = (
+    "features.",
+    "target",
+    "preprocess",
+)  # how `what` begins where it is no splitter and no model
 Row = dict[str, Any]
 
 
@@ -50,15 +55,16 @@ class Audit:
     """What was tried, and what moved.
 
     Attributes:
-        table: a row per column and check: what, check, moved (rows in which a value changed), values (compared),
-            first_date (of those that moved), rows_ahead, own_row (whether a feature moves with the data of its own
-            row, where that was seen), verdict (clean, leak, warning, or why it was not audited), finding (the
-            sentence on a leak or a warning).
+        table: a row per column and check: what, check, moved (rows in which a value changed),
+            values (compared), first_date (of those that moved), rows_ahead, own_row (whether a
+            feature moves with the data of its own row, where that was seen), verdict (clean, leak,
+            warning, or why it was not audited), finding (the sentence on a leak or a warning).
         assets, rows, cuts: how many of each were used.
         seed: by which the sample and the cuts were drawn.
         thorough: whether all assets and rows were tried.
-        looks_ahead: whether the target lies after the features: it moves with rows after its own, or no feature moves
-            with its own row; None where no value of the target could be compared.
+        looks_ahead: whether the target lies after the features: it moves with rows after its own,
+            or no feature moves with its own row; None where no value of the target could be
+            compared.
         without_data: features that did not move with the data at all.
     """
 
@@ -115,7 +121,9 @@ class Audit:
         )
 
     def with_models(self, model: Model, panel: Panel, folds: Sequence[Fold]) -> Audit:
-        """The same with the training rows of every fold, and fits and forecasts of some of them; thoroughly, all."""
+        """The same with the training rows of every fold, and fits and forecasts of some of them;
+        thoroughly, all.
+        """
         rng = np.random.default_rng(self.seed)
         size = models.THOROUGH if self.thorough else models.QUICK
         rows = models.splits_tried(folds, panel, model) if folds else []
@@ -127,12 +135,15 @@ class Audit:
         return replace(self, table=pd.concat([self.table, more], ignore_index=True))
 
 
-def audit(experiment: Experiment, market: Market, thorough: bool = False, panel: Panel | None = None) -> Audit:
+def audit(
+    experiment: Experiment, market: Market, thorough: bool = False, panel: Panel | None = None
+) -> Audit:
     """Try every feature, step and the target of the experiment.
 
     Args:
         thorough: all rows and assets and many cuts, instead of a sample.
-        panel: of the run; the quick audit builds it again on all assets with the data ended at one date.
+        panel: of the run; the quick audit builds it again on all assets with the data ended at one
+            date.
     """
     seed = seed_of(experiment, market)
     if thorough:
@@ -152,7 +163,9 @@ def audit(experiment: Experiment, market: Market, thorough: bool = False, panel:
 
 
 def seed_of(experiment: Experiment, market: Market) -> int:
-    """The seed that the spec gives, or one that follows from the spec and the data: a rerun draws the same."""
+    """The seed that the spec gives, or one that follows from the spec and the data: a rerun draws
+    the same.
+    """
     given = experiment.spec.get("audit_seed")
     if given is not None:
         return int(given)
@@ -160,7 +173,9 @@ def seed_of(experiment: Experiment, market: Market) -> int:
     return int(digest([parts, market.fingerprint]), 16) % SEEDS
 
 
-def _tried(experiment: Experiment, market: Market, density: cuts.Density, seed: int, thorough: bool) -> Audit:
+def _tried(
+    experiment: Experiment, market: Market, density: cuts.Density, seed: int, thorough: bool
+) -> Audit:
     """Every column of the experiment on this market.
 
     Raises:
@@ -192,7 +207,9 @@ def _tried(experiment: Experiment, market: Market, density: cuts.Density, seed: 
 
 
 def _looks_ahead(target_ahead: bool | None, own_rows: Sequence[bool | None]) -> bool | None:
-    """Whether the target lies after the features: it looks ahead, or no feature uses the data of its own row."""
+    """Whether the target lies after the features: it looks ahead, or no feature uses the data of
+    its own row.
+    """
     if target_ahead is None:
         return None
     seen = [own for own in own_rows if own is not None]
@@ -207,7 +224,9 @@ def _warned(experiment: Experiment, opened: Mapping[str, list[str]]) -> list[Row
     """
     functions = {f"features.{name}": feature for name, feature in experiment.features.items()}
     functions["target"] = experiment.target
-    functions |= {f"preprocess[{k}] ({step.name})": step.function for k, step in enumerate(experiment.steps)}
+    functions |= {
+        f"preprocess[{k}] ({step.name})": step.function for k, step in enumerate(experiment.steps)
+    }
     rows = []
     for what, function in functions.items():
         sources = [*outside.held_data(function), *opened.get(what, [])]
@@ -216,35 +235,54 @@ def _warned(experiment: Experiment, opened: Mapping[str, list[str]]) -> list[Row
     return rows
 
 
-def _panel_tried(experiment: Experiment, market: Market, panel: Panel, rng: np.random.Generator) -> list[Row]:
-    """The panel of the run, all assets and steps, against one that is built on data that end at a late date."""
+def _panel_tried(
+    experiment: Experiment, market: Market, panel: Panel, rng: np.random.Generator
+) -> list[Row]:
+    """The panel of the run, all assets and steps, against one that is built on data that end at a
+    late date.
+    """
     places = market.dates.get_indexer(panel.dates)
     last = int(rng.integers(len(places) // 2, len(places)))
     cut = cuts.Cut(int(places[last]), last)
     check = f"panel of all assets, data end at {panel.dates[last]:{panel.date_format}}"
     known = cuts.ended(market, cut)
-    parts = (experiment.features, experiment.target, experiment.steps, experiment.model.weight_field)
+    parts = (
+        experiment.features,
+        experiment.target,
+        experiment.steps,
+        experiment.model.weight_field,
+    )
     try:
         earlier = build_panel(known, *parts, allow_loss=1.0)
     except DataError as error:
         return [line("panel", check, f"{UNTRIED}: {error.mistakes[0]}")]
     rows = []
     for k, name in enumerate(panel.names):
-        rows.append(_panel_row(f"features.{name}", check, panel, panel.X[:, :, k], earlier.X[:, :, k], last))
+        rows.append(
+            _panel_row(f"features.{name}", check, panel, panel.X[:, :, k], earlier.X[:, :, k], last)
+        )
     kept = max(last - panel.horizon + 1, 0)
     rows.append(_panel_row("target", check, panel, panel.y[:kept], earlier.y[:kept], last))
     return rows
 
 
-def _panel_row(what: str, check: str, panel: Panel, whole: np.ndarray, known: np.ndarray, last: int) -> Row:
+def _panel_row(
+    what: str, check: str, panel: Panel, whole: np.ndarray, known: np.ndarray, last: int
+) -> Row:
     """One column of the panel beside that of data that end earlier."""
     n = min(len(whole), len(known))
     before, after = whole[:n], known[:n]
     moved = np.flatnonzero(moved_rows(before, after, size_of(whole)))
     values = int(np.isfinite(before).sum())
     if not len(moved):
-        return line(what, check, CLEAN if values else f"{UNTRIED}: no value before a cut", values=values)
+        return line(
+            what, check, CLEAN if values else f"{UNTRIED}: no value before a cut", values=values
+        )
     first = panel.dates[moved[0]]
     ahead = last - int(moved[0]) + 1
-    text = f"{what}: looks ahead on the whole data; first value that moves: {first:%Y-%m-%d} ({check})"
-    return line(what, check, LEAK, text, moved=len(moved), values=values, first_date=first, rows_ahead=ahead)
+    text = (
+        f"{what}: looks ahead on the whole data; first value that moves: {first:%Y-%m-%d} ({check})"
+    )
+    return line(
+        what, check, LEAK, text, moved=len(moved), values=values, first_date=first, rows_ahead=ahead
+    )

@@ -1,4 +1,6 @@
-"""The bench of a process: what jobs share is made once, and kept by the digest of what it was made from."""
+"""The bench of a process: what jobs share is made once, and kept by the digest of what it was made
+from.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,17 @@ class Bench:
         self.things: OrderedDict[str, Any] = OrderedDict()
 
     def get(self, what: str, of: Any, make: Callable[[], Any]) -> Any:
-        """The thing made from `of` (plain mappings, lists, numbers, texts), made now if it is not here."""
+        """The thing made from `of` (plain mappings, lists, numbers, texts), made now if it is not
+        here.
+        """
         key = f"{what}-{digest(of)}"
         if key not in self.things:
-            while what == "panel" and len(self.things) > 1 and held(self.things.values()) > MOST_BYTES:
-                self.things.popitem(last=False)  # the last one is the market that the panel is made of
+            while (
+                what == "panel" and len(self.things) > 1 and held(self.things.values()) > MOST_BYTES
+            ):
+                self.things.popitem(
+                    last=False
+                )  # the last one is the market that the panel is made of
             self.things[key] = make()
             while len(self.things) > KEPT:
                 self.things.popitem(last=False)

@@ -29,7 +29,9 @@ MOST_LEAVES = 131_072  # of a tree of LightGBM
 
 
 class Grown(NamedTuple):
-    """The trees of one unit, or the reason why it has none; they forecast the target over 2**exponent."""
+    """The trees of one unit, or the reason why it has none; they forecast the target over
+    2**exponent.
+    """
 
     unit: Unit
     n_obs: int
@@ -41,11 +43,12 @@ class Grown(NamedTuple):
 
 @dataclass(frozen=True)
 class Boosting(Model):
-    """Sums of regression trees on squared errors (Friedman 2001; Ke et al. 2017), one model per unit.
+    """Sums of regression trees on squared errors (Friedman 2001; Ke et al. 2017), one model per
+    unit.
 
-    The names of LightGBM stand in brackets; what is not named here has its default. One thread, and the same
-    bits for the same rows, settings and seed. LightGBM holds the target in single precision and takes features
-    smaller than 1e-35 for zero.
+    The names of LightGBM stand in brackets; what is not named here has its default. One thread, and
+    the same bits for the same rows, settings and seed. LightGBM holds the target in single
+    precision and takes features smaller than 1e-35 for zero.
 
     Attributes:
         by: null: all cells in one; asset; or the name of a group of assets such as sector.
@@ -56,8 +59,8 @@ class Boosting(Model):
         row_share: rows drawn for each tree (bagging_fraction, bagging_freq 1).
         column_share: features drawn for each tree (feature_fraction).
         seed: of both draws.
-        regressors: names of the features to split on; null takes all. Which rows need which features says
-            `model.rows` of the spec (see `runner.rows`).
+        regressors: names of the features to split on; null takes all. Which rows need which
+            features says `model.rows` of the spec (see `runner.rows`).
     """
 
     by: str | None = None
@@ -72,11 +75,17 @@ class Boosting(Model):
 
     def __post_init__(self) -> None:
         shares = ("row_share", "column_share")
-        found = [f"{name}: given 0; allowed: a number above 0 to 1" for name in shares if not getattr(self, name)]
+        found = [
+            f"{name}: given 0; allowed: a number above 0 to 1"
+            for name in shares
+            if not getattr(self, name)
+        ]
         if self.leaves > MOST_LEAVES:
             found.append(f"leaves: given {self.leaves}; allowed: a number from 2 to {MOST_LEAVES}")
         if self.by == "date":
-            found.append("by: given date, whose trees know no other date; allowed: null, asset, a group of assets")
+            found.append(
+                "by: given date, whose trees know no other date; allowed: null, asset, a group of assets"
+            )
         if found:
             raise ValueError("\n".join(found))
 
@@ -86,7 +95,9 @@ class Boosting(Model):
         if find_spec("lightgbm") is None:
             found.append(f"_target_: Boosting needs lightgbm; install it with: {INSTALL}")
         given = self.regressors or []
-        found += [f"regressors: {unknown(name, features)}" for name in given if name not in features]
+        found += [
+            f"regressors: {unknown(name, features)}" for name in given if name not in features
+        ]
         if not features or self.regressors == []:
             found.append("_target_: Boosting needs a feature to split on; features: none are given")
         return found
@@ -102,7 +113,8 @@ class Boosting(Model):
         """Grow trees on the rows at these positions, cells that are valid only.
 
         Raises:
-            DataError: every unit has too few rows, or a target that does not vary; a group that the data has not.
+            DataError: every unit has too few rows, or a target that does not vary; a group that the
+                data has not.
             EstimationError: LightGBM cannot be loaded, or refuses.
         """
         import pandas as pd
@@ -114,9 +126,14 @@ class Boosting(Model):
         if not any(one.booster for one in grown):
             reasons = listed(dict.fromkeys(f"{one.unit.name}: {one.reason}" for one in grown))
             raise DataError(f"model: no trees could be grown; {reasons}")
-        quality = [_key(one) | {"n_obs": one.n_obs, "r2": one.r2, "cov": "", "reason": one.reason} for one in grown]
+        quality = [
+            _key(one) | {"n_obs": one.n_obs, "r2": one.r2, "cov": "", "reason": one.reason}
+            for one in grown
+        ]
         return Fit(
-            pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS]).astype(dict.fromkeys(COEFFICIENTS[1:], float)),
+            pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS]).astype(
+                dict.fromkeys(COEFFICIENTS[1:], float)
+            ),
             pd.DataFrame(quality, columns=["scope", "unit", *QUALITY]),
             pd.DataFrame(columns=["scope", "unit", *HYPOTHESES]),
             np.empty((len(panel.assets), 0)),
@@ -168,26 +185,36 @@ class Boosting(Model):
         drawn = int(self.row_share * n)
         if drawn < 2 * self.min_rows:
             share = f", {drawn:,} of them drawn for a tree" if self.row_share < 1.0 else ""
-            return Grown(unit, n, reason=f"{count(n, 'row')}{share}; a split needs twice min_rows={self.min_rows}")
-        # LightGBM holds squares of the target in single precision; a power of two moves no bit of the forecast.
+            return Grown(
+                unit,
+                n,
+                reason=f"{count(n, 'row')}{share}; a split needs twice min_rows={self.min_rows}",
+            )
+        # LightGBM holds squares of the target in single precision; a power of two moves no bit of
+        # the forecast.
         exponent = int(np.frexp(np.abs(panel.y[t, i]).max())[1])
         y = np.ldexp(panel.y[t, i], -exponent)
         if np.isnan(r2_against(y, y, y.mean())):
             return Grown(unit, n, reason="the target does not vary")
         booster = _train(self.parameters(), X, y)
-        return Grown(unit, n, booster, exponent, r2_against(y, booster.predict(X, num_threads=1), y.mean()))
+        return Grown(
+            unit, n, booster, exponent, r2_against(y, booster.predict(X, num_threads=1), y.mean())
+        )
 
 
 def _train(parameters: dict[str, Any], X: np.ndarray, y: np.ndarray) -> Any:
     """LightGBM on these rows (n, K).
 
     Raises:
-        EstimationError: it cannot be loaded (it needs the OpenMP library of the system), or it refuses.
+        EstimationError: it cannot be loaded (it needs the OpenMP library of the system), or it
+            refuses.
     """
     try:
         import lightgbm
     except (ImportError, OSError) as error:
-        raise EstimationError(f"model: lightgbm cannot be loaded: {' '.join(str(error).split())}") from error
+        raise EstimationError(
+            f"model: lightgbm cannot be loaded: {' '.join(str(error).split())}"
+        ) from error
     try:
         return lightgbm.train(parameters, lightgbm.Dataset(X, y))
     except lightgbm.basic.LightGBMError as error:
@@ -210,18 +237,26 @@ def _importance(grown: Sequence[Grown], names: Sequence[str]) -> Finding:
             gain, splits = (one.booster.feature_importance(kind) for kind in ("gain", "split"))
             share = gain / gain.sum() if gain.sum() else np.zeros(len(gain))
             columns = zip(names, share.tolist(), splits.tolist(), strict=True)
-            rows += [_key(one) | {"term": name, "gain_share": g, "splits": s} for name, g, s in columns]
+            rows += [
+                _key(one) | {"term": name, "gain_share": g, "splits": s} for name, g, s in columns
+            ]
     table = pd.DataFrame(rows, columns=IMPORTANCE)
     return Finding(table, words=_in_words(table), picture="importance")
 
 
 def _in_words(table: pd.DataFrame) -> list[str]:
     """The leading features, and what the fit in sample is worth."""
-    mean, several = table.groupby("term", sort=False)["gain_share"].mean(), table["unit"].nunique() > 1
+    mean, several = (
+        table.groupby("term", sort=False)["gain_share"].mean(),
+        table["unit"].nunique() > 1,
+    )
     leading = mean[mean > 0.0].sort_values(ascending=False, kind="stable").head(LEADING)
     warning = "Trees can meet the rows they grew on as closely as wished: R2 in sample tells nothing of new rows."
     if leading.empty:
         return ["No tree has a split: the forecast is the mean of the rows fitted."]
     shares = listed(f"{name} ({percent(share)})" for name, share in leading.items())
     over = f", mean over {table['unit'].nunique():,} units" if several else ""
-    return [f"Most of the gain of the splits comes from {shares}{over}; it tells use, not cause.", warning]
+    return [
+        f"Most of the gain of the splits comes from {shares}{over}; it tells use, not cause.",
+        warning,
+    ]

@@ -1,4 +1,6 @@
-"""The calendar of rows: how many make a year, parts cut by date, weeks and months and whether they are over."""
+"""The calendar of rows: how many make a year, parts cut by date, weeks and months and whether they
+are over.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,24 @@ PERIOD = {"week": "W-FRI", "month": "M"}
 A_YEAR = {"week": 52.0, "month": 12.0}  # periods
 OFF = 0.05  # share by which rows a year that are given may differ from those of the calendar
 
-# Which gaps, in days, two rows of a calendar have that follow each other: holidays and month ends move them.
-SPACED = {"weekly": (52.0, 5, 9), "monthly": (12.0, 25, 36), "quarterly": (4.0, 85, 98), "yearly": (1.0, 350, 380)}
+# Which gaps, in days, two rows of a calendar have that follow each other: holidays and month ends
+# move them.
+SPACED = {
+    "weekly": (52.0, 5, 9),
+    "monthly": (12.0, 25, 36),
+    "quarterly": (4.0, 85, 98),
+    "yearly": (1.0, 350, 380),
+}
 # Rows of a calendar that may be missing (holidays included): so many, and this share of the gaps.
 FEW_MISSING, MOST_MISSING = 2, 0.2
 MANY_MISSING = 0.1  # share of the gaps from which on the name of the calendar says so
 DAYS_OF_YEAR = 365.25
 WEEK = 7
 TRADING_DAYS, EVERY_DAY = 252.0, 365.0
-TRADING_WEEKS = (frozenset({0, 1, 2, 3, 4}), frozenset({6, 0, 1, 2, 3}))  # Monday is 0: to Friday; Sunday to Thursday
+TRADING_WEEKS = (
+    frozenset({0, 1, 2, 3, 4}),
+    frozenset({6, 0, 1, 2, 3}),
+)  # Monday is 0: to Friday; Sunday to Thursday
 WHOLE_WEEK = frozenset(range(WEEK))
 WEEKEND = frozenset({5, 6})
 SHORT = 14  # rows; fewer days need not show every day of the week
@@ -41,8 +52,9 @@ class Calendar:
     Attributes:
         dates: (T,) the rows.
         name: for people, such as `monthly calendar`.
-        rows_per_year: the nominal number: 252 (five days a week), 365 (every day), 52, 12, 4, 1, or the bars of a
-            usual day times 252 or 365; None where the rows follow none of these calendars.
+        rows_per_year: the nominal number: 252 (five days a week), 365 (every day), 52, 12, 4, 1, or
+            the bars of a usual day times 252 or 365; None where the rows follow none of these
+            calendars.
         weekdays: days of the week (Monday 0) that usually have rows.
         bars: rows of a usual day.
     """
@@ -78,13 +90,14 @@ def _rows_a_year(rows: float) -> str:
 
 
 def calendar_of(dates: pd.DatetimeIndex) -> Calendar:
-    """The calendar of increasing dates (T,), judged by the gaps between rows, so that long holes do not matter.
+    """The calendar of increasing dates (T,), judged by the gaps between rows, so that long holes do
+    not matter.
 
-    A calendar may lack up to a fifth of its rows (holidays included); a day of the week with less than half
-    of an even share of the rows is an exception. Rows within a day are bars; where at least half of the days
-    have the bars of the usual (median) day within 5 %, a year has that many times the 252 or 365 days.
-    Rows every two weeks, every 20 days or at random follow no calendar, nor do six days a week: rows a year
-    are then to be given.
+    A calendar may lack up to a fifth of its rows (holidays included); a day of the week with less
+    than half of an even share of the rows is an exception. Rows within a day are bars; where at
+    least half of the days have the bars of the usual (median) day within 5 %, a year has that many
+    times the 252 or 365 days. Rows every two weeks, every 20 days or at random follow no calendar,
+    nor do six days a week: rows a year are then to be given.
     """
     ordinal = dates.normalize().to_numpy().astype("datetime64[D]").astype(np.int64)
     day, rows = np.unique(ordinal, return_counts=True)
@@ -118,7 +131,8 @@ def _usual_weekdays(day: np.ndarray, rows: np.ndarray) -> frozenset[int]:
 
 
 def _daily(day: np.ndarray, weekdays: frozenset[int]) -> tuple[float | None, frozenset[int]]:
-    """252 and the five days of a trading week on which the days follow each other; 365 and all seven; or None.
+    """252 and the five days of a trading week on which the days follow each other; 365 and all
+    seven; or None.
 
     `day` counts days since 1970.
     """
@@ -140,7 +154,9 @@ def _steps(day: np.ndarray, week: frozenset[int]) -> np.ndarray:
 
 
 def _mostly(follows: np.ndarray) -> bool:
-    """Whether rows follow each other as they should in most gaps; without a gap nothing speaks against it."""
+    """Whether rows follow each other as they should in most gaps; without a gap nothing speaks
+    against it.
+    """
     missing = int((~follows).sum())
     few = missing <= FEW_MISSING + MOST_MISSING * len(follows)
     return few and (missing == 0 or 2 * missing < len(follows))
@@ -175,13 +191,16 @@ def year_of(calendar: Calendar, given: float | None = None) -> Year:
     """Rows of a year by the calendar, or as given; the one place that every annual number asks.
 
     Raises:
-        SettingError: a number more than 5 % off that of the calendar; none given where the rows follow no calendar.
+        SettingError: a number more than 5 % off that of the calendar; none given where the rows
+            follow no calendar.
     """
     nominal, name = calendar.rows_per_year, "rows_per_year"
     if nominal is None:
         if given is None:
             kinds = "daily, weekly, monthly, quarterly or yearly rows, nor bars of a day"
-            problem = f"given null, and the {calendar.name} has no {kinds}; allowed: a number above 0"
+            problem = (
+                f"given null, and the {calendar.name} has no {kinds}; allowed: a number above 0"
+            )
             raise SettingError(name, problem, "NUMBER")
         return Year(given, f"as given; {calendar.name}")
     if given is None:
@@ -215,7 +234,9 @@ def within(dates: pd.DatetimeIndex, start: str | None, end: str | None) -> np.nd
         keep &= up_to(dates, end)
     if not keep.any():
         runs = f"runs {span(dates)}" if len(dates) else "is empty"
-        raise DataError(f"data.start..data.end: {start or ''}..{end or ''} holds no row; the data {runs}")
+        raise DataError(
+            f"data.start..data.end: {start or ''}..{end or ''} holds no row; the data {runs}"
+        )
     return keep
 
 
@@ -234,7 +255,9 @@ def session_numbers(dates: pd.DatetimeIndex) -> np.ndarray:
 
 
 def period_ends(dates: pd.DatetimeIndex, frequency: Frequency) -> np.ndarray:
-    """Positions of the last row of each week (to Friday) or month, the unfinished last one included."""
+    """Positions of the last row of each week (to Friday) or month, the unfinished last one
+    included.
+    """
     periods = dates.to_period(PERIOD[frequency]).asi8
     return np.flatnonzero(np.append(periods[1:] != periods[:-1], True)[: len(periods)])
 
@@ -242,11 +265,12 @@ def period_ends(dates: pd.DatetimeIndex, frequency: Frequency) -> np.ndarray:
 def unfinished(dates: pd.DatetimeIndex, calendar: Calendar, frequency: Frequency) -> str:
     """Why the last week or month of rows on this calendar is not over; empty where it is.
 
-    It is over when the data have rows of a later period, or a row on its last weekday: the Friday of a week, the
-    last Monday to Friday of a month; with rows on weekends too, its last day; with bars, all bars of that day.
-    Where that weekday is a holiday the data cannot show that the period is over: it counts as running, and
-    `partial: keep` keeps it. Rows that are weeks or months already, one a period, are taken as their source
-    closed them. `dates` are the rows of the calendar or a part of them.
+    It is over when the data have rows of a later period, or a row on its last weekday: the Friday
+    of a week, the last Monday to Friday of a month; with rows on weekends too, its last day; with
+    bars, all bars of that day. Where that weekday is a holiday the data cannot show that the period
+    is over: it counts as running, and `partial: keep` keeps it. Rows that are weeks or months
+    already, one a period, are taken as their source closed them. `dates` are the rows of the
+    calendar or a part of them.
     """
     if _one_a_period(calendar, frequency):
         return ""

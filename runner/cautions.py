@@ -12,19 +12,25 @@ if TYPE_CHECKING:
 
 
 def cautions(report: Report) -> list[str]:
-    """What the standard errors of a run assume, a sentence for each assumption that is likely wrong."""
+    """What the standard errors of a run assume, a sentence for each assumption that is likely
+    wrong.
+    """
     table = per_unit(report.fit.coefficients)
     table = table[table["estimate"].notna()]
     found, noun, scopes = [], unit_noun(table), set(report.fit.coefficients["scope"])
     errors = errors_in_force(report)
     tested = noun != "date" and bool(errors) and bool(table["p_value"].notna().any())
     if "mean" in scopes and tested:
-        found.append(f"The t of a mean takes {plural(noun)} as independent; shared shocks would make it too large.")
+        found.append(
+            f"The t of a mean takes {plural(noun)} as independent; shared shocks would make it too large."
+        )
     if not tested:
         return found
     if noun != "asset" and len(report.panel.assets) > 1 and not _allows_for_dates(report, errors):
         risk = "shared shocks would make t too large"
-        found.append(f"{errors} errors take the assets of a date as independent; {risk}{_instead(report, 'date')}.")
+        found.append(
+            f"{errors} errors take the assets of a date as independent; {risk}{_instead(report, 'date')}."
+        )
     return found + _on_overlap(report, errors, noun)
 
 
@@ -36,9 +42,13 @@ def _on_overlap(report: Report, errors: str, noun: str) -> list[str]:
     if errors in ERRORS and ERRORS[errors].serial:
         lags = int(report.fit.quality["cov_lags"].min())
         few = f"beyond the {count(lags, 'lag')} of the {errors} errors"
-        return [f"Targets over {ahead} rows overlap {few}: t is likely too large; use model.cov_lags={ahead - 1}."]
+        return [
+            f"Targets over {ahead} rows overlap {few}: t is likely too large; use model.cov_lags={ahead - 1}."
+        ]
     instead = "; use model.cov=HAC" if noun == "asset" else _instead(report, "asset")
-    return [f"Targets over {ahead} rows overlap, which {errors} errors ignore: t is likely too large{instead}."]
+    return [
+        f"Targets over {ahead} rows overlap, which {errors} errors ignore: t is likely too large{instead}."
+    ]
 
 
 def _clusters(report: Report) -> list[str]:
@@ -52,7 +62,9 @@ def _allows_for_dates(report: Report, errors: str) -> bool:
 
 
 def _allows_for_overlap(report: Report, errors: str) -> bool:
-    """Whether the errors allow for targets of an asset that overlap: clusters of assets hold all of its rows."""
+    """Whether the errors allow for targets of an asset that overlap: clusters of assets hold all
+    of its rows.
+    """
     if errors in ERRORS and ERRORS[errors].serial:
         return bool(report.fit.quality["cov_lags"].min() >= report.panel.horizon - 1)
     return not set(_clusters(report)) <= {"date"}

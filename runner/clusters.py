@@ -1,7 +1,8 @@
-"""Covariance of one pooled regression whose errors hang together: within assets, within dates, over time.
+"""Covariance of one pooled regression whose errors hang together: within assets, within dates, over
+time.
 
-Scores x*u are summed by cluster before their products are. One pass over the panel in blocks of dates gives
-the sums of every date and asset; the clusters of groups are sums of these.
+Scores x*u are summed by cluster before their products are. One pass over the panel in blocks of
+dates gives the sums of every date and asset; the clusters of groups are sums of these.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ FEWEST_DATES = 16  # at a time, however many assets there are
 
 
 class Pool(NamedTuple):
-    """One regression: regressors X (T, N, K), target y (T, N), cells in use (T, N), estimates b (k,) and
-    bread (k, k); weights (T, N); what fixed effects take of each column, alpha (N, K + 1) and delta (T, K + 1),
-    and the degrees of freedom that they take; and dummies (N, L), which stand last in b."""
+    """One regression: regressors X (T, N, K), target y (T, N), cells in use (T, N), estimates b
+    (k,) and bread (k, k); weights (T, N); what fixed effects take of each column, alpha (N, K + 1)
+    and delta (T, K + 1), and the degrees of freedom that they take; and dummies (N, L), which stand
+    last in b."""
 
     X: np.ndarray
     y: np.ndarray
@@ -44,9 +46,12 @@ class Pool(NamedTuple):
         return self.n - len(self.b) - self.absorbed
 
     def blocks(self, rows: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Regressors (B, k, N) and residuals (B, N) of each block of these dates, less the effects and times the root
-        of the weights, zero in cells that are not in use."""
-        (_, N, K), dummies = self.X.shape, np.empty((0, self.y.shape[1])) if self.member is None else self.member.T
+        """Regressors (B, k, N) and residuals (B, N) of each block of these dates, less the effects
+        and times the root of the weights, zero in cells that are not in use."""
+        (_, N, K), dummies = (
+            self.X.shape,
+            np.empty((0, self.y.shape[1])) if self.member is None else self.member.T,
+        )
         k = len(self.b) - len(dummies)
         size = min(max(CELLS // N, FEWEST_DATES), max(rows.stop - rows.start, 1))
         buffer = np.ones((size, len(self.b), N))
@@ -78,8 +83,8 @@ class Pool(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Scores summed by date (T, k) and by asset (N, k), and the products (k, k) of single cells and of
-    date-and-group clusters (without groups those of cells)."""
+    """Scores summed by date (T, k) and by asset (N, k), and the products (k, k) of single cells and
+    of date-and-group clusters (without groups those of cells)."""
 
     by_date: np.ndarray
     by_asset: np.ndarray
@@ -88,7 +93,9 @@ class Sums(NamedTuple):
 
 
 def sums(pool: Pool, groups: np.ndarray | None = None) -> Sums:
-    """One pass over the scores; `groups` (N,) are codes of the groups that meet dates in `pairs`."""
+    """One pass over the scores; `groups` (N,) are codes of the groups that meet dates in
+    `pairs`.
+    """
     parts = halves(len(pool.y), lambda rows: _sums(pool, rows, groups))
     together = [np.asarray(sum(column)) for column in list(zip(*parts, strict=True))[1:]]
     return Sums(np.concatenate([part.by_date for part in parts]), *together)
@@ -120,7 +127,9 @@ def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -
         if kind in ("HC2", "HC3"):
             slack = 1.0 - np.einsum("tkn,tkn->tn", pool.bread @ z, z)
             if (slack < 1e-10).any():
-                raise NotEstimable(f"HC2 and HC3 do not exist: {int((slack < 1e-10).sum())} rows have leverage 1")
+                raise NotEstimable(
+                    f"HC2 and HC3 do not exist: {int((slack < 1e-10).sum())} rows have leverage 1"
+                )
             u = u / (slack if kind == "HC3" else np.sqrt(slack))
         z *= u[:, None]
         meat += np.matmul(z, z.swapaxes(1, 2)).sum(axis=0)
@@ -131,9 +140,10 @@ def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -
 def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
     """One- or two-way clusters (Liang and Zeger 1986; Cameron, Gelbach and Miller 2011).
 
-    A key is None for dates, or codes (N,) of assets or groups of them. Each way has the factor G/(G-1)
-    (n-1)/(n-k) of its own G clusters; two ways add up less their intersection, and negative eigenvalues of that are
-    set to zero. The degrees of freedom of Student's t are the smallest G less one.
+    A key is None for dates, or codes (N,) of assets or groups of them. Each way has the factor
+    G/(G-1) (n-1)/(n-k) of its own G clusters; two ways add up less their intersection, and negative
+    eigenvalues of that are set to zero. The degrees of freedom of Student's t are the smallest G
+    less one.
 
     Raises:
         NotEstimable: fewer than two clusters, or an estimate without variance.
@@ -152,15 +162,18 @@ def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estim
         both = (found.pairs, cells) if with_dates else _way(pool, found, _crossed(codes))
         V, zeroed = positive(V - _between(pool, *both))
     if not (np.diag(V) > 0.0).all():
-        raise NotEstimable("the clusters leave an estimate without variance; cluster by something else")
+        raise NotEstimable(
+            "the clusters leave an estimate without variance; cluster by something else"
+        )
     return Estimated(V, fewest - 1, zeroed)
 
 
 def positive(V: np.ndarray) -> tuple[np.ndarray, int]:
     """A symmetric V (k, k) with its negative eigenvalues set to zero, and how many they were.
 
-    Covariances by two ways of clustering are differences, and need not be positive semi-definite (Cameron, Gelbach
-    and Miller 2011, section 2.3). What is negative by rounding alone is set to zero too, and not counted.
+    Covariances by two ways of clustering are differences, and need not be positive semi-definite
+    (Cameron, Gelbach and Miller 2011, section 2.3). What is negative by rounding alone is set to
+    zero too, and not counted.
     """
     values, vectors = np.linalg.eigh((V + V.T) / 2.0)
     if values[0] >= 0.0:
@@ -171,7 +184,8 @@ def positive(V: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
-    """Scores summed by date, then Newey-West over the dates (Driscoll and Kraay 1998), times n / (n - k).
+    """Scores summed by date, then Newey-West over the dates (Driscoll and Kraay 1998), times n / (n
+    - k).
 
     Bartlett weights 1 - l / (lags + 1). The degrees of freedom are the dates less one.
 
@@ -182,13 +196,17 @@ def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> 
     if len(by_date) < 2:
         raise NotEstimable(f"{len(by_date)} date; Driscoll-Kraay errors need at least 2")
     if lags >= len(by_date):
-        raise NotEstimable(f"cov_lags={lags} with {len(by_date)} dates; allowed: less than the dates")
+        raise NotEstimable(
+            f"cov_lags={lags} with {len(by_date)} dates; allowed: less than the dates"
+        )
     V = pool.bread @ long_run(by_date, lags) @ pool.bread * (pool.n / pool.df)
     return Estimated(V, len(by_date) - 1)
 
 
 def long_run(scores: np.ndarray, lags: int) -> np.ndarray:
-    """Sum (k, k) of the products of scores (T, k) with themselves and their lags, Bartlett weights."""
+    """Sum (k, k) of the products of scores (T, k) with themselves and their lags, Bartlett
+    weights.
+    """
     meat = scores.T @ scores
     for lag in range(1, lags + 1):
         product = scores[lag:].T @ scores[:-lag]

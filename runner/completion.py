@@ -1,4 +1,6 @@
-"""Tab completion in bash for `python -m runner`, which Hydra's own script does not know: it takes -m for a file."""
+"""Tab completion in bash for `python -m runner`, which Hydra's own script does not know: it takes
+-m for a file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Hydra, and only here: from command-line overrides to composed specs, with every mistake on its own line."""
+"""Hydra, and only here: from command-line overrides to composed specs, with every mistake on its
+own line.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,13 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
-OF_SWEEPS = ("sweep", "hydra", "tracking", "ledger", "experiment")  # what a sweep reads of its own overrides
+OF_SWEEPS = (
+    "sweep",
+    "hydra",
+    "tracking",
+    "ledger",
+    "experiment",
+)  # what a sweep reads of its own overrides
 ALIKE = 3  # first jobs whose mistakes are those of all jobs, where they are the same
 COMPOSING = (HydraException, OmegaConfBaseException)
 
@@ -55,17 +63,27 @@ class Job:
 def shipped_conf() -> Path:
     """The `conf` directory of the checkout or, installed, of the package: the first that exists."""
     package = Path(__file__).parent
-    return next(path for path in (package.parent / "conf", package / "conf") if (path / "config.yaml").is_file())
+    return next(
+        path
+        for path in (package.parent / "conf", package / "conf")
+        if (path / "config.yaml").is_file()
+    )
 
 
 class Composer:
-    """Composes specs from the configs in `conf`, with another directory before them where one is named."""
+    """Composes specs from the configs in `conf`, with another directory before them where one is
+    named.
+    """
 
-    def __init__(self, conf: str | None = None, beside: str | None = None, name: str | None = None) -> None:
+    def __init__(
+        self, conf: str | None = None, beside: str | None = None, name: str | None = None
+    ) -> None:
         self.name = name or "config"
         places = {"--config-path": conf, "--config-dir": beside}
         missing = [
-            f"{flag}: no such directory {path!r}" for flag, path in places.items() if path and not _is_dir(path)
+            f"{flag}: no such directory {path!r}"
+            for flag, path in places.items()
+            if path and not _is_dir(path)
         ]
         if missing:
             raise SpecError(missing)
@@ -104,16 +122,29 @@ class Composer:
             ]  # others may need a job's own
             config = self._compose(own, RunMode.MULTIRUN)
             settings = _sweep_of(config)
-            axes += _axes(self._parsed([over(key, values) for key, values in settings.over.items()]))[1]
+            axes += _axes(
+                self._parsed([over(key, values) for key, values in settings.over.items()])
+            )[1]
             directory = Path(config.hydra.sweep.dir)
             places = _plain(config)
             where: Any = {key: places[key] for key in ("tracking", "ledger")}
         except COMPOSING as error:
             raise self._refusal(own, error) from None
-        empty = Plan(directory, settings, self.configs, tuple(overrides), tuple(fixed), tuple(axes), (), **where)
+        empty = Plan(
+            directory,
+            settings,
+            self.configs,
+            tuple(overrides),
+            tuple(fixed),
+            tuple(axes),
+            (),
+            **where,
+        )
         every = combinations(axes, settings)
         jobs = self._checked(empty, every)
-        if settings.search == "bayes":  # those were one of each value, to be checked; the scores lead to others
+        if (
+            settings.search == "bayes"
+        ):  # those were one of each value, to be checked; the scores lead to others
             return empty
         return replace(empty, jobs=jobs, same=len(every) - len(jobs))
 
@@ -121,7 +152,8 @@ class Composer:
         """A job per different spec.
 
         Raises:
-            SpecError: the mistakes, each with the job it is in; once where the first jobs have the same.
+            SpecError: the mistakes, each with the job it is in; once where the first jobs have the
+                same.
         """
         found, wrong = dict[str, PlannedJob](), list[tuple[str, tuple[str, ...]]]()
         for number, differs in enumerate(every):
@@ -130,7 +162,10 @@ class Composer:
                 found.setdefault(job_key(job.spec, "", ""), job)
             except RunnerError as error:
                 wrong.append((f"job {number} ({' '.join(differs)})", error.mistakes))
-                if len(wrong) == min(ALIKE, len(every)) == number + 1 and len({lines for _, lines in wrong}) == 1:
+                if (
+                    len(wrong) == min(ALIKE, len(every)) == number + 1
+                    and len({lines for _, lines in wrong}) == 1
+                ):
                     raise SpecError(error.mistakes) from None
         if wrong:
             raise SpecError([f"{job}: {line}" for job, lines in wrong for line in lines])
@@ -148,13 +183,17 @@ class Composer:
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
         model = spec.get("model")
-        if isinstance(model, dict) and model.get("rows") is None:  # jobs compare in sample on common rows
+        if (
+            isinstance(model, dict) and model.get("rows") is None
+        ):  # jobs compare in sample on common rows
             spec = {**spec, "model": {**model, "rows": COMMON}}
             overrides = (*overrides, f"++model.rows={COMMON}")
         return PlannedJob(number, tuple(differs), overrides, build(spec).spec, chosen=chosen)
 
     def places(self, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:
-        """The composed spec, not checked, and the directory of a run: for what needs to know where things are."""
+        """The composed spec, not checked, and the directory of a run: for what needs to know where
+        things are.
+        """
         try:
             config = self._compose(overrides, RunMode.RUN)
             directory = Path(config.hydra.run.dir)
@@ -177,7 +216,9 @@ class Composer:
             elif args.hydra_help:
                 self.hydra.hydra_help(config_name=self.name, args_parser=flags(), args=args)
             elif args.cfg:
-                self._compose(args.overrides, RunMode.RUN)  # in one line what show_cfg would refuse with a traceback
+                self._compose(
+                    args.overrides, RunMode.RUN
+                )  # in one line what show_cfg would refuse with a traceback
                 self.hydra.show_cfg(self.name, args.overrides, args.cfg, args.package, args.resolve)
             elif args.info:
                 self.hydra.show_info(args.info, config_name=self.name, overrides=args.overrides)
@@ -196,7 +237,9 @@ class Composer:
         config = self._compose(overrides, RunMode.RUN)
         with open_dict(config):
             del config["hydra"]
-        return HELP.format(groups="\n".join(options), spec=OmegaConf.to_yaml(config).rstrip()).rstrip()
+        return HELP.format(
+            groups="\n".join(options), spec=OmegaConf.to_yaml(config).rstrip()
+        ).rstrip()
 
     def _job(self, overrides: Sequence[str]) -> Job:
         config = self._compose(overrides, RunMode.RUN)
@@ -205,9 +248,11 @@ class Composer:
         chosen = chosen_options(config.hydra.runtime.choices)
         return Job(build(_plain(config), overrides, chosen), directory)
 
-    def _spec(self, fixed: Sequence[str], differs: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
-        """The spec of a job of a sweep and its chosen options; what all share is composed once: most differ in
-        values."""
+    def _spec(
+        self, fixed: Sequence[str], differs: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """The spec of a job of a sweep and its chosen options; what all share is composed once:
+        most differ in values."""
         every, own = self._parsed([*fixed, *differs]), self._parsed(differs)
         if any(one.is_delete() for one in every):
             config = self._compose([*fixed, *differs], RunMode.RUN)
@@ -237,7 +282,9 @@ class Composer:
 
     def _chooses(self, override: Override) -> bool:
         """Whether the override chooses an option of a group."""
-        return override.key_or_group.split("/")[0] in self._groups and "." not in override.key_or_group
+        return (
+            override.key_or_group.split("/")[0] in self._groups and "." not in override.key_or_group
+        )
 
     def _parsed(self, overrides: Sequence[str]) -> list[Override]:
         parser = OverridesParser.create()
@@ -248,12 +295,20 @@ class Composer:
 
     def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
         try:
-            return self.hydra.compose_config(config_name=self.name, overrides=list(overrides), run_mode=mode)
-        except (ValueError, AssertionError, TypeError) as error:  # Hydra lets some of its own checks through
+            return self.hydra.compose_config(
+                config_name=self.name, overrides=list(overrides), run_mode=mode
+            )
+        except (
+            ValueError,
+            AssertionError,
+            TypeError,
+        ) as error:  # Hydra lets some of its own checks through
             raise HydraException(str(error)) from error
 
     def _refusal(self, overrides: Sequence[str], error: Exception) -> SpecError:
-        """A line for each override that does not compose, then those of the spec that the others make."""
+        """A line for each override that does not compose, then those of the spec that the others
+        make.
+        """
         rest, faults = list(overrides), []
         config, spec = OmegaConf.create({}), None
         while spec is None:
@@ -271,7 +326,9 @@ class Composer:
         return SpecError([*lines, *([] if spec is None else mistakes(spec))])
 
     def _explain(self, override: str, error: Exception, config: DictConfig) -> str:
-        """One line: where, what was given, what is allowed in the config that composes without it."""
+        """One line: where, what was given, what is allowed in the config that composes without
+        it.
+        """
         if isinstance(error, MissingConfigException):
             return _missing(error)
         text = " ".join(str(error).split())
@@ -280,7 +337,9 @@ class Composer:
             inner = str(getattr(error.__cause__, "full_key", ""))
             if inner.startswith(f"{key}."):  # a mapping was given, and one of its keys is new
                 names = self._names(inner, config)
-                known = unknown(inner.rpartition(".")[2], names) if names else "there is no such key"
+                known = (
+                    unknown(inner.rpartition(".")[2], names) if names else "there is no such key"
+                )
                 return f"{inner}: {known}; +{inner}=... adds it"
             return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, config))}"
         if "Ambiguous value" in text:
@@ -322,7 +381,9 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     with open_dict(config):
         del config["hydra"]
         config.pop("sweep", None)  # how many are run says nothing of each
-    return {str(key): value for key, value in dict(OmegaConf.to_container(config, resolve=True)).items()}  # type: ignore[arg-type]
+    return {
+        str(key): value for key, value in dict(OmegaConf.to_container(config, resolve=True)).items()
+    }  # type: ignore[arg-type]
 
 
 def _unresolved(config: DictConfig) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""CUSUM of recursive residuals: whether forecast errors of a regression that grows with time drift (Brown, Durbin
-and Evans 1975).
+"""CUSUM of recursive residuals: whether forecast errors of a regression that grows with time drift
+(Brown, Durbin and Evans 1975).
 
 Letters: X (n, k) regressors, y (n,) target, in order of time.
 """
@@ -21,7 +21,8 @@ class Cusum(NamedTuple):
     """Sums of standardised recursive residuals.
 
     Attributes:
-        path: (m,) sums over the root of m, after each of the last m rows; a Brownian motion on [0, 1] under the null.
+        path: (m,) sums over the root of m, after each of the last m rows; a Brownian motion on [0,
+            1] under the null.
         statistic: largest |path| over 1 + 2 s, s = 1/m .. 1 the share of the rows.
         at: position of that row among the m.
         p_value: chance of as much where coefficients and variance stay and errors are independent.
@@ -34,10 +35,11 @@ class Cusum(NamedTuple):
 
 
 def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Errors (m,) of forecasting each row by the least squares of the rows before it, over their scale.
+    """Errors (m,) of forecasting each row by the least squares of the rows before it, over their
+    scale.
 
-    Independent with the variance of the errors where coefficients stay. They begin after the first rows that
-    determine every coefficient, usually k, so that m is n - k or less.
+    Independent with the variance of the errors where coefficients stay. They begin after the first
+    rows that determine every coefficient, usually k, so that m is n - k or less.
 
     Raises:
         NotEstimable: fewer than three of them.
@@ -61,7 +63,8 @@ def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def cusum_test(w: np.ndarray) -> Cusum:
-    """Sums of recursive residuals w (m,) over their standard deviation (ddof 1, Harvey 1975) against lines.
+    """Sums of recursive residuals w (m,) over their standard deviation (ddof 1, Harvey 1975)
+    against lines.
 
     Raises:
         NotEstimable: residuals that do not vary.
@@ -76,9 +79,11 @@ def cusum_test(w: np.ndarray) -> Cusum:
 
 
 def crossing(a: float) -> float:
-    """Chance that a Brownian motion leaves +-a (1 + 2 s) on 0 <= s <= 1 (Zeileis, Leisch, Hornik, Kleiber 2002).
+    """Chance that a Brownian motion leaves +-a (1 + 2 s) on 0 <= s <= 1 (Zeileis, Leisch, Hornik,
+    Kleiber 2002).
 
-    Their line below .3, where the formula, in which both lines are crossed at most once each, no longer holds.
+    Their line below .3, where the formula, in which both lines are crossed at most once each, no
+    longer holds.
     """
     if a < 0.3:
         return 1.0 - 0.1464 * a

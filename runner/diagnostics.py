@@ -1,7 +1,9 @@
-"""Whether the errors of a least-squares fit can be trusted: tests of its residuals and of its columns.
+"""Whether the errors of a least-squares fit can be trusted: tests of its residuals and of its
+columns.
 
-Most are a second least squares of the residuals or their squares on something, and n R^2 of it. All take
-X (n, k) with its constant and the residuals u (n,), in order of time. The oracle is statsmodels.
+Most are a second least squares of the residuals or their squares on something, and n R^2 of it. All
+take X (n, k) with its constant and the residuals u (n,), in order of time. The oracle is
+statsmodels.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ MOST_LAGS = 10  # lags of the tests of serial correlation: the lesser of this an
 
 
 class Diagnostic(NamedTuple):
-    """One test: its statistic, p-value where it has a distribution, and why it is absent if it is."""
+    """One test: its statistic, p-value where it has a distribution, and why it is absent if it
+    is.
+    """
 
     diagnostic: str
     null: str
@@ -49,7 +53,9 @@ def diagnose(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> list[Diagnos
 
 
 def normality(u: np.ndarray) -> list[Diagnostic]:
-    """Skewness and kurtosis (not in excess of 3), and n/6 (S^2 + (K-3)^2/4) ~ chi2(2) (Jarque and Bera 1980)."""
+    """Skewness and kurtosis (not in excess of 3), and n/6 (S^2 + (K-3)^2/4) ~ chi2(2) (Jarque and
+    Bera 1980).
+    """
     if _steady(u):
         return [_absent(name, null, STEADY) for name, null in NORMALITY]
     e = u - u.mean()
@@ -64,7 +70,9 @@ def normality(u: np.ndarray) -> list[Diagnostic]:
 
 
 def breusch_pagan(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
-    """n R^2 of u^2 on the regressors, ~ chi2(k - 1) (Breusch and Pagan 1979, studentised by Koenker 1981)."""
+    """n R^2 of u^2 on the regressors, ~ chi2(k - 1) (Breusch and Pagan 1979, studentised by
+    Koenker 1981).
+    """
     name, null = "breusch_pagan", "equal variances"
     if "const" not in terms or X.shape[1] == 1:
         return _absent(name, null, "needs a constant and a regressor")
@@ -86,8 +94,12 @@ def white(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
 
 
 def durbin_watson(u: np.ndarray) -> Diagnostic:
-    """Sum of squared steps of u over its sum of squares; 2 without serial correlation (Durbin, Watson 1950)."""
-    return Diagnostic("durbin_watson", "no serial correlation at lag 1", float(np.sum(np.diff(u) ** 2) / (u @ u)))
+    """Sum of squared steps of u over its sum of squares; 2 without serial correlation (Durbin,
+    Watson 1950).
+    """
+    return Diagnostic(
+        "durbin_watson", "no serial correlation at lag 1", float(np.sum(np.diff(u) ** 2) / (u @ u))
+    )
 
 
 def breusch_godfrey(X: np.ndarray, u: np.ndarray, lags: int) -> Diagnostic:
@@ -101,7 +113,9 @@ def breusch_godfrey(X: np.ndarray, u: np.ndarray, lags: int) -> Diagnostic:
 
 
 def ljung_box(u: np.ndarray, lags: int) -> Diagnostic:
-    """n (n + 2) sum of r_j^2 / (n - j) over the autocorrelations, ~ chi2(lags) (Ljung and Box 1978)."""
+    """n (n + 2) sum of r_j^2 / (n - j) over the autocorrelations, ~ chi2(lags) (Ljung and Box
+    1978).
+    """
     if lags < 1:
         return _absent("ljung_box", "no serial correlation", f"{len(u)} rows are too few")
     if _steady(u):
@@ -109,7 +123,10 @@ def ljung_box(u: np.ndarray, lags: int) -> Diagnostic:
     e, n = u - u.mean(), len(u)
     r = np.array([e[j:] @ e[:-j] for j in range(1, lags + 1)]) / (e @ e)
     return _chi2(
-        "ljung_box", "no serial correlation", n * (n + 2) * np.sum(r**2 / (n - np.arange(1, lags + 1))), lags
+        "ljung_box",
+        "no serial correlation",
+        n * (n + 2) * np.sum(r**2 / (n - np.arange(1, lags + 1))),
+        lags,
     )
 
 
@@ -130,7 +147,9 @@ def variance_inflation(X: np.ndarray, terms: Sequence[str]) -> list[Diagnostic]:
     centred = X[:, slopes] - (X[:, slopes].mean(axis=0) if "const" in terms else 0.0)
     unit = centred / np.linalg.norm(centred, axis=0)
     factors = np.sum(np.linalg.pinv(unit) ** 2, axis=1)
-    return [Diagnostic("vif", "", float(v), term=terms[j]) for j, v in zip(slopes, factors, strict=True)]
+    return [
+        Diagnostic("vif", "", float(v), term=terms[j]) for j, v in zip(slopes, factors, strict=True)
+    ]
 
 
 def condition_number(X: np.ndarray) -> Diagnostic:
@@ -139,7 +158,9 @@ def condition_number(X: np.ndarray) -> Diagnostic:
 
 
 def _r2(y: np.ndarray, X: np.ndarray) -> float:
-    """R^2 of y on X and a constant; NaN where y does not vary. Columns that repeat others do no harm."""
+    """R^2 of y on X and a constant; NaN where y does not vary. Columns that repeat others do no
+    harm.
+    """
     if _steady(y):
         return NAN
     about, Z = y - y.mean(), _unit(X)
@@ -153,7 +174,9 @@ def _steady(y: np.ndarray) -> bool:
 
 
 def _unit(X: np.ndarray) -> np.ndarray:
-    """Columns that vary, about their means and of length one, so that their scales do not matter."""
+    """Columns that vary, about their means and of length one, so that their scales do not
+    matter.
+    """
     centred = X - X.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
     varies = ~flat(X, relative=FLAT)

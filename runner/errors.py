@@ -39,7 +39,8 @@ class DataError(RunnerError):
 class SettingError(DataError):
     """A setting that the data contradicts, and the value that mends it.
 
-    The function that raises it knows the name of its setting, and `placed` where that stands in the spec.
+    The function that raises it knows the name of its setting, and `placed` where that stands in the
+    spec.
     """
 
     def __init__(self, setting: str, problem: str, remedy: str) -> None:
@@ -50,7 +51,9 @@ class SettingError(DataError):
         return type(self), self.parts
 
     def at(self, where: str) -> str:
-        """The line with the setting's place in the spec, and the override that mends it there or adds it."""
+        """The line with the setting's place in the spec, and the override that mends it there or
+        adds it.
+        """
         setting, problem, remedy = self.parts
         return f"{where}.{setting}: {problem}; ++{where}.{setting}={remedy} mends it"
 

@@ -1,4 +1,6 @@
-"""Least squares of every unit of a panel: from moments where they keep the digits, else row by row."""
+"""Least squares of every unit of a panel: from moments where they keep the digits, else row by
+row.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +42,16 @@ class Estimates:
         n, ssr, tss: (U,) rows, sums of squares of the residuals and of the target.
         f_stat, f_p: (U,) test that every slope is zero, under V.
         lags: (U,) lags of V, NaN where it has none.
-        zeroed: (U,) negative eigenvalues of V that were set to zero, see `runner.covariance.positive`.
+        zeroed: (U,) negative eigenvalues of V that were set to zero, see
+            `runner.covariance.positive`.
         reason: why a unit lacks estimates or errors, else empty.
-        absorbed: (U,) fixed effects that take degrees of freedom; tss_within: (U,) tss beside them, None without.
+        absorbed: (U,) fixed effects that take degrees of freedom; tss_within: (U,) tss beside them,
+            None without.
         asset_effects, date_effects: as in `runner.fit.Fit`.
-        likelihood: (U,) log-likelihood, None where it is that of normal errors; weight_term: (U,) what the weights
-            of the rows add to that.
-        tss_mean: (U,) sums of squares of the target about its mean where `tss` is about zero, as it is without a
-            constant; None where `tss` is about the mean.
+        likelihood: (U,) log-likelihood, None where it is that of normal errors; weight_term: (U,)
+            what the weights of the rows add to that.
+        tss_mean: (U,) sums of squares of the target about its mean where `tss` is about zero, as it
+            is without a constant; None where `tss` is about the mean.
         findings: what the estimator has to tell beyond these.
     """
 
@@ -95,7 +99,9 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
 
 
 def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
-    """Features (T, N, K) among these names, in their order: a view where it is the panel's. Dummies are left out."""
+    """Features (T, N, K) among these names, in their order: a view where it is the panel's.
+    Dummies are left out.
+    """
     if names is None:
         return panel.X
     at = [panel.names.index(name) for name in names if name in panel.names]
@@ -104,7 +110,9 @@ def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
     return panel.X[:, :, at]
 
 
-def design(panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, constant: bool) -> np.ndarray:
+def design(
+    panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, constant: bool
+) -> np.ndarray:
     """Regressors (n, k) of these cells, the constant first and dummies last."""
     X = panel.X[t, i]
     if names is not None:
@@ -120,10 +128,14 @@ def nothing(group: list[Unit], k: int) -> Estimates:
     n, df, ssr, tss, f_stat, f_p, lags = (np.full(U, np.nan) for _ in range(7))
     b, V = np.full((U, k), np.nan), np.full((U, k, k), np.nan)
     zeroed = np.zeros(U, dtype=int)
-    return Estimates(group, b, V, df, n, ssr, tss, f_stat, f_p, lags, zeroed, [""] * U, weight_term=np.zeros(U))
+    return Estimates(
+        group, b, V, df, n, ssr, tss, f_stat, f_p, lags, zeroed, [""] * U, weight_term=np.zeros(U)
+    )
 
 
-def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _from_moments(
+    found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
     """Fill in the units that their moments solve, and say which (U,)."""
     M, shift = _moments(found, model, panel, use, rows)
     solved = solve_moments(M, shift, None if panel.weights is None else _weighted(found, panel))
@@ -142,20 +154,26 @@ def _from_moments(found: Estimates, model: Regression, panel: Panel, use: np.nda
 def _moments(
     found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Moments (U, P, P) of the units and the point that they are about, from the folds' own where there are some."""
+    """Moments (U, P, P) of the units and the point that they are about, from the folds' own where
+    there are some.
+    """
     shared = panel.shared if panel.weights is None else None
     if shared is not None and model.by != "date":
         known = shared.of(panel, rows, model.regressors, model.by, found.units)
         if known is not None:
             return known
-    span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
+    span = slice(
+        rows.min(), rows.max() + 1
+    )  # rows outside cost nothing and cannot move the last bit
     part = panel.at(np.arange(span.start, span.stop))
     X, y, use, weights = regressors(part, model.regressors), part.y, use[span], part.weights
     shift = shift_of(X, y, use, model.by if model.by in ("asset", "date") else None)
     member = panel.dummies(model.regressors)
     if member.size:
         M = moments(X, y, use, shift, by_date=False, weights=weights)
-        return together(M, np.zeros(M[:, 0, 1:].shape), member)[None], with_zeros(shift, member.shape[1])
+        return together(M, np.zeros(M[:, 0, 1:].shape), member)[None], with_zeros(
+            shift, member.shape[1]
+        )
     M = moments(X, y, use, shift, by_date=model.by in ("date", None), weights=weights)
     if model.by == "date":
         return M[rows - span.start], shift[rows - span.start] if len(shift) > 1 else shift
@@ -187,14 +205,17 @@ def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel) -> No
 
 
 def _plain_f(found: Estimates, at: np.ndarray | int, slopes: int) -> None:
-    """Fill in F under equal variances, from sums of squares: nearly collinear columns cost it no digit."""
+    """Fill in F under equal variances, from sums of squares: nearly collinear columns cost it no
+    digit.
+    """
     if slopes:
         found.f_stat[at] = (found.tss[at] - found.ssr[at]) / slopes / (found.ssr[at] / found.df[at])
         found.f_p[at] = fdtrc(slopes, found.df[at], found.f_stat[at])
 
 
 def weights_of(model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray | None:
-    """Weights (T, N) of the cells: those of the panel, or one over the variance (ddof 1) of each asset's target.
+    """Weights (T, N) of the cells: those of the panel, or one over the variance (ddof 1) of each
+    asset's target.
 
     Raises:
         DataError: an asset with rows but without a variance.
@@ -207,11 +228,15 @@ def weights_of(model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray 
         about = np.where(use, y - np.where(use, y, 0.0).sum(axis=0) / n, 0.0)
         variance = np.sum(about**2, axis=0) / (n - 1.0)
         size = np.sqrt(np.sum(np.where(use, y, 0.0) ** 2, axis=0) / n)
-    still = rounding_alone(np.sqrt(variance), size, FLAT, lambda: (of_quotients(y) | ~use).all(axis=0))
+    still = rounding_alone(
+        np.sqrt(variance), size, FLAT, lambda: (of_quotients(y) | ~use).all(axis=0)
+    )
     bad = (n > 0) & (still | ~(variance > 0.0))
     if bad.any():
         names = listed(np.array(panel.assets)[bad])
-        raise DataError(f"model.weights: inverse_variance of {names}: fewer than 2 rows, or a constant target")
+        raise DataError(
+            f"model.weights: inverse_variance of {names}: fewer than 2 rows, or a constant target"
+        )
     return np.broadcast_to(1.0 / np.where(n > 0, variance, 1.0), panel.y.shape)
 
 
@@ -244,8 +269,12 @@ def _own(cov: str, one: Solution, lags: int) -> Estimated:
     return Estimated(own(cov)(one, lags), one.df)
 
 
-def robust(found: Estimates, u: int, model: Regression, panel: Panel, covariance: Covariance) -> None:
-    """Fill in the covariance of unit u and its F; without a covariance there are no estimates, but the reason."""
+def robust(
+    found: Estimates, u: int, model: Regression, panel: Panel, covariance: Covariance
+) -> None:
+    """Fill in the covariance of unit u and its F; without a covariance there are no estimates, but
+    the reason.
+    """
     terms, lags = model.terms(panel.names), np.nan
     if model.lagged:
         unit = found.units[u]
@@ -254,16 +283,27 @@ def robust(found: Estimates, u: int, model: Regression, panel: Panel, covariance
     try:
         found.V[u], found.df[u], found.zeroed[u] = covariance(0 if np.isnan(lags) else int(lags))
     except NotEstimable as error:
-        found.reason[u], found.b[u], found.ssr[u], found.f_stat[u], found.f_p[u] = str(error), *[np.nan] * 4
+        found.reason[u], found.b[u], found.ssr[u], found.f_stat[u], found.f_p[u] = (
+            str(error),
+            *[np.nan] * 4,
+        )
         return
     found.lags[u] = lags
     overall, _ = wald_test(found, u, all_slopes(terms)) if set(terms) - {"const"} else (None, "")
-    found.f_stat[u], found.f_p[u] = (overall.f_stat, overall.p_value) if overall else (np.nan, np.nan)
+    found.f_stat[u], found.f_p[u] = (
+        (overall.f_stat, overall.p_value) if overall else (np.nan, np.nan)
+    )
 
 
-def _pooled(found: Estimates, u: int, model: Regression, panel: Panel, bread: np.ndarray, lags: int) -> Estimated:
+def _pooled(
+    found: Estimates, u: int, model: Regression, panel: Panel, bread: np.ndarray, lags: int
+) -> Estimated:
     """Covariance (k, k) of unit u from its scores, and its degrees of freedom."""
-    X, rows, assets = regressors(panel, model.regressors), found.units[u].rows, found.units[u].assets
+    X, rows, assets = (
+        regressors(panel, model.regressors),
+        found.units[u].rows,
+        found.units[u].assets,
+    )
     own = slice(None) if len(assets) == X.shape[1] else assets
     span = slice(rows.min(), rows.max() + 1)
     use = np.zeros((span.stop - span.start, len(assets)), dtype=bool)
@@ -274,8 +314,11 @@ def _pooled(found: Estimates, u: int, model: Regression, panel: Panel, bread: np
     return covariance_of(pool, model, panel, own, lags)
 
 
-def covariance_of(pool: Pool, model: Regression, panel: Panel, own: slice | np.ndarray, lags: int) -> Estimated:
-    """The covariance (k, k) in force of a regression over the assets `own`, and its degrees of freedom.
+def covariance_of(
+    pool: Pool, model: Regression, panel: Panel, own: slice | np.ndarray, lags: int
+) -> Estimated:
+    """The covariance (k, k) in force of a regression over the assets `own`, and its degrees of
+    freedom.
 
     Raises:
         NotEstimable: the covariance is not made for such a regression, or has no answer here.
@@ -296,7 +339,10 @@ def wald_test(found: Estimates, u: int, hypothesis: Restriction | str) -> tuple[
     rank = found.V.shape[1] - int(found.zeroed[u])
     if len(hypothesis.q) > rank:
         restrictions = f"{len(hypothesis.q)} restrictions"
-        return None, f"{restrictions} beside a covariance of rank {rank}, its negative eigenvalues set to zero"
+        return (
+            None,
+            f"{restrictions} beside a covariance of rank {rank}, its negative eigenvalues set to zero",
+        )
     try:
         return wald(found.b[u], found.V[u], found.df[u], hypothesis), ""
     except NotEstimable as error:

@@ -1,8 +1,10 @@
-"""Features written as text, such as `close / lag(close, 21) - 1`, for those who do not want to write Python.
+"""Features written as text, such as `close / lag(close, 21) - 1`, for those who do not want to
+write Python.
 
-The text is read by Python's own parser into a tree of numbers, names, operators and the functions of
-`runner.operators`; it is never run as Python, and whatever else it holds is refused before any data is read.
-Every function looks back from row t, so that no expression can look ahead, and the look-back is known.
+The text is read by Python's own parser into a tree of numbers, names, operators and the functions
+of `runner.operators`; it is never run as Python, and whatever else it holds is refused before any
+data is read. Every function looks back from row t, so that no expression can look ahead, and the
+look-back is known.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Sub": operator.sub,
     "Mult": operator.mul,
     "Div": operator.truediv,
-    "Pow": lambda base, exponent: float(base) ** float(exponent),  # 9 ** 9 ** 9 of whole numbers would not end
+    "Pow": lambda base, exponent: (
+        float(base) ** float(exponent)
+    ),  # 9 ** 9 ** 9 of whole numbers would not end
     "USub": operator.neg,
 }
 
@@ -65,16 +69,18 @@ Node = Name | Call | int | float
 
 @dataclass(frozen=True)
 class Expression:
-    """A feature by its text: of a market it gives a frame (T, N) or, of shared series only, a series (T,).
+    """A feature by its text: of a market it gives a frame (T, N) or, of shared series only, a
+    series (T,).
 
-    A name is a field of the data, a series of the data, or `ret`, `market_ret`, `market_close`: the returns of
-    the assets, the return and the price of the market asset. A name that could be two of these is refused; but
-    `ret` may also be a field, it is what `Market.returns` gives. `rows_per_year` is a number: rows a year by the
-    calendar of the data.
+    A name is a field of the data, a series of the data, or `ret`, `market_ret`, `market_close`: the
+    returns of the assets, the return and the price of the market asset. A name that could be two of
+    these is refused; but `ret` may also be a field, it is what `Market.returns` gives.
+    `rows_per_year` is a number: rows a year by the calendar of the data.
 
     Attributes:
         text: what was written.
-        lookback: rows before t that row t uses at most; `math.inf` with `ewma`, which uses every row up to t.
+        lookback: rows before t that row t uses at most; `math.inf` with `ewma`, which uses every
+            row up to t.
         names: the data that it needs.
 
     Raises:
@@ -90,7 +96,9 @@ class Expression:
         tree = _Parser(self.text).tree()
         names = _names(tree)
         if not names:
-            raise ValueError(f"given {_short(self.text)}, a number; allowed: an expression that names data")
+            raise ValueError(
+                f"given {_short(self.text)}, a number; allowed: an expression that names data"
+            )
         for name, value in {"lookback": _lookback(tree), "names": names, "tree": tree}.items():
             object.__setattr__(self, name, value)
 
@@ -102,7 +110,9 @@ class Expression:
         """
         import numpy as np
 
-        if mistakes := [line for name in sorted(_all_names(self.tree)) for line in _mistakes(market, name)]:
+        if mistakes := [
+            line for name in sorted(_all_names(self.tree)) for line in _mistakes(market, name)
+        ]:
             raise DataError(mistakes)
         with np.errstate(all="ignore"):  # log(-1) is NaN, 1 / 0 infinite: the panel counts both
             return _Run(market, self.tree).value(self.tree)
@@ -116,29 +126,39 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"given {_short(text)}; allowed: an expression such as close / lag(close, 21) - 1")
+            raise ValueError(
+                f"given {_short(text)}; allowed: an expression such as close / lag(close, 21) - 1"
+            )
         self.text = "".join(" " if one.isspace() else one for one in text.strip())
         if len(self.text) > LONGEST:
             raise ValueError(f"given {len(self.text)} characters; allowed: at most {LONGEST}")
 
     def tree(self) -> Node:
         for at, one in enumerate(self.text):
-            if one == "#" or not one.isprintable():  # after # Python would drop the rest as a comment
+            if (
+                one == "#" or not one.isprintable()
+            ):  # after # Python would drop the rest as a comment
                 raise ValueError(f"character {at + 1}: given {one!r}; allowed: {ALLOWED}")
         body = self.body()
         if _levels(body) > DEEPEST:
-            raise ValueError(f"given {_short(self.text)}, too deeply nested; allowed: at most {DEEPEST} levels")
+            raise ValueError(
+                f"given {_short(self.text)}, too deeply nested; allowed: at most {DEEPEST} levels"
+            )
         return self.node(body)
 
     def body(self) -> ast.expr:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about `1if` and the like, which are refused anyway
+                warnings.simplefilter(
+                    "ignore"
+                )  # about `1if` and the like, which are refused anyway
                 return ast.parse(self.text, mode="eval").body
         except SyntaxError as error:
             at = min(error.offset or len(self.text) + 1, len(self.text) + 1)
             given = _short(self.text[at - 1 :]) if at <= len(self.text) else "the end of the text"
-            raise ValueError(f"character {at}: given {given}, {_line(error.msg)}; allowed: {ALLOWED}") from None
+            raise ValueError(
+                f"character {at}: given {given}, {_line(error.msg)}; allowed: {ALLOWED}"
+            ) from None
         except (ValueError, RecursionError, MemoryError):
             raise ValueError(f"given {_short(self.text)}; allowed: {ALLOWED}") from None
 
@@ -152,7 +172,10 @@ class _Parser:
                 return self.node(operand)
             case ast.UnaryOp(op=ast.USub() as op, operand=operand):
                 return self.operation(node, op, operand)
-            case ast.BinOp(left=left, op=op, right=right) | ast.Compare(left=left, ops=[op], comparators=[right]):
+            case (
+                ast.BinOp(left=left, op=op, right=right)
+                | ast.Compare(left=left, ops=[op], comparators=[right])
+            ):
                 return self.operation(node, op, left, right)
             case ast.Call(func=ast.Name(id=name)):
                 return self.call(node, name)
@@ -227,7 +250,9 @@ class _Parser:
         return self.error(node, f"given {_short(given)}; allowed: {allowed}")
 
     def error(self, node: ast.expr, reason: str) -> ValueError:
-        return ValueError(f"character {len(self.text.encode()[: node.col_offset].decode()) + 1}: {reason}")
+        return ValueError(
+            f"character {len(self.text.encode()[: node.col_offset].decode()) + 1}: {reason}"
+        )
 
 
 def _line(text: str) -> str:
@@ -265,7 +290,9 @@ def _names(tree: Node) -> frozenset[str]:
 
 
 def _lookback(node: Node) -> float:
-    """Rows before t: those of the function and those of the furthest argument, one after the other."""
+    """Rows before t: those of the function and those of the furthest argument, one after the
+    other.
+    """
     if isinstance(node, Name):
         return DERIVED[node.name].reach if node.name in DERIVED else 0
     if not isinstance(node, Call):
@@ -283,7 +310,9 @@ def _function(call: Call) -> Function:
 
 
 class _Run:
-    """One evaluation: what occurs more than once in the tree is computed once and kept until the end."""
+    """One evaluation: what occurs more than once in the tree is computed once and kept until the
+    end.
+    """
 
     def __init__(self, market: Market, tree: Node) -> None:
         self.market = market
@@ -306,10 +335,18 @@ class _Run:
 
 def _mistakes(market: Market, name: str) -> Iterator[str]:
     """Why the name does not say which data it means."""
-    kinds = {"a field": market.fields, "a series": market.series, "what is computed": [*DERIVED, *NUMBERS]}
+    kinds = {
+        "a field": market.fields,
+        "a series": market.series,
+        "what is computed": [*DERIVED, *NUMBERS],
+    }
     found = [kind for kind, names in kinds.items() if name in names]
     if not found:
-        hint = f"; {name} is a function: write {FUNCTIONS[name].usage(name)}" if name in FUNCTIONS else ""
+        hint = (
+            f"; {name} is a function: write {FUNCTIONS[name].usage(name)}"
+            if name in FUNCTIONS
+            else ""
+        )
         yield f"{unknown(name, [*market.fields, *market.series, *DERIVED, *NUMBERS])}{hint}"
     if len(found) > 1 and (name, found) != ("ret", ["a field", "what is computed"]):
         yield f"{name!r} names {' and '.join(found)}; allowed: a name for one thing"
@@ -320,13 +357,19 @@ def _read(market: Market, name: str) -> Any:
         return NUMBERS[name](market)
     if name in DERIVED:
         return _numbers(market, name, DERIVED[name].read(market))
-    return _numbers(market, name, market.get(name) if name in market.fields else market.shared(name))
+    return _numbers(
+        market, name, market.get(name) if name in market.fields else market.shared(name)
+    )
 
 
 def _numbers(market: Market, name: str, values: Any) -> Any:
-    """The values as numbers on the rows and assets of the market, which functions of arrays rely on."""
+    """The values as numbers on the rows and assets of the market, which functions of arrays rely
+    on.
+    """
     columns = next(iter(market.fields.values())).columns if values.ndim == 2 else None
-    if not values.index.equals(market.dates) or (columns is not None and not values.columns.equals(columns)):
+    if not values.index.equals(market.dates) or (
+        columns is not None and not values.columns.equals(columns)
+    ):
         raise DataError(f"{name!r} lies on other rows or assets than the rest of the data")
     try:
         return values.astype(float)

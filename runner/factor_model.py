@@ -1,7 +1,8 @@
 """Factor models of risk: the covariance B Omega B' + D of many assets from few factors.
 
-Letters: n assets, m factors, T rows; B (n, m) loadings, Omega (m, m) covariance of the factors, D (n,) specific
-variances. Variances are per row, in squared units of the target, with the divisor rows - 1.
+Letters: n assets, m factors, T rows; B (n, m) loadings, Omega (m, m) covariance of the factors, D
+(n,) specific variances. Variances are per row, in squared units of the target, with the divisor
+rows - 1.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from runner.fit import Fit
     from runner.panel import Panel
 
-ALMOST_SINGULAR = 1e-12  # smallest over largest eigenvalue below which an inverse has no digits worth having
+ALMOST_SINGULAR = (
+    1e-12  # smallest over largest eigenvalue below which an inverse has no digits worth having
+)
 
 
 class FactorModel(NamedTuple):
@@ -57,10 +60,10 @@ class FactorModel(NamedTuple):
 def factor_model(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> FactorModel:
     """The factor model that a fit on these rows of the panel amounts to.
 
-    By asset, loadings are the slopes and factors the regressors, which are the same for every asset. By date,
-    factors are the estimates of each date (the constant among them, where each asset has a loading of one) and
-    loadings the regressors on the last row of `rows` on which the asset has any; the errors of the estimates of
-    each date are part of Omega.
+    By asset, loadings are the slopes and factors the regressors, which are the same for every
+    asset. By date, factors are the estimates of each date (the constant among them, where each
+    asset has a loading of one) and loadings the regressors on the last row of `rows` on which the
+    asset has any; the errors of the estimates of each date are part of Omega.
 
     Raises:
         DataError: a model that is no such regression, or factors that differ between assets.
@@ -79,11 +82,15 @@ def factor_model(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> Factor
 
 
 def _cross_sectional(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> FactorModel:
-    """Factors are the estimates of each date; squared residuals times N / (N - k), for the k estimates they lost."""
+    """Factors are the estimates of each date; squared residuals times N / (N - k), for the k
+    estimates they lost.
+    """
     from runner.estimation import regressors
 
     terms, table = model.terms(panel.names), fit.coefficients
-    path = table[table["scope"] == "date"].pivot(index="unit", columns="term", values="estimate")[terms]
+    path = table[table["scope"] == "date"].pivot(index="unit", columns="term", values="estimate")[
+        terms
+    ]
     names = panel.dates[rows].strftime(panel.date_format)
     factors = path.reindex(names).to_numpy()
     X = regressors(panel, model.regressors)[rows]
@@ -91,17 +98,26 @@ def _cross_sectional(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> Fa
     use = panel.valid[rows] & np.isfinite(factors).all(axis=1)[:, None]
     assets = np.flatnonzero(use.sum(axis=0) > 1)
     N, use = use.sum(axis=1, keepdims=True), use[:, assets]
-    u = np.where(use, panel.y[rows][:, assets] - np.einsum("tnk,tk->tn", X[:, assets], factors), 0.0)
+    u = np.where(
+        use, panel.y[rows][:, assets] - np.einsum("tnk,tk->tn", X[:, assets], factors), 0.0
+    )
     u *= np.sqrt(N / np.maximum(N - len(terms), 1))
     last = len(rows) - 1 - use[::-1].argmax(axis=0)
     return _made(assets, terms, X[last, assets], factors[use.any(axis=1)], u, use)
 
 
 def _made(
-    assets: np.ndarray, names: list[str], loadings: np.ndarray, F: np.ndarray, u: np.ndarray, use: np.ndarray
+    assets: np.ndarray,
+    names: list[str],
+    loadings: np.ndarray,
+    F: np.ndarray,
+    u: np.ndarray,
+    use: np.ndarray,
 ) -> FactorModel:
     if len(F) < 2:
-        raise DataError(f"model: {len(F)} rows of factors; allowed: at least 2 for their covariance")
+        raise DataError(
+            f"model: {len(F)} rows of factors; allowed: at least 2 for their covariance"
+        )
     n = use.sum(axis=0)
     omega = np.atleast_2d(np.cov(F, rowvar=False, ddof=1))
     return FactorModel(assets, names, loadings, F, omega, np.sum(u**2, axis=0) / (n - 1.0), n)
@@ -111,12 +127,15 @@ def refuse_no_factors(model: Any, panel: Panel) -> None:
     """Refuse what has no factors on the row of the returns.
 
     Raises:
-        DataError: not a linear regression by asset or date, no regressor, or by asset a target that lies ahead.
+        DataError: not a linear regression by asset or date, no regressor, or by asset a target that
+            lies ahead.
     """
     from runner.regression import Regression
 
     if not isinstance(model, Regression):
-        raise DataError(f"model: given {type(model).__name__}; allowed: runner.regression.Regression")
+        raise DataError(
+            f"model: given {type(model).__name__}; allowed: runner.regression.Regression"
+        )
     if model.by not in ("asset", "date") or model.estimator == "logit":
         given = f"by={'null' if model.by is None else model.by}, estimator={model.estimator}"
         raise DataError(f"model: given {given}; allowed: a linear regression by asset or date")
@@ -164,8 +183,9 @@ def common(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """What of a ragged panel makes full matrices: assets first, then rows.
 
-    Of the positions `assets`, those with a usable cell on at least the share `coverage` of the rows of every part
-    (rows on which no asset has one do not count), and of each part the rows on which all of these have one.
+    Of the positions `assets`, those with a usable cell on at least the share `coverage` of the rows
+    of every part (rows on which no asset has one do not count), and of each part the rows on which
+    all of these have one.
     """
     open_rows = [rows[valid[rows].any(axis=1)] for rows in parts]
     kept = [valid[np.ix_(rows, assets)].mean(axis=0) >= coverage for rows in open_rows if len(rows)]
@@ -179,12 +199,16 @@ def full_parameters(n: int) -> int:
 
 
 def factor_parameters(n: int, m: int) -> int:
-    """Numbers in B Omega B' + D: n m loadings, m (m + 1) / 2 of the factors, n specific variances."""
+    """Numbers in B Omega B' + D: n m loadings, m (m + 1) / 2 of the factors, n specific
+    variances.
+    """
     return n * m + m * (m + 1) // 2 + n
 
 
 def marchenko_pastur_edge(rows: int, assets: int) -> float:
-    """Largest eigenvalue of a correlation matrix of independent series in the limit, (1 + sqrt(n / T))^2."""
+    """Largest eigenvalue of a correlation matrix of independent series in the limit, (1 + sqrt(n /
+    T))^2.
+    """
     return float((1.0 + np.sqrt(assets / rows)) ** 2)
 
 
@@ -200,13 +224,17 @@ def shrunk(y: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def condition(S: np.ndarray) -> float:
-    """Largest over smallest eigenvalue of a covariance, infinite where rounding leaves no smallest one."""
+    """Largest over smallest eigenvalue of a covariance, infinite where rounding leaves no smallest
+    one.
+    """
     eigen = np.linalg.eigvalsh(S)
     return float(eigen[-1] / eigen[0]) if eigen[0] > ALMOST_SINGULAR * eigen[-1] else float("inf")
 
 
 def minimum_variance(S: np.ndarray) -> np.ndarray:
-    """Weights (n,) of sum one with the least variance, short sales allowed: S^-1 1 / (1' S^-1 1)."""
+    """Weights (n,) of sum one with the least variance, short sales allowed: S^-1 1 / (1' S^-1
+    1).
+    """
     w = np.linalg.solve(S, np.ones(len(S)))
     return np.asarray(w / w.sum())
 

@@ -1,11 +1,11 @@
 """Features: what explains or forecasts, one function each.
 
-A feature takes the market and its settings and gives a frame (T, N) or, where it is the same for every
-asset, a series (T,). Row t uses data up to and including t. NaN where an input is missing or the window
-is not full; nothing is padded. Returns are simple, in decimals; windows are in rows.
+A feature takes the market and its settings and gives a frame (T, N) or, where it is the same for
+every asset, a series (T,). Row t uses data up to and including t. NaN where an input is missing or
+the window is not full; nothing is padded. Returns are simple, in decimals; windows are in rows.
 
-One rule for all: a return is that of the data (`ret`) where it has one, compounded over several rows, else a
-change of `close`. Only what names `close` itself uses the price.
+One rule for all: a return is that of the data (`ret`) where it has one, compounded over several
+rows, else a change of `close`. Only what names `close` itself uses the price.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def shared(market: Market, *, series: str) -> pd.Series:
-    """A series of the data as it is, the same for every asset: a given factor, a macro level. (T,)"""
+    """A series of the data as it is, the same for every asset: a given factor, a macro level.
+    (T,)
+    """
     return market.shared(series)
 
 
@@ -30,11 +32,14 @@ def field(market: Market, *, name: str) -> pd.DataFrame:
     return market.get(name)
 
 
-def market_return(market: Market, *, frequency: Frequency | None = None, partial: Partial = "drop") -> pd.Series:
-    """Return of the market asset over the row that ends at t; of the week or month with `frequency`. (T,)
+def market_return(
+    market: Market, *, frequency: Frequency | None = None, partial: Partial = "drop"
+) -> pd.Series:
+    """Return of the market asset over the row that ends at t; of the week or month with
+    `frequency`. (T,)
 
-    That of the source (`ret`) where it has one, else P(t) / P(t - 1) - 1. A last week or month that is not over is
-    left out, unless `partial` is keep; take what the target takes.
+    That of the source (`ret`) where it has one, else P(t) / P(t - 1) - 1. A last week or month that
+    is not over is left out, unless `partial` is keep; take what the target takes.
     """
     return market.sample(frequency, partial).index_returns
 
@@ -42,11 +47,12 @@ def market_return(market: Market, *, frequency: Frequency | None = None, partial
 def change(
     market: Market, *, series: str, frequency: Frequency | None = None, partial: Partial = "drop"
 ) -> pd.Series:
-    """Relative change of a shared series over the row that ends at t, decimals; of the week or month. (T,)
+    """Relative change of a shared series over the row that ends at t, decimals; of the week or
+    month. (T,)
 
-    NaN where the level is zero or negative on either row: a spread or a rate that may cross zero needs a difference,
-    such as the expression `diff(spread)`. A last week or month that is not over is left out, unless `partial` is
-    keep; take what the target takes.
+    NaN where the level is zero or negative on either row: a spread or a rate that may cross zero
+    needs a difference, such as the expression `diff(spread)`. A last week or month that is not over
+    is left out, unless `partial` is keep; take what the target takes.
     """
     from runner.market import change as relative_change
 
@@ -54,13 +60,15 @@ def change(
 
 
 def momentum(market: Market, *, window: Rows) -> pd.DataFrame:
-    """Return over the last `window` rows: compounded from `ret` where the data has it, else P(t) / P(t - window) - 1.
-    (T, N)"""
+    """Return over the last `window` rows: compounded from `ret` where the data has it, else P(t) /
+    P(t - window) - 1. (T, N)"""
     return market.returns(window)
 
 
 def lagged_return(market: Market, *, lag: Count) -> pd.DataFrame:
-    """Return of the row that ends `lag` rows before t, decimals; lag 0 is that of row t itself. (T, N)"""
+    """Return of the row that ends `lag` rows before t, decimals; lag 0 is that of row t itself.
+    (T, N)
+    """
     return market.returns().shift(lag)
 
 
@@ -73,7 +81,9 @@ def volume_surprise(market: Market, *, window: Window) -> pd.DataFrame:
 
 
 def volatility(market: Market, *, window: Window) -> pd.DataFrame:
-    """Sample standard deviation (ddof 1) of the last `window` returns, per row, not annualised. (T, N)"""
+    """Sample standard deviation (ddof 1) of the last `window` returns, per row, not annualised.
+    (T, N)
+    """
     import numpy as np
 
     from runner.trailing import variances
@@ -88,10 +98,12 @@ def realised_volatility(
     side: Literal["both", "down", "up"] = "both",
     rows_per_year: Positive | None = None,
 ) -> pd.DataFrame:
-    """sqrt(rows_per_year / window * sum of r^2) over the last `window` returns, annualised, no mean taken off. (T, N)
+    """sqrt(rows_per_year / window * sum of r^2) over the last `window` returns, annualised, no mean
+    taken off. (T, N)
 
     Args:
-        side: down counts the squares of returns below zero only, up those of the others; both over all of the window.
+        side: down counts the squares of returns below zero only, up those of the others; both over
+            all of the window.
         rows_per_year: None takes that of the calendar of the data.
 
     Raises:
@@ -112,7 +124,9 @@ def realised_volatility(
 
 
 def beta(market: Market, *, window: Window) -> pd.DataFrame:
-    """cov(r_i, r_m) / var(r_m) over the last `window` returns; NaN where the market's do not vary. (T, N)"""
+    """cov(r_i, r_m) / var(r_m) over the last `window` returns; NaN where the market's do not vary.
+    (T, N)
+    """
     from runner.trailing import rolling_beta
 
     return rolling_beta(market.returns(), market_return(market), window)

@@ -36,10 +36,13 @@ class Fit:
         coefficients: scope, unit, term, estimate, std_error, t_stat, p_value, ci_low, ci_high.
         quality: scope, unit, n_obs, r2, ... ; a unit that could not be estimated has its reason.
         hypotheses: scope, unit, hypothesis, f_stat, df_num, df_den, p_value, reason.
-        params: (N, k) estimates that forecast each asset, in the order of the terms, NaN where there are none.
+        params: (N, k) estimates that forecast each asset, in the order of the terms, NaN where
+            there are none.
         errors: the covariance in words, with its conventions.
-        asset_effects: (N,) fixed effects added to the forecast of each asset, NaN where unknown; None without.
-        date_effects: (T, 1) or (T, N) fixed effects added to rows, zero where not fitted; None without.
+        asset_effects: (N,) fixed effects added to the forecast of each asset, NaN where unknown;
+            None without.
+        date_effects: (T, 1) or (T, N) fixed effects added to rows, zero where not fitted; None
+            without.
         components: what makes the principal components of the target, None without.
         findings: what the estimator has to tell beyond coefficients, by name.
         machine: what a model without coefficients forecasts with.
@@ -61,7 +64,9 @@ NO_TABLE = pd.DataFrame()  # of a fit that only forecasts
 
 
 def refuse_nothing(found: Estimates) -> None:
-    """Raise where no unit has an estimate: too few rows is a matter of data, the rest of estimation."""
+    """Raise where no unit has an estimate: too few rows is a matter of data, the rest of
+    estimation.
+    """
     if found.estimated.any():
         return
     names: dict[str, list[str]] = {}
@@ -70,11 +75,15 @@ def refuse_nothing(found: Estimates) -> None:
     short = bool((found.n <= found.b.shape[1] + np.nan_to_num(found.absorbed)).all())
     reasons = "; ".join(f"{listed(some)}: {reason}" for reason, some in list(names.items())[:3])
     what = found.units[0].scope.replace("pooled", "regression") if found.units else "unit"
-    raise (DataError if short else EstimationError)(f"model: no {what} could be estimated; {reasons}")
+    raise (DataError if short else EstimationError)(
+        f"model: no {what} could be estimated; {reasons}"
+    )
 
 
 def headline(coefficients: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a coefficients table that a run is known by: the mean over its units where there is one, else all."""
+    """Rows of a coefficients table that a run is known by: the mean over its units where there is
+    one, else all.
+    """
     mean = coefficients["scope"] == "mean"
     return coefficients[mean] if mean.any() else coefficients
 
@@ -86,7 +95,11 @@ def coefficient_table(found: Estimates, terms: Sequence[str], confidence: float)
     columns = inference(found.b[at], error, found.df[at, None], confidence)
     scope = [found.units[u].scope for u in at[:1]] * (len(at) * len(terms))
     names = np.array([found.units[u].name for u in at], dtype=object)
-    table = {"scope": scope, "unit": np.repeat(names, len(terms)), "term": np.tile(list(terms), len(at))}
+    table = {
+        "scope": scope,
+        "unit": np.repeat(names, len(terms)),
+        "term": np.tile(list(terms), len(at)),
+    }
     table |= {"estimate": found.b[at].ravel()}
     table |= {name: values.ravel() for name, values in columns._asdict().items()}
     return pd.DataFrame(table, columns=["scope", "unit", *COEFFICIENTS])
@@ -95,15 +108,17 @@ def coefficient_table(found: Estimates, terms: Sequence[str], confidence: float)
 def quality_table(found: Estimates, cov: str) -> pd.DataFrame:
     """How well each unit fits; a unit without estimates has its rows and its reason.
 
-    `r2` is about the mean of the target, with a constant and without; `r2_uncentred`, about zero, is that which
-    programs give without a constant, and NaN with one.
+    `r2` is about the mean of the target, with a constant and without; `r2_uncentred`, about zero,
+    is that which programs give without a constant, and NaN with one.
     """
     n, exact = found.n, np.array(found.reason) == EXACT
     k = found.b.shape[1] + found.absorbed
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(found.estimated, n - k, np.nan)
         r2 = 1.0 - found.ssr / (found.tss if found.tss_mean is None else found.tss_mean)
-        uncentred = np.full(len(n), np.nan) if found.tss_mean is None else 1.0 - found.ssr / found.tss
+        uncentred = (
+            np.full(len(n), np.nan) if found.tss_mean is None else 1.0 - found.ssr / found.tss
+        )
         gaussian = -n / 2.0 * (np.log(2.0 * np.pi * np.where(exact, np.nan, found.ssr) / n) + 1.0)
         likelihood = gaussian + found.weight_term if found.likelihood is None else found.likelihood
         r2_within = 1.0 - found.ssr / found.tss_within
@@ -134,11 +149,13 @@ def _whole(values: np.ndarray) -> list[int | None]:
     return [None if np.isnan(value) else int(value) for value in values.tolist()]
 
 
-def hypothesis_table(found: Estimates, texts: list[str], terms: list[str], horizon: int) -> pd.DataFrame:
+def hypothesis_table(
+    found: Estimates, texts: list[str], terms: list[str], horizon: int
+) -> pd.DataFrame:
     """One row per unit with estimates and hypothesis.
 
-    A hypothesis may name features of the spec that the regression leaves out, or be stated for another horizon: it is
-    then not tested, and the row says why.
+    A hypothesis may name features of the spec that the regression leaves out, or be stated for
+    another horizon: it is then not tested, and the row says why.
 
     Args:
         horizon: rows that the target looks ahead.
@@ -161,13 +178,15 @@ def hypothesis_table(found: Estimates, texts: list[str], terms: list[str], horiz
 def mean_group(
     path: np.ndarray, terms: Sequence[str], confidence: float, lags: int = 0, cosines: int = 0
 ) -> pd.DataFrame:
-    """Mean of each term over the units, with the error of that mean; no rows with fewer than two units.
+    """Mean of each term over the units, with the error of that mean; no rows with fewer than two
+    units.
 
-    `path` (U, k) holds the estimates of each unit. Without lags the error takes units as independent: their
-    standard deviation (ddof 1) over the root of their number (Pesaran and Smith 1995; Fama and MacBeth 1973).
-    With lags it is Newey-West's over units in their order, Bartlett weights, no small-sample factor, as for a
-    regression on a constant. With cosines it is the mean of their squared projections on that many cosines, with as
-    many degrees of freedom (Lazarus, Lewis, Stock and Watson 2018).
+    `path` (U, k) holds the estimates of each unit. Without lags the error takes units as
+    independent: their standard deviation (ddof 1) over the root of their number (Pesaran and Smith
+    1995; Fama and MacBeth 1973). With lags it is Newey-West's over units in their order, Bartlett
+    weights, no small-sample factor, as for a regression on a constant. With cosines it is the mean
+    of their squared projections on that many cosines, with as many degrees of freedom (Lazarus,
+    Lewis, Stock and Watson 2018).
     """
     units = len(path)
     if units < 2:

@@ -31,8 +31,15 @@ class Fixed(Model):
     constant: float = 0.0
 
     def __post_init__(self) -> None:
-        given = {"constant": self.constant, **{f"weights.{name}": one for name, one in self.given.items()}}
-        found = [f"{name}: given {one}; allowed: a finite number" for name, one in given.items() if not isfinite(one)]
+        given = {
+            "constant": self.constant,
+            **{f"weights.{name}": one for name, one in self.given.items()},
+        }
+        found = [
+            f"{name}: given {one}; allowed: a finite number"
+            for name, one in given.items()
+            if not isfinite(one)
+        ]
         if found:
             raise ValueError("\n".join(found))
 
@@ -43,7 +50,9 @@ class Fixed(Model):
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """Names that are not among the features, a line each."""
-        return [f"weights: {unknown(name, features)}" for name in self.given if name not in features]
+        return [
+            f"weights: {unknown(name, features)}" for name in self.given if name not in features
+        ]
 
     def terms(self, features: Sequence[str]) -> list[str]:
         """Names (k,) of the weights, the constant first."""
@@ -57,7 +66,8 @@ class Fixed(Model):
         return "the forecast is given, not estimated"
 
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
-        """Nothing is estimated; how well the forecast meets the target on the valid cells of these rows.
+        """Nothing is estimated; how well the forecast meets the target on the valid cells of these
+        rows.
 
         `residual_std` is the root of the mean squared error, and `r2` may be below zero.
 
@@ -80,8 +90,17 @@ class Fixed(Model):
             raise EstimationError(
                 f"model: the target does not vary on {count(len(y), 'row')}: no forecast can be judged"
             )
-        quality = key | {"n_obs": len(y), "r2": r2, "residual_std": rmse(y, forecast), "cov": "", "reason": ""}
-        table = [key | {"term": t, "estimate": b} for t, b in zip(self.terms(panel.names), weights, strict=True)]
+        quality = key | {
+            "n_obs": len(y),
+            "r2": r2,
+            "residual_std": rmse(y, forecast),
+            "cov": "",
+            "reason": "",
+        }
+        table = [
+            key | {"term": t, "estimate": b}
+            for t, b in zip(self.terms(panel.names), weights, strict=True)
+        ]
         return Fit(
             pd.DataFrame(table, columns=["scope", "unit", *COEFFICIENTS]),
             pd.DataFrame([quality], columns=["scope", "unit", *QUALITY]),

@@ -8,7 +8,15 @@ import numpy as np
 from scipy.special import fdtrc
 
 from runner.clusters import Pool
-from runner.estimation import EXACT, Estimates, covariance_of, nothing, regressors, robust, weights_of
+from runner.estimation import (
+    EXACT,
+    Estimates,
+    covariance_of,
+    nothing,
+    regressors,
+    robust,
+    weights_of,
+)
 from runner.grouping import units
 from runner.least_squares import NotEstimable
 from runner.moments import of_part, shift_of
@@ -18,15 +26,23 @@ from runner.within import Cells, Within, refined, solve, within
 if TYPE_CHECKING:
     from runner.regression import Regression
 
-EXACT_FIT = 1e-13  # share of what the effects leave of the target below which residuals are rounding noise
+EXACT_FIT = (
+    1e-13  # share of what the effects leave of the target below which residuals are rounding noise
+)
 
 
 def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
-    """Every regression of the model on these rows of the panel; effects have no errors of their own."""
+    """Every regression of the model on these rows of the panel; effects have no errors of their
+    own.
+    """
     (T, N), weights = panel.y.shape, weights_of(model, panel, rows)
     found = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
     U = len(found.units)
-    found.absorbed, found.tss_within, found.asset_effects = np.zeros(U), np.full(U, np.nan), np.full(N, np.nan)
+    found.absorbed, found.tss_within, found.asset_effects = (
+        np.zeros(U),
+        np.full(U, np.nan),
+        np.full(N, np.nan),
+    )
     if "date" in model.effects:
         found.date_effects = np.zeros((T, 1 if model.by is None else N))
     for u, unit in enumerate(found.units):
@@ -43,7 +59,9 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
 
 
 def _fill(found: Estimates, u: int, model: Regression, panel: Panel, cells: Cells) -> Within | None:
-    """Fill in one unit and say what the effects leave, or fill in the reason why there is nothing."""
+    """Fill in one unit and say what the effects leave, or fill in the reason why there is
+    nothing.
+    """
     terms, n = model.terms(panel.names), int(cells.use.sum())
     found.n[u] = n
     try:
@@ -69,18 +87,30 @@ def _fill(found: Estimates, u: int, model: Regression, panel: Panel, cells: Cell
         found.f_p[u] = fdtrc(len(terms), df, found.f_stat[u])
     if model.cov != "nonrobust":
         counted = _counted(model, left)
-        pool = Pool(cells.X, cells.y, cells.use, one.b, one.bread, cells.weights, left.alpha, left.delta, counted)
+        pool = Pool(
+            cells.X,
+            cells.y,
+            cells.use,
+            one.b,
+            one.bread,
+            cells.weights,
+            left.alpha,
+            left.delta,
+            counted,
+        )
         own = found.units[u].assets
         robust(found, u, model, panel, lambda lags: covariance_of(pool, model, panel, own, lags))
     return left
 
 
 def _counted(model: Regression, left: Within) -> int:
-    """Effects that take degrees of freedom: all, but where there is one kind and it is nested in the clusters, whose
-    sums of scores hold it already (the rule of linearmodels)."""
+    """Effects that take degrees of freedom: all, but where there is one kind and it is nested in
+    the clusters, whose sums of scores hold it already (the rule of linearmodels)."""
     along_dates = [name == "date" for name in model.clusters]
     nested = {"asset": not any(along_dates), "date": all(along_dates)}
-    return 0 if along_dates and len(model.effects) == 1 and nested[model.effects[0]] else left.absorbed
+    return (
+        0 if along_dates and len(model.effects) == 1 and nested[model.effects[0]] else left.absorbed
+    )
 
 
 def _effects(found: Estimates, u: int, left: Within, cells: Cells, span: slice) -> None:

@@ -1,4 +1,6 @@
-"""Folds: the rows that each is fitted on, leaves out and forecasts, and spans of the calendar in rows."""
+"""Folds: the rows that each is fitted on, leaves out and forecasts, and spans of the calendar in
+rows.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,13 @@ class Fold(NamedTuple):
 
     Attributes:
         name: 1, 2, ... or holdout.
-        train, test: rows fitted on, and rows forecast; with the unusable rows between them, which hold no cell.
+        train, test: rows fitted on, and rows forecast; with the unusable rows between them, which
+            hold no cell.
         purge: usable rows in neither, because they lie too near to the test part or the hold-out.
         embargo: further usable rows after a test part that are in neither.
-        leaking: usable training rows whose target shares a return with one of the test part or the hold-out. That of
-            a row before the test part was not known when the first forecast was made. None unless the purge is
-            less than the horizon by two rows or more.
+        leaking: usable training rows whose target shares a return with one of the test part or the
+            hold-out. That of a row before the test part was not known when the first forecast was
+            made. None unless the purge is less than the horizon by two rows or more.
         path: backtest path of each test row, counted from 1; None where there is one path only.
     """
 
@@ -52,24 +55,32 @@ class Fold(NamedTuple):
 
     @property
     def layout(self) -> str:
-        """Its parts in the order of time, rows counted from 1: `train 1..24; purge 25..25; test 26..31`."""
-        every: dict[str, np.ndarray] = {"train": self.train, "purge": self.purge, "embargo": self.embargo}
+        """Its parts in the order of time, rows counted from 1: `train 1..24; purge 25..25; test
+        26..31`.
+        """
+        every: dict[str, np.ndarray] = {
+            "train": self.train,
+            "purge": self.purge,
+            "embargo": self.embargo,
+        }
         if self.path is None:
             every["test"] = self.test
         else:
             every |= {f"test (path {k})": self.test[self.path == k] for k in np.unique(self.path)}
-        parts = sorted((start, until, what) for what, rows in every.items() for start, until in runs(rows))
+        parts = sorted(
+            (start, until, what) for what, rows in every.items() for start, until in runs(rows)
+        )
         return "; ".join(f"{what} {start + 1}..{until}" for start, until, what in parts)
 
 
 class Gaps(NamedTuple):
     """Rows of the panel left out around test parts, for a target that looks `horizon` rows ahead.
 
-    The target of row t holds the returns of rows t + 1 to t + horizon. It is known at a later row s if
-    t + horizon <= s: the horizon - 1 rows before the first test row are not known there. As many after a test
-    part share a return with it. With a purge of `horizon` rows, the prices of rows t to t + horizon are in one
-    target only (Lopez de Prado 2018, snippet 7.1); `embargo` further rows after a test part are left out too
-    (snippet 7.2).
+    The target of row t holds the returns of rows t + 1 to t + horizon. It is known at a later row s
+    if t + horizon <= s: the horizon - 1 rows before the first test row are not known there. As many
+    after a test part share a return with it. With a purge of `horizon` rows, the prices of rows t
+    to t + horizon are in one target only (Lopez de Prado 2018, snippet 7.1); `embargo` further rows
+    after a test part are left out too (snippet 7.2).
     """
 
     horizon: int
@@ -85,13 +96,14 @@ class Gaps(NamedTuple):
 
 
 class UsableRows(NamedTuple):
-    """The R rows that a splitter counts, of T rows that it may use: those at which some asset has a usable cell.
+    """The R rows that a splitter counts, of T rows that it may use: those at which some asset has a
+    usable cell.
 
     Attributes:
         dates: (R,) their dates.
         place: (R,) their positions among the T rows.
-        at: (R,) their positions in the panel. Purge and embargo are counted in these: a target looks over rows
-            of the panel, whether they are usable or not.
+        at: (R,) their positions in the panel. Purge and embargo are counted in these: a target
+            looks over rows of the panel, whether they are usable or not.
     """
 
     dates: pd.DatetimeIndex
@@ -109,7 +121,9 @@ class UsableRows(NamedTuple):
         return int(np.searchsorted(self.at, self.at[start] - purge))
 
     def near(self, parts: Sequence[tuple[int, int]], before: int, after: int) -> np.ndarray:
-        """Mask (R,) of the rows of the parts, and of those so many rows of the panel before and after each."""
+        """Mask (R,) of the rows of the parts, and of those so many rows of the panel before and
+        after each.
+        """
         mask = np.zeros(len(self.at), dtype=bool)
         for start, until in parts:
             first = np.searchsorted(self.at, self.at[start] - before, side="left")
@@ -118,8 +132,13 @@ class UsableRows(NamedTuple):
         return mask
 
     def bridged(self, positions: np.ndarray) -> np.ndarray:
-        """Positions among the T rows of these of the R, with the unusable rows between neighbours."""
-        spans = [np.arange(self.place[start], self.place[until - 1] + 1) for start, until in runs(positions)]
+        """Positions among the T rows of these of the R, with the unusable rows between
+        neighbours.
+        """
+        spans = [
+            np.arange(self.place[start], self.place[until - 1] + 1)
+            for start, until in runs(positions)
+        ]
         return np.concatenate(spans) if spans else NONE
 
     def located(self, fold: Fold, horizon: int) -> Fold:
@@ -158,9 +177,11 @@ def carve(
     rows: UsableRows,
     path: np.ndarray | None = None,
 ) -> Fold:
-    """The fold that tests these parts (start, end) of the R usable rows and trains on those allowed.
+    """The fold that tests these parts (start, end) of the R usable rows and trains on those
+    allowed.
 
-    Rows of the test parts are not trained on, nor those from `held` on, which are held out, nor the gaps of both.
+    Rows of the test parts are not trained on, nor those from `held` on, which are held out, nor the
+    gaps of both.
     """
     R = len(rows.at)
     around = [*tested, (held, R)] if held < R else tested
@@ -192,8 +213,12 @@ def trained(fold: Fold, setting: str, rows: UsableRows) -> Fold:
     if not len(fold.train):
         positions = np.searchsorted(rows.place, fold.test[np.isin(fold.test, rows.place)])
         tests = ", ".join(rows_text(*run, rows.dates) for run in runs(positions))
-        lost = f"{fold.purged} are purged" + (f", {fold.embargoed} embargoed" if fold.embargoed else "")
-        raise DataError(f"validation.{setting}: fold {fold.name} tests rows {tests} and has no training row; {lost}")
+        lost = f"{fold.purged} are purged" + (
+            f", {fold.embargoed} embargoed" if fold.embargoed else ""
+        )
+        raise DataError(
+            f"validation.{setting}: fold {fold.name} tests rows {tests} and has no training row; {lost}"
+        )
     return fold
 
 
@@ -201,14 +226,17 @@ def increasing(fold: Fold, rows: int) -> Fold:
     """The same fold of a splitter of a user's own.
 
     Raises:
-        DataError: a part whose positions are not increasing ones of so many rows, or no training or test row.
+        DataError: a part whose positions are not increasing ones of so many rows, or no training or
+            test row.
     """
     for part in ("train", "test", "purge", "embargo"):
         positions = np.asarray(getattr(fold, part))
         inside = len(positions) == 0 or (positions.min() >= 0 and positions.max() < rows)
         if not inside or (np.diff(positions) <= 0).any():
             allowed = f"allowed: increasing positions from 0 to {rows - 1} of the dates given"
-            raise DataError(f"validation: fold {fold.name}: its {part} rows are not in order; {allowed}")
+            raise DataError(
+                f"validation: fold {fold.name}: its {part} rows are not in order; {allowed}"
+            )
         if part in ("train", "test") and len(positions) == 0:
             raise DataError(f"validation: fold {fold.name} has no {part} row; allowed: one or more")
     return fold
@@ -221,9 +249,11 @@ def rows_text(start: int, until: int, dates: pd.DatetimeIndex) -> str:
 
 
 def ahead(dates: pd.DatetimeIndex, start: int, length: int | str, times: int = 1) -> int:
-    """Position of the first row at or after row `start` plus so many times the length; past the end where none is.
+    """Position of the first row at or after row `start` plus so many times the length; past the end
+    where none is.
 
-    Years and months of a calendar with at most one row in a month are counted in months, whatever the day.
+    Years and months of a calendar with at most one row in a month are counted in months, whatever
+    the day.
     """
     n, unit = parse_span(length)
     if unit == "rows":
@@ -235,7 +265,8 @@ def ahead(dates: pd.DatetimeIndex, start: int, length: int | str, times: int = 1
 
 
 def behind(dates: pd.DatetimeIndex, until: int, length: int | str) -> int:
-    """Position of the first row of the last `length` before row `until`, below 0 where there are fewer rows.
+    """Position of the first row of the last `length` before row `until`, below 0 where there are
+    fewer rows.
 
     Of a time, they are the rows after the date of the last of them less that time.
     """
@@ -258,7 +289,9 @@ def _moved(dates: pd.DatetimeIndex, at: int, n: int, unit: str) -> tuple[Any, An
 
 
 def steps(dates: pd.DatetimeIndex, start: int, end: int, length: int | str) -> Iterator[int]:
-    """Positions from `start` on, a length apart, before `end`; lengths of time without a row have none."""
+    """Positions from `start` on, a length apart, before `end`; lengths of time without a row have
+    none.
+    """
     at, times = start, 0
     while at < end:
         yield at
@@ -271,7 +304,8 @@ def steps(dates: pd.DatetimeIndex, start: int, end: int, length: int | str) -> I
 def forecastable(panel: Panel, folds: Sequence[Fold]) -> list[Fold]:
     """The folds that have a usable cell among their test rows.
 
-    The last ones may have none, where the target looks far ahead; the first fold stays where none has any.
+    The last ones may have none, where the target looks far ahead; the first fold stays where none
+    has any.
     """
     with_cells = [fold for fold in folds if panel.valid[fold.test].any()]
     return with_cells or list(folds[:1])

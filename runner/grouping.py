@@ -17,9 +17,11 @@ ASSET, DATE = "asset", "date"
 
 
 class Unit(NamedTuple):
-    """One regression: its scope (asset, date, group or pooled), its name (`all` where pooled), and what it takes.
+    """One regression: its scope (asset, date, group or pooled), its name (`all` where pooled), and
+    what it takes.
 
-    `rows` are positions of dates and `assets` positions of assets; its cells are the valid ones among them.
+    `rows` are positions of dates and `assets` positions of assets; its cells are the valid ones
+    among them.
     """
 
     scope: str
@@ -61,7 +63,8 @@ def _singles(N: int) -> list[np.ndarray]:
 
 
 def refuse_shared(panel: Panel, rows: np.ndarray, names: Sequence[str]) -> None:
-    """Refuse features that are the same for every asset on every date: no cross-section can estimate them.
+    """Refuse features that are the same for every asset on every date: no cross-section can
+    estimate them.
 
     Raises:
         DataError: there are such features among `names`.
@@ -100,7 +103,8 @@ def per_asset(params: np.ndarray, group: list[Unit], n_assets: int) -> np.ndarra
 
 
 def cluster_key(panel: Panel, name: str) -> np.ndarray | None:
-    """Codes (N,) of the cluster that each asset lies in, by itself or in a group; None where dates are clusters.
+    """Codes (N,) of the cluster that each asset lies in, by itself or in a group; None where dates
+    are clusters.
 
     Raises:
         DataError: the data has no such group.

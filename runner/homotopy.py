@@ -1,10 +1,11 @@
-"""LASSO paths of many targets on one design, exact from knot to knot (Osborne, Presnell and Turlach 2000; Efron,
-Hastie, Johnstone and Tibshirani 2004, with the LASSO's modification).
+"""LASSO paths of many targets on one design, exact from knot to knot (Osborne, Presnell and Turlach
+2000; Efron, Hastie, Johnstone and Tibshirani 2004, with the LASSO's modification).
 
-Minimises, as scikit-learn does, |y - X b|^2 / (2 n) + alpha |b|_1 for every alpha at once: b is linear in alpha
-between knots, at each of which a regressor joins or leaves. Targets take their steps together, so that the work is
-products of matrices. Letters: X (n, p) the design and y (N, n) the targets, centred; Z (m, p) rows to evaluate;
-lam = n alpha, the largest absolute correlation with the residual; k active regressors, K their most.
+Minimises, as scikit-learn does, |y - X b|^2 / (2 n) + alpha |b|_1 for every alpha at once: b is
+linear in alpha between knots, at each of which a regressor joins or leaves. Targets take their
+steps together, so that the work is products of matrices. Letters: X (n, p) the design and y (N, n)
+the targets, centred; Z (m, p) rows to evaluate; lam = n alpha, the largest absolute correlation
+with the residual; k active regressors, K their most.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-COLLINEAR = 1e-10  # share of a column's square that active ones leave, below which it joins no more: rounding
+# share of a column's square that active ones leave, below which it joins no more: rounding
+COLLINEAR = 1e-10
 NOISE = 1e-12  # of the rate at which a correlation nears the others: below it the two move as one
 REFINED = 1e-13  # error of the equiangular condition from which on the direction is refined once
 MOST_STEPS = 20  # of a path, times n: paths of random designs take about 2 n
@@ -39,13 +41,17 @@ class Knots(NamedTuple):
     ended: np.ndarray
 
     def at(self, lam: np.ndarray) -> np.ndarray:
-        """Z b (N, L, m) at lam (N, L), between the first knot and the last; zero above the first."""
+        """Z b (N, L, m) at lam (N, L), between the first knot and the last; zero above the
+        first.
+        """
         below = self._below(lam)
         above = np.maximum(below - 1, 0)
         one = np.arange(lam.shape[0])[:, None]
         high, low = self.lam[above, one], self.lam[below, one]
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = np.where(high > low, (high - lam) / (high - low), 0.0).clip(0.0, 1.0)[:, :, None]
+            share = np.where(high > low, (high - lam) / (high - low), 0.0).clip(0.0, 1.0)[
+                :, :, None
+            ]
         return self.values[above, one] * (1.0 - share) + self.values[below, one] * share
 
     def terms_at(self, lam: np.ndarray) -> np.ndarray:
@@ -62,12 +68,14 @@ class Knots(NamedTuple):
 
 @dataclass
 class _State:
-    """Paths on their way, a row each; columns of inactive places are zero and point to p, a column of zeros.
+    """Paths on their way, a row each; columns of inactive places are zero and point to p, a column
+    of zeros.
 
     Attributes:
         of: (N,) which target.
         lam: (N,); c: (N, p + 1) correlations with the residual; k: (N,) active regressors.
-        at: (N, K) which; sign, b: (N, K) of them; inverse: (N, K, K) of their X'X; XA: (N, K, n), ZA: (N, K, m).
+        at: (N, K) which; sign, b: (N, K) of them; inverse: (N, K, K) of their X'X; XA: (N, K, n),
+            ZA: (N, K, m).
         banned: (N, p + 1) collinear with active ones.
     """
 
@@ -91,8 +99,9 @@ class _State:
 def paths(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Knots:
     """The paths from the first regressor to lam = `least` (N,).
 
-    Where columns depend on each other and tie, a path may go round in a circle; it is then followed on columns that
-    are longer or shorter by JITTER, which parts ties and moves the objective by no more than that share.
+    Where columns depend on each other and tie, a path may go round in a circle; it is then followed
+    on columns that are longer or shorter by JITTER, which parts ties and moves the objective by no
+    more than that share.
     """
     found = _in_blocks(X, y, Z, least)
     if found.ended.all():
@@ -112,17 +121,22 @@ def paths(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Kno
 def _in_blocks(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Knots:
     """The paths of some targets at a time."""
     Xt, Zt = (np.vstack([one.T, np.zeros((1, len(one)))]) for one in (X, Z))
-    parts = [_paths(Xt, y[i : i + BLOCK], Zt, least[i : i + BLOCK]) for i in range(0, len(y), BLOCK)]
+    parts = [
+        _paths(Xt, y[i : i + BLOCK], Zt, least[i : i + BLOCK]) for i in range(0, len(y), BLOCK)
+    ]
     S = max(len(part.lam) for part in parts)
     longer = [np.minimum(np.arange(S), len(part.lam) - 1) for part in parts]
     lam, values, terms = (
-        np.concatenate([part[k][rows] for part, rows in zip(parts, longer, strict=True)], axis=1) for k in range(3)
+        np.concatenate([part[k][rows] for part, rows in zip(parts, longer, strict=True)], axis=1)
+        for k in range(3)
     )
     return Knots(lam, values, terms, np.concatenate([part.ended for part in parts]))
 
 
 def _paths(Xt: np.ndarray, y: np.ndarray, Zt: np.ndarray, least: np.ndarray) -> Knots:
-    """The same of so few targets that what a step needs stays in the cache; X' and Z' end in a row of zeros."""
+    """The same of so few targets that what a step needs stays in the cache; X' and Z' end in a row
+    of zeros.
+    """
     state = _start(Xt, y, Zt.shape[1])
     lam, values = [state.lam.copy()], [np.zeros((len(y), Zt.shape[1]))]
     terms, ended = [np.zeros(len(y), dtype=int)], state.lam <= least
@@ -202,7 +216,9 @@ def _direction(state: _State) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _nearest(state: _State, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which inactive regressor reaches the others first, and one over how far lam falls until then (N,)."""
+    """Which inactive regressor reaches the others first, and one over how far lam falls until then
+    (N,).
+    """
     lam = state.lam[:, None]
     tiny = np.finfo(float).tiny / np.finfo(float).eps
     apart, rate, other = lam - state.c, (1.0 - NOISE) - a, lam + state.c
@@ -215,13 +231,17 @@ def _nearest(state: _State, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rate[:, -1] = -np.inf
     if state.banned.any():
         rate[state.banned] = -np.inf
-    rate[state.k == state.at.shape[1]] = -np.inf  # as many as the rows allow: the rest of the path is straight
+    rate[
+        state.k == state.at.shape[1]
+    ] = -np.inf  # as many as the rows allow: the rest of the path is straight
     found = rate.argmax(axis=1)
     return found, rate[every, found]
 
 
 def _join(state: _State, rows: np.ndarray, j: np.ndarray, Xt: np.ndarray, Zt: np.ndarray) -> None:
-    """Add a regressor to each of these paths, bordering the inverse; or ban what is collinear with active ones."""
+    """Add a regressor to each of these paths, bordering the inverse; or ban what is collinear with
+    active ones.
+    """
     x = Xt[j]
     XA, h, rest = state.XA[rows], np.zeros((len(rows), state.at.shape[1])), x
     for _ in range(2):  # the second time takes out what rounding left of active columns
@@ -251,7 +271,13 @@ def _leave(state: _State, rows: np.ndarray, i: np.ndarray, p: int) -> None:
         view[each, i] = view[each, last]
         view[each, last] = 0.0
     state.inverse[rows] = inverse
-    for values, none in ((state.at, p), (state.sign, 0.0), (state.b, 0.0), (state.XA, 0.0), (state.ZA, 0.0)):
+    for values, none in (
+        (state.at, p),
+        (state.sign, 0.0),
+        (state.b, 0.0),
+        (state.XA, 0.0),
+        (state.ZA, 0.0),
+    ):
         values[rows, i] = values[rows, last]
         values[rows, last] = none
     state.k[rows] -= 1

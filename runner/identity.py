@@ -1,4 +1,6 @@
-"""What makes a job the same job: its spec, the data and the code; where its results go says nothing."""
+"""What makes a job the same job: its spec, the data and the code; where its results go says
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +9,19 @@ from typing import Any
 
 from runner.bench import digest
 
-ASIDE = ("name", "tracking", "ledger", "report")  # of a spec: where results go and how much is written
+ASIDE = (
+    "name",
+    "tracking",
+    "ledger",
+    "report",
+)  # of a spec: where results go and how much is written
 
 
 def job_key(spec: Mapping[str, Any], fingerprint: str, code: str) -> str:
     """The same for two jobs if and only if they must give the same numbers."""
-    return digest([{key: value for key, value in spec.items() if key not in ASIDE}, fingerprint, code])
+    return digest(
+        [{key: value for key, value in spec.items() if key not in ASIDE}, fingerprint, code]
+    )
 
 
 def family_key(spec: Mapping[str, Any], fingerprint: str) -> str:

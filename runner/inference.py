@@ -10,8 +10,8 @@ from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
 from runner.least_squares import NotEstimable
 from runner.restrictions import Restriction
 
-# Variance of a tested sum, as a share of what its terms would give if none cancelled, below which it is
-# rounding noise.
+# Variance of a tested sum, as a share of what its terms would give if none cancelled, below which
+# it is rounding noise.
 CANCELLED = 1e-14
 
 
@@ -26,7 +26,9 @@ class Inference(NamedTuple):
 
 
 class Wald(NamedTuple):
-    """F statistic of m restrictions with (m, df) degrees of freedom, df infinite where m F ~ chi2(m); its p-value."""
+    """F statistic of m restrictions with (m, df) degrees of freedom, df infinite where m F ~
+    chi2(m); its p-value.
+    """
 
     f_stat: float
     df_num: int
@@ -39,8 +41,12 @@ def infer(b: np.ndarray, V: np.ndarray, df: int, confidence: float) -> Inference
     return inference(b, np.sqrt(np.diag(V)), df, confidence)
 
 
-def inference(b: np.ndarray, error: np.ndarray, df: float | np.ndarray, confidence: float) -> Inference:
-    """Student's t with `df` degrees of freedom for estimates with these standard errors, one by one."""
+def inference(
+    b: np.ndarray, error: np.ndarray, df: float | np.ndarray, confidence: float
+) -> Inference:
+    """Student's t with `df` degrees of freedom for estimates with these standard errors, one by
+    one.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):  # estimates that do not spread have no t
         t = b / error
     half = stdtrit(df, 0.5 + confidence / 2.0) * error

@@ -27,7 +27,8 @@ def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> N
     """Run, write the run directory, log to MLflow, and tell it in this form.
 
     Raises:
-        RunnerError: what the run raises; or the store cannot be written to (the run directory is kept).
+        RunnerError: what the run raises; or the store cannot be written to (the run directory is
+            kept).
     """
     _refuse_taken(directory)
     with terminal.working(f"{experiment.name}: reading, fitting, writing", form):
@@ -68,7 +69,9 @@ def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
     report = run(experiment, bench)
     if experiment.spec["report"] == FULL:
         key, family = (make(report.spec, report.fingerprint) for make in (_key, family_key))
-        report = replace(report, trials=Ledger(Path(report.spec["ledger"])).count(family, begun=key))
+        report = replace(
+            report, trials=Ledger(Path(report.spec["ledger"])).count(family, begun=key)
+        )
     with whole(directory) as unfinished:
         files.write(report, unfinished)
         if experiment.spec["report"] == FULL:
@@ -77,7 +80,8 @@ def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
 
 
 def audit(experiment: Experiment, form: Form = "tables") -> None:
-    """Try the columns of the experiment for look-ahead, thoroughly, and tell in this form what was found.
+    """Try the columns of the experiment for look-ahead, thoroughly, and tell in this form what was
+    found.
 
     Raises:
         DataError: a column looks ahead, one line each.
@@ -90,7 +94,9 @@ def audit(experiment: Experiment, form: Form = "tables") -> None:
 
 
 def _track(directory: Path, store: tracking.Store) -> tuple[str, RunnerError | None]:
-    """The id of the logged run, or what kept it from being logged: the table is printed all the same."""
+    """The id of the logged run, or what kept it from being logged: the table is printed all the
+    same.
+    """
     try:
         return tracking.log(directory, store), None
     except RunnerError as error:
@@ -99,14 +105,18 @@ def _track(directory: Path, store: tracking.Store) -> tuple[str, RunnerError | N
 
 @contextmanager
 def whole(directory: Path) -> Iterator[Path]:
-    """A directory beside `directory` that takes its name when the block is done: it is whole or absent."""
+    """A directory beside `directory` that takes its name when the block is done: it is whole or
+    absent.
+    """
     unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.unfinished")
     try:
         unfinished.mkdir(parents=True)
         yield unfinished
         unfinished.rename(directory)
     except OSError as error:
-        raise RunnerError(f"hydra.run.dir: cannot write {str(directory)!r}: {error.strerror or error}") from error
+        raise RunnerError(
+            f"hydra.run.dir: cannot write {str(directory)!r}: {error.strerror or error}"
+        ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

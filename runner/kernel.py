@@ -1,7 +1,9 @@
-"""The sums of `runner.moments` in one compiled pass without copies, where numba is installed: an optional extra.
+"""The sums of `runner.moments` in one compiled pass without copies, where numba is installed: an
+optional extra.
 
-Used by one rule: numba can be imported, its own switch NUMBA_DISABLE_JIT is not set, and the panel has at least
-`MANY` cells (fewer are summed sooner than numba is imported). Else numpy sums them, to the same digits but the last.
+Used by one rule: numba can be imported, its own switch NUMBA_DISABLE_JIT is not set, and the panel
+has at least `MANY` cells (fewer are summed sooner than numba is imported). Else numpy sums them, to
+the same digits but the last.
 """
 
 from __future__ import annotations
@@ -14,12 +16,20 @@ from typing import Any
 import numpy as np
 
 MANY = 2**21
-LANES = 4  # float64s that the narrowest common vector registers hold; columns are padded to a multiple
+LANES = (
+    4  # float64s that the narrowest common vector registers hold; columns are padded to a multiple
+)
 
 
 def wanted(cells: int) -> bool:
-    """Whether a panel of so many cells is summed by the compiled pass; numba is imported for large ones only."""
-    return cells >= MANY and environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0") and _numba() is not None
+    """Whether a panel of so many cells is summed by the compiled pass; numba is imported for large
+    ones only.
+    """
+    return (
+        cells >= MANY
+        and environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+        and _numba() is not None
+    )
 
 
 @cache
@@ -33,9 +43,16 @@ def _numba() -> Any:
 
 
 def sums(
-    X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool, weights: np.ndarray | None
+    X: np.ndarray,
+    y: np.ndarray,
+    use: np.ndarray,
+    shift: np.ndarray,
+    by_date: bool,
+    weights: np.ndarray | None,
 ) -> np.ndarray:
-    """Moments (T, P, P) of every date or (N, P, P) of every asset, as `runner.moments.moments` has them."""
+    """Moments (T, P, P) of every date or (N, P, P) of every asset, as `runner.moments.moments` has
+    them.
+    """
     (T, N), P = y.shape, X.shape[2] + 2
     found = np.zeros((T if by_date else N, P, _padded(P)))
     moves = np.array([len(shift) > 1, shift.shape[1] > 1], dtype=np.int64)
@@ -52,9 +69,10 @@ def _padded(P: int) -> int:
 def _compiled(K: int, by_date: bool, weighted: bool) -> Callable[..., None]:
     """The pass for K regressors, compiled once and kept on disk where there is a place for it.
 
-    K, the direction and the weights are constants of the compiled code: its short loops unroll and its sums lie side
-    by side in registers. Four cells of a unit are added at a time. Products and sums may fuse, nothing is reordered,
-    so that neither NaN nor infinity is lost and bits do not depend on the number of cores.
+    K, the direction and the weights are constants of the compiled code: its short loops unroll and
+    its sums lie side by side in registers. Four cells of a unit are added at a time. Products and
+    sums may fuse, nothing is reordered, so that neither NaN nor infinity is lost and bits do not
+    depend on the number of cores.
     """
     P, S = K + 2, _padded(K + 2)
 

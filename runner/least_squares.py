@@ -14,8 +14,8 @@ from scipy.linalg import solve_triangular
 
 from runner.variation import explained, flat
 
-# Smallest singular value of the unit-length columns, relative to the largest, below which columns count
-# as collinear: float64 leaves no correct digit of the estimates beyond it.
+# Smallest singular value of the unit-length columns, relative to the largest, below which columns
+# count as collinear: float64 leaves no correct digit of the estimates beyond it.
 RANK_TOLERANCE = 1e-11
 # Largest size of a column, and its inverse the smallest: fourth powers of it still fit a float64.
 LARGEST = 1e70
@@ -35,7 +35,8 @@ class Solution:
         u: (n,) residuals.
         bread: (k, k) inverse of X'X.
         leverage: (n,) diagonal of the hat matrix.
-        ssr, tss: sums of squares of the residuals and of the target (about its mean with a constant).
+        ssr, tss: sums of squares of the residuals and of the target (about its mean with a
+            constant).
         constant: whether X holds a constant.
         exact: whether the residuals are rounding noise: errors of the estimates would be noise too.
     """
@@ -65,12 +66,18 @@ class Solution:
 
 
 def solve(
-    X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool, weights: np.ndarray | None = None
+    X: np.ndarray,
+    y: np.ndarray,
+    terms: Sequence[str],
+    constant: bool,
+    weights: np.ndarray | None = None,
 ) -> Solution:
-    """Least squares by QR of the unit-length columns; of rows times the root of their weights (n,) where given.
+    """Least squares by QR of the unit-length columns; of rows times the root of their weights (n,)
+    where given.
 
     Raises:
-        NotEstimable: too few rows, a constant target, constant, collinear or outsized columns, which are named.
+        NotEstimable: too few rows, a constant target, constant, collinear or outsized columns,
+            which are named.
     """
     n, k = X.shape
     if n <= k:
@@ -105,11 +112,15 @@ def _refuse_flat(X: np.ndarray, terms: Sequence[str], constant: bool) -> None:
 
 
 def refuse_outsized(columns: np.ndarray, names: Sequence[str]) -> None:
-    """Raise where a column (n, P) is so large or small that fourth powers of it do not fit a float64."""
+    """Raise where a column (n, P) is so large or small that fourth powers of it do not fit a
+    float64.
+    """
     peak = np.abs(columns).max(axis=0)
     for name, size in zip(names, peak, strict=True):
         if not 1.0 / LARGEST < size < LARGEST:
-            raise NotEstimable(f"{name} is of size {size:.0e}; allowed: {1.0 / LARGEST:.0e} to {LARGEST:.0e}")
+            raise NotEstimable(
+                f"{name} is of size {size:.0e}; allowed: {1.0 / LARGEST:.0e} to {LARGEST:.0e}"
+            )
 
 
 def _refuse_collinear(R: np.ndarray, terms: Sequence[str]) -> None:

@@ -1,4 +1,6 @@
-"""The ledger: every trial on every data and target, finished, failed or abandoned, of all sweeps and single runs."""
+"""The ledger: every trial on every data and target, finished, failed or abandoned, of all sweeps
+and single runs.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ class Count:
         """What the number of trials means for one of them, in a sentence."""
         if self.trials == 1:
             return ["The first spec that the ledger has on this data and target."]
-        lost = [f"{n:,} {what}" for n, what in ((self.failed, "failed"), (self.abandoned, "abandoned")) if n]
+        lost = [
+            f"{n:,} {what}"
+            for n, what in ((self.failed, "failed"), (self.abandoned, "abandoned"))
+            if n
+        ]
         those = f" ({' and '.join(lost)})" if lost else ""
         best = "the best of several looks better than it is"
         if self.trials >= MANY_TESTS:
@@ -52,7 +58,9 @@ class Ledger:
         self.path = path.resolve()
 
     def begin(self, family_of: Mapping[tuple[str, str], str], status: str = "planned") -> None:
-        """Trials (key, directory), `planned` or `begun`, with the family of each; of known ones those that failed."""
+        """Trials (key, directory), `planned` or `begun`, with the family of each; of known ones
+        those that failed.
+        """
         with self._open() as book:
             book.executemany(
                 "insert into trials (key, place, family, status) values (?, ?, ?, ?) "
@@ -65,28 +73,43 @@ class Ledger:
         self.ended({(key, place): (status, seconds)})
 
     def ended(self, outcomes: Mapping[tuple[str, str], tuple[str, float]]) -> None:
-        """How trials (key, directory) ended, with the seconds that each took; in one write to the disk."""
+        """How trials (key, directory) ended, with the seconds that each took; in one write to the
+        disk.
+        """
         rows = [(*outcome, *trial) for trial, outcome in outcomes.items()]
         with self._open() as book:
-            book.executemany("update trials set status = ?, seconds = ? where key = ? and place = ?", rows)
+            book.executemany(
+                "update trials set status = ?, seconds = ? where key = ? and place = ?", rows
+            )
 
     def count(self, family: str, begun: str | None = None) -> Count:
-        """Trials of the family; one that began and has no end was abandoned, one that never began does not count.
+        """Trials of the family; one that began and has no end was abandoned, one that never began
+        does not count.
 
         The trial with the key `begun` is under way, and counts as finished.
         """
         best: dict[str, int] = {} if begun is None else {begun: 3}
-        for key, place, status in self._rows("select key, place, status from trials where family = ?", family):
-            rank = {"finished": 3, "failed": 2, "begun": 1}.get(status, 1 if _begun(Path(place)) else 0)
+        for key, place, status in self._rows(
+            "select key, place, status from trials where family = ?", family
+        ):
+            rank = {"finished": 3, "failed": 2, "begun": 1}.get(
+                status, 1 if _begun(Path(place)) else 0
+            )
             best[key] = max(best.get(key, 0), rank)
-        finished, failed, abandoned = (sum(rank == one for rank in best.values()) for one in (3, 2, 1))
+        finished, failed, abandoned = (
+            sum(rank == one for rank in best.values()) for one in (3, 2, 1)
+        )
         return Count(finished, failed, abandoned)
 
     def finished(self, keys: Iterable[str]) -> dict[str, Path]:
         """Directories of finished trials that are still there, by key."""
         wanted = set(keys)
         rows = self._rows("select key, place from trials where status = 'finished'")
-        return {key: Path(place) for key, place in rows if key in wanted and (Path(place) / "run.json").is_file()}
+        return {
+            key: Path(place)
+            for key, place in rows
+            if key in wanted and (Path(place) / "run.json").is_file()
+        }
 
     def typical_seconds(self, family: str) -> float | None:
         """Median seconds of finished trials of the family, None where there are none."""

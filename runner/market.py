@@ -12,7 +12,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.calendar import Calendar, begun, calendar_of, period_ends, session_numbers, unfinished, within, year_of
+from runner.calendar import (
+    Calendar,
+    begun,
+    calendar_of,
+    period_ends,
+    session_numbers,
+    unfinished,
+    within,
+    year_of,
+)
 from runner.errors import DataError, unknown
 from runner.settings import Frequency, Partial
 from runner.trailing import by_asset, rolling_sum
@@ -61,17 +70,22 @@ class Market:
 
     Attributes:
         source: where the data came from, for people.
-        fields: name -> frame (T, N): `close` (adjusted price) or `ret` (decimal return of the row) or both,
-            and whatever else the source has (`volume`, `market_cap`, ...). NaN where there is none. Where there is
-            `ret`, every return is made of it, and `close` is a price and nothing else.
-        series: frame (T, F) of series that are the same for every asset: macro levels, given factors.
+        fields: name -> frame (T, N): `close` (adjusted price) or `ret` (decimal return of the row)
+            or both, and whatever else the source has (`volume`, `market_cap`, ...). NaN where there
+            is none. Where there is `ret`, every return is made of it, and `close` is a price and
+            nothing else.
+        series: frame (T, F) of series that are the same for every asset: macro levels, given
+            factors.
         market_close: price (T,) of the market asset, None where the source has no market asset.
         groups: frame (N, G), one column per grouping such as sector.
         dropped: what the source left out.
-        sessions: whether each day is a session by itself: no return, lag or window reaches from one into another.
-        market_ret: return (T,) of the market asset, decimals, where the source has it beside the price.
+        sessions: whether each day is a session by itself: no return, lag or window reaches from one
+            into another.
+        market_ret: return (T,) of the market asset, decimals, where the source has it beside the
+            price.
         notes: sentences on the data that its reader should know.
-        blanked: values that rules took away, on the rows and assets of this market; a part of it has none.
+        blanked: values that rules took away, on the rows and assets of this market; a part of it
+            has none.
         part_of: calendar of the data that this is a part of; None where it is all of them.
     """
 
@@ -89,14 +103,17 @@ class Market:
 
     @cached_property
     def calendar(self) -> Calendar:
-        """How often rows come; of a part, such as one session, how often those of all the data do."""
+        """How often rows come; of a part, such as one session, how often those of all the data
+        do.
+        """
         return self.part_of or calendar_of(self.dates)
 
     def rows_per_year(self, given: float | None = None) -> float:
         """Rows of a year by the calendar, or as given.
 
         Raises:
-            SettingError: a number that the calendar contradicts; none given where the rows follow no calendar.
+            SettingError: a number that the calendar contradicts; none given where the rows follow
+                no calendar.
         """
         return year_of(self.calendar, given).rows
 
@@ -140,8 +157,8 @@ class Market:
         return self.market_close
 
     def returns(self, rows: int = 1) -> pd.DataFrame:
-        """Simple returns (T, N), decimals, over the `rows` rows that end at row t: compounded from `ret` where the
-        data has it, else P(t) / P(t - rows) - 1.
+        """Simple returns (T, N), decimals, over the `rows` rows that end at row t: compounded from
+        `ret` where the data has it, else P(t) / P(t - rows) - 1.
 
         Raises:
             DataError: the data has neither returns nor prices.
@@ -157,8 +174,8 @@ class Market:
 
     @property
     def index_returns(self) -> pd.Series:
-        """Simple return (T,) of the market asset over the row that ends at t: its own, where the source has it, else
-        P(t) / P(t - 1) - 1.
+        """Simple return (T,) of the market asset over the row that ends at t: its own, where the
+        source has it, else P(t) / P(t - 1) - 1.
 
         Raises:
             DataError: the spec names no market asset.
@@ -174,9 +191,10 @@ class Market:
     def sample(self, frequency: Frequency | None, partial: Partial = "drop") -> Market:
         """This market on the last row of each week (to Friday) or month.
 
-        The value of a week is that of its last row: prices, series, volumes. Returns (`ret`) are compounded over the
-        rows of the week; one that is missing leaves none, and so does a first week whose first days are not there.
-        The last week is left out where it is not over, unless `partial` is keep: see `runner.calendar.unfinished`.
+        The value of a week is that of its last row: prices, series, volumes. Returns (`ret`) are
+        compounded over the rows of the week; one that is missing leaves none, and so does a first
+        week whose first days are not there. The last week is left out where it is not over, unless
+        `partial` is keep: see `runner.calendar.unfinished`.
 
         Raises:
             DataError: sessions, which no week or month crosses.
@@ -184,7 +202,9 @@ class Market:
         if frequency is None:
             return self
         if self.sessions:
-            raise DataError(f"frequency={frequency} crosses the night between sessions; allowed: null")
+            raise DataError(
+                f"frequency={frequency} crosses the night between sessions; allowed: null"
+            )
         ends = period_ends(self.dates, frequency)
         if self.left_out(frequency, partial):
             ends = ends[:-1]
@@ -200,14 +220,20 @@ class Market:
             index = _within_periods(index.to_frame(), ends, whole).iloc[:, 0]
         return replace(sampled, fields=fields, market_ret=index)
 
-    def left_out(self, frequency: Frequency | None, partial: Partial = "drop") -> tuple[Dropped, ...]:
+    def left_out(
+        self, frequency: Frequency | None, partial: Partial = "drop"
+    ) -> tuple[Dropped, ...]:
         """The account of what `sample` leaves out: the last week or month, where it is not over."""
         if frequency is None or partial == "keep" or not len(self.dates):
             return ()
         reason = unfinished(self.dates, self.calendar, frequency)
         if not reason:
             return ()
-        return (Dropped(frequency, f"the last one is not over, {reason} (target.partial=keep keeps it)", 1),)
+        return (
+            Dropped(
+                frequency, f"the last one is not over, {reason} (target.partial=keep keeps it)", 1
+            ),
+        )
 
     def by_session(self) -> list[Market]:
         """The markets of the single sessions, in order."""
@@ -215,7 +241,9 @@ class Market:
         return [self.at(rows) for rows in np.split(np.arange(len(self.dates)), parts)]
 
     def between(self, start: str | None, end: str | None) -> Market:
-        """This market on the rows from `start` to `end`, both included, as if there were no others."""
+        """This market on the rows from `start` to `end`, both included, as if there were no
+        others.
+        """
         return replace(self.at(np.flatnonzero(within(self.dates, start, end))), part_of=None)
 
     def of(self, assets: Sequence[str]) -> Market:
@@ -264,8 +292,8 @@ class Market:
 
 
 def change(prices: Any, rows: int = 1) -> Any:
-    """P(t) / P(t - rows) - 1, decimals; NaN where either is missing (nothing is padded), zero or negative: of a level
-    that may cross zero a relative change says nothing."""
+    """P(t) / P(t - rows) - 1, decimals; NaN where either is missing (nothing is padded), zero or
+    negative: of a level that may cross zero a relative change says nothing."""
     return by_asset(lambda cells: _change(cells, rows), prices)
 
 
@@ -280,7 +308,8 @@ def _change(prices: np.ndarray, rows: int) -> np.ndarray:
 
 
 def compound(returns: Any, rows: int) -> Any:
-    """Return over the `rows` rows that end at t, from the returns of the rows; NaN if one is missing.
+    """Return over the `rows` rows that end at t, from the returns of the rows; NaN if one is
+    missing.
 
     A total loss (-1) stays one; below it there is no return, NaN.
     """
@@ -292,7 +321,9 @@ def compound(returns: Any, rows: int) -> Any:
 
 
 def _within_periods(returns: pd.DataFrame, ends: np.ndarray, begun: bool) -> pd.DataFrame:
-    """Compounded returns of the periods that end at these rows; NaN if one is missing or the first is not whole."""
+    """Compounded returns of the periods that end at these rows; NaN if one is missing or the first
+    is not whole.
+    """
     starts = np.append(0, ends[:-1] + 1)
     growth = 1.0 + returns.to_numpy(dtype=float)[: ends[-1] + 1]
     growth[growth < 0.0] = np.nan  # a loss of more than all is no return
@@ -311,7 +342,9 @@ def choose_assets(wanted: Sequence[str] | None, available: Iterable[str]) -> lis
     names = list(available)
     chosen = names if wanted is None else list(wanted)
     if not chosen:
-        raise DataError("data.assets: there is none to model; allowed: at least one asset of the data")
+        raise DataError(
+            "data.assets: there is none to model; allowed: at least one asset of the data"
+        )
     known = set(names)
     mistakes = [f"data.assets: {unknown(name, names)}" for name in chosen if name not in known]
     twice = [name for name, times in Counter(chosen).items() if times > 1]

@@ -1,4 +1,6 @@
-"""How much memory a panel takes, beside what there is: said before it is made, and refused where it cannot fit."""
+"""How much memory a panel takes, beside what there is: said before it is made, and refused where
+it cannot fit.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,9 @@ from pathlib import Path
 from runner.errors import DataError
 from runner.progress import note
 
-# Columns of the size of the target that a run holds beside its features: prices, volumes, target, forecasts, scores
-# and what is computed on the way. Measured on 2,763 assets x 3,259 dates: 9 features peaked at 2.9 GB, 15 at 3.4.
+# Columns of the size of the target that a run holds beside its features: prices, volumes, target,
+# forecasts, scores and what is computed on the way. Measured on 2,763 assets x 3,259 dates: 9
+# features peaked at 2.9 GB, 15 at 3.4.
 BESIDE = 32
 TOLD = 10**9  # bytes from which a run says what it will take
 GIGABYTE = 10**9
@@ -20,8 +23,8 @@ def needed(rows: int, assets: int, features: int) -> int:
 
 
 def available(root: Path = Path("/")) -> int | None:
-    """Bytes that can be had without swapping, within the limit of the control group; None where the system does not
-    say."""
+    """Bytes that can be had without swapping, within the limit of the control group; None where the
+    system does not say."""
     found = []
     try:
         lines = (root / "proc/meminfo").read_text().splitlines()
@@ -30,7 +33,10 @@ def available(root: Path = Path("/")) -> int | None:
         pass
     for limit, used in (
         ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
-        ("sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory/memory.usage_in_bytes"),
+        (
+            "sys/fs/cgroup/memory/memory.limit_in_bytes",
+            "sys/fs/cgroup/memory/memory.usage_in_bytes",
+        ),
     ):
         try:
             most, now = ((root / name).read_text().strip() for name in (limit, used))

@@ -1,4 +1,6 @@
-"""What a model is: `fit` and `predict`, and a null case of everything else that a run asks of it."""
+"""What a model is: `fit` and `predict`, and a null case of everything else that a run asks of
+it.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,13 @@ REQUIRED = ("fit", "predict")
 class Model:
     """A model of the target: a subclass defines `fit` and `predict`, and what of the rest it has.
 
-    A class that a spec names and that is no subclass is completed by these null cases (see `completed`).
+    A class that a spec names and that is no subclass is completed by these null cases (see
+    `completed`).
 
     Attributes:
         weight_field: the field of the data that weighs the rows; None where all count the same.
-        takes_targets: whether predictions of a row need targets of that row, as those by principal components of
+        takes_targets: whether predictions of a row need targets of that row, as those by principal
+            components of
             the targets do: they explain, and forecast nothing.
     """
 
@@ -64,7 +68,9 @@ class Model:
         return f"nothing says that {type(self).__name__} contains it"
 
     def on(self, panel: Panel) -> Self:
-        """The same with what only the data can tell, such as the levels of its dummies; the model as it is."""
+        """The same with what only the data can tell, such as the levels of its dummies; the model
+        as it is.
+        """
         return self
 
     def fit_to_forecast(self, panel: Panel, rows: np.ndarray) -> Fit:
@@ -74,8 +80,8 @@ class Model:
     def forecast(self, panel: Panel, fold: Fold) -> np.ndarray:
         """Forecasts (len(test), N) of panel.y on the test rows of the fold, from its training rows.
 
-        One fit on all training rows. Date effects of test rows are not known, and left out; nor are their targets,
-        which `predict` is not handed, unless it explains by them (`takes_targets`).
+        One fit on all training rows. Date effects of test rows are not known, and left out; nor are
+        their targets, which `predict` is not handed, unless it explains by them (`takes_targets`).
         """
         fit = replace(self.fit_to_forecast(panel, fold.train), date_effects=None)
         if self.takes_targets:
@@ -99,7 +105,9 @@ def completed(own: type) -> type:
     if missing:
         lacks = " and ".join(missing)
         needs = " and ".join(REQUIRED)
-        raise ValueError(f"{own.__qualname__} has no method {lacks}; allowed here: a class that has {needs}")
+        raise ValueError(
+            f"{own.__qualname__} has no method {lacks}; allowed here: a class that has {needs}"
+        )
     if issubclass(own, Model):
         return own
     names = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__doc__": own.__doc__}
@@ -107,6 +115,8 @@ def completed(own: type) -> type:
 
 
 def _defines(own: type, name: str) -> bool:
-    """Whether the class or a parent of it defines the method; the null case of a model does not count."""
+    """Whether the class or a parent of it defines the method; the null case of a model does not
+    count.
+    """
     parents = [parent for parent in own.__mro__ if parent is not Model]
     return any(callable(vars(parent).get(name)) for parent in parents)

@@ -1,9 +1,9 @@
 """Least squares of many units at once from their moments, which add up.
 
-The moments of a unit are sum z z' (P, P) over its cells, z = [1, x - shift, y - shift]. One pass over the
-panel in blocks of dates gives those of every date or every asset; groups and the whole are sums of these.
-A unit is solved from its moments only where they keep the digits; `sound` says where. Letters as in
-`runner.least_squares`; U units, K regressors, k = K + 1 terms, P = K + 2.
+The moments of a unit are sum z z' (P, P) over its cells, z = [1, x - shift, y - shift]. One pass
+over the panel in blocks of dates gives those of every date or every asset; groups and the whole are
+sums of these. A unit is solved from its moments only where they keep the digits; `sound` says
+where. Letters as in `runner.least_squares`; U units, K regressors, k = K + 1 terms, P = K + 2.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ from runner.least_squares import LARGEST
 from runner.variation import near_rounding
 
 BLOCK, HALVED = 64, 512  # dates at a time, and from which on two halves are summed side by side
-SAMPLE, FEW = 2000, 8  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
-# Bounds within which the solution from moments has at least eleven correct digits (they lose as many as the
-# logarithm of these says): variation kept after centring, conditioning of the correlations, unexplained share.
+SAMPLE, FEW = (
+    2000,
+    8,
+)  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
+# Bounds within which the solution from moments has at least eleven correct digits (they lose as
+# many as the logarithm of these says): variation kept after centring, conditioning of the
+# correlations, unexplained share.
 KEPT, CONDITION, UNEXPLAINED = 1e-4, 1e-4, 1e-4
 
 
@@ -35,7 +39,8 @@ class Solved:
         b: (U, k) estimates, the constant first.
         bread: (U, k, k) inverse of X'X.
         n, ssr, tss: (U,) rows and sums of squares of the residuals and of the centred target.
-        sound: (U,) whether the moments kept the digits; the other entries of an unsound unit mean nothing.
+        sound: (U,) whether the moments kept the digits; the other entries of an unsound unit mean
+            nothing.
     """
 
     b: np.ndarray
@@ -47,8 +52,8 @@ class Solved:
 
 
 def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, of: str | None = None) -> np.ndarray:
-    """A point amid the used cells of X (T, N, K) and y (T, N): one for all (1, 1, K + 1), one per asset
-    (1, N, K + 1) or one per date (T, 1, K + 1)."""
+    """A point amid the used cells of X (T, N, K) and y (T, N): one for all (1, 1, K + 1), one per
+    asset (1, N, K + 1) or one per date (T, 1, K + 1)."""
     t, i = _spread(use)
     point = np.append(X[t, i].mean(axis=0), y[t, i].mean())[None, None]
     if of is None:
@@ -63,9 +68,13 @@ def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, of: str | None = Non
 
 
 def _spread(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Some cells in use, evenly spread in order of time; of many rows only those that have one are listed."""
+    """Some cells in use, evenly spread in order of time; of many rows only those that have one are
+    listed.
+    """
     if use.all():
-        return np.divmod(np.linspace(0, use.size - 1, min(SAMPLE, use.size)).astype(int), use.shape[1])
+        return np.divmod(
+            np.linspace(0, use.size - 1, min(SAMPLE, use.size)).astype(int), use.shape[1]
+        )
     until = use.sum(axis=1).cumsum()
     ranks = np.linspace(0, until[-1] - 1, min(SAMPLE, int(until[-1]))).astype(int)
     t = np.searchsorted(until, ranks, side="right")
@@ -84,11 +93,12 @@ def moments(
     weights: np.ndarray | None = None,
     whole: int = 0,
 ) -> np.ndarray:
-    """Moments (T, P, P) of every date or (N, P, P) of every asset, over the cells in `use` (T, N), weighted.
+    """Moments (T, P, P) of every date or (N, P, P) of every asset, over the cells in `use` (T, N),
+    weighted.
 
-    The halves of a long panel are summed side by side; where they are cut does not depend on the machine, so
-    neither do the bits. `whole` counts the cells of the panel that these are a part of, which say whether
-    `runner.kernel` sums them.
+    The halves of a long panel are summed side by side; where they are cut does not depend on the
+    machine, so neither do the bits. `whole` counts the cells of the panel that these are a part of,
+    which say whether `runner.kernel` sums them.
     """
     add = kernel.sums if kernel.wanted(max(y.size, whole)) else _moments
 
@@ -110,7 +120,9 @@ def halves(T: int, work: Callable[[slice], Any]) -> list[Any]:
 
 @cache
 def _blas() -> Any:
-    """What keeps the threads of BLAS from getting in the way of our two; the same bits on any number of cores."""
+    """What keeps the threads of BLAS from getting in the way of our two; the same bits on any
+    number of cores.
+    """
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -121,9 +133,16 @@ def of_part(weights: np.ndarray | None, part: slice) -> np.ndarray | None:
     return None if weights is None else weights[part]
 
 
-@np.errstate(over="ignore", invalid="ignore")  # columns too large for products are not sound, and go to the rows
+@np.errstate(
+    over="ignore", invalid="ignore"
+)  # columns too large for products are not sound, and go to the rows
 def _moments(
-    X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool, weights: np.ndarray | None
+    X: np.ndarray,
+    y: np.ndarray,
+    use: np.ndarray,
+    shift: np.ndarray,
+    by_date: bool,
+    weights: np.ndarray | None,
 ) -> np.ndarray:
     (T, N), P = y.shape, X.shape[2] + 2
     found = np.zeros((T if by_date else N, P, P))
@@ -132,7 +151,10 @@ def _moments(
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
         full = buffer[: part.stop - start]
-        z, about = full.swapaxes(1, 2) if by_date else full, shift[part] if len(shift) > 1 else shift
+        z, about = (
+            full.swapaxes(1, 2) if by_date else full,
+            shift[part] if len(shift) > 1 else shift,
+        )
         if by_date:  # loops run along the axis named last
             np.subtract(X[part].swapaxes(1, 2), about[:, :, :-1].swapaxes(1, 2), out=full[:, :-1])
             np.subtract(y[part], about[:, :, -1], out=full[:, -1])
@@ -160,8 +182,8 @@ def _moments(
 
 
 def _side_by_side(X: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """Write the regressors and the target of each cell into `out` (T, N, K + 1); the regressors as one lump where
-    they lie together, as loops over a few numbers cost more than the numbers."""
+    """Write the regressors and the target of each cell into `out` (T, N, K + 1); the regressors as
+    one lump where they lie together, as loops over a few numbers cost more than the numbers."""
     if X.shape[2] and X.strides[2] == X.itemsize and X.dtype == out.dtype:
         lump = f"V{X.itemsize * X.shape[2]}"
         out.view([("x", lump), ("y", out.dtype)])["x"] = X.view(lump)
@@ -181,8 +203,9 @@ def of_units(M: np.ndarray, units: Sequence[Any], by: str | None) -> np.ndarray:
 def together(M: np.ndarray, away: np.ndarray, member: np.ndarray) -> np.ndarray:
     """Moments (P + L, P + L) of the cells of all assets from those (N, P, P) of each.
 
-    `away` (N, P - 1) is by how much the point that an asset is about lies above the one that all are about; `member`
-    (N, L) are columns that are the same for an asset on every date, which stand before the target, about 0.
+    `away` (N, P - 1) is by how much the point that an asset is about lies above the one that all
+    are about; `member` (N, L) are columns that are the same for an asset on every date, which stand
+    before the target, about 0.
     """
     P, L = M.shape[1], member.shape[1]
     n, first = M[:, 0, 0], M[:, 0].copy()
@@ -206,8 +229,8 @@ def with_zeros(point: np.ndarray, L: int) -> np.ndarray:
 
 
 def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = None) -> Solved:
-    """Least squares with a constant from moments M (U, P, P) about `shift`, one for all or one per unit; `rows` (U,)
-    count the cells where weights make their moments something else."""
+    """Least squares with a constant from moments M (U, P, P) about `shift`, one for all or one per
+    unit; `rows` (U,) count the cells where weights make their moments something else."""
     K = M.shape[1] - 2
     w = M[:, 0, 0]
     n = w if rows is None else rows
@@ -217,7 +240,9 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
         length = np.sqrt(np.maximum(np.einsum("ujj->uj", centred), 0.0))
         unit = centred / (length[:, :, None] * length[:, None, :])
     total = np.einsum("ujj->uj", M[:, 1:, 1:])
-    sound = (n > K + 1) & (length**2 > KEPT * total).all(axis=1) & np.isfinite(unit).all(axis=(1, 2))
+    sound = (
+        (n > K + 1) & (length**2 > KEPT * total).all(axis=1) & np.isfinite(unit).all(axis=(1, 2))
+    )
     sound &= ((total > LARGEST**-2) & (total < LARGEST**2)).all(axis=1)
     sound &= ~_perhaps_flat(length, w, mean + shift.reshape(-1, K + 1))
     R = np.where(sound[:, None, None], unit[:, :K, :K], np.eye(K))
@@ -236,19 +261,23 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     constant = mean[:, K] - np.einsum("uj,uj->u", slope, mean[:, :K])
     inner = inverse / (scale[:, :K, None] * scale[:, None, :K])
     bread = _with_constant(inner, mean[:, :K], np.where(w > 0.0, w, 1.0))
-    return Solved(np.column_stack([constant, slope]), bread, n.astype(int), tss * unexplained, tss, sound)
+    return Solved(
+        np.column_stack([constant, slope]), bread, n.astype(int), tss * unexplained, tss, sound
+    )
 
 
 def _perhaps_flat(length: np.ndarray, n: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """(U,) whether a column of a unit may vary by rounding alone, which only its rows can tell; length (U, P - 1) of
-    the centred columns, sums of weights n (U,)."""
+    """(U,) whether a column of a unit may vary by rounding alone, which only its rows can tell;
+    length (U, P - 1) of the centred columns, sums of weights n (U,)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = length / np.sqrt(n)[:, None]
     return np.asarray(near_rounding(spread, mean).any(axis=1))
 
 
 def _conditioned(R: np.ndarray) -> np.ndarray:
-    """(U,) whether correlations (U, K, K) are far enough from singular; by norms, which know it for most at once."""
+    """(U,) whether correlations (U, K, K) are far enough from singular; by norms, which know it
+    for most at once.
+    """
     size = np.abs(R).sum(axis=1).max(axis=1)
     try:
         with np.errstate(all="ignore"):
@@ -262,8 +291,8 @@ def _conditioned(R: np.ndarray) -> np.ndarray:
 
 
 def _with_constant(inner: np.ndarray, mean: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Inverse of X'X (U, k, k) with the constant first, from that of the centred regressors (U, K, K); n (U,) is
-    the sum of the weights."""
+    """Inverse of X'X (U, k, k) with the constant first, from that of the centred regressors (U, K,
+    K); n (U,) is the sum of the weights."""
     K = mean.shape[1]
     bread = np.empty((len(n), K + 1, K + 1))
     across = -np.einsum("ujl,ul->uj", inner, mean)

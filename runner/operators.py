@@ -1,8 +1,9 @@
 """What an expression may call: one visible table of functions, and the look-back of each.
 
-A function takes frames (T, N), series (T,) and numbers; a series is spread over the assets of a frame.
-Windows are in rows, row t included. NaN where an input is missing or the window is not full; a value that
-is infinite counts as missing inside a window. Adding a function = one entry of FUNCTIONS.
+A function takes frames (T, N), series (T,) and numbers; a series is spread over the assets of a
+frame. Windows are in rows, row t included. NaN where an input is missing or the window is not full;
+a value that is infinite counts as missing inside a window. Adding a function = one entry of
+FUNCTIONS.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Function:
-    """What an entry of the table does, what it takes, and how many rows before t it uses (`reach`)."""
+    """What an entry of the table does, what it takes, and how many rows before t it uses
+    (`reach`).
+    """
 
     run: Callable[..., Any]
     takes: Mapping[str, Parameter]
@@ -45,13 +48,18 @@ class Function:
 
     def usage(self, name: str) -> str:
         """How it is written, such as `change(x, n=1)`."""
-        words = [one if what.default is None else f"{one}={what.default}" for one, what in self.takes.items()]
+        words = [
+            one if what.default is None else f"{one}={what.default}"
+            for one, what in self.takes.items()
+        ]
         return f"{name}({', '.join(words)})"
 
 
 def rows(least: int, default: int | None = None, why: str = "") -> Parameter:
     """A whole number of rows."""
-    return Parameter(f"a whole number of rows from {least} to {MOST_ROWS:,}{why}", least=least, default=default)
+    return Parameter(
+        f"a whole number of rows from {least} to {MOST_ROWS:,}{why}", least=least, default=default
+    )
 
 
 DATA = Parameter("data, not a number", needs_data=True)
@@ -80,13 +88,18 @@ def all_rows(_: Mapping[str, Any]) -> float:
 
 
 def cellwise(function: Callable[..., Any], *values: Any) -> Any:
-    """The function of arrays, cell by cell; series are spread over the assets where one value is a frame."""
+    """The function of arrays, cell by cell; series are spread over the assets where one value is a
+    frame.
+    """
     import numpy as np
     import pandas as pd
 
     frames = [one for one in values if isinstance(one, pd.DataFrame)]
     series = [one for one in values if isinstance(one, pd.Series)]
-    arrays = [one.to_numpy()[:, None] if frames and isinstance(one, pd.Series) else np.asarray(one) for one in values]
+    arrays = [
+        one.to_numpy()[:, None] if frames and isinstance(one, pd.Series) else np.asarray(one)
+        for one in values
+    ]
     cells = function(*arrays)
     if frames:
         return pd.DataFrame(cells, frames[0].index, frames[0].columns)
@@ -121,7 +134,9 @@ def rolling(name: str) -> Callable[..., Any]:
 
 
 def trailing(name: str) -> Callable[..., Any]:
-    """The function of `runner.trailing` of that name, which makes every window from its own rows alone."""
+    """The function of `runner.trailing` of that name, which makes every window from its own rows
+    alone.
+    """
 
     def run(*values: Any) -> Any:
         from runner import trailing
@@ -152,7 +167,9 @@ def compound(x: Any, n: int) -> Any:
 
 
 def ewma(x: Any, span: int) -> Any:
-    """Weights (1 - 2 / (span + 1)) ** age, normalised, from `span` values on; a missing value is passed over."""
+    """Weights (1 - 2 / (span + 1)) ** age, normalised, from `span` values on; a missing value is
+    passed over.
+    """
     import numpy as np
 
     return x.ewm(span=span, min_periods=span).mean().where(np.isfinite(x))
@@ -186,7 +203,9 @@ def across(x: Any, name: str) -> Any:
     import pandas as pd
 
     if isinstance(x, pd.Series):
-        raise DataError(f"{name}(x) compares assets; given a series that all assets share; allowed: values by asset")
+        raise DataError(
+            f"{name}(x) compares assets; given a series that all assets share; allowed: values by asset"
+        )
     return x
 
 
@@ -240,11 +259,18 @@ FUNCTIONS: dict[str, Function] = {
         steps,
         "x over x of n rows before, less one; missing where either is not above 0",
     ),
-    "compound": Function(compound, {**X, "n": rows(1)}, window, "return over n rows from the returns of the rows"),
-    "mean": Function(trailing("rolling_mean"), {**X, "n": rows(1)}, window, "mean of the last n rows"),
+    "compound": Function(
+        compound, {**X, "n": rows(1)}, window, "return over n rows from the returns of the rows"
+    ),
+    "mean": Function(
+        trailing("rolling_mean"), {**X, "n": rows(1)}, window, "mean of the last n rows"
+    ),
     "sum": Function(trailing("rolling_sum"), {**X, "n": rows(1)}, window, "sum of the last n rows"),
     "min": Function(
-        rolling("min"), {**X, "n": rows(1, why="; minimum(a, b) is that of two")}, window, "least of the last n rows"
+        rolling("min"),
+        {**X, "n": rows(1, why="; minimum(a, b) is that of two")},
+        window,
+        "least of the last n rows",
     ),
     "max": Function(
         rolling("max"),
@@ -253,18 +279,34 @@ FUNCTIONS: dict[str, Function] = {
         "greatest of the last n rows",
     ),
     "median": Function(rolling("median"), {**X, "n": rows(1)}, window, "median of the last n rows"),
-    "std": Function(trailing("rolling_std"), {**X, "n": rows(2)}, window, "sample standard deviation (ddof 1)"),
-    "var": Function(trailing("rolling_var"), {**X, "n": rows(2)}, window, "sample variance (ddof 1)"),
-    "skew": Function(trailing("rolling_skew"), {**X, "n": rows(3)}, window, "sample skewness, bias adjusted"),
+    "std": Function(
+        trailing("rolling_std"), {**X, "n": rows(2)}, window, "sample standard deviation (ddof 1)"
+    ),
+    "var": Function(
+        trailing("rolling_var"), {**X, "n": rows(2)}, window, "sample variance (ddof 1)"
+    ),
+    "skew": Function(
+        trailing("rolling_skew"), {**X, "n": rows(3)}, window, "sample skewness, bias adjusted"
+    ),
     "zscore": Function(
-        trailing("rolling_zscore"), {**X, "n": rows(2)}, window, "x less its mean, over its std, of the last n rows"
+        trailing("rolling_zscore"),
+        {**X, "n": rows(2)},
+        window,
+        "x less its mean, over its std, of the last n rows",
     ),
     "corr": Function(trailing("rolling_corr"), PAIR, window, "correlation over the last n rows"),
-    "cov": Function(trailing("rolling_cov"), PAIR, window, "sample covariance (ddof 1) over the last n rows"),
-    "beta": Function(
-        trailing("rolling_beta"), {"y": DATA, "x": DATA, "n": rows(2)}, window, "cov(y, x, n) / var(x, n)"
+    "cov": Function(
+        trailing("rolling_cov"), PAIR, window, "sample covariance (ddof 1) over the last n rows"
     ),
-    "ewma": Function(ewma, {**X, "span": rows(1)}, all_rows, "exponentially weighted mean of all rows so far"),
+    "beta": Function(
+        trailing("rolling_beta"),
+        {"y": DATA, "x": DATA, "n": rows(2)},
+        window,
+        "cov(y, x, n) / var(x, n)",
+    ),
+    "ewma": Function(
+        ewma, {**X, "span": rows(1)}, all_rows, "exponentially weighted mean of all rows so far"
+    ),
     # the assets of one date
     "rank": Function(rank, X, same_row, "rank among the assets of the date, 0 lowest to 1 highest"),
     "average": Function(average, X, same_row, "mean of the assets of the date, the same for all"),
@@ -277,8 +319,12 @@ FUNCTIONS: dict[str, Function] = {
     "sign": Function(each("sign"), ONE, same_row, "-1, 0 or 1"),
     "maximum": Function(each("maximum"), TWO, same_row, "the greater of two"),
     "minimum": Function(each("minimum"), TWO, same_row, "the lesser of two"),
-    "clip": Function(clip, {"x": VALUE, "lo": VALUE, "hi": VALUE}, same_row, "x kept from lo to hi"),
-    "where": Function(where, {"condition": VALUE, **TWO}, same_row, "a where the condition is not 0, else b"),
+    "clip": Function(
+        clip, {"x": VALUE, "lo": VALUE, "hi": VALUE}, same_row, "x kept from lo to hi"
+    ),
+    "where": Function(
+        where, {"condition": VALUE, **TWO}, same_row, "a where the condition is not 0, else b"
+    ),
 }
 
 OPERATORS: dict[str, Function] = {  # by the name of their node in Python's syntax tree

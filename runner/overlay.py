@@ -1,4 +1,6 @@
-"""Values put into a spec that is composed and resolved, where nothing else of it follows from them."""
+"""Values put into a spec that is composed and resolved, where nothing else of it follows from
+them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-NODE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}")  # an interpolation of one other node, from the top
+NODE = re.compile(
+    r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}"
+)  # an interpolation of one other node, from the top
 CHOICE = re.compile(r"\$\{hydra:runtime\.choices\.[\w/]+\}")  # follows from the groups alone
 Keys = tuple[str, ...]
 
@@ -18,19 +22,23 @@ class Composed:
 
     Attributes:
         spec: every interpolation resolved.
-        tied: the keys that interpolations stand at or refer to; None where one could follow from anything.
+        tied: the keys that interpolations stand at or refer to; None where one could follow from
+            anything.
     """
 
     spec: Mapping[str, Any]
     tied: frozenset[Keys] | None
 
     def given(self, values: Iterable[tuple[str, Any]]) -> dict[str, Any] | None:
-        """The spec with the values at these dotted keys; None where that takes a composer: a key is new or tied, or
-        stands for a mapping, or a value is more than numbers, texts and a list of them."""
+        """The spec with the values at these dotted keys; None where that takes a composer: a key is
+        new or tied, or stands for a mapping, or a value is more than numbers, texts and a list of
+        them."""
         spec: dict[str, Any] | None = dict(self.spec)
         for dotted, value in values:
             keys = tuple(dotted.split("."))
-            free = self.tied is not None and not any(keys[: len(one)] == one[: len(keys)] for one in self.tied)
+            free = self.tied is not None and not any(
+                keys[: len(one)] == one[: len(keys)] for one in self.tied
+            )
             spec = _put(spec, keys, value) if free and _simple(value) else None
         return spec
 
@@ -47,7 +55,9 @@ def composed(spec: Mapping[str, Any], unresolved: Mapping[str, Any]) -> Composed
 
 
 def _interpolations(node: Any, keys: Keys) -> Iterable[tuple[Keys, str]]:
-    """Each text with an interpolation, and the keys of the mapping or list in a mapping that it stands at."""
+    """Each text with an interpolation, and the keys of the mapping or list in a mapping that it
+    stands at.
+    """
     if isinstance(node, Mapping):
         for key, value in node.items():
             yield from _interpolations(value, (*keys, str(key)))
@@ -59,7 +69,9 @@ def _interpolations(node: Any, keys: Keys) -> Iterable[tuple[Keys, str]]:
 
 
 def _put(node: Any, keys: Keys, value: Any) -> dict[str, Any] | None:
-    """The mapping with a value for one that it has; nothing that it shares with others is changed."""
+    """The mapping with a value for one that it has; nothing that it shares with others is
+    changed.
+    """
     key, *rest = keys
     if not isinstance(node, dict) or key not in node:
         return None

@@ -1,4 +1,6 @@
-"""The factor panel: dates x assets x columns, with a counted account of every cell that is not used."""
+"""The factor panel: dates x assets x columns, with a counted account of every cell that is not
+used.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +46,11 @@ class Panel:
         back: names of numpy that take forecasts of y to the unit of the raw target, in this order.
         shared: moments that the folds of a run share, None without.
         sessions: (T,) number of the session of each row, None where rows are one series.
-        dropped: what was left out, from the source to here; cells that are not valid are all counted.
+        dropped: what was left out, from the source to here; cells that are not valid are all
+            counted.
         notes: sentences on the data that its reader should know.
-        by_rule: name of a column -> its cells that lost their value to a rule, on the rows and assets of the data;
-            a part of the panel has none.
+        by_rule: name of a column -> its cells that lost their value to a rule, on the rows and
+            assets of the data; a part of the panel has none.
         unknown: the last of those, cells without a target, a feature or a weight, by the column.
         kept: (T, N) cells that preprocessing kept; None where it kept all.
     """
@@ -93,14 +96,16 @@ class Panel:
         adjacent = len(rows) > 0 and bool((np.diff(rows) == 1).all())
         own = slice(int(rows[0]), int(rows[-1]) + 1) if adjacent else rows
         optional = {name: getattr(self, name) for name in ("weights", "raw", "sessions", "kept")}
-        parts: dict[str, Any] = {name: None if values is None else values[own] for name, values in optional.items()}
+        parts: dict[str, Any] = {
+            name: None if values is None else values[own] for name, values in optional.items()
+        }
         X, y, valid = self.X[own], self.y[own], self.valid[own]
         parts["by_rule"] = {}
         return replace(self, dates=self.dates[own], y=y, X=X, valid=valid, shared=None, **parts)
 
     def without_targets(self, rows: np.ndarray) -> Panel:
-        """The panel on these rows as known before their targets are: y and raw are NaN, `valid` is True where every
-        feature is finite."""
+        """The panel on these rows as known before their targets are: y and raw are NaN, `valid` is
+        True where every feature is finite."""
         known = self.at(rows)
         missing = np.broadcast_to(np.nan, known.y.shape)
         raw = None if known.raw is None else missing
@@ -128,7 +133,8 @@ class Panel:
     def of(self, names: Sequence[str], weights: str | None) -> Panel:
         """The panel of these features alone, in the order of the panel.
 
-        A cell is usable where they, the target and the weight are known, whatever the other features are.
+        A cell is usable where they, the target and the weight are known, whatever the other
+        features are.
 
         Args:
             weights: the field that weighs the rows, for the account of what is left out.
@@ -140,10 +146,14 @@ class Panel:
         valid, unknown = _account(self.y, X, list(names), self.weights, weights, kept, self.by_rule)
         before = self.dropped[: len(self.dropped) - len(self.unknown)]
         dropped = (*before, *unknown)
-        return replace(self, names=list(names), X=X, valid=valid, dropped=dropped, unknown=unknown, shared=None)
+        return replace(
+            self, names=list(names), X=X, valid=valid, dropped=dropped, unknown=unknown, shared=None
+        )
 
     def dummies(self, names: Sequence[str] | None) -> np.ndarray:
-        """(N, L) zeros and ones of the levels `group:level` among these regressors, which are not features."""
+        """(N, L) zeros and ones of the levels `group:level` among these regressors, which are not
+        features.
+        """
         levels = [name.split(":", 1) for name in names or () if name not in self.names]
         found = np.zeros((len(self.assets), len(levels)))
         for group in {group for group, _ in levels}:
@@ -178,11 +188,12 @@ def build_panel(
 ) -> Panel:
     """Evaluate the target and the features on the market, line them up, and preprocess them.
 
-    Row t of the weights is row t of the field of that name. `allow_loss` is the share of a series that may be zero or
-    negative where a feature needs its relative change or logarithm.
+    Row t of the weights is row t of the field of that name. `allow_loss` is the share of a series
+    that may be zero or negative where a feature needs its relative change or logarithm.
 
     Raises:
-        DataError: a feature or target that the data cannot give, one line each; less memory than a run on it takes.
+        DataError: a feature or target that the data cannot give, one line each; less memory than a
+            run on it takes.
     """
     mistakes: list[str] = []
     dates, y, horizon = market.dates, np.empty((0, 0)), 0
@@ -201,7 +212,9 @@ def build_panel(
     if mistakes:
         raise DataError(mistakes)
     columns = [y, *X.transpose(2, 0, 1), *([] if w is None else [w])]
-    by_rule = _lost_to_rules(market, _computed(features, target, weights, dates), columns, allow_loss)
+    by_rule = _lost_to_rules(
+        market, _computed(features, target, weights, dates), columns, allow_loss
+    )
     made = apply(steps, X, list(features), market.groups, y, in_place=True)
     valid, account = _account(made.y, made.X, list(features), w, weights, made.keep, by_rule)
     steps_account = [Dropped(*line) for line in made.account]
@@ -226,8 +239,12 @@ def _computed(
     weights: str | None,
     dates: pd.DatetimeIndex,
 ) -> dict[str, Compute]:
-    """How the target, each feature and, where there are any, the weights are computed from a market, by name."""
-    columns: dict[str, Compute] = {"target": lambda part: checked(evaluate("target", target, part), part)[1]}
+    """How the target, each feature and, where there are any, the weights are computed from a
+    market, by name.
+    """
+    columns: dict[str, Compute] = {
+        "target": lambda part: checked(evaluate("target", target, part), part)[1]
+    }
     columns |= {name: partial(_cells, name, feature, dates) for name, feature in features.items()}
     if weights is not None:
         columns[WEIGHT] = lambda part: aligned(WEIGHT, part.get(weights), part, dates)
@@ -235,12 +252,16 @@ def _computed(
 
 
 def _lost_to_rules(
-    market: Market, computed: Mapping[str, Compute], columns: Sequence[np.ndarray], allow_loss: float
+    market: Market,
+    computed: Mapping[str, Compute],
+    columns: Sequence[np.ndarray],
+    allow_loss: float,
 ) -> dict[str, list[Lost]]:
     """The cells of each column (T, N) that lost their value to a rule, given how each is computed.
 
     Raises:
-        DataError: a column needs positive levels of a series that has too many others, one line each.
+        DataError: a column needs positive levels of a series that has too many others, one line
+            each.
     """
     among, by_rule, mistakes = causes(market), {}, list[str]()
     for (name, compute), cells in zip(computed.items(), columns, strict=True):
@@ -254,7 +275,9 @@ def _lost_to_rules(
 
 
 def _running_period(market: Market, dates: pd.DatetimeIndex) -> tuple[Dropped, ...]:
-    """The account of a last week or month that is not over and that a target by week or month left out."""
+    """The account of a last week or month that is not over and that a target by week or month left
+    out.
+    """
     for frequency in get_args(Frequency):
         complete = market.dates[period_ends(market.dates, frequency)[:-1]]
         if dates.equals(complete):
@@ -262,7 +285,9 @@ def _running_period(market: Market, dates: pd.DatetimeIndex) -> tuple[Dropped, .
     return ()
 
 
-def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]) -> np.ndarray | None:
+def _weights(
+    field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]
+) -> np.ndarray | None:
     """The field that weighs the rows; what the data cannot give is added to the mistakes."""
     try:
         if field is None:
@@ -274,8 +299,8 @@ def _weights(field: str | None, market: Market, dates: pd.DatetimeIndex, mistake
 
 
 def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> Any:
-    """What the function gives for its own copy of the market, of each session by itself where there are sessions;
-    what it raises becomes one line that says where."""
+    """What the function gives for its own copy of the market, of each session by itself where there
+    are sessions; what it raises becomes one line that says where."""
     try:
         if market.sessions:
             return _joined([function(_own(one)) for one in market.by_session()])
@@ -288,16 +313,22 @@ def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> A
 
 
 def _joined(parts: list[Any]) -> Any:
-    """What sessions gave, one after the other; anything else than frames, series or targets as the first gave it."""
+    """What sessions gave, one after the other; anything else than frames, series or targets as the
+    first gave it.
+    """
     first = parts[0]
     if all(isinstance(one, Target) and isinstance(one.values, pd.DataFrame) for one in parts):
         return Target(pd.concat([one.values for one in parts]), first.horizon)
-    frames = all(isinstance(one, type(first)) for one in parts) and isinstance(first, pd.DataFrame | pd.Series)
+    frames = all(isinstance(one, type(first)) for one in parts) and isinstance(
+        first, pd.DataFrame | pd.Series
+    )
     return pd.concat(parts) if frames else first
 
 
 def _own(market: Market) -> Market:
-    """The same market for one function: pandas copies what that function writes to, and nothing else."""
+    """The same market for one function: pandas copies what that function writes to, and nothing
+    else.
+    """
     close, ret = market.market_close, market.market_ret
     return replace(
         market,
@@ -312,20 +343,32 @@ def _own(market: Market) -> Market:
 def checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray, int]:
     """Rows of the panel, the target on them (T, N), and its horizon."""
     if not isinstance(target, Target) or not isinstance(target.values, pd.DataFrame):
-        raise DataError(f"target: gave {type(target).__name__}; allowed: a Target of a frame (T, N) and a horizon")
+        raise DataError(
+            f"target: gave {type(target).__name__}; allowed: a Target of a frame (T, N) and a horizon"
+        )
     if not isinstance(target.horizon, int | np.integer) or target.horizon < 0:
-        raise DataError(f"target: gave the horizon {target.horizon!r}; allowed: a whole number of rows from 0")
+        raise DataError(
+            f"target: gave the horizon {target.horizon!r}; allowed: a whole number of rows from 0"
+        )
     rows = target.values.index
     if not (rows.isin(market.dates).all() and rows.is_monotonic_increasing and rows.is_unique):
         raise DataError(f"target: its {len(rows)} rows are not rows of the data in their order")
     dates = pd.DatetimeIndex(rows)
-    return dates, np.array(aligned("target", target.values, market, dates), order="C"), int(target.horizon)
+    return (
+        dates,
+        np.array(aligned("target", target.values, market, dates), order="C"),
+        int(target.horizon),
+    )
 
 
 def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
-    """Values on the rows of the panel, (T, N) or (T, 1); they may be those of the data, not to be written to."""
+    """Values on the rows of the panel, (T, N) or (T, 1); they may be those of the data, not to be
+    written to.
+    """
     if not isinstance(values, pd.DataFrame | pd.Series):
-        raise DataError(f"{where}: gave {type(values).__name__}; allowed: a frame (T, N) or a series (T,)")
+        raise DataError(
+            f"{where}: gave {type(values).__name__}; allowed: a frame (T, N) or a series (T,)"
+        )
     if isinstance(values, pd.DataFrame) and list(values.columns) != market.assets:
         times = values.columns.value_counts().reindex(market.assets, fill_value=0)
         for reason, wrong in (("no column", times == 0), ("several columns", times > 1)):
@@ -335,7 +378,9 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
     if values.index.equals(market.dates) and not values.index.equals(dates):
         values = values.loc[dates]
     if not values.index.equals(dates):
-        raise DataError(f"{where}: its {len(values)} rows are not those of the data or of the target")
+        raise DataError(
+            f"{where}: its {len(values)} rows are not those of the data or of the target"
+        )
     try:
         cells = values.to_numpy(dtype=float)
     except (TypeError, ValueError) as error:
@@ -352,11 +397,16 @@ def _account(
     keep: np.ndarray,
     by_rule: Mapping[str, Sequence[Lost]],
 ) -> tuple[np.ndarray, tuple[Dropped, ...]]:
-    """Mask (T, N) of usable cells, and those of `keep` that are not under the first reason that applies to each."""
+    """Mask (T, N) of usable cells, and those of `keep` that are not under the first reason that
+    applies to each.
+    """
     valid, lost_cells = keep.copy(), Counter[str]()
     size = max(CELLS // max(y.shape[1], 1), 1)
     for rows in (slice(first, first + size) for first in range(0, len(y), size)):
-        for name, cells in [("target", y[rows]), *((name, X[rows, :, k]) for k, name in enumerate(names))]:
+        for name, cells in [
+            ("target", y[rows]),
+            *((name, X[rows, :, k]) for k, name in enumerate(names)),
+        ]:
             usable = np.isfinite(cells)
             unusable = valid[rows] & ~usable
             missing = unusable & np.isnan(cells)
@@ -368,10 +418,19 @@ def _account(
         reason = f"its weight, {field}, is missing or not positive"
         lost_cells.update(_reasons(reason, valid & ~usable, by_rule.get(WEIGHT, ()), slice(None)))
         valid &= usable
-    return valid, tuple(Dropped("panel cell", reason, cells) for reason, cells in lost_cells.items() if cells)
+    return valid, tuple(
+        Dropped("panel cell", reason, cells) for reason, cells in lost_cells.items() if cells
+    )
 
 
-def _reasons(otherwise: str, missing: np.ndarray, by_rule: Sequence[Lost], rows: slice) -> dict[str, int]:
-    """How many of the missing cells (t, N) on these rows each rule took; the others have one reason."""
-    counts = {one.reason: int(np.count_nonzero(missing[:, one.assets] & one.cells[rows])) for one in by_rule}
+def _reasons(
+    otherwise: str, missing: np.ndarray, by_rule: Sequence[Lost], rows: slice
+) -> dict[str, int]:
+    """How many of the missing cells (t, N) on these rows each rule took; the others have one
+    reason.
+    """
+    counts = {
+        one.reason: int(np.count_nonzero(missing[:, one.assets] & one.cells[rows]))
+        for one in by_rule
+    }
     return {otherwise: int(np.count_nonzero(missing)) - sum(counts.values()), **counts}

@@ -1,4 +1,6 @@
-"""Ridge, LASSO and elastic net of every unit of a panel, with a penalty that is given or chosen on folds."""
+"""Ridge, LASSO and elastic net of every unit of a panel, with a penalty that is given or chosen on
+folds.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ FOLDS = 5  # that choose a penalty where no splitter is given
 
 
 class Parts(NamedTuple):
-    """How F folds divide R rows into S segments: of each row (R,), and which each fold trains and tests on (F, S)."""
+    """How F folds divide R rows into S segments: of each row (R,), and which each fold trains and
+    tests on (F, S).
+    """
 
     segment: np.ndarray
     train: np.ndarray
@@ -52,9 +56,16 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
         found.n[:] = [panel.valid[np.ix_(unit.rows, unit.assets)].sum() for unit in found.units]
     over_dates = model.by == DATE and model.penalty is None
     done = _at_once(found, source)
-    curves = _over_dates(found, source, parts) if over_dates else _one_by_one(found, source, parts, ~done)
+    curves = (
+        _over_dates(found, source, parts)
+        if over_dates
+        else _one_by_one(found, source, parts, ~done)
+    )
     if curves:
-        named = [Unit("mean", "all", *unit[2:]) if over_dates else unit for unit in (found.units[u] for u in curves)]
+        named = [
+            Unit("mean", "all", *unit[2:]) if over_dates else unit
+            for unit in (found.units[u] for u in curves)
+        ]
         terms = model.terms(panel.names)[model.constant :]
         found.findings = {"path": finding(model, named, list(curves.values()), terms)}
     return found
@@ -72,14 +83,18 @@ def _parts(model: Regression, panel: Panel, rows: np.ndarray) -> Parts:
     usable = panel.usable[rows]
     R = int(usable.sum())
     if model.folds is None and R <= FOLDS:
-        raise DataError(f"model.folds: null takes {FOLDS} expanding folds; {R} rows fitted, needs {FOLDS + 1}")
+        raise DataError(
+            f"model.folds: null takes {FOLDS} expanding folds; {R} rows fitted, needs {FOLDS + 1}"
+        )
     test = R // (FOLDS + 1)
     splitter = model.folds or WalkForward(test=test, first=R - FOLDS * test)
     try:
         folds = split_usable(splitter, panel.dates[rows], usable, panel.horizon, rows)
     except DataError as error:
         lines = [line.removeprefix("validation") for line in error.mistakes]
-        raise DataError([f"model.folds{line} (counted in the {R} rows fitted)" for line in lines]) from error
+        raise DataError(
+            [f"model.folds{line} (counted in the {R} rows fitted)" for line in lines]
+        ) from error
     if not folds:
         raise DataError("model.folds: gives no fold; allowed: a splitter that does, or a penalty")
     member = np.zeros((2, len(folds), len(rows)), dtype=bool)
@@ -90,9 +105,16 @@ def _parts(model: Regression, panel: Panel, rows: np.ndarray) -> Parts:
 
 
 def _at_once(found: Estimates, source: Reductions) -> np.ndarray:
-    """Fill in the units of a ridge with a given penalty that their moments solve together, and say which (U,)."""
+    """Fill in the units of a ridge with a given penalty that their moments solve together, and say
+    which (U,).
+    """
     model, none = source.model, np.zeros(len(found.units), dtype=bool)
-    if model.estimator != "ridge" or model.penalty is None or not model.constant or source.M is None:
+    if (
+        model.estimator != "ridge"
+        or model.penalty is None
+        or not model.constant
+        or source.M is None
+    ):
         return none
     names = model.terms(source.panel.names)[1:]
     if not names or dummies_of(names):
@@ -102,8 +124,12 @@ def _at_once(found: Estimates, source: Reductions) -> np.ndarray:
     return sound
 
 
-def _one_by_one(found: Estimates, source: Reductions, parts: Parts, left: np.ndarray) -> dict[int, Curve]:
-    """Fill in the units `left` (U,), each with a penalty of its own; the curves of those whose penalty was chosen."""
+def _one_by_one(
+    found: Estimates, source: Reductions, parts: Parts, left: np.ndarray
+) -> dict[int, Curve]:
+    """Fill in the units `left` (U,), each with a penalty of its own; the curves of those whose
+    penalty was chosen.
+    """
     curves = {}
     for u in map(int, np.flatnonzero(left)):
         try:
@@ -117,18 +143,30 @@ def _one_by_one(found: Estimates, source: Reductions, parts: Parts, left: np.nda
     return curves
 
 
-def _fitted(model: Regression, parts: Parts, data: Sums | Cells) -> tuple[Reduced, np.ndarray, Curve | None]:
-    """One unit reduced, its slopes (K,) on the scaled regressors, and the curve that chose the penalty."""
+def _fitted(
+    model: Regression, parts: Parts, data: Sums | Cells
+) -> tuple[Reduced, np.ndarray, Curve | None]:
+    """One unit reduced, its slopes (K,) on the scaled regressors, and the curve that chose the
+    penalty.
+    """
     whole = _whole(data, parts.every)
     if model.penalty is not None:
         return whole, solve(whole, strength(model, np.array([model.penalty]), whole.n))[0], None
     penalties, errors = grid(model, largest(model, whole)), []
     for train, test in zip(parts.train, parts.test, strict=True):
         if (part := data.reduced(train)) is not None:
-            n, squared = data.squared(test, *part.line(solve(part, strength(model, penalties, part.n))))
+            n, squared = data.squared(
+                test, *part.line(solve(part, strength(model, penalties, part.n)))
+            )
             errors += [squared / n] if n else []
     b = solve(whole, strength(model, penalties, whole.n))
-    curve = Curve(penalties, _by_fold(errors, penalties), whole.line(b)[1], whole.spread, np.sum(b != 0.0, axis=1))
+    curve = Curve(
+        penalties,
+        _by_fold(errors, penalties),
+        whole.line(b)[1],
+        whole.spread,
+        np.sum(b != 0.0, axis=1),
+    )
     return whole, b[curve.chosen(model.choice)], curve
 
 
@@ -147,7 +185,9 @@ def _whole(data: Sums | Cells, every: np.ndarray) -> Reduced:
 
 
 def _over_dates(found: Estimates, source: Reductions, parts: Parts) -> dict[int, Curve]:
-    """Fill in every date, with one penalty for all: the mean line over training dates forecasts test dates."""
+    """Fill in every date, with one penalty for all: the mean line over training dates forecasts
+    test dates.
+    """
     model, one, whole = source.model, np.array([True]), {}
     for u in range(len(found.units)):
         try:
@@ -158,7 +198,10 @@ def _over_dates(found: Estimates, source: Reductions, parts: Parts) -> dict[int,
         return {}
     try:
         penalties = grid(model, max(largest(model, data) for data in whole.values()))
-        lines = {u: data.line(solve(data, strength(model, penalties, data.n))) for u, data in whole.items()}
+        lines = {
+            u: data.line(solve(data, strength(model, penalties, data.n)))
+            for u, data in whole.items()
+        }
         curve = _curve_over_dates(source, parts, penalties, whole, lines)
         at = curve.chosen(model.choice)
     except NotEstimable as error:

@@ -1,4 +1,6 @@
-"""The choice of a penalty on folds of the rows fitted: grid, error curve, one-standard-error rule, and its words."""
+"""The choice of a penalty on folds of the rows fitted: grid, error curve, one-standard-error rule,
+and its words.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,14 @@ if TYPE_CHECKING:
     from runner.grouping import Unit
     from runner.regression import Regression
 
-LEAST = 1e-3  # least penalty of a grid, relative to the least that leaves no regressor, as in scikit-learn
-# Ridge leaves every regressor at any penalty: its grid runs from a hundred times the largest eigenvalue of X'X, where
-# no slope is above one percent of that without penalty along any direction, down to a ten-thousandth of it.
+# least penalty of a grid, relative to the least that leaves no regressor, as in scikit-learn
+LEAST = 1e-3
+# Ridge leaves every regressor at any penalty: its grid runs from a hundred times the largest
+# eigenvalue of X'X, where no slope is above one percent of that without penalty along any
+# direction, down to a ten-thousandth of it.
 RIDGE_MOST, RIDGE_LEAST = 1e2, 1e-4
-MOST_UNITS = 20  # units with their whole grid in the table; of more, the chosen penalties and the mean over units
+# units with their whole grid in the table; of more, the chosen penalties and the mean over units
+MOST_UNITS = 20
 MOST_TERMS = 50  # terms with columns of their own in the table
 
 
@@ -53,9 +58,15 @@ class Curve:
 
     @property
     def std_error(self) -> np.ndarray:
-        """(L,) standard deviation over folds (ddof 1) over the root of their number; NaN of one fold."""
+        """(L,) standard deviation over folds (ddof 1) over the root of their number; NaN of one
+        fold.
+        """
         folds = len(self.errors)
-        return self.errors.std(axis=0, ddof=1) / np.sqrt(folds) if folds > 1 else np.full(len(self.penalties), np.nan)
+        return (
+            self.errors.std(axis=0, ddof=1) / np.sqrt(folds)
+            if folds > 1
+            else np.full(len(self.penalties), np.nan)
+        )
 
     @property
     def least(self) -> int:
@@ -64,7 +75,9 @@ class Curve:
 
     @property
     def one_se(self) -> int | None:
-        """Position of the largest penalty whose mean error is within one standard error of the least."""
+        """Position of the largest penalty whose mean error is within one standard error of the
+        least.
+        """
         if len(self.errors) < 2:
             return None
         return int((self.mean <= self.mean[self.least] + self.std_error[self.least]).argmax())
@@ -78,7 +91,9 @@ class Curve:
         needed = 2 if choice == "one_se" else 1
         if len(self.errors) < needed:
             folds = f"{len(self.errors)} of the folds that choose a penalty"
-            raise NotEstimable(f"{folds} with 2 training rows and a test row; choice={choice} needs {needed}")
+            raise NotEstimable(
+                f"{folds} with 2 training rows and a test row; choice={choice} needs {needed}"
+            )
         one_se = self.one_se
         return self.least if choice == "min" or one_se is None else one_se
 
@@ -113,16 +128,25 @@ def largest(model: Regression, data: Reduced) -> float:
 
 def grid(model: Regression, most: float) -> np.ndarray:
     """Penalties (L,) evenly spaced in logarithms, largest first."""
-    return np.geomspace(most, most * (LEAST if share(model) else RIDGE_LEAST / RIDGE_MOST), model.penalties)
+    return np.geomspace(
+        most, most * (LEAST if share(model) else RIDGE_LEAST / RIDGE_MOST), model.penalties
+    )
 
 
-def finding(model: Regression, units: Sequence[Unit], curves: Sequence[Curve], terms: Sequence[str]) -> Finding:
-    """The table `path`, the penalties of both choices and the terms that they keep, means over units."""
+def finding(
+    model: Regression, units: Sequence[Unit], curves: Sequence[Curve], terms: Sequence[str]
+) -> Finding:
+    """The table `path`, the penalties of both choices and the terms that they keep, means over
+    units.
+    """
     import pandas as pd
 
     names = list(terms) if len(terms) <= MOST_TERMS else []
     many = len(curves) > MOST_UNITS
-    parts = [_rows(unit.scope, unit.name, curve, names) for unit, curve in zip(units, curves, strict=True)]
+    parts = [
+        _rows(unit.scope, unit.name, curve, names)
+        for unit, curve in zip(units, curves, strict=True)
+    ]
     if many:
         parts = [part[part["least"] | part["one_se"]] for part in parts]
         parts.append(_rows("mean", "all", _mean(curves), names).assign(least=False, one_se=False))
@@ -130,10 +154,16 @@ def finding(model: Regression, units: Sequence[Unit], curves: Sequence[Curve], t
     metrics = {"penalty": np.mean([one.penalties[one.chosen(model.choice)] for one in curves])}
     for name, at in (("min", [a for a, _ in chosen]), ("1se", [b for _, b in chosen])):
         if None not in at:
-            metrics[f"penalty_{name}"] = np.mean([one.penalties[i] for one, i in zip(curves, at, strict=True)])
-            metrics[f"terms_{name}"] = np.mean([one.terms[i] for one, i in zip(curves, at, strict=True)])
+            metrics[f"penalty_{name}"] = np.mean(
+                [one.penalties[i] for one, i in zip(curves, at, strict=True)]
+            )
+            metrics[f"terms_{name}"] = np.mean(
+                [one.terms[i] for one, i in zip(curves, at, strict=True)]
+            )
     metrics = {name: float(value) for name, value in metrics.items()}
-    return Finding(pd.concat(parts, ignore_index=True), metrics, _words(model, curves, terms, metrics), "path")
+    return Finding(
+        pd.concat(parts, ignore_index=True), metrics, _words(model, curves, terms, metrics), "path"
+    )
 
 
 def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataFrame:
@@ -153,7 +183,9 @@ def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataF
         "one_se": at == (-1 if curve.one_se is None else curve.one_se),
     }
     table |= {f"coef/{name}": curve.slopes[:, k] for k, name in enumerate(terms)}
-    table |= {f"per_sd/{name}": curve.slopes[:, k] * curve.spread[k] for k, name in enumerate(terms)}
+    table |= {
+        f"per_sd/{name}": curve.slopes[:, k] * curve.spread[k] for k, name in enumerate(terms)
+    }
     return pd.DataFrame(table)
 
 
@@ -169,12 +201,15 @@ def _mean(curves: Sequence[Curve]) -> Curve:
     """Means over units at the same place of their grids; the penalty is the geometric mean."""
     penalties = np.exp(np.mean([np.log(one.penalties) for one in curves], axis=0))
     others = [
-        np.mean([getattr(one, name) for one in curves], axis=0) for name in ("mean", "slopes", "spread", "terms")
+        np.mean([getattr(one, name) for one in curves], axis=0)
+        for name in ("mean", "slopes", "spread", "terms")
     ]
     return _Mean(penalties, others[0][None], *others[1:])
 
 
-def _words(model: Regression, curves: Sequence[Curve], terms: Sequence[str], metrics: dict[str, float]) -> list[str]:
+def _words(
+    model: Regression, curves: Sequence[Curve], terms: Sequence[str], metrics: dict[str, float]
+) -> list[str]:
     """What was chosen and how sure that is, a sentence or two."""
     folds = count(max(len(curve.errors) for curve in curves), "fold")
     several = f" on average over {len(curves):,} units" if len(curves) > 1 else ""
@@ -187,9 +222,13 @@ def _words(model: Regression, curves: Sequence[Curve], terms: Sequence[str], met
             f"from {folds} only."
         )
     used = {"one_se": "the larger of the two", "min": "that of the least error"}[model.choice]
-    found.append(f"The estimates use {used}; they are shrunk on purpose and have no errors or tests.")
+    found.append(
+        f"The estimates use {used}; they are shrunk on purpose and have no errors or tests."
+    )
     if len(terms) > MOST_TERMS:
-        found.append(f"The table leaves out the slopes along the path: {len(terms):,} are more than {MOST_TERMS}.")
+        found.append(
+            f"The table leaves out the slopes along the path: {len(terms):,} are more than {MOST_TERMS}."
+        )
     for at, what in (
         (0, "the largest penalty tried: on these folds regressors add nothing that can be told"),
         (len(curves[0].penalties) - 1, "the smallest penalty tried: a smaller one may do better"),

@@ -1,7 +1,8 @@
-"""The numbers of two-pass regressions: betas over time, cross-sections on betas, errors of the mean premia.
+"""The numbers of two-pass regressions: betas over time, cross-sections on betas, errors of the mean
+premia.
 
-Letters: T rows, N assets, K factors, k premia (K, and the constant first where there is one). F (T, K)
-factors, y (T, N) returns, betas (T, N, K), path (T, k) premia of each date.
+Letters: T rows, N assets, K factors, k premia (K, and the constant first where there is one). F (T,
+K) factors, y (T, N) returns, betas (T, N, K), path (T, k) premia of each date.
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ from runner.least_squares import RANK_TOLERANCE, NotEstimable
 from runner.panel import Panel
 from runner.variation import flat
 
-WELL = 1e-4  # smallest eigenvalue of sums of products, relative to the largest, that leaves eleven digits or more
-SINGULAR = 1e-12  # smallest eigenvalue of a covariance, relative to the largest, that can be inverted
+# smallest eigenvalue of sums of products, relative to the largest, that leaves eleven digits or
+# more
+WELL = 1e-4
+SINGULAR = (
+    1e-12  # smallest eigenvalue of a covariance, relative to the largest, that can be inverted
+)
 
 
 def shared_factors(panel: Panel, rows: np.ndarray, names: list[str]) -> np.ndarray:
-    """The features `names` on these rows (R, K), each the same for every asset; NaN on rows without a usable cell.
+    """The features `names` on these rows (R, K), each the same for every asset; NaN on rows without
+    a usable cell.
 
     Raises:
         DataError: features that differ between assets.
@@ -49,11 +55,14 @@ def shared_factors(panel: Panel, rows: np.ndarray, names: list[str]) -> np.ndarr
     return F
 
 
-def rolling_betas(F: np.ndarray, y: np.ndarray, use: np.ndarray, window: int, least: int) -> np.ndarray:
-    """Slopes (T, N, K) of each asset on a constant and the factors, over the last `window` rows before each row.
+def rolling_betas(
+    F: np.ndarray, y: np.ndarray, use: np.ndarray, window: int, least: int
+) -> np.ndarray:
+    """Slopes (T, N, K) of each asset on a constant and the factors, over the last `window` rows
+    before each row.
 
-    Row t itself is not among them. NaN where an asset has fewer than `least` of those rows in `use` (T, N), or
-    where they cannot tell the factors apart.
+    Row t itself is not among them. NaN where an asset has fewer than `least` of those rows in `use`
+    (T, N), or where they cannot tell the factors apart.
     """
     found = np.full((*y.shape, F.shape[1]), np.nan)
     for t in range(least, len(y)):
@@ -63,7 +72,9 @@ def rolling_betas(F: np.ndarray, y: np.ndarray, use: np.ndarray, window: int, le
 
 
 def _slopes(F: np.ndarray, y: np.ndarray, use: np.ndarray, least: int) -> np.ndarray:
-    """Slopes (N, K) of least squares with a constant: at once for assets with every row, else from sums."""
+    """Slopes (N, K) of least squares with a constant: at once for assets with every row, else from
+    sums.
+    """
     found, n = np.full((y.shape[1], F.shape[1]), np.nan), use.sum(axis=0)
     whole = n == len(F)
     some = np.flatnonzero(~whole & (n >= least))
@@ -82,7 +93,9 @@ def _slopes(F: np.ndarray, y: np.ndarray, use: np.ndarray, least: int) -> np.nda
 
 
 def _from_sums(F: np.ndarray, y: np.ndarray, use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes (N, K) of assets that have different rows, from sums of products, and which (N,) kept their digits."""
+    """Slopes (N, K) of assets that have different rows, from sums of products, and which (N,) kept
+    their digits.
+    """
     known = use.any(axis=1)
     about = F[known] - F[known].mean(axis=0)
     scale = np.maximum(np.sqrt(np.mean(about**2, axis=0)), np.finfo(float).tiny)
@@ -122,13 +135,19 @@ def _solve(X: np.ndarray, Y: np.ndarray, terms: Sequence[str]) -> np.ndarray:
 
 
 def cross_sections(
-    panel: Panel, rows: np.ndarray, betas: np.ndarray, terms: list[str], inverse: np.ndarray | None, fixed: bool
+    panel: Panel,
+    rows: np.ndarray,
+    betas: np.ndarray,
+    terms: list[str],
+    inverse: np.ndarray | None,
+    fixed: bool,
 ) -> tuple[Estimates, np.ndarray]:
-    """Pass 2: on each row, returns on betas (R, N, K) over the assets that have both; and the residuals (R, N).
+    """Pass 2: on each row, returns on betas (R, N, K) over the assets that have both; and the
+    residuals (R, N).
 
-    `inverse` is the inverse covariance of the errors of the assets that have betas (GLS), None for OLS; `fixed`
-    says that betas are the same on every row. A date with fewer assets than factors + 2 has no estimates but the
-    reason. Sums of squares are unweighted.
+    `inverse` is the inverse covariance of the errors of the assets that have betas (GLS), None for
+    OLS; `fixed` says that betas are the same on every row. A date with fewer assets than factors +
+    2 has no estimates but the reason. Sums of squares are unweighted.
     """
     found, needed = nothing(units(panel, rows, "date"), len(terms)), betas.shape[2] + 2
     residuals, y = np.full((len(rows), len(panel.assets)), np.nan), panel.y[rows]
@@ -160,7 +179,9 @@ def cross_sections(
 
 
 def _drop_flat(found: Estimates, residuals: np.ndarray, y: np.ndarray) -> None:
-    """Take away the estimates of dates on which all returns are equal: nothing traded, or a gap was filled."""
+    """Take away the estimates of dates on which all returns are equal: nothing traded, or a gap
+    was filled.
+    """
     for j in np.flatnonzero(found.estimated):
         own = y[j, np.isfinite(y[j])]
         if flat(own):
@@ -175,14 +196,16 @@ def _with_constant(betas: np.ndarray, constant: bool) -> np.ndarray:
 def covariance_of_mean(path: np.ndarray, lags: int) -> np.ndarray:
     """Covariance (k, k) of the mean of path (T, k) over its rows.
 
-    Without lags the sample covariance (ddof 1) over T; else Newey-West, Bartlett weights, no small-sample factor.
+    Without lags the sample covariance (ddof 1) over T; else Newey-West, Bartlett weights, no
+    small-sample factor.
     """
     T, deviation = len(path), path - path.mean(axis=0)
     return long_run(deviation, lags) / (T * (T if lags else T - 1.0))
 
 
 def correction(premia: np.ndarray, F: np.ndarray) -> float:
-    """c = lambda' S^-1 lambda of the premia (K,), S (K, K) the sample covariance (ddof 1) of the factors.
+    """c = lambda' S^-1 lambda of the premia (K,), S (K, K) the sample covariance (ddof 1) of the
+    factors.
 
     For one factor whose premium is its mean, the square of its Sharpe ratio per row.
     """
@@ -192,10 +215,11 @@ def correction(premia: np.ndarray, F: np.ndarray) -> float:
 
 
 def overlap_share(at: np.ndarray, window: int) -> float:
-    """By how much of its size the correction counts where cross-sections at rows `at` (T,) have rolling betas.
+    """By how much of its size the correction counts where cross-sections at rows `at` (T,) have
+    rolling betas.
 
-    Rows near either end of the sample are in fewer windows. With T >= window dates in a row and full windows it is
-    Shanken's (1992) 1 - (w - 1)(w + 1) / (3 w T).
+    Rows near either end of the sample are in fewer windows. With T >= window dates in a row and
+    full windows it is Shanken's (1992) 1 - (w - 1)(w + 1) / (3 w T).
     """
     times = np.zeros(int(at.max()) + 1)  # how many windows each row is in, by its share of each
     for t in at:
@@ -205,12 +229,14 @@ def overlap_share(at: np.ndarray, window: int) -> float:
 
 
 def shanken(path: np.ndarray, F: np.ndarray, c: float, lags: int) -> np.ndarray:
-    """Covariance (k, k) of mean premia where betas are estimated (Shanken 1992; Cochrane 2005, eq. 12.19).
+    """Covariance (k, k) of mean premia where betas are estimated (Shanken 1992; Cochrane 2005, eq.
+    12.19).
 
-    That of Fama and MacBeth, V(lambda_t), plus c times the part of it that does not come from the factors
-    themselves, V(lambda_t - f_t) without lags, where f_t has zero in the place of the constant. Without lags and
-    with every cell it is (1 + c) (V(lambda_t) - S / T) + S / T. The correction has no lags because factors
-    without serial correlation leave none in the errors of the betas.
+    That of Fama and MacBeth, V(lambda_t), plus c times the part of it that does not come from the
+    factors themselves, V(lambda_t - f_t) without lags, where f_t has zero in the place of the
+    constant. Without lags and with every cell it is (1 + c) (V(lambda_t) - S / T) + S / T. The
+    correction has no lags because factors without serial correlation leave none in the errors of
+    the betas.
     """
     alone = path.copy()
     alone[:, path.shape[1] - F.shape[1] :] -= F
@@ -220,12 +246,14 @@ def shanken(path: np.ndarray, F: np.ndarray, c: float, lags: int) -> np.ndarray:
 def gmm(
     X: np.ndarray, y: np.ndarray, e: np.ndarray, F: np.ndarray, inverse: np.ndarray, lags: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Errors of both passes as one system of moments (Cochrane 2005, ch. 12.2), robust to unequal variances.
+    """Errors of both passes as one system of moments (Cochrane 2005, ch. 12.2), robust to unequal
+    variances.
 
-    The moments are those of `linearmodels.asset_pricing.LinearFactorModel`, solved for their influence on each
-    estimate. X (N, k) betas with the constant, y (T, N) returns, e (T, N) residuals of pass 1, `inverse` (N, N)
-    the weight of pass 2 (identity: OLS). Bartlett weights; divided by T (T - K - 1). Returns the covariance of
-    the premia (k, k) and that of the mean pricing errors (N, N).
+    The moments are those of `linearmodels.asset_pricing.LinearFactorModel`, solved for their
+    influence on each estimate. X (N, k) betas with the constant, y (T, N) returns, e (T, N)
+    residuals of pass 1, `inverse` (N, N) the weight of pass 2 (identity: OLS). Bartlett weights;
+    divided by T (T - K - 1). Returns the covariance of the premia (k, k) and that of the mean
+    pricing errors (N, N).
     """
     T, K = F.shape
     H = np.linalg.inv(X.T @ inverse @ X)
@@ -233,7 +261,9 @@ def gmm(
     premia = A @ y.mean(axis=0)
     alpha = y.mean(axis=0) - X @ premia
     about = F - F.mean(axis=0)
-    D = np.linalg.solve(about.T @ about / T, about.T).T  # how each row moves the betas, per unit of residual
+    D = np.linalg.solve(
+        about.T @ about / T, about.T
+    ).T  # how each row moves the betas, per unit of residual
     by_betas = e * (D @ premia[len(premia) - K :])[:, None]
     influence = (y - y.mean(axis=0) - by_betas) @ A.T
     influence += (e @ inverse @ alpha)[:, None] * D @ H[len(premia) - K :]
@@ -243,10 +273,11 @@ def gmm(
 
 
 def pricing_test(alpha: np.ndarray, V: np.ndarray, directions: np.ndarray, df: float) -> Wald:
-    """Are all pricing errors (N,) zero, V (N, N) their covariance outside the k `directions` (N, k) fitted away?
+    """Are all pricing errors (N,) zero, V (N, N) their covariance outside the k `directions` (N, k)
+    fitted away?
 
-    Hotelling's T2 as F with (N - k, df - (N - k) + 1) degrees of freedom, df those of V (Shanken 1985); with
-    infinite df chi-squared over its N - k.
+    Hotelling's T2 as F with (N - k, df - (N - k) + 1) degrees of freedom, df those of V (Shanken
+    1985); with infinite df chi-squared over its N - k.
 
     Raises:
         NotEstimable: too few rows for the assets, or pricing errors whose covariance is singular.
@@ -254,7 +285,9 @@ def pricing_test(alpha: np.ndarray, V: np.ndarray, directions: np.ndarray, df: f
     (N, k), p = directions.shape, len(alpha) - directions.shape[1]
     df_den = df - p + 1.0
     if df_den < 1.0:
-        raise NotEstimable(f"{N} assets are too many for the rows: {df:g} degrees of freedom, needs at least {p}")
+        raise NotEstimable(
+            f"{N} assets are too many for the rows: {df:g} degrees of freedom, needs at least {p}"
+        )
     Q = np.linalg.qr(directions / np.linalg.norm(directions, axis=0), mode="complete")[0][:, k:]
     spread, z = Q.T @ V @ Q, Q.T @ alpha
     eigen = np.linalg.eigvalsh(spread)
@@ -274,9 +307,11 @@ class Passes:
     Attributes:
         F, y: factors (T, K) and returns (T, N), NaN where a cell is not valid.
         betas: (T, N, K), NaN where there are none; fixed: whether they are the same on every date.
-        path: (T, k) premia of each date; u: (T, N) residuals of the cross-sections, NaN outside them.
+        path: (T, k) premia of each date; u: (T, N) residuals of the cross-sections, NaN outside
+            them.
         share: of Shanken's c that counts, 1 with betas of all rows.
-        inverse: (N', N') weight of the cross-sections of the N' assets that have betas, None for OLS.
+        inverse: (N', N') weight of the cross-sections of the N' assets that have betas, None for
+            OLS.
     """
 
     F: np.ndarray
@@ -299,7 +334,9 @@ class Passes:
 
     @property
     def complete(self) -> bool:
-        """Whether the betas are the same on every date and no cell of an asset that is in use is missing."""
+        """Whether the betas are the same on every date and no cell of an asset that is in use is
+        missing.
+        """
         return self.fixed and bool(np.isfinite(self.u[:, self.own]).all())
 
     @property
@@ -314,8 +351,8 @@ class Passes:
 
 
 class Errors(NamedTuple):
-    """Covariance of the premia (k, k), standard errors (N,) of the mean pricing errors, and the test that these
-    are zero, None with the reason where there is none."""
+    """Covariance of the premia (k, k), standard errors (N,) of the mean pricing errors, and the
+    test that these are zero, None with the reason where there is none."""
 
     V: np.ndarray
     pricing: np.ndarray
@@ -324,11 +361,15 @@ class Errors(NamedTuple):
 
 
 def errors_of(passes: Passes, robust: bool, c: float, lags: int) -> Errors:
-    """Errors of GMM where `robust`, else of Fama and MacBeth with the correction c of Shanken (0 for none)."""
+    """Errors of GMM where `robust`, else of Fama and MacBeth with the correction c of Shanken (0
+    for none).
+    """
     K, T, own = passes.F.shape[1], len(passes.path), passes.own
     if robust:
         inverse = np.eye(own.sum()) if passes.inverse is None else passes.inverse
-        V, V_pricing = gmm(passes.loadings, passes.y[:, own], passes.first_residuals(), passes.F, inverse, lags)
+        V, V_pricing = gmm(
+            passes.loadings, passes.y[:, own], passes.first_residuals(), passes.F, inverse, lags
+        )
         pricing = np.full(len(own), np.nan)
         pricing[own] = np.sqrt(np.diag(V_pricing))
         return Errors(V, pricing, *_tested(passes, V_pricing, inverse @ passes.loadings, np.inf))
@@ -340,7 +381,9 @@ def errors_of(passes: Passes, robust: bool, c: float, lags: int) -> Errors:
     return Errors(V, pricing, *_tested(passes, (1.0 + c) / T * (e.T @ e) / df, passes.loadings, df))
 
 
-def _tested(passes: Passes, V: np.ndarray, directions: np.ndarray, df: float) -> tuple[Wald | None, str]:
+def _tested(
+    passes: Passes, V: np.ndarray, directions: np.ndarray, df: float
+) -> tuple[Wald | None, str]:
     try:
         return pricing_test(passes.u[:, passes.own].mean(axis=0), V, directions, df), ""
     except NotEstimable as error:
@@ -348,7 +391,9 @@ def _tested(passes: Passes, V: np.ndarray, directions: np.ndarray, df: float) ->
 
 
 def _pricing_errors(u: np.ndarray, c: float, lags: int) -> np.ndarray:
-    """Standard errors (N,) of the mean of each column of u, over its own rows: V of Newey-West + c V without lags."""
+    """Standard errors (N,) of the mean of each column of u, over its own rows: V of Newey-West + c
+    V without lags.
+    """
     found = np.full(u.shape[1], np.nan)
     for i, column in enumerate(u.T):
         own = column[np.isfinite(column)][:, None]

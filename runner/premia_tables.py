@@ -1,4 +1,6 @@
-"""What two passes found beyond the premia, as tables and sentences: factors, pricing errors, betas."""
+"""What two passes found beyond the premia, as tables and sentences: factors, pricing errors,
+betas.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,25 @@ from runner.premia import Errors, Passes, covariance_of_mean
 from runner.study import Finding
 from runner.words import LEVEL, MANY_TESTS, count, number, percent
 
-PREMIA = ["term", "premium", "std_error", "std_error_known_betas", "dates", "factor_mean", "factor_std_error"]
-PRICING = ["unit", "n_obs", "mean_return", "implied_return", "pricing_error", "std_error", "t_stat", "p_value"]
+PREMIA = [
+    "term",
+    "premium",
+    "std_error",
+    "std_error_known_betas",
+    "dates",
+    "factor_mean",
+    "factor_std_error",
+]
+PRICING = [
+    "unit",
+    "n_obs",
+    "mean_return",
+    "implied_return",
+    "pricing_error",
+    "std_error",
+    "t_stat",
+    "p_value",
+]
 PRICING += ["ci_low", "ci_high"]
 JOINT = {
     "shanken": "pricing error = 0 in every asset (Shanken 1985)",
@@ -42,7 +61,9 @@ def joint_test(errors: Errors, cov: str) -> pd.DataFrame:
 
 
 def premia(passes: Passes, errors: Errors, terms: Sequence[str], lags: int, c: float) -> Finding:
-    """Each premium beside the mean of its factor, and its error beside that of Fama and MacBeth, betas known."""
+    """Each premium beside the mean of its factor, and its error beside that of Fama and MacBeth,
+    betas known.
+    """
     known = np.sqrt(np.diag(covariance_of_mean(passes.path, lags)))
     own, error = passes.path.mean(axis=0), np.sqrt(np.diag(errors.V))
     before = [np.nan] * passes.constant
@@ -65,21 +86,28 @@ def _corrected(change: np.ndarray, c: float) -> str:
     """What the estimation of the betas does to the errors of the premia."""
     if not change.any():
         return f"Errors take the betas as known and are too small; the correction of Shanken has c = {number(c)}."
-    low, high = (f"{'-' if one < 0.0 else '+'}{percent(abs(one))}" for one in (change.min(), change.max()))
+    low, high = (
+        f"{'-' if one < 0.0 else '+'}{percent(abs(one))}" for one in (change.min(), change.max())
+    )
     span = low if low == high else f"{low} to {high}"
     return f"Standard errors, against those with betas taken as known: {span} (Shanken's c is {number(c)})."
 
 
-def pricing(passes: Passes, errors: Errors, c: float, assets: Sequence[str], confidence: float) -> Finding:
+def pricing(
+    passes: Passes, errors: Errors, c: float, assets: Sequence[str], confidence: float
+) -> Finding:
     """What each asset earned on average, what its betas imply, and the difference with its error.
 
-    Means are over the dates on which the asset is in the cross-section; its implied return takes the premia and
-    betas of those dates. With every cell that is the constant plus each beta times its mean premium. The R2 is
-    that of the mean returns: 1 - sum of squared pricing errors / sum of squares of the means about their own mean.
+    Means are over the dates on which the asset is in the cross-section; its implied return takes
+    the premia and betas of those dates. With every cell that is the constant plus each beta times
+    its mean premium. The R2 is that of the mean returns: 1 - sum of squared pricing errors / sum of
+    squares of the means about their own mean.
     """
     seen = np.isfinite(passes.u)
     n, own = seen.sum(axis=0), passes.own
-    mean, error = (np.where(seen, one, 0.0).sum(axis=0)[own] / n[own] for one in (passes.y, passes.u))
+    mean, error = (
+        np.where(seen, one, 0.0).sum(axis=0)[own] / n[own] for one in (passes.y, passes.u)
+    )
     tests = inference(error, errors.pricing[own], n[own] - 1.0, confidence)
     columns = (np.array(assets, dtype=object)[own], n[own], mean, mean - error, error, *tests)
     table = pd.DataFrame(dict(zip(PRICING, columns, strict=True)))
@@ -103,21 +131,27 @@ def _spread(r2: float, assets: int) -> str:
 
 def _significant(table: pd.DataFrame) -> str:
     hits = table[table["p_value"] < LEVEL]
-    chance = f", where chance alone would give about {LEVEL * len(table):,.0f}" * (len(table) >= MANY_TESTS)
+    chance = f", where chance alone would give about {LEVEL * len(table):,.0f}" * (
+        len(table) >= MANY_TESTS
+    )
     names = f" ({listed(hits['unit'])})" if len(hits) else ""
     return f"One by one, pricing errors differ from zero at 5 % in {len(hits)} of {len(table)} assets{names}{chance}."
 
 
-def betas(passes: Passes, latest: Estimates, factors: Sequence[str], panel: Panel, confidence: float) -> Finding:
-    """Pass 1: alpha and betas of each asset with nonrobust errors; rolling ones of the last window, with their
-    mean and standard deviation over the dates."""
+def betas(
+    passes: Passes, latest: Estimates, factors: Sequence[str], panel: Panel, confidence: float
+) -> Finding:
+    """Pass 1: alpha and betas of each asset with nonrobust errors; rolling ones of the last window,
+    with their mean and standard deviation over the dates."""
     terms = ["const", *factors]
     table = coefficient_table(latest, terms, confidence).drop(columns="scope")
     quality = quality_table(latest, "nonrobust")
     table = table.merge(quality[["unit", "n_obs", "r2"]], on="unit", how="left")
     words = []
     if not passes.fixed:
-        every = pd.DataFrame([(unit, term) for unit in panel.assets for term in terms], columns=["unit", "term"])
+        every = pd.DataFrame(
+            [(unit, term) for unit in panel.assets for term in terms], columns=["unit", "term"]
+        )
         table = (
             every.merge(table, how="left")
             .merge(_over_dates(passes.betas, panel.assets, factors), how="left")
@@ -127,7 +161,9 @@ def betas(passes: Passes, latest: Estimates, factors: Sequence[str], panel: Pane
     bare = ~latest.estimated
     if bare.any():
         reasons = "; ".join(sorted({latest.reason[i] for i in np.flatnonzero(bare)}))
-        words.append(f"{count(int(bare.sum()), 'asset')} without betas ({listed(_names(latest, bare))}): {reasons}.")
+        words.append(
+            f"{count(int(bare.sum()), 'asset')} without betas ({listed(_names(latest, bare))}): {reasons}."
+        )
     lost = int(np.isfinite(passes.y).sum() - np.isfinite(passes.u).sum())
     if lost:
         words.append(f"{count(lost, 'cell')} of the cross-sections left out for want of betas.")
@@ -141,7 +177,9 @@ def _names(found: Estimates, which: np.ndarray) -> list[str]:
 def _over_dates(
     path: np.ndarray, assets: Sequence[str], factors: Sequence[str]
 ) -> list[tuple[str, str, float, float]]:
-    """Mean and standard deviation (ddof 1) of the betas (T, N, K) of each asset over the dates that have them."""
+    """Mean and standard deviation (ddof 1) of the betas (T, N, K) of each asset over the dates
+    that have them.
+    """
     rows = []
     for i, k in np.ndindex(path.shape[1:]):
         own = path[np.isfinite(path[:, i, k]), i, k]

@@ -1,7 +1,8 @@
 """Steps on the columns of a panel: what a cross-section knows of itself at date t, and of its past.
 
-A step takes the cross-sections of some columns, NaN where missing, and gives columns of the same shape, or the cells
-to leave out. Row t uses rows up to t: all steps but `forward_fill` use row t alone, so that nothing can leak.
+A step takes the cross-sections of some columns, NaN where missing, and gives columns of the same
+shape, or the cells to leave out. Row t uses rows up to t: all steps but `forward_fill` use row t
+alone, so that nothing can leak.
 """
 
 from __future__ import annotations
@@ -25,10 +26,17 @@ def _limit(value: float) -> None:
 
 
 Limit = Annotated[float, _limit]
-CELLS = 2**19  # of all columns at a time: few enough for the cache, and for many groups on each date
-TARGET = "target"  # in `on` of a step: what is fitted; forecasts are taken back, and scored against the raw target
-# Steps that the target may take, by their full name, and what takes a forecast back to the unit of the raw target.
-BACK: Mapping[str, str | None] = {"runner.preprocessing.clip": None, "runner.preprocessing.log": "exp"}
+CELLS = (
+    2**19
+)  # of all columns at a time: few enough for the cache, and for many groups on each date
+# in `on` of a step: what is fitted; forecasts are taken back, and scored against the raw target
+TARGET = "target"
+# Steps that the target may take, by their full name, and what takes a forecast back to the unit of
+# the raw target.
+BACK: Mapping[str, str | None] = {
+    "runner.preprocessing.clip": None,
+    "runner.preprocessing.log": "exp",
+}
 
 
 @dataclass(frozen=True)
@@ -61,13 +69,17 @@ def rank(cross: Cross) -> np.ndarray:
     import numpy as np
     import pandas as pd
 
-    ranked = np.stack([pd.DataFrame(x).rank(axis=1).to_numpy() for x in np.moveaxis(cross.X, 2, 0)], axis=2)
+    ranked = np.stack(
+        [pd.DataFrame(x).rank(axis=1).to_numpy() for x in np.moveaxis(cross.X, 2, 0)], axis=2
+    )
     count = (~np.isnan(cross.X)).sum(axis=1, keepdims=True)
     return np.where(count > 1, (ranked - 1.0) / np.maximum(count - 1, 1) - 0.5, 0.0 * ranked)
 
 
 def zscore(cross: Cross) -> np.ndarray:
-    """Less the mean over assets, over their standard deviation (ddof 1); NaN where that is zero or unknown."""
+    """Less the mean over assets, over their standard deviation (ddof 1); NaN where that is zero or
+    unknown.
+    """
     import numpy as np
 
     from runner.variation import flat_where_known
@@ -108,8 +120,8 @@ def clip(cross: Cross, *, low: float | None = None, high: float | None = None) -
 def log(cross: Cross) -> np.ndarray:
     """Natural logarithm; NaN where the value is not above zero.
 
-    Of the target too: a forecast is then the exponential of what was fitted, the median of a log-normal target,
-    which is below its mean.
+    Of the target too: a forecast is then the exponential of what was fitted, the median of a
+    log-normal target, which is below its mean.
     """
     import numpy as np
 
@@ -120,7 +132,9 @@ def log(cross: Cross) -> np.ndarray:
 def fill(
     cross: Cross, *, value: Literal["mean", "median"] | float = "median", group: str | None = None
 ) -> np.ndarray:
-    """Missing cells take a number, or the mean or median over assets (of the same group), where there is one."""
+    """Missing cells take a number, or the mean or median over assets (of the same group), where
+    there is one.
+    """
     import numpy as np
 
     if not isinstance(value, str):
@@ -136,7 +150,9 @@ def fill(
 
 
 def forward_fill(cross: Cross, *, limit: Rows | None = None) -> np.ndarray:
-    """Missing cells take the last value of their asset, up to `limit` rows old; null: however old."""
+    """Missing cells take the last value of their asset, up to `limit` rows old; null: however
+    old.
+    """
     import numpy as np
 
     found = cross.X.copy()
@@ -157,8 +173,11 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-def universe(cross: Cross, *, by: str, low: float | None = None, high: float | None = None) -> LeftOut:
-    """Leaves out the assets whose feature `by` is missing at row t, or not from `low` to `high`: point in time.
+def universe(
+    cross: Cross, *, by: str, low: float | None = None, high: float | None = None
+) -> LeftOut:
+    """Leaves out the assets whose feature `by` is missing at row t, or not from `low` to `high`:
+    point in time.
 
     Raises:
         DataError: a feature that is not there.
@@ -168,9 +187,16 @@ def universe(cross: Cross, *, by: str, low: float | None = None, high: float | N
     if by not in cross.others:
         raise DataError(f"by: {unknown(by, cross.others)}")
     value = cross.others[by]
-    inside = (value >= (-np.inf if low is None else low)) & (value <= (np.inf if high is None else high))
-    bounds = [f"{word} {one:g}" for word, one in (("from", low), ("up to", high)) if one is not None]
-    return LeftOut(~inside, f"outside the universe: {' '.join([by, *bounds]) if bounds else f'{by} is missing'}")
+    inside = (value >= (-np.inf if low is None else low)) & (
+        value <= (np.inf if high is None else high)
+    )
+    bounds = [
+        f"{word} {one:g}" for word, one in (("from", low), ("up to", high)) if one is not None
+    ]
+    return LeftOut(
+        ~inside,
+        f"outside the universe: {' '.join([by, *bounds]) if bounds else f'{by} is missing'}",
+    )
 
 
 def drop_sparse(cross: Cross, *, most: Share = 0.75) -> LeftOut:
@@ -181,10 +207,14 @@ def drop_sparse(cross: Cross, *, most: Share = 0.75) -> LeftOut:
     missing = np.zeros((T, N))
     for j in range(J):
         missing += np.isnan(cross.X[:, :, j])
-    return LeftOut(missing / max(J, 1) > most, f"more than {100.0 * most:g} % of its features missing")
+    return LeftOut(
+        missing / max(J, 1) > most, f"more than {100.0 * most:g} % of its features missing"
+    )
 
 
-def neutralise(cross: Cross, *, group: str | None = None, against: list[str] | None = None) -> np.ndarray:
+def neutralise(
+    cross: Cross, *, group: str | None = None, against: list[str] | None = None
+) -> np.ndarray:
     """Residuals of least squares over assets on a constant, dummies of a group, and other features.
 
     NaN where a regressor is missing, or the date has no more assets than regressors.
@@ -212,7 +242,8 @@ class Step(NamedTuple):
     """A function of cross-sections with its settings, and the features that it is for (None: all).
 
     Attributes:
-        back: what takes a forecast back where the step changes the target too, a name of numpy; None for nothing.
+        back: what takes a forecast back where the step changes the target too, a name of numpy;
+            None for nothing.
     """
 
     function: Callable[[Cross], np.ndarray | LeftOut]
@@ -249,17 +280,24 @@ def apply(
 ) -> Applied:
     """The features X (T, N, K) and the target y (T, N) after every step.
 
-    Infinite cells are left as they are, for the panel to count. X is changed `in_place` or copied first. Steps that
-    look at each date by itself are given some dates at a time, and `forward_fill` column after column, so that no
-    more than a column is held twice.
+    Infinite cells are left as they are, for the panel to count. X is changed `in_place` or copied
+    first. Steps that look at each date by itself are given some dates at a time, and `forward_fill`
+    column after column, so that no more than a column is held twice.
 
     Raises:
         DataError: a step that the data cannot give.
     """
     import numpy as np
 
-    X, y = X if in_place or not steps else X.copy(), np.full(X.shape[:2], np.nan) if y is None else y
-    keep, account, back = np.ones(X.shape[:2], dtype=bool), list[tuple[str, str, int]](), list[str]()
+    X, y = (
+        X if in_place or not steps else X.copy(),
+        np.full(X.shape[:2], np.nan) if y is None else y,
+    )
+    keep, account, back = (
+        np.ones(X.shape[:2], dtype=bool),
+        list[tuple[str, str, int]](),
+        list[str](),
+    )
     several = [step.name for step in steps]
     for number, step in enumerate(steps):
         told = step.name if several.count(step.name) == 1 else f"{step.name} (step {number + 1})"
@@ -271,15 +309,25 @@ def apply(
             raise DataError([f"preprocess[{number}].{line}" for line in error.mistakes]) from error
         if step.on is not None and TARGET in step.on:
             y = y.copy()
-            account += _done(step, told, y[:, :, None], [0], [TARGET], groups, np.broadcast_to(True, y.shape))
+            account += _done(
+                step, told, y[:, :, None], [0], [TARGET], groups, np.broadcast_to(True, y.shape)
+            )
             back += [step.back] if step.back else []
     return Applied(X, y, keep, tuple(reversed(back)), [one for one in account if one[2]])
 
 
 def _done(
-    step: Step, told: str, X: np.ndarray, at: list[int], names: list[str], groups: pd.DataFrame, keep: np.ndarray
+    step: Step,
+    told: str,
+    X: np.ndarray,
+    at: list[int],
+    names: list[str],
+    groups: pd.DataFrame,
+    keep: np.ndarray,
 ) -> list[tuple[str, str, int]]:
-    """The account of a step on the columns `at` of X, some dates at a time where it looks at each by itself."""
+    """The account of a step on the columns `at` of X, some dates at a time where it looks at each
+    by itself.
+    """
     size = max(CELLS // max(X.shape[1] * X.shape[2], 1) if _plain(step) in BY_DATE else len(X), 1)
     total = Counter[tuple[str, str]]()
     for rows in (slice(first, first + size) for first in range(0, max(len(X), 1), size)):
@@ -292,7 +340,8 @@ def _done(
 def _taken(
     told: str, found: Any, X: np.ndarray, at: list[int], names: list[str], keep: np.ndarray
 ) -> list[tuple[str, str, int]]:
-    """Put what a step gave for the columns `at` into X, or what it leaves out into `keep`; the account of it.
+    """Put what a step gave for the columns `at` into X, or what it leaves out into `keep`; the
+    account of it.
 
     What is left out is NaN from there on, so that it is in no mean of the steps to come.
     """
@@ -321,20 +370,28 @@ def _adjacent(at: list[int]) -> slice | list[int]:
     return slice(at[0], at[-1] + 1) if at and at == list(range(at[0], at[-1] + 1)) else at
 
 
-def _stepped(step: Step, X: np.ndarray, at: list[int], names: list[str], groups: pd.DataFrame) -> Any:
-    """The columns `at` of X after the step, infinite cells as they are; or the cells that it leaves out."""
+def _stepped(
+    step: Step, X: np.ndarray, at: list[int], names: list[str], groups: pd.DataFrame
+) -> Any:
+    """The columns `at` of X after the step, infinite cells as they are; or the cells that it
+    leaves out.
+    """
     import numpy as np
 
     before, ours = X[:, :, _adjacent(at)], _plain(step) in WRITE_NOTHING
     infinite = np.isinf(before)
-    given = np.where(infinite, np.nan, before) if infinite.any() else before if ours else before.copy()
+    given = (
+        np.where(infinite, np.nan, before) if infinite.any() else before if ours else before.copy()
+    )
     after = step.function(Cross(given, {name: X[:, :, k] for k, name in enumerate(names)}, groups))
     if isinstance(after, LeftOut) or (ours and given is before):
         return after
     return np.where(infinite, before, after)
 
 
-def _changes(step: str, names: list[str], before: np.ndarray, after: np.ndarray) -> list[tuple[str, str, int]]:
+def _changes(
+    step: str, names: list[str], before: np.ndarray, after: np.ndarray
+) -> list[tuple[str, str, int]]:
     import numpy as np
 
     rows = []
@@ -343,15 +400,23 @@ def _changes(step: str, names: list[str], before: np.ndarray, after: np.ndarray)
         moved = old != new  # so is what was and stays missing
         old, new = old[moved], new[moved]
         known = np.isfinite(old)
-        kinds = {"filled": np.isnan(old) & ~np.isnan(new), "left without a value": known & np.isnan(new)}
+        kinds = {
+            "filled": np.isnan(old) & ~np.isnan(new),
+            "left without a value": known & np.isnan(new),
+        }
         if step.partition(" ")[0] in ("winsorise", "clip"):
             kinds["clipped"] = known & ~np.isnan(new)
-        rows += [("changed value", f"{name} {kind} by {step}", int(mask.sum())) for kind, mask in kinds.items()]
+        rows += [
+            ("changed value", f"{name} {kind} by {step}", int(mask.sum()))
+            for kind, mask in kinds.items()
+        ]
     return rows
 
 
 def _group_means(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Mean (T, N, J) over the assets of the same group, NaN where none of them has a value; codes (N,)."""
+    """Mean (T, N, J) over the assets of the same group, NaN where none of them has a value; codes
+    (N,).
+    """
     import numpy as np
 
     of = np.unique(codes, return_inverse=True)[1]
@@ -371,7 +436,9 @@ def _centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _median(part: np.ndarray) -> np.ndarray:
-    """Median (T, 1, J) of what is known of part (T, M, J); NaN on a date without any, which stays missing."""
+    """Median (T, 1, J) of what is known of part (T, M, J); NaN on a date without any, which stays
+    missing.
+    """
     import warnings
 
     import numpy as np
@@ -382,7 +449,9 @@ def _median(part: np.ndarray) -> np.ndarray:
 
 
 def _residuals(x: np.ndarray, Z: np.ndarray) -> np.ndarray:
-    """Residuals (N, J) of each column of x (N, J) on Z (N, p), over the rows in which both are known."""
+    """Residuals (N, J) of each column of x (N, J) on Z (N, p), over the rows in which both are
+    known.
+    """
     import numpy as np
 
     found = np.full_like(x, np.nan)
@@ -394,6 +463,7 @@ def _residuals(x: np.ndarray, Z: np.ndarray) -> np.ndarray:
     return found
 
 
-# Of these steps each date, and each column, depends on itself alone; and none of ours writes to what it is given.
+# Of these steps each date, and each column, depends on itself alone; and none of ours writes to
+# what it is given.
 BY_DATE = frozenset({rank, zscore, demean, winsorise, clip, log, fill})
 WRITE_NOTHING = BY_DATE | {forward_fill, universe, drop_sparse, neutralise}

@@ -17,7 +17,8 @@ from runner.panel import Panel
 from runner.words import count
 
 GRS = "GRS: const = 0 in every asset"
-COLLINEAR = 1e-12  # smallest over largest eigenvalue of the residual covariance below which it has no inverse
+# smallest over largest eigenvalue of the residual covariance below which it has no inverse
+COLLINEAR = 1e-12
 
 
 class Priced(NamedTuple):
@@ -42,8 +43,11 @@ class Priced(NamedTuple):
         return f"{GRS} (on {self.dates:,} of {self.of:,} dates, those that every asset has)"
 
 
-def price_every_asset(panel: Panel, rows: np.ndarray, names: list[str], missing: Sequence[str]) -> Priced:
-    """The GRS test of least squares by asset on these regressors, on the dates that all assets have.
+def price_every_asset(
+    panel: Panel, rows: np.ndarray, names: list[str], missing: Sequence[str]
+) -> Priced:
+    """The GRS test of least squares by asset on these regressors, on the dates that all assets
+    have.
 
     Args:
         rows: that were fitted.
@@ -58,13 +62,17 @@ def price_every_asset(panel: Panel, rows: np.ndarray, names: list[str], missing:
     if not names:
         return Priced(None, "there is no regressor", dates, of)
     if dates <= N + K:
-        reason = f"{count(dates, 'date')} on which every asset has a row; needs at least {N + K + 1}"
+        reason = (
+            f"{count(dates, 'date')} on which every asset has a row; needs at least {N + K + 1}"
+        )
         return Priced(None, reason, dates, of)
     common = rows[valid.all(axis=1)]
     own = differing(panel, common, names)
     if own:
         verb = "differs" if len(own) == 1 else "differ"
-        return Priced(None, f"{listed(own)} {verb} between assets, and it takes shared regressors", dates, of)
+        return Priced(
+            None, f"{listed(own)} {verb} between assets, and it takes shared regressors", dates, of
+        )
     F = regressors(panel, names)[common, 0]
     design = np.column_stack([np.ones(len(F)), F])
     y = panel.y[common]
@@ -88,16 +96,23 @@ def _size(design: np.ndarray) -> np.ndarray:
 
 
 def shared_regressors(panel: Panel, rows: np.ndarray, names: list[str]) -> np.ndarray | None:
-    """Regressors (T, K) where they are the same for every asset and every asset has every row, else None."""
+    """Regressors (T, K) where they are the same for every asset and every asset has every row,
+    else None.
+    """
     if len(panel.assets) < 2 or not names or not panel.valid[rows].all():
         return None
     return None if differing(panel, rows, names) else np.asarray(regressors(panel, names)[rows, 0])
 
 
 def differing(panel: Panel, rows: np.ndarray, names: list[str]) -> list[str]:
-    """Regressors that are not the same for every asset on these rows; those of the first rows that show one."""
+    """Regressors that are not the same for every asset on these rows; those of the first rows that
+    show one.
+    """
     X = regressors(panel, names)
-    for start in (0, *range(1, len(rows), BLOCK)):  # one row, which mostly says it, and then many at a time
+    for start in (
+        0,
+        *range(1, len(rows), BLOCK),
+    ):  # one row, which mostly says it, and then many at a time
         part = X[rows[start : start + BLOCK if start else 1]]
         same = np.equal(part, part[:, :1]).all(axis=(0, 1))
         if not same.all():
@@ -106,18 +121,23 @@ def differing(panel: Panel, rows: np.ndarray, names: list[str]) -> list[str]:
 
 
 def grs(alpha: np.ndarray, residuals: np.ndarray, factors: np.ndarray) -> Wald:
-    """Gibbons, Ross and Shanken (1989): every alpha is zero. F with (N, T - N - K) degrees of freedom.
+    """Gibbons, Ross and Shanken (1989): every alpha is zero. F with (N, T - N - K) degrees of
+    freedom.
 
-    F = (T - N - K) / N * alpha' S^-1 alpha / (1 + m' W^-1 m), S (N, N) and W (K, K) the covariances (ddof 0) of
-    residuals (T, N) and factors (T, K), m the means of the factors. Exact under normal errors.
+    F = (T - N - K) / N * alpha' S^-1 alpha / (1 + m' W^-1 m), S (N, N) and W (K, K) the covariances
+    (ddof 0) of residuals (T, N) and factors (T, K), m the means of the factors. Exact under normal
+    errors.
 
     Raises:
-        NotEstimable: too few rows for the assets; assets that are fitted exactly, or whose residuals are collinear.
+        NotEstimable: too few rows for the assets; assets that are fitted exactly, or whose
+            residuals are collinear.
     """
     T, N = residuals.shape
     K = factors.shape[1]
     if T - N - K < 1:
-        raise NotEstimable(f"{T} dates for {N} assets and {K} regressors; needs at least {N + K + 1}")
+        raise NotEstimable(
+            f"{T} dates for {N} assets and {K} regressors; needs at least {N + K + 1}"
+        )
     scale = np.sqrt(np.mean(residuals**2, axis=0))
     if not (scale > 0.0).all():
         raise NotEstimable("an asset is fitted exactly")

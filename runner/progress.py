@@ -25,7 +25,9 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """The items, one by one, each told when it is done; nothing but the items where nobody listens."""
+    """The items, one by one, each told when it is done; nothing but the items where nobody
+    listens.
+    """
     listener = _LISTENER.get()
     for done, item in enumerate(items, 1):
         yield item

@@ -61,7 +61,10 @@ def sections(report: Report) -> dict[str, list[str]]:
         "Standard errors": cautions(report),
         "Fit": _fit(report),
         "Hypotheses": _hypotheses(report),
-        **{name.replace("_", " ").capitalize(): list(one.words) for name, one in report.findings.items()},
+        **{
+            name.replace("_", " ").capitalize(): list(one.words)
+            for name, one in report.findings.items()
+        },
         "Out of sample": _out_of_sample(report),
         "Residuals and columns": [*_diagnostics(report), *_few_values(report)],
         "Leak audit": _audit(report),
@@ -82,12 +85,18 @@ def _coefficients(report: Report) -> list[str]:
     table = per_unit(report.fit.coefficients)
     table = table[table["estimate"].notna()]
     place: dict[str, int] = {}
-    code = np.array([place.setdefault(term, len(place)) for term in table["term"].tolist()], dtype=int)
+    code = np.array(
+        [place.setdefault(term, len(place)) for term in table["term"].tolist()], dtype=int
+    )
     zero = ((table["estimate"] == 0.0) & table["p_value"].isna()).to_numpy()
     kept = np.bincount(code, ~zero, len(place)) > 0
-    none, terms = ([term for term in place if kept[place[term]] == other] for other in (False, True))
+    none, terms = (
+        [term for term in place if kept[place[term]] == other] for other in (False, True)
+    )
     if len(place) == len(table):
-        cells = dict(zip(place, zip(*(table[name].tolist() for name in TOLD), strict=True), strict=True))
+        cells = dict(
+            zip(place, zip(*(table[name].tolist() for name in TOLD), strict=True), strict=True)
+        )
         found = [_alone(term, *cells[term]) for term in terms[:MOST_TERMS]]
     else:
         found = [_term(report, term, table[code == place[term]]) for term in terms[:MOST_TERMS]]
@@ -110,13 +119,17 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
         return _alone(term, *(rows[name].iloc[0] for name in TOLD))
     tested = rows[rows["p_value"].notna()]
     noun = plural(unit_noun(rows))
-    if noun == "dates" and (mean := _mean(report, term)) is not None:  # the mean is what was asked for
+    if (
+        noun == "dates" and (mean := _mean(report, term)) is not None
+    ):  # the mean is what was asked for
         told = f"mean {number(mean['estimate'])} (s.e. {number(mean['std_error'])}, t {t_text(mean['t_stat'])})"
         each = f"over {len(rows):,} dates, {verdict(mean['p_value'])}; estimates {_range(rows, 'estimate')}"
         return f"{term}: {told} {each}."
     found = significance(tested, noun) if len(tested) else "is without tests"
     mean = _mean(report, term)
-    t = "" if mean is None or tested.empty else f" (t {t_text(mean['t_stat'])})"  # biased estimates have no test
+    t = (
+        "" if mean is None or tested.empty else f" (t {t_text(mean['t_stat'])})"
+    )  # biased estimates have no test
     told = "" if mean is None else f", mean {number(mean['estimate'])}{t}"
     return f"{term} {found}; estimates {_range(rows, 'estimate')}{told}."
 
@@ -134,15 +147,23 @@ def _fit(report: Report) -> list[str]:
         return []
     if len(quality) == 1:
         row = quality.iloc[0]
-        slopes = f"; the slopes together are {verdict(row['f_p_value'])}" if row["f_p_value"] >= 0.0 else ""
+        slopes = (
+            f"; the slopes together are {verdict(row['f_p_value'])}"
+            if row["f_p_value"] >= 0.0
+            else ""
+        )
         about = f"{count(int(row['n_obs']), 'row')}{_without_constant(quality)}"
         return [f"R2 is {number(row['r2'])} in sample ({about}){slopes}."]
     units = f"{count(len(quality), unit_noun(quality))}{_without_constant(quality)}"
-    return [f"R2 in sample is {number(quality['r2'].mean())} on average over {units}, {_range(quality, 'r2')}."]
+    return [
+        f"R2 in sample is {number(quality['r2'].mean())} on average over {units}, {_range(quality, 'r2')}."
+    ]
 
 
 def _without_constant(quality: pd.DataFrame) -> str:
-    """That R2 is about the mean of the target all the same, and what it is about zero; nothing with a constant."""
+    """That R2 is about the mean of the target all the same, and what it is about zero; nothing
+    with a constant.
+    """
     uncentred = quality["r2_uncentred"].dropna()
     if uncentred.empty:
         return ""
@@ -150,7 +171,10 @@ def _without_constant(quality: pd.DataFrame) -> str:
 
 
 def _hypotheses(report: Report) -> list[str]:
-    return [_hypothesis(str(text), rows) for text, rows in report.fit.hypotheses.groupby("hypothesis", sort=False)]
+    return [
+        _hypothesis(str(text), rows)
+        for text, rows in report.fit.hypotheses.groupby("hypothesis", sort=False)
+    ]
 
 
 def _hypothesis(text: str, rows: pd.DataFrame) -> str:
@@ -211,7 +235,10 @@ def _by_chance_alone(report: Report, row: pd.Series) -> str:
         return "no test was made of whether the difference is more than chance"
     apart, better = "does not tell", ""
     if row["dm_p_value"] < LEVEL:
-        apart, better = "tells", f", smaller {'of the model' if row['dm_stat'] > 0.0 else 'of the benchmark'}"
+        apart, better = (
+            "tells",
+            f", smaller {'of the model' if row['dm_stat'] > 0.0 else 'of the benchmark'}",
+        )
     first = (
         f"Diebold-Mariano (t {t_text(row['dm_stat'])}, p {p_text(row['dm_p_value'])}, "
         f"{count(int(row['test_dates']), 'date')}) {apart} their squared errors apart at 5 %{better}"
@@ -230,7 +257,9 @@ def _over_paths(report: Report) -> list[str]:
         return []
     spread = f"mean {number(paths['r2'].mean())}, standard deviation {number(paths['r2'].std())}"
     ends = f"from {number(paths['r2'].min())} to {number(paths['r2'].max())}"
-    return [f"R2 of the {count(len(paths), 'path')}: {spread}, {ends}; they forecast the same rows."]
+    return [
+        f"R2 of the {count(len(paths), 'path')}: {spread}, {ends}; they forecast the same rows."
+    ]
 
 
 def _held_out(report: Report) -> list[str]:
@@ -248,7 +277,9 @@ def _kind(report: Report) -> list[str]:
     folds = report.folds
     backwards = len(folds) > 0 and bool((folds["train_end"] > folds["test_start"]).any())
     if report.kind == "predictive" and backwards:
-        return ["Folds train on later rows too: how well the regressors hold, not a forecast anyone could have made."]
+        return [
+            "Folds train on later rows too: how well the regressors hold, not a forecast anyone could have made."
+        ]
     return [KINDS[report.kind]] if report.panel.names else []
 
 
@@ -284,14 +315,22 @@ def _few_values(report: Report) -> list[str]:
     if not few:
         return []
     rows = panel.valid.sum(axis=0)
-    each = listed(f"{panel.assets[i]} {distinct} in {rows[i]:,} rows" for i, distinct in few.items())
+    each = listed(
+        f"{panel.assets[i]} {distinct} in {rows[i]:,} rows" for i, distinct in few.items()
+    )
     whose = panel.assets[next(iter(few))] if len(few) == 1 else count(len(few), "asset")
-    return [f"The target of {whose} has fewer than ten distinct values ({each}): are its prices rounded coarsely?"]
+    return [
+        f"The target of {whose} has fewer than ten distinct values ({each}): are its prices rounded coarsely?"
+    ]
 
 
 def _untested(report: Report) -> list[str]:
-    """What the errors in force allow for, where residuals are no single series and have no tests."""
-    told = "" if unit_noun(report.fit.quality) == "asset" else advice.allowed(errors_in_force(report))
+    """What the errors in force allow for, where residuals are no single series and have no
+    tests.
+    """
+    told = (
+        "" if unit_noun(report.fit.quality) == "asset" else advice.allowed(errors_in_force(report))
+    )
     return [f"Residuals of such a regression are not tested here; {told}."] if told else []
 
 
@@ -312,7 +351,9 @@ def _smallest(table: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
 
 def _finding(report: Report, what: str, p: pd.Series) -> str:
     bad, names = int((p < LEVEL).sum()), TESTS[what]
-    units = f"{len(p):,} {plural(unit_noun(report.diagnostics))}{by_chance(bad, len(p), len(names))}"
+    units = (
+        f"{len(p):,} {plural(unit_noun(report.diagnostics))}{by_chance(bad, len(p), len(names))}"
+    )
     where = f" in {bad:,} of {units}" if len(p) > 1 else ""
     return f"{what[0].upper()}{what[1:]} at 5 %{where} ({' or '.join(names)}): {_advice(report, what)}."
 
@@ -327,7 +368,10 @@ def _collinear(table: pd.DataFrame) -> list[str]:
 
 def _not_computed(table: pd.DataFrame) -> list[str]:
     absent = table[table["reason"].fillna("") != ""].groupby("diagnostic", sort=False)
-    units = {name: f"{count(len(rows), unit_noun(rows))}: {listed(rows['reason'].unique())}" for name, rows in absent}
+    units = {
+        name: f"{count(len(rows), unit_noun(rows))}: {listed(rows['reason'].unique())}"
+        for name, rows in absent
+    }
     return [f"{name} was not computed in {text}." for name, text in units.items()]
 
 
@@ -335,22 +379,36 @@ def _audit(report: Report) -> list[str]:
     if report.audit is None:
         return ["Switched off: nothing here was tried for look-ahead."]
     ahead = report.panel.horizon > 0 and report.audit.looks_ahead is False
-    undone = "The target's horizon says that it looks ahead, but no later row moves it: this explains."
-    return [*(f"LEAKING: {line}." for line in report.leaks), *report.audit.words, *([undone] if ahead else [])]
+    undone = (
+        "The target's horizon says that it looks ahead, but no later row moves it: this explains."
+    )
+    return [
+        *(f"LEAKING: {line}." for line in report.leaks),
+        *report.audit.words,
+        *([undone] if ahead else []),
+    ]
 
 
 def _left_out(report: Report) -> list[str]:
-    found = [f"{count(one.rows, one.what)}{_fate(one.what)}: {one.reason}." for one in report.dropped]
+    found = [
+        f"{count(one.rows, one.what)}{_fate(one.what)}: {one.reason}." for one in report.dropped
+    ]
     quality = report.fit.quality
     troubled = quality[quality["reason"].fillna("") != ""]
     if troubled.empty:
         return found
     for (reason, bare), rows in troubled.groupby(["reason", troubled["r2"].isna()], sort=False):
-        units = f"{len(rows):,} of {count(len(quality), unit_noun(quality))} ({listed(rows['unit'])})"
-        found.append(f"{units}: {'not estimated' if bare else 'estimated without errors'}, {reason}.")
+        units = (
+            f"{len(rows):,} of {count(len(quality), unit_noun(quality))} ({listed(rows['unit'])})"
+        )
+        found.append(
+            f"{units}: {'not estimated' if bare else 'estimated without errors'}, {reason}."
+        )
     return found
 
 
 def _fate(what: str) -> str:
-    """What became of a line of the account: changed values are still there, missing ones never were."""
+    """What became of a line of the account: changed values are still there, missing ones never
+    were.
+    """
     return "" if what.startswith(("changed", "missing")) else " dropped"

@@ -1,7 +1,9 @@
-"""The units of a panel, reduced for any part of the rows: from moments, or from rows where moments lose digits.
+"""The units of a panel, reduced for any part of the rows: from moments, or from rows where moments
+lose digits.
 
-The panel is read once: moments are summed over each segment of the rows, and a part of the rows is a sum of
-segments. Letters as in `runner.moments`; S segments, U units, L lines (a constant and slopes).
+The panel is read once: moments are summed over each segment of the rows, and a part of the rows is
+a sum of segments. Letters as in `runner.moments`; S segments, U units, L lines (a constant and
+slopes).
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from runner.regression import Regression
 
 MOST_NUMBERS = 2**26  # held as moments at a time; regressions with more are reduced from rows
-KEPT_DIGITS = 1e-6  # least sum of squared errors, relative to the terms that it is the difference of
+KEPT_DIGITS = (
+    1e-6  # least sum of squared errors, relative to the terms that it is the difference of
+)
 T = TypeVar("T")
 
 
@@ -54,8 +58,11 @@ class Sums:
             raise Lost
         return found
 
-    def squared(self, part: np.ndarray, constant: np.ndarray, slopes: np.ndarray) -> tuple[int, np.ndarray]:
-        """Rows of these segments, and sums (L,) of squared errors of lines, constants (L,) and slopes (L, K).
+    def squared(
+        self, part: np.ndarray, constant: np.ndarray, slopes: np.ndarray
+    ) -> tuple[int, np.ndarray]:
+        """Rows of these segments, and sums (L,) of squared errors of lines, constants (L,) and
+        slopes (L, K).
 
         Raises:
             Lost: they have to be computed from rows.
@@ -71,7 +78,9 @@ class Sums:
 
 @dataclass(frozen=True)
 class Cells:
-    """One unit by its rows X (n, K), y (n,), each in a `segment` (n,); `names` (K,) of the regressors."""
+    """One unit by its rows X (n, K), y (n,), each in a `segment` (n,); `names` (K,) of the
+    regressors.
+    """
 
     X: np.ndarray
     y: np.ndarray
@@ -90,8 +99,12 @@ class Cells:
             return None
         return from_rows(self.X[at], self.y[at], self.model.constant, self.model.standardise)
 
-    def squared(self, part: np.ndarray, constant: np.ndarray, slopes: np.ndarray) -> tuple[int, np.ndarray]:
-        """Rows of these segments, and sums (L,) of squared errors of lines, constants (L,) and slopes (L, K)."""
+    def squared(
+        self, part: np.ndarray, constant: np.ndarray, slopes: np.ndarray
+    ) -> tuple[int, np.ndarray]:
+        """Rows of these segments, and sums (L,) of squared errors of lines, constants (L,) and
+        slopes (L, K).
+        """
         at = part[self.segment]
         found = np.zeros(len(slopes))
         for line, (a, b) in enumerate(zip(constant, slopes, strict=True)):
@@ -105,7 +118,8 @@ class Reductions:
 
     Attributes:
         model, panel, units: what is fitted.
-        segment: (T,) segment of each row of the panel; zero by date, where every unit is one segment.
+        segment: (T,) segment of each row of the panel; zero by date, where every unit is one
+            segment.
         M: (S, U, P, P) moments about `shift` (1 or U, P - 1); None where they would be too many.
     """
 
@@ -135,7 +149,9 @@ class Reductions:
         return Cells(X, self.panel.y[t, i], self.segment[t], names, model)
 
     def either(self, u: int, do: Callable[[Sums | Cells], T]) -> T:
-        """What `do` makes of a unit by its moments, or by its rows where those would lose digits."""
+        """What `do` makes of a unit by its moments, or by its rows where those would lose
+        digits.
+        """
         try:
             return do(self.sums(u))
         except Lost:
@@ -146,12 +162,19 @@ def reductions(
     model: Regression, panel: Panel, rows: np.ndarray, units: list[Unit], segment: np.ndarray
 ) -> Reductions:
     """The units of the panel on these rows (R,), each in a `segment` (R,)."""
-    if segment.max(initial=0) == 0 and model.constant and model.by != DATE and panel.shared is not None:
+    if (
+        segment.max(initial=0) == 0
+        and model.constant
+        and model.by != DATE
+        and panel.shared is not None
+    ):
         known = panel.shared.of(panel, rows, model.regressors, model.by, units)
         if known is not None:
             place = np.zeros(len(panel.dates), dtype=int)
             return Reductions(model, panel, units, place, known[0][None], known[1][0])
-    span = slice(rows.min(), rows.max() + 1)  # rows outside cost nothing and cannot move the last bit
+    span = slice(
+        rows.min(), rows.max() + 1
+    )  # rows outside cost nothing and cannot move the last bit
     place, use = np.zeros(len(panel.dates), dtype=int), np.zeros_like(panel.valid[span])
     use[rows - span.start] = panel.valid[rows]
     part = panel.at(np.arange(span.start, span.stop))
@@ -166,11 +189,17 @@ def reductions(
     if most > MOST_NUMBERS or not use.any():
         return Reductions(model, panel, units, place, None, np.zeros((1, P + L - 1)))
     # without a constant sums are about zero, as the regression is
-    shift = shift_of(X, y, use, model.by if own else None) if model.constant else np.zeros((1, 1, P - 1))
+    shift = (
+        shift_of(X, y, use, model.by if own else None)
+        if model.constant
+        else np.zeros((1, 1, P - 1))
+    )
     if model.by == DATE:
         at = rows - span.start
         M = moments(X, y, use, shift, by_date=True)[None, at]
-        return Reductions(model, panel, units, place, M, shift[at, 0] if len(shift) > 1 else shift[0])
+        return Reductions(
+            model, panel, units, place, M, shift[at, 0] if len(shift) > 1 else shift[0]
+        )
     M = np.zeros((S, len(units), P + L, P + L))
     for start, stop in _runs(rows, segment):
         at = slice(rows[start] - span.start, rows[stop - 1] + 1 - span.start)
@@ -189,7 +218,13 @@ def _runs(rows: np.ndarray, segment: np.ndarray) -> list[tuple[int, int]]:
 
 
 def _of_run(
-    by: str | None, X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, units: list[Unit], whole: int
+    by: str | None,
+    X: np.ndarray,
+    y: np.ndarray,
+    use: np.ndarray,
+    shift: np.ndarray,
+    units: list[Unit],
+    whole: int,
 ) -> np.ndarray:
     """Moments (U, P, P) of adjacent rows, a part of a panel of `whole` cells."""
     if by is not None:
@@ -197,4 +232,7 @@ def _of_run(
         return of_units(M, units, by)
     length = max(MOST_NUMBERS // (X.shape[2] + 2) ** 2, 1)
     blocks = [slice(start, start + length) for start in range(0, len(y), length)]
-    return sum(moments(X[at], y[at], use[at], shift, by_date=True, whole=whole).sum(axis=0) for at in blocks)[None]
+    return sum(
+        moments(X[at], y[at], use[at], shift, by_date=True, whole=whole).sum(axis=0)
+        for at in blocks
+    )[None]

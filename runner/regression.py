@@ -31,35 +31,42 @@ class Regression(Model):
     """One regression per unit: least squares, penalised least squares, or a logit.
 
     Attributes:
-        by: asset (over time), date (over assets; the mean over dates is Fama and MacBeth 1973), the name
-            of a group of assets such as sector, or null: all cells in one.
-        estimator: ols; ridge, lasso, elastic_net (biased on purpose, without errors); logit of a target of 0 and 1.
-        cov: errors of the estimates: nonrobust, HC0 to HC3; by asset also HAC (Newey-West); by group or pooled
-            also cluster, and driscoll_kraay (scores summed by date, then Newey-West). Student's t throughout;
-            of a logit nonrobust, HC0, HAC and cluster, normal.
+        by: asset (over time), date (over assets; the mean over dates is Fama and MacBeth 1973), the
+            name of a group of assets such as sector, or null: all cells in one.
+        estimator: ols; ridge, lasso, elastic_net (biased on purpose, without errors); logit of a
+            target of 0 and 1.
+        cov: errors of the estimates: nonrobust, HC0 to HC3; by asset also HAC (Newey-West); by
+            group or pooled also cluster, and driscoll_kraay (scores summed by date, then
+            Newey-West). Student's t throughout; of a logit nonrobust, HC0, HAC and cluster, normal.
         cov_lags: lags of HAC and driscoll_kraay; null takes the larger of horizon - 1 and
             floor(4 (n / 100)^(2/9)).
         clusters: one or two of asset, date and the groups of the data, with cov=cluster.
-        mean_lags: lags of Newey-West for the mean over dates, with by=date; null takes the same rule where targets do
-            not overlap, and equal-weighted cosines (Lazarus et al. 2018) where they do: no lag length makes up for
-            what Bartlett weights take off an overlap of many rows.
+        mean_lags: lags of Newey-West for the mean over dates, with by=date; null takes the same
+            rule where targets do not overlap, and equal-weighted cosines (Lazarus et al. 2018)
+            where they do: no lag length makes up for what Bartlett weights take off an overlap of
+                many rows.
         effects: fixed effects of asset, date or both, by group or pooled.
-        weights: of the rows: a field of the data such as market_cap, or inverse_variance (one over the variance
-            of the target of each asset, on the rows fitted); null for none.
-        components: how many principal components of the target, from the rows fitted, to add as regressors.
+        weights: of the rows: a field of the data such as market_cap, or inverse_variance (one over
+            the variance of the target of each asset, on the rows fitted); null for none.
+        components: how many principal components of the target, from the rows fitted, to add as
+            regressors.
         penalty: of the penalised estimators, as scikit-learn's alpha; null chooses it on `folds`.
         l1_ratio: share of the absolute penalty in elastic_net; the rest is squared.
-        penalties: how many are tried, on a grid of logarithms down from the least that leaves no regressor.
-        choice: one_se, the largest penalty within one standard error of the least error; or min, the least error.
+        penalties: how many are tried, on a grid of logarithms down from the least that leaves no
+            regressor.
+        choice: one_se, the largest penalty within one standard error of the least error; or min,
+            the least error.
         folds: splitter of the rows fitted that chooses the penalty; null takes five expanding ones.
         standardise: whether penalties are on regressors of unit variance (of the rows fitted).
-        regressors: names of the features to use, in this order; null takes all. Which rows need which features
-            says `model.rows` of the spec (see `runner.rows`).
-        dummies: groups of assets with a regressor of zeros and ones per level, `sector:Energy`, with by=null; the
-            penalised estimators have all levels, the others none for the first beside a constant.
+        regressors: names of the features to use, in this order; null takes all. Which rows need
+            which features says `model.rows` of the spec (see `runner.rows`).
+        dummies: groups of assets with a regressor of zeros and ones per level, `sector:Energy`,
+            with by=null; the penalised estimators have all levels, the others none for the first
+            beside a constant.
         constant: whether to fit an intercept, the term `const`.
-        hypotheses: linear restrictions to test, each such as `market_ret = 1` or `SMB = 0, HML = 0`; one that makes
-            sense at one horizon of the target only says so: `market_ret = 1 if horizon = 0`.
+        hypotheses: linear restrictions to test, each such as `market_ret = 1` or `SMB = 0, HML =
+            0`; one that makes sense at one horizon of the target only says so: `market_ret = 1 if
+            horizon = 0`.
         confidence: level of the intervals.
     """
 
@@ -106,7 +113,9 @@ class Regression(Model):
 
     @property
     def takes_targets(self) -> bool:
-        """Whether predictions need the targets of their own row: of principal components, which are made of them."""
+        """Whether predictions need the targets of their own row: of principal components, which
+        are made of them.
+        """
         return self.components > 0
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
@@ -114,13 +123,21 @@ class Regression(Model):
         from runner.restrictions import hypothesis, restriction
 
         chosen = self.regressors if self.regressors is not None else list(features)
-        found = [f"regressors: {unknown(name, features)}" for name in chosen if name not in features]
-        found += [f"regressors: {name!r} is given twice" for name in {n for n in chosen if chosen.count(n) > 1}]
+        found = [
+            f"regressors: {unknown(name, features)}" for name in chosen if name not in features
+        ]
+        found += [
+            f"regressors: {name!r} is given twice"
+            for name in {n for n in chosen if chosen.count(n) > 1}
+        ]
         if not self.with_constant and not chosen and not self.components and not self.dummies:
             found.append("regressors: none, and no constant; allowed: at least one term")
         for text in self.hypotheses:
             try:
-                restriction(hypothesis(text).equations, ["const", *features, *component_names(self.components)])
+                restriction(
+                    hypothesis(text).equations,
+                    ["const", *features, *component_names(self.components)],
+                )
             except ValueError as error:
                 found.append(f"hypotheses: {error}")
         return found
@@ -136,9 +153,11 @@ class Regression(Model):
         return [name for name in features if self.regressors is None or name in self.regressors]
 
     def lacks_the_mean(self, panel: Panel) -> str:
-        """Why a forecast with every slope zero is not the train mean of each asset; empty where it is.
+        """Why a forecast with every slope zero is not the train mean of each asset; empty where it
+        is.
 
-        A penalty leaves the constant free, so that penalised regressions by asset and a logit contain it too.
+        A penalty leaves the constant free, so that penalised regressions by asset and a logit
+        contain it too.
         """
         if panel.back:
             return "the target is fitted in another unit than it is judged in"
@@ -166,7 +185,11 @@ class Regression(Model):
         if lost:
             raise DataError([f"model.dummies: {unknown(name, panel.groups)}" for name in lost])
         first = int(self.constant and self.estimator not in PENALISED)  # it would be collinear
-        levels = [f"{group}:{one}" for group in self.dummies for one in sorted(panel.groups[group].unique())[first:]]
+        levels = [
+            f"{group}:{one}"
+            for group in self.dummies
+            for one in sorted(panel.groups[group].unique())[first:]
+        ]
         chosen = panel.names if self.regressors is None else self.regressors
         return replace(self, dummies=[], regressors=[*chosen, *levels])
 
@@ -174,8 +197,8 @@ class Regression(Model):
         """Estimate on the rows at these positions, cells that are valid only.
 
         Raises:
-            DataError: every unit has too few rows; a group or a field that the data has not; by=date with a
-                feature that is the same for every asset.
+            DataError: every unit has too few rows; a group or a field that the data has not;
+                by=date with a feature that is the same for every asset.
             EstimationError: no unit could be estimated.
         """
         if self.dummies:
@@ -203,13 +226,17 @@ class Regression(Model):
             from runner.components import extended, principal
 
             made = principal(panel, rows, self.components)
-            return replace(self._inner().fit_to_forecast(extended(panel, made), rows), components=made)
+            return replace(
+                self._inner().fit_to_forecast(extended(panel, made), rows), components=made
+            )
         from runner import fit as tables
         from runner.grouping import per_asset, refuse_shared
 
         if self.by == "date":
             refuse_shared(panel, rows, self.terms(panel.names))
-        found = _estimator(self)(replace(self, cov="nonrobust", cov_lags=None, clusters=[]), panel, rows)
+        found = _estimator(self)(
+            replace(self, cov="nonrobust", cov_lags=None, clusters=[]), panel, rows
+        )
         tables.refuse_nothing(found)
         params = per_asset(found.b, found.units, len(panel.assets))
         none = tables.NO_TABLE
@@ -217,7 +244,11 @@ class Regression(Model):
 
     def _inner(self) -> Regression:
         """The same on a panel that has its components as features."""
-        names = None if self.regressors is None else [*self.regressors, *component_names(self.components)]
+        names = (
+            None
+            if self.regressors is None
+            else [*self.regressors, *component_names(self.components)]
+        )
         return replace(self, components=0, regressors=names)
 
     def _told(self, found: Estimates, panel: Panel, rows: np.ndarray) -> Fit:
@@ -248,7 +279,8 @@ class Regression(Model):
         )
 
     def _grs(self, found: Estimates, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """The test that every constant is zero, one row; none unless least squares by asset has several assets.
+        """The test that every constant is zero, one row; none unless least squares by asset has
+        several assets.
 
         Where it cannot be made, the row has the reason.
         """
@@ -274,8 +306,8 @@ class Regression(Model):
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Predictions (T, N), NaN where a feature is missing or the asset was not estimated.
 
-        By date, the forecast takes the mean of the estimates over the dates that were fitted. A date that was
-        not fitted has the mean date effect, zero. Of a logit, the probability of 1.
+        By date, the forecast takes the mean of the estimates over the dates that were fitted. A
+        date that was not fitted has the mean date effect, zero. Of a logit, the probability of 1.
         """
         from runner.estimation import regressors
 
@@ -289,7 +321,9 @@ class Regression(Model):
         slopes = fit.params[:, 1:] if self.with_constant else fit.params
         X, member = regressors(panel, self.regressors), panel.dummies(self.regressors)
         K = X.shape[2]
-        one = len(slopes) > 0 and bool((slopes == slopes[:1]).all())  # one line for all assets is one product
+        one = len(slopes) > 0 and bool(
+            (slopes == slopes[:1]).all()
+        )  # one line for all assets is one product
         values = X @ slopes[0, :K] if one else np.einsum("tnk,nk->tn", X, slopes[:, :K])
         if self.with_constant or member.size:
             constant = fit.params[:, 0] if self.with_constant else 0.0
@@ -305,7 +339,9 @@ class Regression(Model):
         return np.asarray(values)
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """Diagnostics of least squares over time on the rows it was made on; none of other regressions."""
+        """Diagnostics of least squares over time on the rows it was made on; none of other
+        regressions.
+        """
         import pandas as pd
 
         from runner.diagnostics import diagnose
@@ -316,20 +352,28 @@ class Regression(Model):
         if fit.components is not None:
             from runner.components import extended
 
-            return self._inner().diagnose(replace(fit, components=None), extended(panel, fit.components), rows)
+            return self._inner().diagnose(
+                replace(fit, components=None), extended(panel, fit.components), rows
+            )
         terms, found = self.terms(panel.names), []
         series = self.by == "asset" and self.estimator == "ols" and self.weights is None
         sound = fit.quality["reason"] == ""
-        for unit, i in zip(units(panel, rows, "asset"), range(len(sound) if series else 0), strict=False):
+        for unit, i in zip(
+            units(panel, rows, "asset"), range(len(sound) if series else 0), strict=False
+        ):
             if sound[i]:
                 t, own = unit.cells(panel)
                 X = design(panel, t, own, self.regressors, self.constant)
                 key = {"scope": "asset", "unit": unit.name}
-                found += [key | one._asdict() for one in diagnose(X, panel.y[t, own] - X @ fit.params[i], terms)]
+                found += [
+                    key | one._asdict()
+                    for one in diagnose(X, panel.y[t, own] - X @ fit.params[i], terms)
+                ]
         return pd.DataFrame(found, columns=["scope", "unit", *DIAGNOSTICS])
 
     def _over_units(self, dates: int, horizon: int) -> tuple[int, int]:
-        """Lags or cosines for the mean over units: over dates the rule, over assets and groups neither.
+        """Lags or cosines for the mean over units: over dates the rule, over assets and groups
+        neither.
 
         Raises:
             DataError: as many lags as dates.
@@ -339,7 +383,11 @@ class Regression(Model):
         if self.by != "date" or dates < 2:
             return 0, 0
         if self.mean_lags is None:
-            return (0, default_cosines(dates, horizon)) if horizon > 1 else (default_lags(dates, horizon), 0)
+            return (
+                (0, default_cosines(dates, horizon))
+                if horizon > 1
+                else (default_lags(dates, horizon), 0)
+            )
         if self.mean_lags >= dates:
             raise DataError(
                 f"model.mean_lags: {self.mean_lags} given with {dates} dates; allowed: less than the dates"
@@ -354,7 +402,11 @@ class Regression(Model):
         serial = f"Newey-West over dates, {lags} lags, no small-sample factor"
         if cosines:
             serial = f"equal-weighted cosines over dates, {cosines} of them, t({cosines}), as targets overlap"
-        over = serial if lags or cosines else f"spread over {'dates' if self.by == 'date' else 'units'} (ddof 1)"
+        over = (
+            serial
+            if lags or cosines
+            else f"spread over {'dates' if self.by == 'date' else 'units'} (ddof 1)"
+        )
         return f"{words}; of the mean: {over}"
 
     def _covariance_in_words(self) -> str:
@@ -365,12 +417,16 @@ class Regression(Model):
         words = errors.words(self.cov, given, self.clusters, logit)
         if not self.effects:
             return words
-        nested = " unless they are of one kind and nested in the clusters" if errors.clustered else ""
+        nested = (
+            " unless they are of one kind and nested in the clusters" if errors.clustered else ""
+        )
         return f"{words}, k counts the effects{nested}"
 
 
 def _zeroed_in_words(found: Estimates) -> str:
-    """How many negative eigenvalues of the covariances were set to zero, and what that leaves; empty without."""
+    """How many negative eigenvalues of the covariances were set to zero, and what that leaves;
+    empty without.
+    """
     units, k = int((found.zeroed > 0).sum()), found.b.shape[1]
     if not units:
         return ""

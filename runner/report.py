@@ -22,7 +22,9 @@ from runner.rows import Rows
 from runner.scores import BENCHMARK, logged
 from runner.study import Finding, Study
 
-MOST_TERMS = 12  # terms whose coefficient and t are metrics; all of them are in the coefficients table
+MOST_TERMS = (
+    12  # terms whose coefficient and t are metrics; all of them are in the coefficients table
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Report:
         panel, fit: what was regressed and what was found on all rows.
         study: what the analyses were given.
         diagnostics: tests of the residuals, tidy.
-        folds: fold, train_start, train_end, test_start, test_end, purged, embargoed, leaking, unusable,
-            train_rows, test_rows, not_forecast, layout.
+        folds: fold, train_start, train_end, test_start, test_end, purged, embargoed, leaking,
+            unusable, train_rows, test_rows, not_forecast, layout.
         predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         scores: scope, unit, n_obs and the scores of the predictions.
         audit: of look-ahead, None where it was switched off.
@@ -47,7 +49,8 @@ class Report:
         findings: what the estimator and the analyses found, by name.
         started: when the run began, UTC.
         code: version of this package and of the checkout that it ran from.
-        trials: specs tried on this data and target up to this run, itself included; None where nobody counted.
+        trials: specs tried on this data and target up to this run, itself included; None where
+            nobody counted.
     """
 
     name: str
@@ -72,27 +75,39 @@ class Report:
 
     @property
     def fitted(self) -> np.ndarray:
-        """(T, N) values of the fit on all rows, in the unit of panel.y; made when first asked for."""
+        """(T, N) values of the fit on all rows, in the unit of panel.y; made when first asked
+        for.
+        """
         return self.study.fitted
 
     @property
     def kind(self) -> str:
-        """`predictive` where the target lies after the features, as the audit saw it; else `explanatory`."""
+        """`predictive` where the target lies after the features, as the audit saw it; else
+        `explanatory`.
+        """
         seen = None if self.audit is None else self.audit.looks_ahead
         ahead = self.panel.horizon > 0 if seen is None else seen
         return "predictive" if ahead else "explanatory"
 
     @property
     def trains_on_later_rows(self) -> bool:
-        """Whether some fold trains on rows after its test rows, as k-fold does: its scores are no forecasts."""
-        return bool(len(self.folds)) and bool((self.folds["train_end"] > self.folds["test_start"]).any())
+        """Whether some fold trains on rows after its test rows, as k-fold does: its scores are no
+        forecasts.
+        """
+        return bool(len(self.folds)) and bool(
+            (self.folds["train_end"] > self.folds["test_start"]).any()
+        )
 
     @property
     def leaks(self) -> list[str]:
-        """Why the run is tagged as leaking: what looks ahead, and folds whose purge is too short."""
+        """Why the run is tagged as leaking: what looks ahead, and folds whose purge is too
+        short.
+        """
         short = self.folds["leaking"].sum() if "leaking" in self.folds else 0
         purge = (
-            [f"{short} of {len(self.folds)} folds train on targets that reach into their test part"] if short else []
+            [f"{short} of {len(self.folds)} folds train on targets that reach into their test part"]
+            if short
+            else []
         )
         return [*(self.audit.leaks if self.audit else []), *purge]
 
@@ -118,8 +133,8 @@ class Report:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Flat finite numbers of the run: coefficients and t (of the mean where there are several units),
-        fit, out-of-sample scores over all, and of a hold-out beside other folds."""
+        """Flat finite numbers of the run: coefficients and t (of the mean where there are several
+        units), fit, out-of-sample scores over all, and of a hold-out beside other folds."""
         found = self._coefficients() | self._fit() | self._priced() | self._scores()
         for name, finding in self.findings.items():
             found |= {f"{name}/{key}": value for key, value in finding.metrics.items()}
@@ -127,8 +142,14 @@ class Report:
 
     def _coefficients(self) -> dict[str, float]:
         table = headline(self.fit.coefficients).head(MOST_TERMS)
-        values = {f"coef/{term}": value for term, value in zip(table["term"], table["estimate"], strict=True)}
-        return values | {f"tstat/{term}": value for term, value in zip(table["term"], table["t_stat"], strict=True)}
+        values = {
+            f"coef/{term}": value
+            for term, value in zip(table["term"], table["estimate"], strict=True)
+        }
+        return values | {
+            f"tstat/{term}": value
+            for term, value in zip(table["term"], table["t_stat"], strict=True)
+        }
 
     def _fit(self) -> dict[str, float]:
         quality = self.fit.quality

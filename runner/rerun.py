@@ -1,7 +1,9 @@
-"""The verb `rerun`: a run again from its logged spec, and whether every bit of it came out the same.
+"""The verb `rerun`: a run again from its logged spec, and whether every bit of it came out the
+same.
 
-A spec from a store is untrusted: it may name code of this package only, unless the user allows more by name, and
-files below the working directory only, unless the user names them; where results go is never taken from it.
+A spec from a store is untrusted: it may name code of this package only, unless the user allows more
+by name, and files below the working directory only, unless the user names them; where results go is
+never taken from it.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ def rerun(
     return 1 if differences else 0
 
 
-def _trusted(spec: Mapping[str, Any], own: Mapping[str, Any], given: Sequence[str]) -> dict[str, Any]:
+def _trusted(
+    spec: Mapping[str, Any], own: Mapping[str, Any], given: Sequence[str]
+) -> dict[str, Any]:
     """The logged spec with our own places, and nothing that the user did not allow.
 
     Raises:
@@ -73,7 +77,9 @@ def _trusted(spec: Mapping[str, Any], own: Mapping[str, Any], given: Sequence[st
     for key in PATHS:
         if f"data.{key}" in {word.partition("=")[0] for word in given}:
             data[key] = own["data"][key]
-        elif isinstance(data.get(key), str) and not Path(data[key]).resolve().is_relative_to(Path.cwd()):
+        elif isinstance(data.get(key), str) and not Path(data[key]).resolve().is_relative_to(
+            Path.cwd()
+        ):
             wrong.append(
                 f"data.{key}: the logged spec names {data[key]!r}; allowed: below this directory, or data.{key}=..."
             )
@@ -84,7 +90,9 @@ def _trusted(spec: Mapping[str, Any], own: Mapping[str, Any], given: Sequence[st
 
 
 def _differences(logged: RunDirectory, again: RunDirectory) -> list[str]:
-    """What is not the same, in words; nothing where every table and number is equal to the last bit."""
+    """What is not the same, in words; nothing where every table and number is equal to the last
+    bit.
+    """
     found = []
     before, now = logged.about["fingerprint"], again.about["fingerprint"]
     if before != now:

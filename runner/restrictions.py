@@ -25,14 +25,20 @@ class Restriction(NamedTuple):
 
     def on(self, terms: Sequence[str]) -> Restriction | str:
         """The restriction on a regression with these terms, or why it does not have one."""
-        absent = [term for j, term in enumerate(self.terms) if self.R[:, j].any() and term not in terms]
+        absent = [
+            term for j, term in enumerate(self.terms) if self.R[:, j].any() and term not in terms
+        ]
         if absent:
             return f"{', '.join(absent)} not among the terms of the regression"
-        return self._replace(terms=terms, R=self.R[:, [list(self.terms).index(term) for term in terms]])
+        return self._replace(
+            terms=terms, R=self.R[:, [list(self.terms).index(term) for term in terms]]
+        )
 
 
 class Hypothesis(NamedTuple):
-    """Equations on the terms, and the horizon of the target that they are stated for; None for any."""
+    """Equations on the terms, and the horizon of the target that they are stated for; None for
+    any.
+    """
 
     equations: str
     horizon: int | None
@@ -47,7 +53,8 @@ class Hypothesis(NamedTuple):
 def hypothesis(text: str) -> Hypothesis:
     """What the text states: equations, and after them perhaps `if horizon = 0`.
 
-    A loading such as `market_ret = 1` is of the row of the return: beside a forward target it says nothing.
+    A loading such as `market_ret = 1` is of the row of the return: beside a forward target it says
+    nothing.
 
     Raises:
         ValueError: another condition.
@@ -57,7 +64,9 @@ def hypothesis(text: str) -> Hypothesis:
         return Hypothesis(text, None)
     horizon = re.fullmatch(r"\s*horizon\s*=\s*(\d+)\s*", stated)
     if horizon is None:
-        raise ValueError(f"{text!r}: allowed after the equations: a condition such as 'if horizon = 0'")
+        raise ValueError(
+            f"{text!r}: allowed after the equations: a condition such as 'if horizon = 0'"
+        )
     return Hypothesis(equations.strip(), int(horizon[1]))
 
 
@@ -71,7 +80,8 @@ def restriction(text: str, terms: Sequence[str]) -> Restriction:
     """Equations separated by commas, each linear in the terms on both sides.
 
     Raises:
-        ValueError: not an equation, not linear, an unknown term, equations that repeat or contradict.
+        ValueError: not an equation, not linear, an unknown term, equations that repeat or
+            contradict.
     """
     rows = [_equation(part, terms) for part in text.split(",")]
     R = np.array([[row.get(term, 0.0) for term in terms] for row in rows])
@@ -85,7 +95,9 @@ def restriction(text: str, terms: Sequence[str]) -> Restriction:
 
 
 def names_in(text: str) -> list[str]:
-    """The terms that the equations name; none of what is no equation, which `restriction` refuses."""
+    """The terms that the equations name; none of what is no equation, which `restriction`
+    refuses.
+    """
     sides = text.replace("=", ",").split(",")
     try:
         trees = [ast.parse(side.strip(), mode="eval") for side in sides]
@@ -97,7 +109,9 @@ def names_in(text: str) -> list[str]:
 def _equation(text: str, terms: Sequence[str]) -> Linear:
     sides = text.split("=")
     if len(sides) != 2:
-        raise ValueError(f"{text.strip()!r}: allowed: an equation such as 'SMB = 0' or 'SMB - 2*HML = 1'")
+        raise ValueError(
+            f"{text.strip()!r}: allowed: an equation such as 'SMB = 0' or 'SMB - 2*HML = 1'"
+        )
     left, right = (_parse(side, terms) for side in sides)
     return _sum(left, right, -1.0)
 
@@ -113,7 +127,9 @@ def _parse(text: str, terms: Sequence[str]) -> Linear:
 
 
 def _linear(node: ast.expr, terms: Sequence[str]) -> Linear:
-    """The linear form of an expression of +, -, *, /, numbers and terms; anything else is refused."""
+    """The linear form of an expression of +, -, *, /, numbers and terms; anything else is
+    refused.
+    """
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             return {"": float(number)}
@@ -128,7 +144,9 @@ def _linear(node: ast.expr, terms: Sequence[str]) -> Linear:
             return _sum(_linear(left, terms), _linear(right, terms), sign)
         case ast.BinOp(left=left, op=ast.Mult() | ast.Div() as op, right=right):
             return _product(_linear(left, terms), _linear(right, terms), isinstance(op, ast.Div))
-    raise ValueError(f"{ast.unparse(node)!r}: allowed: sums of terms and numbers such as 'SMB + 2*HML'")
+    raise ValueError(
+        f"{ast.unparse(node)!r}: allowed: sums of terms and numbers such as 'SMB + 2*HML'"
+    )
 
 
 def _sum(left: Linear, right: Linear, sign: float) -> Linear:
@@ -141,5 +159,7 @@ def _product(left: Linear, right: Linear, divide: bool) -> Linear:
         left, right = right, left
     factor = right.get("", 0.0)
     if not set(right) <= {""} or (divide and factor == 0.0):
-        raise ValueError("a product or quotient of terms is not linear; allowed: a number times a term")
+        raise ValueError(
+            "a product or quotient of terms is not linear; allowed: a number times a term"
+        )
     return {name: value / factor if divide else value * factor for name, value in left.items()}

@@ -1,4 +1,6 @@
-"""Least squares per asset on a window that moves with every row: a forecast that refits as it goes."""
+"""Least squares per asset on a window that moves with every row: a forecast that refits as it
+goes.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +20,22 @@ if TYPE_CHECKING:
     from runner.panel import Panel
     from runner.validation import Fold
 
-# Smallest eigenvalue of the correlations, relative to the largest, from which on normal equations keep ten digits;
-# below it the window goes to a singular value decomposition.
+# Smallest eigenvalue of the correlations, relative to the largest, from which on normal equations
+# keep ten digits; below it the window goes to a singular value decomposition.
 CONDITION = 1e-6
 COLLINEAR = 1e-10  # singular value relative to the largest that counts as zero
 
 
 @dataclass(frozen=True)
 class Rolling(Model):
-    """Least squares with a constant per asset, refitted at every row on the last rows whose target is known.
+    """Least squares with a constant per asset, refitted at every row on the last rows whose target
+    is known.
 
-    Of returns on their own lags it is an autoregression. Columns that are constant in the window or collinear have no
-    single answer: of those that fit alike, the one with the least sum of squared slopes, on regressors of unit
-    variance in the window, is taken; a constant column has the slope zero. A window with a missing row gives no
-    forecast. Windows do not reach from one session into another.
+    Of returns on their own lags it is an autoregression. Columns that are constant in the window or
+    collinear have no single answer: of those that fit alike, the one with the least sum of squared
+    slopes, on regressors of unit variance in the window, is taken; a constant column has the slope
+    zero. A window with a missing row gives no forecast. Windows do not reach from one session into
+    another.
 
     Attributes:
         window: rows of each fit, all of which need a target and every feature.
@@ -113,6 +117,8 @@ def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     b = np.matmul(vectors, inverse[:, :, None] * np.matmul(vectors.swapaxes(1, 2), r))[:, :, 0]
     rest = np.flatnonzero(~plain[:, 0])
     if len(rest):
-        b[rest] = np.matmul(np.linalg.pinv(X[rest], rcond=COLLINEAR), about[rest][:, :, None])[:, :, 0]
+        b[rest] = np.matmul(np.linalg.pinv(X[rest], rcond=COLLINEAR), about[rest][:, :, None])[
+            :, :, 0
+        ]
     slopes = b / scale
     return y_mean - np.einsum("nk,nk->n", x_mean, slopes), slopes

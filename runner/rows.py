@@ -19,14 +19,16 @@ from runner.words import count
 class Rows:
     """Which cells (date x asset) a model is fitted and judged on.
 
-    Target and weight are known in all of them, and preprocessing, which sees every feature, kept them.
+    Target and weight are known in all of them, and preprocessing, which sees every feature, kept
+    them.
 
     Attributes:
         kind: own, the model's own regressors are known; common, every feature of the spec is.
         whole: the panel of every feature of the spec; its usable cells are the common ones.
         features: the model's own regressors among them.
         own, common: how many cells there are of either kind.
-        lacking: by feature of the spec that the model does not use, the own cells in which it is unknown.
+        lacking: by feature of the spec that the model does not use, the own cells in which it is
+            unknown.
     """
 
     kind: RowsOf
@@ -47,7 +49,9 @@ class Rows:
         cells = count(self.used, "cell")
         if not self.lacking:
             same = f"so that model.rows={OWN} and {COMMON} are the same"
-            return f"{cells} in which every feature of the spec is known; the model uses all, {same}."
+            return (
+                f"{cells} in which every feature of the spec is known; the model uses all, {same}."
+            )
         others = ", ".join(f"{name} in {lost:,}" for name, lost in self.lacking.items() if lost)
         if self.kind == OWN:
             kept = f"{cells} in which the model's own regressors are known (model.rows=own)"
@@ -60,7 +64,9 @@ class Rows:
         return f"{kept}; the model's own regressors are in {self.own:,} (the cost: {others})."
 
 
-def rows_of(whole: Panel, features: Sequence[str], kind: RowsOf, weights: str | None) -> tuple[Panel, Rows]:
+def rows_of(
+    whole: Panel, features: Sequence[str], kind: RowsOf, weights: str | None
+) -> tuple[Panel, Rows]:
     """The panel that a model sees, and which rows these are.
 
     Own rows have a panel of these features alone; common ones have the whole panel.
@@ -97,7 +103,9 @@ def _refuse_empty(panel: Panel) -> None:
 
 
 def digest_of(panel: Panel) -> str:
-    """Twelve digits that tell which cells of a panel are usable; the same for the same cells of the same market."""
+    """Twelve digits that tell which cells of a panel are usable; the same for the same cells of
+    the same market.
+    """
     cells = sha256(np.packbits(panel.valid).tobytes())
     cells.update(repr(panel.valid.shape).encode())
     return cells.hexdigest()[:12]

@@ -1,8 +1,8 @@
-"""What a value of a source must be to enter a run; what breaks a rule is blanked, counted, and stops the run if it is
-more than a small share of its column.
+"""What a value of a source must be to enter a run; what breaks a rule is blanked, counted, and
+stops the run if it is more than a small share of its column.
 
-Prices are positive, simple returns are not below -1, and every number is finite. A series that all assets share is a
-level, a rate, a spread or a return: it may be any finite number.
+Prices are positive, simple returns are not below -1, and every number is finite. A series that all
+assets share is a level, a rate, a spread or a return: it may be any finite number.
 """
 
 from __future__ import annotations
@@ -60,12 +60,16 @@ RULES = {
 OF_PRICES = (INFINITE, NOT_POSITIVE)
 OF_RETURNS = (INFINITE, BELOW_TOTAL_LOSS)
 OF_ANY = (INFINITE,)
-OF_FIELDS = {"close": OF_PRICES, "ret": OF_RETURNS}  # by name; other fields and every series: OF_ANY
+OF_FIELDS = {
+    "close": OF_PRICES,
+    "ret": OF_RETURNS,
+}  # by name; other fields and every series: OF_ANY
 STAND_IN = 1.0  # a price, a return and a level that no rule minds: to see what a blanked value cost
 
 
 def admitted(market: Market, allow_loss: float) -> Market:
-    """The market with every value that breaks a rule blanked and counted, and what looks wrong noted.
+    """The market with every value that breaks a rule blanked and counted, and what looks wrong
+    noted.
 
     Raises:
         DataError: rules blank a larger share of a column than `allow_loss`, one line per column.
@@ -80,7 +84,8 @@ def admitted(market: Market, allow_loss: float) -> Market:
             continue
         blanked += broken
         account += [
-            Dropped("source value", f"{column.label} is {RULES[one.rule].account}", len(one.at)) for one in broken
+            Dropped("source value", f"{column.label} is {RULES[one.rule].account}", len(one.at))
+            for one in broken
         ]
         mistakes += _loss(column, broken, int(np.count_nonzero(~np.isnan(cells))), allow_loss)
     if mistakes:
@@ -90,7 +95,9 @@ def admitted(market: Market, allow_loss: float) -> Market:
     if {"close", "ret"} <= set(market.fields):
         notes.append("Returns are those of ret, not changes of close.")
     notes += suspicions(clean)
-    return replace(clean, blanked=tuple(blanked), dropped=(*market.dropped, *account), notes=tuple(notes))
+    return replace(
+        clean, blanked=tuple(blanked), dropped=(*market.dropped, *account), notes=tuple(notes)
+    )
 
 
 def usable(name: str, values: Any) -> Any:
@@ -103,7 +110,9 @@ def usable(name: str, values: Any) -> Any:
 
 
 def columns(market: Market) -> Iterator[tuple[Column, pd.DataFrame | pd.Series]]:
-    """Every column of numbers of the market: fields (T, N), series (T,), and those of the market asset (T,)."""
+    """Every column of numbers of the market: fields (T, N), series (T,), and those of the market
+    asset (T,).
+    """
     for name, frame in market.fields.items():
         yield Column("field", name, name), frame
     for name in market.series.columns:
@@ -146,7 +155,9 @@ def _loss(column: Column, broken: list[Blanked], had: int, allowed: float) -> li
 
 
 def with_value(market: Market, blanked: Sequence[Blanked], value: float) -> Market:
-    """The market with this value in all of these cells; the arrays of the market itself are not written to."""
+    """The market with this value in all of these cells; the arrays of the market itself are not
+    written to.
+    """
     fields, series = dict(market.fields), market.series
     own = {"close": market.market_close, "ret": market.market_ret}
     for one in blanked:
@@ -157,7 +168,9 @@ def with_value(market: Market, blanked: Sequence[Blanked], value: float) -> Mark
             series = series.assign(**{name: _put(series[name], one.at, value)})
         else:
             own[name] = _put(own[name], one.at, value)
-    return replace(market, fields=fields, series=series, market_close=own["close"], market_ret=own["ret"])
+    return replace(
+        market, fields=fields, series=series, market_close=own["close"], market_ret=own["ret"]
+    )
 
 
 def _put(values: Any, at: np.ndarray, value: float) -> Any:

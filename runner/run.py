@@ -73,7 +73,9 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
 
 
 class Prepared(NamedTuple):
-    """What a run is fitted on: the panel has the rows of its model, and the moments that its folds share."""
+    """What a run is fitted on: the panel has the rows of its model, and the moments that its folds
+    share.
+    """
 
     market: Market
     panel: Panel
@@ -87,20 +89,35 @@ def _prepared(experiment: Experiment, bench: Bench) -> Prepared:
     """Data, panel, model and folds of a run, and what its audit says."""
     spec = experiment.spec
     weights = experiment.model.weight_field
-    made_from = {part: spec.get(part) for part in ("data", "features", "target", "preprocess", "allow")}
+    made_from = {
+        part: spec.get(part) for part in ("data", "features", "target", "preprocess", "allow")
+    }
     market = bench.get("market", [made_from["data"], made_from["allow"]], experiment.market)
     recipe = [made_from, weights, market.fingerprint]
-    parts = (experiment.features, experiment.target, experiment.steps, weights, experiment.allow_loss)
+    parts = (
+        experiment.features,
+        experiment.target,
+        experiment.steps,
+        weights,
+        experiment.allow_loss,
+    )
     whole = bench.get("panel", recipe, partial(build_panel, market, *parts))
     features = experiment.model.uses(whole.names)
     chosen = [recipe, features, experiment.rows, id(whole.X)]  # a panel may be made again
-    panel, rows = bench.get("rows", chosen, partial(rows_of, whole, features, experiment.rows, weights))
+    panel, rows = bench.get(
+        "rows", chosen, partial(rows_of, whole, features, experiment.rows, weights)
+    )
     model = experiment.model.on(panel)
     folds = _folds(experiment.splitter, panel)
     sampled = [recipe, spec.get("audit_seed")]
     look = partial(bench.get, "audit", sampled, partial(audit, experiment, market, panel=whole))
     audited = _audited(experiment, model, panel, folds, look)
-    these = [recipe, spec.get("validation"), id(panel.X), id(panel.valid)]  # moments are of these very arrays
+    these = [
+        recipe,
+        spec.get("validation"),
+        id(panel.X),
+        id(panel.valid),
+    ]  # moments are of these very arrays
     shared = bench.get("moments", these, partial(shared_by, folds, panel))
     return Prepared(market, replace(panel, shared=shared), rows, model, folds, audited)
 
@@ -117,7 +134,9 @@ def _folds(splitter: Splitter, panel: Panel) -> list[Fold]:
     except DataError as error:
         if usable.all():
             raise
-        counted = f"rows counted: the {int(usable.sum()):,} of {len(usable):,} dates with a usable cell"
+        counted = (
+            f"rows counted: the {int(usable.sum()):,} of {len(usable):,} dates with a usable cell"
+        )
         raise DataError([f"{line} ({counted})" for line in error.mistakes]) from error
 
 
@@ -129,7 +148,13 @@ def thoroughly_audited(experiment: Experiment) -> Audit:
     """
     market = experiment.market()
     weights = experiment.model.weight_field
-    parts = (experiment.features, experiment.target, experiment.steps, weights, experiment.allow_loss)
+    parts = (
+        experiment.features,
+        experiment.target,
+        experiment.steps,
+        weights,
+        experiment.allow_loss,
+    )
     whole = build_panel(market, *parts)
     panel, _ = rows_of(whole, experiment.model.uses(whole.names), experiment.rows, weights)
     model = experiment.model.on(panel)
@@ -150,11 +175,15 @@ def _audited(
         return None
     found = look().with_models(model, panel, folds)
     if found.leaks and mode == "stop":
-        raise DataError([*found.leaks, "audit: the run is stopped; audit=tag goes on and tags it as leaking"])
+        raise DataError(
+            [*found.leaks, "audit: the run is stopped; audit=tag goes on and tags it as leaking"]
+        )
     return found
 
 
-def _analysed(study: Study, analyses: Mapping[str, Callable[[Study], Finding]]) -> dict[str, Finding]:
+def _analysed(
+    study: Study, analyses: Mapping[str, Callable[[Study], Finding]]
+) -> dict[str, Finding]:
     """What each analysis finds, by its name.
 
     Raises:
@@ -167,7 +196,9 @@ def _analysed(study: Study, analyses: Mapping[str, Callable[[Study], Finding]]) 
         except DataError as error:
             mistakes += placed(f"analyses.{name}", error)
         except Exception as error:
-            mistakes.append(f"analyses.{name}: raised {type(error).__name__}: {' '.join(str(error).split())}")
+            mistakes.append(
+                f"analyses.{name}: raised {type(error).__name__}: {' '.join(str(error).split())}"
+            )
     if mistakes:
         raise DataError(mistakes)
     return found
@@ -186,8 +217,8 @@ def _forecast(model: Model, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
 
 
 def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
-    """Cells with a usable row and a prediction; the benchmark is each asset's mean over its training rows, or that of
-    all assets where it has none.
+    """Cells with a usable row and a prediction; the benchmark is each asset's mean over its
+    training rows, or that of all assets where it has none.
 
     Raises:
         DataError: the training part has too few rows for every asset, or nothing can be forecast.
@@ -195,7 +226,9 @@ def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
     try:
         values = panel.in_units(model.forecast(panel, fold))
     except DataError as error:
-        raise DataError([f"validation: fold {fold.name}: {line}" for line in error.mistakes]) from error
+        raise DataError(
+            [f"validation: fold {fold.name}: {line}" for line in error.mistakes]
+        ) from error
     at, i = np.nonzero(panel.valid[fold.test] & np.isfinite(values))
     t = fold.test[at]
     if not len(t):
@@ -209,11 +242,14 @@ def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
         values[at, i],
         means[i],
     )
-    return pd.DataFrame(dict(zip([one for one in PREDICTIONS if one != "fold"], columns, strict=True)))
+    return pd.DataFrame(
+        dict(zip([one for one in PREDICTIONS if one != "fold"], columns, strict=True))
+    )
 
 
 def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> pd.DataFrame:
-    """One row per fold: its dates, the dates left out or leaking, its rows (date x asset) and where its parts lie.
+    """One row per fold: its dates, the dates left out or leaking, its rows (date x asset) and where
+    its parts lie.
 
     `unusable` counts the dates up to the last one of the fold at which no asset has a usable cell.
     """

@@ -25,12 +25,16 @@ class RunDirectory:
 
     @cached_property
     def about(self) -> Mapping[str, Any]:
-        """What the run was: name, overrides, chosen, kind, source, fingerprint, code, started, reading, ..."""
+        """What the run was: name, overrides, chosen, kind, source, fingerprint, code, started,
+        reading, ...
+        """
         return json.loads(self._text("run.json"))
 
     @property
     def chosen(self) -> Mapping[str, str]:
-        """The option of each group that the spec was composed from; none of runs that did not keep them."""
+        """The option of each group that the spec was composed from; none of runs that did not keep
+        them.
+        """
         return self.about.get("chosen", {})
 
     @property
@@ -51,7 +55,9 @@ class RunDirectory:
     @property
     def seconds(self) -> float:
         """That the run took."""
-        begun, ended = (datetime.fromisoformat(self.about[name]) for name in ("started", "finished"))
+        begun, ended = (
+            datetime.fromisoformat(self.about[name]) for name in ("started", "finished")
+        )
         return (ended - begun).total_seconds()
 
     @cached_property
@@ -67,7 +73,8 @@ class RunDirectory:
         return yaml.load(self._text("spec.yaml"), yaml.CSafeLoader)
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table of the run, every bit of its numbers as it was written; a unit or term named NA or 0700 stays so.
+        """A table of the run, every bit of its numbers as it was written; a unit or term named NA
+        or 0700 stays so.
 
         Raises:
             DataError: the run has no such table.

@@ -12,7 +12,9 @@ QUOTE = "YAML reads unquoted ON, NO, TRUE, 1E5 and 0700 as something else: quote
 
 
 def misfits(value: Any, kind: Any, where: str) -> Iterator[str]:
-    """A line for each part of `value` that does not fit `kind`: where, what was given, what is allowed."""
+    """A line for each part of `value` that does not fit `kind`: where, what was given, what is
+    allowed.
+    """
     origin, args = get_origin(kind), get_args(kind)
     if kind is Any:
         return
@@ -44,7 +46,13 @@ def in_words(kind: Any) -> str:
         return f"a list of {in_words(args[0])}" if args else "a list"
     if origin is dict:
         return f"a mapping of names to {in_words(args[1])}"
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        bool: "true or false",
+        NoneType: "null",
+    }
     return names.get(kind, getattr(kind, "__name__", str(kind)))
 
 
@@ -58,7 +66,9 @@ def _is(value: Any, kind: Any) -> bool:
 
 def _wrong(value: Any, kind: Any, where: str) -> str:
     mangled = kind is str and isinstance(value, bool | int | float | NoneType)
-    return f"{where}: given {value!r}; allowed: {in_words(kind)}" + (f" ({QUOTE})" if mangled else "")
+    return f"{where}: given {value!r}; allowed: {in_words(kind)}" + (
+        f" ({QUOTE})" if mangled else ""
+    )
 
 
 def _annotated(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:

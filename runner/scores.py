@@ -18,7 +18,8 @@ from runner.variation import COMPUTED, flat, of_quotients, rounding_alone
 if TYPE_CHECKING:
     from runner.panel import Panel
 
-BENCHMARK = "train mean"  # of `r2`, of the naive scores and of the tests: each unit's mean over its training rows
+# of `r2`, of the naive scores and of the tests: each unit's mean over its training rows
+BENCHMARK = "train mean"
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,18 @@ class Sample:
 
     @cached_property
     def rank_ic(self) -> Average:
-        """Spearman's correlation of forecast and target over the assets of a date, averaged over dates."""
-        return average(rank_correlations(self.forecast, self.y, self.date, self.dates), self.horizon)
+        """Spearman's correlation of forecast and target over the assets of a date, averaged over
+        dates.
+        """
+        return average(
+            rank_correlations(self.forecast, self.y, self.date, self.dates), self.horizon
+        )
 
     @cached_property
     def gains(self) -> np.ndarray:
-        """By how much the squared error of the benchmark is larger, mean of each date: dates are the observations."""
+        """By how much the squared error of the benchmark is larger, mean of each date: dates are
+        the observations.
+        """
         return self._by_date(squared_error_gains(self.y, self.forecast, self.benchmark))
 
     @cached_property
@@ -67,7 +74,9 @@ class Sample:
 
     @cached_property
     def cw(self) -> Comparison:
-        return clark_west(self.gains + self._by_date((self.forecast - self.benchmark) ** 2), self.horizon)
+        return clark_west(
+            self.gains + self._by_date((self.forecast - self.benchmark) ** 2), self.horizon
+        )
 
     def _by_date(self, values: np.ndarray) -> np.ndarray:
         rows = np.bincount(self.date, minlength=self.dates)
@@ -100,7 +109,8 @@ def mae(y: np.ndarray, prediction: np.ndarray) -> float:
 def mape(y: np.ndarray, prediction: np.ndarray) -> float:
     """Mean absolute error as a share of the target; NaN unless every target is above zero.
 
-    Near zero the share has no bound, and a target of both signs is near zero: of a return this says nothing.
+    Near zero the share has no bound, and a target of both signs is near zero: of a return this says
+    nothing.
     """
     return float(np.mean(np.abs(y - prediction) / y)) if (y > 0.0).all() else float("nan")
 
@@ -108,7 +118,8 @@ def mape(y: np.ndarray, prediction: np.ndarray) -> float:
 def qlike(y: np.ndarray, prediction: np.ndarray) -> float:
     """Mean of y / f - log(y / f) - 1 (Patton 2011), of the target as it is, volatility or variance.
 
-    NaN unless every target and every forecast is above zero: the loss of a forecast of zero is infinite.
+    NaN unless every target and every forecast is above zero: the loss of a forecast of zero is
+    infinite.
     """
     if not ((y > 0.0).all() and (prediction > 0.0).all()):
         return float("nan")
@@ -117,15 +128,17 @@ def qlike(y: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def hit_rate(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Share of rows in which the prediction has the sign of the target; NaN where there is no prediction, and for a
-    target of 0 and 1, whose sign says nothing."""
+    """Share of rows in which the prediction has the sign of the target; NaN where there is no
+    prediction, and for a target of 0 and 1, whose sign says nothing."""
     if np.isnan(prediction).any() or (y.any() and np.isin(y, (0.0, 1.0)).all()):
         return float("nan")
     return float(np.mean(np.sign(y) == np.sign(prediction)))
 
 
 def correlation(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Pearson's correlation over all rows together; NaN with fewer than three rows, or where one side is constant."""
+    """Pearson's correlation over all rows together; NaN with fewer than three rows, or where one
+    side is constant.
+    """
     if len(y) < FEWEST:
         return float("nan")
     if flat(y, relative=COMPUTED) or flat(prediction, relative=COMPUTED):
@@ -146,9 +159,10 @@ def naive(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Samp
     return lambda sample: function(sample.y, sample.benchmark)
 
 
-# Adding a score is adding a line. `ic` is the information coefficient, a correlation over the assets of a date;
-# its t is of the mean over dates, `_nw` with Newey-West errors; its p-value allows for targets that overlap, see
-# `runner.cross_section.average`; its ratio is mean / standard deviation over dates.
+# Adding a score is adding a line. `ic` is the information coefficient, a correlation over the
+# assets of a date; its t is of the mean over dates, `_nw` with Newey-West errors; its p-value
+# allows for targets that overlap, see `runner.cross_section.average`; its ratio is mean / standard
+# deviation over dates.
 SCORES: dict[str, Callable[[Sample], float]] = {
     "r2": lambda sample: r2_against(sample.y, sample.forecast, sample.benchmark),
     "r2_zero": lambda sample: r2_against(sample.y, sample.forecast, 0.0),
@@ -179,8 +193,9 @@ SCORES: dict[str, Callable[[Sample], float]] = {
     "rank_ic_p_value": lambda sample: sample.rank_ic.p_value,
     "ic_dates": lambda sample: sample.rank_ic.dates or float("nan"),
 }
-# Tests against the benchmark: of assets, of paths, of all rows and of the hold-out, not of the other folds.
-# Clark-West holds only for a model that contains the benchmark, as a regression by asset with a constant does.
+# Tests against the benchmark: of assets, of paths, of all rows and of the hold-out, not of the
+# other folds. Clark-West holds only for a model that contains the benchmark, as a regression by
+# asset with a constant does.
 TESTS: dict[str, Callable[[Sample], float]] = {
     "dm_stat": lambda sample: sample.dm.stat,
     "dm_p_value": lambda sample: sample.dm.p_value,
@@ -188,76 +203,134 @@ TESTS: dict[str, Callable[[Sample], float]] = {
     "cw_p_value": lambda sample: sample.cw.p_value,
     "test_dates": lambda sample: len(sample.gains),
 }
-# Of one path: several paths forecast the same rows, so that a mean over them has no test of its own.
-OF_ONE_PATH = ["ic_t", "ic_t_nw", "ic_p_value", "rank_ic_t", "rank_ic_t_nw", "rank_ic_p_value", *TESTS]
+# Of one path: several paths forecast the same rows, so that a mean over them has no test of its
+# own.
+OF_ONE_PATH = [
+    "ic_t",
+    "ic_t_nw",
+    "ic_p_value",
+    "rank_ic_t",
+    "rank_ic_t_nw",
+    "rank_ic_p_value",
+    *TESTS,
+]
 OF_NESTED = ["cw_stat", "cw_p_value"]  # only where the model contains the benchmark
 COLUMNS = ["scope", "unit", "n_obs", *SCORES, *TESTS, "cw_reason"]
-# Compared between runs: the pooled row as oos/<name>, that of a hold-out beside other folds as holdout/<name>.
-LOGGED = ["n_obs", "r2", "r2_zero", "r2_test_mean", "rmse", "rmse_naive", "mae", "mae_naive", "hit_rate"]
-LOGGED += ["hit_rate_naive", "qlike", "qlike_naive", "correlation", "rank_ic", "rank_ic_p_value", "dm_p_value"]
+# Compared between runs: the pooled row as oos/<name>, that of a hold-out beside other folds as
+# holdout/<name>.
+LOGGED = [
+    "n_obs",
+    "r2",
+    "r2_zero",
+    "r2_test_mean",
+    "rmse",
+    "rmse_naive",
+    "mae",
+    "mae_naive",
+    "hit_rate",
+]
+LOGGED += [
+    "hit_rate_naive",
+    "qlike",
+    "qlike_naive",
+    "correlation",
+    "rank_ic",
+    "rank_ic_p_value",
+    "dm_p_value",
+]
 LOGGED_HOLD_OUT = ["n_obs", "r2", "rmse", "rmse_naive", "dm_p_value"]
 
 
 def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> pd.DataFrame:
     """Every score by scope, one row each.
 
-    `asset`, one each in order of appearance, and `pooled`, the last row, are of the rows that are not in a hold-out
-    beside other folds, which is judged apart (see `open_rows`). `fold` has a row for each of several folds, the
-    hold-out among them. Several paths (combinatorial cross-validation) forecast the same rows: each has a row of
-    scope `path`; `asset` and `pooled` are then means over the paths, and their `n_obs` is the rows of all paths.
+    `asset`, one each in order of appearance, and `pooled`, the last row, are of the rows that are
+    not in a hold-out beside other folds, which is judged apart (see `open_rows`). `fold` has a row
+    for each of several folds, the hold-out among them. Several paths (combinatorial
+    cross-validation) forecast the same rows: each has a row of scope `path`; `asset` and `pooled`
+    are then means over the paths, and their `n_obs` is the rows of all paths.
 
     Args:
-        predictions: columns date, asset, fold, y, prediction, benchmark and, where rows are forecast more than once,
-            path; the benchmark is the forecast of someone who knows only the training rows. `r2_test_mean` takes the
-            mean of the rows scored.
+        predictions: columns date, asset, fold, y, prediction, benchmark and, where rows are
+            forecast more than once, path; the benchmark is the forecast of someone who knows only
+            the training rows. `r2_test_mean` takes the mean of the rows scored.
         horizon: rows that the target looks ahead, for the errors of means over dates.
         not_nested: why the model does not contain the benchmark; there is then no Clark-West test.
 
     Returns:
-        scope, unit, n_obs, a column per score and test, NaN where one means nothing, and `cw_reason`, why there is
-        no Clark-West test. No rows where there are no predictions.
+        scope, unit, n_obs, a column per score and test, NaN where one means nothing, and
+        `cw_reason`, why there is no Clark-West test. No rows where there are no predictions.
     """
     if predictions.empty:
         return pd.DataFrame(columns=COLUMNS)
     paths = _paths(open_rows(predictions))
     tables = [pd.DataFrame(_units(part, horizon)) for part in paths.values()]
     several, table = len(tables) > 1, _mean_over_paths(tables)
-    of_paths = [table.iloc[-1:].assign(scope="path", unit=name) for name, table in zip(paths, tables, strict=True)]
-    folds = predictions.groupby("fold", sort=False, observed=True) if predictions["fold"].nunique() > 1 else []
-    of_folds = [row_of("fold", str(name), part, horizon, tests=name == HOLD_OUT) for name, part in folds]
-    parts = [table.iloc[:-1], pd.DataFrame(of_folds), *(of_paths if several else []), table.iloc[-1:]]
-    scores = pd.concat([part for part in parts if len(part)], ignore_index=True).reindex(columns=COLUMNS)
+    of_paths = [
+        table.iloc[-1:].assign(scope="path", unit=name)
+        for name, table in zip(paths, tables, strict=True)
+    ]
+    folds = (
+        predictions.groupby("fold", sort=False, observed=True)
+        if predictions["fold"].nunique() > 1
+        else []
+    )
+    of_folds = [
+        row_of("fold", str(name), part, horizon, tests=name == HOLD_OUT) for name, part in folds
+    ]
+    parts = [
+        table.iloc[:-1],
+        pd.DataFrame(of_folds),
+        *(of_paths if several else []),
+        table.iloc[-1:],
+    ]
+    scores = pd.concat([part for part in parts if len(part)], ignore_index=True).reindex(
+        columns=COLUMNS
+    )
     if not_nested:
         scores[OF_NESTED] = np.nan
     return scores.assign(cw_reason=not_nested)
 
 
 def train_means(panel: Panel, train: np.ndarray) -> np.ndarray:
-    """The benchmark (N,): mean of each asset over its training rows, or of all assets where it has none."""
+    """The benchmark (N,): mean of each asset over its training rows, or of all assets where it has
+    none.
+    """
     use = panel.valid[train]
     y, n = np.where(use, panel.scored[train], 0.0), use.sum(axis=0)
     return np.where(n > 0, y.sum(axis=0) / np.maximum(n, 1), y.sum() / max(n.sum(), 1))
 
 
 def open_rows(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The rows to judge a model by: all but those of a locked hold-out, unless there is nothing else."""
+    """The rows to judge a model by: all but those of a locked hold-out, unless there is nothing
+    else.
+    """
     locked = predictions["fold"] == HOLD_OUT
     return predictions if locked.all() or not locked.any() else predictions[~locked]
 
 
-def row_of(scope: str, unit: str, part: pd.DataFrame, horizon: int = 0, tests: bool = True) -> dict[str, object]:
+def row_of(
+    scope: str, unit: str, part: pd.DataFrame, horizon: int = 0, tests: bool = True
+) -> dict[str, object]:
     """The scores of these predictions as a row, means over the paths where there are several."""
-    rows = [pd.DataFrame([_row(scope, unit, sample_of(one, horizon), tests)]) for one in _paths(part).values()]
+    rows = [
+        pd.DataFrame([_row(scope, unit, sample_of(one, horizon), tests)])
+        for one in _paths(part).values()
+    ]
     return _mean_over_paths(rows).iloc[0].to_dict()
 
 
 def sample_of(part: pd.DataFrame, horizon: int = 0) -> Sample:
-    y, forecast, benchmark = (part[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark"))
+    y, forecast, benchmark = (
+        part[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark")
+    )
     return Sample(y, forecast, benchmark, pd.factorize(part["date"], sort=True)[0], horizon)
 
 
 def logged(scores: pd.DataFrame) -> dict[str, float]:
-    """The numbers by which runs are compared: oos/<name>, and holdout/<name> of a hold-out beside other folds."""
+    """The numbers by which runs are compared: oos/<name>, and holdout/<name> of a hold-out beside
+    other folds.
+    """
     parts = (
         ("oos", LOGGED, scores["scope"] == "pooled"),
         ("holdout", LOGGED_HOLD_OUT, (scores["scope"] == "fold") & (scores["unit"] == HOLD_OUT)),
@@ -296,7 +369,8 @@ def _row(scope: str, unit: str, sample: Sample, tests: bool = True) -> dict[str,
 
 
 def _mean_over_paths(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Scores averaged over the tables of the paths, rows added; what has no meaning for several paths is left out.
+    """Scores averaged over the tables of the paths, rows added; what has no meaning for several
+    paths is left out.
 
     A score that some path does not have has no mean.
     """

@@ -67,7 +67,9 @@ def parse_span(value: int | str, least: int = 1) -> tuple[int, str]:
     if found:
         return int(found[1]), SPANS[found[2]]
     if isinstance(value, str) or value < least:
-        raise ValueError(f"allowed: rows, a whole number from {least}, or a time such as 2y, 6m, 3w or 10d")
+        raise ValueError(
+            f"allowed: rows, a whole number from {least}, or a time such as 2y, 6m, 3w or 10d"
+        )
     return value, "rows"
 
 
@@ -107,7 +109,13 @@ def _between(low: float, high: float, inclusive: bool) -> Callable[[float], None
         inside = low <= value <= high if inclusive else low < value < high
         if not inside:
             above = f"from {low:g}" if inclusive else f"above {low:g}"
-            below = "" if high == float("inf") else f" to {high:g}" if inclusive else f" and below {high:g}"
+            below = (
+                ""
+                if high == float("inf")
+                else f" to {high:g}"
+                if inclusive
+                else f" and below {high:g}"
+            )
             raise ValueError(f"allowed: a number {above}{below}")
 
     return check
@@ -129,9 +137,13 @@ NotNegative = Annotated[float, _between(0.0, float("inf"), inclusive=True)]
 UpToOne = Annotated[float, _between(0.0, 1.0, inclusive=True)]
 Positive = Annotated[float, _between(0.0, float("inf"), inclusive=False)]
 Frequency = Literal["week", "month"]
-RowsOf = Literal["own", "common"]  # the cells of a model: its own regressors are known, or every feature of the spec
+RowsOf = Literal[
+    "own", "common"
+]  # the cells of a model: its own regressors are known, or every feature of the spec
 OWN: RowsOf = "own"
 COMMON: RowsOf = "common"
 Partial = Literal["drop", "keep"]
 
-MOST_LOST = 0.02  # share of the values of a column that rules may blank, where data.allow_loss does not say
+MOST_LOST = (
+    0.02  # share of the values of a column that rules may blank, where data.allow_loss does not say
+)

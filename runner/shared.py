@@ -1,4 +1,6 @@
-"""Moments that folds share: each segment of the rows is summed once, a training part is a sum of segments."""
+"""Moments that folds share: each segment of the rows is summed once, a training part is a sum of
+segments.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,23 @@ if TYPE_CHECKING:
     from runner.panel import Panel
     from runner.validation import Fold
 
-MOST_NUMBERS = 2**26  # held as moments, and as many of pairs of segments; more are summed for each fold by itself
+MOST_NUMBERS = (
+    2**26
+)  # held as moments, and as many of pairs of segments; more are summed for each fold by itself
 MOST_COLUMNS = 16  # of a panel that is summed whole, whichever regressors are asked for first
 
 
 class Sums(NamedTuple):
-    """Moments of S segments: at [k] those of every 2^k segments that follow each other, (S / 2^k, U, P, P); and the
-    point that they are about, (1, U, P - 1) by asset, else (1, 1, P - 1)."""
+    """Moments of S segments: at [k] those of every 2^k segments that follow each other, (S / 2^k,
+    U, P, P); and the point that they are about, (1, U, P - 1) by asset, else (1, 1, P - 1)."""
 
     M: tuple[np.ndarray, ...]
     point: np.ndarray
 
     def over(self, start: int, stop: int) -> np.ndarray:
-        """Moments (U, P, P) of the segments from start to before stop: a sum of the fewest that make them up."""
+        """Moments (U, P, P) of the segments from start to before stop: a sum of the fewest that
+        make them up.
+        """
         found = np.zeros(self.M[0].shape[1:])
         for M in self.M:
             if start >= stop:
@@ -43,9 +49,10 @@ class Sums(NamedTuple):
 
 @dataclass(frozen=True)
 class Shared:
-    """Moments of segments (T,) of rows, counted from 0 in order of time, by the columns that they are of; made when
-    first asked for, of these very arrays X (T, N, K), y (T, N), valid (T, N) and no others. The panel is read once
-    for each set of columns: moments of assets give those of groups, of all, and with dummies."""
+    """Moments of segments (T,) of rows, counted from 0 in order of time, by the columns that they
+    are of; made when first asked for, of these very arrays X (T, N, K), y (T, N), valid (T, N) and
+    no others. The panel is read once for each set of columns: moments of assets give those of
+    groups, of all, and with dummies."""
 
     segment: np.ndarray
     X: np.ndarray
@@ -54,24 +61,39 @@ class Shared:
     store: dict[tuple[object, ...], Sums] = field(default_factory=dict)
 
     def of(
-        self, panel: Panel, rows: np.ndarray, names: Sequence[str] | None, by: str | None, units: Sequence[Unit]
+        self,
+        panel: Panel,
+        rows: np.ndarray,
+        names: Sequence[str] | None,
+        by: str | None,
+        units: Sequence[Unit],
     ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Moments (U, P, P) of these rows per unit, and the point that they are about: (1, U, P - 1) by asset, else
-        (1, 1, P - 1). `names` are the regressors, null for all; `units` are those of `by`, on whatever rows.
+        """Moments (U, P, P) of these rows per unit, and the point that they are about: (1, U, P -
+        1) by asset, else (1, 1, P - 1). `names` are the regressors, null for all; `units` are those
+        of `by`, on whatever rows.
 
-        None where the panel has other arrays, the rows are not whole segments, or there would be too many numbers.
-        The point is amid all rows, so that what lies outside `rows` can move the last bit, and no more.
+        None where the panel has other arrays, the rows are not whole segments, or there would be
+        too many numbers. The point is amid all rows, so that what lies outside `rows` can move the
+        last bit, and no more.
         """
         if not (panel.X is self.X and panel.y is self.y and panel.valid is self.valid):
             return None
         every = list(range(len(panel.names)))
-        chosen = every if names is None else [panel.names.index(name) for name in names if name in panel.names]
+        chosen = (
+            every
+            if names is None
+            else [panel.names.index(name) for name in names if name in panel.names]
+        )
         levels = tuple(name for name in names or () if name not in panel.names)
         sizes = np.bincount(self.segment)
         count = np.bincount(self.segment[rows], minlength=len(sizes))
         if not ((count == 0) | (count == sizes)).all():
             return None
-        summed = every if len(every) <= MOST_COLUMNS and self._fits(len(every), len(panel.assets)) else chosen
+        summed = (
+            every
+            if len(every) <= MOST_COLUMNS and self._fits(len(every), len(panel.assets))
+            else chosen
+        )
         if not self._fits(len(summed) + len(levels), len(units)):
             return None
         key = (*summed, by, *levels)
@@ -93,10 +115,15 @@ class Shared:
         return (int(self.segment[-1]) + 1) * units * (columns + 2) ** 2 <= MOST_NUMBERS
 
     def _sums(
-        self, panel: Panel, summed: list[int], by: str | None, units: Sequence[Unit], levels: tuple[str, ...]
+        self,
+        panel: Panel,
+        summed: list[int],
+        by: str | None,
+        units: Sequence[Unit],
+        levels: tuple[str, ...],
     ) -> Sums | None:
-        """Sums of these columns by segment and unit, from those of assets where these can be kept; with `levels`
-        only so."""
+        """Sums of these columns by segment and unit, from those of assets where these can be kept;
+        with `levels` only so."""
         if by == "asset" or not self._fits(len(summed), len(panel.assets)):
             return None if levels else _with_pairs(*self._read(panel, summed, by, units))
         key = (*summed, "asset")
@@ -120,7 +147,9 @@ class Shared:
         shift = self._point(summed, "asset" if by == "asset" else None)
         edges = [0, *(np.flatnonzero(np.diff(self.segment)) + 1).tolist(), len(y)]
         if by is None and adjacent:
-            return np.add.reduceat(moments(X[:, :, own], y, use, shift, by_date=True), edges[:-1])[:, None], shift
+            return np.add.reduceat(moments(X[:, :, own], y, use, shift, by_date=True), edges[:-1])[
+                :, None
+            ], shift
         P = len(summed) + 2
         found = np.empty((len(edges) - 1, y.shape[1] if by == "asset" else len(units), P, P))
         for number, at in enumerate(slice(start, stop) for start, stop in pairwise(edges)):
@@ -139,7 +168,9 @@ def _with_pairs(M: np.ndarray, point: np.ndarray) -> Sums:
 
 
 def shared_by(folds: Sequence[Fold], panel: Panel) -> Shared:
-    """The segments of the rows that the training parts of these folds are made of; one without folds."""
+    """The segments of the rows that the training parts of these folds are made of; one without
+    folds.
+    """
     edge = np.zeros(len(panel.y), dtype=bool)
     for fold in folds:
         member = np.zeros(len(edge), dtype=bool)

@@ -1,7 +1,8 @@
-"""From a composed spec (plain mappings) to the parts that run, with every mistake found before any data.
+"""From a composed spec (plain mappings) to the parts that run, with every mistake found before any
+data.
 
-A node names its function or class by `_target_`; its other keys are bound against that signature. Code is
-taken from this package or from modules that the spec allows by name, never from elsewhere.
+A node names its function or class by `_target_`; its other keys are bound against that signature.
+Code is taken from this package or from modules that the spec allows by name, never from elsewhere.
 """
 
 from __future__ import annotations
@@ -55,7 +56,17 @@ MISSING = "???"
 ALLOW_LOSS = "allow_loss"  # a key of `data` beside the settings of any source
 TERMS = ("const", "target")  # what no feature may be called
 # tables that every run writes, whose names no analysis may take
-TABLES = ["coefficients", "quality", "hypotheses", "diagnostics", "folds", "scores", "dropped", "metrics", "audit"]
+TABLES = [
+    "coefficients",
+    "quality",
+    "hypotheses",
+    "diagnostics",
+    "folds",
+    "scores",
+    "dropped",
+    "metrics",
+    "audit",
+]
 TABLES += ["series"]
 
 
@@ -95,7 +106,9 @@ class Experiment:
 
 
 def build(
-    spec: Mapping[str, Any], overrides: Sequence[str] = (), chosen: Mapping[str, str] = MappingProxyType({})
+    spec: Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    chosen: Mapping[str, str] = MappingProxyType({}),
 ) -> Experiment:
     """Check every node and build the experiment.
 
@@ -107,7 +120,10 @@ def build(
     allow = spec["allow"] if isinstance(spec["allow"], list) else []
     allow = [one for one in allow if isinstance(one, str)]
     make = partial(_make, allow=allow, mistakes=mistakes)
-    source, allow_loss = make("data", spec.get("data"), "load"), _allow_loss(spec.get("data"), mistakes)
+    source, allow_loss = (
+        make("data", spec.get("data"), "load"),
+        _allow_loss(spec.get("data"), mistakes),
+    )
     features = _features(spec.get("features"), make, mistakes)
     target = make("target", spec.get("target"), "market")
     steps = _steps(spec["preprocess"], list(features), make, mistakes)
@@ -135,7 +151,9 @@ def _rows(node: Any, mistakes: list[str]) -> tuple[Any, RowsOf]:
 
 
 def chosen_options(choices: Mapping[str, Any]) -> dict[str, str]:
-    """The chosen option of each group of a spec, out of those of all groups that the configs have."""
+    """The chosen option of each group of a spec, out of those of all groups that the configs
+    have.
+    """
     return {group: str(choices[group]) for group in CHOSEN if choices.get(group) is not None}
 
 
@@ -157,19 +175,27 @@ def bound(where: str, target: Any, settings: Mapping[str, Any]) -> Any:
     wrong: list[str] = []
     problems = _unbound(where, target, settings)
     wrong += [line for lines in problems.values() for line in lines]
-    made = _construct(where, target, {key: settings[key] for key in settings if key not in problems}, wrong, "")
+    made = _construct(
+        where, target, {key: settings[key] for key in settings if key not in problems}, wrong, ""
+    )
     if wrong:
         raise SpecError(wrong)
     return made
 
 
 def without_secrets(node: Any) -> Any:
-    """The same mappings, lists and texts with the user and password of any address in them struck out."""
+    """The same mappings, lists and texts with the user and password of any address in them struck
+    out.
+    """
     if isinstance(node, Mapping):
         return {key: without_secrets(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return type(node)(without_secrets(value) for value in node)
-    return re.sub(r"://[^/@\s]+@", "://***@", node) if isinstance(node, str) and "://" in node else node
+    return (
+        re.sub(r"://[^/@\s]+@", "://***@", node)
+        if isinstance(node, str) and "://" in node
+        else node
+    )
 
 
 def _top_level(spec: Mapping[str, Any]) -> list[str]:
@@ -179,7 +205,9 @@ def _top_level(spec: Mapping[str, Any]) -> list[str]:
         mistakes += misfits(spec.get(key), kind, key)
     tracking = spec.get("tracking")
     if isinstance(tracking, dict):
-        mistakes += [f"tracking.{key}: {unknown(key, TRACKING)}" for key in tracking if key not in TRACKING]
+        mistakes += [
+            f"tracking.{key}: {unknown(key, TRACKING)}" for key in tracking if key not in TRACKING
+        ]
         for key, kind in TRACKING.items():
             mistakes += misfits(tracking.get(key), kind, f"tracking.{key}")
     return mistakes
@@ -193,14 +221,18 @@ def _allow_loss(node: Any, mistakes: list[str]) -> float:
     return MOST_LOST if wrong else float(share)
 
 
-def _features(node: Any, make: Callable[..., Any], mistakes: list[str]) -> dict[str, Callable[..., Any]]:
+def _features(
+    node: Any, make: Callable[..., Any], mistakes: list[str]
+) -> dict[str, Callable[..., Any]]:
     if not isinstance(node, dict):
         mistakes.append(f"features: given {node!r}; allowed: a mapping of column names to features")
         return {}
     found = {}
     for name, settings in node.items():
         if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or name in TERMS:
-            mistakes.append(f"features.{name}: given {name!r}; allowed: letters, digits and _, not {listed(TERMS)}")
+            mistakes.append(
+                f"features.{name}: given {name!r}; allowed: letters, digits and _, not {listed(TERMS)}"
+            )
         elif isinstance(settings, str) and settings != MISSING:
             found[name] = _expression(f"features.{name}", settings, mistakes)
         else:
@@ -208,8 +240,12 @@ def _features(node: Any, make: Callable[..., Any], mistakes: list[str]) -> dict[
     return found
 
 
-def _steps(nodes: Any, features: list[str], make: Callable[..., Any], mistakes: list[str]) -> list[Step]:
-    """The steps of preprocessing, in their order; `on` of a node names what it is for, features or the target."""
+def _steps(
+    nodes: Any, features: list[str], make: Callable[..., Any], mistakes: list[str]
+) -> list[Step]:
+    """The steps of preprocessing, in their order; `on` of a node names what it is for, features or
+    the target.
+    """
     from runner.preprocessing import BACK, TARGET, Step
 
     found = []
@@ -217,23 +253,38 @@ def _steps(nodes: Any, features: list[str], make: Callable[..., Any], mistakes: 
         if isinstance(node, dict):
             where, on = f"preprocess[{number}]", node.get("on")
             problems = list(misfits(on, list[str] | None, f"{where}.on"))
-            wrong = [name for name in on or [] if name not in [*features, TARGET]] if not problems else []
-            mistakes += [*problems, *(f"{where}.on: {unknown(name, [*features, TARGET])}" for name in wrong)]
+            wrong = (
+                [name for name in on or [] if name not in [*features, TARGET]]
+                if not problems
+                else []
+            )
+            mistakes += [
+                *problems,
+                *(f"{where}.on: {unknown(name, [*features, TARGET])}" for name in wrong),
+            ]
             full = str(node.get("_target_"))
             if not problems and TARGET in (on or []) and full not in BACK:
-                mistakes.append(f"{where}.on: target given with {full}; allowed: with {listed(BACK)}")
-            function = make(where, {key: value for key, value in node.items() if key != "on"}, "cross")
+                mistakes.append(
+                    f"{where}.on: target given with {full}; allowed: with {listed(BACK)}"
+                )
+            function = make(
+                where, {key: value for key, value in node.items() if key != "on"}, "cross"
+            )
             found.append(Step(function, full.rpartition(".")[2], on, BACK.get(full)))
     return found
 
 
-def _analyses(nodes: Any, make: Callable[..., Any], mistakes: list[str]) -> dict[str, Callable[[Study], Finding]]:
+def _analyses(
+    nodes: Any, make: Callable[..., Any], mistakes: list[str]
+) -> dict[str, Callable[[Study], Finding]]:
     """What to compute after the fit, by the name of its table."""
     found = {}
     for name, node in nodes.items() if isinstance(nodes, dict) else ():
         if not re.fullmatch("[a-z][a-z0-9_]*", str(name)) or name in TABLES:
             taken = f", not {listed(TABLES)}"
-            mistakes.append(f"analyses.{name}: given {name!r}; allowed: small letters, digits and _{taken}")
+            mistakes.append(
+                f"analyses.{name}: given {name!r}; allowed: small letters, digits and _{taken}"
+            )
         elif node is not None:  # null takes an analysis of the experiment away
             found[name] = make(f"analyses.{name}", node, "study")
     return found
@@ -251,11 +302,17 @@ def _expression(where: str, text: str, mistakes: list[str]) -> Any:
 
 
 def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list[str]) -> Any:
-    """What a node names: a function of what `role` says, or an object with the method that it says."""
+    """What a node names: a function of what `role` says, or an object with the method that it
+    says.
+    """
     if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
         given = "nothing" if node is None else repr(node)
-        text = ", or text such as close / lag(close, 21) - 1" if where.startswith("features.") else ""
-        mistakes.append(f"{where}: given {given}; allowed: a mapping with _target_ and its settings{text}")
+        text = (
+            ", or text such as close / lag(close, 21) - 1" if where.startswith("features.") else ""
+        )
+        mistakes.append(
+            f"{where}: given {given}; allowed: a mapping with _target_ and its settings{text}"
+        )
         return None
     try:
         target = _resolve(node["_target_"], allow)
@@ -276,8 +333,12 @@ def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list
     return _construct(where, target, fitting, mistakes, role)
 
 
-def _nest(where: str, target: Any, settings: dict[str, Any], allow: Sequence[str], mistakes: list[str]) -> None:
-    """Put what a nested node names in its place, where the signature asks for a Splitter or a Model."""
+def _nest(
+    where: str, target: Any, settings: dict[str, Any], allow: Sequence[str], mistakes: list[str]
+) -> None:
+    """Put what a nested node names in its place, where the signature asks for a Splitter or a
+    Model.
+    """
     for name, (_, kind) in _parameters(target).items():
         role = _role_of(kind)
         if role and isinstance(settings.get(name), dict):
@@ -285,7 +346,9 @@ def _nest(where: str, target: Any, settings: dict[str, Any], allow: Sequence[str
 
 
 def _role_of(kind: Any) -> str:
-    """The method by which a node is known where the signature asks for this kind; empty for plain values."""
+    """The method by which a node is known where the signature asks for this kind; empty for plain
+    values.
+    """
     for part in get_args(kind) or (kind,):
         if part is Model:
             return MODEL_ROLE
@@ -294,8 +357,12 @@ def _role_of(kind: Any) -> str:
     return ""
 
 
-def _construct(where: str, target: Any, settings: dict[str, Any], mistakes: list[str], role: str) -> Any:
-    """The node with the settings that fit, so that what else is wrong with it is found in the same go."""
+def _construct(
+    where: str, target: Any, settings: dict[str, Any], mistakes: list[str], role: str
+) -> Any:
+    """The node with the settings that fit, so that what else is wrong with it is found in the same
+    go.
+    """
     if role in FUNCTIONS:
         return partial(target, **settings)
     try:
@@ -317,14 +384,22 @@ def _resolve(path: str, allow: Sequence[str]) -> Any:
     """
     module, _, name = path.rpartition(".")
     if not any(module == root or module.startswith(f"{root}.") for root in ("runner", *allow)):
-        raise ValueError(f"{path!r} lies in no allowed module; allowed: runner, {listed(allow)} (add to: allow)")
+        raise ValueError(
+            f"{path!r} lies in no allowed module; allowed: runner, {listed(allow)} (add to: allow)"
+        )
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
         raise ValueError(f"no module {error.name!r}") from error
     except Exception as error:
-        raise ValueError(f"module {module!r} cannot be imported: {type(error).__name__}: {error}") from error
-    public = [one for one in vars(found) if _defined_in(vars(found)[one], module) and not one.startswith("_")]
+        raise ValueError(
+            f"module {module!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    public = [
+        one
+        for one in vars(found)
+        if _defined_in(vars(found)[one], module) and not one.startswith("_")
+    ]
     if name not in public:
         raise ValueError(f"{unknown(name, public)} (in {module})")
     return vars(found)[name]
@@ -337,9 +412,13 @@ def _defined_in(value: Any, module: str) -> bool:
 def _check_role(target: Any, role: str) -> None:
     if role not in FUNCTIONS:
         if not callable(getattr(target, role, None)):
-            raise ValueError(f"{target.__qualname__} has no method {role}; allowed here: a class that has")
+            raise ValueError(
+                f"{target.__qualname__} has no method {role}; allowed here: a class that has"
+            )
     elif isinstance(target, type) or [*_parameters(target)][:1] != [role]:
-        raise ValueError(f"{target.__qualname__} is not a function of {role}; allowed here: ({role}, *, settings)")
+        raise ValueError(
+            f"{target.__qualname__} is not a function of {role}; allowed here: ({role}, *, settings)"
+        )
 
 
 def _unbound(where: str, target: Any, settings: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -347,7 +426,11 @@ def _unbound(where: str, target: Any, settings: Mapping[str, Any]) -> dict[str, 
     parameters = dict(_parameters(target))
     if not isinstance(target, type):
         parameters.pop(next(iter(parameters)))  # the market, the cross-section
-    lines = {key: [f"{where}.{key}: {unknown(key, parameters)}"] for key in settings if key not in parameters}
+    lines = {
+        key: [f"{where}.{key}: {unknown(key, parameters)}"]
+        for key in settings
+        if key not in parameters
+    }
     for name, (parameter, kind) in parameters.items():
         if name in settings and settings[name] != MISSING:
             lines[name] = list(misfits(settings[name], kind, f"{where}.{name}"))
@@ -363,11 +446,16 @@ def _parameters(target: Any) -> dict[str, tuple[inspect.Parameter, Any]]:
 
 @cache
 def _read(target: Any) -> dict[str, tuple[inspect.Parameter, Any]]:
-    return {name: (one, _kind(target, one)) for name, one in inspect.signature(target).parameters.items()}
+    return {
+        name: (one, _kind(target, one))
+        for name, one in inspect.signature(target).parameters.items()
+    }
 
 
 def _kind(target: Any, parameter: inspect.Parameter) -> Any:
-    """The annotation of a parameter as a type; one that needs a module not imported checks nothing."""
+    """The annotation of a parameter as a type; one that needs a module not imported checks
+    nothing.
+    """
     if not isinstance(parameter.annotation, str):
         return Any if parameter.annotation is parameter.empty else parameter.annotation
     try:

@@ -1,4 +1,5 @@
-"""Is a factor model the right one: tests of a line, of constancy, and of what its residuals still share.
+"""Is a factor model the right one: tests of a line, of constancy, and of what its residuals still
+share.
 
 Letters: X (n, k) regressors with a constant, y (n,) target, u residuals. Rows are in order of time.
 """
@@ -23,7 +24,9 @@ CHUNK = 2_000_000  # numbers simulated at a time
 
 
 class Broken(NamedTuple):
-    """The largest statistic over dates of a break, the first row after that date, and its p-value."""
+    """The largest statistic over dates of a break, the first row after that date, and its
+    p-value.
+    """
 
     statistic: float
     row: int
@@ -34,7 +37,8 @@ class Shared(NamedTuple):
     """What residuals share, beside what they would if they shared nothing.
 
     Attributes:
-        mean_correlation: mean absolute correlation of the pairs; largest: eigenvalue of the correlations.
+        mean_correlation: mean absolute correlation of the pairs; largest: eigenvalue of the
+            correlations.
         expected_correlation, expected_largest: means of these over permutations.
         p_correlation, p_largest: chance of as much without anything shared.
     """
@@ -47,8 +51,11 @@ class Shared(NamedTuple):
     p_largest: float
 
 
-def added(X: np.ndarray, Z: np.ndarray, names: Sequence[str], y: np.ndarray, cov: str, lags: int = 0) -> Wald:
-    """F test that the columns Z (n, q), which have names, add nothing to a regression on X, under these errors.
+def added(
+    X: np.ndarray, Z: np.ndarray, names: Sequence[str], y: np.ndarray, cov: str, lags: int = 0
+) -> Wald:
+    """F test that the columns Z (n, q), which have names, add nothing to a regression on X, under
+    these errors.
 
     Raises:
         NotEstimable: the regression on both has no answer, or fits exactly.
@@ -59,14 +66,17 @@ def added(X: np.ndarray, Z: np.ndarray, names: Sequence[str], y: np.ndarray, cov
     if found.exact:
         raise NotEstimable("fits exactly: no tests")
     R = np.eye(k + q)[k:]
-    return wald(found.b, own(cov)(found, lags), found.df, Restriction("added = 0", terms, R, np.zeros(q)))
+    return wald(
+        found.b, own(cov)(found, lags), found.df, Restriction("added = 0", terms, R, np.zeros(q))
+    )
 
 
 def reset(X: np.ndarray, y: np.ndarray, of: np.ndarray, cov: str, lags: int = 0) -> Wald:
-    """RESET (Ramsey 1969): the square and the cube of `of` (n,) add nothing, the relation is a line.
+    """RESET (Ramsey 1969): the square and the cube of `of` (n,) add nothing, the relation is a
+    line.
 
-    `of` is a linear combination of X: the fitted values, or one factor alone. It is standardised before it is
-    raised, which spans the same columns.
+    `of` is a linear combination of X: the fitted values, or one factor alone. It is standardised
+    before it is raised, which spans the same columns.
     """
     if flat(of, relative=COMPUTED):
         raise NotEstimable("what is to be raised to powers does not vary")
@@ -85,12 +95,13 @@ def chow(X: np.ndarray, y: np.ndarray, split: int, cov: str, lags: int = 0) -> W
 
 
 def largest_break(X: np.ndarray, u: np.ndarray, trim: float, lags: int, draws: int) -> Broken:
-    """Quandt-Andrews test of one break at an unknown date, in the Lagrange multiplier form (Andrews 1993).
+    """Quandt-Andrews test of one break at an unknown date, in the Lagrange multiplier form (Andrews
+    1993).
 
-    The largest over dates of S' V^-1 S / (s (1 - s)), s the share of the rows before, S the sum of the scores x u
-    until then over the root of n, V their long-run variance (Bartlett, `lags`): variances may differ between rows
-    and cluster. Dates in the first and last share `trim` are left out. The p-value comes from `draws` simulated
-    paths of the limit, a tied-down Bessel process.
+    The largest over dates of S' V^-1 S / (s (1 - s)), s the share of the rows before, S the sum of
+    the scores x u until then over the root of n, V their long-run variance (Bartlett, `lags`):
+    variances may differ between rows and cluster. Dates in the first and last share `trim` are left
+    out. The p-value comes from `draws` simulated paths of the limit, a tied-down Bessel process.
 
     Raises:
         NotEstimable: too few rows for a date between, or scores without variance.
@@ -114,23 +125,31 @@ def largest_break(X: np.ndarray, u: np.ndarray, trim: float, lags: int, draws: i
 
 @cache
 def _tied_down(k: int, steps: int, trim: float, draws: int) -> np.ndarray:
-    """Largest values (draws,) of |bridge of k dimensions|^2 / (s (1 - s)) over s from trim to 1 - trim."""
+    """Largest values (draws,) of |bridge of k dimensions|^2 / (s (1 - s)) over s from trim to 1 -
+    trim.
+    """
     generator = np.random.default_rng(0)
     rows = np.arange(int(np.ceil(trim * steps)), steps - int(np.ceil(trim * steps)) + 1)
     share, found = rows / steps, np.zeros(draws)
     size = max(1, CHUNK // (steps * k))
     for start in range(0, draws, size):
-        walk = generator.standard_normal((min(size, draws - start), steps, k)).cumsum(axis=1) / np.sqrt(steps)
+        walk = generator.standard_normal((min(size, draws - start), steps, k)).cumsum(
+            axis=1
+        ) / np.sqrt(steps)
         bridge = walk[:, rows - 1] - share[:, None] * walk[:, -1:]
-        found[start : start + size] = (np.sum(bridge**2, axis=2) / (share * (1.0 - share))).max(axis=1)
+        found[start : start + size] = (np.sum(bridge**2, axis=2) / (share * (1.0 - share))).max(
+            axis=1
+        )
     return found
 
 
 def shared(u: np.ndarray, permutations: int, seed: int) -> Shared:
-    """What residuals u (T, n) of n assets share, against permutations of the rows of each asset by itself.
+    """What residuals u (T, n) of n assets share, against permutations of the rows of each asset by
+    itself.
 
-    Permutations keep the distribution of each asset, fat tails too, and break what assets share on a row; they
-    also break clusters of volatility common to all, which widen correlations without a factor (Buja, Eyuboglu 1992).
+    Permutations keep the distribution of each asset, fat tails too, and break what assets share on
+    a row; they also break clusters of volatility common to all, which widen correlations without a
+    factor (Buja, Eyuboglu 1992).
     """
     generator = np.random.default_rng(seed)
     found = np.array(_common(u))
@@ -146,7 +165,9 @@ def _common(u: np.ndarray) -> tuple[float, float]:
 
 
 def relation(slope_p: float, shape_p: float, level: float) -> str:
-    """How a return goes with a factor: non-linear where RESET rejects, else linear where the slope is not zero."""
+    """How a return goes with a factor: non-linear where RESET rejects, else linear where the slope
+    is not zero.
+    """
     if np.isnan(slope_p) or np.isnan(shape_p):
         return ""
     return "non-linear" if shape_p < level else "linear" if slope_p < level else "none"
@@ -154,4 +175,7 @@ def relation(slope_p: float, shape_p: float, level: float) -> str:
 
 def windows(rows: int, window: int, step: int) -> Sequence[np.ndarray]:
     """Positions of the rows of each window, the last one ending with the last row."""
-    return [np.arange(end - window, end) for end in range(window + (rows - window) % step, rows + 1, step)]
+    return [
+        np.arange(end - window, end)
+        for end in range(window + (rows - window) % step, rows + 1, step)
+    ]

@@ -1,7 +1,9 @@
-"""The covariances of estimates by name: what each allows for, where it can be had, and how it is said.
+"""The covariances of estimates by name: what each allows for, where it can be had, and how it is
+said.
 
-Adding a covariance = one entry of ERRORS. The allowed names of `model.cov`, what goes with what, the lags, the
-advice and the words of a report all follow from it; a name that is not here is refused.
+Adding a covariance = one entry of ERRORS. The allowed names of `model.cov`, what goes with what,
+the lags, the advice and the words of a report all follow from it; a name that is not here is
+refused.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ Kind = Literal["asset", "date", "pooled"]  # a regression over time, over assets
 
 
 class Estimated(NamedTuple):
-    """Covariance V (k, k), degrees of freedom of its t, and how many negative eigenvalues were set to zero."""
+    """Covariance V (k, k), degrees of freedom of its t, and how many negative eigenvalues were set
+    to zero.
+    """
 
     V: Any
     df: float
@@ -31,19 +35,22 @@ class Errors:
     Attributes:
         allows: what the errors allow for, in words that go on after "HC0 errors".
         by: the kinds of regression that can have them.
-        across: what residuals are divided by where the regressions of several units are tested together: nothing
-            (HC0), the root of 1 - leverage (HC2), or 1 - leverage (HC3).
-        of: covariance (k, k) of one least-squares fit and a number of lags; Student's t with n - k degrees. None
-            where scores have to be summed over assets or dates first.
+        across: what residuals are divided by where the regressions of several units are tested
+            together: nothing (HC0), the root of 1 - leverage (HC2), or 1 - leverage (HC3).
+        of: covariance (k, k) of one least-squares fit and a number of lags; Student's t with n - k
+            degrees. None where scores have to be summed over assets or dates first.
         of_pool: of a pooled regression, its lags and the codes of its clusters.
-        of_logit: covariance (k, k) of a logit likewise, whose statistics are normal; None where it cannot have them.
-        convention, convention_of_logit: the covariance in words, with `{name}`, `{lags}` and `{clusters}`.
+        of_logit: covariance (k, k) of a logit likewise, whose statistics are normal; None where it
+            cannot have them.
+        convention, convention_of_logit: the covariance in words, with `{name}`, `{lags}` and
+            `{clusters}`.
         distribution: of a statistic of least squares; that of a logit is normal.
         lagged: whether there are lags: Bartlett weights.
         clustered: whether clusters are named.
         beside_effects: whether they hold beside fixed effects.
-        shocks, serial, unequal: whether they allow for shocks that assets of a date share, for serial correlation up
-            to the lags, and for unequal variances; clusters of dates or assets do so by what they are.
+        shocks, serial, unequal: whether they allow for shocks that assets of a date share, for
+            serial correlation up to the lags, and for unequal variances; clusters of dates or
+            assets do so by what they are.
     """
 
     allows: str
@@ -63,14 +70,18 @@ class Errors:
     unequal: bool = True
 
     def words(self, name: str, lags: str, clusters: Sequence[str], logit: bool) -> str:
-        """The covariance with its conventions: what it is called, its weights, its factor and its distribution."""
+        """The covariance with its conventions: what it is called, its weights, its factor and its
+        distribution.
+        """
         convention = self.convention_of_logit if logit else self.convention
         told = convention.format(name=name, lags=lags, clusters=" and ".join(clusters))
         return f"{told}, {'normal' if logit else self.distribution}"
 
 
 def _lazy(module: str, name: str, *more: Any) -> Callable[..., Any]:
-    """The function of that name; its module, which needs scipy, is imported when it is first called."""
+    """The function of that name; its module, which needs scipy, is imported when it is first
+    called.
+    """
 
     def run(*values: Any) -> Any:
         return getattr(import_module(f"runner.{module}"), name)(*values, *more)
@@ -162,7 +173,8 @@ def own(name: str) -> Callable[[Any, int], Any]:
     """The covariance (k, k) of that name, of one least-squares fit and a number of lags.
 
     Raises:
-        UnknownNameError: there is none of that name, or it needs scores summed over assets or dates.
+        UnknownNameError: there is none of that name, or it needs scores summed over assets or
+            dates.
     """
     of = ERRORS[name].of if name in ERRORS else None
     if of is None:

@@ -1,4 +1,6 @@
-"""What an analysis looks at after the fit, and what it finds: a table, a few numbers, a few sentences."""
+"""What an analysis looks at after the fit, and what it finds: a table, a few numbers, a few
+sentences.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,9 @@ class Finding(NamedTuple):
         metrics: flat numbers for the comparison of runs, logged as `<name of the analysis>/<key>`.
         words: sentences of the reading, no surer than the table.
         picture: which of `runner.sinks.drawings.DRAWINGS` draws the table; none where empty.
-        wealth: series by date of the wealth of the run's own strategy, out of sample and after costs, from 1 at the
-            first row on; a sweep judges its returns beside those of the other jobs. None: no strategy.
+        wealth: series by date of the wealth of the run's own strategy, out of sample and after
+            costs, from 1 at the first row on; a sweep judges its returns beside those of the other
+            jobs. None: no strategy.
     """
 
     table: pd.DataFrame
@@ -49,8 +52,10 @@ class Study:
         folds: training and test rows of the validation.
         predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
         settings: of the target, as the spec has them.
-        given: the model as the spec has it, before the data named its dummies; None where that is `model`.
-        rows: which rows the panel has, and the panel of every feature; None where the panel has every feature.
+        given: the model as the spec has it, before the data named its dummies; None where that is
+            `model`.
+        rows: which rows the panel has, and the panel of every feature; None where the panel has
+            every feature.
     """
 
     market: Market
@@ -69,7 +74,8 @@ class Study:
         return self.panel.names if self.rows is None else self.rows.whole.names
 
     def panel_of(self, model: Model) -> Panel:
-        """The panel that another model would see in this run, on its own or the common rows as the spec says.
+        """The panel that another model would see in this run, on its own or the common rows as the
+        spec says.
 
         Raises:
             DataError: no cell is usable.
@@ -80,15 +86,23 @@ class Study:
             return self.panel
         whole = self.rows.whole
         panel, _ = rows_of(whole, model.uses(whole.names), self.rows.kind, model.weight_field)
-        return self.panel if panel.names == self.panel.names else panel  # which has moments of its folds
+        return (
+            self.panel if panel.names == self.panel.names else panel
+        )  # which has moments of its folds
 
     @property
     def market_of_target(self) -> Market:
-        """The raw data on the rows of the target: those of its weeks or months where it has a frequency."""
-        return self.market.sample(self.settings.get("frequency"), self.settings.get("partial", "drop"))
+        """The raw data on the rows of the target: those of its weeks or months where it has a
+        frequency.
+        """
+        return self.market.sample(
+            self.settings.get("frequency"), self.settings.get("partial", "drop")
+        )
 
     @cached_property
     def fitted(self) -> np.ndarray:
-        """(T, N) values of the fit on all rows, in the unit of panel.y; NaN where there are none."""
+        """(T, N) values of the fit on all rows, in the unit of panel.y; NaN where there are
+        none.
+        """
         found: np.ndarray = self.model.predict(self.fit, self.panel)
         return found

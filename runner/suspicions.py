@@ -1,6 +1,8 @@
-"""What looks wrong in data that breaks no rule: a sentence with the numbers each, and the run goes on.
+"""What looks wrong in data that breaks no rule: a sentence with the numbers each, and the run goes
+on.
 
-Returns in per cent, a factor on another scale than the returns, a split that no price was adjusted for.
+Returns in per cent, a factor on another scale than the returns, a split that no price was adjusted
+for.
 """
 
 from __future__ import annotations
@@ -13,10 +15,16 @@ from runner.words import count, number, percent
 
 LARGE_SHARE = 0.05  # of returns above 100 % in size, from which on they look like per cent
 APART = 20.0  # times that the standard deviations of returns and of a factor may differ
-JUMP, TIMES = 0.5, 50.0  # a move above this size and above so many times the median move of its asset
+JUMP, TIMES = (
+    0.5,
+    50.0,
+)  # a move above this size and above so many times the median move of its asset
 MOST_JUMPS = 5  # told one by one, the largest first
 FEW_ROWS = 20  # below which a series is not judged
-EACH_SIGN, MEMORY = 0.1, 0.5  # a series with so many values of either sign, and less autocorrelation, is a return
+EACH_SIGN, MEMORY = (
+    0.1,
+    0.5,
+)  # a series with so many values of either sign, and less autocorrelation, is a return
 
 
 def suspicions(market: Market) -> list[str]:
@@ -42,7 +50,9 @@ def _per_cent(returns: np.ndarray, source: str) -> list[str]:
 
 
 def _scales(market: Market, returns: np.ndarray) -> list[str]:
-    """Inputs that look like returns, the same for all assets, on another scale than the returns (T, N)."""
+    """Inputs that look like returns, the same for all assets, on another scale than the returns
+    (T, N).
+    """
     inputs = _inputs(market)
     if not inputs:
         return []
@@ -63,7 +73,9 @@ def _scales(market: Market, returns: np.ndarray) -> list[str]:
 
 def _inputs(market: Market) -> dict[str, np.ndarray]:
     """Series (T,) that all assets share, in a column of their own or repeated for each asset."""
-    inputs = {str(name): market.series[name].to_numpy(dtype=float) for name in market.series.columns}
+    inputs = {
+        str(name): market.series[name].to_numpy(dtype=float) for name in market.series.columns
+    }
     for name, frame in market.fields.items():
         cells = frame.to_numpy(dtype=float)
         if name not in ("close", "ret") and cells.shape[1] > 1 and _same_for_all(cells):
@@ -72,8 +84,8 @@ def _inputs(market: Market) -> dict[str, np.ndarray]:
 
 
 def _same_for_all(cells: np.ndarray) -> bool:
-    """Whether a field (T, N) has the same value for every asset of a date; a look at a few dates first, for most do
-    not."""
+    """Whether a field (T, N) has the same value for every asset of a date; a look at a few dates
+    first, for most do not."""
     for rows in (cells[:FEW_ROWS], cells):
         known = np.isfinite(rows)
         low = np.where(known, rows, np.inf).min(axis=1)
@@ -88,11 +100,15 @@ def _like_returns(cells: np.ndarray) -> np.ndarray:
     known = np.isfinite(cells)
     rows = known.sum(axis=0)
     signs = np.minimum((cells > 0.0).sum(axis=0), (cells < 0.0).sum(axis=0))
-    centred = np.where(known, cells, 0.0) - np.where(known, cells, 0.0).sum(axis=0) / np.maximum(rows, 1)
+    centred = np.where(known, cells, 0.0) - np.where(known, cells, 0.0).sum(axis=0) / np.maximum(
+        rows, 1
+    )
     centred[~known] = 0.0
     variation = (centred**2).sum(axis=0)
     along = (centred[1:] * centred[:-1]).sum(axis=0)
-    return np.asarray((rows >= FEW_ROWS) & (signs > EACH_SIGN * rows) & (np.abs(along) < MEMORY * variation))
+    return np.asarray(
+        (rows >= FEW_ROWS) & (signs > EACH_SIGN * rows) & (np.abs(along) < MEMORY * variation)
+    )
 
 
 def _deviation(values: np.ndarray) -> float:
@@ -112,14 +128,18 @@ def _jumps(market: Market, returns: np.ndarray) -> list[str]:
     lines = []
     for place in order[:MOST_JUMPS]:
         date, asset, median = market.dates[t[place]], assets[i[place]], medians[i[place]]
-        times = f"{number(own[t[place], i[place]] / median, 3)} times its" if median > 0.0 else "its"
+        times = (
+            f"{number(own[t[place], i[place]] / median, 3)} times its" if median > 0.0 else "its"
+        )
         lines.append(
             f"{market.assets[asset]} moved by {percent(returns[t[place], asset])} on {_stamp(date)}, beside "
             f"{times} median move of {percent(median)}: a split, or a wrong value?"
         )
     if len(order) > MOST_JUMPS:
         more = count(len(order) - MOST_JUMPS, "further move")
-        lines.append(f"{more} above {percent(JUMP)} and above {TIMES:g} times the median move of the asset.")
+        lines.append(
+            f"{more} above {percent(JUMP)} and above {TIMES:g} times the median move of the asset."
+        )
     return lines
 
 

@@ -1,8 +1,9 @@
 """Targets: what a regression explains, one function each, with the rows it looks ahead.
 
-A target takes the market and its settings and gives values (T', N) on the rows to regress on, which are
-the rows of the data or, with `frequency`, the last row of each week or month. `horizon` counts those rows.
-A last week or month that is not over is left out, unless `partial` is keep: see `runner.market.Market.sample`.
+A target takes the market and its settings and gives values (T', N) on the rows to regress on, which
+are the rows of the data or, with `frequency`, the last row of each week or month. `horizon` counts
+those rows. A last week or month that is not over is left out, unless `partial` is keep: see
+`runner.market.Market.sample`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def same_period_return(
     frequency: Frequency | None = None,
     partial: Partial = "drop",
 ) -> Target:
-    """Simple return of the row that ends at t, decimals, less the series `risk_free` where one is named.
+    """Simple return of the row that ends at t, decimals, less the series `risk_free` where one is
+    named.
 
     Features of the same row explain it; they do not forecast it (horizon 0).
     """
@@ -54,16 +56,19 @@ def forward_return(
     """Simple return from row t to row t + horizon, decimals: P(t + horizon) / P(t) - 1.
 
     With `frequency`, rows and horizon are weeks or months: features known at the last row of one
-    against the return to the last row of the next. Where the data give returns, they are compounded.
-    Less the compounded `risk_free` where one is named.
+    against the return to the last row of the next. Where the data give returns, they are
+    compounded. Less the compounded `risk_free` where one is named.
     """
     returns = market.sample(frequency, partial).returns(horizon)
     ahead = _excess(returns, market, risk_free, horizon, frequency).shift(-horizon)
     return Target(ahead, horizon)
 
 
-def forward_volatility(market: Market, *, horizon: Rows = 21, rows_per_year: Positive | None = None) -> Target:
-    """sqrt(rows_per_year / horizon * sum of r^2) over the returns of rows t + 1 to t + horizon, annualised.
+def forward_volatility(
+    market: Market, *, horizon: Rows = 21, rows_per_year: Positive | None = None
+) -> Target:
+    """sqrt(rows_per_year / horizon * sum of r^2) over the returns of rows t + 1 to t + horizon,
+    annualised.
 
     Args:
         rows_per_year: None takes that of the calendar of the data.
@@ -74,7 +79,13 @@ def forward_volatility(market: Market, *, horizon: Rows = 21, rows_per_year: Pos
     return Target(past.shift(-horizon), horizon)
 
 
-def up(market: Market, *, horizon: Rows = 1, frequency: Frequency | None = None, partial: Partial = "drop") -> Target:
+def up(
+    market: Market,
+    *,
+    horizon: Rows = 1,
+    frequency: Frequency | None = None,
+    partial: Partial = "drop",
+) -> Target:
     """1.0 where the return from row t to row t + horizon is above zero, 0.0 where it is not.
 
     NaN where that return is unknown: missing is not down.
@@ -85,14 +96,20 @@ def up(market: Market, *, horizon: Rows = 1, frequency: Frequency | None = None,
 
 
 def _excess(
-    returns: pd.DataFrame, market: Market, risk_free: str | None, rows: int, frequency: Frequency | None
+    returns: pd.DataFrame,
+    market: Market,
+    risk_free: str | None,
+    rows: int,
+    frequency: Frequency | None,
 ) -> pd.DataFrame:
     from runner.market import compound
 
     if risk_free is None:
         return returns
     if frequency is not None:
-        raise DataError(f"risk_free={risk_free} is a rate per row of the data; leave out frequency={frequency}")
+        raise DataError(
+            f"risk_free={risk_free} is a rate per row of the data; leave out frequency={frequency}"
+        )
     rate = market.shared(risk_free)
     middle = float(rate.median())
     if middle > HIGHEST_RATE:

@@ -1,8 +1,9 @@
 """Sums over the last rows of each asset, and what else is made from the past of an asset alone.
 
-A window is added up from sums of 1, 2, 4, 8, ... rows, which windows share: about 2 log2(n) additions a cell. No sum
-is taken from another, so that the rounding of one huge value does not stay in the windows after it. What is said of
-a window is the same to the last bit whatever rows come before or after it.
+A window is added up from sums of 1, 2, 4, 8, ... rows, which windows share: about 2 log2(n)
+additions a cell. No sum is taken from another, so that the rounding of one huge value does not stay
+in the windows after it. What is said of a window is the same to the last bit whatever rows come
+before or after it.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ Merge = Callable[[State, State, int, int], State]  # of neighbours, and how many
 
 
 def by_asset(work: Callable[..., np.ndarray], *values: Any) -> Any:
-    """A frame (T, N), or series (T,) where no value is a frame, of what `work` gives for some assets at a time.
+    """A frame (T, N), or series (T,) where no value is a frame, of what `work` gives for some
+    assets at a time.
 
-    `work` takes the cells (T, c) of each value, (T, 1) of a series beside a frame, and gives those of the last rows
-    (T', c); those before are NaN. It must not write to what it is given.
+    `work` takes the cells (T, c) of each value, (T, 1) of a series beside a frame, and gives those
+    of the last rows (T', c); those before are NaN. It must not write to what it is given.
     """
     frames = [one for one in values if isinstance(one, pd.DataFrame)]
     like = frames[0] if frames else values[0]
@@ -52,7 +54,8 @@ def _columns(values: Any) -> np.ndarray:
 
 
 def sums(cells: np.ndarray, window: int) -> np.ndarray:
-    """Sums (T - window + 1, c) of `window` rows of the cells (T, c), the first over rows 0 to window - 1.
+    """Sums (T - window + 1, c) of `window` rows of the cells (T, c), the first over rows 0 to
+    window - 1.
 
     NaN where one of them is missing or infinite.
     """
@@ -95,8 +98,8 @@ def means(cells: np.ndarray, window: int) -> np.ndarray:
 
 
 def _step(left: State, right: State, mean: int) -> np.ndarray:
-    """Mean on the right less mean on the left. States hold the first row and the mean less it, so that digits of
-    the spread are kept beside a level far above it."""
+    """Mean on the right less mean on the left. States hold the first row and the mean less it, so
+    that digits of the spread are kept beside a level far above it."""
     return (right[mean - 1] - left[mean - 1]) + (right[mean] - left[mean])
 
 
@@ -105,10 +108,11 @@ def _merged_means(left: State, right: State, a: int, b: int) -> State:
 
 
 def variances(cells: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sample variances (ddof 1) of `window` rows, at least 2, and last value less mean, (T - window + 1, c) each.
+    """Sample variances (ddof 1) of `window` rows, at least 2, and last value less mean, (T - window
+    + 1, c) each.
 
-    Sums of squares about the mean are merged by the formula of Chan, Golub and LeVeque (1983): nothing is
-    subtracted from them. Exactly 0 where the rows differ by rounding alone.
+    Sums of squares about the mean are merged by the formula of Chan, Golub and LeVeque (1983):
+    nothing is subtracted from them. Exactly 0 where the rows differ by rounding alone.
     """
     if len(cells) < window:
         return cells[:0], cells[:0]
@@ -125,8 +129,11 @@ def _merged_squares(left: State, right: State, a: int, b: int) -> State:
     return left[0], left[1] + shift, left[2] + right[2] + step * shift * a
 
 
-def covariances(x: np.ndarray, y: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sample covariance of x and y over `window` rows, at least 2, and the variance of each (ddof 1).
+def covariances(
+    x: np.ndarray, y: np.ndarray, window: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sample covariance of x and y over `window` rows, at least 2, and the variance of each (ddof
+    1).
 
     (T - window + 1, c) each, as `variances`; x or y may have one column beside several.
     """
@@ -151,7 +158,9 @@ def _merged_products(left: State, right: State, a: int, b: int) -> State:
 
 
 def skewness(cells: np.ndarray, window: int) -> np.ndarray:
-    """Sample skewness (T - window + 1, c) of `window` rows, at least 3, adjusted for bias; NaN where flat."""
+    """Sample skewness (T - window + 1, c) of `window` rows, at least 3, adjusted for bias; NaN
+    where flat.
+    """
     if len(cells) < window:
         return cells[:0]
     known = _known(cells)
@@ -172,7 +181,9 @@ def _merged_cubes(left: State, right: State, a: int, b: int) -> State:
 
 
 def _beyond_rounding(variance: np.ndarray, cells: np.ndarray, window: int) -> np.ndarray:
-    """The variances (T - window + 1, c) of windows of the cells (T, c), 0 where they are rounding alone."""
+    """The variances (T - window + 1, c) of windows of the cells (T, c), 0 where they are rounding
+    alone.
+    """
 
     def quotients() -> np.ndarray:
         return np.asarray(sums(of_quotients(cells).astype(float), window) == window)
@@ -182,7 +193,9 @@ def _beyond_rounding(variance: np.ndarray, cells: np.ndarray, window: int) -> np
 
 
 def rolling_sum(values: Any, window: int) -> Any:
-    """Sums of a frame or series over the `window` rows that end at t; NaN where a value is missing or infinite."""
+    """Sums of a frame or series over the `window` rows that end at t; NaN where a value is missing
+    or infinite.
+    """
     return by_asset(lambda cells: sums(cells, window), values)
 
 
@@ -197,17 +210,23 @@ def rolling_var(values: Any, window: int) -> Any:
 
 
 def rolling_std(values: Any, window: int) -> Any:
-    """Sample standard deviations (ddof 1) over the `window` rows that end at t, as `rolling_sum`."""
+    """Sample standard deviations (ddof 1) over the `window` rows that end at t, as
+    `rolling_sum`.
+    """
     return by_asset(lambda cells: np.sqrt(variances(cells, window)[0]), values)
 
 
 def rolling_skew(values: Any, window: int) -> Any:
-    """Sample skewness over the `window` rows that end at t, as `rolling_sum`; NaN where the values are constant."""
+    """Sample skewness over the `window` rows that end at t, as `rolling_sum`; NaN where the values
+    are constant.
+    """
     return by_asset(lambda cells: skewness(cells, window), values)
 
 
 def rolling_zscore(values: Any, window: int) -> Any:
-    """Value less mean over standard deviation (ddof 1) of the `window` rows that end at t; NaN where constant."""
+    """Value less mean over standard deviation (ddof 1) of the `window` rows that end at t; NaN
+    where constant.
+    """
 
     def cells(own: np.ndarray) -> np.ndarray:
         variance, away = variances(own, window)
@@ -222,7 +241,9 @@ def rolling_cov(x: Any, y: Any, window: int) -> Any:
 
 
 def rolling_corr(x: Any, y: Any, window: int) -> Any:
-    """Correlations over the `window` rows that end at t, within -1 and 1; NaN where x or y is constant."""
+    """Correlations over the `window` rows that end at t, within -1 and 1; NaN where x or y is
+    constant.
+    """
 
     def cells(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         joint, of_left, of_right = covariances(left, right, window)

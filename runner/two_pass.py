@@ -1,4 +1,6 @@
-"""Two-pass risk premia: betas of each asset over time, then by date the returns of all assets on their betas."""
+"""Two-pass risk premia: betas of each asset over time, then by date the returns of all assets on
+their betas.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +26,21 @@ if TYPE_CHECKING:
 class TwoPass(Model):
     """Premia of factors: what an asset earns on average per unit of beta (Fama and MacBeth 1973).
 
-    Pass 1: least squares of each asset, with a constant, on the factors of the same row, over its own rows. Pass 2:
-    on each date a cross-section of returns on betas, over the assets that have both. A premium is the mean of its
-    estimates over the dates; Student's t with dates - 1 degrees of freedom.
+    Pass 1: least squares of each asset, with a constant, on the factors of the same row, over its
+    own rows. Pass 2: on each date a cross-section of returns on betas, over the assets that have
+    both. A premium is the mean of its estimates over the dates; Student's t with dates - 1 degrees
+    of freedom.
 
     Attributes:
-        betas: full, from all rows fitted on; or rolling, from the rows before each date, so that they are known.
+        betas: full, from all rows fitted on; or rolling, from the rows before each date, so that
+            they are known.
         window: rows of rolling betas; row t takes those from t - window to t - 1.
-        least: rows that an asset needs to have betas; null for all rows of the window, or factors + 2 with
-            betas=full.
+        least: rows that an asset needs to have betas; null for all rows of the window, or factors +
+            2 with betas=full.
         cross_section: ols; or gls, weighted by the inverse covariance of the residuals of pass 1.
-        cov: errors of the premia. shanken allows for the estimation of the betas (Shanken 1992); fama_macbeth
-            takes them as known, so that errors are too small; gmm takes both passes as one system and is robust
-            to unequal variances.
+        cov: errors of the premia. shanken allows for the estimation of the betas (Shanken 1992);
+            fama_macbeth takes them as known, so that errors are too small; gmm takes both passes as
+            one system and is robust to unequal variances.
         cov_lags: lags of Newey-West over dates; null takes floor(4 (dates / 100)^(2/9)).
         regressors: names of the features that are the factors, in this order; null takes all.
         constant: whether pass 2 has an intercept, the zero-beta return, the term `const`.
@@ -72,13 +76,17 @@ class TwoPass(Model):
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """What is wrong with these settings for these features, a line each."""
-        found = Regression(regressors=self.regressors, hypotheses=self.hypotheses).mistakes(features)
+        found = Regression(regressors=self.regressors, hypotheses=self.hypotheses).mistakes(
+            features
+        )
         factors = len(self.terms(features)) - self.constant
         if not factors:
             found.append("regressors: none; allowed: at least one factor")
         for name, value in (("window", self.window), ("least", self.least)):
             if value is not None and value < factors + 2:
-                found.append(f"{name}: given {value}; allowed: at least {factors + 2}, for {_factors(factors)}")
+                found.append(
+                    f"{name}: given {value}; allowed: at least {factors + 2}, for {_factors(factors)}"
+                )
         return found
 
     def terms(self, features: Sequence[str]) -> list[str]:
@@ -97,8 +105,9 @@ class TwoPass(Model):
         """Both passes on the rows at these positions, cells that are valid only.
 
         Raises:
-            DataError: a target that looks ahead, a factor that differs between assets, too few assets or rows for
-                the factors, missing cells where cross_section=gls or cov=gmm need every one.
+            DataError: a target that looks ahead, a factor that differs between assets, too few
+                assets or rows for the factors, missing cells where cross_section=gls or cov=gmm
+                need every one.
             EstimationError: no asset or no date could be estimated.
         """
         from runner.fit import refuse_nothing
@@ -124,10 +133,12 @@ class TwoPass(Model):
         return self._told(passes, latest, second, panel)
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
-        """Expected returns (T, N): the constant plus each beta times its premium, the same on every row.
+        """Expected returns (T, N): the constant plus each beta times its premium, the same on every
+        row.
 
-        Betas and premia are of the rows fitted, with rolling betas those of the last window; factors of the rows
-        forecast are not used, for nobody knows them in time. NaN where an asset has no betas.
+        Betas and premia are of the rows fitted, with rolling betas those of the last window;
+        factors of the rows forecast are not used, for nobody knows them in time. NaN where an asset
+        has no betas.
         """
         return np.tile(fit.params.sum(axis=1), (len(panel.dates), 1))
 
@@ -135,17 +146,25 @@ class TwoPass(Model):
         """Raise DataError where it is plain from the shape of the panel that there is no answer."""
         if panel.horizon:
             ahead = f"the target looks {panel.horizon} row{'s' * (panel.horizon > 1)} ahead"
-            raise DataError(f"model: {ahead}; two passes explain a target of the same row as its factors")
+            raise DataError(
+                f"model: {ahead}; two passes explain a target of the same row as its factors"
+            )
         if len(panel.assets) < factors + 2:
-            few = f"{len(panel.assets)} asset{'s' * (len(panel.assets) > 1)} for {_factors(factors)}"
+            few = (
+                f"{len(panel.assets)} asset{'s' * (len(panel.assets) > 1)} for {_factors(factors)}"
+            )
             raise DataError(f"model: {few}; a cross-section needs at least {factors + 2}")
         if self.window is not None and self.window >= len(rows):
-            raise DataError(f"model.window: given {self.window}; allowed: less than the {len(rows)} rows fitted on")
+            raise DataError(
+                f"model.window: given {self.window}; allowed: less than the {len(rows)} rows fitted on"
+            )
 
     def _pass_1(
         self, panel: Panel, rows: np.ndarray, F: np.ndarray, names: list[str]
     ) -> tuple[Estimates, np.ndarray]:
-        """The betas that forecast, with their errors; and those of each row (R, N, K), NaN where there are none."""
+        """The betas that forecast, with their errors; and those of each row (R, N, K), NaN where
+        there are none.
+        """
         from runner.estimation import estimate
         from runner.premia import rolling_betas
 
@@ -160,8 +179,11 @@ class TwoPass(Model):
             return latest, np.broadcast_to(latest.b[:, 1:], (len(rows), *latest.b[:, 1:].shape))
         return latest, rolling_betas(F, panel.y[rows], panel.valid[rows], self.window, least)
 
-    def _inverse(self, panel: Panel, rows: np.ndarray, F: np.ndarray, first: Estimates) -> np.ndarray | None:
-        """Inverse covariance of the residuals of pass 1, over the assets that have betas; None for OLS.
+    def _inverse(
+        self, panel: Panel, rows: np.ndarray, F: np.ndarray, first: Estimates
+    ) -> np.ndarray | None:
+        """Inverse covariance of the residuals of pass 1, over the assets that have betas; None for
+        OLS.
 
         Raises:
             DataError: gls or gmm with a missing cell; gls with too few rows for the assets.
@@ -174,7 +196,9 @@ class TwoPass(Model):
         where = "model.cross_section: given gls" if gls else "model.cov: given gmm"
         if not cells.all():
             lost = f"{int((~cells).sum())} of {cells.size} are missing"
-            raise DataError(f"{where}, which needs every cell; {lost}; allowed: {'ols' if gls else 'shanken'}")
+            raise DataError(
+                f"{where}, which needs every cell; {lost}; allowed: {'ols' if gls else 'shanken'}"
+            )
         if not gls:
             return None
         if len(cells) < len(own) + F.shape[1] + 1:
@@ -197,7 +221,9 @@ class TwoPass(Model):
         mean = more.mean_of(passes, errors, terms)
         path, premia = (tables.coefficient_table(one, terms, level) for one in (second, mean))
         tested = tables.hypothesis_table(mean, self.hypotheses, terms, panel.horizon)
-        loadings = np.column_stack([np.ones(len(latest.b)), latest.b[:, 1:]])[:, not self.constant :]
+        loadings = np.column_stack([np.ones(len(latest.b)), latest.b[:, 1:]])[
+            :, not self.constant :
+        ]
         loadings[~latest.estimated] = np.nan
         return tables.Fit(
             pd.concat([path, premia], ignore_index=True),
@@ -219,11 +245,15 @@ class TwoPass(Model):
         if self.cov_lags is None:
             return default_lags(dates, 0)
         if self.cov_lags >= dates:
-            raise DataError(f"model.cov_lags: given {self.cov_lags}; allowed: less than the {dates} cross-sections")
+            raise DataError(
+                f"model.cov_lags: given {self.cov_lags}; allowed: less than the {dates} cross-sections"
+            )
         return self.cov_lags
 
     def _correction(self, passes: Passes) -> float:
-        """Shanken's c: what estimated betas add to the variance that does not come from the factors, as a share."""
+        """Shanken's c: what estimated betas add to the variance that does not come from the
+        factors, as a share.
+        """
         from runner.premia import correction
 
         return passes.share * correction(passes.path.mean(axis=0)[self.constant :], passes.F)
@@ -238,7 +268,9 @@ class TwoPass(Model):
             return f"Fama-MacBeth ({serial}), betas taken as known, t(dates-1)"
         from runner.words import number
 
-        return f"Fama-MacBeth ({serial}) with Shanken's (1992) correction, c = {number(c)}, t(dates-1)"
+        return (
+            f"Fama-MacBeth ({serial}) with Shanken's (1992) correction, c = {number(c)}, t(dates-1)"
+        )
 
 
 def _factors(n: int) -> str:

@@ -96,7 +96,8 @@ def _server(uri: str, port: int, log: IO[str]) -> Iterator[subprocess.Popen[str]
 
 
 def _command(port: int) -> list[str]:
-    """MLflow's application with our plug-in in one process, as `mlflow server` starts it in a process of its own.
+    """MLflow's application with our plug-in in one process, as `mlflow server` starts it in a
+    process of its own.
 
     Artifacts are read where the runs put them, so nothing is proxied and no folder made.
     """
@@ -111,7 +112,9 @@ def _await(server: subprocess.Popen[str], port: int, log: IO[str]) -> None:
         if server.poll() is not None:
             raise RunnerError(f"the MLflow server did not start: {_last(log)}")
         if time.monotonic() > late:
-            raise RunnerError(f"the MLflow server did not answer within {PATIENCE:.0f} s: {_last(log)}")
+            raise RunnerError(
+                f"the MLflow server did not answer within {PATIENCE:.0f} s: {_last(log)}"
+            )
         time.sleep(0.1)
 
 
@@ -128,7 +131,9 @@ def _healthy(port: int) -> bool:
 
 
 def what_it_does(opens_on: str, keep: bool) -> str:
-    """What a link does, for people: it replaces what the browser last showed of the experiment, or previews."""
+    """What a link does, for people: it replaces what the browser last showed of the experiment, or
+    previews.
+    """
     if keep:
         return f"open on {opens_on}, a preview that leaves your own view alone"
     return f"open on {opens_on}, in place of this browser's last view of the experiment (--keep-view: a preview)"
@@ -158,7 +163,10 @@ def _last(log: IO[str]) -> str:
     """The last line of the log that names an exception, else its last line."""
     log.seek(0)
     lines = [line.strip() for line in log if line.strip()] or ["no word in its log"]
-    return next(filter(re.compile(r"[\w.]+(Error|Exception): |.*\[Errno ").match, reversed(lines)), lines[-1])
+    return next(
+        filter(re.compile(r"[\w.]+(Error|Exception): |.*\[Errno ").match, reversed(lines)),
+        lines[-1],
+    )
 
 
 def _end(server: subprocess.Popen[str]) -> None:

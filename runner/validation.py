@@ -1,8 +1,8 @@
 """Splitters: which rows are fitted on and which are forecast, one frozen class each.
 
-A row is a date of the panel at which some asset has a target and every feature: spans in rows (`first`, `window`,
-`test`, `holdout`, the parts of k-fold) count those only. The purge and the embargo count all dates of the panel,
-as the horizon of the target does.
+A row is a date of the panel at which some asset has a target and every feature: spans in rows
+(`first`, `window`, `test`, `holdout`, the parts of k-fold) count those only. The purge and the
+embargo count all dates of the panel, as the horizon of the target does.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Splitter(Protocol):
 
 
 class Scheme:
-    """A splitter that purges by rows of the panel, wherever unusable ones lie between those that it counts."""
+    """A splitter that purges by rows of the panel, wherever unusable ones lie between those that
+    it counts.
+    """
 
     def split(self, dates: pd.DatetimeIndex, horizon: int) -> list[Fold]:
         """Folds where every row is usable, as in `split_rows`."""
@@ -66,10 +68,11 @@ def split_usable(
     horizon: int,
     at: np.ndarray | None = None,
 ) -> list[Fold]:
-    """The folds of any splitter on the rows that hold a usable cell, as positions among all T rows given.
+    """The folds of any splitter on the rows that hold a usable cell, as positions among all T rows
+    given.
 
-    A splitter of a user's own is given the dates of the usable rows. What it leaves out between two parts is then
-    as many usable rows, so as many rows of the panel or more.
+    A splitter of a user's own is given the dates of the usable rows. What it leaves out between two
+    parts is then as many usable rows, so as many rows of the panel or more.
 
     Args:
         dates: (T,) of the rows.
@@ -107,10 +110,11 @@ class HoldOut(Scheme):
     Attributes:
         train_end: date of the last row before the test part.
         rows: the last rows, or the last time such as 2y; they are tested.
-        purge: known leaves out the horizon - 1 rows before the test part, whose target is not known at its first
-            row (none at horizon 0 and 1); strict leaves out horizon rows, so that no span of prices is touched
-            twice; a number, so many rows.
-        holdout: last rows or time that the fold, then named 1, may not touch; forecast once, as a second fold.
+        purge: known leaves out the horizon - 1 rows before the test part, whose target is not known
+            at its first row (none at horizon 0 and 1); strict leaves out horizon rows, so that no
+            span of prices is touched twice; a number, so many rows.
+        holdout: last rows or time that the fold, then named 1, may not touch; forecast once, as a
+            second fold.
     """
 
     train_end: Date | None = None
@@ -132,7 +136,11 @@ class HoldOut(Scheme):
         dates, R = rows.dates, len(rows.dates)
         end = _end(dates, self.holdout)
         gaps = Gaps.of(self.purge, horizon)
-        start = behind(dates, end, self.rows) if self.rows else int(up_to(dates, str(self.train_end)).sum())
+        start = (
+            behind(dates, end, self.rows)
+            if self.rows
+            else int(up_to(dates, str(self.train_end)).sum())
+        )
         if start >= end:
             raise DataError(self._refused("test", rows, gaps))
         if start <= 0 or rows.before(start, gaps.purge) == 0:
@@ -152,26 +160,30 @@ class HoldOut(Scheme):
 
 @dataclass(frozen=True)
 class WalkForward(Scheme):
-    """Train on the rows before a test part, forecast it, and go on to the next: what could have been done in time.
+    """Train on the rows before a test part, forecast it, and go on to the next: what could have
+    been done in time.
 
-    Trained on: all rows before the test part (expanding), or the last `window` of them (rolling), less the purge.
-    Left out: the last rows before the test part, whose target is not known yet at its first row (`purge`).
-    Tested: parts of `test` rows that follow each other from `first` up to the hold-out, the last one shorter where
-    rows run out. `train_ends` places the parts one by one instead; rows between them are not tested.
+    Trained on: all rows before the test part (expanding), or the last `window` of them (rolling),
+    less the purge. Left out: the last rows before the test part, whose target is not known yet at
+    its first row (`purge`). Tested: parts of `test` rows that follow each other from `first` up to
+    the hold-out, the last one shorter where rows run out. `train_ends` places the parts one by one
+    instead; rows between them are not tested.
 
-    A test part may be shorter than the horizon: the targets of its rows then end in later parts, which is no leak.
-    A span is rows, or a time such as 2y, 6m, 3w, 10d.
+    A test part may be shorter than the horizon: the targets of its rows then end in later parts,
+    which is no leak. A span is rows, or a time such as 2y, 6m, 3w, 10d.
 
     Attributes:
         test: span of a test part, and so between refits.
         first: span before the first test part.
-        train_ends: instead of `first`, rows before each test part, or the date of the last of them: 24 tests row
-            25 on, counted from 1.
-        window: most training rows, the last span before the purge (rolling); null takes all (expanding).
-        holdout: last span that no other fold may test or train on; forecast once, as a last fold `holdout`.
-        purge: known leaves out the horizon - 1 rows before a test part, whose target is not known at its first row
-            (none at horizon 0 and 1); strict leaves out horizon rows, so that no span of prices is touched twice;
-            a number, so many rows.
+        train_ends: instead of `first`, rows before each test part, or the date of the last of them:
+            24 tests row 25 on, counted from 1.
+        window: most training rows, the last span before the purge (rolling); null takes all
+            (expanding).
+        holdout: last span that no other fold may test or train on; forecast once, as a last fold
+            `holdout`.
+        purge: known leaves out the horizon - 1 rows before a test part, whose target is not known
+            at its first row (none at horizon 0 and 1); strict leaves out horizon rows, so that no
+            span of prices is touched twice; a number, so many rows.
     """
 
     test: Span
@@ -199,8 +211,8 @@ class WalkForward(Scheme):
         """Folds named 1, 2, ... and holdout.
 
         Raises:
-            DataError: a fold that would test rows of the hold-out, or rows that there are not, or that has no
-                training row left.
+            DataError: a fold that would test rows of the hold-out, or rows that there are not, or
+                that has no training row left.
         """
         dates, R = rows.dates, len(rows.dates)
         end = max(behind(dates, R, self.holdout), 0)
@@ -233,7 +245,13 @@ class WalkForward(Scheme):
         return parts
 
     def _refused(
-        self, given: int | str, start: int, until: int, before: int, dates: pd.DatetimeIndex, end: int
+        self,
+        given: int | str,
+        start: int,
+        until: int,
+        before: int,
+        dates: pd.DatetimeIndex,
+        end: int,
     ) -> str:
         """Which of the rows of a test part may not be tested, and why."""
         T, most = len(dates), behind(dates, end, self.test)
@@ -241,7 +259,11 @@ class WalkForward(Scheme):
         tests = f"validation.train_ends: {given}{at} tests rows {rows_text(start, until, dates)}"
         if start < before:
             return f"{tests}, but the test part before it ends at row {before}; allowed: {before} or later"
-        tests += f", but there are {T} rows, {span(dates)}" if until > T else self._overlap(start, until, dates, end)
+        tests += (
+            f", but there are {T} rows, {span(dates)}"
+            if until > T
+            else self._overlap(start, until, dates, end)
+        )
         return tests + (f"; allowed: up to {most}" if most > 0 else "")
 
     def _overlap(self, start: int, until: int, dates: pd.DatetimeIndex, end: int) -> str:
@@ -249,8 +271,12 @@ class WalkForward(Scheme):
         held = f"the hold-out is rows {rows_text(end, len(dates), dates)}"
         return f", but {held}: they overlap in rows {shared}"
 
-    def _fold(self, name: str, start: int, until: int, rows: UsableRows, gaps: Gaps, end: int) -> Fold:
-        """The fold that tests rows start to until, trained on all rows before the purge or the window of them."""
+    def _fold(
+        self, name: str, start: int, until: int, rows: UsableRows, gaps: Gaps, end: int
+    ) -> Fold:
+        """The fold that tests rows start to until, trained on all rows before the purge or the
+        window of them.
+        """
         low = 0
         if self.window:
             low = max(behind(rows.dates, rows.before(start, gaps.purge), self.window), 0)
@@ -260,22 +286,24 @@ class WalkForward(Scheme):
 
 @dataclass(frozen=True)
 class KFold(Scheme):
-    """Cut the rows into parts that follow each other, forecast each one, train on the rows on both its sides.
+    """Cut the rows into parts that follow each other, forecast each one, train on the rows on both
+    its sides.
 
-    Trained on: the rows before the test part and those after it, less purge and embargo. Training on what came
-    later is no forecast that anyone could have made: it uses every row to test, and says less than walking forward.
-    Left out: rows on each side of the test part whose target shares a return with one of its targets (`purge`),
-    then `embargo` further rows after it.
+    Trained on: the rows before the test part and those after it, less purge and embargo. Training
+    on what came later is no forecast that anyone could have made: it uses every row to test, and
+    says less than walking forward. Left out: rows on each side of the test part whose target shares
+    a return with one of its targets (`purge`), then `embargo` further rows after it.
     Tested: every part once. Parts differ in length by one row at most, the longer ones first.
 
     Attributes:
         folds: number of parts.
-        purge: known leaves out horizon - 1 rows on each side of a test part (none at horizon 0 and 1): those before
-            have a target that is not known at the first test row, those after share a return with the last test
-            target; strict leaves out horizon rows, so that no span of prices is touched twice; a number, so many.
+        purge: known leaves out horizon - 1 rows on each side of a test part (none at horizon 0 and
+            1): those before have a target that is not known at the first test row, those after
+            share a return with the last test target; strict leaves out horizon rows, so that no
+            span of prices is touched twice; a number, so many.
         embargo: further rows after each test part.
-        holdout: last rows, or time such as 1y, that no other fold may test or train on, nor train near to; forecast
-            once, as a last fold `holdout`.
+        holdout: last rows, or time such as 1y, that no other fold may test or train on, nor train
+            near to; forecast once, as a last fold `holdout`.
     """
 
     folds: Several
@@ -292,7 +320,9 @@ class KFold(Scheme):
         parts = _parts(rows.dates, self.folds, self.holdout, "folds")
         gaps = Gaps.of(self.purge, horizon, self.embargo)
         end = parts[-1][1]
-        found = [carve(str(k), [part], (0, end), gaps, end, rows) for k, part in enumerate(parts, 1)]
+        found = [
+            carve(str(k), [part], (0, end), gaps, end, rows) for k, part in enumerate(parts, 1)
+        ]
         found += _held_out(end, gaps, rows)
         return [trained(fold, "folds", rows) for fold in found]
 
@@ -301,11 +331,12 @@ class KFold(Scheme):
 class Combinatorial(Scheme):
     """Combinatorial purged cross-validation (Lopez de Prado 2018, chapter 12).
 
-    The rows are cut into `groups` that follow each other; every choice of `test_groups` of them is a split.
-    Trained on: the rows of all other groups, before and after, less purge and embargo around each tested one.
-    Left out: as in KFold, around every tested group.
-    Tested: the chosen groups. Every group is forecast C(groups - 1, test_groups - 1) times: so many backtest paths,
-    each with every group once. Path k takes of each group the k-th split that tests it.
+    The rows are cut into `groups` that follow each other; every choice of `test_groups` of them is
+    a split. Trained on: the rows of all other groups, before and after, less purge and embargo
+    around each tested one. Left out: as in KFold, around every tested group.
+    Tested: the chosen groups. Every group is forecast C(groups - 1, test_groups - 1) times: so many
+    backtest paths, each with every group once. Path k takes of each group the k-th split that tests
+    it.
 
     Attributes:
         groups: number of parts, which differ in length by one row at most.
@@ -368,7 +399,9 @@ def _held_out(end: int, gaps: Gaps, rows: UsableRows) -> list[Fold]:
     return [carve(HOLD_OUT, [(end, R)], (0, end), gaps, end, rows)] if end < R else []
 
 
-def _parts(dates: pd.DatetimeIndex, n: int, holdout: int | str, setting: str) -> list[tuple[int, int]]:
+def _parts(
+    dates: pd.DatetimeIndex, n: int, holdout: int | str, setting: str
+) -> list[tuple[int, int]]:
     """Start and end of n parts of the rows before the hold-out.
 
     Raises:
@@ -377,6 +410,8 @@ def _parts(dates: pd.DatetimeIndex, n: int, holdout: int | str, setting: str) ->
     end = _end(dates, holdout)
     if n > end:
         rows = f"there are {end} rows, {span(dates[:end])}{_held_text(holdout, ', before')}"
-        raise DataError(f"validation.{setting}: {n} parts of fewer rows; {rows}; allowed: up to {end}")
+        raise DataError(
+            f"validation.{setting}: {n} parts of fewer rows; {rows}; allowed: up to {end}"
+        )
     edges = [0, *np.cumsum([len(part) for part in np.array_split(np.arange(end), n)]).tolist()]
     return list(pairwise(edges))

@@ -1,9 +1,10 @@
 """What varies, and what differs by rounding alone: the one place that every test of a spread asks.
 
-A value judged by itself has rounding of some units in its last place, so that its spread is judged beside its
-size. A simple return is a quotient of prices less one: its rounding is that of a number near one, however small
-the return is. The index of an account that pays the same rate every day has returns that differ by some 1e-16,
-and none of them tells anything. Which values are such quotients is seen in their digits.
+A value judged by itself has rounding of some units in its last place, so that its spread is judged
+beside its size. A simple return is a quotient of prices less one: its rounding is that of a number
+near one, however small the return is. The index of an account that pays the same rate every day has
+returns that differ by some 1e-16, and none of them tells anything. Which values are such quotients
+is seen in their digits.
 """
 
 from __future__ import annotations
@@ -15,57 +16,77 @@ from typing import Any
 import numpy as np
 
 EPS = float(np.finfo(float).eps)
-# Spread relative to the largest size below which given values are rounding noise: some units in the last place.
+# Spread relative to the largest size below which given values are rounding noise: some units in the
+# last place.
 FLAT = 1e-15
 # The same of values that were computed from many.
 COMPUTED = 1e-12
-# Spread of quotients of prices, relative to one plus their size, below which it is rounding noise: each price is
-# rounded by half a unit, their quotient by another, and two such quotients are compared.
+# Spread of quotients of prices, relative to one plus their size, below which it is rounding noise:
+# each price is rounded by half a unit, their quotient by another, and two such quotients are
+# compared.
 ROUNDING = 4.0 * EPS
-# Share of a step between quotients that the rounding of what was subtracted from them may take or add.
+# Share of a step between quotients that the rounding of what was subtracted from them may take or
+# add.
 SLOP = 1e-3
 # Sum of squared residuals, relative to what the terms add up to, below which it is rounding noise.
 EXACT_FIT = 1e-26
 
 
 def of_quotients(values: np.ndarray) -> np.ndarray:
-    """Whether each value is a quotient less one: it has no digit below those of a number near one."""
+    """Whether each value is a quotient less one: it has no digit below those of a number near
+    one.
+    """
     return np.asarray((1.0 + values) - 1.0 == values)
 
 
 def near_rounding(spread: Any, size: Any) -> np.ndarray:
-    """Whether a spread is so small that it would be rounding alone if the values of this size were quotients."""
+    """Whether a spread is so small that it would be rounding alone if the values of this size were
+    quotients.
+    """
     return np.asarray(spread <= ROUNDING * (1.0 + np.abs(size)))
 
 
-def rounding_alone(spread: Any, size: Any, relative: float, quotients: Callable[[], Any]) -> np.ndarray:
-    """Whether a spread is rounding alone: beside the size of the values, or beside one where they are quotients.
+def rounding_alone(
+    spread: Any, size: Any, relative: float, quotients: Callable[[], Any]
+) -> np.ndarray:
+    """Whether a spread is rounding alone: beside the size of the values, or beside one where they
+    are quotients.
 
     Args:
-        spread, size: of each set of values, in their unit: range and largest size, or deviation and mean.
+        spread, size: of each set of values, in their unit: range and largest size, or deviation and
+            mean.
         relative: share of the size that is rounding.
-        quotients: says which sets (bool, of their shape) are of quotients of prices; asked only where it matters.
+        quotients: says which sets (bool, of their shape) are of quotients of prices; asked only
+            where it matters.
     """
     known = np.asarray(spread <= relative * np.abs(size))
     near = near_rounding(spread, size) & ~known
     return np.asarray(known | (near & quotients())) if near.any() else known
 
 
-def flat(values: np.ndarray, axis: int = 0, relative: float = FLAT, returns: bool = False) -> np.ndarray:
-    """Whether finite values differ by rounding alone, along an axis of which they have at least one.
+def flat(
+    values: np.ndarray, axis: int = 0, relative: float = FLAT, returns: bool = False
+) -> np.ndarray:
+    """Whether finite values differ by rounding alone, along an axis of which they have at least
+    one.
 
     Args:
         values: numbers of any shape.
-        relative: share of the largest size that is rounding; COMPUTED where the values were made from many.
+        relative: share of the largest size that is rounding; COMPUTED where the values were made
+            from many.
         returns: whether these are simple returns or sums of them, whatever their digits.
     """
     size = np.abs(values).max(axis=axis)
     spread = np.ptp(values, axis=axis)
-    return rounding_alone(spread, size, relative, lambda: returns or _steps_of_quotients(values, axis))
+    return rounding_alone(
+        spread, size, relative, lambda: returns or _steps_of_quotients(values, axis)
+    )
 
 
 def flat_where_known(values: np.ndarray, axis: int) -> np.ndarray:
-    """Whether values with missing ones (NaN), made from many, differ by rounding alone; the axis is kept."""
+    """Whether values with missing ones (NaN), made from many, differ by rounding alone; the axis
+    is kept.
+    """
     missing = np.isnan(values)
     size = np.where(missing, 0.0, np.abs(values)).max(axis=axis, keepdims=True)
     least = np.where(missing, np.inf, values).min(axis=axis, keepdims=True)
@@ -75,14 +96,17 @@ def flat_where_known(values: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _steps_of_quotients(values: np.ndarray, axis: int) -> np.ndarray:
-    """Whether values differ by whole steps of numbers near one, as quotients less the same rate do."""
+    """Whether values differ by whole steps of numbers near one, as quotients less the same rate
+    do.
+    """
     steps = (values - values.take([0], axis)) / (EPS / 2.0)
     whole = np.round(steps)
     return np.asarray((np.abs(steps - whole) <= SLOP * np.abs(whole)).all(axis=axis))
 
 
 def explained(ssr: float, rows: int, size: float, y: np.ndarray) -> bool:
-    """Whether the residuals of a fit are rounding alone, so that errors of its estimates would be noise.
+    """Whether the residuals of a fit are rounding alone, so that errors of its estimates would be
+    noise.
 
     Args:
         ssr: sum of squared residuals of so many rows.
@@ -95,7 +119,9 @@ def explained(ssr: float, rows: int, size: float, y: np.ndarray) -> bool:
 
 
 def mean_over_spread(values: np.ndarray, returns: bool = False) -> float:
-    """Mean over standard deviation (ddof 1) of values (n,); NaN of fewer than two, or where they do not vary."""
+    """Mean over standard deviation (ddof 1) of values (n,); NaN of fewer than two, or where they
+    do not vary.
+    """
     if len(values) < 2 or flat(values, relative=COMPUTED, returns=returns):
         return float("nan")
     return float(values.mean() / values.std(ddof=1))
@@ -121,6 +147,8 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
 
 
 def _distinct(values: np.ndarray) -> int:
-    """How many values (n,) there are, those counted once that differ by the rounding of a quotient."""
+    """How many values (n,) there are, those counted once that differ by the rounding of a
+    quotient.
+    """
     ordered = np.sort(values)
     return 1 + int((~near_rounding(np.diff(ordered), ordered[1:])).sum())

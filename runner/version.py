@@ -14,7 +14,8 @@ from runner import __version__
 
 @cache
 def code_version(allow: tuple[str, ...] = ()) -> str:
-    """Version of the package and the digest of its sources; the digest of those of the modules that the spec allows.
+    """Version of the package and the digest of its sources; the digest of those of the modules that
+    the spec allows.
 
     Not the commit: other commits, and files beside the package, leave results as they are.
     """
@@ -24,11 +25,22 @@ def code_version(allow: tuple[str, ...] = ()) -> str:
 
 @cache
 def source_commit() -> str:
-    """Commit of the checkout that this package lies in, `-dirty` where files were changed; else nothing."""
+    """Commit of the checkout that this package lies in, `-dirty` where files were changed; else
+    nothing.
+    """
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return ""
-    command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    command = [
+        "git",
+        "-C",
+        str(root),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty",
+        "--exclude=*",
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     return answer.stdout.strip()
 
@@ -41,10 +53,14 @@ def _place(module: str) -> Path | None:
 
 
 def _digest(places: Iterable[Path | None]) -> str:
-    """Twelve digits of the contents of these files and of the Python files below these directories."""
+    """Twelve digits of the contents of these files and of the Python files below these
+    directories.
+    """
     found = sha256()
     for place in places:
-        files = sorted(place.rglob("*.py")) if place and place.is_dir() else [place] if place else []
+        files = (
+            sorted(place.rglob("*.py")) if place and place.is_dir() else [place] if place else []
+        )
         for file in files:
             found.update(file.name.encode() + b"\0" + file.read_bytes())
     return found.hexdigest()[:12]

@@ -1,4 +1,6 @@
-"""The rows that each forecast of a model that refits at every row may use: a window of those just before it."""
+"""The rows that each forecast of a model that refits at every row may use: a window of those just
+before it.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,14 @@ if TYPE_CHECKING:
     from runner.panel import Panel
     from runner.validation import Fold
 
-Forecast = Callable[[np.ndarray, int], np.ndarray]  # of the rows of a window and the row t after it, (N,)
+Forecast = Callable[
+    [np.ndarray, int], np.ndarray
+]  # of the rows of a window and the row t after it, (N,)
 
 
 def window_before(panel: Panel, t: int, length: int) -> np.ndarray | None:
-    """The last `length` rows before row t whose target is known at t, None where there are fewer in its session.
+    """The last `length` rows before row t whose target is known at t, None where there are fewer in
+    its session.
 
     They are those up to row t - horizon, whatever a fold purges before its first test row.
     """
@@ -30,7 +35,8 @@ def window_before(panel: Panel, t: int, length: int) -> np.ndarray | None:
 
 
 def last_window(panel: Panel, rows: np.ndarray, length: int) -> np.ndarray:
-    """The last `length` of these rows with a valid cell, fewer where there are fewer in their session.
+    """The last `length` of these rows with a valid cell, fewer where there are fewer in their
+    session.
 
     Raises:
         DataError: there is none.
@@ -44,13 +50,16 @@ def last_window(panel: Panel, rows: np.ndarray, length: int) -> np.ndarray:
 
 
 def walk(panel: Panel, fold: Fold, length: int, forecast: Forecast, what: str) -> np.ndarray:
-    """Forecasts (len(test), N) of the test rows, each by its own window; NaN where that is not full.
+    """Forecasts (len(test), N) of the test rows, each by its own window; NaN where that is not
+    full.
 
     Raises:
         DataError: the fold trains on rows after those it tests, or no test row has a full window.
     """
     if len(fold.train) and fold.train[-1] > fold.test[0]:
-        raise DataError("trains on rows after its test rows; a model that refits at every row uses those before only")
+        raise DataError(
+            "trains on rows after its test rows; a model that refits at every row uses those before only"
+        )
     found = np.full((len(fold.test), len(panel.assets)), np.nan)
     windows = [(at, t, window_before(panel, t, length)) for at, t in enumerate(fold.test.tolist())]
     full = [one for one in windows if one[2] is not None]

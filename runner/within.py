@@ -1,8 +1,9 @@
 """Least squares beside fixed effects of assets, dates or both, balanced or not, from sums.
 
-What the effects take from a column z (T, N) is alpha_i + delta_t, the weighted least-squares fit of dummies.
-With sums over dates A = sum_t w z and over assets D = sum_i w z, the dummies' normal equations reduce to one
-system in the shorter of the two sides, so that every column costs one pass and no iteration:
+What the effects take from a column z (T, N) is alpha_i + delta_t, the weighted least-squares fit of
+dummies. With sums over dates A = sum_t w z and over assets D = sum_i w z, the dummies' normal
+equations reduce to one system in the shorter of the two sides, so that every column costs one pass
+and no iteration:
 
     (W_N - C' W_T^-1 C) alpha = A - C' W_T^-1 D,    delta = W_T^-1 (D - C alpha),    C = w (T, N)
 
@@ -21,8 +22,11 @@ from runner.least_squares import LARGEST, NotEstimable, refuse_outsized
 from runner.moments import CONDITION, UNEXPLAINED, halves, shift_of
 
 BLOCK = 16  # dates at a time
-KEPT = 1e-4  # share of a column's variation beyond which what the effects leave has lost digits in one pass
-PASSES = 3  # each after the first works on what the one before left, and finds the digits that it lost
+# share of a column's variation beyond which what the effects leave has lost digits in one pass
+KEPT = 1e-4
+PASSES = (
+    3  # each after the first works on what the one before left, and finds the digits that it lost
+)
 ABSORBED = 1e-20  # share of variation below which nothing is left of a column
 RANK = 1e-9  # smallest eigenvalue of the correlations, relative to the largest
 
@@ -43,19 +47,29 @@ class Cells(NamedTuple):
             part = slice(start, min(start + BLOCK, rows.stop))
             z = buffer[: part.stop - start]
             z[:, :K], z[:, K] = self.X[part].swapaxes(1, 2), self.y[part]
-            yield part, z, None if self.weights is None else np.where(self.use[part], self.weights[part], 0.0)
+            yield (
+                part,
+                z,
+                None if self.weights is None else np.where(self.use[part], self.weights[part], 0.0),
+            )
 
     @property
     def counts(self) -> np.ndarray:
         """Weights (T, N), zero in cells that are not in use."""
-        return self.use.astype(float) if self.weights is None else np.where(self.use, self.weights, 0.0)
+        return (
+            self.use.astype(float)
+            if self.weights is None
+            else np.where(self.use, self.weights, 0.0)
+        )
 
 
 class Within(NamedTuple):
-    """What the effects leave: products S (K + 1, K + 1) of the columns [x, y], and the effects of each column.
+    """What the effects leave: products S (K + 1, K + 1) of the columns [x, y], and the effects of
+    each column.
 
-    alpha (N, K + 1) of assets and delta (T, K + 1) of dates, zeros where there are none; `absorbed` counts the
-    effects that take degrees of freedom, tss is that of y about its mean, squares (K + 1,) are those of the columns.
+    alpha (N, K + 1) of assets and delta (T, K + 1) of dates, zeros where there are none; `absorbed`
+    counts the effects that take degrees of freedom, tss is that of y about its mean, squares (K +
+    1,) are those of the columns.
     """
 
     S: np.ndarray
@@ -67,8 +81,8 @@ class Within(NamedTuple):
 
 
 class Solved(NamedTuple):
-    """Slopes b (K,), inverse (K, K) of the products of what is left of x, the sum of squared residuals, and whether
-    the products kept the digits of these."""
+    """Slopes b (K,), inverse (K, K) of the products of what is left of x, the sum of squared
+    residuals, and whether the products kept the digits of these."""
 
     b: np.ndarray
     bread: np.ndarray
@@ -76,9 +90,13 @@ class Solved(NamedTuple):
     sound: bool
 
 
-@np.errstate(over="ignore", invalid="ignore")  # columns too large for products are refused by `solve`
+@np.errstate(
+    over="ignore", invalid="ignore"
+)  # columns too large for products are refused by `solve`
 def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
-    """Take the effects out of every column; `shift` (K + 1,) is a point amid the columns, where rounding is least."""
+    """Take the effects out of every column; `shift` (K + 1,) is a point amid the columns, where
+    rounding is least.
+    """
     T, N, K = cells.X.shape
     dummies = Dummies.of(cells, effects)
     alpha, delta = np.tile(shift, (N, 1)), np.zeros((T, K + 1))
@@ -97,8 +115,12 @@ def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
     return Within((S + S.T) / 2.0, alpha, delta, dummies.absorbed, tss, squares)
 
 
-def _sums(cells: Cells, alpha: np.ndarray, delta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Products S (P, P) and sums over dates A (N, P) and over assets D (T, P) of the columns less the effects."""
+def _sums(
+    cells: Cells, alpha: np.ndarray, delta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Products S (P, P) and sums over dates A (N, P) and over assets D (T, P) of the columns less
+    the effects.
+    """
     parts = halves(len(delta), lambda rows: _sums_of(cells, alpha, delta, rows))
     S, A = (np.asarray(sum(part[j] for part in parts)) for j in (0, 1))
     return S, A.T, np.concatenate([part[2] for part in parts])
@@ -124,8 +146,9 @@ def _sums_of(
 
 
 class Dummies(NamedTuple):
-    """The normal equations of the dummies: weights of each asset (N,) and date (T,), None where a side has no
-    effects; those of each cell (T, N) and the factor of the reduced system, None where they are not needed."""
+    """The normal equations of the dummies: weights of each asset (N,) and date (T,), None where a
+    side has no effects; those of each cell (T, N) and the factor of the reduced system, None where
+    they are not needed."""
 
     asset: np.ndarray | None
     date: np.ndarray | None
@@ -141,7 +164,11 @@ class Dummies(NamedTuple):
         balanced = cells.weights is None and bool(cells.use.all())
         w = None if balanced else cells.counts
         T, N = cells.use.shape
-        n, t = (np.full(N, float(T)), np.full(T, float(N))) if w is None else (w.sum(axis=0), w.sum(axis=1))
+        n, t = (
+            (np.full(N, float(T)), np.full(T, float(N)))
+            if w is None
+            else (w.sum(axis=0), w.sum(axis=1))
+        )
         used, dates, none = int((n > 0).sum()), int((t > 0).sum()), np.empty(0, dtype=int)
         if len(effects) == 1:
             asset = effects[0] == "asset"
@@ -170,7 +197,9 @@ class Dummies(NamedTuple):
 
 
 def _factor(C: np.ndarray, pinned: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Cholesky factor of the system of the columns of C, rows eliminated, one column pinned per component."""
+    """Cholesky factor of the system of the columns of C, rows eliminated, one column pinned per
+    component.
+    """
     other = C.sum(axis=1)
     scaled = C / np.sqrt(np.where(other > 0.0, other, 1.0))[:, None]
     G = np.diag(C.sum(axis=0)) - scaled.T @ scaled
@@ -201,7 +230,9 @@ def _over(sums: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
 
 
 def _first_of_each_component(use: np.ndarray) -> np.ndarray:
-    """A column of each part of the table that hangs together through its cells: its effects are only relative."""
+    """A column of each part of the table that hangs together through its cells: its effects are
+    only relative.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -220,7 +251,8 @@ def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
     """Slopes beside the effects.
 
     Raises:
-        NotEstimable: too few rows, a target or columns that the effects absorb, collinear columns, which are named.
+        NotEstimable: too few rows, a target or columns that the effects absorb, collinear columns,
+            which are named.
     """
     K, n = len(terms), int(cells.use.sum())
     if n <= K + found.absorbed:
@@ -237,7 +269,9 @@ def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
         if one <= ABSORBED * of
     ]
     if gone:
-        raise NotEstimable(f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} absorbed by the effects")
+        raise NotEstimable(
+            f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} absorbed by the effects"
+        )
     length = np.sqrt(left)
     unit = found.S / np.outer(length, length)
     eigen, vectors = np.linalg.eigh(unit[:K, :K]) if K else (np.ones(1), np.ones((1, 1)))
@@ -254,9 +288,13 @@ def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
 
 
 def refined(one: Solved, cells: Cells, effects: Sequence[str]) -> Solved:
-    """The same after a step on its residuals, which finds the digits again that the products lost."""
+    """The same after a step on its residuals, which finds the digits again that the products
+    lost.
+    """
     K = len(one.b)
-    with np.errstate(invalid="ignore", over="ignore"):  # cells that are not in use may hold anything
+    with np.errstate(
+        invalid="ignore", over="ignore"
+    ):  # cells that are not in use may hold anything
         residuals = cells._replace(y=cells.y - cells.X @ one.b)
     S = within(residuals, effects, shift_of(cells.X, residuals.y, cells.use)[0, 0]).S
     step = one.bread @ S[:K, K]

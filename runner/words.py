@@ -43,7 +43,11 @@ def percent(share: float) -> str:
     """A share in percent; small ones keep two significant digits."""
     if math.isnan(share):
         return "–"
-    return f"{share:,.1%}".replace("%", " %") if abs(share) >= 0.01 or share == 0.0 else f"{100.0 * share:.2g} %"
+    return (
+        f"{share:,.1%}".replace("%", " %")
+        if abs(share) >= 0.01 or share == 0.0
+        else f"{100.0 * share:.2g} %"
+    )
 
 
 def count(n: int, noun: str) -> str:
@@ -69,14 +73,18 @@ def target_text(report: Report) -> str:
 
 
 def calendar_text(report: Report) -> str:
-    """The calendar of the rows with its rows a year; that of the data too where the target has fewer rows."""
+    """The calendar of the rows with its rows a year; that of the data too where the target has
+    fewer rows.
+    """
     own, raw = report.panel.calendar, report.study.market.calendar
     of_data = "" if own.words == raw.words else f" (data: {raw.words})"
     return f"{own.words}{of_data}"
 
 
 def unit_noun(table: pd.DataFrame) -> str:
-    """What the rows of a table are about: asset, date, group, or regression where there is only one pool."""
+    """What the rows of a table are about: asset, date, group, or regression where there is only
+    one pool.
+    """
     scopes = [scope for scope in table["scope"].unique() if scope != "mean"]
     return scopes[0] if len(scopes) == 1 and scopes[0] != "pooled" else "regression"
 
@@ -90,7 +98,9 @@ def errors_in_force(report: Report) -> str:
     """The name of the covariance, nothing where it is unknown or differs by unit."""
     quality = report.fit.quality
     names = (
-        {name for name in quality["cov"].tolist() if isinstance(name, str) and name} if "cov" in quality else set()
+        {name for name in quality["cov"].tolist() if isinstance(name, str) and name}
+        if "cov" in quality
+        else set()
     )
     return names.pop() if len(names) == 1 else ""
 
@@ -109,7 +119,11 @@ def significance(tested: pd.DataFrame, noun: str) -> str:
         return f"is not distinguishable from zero at 5 % in any of {len(tested):,} {noun}"
     up = int((hits["estimate"] > 0).sum())
     signs = (
-        f"{up:,} positive, {len(hits) - up:,} negative" if 0 < up < len(hits) else "positive" if up else "negative"
+        f"{up:,} positive, {len(hits) - up:,} negative"
+        if 0 < up < len(hits)
+        else "positive"
+        if up
+        else "negative"
     )
     of = f"{len(hits):,} of {len(tested):,} {noun}"
     return f"is significant at 5 % in {of} ({signs}){by_chance(len(hits), len(tested))}"
@@ -120,4 +134,7 @@ def by_chance(hits: int, units: int, tests: int = 1) -> str:
     expected = LEVEL * units
     if units < MANY_TESTS or hits > 3 * tests * expected:
         return ""
-    return f", where chance alone would give about {expected:,.0f}" + f" to {tests * expected:,.0f}" * (tests > 1)
+    return (
+        f", where chance alone would give about {expected:,.0f}"
+        + f" to {tests * expected:,.0f}" * (tests > 1)
+    )

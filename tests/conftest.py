@@ -26,7 +26,11 @@ WIDTH = "120"  # of the terminal, in columns
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
-    parser.addoption("--compiled", action="store_true", help="sum panels of any size by runner.kernel; needs numba")
+    parser.addoption(
+        "--compiled",
+        action="store_true",
+        help="sum panels of any size by runner.kernel; needs numba",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

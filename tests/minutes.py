@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-COLUMNS: dict[str, str | None] = {"date": "day", "time": "Time", "asset": "Ticker", "close": "close", "ret": "ret"}
+COLUMNS: dict[str, str | None] = {
+    "date": "day",
+    "time": "Time",
+    "asset": "Ticker",
+    "close": "close",
+    "ret": "ret",
+}
 
 
 def bars(days: int = 2, minutes: int = 12, assets: int = 3, seed: int = 0) -> pd.DataFrame:

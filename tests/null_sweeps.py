@@ -76,9 +76,13 @@ class Rates(NamedTuple):
 
     def __str__(self) -> str:
         error = np.sqrt(self.survivor * (1.0 - self.survivor) / self.sweeps)
-        without = f", {self.withheld:.0%} of tests withheld ({self.reason})" if self.withheld else ""
+        without = (
+            f", {self.withheld:.0%} of tests withheld ({self.reason})" if self.withheld else ""
+        )
         survivor = f"survivor {self.survivor:.1%} (standard error {error:.1%})"
-        return f"{survivor}, BH {self.bh:.1%}, first {self.first:.0%} of {self.sweeps} sweeps{without}"
+        return (
+            f"{survivor}, BH {self.bh:.1%}, first {self.first:.0%} of {self.sweeps} sweeps{without}"
+        )
 
 
 def returns_of(rng: np.random.Generator, T: int, N: int) -> np.ndarray:
@@ -155,7 +159,9 @@ def response(family: Family, slope: float, samples: int) -> float:
     for seed in range(samples):
         pair = []
         for given in (0.0, slope):
-            fit = family.model.fit(panel_of(family, *drawn(family, seed, given)), np.arange(family.T))
+            fit = family.model.fit(
+                panel_of(family, *drawn(family, seed, given)), np.arange(family.T)
+            )
             rows = headline(fit.coefficients)
             pair.append(float(rows.loc[rows["term"] == "x", "estimate"].mean()))
         moved.append((pair[1] - pair[0]) / slope)
@@ -174,10 +180,14 @@ def counted(family: Family, seed: int, slope: float) -> Swept:
     reasons = tuple(tests.loc[tests["p_dates"].isna(), "reason"])
     finds = [int((tests[name] < 0.05).sum()) for name in ("p_bh", "p_by")]
     estimate = float(tests["estimate"].iloc[0])
-    return Swept(len(tests) - len(reasons), int(survives.sum()), *finds, bool(survives[0]), estimate, reasons)
+    return Swept(
+        len(tests) - len(reasons), int(survives.sum()), *finds, bool(survives[0]), estimate, reasons
+    )
 
 
-def rates(family: Family, seeds: range, slope: float = 0.0, workers: int = 1) -> tuple[Rates, float]:
+def rates(
+    family: Family, seeds: range, slope: float = 0.0, workers: int = 1
+) -> tuple[Rates, float]:
     """Rates over sweeps, and the standard deviation of the first signal's estimate over them."""
     many = (repeat(family), seeds, repeat(slope))
     if workers == 1:
@@ -186,7 +196,9 @@ def rates(family: Family, seeds: range, slope: float = 0.0, workers: int = 1) ->
         # A thread of linear algebra for each worker: more of them wait for each other, ten times as long.
         with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
             sweeps = list(pool.map(counted, *many, chunksize=5))
-    reasons = pd.Series([reason.partition(" (")[0] for one in sweeps for reason in one.reasons], dtype=object)
+    reasons = pd.Series(
+        [reason.partition(" (")[0] for one in sweeps for reason in one.reasons], dtype=object
+    )
     shares = [
         float(np.mean([one.survivors > 0 for one in sweeps])),
         float(np.mean([one.bh > 0 for one in sweeps])),
@@ -197,7 +209,9 @@ def rates(family: Family, seeds: range, slope: float = 0.0, workers: int = 1) ->
     return Rates(*shares, common, len(sweeps)), float(np.std([one.estimate for one in sweeps]))
 
 
-def level_and_power(family: Family, sweeps: int, planted: int, workers: int = 1) -> tuple[Rates, Rates | None]:
+def level_and_power(
+    family: Family, sweeps: int, planted: int, workers: int = 1
+) -> tuple[Rates, Rates | None]:
     """Rates of worthless sweeps, and of those with a first signal whose true t is 5; none where withheld."""
     if family.withheld:
         return rates(family, range(min(sweeps, WITHHELD)), 0.0, workers)[0], None
@@ -211,17 +225,23 @@ BY_DATE = {"cov": "cluster", "clusters": ["date"]}
 DK = {"cov": "driscoll_kraay"}
 SMALL: dict[str, Family] = {  # of the quick test
     "by asset": Family(Regression(), T=250, N=4, persistence=0.9, signals=3),
-    "logit by asset": Family(Regression(estimator="logit"), T=250, N=4, persistence=0.9, binary=True, signals=3),
+    "logit by asset": Family(
+        Regression(estimator="logit"), T=250, N=4, persistence=0.9, binary=True, signals=3
+    ),
 }
 FAMILIES: dict[str, Family] = {
     "one asset": Family(Regression(), N=1),
     "one asset, HAC": Family(Regression(cov="HAC"), N=1),
-    "one asset, dividend yield": Family(Regression(), N=1, signal="yield", withheld="small-sample bias"),
+    "one asset, dividend yield": Family(
+        Regression(), N=1, signal="yield", withheld="small-sample bias"
+    ),
     "one asset, horizon 5, HAC, 2,500 dates": Family(Regression(cov="HAC"), T=2500, N=1, horizon=5),
     "one asset, horizon 21, HAC, 500 dates": Family(
         Regression(cov="HAC"), N=1, horizon=21, withheld="too few independent rows"
     ),
-    "one asset, horizon 21, HAC, 2,500 dates": Family(Regression(cov="HAC"), T=2500, N=1, horizon=21),
+    "one asset, horizon 21, HAC, 2,500 dates": Family(
+        Regression(cov="HAC"), T=2500, N=1, horizon=21
+    ),
     "by asset, market-level": Family(Regression()),
     "by asset, own momentum": Family(Regression(), signal="momentum", withheld="small-sample bias"),
     "by asset, own signals": Family(Regression(), signal="own"),
@@ -235,16 +255,25 @@ FAMILIES: dict[str, Family] = {
     "pooled by asset, market-level": Family(
         Regression(by=None, cov="cluster", clusters=["asset"]), withheld="p-values treat assets"
     ),
-    "pooled by asset, own signals": Family(Regression(by=None, cov="cluster", clusters=["asset"]), signal="own"),
+    "pooled by asset, own signals": Family(
+        Regression(by=None, cov="cluster", clusters=["asset"]), signal="own"
+    ),
     "pooled by date": Family(Regression(by=None, **BY_DATE), signal="own"),
     "pooled by date, own momentum": Family(Regression(by=None, **BY_DATE), signal="momentum"),
     "pooled, asset effects, own momentum": Family(
-        Regression(by=None, effects=["asset"], **BY_DATE), signal="momentum", withheld="small-sample bias"
+        Regression(by=None, effects=["asset"], **BY_DATE),
+        signal="momentum",
+        withheld="small-sample bias",
     ),
     "pooled by date, horizon 21": Family(
-        Regression(by=None, **BY_DATE), horizon=21, signal="own", withheld="p-values treat overlapping"
+        Regression(by=None, **BY_DATE),
+        horizon=21,
+        signal="own",
+        withheld="p-values treat overlapping",
     ),
-    "pooled DK, horizon 21, 2,500 dates": Family(Regression(by=None, **DK), T=2500, N=5, horizon=21, signal="own"),
+    "pooled DK, horizon 21, 2,500 dates": Family(
+        Regression(by=None, **DK), T=2500, N=5, horizon=21, signal="own"
+    ),
     "pooled DK, horizon 21, 500 dates": Family(
         Regression(by=None, **DK), horizon=21, signal="own", withheld="too few independent rows"
     ),

@@ -31,12 +31,16 @@ ERRORS = ["nonrobust", "HC0", "HC1", "HC2", "HC3", "HAC"]
 def close(actual: Any, expected: Any, what: str, rel: float = REL, floor: float = FLOOR) -> None:
     """Assert that two numbers or arrays of numbers agree, NaN only with NaN."""
     actual, expected = np.asarray(actual, dtype=float), np.asarray(expected, dtype=float)
-    assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
+    assert actual.shape == expected.shape, (
+        f"{what}: shape {actual.shape}, expected {expected.shape}"
+    )
     np.testing.assert_array_equal(np.isnan(actual), np.isnan(expected), err_msg=what)
     gap = np.abs(actual - expected)
     allowed = rel * np.abs(expected) + floor
     bad = ~(gap <= allowed) & ~np.isnan(expected) & (actual != expected)
-    assert not bad.any(), f"{what}: {actual[bad]}, expected {expected[bad]}, apart {gap[bad]}, allowed {allowed[bad]}"
+    assert not bad.any(), (
+        f"{what}: {actual[bad]}, expected {expected[bad]}, apart {gap[bad]}, allowed {allowed[bad]}"
+    )
 
 
 def design(X: np.ndarray, constant: bool) -> np.ndarray:
@@ -48,7 +52,9 @@ def term_names(columns: int, constant: bool) -> list[str]:
     return ["const"] * constant + [f"x{k}" for k in range(columns)]
 
 
-def ols(X: np.ndarray, y: np.ndarray, constant: bool, cov: str = "nonrobust", lags: int | None = None) -> Any:
+def ols(
+    X: np.ndarray, y: np.ndarray, constant: bool, cov: str = "nonrobust", lags: int | None = None
+) -> Any:
     """statsmodels on a design that has its constant already."""
     keywords = {"maxlags": lags, "use_correction": False} if cov == "HAC" else {}
     return sm.OLS(y, X, hasconst=constant).fit(cov_type=cov, cov_kwds=keywords, use_t=True)
@@ -70,7 +76,10 @@ def rational(X: np.ndarray, y: np.ndarray) -> tuple[list[Fraction], list[list[Fr
             if r != i and table[r][i]:
                 table[r] = [a - table[r][i] * b for a, b in zip(table[r], table[i], strict=True)]
     b = [row[-1] for row in table]
-    u = [v - sum(x * one for x, one in zip(row, b, strict=True)) for row, v in zip(rows, target, strict=True)]
+    u = [
+        v - sum(x * one for x, one in zip(row, b, strict=True))
+        for row, v in zip(rows, target, strict=True)
+    ]
     return b, [row[k : 2 * k] for row in table], sum(one * one for one in u)
 
 
@@ -111,7 +120,9 @@ def random_arrays(seed: int, T: int, N: int, K: int) -> tuple[np.ndarray, np.nda
     return rng.normal() + X @ rng.normal(size=K) + noise, X
 
 
-def punch_holes(rng: np.random.Generator, y: np.ndarray, X: np.ndarray, share: float, ragged: bool) -> None:
+def punch_holes(
+    rng: np.random.Generator, y: np.ndarray, X: np.ndarray, share: float, ragged: bool
+) -> None:
     """Miss single cells of the target and of features, and list assets late and delist them early, in place."""
     y[rng.random(y.shape) < share] = np.nan
     X[rng.random(X.shape) < share / 4] = np.nan

@@ -78,11 +78,17 @@ class Said:
 
     def p_value(self, name: str, p: float) -> None:
         printed = self[name]
-        good = p < 0.001 if printed == "<0.001" else printed is not None and p >= 0.0005 and shows(printed, p)
+        good = (
+            p < 0.001
+            if printed == "<0.001"
+            else printed is not None and p >= 0.0005 and shows(printed, p)
+        )
         assert good, f"{name}: {printed}, tables say {p!r}: {self.sentence!r}"
 
     def word(self, name: str, value: object) -> None:
-        assert self[name] == value, f"{name}: {self.parts.get(name)!r}, tables say {value!r}: {self.sentence!r}"
+        assert self[name] == value, (
+            f"{name}: {self.parts.get(name)!r}, tables say {value!r}: {self.sentence!r}"
+        )
 
     def verdict(self, p: float) -> None:
         """The strongest of 1, 5 and 10 % that p is below, else p itself."""
@@ -105,7 +111,9 @@ class Said:
         """How many true nulls would be rejected, told from 20 tests on where that is a fair part of those seen."""
         if units >= 20 and hits <= 3 * tests * 0.05 * units:
             self.number("chance", 0.05 * units)
-            self.number("chance_most", tests * 0.05 * units) if tests > 1 else self.word("chance_most", None)
+            self.number("chance_most", tests * 0.05 * units) if tests > 1 else self.word(
+                "chance_most", None
+            )
         else:
             self.word("chance", None)
             self.word("chance_most", None)
@@ -114,7 +122,10 @@ class Said:
         """In how many units p is below 5 %, and the signs of those."""
         known = p.notna()
         hits = known & (p < 0.05)
-        told = {name: self[name] for name in ("untested", "none_of", "none_noun", "hits", "of", "noun", "sign")}
+        told = {
+            name: self[name]
+            for name in ("untested", "none_of", "none_noun", "hits", "of", "noun", "sign")
+        }
         told |= {name: self[name] for name in ("up", "down")}
         up = int((hits & (estimate > 0)).sum())
         down = int((hits & (estimate < 0)).sum())
@@ -188,11 +199,15 @@ def parse(subject: str, sentence: str, about: Any) -> str:
     found = [(name, regex.fullmatch(sentence), check) for name, regex, check in PATTERNS[subject]]
     matched = [(name, match, check) for name, match, check in found if match]
     names = [name for name, *_ in matched]
-    assert len(matched) == 1, f"{subject}: {names or 'no pattern'} for {sentence!r}; add one to tests/sentences.py"
+    assert len(matched) == 1, (
+        f"{subject}: {names or 'no pattern'} for {sentence!r}; add one to tests/sentences.py"
+    )
     name, match, check = matched[0]
     said = Said(sentence, match.groupdict())
     check(about, said)
-    unread = [part for part, value in said.parts.items() if value is not None and part not in said.seen]
+    unread = [
+        part for part, value in said.parts.items() if value is not None and part not in said.seen
+    ]
     assert not unread, f"{subject}, {name}: {unread} of {sentence!r} are not checked"
     return name
 
@@ -216,7 +231,8 @@ TESTED = rf"\(s\.e\. {n('se')}, t {n('t')}\)"
 
 
 @pattern(
-    "Coefficients", rf"{text('term')}: {n('b')}(?:, {text('untested', 'without a test')}| {TESTED}, {VERDICT})\."
+    "Coefficients",
+    rf"{text('term')}: {n('b')}(?:, {text('untested', 'without a test')}| {TESTED}, {VERDICT})\.",
 )
 def one_estimate(report: Any, said: Said) -> None:
     [row] = rows_of(report, said["term"]).to_dict("records")
@@ -303,7 +319,13 @@ def refuses(report: Any, advice: str) -> list[str]:
     model = dict(report.spec["model"])
     for word in advice.split():
         key, _, value = word.removeprefix("model.").partition("=")
-        model[key] = value[1:-1].split(",") if value.startswith("[") else int(value) if value.isdigit() else value
+        model[key] = (
+            value[1:-1].split(",")
+            if value.startswith("[")
+            else int(value)
+            if value.isdigit()
+            else value
+        )
     if model["cov"] != "cluster":
         model["clusters"] = []
     return list(mistakes({**report.spec, "model": model}))
@@ -329,7 +351,9 @@ def allows_for_overlap(report: Any) -> bool:
 def assets_taken_as_independent(report: Any, said: Said) -> None:
     said.word("cov", setting(report, "cov"))
     assert setting(report, "cov") != "driscoll_kraay" and "date" not in setting(report, "clusters")
-    assert setting(report, "by") not in ("asset", "date") and not refuses(report, str(said["advice"]))
+    assert setting(report, "by") not in ("asset", "date") and not refuses(
+        report, str(said["advice"])
+    )
 
 
 @pattern(
@@ -360,7 +384,9 @@ def overlap_is_longer_than_the_lags(report: Any, said: Said) -> None:
 
 # Fit
 
-ABOUT_ZERO = rf", without a constant: about the mean of the target; uncentred, about zero, {n('zero')}"
+ABOUT_ZERO = (
+    rf", without a constant: about the mean of the target; uncentred, about zero, {n('zero')}"
+)
 UNCENTRED = f"{text('uncentred', ABOUT_ZERO)}?"
 
 
@@ -437,7 +463,9 @@ def hypothesis_of_units(report: Any, said: Said) -> None:
     said.number("of", len(p))
     assert noun_of(said["noun"]) == noun_in(rows)
     said.chance(int((p < 0.05).sum()), len(p)) if (p < 0.05).any() else said.word("chance", None)
-    said.number("untested", len(rows) - len(p)) if len(p) < len(rows) else said.word("untested", None)
+    said.number("untested", len(rows) - len(p)) if len(p) < len(rows) else said.word(
+        "untested", None
+    )
 
 
 # Out of sample
@@ -560,7 +588,13 @@ def errors_out_of_sample(report: Any, said: Said) -> None:
 )
 def r2_of_paths(report: Any, said: Said) -> None:
     r2 = report.scores.loc[report.scores["scope"] == "path", "r2"]
-    values = {"paths": len(r2), "mean": r2.mean(), "std": r2.std(), "low": r2.min(), "high": r2.max()}
+    values = {
+        "paths": len(r2),
+        "mean": r2.mean(),
+        "std": r2.std(),
+        "low": r2.min(),
+        "high": r2.max(),
+    }
     for name, value in values.items():
         said.number(name, value)
 
@@ -581,7 +615,9 @@ def hold_out(report: Any, said: Said) -> None:
 
 
 def trains_on_later(report: Any) -> bool:
-    return len(report.folds) > 0 and bool((report.folds["train_end"] > report.folds["test_start"]).any())
+    return len(report.folds) > 0 and bool(
+        (report.folds["train_end"] > report.folds["test_start"]).any()
+    )
 
 
 @pattern(
@@ -590,7 +626,9 @@ def trains_on_later(report: Any) -> bool:
     r"forecast\.",
 )
 def explains(report: Any, said: Said) -> None:
-    assert report.kind == "explanatory" and (report.panel.horizon == 0 or report.audit.looks_ahead is False)
+    assert report.kind == "explanatory" and (
+        report.panel.horizon == 0 or report.audit.looks_ahead is False
+    )
 
 
 @pattern("Out of sample", r"Regressors are known before the target: a forecast, good or bad\.")
@@ -675,9 +713,15 @@ def residuals_fail(report: Any, said: Said) -> None:
         said.word("advice", MENDED[what, cov])
 
 
-@pattern("Residuals and columns", rf"Not found at 5 %: {text('what')}; that is no proof of absence\.")
+@pattern(
+    "Residuals and columns", rf"Not found at 5 %: {text('what')}; that is no proof of absence\."
+)
 def residuals_pass(report: Any, said: Said) -> None:
-    clean = [what for what in TESTS if len(smallest(report, what)) and not (smallest(report, what) < 0.05).any()]
+    clean = [
+        what
+        for what in TESTS
+        if len(smallest(report, what)) and not (smallest(report, what) < 0.05).any()
+    ]
     said.word("what", ", ".join(clean))
 
 
@@ -696,7 +740,8 @@ def collinear(report: Any, said: Said) -> None:
 
 
 @pattern(
-    "Residuals and columns", rf"{text('what', '[a-z_]+')} was not computed in {n('units')} assets?: {text('why')}\."
+    "Residuals and columns",
+    rf"{text('what', '[a-z_]+')} was not computed in {n('units')} assets?: {text('why')}\.",
 )
 def not_computed(report: Any, said: Said) -> None:
     table = report.diagnostics
@@ -813,10 +858,16 @@ def without_data(report: Any, said: Said) -> None:
     assert set(str(said["names"]).split(", ")) == set(report.audit.without_data)
 
 
-@pattern("Left out", rf"{n('rows')} {text('what', '[a-z ]+?')}{text('fate', ' dropped')}?: {text('why')}\.")
+@pattern(
+    "Left out",
+    rf"{n('rows')} {text('what', '[a-z ]+?')}{text('fate', ' dropped')}?: {text('why')}\.",
+)
 def dropped(report: Any, said: Said) -> None:
     rows, what = int(str(said["rows"]).replace(",", "")), str(said["what"])
-    forms = {(one.rows, one.what if one.rows == 1 else f"{one.what}s", one.reason) for one in report.dropped}
+    forms = {
+        (one.rows, one.what if one.rows == 1 else f"{one.what}s", one.reason)
+        for one in report.dropped
+    }
     assert (rows, what, said["why"]) in forms, forms
     assert (said["fate"] is None) == what.startswith(("changed", "missing"))
 

@@ -66,7 +66,9 @@ def year_of_performance(about: About, said: Said) -> None:
 def alpha_of_one(about: About, said: Said) -> None:
     [row] = estimated(about, "alpha").to_dict("records")
     said.word("unit", row["unit"])
-    alpha = about.report.fit.coefficients.query("term == 'const' and scope != 'mean'")["estimate"].iloc[0]
+    alpha = about.report.fit.coefficients.query("term == 'const' and scope != 'mean'")[
+        "estimate"
+    ].iloc[0]
     said.number("alpha", alpha * rows_a_year(about), 100.0)
     said.number("t", row["t_stat"])
     said.verdict(row["p_value"])
@@ -192,14 +194,18 @@ def style_of_one(about: About, said: Said) -> None:
         said.number(t, table.loc[term, "t_stat"])
 
 
-@pattern("style_box", rf"{text('style', '(?i:' + STYLES + ')')} at {n('level')} %: {text('units')}\.")
+@pattern(
+    "style_box", rf"{text('style', '(?i:' + STYLES + ')')} at {n('level')} %: {text('units')}\."
+)
 def style_of_units(about: About, said: Said) -> None:
     said.number("level", about.settings.get("level", 0.05), 100.0)
     style = str(said["style"])
     units = list(units_of(about.report.fit.coefficients)["unit"].unique())
     same = [one for one in units if style_of(about, one) == style[0].lower() + style[1:]]
     names, _, more = str(said["units"]).partition(" and ")
-    assert names.split(", ") == same[:12] and (more == f"{len(same) - 12} more" if len(same) > 12 else not more)
+    assert names.split(", ") == same[:12] and (
+        more == f"{len(same) - 12} more" if len(same) > 12 else not more
+    )
 
 
 # nested
@@ -331,7 +337,11 @@ def most_influential(about: About, said: Said) -> None:
     said.word("date", f"{row['date']:%Y-%m-%d}")
     if said["asset"]:
         said.word("asset", row["asset"])
-    for name, column in (("cook", "cooks_distance"), ("far", "studentised"), ("without", "estimate_without")):
+    for name, column in (
+        ("cook", "cooks_distance"),
+        ("far", "studentised"),
+        ("without", "estimate_without"),
+    ):
         said.number(name, row[column])
     said.word("term", row["term"])
     same = about.report.fit.coefficients.query("unit == @row['unit'] and term == @row['term']")
@@ -412,7 +422,9 @@ def signs_over_folds(about: About, said: Said) -> None:
     coefficients = about.report.fit.coefficients
     own = means_by_fold(about).query("term == @term", local_dict={"term": said["term"]})
     mean = coefficients[(coefficients["scope"] == "mean") & (coefficients["term"] == said["term"])]
-    whole = (mean if len(mean) else coefficients[coefficients["term"] == said["term"]])["estimate"].iloc[0]
+    whole = (mean if len(mean) else coefficients[coefficients["term"] == said["term"]])[
+        "estimate"
+    ].iloc[0]
     said.word("sign", "positive" if whole > 0 else "negative" if whole < 0 else "zero")
     said.number("same", (np.sign(own["estimate"]) == np.sign(whole)).sum())
     values = {"folds": len(own), "low": own["estimate"].min(), "high": own["estimate"].max()}
@@ -440,18 +452,23 @@ def errors_over_units(about: About, said: Said) -> None:
     r"construction, and the spread over them understates how far estimates move on new rows\.",
 )
 def folds_share_rows(about: About, said: Said) -> None:
-    rows = about.report.folds.sort_values("fold", key=lambda names: pd.to_numeric(names, errors="coerce"))
+    rows = about.report.folds.sort_values(
+        "fold", key=lambda names: pd.to_numeric(names, errors="coerce")
+    )
     whole = rows["train_end"] < rows["test_start"]
     assert whole.all(), "only folds that train up to a date are checked here"
     dates = about.report.panel.dates
     sets = [
-        set(dates[(dates >= a) & (dates <= b)]) for a, b in zip(rows["train_start"], rows["train_end"], strict=True)
+        set(dates[(dates >= a) & (dates <= b)])
+        for a, b in zip(rows["train_start"], rows["train_end"], strict=True)
     ]
     shares = [len(one & two) / len(one | two) for one, two in pairwise(sets)]
     said.number("share", float(np.mean(shares)), 100.0)
 
 
-@pattern("coefficients_by_fold", r"One fold has estimates: there is nothing to compare over folds\.")
+@pattern(
+    "coefficients_by_fold", r"One fold has estimates: there is nothing to compare over folds\."
+)
 def one_fold(about: About, said: Said) -> None:
     assert about.table["fold"].nunique() == 1
 
@@ -498,7 +515,10 @@ def no_ic(about: About, said: Said) -> None:
 )
 def scores_of_regimes(about: About, said: Said) -> None:
     said.word("by", about.settings["by"])
-    said.word("sample", "in sample, which the fit has seen" if about.report.predictions.empty else "out of sample")
+    said.word(
+        "sample",
+        "in sample, which the fit has seen" if about.report.predictions.empty else "out of sample",
+    )
     form = rf"(.+?): ({NUMBER}) \(({NUMBER}) rows?, RMSE ({NUMBER}) beside ({NUMBER})\)"
     rows = about.table[about.table["n_obs"] > 0].to_dict("records")
     told = [re.fullmatch(form, one) for one in str(said["each"]).split("; ")]
@@ -506,12 +526,18 @@ def scores_of_regimes(about: About, said: Said) -> None:
     for match, row in zip(told, rows, strict=True):
         assert match and match[1] == row["unit"], said.sentence
         values = (row["r2"], row["n_obs"], row["rmse"], row["rmse_naive"])
-        assert all(shows(part, value) for part, value in zip(match.groups()[1:], values, strict=True)), match[0]
+        assert all(
+            shows(part, value) for part, value in zip(match.groups()[1:], values, strict=True)
+        ), match[0]
 
 
 @pattern("regimes", r"No test was made of whether the regimes differ\.")
 def regimes_untested(about: About, said: Said) -> None:
-    assert not any("p_value" in name for name in about.table if about.table[name].notna().any() and "ic" not in name)
+    assert not any(
+        "p_value" in name
+        for name in about.table
+        if about.table[name].notna().any() and "ic" not in name
+    )
 
 
 @pattern("regimes", rf"No row lies in {text('which')}\.")
@@ -520,7 +546,10 @@ def empty_regimes(about: About, said: Said) -> None:
     said.word("which", " or ".join(f"the regime {name}" for name in empty))
 
 
-@pattern("target_by_group", rf"Median of the target over {n('groups')} groups \({text('group')}\): {ends()}\.")
+@pattern(
+    "target_by_group",
+    rf"Median of the target over {n('groups')} groups \({text('group')}\): {ends()}\.",
+)
 def medians(about: About, said: Said) -> None:
     said.number("groups", (about.table["n_obs"] > 0).sum())
     said.word("group", about.settings.get("group", "sector"))
@@ -534,7 +563,10 @@ def medians(about: About, said: Said) -> None:
     rf"train mean in {n('worse')} of {n('groups')} groups?\. No test was made of the differences\.",
 )
 def errors_of_groups(about: About, said: Said) -> None:
-    said.word("sample", "in sample, which the fit has seen" if about.report.predictions.empty else "out of sample")
+    said.word(
+        "sample",
+        "in sample, which the fit has seen" if about.report.predictions.empty else "out of sample",
+    )
     rows = about.table[about.table["n_scored"] > 0]
     said.ends(rows["rmse"], rows["unit"])
     said.number("worse", (rows["rmse"] > rows["rmse_naive"]).sum())
@@ -559,7 +591,10 @@ def curve(about: About, said: Said, rule: str) -> None:
             assert len(str(said["names"]).split(", ")) == metrics[f"terms_{rule}"]
 
 
-@pattern("path", rf"The least error over {n('folds')} folds is at the penalty {n('penalty')}{AVERAGE}{KEPT}\.")
+@pattern(
+    "path",
+    rf"The least error over {n('folds')} folds is at the penalty {n('penalty')}{AVERAGE}{KEPT}\.",
+)
 def least_error(about: About, said: Said) -> None:
     said.number("folds", 5)
     curve(about, said, "min")
@@ -578,10 +613,16 @@ def one_standard_error(about: About, said: Said) -> None:
     assert metrics["penalty_1se"] >= metrics["penalty_min"]
 
 
-@pattern("path", rf"The estimates use {text('used')}; they are shrunk on purpose and have no errors or tests\.")
+@pattern(
+    "path",
+    rf"The estimates use {text('used')}; they are shrunk on purpose and have no errors or tests\.",
+)
 def shrunk(about: About, said: Said) -> None:
     said.word(
-        "used", {"one_se": "the larger of the two", "min": "that of the least error"}[setting(about.report, "choice")]
+        "used",
+        {"one_se": "the larger of the two", "min": "that of the least error"}[
+            setting(about.report, "choice")
+        ],
     )
     assert units_of(about.report.fit.coefficients)["p_value"].isna().all()
 
@@ -611,7 +652,10 @@ def at_an_end(about: About, said: Said) -> None:
 def likelihood_of_one(about: About, said: Said) -> None:
     [row] = about.table.to_dict("records")
     said.number(
-        "r2", 1.0 - row["log_likelihood"] / row[about.table.columns[list(about.table).index("log_likelihood") + 1]]
+        "r2",
+        1.0
+        - row["log_likelihood"]
+        / row[about.table.columns[list(about.table).index("log_likelihood") + 1]],
     )
     said.p_value("p", row["llr_p_value"])
     said.word("no", "rejects" if row["llr_p_value"] < 0.05 else "does not reject")
@@ -643,12 +687,17 @@ def likelihood_of_units(about: About, said: Said) -> None:
 )
 def premia_beside_means(about: About, said: Said) -> None:
     panel = about.report.panel
-    own = {row.term: row.estimate for row in about.report.fit.coefficients.query("scope == 'mean'").itertuples()}
+    own = {
+        row.term: row.estimate
+        for row in about.report.fit.coefficients.query("scope == 'mean'").itertuples()
+    }
     told = re.findall(rf"(\w+) ({NUMBER}) beside ({NUMBER})", str(said["each"]))
     assert [term for term, *_ in told] == list(panel.names)
     for term, premium, mean in told:
         values = panel.X[:, 0, panel.names.index(term)]
-        assert shows(premium, own[term]) and shows(mean, values[panel.valid.any(axis=1)].mean()), said.sentence
+        assert shows(premium, own[term]) and shows(mean, values[panel.valid.any(axis=1)].mean()), (
+            said.sentence
+        )
 
 
 @pattern(
@@ -715,5 +764,7 @@ def mispriced(about: About, said: Said) -> None:
     said.number("of", len(about.table))
     told = [name for name in re.split(r", | and \d+ more", said["names"] or "") if name]
     assert told == list(hits["unit"])[:12]
-    said.number("chance", 0.05 * len(about.table)) if len(about.table) >= 20 else said.word("chance", None)
+    said.number("chance", 0.05 * len(about.table)) if len(about.table) >= 20 else said.word(
+        "chance", None
+    )
     said.word("chance_most", None)

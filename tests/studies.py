@@ -36,11 +36,15 @@ def portfolios() -> list[str]:
     return [name for name in french.load() if name not in {"dates", "Mom", "RF", *FACTORS}]
 
 
-def french_panel(assets: list[str], months: int | None = None, style: dict[str, str] | None = None) -> Panel:
+def french_panel(
+    assets: list[str], months: int | None = None, style: dict[str, str] | None = None
+) -> Panel:
     """Excess returns of portfolios on the three factors, the first months."""
     data = french.load().iloc[:months]
     y = data[assets].sub(data["RF"], axis=0).to_numpy()
     X = np.repeat(data[FACTORS].to_numpy()[:, None, :], len(assets), axis=1)
-    groups = pd.DataFrame({"style": [(style or {}).get(name, "all") for name in assets]}, index=assets)
+    groups = pd.DataFrame(
+        {"style": [(style or {}).get(name, "all") for name in assets]}, index=assets
+    )
     dates = pd.DatetimeIndex(data["dates"]) + pd.offsets.MonthEnd(0)
     return Panel(dates, assets, FACTORS, y, X, np.isfinite(y), 0, groups, ())

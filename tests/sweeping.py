@@ -87,7 +87,11 @@ def assert_each_job_once(folder: Path, expected: dict[str, str]) -> None:
     [family] = {job["family"] for job in plan["jobs"]}
     count = Ledger(folder / "outputs" / "ledger.db").count(family)
     assert (count.finished, count.failed, count.abandoned) == (len(expected), 0, 0)
-    assert not [path for path in sweep_of(folder).rglob("*") if path.name.endswith((".unfinished", ".failed"))]
+    assert not [
+        path
+        for path in sweep_of(folder).rglob("*")
+        if path.name.endswith((".unfinished", ".failed"))
+    ]
     cache = Cache(folder / "outputs" / "cache", 1e9)
     assert all(cache.get(path.stem) is not None for path, _ in cache.entries())
     wait_for(lambda: not processes_in(folder))

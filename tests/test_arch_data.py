@@ -37,23 +37,36 @@ def test_spy_is_the_index_and_says_so() -> None:
     np.testing.assert_array_equal(market.index_close, raw)
     assert market.source == "arch.data sp500, vix; SPY is the index ^GSPC, without dividends"
     assert "dividends" not in ArchData(["^GSPC"]).load().source
-    assert str(market.dates[0].date()) == "2014-01-02" and str(market.dates[-1].date()) == "2018-12-31"
+    assert (
+        str(market.dates[0].date()) == "2014-01-02" and str(market.dates[-1].date()) == "2018-12-31"
+    )
 
 
 def test_days_of_the_vix_without_trading_are_counted_within_the_range() -> None:
     def outside(**more: str) -> list[tuple[str, str, int]]:
-        return [tuple(one) for one in ArchData(["^GSPC"], "^GSPC", {"vix": "^VIX"}, **more).load().dropped]
+        return [
+            tuple(one)
+            for one in ArchData(["^GSPC"], "^GSPC", {"vix": "^VIX"}, **more).load().dropped
+        ]
 
-    assert outside() == [("source row", "date on which ^GSPC did not trade", 2)]  # 2019-01-02 and 03
+    assert outside() == [
+        ("source row", "date on which ^GSPC did not trade", 2)
+    ]  # 2019-01-02 and 03
     assert outside(end="2018-12-31") == []
-    assert outside(start="2014-01-01", end="2019-01-02") == [("source row", "date on which ^GSPC did not trade", 1)]
+    assert outside(start="2014-01-01", end="2019-01-02") == [
+        ("source row", "date on which ^GSPC did not trade", 1)
+    ]
 
 
 def test_days_outside_the_range_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     days = pd.DatetimeIndex(["2015-01-01", "2015-01-02", "2016-01-01", "2016-01-04", "2017-01-02"])
     series = {"^GSPC": pd.Series(1.0, days[[1, 3]]), "^VIX": pd.Series(2.0, days)}
     monkeypatch.setattr(arch_data, "_shipped", series.__getitem__)
-    for start, end, rows in ((None, None, 3), ("2015-06-01", None, 2), ("2015-06-01", "2016-12-31", 1)):
+    for start, end, rows in (
+        (None, None, 3),
+        ("2015-06-01", None, 2),
+        ("2015-06-01", "2016-12-31", 1),
+    ):
         market = ArchData(["^GSPC"], "^GSPC", {"vix": "^VIX"}, start, end).load()
         assert sum(one.rows for one in market.dropped) == rows
 

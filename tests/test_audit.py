@@ -181,7 +181,9 @@ def test_a_feature_that_looks_ahead_is_caught(planted: Callable[[Market], Any]) 
     assert rows_ahead(one, "features.planted") >= FEATURES[planted]
 
 
-@pytest.mark.parametrize(("planted", "ahead"), [(shift_back, 1), (shift_five, 5), (centred_window, 2)])
+@pytest.mark.parametrize(
+    ("planted", "ahead"), [(shift_back, 1), (shift_five, 5), (centred_window, 2)]
+)
 def test_how_far_it_looks_is_counted(planted: Callable[[Market], Any], ahead: int) -> None:
     one = found(features={"planted": planted})
     assert rows_ahead(one, "features.planted") == ahead
@@ -285,10 +287,14 @@ class MeansOfAllRows(Regression):
         return replace(fit, params=params)
 
 
-@pytest.mark.parametrize("model", [ScaledBeforeTheSplit(), MeansOfAllRows()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "model", [ScaledBeforeTheSplit(), MeansOfAllRows()], ids=lambda one: type(one).__name__
+)
 def test_a_model_that_sees_test_rows_is_caught(model: Regression) -> None:
     planted = experiment({"past": past}, model=model, splitter=HoldOut(rows=100))
-    with pytest.raises(DataError, match="model: what it fits on training rows moves with the other rows"):
+    with pytest.raises(
+        DataError, match="model: what it fits on training rows moves with the other rows"
+    ):
         run(planted)
 
 
@@ -307,10 +313,14 @@ def test_a_model_that_sees_test_rows_is_caught(model: Regression) -> None:
     ids=str,
 )
 def test_no_model_of_ours_sees_test_rows(model: Regression) -> None:
-    own = experiment({"past": past, "volatility": lambda m: m.returns().rolling(10).std()}, model=model)
+    own = experiment(
+        {"past": past, "volatility": lambda m: m.returns().rolling(10).std()}, model=model
+    )
     market = SOURCE.load()
     panel = build_panel(market, own.features, own.target)
-    one = audit(own, market).with_models(model, panel, HoldOut(rows=100).split(panel.dates, panel.horizon))
+    one = audit(own, market).with_models(
+        model, panel, HoldOut(rows=100).split(panel.dates, panel.horizon)
+    )
     assert one.table.iloc[-1]["what"] == "model"
     assert one.table.iloc[-1]["verdict"] == "clean"
 
@@ -318,7 +328,9 @@ def test_no_model_of_ours_sees_test_rows(model: Regression) -> None:
 # --- what cannot be written ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["lag(close, -1)", "diff(close, -2)", "mean(close, -5)", "lead(close, 1)"])
+@pytest.mark.parametrize(
+    "text", ["lag(close, -1)", "diff(close, -2)", "mean(close, -5)", "lead(close, 1)"]
+)
 def test_an_expression_cannot_look_ahead(text: str) -> None:
     spec = {"features": {"planted": text}}
     with pytest.raises(SpecError) as error:
@@ -344,7 +356,13 @@ SHIPPED = [
     ["experiment=direction"],
     ["experiment=factor_model_stocks"],
     ["experiment=weekly_premia", "data=simulated", "data.gaps=0.05"],
-    ["experiment=alpha_signals", "data=simulated", "data.gaps=0.05", "target=forward_return", "target.horizon=21"],
+    [
+        "experiment=alpha_signals",
+        "data=simulated",
+        "data.gaps=0.05",
+        "target=forward_return",
+        "target.horizon=21",
+    ],
     ["experiment=capm", "data=simulated", "target.frequency=month"],
 ]
 
@@ -359,10 +377,18 @@ def test_nothing_shipped_is_called_a_leak(words: list[str]) -> None:
 
 @pytest.mark.parametrize("thorough", [False, True])
 @pytest.mark.parametrize(
-    "more", [[], ["features=signals_as_text"], ["target=forward_return"], ["target=up", "model=logit"]], ids=" ".join
+    "more",
+    [[], ["features=signals_as_text"], ["target=forward_return"], ["target=up", "model=logit"]],
+    ids=" ".join,
 )
 def test_no_false_alarm_on_real_prices(stocks: Path, more: list[str], thorough: bool) -> None:
-    words = ["experiment=alpha_signals", "data=file", f"data.path={stocks}", *more, "model.hypotheses=[]"]
+    words = [
+        "experiment=alpha_signals",
+        "data=file",
+        f"data.path={stocks}",
+        *more,
+        "model.hypotheses=[]",
+    ]
     made = Composer().job(words).experiment
     one = audit(made, made.source.load(), thorough)
     assert one.leaks == []
@@ -378,7 +404,10 @@ def test_a_column_that_the_sample_cannot_give_is_tried_on_all() -> None:
     one = audit(made, market)
     assert one.assets == 60 and set(one.table["verdict"]) == {"clean"}
     leaky = {"one": lambda market: market.get("close")["S0002"].shift(-1)}
-    assert audit(Experiment("leaky", source, leaky, forward_return, Regression(), NoValidation(), spec), market).leaks
+    assert audit(
+        Experiment("leaky", source, leaky, forward_return, Regression(), NoValidation(), spec),
+        market,
+    ).leaks
 
 
 def test_what_was_not_compared_is_not_called_clean() -> None:
@@ -394,7 +423,9 @@ def test_what_was_not_compared_is_not_called_clean() -> None:
 
     one = found(target=moody)
     assert one.looks_ahead is None and one.leaks == []
-    assert "not audited: target: raised ValueError: these are not my prices" in set(one.table["verdict"])
+    assert "not audited: target: raised ValueError: these are not my prices" in set(
+        one.table["verdict"]
+    )
 
 
 # --- the command line ---------------------------------------------------------------------------------------------
@@ -403,14 +434,21 @@ LEAKY = """
 def tomorrow(market):
     return market.returns().shift(-1)
 """
-WORDS = ["experiment=capm", "data=simulated", "allow=[leaky]", "+features.planted={_target_: leaky.tomorrow}"]
+WORDS = [
+    "experiment=capm",
+    "data=simulated",
+    "allow=[leaky]",
+    "+features.planted={_target_: leaky.tomorrow}",
+]
 
 
 def test_a_leak_stops_the_run_tags_it_or_is_let_be(cli: Any, tmp_path: Path) -> None:
     (tmp_path / "leaky.py").write_text(LEAKY)
     stopped = cli(*WORDS)
     assert stopped.code == 2
-    assert stopped.errors[0].startswith("error: features.planted: looks ahead by 1 row; first value that moves: ")
+    assert stopped.errors[0].startswith(
+        "error: features.planted: looks ahead by 1 row; first value that moves: "
+    )
     assert "audit=tag" in stopped.errors[-1]
     assert stopped.directory is None
     tagged = cli(*WORDS, "audit=tag")

@@ -29,7 +29,9 @@ from runner.validation import HoldOut, KFold, NoValidation, WalkForward
 
 QUICK, THOROUGH = "quick", "thorough"
 SEEDS = (1, 2, 3)
-SOURCE = Simulated(assets=60, rows=1300, start="2015-01-01", macro={"vix": "^VIX"}, gaps=0.01, churn=0.2)
+SOURCE = Simulated(
+    assets=60, rows=1300, start="2015-01-01", macro={"vix": "^VIX"}, gaps=0.01, churn=0.2
+)
 MARKET = SOURCE.load()
 
 
@@ -48,7 +50,11 @@ def of_columns(mode: str, seed: int = 1, market: Market = MARKET, **parts: Any) 
     """The audit of features and target, those of a run or of the command `audit`."""
     features = parts.pop("features", {"past": past})
     planted = experiment(features, seed, **parts)
-    panel = build_panel(market, planted.features, planted.target, planted.steps) if mode == QUICK else None
+    panel = (
+        build_panel(market, planted.features, planted.target, planted.steps)
+        if mode == QUICK
+        else None
+    )
     return audit(planted, market, thorough=mode == THOROUGH, panel=panel)
 
 
@@ -148,7 +154,9 @@ FEATURES = {
 
 
 @pytest.mark.parametrize("planted", FEATURES, ids=lambda planted: planted.__name__)
-def test_a_feature_that_looks_ahead_now_and_then_is_caught(planted: Callable[[Market], Any]) -> None:
+def test_a_feature_that_looks_ahead_now_and_then_is_caught(
+    planted: Callable[[Market], Any],
+) -> None:
     mode = FEATURES[planted]
     for seed in SEEDS if mode == QUICK else SEEDS[:1]:
         result = of_columns(mode, seed, features={"past": past, "planted": planted})
@@ -248,7 +256,10 @@ def test_data_that_a_feature_holds_are_warned_of(planted: Any, place: str) -> No
     CACHE.clear()
     result = of_columns(QUICK, features={"past": past, "planted": planted})
     [warning] = result.warnings
-    assert warning.startswith("features.planted: takes data from outside the market: ") and place in warning
+    assert (
+        warning.startswith("features.planted: takes data from outside the market: ")
+        and place in warning
+    )
     assert any(text.startswith("Warning: features.planted") for text in result.words)
     if planted is not from_a_global_cache:
         assert result.leaks == [] and result.without_data == ("features.planted",)
@@ -311,7 +322,10 @@ class ForgetsThePurge:
     """Five rows ahead, no row left out, and it does not say so."""
 
     def split(self, dates: pd.DatetimeIndex, horizon: int) -> list[Fold]:
-        return [fold._replace(leaking=0) for fold in WalkForward(first=200, test=50, purge=0).split(dates, horizon)]
+        return [
+            fold._replace(leaking=0)
+            for fold in WalkForward(first=200, test=50, purge=0).split(dates, horizon)
+        ]
 
 
 class Overlapping:
@@ -328,7 +342,10 @@ def five_ahead(market: Market) -> Target:
 
 def test_a_splitter_that_trains_on_test_rows_is_caught() -> None:
     result = of_model(Regression(), TrainsOnTestRows())
-    assert any(text.startswith("validation: fold 4 trains on rows that it tests; from ") for text in result.leaks)
+    assert any(
+        text.startswith("validation: fold 4 trains on rows that it tests; from ")
+        for text in result.leaks
+    )
 
 
 def test_a_splitter_that_does_not_purge_and_does_not_say_so_is_caught() -> None:
@@ -336,14 +353,21 @@ def test_a_splitter_that_does_not_purge_and_does_not_say_so_is_caught() -> None:
     panel = build_panel(MARKET, planted.features, planted.target)
     folds = planted.splitter.split(panel.dates, panel.horizon)
     result = audit(planted, MARKET).with_models(Regression(), panel, folds)
-    assert "validation: fold 1 trains on targets over 5 rows that reach into its test rows" in result.leaks[0]
+    assert (
+        "validation: fold 1 trains on targets over 5 rows that reach into its test rows"
+        in result.leaks[0]
+    )
     told = WalkForward(first=200, test=50, purge=0).split(panel.dates, panel.horizon)
-    assert audit(planted, MARKET).with_models(Regression(), panel, told).leaks == []  # the run is tagged for that
+    assert (
+        audit(planted, MARKET).with_models(Regression(), panel, told).leaks == []
+    )  # the run is tagged for that
 
 
 def test_folds_inside_that_train_on_what_they_test_are_caught() -> None:
     result = of_model(Regression(by=None, estimator="ridge", folds=Overlapping()))
-    assert any(text.startswith("model.folds: fold 0 trains on rows that it tests") for text in result.leaks)
+    assert any(
+        text.startswith("model.folds: fold 0 trains on rows that it tests") for text in result.leaks
+    )
 
 
 class PeeksFromTheSecondFold(Regression):
@@ -373,7 +397,9 @@ class PenaltyOfAllRows(Regression):
 
     def fit_to_forecast(self, panel: Panel, rows: np.ndarray) -> Any:
         every = np.arange(len(panel.dates))
-        chosen = Regression(by=None, estimator="ridge", penalties=20, choice="min").fit(panel, every)
+        chosen = Regression(by=None, estimator="ridge", penalties=20, choice="min").fit(
+            panel, every
+        )
         penalty = chosen.findings["path"].metrics["penalty"]
         return Regression(by=None, estimator="ridge", penalty=penalty).fit_to_forecast(panel, rows)
 
@@ -392,7 +418,9 @@ class WalksIntoTheFuture(Regression):
         found = np.full((len(fold.test), len(panel.assets)), np.nan)
         for k, t in enumerate(fold.test):
             rows = np.arange(max(t - 60, 0), t + 1)
-            found[k] = self.predict(super().fit_to_forecast(panel, rows), panel.at(np.array([t])))[0]
+            found[k] = self.predict(super().fit_to_forecast(panel, rows), panel.at(np.array([t])))[
+                0
+            ]
         return found
 
 
@@ -407,7 +435,9 @@ MODELS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "finding"), MODELS, ids=lambda given: getattr(given, "__name__", ""))
+@pytest.mark.parametrize(
+    ("kind", "finding"), MODELS, ids=lambda given: getattr(given, "__name__", "")
+)
 @pytest.mark.parametrize("mode", [QUICK, THOROUGH])
 def test_a_model_that_sees_what_it_may_not_is_caught(kind: Any, finding: str, mode: str) -> None:
     leaks = of_model(kind(by=None), mode=mode).leaks
@@ -423,7 +453,9 @@ def test_a_prediction_is_not_handed_the_targets() -> None:
     pd.testing.assert_frame_equal(run(honest).predictions, run(peeking).predictions)
 
 
-@pytest.mark.parametrize("splitter", [FOUR, KFold(folds=4), HoldOut(rows=100), HoldOut(rows=100, purge=0)], ids=str)
+@pytest.mark.parametrize(
+    "splitter", [FOUR, KFold(folds=4), HoldOut(rows=100), HoldOut(rows=100, purge=0)], ids=str
+)
 def test_no_splitter_of_ours_is_called_a_leak(splitter: Any) -> None:
     assert of_model(Regression(), splitter).leaks == []
 
@@ -464,7 +496,10 @@ def near_a_holiday(market: Market) -> pd.Series:
 
 
 def seeded_noise_by_date(market: Market) -> pd.DataFrame:
-    rows = [np.random.default_rng(int(day)).standard_normal(60) for day in market.dates.as_unit("s").asi8 // 86400]
+    rows = [
+        np.random.default_rng(int(day)).standard_normal(60)
+        for day in market.dates.as_unit("s").asi8 // 86400
+    ]
     names = [f"S{k:04d}" for k in range(1, 61)]
     return pd.DataFrame(rows, index=market.dates, columns=names)[market.assets]
 

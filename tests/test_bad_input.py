@@ -48,7 +48,10 @@ def no_warnings() -> Iterator[None]:
 def panel(T: int = 60, N: int = 8) -> Panel:
     """Two regressors; sectors a and b of half of the assets each."""
     made = panel_of(*random_arrays(0, T, N, 2))
-    return replace(made, groups=pd.DataFrame({"sector": ["a", "b"] * (N // 2) + ["a"] * (N % 2)}, index=made.assets))
+    return replace(
+        made,
+        groups=pd.DataFrame({"sector": ["a", "b"] * (N // 2) + ["a"] * (N % 2)}, index=made.assets),
+    )
 
 
 def fitted(of: Panel, way: str, **more: Any) -> Fit:
@@ -173,13 +176,19 @@ def test_few_dates_and_few_assets_give_numbers_or_a_reason(way: str, T: int, N: 
     assert not why or re.fullmatch(".*(needs? at least|without variance|allowed: less than).*", why)
 
 
-@pytest.mark.parametrize("way", ["asset", "asset HAC", "date", "group", "pooled", "two-way", "effects"])
+@pytest.mark.parametrize(
+    "way", ["asset", "asset HAC", "date", "group", "pooled", "two-way", "effects"]
+)
 def test_fewer_rows_than_terms_everywhere(way: str) -> None:
     of = panel()
     of.valid[:] = False
     of.valid[0, 0] = True
     line = refused(of, way, DataError)
-    assert "1 rows for 2 terms and 1 effects; needs at least 4" in line if way == "effects" else "for 3 terms" in line
+    assert (
+        "1 rows for 2 terms and 1 effects; needs at least 4" in line
+        if way == "effects"
+        else "for 3 terms" in line
+    )
 
 
 def test_one_date_has_no_serial_errors() -> None:
@@ -264,7 +273,9 @@ def spoiled(name: str, table: pd.DataFrame) -> pd.DataFrame:
 def bad(cli: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """Run the command line on a file of these assets, each with its fault."""
 
-    def run(*words: str, assets: tuple[str, ...] = ("ABLE", "BAKER", "CHARLIE", "DOG"), **columns: Any) -> Any:
+    def run(
+        *words: str, assets: tuple[str, ...] = ("ABLE", "BAKER", "CHARLIE", "DOG"), **columns: Any
+    ) -> Any:
         rng = np.random.default_rng(0)
         (tmp_path / "mine" / "experiment").mkdir(parents=True)
         (tmp_path / "mine" / "experiment" / "bad.yaml").write_text(SPEC)
@@ -273,7 +284,9 @@ def bad(cli: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
             z1, z2, noise = rng.normal(size=(3, 40))
             z1[0] = 3.5  # beyond the others, so that sizes are known
             dates = pd.bdate_range("2020-01-01", periods=40)
-            table = pd.DataFrame({"date": dates, "ret": 0.01 * (z1 - z2 + noise), "z1": z1, "z2": z2})
+            table = pd.DataFrame(
+                {"date": dates, "ret": 0.01 * (z1 - z2 + noise), "z1": z1, "z2": z2}
+            )
             sector = "lone" if name == "ABLE" else "rest"
             parts.append(spoiled(name, table.assign(sector=sector, **columns)))
         pd.concat(parts).to_csv(tmp_path / "panel.csv", index=False)
@@ -297,7 +310,9 @@ def test_every_fault_at_once_beside_assets_that_live(bad: Callable[..., Any]) ->
     assert quality["reason"].fillna("").to_dict() == FAULTS
     assert quality.loc["WILD", "n_obs"] == 39
     table = outcome.table("coefficients").query("scope == 'asset'").set_index("unit")
-    assert set(table.index) == {name for name, reason in FAULTS.items() if not reason or name == "EXACT"}
+    assert set(table.index) == {
+        name for name, reason in FAULTS.items() if not reason or name == "EXACT"
+    }
     assert table.loc["EXACT", ["std_error", "t_stat", "p_value"]].isna().all(axis=None)
     dropped = outcome.table("dropped")
     assert dropped[["reason", "rows"]].to_numpy().tolist() == [
@@ -316,20 +331,32 @@ def test_a_macro_column_by_date_is_one_line(bad: Callable[..., Any]) -> None:
 
 def test_one_cluster_is_one_line(bad: Callable[..., Any]) -> None:
     one_line(
-        bad("model=pooled", "model.clusters=[sector]", assets=("BAKER", "DOG")), 1, "1 cluster; clustered errors"
+        bad("model=pooled", "model.clusters=[sector]", assets=("BAKER", "DOG")),
+        1,
+        "1 cluster; clustered errors",
     )
 
 
 def test_a_lag_longer_than_the_sample_is_one_line(bad: Callable[..., Any]) -> None:
-    one_line(bad("model.cov=HAC", "model.cov_lags=500"), 1, "cov_lags=500 with 40 rows; allowed: less than the rows")
+    one_line(
+        bad("model.cov=HAC", "model.cov_lags=500"),
+        1,
+        "cov_lags=500 with 40 rows; allowed: less than the rows",
+    )
 
 
 def test_dates_that_contradict_each_other_are_one_line(bad: Callable[..., Any]) -> None:
-    one_line(bad(date=np.repeat(pd.bdate_range("2020-01-01", periods=20), 2)), 2, "2020-01-01", "ABLE")
+    one_line(
+        bad(date=np.repeat(pd.bdate_range("2020-01-01", periods=20), 2)), 2, "2020-01-01", "ABLE"
+    )
 
 
 def test_one_date_is_one_line(bad: Callable[..., Any]) -> None:
-    one_line(bad("data.start=2020-01-02", "data.end=2020-01-02"), 2, "1 rows for 3 terms; needs at least 4")
+    one_line(
+        bad("data.start=2020-01-02", "data.end=2020-01-02"),
+        2,
+        "1 rows for 3 terms; needs at least 4",
+    )
 
 
 def test_one_asset_by_date_is_one_line(bad: Callable[..., Any]) -> None:
@@ -348,4 +375,6 @@ def test_no_cell_at_all_is_one_line(bad: Callable[..., Any]) -> None:
 
 
 def test_every_asset_at_fault_is_one_line(bad: Callable[..., Any]) -> None:
-    one_line(bad(assets=("STILL", "TWIN")), 1, "STILL: the target is constant", "TWIN: collinear: z1, z2")
+    one_line(
+        bad(assets=("STILL", "TWIN")), 1, "STILL: the target is constant", "TWIN: collinear: z1, z2"
+    )

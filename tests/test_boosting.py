@@ -20,7 +20,14 @@ from runner.sinks.drawings import DRAWINGS
 
 REL = 1e-10  # sums of some hundred float64 in another order
 SINGLE = 1e-5  # relative: the target is held in single precision, sums of some hundred of them
-SETTINGS = {"rounds": 15, "leaves": 7, "min_rows": 5, "row_share": 0.8, "column_share": 0.7, "seed": 3}
+SETTINGS = {
+    "rounds": 15,
+    "leaves": 7,
+    "min_rows": 5,
+    "row_share": 0.8,
+    "column_share": 0.7,
+    "seed": 3,
+}
 NAMED = {  # the same in LightGBM's words; four threads, which may not matter
     "objective": "regression",
     "num_iterations": 15,
@@ -82,7 +89,11 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
     panel, rows = bent_panel(), np.arange(120)
     one, again, other = (
         model.predict(model.fit(panel, rows), panel)
-        for model in (Boosting(**SETTINGS), Boosting(**SETTINGS), Boosting(**{**SETTINGS, "seed": 4}))
+        for model in (
+            Boosting(**SETTINGS),
+            Boosting(**SETTINGS),
+            Boosting(**{**SETTINGS, "seed": 4}),
+        )
     )
     np.testing.assert_array_equal(one, again)
     assert (one != other)[np.isfinite(one)].any()
@@ -91,7 +102,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
 @pytest.mark.parametrize("scale", [2.0**-600, 1e-30, 1e-4, 1e30, 1e200])
 def test_the_forecast_has_the_scale_of_the_target(scale: float) -> None:
     rows, model = np.arange(120), Boosting(**SETTINGS)
-    plain, scaled = (model.predict(model.fit(p, rows), p) for p in (bent_panel(), bent_panel(scale=scale)))
+    plain, scaled = (
+        model.predict(model.fit(p, rows), p) for p in (bent_panel(), bent_panel(scale=scale))
+    )
     np.testing.assert_allclose(scaled / scale, plain, rtol=SINGLE, atol=SINGLE)
 
 
@@ -116,7 +129,9 @@ def test_it_finds_a_bend_that_scikit_learn_finds() -> None:
     train, test = np.arange(300), np.arange(300, 400)
     forecast = model.predict(model.fit(panel, train), panel)[test][panel.valid[test]]
     y, fitted = panel.y[test][panel.valid[test]], panel.valid[train]
-    other = GradientBoostingRegressor(n_estimators=60, max_leaf_nodes=8, min_samples_leaf=10, random_state=0)
+    other = GradientBoostingRegressor(
+        n_estimators=60, max_leaf_nodes=8, min_samples_leaf=10, random_state=0
+    )
     other.fit(panel.X[train][fitted], panel.y[train][fitted])
     expected = r2_score(y, other.predict(panel.X[test][panel.valid[test]]))
     assert expected > 0.6
@@ -132,7 +147,11 @@ def test_tables_and_importance() -> None:
     assert (quality.scope, quality.unit, quality.n_obs) == ("pooled", "all", panel.valid.sum())
     assert quality.r2 == pytest.approx(r2_score(panel.y[panel.valid], values[panel.valid]), rel=REL)
     assert list(fit.quality.columns) == ["scope", "unit", *QUALITY]
-    assert fit.coefficients.empty and list(fit.coefficients.columns) == ["scope", "unit", *COEFFICIENTS]
+    assert fit.coefficients.empty and list(fit.coefficients.columns) == [
+        "scope",
+        "unit",
+        *COEFFICIENTS,
+    ]
     diagnostics = model.diagnose(fit, panel, rows)
     assert diagnostics.empty and list(diagnostics.columns) == ["scope", "unit", *DIAGNOSTICS]
     found = fit.findings["importance"]
@@ -153,7 +172,9 @@ def test_the_picture_has_a_bar_per_feature_the_largest_on_top() -> None:
         [axes] = DRAWINGS["importance"](table).axes
         shares = table.groupby("term")["gain_share"].mean().sort_values(ascending=False)
         assert [tick.get_text() for tick in axes.get_yticklabels()] == shares.index.tolist()
-        np.testing.assert_allclose([bar.get_width() for bar in axes.patches], 100 * shares, rtol=REL)
+        np.testing.assert_allclose(
+            [bar.get_width() for bar in axes.patches], 100 * shares, rtol=REL
+        )
 
 
 def test_units_that_cannot_be_grown_have_their_reason() -> None:
@@ -165,8 +186,13 @@ def test_units_that_cannot_be_grown_have_their_reason() -> None:
     assert few.endswith("a split needs twice min_rows=5") and flat == "the target does not vary"
     assert fine == ["", ""] and fit.quality["r2"].isna().tolist() == [True, True, False, False]
     assert sorted(fit.findings["importance"].table["unit"].unique()) == ["A2", "A3"]
-    with pytest.raises(DataError, match="no trees could be grown; all: 40 rows, 9 of them drawn for a tree; a split"):
-        Boosting(row_share=0.23, min_rows=5).fit(panel_of(*random_arrays(1, 20, 2, 1)), np.arange(20))
+    with pytest.raises(
+        DataError,
+        match="no trees could be grown; all: 40 rows, 9 of them drawn for a tree; a split",
+    ):
+        Boosting(row_share=0.23, min_rows=5).fit(
+            panel_of(*random_arrays(1, 20, 2, 1)), np.arange(20)
+        )
     Boosting(row_share=0.25, min_rows=5).fit(panel_of(*random_arrays(1, 20, 2, 1)), np.arange(20))
 
 
@@ -177,7 +203,9 @@ def test_columns_without_variation_leave_the_mean() -> None:
     # The mean of a target held in single precision.
     np.testing.assert_allclose(model.predict(fit, panel), y.mean(), rtol=1e-6)
     assert fit.findings["importance"].table["gain_share"].tolist() == [0.0]
-    assert fit.findings["importance"].words == ["No tree has a split: the forecast is the mean of the rows fitted."]
+    assert fit.findings["importance"].words == [
+        "No tree has a split: the forecast is the mean of the rows fitted."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +214,10 @@ def test_columns_without_variation_leave_the_mean() -> None:
         ({"row_share": 0.0}, "row_share: given 0; allowed: a number above 0 to 1"),
         ({"column_share": 0}, "column_share: given 0; allowed: a number above 0 to 1"),
         ({"leaves": 131_073}, "leaves: given 131073; allowed: a number from 2 to 131072"),
-        ({"by": "date"}, "by: given date, whose trees know no other date; allowed: null, asset, a group of assets"),
+        (
+            {"by": "date"},
+            "by: given date, whose trees know no other date; allowed: null, asset, a group of assets",
+        ),
     ],
 )
 def test_settings_that_cannot_be(settings: dict, line: str) -> None:
@@ -206,7 +237,14 @@ def test_what_lightgbm_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_run_on_simulated_prices(cli) -> None:
     held_out = ("validation=holdout", "validation.train_end=2015-10-31", "target=forward_return")
-    run = cli(*SIMULATED, *held_out, "model.rounds=10", "model.by=sector", "data.sectors=2", "data.churn=0")
+    run = cli(
+        *SIMULATED,
+        *held_out,
+        "model.rounds=10",
+        "model.by=sector",
+        "data.sectors=2",
+        "data.churn=0",
+    )
     assert run.code == 0, run.err
     assert run.table("coefficients").empty
     table = run.table("importance")
@@ -226,7 +264,9 @@ def test_mistakes_are_a_line_each(cli) -> None:
         "error: model.leaves: given 1; allowed: a number from 2",
     ]
     run = cli(*SIMULATED, "features=none")
-    assert run.errors == ["error: model._target_: Boosting needs a feature to split on; features: none are given"]
+    assert run.errors == [
+        "error: model._target_: Boosting needs a feature to split on; features: none are given"
+    ]
 
 
 def test_without_lightgbm_one_line_says_how_to_install_it(cli, tmp_path: Path) -> None:
@@ -240,4 +280,6 @@ def test_without_lightgbm_one_line_says_how_to_install_it(cli, tmp_path: Path) -
     run = cli(*SIMULATED, "data.rows=0", PYTHONPATH=f"{stub}:{ROOT}")
     assert run.code == 2
     needed = f"error: model._target_: Boosting needs lightgbm; install it with: {INSTALL}"
-    assert needed in run.errors and len(run.errors) == 2  # beside that of data.rows: no data was read
+    assert (
+        needed in run.errors and len(run.errors) == 2
+    )  # beside that of data.rows: no data was read

@@ -27,13 +27,25 @@ def market() -> Market:
     close = pd.DataFrame(CELLS, DATES, ASSETS)
     groups = pd.DataFrame({"sector": ["X", "Y"] * 20}, index=ASSETS)
     series = pd.DataFrame({"rate": CELLS[:, 0]}, DATES)
-    return Market("here", {"close": close}, series, close["A3"], groups, (Dropped("row", "why", 7),))
+    return Market(
+        "here", {"close": close}, series, close["A3"], groups, (Dropped("row", "why", 7),)
+    )
 
 
 def panel() -> Panel:
     X = np.stack([CELLS, CELLS**2], axis=2)
     valid = CELLS > -2
-    return Panel(DATES, ASSETS, ["one", "two"], CELLS, X, valid, 1, market().groups, (Dropped("row", "why", 7),))
+    return Panel(
+        DATES,
+        ASSETS,
+        ["one", "two"],
+        CELLS,
+        X,
+        valid,
+        1,
+        market().groups,
+        (Dropped("row", "why", 7),),
+    )
 
 
 @pytest.fixture
@@ -53,11 +65,19 @@ def python(code: str, *words: str) -> subprocess.Popen:
 def test_market_comes_back_equal_and_read_only(cache: Cache) -> None:
     cache.put("m", market())
     found, before = cache.get("m"), market()
-    pd.testing.assert_frame_equal(found.get("close"), before.get("close"), check_exact=True, check_freq=False)
+    pd.testing.assert_frame_equal(
+        found.get("close"), before.get("close"), check_exact=True, check_freq=False
+    )
     pd.testing.assert_frame_equal(found.series, before.series, check_exact=True, check_freq=False)
-    pd.testing.assert_series_equal(found.market_close, before.market_close, check_exact=True, check_freq=False)
+    pd.testing.assert_series_equal(
+        found.market_close, before.market_close, check_exact=True, check_freq=False
+    )
     pd.testing.assert_frame_equal(found.groups, before.groups)
-    assert (found.source, found.dropped, found.fingerprint) == (before.source, before.dropped, before.fingerprint)
+    assert (found.source, found.dropped, found.fingerprint) == (
+        before.source,
+        before.dropped,
+        before.fingerprint,
+    )
     with pytest.raises(ValueError, match="read-only"):
         np.asarray(found.get("close"))[0, 0] = 1.0
 
@@ -71,7 +91,12 @@ def test_panel_comes_back_equal_read_only_and_not_copied(cache: Cache) -> None:
         assert not array.flags.writeable and not array.flags.owndata, name
         assert array.ctypes.data % 64 == 0, name
     assert found.dates.equals(before.dates)
-    assert (found.assets, found.names, found.horizon, found.dropped) == (ASSETS, ["one", "two"], 1, before.dropped)
+    assert (found.assets, found.names, found.horizon, found.dropped) == (
+        ASSETS,
+        ["one", "two"],
+        1,
+        before.dropped,
+    )
     mapped = Path("/proc/self/maps").read_text()
     [line] = [one for one in mapped.splitlines() if one.endswith(str(path_of(cache, "p")))]
     low, high = (int(end, 16) for end in line.split()[0].split("-"))
@@ -142,7 +167,9 @@ def test_file_with_any_bit_of_its_head_flipped_is_not_used(cache: Cache) -> None
     for at in (*range(head), *range(head, head + length, 13)):
         bits = range(8) if at < head else [at % 8]
         for bit in bits:
-            path_of(cache, "p").write_bytes(whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :])
+            path_of(cache, "p").write_bytes(
+                whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :]
+            )
             assert cache.get("p") is None, (at, bit)
 
 

@@ -14,11 +14,22 @@ from hypothesis import strategies as st
 from oracles import QUICK
 from pandas.tseries.holiday import USFederalHolidayCalendar
 
-from runner.calendar import begun, calendar_of, period_ends, span, unfinished, up_to, within, year_of
+from runner.calendar import (
+    begun,
+    calendar_of,
+    period_ends,
+    span,
+    unfinished,
+    up_to,
+    within,
+    year_of,
+)
 from runner.errors import DataError, placed
 
 days = st.lists(st.integers(0, 400), min_size=1, max_size=60, unique=True).map(
-    lambda offsets: pd.DatetimeIndex([pd.Timestamp("2019-11-20") + pd.Timedelta(days=k) for k in sorted(offsets)])
+    lambda offsets: pd.DatetimeIndex(
+        [pd.Timestamp("2019-11-20") + pd.Timedelta(days=k) for k in sorted(offsets)]
+    )
 )
 
 
@@ -69,7 +80,9 @@ def test_no_dates_have_no_ends() -> None:
     ],
 )
 def test_up_to_a_date_takes_its_whole_day(end: str, rows: int) -> None:
-    dates = pd.DatetimeIndex(["2020-01-02 09:30", "2020-01-02 16:00", "2020-01-06 00:00", "2020-01-06 16:00"])
+    dates = pd.DatetimeIndex(
+        ["2020-01-02 09:30", "2020-01-02 16:00", "2020-01-06 00:00", "2020-01-06 16:00"]
+    )
     assert up_to(dates, end).tolist() == [True] * rows + [False] * (4 - rows)
 
 
@@ -105,7 +118,9 @@ def us(start: str, end: str) -> pd.DatetimeIndex:
 
 
 def bars(days: pd.DatetimeIndex, number: int) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex([day + pd.Timedelta(minutes=571 + k) for day in days for k in range(number)])
+    return pd.DatetimeIndex(
+        [day + pd.Timedelta(minutes=571 + k) for day in days for k in range(number)]
+    )
 
 
 def some(dates: pd.DatetimeIndex, share: float) -> pd.DatetimeIndex:
@@ -118,7 +133,9 @@ def without(dates: pd.DatetimeIndex, start: str, end: str) -> pd.DatetimeIndex:
 
 def with_thursdays(fridays: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """Every ninth Friday is a holiday."""
-    return pd.DatetimeIndex([day - pd.Timedelta(days=int(k % 9 == 0)) for k, day in enumerate(fridays)])
+    return pd.DatetimeIndex(
+        [day - pd.Timedelta(days=int(k % 9 == 0)) for k, day in enumerate(fridays)]
+    )
 
 
 def every(frequency: str, rows: int = 60) -> pd.DatetimeIndex:
@@ -133,7 +150,10 @@ NOMINAL = {
     "one in ten missing": (some(us("2010", "2020"), 0.9), 252),
     "a hole of three years": (without(us("2010", "2020"), "2013", "2016"), 252),
     "before 1900": (pd.bdate_range("1885-01-01", periods=500), 252),
-    "Sunday to Thursday": (pd.bdate_range("2010", "2015", freq="C", weekmask="Sun Mon Tue Wed Thu"), 252),
+    "Sunday to Thursday": (
+        pd.bdate_range("2010", "2015", freq="C", weekmask="Sun Mon Tue Wed Thu"),
+        252,
+    ),
     "some Saturdays": (every("B", 2_000).union(every("W-SAT", 60)), 252),
     "every day": (every("D", 400), 365),
     "five of every day": (pd.date_range("2020-01-02", periods=5), 365),
@@ -179,14 +199,20 @@ def test_rows_of_a_year_are_those_of_the_calendar(name: str) -> None:
         with pytest.raises(DataError) as caught:
             year_of(calendar_of(dates), off)
         [line] = caught.value.mistakes
-        assert f"{off:,.10g}" in line and f"{nominal:,} rows a year" in line and "rows_per_year=null" in line
+        assert (
+            f"{off:,.10g}" in line
+            and f"{nominal:,} rows a year" in line
+            and "rows_per_year=null" in line
+        )
 
 
 @pytest.mark.parametrize("name", IRREGULAR)
 def test_an_irregular_calendar_needs_the_number(name: str) -> None:
     calendar = calendar_of(IRREGULAR[name])
     assert calendar.rows_per_year is None
-    with pytest.raises(DataError, match=r"rows_per_year: given null, and the .*; allowed: a number above 0"):
+    with pytest.raises(
+        DataError, match=r"rows_per_year: given null, and the .*; allowed: a number above 0"
+    ):
         year_of(calendar)
     assert year_of(calendar, 26.0).rows == 26.0 and "as given" in year_of(calendar, 26.0).words
 
@@ -197,7 +223,10 @@ def test_an_irregular_calendar_needs_the_number(name: str) -> None:
         (every("ME"), "annualised with 12 rows a year (monthly calendar)"),
         (every("D"), "annualised with 365 rows a year (daily calendar with weekends)"),
         (every("YE"), "annualised with 1 row a year (yearly calendar)"),
-        (bars(every("B", 2), 390), "annualised with 98,280 rows a year (calendar of 390 bars a day)"),
+        (
+            bars(every("B", 2), 390),
+            "annualised with 98,280 rows a year (calendar of 390 bars a day)",
+        ),
     ],
 )
 def test_the_number_is_said_with_its_calendar(dates: pd.DatetimeIndex, words: str) -> None:
@@ -217,7 +246,9 @@ def test_the_error_names_the_place_of_the_setting_in_the_spec() -> None:
         "12.6, or null for the calendar's own; ++analyses.portfolio.rows_per_year=null mends it"
     ]
     again = pickle.loads(pickle.dumps(caught.value))
-    assert again.mistakes == caught.value.mistakes and placed("x", again) == placed("x", caught.value)
+    assert again.mistakes == caught.value.mistakes and placed("x", again) == placed(
+        "x", caught.value
+    )
 
 
 # Whether the last week or month is over
@@ -247,7 +278,9 @@ def test_a_period_is_over_on_its_last_weekday(last: str, week: bool, month: bool
 
 
 def test_every_day_counts_where_rows_come_on_weekends_and_other_weeks_end_on_other_days() -> None:
-    assert running(pd.date_range("2024-01-01", "2024-06-28"), "month")  # a Friday; June ends on a Sunday
+    assert running(
+        pd.date_range("2024-01-01", "2024-06-28"), "month"
+    )  # a Friday; June ends on a Sunday
     assert not running(pd.date_range("2024-01-01", "2024-06-30"), "month")
     gulf = pd.bdate_range("2024-01-01", "2024-06-27", freq="C", weekmask="Sun Mon Tue Wed Thu")
     assert not running(gulf, "week") and running(gulf[:-1], "week")
@@ -274,13 +307,22 @@ def test_a_part_of_the_data_knows_what_comes_after_it() -> None:
     dates = us("2024-01-02", "2024-06-28").drop("2024-03-29")  # Good Friday
     calendar = calendar_of(dates)
     thursday = dates[dates <= "2024-03-28"]  # the next row is of another week, and of another month
-    assert not unfinished(thursday, calendar, "week") and not unfinished(thursday, calendar, "month")
+    assert not unfinished(thursday, calendar, "week") and not unfinished(
+        thursday, calendar, "month"
+    )
     amid = dates[dates <= "2024-05-31"][:-1]
     assert "the rows after 2024-05-30 belong to it too" in unfinished(amid, calendar, "month")
-    assert not begun(dates[5:], calendar, "month") and begun(dates[dates >= "2024-02-01"], calendar, "month")
+    assert not begun(dates[5:], calendar, "month") and begun(
+        dates[dates >= "2024-02-01"], calendar, "month"
+    )
 
 
 def test_the_first_period_is_whole_from_its_first_weekday_on() -> None:
-    for start, whole in (("2024-01-01", True), ("2024-01-02", False), ("2024-06-03", True), ("2024-06-04", False)):
+    for start, whole in (
+        ("2024-01-01", True),
+        ("2024-01-02", False),
+        ("2024-06-03", True),
+        ("2024-06-04", False),
+    ):
         dates = pd.bdate_range(start, "2024-12-31")
         assert begun(dates, calendar_of(dates), "month") == whole

@@ -15,7 +15,16 @@ from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.proportion import proportion_confint
 from studies import Foretold
 
-from runner.analyses.classification import Confusion, auc, calibration, classification, curves, judged, rates, roc
+from runner.analyses.classification import (
+    Confusion,
+    auc,
+    calibration,
+    classification,
+    curves,
+    judged,
+    rates,
+    roc,
+)
 from runner.analyses.trading import compounded, equity, max_drawdown, trading
 from runner.composition import Composer
 from runner.errors import DataError, SpecError
@@ -33,7 +42,12 @@ ROWS = 300
 
 
 def study(
-    seed: int = 0, assets: int = 1, out: bool = True, rows: int = ROWS, horizon: int = 1, skill: float = 0.5
+    seed: int = 0,
+    assets: int = 1,
+    out: bool = True,
+    rows: int = ROWS,
+    horizon: int = 1,
+    skill: float = 0.5,
 ) -> Study:
     """Prices, the target up, and probabilities with some skill, on the last two thirds of the rows where `out`."""
     rng = np.random.default_rng(seed)
@@ -47,14 +61,21 @@ def study(
     panel = panel_of(y, signal[:, :, None], horizon)
     dates = panel.dates
     market = Market(
-        "drawn", {"close": prices.set_axis(dates).set_axis(panel.assets, axis=1)}, pd.DataFrame(index=dates)
+        "drawn",
+        {"close": prices.set_axis(dates).set_axis(panel.assets, axis=1)},
+        pd.DataFrame(index=dates),
     )
     p = np.where(panel.valid, 1 / (1 + np.exp(-signal)), np.nan).round(2)  # ties on purpose
     first = rows // 3 if out else rows
     t, i = np.nonzero(panel.valid[first:])
     t = t + first
     base = np.array([np.nanmean(y[:first, j]) for j in range(assets)])
-    columns = {"date": dates[t], "asset": np.array(panel.assets, dtype=object)[i], "fold": "holdout", "y": y[t, i]}
+    columns = {
+        "date": dates[t],
+        "asset": np.array(panel.assets, dtype=object)[i],
+        "fold": "holdout",
+        "y": y[t, i],
+    }
     table = pd.DataFrame(columns | {"prediction": p[t, i], "benchmark": base[i]})
     return Study(market, panel, Foretold(p), None, [], table, {"horizon": horizon})  # type: ignore[arg-type]
 
@@ -104,7 +125,10 @@ def test_every_number_is_that_of_scikit_learn(assets: int, threshold: float) -> 
         }
         close(row[list(expected)].astype(float), list(expected.values()), unit, REL)
         right, naive = positive == y, (base >= 0.5) == y
-        table = [[(right & naive).sum(), (right & ~naive).sum()], [(~right & naive).sum(), (~right & ~naive).sum()]]
+        table = [
+            [(right & naive).sum(), (right & ~naive).sum()],
+            [(~right & naive).sum(), (~right & ~naive).sum()],
+        ]
         assert (row["right_alone"], row["naive_alone"]) == (table[0][1], table[1][0])
         if unit != "all":
             close(row["p_value"], sm_mcnemar(table, exact=True).pvalue, "McNemar", REL)
@@ -117,22 +141,32 @@ def test_the_naive_class_is_the_majority_of_the_training_rows() -> None:
     one = with_predictions(study(0), benchmark=0.49)
     y = one.predictions["y"]
     row = classification(one).table.iloc[0]
-    assert row["accuracy_naive"] == (y == 0).mean() and row["brier_naive"] == pytest.approx(np.mean((y - 0.49) ** 2))
-    assert classification(with_predictions(one, benchmark=0.5)).table["accuracy_naive"].iloc[0] == y.mean()
+    assert row["accuracy_naive"] == (y == 0).mean() and row["brier_naive"] == pytest.approx(
+        np.mean((y - 0.49) ** 2)
+    )
+    assert (
+        classification(with_predictions(one, benchmark=0.5)).table["accuracy_naive"].iloc[0]
+        == y.mean()
+    )
 
 
 def test_in_sample_where_nothing_was_held_out_and_it_says_so() -> None:
     one = study(2, assets=2, out=False)
     assert one.predictions.empty
     found = classification(one)
-    assert set(found.table["sample"]) == {"in sample"} and "in sample, which the fit has seen" in found.words[0]
+    assert (
+        set(found.table["sample"]) == {"in sample"}
+        and "in sample, which the fit has seen" in found.words[0]
+    )
     valid = one.panel.valid
     y, p = one.panel.y[valid], one.fitted[valid]
     assert found.table["n_obs"].iloc[-1] == valid.sum()
     close(found.table["auc"].iloc[-1], sk.roc_auc_score(y, p), "AUC", REL)
     base = np.array([one.panel.y[valid[:, i], i].mean() for i in range(2)])
     y, base = one.panel.y[valid[:, 1], 1], base[1]
-    close(found.table["brier_naive"].iloc[1], np.mean((y - base) ** 2), "base rate of the asset", REL)
+    close(
+        found.table["brier_naive"].iloc[1], np.mean((y - base) ** 2), "base rate of the asset", REL
+    )
     assert set(trading(one).table["sample"]) == {"in sample"}
     assert trading(one).wealth is None and equity(one).wealth is None
     assert set(curves(one).table["sample"]) == {"in sample"}
@@ -152,17 +186,34 @@ def test_a_test_is_made_only_of_rows_that_are_independent() -> None:
 def test_numbers_that_do_not_exist_have_a_reason() -> None:
     one = study(0)
     row = classification(with_predictions(one, prediction=0.3, benchmark=0.2)).table.iloc[0]
-    assert np.isnan(row["precision"]) and np.isnan(row["p_value"]) and row["sensitivity"] == 0.0 and row["auc"] == 0.5
-    assert row["reason"] == "p_value: the two classes never differ; precision: no row is above the threshold"
+    assert (
+        np.isnan(row["precision"])
+        and np.isnan(row["p_value"])
+        and row["sensitivity"] == 0.0
+        and row["auc"] == 0.5
+    )
+    assert (
+        row["reason"]
+        == "p_value: the two classes never differ; precision: no row is above the threshold"
+    )
     found = classification(with_predictions(one, y=1.0))
     row = found.table.iloc[0]
-    assert np.isnan(row["auc"]) and np.isnan(row["specificity"]) and "specificity: no row is 0" in row["reason"]
+    assert (
+        np.isnan(row["auc"])
+        and np.isnan(row["specificity"])
+        and "specificity: no row is 0" in row["reason"]
+    )
     assert "AUC" not in found.words[1]
-    row = classification(with_predictions(one, prediction=one.predictions["prediction"] + 0.7)).table.iloc[0]
+    row = classification(
+        with_predictions(one, prediction=one.predictions["prediction"] + 0.7)
+    ).table.iloc[0]
     assert np.isnan(row["log_loss"]) and "log_loss: a probability outside 0 to 1" in row["reason"]
     certain = one.predictions["y"].to_numpy().copy()
     certain[0] = 1.0 - certain[0]
-    assert classification(with_predictions(one, prediction=certain)).table["log_loss"].iloc[0] == np.inf
+    assert (
+        classification(with_predictions(one, prediction=certain)).table["log_loss"].iloc[0]
+        == np.inf
+    )
 
 
 @pytest.mark.parametrize("analysis", [classification, curves])
@@ -170,7 +221,9 @@ def test_a_target_that_is_not_0_or_1_is_refused(analysis: Any) -> None:
     one = study(0)
     y = one.predictions["y"].to_numpy().copy()
     y[5] = 0.0123
-    with pytest.raises(DataError, match=r"^the target is 0\.0123 in a row; allowed: 0 or 1, such as target=up$"):
+    with pytest.raises(
+        DataError, match=r"^the target is 0\.0123 in a row; allowed: 0 or 1, such as target=up$"
+    ):
         analysis(with_predictions(one, y=y))
 
 
@@ -207,7 +260,9 @@ def test_the_roc_curve_is_that_of_scikit_learn() -> None:
     y, p = rng.integers(0, 2, 5000).astype(float), rng.random(5000)
     thin = roc(y, p)
     assert len(thin) == 401 and thin.iloc[-1][["x", "y"]].tolist() == [1.0, 1.0]
-    assert np.trapezoid(thin["y"], thin["x"]) == pytest.approx(auc(y, p), abs=2e-3)  # what thinning costs
+    assert np.trapezoid(thin["y"], thin["x"]) == pytest.approx(
+        auc(y, p), abs=2e-3
+    )  # what thinning costs
     assert roc(np.ones(5), p[:5]).empty
 
 
@@ -226,9 +281,14 @@ def test_the_calibration_is_that_of_scikit_learn(bins: int) -> None:
 
 def test_the_curves_hold_the_confusion_matrix_and_are_drawn() -> None:
     one = study(6)
-    found, row = curves(one, threshold=0.4, bins=5), classification(one, threshold=0.4).table.iloc[0]
+    found, row = (
+        curves(one, threshold=0.4, bins=5),
+        classification(one, threshold=0.4).table.iloc[0],
+    )
     cells = found.table[found.table["curve"] == "confusion"].set_index(["x", "y"])["rows"]
-    assert [cells[at] for at in ((1, 1), (1, 0), (0, 1), (0, 0))] == [row[name] for name in ("tp", "fp", "fn", "tn")]
+    assert [cells[at] for at in ((1, 1), (1, 0), (0, 1), (0, 0))] == [
+        row[name] for name in ("tp", "fp", "fn", "tn")
+    ]
     assert (found.table["curve"] == "calibration").sum() == 5 and "of 5 groups" in found.words[0]
     with style():
         assert len(drawings.curves(found.table).axes) == 3
@@ -236,7 +296,9 @@ def test_the_curves_hold_the_confusion_matrix_and_are_drawn() -> None:
         assert drawings.curves(curves(with_predictions(one, prediction=0.5)).table)
 
 
-def by_hand(one: Study, cost: float, threshold: float, low: float) -> tuple[list[float], list[float]]:
+def by_hand(
+    one: Study, cost: float, threshold: float, low: float
+) -> tuple[list[float], list[float]]:
     """Net returns of the timed and of the held portfolio, row by row."""
     price, table = one.market.get("close"), one.predictions
     before: dict[str, dict[str, float]] = {"timed": {}, "held": {}}
@@ -324,7 +386,9 @@ def test_a_strategy_out_of_the_market_has_no_sharpe_ratio() -> None:
     found = trading(with_predictions(study(0), prediction=0.1))
     row = found.table.iloc[0]
     assert np.isnan(row["sharpe"]) and row["turnover"] == row["max_drawdown"] == 0.0
-    assert row["reason"] == "sharpe: returns do not vary" and "Sharpe ratio of none" in found.words[0]
+    assert (
+        row["reason"] == "sharpe: returns do not vary" and "Sharpe ratio of none" in found.words[0]
+    )
     assert "no test was made of the difference" in found.words[0]
 
 
@@ -338,7 +402,9 @@ def test_trading_by_the_week_earns_the_return_of_the_week() -> None:
     one = study(0)
     weekly = one.market.sample("week")
     dates = weekly.dates[5:20]
-    table = pd.DataFrame({"date": dates, "asset": "A0", "y": 1.0, "prediction": 0.9, "benchmark": 0.5})
+    table = pd.DataFrame(
+        {"date": dates, "asset": "A0", "y": 1.0, "prediction": 0.9, "benchmark": 0.5}
+    )
     by_week = replace(one, predictions=table, settings={"frequency": "week"})
     price = weekly.get("close")["A0"].to_numpy()
     row = trading(by_week, cost=0.0, rows_per_year=52).table.iloc[0]
@@ -352,7 +418,10 @@ def test_trading_by_the_week_earns_the_return_of_the_week() -> None:
 def test_up_is_1_above_zero_0_at_or_below_and_unknown_where_unknown(horizon: int) -> None:
     dates = pd.bdate_range("2020-01-01", periods=9)
     price = [100.0, 101, 101, 99, np.nan, 102, 103, 103, 102]
-    found = up(Market("", {"close": pd.DataFrame({"A": price}, dates)}, pd.DataFrame(index=dates)), horizon=horizon)
+    found = up(
+        Market("", {"close": pd.DataFrame({"A": price}, dates)}, pd.DataFrame(index=dates)),
+        horizon=horizon,
+    )
     assert found.horizon == horizon and found.values["A"].dtype == float
     for t in range(9):
         later = price[t + horizon] if t + horizon < 9 else np.nan
@@ -368,7 +437,9 @@ def test_up_of_weeks() -> None:
     found = up(market, frequency="week").values["A0"]
     price = market.sample("week").get("close")["A0"]
     assert found.index.equals(price.index) and np.isnan(found.iloc[-1])
-    np.testing.assert_array_equal(found.iloc[:-1], (price.to_numpy()[1:] > price.to_numpy()[:-1]).astype(float))
+    np.testing.assert_array_equal(
+        found.iloc[:-1], (price.to_numpy()[1:] > price.to_numpy()[:-1]).astype(float)
+    )
 
 
 # The command line, on data that ships with arch, on the snapshot, and on drawn prices.
@@ -385,9 +456,14 @@ def test_the_experiment_runs_offline_on_real_data(cli) -> None:
     terms = done.table("coefficients").set_index("term")
     assert list(terms.index) == ["const", "ret", "vix_change"]
     row = done.table("classification").iloc[0]
-    assert row["sample"] == "out of sample" and row["n_obs"] == 250 == row[["tp", "fp", "fn", "tn"]].sum()
+    assert (
+        row["sample"] == "out of sample"
+        and row["n_obs"] == 250 == row[["tp", "fp", "fn", "tn"]].sum()
+    )
     predictions = pd.read_parquet(done.directory / "predictions.parquet")
-    assert done.metrics["classification/auc"] == sk.roc_auc_score(predictions["y"], predictions["prediction"])
+    assert done.metrics["classification/auc"] == sk.roc_auc_score(
+        predictions["y"], predictions["prediction"]
+    )
     assert done.metrics["classification/brier"] == pytest.approx(done.metrics["oos/rmse"] ** 2)
     assert {
         "trading/sharpe",
@@ -400,20 +476,32 @@ def test_the_experiment_runs_offline_on_real_data(cli) -> None:
 def test_the_experiment_on_the_snapshot_is_a_logit_in_plain_pandas(cli, stocks) -> None:
     import statsmodels.api as sm
 
-    done = cli("experiment=direction", "data=file", f"data.path={stocks}", "validation=holdout_2022", "model.cov=HAC")
+    done = cli(
+        "experiment=direction",
+        "data=file",
+        f"data.path={stocks}",
+        "validation=holdout_2022",
+        "model.cov=HAC",
+    )
     assert done.code == 0, done.err
     wide = pd.read_parquet(stocks)["AdjClose"].unstack()
     spy = wide["SPY"].dropna()
     ret, vix = spy.pct_change(fill_method=None), wide["^VIX"].reindex(spy.index).diff()
     ahead = ret.shift(-1)
-    table = pd.DataFrame({"y": (ahead > 0).astype(float).where(ahead.notna()), "ret": ret, "vix": vix}).dropna()
+    table = pd.DataFrame(
+        {"y": (ahead > 0).astype(float).where(ahead.notna()), "ret": ret, "vix": vix}
+    ).dropna()
     lags = int(4 * (len(table) / 100) ** (2 / 9))
     X = sm.add_constant(table[["ret", "vix"]])
-    whole = sm.Logit(table["y"], X).fit(tol=1e-12, disp=0, cov_type="HAC", cov_kwds={"maxlags": lags})
+    whole = sm.Logit(table["y"], X).fit(
+        tol=1e-12, disp=0, cov_type="HAC", cov_kwds={"maxlags": lags}
+    )
     found = done.table("coefficients")
     close(found["estimate"], whole.params, "estimates", REL)
     close(found["std_error"], whole.bse, "errors", REL)
-    train = table[:"2021-12-31"]  # the return of the last row of 2021 is known at the first forecast
+    train = table[
+        :"2021-12-31"
+    ]  # the return of the last row of 2021 is known at the first forecast
     part = sm.Logit(train["y"], X.loc[train.index]).fit(tol=1e-12, disp=0)
     predictions = pd.read_parquet(done.directory / "predictions.parquet").set_index("date")
     close(predictions["prediction"], part.predict(X["2022":]), "out of sample", REL)
@@ -421,23 +509,37 @@ def test_the_experiment_on_the_snapshot_is_a_logit_in_plain_pandas(cli, stocks) 
 
 
 def test_the_experiment_on_drawn_prices_in_sample() -> None:
-    words = ["experiment=direction", "data=simulated", "validation=none", "analyses.trading.long_short=true"]
+    words = [
+        "experiment=direction",
+        "data=simulated",
+        "validation=none",
+        "analyses.trading.long_short=true",
+    ]
     report = run(Composer().job(words).experiment)
     assert target_text(report) == "up (1 or 0, over 1 row ahead)"
     table = report.findings["trading"].table
     assert set(table["sample"]) == {"in sample"} and table["short"].iloc[0] > 0.0
-    logit = Composer().job([*words, "data.assets=6", "model.by=null", "model.cov=cluster", "model.clusters=[date]"])
+    logit = Composer().job(
+        [*words, "data.assets=6", "model.by=null", "model.cov=cluster", "model.clusters=[date]"]
+    )
     pooled = run(logit.experiment)
     assert pooled.findings["classification"].table["unit"].tolist()[-1] == "all"
     assert len(pooled.fit.coefficients) == 3
 
 
 def test_mistakes_in_the_settings_of_the_experiment() -> None:
-    words = ["experiment=direction", "analyses.classification.threshold=1.5", "analyses.trading.cost=-1"]
+    words = [
+        "experiment=direction",
+        "analyses.classification.threshold=1.5",
+        "analyses.trading.cost=-1",
+    ]
     with pytest.raises(SpecError) as caught:
         Composer().job(words)
     first, *_ = caught.value.mistakes
-    assert first == "analyses.classification.threshold: given 1.5; allowed: a number above 0 and below 1"
+    assert (
+        first
+        == "analyses.classification.threshold: given 1.5; allowed: a number above 0 and below 1"
+    )
     with pytest.raises(DataError) as refused:
         run(Composer().job(["experiment=direction", "target.horizon=5"]).experiment)
     assert refused.value.mistakes == tuple(

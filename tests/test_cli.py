@@ -14,7 +14,17 @@ FILES = {
     "diagnostics.csv", "dropped.csv", "report.html", "plots", "hypotheses.csv", "scores.csv", "run.json",
     "coefficients.json", "influence.parquet", "series.csv",
 }  # fmt: skip
-COEFFICIENTS = ["scope", "unit", "term", "estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
+COEFFICIENTS = [
+    "scope",
+    "unit",
+    "term",
+    "estimate",
+    "std_error",
+    "t_stat",
+    "p_value",
+    "ci_low",
+    "ci_high",
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +50,13 @@ def test_default_run_writes_the_contract(default) -> None:
 
 def test_metrics_are_flat_finite_and_few(default) -> None:
     metrics = default.metrics
-    assert all(isinstance(value, float) and value == value and abs(value) < 1e300 for value in metrics.values())
-    assert {"coef/MktRF", "tstat/MktRF", "fit/r2", "fit/r2_adj", "oos/r2", "oos/rmse"} <= set(metrics)
+    assert all(
+        isinstance(value, float) and value == value and abs(value) < 1e300
+        for value in metrics.values()
+    )
+    assert {"coef/MktRF", "tstat/MktRF", "fit/r2", "fit/r2_adj", "oos/r2", "oos/rmse"} <= set(
+        metrics
+    )
     assert len(metrics) <= 40
 
 
@@ -58,7 +73,9 @@ def test_spec_on_disk_is_resolved_and_runs_again(default, cli, tmp_path) -> None
 
 def test_table_in_the_terminal_agrees_with_the_file(default) -> None:
     row = default.table("coefficients").query("unit == 'S1V5' and term == 'SMB'").iloc[0]
-    line = next(line for line in default.out.split("S1V5")[1].splitlines() if line.split()[:1] == ["SMB"])
+    line = next(
+        line for line in default.out.split("S1V5")[1].splitlines() if line.split()[:1] == ["SMB"]
+    )
     shown = line.split()
     assert float(shown[1]) == pytest.approx(row["estimate"], abs=1e-4)
     assert float(shown[2]) == pytest.approx(row["std_error"], abs=1e-4)
@@ -91,19 +108,40 @@ def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
         (["data.start=2030-01-01"], ["data.start..data.end", "1949-01-31..2017-03-31"]),
         (["data.start='2000-01-01T00:00+01:00'"], ["data.start", "without time zone"]),
         (["data.start=soon"], ["data.start: given 'soon'; allowed: a date"]),
-        (["validation.train_end=1949-02-28"], ["validation: fold holdout", "2 rows for 4 terms; needs at least 5"]),
-        (["validation.train_end=1900-01-01"], ["validation.train_end: 1900-01-01 leaves no training row"]),
-        (["validation.train_end=2020-01-01"], ["validation.train_end: 2020-01-01 leaves no test row"]),
+        (
+            ["validation.train_end=1949-02-28"],
+            ["validation: fold holdout", "2 rows for 4 terms; needs at least 5"],
+        ),
+        (
+            ["validation.train_end=1900-01-01"],
+            ["validation.train_end: 1900-01-01 leaves no training row"],
+        ),
+        (
+            ["validation.train_end=2020-01-01"],
+            ["validation.train_end: 2020-01-01 leaves no test row"],
+        ),
         (["validation=holdout"], ["validation.train_end: missing; allowed: text"]),
         (["experiment=ff4"], ["experiment: 'ff4' is unknown", "did you mean 'ff3'?"]),
         (["data=file"], ["data.path: missing"]),
         (["data=file", "data.path=nowhere.parquet"], ["data.path: no such file"]),
-        (["features.MktRF.series=MktRf"], ["features.MktRF: series 'MktRf'", "did you mean 'MktRF'?"]),
-        (['features.MktRF="lag(MktRF, -1)"'], ["features.MktRF: character", "looks back, never ahead"]),
-        (['features.MktRF="MktRf + 1"'], ["features.MktRF: ", "'MktRf' is unknown", "did you mean 'MktRF'?"]),
+        (
+            ["features.MktRF.series=MktRf"],
+            ["features.MktRF: series 'MktRf'", "did you mean 'MktRF'?"],
+        ),
+        (
+            ['features.MktRF="lag(MktRF, -1)"'],
+            ["features.MktRF: character", "looks back, never ahead"],
+        ),
+        (
+            ['features.MktRF="MktRf + 1"'],
+            ["features.MktRF: ", "'MktRf' is unknown", "did you mean 'MktRF'?"],
+        ),
         (['features.MktRF="__import__(1)"'], ["features.MktRF: character"]),
         (["features.MktRF._target_=os.system"], ["lies in no allowed module"]),
-        (["features.MktRF._target_=runner.features.shard"], ["'shard' is unknown", "did you mean 'shared'?"]),
+        (
+            ["features.MktRF._target_=runner.features.shard"],
+            ["'shard' is unknown", "did you mean 'shared'?"],
+        ),
         (["features.MktRF._target_=runner.ui.serve"], ["serve is not a function of market"]),
         (["data._target_=runner.errors.SpecError"], ["has no method load"]),
         (["target=forward_return", "target.horizon=0"], ["target.horizon: given 0"]),
@@ -129,20 +167,30 @@ def test_a_mistake_is_one_clear_line(cli, words, expected) -> None:
 
 
 def test_all_mistakes_come_together(cli) -> None:
-    outcome = cli("modle=ols", "model.covv=1", "model.confidence=2", "data.start=soon", "model.hypotheses=['X=0']")
+    outcome = cli(
+        "modle=ols",
+        "model.covv=1",
+        "model.confidence=2",
+        "data.start=soon",
+        "model.hypotheses=['X=0']",
+    )
     where = {line.split(":")[1].strip() for line in outcome.errors}
     assert where == {"modle", "model.covv", "data.start", "model.confidence", "model.hypotheses"}
     assert outcome.code == 2
 
 
 @pytest.mark.parametrize("ticker", ["ON", "NO", "TRUE", "1E5", "0700", "Null", "12"])
-def test_tickers_that_yaml_mangles_are_refused_with_the_hint_to_quote(cli, tmp_path, ticker) -> None:
+def test_tickers_that_yaml_mangles_are_refused_with_the_hint_to_quote(
+    cli, tmp_path, ticker
+) -> None:
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     mine = "# @package _global_\ndefaults: [override /data: file]\ndata: {{path: x.csv, assets: [AAPL, {}]}}\n"
     (tmp_path / "mine" / "experiment" / "mangled.yaml").write_text(mine.format(ticker))
     outcome = cli("--config-dir", "mine", "experiment=mangled")
     assert outcome.code == 2
-    assert any("data.assets[1]" in line and "quote it" in line for line in outcome.errors), outcome.err
+    assert any("data.assets[1]" in line and "quote it" in line for line in outcome.errors), (
+        outcome.err
+    )
     quoted = mine.format(f'"{ticker}"')
     (tmp_path / "mine" / "experiment" / "mangled.yaml").write_text(quoted)
     assert "quote it" not in cli("--config-dir", "mine", "experiment=mangled").err
@@ -164,7 +212,12 @@ def test_run_directory_that_is_taken_is_refused_and_kept(cli, tmp_path) -> None:
 
 
 def test_sweep_runs_every_job_and_lists_failures(cli, tmp_path) -> None:
-    outcome = cli("-m", "model.cov=nonrobust,HAC", "model.regressors=[MktRF],[MktRF,SMB]", "hydra.sweep.dir=swept")
+    outcome = cli(
+        "-m",
+        "model.cov=nonrobust,HAC",
+        "model.regressors=[MktRF],[MktRF,SMB]",
+        "hydra.sweep.dir=swept",
+    )
     assert outcome.code == 0, outcome.err
     assert sorted(path.name for path in (tmp_path / "swept").glob("[0-9]*")) == ["0", "1", "2", "3"]
     assert "4 of 4 jobs finished" in outcome.err
@@ -214,7 +267,9 @@ def test_help_and_config_are_shown(cli, tmp_path) -> None:
 
 def test_signals_as_text_are_the_signals(cli) -> None:
     words = ["experiment=alpha_signals", "data=simulated", "data.end=2019-12-31", "validation=none"]
-    written, functions = (cli(*words, f"features={name}") for name in ("signals_as_text", "signals"))
+    written, functions = (
+        cli(*words, f"features={name}") for name in ("signals_as_text", "signals")
+    )
     assert written.table("coefficients").equals(functions.table("coefficients"))
 
 

@@ -27,7 +27,11 @@ from runner.sweeps.settings import Sweep
 from runner.sweeps.texts import value_texts
 
 MOST_BYTES = 5_000_000
-KEYS = {"model": {"cov": "HC1", "lags": 3}, "validation": {"lags": 3}, "data": {"assets": ["A", "B"]}}
+KEYS = {
+    "model": {"cov": "HC1", "lags": 3},
+    "validation": {"lags": 3},
+    "data": {"assets": ["A", "B"]},
+}
 
 
 def spec_of(**dotted: Any) -> dict[str, Any]:
@@ -45,15 +49,31 @@ def spec_of(**dotted: Any) -> dict[str, Any]:
 def coefficient(term: str, estimate: float, error: float = 0.5, **more: Any) -> dict[str, Any]:
     t = estimate / error
     interval = {"ci_low": estimate - 2 * error, "ci_high": estimate + 2 * error}
-    row = {"scope": "asset", "unit": "A", "term": term, "estimate": estimate, "std_error": error, "t_stat": t}
-    return {**row, "p_value": 0.001 if abs(t) > 3 else 0.03 if abs(t) > 2 else 0.6, **interval, **more}
+    row = {
+        "scope": "asset",
+        "unit": "A",
+        "term": term,
+        "estimate": estimate,
+        "std_error": error,
+        "t_stat": t,
+    }
+    return {
+        **row,
+        "p_value": 0.001 if abs(t) > 3 else 0.03 if abs(t) > 2 else 0.6,
+        **interval,
+        **more,
+    }
 
 
 class Made:
     """A sweep written by hand: plan, run directories, failures."""
 
     def __init__(self, folder: Path, name: str = "made") -> None:
-        self.place, self.jobs, self.settings = folder / "outputs" / "sweeps" / name, list[Job](), dict[str, Any]()
+        self.place, self.jobs, self.settings = (
+            folder / "outputs" / "sweeps" / name,
+            list[Job](),
+            dict[str, Any](),
+        )
 
     def job(
         self,
@@ -66,11 +86,20 @@ class Made:
         """A job, finished where it has metrics."""
         number = len(self.jobs)
         key = f"key{number}"
-        self.jobs.append(Job(number, tuple(differs), tuple(differs), spec, "f", key, about.pop("family", "one")))
+        self.jobs.append(
+            Job(number, tuple(differs), tuple(differs), spec, "f", key, about.pop("family", "one"))
+        )
         if metrics is not None:
             path = self.place / str(number)
             path.mkdir(parents=True)
-            told = {"name": "x", "source": "s", "fingerprint": "f", "code": "c", "kind": "predictive", "leaks": []}
+            told = {
+                "name": "x",
+                "source": "s",
+                "fingerprint": "f",
+                "code": "c",
+                "kind": "predictive",
+                "leaks": [],
+            }
             told |= {"job": key, "errors": "HC1, t(n-k)", **about}
             (path / "run.json").write_text(json.dumps(told))
             (path / "metrics.json").write_text(json.dumps(metrics))
@@ -79,8 +108,21 @@ class Made:
 
     def plan(self) -> Plan:
         words = ("a=1,2",)
-        where: Any = {"tracking": {"uri": None}, "ledger": str(self.place.parent / "ledger.db"), "code": "code"}
-        plan = Plan(self.place, Sweep(**self.settings), (None, None, None), words, (), (), tuple(self.jobs), **where)
+        where: Any = {
+            "tracking": {"uri": None},
+            "ledger": str(self.place.parent / "ledger.db"),
+            "code": "code",
+        }
+        plan = Plan(
+            self.place,
+            Sweep(**self.settings),
+            (None, None, None),
+            words,
+            (),
+            (),
+            tuple(self.jobs),
+            **where,
+        )
         plan.write()
         return plan
 
@@ -94,7 +136,12 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
 def grid(made: Made) -> Plan:
     """cov x lags, four jobs; the last one failed and one more was not run."""
     for at, (cov, lags) in enumerate([("HC0", 2), ("HC0", 10), ("HAC", 2), ("HAC", 10)]):
-        metrics = {"oos/r2": [0.1, 0.4, 0.3, 0.2][at], "oos/rmse": 1.0 + at, "fit/r2": 0.5, "fit/n_obs": 90.0 + at}
+        metrics = {
+            "oos/r2": [0.1, 0.4, 0.3, 0.2][at],
+            "oos/rmse": 1.0 + at,
+            "fit/r2": 0.5,
+            "fit/n_obs": 90.0 + at,
+        }
         rows = [coefficient("const", 0.1), coefficient("x", [1.2, -0.2, 2.0, 0.9][at])]
         said = [f"model.cov={cov}", f"model.lags={lags}"]
         made.job(spec_of(model__cov=cov, model__lags=lags), metrics if at < 3 else None, rows, said)
@@ -106,9 +153,22 @@ def grid(made: Made) -> Plan:
 
 def test_leaderboard_has_the_numbers_of_the_jobs_best_first(made: Made) -> None:
     board = compared(grid(made)).leaderboard
-    assert list(board.columns) == ["rank", "job", "oos/r2", "cov", "lags", "oos/rmse", "fit/r2", "fit/n_obs"]
+    assert list(board.columns) == [
+        "rank",
+        "job",
+        "oos/r2",
+        "cov",
+        "lags",
+        "oos/rmse",
+        "fit/r2",
+        "fit/n_obs",
+    ]
     assert board["job"].tolist() == [1, 2, 0] and board["rank"].tolist() == [1, 2, 3]
-    assert board["oos/r2"].tolist() == [0.4, 0.3, 0.1] and board["fit/n_obs"].tolist() == [91.0, 92.0, 90.0]
+    assert board["oos/r2"].tolist() == [0.4, 0.3, 0.1] and board["fit/n_obs"].tolist() == [
+        91.0,
+        92.0,
+        90.0,
+    ]
     assert board["lags"].tolist() == [10, 2, 2]
 
 
@@ -123,7 +183,9 @@ def test_equal_scores_share_a_rank_rounding_aside(made: Made) -> None:
     for at, value in enumerate([0.3, 0.1 + 0.2, 0.2]):
         made.job(spec_of(model__lags=at), {"oos/r2": value})
     found = compared(made.plan())
-    assert found.leaderboard["rank"].tolist() == [1, 1, 3] and found.leaderboard["job"].tolist() == [0, 1, 2]
+    assert found.leaderboard["rank"].tolist() == [1, 1, 3] and found.leaderboard[
+        "job"
+    ].tolist() == [0, 1, 2]
     said = "Jobs 0, 1 have the largest oos/r2, 0.3000; the median of all 3 is 0.3000, the last is 0.2000."
     assert said in found.words
     assert any("among 2 different scores" in line for line in found.words)
@@ -135,17 +197,27 @@ def test_a_score_that_no_job_has_is_replaced_and_that_is_said(made: Made) -> Non
         made.job(spec_of(model__lags=at), {"coef/x": 1.0, "fit/r2": 0.1 * at, "fit/n_obs": 5.0})
     found = compared(made.plan())
     assert found.score == "fit/r2" and found.leaderboard["job"].tolist() == [1, 0]
-    assert "No job has the score oos/rank_ic: ranked by fit/r2 instead; there are fit/r2, fit/n_obs." in found.words
+    assert (
+        "No job has the score oos/rank_ic: ranked by fit/r2 instead; there are fit/r2, fit/n_obs."
+        in found.words
+    )
 
 
-def test_jobs_without_the_score_stand_last_without_a_rank(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
-    for at, metrics in enumerate([{"fit/r2": 0.9}, {"oos/r2": -0.5, "fit/r2": 0.1}, {"fit/r2": 0.8}]):
+def test_jobs_without_the_score_stand_last_without_a_rank(
+    made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for at, metrics in enumerate(
+        [{"fit/r2": 0.9}, {"oos/r2": -0.5, "fit/r2": 0.1}, {"fit/r2": 0.8}]
+    ):
         made.job(spec_of(model__lags=at), metrics, [coefficient("x", 1.0)])
     found = compare(made.plan())
     assert found.leaderboard["job"].tolist() == [1, 0, 2]
     assert found.leaderboard["rank"].isna().tolist() == [False, True, True]
     assert "2 jobs without oos/r2: last, without a rank." in found.words
-    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[4:6]] == [["–", "0"], ["–", "2"]]
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[4:6]] == [
+        ["–", "0"],
+        ["–", "2"],
+    ]
 
 
 def test_without_any_metric_nothing_is_ranked(made: Made) -> None:
@@ -161,8 +233,16 @@ def test_failures_and_jobs_not_run_are_told(made: Made, capsys: pytest.CaptureFi
     told = found.failures
     assert told["job"].tolist() == [3, 4] and told["outcome"].tolist() == ["failed", "not run"]
     assert told["reason"][0] == "too few rows; and more" and told["cov"].tolist() == ["HAC", "HC3"]
-    assert "3 of 5 jobs that differ in cov, lags finished (1 failed, 1 not run)." in capsys.readouterr().out
-    assert found.metrics == {"sweep/jobs": 5.0, "sweep/finished": 3.0, "sweep/failed": 1.0, "best/oos/r2": 0.4}
+    assert (
+        "3 of 5 jobs that differ in cov, lags finished (1 failed, 1 not run)."
+        in capsys.readouterr().out
+    )
+    assert found.metrics == {
+        "sweep/jobs": 5.0,
+        "sweep/finished": 3.0,
+        "sweep/failed": 1.0,
+        "best/oos/r2": 0.4,
+    }
 
 
 def test_side_by_side_is_the_table_of_a_paper(made: Made) -> None:
@@ -172,7 +252,9 @@ def test_side_by_side_is_the_table_of_a_paper(made: Made) -> None:
     assert table[""].tolist()[:4] == ["x", "", "const", ""] and table.attrs["terms"] == 4
     assert cells[:4] == ["1.200**", "(0.500)", "0.1000", "(0.500)"]
     assert table["job 2"].tolist()[0] == "2.000***" and table["job 1"].tolist()[0] == "-0.2000"
-    assert compared(grid(Made(made.place, "again"))).errors_in_full() == ["Errors of jobs 1, 2, 0: HC1, t(n-k)."]
+    assert compared(grid(Made(made.place, "again"))).errors_in_full() == [
+        "Errors of jobs 1, 2, 0: HC1, t(n-k)."
+    ]
     foot = dict(zip(table[""][4:], cells[4:], strict=True))
     assert foot == {
         "cov": "HC0", "lags": "2", "oos/r2": "0.1000", "R2 in sample": "0.5000", "rows fitted on": "90",
@@ -196,7 +278,9 @@ def test_specification_curve_is_sorted_with_the_choices(made: Made) -> None:
     assert curve["job"].tolist() == [1, 0, 2] and curve["estimate"].tolist() == [-0.2, 1.2, 2.0]
     assert curve["ci_low"].tolist() == [-1.2, 0.19999999999999996, 1.0]
     assert curve["lags"].tolist() == [10, 2, 2] and curve["cov"].tolist() == ["HC0", "HC0", "HAC"]
-    with pytest.raises(SpecError, match="term: 'X' is unknown; allowed: x, const; did you mean 'x'"):
+    with pytest.raises(
+        SpecError, match="term: 'X' is unknown; allowed: x, const; did you mean 'x'"
+    ):
         found.specification_curve("X")
 
 
@@ -213,7 +297,10 @@ def test_heat_map_has_the_score_in_each_cell(made: Made) -> None:
     cells = compared(grid(made)).heat_map("lags", "model.cov")
     assert cells.index.tolist() == [2, 10] and cells.columns.tolist() == ["HC0", "HAC", "HC3"]
     np.testing.assert_array_equal(cells.to_numpy(), [[0.1, 0.3, np.nan], [0.4, np.nan, np.nan]])
-    assert compared(grid(Made(made.place, "again"))).heat_map("lags", "cov", "oos/rmse").iloc[0, 0] == 1.0
+    assert (
+        compared(grid(Made(made.place, "again"))).heat_map("lags", "cov", "oos/rmse").iloc[0, 0]
+        == 1.0
+    )
 
 
 def test_a_cell_of_a_heat_map_is_the_mean_over_other_keys(made: Made) -> None:
@@ -223,19 +310,29 @@ def test_a_cell_of_a_heat_map_is_the_mean_over_other_keys(made: Made) -> None:
     cells = compared(made.plan()).heat_map("lags", "cov")
     np.testing.assert_array_equal(cells.to_numpy(), [[0.1, 0.4], [0.2, 0.8]])
     made.job(spec_of(model__lags=0, model__cov="a", data__assets=["Z"]), {"oos/r2": 0.5})
-    assert compared(made.plan()).heat_map("lags", "cov").loc[0, "a"] == pytest.approx(0.3, rel=1e-12)
+    assert compared(made.plan()).heat_map("lags", "cov").loc[0, "a"] == pytest.approx(
+        0.3, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
         ({"term": "xx"}, "term: 'xx' is unknown"),
-        ({"score": "oos/R3"}, "score: 'oos/R3' is unknown; allowed: oos/r2, oos/rmse.*did you mean 'oos/r2'"),
-        ({"heat": ("cov", "lag")}, "heat: key 'lag' is unknown; allowed: cov, lags; did you mean 'lags'"),
+        (
+            {"score": "oos/R3"},
+            "score: 'oos/R3' is unknown; allowed: oos/r2, oos/rmse.*did you mean 'oos/r2'",
+        ),
+        (
+            {"heat": ("cov", "lag")},
+            "heat: key 'lag' is unknown; allowed: cov, lags; did you mean 'lags'",
+        ),
         ({"heat": ("cov", "model.cov")}, "heat: given 'cov' twice"),
     ],
 )
-def test_what_is_not_there_is_refused_before_anything_is_written(made: Made, given: Any, expected: str) -> None:
+def test_what_is_not_there_is_refused_before_anything_is_written(
+    made: Made, given: Any, expected: str
+) -> None:
     plan = grid(made)
     with pytest.raises(SpecError, match=expected):
         compare(plan, **given)
@@ -259,10 +356,17 @@ def test_a_group_is_one_key_and_what_follows_from_it_none() -> None:
         spec_of(model={"_target_": "b", "penalty": 2}, validation__lags=4),
     ]
     said = [["model=ols"], ["model=ridge"], ["model=ridge", "validation.lags=4"]]
-    jobs = [Job(at, tuple(words), (), spec) for at, (spec, words) in enumerate(zip(specs, said, strict=True))]
+    jobs = [
+        Job(at, tuple(words), (), spec)
+        for at, (spec, words) in enumerate(zip(specs, said, strict=True))
+    ]
     names, table = choices(jobs)
     assert names == {"model": "model", "lags": "validation.lags"}
-    assert table["model"].tolist() == ["ols", "ridge", "ridge"] and table["lags"].tolist() == [3, 3, 4]
+    assert table["model"].tolist() == ["ols", "ridge", "ridge"] and table["lags"].tolist() == [
+        3,
+        3,
+        4,
+    ]
 
 
 def test_settings_that_differ_without_being_swept_are_keys() -> None:
@@ -297,9 +401,7 @@ def test_many_units_are_compared_by_their_mean(made: Made) -> None:
     found = compared(made.plan())
     assert found.coefficients["estimate"].tolist() == [9.5, 10.5]
     assert found.specification_curve("x")["estimate"].tolist() == [9.5, 10.5]
-    said = (
-        "Of 2 jobs with several units the means over units are compared; the rest is in each job's coefficients.csv."
-    )
+    said = "Of 2 jobs with several units the means over units are compared; the rest is in each job's coefficients.csv."
     assert said in found.words
 
 
@@ -307,29 +409,45 @@ def test_few_units_are_all_in_the_table_and_their_mean_is_compared(made: Made) -
     rows = [coefficient("x", 1.0, unit="0700"), coefficient("x", 3.0, unit="NA")]
     rows.append(coefficient("x", 2.0, scope="mean", unit="all"))
     made.job(spec_of(), {"oos/r2": 0.1}, rows)
-    made.job(spec_of(model__lags=1), {"oos/r2": 0.0}, rows[:2])  # no mean: no one number of this job
+    made.job(
+        spec_of(model__lags=1), {"oos/r2": 0.0}, rows[:2]
+    )  # no mean: no one number of this job
     found = compared(made.plan())
     assert found.coefficients["estimate"].tolist() == [1.0, 3.0, 2.0, 1.0, 3.0]
     assert found.coefficients["unit"].tolist() == ["0700", "NA", "all", "0700", "NA"]
     assert found.central["estimate"].tolist() == [2.0]
     assert "Of 1 job with several units the means over units are compared." in found.words
-    assert "1 job with several units and no mean over them: in no table of coefficients." in found.words
+    assert (
+        "1 job with several units and no mean over them: in no table of coefficients."
+        in found.words
+    )
 
 
 def test_terms_and_errors_that_are_missing_leave_cells_empty(made: Made) -> None:
-    bare = coefficient("x", 1.0) | dict.fromkeys(["std_error", "t_stat", "p_value", "ci_low", "ci_high"], np.nan)
+    bare = coefficient("x", 1.0) | dict.fromkeys(
+        ["std_error", "t_stat", "p_value", "ci_low", "ci_high"], np.nan
+    )
     made.job(spec_of(), {"oos/r2": 0.1}, [bare])
-    made.job(spec_of(model__lags=1), {"oos/r2": 0.0}, [coefficient("NA", 5.0), coefficient("y", np.nan)])
+    made.job(
+        spec_of(model__lags=1), {"oos/r2": 0.0}, [coefficient("NA", 5.0), coefficient("y", np.nan)]
+    )
     made.job(spec_of(model__lags=2), {"oos/r2": -1.0})
     found = compare(made.plan())
     table = found.side_by_side()
-    assert table[""].tolist()[:4] == ["x", "NA", "", "y"] and table["job 0"].tolist()[:4] == ["1.000", "", "", ""]
+    assert table[""].tolist()[:4] == ["x", "NA", "", "y"] and table["job 0"].tolist()[:4] == [
+        "1.000",
+        "",
+        "",
+        "",
+    ]
     assert found.specification_curve("y").empty
     checked(made.place / "report" / "report.html")
 
 
 def test_what_makes_scores_hard_to_compare_is_said(made: Made) -> None:
-    made.job(spec_of(), {"oos/r2": 0.1, "oos/n_obs": 10.0}, leaks=["x looks ahead"], kind="explanatory")
+    made.job(
+        spec_of(), {"oos/r2": 0.1, "oos/n_obs": 10.0}, leaks=["x looks ahead"], kind="explanatory"
+    )
     made.job(spec_of(model__lags=1), {"oos/r2": 0.2, "oos/n_obs": 20.0})
     found = compared(made.plan())
     said = " ".join(found.words)
@@ -354,7 +472,10 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     made.job(spec_of(data__assets=["z"], model__cov=NASTY[2]), None)
     plan = made.plan()
     plan.fail(plan.jobs[2], Failure((f"why {NASTY[0]}",), final=True))
-    verdict = {"verdict_words": [f"Said {NASTY[0]}"], "verdict_tables": {"a/b <c>": pd.DataFrame({"x": NASTY})}}
+    verdict = {
+        "verdict_words": [f"Said {NASTY[0]}"],
+        "verdict_tables": {"a/b <c>": pd.DataFrame({"x": NASTY})},
+    }
     with redirect_stdout(StringIO()) as printed:
         compare(plan, **verdict)
     return made.place / "report", printed.getvalue()
@@ -365,7 +486,13 @@ def test_the_page_says_what_was_asked_and_how_to_go_on(made: Made) -> None:
     texts = checked(made.place / "report" / "report.html").texts
     assert "python -m runner -m a=1,2" in texts and "Differs: model.cov" in texts and "HC3" in texts
     assert f"python -m runner resume {made.place}" in texts and "too few rows; and more" in texts
-    headings = ["Reading", "Leaderboard", "Coefficients side by side", "Specification curves", "Jobs without results"]
+    headings = [
+        "Reading",
+        "Leaderboard",
+        "Coefficients side by side",
+        "Specification curves",
+        "Jobs without results",
+    ]
     assert [text for text in texts if text in headings] == headings
 
 
@@ -396,7 +523,9 @@ def test_names_are_text_in_the_terminal(awkward: tuple[Path, str]) -> None:
 
 
 def test_latex_of_numbers() -> None:
-    table = pd.DataFrame({"": ["a_b", "[c]"], "job 1": ["-0.12***", "1.0e-07*"], "job 2": ["(0.1)", ""]})
+    table = pd.DataFrame(
+        {"": ["a_b", "[c]"], "job 1": ["-0.12***", "1.0e-07*"], "job 2": ["(0.1)", ""]}
+    )
     assert latex.tabular(table, (1,), ("a\nb",)).splitlines() == [
         "% a b", r"\begin{tabular}{lcc}", r"\hline\hline", r" & job 1 & job 2 \\", r"\hline",
         r"a\_b & $-$0.12$^{***}$ & (0.1) \\", r"\hline", r"{[c]} & 1.0e-07$^{*}$ &  \\", r"\hline\hline",
@@ -421,12 +550,17 @@ def test_choices_are_cut_where_they_differ() -> None:
 
 
 def test_what_is_built_is_shown_by_its_name() -> None:
-    steps = [{"_target_": "runner.preprocessing.clip", "low": 0.5, "on": ["a", "target"]}, {"_target_": "own.log"}]
+    steps = [
+        {"_target_": "runner.preprocessing.clip", "low": 0.5, "on": ["a", "target"]},
+        {"_target_": "own.log"},
+    ]
     assert shown(steps) == "[clip(low: 0.5, on: [a, target]), log()]"
     assert shown({"a": None, "b": True}) == "{a: null, b: true}"
 
 
-def test_many_terms_do_not_fill_the_terminal(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_terms_do_not_fill_the_terminal(
+    made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
     for at in range(2):
         rows = [coefficient(f"x{i}", float(i)) for i in range(30)]
         made.job(spec_of(model__lags=at), {"oos/r2": 0.1 + at}, rows, [f"model.lags={at}"])
@@ -439,7 +573,10 @@ def test_many_terms_do_not_fill_the_terminal(made: Made, capsys: pytest.CaptureF
 def test_two_hundred_jobs(made: Made, capsys: pytest.CaptureFixture[str]) -> None:
     chance = np.random.default_rng(0)
     for at in range(200):
-        spec = spec_of(model__lags=float(chance.uniform(0.01, 100)), data__assets=[f"A{i}" for i in range(at % 30)])
+        spec = spec_of(
+            model__lags=float(chance.uniform(0.01, 100)),
+            data__assets=[f"A{i}" for i in range(at % 30)],
+        )
         rows = [coefficient(f"x{i}", float(chance.normal())) for i in range(6)]
         said = [f"model.lags={at}", f"data.assets={at}"]
         made.job(spec, {"oos/r2": float(chance.normal()), "fit/n_obs": 100.0}, rows, said)
@@ -458,7 +595,10 @@ def test_pictures_are_those_of_the_question(made: Made) -> None:
     plots = made.place / "report" / "plots"
     assert {path.name for path in plots.iterdir()} == {"heat_map.png", "specification_curve_x.png"}
     compare(find("made"), term="const")
-    assert {path.name for path in plots.iterdir()} == {"heat_map.png", "specification_curve_const.png"}
+    assert {path.name for path in plots.iterdir()} == {
+        "heat_map.png",
+        "specification_curve_const.png",
+    }
     one = Made(made.place, "one")
     for at in range(3):
         one.job(spec_of(model__lags=10**at), {"oos/rmse": 1.0 + at, "oos/rmse_naive": 2.0})
@@ -473,7 +613,8 @@ def test_the_latest_sweep_is_found_and_a_wrong_name_gets_the_nearest(made: Made)
     grid(made)
     assert find().name == find("made").name == find("outputs/sweeps/made").name == "made"
     with pytest.raises(
-        SpecError, match=r"no plan.json in 'outputs/sweeps/maid': 'maid' is unknown.*did you mean 'made'"
+        SpecError,
+        match=r"no plan.json in 'outputs/sweeps/maid': 'maid' is unknown.*did you mean 'made'",
     ):
         find("maid")
 
@@ -487,9 +628,22 @@ def test_the_verb_prints_and_writes(made: Made, capsys: pytest.CaptureFixture[st
     assert printed.splitlines()[1].startswith("1,1,0.4,HC0,10,")
     assert main(["compare", "made", "--latex"]) == 0
     assert capsys.readouterr().out == (made.place / "report" / "coefficients.tex").read_text()
-    files = {"leaderboard.csv", "coefficients.csv", "coefficients.tex", "failures.csv", "report.html", "plots"}
+    files = {
+        "leaderboard.csv",
+        "coefficients.csv",
+        "coefficients.tex",
+        "failures.csv",
+        "report.html",
+        "plots",
+    }
     assert {path.name for path in (made.place / "report").iterdir()} == files
-    for words in (["maid"], ["--term", "z"], ["--score", "z"], ["--heat", "cov"], ["--heat", "cov,z"]):
+    for words in (
+        ["maid"],
+        ["--term", "z"],
+        ["--score", "z"],
+        ["--heat", "cov"],
+        ["--heat", "cov,z"],
+    ):
         assert main(["compare", *words]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -499,7 +653,11 @@ def test_a_real_sweep_says_what_its_jobs_say(made: Made) -> None:
     from runner.sweeps.conduct import _known
     from runner.sweeps.work import work
 
-    words = ["model.cov=nonrobust,HC1", "model.regressors=[MktRF],[MktRF,SMB]", "data.assets=[S1V5]"]
+    words = [
+        "model.cov=nonrobust,HC1",
+        "model.regressors=[MktRF],[MktRF,SMB]",
+        "data.assets=[S1V5]",
+    ]
     words += ["model.hypotheses=[]", "data.start=1990-01-01", "hydra.sweep.dir=outputs/sweeps/real"]
     bench = Bench()
     plan = _known(Composer().plan(words), bench)
@@ -518,17 +676,27 @@ def test_a_real_sweep_says_what_its_jobs_say(made: Made) -> None:
         pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
     written = pd.read_csv(plan.directory / "report" / "coefficients.csv")
     np.testing.assert_array_equal(written["estimate"], found.coefficients["estimate"])
-    assert board["oos/r2"].is_monotonic_decreasing and found.params == ["model.cov", "model.regressors"]
+    assert board["oos/r2"].is_monotonic_decreasing and found.params == [
+        "model.cov",
+        "model.regressors",
+    ]
 
 
-def forecasts(made: Made, job: int, cells: Sequence[tuple[int, str]], error: float, fold: str = "1") -> pd.DataFrame:
+def forecasts(
+    made: Made, job: int, cells: Sequence[tuple[int, str]], error: float, fold: str = "1"
+) -> pd.DataFrame:
     """Write forecasts of these cells (row, asset), and give them back."""
     dates = pd.bdate_range("2020-01-01", periods=40)
     rng = np.random.default_rng(0)
     y = pd.DataFrame(rng.standard_normal((40, 3)), dates, ["A", "B", "C"])
-    rows = [{"date": dates[t], "asset": name, "fold": fold, "y": y.loc[dates[t], name]} for t, name in cells]
+    rows = [
+        {"date": dates[t], "asset": name, "fold": fold, "y": y.loc[dates[t], name]}
+        for t, name in cells
+    ]
     table = pd.DataFrame(rows).assign(path=1, benchmark=0.1)
-    table["prediction"] = table["y"] + error * np.random.default_rng(job).standard_normal(len(table))
+    table["prediction"] = table["y"] + error * np.random.default_rng(job).standard_normal(
+        len(table)
+    )
     table.to_parquet(made.place / str(job) / "predictions.parquet")
     return table
 
@@ -539,11 +707,15 @@ def ragged(made: Made) -> tuple[Plan, list[pd.DataFrame]]:
     parts = [every, [one for one in every if one[1] != "C"], [one for one in every if one[0] > 9]]
     for at, cells in enumerate(parts):
         made.job(
-            spec_of(model__lags=at), {"oos/rmse": [3.0, 1.0, 2.0][at], "oos/n_obs": float(len(cells))}, horizon=1
+            spec_of(model__lags=at),
+            {"oos/rmse": [3.0, 1.0, 2.0][at], "oos/n_obs": float(len(cells))},
+            horizon=1,
         )
     made.job(spec_of(model__lags=9), {"fit/r2": 0.5}, horizon=1)
     made.settings = {"score": "oos/rmse", "lower_is_better": True}
-    return made.plan(), [forecasts(made, at, cells, [0.1, 0.3, 0.2][at]) for at, cells in enumerate(parts)]
+    return made.plan(), [
+        forecasts(made, at, cells, [0.1, 0.3, 0.2][at]) for at, cells in enumerate(parts)
+    ]
 
 
 def test_jobs_that_forecast_different_rows_are_ranked_on_those_of_all(made: Made) -> None:
@@ -555,7 +727,9 @@ def test_jobs_that_forecast_different_rows_are_ranked_on_those_of_all(made: Made
         own = table[(table["asset"] != "C") & table["date"].isin(tables[2]["date"])]
         error = own["y"] - own["prediction"]
         assert board.loc[job, "common/n_obs"] == len(own) == 60
-        np.testing.assert_allclose(board.loc[job, "common/rmse"], np.sqrt((error**2).mean()), rtol=1e-12)
+        np.testing.assert_allclose(
+            board.loc[job, "common/rmse"], np.sqrt((error**2).mean()), rtol=1e-12
+        )
         r2 = 1.0 - (error**2).sum() / ((own["y"] - 0.1) ** 2).sum()
         np.testing.assert_allclose(board.loc[job, "common/r2"], r2, rtol=1e-12)
     assert board.loc[0, "oos/rmse"] == 3.0 and np.isnan(board.loc[3, "common/rmse"])
@@ -566,13 +740,17 @@ def test_jobs_that_forecast_different_rows_are_ranked_on_those_of_all(made: Made
 def test_order_and_kind_of_names_do_not_matter_to_common_rows(made: Made) -> None:
     plan, tables = ragged(made)
     before = compared(plan).leaderboard
-    mixed = tables[0].sample(frac=1.0, random_state=1).astype({"asset": "category", "fold": "category"})
+    mixed = (
+        tables[0].sample(frac=1.0, random_state=1).astype({"asset": "category", "fold": "category"})
+    )
     mixed.to_parquet(made.place / "0" / "predictions.parquet")
     pd.testing.assert_frame_equal(compared(plan).leaderboard, before, rtol=1e-12)
 
 
 @pytest.mark.parametrize("why", ["twice", "apart", "lost", "same"])
-def test_without_common_rows_scores_stay_as_they_are(made: Made, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_common_rows_scores_stay_as_they_are(
+    made: Made, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan, tables = ragged(made)
     path = made.place / "1" / "predictions.parquet"
     if why == "twice":
@@ -587,6 +765,8 @@ def test_without_common_rows_scores_stay_as_they_are(made: Made, why: str, monke
             place.write_text(json.dumps({"oos/rmse": [3.0, 1.0, 2.0][at], "oos/n_obs": 80.0}))
         monkeypatch.setattr("runner.sweeps.common._read", lambda *_: pytest.fail("was read"))
     found = compared(plan)
-    assert found.score == "oos/rmse" and not any(name.startswith("common/") for name in found.leaderboard)
+    assert found.score == "oos/rmse" and not any(
+        name.startswith("common/") for name in found.leaderboard
+    )
     assert found.leaderboard["job"].tolist() == [1, 2, 0, 3]
     assert any("not compared on the same rows" in line for line in found.words) == (why != "same")

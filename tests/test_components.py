@@ -43,13 +43,17 @@ def test_weights_and_shares_are_those_of_scikit_learn_up_to_sign(scale: float) -
     )
 
 
-def test_slopes_on_components_are_the_weights_and_the_constant_is_an_alpha_against_portfolios() -> None:
+def test_slopes_on_components_are_the_weights_and_the_constant_is_an_alpha_against_portfolios() -> (
+    None
+):
     y = returns()
     panel, rows = bare(y), np.arange(60)
     fit, made = Regression(components=2).fit(panel, rows), principal(panel, rows, 2)
     np.testing.assert_allclose(fit.params[:, 1:], made.weights, rtol=1e-9, atol=1e-12)
     mean = y[rows].mean(axis=0)
-    np.testing.assert_allclose(fit.params[:, 0], mean - made.weights @ (made.weights.T @ mean), atol=1e-12)
+    np.testing.assert_allclose(
+        fit.params[:, 0], mean - made.weights @ (made.weights.T @ mean), atol=1e-12
+    )
     assert list(fit.coefficients["term"][:3]) == ["const", "PC1", "PC2"]
 
 
@@ -84,14 +88,18 @@ def test_features_come_before_components_and_hypotheses_know_both() -> None:
     model = Regression(components=1, regressors=["x1"], hypotheses=["PC1 = 1, x1 = 0"])
     fit = model.fit(panel_of(y, X), np.arange(70))
     assert list(fit.coefficients["term"][:3]) == ["const", "x1", "PC1"]
-    by_asset = fit.hypotheses["scope"] == "asset"  # GRS needs regressors that are shared by all assets
+    by_asset = (
+        fit.hypotheses["scope"] == "asset"
+    )  # GRS needs regressors that are shared by all assets
     assert fit.hypotheses.loc[by_asset, "f_stat"].notna().all()
 
 
 def test_as_many_components_as_assets_less_one_can_be_asked_for_and_no_more() -> None:
     panel, rows = bare(returns(N=4)), np.arange(80)
     assert principal(panel, rows, 3).share.sum() < 1.0
-    with pytest.raises(DataError, match=r"model.components: given 4; allowed: at most 3 \(4 assets, 80 rows"):
+    with pytest.raises(
+        DataError, match=r"model.components: given 4; allowed: at most 3 \(4 assets, 80 rows"
+    ):
         principal(panel, rows, 4)
     with pytest.raises(DataError, match="at most 1 "):
         principal(panel, rows[:2], 2)
@@ -110,6 +118,7 @@ def test_a_target_that_lies_ahead_and_a_name_that_is_taken_are_refused() -> None
         Regression(components=1).fit(panel_of(y, X, horizon=2), np.arange(30))
     taken = replace(panel_of(y, X), names=["PC1"])
     with pytest.raises(
-        DataError, match=r"features.PC1: with model.components=2; allowed: a name other than PC1, PC2"
+        DataError,
+        match=r"features.PC1: with model.components=2; allowed: a name other than PC1, PC2",
     ):
         Regression(components=2).fit(taken, np.arange(30))

@@ -20,7 +20,9 @@ SWEEPS = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml") if path.st
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("option", [one for one in OPTIONS if not one.startswith(("experiment", "sweep"))])
+@pytest.mark.parametrize(
+    "option", [one for one in OPTIONS if not one.startswith(("experiment", "sweep"))]
+)
 def test_every_option_binds(option: str) -> None:
     group, _, name = option.partition("/")
     job = Composer().job(["experiment=none", f"{group}={name}", *NEEDED.get(option, [])])
@@ -35,10 +37,14 @@ def test_every_experiment_binds_and_says_its_command(experiment: str) -> None:
     assert Composer().job([f"experiment={experiment}"]).experiment.name == name
 
 
-@pytest.mark.parametrize("source", ["data=yahoo", "data=simulated", "data=file data.path=x.parquet"])
+@pytest.mark.parametrize(
+    "source", ["data=yahoo", "data=simulated", "data=file data.path=x.parquet"]
+)
 @pytest.mark.parametrize("experiment", ["capm", "alpha_signals"])
 def test_stock_experiments_take_any_source_of_prices(experiment: str, source: str) -> None:
-    source_of = type(Composer().job([f"experiment={experiment}", *source.split()]).experiment.source).__name__
+    source_of = type(
+        Composer().job([f"experiment={experiment}", *source.split()]).experiment.source
+    ).__name__
     assert source_of.lower() == source.split(maxsplit=1)[0].removeprefix("data=")
 
 
@@ -46,7 +52,9 @@ def test_stock_experiments_take_any_source_of_prices(experiment: str, source: st
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_experiments_take_any_validation_and_target(experiment: str, scheme: str) -> None:
     for target in ("same_period_return", "forward_return"):
-        assert Composer().job([f"experiment={experiment}", f"validation={scheme}", f"target={target}"])
+        assert Composer().job(
+            [f"experiment={experiment}", f"validation={scheme}", f"target={target}"]
+        )
 
 
 def test_every_line_of_comment_in_a_config_is_at_its_top_or_beside_a_value() -> None:

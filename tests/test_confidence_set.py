@@ -40,7 +40,9 @@ def losses(one: Study) -> np.ndarray:
         for t in fold.test:
             cells = [i for i in range(4) if panel.valid[t, i]]
             if cells:
-                rows.append([np.mean([(panel.y[t, i] - f[t, i]) ** 2 for i in cells]) for f in forecasts])
+                rows.append(
+                    [np.mean([(panel.y[t, i] - f[t, i]) ** 2 for i in cells]) for f in forecasts]
+                )
     return np.array(rows)
 
 
@@ -52,7 +54,9 @@ def test_losses_and_p_values() -> None:
     np.testing.assert_allclose(table.loc[names, "mse"], by_hand.mean(axis=0), rtol=REL)
     oracle = MCS(by_hand, 0.1, 1000, round(len(by_hand) ** (1 / 3)), seed=5)
     oracle.compute()
-    np.testing.assert_allclose(table.loc[names, "p_value"], oracle.pvalues["Pvalue"].sort_index(), rtol=REL)
+    np.testing.assert_allclose(
+        table.loc[names, "p_value"], oracle.pvalues["Pvalue"].sort_index(), rtol=REL
+    )
     assert sorted(np.flatnonzero(table.loc[names, "included"])) == sorted(oracle.included)
 
 
@@ -60,7 +64,9 @@ def test_a_better_model_is_found_and_said() -> None:
     found = confidence_set(study(), models={"nothing": {"regressors": []}})
     assert list(found.table.loc[found.table["included"], "model"]) == ["this run"]
     assert found.metrics["included"] == 1.0 and found.metrics["run_p_value"] == 1.0
-    assert "is: this run (" in found.words[0] and "The others are shown to be worse." in found.words[0]
+    assert (
+        "is: this run (" in found.words[0] and "The others are shown to be worse." in found.words[0]
+    )
 
 
 def test_same_seed_same_bits_and_the_holdout_is_left_alone() -> None:
@@ -78,7 +84,10 @@ def test_same_seed_same_bits_and_the_holdout_is_left_alone() -> None:
         ({}, "models: given"),
         ({"this run": {}}, "not 'this run' or 'train mean'"),
         ({"wrong": {"regressors": ["x9"]}}, "models.wrong.regressors: 'x9' is unknown"),
-        ({"wrong": {"estimator": "ridge", "cov": "HC3"}}, "models.wrong: cov: HC3 given with estimator=ridge"),
+        (
+            {"wrong": {"estimator": "ridge", "cov": "HC3"}},
+            "models.wrong: cov: HC3 given with estimator=ridge",
+        ),
         ({"wrong": {"penalti": 1.0}}, "models.wrong: .*penalti"),
     ],
 )

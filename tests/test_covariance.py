@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from oracles import ERRORS, P_FLOOR, QUICK, close, design, newey_west, ols, random_arrays, shapes, term_names
+from oracles import (
+    ERRORS,
+    P_FLOOR,
+    QUICK,
+    close,
+    design,
+    newey_west,
+    ols,
+    random_arrays,
+    shapes,
+    term_names,
+)
 
 from runner.covariance import default_lags, hac, hc0, hc1, hc2, hc3, nonrobust
 from runner.inference import infer, wald
@@ -31,7 +42,11 @@ def test_every_error_type_is_that_of_statsmodels(shape: dict[str, Any]) -> None:
         oracle = ols(fit.X, y, shape["constant"], cov, lags)
         V = own(cov)(fit, lags)
         size = np.sqrt(np.diag(V))
-        close(V / np.outer(size, size), oracle.cov_params() / np.outer(size, size), f"{cov} covariance")
+        close(
+            V / np.outer(size, size),
+            oracle.cov_params() / np.outer(size, size),
+            f"{cov} covariance",
+        )
         got = infer(fit.b, V, fit.df, 0.9)
         close(got.std_error / size, oracle.bse / size, f"{cov} errors")
         close(got.t_stat, oracle.tvalues, f"{cov} t")
@@ -53,7 +68,10 @@ def test_wald_tests_are_those_of_statsmodels(shape: dict[str, Any]) -> None:
         R, q = rng.integers(-3, 4, size=(m, k)).astype(float), rng.normal(size=m)
         if np.linalg.matrix_rank(R) < m:
             continue
-        got, expected = wald(fit.b, V, fit.df, Restriction("R b = q", terms, R, q)), oracle.f_test((R, q))
+        got, expected = (
+            wald(fit.b, V, fit.df, Restriction("R b = q", terms, R, q)),
+            oracle.f_test((R, q)),
+        )
         close(got.f_stat, expected.fvalue, f"F of {m}")
         close(got.p_value, expected.pvalue, f"p of {m}", floor=P_FLOOR)
         assert (got.df_num, got.df_den) == (expected.df_num, expected.df_denom)
@@ -68,7 +86,12 @@ def test_the_square_of_t_is_f() -> None:
     V = hc1(fit, 0)
     t = infer(fit.b, V, fit.df, 0.95)
     for j, term in enumerate(term_names(3, constant=True)):
-        one = wald(fit.b, V, fit.df, Restriction(term, term_names(3, constant=True), np.eye(4)[[j]], np.zeros(1)))
+        one = wald(
+            fit.b,
+            V,
+            fit.df,
+            Restriction(term, term_names(3, constant=True), np.eye(4)[[j]], np.zeros(1)),
+        )
         close(one.f_stat, t.t_stat[j] ** 2, term)
         close(one.p_value, t.p_value[j], term)
 
@@ -95,7 +118,10 @@ def test_closed_forms() -> None:
 def test_hc3_is_the_jackknife_but_for_its_centre() -> None:
     fit = solved(3, 25, 2)
     y = fit.X @ fit.b + fit.u
-    without = [np.linalg.lstsq(np.delete(fit.X, i, 0), np.delete(y, i), rcond=None)[0] - fit.b for i in range(25)]
+    without = [
+        np.linalg.lstsq(np.delete(fit.X, i, 0), np.delete(y, i), rcond=None)[0] - fit.b
+        for i in range(25)
+    ]
     close(hc3(fit, 0), np.array(without).T @ np.array(without), "sum of squares of the changes")
 
 
@@ -106,7 +132,9 @@ def test_hac_of_no_lags_is_hc0() -> None:
 
 @pytest.mark.parametrize("lags", [12, 13, 400])
 def test_hac_needs_more_rows_than_lags(lags: int) -> None:
-    with pytest.raises(NotEstimable, match=rf"^cov_lags={lags} with 12 rows; allowed: less than the rows$"):
+    with pytest.raises(
+        NotEstimable, match=rf"^cov_lags={lags} with 12 rows; allowed: less than the rows$"
+    ):
         hac(solved(5, 12, 1), lags)
     assert np.isfinite(hac(solved(5, 12, 1), 11)).all()
 
@@ -129,7 +157,9 @@ def test_a_row_of_leverage_one_has_no_hc2_and_hc3(cov: str) -> None:
 @pytest.mark.parametrize("cov", ["HC0", "HC1", "HAC"])
 def test_an_estimate_of_one_row_has_no_robust_error(cov: str) -> None:
     """Without a constant the dummy is that row's target; its residual, and so the plain sandwich, is zero."""
-    with pytest.raises(NotEstimable, match="robust errors do not exist: an estimate rests on rows of leverage 1"):
+    with pytest.raises(
+        NotEstimable, match="robust errors do not exist: an estimate rests on rows of leverage 1"
+    ):
         own(cov)(with_dummy(constant=False), 2)
     assert (np.diag(nonrobust(with_dummy(constant=False), 0)) > 0.0).all()
 
@@ -143,18 +173,26 @@ def test_a_sum_without_variance_cannot_be_tested(cov: str) -> None:
     for R in ([[1.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]):
         with pytest.raises(NotEstimable, match="the covariance of the tested terms is singular"):
             wald(fit.b, V, fit.df, Restriction("sum", terms, np.array(R), np.zeros(len(R))))
-    assert wald(fit.b, V, fit.df, Restriction("one", terms, np.eye(3)[[2]], np.zeros(1))).df_num == 1
+    assert (
+        wald(fit.b, V, fit.df, Restriction("one", terms, np.eye(3)[[2]], np.zeros(1))).df_num == 1
+    )
 
 
 def test_a_sum_of_nearly_collinear_terms_can_be_tested() -> None:
     """x0 + x1 is known a thousand times better than either; that is no singularity."""
     y, X = random_arrays(7, 60, 1, 2)
     X[:, 0, 1] = X[:, 0, 0] + 1e-3 * X[:, 0, 1]
-    fit = solve(design(X[:, 0], constant=True), y[:, 0], term_names(2, constant=True), constant=True)
+    fit = solve(
+        design(X[:, 0], constant=True), y[:, 0], term_names(2, constant=True), constant=True
+    )
     R = np.array([[0.0, 1.0, 1.0]])
-    got = wald(fit.b, nonrobust(fit, 0), fit.df, Restriction("sum", ["const", "x0", "x1"], R, np.ones(1)))
+    got = wald(
+        fit.b, nonrobust(fit, 0), fit.df, Restriction("sum", ["const", "x0", "x1"], R, np.ones(1))
+    )
     # The sum cancels three digits of each, its variance six: 1e-16 times the square of that.
-    close(got.f_stat, ols(fit.X, y[:, 0], constant=True).f_test((R, np.ones(1))).fvalue, "F", rel=1e-8)
+    close(
+        got.f_stat, ols(fit.X, y[:, 0], constant=True).f_test((R, np.ones(1))).fvalue, "F", rel=1e-8
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1e8])
@@ -171,7 +209,19 @@ def test_wald_does_not_depend_on_units(scale: float) -> None:
 
 @pytest.mark.parametrize(
     ("n", "lags"),
-    [(2, 1), (6, 2), (28, 3), (27, 2), (99, 3), (100, 4), (272, 4), (273, 5), (620, 5), (621, 6), (1000, 6)],
+    [
+        (2, 1),
+        (6, 2),
+        (28, 3),
+        (27, 2),
+        (99, 3),
+        (100, 4),
+        (272, 4),
+        (273, 5),
+        (620, 5),
+        (621, 6),
+        (1000, 6),
+    ],
 )
 def test_default_lags_follow_the_rule(n: int, lags: int) -> None:
     assert default_lags(n, 1) == default_lags(n, 0) == lags

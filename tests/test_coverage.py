@@ -32,7 +32,10 @@ def draws(y: np.ndarray, x: np.ndarray) -> Panel:
     D, T, N = y.shape
     flat = [one.transpose(1, 0, 2).reshape(T, D * N) for one in (y, x)]
     panel = panel_of(flat[0], flat[1][:, :, None])
-    return replace(panel, groups=pd.DataFrame({"draw": np.repeat(np.arange(D), N).astype(str)}, index=panel.assets))
+    return replace(
+        panel,
+        groups=pd.DataFrame({"draw": np.repeat(np.arange(D), N).astype(str)}, index=panel.assets),
+    )
 
 
 def covered(panel: Panel, scope: str, **settings: Any) -> pd.Series:
@@ -58,14 +61,18 @@ def pooled(y: np.ndarray, x: np.ndarray, **settings: Any) -> pd.Series:
 def shown(name: str, share: pd.Series, plain: pd.Series | None = None) -> None:
     """Print the coverage of every term."""
     beside = "" if plain is None else f"; nonrobust {100 * plain['x0']:.1f}"
-    print(f"{name:34}" + "  ".join(f"{term} {100 * one:.1f}" for term, one in share.items()) + beside)
+    print(
+        f"{name:34}" + "  ".join(f"{term} {100 * one:.1f}" for term, one in share.items()) + beside
+    )
 
 
 def holds(name: str, share: pd.Series, plain: pd.Series | None = None) -> None:
     shown(name, share, plain)
     assert share.between(LOW, HIGH).all(), f"{name}: {share.to_dict()}"
     if plain is not None:
-        assert plain["x0"] < WRONG, f"{name}: plain errors cover {plain['x0']}, so the process asks for nothing"
+        assert plain["x0"] < WRONG, (
+            f"{name}: plain errors cover {plain['x0']}, so the process asks for nothing"
+        )
 
 
 def ar1(rng: np.random.Generator, shape: tuple[int, ...], persistence: float) -> np.ndarray:
@@ -124,7 +131,9 @@ def test_hac_of_serial_errors() -> None:
         share, plain = covered(panel, "asset", cov="HAC"), covered(panel, "asset")
         if persistence == 0.5:
             holds("HAC, AR .5, n=1000, 6 lags", share.drop("const"), plain)
-            assert share["const"] > WRONG  # the errors themselves: AR .5 rather than the .25 of the score of x
+            assert (
+                share["const"] > WRONG
+            )  # the errors themselves: AR .5 rather than the .25 of the score of x
         shown(f"HAC, AR {persistence}, n=1000, 6 lags", share, plain)
 
 
@@ -168,7 +177,10 @@ def test_clusters_of_both() -> None:
     rng = np.random.default_rng(7)
     both, one_way, plain = [], [], []
     for _ in range(20):
-        x, u = (sum(rng.normal(size=(100, *one)) for one in ((80, 80), (80, 1), (1, 80))) for _ in range(2))
+        x, u = (
+            sum(rng.normal(size=(100, *one)) for one in ((80, 80), (80, 1), (1, 80)))
+            for _ in range(2)
+        )
         y = 1.0 + SLOPE * x + u
         both.append(pooled(y, x, cov="cluster", clusters=["asset", "date"]))
         one_way.append(pooled(y, x, cov="cluster", clusters=["asset"]))
@@ -248,7 +260,10 @@ def premia(rng: np.random.Generator, path: np.ndarray, assets: int = 20) -> Pane
 def test_fama_macbeth_of_independent_dates() -> None:
     """50 dates of 20 assets; the premium varies by date, independently, as does the common shock."""
     rng = np.random.default_rng(12)
-    parts = [covered(premia(rng, SLOPE + rng.normal(size=50)), "mean", by="date", mean_lags=0) for _ in range(2000)]
+    parts = [
+        covered(premia(rng, SLOPE + rng.normal(size=50)), "mean", by="date", mean_lags=0)
+        for _ in range(2000)
+    ]
     share = of_all(parts)
     holds("Fama-MacBeth, plain, 50 dates", share)
     assert share.between(0.94, 0.965).all()
@@ -301,7 +316,10 @@ def test_fama_macbeth_of_overlapping_returns_under_the_null() -> None:
             slope = table[(table["scope"] == "mean") & (table["term"] == "x0")].iloc[0]
             rejected[name].append(slope["p_value"] < 0.05)
     size = {name: float(np.mean(each)) for name, each in rejected.items()}
-    print("null momentum, rejected at 5 %:    " + "  ".join(f"{k} {100 * v:.1f}" for k, v in size.items()))
+    print(
+        "null momentum, rejected at 5 %:    "
+        + "  ".join(f"{k} {100 * v:.1f}" for k, v in size.items())
+    )
     assert 0.55 < size["plain"] < 0.75
     assert 0.07 < size["Newey-West, 20 lags"] < 0.18
     assert 0.02 < size["non-overlapping"] < 0.08

@@ -28,18 +28,26 @@ T, N, LAGS, WINDOW = 38, 8, 3, 30
 def minutes(seed: int = 0, zeros: float = 0.3) -> Panel:
     """Returns, a part of them zero, on the last three of all assets; asset 1 follows asset 0 by a row."""
     rng = np.random.default_rng(seed)
-    ret = np.where(rng.random((T + LAGS, N)) < zeros, 0.0, 1e-3 * rng.standard_t(4, size=(T + LAGS, N)))
+    ret = np.where(
+        rng.random((T + LAGS, N)) < zeros, 0.0, 1e-3 * rng.standard_t(4, size=(T + LAGS, N))
+    )
     ret[1:, 1] = 0.8 * ret[:-1, 0] + 0.3 * ret[1:, 1]
     X = np.stack([ret[LAGS - 1 - lag : T + LAGS - 1 - lag] for lag in range(LAGS)], axis=2)
     return panel_of(ret[LAGS:], X, horizon=1)
 
 
-def oracle(X: np.ndarray, y: np.ndarray, parts: Any, penalties: int, standardise: bool) -> tuple[LassoCV, np.ndarray]:
+def oracle(
+    X: np.ndarray, y: np.ndarray, parts: Any, penalties: int, standardise: bool
+) -> tuple[LassoCV, np.ndarray]:
     spread = X.std(axis=0)
     scale = np.where((spread > 0.0) & standardise, spread, 1.0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of targets that do not vary, and of paths that it has not ended
-        return LassoCV(alphas=penalties, cv=parts, tol=GAP, max_iter=200_000).fit(X / scale, 1e3 * y), scale
+        warnings.simplefilter(
+            "ignore"
+        )  # of targets that do not vary, and of paths that it has not ended
+        return LassoCV(alphas=penalties, cv=parts, tol=GAP, max_iter=200_000).fit(
+            X / scale, 1e3 * y
+        ), scale
 
 
 def after(first: int) -> Fold:
@@ -56,12 +64,22 @@ def test_each_forecast_is_that_of_lassocv(standardise: bool, folds: Any) -> None
         rows = np.arange(t - WINDOW, t)
         for i in range(0, N, 2):
             fit, scale = oracle(X[rows], made.y[rows, i], model.parts(made, rows), 20, standardise)
-            close(found[t - 31, i], fit.predict(X[[t]] / scale)[0] / 1e3, f"{t} {i}", rel=FORECAST, floor=1e-10)
+            close(
+                found[t - 31, i],
+                fit.predict(X[[t]] / scale)[0] / 1e3,
+                f"{t} {i}",
+                rel=FORECAST,
+                floor=1e-10,
+            )
 
 
 def test_slopes_penalties_and_objectives_are_those_of_lassocv() -> None:
     made = minutes(1)
-    model, rows, X = CrossAsset(window=WINDOW, penalties=20), np.arange(WINDOW), made.X.reshape(T, -1)[:WINDOW]
+    model, rows, X = (
+        CrossAsset(window=WINDOW, penalties=20),
+        np.arange(WINDOW),
+        made.X.reshape(T, -1)[:WINDOW],
+    )
     parts = model.parts(made, rows)
     found = choose(X, made.y[rows].T, X[:1], parts, 20, standardise=True, slopes=True)
     assert (found.terms == (found.slopes != 0.0).sum(axis=1)).all()
@@ -70,14 +88,22 @@ def test_slopes_penalties_and_objectives_are_those_of_lassocv() -> None:
         fit, scale = oracle(X, made.y[rows, i], parts, 20, True)
         close(found.penalty[i] * 1e3, fit.alpha_, "penalty", rel=PENALTY)
         slopes = fit.coef_ / scale / 1e3
-        close(found.slopes[i], slopes, "slopes", rel=0.0, floor=FORECAST * max(np.abs(slopes).max(), 1e-6))
+        close(
+            found.slopes[i],
+            slopes,
+            "slopes",
+            rel=0.0,
+            floor=FORECAST * max(np.abs(slopes).max(), 1e-6),
+        )
         close(found.constant[i], fit.intercept_ / 1e3, "constant", rel=FORECAST, floor=1e-9)
 
         def objective(b: np.ndarray, a: float, i: int = i, scale: np.ndarray = scale) -> float:
             loss = np.sum((made.y[rows, i] - a - X @ b) ** 2) / (2 * WINDOW)
             return float(loss + found.penalty[i] * np.abs(b * scale).sum())
 
-        assert objective(found.slopes[i], found.constant[i]) <= objective(slopes, fit.intercept_ / 1e3) * (1 + 1e-12)
+        assert objective(found.slopes[i], found.constant[i]) <= objective(
+            slopes, fit.intercept_ / 1e3
+        ) * (1 + 1e-12)
 
 
 def test_the_one_standard_error_rule() -> None:
@@ -89,7 +115,10 @@ def test_the_one_standard_error_rule() -> None:
     larger = 0
     for i in range(N):
         fit, _ = oracle(X, made.y[rows, i], parts, 60, True)
-        mean, se = fit.mse_path_.mean(axis=1), fit.mse_path_.std(axis=1, ddof=1) / np.sqrt(len(parts))
+        mean, se = (
+            fit.mse_path_.mean(axis=1),
+            fit.mse_path_.std(axis=1, ddof=1) / np.sqrt(len(parts)),
+        )
         at = int((mean <= mean[mean.argmin()] + se[mean.argmin()]).argmax())
         close(found.penalty[i] * 1e3, fit.alphas_[at], "penalty", rel=PENALTY)
         larger += at < mean.argmin()
@@ -150,14 +179,24 @@ def test_a_target_that_does_not_vary_is_forecast_by_itself() -> None:
 def test_settings_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="window: given 17 with folds=null; allowed: from 18"):
         CrossAsset(window=17)
-    assert CrossAsset().mistakes([]) == ["_target_: CrossAsset needs candidates; features: none are given"]
+    assert CrossAsset().mistakes([]) == [
+        "_target_: CrossAsset needs candidates; features: none are given"
+    ]
     model = CrossAsset(window=WINDOW, folds=KFold(folds=40))
-    with pytest.raises(DataError, match=r"model\.folds: .*40 parts of fewer rows.*in a window of 30 rows"):
+    with pytest.raises(
+        DataError, match=r"model\.folds: .*40 parts of fewer rows.*in a window of 30 rows"
+    ):
         model.forecast(minutes(), after(31))
 
 
 def test_the_experiment_tells_both_forecasts() -> None:
-    words = ["experiment=sparse_signals", "data.rows=70", "data.assets=5", "model.penalties=10", "audit=off"]
+    words = [
+        "experiment=sparse_signals",
+        "data.rows=70",
+        "data.assets=5",
+        "model.penalties=10",
+        "audit=off",
+    ]
     report = run(Composer().job([*words, "analyses.forecast_fit.least=10"]).experiment)
     table = report.findings["forecast_fit"].table
     assert set(table["forecast"]) == {"model", "against", "both"}

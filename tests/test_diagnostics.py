@@ -61,7 +61,10 @@ def expected(fit: Solution, terms: list[str], lags: int) -> dict[str, tuple[floa
     if fit.X.shape[1] - fit.constant > 1:
         slopes = [j for j, term in enumerate(terms) if term != "const"]
         # Its default centres the columns even where the regression has no constant.
-        found |= {f"vif {terms[j]}": (variance_inflation_factor(fit.X, j, standardize=False), none) for j in slopes}
+        found |= {
+            f"vif {terms[j]}": (variance_inflation_factor(fit.X, j, standardize=False), none)
+            for j in slopes
+        }
     return found
 
 
@@ -83,7 +86,15 @@ def test_every_diagnostic_is_that_of_statsmodels(shape: dict[str, Any]) -> None:
 def test_names_and_order() -> None:
     fit = solved(1, 60, 2)
     assert list(diagnosed(fit, ["const", "x0", "x1"])) == [
-        *("jarque_bera", "skew", "kurtosis", "breusch_pagan", "white", "durbin_watson", "breusch_godfrey"),
+        *(
+            "jarque_bera",
+            "skew",
+            "kurtosis",
+            "breusch_pagan",
+            "white",
+            "durbin_watson",
+            "breusch_godfrey",
+        ),
         *("ljung_box", "arch_lm", "vif x0", "vif x1", "condition_number"),
     ]
     assert {name: d.df for name, d in diagnosed(fit, ["const", "x0", "x1"]).items() if d.df} == {
@@ -115,11 +126,23 @@ def test_units_of_the_columns_do_not_matter(shape: dict[str, Any]) -> None:
     rng = np.random.default_rng(shape["seed"])
     X = fit.X * np.append(1.0, 10.0 ** rng.uniform(-14, 14, size=len(terms) - 1))
     for test in (breusch_pagan, white):
-        close(test(X, fit.u, terms).statistic, test(fit.X, fit.u, terms).statistic, test.__name__, floor=1e-10)
+        close(
+            test(X, fit.u, terms).statistic,
+            test(fit.X, fit.u, terms).statistic,
+            test.__name__,
+            floor=1e-10,
+        )
         assert test(X, fit.u, terms).df == test(fit.X, fit.u, terms).df
     plain = breusch_godfrey(fit.X, fit.u, lags)
-    close(breusch_godfrey(X, fit.u, lags).statistic, plain.statistic, "breusch_godfrey", floor=1e-10)
-    close(breusch_godfrey(X, fit.u * 1e-9, lags).statistic, plain.statistic, "breusch_godfrey", floor=1e-10)
+    close(
+        breusch_godfrey(X, fit.u, lags).statistic, plain.statistic, "breusch_godfrey", floor=1e-10
+    )
+    close(
+        breusch_godfrey(X, fit.u * 1e-9, lags).statistic,
+        plain.statistic,
+        "breusch_godfrey",
+        floor=1e-10,
+    )
     for got, asked in zip(diagnose(X, fit.u, terms), diagnose(fit.X, fit.u, terms), strict=True):
         if got.diagnostic == "vif":
             close(got.statistic, asked.statistic, "vif")
@@ -154,7 +177,9 @@ def test_without_a_constant_variances_are_not_tested() -> None:
     got = diagnosed(fit, ["x0", "x1"])
     for name in ("breusch_pagan", "white"):
         assert got[name].reason == "needs a constant and a regressor"
-        assert np.isnan(got[name].statistic) and np.isnan(got[name].p_value) and got[name].df is None
+        assert (
+            np.isnan(got[name].statistic) and np.isnan(got[name].p_value) and got[name].df is None
+        )
 
 
 def test_with_a_constant_alone() -> None:
@@ -173,7 +198,9 @@ def test_few_rows_give_numbers_or_reasons(n: int) -> None:
         assert not np.isinf(d.statistic), name
     if n < 5:
         got = diagnosed(fit, ["const", "x0"])
-        assert {got[name].reason for name in ("breusch_godfrey", "ljung_box", "arch_lm")} == {f"{n} rows are too few"}
+        assert {got[name].reason for name in ("breusch_godfrey", "ljung_box", "arch_lm")} == {
+            f"{n} rows are too few"
+        }
 
 
 def test_more_products_than_rows() -> None:

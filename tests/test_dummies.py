@@ -36,9 +36,13 @@ def panels(binary: bool = False) -> tuple[Panel, Panel]:
     punch_holes(np.random.default_rng(3), y, X, 0.1, ragged=True)
     made = panel_of(y, X)
     groups.index = pd.Index(made.assets)
-    member = pd.DataFrame({name: groups[name.split(":")[0]] == name.split(":")[1] for name in LEVELS}).to_numpy(float)
+    member = pd.DataFrame(
+        {name: groups[name.split(":")[0]] == name.split(":")[1] for name in LEVELS}
+    ).to_numpy(float)
     wide = np.concatenate([X, np.broadcast_to(member, (T, N, len(LEVELS)))], axis=2)
-    return replace(made, groups=groups), replace(made, X=wide, names=[*made.names, *LEVELS], groups=groups)
+    return replace(made, groups=groups), replace(
+        made, X=wide, names=[*made.names, *LEVELS], groups=groups
+    )
 
 
 SETTINGS: list[dict[str, Any]] = [
@@ -67,7 +71,13 @@ def test_dummies_are_as_columns_of_the_panel(settings: dict[str, Any], together:
     names = OLS if model.constant else LEVELS[:3]
     columns = replace(model, dummies=[], regressors=["x0", "x1", "x2", *names])
     ours, theirs = model.fit(given, rows), columns.fit(wide, rows)
-    assert ours.coefficients["term"].tolist() == [*["const"] * model.constant, "x0", "x1", "x2", *names]
+    assert ours.coefficients["term"].tolist() == [
+        *["const"] * model.constant,
+        "x0",
+        "x1",
+        "x2",
+        *names,
+    ]
     rel = REL if model.estimator == "ols" else 1e-8  # where Newton's steps end
     for name in ("estimate", "std_error"):
         close(ours.coefficients[name], theirs.coefficients[name], name, rel=rel)
@@ -76,12 +86,18 @@ def test_dummies_are_as_columns_of_the_panel(settings: dict[str, Any], together:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"estimator": "ridge"}, {"estimator": "lasso"}, {"estimator": "elastic_net"}], ids=str
+    "settings",
+    [{"estimator": "ridge"}, {"estimator": "lasso"}, {"estimator": "elastic_net"}],
+    ids=str,
 )
 @pytest.mark.parametrize("penalty", [None, 0.03])
-def test_penalised_dummies_have_every_level(settings: dict[str, Any], penalty: float | None) -> None:
+def test_penalised_dummies_have_every_level(
+    settings: dict[str, Any], penalty: float | None
+) -> None:
     given, wide = panels()
-    model = Regression(by=None, dummies=["sector", "size"], penalty=penalty, penalties=12, **settings)
+    model = Regression(
+        by=None, dummies=["sector", "size"], penalty=penalty, penalties=12, **settings
+    )
     columns = replace(model, dummies=[], regressors=["x0", "x1", "x2", *LEVELS])
     ours, theirs = (one.fit(of, np.arange(T)) for one, of in ((model, given), (columns, wide)))
     assert ours.coefficients["term"].tolist() == ["const", "x0", "x1", "x2", *LEVELS]
@@ -100,7 +116,10 @@ def test_folds_share_dummies_and_without_room_do_not(
     given, wide = panels()
     folds = WalkForward(first=40, test=10, window=30).split(given.dates, 0)
     together = replace(given, shared=shared_by(folds, given))
-    settings: dict[str, Any] = {"estimator": estimator, "penalty": 2.0 if estimator == "ridge" else None}
+    settings: dict[str, Any] = {
+        "estimator": estimator,
+        "penalty": 2.0 if estimator == "ridge" else None,
+    }
     for chosen in (None, ["x2", "x0"]):
         model = Regression(by=None, dummies=["size"], regressors=chosen, **settings)
         own = LEVELS[3:] if estimator == "ridge" else LEVELS[4:]
@@ -125,13 +144,22 @@ def test_influence_of_dummies_sums_to_nothing_and_is_that_of_columns() -> None:
     assert np.abs(found[0].sum()).max() < 1e-9
 
 
-def test_the_panel_is_read_once_for_assets_groups_all_and_dummies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_panel_is_read_once_for_assets_groups_all_and_dummies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     given, _ = panels()
     folds = WalkForward(first=40, test=20).split(given.dates, 0)
     together, read, real = replace(given, shared=shared_by(folds, given)), [], shared.moments
-    monkeypatch.setattr(shared, "moments", lambda X, *more, **keys: read.append(len(X)) or real(X, *more, **keys))
+    monkeypatch.setattr(
+        shared, "moments", lambda X, *more, **keys: read.append(len(X)) or real(X, *more, **keys)
+    )
     alone: dict[str, Any]
-    for alone in ({"by": "asset"}, {"by": "sector"}, {"by": None}, {"by": None, "dummies": ["sector"]}):
+    for alone in (
+        {"by": "asset"},
+        {"by": "sector"},
+        {"by": None},
+        {"by": None, "dummies": ["sector"]},
+    ):
         for fold in folds:
             a, b = (Regression(**alone).fit(one, fold.train).params for one in (together, given))
             close(a, b, "estimates", rel=REL)

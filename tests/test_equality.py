@@ -26,7 +26,9 @@ FIVE = ["S1V1", "S1V5", "S3V3", "S5V1", "S5V5"]
 
 def contrast(U: int, k: int, at: list[int]) -> np.ndarray:
     """Each unit less the last on the terms at these places, for estimates unit by unit."""
-    rows = [np.eye(U * k)[u * k + j] - np.eye(U * k)[(U - 1) * k + j] for u in range(U - 1) for j in at]
+    rows = [
+        np.eye(U * k)[u * k + j] - np.eye(U * k)[(U - 1) * k + j] for u in range(U - 1) for j in at
+    ]
     return np.array(rows)
 
 
@@ -36,11 +38,15 @@ def chi2(b: np.ndarray, V: np.ndarray, R: np.ndarray) -> float:
 
 def check(table: pd.DataFrame, b: np.ndarray, V: np.ndarray, U: int, k: int) -> None:
     """`wald` of each term and of all together against one with this covariance (U k, U k)."""
-    for row, at in zip(table.to_dict("records"), [*([j] for j in range(k)), list(range(k))], strict=True):
+    for row, at in zip(
+        table.to_dict("records"), [*([j] for j in range(k)), list(range(k))], strict=True
+    ):
         assert row["reason"] == "", row
         assert row["wald"] == pytest.approx(chi2(b, V, contrast(U, k, at)), rel=REL), row["term"]
         assert row["df_num"] == (U - 1) * len(at)
-        assert row["p_value"] == pytest.approx(stats.f.sf(row["f_stat"], row["df_num"], row["df_den"]), rel=1e-6)
+        assert row["p_value"] == pytest.approx(
+            stats.f.sf(row["f_stat"], row["df_num"], row["df_den"]), rel=1e-6
+        )
 
 
 @pytest.mark.parametrize(("cov", "theirs"), [("nonrobust", "unadjusted"), ("HC0", "robust")])
@@ -48,7 +54,8 @@ def test_portfolios_equal_seemingly_unrelated_regressions(cov: str, theirs: str)
     panel = french_panel(FIVE, 240)
     table = equality(study_of(panel, Regression(cov=cov))).table
     equations = {
-        name: {"dependent": panel.y[:, i], "exog": sm.add_constant(panel.X[:, i])} for i, name in enumerate(FIVE)
+        name: {"dependent": panel.y[:, i], "exog": sm.add_constant(panel.X[:, i])}
+        for i, name in enumerate(FIVE)
     }
     fit = SUR(equations).fit(method="ols", cov_type=theirs, debiased=False)
     check(table, fit.params.to_numpy(), fit.cov.to_numpy(), 5, 4)
@@ -60,9 +67,9 @@ def test_portfolios_equal_seemingly_unrelated_regressions(cov: str, theirs: str)
 def test_regressors_of_their_own_equal_robust_sur() -> None:
     y, X = random_arrays(2, 150, 3, 2)
     panel = panel_of(y, X)
-    fit = SUR({f"A{i}": {"dependent": y[:, i], "exog": sm.add_constant(X[:, i])} for i in range(3)}).fit(
-        method="ols", cov_type="robust", debiased=False
-    )
+    fit = SUR(
+        {f"A{i}": {"dependent": y[:, i], "exog": sm.add_constant(X[:, i])} for i in range(3)}
+    ).fit(method="ols", cov_type="robust", debiased=False)
     for cov in ("HC0", "HC1"):
         table = equality(study_of(panel, Regression(cov=cov))).table
         check(table, fit.params.to_numpy(), fit.cov.to_numpy(), 3, 3)
@@ -75,7 +82,9 @@ def stacked(panel, members: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np
     for u, assets in enumerate(members):
         t, i = np.nonzero(panel.valid[:, assets])
         wide = np.zeros((len(t), len(members) * k))
-        wide[:, u * k : (u + 1) * k] = sm.add_constant(panel.X[t, np.array(assets)[i]], has_constant="add")
+        wide[:, u * k : (u + 1) * k] = sm.add_constant(
+            panel.X[t, np.array(assets)[i]], has_constant="add"
+        )
         parts.append((panel.y[t, np.array(assets)[i]], wide, t))
     return tuple(np.concatenate(part) for part in zip(*parts, strict=True))  # type: ignore[return-value]
 
@@ -120,7 +129,9 @@ def test_hc3_is_the_jackknife_over_dates() -> None:
     panel = panel_of(y, X)
 
     def estimates(keep: np.ndarray) -> np.ndarray:
-        return np.concatenate([sm.OLS(y[keep, i], sm.add_constant(X[keep, i])).fit().params for i in range(3)])
+        return np.concatenate(
+            [sm.OLS(y[keep, i], sm.add_constant(X[keep, i])).fit().params for i in range(3)]
+        )
 
     b = estimates(np.arange(40))
     moved = np.array([estimates(np.delete(np.arange(40), t)) - b for t in range(40)])
@@ -133,11 +144,14 @@ def test_hc3_is_the_jackknife_over_dates() -> None:
 def test_hc2_lies_between() -> None:
     y, X = random_arrays(4, 40, 3, 1)
     panel = panel_of(y, X)
-    zero, two, three = (equality(study_of(panel, Regression(cov=c))).table["wald"] for c in ("HC0", "HC2", "HC3"))
+    zero, two, three = (
+        equality(study_of(panel, Regression(cov=c))).table["wald"] for c in ("HC0", "HC2", "HC3")
+    )
     assert (zero > two).all() and (two > three).all()
     fits = [sm.OLS(y[:, i], sm.add_constant(X[:, i])).fit() for i in range(3)]
     parts = [
-        (f.model.exog * (f.resid / np.sqrt(1 - f.get_influence().hat_matrix_diag))[:, None]) @ f.normalized_cov_params
+        (f.model.exog * (f.resid / np.sqrt(1 - f.get_influence().hat_matrix_diag))[:, None])
+        @ f.normalized_cov_params
         for f in fits
     ]
     psi = np.concatenate(parts, axis=1)
@@ -164,20 +178,27 @@ def test_equal_slopes_are_the_multivariate_test_of_differences() -> None:
         test = _MultivariateOLS(gaps, design).fit().mv_test([("one", np.eye(4)[[j]])])
         line = test.results["one"]["stat"].loc["Hotelling-Lawley trace"]
         shown = table.loc[term, ["f_stat", "df_num", "df_den"]].astype(float).tolist()
-        assert shown == pytest.approx(line[["F Value", "Num DF", "Den DF"]].astype(float).tolist(), rel=REL)
+        assert shown == pytest.approx(
+            line[["F Value", "Num DF", "Den DF"]].astype(float).tolist(), rel=REL
+        )
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
 def test_units_of_measurement_do_not_matter(scale: float) -> None:
     panel = french_panel(FIVE, 120)
     one = equality(study_of(panel, Regression(cov="HC0"))).table
-    other = equality(study_of(replace(panel, y=panel.y * scale, X=panel.X / scale), Regression(cov="HC0"))).table
-    np.testing.assert_allclose(other["f_stat"], one["f_stat"], rtol=1e-6)  # scales 1e18 apart meet in one matrix
+    other = equality(
+        study_of(replace(panel, y=panel.y * scale, X=panel.X / scale), Regression(cov="HC0"))
+    ).table
+    np.testing.assert_allclose(
+        other["f_stat"], one["f_stat"], rtol=1e-6
+    )  # scales 1e18 apart meet in one matrix
 
 
 def test_the_order_of_units_does_not_matter() -> None:
     table, turned = (
-        equality(study_of(french_panel(names, 120), Regression(cov="HC3"))).table for names in (FIVE, FIVE[::-1])
+        equality(study_of(french_panel(names, 120), Regression(cov="HC3"))).table
+        for names in (FIVE, FIVE[::-1])
     )
     np.testing.assert_allclose(table["f_stat"], turned["f_stat"], rtol=REL)
 
@@ -208,7 +229,9 @@ def test_too_few_dates_one_unit_and_twins_are_reasons() -> None:
     few = equality(study_of(panel_of(y, X), Regression(cov="HC0")))
     single, _, joint = few.table.to_dict("records")
     assert single["reason"] == "" and single["df_den"] == 12 - 2 - 9 + 1
-    assert joint["reason"] == "12 dates leave 10 degrees of freedom beside 2 terms; needs at least 18"
+    assert (
+        joint["reason"] == "12 dates leave 10 degrees of freedom beside 2 terms; needs at least 18"
+    )
     assert np.isnan(joint["f_stat"]) and "const, x0 was not tested: 12 dates" in few.words[-1]
     panel = panel_of(y[:, :1], X[:, :1])
     assert equality(study_of(panel, Regression())).table["reason"].unique().tolist() == [
@@ -239,27 +262,46 @@ def test_units_that_cannot_be_compared_are_named() -> None:
     panel.y[:, 1] = panel.X[:, 1] @ [1.0, 0.5, 0.2]
     finding = equality(study_of(panel, Regression(cov="HC0")))
     assert finding.table["units"].unique().tolist() == [2]
-    assert finding.words[-1].startswith("Not compared: S1V1 (3 rows for 4 terms; needs at least 5), S1V3 (fits exact")
+    assert finding.words[-1].startswith(
+        "Not compared: S1V1 (3 rows for 4 terms; needs at least 5), S1V3 (fits exact"
+    )
 
 
 def test_a_row_of_leverage_one_has_no_hc3() -> None:
     y, X = random_arrays(6, 30, 2, 2)
     X[:, 0, 1], X[4, 0, 1] = 0.0, 1.0
     table = equality(study_of(panel_of(y, X), Regression())).table
-    assert "HC3 does not exist: a row has leverage 1" in set(table["reason"]) and table["p_value"].isna().any()
+    assert (
+        "HC3 does not exist: a row has leverage 1" in set(table["reason"])
+        and table["p_value"].isna().any()
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "terms", "line"),
     [
-        ({}, ["SMBB"], "terms: 'SMBB' is unknown; allowed: const, MktRF, SMB, HML; did you mean 'SMB'?"),
+        (
+            {},
+            ["SMBB"],
+            "terms: 'SMBB' is unknown; allowed: const, MktRF, SMB, HML; did you mean 'SMB'?",
+        ),
         ({"by": None}, None, "model.by: given null; allowed: asset or a group of assets"),
         ({"by": "date"}, None, "model.by: given date; allowed: asset or a group of assets"),
-        ({"by": "style", "effects": ["date"]}, None, "model.effects: given ['date']; allowed: none"),
-        ({"estimator": "ridge", "penalty": 1.0}, None, "model.estimator: given ridge; allowed: ols"),
+        (
+            {"by": "style", "effects": ["date"]},
+            None,
+            "model.effects: given ['date']; allowed: none",
+        ),
+        (
+            {"estimator": "ridge", "penalty": 1.0},
+            None,
+            "model.estimator: given ridge; allowed: ols",
+        ),
     ],
 )
-def test_what_it_does_not_suit_is_one_line(change: dict, terms: list[str] | None, line: str) -> None:
+def test_what_it_does_not_suit_is_one_line(
+    change: dict, terms: list[str] | None, line: str
+) -> None:
     study = study_of(french_panel(["S1V5", "S5V5"], 60), Regression())
     with pytest.raises(DataError) as caught:
         equality(replace(study, model=Regression(**change)), terms=terms)
@@ -272,7 +314,9 @@ def test_size_on_few_dates() -> None:
     rng, hits = np.random.default_rng(0), {"nonrobust": [], "HC0": [], "HC3": []}
     for _ in range(200):
         F = rng.standard_normal((60, 3))
-        y = F.sum(axis=1, keepdims=True) + rng.standard_normal((60, 3)) @ rng.standard_normal((3, 9))
+        y = F.sum(axis=1, keepdims=True) + rng.standard_normal((60, 3)) @ rng.standard_normal(
+            (3, 9)
+        )
         panel = panel_of(y + rng.standard_normal((60, 9)), np.repeat(F[:, None, :], 9, axis=1))
         study = study_of(panel, Regression())
         for cov, found in hits.items():

@@ -74,10 +74,16 @@ S1 = {
     "mom_1m": ("close / lag(close, 21) - 1", lambda data: features.momentum(data, window=21)),
     "mom_3m": ("close / lag(close, 63) - 1", lambda data: features.momentum(data, window=63)),
     "mom_3m, short": ("change(close, 63)", lambda data: features.momentum(data, window=63)),
-    "volume_surprise": ("volume / mean(volume, 20) - 1", lambda data: features.volume_surprise(data, window=20)),
+    "volume_surprise": (
+        "volume / mean(volume, 20) - 1",
+        lambda data: features.volume_surprise(data, window=20),
+    ),
     "volatility": ("std(ret, 21)", lambda data: features.volatility(data, window=21)),
     "beta": ("beta(ret, market_ret, 60)", lambda data: features.beta(data, window=60)),
-    "beta, long": ("cov(ret, market_ret, 60) / var(market_ret, 60)", lambda data: features.beta(data, window=60)),
+    "beta, long": (
+        "cov(ret, market_ret, 60) / var(market_ret, 60)",
+        lambda data: features.beta(data, window=60),
+    ),
     "vix_chg": ("vix / lag(vix, 1) - 1", lambda data: features.change(data, series="vix")),
     "tlt_ret": ("tlt / lag(tlt, 1) - 1", lambda data: features.change(data, series="tlt")),
     "dxy_chg": ("change(dxy)", lambda data: features.change(data, series="dxy")),
@@ -92,7 +98,11 @@ def test_the_signals_are_the_same_to_the_last_bit(name: str, gaps: float) -> Non
     text, function = S1[name]
     data = market(400, seed=3, gaps=gaps)
     found, expected = Expression(text)(data), function(data)
-    same = pd.testing.assert_series_equal if isinstance(expected, pd.Series) else pd.testing.assert_frame_equal
+    same = (
+        pd.testing.assert_series_equal
+        if isinstance(expected, pd.Series)
+        else pd.testing.assert_frame_equal
+    )
     same(found, expected, check_exact=True)
     assert expected.notna().to_numpy().any()
 
@@ -120,13 +130,17 @@ def test_a_panel_of_expressions_is_that_of_functions() -> None:
 # Each function against its definition
 
 
-def windows(statistic: Callable[..., float], n: int, *inputs: np.ndarray, ends: bool = False) -> np.ndarray:
+def windows(
+    statistic: Callable[..., float], n: int, *inputs: np.ndarray, ends: bool = False
+) -> np.ndarray:
     """The statistic of every full window, or of its two ends, row by row; a series is read for every asset."""
     columns = [np.broadcast_to(one if one.ndim == 2 else one[:, None], (ROWS, 4)) for one in inputs]
     out = np.full((ROWS, 4), np.nan)
     for t in range(n - 1, ROWS):
         for i in range(4):
-            past = [one[[t - n + 1, t] if ends else np.arange(t - n + 1, t + 1), i] for one in columns]
+            past = [
+                one[[t - n + 1, t] if ends else np.arange(t - n + 1, t + 1), i] for one in columns
+            ]
             if not any(np.isnan(one).any() for one in past):
                 out[t, i] = statistic(*past)
     return out
@@ -175,7 +189,9 @@ BY_CELL: dict[str, Callable[..., Any]] = {
     "minimum(60, close)": lambda c, v: np.minimum(c, 60.0),
     "clip(close, 45, 55)": lambda c, v: np.clip(c, 45, 55),
     "clip(close, lo=vix - 1, hi=vix)": lambda c, v: np.clip(c, v - 1, v),
-    "where(close > vix, close, -1)": lambda c, v: np.where(np.isnan(c + v), np.nan, np.where(c > v, c, -1)),
+    "where(close > vix, close, -1)": lambda c, v: np.where(
+        np.isnan(c + v), np.nan, np.where(c > v, c, -1)
+    ),
     "where(close - close, 1, 2)": lambda c, v: 2.0 + 0 * c,
     "close + vix": lambda c, v: c + v,
     "vix - close": lambda c, v: v - c,
@@ -222,7 +238,9 @@ def _as_field(data: Market, series: str) -> Market:
 
 
 @pytest.mark.parametrize("gaps", [0.0, 0.02])
-@pytest.mark.parametrize(("one", "other"), [("ret", "market_ret"), ("market_ret", "ret"), ("ret", "volume")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("ret", "market_ret"), ("market_ret", "ret"), ("ret", "volume")]
+)
 @pytest.mark.parametrize("name", TWO_COLUMNS)
 def test_of_two_columns(name: str, one: str, other: str, gaps: float) -> None:
     data = market(gaps=gaps)
@@ -249,7 +267,13 @@ def test_among_the_assets_of_a_date() -> None:
     data = Market("", {"x": pd.DataFrame(x, dates, ASSETS)}, pd.DataFrame(index=dates))
     ranks = [[2 / 3, 0, 1 / 3, 1], [0.25, 0.25, 1, nan], [nan, 0.5, nan, nan], [nan] * 4, [0.5] * 4]
     np.testing.assert_array_equal(cells("rank(x)", data), ranks)
-    less = [[0.5, -1.5, -0.5, 1.5], [-1 / 3, -1 / 3, 2 / 3, nan], [nan, 0, nan, nan], [nan] * 4, [0] * 4]
+    less = [
+        [0.5, -1.5, -0.5, 1.5],
+        [-1 / 3, -1 / 3, 2 / 3, nan],
+        [nan, 0, nan, nan],
+        [nan] * 4,
+        [0] * 4,
+    ]
     np.testing.assert_allclose(cells("demean(x)", data), less, rtol=1e-15)
     np.testing.assert_allclose(cells("average(x)", data), [2.5, 4 / 3, 7, nan, 2], rtol=1e-15)
     np.testing.assert_allclose(cells("x - average(x)", data), less, rtol=1e-15)
@@ -270,12 +294,19 @@ def test_exponential_weights() -> None:
 def test_what_did_not_move() -> None:
     dates = pd.bdate_range("2020-01-01", periods=40)
     x = pd.DataFrame({"A": 0.1, "B": np.random.default_rng(0).normal(size=40)}, dates)
-    data = Market("", {"x": x, "z": x["B"].to_frame("A").assign(B=x["B"])}, pd.DataFrame(index=dates))
+    data = Market(
+        "", {"x": x, "z": x["B"].to_frame("A").assign(B=x["B"])}, pd.DataFrame(index=dates)
+    )
     assert (cells("std(x, 5)", data)[4:, 0] == 0).all()
-    assert np.isnan(cells("zscore(x, 5)", data)[:, 0]).all() and np.isnan(cells("corr(x, z, 5)", data)[:, 0]).all()
+    assert (
+        np.isnan(cells("zscore(x, 5)", data)[:, 0]).all()
+        and np.isnan(cells("corr(x, z, 5)", data)[:, 0]).all()
+    )
     assert (np.abs(cells("corr(z, -z * 3, 5)", data)[4:] + 1) < 1e-12).all()
     assert (np.abs(cells("corr(z, z, 2)", data)[1:]) <= 1).all()
-    still = Market("", {"x": x["B"].where(np.arange(40) < 20, 0.1).to_frame(), "z": x[["B"]]}, data.series)
+    still = Market(
+        "", {"x": x["B"].where(np.arange(40) < 20, 0.1).to_frame(), "z": x[["B"]]}, data.series
+    )
     assert np.isnan(cells("corr(x, z, 5)", still)[24:]).all()  # though rounding leaves a covariance
 
 
@@ -287,7 +318,9 @@ def test_numbers_that_are_none_become_missing_or_infinite_without_a_warning() ->
     with np.errstate(all="raise"):
         assert np.isnan(cells("log(-close)", market())).all()
         assert np.isinf(cells("close / 0", market())).all()
-        assert np.isnan(cells("mean(close / 0, 3)", market())).all()  # an infinite value is missing in a window
+        assert np.isnan(
+            cells("mean(close / 0, 3)", market())
+        ).all()  # an infinite value is missing in a window
 
 
 # The look-back
@@ -330,7 +363,9 @@ def test_look_back_is_known_and_no_longer_than_it_is(text: str) -> None:
         return cells(text, replaced(data, np.array([row]), missing))[t]
 
     assert np.isnan(without(t - lookback)).all()  # the furthest row is needed
-    np.testing.assert_allclose(without(t - lookback - 1), cells(text, data)[t], rtol=1e-9)  # the one before is not
+    np.testing.assert_allclose(
+        without(t - lookback - 1), cells(text, data)[t], rtol=1e-9
+    )  # the one before is not
 
 
 def test_look_back_without_end() -> None:
@@ -343,16 +378,38 @@ def trees(leaves: list[str], unary: list[str], binary: list[str]) -> st.SearchSt
     def grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         n = st.integers(3, 12)
         ones = st.builds(lambda form, x, n: form.format(x=x, n=n), st.sampled_from(unary), inner, n)
-        pairs = st.builds(lambda form, x, y, n: form.format(x=x, y=y, n=n), st.sampled_from(binary), inner, inner, n)
+        pairs = st.builds(
+            lambda form, x, y, n: form.format(x=x, y=y, n=n),
+            st.sampled_from(binary),
+            inner,
+            inner,
+            n,
+        )
         return ones | pairs
 
     return st.recursive(st.sampled_from(leaves), grow, max_leaves=6)
 
 
 LEAVES = ["close", "volume", "vix", "ret", "market_ret", "market_close"]
-EXACT = ["lag({x}, {n})", "diff({x}, {n})", "min({x}, {n})", "max({x}, {n})", "median({x}, {n})", "-{x}", "abs({x})"]
-EXACT_TWO = ["({x} + {y})", "({x} / {y})", "({x} > {y})", "where({x} > {y}, {x}, {y})", "maximum({x}, {y})"]
-ONLINE = [f"{name}({{x}}, {{n}})" for name in ("mean", "sum", "std", "var", "skew", "zscore", "compound")]
+EXACT = [
+    "lag({x}, {n})",
+    "diff({x}, {n})",
+    "min({x}, {n})",
+    "max({x}, {n})",
+    "median({x}, {n})",
+    "-{x}",
+    "abs({x})",
+]
+EXACT_TWO = [
+    "({x} + {y})",
+    "({x} / {y})",
+    "({x} > {y})",
+    "where({x} > {y}, {x}, {y})",
+    "maximum({x}, {y})",
+]
+ONLINE = [
+    f"{name}({{x}}, {{n}})" for name in ("mean", "sum", "std", "var", "skew", "zscore", "compound")
+]
 ONLINE_TWO = [f"{name}({{x}}, {{y}}, {{n}})" for name in ("corr", "cov", "beta")]
 ANY = trees(
     LEAVES,
@@ -368,11 +425,23 @@ def test_row_t_uses_nothing_after_t(text: str, t: int, seed: int, gone: bool) ->
     data = market(seed=seed, gaps=0.01 * (seed % 3))
     new = missing if gone else lambda old: rng.uniform(0.1, 1e6, old.shape)
     other = replaced(data, np.arange(t + 1, ROWS), new)
-    np.testing.assert_array_equal(expression(data).to_numpy()[: t + 1], expression(other).to_numpy()[: t + 1])
+    np.testing.assert_array_equal(
+        expression(data).to_numpy()[: t + 1], expression(other).to_numpy()[: t + 1]
+    )
 
 
 @pytest.mark.parametrize(
-    "form", [*EXACT, *EXACT_TWO, *ONLINE, *ONLINE_TWO, "ewma({x}, {n})", "rank({x})", "demean({x})", "average({x})"]
+    "form",
+    [
+        *EXACT,
+        *EXACT_TWO,
+        *ONLINE,
+        *ONLINE_TWO,
+        "ewma({x}, {n})",
+        "rank({x})",
+        "demean({x})",
+        "average({x})",
+    ],
 )
 def test_no_function_uses_the_rows_after(form: str) -> None:
     data, expression, rng = (
@@ -382,7 +451,9 @@ def test_no_function_uses_the_rows_after(form: str) -> None:
     )
     before = expression(data).to_numpy()
     for t in range(20, ROWS - 1, 7):
-        other = replaced(data, np.arange(t + 1, ROWS), lambda old: 10 ** rng.uniform(-6, 9, old.shape))
+        other = replaced(
+            data, np.arange(t + 1, ROWS), lambda old: 10 ** rng.uniform(-6, 9, old.shape)
+        )
         np.testing.assert_array_equal(before[: t + 1], expression(other).to_numpy()[: t + 1])
 
 
@@ -391,7 +462,9 @@ def test_no_function_uses_the_rows_after(form: str) -> None:
 def test_row_t_uses_nothing_before_its_look_back(text: str, seed: int) -> None:
     expression, rng = Expression(text), np.random.default_rng(seed)
     data, t = market(seed=seed), int(rng.integers(120, ROWS))
-    other = replaced(data, np.arange(t - int(expression.lookback)), lambda old: rng.uniform(0.1, 1e6, old.shape))
+    other = replaced(
+        data, np.arange(t - int(expression.lookback)), lambda old: rng.uniform(0.1, 1e6, old.shape)
+    )
     np.testing.assert_array_equal(expression(data).to_numpy()[t], expression(other).to_numpy()[t])
 
 
@@ -403,7 +476,9 @@ def test_windows_use_nothing_before_their_look_back(form: str, seed: int) -> Non
     data = market(seed=seed)
     for t in range(40, ROWS, 11):
         other = replaced(data, np.arange(t - int(expression.lookback)), lambda old: old[::-1] * 1.7)
-        np.testing.assert_allclose(expression(data).iloc[t], expression(other).iloc[t], rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(
+            expression(data).iloc[t], expression(other).iloc[t], rtol=1e-6, atol=1e-12
+        )
 
 
 # What is refused
@@ -429,13 +504,22 @@ PRODUCT = "allowed: a product of conditions, such as (a > 0) * (b > 0)"
         ("lag(close, vix)", f"character 12: given 'vix'; {AHEAD}"),
         ("lag(close, sqrt(4))", f"character 12: given 'sqrt(4)'; {AHEAD}"),
         ("lag(close, 1000001)", f"character 12: given '1000001'; {AHEAD}"),
-        ("std(close, 1)", "given '1'; allowed: for n of std(x, n): a whole number of rows from 2 to 1,000,000"),
+        (
+            "std(close, 1)",
+            "given '1'; allowed: for n of std(x, n): a whole number of rows from 2 to 1,000,000",
+        ),
         ("max(close, vix)", "from 1 to 1,000,000; maximum(a, b) is that of two"),
         ("mean(3, 20)", "character 6: given '3'; allowed: for x of mean(x, n): data, not a number"),
-        ("rank(sqrt(2))", "character 6: given 'sqrt(2)'; allowed: for x of rank(x): data, not a number"),
+        (
+            "rank(sqrt(2))",
+            "character 6: given 'sqrt(2)'; allowed: for x of rank(x): data, not a number",
+        ),
         ("mean(close)", "character 1: given 'mean(close)'; allowed: mean(x, n)"),
         ("mean()", "character 1: given 'mean()'; allowed: mean(x, n)"),
-        ("change(close, 1, 2)", "character 1: given 'change(close, 1, 2)'; allowed: change(x, n=1)"),
+        (
+            "change(close, 1, 2)",
+            "character 1: given 'change(close, 1, 2)'; allowed: change(x, n=1)",
+        ),
         ("mean(close, 5, n=5)", "character 1: given 'mean(close, 5, n=5)'; allowed: mean(x, n)"),
         ("mean(close, m=5)", "character 15: mean: argument 'm' is unknown; allowed: x, n"),
         ("mean(*close)", "character 1: given 'mean(*close)'; allowed: mean(x, n)"),
@@ -446,7 +530,10 @@ PRODUCT = "allowed: a product of conditions, such as (a > 0) * (b > 0)"
             "character 1: given 'close.shift'; allowed: functions, such as lag(x, 21) for x.shift(21)",
         ),
         ("1 + close.values", "character 5: given 'close.values'; allowed: functions"),
-        ("close[1]", "character 1: given 'close[1]'; allowed: the past of a name, such as lag(x, 21)"),
+        (
+            "close[1]",
+            "character 1: given 'close[1]'; allowed: the past of a name, such as lag(x, 21)",
+        ),
         ("close and ret", f"character 1: given 'close and ret'; {PRODUCT}"),
         ("(close > 1) & ret", f"character 1: given '(close > 1) & ret'; {PRODUCT}"),
         ("close | ret", "allowed: the greater of two conditions, maximum(a > 0, b > 0)"),
@@ -461,7 +548,10 @@ PRODUCT = "allowed: a product of conditions, such as (a > 0) * (b > 0)"
             "close is vix",
             "character 1: given 'close is vix'; allowed: one of < <= > >= == != at a time, such as (a < b) * (b < c)",
         ),
-        ("close ** vix", "character 10: given 'vix'; allowed: an exponent without data; exp(y * log(x)) for x ** y"),
+        (
+            "close ** vix",
+            "character 10: given 'vix'; allowed: an exponent without data; exp(y * log(x)) for x ** y",
+        ),
         ("close % 2", f"character 1: given 'close % 2'; {KINDS}"),
         ("close // 2", f"character 1: given 'close // 2'; {KINDS}"),
         ("close @ 2", f"character 1: given 'close @ 2'; {KINDS}"),
@@ -483,7 +573,10 @@ PRODUCT = "allowed: a product of conditions, such as (a > 0) * (b > 0)"
         ("close * (-8) ** 0.5", "character 9: given '(-8) ** 0.5'; allowed: finite numbers"),
         ("close * 1e200 * 1e200", None),
         ("1 + 2", "given '1 + 2', a number; allowed: an expression that names data"),
-        ("sqrt(252) > 3", "given 'sqrt(252) > 3', a number; allowed: an expression that names data"),
+        (
+            "sqrt(252) > 3",
+            "given 'sqrt(252) > 3', a number; allowed: an expression that names data",
+        ),
         ("close / / 2", f"character 9: given '/ 2', invalid syntax; {KINDS}"),
         ("close + ", f"character 8: given the end of the text, invalid syntax; {KINDS}"),
         ("2 * (close", f"character 5: given '(close', '(' was never closed; {KINDS}"),
@@ -555,7 +648,10 @@ def test_what_is_understood_gives_a_value_for_every_row(text: str) -> None:
         ),
         ("vxi", "did you mean 'vix'?"),
         ("1 + mean", "mean is a function: write mean(x, n)"),
-        ("rank(vix)", "rank(x) compares assets; given a series that all assets share; allowed: values by asset"),
+        (
+            "rank(vix)",
+            "rank(x) compares assets; given a series that all assets share; allowed: values by asset",
+        ),
         ("demean(market_ret)", "demean(x) compares assets; given a series"),
         ("average(market_ret)", "average(x) compares assets; given a series"),
     ],
@@ -569,23 +665,37 @@ def test_what_the_data_does_not_have(text: str, line: str) -> None:
 def test_every_unknown_name_is_reported() -> None:
     with pytest.raises(DataError) as caught:
         Expression("closs / lag(volumn, 2) + vix")(market())
-    assert [line.split(" is unknown")[0] for line in caught.value.mistakes] == ["'closs'", "'volumn'"]
+    assert [line.split(" is unknown")[0] for line in caught.value.mistakes] == [
+        "'closs'",
+        "'volumn'",
+    ]
 
 
 def test_data_that_cannot_be_used() -> None:
     data = market()
     twice = Market("", {**data.fields, "vix": data.get("close")}, data.series, data.market_close)
-    with pytest.raises(DataError, match="'vix' names a field and a series; allowed: a name for one thing"):
+    with pytest.raises(
+        DataError, match="'vix' names a field and a series; allowed: a name for one thing"
+    ):
         Expression("vix")(twice)
-    named = Market("", {"close": data.get("close"), "market_ret": data.get("close")}, data.series, data.market_close)
+    named = Market(
+        "",
+        {"close": data.get("close"), "market_ret": data.get("close")},
+        data.series,
+        data.market_close,
+    )
     with pytest.raises(DataError, match="'market_ret' names a field and what is computed"):
         Expression("market_ret")(named)
     with pytest.raises(DataError, match=r"no market asset; set data\.market"):
         Expression("market_ret")(Market("", data.fields, data.series))
-    words = Market("", {"close": data.get("close"), "note": data.get("close").map(str).add("x")}, data.series)
+    words = Market(
+        "", {"close": data.get("close"), "note": data.get("close").map(str).add("x")}, data.series
+    )
     with pytest.raises(DataError, match="'note': not numbers: could not convert"):
         Expression("note + 1")(words)
-    turned = Market("", {"close": data.get("close"), "volume": data.get("volume")[ASSETS[::-1]]}, data.series)
+    turned = Market(
+        "", {"close": data.get("close"), "volume": data.get("volume")[ASSETS[::-1]]}, data.series
+    )
     late = Market("", {"close": data.get("close"), "volume": data.get("volume")[::-1]}, data.series)
     for other in (turned, late):
         with pytest.raises(DataError, match="'volume' lies on other rows or assets"):
@@ -605,7 +715,9 @@ def test_whole_numbers_are_numbers() -> None:
     data = market()
     whole = Market("", {"volume": data.get("volume").round().astype(int)}, data.series)
     expected = features.volume_surprise(whole, window=20)
-    pd.testing.assert_frame_equal(Expression("volume / mean(volume, 20) - 1")(whole), expected, check_exact=True)
+    pd.testing.assert_frame_equal(
+        Expression("volume / mean(volume, 20) - 1")(whole), expected, check_exact=True
+    )
 
 
 def test_what_is_written_twice_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -645,7 +757,10 @@ def test_python_does_not_warn_of_what_is_refused(recwarn: pytest.WarningsRecorde
 def test_it_is_a_value() -> None:
     text = "close / lag(close, 21) - 1"
     expression = Expression(text)
-    assert expression == Expression(text) != Expression("close") and len({expression, Expression(text)}) == 1
+    assert (
+        expression == Expression(text) != Expression("close")
+        and len({expression, Expression(text)}) == 1
+    )
     assert repr(expression) == f"Expression(text={text!r})"
     copied = pickle.loads(pickle.dumps(expression))
     pd.testing.assert_frame_equal(copied(market()), expression(market()))

@@ -50,7 +50,10 @@ def test_the_same_settings_give_the_same_bits_and_more_rows_leave_those_before()
     assert SMALL.load().fingerprint != replace(SMALL, seed=8).load().fingerprint
     for short, long in zip(SMALL.sample(300, 0), SMALL.sample(900, 0), strict=True):
         np.testing.assert_array_equal(short, long[:300])
-    assert np.abs(np.corrcoef(SMALL.sample(300, 0)[0][:, 0], SMALL.sample(300, 1)[0][:, 0])[0, 1]) < SURE / 300**0.5
+    assert (
+        np.abs(np.corrcoef(SMALL.sample(300, 0)[0][:, 0], SMALL.sample(300, 1)[0][:, 0])[0, 1])
+        < SURE / 300**0.5
+    )
 
 
 def test_regressions_find_the_truth() -> None:
@@ -61,17 +64,25 @@ def test_regressions_find_the_truth() -> None:
     np.testing.assert_allclose(variance, truth.specific, rtol=SURE * (2.0 / LONG.rows) ** 0.5)
     np.testing.assert_allclose(np.cov(F, rowvar=False), truth.omega, rtol=0.05)
     np.testing.assert_allclose(np.cov(y, rowvar=False), truth.covariance, rtol=0.05, atol=2e-6)
-    assert np.abs(np.corrcoef(y - F @ b[1:], rowvar=False) - np.eye(5)).max() < SURE / LONG.rows**0.5
+    assert (
+        np.abs(np.corrcoef(y - F @ b[1:], rowvar=False) - np.eye(5)).max() < SURE / LONG.rows**0.5
+    )
 
 
 def test_settings_set_what_they_say() -> None:
-    many = SimulatedFactors(assets=20_000, factors=3, beta_mean=0.9, beta_scale=0.4, noise=0.3, noise_spread=0.5)
+    many = SimulatedFactors(
+        assets=20_000, factors=3, beta_mean=0.9, beta_scale=0.4, noise=0.3, noise_spread=0.5
+    )
     truth = many.truth()
     np.testing.assert_allclose(truth.loadings.mean(axis=0), [0.9, 0.0, 0.0], atol=0.012)
     np.testing.assert_allclose(truth.loadings.std(axis=0), 0.4, rtol=0.02)
     logs = np.log(np.sqrt(YEAR * truth.specific))
-    assert np.median(logs) == pytest.approx(np.log(0.3), abs=0.015) and logs.std() == pytest.approx(0.5, rel=0.02)
-    np.testing.assert_allclose(np.sqrt(YEAR * np.diag(truth.omega)), 0.16 * 0.7 ** np.arange(3), rtol=1e-12)
+    assert np.median(logs) == pytest.approx(np.log(0.3), abs=0.015) and logs.std() == pytest.approx(
+        0.5, rel=0.02
+    )
+    np.testing.assert_allclose(
+        np.sqrt(YEAR * np.diag(truth.omega)), 0.16 * 0.7 ** np.arange(3), rtol=1e-12
+    )
     assert not truth.change.any() and not truth.alpha.any()
 
 
@@ -82,18 +93,28 @@ def test_loadings_break_and_drift_as_told(seed: int) -> None:
     truth = broken.truth()
     for part, expected in ((slice(0, 10_000), 0.0), (slice(10_000, None), 1.0)):
         b, error, _ = least_squares(F[part], y[part])
-        assert (np.abs(b[1:] - (truth.loadings + expected * truth.change).T) < SURE * error[1:]).all()
+        assert (
+            np.abs(b[1:] - (truth.loadings + expected * truth.change).T) < SURE * error[1:]
+        ).all()
     F, y = replace(broken, change="drift").sample(40_000, 0)
     for part, expected in ((slice(0, 4_000), 0.05), (slice(36_000, None), 0.95)):
         b, error, _ = least_squares(F[part], y[part])
-        assert (np.abs(b[1:] - (truth.loadings + expected * truth.change).T) < SURE * error[1:]).all()
+        assert (
+            np.abs(b[1:] - (truth.loadings + expected * truth.change).T) < SURE * error[1:]
+        ).all()
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"factors": 3, "factor_correlation": -0.5}, "factor_correlation: given -0.5; allowed: above -0.5 with 3"),
-        ({"rows": 10**8, "assets": 100}, "rows: 100000000 times 100 assets; allowed: 1,000,000,000 numbers"),
+        (
+            {"factors": 3, "factor_correlation": -0.5},
+            "factor_correlation: given -0.5; allowed: above -0.5 with 3",
+        ),
+        (
+            {"rows": 10**8, "assets": 100},
+            "rows: 100000000 times 100 assets; allowed: 1,000,000,000 numbers",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:

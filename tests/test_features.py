@@ -108,7 +108,11 @@ def test_volume_surprise(gaps: float, window: int) -> None:
     data = market(gaps=gaps)
     V = data.get("volume").to_numpy()
     expected = loop(
-        150, 3, lambda t, i: V[t, i] / (sum(V[t - window + 1 : t + 1, i]) / window) - 1 if t >= window - 1 else NAN
+        150,
+        3,
+        lambda t, i: (
+            V[t, i] / (sum(V[t - window + 1 : t + 1, i]) / window) - 1 if t >= window - 1 else NAN
+        ),
     )
     close_to(features.volume_surprise(data, window=window), expected)
     assert not np.isnan(expected).all()
@@ -125,14 +129,18 @@ def test_volatility_is_the_sample_deviation_of_returns(gaps: float, window: int)
     data = market(gaps=gaps)
     R = [simple(prices) for prices in data.get("close").to_numpy().T]
     # the first return is that of row 1: a window of w returns is full at row w
-    expected = loop(150, 3, lambda t, i: sample_std(R[i][t - window + 1 : t + 1]) if t >= window else NAN)
+    expected = loop(
+        150, 3, lambda t, i: sample_std(R[i][t - window + 1 : t + 1]) if t >= window else NAN
+    )
     close_to(features.volatility(data, window=window), expected)
     assert not np.isnan(expected).all()
 
 
 def test_volatility_divides_by_n_less_one() -> None:
     dates = pd.bdate_range("2020-01-01", periods=3)
-    data = Market("", {"close": pd.DataFrame({"A": [100.0, 110.0, 99.0]}, dates)}, pd.DataFrame(index=dates))
+    data = Market(
+        "", {"close": pd.DataFrame({"A": [100.0, 110.0, 99.0]}, dates)}, pd.DataFrame(index=dates)
+    )
     value = features.volatility(data, window=2)["A"].iloc[2]  # returns .1 and -.1
     assert value == pytest.approx(math.sqrt(0.02), rel=1e-12)
     assert value != pytest.approx(0.1, rel=0.1)  # ddof 0
@@ -204,7 +212,9 @@ def test_data_as_it_is() -> None:
 def test_returns_of_returns_compound() -> None:
     data = market(gaps=0.02, ret=True)
     R = data.get("ret").to_numpy()
-    expected = loop(150, 3, lambda t, i: math.prod(1 + R[t - 20 : t + 1, i]) - 1 if t >= 20 else NAN)
+    expected = loop(
+        150, 3, lambda t, i: math.prod(1 + R[t - 20 : t + 1, i]) - 1 if t >= 20 else NAN
+    )
     close_to(features.momentum(data, window=21), expected)
     pd.testing.assert_frame_equal(features.momentum(data, window=1), data.get("ret"))
     close_to(
@@ -215,7 +225,11 @@ def test_returns_of_returns_compound() -> None:
 
 def test_a_total_loss_compounds_to_a_total_loss() -> None:
     returns = pd.DataFrame(
-        {"A": [0.1, -1.0, 0.2, 0.3, 0.4], "B": [0.1, -1.0, NAN, 0.3, 0.4], "C": [0.1, -2.0, 0.2, 0.3, 0.4]}
+        {
+            "A": [0.1, -1.0, 0.2, 0.3, 0.4],
+            "B": [0.1, -1.0, NAN, 0.3, 0.4],
+            "C": [0.1, -2.0, 0.2, 0.3, 0.4],
+        }
     )
     found = compound(returns, 2)
     np.testing.assert_allclose(found["A"], [NAN, -1.0, -1.0, 0.56, 0.82], rtol=1e-12)
@@ -267,7 +281,9 @@ def changed_after(data: Market, t: int, seed: int, how: str) -> Market:
         if how == "scrambled":
             return frame.iloc[order].set_axis(frame.index)
         frame = frame.copy()
-        frame.iloc[t + 1 :] = np.nan if how == "missing" else rng.uniform(0.1, 1e6, frame.iloc[t + 1 :].shape)
+        frame.iloc[t + 1 :] = (
+            np.nan if how == "missing" else rng.uniform(0.1, 1e6, frame.iloc[t + 1 :].shape)
+        )
         return frame
 
     fields = {name: other(frame) for name, frame in data.fields.items()}
@@ -275,7 +291,11 @@ def changed_after(data: Market, t: int, seed: int, how: str) -> Market:
 
 
 @pytest.mark.parametrize("name", EVERY)
-@given(t=st.integers(0, 148), seed=st.integers(0, 99), how=st.sampled_from(["other", "scrambled", "missing"]))
+@given(
+    t=st.integers(0, 148),
+    seed=st.integers(0, 99),
+    how=st.sampled_from(["other", "scrambled", "missing"]),
+)
 @QUICK
 def test_row_t_uses_nothing_after_t(name: str, t: int, seed: int, how: str) -> None:
     data = market(seed=seed, gaps=0.01 * (seed % 3))
@@ -319,5 +339,7 @@ def test_what_the_data_does_not_have() -> None:
     }.items():
         with pytest.raises(DataError, match=reason):
             SIGNALS[feature](bare)
-    with pytest.raises(DataError, match="series 'vxi' is unknown; allowed: vix, tlt, dxy; did you mean 'vix'"):
+    with pytest.raises(
+        DataError, match="series 'vxi' is unknown; allowed: vix, tlt, dxy; did you mean 'vix'"
+    ):
         features.change(data, series="vxi")

@@ -36,9 +36,18 @@ Write = Callable[..., str]
 
 def table(cells: Mapping[str, list[float]] | None = None, days: list[str] = DAYS) -> pd.DataFrame:
     """A row per date and asset, in order of date."""
-    cells = cells or {"AAA": [10.0, 11.0, 12.5], "BBB": [20.0, 19.0, 21.25], "MKT": [100.0, 101.0, 99.5]}
+    cells = cells or {
+        "AAA": [10.0, 11.0, 12.5],
+        "BBB": [20.0, 19.0, 21.25],
+        "MKT": [100.0, 101.0, 99.5],
+    }
     rows = [
-        {"Date": pd.Timestamp(day), "Ticker": name, "Close": values[t], "Volume": 1000 * (t + 1) + k}
+        {
+            "Date": pd.Timestamp(day),
+            "Ticker": name,
+            "Close": values[t],
+            "Volume": 1000 * (t + 1) + k,
+        }
         for t, day in enumerate(days)
         for k, (name, values) in enumerate(cells.items())
     ]
@@ -125,13 +134,20 @@ def test_market_macro_and_assets(write: Write) -> None:
 def test_every_format_gives_the_same_market(write: Write, name: str) -> None:
     rng = np.random.default_rng(0)
     days = [f"{day:%Y-%m-%d}" for day in pd.bdate_range("2020-01-01", periods=200)]
-    cells = {asset: list(100 * np.exp(rng.normal(size=200).cumsum() / 50)) for asset in ("B", "A", "MKT")}
-    frame = table(cells, days).assign(Sector=lambda rows: rows["Ticker"].map({"A": "Tech", "B": "Oil, gas"}))
+    cells = {
+        asset: list(100 * np.exp(rng.normal(size=200).cumsum() / 50)) for asset in ("B", "A", "MKT")
+    }
+    frame = table(cells, days).assign(
+        Sector=lambda rows: rows["Ticker"].map({"A": "Tech", "B": "Oil, gas"})
+    )
     frame.loc[[5, 9, 100], "Close"] = [np.nan, np.inf, -1.0]
     settings: dict[str, Any] = {"market": "MKT", "groups": {"sector": "Sector"}}
     first = let_in(File(write(frame), WITH_VOLUME, **settings))
     other = let_in(File(write(frame, name), WITH_VOLUME, **settings))
-    assert {one.reason for one in first.dropped} >= {"close is infinite", "close is zero or negative"}
+    assert {one.reason for one in first.dropped} >= {
+        "close is infinite",
+        "close is zero or negative",
+    }
     pd.testing.assert_series_equal(first.index_close, other.index_close)
     same(first, other)
 
@@ -157,7 +173,10 @@ def test_the_fingerprint_is_that_of_all_rows_at_once_in_any_layout() -> None:
     expected.update(pd.DataFrame().to_csv().encode())
     for order in ("C", "F"):
         frame = pd.DataFrame(np.array(cells, order=order), dates, names, copy=False)
-        assert Market("here", {"close": frame}, pd.DataFrame(index=dates)).fingerprint == expected.hexdigest()
+        assert (
+            Market("here", {"close": frame}, pd.DataFrame(index=dates)).fingerprint
+            == expected.hexdigest()
+        )
 
 
 def test_the_fingerprint_sees_every_number_date_and_name(write: Write) -> None:
@@ -172,8 +191,16 @@ def test_the_fingerprint_sees_every_number_date_and_name(write: Write) -> None:
         ]
     ):
         digests.add(File(write(changed, f"{k}.parquet"), WITH_VOLUME).load().fingerprint)
-    digests.add(File(write(frame), WITH_VOLUME, market="AAA", assets=["AAA", "BBB", "MKT"]).load().fingerprint)
-    digests.add(File(write(frame), WITH_VOLUME, macro={"a": "AAA"}, assets=["AAA", "BBB", "MKT"]).load().fingerprint)
+    digests.add(
+        File(write(frame), WITH_VOLUME, market="AAA", assets=["AAA", "BBB", "MKT"])
+        .load()
+        .fingerprint
+    )
+    digests.add(
+        File(write(frame), WITH_VOLUME, macro={"a": "AAA"}, assets=["AAA", "BBB", "MKT"])
+        .load()
+        .fingerprint
+    )
     assert len(digests) == 7
 
 
@@ -182,7 +209,9 @@ def test_the_fingerprint_does_not_depend_on_the_bits_of_a_nan() -> None:
     assert math.isnan(other_nan)
     dates = pd.DatetimeIndex(DAYS[:2])
     digests = [
-        Market("", {"x": pd.DataFrame({"A": cells}, index=dates)}, pd.DataFrame(index=dates)).fingerprint
+        Market(
+            "", {"x": pd.DataFrame({"A": cells}, index=dates)}, pd.DataFrame(index=dates)
+        ).fingerprint
         for cells in ([np.nan, 0.0], [other_nan, -0.0], [1.0, 0.0])
     ]
     assert digests[0] == digests[1] != digests[2]
@@ -195,8 +224,15 @@ def test_index_levels_are_columns(write: Write) -> None:
 
 
 def test_columns_are_renamed_and_may_be_left_out(write: Write) -> None:
-    frame = table().rename(columns={"Date": "when", "Ticker": "who", "Close": "asset", "Volume": "date"})
-    columns: dict[str, str | None] = {"date": "when", "asset": "who", "close": "asset", "shares": "date"}
+    frame = table().rename(
+        columns={"Date": "when", "Ticker": "who", "Close": "asset", "Volume": "date"}
+    )
+    columns: dict[str, str | None] = {
+        "date": "when",
+        "asset": "who",
+        "close": "asset",
+        "shares": "date",
+    }
     market = File(write(frame), columns).load()
     assert sorted(market.fields) == ["close", "shares"]
     assert market.get("shares")["BBB"].tolist() == [1001.0, 2001.0, 3001.0]
@@ -213,7 +249,9 @@ def test_one_column_may_have_two_names(write: Write) -> None:
 
 
 def test_returns_in_place_of_prices(write: Write) -> None:
-    frame = table({"AAA": [0.1, -0.2, np.nan], "BBB": [0.0, 0.5, -1.0]}).rename(columns={"Close": "Ret"})
+    frame = table({"AAA": [0.1, -0.2, np.nan], "BBB": [0.0, 0.5, -1.0]}).rename(
+        columns={"Close": "Ret"}
+    )
     columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "ret": "Ret"}
     market = File(write(frame), columns).load()
     expected = [[0.1, 0.0], [-0.2, 0.5], [np.nan, -1.0]]
@@ -228,16 +266,34 @@ def test_returns_in_place_of_prices(write: Write) -> None:
 @pytest.mark.parametrize("name", ["float32", "float64", "decimal", "text"])
 def test_kinds_of_columns(tmp_path: Path, kind: str, name: str) -> None:
     frame = table().assign(Sector=lambda rows: rows["Ticker"].map({"AAA": "X", "BBB": "Y"}))
-    names = {"category": "category", "large_string": "str", "dictionary": "str", "object": "object"}[kind]
-    whole = pa.Table.from_pandas(frame.astype({"Ticker": names, "Sector": names}), preserve_index=False)
-    types = {"float32": pa.float32(), "float64": pa.float64(), "decimal": pa.decimal128(12, 4), "text": pa.string()}
+    names = {
+        "category": "category",
+        "large_string": "str",
+        "dictionary": "str",
+        "object": "object",
+    }[kind]
+    whole = pa.Table.from_pandas(
+        frame.astype({"Ticker": names, "Sector": names}), preserve_index=False
+    )
+    types = {
+        "float32": pa.float32(),
+        "float64": pa.float64(),
+        "decimal": pa.decimal128(12, 4),
+        "text": pa.string(),
+    }
     for column, type_ in {"Close": types[name]}.items():
         at = whole.schema.get_field_index(column)
         whole = whole.set_column(at, column, whole[column].cast(type_))
     if kind in ("large_string", "dictionary"):
         for column in ("Ticker", "Sector"):
-            type_ = pa.large_string() if kind == "large_string" else pa.dictionary(pa.int8(), pa.large_string())
-            whole = whole.set_column(whole.schema.get_field_index(column), column, whole[column].cast(type_))
+            type_ = (
+                pa.large_string()
+                if kind == "large_string"
+                else pa.dictionary(pa.int8(), pa.large_string())
+            )
+            whole = whole.set_column(
+                whole.schema.get_field_index(column), column, whole[column].cast(type_)
+            )
     path = tmp_path / "kinds.parquet"
     pq.write_table(whole, path, row_group_size=2)  # each group with its own dictionary
     market = File(str(path), WITH_VOLUME, groups={"sector": "Sector"}).load()
@@ -255,7 +311,9 @@ def test_unused_categories_are_not_assets(write: Write) -> None:
 
 def test_numbers_as_assets_are_text(write: Write) -> None:
     """PERMNO; a gap in the column makes the numbers floats in some files."""
-    frame = table().assign(Ticker=lambda rows: rows["Ticker"].map({"AAA": 10107, "BBB": 14593, "MKT": 5}))
+    frame = table().assign(
+        Ticker=lambda rows: rows["Ticker"].map({"AAA": 10107, "BBB": 14593, "MKT": 5})
+    )
     assert File(write(frame), COLUMNS).load().assets == ["10107", "14593", "5"]
     gap = frame.assign(Ticker=frame["Ticker"].astype(float).where(frame.index != 0))
     market = File(write(gap, "gap.parquet"), COLUMNS).load()
@@ -265,7 +323,10 @@ def test_numbers_as_assets_are_text(write: Write) -> None:
 
 def test_tickers_that_look_like_something_else_survive_in_csv(text: Callable[[str], str]) -> None:
     names = ["NA", "NAN", "TRUE", "0700", "1E5", "ON", "null", "None", "nan", "^VIX", "BRK-B"]
-    path = text("Date,Ticker,Close\n" + "".join(f"2020-01-02,{name},{k + 1}\n" for k, name in enumerate(names)))
+    path = text(
+        "Date,Ticker,Close\n"
+        + "".join(f"2020-01-02,{name},{k + 1}\n" for k, name in enumerate(names))
+    )
     market = File(path, COLUMNS, assets=names).load()
     assert market.assets == names
     assert market.get("close").iloc[0].tolist() == [k + 1.0 for k in range(len(names))]
@@ -274,7 +335,10 @@ def test_tickers_that_look_like_something_else_survive_in_csv(text: Callable[[st
 
 def test_cells_of_csv_that_say_there_is_nothing(text: Callable[[str], str]) -> None:
     rows = ["", "NA", "NaN", "null", "N/A", ".", "None", "5"]
-    path = text("Date,Ticker,Close,Sector\n" + "".join(f"2020-01-02,T{k},{v},{v}\n" for k, v in enumerate(rows)))
+    path = text(
+        "Date,Ticker,Close,Sector\n"
+        + "".join(f"2020-01-02,T{k},{v},{v}\n" for k, v in enumerate(rows))
+    )
     market = File(path, COLUMNS, groups={"sector": "Sector"}).load()
     assert np.isnan(market.get("close").iloc[0].tolist()).tolist() == [True] * 7 + [False]
     assert market.groups["sector"].tolist() == ["unknown"] * 7 + ["5"]
@@ -286,7 +350,9 @@ def test_cells_of_csv_that_say_there_is_nothing(text: Callable[[str], str]) -> N
 def test_groups_of_unknown_and_conflicting_assets(write: Write) -> None:
     frame = table().assign(Sector=["Tech", None, "X", None, None, "X", "Tech", None, "Y"], Size=1)
     path = write(frame)
-    market = File(path, COLUMNS, groups={"sector": "Sector", "size": "Size"}, assets=["BBB", "AAA"]).load()
+    market = File(
+        path, COLUMNS, groups={"sector": "Sector", "size": "Size"}, assets=["BBB", "AAA"]
+    ).load()
     assert market.groups["sector"].to_dict() == {"BBB": "unknown", "AAA": "Tech"}
     assert market.groups["size"].tolist() == ["1", "1"]
     assert list(market.groups.columns) == ["sector", "size"]
@@ -312,7 +378,14 @@ def test_a_group_may_not_take_the_name_of_a_field(write: Write) -> None:
 
 
 def test_the_calendar_is_that_of_the_market_asset(write: Write) -> None:
-    frame = table({"AAA": [1.0, 2.0, 3.0], "MAC": [5.0, 6.0, 7.0], "MKT": [1.0, np.nan, 3.0], "ZZZ": [9.0, 9.0, 9.0]})
+    frame = table(
+        {
+            "AAA": [1.0, 2.0, 3.0],
+            "MAC": [5.0, 6.0, 7.0],
+            "MKT": [1.0, np.nan, 3.0],
+            "ZZZ": [9.0, 9.0, 9.0],
+        }
+    )
     path = write(frame)
     market = File(path, COLUMNS, market="MKT", macro={"level": "MAC"}, assets=["AAA"]).load()
     assert list(market.dates) == [pd.Timestamp(DAYS[0]), pd.Timestamp(DAYS[2])]
@@ -323,7 +396,9 @@ def test_the_calendar_is_that_of_the_market_asset(write: Write) -> None:
 
 def test_without_market_asset_the_assets_are_the_calendar(write: Write) -> None:
     frame = table({"AAA": [1.0, np.nan, 3.0], "MAC": [5.0, 6.0, 7.0]})
-    frame = pd.concat([frame, pd.DataFrame([{"Date": pd.Timestamp("2020-01-04"), "Ticker": "MAC", "Close": 8.0}])])
+    frame = pd.concat(
+        [frame, pd.DataFrame([{"Date": pd.Timestamp("2020-01-04"), "Ticker": "MAC", "Close": 8.0}])]
+    )
     market = File(write(frame), COLUMNS, macro={"level": "MAC"}).load()
     assert list(market.dates) == [pd.Timestamp(day) for day in DAYS]
     assert market.shared("level").tolist() == [5.0, 6.0, 7.0]
@@ -348,12 +423,19 @@ def test_an_index_without_returns_keeps_those_of_its_price(write: Write) -> None
 
 @needs_tech
 def test_the_date_on_which_only_the_dollar_index_trades() -> None:
-    columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "AdjClose", "volume": "Volume"}
+    columns: dict[str, str | None] = {
+        "date": "Date",
+        "asset": "Ticker",
+        "close": "AdjClose",
+        "volume": "Volume",
+    }
     settings: dict[str, Any] = {"market": "SPY", "macro": {"vix": "^VIX", "dxy": "DX-Y.NYB"}}
     market = File(str(TECH), columns, assets=["AAPL"], **settings).load()
     assert pd.Timestamp("2025-01-09") not in market.dates
     assert market.dropped == (Dropped("source row", "date on which SPY did not trade", 1),)
-    assert len(market.dates) == 2103 and market.returns().notna().to_numpy().sum() == 2102  # n of the CAPM in spec S1
+    assert (
+        len(market.dates) == 2103 and market.returns().notna().to_numpy().sum() == 2102
+    )  # n of the CAPM in spec S1
     raw = pd.read_parquet(TECH)["AdjClose"].unstack().loc[lambda rows: rows["SPY"].notna()]
     np.testing.assert_array_equal(market.get("close")["AAPL"], raw["AAPL"])
     np.testing.assert_array_equal(market.shared("vix"), raw["^VIX"])
@@ -373,7 +455,9 @@ def test_the_date_on_which_only_the_dollar_index_trades() -> None:
         ("1990-01-01", "2030-01-01", [0, 1, 2]),
     ],
 )
-def test_start_and_end_are_included(write: Write, start: str | None, end: str | None, rows: list[int]) -> None:
+def test_start_and_end_are_included(
+    write: Write, start: str | None, end: str | None, rows: list[int]
+) -> None:
     market = File(write(table()), COLUMNS, market="MKT", start=start, end=end).load()
     assert list(market.dates) == [pd.Timestamp(DAYS[row]) for row in rows]
     assert len(market.index_close) == len(market.get("close")) == len(rows)
@@ -381,17 +465,24 @@ def test_start_and_end_are_included(write: Write, start: str | None, end: str | 
 
 def test_what_lies_outside_the_range_or_the_assets_is_not_counted(write: Write) -> None:
     frame = table({"AAA": [-1.0, 2.0, 3.0], "BBB": [1.0, -1.0, 1.0]}).assign(Sector=list("XYZYXY"))
-    market = let_in(File(write(frame), COLUMNS, groups={"s": "Sector"}, assets=["BBB"], start=DAYS[1]))
+    market = let_in(
+        File(write(frame), COLUMNS, groups={"s": "Sector"}, assets=["BBB"], start=DAYS[1])
+    )
     assert market.dropped == (Dropped("source value", "close is zero or negative", 1),)
     again = File(write(frame), COLUMNS, assets=["AAA"], start=DAYS[1]).load()
     assert again.dropped == ()
 
 
 def test_an_empty_range(write: Write) -> None:
-    for start, end in (("2021-01-01", None), ("2020-01-06", "2020-01-02"), ("2020-01-04", "2020-01-05")):
+    for start, end in (
+        ("2021-01-01", None),
+        ("2020-01-06", "2020-01-02"),
+        ("2020-01-04", "2020-01-05"),
+    ):
         (line,) = refused(File(write(table()), COLUMNS, start=start, end=end))
         assert (
-            line == f"data.start..data.end: {start}..{end or ''} holds no row; the data runs 2020-01-02..2020-01-06"
+            line
+            == f"data.start..data.end: {start}..{end or ''} holds no row; the data runs 2020-01-02..2020-01-06"
         )
 
 
@@ -406,18 +497,33 @@ def test_a_range_in_which_the_market_asset_does_not_trade(write: Write) -> None:
     ]
 
 
-def test_an_asset_or_series_without_rows_on_the_calendar_is_missing_not_an_error(write: Write) -> None:
+def test_an_asset_or_series_without_rows_on_the_calendar_is_missing_not_an_error(
+    write: Write,
+) -> None:
     frame = table().loc[lambda rows: (rows["Ticker"] == "MKT") == (rows["Date"] != DAYS[0])]
-    market = File(write(frame), COLUMNS, market="MKT", macro={"b": "BBB"}, assets=["AAA", "MKT"]).load()
+    market = File(
+        write(frame), COLUMNS, market="MKT", macro={"b": "BBB"}, assets=["AAA", "MKT"]
+    ).load()
     assert list(market.dates) == [pd.Timestamp(day) for day in DAYS[1:]]
     assert market.get("close")["AAA"].isna().all()
     assert market.shared("b").isna().all()
 
 
 def test_the_last_day_is_whole_where_there_are_minutes(write: Write) -> None:
-    stamps = ["2020-01-02 09:30", "2020-01-02 16:00", "2020-01-03 09:30", "2020-01-03 23:59:59", "2020-01-04 00:00"]
+    stamps = [
+        "2020-01-02 09:30",
+        "2020-01-02 16:00",
+        "2020-01-03 09:30",
+        "2020-01-03 23:59:59",
+        "2020-01-04 00:00",
+    ]
     path = write(table({"AAA": [1.0, 2.0, 3.0, 4.0, 5.0]}, stamps))
-    for end, rows in {"2020-01-02": 2, "2020-01-03": 4, "2020-01-03T09:30": 3, "2020-01-03 09:29": 2}.items():
+    for end, rows in {
+        "2020-01-02": 2,
+        "2020-01-03": 4,
+        "2020-01-03T09:30": 3,
+        "2020-01-03 09:29": 2,
+    }.items():
         assert len(File(path, COLUMNS, end=end).load().dates) == rows, end
     assert len(File(path, COLUMNS, start="2020-01-03").load().dates) == 3
 
@@ -454,18 +560,27 @@ def test_rows_that_repeat_another_whole_are_counted(write: Write) -> None:
 
 def test_rows_that_contradict_each_other_are_refused(write: Write) -> None:
     frame = table()
-    other = frame.iloc[[4, 7, 4]].assign(Close=[1.0, 2.0, 19.0])  # two contradict, the last one only repeats
+    other = frame.iloc[[4, 7, 4]].assign(
+        Close=[1.0, 2.0, 19.0]
+    )  # two contradict, the last one only repeats
     path = write(pd.concat([frame, other]))
     assert refused(File(path, COLUMNS)) == [
         "data: 2 rows repeat a date and asset with other values, first BBB on 2020-01-03; "
         "allowed: one row per date and asset"
     ]
-    assert File(path, COLUMNS, assets=["AAA"], market="MKT").load().assets == ["AAA"]  # BBB is not in use
+    assert File(path, COLUMNS, assets=["AAA"], market="MKT").load().assets == [
+        "AAA"
+    ]  # BBB is not in use
     stamps = table({"AAA": [1.0, 2.0]}, ["2020-01-02 09:30", "2020-01-02 09:30"])
-    assert "first AAA on 2020-01-02 09:30:00;" in refused(File(write(stamps, "m.parquet"), COLUMNS))[0]
+    assert (
+        "first AAA on 2020-01-02 09:30:00;" in refused(File(write(stamps, "m.parquet"), COLUMNS))[0]
+    )
     groups = table().assign(Sector="X")
     groups = pd.concat([groups, groups.iloc[[0]].assign(Sector="Y")])
-    assert "first AAA on" in refused(File(write(groups, "g.parquet"), COLUMNS, groups={"s": "Sector"}))[0]
+    assert (
+        "first AAA on"
+        in refused(File(write(groups, "g.parquet"), COLUMNS, groups={"s": "Sector"}))[0]
+    )
     assert File(write(groups, "g.parquet"), COLUMNS).load().dropped == (
         Dropped("source row", "repeats another row", 1),
     )
@@ -510,14 +625,18 @@ def test_dates_as_text(write: Write, days: list[str]) -> None:
 
 @pytest.mark.parametrize("kind", ["int64", "int32", "float64", "Int64"])
 def test_dates_as_whole_numbers(write: Write, kind: str) -> None:
-    frame = table().assign(Date=lambda rows: rows["Date"].dt.strftime("%Y%m%d").astype("int64").astype(kind))
+    frame = table().assign(
+        Date=lambda rows: rows["Date"].dt.strftime("%Y%m%d").astype("int64").astype(kind)
+    )
     assert dates_of(write(frame)) == MIDNIGHTS
     assert dates_of(write(frame, "file.csv")) == MIDNIGHTS
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_dates_of_every_unit_give_one_index(write: Write, unit: str) -> None:
-    market = File(write(table().assign(Date=lambda rows: rows["Date"].dt.as_unit(unit))), WITH_VOLUME).load()
+    market = File(
+        write(table().assign(Date=lambda rows: rows["Date"].dt.as_unit(unit))), WITH_VOLUME
+    ).load()
     same(market, File(write(table(), "file.csv"), WITH_VOLUME).load())
 
 
@@ -541,7 +660,8 @@ def test_a_zoned_stamp_keeps_its_local_date(write: Write, zone: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["13/01/2020", "2020-02-30", "soon", "2020", "202001", "today", "2020-01-02X", "1577923200"]
+    "bad",
+    ["13/01/2020", "2020-02-30", "soon", "2020", "202001", "today", "2020-01-02X", "1577923200"],
 )
 def test_bad_dates_are_refused(write: Write, bad: str) -> None:
     frame = table().assign(Date=lambda rows: rows["Date"].dt.strftime("%Y-%m-%d"))
@@ -554,12 +674,19 @@ def test_bad_dates_are_refused(write: Write, bad: str) -> None:
 
 def test_whole_numbers_that_are_no_dates_are_refused(write: Write) -> None:
     for number in (2020, 202001, 20201301, 1577923200, 1577923200000):
-        assert f"has {number} in row 1" in refused(File(write(table().assign(Date=number)), COLUMNS))[0]
+        assert (
+            f"has {number} in row 1"
+            in refused(File(write(table().assign(Date=number)), COLUMNS))[0]
+        )
 
 
 def test_a_date_before_1677_and_after_2262_is_a_date(write: Write) -> None:
     frame = table(days=["1602-03-20", "2020-01-02", "2999-12-31"])
-    assert [one[:10] for one in dates_of(write(frame, "file.csv"))] == ["1602-03-20", "2020-01-02", "2999-12-31"]
+    assert [one[:10] for one in dates_of(write(frame, "file.csv"))] == [
+        "1602-03-20",
+        "2020-01-02",
+        "2999-12-31",
+    ]
 
 
 # What is refused
@@ -568,7 +695,9 @@ def test_a_date_before_1677_and_after_2262_is_a_date(write: Write) -> None:
 def test_a_missing_file_with_the_nearest_name(write: Write, tmp_path: Path) -> None:
     write(table(), "prices.parquet")
     (line,) = refused(File(str(tmp_path / "price.parquet"), COLUMNS))
-    assert line.startswith("data.path: no such file in ") and "did you mean 'prices.parquet'?" in line
+    assert (
+        line.startswith("data.path: no such file in ") and "did you mean 'prices.parquet'?" in line
+    )
     (line,) = refused(File(str(tmp_path / "nowhere" / "price.parquet"), COLUMNS))
     assert line == f"data.path: no such file {str(tmp_path / 'nowhere' / 'price.parquet')!r}"
 
@@ -599,7 +728,13 @@ def test_a_gzip_file_cut_short_or_damaged(tmp_path: Path) -> None:
     damaged = bytearray(whole)
     damaged[len(whole) // 2 : len(whole) // 2 + 200] = bytes(200)
     path = tmp_path / "file.csv.gz"
-    for content in (whole[:-5], whole[: len(whole) // 2], whole[:5], b"not gzip at all", bytes(damaged)):
+    for content in (
+        whole[:-5],
+        whole[: len(whole) // 2],
+        whole[:5],
+        b"not gzip at all",
+        bytes(damaged),
+    ):
         path.write_bytes(content)
         (line,) = refused(File(str(path), COLUMNS))
         assert line.startswith(f"data.path: {str(path)!r} is not a whole CSV file: "), content[:10]
@@ -638,7 +773,9 @@ def test_a_csv_that_is_not_unicode(tmp_path: Path) -> None:
 
 def test_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
     path = tmp_path / "excel.csv"
-    path.write_bytes('\ufeffDate,Note,Ticker,Close\r\n2020-01-02,"two\r\nlines",AAA," 1.5 "\r\n'.encode())
+    path.write_bytes(
+        '\ufeffDate,Note,Ticker,Close\r\n2020-01-02,"two\r\nlines",AAA," 1.5 "\r\n'.encode()
+    )
     market = File(str(path), COLUMNS).load()
     assert market.get("close").loc["2020-01-02", "AAA"] == 1.5
 
@@ -648,7 +785,8 @@ def test_line_breaks_within_quotes_of_a_large_csv(tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     note = '"' + "2020-01-02,BBB,x,1\n" * 200 + '"'
     rows = [
-        f"{day:%Y-%m-%d},AAA,{note},{k + 1}\n" for k, day in enumerate(pd.bdate_range("2020-01-01", periods=1500))
+        f"{day:%Y-%m-%d},AAA,{note},{k + 1}\n"
+        for k, day in enumerate(pd.bdate_range("2020-01-01", periods=1500))
     ]
     path.write_text("Date,Ticker,Note,Close\n" + "".join(rows))
     market = File(str(path), COLUMNS).load()
@@ -664,7 +802,11 @@ def test_many_names_in_dictionaries_with_small_codes(tmp_path: Path) -> None:
             pa.array(range(100), pa.int8()), [f"T{100 * k + i}" for i in range(100)]
         )
         day = pa.array([datetime(2020, 1, 2)] * 100)
-        parts.append(pa.table({"Date": day, "Ticker": names, "Close": [100.0 * k + i + 1 for i in range(100)]}))
+        parts.append(
+            pa.table(
+                {"Date": day, "Ticker": names, "Close": [100.0 * k + i + 1 for i in range(100)]}
+            )
+        )
     path = tmp_path / "many.parquet"
     with pq.ParquetWriter(path, parts[0].schema) as writer:
         for part in parts:
@@ -711,8 +853,17 @@ def test_roles_that_are_needed(write: Write) -> None:
 
 
 def test_unknown_assets_all_at_once_with_the_nearest_name(write: Write) -> None:
-    lines = refused(File(write(table()), COLUMNS, market="MKTT", macro={"m": "zz"}, assets=["AAB", "BBB", "aaa"]))
-    assert [line.split(":")[0] for line in lines] == ["data.market", "data.macro.m", "data.assets", "data.assets"]
+    lines = refused(
+        File(
+            write(table()), COLUMNS, market="MKTT", macro={"m": "zz"}, assets=["AAB", "BBB", "aaa"]
+        )
+    )
+    assert [line.split(":")[0] for line in lines] == [
+        "data.market",
+        "data.macro.m",
+        "data.assets",
+        "data.assets",
+    ]
     assert lines[0] == "data.market: 'MKTT' is unknown; allowed: AAA, BBB, MKT; did you mean 'MKT'?"
     assert "did you mean" not in lines[1]
     assert "'aaa' is unknown" in lines[3] and "did you mean 'AAA'?" in lines[3]
@@ -749,11 +900,18 @@ def test_columns_that_hold_no_numbers_at_all(write: Write) -> None:
 
 
 def test_keys_of_a_kind_that_is_no_key(tmp_path: Path) -> None:
-    rows = {"Close": [1.0], "list": [["AAA"]], "time": pa.array([0], pa.time32("s")), "Ticker": ["AAA"]}
+    rows = {
+        "Close": [1.0],
+        "list": [["AAA"]],
+        "time": pa.array([0], pa.time32("s")),
+        "Ticker": ["AAA"],
+    }
     path = tmp_path / "kinds.parquet"
     pq.write_table(pa.table(rows), path)
     lines = refused(File(str(path), {"date": "time", "asset": "list", "close": "Close"}))
-    assert lines[0].startswith("data.columns.date: column 'time' has datetime.time(0, 0) in row 1; allowed: a date")
+    assert lines[0].startswith(
+        "data.columns.date: column 'time' has datetime.time(0, 0) in row 1; allowed: a date"
+    )
     assert lines[1].startswith("data.columns.asset: column 'list' cannot be read: ")
 
 
@@ -771,13 +929,21 @@ def test_random_files_against_a_pivot(write: Write, seed: int) -> None:
     rng = np.random.default_rng(seed)
     names = [f"A{k}" for k in range(7)]
     days = pd.bdate_range("2020-01-01", periods=30)
-    frame = pd.DataFrame([(day, name) for day in days for name in names], columns=["Date", "Ticker"])
+    frame = pd.DataFrame(
+        [(day, name) for day in days for name in names], columns=["Date", "Ticker"]
+    )
     frame["Close"] = rng.uniform(1, 9, len(frame))
     frame["Volume"] = rng.integers(1, 1000, len(frame))
     frame = frame.sample(frac=0.6, random_state=seed)
     start, end = str(days[4].date()), str(days[25].date())
     market = File(
-        write(frame), WITH_VOLUME, market="A3", macro={"m": "A5"}, assets=names[:3], start=start, end=end
+        write(frame),
+        WITH_VOLUME,
+        market="A3",
+        macro={"m": "A5"},
+        assets=names[:3],
+        start=start,
+        end=end,
     ).load()
     wide = frame.pivot(index="Date", columns="Ticker", values="Close").loc[start:end]
     on = wide["A3"].notna()
@@ -797,29 +963,53 @@ def test_eight_million_rows() -> None:
     assert market.get("volume").notna().to_numpy().sum() == 8_062_303
     assert market.dropped == (Dropped("source value", "close is zero or negative", 1),)
     assert (market.groups["industry"] == "unknown").sum() == 656
-    raw = pd.read_parquet(LARGE, columns=["Date", "Ticker", "Close"], filters=[("Ticker", "in", ["MSFT", "XOM"])])
-    wide = raw.assign(Ticker=raw["Ticker"].astype(str)).pivot(index="Date", columns="Ticker", values="Close")
+    raw = pd.read_parquet(
+        LARGE, columns=["Date", "Ticker", "Close"], filters=[("Ticker", "in", ["MSFT", "XOM"])]
+    )
+    wide = raw.assign(Ticker=raw["Ticker"].astype(str)).pivot(
+        index="Date", columns="Ticker", values="Close"
+    )
     for name in wide:
-        np.testing.assert_array_equal(market.get("close")[name].reindex(wide.index), wide[name].astype(float))
+        np.testing.assert_array_equal(
+            market.get("close")[name].reindex(wide.index), wide[name].astype(float)
+        )
 
 
-def test_some_rows_at_a_time_give_what_all_at_once_give(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_rows_at_a_time_give_what_all_at_once_give(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(5)
     days, names = pd.bdate_range("2020-01-01", periods=40), ["MKT", "DDD", "AAA", "CCC", "BBB"]
     sectors = {"AAA": "tech", "BBB": "energy", "CCC": None, "DDD": "arts", "MKT": "tech"}
-    frame = pd.DataFrame([{"Date": day, "Ticker": name, "Sector": sectors[name]} for day in days for name in names])
-    frame["Close"] = rng.choice([1.0, 2.0, 0.0, np.inf, np.nan], len(frame), p=[0.4, 0.4, 0.05, 0.05, 0.1])
+    frame = pd.DataFrame(
+        [{"Date": day, "Ticker": name, "Sector": sectors[name]} for day in days for name in names]
+    )
+    frame["Close"] = rng.choice(
+        [1.0, 2.0, 0.0, np.inf, np.nan], len(frame), p=[0.4, 0.4, 0.05, 0.05, 0.1]
+    )
     frame = frame.drop(rng.choice(len(frame), 20, replace=False))
     frame = pd.concat([frame, frame.sample(15, random_state=1)]).sample(frac=1.0, random_state=2)
     frame.iloc[3, 0], frame.iloc[9, 1] = pd.NaT, None
     path = write(frame, index=False)
-    for settings in ({}, {"market": "MKT"}, {"assets": ["CCC", "AAA"], "start": "2020-01-10", "end": "2020-02-10"}):
+    for settings in (
+        {},
+        {"market": "MKT"},
+        {"assets": ["CCC", "AAA"], "start": "2020-01-10", "end": "2020-02-10"},
+    ):
         source = File(path, COLUMNS, groups={"sector": "Sector"}, **settings)
         monkeypatch.setattr(long, "ROWS", 10**6)
         whole = let_in(source)
-        assert set(whole.groups["sector"]) <= {"tech", "energy", "unknown", "arts"} and whole.dropped
-        kept = frame[frame["Ticker"].isin(whole.assets) & (frame["Close"] > 0.0) & np.isfinite(frame["Close"])]
-        once = kept.drop_duplicates(["Date", "Ticker"]).pivot(index="Date", columns="Ticker", values="Close")
+        assert (
+            set(whole.groups["sector"]) <= {"tech", "energy", "unknown", "arts"} and whole.dropped
+        )
+        kept = frame[
+            frame["Ticker"].isin(whole.assets)
+            & (frame["Close"] > 0.0)
+            & np.isfinite(frame["Close"])
+        ]
+        once = kept.drop_duplicates(["Date", "Ticker"]).pivot(
+            index="Date", columns="Ticker", values="Close"
+        )
         expected = once.reindex(index=whole.dates, columns=whole.assets).to_numpy()
         np.testing.assert_array_equal(whole.fields["close"], expected)
         for rows in (1, 7):
@@ -831,7 +1021,9 @@ def test_some_rows_at_a_time_give_what_all_at_once_give(write: Write, monkeypatc
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
 def test_text_of_a_parquet_file_is_read_as_codes(tmp_path: Path, kind: pa.DataType) -> None:
     path = tmp_path / "file.parquet"
-    pq.write_table(pa.table({"name": pa.array(["b", "a", None, "b"], kind), "x": [1.0, 2.0, 3.0, 4.0]}), path)
+    pq.write_table(
+        pa.table({"name": pa.array(["b", "a", None, "b"], kind), "x": [1.0, 2.0, 3.0, 4.0]}), path
+    )
     found = _read_parquet(path, {"data.columns.asset": "name", "data.columns.close": "x"}, {"name"})
     assert pa.types.is_dictionary(found["name"].type)
     assert found["name"].to_pylist() == ["b", "a", None, "b"]

@@ -12,7 +12,13 @@ from runner.fit import COEFFICIENTS, DIAGNOSTICS, QUALITY
 from runner.fixed import Fixed
 
 REL = 1e-10  # a sum of three products in another order
-SIMULATED = ("experiment=none", "data=simulated", "data.assets=3", "data.rows=300", "features=premia")
+SIMULATED = (
+    "experiment=none",
+    "data=simulated",
+    "data.assets=3",
+    "data.rows=300",
+    "features=premia",
+)
 
 
 @pytest.fixture
@@ -62,11 +68,15 @@ def test_the_tables_have_the_weights_and_no_errors(panel) -> None:
 
 def test_it_does_not_look_at_the_rows(panel) -> None:
     model = Fixed({"x0": 1.0}, constant=0.5)
-    few, all_rows = (model.predict(model.fit(panel, rows), panel) for rows in (np.arange(20, 40), np.arange(60)))
+    few, all_rows = (
+        model.predict(model.fit(panel, rows), panel) for rows in (np.arange(20, 40), np.arange(60))
+    )
     np.testing.assert_array_equal(few, all_rows)
 
 
-def test_a_worse_forecast_than_the_mean_has_an_r2_below_zero_and_no_weight_is_the_constant(panel) -> None:
+def test_a_worse_forecast_than_the_mean_has_an_r2_below_zero_and_no_weight_is_the_constant(
+    panel,
+) -> None:
     assert Fixed({"x0": 100.0}).fit(panel, np.arange(60)).quality["r2"].iloc[0] < 0.0
     for model in (Fixed(), Fixed(constant=0.3), Fixed({}, constant=0.3)):
         values = model.predict(model.fit(panel, np.arange(60)), panel)
@@ -77,7 +87,9 @@ def test_unknown_names_and_numbers_that_are_none() -> None:
     assert Fixed({"vol_12": 1.0, "vol_5": 1.0}).mistakes(["vol_5", "vol_21"]) == [
         "weights: 'vol_12' is unknown; allowed: vol_5, vol_21; did you mean 'vol_21'?"
     ]
-    with pytest.raises(ValueError, match=r"constant: given nan; .*\nweights.a: given inf; allowed: a finite number"):
+    with pytest.raises(
+        ValueError, match=r"constant: given nan; .*\nweights.a: given inf; allowed: a finite number"
+    ):
         Fixed({"a": float("inf")}, constant=float("nan"))
 
 
@@ -92,7 +104,12 @@ def test_nothing_to_judge_is_said() -> None:
 
 
 def test_a_run_shows_the_weights(cli) -> None:
-    run = cli(*SIMULATED, "model=fixed", "model.weights={mom_1m: 0.7, beta: 0.001}", "model.constant=0.001")
+    run = cli(
+        *SIMULATED,
+        "model=fixed",
+        "model.weights={mom_1m: 0.7, beta: 0.001}",
+        "model.constant=0.001",
+    )
     assert run.code == 0, run.err
     table = run.table("coefficients")
     assert table["term"].tolist() == ["const", "mom_1m", "beta"]
@@ -103,7 +120,9 @@ def test_a_run_shows_the_weights(cli) -> None:
 
 def test_one_feature_scored_out_of_sample(cli) -> None:
     held_out = ("validation=holdout", "validation.train_end=2015-10-01")
-    run = cli(*SIMULATED, "features=market", "model=fixed", "model.weights={market_ret: 1}", *held_out)
+    run = cli(
+        *SIMULATED, "features=market", "model=fixed", "model.weights={market_ret: 1}", *held_out
+    )
     assert run.code == 0, run.err
     assert run.metrics["oos/r2"] > 0.0
 
@@ -112,7 +131,9 @@ def test_mistakes_are_a_line_each(cli) -> None:
     run = cli(*SIMULATED, "model=fixed", "model.weights={mom: 1}")
     assert run.code == 2
     allowed = "mom_1m, volume_surprise, volatility, beta"
-    assert run.errors == [f"error: model.weights: 'mom' is unknown; allowed: {allowed}" + "; did you mean 'mom_1m'?"]
+    assert run.errors == [
+        f"error: model.weights: 'mom' is unknown; allowed: {allowed}" + "; did you mean 'mom_1m'?"
+    ]
     run = cli(*SIMULATED, "model=fixed", "model.weights={mom_1m: one}", "model.constant=much")
     assert run.code == 2
     assert run.errors == [

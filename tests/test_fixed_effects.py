@@ -22,13 +22,22 @@ EFFECTS = (["asset"], ["date"], ["asset", "date"])
 ERRORS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "nonrobust": ({}, {"cov_type": "unadjusted"}),
     "HC1": ({"cov": "HC1"}, {"cov_type": "robust"}),
-    "asset": ({"cov": "cluster", "clusters": ["asset"]}, {"cov_type": "clustered", "cluster_entity": True}),
-    "date": ({"cov": "cluster", "clusters": ["date"]}, {"cov_type": "clustered", "cluster_time": True}),
+    "asset": (
+        {"cov": "cluster", "clusters": ["asset"]},
+        {"cov_type": "clustered", "cluster_entity": True},
+    ),
+    "date": (
+        {"cov": "cluster", "clusters": ["date"]},
+        {"cov_type": "clustered", "cluster_time": True},
+    ),
     "both": (
         {"cov": "cluster", "clusters": ["asset", "date"]},
         {"cov_type": "clustered", "cluster_entity": True, "cluster_time": True},
     ),
-    "driscoll_kraay": ({"cov": "driscoll_kraay", "cov_lags": 3}, {"cov_type": "kernel", "bandwidth": 3}),
+    "driscoll_kraay": (
+        {"cov": "driscoll_kraay", "cov_lags": 3},
+        {"cov_type": "kernel", "bandwidth": 3},
+    ),
 }
 
 
@@ -61,8 +70,12 @@ PANELS = {
 
 def table(of: Panel, weights: np.ndarray | None = None) -> pd.DataFrame:
     t, i = np.nonzero(of.valid)
-    columns = {"asset": i, "date": t, "y": of.y[t, i]} | {name: of.X[t, i, k] for k, name in enumerate(of.names)}
-    return pd.DataFrame(columns | ({} if weights is None else {"w": weights[t, i]})).set_index(["asset", "date"])
+    columns = {"asset": i, "date": t, "y": of.y[t, i]} | {
+        name: of.X[t, i, k] for k, name in enumerate(of.names)
+    }
+    return pd.DataFrame(columns | ({} if weights is None else {"w": weights[t, i]})).set_index(
+        ["asset", "date"]
+    )
 
 
 def errors_of(oracle: Any, ours: dict[str, Any]) -> np.ndarray:
@@ -73,16 +86,24 @@ def errors_of(oracle: Any, ours: dict[str, Any]) -> np.ndarray:
 
 def panel_ols(of: Panel, effects: list[str], **config: Any) -> Any:
     rows = table(of)
-    model = PanelOLS(rows["y"], rows[of.names], entity_effects="asset" in effects, time_effects="date" in effects)
-    return model.fit(**config, **({"group_debias": True} if config["cov_type"] == "clustered" else {}))
+    model = PanelOLS(
+        rows["y"], rows[of.names], entity_effects="asset" in effects, time_effects="date" in effects
+    )
+    return model.fit(
+        **config, **({"group_debias": True} if config["cov_type"] == "clustered" else {})
+    )
 
 
 @pytest.mark.parametrize("errors", ERRORS)
 @pytest.mark.parametrize("effects", EFFECTS, ids="+".join)
 @pytest.mark.parametrize("name", PANELS)
-def test_estimates_and_errors_are_those_of_linearmodels(name: str, effects: list[str], errors: str) -> None:
+def test_estimates_and_errors_are_those_of_linearmodels(
+    name: str, effects: list[str], errors: str
+) -> None:
     if name == "parted" and len(effects) == 2:
-        pytest.skip("linearmodels counts an effect too many where the panel falls apart; see the dummies below")
+        pytest.skip(
+            "linearmodels counts an effect too many where the panel falls apart; see the dummies below"
+        )
     of, (ours, theirs) = PANELS[name], ERRORS[errors]
     fit = Regression(by=None, effects=effects, **ours).fit(of, np.arange(len(of.dates)))
     oracle = panel_ols(of, effects, **theirs)
@@ -102,16 +123,23 @@ def test_estimates_and_errors_are_those_of_linearmodels(name: str, effects: list
 def test_it_is_least_squares_with_dummies(name: str, effects: list[str]) -> None:
     of = PANELS[name]
     rows = table(of).reset_index()
-    dummies = [pd.get_dummies(rows[one], dtype=float).iloc[:, int(n > 0) :] for n, one in enumerate(effects)]
+    dummies = [
+        pd.get_dummies(rows[one], dtype=float).iloc[:, int(n > 0) :]
+        for n, one in enumerate(effects)
+    ]
     oracle = sm.OLS(rows["y"].to_numpy(), np.column_stack([rows[of.names], *dummies])).fit()
     model = Regression(by=None, effects=effects)
     fit = model.fit(of, np.arange(len(of.dates)))
     np.testing.assert_allclose(fit.coefficients["estimate"], oracle.params[:3], rtol=REL)
     np.testing.assert_allclose(fit.coefficients["std_error"], oracle.bse[:3], rtol=REL)
-    np.testing.assert_allclose(model.predict(fit, of)[of.valid], oracle.fittedvalues, rtol=REL, atol=1e-10)
+    np.testing.assert_allclose(
+        model.predict(fit, of)[of.valid], oracle.fittedvalues, rtol=REL, atol=1e-10
+    )
     quality = fit.quality.iloc[0]
     assert quality["log_likelihood"] == pytest.approx(oracle.llf, rel=REL)
-    assert quality["r2_adj"] == pytest.approx(1 - oracle.ssr / oracle.df_resid / np.var(rows["y"], ddof=1), rel=REL)
+    assert quality["r2_adj"] == pytest.approx(
+        1 - oracle.ssr / oracle.df_resid / np.var(rows["y"], ddof=1), rel=REL
+    )
 
 
 @pytest.mark.parametrize("effects", EFFECTS, ids="+".join)
@@ -121,7 +149,11 @@ def test_weights_are_those_of_linearmodels(name: str, effects: list[str]) -> Non
     weights = np.random.default_rng(0).lognormal(sigma=1.0, size=of.y.shape)
     weights[~of.valid] = np.nan
     rows = table(of, weights)
-    given = {"entity_effects": "asset" in effects, "time_effects": "date" in effects, "weights": rows["w"]}
+    given = {
+        "entity_effects": "asset" in effects,
+        "time_effects": "date" in effects,
+        "weights": rows["w"],
+    }
     for ours, config in ERRORS.values():
         fit = Regression(by=None, effects=effects, weights="w", **ours).fit(
             replace(of, weights=weights), np.arange(len(of.dates))
@@ -138,7 +170,9 @@ def test_effects_far_larger_than_the_rest_cost_no_digits(level: float) -> None:
     of, small = panel(5, holes=0.1, level=level), panel(5, holes=0.1, level=0.0)
     model = Regression(by=None, effects=["asset", "date"])
     ours, plain = (model.fit(one, np.arange(40)).coefficients for one in (of, small))
-    np.testing.assert_allclose(ours["estimate"], plain["estimate"], rtol=1e-9 * max(level * 1e-2, 1.0))
+    np.testing.assert_allclose(
+        ours["estimate"], plain["estimate"], rtol=1e-9 * max(level * 1e-2, 1.0)
+    )
 
 
 def test_a_group_has_effects_of_its_own() -> None:
@@ -154,7 +188,9 @@ def test_a_group_has_effects_of_its_own() -> None:
         mine = fit.coefficients.query("unit == @name")
         close(mine["estimate"], found.coefficients["estimate"], name, rel=REL)
         close(mine["std_error"], found.coefficients["std_error"], name, rel=REL)
-        close(model.predict(fit, of)[:, own], alone.predict(found, part), name, rel=1e-8, floor=1e-8)
+        close(
+            model.predict(fit, of)[:, own], alone.predict(found, part), name, rel=1e-8, floor=1e-8
+        )
 
 
 def test_a_date_that_was_not_fitted_has_the_mean_date_effect() -> None:
@@ -186,7 +222,11 @@ def test_what_the_effects_absorb_is_named() -> None:
     with pytest.raises(EstimationError, match="x1 is absorbed by the effects"):
         Regression(by=None, effects=["date"]).fit(of, np.arange(40))
     of.X[:, :, 1] = np.arange(40)[:, None] + np.arange(7)
-    assert len(Regression(by=None, effects=["date"], regressors=["x0", "x2"]).fit(of, np.arange(40)).coefficients)
+    assert len(
+        Regression(by=None, effects=["date"], regressors=["x0", "x2"])
+        .fit(of, np.arange(40))
+        .coefficients
+    )
     with pytest.raises(EstimationError, match="x1 is absorbed"):
         Regression(by=None, effects=["asset", "date"]).fit(of, np.arange(40))
     of.X[:, :, 1] = of.X[:, :, 0] - 2.0 * of.X[:, :, 2] + 3.0 * np.arange(40)[:, None]
@@ -199,7 +239,9 @@ def test_what_the_effects_absorb_is_named() -> None:
 
 def test_too_few_rows_for_the_effects() -> None:
     of = panel(10, T=2, N=5)
-    with pytest.raises((DataError, EstimationError), match="8 rows for 3 terms and 5 effects; needs at least 9"):
+    with pytest.raises(
+        (DataError, EstimationError), match="8 rows for 3 terms and 5 effects; needs at least 9"
+    ):
         Regression(by=None, effects=["asset", "date"], regressors=["x0", "x1", "x2"]).fit(
             replace(of, valid=of.valid & (np.arange(5) < 4)), np.arange(2)
         )

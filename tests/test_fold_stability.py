@@ -28,7 +28,9 @@ REL = 1e-9  # two float64 ways to the same regression
 
 
 def study(panel: Panel, model: Regression, folds: list[Fold] | None = None) -> Study:
-    made = WalkForward(test=20, first=60).split(panel.dates, panel.horizon) if folds is None else folds
+    made = (
+        WalkForward(test=20, first=60).split(panel.dates, panel.horizon) if folds is None else folds
+    )
     return replace(study_of(panel, model), folds=made)
 
 
@@ -56,8 +58,12 @@ def test_rows_are_regressions_on_the_training_rows(cov: str) -> None:
         mean = table.loc[(fold.name, "all")]
         np.testing.assert_allclose(mean["estimate"], np.mean(b, axis=0), rtol=REL)
         np.testing.assert_allclose(mean["std_error"], np.std(b, axis=0, ddof=1) / 3**0.5, rtol=REL)
-        assert (mean["train_end"] == data.dates[fold.train[-1]]).all() and (mean["units"] == 3).all()
-        assert (mean["train_start"] == data.dates[0]).all() and (mean["train_dates"] == len(fold.train)).all()
+        assert (mean["train_end"] == data.dates[fold.train[-1]]).all() and (
+            mean["units"] == 3
+        ).all()
+        assert (mean["train_start"] == data.dates[0]).all() and (
+            mean["train_dates"] == len(fold.train)
+        ).all()
     whole = one.fit.coefficients.set_index(["unit", "term"])["estimate"]
     for (_, unit, term), row in table.iterrows():
         assert row["all_rows"] == whole[(unit, term)]
@@ -78,7 +84,10 @@ def test_signs_and_spread_by_hand() -> None:
     slope = np.repeat([1.0, 1.0, -1.0, 3.0], 30)[:, None]
     noise = 1e-6 * np.random.default_rng(1).normal(size=(120, 1))
     y = slope * x[:, :, 0] + noise
-    folds = [Fold(str(k + 1), np.arange(30 * k, 30 * k + 30), np.arange(119, 120), np.array([])) for k in range(4)]
+    folds = [
+        Fold(str(k + 1), np.arange(30 * k, 30 * k + 30), np.arange(119, 120), np.array([]))
+        for k in range(4)
+    ]
     found = coefficients_by_fold(study(panel_of(y, x), Regression(by=None), folds))
     x0 = found.table[found.table["term"] == "x0"]
     np.testing.assert_allclose(x0["estimate"], [1.0, 1.0, -1.0, 3.0], atol=1e-5)
@@ -94,8 +103,13 @@ def test_signs_and_spread_by_hand() -> None:
 
 
 def test_shared_rows_are_told() -> None:
-    found = coefficients_by_fold(study(panel(), Regression(by=None)))  # 60, 80 and 100 rows: 3/4 and 4/5
-    assert "share 77.5 % of their training rows on average: they agree by construction" in found.words[-1]
+    found = coefficients_by_fold(
+        study(panel(), Regression(by=None))
+    )  # 60, 80 and 100 rows: 3/4 and 4/5
+    assert (
+        "share 77.5 % of their training rows on average: they agree by construction"
+        in found.words[-1]
+    )
 
 
 def test_a_mean_over_fewer_units_is_told_and_one_unit_is_no_mean() -> None:
@@ -107,7 +121,10 @@ def test_a_mean_over_fewer_units_is_told_and_one_unit_is_no_mean() -> None:
     y[60:82, 2] = np.nan
     words = coefficients_by_fold(study(panel_of(y, X), Regression())).words
     assert "Means are over 2 to 3 assets: folds average unlike things." in words
-    assert "Standard errors of means over assets come from the spread over these, not over time." in words
+    assert (
+        "Standard errors of means over assets come from the spread over these, not over time."
+        in words
+    )
 
 
 def test_by_date_only_means_and_many_assets_only_means() -> None:
@@ -115,12 +132,18 @@ def test_by_date_only_means_and_many_assets_only_means() -> None:
     for model in (Regression(by="date"), Regression()):
         table = coefficients_by_fold(study(data, model)).table
         assert set(table["scope"]) == {"mean"} and len(table) == 9
-    assert "Means are over" not in " ".join(coefficients_by_fold(study(data, Regression(by="date"))).words)
+    assert "Means are over" not in " ".join(
+        coefficients_by_fold(study(data, Regression(by="date"))).words
+    )
 
 
 def test_a_penalised_model_has_no_errors_and_says_none() -> None:
-    found = coefficients_by_fold(study(panel(), Regression(by=None, estimator="ridge", penalty=0.1)))
-    assert found.table["std_error"].isna().all() and np.isnan(found.metrics["spread_over_error_max"])
+    found = coefficients_by_fold(
+        study(panel(), Regression(by=None, estimator="ridge", penalty=0.1))
+    )
+    assert found.table["std_error"].isna().all() and np.isnan(
+        found.metrics["spread_over_error_max"]
+    )
     assert "standard error" not in " ".join(found.words)
     with style():
         assert DRAWINGS[found.picture](found.table) is not None
@@ -162,6 +185,10 @@ def test_it_draws(kind: str) -> None:
 
 def test_as_a_user() -> None:
     words = ["+analyses.by_fold={_target_: runner.analyses.fold_stability.coefficients_by_fold}"]
-    report = run(Composer().job([*words, "validation=walk_forward", "data.start=1990-01-31", "audit=off"]).experiment)
+    report = run(
+        Composer()
+        .job([*words, "validation=walk_forward", "data.start=1990-01-31", "audit=off"])
+        .experiment
+    )
     assert report.findings["by_fold"].table["fold"].nunique() == len(report.folds)
     assert report.metrics["by_fold/same_sign_min"] == 1.0

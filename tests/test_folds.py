@@ -73,12 +73,16 @@ def naive(
     return found
 
 
-shapes = st.tuples(st.integers(8, 60), st.integers(2, 6), st.integers(1, 5), st.integers(0, 5), st.integers(0, 4))
+shapes = st.tuples(
+    st.integers(8, 60), st.integers(2, 6), st.integers(1, 5), st.integers(0, 5), st.integers(0, 4)
+)
 
 
 @given(shapes, st.sampled_from([0, 0, 3, 7]), st.sampled_from(["known", "strict"]))
 @QUICK
-def test_combinatorial_rows_are_those_of_brute_force(shape: tuple[int, ...], held: int, rule: str) -> None:
+def test_combinatorial_rows_are_those_of_brute_force(
+    shape: tuple[int, ...], held: int, rule: str
+) -> None:
     T, groups, chosen, horizon, embargo = shape
     chosen = min(chosen, groups - 1)
     splitter = Combinatorial(groups, chosen, purge=rule, embargo=embargo, holdout=held)
@@ -102,10 +106,14 @@ def test_combinatorial_rows_are_those_of_brute_force(shape: tuple[int, ...], hel
 
 @given(shapes, st.sampled_from([0, 5]))
 @QUICK
-def test_every_part_of_a_fold_is_a_part_and_no_training_target_overlaps(shape: tuple[int, ...], held: int) -> None:
+def test_every_part_of_a_fold_is_a_part_and_no_training_target_overlaps(
+    shape: tuple[int, ...], held: int
+) -> None:
     T, groups, chosen, horizon, embargo = shape
     try:
-        found = Combinatorial(groups, min(chosen, groups - 1), embargo=embargo, holdout=held).split(days(T), horizon)
+        found = Combinatorial(groups, min(chosen, groups - 1), embargo=embargo, holdout=held).split(
+            days(T), horizon
+        )
     except DataError:
         return
     for fold in found:
@@ -161,9 +169,13 @@ SKFOLIO = [
 ]
 
 
-@given(st.integers(4, 200), st.integers(2, 8), st.integers(0, 4), st.sampled_from(["known", "strict"]))
+@given(
+    st.integers(4, 200), st.integers(2, 8), st.integers(0, 4), st.sampled_from(["known", "strict"])
+)
 @QUICK
-def test_k_fold_is_that_of_scikit_learn_less_the_purge(rows: int, parts: int, horizon: int, rule: str) -> None:
+def test_k_fold_is_that_of_scikit_learn_less_the_purge(
+    rows: int, parts: int, horizon: int, rule: str
+) -> None:
     if rows < parts or (horizon and rows < 40):
         return
     found = KFold(parts, purge=rule).split(days(rows), horizon)
@@ -191,14 +203,20 @@ SCHEMES = {
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("purge", ["known", "strict", 0, 1, 3, 4, 5, 8])
-def test_a_purge_of_less_than_what_is_unknown_leaks_and_no_other(scheme: str, purge: int | str) -> None:
+def test_a_purge_of_less_than_what_is_unknown_leaks_and_no_other(
+    scheme: str, purge: int | str
+) -> None:
     T, horizon = 100, 5
     found = SCHEMES[scheme](purge).split(days(T), horizon)
     assert found[-1].name == "holdout" and found[-1].test.tolist() == list(range(90, 100))
     for fold in found:
         forbidden = set(fold.test.tolist()) | set(range(90, 100))
-        returns = {t: set(range(t + 1, t + horizon + 1)) for t in range(T)}  # of the target of row t
-        leaking = [t for t in fold.train.tolist() if any(returns[t] & returns[s] for s in forbidden)]
+        returns = {
+            t: set(range(t + 1, t + horizon + 1)) for t in range(T)
+        }  # of the target of row t
+        leaking = [
+            t for t in fold.train.tolist() if any(returns[t] & returns[s] for s in forbidden)
+        ]
         assert fold.leaking == len(leaking)
         gap = gap_of(purge, horizon) if isinstance(purge, str) else purge
         assert (fold.leaking > 0) == (gap < horizon - 1)
@@ -211,7 +229,9 @@ def test_a_purge_of_less_than_what_is_unknown_leaks_and_no_other(scheme: str, pu
 def test_nothing_leaks_where_the_target_is_of_the_same_row() -> None:
     for scheme in SCHEMES.values():
         for purge in ("known", "strict"):
-            assert all(fold.leaking == fold.purged == 0 for fold in scheme(purge).split(days(100), 0))
+            assert all(
+                fold.leaking == fold.purged == 0 for fold in scheme(purge).split(days(100), 0)
+            )
         assert all(fold.leaking == fold.purged == 0 for fold in scheme("known").split(days(100), 1))
 
 
@@ -247,15 +267,24 @@ def test_a_model_does_not_see_what_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("splitter", "line"),
     [
-        (KFold(61), "folds: 61 parts of fewer rows; there are 60 rows, 2012-04-30..2017-03-31; allowed: up to 60"),
+        (
+            KFold(61),
+            "folds: 61 parts of fewer rows; there are 60 rows, 2012-04-30..2017-03-31; allowed: up to 60",
+        ),
         (
             KFold(50, holdout=12),
             "folds: 50 parts of fewer rows; there are 48 rows, 2012-04-30..2016-03-31, before the last 12 are the "
             "hold-out; allowed: up to 48",
         ),
         (Combinatorial(70), "groups: 70 parts of fewer rows; there are 60 rows"),
-        (KFold(2, holdout=60), "holdout: 60 leaves no row before it; there are 60 rows, 2012-04-30..2017-03-31"),
-        (KFold(2, holdout="9y"), "holdout: 9y leaves no row before it; there are 60 rows, 2012-04-30..2017-03-31"),
+        (
+            KFold(2, holdout=60),
+            "holdout: 60 leaves no row before it; there are 60 rows, 2012-04-30..2017-03-31",
+        ),
+        (
+            KFold(2, holdout="9y"),
+            "holdout: 9y leaves no row before it; there are 60 rows, 2012-04-30..2017-03-31",
+        ),
         (HoldOut(rows=5, holdout="9y"), "holdout: 9y leaves no row before it; there are 60 rows"),
         (
             KFold(2, purge=29, embargo=4),
@@ -266,7 +295,10 @@ def test_a_model_does_not_see_what_is_left_out() -> None:
             Combinatorial(4, 2, purge=20),
             "groups: fold 2 tests rows 1..15 (2012-04-30..2013-06-30), 31..45 (2014-10-31..2015-12-31) and has no",
         ),
-        (HoldOut(rows="9y"), "rows: 9y leaves no training row; rows run 2012-04-30..2017-03-31, 0 are purged"),
+        (
+            HoldOut(rows="9y"),
+            "rows: 9y leaves no training row; rows run 2012-04-30..2017-03-31, 0 are purged",
+        ),
         (WalkForward(test="1y", first="5y"), "first: 5y leaves no test row; there are 60 rows"),
         (
             WalkForward(test="6m", train_ends=["2016-12-31"], holdout="1y"),
@@ -280,10 +312,13 @@ def test_what_cannot_be_split_says_where_and_when(splitter: object, line: str) -
 
 
 def test_a_combination_that_is_too_much_is_refused_before_any_data() -> None:
-    with pytest.raises(ValueError, match=r"test_groups: given 3 with groups=3; allowed: less than groups"):
+    with pytest.raises(
+        ValueError, match=r"test_groups: given 3 with groups=3; allowed: less than groups"
+    ):
         Combinatorial(3, 3)
     with pytest.raises(
-        ValueError, match=r"test_groups: given 10 with groups=20, 184,756 splits; allowed: up to 2,500"
+        ValueError,
+        match=r"test_groups: given 10 with groups=20, 184,756 splits; allowed: up to 2,500",
     ):
         Combinatorial(20, 10)
 
@@ -297,19 +332,27 @@ def spec_errors(*words: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("text", ["2q", "0y", "-1m", "1.5y", "y", "2 y", "1000d", "2Y", ""])
 def test_a_span_that_is_none_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(
-        ValueError, match=r"^allowed: rows, a whole number from 1, or a time such as 2y, 6m, 3w or 10d$"
+        ValueError,
+        match=r"^allowed: rows, a whole number from 1, or a time such as 2y, 6m, 3w or 10d$",
     ):
         parse_span(text)
 
 
 def test_wrong_spans_are_refused_on_the_spec_all_at_once() -> None:
-    walk = ("validation=walk_forward", "validation.first=2q", "validation.test=0", "validation.holdout=-1")
+    walk = (
+        "validation=walk_forward",
+        "validation.first=2q",
+        "validation.test=0",
+        "validation.holdout=-1",
+    )
     a, b, c = spec_errors(*walk)
     allowed = "or a time such as 2y, 6m, 3w or 10d"
     assert a == f"validation.test: given 0; allowed: rows, a whole number from 1, {allowed}"
     assert b == f"validation.first: given '2q'; allowed: rows, a whole number from 1, {allowed}"
     assert c == f"validation.holdout: given -1; allowed: rows, a whole number from 0, {allowed}"
-    lines = spec_errors("validation=walk_forward", "validation.first=null", "validation.train_ends=[24,soon]")
+    lines = spec_errors(
+        "validation=walk_forward", "validation.first=null", "validation.train_ends=[24,soon]"
+    )
     assert lines[0] == "validation.train_ends[1]: given 'soon'; allowed: a date such as 2021-12-31"
     [line] = spec_errors("validation=kfold", "validation.folds=1")
     assert line == "validation.folds: given 1; allowed: a number from 2"
@@ -317,9 +360,17 @@ def test_wrong_spans_are_refused_on_the_spec_all_at_once() -> None:
     assert line == "validation.window: given 1.5; allowed: a whole number or text"
 
 
-@given(st.integers(2, 400), st.integers(0, 300), st.sampled_from("ymwd"), st.integers(1, 14), st.integers(0, 400))
+@given(
+    st.integers(2, 400),
+    st.integers(0, 300),
+    st.sampled_from("ymwd"),
+    st.integers(1, 14),
+    st.integers(0, 400),
+)
 @QUICK
-def test_spans_of_days_are_those_of_the_calendar(rows: int, offset: int, unit: str, n: int, at: int) -> None:
+def test_spans_of_days_are_those_of_the_calendar(
+    rows: int, offset: int, unit: str, n: int, at: int
+) -> None:
     dates = pd.bdate_range(date(2015, 12, 20) + relativedelta(days=offset), periods=rows)
     at %= rows
     if (dates.to_period("M").value_counts() < 2).all():
@@ -362,25 +413,39 @@ def test_steps_of_time_have_every_row_and_skip_times_without_one() -> None:
     weeks = list(steps(dates, 3, 50, "1w"))
     assert [dates[row].weekday() for row in weeks] == [dates[3].weekday()] * len(weeks)
     assert np.diff(weeks).tolist() == [5] * (len(weeks) - 1)
-    assert behind(dates.as_unit("ns"), 50, "999y") == 0 and ahead(dates.as_unit("ns"), 0, "999y") == 50
+    assert (
+        behind(dates.as_unit("ns"), 50, "999y") == 0 and ahead(dates.as_unit("ns"), 0, "999y") == 50
+    )
 
 
 spans = st.one_of(st.integers(1, 60), st.sampled_from(["1y", "3m", "5w", "9d", "2m"]))
 
 
 @given(
-    st.integers(30, 700), spans, spans, st.one_of(st.just(0), spans), st.one_of(st.none(), spans), st.integers(0, 6)
+    st.integers(30, 700),
+    spans,
+    spans,
+    st.one_of(st.just(0), spans),
+    st.one_of(st.none(), spans),
+    st.integers(0, 6),
 )
 @QUICK
 def test_walking_forward_by_any_span_tests_every_row_once(
-    rows: int, first: int | str, test: int | str, holdout: int | str, window: int | str | None, horizon: int
+    rows: int,
+    first: int | str,
+    test: int | str,
+    holdout: int | str,
+    window: int | str | None,
+    horizon: int,
 ) -> None:
     dates = days(rows)
     try:
         found = WalkForward(test, first, None, window, holdout).split(dates, horizon)
     except DataError:
         return
-    assert np.concatenate([fold.test for fold in found]).tolist() == list(range(ahead(dates, 0, first), rows))
+    assert np.concatenate([fold.test for fold in found]).tolist() == list(
+        range(ahead(dates, 0, first), rows)
+    )
     end = behind(dates, rows, holdout)
     for fold in found:
         assert len(runs(fold.train)) == len(runs(fold.test)) == 1
@@ -406,7 +471,9 @@ def test_test_parts_that_overlap_are_refused_where_dates_place_them() -> None:
 def test_the_layout_says_where_every_part_lies(shape: tuple[int, ...], held: int) -> None:
     T, groups, chosen, horizon, embargo = shape
     try:
-        found = Combinatorial(groups, min(chosen, groups - 1), embargo=embargo, holdout=held).split(days(T), horizon)
+        found = Combinatorial(groups, min(chosen, groups - 1), embargo=embargo, holdout=held).split(
+            days(T), horizon
+        )
     except DataError:
         return
     for fold in found:
@@ -418,15 +485,25 @@ def test_the_layout_says_where_every_part_lies(shape: tuple[int, ...], held: int
 
 
 def test_the_layout_names_the_paths() -> None:
-    fold = Fold("1", np.arange(2, 5), np.array([0, 1, 6, 7]), np.array([5]), path=np.array([2, 2, 3, 1]))
-    assert fold.layout == "test (path 2) 1..2; train 3..5; purge 6..6; test (path 3) 7..7; test (path 1) 8..8"
+    fold = Fold(
+        "1", np.arange(2, 5), np.array([0, 1, 6, 7]), np.array([5]), path=np.array([2, 2, 3, 1])
+    )
+    assert (
+        fold.layout
+        == "test (path 2) 1..2; train 3..5; purge 6..6; test (path 3) 7..7; test (path 1) 8..8"
+    )
 
 
 @pytest.fixture(scope="module")
 def report():
     words = ["experiment=ff3", "target.horizon=3", "data.assets=[S1V1,S5V5]", "analyses={}"]
     words[1:2] = ["target=forward_return", "target.horizon=3"]
-    words += ["validation=combinatorial", "validation.groups=5", "validation.embargo=2", "validation.holdout=5y"]
+    words += [
+        "validation=combinatorial",
+        "validation.groups=5",
+        "validation.embargo=2",
+        "validation.holdout=5y",
+    ]
     return run(Composer().job([*words, "validation.purge=1"]).experiment)
 
 
@@ -447,17 +524,29 @@ def test_the_picture_draws_every_part_where_it_lies(report) -> None:
         figure = folds(report)
         [axes] = figure.axes
         drawn = {
-            (bars.get_label(), round(-bar.get_y() - bar.get_height() / 2), bar.get_x(), bar.get_x() + bar.get_width())
+            (
+                bars.get_label(),
+                round(-bar.get_y() - bar.get_height() / 2),
+                bar.get_x(),
+                bar.get_x() + bar.get_width(),
+            )
             for bars in axes.containers
             for bar in bars
         }
     expected = set()
-    for row, (name, layout) in enumerate(zip(report.folds["fold"], report.folds["layout"], strict=True)):
+    for row, (name, layout) in enumerate(
+        zip(report.folds["fold"], report.folds["layout"], strict=True)
+    ):
         for what, start, until in _parts(layout):
-            expected.add((LABELS[name if what == "test" and name == "holdout" else what], row, start, until))
+            expected.add(
+                (LABELS[name if what == "test" and name == "holdout" else what], row, start, until)
+            )
     assert drawn == expected
     assert [label.get_text() for label in axes.get_yticklabels()] == report.folds["fold"].tolist()
-    assert "11 folds" in figure.texts[1].get_text() and "4 backtest paths" in figure.texts[1].get_text()
+    assert (
+        "11 folds" in figure.texts[1].get_text()
+        and "4 backtest paths" in figure.texts[1].get_text()
+    )
     assert "11 LEAK" in figure.texts[1].get_text()
 
 
@@ -465,7 +554,9 @@ def test_many_folds_are_thinned_and_none_give_no_picture(report) -> None:
     many = pd.concat([report.folds] * 40, ignore_index=True)
     with style():
         [axes] = folds(replace(report, folds=many)).figure.axes
-        bars = {round(-bar.get_y() - bar.get_height() / 2) for some in axes.containers for bar in some}
+        bars = {
+            round(-bar.get_y() - bar.get_height() / 2) for some in axes.containers for bar in some
+        }
         assert len(bars) == 300 and len(axes.get_yticks()) < 45
         assert folds(replace(report, folds=report.folds.iloc[:0])) is None
     assert NoValidation().split(days(9), 1) == []
@@ -483,7 +574,9 @@ def test_many_folds_are_thinned_and_none_give_no_picture(report) -> None:
         (days(1), "2020-01-01"),
     ],
 )
-def test_dates_below_the_picture_are_few_and_those_of_their_rows(dates: pd.DatetimeIndex, first: str) -> None:
+def test_dates_below_the_picture_are_few_and_those_of_their_rows(
+    dates: pd.DatetimeIndex, first: str
+) -> None:
     at, labels = _ticks(dates)
     assert labels[0] == first and 1 <= len(labels) <= 8 and len(set(labels)) == len(labels)
     assert all(0 <= row < len(dates) for row in at)

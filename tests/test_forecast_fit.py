@@ -37,8 +37,15 @@ class Given(Model):
 def study(forecast: np.ndarray, panel: Panel, **more: Any) -> Study:
     """The study of these forecasts (T, N) out of sample, from FIRST on."""
     fold = Fold("1", np.arange(FIRST), np.arange(FIRST, len(panel.dates)), np.empty(0, dtype=int))
-    t, i = np.nonzero(np.isfinite(forecast) & np.isfinite(panel.y) & (np.arange(len(panel.y)) >= FIRST)[:, None])
-    table = {"date": panel.dates[t], "asset": np.array(panel.assets, dtype=object)[i], "fold": "1", "path": 1}
+    t, i = np.nonzero(
+        np.isfinite(forecast) & np.isfinite(panel.y) & (np.arange(len(panel.y)) >= FIRST)[:, None]
+    )
+    table = {
+        "date": panel.dates[t],
+        "asset": np.array(panel.assets, dtype=object)[i],
+        "fold": "1",
+        "path": 1,
+    }
     table |= {"y": panel.y[t, i], "prediction": forecast[t, i], "benchmark": 0.0}
     made = {"market": None, "model": Foretold(forecast), "fit": None, "folds": [fold]} | more
     return Study(panel=panel, predictions=pd.DataFrame(table), **made)  # type: ignore[arg-type]
@@ -65,7 +72,9 @@ def standard(values: np.ndarray, z: str) -> np.ndarray:
     frame = pd.DataFrame(values)
     if z == "full":
         return ((frame - frame.mean()) / frame.std()).to_numpy()
-    return ((frame - frame.expanding(LEAST).mean().shift()) / frame.expanding(LEAST).std().shift()).to_numpy()
+    return (
+        (frame - frame.expanding(LEAST).mean().shift()) / frame.expanding(LEAST).std().shift()
+    ).to_numpy()
 
 
 @pytest.mark.parametrize("z", ["full", "past"])
@@ -89,7 +98,11 @@ def test_every_regression_is_that_of_statsmodels(z: str, name: str) -> None:
             expected = by_statsmodels([one[at] for one in columns], panel.y[at])
             close(rows.loc[u, ["r2", "r2_adj", "slope"]].astype(float), expected, f"{over} {u}")
         mean = part[part["unit"] == "all"].iloc[0]
-        close(mean[["r2", "r2_adj", "slope"]].astype(float), rows[["r2", "r2_adj", "slope"]].mean(), "mean")
+        close(
+            mean[["r2", "r2_adj", "slope"]].astype(float),
+            rows[["r2", "r2_adj", "slope"]].mean(),
+            "mean",
+        )
         assert mean["units"] == (rows["reason"] == "").sum() > 0
         assert mean["units"] + mean["without"] == units
 
@@ -97,7 +110,9 @@ def test_every_regression_is_that_of_statsmodels(z: str, name: str) -> None:
 def test_past_moments_are_those_of_pandas_and_of_nothing_later() -> None:
     _, f, _ = example()
     f = 1e6 + f  # a mean that is large beside the spread
-    close(past(f, LEAST), standard(f, "past"), "past", rel=1e-8, floor=1e-8)  # pandas sums squares as they are
+    close(
+        past(f, LEAST), standard(f, "past"), "past", rel=1e-8, floor=1e-8
+    )  # pandas sums squares as they are
     later = f.copy()
     later[40:] *= 5.0
     np.testing.assert_array_equal(past(later, LEAST)[:40], past(f, LEAST)[:40])
@@ -118,7 +133,11 @@ def test_the_literal_adjustment_with_one_regressor_is_r2() -> None:
     one = table[table["forecast"] != "both"]
     close(one["r2_adj_literal"], one["r2"], "k = 1")
     both = table[(table["forecast"] == "both") & (table["unit"] != "all") & (table["reason"] == "")]
-    close(both["r2_adj_literal"], 1 - (1 - both["r2"]) * (both["n_obs"] - 1) / (both["n_obs"] - 2), "k = 2")
+    close(
+        both["r2_adj_literal"],
+        1 - (1 - both["r2"]) * (both["n_obs"] - 1) / (both["n_obs"] - 2),
+        "k = 2",
+    )
 
 
 def test_per_asset_the_full_sample_changes_nothing_per_date_it_does() -> None:
@@ -146,19 +165,31 @@ def test_units_without_an_answer_are_counted_with_the_reason() -> None:
     first[:, 3] = np.nan
     found = forecast_fit(study(first, panel), against=Given(second), least=LEAST)
     table = found.table[(found.table["over"] == "asset") & (found.table["z"] == "full")]
-    reasons = {name: part["reason"].tolist()[:4] for name, part in table[table["unit"] != "all"].groupby("forecast")}
+    reasons = {
+        name: part["reason"].tolist()[:4]
+        for name, part in table[table["unit"] != "all"].groupby("forecast")
+    }
     nothing = "no cell with a standardised forecast"
     assert reasons["model"] == ["the target does not vary", nothing, "", nothing]
-    assert reasons["both"] == ["the target does not vary", nothing, "the two forecasts are collinear", nothing]
+    assert reasons["both"] == [
+        "the target does not vary",
+        nothing,
+        "the two forecasts are collinear",
+        nothing,
+    ]
     means = table[table["unit"] == "all"].set_index("forecast")
     assert means["without"].to_dict() == {"model": 3, "against": 2, "both": 4}
-    assert any("1 asset without R2" in line and "the target does not vary" in line for line in found.words)
+    assert any(
+        "1 asset without R2" in line and "the target does not vary" in line for line in found.words
+    )
 
 
 def test_words_and_metrics_say_what_the_table_says() -> None:
     panel, first, _ = example()
     found = forecast_fit(study(first, panel), least=LEAST)
-    mean = found.table[(found.table["unit"] == "all") & (found.table["z"] == "past")].set_index("over")
+    mean = found.table[(found.table["unit"] == "all") & (found.table["z"] == "past")].set_index(
+        "over"
+    )
     names = ("asset_r2", "asset_r2_adj", "date_r2", "date_r2_adj")
     assert set(found.metrics) == {f"{z}/model/{name}" for z in ("full", "past") for name in names}
     assert found.metrics["past/model/date_r2_adj"] == mean.loc["date", "r2_adj"]
@@ -181,7 +212,9 @@ def test_on_noise_the_adjusted_r2_is_zero_on_average() -> None:
 def test_what_cannot_be_told_is_refused() -> None:
     panel, first, _ = example()
     made = study(first, panel)
-    with pytest.raises(DataError, match="no forecast out of sample; choose a validation with folds"):
+    with pytest.raises(
+        DataError, match="no forecast out of sample; choose a validation with folds"
+    ):
         forecast_fit(replace(made, predictions=pd.DataFrame()))
     two = pd.concat([made.predictions, made.predictions.assign(path=2)])
     with pytest.raises(DataError, match="forecasts of 2 paths; allowed: a validation with one"):

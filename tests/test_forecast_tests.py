@@ -14,7 +14,13 @@ from scipy import stats
 
 from runner.composition import Composer
 from runner.fixed import Fixed
-from runner.forecast_tests import FEWEST, Comparison, clark_west, diebold_mariano, squared_error_gains
+from runner.forecast_tests import (
+    FEWEST,
+    Comparison,
+    clark_west,
+    diebold_mariano,
+    squared_error_gains,
+)
 from runner.reading import sections
 from runner.regression import Regression
 from runner.report import Report
@@ -63,7 +69,9 @@ def test_both_are_the_t_of_a_constant_with_robust_errors(horizon: int) -> None:
     assert diebold_mariano(d, horizon).stat == pytest.approx(t * small_sample(n, h), rel=REL)
     found = clark_west(d, horizon)
     of_a_mean = stats.ttest_1samp(d, 0.0).statistic
-    assert found.stat == pytest.approx(of_a_mean if horizon == 1 else t, rel=REL)  # the paper has no other factor
+    assert found.stat == pytest.approx(
+        of_a_mean if horizon == 1 else t, rel=REL
+    )  # the paper has no other factor
     assert found.p_value == pytest.approx(stats.norm.sf(found.stat), rel=REL)
 
 
@@ -75,18 +83,24 @@ def test_one_row_ahead_it_is_the_t_of_a_mean(horizon: int) -> None:
     assert (found.stat, found.p_value) == pytest.approx((oracle.statistic, oracle.pvalue), rel=REL)
     mirrored = diebold_mariano(-d, horizon)
     assert (mirrored.stat, mirrored.p_value) == pytest.approx((-found.stat, found.p_value), rel=REL)
-    assert clark_west(-d, horizon).p_value == pytest.approx(1.0 - clark_west(d, horizon).p_value, rel=REL)
+    assert clark_west(-d, horizon).p_value == pytest.approx(
+        1.0 - clark_west(d, horizon).p_value, rel=REL
+    )
 
 
 def test_a_variance_that_is_not_positive_takes_bartlett_weights() -> None:
     d = 0.3 + np.tile([1.0, -1.0], 20)  # first autocovariance -39/40: 1 - 2 * 39/40 < 0
     keywords = {"maxlags": 1, "use_correction": False}
     t = sm.OLS(d, np.ones(40)).fit(cov_type="HAC", cov_kwds=keywords).tvalues[0]
-    assert diebold_mariano(d, 2).stat == pytest.approx(t * np.sqrt((40 + 1 - 4 + 2 / 40) / 40), rel=REL)
+    assert diebold_mariano(d, 2).stat == pytest.approx(
+        t * np.sqrt((40 + 1 - 4 + 2 / 40) / 40), rel=REL
+    )
 
 
 @pytest.mark.parametrize("test", [diebold_mariano, clark_west])
-def test_no_test_where_there_is_nothing_to_test(test: Callable[[np.ndarray, int], Comparison]) -> None:
+def test_no_test_where_there_is_nothing_to_test(
+    test: Callable[[np.ndarray, int], Comparison],
+) -> None:
     for d, horizon in (
         (np.zeros(50), 1),
         (np.full(50, 0.1), 1),
@@ -101,7 +115,9 @@ def test_no_test_where_there_is_nothing_to_test(test: Callable[[np.ndarray, int]
 def test_gains_are_differences_of_squared_errors_and_zero_for_the_same_forecast() -> None:
     rng = np.random.default_rng(0)
     y, f, b = rng.normal(size=(3, 50))
-    np.testing.assert_allclose(squared_error_gains(y, f, b), (y - b) ** 2 - (y - f) ** 2, rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(
+        squared_error_gains(y, f, b), (y - b) ** 2 - (y - f) ** 2, rtol=1e-9, atol=1e-14
+    )
     assert not squared_error_gains(y, b, b).any()
 
 
@@ -151,7 +167,9 @@ def test_a_better_forecast_is_found_and_a_worse_one_too() -> None:
 
 
 def report_of(*words: str) -> Report:
-    return run(Composer().job(["experiment=ff3", "data.assets=[S1V1,S3V3,S5V5]", *words]).experiment)
+    return run(
+        Composer().job(["experiment=ff3", "data.assets=[S1V1,S3V3,S5V5]", *words]).experiment
+    )
 
 
 def out_of_sample(report: Report, **changed: float) -> str:
@@ -164,12 +182,27 @@ def out_of_sample(report: Report, **changed: float) -> str:
 
 def test_the_sentence_says_what_the_tests_say() -> None:
     report = report_of("validation=holdout_2016")
-    lower = {"dm_stat": -1.2, "dm_p_value": 0.23, "cw_stat": 1.2, "cw_p_value": 0.115, "test_dates": 15.0}
+    lower = {
+        "dm_stat": -1.2,
+        "dm_p_value": 0.23,
+        "cw_stat": 1.2,
+        "cw_p_value": 0.115,
+        "test_dates": 15.0,
+    }
     said = out_of_sample(report, **lower)
-    assert "Diebold-Mariano (t -1.20, p 0.230, 15 dates) does not tell their squared errors apart at 5 %, " in said
-    assert "Clark-West (t 1.20, p 0.115, one-sided) finds no gain over the train mean, which the model" in said
+    assert (
+        "Diebold-Mariano (t -1.20, p 0.230, 15 dates) does not tell their squared errors apart at 5 %, "
+        in said
+    )
+    assert (
+        "Clark-West (t 1.20, p 0.115, one-sided) finds no gain over the train mean, which the model"
+        in said
+    )
     higher = out_of_sample(report, dm_p_value=0.049, cw_p_value=0.049)
-    assert ") tells their squared errors apart at 5 %" in higher and ") finds a gain over the train mean" in higher
+    assert (
+        ") tells their squared errors apart at 5 %" in higher
+        and ") finds a gain over the train mean" in higher
+    )
     assert "no test was made of whether the difference is more than chance" in out_of_sample(
         report, dm_p_value=np.nan
     )
@@ -178,7 +211,10 @@ def test_the_sentence_says_what_the_tests_say() -> None:
 
 
 def test_clark_west_is_silent_where_the_model_does_not_contain_the_mean_of_each_asset() -> None:
-    for words in (["model=pooled", "model.hypotheses=[]"], ["model.constant=false", "model.hypotheses=[]"]):
+    for words in (
+        ["model=pooled", "model.hypotheses=[]"],
+        ["model.constant=false", "model.hypotheses=[]"],
+    ):
         report = report_of("validation=holdout_2016", *words)
         said = out_of_sample(report)
         assert "Diebold-Mariano (t " in said and "Clark-West (t " not in said
@@ -203,7 +239,8 @@ def test_the_hold_out_has_a_sentence_of_its_own() -> None:
 def test_paths_have_a_mean_and_a_spread() -> None:
     report = report_of("validation=holdout_2016")
     both = [
-        report.predictions.assign(path=path, prediction=path * report.predictions["prediction"]) for path in (1, 2)
+        report.predictions.assign(path=path, prediction=path * report.predictions["prediction"])
+        for path in (1, 2)
     ]
     report = replace(report, scores=score(pd.concat(both)))
     r2 = report.scores.loc[report.scores["scope"] == "path", "r2"]
@@ -222,12 +259,16 @@ def rejections(seeds: int, draw: Callable[[np.random.Generator], float]) -> floa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "horizon", "assets"), [(100, 1, 1), (250, 5, 1), (750, 21, 1), (250, 5, 20)])
+@pytest.mark.parametrize(
+    ("n", "horizon", "assets"), [(100, 1, 1), (250, 5, 1), (750, 21, 1), (250, 5, 20)]
+)
 def test_size_of_diebold_mariano(n: int, horizon: int, assets: int) -> None:
     """Two forecasts that each know one of two equal parts: 5 % of tests reject, within 2 points."""
 
     def summed(rng: np.random.Generator) -> np.ndarray:
-        one = rng.normal(size=(n + horizon - 1, assets)) + rng.normal(size=(n + horizon - 1, 1)) * (assets > 1)
+        one = rng.normal(size=(n + horizon - 1, assets)) + rng.normal(size=(n + horizon - 1, 1)) * (
+            assets > 1
+        )
         return np.apply_along_axis(np.convolve, 0, one, np.ones(horizon), "valid")
 
     def draw(rng: np.random.Generator) -> float:
@@ -236,7 +277,9 @@ def test_size_of_diebold_mariano(n: int, horizon: int, assets: int) -> None:
         return Sample((a + b + noise).ravel(), a.ravel(), b.ravel(), date, horizon).dm.p_value
 
     share = rejections(1000, draw)
-    print(f"Diebold-Mariano, {n} dates, horizon {horizon}, {assets} assets: {share:.1%} reject at 5 %")
+    print(
+        f"Diebold-Mariano, {n} dates, horizon {horizon}, {assets} assets: {share:.1%} reject at 5 %"
+    )
     assert 0.03 <= share <= 0.07  # 1000 seeds: standard error .7 points
 
 
@@ -250,7 +293,9 @@ def test_size_of_clark_west(n: int, horizon: int) -> None:
 
     def draw(rng: np.random.Generator) -> float:
         shocks, x = rng.normal(size=n + 200), rng.normal(size=n + 200)
-        y = np.convolve(shocks, np.ones(horizon), "full")[horizon - 1 : n + 200]  # of shocks t - horizon + 1 .. t
+        y = np.convolve(shocks, np.ones(horizon), "full")[
+            horizon - 1 : n + 200
+        ]  # of shocks t - horizon + 1 .. t
         y = y[: n + 100]
         forecast, naive = np.empty(n), np.empty(n)
         for t in range(n):
@@ -270,7 +315,10 @@ WITHOUT_THE_MEAN = {  # why the train mean of each asset is no special case of t
     "pooled": (Regression(by=None), "one constant for several assets is not the mean of each"),
     "no constant": (Regression(constant=False), "the model has no constant"),
     "weights": (Regression(weights="cap"), "rows are weighted in the fit, not in the train mean"),
-    "rolling": (Rolling(), "the constant is of the window before each row, the train mean of all rows"),
+    "rolling": (
+        Rolling(),
+        "the constant is of the window before each row, the train mean of all rows",
+    ),
     "given": (Fixed(), "the forecast is given, not estimated"),
 }
 WITH_THE_MEAN = {
@@ -292,7 +340,11 @@ def test_a_model_that_contains_the_mean(name: str) -> None:
     panel = panel_of(*random_arrays(0, 30, 3, 1))
     assert WITH_THE_MEAN[name].lacks_the_mean(panel) == ""
     in_logs = replace(panel, raw=panel.y, back=("exp",))
-    assert WITH_THE_MEAN[name].lacks_the_mean(in_logs).startswith("the target is fitted in another unit")
+    assert (
+        WITH_THE_MEAN[name]
+        .lacks_the_mean(in_logs)
+        .startswith("the target is fitted in another unit")
+    )
 
 
 def test_pooled_regression_of_one_asset_contains_its_mean() -> None:
@@ -303,6 +355,6 @@ def test_a_score_without_a_nested_benchmark_has_the_reason() -> None:
     report = report_of("validation=holdout_2016")
     table = score(report.predictions, 0, "of this reason")
     assert table[["cw_stat", "cw_p_value"]].isna().all(axis=None)
-    assert set(table["cw_reason"]) == {"of this reason"} and table["dm_stat"].iloc[-1] == pytest.approx(
-        score(report.predictions)["dm_stat"].iloc[-1], rel=REL
-    )
+    assert set(table["cw_reason"]) == {"of this reason"} and table["dm_stat"].iloc[
+        -1
+    ] == pytest.approx(score(report.predictions)["dm_stat"].iloc[-1], rel=REL)

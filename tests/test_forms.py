@@ -70,11 +70,21 @@ def test_a_quiet_run_says_nothing_and_a_wrong_one_why(capsys: pytest.CaptureFixt
     assert capsys.readouterr() == ("", "")
     assert main([*SMALL, "model.cov=HC9", "--quiet"]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.startswith("error: model.cov: 'HC9' is unknown") and err.count("\n") == 1
+    assert (
+        out == "" and err.startswith("error: model.cov: 'HC9' is unknown") and err.count("\n") == 1
+    )
 
 
-def test_a_sweep_is_one_object_and_its_failures_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["-m", *SMALL, "model.cov=HC0,HC1", "data.end=2016-12-31,1990-06-30", "sweep.launcher=inline"]
+def test_a_sweep_is_one_object_and_its_failures_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [
+        "-m",
+        *SMALL,
+        "model.cov=HC0,HC1",
+        "data.end=2016-12-31,1990-06-30",
+        "sweep.launcher=inline",
+    ]
     assert main([*words, "--json"]) == 1
     out, err = capsys.readouterr()
     found = only_object(out)
@@ -86,7 +96,10 @@ def test_a_sweep_is_one_object_and_its_failures_are_told(capsys: pytest.CaptureF
     assert "error: job " in err and "2 of 4 jobs finished" in err
     assert main(["resume", found["name"], "--quiet"]) == 1
     out, err = capsys.readouterr()
-    assert out == "" and [line.startswith("error: job ") for line in err.splitlines()] == [True, True]
+    assert out == "" and [line.startswith("error: job ") for line in err.splitlines()] == [
+        True,
+        True,
+    ]
     assert main(["compare", found["name"], "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     assert main(["compare", "--json"]) == 0
@@ -124,7 +137,9 @@ def test_a_rerun_and_an_audit_are_objects(capsys: pytest.CaptureFixture[str]) ->
         (["cache", "--json"], "unrecognized arguments: --json"),
     ],
 )
-def test_a_mistake_is_one_line(words: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_is_one_line(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(words) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and err.startswith(f"error: {expected}"), err
@@ -188,18 +203,24 @@ def test_the_time_left_is_told_after_two_seconds(monkeypatch: pytest.MonkeyPatch
         ("-m experiment=ff", {"experiment=ff3"}),
     ],
 )
-def test_keys_and_options_are_completed_in_bash(line: str, expected: set[str], folder: Path) -> None:
+def test_keys_and_options_are_completed_in_bash(
+    line: str, expected: set[str], folder: Path
+) -> None:
     line = f"{sys.executable} -m runner {line}"
     script = (
         f'eval "$({sys.executable} -m runner -sc install=bash)"; COMP_LINE="{line}"; COMP_POINT=${{#COMP_LINE}}; '
         '_factor_runner; echo "${COMPREPLY[*]}"'
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(["bash", "-c", script], env=env, cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["bash", "-c", script], env=env, cwd=folder, capture_output=True, text=True, check=True
+    )
     assert expected <= set(done.stdout.split()), done.stdout + done.stderr
 
 
-def test_a_table_of_many_terms_ends_and_says_where_the_rest_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_of_many_terms_ends_and_says_where_the_rest_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     report = run(Composer().job([*SMALL, "validation=none"]).experiment)
     one = report.fit.coefficients[report.fit.coefficients["scope"] != "mean"].head(1)
     table = pd.concat([one.assign(term=f"x{k}") for k in range(45)], ignore_index=True)

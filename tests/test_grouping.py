@@ -36,7 +36,11 @@ WITH_THE_LAST_WEEK = {
 def ragged(seed: int, T: int = 60, N: int = 14, K: int = 3) -> Panel:
     """A panel with missing cells, late and early listings, correlated within dates and assets."""
     rng = np.random.default_rng(seed)
-    X = rng.standard_normal((T, N, K)) + rng.standard_normal((1, N, K)) + 0.5 * rng.standard_normal((T, 1, K))
+    X = (
+        rng.standard_normal((T, N, K))
+        + rng.standard_normal((1, N, K))
+        + 0.5 * rng.standard_normal((T, 1, K))
+    )
     y = X @ np.arange(1.0, K + 1.0) + rng.standard_normal((1, N)) + rng.standard_normal((T, 1))
     y = y + rng.standard_normal((T, N)) * (1.0 + np.abs(X[:, :, 0]))
     y[rng.random((T, N)) < 0.1] = np.nan
@@ -73,7 +77,9 @@ def test_fama_macbeth_equals_linearmodels(seed: int, lags: int) -> None:
     how = {"cov_type": "kernel", "bandwidth": lags} if lags else {"cov_type": "robust"}
     theirs = FamaMacBeth(y, X).fit(**how)
     np.testing.assert_allclose(ours["estimate"], theirs.params, rtol=REL)
-    dates = len(panel.dates)  # linearmodels has T / (T - 1) in its kernel covariance, our Newey-West has no factor
+    dates = len(
+        panel.dates
+    )  # linearmodels has T / (T - 1) in its kernel covariance, our Newey-West has no factor
     factor = np.sqrt((dates - 1.0) / dates) if lags else 1.0
     np.testing.assert_allclose(ours["std_error"], theirs.std_errors * factor, rtol=REL)
 
@@ -92,19 +98,31 @@ def test_clusters_equal_linearmodels(seed: int, clusters: list[str]) -> None:
     np.testing.assert_allclose(ours.coefficients["std_error"], theirs.std_errors, rtol=REL)
 
 
-@pytest.mark.parametrize("clusters", [["sector", "date"], ["date", "sector"], ["sector", "half"], ["asset", "half"]])
+@pytest.mark.parametrize(
+    "clusters", [["sector", "date"], ["date", "sector"], ["sector", "half"], ["asset", "half"]]
+)
 def test_crossed_groups_equal_linearmodels(clusters: list[str]) -> None:
     panel = ragged(7)
-    panel = replace(panel, groups=panel.groups.assign(half=[f"h{i % 4}" for i in range(len(panel.assets))]))
-    ours = Regression(by=None, cov="cluster", clusters=clusters).fit(panel, every_row(panel)).coefficients
+    panel = replace(
+        panel, groups=panel.groups.assign(half=[f"h{i % 4}" for i in range(len(panel.assets))])
+    )
+    ours = (
+        Regression(by=None, cov="cluster", clusters=clusters)
+        .fit(panel, every_row(panel))
+        .coefficients
+    )
     t, i = np.nonzero(panel.valid)
     codes = {"date": t, "asset": i} | {
         g: panel.groups[g].astype("category").cat.codes.to_numpy()[i] for g in panel.groups
     }
     y, X = long_of(panel)
     keys = pd.DataFrame({name: codes[name] for name in clusters}, index=y.index)
-    theirs = PooledOLS(y, X).fit(cov_type="clustered", clusters=keys, group_debias=True, debiased=True)
-    np.testing.assert_allclose(ours["std_error"], np.sqrt(np.diag(positive_part(theirs.cov))), rtol=REL)
+    theirs = PooledOLS(y, X).fit(
+        cov_type="clustered", clusters=keys, group_debias=True, debiased=True
+    )
+    np.testing.assert_allclose(
+        ours["std_error"], np.sqrt(np.diag(positive_part(theirs.cov))), rtol=REL
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -113,19 +131,33 @@ def test_one_way_clusters_equal_statsmodels(seed: int) -> None:
     t, i = np.nonzero(panel.valid)
     X = sm.add_constant(panel.X[t, i])
     groups = panel.groups["sector"].astype("category").cat.codes.to_numpy()[i]
-    theirs = sm.OLS(panel.y[t, i], X).fit(cov_type="cluster", cov_kwds={"groups": groups}, use_t=True)
-    ours = Regression(by=None, cov="cluster", clusters=["sector"]).fit(panel, every_row(panel)).coefficients
+    theirs = sm.OLS(panel.y[t, i], X).fit(
+        cov_type="cluster", cov_kwds={"groups": groups}, use_t=True
+    )
+    ours = (
+        Regression(by=None, cov="cluster", clusters=["sector"])
+        .fit(panel, every_row(panel))
+        .coefficients
+    )
     np.testing.assert_allclose(ours["std_error"], theirs.bse, rtol=REL)
-    np.testing.assert_allclose(ours["p_value"], theirs.pvalues, rtol=1e-8)  # of t with two degrees of freedom
+    np.testing.assert_allclose(
+        ours["p_value"], theirs.pvalues, rtol=1e-8
+    )  # of t with two degrees of freedom
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("lags", [0, 3, 7])
 def test_driscoll_kraay_equals_linearmodels(seed: int, lags: int) -> None:
     panel = ragged(seed)
-    ours = Regression(by=None, cov="driscoll_kraay", cov_lags=lags).fit(panel, every_row(panel)).coefficients
+    ours = (
+        Regression(by=None, cov="driscoll_kraay", cov_lags=lags)
+        .fit(panel, every_row(panel))
+        .coefficients
+    )
     y, X = long_of(panel)
-    theirs = PooledOLS(y, X).fit(cov_type="kernel", kernel="bartlett", bandwidth=lags, debiased=True)
+    theirs = PooledOLS(y, X).fit(
+        cov_type="kernel", kernel="bartlett", bandwidth=lags, debiased=True
+    )
     np.testing.assert_allclose(ours["std_error"], theirs.std_errors, rtol=REL)
 
 
@@ -139,7 +171,9 @@ def test_pooled_and_group_equal_statsmodels(cov: str) -> None:
     assert set(pooled["scope"]) == {"pooled"} and set(pooled["unit"]) == {"all"}
     grouped = Regression(by="sector", cov=cov).fit(panel, every_row(panel)).coefficients
     inside = panel.groups["sector"].to_numpy()[i] == "g1"
-    theirs = sm.OLS(panel.y[t, i][inside], sm.add_constant(panel.X[t, i][inside])).fit(cov_type=cov, use_t=True)
+    theirs = sm.OLS(panel.y[t, i][inside], sm.add_constant(panel.X[t, i][inside])).fit(
+        cov_type=cov, use_t=True
+    )
     mine = grouped[(grouped["scope"] == "group") & (grouped["unit"] == "g1")]
     np.testing.assert_allclose(mine["std_error"], theirs.bse, rtol=REL)
 
@@ -154,14 +188,20 @@ def test_each_asset_is_forecast_by_its_unit() -> None:
         table = fit.coefficients[fit.coefficients["scope"] == scope]
         unit = {"asset": panel.assets[4], "group": panel.groups["sector"].iloc[4]}.get(scope, "all")
         b = table[table["unit"] == unit]["estimate"].to_numpy()
-        np.testing.assert_allclose(model.predict(fit, panel)[:, 4], design[:, 4] @ b, rtol=1e-12, equal_nan=True)
+        np.testing.assert_allclose(
+            model.predict(fit, panel)[:, 4], design[:, 4] @ b, rtol=1e-12, equal_nan=True
+        )
 
 
-@pytest.mark.parametrize("settings", [{}, {"by": "date"}, {"by": "sector"}, {"by": None, "cov": "driscoll_kraay"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"by": "date"}, {"by": "sector"}, {"by": None, "cov": "driscoll_kraay"}]
+)
 def test_rows_to_come_do_not_move_a_bit_of_the_fit(settings: dict) -> None:
     """Long enough that the halves are summed side by side: the cut may not depend on what is not fitted."""
     whole, rows = ragged(8, T=1100), np.arange(20, 700)
-    known = replace(whole, dates=whole.dates[:701], y=whole.y[:701], X=whole.X[:701], valid=whole.valid[:701])
+    known = replace(
+        whole, dates=whole.dates[:701], y=whole.y[:701], X=whole.X[:701], valid=whole.valid[:701]
+    )
     one, two = (Regression(**settings).fit(panel, rows) for panel in (whole, known))
     pd.testing.assert_frame_equal(one.coefficients, two.coefficients, check_exact=True)
 
@@ -183,14 +223,18 @@ def test_dates_with_too_few_assets_are_skipped_with_the_reason() -> None:
 def test_a_feature_that_is_the_same_for_all_assets_is_refused_by_date() -> None:
     panel = ragged(4)
     panel.X[:, :, 1] = panel.X[:, :1, 1]
-    with pytest.raises(DataError, match=r"model\.by: date, but x1 is the same for every asset on a date"):
+    with pytest.raises(
+        DataError, match=r"model\.by: date, but x1 is the same for every asset on a date"
+    ):
         Regression(by="date").fit(panel, every_row(panel))
     assert Regression(by="date", regressors=["x0", "x2"]).fit(panel, every_row(panel))
 
 
 def test_what_the_data_has_not_is_named() -> None:
     panel = ragged(5)
-    with pytest.raises(DataError, match=r"model\.by: 'sektor' is unknown; allowed: .*did you mean 'sector'"):
+    with pytest.raises(
+        DataError, match=r"model\.by: 'sektor' is unknown; allowed: .*did you mean 'sector'"
+    ):
         Regression(by="sektor").fit(panel, every_row(panel))
     with pytest.raises(DataError, match=r"model\.clusters: 'industry' is unknown"):
         Regression(by=None, cov="cluster", clusters=["industry"]).fit(panel, every_row(panel))
@@ -227,12 +271,22 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict) -> None
     ("partial", "weeks", "premia", "digit"),
     [("drop", 423, PREMIA, 0.5e-9), ("keep", 424, WITH_THE_LAST_WEEK, 0.5e-6)],
 )
-def test_known_weekly_premia(cli, stocks, partial: str, weeks: int, premia: dict, digit: float) -> None:
+def test_known_weekly_premia(
+    cli, stocks, partial: str, weeks: int, premia: dict, digit: float
+) -> None:
     for column, lags in ((1, 0), (2, 4)):
-        words = ["experiment=weekly_premia", "data=file", f"data.path={stocks}", f"target.partial={partial}"]
+        words = [
+            "experiment=weekly_premia",
+            "data=file",
+            f"data.path={stocks}",
+            f"target.partial={partial}",
+        ]
         run = cli(*words, f"model.mean_lags={lags}")
         assert run.code == 0, run.err
-        said = "1 week dropped: the last one is not over, the data end on Wednesday 2025-05-14" in run.out
+        said = (
+            "1 week dropped: the last one is not over, the data end on Wednesday 2025-05-14"
+            in run.out
+        )
         assert said == (partial == "drop")
         assert "calendar: weekly, 52 rows a year (data: daily, 252 rows a year)" in run.out
         table = run.table("coefficients")
@@ -264,5 +318,7 @@ def test_the_mean_of_overlapping_targets_takes_cosines() -> None:
 
 def test_as_many_lags_as_dates_is_refused() -> None:
     y, X = random_arrays(4, 30, 15, 2)
-    with pytest.raises(DataError, match=r"model\.mean_lags: 30 given with 30 dates; allowed: less than the dates"):
+    with pytest.raises(
+        DataError, match=r"model\.mean_lags: 30 given with 30 dates; allowed: less than the dates"
+    ):
         Regression(by="date", mean_lags=30).fit(panel_of(y, X), np.arange(30))

@@ -37,7 +37,9 @@ def apart(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     correlation = (y[:, None] - b @ X.T) @ X
     above = np.abs(correlation).max(axis=2) / lam - 1.0
     active = np.abs(b) > 1e-9 * np.abs(b).max(axis=(1, 2), keepdims=True)
-    uneven = np.where(active, np.abs(correlation - np.sign(b) * lam[:, :, None]) / lam[:, :, None], 0.0)
+    uneven = np.where(
+        active, np.abs(correlation - np.sign(b) * lam[:, :, None]) / lam[:, :, None], 0.0
+    )
     return np.maximum(above.max(axis=1), uneven.max(axis=(1, 2)))
 
 
@@ -107,7 +109,9 @@ def test_quotes_that_bounce_keep_the_path_optimal() -> None:
         assert (apart(X, y) < OPTIMAL).all(), seed
 
 
-def test_a_path_that_goes_round_is_followed_on_columns_of_other_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_goes_round_is_followed_on_columns_of_other_lengths(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """As if the first try of half of the targets had not ended."""
     rng = np.random.default_rng(3)
     X, y = centred(rng.normal(size=(15, 30)), 0), centred(rng.normal(size=(6, 15)), 1)
@@ -140,7 +144,10 @@ def test_the_unit_of_the_data_does_not_matter() -> None:
 
 def test_many_targets_are_each_as_if_alone() -> None:
     rng = np.random.default_rng(6)
-    X, y = centred(rng.normal(size=(12, 20)), 0), centred(rng.normal(size=(homotopy.BLOCK + 7, 12)), 1)
+    X, y = (
+        centred(rng.normal(size=(12, 20)), 0),
+        centred(rng.normal(size=(homotopy.BLOCK + 7, 12)), 1),
+    )
     _, b, _ = traced(X, y)
     for i in (0, homotopy.BLOCK - 1, homotopy.BLOCK, len(y) - 1):
         close(traced(X, y[i : i + 1])[1][0], b[i], "slopes", floor=1e-10)

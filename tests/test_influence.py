@@ -30,7 +30,9 @@ def ragged(T: int = 60, N: int = 3, K: int = 2, scale: float = 1.0) -> Panel:
 
 def cells(panel: Panel, i: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Date and asset of each row (n, 2), X (n, k) with a constant, y (n,)."""
-    at = np.argwhere(panel.valid if i is None else panel.valid & (np.arange(len(panel.assets)) == i))
+    at = np.argwhere(
+        panel.valid if i is None else panel.valid & (np.arange(len(panel.assets)) == i)
+    )
     return at, sm.add_constant(panel.X[at[:, 0], at[:, 1]]), panel.y[at[:, 0], at[:, 1]]
 
 
@@ -50,10 +52,14 @@ def held_against(panel: Panel, part: Any, i: int | None, most: int) -> None:
         "dffits": oracle.dffits[0],
     }
     for name, values in expected.items():
-        np.testing.assert_allclose(part[name], values[order], rtol=REL, atol=1e-12 * np.abs(values).max())
+        np.testing.assert_allclose(
+            part[name], values[order], rtol=REL, atol=1e-12 * np.abs(values).max()
+        )
     for row, j in zip(part.to_dict("records"), order, strict=True):
         slope = 1 + int(np.abs(oracle.dfbetas[j, 1:]).argmax())
-        assert row["term"] == f"x{slope - 1}" and row["dfbetas"] == pytest.approx(oracle.dfbetas[j, slope], rel=REL)
+        assert row["term"] == f"x{slope - 1}" and row["dfbetas"] == pytest.approx(
+            oracle.dfbetas[j, slope], rel=REL
+        )
         without = sm.OLS(np.delete(y, j), np.delete(X, j, axis=0)).fit()
         assert row["estimate_without"] == pytest.approx(without.params[slope], rel=1e-8)
         assert row["estimate"] == pytest.approx(fit.params[slope], rel=REL)
@@ -61,7 +67,9 @@ def held_against(panel: Panel, part: Any, i: int | None, most: int) -> None:
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e8])
 @pytest.mark.parametrize("by", ["asset", None])
-def test_measures_are_those_of_statsmodels(by: str | None, scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measures_are_those_of_statsmodels(
+    by: str | None, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "CELLS", 21)  # several blocks, the last one shorter
     panel = ragged(scale=scale)
     table = influence(study_of(panel, Regression(by=by)), most=12).table
@@ -88,7 +96,9 @@ def test_shares_over_the_bounds_are_counted_over_all_rows(monkeypatch: pytest.Mo
     for name, mask in expected.items():
         assert mask.any() and found.metrics[name] == pytest.approx(mask.mean(), rel=1e-12), name
     assert f"{int(expected['cook_share'].sum())} of {n} rows" in found.words[0]
-    assert found.metrics["cooks_distance_max"] == pytest.approx(oracle.cooks_distance[0].max(), rel=REL)
+    assert found.metrics["cooks_distance_max"] == pytest.approx(
+        oracle.cooks_distance[0].max(), rel=REL
+    )
     assert "of A2 (Cook's distance" in found.words[1] and len(found.table) == 1
 
 
@@ -98,7 +108,9 @@ def test_a_row_with_a_term_of_its_own_has_its_reason() -> None:
     found = influence(study_of(panel_of(y, X), Regression()), most=40)
     alone = found.table[found.table["cooks_distance"].isna()]
     assert len(alone) == 1 and alone["leverage"].iloc[0] == pytest.approx(1.0)
-    assert alone["date"].iloc[0] == panel_of(y, X).dates[17] and alone["reason"].iloc[0].startswith("leverage of 1")
+    assert alone["date"].iloc[0] == panel_of(y, X).dates[17] and alone["reason"].iloc[0].startswith(
+        "leverage of 1"
+    )
     assert "1 row with a leverage of 1: each is fitted by a term of its own." in found.words
 
 
@@ -123,14 +135,20 @@ def test_pooled_rows_are_never_in_more_than_one_block(monkeypatch: pytest.Monkey
     sizes = []
     monkeypatch.setattr(module, "CELLS", 30)
     measures = module.Whole.measures
-    monkeypatch.setattr(module.Whole, "measures", lambda self, X, u: sizes.append(len(u)) or measures(self, X, u))
+    monkeypatch.setattr(
+        module.Whole, "measures", lambda self, X, u: sizes.append(len(u)) or measures(self, X, u)
+    )
     influence(study_of(ragged(T=100), Regression(by=None)))
     assert max(sizes) <= 30 and len(sizes) == 10
 
 
 @pytest.mark.parametrize(
     "model",
-    [Regression(by="date"), Regression(estimator="ridge", penalty=1.0), Regression(by=None, effects=["asset"])],
+    [
+        Regression(by="date"),
+        Regression(estimator="ridge", penalty=1.0),
+        Regression(by=None, effects=["asset"]),
+    ],
 )
 def test_other_models_are_refused(model: Regression) -> None:
     y, X = random_arrays(0, 40, 9, 2)

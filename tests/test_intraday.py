@@ -29,7 +29,9 @@ ONLY_CLOSE = COLUMNS | {"ret": None}
 HOURS = "09:31-09:42"  # twelve bars
 
 
-def load(frame: pd.DataFrame, folder: Path, columns: dict[str, str | None] = ONLY_RET, **settings: Any) -> Market:
+def load(
+    frame: pd.DataFrame, folder: Path, columns: dict[str, str | None] = ONLY_RET, **settings: Any
+) -> Market:
     settings = {"session": HOURS, "opening": True} | settings
     return File(written(frame, folder), columns, **settings).load()
 
@@ -76,12 +78,16 @@ def test_a_bad_time_is_named_with_its_row(tmp_path: Path) -> None:
     frame = bars()
     frame.loc[4, "Time"] = 97500
     line = refused(lambda: load(frame, tmp_path))
-    assert line == "data.columns.time: column 'Time' has 97500 in row 5; allowed: a time such as 09:31"
+    assert (
+        line == "data.columns.time: column 'Time' has 97500 in row 5; allowed: a time such as 09:31"
+    )
 
 
 def test_a_time_beside_a_date_that_has_one_is_refused(tmp_path: Path) -> None:
     frame = bars().assign(day=lambda one: one["day"] + " 10:00")
-    assert refused(lambda: load(frame, tmp_path)).startswith("data.columns.time: given beside dates that have")
+    assert refused(lambda: load(frame, tmp_path)).startswith(
+        "data.columns.time: given beside dates that have"
+    )
 
 
 @pytest.mark.parametrize("name", ["bars.parquet", "bars.csv"])
@@ -97,7 +103,9 @@ def test_zoned_stamps_in_the_time_of_the_exchange(name: str, tmp_path: Path) -> 
 
 def panel_of(market: Market, *more: Any) -> Panel:
     columns = {f"ret_{lag}": partial(lagged_return, lag=lag) for lag in range(3)}
-    return build_panel(market, columns | {f"x{k}": one for k, one in enumerate(more)}, forward_return)
+    return build_panel(
+        market, columns | {f"x{k}": one for k, one in enumerate(more)}, forward_return
+    )
 
 
 def test_no_return_lag_or_window_crosses_the_night(tmp_path: Path) -> None:
@@ -129,7 +137,9 @@ def test_the_market_asset_has_returns_of_its_own_within_a_session(tmp_path: Path
     frame.loc[wrong, "close"] = -1.0
     own = frame.loc[frame["Ticker"] == "A0", "ret"].to_numpy().copy()
     own[5] = np.nan  # follows the bar without a price, which is the fifth
-    kept, left = (load(frame, tmp_path, COLUMNS, market="A0", opening=opening) for opening in (True, False))
+    kept, left = (
+        load(frame, tmp_path, COLUMNS, market="A0", opening=opening) for opening in (True, False)
+    )
     np.testing.assert_array_equal(kept.index_returns, own)
     own[[0, 12]] = np.nan
     np.testing.assert_array_equal(left.index_returns, own)
@@ -142,7 +152,9 @@ def test_the_night_is_crossed_where_it_is_asked_for(tmp_path: Path) -> None:
     assert load(bars(), tmp_path, ONLY_CLOSE).returns().iloc[[0, 12]].isna().all(axis=None)
 
 
-def test_the_first_return_of_a_session_is_kept_only_where_it_is_within_the_bar(tmp_path: Path) -> None:
+def test_the_first_return_of_a_session_is_kept_only_where_it_is_within_the_bar(
+    tmp_path: Path,
+) -> None:
     kept, left = (load(bars(), tmp_path, opening=opening) for opening in (True, False))
     assert kept.returns().notna().all(axis=None)
     assert left.returns().isna().sum().tolist() == [2, 2, 2]
@@ -150,10 +162,14 @@ def test_the_first_return_of_a_session_is_kept_only_where_it_is_within_the_bar(t
 
 
 @pytest.mark.parametrize("columns", [ONLY_RET, ONLY_CLOSE])
-def test_a_return_over_a_gap_is_not_a_one_minute_return(columns: dict[str, str | None], tmp_path: Path) -> None:
+def test_a_return_over_a_gap_is_not_a_one_minute_return(
+    columns: dict[str, str | None], tmp_path: Path
+) -> None:
     """Minute 5 is missing for A1, minute 8 for all: rows are there all the same, and are counted."""
     frame = bars(1)
-    frame = frame[~((frame["Time"] == 93500) & (frame["Ticker"] == "A1")) & (frame["Time"] != 93800)]
+    frame = frame[
+        ~((frame["Time"] == 93500) & (frame["Ticker"] == "A1")) & (frame["Time"] != 93800)
+    ]
     market = load(frame, tmp_path, columns)
     assert len(market.dates) == 12
     known = market.returns().notna().to_numpy()
@@ -187,7 +203,9 @@ def test_bars_of_several_minutes(tmp_path: Path) -> None:
 
 def test_no_bar_of_a_session(tmp_path: Path) -> None:
     line = refused(lambda: load(bars(), tmp_path, session="10:00-16:00"))
-    assert line == ("data.session: 10:00-16:00 in bars of 1 min holds no row; the times of day run 09:31..09:42")
+    assert line == (
+        "data.session: 10:00-16:00 in bars of 1 min holds no row; the times of day run 09:31..09:42"
+    )
 
 
 def test_duplicate_bars_are_counted_or_refused(tmp_path: Path) -> None:
@@ -222,8 +240,14 @@ def test_weeks_of_sessions_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "reason"),
     [
-        ("data.session='16:00-09:30'", "allowed: the first and the last bar of a day, such as 09:31-16:00"),
-        ("data.session=morning", "allowed: the first and the last bar of a day, such as 09:31-16:00"),
+        (
+            "data.session='16:00-09:30'",
+            "allowed: the first and the last bar of a day, such as 09:31-16:00",
+        ),
+        (
+            "data.session=morning",
+            "allowed: the first and the last bar of a day, such as 09:31-16:00",
+        ),
         ("data.time_zone=New_York", "allowed: a name such as America/New_York"),
         ("data.bar=0", "allowed: a number from 1"),
     ],
@@ -238,7 +262,12 @@ def test_settings_that_are_no_sessions(setting: str, reason: str) -> None:
 def test_a_run_on_minutes(tmp_path: Path) -> None:
     """Forecasts start with the 33rd return of each session, and times are shown."""
     path = written(bars(2, 45, 4), tmp_path)
-    words = ["experiment=minute_fit", "data=minute", f"data.path={path}", "data.session=09:31-10:15"]
+    words = [
+        "experiment=minute_fit",
+        "data=minute",
+        f"data.path={path}",
+        "data.session=09:31-10:15",
+    ]
     report = run(Composer().job([*words, "analyses.forecast_fit.least=5"]).experiment)
     times = pd.DatetimeIndex(report.predictions["date"]).strftime("%H:%M")
     assert sorted(set(times)) == [f"10:{minute:02d}" for minute in range(3, 15)]

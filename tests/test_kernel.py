@@ -19,10 +19,17 @@ ROOT = Path(__file__).parent.parent
 
 
 def written_out(
-    X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, by_date: bool, w: np.ndarray | None
+    X: np.ndarray,
+    y: np.ndarray,
+    use: np.ndarray,
+    shift: np.ndarray,
+    by_date: bool,
+    w: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Moments unit by unit in long doubles, and the same of absolute values."""
-    Z = np.concatenate([np.ones((*y.shape, 1)), np.concatenate([X, y[:, :, None]], axis=2) - shift], axis=2)
+    Z = np.concatenate(
+        [np.ones((*y.shape, 1)), np.concatenate([X, y[:, :, None]], axis=2) - shift], axis=2
+    )
     Z = np.where(use[:, :, None], Z, 0.0).astype(np.longdouble)
     w = np.where(use, 1.0 if w is None else w, 0.0).astype(np.longdouble)
     of = "tnp,tnq,tn->tpq" if by_date else "tnp,tnq,tn->npq"
@@ -43,12 +50,19 @@ def panel(T: int, N: int, K: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("of", ["asset", "date", None])
 @pytest.mark.parametrize("by_date", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("T", "N", "K"), [(HALVED + 5, 3, 9), (HALVED + 5, 6, 2), (7, 13, 6), (2, 2, 0)])
-def test_moments_are_sums_of_products(T: int, N: int, K: int, weighted: bool, by_date: bool, of: str | None) -> None:
+@pytest.mark.parametrize(
+    ("T", "N", "K"), [(HALVED + 5, 3, 9), (HALVED + 5, 6, 2), (7, 13, 6), (2, 2, 0)]
+)
+def test_moments_are_sums_of_products(
+    T: int, N: int, K: int, weighted: bool, by_date: bool, of: str | None
+) -> None:
     X, y, use = panel(T, N, K)
     w = np.random.default_rng(1).uniform(0.1, 10.0, (T, N)) if weighted else None
     shift = shift_of(X, y, use, of)
-    M, (exact, size) = moments(X, y, use, shift, by_date, w), written_out(X, y, use, shift, by_date, w)
+    M, (exact, size) = (
+        moments(X, y, use, shift, by_date, w),
+        written_out(X, y, use, shift, by_date, w),
+    )
     assert M.shape == exact.shape
     assert (abs(M - exact) <= CLOSE * size).all()
     np.testing.assert_array_equal(M, M.swapaxes(1, 2))
@@ -64,9 +78,13 @@ def test_columns_in_any_order_of_memory_give_the_same_bits() -> None:
     expected = moments(plain, y, use, shift, by_date=False)
     turned = np.asfortranarray(plain), X[:, :, 3::-2]
     for one in turned:
-        np.testing.assert_array_equal(moments(one, np.asfortranarray(y), use, shift, by_date=False), expected)
+        np.testing.assert_array_equal(
+            moments(one, np.asfortranarray(y), use, shift, by_date=False), expected
+        )
     flat = np.broadcast_to(2.0, y.shape)
-    np.testing.assert_allclose(moments(plain, y, use, shift, False, flat), 2.0 * expected, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(
+        moments(plain, y, use, shift, False, flat), 2.0 * expected, rtol=1e-12, atol=1e-9
+    )
 
 
 @pytest.mark.usefixtures("summed_by")
@@ -104,14 +122,18 @@ def test_parts_are_summed_as_their_panel_is(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(kernel, "MANY", y.size)
     monkeypatch.setattr(kernel, "_numba", lambda: sys)
     asked: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(kernel, "sums", lambda X, *more: asked.append(X.shape) or np.zeros((5, 4, 4)))
+    monkeypatch.setattr(
+        kernel, "sums", lambda X, *more: asked.append(X.shape) or np.zeros((5, 4, 4))
+    )
     moments(X[:9], y[:9], use[:9], np.zeros((1, 1, 3)), by_date=False)
     assert not asked
     moments(X[:9], y[:9], use[:9], np.zeros((1, 1, 3)), by_date=False, whole=y.size)
     assert asked == [(9, 5, 2)]
 
 
-@pytest.mark.parametrize("fault", ["ImportError('numpy is too new')", "ModuleNotFoundError('no numba')"])
+@pytest.mark.parametrize(
+    "fault", ["ImportError('numpy is too new')", "ModuleNotFoundError('no numba')"]
+)
 def test_without_numba_numpy_sums(fault: str) -> None:
     code = (
         "import sys\n"

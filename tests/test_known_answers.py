@@ -59,7 +59,9 @@ def test_nine_signals_of_apple_on_the_same_row(apple) -> None:
     assert tests["durbin_watson"] == pytest.approx(1.8619, abs=0.5e-4)
     assert tests["condition_number"] == pytest.approx(407.12, abs=0.005)
     dropped = run.table("dropped")
-    assert dropped["rows"].sum() == 1 + (2103 - 2040)  # one date on which only the dollar index trades
+    assert dropped["rows"].sum() == 1 + (
+        2103 - 2040
+    )  # one date on which only the dollar index trades
 
 
 def test_hold_out_of_apple_explains(apple) -> None:
@@ -140,5 +142,7 @@ def test_french_regressions_equal_statsmodels_to_every_digit_it_has(cli) -> None
             ours.set_index("term")["estimate"], theirs.params, check_names=False, rtol=1e-9, atol=0
         )
         assert ours["t_stat"].tolist() == pytest.approx(theirs.tvalues.tolist(), rel=1e-9)
-        assert ours["p_value"].tolist() == pytest.approx(theirs.pvalues.tolist(), rel=1e-6, abs=1e-300)
+        assert ours["p_value"].tolist() == pytest.approx(
+            theirs.pvalues.tolist(), rel=1e-6, abs=1e-300
+        )
     assert table["unit"].nunique() == 30 + 1

@@ -43,10 +43,14 @@ def test_agrees_with_exact_fractions_at_every_scale(
 
 @QUICK
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.booleans(), st.data())
-def test_scales_of_columns_do_not_matter(seed: int, columns: int, constant: bool, data: st.DataObject) -> None:
+def test_scales_of_columns_do_not_matter(
+    seed: int, columns: int, constant: bool, data: st.DataObject
+) -> None:
     """statsmodels runs on plain columns, mapped back: it loses digits itself where scales differ by 1e16."""
     X, y = sample(seed, data.draw(st.integers(12, 200)), columns)
-    scale = 10.0 ** np.array(data.draw(st.lists(st.integers(-8, 8), min_size=columns, max_size=columns)))
+    scale = 10.0 ** np.array(
+        data.draw(st.lists(st.integers(-8, 8), min_size=columns, max_size=columns))
+    )
     fit = solve(design(X * scale, constant), y, term_names(columns, constant), constant)
     oracle = ols(design(X, constant), y, constant)
     back = np.append(1.0, scale) if constant else scale
@@ -57,7 +61,9 @@ def test_scales_of_columns_do_not_matter(seed: int, columns: int, constant: bool
 
 @QUICK
 @given(st.integers(0, 2**32 - 1), st.integers(0, 4), st.booleans(), st.data())
-def test_quality_is_that_of_statsmodels(seed: int, columns: int, constant: bool, data: st.DataObject) -> None:
+def test_quality_is_that_of_statsmodels(
+    seed: int, columns: int, constant: bool, data: st.DataObject
+) -> None:
     constant = constant or columns == 0
     k = columns + constant
     X, y = sample(seed, data.draw(st.integers(k + 1, 120)), columns)
@@ -136,8 +142,12 @@ def test_a_level_is_no_flaw_without_a_constant() -> None:
 
 
 @QUICK
-@given(st.integers(0, 2**32 - 1), st.lists(st.integers(-8, 8), min_size=5, max_size=5), st.booleans())
-def test_collinear_columns_are_named_and_the_others_not(seed: int, powers: list[int], constant: bool) -> None:
+@given(
+    st.integers(0, 2**32 - 1), st.lists(st.integers(-8, 8), min_size=5, max_size=5), st.booleans()
+)
+def test_collinear_columns_are_named_and_the_others_not(
+    seed: int, powers: list[int], constant: bool
+) -> None:
     X, y = sample(seed, 40, 5)
     X[:, 3] = X[:, 0] - 2.0 * X[:, 1]
     reason = refused(X * 10.0 ** np.array(powers), y, constant)
@@ -167,14 +177,20 @@ def test_nearly_collinear_columns_are_solved() -> None:
     b, inverse, _ = rational(fit.X, y)
     # Rounding of size 1e-16 times a condition number of 2e6: nine digits of the estimates.
     close(fit.b, [float(v) for v in b], "estimates", rel=1e-8, floor=0.0)
-    close(np.diag(fit.bread), [float(inverse[i][i]) for i in range(3)], "inverse", rel=1e-8, floor=0.0)
+    close(
+        np.diag(fit.bread), [float(inverse[i][i]) for i in range(3)], "inverse", rel=1e-8, floor=0.0
+    )
 
 
 @QUICK
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.booleans(), st.data())
-def test_an_exact_fit_is_known_as_one(seed: int, columns: int, constant: bool, data: st.DataObject) -> None:
+def test_an_exact_fit_is_known_as_one(
+    seed: int, columns: int, constant: bool, data: st.DataObject
+) -> None:
     X, _ = sample(seed, data.draw(st.integers(12, 60)), columns)
-    scale = 10.0 ** np.array(data.draw(st.lists(st.integers(-8, 8), min_size=columns, max_size=columns)))
+    scale = 10.0 ** np.array(
+        data.draw(st.lists(st.integers(-8, 8), min_size=columns, max_size=columns))
+    )
     level = data.draw(st.sampled_from([0.0, 1e3, 1e6]))
     truth = np.random.default_rng(seed).uniform(1.0, 2.0, size=columns + constant)
     truth[constant:] /= scale
@@ -182,7 +198,13 @@ def test_an_exact_fit_is_known_as_one(seed: int, columns: int, constant: bool, d
     fit = solve(X, X @ truth, term_names(columns, constant), constant)
     assert fit.exact
     # Rounding of the target, 1e-16, times a condition number of the level, times some for the number of rows.
-    close(fit.b[constant:] * scale, truth[constant:] * scale, "slopes", rel=1e-13 * max(level, 100.0), floor=0.0)
+    close(
+        fit.b[constant:] * scale,
+        truth[constant:] * scale,
+        "slopes",
+        rel=1e-13 * max(level, 100.0),
+        floor=0.0,
+    )
 
 
 def test_an_exact_fit_of_ill_conditioned_columns_is_known_as_one() -> None:
@@ -212,7 +234,12 @@ def test_outsized_numbers_are_refused_by_name(power: int) -> None:
 def test_large_numbers_within_the_limit_are_solved() -> None:
     X, y = sample(11, 30, 2)
     big = LARGEST / 1e3
-    fit = solve(design(X * [big, 1 / big], constant=True), y * big, term_names(2, constant=True), constant=True)
+    fit = solve(
+        design(X * [big, 1 / big], constant=True),
+        y * big,
+        term_names(2, constant=True),
+        constant=True,
+    )
     oracle = ols(design(X, constant=True), y, constant=True)
     close(fit.b / [big, 1.0, big**2], oracle.params, "estimates", floor=0.0)
     close(fit.r2, oracle.rsquared, "r2")

@@ -32,11 +32,17 @@ def place(tmp_path: Path, name: str, *, begun: bool = False, whole: bool = False
     return str(where)
 
 
-def test_finished_failed_and_abandoned_count_and_what_never_began_does_not(ledger: Ledger, tmp_path: Path) -> None:
-    places = {key: place(tmp_path, key, begun=key != "never") for key in ("good", "bad", "lost", "never")}
+def test_finished_failed_and_abandoned_count_and_what_never_began_does_not(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    places = {
+        key: place(tmp_path, key, begun=key != "never") for key in ("good", "bad", "lost", "never")
+    }
     ledger.begin(dict.fromkeys(places.items(), "family"))
     assert ledger.count("family") == Count(0, 0, 3)  # of those at work nobody knows yet
-    ledger.ended({("good", places["good"]): ("finished", 2.0), ("bad", places["bad"]): ("failed", 1.0)})
+    ledger.ended(
+        {("good", places["good"]): ("finished", 2.0), ("bad", places["bad"]): ("failed", 1.0)}
+    )
     found = ledger.count("family")
     assert found == Count(1, 1, 1)
     assert found.trials == 3
@@ -55,7 +61,9 @@ def test_same_spec_twice_counts_once_as_the_best_of_the_two(ledger: Ledger, tmp_
     assert ledger.count("family") == Count(1, 0, 0)
 
 
-def test_what_begins_again_keeps_its_end_until_there_is_another(ledger: Ledger, tmp_path: Path) -> None:
+def test_what_begins_again_keeps_its_end_until_there_is_another(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     where = place(tmp_path, "one", begun=True)
     for status, count in {"failed": Count(0, 1, 0), "finished": Count(1, 0, 0)}.items():
         ledger.begin({("k", where): "family"})
@@ -109,7 +117,10 @@ for i in range(25):
 def test_four_simultaneous_writers_without_a_file_lose_nothing(ledger: Ledger) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", WRITE, str(ledger.path)]
-    writers = [subprocess.Popen([*command, f"w{i}"], env=env, stderr=subprocess.PIPE, text=True) for i in range(4)]
+    writers = [
+        subprocess.Popen([*command, f"w{i}"], env=env, stderr=subprocess.PIPE, text=True)
+        for i in range(4)
+    ]
     said = [one.communicate()[1] for one in writers]
     assert [one.returncode for one in writers] == [0] * 4, said
     assert ledger.count("family") == Count(125, 0, 0)
@@ -149,9 +160,19 @@ def dies(study):
 def test_a_single_run_that_is_killed_was_a_trial(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(DIES)
     words = ["data.assets=[S1V5]", "report=tables"]
-    killed = [sys.executable, "-m", "runner", *words, "+analyses.a={_target_:own.dies}", "allow=[own]"]
+    killed = [
+        sys.executable,
+        "-m",
+        "runner",
+        *words,
+        "+analyses.a={_target_:own.dies}",
+        "allow=[own]",
+    ]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    assert subprocess.run(killed, cwd=tmp_path, env=env, capture_output=True, check=False).returncode == -9
+    assert (
+        subprocess.run(killed, cwd=tmp_path, env=env, capture_output=True, check=False).returncode
+        == -9
+    )
     assert run_cli(tmp_path, *words).code == 0
     ledger = Ledger(tmp_path / "outputs" / "ledger.db")
     [(family,)] = ledger._rows("select distinct family from trials")

@@ -43,7 +43,9 @@ def fitted(model: Regression, panel: Panel) -> Fit:
     return model.fit(panel, np.arange(len(panel.dates)))
 
 
-def cells(panel: Panel, assets: Any = slice(None)) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def cells(
+    panel: Panel, assets: Any = slice(None)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """y (n,), X with its constant (n, k), date and asset of each cell, in order of time."""
     own = np.zeros_like(panel.valid)
     own[:, assets] = panel.valid[:, assets]
@@ -59,15 +61,24 @@ def oracle(y: np.ndarray, X: np.ndarray, cov: str = "nonrobust", **keywords: Any
 
 def agree(found: Fit, unit: str, expected: Any, what: str) -> None:
     """Every number of one unit beside that of statsmodels."""
-    table = found.coefficients[(found.coefficients["unit"] == unit) & (found.coefficients["scope"] != "mean")]
+    table = found.coefficients[
+        (found.coefficients["unit"] == unit) & (found.coefficients["scope"] != "mean")
+    ]
     close(table["estimate"], expected.params, f"{what}: estimates", REL)
     close(table["std_error"], expected.bse, f"{what}: errors", REL)
     close(table["t_stat"], expected.tvalues, f"{what}: z", REL)
-    close(table["p_value"], expected.pvalues, f"{what}: p", 1e-9)  # relative error of p is z^2 times that of z
+    close(
+        table["p_value"], expected.pvalues, f"{what}: p", 1e-9
+    )  # relative error of p is z^2 times that of z
     close(table[["ci_low", "ci_high"]], expected.conf_int(), f"{what}: interval", REL)
     quality = found.quality.set_index("unit").loc[unit]
     close(quality["log_likelihood"], expected.llf, f"{what}: log-likelihood", REL)
-    close(quality[["aic", "bic"]].astype(float), [expected.aic, expected.bic], f"{what}: criteria", REL)
+    close(
+        quality[["aic", "bic"]].astype(float),
+        [expected.aic, expected.bic],
+        f"{what}: criteria",
+        REL,
+    )
     slopes = np.eye(len(expected.params))[1:]
     wald = expected.wald_test(slopes, scalar=True, use_f=False)
     close(quality["f_stat"], wald.statistic / len(slopes), f"{what}: Wald", REL)
@@ -77,8 +88,15 @@ def agree(found: Fit, unit: str, expected: Any, what: str) -> None:
     null = oracle(expected.model.endog, np.ones(int(expected.nobs))).llf
     llr = 2 * (expected.llf - null)
     close(about["pseudo_r2"], expected.prsquared, f"{what}: pseudo R2", 1e-6)
-    close(about["pseudo_r2"], 1 - expected.llf / null, f"{what}: pseudo R2", 1e-9)  # one less a quotient near one
-    close(about[["llr", "llr_p_value"]].astype(float), [llr, stats.chi2.sf(llr, expected.df_model)], what, 1e-9)
+    close(
+        about["pseudo_r2"], 1 - expected.llf / null, f"{what}: pseudo R2", 1e-9
+    )  # one less a quotient near one
+    close(
+        about[["llr", "llr_p_value"]].astype(float),
+        [llr, stats.chi2.sf(llr, expected.df_model)],
+        what,
+        1e-9,
+    )
     assert (about["n_obs"], about["llr_df"]) == (expected.nobs, expected.df_model)
     margins = expected.get_margeff(at="overall", method="dydx")
     effects = found.findings["marginal_effects"].table
@@ -90,7 +108,9 @@ def agree(found: Fit, unit: str, expected: Any, what: str) -> None:
     close(effects[["ci_low", "ci_high"]], margins.conf_int(), f"{what}: their interval", REL)
 
 
-@pytest.mark.parametrize(("cov", "lags"), [("nonrobust", None), ("HC0", None), ("HAC", None), ("HAC", 0), ("HAC", 7)])
+@pytest.mark.parametrize(
+    ("cov", "lags"), [("nonrobust", None), ("HC0", None), ("HAC", None), ("HAC", 0), ("HAC", 7)]
+)
 def test_each_asset_is_the_logit_of_statsmodels(cov: str, lags: int | None) -> None:
     panel = classes()
     found = fitted(Regression(estimator="logit", cov=cov, cov_lags=lags), panel)
@@ -104,7 +124,9 @@ def test_each_asset_is_the_logit_of_statsmodels(cov: str, lags: int | None) -> N
     assert len(found.coefficients[found.coefficients["scope"] == "mean"]) == 3
 
 
-@pytest.mark.parametrize("clusters", [[], ["asset"], ["date"], ["sector"], ["asset", "date"], ["date", "sector"]])
+@pytest.mark.parametrize(
+    "clusters", [[], ["asset"], ["date"], ["sector"], ["asset", "date"], ["date", "sector"]]
+)
 def test_the_pooled_logit_and_its_clusters(clusters: list[str]) -> None:
     panel = classes(3, N=12)
     panel.groups["sector"] = [f"s{i % 5}" for i in range(12)]
@@ -119,7 +141,9 @@ def test_the_pooled_logit_and_its_clusters(clusters: list[str]) -> None:
 
 def test_one_logit_per_group() -> None:
     panel = classes(5)
-    found = fitted(Regression(by="sector", estimator="logit", cov="cluster", clusters=["date"]), panel)
+    found = fitted(
+        Regression(by="sector", estimator="logit", cov="cluster", clusters=["date"]), panel
+    )
     for name, members in (("a", [0, 2]), ("b", [1, 3])):
         y, X, t, _ = cells(panel, members)
         agree(found, name, oracle(y, X, "cluster", groups=t), name)
@@ -159,7 +183,9 @@ def test_hypotheses_are_wald_tests_of_the_normal() -> None:
     found = fitted(Regression(by=None, estimator="logit", cov="HC0", hypotheses=hypotheses), panel)
     y, X, *_ = cells(panel)
     expected = oracle(y, X, "HC0")
-    for text, (R, q) in zip(hypotheses, [([[0, 1, 0]], [0.5]), ([[0, 1, 0], [0, 1, 1]], [0.5, 0])], strict=True):
+    for text, (R, q) in zip(
+        hypotheses, [([[0, 1, 0]], [0.5]), ([[0, 1, 0], [0, 1, 1]], [0.5, 0])], strict=True
+    ):
         wald = expected.wald_test((np.array(R), np.array(q)), scalar=True, use_f=False)
         row = found.hypotheses.set_index("hypothesis").loc[text]
         close([row["f_stat"] * len(q), row["p_value"]], [wald.statistic, wald.pvalue], text, 1e-9)
@@ -193,20 +219,35 @@ def test_the_scale_and_the_place_of_a_column_cost_no_digit(scales: tuple[float, 
     for column in ("effect", "std_error"):
         effect = found.findings["marginal_effects"].table[column] * factor[1:]
         close(effect, plain.findings["marginal_effects"].table[column], column, REL)
-    moved = fitted(Regression(by=None, estimator="logit"), panel_of(panel.y, panel.X + np.array([1e6, 0.0])))
+    moved = fitted(
+        Regression(by=None, estimator="logit"), panel_of(panel.y, panel.X + np.array([1e6, 0.0]))
+    )
     plain = fitted(Regression(by=None, estimator="logit"), panel)
     # a column about 1e6 has lost six of its sixteen digits before it comes here
-    close(moved.coefficients["estimate"][1:], plain.coefficients["estimate"][1:], "far from zero", 1e-8)
+    close(
+        moved.coefficients["estimate"][1:],
+        plain.coefficients["estimate"][1:],
+        "far from zero",
+        1e-8,
+    )
 
 
 def test_nearly_collinear_columns_keep_their_digits() -> None:
     """Two columns that differ by 1e-6: the same probabilities as of their sum and difference."""
     panel = classes(8)
     a, d = panel.X[:, :, 0], panel.X[:, :, 1]
-    found = fitted(Regression(by=None, estimator="logit"), panel_of(panel.y, np.stack([a, a + 1e-6 * d], axis=2)))
+    found = fitted(
+        Regression(by=None, estimator="logit"),
+        panel_of(panel.y, np.stack([a, a + 1e-6 * d], axis=2)),
+    )
     plain = fitted(Regression(by=None, estimator="logit"), panel)
     # x0 + 1e-6 x1 keeps ten digits of x1
-    close(found.coefficients["estimate"][2] * 1e-6, plain.coefficients["estimate"][2], "difference", 1e-7)
+    close(
+        found.coefficients["estimate"][2] * 1e-6,
+        plain.coefficients["estimate"][2],
+        "difference",
+        1e-7,
+    )
     close(found.quality["log_likelihood"], plain.quality["log_likelihood"], "log-likelihood", REL)
 
 
@@ -218,7 +259,12 @@ def test_without_a_constant_and_without_a_slope() -> None:
     close(bare.coefficients["estimate"], expected.params, "estimates", REL)
     about = bare.findings["logit"].table.iloc[0]
     close(about["null_log_likelihood"], len(y) * np.log(0.5), "null", REL)
-    close(about["llr_p_value"], stats.chi2.sf(2 * (expected.llf - len(y) * np.log(0.5)), 2), "LR", 1e-9)
+    close(
+        about["llr_p_value"],
+        stats.chi2.sf(2 * (expected.llf - len(y) * np.log(0.5)), 2),
+        "LR",
+        1e-9,
+    )
     alone = fitted(Regression(by=None, estimator="logit", regressors=[]), panel)
     share = y.mean()
     close(alone.coefficients["estimate"], [np.log(share / (1 - share))], "log odds", REL)
@@ -239,7 +285,9 @@ def test_by_date_the_mean_over_dates() -> None:
 
 
 def one_asset(y: Any, *columns: Any) -> Panel:
-    return panel_of(np.asarray(y, dtype=float)[:, None], np.stack(columns, axis=1)[:, None, :].astype(float))
+    return panel_of(
+        np.asarray(y, dtype=float)[:, None], np.stack(columns, axis=1)[:, None, :].astype(float)
+    )
 
 
 RNG = np.random.default_rng(0)
@@ -254,7 +302,10 @@ TIED = np.where(NOISE > 0.5, NOISE, 0.5)
         (one_asset(NOISE > 0, NOISE, OTHER), "x0 separates 0 from 1"),
         (one_asset(NOISE < 0, OTHER, 1e8 * NOISE), "x1 separates 0 from 1"),
         (one_asset(NOISE > 5e-9, OTHER, NOISE), "x1 separates 0 from 1"),
-        (one_asset((NOISE > 0.5) | ((NOISE < 0.5) & (OTHER > 0.9)), OTHER, NOISE > 0.5), "x1 separates 0 from 1"),
+        (
+            one_asset((NOISE > 0.5) | ((NOISE < 0.5) & (OTHER > 0.9)), OTHER, NOISE > 0.5),
+            "x1 separates 0 from 1",
+        ),
         (one_asset(NOISE > 0.5, NOISE > 0.5), "x0 separates 0 from 1"),
         (one_asset(NOISE + OTHER > 0.1, NOISE, OTHER), "x0, x1 together separate 0 from 1"),
         (one_asset(np.ones(60), NOISE), "the target is constant"),
@@ -280,21 +331,36 @@ def test_too_few_rows_is_a_matter_of_data() -> None:
 
 def test_one_bad_unit_leaves_the_others_alone() -> None:
     panel = classes(2)
-    panel.y[:, 1] = np.where(np.isfinite(panel.y[:, 1]), (panel.X[:, 1, 0] > 0).astype(float), np.nan)
+    panel.y[:, 1] = np.where(
+        np.isfinite(panel.y[:, 1]), (panel.X[:, 1, 0] > 0).astype(float), np.nan
+    )
     panel.valid[:, 2] = False
     found = fitted(Regression(estimator="logit", cov="HAC"), panel)
     reasons = found.quality.set_index("unit")["reason"]
-    assert "x0 separates" in reasons["A1"] and "0 rows" in reasons["A2"] and reasons["A0"] == reasons["A3"] == ""
+    assert (
+        "x0 separates" in reasons["A1"]
+        and "0 rows" in reasons["A2"]
+        and reasons["A0"] == reasons["A3"] == ""
+    )
     table = found.findings["logit"].table.set_index("unit")
     assert table["reason"].tolist() == reasons.tolist()
-    assert table.loc[["A1", "A2"], ["pseudo_r2", "log_likelihood", "iterations"]].isna().all(axis=None)
+    assert (
+        table.loc[["A1", "A2"], ["pseudo_r2", "log_likelihood", "iterations"]].isna().all(axis=None)
+    )
     assert set(found.findings["marginal_effects"].table["unit"]) == {"A0", "A3"}
     assert np.isnan(found.params[[1, 2]]).all() and np.isfinite(found.params[[0, 3]]).all()
     assert np.isnan(
-        found.quality.set_index("unit").loc["A1", ["r2", "f_stat", "log_likelihood", "aic"]].tolist()
+        found.quality.set_index("unit")
+        .loc["A1", ["r2", "f_stat", "log_likelihood", "aic"]]
+        .tolist()
     ).all()
     y, X, *_ = cells(panel, [3])
-    agree(found, "A3", oracle(y, X, "HAC", maxlags=int(4 * (len(y) / 100) ** (2 / 9))), "beside bad ones")
+    agree(
+        found,
+        "A3",
+        oracle(y, X, "HAC", maxlags=int(4 * (len(y) / 100) ** (2 / 9))),
+        "beside bad ones",
+    )
 
 
 def test_errors_that_do_not_exist_are_a_reason() -> None:
@@ -344,7 +410,10 @@ def test_no_convergence_is_a_reason() -> None:
 def test_separation_is_found_exactly_where_a_plane_divides_the_rows(seed: int) -> None:
     """In one dimension with a constant: where the classes do not overlap but for one value."""
     rng = np.random.default_rng(seed)
-    x, y = rng.integers(0, 6, size=8).astype(float), np.append([0.0, 1.0], rng.integers(0, 2, size=6))
+    x, y = (
+        rng.integers(0, 6, size=8).astype(float),
+        np.append([0.0, 1.0], rng.integers(0, 2, size=6)),
+    )
     zeros, ones = x[y == 0], x[y == 1]
     expected = zeros.max() <= ones.min() or ones.max() <= zeros.min()
     assert separated(orthonormal(sm.add_constant(x))[0], y) == expected
@@ -399,7 +468,10 @@ def test_predictions_are_the_probabilities_of_statsmodels() -> None:
 def test_the_words_are_no_surer_than_the_test() -> None:
     panel = classes(0, K=1)
     (sentence,) = fitted(Regression(by=None, estimator="logit"), panel).findings["logit"].words
-    assert "rejects at 5 % that every slope is zero (p <0.001)" in sentence and "rows as independent" in sentence
+    assert (
+        "rejects at 5 % that every slope is zero (p <0.001)" in sentence
+        and "rows as independent" in sentence
+    )
     random = one_asset(COIN, NOISE)
     found = fitted(Regression(estimator="logit"), random)
     (sentence,) = found.findings["logit"].words
@@ -412,7 +484,9 @@ def test_the_words_are_no_surer_than_the_test() -> None:
 def test_mistakes_at_the_command_line_are_one_line_each(cli, tmp_path: Path) -> None:
     bad = cli("experiment=direction", "target=forward_return")
     assert bad.code == 2
-    assert len(bad.errors) == 1 and "target: given " in bad.errors[0] and "target=up" in bad.errors[0]
+    assert (
+        len(bad.errors) == 1 and "target: given " in bad.errors[0] and "target=up" in bad.errors[0]
+    )
     covariance = cli("experiment=direction", "model.cov=HC3")
     assert covariance.code == 2
     assert covariance.errors == [
@@ -420,9 +494,21 @@ def test_mistakes_at_the_command_line_are_one_line_each(cli, tmp_path: Path) -> 
     ]
     price = 100 * np.cumprod(1 + RNG.normal(size=80) / 100)
     table = {"day": pd.bdate_range("2020-01-01", periods=80), "name": "A", "price": price}
-    pd.DataFrame(table | {"hint": np.append(price[1:] / price[:-1], 1.0)}).to_csv(tmp_path / "a.csv", index=False)
-    words = ["experiment=none", "data=file", "data.path=a.csv", "target=up", "model=logit", "features=direction"]
-    words += ["data.columns={date: day, asset: name, close: price, volume: hint}", "~features.vix_change"]
+    pd.DataFrame(table | {"hint": np.append(price[1:] / price[:-1], 1.0)}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    words = [
+        "experiment=none",
+        "data=file",
+        "data.path=a.csv",
+        "target=up",
+        "model=logit",
+        "features=direction",
+    ]
+    words += [
+        "data.columns={date: day, asset: name, close: price, volume: hint}",
+        "~features.vix_change",
+    ]
     separate = cli(*words, "features.ret=volume")
     assert separate.code == 1, separate.err
     assert len(separate.errors) == 1 and "ret separates 0 from 1" in separate.errors[0]

@@ -49,7 +49,9 @@ def test_what_cannot_fit_is_refused_with_the_figure(monkeypatch: pytest.MonkeyPa
     need = memory.needed(1000, 100, 9)
     assert need == 8 * 1000 * 100 * (9 + memory.BESIDE)
     monkeypatch.setattr(memory, "available", lambda: need - 1)
-    with pytest.raises(DataError, match=r"panel: 1,000 dates x 100 assets x 9 columns take about 0.0 GB"):
+    with pytest.raises(
+        DataError, match=r"panel: 1,000 dates x 100 assets x 9 columns take about 0.0 GB"
+    ):
         memory.check(1000, 100, 9)
     monkeypatch.setattr(memory, "available", lambda: need)
     memory.check(1000, 100, 9)
@@ -57,15 +59,21 @@ def test_what_cannot_fit_is_refused_with_the_figure(monkeypatch: pytest.MonkeyPa
     memory.check(10**6, 10**5, 9)
 
 
-def test_a_run_refuses_and_says_before_its_features_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_refuses_and_says_before_its_features_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     notes: list[str] = []
     monkeypatch.setattr(memory, "TOLD", 10**5)
     with reading(notes.append):
         run(Composer().job(SMALL).experiment)
     (said,) = notes
-    assert said.startswith("panel: 800 dates x 8 assets x 8 columns take about 0.0 GB of memory, of ")
+    assert said.startswith(
+        "panel: 800 dates x 8 assets x 8 columns take about 0.0 GB of memory, of "
+    )
     monkeypatch.setattr(memory, "available", lambda: 10**5)
-    with pytest.raises(DataError, match=r"panel: 800 dates x 8 assets x 8 columns .* there are 0.0 GB; allowed:"):
+    with pytest.raises(
+        DataError, match=r"panel: 800 dates x 8 assets x 8 columns .* there are 0.0 GB; allowed:"
+    ):
         run(Composer().job(SMALL).experiment)
 
 
@@ -106,7 +114,9 @@ class Thing:
     frame: pd.DataFrame
 
 
-def test_the_bench_counts_shared_arrays_once_and_lets_go_of_old_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bench_counts_shared_arrays_once_and_lets_go_of_old_panels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     X = np.zeros((100, 10))
     frame = pd.DataFrame(np.zeros((50, 4)))
     assert held([Thing(X, {"a": X[:10], "b": np.zeros(5)}, frame)]) == X.nbytes + 40 + 1600

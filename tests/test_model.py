@@ -24,7 +24,12 @@ from runner.validation import WalkForward
 
 ROUNDING = 1e-9  # relative: the same squares summed by date or over all rows
 FEW = ["data=simulated", "data.assets=7", "data.rows=240", "data.churn=0.5", "report=tables"]
-WALK = ["validation=walk_forward", "validation.first=120", "validation.test=40", "validation.holdout=0"]
+WALK = [
+    "validation=walk_forward",
+    "validation.first=120",
+    "validation.test=40",
+    "validation.holdout=0",
+]
 SAME_ROW = ["features=premia", "features.beta=null", "target=same_period_return"]
 OPTIONS: dict[str, list[str]] = {
     "cross_asset": ["validation.first=150", "model.penalties=5"],
@@ -89,7 +94,10 @@ def test_every_analysis_judges_the_forecasts_of_the_run(option: str) -> None:
         ["model=pooled", "model.effects=[asset,date]"],
         ["model=ridge_pooled", "model.dummies=[sector]"],
         ["target=same_period_return", "features=market", "model.components=2", "data.churn=0"],
-        ["target=forward_volatility", "preprocess=[{_target_: runner.preprocessing.log, on: [target]}]"],
+        [
+            "target=forward_volatility",
+            "preprocess=[{_target_: runner.preprocessing.log, on: [target]}]",
+        ],
     ],
     ids=["effects", "dummies", "components", "target in logs"],
 )
@@ -99,11 +107,16 @@ def test_settings_do_not_part_them(words: list[str]) -> None:
 
 def test_a_model_of_fit_and_predict_alone_runs() -> None:
     spec = dict(made("model=ols").spec)
-    spec |= {"model": {"_target_": "test_model.MeanOfTraining", "scale": 0.5}, "allow": ["test_model"]}
+    spec |= {
+        "model": {"_target_": "test_model.MeanOfTraining", "scale": 0.5},
+        "allow": ["test_model"],
+    }
     report = run(build(spec))
     judged_as_the_run_does(report)
     table = report.predictions
-    assert table["prediction"].to_numpy() == pytest.approx(0.5 * table["benchmark"].to_numpy(), rel=ROUNDING)
+    assert table["prediction"].to_numpy() == pytest.approx(
+        0.5 * table["benchmark"].to_numpy(), rel=ROUNDING
+    )
 
 
 def test_what_a_model_lacks_is_named() -> None:

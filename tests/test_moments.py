@@ -15,19 +15,27 @@ pytestmark = pytest.mark.usefixtures("summed_by")
 DIGITS = 1e-10  # the bounds of `sound` leave eleven digits; one is for the oracle
 
 
-def panel(seed: int, spread: float, level: float, noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def panel(
+    seed: int, spread: float, level: float, noise: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Columns of many sizes and levels, correlated, with gaps: X (T, N, K), y (T, N), use (T, N)."""
     rng = np.random.default_rng(seed)
     T, N, K = rng.integers(5, 40), rng.integers(2, 30), rng.integers(1, 6)
     scale = 10.0 ** rng.uniform(-spread, spread, K)
-    X = (rng.standard_normal((T, N, K)) + rng.standard_normal((T, 1, 1)) + level * rng.standard_normal(K)) * scale
+    X = (
+        rng.standard_normal((T, N, K))
+        + rng.standard_normal((T, 1, 1))
+        + level * rng.standard_normal(K)
+    ) * scale
     y = X @ (rng.standard_normal(K) / scale) + noise * rng.standard_normal((T, N)) + level
     use = rng.random((T, N)) < 0.9
     X[~use], y[~use] = np.nan, np.nan
     return X, y, use
 
 
-def rows_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, u: int, by_date: bool) -> tuple[np.ndarray, np.ndarray]:
+def rows_of(
+    X: np.ndarray, y: np.ndarray, use: np.ndarray, u: int, by_date: bool
+) -> tuple[np.ndarray, np.ndarray]:
     at = (u, use[u]) if by_date else (use[:, u], u)
     return np.column_stack([np.ones(use[at].sum() if use[at].ndim else 0), X[at]]), y[at]
 

@@ -12,7 +12,15 @@ import statsmodels.api as sm
 from oracles import panel_of, random_arrays
 from studies import study_of
 
-from runner.analyses.monte_carlo import block_of, blurred, delayed, monte_carlo, out_of_sample, resampled, thinned
+from runner.analyses.monte_carlo import (
+    block_of,
+    blurred,
+    delayed,
+    monte_carlo,
+    out_of_sample,
+    resampled,
+    thinned,
+)
 from runner.boosting import Boosting
 from runner.composition import Composer
 from runner.errors import DataError
@@ -66,7 +74,9 @@ def test_blocks_keep_serial_correlation() -> None:
         e[t] = 0.8 * e[t - 1] + rng.normal()
     one = study(panel_of(e[:, None], np.empty((1000, 1, 0))))
     single, blocks = (
-        row(monte_carlo(one, draws=100, perturb=["bootstrap"], block=b), "bootstrap", "coef/const")["std"]
+        row(monte_carlo(one, draws=100, perturb=["bootstrap"], block=b), "bootstrap", "coef/const")[
+            "std"
+        ]
         for b in (1, 60)
     )
     assert single == pytest.approx(e.std() / 1000**0.5, rel=0.22)
@@ -77,9 +87,13 @@ def test_dates_are_drawn_with_their_whole_cross_section() -> None:
     """The mean over assets that share their error is as uncertain as one asset's."""
     rng = np.random.default_rng(0)
     y = np.repeat(rng.normal(size=(200, 1)), 25, axis=1)
-    one = study(panel_of(y + 1e-9 * rng.normal(size=y.shape), np.empty((200, 25, 0))), Regression(by=None))
+    one = study(
+        panel_of(y + 1e-9 * rng.normal(size=y.shape), np.empty((200, 25, 0))), Regression(by=None)
+    )
     found = monte_carlo(one, draws=100, perturb=["bootstrap"], block=1)
-    assert row(found, "bootstrap", "coef/const")["std"] == pytest.approx(y[:, 0].std() / 200**0.5, rel=0.22)
+    assert row(found, "bootstrap", "coef/const")["std"] == pytest.approx(
+        y[:, 0].std() / 200**0.5, rel=0.22
+    )
 
 
 def test_blocks_follow_each_other_and_are_as_long_as_asked() -> None:
@@ -102,12 +116,18 @@ def test_noise_attenuates_as_errors_in_variables_do(noise: float) -> None:
     rng = np.random.default_rng(0)
     x = 5.0 + 3.0 * rng.normal(size=(400, 5, 1))
     y = 1.0 + 2.0 * x[:, :, 0] + 0.1 * rng.normal(size=(400, 5))
-    found = monte_carlo(study(panel_of(y, x), Regression(by=None)), draws=40, perturb=["noise"], noise=noise)
+    found = monte_carlo(
+        study(panel_of(y, x), Regression(by=None)), draws=40, perturb=["noise"], noise=noise
+    )
     one = row(found, "noise", "coef/x0")
     factor = 1.0 / (1.0 + noise**2)
     assert one["original"] == pytest.approx(2.0, abs=0.005)
-    assert one["mean"] == pytest.approx(2.0 * factor, rel=0.02)  # spread of 2000 rows over the root of 40 draws
-    found = monte_carlo(study(panel_of(y, x), Regression(by=None)), draws=2, perturb=["noise"], noise=1e-12)
+    assert one["mean"] == pytest.approx(
+        2.0 * factor, rel=0.02
+    )  # spread of 2000 rows over the root of 40 draws
+    found = monte_carlo(
+        study(panel_of(y, x), Regression(by=None)), draws=2, perturb=["noise"], noise=1e-12
+    )
     assert row(found, "noise", "coef/x0")["mean"] == pytest.approx(2.0, abs=0.005)
 
 
@@ -145,7 +165,9 @@ def test_means_without_one_asset_are_the_jackknife() -> None:
     b = one.fit.params[:, 2]
     means = (b.sum() - b) / 2
     assert found["mean"] == pytest.approx(means.mean(), abs=3 * means.std() / 60**0.5)
-    assert found["q05"] == pytest.approx(means.min(), rel=REL) and found["q95"] == pytest.approx(means.max(), rel=REL)
+    assert found["q05"] == pytest.approx(means.min(), rel=REL) and found["q95"] == pytest.approx(
+        means.max(), rel=REL
+    )
 
 
 # Delay
@@ -155,7 +177,10 @@ def test_means_without_one_asset_are_the_jackknife() -> None:
 def test_delay_is_the_regression_on_lagged_features(delay: int) -> None:
     data = panel()
     found = monte_carlo(study(data, Regression(cov="HC3")), perturb=["delay"], delay=delay)
-    b = [sm.OLS(data.y[delay:, i], sm.add_constant(data.X[:-delay, i])).fit().params for i in range(4)]
+    b = [
+        sm.OLS(data.y[delay:, i], sm.add_constant(data.X[:-delay, i])).fit().params
+        for i in range(4)
+    ]
     for j, term in enumerate(["const", "x0", "x1"]):
         one = row(found, "delay", f"coef/{term}")
         assert one["mean"] == pytest.approx(np.mean(b, axis=0)[j], rel=REL) and one["draws"] == 1
@@ -195,7 +220,9 @@ def test_what_lives_on_the_same_row_dies_when_it_is_late() -> None:
         Combinatorial(groups=5, test_groups=2),
     ],
 )
-@pytest.mark.parametrize("model", [Regression(), Regression(by="date"), Regression(by=None, effects=["asset"])])
+@pytest.mark.parametrize(
+    "model", [Regression(), Regression(by="date"), Regression(by=None, effects=["asset"])]
+)
 def test_the_original_score_is_that_of_the_run(splitter: Splitter, model: Regression) -> None:
     from runner.run import _forecast
 
@@ -212,11 +239,15 @@ def test_the_original_score_is_that_of_the_run(splitter: Splitter, model: Regres
 def test_a_locked_hold_out_is_not_looked_at() -> None:
     data = panel()
     splitter = WalkForward(test=20, first=60, holdout=20)
-    before = monte_carlo(study(data, Regression(by=None), splitter), draws=3, perturb=["bootstrap", "assets"])
+    before = monte_carlo(
+        study(data, Regression(by=None), splitter), draws=3, perturb=["bootstrap", "assets"]
+    )
     y = data.y.copy()
     y[-20:] += 100.0
     after = monte_carlo(
-        study(panel_of(y, data.X), Regression(by=None), splitter), draws=3, perturb=["bootstrap", "assets"]
+        study(panel_of(y, data.X), Regression(by=None), splitter),
+        draws=3,
+        perturb=["bootstrap", "assets"],
     )
     scores = [one.table[one.table["quantity"] == "oos_r2"] for one in (before, after)]
     pd.testing.assert_frame_equal(*scores)
@@ -242,7 +273,9 @@ def test_the_test_dates_vary_too() -> None:
     data = panel(N=1, K=1)
     data.y[:60] *= 1e-6
     one = study(data, Fixed(weights={"x0": 1.0}), HoldOut(rows=60))
-    assert row(monte_carlo(one, draws=20, perturb=["bootstrap"]), "bootstrap", "oos_r2")["std"] > 0.01
+    assert (
+        row(monte_carlo(one, draws=20, perturb=["bootstrap"]), "bootstrap", "oos_r2")["std"] > 0.01
+    )
 
 
 @pytest.mark.parametrize("by", ["asset", None])
@@ -277,7 +310,9 @@ def test_the_table_is_of_the_draws() -> None:
         values.append(sm.OLS(made.y[:, 0], sm.add_constant(made.X[:, 0])).fit().params[2])
     got = row(found, "noise", "coef/x1")
     expected = [np.mean(values), np.std(values, ddof=1), *np.quantile(values, [0.05, 0.5, 0.95])]
-    np.testing.assert_allclose(got[["mean", "std", "q05", "q50", "q95"]].astype(float), expected, rtol=1e-8)
+    np.testing.assert_allclose(
+        got[["mean", "std", "q05", "q50", "q95"]].astype(float), expected, rtol=1e-8
+    )
     sign = np.mean(np.sign(values) == np.sign(one.fit.params[0, 2]))
     assert got["same_sign"] == sign and got["draws"] == 30 and got["failed"] == 0
 
@@ -308,9 +343,13 @@ def test_nothing_to_perturb_is_a_reason() -> None:
 def test_wrong_settings_are_refused() -> None:
     one = study(panel())
     for kinds in ([], ["noise", "noise"]):
-        with pytest.raises(DataError, match=r"perturb: given .*; allowed: one or more of bootstrap"):
+        with pytest.raises(
+            DataError, match=r"perturb: given .*; allowed: one or more of bootstrap"
+        ):
             monte_carlo(one, perturb=kinds)
-    with pytest.raises(DataError, match="block: given 41; allowed: at most 40, a third of the 120 rows"):
+    with pytest.raises(
+        DataError, match="block: given 41; allowed: at most 40, a third of the 120 rows"
+    ):
         monte_carlo(one, block=41)
     bare = replace(one, fit=replace(one.fit, coefficients=one.fit.coefficients.iloc[:0]))
     with pytest.raises(DataError, match="model: has no coefficients, and validation no folds"):
@@ -346,7 +385,10 @@ def test_words_metrics_and_picture() -> None:
 
 
 def test_as_a_user() -> None:
-    words = ["+analyses.mc={_target_: runner.analyses.monte_carlo.monte_carlo, draws: 3}", "audit=off"]
+    words = [
+        "+analyses.mc={_target_: runner.analyses.monte_carlo.monte_carlo, draws: 3}",
+        "audit=off",
+    ]
     report = run(Composer().job([*words, "validation=holdout_2000"]).experiment)
     assert row(report.findings["mc"], "noise", "oos_r2")["original"] == pytest.approx(
         report.metrics["oos/r2"], rel=REL

@@ -32,8 +32,12 @@ def values(seed: int, n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("seed", "n", "more"), [(0, 1, 0), (1, 7, 0), (2, 200, 0), (3, 40, 12), (4, 1, 9)])
-def test_as_statsmodels_with_unknown_trials_as_one(method: str, seed: int, n: int, more: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "n", "more"), [(0, 1, 0), (1, 7, 0), (2, 200, 0), (3, 40, 12), (4, 1, 9)]
+)
+def test_as_statsmodels_with_unknown_trials_as_one(
+    method: str, seed: int, n: int, more: int
+) -> None:
     p = values(seed, n)
     expected = multipletests(np.append(p, np.ones(more)), method=method)[1][:n]
     np.testing.assert_allclose(METHODS[method](p, n + more), expected, rtol=REL)
@@ -54,10 +58,14 @@ def test_none_and_what_is_refused(method: str) -> None:
 
 
 def test_hurdles() -> None:
-    assert round(hurdles(np.full(1, np.nan), 0.05, 316).bonferroni, 2) == 3.78  # Harvey, Liu and Zhu (2016), in 2012
+    assert (
+        round(hurdles(np.full(1, np.nan), 0.05, 316).bonferroni, 2) == 3.78
+    )  # Harvey, Liu and Zhu (2016), in 2012
     p = values(2, 200)
     found = hurdles(p, 0.05, 220)
-    np.testing.assert_allclose([found.single, found.bonferroni], norm.isf([0.025, 0.025 / 220]), rtol=REL)
+    np.testing.assert_allclose(
+        [found.single, found.bonferroni], norm.isf([0.025, 0.025 / 220]), rtol=REL
+    )
     for method, hurdle in (("holm", found.holm), ("fdr_by", found.bhy)):
         kept = multipletests(np.append(p, np.ones(20)), 0.05, method)[0][:200]
         t = norm.isf(p / 2.0)
@@ -77,7 +85,9 @@ def test_the_example_of_the_deflated_sharpe_ratio() -> None:
 
 def test_the_expected_maximum_by_simulation() -> None:
     drawn = np.random.default_rng(0).normal(size=(20_000, 50)).max(axis=1)
-    assert expected_maximum(50, 4.0) == pytest.approx(2.0 * drawn.mean(), rel=0.02)  # the formula is 1.2 % above
+    assert expected_maximum(50, 4.0) == pytest.approx(
+        2.0 * drawn.mean(), rel=0.02
+    )  # the formula is 1.2 % above
     assert expected_maximum(1, 4.0) == 0.0
     with pytest.raises(ValueError, match="given 0, 1"):
         expected_maximum(0, 1.0)
@@ -88,7 +98,11 @@ def test_the_error_of_a_sharpe_ratio_by_simulation() -> None:
     rng = np.random.default_rng(1)
     x = rng.exponential(size=(1200, 400)) - 0.8  # mean .2, deviation 1
     found = np.array([probabilistic_sharpe(track(one), 0.2) for one in x])
-    for level, off in ((0.05, 0.02), (0.5, 0.045), (0.95, 0.02)):  # three errors of a share of 1,200 draws
+    for level, off in (
+        (0.05, 0.02),
+        (0.5, 0.045),
+        (0.95, 0.02),
+    ):  # three errors of a share of 1,200 draws
         assert np.mean(found < level) == pytest.approx(level, abs=off)
 
 

@@ -61,7 +61,10 @@ def swept(seed: int, model: Regression, real: int) -> Found:
     kept = tests["p_bh"].to_numpy() < Bar().false_discoveries
     counts = ((tests[name] < 0.05).sum() for name in ("p_value", "p_holm", "p_romano_wolf"))
     return Found(
-        *map(int, counts), int(tests["survives"].eq(True).sum()), int(kept[real:].sum()), int(kept[:real].sum())
+        *map(int, counts),
+        int(tests["survives"].eq(True).sum()),
+        int(kept[real:].sum()),
+        int(kept[:real].sum()),
     )
 
 
@@ -76,13 +79,19 @@ MODELS = {  # the mean over dates with Newey-West's four lags finds some in 9 % 
 def test_worthless_signals_are_called_worthless_and_real_ones_are_found(name: str) -> None:
     model, seeds = MODELS[name]
     null = [swept(seed, model, 0) for seed in range(seeds)]
-    any_ = {kind: float(np.mean([getattr(one, kind) > 0 for one in null])) for kind in Found._fields[:4]}
+    any_ = {
+        kind: float(np.mean([getattr(one, kind) > 0 for one in null])) for kind in Found._fields[:4]
+    }
     planted = [swept(seed, model, REAL) for seed in range(1000, 1000 + PLANTED)]
     false = np.array([one.false / max(one.false + one.real, 1) for one in planted])
     real = np.mean([one.real for one in planted]) / REAL
     spread = float(false.std() / np.sqrt(PLANTED))
-    print(f"\n{name}: seeds of {seeds} with any {any_}, {np.mean([one.raw for one in null]):.1f} unadjusted a seed")
-    print(f"{REAL} real, {PLANTED} seeds: false share {false.mean():.3f} (error {spread:.3f}), found {real:.3f}")
+    print(
+        f"\n{name}: seeds of {seeds} with any {any_}, {np.mean([one.raw for one in null]):.1f} unadjusted a seed"
+    )
+    print(
+        f"{REAL} real, {PLANTED} seeds: false share {false.mean():.3f} (error {spread:.3f}), found {real:.3f}"
+    )
     assert any_["raw"] >= 0.99
     assert max(any_["holm"], any_["romano_wolf"], any_["both"]) <= MOST
     assert false.mean() <= 0.10  # Benjamini-Hochberg at 5 %

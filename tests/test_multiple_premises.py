@@ -36,12 +36,21 @@ def panel(horizon: int, common: bool, N: int = 4, T: int = 900) -> Panel:
     return replace(panel_of(y, X, horizon), groups=groups)
 
 
-BY_DATE, BY_ASSET = {"cov": "cluster", "clusters": ["date"]}, {"cov": "cluster", "clusters": ["asset"]}
+BY_DATE, BY_ASSET = (
+    {"cov": "cluster", "clusters": ["date"]},
+    {"cov": "cluster", "clusters": ["asset"]},
+)
 BOTH = {"cov": "cluster", "clusters": ["asset", "date"]}
 ERRORS = [
     (1, False, {"by": None}, INDEPENDENT, "model.cov=cluster model.clusters=[date]"),
     (1, False, {"by": None, "cov": "HC3"}, INDEPENDENT, "model.cov=cluster model.clusters=[date]"),
-    (1, False, {"by": "sector", "cov": "HC1"}, INDEPENDENT, "model.cov=cluster model.clusters=[date]"),
+    (
+        1,
+        False,
+        {"by": "sector", "cov": "HC1"},
+        INDEPENDENT,
+        "model.cov=cluster model.clusters=[date]",
+    ),
     (5, False, {"by": None}, INDEPENDENT, "model.cov=driscoll_kraay"),
     (1, True, {"by": None, **BY_ASSET}, INDEPENDENT, "model.cov=cluster model.clusters=[date]"),
     (1, False, {"by": None, **BY_ASSET}, "", ""),
@@ -49,7 +58,13 @@ ERRORS = [
     (5, False, {"by": None, **BY_DATE}, OVERLAP, "model.cov=driscoll_kraay"),
     (5, False, {"by": None, **BOTH}, "", ""),
     (5, False, {"by": None, "cov": "driscoll_kraay"}, "", ""),
-    (5, False, {"by": None, "cov": "driscoll_kraay", "cov_lags": 3}, OVERLAP, "model.cov_lags=null"),
+    (
+        5,
+        False,
+        {"by": None, "cov": "driscoll_kraay", "cov_lags": 3},
+        OVERLAP,
+        "model.cov_lags=null",
+    ),
     (5, False, {"by": "date"}, "", ""),
     (5, False, {"by": "date", "mean_lags": 3}, OVERLAP, "model.mean_lags=null"),
     (1, True, {"by": "asset"}, "", ""),
@@ -87,9 +102,14 @@ def test_the_bias_of_stambaugh_is_that_of_a_simulation() -> None:
         b = (about * y).sum(axis=0) / (about**2).sum(axis=0)
         u = y - y.mean(axis=0) - b * about
         a = about / (about**2).sum(axis=0)
-        found = [series_of(a[:, j, None, None], u[:, j, None], np.ones((len(y), 1), bool), h) for j in range(400)]
+        found = [
+            series_of(a[:, j, None, None], u[:, j, None], np.ones((len(y), 1), bool), h)
+            for j in range(400)
+        ]
         estimated = np.mean([one.bias[0] for one in found])
-        assert estimated == pytest.approx(b.mean(), rel=0.25)  # of first order in 1 / T, from estimated moments
+        assert estimated == pytest.approx(
+            b.mean(), rel=0.25
+        )  # of first order in 1 / T, from estimated moments
         assert np.mean([one.persistence[0] for one in found]) == pytest.approx(rho, abs=0.02)
 
 
@@ -135,7 +155,11 @@ def test_a_thousand_rows_of_one_family_are_as_drawn() -> None:
 
 def test_the_installed_table_of_families_has_each() -> None:
     text = files("runner").joinpath("docs/verdict.md").read_text(encoding="utf-8")
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
     level = {row[0]: row[2] for row in rows if len(row) == 5}
     for name, family in FAMILIES.items():
         assert level[name].startswith(f"withheld: {family.withheld}") == bool(family.withheld), name
@@ -161,6 +185,8 @@ def test_level_and_power(name: str) -> None:
     null, planted = level_and_power(family, 1000, 200, workers=2)
     print(f"\n{name}: null {null}; planted {planted}")
     if planted is None:
-        assert null.survivor == 0.0 and null.withheld > 0.5 and null.reason.startswith(family.withheld)
+        assert (
+            null.survivor == 0.0 and null.withheld > 0.5 and null.reason.startswith(family.withheld)
+        )
     else:
         assert null.survivor <= LEVEL and null.bh <= LEVEL and planted.first >= POWER

@@ -27,14 +27,18 @@ REL = 1e-9  # sums in another order, and normal equations beside QR
 NONE = np.full(6, np.nan)
 
 
-def estimates(seed: int, T: int = 60, m: int = 6, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def estimates(
+    seed: int, T: int = 60, m: int = 6, shift: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Means (m,) of correlated heavy-tailed series, and their influences (T, m)."""
     rng = np.random.default_rng(seed)
     x = rng.standard_t(5, size=(T, m)) + 0.8 * rng.normal(size=(T, 1)) + shift * np.arange(m)
     return x.mean(axis=0), (x - x.mean(axis=0)) / T
 
 
-def stepped(b: np.ndarray, errors: np.ndarray, psi: np.ndarray, *more: Any, **named: Any) -> StepDown:
+def stepped(
+    b: np.ndarray, errors: np.ndarray, psi: np.ndarray, *more: Any, **named: Any
+) -> StepDown:
     """The estimates spread over their dates beside influences that add up to zero."""
     known = np.isfinite(psi).sum(axis=0)
     with np.errstate(invalid="ignore"):
@@ -52,11 +56,16 @@ def naive(b: np.ndarray, psi: np.ndarray, draws: int, length: int, seed: int) ->
     def t_of(series: np.ndarray) -> float:
         return abs(series.mean()) / (series.std(ddof=1) / np.sqrt(count))
 
-    rng, rows = np.random.default_rng(seed), [[sum(psi[s:e, j] + b[j] / T) for s, e in cut] for j in range(m)]
+    rng, rows = (
+        np.random.default_rng(seed),
+        [[sum(psi[s:e, j] + b[j] / T) for s, e in cut] for j in range(m)],
+    )
     parts = np.array(rows)
     t = np.array([t_of(part) for part in parts])
     left, p, before = list(range(m)), np.zeros(m), 0.0
-    signs = np.vstack([2.0 * rng.integers(0, 2, (min(512, draws - k), count)) - 1.0 for k in range(0, draws, 512)])
+    signs = np.vstack(
+        [2.0 * rng.integers(0, 2, (min(512, draws - k), count)) - 1.0 for k in range(0, draws, 512)]
+    )
     table = np.array([[t_of(sign * part) for part in parts] for sign in signs])
     while left:
         top = max(left, key=lambda j: t[j])
@@ -115,7 +124,9 @@ def test_tests_with_dates_of_their_own() -> None:
 def test_more_trials_than_tests_share_the_level() -> None:
     b, psi = estimates(4, shift=0.1)
     p = stepped(b, NONE, psi, 999, 1).p_value
-    np.testing.assert_allclose(stepped(b, NONE, psi, 999, 1, m=9).p_value, np.minimum(p * 1.5, 1.0), rtol=REL)
+    np.testing.assert_allclose(
+        stepped(b, NONE, psi, 999, 1, m=9).p_value, np.minimum(p * 1.5, 1.0), rtol=REL
+    )
 
 
 def test_the_block_is_longer_where_dates_hang_together() -> None:
@@ -136,7 +147,9 @@ def test_what_is_refused() -> None:
         romano_wolf(psi, NONE[:2])
     with pytest.raises(ValueError, match="m: given 2 trials with 6 tests"):
         stepped(b, NONE, psi, m=2)
-    assert np.isnan(romano_wolf(np.full_like(psi, np.nan), NONE, block=None, horizon=3).p_value).all()
+    assert np.isnan(
+        romano_wolf(np.full_like(psi, np.nan), NONE, block=None, horizon=3).p_value
+    ).all()
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
@@ -146,10 +159,16 @@ def test_size_and_power(horizon: int) -> None:
     for seed in range(400):
         rng = np.random.default_rng(seed)
         x = rng.standard_t(5, size=(64, 12)) + rng.normal(size=(64, 1))
-        x = x if horizon == 1 else np.lib.stride_tricks.sliding_window_view(x, horizon, axis=0).mean(axis=2)
+        x = (
+            x
+            if horizon == 1
+            else np.lib.stride_tricks.sliding_window_view(x, horizon, axis=0).mean(axis=2)
+        )
         b, psi = x.mean(axis=0), (x - x.mean(axis=0)) / len(x)
         b[0] += 5.0 * x[:, 0].std() / np.sqrt(len(x)) * np.sqrt(horizon)
-        p = stepped(b, np.full(12, np.nan), psi, 199, 1 if horizon == 1 else None, seed, horizon).p_value
+        p = stepped(
+            b, np.full(12, np.nan), psi, 199, 1 if horizon == 1 else None, seed, horizon
+        ).p_value
         rejected, found = rejected + (p[1:] < 0.05).any(), found + (p[0] < 0.05)
     assert 0.02 < rejected / 400 < 0.08
     assert found / 400 > (0.8 if horizon == 1 else 0.25)
@@ -167,13 +186,17 @@ def holed(seed: int, horizon: int = 1) -> Panel:
 def long(panel: Panel) -> pd.DataFrame:
     """Its cells as linearmodels wants them."""
     t, i = np.nonzero(panel.valid)
-    index = pd.MultiIndex.from_arrays([np.array(panel.assets)[i], panel.dates[t]], names=["asset", "date"])
+    index = pd.MultiIndex.from_arrays(
+        [np.array(panel.assets)[i], panel.dates[t]], names=["asset", "date"]
+    )
     return pd.DataFrame({"y": panel.y[t, i], "x0": panel.X[t, i, 0], "x1": panel.X[t, i, 1]}, index)
 
 
 @pytest.mark.parametrize("effects", [[], ["asset"], ["date"], ["asset", "date"]])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_squares_of_a_pooled_fit_are_the_variance_clustered_by_date(effects: list[str], weighted: bool) -> None:
+def test_squares_of_a_pooled_fit_are_the_variance_clustered_by_date(
+    effects: list[str], weighted: bool
+) -> None:
     panel = holed(1)
     weights = np.random.default_rng(2).uniform(0.5, 2.0, panel.y.shape)
     panel = replace(panel, weights=weights if weighted else None)
@@ -182,10 +205,18 @@ def test_squares_of_a_pooled_fit_are_the_variance_clustered_by_date(effects: lis
     data = long(panel)
     exog = data[["x0", "x1"]] if effects else sm.add_constant(data[["x0", "x1"]])
     w = pd.Series(weights[panel.valid], data.index) if weighted else None
-    fitted = PanelOLS(data["y"], exog, weights=w, entity_effects="asset" in effects, time_effects="date" in effects)
+    fitted = PanelOLS(
+        data["y"],
+        exog,
+        weights=w,
+        entity_effects="asset" in effects,
+        time_effects="date" in effects,
+    )
     plain = {"debiased": False, "group_debias": False, "count_effects": False, "auto_df": False}
     result = fitted.fit(cov_type="clustered", cluster_time=True, **plain)
-    np.testing.assert_allclose(np.sqrt((series**2).sum()), result.std_errors, rtol=1e-8)  # theirs: dummies, lstsq
+    np.testing.assert_allclose(
+        np.sqrt((series**2).sum()), result.std_errors, rtol=1e-8
+    )  # theirs: dummies, lstsq
     assert (series.sum().abs() < 1e-12).all() and list(series) == list(result.params.index)
 
 
@@ -199,7 +230,9 @@ def test_the_mean_over_dates_has_its_plain_and_its_lagged_error() -> None:
         mean = study.fit.coefficients[study.fit.coefficients["scope"] == "mean"]
         n = len(series)
         one = np.ones((n, 1))
-        expected = [np.sqrt(newey_west(one, n * series[term].to_numpy(), lags)[0, 0]) for term in series]
+        expected = [
+            np.sqrt(newey_west(one, n * series[term].to_numpy(), lags)[0, 0]) for term in series
+        ]
         factor = 1.0 if lags else np.sqrt(n / (n - 1))
         np.testing.assert_allclose(mean["std_error"], factor * np.array(expected), rtol=REL)
 
@@ -212,7 +245,9 @@ def test_the_mean_over_assets_is_the_mean_of_their_own() -> None:
     for i in (0, 1, 2, 3, 5):
         t = np.flatnonzero(panel.valid[:, i])
         X = sm.add_constant(panel.X[t, i])
-        total[t] += np.linalg.solve(X.T @ X, (X * sm.OLS(panel.y[t, i], X).fit().resid[:, None]).T).T / 5
+        total[t] += (
+            np.linalg.solve(X.T @ X, (X * sm.OLS(panel.y[t, i], X).fit().resid[:, None]).T).T / 5
+        )
     own = panel.dates.isin(series.index)
     np.testing.assert_allclose(series, total[own], rtol=1e-7, atol=1e-15)
     assert (total[~own] == 0.0).all()
@@ -234,7 +269,9 @@ def test_groups_components_and_inverse_variances() -> None:
     halves = []
     for own in ([0, 1], [2, 3, 4, 5]):
         part = panel.part(np.arange(80), np.array(own))
-        halves.append(influence(study_of(part, Regression(by=None))).series.reindex(series.index).fillna(0.0))
+        halves.append(
+            influence(study_of(part, Regression(by=None))).series.reindex(series.index).fillna(0.0)
+        )
     np.testing.assert_allclose(series, (halves[0] + halves[1]) / 2, rtol=1e-7, atol=1e-14)
     y, X = random_arrays(6, 60, 4, 2)
     parts = influence(study_of(panel_of(y, X), Regression(by="asset", components=1))).series
@@ -261,11 +298,17 @@ def test_models_without_influences_say_why() -> None:
 def test_contributions_add_up_to_the_estimates_and_are_those_under_the_null() -> None:
     """Each is the influence of the date with the term's own coefficient set to zero, all others as estimated."""
     panel = holed(9)
-    for model in (Regression(by=None), Regression(by=None, effects=["asset"]), Regression(by="date")):
+    for model in (
+        Regression(by=None),
+        Regression(by=None, effects=["asset"]),
+        Regression(by="date"),
+    ):
         study = study_of(panel, model)
         found = influence(study)
         rows = headline(study.fit.coefficients).set_index("term")["estimate"]
-        np.testing.assert_allclose(found.contributions.sum(), rows.loc[list(found.contributions)], rtol=REL)
+        np.testing.assert_allclose(
+            found.contributions.sum(), rows.loc[list(found.contributions)], rtol=REL
+        )
     data = long(panel)
     others = sm.add_constant(data[["x1"]])
     effective = sm.OLS(data["x0"], others).fit().resid
@@ -276,18 +319,26 @@ def test_contributions_add_up_to_the_estimates_and_are_those_under_the_null() ->
 
 def test_influences_of_a_logit_are_scores_times_the_inverse_hessian() -> None:
     panel = holed(10)
-    panel = replace(panel, y=np.where(np.isfinite(panel.y), (panel.y > np.nanmedian(panel.y)) * 1.0, np.nan))
+    panel = replace(
+        panel, y=np.where(np.isfinite(panel.y), (panel.y > np.nanmedian(panel.y)) * 1.0, np.nan)
+    )
     data = long(panel)
     X = sm.add_constant(data[["x0", "x1"]])
     result = sm.Logit(data["y"], X).fit(disp=0, tol=1e-12)
-    scores = X.mul(data["y"] - result.predict(X), axis=0) @ np.linalg.inv(-result.model.hessian(result.params))
+    scores = X.mul(data["y"] - result.predict(X), axis=0) @ np.linalg.inv(
+        -result.model.hessian(result.params)
+    )
     expected = scores.groupby(level="date").sum()
     model = Regression(by=None, estimator="logit", cov="cluster", clusters=["date"])
     study = study_of(panel, model)
     found = influence(study)
-    np.testing.assert_allclose(found.series, expected, rtol=1e-6, atol=1e-12)  # two Newton solutions
+    np.testing.assert_allclose(
+        found.series, expected, rtol=1e-6, atol=1e-12
+    )  # two Newton solutions
     clusters = pd.factorize(data.index.get_level_values("date"))[0]
-    robust = sm.Logit(data["y"], X).fit(disp=0, tol=1e-12, cov_type="cluster", cov_kwds={"groups": clusters})
+    robust = sm.Logit(data["y"], X).fit(
+        disp=0, tol=1e-12, cov_type="cluster", cov_kwds={"groups": clusters}
+    )
     G, n = found.series.shape[0], len(data)
     factor = np.sqrt(G / (G - 1) * (n - 1) / (n - 3))
     np.testing.assert_allclose(factor * np.sqrt((found.series**2).sum()), robust.bse, rtol=1e-6)
@@ -304,4 +355,6 @@ def test_influences_of_a_logit_by_asset_with_certain_cells() -> None:
     found = influence(study)
     mean = study.fit.coefficients.set_index(["scope", "term"]).loc["mean", "estimate"]
     np.testing.assert_allclose(found.contributions.sum(), mean, rtol=1e-6)
-    assert (found.series.sum().abs() < 1e-6 * mean.abs()).all() and np.isfinite(found.contributions).all(axis=None)
+    assert (found.series.sum().abs() < 1e-6 * mean.abs()).all() and np.isfinite(
+        found.contributions
+    ).all(axis=None)

@@ -11,7 +11,14 @@ from arch.bootstrap import MCS, SPA
 from scipy.stats import linregress, rankdata
 
 from runner.errors import DataError
-from runner.multiple.losses import block_of, long_run_variance, losses_of, may_be_best, paired_draws, superior
+from runner.multiple.losses import (
+    block_of,
+    long_run_variance,
+    losses_of,
+    may_be_best,
+    paired_draws,
+    superior,
+)
 from runner.multiple.overfitting import overfitting
 
 REL = 1e-9  # ratios from sums of squares about the mean
@@ -31,14 +38,20 @@ def naive(x: np.ndarray, blocks: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["chosen", "in_sample", "out_of_sample", "rank", "logit"])
 
 
-@pytest.mark.parametrize(("T", "S", "blocks", "scale"), [(103, 5, 6, 1e-2), (64, 2, 8, 1e-9), (40, 9, 4, 1e6)])
+@pytest.mark.parametrize(
+    ("T", "S", "blocks", "scale"), [(103, 5, 6, 1e-2), (64, 2, 8, 1e-9), (40, 9, 4, 1e6)]
+)
 def test_overfitting_as_a_loop(T: int, S: int, blocks: int, scale: float) -> None:
     x = scale * (np.random.default_rng(T).normal(size=(T, S)) + 0.1 * np.arange(S))
     found, expected = overfitting(x, blocks), naive(x, blocks)
     pd.testing.assert_frame_equal(found.logits, expected, rtol=REL)
     line = linregress(expected["in_sample"], expected["out_of_sample"])
-    np.testing.assert_allclose([found.slope, found.intercept, found.r2], [line.slope, line.intercept, line.rvalue**2])
-    assert found.pbo == np.mean(expected["logit"] <= 0) and found.loss == np.mean(expected["out_of_sample"] < 0)
+    np.testing.assert_allclose(
+        [found.slope, found.intercept, found.r2], [line.slope, line.intercept, line.rvalue**2]
+    )
+    assert found.pbo == np.mean(expected["logit"] <= 0) and found.loss == np.mean(
+        expected["out_of_sample"] < 0
+    )
 
 
 def test_luck_and_skill_are_told_apart() -> None:
@@ -47,7 +60,11 @@ def test_luck_and_skill_are_told_apart() -> None:
     assert 0.3 < np.mean([overfitting(rng.normal(size=(320, 20)), 8).pbo for _ in range(30)]) < 0.7
     noise[:, 7] += 0.3
     skill = overfitting(noise)
-    assert skill.pbo < 0.01 and len(skill.logits) == 12_870 and (skill.logits["chosen"] == 7).mean() > 0.95
+    assert (
+        skill.pbo < 0.01
+        and len(skill.logits) == 12_870
+        and (skill.logits["chosen"] == 7).mean() > 0.95
+    )
 
 
 def test_rows_without_a_return_and_strategies_that_do_nothing() -> None:
@@ -58,7 +75,9 @@ def test_rows_without_a_return_and_strategies_that_do_nothing() -> None:
     assert (found.rows, found.dropped) == (49, 1)
     y = np.delete(x, 4, axis=0)
     with np.errstate(invalid="ignore"):
-        expected = naive(np.column_stack([y[:, :2], y[:, :1]]), 4)  # the idle one has a ratio of zero: rank by hand
+        expected = naive(
+            np.column_stack([y[:, :2], y[:, :1]]), 4
+        )  # the idle one has a ratio of zero: rank by hand
     busy = expected[["in_sample", "out_of_sample"]].to_numpy()
     own = found.logits["chosen"] < 2
     np.testing.assert_allclose(found.logits.loc[own, "in_sample"], busy[own, 0], rtol=REL)
@@ -109,7 +128,9 @@ def test_superior_ability_as_arch_on_gains_over_their_errors() -> None:
     oracle.compute()
     assert [found.lower, found.consistent, found.upper] == list(oracle.pvalues) and found.block == 7
     scaled = superior(x * [1.0, 1e-6, 1e6, 3.0, 1.0], 300, 7, seed=3)
-    np.testing.assert_allclose(found[:3], scaled[:3], atol=1.5 / 300)  # one draw may tip over by rounding
+    np.testing.assert_allclose(
+        found[:3], scaled[:3], atol=1.5 / 300
+    )  # one draw may tip over by rounding
     assert superior(gains(1, better=1.0), 300, seed=0).consistent < 0.01
 
 
@@ -150,13 +171,17 @@ def forecasts(seed: int, fold: str = "1") -> pd.DataFrame:
         [pd.date_range("2020-01-01", periods=20), list("xyz")], names=["date", "asset"]
     )
     table = pd.DataFrame(
-        {"fold": fold, "path": 1, "y": y, "prediction": rng.normal(size=60), "benchmark": 0.1}, index
+        {"fold": fold, "path": 1, "y": y, "prediction": rng.normal(size=60), "benchmark": 0.1},
+        index,
     )
     return table.reset_index()
 
 
 def test_losses_are_of_the_cells_that_all_forecast() -> None:
-    a, b = forecasts(0).drop(index=[0, 1, 2, 7]), forecasts(1).drop(index=[20]).sample(frac=1.0, random_state=0)
+    a, b = (
+        forecasts(0).drop(index=[0, 1, 2, 7]),
+        forecasts(1).drop(index=[20]).sample(frac=1.0, random_state=0),
+    )
     held = pd.concat([forecasts(2)[:30], forecasts(2, "holdout")[30:]])
     found = losses_of({"a": a, "b": b})
     joint = a.merge(b, on=["date", "asset"])

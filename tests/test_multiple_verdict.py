@@ -29,7 +29,12 @@ def job(name: str, t: dict[str, float], seed: int = 0, influence: bool = True, *
     psi = (psi - psi.mean(axis=0)) / 90
     error = np.sqrt((psi**2).sum(axis=0) * 90 / 89)
     ts = np.array(list(t.values()))
-    columns = {"estimate": ts * error, "std_error": error, "t_stat": ts, "p_value": 2 * student.sf(np.abs(ts), 89)}
+    columns = {
+        "estimate": ts * error,
+        "std_error": error,
+        "t_stat": ts,
+        "p_value": 2 * student.sf(np.abs(ts), 89),
+    }
     mean = pd.DataFrame({"scope": "mean", "unit": "all", "term": list(t)} | columns)
     dates = mean.assign(scope="date", unit="2020-01-01", p_value=0.0)
     series = pd.DataFrame(psi + ts * error / 90, DATES, list(t)) if influence else None
@@ -46,9 +51,15 @@ def test_the_table_adds_up_from_its_parts() -> None:
     jobs = sweep({"7": 6.0, "8": 3.3, "9": -2.2})
     found = judge(jobs, Bar(draws=999, without_result=3, seed=2))
     tests = found.tests
-    assert list(tests) == TESTS and list(tests["job"]) == [one.name for one in jobs] and set(tests["term"]) == {"x"}
+    assert (
+        list(tests) == TESTS
+        and list(tests["job"]) == [one.name for one in jobs]
+        and set(tests["term"]) == {"x"}
+    )
     p = tests["p_value"].to_numpy()
-    np.testing.assert_allclose(tests["p_dates"], p, rtol=1e-9)  # the same error, from sums in another order
+    np.testing.assert_allclose(
+        tests["p_dates"], p, rtol=1e-9
+    )  # the same error, from sums in another order
     p = tests["p_dates"].to_numpy()
     np.testing.assert_allclose(tests["p_holm"], adjust.holm(p, 23), rtol=REL)
     np.testing.assert_allclose(tests["p_bh"], adjust.benjamini_hochberg(p, 23), rtol=REL)
@@ -58,7 +69,11 @@ def test_the_table_adds_up_from_its_parts() -> None:
     joint = romano_wolf(psi, tests["std_error"], 999, seed=2, m=23).p_value
     np.testing.assert_allclose(tests["p_romano_wolf"], np.maximum(joint, p), rtol=REL)
     assert (tests["survives"] == ((tests["p_holm"] < 0.05) & (tests["p_romano_wolf"] < 0.05))).all()
-    assert (tests["reason"] == "").all() and found.strategies.empty and list(found.strategies) == STRATEGIES
+    assert (
+        (tests["reason"] == "").all()
+        and found.strategies.empty
+        and list(found.strategies) == STRATEGIES
+    )
     assert found.metrics["trials"] == 23 and found.metrics["tests"] == 20
     assert found.notes == ("Romano-Wolf by 999 draws: signs of 90 blocks of 1 (of 90 dates).",)
 
@@ -77,33 +92,46 @@ def test_none_all_and_a_single_one() -> None:
         "Of 5 tests, none has p below 0.05 unadjusted; none survives Holm and Romano-Wolf at 5 %; "
         "none survives Benjamini-Hochberg at 5 %."
     )
-    every = judge(sweep({"a": 7.0, "b": -8.0}, 0), Bar(draws=999, level=0.01, false_discoveries=0.05))
+    every = judge(
+        sweep({"a": 7.0, "b": -8.0}, 0), Bar(draws=999, level=0.01, false_discoveries=0.05)
+    )
     assert every.sentence == (
         "Of 2 tests, all 2 have p below 0.01 unadjusted; all 2 survive Holm and Romano-Wolf at 1 %: x in jobs a, "
         "b; all 2 survive Benjamini-Hochberg at 5 %."
     )
     one = judge(sweep({"a": 7.0}, 0)).sentence
-    assert one.startswith("Of 1 test, 1 has p below 0.05 unadjusted; 1 survives Holm and Romano-Wolf at 5 %: x in")
+    assert one.startswith(
+        "Of 1 test, 1 has p below 0.05 unadjusted; 1 survives Holm and Romano-Wolf at 5 %: x in"
+    )
 
 
 def test_nothing_to_test() -> None:
     assert judge([]).sentence == "Nothing was tested: no trial."
     lost = judge([], Bar(without_result=3))
-    assert lost.sentence == "Nothing was tested: 3 trials, none with a p-value." and lost.tests.empty
+    assert (
+        lost.sentence == "Nothing was tested: 3 trials, none with a p-value." and lost.tests.empty
+    )
     silent = judge([job("a", {"x": np.nan})])
     assert silent.sentence == "Nothing was tested: no trial." and silent.tests.empty
 
 
 def test_without_influence_there_is_no_verdict_but_the_reason() -> None:
-    bare = replace(job("bare", {"x": 6.0}, influence=False), no_influence="TwoPass has no influence by date")
+    bare = replace(
+        job("bare", {"x": 6.0}, influence=False), no_influence="TwoPass has no influence by date"
+    )
     jobs = [*sweep({"7": 6.0}, 3), bare, job("none", {"x": np.nan})]
     found = judge(jobs, Bar(draws=999))
     tests = found.tests.set_index("job")
     assert "none" not in tests.index  # a coefficient without a p-value is no test
-    assert tests.loc["bare", "reason"] == "estimates have no influence by date (TwoPass has no influence by date)"
+    assert (
+        tests.loc["bare", "reason"]
+        == "estimates have no influence by date (TwoPass has no influence by date)"
+    )
     assert tests.loc["bare", "survives"] is None and np.isnan(tests.loc["bare", "p_romano_wolf"])
     assert tests.loc[["bare"], ["p_dates", "p_holm", "p_bh", "p_by"]].isna().all(axis=None)
-    assert tests.loc["7", "p_romano_wolf"] == pytest.approx(5 / 4 / 1000, rel=REL)  # its group is four of five trials
+    assert tests.loc["7", "p_romano_wolf"] == pytest.approx(
+        5 / 4 / 1000, rel=REL
+    )  # its group is four of five trials
     assert found.metrics["trials"] == 5 and found.metrics["no_verdict"] == 1
     assert found.sentence == (
         "Of 4 tests (5 trials on this data and target, 1 of them elsewhere, without a result or without a verdict, "
@@ -122,8 +150,12 @@ def test_p_values_that_take_assets_as_independent_enter_nothing_and_count() -> N
         "model.clusters=[date]."
     )
     assert found.tests["survives"].isna().all() and found.metrics["trials"] == 4
-    assert [found.metrics[name] for name in ("survive", "holm", "romano_wolf", "bh", "by", "tests")] == [0] * 6
-    mixed = judge([*sweep({"7": 6.0}, 3), replace(job("8", {"x": 9.0}), doubts=doubt)], Bar(draws=999)).tests
+    assert [
+        found.metrics[name] for name in ("survive", "holm", "romano_wolf", "bh", "by", "tests")
+    ] == [0] * 6
+    mixed = judge(
+        [*sweep({"7": 6.0}, 3), replace(job("8", {"x": 9.0}), doubts=doubt)], Bar(draws=999)
+    ).tests
     p = mixed["p_dates"].to_numpy()
     assert np.isnan(p[-1])
     np.testing.assert_allclose(mixed["p_bh"][:4], adjust.benjamini_hochberg(p[:4], 5), rtol=REL)
@@ -134,7 +166,9 @@ def test_reasons_are_grouped_and_the_first_is_the_instance() -> None:
     reasons = {"1": f"{FEW} (500 dates)", "2": f"{FEW} (400 dates)"}
     jobs = [replace(one, doubts={"x": reasons.get(one.name, "")}) for one in sweep({}, 4)]
     sentence = judge(jobs, Bar(draws=99)).sentence
-    assert sentence.endswith("No verdict for 2 of 4 tests: too few independent rows (for instance 500 dates).")
+    assert sentence.endswith(
+        "No verdict for 2 of 4 tests: too few independent rows (for instance 500 dates)."
+    )
 
 
 def test_copies_count_once_and_it_is_said() -> None:
@@ -143,11 +177,19 @@ def test_copies_count_once_and_it_is_said() -> None:
     twice = judge([*jobs, replace(jobs[-1], name="8", coefficients=rounded)], Bar(draws=999))
     once = judge(jobs, Bar(draws=999))
     assert twice.metrics == once.metrics and twice.metrics["trials"] == 4
-    assert twice.sentence == f"{once.sentence} 1 job repeats the numbers of another and counts once: 8 those of 7."
+    assert (
+        twice.sentence
+        == f"{once.sentence} 1 job repeats the numbers of another and counts once: 8 those of 7."
+    )
     last = twice.tests.iloc[-1]
     assert last["reason"] == "the numbers of job 7, counted once" and last["survives"] is None
     other = jobs[-1].coefficients.assign(std_error=jobs[-1].coefficients["std_error"] * 1.001)
-    assert judge([*jobs, replace(jobs[-1], name="8", coefficients=other)], Bar(draws=99)).metrics["trials"] == 5
+    assert (
+        judge([*jobs, replace(jobs[-1], name="8", coefficients=other)], Bar(draws=99)).metrics[
+            "trials"
+        ]
+        == 5
+    )
 
 
 def test_errors_that_are_too_small_for_what_hangs_together_do_not_survive() -> None:
@@ -155,7 +197,9 @@ def test_errors_that_are_too_small_for_what_hangs_together_do_not_survive() -> N
     jobs = sweep({"7": 6.0}, 3)
     small = []
     for one in jobs:
-        estimates = one.coefficients[one.coefficients["scope"] == "mean"].set_index("term")["estimate"]
+        estimates = one.coefficients[one.coefficients["scope"] == "mean"].set_index("term")[
+            "estimate"
+        ]
         level = estimates / 90.0
         small.append(replace(one, contributions=(one.contributions - level) * 5.0 + level))
     found = judge(small, Bar(draws=999))
@@ -174,7 +218,9 @@ def test_the_terms_that_are_tested() -> None:
     jobs = [job("a", {"const": 1.0, "x": 5.0, "z": 1.0}), job("b", {"const": 1.0, "z": 4.0})]
     assert list(judge(jobs).tests["term"]) == ["x", "z", "z"]
     assert list(judge(jobs, Bar(terms=["const", "x"])).tests["term"]) == ["const", "x", "const"]
-    assert judge(jobs, Bar(without_result=2)).metrics["trials"] == 3 + 2 * 2  # as many tests as the largest job
+    assert (
+        judge(jobs, Bar(without_result=2)).metrics["trials"] == 3 + 2 * 2
+    )  # as many tests as the largest job
     with pytest.raises(ValueError, match="terms: given w; allowed: const, x, z"):
         judge(jobs, Bar(terms=["w"]))
     with pytest.raises(ValueError, match="jobs: a given twice"):
@@ -210,7 +256,10 @@ def predictions(seed: int, skill: float) -> pd.DataFrame:
 def test_strategies() -> None:
     made = {str(k): returns(k, 0.003 * (k == 3)) for k in range(5)}
     forecast = {str(k): predictions(k, 0.8 * (k == 3)) for k in range(5)}
-    jobs = [job(name, {"x": 1.0}, strategies={"own": made[name]}, predictions=forecast[name]) for name in made]
+    jobs = [
+        job(name, {"x": 1.0}, strategies={"own": made[name]}, predictions=forecast[name])
+        for name in made
+    ]
     idle = job("idle", {"x": 1.0}, strategies={"own": returns(9, 0.0) * 0.0})
     found = judge([*jobs, job("no strategy", {"x": 1.0})], Bar(draws=2000, without_result=2))
     table = found.strategies.set_index("job")
@@ -219,21 +268,33 @@ def test_strategies() -> None:
     variance = float(np.var([one.sharpe for one in ratios.values()], ddof=1))
     for name, one in ratios.items():
         assert table.loc[name, "sharpe"] == pytest.approx(one.sharpe, rel=REL)
-        assert table.loc[name, "deflated"] == pytest.approx(deflated_sharpe(one, 7, variance), rel=REL)
+        assert table.loc[name, "deflated"] == pytest.approx(
+            deflated_sharpe(one, 7, variance), rel=REL
+        )
         assert table.loc[name, "deflated"] < table.loc[name, "probabilistic"]
     assert (table["pbo"] == overfitting(pd.DataFrame(made).to_numpy()).pbo).all()
     assert (table["spa_p_value"] == 1 / 200).all() and table["mcs_p_value"].min() == 1 / 200
-    assert list(table.index[table["in_mcs"].astype(bool)]) == ["3"] and (table["spa_p_value"] < 0.01).all()
+    assert (
+        list(table.index[table["in_mcs"].astype(bool)]) == ["3"]
+        and (table["spa_p_value"] < 0.01).all()
+    )
     assert found.notes[1:] == (
         "Backtest overfitting of 5 strategies on 200 rows in 16 blocks.",
         "Forecasts compared on 800 dates, blocks of 9: 200 draws.",
     )
     with_idle = judge([*jobs, idle], Bar(draws=1000)).strategies.set_index("job")
-    assert with_idle.loc["idle", "reason"] == "returns do not vary" and np.isnan(with_idle.loc["idle", "sharpe"])
+    assert with_idle.loc["idle", "reason"] == "returns do not vary" and np.isnan(
+        with_idle.loc["idle", "sharpe"]
+    )
 
 
 def test_strategies_that_cannot_be_judged() -> None:
-    short = job("a", {"x": 1.0}, strategies={"own": returns(0, 0.0)[:10]}, predictions=predictions(0, 0.5)[:40])
+    short = job(
+        "a",
+        {"x": 1.0},
+        strategies={"own": returns(0, 0.0)[:10]},
+        predictions=predictions(0, 0.5)[:40],
+    )
     found = judge([short], Bar(draws=1000))
     row = found.strategies.iloc[0]
     assert row[["pbo", "spa_p_value", "deflated", "probabilistic"]].isna().all()
@@ -243,28 +304,39 @@ def test_strategies_that_cannot_be_judged() -> None:
         "and 2.",
         "The forecasts were not compared: losses: 10 dates common to all; needs 20.",
     )
-    other = [job(name, {"x": 1.0}, predictions=predictions(1, 0.5).assign(y=k)) for k, name in enumerate("abc")]
+    other = [
+        job(name, {"x": 1.0}, predictions=predictions(1, 0.5).assign(y=k))
+        for k, name in enumerate("abc")
+    ]
     assert judge(other, Bar(draws=1000)).notes[1] == (
         "Forecasts not compared, another target than the first job: b, c."
     )
     long = replace(short, strategies={"own": returns(0, 0.0)})
     alone = judge([long], Bar(draws=1000, without_result=1)).strategies
     assert np.isnan(alone.loc[0, "deflated"])  # one ratio has no variance over trials
-    assert alone.loc[0, "reason"].startswith("no deflated ratio") and alone.loc[0, "probabilistic"] > 0.0
+    assert (
+        alone.loc[0, "reason"].startswith("no deflated ratio")
+        and alone.loc[0, "probabilistic"] > 0.0
+    )
     only = judge([long], Bar(draws=1000)).strategies.iloc[0]
     assert only["deflated"] == only["probabilistic"] and only["reason"] == ""
 
 
 def test_a_ratio_of_serially_correlated_returns_has_no_confidence() -> None:
     smooth = returns(0, 0.001).rolling(3).mean().dropna()
-    row = judge([job("a", {"x": 1.0}, strategies={"smooth": smooth})], Bar(draws=99)).strategies.iloc[0]
+    row = judge(
+        [job("a", {"x": 1.0}, strategies={"smooth": smooth})], Bar(draws=99)
+    ).strategies.iloc[0]
     assert row["sharpe"] > 0.0 and row[["probabilistic", "deflated"]].isna().all()
     assert row["reason"].startswith("returns are serially correlated (first order 0.7")
 
 
 def test_strategies_that_are_alike_count_once() -> None:
     made = {str(k): returns(k, 0.002) for k in range(4)}
-    jobs = [job(name, {"x": 1.0}, strategies={"trading": one, "equity": one * 1.0}) for name, one in made.items()]
+    jobs = [
+        job(name, {"x": 1.0}, strategies={"trading": one, "equity": one * 1.0})
+        for name, one in made.items()
+    ]
     jobs.append(job("4", {"x": 2.0}, strategies={"trading": made["0"] * (1 + 1e-13)}))
     found = judge(jobs, Bar(draws=99, without_result=2))
     table = found.strategies.set_index(["job", "strategy"])
@@ -272,9 +344,13 @@ def test_strategies_that_are_alike_count_once() -> None:
     assert table.loc[("4", "trading"), "reason"] == "the returns of job 0 (trading), counted once"
     ratios = [track(one.to_numpy()) for one in made.values()]
     variance = float(np.var([one.sharpe for one in ratios], ddof=1))
-    expected = deflated_sharpe(ratios[0], 6, variance)  # four, and one strategy of each job without a result
+    expected = deflated_sharpe(
+        ratios[0], 6, variance
+    )  # four, and one strategy of each job without a result
     assert table.loc[("0", "trading"), "deflated"] == pytest.approx(expected, rel=REL)
-    assert found.notes[-1].startswith("Strategies with the returns of another count once: job 0 (equity)")
+    assert found.notes[-1].startswith(
+        "Strategies with the returns of another count once: job 0 (equity)"
+    )
 
 
 def test_forecasts_are_not_compared_where_the_bootstrap_loses_its_level() -> None:
@@ -285,7 +361,9 @@ def test_forecasts_are_not_compared_where_the_bootstrap_loses_its_level() -> Non
         "level.",
     )
     few = judge(jobs, Bar(draws=1000, block=14))  # 800 dates
-    assert few.notes[1:] == ("The forecasts were not compared: losses: 800 dates make 57 blocks of 14; needs 60.",)
+    assert few.notes[1:] == (
+        "The forecasts were not compared: losses: 800 dates make 57 blocks of 14; needs 60.",
+    )
     enough = judge(jobs, Bar(draws=1000, block=13))  # 61 blocks
     assert enough.notes[1:] == ("Forecasts compared on 800 dates, blocks of 13: 100 draws.",)
     columns = ["spa_p_value", "mcs_p_value", "in_mcs"]

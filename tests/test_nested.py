@@ -92,9 +92,15 @@ def test_pooled_and_by_group() -> None:
     row = nested(study_of(panel, Regression(by=None)), regressors=["MktRF"]).table.iloc[0]
     assert (row["scope"], row["unit"]) == ("pooled", "all")
     same(row, *both(panel.y.ravel(), panel.X.reshape(-1, 3), [0]), [1, 2])
-    table = nested(study_of(panel, Regression(by="style")), regressors=["SMB"]).table.set_index("unit")
+    table = nested(study_of(panel, Regression(by="style")), regressors=["SMB"]).table.set_index(
+        "unit"
+    )
     assert list(table.index) == ["all", "growth"]
-    same(table.loc["growth"], *both(panel.y[:, [0, 3, 6]].ravel(), panel.X[:, [0, 3, 6]].reshape(-1, 3), [1]), [0, 2])
+    same(
+        table.loc["growth"],
+        *both(panel.y[:, [0, 3, 6]].ravel(), panel.X[:, [0, 3, 6]].reshape(-1, 3), [1]),
+        [0, 2],
+    )
 
 
 def test_principal_components_are_tested_as_regressors() -> None:
@@ -148,12 +154,20 @@ def test_a_factor_that_adds_nothing_is_not_said_to() -> None:
 @pytest.mark.parametrize(
     ("change", "regressors", "line"),
     [
-        ({}, ["MktRf"], "regressors: 'MktRf' is unknown; allowed: MktRF, SMB, HML; did you mean 'MktRF'?"),
+        (
+            {},
+            ["MktRf"],
+            "regressors: 'MktRf' is unknown; allowed: MktRF, SMB, HML; did you mean 'MktRF'?",
+        ),
         ({"regressors": ["SMB"]}, ["HML"], "regressors: 'HML' is unknown; allowed: SMB"),
         ({}, ["HML", "SMB", "MktRF"], "all of the run; allowed: fewer than MktRF, SMB, HML"),
         ({}, ["SMB", "SMB"], "regressors: 'SMB' is given twice"),
         ({"constant": False}, [], "regressors: none, and no constant; allowed: at least one term"),
-        ({"estimator": "ridge", "penalty": 1.0}, ["SMB"], "model.estimator: given ridge; allowed: ols"),
+        (
+            {"estimator": "ridge", "penalty": 1.0},
+            ["SMB"],
+            "model.estimator: given ridge; allowed: ols",
+        ),
     ],
 )
 def test_what_it_does_not_suit_is_one_line(change: dict, regressors: list[str], line: str) -> None:
@@ -165,7 +179,9 @@ def test_what_it_does_not_suit_is_one_line(change: dict, regressors: list[str], 
 
 def test_a_regression_by_date_is_refused() -> None:
     y, X = random_arrays(1, 30, 8, 2)
-    with pytest.raises(DataError, match=r"model\.by: given date; allowed: asset, null or a group of assets"):
+    with pytest.raises(
+        DataError, match=r"model\.by: given date; allowed: asset, null or a group of assets"
+    ):
         nested(study_of(panel_of(y, X), Regression(by="date")), regressors=["x0"])
 
 

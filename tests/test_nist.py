@@ -62,7 +62,9 @@ DIGITS = {
     "NoInt2": Digits(14, 14, 14),
     "Longley": Digits(10, 11, 11),
     "Filip": Digits(7, 7, 7),
-    "Wampler1": Digits(8, 0, 0),  # no errors, tests or residual: they fit exactly, what float64 leaves is noise
+    "Wampler1": Digits(
+        8, 0, 0
+    ),  # no errors, tests or residual: they fit exactly, what float64 leaves is noise
     "Wampler2": Digits(12, 0, 0),
     "Wampler3": Digits(8, 13, 13),
     "Wampler4": Digits(7, 13, 13),
@@ -120,14 +122,22 @@ FILIP_Y = [
 # fmt: on
 # Wampler 3 to 5: a polynomial with coefficients 1 and residuals of one pattern, times 1, 100 and 10000.
 PATTERN = [759, -2048, 2048, -2048, 2523, -2048, 2048, -2048, 1838, -2048, 2048]
-WAMPLER_ERRORS = [2152.32624678170, 2363.55173469681, 779.343524331583, 101.475507550350, 5.64566512170752]
+WAMPLER_ERRORS = [
+    2152.32624678170,
+    2363.55173469681,
+    779.343524331583,
+    101.475507550350,
+    5.64566512170752,
+]
 WAMPLER_ERRORS += [0.112324854679312]
 
 
 def norris() -> Certified:
     table = np.array(NORRIS).reshape(-1, 2)
     b, error = [-0.262323073774029, 1.00211681802045], [0.232818234301152, 0.429796848199937e-03]
-    return Certified(table[:, 1:], table[:, 0], b, error, 0.884796396144373, 0.999993745883712, 5436385.54079785)
+    return Certified(
+        table[:, 1:], table[:, 0], b, error, 0.884796396144373, 0.999993745883712, 5436385.54079785
+    )
 
 
 def pontius() -> Certified:
@@ -152,18 +162,44 @@ def no_intercept_2() -> Certified:
 
 def longley() -> Certified:
     table = np.array(LONGLEY)
-    b = [-3482258.63459582, 15.0618722713733, -0.358191792925910e-01, -2.02022980381683, -1.03322686717359]
+    b = [
+        -3482258.63459582,
+        15.0618722713733,
+        -0.358191792925910e-01,
+        -2.02022980381683,
+        -1.03322686717359,
+    ]
     b += [-0.511041056535807e-01, 1829.15146461355]
-    error = [890420.383607373, 84.9149257747669, 0.334910077722432e-01, 0.488399681651699, 0.214274163161675]
+    error = [
+        890420.383607373,
+        84.9149257747669,
+        0.334910077722432e-01,
+        0.488399681651699,
+        0.214274163161675,
+    ]
     error += [0.226073200069370, 455.478499142212]
-    return Certified(table[:, 1:], table[:, 0], b, error, 304.854073561965, 0.995479004577296, 330.285339234588)
+    return Certified(
+        table[:, 1:], table[:, 0], b, error, 304.854073561965, 0.995479004577296, 330.285339234588
+    )
 
 
 def filip() -> Certified:
-    b = [-1467.48961422980, -2772.17959193342, -2316.37108160893, -1127.97394098372, -354.478233703349]
+    b = [
+        -1467.48961422980,
+        -2772.17959193342,
+        -2316.37108160893,
+        -1127.97394098372,
+        -354.478233703349,
+    ]
     b += [-75.1242017393757, -10.8753180355343, -1.06221498588947, -0.670191154593408e-01]
     b += [-0.246781078275479e-02, -0.402962525080404e-04]
-    error = [298.084530995537, 559.779865474950, 466.477572127796, 227.204274477751, 71.6478660875927]
+    error = [
+        298.084530995537,
+        559.779865474950,
+        466.477572127796,
+        227.204274477751,
+        71.6478660875927,
+    ]
     error += [15.2897178747400, 2.23691159816033, 0.221624321934227, 0.142363763154724e-01]
     error += [0.535617408889821e-03, 0.896632837373868e-05]
     of_all = (0.334801051324544e-02, 0.996727416185620, 2162.43954511489)
@@ -179,7 +215,9 @@ def wampler_exact(b: list[float]) -> Certified:
 def wampler(size: float, r2: float, f: float) -> Certified:
     X = powers(np.arange(21.0), 5)
     y = 1.0 + X.sum(axis=1) + size * np.array([*PATTERN, *PATTERN[-2::-1]])
-    return Certified(X, y, [1.0] * 6, [size * one for one in WAMPLER_ERRORS], size * 2360.14502379268, r2, f)
+    return Certified(
+        X, y, [1.0] * 6, [size * one for one in WAMPLER_ERRORS], size * 2360.14502379268, r2, f
+    )
 
 
 def powers(x: np.ndarray, degree: int) -> np.ndarray:
@@ -208,7 +246,11 @@ def digits(actual: Any, certified: Any) -> float:
     """Fewest correct digits, at most the 15 that NIST gives; of a zero, those after the point."""
     actual, certified = np.asarray(actual, dtype=float), np.asarray(certified, dtype=float)
     size = np.where(certified == 0.0, 1.0, np.abs(certified))
-    return float(np.nan_to_num(-np.log10(np.maximum(np.abs(actual - certified) / size, 1e-15)), nan=-1.0).min())
+    return float(
+        np.nan_to_num(
+            -np.log10(np.maximum(np.abs(actual - certified) / size, 1e-15)), nan=-1.0
+        ).min()
+    )
 
 
 def spread(of: Certified, assets: int) -> Panel:
@@ -222,7 +264,9 @@ def spread(of: Certified, assets: int) -> Panel:
 
 def reached(fit: Fit, of: Certified, terms: slice = slice(None)) -> tuple[float, float, float]:
     table, quality = fit.coefficients, fit.quality.iloc[0]
-    r2 = "r2" if of.constant else "r2_uncentred"  # what is certified without a constant is about zero
+    r2 = (
+        "r2" if of.constant else "r2_uncentred"
+    )  # what is certified without a constant is about zero
     return (
         digits(table["estimate"], of.b[terms]),
         digits(table["std_error"], of.error[terms]),
@@ -237,7 +281,9 @@ def expect(fit: Fit, name: str, terms: slice = slice(None)) -> None:
     assert b >= DIGITS[name].b
     if name in EXACTLY:
         assert list(fit.quality["reason"]) == [EXACT]
-        assert fit.coefficients["std_error"].isna().all() and np.isnan(fit.quality["f_stat"].iloc[0])
+        assert fit.coefficients["std_error"].isna().all() and np.isnan(
+            fit.quality["f_stat"].iloc[0]
+        )
         assert digits(fit.quality["r2"], [1.0]) >= 15.0
     else:
         assert list(fit.quality["reason"]) == [""]
@@ -260,7 +306,9 @@ def test_moments_know_that_they_lose_digits(name: str) -> None:
     panel = spread(SETS[name], 1)
     for of in ("asset", None):
         shift = shift_of(panel.X, panel.y, panel.valid, of)
-        assert not solve_moments(moments(panel.X, panel.y, panel.valid, shift, by_date=False), shift).sound.any()
+        assert not solve_moments(
+            moments(panel.X, panel.y, panel.valid, shift, by_date=False), shift
+        ).sound.any()
 
 
 @pytest.mark.parametrize("name", [name for name in SETS if SETS[name].constant and name != "Filip"])
@@ -296,8 +344,12 @@ def test_the_data_here_are_those_of_nist(name: str) -> None:
     tss = sum((Fraction(v) - level) ** 2 for v in of.y.tolist())
     needed = 7.5 if name == "Filip" else OF_THE_DATA
     assert digits([float(one) for one in b], of.b) >= needed
-    assert digits([float(variance * inverse[j][j]) ** 0.5 for j in range(len(b))], of.error) >= needed
-    assert digits([float(variance) ** 0.5, float(1 - ssr / tss)], [of.residual_std, of.r2]) >= needed
+    assert (
+        digits([float(variance * inverse[j][j]) ** 0.5 for j in range(len(b))], of.error) >= needed
+    )
+    assert (
+        digits([float(variance) ** 0.5, float(1 - ssr / tss)], [of.residual_std, of.r2]) >= needed
+    )
 
 
 def test_digits_beside_those_of_statsmodels() -> None:
@@ -306,9 +358,15 @@ def test_digits_beside_those_of_statsmodels() -> None:
         panel = spread(of, 1)
         fit = Regression(by=None, constant=of.constant).fit(panel, np.arange(len(panel.dates)))
         with np.errstate(divide="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that Filip is singular to them, and that is what is shown
+            warnings.simplefilter(
+                "ignore"
+            )  # that Filip is singular to them, and that is what is shown
             theirs = sm.OLS(of.y, design(of.X, of.constant), hasconst=of.constant).fit()
         both = [digits(fit.coefficients["estimate"], of.b), digits(theirs.params, of.b)]
         both += [digits(fit.coefficients["std_error"], of.error), digits(theirs.bse, of.error)]
         if both[0] >= both[1] + 1 or both[2] >= both[3] + 1:
-            print("{:10} estimates {:.1f}, statsmodels {:.1f}; errors {:.1f}, {:.1f}".format(name, *both))
+            print(
+                "{:10} estimates {:.1f}, statsmodels {:.1f}; errors {:.1f}, {:.1f}".format(
+                    name, *both
+                )
+            )

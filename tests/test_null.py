@@ -36,7 +36,8 @@ def drawn(seed: int, model: Regression, splitter: Any, horizon: int) -> dict[str
     report = run(Experiment("null", source, features, target, model, splitter, spec))
     row = report.scores[report.scores["scope"] == "pooled"].iloc[0]
     return {
-        name: float(row[name]) for name in ("r2", "r2_zero", "dm_stat", "dm_p_value", "cw_p_value", "rank_ic_p_value")
+        name: float(row[name])
+        for name in ("r2", "r2_zero", "dm_stat", "dm_p_value", "cw_p_value", "rank_ic_p_value")
     }
 
 
@@ -47,7 +48,9 @@ def drawn(seed: int, model: Regression, splitter: Any, horizon: int) -> dict[str
     [(Regression(), HoldOut(rows=120)), (Regression(by="date"), WalkForward(first=200, test=40))],
     ids=["by asset, hold-out", "by date, walk-forward"],
 )
-def test_no_skill_is_found_where_there_is_none(model: Regression, splitter: Any, horizon: int) -> None:
+def test_no_skill_is_found_where_there_is_none(
+    model: Regression, splitter: Any, horizon: int
+) -> None:
     found = [drawn(seed, model, splitter, horizon) for seed in range(DRAWS)]
     of = {name: np.array([one[name] for one in found]) for name in found[0]}
     better = (of["dm_p_value"] < 0.05) & (of["dm_stat"] > 0) & (of["r2"] > 0)
@@ -63,7 +66,9 @@ def test_no_skill_is_found_where_there_is_none(model: Regression, splitter: Any,
     print("   ".join(f"{name} {100 * value:.1f} %" for name, value in share.items()))
     print(f"R2 against zero {of['r2_zero'].mean():.4f}")
     assert of["r2_zero"].mean() < 0.0
-    if model.by == "asset":  # one line for all assets is less noisy than a mean of each, with no skill at all
+    if (
+        model.by == "asset"
+    ):  # one line for all assets is less noisy than a mean of each, with no skill at all
         assert of["r2"].mean() < 0.0
         assert share["better by Diebold-Mariano"] < 0.05
     assert share["rank IC"] < 0.05 + ERROR + 0.01

@@ -15,12 +15,63 @@ from runner.sweeps.plan import Plan
 from runner.sweeps.settings import Sweep
 
 EXPERIMENTS = sorted(path.stem for path in (shipped_conf() / "experiment").glob("*.yaml"))
-VALUES = ["1", "0.5", "-3", "null", "true", "abc", "'1'", "'a b'", "[1,2]", "[]", "[x0,[y]]", "1e-3", "nan", "???"]
-VALUES += ["{a:1}", "[{a:1}]", "${target.frequency}", "'${name}s'", "[${name}]", "", "' '", "a\\,b", "'a\\b'"]
-WORDS = ["model=ridge", "model=ols", "target=forward_return", "validation=none", "+data@spare=simulated", "model=nil"]
-WORDS += ["name=a b", "+name=x", "++name=x", "~preprocess", "~model.cov", "+model.cov=HC0", "++model.cov=HC0"]
-WORDS += ["model.missing=1", "model.missing.too=1", "features.market_vol.of=5", "analyses.trading.cost=0.1", "+x.y=1"]
-WORDS += ["target.frequency=week", "analyses.classification.threshold=0.4", "model@there=ols", "sweep.retries=1"]
+VALUES = [
+    "1",
+    "0.5",
+    "-3",
+    "null",
+    "true",
+    "abc",
+    "'1'",
+    "'a b'",
+    "[1,2]",
+    "[]",
+    "[x0,[y]]",
+    "1e-3",
+    "nan",
+    "???",
+]
+VALUES += [
+    "{a:1}",
+    "[{a:1}]",
+    "${target.frequency}",
+    "'${name}s'",
+    "[${name}]",
+    "",
+    "' '",
+    "a\\,b",
+    "'a\\b'",
+]
+WORDS = [
+    "model=ridge",
+    "model=ols",
+    "target=forward_return",
+    "validation=none",
+    "+data@spare=simulated",
+    "model=nil",
+]
+WORDS += [
+    "name=a b",
+    "+name=x",
+    "++name=x",
+    "~preprocess",
+    "~model.cov",
+    "+model.cov=HC0",
+    "++model.cov=HC0",
+]
+WORDS += [
+    "model.missing=1",
+    "model.missing.too=1",
+    "features.market_vol.of=5",
+    "analyses.trading.cost=0.1",
+    "+x.y=1",
+]
+WORDS += [
+    "target.frequency=week",
+    "analyses.classification.threshold=0.4",
+    "model@there=ols",
+    "sweep.retries=1",
+]
 WORDS += [
     "features={}",
     "hydra.run.dir=here",
@@ -59,16 +110,26 @@ def by_both(composer: Composer, fixed: list[str], differs: list[str]) -> tuple[A
 def leaves(node: Any, key: str = "") -> list[str]:
     """Dotted keys, those of mappings too."""
     inside = node.items() if isinstance(node, dict) else ()
-    return [*([key] if key else []), *(one for k, v in inside for one in leaves(v, f"{key}.{k}" if key else k))]
+    return [
+        *([key] if key else []),
+        *(one for k, v in inside for one in leaves(v, f"{key}.{k}" if key else k)),
+    ]
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_jobs_are_those_of_the_composer(composer: Composer, experiment: str) -> None:
     chance = random.Random(experiment)
     whole = [f"experiment={experiment}"]
-    keys = [one for one in leaves(dict(composer.job(whole).experiment.spec)) if not one.startswith("tracking")]
+    keys = [
+        one
+        for one in leaves(dict(composer.job(whole).experiment.spec))
+        if not one.startswith("tracking")
+    ]
     for _ in range(3):
-        drawn = [f"{chance.choice(keys)}={chance.choice(VALUES)}" for _ in range(chance.choice([1, 1, 2]))]
+        drawn = [
+            f"{chance.choice(keys)}={chance.choice(VALUES)}"
+            for _ in range(chance.choice([1, 1, 2]))
+        ]
         some = [*drawn, *chance.sample(WORDS, chance.choice([0, 0, 1]))]
         at = chance.randrange(len(some))
         quick, slow = by_both(composer, whole + some[:at], some[at:])
@@ -77,7 +138,10 @@ def test_jobs_are_those_of_the_composer(composer: Composer, experiment: str) -> 
 
 @pytest.mark.parametrize("word", WORDS)
 def test_every_kind_of_override_is_as_the_composer_has_it(composer: Composer, word: str) -> None:
-    for fixed, differs in ((["experiment=direction"], ["model.cov=HC0", word]), (["experiment=direction", word], [])):
+    for fixed, differs in (
+        (["experiment=direction"], ["model.cov=HC0", word]),
+        (["experiment=direction", word], []),
+    ):
         quick, slow = by_both(composer, fixed, differs)
         assert quick == slow, (fixed, differs)
 
@@ -93,7 +157,12 @@ def test_jobs_leave_each_other_alone(composer: Composer) -> None:
 
 def test_what_follows_from_elsewhere_is_left_to_the_composer() -> None:
     spec = {"a": {"b": 1, "c": 1, "d": [2]}, "e": {"f": 1}, "g": 5, "name": "x"}
-    raw = {"a": {"b": 1, "c": "${a.b}", "d": [2]}, "e": "${a}", "g": 5, "name": "${hydra:runtime.choices.model}"}
+    raw = {
+        "a": {"b": 1, "c": "${a.b}", "d": [2]},
+        "e": "${a}",
+        "g": 5,
+        "name": "${hydra:runtime.choices.model}",
+    }
     known, before = composed(spec, raw), repr(spec)
     assert known.given([("g", 7)]) == spec | {"g": 7}
     assert composed(spec, spec).given([("a.d", [1, "x"]), ("a.b", None)]) == spec | {

@@ -17,7 +17,14 @@ from runner.report import Report
 from runner.sinks import markup, page, plots
 from runner.words import number
 
-NASTY = ['<script>alert("x")</script>', 'O\'Neil & "Söhne"', "株式会社", "$x_1$ {y} %s", "</td></table>", "a\u202eb"]
+NASTY = [
+    '<script>alert("x")</script>',
+    'O\'Neil & "Söhne"',
+    "株式会社",
+    "$x_1$ {y} %s",
+    "</td></table>",
+    "a\u202eb",
+]
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -84,7 +91,9 @@ def repeated(report: Report, units: int) -> Report:
     def frame(table: pd.DataFrame) -> pd.DataFrame:
         one = table[table["unit"] == NINE[0]]
         rest = table[table["unit"] == "all"]
-        return pd.concat([*(one.assign(unit=f"U{i:04d}") for i in range(units)), rest], ignore_index=True)
+        return pd.concat(
+            [*(one.assign(unit=f"U{i:04d}") for i in range(units)), rest], ignore_index=True
+        )
 
     fit = replace(
         report.fit,
@@ -92,7 +101,9 @@ def repeated(report: Report, units: int) -> Report:
         quality=frame(report.fit.quality),
         hypotheses=frame(report.fit.hypotheses),
     )
-    return replace(report, fit=fit, diagnostics=frame(report.diagnostics), scores=frame(report.scores))
+    return replace(
+        report, fit=fit, diagnostics=frame(report.diagnostics), scores=frame(report.scores)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +122,15 @@ def nasty(nine: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pictures_are_written_in_order(nine: Report, tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     paths = plots.draw(nine, tmp_path)
-    names = [f"{name}.png" for name in ("coefficients", "t_stats", "residuals", "actual_predicted", "folds")]
+    names = [
+        f"{name}.png"
+        for name in ("coefficients", "t_stats", "residuals", "actual_predicted", "folds")
+    ]
     assert [path.name for path in paths] == names
-    assert all(path.parent == tmp_path / "plots" and path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    assert all(
+        path.parent == tmp_path / "plots" and path.read_bytes().startswith(b"\x89PNG")
+        for path in paths
+    )
     assert dict(mpl.rcParams) == before
 
 
@@ -167,7 +184,10 @@ def test_every_part_is_there(nasty: Path) -> None:
 
 def test_tables_hold_the_estimates(nine: Report, tmp_path: Path) -> None:
     page.write(nine, tmp_path, [])
-    texts = [text.strip(markup.FIGURE_SPACE + markup.POINT_SPACE) for text in checked(tmp_path / "report.html").texts]
+    texts = [
+        text.strip(markup.FIGURE_SPACE + markup.POINT_SPACE)
+        for text in checked(tmp_path / "report.html").texts
+    ]
     for row in nine.fit.coefficients.itertuples():
         assert number(row.estimate) in texts
 
@@ -189,4 +209,7 @@ def test_without_anything_out_of_sample(tmp_path: Path) -> None:
 
 def test_the_command_that_repeats_the_run(nine: Report, tmp_path: Path) -> None:
     page.write(replace(nine, overrides=("model.cov=HC3", "data.path=/a b.csv")), tmp_path, [])
-    assert "python -m runner model.cov=HC3 'data.path=/a b.csv'" in checked(tmp_path / "report.html").texts
+    assert (
+        "python -m runner model.cov=HC3 'data.path=/a b.csv'"
+        in checked(tmp_path / "report.html").texts
+    )

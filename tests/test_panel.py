@@ -27,10 +27,15 @@ Feature = Callable[[Market], Any]
 
 def market(**fields: np.ndarray) -> Market:
     close = 100.0 + np.arange(18.0).reshape(6, 3) ** 1.5
-    frames = {name: pd.DataFrame(cells, DATES, ASSETS) for name, cells in ({"close": close} | fields).items()}
+    frames = {
+        name: pd.DataFrame(cells, DATES, ASSETS)
+        for name, cells in ({"close": close} | fields).items()
+    }
     series = pd.DataFrame({"rate": np.arange(6.0)}, DATES)
     groups = pd.DataFrame({"sector": ["X", "Y", "X"]}, index=ASSETS)
-    return Market("here", frames, series, frames["close"]["A"], groups, (Dropped("source row", "why", 7),))
+    return Market(
+        "here", frames, series, frames["close"]["A"], groups, (Dropped("source row", "why", 7),)
+    )
 
 
 def frame(data: Market) -> pd.DataFrame:
@@ -51,7 +56,9 @@ def build(features: dict[str, Feature], target: Any = level, data: Market | None
     return rows_of(whole, list(features), "own", None)[0]
 
 
-def refused(features: dict[str, Feature], target: Any = level, data: Market | None = None) -> list[str]:
+def refused(
+    features: dict[str, Feature], target: Any = level, data: Market | None = None
+) -> list[str]:
     with pytest.raises(DataError) as caught:
         build(features, target, data)
     lines = list(caught.value.mistakes)
@@ -71,7 +78,10 @@ def test_frames_and_series_side_by_side() -> None:
     assert panel.valid.tolist() == [[False] * 3] + [[True] * 3] * 5
     assert panel.horizon == 0
     assert panel.groups.equals(data.groups)
-    assert panel.dropped == (Dropped("source row", "why", 7), Dropped("panel cell", "target is missing", 3))
+    assert panel.dropped == (
+        Dropped("source row", "why", 7),
+        Dropped("panel cell", "target is missing", 3),
+    )
     assert panel.dropped_cells == 3
 
 
@@ -110,7 +120,10 @@ def test_every_cell_is_kept_or_counted_once_under_its_first_reason(
     y: np.ndarray, x: np.ndarray, s: list[float]
 ) -> None:
     data = market(y=y, x=x)
-    features: dict[str, Feature] = {"x": lambda one: one.get("x"), "s": lambda one: pd.Series(s, DATES)}
+    features: dict[str, Feature] = {
+        "x": lambda one: one.get("x"),
+        "s": lambda one: pd.Series(s, DATES),
+    }
     expected: dict[str, int] = {}
     usable = 0
     for t in range(6):
@@ -125,7 +138,9 @@ def test_every_cell_is_kept_or_counted_once_under_its_first_reason(
     target = lambda one: Target(one.get("y"), 0)  # noqa: E731
     if not usable:
         (line,) = refused(features, target, data)
-        assert line.startswith("panel: no cell has a target and every feature on 2020-01-01..2020-01-08: ")
+        assert line.startswith(
+            "panel: no cell has a target and every feature on 2020-01-01..2020-01-08: "
+        )
         assert all(f"{reason} ({rows})" in line for reason, rows in expected.items())
         return
     panel = build(features, target, data)
@@ -156,14 +171,29 @@ BROKEN: dict[str, tuple[Feature, str]] = {
     "lines": (broken(ValueError("one\n\n  two")), "raised ValueError: one two"),
     "data": (broken(DataError(["first", "second"])), "first"),
     "number": (lambda one: 1.0, "gave float; allowed: a frame (T, N) or a series (T,)"),
-    "array": (lambda one: one.get("close").to_numpy(), "gave ndarray; allowed: a frame (T, N) or a series (T,)"),
+    "array": (
+        lambda one: one.get("close").to_numpy(),
+        "gave ndarray; allowed: a frame (T, N) or a series (T,)",
+    ),
     "nothing": (lambda one: None, "gave NoneType; allowed: a frame (T, N) or a series (T,)"),
     "narrow": (lambda one: frame(one)[["B"]], "its frame has no column for A, C"),
     "double": (lambda one: frame(one)[["A", "B", "B", "C"]], "its frame has several columns for B"),
-    "short": (lambda one: frame(one).iloc[1:], "its 5 rows are not those of the data or of the target"),
-    "moved": (lambda one: series(one).shift(1, freq="D"), "its 6 rows are not those of the data or of the target"),
-    "backwards": (lambda one: frame(one).iloc[::-1], "its 6 rows are not those of the data or of the target"),
-    "numbered": (lambda one: series(one).reset_index(drop=True), "its 6 rows are not those of the data"),
+    "short": (
+        lambda one: frame(one).iloc[1:],
+        "its 5 rows are not those of the data or of the target",
+    ),
+    "moved": (
+        lambda one: series(one).shift(1, freq="D"),
+        "its 6 rows are not those of the data or of the target",
+    ),
+    "backwards": (
+        lambda one: frame(one).iloc[::-1],
+        "its 6 rows are not those of the data or of the target",
+    ),
+    "numbered": (
+        lambda one: series(one).reset_index(drop=True),
+        "its 6 rows are not those of the data",
+    ),
     "text": (lambda one: frame(one).astype(str) + "x", "not numbers: "),
 }
 
@@ -177,7 +207,8 @@ def test_a_feature_that_is_no_feature(name: str) -> None:
 
 def test_all_mistakes_in_one_error() -> None:
     lines = refused(
-        {"good": frame} | {name: feature for name, (feature, _) in BROKEN.items()}, broken(DataError("bad"))
+        {"good": frame} | {name: feature for name, (feature, _) in BROKEN.items()},
+        broken(DataError("bad")),
     )
     assert lines[0] == "target: bad"
     assert [line.split(":")[0] for line in lines[1:]] == [
@@ -194,10 +225,19 @@ def test_all_mistakes_in_one_error() -> None:
             lambda one: Target(series(one), 0),
             "target: gave Target; allowed: a Target of a frame (T, N) and a horizon",
         ),
-        (lambda one: Target(frame(one), -1), "target: gave the horizon -1; allowed: a whole number of rows from 0"),
-        (lambda one: Target(frame(one), 1.5), "target: gave the horizon 1.5; allowed: a whole number of rows from 0"),
+        (
+            lambda one: Target(frame(one), -1),
+            "target: gave the horizon -1; allowed: a whole number of rows from 0",
+        ),
+        (
+            lambda one: Target(frame(one), 1.5),
+            "target: gave the horizon 1.5; allowed: a whole number of rows from 0",
+        ),
         (lambda one: Target(frame(one)[["A"]], 0), "target: its frame has no column for B, C"),
-        (lambda one: Target(frame(one).iloc[::-1], 0), "target: its 6 rows are not rows of the data in their order"),
+        (
+            lambda one: Target(frame(one).iloc[::-1], 0),
+            "target: its 6 rows are not rows of the data in their order",
+        ),
         (
             lambda one: Target(frame(one).iloc[[0, 0]], 0),
             "target: its 2 rows are not rows of the data in their order",
@@ -213,7 +253,9 @@ def test_a_target_that_is_no_target(target: Any, reason: str) -> None:
 
 
 def test_whole_numbers_and_booleans_are_numbers() -> None:
-    panel = build({"i": lambda one: series(one).astype(int), "b": lambda one: one.get("close") > 110})
+    panel = build(
+        {"i": lambda one: series(one).astype(int), "b": lambda one: one.get("close") > 110}
+    )
     assert panel.X.dtype == float
     assert set(np.unique(panel.X[:, :, 1])) == {0.0, 1.0}
 
@@ -263,7 +305,10 @@ def test_cells_are_counted_under_their_first_reason_however_many_dates_at_a_time
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(1)
-    holes = {name: rng.choice([1.0, np.nan, np.inf, -np.inf], (6, 3), p=[0.7, 0.1, 0.1, 0.1]) for name in ("p", "q")}
+    holes = {
+        name: rng.choice([1.0, np.nan, np.inf, -np.inf], (6, 3), p=[0.7, 0.1, 0.1, 0.1])
+        for name in ("p", "q")
+    }
     data = market(**holes, size=rng.choice([2.0, 0.0, np.nan], (6, 3)))
     features = {name: partial(Market.get, name=name) for name in holes}
     reasons = [

@@ -37,7 +37,13 @@ FLOOR = 1e-9  # of slopes of order one
 
 
 def sklearn_line(
-    X: np.ndarray, y: np.ndarray, estimator: str, alpha: float, ratio: float, constant: bool, standardise: bool
+    X: np.ndarray,
+    y: np.ndarray,
+    estimator: str,
+    alpha: float,
+    ratio: float,
+    constant: bool,
+    standardise: bool,
 ) -> np.ndarray:
     """Constant and slopes (k,) of scikit-learn's own estimator on regressors divided by their standard deviation."""
     scale = X.std(axis=0) if standardise else np.ones(X.shape[1])
@@ -55,17 +61,29 @@ def sklearn_line(
 
 
 def objective(
-    X: np.ndarray, y: np.ndarray, b: np.ndarray, estimator: str, alpha: float, ratio: float, constant: bool, size: Any
+    X: np.ndarray,
+    y: np.ndarray,
+    b: np.ndarray,
+    estimator: str,
+    alpha: float,
+    ratio: float,
+    constant: bool,
+    size: Any,
 ) -> float:
     """What the estimates make least, by scikit-learn's factors; `size` (K,) multiplies the slopes in the penalty."""
     u, slopes = y - X @ b[constant:] - (b[0] if constant else 0.0), b[constant:] * size
     if estimator == "ridge":
         return float(u @ u + alpha * slopes @ slopes)
     share = 1.0 if estimator == "lasso" else ratio
-    return float(u @ u / (2 * len(y)) + alpha * (share * np.abs(slopes).sum() + (1 - share) / 2 * slopes @ slopes))
+    return float(
+        u @ u / (2 * len(y))
+        + alpha * (share * np.abs(slopes).sum() + (1 - share) / 2 * slopes @ slopes)
+    )
 
 
-def holed(seed: int, T: int = 40, N: int = 9, K: int = 4, horizon: int = 0, ragged: bool = True) -> Panel:
+def holed(
+    seed: int, T: int = 40, N: int = 9, K: int = 4, horizon: int = 0, ragged: bool = True
+) -> Panel:
     """A panel with gaps and ragged listings, assets in two sectors."""
     y, X = random_arrays(seed, T, N, K)
     punch_holes(np.random.default_rng(seed), y, X, 0.05, ragged)
@@ -74,7 +92,9 @@ def holed(seed: int, T: int = 40, N: int = 9, K: int = 4, horizon: int = 0, ragg
     return replace(panel, groups=groups)
 
 
-def unit_rows(panel: Panel, by: str | None, rows: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def unit_rows(
+    panel: Panel, by: str | None, rows: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Regressors, target and row of every cell, by unit, by looking at each cell."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     for t, i in product(rows, range(len(panel.assets))):
@@ -82,12 +102,17 @@ def unit_rows(panel: Panel, by: str | None, rows: np.ndarray) -> dict[str, tuple
         name = names[by] if by in names else panel.groups[by].iloc[i]
         if panel.valid[t, i]:
             found.setdefault(name, []).append((panel.X[t, i], panel.y[t, i], t))
-    return {name: tuple(np.array(part) for part in zip(*cells, strict=True)) for name, cells in found.items()}
+    return {
+        name: tuple(np.array(part) for part in zip(*cells, strict=True))
+        for name, cells in found.items()
+    }
 
 
 def estimates(fit: Fit) -> dict[str, np.ndarray]:
     table = fit.coefficients[fit.coefficients["scope"] != "mean"]
-    return {str(name): part["estimate"].to_numpy() for name, part in table.groupby("unit", sort=False)}
+    return {
+        str(name): part["estimate"].to_numpy() for name, part in table.groupby("unit", sort=False)
+    }
 
 
 def reasons(fit: Fit) -> set[str]:
@@ -103,7 +128,12 @@ def test_estimates_are_those_of_scikit_learn(estimator: str, by: str | None) -> 
     panel, rows = holed(3), np.arange(4, 37)
     for constant, standardise, alpha in product((True, False), (True, False), (0.03, 0.4)):
         model = Regression(
-            by=by, estimator=estimator, penalty=alpha, l1_ratio=0.3, constant=constant, standardise=standardise
+            by=by,
+            estimator=estimator,
+            penalty=alpha,
+            l1_ratio=0.3,
+            constant=constant,
+            standardise=standardise,
         )
         fit = model.fit(panel, rows)
         found, cells = estimates(fit), unit_rows(panel, by, rows)
@@ -116,12 +146,21 @@ def test_estimates_are_those_of_scikit_learn(estimator: str, by: str | None) -> 
                 close(b, expected, what, SLOPES[estimator], FLOOR)
             else:  # several lines may do equally well: two rows differ in one way only
                 size = X.std(axis=0) if standardise else 1.0
-                value, least = (objective(X, y, one, estimator, alpha, 0.3, constant, size) for one in (b, expected))
+                value, least = (
+                    objective(X, y, one, estimator, alpha, 0.3, constant, size)
+                    for one in (b, expected)
+                )
                 assert value <= least * (1 + 1e-10), what  # theirs may stop short of the least
             quality = fit.quality.set_index("unit").loc[name]
             u = y - X @ b[constant:] - (b[0] if constant else 0.0)
             tss = np.sum((y - y.mean()) ** 2)
-            close([quality["n_obs"], quality["r2"]], [len(y), 1 - u @ u / tss], f"{what}: n and r2", 1e-9, 1e-11)
+            close(
+                [quality["n_obs"], quality["r2"]],
+                [len(y), 1 - u @ u / tss],
+                f"{what}: n and r2",
+                1e-9,
+                1e-11,
+            )
 
 
 def test_errors_tests_and_degrees_of_freedom_are_absent() -> None:
@@ -138,11 +177,15 @@ def test_more_columns_than_rows(estimator: str) -> None:
     X, n = rng.normal(size=(12, 1, 40)), 12
     y = X[:, :, :2].sum(axis=2) + 0.1 * rng.normal(size=(12, 1))
     for alpha in (0.02, 0.5):
-        b = estimates(Regression(estimator=estimator, penalty=alpha).fit(panel_of(y, X), np.arange(n)))["A0"]
+        b = estimates(
+            Regression(estimator=estimator, penalty=alpha).fit(panel_of(y, X), np.arange(n))
+        )["A0"]
         expected = sklearn_line(X[:, 0], y[:, 0], estimator, alpha, 0.5, True, True)
         # the least eigenvalue of the columns kept is a tenth of that of long panels
         close(b, expected, estimator, 1e-7, 1e-8)
-    with pytest.raises(DataError, match="penalty 0 with collinear columns, or with no more rows than columns"):
+    with pytest.raises(
+        DataError, match="penalty 0 with collinear columns, or with no more rows than columns"
+    ):
         Regression(estimator=estimator, penalty=0.0).fit(panel_of(y, X), np.arange(n))
 
 
@@ -150,7 +193,9 @@ def test_no_penalty_is_least_squares() -> None:
     panel, rows = holed(8), np.arange(40)
     plain = estimates(Regression(by="sector").fit(panel, rows))
     for estimator in ESTIMATORS:
-        for name, b in estimates(Regression(by="sector", estimator=estimator, penalty=0.0).fit(panel, rows)).items():
+        for name, b in estimates(
+            Regression(by="sector", estimator=estimator, penalty=0.0).fit(panel, rows)
+        ).items():
             close(b, plain[name], f"{estimator} {name}")
 
 
@@ -182,14 +227,18 @@ def test_columns_of_very_different_size_without_standardising() -> None:
     X, y, _ = unit_rows(panel, None, rows)["all"]
     n, Xc, yc = len(y), X - X.mean(axis=0), y - y.mean()
     for alpha in (1e-8, 1.0):
-        b = estimates(Regression(by=None, estimator="ridge", penalty=alpha, standardise=False).fit(panel, rows))[
-            "all"
-        ]
+        b = estimates(
+            Regression(by=None, estimator="ridge", penalty=alpha, standardise=False).fit(
+                panel, rows
+            )
+        )["all"]
         stacked = np.vstack([Xc, np.sqrt(alpha) * np.eye(3)])
         size = np.linalg.norm(stacked, axis=0)
         expected = np.linalg.lstsq(stacked / size, np.append(yc, np.zeros(3)), rcond=None)[0] / size
         close(b[1:], expected, f"ridge {alpha}", 1e-8, 0.0)
-    b = estimates(Regression(by=None, estimator="lasso", penalty=1e-4, standardise=False).fit(panel, rows))["all"][1:]
+    b = estimates(
+        Regression(by=None, estimator="lasso", penalty=1e-4, standardise=False).fit(panel, rows)
+    )["all"][1:]
     slope = Xc.T @ (yc - Xc @ b) / n
     assert (b != 0.0).any() and b[0] == 0.0
     close(np.where(b != 0.0, slope, 0.0), 1e-4 * np.sign(b), "optimality", 1e-6, 1e-9)
@@ -214,7 +263,9 @@ def test_lasso_of_twin_columns_fits_as_well_as_scikit_learn() -> None:
         b = estimates(Regression(by=None, estimator="lasso", penalty=0.05).fit(twins, rows))["all"]
         X, y, _ = unit_rows(twins, None, rows)["all"]
         other = sklearn_line(X, y, "lasso", 0.05, 1.0, True, True)
-        value, least = (objective(X, y, one, "lasso", 0.05, 1.0, True, X.std(axis=0)) for one in (b, other))
+        value, least = (
+            objective(X, y, one, "lasso", 0.05, 1.0, True, X.std(axis=0)) for one in (b, other)
+        )
         close(value, least, "least value", 1e-10)
         close(X @ b[1:] + b[0], X @ other[1:] + other[0], "fitted", 1e-6, 1e-6)
 
@@ -229,7 +280,10 @@ def test_units_without_an_answer_have_a_reason() -> None:
     for estimator in ESTIMATORS:
         y[:, 4] = np.random.default_rng(1).normal(size=30)
         fit = Regression(estimator=estimator, penalty=0.1).fit(
-            panel_of(np.column_stack([y, y[:, 4]]), np.concatenate([X, random_arrays(4, 30, 1, 2)[1]], axis=1)),
+            panel_of(
+                np.column_stack([y, y[:, 4]]),
+                np.concatenate([X, random_arrays(4, 30, 1, 2)[1]], axis=1),
+            ),
             np.arange(30),
         )
         assert set(estimates(fit)) == {"A5"}
@@ -238,15 +292,21 @@ def test_units_without_an_answer_have_a_reason() -> None:
         assert found["A1"] == "the target is constant"
         assert found["A2"] == "1 row; needs at least 2"
         assert found["A3"] == "0 rows; needs at least 2"
-        assert found["A4"].startswith("x0 is of size") and found["A4"].endswith("allowed: 1e-70 to 1e+70")
+        assert found["A4"].startswith("x0 is of size") and found["A4"].endswith(
+            "allowed: 1e-70 to 1e+70"
+        )
         assert fit.quality["n_obs"].tolist() == [30, 30, 1, 0, 30, 30]
         with pytest.raises(EstimationError, match="x1 is constant"):
-            Regression(estimator=estimator, penalty=0.1).fit(panel_of(y[:, :1], X[:, :1]), np.arange(30))
+            Regression(estimator=estimator, penalty=0.1).fit(
+                panel_of(y[:, :1], X[:, :1]), np.arange(30)
+            )
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("by", GROUPINGS)
-def test_moments_and_rows_agree(monkeypatch: pytest.MonkeyPatch, estimator: str, by: str | None) -> None:
+def test_moments_and_rows_agree(
+    monkeypatch: pytest.MonkeyPatch, estimator: str, by: str | None
+) -> None:
     """The same fit with and without moments; penalties chosen too."""
     panel, rows = holed(11, T=60, N=12, K=3), np.arange(3, 58)
     model = Regression(by=by, estimator=estimator, penalties=12)
@@ -259,16 +319,22 @@ def test_moments_and_rows_agree(monkeypatch: pytest.MonkeyPatch, estimator: str,
     close(one, two, "path", 1e-8, 1e-11)
 
 
-@pytest.mark.parametrize(("estimator", "first"), [("lasso", "_least_angle"), ("elastic_net", "_descent")])
+@pytest.mark.parametrize(
+    ("estimator", "first"), [("lasso", "_least_angle"), ("elastic_net", "_descent")]
+)
 def test_another_solver_steps_in_where_the_first_fails(
     monkeypatch: pytest.MonkeyPatch, estimator: str, first: str
 ) -> None:
     panel, rows = holed(12), np.arange(40)
     model = Regression(by=None, estimator=estimator, penalty=0.05)
     expected = estimates(model.fit(panel, rows))["all"]
-    monkeypatch.setattr(shrinkage, first, lambda A, z, penalty: np.zeros((len(penalty.l1), A.shape[1])))
+    monkeypatch.setattr(
+        shrinkage, first, lambda A, z, penalty: np.zeros((len(penalty.l1), A.shape[1]))
+    )
     close(estimates(model.fit(panel, rows))["all"], expected, "second solver", 1e-9)
-    monkeypatch.setattr(shrinkage, "_descent", lambda A, z, penalty: np.zeros((len(penalty.l1), A.shape[1])))
+    monkeypatch.setattr(
+        shrinkage, "_descent", lambda A, z, penalty: np.zeros((len(penalty.l1), A.shape[1]))
+    )
     monkeypatch.setattr(shrinkage, "_least_angles", shrinkage._descent)
     with pytest.raises(EstimationError, match="the penalised regression did not converge"):
         model.fit(panel, rows)
@@ -298,22 +364,46 @@ def naive_choice(
             errors = []
             for alpha in alphas[name]:
                 line = sklearn_line(
-                    X[train], y[train], model.estimator, alpha, model.l1_ratio, model.constant, model.standardise
+                    X[train],
+                    y[train],
+                    model.estimator,
+                    alpha,
+                    model.l1_ratio,
+                    model.constant,
+                    model.standardise,
                 )
-                u = y[test] - X[test] @ line[model.constant :] - (line[0] if model.constant else 0.0)
+                u = (
+                    y[test]
+                    - X[test] @ line[model.constant :]
+                    - (line[0] if model.constant else 0.0)
+                )
                 errors.append(np.mean(u**2))
             curves.append(errors)
         if len(curves) > 1:
-            found[name] = (np.mean(curves, axis=0), np.std(curves, axis=0, ddof=1) / np.sqrt(len(curves)))
+            found[name] = (
+                np.mean(curves, axis=0),
+                np.std(curves, axis=0, ddof=1) / np.sqrt(len(curves)),
+            )
     return found
 
 
 @pytest.mark.parametrize("by", ["asset", "sector", None])
-@pytest.mark.parametrize(("estimator", "standardise"), [("ridge", True), ("lasso", False), ("elastic_net", True)])
-def test_error_curves_and_choices_are_those_of_a_loop(estimator: str, standardise: bool, by: str | None) -> None:
+@pytest.mark.parametrize(
+    ("estimator", "standardise"), [("ridge", True), ("lasso", False), ("elastic_net", True)]
+)
+def test_error_curves_and_choices_are_those_of_a_loop(
+    estimator: str, standardise: bool, by: str | None
+) -> None:
     panel, rows = holed(21, T=54, N=4, K=3, horizon=2), np.arange(2, 52)
     splitter = WalkForward(test=7, train_ends=[18, 25, 40], window=16)
-    model = Regression(by=by, estimator=estimator, penalties=5, l1_ratio=0.7, standardise=standardise, folds=splitter)
+    model = Regression(
+        by=by,
+        estimator=estimator,
+        penalties=5,
+        l1_ratio=0.7,
+        standardise=standardise,
+        folds=splitter,
+    )
     fit = model.fit(panel, rows)
     table = fit.findings["path"].table
     alphas = {str(name): part["penalty"].to_numpy() for name, part in table.groupby("unit")}
@@ -332,7 +422,13 @@ def test_error_curves_and_choices_are_those_of_a_loop(estimator: str, standardis
         X, y, _ = unit_rows(panel, by, rows)[name]
         for choice, k in (("one_se", one_se), ("min", least)):
             b = estimates(replace(model, choice=choice).fit(panel, rows))[name]
-            close(b, sklearn_line(X, y, estimator, alphas[name][k], 0.7, True, standardise), name, 1e-7, FLOOR)
+            close(
+                b,
+                sklearn_line(X, y, estimator, alphas[name][k], 0.7, True, standardise),
+                name,
+                1e-7,
+                FLOOR,
+            )
             shown = part.iloc[k].filter(like="coef/").to_numpy(dtype=float)
             close(shown, b[1:], "the path holds the estimates", 1e-12)
             assert part["terms"].iloc[k] == (b[1:] != 0.0).sum()
@@ -345,13 +441,18 @@ def test_the_choice_by_date_is_that_of_the_mean_line() -> None:
     model = Regression(by="date", estimator="ridge", penalties=6, folds=splitter)
     fit = model.fit(panel, rows)
     table, cells = fit.findings["path"].table, unit_rows(panel, "date", rows)
-    assert table["scope"].unique().tolist() == ["mean"] and table["unit"].unique().tolist() == ["all"]
+    assert table["scope"].unique().tolist() == ["mean"] and table["unit"].unique().tolist() == [
+        "all"
+    ]
     names, errors = [f"{day:%Y-%m-%d}" for day in panel.dates[rows]], []
     assert all(len(cells[name][1]) > 1 for name in names)
     for fold in splitter.split(panel.dates[rows], 1):
         curve = []
         for alpha in table["penalty"]:
-            lines = [sklearn_line(*cells[names[t]][:2], "ridge", alpha, 0.0, True, True) for t in fold.train]
+            lines = [
+                sklearn_line(*cells[names[t]][:2], "ridge", alpha, 0.0, True, True)
+                for t in fold.train
+            ]
             line = np.mean(lines, axis=0)
             u = [cells[names[t]][1] - cells[names[t]][0] @ line[1:] - line[0] for t in fold.test]
             curve.append(np.mean(np.concatenate(u) ** 2))
@@ -367,7 +468,9 @@ def test_the_choice_by_date_is_that_of_the_mean_line() -> None:
 def test_grid_and_curve_are_those_of_lasso_cv() -> None:
     y, X = random_arrays(31, 90, 1, 5)
     panel, rows = panel_of(y, X, horizon=3), np.arange(90)
-    cv = TimeSeriesSplit(5, gap=2)  # with a horizon of 3, the targets of two rows are not known at the first one
+    cv = TimeSeriesSplit(
+        5, gap=2
+    )  # with a horizon of 3, the targets of two rows are not known at the first one
     theirs = LassoCV(cv=cv, alphas=20, eps=1e-3, tol=1e-14, max_iter=100_000).fit(X[:, 0], y[:, 0])
     model = Regression(estimator="lasso", standardise=False, penalties=20, choice="min")
     fit = model.fit(panel, rows)
@@ -407,14 +510,21 @@ def test_folds_that_a_unit_has_no_rows_for_do_not_count() -> None:
     )
     assert table.groupby("unit")["folds"].first().to_dict() == {"A0": 4, "A1": 2}
     y[:50, 1] = np.nan
-    fit = Regression(estimator="lasso", penalties=4, folds=splitter).fit(panel_of(y, X), np.arange(60))
+    fit = Regression(estimator="lasso", penalties=4, folds=splitter).fit(
+        panel_of(y, X), np.arange(60)
+    )
     assert reasons(fit) == {
         "0 of the folds that choose a penalty with 2 training rows and a test row; choice=one_se needs 2"
     }
     one = Regression(estimator="lasso", penalties=4, folds=HoldOut(rows=9))
     with pytest.raises(EstimationError, match=r"1 of the folds .* choice=one_se needs 2"):
         one.fit(panel_of(y[:, :1], X[:, :1]), np.arange(60))
-    metrics = replace(one, choice="min").fit(panel_of(y[:, :1], X[:, :1]), np.arange(60)).findings["path"].metrics
+    metrics = (
+        replace(one, choice="min")
+        .fit(panel_of(y[:, :1], X[:, :1]), np.arange(60))
+        .findings["path"]
+        .metrics
+    )
     assert set(metrics) == {"penalty", "penalty_min", "terms_min"}
 
 
@@ -464,7 +574,9 @@ def test_rows_not_fitted_cannot_move_a_bit(estimator: str, by: str | None) -> No
     before = model.fit(panel, rows)
     y, X = panel.y.copy(), panel.X.copy()
     y[36:], X[36:], y[:5], X[20:23] = 1e6, np.nan, -1e9, 50.0
-    after = model.fit(replace(panel, y=y, X=X, valid=np.isfinite(y) & np.isfinite(X).all(axis=2)), rows)
+    after = model.fit(
+        replace(panel, y=y, X=X, valid=np.isfinite(y) & np.isfinite(X).all(axis=2)), rows
+    )
     assert before.coefficients.equals(after.coefficients)
     assert before.quality.equals(after.quality)
     assert before.findings["path"].table.equals(after.findings["path"].table)
@@ -480,7 +592,11 @@ def test_too_few_rows_for_the_folds_are_refused_in_a_line() -> None:
             "model.folds.first: 24 leaves no test row; there are 20 rows, 2020-01-01..2020-01-28 "
             "(counted in the 20 rows fitted)",
         ),
-        (NoValidation(), 20, "model.folds: gives no fold; allowed: a splitter that does, or a penalty"),
+        (
+            NoValidation(),
+            20,
+            "model.folds: gives no fold; allowed: a splitter that does, or a penalty",
+        ),
     ):
         with pytest.raises(DataError) as caught:
             Regression(by=None, estimator="lasso", folds=folds).fit(panel, np.arange(rows))
@@ -489,7 +605,15 @@ def test_too_few_rows_for_the_folds_are_refused_in_a_line() -> None:
 
 def test_settings_that_are_wrong_are_named() -> None:
     def of(**settings: Any) -> tuple[str, ...]:
-        lines = mistakes({"model": {"_target_": "runner.regression.Regression", "estimator": "lasso", **settings}})
+        lines = mistakes(
+            {
+                "model": {
+                    "_target_": "runner.regression.Regression",
+                    "estimator": "lasso",
+                    **settings,
+                }
+            }
+        )
         return tuple(line for line in lines if line.startswith("model"))
 
     folds = {"_target_": "runner.validation.WalkForward", "test": 6, "first": 24}
@@ -500,7 +624,9 @@ def test_settings_that_are_wrong_are_named() -> None:
     assert of(folds=folds, penalty=0.1) == (
         "model.folds: given with penalty=0.1; allowed: with penalty=null, which they choose",
     )
-    assert of(folds={**folds, "test": 0})[0].startswith("model.folds.test: given 0; allowed: rows, a whole")
+    assert of(folds={**folds, "test": 0})[0].startswith(
+        "model.folds.test: given 0; allowed: rows, a whole"
+    )
 
 
 # What is told
@@ -519,7 +645,10 @@ def test_words_and_metrics_of_one_unit() -> None:
         "terms_1se": at_one_se["terms"],
     }
     kept = [name for name in ("x0", "x1", "x2", "x3") if at_one_se[f"coef/{name}"] != 0.0]
-    assert f"keeps {len(kept)} of 4 regressors ({', '.join(kept)}); that standard error" in found.words[1]
+    assert (
+        f"keeps {len(kept)} of 4 regressors ({', '.join(kept)}); that standard error"
+        in found.words[1]
+    )
     assert "over 5 folds" in found.words[0]
     close(at_least["per_sd/x1"], at_least["coef/x1"] * X[:, 0, 1].std(), "per standard deviation")
 
@@ -533,17 +662,28 @@ def test_noise_is_told_as_noise_and_ridge_counts_nothing() -> None:
         "The least error is at the largest penalty tried: on these folds regressors add nothing that can be told."
     )
     assert not any(
-        "keeps" in one for one in Regression(estimator="ridge").fit(panel, np.arange(80)).findings["path"].words
+        "keeps" in one
+        for one in Regression(estimator="ridge").fit(panel, np.arange(80)).findings["path"].words
     )
 
 
 def test_many_units_and_many_terms_have_a_bounded_table() -> None:
     y, X = random_arrays(91, 40, penalty.MOST_UNITS + 1, 2)
-    found = Regression(estimator="lasso", penalties=7).fit(panel_of(y, X), np.arange(40)).findings["path"]
+    found = (
+        Regression(estimator="lasso", penalties=7)
+        .fit(panel_of(y, X), np.arange(40))
+        .findings["path"]
+    )
     units = found.table[found.table["scope"] == "asset"]
-    assert (units["least"] | units["one_se"]).all() and units["unit"].nunique() == penalty.MOST_UNITS + 1
+    assert (units["least"] | units["one_se"]).all() and units[
+        "unit"
+    ].nunique() == penalty.MOST_UNITS + 1
     assert (found.table["scope"] == "mean").sum() == 7
-    close(found.metrics["penalty_1se"], units.loc[units["one_se"], "penalty"].mean(), "mean over units")
+    close(
+        found.metrics["penalty_1se"],
+        units.loc[units["one_se"], "penalty"].mean(),
+        "mean over units",
+    )
     rng = np.random.default_rng(0)
     panel = panel_of(rng.normal(size=(30, 1)), rng.normal(size=(30, 1, penalty.MOST_TERMS + 1)))
     found = Regression(estimator="lasso", penalties=7).fit(panel, np.arange(30)).findings["path"]
@@ -552,11 +692,16 @@ def test_many_units_and_many_terms_have_a_bounded_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "N", "K"), [("asset", 1, 20), ("asset", 3, 2), ("asset", 25, 2), ("date", 9, 2), (None, 4, 1)]
+    ("by", "N", "K"),
+    [("asset", 1, 20), ("asset", 3, 2), ("asset", 25, 2), ("date", 9, 2), (None, 4, 1)],
 )
 def test_the_path_is_drawn(by: str | None, N: int, K: int) -> None:
     y, X = random_arrays(95, 40, N, K)
-    found = Regression(by=by, estimator="lasso", penalties=9).fit(panel_of(y, X), np.arange(40)).findings["path"]
+    found = (
+        Regression(by=by, estimator="lasso", penalties=9)
+        .fit(panel_of(y, X), np.arange(40))
+        .findings["path"]
+    )
     figure = DRAWINGS[found.picture](found.table)
     single = N == 1 or by != "asset"
     assert len(figure.axes) == (2 if single else 1)
@@ -581,21 +726,33 @@ def test_experiment_keeps_fewer_within_one_standard_error_and_scores_the_hold_ou
     X = report.panel.X[:, 0]
     inner = Regression(estimator="lasso", folds=WalkForward(train_ends=[24, 30, 36, 42], test=6))
     before = inner.fit(report.panel, np.arange(49)).findings["path"].metrics["penalty"]
-    line = sklearn_line(X[1:49], y[1:49], "lasso", before, 1.0, True, True)  # the first month has no lag
-    close(report.predictions["prediction"], X[49:] @ line[1:] + line[0], "forecasts of the hold-out", 1e-7, FLOOR)
+    line = sklearn_line(
+        X[1:49], y[1:49], "lasso", before, 1.0, True, True
+    )  # the first month has no lag
+    close(
+        report.predictions["prediction"],
+        X[49:] @ line[1:] + line[0],
+        "forecasts of the hold-out",
+        1e-7,
+        FLOOR,
+    )
 
 
 def test_hypotheses_of_the_spec_are_told_as_untestable() -> None:
     """Only `estimator` changes: what the new one cannot test has a reason, it is no mistake of the spec."""
     y, X = random_arrays(11, 60, 2, 2)
-    fit = Regression(estimator="ridge", penalty=1.0, hypotheses=["x0 = 0"]).fit(panel_of(y, X), np.arange(60))
+    fit = Regression(estimator="ridge", penalty=1.0, hypotheses=["x0 = 0"]).fit(
+        panel_of(y, X), np.arange(60)
+    )
     assert list(fit.hypotheses["reason"]) == ["estimates without errors"] * 2
     assert fit.hypotheses["p_value"].isna().all()
 
 
 @pytest.mark.parametrize("standardise", [True, False])
 @pytest.mark.parametrize("absent", [False, True])
-def test_ridge_with_dummies_of_every_level_is_that_of_scikit_learn(standardise: bool, absent: bool) -> None:
+def test_ridge_with_dummies_of_every_level_is_that_of_scikit_learn(
+    standardise: bool, absent: bool
+) -> None:
     rng = np.random.default_rng(5)
     T, N = 60, 9
     X, sector = rng.standard_normal((T, N, 2)), np.arange(N) % 3
@@ -607,21 +764,30 @@ def test_ridge_with_dummies_of_every_level_is_that_of_scikit_learn(standardise: 
     panel = panel_of(y, X)
     groups = pd.DataFrame({"sector": np.array(["x", "y", "z"])[sector]}, index=panel.assets)
     panel = replace(panel, names=["a", "b"], valid=valid, groups=groups)
-    model = Regression(by=None, estimator="ridge", penalty=2.0, standardise=standardise, dummies=["sector"])
+    model = Regression(
+        by=None, estimator="ridge", penalty=2.0, standardise=standardise, dummies=["sector"]
+    )
     fit = model.fit(panel, np.arange(T))
-    names, Z = ["a", "b", "sector:x", "sector:y", "sector:z"], np.concatenate([X, member], axis=2)[valid]
+    names, Z = (
+        ["a", "b", "sector:x", "sector:y", "sector:z"],
+        np.concatenate([X, member], axis=2)[valid],
+    )
     scale = np.where(Z.std(axis=0) > 0.0, Z.std(axis=0), 1.0) if standardise else np.ones(5)
     theirs = Ridge(2.0, solver="svd").fit(Z / scale, y[valid])
     found = fit.coefficients.set_index("term")["estimate"]
     np.testing.assert_allclose(found[names], theirs.coef_ / scale, rtol=SLOPES["ridge"], atol=1e-12)
     np.testing.assert_allclose(found["const"], theirs.intercept_, rtol=SLOPES["ridge"])
-    assert (found["sector:z"] == 0.0) == absent, "a level without rows has no slope, nor the rounding of one"
+    assert (found["sector:z"] == 0.0) == absent, (
+        "a level without rows has no slope, nor the rounding of one"
+    )
     r2 = theirs.score(Z / scale, y[valid])
     np.testing.assert_allclose(fit.quality["r2"], r2, rtol=SLOPES["ridge"])
 
 
 @pytest.mark.parametrize("standardise", [True, False])
-def test_ridge_of_many_units_at_once_is_that_of_each_and_passes_on_what_loses_digits(standardise: bool) -> None:
+def test_ridge_of_many_units_at_once_is_that_of_each_and_passes_on_what_loses_digits(
+    standardise: bool,
+) -> None:
     from runner.moments import moments, shift_of
     from runner.shrinkage import ridge_of_units
 
@@ -633,14 +799,20 @@ def test_ridge_of_many_units_at_once_is_that_of_each_and_passes_on_what_loses_di
     y, use = rng.standard_normal((T, N)) + X[:, :, 0], rng.random((T, N)) < 0.9
     use[4:, 2] = False  # as many rows as terms
     shift = shift_of(X, y, use, "asset")
-    b, ssr, tss, sound = ridge_of_units(moments(X, y, use, shift, by_date=False), shift[0], 1.5, standardise)
+    b, ssr, tss, sound = ridge_of_units(
+        moments(X, y, use, shift, by_date=False), shift[0], 1.5, standardise
+    )
     assert sound.tolist() == [True, True, False, False, False]
     for i in (0, 1):
         Z, z = X[use[:, i], i], y[use[:, i], i]
         scale = Z.std(axis=0) if standardise else np.ones(3)
         theirs = Ridge(1.5, solver="svd").fit(Z / scale, z)
-        np.testing.assert_allclose(b[i], np.append(theirs.intercept_, theirs.coef_ / scale), rtol=SLOPES["ridge"])
-        np.testing.assert_allclose(ssr[i], np.sum((z - theirs.predict(Z / scale)) ** 2), rtol=SLOPES["ridge"])
+        np.testing.assert_allclose(
+            b[i], np.append(theirs.intercept_, theirs.coef_ / scale), rtol=SLOPES["ridge"]
+        )
+        np.testing.assert_allclose(
+            ssr[i], np.sum((z - theirs.predict(Z / scale)) ** 2), rtol=SLOPES["ridge"]
+        )
         np.testing.assert_allclose(tss[i], np.sum((z - z.mean()) ** 2), rtol=SLOPES["ridge"])
 
 
@@ -649,10 +821,17 @@ def test_which_units_are_sound_is_what_the_eigenvalues_say() -> None:
     from runner.moments import moments, shift_of
     from runner.shrinkage import KEPT_DIGITS, ridge_of_units
 
-    T, apart = 400, np.array([0.5e-5, 1.5e-5, 3e-5, 1e-4, 0.3])  # least eigenvalue of the two columns and the target
-    Q = np.linalg.qr(np.column_stack([np.ones(T), np.random.default_rng(0).standard_normal((T, 3))]))[0][:, 1:]
+    T, apart = (
+        400,
+        np.array([0.5e-5, 1.5e-5, 3e-5, 1e-4, 0.3]),
+    )  # least eigenvalue of the two columns and the target
+    Q = np.linalg.qr(
+        np.column_stack([np.ones(T), np.random.default_rng(0).standard_normal((T, 3))])
+    )[0][:, 1:]
     first, second, y = Q.T[:, :, None] * np.ones(len(apart))
-    X = np.stack([first, (1.0 - apart) * first + np.sqrt(1.0 - (1.0 - apart) ** 2) * second], axis=2)
+    X = np.stack(
+        [first, (1.0 - apart) * first + np.sqrt(1.0 - (1.0 - apart) ** 2) * second], axis=2
+    )
     use = np.ones(y.shape, dtype=bool)
     shift = shift_of(X, y, use, "asset")
     b, *_, sound = ridge_of_units(moments(X, y, use, shift, by_date=False), shift[0], 1.0, False)
@@ -671,7 +850,9 @@ def test_levels_without_rows_have_no_slope_among_many() -> None:
     sector = np.array([f"s{i % G:02d}" for i in range(N)])
     valid = panel.valid & ~np.isin(sector, ["s05", "s17", "s29"])
     panel = replace(panel, valid=valid, groups=pd.DataFrame({"sector": sector}, index=panel.assets))
-    model = Regression(by=None, estimator="ridge", penalty=1.0, standardise=False, dummies=["sector"])
+    model = Regression(
+        by=None, estimator="ridge", penalty=1.0, standardise=False, dummies=["sector"]
+    )
     found = model.fit(panel, np.arange(T)).coefficients.set_index("term")["estimate"]
     absent = [f"sector:{one}" for one in ("s05", "s17", "s29")]
     assert found[absent].tolist() == [0.0] * 3 and (found.drop(absent) != 0.0).all()

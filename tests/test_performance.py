@@ -11,7 +11,14 @@ import statsmodels.api as sm
 from oracles import panel_of, punch_holes, random_arrays
 from studies import french_panel, portfolios, study_of
 
-from runner.analyses.performance import annualised, annualised_volatility, capm_implied, performance, style, style_box
+from runner.analyses.performance import (
+    annualised,
+    annualised_volatility,
+    capm_implied,
+    performance,
+    style,
+    style_box,
+)
 from runner.errors import DataError
 from runner.inference import inference
 from runner.regression import Regression
@@ -36,7 +43,9 @@ THIRTY = portfolios()
         (-0.12, 0.0, 0.12, -1.0),
     ],
 )
-def test_known_t_of_an_estimate_and_its_error(estimate: float, null: float, error: float, t: float) -> None:
+def test_known_t_of_an_estimate_and_its_error(
+    estimate: float, null: float, error: float, t: float
+) -> None:
     found = inference(np.array([estimate - null]), np.array([error]), 57, 0.95)
     assert found.t_stat[0] == pytest.approx(t, abs=0.5e-4)
 
@@ -54,7 +63,9 @@ def test_every_number_of_every_portfolio(cov: str) -> None:
     table = finding.table.set_index("unit")
     for i, name in enumerate(NINE):
         y, X, row = panel.y[:, i], panel.X[:, i], table.loc[name]
-        full, alone = (sm.OLS(y, sm.add_constant(x)).fit(cov_type=cov, use_t=True) for x in (X, X[:, 0]))
+        full, alone = (
+            sm.OLS(y, sm.add_constant(x)).fit(cov_type=cov, use_t=True) for x in (X, X[:, 0])
+        )
         expected = {
             "alpha": full.params[0],
             "alpha_annual": 12 * full.params[0],
@@ -87,7 +98,10 @@ def test_small_value_portfolio_of_the_reference() -> None:
     assert row["t_stat"] == pytest.approx(2.52, abs=0.005)
     assert row["beta"] == pytest.approx(0.962, abs=0.5e-3)
     assert row["systematic_share"] == pytest.approx(0.9467, abs=0.5e-4)
-    assert finding.words[0] == "Alpha of S1V5 is 1.44 % a year (t 2.52), distinguishable from zero at 5 %."
+    assert (
+        finding.words[0]
+        == "Alpha of S1V5 is 1.44 % a year (t 2.52), distinguishable from zero at 5 %."
+    )
     assert finding.words[1].startswith("94.7 % of the variance is systematic (R2), 5.3 % specific")
 
 
@@ -96,7 +110,9 @@ def test_in_the_capm_itself_both_betas_are_one() -> None:
     table = performance(study, rows_per_year=12.5, premium=0.0070).table
     np.testing.assert_allclose(table["beta"], table["capm_beta"], rtol=REL)
     np.testing.assert_allclose(table["capm_implied"], 0.0070 * table["beta"], rtol=REL)
-    np.testing.assert_allclose(table["capm_implied_annual"], 12.5 * 0.0070 * table["beta"], rtol=REL)
+    np.testing.assert_allclose(
+        table["capm_implied_annual"], 12.5 * 0.0070 * table["beta"], rtol=REL
+    )
     np.testing.assert_allclose(table["specific_volatility"] ** 2 + table["systematic_volatility"] ** 2,
                                12.5 * french_panel(NINE).y.var(axis=0, ddof=1), rtol=REL)  # fmt: skip
 
@@ -130,7 +146,9 @@ def test_units_without_an_answer_have_their_reason() -> None:
     short, exact, fine = performance(study_of(panel, Regression())).table.to_dict("records")
     assert short["reason"] == "3 rows for 4 terms; needs at least 5" and np.isnan(short["alpha"])
     assert exact["reason"].startswith("fits exactly") and np.isnan(exact["t_stat"])
-    assert exact["alpha_annual"] == pytest.approx(0.012) and exact["systematic_share"] == pytest.approx(1.0)
+    assert exact["alpha_annual"] == pytest.approx(0.012) and exact[
+        "systematic_share"
+    ] == pytest.approx(1.0)
     assert fine["reason"] == ""
     boxes = style_box(study_of(panel, Regression())).table
     assert boxes["size"].fillna("").tolist()[:2] == ["", ""]  # no test, no style
@@ -154,7 +172,10 @@ def test_words_of_many_count_and_do_not_list() -> None:
         "a year."
     )
     above = int((table["realised"] > table["capm_implied"]).sum())
-    assert f"more than implied in {above} of 30 assets; no test was made of the difference" in finding.words[2]
+    assert (
+        f"more than implied in {above} of 30 assets; no test was made of the difference"
+        in finding.words[2]
+    )
 
 
 def test_hits_that_chance_would_give_are_called_that() -> None:
@@ -167,7 +188,9 @@ def test_hits_that_chance_would_give_are_called_that() -> None:
 def test_a_target_that_is_not_known_to_be_in_excess_says_so() -> None:
     panel = french_panel(["S1V5"])
     assert "risk-free" in performance(study_of(panel, Regression())).words[-1]
-    assert "risk-free" not in " ".join(performance(study_of(panel, Regression(), risk_free="RF")).words)
+    assert "risk-free" not in " ".join(
+        performance(study_of(panel, Regression(), risk_free="RF")).words
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,7 +215,9 @@ def test_forecasts_and_other_models_are_refused(analysis) -> None:
     study = study_of(replace(french_panel(["S1V5"], 60), horizon=1), Regression())
     with pytest.raises(DataError, match="target: horizon 1; allowed: 0"):
         analysis(study)
-    with pytest.raises(DataError, match=r"model: given object; allowed: runner\.regression\.Regression"):
+    with pytest.raises(
+        DataError, match=r"model: given object; allowed: runner\.regression\.Regression"
+    ):
         analysis(replace(study, model=object()))
     with pytest.raises(DataError, match=r"model\.by: given date; allowed: asset, null or a group"):
         analysis(replace(study, model=Regression(by="date")))
@@ -255,7 +280,11 @@ def test_style_box_refuses_unknown_and_equal_factors() -> None:
 @pytest.mark.parametrize("analysis", [performance, style_box])
 def test_it_is_drawn_for_few_and_many_and_in_any_script(analysis, units: int) -> None:
     y, X = random_arrays(2, 60, units, 3)
-    panel = replace(panel_of(y, X), names=["MktRF", "SMB", "HML"], assets=[f"株 {i} $x_1$ è" for i in range(units)])
+    panel = replace(
+        panel_of(y, X),
+        names=["MktRF", "SMB", "HML"],
+        assets=[f"株 {i} $x_1$ è" for i in range(units)],
+    )
     panel.groups.index = panel.assets
     finding = analysis(study_of(panel, Regression()))
     with look():
@@ -278,7 +307,9 @@ def test_names_in_pictures_do_not_lie_on_each_other() -> None:
         boxes.append([left, point[1] + dy - 5, left + 40, point[1] + dy + 5])
     for i, a in enumerate(boxes):
         assert a[0] >= 0 and a[1] >= 0 and a[2] <= 800 and a[3] <= 500
-        assert not any(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3] for b in boxes[:i])
+        assert not any(
+            a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3] for b in boxes[:i]
+        )
 
 
 def test_the_experiment_writes_every_table_and_says_what_they_say(cli) -> None:
@@ -294,7 +325,9 @@ def test_the_experiment_writes_every_table_and_says_what_they_say(cli) -> None:
     assert f"Alpha is significant at 5 % in {hits} of 9 assets" in printed
     rejected = (run.table("nested")["p_value"] < 0.05).sum()
     assert f"distinguishable from zero at 5 % in {rejected} of 9 assets" in printed
-    for name, (size, value) in run.table("style_box").set_index("unit")[["size", "value"]].iterrows():
+    for name, (size, value) in (
+        run.table("style_box").set_index("unit")[["size", "value"]].iterrows()
+    ):
         [line] = [part for part in printed.split(".") if f"{size} {value} at 5 %:" in part.lower()]
         assert name in line
     equal = run.table("equality")
@@ -304,10 +337,17 @@ def test_the_experiment_writes_every_table_and_says_what_they_say(cli) -> None:
         assert p < 0.05
     assert "not rejected at 5 %, no proof" not in printed
     tested = run.table("hypotheses")["hypothesis"].unique().tolist()
-    assert tested == ["MktRF = 1", "const = 0", "const = 0, MktRF = 1", "GRS: const = 0 in every asset"]
-    assert {"performance/alpha_annual", "performance/systematic_share", "performance/capm_implied"} <= set(
-        run.metrics
-    )
+    assert tested == [
+        "MktRF = 1",
+        "const = 0",
+        "const = 0, MktRF = 1",
+        "GRS: const = 0 in every asset",
+    ]
+    assert {
+        "performance/alpha_annual",
+        "performance/systematic_share",
+        "performance/capm_implied",
+    } <= set(run.metrics)
     pictures = {path.stem for path in (run.directory / "plots").glob("*.png")}
     assert {"performance", "style_box", "nested"} <= pictures
 
@@ -336,4 +376,6 @@ def test_daily_stocks_on_the_market_run_too(cli) -> None:
     table = run.table("performance")
     np.testing.assert_allclose(table["beta"], table["capm_beta"], rtol=REL)
     np.testing.assert_allclose(table["alpha_annual"], 252 * table["alpha"], rtol=REL)
-    assert isinstance(table, pd.DataFrame) and "names no risk-free rate" in " ".join(run.out.split())
+    assert isinstance(table, pd.DataFrame) and "names no risk-free rate" in " ".join(
+        run.out.split()
+    )

@@ -52,7 +52,9 @@ def study_of(T: int = 80, N: int = 12, horizon: int = 1, seed: int = 0, **settin
     frame = pd.DataFrame(rng.uniform(0.0, 1.0, (T, N)), dates, assets)
     series = pd.DataFrame({"vol": rng.uniform(0.1, 0.4, T)}, index=dates)
     market = Market("made up", {"close": 1.0 + frame.cumsum(), "size": frame}, series)
-    panel = Panel(dates, assets, ["x"], y, y[:, :, None], cells, horizon, pd.DataFrame(index=assets), ())
+    panel = Panel(
+        dates, assets, ["x"], y, y[:, :, None], cells, horizon, pd.DataFrame(index=assets), ()
+    )
     return Study(market, panel, Foretold(np.full(y.shape, np.nan)), None, [], rows, settings)  # type: ignore[arg-type]
 
 
@@ -103,14 +105,18 @@ def test_equal_forecasts_share_a_group() -> None:
     assert groups_of(noise, zeros, 3).tolist() == [1] * 6  # equal but for rounding
 
 
-@pytest.mark.parametrize(("horizon", "groups", "long_short"), [(1, 4, True), (1, 3, False), (3, 5, True)])
+@pytest.mark.parametrize(
+    ("horizon", "groups", "long_short"), [(1, 4, True), (1, 3, False), (3, 5, True)]
+)
 def test_a_portfolio_by_hand(horizon: int, groups: int, long_short: bool) -> None:
     study = study_of(T=120, horizon=horizon)
     cost, year = 0.002, 252 / horizon
     found = portfolio(study, quantiles=groups, cost=cost, long_short=long_short, draws=DRAWS)
     oracle = naive_portfolio(study.predictions, groups, cost, horizon)
     sides = [("quantile", str(k + 1), k) for k in range(groups)]
-    strategy = ("strategy", "top minus bottom", -1) if long_short else ("strategy", "top", groups - 1)
+    strategy = (
+        ("strategy", "top minus bottom", -1) if long_short else ("strategy", "top", groups - 1)
+    )
     sides = [*sides, strategy, ("naive", "equal weights", -2)]
     assert [(row.scope, row.unit) for row in found.table.itertuples()] == [one[:2] for one in sides]
     for row, (_, _, book) in zip(found.table.itertuples(), sides, strict=True):
@@ -146,11 +152,17 @@ def test_wealth_is_compounded_from_the_date_of_sorting_on() -> None:
         study = study_of(horizon=horizon)
         found = portfolio_wealth(study, quantiles=4, cost=0.002)
         oracle = naive_portfolio(study.predictions, 4, 0.002, horizon)
-        names = ["top minus bottom, before costs", "top minus bottom, after costs", "equal weights, after costs"]
+        names = [
+            "top minus bottom, before costs",
+            "top minus bottom, after costs",
+            "equal weights, after costs",
+        ]
         assert found.table["strategy"].unique().tolist() == names
         for name, book, column in zip(names, (-1, -1, -2), ("gross", "net", "net"), strict=True):
             part, own = found.table[found.table["strategy"] == name], oracle[oracle["book"] == book]
-            np.testing.assert_allclose(part["wealth"], [1.0, *(1.0 + own[column]).cumprod()], rtol=REL)
+            np.testing.assert_allclose(
+                part["wealth"], [1.0, *(1.0 + own[column]).cumprod()], rtol=REL
+            )
             assert part["date"].iloc[0] == own["date"].iloc[0]
             known = study.panel.dates[study.panel.dates.get_indexer(own["date"]) + horizon]
             assert part["date"].tolist()[1:] == known.tolist()
@@ -162,8 +174,12 @@ def test_wealth_is_compounded_from_the_date_of_sorting_on() -> None:
 def test_perfect_foresight_pays_and_the_reverse_costs() -> None:
     study = study_of()
     rows = study.predictions
-    best = portfolio(replace(study, predictions=rows.assign(prediction=rows["y"])), draws=DRAWS).table
-    worst = portfolio(replace(study, predictions=rows.assign(prediction=-rows["y"])), draws=DRAWS).table
+    best = portfolio(
+        replace(study, predictions=rows.assign(prediction=rows["y"])), draws=DRAWS
+    ).table
+    worst = portfolio(
+        replace(study, predictions=rows.assign(prediction=-rows["y"])), draws=DRAWS
+    ).table
     means = best.loc[best["scope"] == "quantile", "mean"]
     assert means.is_monotonic_increasing and best.iloc[-2]["t_stat"] > 10
     assert worst.iloc[-2]["mean"] == pytest.approx(-best.iloc[-2]["mean"], rel=REL)
@@ -173,7 +189,9 @@ def test_dates_that_cannot_be_sorted_are_counted() -> None:
     study = study_of(N=12)
     rows = study.predictions
     dates = sorted(rows["date"].unique())
-    rows = rows[~((rows["date"] == dates[3]) & (rows["asset"] > "A1"))]  # two assets or fewer are left
+    rows = rows[
+        ~((rows["date"] == dates[3]) & (rows["asset"] > "A1"))
+    ]  # two assets or fewer are left
     rows = rows.assign(prediction=rows["prediction"].where(rows["date"] != dates[5], 0.5))
     found = portfolio(replace(study, predictions=rows), quantiles=4, draws=DRAWS)
     assert found.table["n_obs"].unique().tolist() == [len(dates) - 2]
@@ -184,7 +202,9 @@ def test_dates_that_cannot_be_sorted_are_counted() -> None:
 
 
 def test_what_cannot_be_traded_is_refused() -> None:
-    with pytest.raises(DataError, match=r"given a target of the same row \(same_period_return\); allowed"):
+    with pytest.raises(
+        DataError, match=r"given a target of the same row \(same_period_return\); allowed"
+    ):
         portfolio(study_of(horizon=0, _target_="runner.targets.same_period_return"))
     with pytest.raises(DataError, match="given up; allowed: target=forward_return"):
         portfolio(study_of(_target_="runner.targets.up"))
@@ -195,7 +215,8 @@ def test_what_cannot_be_traded_is_refused() -> None:
     with pytest.raises(DataError, match="several folds forecast the same row"):
         portfolio(twice)
     with pytest.raises(
-        DataError, match=r"quantiles: given 40; 0 dates can be sorted \(59 dates with fewer assets, 0"
+        DataError,
+        match=r"quantiles: given 40; 0 dates can be sorted \(59 dates with fewer assets, 0",
     ):
         portfolio(study, quantiles=40)
     same = replace(study, predictions=study.predictions.assign(prediction=0.1))
@@ -208,7 +229,9 @@ def test_a_hold_out_is_not_looked_at() -> None:
     rows = study.predictions.assign(fold=lambda table: table["fold"].replace("2", "holdout"))
     first = replace(study, predictions=rows[rows["fold"] == "1"])
     held = replace(study, predictions=rows)
-    pd.testing.assert_frame_equal(portfolio(held, draws=DRAWS).table, portfolio(first, draws=DRAWS).table)
+    pd.testing.assert_frame_equal(
+        portfolio(held, draws=DRAWS).table, portfolio(first, draws=DRAWS).table
+    )
     pd.testing.assert_frame_equal(information(held).table, information(first).table)
     settings = {"by": "vol", "thresholds": [0.2]}
     pd.testing.assert_frame_equal(regimes(held, **settings).table, regimes(first, **settings).table)
@@ -243,10 +266,14 @@ def test_information_is_that_of_scipy_and_adds_up() -> None:
         if row.date == dates[5]:
             assert np.isnan(row.ic) and np.isnan(row.rank_ic)
         else:
-            assert row.ic == pytest.approx(stats.pearsonr(one["prediction"], one["y"]).statistic, rel=1e-9)
+            assert row.ic == pytest.approx(
+                stats.pearsonr(one["prediction"], one["y"]).statistic, rel=1e-9
+            )
             rank = stats.spearmanr(one["prediction"], one["y"]).statistic
             assert row.rank_ic == pytest.approx(rank, rel=1e-9, abs=1e-12)
-    np.testing.assert_allclose(table["cumulative_rank_ic"], np.nancumsum(table["rank_ic"]), rtol=REL)
+    np.testing.assert_allclose(
+        table["cumulative_rank_ic"], np.nancumsum(table["rank_ic"]), rtol=REL
+    )
     pooled = score(rows, 1).iloc[-1]
     assert found.metrics["rank_ic_ratio"] == pytest.approx(pooled["rank_ic_ratio"], rel=REL)
     assert f"Newey-West t {pooled['rank_ic_t_nw']:.2f})" in found.words[0]
@@ -265,7 +292,9 @@ def test_information_of_paths_is_their_mean() -> None:
 def test_no_information_without_a_cross_section() -> None:
     study = study_of()
     two = study.predictions[study.predictions["asset"].isin(["A1", "A2"])]
-    with pytest.raises(DataError, match="no date has 3 assets whose forecasts and targets differ; the most is 2"):
+    with pytest.raises(
+        DataError, match="no date has 3 assets whose forecasts and targets differ; the most is 2"
+    ):
         information(replace(study, predictions=two))
 
 
@@ -277,7 +306,11 @@ def test_regimes_are_scores_of_masked_rows() -> None:
     rows = study.predictions
     found = regimes(study, by="vol", thresholds=[0.2, 0.3, 0.9]).table.set_index("unit")
     vol = study.market.series["vol"].loc[rows["date"]].to_numpy()
-    masks = {"below 0.2": vol < 0.2, "0.2 to 0.3": (vol >= 0.2) & (vol < 0.3), "0.3 to 0.9": vol >= 0.3}
+    masks = {
+        "below 0.2": vol < 0.2,
+        "0.2 to 0.3": (vol >= 0.2) & (vol < 0.3),
+        "0.3 to 0.9": vol >= 0.3,
+    }
     for name, mask in masks.items():
         expected = score(rows[mask].assign(fold="1"), 1).iloc[-1]
         for column in ("n_obs", "r2", "rmse", "rmse_naive", "rank_ic", "rank_ic_t_nw", "hit_rate"):
@@ -295,7 +328,9 @@ def test_a_regime_may_differ_between_assets_and_be_unknown() -> None:
     found = regimes(study, by="lag(size, 30) * 2", thresholds=[1.0])
     table = found.table.set_index("unit")
     size = study.market.fields["size"].shift(30) * 2
-    value = np.array([size.loc[date, asset] for date, asset in zip(rows["date"], rows["asset"], strict=True)])
+    value = np.array(
+        [size.loc[date, asset] for date, asset in zip(rows["date"], rows["asset"], strict=True)]
+    )
     assert table["n_obs"].to_dict() == {
         "below 1": (value < 1).sum(),
         "1 and above": (value >= 1).sum(),
@@ -325,7 +360,10 @@ def test_a_column_that_the_data_does_not_have_is_named() -> None:
 @pytest.mark.parametrize(
     ("setting", "line"),
     [
-        ("thresholds=[0.3,0.2]", "thresholds: given [0.3, 0.2]; allowed: one or more numbers, each above the one"),
+        (
+            "thresholds=[0.3,0.2]",
+            "thresholds: given [0.3, 0.2]; allowed: one or more numbers, each above the one",
+        ),
         ("thresholds=[]", "thresholds: given []; allowed: one or more numbers"),
         ("by='std(market_ret'", "by: given 'std(market_ret'; "),
     ],

@@ -27,7 +27,9 @@ def cross(seed: int = 0, T: int = 12, N: int = 17) -> Cross:
     X[4, 0, 0] = 0.3
     X[5, :, 0] = 0.7  # a date on which all are the same
     others = {name: X[:, :, k] for k, name in enumerate(NAMES)}
-    groups = pd.DataFrame({"sector": [f"s{i % 4}" for i in range(N)]}, index=[f"A{i}" for i in range(N)])
+    groups = pd.DataFrame(
+        {"sector": [f"s{i % 4}" for i in range(N)]}, index=[f"A{i}" for i in range(N)]
+    )
     return Cross(X, others, groups)
 
 
@@ -43,10 +45,19 @@ def by_date(one: Cross, function) -> np.ndarray:
 
 
 ORACLES = {
-    "rank": (steps.rank, lambda x: (stats.rankdata(x) - 1) / (len(x) - 1) - 0.5 if len(x) > 1 else 0.0 * x),
-    "zscore": (steps.zscore, lambda x: (x - x.mean()) / x.std(ddof=1) if len(set(x)) > 1 else np.nan * x),
+    "rank": (
+        steps.rank,
+        lambda x: (stats.rankdata(x) - 1) / (len(x) - 1) - 0.5 if len(x) > 1 else 0.0 * x,
+    ),
+    "zscore": (
+        steps.zscore,
+        lambda x: (x - x.mean()) / x.std(ddof=1) if len(set(x)) > 1 else np.nan * x,
+    ),
     "demean": (steps.demean, lambda x: x - x.mean()),
-    "winsorise": (partial(steps.winsorise, limit=0.1), lambda x: np.clip(x, *np.quantile(x, [0.1, 0.9]))),
+    "winsorise": (
+        partial(steps.winsorise, limit=0.1),
+        lambda x: np.clip(x, *np.quantile(x, [0.1, 0.9])),
+    ),
     "clip": (partial(steps.clip, low=-0.5, high=0.4), lambda x: np.clip(x, -0.5, 0.4)),
 }
 
@@ -62,18 +73,25 @@ def test_step_equals_a_loop_over_dates(name: str) -> None:
 def test_demean_and_fill_by_group() -> None:
     one = cross(1)
     sector = one.groups["sector"].to_numpy()
-    demeaned, filled = steps.demean(one, group="sector"), steps.fill(one, value="mean", group="sector")
+    demeaned, filled = (
+        steps.demean(one, group="sector"),
+        steps.fill(one, value="mean", group="sector"),
+    )
     for t in range(12):
         for name in np.unique(sector):
             part = one.X[t, sector == name, 1]
             if np.isnan(part).all():
                 continue
-            np.testing.assert_allclose(demeaned[t, sector == name, 1], part - np.nanmean(part), atol=EXACT)
+            np.testing.assert_allclose(
+                demeaned[t, sector == name, 1], part - np.nanmean(part), atol=EXACT
+            )
             wanted = np.where(np.isnan(part), np.nanmean(part), part)
             np.testing.assert_allclose(filled[t, sector == name, 1], wanted, atol=EXACT)
 
 
-@pytest.mark.parametrize(("value", "typical"), [("mean", np.nanmean), ("median", np.nanmedian), (0.2, lambda x: 0.2)])
+@pytest.mark.parametrize(
+    ("value", "typical"), [("mean", np.nanmean), ("median", np.nanmedian), (0.2, lambda x: 0.2)]
+)
 def test_fill_takes_what_is_typical_of_the_date(value, typical) -> None:
     one = cross(2)
     filled = steps.fill(one, value=value)
@@ -85,7 +103,8 @@ def test_fill_takes_what_is_typical_of_the_date(value, typical) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"group": "sector"}, {"against": ["b"]}, {"group": "sector", "against": ["b", "c"]}]
+    "settings",
+    [{"group": "sector"}, {"against": ["b"]}, {"group": "sector", "against": ["b", "c"]}],
 )
 def test_neutralise_gives_the_residuals_of_statsmodels(settings: dict) -> None:
     one = cross(3, N=40)
@@ -93,7 +112,10 @@ def test_neutralise_gives_the_residuals_of_statsmodels(settings: dict) -> None:
     for t in (0, 1, 7, 11):
         Z = pd.DataFrame({name: one.others[name][t] for name in settings.get("against", [])})
         if "group" in settings:
-            Z = pd.concat([Z, pd.get_dummies(one.groups["sector"].reset_index(drop=True), dtype=float)], axis=1)
+            Z = pd.concat(
+                [Z, pd.get_dummies(one.groups["sector"].reset_index(drop=True), dtype=float)],
+                axis=1,
+            )
         else:
             Z = sm.add_constant(Z)
         own = ~np.isnan(one.X[t, :, 0]) & Z.notna().all(axis=1).to_numpy()
@@ -156,15 +178,23 @@ def test_infinite_values_are_neither_used_nor_hidden() -> None:
 def test_values_that_a_step_takes_away_are_counted() -> None:
     one = cross(9)
     account = apply([Step(steps.zscore, "zscore", ["a"])], one.X, NAMES, one.groups).account
-    assert account == [("changed value", "a left without a value by zscore", 17 + 1)]  # the flat date, the lone asset
+    assert account == [
+        ("changed value", "a left without a value by zscore", 17 + 1)
+    ]  # the flat date, the lone asset
 
 
 @pytest.mark.parametrize(
-    ("settings", "line"), [({"group": "sektor"}, "sector"), ({"against": ["d"]}, "allowed: a, b, c")]
+    ("settings", "line"),
+    [({"group": "sektor"}, "sector"), ({"against": ["d"]}, "allowed: a, b, c")],
 )
 def test_what_is_not_there_is_named(settings: dict, line: str) -> None:
     with pytest.raises(DataError, match=line):
-        apply([Step(partial(steps.neutralise, **settings), "neutralise", None)], cross().X, NAMES, cross().groups)
+        apply(
+            [Step(partial(steps.neutralise, **settings), "neutralise", None)],
+            cross().X,
+            NAMES,
+            cross().groups,
+        )
 
 
 def test_forward_fill_is_that_of_pandas_and_never_from_ahead() -> None:
@@ -177,7 +207,9 @@ def test_forward_fill_is_that_of_pandas_and_never_from_ahead() -> None:
 
 
 def test_cells_left_out_are_counted_once_and_in_no_later_mean() -> None:
-    X = np.array([[[1.0, 5.0, 2.0], [3.0, np.nan, np.nan], [np.nan, np.nan, np.nan], [9.0, 1.0, np.nan]]])
+    X = np.array(
+        [[[1.0, 5.0, 2.0], [3.0, np.nan, np.nan], [np.nan, np.nan, np.nan], [9.0, 1.0, np.nan]]]
+    )
     groups = pd.DataFrame({"sector": ["s"] * 4}, index=list("ABCD"))
     chain = [
         Step(partial(steps.universe, by="b", low=2.0), "universe", None),  # B, C without b, D below
@@ -196,14 +228,18 @@ def test_cells_left_out_are_counted_once_and_in_no_later_mean() -> None:
         ("changed value", "c filled by fill (step 2)", 1),
     ]
     assert found.X[0, 3].tolist() == [9.0, 1.0, 2.0]
-    with pytest.raises(DataError, match=r"preprocess\[0\].by: 'B' is unknown; allowed: a, b, c; did you mean 'b'"):
+    with pytest.raises(
+        DataError, match=r"preprocess\[0\].by: 'B' is unknown; allowed: a, b, c; did you mean 'b'"
+    ):
         apply([Step(partial(steps.universe, by="B"), "universe", None)], X, NAMES, groups)
 
 
 def test_a_share_of_missing_features_that_is_just_allowed_stays() -> None:
     X = np.full((1, 2, 4), np.nan)
     X[0, 0, 0] = 1.0  # three of four are missing: not more than 75 %
-    found = apply([Step(steps.drop_sparse, "drop_sparse", None)], X, ["a", "b", "c", "d"], pd.DataFrame())
+    found = apply(
+        [Step(steps.drop_sparse, "drop_sparse", None)], X, ["a", "b", "c", "d"], pd.DataFrame()
+    )
     assert found.keep.tolist() == [[True, False]]
 
 
@@ -215,7 +251,9 @@ def test_the_target_is_clipped_and_logged_in_order_and_taken_back() -> None:
         Step(steps.log, "log", ["target", "a"], "exp"),
     ]
     found = apply(chain, X, ["a"], pd.DataFrame(), y)
-    np.testing.assert_array_equal(found.y, [[np.log(0.01), np.log(0.5), np.log(2.0), np.nan, np.inf, np.nan]])
+    np.testing.assert_array_equal(
+        found.y, [[np.log(0.01), np.log(0.5), np.log(2.0), np.nan, np.inf, np.nan]]
+    )
     assert found.back == ("exp",) and (found.X == 0.0).all() and (X == 1.0).all()
     assert (
         found.account
@@ -240,7 +278,10 @@ def test_some_dates_at_a_time_give_what_all_at_once_give(monkeypatch: pytest.Mon
     clip = Step(partial(steps.clip, low=-0.2, high=0.2), "clip", [*NAMES, steps.TARGET])
     sparse = Step(partial(steps.drop_sparse, most=0.5), "drop_sparse", None)
     forward = Step(partial(steps.forward_fill, limit=2), "forward_fill", ["a", "b"])
-    for chain in ([sparse, forward, clip], *([forward, Step(step, "step", None)] for step in every)):
+    for chain in (
+        [sparse, forward, clip],
+        *([forward, Step(step, "step", None)] for step in every),
+    ):
         monkeypatch.setattr(steps, "CELLS", 10**9)
         whole = apply(chain, one.X, NAMES, one.groups, y)
         assert whole.account

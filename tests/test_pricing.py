@@ -20,7 +20,10 @@ def hand(y: np.ndarray, F: np.ndarray) -> tuple[float, float]:
     """GRS as the ratio of Sharpe ratios squared: of the best portfolio with and without the assets."""
     T, N, K = len(y), y.shape[1], F.shape[1]
     both = np.column_stack([F, y])
-    squared = [m.mean(0) @ np.linalg.solve(np.cov(m.T, ddof=0).reshape(m.shape[1], -1), m.mean(0)) for m in (both, F)]
+    squared = [
+        m.mean(0) @ np.linalg.solve(np.cov(m.T, ddof=0).reshape(m.shape[1], -1), m.mean(0))
+        for m in (both, F)
+    ]
     f = (T - N - K) / N * ((1.0 + squared[0]) / (1.0 + squared[1]) - 1.0)
     return f, stats.f.sf(f, N, T - N - K)
 
@@ -29,7 +32,11 @@ def hand(y: np.ndarray, F: np.ndarray) -> tuple[float, float]:
 def test_grs_is_the_gain_of_the_sharpe_ratio(K: int) -> None:
     rng = np.random.default_rng(K)
     F = 0.01 + 0.04 * rng.standard_normal((120, K))
-    y = F @ rng.standard_normal((K, 7)) + 0.02 * rng.standard_normal((120, 7)) + 0.002 * rng.standard_normal(7)
+    y = (
+        F @ rng.standard_normal((K, 7))
+        + 0.02 * rng.standard_normal((120, 7))
+        + 0.002 * rng.standard_normal(7)
+    )
     fits = [sm.OLS(y[:, i], sm.add_constant(F)).fit() for i in range(7)]
     found = grs(np.array([f.params[0] for f in fits]), np.column_stack([f.resid for f in fits]), F)
     assert (found.f_stat, found.p_value) == pytest.approx(hand(y, F), rel=1e-9)
@@ -41,7 +48,9 @@ def test_one_asset_is_the_square_of_its_t() -> None:
     F = rng.standard_normal((60, 2))
     y = 0.1 + F.sum(axis=1) + rng.standard_normal(60)
     fit = sm.OLS(y, sm.add_constant(F)).fit()
-    assert grs(fit.params[:1], fit.resid[:, None], F).f_stat == pytest.approx(fit.tvalues[0] ** 2, rel=1e-9)
+    assert grs(fit.params[:1], fit.resid[:, None], F).f_stat == pytest.approx(
+        fit.tvalues[0] ** 2, rel=1e-9
+    )
 
 
 def test_known_portfolios_are_not_priced_by_three_factors(cli) -> None:
@@ -52,9 +61,13 @@ def test_known_portfolios_are_not_priced_by_three_factors(cli) -> None:
     y = data[names].sub(data["RF"], axis=0).to_numpy()
     f, p = hand(y, data[["MktRF", "SMB", "HML"]].to_numpy())
     assert (row["f_stat"], row["p_value"]) == pytest.approx((f, p), rel=1e-8)
-    assert (run.metrics["hypothesis/grs_f"], run.metrics["hypothesis/grs_p"]) == pytest.approx((f, p), rel=1e-8)
+    assert (run.metrics["hypothesis/grs_f"], run.metrics["hypothesis/grs_p"]) == pytest.approx(
+        (f, p), rel=1e-8
+    )
     printed = " ".join(run.out.split())
-    assert f"GRS: const = 0 in every asset is rejected at 5 % (F(9, 807) {f:.2f}, p <0.001)" in printed
+    assert (
+        f"GRS: const = 0 in every asset is rejected at 5 % (F(9, 807) {f:.2f}, p <0.001)" in printed
+    )
 
 
 def test_size_under_the_null() -> None:
@@ -117,7 +130,10 @@ def test_gaps_leave_the_dates_that_every_asset_has() -> None:
     row = fit.hypotheses.iloc[0]
     every = np.isfinite(y).all(axis=1)
     assert (row["f_stat"], row["p_value"]) == pytest.approx(hand(y[every], F[every, 0]), rel=1e-9)
-    assert row["hypothesis"] == "GRS: const = 0 in every asset (on 57 of 59 dates, those that every asset has)"
+    assert (
+        row["hypothesis"]
+        == "GRS: const = 0 in every asset (on 57 of 59 dates, those that every asset has)"
+    )
 
 
 @pytest.mark.parametrize("model", [Regression(by=None), Regression(estimator="ridge", penalty=1.0)])
@@ -131,5 +147,7 @@ def test_there_is_no_row_where_nobody_expects_one(model: Regression) -> None:
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_factors_of_any_scale(scale: float) -> None:
     y, F = example(80)
-    plain, scaled = (Regression().fit(panel_of(y, X), np.arange(80)).hypotheses.iloc[0] for X in (F, F * scale))
+    plain, scaled = (
+        Regression().fit(panel_of(y, X), np.arange(80)).hypotheses.iloc[0] for X in (F, F * scale)
+    )
     assert scaled["f_stat"] == pytest.approx(plain["f_stat"], rel=1e-9)

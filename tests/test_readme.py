@@ -22,17 +22,30 @@ def blocks(mark: str) -> list[str]:
 
 
 def commands(mark: str) -> list[str]:
-    return [line.split("   #")[0].strip() for block in blocks(mark) for line in block.splitlines() if line.strip()]
+    return [
+        line.split("   #")[0].strip()
+        for block in blocks(mark)
+        for line in block.splitlines()
+        if line.strip()
+    ]
 
 
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    return subprocess.run(["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("command", commands("commands: offline"))
 def test_command_of_the_readme_runs(command: str, tmp_path: Path) -> None:
-    python, *words = shlex.split(command)  # as a shell would cut it; pipes and variables would show as words
+    python, *words = shlex.split(
+        command
+    )  # as a shell would cut it; pipes and variables would show as words
     assert [python, *words[:2]] == ["python", "-m", "runner"]
     outcome = call_cli(tmp_path, *words[2:])
     assert outcome.code == 0, outcome.err
@@ -74,7 +87,9 @@ def test_every_experiment_and_option_is_named() -> None:
 
 
 def test_what_the_readme_shows_is_what_the_default_run_prints(tmp_path: Path) -> None:
-    printed = {" ".join(line.split()) for line in shell("python -m runner", tmp_path).stdout.splitlines()}
+    printed = {
+        " ".join(line.split()) for line in shell("python -m runner", tmp_path).stdout.splitlines()
+    }
     [shown] = re.findall(r"prints \(shortened\):\n\n```\n(.*?)```", TEXT, flags=re.DOTALL)
     for line in shown.splitlines():
         assert line == "..." or " ".join(line.split()) in printed, line

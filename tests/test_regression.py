@@ -103,13 +103,17 @@ def asked(shape: dict[str, Any]) -> tuple[list[str], list[tuple[np.ndarray, np.n
 
 
 def model(shape: dict[str, Any], **settings: Any) -> Regression:
-    lags = shape["lags"] if shape["cov"] == "HAC" and shape["lags"] != 3 else None  # null on one draw in seven
+    lags = (
+        shape["lags"] if shape["cov"] == "HAC" and shape["lags"] != 3 else None
+    )  # null on one draw in seven
     return Regression(cov=shape["cov"], cov_lags=lags, constant=shape["constant"], **settings)
 
 
 @QUICK
 @given(faulty())
-def test_every_asset_is_statsmodels_or_has_its_reason(drawing: tuple[dict[str, Any], list[str]]) -> None:
+def test_every_asset_is_statsmodels_or_has_its_reason(
+    drawing: tuple[dict[str, Any], list[str]],
+) -> None:
     shape, faults = drawing
     panel, rows = drawn(shape, faults)
     texts, systems = asked(shape)
@@ -125,7 +129,9 @@ def test_every_asset_is_statsmodels_or_has_its_reason(drawing: tuple[dict[str, A
         quality = fit.quality.set_index("unit").loc[asset]
         table = fit.coefficients.query("unit == @asset")
         tests = fit.hypotheses.query("unit == @asset")
-        lags = default_lags(n, shape["lags"]) if regression.cov_lags is None else regression.cov_lags
+        lags = (
+            default_lags(n, shape["lags"]) if regression.cov_lags is None else regression.cov_lags
+        )
         reason = FAULTS[fault].format(k=k, enough=k + 1)
         if shape["cov"] == "HAC" and lags >= n and reason == "":
             reason = f"cov_lags={lags} with {n} rows; allowed: less than the rows"
@@ -133,20 +139,30 @@ def test_every_asset_is_statsmodels_or_has_its_reason(drawing: tuple[dict[str, A
         assert quality["n_obs"] == n
         if reason == EXACT:
             close(table["estimate"], [0.0] + [1.0] * (k - 1), "exact estimates", floor=1e-10)
-            assert table[["std_error", "t_stat", "p_value", "ci_low", "ci_high"]].isna().all(axis=None)
+            assert (
+                table[["std_error", "t_stat", "p_value", "ci_low", "ci_high"]].isna().all(axis=None)
+            )
             assert quality[["f_stat", "f_p_value", "log_likelihood", "aic", "bic"]].isna().all()
             assert list(tests["reason"]) == [EXACT] * len(texts) and tests["f_stat"].isna().all()
         elif reason:
             assert table.empty and tests.empty
             assert np.isnan(fit.params[i]).all()
-            assert quality[["r2", "r2_adj", "f_stat", "residual_std", "aic", "bic", "log_likelihood"]].isna().all()
+            assert (
+                quality[["r2", "r2_adj", "f_stat", "residual_std", "aic", "bic", "log_likelihood"]]
+                .isna()
+                .all()
+            )
         else:
             oracle = ols(X, y, shape["constant"], shape["cov"], lags)
             same_table(table, fit.params[i], oracle, terms)
             same_quality(quality, oracle, shape)
             same_tests(tests, oracle, texts, systems)
             assert quality["cov"] == shape["cov"]
-            assert quality["cov_lags"] == lags if shape["cov"] == "HAC" else np.isnan(quality["cov_lags"] or np.nan)
+            assert (
+                quality["cov_lags"] == lags
+                if shape["cov"] == "HAC"
+                else np.isnan(quality["cov_lags"] or np.nan)
+            )
         assert (asset in set(diagnosed["unit"])) == (reason == "")
     assert list(diagnosed.columns) == ["scope", "unit", *DIAGNOSTICS]
 
@@ -166,20 +182,26 @@ def same_table(table: pd.DataFrame, params: np.ndarray, oracle: Any, terms: list
 def same_quality(quality: pd.Series, oracle: Any, shape: dict[str, Any]) -> None:
     unexplained = oracle.ssr / oracle.centered_tss  # about the mean with a constant and without
     adjusted = 1.0 - unexplained * (oracle.nobs - 1.0) / oracle.df_resid
-    floor = FLOOR * oracle.nobs * (oracle.uncentered_tss / oracle.centered_tss)  # (1 - r2) times up to n
+    floor = (
+        FLOOR * oracle.nobs * (oracle.uncentered_tss / oracle.centered_tss)
+    )  # (1 - r2) times up to n
     close(quality["r2"], 1.0 - unexplained, "r2", floor=floor)
     close(quality["r2_adj"], adjusted, "r2_adj", floor=floor)
     with_constant = oracle.k_constant == 1
     close(quality["r2_uncentred"], np.nan if with_constant else oracle.rsquared, "r2_uncentred")
     for name, value in (("log_likelihood", oracle.llf), ("aic", oracle.aic), ("bic", oracle.bic)):
-        close(quality[name], value, name, floor=FLOOR * oracle.nobs)  # a sum over rows that may cancel
+        close(
+            quality[name], value, name, floor=FLOOR * oracle.nobs
+        )  # a sum over rows that may cancel
     close(quality["residual_std"], np.sqrt(oracle.scale), "residual_std")
     assert quality["df_resid"] == oracle.df_resid
     if shape["K"]:
         close(quality["f_stat"], oracle.fvalue, "F")
         close(quality["f_p_value"], oracle.f_pvalue, "p of F", floor=P_FLOOR)
     else:
-        assert np.isnan(quality["f_stat"]) and np.isnan(quality["f_p_value"]), "a constant alone has no slopes"
+        assert np.isnan(quality["f_stat"]) and np.isnan(quality["f_p_value"]), (
+            "a constant alone has no slopes"
+        )
 
 
 def same_tests(tests: pd.DataFrame, oracle: Any, texts: list[str], systems: list[Any]) -> None:
@@ -216,7 +238,10 @@ def test_a_fit_depends_on_its_rows_alone(cov: str) -> None:
         y[others], X[others], valid[others] = value, value, value == 1e6
         changed = replace(panel, y=y, X=X, valid=valid)
         same_fit(before, regression.fit(changed, rows))
-        found, again = regression.diagnose(before, panel, rows), regression.diagnose(before, changed, rows)
+        found, again = (
+            regression.diagnose(before, panel, rows),
+            regression.diagnose(before, changed, rows),
+        )
         pd.testing.assert_frame_equal(found, again)
 
 
@@ -266,13 +291,19 @@ def test_predictions_need_no_target() -> None:
     panel = plain(5, horizon=1)
     fit = Regression().fit(panel, np.arange(60))
     blind = replace(panel, y=np.full_like(panel.y, np.nan), valid=np.zeros_like(panel.valid))
-    np.testing.assert_array_equal(Regression().predict(fit, blind), Regression().predict(fit, panel))
+    np.testing.assert_array_equal(
+        Regression().predict(fit, blind), Regression().predict(fit, panel)
+    )
 
 
-@pytest.mark.parametrize("chosen", [["x2", "x0"], ["x1"], ["x2", "x1", "x0"], ["x0", "x1", "x2"], []])
+@pytest.mark.parametrize(
+    "chosen", [["x2", "x0"], ["x1"], ["x2", "x1", "x0"], ["x0", "x1", "x2"], []]
+)
 def test_a_choice_of_regressors_keeps_names_and_numbers_together(chosen: list[str]) -> None:
     panel, rows = plain(6), np.arange(80)
-    regression = Regression(cov="HC1", regressors=chosen, hypotheses=["x0 - x2 = 0.5", "const = 0"], confidence=0.9)
+    regression = Regression(
+        cov="HC1", regressors=chosen, hypotheses=["x0 - x2 = 0.5", "const = 0"], confidence=0.9
+    )
     fit = regression.fit(panel, rows)
     columns = [int(name[1]) for name in chosen]
     assert regression.terms(panel.names) == ["const", *chosen]
@@ -316,7 +347,9 @@ def test_diagnostics_are_of_the_residuals_of_the_rows() -> None:
 
 
 def test_mean_group_by_hand() -> None:
-    table = mean_group(np.array([[1.0, 10.0], [2.0, 20.0], [6.0, 60.0]]), ["const", "x"], confidence=0.95)
+    table = mean_group(
+        np.array([[1.0, 10.0], [2.0, 20.0], [6.0, 60.0]]), ["const", "x"], confidence=0.95
+    )
     # Mean 3, deviations -2, -1, 3: variance 14 / 2, error sqrt(7 / 3); t of 2 degrees at 97.5 % is 4.3026527297.
     error = np.sqrt(7.0 / 3.0)
     assert list(table["term"]) == ["const", "x"]
@@ -377,7 +410,10 @@ def test_lags_are_stated_per_unit() -> None:
     assert list(lags) == [4, 3]
     far = replace(panel, horizon=21)
     assert list(Regression(cov="HAC").fit(far, np.arange(120)).quality["cov_lags"]) == [20, 20]
-    assert list(Regression(cov="HAC", cov_lags=0).fit(far, np.arange(120)).quality["cov_lags"]) == [0, 0]
+    assert list(Regression(cov="HAC", cov_lags=0).fit(far, np.arange(120)).quality["cov_lags"]) == [
+        0,
+        0,
+    ]
     assert Regression().fit(far, np.arange(120)).quality["cov_lags"].isna().all()
 
 
@@ -385,7 +421,10 @@ def test_lags_beyond_the_rows_are_a_reason() -> None:
     panel = panel_of(*random_arrays(13, 60, 2, 1))
     panel.valid[20:, 1] = False
     fit = Regression(cov="HAC", cov_lags=20).fit(panel, np.arange(60))
-    assert list(fit.quality["reason"]) == ["", "cov_lags=20 with 20 rows; allowed: less than the rows"]
+    assert list(fit.quality["reason"]) == [
+        "",
+        "cov_lags=20 with 20 rows; allowed: less than the rows",
+    ]
     assert np.isnan(fit.params[1]).all()
 
 
@@ -402,7 +441,10 @@ def test_a_dummy_for_one_row_is_a_reason_of_hc3() -> None:
     [
         (Regression(), "nonrobust, t(n-k)"),
         (Regression(cov="HC3"), "HC3, t(n-k)"),
-        (Regression(cov="HAC", cov_lags=5), "HAC (Newey-West, Bartlett, 5 lags, no small-sample factor), t(n-k)"),
+        (
+            Regression(cov="HAC", cov_lags=5),
+            "HAC (Newey-West, Bartlett, 5 lags, no small-sample factor), t(n-k)",
+        ),
         (
             Regression(cov="HAC"),
             "HAC (Newey-West, Bartlett, lags per unit in quality.csv, no small-sample factor), t(n-k)",
@@ -415,12 +457,15 @@ def test_errors_in_words(model: Regression, words: str) -> None:
 
 def test_settings_that_do_not_fit() -> None:
     with pytest.raises(
-        ValueError, match="cov_lags: 3 given with cov=HC1; allowed: with cov=HAC, driscoll_kraay only"
+        ValueError,
+        match="cov_lags: 3 given with cov=HC1; allowed: with cov=HAC, driscoll_kraay only",
     ):
         Regression(cov="HC1", cov_lags=3)
     features = ["SMB", "HML"]
     assert Regression(hypotheses=["SMB = 0"]).mistakes(features) == []
-    wrong = Regression(regressors=["SMB", "SMB", "HLM"], hypotheses=["SMB", "os.path = 0", "MOM = 0"])
+    wrong = Regression(
+        regressors=["SMB", "SMB", "HLM"], hypotheses=["SMB", "os.path = 0", "MOM = 0"]
+    )
     found = wrong.mistakes(features)
     assert found[:2] == [
         "regressors: 'HLM' is unknown; allowed: SMB, HML; did you mean 'HML'?",
@@ -437,4 +482,8 @@ def test_tables_have_their_columns() -> None:
     assert list(fit.coefficients.columns) == ["scope", "unit", *COEFFICIENTS]
     assert list(fit.quality.columns) == ["scope", "unit", *QUALITY]
     assert list(fit.hypotheses.columns) == ["scope", "unit", *HYPOTHESES]
-    assert list(Regression().fit(plain(16), np.arange(80)).hypotheses.columns) == ["scope", "unit", *HYPOTHESES]
+    assert list(Regression().fit(plain(16), np.arange(80)).hypotheses.columns) == [
+        "scope",
+        "unit",
+        *HYPOTHESES,
+    ]

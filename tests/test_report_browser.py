@@ -63,7 +63,13 @@ PICTURES = {  # beside those of every run
     "vol_panel": {"regimes", "target_by_group", "risk_by_group", "by_fold"},
     "vol_sizing": {"sizing_wealth"},
 }
-SLOW = {"factor_model_simulated", "factor_model_stocks", "factor_model_cross_section", "vol_sizing", "sparse_signals"}
+SLOW = {
+    "factor_model_simulated",
+    "factor_model_stocks",
+    "factor_model_cross_section",
+    "vol_sizing",
+    "sparse_signals",
+}
 SEEN = """() => {
   const small = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (const fold of document.querySelectorAll("details")) fold.open = true;
@@ -99,7 +105,10 @@ class Viewer:
         page.on("console", lambda said: wrong.append(said.text))
         page.on("dialog", lambda asked: (wrong.append(asked.message), asked.dismiss()))
         page.on(
-            "request", lambda asked: wrong.extend([] if asked.url.startswith(("file:", "data:")) else [asked.url])
+            "request",
+            lambda asked: wrong.extend(
+                [] if asked.url.startswith(("file:", "data:")) else [asked.url]
+            ),
         )
         page.goto(path.resolve().as_uri())
         for width in WIDTHS:
@@ -108,14 +117,20 @@ class Viewer:
                 page.emulate_media(color_scheme=scheme)
                 found, where = page.evaluate(SEEN), f"{name}, {width} px, {scheme}"
                 if self.shots:
-                    page.screenshot(path=Path(self.shots) / f"{name}_{width}_{scheme}.png", full_page=True)
+                    page.screenshot(
+                        path=Path(self.shots) / f"{name}_{width}_{scheme}.png", full_page=True
+                    )
                 assert not wrong and not found["ran"], (where, wrong, found["ran"])
                 assert not found["small"] and not found["missing"], (where, found)
                 assert found["over"] <= 0, (where, found["over"])
                 assert found["dark"] == (scheme == "dark"), where
                 if width == WIDTHS[0]:
                     assert len(found["widths"]) == len(letters), where
-                    assert not {one for one, share in letters.items() if share * min(found["widths"]) < LEAST}, where
+                    assert not {
+                        one
+                        for one, share in letters.items()
+                        if share * min(found["widths"]) < LEAST
+                    }, where
         page.close()
 
 
@@ -124,7 +139,10 @@ def viewer() -> Iterator[Viewer]:
     if not CHROMIUM:
         pytest.skip("no chromium on the path")
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+    with (
+        api.sync_playwright() as play,
+        play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+    ):
         yield Viewer(browser, os.environ.get("RUNNER_SCREENSHOTS"))
 
 
@@ -139,8 +157,12 @@ def letters(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
     def watched(figure: Figure, path: Path, **settings: Any) -> None:
         save(figure, path, **settings)
-        texts = [one for one in figure.findobj(Text) if one.get_visible() and one.get_text().strip()]
-        found[Path(path).stem] = min(one.get_fontsize() for one in texts) / 72.0 / figure.get_figwidth()
+        texts = [
+            one for one in figure.findobj(Text) if one.get_visible() and one.get_text().strip()
+        ]
+        found[Path(path).stem] = (
+            min(one.get_fontsize() for one in texts) / 72.0 / figure.get_figwidth()
+        )
 
     monkeypatch.setattr(Figure, "savefig", watched)
     return found
@@ -152,9 +174,12 @@ def test_every_experiment_has_its_run() -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    "experiment", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in EXPERIMENTS]
+    "experiment",
+    [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in EXPERIMENTS],
 )
-def test_report_of_an_experiment(experiment: str, viewer: Viewer, letters: dict[str, float], tmp_path: Path) -> None:
+def test_report_of_an_experiment(
+    experiment: str, viewer: Viewer, letters: dict[str, float], tmp_path: Path
+) -> None:
     words = [f"experiment={experiment}", f"ledger={tmp_path}/ledger.db", *RUNS[experiment].split()]
     compute(Composer().job(words).experiment, tmp_path / "run", Bench())
     assert letters.keys() >= PICTURES.get(experiment, set())
@@ -186,7 +211,9 @@ SCRIPTS = [
 
 
 @pytest.mark.browser
-def test_names_run_nothing(nine: Report, viewer: Viewer, letters: dict[str, float], tmp_path: Path) -> None:
+def test_names_run_nothing(
+    nine: Report, viewer: Viewer, letters: dict[str, float], tmp_path: Path
+) -> None:
     report = renamed(nine, dict(zip(NINE, SCRIPTS, strict=True)))
     report = replace(report, name=f"{SCRIPTS[-3]}</title><script>window.ran='name'</script>")
     report_page.write(report, tmp_path, plots.draw(report, tmp_path))
@@ -194,13 +221,17 @@ def test_names_run_nothing(nine: Report, viewer: Viewer, letters: dict[str, floa
 
 
 @pytest.mark.browser
-def test_report_with_holes(nine: Report, viewer: Viewer, letters: dict[str, float], tmp_path: Path) -> None:
+def test_report_with_holes(
+    nine: Report, viewer: Viewer, letters: dict[str, float], tmp_path: Path
+) -> None:
     """A unit without estimates, scores that are not numbers, one of the diagnostics without a value."""
     quality, scores, table = nine.fit.quality.copy(), nine.scores.copy(), nine.fit.coefficients
     quality.loc[0, ["r2", "r2_adj", "reason"]] = [np.nan, np.nan, "3 rows for 4 terms"]
     scores[["r2", "rmse", "dm_p_value"]] = np.nan
     fit = replace(nine.fit, quality=quality, coefficients=table[table["unit"] != NINE[0]])
-    report = replace(nine, fit=fit, scores=scores, diagnostics=nine.diagnostics.assign(p_value=np.nan))
+    report = replace(
+        nine, fit=fit, scores=scores, diagnostics=nine.diagnostics.assign(p_value=np.nan)
+    )
     report_page.write(report, tmp_path, plots.draw(report, tmp_path))
     text = re.sub('src="[^"]*"', "", (tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "3 rows for 4 terms" in text and not re.search("nan", text, re.IGNORECASE)
@@ -208,9 +239,13 @@ def test_report_with_holes(nine: Report, viewer: Viewer, letters: dict[str, floa
 
 
 @pytest.mark.browser
-def test_report_of_two_thousand_assets(viewer: Viewer, letters: dict[str, float], tmp_path: Path) -> None:
+def test_report_of_two_thousand_assets(
+    viewer: Viewer, letters: dict[str, float], tmp_path: Path
+) -> None:
     words = "experiment=capm data=simulated data.assets=2000 data.start=2025-01-01 validation=none"
-    experiment = Composer().job([*words.split(), f"ledger={tmp_path}/ledger.db", "audit=off"]).experiment
+    experiment = (
+        Composer().job([*words.split(), f"ledger={tmp_path}/ledger.db", "audit=off"]).experiment
+    )
     compute(experiment, tmp_path / "run", Bench())
     assert (tmp_path / "run" / "report.html").stat().st_size < MOST_BYTES
     viewer.check(tmp_path / "run" / "report.html", letters, "large")

@@ -41,7 +41,9 @@ def test_autocorrelations_are_those_of_statsmodels() -> None:
 def test_autocorrelations_with_holes_take_pairs_that_exist() -> None:
     u = np.array([[1.0], [np.nan], [-1.0], [2.0], [-2.0]])
     squares = 1.0 + 1.0 + 4.0 + 4.0
-    assert autocorrelations(u, 2)[:, 0] == pytest.approx([(-2.0 - 4.0) / squares, (-1.0 + 2.0) / squares], rel=CLOSE)
+    assert autocorrelations(u, 2)[:, 0] == pytest.approx(
+        [(-2.0 - 4.0) / squares, (-1.0 + 2.0) / squares], rel=CLOSE
+    )
 
 
 def test_drawdown_is_percent_below_the_highest_so_far() -> None:
@@ -97,12 +99,18 @@ def test_a_score_without_a_value_is_not_called_worse(nine: Report) -> None:
 
 def test_numbers_among_gaps_are_written_as_numbers() -> None:
     column = column_of(pd.Series([2.4737603013116947, None, 3], dtype=object), "f_stat")
-    assert column.kind == "number" and [cell.strip("\u2007\u2008") for cell in column.cells] == ["2.474", "–", "3"]
+    assert column.kind == "number" and [cell.strip("\u2007\u2008") for cell in column.cells] == [
+        "2.474",
+        "–",
+        "3",
+    ]
     assert column_of(pd.Series(["a", 1.0], dtype=object), "x").kind == "text"
     dates = pd.Series([pd.Timestamp("2020-01-31"), None], dtype=object)
     assert column_of(dates, "first_date").cells == ["2020-01-31", ""]
     assert column_of(pd.Series([True, None], dtype=object), "own_row").cells == ["True", ""]
-    assert figure_text(3e-180, "size_p_value") == "<0.001" and figure_text(0.25, "chow_p") == "0.250"
+    assert (
+        figure_text(3e-180, "size_p_value") == "<0.001" and figure_text(0.25, "chow_p") == "0.250"
+    )
 
 
 def test_the_command_leaves_out_the_directory_that_is_taken(nine: Report, tmp_path: Path) -> None:

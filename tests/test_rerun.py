@@ -18,7 +18,9 @@ from runner.spec import CHOSEN
 @pytest.fixture(scope="module")
 def first(tmp_path_factory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("first")
-    outcome = call_cli(folder, *FAST, "report=tables", "validation=walk_forward", "validation.first=200")
+    outcome = call_cli(
+        folder, *FAST, "report=tables", "validation=walk_forward", "validation.first=200"
+    )
     assert outcome.code == 0, outcome.err
     return folder, runs_of(folder)[0].info.run_id
 
@@ -37,7 +39,9 @@ def tampered(folder: Path, run_id: str, copy: Path, **changes: object) -> Path:
 
     with sqlite3.connect(database) as book:
         for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
-            book.execute(f"update {table} set {column} = replace({column}, ?, ?)", (str(folder), str(copy)))
+            book.execute(
+                f"update {table} set {column} = replace({column}, ?, ?)", (str(folder), str(copy))
+            )
     return copy
 
 
@@ -76,11 +80,16 @@ def test_rerun_tells_what_differs(first, tmp_path) -> None:
     [
         ({"allow": ["os"]}, "allow: the logged spec runs code of 'os'"),
         ({"target___target_": "os.system"}, "'os.system' lies in no allowed module"),
-        ({"data": {"_target_": "runner.sources.file.File", "path": "/etc/passwd"}}, "below this directory"),
+        (
+            {"data": {"_target_": "runner.sources.file.File", "path": "/etc/passwd"}},
+            "below this directory",
+        ),
         ({"ledgre": "x"}, "ledgre: 'ledgre' is unknown"),
     ],
 )
-def test_logged_spec_names_no_code_and_no_files_that_are_not_allowed(first, tmp_path, changes, said) -> None:
+def test_logged_spec_names_no_code_and_no_files_that_are_not_allowed(
+    first, tmp_path, changes, said
+) -> None:
     folder, run_id = first
     outcome = call_cli(tampered(folder, run_id, tmp_path / "copy", **changes), "rerun", run_id)
     assert outcome.code == 2
@@ -92,14 +101,19 @@ def test_logged_places_are_not_written_to(first, tmp_path) -> None:
     folder, run_id = first
     elsewhere = tmp_path / "elsewhere.db"
     other = tampered(
-        folder, run_id, tmp_path / "copy", ledger=str(elsewhere), tracking={"uri": f"sqlite:///{elsewhere}"}
+        folder,
+        run_id,
+        tmp_path / "copy",
+        ledger=str(elsewhere),
+        tracking={"uri": f"sqlite:///{elsewhere}"},
     )
     assert call_cli(other, "rerun", run_id).code == 0
     assert not elsewhere.exists()
 
 
 @pytest.mark.parametrize(
-    ("word", "said"), [("../../etc", "the id of a run"), ("0" * 32, "tracking.uri"), ("", "which run")]
+    ("word", "said"),
+    [("../../etc", "the id of a run"), ("0" * 32, "tracking.uri"), ("", "which run")],
 )
 def test_wrong_id_is_one_line(first, word, said) -> None:
     outcome = call_cli(first[0], "rerun", *[word][: bool(word)])

@@ -38,7 +38,11 @@ TERMS = ["const", "SMB", "HML", "MOM"]
         ("SMB + SMB = 1", [[0, 2, 0, 0]], [1]),
         ("SMB + 0*HML = 1", [[0, 1, 0, 0]], [1]),
         ("SMB = 0, HML = 1", [[0, 1, 0, 0], [0, 0, 1, 0]], [0, 1]),
-        ("SMB = HML, HML = MOM, MOM = const", [[0, 1, -1, 0], [0, 0, 1, -1], [-1, 0, 0, 1]], [0, 0, 0]),
+        (
+            "SMB = HML, HML = MOM, MOM = const",
+            [[0, 1, -1, 0], [0, 0, 1, -1], [-1, 0, 0, 1]],
+            [0, 0, 0],
+        ),
         ("SMB = 0, 1e-20*HML = 0", [[0, 1, 0, 0], [0, 0, 1e-20, 0]], [0, 0]),
     ],
 )
@@ -152,7 +156,9 @@ def grown(parts: st.SearchStrategy[Drawn]) -> st.SearchStrategy[Drawn]:
     multiple = st.tuples(parts, NUMBERS)
     return st.one_of(
         two.map(lambda ab: (f"({ab[0][0]} + {ab[1][0]})", ab[0][1] + ab[1][1])),
-        two.map(lambda ab: (f"{ab[0][0]} - ({ab[1][0]})", ab[0][1] - ab[1][1])).map(lambda a: (f"({a[0]})", a[1])),
+        two.map(lambda ab: (f"{ab[0][0]} - ({ab[1][0]})", ab[0][1] - ab[1][1])).map(
+            lambda a: (f"({a[0]})", a[1])
+        ),
         parts.map(lambda a: (f"-({a[0]})", -a[1])).map(lambda a: (f"({a[0]})", a[1])),
         multiple.map(lambda ac: (f"{number(ac[1])[0]}*({ac[0][0]})", ac[0][1] * ac[1])),
         multiple.map(lambda ac: (f"({ac[0][0]})*{number(ac[1])[0]}", ac[0][1] * ac[1])),
@@ -213,10 +219,18 @@ def test_a_hypothesis_may_be_stated_for_a_horizon() -> None:
     assert stated.unsuited(0) == ""
     assert stated.unsuited(1) == "it is stated for horizon 0, and the target looks 1 row ahead"
     assert hypothesis("SMB = 0 if horizon=21").unsuited(0).endswith("the target looks 0 rows ahead")
-    for wrong in ("SMB = 0 if horizon", "SMB = 0 if horizon = x", "SMB = 0 if rows = 3", "SMB = 0 if "):
+    for wrong in (
+        "SMB = 0 if horizon",
+        "SMB = 0 if horizon = x",
+        "SMB = 0 if rows = 3",
+        "SMB = 0 if ",
+    ):
         with pytest.raises(ValueError, match="a condition such as 'if horizon = 0'"):
             hypothesis(wrong)
-    assert names_in("SMB - 2*HML = 1, MOM = 0") == ["SMB", "HML", "MOM"] and names_in("no equation") == []
+    assert (
+        names_in("SMB - 2*HML = 1, MOM = 0") == ["SMB", "HML", "MOM"]
+        and names_in("no equation") == []
+    )
 
 
 CAPM = ["data=simulated", "data.assets=4", "data.rows=120", "data.end=null"]
@@ -226,8 +240,14 @@ EXPERIMENTS = {"capm": "market_ret = 1", "alpha_signals": "market_ret = 1"}
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_a_loading_of_the_same_row_is_not_tested_with_a_forward_target(experiment: str) -> None:
-    words = [f"experiment={experiment}", *CAPM, *(["data.macro={vix: V, tlt: T, dxy: D}"] * (experiment != "capm"))]
-    same, ahead = (run(Composer().job([*words, *more]).experiment) for more in ([], ["target=forward_return"]))
+    words = [
+        f"experiment={experiment}",
+        *CAPM,
+        *(["data.macro={vix: V, tlt: T, dxy: D}"] * (experiment != "capm")),
+    ]
+    same, ahead = (
+        run(Composer().job([*words, *more]).experiment) for more in ([], ["target=forward_return"])
+    )
     for report, tested in ((same, True), (ahead, False)):
         table = report.fit.hypotheses
         rows = table[table["hypothesis"] == EXPERIMENTS[experiment]]
@@ -240,11 +260,18 @@ def test_a_loading_of_the_same_row_is_not_tested_with_a_forward_target(experimen
 
 
 def test_a_hypothesis_of_the_user_is_tested_at_any_horizon() -> None:
-    words = ["experiment=capm", *CAPM, "target=forward_return", 'model.hypotheses=["market_ret = 1"]']
+    words = [
+        "experiment=capm",
+        *CAPM,
+        "target=forward_return",
+        'model.hypotheses=["market_ret = 1"]',
+    ]
     table = run(Composer().job(words).experiment).fit.hypotheses
     assert table.loc[table["hypothesis"] == "market_ret = 1", "p_value"].notna().all()
 
 
 def test_a_condition_of_another_kind_is_refused() -> None:
-    with pytest.raises(SpecError, match=r"model\.hypotheses: 'const = 0 if weekly': allowed after the equations"):
+    with pytest.raises(
+        SpecError, match=r"model\.hypotheses: 'const = 0 if weekly': allowed after the equations"
+    ):
         Composer().job(["experiment=capm", *CAPM, 'model.hypotheses=["const = 0 if weekly"]'])

@@ -41,7 +41,11 @@ def factor_panel(T: int = 120, N: int = 6, m: int = 2, seed: int = 0, scale: flo
     """Returns of N assets on m factors that all share; features x0, x1, ..."""
     rng = np.random.default_rng(seed)
     F = scale * rng.normal(size=(T, m))
-    y = F @ rng.normal(size=(m, N)) + scale * rng.standard_t(6, size=(T, N)) + scale * rng.normal(size=N) / 10
+    y = (
+        F @ rng.normal(size=(m, N))
+        + scale * rng.standard_t(6, size=(T, N))
+        + scale * rng.normal(size=N) / 10
+    )
     return panel_of(y, np.broadcast_to(F[:, None, :], (T, N, m)).copy())
 
 
@@ -67,7 +71,9 @@ def test_parameter_counts_are_the_published_ones() -> None:
 def test_edge_bounds_the_eigenvalues_of_independent_series() -> None:
     y = np.random.default_rng(0).normal(size=(2000, 400))
     largest = np.linalg.eigvalsh(np.corrcoef(y, rowvar=False))[-1]
-    assert largest == pytest.approx(marchenko_pastur_edge(2000, 400), rel=0.04)  # error of order n^(-2/3)
+    assert largest == pytest.approx(
+        marchenko_pastur_edge(2000, 400), rel=0.04
+    )  # error of order n^(-2/3)
     assert marchenko_pastur_edge(100, 100) == pytest.approx(4.0)
 
 
@@ -91,7 +97,9 @@ def test_no_portfolio_of_sum_one_has_less_variance(scale: float) -> None:
 def test_log_density_is_that_of_scipy() -> None:
     y = factor_panel().y
     S, mean = np.cov(y, rowvar=False), y.mean(axis=0)
-    np.testing.assert_allclose(log_density(y, mean, S), multivariate_normal(mean, S).logpdf(y), rtol=REL)
+    np.testing.assert_allclose(
+        log_density(y, mean, S), multivariate_normal(mean, S).logpdf(y), rtol=REL
+    )
 
 
 def test_condition_is_that_of_numpy_and_infinite_where_there_is_no_inverse() -> None:
@@ -103,17 +111,25 @@ def test_condition_is_that_of_numpy_and_infinite_where_there_is_no_inverse() -> 
 # The factor model of a fit
 
 
-@pytest.mark.parametrize("model", [Regression(), Regression(regressors=["x1"]), Regression(cov="HC3")])
+@pytest.mark.parametrize(
+    "model", [Regression(), Regression(regressors=["x1"]), Regression(cov="HC3")]
+)
 def test_variances_add_up_to_the_sample_and_shares_are_r2(model: Regression) -> None:
     panel = factor_panel()
     table = risk(study_of(panel, model), rows_per_year=252).table
     for i, row in table.iterrows():
-        oracle = sm.OLS(panel.y[:, i], sm.add_constant(panel.X[:, i, [1] if model.regressors else [0, 1]])).fit()
+        oracle = sm.OLS(
+            panel.y[:, i], sm.add_constant(panel.X[:, i, [1] if model.regressors else [0, 1]])
+        ).fit()
         assert row["explained_share"] == pytest.approx(oracle.rsquared, rel=REL)
         assert row["total_variance"] == pytest.approx(252 * panel.y[:, i].var(ddof=1), rel=REL)
         assert row["specific_variance"] == pytest.approx(252 * oracle.ssr / 119, rel=REL)
-        assert row["systematic_volatility"] ** 2 == pytest.approx(row["systematic_variance"], rel=REL)
-        assert row["total_volatility"] == pytest.approx(252**0.5 * panel.y[:, i].std(ddof=1), rel=REL)
+        assert row["systematic_volatility"] ** 2 == pytest.approx(
+            row["systematic_variance"], rel=REL
+        )
+        assert row["total_volatility"] == pytest.approx(
+            252**0.5 * panel.y[:, i].std(ddof=1), rel=REL
+        )
     assert list(table["n_obs"]) == [120] * 6 and (table["reason"] == "").all()
 
 
@@ -144,7 +160,10 @@ def test_statistical_loadings_converge_to_the_space_of_the_true_ones() -> None:
     rng = np.random.default_rng(0)
     B = rng.normal(size=(8, 2))
     gaps = []
-    for T in (200, 20_000):  # equal specific variances, so that components are consistent for few assets too
+    for T in (
+        200,
+        20_000,
+    ):  # equal specific variances, so that components are consistent for few assets too
         y = rng.normal(size=(T, 2)) @ B.T + rng.normal(size=(T, 8))
         panel = panel_of(y, np.empty((T, 8, 0)))
         weights = Regression(components=2).fit(panel, np.arange(T)).params[:, 1:]
@@ -159,7 +178,9 @@ def test_ragged_assets_keep_their_own_rows_and_one_without_estimates_has_its_rea
     y[:25, 1], y[3:, 2] = np.nan, np.nan
     table = risk(study_of(panel_of(y, panel.X))).table
     assert list(table["n_obs"]) == [60, 35, 0, 60, 60, 60]
-    assert table.loc[2, "reason"].startswith("no estimates") and np.isnan(table.loc[2, "total_variance"])
+    assert table.loc[2, "reason"].startswith("no estimates") and np.isnan(
+        table.loc[2, "total_variance"]
+    )
     oracle = sm.OLS(y[25:, 1], sm.add_constant(panel.X[25:, 1])).fit()
     omega = np.cov(panel.X[:, 0], rowvar=False)
     assert table.loc[1, "systematic_variance"] == pytest.approx(
@@ -182,14 +203,22 @@ def test_by_date_loadings_are_the_last_characteristics_and_factors_the_estimates
     np.testing.assert_allclose(found.omega, np.cov(np.array(path), rowvar=False), rtol=REL)
     np.testing.assert_allclose(found.loadings[[0, 4], 1:], [X[-1, 0], X[-2, 4]], rtol=REL)
     assert found.names == ["const", "x0", "x1"] and (found.loadings[:, 0] == 1.0).all()
-    np.testing.assert_allclose(found.specific, squares.sum(axis=0) / (panel.valid.sum(axis=0) - 1), rtol=REL)
+    np.testing.assert_allclose(
+        found.specific, squares.sum(axis=0) / (panel.valid.sum(axis=0) - 1), rtol=REL
+    )
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Regression(by=None), "model: given by=null, estimator=ols; allowed: a linear regression by asset or date"),
-        (Regression(regressors=[]), "features: there is no factor; allowed: features, or model.components"),
+        (
+            Regression(by=None),
+            "model: given by=null, estimator=ols; allowed: a linear regression by asset or date",
+        ),
+        (
+            Regression(regressors=[]),
+            "features: there is no factor; allowed: features, or model.components",
+        ),
     ],
 )
 def test_models_without_factors_are_refused(model: Regression, message: str) -> None:
@@ -218,7 +247,10 @@ def test_assets_go_first_then_rows() -> None:
     valid[50, :] = False  # no asset on this row: does not count
     assets, (train, test) = common(valid, [np.arange(60), np.arange(60, 100)], np.arange(3), 0.95)
     assert list(assets) == [0, 2]
-    assert list(common(valid, [np.arange(60)], np.arange(3), 0.96)[0]) == [0, 2]  # 57 of 59 rows, not of 60
+    assert list(common(valid, [np.arange(60)], np.arange(3), 0.96)[0]) == [
+        0,
+        2,
+    ]  # 57 of 59 rows, not of 60
     assert list(train) == [t for t in range(60) if t not in (7, 8, 50)] and len(test) == 40
     assets, (train, _) = common(valid, [np.arange(60), np.arange(60, 100)], np.arange(3), 0.3)
     assert list(assets) == [0, 1, 2] and list(train) == [t for t in range(40, 60) if t != 50]
@@ -235,11 +267,15 @@ def test_what_is_left_out_is_counted_and_too_little_is_refused() -> None:
     without = panel_of(np.delete(y, 1, axis=1), np.delete(panel.X, 1, axis=1))
     parts = [fold(range(40), range(40, 60))]
     for analysis, shown in ((covariance, "condition_number"), (risk_out_of_sample, "value")):
-        whole, fewer = (analysis(study_of(one, folds=parts)).table[shown] for one in (study.panel, without))
+        whole, fewer = (
+            analysis(study_of(one, folds=parts)).table[shown] for one in (study.panel, without)
+        )
         np.testing.assert_allclose(whole, fewer, rtol=1e-7)
     y[:6, :5] = np.nan
     y[6:12, 5] = np.nan
-    with pytest.raises(DataError, match=r"coverage: 0.95 leaves 0 assets on .*; allowed: at least two of each"):
+    with pytest.raises(
+        DataError, match=r"coverage: 0.95 leaves 0 assets on .*; allowed: at least two of each"
+    ):
         covariance(study_of(panel_of(y, panel.X)))
 
 
@@ -252,11 +288,16 @@ def test_covariance_against_numpy_and_scikit_learn() -> None:
     table = found.table.set_index("estimator")
     shrunk = LedoitWolf().fit(panel.y)
     assert list(table["parameters"]) == [6 * 2 + 3 + 6, 21, 21]
-    assert table.loc["sample", "condition_number"] == pytest.approx(np.linalg.cond(np.cov(panel.y.T)), rel=REL)
-    assert table.loc["shrunk", "condition_number"] == pytest.approx(np.linalg.cond(shrunk.covariance_), rel=REL)
+    assert table.loc["sample", "condition_number"] == pytest.approx(
+        np.linalg.cond(np.cov(panel.y.T)), rel=REL
+    )
+    assert table.loc["shrunk", "condition_number"] == pytest.approx(
+        np.linalg.cond(shrunk.covariance_), rel=REL
+    )
     assert table.loc["shrunk", "shrinkage"] == pytest.approx(shrunk.shrinkage_, rel=REL)
     assert (
-        "A full covariance of 6 assets has 21 numbers, one by 2 factors 21; there are 720 returns" in found.words[0]
+        "A full covariance of 6 assets has 21 numbers, one by 2 factors 21; there are 720 returns"
+        in found.words[0]
     )
 
 
@@ -297,7 +338,8 @@ def test_every_measure_against_a_plain_computation() -> None:
     b = np.linalg.lstsq(X, before, rcond=None)[0]
     F = panel.X[:140, 0]
     matrices = {
-        "factor": b[1:].T @ np.cov(F.T) @ b[1:] + np.diag(np.sum((before - X @ b) ** 2, axis=0) / 139),
+        "factor": b[1:].T @ np.cov(F.T) @ b[1:]
+        + np.diag(np.sum((before - X @ b) ** 2, axis=0) / 139),
         "sample": np.cov(before.T),
         "shrunk": LedoitWolf().fit(before).covariance_,
     }
@@ -314,21 +356,32 @@ def test_every_measure_against_a_plain_computation() -> None:
         assert row["ci_high"] - row["value"] == pytest.approx(half, rel=REL)
         assert row["value"] - row["ci_low"] == pytest.approx(half, rel=REL)
         w = np.linalg.inv(S).sum(axis=0) / np.linalg.inv(S).sum()
-        own[name], density[name] = after @ w, multivariate_normal(before.mean(axis=0), S).logpdf(after)
+        own[name], density[name] = (
+            after @ w,
+            multivariate_normal(before.mean(axis=0), S).logpdf(after),
+        )
         bias = table.loc[(name, "bias_minimum_variance"), "value"]
         assert bias == pytest.approx(own[name].std(ddof=1) / np.sqrt(w @ S @ w), rel=REL)
         random = [(after @ v).std(ddof=1) / np.sqrt(v @ S @ v) for v in drawn]
         assert table.loc[(name, "bias_random"), "value"] == pytest.approx(np.mean(random), rel=REL)
         distance = np.mean(np.abs(np.array(random) - 1))
-        assert table.loc[(name, "bias_random_deviation"), "value"] == pytest.approx(distance, rel=REL)
+        assert table.loc[(name, "bias_random_deviation"), "value"] == pytest.approx(
+            distance, rel=REL
+        )
         volatility = table.loc[(name, "minimum_variance_volatility"), "value"]
         assert volatility == pytest.approx(252**0.5 * own[name].std(ddof=1), rel=REL)
-        assert table.loc[(name, "log_likelihood"), "value"] == pytest.approx(density[name].mean(), rel=REL)
-        assert found.metrics[f"log_likelihood_{name}"] == table.loc[(name, "log_likelihood"), "value"]
+        assert table.loc[(name, "log_likelihood"), "value"] == pytest.approx(
+            density[name].mean(), rel=REL
+        )
+        assert (
+            found.metrics[f"log_likelihood_{name}"] == table.loc[(name, "log_likelihood"), "value"]
+        )
     for name in ("sample", "shrunk"):
         row = table.loc[(name, "log_likelihood")]
         test = newey_west(density[name] - density["factor"])
-        assert row["less_factor"] == pytest.approx(test.params[0], rel=1e-7)  # a small difference of large numbers
+        assert row["less_factor"] == pytest.approx(
+            test.params[0], rel=1e-7
+        )  # a small difference of large numbers
         assert row["p_value"] == pytest.approx(test.pvalues[0], rel=1e-6)
         squares = [(own[one] - own[one].mean()) ** 2 for one in (name, "factor")]
         p = table.loc[(name, "minimum_variance_volatility"), "p_value"]
@@ -341,12 +394,17 @@ def test_only_training_rows_are_estimated_on() -> None:
     louder = panel.y.copy()
     louder[100:] *= 3.0
     quiet, loud = (
-        risk_out_of_sample(study_of(panel_of(y, panel.X), folds=parts)).table.set_index(["estimator", "measure"])[
-            "value"
-        ]
+        risk_out_of_sample(study_of(panel_of(y, panel.X), folds=parts)).table.set_index(
+            ["estimator", "measure"]
+        )["value"]
         for y in (panel.y, louder)
     )
-    for measure in ("bias_equal", "bias_random", "bias_minimum_variance", "minimum_variance_volatility"):
+    for measure in (
+        "bias_equal",
+        "bias_random",
+        "bias_minimum_variance",
+        "minimum_variance_volatility",
+    ):
         for name in ("factor", "sample", "shrunk"):
             assert loud[(name, measure)] == pytest.approx(3.0 * quiet[(name, measure)], rel=1e-12)
 
@@ -370,20 +428,29 @@ def test_the_interval_of_the_bias_holds_one_in_19_of_20_draws() -> None:
     hits = []
     for seed in range(200):
         panel = factor_panel(T=1_200, N=3, m=1, seed=seed)
-        found = risk_out_of_sample(study_of(panel, folds=[fold(range(1_000), range(1_000, 1_200))]), portfolios=1)
+        found = risk_out_of_sample(
+            study_of(panel, folds=[fold(range(1_000), range(1_000, 1_200))]), portfolios=1
+        )
         row = found.table.set_index(["estimator", "measure"]).loc[("factor", "bias_equal")]
         hits.append(row["ci_low"] < 1.0 < row["ci_high"])
-    assert 0.87 < np.mean(hits) < 0.98  # 95 % less what the error of the estimate and fat tails take; ± 3 errors
+    assert (
+        0.87 < np.mean(hits) < 0.98
+    )  # 95 % less what the error of the estimate and fat tails take; ± 3 errors
 
 
 def test_without_folds_or_inverse_it_says_so() -> None:
     with pytest.raises(DataError, match="validation: no fold; allowed: one with test rows"):
         risk_out_of_sample(study_of(factor_panel()))
-    found = risk_out_of_sample(study_of(factor_panel(T=60, N=30), folds=[fold(range(20), range(20, 60))]))
+    found = risk_out_of_sample(
+        study_of(factor_panel(T=60, N=30), folds=[fold(range(20), range(20, 60))])
+    )
     sample = found.table[found.table["estimator"] == "sample"]
     assert list(sample["reason"]) == ["singular: no inverse"] and sample["value"].isna().all()
     assert found.words[0] == "The sample covariance is singular: no inverse."
-    assert "log_likelihood_sample" not in found.metrics and np.isfinite(list(found.metrics.values())).sum() == 8
+    assert (
+        "log_likelihood_sample" not in found.metrics
+        and np.isfinite(list(found.metrics.values())).sum() == 8
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -83,22 +83,39 @@ def test_reset_has_no_answer_for_two_values_or_a_constant() -> None:
 def test_linear_none_and_non_linear_are_told_apart() -> None:
     rng = np.random.default_rng(5)
     F = rng.normal(size=(800, 3))
-    y = 1.0 + F[:, :1] * [0.5, -0.5] + F[:, 1:2] ** 2 * [0.4, -0.4] + rng.standard_t(6, size=(800, 2))
+    y = (
+        1.0
+        + F[:, :1] * [0.5, -0.5]
+        + F[:, 1:2] ** 2 * [0.4, -0.4]
+        + rng.standard_t(6, size=(800, 2))
+    )
     panel = panel_of(y, np.broadcast_to(F[:, None, :], (800, 2, 3)).copy())
     found = linearity(study_of(panel))
     each = found.table.set_index(["unit", "term"])
     for unit in ("A0", "A1"):
-        assert [each.loc[(unit, f"x{j}"), "relation"] for j in range(3)] == ["linear", "non-linear", "none"]
+        assert [each.loc[(unit, f"x{j}"), "relation"] for j in range(3)] == [
+            "linear",
+            "non-linear",
+            "none",
+        ]
     X = sm.add_constant(F)
     oracle = sm.OLS(y[:, 0], X).fit(cov_type="HC3", use_t=True)
-    np.testing.assert_allclose([each.loc[("A0", f"x{j}"), "slope"] for j in range(3)], oracle.params[1:], rtol=REL)
     np.testing.assert_allclose(
-        [each.loc[("A0", f"x{j}"), "slope_p"] for j in range(3)], oracle.pvalues[1:], rtol=1e-6, atol=1e-15
+        [each.loc[("A0", f"x{j}"), "slope"] for j in range(3)], oracle.params[1:], rtol=REL
+    )
+    np.testing.assert_allclose(
+        [each.loc[("A0", f"x{j}"), "slope_p"] for j in range(3)],
+        oracle.pvalues[1:],
+        rtol=1e-6,
+        atol=1e-15,
     )
     joint = linear_reset(oracle, power=3, test_type="fitted", use_f=True, cov_type="HC3")
     assert each.loc[("A0", "all"), "reset_p"] == pytest.approx(float(joint.pvalue), rel=1e-6)
     assert found.metrics["non_linear_share"] == pytest.approx(1 / 3)
-    assert found.words[1] == "x1 and returns: linear in 0, non-linear in 2, none in 0 of 2 assets at 5 %."
+    assert (
+        found.words[1]
+        == "x1 and returns: linear in 0, non-linear in 2, none in 0 of 2 assets at 5 %."
+    )
 
 
 def test_the_shape_of_a_factor_is_the_mean_of_partial_returns_in_groups() -> None:
@@ -118,7 +135,9 @@ def test_the_shape_of_a_factor_is_the_mean_of_partial_returns_in_groups() -> Non
     groups = np.array_split(np.argsort(F), 6)
     table = found.table[found.table["term"] == "x1"]
     mean = np.nanmean(partial, axis=1)
-    np.testing.assert_allclose(table["partial"], [mean[at].mean() for at in groups], rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(
+        table["partial"], [mean[at].mean() for at in groups], rtol=1e-7, atol=1e-12
+    )
     np.testing.assert_allclose(table["factor"], [F[at].mean() for at in groups], rtol=REL)
     np.testing.assert_allclose(
         table["line"], [(np.nanmean(slopes, axis=1) * F)[at].mean() for at in groups], rtol=1e-7
@@ -141,14 +160,18 @@ def test_a_relation_is_only_named_where_both_tests_were_made() -> None:
 
 def test_chow_is_the_classical_f_and_the_robust_wald_test_of_statsmodels() -> None:
     X, y = arrays()
-    ssr = [sm.OLS(y[part], X[part]).fit().ssr for part in (slice(None), slice(0, 70), slice(70, None))]
+    ssr = [
+        sm.OLS(y[part], X[part]).fit().ssr for part in (slice(None), slice(0, 70), slice(70, None))
+    ]
     f = (ssr[0] - ssr[1] - ssr[2]) / 3 / ((ssr[1] + ssr[2]) / (150 - 6))
     found = chow(X, y, 70, "nonrobust")
     assert found.f_stat == pytest.approx(f, rel=REL) and (found.df_num, found.df_den) == (3, 144)
     after = (np.arange(150) >= 70)[:, None]
     for cov, lags in (("HC3", 0), ("HAC", 4)):
         keywords = {"maxlags": 4, "use_correction": False} if cov == "HAC" else {}
-        wide = sm.OLS(y, np.column_stack([X, X * after])).fit(cov_type=cov, cov_kwds=keywords, use_t=True)
+        wide = sm.OLS(y, np.column_stack([X, X * after])).fit(
+            cov_type=cov, cov_kwds=keywords, use_t=True
+        )
         oracle = wide.f_test(np.eye(6)[3:])
         assert chow(X, y, 70, cov, lags).f_stat == pytest.approx(float(oracle.fvalue), rel=REL)  # type: ignore[arg-type]
 
@@ -169,7 +192,9 @@ def test_the_largest_break_is_that_of_a_loop_over_dates(lags: int) -> None:
     found = largest_break(X, u, 0.15, lags, 199)
     assert found.statistic == pytest.approx(max(path.values()), rel=REL)
     assert found.row == max(path, key=path.__getitem__)
-    assert largest_break(1e-6 * X, 1e9 * u, 0.15, lags, 199).statistic == pytest.approx(found.statistic, rel=REL)
+    assert largest_break(1e-6 * X, 1e9 * u, 0.15, lags, 199).statistic == pytest.approx(
+        found.statistic, rel=REL
+    )
 
 
 @pytest.mark.parametrize("k", ANDREWS)
@@ -189,7 +214,11 @@ def test_tests_reject_a_true_null_one_time_in_twenty(tail: int) -> None:
         X = np.column_stack([np.ones(250), rng.normal(size=(250, 3))])
         y = X.sum(axis=1) + rng.standard_t(tail, size=250)
         u = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
-        tests = largest_break(X, u, 0.15, 0, 4999), chow(X, y, 125, "HC3"), reset(X, y, X[:, 1], "HC3")
+        tests = (
+            largest_break(X, u, 0.15, 0, 4999),
+            chow(X, y, 125, "HC3"),
+            reset(X, y, X[:, 1], "HC3"),
+        )
         hits.append([one.p_value < 0.05 for one in tests])
     assert (np.abs(np.mean(hits, axis=0) - 0.05) < 0.035).all()  # three Monte Carlo errors of .0097
 
@@ -204,12 +233,16 @@ def test_a_break_is_found_where_it_is() -> None:
     assert moved.sum() >= 2 and (table["chow_p"] < 0.01).all() and (table["largest_p"] < 0.01).all()
     far = table["chow_p"] < 1e-10  # a break that is hardly seen is not well dated
     gap = np.abs(study.panel.dates.get_indexer(table.loc[far, "largest_date"]) - 240)
-    assert len(gap) == 2 and (gap < 30).all() and (table["chow_date"] == study.panel.dates[300]).all()
+    assert (
+        len(gap) == 2 and (gap < 30).all() and (table["chow_date"] == study.panel.dates[300]).all()
+    )
 
 
 def test_no_break_is_found_where_there_is_none() -> None:
     found = stability(truth_study(SimulatedFactors(rows=400, assets=20, factors=2)))
-    assert (found.table["chow_p"] < 0.05).sum() <= 4 and (found.table["largest_p"] < 0.05).sum() <= 4  # 1 expected
+    assert (found.table["chow_p"] < 0.05).sum() <= 4 and (
+        found.table["largest_p"] < 0.05
+    ).sum() <= 4  # 1 expected
     assert "of 20 assets, where chance alone would give about 1" in found.words[1]
 
 
@@ -236,11 +269,15 @@ def test_rolling_loadings_are_regressions_on_windows() -> None:
     table = found.table.set_index(["date", "unit", "term"])
     assert table.index.get_level_values("date").unique().equals(panel.dates[[39, 69, 99]])
     for end in (40, 70, 100):
-        oracle = sm.OLS(panel.y[end - 40 : end, 1], sm.add_constant(panel.X[end - 40 : end, 1])).fit(cov_type="HC1")
+        oracle = sm.OLS(
+            panel.y[end - 40 : end, 1], sm.add_constant(panel.X[end - 40 : end, 1])
+        ).fit(cov_type="HC1")
         rows = table.loc[(panel.dates[end - 1], "A1")]
         np.testing.assert_allclose(rows["estimate"], oracle.params, rtol=1e-7)
         np.testing.assert_allclose(rows["std_error"], oracle.bse, rtol=1e-7)
-    by = found.table.groupby(["term", "unit"]).agg(spread=("estimate", "std"), error=("std_error", "mean"))
+    by = found.table.groupby(["term", "unit"]).agg(
+        spread=("estimate", "std"), error=("std_error", "mean")
+    )
     ratio = by.groupby("term").mean().eval("spread / error")
     assert found.metrics["spread_over_error"] == pytest.approx(ratio[["x0", "x1"]].max(), rel=REL)
     with pytest.raises(DataError, match="window: given 101; allowed: at most the 100 rows"):
@@ -251,7 +288,9 @@ def test_rolling_loadings_hold_the_components_of_all_rows() -> None:
     panel = factor_panel(T=90, N=4)
     study = study_of(panel, Regression(components=1, regressors=["x0"]))
     table = rolling_loadings(study, window=90).table
-    np.testing.assert_allclose(table["estimate"].to_numpy().reshape(4, 3), study.fit.params, rtol=1e-9)
+    np.testing.assert_allclose(
+        table["estimate"].to_numpy().reshape(4, 3), study.fit.params, rtol=1e-9
+    )
     assert list(table["term"][:3]) == ["const", "x0", "PC1"]
 
 
@@ -272,7 +311,9 @@ def test_cusum_is_that_of_statsmodels(scale: float, k: int) -> None:
     np.testing.assert_allclose(w / w.std(ddof=1), standardised[k:], rtol=1e-6, atol=1e-9)
     line = boundary(0.05) * (1 + 2 * np.arange(0, len(w)) / len(w)) * len(w) ** 0.5
     np.testing.assert_allclose(line, bounds[1], rtol=1e-3)  # statsmodels rounds to .948
-    over = np.abs(path[1:] - path[0]) / np.sqrt(len(w)) / (1 + 2 * np.arange(1, len(w) + 1) / len(w))
+    over = (
+        np.abs(path[1:] - path[0]) / np.sqrt(len(w)) / (1 + 2 * np.arange(1, len(w) + 1) / len(w))
+    )
     assert found.at == over.argmax() and found.statistic == pytest.approx(over.max(), rel=1e-6)
 
 
@@ -282,8 +323,12 @@ def test_recursive_residuals_are_forecast_errors_over_their_scale() -> None:
     assert len(w) == 37
     for t in (3, 10, 39):
         b, inverse = np.linalg.lstsq(X[:t], y[:t], rcond=None)[0], np.linalg.inv(X[:t].T @ X[:t])
-        assert w[t - 3] == pytest.approx((y[t] - X[t] @ b) / (1 + X[t] @ inverse @ X[t]) ** 0.5, rel=1e-7)
-    assert (w**2).sum() == pytest.approx(sm.OLS(y, X).fit().ssr, rel=REL)  # Brown, Durbin and Evans (1975), lemma 2
+        assert w[t - 3] == pytest.approx(
+            (y[t] - X[t] @ b) / (1 + X[t] @ inverse @ X[t]) ** 0.5, rel=1e-7
+        )
+    assert (w**2).sum() == pytest.approx(
+        sm.OLS(y, X).fit().ssr, rel=REL
+    )  # Brown, Durbin and Evans (1975), lemma 2
 
 
 def test_recursive_residuals_begin_where_every_coefficient_is_determined() -> None:
@@ -291,7 +336,9 @@ def test_recursive_residuals_begin_where_every_coefficient_is_determined() -> No
     X[:20, 2] = 0.0
     assert len(recursive_residuals(X, y)) == 60 - 21
     X[:58, 2] = 0.0
-    with pytest.raises(NotEstimable, match="the first 59 of 60 rows do not determine every coefficient"):
+    with pytest.raises(
+        NotEstimable, match="the first 59 of 60 rows do not determine every coefficient"
+    ):
         recursive_residuals(X, y)
     with pytest.raises(NotEstimable, match="5 rows for 3 terms; needs 6"):
         recursive_residuals(X[:5], y[:5])
@@ -325,12 +372,17 @@ def test_cusum_sees_a_constant_that_moves_and_not_one_that_stays() -> None:
     assert crossed.min() > panel.dates[100]
     assert each.loc["A2", "reason"] and np.isnan(each.loc["A2", "p_value"])
     assert each.loc["A3", "rows"] == 147 and found.table["date"].max() == panel.dates[-1]
-    assert "rejects at 5 % in 1 of 3 assets" in found.words[0] and found.words[1] == "1 asset could not be tested."
+    assert (
+        "rejects at 5 % in 1 of 3 assets" in found.words[0]
+        and found.words[1] == "1 asset could not be tested."
+    )
     assert found.metrics["rejected_share"] == pytest.approx(1 / 3)
     w = recursive_residuals(sm.add_constant(panel.X[:, 0]), panel.y[:, 0])
     own = found.table[found.table["unit"] == "A0"]
     np.testing.assert_allclose(own["cusum"], cusum_test(w).path, rtol=1e-9)
-    np.testing.assert_allclose(own["bound"], boundary(0.05) * (1 + 2 * np.arange(1, 198) / 197), rtol=1e-12)
+    np.testing.assert_allclose(
+        own["bound"], boundary(0.05) * (1 + 2 * np.arange(1, 198) / 197), rtol=1e-12
+    )
     assert list(own["date"]) == list(panel.dates[3:])
     with style():
         assert DRAWINGS[found.picture](found.table) is not None
@@ -366,13 +418,17 @@ def test_what_residuals_share_against_numpy() -> None:
     assert found.largest == pytest.approx(np.linalg.eigvalsh(R)[-1], rel=REL)
     assert found.p_largest == pytest.approx(1 / 20)
     apart = shared(np.random.default_rng(1).standard_t(3, size=(200, 10)), 199, 0)
-    assert apart.expected_correlation == pytest.approx((2 / np.pi / 200) ** 0.5, rel=0.1)  # mean of |normal|
+    assert apart.expected_correlation == pytest.approx(
+        (2 / np.pi / 200) ** 0.5, rel=0.1
+    )  # mean of |normal|
     assert apart.p_largest > 0.05 and apart.p_correlation > 0.05
 
 
 def test_an_omitted_factor_is_found_and_a_complete_model_is_not_accused() -> None:
     source = SimulatedFactors(rows=400, assets=8, factors=2, factor_decay=1.0)
-    complete, short = (omitted_factor(truth_study(source, regressors=names)) for names in (None, ["F1"]))
+    complete, short = (
+        omitted_factor(truth_study(source, regressors=names)) for names in (None, ["F1"])
+    )
     assert complete.metrics["p_value"] > 0.05 and short.metrics["p_value"] == pytest.approx(1 / 200)
     assert "no omitted factor was found; that is no proof of absence" in complete.words[1]
     assert "assets share something that the factors leave out" in short.words[1]
@@ -384,7 +440,9 @@ def test_the_null_of_no_omitted_factor_is_rejected_one_time_in_twenty() -> None:
         shared(source.sample(60, draw)[1] - np.outer(*_fitted(source, draw)), 39, draw).p_largest
         for draw in range(1, 201)
     ]
-    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.046)  # three Monte Carlo errors
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(
+        0.05, abs=0.046
+    )  # three Monte Carlo errors
 
 
 def _fitted(source: SimulatedFactors, draw: int) -> tuple[np.ndarray, np.ndarray]:
@@ -396,7 +454,11 @@ def test_an_asset_that_is_a_factor_is_left_out_and_counted() -> None:
     y = panel.y.copy()
     y[:, 2] = panel.X[:, 0, 0]
     table = omitted_factor(study_of(panel_of(y, panel.X)), permutations=9).table
-    assert (table["assets"] == 4).all() and (table["assets_left_out"] == 1).all() and table["value"].notna().all()
+    assert (
+        (table["assets"] == 4).all()
+        and (table["assets_left_out"] == 1).all()
+        and table["value"].notna().all()
+    )
 
 
 # Collinear factors
@@ -410,13 +472,17 @@ def test_multicollinearity_against_statsmodels_and_numpy() -> None:
     Z = sm.add_constant(X[:, 0])
     vif = [variance_inflation_factor(Z, j) for j in (1, 2, 3)]
     np.testing.assert_allclose(found.table["vif"], vif, rtol=REL)
-    assert found.metrics["condition_number"] == pytest.approx(np.linalg.cond(Z / np.linalg.norm(Z, axis=0)), rel=REL)
+    assert found.metrics["condition_number"] == pytest.approx(
+        np.linalg.cond(Z / np.linalg.norm(Z, axis=0)), rel=REL
+    )
     R = np.corrcoef(X[:, 0].T)
     assert list(found.table["with_term"]) == [f"x{j}" for j in np.abs(R - np.eye(3)).argmax(axis=0)]
     assert found.table["largest_correlation"].iloc[1] == pytest.approx(R[1, 2], rel=REL)
     assert "separate loadings are imprecise" in found.words[0]
     alone = multicollinearity(study_of(factor_panel(m=1)))
-    assert alone.table["vif"].iloc[0] == pytest.approx(1.0) and alone.table["with_term"].iloc[0] == ""
+    assert (
+        alone.table["vif"].iloc[0] == pytest.approx(1.0) and alone.table["with_term"].iloc[0] == ""
+    )
 
 
 # Estimation error
@@ -442,19 +508,26 @@ def test_estimation_error_against_a_loop() -> None:
         fits = [sm.OLS(y[:, i], sm.add_constant(F)).fit() for i in range(3)]
         gaps += [fit.params[1:] - truth.loadings[i] for i, fit in enumerate(fits)]
         bounds = [fit.conf_int()[1:] for fit in fits]
-        inside += [(b[:, 0] < truth.loadings[i]) & (truth.loadings[i] < b[:, 1]) for i, b in enumerate(bounds)]
+        inside += [
+            (b[:, 0] < truth.loadings[i]) & (truth.loadings[i] < b[:, 1])
+            for i, b in enumerate(bounds)
+        ]
         B = np.array([fit.params[1:] for fit in fits])
         S = B @ np.cov(F.T) @ B.T + np.diag([fit.ssr / 39 for fit in fits])
         distance.append(np.linalg.norm(S - truth.covariance) / np.linalg.norm(truth.covariance))
     assert row["rmse"] == pytest.approx(np.sqrt(np.mean(np.square(gaps))), rel=REL)
     assert row["rmse_root_rows"] == pytest.approx(row["rmse"] * 40**0.5, rel=REL)
     assert row["coverage"] == pytest.approx(np.mean(inside)) and row["draws"] == 3
-    assert row["bias"] == pytest.approx(np.abs(np.mean(np.reshape(gaps, (3, 3, 2)), axis=0)).mean(), rel=REL)
+    assert row["bias"] == pytest.approx(
+        np.abs(np.mean(np.reshape(gaps, (3, 3, 2)), axis=0)).mean(), rel=REL
+    )
     assert row["covariance_error_factor"] == pytest.approx(np.mean(distance), rel=REL)
 
 
 def test_an_omitted_factor_that_correlates_ruins_the_coverage() -> None:
-    source = SimulatedFactors(rows=200, assets=4, factors=2, factor_correlation=0.7, factor_decay=1.0)
+    source = SimulatedFactors(
+        rows=200, assets=4, factors=2, factor_correlation=0.7, factor_decay=1.0
+    )
     study = truth_study(source, regressors=["F1"])
     row = estimation_error(study, source=source, rows=[400], draws=20).table.iloc[0]
     assert row["coverage"] < 0.6 and row["bias"] > 3 * row["std_error"]
@@ -465,7 +538,11 @@ def test_components_have_a_covariance_error_only_and_too_few_rows_a_reason() -> 
     study = truth_study(source, components=2, regressors=[])
     found = estimation_error(study, source=source, rows=[100, 2], draws=4)
     first, second = found.table.iloc[0], found.table.iloc[1]
-    assert np.isnan(first["rmse"]) and first["covariance_error_factor"] > 0 and "rotation" in first["reason"]
+    assert (
+        np.isnan(first["rmse"])
+        and first["covariance_error_factor"] > 0
+        and "rotation" in first["reason"]
+    )
     assert second["failed"] == 4 and second["draws"] == 0 and "model.components" in second["reason"]
     assert found.words[1].startswith("2 rows: nothing could be estimated, ")
 
@@ -478,10 +555,16 @@ def test_features_that_are_no_factors_of_the_source_are_refused() -> None:
 # What does not suit
 
 
-@pytest.mark.parametrize("analysis", [linearity, factor_shape, stability, cusum, rolling_loadings, multicollinearity])
+@pytest.mark.parametrize(
+    "analysis", [linearity, factor_shape, stability, cusum, rolling_loadings, multicollinearity]
+)
 def test_other_models_are_refused(analysis: Any) -> None:
     y, X = random_arrays(0, 40, 9, 2)
-    for model in (Regression(by="date"), Regression(by=None), Regression(estimator="ridge", penalty=1.0)):
+    for model in (
+        Regression(by="date"),
+        Regression(by=None),
+        Regression(estimator="ridge", penalty=1.0),
+    ):
         with pytest.raises(DataError, match="model"):
             analysis(study_of(panel_of(y, X), model))
     with pytest.raises(DataError, match="model: allowed: by=asset with a constant"):
@@ -492,7 +575,12 @@ def test_other_models_are_refused(analysis: Any) -> None:
 
 
 def words(*more: str) -> list[str]:
-    small = ["data.rows=140", "data.assets=5", "analyses.estimation_error.draws=3", "validation.train_end=2015-04-30"]
+    small = [
+        "data.rows=140",
+        "data.assets=5",
+        "analyses.estimation_error.draws=3",
+        "validation.train_end=2015-04-30",
+    ]
     small += ["analyses.rolling_loadings.window=60", "analyses.omitted_factor.permutations=19"]
     return ["experiment=factor_model_simulated", *small, "analyses.stability.draws=99", *more]
 
@@ -534,7 +622,9 @@ def test_tables_are_tidy_for_many_assets_too() -> None:
     with style():
         for analysis in (linearity, rolling_loadings):
             found = analysis(study_of(panel))
-            assert isinstance(found.table, pd.DataFrame) and not found.table.columns.duplicated().any()
+            assert (
+                isinstance(found.table, pd.DataFrame) and not found.table.columns.duplicated().any()
+            )
             assert DRAWINGS[found.picture](found.table) is not None
 
 

@@ -24,8 +24,15 @@ from runner.run import run
 from runner.validation import KFold
 
 MINUTES = SHARED / "us_minute_2019-12-18_19.parquet"
-KNOWN = {"asset_r2": 0.027700, "asset_r2_adj": 0.024953, "date_r2": 0.012937, "date_r2_adj": 0.009545}
-PRINTED = 1e-6  # absolute: the known answers are given to six decimals, of which half a unit is rounding
+KNOWN = {
+    "asset_r2": 0.027700,
+    "asset_r2_adj": 0.024953,
+    "date_r2": 0.012937,
+    "date_r2_adj": 0.009545,
+}
+PRINTED = (
+    1e-6  # absolute: the known answers are given to six decimals, of which half a unit is rounding
+)
 # Relative: normal equations of correlations whose eigenvalues reach CONDITION lose six digits, of fifteen and a half.
 NORMAL = 1e-8
 
@@ -83,7 +90,9 @@ def test_windows_stay_in_their_session(model: Any) -> None:
     made = replace(panel(60), sessions=np.repeat([0, 1], 30))
     found = model.forecast(made, after(5, 60))
     known = np.isfinite(found).all(axis=1)
-    first = model.window  # row of a session with a full window before it; rows of `found` count from 5
+    first = (
+        model.window
+    )  # row of a session with a full window before it; rows of `found` count from 5
     assert (5 + np.flatnonzero(known)).tolist() == [*range(first, 30), *range(30 + first, 60)]
     alone = model.forecast(made.at(np.arange(30, 60)), after(first, 30))
     np.testing.assert_array_equal(found[25 + first :], alone)
@@ -95,7 +104,10 @@ def test_a_missing_row_in_the_window_gives_no_forecast() -> None:
     made.X[22, 2, 0] = np.nan
     made = replace(made, valid=np.isfinite(made.y) & np.isfinite(made.X).all(axis=2))
     found = Rolling(window=12).forecast(made, after(15, 40))
-    lost = {1: range(21, 33), 2: range(22, 35)}  # a target misses in windows only, a feature on its own row too
+    lost = {
+        1: range(21, 33),
+        2: range(22, 35),
+    }  # a target misses in windows only, a feature on its own row too
     for i in range(5):
         assert (15 + np.flatnonzero(np.isnan(found[:, i]))).tolist() == list(lost.get(i, []))
 
@@ -143,11 +155,15 @@ def test_too_few_rows_for_any_window() -> None:
     with pytest.raises(DataError, match=r"no test row has model\.window=12 rows before it$"):
         Rolling(window=12).forecast(panel(10), after(5, 10))
     with pytest.raises(DataError, match="rows before it in its session"):
-        Rolling(window=12).forecast(replace(panel(20), sessions=np.repeat([0, 1], 10)), after(5, 20))
+        Rolling(window=12).forecast(
+            replace(panel(20), sessions=np.repeat([0, 1], 10)), after(5, 20)
+        )
 
 
 def test_a_window_needs_more_rows_than_terms() -> None:
-    assert Rolling(window=4).mistakes(["a", "b", "c"]) == ["window: given 4 with 4 terms; allowed: from 5"]
+    assert Rolling(window=4).mistakes(["a", "b", "c"]) == [
+        "window: given 4 with 4 terms; allowed: from 5"
+    ]
     assert Rolling(window=5).mistakes(["a", "b", "c"]) == []
 
 
@@ -162,12 +178,20 @@ def test_progress_is_told_to_whoever_listens() -> None:
 
 @pytest.mark.skipif(not MINUTES.is_file(), reason=f"needs {MINUTES}")
 def test_the_known_answers_of_s9() -> None:
-    words = ["experiment=minute_fit", "data=minute", f"data.path={MINUTES}", "data.end=2019-12-18", "audit=off"]
+    words = [
+        "experiment=minute_fit",
+        "data=minute",
+        f"data.path={MINUTES}",
+        "data.end=2019-12-18",
+        "audit=off",
+    ]
     report = run(Composer().job(words).experiment)
     found = report.findings["forecast_fit"]
     for name, value in KNOWN.items():
         close(found.metrics[f"full/model/{name}"], value, name, rel=0.0, floor=PRINTED)
-    means = found.table[(found.table["unit"] == "all") & (found.table["z"] == "full")].set_index("over")
+    means = found.table[(found.table["unit"] == "all") & (found.table["z"] == "full")].set_index(
+        "over"
+    )
     assert means["units"].to_dict() == {"asset": 293, "date": 356}
     close(means["r2_adj_literal"], means["r2"], "with k = 1", rel=REL)
 
@@ -175,7 +199,14 @@ def test_the_known_answers_of_s9() -> None:
 def test_the_experiment_on_simulated_minutes(tmp_path: Any) -> None:
     """Prices only: the first minute of a session has no return, so that forecasts start a minute later."""
     path = written(bars(1, 50, 4), tmp_path)
-    words = ["experiment=minute_fit", "data=minute", f"data.path={path}", "data.session=09:31-10:20"]
-    report = run(Composer().job([*words, "data.columns.ret=null", "data.columns.close=close"]).experiment)
+    words = [
+        "experiment=minute_fit",
+        "data=minute",
+        f"data.path={path}",
+        "data.session=09:31-10:20",
+    ]
+    report = run(
+        Composer().job([*words, "data.columns.ret=null", "data.columns.close=close"]).experiment
+    )
     assert f"{report.predictions['date'].min():%H:%M}" == "10:04"
     assert forecast_fit.__name__ in report.findings

@@ -33,14 +33,33 @@ from runner.spec import build
 from runner.sweeps.caveats import _rows
 
 DIGITS = 5e-7  # the known answers are given to six decimals
-ROUNDING = 1e-11  # products of columns that lie apart or side by side in memory differ in the last bits
+ROUNDING = (
+    1e-11  # products of columns that lie apart or side by side in memory differ in the last bits
+)
 LATE = "features.beta.window=100"  # a feature that begins later than all others
-FEW = ["experiment=none", "data=simulated", "data.assets=7", "data.rows=260", "data.churn=0", "report=tables"]
-WALK = ["validation=walk_forward", "validation.first=140", "validation.test=40", "validation.holdout=0"]
+FEW = [
+    "experiment=none",
+    "data=simulated",
+    "data.assets=7",
+    "data.rows=260",
+    "data.churn=0",
+    "report=tables",
+]
+WALK = [
+    "validation=walk_forward",
+    "validation.first=140",
+    "validation.test=40",
+    "validation.holdout=0",
+]
 BASE = [*FEW, "features=premia", LATE, "target=forward_return", *WALK]
 TWO = "model.regressors=[mom_1m,volatility]"
-SAME_ROW = ["target=same_period_return", "+features.market_ret={_target_: runner.features.market_return}"]
-MODELS: dict[str, list[str]] = {  # what each takes of the features, beside others that it leaves alone
+SAME_ROW = [
+    "target=same_period_return",
+    "+features.market_ret={_target_: runner.features.market_return}",
+]
+MODELS: dict[
+    str, list[str]
+] = {  # what each takes of the features, beside others that it leaves alone
     "ols": [TWO],
     "errors": [TWO, "model.cov=HAC"],
     "fama_macbeth": [TWO],
@@ -80,9 +99,17 @@ def same(one: Report, other: Report, **tolerance: Any) -> None:
 
 
 def test_capm_beside_nine_signals_has_the_rows_of_capm(stocks: Path) -> None:
-    words = ["experiment=alpha_signals", "data=file", f"data.path={stocks}", "validation=none", "report=tables"]
+    words = [
+        "experiment=alpha_signals",
+        "data=file",
+        f"data.path={stocks}",
+        "validation=none",
+        "report=tables",
+    ]
     words += ["model.regressors=[market_ret]", "audit=off"]
-    own, common = (run(Composer().job([*words, *more]).experiment) for more in ([], ["model.rows=common"]))
+    own, common = (
+        run(Composer().job([*words, *more]).experiment) for more in ([], ["model.rows=common"])
+    )
     quality = own.fit.quality.set_index("unit").loc["AAPL"]
     table = own.fit.coefficients.set_index(["unit", "term"])["estimate"]
     assert quality["n_obs"] == 2102
@@ -92,8 +119,13 @@ def test_capm_beside_nine_signals_has_the_rows_of_capm(stocks: Path) -> None:
     assert common.fit.quality.set_index("unit").loc["AAPL", "n_obs"] == 2040
     text = " ".join(sections(own)["Rows"])
     assert "16,816 cells in which the model's own regressors are known (model.rows=own)" in text
-    assert "in 16,320 of them every feature of the spec is (unknown: mom_1m in 160, mom_3m in 496" in text
-    assert "mom_3m is missing" not in " ".join(sections(own)["Left out"])  # it costs this model nothing
+    assert (
+        "in 16,320 of them every feature of the spec is (unknown: mom_1m in 160, mom_3m in 496"
+        in text
+    )
+    assert "mom_3m is missing" not in " ".join(
+        sections(own)["Left out"]
+    )  # it costs this model nothing
     text = " ".join([*sections(common)["Rows"], *sections(common)["Left out"]])
     assert "16,320 cells in which every feature of the spec is known (model.rows=common)" in text
     assert "336 panel cells dropped: mom_3m is missing." in text
@@ -110,7 +142,12 @@ def test_own_rows_are_those_of_the_spec_without_the_other_features(name: str) ->
     alone = made(*words, *(f"~features.{one}" for one in others))
     same(own, alone, rtol=ROUNDING, atol=ROUNDING)
     assert own.panel.names == alone.panel.names and own.panel.dropped == alone.panel.dropped
-    assert int(own.panel.valid.sum()) == own.rows.own > own.rows.common == int(common.panel.valid.sum())
+    assert (
+        int(own.panel.valid.sum())
+        == own.rows.own
+        > own.rows.common
+        == int(common.panel.valid.sum())
+    )
     counted = [line for line in own.panel.dropped if line.what == "panel cell"]
     assert sum(line.rows for line in counted) == own.panel.dropped_cells
 
@@ -140,7 +177,9 @@ def test_common_rows_of_every_choice_of_regressors_are_the_same() -> None:
 def test_what_preprocessing_leaves_out_by_every_feature_is_left_out_of_own_rows() -> None:
     """A cell with three of four features missing goes, though the one that the model takes may be there."""
     sparse = "preprocess=[{_target_: runner.preprocessing.drop_sparse, most: 0.5}]"
-    plain, dropped = (made("model=ols", "model.regressors=[volume_surprise]", *more) for more in ([], [sparse]))
+    plain, dropped = (
+        made("model=ols", "model.regressors=[volume_surprise]", *more) for more in ([], [sparse])
+    )
     none = made("model=ols", "model.regressors=[]", sparse)
     lost = plain.panel.valid & ~dropped.panel.valid
     features = np.isfinite(plain.rows.whole.X).mean(axis=2)
@@ -161,7 +200,9 @@ def test_where_no_cell_is_usable_it_says_which_rows_were_asked_for() -> None:
 def test_what_jobs_share_is_kept_apart_by_rows() -> None:
     """On one bench, in any order, every job has the numbers that it has by itself."""
     words = [["model.regressors=[mom_1m]"], ["model.regressors=[mom_1m,beta]"]]
-    jobs = [["model=pooled", *one, f"model.rows={rows}"] for one in words for rows in ("own", "common")]
+    jobs = [
+        ["model=pooled", *one, f"model.rows={rows}"] for one in words for rows in ("own", "common")
+    ]
     bench = Bench()
     for job in [*jobs, *reversed(jobs)]:
         same(made(*job, bench=bench), made(*job))
@@ -189,7 +230,9 @@ def test_jobs_of_a_sweep_have_common_rows_unless_the_user_says() -> None:
     for words, expected in (([], "common"), (["model.rows=own"], "own")):
         jobs = Composer().plan([*BASE, axis, *words]).jobs
         assert [job.spec["model"]["rows"] for job in jobs] == [expected] * 2
-        again = [Composer().job(job.overrides).experiment for job in jobs]  # the command of its page
+        again = [
+            Composer().job(job.overrides).experiment for job in jobs
+        ]  # the command of its page
         assert [one.rows for one in again] == [expected] * 2
 
 
@@ -218,10 +261,16 @@ def test_a_comparison_says_where_in_sample_fits_are_on_different_rows() -> None:
     one = {"kind": "common", "used": 2040, "digest": "a"}
     assert caveats_of(one, one) == ["All in-sample fits are on the same 2,040 cells."]
     [said] = caveats_of(one, one | {"used": 2102, "digest": "b"})
-    assert said.startswith("In-sample fits are on different rows (2,040 to 2,102 cells): their coefficients and R2")
-    assert said.endswith("makes them the same within one set of features, data and target, not between several.")
+    assert said.startswith(
+        "In-sample fits are on different rows (2,040 to 2,102 cells): their coefficients and R2"
+    )
+    assert said.endswith(
+        "makes them the same within one set of features, data and target, not between several."
+    )
     [said] = caveats_of(one | {"kind": "own"}, {"kind": "own", "used": 2040, "digest": "b"})
-    assert "(2,040 cells each)" in said and said.endswith("model.rows=common compares them on the same.")
+    assert "(2,040 cells each)" in said and said.endswith(
+        "model.rows=common compares them on the same."
+    )
     assert caveats_of(one) == [] and caveats_of() == []
 
 

@@ -55,20 +55,44 @@ def analysis(name: str, **settings: Any) -> str:
 @pytest.fixture
 def monthly(tmp_path: Path) -> list[str]:
     """A spec on five years of months that trades its forecasts."""
-    returns_only(pd.date_range("2010-01-31", periods=60, freq="ME")).to_csv(tmp_path / "panel.csv", index=False)
-    words = [*of_returns(tmp_path / "panel.csv"), "model=pooled", "validation=walk_forward", "validation.first=24"]
-    words += ["validation.test=12", analysis("portfolio", quantiles=5, draws=50), analysis("trading", threshold=0.0)]
+    returns_only(pd.date_range("2010-01-31", periods=60, freq="ME")).to_csv(
+        tmp_path / "panel.csv", index=False
+    )
+    words = [
+        *of_returns(tmp_path / "panel.csv"),
+        "model=pooled",
+        "validation=walk_forward",
+        "validation.first=24",
+    ]
+    words += [
+        "validation.test=12",
+        analysis("portfolio", quantiles=5, draws=50),
+        analysis("trading", threshold=0.0),
+    ]
     return [*words, "audit=off"]
 
 
-def test_trading_by_the_month_is_annualised_with_twelve_rows(monthly: list[str], capsys, tmp_path: Path) -> None:
+def test_trading_by_the_month_is_annualised_with_twelve_rows(
+    monthly: list[str], capsys, tmp_path: Path
+) -> None:
     report = run(Composer().job(monthly).experiment)
     portfolio = report.findings["portfolio"].table.set_index("scope").loc["strategy"]
-    per_row = portfolio["t_stat"] / np.sqrt(portfolio["n_obs"])  # t of a mean is the ratio times the root of n
+    per_row = portfolio["t_stat"] / np.sqrt(
+        portfolio["n_obs"]
+    )  # t of a mean is the ratio times the root of n
     assert portfolio["sharpe"] == pytest.approx(np.sqrt(12) * per_row, rel=REL)
     assert portfolio["mean_annual"] == pytest.approx(12 * portfolio["mean"], rel=REL)
-    row = report.findings["trading"].table.query("strategy == 'buy_and_hold' and unit == 'all'").iloc[0]
-    held = report.study.market.returns().shift(-1).mean(axis=1).reindex(report.predictions["date"].unique())
+    row = (
+        report.findings["trading"]
+        .table.query("strategy == 'buy_and_hold' and unit == 'all'")
+        .iloc[0]
+    )
+    held = (
+        report.study.market.returns()
+        .shift(-1)
+        .mean(axis=1)
+        .reindex(report.predictions["date"].unique())
+    )
     assert row["mean"] == pytest.approx(12 * held.mean(), rel=REL)
     assert row["sharpe"] == pytest.approx(np.sqrt(12) * held.mean() / held.std(), rel=REL)
     assert MONTHLY in " ".join(report.findings["portfolio"].words)
@@ -78,12 +102,17 @@ def test_trading_by_the_month_is_annualised_with_twelve_rows(monthly: list[str],
 
 
 @pytest.mark.parametrize("name", ["portfolio", "trading"])
-def test_another_number_is_refused_in_one_line_with_the_override(monthly: list[str], name: str) -> None:
+def test_another_number_is_refused_in_one_line_with_the_override(
+    monthly: list[str], name: str
+) -> None:
     for given, ok in ((252, False), (12.6, True), (11.4, True), (12.7, False)):
-        experiment = Composer().job([*monthly, f"+analyses.{name}.rows_per_year={given}"]).experiment
+        experiment = (
+            Composer().job([*monthly, f"+analyses.{name}.rows_per_year={given}"]).experiment
+        )
         if ok:
-            assert f"annualised with {given} rows a year (as given; monthly calendar: 12)" in " ".join(
-                run(experiment).findings[name].words
+            assert (
+                f"annualised with {given} rows a year (as given; monthly calendar: 12)"
+                in " ".join(run(experiment).findings[name].words)
             )
             continue
         with pytest.raises(DataError) as caught:
@@ -98,7 +127,13 @@ def test_another_number_is_refused_in_one_line_with_the_override(monthly: list[s
 
 
 def test_daily_performance_and_risk_are_annualised_with_252_rows(tmp_path: Path) -> None:
-    words = ["experiment=capm", "data=simulated", "audit=off", "validation=none", "data.end=2018-07-31"]
+    words = [
+        "experiment=capm",
+        "data=simulated",
+        "audit=off",
+        "validation=none",
+        "data.end=2018-07-31",
+    ]
     words += [analysis("performance", market="market_ret"), analysis("risk")]
     report = run(Composer().job(words).experiment)
     table = report.findings["performance"].table
@@ -110,7 +145,8 @@ def test_daily_performance_and_risk_are_annualised_with_252_rows(tmp_path: Path)
     np.testing.assert_allclose(risk["total_volatility"][whole], expected[whole], rtol=REL)
     for name in ("performance", "risk"):
         assert (
-            "annualised with 252 rows a year (daily calendar)." in report.findings[name].words[-1 - (name[0] == "p")]
+            "annualised with 252 rows a year (daily calendar)."
+            in report.findings[name].words[-1 - (name[0] == "p")]
         )
 
 
@@ -126,7 +162,9 @@ def test_quantiles_by_the_month_take_twelve_rows() -> None:
 
 
 def drawn(dates: pd.DatetimeIndex) -> Market:
-    returns = pd.DataFrame(np.random.default_rng(1).normal(0, 0.02, (len(dates), 3)), dates, ["A", "B", "C"])
+    returns = pd.DataFrame(
+        np.random.default_rng(1).normal(0, 0.02, (len(dates), 3)), dates, ["A", "B", "C"]
+    )
     return Market("drawn", {"ret": returns}, pd.DataFrame(index=dates))
 
 
@@ -145,7 +183,9 @@ def test_volatilities_are_annualised_by_the_calendar(dates: pd.DatetimeIndex, ye
     squares = (data.get("ret") ** 2).rolling(21).sum()
     expected = np.sqrt(year / 21 * squares)
     np.testing.assert_allclose(realised_volatility(data, window=21), expected, rtol=REL)
-    np.testing.assert_allclose(forward_volatility(data, horizon=21).values, expected.shift(-21), rtol=REL)
+    np.testing.assert_allclose(
+        forward_volatility(data, horizon=21).values, expected.shift(-21), rtol=REL
+    )
     text = Expression("sqrt(rows_per_year / 21 * sum(ret * ret, 21))")
     np.testing.assert_allclose(text(data), expected, rtol=REL)
     assert text.names == {"ret"} and text.lookback == 21
@@ -159,7 +199,9 @@ def test_volatilities_are_annualised_by_the_calendar(dates: pd.DatetimeIndex, ye
 
 def test_a_session_is_annualised_as_all_of_them() -> None:
     days = pd.bdate_range("2020-01-01", periods=3)
-    dates = pd.DatetimeIndex([day + pd.Timedelta(minutes=600 + k) for day in days for k in range(60)])
+    dates = pd.DatetimeIndex(
+        [day + pd.Timedelta(minutes=600 + k) for day in days for k in range(60)]
+    )
     data = Market("bars", drawn(dates).fields, pd.DataFrame(index=dates), sessions=True)
     for part in data.by_session():
         found = realised_volatility(part, window=5)
@@ -167,7 +209,9 @@ def test_a_session_is_annualised_as_all_of_them() -> None:
         np.testing.assert_allclose(found, expected, rtol=REL)
 
 
-@pytest.mark.parametrize("text", ["rows_per_year", "mean(rows_per_year, 3)", "lag(close, rows_per_year)"])
+@pytest.mark.parametrize(
+    "text", ["rows_per_year", "mean(rows_per_year, 3)", "lag(close, rows_per_year)"]
+)
 def test_rows_a_year_are_a_number_and_no_data(text: str) -> None:
     with pytest.raises(ValueError, match="allowed: "):
         Expression(text)
@@ -176,11 +220,18 @@ def test_rows_a_year_are_a_number_and_no_data(text: str) -> None:
 def test_a_volatility_on_an_irregular_calendar_needs_the_number(tmp_path: Path) -> None:
     dates = pd.date_range("2000-01-01", periods=60, freq="14D")
     returns_only(dates, assets=3).to_csv(tmp_path / "panel.csv", index=False)
-    words = [*of_returns(tmp_path / "panel.csv"), "target=forward_volatility", "target.horizon=2", "audit=off"]
+    words = [
+        *of_returns(tmp_path / "panel.csv"),
+        "target=forward_volatility",
+        "target.horizon=2",
+        "audit=off",
+    ]
     with pytest.raises(RunnerError) as caught:
         run(Composer().job(words).experiment)
     [line] = caught.value.mistakes
-    assert line.startswith("target.rows_per_year: given null, and the irregular calendar (about 26 dates a year)")
+    assert line.startswith(
+        "target.rows_per_year: given null, and the irregular calendar (about 26 dates a year)"
+    )
     assert line.endswith("++target.rows_per_year=NUMBER mends it")
     report = run(Composer().job([*words, "++target.rows_per_year=26"]).experiment)
     squares = report.study.market.get("ret") ** 2
@@ -194,7 +245,12 @@ def test_a_volatility_on_an_irregular_calendar_needs_the_number(tmp_path: Path) 
 def test_months_of_daily_returns_are_compounded(tmp_path: Path) -> None:
     table = returns_only(pd.bdate_range("2015-01-01", "2016-06-15"), assets=4)
     table.to_csv(tmp_path / "panel.csv", index=False)
-    words = [*of_returns(tmp_path / "panel.csv"), "target.frequency=month", "model=pooled", "audit=off"]
+    words = [
+        *of_returns(tmp_path / "panel.csv"),
+        "target.frequency=month",
+        "model=pooled",
+        "audit=off",
+    ]
     report = run(Composer().job([*words, "validation=none"]).experiment)
     wide = pd.read_csv(tmp_path / "panel.csv", parse_dates=["Date"]).pivot(
         index="Date", columns="Ticker", values="ret"
@@ -210,7 +266,11 @@ def test_months_of_monthly_returns_are_these_returns(tmp_path: Path) -> None:
     """Returns only, stamped on the last business day: the last line of the sample of codes of missing returns."""
     table = returns_only(pd.date_range("2000-01-31", periods=60, freq="BME"), assets=4)
     table.to_csv(tmp_path / "panel.csv", index=False)
-    words = [*of_returns(tmp_path / "panel.csv"), "target.frequency=month", "+features.x='lag(ret,1)'"]
+    words = [
+        *of_returns(tmp_path / "panel.csv"),
+        "target.frequency=month",
+        "+features.x='lag(ret,1)'",
+    ]
     report = run(Composer().job([*words, "validation=none"]).experiment)
     own = report.study.market.get("ret")
     np.testing.assert_allclose(report.panel.y, own.shift(-1), rtol=1e-11, atol=1e-15)
@@ -224,5 +284,7 @@ def test_months_of_monthly_returns_are_these_returns(tmp_path: Path) -> None:
 def test_the_setting_is_null_in_every_shipped_spec() -> None:
     conf = Path(__file__).parents[1] / "conf"
     lines = [line for path in conf.rglob("*.yaml") for line in path.read_text().splitlines()]
-    given = [line for line in lines if "rows_per_year:" in line and "rows_per_year: null" not in line]
+    given = [
+        line for line in lines if "rows_per_year:" in line and "rows_per_year: null" not in line
+    ]
     assert not given, json.dumps(given)

@@ -74,7 +74,9 @@ def test_returns_below_a_total_loss_are_codes_and_counted() -> None:
         Dropped("source value", "ret is infinite", 1),
         Dropped("source value", "ret is below -1: a code, not a return", len(CODES)),
     )
-    assert pickle.loads(pickle.dumps(market)).fingerprint == market.fingerprint  # markets are shared as files
+    assert (
+        pickle.loads(pickle.dumps(market)).fingerprint == market.fingerprint
+    )  # markets are shared as files
 
 
 def test_the_arrays_of_a_source_are_not_written_to() -> None:
@@ -89,17 +91,25 @@ def test_only_prices_of_assets_must_be_positive() -> None:
     close = prices(drawn())
     close[7, 2], close[8, 2] = 0.0, -3.5
     level = np.sin(np.arange(T))
-    series = pd.DataFrame({"spread": level, "rate": np.where(np.arange(T) % 2, 0.0, 1e-4)}, index=DATES)
+    series = pd.DataFrame(
+        {"spread": level, "rate": np.where(np.arange(T) % 2, 0.0, 1e-4)}, index=DATES
+    )
     index = pd.Series(prices(drawn(1))[:, 0], index=DATES, name="MKT")
-    market = admitted(Market("here", {"close": frame(close), "earnings": frame(-close)}, series, index), 0.02)
+    market = admitted(
+        Market("here", {"close": frame(close), "earnings": frame(-close)}, series, index), 0.02
+    )
     np.testing.assert_array_equal(market.series, series)
     np.testing.assert_array_equal(market.get("earnings"), -close)
     assert np.isnan(market.get("close").to_numpy()).sum() == 2
     assert account(market) == {"close is zero or negative": 2}
     bad = index.copy()
     bad.iloc[[3, 4]] = -bad.iloc[[3, 4]]
-    line = refused(lambda: admitted(Market("here", {"close": frame(prices(drawn()))}, series, bad), 0.02))
-    assert line.startswith("data: close of MKT: 2 of its 60 values (3.3%) are zero or negative; they may be returns,")
+    line = refused(
+        lambda: admitted(Market("here", {"close": frame(prices(drawn()))}, series, bad), 0.02)
+    )
+    assert line.startswith(
+        "data: close of MKT: 2 of its 60 values (3.3%) are zero or negative; they may be returns,"
+    )
 
 
 @pytest.mark.parametrize("lost", [3, 4])
@@ -109,7 +119,9 @@ def test_a_loss_above_the_share_stops_the_run(lost: int) -> None:
     ret[59, 2] = np.nan
     ret[:lost, 0] = -99.0
     if lost == 3:
-        assert account(admitted(of_returns(ret), 0.02)) == {"ret is below -1: a code, not a return": 3}
+        assert account(admitted(of_returns(ret), 0.02)) == {
+            "ret is below -1: a code, not a return": 3
+        }
         return
     line = refused(lambda: admitted(of_returns(ret), 0.02))
     assert line == (
@@ -147,11 +159,21 @@ def test_with_price_and_return_every_return_is_that_of_the_data(tmp_path: Path) 
     )
     path = tmp_path / "both.parquet"
     table.to_parquet(path)
-    columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "Close", "ret": "Ret"}
+    columns: dict[str, str | None] = {
+        "date": "Date",
+        "asset": "Ticker",
+        "close": "Close",
+        "ret": "Ret",
+    }
     market = admitted(File(str(path), columns, market="A", assets=NAMES).load(), 0.02)
     assert market.notes == ("Returns are those of ret, not changes of close.",)
     np.testing.assert_array_equal(market.returns(), ret)
-    over_five = pd.DataFrame(ret).rolling(5).apply(lambda window: np.prod(1.0 + window) - 1.0, raw=True).to_numpy()
+    over_five = (
+        pd.DataFrame(ret)
+        .rolling(5)
+        .apply(lambda window: np.prod(1.0 + window) - 1.0, raw=True)
+        .to_numpy()
+    )
     for name, found in {
         "returns": market.returns(5),
         "momentum": features.momentum(market, window=5),
@@ -163,10 +185,14 @@ def test_with_price_and_return_every_return_is_that_of_the_data(tmp_path: Path) 
     np.testing.assert_array_equal(features.market_return(market), ret[:, 0])
     np.testing.assert_array_equal(Expression("market_ret")(market), ret[:, 0])
     own = features.beta(market, window=20)["A"].dropna()
-    np.testing.assert_allclose(own, 1.0, rtol=0, atol=1e-9)  # of the market on itself, by rolling sums
+    np.testing.assert_allclose(
+        own, 1.0, rtol=0, atol=1e-9
+    )  # of the market on itself, by rolling sums
     np.testing.assert_array_equal(market.get("close"), close)  # what names the price has the price
     monthly = targets.same_period_return(market, frequency="month").values
-    by_month = pd.DataFrame(1.0 + ret, DATES).groupby([DATES.year, DATES.month]).prod().to_numpy() - 1.0
+    by_month = (
+        pd.DataFrame(1.0 + ret, DATES).groupby([DATES.year, DATES.month]).prod().to_numpy() - 1.0
+    )
     np.testing.assert_allclose(monthly[1:2], by_month[1:2], rtol=0, atol=EXACT)
     np.testing.assert_allclose(
         features.market_return(market, frequency="month")[1:2], by_month[1:2, 0], rtol=0, atol=EXACT
@@ -189,7 +215,9 @@ def test_a_relative_change_across_zero_is_missing_with_its_reason() -> None:
     target = partial(targets.same_period_return)
     both = {"chg": partial(features.change, series="spread"), "diff": Expression("diff(spread)")}
     line = refused(lambda: build_panel(market, both, target))
-    assert line.startswith(f"features.chg: spread is zero or negative on {T - first} of its {T} rows (50.0%)")
+    assert line.startswith(
+        f"features.chg: spread is zero or negative on {T - first} of its {T} rows (50.0%)"
+    )
     assert "diff(spread)" in line and "data.allow_loss=0.5 goes on" in line
     panel = build_panel(market, both, target, allow_loss=0.5)
     assert account(panel) == {
@@ -202,7 +230,9 @@ def test_a_relative_change_across_zero_is_missing_with_its_reason() -> None:
 
 def test_a_series_as_it_is_may_be_negative_without_a_word() -> None:
     market = admitted(of_returns(drawn(), mkt=drawn(1)[:, 0]), 0.02)
-    panel = build_panel(market, {"mkt": partial(features.shared, series="mkt")}, targets.same_period_return)
+    panel = build_panel(
+        market, {"mkt": partial(features.shared, series="mkt")}, targets.same_period_return
+    )
     assert panel.dropped == () and panel.notes == () and panel.valid.all()
 
 
@@ -213,7 +243,9 @@ def test_a_series_as_it_is_may_be_negative_without_a_word() -> None:
 def test_a_level_is_no_risk_free_rate(rate: float) -> None:
     market = of_returns(drawn(), RF=np.full(T, rate))
     for target in (targets.same_period_return, partial(targets.forward_return, horizon=3)):
-        line = refused(lambda target=target: build_panel(market, {}, partial(target, risk_free="RF")))
+        line = refused(
+            lambda target=target: build_panel(market, {}, partial(target, risk_free="RF"))
+        )
         assert line.startswith(
             f"target: risk_free=RF: its median is {rate:.4g} a row; allowed: a rate per row in dec"
         )
@@ -235,7 +267,9 @@ def test_cells_lost_to_a_rule_say_so_and_only_those() -> None:
     ret = drawn()
     ret[[10, 11], 0], ret[20, 1], ret[[30, 31], 2] = -99.0, -88.0, np.nan
     market = admitted(of_returns(ret), 0.02)
-    panel = build_panel(market, {"sum4": Expression("sum(ret, 4)")}, partial(targets.forward_return, horizon=1))
+    panel = build_panel(
+        market, {"sum4": Expression("sum(ret, 4)")}, partial(targets.forward_return, horizon=1)
+    )
     assert account(panel) == {
         "ret is below -1: a code, not a return": 3,
         # the target of row t is the return of row t + 1: missing on 29 and 30 of C and on the last row of each
@@ -252,14 +286,21 @@ def test_cells_lost_to_a_rule_say_so_and_only_those() -> None:
 def test_each_rule_is_named_for_its_own_cells() -> None:
     close, volume = prices(drawn()), np.full((T, 3), 1e6)
     close[10, 0], volume[20, 0], volume[30, 1] = -1.0, np.inf, np.inf
-    market = Market("here", {"close": frame(close), "volume": frame(volume)}, pd.DataFrame(index=DATES))
+    market = Market(
+        "here", {"close": frame(close), "volume": frame(volume)}, pd.DataFrame(index=DATES)
+    )
     market = admitted(market, 0.02)
-    columns = {"surprise": partial(features.volume_surprise, window=2), "ratio": Expression("volume / close")}
+    columns = {
+        "surprise": partial(features.volume_surprise, window=2),
+        "ratio": Expression("volume / close"),
+    }
     panel = build_panel(market, columns, targets.same_period_return)
     found = account(panel)
     assert found["target has no value where close was zero or negative"] == 2
     assert found["surprise has no value where volume was infinite"] == 2 + 2
-    assert "ratio has no value where close was zero or negative" not in found  # the target was lost first
+    assert (
+        "ratio has no value where close was zero or negative" not in found
+    )  # the target was lost first
     assert found["target is missing"] == 3 and "surprise is missing" not in found
 
 
@@ -291,7 +332,11 @@ def test_a_feature_that_needs_every_asset_is_computed_on_all() -> None:
     def against_b(market: Market) -> pd.DataFrame:
         return market.returns().sub(market.returns()["B"], axis=0)  # raises without B
 
-    panel = build_panel(admitted(of_returns(ret), 0.02), {"b": against_b}, partial(targets.forward_return, horizon=2))
+    panel = build_panel(
+        admitted(of_returns(ret), 0.02),
+        {"b": against_b},
+        partial(targets.forward_return, horizon=2),
+    )
     assert account(panel)["b has no value where ret was below -1"] == 1
 
 
@@ -309,7 +354,9 @@ def test_a_weekly_target_names_the_rule_too() -> None:
 
 
 def test_the_share_is_a_key_of_any_source() -> None:
-    spec = Composer().job(["experiment=none", "features=ff3", "target=excess_return"]).experiment.spec
+    spec = (
+        Composer().job(["experiment=none", "features=ff3", "target=excess_return"]).experiment.spec
+    )
     assert spec["data"]["allow_loss"] == 0.02
     for share, expected in ((0.5, 0.5), (0, 0.0), (1, 1.0)):
         assert build({**spec, "data": {**spec["data"], "allow_loss": share}}).allow_loss == expected
@@ -317,16 +364,36 @@ def test_the_share_is_a_key_of_any_source() -> None:
         with pytest.raises(SpecError) as caught:
             build({**spec, "data": {**spec["data"], "allow_loss": wrong}})
         assert caught.value.mistakes[0].startswith("data.allow_loss: "), caught.value.mistakes
-    for source in ("simulated", "simulated_factors", "arch", "yahoo data.assets=[AAPL]", "file data.path=x.csv"):
-        words = ["experiment=none", "features=none", "target=same_period_return", *f"data={source}".split()]
+    for source in (
+        "simulated",
+        "simulated_factors",
+        "arch",
+        "yahoo data.assets=[AAPL]",
+        "file data.path=x.csv",
+    ):
+        words = [
+            "experiment=none",
+            "features=none",
+            "target=same_period_return",
+            *f"data={source}".split(),
+        ]
         assert Composer().job([*words, "data.allow_loss=0.1"]).experiment.allow_loss == 0.1
 
 
 def ran(*words: str) -> Report:
-    return run(Composer().job(["experiment=none", "data=file", "report=tables", "audit=off", *words]).experiment)
+    return run(
+        Composer()
+        .job(["experiment=none", "data=file", "report=tables", "audit=off", *words])
+        .experiment
+    )
 
 
-CRSP = ["data.columns.date=date", "data.columns.asset=PERMNO", "data.columns.close=null", "data.columns.volume=null"]
+CRSP = [
+    "data.columns.date=date",
+    "data.columns.asset=PERMNO",
+    "data.columns.close=null",
+    "data.columns.volume=null",
+]
 CRSP += ["+data.columns.ret=RET", "+data.columns.mkt=VWRETD", "features=none", "+features.mkt=mkt"]
 CRSP += ["target=same_period_return"]
 
@@ -340,7 +407,10 @@ def crsp() -> pd.DataFrame:
     rows = []
     for k, permno in enumerate([10107, 14593, 84788, 12490]):
         ret = 0.001 + (0.8 + 0.2 * k) * market + rng.normal(0, 0.03, 60)
-        rows += [[permno, f"{d:%Y%m%d}", f"{r:.6f}", f"{m:.6f}"] for d, r, m in zip(days, ret, market, strict=True)]
+        rows += [
+            [permno, f"{d:%Y%m%d}", f"{r:.6f}", f"{m:.6f}"]
+            for d, r, m in zip(days, ret, market, strict=True)
+        ]
     return pd.DataFrame(rows, columns=["PERMNO", "date", "RET", "VWRETD"])
 
 
@@ -348,23 +418,32 @@ def slopes(table: pd.DataFrame) -> dict[str, float]:
     """By numpy, from the rows whose return is a number not below -1."""
     numbers = pd.to_numeric(table["RET"], errors="coerce")
     kept = table.assign(RET=numbers, VWRETD=table["VWRETD"].astype(float))[numbers >= -1.0]
-    return {str(p): np.polyfit(rows["VWRETD"], rows["RET"], 1)[0] for p, rows in kept.groupby("PERMNO")}
+    return {
+        str(p): np.polyfit(rows["VWRETD"], rows["RET"], 1)[0] for p, rows in kept.groupby("PERMNO")
+    }
 
 
 @pytest.mark.parametrize(
     ("codes", "reason"),
     [
         ({5: "-66.0", 65: "-99.0", 130: "-88.0"}, "ret is below -1: a code, not a return"),
-        ({0: "C", 60: "C", 120: "C", 180: "C", 70: "B"}, "ret is a letter: a code of a missing value"),
+        (
+            {0: "C", 60: "C", 120: "C", 180: "C", 70: "B"},
+            "ret is a letter: a code of a missing value",
+        ),
         ({}, ""),
     ],
 )
-def test_codes_of_crsp(tmp_path: Path, crsp: pd.DataFrame, codes: dict[int, str], reason: str) -> None:
+def test_codes_of_crsp(
+    tmp_path: Path, crsp: pd.DataFrame, codes: dict[int, str], reason: str
+) -> None:
     table = crsp.copy()
     table.loc[list(codes), "RET"] = list(codes.values())
     table.to_csv(tmp_path / "crsp.csv", index=False)
     report = ran(f"data.path={tmp_path / 'crsp.csv'}", *CRSP)
-    rows = report.fit.coefficients.query("term == 'mkt' and scope == 'asset'").set_index("unit")["estimate"]
+    rows = report.fit.coefficients.query("term == 'mkt' and scope == 'asset'").set_index("unit")[
+        "estimate"
+    ]
     for permno, slope in slopes(table).items():
         assert rows[permno] == pytest.approx(slope, abs=EXACT)
     assert report.metrics["fit/n_obs"] == 240 - len(codes)
@@ -372,14 +451,20 @@ def test_codes_of_crsp(tmp_path: Path, crsp: pd.DataFrame, codes: dict[int, str]
         assert account(report.panel)[reason] == len(codes)
 
 
-def test_letters_without_a_number_and_other_words_are_refused(tmp_path: Path, crsp: pd.DataFrame) -> None:
+def test_letters_without_a_number_and_other_words_are_refused(
+    tmp_path: Path, crsp: pd.DataFrame
+) -> None:
     for letters, row in ((["C"] * 240, 1), (["AB", *crsp["RET"][1:]], 1)):
         crsp.assign(RET=letters).to_csv(tmp_path / "crsp.csv", index=False)
         line = refused(lambda: ran(f"data.path={tmp_path / 'crsp.csv'}", *CRSP))
-        assert f"column 'RET' has {letters[0]!r} in row {row}" in line and line.endswith("allowed: a number")
+        assert f"column 'RET' has {letters[0]!r} in row {row}" in line and line.endswith(
+            "allowed: a number"
+        )
 
 
-def test_returns_in_per_cent_and_returns_as_prices_stop_the_run(tmp_path: Path, crsp: pd.DataFrame) -> None:
+def test_returns_in_per_cent_and_returns_as_prices_stop_the_run(
+    tmp_path: Path, crsp: pd.DataFrame
+) -> None:
     ret = crsp["RET"].astype(float)
     path = tmp_path / "crsp.csv"
     crsp.assign(RET=100.0 * ret).to_csv(path, index=False)
@@ -401,7 +486,9 @@ def test_returns_in_per_cent_and_returns_as_prices_stop_the_run(tmp_path: Path, 
 @pytest.mark.parametrize("name", ["prices.csv", "prices.parquet"])
 def test_names_are_stripped_of_spaces_and_it_is_said(tmp_path: Path, name: str) -> None:
     half, close = T // 2, prices(drawn())
-    table = pd.DataFrame({" Date": DATES, "Ticker ": ["AAPL"] * half + ["AAPL "] * half, "Close": close[:, 0]})
+    table = pd.DataFrame(
+        {" Date": DATES, "Ticker ": ["AAPL"] * half + ["AAPL "] * half, "Close": close[:, 0]}
+    )
     other = pd.DataFrame({" Date": DATES, "Ticker ": "\tMSFT", "Close": close[:, 1]})
     path = tmp_path / name
     table = pd.concat([table, other])
@@ -410,24 +497,34 @@ def test_names_are_stripped_of_spaces_and_it_is_said(tmp_path: Path, name: str) 
     market = File(str(path), columns).load()
     assert market.assets == ["AAPL", "MSFT"]
     np.testing.assert_allclose(market.get("close"), close[:, :2], rtol=EXACT)
-    assert market.notes == (r"Names of assets are stripped of spaces: 'AAPL ' is AAPL, '\tMSFT' is MSFT.",)
+    assert market.notes == (
+        r"Names of assets are stripped of spaces: 'AAPL ' is AAPL, '\tMSFT' is MSFT.",
+    )
     assert File(str(path), columns, assets=["MSFT"]).load().notes == (
         r"Names of assets are stripped of spaces: '\tMSFT' is MSFT.",
     )
 
 
 def test_names_that_collide_without_their_spaces_conflict(tmp_path: Path) -> None:
-    table = pd.DataFrame({"Date": DATES[:1].repeat(2), "Ticker": ["AAPL", "AAPL "], "Close": [1.0, 2.0]})
+    table = pd.DataFrame(
+        {"Date": DATES[:1].repeat(2), "Ticker": ["AAPL", "AAPL "], "Close": [1.0, 2.0]}
+    )
     columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "Close"}
     path = tmp_path / "twice.csv"
     table.to_csv(path, index=False)
-    assert "rows repeat a date and asset with other values, first AAPL on" in refused(File(str(path), columns).load)
-    table.assign(Close=1.0).rename(columns={"Close": "Close "}).assign(Close=1.0).to_csv(path, index=False)
+    assert "rows repeat a date and asset with other values, first AAPL on" in refused(
+        File(str(path), columns).load
+    )
+    table.assign(Close=1.0).rename(columns={"Close": "Close "}).assign(Close=1.0).to_csv(
+        path, index=False
+    )
     assert "column 'Close' is there 2 times" in refused(File(str(path), columns).load)
 
 
 def test_names_that_differ_in_case_are_told_apart(tmp_path: Path) -> None:
-    table = pd.DataFrame({"Date": DATES[:1].repeat(3), "Ticker": ["MSFT", "msft", "A"], "Close": 1.0})
+    table = pd.DataFrame(
+        {"Date": DATES[:1].repeat(3), "Ticker": ["MSFT", "msft", "A"], "Close": 1.0}
+    )
     table.to_csv(tmp_path / "case.csv", index=False)
     columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "Close"}
     market = File(str(tmp_path / "case.csv"), columns).load()
@@ -443,7 +540,9 @@ def test_a_spread_below_zero_for_half_of_the_time(tmp_path: Path) -> None:
     columns = {"SPREAD": spread, "MKT": 100 * np.cumprod(1 + market)}
     columns["AAA"] = 50 * np.cumprod(1 + market + 0.02 * moved + rng.normal(0, 0.005, T))
     wide = pd.DataFrame(columns, index=pd.Index(DATES, name="Date"))
-    wide.reset_index().melt("Date", var_name="Ticker", value_name="Close").to_csv(tmp_path / "p.csv", index=False)
+    wide.reset_index().melt("Date", var_name="Ticker", value_name="Close").to_csv(
+        tmp_path / "p.csv", index=False
+    )
     report = ran(
         f"data.path={tmp_path / 'p.csv'}",
         "data.columns.close=Close",

@@ -69,7 +69,9 @@ def test_r2_without_a_constant_is_about_the_mean_and_the_uncentred_one_is_said(
 def test_with_a_constant_there_is_one_r2(pooled: Report) -> None:
     assert "fit/r2_uncentred" not in pooled.metrics
     assert pooled.fit.quality["r2_uncentred"].isna().all()
-    assert not any("uncentred" in sentence for part in sections(pooled).values() for sentence in part)
+    assert not any(
+        "uncentred" in sentence for part in sections(pooled).values() for sentence in part
+    )
 
 
 @pytest.mark.parametrize("weights", [None, "cap"])
@@ -81,13 +83,19 @@ def test_r2_without_a_constant_is_that_of_statsmodels(by: str | None, weights: s
     w = rng.uniform(0.5, 4.0, (40, 12))
     panel = replace(panel_of(y, X), weights=None if weights is None else w)
     quality = Regression(by=by, constant=False, weights=weights).fit(panel, np.arange(40)).quality
-    cells = {"asset": [np.s_[:, i] for i in range(12)], "date": [np.s_[t] for t in range(40)], None: [np.s_[:, :]]}
+    cells = {
+        "asset": [np.s_[:, i] for i in range(12)],
+        "date": [np.s_[t] for t in range(40)],
+        None: [np.s_[:, :]],
+    }
     for row, own in zip(quality.to_dict("records"), cells[by], strict=True):
         rows = w[own].ravel() if weights else np.ones(y[own].size)
         theirs = sm.WLS(y[own].ravel(), X[own].reshape(-1, 2), rows).fit()
         assert row["r2_uncentred"] == pytest.approx(theirs.rsquared, rel=1e-10)
         assert row["r2"] == pytest.approx(1.0 - theirs.ssr / theirs.centered_tss, rel=1e-10)
-        assert row["f_stat"] == pytest.approx(theirs.fvalue, rel=1e-10), "F is that all slopes are zero, as before"
+        assert row["f_stat"] == pytest.approx(theirs.fvalue, rel=1e-10), (
+            "F is that all slopes are zero, as before"
+        )
 
 
 @pytest.mark.parametrize("constant", [True, False])
@@ -95,7 +103,11 @@ def test_effects_take_the_place_of_the_constant_in_r2(constant: bool) -> None:
     rng = np.random.default_rng(6)
     X = rng.standard_normal((40, 5, 2))
     y = np.arange(5.0) + X @ [0.5, -0.2] + rng.standard_normal((40, 5))
-    row = Regression(by=None, effects=["asset"], constant=constant).fit(panel_of(y, X), np.arange(40)).quality.iloc[0]
+    row = (
+        Regression(by=None, effects=["asset"], constant=constant)
+        .fit(panel_of(y, X), np.arange(40))
+        .quality.iloc[0]
+    )
     dummies = np.tile(np.eye(5), (40, 1))
     theirs = sm.OLS(y.ravel(), np.column_stack([X.reshape(-1, 2), dummies])).fit()
     assert row["r2"] == pytest.approx(1.0 - theirs.ssr / theirs.centered_tss, rel=1e-10)

@@ -62,32 +62,55 @@ def test_scores_of_scikit_learn(n: int, seed: int) -> None:
     found = pooled(rows)
     assert found["n_obs"] == n
     assert found["rmse"] == pytest.approx(metrics.root_mean_squared_error(y, prediction), rel=1e-12)
-    assert found["rmse_naive"] == pytest.approx(metrics.root_mean_squared_error(y, benchmark), rel=1e-12)
+    assert found["rmse_naive"] == pytest.approx(
+        metrics.root_mean_squared_error(y, benchmark), rel=1e-12
+    )
     assert found["mae"] == pytest.approx(metrics.mean_absolute_error(y, prediction), rel=1e-12)
     assert found["mae_naive"] == pytest.approx(metrics.mean_absolute_error(y, benchmark), rel=1e-12)
-    assert found["r2_test_mean"] == pytest.approx(metrics.r2_score(y, prediction), rel=1e-10, abs=1e-12)
+    assert found["r2_test_mean"] == pytest.approx(
+        metrics.r2_score(y, prediction), rel=1e-10, abs=1e-12
+    )
     # against another benchmark: that of the rows less the benchmark, around zero
-    assert found["r2"] == pytest.approx(1 - (found["rmse"] / found["rmse_naive"]) ** 2, rel=1e-10, abs=1e-12)
-    assert found["r2_zero"] == pytest.approx(1 - found["rmse"] ** 2 / np.mean(y**2), rel=1e-10, abs=1e-12)
-    assert found["hit_rate"] == pytest.approx(metrics.accuracy_score(y > 0, prediction > 0), rel=1e-12)
-    assert found["hit_rate_naive"] == pytest.approx(metrics.accuracy_score(y > 0, benchmark > 0), rel=1e-12)
+    assert found["r2"] == pytest.approx(
+        1 - (found["rmse"] / found["rmse_naive"]) ** 2, rel=1e-10, abs=1e-12
+    )
+    assert found["r2_zero"] == pytest.approx(
+        1 - found["rmse"] ** 2 / np.mean(y**2), rel=1e-10, abs=1e-12
+    )
+    assert found["hit_rate"] == pytest.approx(
+        metrics.accuracy_score(y > 0, prediction > 0), rel=1e-12
+    )
+    assert found["hit_rate_naive"] == pytest.approx(
+        metrics.accuracy_score(y > 0, benchmark > 0), rel=1e-12
+    )
 
 
 def test_scores_by_hand() -> None:
-    y, p, b = np.array([1.0, -2.0, 3.0, 0.0]), np.array([0.0, -1.0, 1.0, 0.0]), np.array([1.0, 1.0, 1.0, 1.0])
+    y, p, b = (
+        np.array([1.0, -2.0, 3.0, 0.0]),
+        np.array([0.0, -1.0, 1.0, 0.0]),
+        np.array([1.0, 1.0, 1.0, 1.0]),
+    )
     assert r2_against(y, p, b) == pytest.approx(1 - 6 / 14)
     assert r2_against(y, p, 0.0) == pytest.approx(1 - 6 / 14)
     assert r2_against(y, p, y.mean()) == pytest.approx(1 - 6 / 13)
     assert rmse(y, p) == pytest.approx(np.sqrt(1.5))
     assert mae(y, p) == 1.0
     assert hit_rate(y, p) == 0.75  # 1 against 0 is no hit, 0 against 0 is
-    assert np.isnan(hit_rate(np.array([0.0, 1.0]), np.array([0.4, 0.6])))  # the sign of a class says nothing
+    assert np.isnan(
+        hit_rate(np.array([0.0, 1.0]), np.array([0.4, 0.6]))
+    )  # the sign of a class says nothing
 
 
 def test_the_best_and_the_naive_forecast() -> None:
     rows = table()
     perfect = pooled(rows.assign(prediction=rows["y"]))
-    assert (perfect["r2"], perfect["rmse"], perfect["mae"], perfect["hit_rate"]) == (1.0, 0.0, 0.0, 1.0)
+    assert (perfect["r2"], perfect["rmse"], perfect["mae"], perfect["hit_rate"]) == (
+        1.0,
+        0.0,
+        0.0,
+        1.0,
+    )
     naive = pooled(rows.assign(prediction=rows["benchmark"]))
     assert naive["r2"] == 0.0
     assert naive["rmse"] == naive["rmse_naive"] and naive["hit_rate"] == naive["hit_rate_naive"]
@@ -107,8 +130,12 @@ def test_a_row_per_asset_in_order_of_appearance_and_one_over_all() -> None:
     for name, part in rows.groupby("asset"):
         one = found.set_index("unit").loc[name]
         assert one["n_obs"] == len(part)
-        assert one["r2_test_mean"] == pytest.approx(metrics.r2_score(part["y"], part["prediction"]), rel=1e-10)
-        assert one["rmse"] == pytest.approx(metrics.root_mean_squared_error(part["y"], part["prediction"]), rel=1e-12)
+        assert one["r2_test_mean"] == pytest.approx(
+            metrics.r2_score(part["y"], part["prediction"]), rel=1e-10
+        )
+        assert one["rmse"] == pytest.approx(
+            metrics.root_mean_squared_error(part["y"], part["prediction"]), rel=1e-12
+        )
     assert found["n_obs"].iloc[-1] == len(rows) == found["n_obs"].iloc[:-1].sum()
 
 
@@ -162,16 +189,22 @@ def test_mape_qlike_and_correlation(n: int, seed: int) -> None:
     rows = rows.assign(y=np.exp(rows["y"]), prediction=np.exp(rows["prediction"]), benchmark=1.1)
     y, prediction = rows["y"], rows["prediction"]
     found = pooled(rows)
-    assert found["mape"] == pytest.approx(metrics.mean_absolute_percentage_error(y, prediction), rel=1e-12)
+    assert found["mape"] == pytest.approx(
+        metrics.mean_absolute_percentage_error(y, prediction), rel=1e-12
+    )
     assert found["mape_naive"] == pytest.approx(
         metrics.mean_absolute_percentage_error(y, rows["benchmark"]), rel=1e-12
     )
     # half the gamma deviance of scikit-learn; near one both lose digits, of the order of the rounding of one
     expected = metrics.mean_gamma_deviance(y, prediction) / 2
     assert found["qlike"] == pytest.approx(expected, rel=1e-9, abs=1e-15)
-    assert found["qlike_naive"] == pytest.approx(metrics.mean_gamma_deviance(y, rows["benchmark"]) / 2, rel=1e-9)
+    assert found["qlike_naive"] == pytest.approx(
+        metrics.mean_gamma_deviance(y, rows["benchmark"]) / 2, rel=1e-9
+    )
     if n > 2:
-        assert found["correlation"] == pytest.approx(stats.pearsonr(y, prediction).statistic, rel=1e-9, abs=1e-12)
+        assert found["correlation"] == pytest.approx(
+            stats.pearsonr(y, prediction).statistic, rel=1e-9, abs=1e-12
+        )
     assert np.isnan(found["correlation_naive"])  # of a constant
 
 
@@ -204,9 +237,13 @@ def ragged(T: int = 60, N: int = 8, seed: int = 0) -> pd.DataFrame:
     rows["prediction"] = (0.3 * rows["y"] + rng.normal(0, 0.01, T * N)).round(2)
     date = rows["date"].rank(method="dense")
     rows.loc[date == 4, "prediction"] = 0.1 + 1e-17 * np.arange(N)
-    rows.loc[date == 5, "prediction"] = 0.3 * np.array([1.0, 1.0 + 2e-16] * (N // 2))  # the same but for rounding
+    rows.loc[date == 5, "prediction"] = 0.3 * np.array(
+        [1.0, 1.0 + 2e-16] * (N // 2)
+    )  # the same but for rounding
     rows.loc[date == 6, "y"] = 0.0
-    keep = (rng.random(T * N) > 0.25) & ~((date == 7) & rows["asset"].isin([f"A{i}" for i in range(2, N)]))
+    keep = (rng.random(T * N) > 0.25) & ~(
+        (date == 7) & rows["asset"].isin([f"A{i}" for i in range(2, N)])
+    )
     return rows[keep].sample(frac=1.0, random_state=seed)
 
 
@@ -240,7 +277,9 @@ def test_information_coefficients_are_those_of_scipy_date_by_date(seed: int, hor
         assert found[f"{name}_t_nw"] == pytest.approx(fit.tvalues[0], rel=1e-9)
         assert found["ic_dates"] == len(path) < rows["date"].nunique()
         t, df = fit.tvalues[0], len(path) - 1
-        if horizon > 1:  # cosines, equation (10) of Lazarus, Lewis, Stock and Watson (2018) in a loop
+        if (
+            horizon > 1
+        ):  # cosines, equation (10) of Lazarus, Lewis, Stock and Watson (2018) in a loop
             n, df = len(path), min(int(0.4 * len(path) ** (2 / 3)), len(path) // (2 * horizon))
             waves = [np.cos(np.pi * j * (np.arange(n) + 0.5) / n) for j in range(1, df + 1)]
             variance = np.mean([2 / n * (wave @ path) ** 2 for wave in waves])
@@ -264,7 +303,9 @@ def test_one_asset_a_date_has_no_cross_section() -> None:
     assert set(names) >= {"ic", "rank_ic", "rank_ic_t_nw", "ic_dates"}
     assert found[names].isna().all(axis=None)
     two = pd.concat([table().assign(asset=name) for name in "AB"])
-    assert score(two)[names].isna().all(axis=None)  # two assets correlate by 1 or -1 whatever they do
+    assert (
+        score(two)[names].isna().all(axis=None)
+    )  # two assets correlate by 1 or -1 whatever they do
 
 
 def test_a_constant_has_no_correlation_however_long_it_is() -> None:
@@ -278,17 +319,26 @@ def test_correlations_have_no_scale() -> None:
     plain = score(rows).iloc[-1][names].astype(float)
     for scale in (1e-60, 1e60):
         columns = {name: rows[name] * scale for name in ("y", "prediction", "benchmark")}
-        np.testing.assert_allclose(score(rows.assign(**columns)).iloc[-1][names].astype(float), plain, rtol=1e-8)
+        np.testing.assert_allclose(
+            score(rows.assign(**columns)).iloc[-1][names].astype(float), plain, rtol=1e-8
+        )
 
 
 def test_the_average_of_few_dates() -> None:
     nan = float("nan")
-    assert average(np.array([nan, 0.5]), 1).mean == 0.5 and np.isnan(average(np.array([nan, 0.5]), 1).t)
+    assert average(np.array([nan, 0.5]), 1).mean == 0.5 and np.isnan(
+        average(np.array([nan, 0.5]), 1).t
+    )
     assert np.isnan(average(np.array([nan]), 1).mean) and average(np.array([nan]), 1).dates == 0
     few = average(np.random.default_rng(0).normal(size=20), 10)
     assert np.isfinite(few.t_nw) and np.isnan(few.p_value)
     same = average(np.full(10, 0.1), 1)
-    assert same.mean == pytest.approx(0.1) and np.isnan(same.t) and np.isnan(same.ratio) and np.isnan(same.t_nw)
+    assert (
+        same.mean == pytest.approx(0.1)
+        and np.isnan(same.t)
+        and np.isnan(same.ratio)
+        and np.isnan(same.t_nw)
+    )
 
 
 # Scopes
@@ -315,14 +365,21 @@ def test_a_hold_out_beside_other_folds_is_scored_apart() -> None:
         expected = score(part, 1).iloc[-1]
         same = list(SCORES) if name != "holdout" else [*SCORES, *TESTS]
         pd.testing.assert_series_equal(
-            folds.loc[name, ["n_obs", *same]], expected[["n_obs", *same]], check_names=False, check_dtype=False
+            folds.loc[name, ["n_obs", *same]],
+            expected[["n_obs", *same]],
+            check_names=False,
+            check_dtype=False,
         )
-    assert folds.loc[["1", "2"], list(TESTS)].isna().all(axis=None)  # a test for every fold would find some by chance
+    assert (
+        folds.loc[["1", "2"], list(TESTS)].isna().all(axis=None)
+    )  # a test for every fold would find some by chance
 
 
 def test_what_is_logged() -> None:
     found = logged(score(folded(), 1))
-    assert set(found) == {f"oos/{name}" for name in LOGGED} | {f"holdout/{name}" for name in LOGGED_HOLD_OUT}
+    assert set(found) == {f"oos/{name}" for name in LOGGED} | {
+        f"holdout/{name}" for name in LOGGED_HOLD_OUT
+    }
     table = score(folded(), 1)
     assert found["oos/r2"] == table.iloc[-1]["r2"] != found["holdout/r2"]
     assert found["holdout/r2"] == table[table["unit"] == "holdout"]["r2"].iloc[0]
@@ -353,7 +410,9 @@ def test_paths_are_scored_one_by_one_and_averaged() -> None:
     np.testing.assert_allclose(pooled_row[averaged].astype(float), expected, rtol=1e-12)
     assert pooled_row[list(OF_ONE_PATH)].isna().all()
     a1 = found[(found["scope"] == "asset") & (found["unit"] == "A1")].iloc[0]
-    assert a1["rmse"] == pytest.approx(np.mean([one.set_index("unit").loc["A1", "rmse"] for one in each]), rel=1e-12)
+    assert a1["rmse"] == pytest.approx(
+        np.mean([one.set_index("unit").loc["A1", "rmse"] for one in each]), rel=1e-12
+    )
     assert "A7" in found["unit"].tolist()  # forecast in one path only
 
 
@@ -380,14 +439,18 @@ def test_size_of_the_rank_ic(T: int, horizon: int) -> None:
         shocks = rng.normal(size=(T, N)) * np.sqrt(1 - rho**2)
         shocks[0] = rng.normal(size=N)
         forecast = lfilter([1.0], [1.0, -rho], shocks, axis=0)
-        returns = rng.standard_t(5, size=(T + horizon - 1, N)) + rng.normal(size=(T + horizon - 1, 1))
+        returns = rng.standard_t(5, size=(T + horizon - 1, N)) + rng.normal(
+            size=(T + horizon - 1, 1)
+        )
         total = np.cumsum(np.vstack([np.zeros(N), returns]), axis=0)
         y = total[horizon:] - total[:-horizon]
         found = average(rank_correlations(forecast.ravel(), y.ravel(), date, T), horizon)
         hits.append(found.p_value < 0.05)
         newey_west.append(abs(found.t_nw) > 1.96)
     share = float(np.mean(hits))
-    print(f"rank IC, {T} dates, horizon {horizon}: {share:.1%} reject at 5 %; Newey-West {np.mean(newey_west):.1%}")
+    print(
+        f"rank IC, {T} dates, horizon {horizon}: {share:.1%} reject at 5 %; Newey-West {np.mean(newey_west):.1%}"
+    )
     assert 0.03 <= share <= 0.07  # 1000 seeds: standard error .7 points
 
 
@@ -396,7 +459,9 @@ def test_ranks_of_many_assets_are_those_of_scipy_in_whatever_order() -> None:
     date = np.repeat([0, 1, 4], [2 * MANY, MANY, 3 * MANY])
     values = rng.standard_normal(len(date)).round(1)
     values[rng.random(len(date)) < 0.05] = np.nan
-    expected = np.concatenate([stats.rankdata(values[date == one], nan_policy="omit") for one in (0, 1, 4)])
+    expected = np.concatenate(
+        [stats.rankdata(values[date == one], nan_policy="omit") for one in (0, 1, 4)]
+    )
     np.testing.assert_array_equal(ranks(values, date), expected)
     other = rng.permutation(len(date))
     np.testing.assert_array_equal(ranks(values[other], date[other]), expected[other])

@@ -15,7 +15,24 @@ from runner.report import Report
 from runner.run import run
 
 SPECS = 30
-PORTFOLIOS = "NoDur Durbl Manuf Enrgy BusEq S1V1 S1V3 S1V5 S3V1 S3V3 S3V5 S5V1 S5V3 S5V5 S1M1 S1M5".split()  # noqa: SIM905
+PORTFOLIOS = [
+    "NoDur",
+    "Durbl",
+    "Manuf",
+    "Enrgy",
+    "BusEq",
+    "S1V1",
+    "S1V3",
+    "S1V5",
+    "S3V1",
+    "S3V3",
+    "S3V5",
+    "S5V1",
+    "S5V3",
+    "S5V5",
+    "S1M1",
+    "S1M5",
+]
 OF_ANALYSES = {  # by function, its module and settings
     "performance": ("performance", ""),
     "style_box": ("performance", ""),
@@ -76,7 +93,11 @@ def portfolios(draw: random.Random, shape: str) -> list[str]:
     """Least squares by asset on the factors of French, monthly; some with many, few or collinear columns and rows."""
     some = draw.sample(PORTFOLIOS, draw.choice([1, 2, 5, 5, 16]))
     words = ["data=french", f"data.assets=[{','.join(some)}]", f"model.cov={draw.choice(ERRORS)}"]
-    words += ["features=candidates" if shape == "many" else draw.choice(["features=ff3", "features=ff3_momentum"])]
+    words += [
+        "features=candidates"
+        if shape == "many"
+        else draw.choice(["features=ff3", "features=ff3_momentum"])
+    ]
     words += [f"data.start={'2016-01-01' if shape == 'short' else '1985-01-01'}"]
     words += ["+features.twin='MktRF + 0.05 * RF'"] * (shape in ("twin", "short"))
     words += [] if shape == "short" else draw.choice(FOLDS).split()
@@ -87,7 +108,11 @@ def portfolios(draw: random.Random, shape: str) -> list[str]:
         allowed = ["influence", "nested"]
         words += ["model.cov_lags=1"] * ("model.cov=HAC" in words)
     else:
-        words += [draw.choice(["target=excess_return", "target=excess_return", "target=same_period_return"])]
+        words += [
+            draw.choice(
+                ["target=excess_return", "target=excess_return", "target=same_period_return"]
+            )
+        ]
         allowed = list(ON_PORTFOLIOS)
     if shape in ("short", "many"):
         return [*words, analysis("nested")]
@@ -108,7 +133,12 @@ def stocks(draw: random.Random) -> list[str]:
         "data.sectors=3",
         "features=premia",
     ]
-    words += [f"data.seed={draw.randint(0, 99)}", "data.churn=0.3", "target=forward_return", "audit=off"]
+    words += [
+        f"data.seed={draw.randint(0, 99)}",
+        "data.churn=0.3",
+        "target=forward_return",
+        "audit=off",
+    ]
     words += [f"target.horizon={draw.choice([1, 5])}"]
     words += draw.choice(STOCK_FOLDS).split()
     by = draw.choice(["null", "null", "date", "sector", "asset"])
@@ -122,19 +152,40 @@ def others(draw: random.Random, kind: str) -> list[str]:
     """Penalised, two-pass and logit regressions."""
     if kind == "penalised":
         some = draw.sample(PORTFOLIOS, draw.choice([1, 2]))
-        words = ["data=french", f"data.assets=[{','.join(some)}]", "data.start=2000-01-01", "features=ff3"]
+        words = [
+            "data=french",
+            f"data.assets=[{','.join(some)}]",
+            "data.start=2000-01-01",
+            "features=ff3",
+        ]
         words += [f"model={draw.choice(['lasso', 'elastic_net'])}", "model.penalties=8"]
-        return [*words, f"model.choice={draw.choice(['one_se', 'min'])}", "target=excess_return", "audit=off"]
+        return [
+            *words,
+            f"model.choice={draw.choice(['one_se', 'min'])}",
+            "target=excess_return",
+            "audit=off",
+        ]
     if kind in ("fama_macbeth", "shanken"):
         some = draw.choice(["null", f"[{','.join(PORTFOLIOS[:9])}]"])
-        words = ["data=french", f"data.assets={some}", "data.start=1990-01-01", "features=ff3", "audit=off"]
+        words = [
+            "data=french",
+            f"data.assets={some}",
+            "data.start=1990-01-01",
+            "features=ff3",
+            "audit=off",
+        ]
         return [
             *words,
             "target=excess_return",
             "model=two_pass",
             f"model.cov={kind}",
         ]
-    words = ["data=arch", "features=lagged_returns", "target=up", f"target.horizon={draw.choice([1, 3])}"]
+    words = [
+        "data=arch",
+        "features=lagged_returns",
+        "target=up",
+        f"target.horizon={draw.choice([1, 3])}",
+    ]
     words += ["model=logit", "data.start=2016-01-01", "audit=off"]
     words += [draw.choice(["validation=holdout_2017", "validation=none"])]
     return words + ["model.by=null"] * (kind == "logit_pooled")
@@ -180,7 +231,9 @@ def read_back(report: Report) -> set[str]:
     for name, finding in report.findings.items():
         own = by_subject.pop(name.replace("_", " ").capitalize(), [])
         assert own == list(finding.words)
-        about = sentences_of_analyses.About(report, finding.table, dict(report.spec["analyses"].get(name) or {}))
+        about = sentences_of_analyses.About(
+            report, finding.table, dict(report.spec["analyses"].get(name) or {})
+        )
         found |= {f"{name}: {parse(name, sentence, about)}" for sentence in own}
     assert set(by_subject) <= set(SUBJECTS)
     for subject, sentences in by_subject.items():
@@ -199,18 +252,30 @@ def nothing_is_kept_back(report: Report, patterns: set[str]) -> None:
     units = coefficients[(coefficients["scope"] != "mean") & coefficients["estimate"].notna()]
     lines = sections(report).get("Coefficients", [])
     zero = (
-        units.groupby("term", sort=False)["estimate"].transform(lambda b: (b == 0.0).all()) & units["p_value"].isna()
+        units.groupby("term", sort=False)["estimate"].transform(lambda b: (b == 0.0).all())
+        & units["p_value"].isna()
     )
     assert zero.any() == ("Coefficients: set_to_zero" in patterns)
     for term in units.loc[~zero, "term"].unique()[:20]:
         assert sum(line.startswith((f"{term}: ", f"{term} is ")) for line in lines) == 1, term
     tested = units["p_value"].notna().any() and set(units["scope"]) != {"date"}
-    overlap = {"Standard errors: overlap_is_ignored", "Standard errors: overlap_is_longer_than_the_lags"} & patterns
-    assert bool(overlap) == (bool(tested) and report.panel.horizon > 1 and not allows_for_overlap(report))
-    pooled = tested and setting(report, "by") not in ("asset", "date") and len(report.panel.assets) > 1
-    alike = setting(report, "cov") != "driscoll_kraay" and "date" not in setting(report, "clusters", [])
+    overlap = {
+        "Standard errors: overlap_is_ignored",
+        "Standard errors: overlap_is_longer_than_the_lags",
+    } & patterns
+    assert bool(overlap) == (
+        bool(tested) and report.panel.horizon > 1 and not allows_for_overlap(report)
+    )
+    pooled = (
+        tested and setting(report, "by") not in ("asset", "date") and len(report.panel.assets) > 1
+    )
+    alike = setting(report, "cov") != "driscoll_kraay" and "date" not in setting(
+        report, "clusters", []
+    )
     assert ("Standard errors: assets_taken_as_independent" in patterns) == bool(pooled and alike)
-    assert told(report, "Hypotheses").count("\n") + 1 == max(report.fit.hypotheses["hypothesis"].nunique(), 1)
+    assert told(report, "Hypotheses").count("\n") + 1 == max(
+        report.fit.hypotheses["hypothesis"].nunique(), 1
+    )
     found = {name.partition(": ")[2] for name in patterns if name.startswith("Out of sample")}
     assert "r2_out_of_sample" in found or "nothing_held_out" in found
     kind = (

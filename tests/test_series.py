@@ -26,7 +26,13 @@ def forecasts(years: int, assets: int = 4, paths: int = 1, seed: int = 0) -> pd.
         ).to_frame(index=False)
         y = rng.normal(size=len(table))
         parts.append(
-            table.assign(path=path, fold="f", y=y, prediction=0.3 * y + rng.normal(size=len(y)), benchmark=0.1)
+            table.assign(
+                path=path,
+                fold="f",
+                y=y,
+                prediction=0.3 * y + rng.normal(size=len(y)),
+                benchmark=0.1,
+            )
         )
     return pd.concat(parts, ignore_index=True)
 
@@ -34,13 +40,20 @@ def forecasts(years: int, assets: int = 4, paths: int = 1, seed: int = 0) -> pd.
 def report(predictions: pd.DataFrame, **parts: Any) -> Any:
     """What a series is made of, without a run."""
     none = pd.DataFrame({"scope": [], "unit": [], "term": [], "estimate": []})
-    given = {"predictions": predictions, "scores": pd.DataFrame(), "findings": {}, "folds": pd.DataFrame()}
+    given = {
+        "predictions": predictions,
+        "scores": pd.DataFrame(),
+        "findings": {},
+        "folds": pd.DataFrame(),
+    }
     return SimpleNamespace(**given | {"fit": SimpleNamespace(coefficients=none)} | parts)
 
 
 @pytest.mark.parametrize("assets", [1, 5])
 @pytest.mark.parametrize("paths", [1, 3])
-def test_scores_of_a_year_are_those_of_its_rows_alone_on_average_over_paths(assets: int, paths: int) -> None:
+def test_scores_of_a_year_are_those_of_its_rows_alone_on_average_over_paths(
+    assets: int, paths: int
+) -> None:
     table = forecasts(3, assets, paths)
     found = scores_by_year(table)
     assert list(found.index) == [1990, 1991, 1992]
@@ -72,25 +85,44 @@ def test_at_most_six_series_of_a_hundred_steps_and_a_cut_says_so() -> None:
         for at, day in enumerate(days)
         for term in ("const", "x", "y", "z", "w")
     ]
-    folds = pd.DataFrame({"scope": "fold", "unit": range(130), "r2": 0.1, "rmse": 1.0, "rank_ic": 0.2})
+    folds = pd.DataFrame(
+        {"scope": "fold", "unit": range(130), "r2": 0.1, "rmse": 1.0, "rank_ic": 0.2}
+    )
     fit = SimpleNamespace(coefficients=pd.DataFrame(rows))
     series = series_of(report(forecasts(2), scores=folds, fit=fit))
     sizes = series.groupby("series").size()
     assert len(sizes) == MOST_SERIES and sizes.max() == MOST_STEPS
-    assert {"by year/R2", "by year - last 100/coef x", "by year - last 100/coef z"} <= set(sizes.index)
+    assert {"by year/R2", "by year - last 100/coef x", "by year - last 100/coef z"} <= set(
+        sizes.index
+    )
     last = series[series["series"] == "by year - last 100/coef x"]
-    assert last["step"].tolist() == list(range(1900, 2000)) and last["value"].tolist() == list(range(20, 120))
+    assert last["step"].tolist() == list(range(1900, 2000)) and last["value"].tolist() == list(
+        range(20, 120)
+    )
 
 
 def test_coefficients_of_a_year_are_means_over_its_dates() -> None:
     rows = [("1999-01-31", 1.0), ("1999-02-28", 3.0), ("2000-01-31", 7.0)]
-    table = pd.DataFrame([{"scope": "date", "unit": day, "term": "x", "estimate": value} for day, value in rows])
+    table = pd.DataFrame(
+        [{"scope": "date", "unit": day, "term": "x", "estimate": value} for day, value in rows]
+    )
     series = series_of(report(pd.DataFrame(), fit=SimpleNamespace(coefficients=table)))
-    assert series.to_dict("list") == {"series": ["by year/coef x"] * 2, "step": [1999, 2000], "value": [2.0, 7.0]}
+    assert series.to_dict("list") == {
+        "series": ["by year/coef x"] * 2,
+        "step": [1999, 2000],
+        "value": [2.0, 7.0],
+    }
 
 
 def test_folds_are_numbered_and_one_alone_is_no_series() -> None:
-    folds = pd.DataFrame({"scope": "fold", "unit": ["a", "b"], "r2": [0.1, 0.2], "rmse": 1.0, "rank_ic": np.nan})
+    folds = pd.DataFrame(
+        {"scope": "fold", "unit": ["a", "b"], "r2": [0.1, 0.2], "rmse": 1.0, "rank_ic": np.nan}
+    )
     series = series_of(report(pd.DataFrame(), scores=folds))
-    assert set(series["series"]) == {"by fold/R2", "by fold/RMSE"} and series["step"].tolist() == [1, 2, 1, 2]
+    assert set(series["series"]) == {"by fold/R2", "by fold/RMSE"} and series["step"].tolist() == [
+        1,
+        2,
+        1,
+        2,
+    ]
     assert series_of(report(forecasts(1))).empty

@@ -48,7 +48,12 @@ def test_folds_that_share_are_as_folds_alone(settings: dict[str, Any], window: i
         close(shared.params, alone.params, "estimates", rel=REL)
         for name in ("estimate", "std_error", "p_value"):
             close(shared.coefficients[name], alone.coefficients[name], name, rel=REL)
-        close(model.fit_to_forecast(together, fold.train).params, alone.params, "estimates alone", rel=REL)
+        close(
+            model.fit_to_forecast(together, fold.train).params,
+            alone.params,
+            "estimates alone",
+            rel=REL,
+        )
         close(shared.quality["r2"], alone.quality["r2"], "r2", rel=REL)
 
 
@@ -60,7 +65,9 @@ def test_the_panel_is_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     folds = WalkForward(first=100, test=20).split(panel.dates, 0)
     summed = []
     real = module.moments
-    monkeypatch.setattr(module, "moments", lambda X, *more, **keys: summed.append(len(X)) or real(X, *more, **keys))
+    monkeypatch.setattr(
+        module, "moments", lambda X, *more, **keys: summed.append(len(X)) or real(X, *more, **keys)
+    )
     together = replace(panel, shared=shared_by(folds, panel))
     for fold in folds:
         Regression(by=None).fit(together, fold.train)
@@ -83,7 +90,11 @@ def test_another_panel_is_not_given_the_sums_of_this_one() -> None:
     folds = WalkForward(first=100, test=20).split(panel.dates, 0)
     together = replace(panel, shared=shared_by(folds, panel))
     Regression(by=None).fit(together, folds[0].train)
-    for changed in ({"y": y + X[:, :, 0]}, {"X": X * 2.0}, {"valid": panel.valid & (np.arange(5) < 4)}):
+    for changed in (
+        {"y": y + X[:, :, 0]},
+        {"X": X * 2.0},
+        {"valid": panel.valid & (np.arange(5) < 4)},
+    ):
         alone, kept = replace(panel, **changed), replace(together, **changed)
         for fold in folds:
             a, b = (Regression(by=None).fit(one, fold.train) for one in (alone, kept))

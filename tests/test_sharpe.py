@@ -28,7 +28,9 @@ def returns(n: int, seed: int = 0, phi: float = 0.0, mean: float = MEAN) -> np.n
     return mean + STD * x
 
 
-def study_of(y: np.ndarray, horizon: int = 0, every: str = "ME", **settings: object) -> SimpleNamespace:
+def study_of(
+    y: np.ndarray, horizon: int = 0, every: str = "ME", **settings: object
+) -> SimpleNamespace:
     panel = panel_of(y, np.empty((*y.shape, 0)), horizon)
     dates = pd.date_range("2000-01-31", periods=len(y), freq=every)
     object.__setattr__(panel, "dates", dates)
@@ -64,7 +66,9 @@ def test_lo_is_the_formula_and_its_interval_is_normal() -> None:
     one = by_method(intervals(x, 10, None, 0, 0.9))[LO]
     error = np.sqrt((1 + 0.5 * ratio**2) / 300)
     assert one.std_error == pytest.approx(error, rel=REL)
-    assert (one.ci_low, one.ci_high) == pytest.approx((ratio - z * error, ratio + z * error), rel=REL)
+    assert (one.ci_low, one.ci_high) == pytest.approx(
+        (ratio - z * error, ratio + z * error), rel=REL
+    )
     assert one.q75 - one.q25 == pytest.approx(2 * 0.6744897501960817 * error, rel=REL)
 
 
@@ -136,7 +140,9 @@ def test_missing_cells_leave_each_asset_its_own_rows() -> None:
         (np.array([0.1, 0.2]), 1, " of 200 draws no row differs"),
     ],
 )
-def test_where_there_is_no_interval_there_is_a_reason(x: np.ndarray, block: int | None, reason: str) -> None:
+def test_where_there_is_no_interval_there_is_a_reason(
+    x: np.ndarray, block: int | None, reason: str
+) -> None:
     one = by_method(intervals(x, 200, block, 0, 0.95))[STATIONARY]
     assert one.reason.endswith(reason)
     assert np.isnan([one.std_error, one.ci_low, one.ci_high]).all() and one.draws == 0
@@ -158,7 +164,9 @@ def test_assets_without_an_interval_are_named_and_the_others_are_told() -> None:
     assert DRAWINGS[nothing.picture](nothing.table) is None
 
 
-@pytest.mark.parametrize(("mean", "says"), [(0.05, "excludes"), (0.0, "includes"), (-0.05, "excludes")])
+@pytest.mark.parametrize(
+    ("mean", "says"), [(0.05, "excludes"), (0.0, "includes"), (-0.05, "excludes")]
+)
 def test_words_say_of_one_asset_whether_the_interval_excludes_zero(mean: float, says: str) -> None:
     found = sharpe(study_of(returns(200, 5, mean=mean)[:, None]), draws=500)
     row = found.table.set_index("method").loc[STATIONARY]
@@ -168,7 +176,9 @@ def test_words_say_of_one_asset_whether_the_interval_excludes_zero(mean: float, 
 
 
 def test_words_count_the_assets_and_the_chance() -> None:
-    y = np.column_stack([returns(100, seed, mean=0.04 * (seed < 3) - 0.04 * (seed == 3)) for seed in range(22)])
+    y = np.column_stack(
+        [returns(100, seed, mean=0.04 * (seed < 3) - 0.04 * (seed == 3)) for seed in range(22)]
+    )
     found = sharpe(study_of(y), draws=200)
     above, below = found.metrics["above_zero"], found.metrics["below_zero"]
     assert above >= 3 and below >= 1
@@ -176,15 +186,21 @@ def test_words_count_the_assets_and_the_chance() -> None:
     assert seen in found.words[0]
     blocks = found.table[found.table["method"] == STATIONARY]
     assert found.metrics["block"] == pytest.approx(blocks["block"].mean(), rel=REL)
-    assert found.metrics["sharpe_annual"] == pytest.approx(blocks["sharpe"].mean() * np.sqrt(12), rel=REL)
+    assert found.metrics["sharpe_annual"] == pytest.approx(
+        blocks["sharpe"].mean() * np.sqrt(12), rel=REL
+    )
 
 
 def test_words_warn_of_what_the_ratio_is_not() -> None:
     daily = sharpe(study_of(returns(300)[:, None], every="B", risk_free=None), draws=50).words
-    assert any("annualised with 252 rows a year (daily calendar), by its root" in line for line in daily)
+    assert any(
+        "annualised with 252 rows a year (daily calendar), by its root" in line for line in daily
+    )
     assert any("No risk-free rate" in line for line in daily)
     monthly = sharpe(study_of(returns(300)[:, None]), draws=50).words
-    assert any("annualised with 12 rows a year (monthly calendar), by its root" in line for line in monthly)
+    assert any(
+        "annualised with 12 rows a year (monthly calendar), by its root" in line for line in monthly
+    )
     assert not any("risk-free" in line for line in monthly)
 
 
@@ -223,7 +239,12 @@ def test_the_experiment_on_the_french_data(cli) -> None:
 
 def test_the_experiment_on_simulated_prices_and_its_mistakes(cli) -> None:
     simulated = ("experiment=sharpe", "data=simulated", "data.assets=2", "target.risk_free=null")
-    run = cli(*simulated, "data.rows=300", "analyses.sharpe.rows_per_year=252", "analyses.sharpe.draws=100")
+    run = cli(
+        *simulated,
+        "data.rows=300",
+        "analyses.sharpe.rows_per_year=252",
+        "analyses.sharpe.draws=100",
+    )
     assert run.code == 0, run.err
     assert "annualised with 252 rows a year (daily calendar)" in " ".join(run.out.split())
     off = cli(*simulated, "data.rows=300", "analyses.sharpe.rows_per_year=12")
@@ -232,12 +253,23 @@ def test_the_experiment_on_simulated_prices_and_its_mistakes(cli) -> None:
         "error: analyses.sharpe.rows_per_year: given 12; the daily calendar has 252 rows a year; allowed: 239.4 to "
         "264.6, or null for the calendar's own; ++analyses.sharpe.rows_per_year=null mends it"
     ]
-    wrong = cli(*simulated, "analyses.sharpe.draws=0", "analyses.sharpe.block=0.5", "analyses.sharpe.confidence=95")
+    wrong = cli(
+        *simulated,
+        "analyses.sharpe.draws=0",
+        "analyses.sharpe.block=0.5",
+        "analyses.sharpe.confidence=95",
+    )
     assert wrong.code == 2
     assert [line.split(":")[1].strip() for line in wrong.errors] == [
         f"analyses.sharpe.{name}" for name in ("draws", "block", "confidence")
     ]
-    ahead = cli(*simulated, "target=forward_return", "target.horizon=5", "target.risk_free=null", "data.rows=100")
+    ahead = cli(
+        *simulated,
+        "target=forward_return",
+        "target.horizon=5",
+        "target.risk_free=null",
+        "data.rows=100",
+    )
     assert ahead.code == 2
     assert ahead.errors == [
         "error: analyses.sharpe: target.horizon: 5 rows, which overlap; allowed: 0 or 1, then annualised"
@@ -250,7 +282,9 @@ def test_coverage_on_serially_correlated_returns() -> None:
     truth, samples, draws = 0.2, 500, 400
     covered = dict.fromkeys((LO, IID, STATIONARY), 0)
     for seed in range(samples):
-        for one in intervals(returns(400, seed, phi=0.3, mean=truth * STD), draws, None, seed, 0.95):
+        for one in intervals(
+            returns(400, seed, phi=0.3, mean=truth * STD), draws, None, seed, 0.95
+        ):
             covered[one.method] += one.ci_low <= truth <= one.ci_high
     share = {method: hits / samples for method, hits in covered.items()}
     print(share)
@@ -266,4 +300,6 @@ def test_lo_is_the_spread_of_ratios_of_normal_returns() -> None:
     truth, n = 0.5, 250
     x = np.random.default_rng(0).normal(truth, 1.0, size=(20_000, n))
     spread = (x.mean(axis=1) / x.std(axis=1, ddof=1)).std()
-    assert lo_error(truth, n) == pytest.approx(spread, rel=0.02)  # 20,000 samples leave .5 %, order 1 / n the rest
+    assert lo_error(truth, n) == pytest.approx(
+        spread, rel=0.02
+    )  # 20,000 samples leave .5 %, order 1 / n the rest

@@ -68,15 +68,22 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
     assert SMALL.load().fingerprint != replace(SMALL, seed=4).load().fingerprint
 
 
-@pytest.mark.parametrize("change", [{"assets": 40}, {"rows": 1111}, {"market": None}, {"macro": {"vix": "^VIX"}}])
+@pytest.mark.parametrize(
+    "change", [{"assets": 40}, {"rows": 1111}, {"market": None}, {"macro": {"vix": "^VIX"}}]
+)
 def test_what_is_added_leaves_the_other_cells_as_they_were(change: dict[str, object]) -> None:
     before, after = WHOLE.load(), replace(WHOLE, **change).load()  # type: ignore[arg-type]
     for name, frame in before.fields.items():
-        pd.testing.assert_frame_equal(frame, after.get(name).iloc[:600, :12], check_exact=True, check_freq=False)
+        pd.testing.assert_frame_equal(
+            frame, after.get(name).iloc[:600, :12], check_exact=True, check_freq=False
+        )
 
 
 def test_churn_and_gaps_blank_cells_and_change_no_price() -> None:
-    whole, holed = WHOLE.load().get("close"), replace(WHOLE, churn=1.0, gaps=0.1).load().get("close")
+    whole, holed = (
+        WHOLE.load().get("close"),
+        replace(WHOLE, churn=1.0, gaps=0.1).load().get("close"),
+    )
     assert holed.isna().to_numpy().mean() > 0.1
     assert (holed.isna() | holed.eq(whole)).all(axis=None)
 
@@ -192,7 +199,9 @@ def test_a_true_null_rejects_as_often_as_its_level() -> None:
 def test_the_signal_persists_with_variance_one() -> None:
     signal = Simulated(assets=200, rows=2000, churn=0.0).load().get("signal").to_numpy()
     assert signal.std() == pytest.approx(1.0, abs=0.03)
-    assert np.corrcoef(signal[1:].ravel(), signal[:-1].ravel())[0, 1] == pytest.approx(0.95, abs=0.01)
+    assert np.corrcoef(signal[1:].ravel(), signal[:-1].ravel())[0, 1] == pytest.approx(
+        0.95, abs=0.01
+    )
 
 
 def test_volume_persists_and_rises_with_large_returns() -> None:
@@ -235,10 +244,17 @@ def test_assets_by_name_have_the_numbers_of_their_positions() -> None:
 
 
 def test_the_market_asset_among_the_assets_is_the_market() -> None:
-    source = Simulated(assets=["AAPL", "SPY"], market="SPY", rows=300, churn=1.0, gaps=0.2, signal_premium=0.01)
+    source = Simulated(
+        assets=["AAPL", "SPY"], market="SPY", rows=300, churn=1.0, gaps=0.2, signal_premium=0.01
+    )
     market, truth = source.load(), source.truth()
     np.testing.assert_allclose(market.get("close")["SPY"], market.index_close, rtol=1e-12)
-    assert truth.loc["SPY", ["alpha", "beta", "premium", "volatility"]].tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert truth.loc["SPY", ["alpha", "beta", "premium", "volatility"]].tolist() == [
+        0.0,
+        1.0,
+        0.0,
+        0.0,
+    ]
 
 
 def test_no_market_and_a_single_asset_and_a_single_row() -> None:
@@ -251,7 +267,8 @@ def test_no_market_and_a_single_asset_and_a_single_row() -> None:
 
 def test_an_end_replaces_the_number_of_rows() -> None:
     with pytest.raises(
-        ValueError, match=r"^rows: given 3 beside end=2020-01-10; allowed: one of the two, the other null$"
+        ValueError,
+        match=r"^rows: given 3 beside end=2020-01-10; allowed: one of the two, the other null$",
     ):
         Simulated(start="2020-01-04", end="2020-01-10", rows=3)
     assert len(Simulated(start="2020-01-04").load().dates) == 1000

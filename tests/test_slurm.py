@@ -28,7 +28,11 @@ from sweeping import (
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 MISSING = [name for name in PROGRAMS if not shutil.which(name)]
-WHY = f"no {', '.join(MISSING)}: see tests/slurm_one_node.sh" if MISSING else "only root can start Slurm's daemons"
+WHY = (
+    f"no {', '.join(MISSING)}: see tests/slurm_one_node.sh"
+    if MISSING
+    else "only root can start Slurm's daemons"
+)
 needs_slurm = pytest.mark.skipif(bool(MISSING) or os.getuid() != 0, reason=WHY)
 ON = ("sweep.launcher=slurm", "+sweep.slurm.time=10", "allow=[awkward]")
 AWKWARD = '''
@@ -57,7 +61,10 @@ def awkward(study, *, at: int, kill: int = -1, cancel: int = -1, once: bool = Tr
 def varied(**settings: object) -> list[str]:
     """Eight jobs, each with an analysis that may misbehave."""
     told = "".join(f",{name}:{value}" for name, value in settings.items())
-    return ["+analyses.a={_target_:awkward.awkward,at:0" + told + "}", "analyses.a.at=0,1,2,3,4,5,6,7"]
+    return [
+        "+analyses.a={_target_:awkward.awkward,at:0" + told + "}",
+        "analyses.a.at=0,1,2,3,4,5,6,7",
+    ]
 
 
 @pytest.fixture
@@ -77,7 +84,9 @@ def slurm(tmp_path_factory):
         os.environ["SLURM_CONF"] = str(place / "slurm.conf")
         yield place
     finally:
-        os.environ.pop("SLURM_CONF", None) if before is None else os.environ.update(SLURM_CONF=before)
+        os.environ.pop("SLURM_CONF", None) if before is None else os.environ.update(
+            SLURM_CONF=before
+        )
         daemons.terminate()
         daemons.wait(30)
 
@@ -89,7 +98,9 @@ def slurm_jobs() -> list[str]:
 
 
 @needs_slurm
-def test_slurm_gives_what_this_process_gives_and_a_killed_slurm_job_comes_again(slurm, folder: Path) -> None:
+def test_slurm_gives_what_this_process_gives_and_a_killed_slurm_job_comes_again(
+    slurm, folder: Path
+) -> None:
     words = [*varied(kill=3, cancel=5), *WORDS, *ON, "sweep.retries=1"]
     code, said = run(folder, "-m", *words)
     assert code == 0, said
@@ -98,7 +109,10 @@ def test_slurm_gives_what_this_process_gives_and_a_killed_slurm_job_comes_again(
     assert all('"a/threads": 1.0' in text for text in found.values()), found
     inline = ["sweep.launcher=inline", "ledger=other.db", "hydra.sweep.dir=outputs/sweeps/inline"]
     assert run(folder, "-m", *words, *inline)[0] == 0
-    alone = {path.parent.name: path.read_text() for path in folder.glob("outputs/sweeps/inline/*/metrics.json")}
+    alone = {
+        path.parent.name: path.read_text()
+        for path in folder.glob("outputs/sweeps/inline/*/metrics.json")
+    }
     assert found == alone
 
 
@@ -107,14 +121,22 @@ def test_a_killed_slurm_job_fails_the_job_that_it_was_at_and_no_other(slurm, fol
     code, said = run(folder, "-m", *varied(kill=2, once="false"), *WORDS, *ON)
     assert code == 1
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1 and "job 2 " in errors[0] and "it was killed or failed (FAILED)" in errors[0], said
+    assert (
+        len(errors) == 1
+        and "job 2 " in errors[0]
+        and "it was killed or failed (FAILED)" in errors[0]
+    ), said
     assert sorted(numbers(folder)) == [str(n) for n in range(8) if n != 2]
     assert "7 of 8 jobs finished" in said
 
 
 @needs_slurm
-@pytest.mark.parametrize(("ended", "how"), [(0, signal.SIGKILL), (3, signal.SIGKILL), (2, signal.SIGINT)])
-def test_after_the_conductor_was_ended_resume_gives_every_job_once(slurm, folder: Path, ended: int, how: int) -> None:
+@pytest.mark.parametrize(
+    ("ended", "how"), [(0, signal.SIGKILL), (3, signal.SIGKILL), (2, signal.SIGINT)]
+)
+def test_after_the_conductor_was_ended_resume_gives_every_job_once(
+    slurm, folder: Path, ended: int, how: int
+) -> None:
     process = start(folder, "-m", *varied(seconds=1.5), *WORDS, *ON)
     wait_for(lambda: slurm_jobs() and done(folder) >= ended, end=lambda: process.poll() is not None)
     process.send_signal(how)
@@ -142,7 +164,9 @@ def undisturbed(tmp_path_factory) -> dict[str, str]:
 @needs_slurm
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(200, 250))
-def test_killed_at_many_moments_on_slurm(slurm, folder: Path, undisturbed: dict[str, str], seed: int) -> None:
+def test_killed_at_many_moments_on_slurm(
+    slurm, folder: Path, undisturbed: dict[str, str], seed: int
+) -> None:
     """A process of a Slurm job is killed every other time, then the conductor, at some moment."""
     chance = random.Random(seed)
     process = start(folder, "-m", *varied(seconds=0.3), *WORDS, *ON, "sweep.retries=2")
@@ -172,7 +196,9 @@ def test_killed_at_many_moments_on_slurm(slurm, folder: Path, undisturbed: dict[
 
 
 @needs_slurm
-def test_slurm_jobs_that_a_killed_conductor_left_are_ended_and_no_others(slurm, folder: Path) -> None:
+def test_slurm_jobs_that_a_killed_conductor_left_are_ended_and_no_others(
+    slurm, folder: Path
+) -> None:
     from runner.sweeps.slurm import cancel
 
     plan = plan_of(folder)
@@ -217,7 +243,9 @@ def test_without_submitit_there_is_one_line(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(SpecError) as caught:
         check(Sweep(launcher="slurm"))
-    assert caught.value.mistakes == ("sweep.launcher: slurm needs submitit; pip install 'factor-runner[slurm]'",)
+    assert caught.value.mistakes == (
+        "sweep.launcher: slurm needs submitit; pip install 'factor-runner[slurm]'",
+    )
 
 
 def plan_of(folder: Path, *jobs: Any) -> Any:
@@ -238,28 +266,45 @@ def lost(tmp_path: Path, told: int, state: str) -> tuple[list[int], list[int], s
     plan = plan_of(tmp_path, *jobs)
     chunk, waiting = Chunk(jobs[1:3], told), jobs[3:]
     assert not list(_lost(plan, "7", chunk, "RUNNING", waiting))
-    assert not list(_lost(plan, "7", chunk, state, waiting)) and chunk.left  # its last outcome may be seen late
+    assert (
+        not list(_lost(plan, "7", chunk, state, waiting)) and chunk.left
+    )  # its last outcome may be seen late
     failed = list(_lost(plan, "7", chunk, state, waiting))
     assert not chunk.left
     whys = [plan.failure(job) for job in failed]
     assert not any(why.final for why in whys)
-    return [job.number for job in failed], [job.number for job in waiting], "".join(why.mistakes[0] for why in whys)
+    return (
+        [job.number for job in failed],
+        [job.number for job in waiting],
+        "".join(why.mistakes[0] for why in whys),
+    )
 
 
 @pytest.mark.parametrize("told", [0, 1])
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("OUT_OF_MEMORY", "out of memory"), ("NODE_FAIL", "its node failed"), ("CANCELLED", "cancelled")],
+    [
+        ("OUT_OF_MEMORY", "out of memory"),
+        ("NODE_FAIL", "its node failed"),
+        ("CANCELLED", "cancelled"),
+    ],
 )
 def test_what_ends_a_slurm_job_fails_the_job_at_hand_and_the_rest_waits(
     tmp_path: Path, told: int, state: str, words: str
 ) -> None:
     failed, waiting, why = lost(tmp_path, told, state)
     assert (failed, waiting) == ([1], [2, 3])
-    assert why.startswith("Slurm job 7: ") and words in why and f"({state})" in why and "7_0_log.err" in why
+    assert (
+        why.startswith("Slurm job 7: ")
+        and words in why
+        and f"({state})" in why
+        and "7_0_log.err" in why
+    )
 
 
 @pytest.mark.parametrize("state", ["TIMEOUT", "PREEMPTED", "COMPLETED"])
-def test_a_slurm_job_whose_time_is_over_after_some_jobs_fails_none(tmp_path: Path, state: str) -> None:
+def test_a_slurm_job_whose_time_is_over_after_some_jobs_fails_none(
+    tmp_path: Path, state: str
+) -> None:
     assert lost(tmp_path, 1, state) == ([], [1, 2, 3], "")
     assert lost(tmp_path, 0, state)[:2] == ([1], [2, 3])  # else it would come again for ever

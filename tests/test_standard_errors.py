@@ -38,8 +38,12 @@ def hc4(fit: Solution, lags: int) -> np.ndarray:
 
 @pytest.fixture
 def added(monkeypatch: pytest.MonkeyPatch) -> str:
-    entry = Errors("allow for unequal variances and high leverage", by=("asset", "date"), across="HC3", of=hc4)
-    monkeypatch.setitem(ERRORS, "HC4", replace(entry, convention="{name} (Cribari-Neto 2004)", serial=True))
+    entry = Errors(
+        "allow for unequal variances and high leverage", by=("asset", "date"), across="HC3", of=hc4
+    )
+    monkeypatch.setitem(
+        ERRORS, "HC4", replace(entry, convention="{name} (Cribari-Neto 2004)", serial=True)
+    )
     return "HC4"
 
 
@@ -60,19 +64,30 @@ def test_an_entry_of_the_table_is_all_that_a_new_covariance_takes(added: str) ->
     assert set(fit.quality["cov"]) == {added}
     assert fit.errors.startswith("HC4 (Cribari-Neto 2004), t(n-k)")
     assert allowed(added) == "HC4 errors allow for unequal variances and high leverage"
-    assert advice("serial correlation", added) == "the HC4 errors in force allow for it up to their lags"
+    assert (
+        advice("serial correlation", added)
+        == "the HC4 errors in force allow for it up to their lags"
+    )
     assert list(misfits(added, Covariance, "model.cov")) == []
     assert own(added) is hc4 and list(misfits(added, OwnCovariance, "cov")) == []
 
 
 def test_a_new_covariance_is_refused_where_it_is_not_made(added: str) -> None:
-    with pytest.raises(ValueError, match=r"cov: HC4 given with by=null; allowed: with by=asset or by=date, else"):
+    with pytest.raises(
+        ValueError, match=r"cov: HC4 given with by=null; allowed: with by=asset or by=date, else"
+    ):
         Regression(cov=added, by=None)
-    with pytest.raises(ValueError, match=r"cov: HC4 given with estimator=logit; allowed: nonrobust, HC0, HAC"):
+    with pytest.raises(
+        ValueError, match=r"cov: HC4 given with estimator=logit; allowed: nonrobust, HC0, HAC"
+    ):
         Regression(cov=added, estimator="logit")
-    with pytest.raises(ValueError, match=r"cov_lags: 3 given with cov=HC4; allowed: with cov=HAC, driscoll"):
+    with pytest.raises(
+        ValueError, match=r"cov_lags: 3 given with cov=HC4; allowed: with cov=HAC, driscoll"
+    ):
         Regression(cov=added, cov_lags=3)
-    with pytest.raises(ValueError, match=r"cov: HAC given with by=date; allowed: with by=asset, else .*HC4"):
+    with pytest.raises(
+        ValueError, match=r"cov: HAC given with by=date; allowed: with by=asset, else .*HC4"
+    ):
         Regression(cov="HAC", by="date")
 
 
@@ -95,7 +110,9 @@ def test_every_entry_is_made_where_it_says_and_has_its_words(name: str) -> None:
         data = panel(N=8, T=20) if kind == "date" else panel()
         fit = Regression(cov=name, by=by, clusters=clusters).fit(data, np.arange(len(data.dates)))
         assert (fit.coefficients["std_error"] > 0.0).all() and set(fit.quality["cov"]) == {name}
-        assert fit.errors.startswith(errors.words(name, "lags per unit in quality.csv", clusters, logit=False))
+        assert fit.errors.startswith(
+            errors.words(name, "lags per unit in quality.csv", clusters, logit=False)
+        )
         lags = fit.quality["cov_lags"].notna()
         assert lags.all() if errors.lagged else not lags.any()
     assert allowed(name) and errors.across in ERRORS
@@ -131,8 +148,12 @@ def indefinite() -> tuple[object, pd.Series, pd.DataFrame, pd.DataFrame]:
         y = pd.Series(data.y.T.ravel(), cells, name="y")
         X = pd.DataFrame(data.X.swapaxes(0, 1).reshape(-1, 2), cells, columns=data.names)
         X.insert(0, "const", 1.0)
-        keys = pd.DataFrame({"a": np.repeat(np.arange(4), 5), "d": np.tile(np.arange(5), 4)}, index=cells)
-        theirs = PooledOLS(y, X).fit(cov_type="clustered", clusters=keys, group_debias=True, debiased=True)
+        keys = pd.DataFrame(
+            {"a": np.repeat(np.arange(4), 5), "d": np.tile(np.arange(5), 4)}, index=cells
+        )
+        theirs = PooledOLS(y, X).fit(
+            cov_type="clustered", clusters=keys, group_debias=True, debiased=True
+        )
         if np.linalg.eigvalsh(theirs.cov)[0] < -1e-6:
             return data, theirs.params, theirs.cov, keys
     raise AssertionError("no panel with a negative eigenvalue")
@@ -142,21 +163,29 @@ def test_negative_eigenvalues_of_two_ways_are_set_to_zero_and_said() -> None:
     data, b, V, _ = indefinite()
     values, vectors = np.linalg.eigh(V)
     adjusted = vectors @ np.diag(np.maximum(values, 0.0)) @ vectors.T
-    model = Regression(by=None, cov="cluster", clusters=["asset", "date"], hypotheses=["const = 0, x0 = 0, x1 = 0"])
+    model = Regression(
+        by=None, cov="cluster", clusters=["asset", "date"], hypotheses=["const = 0, x0 = 0, x1 = 0"]
+    )
     fit = model.fit(data, np.arange(5))
     np.testing.assert_allclose(fit.coefficients["estimate"], b, rtol=REL)
     np.testing.assert_allclose(fit.coefficients["std_error"], np.sqrt(np.diag(adjusted)), rtol=REL)
     rank = int((values > 0.0).sum())
-    assert f"set to zero (Cameron, Gelbach and Miller 2011), which leaves rank {rank} of 3" in fit.errors
+    assert (
+        f"set to zero (Cameron, Gelbach and Miller 2011), which leaves rank {rank} of 3"
+        in fit.errors
+    )
     [test] = fit.hypotheses.to_dict("records")
     assert np.isnan(test["f_stat"]) and np.isnan(test["p_value"])
     assert (
-        test["reason"] == f"3 restrictions beside a covariance of rank {rank}, its negative eigenvalues set to zero"
+        test["reason"]
+        == f"3 restrictions beside a covariance of rank {rank}, its negative eigenvalues set to zero"
     )
     f = fit.quality["f_stat"].iloc[0]
     if rank == 2:
         slopes = adjusted[1:, 1:]
-        np.testing.assert_allclose(f, b.to_numpy()[1:] @ np.linalg.solve(slopes, b.to_numpy()[1:]) / 2.0, rtol=1e-6)
+        np.testing.assert_allclose(
+            f, b.to_numpy()[1:] @ np.linalg.solve(slopes, b.to_numpy()[1:]) / 2.0, rtol=1e-6
+        )
     else:
         assert np.isnan(f)
 
@@ -167,7 +196,9 @@ def test_two_ways_without_a_negative_eigenvalue_are_left_to_the_last_bit() -> No
     made, zeroed = positive(np.diag([1.0, -0.1, 0.5]))
     np.testing.assert_allclose(made, np.diag([1.0, 0.0, 0.5]), atol=1e-16)
     assert zeroed == 1
-    assert positive(np.outer([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]))[1] == 0, "rounding alone is not counted"
+    assert positive(np.outer([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]))[1] == 0, (
+        "rounding alone is not counted"
+    )
 
 
 def test_a_logit_by_two_ways_is_adjusted_likewise() -> None:
@@ -185,5 +216,7 @@ def test_a_logit_by_two_ways_is_adjusted_likewise() -> None:
         if values[0] < -1e-6:
             break
     made = covariance(one, "cluster", keys, 0)
-    np.testing.assert_allclose(made.V, vectors @ np.diag(values.clip(0.0)) @ vectors.T, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        made.V, vectors @ np.diag(values.clip(0.0)) @ vectors.T, rtol=1e-9, atol=1e-12
+    )
     assert made.zeroed == int((values < 0.0).sum()) > 0

@@ -32,7 +32,11 @@ def test_jobs_are_named_by_rank_and_what_differs_and_failed_ones_stand_last(made
 
 
 def test_names_leave_out_what_is_the_same_in_every_finished_job(made: Made) -> None:  # noqa: F811
-    for lags, cov, metrics in [(1, "HC0", {"oos/r2": 0.1}), (2, "HC0", {"oos/r2": 0.2}), (1, "HC9", None)]:
+    for lags, cov, metrics in [
+        (1, "HC0", {"oos/r2": 0.1}),
+        (2, "HC0", {"oos/r2": 0.2}),
+        (1, "HC9", None),
+    ]:
         said = [f"model.cov={cov}", f"model.lags={lags}"]
         made.job(spec_of(model__cov=cov, model__lags=lags), metrics, (), said)
     found = compared(made.plan())
@@ -40,15 +44,28 @@ def test_names_leave_out_what_is_the_same_in_every_finished_job(made: Made) -> N
 
 
 @pytest.mark.parametrize("lower", [False, True])
-def test_jobs_that_train_on_later_rows_are_ranked_after_the_forecasts_and_named_so(made: Made, lower: bool) -> None:  # noqa: F811
+def test_jobs_that_train_on_later_rows_are_ranked_after_the_forecasts_and_named_so(
+    made: Made,
+    lower: bool,  # noqa: F811
+) -> None:
     made.settings = {"score": "oos/rmse" if lower else "oos/r2", "lower_is_better": lower}
     for at, (value, later) in enumerate([(0.5, False), (0.9, True), (0.7, False), (0.1, True)]):
         metrics = {made.settings["score"]: value}
-        made.job(spec_of(model__lags=at), metrics, (), [f"model.lags={at}"], trains_on_later_rows=later)
+        made.job(
+            spec_of(model__lags=at), metrics, (), [f"model.lags={at}"], trains_on_later_rows=later
+        )
     found = compared(made.plan())
     order = [0, 2, 3, 1] if lower else [2, 0, 1, 3]
-    assert found.leaderboard["job"].tolist() == order and found.leaderboard["rank"].tolist() == [1, 2, 3, 4]
-    names = [f"{rank} {'cv ' if job in (1, 3) else ''}lags={job}" for rank, job in enumerate(order, start=1)]
+    assert found.leaderboard["job"].tolist() == order and found.leaderboard["rank"].tolist() == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    names = [
+        f"{rank} {'cv ' if job in (1, 3) else ''}lags={job}"
+        for rank, job in enumerate(order, start=1)
+    ]
     assert [one.name for one in standings(found)] == names
     assert found.leaderboard["trained on"].tolist() == ["earlier rows"] * 2 + ["later rows too"] * 2
     words = " ".join(found.words)
@@ -60,7 +77,13 @@ def test_jobs_that_train_on_later_rows_are_ranked_after_the_forecasts_and_named_
 def test_a_score_in_sample_knows_no_later_rows(made: Made) -> None:  # noqa: F811
     made.settings = {"score": "fit/r2"}
     for at, later in enumerate([False, True]):
-        made.job(spec_of(model__lags=at), {"fit/r2": 0.1 + at}, (), [f"model.lags={at}"], trains_on_later_rows=later)
+        made.job(
+            spec_of(model__lags=at),
+            {"fit/r2": 0.1 + at},
+            (),
+            [f"model.lags={at}"],
+            trains_on_later_rows=later,
+        )
     found = compared(made.plan())
     assert [one.name for one in standings(found)] == ["1 lags=1", "2 lags=0"]
     assert "trained on" not in found.leaderboard
@@ -78,7 +101,9 @@ def test_a_score_in_sample_knows_no_later_rows(made: Made) -> None:  # noqa: F81
         (2.5, 0.0, 0.0, "2.500***"),
     ],
 )
-def test_an_estimate_ends_where_its_error_ends(estimate: float, error: float, p: float, text: str) -> None:
+def test_an_estimate_ends_where_its_error_ends(
+    estimate: float, error: float, p: float, text: str
+) -> None:
     assert estimate_text(estimate, error, p) == text
 
 
@@ -89,7 +114,9 @@ def test_at_most_eight_terms_have_a_column_and_the_commonest_come_first(made: Ma
     found = compared(made.plan())
     assert shown_terms(found) == ["x11", *names[:7]]
     assert sum(name.startswith("b ") for name in standings(found)[0].tags) == 8
-    assert len(json.loads(standings(found)[0].side_by_side)["data"]) == 3  # coefficients, scores, standard errors
+    assert (
+        len(json.loads(standings(found)[0].side_by_side)["data"]) == 3
+    )  # coefficients, scores, standard errors
 
 
 def test_only_the_best_have_colours_of_their_own(made: Made) -> None:  # noqa: F811
@@ -103,16 +130,30 @@ def test_a_view_has_what_differs_the_scores_and_the_terms_best_first(made: Made)
     metrics = ["oos/r2", "fit/r2", "coef/x", "coef/const", "tstat/x", "rank", "by year/R2"]
     views = sweep_views.views(found, standings(found), TAGS, "2026-01-02", metrics)
     assert [one.name for one in views.values()] == [
-        f"2026-01-02 made: {what}" for what in ("leaderboard", "regression table", "charts", "by model.cov")
+        f"2026-01-02 made: {what}"
+        for what in ("leaderboard", "regression table", "charts", "by model.cov")
     ]
     state = views["leaderboard"].state
-    assert state["selectedColumns"][:3] == ["params.`model.cov`", "params.`model.lags`", "tags.`R2 OOS`"]
+    assert state["selectedColumns"][:3] == [
+        "params.`model.cov`",
+        "params.`model.lags`",
+        "tags.`R2 OOS`",
+    ]
     assert state["selectedColumns"][-2:] == ["tags.`b x`", "tags.`b const`"]
     assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`rank`", True)
-    assert views["groups"].state["groupBy"]["groupByKeys"] == [{"mode": "param", "groupByData": "model.cov"}]
+    assert views["groups"].state["groupBy"]["groupByKeys"] == [
+        {"mode": "param", "groupByData": "model.cov"}
+    ]
     cards = views["charts"].state["compareRunCharts"]
-    assert {card["metricKey"] for card in cards if "metricKey" in card} == set(metrics)  # none is made by itself
-    assert {card["metricKey"] for card in cards if card["deleted"]} == {"fit/r2", "coef/const", "tstat/x", "rank"}
+    assert {card["metricKey"] for card in cards if "metricKey" in card} == set(
+        metrics
+    )  # none is made by itself
+    assert {card["metricKey"] for card in cards if card["deleted"]} == {
+        "fit/r2",
+        "coef/const",
+        "tstat/x",
+        "rank",
+    }
     names = [section["name"] for section in views["charts"].state["compareRunSections"]]
     assert names == ["Answer", "Coefficients", "Over years and folds"]
     assert len({card["uuid"] for card in cards}) == len(cards)
@@ -126,14 +167,24 @@ def test_jobs_that_all_failed_are_not_ordered_by_a_rank_that_none_has(made: Made
 
 def test_a_view_comes_back_from_its_tag_and_is_small() -> None:
     removed = [f"tstat/x{at}" for at in range(200)]
-    one = view.View("n", [view.tag("b <x>")], "tags.`a` = 'é%'", (view.metric("rank"), True), "", (), removed)
-    charts = view.View("n", [], sections=[view.Section("Answer", 3, [view.bar("oos/r2")])], removed=removed)
+    one = view.View(
+        "n", [view.tag("b <x>")], "tags.`a` = 'é%'", (view.metric("rank"), True), "", (), removed
+    )
+    charts = view.View(
+        "n", [], sections=[view.Section("Answer", 3, [view.bar("oos/r2")])], removed=removed
+    )
     for own in (one, charts):
         tag = view.encoded(own, 5)
         assert view.decoded(tag) == own.state and len(tag) < 20_000
         assert view.same(tag, own) and not view.same(tag, view.View("other", []))
-        envelope = json.loads(tag)  # MLflow reads the envelope as it is, and lists no view that it cannot read
-        assert envelope["name"] == "n" and envelope["createdAt"] == 5 and envelope["state"].startswith("deflate;")
+        envelope = json.loads(
+            tag
+        )  # MLflow reads the envelope as it is, and lists no view that it cannot read
+        assert (
+            envelope["name"] == "n"
+            and envelope["createdAt"] == 5
+            and envelope["state"].startswith("deflate;")
+        )
 
 
 @pytest.mark.parametrize(
@@ -146,7 +197,9 @@ def test_what_is_no_view_is_not_read_as_one(tag: str) -> None:
 
 
 def test_the_note_answers_first_and_links_second_and_has_no_live_markup(made: Made) -> None:  # noqa: F811
-    made.job(spec_of(model__cov=NASTY), {"oos/r2": 0.4, "oos/n_obs": 90.0}, (), [f"model.cov={NASTY}"])
+    made.job(
+        spec_of(model__cov=NASTY), {"oos/r2": 0.4, "oos/n_obs": 90.0}, (), [f"model.cov={NASTY}"]
+    )
     made.job(spec_of(model__cov="HC1"), {"oos/r2": 0.1, "oos/n_obs": 90.0}, (), ["model.cov=HC1"])
     found = compared(made.plan())
     names = {one.job: one.name for one in standings(found)}
@@ -164,7 +217,10 @@ def test_the_note_answers_first_and_links_second_and_has_no_live_markup(made: Ma
 
 def test_a_long_verdict_is_cut_at_a_pause_so_that_the_links_stay_in_sight() -> None:
     assert sweep_views.shortened("None survives.") == "None survives."
-    long = "Of 14 tests, all 14 have p below 0.05; 13 survive Holm and Romano-Wolf at 5 %: " + "x in job 1, " * 20
+    long = (
+        "Of 14 tests, all 14 have p below 0.05; 13 survive Holm and Romano-Wolf at 5 %: "
+        + "x in job 1, " * 20
+    )
     assert sweep_views.shortened(long) == (
         "Of 14 tests, all 14 have p below 0.05; 13 survive Holm and Romano-Wolf at 5 % (listed below)."
     )
@@ -179,7 +235,9 @@ def test_what_differs_is_named_up_to_four_keys(made: Made) -> None:  # noqa: F81
     keys = ["cov", "lags", "penalty", "weights", "ridge"]
     for at in range(2):
         settings = {f"model__{key}": at for key in keys}
-        made.job(spec_of(**settings), {"oos/r2": 0.1 * at}, (), [f"model.{key}={at}" for key in keys])
+        made.job(
+            spec_of(**settings), {"oos/r2": 0.1 * at}, (), [f"model.{key}={at}" for key in keys]
+        )
     found = compared(made.plan())
     line = sweep_views.headline(found, {one.job: one.name for one in standings(found)})
     assert line.endswith(" The jobs differ in cov, lags, penalty, weights and 1 more key.")
@@ -195,12 +253,19 @@ def test_what_a_person_wrote_of_the_experiment_stays_below_the_newest_sweep() ->
 def test_a_key_that_changes_no_number_is_named(made: Made) -> None:  # noqa: F811
     def job(cov: str, lags: int, value: float) -> None:
         metrics: dict[str, Any] = {"oos/r2": value, "coef/x": 2.0 * value}
-        made.job(spec_of(model__cov=cov, model__lags=lags), metrics, (), [f"model.cov={cov}", f"model.lags={lags}"])
+        made.job(
+            spec_of(model__cov=cov, model__lags=lags),
+            metrics,
+            (),
+            [f"model.cov={cov}", f"model.lags={lags}"],
+        )
 
     for cov in ("HC0", "HC1"):
         for lags in (1, 2):
             job(cov, lags, 0.1 * lags * (1.0 + 1e-12 * (cov == "HC1")))
-    said = "model.cov changes nothing: jobs that differ in it alone have the same numbers (to 1e-9)."
+    said = (
+        "model.cov changes nothing: jobs that differ in it alone have the same numbers (to 1e-9)."
+    )
     found = compared(made.plan())
     assert said in found.words and not any("model.lags changes" in line for line in found.words)
     job("HC3", 1, 0.1 * (1.0 + 1e-7))

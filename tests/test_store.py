@@ -40,11 +40,16 @@ def opened(folder: Path, kill: int = 0) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("kill", [40, 400])
-def test_killed_while_it_makes_the_database_the_next_one_makes_it(tmp_path: Path, kill: int) -> None:
+def test_killed_while_it_makes_the_database_the_next_one_makes_it(
+    tmp_path: Path, kill: int
+) -> None:
     assert opened(tmp_path, kill).returncode == -signal.SIGKILL
     second = opened(tmp_path)
     assert second.returncode == 0, second.stderr
     number, statements = map(int, second.stdout.split())
     assert number == 1
     assert statements > kill
-    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {
+        "mlflow.db",
+        ".mlflow.db.lock",
+    }

@@ -49,9 +49,7 @@ def test_returns_above_their_size_are_in_per_cent() -> None:
     ret = np.random.default_rng(1).uniform(0.2, 8.0, (T, N))
     [line] = suspicions(market(ret))
     share, middle = (ret > 1.0).mean(), np.median(ret)
-    start = (
-        f"{100 * share:.1f} % of the returns (ret) are above 100 % in size, their median size is {100 * middle:.1f} %"
-    )
+    start = f"{100 * share:.1f} % of the returns (ret) are above 100 % in size, their median size is {100 * middle:.1f} %"
     assert line == f"{start}: are they in per cent, or no returns?"
     few = np.where(np.arange(T)[:, None] % 25 == 0, 1.5, 0.3) * np.ones(N)  # 4 % above one
     assert suspicions(market(few)) == []
@@ -65,7 +63,10 @@ def test_a_factor_on_another_scale_than_the_returns(
     ret, factor = drawn
     made = market(ret, mkt=scale * factor)
     if as_field:  # a column that repeats the value of the date for each asset
-        fields = {**made.fields, "mkt": pd.DataFrame(np.repeat(scale * factor[:, None], N, 1), DATES, NAMES)}
+        fields = {
+            **made.fields,
+            "mkt": pd.DataFrame(np.repeat(scale * factor[:, None], N, 1), DATES, NAMES),
+        }
         made = Market("here", fields, pd.DataFrame(index=DATES))
     [line] = suspicions(made)
     own, size = (scale * factor).std(ddof=1), ret.std(ddof=1)
@@ -87,16 +88,22 @@ def test_a_move_far_beyond_what_the_asset_does(drawn: tuple[np.ndarray, np.ndarr
         f"A3 moved by 900.0 % on {DATES[100]:%Y-%m-%d}, beside {times:,.0f} times its median move of "
     )
     wild = 5.0 * drawn[0]
-    assert np.abs(wild).max() > 0.5 and suspicions(market(np.clip(wild, -0.9, 0.9))) == []  # that is what it does
+    assert (
+        np.abs(wild).max() > 0.5 and suspicions(market(np.clip(wild, -0.9, 0.9))) == []
+    )  # that is what it does
 
 
-def test_the_largest_moves_are_named_and_the_others_counted(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_largest_moves_are_named_and_the_others_counted(
+    drawn: tuple[np.ndarray, np.ndarray],
+) -> None:
     ret = 0.1 * drawn[0]
     for k in range(8):
         ret[10 + k, k] = 2.0 + k
     lines = suspicions(market(ret))
     assert [line.split()[0] for line in lines] == ["A7", "A6", "A5", "A4", "A3", "3"]
-    assert lines[-1] == "3 further moves above 50.0 % and above 50 times the median move of the asset."
+    assert (
+        lines[-1] == "3 further moves above 50.0 % and above 50 times the median move of the asset."
+    )
 
 
 def test_a_move_of_an_asset_that_hardly_trades() -> None:
@@ -132,7 +139,12 @@ def test_it_stands_where_people_look(tmp_path: Path, drawn: tuple[np.ndarray, np
         "data.columns.date=date",
         "data.columns.asset=asset",
     ]
-    words += ["data.columns.close=null", "data.columns.volume=null", "+data.columns.ret=ret", "+data.columns.mkt=mkt"]
+    words += [
+        "data.columns.close=null",
+        "data.columns.volume=null",
+        "+data.columns.ret=ret",
+        "+data.columns.mkt=mkt",
+    ]
     words += ["features=none", "+features.mkt=mkt"]
     report = run(Composer().job([*words, "target=same_period_return", "audit=off"]).experiment)
     [line] = sections(report)["Data"]
@@ -144,7 +156,9 @@ def test_it_stands_where_people_look(tmp_path: Path, drawn: tuple[np.ndarray, np
 
 def test_a_sweep_says_it_once_and_of_how_many_jobs() -> None:
     """As the comparison of a sweep tells it on its page and in the terminal."""
-    jobs = [SimpleNamespace(about={"notes": notes}) for notes in (["One.", "Two."], ["One."], ["One."])]
+    jobs = [
+        SimpleNamespace(about={"notes": notes}) for notes in (["One.", "Two."], ["One."], ["One."])
+    ]
     assert caveats._data(SimpleNamespace(outcomes=jobs)) == ["One.", "Two. (In 1 of 3 jobs.)"]  # type: ignore[arg-type]
     older = [SimpleNamespace(about={})]  # logged by a version that noted nothing
     assert caveats._data(SimpleNamespace(outcomes=older)) == []  # type: ignore[arg-type]
@@ -173,7 +187,12 @@ def test_no_shipped_data_looks_wrong(words: str) -> None:
     assert (market.notes, market.blanked) == ((), ())
 
 
-COLUMNS: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "AdjClose", "volume": "Volume"}
+COLUMNS: dict[str, str | None] = {
+    "date": "Date",
+    "asset": "Ticker",
+    "close": "AdjClose",
+    "volume": "Volume",
+}
 
 
 def test_no_false_alarm_on_real_stocks(stocks: Path) -> None:

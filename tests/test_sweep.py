@@ -27,7 +27,13 @@ from runner.sweeps.search import Axis, combinations
 from runner.sweeps.settings import Sweep
 from runner.sweeps.tested import verdict
 
-FAST = ["experiment=none", "data.assets=[S1V5]", "target=excess_return", "validation=none", "audit=off"]
+FAST = [
+    "experiment=none",
+    "data.assets=[S1V5]",
+    "target=excess_return",
+    "validation=none",
+    "audit=off",
+]
 SLOW_SIGNAL = """
 import os, signal, time
 def signal_of(market, *, seconds: float = 0.0, kill: bool = False, fail: bool = False, once: str | None = None):
@@ -85,7 +91,11 @@ def test_a_sweep_is_one_parent_with_a_finished_child_per_job(sweep, tmp_path) ->
     assert sorted(run.data.tags["job"] for run in runs) == sorted(job.key for job in plan.jobs)
     assert {run.info.status for run in runs} == {"FINISHED"}
     names = {run.info.run_name.partition(" ")[2] for run in runs}
-    assert names == {f"cov={cov} regressors={x}" for cov in ("nonrobust", "HAC") for x in ("[MktRF]", "[MktRF, SMB]")}
+    assert names == {
+        f"cov={cov} regressors={x}"
+        for cov in ("nonrobust", "HAC")
+        for x in ("[MktRF]", "[MktRF, SMB]")
+    }
     ranks = {run.info.run_name.partition(" ")[0]: run.data.metrics["rank"] for run in runs}
     assert ranks == {"1": 1.0, "3": 3.0}  # the covariance changes no score: ranks are shared
     [parent] = {run.data.tags["mlflow.parentRunId"] for run in runs}
@@ -100,9 +110,14 @@ def test_a_sweep_is_one_parent_with_a_finished_child_per_job(sweep, tmp_path) ->
 def test_jobs_of_a_sweep_are_as_runs_of_their_own(sweep, tmp_path) -> None:
     _, plan, _ = sweep("a", "model.cov=nonrobust,HAC", "model.regressors=[MktRF],[MktRF,SMB]")
     for job in plan.jobs:
-        assert main([*job.overrides, f"hydra.run.dir={tmp_path}/alone{job.number}", "report=tables"]) == 0
+        assert (
+            main([*job.overrides, f"hydra.run.dir={tmp_path}/alone{job.number}", "report=tables"])
+            == 0
+        )
         for name in ("coefficients.csv", "quality.csv", "metrics.json"):
-            assert (tmp_path / f"alone{job.number}" / name).read_bytes() == (plan.place(job) / name).read_bytes()
+            assert (tmp_path / f"alone{job.number}" / name).read_bytes() == (
+                plan.place(job) / name
+            ).read_bytes()
 
 
 def test_processes_give_the_same_bits(sweep) -> None:
@@ -144,7 +159,11 @@ def test_jobs_finished_elsewhere_are_taken_over_unless_data_changed(sweep, tmp_p
     def write(seed: int) -> None:
         close = 100 * np.exp(np.random.default_rng(seed).normal(0, 0.01, (120, 3)).cumsum(axis=0))
         table = pd.DataFrame(close, pd.bdate_range("2020-01-01", periods=120), ["A", "B", "M"])
-        long = table.rename_axis("date").melt(ignore_index=False, var_name="asset", value_name="close").reset_index()
+        long = (
+            table.rename_axis("date")
+            .melt(ignore_index=False, var_name="asset", value_name="close")
+            .reset_index()
+        )
         long.assign(volume=1.0).to_csv(tmp_path / "prices.csv", index=False)
 
     words = [
@@ -200,7 +219,10 @@ def test_fail_fast_stops(sweep) -> None:
 
 @pytest.mark.parametrize("launcher", ["inline", "processes"])
 def test_a_job_has_its_time_and_its_retries(sweep, launcher) -> None:
-    words = [*signals("seconds: 30", "seconds: 30, once: slept", "seconds: 0"), f"sweep.launcher={launcher}"]
+    words = [
+        *signals("seconds: 30", "seconds: 30, once: slept", "seconds: 0"),
+        f"sweep.launcher={launcher}",
+    ]
     code, plan, said = sweep("a", *words, "sweep.timeout=3", "sweep.retries=1")
     assert code == 1
     assert "not done after 3 s (sweep.timeout)" in said
@@ -208,7 +230,10 @@ def test_a_job_has_its_time_and_its_retries(sweep, launcher) -> None:
 
 
 def test_a_killed_process_fails_its_job_and_no_other(sweep) -> None:
-    words = [*signals("kill: true", "kill: true, once: killed", "seconds: 0.2"), "sweep.launcher=processes"]
+    words = [
+        *signals("kill: true", "kill: true, once: killed", "seconds: 0.2"),
+        "sweep.launcher=processes",
+    ]
     code, plan, said = sweep("a", *words, "sweep.retries=1")
     assert code == 1
     assert "killed by signal 9" in said
@@ -236,7 +261,9 @@ def test_a_server_takes_a_sweep_as_a_file_does(sweep, tmp_path, capsys) -> None:
         assert {run.data.tags["job"] for run in runs} == {job.key for job in plan.jobs}
         assert {run.info.status for run in runs} == {"FINISHED"}
         for run in runs:
-            assert "coefficients.csv" in {item.path for item in client.list_artifacts(run.info.run_id)}
+            assert "coefficients.csv" in {
+                item.path for item in client.list_artifacts(run.info.run_id)
+            }
         assert main(["resume", "a"]) == 0
         assert f"MLflow: {uri}/#/experiments/{experiment}/runs" in capsys.readouterr().out
         assert len(client.search_runs([experiment], "tags.role = 'job'")) == 2
@@ -249,11 +276,32 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         port = door.getsockname()[1]
-    place = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/served"]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *place]
-    env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    place = [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/server.db",
+        "--artifacts-destination",
+        f"{folder}/served",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        *place,
+    ]
+    env = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     nothing = subprocess.DEVNULL
-    server = subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, stdout=nothing, stderr=nothing)
+    server = subprocess.Popen(
+        command, cwd=folder, env=env, start_new_session=True, stdout=nothing, stderr=nothing
+    )
     try:
         late = time.monotonic() + 300
         while time.monotonic() < late:
@@ -282,7 +330,11 @@ def test_a_sweep_in_a_file(sweep, tmp_path) -> None:
     _, plan, _ = sweep("a", "--config-dir", "mine", "sweep=errors")
     assert len(plan.jobs) == 4
     _, plan, _ = sweep("b", "--config-dir", "mine", "sweep=listed", "model.confidence=0.9,0.99")
-    assert [job.differs for job in plan.jobs][2] == ("model.cov=HAC", "model.cov_lags=3", "model.confidence=0.9")
+    assert [job.differs for job in plan.jobs][2] == (
+        "model.cov=HAC",
+        "model.cov_lags=3",
+        "model.confidence=0.9",
+    )
 
 
 def test_same_specs_run_once(sweep) -> None:
@@ -295,8 +347,14 @@ def test_same_specs_run_once(sweep) -> None:
     ("words", "said"),
     [
         (["model.cov=HC1,HC7"], "job 1 (model.cov=HC7): model.cov: 'HC7' is unknown"),
-        (["model.penalty=interval(0,1)"], "model.penalty: an interval; allowed with sweep.search=random or bayes"),
-        (["model.cov=a,b", "sweep.search=zip", "model.by=asset,date,null"], "model.cov has 2, model.by has 3"),
+        (
+            ["model.penalty=interval(0,1)"],
+            "model.penalty: an interval; allowed with sweep.search=random or bayes",
+        ),
+        (
+            ["model.cov=a,b", "sweep.search=zip", "model.by=asset,date,null"],
+            "model.cov has 2, model.by has 3",
+        ),
         (["sweep.search=random", "model.cov=HC1,HC2"], "sweep.draws: given null"),
         (["sweep.launcher=slrum", "model.cov=HC1,HC2"], "did you mean 'slurm'?"),
         (["sweep.workers=0", "model.cov=HC1,HC2"], "sweep.workers"),
@@ -311,7 +369,11 @@ def test_wrong_sweeps_are_refused_before_the_first_job(sweep, tmp_path, words, s
 
 
 def test_random_draws_differ_repeat_and_keep_to_their_intervals() -> None:
-    axes = [Axis("a", ("a=1", "a=2", "a=3")), Axis("b", (), 0.01, 100.0, log=True), Axis("c", (), -1.0, 1.0)]
+    axes = [
+        Axis("a", ("a=1", "a=2", "a=3")),
+        Axis("b", (), 0.01, 100.0, log=True),
+        Axis("c", (), -1.0, 1.0),
+    ]
     drawn = combinations(axes, Sweep(search="random", draws=200, seed=3))
     assert drawn == combinations(axes, Sweep(search="random", draws=200, seed=3))
     assert len(set(drawn)) == 200
@@ -363,14 +425,18 @@ def test_an_abandoned_sweep_counts_what_had_begun(sweep, tmp_path, monkeypatch) 
     assert code == 130
     count = Ledger(tmp_path / "outputs" / "ledger.db").count(plan.jobs[0].family)
     assert (count.finished, count.abandoned) == (1, 1)
-    parent = next(run for run in client_of(tmp_path).search_runs(["1"]) if run.data.tags["role"] == "sweep")
+    parent = next(
+        run for run in client_of(tmp_path).search_runs(["1"]) if run.data.tags["role"] == "sweep"
+    )
     assert parent.info.status == "KILLED"
     monkeypatch.setattr(module, "compute", real)
     assert main(["resume", "a"]) == 0
     assert len(children(tmp_path, plan)) == 3
 
 
-def test_a_full_disk_fails_its_jobs_and_a_resume_makes_them(sweep, tmp_path, monkeypatch, capsys) -> None:
+def test_a_full_disk_fails_its_jobs_and_a_resume_makes_them(
+    sweep, tmp_path, monkeypatch, capsys
+) -> None:
     import errno
 
     from runner.sinks import files
@@ -412,7 +478,9 @@ def test_moments_are_those_of_a_panel_that_was_made_again() -> None:
 
 
 @pytest.mark.parametrize("look", ["another sweep", "sync", "ui", "ui of the sweep"])
-def test_what_a_killed_sweep_left_running_is_ended_when_one_looks(look: str, sweep, tmp_path, monkeypatch) -> None:
+def test_what_a_killed_sweep_left_running_is_ended_when_one_looks(
+    look: str, sweep, tmp_path, monkeypatch
+) -> None:
     from runner import ui
 
     monkeypatch.setattr(ui, "serve", lambda *given: 0)
@@ -434,7 +502,9 @@ def test_what_a_killed_sweep_left_running_is_ended_when_one_looks(look: str, swe
 def test_a_strategy_of_an_analysis_of_ones_own_is_judged(sweep, tmp_path) -> None:
     (tmp_path / "own_analysis.py").write_text(OWN_STRATEGY)
     own = ["allow=[own_analysis]", "+analyses.own={_target_:own_analysis.strategy}"]
-    code, plan, _ = sweep("own", *own, "validation=holdout_2000", "model.regressors=[MktRF],[MktRF,SMB]")
+    code, plan, _ = sweep(
+        "own", *own, "validation=holdout_2000", "model.regressors=[MktRF],[MktRF,SMB]"
+    )
     assert code == 0
     table = pd.read_csv(plan.directory / "report" / "strategies.csv")
     assert list(table["strategy"]) == ["own", "own"] and len(set(table["job"])) == 2
@@ -449,7 +519,11 @@ def test_jobs_of_an_older_version_have_no_verdict_and_say_why(sweep) -> None:
     for job in plan.jobs:
         path = plan.place(job) / "run.json"
         told = json.loads(path.read_text())
-        kept = {name: value for name, value in told.items() if name not in ("doubts", "no_influence", "horizon")}
+        kept = {
+            name: value
+            for name, value in told.items()
+            if name not in ("doubts", "no_influence", "horizon")
+        }
         path.write_text(json.dumps(kept))
     judged = verdict(plan)
     tests = len(judged.tests)
@@ -458,6 +532,8 @@ def test_jobs_of_an_older_version_have_no_verdict_and_say_why(sweep) -> None:
         "p-values rest on; to have one, run the job again."
     )
     assert judged.tests["survives"].isna().all() and judged.strategies.empty
-    assert judged.notes == ("Strategies and forecasts of 2 jobs written by an older version are not judged.",)
+    assert judged.notes == (
+        "Strategies and forecasts of 2 jobs written by an older version are not judged.",
+    )
     assert main(["resume", "a"]) == 0
     assert "written by an older version" in (plan.directory / "report" / "report.html").read_text()

@@ -109,14 +109,18 @@ def once(folder: Path, launcher: str, seed: int, expected: dict[str, str]) -> No
 
 @pytest.mark.parametrize("seed", range(1))
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_killed_at_some_moment(tmp_path: Path, undisturbed: dict[str, str], launcher: str, seed: int) -> None:
+def test_killed_at_some_moment(
+    tmp_path: Path, undisturbed: dict[str, str], launcher: str, seed: int
+) -> None:
     once(tmp_path, launcher, seed, undisturbed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 150))
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_killed_at_many_moments(tmp_path: Path, undisturbed: dict[str, str], launcher: str, seed: int) -> None:
+def test_killed_at_many_moments(
+    tmp_path: Path, undisturbed: dict[str, str], launcher: str, seed: int
+) -> None:
     once(tmp_path, launcher, seed, undisturbed)
 
 
@@ -141,7 +145,9 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, str]) -> 
         assert found.pop("sweep") == {"KILLED"}
         assert "RUNNING" not in set().union(*found.values())
         process = start(tmp_path, "resume", "s")
-    wait_for(lambda: statuses(tmp_path)["sweep"] == {"RUNNING"}, end=lambda: process.poll() is not None)
+    wait_for(
+        lambda: statuses(tmp_path)["sweep"] == {"RUNNING"}, end=lambda: process.poll() is not None
+    )
     assert run(tmp_path, "sync")[0] == 0  # and ends none that is conducted
     assert statuses(tmp_path)["sweep"] <= {"RUNNING", "FINISHED"}
     said = process.communicate()[1]
@@ -149,7 +155,9 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, str]) -> 
     assert_each_job_once(tmp_path, undisturbed)
 
 
-def test_two_conductors_at_a_time_are_one_too_many(tmp_path: Path, undisturbed: dict[str, str]) -> None:
+def test_two_conductors_at_a_time_are_one_too_many(
+    tmp_path: Path, undisturbed: dict[str, str]
+) -> None:
     first = start(tmp_path, "-m", COVS, *WORDS)
     wait_for(lambda: done(tmp_path) >= 1, end=lambda: first.poll() is not None)
     code, said = run(tmp_path, "resume", "s")

@@ -65,9 +65,13 @@ def test_the_return_ahead(horizon: int, ret: bool) -> None:
             assert values[name].iloc[t] == pytest.approx(expected, rel=1e-11, abs=1e-13)
 
 
-@given(st.integers(1, 25), st.integers(0, ROWS - 1), st.integers(0, 50), st.booleans(), st.booleans())
+@given(
+    st.integers(1, 25), st.integers(0, ROWS - 1), st.integers(0, 50), st.booleans(), st.booleans()
+)
 @QUICK
-def test_row_t_looks_exactly_horizon_rows_ahead(horizon: int, t: int, seed: int, ret: bool, excess: bool) -> None:
+def test_row_t_looks_exactly_horizon_rows_ahead(
+    horizon: int, t: int, seed: int, ret: bool, excess: bool
+) -> None:
     data = market(seed, ret)
     name = "ret" if ret else "close"
     settings: dict[str, Any] = {"horizon": horizon, "risk_free": "RF" if excess else None}
@@ -77,7 +81,9 @@ def test_row_t_looks_exactly_horizon_rows_ahead(horizon: int, t: int, seed: int,
         frame, series = data.get(name).copy(), data.series.copy()
         frame.iloc[changed_row:] = frame.iloc[changed_row:] * 1.5 + 0.1
         series.iloc[changed_row:] *= 2.0
-        return forward_return(Market("", {name: frame}, series), **settings).values.iloc[t].to_numpy()
+        return (
+            forward_return(Market("", {name: frame}, series), **settings).values.iloc[t].to_numpy()
+        )
 
     if t + horizon + 1 < ROWS:
         np.testing.assert_array_equal(value_at_t(t + horizon + 1), before.iloc[t])
@@ -120,7 +126,9 @@ def test_the_risk_free_rate_compounds_over_the_same_rows(horizon: int, ret: bool
 def test_what_is_refused() -> None:
     data = market()
     for target in (same_period_return, forward_return):
-        with pytest.raises(DataError, match="risk_free=RF is a rate per row of the data; leave out frequency=week"):
+        with pytest.raises(
+            DataError, match="risk_free=RF is a rate per row of the data; leave out frequency=week"
+        ):
             target(data, risk_free="RF", frequency="week")
         with pytest.raises(DataError, match="series 'RV' is unknown; allowed: RF"):
             target(data, risk_free="RV")
@@ -140,7 +148,9 @@ def test_weeks_and_months_go_from_last_row_to_last_row(frequency: Any, partial: 
         assert found == horizon
         assert list(values.index) == [data.dates[t] for t in rows]
         for k in range(len(rows) - horizon):
-            np.testing.assert_allclose(values.iloc[k], P[rows[k + horizon]] / P[rows[k]] - 1, rtol=1e-12)
+            np.testing.assert_allclose(
+                values.iloc[k], P[rows[k + horizon]] / P[rows[k]] - 1, rtol=1e-12
+            )
         assert values.iloc[-horizon:].isna().all(axis=None)
     same = same_period_return(data, frequency=frequency, partial=partial).values
     ahead = forward_return(data, frequency=frequency, partial=partial).values
@@ -154,7 +164,9 @@ def test_returns_are_compounded_over_the_rows_of_a_week_or_month(frequency: Any)
     returns.iloc[24, 0] = np.nan  # one that is missing leaves none
     returns.iloc[30, 1] = -1.0  # all is lost, and the next week begins anew
     period = data.dates.to_period({"week": "W-FRI", "month": "M"}[frequency])
-    expected = (1.0 + returns).groupby(period).prod().where(returns.notna().groupby(period).all()) - 1.0
+    expected = (1.0 + returns).groupby(period).prod().where(
+        returns.notna().groupby(period).all()
+    ) - 1.0
     if frequency == "week":
         expected.iloc[0] = np.nan  # its Monday and Tuesday are not there
     found = same_period_return(data, frequency=frequency).values
@@ -172,7 +184,9 @@ def test_returns_are_compounded_over_the_rows_of_a_week_or_month(frequency: Any)
 def test_returns_and_prices_give_the_same_weeks() -> None:
     prices, returns = market(), market(ret=True)
     of_prices = forward_return(prices, frequency="week").values
-    np.testing.assert_allclose(forward_return(returns, frequency="week").values, of_prices, rtol=1e-11, atol=1e-14)
+    np.testing.assert_allclose(
+        forward_return(returns, frequency="week").values, of_prices, rtol=1e-11, atol=1e-14
+    )
 
 
 def test_a_week_that_is_left_out_is_counted_and_the_way_to_keep_it_is_said() -> None:
@@ -185,14 +199,21 @@ def test_a_week_that_is_left_out_is_counted_and_the_way_to_keep_it_is_said() -> 
         1,
     )
     kept = build_panel(data, {}, lambda one: forward_return(one, frequency="week", partial="keep"))
-    over = build_panel(data.between(None, "2020-03-20"), {}, lambda one: forward_return(one, frequency="week"))
+    over = build_panel(
+        data.between(None, "2020-03-20"), {}, lambda one: forward_return(one, frequency="week")
+    )
     assert not [one for one in (*kept.dropped, *over.dropped) if one.what == "week"]
     assert str(over.dates[-1].date()) == "2020-03-20" and str(kept.dates[-1].date()) == "2020-03-24"
 
 
 @needs_tech
 def test_weeks_of_the_snapshot() -> None:
-    columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "AdjClose", "volume": "Volume"}
+    columns: dict[str, str | None] = {
+        "date": "Date",
+        "asset": "Ticker",
+        "close": "AdjClose",
+        "volume": "Volume",
+    }
     data = File(str(TECH), columns, market="SPY", assets=NINE).load()
     target = forward_return(data, frequency="week", partial="keep")
     assert target.values.shape == (437, 9)
@@ -204,7 +225,9 @@ def test_weeks_of_the_snapshot() -> None:
         "volatility": lambda one: features.volatility(one, window=21),
         "beta": lambda one: features.beta(one, window=60),
     }
-    panel = build_panel(data, signals, lambda one: forward_return(one, frequency="week", partial="keep"))
+    panel = build_panel(
+        data, signals, lambda one: forward_return(one, frequency="week", partial="keep")
+    )
     whole = panel.valid.all(axis=1)
     assert int(whole.sum()) == 424
     assert str(panel.dates[whole][-1].date()) == "2025-05-09"  # against the return to 2025-05-14

@@ -69,7 +69,10 @@ def test_metrics_in_mlflow_are_those_on_disk(logged) -> None:
 def test_series_over_years_are_steps_with_the_numbers_of_the_file(logged) -> None:
     folder, outcome, run = logged
     table = outcome.table("series")
-    assert set(table["series"]) == {"by year/R2", "by year/RMSE"}  # one fold, and two assets have no rank correlation
+    assert set(table["series"]) == {
+        "by year/R2",
+        "by year/RMSE",
+    }  # one fold, and two assets have no rank correlation
     for name, rows in table.groupby("series"):
         history = client_of(folder).get_metric_history(run.info.run_id, name)
         steps = {point.step: point.value for point in history}
@@ -87,7 +90,11 @@ def test_chosen_options_are_parameters_and_kept_in_the_run_directory(logged) -> 
 
 def test_an_empty_mapping_is_no_parameter() -> None:
     spec = {"features": {}, "model": {"cov": "HC1", "options": {}}, "allow": []}
-    assert params_of(spec, {"features": "none"}) == {"model.cov": "HC1", "allow": "[]", "features": "none"}
+    assert params_of(spec, {"features": "none"}) == {
+        "model.cov": "HC1",
+        "allow": "[]",
+        "features": "none",
+    }
 
 
 def test_params_are_the_flattened_spec(logged) -> None:
@@ -107,7 +114,10 @@ def test_tags_and_dataset_say_what_was_run(logged) -> None:
     assert dataset.dataset.digest == run.data.tags["fingerprint"]
     if (ROOT / ".git").exists():
         commit = subprocess.run(
-            ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+            ["git", "-C", str(ROOT), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert run.data.tags["mlflow.source.git.commit"] == commit.stdout.strip()
 
@@ -120,12 +130,16 @@ def test_artifacts_hold_the_run_directory_and_a_table(logged, monkeypatch) -> No
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/outputs/mlflow.db")
     table = client.load_table(run.info.experiment_id, "coefficients.json").set_index("term")
     [smb] = outcome.table("coefficients").query("unit == 'S1V5' and term == 'SMB'")["estimate"]
-    assert table.loc["S1V5 SMB", "estimate"] == pytest.approx(smb, rel=1e-14)  # the table has 15 digits
+    assert table.loc["S1V5 SMB", "estimate"] == pytest.approx(
+        smb, rel=1e-14
+    )  # the table has 15 digits
     assert not (folder / "mlruns").exists()
 
 
 def test_environment_cannot_hijack_a_run(tmp_path) -> None:
-    outcome = run_cli(tmp_path, *FAST, MLFLOW_RUN_ID="0" * 32, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    outcome = run_cli(
+        tmp_path, *FAST, MLFLOW_RUN_ID="0" * 32, MLFLOW_TRACKING_URI="http://127.0.0.1:9"
+    )
     assert outcome.code == 0, outcome.err
     assert len(runs_of(tmp_path)) == 1
 
@@ -133,7 +147,13 @@ def test_environment_cannot_hijack_a_run(tmp_path) -> None:
 def test_long_lists_are_cut_with_the_count_and_many_keys_are_all_logged(tmp_path) -> None:
     features = [f"+features.f{i}={{_target_:runner.features.shared,series:Mom}}" for i in range(60)]
     names = ",".join(f"S{i:05d}" for i in range(1200))
-    words = ["data=simulated", f"data.assets=[{names}]", "data.rows=60", "data.churn=0", "experiment=none"]
+    words = [
+        "data=simulated",
+        f"data.assets=[{names}]",
+        "data.rows=60",
+        "data.churn=0",
+        "experiment=none",
+    ]
     outcome = run_cli(
         tmp_path, *words, "features=market", "validation=none", "model.cov=nonrobust", "+data.macro.Mom=M",
         *features, "model.regressors=[market_ret]",
@@ -163,7 +183,9 @@ def test_password_of_a_store_is_written_nowhere(tmp_path) -> None:
 
 def test_store_that_is_no_database_is_one_line(tmp_path) -> None:
     (tmp_path / "outputs").mkdir()
-    (tmp_path / "outputs" / "mlflow.db").write_text("not a database, but long enough to look like one" * 50)
+    (tmp_path / "outputs" / "mlflow.db").write_text(
+        "not a database, but long enough to look like one" * 50
+    )
     outcome = run_cli(tmp_path, *FAST)
     assert outcome.code == 1
     assert len(outcome.errors) == 1, outcome.err
@@ -200,7 +222,9 @@ def test_killed_run_leaves_no_directory_that_reads_as_whole(tmp_path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stderr.close()
-    found = [path for path in (tmp_path / "outputs" / "runs").iterdir() if not path.name.startswith(".")]
+    found = [
+        path for path in (tmp_path / "outputs" / "runs").iterdir() if not path.name.startswith(".")
+    ]
     assert len(found) >= 2
     for directory in found:
         assert {path.name for path in directory.iterdir()} == whole

@@ -25,7 +25,9 @@ REL = 1e-9
 FLOOR = 1e-13  # absolute, beside returns of some 0.01: below it a pricing error is rounding
 
 
-def sample(seed: int = 0, T: int = 150, N: int = 8, K: int = 2, noise: float = 0.03) -> tuple[np.ndarray, np.ndarray]:
+def sample(
+    seed: int = 0, T: int = 150, N: int = 8, K: int = 2, noise: float = 0.03
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns (T, N) and factors (T, K), monthly in size, errors correlated across assets and over time."""
     rng = np.random.default_rng(seed)
     F = 0.006 + 0.04 * rng.standard_normal((T, K))
@@ -53,15 +55,21 @@ def path(fit: Any, terms: list[str]) -> pd.DataFrame:
 @pytest.mark.parametrize("constant", [True, False])
 @pytest.mark.parametrize("cross_section", ["ols", "gls"])
 @pytest.mark.parametrize("lags", [0, 4])
-def test_gmm_is_the_linear_factor_model_of_linearmodels(constant: bool, cross_section: str, lags: int) -> None:
+def test_gmm_is_the_linear_factor_model_of_linearmodels(
+    constant: bool, cross_section: str, lags: int
+) -> None:
     y, F = sample(1)
     X = np.column_stack([np.ones(len(F)), F])
     e = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
     sigma = e.T @ e / len(e) if cross_section == "gls" else None
-    oracle = LinearFactorModel(y, F, risk_free=constant, sigma=sigma).fit(cov_type="kernel", bandwidth=lags)
+    oracle = LinearFactorModel(y, F, risk_free=constant, sigma=sigma).fit(
+        cov_type="kernel", bandwidth=lags
+    )
     if not lags:
         oracle = LinearFactorModel(y, F, risk_free=constant, sigma=sigma).fit(cov_type="robust")
-    fit = fitted(TwoPass(cov="gmm", cov_lags=lags, cross_section=cross_section, constant=constant), y, F)
+    fit = fitted(
+        TwoPass(cov="gmm", cov_lags=lags, cross_section=cross_section, constant=constant), y, F
+    )
     found, priced = premia(fit), fit.findings["pricing"].table
     close(found["estimate"], oracle.risk_premia, "premia", REL)
     close(found["std_error"], oracle.risk_premia_se, "errors", REL)
@@ -78,7 +86,9 @@ def test_gmm_is_the_linear_factor_model_of_linearmodels(constant: bool, cross_se
 
 @pytest.mark.parametrize("constant", [True, False])
 @pytest.mark.parametrize("lags", [0, 5])
-def test_uncorrected_errors_are_those_of_fama_macbeth_in_linearmodels(constant: bool, lags: int) -> None:
+def test_uncorrected_errors_are_those_of_fama_macbeth_in_linearmodels(
+    constant: bool, lags: int
+) -> None:
     y, F = sample(2)
     (T, N), X = y.shape, np.column_stack([np.ones(len(F)), F])
     betas = np.linalg.lstsq(X, y, rcond=None)[0][1:].T
@@ -125,11 +135,22 @@ def by_hand(
     S = np.cov(f.T, ddof=1).reshape(K, K)
     c = mean[-K:] @ np.linalg.inv(S) @ mean[-K:]
     if window is not None:  # each row counts by the windows that it is in
-        parts = [[1.0 / len(range(max(t - window, 0), t)) * (t - window <= s < t) for t in kept] for s in range(T)]
+        parts = [
+            [1.0 / len(range(max(t - window, 0), t)) * (t - window <= s < t) for t in kept]
+            for s in range(T)
+        ]
         c *= np.sum(np.sum(parts, axis=1) ** 2) / n
     alone = lam - np.column_stack([np.zeros((n, int(constant))), f])
     V = mean_covariance(lam, lags) + c * mean_covariance(alone, 0)
-    return {"lam": lam, "mean": mean, "se": np.sqrt(np.diag(V)), "c": c, "dates": kept, "errors": errors, "V": V}
+    return {
+        "lam": lam,
+        "mean": mean,
+        "se": np.sqrt(np.diag(V)),
+        "c": c,
+        "dates": kept,
+        "errors": errors,
+        "V": V,
+    }
 
 
 def mean_covariance(x: np.ndarray, lags: int) -> np.ndarray:
@@ -157,7 +178,13 @@ def test_shanken_is_what_a_loop_over_the_formula_gives(
 ) -> None:
     y, F = sample(3, T=110)
     y = holed(y) if missing else y
-    model = TwoPass(betas="rolling" if window else "full", window=window, least=least, constant=constant, cov_lags=3)
+    model = TwoPass(
+        betas="rolling" if window else "full",
+        window=window,
+        least=least,
+        constant=constant,
+        cov_lags=3,
+    )
     fit, hand = fitted(model, y, F), by_hand(y, F, window, least or 0, constant, 3)
     close(premia(fit)["estimate"], hand["mean"], "premia", REL)
     close(premia(fit)["std_error"], hand["se"], "errors", REL)
@@ -179,7 +206,12 @@ def test_shanken_is_what_a_loop_over_the_formula_gives(
     df = np.array([len(one) - 1 for one in own])
     close(table["p_value"], 2 * stats.t.sf(table["t_stat"].abs(), df), "p", REL)
     metrics = fit.findings["pricing"].metrics
-    close(metrics["r2"], 1 - np.sum(alpha**2) / np.sum((means - means.mean()) ** 2), "R2 of means", REL)
+    close(
+        metrics["r2"],
+        1 - np.sum(alpha**2) / np.sum((means - means.mean()) ** 2),
+        "R2 of means",
+        REL,
+    )
     close(metrics["mean_abs_error"], np.mean(np.abs(alpha)), "mean pricing error", REL)
     ssr = np.nansum(u[hand["dates"]] ** 2, axis=1)
     seen = np.where(np.isfinite(u), y, np.nan)[hand["dates"]]
@@ -187,7 +219,13 @@ def test_shanken_is_what_a_loop_over_the_formula_gives(
     close(fit.quality.loc[done, "r2"], 1.0 - ssr / about_mean, "r2", REL, 1e-12)
     if not constant:
         about_zero = np.nansum(seen**2, axis=1)
-        close(fit.quality.loc[done, "r2_uncentred"], 1.0 - ssr / about_zero, "uncentred r2", REL, 1e-12)
+        close(
+            fit.quality.loc[done, "r2_uncentred"],
+            1.0 - ssr / about_zero,
+            "uncentred r2",
+            REL,
+            1e-12,
+        )
 
 
 @pytest.mark.parametrize("constant", [True, False])
@@ -306,9 +344,13 @@ def test_rolling_betas_keep_their_digits_where_factors_are_alike() -> None:
     for t in (40, 59):
         for i in np.flatnonzero(use[t - 20 : t].sum(axis=0) >= 10):
             own = np.flatnonzero(use[t - 20 : t, i]) + t - 20
-            about = F[own] - F[own].mean(axis=0)  # of the same rows: the slopes are those without the constant
+            about = F[own] - F[own].mean(
+                axis=0
+            )  # of the same rows: the slopes are those without the constant
             expected = np.linalg.lstsq(about, y[own, i] - y[own, i].mean(), rcond=None)[0]
-            close(found[t, i], expected, "betas", 1e-6)  # columns alike to five digits cost ten of sixteen
+            close(
+                found[t, i], expected, "betas", 1e-6
+            )  # columns alike to five digits cost ten of sixteen
     assert not use[39:59].all()
 
 
@@ -324,10 +366,22 @@ def test_rows_fitted_need_not_be_neighbours() -> None:
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_units_of_returns_and_factors_do_not_matter(scale: float) -> None:
     y, F = sample(13)
-    for model in (TwoPass(), TwoPass(betas="rolling", window=30), TwoPass(cov="gmm"), TwoPass(cross_section="gls")):
+    for model in (
+        TwoPass(),
+        TwoPass(betas="rolling", window=30),
+        TwoPass(cov="gmm"),
+        TwoPass(cross_section="gls"),
+    ):
         plain, scaled = fitted(model, y, F), fitted(model, y * scale, F * [scale, 1.0])
-        close(premia(scaled)["t_stat"], premia(plain)["t_stat"], "t", 1e-7)  # conditioning grows with the scale
-        close(premia(scaled)["estimate"].iloc[1], scale * premia(plain)["estimate"].iloc[1], "premium", 1e-7)
+        close(
+            premia(scaled)["t_stat"], premia(plain)["t_stat"], "t", 1e-7
+        )  # conditioning grows with the scale
+        close(
+            premia(scaled)["estimate"].iloc[1],
+            scale * premia(plain)["estimate"].iloc[1],
+            "premium",
+            1e-7,
+        )
         p = [fit.hypotheses.iloc[-1]["f_stat"] for fit in (plain, scaled)]
         close(p[1], p[0], "test", 1e-7)
 
@@ -342,7 +396,10 @@ def test_what_has_no_betas_or_no_cross_section_is_counted() -> None:
     fit = fitted(TwoPass(constant=False), y, F)
     assert (fit.quality.loc[10:19, "reason"] == "fewer than 4 assets with betas").all()
     assert (fit.quality.drop(index=[*range(10, 20), 30, 31])["reason"] == "").all()
-    assert (fit.quality.loc[30, "reason"], fit.quality.loc[30, "n_obs"]) == ("fewer than 4 assets with betas", 3)
+    assert (fit.quality.loc[30, "reason"], fit.quality.loc[30, "n_obs"]) == (
+        "fewer than 4 assets with betas",
+        3,
+    )
     assert fit.quality.loc[31, "reason"] == "the target is constant"
     assert np.isnan(fit.quality.loc[31, "r2"])
     assert fit.quality.loc[10:19, "n_obs"].tolist() == [1] * 10
@@ -385,14 +442,22 @@ def test_an_asset_that_is_a_factor_has_a_beta_of_one() -> None:
     table = fit.findings["betas"].table.query("unit == 'A0' and term == 'x0'")
     assert table["estimate"].iloc[0] == pytest.approx(1.0)
     assert np.isfinite(premia(fit)["std_error"]).all()
-    assert fit.hypotheses.iloc[-1]["reason"] in ("", "the covariance of the pricing errors is singular")
+    assert fit.hypotheses.iloc[-1]["reason"] in (
+        "",
+        "the covariance of the pricing errors is singular",
+    )
 
 
 def test_more_assets_than_rows_have_premia_but_no_test() -> None:
     y, F = sample(17, T=20, N=30)
     row = fitted(TwoPass(), y, F).hypotheses.iloc[-1]
-    assert row["reason"] == "30 assets are too many for the rows: 17 degrees of freedom, needs at least 27"
-    with pytest.raises(DataError, match=r"cross_section: given gls, with 20 rows for 30 assets; needs at least 33"):
+    assert (
+        row["reason"]
+        == "30 assets are too many for the rows: 17 degrees of freedom, needs at least 27"
+    )
+    with pytest.raises(
+        DataError, match=r"cross_section: given gls, with 20 rows for 30 assets; needs at least 33"
+    ):
         fitted(TwoPass(cross_section="gls"), y, F)
 
 
@@ -418,13 +483,21 @@ def test_data_that_two_passes_cannot_use_is_refused_in_one_line() -> None:
     own[5, 2, 1] += 1e-9
     assert "x1 differs between assets" in refused(TwoPass(), y, own)
     assert TwoPass(regressors=["x0"]).fit(panel_of(y, own), np.arange(40)) is not None
-    assert "3 assets for 2 factors; a cross-section needs at least 4" in refused(TwoPass(), y[:, :3], X[:, :3])
-    assert "given 40; allowed: less than the 40 rows" in refused(TwoPass(betas="rolling", window=40), y, X)
-    assert "given 40; allowed: less than the 40 cross-sections" in refused(TwoPass(cov_lags=40), y, X)
+    assert "3 assets for 2 factors; a cross-section needs at least 4" in refused(
+        TwoPass(), y[:, :3], X[:, :3]
+    )
+    assert "given 40; allowed: less than the 40 rows" in refused(
+        TwoPass(betas="rolling", window=40), y, X
+    )
+    assert "given 40; allowed: less than the 40 cross-sections" in refused(
+        TwoPass(cov_lags=40), y, X
+    )
     short = TwoPass(betas="rolling", window=37)
     assert "3 cross-sections for 2 factors; needs at least 4" in refused(short, y, X)
     y[3, 2] = np.nan
-    assert "given gmm, which needs every cell; 1 of 240 are missing" in refused(TwoPass(cov="gmm"), y, X)
+    assert "given gmm, which needs every cell; 1 of 240 are missing" in refused(
+        TwoPass(cov="gmm"), y, X
+    )
     assert "given gls, which needs every cell" in refused(TwoPass(cross_section="gls"), y, X)
 
 
@@ -436,7 +509,9 @@ def test_a_differing_factor_may_differ_where_it_is_not_used() -> None:
     expected = premia(TwoPass().fit(panel_of(y, X), np.arange(5, 40)))[numbers]
     X[2, 1, 0] += 1.0  # a row that is not fitted on
     X[20, 3, 0] += 1.0  # a cell without a target
-    close(premia(TwoPass().fit(panel_of(y, X), np.arange(5, 40)))[numbers], expected, "premia", 1e-15)
+    close(
+        premia(TwoPass().fit(panel_of(y, X), np.arange(5, 40)))[numbers], expected, "premia", 1e-15
+    )
 
 
 @pytest.mark.parametrize(
@@ -444,7 +519,10 @@ def test_a_differing_factor_may_differ_where_it_is_not_used() -> None:
     [
         ({"betas": "rolling"}, "window: given null"),
         ({"window": 60}, "window: given 60; allowed: with betas=rolling only"),
-        ({"betas": "rolling", "window": 60, "least": 61}, "least: given 61; allowed: at most the window, 60"),
+        (
+            {"betas": "rolling", "window": 60, "least": 61},
+            "least: given 61; allowed: at most the window, 60",
+        ),
         ({"betas": "rolling", "window": 60, "cov": "gmm"}, "cov: given gmm"),
         ({"betas": "rolling", "window": 60, "cross_section": "gls"}, "cross_section: given gls"),
     ],
@@ -462,7 +540,10 @@ def test_settings_that_contradict_are_refused(settings: dict[str, Any], expected
         (TwoPass(regressors=[]), "regressors: none; allowed: at least one factor"),
         (TwoPass(hypotheses=["x7 = 0"]), "hypotheses: term 'x7' is unknown"),
         (TwoPass(betas="rolling", window=3), "window: given 3; allowed: at least 4, for 2 factors"),
-        (TwoPass(betas="rolling", window=9, least=2), "least: given 2; allowed: at least 4, for 2 factors"),
+        (
+            TwoPass(betas="rolling", window=9, least=2),
+            "least: given 2; allowed: at least 4, for 2 factors",
+        ),
     ],
 )
 def test_settings_that_the_features_cannot_give(model: TwoPass, expected: str) -> None:
@@ -480,20 +561,39 @@ def test_premia_of_the_french_portfolios(cli) -> None:
     close(table["estimate"], oracle.risk_premia, "premia", REL)
     assert 0.0055 < table.loc["MktRF", "estimate"] < 0.0075  # the market earned .65 % a month
     assert set(run.table("coefficients")["scope"]) == {"date", "mean"}
-    close(table["std_error"], by_hand(y.to_numpy(), F.to_numpy(), None, 0, False, 6)["se"], "errors", REL)
-    assert len(run.table("pricing")) == 30 and len(run.table("premia")) == 3 and len(run.table("betas")) == 120
-    assert {"pricing/r2", "pricing/mean_abs_error", "pricing/shanken_factor", "oos/r2"} <= set(run.metrics)
+    close(
+        table["std_error"],
+        by_hand(y.to_numpy(), F.to_numpy(), None, 0, False, 6)["se"],
+        "errors",
+        REL,
+    )
+    assert (
+        len(run.table("pricing")) == 30
+        and len(run.table("premia")) == 3
+        and len(run.table("betas")) == 120
+    )
+    assert {"pricing/r2", "pricing/mean_abs_error", "pricing/shanken_factor", "oos/r2"} <= set(
+        run.metrics
+    )
     assert len(run.metrics) <= 40
     assert (run.directory / "plots" / "pricing.png").exists()
-    assert "pricing error = 0 in every asset (Shanken 1985) is rejected at 5 %" in " ".join(run.out.split())
+    assert "pricing error = 0 in every asset (Shanken 1985) is rejected at 5 %" in " ".join(
+        run.out.split()
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         (["features.SMB='ret - RF'"], "SMB differs between assets"),
-        (["data.assets=[S1V1,S1V3,S1V5,S3V1]"], "4 assets for 3 factors; a cross-section needs at least 5"),
-        (["model.betas=rolling", "model.window=900"], "window: given 900; allowed: less than the 612 rows"),
+        (
+            ["data.assets=[S1V1,S1V3,S1V5,S3V1]"],
+            "4 assets for 3 factors; a cross-section needs at least 5",
+        ),
+        (
+            ["model.betas=rolling", "model.window=900"],
+            "window: given 900; allowed: less than the 612 rows",
+        ),
     ],
 )
 def test_a_mistake_is_one_clear_line(cli, words: list[str], expected: str) -> None:
@@ -506,17 +606,26 @@ def test_a_mistake_is_one_clear_line(cli, words: list[str], expected: str) -> No
 def test_picture_names_assets_within_its_axes(n: int) -> None:
     rng = np.random.default_rng(n)
     mean, implied = 0.01 + 0.003 * rng.standard_normal((2, n))
-    table = pd.DataFrame({"unit": [f"asset {i}" for i in range(n)], "mean_return": mean, "implied_return": implied})
+    table = pd.DataFrame(
+        {"unit": [f"asset {i}" for i in range(n)], "mean_return": mean, "implied_return": implied}
+    )
     table["pricing_error"], table["p_value"] = mean - implied, rng.random(n)
     with style():
         figure = drawn(table)
         figure.canvas.draw()
         axes = figure.axes[0]
         texts = [text for text in axes.texts if text.get_text()]
-        worst = set(table.reindex(table["pricing_error"].abs().sort_values().index[-20 if n > 40 else 0 :])["unit"])
+        worst = set(
+            table.reindex(table["pricing_error"].abs().sort_values().index[-20 if n > 40 else 0 :])[
+                "unit"
+            ]
+        )
         assert {text.get_text() for text in texts} == worst
         frame = figure.bbox
-        assert all(frame.x0 <= b.x0 and b.x1 <= frame.x1 for b in (text.get_window_extent() for text in texts))
+        assert all(
+            frame.x0 <= b.x0 and b.x1 <= frame.x1
+            for b in (text.get_window_extent() for text in texts)
+        )
 
 
 @pytest.mark.slow

@@ -46,7 +46,13 @@ DRAWN = """() => {
     return curves.length > 0 && curves.every(curve => curve.naturalWidth > 0);
 }"""
 STRANGE = "l'été 100% <b>五十 & \u0394β — a name of some sixty letters, long"
-FAST = ["experiment=none", "target=excess_return", "audit=off", "validation=holdout_2000", "data.start=1985-01-31"]
+FAST = [
+    "experiment=none",
+    "target=excess_return",
+    "audit=off",
+    "validation=holdout_2000",
+    "data.start=1985-01-31",
+]
 SWEEPS = {
     "groups": ["features=ff3,ff3_momentum", "data.assets=[S1V5],[S5V5],[NONE]"],
     STRANGE: ["data.assets=[S1V5]", "model=ridge", "model.penalty=0.001,0.5,20"],
@@ -64,11 +70,18 @@ GROUPS = [
 
 def test_paths_name_the_runs_table_and_the_compared_runs() -> None:
     compared = view.compare_path("7", ["a", "b"])
-    assert compared.startswith("#/compare-runs?runs=%5B%22a%22%2C%22b%22%5D&experiments=%5B%227%22%5D")
+    assert compared.startswith(
+        "#/compare-runs?runs=%5B%22a%22%2C%22b%22%5D&experiments=%5B%227%22%5D"
+    )
     facets = view.View("x", [], "tags.a = '%<'", (view.metric("rank"), True)).facets
     path = view.facets_path("7", facets)
-    assert path.startswith("#/experiments/7/runs?workflowType=machine_learning&compareRunsMode=TABLE&searchFilter=")
-    assert "searchFilter=tags.a%20%3D%20%27%25%3C%27&orderByKey=metrics.%60rank%60&orderByAsc=true" in path
+    assert path.startswith(
+        "#/experiments/7/runs?workflowType=machine_learning&compareRunsMode=TABLE&searchFilter="
+    )
+    assert (
+        "searchFilter=tags.a%20%3D%20%27%25%3C%27&orderByKey=metrics.%60rank%60&orderByAsc=true"
+        in path
+    )
 
 
 def test_this_mlflow_has_the_saved_views_we_know() -> None:
@@ -106,7 +119,9 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
     def open(self, path: str) -> None:
-        self.page.goto("about:blank")  # else an address that differs in its fragment alone is no new page
+        self.page.goto(
+            "about:blank"
+        )  # else an address that differs in its fragment alone is no new page
         self.page.goto(f"{self.base}/{path}")
 
     def shoot(self, name: str) -> None:
@@ -123,7 +138,9 @@ class Visit:
 
     def heads(self) -> list[str]:
         """Headings of the columns in the window, from left to right, without those that MLflow pins."""
-        return [text for text in self.page.evaluate(HEADS) if text not in ("", "Run Name", "Created")]
+        return [
+            text for text in self.page.evaluate(HEADS) if text not in ("", "Run Name", "Created")
+        ]
 
 
 @dataclass
@@ -157,7 +174,9 @@ def served(folder: Path, *words: str) -> Iterator[str]:
     """What a running `ui` printed; it must end with 0 and leave nothing where it was started."""
     command = [sys.executable, "-m", "runner", "ui", "--port", "0", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout
         try:
             yield process.stdout.readline().strip()
@@ -176,7 +195,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     folder = tmp_path_factory.mktemp("house")
     for name, words in SWEEPS.items():
-        code = call_cli(folder, "-m", *FAST, *words, f'hydra.sweep.dir="outputs/sweeps/{name}"').code
+        code = call_cli(
+            folder, "-m", *FAST, *words, f'hydra.sweep.dir="outputs/sweeps/{name}"'
+        ).code
         assert code == (1 if name == "groups" else 0), name
     assert call_cli(folder, "data.assets=[S1V5]", "data.start=1985-01-31").code == 0
     from mlflow.tracking import MlflowClient
@@ -193,7 +214,10 @@ def browser(house: House) -> Iterator[Any]:
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=60_000)
-    with sync_playwright() as play, play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as one:
+    with (
+        sync_playwright() as play,
+        play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as one,
+    ):
         yield one
 
 
@@ -216,11 +240,15 @@ def _abroad(url: str, base: str) -> list[str]:
 
 
 @pytest.mark.browser
-def test_the_one_link_shows_columns_and_order_at_first_after_reload_and_back(house: House, visit: Visit) -> None:
+def test_the_one_link_shows_columns_and_order_at_first_after_reload_and_back(
+    house: House, visit: Visit
+) -> None:
     """And with the address copied into a fresh browser, the right order."""
     from playwright.sync_api import expect
 
-    assert "open on the jobs of sweep groups, best first" in house.said and "--keep-view" in house.said
+    assert (
+        "open on the jobs of sweep groups, best first" in house.said and "--keep-view" in house.said
+    )
     heads = ["features", "data.assets", "R2 OOS", "RMSE OOS", "rows OOS", "R2 in sample"]
     visit.page.goto(f"{house.base}/{house.view('groups')}")
     for look in ("first", "reload", "back"):
@@ -245,7 +273,9 @@ def test_the_one_link_shows_columns_and_order_at_first_after_reload_and_back(hou
 
 
 @pytest.mark.browser
-def test_the_first_screen_says_which_is_best_on_what_evidence_and_what_differs(house: House, visit: Visit) -> None:
+def test_the_first_screen_says_which_is_best_on_what_evidence_and_what_differs(
+    house: House, visit: Visit
+) -> None:
     """Nothing of the answer is cut or scrolled out of sight."""
     visit.open(house.view("groups"))
     visit.names(6)
@@ -262,7 +292,9 @@ def test_the_first_screen_says_which_is_best_on_what_evidence_and_what_differs(h
 
 
 @pytest.mark.browser
-def test_charts_begin_with_the_answer_and_no_card_is_made_for_every_metric(house: House, visit: Visit) -> None:
+def test_charts_begin_with_the_answer_and_no_card_is_made_for_every_metric(
+    house: House, visit: Visit
+) -> None:
     from playwright.sync_api import expect
 
     visit.open(house.view("groups", "charts", "CHART"))
@@ -272,7 +304,9 @@ def test_charts_begin_with_the_answer_and_no_card_is_made_for_every_metric(house
     for heading in ("oos/r2", "fit/r2 vs. oos/r2", "Parallel Coordinates", "coef/MktRF"):
         expect(visit.page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     visit.shoot("charts")
-    expect(visit.page.get_by_role("button", name="Add chart")).to_have_count(len(sections))  # none made by itself
+    expect(visit.page.get_by_role("button", name="Add chart")).to_have_count(
+        len(sections)
+    )  # none made by itself
 
 
 @pytest.mark.browser
@@ -291,7 +325,9 @@ def test_artifacts_show_one_column_a_run_and_groups_are_grouped(house: House, vi
 
 
 @pytest.mark.browser
-def test_the_parent_answers_first_and_its_links_lead_where_they_say(house: House, visit: Visit) -> None:
+def test_the_parent_answers_first_and_its_links_lead_where_they_say(
+    house: House, visit: Visit
+) -> None:
     from playwright.sync_api import expect
 
     [parent] = house.runs("groups", "sweep").values()
@@ -301,11 +337,21 @@ def test_the_parent_answers_first_and_its_links_lead_where_they_say(house: House
     visit.shoot("parent")
     assert visit.page.get_by_placeholder("Ask a question").count() == 0
     evidence = f"out of sample on 207 rows, {GAP} ahead of the next"
-    for words in (f"Best: {GROUPS[0]}", evidence, "The jobs differ in features and assets.", "survive Holm"):
+    for words in (
+        f"Best: {GROUPS[0]}",
+        evidence,
+        "The jobs differ in features and assets.",
+        "survive Holm",
+    ):
         line = visit.page.get_by_text(words).first.bounding_box()
-        assert line["y"] + line["height"] < visit.page.get_by_text("Show more").first.bounding_box()["y"]
+        assert (
+            line["y"] + line["height"]
+            < visit.page.get_by_text("Show more").first.bounding_box()["y"]
+        )
     links = visit.page.get_by_role("link", name="Leaderboard").bounding_box()
-    assert links["y"] + links["height"] < visit.page.get_by_text("Show more").first.bounding_box()["y"]
+    assert (
+        links["y"] + links["height"] < visit.page.get_by_text("Show more").first.bounding_box()["y"]
+    )
     visit.page.get_by_text("Show more").first.click()
     visit.page.wait_for_function(DRAWN)
     visit.shoot("parent_whole")
@@ -339,7 +385,10 @@ def test_a_strange_name_is_shown_as_it_is_and_does_nothing(house: House, visit: 
 @pytest.mark.parametrize("sweep", ["led", "folds"])
 def test_sweeps_of_other_kinds_are_ranked_too(house: House, visit: Visit, sweep: str) -> None:
     runs = house.runs(sweep)
-    scores = {name: run.data.metrics["oos/r2" if sweep == "led" else "common/r2"] for name, run in runs.items()}
+    scores = {
+        name: run.data.metrics["oos/r2" if sweep == "led" else "common/r2"]
+        for name, run in runs.items()
+    }
     visit.open(house.view(sweep))
     names = visit.names(len(runs))
     assert [int(name.split()[0]) for name in names] == [1 + at for at in range(len(runs))]
@@ -369,25 +418,33 @@ def test_another_mlflow_gets_the_filter_and_the_order(
 ) -> None:
     monkeypatch.setattr(view, "WORKS_WITH", "9.9")
     monkeypatch.chdir(house.folder)
-    path = sweep_link(Store(), house.tags("groups"), compared(house.plan("groups")), plugged_in=True)
+    path = sweep_link(
+        Store(), house.tags("groups"), compared(house.plan("groups")), plugged_in=True
+    )
     assert "viewStateShareKey" not in path and not path.startswith("open/")
     visit.open(path)
     assert visit.names(6)[:4] == GROUPS
 
 
 @pytest.mark.browser
-def test_a_preview_leaves_the_own_view_alone(house: House, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_leaves_the_own_view_alone(
+    house: House, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(house.folder)
     store, found = Store(), compared(house.plan("groups"))
     path = sweep_link(store, house.tags("groups"), found, plugged_in=True, keep=True)
     visit.open(path)
     assert visit.names(6)[:4] == GROUPS
     own = f'MLflowLocalStorage-1.1-ExperimentPage-["{house.experiment}"]-ReactComponentState'
-    assert "metrics.`rank`" not in str(visit.page.evaluate("name => localStorage.getItem(name)", own))
+    assert "metrics.`rank`" not in str(
+        visit.page.evaluate("name => localStorage.getItem(name)", own)
+    )
 
 
 @pytest.mark.browser
-def test_the_newest_runs_a_run_and_two_compared(house: House, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_newest_runs_a_run_and_two_compared(
+    house: House, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from playwright.sync_api import expect
 
     monkeypatch.chdir(house.folder)
@@ -416,6 +473,8 @@ def test_two_hundred_jobs_are_in_order(house: House, visit: Visit) -> None:
     visit.open(house.view("many"))
     visit.page.locator(ROWS).first.wait_for()
     names = list(visit.page.evaluate(NAMED))
-    assert [int(name.split()[0]) for name in names] == sorted(int(name.split()[0]) for name in names)
+    assert [int(name.split()[0]) for name in names] == sorted(
+        int(name.split()[0]) for name in names
+    )
     assert names[0].startswith("1 ")
     visit.shoot("two_hundred")

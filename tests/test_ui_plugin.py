@@ -70,11 +70,18 @@ def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Visitor:
     (tmp_path / "outputs" / "sweeps" / "secret.html").write_text("hush")
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").write_text("hush")
-    state = view.View("x", [view.param("model")], f"tags.sweep = '{NASTY}'", (view.metric("rank"), True)).state
+    state = view.View(
+        "x", [view.param("model")], f"tags.sweep = '{NASTY}'", (view.metric("rank"), True)
+    ).state
     monkeypatch.setattr(
-        ui_plugin, "_state", lambda experiment, key: state if (experiment, key) == ("1", KEY) else None
+        ui_plugin,
+        "_state",
+        lambda experiment, key: state if (experiment, key) == ("1", KEY) else None,
     )
-    routes = [Route("/open/{experiment}/{key}", ui_plugin.opened), Route("/sweep/{name}", ui_plugin.sweep_page)]
+    routes = [
+        Route("/open/{experiment}/{key}", ui_plugin.opened),
+        Route("/sweep/{name}", ui_plugin.sweep_page),
+    ]
     return Visitor(Starlette(routes=routes))
 
 
@@ -103,9 +110,9 @@ def test_what_a_view_holds_is_no_markup_and_only_our_script_runs(visit: Visitor)
     assert answer.text.count("<script") == 1 and answer.text.count("</script>") == 1
     assert (
         NASTY
-        in json.loads(told(answer)["kept"]['MLflowLocalStorage-1.1-ExperimentPage-["1"]-ReactComponentState'])[
-            "searchFilter"
-        ]
+        in json.loads(
+            told(answer)["kept"]['MLflowLocalStorage-1.1-ExperimentPage-["1"]-ReactComponentState']
+        )["searchFilter"]
     )
     policy = answer.headers["content-security-policy"]
     nonce = re.search(r"'nonce-([\w-]+)'", policy)
@@ -142,7 +149,9 @@ def test_the_page_of_a_sweep_is_served_without_scripts(visit: Visitor) -> None:
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
 
 
-def test_a_page_that_a_link_leads_out_of_the_sweeps_is_not_served(visit: Visitor, tmp_path: Path) -> None:
+def test_a_page_that_a_link_leads_out_of_the_sweeps_is_not_served(
+    visit: Visitor, tmp_path: Path
+) -> None:
     (tmp_path / "outputs" / "sweeps" / "out").symlink_to(tmp_path)
     assert visit.get("/sweep/out").status_code == 404
 
@@ -153,5 +162,7 @@ def test_a_server_says_whether_it_has_the_plug_in(visit: Visitor) -> None:
 
 def test_the_package_offers_the_plug_in_to_mlflow() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"]["mlflow.app"] == {ui_plugin.NAME: "runner.sinks.ui_plugin:create"}
+    assert project["entry-points"]["mlflow.app"] == {
+        ui_plugin.NAME: "runner.sinks.ui_plugin:create"
+    }
     assert callable(ui_plugin.create)

@@ -17,7 +17,15 @@ from runner.errors import DataError
 from runner.reading import sections
 from runner.regression import Regression
 from runner.run import _folds, _forecast, run
-from runner.validation import Combinatorial, Fold, HoldOut, KFold, Splitter, WalkForward, split_usable
+from runner.validation import (
+    Combinatorial,
+    Fold,
+    HoldOut,
+    KFold,
+    Splitter,
+    WalkForward,
+    split_usable,
+)
 
 
 def days(rows: int) -> pd.DatetimeIndex:
@@ -35,7 +43,9 @@ def gap_of(purge: int | str, horizon: int) -> int:
     return {"known": max(horizon - 1, 0), "strict": horizon}.get(str(purge), purge)  # type: ignore[return-value]
 
 
-masks = st.lists(st.sampled_from([True, True, True, False]), min_size=30, max_size=120).map(np.array)
+masks = st.lists(st.sampled_from([True, True, True, False]), min_size=30, max_size=120).map(
+    np.array
+)
 rules = st.sampled_from(["known", "strict", 0, 3])
 
 
@@ -54,7 +64,11 @@ def test_walking_forward_is_a_loop_over_usable_rows(
         tested = rows[start : start + test]
         allowed = [t for t in rows if t < tested[0] - gap]
         train = allowed[-window:] if window else allowed
-        assert used(fold, usable) == (train, tested, [t for t in rows if tested[0] - gap <= t < tested[0]])
+        assert used(fold, usable) == (
+            train,
+            tested,
+            [t for t in rows if tested[0] - gap <= t < tested[0]],
+        )
         returns = {t: set(range(t + 1, t + horizon + 1)) for t in rows}
         sharing = [t for t in train if any(returns[t] & returns[s] for s in tested)]
         assert fold.leaking == len(sharing)
@@ -98,7 +112,15 @@ class Halves:
         self.asked.append((dates, horizon))
         half = len(dates) // 2
         rows = np.arange(len(dates))
-        return [Fold("1", rows[: half - 2], rows[half:], rows[half - 2 : half], path=np.ones(len(dates) - half))]
+        return [
+            Fold(
+                "1",
+                rows[: half - 2],
+                rows[half:],
+                rows[half - 2 : half],
+                path=np.ones(len(dates) - half),
+            )
+        ]
 
 
 def test_a_splitter_of_a_users_own_counts_usable_rows_too() -> None:
@@ -107,7 +129,11 @@ def test_a_splitter_of_a_users_own_counts_usable_rows_too() -> None:
     [fold] = split_usable(splitter, days(30), usable, 3)
     [(dates, horizon)] = splitter.asked
     assert dates.tolist() == days(30)[usable].tolist() and horizon == 3
-    assert used(fold, usable) == ([10, 11, 12, 13, 14, 15], [18, 19, 24, 25, 26, 27, 28, 29], [16, 17])
+    assert used(fold, usable) == (
+        [10, 11, 12, 13, 14, 15],
+        [18, 19, 24, 25, 26, 27, 28, 29],
+        [16, 17],
+    )
     assert fold.path is not None and fold.path.tolist() == [1] * len(fold.test)
     assert fold.leaking == 0
     [fold] = split_usable(splitter, days(30), usable, 5)
@@ -117,14 +143,20 @@ def test_a_splitter_of_a_users_own_counts_usable_rows_too() -> None:
 @pytest.mark.parametrize(
     ("train", "test", "line"),
     [
-        ([0, 1], [9, 30], "its test rows are not in order; allowed: increasing positions from 0 to 19"),
+        (
+            [0, 1],
+            [9, 30],
+            "its test rows are not in order; allowed: increasing positions from 0 to 19",
+        ),
         ([-1, 1], [9], "its train rows are not in order"),
         ([3, 2], [9], "its train rows are not in order"),
         ([], [9], "has no train row; allowed: one or more"),
         ([1], [], "has no test row; allowed: one or more"),
     ],
 )
-def test_positions_that_there_are_not_are_refused_in_a_line(train: list[int], test: list[int], line: str) -> None:
+def test_positions_that_there_are_not_are_refused_in_a_line(
+    train: list[int], test: list[int], line: str
+) -> None:
     class Wrong:
         def split(self, dates: pd.DatetimeIndex, horizon: int) -> list[Fold]:
             none = np.empty(0, dtype=int)
@@ -132,10 +164,16 @@ def test_positions_that_there_are_not_are_refused_in_a_line(train: list[int], te
 
     with pytest.raises(DataError) as caught:
         split_usable(Wrong(), days(40), np.arange(40) % 2 == 0, 1)
-    assert len(caught.value.mistakes) == 1 and "fold 7" in caught.value.mistakes[0] and line in str(caught.value)
+    assert (
+        len(caught.value.mistakes) == 1
+        and "fold 7" in caught.value.mistakes[0]
+        and line in str(caught.value)
+    )
 
 
-def forecasts(y: np.ndarray, X: np.ndarray, splitter: Splitter, horizon: int) -> tuple[pd.DataFrame, list[Fold]]:
+def forecasts(
+    y: np.ndarray, X: np.ndarray, splitter: Splitter, horizon: int
+) -> tuple[pd.DataFrame, list[Fold]]:
     """Predictions of least squares by asset, as a run makes them."""
     panel = panel_of(y, X, horizon=horizon)
     folds = _folds(splitter, panel)
@@ -162,14 +200,29 @@ def test_a_regressor_that_begins_late_or_has_a_hole_fails_in_no_fold(lost: str) 
 
 
 def test_rows_that_were_not_usable_are_said() -> None:
-    words = ["experiment=capm", "data=simulated", "data.rows=400", "data.assets=3", "data.churn=0", "data.gaps=0"]
-    words += ["data.end=null", "audit=off", "+features.late='lag(ret, 150)'", "target=forward_return", "analyses={}"]
+    words = [
+        "experiment=capm",
+        "data=simulated",
+        "data.rows=400",
+        "data.assets=3",
+        "data.churn=0",
+        "data.gaps=0",
+    ]
+    words += [
+        "data.end=null",
+        "audit=off",
+        "+features.late='lag(ret, 150)'",
+        "target=forward_return",
+        "analyses={}",
+    ]
     words += ["validation=walk_forward", "validation.test=63"]
     report = run(Composer().job([*words, "validation.first=100"]).experiment)
     assert report.folds.loc[0, "train_start"] == report.panel.dates[151]
     assert report.folds["unusable"].tolist() == [151] * 3
     assert report.folds["train_rows"].tolist() == [3 * rows for rows in (100, 163, 226)]
-    said = "152 of 400 dates are no rows of the folds: no asset has a target and every feature there."
+    said = (
+        "152 of 400 dates are no rows of the folds: no asset has a target and every feature there."
+    )
     assert said in sections(report)["Out of sample"]
     with pytest.raises(DataError, match=r"rows counted: the 248 of 400 dates with a usable cell\)"):
         run(Composer().job([*words, "validation.first=300"]).experiment)
@@ -202,12 +255,22 @@ def test_folds_inside_a_fold_purge_by_rows_of_the_panel() -> None:
     fitted = np.r_[0:50, 80:130]
     model = Regression(estimator="ridge", penalties=3, folds=Told(test=25, train_ends=[50, 75]))
     model.fit(panel_of(y, X, horizon=5), fitted)
-    assert [fold.layout for fold in found] == ["train 1..50; test 51..75", "train 1..71; purge 72..75; test 76..100"]
+    assert [fold.layout for fold in found] == [
+        "train 1..50; test 51..75",
+        "train 1..71; purge 72..75; test 76..100",
+    ]
 
 
 def test_a_fold_is_the_same_where_every_row_is_usable() -> None:
-    for splitter in (WalkForward(test=7, first=20, holdout=9), KFold(4, embargo=2), Combinatorial(5, 2, holdout=9)):
-        one, other = splitter.split(days(90), 4), split_usable(splitter, days(90), np.ones(90, dtype=bool), 4)
+    for splitter in (
+        WalkForward(test=7, first=20, holdout=9),
+        KFold(4, embargo=2),
+        Combinatorial(5, 2, holdout=9),
+    ):
+        one, other = (
+            splitter.split(days(90), 4),
+            split_usable(splitter, days(90), np.ones(90, dtype=bool), 4),
+        )
         assert [fold.layout for fold in one] == [fold.layout for fold in other]
 
 
@@ -216,4 +279,7 @@ def test_unusable_rows_between_others_are_no_part_of_their_own() -> None:
     usable[[10, 30, 45]] = False
     folds = split_usable(Combinatorial(3, 2), days(60), usable, 2)
     assert folds[0].layout == "test (path 1) 1..40; purge 41..41; train 42..60"
-    assert folds[1].layout == "test (path 2) 1..20; purge 21..21; train 22..39; purge 40..40; test (path 1) 41..60"
+    assert (
+        folds[1].layout
+        == "test (path 2) 1..20; purge 21..21; train 22..39; purge 40..40; test (path 1) 41..60"
+    )

@@ -41,7 +41,9 @@ def test_no_validation_has_no_folds() -> None:
         ("2021-12-27", 0, 1, 0, 0),
     ],
 )
-def test_rows_of_a_hold_out(train_end: str, horizon: int, test: int, known: int, strict: int) -> None:
+def test_rows_of_a_hold_out(
+    train_end: str, horizon: int, test: int, known: int, strict: int
+) -> None:
     """Purged: the rows whose target is not known at the first test row, or one more that shares a price with it."""
     for purge, purged in (("known", known), ("strict", strict), (strict, strict)):
         expected = (list(range(test - purged)), list(range(test, 10)), purged)
@@ -58,7 +60,12 @@ def test_an_end_without_time_includes_its_whole_day() -> None:
     assert test[0] == train[-1] + 1
 
 
-@given(st.integers(1, 300), st.integers(0, 30), st.integers(-10, 450), st.sampled_from(["known", "strict"]))
+@given(
+    st.integers(1, 300),
+    st.integers(0, 30),
+    st.integers(-10, 450),
+    st.sampled_from(["known", "strict"]),
+)
 @QUICK
 def test_folds_never_overlap_and_targets_are_known_at_the_test(
     rows: int, horizon: int, offset: int, rule: str
@@ -69,7 +76,9 @@ def test_folds_never_overlap_and_targets_are_known_at_the_test(
     gap = horizon if rule == "strict" else max(horizon - 1, 0)
     if before <= gap or before == rows:
         part = "test" if before == rows else "training"
-        with pytest.raises(DataError, match=f"{end:%Y-%m-%d} leaves no {part} row; rows run .* {gap} are purged"):
+        with pytest.raises(
+            DataError, match=f"{end:%Y-%m-%d} leaves no {part} row; rows run .* {gap} are purged"
+        ):
             HoldOut(f"{end:%Y-%m-%d}", purge=rule).split(dates, horizon)
         return
     train, test, purged = split(f"{end:%Y-%m-%d}", horizon, dates, rule)
@@ -103,6 +112,11 @@ def test_the_hold_out_of_the_snapshot_has_its_rows() -> None:
     """The dates of spec S1: 1196 rows to 2021 and 844 from 2022; one day ahead, none is purged, strictly one."""
     before = pd.bdate_range(end="2021-12-31", periods=1196)
     dates = before.append(pd.bdate_range(start="2022-01-03", periods=844))
-    for horizon, purge, rows in ((0, "known", 1196), (1, "known", 1196), (1, "strict", 1195), (2, "known", 1195)):
+    for horizon, purge, rows in (
+        (0, "known", 1196),
+        (1, "known", 1196),
+        (1, "strict", 1195),
+        (2, "known", 1195),
+    ):
         train, test, _ = split("2021-12-31", horizon, dates, purge)
         assert (len(train), len(test)) == (rows, 844)

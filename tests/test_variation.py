@@ -63,7 +63,9 @@ def test_an_account_is_not_estimated_and_neither_is_a_regression_on_it() -> None
     for by, estimator in (("asset", "ols"), ("asset", "ridge"), (None, "ols"), ("asset", "lasso")):
         penalty = None if estimator == "ols" else 0.1
         model = Regression(by=by, estimator=estimator, penalty=penalty)
-        panel = panel_of(y if by else y[:, :1], noise(3)[:, None, None] * np.ones((1, 2 if by else 1, 1)))
+        panel = panel_of(
+            y if by else y[:, :1], noise(3)[:, None, None] * np.ones((1, 2 if by else 1, 1))
+        )
         if by is None:
             with pytest.raises(Exception, match="the target is constant"):
                 model.fit(panel, np.arange(T))
@@ -82,19 +84,27 @@ def test_residuals_that_are_the_rounding_of_quotients_have_no_errors() -> None:
     fit = Regression().fit(panel_of(y[:, None], x[:, None, None]), np.arange(T))
     assert list(fit.quality["reason"]) == [EXACT]
     assert fit.coefficients["t_stat"].isna().all()
-    assert not explained(float(T) * 1e-24, T, float(T) * 1e-10, noise(5)), "of values that are no quotients"
+    assert not explained(float(T) * 1e-24, T, float(T) * 1e-10, noise(5)), (
+        "of values that are no quotients"
+    )
 
 
 def test_weights_of_one_over_the_variance_refuse_an_account() -> None:
-    panel = panel_of(np.column_stack([cash(), noise(2)]), noise(3)[:, None, None] * np.ones((1, 2, 1)))
+    panel = panel_of(
+        np.column_stack([cash(), noise(2)]), noise(3)[:, None, None] * np.ones((1, 2, 1))
+    )
     with pytest.raises(DataError, match="constant target"):
         Regression(by=None, weights="inverse_variance").fit(panel, np.arange(T))
 
 
 def test_no_ratio_of_an_account() -> None:
     returns = cash()
-    assert np.isnan(mean_over_spread(returns)) and np.isnan(mean_over_spread(returns / 3.0, returns=True))
-    assert {one.reason for one in intervals(returns, 100, None, 0, 0.95)} == {"the target does not vary"}
+    assert np.isnan(mean_over_spread(returns)) and np.isnan(
+        mean_over_spread(returns / 3.0, returns=True)
+    )
+    assert {one.reason for one in intervals(returns, 100, None, 0, 0.95)} == {
+        "the target does not vary"
+    }
     assert np.isnan(track(returns).sharpe) and isinstance(track(returns), Track)
     assert np.isnan(average(returns, 1, returns=True).t_nw)
     known = noise(6)
@@ -121,7 +131,9 @@ def test_a_date_on_which_assets_differ_by_rounding_has_no_correlation() -> None:
     assert list(np.isnan(correlations(x, noise(8, rows=10), date, 2))) == [True, False]
     scaled = zscore(Cross(x.reshape(2, 5, 1), {}, pd.DataFrame(index=range(5))))
     assert np.isnan(scaled[0]).all() and np.isfinite(scaled[1]).all()
-    assert np.isnan(correlation(cash(), noise(9))) and np.isnan(r2_against(cash(), noise(9), cash().mean()))
+    assert np.isnan(correlation(cash(), noise(9))) and np.isnan(
+        r2_against(cash(), noise(9), cash().mean())
+    )
 
 
 def test_a_window_of_an_account_has_no_slope_on_it() -> None:
@@ -135,9 +147,16 @@ def prices(tmp_path: Path) -> Path:
     days = pd.bdate_range("2020-01-01", periods=T)
     few = 20.0 * np.cumprod(1.0 + np.random.default_rng(1).choice([-0.01, 0.0, 0.0125], T))
     wide = pd.DataFrame(
-        {"AAA": 50.0 * np.cumprod(1.0 + noise(9)), "CASH": 100.0 * 1.0001 ** np.arange(T), "TICK": few}, days
+        {
+            "AAA": 50.0 * np.cumprod(1.0 + noise(9)),
+            "CASH": 100.0 * 1.0001 ** np.arange(T),
+            "TICK": few,
+        },
+        days,
     )
-    long = wide.rename_axis("Date").reset_index().melt("Date", var_name="Ticker", value_name="Close")
+    long = (
+        wide.rename_axis("Date").reset_index().melt("Date", var_name="Ticker", value_name="Close")
+    )
     long.to_csv(tmp_path / "prices.csv", index=False)
     return tmp_path / "prices.csv"
 

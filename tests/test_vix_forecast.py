@@ -12,7 +12,10 @@ from conftest import SHARED
 from runner.composition import Composer
 from runner.run import run
 
-FACTORS, VIX = SHARED / "ff3_monthly_192607_201812_pct.csv.gz", SHARED / "vix_daily_1990_2026.csv.gz"
+FACTORS, VIX = (
+    SHARED / "ff3_monthly_192607_201812_pct.csv.gz",
+    SHARED / "vix_daily_1990_2026.csv.gz",
+)
 PRINTED_R2 = 0.5e-8  # the known answers have eight decimals, and six of Clark and West (2007)
 PRINTED_T = 0.5e-6
 
@@ -46,7 +49,12 @@ def test_the_market_on_the_vix_out_of_sample(
     words += ["data.columns.asset=asset", "data.columns.close=null", "data.columns.volume=null"]
     words += ["data.market=null", "data.assets=null", "data.macro={}"]
     words += ["+data.columns.ret=ret", "+data.columns.vix=vix"]
-    words += ["features=none", "+features.vix=vix", "target=forward_return", "validation=walk_forward"]
+    words += [
+        "features=none",
+        "+features.vix=vix",
+        "target=forward_return",
+        "validation=walk_forward",
+    ]
     words += ["validation.first=121", "validation.test=1", f"validation.purge={purge}"]
     words += ["model.hypotheses=[]", "audit=off"]
     report = run(Composer().job(words).experiment)

@@ -23,13 +23,33 @@ from runner.validation import split_usable
 
 CLOSE = 1e-10  # relative: sums of some hundred squares, in another order
 SOLVED = 1e-8  # relative: normal equations of collinear volatilities against a solver of rows
-PRINTED = 1e-6 * 1.01  # the known answers have six decimals; one of them rounds a five the other way
-DAILY = Path(__file__).parent.parent.parent / "shared" / "data" / "sp500_mini_55stocks_2010_2021.parquet"
+PRINTED = (
+    1e-6 * 1.01
+)  # the known answers have six decimals; one of them rounds a five the other way
+DAILY = (
+    Path(__file__).parent.parent.parent
+    / "shared"
+    / "data"
+    / "sp500_mini_55stocks_2010_2021.parquet"
+)
 OF_FILE = [f"data.path={DAILY}", "data.columns.close=adjusted_close", "data.columns.volume=volume"]
 USED = ["vol_5", "vol_21", "vol_63", "vol_126", "down_21", "up_21"]
-SCHEME = ["audit=off", "validation.first=229", "validation.window=100", "validation.test=40", "analyses.by_fold=null"]
+SCHEME = [
+    "audit=off",
+    "validation.first=229",
+    "validation.window=100",
+    "validation.test=40",
+    "analyses.by_fold=null",
+]
 # the 21 rows before row 21 have too few features: the first test row is row 250
-SMALL = ["experiment=vol_panel", "data.assets=12", "data.sectors=3", "data.rows=420", "data.seed=3", "data.churn=0"]
+SMALL = [
+    "experiment=vol_panel",
+    "data.assets=12",
+    "data.sectors=3",
+    "data.rows=420",
+    "data.seed=3",
+    "data.churn=0",
+]
 SMALL += SCHEME
 
 
@@ -38,17 +58,26 @@ def market(T: int = 60, N: int = 5, seed: int = 0) -> Market:
     ret = rng.standard_t(4, (T, N)) / 60.0
     ret[rng.random((T, N)) < 0.02] = np.nan
     ret[4, 0] = 0.0
-    dates, assets = pd.bdate_range("2020-01-01", periods=T, name="date"), [f"A{i}" for i in range(N)]
+    dates, assets = (
+        pd.bdate_range("2020-01-01", periods=T, name="date"),
+        [f"A{i}" for i in range(N)],
+    )
     groups = pd.DataFrame({"sector": [f"s{i % 2}" for i in range(N)]}, index=assets)
-    return Market("test", {"ret": pd.DataFrame(ret, dates, assets)}, pd.DataFrame(index=dates), groups=groups)
+    return Market(
+        "test", {"ret": pd.DataFrame(ret, dates, assets)}, pd.DataFrame(index=dates), groups=groups
+    )
 
 
 @pytest.mark.parametrize(
-    ("side", "counted"), [("both", lambda r: r == r), ("down", lambda r: r < 0.0), ("up", lambda r: r >= 0.0)]
+    ("side", "counted"),
+    [("both", lambda r: r == r), ("down", lambda r: r < 0.0), ("up", lambda r: r >= 0.0)],
 )
 def test_realised_volatility_is_a_loop_over_windows(side: str, counted) -> None:
     data = market()
-    r, found = data.fields["ret"].to_numpy(), realised_volatility(data, window=7, side=side, rows_per_year=250)
+    r, found = (
+        data.fields["ret"].to_numpy(),
+        realised_volatility(data, window=7, side=side, rows_per_year=250),
+    )
     for t in range(60):
         for i in range(5):
             past = r[max(t - 6, 0) : t + 1, i]
@@ -78,8 +107,12 @@ def test_mean_of_a_group_beside_its_own_past() -> None:
             usual = [np.mean(mean[max(t - 8, 0) : t + 1]) if t >= 4 else np.nan for t in range(60)]
             np.testing.assert_allclose(past[name], np.array(mean) / usual, rtol=CLOSE)
         assert list(found.columns) == list(size.columns), group
-    np.testing.assert_allclose(group_mean(data, of="abs(ret)"), np.nanmean(size, axis=1), rtol=CLOSE)
-    with pytest.raises(DataError, match="group: 'sektor' is unknown; allowed: sector; did you mean 'sector'"):
+    np.testing.assert_allclose(
+        group_mean(data, of="abs(ret)"), np.nanmean(size, axis=1), rtol=CLOSE
+    )
+    with pytest.raises(
+        DataError, match="group: 'sektor' is unknown; allowed: sector; did you mean 'sector'"
+    ):
         group_mean(data, of="ret", group="sektor")
     with pytest.raises(DataError, match="the same for every asset; allowed: values by asset"):
         group_mean(data, of="average(ret)")
@@ -110,9 +143,17 @@ def by_scikit_learn(words: list[str], logs: bool) -> pd.Series:
     table["fitted"] = table["y"].clip(0.025, 2.0)
     if logs:
         table[[*USED, "fitted"]] = np.log(table[[*USED, "fitted"]])
-    by = "all" if any("dummies" in one for one in words) else dict(w.split("=") for w in words).get("model.by", "all")
+    by = (
+        "all"
+        if any("dummies" in one for one in words)
+        else dict(w.split("=") for w in words).get("model.by", "all")
+    )
     key = pd.Series("all", table.index) if by == "all" else table[by]
-    dummies = pd.get_dummies(table["sector"]).astype(float) if any("dummies" in one for one in words) else None
+    dummies = (
+        pd.get_dummies(table["sector"]).astype(float)
+        if any("dummies" in one for one in words)
+        else None
+    )
     design = table[USED] if dummies is None else pd.concat([table[USED], dummies], axis=1)
     parts = []
     for start in range(250, 420, 40):
@@ -135,7 +176,9 @@ LOGS = (
 )
 
 
-@pytest.mark.parametrize("words", [["model.by=asset"], ["model.by=sector"], [], ["model.dummies=[sector]"]])
+@pytest.mark.parametrize(
+    "words", [["model.by=asset"], ["model.by=sector"], [], ["model.dummies=[sector]"]]
+)
 @pytest.mark.parametrize("logs", [False, True])
 def test_forecasts_are_those_of_scikit_learn(words: list[str], logs: bool) -> None:
     words = [*words, "~features.vol_252", "~features.market_vol"]
@@ -154,12 +197,20 @@ def test_scores_are_against_the_raw_target_and_its_raw_mean() -> None:
     table = report.predictions.set_index(["date", "asset"])
     np.testing.assert_allclose(table["y"], y.reindex(table.index), rtol=CLOSE)
     fitted = report.panel.y[report.panel.valid]
-    assert (fitted.min(), fitted.max()) == (0.2, 0.3) and table["y"].min() < 0.2 < 0.3 < table["y"].max()
+    assert (fitted.min(), fitted.max()) == (0.2, 0.3) and table["y"].min() < 0.2 < 0.3 < table[
+        "y"
+    ].max()
     fold = report.folds.iloc[0]
     train = y.unstack().loc[fold["train_start"] : fold["train_end"]]
-    first = report.predictions[report.predictions["fold"] == "1"].drop_duplicates("asset").set_index("asset")
+    first = (
+        report.predictions[report.predictions["fold"] == "1"]
+        .drop_duplicates("asset")
+        .set_index("asset")
+    )
     valid = report.panel.valid[report.panel.dates.get_indexer(train.index)]
-    expected = [np.mean(train[name].to_numpy()[valid[:, i]]) for i, name in enumerate(report.panel.assets)]
+    expected = [
+        np.mean(train[name].to_numpy()[valid[:, i]]) for i, name in enumerate(report.panel.assets)
+    ]
     np.testing.assert_allclose(first.loc[report.panel.assets, "benchmark"], expected, rtol=CLOSE)
     assert "target clipped by clip" in [one.reason for one in report.dropped]
 
@@ -171,7 +222,9 @@ def report_returns() -> pd.DataFrame:
 
 def test_a_run_with_the_literal_window_is_tagged() -> None:
     assert small().leaks == []
-    assert small("validation.purge=0").leaks == ["4 of 4 folds train on targets that reach into their test part"]
+    assert small("validation.purge=0").leaks == [
+        "4 of 4 folds train on targets that reach into their test part"
+    ]
 
 
 def test_the_last_fold_ends_with_the_last_row_that_has_a_target() -> None:
@@ -209,10 +262,16 @@ def test_dummies_of_least_squares_leave_the_first_level_to_the_constant() -> Non
     panel = build_panel(data, features, lambda one: forward_volatility(one, horizon=4))
     fit = Regression(by=None, dummies=["sector"]).fit(panel, np.arange(60))
     assert fit.coefficients["term"].tolist() == ["const", "size", "sector:s1"]
-    alone = Regression(by=None, dummies=["sector"], constant=False).fit(panel, np.arange(60)).coefficients
+    alone = (
+        Regression(by=None, dummies=["sector"], constant=False)
+        .fit(panel, np.arange(60))
+        .coefficients
+    )
     effect = alone.set_index("term")["estimate"]
     with_constant = fit.coefficients.set_index("term")["estimate"]
-    np.testing.assert_allclose(effect["sector:s1"] - effect["sector:s0"], with_constant["sector:s1"], rtol=SOLVED)
+    np.testing.assert_allclose(
+        effect["sector:s1"] - effect["sector:s0"], with_constant["sector:s1"], rtol=SOLVED
+    )
 
 
 @pytest.fixture(scope="module")
@@ -256,8 +315,13 @@ def test_known_answers_of_the_ridge(daily, name: str) -> None:
     np.testing.assert_allclose(found[:2], [correlation, rmse], rtol=0, atol=PRINTED)
     table = found[2]
     assert (len(table), table["date"].nunique()) == (119_240, 2168)
-    assert [f"{one:%Y-%m-%d}" for one in (table["date"].min(), table["date"].max())] == ["2012-08-08", "2021-03-22"]
-    assert daily[0].splitter.purge == "known"  # as in the configuration: last training row = refit row - 21
+    assert [f"{one:%Y-%m-%d}" for one in (table["date"].min(), table["date"].max())] == [
+        "2012-08-08",
+        "2021-03-22",
+    ]
+    assert (
+        daily[0].splitter.purge == "known"
+    )  # as in the configuration: last training row = refit row - 21
     assert found[3][0].train.tolist() == list(range(131, 635)) and found[3][0].test[0] == 655
     assert not any(fold.leaking for fold in found[3])
 
@@ -276,7 +340,9 @@ def test_known_answers_of_the_baselines(daily) -> None:
     panel = build_panel(made.source.load(), made.features, made.target, made.steps[:-1])
     assert np.array_equal(panel.valid, clipped.valid)
     for weights, correlation, rmse in BASELINES.values():
-        f = sum(weight * panel.X[655:, :, panel.names.index(name)] for name, weight in weights.items())
+        f = sum(
+            weight * panel.X[655:, :, panel.names.index(name)] for name, weight in weights.items()
+        )
         y, f = panel.y[655:][panel.valid[655:]], f[panel.valid[655:]]
         assert len(y) == 119_240
         found = np.corrcoef(y, f)[0, 1], np.sqrt(np.mean((y - f) ** 2))
@@ -293,19 +359,32 @@ RISK = {  # printed with four decimals
 def test_known_answers_of_the_risk_factors(daily, number: int) -> None:
     """The last two ridges of the table, in logs with dummies, each with one risk factor alone."""
     correlation, _ = RISK[number]
-    jobs = yaml.safe_load((Path(__file__).parent.parent / "conf" / "sweep" / "vol_table.yaml").read_text())["jobs"]
-    made = Composer().job(["data=file", *OF_FILE, "+data.groups.sector=Sector", *jobs[number]]).experiment
+    jobs = yaml.safe_load(
+        (Path(__file__).parent.parent / "conf" / "sweep" / "vol_table.yaml").read_text()
+    )["jobs"]
+    made = (
+        Composer()
+        .job(["data=file", *OF_FILE, "+data.groups.sector=Sector", *jobs[number]])
+        .experiment
+    )
     panel = build_panel(made.source.load(), made.features, made.target, made.steps)
     found = forecasts((made, panel), "known")
     assert found[0] == pytest.approx(correlation, abs=0.5e-4)
-    assert (len(found[2]), found[2]["date"].nunique()) == (119_240, 2168)  # the rows of all other models
+    assert (len(found[2]), found[2]["date"].nunique()) == (
+        119_240,
+        2168,
+    )  # the rows of all other models
     assert [fold.test[0] for fold in found[3][:2]] == [655, 680]
-    assert int(np.flatnonzero(panel.usable)[0]) == 272  # 21 rows of volatility, then half of the 504
+    assert (
+        int(np.flatnonzero(panel.usable)[0]) == 272
+    )  # 21 rows of volatility, then half of the 504
 
 
 def test_the_literal_window_leaks_and_flatters(daily) -> None:
     correlation, rmse, _, folds = forecasts(daily, 0, by="asset")
-    assert all(fold.leaking == 20 for fold in folds)  # rows whose target shares a return with the first forecast
+    assert all(
+        fold.leaking == 20 for fold in folds
+    )  # rows whose target shares a return with the first forecast
     assert correlation > 0.490977 + 0.05
     assert rmse < 0.142721 - 0.005
 
@@ -319,8 +398,19 @@ def dirty(folder: Path) -> list[str]:
     frame.iloc[300, 0], frame.iloc[301, 1] = 0.0, -3.0
     frame.iloc[310:, 2] *= 6.0  # a jump by 500 %
     frame.iloc[10:, 3] = np.nan  # ten rows
-    long = frame.rename_axis("Date").stack().rename("AdjClose").rename_axis(["Date", "Ticker"]).reset_index()
-    long = pd.concat([long, pd.DataFrame({"Date": [pd.Timestamp("2016-07-30")], "Ticker": "S04", "AdjClose": 50.0})])
+    long = (
+        frame.rename_axis("Date")
+        .stack()
+        .rename("AdjClose")
+        .rename_axis(["Date", "Ticker"])
+        .reset_index()
+    )
+    long = pd.concat(
+        [
+            long,
+            pd.DataFrame({"Date": [pd.Timestamp("2016-07-30")], "Ticker": "S04", "AdjClose": 50.0}),
+        ]
+    )
     long = long.assign(Volume=1.0, Sector=np.where(long["Ticker"] < "S06", "a", "b"))
     long.to_parquet(folder / "dirty.parquet")
     return ["data=file", f"data.path={folder / 'dirty.parquet'}", "+data.groups.sector=Sector"]
@@ -331,12 +421,20 @@ def test_bad_prices_young_stocks_and_lonely_dates_are_counted(tmp_path: Path) ->
     report = run(Composer().job(words).experiment)
     told = {one.reason: one.rows for one in report.dropped}
     assert told["close is zero or negative"] == 2
-    assert told["more than 75 % of its features missing"] > 410  # of the stock with ten rows all but few
-    assert told["vol_21 clipped by clip"] >= 21 and told["target clipped by clip"] >= 21  # rows with the jump
+    assert (
+        told["more than 75 % of its features missing"] > 410
+    )  # of the stock with ten rows all but few
+    assert (
+        told["vol_21 clipped by clip"] >= 21 and told["target clipped by clip"] >= 21
+    )  # rows with the jump
     assert np.isfinite(report.predictions[["y", "prediction"]]).all(axis=None)
-    assert report.predictions["y"].max() > 17.0  # the jump is in the raw target: 5 sqrt(252 / 21) a year
+    assert (
+        report.predictions["y"].max() > 17.0
+    )  # the jump is in the raw target: 5 sqrt(252 / 21) a year
     assert "S03" not in set(report.predictions["asset"])
-    total = report.panel.valid.sum() + sum(one.rows for one in report.dropped if one.what == "panel cell")
+    total = report.panel.valid.sum() + sum(
+        one.rows for one in report.dropped if one.what == "panel cell"
+    )
     assert total == report.panel.valid.size == 421 * 12
 
 
@@ -362,9 +460,14 @@ def test_distribution_and_risk_by_group_are_those_of_loops() -> None:
         np.testing.assert_allclose([row.n_scored, row.correlation, row.rmse], expected, rtol=CLOSE)
         for one in paths[paths["group"] == row.unit].itertuples():
             cells = [
-                panel.scored[t, i] for t in np.flatnonzero(quarter == one.period) for i in own if panel.valid[t, i]
+                panel.scored[t, i]
+                for t in np.flatnonzero(quarter == one.period)
+                for i in own
+                if panel.valid[t, i]
             ]
-            np.testing.assert_allclose([one.n_obs, one.mean], [len(cells), np.mean(cells)], rtol=CLOSE)
+            np.testing.assert_allclose(
+                [one.n_obs, one.mean], [len(cells), np.mean(cells)], rtol=CLOSE
+            )
             then = part[part["date"].dt.to_period("Q").astype(str) == one.period]
             assert one.n_scored == len(then)
             if len(then):

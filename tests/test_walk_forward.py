@@ -26,7 +26,9 @@ def shown(folds: list[Fold]) -> list[tuple[str, int, int, int, int]]:
     return [(f.name, f.train[0] + 1, f.train[-1] + 1, f.test[0] + 1, f.test[-1] + 1) for f in folds]
 
 
-def refused(splitter: WalkForward | HoldOut, horizon: int = 0, dates: pd.DatetimeIndex = MONTHS) -> str:
+def refused(
+    splitter: WalkForward | HoldOut, horizon: int = 0, dates: pd.DatetimeIndex = MONTHS
+) -> str:
     with pytest.raises(DataError) as caught:
         splitter.split(dates, horizon)
     [line] = caught.value.mistakes
@@ -34,9 +36,17 @@ def refused(splitter: WalkForward | HoldOut, horizon: int = 0, dates: pd.Datetim
 
 
 def test_the_folds_of_spec_s5() -> None:
-    expected = [("1", 1, 24, 25, 30), ("2", 1, 30, 31, 36), ("3", 1, 36, 37, 42), ("4", 1, 42, 43, 48)]
+    expected = [
+        ("1", 1, 24, 25, 30),
+        ("2", 1, 30, 31, 36),
+        ("3", 1, 36, 37, 42),
+        ("4", 1, 42, 43, 48),
+    ]
     expected.append(("holdout", 1, 48, 49, 60))
-    assert shown(WalkForward(test=6, train_ends=[24, 30, 36, 42], holdout=12).split(MONTHS, 0)) == expected
+    assert (
+        shown(WalkForward(test=6, train_ends=[24, 30, 36, 42], holdout=12).split(MONTHS, 0))
+        == expected
+    )
     assert shown(WalkForward(test=6, first=24, holdout=12).split(MONTHS, 0)) == expected
 
 
@@ -105,29 +115,46 @@ def test_a_fold_without_training_rows_is_refused() -> None:
 
 
 def test_rows_before_the_test_are_purged_and_a_window_ends_there() -> None:
-    expected = [("1", 12, 21, 25, 34), ("2", 22, 31, 35, 44), ("3", 32, 41, 45, 54), ("4", 42, 51, 55, 56)]
+    expected = [
+        ("1", 12, 21, 25, 34),
+        ("2", 22, 31, 35, 44),
+        ("3", 32, 41, 45, 54),
+        ("4", 42, 51, 55, 56),
+    ]
     folds = WalkForward(test=10, first=24, window=10, holdout=4).split(MONTHS, 4)
     assert shown(folds) == [*expected, ("holdout", 44, 53, 57, 60)]
     assert [fold.purged for fold in folds] == [3] * 5
     strict = WalkForward(test=10, first=24, window=10, holdout=4, purge="strict")
     assert [fold.layout for fold in strict.split(MONTHS, 3)] == [fold.layout for fold in folds]
-    assert shown(WalkForward(test=10, first=24, window=50).split(MONTHS, 4))[0] == ("1", 1, 21, 25, 34)
+    assert shown(WalkForward(test=10, first=24, window=50).split(MONTHS, 4))[0] == (
+        "1",
+        1,
+        21,
+        25,
+        34,
+    )
 
 
 def test_test_parts_may_leave_rows_between_them_but_not_overlap() -> None:
     folds = WalkForward(test=2, train_ends=[10, 20]).split(MONTHS, 2)
     assert shown(folds) == [("1", 1, 9, 11, 12), ("2", 1, 19, 21, 22)]
     for ends in ([24, 29], [30, 24], [24, 24], []):
-        with pytest.raises(ValueError, match=r"train_ends: given .*; allowed: one or more, each at least test=6"):
+        with pytest.raises(
+            ValueError, match=r"train_ends: given .*; allowed: one or more, each at least test=6"
+        ):
             WalkForward(test=6, train_ends=ends)
 
 
 def test_one_way_of_placing_folds_is_given() -> None:
     for settings in ({}, {"first": 24, "train_ends": [24]}):
-        with pytest.raises(ValueError, match=r"first: .* given with train_ends=.*; allowed: exactly one of the two"):
+        with pytest.raises(
+            ValueError, match=r"first: .* given with train_ends=.*; allowed: exactly one of the two"
+        ):
             WalkForward(test=6, **settings)
     for settings in ({}, {"rows": 12, "train_end": "2016-03-31"}):
-        with pytest.raises(ValueError, match=r"rows: .* given with train_end=.*; allowed: exactly one of the two"):
+        with pytest.raises(
+            ValueError, match=r"rows: .* given with train_end=.*; allowed: exactly one of the two"
+        ):
             HoldOut(**settings)
 
 
@@ -166,7 +193,9 @@ def test_every_row_after_the_first_part_is_tested_once(
         return
     folds = splitter.split(dates, horizon)
     assert np.concatenate([fold.test for fold in folds]).tolist() == list(range(first, rows))
-    assert [fold.name for fold in folds if (fold.test >= rows - holdout).any()] == ["holdout"] * (holdout > 0)
+    assert [fold.name for fold in folds if (fold.test >= rows - holdout).any()] == ["holdout"] * (
+        holdout > 0
+    )
     for fold in folds:
         assert fold.train[-1] + gap + 1 == fold.test[0]  # its target is known at the first test row
         assert len(fold.train) == min(fold.test[0] - gap, window or rows)
@@ -180,11 +209,19 @@ def test_a_hold_out_of_the_last_rows() -> None:
     assert shown(by_date) == shown([fold])
     for rows in (58, 60, 99):
         runs = "rows run 2012-04-30..2017-03-31, 2 are purged; there are 60"
-        assert refused(HoldOut(rows=rows), 3) == f"validation.rows: {rows} leaves no training row; {runs}"
+        assert (
+            refused(HoldOut(rows=rows), 3)
+            == f"validation.rows: {rows} leaves no training row; {runs}"
+        )
 
 
 def test_a_run_over_walk_forward_folds() -> None:
-    words = ["experiment=ff3", "validation=walk_forward", "validation.test=200", "validation.holdout=24"]
+    words = [
+        "experiment=ff3",
+        "validation=walk_forward",
+        "validation.test=200",
+        "validation.holdout=24",
+    ]
     report = run(Composer().job(words).experiment)
     assert report.folds["fold"].tolist() == ["1", "2", "3", "holdout"]
     assert report.folds["test_rows"].tolist() == [9 * rows for rows in (200, 200, 143, 24)]

@@ -23,7 +23,12 @@ ONLY_IN = {
     "omegaconf": EDGE,
     "mlflow": {"runner.sinks.tracking", "runner.sinks.tracked_sweep", "runner.sinks.ui_plugin"},
     "matplotlib": {"runner.sinks.canvas", "runner.sinks.plots"},
-    "rich": {"runner.sinks.terminal", "runner.sinks.sweep_terminal", "runner.sinks.progress", "runner.sources.yahoo"},
+    "rich": {
+        "runner.sinks.terminal",
+        "runner.sinks.sweep_terminal",
+        "runner.sinks.progress",
+        "runner.sources.yahoo",
+    },
     "yfinance": {"runner.sources.yahoo"},
 }
 HEAVY = ("pandas", "scipy", "statsmodels", "mlflow", "matplotlib", "pyarrow", "yfinance", "sklearn")
@@ -33,7 +38,9 @@ def imports(path: Path) -> set[str]:
     """Every module that a file imports, at the top or inside functions, but not those for type checks only."""
     tree = ast.parse(path.read_text())
     guarded = [
-        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
     ]
     for_types = {id(one) for node in guarded for one in ast.walk(node)}
     found = set()
@@ -53,26 +60,43 @@ IMPORTS = {name: imports(path) for name, path in MODULES.items()}
 
 @pytest.mark.parametrize("library", ONLY_IN)
 def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
-    users = {name for name, found in IMPORTS.items() if any(one.split(".")[0] == library for one in found)}
+    users = {
+        name
+        for name, found in IMPORTS.items()
+        if any(one.split(".")[0] == library for one in found)
+    }
     assert users <= ONLY_IN[library]
 
 
 def test_arrows_point_one_way() -> None:
-    arrows = {name: {one for one in found if one in MODULES and one != name} for name, found in IMPORTS.items()}
+    arrows = {
+        name: {one for one in found if one in MODULES and one != name}
+        for name, found in IMPORTS.items()
+    }
     done: set[str] = set()
     while len(done) < len(arrows):
-        free = {name for name, targets in arrows.items() if name not in done and targets - {"runner"} <= done}
+        free = {
+            name
+            for name, targets in arrows.items()
+            if name not in done and targets - {"runner"} <= done
+        }
         assert free, f"a circle among {sorted(set(arrows) - done)}"
         done |= free
 
 
 def test_the_core_knows_no_sink_and_no_edge() -> None:
-    core = {name for name in MODULES if not name.startswith("runner.sinks") and name not in EDGE | JOBS}
+    core = {
+        name for name in MODULES if not name.startswith("runner.sinks") and name not in EDGE | JOBS
+    }
     for name in core:
-        assert not {one for one in IMPORTS[name] if one.startswith("runner.sinks") or one in EDGE}, name
+        assert not {
+            one for one in IMPORTS[name] if one.startswith("runner.sinks") or one in EDGE
+        }, name
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"], ["model.covv=1"], ["data=file"], ["model.cov=HC9"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--cfg", "job"], ["model.covv=1"], ["data=file"], ["model.cov=HC9"]]
+)
 def test_help_and_mistakes_import_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     code = (
         "import sys; from runner.__main__ import main\n"
@@ -81,7 +105,12 @@ def test_help_and_mistakes_import_nothing_heavy(words: list[str], tmp_path: Path
     )
     env = {"PYTHONPATH": str(ROOT), "PATH": ""}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.splitlines()[-1] == "heavy: []", done.stdout[-300:] + done.stderr
 

@@ -33,7 +33,9 @@ def wls(panel: Panel, mask: np.ndarray, cov: str = "nonrobust", lags: int = 0) -
     t, i = np.nonzero(panel.valid & mask)
     keywords = {"maxlags": lags, "use_correction": False} if cov == "HAC" else {}
     design = np.column_stack([np.ones(len(t)), panel.X[t, i]])
-    return sm.WLS(panel.y[t, i], design, panel.weights[t, i]).fit(cov_type=cov, cov_kwds=keywords, use_t=True)
+    return sm.WLS(panel.y[t, i], design, panel.weights[t, i]).fit(
+        cov_type=cov, cov_kwds=keywords, use_t=True
+    )
 
 
 def same(table: pd.DataFrame, quality: pd.Series, oracle: Any) -> None:
@@ -41,7 +43,12 @@ def same(table: pd.DataFrame, quality: pd.Series, oracle: Any) -> None:
     close(table["std_error"], oracle.bse, "errors", rel=REL)
     close(table["t_stat"], oracle.tvalues, "t", rel=REL)
     close(table["p_value"], oracle.pvalues, "p", rel=1e-8, floor=1e-15)
-    for name, value in (("r2", "rsquared"), ("r2_adj", "rsquared_adj"), ("log_likelihood", "llf"), ("aic", "aic")):
+    for name, value in (
+        ("r2", "rsquared"),
+        ("r2_adj", "rsquared_adj"),
+        ("log_likelihood", "llf"),
+        ("aic", "aic"),
+    ):
         assert quality[name] == pytest.approx(getattr(oracle, value), rel=1e-9), name
 
 
@@ -88,7 +95,9 @@ def test_clusters_are_those_of_linearmodels(clusters: list[str]) -> None:
         cluster_time="date" in clusters,
         group_debias=True,
     )
-    fit = Regression(by=None, cov="cluster", clusters=clusters, weights="cap").fit(panel, np.arange(60))
+    fit = Regression(by=None, cov="cluster", clusters=clusters, weights="cap").fit(
+        panel, np.arange(60)
+    )
     close(fit.coefficients["estimate"], oracle.params, "estimates", rel=REL)
     V = positive_part(oracle.cov) if len(clusters) == 2 else oracle.cov
     close(fit.coefficients["std_error"], np.sqrt(np.diag(V)), "errors", rel=REL)
@@ -109,12 +118,20 @@ def test_inverse_variance_is_of_the_rows_fitted_only() -> None:
 def test_inverse_variance_needs_a_variance() -> None:
     panel = replace(weighted(6), weights=None)
     panel.y[:, 2] = 1.0
-    with pytest.raises(DataError, match="inverse_variance of A2: fewer than 2 rows, or a constant target"):
+    with pytest.raises(
+        DataError, match="inverse_variance of A2: fewer than 2 rows, or a constant target"
+    ):
         Regression(by=None, weights="inverse_variance").fit(panel, np.arange(60))
 
 
 def test_on_the_command_line(cli: Any) -> None:
-    words = ["experiment=weekly_premia", "data=simulated", "data.assets=30", "data.rows=400", "data.end=null"]
+    words = [
+        "experiment=weekly_premia",
+        "data=simulated",
+        "data.assets=30",
+        "data.rows=400",
+        "data.end=null",
+    ]
     words += ["validation=none"]
     run = cli(*words, "model.weights=market_cap")
     assert run.code == 0, run.err
@@ -128,20 +145,34 @@ def test_on_the_command_line(cli: Any) -> None:
 def test_missing_weights_are_counted(cli: Any, tmp_path: Any) -> None:
     rng = np.random.default_rng(0)
     dates = pd.bdate_range("2020-01-01", periods=80, name="date")
-    rows = pd.MultiIndex.from_product([dates, list("ABCDEF")], names=["date", "asset"]).to_frame(index=False)
+    rows = pd.MultiIndex.from_product([dates, list("ABCDEF")], names=["date", "asset"]).to_frame(
+        index=False
+    )
     rows["close"] = 100.0 * np.exp(rng.normal(scale=0.01, size=len(rows)))
     rows["size"] = rng.lognormal(size=len(rows))
     rows.loc[rows["date"] == dates[50], "size"] = np.nan
     rows.loc[rows["date"] == dates[60], "size"] = 0.0
     rows.to_csv(tmp_path / "prices.csv", index=False)
     names = ["data.columns.date=date", "data.columns.asset=asset", "data.columns.close=close"]
-    words = ["data=file", "data.path=prices.csv", *names, "+data.columns.size=size", "~data.columns.volume"]
+    words = [
+        "data=file",
+        "data.path=prices.csv",
+        *names,
+        "+data.columns.size=size",
+        "~data.columns.volume",
+    ]
     words += [
         "experiment=none",
         "target=same_period_return",
         "+features.mom={_target_: runner.features.momentum, window: 5}",
     ]
-    words += ["~features.MktRF", "~features.SMB", "~features.HML", "model=pooled", "model.weights=size"]
+    words += [
+        "~features.MktRF",
+        "~features.SMB",
+        "~features.HML",
+        "model=pooled",
+        "model.weights=size",
+    ]
     run = cli(*words)
     assert run.code == 0, run.err
     dropped = run.table("dropped").set_index("reason")["rows"]

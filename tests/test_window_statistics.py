@@ -72,7 +72,9 @@ def holed(values: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize("window", [3, 8, 21, 63])
 @pytest.mark.parametrize("change", [spiked, holed])
 @pytest.mark.parametrize("name", [*ONE, *TWO])
-def test_windows_are_those_of_numpy(name: str, change: Callable[..., pd.DataFrame], window: int) -> None:
+def test_windows_are_those_of_numpy(
+    name: str, change: Callable[..., pd.DataFrame], window: int
+) -> None:
     x, y = change(draws(1)), draws(2)
     values = (x,) if name in ONE else (x, y)
     expected = by_window((ONE | TWO)[name], window, *values)
@@ -90,7 +92,9 @@ def test_windows_are_those_of_numpy(name: str, change: Callable[..., pd.DataFram
 def test_a_level_far_above_the_spread_costs_no_digit(name: str) -> None:
     centre = 2.0**30
     near, far = draws(1).round(6), draws(2)
-    near, far = ((np.round(one * 2.0**20) / 2.0**20) for one in (near, far))  # kept exactly beside the centre
+    near, far = (
+        (np.round(one * 2.0**20) / 2.0**20) for one in (near, far)
+    )  # kept exactly beside the centre
     values = (near,) if name in ONE else (near, far)
     shifted = [one + centre for one in values]
     expected = FUNCTIONS[name].run(*values, 21)
@@ -116,7 +120,9 @@ def test_a_series_beside_a_frame_is_spread_over_its_assets() -> None:
     x, market = draws(1), draws(2)[0].rename("market")
     every = pd.DataFrame(dict.fromkeys(range(N), market))
     for name in TWO:
-        pd.testing.assert_frame_equal(FUNCTIONS[name].run(x, market, 21), FUNCTIONS[name].run(x, every, 21))
+        pd.testing.assert_frame_equal(
+            FUNCTIONS[name].run(x, market, 21), FUNCTIONS[name].run(x, every, 21)
+        )
     alone = FUNCTIONS["corr"].run(x[0], market, 21)
     assert isinstance(alone, pd.Series)
     np.testing.assert_array_equal(alone, FUNCTIONS["corr"].run(x, market, 21)[0])
@@ -132,15 +138,21 @@ def test_one_bad_price_leaves_the_windows_after_it() -> None:
     generator = np.random.default_rng(7)
     days = pd.bdate_range("2020-01-01", periods=300)
     index = pd.Series(100.0 * np.cumprod(1.0 + generator.normal(0.0003, 0.01, 300)), days)
-    prices = pd.DataFrame({"AAA": 50.0 * np.cumprod(1.0 + generator.normal(0.0002, 0.01, 300))}, days)
+    prices = pd.DataFrame(
+        {"AAA": 50.0 * np.cumprod(1.0 + generator.normal(0.0002, 0.01, 300))}, days
+    )
     prices.iloc[100] *= 1e6
     market = Market("made", {"close": prices}, pd.DataFrame(index=days), index)
-    r, m = (one.to_numpy().ravel() for one in (market.returns(), index.pct_change(fill_method=None)))
+    r, m = (
+        one.to_numpy().ravel() for one in (market.returns(), index.pct_change(fill_method=None))
+    )
     ours, slope = volatility(market, window=21), beta(market, window=60)
     for t in (150, 200, 299):
         own, other = r[t - 59 : t + 1], m[t - 59 : t + 1]
         assert ours["AAA"].iloc[t] == pytest.approx(r[t - 20 : t + 1].std(ddof=1), rel=DIGITS)
-        assert slope["AAA"].iloc[t] == pytest.approx(np.cov(own, other)[0, 1] / other.var(ddof=1), rel=1e-9)
+        assert slope["AAA"].iloc[t] == pytest.approx(
+            np.cov(own, other)[0, 1] / other.var(ddof=1), rel=1e-9
+        )
 
 
 def test_an_account_that_pays_the_same_rate_has_no_volatility() -> None:

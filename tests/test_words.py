@@ -33,7 +33,9 @@ def french(assets: list[str], held_out: bool = True, **settings: Any) -> Report:
             name="x",
             spec={"target": {"_target_": "runner.targets.same_period_return", "risk_free": "RF"}},
             source=French(assets, start="1990-01-01"),
-            features={name: lambda market, name=name: shared(market, series=name) for name in FACTORS},
+            features={
+                name: lambda market, name=name: shared(market, series=name) for name in FACTORS
+            },
             target=lambda market: same_period_return(market, risk_free="RF"),
             model=Regression(**settings),
             splitter=HoldOut("2005-12-31") if held_out else NoValidation(),
@@ -66,15 +68,21 @@ def test_significance_is_counted_with_its_signs(nine: Report) -> None:
     up, down = (hits["estimate"] > 0).sum(), (hits["estimate"] < 0).sum()
     assert up and down
     sentence = said(nine, "SMB ")
-    assert f"significant at 5 % in {len(hits)} of 9 assets ({up} positive, {down} negative)" in sentence
+    assert (
+        f"significant at 5 % in {len(hits)} of 9 assets ({up} positive, {down} negative)"
+        in sentence
+    )
     low, high = table.loc[table["estimate"].idxmin()], table.loc[table["estimate"].idxmax()]
     assert (
-        f"from {number(low['estimate'])} ({low['unit']}) to {number(high['estimate'])} ({high['unit']})" in sentence
+        f"from {number(low['estimate'])} ({low['unit']}) to {number(high['estimate'])} ({high['unit']})"
+        in sentence
     )
 
 
 def test_a_term_that_no_unit_shows_is_not_distinguishable(nine: Report) -> None:
-    assert "not distinguishable from zero at 5 % in any of 9 assets" in said(with_p(nine, 0.2, "HML"), "HML ")
+    assert "not distinguishable from zero at 5 % in any of 9 assets" in said(
+        with_p(nine, 0.2, "HML"), "HML "
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,17 +113,26 @@ def test_out_of_sample_names_the_benchmark_and_the_direction(nine: Report) -> No
     assert f"better than the train mean by {percent(pooled['r2'])}" in better
     assert "it is not a forecast" in " ".join(reading(nine))
     worse = replace(nine, scores=nine.scores.assign(r2=-0.02))
-    assert "worse than the train mean by 2.0 % of its squared error, better in 0 of 9" in said(worse, "R2 against")
-    assert f"{number(pooled['rmse'])} beside {number(pooled['rmse_naive'])} of the train mean" in said(nine, "RMSE")
+    assert "worse than the train mean by 2.0 % of its squared error, better in 0 of 9" in said(
+        worse, "R2 against"
+    )
+    assert (
+        f"{number(pooled['rmse'])} beside {number(pooled['rmse_naive'])} of the train mean"
+        in said(nine, "RMSE")
+    )
 
 
 def test_predictive_runs_are_not_called_explanatory(nine: Report) -> None:
     assert nine.audit is not None
-    ahead = replace(nine, panel=replace(nine.panel, horizon=5), audit=replace(nine.audit, looks_ahead=True))
+    ahead = replace(
+        nine, panel=replace(nine.panel, horizon=5), audit=replace(nine.audit, looks_ahead=True)
+    )
     assert "not a forecast" not in " ".join(reading(ahead))
     assert "Targets over 5 rows overlap" in " ".join(reading(ahead))
     assert target_text(ahead) == "excess return (over 5 rows ahead, decimals)"
-    said_only = replace(ahead, audit=nine.audit)  # the target's horizon says so, but no later row moves it
+    said_only = replace(
+        ahead, audit=nine.audit
+    )  # the target's horizon says so, but no later row moves it
     assert said_only.kind == "explanatory"
     assert "not a forecast" in " ".join(reading(said_only))
 
@@ -144,7 +161,9 @@ def test_advice_follows_the_errors_in_force(cov: Any, unequal: str, serial: str)
 def test_healthy_residuals_are_no_proof(nine: Report) -> None:
     p = nine.diagnostics["p_value"]
     healthy = replace(nine, diagnostics=nine.diagnostics.assign(p_value=p.where(p.isna(), 0.5)))
-    assert "no proof of absence" in said(healthy, "Not found at 5 %: unequal variances, serial correlation")
+    assert "no proof of absence" in said(
+        healthy, "Not found at 5 %: unequal variances, serial correlation"
+    )
 
 
 def test_diagnostics_count_units_once_over_both_tests(nine: Report) -> None:
@@ -167,15 +186,22 @@ def test_hypotheses_are_rejected_or_not_and_never_proven(nine: Report) -> None:
     one = french(["S3V3"], hypotheses=["MktRF = 1"])
     accepted = replace(one, fit=replace(one.fit, hypotheses=one.fit.hypotheses.assign(p_value=0.4)))
     f_stat = one.fit.hypotheses["f_stat"].iloc[0]
-    expected = f"MktRF = 1 is not rejected at 5 % (F(1, 323) {f_stat:.2f}, p 0.400); no proof of it."
+    expected = (
+        f"MktRF = 1 is not rejected at 5 % (F(1, 323) {f_stat:.2f}, p 0.400); no proof of it."
+    )
     assert said(accepted, "MktRF = 1") == expected
 
 
 def test_what_was_left_out_is_counted(nine: Report) -> None:
     quality = nine.fit.quality.copy()
     quality.loc[:1, ["r2", "reason"]] = [[np.nan, "3 rows for 4 terms"]] * 2
-    dropped = (Dropped("panel cell", "target is missing", 1), Dropped("source row", "no date", 1200))
-    cut = replace(nine, fit=replace(nine.fit, quality=quality), panel=replace(nine.panel, dropped=dropped))
+    dropped = (
+        Dropped("panel cell", "target is missing", 1),
+        Dropped("source row", "no date", 1200),
+    )
+    cut = replace(
+        nine, fit=replace(nine.fit, quality=quality), panel=replace(nine.panel, dropped=dropped)
+    )
     assert sections(cut)["Left out"] == [
         "1 panel cell dropped: target is missing.",
         "1,200 source rows dropped: no date.",

@@ -26,7 +26,16 @@ from runner.sources.yahoo import COLUMNS, Failure, Yahoo
 
 START, END = "2024-01-01", "2024-03-29"
 WEEKDAYS = 65  # from START to END
-UNIVERSE = ("AMZN", "GOOGL", "META", "NFLX", "QQQ", "IWM", "TLT", "DX-Y.NYB")  # of the experiments, beside the stub's
+UNIVERSE = (
+    "AMZN",
+    "GOOGL",
+    "META",
+    "NFLX",
+    "QQQ",
+    "IWM",
+    "TLT",
+    "DX-Y.NYB",
+)  # of the experiments, beside the stub's
 
 
 @pytest.fixture
@@ -93,7 +102,12 @@ def test_snapshot_is_a_long_file_as_ours_are(source: Any) -> None:
 
 def test_manifest_says_what_was_fetched(source: Any) -> None:
     manifest = read_manifest(manifest_of(source("MSFT", "AAPL").fetch()))
-    assert manifest["request"] == {"source": "yahoo", "tickers": ["AAPL", "MSFT"], "start": START, "end": END}
+    assert manifest["request"] == {
+        "source": "yahoo",
+        "tickers": ["AAPL", "MSFT"],
+        "start": START,
+        "end": END,
+    }
     assert manifest["rows"] == 2 * WEEKDAYS
     facts = {"rows": WEEKDAYS, "first": START, "last": END, "expected": WEEKDAYS, "missing": 0}
     assert manifest["tickers"] == {"AAPL": facts, "MSFT": facts}
@@ -109,7 +123,9 @@ def test_open_end_is_resolved_to_the_last_finished_day(source: Any) -> None:
     assert source(end=None, start="2026-01-01").fetch() == path
 
 
-def test_existing_snapshot_needs_no_network(source: Any, stub: YahooStub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_snapshot_needs_no_network(
+    source: Any, stub: YahooStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = source().load()
     no_network(monkeypatch)
     hits = stub.hits
@@ -128,7 +144,9 @@ def test_no_network_is_said_after_two_attempts(
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_passing_failure_is_survived(source: Any, stub: YahooStub, pauses: list[float], status: int) -> None:
+def test_passing_failure_is_survived(
+    source: Any, stub: YahooStub, pauses: list[float], status: int
+) -> None:
     stub.failing["AAPL"] = [status, 4]
     assert len(source().load().dates) == WEEKDAYS
     assert pauses == ([20.0, 40.0] if status == 429 else [2.0, 4.0])  # the client itself asks twice
@@ -175,7 +193,9 @@ def test_blocked_client_is_not_a_delisted_ticker(source: Any, stub: YahooStub) -
     assert "HTTP 403" in line and "delisted" not in line
 
 
-def test_every_ticker_without_data_is_named(source: Any, stub: YahooStub, pauses: list[float]) -> None:
+def test_every_ticker_without_data_is_named(
+    source: Any, stub: YahooStub, pauses: list[float]
+) -> None:
     stub.known |= {"NULLS": stub.known["AAPL"], "LATER": ("2024-06-03", "2100-01-01")}
     stub.empty.add("NULLS")
     lines = refusal(source("XYZQ", "AAPL", "NULLS", market="LATER", macro={"vix": "^VIXX"}))
@@ -206,7 +226,9 @@ def test_gaps_are_refused_with_figures(source: Any, stub: YahooStub) -> None:
         "data.assets: 'AAPL' lacks 5 of 65 rows between 2024-01-01 and 2024-03-29 (calendar of SPY): "
         "coverage 92.3%, allowed: from 95.0% (data.coverage)"
     )
-    manifest = read_manifest(manifest_of(source("AAPL", "MSFT", market="SPY", coverage=0.9).fetch()))
+    manifest = read_manifest(
+        manifest_of(source("AAPL", "MSFT", market="SPY", coverage=0.9).fetch())
+    )
     assert "AAPL: lacks 5 of 65 rows" in describe(manifest)[1]
     assert stub.history == {"AAPL": 2, "MSFT": 1, "SPY": 1}  # the refused one is asked for again
     with pytest.raises(DataError, match=r"coverage 92\.3%"):
@@ -221,7 +243,9 @@ def test_refresh_keeps_the_old_snapshot(source: Any) -> None:
     assert source().fetch() == new
 
 
-def test_failed_refresh_leaves_the_snapshot_in_use(source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_refresh_leaves_the_snapshot_in_use(
+    source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = source().fetch()
     no_network(monkeypatch)
     refusal(source(refresh=True))
@@ -236,7 +260,9 @@ def test_changed_snapshot_is_refused(source: Any) -> None:
     assert source(refresh=True).fetch().is_file()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"fingerprint": "../../x"}', '{"fingerprint": 7}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"fingerprint": "../../x"}', '{"fingerprint": 7}']
+)
 def test_damaged_manifest_is_refused(source: Any, text: str) -> None:
     path = source().fetch()
     (path.parent / "manifest.json").write_text(text)
@@ -248,7 +274,9 @@ def test_lost_snapshot_is_refused(source: Any) -> None:
     assert "is gone" in refusal(source())[0]
 
 
-def test_old_partial_answers_are_asked_for_again(source: Any, stub: YahooStub, tmp_path: Path) -> None:
+def test_old_partial_answers_are_asked_for_again(
+    source: Any, stub: YahooStub, tmp_path: Path
+) -> None:
     refusal(source("AAPL", "XYZQ"))
     yesterday = time.time() - 25 * 3600
     for path in (tmp_path / "kept" / "partial").iterdir():
@@ -258,7 +286,9 @@ def test_old_partial_answers_are_asked_for_again(source: Any, stub: YahooStub, t
     assert list((tmp_path / "kept" / "partial").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["../../etc", "A/B", "A?b=c", "A#b", "A%2fb", "", "A B", "A\n", "Ä", "A" * 33, ".A"])
+@pytest.mark.parametrize(
+    "name", ["../../etc", "A/B", "A?b=c", "A#b", "A%2fb", "", "A B", "A\n", "Ä", "A" * 33, ".A"]
+)
 def test_bad_names_never_leave(source: Any, stub: YahooStub, tmp_path: Path, name: str) -> None:
     lines = refusal(source("AAPL", name, macro={"vix": name + "/"}))
     assert len(lines) == 2 and all("is not a Yahoo symbol" in line for line in lines)
@@ -266,7 +296,9 @@ def test_bad_names_never_leave(source: Any, stub: YahooStub, tmp_path: Path, nam
 
 
 def test_dates_that_hold_no_day_are_refused(source: Any) -> None:
-    assert refusal(source(start="2024-05-01"))[0].startswith("data.start: 2024-05-01 is after the last day")
+    assert refusal(source(start="2024-05-01"))[0].startswith(
+        "data.start: 2024-05-01 is after the last day"
+    )
 
 
 def test_folder_that_cannot_be_written(source: Any, tmp_path: Path) -> None:
@@ -275,8 +307,15 @@ def test_folder_that_cannot_be_written(source: Any, tmp_path: Path) -> None:
 
 
 def test_four_processes_fetch_once(source: Any, stub: YahooStub, tmp_path: Path) -> None:
-    settings = {"assets": ["AAPL", "MSFT"], "start": START, "end": END, "folder": str(tmp_path / "kept")}
-    code = f"from runner.sources.yahoo import Yahoo; print(Yahoo(**{settings!r}).load().fingerprint)"
+    settings = {
+        "assets": ["AAPL", "MSFT"],
+        "start": START,
+        "end": END,
+        "folder": str(tmp_path / "kept"),
+    }
+    code = (
+        f"from runner.sources.yahoo import Yahoo; print(Yahoo(**{settings!r}).load().fingerprint)"
+    )
     command = [sys.executable, "-c", code]
     started = [subprocess.Popen(command, stdout=-1, stderr=-1, text=True) for _ in range(4)]
     finished = [(*process.communicate(), process.returncode) for process in started]
@@ -294,9 +333,16 @@ def test_importing_the_source_is_light() -> None:
 
 
 @pytest.mark.parametrize("experiment", ["capm", "alpha_signals", "weekly_premia"])
-def test_the_live_line_fetches_once_and_then_runs_offline(experiment: str, tmp_path: Path, stub: YahooStub) -> None:
+def test_the_live_line_fetches_once_and_then_runs_offline(
+    experiment: str, tmp_path: Path, stub: YahooStub
+) -> None:
     stub.known |= dict.fromkeys(UNIVERSE, ("2000-01-01", "2100-01-01"))
-    words = [f"experiment={experiment}", "data=yahoo", "data.start=2019-06-03", "data.end=2023-12-29"]
+    words = [
+        f"experiment={experiment}",
+        "data=yahoo",
+        "data.start=2019-06-03",
+        "data.end=2023-12-29",
+    ]
     first = run_cli(tmp_path, *words)
     assert first.code == 0, first.err
     assert stub.history["SPY"] == 1
@@ -308,7 +354,9 @@ def test_the_live_line_fetches_once_and_then_runs_offline(experiment: str, tmp_p
 
 def test_the_verb_snapshot_fetches_without_running(tmp_path: Path, stub: YahooStub) -> None:
     stub.known |= dict.fromkeys(UNIVERSE, ("2000-01-01", "2100-01-01"))
-    done = run_cli(tmp_path, "snapshot", "experiment=capm", "data.start=2023-01-02", "data.end=2023-12-29")
+    done = run_cli(
+        tmp_path, "snapshot", "experiment=capm", "data.start=2023-01-02", "data.end=2023-12-29"
+    )
     assert done.code == 0, done.err
     assert Path(tmp_path, done.out.strip()).is_file()
     assert done.directory is None

@@ -24,10 +24,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-HOSTS = ["fc.yahoo.com", "guce.yahoo.com", "consent.yahoo.com", "finance.yahoo.com", "*.finance.yahoo.com"]
+HOSTS = [
+    "fc.yahoo.com",
+    "guce.yahoo.com",
+    "consent.yahoo.com",
+    "finance.yahoo.com",
+    "*.finance.yahoo.com",
+]
 OPEN = timedelta(hours=14, minutes=30)  # UTC, New York in winter
 NOT_FOUND = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
-BROKEN = {"chart": {"result": None, "error": {"code": "Internal", "description": "looks like a delisting"}}}
+BROKEN = {
+    "chart": {
+        "result": None,
+        "error": {"code": "Internal", "description": "looks like a delisting"},
+    }
+}
 COOKIE = "A3=stub; Domain=.yahoo.com; Path=/; Max-Age=31536000; Secure"
 
 
@@ -80,7 +91,9 @@ class YahooStub:
             return 200, "stubcrumb"
         if path.startswith("/v8/finance/chart/"):
             return self._chart(unquote(path.rsplit("/", 1)[1]), query)
-        return (200, "<html></html>") if host.startswith("guce.") else (404, "<html>not here</html>")
+        return (
+            (200, "<html></html>") if host.startswith("guce.") else (404, "<html>not here</html>")
+        )
 
     def _chart(self, ticker: str, query: dict[str, list[str]]) -> tuple[int, str]:
         with self.lock:
@@ -103,7 +116,9 @@ class YahooStub:
         }
         days = self._days(ticker, query)
         prices = [None if self._is_null(ticker, day) else _price(ticker, day) for day in days]
-        adjusted = [None if one is None else one * 0.9 + 1e-9 * self.history[ticker] for one in prices]
+        adjusted = [
+            None if one is None else one * 0.9 + 1e-9 * self.history[ticker] for one in prices
+        ]
         quote: dict[str, list[Any]] = dict.fromkeys(("open", "high", "low", "close"), prices)
         quote["volume"] = [None if one is None else int(one * 1000) % 977 + 1 for one in prices]
         if not days:
@@ -117,11 +132,15 @@ class YahooStub:
 
     def _days(self, ticker: str, query: dict[str, list[str]]) -> list[datetime]:
         """Weekdays from period1 to period2 on which the ticker trades; the first one without a period."""
-        first, last = (datetime.fromisoformat(one).replace(tzinfo=UTC) for one in self.known[ticker])
+        first, last = (
+            datetime.fromisoformat(one).replace(tzinfo=UTC) for one in self.known[ticker]
+        )
         start = datetime.fromtimestamp(int(query.get("period1", ["1577880000"])[0]), UTC)
         end = datetime.fromtimestamp(int(query.get("period2", ["1577970000"])[0]), UTC)
         day = max(first, start.replace(hour=0, minute=0, second=0))
-        days = [day + timedelta(days=n) for n in range(max((min(end, last + OPEN) - day).days + 1, 0))]
+        days = [
+            day + timedelta(days=n) for n in range(max((min(end, last + OPEN) - day).days + 1, 0))
+        ]
         return [day for day in days if day.weekday() < 5 and start <= day + OPEN < end]
 
     def _is_null(self, ticker: str, day: datetime) -> bool:
@@ -151,7 +170,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
-        status, body = self.server.stub.answer(self.headers["Host"], parts.path, parse_qs(parts.query))
+        status, body = self.server.stub.answer(
+            self.headers["Host"], parts.path, parse_qs(parts.query)
+        )
         content = body.encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
@@ -193,12 +214,21 @@ def _certificate(
     hosts: Sequence[str] = (),
 ) -> x509.Certificate:
     """A certificate of two days: of an authority, or of a server where hosts are given."""
-    issued, named = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (issuer, subject))
+    issued, named = (
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (issuer, subject)
+    )
     now, day = datetime.now(UTC), timedelta(days=1)
-    builder = x509.CertificateBuilder().issuer_name(issued).subject_name(named).public_key(key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .issuer_name(issued)
+        .subject_name(named)
+        .public_key(key.public_key())
+    )
     builder = builder.serial_number(x509.random_serial_number())
     builder = builder.not_valid_before(now - day).not_valid_after(now + day)
-    builder = builder.add_extension(x509.BasicConstraints(ca=not hosts, path_length=None), critical=True)
+    builder = builder.add_extension(
+        x509.BasicConstraints(ca=not hosts, path_length=None), critical=True
+    )
     if hosts:
         alternatives = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
         builder = builder.add_extension(alternatives, critical=False)

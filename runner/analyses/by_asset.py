@@ -1,4 +1,6 @@
-"""The regressions by asset on factors, one after the other, for the analyses that test each of them."""
+"""The regressions by asset on factors, one after the other, for the analyses that test each of
+them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
 
 class Asset(NamedTuple):
-    """The regression of one asset: rows of the panel (n,), X (n, k) with the constant first, y (n,), residuals u."""
+    """The regression of one asset: rows of the panel (n,), X (n, k) with the constant first, y
+    (n,), residuals u.
+    """
 
     name: str
     rows: np.ndarray
@@ -49,7 +53,10 @@ class Factors(NamedTuple):
                 yield unit.name
                 continue
             t, i = unit.cells(self.panel)
-            X, y = design(self.panel, t, i, self.model.regressors, constant=True), self.panel.y[t, i]
+            X, y = (
+                design(self.panel, t, i, self.model.regressors, constant=True),
+                self.panel.y[t, i],
+            )
             yield Asset(unit.name, t, X, y, y - X @ b)
 
 

@@ -1,4 +1,6 @@
-"""The target by group of assets, such as sector: how it is distributed, how well it is forecast, how it moves."""
+"""The target by group of assets, such as sector: how it is distributed, how well it is forecast,
+how it moves.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,13 @@ PATHS = ["period", "group", "n_obs", "mean", "n_scored", "mean_actual", "mean_fo
 
 
 def target_by_group(study: Study, *, group: str = "sector") -> Finding:
-    """Distribution of the target over the usable cells of each group, and scores of the forecasts of its assets.
+    """Distribution of the target over the usable cells of each group, and scores of the forecasts
+    of its assets.
 
-    Mean, standard deviation (ddof 1) and quantiles (linear interpolation) are of the target as it is, in its own
-    unit. Correlation and RMSE are pooled over the rows of a group, the naive forecast is each asset's mean over its
-    training rows. Several paths of a combinatorial cross-validation are pooled.
+    Mean, standard deviation (ddof 1) and quantiles (linear interpolation) are of the target as it
+    is, in its own unit. Correlation and RMSE are pooled over the rows of a group, the naive
+    forecast is each asset's mean over its training rows. Several paths of a combinatorial
+    cross-validation are pooled.
 
     Raises:
         DataError: a group that the data does not have; no row has a forecast.
@@ -43,18 +47,26 @@ def target_by_group(study: Study, *, group: str = "sector") -> Finding:
     for k, name in enumerate(names):
         own = np.flatnonzero(level == k)
         y = panel.scored[:, own][panel.valid[:, own]]
-        row = {"scope": "group", "unit": name, "assets": len(own), "n_obs": len(y)} | _distribution(y)
+        row = {"scope": "group", "unit": name, "assets": len(own), "n_obs": len(y)} | _distribution(
+            y
+        )
         rows.append(row | _scores(table[of_row == k]))
     found = pd.DataFrame(rows, columns=COLUMNS)
-    return Finding(found.assign(group=group, sample=sample), words=_words(found, group, sample), picture="by_group")
+    return Finding(
+        found.assign(group=group, sample=sample),
+        words=_words(found, group, sample),
+        picture="by_group",
+    )
 
 
 def risk_by_group(
     study: Study, *, group: str = "sector", period: Literal["month", "quarter", "year"] = "quarter"
 ) -> Finding:
-    """Mean of the target over the usable cells of each group and period of the calendar, by the date of the row.
+    """Mean of the target over the usable cells of each group and period of the calendar, by the
+    date of the row.
 
-    `mean_actual` and `mean_forecast` are over the rows with a forecast, so that they can be compared.
+    `mean_actual` and `mean_forecast` are over the rows with a forecast, so that they can be
+    compared.
 
     Raises:
         DataError: a group that the data does not have; no row has a forecast.
@@ -115,8 +127,14 @@ def _scores(part: pd.DataFrame) -> dict[str, float]:
 
     if part.empty:
         return {"n_scored": 0}
-    y, forecast, benchmark = (part[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark"))
-    scores = {"correlation": correlation(y, forecast), "rmse": rmse(y, forecast), "rmse_naive": rmse(y, benchmark)}
+    y, forecast, benchmark = (
+        part[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark")
+    )
+    scores = {
+        "correlation": correlation(y, forecast),
+        "rmse": rmse(y, forecast),
+        "rmse_naive": rmse(y, benchmark),
+    }
     return {"n_scored": len(y)} | scores
 
 
@@ -131,7 +149,11 @@ def _words(found: pd.DataFrame, group: str, sample: str) -> list[str]:
     ]
     scored = known[known["n_scored"] > 0].sort_values("rmse")
     if len(scored) > 1:
-        best, worst, worse = scored.iloc[0], scored.iloc[-1], int((scored["rmse"] > scored["rmse_naive"]).sum())
+        best, worst, worse = (
+            scored.iloc[0],
+            scored.iloc[-1],
+            int((scored["rmse"] > scored["rmse_naive"]).sum()),
+        )
         told.append(
             f"RMSE of the forecasts {sample}: from {number(best['rmse'])} ({best['unit']}) to "
             f"{number(worst['rmse'])} ({worst['unit']}); above that of the train mean in {worse:,} of "

@@ -30,16 +30,19 @@ def confidence_set(
     block: Rows | None = None,
     seed: Count = 0,
 ) -> Finding:
-    """The model confidence set of Hansen, Lunde and Nason (2011): those that no other is shown to beat.
+    """The model confidence set of Hansen, Lunde and Nason (2011): those that no other is shown to
+    beat.
 
     `models` maps a name to the settings in which it differs from the model of the run, such as
-    {capm: {regressors: [MktRF]}}; the run's own and the train mean compete too. Squared errors, averaged over
-    assets by date, on the rows that all of them forecast; a hold-out beside other folds is left alone. Stationary
-    bootstrap of `draws`, blocks of `block` dates (null: the larger of the horizon and the cube root of the dates),
-    statistic R, by arch. A model is in the set where its p-value is at least `size`.
+    {capm: {regressors: [MktRF]}}; the run's own and the train mean compete too. Squared errors,
+    averaged over assets by date, on the rows that all of them forecast; a hold-out beside other
+    folds is left alone. Stationary bootstrap of `draws`, blocks of `block` dates (null: the larger
+    of the horizon and the cube root of the dates), statistic R, by arch. A model is in the set
+    where its p-value is at least `size`.
 
     Raises:
-        DataError: no fold, folds that forecast a row twice, settings that the model has not, too few dates.
+        DataError: no fold, folds that forecast a row twice, settings that the model has not, too
+            few dates.
     """
     import numpy as np
     import pandas as pd
@@ -50,9 +53,15 @@ def confidence_set(
     losses = _losses(study, models)
     chosen = block_of(len(losses), study.panel.horizon, block)
     p = may_be_best(losses, draws, chosen, seed)
-    rows = {"model": losses.columns, "mse": losses.mean().to_numpy(), "rmse": np.sqrt(losses.mean().to_numpy())}
+    rows = {
+        "model": losses.columns,
+        "mse": losses.mean().to_numpy(),
+        "rmse": np.sqrt(losses.mean().to_numpy()),
+    }
     table = pd.DataFrame(rows | {"p_value": p.to_numpy(), "included": (p >= size).to_numpy()})
-    table = table.sort_values("mse", kind="stable", ignore_index=True).assign(dates=len(losses), block=chosen)
+    table = table.sort_values("mse", kind="stable", ignore_index=True).assign(
+        dates=len(losses), block=chosen
+    )
     kept = [str(name) for name in table.loc[table["included"], "model"]]
     words = [
         f"At {100 * size:g} % the set that holds the best of {len(table)} forecasts is: {', '.join(kept)} "
@@ -76,24 +85,33 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
         raise DataError("validation: no fold; allowed: a scheme that forecasts")
     rows = np.concatenate([fold.test for fold in folds])
     if len(np.unique(rows)) < len(rows):
-        raise DataError("validation: several folds forecast the same row; allowed: a scheme with one path")
+        raise DataError(
+            "validation: several folds forecast the same row; allowed: a scheme with one path"
+        )
     panel, errors = study.panel, {}
     for name, (model, seen) in _competing(study, models).items():
         values = [_forecast(name, model, seen, fold) for fold in folds]
         errors[name] = (panel.scored[rows] - np.concatenate(values)) ** 2
-    errors[NAIVE] = (panel.scored[rows] - np.concatenate([_naive(study, fold) for fold in folds])) ** 2
+    errors[NAIVE] = (
+        panel.scored[rows] - np.concatenate([_naive(study, fold) for fold in folds])
+    ) ** 2
     use = panel.valid[rows] & np.all([np.isfinite(one) for one in errors.values()], axis=0)
     dates = use.any(axis=1)
     if dates.sum() < FEWEST:
-        raise DataError(f"validation: {int(dates.sum())} dates with a forecast of every model; needs {FEWEST}")
+        raise DataError(
+            f"validation: {int(dates.sum())} dates with a forecast of every model; needs {FEWEST}"
+        )
     means = {
-        name: np.where(use, one, 0.0).sum(axis=1)[dates] / use.sum(axis=1)[dates] for name, one in errors.items()
+        name: np.where(use, one, 0.0).sum(axis=1)[dates] / use.sum(axis=1)[dates]
+        for name, one in errors.items()
     }
     order = np.argsort(rows[dates])
     return pd.DataFrame({name: one[order] for name, one in means.items()})
 
 
-def _competing(study: Study, models: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Model, Panel]]:
+def _competing(
+    study: Study, models: Mapping[str, Mapping[str, Any]]
+) -> dict[str, tuple[Model, Panel]]:
     """The model of the run and those that differ from it, each with the panel that it sees.
 
     Raises:
@@ -102,7 +120,9 @@ def _competing(study: Study, models: Mapping[str, Mapping[str, Any]]) -> dict[st
     found: dict[str, tuple[Model, Panel]] = {RUN: (study.model, study.panel)}
     mistakes: list[str] = []
     if not models or {RUN, NAIVE} & set(models):
-        mistakes.append(f"models: given {list(models)}; allowed: one or more names, not {RUN!r} or {NAIVE!r}")
+        mistakes.append(
+            f"models: given {list(models)}; allowed: one or more names, not {RUN!r} or {NAIVE!r}"
+        )
     if not is_dataclass(study.given or study.model):
         kind = type(study.model).__name__
         raise DataError(f"models: {kind} is no dataclass, so that no setting of it can differ")
@@ -121,11 +141,15 @@ def _competing(study: Study, models: Mapping[str, Mapping[str, Any]]) -> dict[st
 
 
 def _forecast(name: str, model: Model, panel: Panel, fold: Fold) -> np.ndarray:
-    """Forecast (rows of the test part, N) of a model that saw the training rows of the fold only."""
+    """Forecast (rows of the test part, N) of a model that saw the training rows of the fold
+    only.
+    """
     try:
         return panel.in_units(model.forecast(panel, fold))
     except (DataError, EstimationError) as error:
-        raise DataError([f"models.{name}: fold {fold.name}: {line}" for line in error.mistakes]) from error
+        raise DataError(
+            [f"models.{name}: fold {fold.name}: {line}" for line in error.mistakes]
+        ) from error
 
 
 def _naive(study: Study, fold: Any) -> np.ndarray:

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from runner.least_squares import Solution
     from runner.study import Study
 
-EQUALITY = ["term", "units", "dates", "smallest", "largest", "wald", "f_stat", "df_num", "df_den", "p_value"]
+EQUALITY = [
+    "term",
+    "units",
+    "dates",
+    "smallest",
+    "largest",
+    "wald",
+    "f_stat",
+    "df_num",
+    "df_den",
+    "p_value",
+]
 EQUALITY += ["errors", "reason"]
 EQUAL = "equal in every unit"
 
@@ -34,8 +45,8 @@ class System:
         units: names (U,) of those with estimates and errors.
         b: (U, k) estimates.
         influence: (T, U, k), the inverse of X'X times the score x*u of the cells of each date.
-        residuals, bread: (T, U) and (k, k) where every unit has the same X on every row and errors are nonrobust,
-            else None.
+        residuals, bread: (T, U) and (k, k) where every unit has the same X on every row and errors
+            are nonrobust, else None.
         kind: of the scores, HC0, HC2 or HC3.
         dates: least number of dates of a unit.
         lags: of products of influences over dates.
@@ -57,43 +68,55 @@ class System:
         """The covariance in words."""
         if self.residuals is not None:
             return "SUR, equal variances"
-        return f"SUR, {self.kind} scores summed by date" + (f", Newey-West {self.lags} lags" if self.lags else "")
+        return f"SUR, {self.kind} scores summed by date" + (
+            f", Newey-West {self.lags} lags" if self.lags else ""
+        )
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom of the covariance; lags leave fewer (equivalent ones of the Bartlett window)."""
+        """Degrees of freedom of the covariance; lags leave fewer (equivalent ones of the Bartlett
+        window).
+        """
         weights = 1.0 - np.arange(1, self.lags + 1) / (self.lags + 1.0)
         return int((self.dates - self.b.shape[1]) / (1.0 + 2.0 * float(weights @ weights)))
 
     def covariance(self, at: list[int]) -> np.ndarray:
-        """Covariance (U m, U m) of the terms at these m places, unit by unit, without small-sample factor."""
+        """Covariance (U m, U m) of the terms at these m places, unit by unit, without small-sample
+        factor.
+        """
         from runner.clusters import long_run
 
         if self.residuals is not None and self.bread is not None:
-            return np.kron(self.residuals.T @ self.residuals / self.dates, self.bread[np.ix_(at, at)])
+            return np.kron(
+                self.residuals.T @ self.residuals / self.dates, self.bread[np.ix_(at, at)]
+            )
         return long_run(self.influence[:, :, at].reshape(len(self.influence), -1), self.lags)
 
 
 def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
-    """Wald tests that a term is the same in every unit (asset or group), one by one and all together.
+    """Wald tests that a term is the same in every unit (asset or group), one by one and all
+    together.
 
-    Shocks are shared, so the estimates of two units are correlated: cov(b_i, b_j) = B_i (sum over dates of
-    s_it s_jt') B_j, with s_it the scores x*u of unit i on date t and B the inverse of X'X (seemingly unrelated
-    regressions, Zellner 1962, robust to unequal variances). HC2 and HC3 of the run divide u by its slack, HAC and
-    driscoll_kraay add Newey-West over dates with their lags; cluster counts as dates. With nonrobust errors it is
-    s_ij (X'X)^-1, s_ij the mean product of residuals, where every asset has the same regressors and rows; else HC3.
+    Shocks are shared, so the estimates of two units are correlated: cov(b_i, b_j) = B_i (sum over
+    dates of s_it s_jt') B_j, with s_it the scores x*u of unit i on date t and B the inverse of X'X
+    (seemingly unrelated regressions, Zellner 1962, robust to unequal variances). HC2 and HC3 of the
+    run divide u by its slack, HAC and driscoll_kraay add Newey-West over dates with their lags;
+    cluster counts as dates. With nonrobust errors it is s_ij (X'X)^-1, s_ij the mean product of
+    residuals, where every asset has the same regressors and rows; else HC3.
 
-    `wald` is chi-squared with q restrictions, without small-sample factor. The test is Hotelling's (1931) of it:
-    F = wald (d - k) / d (v - p + 1) / (v q) with (q, v - p + 1) degrees of freedom, d the fewest dates of a unit, k
-    its terms, v = d - k, with lags divided by 1 + 2 sum of squared Bartlett weights, and p = q, in the case
-    s_ij (X'X)^-1 p = U - 1, where one term of normal errors is exact. On 60 dates, 9 assets, 4 terms a true null
-    was rejected at 5 % in 5 % (nonrobust), 12 % (HC3) and 18 % (HC0) of samples: few dates reject too often.
+    `wald` is chi-squared with q restrictions, without small-sample factor. The test is Hotelling's
+    (1931) of it: F = wald (d - k) / d (v - p + 1) / (v q) with (q, v - p + 1) degrees of freedom, d
+    the fewest dates of a unit, k its terms, v = d - k, with lags divided by 1 + 2 sum of squared
+    Bartlett weights, and p = q, in the case s_ij (X'X)^-1 p = U - 1, where one term of normal
+    errors is exact. On 60 dates, 9 assets, 4 terms a true null was rejected at 5 % in 5 %
+    (nonrobust), 12 % (HC3) and 18 % (HC0) of samples: few dates reject too often.
 
     Args:
         terms: to compare; null takes every term of the regression.
 
     Raises:
-        DataError: a regression by date, pooled or penalised, weighted, with effects or components; unknown terms.
+        DataError: a regression by date, pooled or penalised, weighted, with effects or components;
+            unknown terms.
     """
     import pandas as pd
 
@@ -106,7 +129,9 @@ def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
     system = _system(study)
     every = [[term] for term in chosen] + ([chosen] if len(chosen) > 1 else [])
     table = pd.DataFrame([_test(system, known, one) for one in every], columns=EQUALITY)
-    tested = {f"p_{row['term']}": row["p_value"] for row in table.head(len(chosen)).to_dict("records")}
+    tested = {
+        f"p_{row['term']}": row["p_value"] for row in table.head(len(chosen)).to_dict("records")
+    }
     noun = "asset" if study.model.by == "asset" else "group"
     return Finding(table, tested, _words(table, system, noun))
 
@@ -148,8 +173,12 @@ def _slack(one: Solution, kind: str) -> np.ndarray:
     return {"HC0": np.ones_like(slack), "HC2": np.sqrt(slack), "HC3": slack}[kind]
 
 
-def _solved(study: Study, rows: np.ndarray) -> tuple[dict[str, tuple[np.ndarray, Solution]], dict[str, str]]:
-    """Dates of the cells and least squares of each unit, and the units without with their reason."""
+def _solved(
+    study: Study, rows: np.ndarray
+) -> tuple[dict[str, tuple[np.ndarray, Solution]], dict[str, str]]:
+    """Dates of the cells and least squares of each unit, and the units without with their
+    reason.
+    """
     from runner.estimation import EXACT, design
     from runner.grouping import units
     from runner.least_squares import NotEstimable, solve
@@ -159,7 +188,12 @@ def _solved(study: Study, rows: np.ndarray) -> tuple[dict[str, tuple[np.ndarray,
     for unit in units(panel, rows, model.by):
         t, i = unit.cells(panel)
         try:
-            one = solve(design(panel, t, i, model.regressors, model.constant), panel.y[t, i], terms, model.constant)
+            one = solve(
+                design(panel, t, i, model.regressors, model.constant),
+                panel.y[t, i],
+                terms,
+                model.constant,
+            )
         except NotEstimable as error:
             omitted[unit.name] = str(error)
             continue
@@ -180,7 +214,12 @@ def _test(system: System, terms: list[str], chosen: list[str]) -> dict[str, obje
 
     at = [terms.index(term) for term in chosen]
     (U, k), m, d = system.b.shape, len(at), system.dates
-    row: dict[str, object] = {"term": ", ".join(chosen), "units": U, "dates": d, "errors": system.errors}
+    row: dict[str, object] = {
+        "term": ", ".join(chosen),
+        "units": U,
+        "dates": d,
+        "errors": system.errors,
+    }
     if U and m == 1:
         row |= {"smallest": system.b[:, at].min(), "largest": system.b[:, at].max()}
     q = (U - 1) * m
@@ -189,7 +228,9 @@ def _test(system: System, terms: list[str], chosen: list[str]) -> dict[str, obje
         return row | {"reason": f"{count(U, 'unit')} with errors; needs at least 2"}
     v, V = system.freedom, system.covariance(at)
     if v < p:
-        return row | {"reason": f"{d} dates leave {v} degrees of freedom beside {k} terms; needs at least {p}"}
+        return row | {
+            "reason": f"{d} dates leave {v} degrees of freedom beside {k} terms; needs at least {p}"
+        }
     if not np.isfinite(V).all():
         return row | {"reason": f"{system.kind} does not exist: a row has leverage 1"}
     # each unit less the first
@@ -200,18 +241,32 @@ def _test(system: System, terms: list[str], chosen: list[str]) -> dict[str, obje
         return row | {"reason": str(error)}
     left = v - p + 1
     f = found.f_stat * (d - k) / d * left / v
-    test = {"wald": found.f_stat * q, "f_stat": f, "df_num": q, "df_den": left, "p_value": float(fdtrc(q, left, f))}
+    test = {
+        "wald": found.f_stat * q,
+        "f_stat": f,
+        "df_num": q,
+        "df_den": left,
+        "p_value": float(fdtrc(q, left, f)),
+    }
     return row | test | {"reason": ""}
 
 
 def _words(table: pd.DataFrame, system: System, noun: str) -> list[str]:
-    """One sentence per test, tests without an answer by their reason, and the units that are not compared."""
-    said = [_sentence(row, count(len(system.units), noun)) for row in table.to_dict("records") if not row["reason"]]
+    """One sentence per test, tests without an answer by their reason, and the units that are not
+    compared.
+    """
+    said = [
+        _sentence(row, count(len(system.units), noun))
+        for row in table.to_dict("records")
+        if not row["reason"]
+    ]
     failed = table[table["reason"] != ""]
     for reason, rows in failed.groupby("reason", sort=False):
         said.append(f"Equality of {'; '.join(rows['term'])} was not tested: {reason}.")
     if system.omitted:
-        said.append(f"Not compared: {listed(f'{name} ({why})' for name, why in system.omitted.items())}.")
+        said.append(
+            f"Not compared: {listed(f'{name} ({why})' for name, why in system.omitted.items())}."
+        )
     return said
 
 
@@ -219,7 +274,11 @@ def _sentence(row: dict[Hashable, Any], units: str) -> str:
     rejected = row["p_value"] < LEVEL
     f = f"F({row['df_num']:.0f}, {row['df_den']:.0f}) {t_text(row['f_stat'])}, p {p_text(row['p_value'])}"
     one = row["smallest"] == row["smallest"]
-    spread = f"; estimates from {number(row['smallest'], 3)} to {number(row['largest'], 3)}" if one else ""
+    spread = (
+        f"; estimates from {number(row['smallest'], 3)} to {number(row['largest'], 3)}"
+        if one
+        else ""
+    )
     what = f"Equality of {row['term']}{'' if one else ' together'}"
     end = "rejected at 5 %" if rejected else "not rejected at 5 %, no proof of it"
     return f"{what} over {units} is {end} ({f}){spread}."

@@ -18,30 +18,44 @@ if TYPE_CHECKING:
     from runner.sources.factor_truth import FactorTruth
     from runner.study import Study
 
-TABLE = ["rows", "draws", "coverage", "coverage_error", "confidence", "rmse", "rmse_root_rows", "bias", "std_error"]
+TABLE = [
+    "rows",
+    "draws",
+    "coverage",
+    "coverage_error",
+    "confidence",
+    "rmse",
+    "rmse_root_rows",
+    "bias",
+    "std_error",
+]
 TABLE += ["covariance_error_factor", "covariance_error_sample", "failed", "reason"]
 
 
 def estimation_error(
     study: Study, *, source: KnownTruth, rows: list[Rows] | None = None, draws: Rows = 100
 ) -> Finding:
-    """Loadings estimated by the model of this study on fresh draws from a known truth, for several numbers of rows.
+    """Loadings estimated by the model of this study on fresh draws from a known truth, for several
+    numbers of rows.
 
-    coverage is the share of intervals that hold the true loading, `confidence` what it should be; coverage_error
-    its Monte Carlo error, draws taken as independent, loadings of one draw not. rmse is over all loadings, assets
-    and draws; times the root of the rows it stays level where errors shrink as they should. bias is the mean
-    absolute over loadings of the mean error over draws. covariance_error_* is the Frobenius distance from the true
-    covariance over the size of that, of the factor model and of the sample covariance, a mean over draws. Where
-    loadings change, the truth is that of the first row. Of principal components, which are known up to a rotation
-    only, the covariance alone is compared.
+    coverage is the share of intervals that hold the true loading, `confidence` what it should be;
+    coverage_error its Monte Carlo error, draws taken as independent, loadings of one draw not. rmse
+    is over all loadings, assets and draws; times the root of the rows it stays level where errors
+    shrink as they should. bias is the mean absolute over loadings of the mean error over draws.
+    covariance_error_* is the Frobenius distance from the true covariance over the size of that, of
+    the factor model and of the sample covariance, a mean over draws. Where loadings change, the
+    truth is that of the first row. Of principal components, which are known up to a rotation only,
+    the covariance alone is compared.
 
     Args:
-        source: such as ${data}, with data=simulated_factors; its factors F1, F2, ... are the regressors.
+        source: such as ${data}, with data=simulated_factors; its factors F1, F2, ... are the
+            regressors.
         rows: of the draws; null takes a quarter, half, one and twice those of the study.
         draws: per number of rows; all from the truth of the source's seed.
 
     Raises:
-        DataError: the model is no regression by asset, or its regressors are not factors of the source.
+        DataError: the model is no regression by asset, or its regressors are not factors of the
+            source.
     """
     import pandas as pd
 
@@ -53,9 +67,13 @@ def estimation_error(
     T = len(study.panel.dates)
     sizes = [max(T // 4, 2), max(T // 2, 2), T, 2 * T] if rows is None else rows
     truth, names = source.truth(), _factor_names(study, source)
-    table = pd.DataFrame([_measured(study, source, truth, names, size, draws) for size in sizes], columns=TABLE)
+    table = pd.DataFrame(
+        [_measured(study, source, truth, names, size, draws) for size in sizes], columns=TABLE
+    )
     metrics = {
-        f"{name}_{row['rows']}": row[name] for row in table.to_dict("records") for name in ("coverage", "rmse")
+        f"{name}_{row['rows']}": row[name]
+        for row in table.to_dict("records")
+        for name in ("coverage", "rmse")
     }
     return Finding(table, metrics, [_words(row) for _, row in table.iterrows()], "estimation_error")
 
@@ -70,7 +88,9 @@ def _factor_names(study: Study, source: KnownTruth) -> list[str]:
     names = [f"F{j + 1}" for j in range(m)]
     other = [name for name in study.panel.names if name not in names]
     if other:
-        raise DataError(f"source: its factors are {', '.join(names)}; given the feature {other[0]}, which is none")
+        raise DataError(
+            f"source: its factors are {', '.join(names)}; given the feature {other[0]}, which is none"
+        )
     return names
 
 
@@ -87,20 +107,31 @@ def _measured(
             found.append(_one(study.model, fit, panel, truth, names))
         except (DataError, EstimationError) as error:
             failed, reason = failed + 1, error.mistakes[0]
-    row: dict[str, object] = {"rows": rows, "draws": draws - failed, "failed": failed, "reason": reason}
+    row: dict[str, object] = {
+        "rows": rows,
+        "draws": draws - failed,
+        "failed": failed,
+        "reason": reason,
+    }
     if not found:
         return row
     distance = np.array([one[2] for one in found]).mean(axis=0)
     row |= {"covariance_error_factor": distance[0], "covariance_error_sample": distance[1]}
     gaps = np.array([one[0] for one in found])
     if study.model.components:
-        return row | {"reason": reason or "components are known up to a rotation: no loadings to compare"}
+        return row | {
+            "reason": reason or "components are known up to a rotation: no loadings to compare"
+        }
     errors = np.array([one[1] for one in found])
     return row | _loadings(gaps, errors, study.model.confidence, rows)
 
 
-def _loadings(gaps: np.ndarray, errors: np.ndarray, confidence: float, rows: int) -> dict[str, object]:
-    """Of gaps (draws, n, m) between estimates and truth, and of (std_error, inside) (draws, 2, n, m)."""
+def _loadings(
+    gaps: np.ndarray, errors: np.ndarray, confidence: float, rows: int
+) -> dict[str, object]:
+    """Of gaps (draws, n, m) between estimates and truth, and of (std_error, inside) (draws, 2, n,
+    m).
+    """
     inside = errors[:, 1].reshape(len(gaps), -1)
     by_draw, several = np.mean(inside, axis=1), len(gaps) > 1
     rmse = float(np.sqrt(np.mean(gaps**2)))
@@ -118,25 +149,34 @@ def _loadings(gaps: np.ndarray, errors: np.ndarray, confidence: float, rows: int
 def _one(
     model: Any, fit: Fit, panel: Panel, truth: FactorTruth, names: list[str]
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Of one draw: gaps (n, m), standard errors and whether intervals hold the truth (2, n, m), and distances."""
+    """Of one draw: gaps (n, m), standard errors and whether intervals hold the truth (2, n, m),
+    and distances.
+    """
     from runner.factor_model import factor_model
 
     S, size = truth.covariance, np.linalg.norm(truth.covariance)
     by_factors = factor_model(model, fit, panel, np.arange(len(panel.dates))).covariance
     sample = np.atleast_2d(np.cov(panel.y, rowvar=False))
-    distances = float(np.linalg.norm(by_factors - S) / size), float(np.linalg.norm(sample - S) / size)
+    distances = (
+        float(np.linalg.norm(by_factors - S) / size),
+        float(np.linalg.norm(sample - S) / size),
+    )
     if model.components:
         return np.empty(0), np.empty(0), distances
     terms = [term for term in model.terms(panel.names) if term != "const"]
     true = truth.loadings[:, [names.index(term) for term in terms]]
-    table = fit.coefficients[(fit.coefficients["scope"] == "asset") & (fit.coefficients["term"] != "const")]
+    table = fit.coefficients[
+        (fit.coefficients["scope"] == "asset") & (fit.coefficients["term"] != "const")
+    ]
     columns = ("estimate", "std_error", "ci_low", "ci_high")
     b, error, low, high = (table[name].to_numpy().reshape(true.shape) for name in columns)
     return b - true, np.array([error, (low <= true) & (true <= high)]), distances
 
 
 def _panel(like: Panel, F: np.ndarray, returns: np.ndarray, names: list[str]) -> Panel:
-    """A panel of drawn returns with the features of the study, on dates that only number the rows."""
+    """A panel of drawn returns with the features of the study, on dates that only number the
+    rows.
+    """
     import pandas as pd
 
     from runner.panel import Panel

@@ -21,19 +21,32 @@ if TYPE_CHECKING:
 MOST_UNITS = 12  # up to which each unit has rows of its own beside the mean
 MOST_TOLD = 8  # terms with a sentence of their own
 ERRORS = ["std_error", "t_stat", "ci_low", "ci_high"]
-COLUMNS = ["fold", "train_start", "train_end", "train_dates", "scope", "unit", "units", "term", "estimate", *ERRORS]
+COLUMNS = [
+    "fold",
+    "train_start",
+    "train_end",
+    "train_dates",
+    "scope",
+    "unit",
+    "units",
+    "term",
+    "estimate",
+    *ERRORS,
+]
 COLUMNS += ["all_rows", "same_sign"]
 NO_FOLD = "validation: no fold; allowed: one that fits on a part of the rows, such as validation=walk_forward"
 
 
 def coefficients_by_fold(study: Study) -> Finding:
-    """Estimates of the model on the training rows of each fold, with its own errors, in units of the coefficients.
+    """Estimates of the model on the training rows of each fold, with its own errors, in units of
+    the coefficients.
 
-    The mean over units where there are several (and each unit, up to 12 assets or groups), else the one regression.
-    `units` is how many a mean is over, `all_rows` the estimate of the fit on all rows, `same_sign` whether the fold
-    has its sign. The words and metrics are of the means: the share of folds with that sign, and the standard
-    deviation over folds (ddof 1) over the mean standard error. Folds that share training rows agree by
-    construction, so that this is no test: the share of rows in common is told.
+    The mean over units where there are several (and each unit, up to 12 assets or groups), else the
+    one regression. `units` is how many a mean is over, `all_rows` the estimate of the fit on all
+    rows, `same_sign` whether the fold has its sign. The words and metrics are of the means: the
+    share of folds with that sign, and the standard deviation over folds (ddof 1) over the mean
+    standard error. Folds that share training rows agree by construction, so that this is no test:
+    the share of rows in common is told.
 
     Raises:
         DataError: no fold, or a model without coefficients.
@@ -50,15 +63,23 @@ def coefficients_by_fold(study: Study) -> Finding:
         except RunnerError as error:
             lost[fold.name] = error.mistakes[0]
     if not parts:
-        raise DataError(f"validation: no fold has estimates; fold {next(iter(lost))}: {next(iter(lost.values()))}")
+        raise DataError(
+            f"validation: no fold has estimates; fold {next(iter(lost))}: {next(iter(lost.values()))}"
+        )
     table = pd.concat(parts, ignore_index=True)[COLUMNS]
     means = table[table["scope"] == whole["scope"].iloc[0]]
     about = by_term(means)
     slopes = about[about["term"] != "const"] if (about["term"] != "const").any() else about
-    metrics = {"same_sign_min": slopes["same_sign"].min(), "same_sign_mean": slopes["same_sign"].mean()}
+    metrics = {
+        "same_sign_min": slopes["same_sign"].min(),
+        "same_sign_mean": slopes["same_sign"].mean(),
+    }
     metrics |= {"spread_over_error_max": (slopes["spread"] / slopes["std_error"]).max()}
     words = _signs(about, means["fold"].nunique())
-    words += [*_composition(means, str(study.fit.coefficients["scope"].iloc[0])), *_overlap(study.folds)]
+    words += [
+        *_composition(means, str(study.fit.coefficients["scope"].iloc[0])),
+        *_overlap(study.folds),
+    ]
     words += [f"{count(len(lost), 'fold')} without estimates: {listed(lost)}."] if lost else []
     return Finding(table, metrics, words, "fold_paths")
 
@@ -75,7 +96,9 @@ def central(fit: Fit) -> pd.DataFrame:
         return mean
     units = table[["scope", "unit"]].drop_duplicates()
     if len(units) != 1:
-        raise DataError(f"model: its fit has {count(len(units), 'unit')} without a mean; allowed: with coefficients")
+        raise DataError(
+            f"model: its fit has {count(len(units), 'unit')} without a mean; allowed: with coefficients"
+        )
     return table
 
 
@@ -101,19 +124,32 @@ def _of_fold(study: Study, fold: Fold, whole: pd.DataFrame) -> pd.DataFrame:
         each = fit.coefficients[fit.coefficients["scope"].isin(["asset", "group"])]
         own = pd.concat([own, each]) if each["unit"].nunique() <= MOST_UNITS else own
     dates = study.panel.dates
-    own = own.assign(fold=fold.name, train_start=dates[fold.train[0]], train_end=dates[fold.train[-1]])
-    own = own.assign(train_dates=len(fold.train), units=np.where(own["scope"] == "mean", units_of(fit), 1))
+    own = own.assign(
+        fold=fold.name, train_start=dates[fold.train[0]], train_end=dates[fold.train[-1]]
+    )
+    own = own.assign(
+        train_dates=len(fold.train), units=np.where(own["scope"] == "mean", units_of(fit), 1)
+    )
     known = study.fit.coefficients.set_index(["scope", "unit", "term"])["estimate"]
     every = known.reindex(pd.MultiIndex.from_frame(own[["scope", "unit", "term"]])).to_numpy()
-    return own.assign(all_rows=every, same_sign=np.sign(own["estimate"].to_numpy()) == np.sign(every))
+    return own.assign(
+        all_rows=every, same_sign=np.sign(own["estimate"].to_numpy()) == np.sign(every)
+    )
 
 
 def by_term(means: pd.DataFrame) -> pd.DataFrame:
-    """Per term over folds: share with the sign of the fit on all rows, least, greatest, spread and mean error."""
+    """Per term over folds: share with the sign of the fit on all rows, least, greatest, spread and
+    mean error.
+    """
     groups = means.groupby("term", sort=False)
     of = groups["estimate"]
     columns = {"all_rows": groups["all_rows"].first(), "same_sign": groups["same_sign"].mean()}
-    columns |= {"least": of.min(), "greatest": of.max(), "spread": of.std(), "std_error": groups["std_error"].mean()}
+    columns |= {
+        "least": of.min(),
+        "greatest": of.max(),
+        "spread": of.std(),
+        "std_error": groups["std_error"].mean(),
+    }
     return means[["term"]].drop_duplicates().set_index("term").assign(**columns).reset_index()
 
 
@@ -132,7 +168,11 @@ def _moves(row: Any, folds: int) -> str:
     share = round(row.same_sign * folds)
     sign = "positive" if row.all_rows > 0.0 else "negative" if row.all_rows < 0.0 else "zero"
     ends = f"from {number(row.least, 3)} to {number(row.greatest, 3)}"
-    error = "" if np.isnan(row.std_error) else f", beside a mean standard error of {number(row.std_error, 3)}"
+    error = (
+        ""
+        if np.isnan(row.std_error)
+        else f", beside a mean standard error of {number(row.std_error, 3)}"
+    )
     return (
         f"{row.term}: {sign} on all rows and in {share:,} of {count(folds, 'fold')}, {ends}; "
         f"standard deviation over folds {number(row.spread, 3)}{error}."
@@ -161,7 +201,9 @@ def _composition(means: pd.DataFrame, scope: str) -> list[str]:
     low, high = int(means["units"].min()), int(means["units"].max())
     if scope not in ("asset", "group") or high == 1:
         return []
-    found = [f"Standard errors of means over {plural(scope)} come from the spread over these, not over time."]
-    return found + [f"Means are over {low:,} to {high:,} {plural(scope)}: folds average unlike things."] * (
-        low < high
-    )
+    found = [
+        f"Standard errors of means over {plural(scope)} come from the spread over these, not over time."
+    ]
+    return found + [
+        f"Means are over {low:,} to {high:,} {plural(scope)}: folds average unlike things."
+    ] * (low < high)

@@ -1,5 +1,6 @@
-"""How much of the next return do forecasts explain: regressions of the target on the standardised forecast, one per
-asset over time and one per date across assets; with a second forecast beside it, both alone and together."""
+"""How much of the next return do forecasts explain: regressions of the target on the standardised
+forecast, one per asset over time and one per date across assets; with a second forecast beside it,
+both alone and together."""
 
 from __future__ import annotations
 
@@ -22,13 +23,18 @@ if TYPE_CHECKING:
 
 FULL, PAST = "full", "past"
 MODEL, AGAINST, BOTH = "model", "against", "both"
-OVER = {"asset": 0, "date": 1}  # the unit of a regression -> the axis of (T, N) along which its cells lie
+OVER = {
+    "asset": 0,
+    "date": 1,
+}  # the unit of a regression -> the axis of (T, N) along which its cells lie
 COLLINEAR = 1e-12  # share that a second regressor leaves, below which it is rounding noise
 ALL = "all"  # unit of the rows that are means over units
 
 
 class Fits(NamedTuple):
-    """Regressions of U units: rows, R2, slope of the first regressor (all (U,)), and why a unit has none."""
+    """Regressions of U units: rows, R2, slope of the first regressor (all (U,)), and why a unit
+    has none.
+    """
 
     n: np.ndarray
     r2: np.ndarray
@@ -39,15 +45,17 @@ class Fits(NamedTuple):
 def forecast_fit(study: Study, *, against: Model | None = None, least: Rows = 30) -> Finding:
     """R2 of r(n, t + 1) = a + c z(n, t) + e, z the forecast out of sample standardised by asset.
 
-    With z of the full sample (`full`, the literal one) the mean and standard deviation (ddof 1) of an asset's
-    forecasts are those of all its rows, which nobody knew at t; with past moments (`past`, the honest one) those of
-    its rows before t in the same session, at least `least` of them. r2_adj is 1 - (1 - R2)(n - 1)/(n - k - 1) of k
-    regressors; r2_adj_literal divides by n - k instead, which with k = 1 is R2 itself. r2_by_chance, k / (n - 1), is
-    the mean R2 of cells that are independent. `against` is a second model that forecasts the same cells: the same is
-    told of it, and of both together. Means over units; those without an R2 are counted by reason.
+    With z of the full sample (`full`, the literal one) the mean and standard deviation (ddof 1) of
+    an asset's forecasts are those of all its rows, which nobody knew at t; with past moments
+    (`past`, the honest one) those of its rows before t in the same session, at least `least` of
+    them. r2_adj is 1 - (1 - R2)(n - 1)/(n - k - 1) of k regressors; r2_adj_literal divides by n - k
+    instead, which with k = 1 is R2 itself. r2_by_chance, k / (n - 1), is the mean R2 of cells that
+    are independent. `against` is a second model that forecasts the same cells: the same is told of
+    it, and of both together. Means over units; those without an R2 are counted by reason.
 
     Raises:
-        DataError: no forecast out of sample, several paths of them, or a second model that does not suit.
+        DataError: no forecast out of sample, several paths of them, or a second model that does not
+            suit.
     """
     import pandas as pd
 
@@ -71,7 +79,12 @@ def forecast_fit(study: Study, *, against: Model | None = None, least: Rows = 30
         for name in ("r2", "r2_adj")
         if np.isfinite(getattr(row, name))
     }
-    return Finding(pd.concat([means, table], ignore_index=True), metrics, list(_words(means, table)), "forecast_fit")
+    return Finding(
+        pd.concat([means, table], ignore_index=True),
+        metrics,
+        list(_words(means, table)),
+        "forecast_fit",
+    )
 
 
 def _cells(study: Study, against: Model | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -83,8 +96,13 @@ def _cells(study: Study, against: Model | None) -> tuple[np.ndarray, dict[str, n
         raise DataError("no forecast out of sample; choose a validation with folds")
     table = open_rows(study.predictions)
     if table["path"].nunique() > 1:
-        raise DataError(f"forecasts of {table['path'].nunique()} paths; allowed: a validation with one")
-    at = panel.dates.get_indexer(table["date"]), [panel.assets.index(name) for name in table["asset"]]
+        raise DataError(
+            f"forecasts of {table['path'].nunique()} paths; allowed: a validation with one"
+        )
+    at = (
+        panel.dates.get_indexer(table["date"]),
+        [panel.assets.index(name) for name in table["asset"]],
+    )
     shape = panel.y.shape
     found = {MODEL: np.full(shape, np.nan)}
     found[MODEL][at] = table["prediction"]
@@ -100,7 +118,9 @@ def _cells(study: Study, against: Model | None) -> tuple[np.ndarray, dict[str, n
     known = np.logical_and.reduce([np.isfinite(one) for one in found.values()])
     if not known.any():
         raise DataError("no cell has both forecasts" if against else "no cell has a forecast")
-    return np.where(known, panel.scored, np.nan), {name: np.where(known, one, np.nan) for name, one in found.items()}
+    return np.where(known, panel.scored, np.nan), {
+        name: np.where(known, one, np.nan) for name, one in found.items()
+    }
 
 
 def _regressors(standard: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
@@ -110,7 +130,9 @@ def _regressors(standard: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray
 
 
 def full_sample(f: np.ndarray) -> np.ndarray:
-    """(f - mean) / std (ddof 1) of each column of f (T, N) over all its rows; NaN of a column that does not vary."""
+    """(f - mean) / std (ddof 1) of each column of f (T, N) over all its rows; NaN of a column that
+    does not vary.
+    """
     known = np.isfinite(f)
     n = known.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -121,8 +143,8 @@ def full_sample(f: np.ndarray) -> np.ndarray:
 
 
 def past(f: np.ndarray, least: int, sessions: np.ndarray | None = None) -> np.ndarray:
-    """(f - mean) / std (ddof 1) by the rows before t of the same session; NaN with fewer than `least` of them, or
-    where they do not vary."""
+    """(f - mean) / std (ddof 1) by the rows before t of the same session; NaN with fewer than
+    `least` of them, or where they do not vary."""
     number = np.zeros(len(f), dtype=int) if sessions is None else sessions
     z = np.full(f.shape, np.nan)
     for one in np.unique(number):
@@ -149,8 +171,8 @@ def _past(f: np.ndarray, least: int) -> np.ndarray:
 
 
 def regress(X: Sequence[np.ndarray], y: np.ndarray, axis: int) -> Fits:
-    """Regressions of y (T, N) on a constant and one or two regressors (T, N), on the cells where all are known; along
-    axis 0 of each asset over time, along 1 of each date across assets."""
+    """Regressions of y (T, N) on a constant and one or two regressors (T, N), on the cells where
+    all are known; along axis 0 of each asset over time, along 1 of each date across assets."""
     known = np.logical_and.reduce([np.isfinite(one) for one in (*X, y)])
     n = known.sum(axis=axis)
     columns = [np.where(known, one, 0.0) for one in (*X, y)]
@@ -168,16 +190,25 @@ def regress(X: Sequence[np.ndarray], y: np.ndarray, axis: int) -> Fits:
         else:
             slope = S[0, 1] / S[0, 0]
             r2 = slope * S[0, 1] / S[1, 1]
-    reason = [_reason(*one, k) for one in zip(n, flat[-1], np.any(flat[:-1], axis=0), rest <= COLLINEAR, strict=True)]
+    reason = [
+        _reason(*one, k)
+        for one in zip(n, flat[-1], np.any(flat[:-1], axis=0), rest <= COLLINEAR, strict=True)
+    ]
     sound = np.array([not one for one in reason])
-    return Fits(n, np.where(sound, r2.clip(0.0, 1.0), np.nan), np.where(sound, slope, np.nan), reason)
+    return Fits(
+        n, np.where(sound, r2.clip(0.0, 1.0), np.nan), np.where(sound, slope, np.nan), reason
+    )
 
 
-def _flat(values: np.ndarray, centred: np.ndarray, length: np.ndarray, n: np.ndarray, axis: int) -> np.ndarray:
+def _flat(
+    values: np.ndarray, centred: np.ndarray, length: np.ndarray, n: np.ndarray, axis: int
+) -> np.ndarray:
     """Units whose known values, 0 elsewhere, differ by rounding alone."""
     root = np.sqrt(np.maximum(n, 1))
     spread = np.sqrt(np.sum(centred * centred, axis=axis)) / root
-    return rounding_alone(spread, length / root, COMPUTED, lambda: of_quotients(values).all(axis=axis))
+    return rounding_alone(
+        spread, length / root, COMPUTED, lambda: of_quotients(values).all(axis=axis)
+    )
 
 
 def _mean(values: np.ndarray, n: np.ndarray, axis: int) -> np.ndarray:
@@ -187,7 +218,9 @@ def _mean(values: np.ndarray, n: np.ndarray, axis: int) -> np.ndarray:
 def _reason(n: int, still: bool, same: bool, collinear: bool, k: int) -> str:
     """Why a unit has no R2, nothing where it has."""
     if n < k + 2:
-        return f"fewer than {k + 2} cells with both" if n else "no cell with a standardised forecast"
+        return (
+            f"fewer than {k + 2} cells with both" if n else "no cell with a standardised forecast"
+        )
     if still:
         return "the target does not vary"
     if same:
@@ -203,13 +236,26 @@ def _rows(panel: Panel, z: str, name: str, over: str, k: int, found: Fits) -> pd
     n = found.n.astype(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         adjusted, literal = (1.0 - (1.0 - found.r2) * (n - 1.0) / (n - lost) for lost in (k + 1, k))
-    table = {"z": z, "forecast": name, "over": over, "unit": units, "n_obs": found.n, "r2": found.r2}
-    table |= {"r2_adj": adjusted, "r2_adj_literal": literal, "r2_by_chance": k / np.maximum(n - 1.0, 1.0)}
+    table = {
+        "z": z,
+        "forecast": name,
+        "over": over,
+        "unit": units,
+        "n_obs": found.n,
+        "r2": found.r2,
+    }
+    table |= {
+        "r2_adj": adjusted,
+        "r2_adj_literal": literal,
+        "r2_by_chance": k / np.maximum(n - 1.0, 1.0),
+    }
     return pd.DataFrame(table | {"slope": found.slope, "reason": found.reason})
 
 
 def _means(table: pd.DataFrame, horizon: int) -> pd.DataFrame:
-    """Means over the units with an R2, how many they are, and the t of the mean slope over dates."""
+    """Means over the units with an R2, how many they are, and the t of the mean slope over
+    dates.
+    """
     import pandas as pd
 
     from runner.cross_section import average
@@ -239,7 +285,9 @@ def _words(means: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
         ]
         if told:
             yield f"{labels[str(z)]}, {names[str(name)]}: {', '.join(told)}."
-    for row in means[(means["over"] == "date") & (means["forecast"] != BOTH) & (means["z"] == PAST)].itertuples():
+    for row in means[
+        (means["over"] == "date") & (means["forecast"] != BOTH) & (means["z"] == PAST)
+    ].itertuples():
         if row.units > 1:
             yield (
                 f"Across assets one standard deviation of the forecast of {names[str(row.forecast)]} goes with "

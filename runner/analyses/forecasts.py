@@ -1,4 +1,6 @@
-"""The forecasts that an analysis judges: those out of sample, or the fit itself where no row was held out."""
+"""The forecasts that an analysis judges: those out of sample, or the fit itself where no row was
+held out.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ OUT, IN = "out of sample", "in sample"
 def forecasts(study: Study) -> tuple[str, pd.DataFrame]:
     """The sample in words, and date, asset, y, prediction, benchmark of its rows.
 
-    The benchmark is each asset's mean of the target over the rows fitted. In sample where there is no validation.
+    The benchmark is each asset's mean of the target over the rows fitted. In sample where there is
+    no validation.
 
     Raises:
         DataError: no row has a forecast.

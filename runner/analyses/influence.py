@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from runner.study import Study
 
 CELLS = 100_000  # of a block
-ALONE = 1e-10  # 1 - leverage below which a row is fitted by a term of its own: its residual is rounding
+ALONE = (
+    1e-10  # 1 - leverage below which a row is fitted by a term of its own: its residual is rounding
+)
 NUMBERS = ["leverage", "residual", "studentised", "cooks_distance", "dffits"]
 COLUMNS = ["scope", "unit", "date", "asset", "n_obs", "terms", *NUMBERS]
 COLUMNS += ["term", "estimate", "estimate_without", "dfbetas", "reason"]
@@ -39,7 +41,9 @@ class Part(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """Of the rows (n,) of a block, in the units of Belsley, Kuh and Welsch (1980); NaN where the leverage is 1."""
+    """Of the rows (n,) of a block, in the units of Belsley, Kuh and Welsch (1980); NaN where the
+    leverage is 1.
+    """
 
     leverage: np.ndarray
     studentised: np.ndarray
@@ -48,7 +52,9 @@ class Measures(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """A regression of n rows: estimates b (k,), the triangle R (k, k) with R'R = X'X, sum of squared residuals."""
+    """A regression of n rows: estimates b (k,), the triangle R (k, k) with R'R = X'X, sum of
+    squared residuals.
+    """
 
     n: int
     b: np.ndarray
@@ -60,7 +66,9 @@ class Whole(NamedTuple):
         return self.n - len(self.b)
 
     def measures(self, X: np.ndarray, u: np.ndarray) -> Measures:
-        """Of rows X (m, k) with residuals u (m,); a row is studentised by the error of a fit without it."""
+        """Of rows X (m, k) with residuals u (m,); a row is studentised by the error of a fit
+        without it.
+        """
         from scipy.linalg import solve_triangular
 
         leverage = np.sum(solve_triangular(self.R, X.T, trans="T") ** 2, axis=0)
@@ -69,10 +77,14 @@ class Whole(NamedTuple):
         with np.errstate(divide="ignore", invalid="ignore"):
             studentised = within * np.sqrt((self.df - 1.0) / np.maximum(self.df - within**2, 0.0))
             odds = leverage / left
-            return Measures(leverage, studentised, within**2 * odds / len(self.b), studentised * np.sqrt(odds))
+            return Measures(
+                leverage, studentised, within**2 * odds / len(self.b), studentised * np.sqrt(odds)
+            )
 
     def without(self, x: np.ndarray, u: float) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates (k,) of the fit without a row, and by how many of its errors each is less (DFBETAS)."""
+        """Estimates (k,) of the fit without a row, and by how many of its errors each is less
+        (DFBETAS).
+        """
         from scipy.linalg import solve_triangular
 
         inverse = solve_triangular(self.R, np.eye(len(self.b)))
@@ -85,14 +97,16 @@ class Whole(NamedTuple):
 
 
 def influence(study: Study, *, most: Rows = 10) -> Finding:
-    """The `most` rows of each regression with the largest Cook's distance, and what the estimates are without each.
+    """The `most` rows of each regression with the largest Cook's distance, and what the estimates
+    are without each.
 
-    studentised is the residual over its standard error in a fit without the row. `term` is the slope that the row
-    moves most in standard errors, `estimate_without` its estimate in a fit without the row, and dfbetas the move in
-    standard errors of that fit. Counted over all rows are Cook's distance above 4 / n, leverage above 2 k / n,
-    |DFFITS| above 2 sqrt(k / n) and |studentised| above 3: rules of thumb (Belsley, Kuh and Welsch 1980), which
-    some rows of any sample exceed. Rows with a leverage of 1, fitted by a term of their own, are counted apart.
-    Rows are read in blocks, twice.
+    studentised is the residual over its standard error in a fit without the row. `term` is the
+    slope that the row moves most in standard errors, `estimate_without` its estimate in a fit
+    without the row, and dfbetas the move in standard errors of that fit. Counted over all rows are
+    Cook's distance above 4 / n, leverage above 2 k / n, |DFFITS| above 2 sqrt(k / n) and
+    |studentised| above 3: rules of thumb (Belsley, Kuh and Welsch 1980), which some rows of any
+    sample exceed. Rows with a leverage of 1, fitted by a term of their own, are counted apart. Rows
+    are read in blocks, twice.
 
     Raises:
         DataError: the model is not plain least squares by asset, group or pooled.
@@ -117,7 +131,10 @@ def influence(study: Study, *, most: Rows = 10) -> Finding:
     n = int(table.drop_duplicates("unit")["n_obs"].sum())
     over: dict[str, int] = dict(zip(BOUNDS, np.sum(totals, axis=0).tolist(), strict=True))
     metrics = {f"{name}_share": over[name] / n for name in BOUNDS[:-1]}
-    metrics |= {"cooks_distance_max": table["cooks_distance"].max(), "dfbetas_max": table["dfbetas"].abs().max()}
+    metrics |= {
+        "cooks_distance_max": table["cooks_distance"].max(),
+        "dfbetas_max": table["dfbetas"].abs().max(),
+    }
     return Finding(table, metrics, _words(table, over, n), "influence")
 
 
@@ -132,7 +149,9 @@ def _unit(
     whole = whole_of(blocks(unit, panel, model, b), b)
     key["n_obs"] = whole.n
     if whole.df < 2:
-        return [key | {"reason": f"{count(whole.n, 'row')} for {count(len(b), 'term')}; needs two more"}], none
+        return [
+            key | {"reason": f"{count(whole.n, 'row')} for {count(len(b), 'term')}; needs two more"}
+        ], none
     if exact(whole):
         return [key | {"reason": "fits exactly: no residuals"}], none
     over, worst = none, None
@@ -157,7 +176,9 @@ def blocks(unit: Unit, panel: Panel, model: Any, b: np.ndarray) -> Iterator[Part
 
 
 def whole_of(parts: Iterator[Part], b: np.ndarray) -> Whole:
-    """A regression from its rows, each block taken into the triangle by QR, which keeps the digits."""
+    """A regression from its rows, each block taken into the triangle by QR, which keeps the
+    digits.
+    """
     n, ssr = 0, 0.0
     R: Any = np.zeros((0, len(b)))
     for part in parts:
@@ -189,7 +210,9 @@ def _largest(worst: Any, block: Part, one: Measures, most: int) -> tuple[Part, M
     """The rows with the largest Cook's distance among those kept so far and those of a block."""
     parts = (block, one) if worst is None else (_joined(worst[0], block), _joined(worst[1], one))
     at = np.argsort(-np.nan_to_num(parts[1].cook, nan=-1.0), kind="stable")[:most]
-    return Part(*(values[at] for values in parts[0])), Measures(*(values[at] for values in parts[1]))
+    return Part(*(values[at] for values in parts[0])), Measures(
+        *(values[at] for values in parts[1])
+    )
 
 
 def _joined(one: Any, other: Any) -> Any:
@@ -201,7 +224,11 @@ def _told(worst: Any, whole: Whole, terms: list[str], panel: Panel) -> Iterator[
     rows, one = worst
     slopes = [j for j, term in enumerate(terms) if term != "const"] or [0]
     for j in range(len(rows.u)):
-        row: dict[str, object] = {"date": panel.dates[rows.t[j]], "asset": panel.assets[rows.i[j]], "reason": ""}
+        row: dict[str, object] = {
+            "date": panel.dates[rows.t[j]],
+            "asset": panel.assets[rows.i[j]],
+            "reason": "",
+        }
         values = (one.leverage[j], rows.u[j], one.studentised[j], one.cook[j], one.dffits[j])
         row |= dict(zip(NUMBERS, values, strict=True))
         if np.isnan(one.cook[j]):
@@ -209,7 +236,12 @@ def _told(worst: Any, whole: Whole, terms: list[str], panel: Panel) -> Iterator[
             continue
         without, moves = whole.without(rows.X[j], float(rows.u[j]))
         at = slopes[int(np.argmax(np.nan_to_num(np.abs(moves[slopes]))))]
-        row |= {"term": terms[at], "estimate": whole.b[at], "estimate_without": without[at], "dfbetas": moves[at]}
+        row |= {
+            "term": terms[at],
+            "estimate": whole.b[at],
+            "estimate_without": without[at],
+            "dfbetas": moves[at],
+        }
         yield row
 
 
@@ -231,8 +263,12 @@ def _words(table: pd.DataFrame, over: dict[str, int], n: int) -> list[str]:
         f"a move of {number(abs(top['dfbetas']), 3)} standard errors."
     )
     if over["alone"]:
-        found.append(f"{count(over['alone'], 'row')} with a leverage of 1: each is fitted by a term of its own.")
+        found.append(
+            f"{count(over['alone'], 'row')} with a leverage of 1: each is fitted by a term of its own."
+        )
     lost = table[table["reason"].ne("") & table["date"].isna()]
     if len(lost):
-        found.append(f"{count(len(lost), 'regression')} without residuals: {lost['reason'].iloc[0]}.")
+        found.append(
+            f"{count(len(lost), 'regression')} without residuals: {lost['reason'].iloc[0]}."
+        )
     return found

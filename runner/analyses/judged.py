@@ -1,4 +1,6 @@
-"""The forecasts that an analysis may look at as often as it likes: a locked hold-out is not among them."""
+"""The forecasts that an analysis may look at as often as it likes: a locked hold-out is not among
+them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ SEEN = ", which the fit has seen"
 
 
 def judged(study: Study) -> tuple[str, pd.DataFrame]:
-    """The sample in words, and its predictions: out of sample less a hold-out beside other folds, else in sample.
+    """The sample in words, and its predictions: out of sample less a hold-out beside other folds,
+    else in sample.
 
     Raises:
         DataError: no row has a forecast.

@@ -1,4 +1,6 @@
-"""How far coefficients and an out-of-sample score move when the data is resampled, blurred, thinned or late."""
+"""How far coefficients and an out-of-sample score move when the data is resampled, blurred,
+thinned or late.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,25 @@ if TYPE_CHECKING:
 
 Perturbation = Literal["bootstrap", "noise", "assets", "delay"]
 KINDS: tuple[Perturbation, ...] = ("bootstrap", "noise", "assets", "delay")
-COLUMNS = ["perturbation", "quantity", "original", "mean", "std", "q05", "q50", "q95", "same_sign", "draws", "failed"]
+COLUMNS = [
+    "perturbation",
+    "quantity",
+    "original",
+    "mean",
+    "std",
+    "q05",
+    "q50",
+    "q95",
+    "same_sign",
+    "draws",
+    "failed",
+]
 COLUMNS += ["reason"]
 SCORE = "oos_r2"
 LONGEST = 1 / 3  # of the rows, a block, so that a draw has several
-SPANS = 4  # horizons in a block: leaves 92 % of the long-run variance that an overlap of targets makes
+SPANS = (
+    4  # horizons in a block: leaves 92 % of the long-run variance that an overlap of targets makes
+)
 NO_FEATURES, ONE_ASSET = "there is no feature", "there are no two assets"
 
 
@@ -74,41 +90,52 @@ def monte_carlo(
     delay: Rows = 1,
     seed: Count = 0,
 ) -> Finding:
-    """Coefficients (the mean over units, or the one regression) and out-of-sample R2 refitted on perturbed data.
+    """Coefficients (the mean over units, or the one regression) and out-of-sample R2 refitted on
+    perturbed data.
 
-    bootstrap: dates are drawn with their whole cross-section, by the stationary bootstrap (Politis and Romano 1994);
-    of a fold, training dates among themselves, and the dates that it forecasts among those of all folds. noise:
-    independent normal noise is added to every feature, training and test, once per date where the feature is the same
-    for all assets. assets: some are left out, others every draw. delay: features come later, on the same rows as
-    far as there are earlier ones; one draw, as nothing is drawn: what lives on the row's own data ends here.
-    R2 is against the training mean, over the folds without a locked hold-out, as `oos/r2`.
-    Each draw costs one fit on all rows and one per fold, by point estimates: draws x ways x (1 + folds) fits.
+    bootstrap: dates are drawn with their whole cross-section, by the stationary bootstrap (Politis
+    and Romano 1994); of a fold, training dates among themselves, and the dates that it forecasts
+    among those of all folds. noise: independent normal noise is added to every feature, training
+    and test, once per date where the feature is the same for all assets. assets: some are left out,
+    others every draw. delay: features come later, on the same rows as far as there are earlier
+    ones; one draw, as nothing is drawn: what lives on the row's own data ends here. R2 is against
+    the training mean, over the folds without a locked hold-out, as `oos/r2`. Each draw costs one
+    fit on all rows and one per fold, by point estimates: draws x ways x (1 + folds) fits.
 
     Args:
         perturb: which ways; null takes all four.
-        block: mean rows of a block of dates; null takes the larger of the cube root of the rows and four horizons,
-            at most a third of the rows.
+        block: mean rows of a block of dates; null takes the larger of the cube root of the rows and
+            four horizons, at most a third of the rows.
         noise: standard deviation, as a share of that of the feature over all cells.
         drop: share of the assets left out, at least one of them, and one stays.
         delay: rows.
         seed: the same gives the same numbers.
 
     Raises:
-        DataError: perturb is empty or repeats itself; neither coefficients nor folds; a block above a third of the
-            rows.
+        DataError: perturb is empty or repeats itself; neither coefficients nor folds; a block above
+            a third of the rows.
     """
     import pandas as pd
 
     kinds = list(KINDS) if perturb is None else perturb
     if not kinds or len(set(kinds)) < len(kinds):
-        raise DataError(f"perturb: given {kinds}; allowed: one or more of {', '.join(KINDS)}, each once")
-    T, panel = len(study.panel.dates), replace(study.panel, shared=None)  # sums of the data as it is
+        raise DataError(
+            f"perturb: given {kinds}; allowed: one or more of {', '.join(KINDS)}, each once"
+        )
+    T, panel = (
+        len(study.panel.dates),
+        replace(study.panel, shared=None),
+    )  # sums of the data as it is
     study = replace(study, panel=panel, model=point_estimates(study.model), folds=open_folds(study))
     if block is not None and block > most(T):
-        raise DataError(f"block: given {block}; allowed: at most {most(T)}, a third of the {count(T, 'row')}")
+        raise DataError(
+            f"block: given {block}; allowed: at most {most(T)}, a third of the {count(T, 'row')}"
+        )
     original = _original(study)
     changes = [Change(kind, block, noise, drop, delay, seed) for kind in kinds]
-    table = pd.DataFrame([row for one in changes for row in _rows(study, one, original, draws)], columns=COLUMNS)
+    table = pd.DataFrame(
+        [row for one in changes for row in _rows(study, one, original, draws)], columns=COLUMNS
+    )
     return Finding(table, _metrics(table), _words(table, changes, study), "monte_carlo")
 
 
@@ -118,7 +145,9 @@ def point_estimates(model: Model) -> Model:
 
     if not isinstance(model, Regression):
         return model
-    return replace(model, cov="nonrobust", cov_lags=None, clusters=[], mean_lags=None, hypotheses=[])
+    return replace(
+        model, cov="nonrobust", cov_lags=None, clusters=[], mean_lags=None, hypotheses=[]
+    )
 
 
 def open_folds(study: Study) -> list[Fold]:
@@ -169,7 +198,9 @@ def most(rows: int) -> int:
 
 def block_of(rows: int, horizon: int, block: int | None) -> int:
     """Mean rows of a block: as given, or long enough for overlapping targets."""
-    return min(max(int(np.ceil(rows ** (1 / 3))), SPANS * horizon) if block is None else block, most(rows))
+    return min(
+        max(int(np.ceil(rows ** (1 / 3))), SPANS * horizon) if block is None else block, most(rows)
+    )
 
 
 def resampled(rows: int, block: int, rng: np.random.Generator) -> np.ndarray:
@@ -184,7 +215,9 @@ def _on(panel: Panel, rows: np.ndarray, at: np.ndarray) -> Panel:
     """The panel with what is on the rows `at` of `rows`, and the rest as it is."""
     source = np.arange(len(panel.dates))
     source[rows] = rows[at]
-    weights, raw = (None if cells is None else cells[source] for cells in (panel.weights, panel.raw))
+    weights, raw = (
+        None if cells is None else cells[source] for cells in (panel.weights, panel.raw)
+    )
     X, y, valid = panel.X[source], panel.y[source], panel.valid[source]
     return replace(panel, y=y, X=X, valid=valid, weights=weights, raw=raw)
 
@@ -202,7 +235,9 @@ def _original(study: Study) -> dict[str, float]:
     if study.folds:
         found[SCORE] = out_of_sample(study.model, study.folds, study.panel)
     if not found:
-        raise DataError("model: has no coefficients, and validation no folds; allowed: at least one of them")
+        raise DataError(
+            "model: has no coefficients, and validation no folds; allowed: at least one of them"
+        )
     return found
 
 
@@ -246,15 +281,21 @@ def out_of_sample(
     at = np.flatnonzero(seen)
     if not len(at):
         raise DataError("no test row can be forecast")
-    drawn = at if rng is None else at[resampled(len(at), block_of(len(at), panel.horizon, block), rng)]
+    drawn = (
+        at if rng is None else at[resampled(len(at), block_of(len(at), panel.horizon, block), rng)]
+    )
     np.add.at(times, drawn, 1.0)
     top, bottom = missed @ times, naive @ times
     with np.errstate(divide="ignore", invalid="ignore"):
         return float((1.0 - top / bottom)[bottom > 0.0].mean()) if bottom.any() else float("nan")
 
 
-def _draws(study: Study, change: Change, draws: int, units: int) -> Iterator[dict[str, float | str]]:
-    """Per draw every quantity, or the reason why there is none (as `coef`, for all coefficients)."""
+def _draws(
+    study: Study, change: Change, draws: int, units: int
+) -> Iterator[dict[str, float | str]]:
+    """Per draw every quantity, or the reason why there is none (as `coef`, for all
+    coefficients).
+    """
     panel, T, bootstrap = study.panel, len(study.panel.dates), change.kind == "bootstrap"
     every = np.arange(T)
     by_date = bool((study.fit.quality["scope"] == "date").any())
@@ -279,14 +320,22 @@ def _draws(study: Study, change: Change, draws: int, units: int) -> Iterator[dic
 
 
 def _checked(fit: Fit, units: int) -> dict[str, float | str]:
-    """The coefficients; a mean over fewer units than on the data as it is would compare unlike things."""
+    """The coefficients; a mean over fewer units than on the data as it is would compare unlike
+    things.
+    """
     if not len(fit.coefficients):
         return {}
     lost = units - units_of(fit)
-    return {"coef": f"{count(lost, 'unit')} of {units:,} not estimated"} if lost > 0 else dict(_coefficients(fit))
+    return (
+        {"coef": f"{count(lost, 'unit')} of {units:,} not estimated"}
+        if lost > 0
+        else dict(_coefficients(fit))
+    )
 
 
-def _rows(study: Study, change: Change, original: dict[str, float], draws: int) -> list[dict[str, object]]:
+def _rows(
+    study: Study, change: Change, original: dict[str, float], draws: int
+) -> list[dict[str, object]]:
     """One row per quantity of this way to perturb."""
     why = change.unsuited(study.panel)
     number = 1 if change.kind == "delay" else draws
@@ -294,10 +343,16 @@ def _rows(study: Study, change: Change, original: dict[str, float], draws: int) 
     rows = []
     for quantity, before in original.items():
         values = [one.get(quantity, one.get("coef", "the term has no estimate")) for one in found]
-        sound = np.array([value for value in values if not isinstance(value, str) and np.isfinite(value)])
+        sound = np.array(
+            [value for value in values if not isinstance(value, str) and np.isfinite(value)]
+        )
         reasons = [value for value in values if isinstance(value, str)]
         reason = why or next(iter(reasons), "not a number" if len(sound) < len(values) else "")
-        row: dict[str, object] = {"perturbation": change.kind, "quantity": quantity, "original": before}
+        row: dict[str, object] = {
+            "perturbation": change.kind,
+            "quantity": quantity,
+            "original": before,
+        }
         row |= {"draws": len(sound), "failed": len(values) - len(sound), "reason": reason}
         rows.append(row | _spread(sound, before))
     return rows
@@ -309,7 +364,14 @@ def _spread(values: np.ndarray, before: float) -> dict[str, float]:
     low, middle, high = np.quantile(values, [0.05, 0.5, 0.95]).tolist()
     std = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
     sign = float(np.mean(np.sign(values) == np.sign(before)))
-    return {"mean": values.mean(), "std": std, "q05": low, "q50": middle, "q95": high, "same_sign": sign}
+    return {
+        "mean": values.mean(),
+        "std": std,
+        "q05": low,
+        "q50": middle,
+        "q95": high,
+        "same_sign": sign,
+    }
 
 
 # What is told
@@ -320,7 +382,9 @@ def _metrics(table: pd.DataFrame) -> dict[str, float]:
     found: dict[str, float] = {}
     for kind, part in table.groupby("perturbation", sort=False):
         rows = part.set_index("quantity")
-        slopes = rows.loc[[name for name in rows.index if name not in ("coef/const", SCORE)], "same_sign"]
+        slopes = rows.loc[
+            [name for name in rows.index if name not in ("coef/const", SCORE)], "same_sign"
+        ]
         found[f"{kind}_same_sign_min"] = slopes.astype(float).min()
         if SCORE in rows.index:
             found[f"{kind}_{SCORE}"] = rows.loc[SCORE, "mean"]
@@ -376,8 +440,14 @@ def _score(part: pd.DataFrame) -> str:
     if rows.empty:
         return ""
     one = rows.iloc[0]
-    text = f"out-of-sample R2 {number(one['mean'], 3)}" + (" on average" if one["draws"] > 1 else "")
-    ends = f" (5 % to 95 %: {number(one['q05'], 3)} to {number(one['q95'], 3)})" if one["draws"] > 1 else ""
+    text = f"out-of-sample R2 {number(one['mean'], 3)}" + (
+        " on average" if one["draws"] > 1 else ""
+    )
+    ends = (
+        f" (5 % to 95 %: {number(one['q05'], 3)} to {number(one['q95'], 3)})"
+        if one["draws"] > 1
+        else ""
+    )
     return f"{text}{ends}, {number(one['original'], 3)} on the data as it is"
 
 

@@ -1,4 +1,6 @@
-"""Does the fuller model explain more than chance? The restricted one beside it, on the same rows."""
+"""Does the fuller model explain more than chance? The restricted one beside it, on the same
+rows.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,17 @@ from typing import TYPE_CHECKING
 from runner.analyses.suited import refuse_unknown, refuse_unsuited
 from runner.errors import LISTED, DataError, listed
 from runner.study import Finding
-from runner.words import LEVEL, by_chance, count, number, per_unit, plural, t_text, unit_noun, verdict
+from runner.words import (
+    LEVEL,
+    by_chance,
+    count,
+    number,
+    per_unit,
+    plural,
+    t_text,
+    unit_noun,
+    verdict,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,24 +31,27 @@ if TYPE_CHECKING:
 QUALITY = ["r2", "r2_adj", "aic", "bic"]
 CLASSICAL = "F"
 NESTED = ["scope", "unit", "tested", "test", "n_obs", "f_stat", "df_num", "df_den", "p_value"]
-NESTED += [f"{name}_{which}" for name in [*QUALITY, "alpha"] for which in ("restricted", "full")] + ["reason"]
+NESTED += [
+    f"{name}_{which}" for name in [*QUALITY, "alpha"] for which in ("restricted", "full")
+] + ["reason"]
 
 
 def nested(study: Study, *, regressors: list[str]) -> Finding:
     """The model with fewer regressors against that of the run, on the same rows, per unit.
 
-    The test is that every other slope is zero, under the covariance of the run: with nonrobust errors that is the
-    classical F of the two sums of squares, else a Wald test; `test` says which. Both models are fitted on the rows of
-    the run, in which every regressor of the fuller one is known (with model.rows=common every feature of the spec),
-    so that the restricted one may have fewer rows than by itself. AIC and BIC as in quality.csv; lower is better.
+    The test is that every other slope is zero, under the covariance of the run: with nonrobust
+    errors that is the classical F of the two sums of squares, else a Wald test; `test` says which.
+    Both models are fitted on the rows of the run, in which every regressor of the fuller one is
+    known (with model.rows=common every feature of the spec), so that the restricted one may have
+    fewer rows than by itself. AIC and BIC as in quality.csv; lower is better.
 
     Args:
-        regressors: of the restricted model, fewer than those of the run, such as [MktRF] for the CAPM; they
-            replace its principal components too.
+        regressors: of the restricted model, fewer than those of the run, such as [MktRF] for the
+            CAPM; they replace its principal components too.
 
     Raises:
-        DataError: a regression by date or penalised; names that are not among its regressors, all of them, or
-            none without a constant.
+        DataError: a regression by date or penalised; names that are not among its regressors, all
+            of them, or none without a constant.
     """
     import numpy as np
 
@@ -73,14 +88,19 @@ def _extra(study: Study, regressors: list[str]) -> list[str]:
 
 
 def _beside(fits: dict[str, Fit], tested: str) -> pd.DataFrame:
-    """Both models of each unit in one row, with the test; a unit without has the first reason that there is."""
+    """Both models of each unit in one row, with the test; a unit without has the first reason that
+    there is.
+    """
     quality = {which: _of_unit(fit).add_suffix(f"_{which}") for which, fit in fits.items()}
     table = quality["full"].join(quality["restricted"])
     test = fits["full"].hypotheses
     test = test[test["hypothesis"] == tested].set_index(["scope", "unit"])
     table = table.rename(columns={"n_obs_full": "n_obs"}).join(test)
     table["tested"] = tested
-    whys = zip(*(table[name].fillna("") for name in ("reason_full", "reason_restricted", "reason")), strict=True)
+    whys = zip(
+        *(table[name].fillna("") for name in ("reason_full", "reason_restricted", "reason")),
+        strict=True,
+    )
     table["reason"] = [next(filter(None, three), "") for three in whys]
     return table.reset_index()
 
@@ -99,7 +119,9 @@ def _words(table: pd.DataFrame, extra: list[str]) -> list[str]:
         names = f"{listed(extra[:-1])} and {extra[-1]}"
     if rows.empty:
         return [f"{names} could not be tested: {listed(table['reason'].unique())}."]
-    test = "classical F test" if rows["test"].iloc[0] == CLASSICAL else f"{rows['test'].iloc[0]} test"
+    test = (
+        "classical F test" if rows["test"].iloc[0] == CLASSICAL else f"{rows['test'].iloc[0]} test"
+    )
     together = " together" if extra[1:] else ""
     if len(table) == 1:
         row = rows.iloc[0]

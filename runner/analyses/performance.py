@@ -1,4 +1,6 @@
-"""Performance of funds and portfolios: alpha, the shares of risk, what the CAPM would pay, and the style."""
+"""Performance of funds and portfolios: alpha, the shares of risk, what the CAPM would pay, and the
+style.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +8,56 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runner.analyses.suited import refuse_forecast, refuse_not_plain, refuse_unknown, refuse_unsuited
+from runner.analyses.suited import (
+    refuse_forecast,
+    refuse_not_plain,
+    refuse_unknown,
+    refuse_unsuited,
+)
 from runner.calendar import Year, year_of
 from runner.errors import DataError, listed
 from runner.settings import Positive, Share
 from runner.study import Finding
-from runner.words import LEVEL, number, per_unit, percent, plural, significance, t_text, unit_noun, verdict
+from runner.words import (
+    LEVEL,
+    number,
+    per_unit,
+    percent,
+    plural,
+    significance,
+    t_text,
+    unit_noun,
+    verdict,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from runner.study import Study
 
-PERFORMANCE = ["scope", "unit", "n_obs", "alpha", "alpha_annual", "t_stat", "p_value", "beta", "systematic_share"]
-PERFORMANCE += ["specific_share", "systematic_volatility", "specific_volatility", "capm_beta", "premium"]
+PERFORMANCE = [
+    "scope",
+    "unit",
+    "n_obs",
+    "alpha",
+    "alpha_annual",
+    "t_stat",
+    "p_value",
+    "beta",
+    "systematic_share",
+]
+PERFORMANCE += [
+    "specific_share",
+    "systematic_volatility",
+    "specific_volatility",
+    "capm_beta",
+    "premium",
+]
 PERFORMANCE += ["capm_implied", "capm_implied_annual", "realised", "realised_annual", "reason"]
-AXES = {"size": ("small", "large"), "value": ("value", "growth")}  # names of a positive and of a negative loading
+AXES = {
+    "size": ("small", "large"),
+    "value": ("value", "growth"),
+}  # names of a positive and of a negative loading
 NEITHER = "neither"
 SIDE_OF = ["estimate", "std_error", "t_stat", "p_value"]
 SIDE = ["term", "loading", "std_error", "t_stat", "p_value"]
@@ -34,39 +70,52 @@ def annualised(mean: float, rows_per_year: float) -> float:
 
 
 def annualised_volatility(variance: float, rows_per_year: float) -> float:
-    """Standard deviation a year of returns with this variance per row, rows taken as uncorrelated."""
+    """Standard deviation a year of returns with this variance per row, rows taken as
+    uncorrelated.
+    """
     return float(np.sqrt(variance * rows_per_year))
 
 
 def capm_implied(beta: float, premium: float) -> float:
-    """Expected excess return under the CAPM (Sharpe 1964): beta times the expected market premium."""
+    """Expected excess return under the CAPM (Sharpe 1964): beta times the expected market
+    premium.
+    """
     return beta * premium
 
 
 def style(loading: float, p_value: float, names: tuple[str, str], level: float) -> str:
-    """The first name of a positive loading, the second of a negative one, neither where p is not below level."""
+    """The first name of a positive loading, the second of a negative one, neither where p is not
+    below level.
+    """
     if np.isnan(p_value):
         return ""
     return NEITHER if p_value >= level else names[0] if loading > 0.0 else names[1]
 
 
 def performance(
-    study: Study, *, market: str = "MktRF", rows_per_year: Positive | None = None, premium: float | None = None
+    study: Study,
+    *,
+    market: str = "MktRF",
+    rows_per_year: Positive | None = None,
+    premium: float | None = None,
 ) -> Finding:
-    """Alpha, the systematic and specific part of risk, and the return that the CAPM implies, per unit.
+    """Alpha, the systematic and specific part of risk, and the return that the CAPM implies, per
+    unit.
 
-    Means a year are means per row times `rows_per_year` (simple), volatilities times its root. The shares are R2
-    and 1 - R2; both variances have the divisor n - 1, so that they add up to that of the target. The CAPM's own
-    beta, `capm_beta`, is cov / var with the market alone, on the same rows; `beta` is that of the regression.
+    Means a year are means per row times `rows_per_year` (simple), volatilities times its root. The
+    shares are R2 and 1 - R2; both variances have the divisor n - 1, so that they add up to that of
+    the target. The CAPM's own beta, `capm_beta`, is cov / var with the market alone, on the same
+    rows; `beta` is that of the regression.
 
     Args:
         market: the regressor that is the market's excess return.
         rows_per_year: None takes that of the calendar of the panel.
-        premium: expected market premium per row, decimals; null takes the mean of the market over the rows used.
+        premium: expected market premium per row, decimals; null takes the mean of the market over
+            the rows used.
 
     Raises:
-        DataError: a regression by date, without constant, penalised, weighted, with effects or components, or of
-            a target that looks ahead; a market that is not among its regressors.
+        DataError: a regression by date, without constant, penalised, weighted, with effects or
+            components, or of a target that looks ahead; a market that is not among its regressors.
     """
     import pandas as pd
 
@@ -81,7 +130,9 @@ def performance(
     terms = _terms(study)
     found = []
     for unit, fit in zip(
-        units(panel, np.arange(len(panel.dates)), study.model.by), quality.to_dict("records"), strict=True
+        units(panel, np.arange(len(panel.dates)), study.model.by),
+        quality.to_dict("records"),
+        strict=True,
     ):
         row = {name: fit[name] for name in ("scope", "unit", "n_obs", "reason")}
         if np.isfinite(fit["r2"]):
@@ -90,9 +141,16 @@ def performance(
             row |= _one(terms[unit.name], market, fit["r2"], panel.y[t, i], x, year.rows, premium)
         found.append(row)
     table = pd.DataFrame(found, columns=PERFORMANCE)
-    means = table[["alpha_annual", "systematic_share", "capm_implied", "capm_implied_annual"]].mean()
+    means = table[
+        ["alpha_annual", "systematic_share", "capm_implied", "capm_implied_annual"]
+    ].mean()
     words = _performance_words(table, year, excess=bool(study.settings.get("risk_free")))
-    return Finding(table, {str(name): float(value) for name, value in means.items()}, words, "security_market_line")
+    return Finding(
+        table,
+        {str(name): float(value) for name, value in means.items()},
+        words,
+        "security_market_line",
+    )
 
 
 def _terms(study: Study) -> dict[str, pd.DataFrame]:
@@ -102,7 +160,13 @@ def _terms(study: Study) -> dict[str, pd.DataFrame]:
 
 
 def _one(
-    terms: pd.DataFrame, market: str, r2: float, y: np.ndarray, x: np.ndarray, year: float, premium: float | None
+    terms: pd.DataFrame,
+    market: str,
+    r2: float,
+    y: np.ndarray,
+    x: np.ndarray,
+    year: float,
+    premium: float | None,
 ) -> dict[str, float]:
     """What there is to say of one unit with target y (n,) and market x (n,)."""
     variance = np.cov(np.stack([x, y]), ddof=1)
@@ -159,7 +223,11 @@ def _of_one(row: pd.Series) -> list[str]:
 
 
 def _of_many(known: pd.DataFrame) -> list[str]:
-    noun, implied, realised = plural(unit_noun(known)), known["capm_implied_annual"], known["realised_annual"]
+    noun, implied, realised = (
+        plural(unit_noun(known)),
+        known["capm_implied_annual"],
+        known["realised_annual"],
+    )
     tested = known[known["p_value"].notna()].rename(columns={"alpha": "estimate"})
     alpha = significance(tested, noun) if len(tested) else "is without tests"
     shares, above = known["systematic_share"], int((realised > implied).sum())
@@ -178,10 +246,14 @@ def yearly_range(rows: pd.DataFrame, column: str) -> str:
     return f"from {yearly(low[column])} ({low['unit']}) to {yearly(high[column])} ({high['unit']})"
 
 
-def style_box(study: Study, *, size: str = "SMB", value: str = "HML", level: Share = LEVEL) -> Finding:
-    """Small or large, value or growth, per unit, from the signs of two loadings and whether they are significant.
+def style_box(
+    study: Study, *, size: str = "SMB", value: str = "HML", level: Share = LEVEL
+) -> Finding:
+    """Small or large, value or growth, per unit, from the signs of two loadings and whether they
+    are significant.
 
-    A loading that is not distinguishable from zero at `level` says neither; the style is no surer than its test.
+    A loading that is not distinguishable from zero at `level` says neither; the style is no surer
+    than its test.
 
     Args:
         size: the regressor that is small less large (SMB).
@@ -189,8 +261,8 @@ def style_box(study: Study, *, size: str = "SMB", value: str = "HML", level: Sha
         level: of the two tests of each unit.
 
     Raises:
-        DataError: a regression by date, penalised, or of a target that looks ahead; a factor that is not among
-            its regressors, or one factor for both.
+        DataError: a regression by date, penalised, or of a target that looks ahead; a factor that
+            is not among its regressors, or one factor for both.
     """
     import pandas as pd
 
@@ -209,7 +281,9 @@ def style_box(study: Study, *, size: str = "SMB", value: str = "HML", level: Sha
                 row |= _side(axis, term, terms[fit["unit"]], level)
         found.append(row)
     table = pd.DataFrame(found, columns=STYLE)
-    counts = {name: float((table[axis] == name).sum()) for axis, names in AXES.items() for name in names}
+    counts = {
+        name: float((table[axis] == name).sum()) for axis, names in AXES.items() for name in names
+    }
     return Finding(table, counts, _style_words(table, level), "style_box")
 
 
@@ -217,7 +291,9 @@ def _side(axis: str, term: str, terms: pd.DataFrame, level: float) -> dict[str, 
     """One side of the box: its word, and the loading that it comes from."""
     one = terms.loc[term]
     word = style(one["estimate"], one["p_value"], AXES[axis], level)
-    return {axis: word} | dict(zip((f"{axis}_{name}" for name in SIDE), (term, *one[SIDE_OF]), strict=True))
+    return {axis: word} | dict(
+        zip((f"{axis}_{name}" for name in SIDE), (term, *one[SIDE_OF]), strict=True)
+    )
 
 
 def style_name(size: str, value: str) -> str:
@@ -240,8 +316,16 @@ def _style_words(table: pd.DataFrame, level: float) -> list[str]:
         return ["No style: no unit has tests of both loadings."]
     if len(tested) == 1:
         row = tested.iloc[0]
-        sides = [f"{row[f'{a}_term']} {number(row[f'{a}_loading'], 3)}, t {t_text(row[f'{a}_t_stat'])}" for a in AXES]
-        return [f"Style of {row['unit']} {at}: {style_name(row['size'], row['value'])} ({'; '.join(sides)})."]
+        sides = [
+            f"{row[f'{a}_term']} {number(row[f'{a}_loading'], 3)}, t {t_text(row[f'{a}_t_stat'])}"
+            for a in AXES
+        ]
+        return [
+            f"Style of {row['unit']} {at}: {style_name(row['size'], row['value'])} ({'; '.join(sides)})."
+        ]
     names = [style_name(*pair) for pair in zip(tested["size"], tested["value"], strict=True)]
-    groups = {name: tested["unit"][[one == name for one in names]] for name in sorted(set(names), key=names.index)}
+    groups = {
+        name: tested["unit"][[one == name for one in names]]
+        for name in sorted(set(names), key=names.index)
+    }
     return [f"{name[0].upper()}{name[1:]} {at}: {listed(units)}." for name, units in groups.items()]

@@ -1,4 +1,6 @@
-"""What trading the forecasts over the cross-section earns: sorted by the forecast, the top against the bottom."""
+"""What trading the forecasts over the cross-section earns: sorted by the forecast, the top against
+the bottom.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,16 @@ COLUMNS = [
     "mean_annual",
     "volatility_annual",
 ]
-COLUMNS += ["sharpe", "turnover", "mean_net_annual", "sharpe_net", "ci_low", "ci_high", "max_drawdown", "reason"]
+COLUMNS += [
+    "sharpe",
+    "turnover",
+    "mean_net_annual",
+    "sharpe_net",
+    "ci_low",
+    "ci_high",
+    "max_drawdown",
+    "reason",
+]
 SPREAD, TOP, NAIVE = "top minus bottom", "top", "equal weights"
 WEALTH = ["date", "strategy", "wealth", "sample"]
 RETURNS = "forward_return"  # of runner.targets, the one that a position can earn
@@ -53,24 +64,28 @@ def portfolio(
     seed: Count = 0,
     confidence: Share = 0.95,
 ) -> Finding:
-    """Assets sorted by the forecast on each date into groups of equal size, 1 the lowest, with equal weights in each.
+    """Assets sorted by the forecast on each date into groups of equal size, 1 the lowest, with
+    equal weights in each.
 
-    The return of a group is the mean target of its assets: what is held from row t to row t + horizon. The strategy
-    is the top group less the bottom one, or the top one alone without `long_short`; the naive is all assets in equal
-    weights. With a horizon of several rows, assets are sorted every `horizon` rows, from the first forecast on, so
-    that holdings do not overlap. Equal forecasts share a group; dates with fewer assets than groups, or on which
-    the top or the bottom is empty, are left out and counted.
+    The return of a group is the mean target of its assets: what is held from row t to row t +
+    horizon. The strategy is the top group less the bottom one, or the top one alone without
+    `long_short`; the naive is all assets in equal weights. With a horizon of several rows, assets
+    are sorted every `horizon` rows, from the first forecast on, so that holdings do not overlap.
+    Equal forecasts share a group; dates with fewer assets than groups, or on which the top or the
+    bottom is empty, are left out and counted.
 
-    Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its weights since the date
-    before, the first purchase included; the drift of weights between dates is not traded back. `mean`, its t
-    (plain, and Newey-West over dates) and the p-value of the latter are per holding, before costs. A year is
-    `rows_per_year` rows (None: as many as the calendar of the panel has): mean times holdings a year,
-    volatility (ddof 1) and Sharpe ratio times the root of it. The interval is of the Sharpe ratio after costs:
-    percentiles of the stationary bootstrap, see `runner.analyses.sharpe`. The drawdown is of compounded wealth
-    after costs, of 1 of capital for 1 in the top group and 1 short in the bottom one.
+    Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its weights since
+    the date before, the first purchase included; the drift of weights between dates is not traded
+    back. `mean`, its t (plain, and Newey-West over dates) and the p-value of the latter are per
+    holding, before costs. A year is `rows_per_year` rows (None: as many as the calendar of the
+    panel has): mean times holdings a year, volatility (ddof 1) and Sharpe ratio times the root of
+    it. The interval is of the Sharpe ratio after costs: percentiles of the stationary bootstrap,
+    see `runner.analyses.sharpe`. The drawdown is of compounded wealth after costs, of 1 of capital
+    for 1 in the top group and 1 short in the bottom one.
 
     Raises:
-        DataError: a target that is not a forward return; several forecasts of a row; fewer than two dates to sort.
+        DataError: a target that is not a forward return; several forecasts of a row; fewer than two
+            dates to sort.
     """
     import pandas as pd
 
@@ -83,16 +98,23 @@ def portfolio(
         if scope != "quantile":
             methods = intervals(path.net, draws, block, seed, confidence, returns=True)
             [drawn] = [one for one in methods if one.method == STATIONARY]
-            row |= {"ci_low": drawn.ci_low * np.sqrt(year), "ci_high": drawn.ci_high * np.sqrt(year)}
+            row |= {
+                "ci_low": drawn.ci_low * np.sqrt(year),
+                "ci_high": drawn.ci_high * np.sqrt(year),
+            }
             row |= {"reason": drawn.reason, "block": drawn.block}
         rows.append(row)
     table = pd.DataFrame(rows, columns=[*COLUMNS, "block"])
     ours, naive = table.iloc[-2], table.iloc[-1]
-    metrics = {name: float(ours[name]) for name in ("mean", "t_stat_nw", "sharpe", "sharpe_net", "turnover")}
-    metrics |= {"max_drawdown": float(ours["max_drawdown"]), "sharpe_naive": float(naive["sharpe_net"])}
-    after_costs = (
-        f"{_costs(ours, naive, cost, confidence)} Sharpe ratios, turnover and annual means are {a_year.words}."
-    )
+    metrics = {
+        name: float(ours[name])
+        for name in ("mean", "t_stat_nw", "sharpe", "sharpe_net", "turnover")
+    }
+    metrics |= {
+        "max_drawdown": float(ours["max_drawdown"]),
+        "sharpe_naive": float(naive["sharpe_net"]),
+    }
+    after_costs = f"{_costs(ours, naive, cost, confidence)} Sharpe ratios, turnover and annual means are {a_year.words}."
     words = [*_words(table, study.panel.horizon), after_costs, *_left_out(sorted_)]
     wealth = _own_wealth(study, sorted_, cost, long_short)
     return Finding(table.assign(sample=sorted_.sample), metrics, words, "quantiles", wealth)
@@ -101,7 +123,8 @@ def portfolio(
 def portfolio_wealth(
     study: Study, *, quantiles: Window = 5, cost: NotNegative = 0.0005, long_short: bool = True
 ) -> Finding:
-    """Wealth of the strategy of `portfolio`, before and after costs, and of all assets in equal weights after costs.
+    """Wealth of the strategy of `portfolio`, before and after costs, and of all assets in equal
+    weights after costs.
 
     1 on the first date of sorting, then at each row at which a return is known.
 
@@ -121,13 +144,21 @@ def portfolio_wealth(
     }
     for strategy, returns in lines.items():
         wealth = np.append(1.0, compounded(returns))
-        parts.append(pd.DataFrame({"date": known, "strategy": strategy, "wealth": wealth, "sample": sorted_.sample}))
+        parts.append(
+            pd.DataFrame(
+                {"date": known, "strategy": strategy, "wealth": wealth, "sample": sorted_.sample}
+            )
+        )
     table = pd.concat(parts, ignore_index=True)[WEALTH]
-    return Finding(table, picture="portfolio_wealth", wealth=_own_wealth(study, sorted_, cost, long_short))
+    return Finding(
+        table, picture="portfolio_wealth", wealth=_own_wealth(study, sorted_, cost, long_short)
+    )
 
 
 def _known(study: Study, sorted_: Sorted) -> pd.DatetimeIndex:
-    """(D + 1,) the first date of sorting, then the rows at which the return of each holding is known."""
+    """(D + 1,) the first date of sorting, then the rows at which the return of each holding is
+    known.
+    """
     dates = study.panel.dates
     sorting = dates.get_indexer(sorted_.dates)
     last = np.minimum(sorting + study.panel.horizon, len(dates) - 1)
@@ -146,7 +177,9 @@ def _own_wealth(study: Study, sorted_: Sorted, cost: float, long_short: bool) ->
 
 @dataclass(frozen=True)
 class Sorted:
-    """Dates (D,) of sorting, and of each date and asset (D, A) the return and the group from 0, -1 for none."""
+    """Dates (D,) of sorting, and of each date and asset (D, A) the return and the group from 0, -1
+    for none.
+    """
 
     sample: str
     dates: pd.DatetimeIndex
@@ -168,9 +201,11 @@ class Path(NamedTuple):
 
 
 def groups_of(forecast: np.ndarray, date: np.ndarray, groups: int) -> np.ndarray:
-    """Group (n,) of each forecast within its date, 0 the lowest: floor((rank - 1/2) groups / assets).
+    """Group (n,) of each forecast within its date, 0 the lowest: floor((rank - 1/2) groups /
+    assets).
 
-    Equal forecasts share their mean rank and so a group, and all of a date are equal that differ by rounding only.
+    Equal forecasts share their mean rank and so a group, and all of a date are equal that differ by
+    rounding only.
     """
     from runner.cross_section import ranks, varies
 
@@ -186,12 +221,17 @@ def _sort(study: Study, quantiles: int) -> Sorted:
     _refuse(study)
     sample, table = judged(study)
     if table.duplicated(["date", "asset"]).any():
-        raise DataError("several folds forecast the same row; allowed: a validation with one forecast of each")
+        raise DataError(
+            "several folds forecast the same row; allowed: a validation with one forecast of each"
+        )
     at, rows = study.panel.dates.get_indexer(table["date"]), table["date"].nunique()
     table = table[(at - at.min()) % study.panel.horizon == 0]
     date, dates = pd.factorize(table["date"], sort=True)
     asset, _ = pd.factorize(table["asset"])
-    group, returns = np.full((len(dates), asset.max() + 1), -1), np.zeros((len(dates), asset.max() + 1))
+    group, returns = (
+        np.full((len(dates), asset.max() + 1), -1),
+        np.zeros((len(dates), asset.max() + 1)),
+    )
     group[date, asset] = groups_of(table["prediction"].to_numpy(dtype=float), date, quantiles)
     returns[date, asset] = table["y"]
     few = (group >= 0).sum(axis=1) < quantiles
@@ -199,9 +239,13 @@ def _sort(study: Study, quantiles: int) -> Sorted:
     use = ~few & ~tied
     if use.sum() < 2:
         reasons = f"{count(int(few.sum()), 'date')} with fewer assets, {int(tied.sum()):,} with equal forecasts"
-        raise DataError(f"quantiles: given {quantiles}; {count(int(use.sum()), 'date')} can be sorted ({reasons})")
+        raise DataError(
+            f"quantiles: given {quantiles}; {count(int(use.sum()), 'date')} can be sorted ({reasons})"
+        )
     dates = pd.DatetimeIndex(dates)[use]
-    return Sorted(sample, dates, returns[use], group[use], quantiles, int(few.sum()), int(tied.sum()), rows)
+    return Sorted(
+        sample, dates, returns[use], group[use], quantiles, int(few.sum()), int(tied.sum()), rows
+    )
 
 
 def _refuse(study: Study) -> None:
@@ -209,7 +253,9 @@ def _refuse(study: Study) -> None:
     module, _, name = str(study.settings.get("_target_", "")).rpartition(".")
     given = f"a target of the same row ({name or 'horizon 0'})" if study.panel.horizon < 1 else name
     if study.panel.horizon < 1 or (module == "runner.targets" and name != RETURNS):
-        raise DataError(f"a position earns the return that lies ahead; given {given}; allowed: target={RETURNS}")
+        raise DataError(
+            f"a position earns the return that lies ahead; given {given}; allowed: target={RETURNS}"
+        )
 
 
 def _portfolios(sorted_: Sorted, cost: float, long_short: bool) -> list[tuple[str, str, Path]]:
@@ -219,7 +265,9 @@ def _portfolios(sorted_: Sorted, cost: float, long_short: bool) -> list[tuple[st
     portfolios = [("quantile", str(k), weights) for k, weights in enumerate(equal, start=1)]
     portfolios.append(("strategy", SPREAD if long_short else TOP, sides))
     portfolios.append(("naive", NAIVE, _equal(sorted_.group >= 0)))
-    return [(scope, unit, _path(weights, sorted_.returns, cost)) for scope, unit, weights in portfolios]
+    return [
+        (scope, unit, _path(weights, sorted_.returns, cost)) for scope, unit, weights in portfolios
+    ]
 
 
 def _equal(held: np.ndarray) -> np.ndarray:
@@ -234,7 +282,9 @@ def _path(weights: np.ndarray, returns: np.ndarray, cost: float) -> Path:
 
 
 def _performance(path: Path, year: float) -> dict[str, float | str]:
-    """Numbers of a portfolio that holds `year` times a year; a date on which nothing is held earns nothing."""
+    """Numbers of a portfolio that holds `year` times a year; a date on which nothing is held earns
+    nothing.
+    """
     from runner.cross_section import average
 
     mean = average(path.gross, 1, returns=True)
@@ -290,4 +340,6 @@ def _left_out(sorted_: Sorted) -> list[str]:
         f"have fewer than {sorted_.groups} assets and are left out": sorted_.few,
         "have forecasts so equal that the top or the bottom is empty, and are left out": sorted_.tied,
     }
-    return found + [f"Of {sorted_.rows:,} dates {rows:,} {why}." for why, rows in reasons.items() if rows]
+    return found + [
+        f"Of {sorted_.rows:,} dates {rows:,} {why}." for why, rows in reasons.items() if rows
+    ]

@@ -1,4 +1,6 @@
-"""Scores of the forecasts in each regime of a column of the data, such as calm and stormy markets."""
+"""Scores of the forecasts in each regime of a column of the data, such as calm and stormy
+markets.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,13 @@ Thresholds = Annotated[list[float], check_increasing]
 
 
 def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
-    """Every score of the rows that lie in each regime of `by`, an expression or the name of a series.
+    """Every score of the rows that lie in each regime of `by`, an expression or the name of a
+    series.
 
-    A forecast made at row t is in the regime of the value at row t, which uses data up to t: of the row, or of the
-    asset on the row. A regime holds its lower threshold and not its upper one. Scores are as in `runner.scores`;
-    errors of means over dates take the dates of a regime as following each other.
+    A forecast made at row t is in the regime of the value at row t, which uses data up to t: of the
+    row, or of the asset on the row. A regime holds its lower threshold and not its upper one.
+    Scores are as in `runner.scores`; errors of means over dates take the dates of a regime as
+    following each other.
 
     Args:
         thresholds: increasing, in units of `by`; two of them make three regimes.
@@ -52,14 +56,22 @@ def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
     rows: list[dict[str, object]] = []
     for k, name in enumerate([*names, UNKNOWN]):
         part = table[at == k]
-        about: dict[str, object] = {"dates": part["date"].nunique(), "share": len(part) / len(table)}
+        about: dict[str, object] = {
+            "dates": part["date"].nunique(),
+            "share": len(part) / len(table),
+        }
         empty = {"scope": "regime", "unit": name, "n_obs": 0}
-        rows.append((row_of("regime", name, part, study.panel.horizon, tests=False) if len(part) else empty) | about)
+        rows.append(
+            (row_of("regime", name, part, study.panel.horizon, tests=False) if len(part) else empty)
+            | about
+        )
     rows = rows if rows[-1]["n_obs"] else rows[:-1]
     found = pd.DataFrame(rows, columns=["scope", "unit", "n_obs", "dates", "share", *SCORES])
     known = found.iloc[: len(names)]
     metrics = {f"r2_regime_{k}": float(value) for k, value in enumerate(known["r2"], start=1)}
-    return Finding(found.assign(by=by, sample=sample), metrics, _words(found, by, sample), "regimes")
+    return Finding(
+        found.assign(by=by, sample=sample), metrics, _words(found, by, sample), "regimes"
+    )
 
 
 def _values(study: Study, by: str, table: pd.DataFrame) -> np.ndarray:
@@ -89,5 +101,9 @@ def _words(found: pd.DataFrame, by: str, sample: str) -> list[str]:
     ]
     first = f"R2 against the {BENCHMARK} by {by}, {sample}: {'; '.join(told)}."
     empty = found.loc[found["n_obs"] == 0, "unit"]
-    none = [f"No row lies in {' or '.join(f'the regime {name}' for name in empty)}."] if len(empty) else []
+    none = (
+        [f"No row lies in {' or '.join(f'the regime {name}' for name in empty)}."]
+        if len(empty)
+        else []
+    )
     return [first, "No test was made of whether the regimes differ.", *none]

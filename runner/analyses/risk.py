@@ -18,16 +18,26 @@ if TYPE_CHECKING:
     from runner.factor_model import FactorModel
     from runner.study import Study
 
-RISK = ["scope", "unit", "n_obs", "explained_share", "total_variance", "systematic_variance", "specific_variance"]
+RISK = [
+    "scope",
+    "unit",
+    "n_obs",
+    "explained_share",
+    "total_variance",
+    "systematic_variance",
+    "specific_variance",
+]
 RISK += ["total_volatility", "systematic_volatility", "specific_volatility", "reason"]
 SINGULAR = "singular: no inverse"
 
 
 def risk(study: Study, *, rows_per_year: Positive | None = None) -> Finding:
-    """Systematic and specific variance of each asset, b' Omega b and D, annual, and the share explained.
+    """Systematic and specific variance of each asset, b' Omega b and D, annual, and the share
+    explained.
 
-    Where an asset has every row, its total is its sample variance and the share its R2. Variances a year are those
-    per row times `rows_per_year`, rows taken as uncorrelated; volatilities are their roots.
+    Where an asset has every row, its total is its sample variance and the share its R2. Variances a
+    year are those per row times `rows_per_year`, rows taken as uncorrelated; volatilities are their
+    roots.
 
     Args:
         rows_per_year: None takes that of the calendar of the panel.
@@ -44,14 +54,22 @@ def risk(study: Study, *, rows_per_year: Positive | None = None) -> Finding:
     table = pd.DataFrame({"scope": "asset", "unit": study.panel.assets})
     at = model.assets
     columns = {"n_obs": model.n_obs, "explained_share": systematic / total}
-    columns |= {"total_variance": total, "systematic_variance": systematic, "specific_variance": specific}
     columns |= {
-        name.replace("variance", "volatility"): np.sqrt(v) for name, v in columns.items() if "variance" in name
+        "total_variance": total,
+        "systematic_variance": systematic,
+        "specific_variance": specific,
+    }
+    columns |= {
+        name.replace("variance", "volatility"): np.sqrt(v)
+        for name, v in columns.items()
+        if "variance" in name
     }
     for name, values in columns.items():
         table.loc[at, name] = values
     table["n_obs"] = table["n_obs"].fillna(0).astype(int)
-    table["reason"] = np.where(np.isin(np.arange(len(table)), at), "", "no estimates: see quality.csv")
+    table["reason"] = np.where(
+        np.isin(np.arange(len(table)), at), "", "no estimates: see quality.csv"
+    )
     table = table[RISK]
     share = table["explained_share"]
     metrics = {"explained_share": share.mean(), "explained_share_least": share.min()}
@@ -72,15 +90,20 @@ def _explained_words(table: pd.DataFrame, model: FactorModel) -> list[str]:
     spread = f", from {percent(low['explained_share'])} ({low['unit']}) to {percent(high['explained_share'])} "
     found = f"{count(len(model.names), 'factor')} explain{'s' * (len(model.names) == 1)} "
     found += f"{percent(known['explained_share'].mean())} of the variance in sample"
-    several = f" on average over {count(len(known), 'asset')}{spread}({high['unit']})" if len(known) > 1 else ""
+    several = (
+        f" on average over {count(len(known), 'asset')}{spread}({high['unit']})"
+        if len(known) > 1
+        else ""
+    )
     return [f"{found}{several}."]
 
 
 def covariance(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
-    """Three covariances of the same assets: by factors, of the sample, and shrunk; their numbers and conditioning.
+    """Three covariances of the same assets: by factors, of the sample, and shrunk; their numbers
+    and conditioning.
 
-    Sample and shrunk ones need full rows: assets that are usable on at least the share `coverage` of the rows, on
-    the rows on which all of these are.
+    Sample and shrunk ones need full rows: assets that are usable on at least the share `coverage`
+    of the rows, on the rows on which all of these are.
 
     Raises:
         DataError: the model is no regression on factors, or no two assets or rows are left.
@@ -106,12 +129,17 @@ def covariance(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
         }
     )
     table["reason"] = np.where(np.isinf(table["condition_number"]), SINGULAR, "")
-    metrics = {f"condition_number_{row.estimator}": row.condition_number for row in table.itertuples()}
+    metrics = {
+        f"condition_number_{row.estimator}": row.condition_number for row in table.itertuples()
+    }
     return Finding(table, metrics, _covariance_words(table, m))
 
 
-def estimators(model: FactorModel, assets: np.ndarray, y: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
-    """Covariances (n, n) of these assets by the name of their estimator, and the intensity of the shrinkage.
+def estimators(
+    model: FactorModel, assets: np.ndarray, y: np.ndarray
+) -> tuple[dict[str, np.ndarray], float]:
+    """Covariances (n, n) of these assets by the name of their estimator, and the intensity of the
+    shrinkage.
 
     `y` (T, n) are the returns of the assets on the full rows of the same training part.
     """
@@ -120,7 +148,11 @@ def estimators(model: FactorModel, assets: np.ndarray, y: np.ndarray) -> tuple[d
     chosen = np.flatnonzero(np.isin(model.assets, assets))
     S, shrinkage = shrunk(y)
     by_factors = model.covariance[np.ix_(chosen, chosen)]
-    return {"factor": by_factors, "sample": np.atleast_2d(np.cov(y, rowvar=False, ddof=1)), "shrunk": S}, shrinkage
+    return {
+        "factor": by_factors,
+        "sample": np.atleast_2d(np.cov(y, rowvar=False, ddof=1)),
+        "shrunk": S,
+    }, shrinkage
 
 
 def refuse_few(assets: int, rows: int, coverage: float) -> None:
@@ -142,19 +174,28 @@ def _covariance_words(table: pd.DataFrame, m: int) -> list[str]:
         f"A full covariance of {count(n, 'asset')} has {full:,} numbers, one by {count(m, 'factor')} {by_factors:,}; "
         f"there are {rows * n:,} returns to estimate them from."
     ]
-    factor, sample, shrunk = (float(by.loc[name, "condition_number"]) for name in ("factor", "sample", "shrunk"))
+    factor, sample, shrunk = (
+        float(by.loc[name, "condition_number"]) for name in ("factor", "sample", "shrunk")
+    )
     of_sample = "is singular" if np.isinf(sample) else f"has the condition number {number(sample)}"
     of_factor = "singular" if np.isinf(factor) else number(factor)
-    found.append(f"The sample covariance {of_sample}, that by factors {of_factor}, the shrunk one {number(shrunk)}.")
+    found.append(
+        f"The sample covariance {of_sample}, that by factors {of_factor}, the shrunk one {number(shrunk)}."
+    )
     left = int(by["assets_left_out"].iloc[0])
-    return [*found, f"{count(left, 'asset')} left out: no estimates, or too few rows."] if left else found
+    return (
+        [*found, f"{count(left, 'asset')} left out: no estimates, or too few rows."]
+        if left
+        else found
+    )
 
 
 def spectrum(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
-    """Eigenvalues of the correlations of the target, beside the edge of Marchenko and Pastur (1967).
+    """Eigenvalues of the correlations of the target, beside the edge of Marchenko and Pastur
+    (1967).
 
-    Above the edge (1 + sqrt(n / T))^2 lies what independent series would not show in large samples; it assumes
-    rows that are independent and not too fat-tailed.
+    Above the edge (1 + sqrt(n / T))^2 lies what independent series would not show in large samples;
+    it assumes rows that are independent and not too fat-tailed.
 
     Raises:
         DataError: no two assets or rows are left, or one of them does not vary.
@@ -165,21 +206,36 @@ def spectrum(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
     from runner.variation import flat
 
     panel = study.panel
-    assets, (rows,) = common(panel.valid, [np.arange(len(panel.dates))], np.arange(len(panel.assets)), coverage)
+    assets, (rows,) = common(
+        panel.valid, [np.arange(len(panel.dates))], np.arange(len(panel.assets)), coverage
+    )
     refuse_few(len(assets), len(rows), coverage)
     y = panel.y[np.ix_(rows, assets)]
     still = [panel.assets[i] for i in np.asarray(assets)[flat(y)]]
     if still:
-        raise DataError(f"target: {still[0]} does not vary; allowed: assets that do, see data.assets")
-    eigen, edge = np.linalg.eigvalsh(np.corrcoef(y, rowvar=False))[::-1], marchenko_pastur_edge(*y.shape)
+        raise DataError(
+            f"target: {still[0]} does not vary; allowed: assets that do, see data.assets"
+        )
+    eigen, edge = (
+        np.linalg.eigvalsh(np.corrcoef(y, rowvar=False))[::-1],
+        marchenko_pastur_edge(*y.shape),
+    )
     table = pd.DataFrame(
-        {"component": np.arange(1, len(eigen) + 1), "eigenvalue": eigen, "share": eigen / len(eigen)}
+        {
+            "component": np.arange(1, len(eigen) + 1),
+            "eigenvalue": eigen,
+            "share": eigen / len(eigen),
+        }
     )
     table["share_so_far"], table["edge"] = table["share"].cumsum(), edge
     above = int((eigen > edge).sum())
-    first = f"the first holds {percent(eigen[0] / len(eigen))} of the variance of standardised returns"
+    first = (
+        f"the first holds {percent(eigen[0] / len(eigen))} of the variance of standardised returns"
+    )
     words = [
         f"{above:,} of {count(len(eigen), 'eigenvalue')} lie above {number(edge)}, the edge for as many independent "
         f"series of {count(len(rows), 'row')}; {first}."
     ]
-    return Finding(table, {"above_edge": above, "first_share": eigen[0] / len(eigen)}, words, "spectrum")
+    return Finding(
+        table, {"above_edge": above, "first_share": eigen[0] / len(eigen)}, words, "spectrum"
+    )

@@ -1,4 +1,6 @@
-"""Risk by a factor model on rows it was not fitted on, beside the sample covariance and a shrunk one."""
+"""Risk by a factor model on rows it was not fitted on, beside the sample covariance and a shrunk
+one.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,23 @@ if TYPE_CHECKING:
     from runner.study import Study
     from runner.validation import Fold
 
-TABLE = ["fold", "estimator", "measure", "value", "ci_low", "ci_high", "less_factor", "p_value", "rows", "assets"]
+TABLE = [
+    "fold",
+    "estimator",
+    "measure",
+    "value",
+    "ci_low",
+    "ci_high",
+    "less_factor",
+    "p_value",
+    "rows",
+    "assets",
+]
 TABLE += ["assets_left_out", "reason"]
-BIAS = {"bias_equal": "the equal-weight portfolio", "bias_minimum_variance": "the minimum-variance portfolio"}
+BIAS = {
+    "bias_equal": "the equal-weight portfolio",
+    "bias_minimum_variance": "the minimum-variance portfolio",
+}
 VOLATILITY, DENSITY = "minimum_variance_volatility", "log_likelihood"
 OTHERS = {"sample": "the sample covariance", "shrunk": "the shrunk covariance"}
 
@@ -32,7 +48,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         rows: (T,) positions of the test rows.
-        z: (T, p) returns of portfolios over the volatility foretold: equal weights, then random ones.
+        z: (T, p) returns of portfolios over the volatility foretold: equal weights, then random
+            ones.
         own: (T,) return of its minimum-variance portfolio; own_z: over the volatility foretold.
         density: (T,) log-density of the rows.
     """
@@ -62,12 +79,13 @@ def risk_out_of_sample(
 ) -> Finding:
     """Three covariances estimated on the training rows of each fold, tested on its test rows.
 
-    bias_*: standard deviation of returns over the volatility foretold, 1 is right, above it risk was foretold too
-    low; its interval has Newey-West errors, so that it allows for fat tails and clusters of volatility.
-    bias_random is the mean over long-short portfolios of random normal weights, bias_random_deviation their mean
-    distance from 1. minimum_variance_volatility is realised, annual. log_likelihood is the mean per row of a normal
-    with the training mean. less_factor is the value less that of the factor model, p_value that of the mean
-    difference by row (of densities, of squared deviations) under Newey-West errors. Over folds, rows are taken
+    bias_*: standard deviation of returns over the volatility foretold, 1 is right, above it risk
+    was foretold too low; its interval has Newey-West errors, so that it allows for fat tails and
+    clusters of volatility. bias_random is the mean over long-short portfolios of random normal
+    weights, bias_random_deviation their mean distance from 1. minimum_variance_volatility is
+    realised, annual. log_likelihood is the mean per row of a normal with the training mean.
+    less_factor is the value less that of the factor model, p_value that of the mean difference by
+    row (of densities, of squared deviations) under Newey-West errors. Over folds, rows are taken
     together, a row in several folds once. Random weights and data are the same for all three.
 
     Args:
@@ -82,7 +100,9 @@ def risk_out_of_sample(
     import pandas as pd
 
     if not study.folds:
-        raise DataError("validation: no fold; allowed: one with test rows, such as validation=holdout_2000")
+        raise DataError(
+            "validation: no fold; allowed: one with test rows, such as validation=holdout_2000"
+        )
     year = year_of(study.panel.calendar, rows_per_year)
     folds = {fold.name: _fold(study, fold, portfolios, seed, coverage) for fold in study.folds}
     outcomes = {name: one for name, (one, _) in folds.items()}
@@ -91,7 +111,9 @@ def risk_out_of_sample(
     sizes = {name: size for name, (_, size) in folds.items()}
     found = []
     for name, by_estimator in outcomes.items():
-        size = sizes.get(name, (min(a for a, _ in sizes.values()), max(b for _, b in sizes.values())))
+        size = sizes.get(
+            name, (min(a for a, _ in sizes.values()), max(b for _, b in sizes.values()))
+        )
         about = {"fold": name, "assets": size[0], "assets_left_out": size[1]}
         found += [about | row for row in _measured(by_estimator, year.rows, study.panel.horizon)]
     table = pd.DataFrame(found, columns=TABLE)
@@ -107,7 +129,9 @@ def risk_out_of_sample(
 def _fold(
     study: Study, fold: Fold, portfolios: int, seed: int, coverage: float
 ) -> tuple[dict[str, Outcome | None], tuple[int, int]]:
-    """What each covariance met in one fold, None for one without inverse; assets used and left out."""
+    """What each covariance met in one fold, None for one without inverse; assets used and left
+    out.
+    """
     from runner.factor_model import common, condition, factor_model
 
     panel = study.panel
@@ -128,17 +152,23 @@ def _fold(
     return found, (n, len(panel.assets) - n)
 
 
-def _outcome(S: np.ndarray, mean: np.ndarray, y: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> Outcome:
+def _outcome(
+    S: np.ndarray, mean: np.ndarray, y: np.ndarray, rows: np.ndarray, weights: np.ndarray
+) -> Outcome:
     from runner.factor_model import log_density, minimum_variance
 
     w = minimum_variance(S)
     volatility = np.sqrt(np.einsum("pi,ij,pj->p", weights, S, weights))
     own = y @ w
-    return Outcome(rows, y @ weights.T / volatility, own, own / np.sqrt(w @ S @ w), log_density(y, mean, S))
+    return Outcome(
+        rows, y @ weights.T / volatility, own, own / np.sqrt(w @ S @ w), log_density(y, mean, S)
+    )
 
 
 def _together(folds: list[dict[str, Outcome | None]]) -> dict[str, Outcome | None]:
-    """The test rows of all folds in their order; a row of several folds has the mean of what it met in them."""
+    """The test rows of all folds in their order; a row of several folds has the mean of what it
+    met in them.
+    """
     found: dict[str, Outcome | None] = {}
     for name in folds[0]:
         parts = [fold[name] for fold in folds]
@@ -149,7 +179,10 @@ def _together(folds: list[dict[str, Outcome | None]]) -> dict[str, Outcome | Non
         rows, at, times = np.unique(
             np.concatenate([one.rows for one in known]), return_inverse=True, return_counts=True
         )
-        columns = [_by_row(np.concatenate(values), at, times) for values in list(zip(*known, strict=True))[1:]]
+        columns = [
+            _by_row(np.concatenate(values), at, times)
+            for values in list(zip(*known, strict=True))[1:]
+        ]
         found[name] = Outcome(rows, *columns)
     return found
 
@@ -160,7 +193,9 @@ def _by_row(values: np.ndarray, at: np.ndarray, times: np.ndarray) -> np.ndarray
     return total / times.reshape(-1, *[1] * (values.ndim - 1))
 
 
-def _measured(outcomes: Mapping[str, Outcome | None], rows_per_year: float, horizon: int) -> list[dict[str, object]]:
+def _measured(
+    outcomes: Mapping[str, Outcome | None], rows_per_year: float, horizon: int
+) -> list[dict[str, object]]:
     """One row per estimator and measure."""
     found: list[dict[str, object]] = []
     for name, one in outcomes.items():
@@ -183,7 +218,9 @@ def _measured(outcomes: Mapping[str, Outcome | None], rows_per_year: float, hori
 def _compared(
     found: list[dict[str, object]], outcomes: Mapping[str, Outcome | None], horizon: int
 ) -> list[dict[str, object]]:
-    """The same rows, with what those of the other estimators are less the factor model's, and whether by chance."""
+    """The same rows, with what those of the other estimators are less the factor model's, and
+    whether by chance.
+    """
     mine = {row["measure"]: row.get("value") for row in found if row["estimator"] == "factor"}
     factor = outcomes["factor"]
     for row in found:
@@ -197,7 +234,9 @@ def _compared(
 
 
 def mean_with_error(values: np.ndarray, horizon: int) -> Mean:
-    """Mean of a series with its Newey-West error (lags of `default_lags`), with n - 1 degrees of freedom."""
+    """Mean of a series with its Newey-West error (lags of `default_lags`), with n - 1 degrees of
+    freedom.
+    """
     from runner.clusters import long_run
     from runner.covariance import default_lags
 
@@ -207,7 +246,9 @@ def mean_with_error(values: np.ndarray, horizon: int) -> Mean:
 
 
 def _bias(z: np.ndarray, horizon: int) -> dict[str, float]:
-    """Standard deviation (ddof 1) of standardised returns; its interval from that of their variance (delta rule)."""
+    """Standard deviation (ddof 1) of standardised returns; its interval from that of their
+    variance (delta rule).
+    """
     from scipy.special import stdtrit
 
     value = float(z.std(ddof=1))
@@ -221,7 +262,11 @@ def _test(values: np.ndarray, horizon: int) -> float:
     from runner.inference import two_sided
 
     mean = mean_with_error(values, horizon)
-    return float(two_sided(np.array(mean.value / mean.error), mean.df)) if mean.error > 0.0 else float("nan")
+    return (
+        float(two_sided(np.array(mean.value / mean.error), mean.df))
+        if mean.error > 0.0
+        else float("nan")
+    )
 
 
 def _words(table: pd.DataFrame) -> list[str]:
@@ -229,11 +274,17 @@ def _words(table: pd.DataFrame) -> list[str]:
     by = table.set_index(["measure", "estimator"])
     singular = {"factor": "the factor covariance", **OTHERS}
     known = [name for name in singular if (DENSITY, name) in by.index]
-    found = [f"{what.capitalize()} is {SINGULAR}." for name, what in singular.items() if name not in known]
+    found = [
+        f"{what.capitalize()} is {SINGULAR}."
+        for name, what in singular.items()
+        if name not in known
+    ]
     if "factor" not in known:
         return found
     rows = count(int(by.loc[(DENSITY, "factor"), "rows"]), "test row")
-    found += [_bias_words(what, by.loc[(measure, "factor")], rows) for measure, what in BIAS.items()]
+    found += [
+        _bias_words(what, by.loc[(measure, "factor")], rows) for measure, what in BIAS.items()
+    ]
     for measure, what in {
         VOLATILITY: "The realised volatility of the minimum-variance portfolio",
         DENSITY: "The mean log-likelihood per row",
@@ -247,7 +298,11 @@ def _words(table: pd.DataFrame) -> list[str]:
 def _bias_words(what: str, row: pd.Series, rows: str) -> str:
     low, high = row["ci_low"], row["ci_high"]
     verdict = (
-        "risk was foretold too low" if low > 1.0 else "risk was foretold too high" if high < 1.0 else "1 is within"
+        "risk was foretold too low"
+        if low > 1.0
+        else "risk was foretold too high"
+        if high < 1.0
+        else "1 is within"
     )
     interval = f"95 % interval {number(low, 3)} to {number(high, 3)}"
     return f"Bias statistic of {what}, by factors: {number(row['value'], 3)} over {rows} ({interval}): {verdict}."

@@ -1,4 +1,6 @@
-"""The risks of a factor model itself: a form that is not a line, an omitted factor, collinear factors."""
+"""The risks of a factor model itself: a form that is not a line, an omitted factor, collinear
+factors.
+"""
 
 from __future__ import annotations
 
@@ -34,15 +36,20 @@ LINEARITY = [
     "reset_p",
     "reason",
 ]
-MOST_VIF, MOST_CONDITION = 10.0, 30.0  # rules of thumb; the second by Belsley, Kuh and Welsch (1980)
+MOST_VIF, MOST_CONDITION = (
+    10.0,
+    30.0,
+)  # rules of thumb; the second by Belsley, Kuh and Welsch (1980)
 
 
 def linearity(study: Study, *, cov: OwnCovariance = "HC3", level: Share = 0.05) -> Finding:
-    """Whether each asset goes with each factor in a line, not at all, or otherwise (RESET, Ramsey 1969).
+    """Whether each asset goes with each factor in a line, not at all, or otherwise (RESET, Ramsey
+    1969).
 
-    The test of a factor is of its square and cube beside all factors; the row `all` is that of the fitted values.
-    A relation is non-linear where that rejects at `level`, linear where it does not and the slope is not zero at
-    `level`, and none where neither was found, which is no proof that there is none.
+    The test of a factor is of its square and cube beside all factors; the row `all` is that of the
+    fitted values. A relation is non-linear where that rejects at `level`, linear where it does not
+    and the slope is not zero at `level`, and none where neither was found, which is no proof that
+    there is none.
 
     Args:
         cov: errors of both tests; HAC takes the lags of the model's own rule.
@@ -57,30 +64,54 @@ def linearity(study: Study, *, cov: OwnCovariance = "HC3", level: Share = 0.05) 
     table = pd.DataFrame(rows, columns=LINEARITY)
     tested = table[table["reset_p"].notna()]
     each, joint = tested[tested["term"] != ALL], tested[tested["term"] == ALL]
-    shares = {f"{name}_share": (each["relation"] == name).mean() for name in ("linear", "non-linear", "none")}
+    shares = {
+        f"{name}_share": (each["relation"] == name).mean()
+        for name in ("linear", "non-linear", "none")
+    }
     metrics = {name.replace("-", "_"): value for name, value in shares.items()}
     metrics |= {"reset_rejected_share": (joint["reset_p"] < level).mean()}
     words = [_relations(str(term), part, level) for term, part in each.groupby("term", sort=False)]
-    words.append(f"RESET of all factors together {rejections(joint['reset_p'], level)} ({cov} errors).")
+    words.append(
+        f"RESET of all factors together {rejections(joint['reset_p'], level)} ({cov} errors)."
+    )
     return Finding(table, metrics, words, "linearity")
 
 
-def _lines(asset: Asset | str, found: Factors, cov: OwnCovariance, level: float) -> Iterator[dict[str, object]]:
+def _lines(
+    asset: Asset | str, found: Factors, cov: OwnCovariance, level: float
+) -> Iterator[dict[str, object]]:
     from runner.specification import added, relation, reset
 
     if isinstance(asset, str):
-        yield {"scope": "asset", "unit": asset, "term": ALL, "reason": "no estimates: see quality.csv"}
+        yield {
+            "scope": "asset",
+            "unit": asset,
+            "term": ALL,
+            "reason": "no estimates: see quality.csv",
+        }
         return
     key = {"scope": "asset", "unit": asset.name}
     for j, term in enumerate(found.terms[1:], start=1):
         column = asset.X[:, j]
         slope, why = tested(
-            added, np.delete(asset.X, j, axis=1), column[:, None], [term], asset.y, cov, lags_of(asset, cov)
+            added,
+            np.delete(asset.X, j, axis=1),
+            column[:, None],
+            [term],
+            asset.y,
+            cov,
+            lags_of(asset, cov),
         )
         shape, reason = tested(reset, asset.X, asset.y, column, cov, lags_of(asset, cov))
         p = slope.p_value if slope else float("nan"), shape.p_value if shape else float("nan")
         b = np.linalg.lstsq(asset.X, asset.y, rcond=None)[0][j]
-        row = {"term": term, "relation": relation(*p, level), "slope": b, "slope_p": p[0], "reason": why or reason}
+        row = {
+            "term": term,
+            "relation": relation(*p, level),
+            "slope": b,
+            "slope_p": p[0],
+            "reason": why or reason,
+        }
         yield key | row | _shape(shape)
     shape, reason = tested(reset, asset.X, asset.y, asset.y - asset.u, cov, lags_of(asset, cov))
     yield key | {"term": ALL, "relation": "", "reason": reason} | _shape(shape)
@@ -89,25 +120,40 @@ def _lines(asset: Asset | str, found: Factors, cov: OwnCovariance, level: float)
 def _shape(shape: Wald | None) -> dict[str, object]:
     if shape is None:
         return {}
-    return {"reset_f": shape.f_stat, "df_num": shape.df_num, "df_den": shape.df_den, "reset_p": shape.p_value}
+    return {
+        "reset_f": shape.f_stat,
+        "df_num": shape.df_num,
+        "df_den": shape.df_den,
+        "reset_p": shape.p_value,
+    }
 
 
 def _relations(term: str, part: pd.DataFrame, level: float) -> str:
     times = part["relation"].value_counts()
-    counts = ", ".join(f"{name} in {times.get(name, 0):,}" for name in ("linear", "non-linear", "none"))
-    chance = f"; chance alone would make about {level * len(part):,.0f} non-linear" if len(part) >= 20 else ""
-    return f"{term} and returns: {counts} of {count(len(part), 'asset')} at {level:.0%}{chance}.".replace("%", " %")
+    counts = ", ".join(
+        f"{name} in {times.get(name, 0):,}" for name in ("linear", "non-linear", "none")
+    )
+    chance = (
+        f"; chance alone would make about {level * len(part):,.0f} non-linear"
+        if len(part) >= 20
+        else ""
+    )
+    return f"{term} and returns: {counts} of {count(len(part), 'asset')} at {level:.0%}{chance}.".replace(
+        "%", " %"
+    )
 
 
 def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
-    """Returns along each factor, for the eye: means in groups of rows sorted by the factor, beside the line.
+    """Returns along each factor, for the eye: means in groups of rows sorted by the factor, beside
+    the line.
 
-    Partial returns b f + u, with the fitted b and residuals u, averaged over the assets of a row: what the other
-    factors and the constants do not explain. Bends of opposite sign in different assets cancel; `linearity` tests
-    each asset. The error of a group takes its rows as independent.
+    Partial returns b f + u, with the fitted b and residuals u, averaged over the assets of a row:
+    what the other factors and the constants do not explain. Bends of opposite sign in different
+    assets cancel; `linearity` tests each asset. The error of a group takes its rows as independent.
 
     Raises:
-        DataError: the model is not least squares by asset, factors differ between assets, or too few rows.
+        DataError: the model is not least squares by asset, factors differ between assets, or too
+            few rows.
     """
     import pandas as pd
 
@@ -117,7 +163,9 @@ def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
     use = np.where(np.isfinite(found.params).all(axis=1), found.panel.valid, False)
     rows = use.any(axis=1)
     if rows.sum() < 2 * groups:
-        raise DataError(f"groups: given {groups}; allowed: at most half of the {count(int(rows.sum()), 'row')}")
+        raise DataError(
+            f"groups: given {groups}; allowed: at most half of the {count(int(rows.sum()), 'row')}"
+        )
     F = shared_factors(found.panel, found.terms[1:])
     u = found.panel.y - found.params[:, 0] - F @ found.params[:, 1:].T
     table = []
@@ -125,20 +173,32 @@ def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
         slope = np.nanmean(np.where(use[rows], found.params[:, j + 1], np.nan), axis=1)
         line = slope * F[rows, j]
         partial = np.nanmean(np.where(use[rows], u[rows], np.nan), axis=1) + line
-        for group, at in enumerate(np.array_split(np.argsort(F[rows, j], kind="stable"), groups), start=1):
+        for group, at in enumerate(
+            np.array_split(np.argsort(F[rows, j], kind="stable"), groups), start=1
+        ):
             row = {"term": term, "group": group, "rows": len(at), "factor": F[rows, j][at].mean()}
-            row |= {"partial": partial[at].mean(), "std_error": partial[at].std(ddof=1) / np.sqrt(len(at))}
+            row |= {
+                "partial": partial[at].mean(),
+                "std_error": partial[at].std(ddof=1) / np.sqrt(len(at)),
+            }
             table.append(row | {"line": line[at].mean()})
     return Finding(pd.DataFrame(table), picture="factor_shape")
 
 
 def omitted_factor(
-    study: Study, *, permutations: Rows = 199, seed: Count = 0, coverage: UpToOne = 0.95, level: Share = 0.05
+    study: Study,
+    *,
+    permutations: Rows = 199,
+    seed: Count = 0,
+    coverage: UpToOne = 0.95,
+    level: Share = 0.05,
 ) -> Finding:
-    """What the residuals of different assets still share: their correlations, against those of permuted rows.
+    """What the residuals of different assets still share: their correlations, against those of
+    permuted rows.
 
-    A factor model says nothing is left. Tested are the mean absolute correlation and the largest eigenvalue of the
-    correlations, each against `permutations` in which the rows of every asset are shuffled by themselves.
+    A factor model says nothing is left. Tested are the mean absolute correlation and the largest
+    eigenvalue of the correlations, each against `permutations` in which the rows of every asset are
+    shuffled by themselves.
 
     Raises:
         DataError: no two assets with residuals on the same rows.
@@ -152,11 +212,19 @@ def omitted_factor(
 
     panel = study.panel
     u, every = np.where(panel.valid, panel.y - study.fitted, np.nan), np.arange(len(panel.dates))
-    size, left = np.nansum(u**2, axis=0), EXACT_FIT * np.nansum(np.where(panel.valid, panel.y, 0.0) ** 2, axis=0)
+    size, left = (
+        np.nansum(u**2, axis=0),
+        EXACT_FIT * np.nansum(np.where(panel.valid, panel.y, 0.0) ** 2, axis=0),
+    )
     known = np.isfinite(u)
-    assets, (rows,) = common(known, [every], np.flatnonzero(known.any(axis=0) & (size > left)), coverage)
+    assets, (rows,) = common(
+        known, [every], np.flatnonzero(known.any(axis=0) & (size > left)), coverage
+    )
     refuse_few(len(assets), len(rows), coverage)
-    found, edge = shared(u[np.ix_(rows, assets)], permutations, seed), marchenko_pastur_edge(len(rows), len(assets))
+    found, edge = (
+        shared(u[np.ix_(rows, assets)], permutations, seed),
+        marchenko_pastur_edge(len(rows), len(assets)),
+    )
     table = pd.DataFrame(
         {
             "measure": ["mean_abs_correlation", "largest_eigenvalue"],
@@ -192,9 +260,11 @@ def _omitted_words(table: pd.DataFrame, level: float) -> list[str]:
 
 
 def multicollinearity(study: Study) -> Finding:
-    """How far each factor is a combination of the others: VIF, its largest correlation, and the condition number.
+    """How far each factor is a combination of the others: VIF, its largest correlation, and the
+    condition number.
 
-    The condition number is of the columns, the constant among them, each of length one (Belsley, Kuh, Welsch 1980).
+    The condition number is of the columns, the constant among them, each of length one (Belsley,
+    Kuh, Welsch 1980).
 
     Raises:
         DataError: the model is not least squares by asset, or the factors differ between assets.
@@ -213,7 +283,9 @@ def multicollinearity(study: Study) -> Finding:
     R = np.atleast_2d(np.corrcoef(F, rowvar=False)) - np.eye(len(names))
     nearest = np.abs(R).argmax(axis=0)
     several = len(names) > 1
-    table = pd.DataFrame({"term": names, "vif": vif, "error_widened": np.sqrt(vif), "r2_on_others": 1.0 - 1.0 / vif})
+    table = pd.DataFrame(
+        {"term": names, "vif": vif, "error_widened": np.sqrt(vif), "r2_on_others": 1.0 - 1.0 / vif}
+    )
     table["largest_correlation"] = R[nearest, np.arange(len(names))] if several else np.nan
     table["with_term"] = [names[j] for j in nearest] if several else ""
     table["condition_number"], table["rows"] = number_of, len(F)

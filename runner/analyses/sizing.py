@@ -1,4 +1,6 @@
-"""What a better forecast of volatility is worth: positions sized by it, by a rolling estimate, and by foresight."""
+"""What a better forecast of volatility is worth: positions sized by it, by a rolling estimate, and
+by foresight.
+"""
 
 from __future__ import annotations
 
@@ -45,27 +47,30 @@ def sizing(
     hold: Rows = 21,
     rows_per_year: Positive | None = None,
 ) -> Finding:
-    """Return, Sharpe ratio, drawdown and turnover of portfolios that differ in the volatility they are sized by.
+    """Return, Sharpe ratio, drawdown and turnover of portfolios that differ in the volatility they
+    are sized by.
 
-    Every `hold` rows from the first forecast on, the assets in the top share `quantile` by the signal of row t are
-    bought and those in the bottom share sold: alpha is one over their number, or minus that. The weight is
-    alpha min(target / sigma, cap), at most `most` a name; a leg whose weights add up to more than `gross` is scaled
-    down to it. Sigma is the expression `rolling` at row t, the forecast made at row t, or the target itself, which
-    nobody knows: `foresight` is what a perfect forecast would have made. `unsized` has alpha alone, within the same
-    bounds. All take the same assets, those with a signal, all three sigmas and a return to the next row; a forecast
+    Every `hold` rows from the first forecast on, the assets in the top share `quantile` by the
+    signal of row t are bought and those in the bottom share sold: alpha is one over their number,
+    or minus that. The weight is alpha min(target / sigma, cap), at most `most` a name; a leg whose
+    weights add up to more than `gross` is scaled down to it. Sigma is the expression `rolling` at
+    row t, the forecast made at row t, or the target itself, which nobody knows: `foresight` is what
+    a perfect forecast would have made. `unsized` has alpha alone, within the same bounds. All take
+    the same assets, those with a signal, all three sigmas and a return to the next row; a forecast
     of zero or less is taken for a sigma that makes the cap bind.
 
     Weights are held until the next time, their drift is not traded back; an asset without a return
-    earns nothing on that row. Each pays `cost` (decimals) per unit of turnover, the sum of the changes
-    of its weights, the first purchase included. Mean and volatility (ddof 1) are annual, of simple
-    returns of rows, `rows_per_year` of them (None: as many as the calendar of the panel has); cash earns
-    nothing and no risk-free rate is subtracted. The drawdown is of compounded wealth after costs.
-    `at_cap` and `at_most` are the shares of positions at which the cap binds and of those as large as a
-    name may be; where the bounds give all three sizings the same weights, the words say that their
-    comparison says nothing about the forecasts.
+    earns nothing on that row. Each pays `cost` (decimals) per unit of turnover, the sum of the
+    changes of its weights, the first purchase included. Mean and volatility (ddof 1) are annual, of
+    simple returns of rows, `rows_per_year` of them (None: as many as the calendar of the panel
+    has); cash earns nothing and no risk-free rate is subtracted. The drawdown is of compounded
+    wealth after costs. `at_cap` and `at_most` are the shares of positions at which the cap binds
+    and of those as large as a name may be; where the bounds give all three sizings the same
+    weights, the words say that their comparison says nothing about the forecasts.
 
     Raises:
-        DataError: a target that is no forward volatility; several forecasts of a row; no asset to hold.
+        DataError: a target that is no forward volatility; several forecasts of a row; no asset to
+            hold.
     """
     import pandas as pd
 
@@ -81,8 +86,14 @@ def sizing(
             rows.append(about | _performance(path, _leg(weights, leg), held, most, year.rows))
     table = pd.DataFrame(rows, columns=COLUMNS)
     cells = table.set_index(["sizing", "leg"])
-    metrics = {f"sharpe_{name}_{leg}": float(cells.loc[(name, leg), "sharpe_net"]) for name in books for leg in LEGS}
-    metrics |= {f"max_drawdown_{name}": float(cells.loc[(name, "both"), "max_drawdown"]) for name in books}
+    metrics = {
+        f"sharpe_{name}_{leg}": float(cells.loc[(name, leg), "sharpe_net"])
+        for name in books
+        for leg in LEGS
+    }
+    metrics |= {
+        f"max_drawdown_{name}": float(cells.loc[(name, "both"), "max_drawdown"]) for name in books
+    }
     annual = f"Means, volatilities, Sharpe ratios and turnover are {year.words}."
     words = [*_words(cells, sample, cost, hold, held), *_on_bounds(books, held, bounds), annual]
     wealth = _own_wealth(sample, books, held, cost)
@@ -102,26 +113,35 @@ def sizing_wealth(
     cost: NotNegative = 0.0005,
     hold: Rows = 21,
 ) -> Finding:
-    """Wealth of the same portfolios after costs: 1 on the first row, then what the weights of the row before made.
+    """Wealth of the same portfolios after costs: 1 on the first row, then what the weights of the
+    row before made.
 
     Raises:
         DataError: as `sizing`.
     """
     import pandas as pd
 
-    sample, books, held = _books(study, signal, rolling, quantile, Bounds(target, cap, most, gross), hold)
+    sample, books, held = _books(
+        study, signal, rolling, quantile, Bounds(target, cap, most, gross), hold
+    )
     parts = []
     for leg in LEGS:
         for name, weights in books.items():
             wealth = np.append(1.0, compounded(_path(_leg(weights, leg), held, cost).net))
-            made = pd.DataFrame({"date": held.known, "leg": leg, "sizing": name, "wealth": wealth, "sample": sample})
+            made = pd.DataFrame(
+                {"date": held.known, "leg": leg, "sizing": name, "wealth": wealth, "sample": sample}
+            )
             parts.append(made)
     own = _own_wealth(sample, books, held, cost)
     return Finding(pd.concat(parts, ignore_index=True)[WEALTH], picture="sizing_wealth", wealth=own)
 
 
-def _own_wealth(sample: str, books: dict[str, np.ndarray], held: Held, cost: float) -> pd.Series | None:
-    """Wealth after costs of both legs sized by the forecast; none in sample, where a fit has seen what it trades."""
+def _own_wealth(
+    sample: str, books: dict[str, np.ndarray], held: Held, cost: float
+) -> pd.Series | None:
+    """Wealth after costs of both legs sized by the forecast; none in sample, where a fit has seen
+    what it trades.
+    """
     import pandas as pd
 
     if sample != OUT:
@@ -168,9 +188,11 @@ class Path(NamedTuple):
 
 
 def legs(signal: np.ndarray, use: np.ndarray, quantile: float) -> np.ndarray:
-    """Alpha (R, A): one over the number in the top share by the signal, minus that at the bottom, zero between.
+    """Alpha (R, A): one over the number in the top share by the signal, minus that at the bottom,
+    zero between.
 
-    Shares are by rank among the assets in use; ties share their mean rank, so that equal assets are treated alike.
+    Shares are by rank among the assets in use; ties share their mean rank, so that equal assets are
+    treated alike.
     """
     import pandas as pd
 
@@ -192,13 +214,17 @@ def growth(sigma: np.ndarray, bounds: Bounds) -> np.ndarray:
 
 
 def sized(alpha: np.ndarray, sigma: np.ndarray | None, bounds: Bounds) -> np.ndarray:
-    """Weights (R, A): alpha min(target / sigma, cap), each at most `most`, each leg at most `gross`."""
+    """Weights (R, A): alpha min(target / sigma, cap), each at most `most`, each leg at most
+    `gross`.
+    """
     scale = np.ones(alpha.shape) if sigma is None else growth(sigma, bounds)
     weights = np.clip(alpha * scale, -bounds.most, bounds.most)
     for side in (1.0, -1.0):
         own = side * weights > 0.0
         size = np.abs(np.where(own, weights, 0.0)).sum(axis=1, keepdims=True)
-        weights = np.where(own, weights * np.minimum(1.0, bounds.gross / np.maximum(size, bounds.gross)), weights)
+        weights = np.where(
+            own, weights * np.minimum(1.0, bounds.gross / np.maximum(size, bounds.gross)), weights
+        )
     return weights
 
 
@@ -209,19 +235,30 @@ def _books(
     _refuse(study)
     sample, table = judged(study)
     if table.duplicated(["date", "asset"]).any():
-        raise DataError("several folds forecast the same row; allowed: a validation with one forecast of each")
+        raise DataError(
+            "several folds forecast the same row; allowed: a validation with one forecast of each"
+        )
     forecast = table.pivot(index="date", columns="asset", values="prediction")
     actual = table.pivot(index="date", columns="asset", values="y")
     rows, names = forecast.index, forecast.columns
     sigmas = {ROLLING: _values(study, "rolling", rolling), FORECAST: forecast, FORESIGHT: actual}
-    sigmas = {name: one.reindex(index=rows, columns=names).to_numpy(dtype=float) for name, one in sigmas.items()}
-    ahead = study.market.returns().shift(-1).reindex(index=rows, columns=names).to_numpy(dtype=float)
-    order = _values(study, "signal", signal).reindex(index=rows, columns=names).to_numpy(dtype=float)
+    sigmas = {
+        name: one.reindex(index=rows, columns=names).to_numpy(dtype=float)
+        for name, one in sigmas.items()
+    }
+    ahead = (
+        study.market.returns().shift(-1).reindex(index=rows, columns=names).to_numpy(dtype=float)
+    )
+    order = (
+        _values(study, "signal", signal).reindex(index=rows, columns=names).to_numpy(dtype=float)
+    )
     use = np.isfinite(np.stack([order, ahead, *sigmas.values()])).all(axis=0)
     times = np.arange(0, len(rows), hold)
     alpha = legs(order[times], use[times], quantile)
     if not alpha.any():
-        raise DataError("no asset to hold: none has a signal, a volatility and a return on the dates of trading")
+        raise DataError(
+            "no asset to hold: none has a signal, a volatility and a return on the dates of trading"
+        )
     books = {UNSIZED: sized(alpha, None, bounds)}
     books |= {name: sized(alpha, sigma[times], bounds) for name, sigma in sigmas.items()}
     at = np.arange(len(rows)) // hold
@@ -261,7 +298,9 @@ def _values(study: Study, where: str, text: str) -> pd.DataFrame:
 
 
 def _leg(weights: np.ndarray, leg: str) -> np.ndarray:
-    return {"long": np.maximum(weights, 0.0), "short": np.minimum(weights, 0.0), "both": weights}[leg]
+    return {"long": np.maximum(weights, 0.0), "short": np.minimum(weights, 0.0), "both": weights}[
+        leg
+    ]
 
 
 def _path(weights: np.ndarray, held: Held, cost: float) -> Path:
@@ -271,15 +310,27 @@ def _path(weights: np.ndarray, held: Held, cost: float) -> Path:
     return Path(gross, gross - cost * turnover, turnover)
 
 
-def _performance(path: Path, weights: np.ndarray, held: Held, most: float, year: float) -> dict[str, float]:
+def _performance(
+    path: Path, weights: np.ndarray, held: Held, most: float, year: float
+) -> dict[str, float]:
     inside, own = np.abs(weights[held.at]), weights != 0.0
-    found: dict[str, float] = {"n_obs": len(path.gross), "dates": len(weights), "names": own.sum(axis=1).mean()}
+    found: dict[str, float] = {
+        "n_obs": len(path.gross),
+        "dates": len(weights),
+        "names": own.sum(axis=1).mean(),
+    }
     found |= {"at_most": _share(_at_most(weights, most), weights)}
-    found |= {"gross": inside.sum(axis=1).mean(), "volatility": path.gross.std(ddof=1) * np.sqrt(year)}
+    found |= {
+        "gross": inside.sum(axis=1).mean(),
+        "volatility": path.gross.std(ddof=1) * np.sqrt(year),
+    }
     for suffix, values in (("", path.gross), ("_net", path.net)):
         found[f"mean{suffix}"] = values.mean() * year
         found[f"sharpe{suffix}"] = mean_over_spread(values, returns=True) * np.sqrt(year)
-    return found | {"turnover": path.turnover.mean() * year, "max_drawdown": max_drawdown(compounded(path.net))}
+    return found | {
+        "turnover": path.turnover.mean() * year,
+        "max_drawdown": max_drawdown(compounded(path.net)),
+    }
 
 
 def _at_most(weights: np.ndarray, most: float) -> np.ndarray:
@@ -294,8 +345,14 @@ def _share(where: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _on_bounds(books: dict[str, np.ndarray], held: Held, bounds: Bounds) -> list[str]:
-    """At how many positions the cap and the bound of a name bind, and whether that leaves anything to compare."""
-    by = {FORECAST: "by the forecast", ROLLING: "by the rolling estimate", FORESIGHT: "by foresight"}
+    """At how many positions the cap and the bound of a name bind, and whether that leaves anything
+    to compare.
+    """
+    by = {
+        FORECAST: "by the forecast",
+        ROLLING: "by the rolling estimate",
+        FORESIGHT: "by foresight",
+    }
     at_cap = {name: _share(held.capped[name], books[name]) for name in by}
     at_most = {name: _share(_at_most(books[name], bounds.most), books[name]) for name in by}
     of_cap = ", ".join(f"{percent(at_cap[name])} {words}" for name, words in by.items())
@@ -326,9 +383,13 @@ def _words(cells: pd.DataFrame, sample: str, cost: float, hold: int, held: Held)
         f"{percent(both.loc[FORESIGHT, 'max_drawdown'])} by foresight.",
     ]
     if held.missing:
-        found.append(f"{count(held.missing, 'row')} of assets held without a return: they earn nothing there.")
+        found.append(
+            f"{count(held.missing, 'row')} of assets held without a return: they earn nothing there."
+        )
     if held.negative:
-        found.append(f"{count(held.negative, 'forecast')} of assets held at zero or below: the cap binds there.")
+        found.append(
+            f"{count(held.negative, 'forecast')} of assets held at zero or below: the cap binds there."
+        )
     return found
 
 

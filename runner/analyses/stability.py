@@ -25,13 +25,18 @@ MOST_POINTS = 250  # of the path of an asset in the table
 
 
 def stability(
-    study: Study, *, cov: OwnCovariance = "HC3", trim: Share = 0.15, draws: Rows = 4999, level: Share = 0.05
+    study: Study,
+    *,
+    cov: OwnCovariance = "HC3",
+    trim: Share = 0.15,
+    draws: Rows = 4999,
+    level: Share = 0.05,
 ) -> Finding:
     """Whether the constant and the loadings of each asset are the same on all rows.
 
-    Chow's test at the middle row of each asset (under `cov`), and the Quandt-Andrews test of one break at an unknown
-    date (LM form, robust to unequal variances; with cov=HAC to serial correlation too), whose date is only the one
-    with the largest statistic.
+    Chow's test at the middle row of each asset (under `cov`), and the Quandt-Andrews test of one
+    break at an unknown date (LM form, robust to unequal variances; with cov=HAC to serial
+    correlation too), whose date is only the one with the largest statistic.
 
     Args:
         trim: share of the rows at either end without a date of a break.
@@ -45,9 +50,14 @@ def stability(
     if trim >= 0.5:
         raise DataError(f"trim: given {trim:g}; allowed: below 0.5")
     found = factors_of(study)
-    table = pd.DataFrame([_breaks(asset, found, cov, trim, draws) for asset in found.assets()], columns=STABILITY)
+    table = pd.DataFrame(
+        [_breaks(asset, found, cov, trim, draws) for asset in found.assets()], columns=STABILITY
+    )
     chow, largest = table["chow_p"].dropna(), table["largest_p"].dropna()
-    metrics = {"chow_rejected_share": (chow < level).mean(), "largest_rejected_share": (largest < level).mean()}
+    metrics = {
+        "chow_rejected_share": (chow < level).mean(),
+        "largest_rejected_share": (largest < level).mean(),
+    }
     words = [
         f"Chow's test of equal coefficients before and after the middle {rejections(chow, level)} ({cov} errors).",
         f"The Quandt-Andrews test of a break at any date {rejections(largest, level)}.",
@@ -55,34 +65,50 @@ def stability(
     return Finding(table, metrics, words)
 
 
-def _breaks(asset: Asset | str, found: Factors, cov: OwnCovariance, trim: float, draws: int) -> dict[str, object]:
+def _breaks(
+    asset: Asset | str, found: Factors, cov: OwnCovariance, trim: float, draws: int
+) -> dict[str, object]:
     from runner.least_squares import NotEstimable
     from runner.specification import chow, largest_break
 
     if isinstance(asset, str):
         return {"scope": "asset", "unit": asset, "reason": "no estimates: see quality.csv"}
     dates, middle, lags = found.panel.dates, len(asset.y) // 2, lags_of(asset, cov)
-    row: dict[str, object] = {"scope": "asset", "unit": asset.name, "chow_date": dates[asset.rows[middle]]}
+    row: dict[str, object] = {
+        "scope": "asset",
+        "unit": asset.name,
+        "chow_date": dates[asset.rows[middle]],
+    }
     test, reason = tested(chow, asset.X, asset.y, middle, cov, lags)
     if test is not None:
-        row |= {"chow_f": test.f_stat, "df_num": test.df_num, "df_den": test.df_den, "chow_p": test.p_value}
+        row |= {
+            "chow_f": test.f_stat,
+            "df_num": test.df_num,
+            "df_den": test.df_den,
+            "chow_p": test.p_value,
+        }
     try:
         one = largest_break(asset.X, asset.u, trim, lags, draws)
-        row |= {"largest": one.statistic, "largest_date": dates[asset.rows[one.row]], "largest_p": one.p_value}
+        row |= {
+            "largest": one.statistic,
+            "largest_date": dates[asset.rows[one.row]],
+            "largest_p": one.p_value,
+        }
     except NotEstimable as error:
         reason = reason or str(error)
     return row | {"reason": reason}
 
 
 def cusum(study: Study, *, level: Share = 0.05) -> Finding:
-    """CUSUM of recursive residuals by asset (Brown, Durbin and Evans 1975), the forecast errors of a fit that grows
-    row by row.
+    """CUSUM of recursive residuals by asset (Brown, Durbin and Evans 1975), the forecast errors of
+    a fit that grows row by row.
 
-    cusum is their sum over their standard deviation and the root of their number, bound the line that it crosses
-    with the chance `level` where coefficients stay; at most 250 evenly spaced dates of each asset and that of the
-    largest. statistic is the largest |cusum| over 1 + 2 s, s the share of the rows, repeated on each row with its
-    p-value. The test takes errors as independent with one variance: serial correlation makes it reject too often.
-    It sees changes that move the mean of the forecast errors, hardly those of a slope on a factor of mean zero.
+    cusum is their sum over their standard deviation and the root of their number, bound the line
+    that it crosses with the chance `level` where coefficients stay; at most 250 evenly spaced dates
+    of each asset and that of the largest. statistic is the largest |cusum| over 1 + 2 s, s the
+    share of the rows, repeated on each row with its p-value. The test takes errors as independent
+    with one variance: serial correlation makes it reject too often. It sees changes that move the
+    mean of the forecast errors, hardly those of a slope on a factor of mean zero.
 
     Raises:
         DataError: the model is not least squares by asset with a constant.
@@ -92,7 +118,9 @@ def cusum(study: Study, *, level: Share = 0.05) -> Finding:
     from runner.cusum import boundary
 
     found, line = factors_of(study), boundary(level)
-    table = pd.concat([_path(asset, found, line) for asset in found.assets()], ignore_index=True)[CUSUM]
+    table = pd.concat([_path(asset, found, line) for asset in found.assets()], ignore_index=True)[
+        CUSUM
+    ]
     each = table.drop_duplicates("unit")
     p, lost = each["p_value"].dropna(), int(each["p_value"].isna().sum())
     words = [
@@ -121,13 +149,22 @@ def _path(asset: Asset | str, found: Factors, line: float) -> pd.DataFrame:
         return pd.DataFrame([key | {"reason": str(error)}], columns=CUSUM)
     m = len(w)
     shown = np.unique([*np.linspace(0, m - 1, min(m, MOST_POINTS)).astype(int), test.at])
-    columns = {"date": found.panel.dates[asset.rows[-m:][shown]], "rows": m, "cusum": test.path[shown]}
-    columns |= {"bound": line * (1.0 + 2.0 * (shown + 1) / m), "statistic": test.statistic, "p_value": test.p_value}
+    columns = {
+        "date": found.panel.dates[asset.rows[-m:][shown]],
+        "rows": m,
+        "cusum": test.path[shown],
+    }
+    columns |= {
+        "bound": line * (1.0 + 2.0 * (shown + 1) / m),
+        "statistic": test.statistic,
+        "p_value": test.p_value,
+    }
     return pd.DataFrame(key | columns | {"reason": ""}, columns=CUSUM)
 
 
 def rolling_loadings(study: Study, *, window: Window = 60, step: Rows = 12) -> Finding:
-    """Estimates over windows of rows, each with the model's own errors; principal components are those of all rows.
+    """Estimates over windows of rows, each with the model's own errors; principal components are
+    those of all rows.
 
     Windows overlap where step is less than window; then neighbouring estimates share rows.
 
@@ -141,7 +178,9 @@ def rolling_loadings(study: Study, *, window: Window = 60, step: Rows = 12) -> F
 
     found, T = factors_of(study), len(study.panel.dates)
     if window > T:
-        raise DataError(f"window: given {window}; allowed: at most the {count(T, 'row')} of the panel")
+        raise DataError(
+            f"window: given {window}; allowed: at most the {count(T, 'row')} of the panel"
+        )
     parts, lost = [], 0
     for rows in windows(T, window, step):
         try:
@@ -149,9 +188,15 @@ def rolling_loadings(study: Study, *, window: Window = 60, step: Rows = 12) -> F
         except RunnerError:
             lost += 1
             continue
-        parts.append(fitted[fitted["scope"] == "asset"].assign(date=found.panel.dates[rows[-1]], rows=len(rows)))
+        parts.append(
+            fitted[fitted["scope"] == "asset"].assign(
+                date=found.panel.dates[rows[-1]], rows=len(rows)
+            )
+        )
     if not parts:
-        raise DataError(f"window: given {window}; allowed: one in which some asset can be estimated")
+        raise DataError(
+            f"window: given {window}; allowed: one in which some asset can be estimated"
+        )
     columns = ["date", "rows", "unit", "term", "estimate", "std_error"]
     table = pd.concat(parts, ignore_index=True)[columns]
     table.insert(0, "scope", "asset")
@@ -163,8 +208,12 @@ def rolling_loadings(study: Study, *, window: Window = 60, step: Rows = 12) -> F
 
 
 def _spread(table: pd.DataFrame) -> pd.DataFrame:
-    """By term, means over assets: standard deviation of the estimates over windows, and their standard error."""
-    by = table.groupby(["term", "unit"], sort=False).agg(spread=("estimate", "std"), error=("std_error", "mean"))
+    """By term, means over assets: standard deviation of the estimates over windows, and their
+    standard error.
+    """
+    by = table.groupby(["term", "unit"], sort=False).agg(
+        spread=("estimate", "std"), error=("std_error", "mean")
+    )
     return by.groupby("term", sort=False).mean().reset_index()
 
 

@@ -21,11 +21,15 @@ def refuse_unsuited(study: Study, *, several: bool = False) -> None:
 
     model = study.model
     if not isinstance(model, Regression):
-        raise DataError(f"model: given {type(model).__name__}; allowed: runner.regression.Regression")
+        raise DataError(
+            f"model: given {type(model).__name__}; allowed: runner.regression.Regression"
+        )
     mistakes = []
     if model.by == "date" or (several and model.by is None):
         given = "null" if model.by is None else model.by
-        mistakes.append(f"model.by: given {given}; allowed: asset{'' if several else ', null'} or a group of assets")
+        mistakes.append(
+            f"model.by: given {given}; allowed: asset{'' if several else ', null'} or a group of assets"
+        )
     if model.estimator != "ols":
         mistakes.append(f"model.estimator: given {model.estimator}; allowed: ols")
     if mistakes:
@@ -40,7 +44,9 @@ def refuse_not_plain(study: Study, *, constant: bool) -> None:
     """
     model = study.model
     given = {name: getattr(model, name) for name in ("effects", "weights", "components", "dummies")}
-    mistakes = [f"model.{name}: given {value}; allowed: none" for name, value in given.items() if value]
+    mistakes = [
+        f"model.{name}: given {value}; allowed: none" for name, value in given.items() if value
+    ]
     if constant and not model.constant:
         mistakes.append("model.constant: given false; allowed: true, alpha is the constant")
     if mistakes:
@@ -54,7 +60,9 @@ def refuse_forecast(study: Study) -> None:
         DataError: the target looks ahead.
     """
     if study.panel.horizon > 0:
-        raise DataError(f"target: horizon {study.panel.horizon}; allowed: 0, the target of the factors' own row")
+        raise DataError(
+            f"target: horizon {study.panel.horizon}; allowed: 0, the target of the factors' own row"
+        )
 
 
 def refuse_unknown(settings: dict[str, str], terms: Sequence[str]) -> None:
@@ -63,6 +71,10 @@ def refuse_unknown(settings: dict[str, str], terms: Sequence[str]) -> None:
     Raises:
         DataError: one line per setting with such a name, and the nearest one.
     """
-    mistakes = [f"{setting}: {unknown(name, terms)}" for setting, name in settings.items() if name not in terms]
+    mistakes = [
+        f"{setting}: {unknown(name, terms)}"
+        for setting, name in settings.items()
+        if name not in terms
+    ]
     if mistakes:
         raise DataError(mistakes)

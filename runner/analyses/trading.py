@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from runner.study import Study
 
-TRADING = ["sample", "scope", "unit", "strategy", "n_obs", "long", "short", "mean", "volatility", "sharpe"]
+TRADING = [
+    "sample",
+    "scope",
+    "unit",
+    "strategy",
+    "n_obs",
+    "long",
+    "short",
+    "mean",
+    "volatility",
+    "sharpe",
+]
 TRADING += ["mean_net", "volatility_net", "sharpe_net", "turnover", "max_drawdown", "reason"]
 TIMED, HOLD = "timed", "buy_and_hold"
 EQUITY = ["date", "sample", "strategy", "wealth"]
@@ -36,13 +47,14 @@ def trading(
     """Position at t from the forecast at t, which earns the return from t to the next row.
 
     `timed` is long where the forecast is above the threshold, else out of the market, or short with
-    `long_short`; `buy_and_hold` is always long. Of several assets, `all` has equal weights over those with a
-    forecast on the date. Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its
-    weights from one row to the next, the first purchase included; the drift of weights between rows is not
-    traded back. Cash earns nothing and no risk-free rate is subtracted. A year is `rows_per_year` rows (None:
-    as many as the calendar of the panel has): mean times it, volatility (ddof 1) and Sharpe ratio times its
-    root, turnover a year. The drawdown is the largest loss of compounded wealth after costs from an earlier
-    peak, as a share of it. Rows without a forecast or a return are in neither.
+    `long_short`; `buy_and_hold` is always long. Of several assets, `all` has equal weights over
+    those with a forecast on the date. Each pays `cost` (decimals) per unit of turnover, the sum of
+    the changes of its weights from one row to the next, the first purchase included; the drift of
+    weights between rows is not traded back. Cash earns nothing and no risk-free rate is subtracted.
+    A year is `rows_per_year` rows (None: as many as the calendar of the panel has): mean times it,
+    volatility (ddof 1) and Sharpe ratio times its root, turnover a year. The drawdown is the
+    largest loss of compounded wealth after costs from an earlier peak, as a share of it. Rows
+    without a forecast or a return are in neither.
 
     Raises:
         DataError: a target that does not lie one row ahead; several forecasts of a row; no row.
@@ -57,18 +69,29 @@ def trading(
     for scope, unit, assets in units:
         about: dict[str, object] = {"sample": sample, "scope": scope, "unit": unit}
         paths = strategies(position[assets], returns[assets], cost)
-        rows += [about | {"strategy": name} | _performance(path, year.rows) for name, path in paths.items()]
+        rows += [
+            about | {"strategy": name} | _performance(path, year.rows)
+            for name, path in paths.items()
+        ]
     table = pd.DataFrame(rows, columns=TRADING)
     timed, hold = (table[table["strategy"] == name].iloc[-1] for name in (TIMED, HOLD))
-    metrics = {"sharpe": timed["sharpe"], "sharpe_net": timed["sharpe_net"], "sharpe_buy_hold": hold["sharpe_net"]}
+    metrics = {
+        "sharpe": timed["sharpe"],
+        "sharpe_net": timed["sharpe_net"],
+        "sharpe_buy_hold": hold["sharpe_net"],
+    }
     metrics |= {"turnover": timed["turnover"], "max_drawdown": timed["max_drawdown"]}
     words = _words(timed, hold, cost, year)
-    return Finding(table, metrics, words, wealth=_own_wealth(study, sample, position, returns, cost))
+    return Finding(
+        table, metrics, words, wealth=_own_wealth(study, sample, position, returns, cost)
+    )
 
 
-def equity(study: Study, *, cost: NotNegative = 0.0005, threshold: float = 0.5, long_short: bool = False) -> Finding:
-    """Wealth of the same strategies over all assets, after costs: 1 on the first row, then what the position of the
-    row before has made of it.
+def equity(
+    study: Study, *, cost: NotNegative = 0.0005, threshold: float = 0.5, long_short: bool = False
+) -> Finding:
+    """Wealth of the same strategies over all assets, after costs: 1 on the first row, then what the
+    position of the row before has made of it.
 
     Raises:
         DataError: as `trading`.
@@ -88,12 +111,18 @@ def equity(study: Study, *, cost: NotNegative = 0.0005, threshold: float = 0.5, 
 def _own_wealth(
     study: Study, sample: str, position: pd.DataFrame, returns: pd.DataFrame, cost: float
 ) -> pd.Series | None:
-    """Wealth of the timed strategy over all assets; none in sample, where a fit has seen what it trades."""
+    """Wealth of the timed strategy over all assets; none in sample, where a fit has seen what it
+    trades.
+    """
     return _wealth(study, position, returns, cost)[TIMED] if sample == OUT else None
 
 
-def _wealth(study: Study, position: pd.DataFrame, returns: pd.DataFrame, cost: float) -> dict[str, pd.Series]:
-    """Wealth after costs of each strategy by the date at which it is known, from 1 at the first row on."""
+def _wealth(
+    study: Study, position: pd.DataFrame, returns: pd.DataFrame, cost: float
+) -> dict[str, pd.Series]:
+    """Wealth after costs of each strategy by the date at which it is known, from 1 at the first
+    row on.
+    """
     import pandas as pd
 
     rows = study.market_of_target.dates
@@ -104,13 +133,21 @@ def _wealth(study: Study, position: pd.DataFrame, returns: pd.DataFrame, cost: f
     }
 
 
-def _positions(study: Study, threshold: float, long_short: bool) -> tuple[str, pd.DataFrame, pd.DataFrame]:
-    """The sample, and of its dates and assets (D, A) the position, NaN without one, and the return it earns."""
+def _positions(
+    study: Study, threshold: float, long_short: bool
+) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+    """The sample, and of its dates and assets (D, A) the position, NaN without one, and the return
+    it earns.
+    """
     if study.panel.horizon != 1:
-        raise DataError(f"a position is held for one row; given target.horizon={study.panel.horizon}; allowed: 1")
+        raise DataError(
+            f"a position is held for one row; given target.horizon={study.panel.horizon}; allowed: 1"
+        )
     sample, table = forecasts(study)
     if table.duplicated(["date", "asset"]).any():
-        raise DataError("several folds forecast the same row; allowed: a validation with one forecast of each")
+        raise DataError(
+            "several folds forecast the same row; allowed: a validation with one forecast of each"
+        )
     ahead = study.market_of_target.returns().shift(-1)
     forecast = table.pivot(index="date", columns="asset", values="prediction")
     forecast = forecast[[name for name in study.panel.assets if name in forecast]]
@@ -124,8 +161,12 @@ def _positions(study: Study, threshold: float, long_short: bool) -> tuple[str, p
     return sample, position[rows], returns[rows].where(known)
 
 
-def strategies(position: pd.DataFrame, returns: pd.DataFrame, cost: float) -> dict[str, pd.DataFrame]:
-    """Per row with a position (D, A): gross and net return, turnover, and the weights long and short."""
+def strategies(
+    position: pd.DataFrame, returns: pd.DataFrame, cost: float
+) -> dict[str, pd.DataFrame]:
+    """Per row with a position (D, A): gross and net return, turnover, and the weights long and
+    short.
+    """
     import pandas as pd
 
     held = position.notna().any(axis=1)
@@ -137,7 +178,10 @@ def strategies(position: pd.DataFrame, returns: pd.DataFrame, cost: float) -> di
         gross = (weights * returns).sum(axis=1)
         turnover = weights.diff().fillna(weights).abs().sum(axis=1)
         parts = {"gross": gross, "net": gross - cost * turnover, "turnover": turnover}
-        parts |= {"long": weights.clip(lower=0.0).sum(axis=1), "short": -weights.clip(upper=0.0).sum(axis=1)}
+        parts |= {
+            "long": weights.clip(lower=0.0).sum(axis=1),
+            "short": -weights.clip(upper=0.0).sum(axis=1),
+        }
         found[name] = pd.DataFrame(parts)
     return found
 

@@ -1,4 +1,6 @@
-"""Features, steps and the target, computed again on data that end at a cut or go on otherwise behind it."""
+"""Features, steps and the target, computed again on data that end at a cut or go on otherwise
+behind it.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ class Ground:
 def features_tried(
     features: Mapping[str, Column], ground: Ground
 ) -> tuple[list[Tally], np.ndarray, dict[str, list[str]]]:
-    """Two tallies a feature, the values (T', N, K) of all of them on the whole data, and the files that each opened.
+    """Two tallies a feature, the values (T', N, K) of all of them on the whole data, and the files
+    that each opened.
 
     Raises:
         DataError: a feature that the data, whole as they are, cannot give.
@@ -64,11 +67,15 @@ def features_tried(
     for cut in tracked(ground.cuts, "cuts of the data"):
         known = ended(market, cut)
         for name, feature in features.items():
-            _compare_ended(by_end[name], feature, known, dates[: cut.last + 1], whole[name], sizes[name])
+            _compare_ended(
+                by_end[name], feature, known, dates[: cut.last + 1], whole[name], sizes[name]
+            )
     for cut in ground.some:
         for changed in futures(market, cut):
             for name, feature in features.items():
-                _compare_changed(by_future[name], feature, changed, cut, dates, whole[name], sizes[name])
+                _compare_changed(
+                    by_future[name], feature, changed, cut, dates, whole[name], sizes[name]
+                )
     tallies = [tally for name in features for tally in (by_end[name], by_future[name])]
     return tallies, X, opened
 
@@ -116,8 +123,8 @@ def _compare_changed(
 
 
 def _values(where: str, function: Column, market: Market, kept: pd.DatetimeIndex) -> np.ndarray:
-    """Values of the function on the rows `kept`, or on all but the last: a week or month that is not over at the
-    end of the data has none."""
+    """Values of the function on the rows `kept`, or on all but the last: a week or month that is
+    not over at the end of the data has none."""
     values = evaluate(where, function, market)
     index = getattr(values, "index", kept)
     if len(index) == len(kept) - 1 and index.equals(kept[:-1]):
@@ -125,10 +132,13 @@ def _values(where: str, function: Column, market: Market, kept: pd.DatetimeIndex
     return aligned(where, values, market, kept)
 
 
-def steps_tried(steps: Sequence[Step], features: Mapping[str, Column], X: np.ndarray, ground: Ground) -> list[Tally]:
+def steps_tried(
+    steps: Sequence[Step], features: Mapping[str, Column], X: np.ndarray, ground: Ground
+) -> list[Tally]:
     """Two tallies a step, each after those before it, on the features (T', N, K).
 
-    A step that is given single dates (`preprocessing.BY_DATE`) cannot see others, and is tried at a few cuts only.
+    A step that is given single dates (`preprocessing.BY_DATE`) cannot see others, and is tried at a
+    few cuts only.
     """
     names = list(features)
     groups = ground.market.groups
@@ -172,10 +182,11 @@ def _mixed(X: np.ndarray, last: int) -> np.ndarray:
 def target_tried(
     target: Callable[[Market], Target], y: np.ndarray, horizon: int, ground: Ground
 ) -> tuple[list[Row], bool | None]:
-    """How far ahead the target (T', N) looks beside its horizon, and whether it looks back; one row a check.
+    """How far ahead the target (T', N) looks beside its horizon, and whether it looks back; one row
+    a check.
 
-    The row t is known at row t + horizon: the data end there, so that a target of month ends only that looks a row
-    further is seen at the month end.
+    The row t is known at row t + horizon: the data end there, so that a target of month ends only
+    that looks a row further is seen at the month end.
 
     Returns:
         The rows of the table, and whether later rows move the target; None where that was not seen.
@@ -183,7 +194,9 @@ def target_tried(
     size = size_of(y)
     places = ground.market.dates.get_indexer(ground.dates)
     shifted = [_later(cut, horizon, places) for cut in ground.cuts]
-    known_later = [cut for cut in shifted if cut is not None and cut.row < len(ground.market.dates) - 1]
+    known_later = [
+        cut for cut in shifted if cut is not None and cut.row < len(ground.market.dates) - 1
+    ]
     by_end = _target_ended(target, y, size, horizon, known_later, ground)
     by_future, reach = _target_reach(target, y, size, horizon, ground)
     rows = [_target_row(by_end, by_end.rows_ahead, horizon, ground.dates)]
@@ -248,7 +261,9 @@ def _target_reach(
     return tally, reach
 
 
-def _target_overlap(target: Callable[[Market], Target], y: np.ndarray, size: float, ground: Ground) -> Tally:
+def _target_overlap(
+    target: Callable[[Market], Target], y: np.ndarray, size: float, ground: Ground
+) -> Tally:
     """Rows that move with data of their own row or before."""
     tally = Tally("target", "other data up to the cut")
     for cut in ground.some:

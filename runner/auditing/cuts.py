@@ -1,7 +1,8 @@
 """Where the data are cut, and what stands behind a cut: nothing, or another future.
 
-Look-ahead may be confined to a weekday, a month end, a few assets, some years, days of extreme returns or every
-n-th row. Cuts are therefore placed at each of these, and the rest are drawn by the seed of the audit.
+Look-ahead may be confined to a weekday, a month end, a few assets, some years, days of extreme
+returns or every n-th row. Cuts are therefore placed at each of these, and the rest are drawn by the
+seed of the audit.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class Cut(NamedTuple):
     last: int
 
 
-def cuts_at(market: Market, rows: pd.DatetimeIndex, density: Density, rng: np.random.Generator) -> list[Cut]:
+def cuts_at(
+    market: Market, rows: pd.DatetimeIndex, density: Density, rng: np.random.Generator
+) -> list[Cut]:
     """Cuts at rows of the panel, in order of time; never at the last row of the data.
 
     Args:
@@ -82,8 +85,9 @@ def ended(market: Market, cut: Cut) -> Market:
 
 
 def futures(market: Market, cut: Cut) -> Iterator[Market]:
-    """The market with another future behind the cut, on the same dates: real moves in another order from the level
-    of the cut on, which look like any other data; then the same rows of other sizes."""
+    """The market with another future behind the cut, on the same dates: real moves in another order
+    from the level of the cut on, which look like any other data; then the same rows of other
+    sizes."""
     rng = np.random.default_rng(cut.row)
     order = rng.permutation(len(market.dates) - cut.row - 1)
     yield _with(market, lambda name, cells: _reordered(name, cells, cut.row, order))
@@ -91,7 +95,9 @@ def futures(market: Market, cut: Cut) -> Iterator[Market]:
 
 
 def other_past(market: Market, row: int) -> Market:
-    """The market with other rows before `row`, and all later ones as they are; of that row itself, its return."""
+    """The market with other rows before `row`, and all later ones as they are; of that row itself,
+    its return.
+    """
     rng = np.random.default_rng(row)
     fields = {}
     for name, frame in market.fields.items():
@@ -102,9 +108,11 @@ def other_past(market: Market, row: int) -> Market:
     return replace(market, fields=fields)
 
 
-def sample(market: Market, cells: int, fewest: int, longest: int, rng: np.random.Generator) -> Market:
-    """Assets drawn so that they have about so many cells, and at least `fewest`; a stretch of `longest` rows, drawn
-    too, of data that are longer."""
+def sample(
+    market: Market, cells: int, fewest: int, longest: int, rng: np.random.Generator
+) -> Market:
+    """Assets drawn so that they have about so many cells, and at least `fewest`; a stretch of
+    `longest` rows, drawn too, of data that are longer."""
     T = len(market.dates)
     N = len(market.assets)
     start = int(rng.integers(T - longest + 1)) if longest < T else 0
@@ -159,16 +167,20 @@ def _weekdays(dates: pd.DatetimeIndex, each: int, rng: np.random.Generator) -> l
     return [_some(np.flatnonzero(dates.day_of_week == day), each, rng) for day in days]
 
 
-def _extremes(market: Market, places: np.ndarray, assets: int, rng: np.random.Generator) -> np.ndarray:
-    """The largest loss of an asset, or the largest loss and gain of several and of the mean over assets; and the
-    rows before them."""
+def _extremes(
+    market: Market, places: np.ndarray, assets: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The largest loss of an asset, or the largest loss and gain of several and of the mean over
+    assets; and the rows before them."""
     try:
         returns = market.returns().to_numpy(dtype=float)[places]
     except Exception:  # data without prices and returns, or a source that cannot give them
         return np.empty(0, dtype=int)
     known = np.isfinite(returns)
     totals = np.where(known, returns, 0.0).sum(axis=1)
-    mean = np.divide(totals, known.sum(axis=1), out=np.full(len(returns), np.nan), where=known.any(axis=1))
+    mean = np.divide(
+        totals, known.sum(axis=1), out=np.full(len(returns), np.nan), where=known.any(axis=1)
+    )
     drawn = rng.choice(returns.shape[1], size=min(assets, returns.shape[1]), replace=False)
     days = list[int]()
     several = [mean] if assets > 1 else []
@@ -183,7 +195,9 @@ def _extremes(market: Market, places: np.ndarray, assets: int, rng: np.random.Ge
 
 
 def _ends(dates: pd.DatetimeIndex, period: str) -> np.ndarray:
-    """Positions of the last row of each calendar period that holds several; the last one is not over."""
+    """Positions of the last row of each calendar period that holds several; the last one is not
+    over.
+    """
     number = dates.to_period(period).asi8
     ends = np.flatnonzero(number[1:] != number[:-1])
     return ends if len(ends) < len(dates) - 1 else np.empty(0, dtype=int)
@@ -199,7 +213,9 @@ def _some(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndar
 
 
 def _with(market: Market, change: Any) -> Market:
-    """The market with every field and series, and those of the market asset, changed by their names."""
+    """The market with every field and series, and those of the market asset, changed by their
+    names.
+    """
 
     def frame(name: str, values: pd.DataFrame) -> pd.DataFrame:
         cells = change(name, values.to_numpy(dtype=float))
@@ -225,8 +241,8 @@ def _with(market: Market, change: Any) -> Market:
 def _reordered(name: str, cells: np.ndarray, last: int, order: np.ndarray) -> np.ndarray:
     """Cells (T, c) with the moves behind row `last` in another order; gaps move along.
 
-    A price, and a positive series with a first autocorrelation above .9, goes on from its last level; of anything
-    else the rows themselves change places.
+    A price, and a positive series with a first autocorrelation above .9, goes on from its last
+    level; of anything else the rows themselves change places.
     """
     later = last + 1 + order
     if name == "close" or (name == "series" and _is_level(cells[:, 0])):
@@ -245,7 +261,9 @@ def _is_level(values: np.ndarray) -> bool:
 
 
 def _continued(cells: np.ndarray, last: int, later: np.ndarray) -> np.ndarray:
-    """Levels (T, c) whose relative changes behind row `last` come in the order of the rows `later`."""
+    """Levels (T, c) whose relative changes behind row `last` come in the order of the rows
+    `later`.
+    """
     frame = pd.DataFrame(np.where(cells > 0.0, cells, np.nan))
     logs = np.log(frame.ffill().bfill().to_numpy())
     moves = np.diff(logs, axis=0, prepend=logs[:1])[later]
@@ -255,7 +273,9 @@ def _continued(cells: np.ndarray, last: int, later: np.ndarray) -> np.ndarray:
     return changed
 
 
-def _resized(cells: np.ndarray, last: int, order: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _resized(
+    cells: np.ndarray, last: int, order: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Cells (T, c) with the rows behind `last` in another order and of other sizes."""
     changed = cells.copy()
     later = cells[last + 1 + order]

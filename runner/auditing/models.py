@@ -1,8 +1,9 @@
-"""Splitters and models: what a fold trains on, and whether what is not known yet moves a fit or a forecast.
+"""Splitters and models: what a fold trains on, and whether what is not known yet moves a fit or a
+forecast.
 
-Each fold that is tried is cut down to some rows and assets. All that is not training data is then replaced twice, by
-targets that the features explain and by targets that are noise, so that a scale, a mean or a penalty that was chosen
-on them must move too.
+Each fold that is tried is cut down to some rows and assets. All that is not training data is then
+replaced twice, by targets that the features explain and by targets that are noise, so that a scale,
+a mean or a penalty that was chosen on them must move too.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ THOROUGH = Size(folds=60, train=5000, others=2500, assets=120)
 
 
 def splits_tried(folds: Sequence[Fold], panel: Panel, model: Model) -> list[Row]:
-    """Does a fold train on rows that it tests, or on targets that reach into them; and the folds inside likewise?"""
+    """Does a fold train on rows that it tests, or on targets that reach into them; and the folds
+    inside likewise?
+    """
     rows = [_split("validation", folds, len(panel.dates), panel.horizon, panel.dates)]
     inner = getattr(model, "folds", None)
     if not isinstance(inner, Splitter):
@@ -51,7 +54,15 @@ def splits_tried(folds: Sequence[Fold], panel: Panel, model: Model) -> list[Row]
     for fold in folds or [Fold("all", np.arange(len(panel.dates)), np.arange(0), np.arange(0))]:
         dates = panel.dates[fold.train]
         try:
-            checked.append(_split("model.folds", inner.split(dates, panel.horizon), len(dates), panel.horizon, dates))
+            checked.append(
+                _split(
+                    "model.folds",
+                    inner.split(dates, panel.horizon),
+                    len(dates),
+                    panel.horizon,
+                    dates,
+                )
+            )
         except RunnerError as error:
             checked.append(line("model.folds", "folds", f"{UNTRIED}: {str(error).splitlines()[0]}"))
     leaking = [row for row in checked if row["verdict"] == LEAK]
@@ -92,10 +103,16 @@ def _split(where: str, folds: Sequence[Fold], T: int, horizon: int, dates: pd.Da
 
 
 def _reaching(tested: np.ndarray, horizon: int) -> np.ndarray:
-    """Mask (T,) of rows whose target shares a return with that of a test row, in either direction."""
+    """Mask (T,) of rows whose target shares a return with that of a test row, in either
+    direction.
+    """
     reach = max(horizon - 1, 0)
     kernel = np.ones(2 * reach + 1)
-    return np.convolve(tested.astype(float), kernel, mode="same")[: len(tested)] > 0.5 if reach else tested
+    return (
+        np.convolve(tested.astype(float), kernel, mode="same")[: len(tested)] > 0.5
+        if reach
+        else tested
+    )
 
 
 @dataclass(frozen=True)
@@ -119,7 +136,9 @@ class Part:
 def models_tried(
     model: Model, panel: Panel, folds: Sequence[Fold], size: Size, rng: np.random.Generator
 ) -> list[Row]:
-    """Fits, predictions and forecasts of some folds: the first, and others that are drawn; all of them if few."""
+    """Fits, predictions and forecasts of some folds: the first, and others that are drawn; all of
+    them if few.
+    """
     later = np.arange(1, len(folds))
     if len(later) > size.folds - 1:
         later = np.sort(rng.choice(later, size=size.folds - 1, replace=False))
@@ -187,8 +206,12 @@ def _part(panel: Panel, fold: Fold, size: Size, rng: np.random.Generator) -> Par
     return Part(fold.name, small, np.flatnonzero(own), np.flatnonzero(np.isin(rows, test)), others)
 
 
-def _changed(panel: Panel, y_rows: np.ndarray, X_rows: np.ndarray, kind: str, rng: np.random.Generator) -> Panel:
-    """The panel with other targets and features in these rows: explained by the features, or noise beside them."""
+def _changed(
+    panel: Panel, y_rows: np.ndarray, X_rows: np.ndarray, kind: str, rng: np.random.Generator
+) -> Panel:
+    """The panel with other targets and features in these rows: explained by the features, or noise
+    beside them.
+    """
     X, y = panel.X.copy(), panel.y.copy()
     X[X_rows] *= np.exp(0.5 * rng.standard_normal(X[X_rows].shape))
     known = panel.y[panel.valid]
@@ -228,7 +251,9 @@ def _fit_moves(model: Model, part: Part) -> tuple[int, bool]:
 def _prediction_sees(model: Model, part: Part) -> tuple[int, bool]:
     """Predictions of the test rows with and without their targets."""
     if model.takes_targets:
-        raise RunnerError("predictions need the targets of their own row (takes_targets): the model explains them")
+        raise RunnerError(
+            "predictions need the targets of their own row (takes_targets): the model explains them"
+        )
     fit = _fitted(model, _fits(model)[0], part)
     first = _predicted(model, fit, part.panel.at(part.test))
     second = _predicted(model, fit, part.panel.without_targets(part.test))
@@ -236,7 +261,9 @@ def _prediction_sees(model: Model, part: Part) -> tuple[int, bool]:
 
 
 def _prediction_looks(model: Model, part: Part) -> tuple[int, bool]:
-    """Predictions of the first test rows, the features of the later ones as they are and changed."""
+    """Predictions of the first test rows, the features of the later ones as they are and
+    changed.
+    """
     first_rows = (len(part.test) + 1) // 2
     test = _tested(model, part.panel, part.test)
     later = np.arange(len(part.test)) >= first_rows
@@ -249,7 +276,9 @@ def _prediction_looks(model: Model, part: Part) -> tuple[int, bool]:
 
 
 def _forecast_moves(model: Model, part: Part) -> tuple[int, bool]:
-    """Forecasts of two test rows, all that is not known at the second of them as it is and changed."""
+    """Forecasts of two test rows, all that is not known at the second of them as it is and
+    changed.
+    """
     panel, rows = part.panel, np.arange(len(part.panel.dates))
     test = part.test[:2]
     fold = Fold(part.name, part.train, test, np.arange(0))
@@ -264,10 +293,12 @@ def _forecast_moves(model: Model, part: Part) -> tuple[int, bool]:
 
 
 def _fits(model: Model) -> list[str]:
-    """Methods by which the model is fitted: that of forecasts first, and that of reports where another class, which
-    may do otherwise, defines it."""
+    """Methods by which the model is fitted: that of forecasts first, and that of reports where
+    another class, which may do otherwise, defines it."""
     both = ["fit_to_forecast", "fit"]
-    forecasts, reports = (next(kind for kind in type(model).__mro__ if name in vars(kind)) for name in both)
+    forecasts, reports = (
+        next(kind for kind in type(model).__mro__ if name in vars(kind)) for name in both
+    )
     return both[:1] if forecasts in (Model, reports) else both
 
 

@@ -1,9 +1,11 @@
-"""What a function takes from elsewhere than the market that it is given: data that it holds, files that it opens.
+"""What a function takes from elsewhere than the market that it is given: data that it holds, files
+that it opens.
 
-Such data do not end where the data of the audit end, so that comparing values proves nothing about them. What can be
-seen of it is warned of: arrays and frames in the closure, the defaults, the attributes and the globals of a function,
-caches, calls of readers, and files opened by Python while the function runs. A file that compiled code opens under
-another name, or a number that was copied by hand, is not seen.
+Such data do not end where the data of the audit end, so that comparing values proves nothing about
+them. What can be seen of it is warned of: arrays and frames in the closure, the defaults, the
+attributes and the globals of a function, caches, calls of readers, and files opened by Python while
+the function runs. A file that compiled code opens under another name, or a number that was copied
+by hand, is not seen.
 """
 
 from __future__ import annotations
@@ -41,12 +43,18 @@ ROOTS = tuple(
     )
 )
 OWN_FILES = (".py", ".pyc", ".so", ".pth")  # opened by imports
-READERS = frozenset(name for name in dir(pd) if name.startswith("read_")) | {"urlopen", "loadtxt", "genfromtxt"}
+READERS = frozenset(name for name in dir(pd) if name.startswith("read_")) | {
+    "urlopen",
+    "loadtxt",
+    "genfromtxt",
+}
 _SEEN: ContextVar[list[str] | None] = ContextVar("opened", default=None)
 
 
 def held_data(function: Any) -> list[str]:
-    """What the function holds or reads from outside of the market, in words; nothing of most functions."""
+    """What the function holds or reads from outside of the market, in words; nothing of most
+    functions.
+    """
     sources = dict[str, None]()
     for where, value in _reachable("", function, DEEPEST, set()):
         kind = _kind_of_data(value)
@@ -57,7 +65,9 @@ def held_data(function: Any) -> list[str]:
 
 @contextmanager
 def opened_files() -> Iterator[list[str]]:
-    """What Python opens for reading within the block: files, databases and addresses, without those of imports."""
+    """What Python opens for reading within the block: files, databases and addresses, without
+    those of imports.
+    """
     _listen()
     opened: list[str] = []
     token = _SEEN.set(opened)
@@ -89,7 +99,9 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_library(path: str) -> bool:
-    """Whether a file belongs to Python, an installed package, this package or the machine, or is code."""
+    """Whether a file belongs to Python, an installed package, this package or the machine, or is
+    code.
+    """
     return path.endswith(OWN_FILES) or path.startswith(ROOTS)
 
 
@@ -125,7 +137,9 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """Closure, defaults, and the globals that the code names; of functions of this package and of libraries none."""
+    """Closure, defaults, and the globals that the code names; of functions of this package and of
+    libraries none.
+    """
     if function.__code__.co_filename.startswith(ROOTS):
         return
     yield from ((f"default {name}", part) for name, part in _defaults(function))

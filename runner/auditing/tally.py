@@ -111,7 +111,9 @@ def size_of(values: np.ndarray) -> float:
 
 
 def moved_rows(before: np.ndarray, after: np.ndarray, size: float) -> np.ndarray:
-    """(n,) rows in which a value changed, appeared or vanished; both (n, c), differences beside `size`."""
+    """(n,) rows in which a value changed, appeared or vanished; both (n, c), differences beside
+    `size`.
+    """
     known_before = np.isfinite(before)
     known_after = np.isfinite(after)
     with np.errstate(invalid="ignore", over="ignore"):

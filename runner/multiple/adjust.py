@@ -1,7 +1,8 @@
 """p-values of one among many tests, adjusted for how many there were.
 
-Every function takes p-values (n,) and the number m >= n of trials: those whose p-value is not known (NaN, failed,
-abandoned) count as p = 1. An adjusted p-value is the least level at which the test is still rejected; NaN stays NaN.
+Every function takes p-values (n,) and the number m >= n of trials: those whose p-value is not known
+(NaN, failed, abandoned) count as p = 1. An adjusted p-value is the least level at which the test is
+still rejected; NaN stays NaN.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import numpy as np
 
 
 def holm(p: np.ndarray, m: int | None = None) -> np.ndarray:
-    """Step-down of Holm (1979): the chance of any false rejection, however the tests depend on each other.
+    """Step-down of Holm (1979): the chance of any false rejection, however the tests depend on each
+    other.
 
     Raises:
         ValueError: as `trials`.
@@ -20,8 +22,8 @@ def holm(p: np.ndarray, m: int | None = None) -> np.ndarray:
 
 
 def benjamini_hochberg(p: np.ndarray, m: int | None = None) -> np.ndarray:
-    """Step-up of Benjamini and Hochberg (1995): the expected share of false ones among the rejections, for tests that
-    are independent or positively dependent.
+    """Step-up of Benjamini and Hochberg (1995): the expected share of false ones among the
+    rejections, for tests that are independent or positively dependent.
 
     Raises:
         ValueError: as `trials`.
@@ -54,14 +56,20 @@ def trials(p: np.ndarray, m: int | None) -> int:
     """
     p = np.asarray(p, dtype=float)
     if m is not None and m < len(p):
-        raise ValueError(f"m: given {m} trials with {len(p)} p-values; allowed: at least as many as p-values")
+        raise ValueError(
+            f"m: given {m} trials with {len(p)} p-values; allowed: at least as many as p-values"
+        )
     if ((p < 0.0) | (p > 1.0)).any():
-        raise ValueError(f"p: given {p[(p < 0.0) | (p > 1.0)][0]:g}; allowed: 0 to 1, or NaN where not known")
+        raise ValueError(
+            f"p: given {p[(p < 0.0) | (p > 1.0)][0]:g}; allowed: 0 to 1, or NaN where not known"
+        )
     return len(p) if m is None else m
 
 
 def _sorted(p: np.ndarray, m: int | None) -> tuple[np.ndarray, np.ndarray, int]:
-    """Positions of the known p-values from the smallest on, these values, and the number of trials."""
+    """Positions of the known p-values from the smallest on, these values, and the number of
+    trials.
+    """
     p, m = np.asarray(p, dtype=float), trials(p, m)
     order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]  # NaN are sorted last
     return order, p[order], m

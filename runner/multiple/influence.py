@@ -41,12 +41,13 @@ class Influence(NamedTuple):
 
 
 class Dates(NamedTuple):
-    """By date and term (T, k): influence; share of the date in the squares of the effective regressor.
+    """By date and term (T, k): influence; share of the date in the squares of the effective
+    regressor.
 
     The effective regressor of a term is what its estimate multiplies the target with, a with
-    b = sum of a y: the residual of its regressor on the others, over its sum of squares. `bias` (k,)
-    is the small-sample bias by which its innovations move with the residuals, `persistence` (k,) its
-    first-order autocorrelation; NaN where the estimate is no regression over time.
+    b = sum of a y: the residual of its regressor on the others, over its sum of squares. `bias`
+    (k,) is the small-sample bias by which its innovations move with the residuals, `persistence`
+    (k,) its first-order autocorrelation; NaN where the estimate is no regression over time.
     """
 
     influence: np.ndarray
@@ -56,19 +57,22 @@ class Dates(NamedTuple):
 
 
 def influence(study: Study) -> Influence:
-    """Influence of each date on the headline estimates of the study, those of `runner.fit.headline`."""
+    """Influence of each date on the headline estimates of the study, those of
+    `runner.fit.headline`.
+    """
     return influence_of(study.panel, study.model, study.fit)
 
 
 def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
-    """First-order influence of each date on the headline estimates of a fit on every row of the panel.
+    """First-order influence of each date on the headline estimates of a fit on every row of the
+    panel.
 
-    The influence of date t on one regression is (X'X)^-1 sum over its cells of x u, with the weights
-    and less the fixed effects of the fit; its sum over dates is zero, and that of its squares the
-    variance clustered by date, without a small-sample factor. Of a logit it is the inverse Hessian
-    times the sum of x (y - p). Of a mean over assets or groups it is the mean of theirs over the
-    estimated ones; of a mean over dates (Fama and MacBeth 1973) it is (b_t - mean) / dates. Dates
-    without a cell are left out. Penalised estimates and other models have none.
+    The influence of date t on one regression is (X'X)^-1 sum over its cells of x u, with the
+    weights and less the fixed effects of the fit; its sum over dates is zero, and that of its
+    squares the variance clustered by date, without a small-sample factor. Of a logit it is the
+    inverse Hessian times the sum of x (y - p). Of a mean over assets or groups it is the mean of
+    theirs over the estimated ones; of a mean over dates (Fama and MacBeth 1973) it is (b_t - mean)
+    / dates. Dates without a cell are left out. Penalised estimates and other models have none.
     """
     from runner.components import extended
     from runner.multiple.premises import doubts
@@ -148,7 +152,9 @@ def _over_units(panel: Panel, model: Regression, fit: Fit) -> tuple[Dates, np.nd
     return Dates(*stacked), seen, ""
 
 
-def _pool(panel: Panel, model: Regression, unit: Unit, weights: np.ndarray | None, b: np.ndarray) -> Pool:
+def _pool(
+    panel: Panel, model: Regression, unit: Unit, weights: np.ndarray | None, b: np.ndarray
+) -> Pool:
     """The regression of a unit with its effects, as its robust errors see it."""
     from runner.clusters import Pool
     from runner.estimation import regressors
@@ -170,7 +176,8 @@ def _pool(panel: Panel, model: Regression, unit: Unit, weights: np.ndarray | Non
 
 
 def dates_of(pool: Pool, horizon: int, by_asset: bool) -> Dates:
-    """What each date does to one regression; `by_asset` where the means of each asset are taken off.
+    """What each date does to one regression; `by_asset` where the means of each asset are taken
+    off.
 
     Then the bias is the sum of those of the assets, else that of the sums by date.
     """
@@ -209,7 +216,9 @@ def _bread(pool: Pool) -> np.ndarray:
 
 
 def _by_asset(pool: Pool, bread: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Effective regressors (T, n, k), residuals (T, n) and cells in use (T, n) of some assets at a time."""
+    """Effective regressors (T, n, k), residuals (T, n) and cells in use (T, n) of some assets at a
+    time.
+    """
     T, N = pool.y.shape
     size = max(CELLS // (T * len(pool.b)), 1)
     for start in range(0, N, size):

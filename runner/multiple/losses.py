@@ -1,4 +1,6 @@
-"""Which of several forecasts may be the best, and whether any is better than a benchmark, from their losses."""
+"""Which of several forecasts may be the best, and whether any is better than a benchmark, from
+their losses.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ FEWEST = 20  # dates of losses, below which a bootstrap says nothing
 
 
 class Superior(NamedTuple):
-    """p-values that no model is better than the benchmark: Hansen's bounds and the consistent one; what was drawn."""
+    """p-values that no model is better than the benchmark: Hansen's bounds and the consistent one;
+    what was drawn.
+    """
 
     lower: float
     consistent: float
@@ -29,17 +33,18 @@ class Superior(NamedTuple):
 
 
 def block_of(dates: int, horizon: int, block: int | None) -> int:
-    """Mean block of the stationary bootstrap: the one given, or the larger of the horizon and the cube root of the
-    dates."""
+    """Mean block of the stationary bootstrap: the one given, or the larger of the horizon and the
+    cube root of the dates."""
     return block or max(horizon, round(dates ** (1.0 / 3.0)))
 
 
 def may_be_best(losses: pd.DataFrame, draws: int, block: int, seed: int) -> pd.Series:
-    """p-value by model in the confidence set of Hansen, Lunde and Nason (2011) over losses (T, S), by arch.
+    """p-value by model in the confidence set of Hansen, Lunde and Nason (2011) over losses (T, S),
+    by arch.
 
-    Stationary bootstrap, statistic R, with as many of the draws as `paired_draws` says. Beyond 400 models it is max,
-    whose power is poor where most models are bad. Models with the same losses share a p-value: arch divides by the
-    error of their difference.
+    Stationary bootstrap, statistic R, with as many of the draws as `paired_draws` says. Beyond 400
+    models it is max, whose power is poor where most models are bad. Models with the same losses
+    share a p-value: arch divides by the error of their difference.
     """
     import pandas as pd
     from arch.bootstrap import MCS
@@ -66,11 +71,12 @@ def paired_draws(models: int, draws: int) -> int:
 def superior(
     gains: np.ndarray, draws: int = 1000, block: int | None = None, seed: int = 0, horizon: int = 1
 ) -> Superior:
-    """Test for superior predictive ability (Hansen 2005) of gains (T, S): loss of the benchmark less that of a model.
+    """Test for superior predictive ability (Hansen 2005) of gains (T, S): loss of the benchmark
+    less that of a model.
 
-    The null: no model is better than its benchmark. Stationary bootstrap by arch, which does not divide the gains by
-    their errors; so each is divided by its own beforehand, the studentised test of Hansen. A model whose forecasts
-    are the benchmark itself has no gain and is left out.
+    The null: no model is better than its benchmark. Stationary bootstrap by arch, which does not
+    divide the gains by their errors; so each is divided by its own beforehand, the studentised test
+    of Hansen. A model whose forecasts are the benchmark itself has no gain and is left out.
 
     Raises:
         DataError: fewer than 20 dates; no gain that varies.
@@ -93,7 +99,8 @@ def superior(
 
 
 def long_run_variance(x: np.ndarray, block: int) -> np.ndarray:
-    """Variance (S,) of sqrt(T) times the mean of x (T, S) under the stationary bootstrap (Politis and Romano 1994).
+    """Variance (S,) of sqrt(T) times the mean of x (T, S) under the stationary bootstrap (Politis
+    and Romano 1994).
 
     Autocovariances, weighted by (1 - l/T) q^l + l/T q^(T - l) with q = 1 - 1 / block.
     """
@@ -110,8 +117,8 @@ def long_run_variance(x: np.ndarray, block: int) -> np.ndarray:
 
 
 class Losses(NamedTuple):
-    """Mean squared errors (dates, jobs) over the assets of each date, those of the benchmarks, and jobs left out with
-    the reason."""
+    """Mean squared errors (dates, jobs) over the assets of each date, those of the benchmarks, and
+    jobs left out with the reason."""
 
     ours: pd.DataFrame
     benchmark: pd.DataFrame
@@ -119,10 +126,11 @@ class Losses(NamedTuple):
 
 
 def losses_of(predictions: Mapping[str, pd.DataFrame]) -> Losses:
-    """Losses of the predictions of several jobs on the cells (date, asset) that all of them forecast.
+    """Losses of the predictions of several jobs on the cells (date, asset) that all of them
+    forecast.
 
-    A hold-out beside other folds is left alone. Jobs with several forecasts of a row, with none, or with another
-    target than the first, are left out.
+    A hold-out beside other folds is left alone. Jobs with several forecasts of a row, with none, or
+    with another target than the first, are left out.
     """
     import pandas as pd
 
@@ -135,13 +143,19 @@ def losses_of(predictions: Mapping[str, pd.DataFrame]) -> Losses:
             left_out[name] = "several forecasts of a row" if len(own) else "no forecast"
             continue
         shared = own.index if common is None else common.intersection(own.index)
-        if y is not None and not np.allclose(own["y"].reindex(shared), y.reindex(shared), rtol=1e-9, atol=0.0):
+        if y is not None and not np.allclose(
+            own["y"].reindex(shared), y.reindex(shared), rtol=1e-9, atol=0.0
+        ):
             left_out[name] = "another target than the first job"
             continue
         y = own["y"] if y is None else y
         tables[name], common = own, shared
     if common is None or not len(common):
-        return Losses(pd.DataFrame(), pd.DataFrame(), left_out | dict.fromkeys(tables, "no row that all forecast"))
+        return Losses(
+            pd.DataFrame(),
+            pd.DataFrame(),
+            left_out | dict.fromkeys(tables, "no row that all forecast"),
+        )
     code, dates = pd.factorize(common.get_level_values("date"), sort=True)
     columns: dict[str, dict[str, np.ndarray]] = {"prediction": {}, "benchmark": {}}
     for name, own in tables.items():

@@ -22,11 +22,12 @@ class Overfitting(NamedTuple):
     """What combinatorially symmetric cross-validation finds.
 
     Attributes:
-        pbo: share of the combinations in which the best in sample is at or below the median out of sample.
+        pbo: share of the combinations in which the best in sample is at or below the median out of
+            sample.
         loss: share in which its Sharpe ratio out of sample is below zero.
         slope, intercept, r2: of its ratio out of sample on that in sample, over the combinations.
-        logits: chosen (position of the strategy), in_sample, out_of_sample (Sharpe ratios per row), rank (relative,
-            0 to 1), logit; one row per combination.
+        logits: chosen (position of the strategy), in_sample, out_of_sample (Sharpe ratios per row),
+            rank (relative, 0 to 1), logit; one row per combination.
         rows: returns used, those of every strategy; dropped: rows on which one has none.
     """
 
@@ -41,13 +42,14 @@ class Overfitting(NamedTuple):
 
 
 def overfitting(returns: np.ndarray, blocks: int = 16) -> Overfitting:
-    """Probability of backtest overfitting of returns (T, S) of S strategies (Bailey, Borwein, Lopez de Prado and Zhu
-    2017).
+    """Probability of backtest overfitting of returns (T, S) of S strategies (Bailey, Borwein, Lopez
+    de Prado and Zhu 2017).
 
-    Rows are cut into `blocks` adjacent parts, as equal as can be. Every half of them is once the sample, in which the
-    strategy of the highest Sharpe ratio (ddof 1) is chosen, and the rest ranks it: rank / (S + 1), equal ones sharing
-    their mean, and its logit. A strategy that does not vary on a half has the ratio zero there. Rows on which a
-    strategy has no return are left out and counted.
+    Rows are cut into `blocks` adjacent parts, as equal as can be. Every half of them is once the
+    sample, in which the strategy of the highest Sharpe ratio (ddof 1) is chosen, and the rest ranks
+    it: rank / (S + 1), equal ones sharing their mean, and its logit. A strategy that does not vary
+    on a half has the ratio zero there. Rows on which a strategy has no return are left out and
+    counted.
 
     Raises:
         ValueError: an odd number of blocks, or not from 2 to 20.
@@ -59,7 +61,9 @@ def overfitting(returns: np.ndarray, blocks: int = 16) -> Overfitting:
     use = np.isfinite(returns).all(axis=1)
     x, S = returns[use], returns.shape[1]
     if S < 2 or len(x) < 2 * blocks:
-        raise DataError(f"returns: {len(x)} common rows of {S} strategies; needs {2 * blocks} and 2")
+        raise DataError(
+            f"returns: {len(x)} common rows of {S} strategies; needs {2 * blocks} and 2"
+        )
     parts = _Parts.of(x, blocks)
     halves = np.zeros((comb(blocks, blocks // 2), blocks))
     halves[np.arange(len(halves))[:, None], list(combinations(range(blocks), blocks // 2))] = 1.0
@@ -70,8 +74,8 @@ def overfitting(returns: np.ndarray, blocks: int = 16) -> Overfitting:
 
 
 class _Parts(NamedTuple):
-    """Of each block: rows (B,), and of each strategy the sums (B, S) of its returns and of their squares, about its
-    mean, over its standard deviation; the mean (S,) in the same unit."""
+    """Of each block: rows (B,), and of each strategy the sums (B, S) of its returns and of their
+    squares, about its mean, over its standard deviation; the mean (S,) in the same unit."""
 
     rows: np.ndarray
     sums: np.ndarray
@@ -100,23 +104,40 @@ class _Parts(NamedTuple):
         return np.where(varies, mean / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
 
 
-def _ranked(parts: _Parts, halves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The strategy chosen in each half (C,), its ratio inside and outside, and its relative rank outside."""
+def _ranked(
+    parts: _Parts, halves: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The strategy chosen in each half (C,), its ratio inside and outside, and its relative rank
+    outside.
+    """
     inside, outside = parts.ratios(halves), parts.ratios(1.0 - halves)
     chosen = inside.argmax(axis=1)
     at = np.arange(len(chosen))
     own = outside[at, chosen]
-    rank = (outside < own[:, None]).sum(axis=1) + ((outside == own[:, None]).sum(axis=1) + 1.0) / 2.0
+    rank = (outside < own[:, None]).sum(axis=1) + (
+        (outside == own[:, None]).sum(axis=1) + 1.0
+    ) / 2.0
     return chosen, inside[at, chosen], own, rank / (outside.shape[1] + 1.0)
 
 
 def _summary(
-    chosen: np.ndarray, inside: np.ndarray, outside: np.ndarray, rank: np.ndarray, rows: int, dropped: int
+    chosen: np.ndarray,
+    inside: np.ndarray,
+    outside: np.ndarray,
+    rank: np.ndarray,
+    rows: int,
+    dropped: int,
 ) -> Overfitting:
     import pandas as pd
 
     logit = np.log(rank / (1.0 - rank))
-    columns = {"chosen": chosen, "in_sample": inside, "out_of_sample": outside, "rank": rank, "logit": logit}
+    columns = {
+        "chosen": chosen,
+        "in_sample": inside,
+        "out_of_sample": outside,
+        "rank": rank,
+        "logit": logit,
+    }
     a, b = inside - inside.mean(), outside - outside.mean()
     slope = float(a @ b / (a @ a)) if a @ a > 0.0 else float("nan")
     r2 = float(slope * (a @ b) / (b @ b)) if b @ b > 0.0 else float("nan")

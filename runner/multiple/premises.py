@@ -1,8 +1,9 @@
-"""What the p-values of a run rest on: whether dates, rows and regressors allow a verdict over many tests.
+"""What the p-values of a run rest on: whether dates, rows and regressors allow a verdict over many
+tests.
 
-A verdict is withheld, with the reason, where p-values take assets on one date or overlapping rows as
-independent, where the bias of persistent regressors (Stambaugh 1999) is a fair part of the standard
-error, and where so few rows are independent that a true effect would seldom be found.
+A verdict is withheld, with the reason, where p-values take assets on one date or overlapping rows
+as independent, where the bias of persistent regressors (Stambaugh 1999) is a fair part of the
+standard error, and where so few rows are independent that a true effect would seldom be found.
 `runner/docs/verdict.md` has the measured levels and powers of the families.
 """
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 MOST_BIAS = 0.25  # of a standard error: a test at .25 % rejects in .36 %
 PLANTED = 5.0  # the true t whose power is asked
 LEAST_POWER = 0.8
-SINGLE = 0.05 / 20.0  # level of each of twenty tests at 5 % by Bonferroni; more tests are no fault of the rows
+SINGLE = (
+    0.05 / 20.0
+)  # level of each of twenty tests at 5 % by Bonferroni; more tests are no fault of the rows
 CLOSEST = 0.999  # largest autocorrelation of a regressor, after its correction for bias
 
 INDEPENDENT = "p-values treat assets on one date as independent"
@@ -44,13 +47,14 @@ class Series(NamedTuple):
 
 
 def series_of(a: np.ndarray, u: np.ndarray, use: np.ndarray, horizon: int) -> Series:
-    """Bias of b = sum of a y over series n, from effective regressors a (T, n, k), residuals u (T, n).
+    """Bias of b = sum of a y over series n, from effective regressors a (T, n, k), residuals u (T,
+    n).
 
-    Each series takes off its own mean, on its rows in `use` (T, n). With v the innovations of the AR(1)
-    of a, rho its coefficient (Kendall's bias taken off), h the larger of horizon and 1, and
+    Each series takes off its own mean, on its rows in `use` (T, n). With v the innovations of the
+    AR(1) of a, rho its coefficient (Kendall's bias taken off), h the larger of horizon and 1, and
     phi = sum over j = 1..h of cov(u_t, v_{t+j}) / var(v), the bias of a series of n rows is
-    -(phi / h) (h (1 + rho) + 2 rho (1 - rho^h) / (1 - rho)) / n sum a^2: Stambaugh (1999) with h = 1,
-    Boudoukh, Israel and Richardson (2008) beyond.
+    -(phi / h) (h (1 + rho) + 2 rho (1 - rho^h) / (1 - rho)) / n sum a^2: Stambaugh (1999) with h =
+    1, Boudoukh, Israel and Richardson (2008) beyond.
     """
     h = max(horizon, 1)
     rows = use.sum(axis=0).astype(float)
@@ -80,11 +84,15 @@ def series_of(a: np.ndarray, u: np.ndarray, use: np.ndarray, horizon: int) -> Se
     bias = np.where(usable, bias, 0.0)
     weight = np.where(usable, squares, 0.0)
     total = weight.sum(axis=0)
-    persistence = (np.where(usable, rho, 0.0) * weight).sum(axis=0) / np.where(total > 0.0, total, 1.0)
+    persistence = (np.where(usable, rho, 0.0) * weight).sum(axis=0) / np.where(
+        total > 0.0, total, 1.0
+    )
     return Series(bias.sum(axis=0), persistence, total)
 
 
-def doubts(panel: Panel, model: Regression, estimates: pd.Series, dates: Dates, own: np.ndarray) -> dict[str, str]:
+def doubts(
+    panel: Panel, model: Regression, estimates: pd.Series, dates: Dates, own: np.ndarray
+) -> dict[str, str]:
     """By term, why its p-value supports no verdict over many tests; empty where it does.
 
     `estimates` are those of the headline by term, `own` (T,) the dates with a cell.
@@ -101,7 +109,9 @@ def doubts(panel: Panel, model: Regression, estimates: pd.Series, dates: Dates, 
         reason = _of_errors(panel, model, term)
         if not reason and chances[j] < LEAST_POWER:
             chance = percent(chances[j])
-            reason = f"{FEW} ({about}; a true t of {PLANTED:g} would be found in {chance} of samples)"
+            reason = (
+                f"{FEW} ({about}; a true t of {PLANTED:g} would be found in {chance} of samples)"
+            )
         if not reason and biased:
             size = number(abs(dates.bias[j]) / errors[j], 2)
             reason = f"{BIAS} (Stambaugh 1999: {size} standard errors; {about})"
@@ -121,7 +131,9 @@ def sentences_of(reasons: Iterable[str], tests: int) -> list[str]:
             details = f"for instance {details}"
         whose = "their " if kind.startswith(("p-values", "estimates")) else ""
         more = f" ({details})" if details else ""
-        sentences.append(f"No verdict for {len(own):,} of {count(tests, 'test')}: {whose}{kind}{more}.")
+        sentences.append(
+            f"No verdict for {len(own):,} of {count(tests, 'test')}: {whose}{kind}{more}."
+        )
     return sentences
 
 
@@ -137,11 +149,12 @@ def long_run_errors(contributions: np.ndarray, horizon: int) -> tuple[np.ndarray
 
 
 def power(share: np.ndarray, degrees: int, horizon: int) -> np.ndarray:
-    """Chance (k,) that a true t of 5 is found among twenty tests at 5 %, given shares of dates (T, k).
+    """Chance (k,) that a true t of 5 is found among twenty tests at 5 %, given shares of dates (T,
+    k).
 
     Errors are of contributions under the null, so that a true effect adds to them what it gives the
-    dates unevenly: with c the critical |t| and s the error of the shares themselves, |t| > c where the
-    noncentral t of the usual errors is beyond c / sqrt(1 - c^2 s^2).
+    dates unevenly: with c the critical |t| and s the error of the shares themselves, |t| > c where
+    the noncentral t of the usual errors is beyond c / sqrt(1 - c^2 s^2).
     """
     from scipy.special import nctdtr, stdtrit  # scipy.stats takes most of a second to import
 
@@ -193,7 +206,9 @@ def _of_one_asset(panel: Panel, model: Regression) -> str:
 
 
 def is_common(panel: Panel, term: str) -> bool:
-    """Whether a regressor is the same for all assets on each date; the constant is, a dummy is not."""
+    """Whether a regressor is the same for all assets on each date; the constant is, a dummy is
+    not.
+    """
     if term == "const":
         return True
     if term not in panel.names:

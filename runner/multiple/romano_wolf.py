@@ -1,13 +1,15 @@
-"""Step-down p-values of Romano and Wolf (2005, 2016), which know how the tests depend on each other.
+"""Step-down p-values of Romano and Wolf (2005, 2016), which know how the tests depend on each
+other.
 
-Drawn are contributions of dates under the null (`runner.multiple.influence`), for all tests the same, each draw over
-its own error. Residuals are those under the null, as a wild bootstrap should have them (Cameron, Gelbach and Miller
-2008): those of the fit move too little with a persistent regressor, and errors from them are too small. Without
-overlap: signs of adjacent blocks of dates (wild bootstrap, Liu 1988; of blocks, Shao 2010), the exact test of sign
-changes where blocks are independent and symmetric (Canay, Romano and Shaikh 2017). For targets that overlap no length
-of blocks leaves enough of them; there the projections of the contributions on slow cosines (Lazarus, Lewis, Stock and
-Watson 2018), about independent and of equal variance, are rotated (Langsrud 2005). Measured levels and powers stand
-in `runner/docs/verdict.md`.
+Drawn are contributions of dates under the null (`runner.multiple.influence`), for all tests the
+same, each draw over its own error. Residuals are those under the null, as a wild bootstrap should
+have them (Cameron, Gelbach and Miller 2008): those of the fit move too little with a persistent
+regressor, and errors from them are too small. Without overlap: signs of adjacent blocks of dates
+(wild bootstrap, Liu 1988; of blocks, Shao 2010), the exact test of sign changes where blocks are
+independent and symmetric (Canay, Romano and Shaikh 2017). For targets that overlap no length of
+blocks leaves enough of them; there the projections of the contributions on slow cosines (Lazarus,
+Lewis, Stock and Watson 2018), about independent and of equal variance, are rotated (Langsrud 2005).
+Measured levels and powers stand in `runner/docs/verdict.md`.
 """
 
 from __future__ import annotations
@@ -42,19 +44,21 @@ class StepDown(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Independent parts of the estimates under the null: values (B, m), zero where a test lacks a part, and which it
-    has (B, m)."""
+    """Independent parts of the estimates under the null: values (B, m), zero where a test lacks a
+    part, and which it has (B, m)."""
 
     values: np.ndarray
     own: np.ndarray
     how: str
 
     def error(self, z: np.ndarray) -> np.ndarray:
-        """Error of the sums z (m,) or (n, m): standard deviation of the parts (ddof 1) times the root of their
-        number."""
+        """Error of the sums z (m,) or (n, m): standard deviation of the parts (ddof 1) times the
+        root of their number."""
         count, squares = self.own.sum(axis=0), (self.values**2).sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.sqrt(np.maximum(squares - z**2 / count, 0.0) * count / (count - 1.0)))
+            return np.asarray(
+                np.sqrt(np.maximum(squares - z**2 / count, 0.0) * count / (count - 1.0))
+            )
 
 
 def romano_wolf(
@@ -66,14 +70,16 @@ def romano_wolf(
     horizon: int = 1,
     m: int | None = None,
 ) -> StepDown:
-    """Adjusted p-values of estimates from contributions (T, m) of the dates, NaN where a test has no such date.
+    """Adjusted p-values of estimates from contributions (T, m) of the dates, NaN where a test has
+    no such date.
 
-    The contributions of a test add up to its estimate, each under the null that the estimate is zero. Its t is the
-    estimate over the larger of its error from the contributions and `std_errors` (m,), NaN where there is none: it
-    is never surer than the errors of the fit, nor than what hangs together within a date. Overlapping targets
-    (`horizon` of two rows or more) are rotated; else, or with a `block` given, signs are drawn for blocks of so many
-    dates (null: `block_of`). More trials m than the tests given divide the level among all (Bonferroni between this
-    group and the others): p times m / tests.
+    The contributions of a test add up to its estimate, each under the null that the estimate is
+    zero. Its t is the estimate over the larger of its error from the contributions and `std_errors`
+    (m,), NaN where there is none: it is never surer than the errors of the fit, nor than what hangs
+    together within a date. Overlapping targets (`horizon` of two rows or more) are rotated; else,
+    or with a `block` given, signs are drawn for blocks of so many dates (null: `block_of`). More
+    trials m than the tests given divide the level among all (Bonferroni between this group and the
+    others): p times m / tests.
 
     Raises:
         ValueError: arrays that do not fit each other, fewer trials than tests.
@@ -83,14 +89,20 @@ def romano_wolf(
 
     errors, psi = np.asarray(std_errors, dtype=float), np.asarray(contributions, dtype=float)
     if psi.ndim != 2 or errors.shape != psi.shape[1:]:
-        raise ValueError(f"contributions: given {psi.shape}, {errors.shape} errors; allowed: (T, m), (m,)")
+        raise ValueError(
+            f"contributions: given {psi.shape}, {errors.shape} errors; allowed: (T, m), (m,)"
+        )
     tests = psi.shape[1]
     if m is not None and m < tests:
-        raise ValueError(f"m: given {m} trials with {tests} tests; allowed: at least as many as tests")
+        raise ValueError(
+            f"m: given {m} trials with {tests} tests; allowed: at least as many as tests"
+        )
     psi = psi[np.isfinite(psi).any(axis=1)]
     b = np.nansum(psi, axis=0)
     rotated = block is None and horizon > 1
-    parts = cosines(psi, horizon) if rotated else blocks(psi, block_of(psi) if block is None else block)
+    parts = (
+        cosines(psi, horizon) if rotated else blocks(psi, block_of(psi) if block is None else block)
+    )
     own = parts.error(b)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(b) / np.fmax(own, errors)
@@ -107,8 +119,9 @@ def romano_wolf(
 
 
 def block_of(contributions: np.ndarray) -> int:
-    """Dates of a block: the mean over the tests of what suits each (Politis and White 2004, circular, as corrected in
-    2009, by arch; of many tests fifty, evenly spread), at most what leaves ten blocks."""
+    """Dates of a block: the mean over the tests of what suits each (Politis and White 2004,
+    circular, as corrected in 2009, by arch; of many tests fifty, evenly spread), at most what
+    leaves ten blocks."""
     from arch.bootstrap import optimal_block_length
 
     (T, m), found = contributions.shape, []
@@ -127,7 +140,9 @@ def blocks(psi: np.ndarray, length: int) -> Parts:
     """
     count = len(psi) // length
     if count < FEWEST:
-        raise DataError(f"influences: {len(psi)} dates make {count} blocks of {length}; needs {FEWEST}")
+        raise DataError(
+            f"influences: {len(psi)} dates make {count} blocks of {length}; needs {FEWEST}"
+        )
     known = np.isfinite(psi)
     edges = np.linspace(0, len(psi), count + 1).astype(int)[:-1]
     within = np.add.reduceat(known, edges, axis=0, dtype=int) > 0
@@ -136,11 +151,14 @@ def blocks(psi: np.ndarray, length: int) -> Parts:
 
 
 def cosines(psi: np.ndarray, horizon: int) -> Parts:
-    """The estimate, and projections of the contributions psi (T, m) of each test on cosines over its own dates, as
-    many as in `runner.covariance.default_cosines`; tests on dates up to twice the horizon have no parts."""
+    """The estimate, and projections of the contributions psi (T, m) of each test on cosines over
+    its own dates, as many as in `runner.covariance.default_cosines`; tests on dates up to twice the
+    horizon have no parts."""
     known = np.isfinite(psi)
     dates = known.sum(axis=0)
-    number = np.array([default_cosines(n, horizon) if n > 2 * horizon else 0 for n in dates.tolist()])
+    number = np.array(
+        [default_cosines(n, horizon) if n > 2 * horizon else 0 for n in dates.tolist()]
+    )
     most = int(number.max(initial=0))
     own = np.arange(most + 1)[:, None] <= np.where(number, number, -1)
     values = np.zeros((most + 1, psi.shape[1]))
@@ -157,7 +175,9 @@ def cosines(psi: np.ndarray, horizon: int) -> Parts:
 
 
 def _step_down(t: np.ndarray, parts: Parts, rotated: bool, draws: int, seed: int) -> np.ndarray:
-    """Adjusted p-values (m,): how often the largest drawn |t| of the tests not above a test reaches its own."""
+    """Adjusted p-values (m,): how often the largest drawn |t| of the tests not above a test
+    reaches its own.
+    """
     rng = np.random.default_rng(seed)
     order = np.argsort(-t, kind="stable")
     observed, parts = t[order], Parts(parts.values[:, order], parts.own[:, order], parts.how)

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 STRATEGIES = ["job", "strategy", "n_obs", "sharpe", "probabilistic", "deflated", "pbo"]
 STRATEGIES += ["spa_p_value", "mcs_p_value", "in_mcs", "reason"]
 BLOCKS = 16  # of the rows of returns, where there are twice as many rows at least
-BLOCKS_OF_LOSSES = 60  # below which the bootstrap rejects too often: 11 to 22 % at 5 % with 10 to 24
+BLOCKS_OF_LOSSES = (
+    60  # below which the bootstrap rejects too often: 11 to 22 % at 5 % with 10 to 24
+)
 FEWEST = 20  # returns, below which a Sharpe ratio has no error worth the name
-SERIAL = 0.1  # first-order autocorrelation beyond which the error of a Sharpe ratio is off by a tenth
+SERIAL = (
+    0.1  # first-order autocorrelation beyond which the error of a Sharpe ratio is off by a tenth
+)
 SAME = 1e-9  # relative to the size of returns; strategies that differ by less are one
 
 Key = tuple[str, str]  # job, strategy
@@ -101,7 +105,9 @@ def _ratios(table: pd.DataFrame, returns: Mapping[Key, pd.Series], bar: Bar) -> 
         if np.isfinite(variance):
             table.loc[key, "deflated"] = deflated_sharpe(found, trials, variance)
         else:
-            table.loc[key, "reason"] = "no deflated ratio: one strategy does not show how ratios of trials vary"
+            table.loc[key, "reason"] = (
+                "no deflated ratio: one strategy does not show how ratios of trials vary"
+            )
     return [*_overfitting(table, different), *_counted_once(copies)]
 
 
@@ -144,9 +150,13 @@ def _overfitting(table: pd.DataFrame, returns: Mapping[Key, pd.Series]) -> list[
     except DataError as problem:
         return [f"The probability of backtest overfitting was not computed: {problem}."]
     table.loc[list(returns), "pbo"] = found.pbo
-    lost = f", {count(found.dropped, 'row')} left out on which one has none" if found.dropped else ""
+    lost = (
+        f", {count(found.dropped, 'row')} left out on which one has none" if found.dropped else ""
+    )
     rows = count(found.rows, "row")
-    return [f"Backtest overfitting of {len(returns)} strategies on {rows} in {BLOCKS} blocks{lost}."]
+    return [
+        f"Backtest overfitting of {len(returns)} strategies on {rows} in {BLOCKS} blocks{lost}."
+    ]
 
 
 def _forecasts(table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], bar: Bar) -> list[str]:
@@ -185,5 +195,7 @@ def _forecasts(table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], bar
         table.loc[own, "mcs_p_value"] = max(value, 1.0 / fewer)
         table.loc[own, "spa_p_value"] = max(tested.consistent, 1.0 / draws)
     drawn = f"{draws:,} draws" + (f", {fewer:,} of the confidence set" if fewer < draws else "")
-    compared = f"Forecasts compared on {count(tested.dates, 'date')}, blocks of {tested.block}: {drawn}."
+    compared = (
+        f"Forecasts compared on {count(tested.dates, 'date')}, blocks of {tested.block}: {drawn}."
+    )
     return [*notes, compared]

@@ -1,4 +1,6 @@
-"""What survives of a sweep: its tests and its strategies, each adjusted for all that was tried, and one sentence."""
+"""What survives of a sweep: its tests and its strategies, each adjusted for all that was tried,
+and one sentence.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ class Job:
     Attributes:
         name: of the run, unique.
         coefficients: as in coefficients.csv.
-        contributions: frame (dates, terms) of `runner.multiple.influence`, None where there is none.
+        contributions: frame (dates, terms) of `runner.multiple.influence`, None where there is
+            none.
         doubts: by term, why its p-value supports no verdict; a term that is absent has none.
         no_influence: why there are no contributions.
         strategies: by name, returns by date, decimals per period, out of sample, after costs.
@@ -70,10 +73,13 @@ class Bar:
 
     Attributes:
         terms: that are tested; null takes every term of the headline but `const`.
-        level: of the unadjusted tests, of the chance of any false one (Holm, Romano-Wolf) and of the hurdle.
-        false_discoveries: largest expected share of false ones among those that Benjamini-Hochberg keeps.
+        level: of the unadjusted tests, of the chance of any false one (Holm, Romano-Wolf) and of
+            the hurdle.
+        false_discoveries: largest expected share of false ones among those that Benjamini-Hochberg
+            keeps.
         size: of the model confidence set: a job is in it where its p-value is at least this.
-        without_result: jobs on this data and target that failed or were abandoned, whose p counts as 1.
+        without_result: jobs on this data and target that failed or were abandoned, whose p counts
+            as 1.
         horizon: rows that the target looks ahead.
         draws, seed: of every bootstrap here; draws of the forecasts' tests are a tenth.
         block: dates of a block, null as the data choose.
@@ -91,16 +97,18 @@ class Bar:
 
 
 class Verdict(NamedTuple):
-    """Tables, the sentence that says what survives, and notes on what was drawn and what could not be computed.
+    """Tables, the sentence that says what survives, and notes on what was drawn and what could not
+    be computed.
 
-    `tests` has one row per job and term with a p-value: estimate, std_error, t_stat, p_value of the fit; p_dates, the
-    larger of p_value and the p-value from what each date contributes to the estimate, which is what is adjusted;
-    p-values adjusted by Holm, Romano-Wolf, Benjamini-Hochberg and Benjamini-Yekutieli; hurdle_t, the |t| that Holm
-    asks under the normal distribution; survives, whether it passes both Holm and Romano-Wolf, empty where there is no
-    verdict; reason, why there is none. `strategies` has one row per job and strategy: Sharpe ratio per period,
-    confidence that the true one is above zero, as if it were the only one (probabilistic) and as one of all
-    (deflated); of the whole family the probability of backtest overfitting, and the p-value of no forecast beating
-    its benchmark; that of the model confidence set.
+    `tests` has one row per job and term with a p-value: estimate, std_error, t_stat, p_value of the
+    fit; p_dates, the larger of p_value and the p-value from what each date contributes to the
+    estimate, which is what is adjusted; p-values adjusted by Holm, Romano-Wolf, Benjamini-Hochberg
+    and Benjamini-Yekutieli; hurdle_t, the |t| that Holm asks under the normal distribution;
+    survives, whether it passes both Holm and Romano-Wolf, empty where there is no verdict; reason,
+    why there is none. `strategies` has one row per job and strategy: Sharpe ratio per period,
+    confidence that the true one is above zero, as if it were the only one (probabilistic) and as
+    one of all (deflated); of the whole family the probability of backtest overfitting, and the
+    p-value of no forecast beating its benchmark; that of the model confidence set.
     """
 
     tests: pd.DataFrame
@@ -113,9 +121,9 @@ class Verdict(NamedTuple):
 def judge(jobs: Sequence[Job], bar: Bar | None = None) -> Verdict:
     """Adjust what these jobs found for all that was tried.
 
-    A trial is a test: a coefficient without a p-value is none, and jobs with the same numbers count once. A test
-    without a verdict counts as a trial with p = 1, a job without a result as as many trials as the largest job has
-    tests.
+    A trial is a test: a coefficient without a p-value is none, and jobs with the same numbers count
+    once. A test without a verdict counts as a trial with p = 1, a job without a result as as many
+    trials as the largest job has tests.
 
     Raises:
         ValueError: two jobs of one name; a term that no job has.
@@ -125,7 +133,9 @@ def judge(jobs: Sequence[Job], bar: Bar | None = None) -> Verdict:
     bar = bar or Bar()
     names = [job.name for job in jobs]
     if len(set(names)) < len(names):
-        raise ValueError(f"jobs: {listed({name for name in names if names.count(name) > 1})} given twice")
+        raise ValueError(
+            f"jobs: {listed({name for name in names if names.count(name) > 1})} given twice"
+        )
     table = _gathered(jobs, bar.terms)
     copies = _copies(table)
     copied = table["job"].isin(copies)
@@ -153,7 +163,9 @@ def _gathered(jobs: Sequence[Job], terms: list[str] | None) -> pd.DataFrame:
     table = pd.concat(parts, names=["job", "row"]).reset_index() if parts else empty
     absent = [term for term in terms or [] if term not in set(table["term"])]
     if absent and len(table):
-        raise ValueError(f"terms: given {listed(absent)}; allowed: {listed(dict.fromkeys(table['term']))}")
+        raise ValueError(
+            f"terms: given {listed(absent)}; allowed: {listed(dict.fromkeys(table['term']))}"
+        )
     asked = table["term"] != "const" if terms is None else table["term"].isin(terms)
     tested = table["p_value"].notna()
     return table.loc[asked & tested, columns].reset_index(drop=True)
@@ -167,7 +179,9 @@ def _copies(table: pd.DataFrame) -> dict[str, str]:
         values = rows[["estimate", "std_error", "p_value"]].to_numpy(dtype=float)
         others = alike.setdefault(tuple(rows["term"]), [])
         same = [
-            other for other, numbers in others if np.allclose(values, numbers, rtol=SAME, atol=FLOOR, equal_nan=True)
+            other
+            for other, numbers in others
+            if np.allclose(values, numbers, rtol=SAME, atol=FLOOR, equal_nan=True)
         ]
         if same:
             copies[str(name)] = same[0]
@@ -216,7 +230,8 @@ def _jointly(
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """p-values by dates (m,), those of Romano-Wolf (m,), and a note on how they were drawn.
 
-    Of tests without a reason against a verdict; `reason` (m,) is filled in where they cannot be computed.
+    Of tests without a reason against a verdict; `reason` (m,) is filled in where they cannot be
+    computed.
     """
     import pandas as pd
 
@@ -228,7 +243,9 @@ def _jointly(
     known = np.flatnonzero(reason == "")
     if not len(known):
         return alone, joint, []
-    frames = {name: job.contributions for name, job in jobs.items() if job.contributions is not None}
+    frames = {
+        name: job.contributions for name, job in jobs.items() if job.contributions is not None
+    }
     columns = {at: frames[table["job"].iloc[at]][table["term"].iloc[at]] for at in known}
     psi = pd.DataFrame(columns).sort_index().to_numpy(dtype=float)
     errors, p = (table[name].to_numpy(dtype=float)[known] for name in ("std_error", "p_value"))
@@ -247,21 +264,33 @@ def _jointly(
 
 
 def _metrics(tests: pd.DataFrame, trials: int, bar: Bar) -> dict[str, float]:
-    """Counts of the sentence: tests with a verdict, those without, and what each adjustment keeps."""
+    """Counts of the sentence: tests with a verdict, those without, and what each adjustment
+    keeps.
+    """
     judged = tests["p_dates"].notna()
     withheld = int((~judged & ~tests["reason"].str.startswith(COPY)).sum())
-    counts: dict[str, float] = {"tests": int(judged.sum()), "no_verdict": withheld, "trials": trials}
+    counts: dict[str, float] = {
+        "tests": int(judged.sum()),
+        "no_verdict": withheld,
+        "trials": trials,
+    }
     counts |= {
         "unadjusted": int((tests["p_dates"] < bar.level).sum()),
         "survive": int(tests["survives"].eq(True).sum()),
     }
     for name in ("holm", "romano_wolf"):
         counts[name] = int((tests[f"p_{name}"] < bar.level).sum())
-    return counts | {name: int((tests[f"p_{name}"] < bar.false_discoveries).sum()) for name in ("bh", "by")}
+    return counts | {
+        name: int((tests[f"p_{name}"] < bar.false_discoveries).sum()) for name in ("bh", "by")
+    }
 
 
-def sentence(tests: pd.DataFrame, trials: int, bar: Bar, copies: Mapping[str, str] | None = None) -> str:
-    """What survives, no surer than the table, what has no verdict and why, and what was counted once."""
+def sentence(
+    tests: pd.DataFrame, trials: int, bar: Bar, copies: Mapping[str, str] | None = None
+) -> str:
+    """What survives, no surer than the table, what has no verdict and why, and what was counted
+    once.
+    """
     of = _metrics(tests, trials, bar)
     n, withheld = int(of["tests"]), int(of["no_verdict"])
     parts = [_of_judged(tests, of, bar)] if n else []
@@ -285,11 +314,15 @@ def _of_judged(tests: pd.DataFrame, of: Mapping[str, float], bar: Bar) -> str:
     n, trials = int(of["tests"]), int(of["trials"])
     lost = trials - n
     kinds = (
-        "elsewhere, without a result or without a verdict" if of["no_verdict"] else "elsewhere or without a result"
+        "elsewhere, without a result or without a verdict"
+        if of["no_verdict"]
+        else "elsewhere or without a result"
     )
     missing = f"{lost:,} of them {kinds}, which count as p = 1"
     about = f" ({count(trials, TRIAL)} on this data and target, {missing})" if lost else ""
-    chance = f" (chance alone would give about {number(bar.level * n, 2)})" if n >= MANY_TESTS else ""
+    chance = (
+        f" (chance alone would give about {number(bar.level * n, 2)})" if n >= MANY_TESTS else ""
+    )
     level, fdr = f"{100 * bar.level:g} %", f"{100 * bar.false_discoveries:g} %"
     raw, bh = int(of["unadjusted"]), int(of["bh"])
     return (

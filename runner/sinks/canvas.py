@@ -19,18 +19,34 @@ STYLE = {
     "axes.spines.right": False,
     "axes.edgecolor": GREY,
     "text.parse_math": False,  # names may hold dollar signs
-    **{f"{axis}tick.{part}": colour for axis in "xy" for part, colour in (("color", GREY), ("labelcolor", INK))},
+    **{
+        f"{axis}tick.{part}": colour
+        for axis in "xy"
+        for part, colour in (("color", GREY), ("labelcolor", INK))
+    },
 }
-FALLBACKS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans", "Arial Unicode MS", "SimHei")
+FALLBACKS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "WenQuanYi Zen Hei",
+    "Noto Sans",
+    "Arial Unicode MS",
+    "SimHei",
+)
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The look of every picture; glyphs that no font here has are drawn as boxes without a warning."""
+    """The look of every picture; glyphs that no font here has are drawn as boxes without a
+    warning.
+    """
     from matplotlib import font_manager, rc_context
 
     known = {font.name for font in font_manager.fontManager.ttflist}
-    settings: Any = {**STYLE, "font.family": ["DejaVu Sans", *(name for name in FALLBACKS if name in known)]}
+    settings: Any = {
+        **STYLE,
+        "font.family": ["DejaVu Sans", *(name for name in FALLBACKS if name in known)],
+    }
     with rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
@@ -42,8 +58,12 @@ def figure_of(height: float, title: str, note: str = "") -> Any:
     from matplotlib.figure import Figure
 
     figure = FigureCanvasAgg(Figure(figsize=(WIDTH, height), facecolor="white")).figure
-    figure.text(0.1 / WIDTH, 1 - 0.12 / height, title, va="top", size=11.5, weight="bold", color=INK)
-    figure.text(0.1 / WIDTH, 1 - 0.36 / height, shortened(note, 132), va="top", size=9.0, color="#5B646D")
+    figure.text(
+        0.1 / WIDTH, 1 - 0.12 / height, title, va="top", size=11.5, weight="bold", color=INK
+    )
+    figure.text(
+        0.1 / WIDTH, 1 - 0.36 / height, shortened(note, 132), va="top", size=9.0, color="#5B646D"
+    )
     return figure
 
 
@@ -75,18 +95,24 @@ def zero_line(line: Callable[..., Any], limits: tuple[float, float]) -> None:
 
 
 def heat_map(axes: Any, cells: Any, limit: float, note: str) -> None:
-    """Cells (rows, columns) from orange below zero over white to purple above, with the scale at the right."""
+    """Cells (rows, columns) from orange below zero over white to purple above, with the scale at
+    the right.
+    """
     from matplotlib import colormaps
 
     shades = colormaps["PuOr"].with_extremes(bad=PALE)
-    image = axes.imshow(cells, cmap=shades, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    image = axes.imshow(
+        cells, cmap=shades, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+    )
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
     W, H = axes.figure.get_size_inches()
     box = axes.get_position()
     left, top, tall = box.x1 * W + 0.2, (1 - box.y1) * H, min(box.height * H, 2.5)
-    bar = axes.figure.colorbar(image, cax=axes_at(axes.figure, left, top, 0.14, tall), ticks=[-limit, 0.0, limit])
+    bar = axes.figure.colorbar(
+        image, cax=axes_at(axes.figure, left, top, 0.14, tall), ticks=[-limit, 0.0, limit]
+    )
     bar.outline.set_visible(False)
     bar.set_label(note)
 

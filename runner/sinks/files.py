@@ -23,17 +23,27 @@ DIGITS = "%.17g"  # every bit of a float64
 
 def write(report: Report, directory: Path) -> None:
     """spec.yaml, metrics.json, run.json and the tables of the report, in `directory`."""
-    spec = yaml.dump(dict(report.spec), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+    spec = yaml.dump(
+        dict(report.spec), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True
+    )
     (directory / "spec.yaml").write_text(spec, encoding="utf-8")
-    (directory / "metrics.json").write_text(json.dumps(report.metrics, indent=1, allow_nan=False), encoding="utf-8")
+    (directory / "metrics.json").write_text(
+        json.dumps(report.metrics, indent=1, allow_nan=False), encoding="utf-8"
+    )
     (directory / "run.json").write_text(json.dumps(about(report), indent=1), encoding="utf-8")
     for name, table in tables(report).items():
         table.to_csv(directory / f"{name}.csv", index=False, float_format=DIGITS)
-    (directory / "coefficients.json").write_text(_comparable(report.fit.coefficients), encoding="utf-8")
+    (directory / "coefficients.json").write_text(
+        _comparable(report.fit.coefficients), encoding="utf-8"
+    )
     report.predictions.to_parquet(directory / "predictions.parquet", index=False)
     if report.influence.contributions is not None:
         report.influence.contributions.to_parquet(directory / "influence.parquet")
-    wealth = {name: finding.wealth for name, finding in report.findings.items() if finding.wealth is not None}
+    wealth = {
+        name: finding.wealth
+        for name, finding in report.findings.items()
+        if finding.wealth is not None
+    }
     if wealth:
         pd.concat(wealth, names=["strategy", "date"]).rename("wealth").reset_index().to_parquet(
             directory / "wealth.parquet", index=False
@@ -86,11 +96,18 @@ def about(report: Report) -> dict[str, object]:
 
 
 def _rows(report: Report) -> dict[str, object] | None:
-    """Which cells (date x asset) the model was fitted and judged on, and how many either kind has."""
+    """Which cells (date x asset) the model was fitted and judged on, and how many either kind
+    has.
+    """
     rows = report.rows
     if rows is None:
         return None
-    counts = {"used": rows.used, "own": rows.own, "common": rows.common, "lacking": dict(rows.lacking)}
+    counts = {
+        "used": rows.used,
+        "own": rows.own,
+        "common": rows.common,
+        "lacking": dict(rows.lacking),
+    }
     return {"kind": rows.kind, **counts, "digest": digest_of(report.panel)}
 
 
@@ -100,7 +117,9 @@ def _of(node: Mapping[str, Any]) -> str:
 
 
 def _comparable(coefficients: pd.DataFrame) -> str:
-    """The table as MLflow's artifact view compares it over runs: rows by their first column, values in the second."""
+    """The table as MLflow's artifact view compares it over runs: rows by their first column,
+    values in the second.
+    """
     several = coefficients["unit"].nunique() > 1
     key = coefficients["unit"] + " " + coefficients["term"] if several else coefficients["term"]
     table = coefficients.drop(columns=["scope", "unit", "term"])

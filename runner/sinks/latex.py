@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", '"': "''"}
-SPECIAL |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "−": "$-$", "–": "--", "\n": " "}
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    '"': "''",
+}
+SPECIAL |= {
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "−": "$-$",
+    "–": "--",
+    "\n": " ",
+}
 SPECIAL |= {one: f"\\{one}" for one in "&%$#_{}"}
 ESTIMATE = re.compile(r"(-?)([\d.,]+(?:e[-+]?\d+)?)(\**)")
 
@@ -20,13 +32,20 @@ def escaped(text: str) -> str:
 
 
 def tabular(table: pd.DataFrame, rules: tuple[int, ...] = (), notes: tuple[str, ...] = ()) -> str:
-    """The table with a line above, below the head, below so many rows each, and at the end; notes are comments.
+    """The table with a line above, below the head, below so many rows each, and at the end; notes
+    are comments.
 
-    The first column is text, the others are centred; estimates keep their sign, their stars are raised.
+    The first column is text, the others are centred; estimates keep their sign, their stars are
+    raised.
     """
     head = " & ".join(escaped(str(name)) for name in table)
     lines = [f"% {' '.join(note.split())}" for note in notes]
-    lines += [rf"\begin{{tabular}}{{l{'c' * (table.shape[1] - 1)}}}", r"\hline\hline", rf"{head} \\", r"\hline"]
+    lines += [
+        rf"\begin{{tabular}}{{l{'c' * (table.shape[1] - 1)}}}",
+        r"\hline\hline",
+        rf"{head} \\",
+        r"\hline",
+    ]
     for at, row in enumerate(table.itertuples(index=False), start=1):
         cells = [_text(str(row[0])), *(_cell(str(one)) for one in row[1:])]
         lines.append(" & ".join(cells) + r" \\")

@@ -1,4 +1,6 @@
-"""What the terminal says to a program: one JSON object, nothing else; a number that is not finite is null."""
+"""What the terminal says to a program: one JSON object, nothing else; a number that is not finite
+is null.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from runner.report import Report
     from runner.sweeps.comparison import Comparison
 
-Form = Literal["tables", "json", "quiet"]  # how to tell what came out: to a person, to a program, or not at all
+Form = Literal[
+    "tables", "json", "quiet"
+]  # how to tell what came out: to a person, to a program, or not at all
 
 
 def of_run(report: Report, directory: Path, run_id: str) -> dict[str, Any]:
@@ -36,7 +40,9 @@ def of_run(report: Report, directory: Path, run_id: str) -> dict[str, Any]:
     }
 
 
-def of_rerun(run_id: str, again: str, directory: Path, differences: Sequence[str]) -> dict[str, Any]:
+def of_rerun(
+    run_id: str, again: str, directory: Path, differences: Sequence[str]
+) -> dict[str, Any]:
     """A run that was repeated, and what is not the same."""
     same = not differences
     found = {"kind": "rerun", "directory": str(directory), "run_id": again, "rerun": run_id}
@@ -45,7 +51,13 @@ def of_rerun(run_id: str, again: str, directory: Path, differences: Sequence[str
 
 def of_audit(name: str, found: Audit) -> dict[str, Any]:
     """What was tried for look-ahead."""
-    about = {"name": name, "kind": "audit", "assets": found.assets, "rows": found.rows, "cuts": found.cuts}
+    about = {
+        "name": name,
+        "kind": "audit",
+        "assets": found.assets,
+        "rows": found.rows,
+        "cuts": found.cuts,
+    }
     about |= {"seed": found.seed, "warnings": found.warnings}
     return about | {"audit": found.table, "reading": found.words, "leaks": found.leaks}
 

@@ -1,4 +1,6 @@
-"""Pieces of a page that needs nothing else: texts escaped, tables, pictures inside, one style for all pages."""
+"""Pieces of a page that needs nothing else: texts escaped, tables, pictures inside, one style for
+all pages.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 150  # of a table shown; the rest is in its CSV file
 OPEN_ROWS = 40  # longer tables are folded
 FIGURE_SPACE, POINT_SPACE = "\u2007", "\u2008"  # as wide as a digit and as a point
-TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")  # would turn the text around
+TURNING = dict.fromkeys(
+    [*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd"
+)  # would turn the text around
 
 
 class Html(str):
@@ -31,12 +35,18 @@ class Column(NamedTuple):
 
 
 def joined(*parts: str) -> Html:
-    return Html("".join(part if isinstance(part, Html) else escape(part).translate(TURNING) for part in parts))
+    return Html(
+        "".join(
+            part if isinstance(part, Html) else escape(part).translate(TURNING) for part in parts
+        )
+    )
 
 
 def tag(name: str, *content: str, **attributes: str) -> Html:
     """An element; an attribute such as `class_` or `aria_label` gets its name in HTML."""
-    given = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(text)}"' for key, text in attributes.items())
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(text)}"' for key, text in attributes.items()
+    )
     return Html(f"<{name}{given}>{joined(*content)}</{name}>")
 
 
@@ -73,23 +83,36 @@ def framed(frame: pd.DataFrame, caption: str, file: str) -> Html:
     """A frame as it is, with the columns that hold something; long ones folded, and cut."""
     if frame.empty:
         return Html()
-    filled = [name for name in frame if name == "" or (frame[name].notna() & (frame[name].astype(str) != "")).any()]
+    filled = [
+        name
+        for name in frame
+        if name == "" or (frame[name].notna() & (frame[name].astype(str) != "")).any()
+    ]
     columns = [column_of(frame[name].iloc[:MOST_ROWS], str(name)) for name in filled]
     return tabled(columns, len(frame), caption, file)
 
 
 def table_of(columns: list[Column], caption: str) -> Html:
     """The columns beside each other, in a box of their own."""
-    head = tag("tr", *(tag("th", column.heading, scope="col", class_=column.kind) for column in columns))
+    head = tag(
+        "tr", *(tag("th", column.heading, scope="col", class_=column.kind) for column in columns)
+    )
     rows = zip(*(column.cells for column in columns), strict=True)
-    body = (tag("tr", *(tag("td", c, class_=k.kind) for c, k in zip(row, columns, strict=True))) for row in rows)
+    body = (
+        tag("tr", *(tag("td", c, class_=k.kind) for c, k in zip(row, columns, strict=True)))
+        for row in rows
+    )
     table = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
     return box(table, caption)
 
 
 def tabled(columns: list[Column], size: int, caption: str, file: str) -> Html:
     """The first rows of a table of this size, which the file has whole; a long one is folded."""
-    more = [tag("p", f"{size - MOST_ROWS:,} more rows are in {file}.", class_="note")] if size > MOST_ROWS else []
+    more = (
+        [tag("p", f"{size - MOST_ROWS:,} more rows are in {file}.", class_="note")]
+        if size > MOST_ROWS
+        else []
+    )
     content = joined(table_of(columns, caption), *more)
     folded = tag("details", tag("summary", f"{caption}: {count(size, 'row')}"), content)
     return folded if size > OPEN_ROWS else content
@@ -102,13 +125,20 @@ def column_of(values: pd.Series, name: str) -> Column:
     if values.dtype == object and values.map(_numeric).all():
         values = values.astype(float)  # whole numbers and gaps
     if values.dtype.kind in "iuf":
-        return Column(heading, aligned([figure_text(value, name) for value in values.astype(float)]))
+        return Column(
+            heading, aligned([figure_text(value, name) for value in values.astype(float)])
+        )
     if values.dtype.kind == "M":
-        return Column(heading, ["" if value != value else f"{value:%Y-%m-%d}" for value in values], "text")
+        return Column(
+            heading, ["" if value != value else f"{value:%Y-%m-%d}" for value in values], "text"
+        )
     texts = ["" if text is None or text != text else str(text) for text in values]
     if name == "unit":  # those that repeat the one above in pale
         above = [None, *texts[:-1]]
-        texts = [tag("i", text) if text == last else text for text, last in zip(texts, above, strict=True)]
+        texts = [
+            tag("i", text) if text == last else text
+            for text, last in zip(texts, above, strict=True)
+        ]
     return Column(heading, texts, "text")
 
 
@@ -124,7 +154,9 @@ def figure_text(value: float, name: str) -> str:
 
 
 def aligned(texts: list[str]) -> list[str]:
-    """Padded on the right so that the points stand below each other; those with an exponent stay."""
+    """Padded on the right so that the points stand below each other; those with an exponent
+    stay.
+    """
     after = [len(text.partition(".")[2]) for text in texts]
     most = max((n for n, text in zip(after, texts, strict=True) if "e" not in text), default=0)
     pads = [(POINT_SPACE if most and not n else "") + FIGURE_SPACE * (most - n) for n in after]
@@ -137,10 +169,31 @@ FORMS: dict[str, Callable[[float], str]] = {
     "t_stat": t_text,
     "z_stat": t_text,
 }  # by the end of a name
-NAMES = {"std_error": "std. error", "t_stat": "t", "p_value": "p", "ci_low": "interval from", "ci_high": "to"}
-NAMES |= {"n_obs": "rows", "f_stat": "F", "f_p_value": "p of F", "r2": "R2", "r2_adj": "R2 adj.", "aic": "AIC"}
-NAMES |= {"bic": "BIC", "r2_zero": "R2 (zero)", "r2_test_mean": "R2 (test mean)", "rmse": "RMSE", "mae": "MAE"}
-NAMES |= dict.fromkeys([f"{name}_naive" for name in ("mape", "qlike", "correlation", "ic", "rank_ic")], "naive")
+NAMES = {
+    "std_error": "std. error",
+    "t_stat": "t",
+    "p_value": "p",
+    "ci_low": "interval from",
+    "ci_high": "to",
+}
+NAMES |= {
+    "n_obs": "rows",
+    "f_stat": "F",
+    "f_p_value": "p of F",
+    "r2": "R2",
+    "r2_adj": "R2 adj.",
+    "aic": "AIC",
+}
+NAMES |= {
+    "bic": "BIC",
+    "r2_zero": "R2 (zero)",
+    "r2_test_mean": "R2 (test mean)",
+    "rmse": "RMSE",
+    "mae": "MAE",
+}
+NAMES |= dict.fromkeys(
+    [f"{name}_naive" for name in ("mape", "qlike", "correlation", "ic", "rank_ic")], "naive"
+)
 NAMES |= {
     "dm_p_value": "p of DM",
     "cw_p_value": "p of CW",

@@ -1,4 +1,6 @@
-"""A report as one HTML file that needs nothing else: pictures and styles inside, every text escaped."""
+"""A report as one HTML file that needs nothing else: pictures and styles inside, every text
+escaped.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,18 @@ from runner.sinks.markup import (
     tag,
     unbroken,
 )
-from runner.words import LEVEL, MOST_VIF, calendar_text, count, number, p_text, per_unit, plural, stars, target_text
+from runner.words import (
+    LEVEL,
+    MOST_VIF,
+    calendar_text,
+    count,
+    number,
+    p_text,
+    per_unit,
+    plural,
+    stars,
+    target_text,
+)
 from runner.words import unit_noun as noun_of
 
 if TYPE_CHECKING:
@@ -41,8 +54,14 @@ def write(report: Report, directory: Path, pictures: list[Path]) -> None:
     """Write `directory`/report.html."""
     captions = _captions(report)
     shown = {path.stem: picture(path, captions.get(path.stem, "")) for path in pictures}
-    parts = [tag("section", tag("h2", heading), content) for heading, content in _parts(report, shown) if content]
-    (directory / "report.html").write_text(page_of(report.name, _head(report), *parts), encoding="utf-8")
+    parts = [
+        tag("section", tag("h2", heading), content)
+        for heading, content in _parts(report, shown)
+        if content
+    ]
+    (directory / "report.html").write_text(
+        page_of(report.name, _head(report), *parts), encoding="utf-8"
+    )
 
 
 def _parts(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
@@ -55,14 +74,22 @@ def _parts(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
         ("Reading", _reading(report)),
         ("Coefficients", joined(at["coefficients"], at["t_stats"], *_coefficients(report))),
         ("Fit", framed(fit.quality.drop(columns="scope"), "Fit in sample", "quality.csv")),
-        ("Hypotheses", framed(fit.hypotheses.drop(columns="scope"), "Wald tests", "hypotheses.csv")),
-        *((_titled(name), _found(name, one, shown.pop(name, Html()))) for name, one in report.findings.items()),
+        (
+            "Hypotheses",
+            framed(fit.hypotheses.drop(columns="scope"), "Wald tests", "hypotheses.csv"),
+        ),
+        *(
+            (_titled(name), _found(name, one, shown.pop(name, Html())))
+            for name, one in report.findings.items()
+        ),
         ("Out of sample", joined(*held_out)),
         ("Diagnostics", joined(at["residuals"], *_diagnostics(report), at["correlations"])),
         ("More pictures", joined(*shown.values())),
         (
             "Leak audit",
-            Html() if report.audit is None else framed(report.audit.table, "Columns computed again", "audit.csv"),
+            Html()
+            if report.audit is None
+            else framed(report.audit.table, "Columns computed again", "audit.csv"),
         ),
         ("Rows", _rows(report)),
         ("To repeat it", _repeat(report)),
@@ -85,7 +112,10 @@ def _captions(report: Report) -> dict[str, str]:
     """What to look for in each picture; of the coefficients it depends on what they are."""
     table = report.fit.coefficients
     if noun_of(table) == "date":
-        return {**CAPTIONS, "coefficients": "Near the dashed line the premium is steady; a bend is a change of it."}
+        return {
+            **CAPTIONS,
+            "coefficients": "Near the dashed line the premium is steady; a bend is a change of it.",
+        }
     tested = "Where an interval misses the dashed zero, the term is distinguishable from zero."
     bare = "Estimates without errors: nothing here tells them from zero."
     return {**CAPTIONS, "coefficients": tested if table["ci_low"].notna().any() else bare}
@@ -108,7 +138,10 @@ def _head(report: Report) -> Html:
     badges = [tag("span", report.kind, class_=f"badge {report.kind}")]
     badges += [tag("span", "leaking", class_="badge leaking")] if report.leaks else []
     title = tag("h1", report.name, *(part for badge in badges for part in (" ", badge)))
-    tiles = (tag("div", tag("b", text), tag("span", label)) for label, text in _tiles(report.metrics, report))
+    tiles = (
+        tag("div", tag("b", text), tag("span", label))
+        for label, text in _tiles(report.metrics, report)
+    )
     listed = pairs_of(((name, [text]) for name, text in facts.items() if text), "facts")
     return tag("header", title, tag("div", *tiles, class_="tiles"), listed)
 
@@ -123,11 +156,15 @@ def _model(node: object) -> str:
 
 
 def _named(node: object) -> str:
-    """A part of the spec by its name and its plain settings; those that are null or empty say nothing."""
+    """A part of the spec by its name and its plain settings; those that are null or empty say
+    nothing.
+    """
     settings = dict(node) if isinstance(node, Mapping) else {}
     name = str(settings.pop("_target_", "")).rpartition(".")[2]
     plain = [
-        f"{key}={value}" for key, value in settings.items() if isinstance(value, str | int | float) and value != ""
+        f"{key}={value}"
+        for key, value in settings.items()
+        if isinstance(value, str | int | float) and value != ""
     ]
     return f"{name}: {', '.join(plain)}" if plain else name
 
@@ -135,10 +172,17 @@ def _named(node: object) -> str:
 def _tiles(found: Mapping[str, float], report: Report) -> list[tuple[str, str]]:
     """The numbers that most readers look for first."""
     units = int(found.get("fit/units", 0))
-    tiles = [("mean R2 in sample" if units > 1 else "R2 in sample", number(found.get("fit/r2", float("nan")), 3))]
+    tiles = [
+        (
+            "mean R2 in sample" if units > 1 else "R2 in sample",
+            number(found.get("fit/r2", float("nan")), 3),
+        )
+    ]
     if "oos/r2" in found:
         naive = f"RMSE out of sample ({report.benchmark} {number(found.get('oos/rmse_naive', float('nan')), 3)})"
-        tiles.append((f"R2 out of sample, against the {report.benchmark}", number(found["oos/r2"], 3)))
+        tiles.append(
+            (f"R2 out of sample, against the {report.benchmark}", number(found["oos/r2"], 3))
+        )
         tiles.append((naive, number(found["oos/rmse"], 3)))
     noun = noun_of(report.fit.quality)
     tiles.append((f"{noun if units == 1 else plural(noun)} estimated", f"{units:,}"))
@@ -147,18 +191,26 @@ def _tiles(found: Mapping[str, float], report: Report) -> list[tuple[str, str]]:
 
 def _reading(report: Report) -> Html:
     said = sections(report).items()
-    return pairs_of(((name, [tag("p", unbroken(text)) for text in texts]) for name, texts in said), "reading")
+    return pairs_of(
+        ((name, [tag("p", unbroken(text)) for text in texts]) for name, texts in said), "reading"
+    )
 
 
 def _coefficients(report: Report) -> list[Html]:
     table = report.fit.coefficients
     means, noun = table[table["scope"] == "mean"], noun_of(table)
-    over = framed(_starred(means).drop(columns="unit"), f"Mean over {plural(noun)}", "coefficients.csv")
+    over = framed(
+        _starred(means).drop(columns="unit"), f"Mean over {plural(noun)}", "coefficients.csv"
+    )
     each = framed(
-        _starred(per_unit(table)), f"Estimates of each {noun}".removesuffix(" of each regression"), "coefficients.csv"
+        _starred(per_unit(table)),
+        f"Estimates of each {noun}".removesuffix(" of each regression"),
+        "coefficients.csv",
     )
     legend = (
-        [tag("p", "*** p < 0.01, ** p < 0.05, * p < 0.10", class_="note")] if table["p_value"].notna().any() else []
+        [tag("p", "*** p < 0.01, ** p < 0.05, * p < 0.10", class_="note")]
+        if table["p_value"].notna().any()
+        else []
     )
     return [over, each, *legend]
 
@@ -185,7 +237,9 @@ def _scores(report: Report) -> Html:
 
 
 def _diagnostics(report: Report) -> list[Html]:
-    """One row per unit: p-values of the tests, then statistics that have none; bad ones are marked."""
+    """One row per unit: p-values of the tests, then statistics that have none; bad ones are
+    marked.
+    """
     table = report.diagnostics
     if table.empty:
         return []
@@ -194,7 +248,11 @@ def _diagnostics(report: Report) -> list[Html]:
     tests, others = [Column(noun_of(table), units[:MOST_ROWS], "text")], list[Column]()
     for name, rows in table.groupby("diagnostic", sort=False):
         tested = rows["p_value"].notna().any()
-        worst = rows.groupby("unit")["p_value" if tested else "statistic"].max().reindex(units[:MOST_ROWS])
+        worst = (
+            rows.groupby("unit")["p_value" if tested else "statistic"]
+            .max()
+            .reindex(units[:MOST_ROWS])
+        )
         if worst.notna().any():
             (tests if tested else others).append(_marked(worst, str(name), bool(tested)))
     note = f"Tests show p-values, the columns after them statistics; ▲: p < {LEVEL:g} or VIF > {MOST_VIF:g}."
@@ -214,13 +272,19 @@ def _rows(report: Report) -> Html:
     account = [(one.what, one.reason, f"{one.rows:,}") for one in report.dropped]
     rows = [*account, ("panel cell", tag("b", "kept"), f"{int(report.panel.valid.sum()):,}")]
     what, reason, lost = (list(part) for part in zip(*rows[-MOST_ROWS:], strict=True))
-    columns = [Column("what", what, "text"), Column("dropped because", reason, "text"), Column("rows", lost)]
+    columns = [
+        Column("what", what, "text"),
+        Column("dropped because", reason, "text"),
+        Column("rows", lost),
+    ]
     return tabled(columns, len(rows), "Rows dropped and kept", "dropped.csv")
 
 
 def _repeat(report: Report) -> Html:
     spec = yaml.safe_dump(dict(report.spec), sort_keys=False, allow_unicode=True)
-    words = [word for word in report.overrides if not word.startswith("hydra.")]  # its directory is taken
+    words = [
+        word for word in report.overrides if not word.startswith("hydra.")
+    ]  # its directory is taken
     command = shlex.join(["python", "-m", "runner", *words])
     said = tag("p", "Code ", tag("code", report.code), ", data as above:")
     folded = tag("details", tag("summary", "Spec (YAML)"), box(tag("pre", spec), "spec"))

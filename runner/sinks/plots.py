@@ -39,7 +39,9 @@ MOST_TERMS = 20  # panels of coefficients
 
 
 def draw(report: Report, directory: Path) -> list[Path]:
-    """Write the pictures below `directory`/plots and return their paths in the order to show them."""
+    """Write the pictures below `directory`/plots and return their paths in the order to show
+    them.
+    """
     folder = directory / "plots"
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
@@ -76,17 +78,28 @@ def coefficients(report: Report) -> Any:
 
 
 def _worth(table: pd.DataFrame) -> bool:
-    """Several units, or one with intervals; bare points of one unit on scales of their own say nothing."""
+    """Several units, or one with intervals; bare points of one unit on scales of their own say
+    nothing.
+    """
     return len(table) > 0 and bool(table["unit"].nunique() > 1 or table["ci_low"].notna().any())
 
 
 def _interval(report: Report) -> str:
     level = (report.spec.get("model") or {}).get("confidence")
-    return f"{level:.0%} intervals".replace("%", " %") if isinstance(level, float) else "confidence intervals"
+    return (
+        f"{level:.0%} intervals".replace("%", " %")
+        if isinstance(level, float)
+        else "confidence intervals"
+    )
 
 
 def _panels(
-    report: Report, table: pd.DataFrame, terms: Sequence[str], title: str, note: str, panel: Callable[..., None]
+    report: Report,
+    table: pd.DataFrame,
+    terms: Sequence[str],
+    title: str,
+    note: str,
+    panel: Callable[..., None],
 ) -> Any:
     """A grid of panels with the same units each; forests name their rows at the left edge only."""
     every, units = report.fit.coefficients, table["unit"].unique()
@@ -104,19 +117,33 @@ def _panels(
     return figure
 
 
-def _grid(panels: int, labels: list[str], forest: bool) -> tuple[int, float, float, float, float, float]:
-    """Panels across; inches of the left margin, between panels, of a panel's width and height, and below it."""
+def _grid(
+    panels: int, labels: list[str], forest: bool
+) -> tuple[int, float, float, float, float, float]:
+    """Panels across; inches of the left margin, between panels, of a panel's width and height, and
+    below it.
+    """
     columns = math.ceil(panels / math.ceil(panels / (5 if forest else 3)))
     named = 0.3 + 0.078 * max(map(len, [*labels, "mean"])) if len(labels) > 1 else 0.3
     left, gap = (named, 0.45) if forest else (0.75, 0.7)
     wide = (WIDTH - left - 0.3 - gap * (columns - 1)) / columns
-    return columns, left, gap, wide, *((max(0.35, 0.2 * (len(labels) + 1)), 0.65) if forest else (2.1, 0.8))
+    return (
+        columns,
+        left,
+        gap,
+        wide,
+        *((max(0.35, 0.2 * (len(labels) + 1)), 0.65) if forest else (2.1, 0.8)),
+    )
 
 
-def _forest(axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[str] | None) -> None:
+def _forest(
+    axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[str] | None
+) -> None:
     """A row per unit from the top, the mean below them."""
     at = -np.arange(len(rows), dtype=float)
-    low, high, estimate = (rows[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high", "estimate"))
+    low, high, estimate = (
+        rows[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high", "estimate")
+    )
     axes.hlines(at, low, high, color=BLUE, linewidth=1.4)
     filled = np.where(rows["p_value"] < 0.05, BLUE, "white")
     axes.scatter(estimate, at, s=20, c=filled, edgecolors=BLUE, linewidths=1.2, zorder=3)
@@ -125,17 +152,25 @@ def _forest(axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[
         ticks.append(-len(rows))
         axes.hlines(ticks[-1:], mean["ci_low"], mean["ci_high"], color=ORANGE, linewidth=1.4)
         fill = ORANGE if mean["p_value"] < 0.05 else "white"
-        axes.scatter([mean["estimate"]], ticks[-1:], s=26, c=fill, marker="D", edgecolors=ORANGE, zorder=3)
+        axes.scatter(
+            [mean["estimate"]], ticks[-1:], s=26, c=fill, marker="D", edgecolors=ORANGE, zorder=3
+        )
     zero_line(axes.axvline, axes.get_xlim())
     axes.set_ylim(min(ticks) - 0.6, 0.6)
     named = labels is not None and len(ticks) > 1
-    axes.set_yticks(ticks if named else [], [*labels, "mean"][: len(ticks)] if labels and named else [])
+    axes.set_yticks(
+        ticks if named else [], [*labels, "mean"][: len(ticks)] if labels and named else []
+    )
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.hlines(ticks, 0.0, 1.0, color=PALE, linewidth=0.5, zorder=0, transform=axes.get_yaxis_transform())
+    axes.hlines(
+        ticks, 0.0, 1.0, color=PALE, linewidth=0.5, zorder=0, transform=axes.get_yaxis_transform()
+    )
 
 
-def _sorted(axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[str] | None) -> None:
+def _sorted(
+    axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[str] | None
+) -> None:
     """Estimates from the least to the greatest with the band of their intervals."""
     rows = rows[rows["estimate"].notna()].sort_values("estimate")
     at = np.arange(1, len(rows) + 1)
@@ -147,7 +182,10 @@ def _sorted(axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[
         axes.annotate(f"mean {number(mean['estimate'], 3)}", *at_left, color=ORANGE)
     cut = ""
     if len(rows) >= MOST_WHOLE:  # a few wild ones would flatten the rest
-        low, high = rows[["ci_low", "estimate"]].min(axis=1), rows[["ci_high", "estimate"]].max(axis=1)
+        low, high = (
+            rows[["ci_low", "estimate"]].min(axis=1),
+            rows[["ci_high", "estimate"]].max(axis=1),
+        )
         axes.set_ylim(low.quantile(0.01), high.quantile(0.99))
         cut = "; outer 1 % cut"
     zero_line(axes.axhline, axes.get_ylim())
@@ -158,5 +196,6 @@ def _sorted(axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[
 
 
 PICTURES: dict[str, Callable[[Report], Any]] = {
-    picture.__name__: picture for picture in (coefficients, t_stats, correlations, residuals, actual_predicted, folds)
+    picture.__name__: picture
+    for picture in (coefficients, t_stats, correlations, residuals, actual_predicted, folds)
 }

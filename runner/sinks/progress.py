@@ -1,4 +1,6 @@
-"""How a sweep goes on, in the terminal: its plan, a live count, failures as they happen, and the table of them."""
+"""How a sweep goes on, in the terminal: its plan, a live count, failures as they happen, and the
+table of them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
 
 from runner.progress import reading
@@ -18,12 +26,19 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Used as a context: the bar is there inside, on a terminal only; lines go to stderr everywhere."""
+    """Used as a context: the bar is there inside, on a terminal only; lines go to stderr
+    everywhere.
+    """
 
     def __init__(self, name: str, form: Form = "tables") -> None:
         self.name, self.jobs, self.done, self.lost, self.form = name, 0, 0, 0, form
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         self.bar = Bar(
             *columns,
             TimeRemainingColumn(),
@@ -55,12 +70,16 @@ class Progress:
 
     def failed(self, job: Job, failure: Failure | None) -> None:
         self.lost += 1
-        self.bar.update(self.task, advance=1, description=f"{self.name} ({count(self.lost, 'failure')})")
+        self.bar.update(
+            self.task, advance=1, description=f"{self.name} ({count(self.lost, 'failure')})"
+        )
         lines = failure.mistakes if failure else ("no outcome",)
         self._say(*(f"error: job {job.number} ({' '.join(job.differs)}): {line}" for line in lines))
 
     def summary(self, failures: Sequence[tuple[Job, Failure | None]]) -> None:
-        """How many jobs have results, and the failed ones together; quiet: they were told as they failed."""
+        """How many jobs have results, and the failed ones together; quiet: they were told as they
+        failed.
+        """
         if self.form == "quiet":
             return
         self._say(f"sweep {self.name}: {self.done} of {self.jobs} jobs finished")

@@ -1,4 +1,6 @@
-"""How each job of a sweep stands in MLflow: its rank, name and colour, and its numbers as a paper prints them."""
+"""How each job of a sweep stands in MLflow: its rank, name and colour, and its numbers as a paper
+prints them.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,36 @@ from runner.words import number, stars
 if TYPE_CHECKING:
     from runner.sweeps.comparison import Comparison, Outcome
 
-# Okabe and Ito's colours, which the colour-blind can tell apart, for the best; greys for the rest and for failures
+# Okabe and Ito's colours, which the colour-blind can tell apart, for the best; greys for the rest
+# and for failures
 BEST = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
 REST, FAILED = "#999999", "#D9D9D9"
 MOST_TERMS = 8  # terms with a column of their own
 LONGEST_VALUE, LONGEST_NAME = 40, 200  # letters of a choice in a name, and of a name
 ERROR_DIGITS = 3  # significant digits of a standard error; its estimate ends at the same decimal
 FINEST = 7  # decimals beyond which a number is written with a power of ten
-WORDS = {"r2": "R2", "r2_adj": "adjusted R2", "rmse": "RMSE", "mae": "MAE", "n_obs": "rows", "rank_ic": "rank corr."}
+WORDS = {
+    "r2": "R2",
+    "r2_adj": "adjusted R2",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "n_obs": "rows",
+    "rank_ic": "rank corr.",
+}
 SAMPLES = {"common": "common", "oos": "OOS", "fit": "in sample", "holdout": "hold-out"}
-EVIDENCE = ("common/n_obs", "oos/r2", "oos/rmse", "oos/n_obs", "fit/r2")  # beside the score, the metrics of a row
+EVIDENCE = (
+    "common/n_obs",
+    "oos/r2",
+    "oos/rmse",
+    "oos/n_obs",
+    "fit/r2",
+)  # beside the score, the metrics of a row
 NO_BREAK = "\u00a0"
-LINE, LETTER, SPACE = 260, 6.2, 3.6  # pixels: what a line of a cell is filled up to, of a letter and of a space
+LINE, LETTER, SPACE = (
+    260,
+    6.2,
+    3.6,
+)  # pixels: what a line of a cell is filled up to, of a letter and of a space
 
 
 @dataclass(frozen=True)
@@ -72,17 +92,22 @@ def standings(found: Comparison) -> list[Standing]:
     every = _labels(found, found.names)
     labels = _labels(found, varying(found)) if varying(found) else every
     columns = Columns(evidence(found), shown_terms(found))
-    finished = [_finished(found, place, one, labels, columns) for place, one in enumerate(found.ranked)]
+    finished = [
+        _finished(found, place, one, labels, columns) for place, one in enumerate(found.ranked)
+    ]
     failures = found.failures[found.failures["outcome"] == "failed"]
     keys = {job.number: job.key for job in found.plan.jobs}
     failed = [
-        Standing(int(job), keys[job], f"failed: {every[job]}"[:LONGEST_NAME], FAILED) for job in failures["job"]
+        Standing(int(job), keys[job], f"failed: {every[job]}"[:LONGEST_NAME], FAILED)
+        for job in failures["job"]
     ]
     return [*finished, *failed]
 
 
 def shown_terms(found: Comparison) -> list[str]:
-    """The terms with a column: those that most jobs have first, at most eight, the constant last."""
+    """The terms with a column: those that most jobs have first, at most eight, the constant
+    last.
+    """
     often = found.central["term"].value_counts()
     first = {term: at for at, term in enumerate(dict.fromkeys(found.central["term"]))}
     every = sorted(first, key=lambda term: (term == "const", -int(often[term]), first[term]))
@@ -103,7 +128,9 @@ def coefficient_heading(term: str) -> str:
 
 
 def estimate_text(estimate: float, error: float, p_value: float) -> str:
-    """An estimate with its stars and its standard error in brackets, both to the same decimal: 1.0310** (0.0722)."""
+    """An estimate with its stars and its standard error in brackets, both to the same decimal:
+    1.0310** (0.0722).
+    """
     if not math.isfinite(error) or error <= 0.0:
         return f"{number(estimate)}{stars(p_value)}"
     decimals = ERROR_DIGITS - 1 - math.floor(math.log10(error))
@@ -118,7 +145,9 @@ def score_text(metric: str, value: float) -> str:
 
 
 def evidence(found: Comparison) -> list[str]:
-    """The metrics that every row shows: the score, its baseline, and those of `EVIDENCE` that some job has."""
+    """The metrics that every row shows: the score, its baseline, and those of `EVIDENCE` that some
+    job has.
+    """
     present = {name for one in found.outcomes for name in one.metrics}
     own = (found.score, f"{found.score}_naive", *EVIDENCE)
     return [name for name in dict.fromkeys(own) if name in present]
@@ -127,16 +156,23 @@ def evidence(found: Comparison) -> list[str]:
 def varying(found: Comparison) -> dict[str, str]:
     """The keys that differ between finished jobs, dotted, by their short names."""
     finished = found.choices.loc[[one.job.number for one in found.outcomes]]
-    return {name: key for name, key in found.names.items() if finished[name].astype(str).nunique() > 1}
+    return {
+        name: key for name, key in found.names.items() if finished[name].astype(str).nunique() > 1
+    }
 
 
 def _labels(found: Comparison, names: Mapping[str, str]) -> dict[int, str]:
-    """What differs of each job in these keys: a chosen option by itself, a setting with its name."""
+    """What differs of each job in these keys: a chosen option by itself, a setting with its
+    name.
+    """
     if not names:
         return dict(found.plan.names)
     cut = {name: value_texts(map(_plain, found.choices[name]), LONGEST_VALUE) for name in names}
     said = {name: [_said(name, key, text) for text in cut[name]] for name, key in names.items()}
-    return {job: " ".join(parts) for job, *parts in zip(found.choices.index, *said.values(), strict=True)}
+    return {
+        job: " ".join(parts)
+        for job, *parts in zip(found.choices.index, *said.values(), strict=True)
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -148,11 +184,19 @@ def _said(name: str, key: str, text: str) -> str:
     return text if key in CHOSEN else f"{name}={text}"
 
 
-def _finished(found: Comparison, place: int, one: Outcome, labels: Mapping[int, str], columns: Columns) -> Standing:
+def _finished(
+    found: Comparison, place: int, one: Outcome, labels: Mapping[int, str], columns: Columns
+) -> Standing:
     rank = found.ranks[one.job.number]
     unranked = bool(rank != rank) or str(rank) == "<NA>"
-    last = int(found.ranks.notna().sum()) + 1  # the runs page needs an order of the unranked ones too
-    parts = ["–" if unranked else str(rank), *(["cv"] if found.cross_validated(one) else []), labels[one.job.number]]
+    last = (
+        int(found.ranks.notna().sum()) + 1
+    )  # the runs page needs an order of the unranked ones too
+    parts = [
+        "–" if unranked else str(rank),
+        *(["cv"] if found.cross_validated(one) else []),
+        labels[one.job.number],
+    ]
     rows = {str(row["term"]): row for row in one.central.to_dict("records")}
     common = {name: value for name, value in one.metrics.items() if name.startswith(COMMON)}
     return Standing(
@@ -169,7 +213,9 @@ def _finished(found: Comparison, place: int, one: Outcome, labels: Mapping[int, 
 def _texts(one: Outcome, rows: Rows, columns: Columns) -> dict[str, str]:
     known = [name for name in columns.scores if name in one.metrics]
     scores = {heading(name): score_text(name, one.metrics[name]) for name in known}
-    coefficients = {coefficient_heading(term): _estimate(rows[term]) for term in columns.terms if term in rows}
+    coefficients = {
+        coefficient_heading(term): _estimate(rows[term]) for term in columns.terms if term in rows
+    }
     leaking = {"leaking": "yes"} if one.about.get("leaks") else {}
     return {**scores, **coefficients, **leaking, **({"errors": one.errors} if one.errors else {})}
 
@@ -182,7 +228,11 @@ def _table(one: Outcome, rows: Rows, columns: Columns) -> dict[str, Any]:
     """A row per block, its lines filled up with spaces at which no line is broken."""
     blocks = {
         "coefficients (std. error)": [f"{term} {_estimate(row)}" for term, row in rows.items()],
-        "scores": [f"{heading(n)} {score_text(n, one.metrics[n])}" for n in columns.scores if n in one.metrics],
+        "scores": [
+            f"{heading(n)} {score_text(n, one.metrics[n])}"
+            for n in columns.scores
+            if n in one.metrics
+        ],
         "standard errors": [one.errors] if one.errors else [],
     }
     data = [[what, _lines(lines)] for what, lines in blocks.items() if lines]
@@ -190,7 +240,9 @@ def _table(one: Outcome, rows: Rows, columns: Columns) -> dict[str, Any]:
 
 
 def _lines(lines: Sequence[str]) -> str:
-    """Lines of a cell: the artifact view breaks them at plain spaces only, and where the next would not fit."""
+    """Lines of a cell: the artifact view breaks them at plain spaces only, and where the next
+    would not fit.
+    """
     return " ".join(_filled(line) for line in lines) if len(lines) > 1 else lines[0]
 
 

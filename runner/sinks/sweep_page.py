@@ -1,4 +1,6 @@
-"""A sweep as files and one HTML page: leaderboard, coefficients side by side, what depends on which choice."""
+"""A sweep as files and one HTML page: leaderboard, coefficients side by side, what depends on
+which choice.
+"""
 
 from __future__ import annotations
 
@@ -63,9 +65,14 @@ class Pictures:
 
 
 def write(
-    found: Comparison, directory: Path, term: str | None, heat: tuple[str, str] | None, verdict: Verdict
+    found: Comparison,
+    directory: Path,
+    term: str | None,
+    heat: tuple[str, str] | None,
+    verdict: Verdict,
 ) -> None:
-    """Write leaderboard.csv, coefficients.csv, coefficients.tex, failures.csv, plots and report.html.
+    """Write leaderboard.csv, coefficients.csv, coefficients.tex, failures.csv, plots and
+    report.html.
 
     Args:
         term: whose specification curve is drawn; null: of the first tested terms.
@@ -97,7 +104,9 @@ def tex(found: Comparison) -> str:
 
 
 def _heat_keys(found: Comparison, heat: tuple[str, str] | None) -> tuple[str, str] | None:
-    """The keys that were asked for, or the two that differ where the jobs fill enough of their combinations."""
+    """The keys that were asked for, or the two that differ where the jobs fill enough of their
+    combinations.
+    """
     if heat is not None:
         keys = found.key(heat[0]), found.key(heat[1])
         found.heat_map(*keys)  # the same key twice is refused before anything is written
@@ -115,7 +124,9 @@ def _scattered(found: Comparison) -> str:
     return f"No heat map: {cells}; --heat {','.join(found.names)} draws it all the same."
 
 
-def draw(found: Comparison, folder: Path, terms: Sequence[str], keys: tuple[str, str] | None) -> Pictures:
+def draw(
+    found: Comparison, folder: Path, terms: Sequence[str], keys: tuple[str, str] | None
+) -> Pictures:
     """The pictures that this sweep has, as PNG files."""
     scored = [one for one in found.ranked if found.score in one.metrics]
     best = scored[0].job.number if scored else None
@@ -125,15 +136,21 @@ def draw(found: Comparison, folder: Path, terms: Sequence[str], keys: tuple[str,
     with style():
         if scored and keys:
             cells = found.heat_map(*keys)
-            figures["heat_map"] = drawings.heat_map(cells, found.score, found.lower_is_better, len(found.names) > 2)
+            figures["heat_map"] = drawings.heat_map(
+                cells, found.score, found.lower_is_better, len(found.names) > 2
+            )
         if len(scored) > 1 and len(found.names) == 1:
-            figures["scores"] = drawings.score_by(found.leaderboard, next(iter(found.names)), found.score, best)
+            figures["scores"] = drawings.score_by(
+                found.leaderboard, next(iter(found.names)), found.score, best
+            )
         for term in terms if len(found.outcomes) > 1 else ():
             table = found.specification_curve(term)
             if len(table) > 1:
                 name = f"specification_curve_{_file(term)}"
                 name += f"_{len(curves)}" if name in curves else ""
-                curves[name] = drawings.specification_curve(table, term, values, len(found.outcomes), best)
+                curves[name] = drawings.specification_curve(
+                    table, term, values, len(found.outcomes), best
+                )
         folder.mkdir(exist_ok=True)
         for name, figure in {**figures, **curves}.items():
             figure.savefig(folder / f"{name}.png", dpi=DPI)
@@ -150,19 +167,32 @@ def _page(found: Comparison, pictures: Pictures, verdict: Verdict) -> str:
     parts = [
         ("Reading", _sentences(found.words)),
         ("All jobs together", _verdict(verdict)),
-        ("Leaderboard", joined(_leaderboard(found), *map(picture, pictures.scores), _no_heat_map(found, pictures))),
+        (
+            "Leaderboard",
+            joined(
+                _leaderboard(found), *map(picture, pictures.scores), _no_heat_map(found, pictures)
+            ),
+        ),
         ("Coefficients side by side", _side_by_side(found)),
         ("Specification curves", joined(*map(picture, pictures.curves))),
-        ("Jobs without results", framed(_readable(found.failures), "Failed or not run", "failures.csv")),
+        (
+            "Jobs without results",
+            framed(_readable(found.failures), "Failed or not run", "failures.csv"),
+        ),
         ("To repeat it", _repeat(found)),
     ]
-    sections = [tag("section", tag("h2", heading), content) for heading, content in parts if content]
+    sections = [
+        tag("section", tag("h2", heading), content) for heading, content in parts if content
+    ]
     return page_of(f"sweep {found.plan.name}", _head(found), *sections)
 
 
 def _head(found: Comparison) -> Html:
     failed = int((found.failures["outcome"] == "failed").sum())
-    tiles = [(f"{len(found.outcomes)} of {len(found.plan.jobs)}", "jobs finished"), (f"{failed}", "failed")]
+    tiles = [
+        (f"{len(found.outcomes)} of {len(found.plan.jobs)}", "jobs finished"),
+        (f"{failed}", "failed"),
+    ]
     best = found.ranked[0] if found.ranked else None
     if best is not None and found.score in best.metrics:
         order = "smallest" if found.lower_is_better else "largest"
@@ -170,13 +200,18 @@ def _head(found: Comparison) -> Html:
         tiles.append((str(best.job.number), "job that has it (first of equals)"))
     boxes = (tag("div", tag("b", text), tag("span", label)) for text, label in tiles)
     listed = pairs_of(_facts(found), "facts")
-    return tag("header", tag("h1", f"sweep {found.plan.name}"), tag("div", *boxes, class_="tiles"), listed)
+    return tag(
+        "header", tag("h1", f"sweep {found.plan.name}"), tag("div", *boxes, class_="tiles"), listed
+    )
 
 
 def _facts(found: Comparison) -> list[tuple[str, list[str]]]:
     """What was asked, on which data, and what differs with all its values."""
     about = [one.about for one in found.outcomes]
-    facts = {"Asked for": tag("code", _command(found)), "Experiment": _different(one["name"] for one in about)}
+    facts = {
+        "Asked for": tag("code", _command(found)),
+        "Experiment": _different(one["name"] for one in about),
+    }
     facts["Data"] = _different(one["source"] for one in about)
     facts["Fingerprint"] = _different(one["fingerprint"] for one in about)
     facts["Kind"] = _different(one["kind"] for one in about)
@@ -201,7 +236,10 @@ def _sentences(words: Sequence[str]) -> Html:
 
 
 def _verdict(verdict: Verdict) -> Html:
-    tables = [framed(table, name.replace("_", " "), f"{_file(name)}.csv") for name, table in verdict.tables.items()]
+    tables = [
+        framed(table, name.replace("_", " "), f"{_file(name)}.csv")
+        for name, table in verdict.tables.items()
+    ]
     return joined(*([_sentences(verdict.words)] if verdict.words else []), *tables)
 
 
@@ -214,7 +252,12 @@ def _leaderboard(found: Comparison) -> Html:
     whole = tabled(every, len(table), "All jobs", "leaderboard.csv")
     if len(table) <= OPEN_ROWS:
         return whole
-    first = tabled(_columns(found, table.head(FIRST)), FIRST, f"The first {FIRST} of {count(len(table), 'job')}", "")
+    first = tabled(
+        _columns(found, table.head(FIRST)),
+        FIRST,
+        f"The first {FIRST} of {count(len(table), 'job')}",
+        "",
+    )
     return joined(first, whole)
 
 
@@ -225,7 +268,10 @@ def _no_heat_map(found: Comparison, pictures: Pictures) -> Html:
 
 def _columns(found: Comparison, table: pd.DataFrame) -> list[Column]:
     """Metrics and keys under their own names; ranks where there are any."""
-    ranks = ["–" if missing else str(rank) for rank, missing in zip(table["rank"], table["rank"].isna(), strict=True)]
+    ranks = [
+        "–" if missing else str(rank)
+        for rank, missing in zip(table["rank"], table["rank"].isna(), strict=True)
+    ]
     columns = [Column("rank", ranks), Column("job", [str(job) for job in table["job"]])]
     for name in table.columns[2:]:
         if name in found.names and table[name].dtype == object:
@@ -242,7 +288,11 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
 def _beside(found: Comparison) -> str:
     """Which jobs stand side by side."""
     n = len(found.ranked)
-    first = f"the first {MOST_BESIDE} of {n} jobs by {found.score}" if n > MOST_BESIDE else count(n, "job")
+    first = (
+        f"the first {MOST_BESIDE} of {n} jobs by {found.score}"
+        if n > MOST_BESIDE
+        else count(n, "job")
+    )
     means = any("mean" in set(one.central["scope"]) for one in found.ranked[:MOST_BESIDE])
     return f"{first}; coefficients are means over units where there are several" if means else first
 
@@ -252,11 +302,19 @@ def _side_by_side(found: Comparison) -> Html:
     if table.empty or table.shape[1] < 2:
         return Html()
     terms = table.attrs["terms"]
-    cells = [[brief(text, 28) if at >= terms else text for at, text in enumerate(table[name])] for name in table]
-    columns = [Column(str(name), part, "number" if name else "text") for name, part in zip(table, cells, strict=True)]
+    cells = [
+        [brief(text, 28) if at >= terms else text for at, text in enumerate(table[name])]
+        for name in table
+    ]
+    columns = [
+        Column(str(name), part, "number" if name else "text")
+        for name, part in zip(table, cells, strict=True)
+    ]
     told = _beside(found)
     shown = table_of(columns, told[0].upper() + told[1:])
-    return joined(shown, *(tag("p", text, class_="note") for text in (LEGEND, *found.errors_in_full())))
+    return joined(
+        shown, *(tag("p", text, class_="note") for text in (LEGEND, *found.errors_in_full()))
+    )
 
 
 def _command(found: Comparison) -> str:
@@ -275,8 +333,13 @@ def _repeat(found: Comparison) -> Html:
     }
     jobs = found.ranked[:1]
     if jobs:
-        words = [word for word in without_secrets(jobs[0].job.overrides) if not word.startswith("hydra.")]
+        words = [
+            word for word in without_secrets(jobs[0].job.overrides) if not word.startswith("hydra.")
+        ]
         lines["the first job alone"] = shlex.join(["python", "-m", "runner", *words])
     code = found.plan.code
     said = [tag("p", "Code ", tag("code", code), ".")] if code else []
-    return joined(*said, *(joined(tag("p", label), box(tag("pre", line), label)) for label, line in lines.items()))
+    return joined(
+        *said,
+        *(joined(tag("p", label), box(tag("pre", line), label)) for label, line in lines.items()),
+    )

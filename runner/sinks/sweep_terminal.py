@@ -25,7 +25,9 @@ LENGTHS = (48, 32, 18)  # characters of a choice, the first that the terminal ha
 
 
 def show(found: Comparison, verdict: Sequence[str], directory: Path, form: Form = "tables") -> None:
-    """Print the leaderboard, the coefficients side by side, what must be known, and where the files are."""
+    """Print the leaderboard, the coefficients side by side, what must be known, and where the
+    files are.
+    """
     if form != "tables":
         return say(machine.of_sweep(found, verdict, directory), form)
     console = Page()
@@ -35,7 +37,9 @@ def show(found: Comparison, verdict: Sequence[str], directory: Path, form: Form 
         _whole(console, _leaderboard(found, wide))
         more = len(found.outcomes) - MOST_JOBS
         if more > 0:
-            console.print(f"{count(more, 'more job')} in {directory / 'leaderboard.csv'}", markup=False)
+            console.print(
+                f"{count(more, 'more job')} in {directory / 'leaderboard.csv'}", markup=False
+            )
     if len(found.central):
         table, jobs = _side_by_side(found, wide)
         n = len(found.ranked)
@@ -44,7 +48,8 @@ def show(found: Comparison, verdict: Sequence[str], directory: Path, form: Form 
         rows = found.side_by_side(jobs).attrs["terms"] - MOST_ROWS
         if rows > 0:
             console.print(
-                f"{count(rows, 'more row')} of coefficients in {directory / 'coefficients.csv'}", markup=False
+                f"{count(rows, 'more row')} of coefficients in {directory / 'coefficients.csv'}",
+                markup=False,
             )
         told = [f"{LEGEND}; p-values as if this were the only job", *found.errors_in_full(jobs)]
         console.print("\n".join(told), markup=False)

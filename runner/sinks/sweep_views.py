@@ -1,4 +1,6 @@
-"""What MLflow shows of a sweep beyond its runs: saved views, the description of the parent run, the newest sweep."""
+"""What MLflow shows of a sweep beyond its runs: saved views, the description of the parent run,
+the newest sweep.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from runner.sinks import view
-from runner.sinks.standings import coefficient_heading, evidence, heading, score_text, shown_terms, varying
+from runner.sinks.standings import (
+    coefficient_heading,
+    evidence,
+    heading,
+    score_text,
+    shown_terms,
+    varying,
+)
 from runner.sinks.view import Mode, Section, View
 from runner.spec import CHOSEN
 from runner.words import count, number
@@ -18,13 +27,25 @@ if TYPE_CHECKING:
     from runner.sinks.standings import Standing
     from runner.sweeps.comparison import Comparison
 
-FIRST, TABLE, GROUPS, CHARTS = "leaderboard", "table", "groups", "charts"  # the last part of a view's key
+FIRST, TABLE, GROUPS, CHARTS = (
+    "leaderboard",
+    "table",
+    "groups",
+    "charts",
+)  # the last part of a view's key
 BEST = 10  # jobs of the leaderboard in the description of the parent run
 MOST_CARDS = 6  # cards of a section on coefficients
 MOST_KEYS = 4  # keys that the first line of a description names
-LONGEST_FIRST = 180  # letters of the first line on what survives: MLflow folds a description after five lines
+LONGEST_FIRST = (
+    180  # letters of the first line on what survives: MLflow folds a description after five lines
+)
 NEWEST = "Newest sweep: "  # how the first line of the experiment's description begins
-SCORES = ("oos/r2", "oos/rmse", "fit/r2", "fit/n_obs")  # columns of the newest runs, before the coefficients
+SCORES = (
+    "oos/r2",
+    "oos/rmse",
+    "fit/r2",
+    "fit/n_obs",
+)  # columns of the newest runs, before the coefficients
 SERIES = ("by year", "by fold")  # how series over steps begin
 
 
@@ -35,7 +56,9 @@ def where(tags: Mapping[str, str]) -> str:
 
 
 def order_of(found: Comparison) -> tuple[str, bool]:
-    """The column that orders the jobs: by a metric that no run has MLflow would show the newest first in silence."""
+    """The column that orders the jobs: by a metric that no run has MLflow would show the newest
+    first in silence.
+    """
     return (view.metric("rank"), True) if found.outcomes else view.NEWEST
 
 
@@ -45,7 +68,11 @@ def facets(found: Comparison, tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 def views(
-    found: Comparison, places: Sequence[Standing], tags: Mapping[str, str], day: str, metrics: Iterable[str]
+    found: Comparison,
+    places: Sequence[Standing],
+    tags: Mapping[str, str],
+    day: str,
+    metrics: Iterable[str],
 ) -> dict[str, View]:
     """The saved views of a sweep: leaderboard, regression table, by group, charts.
 
@@ -61,7 +88,10 @@ def views(
     terms = [view.tag(view.allowed(coefficient_heading(term))) for term in shown_terms(found)]
     leaking = [view.tag("leaking")] if any(one.about.get("leaks") for one in found.outcomes) else []
     sections = _sections(found, set(metrics))
-    letters = {view.param(key): _longest(found.choices[name].astype(str)) for name, key in found.names.items()}
+    letters = {
+        view.param(key): _longest(found.choices[name].astype(str))
+        for name, key in found.names.items()
+    }
     for heading_text in {name for one in places for name in one.tags}:
         values = [one.tags[heading_text] for one in places if heading_text in one.tags]
         letters[view.tag(view.allowed(heading_text))] = _longest(values)
@@ -88,18 +118,26 @@ def _longest(texts: Iterable[str]) -> int:
 
 
 def newest_view(runs: Sequence[Any]) -> View:
-    """The view of the newest runs, whatever they belong to: what was chosen, scores and fit, coefficients."""
+    """The view of the newest runs, whatever they belong to: what was chosen, scores and fit,
+    coefficients.
+    """
     params = [name for name in CHOSEN if any(name in run.data.params for run in runs)]
     metrics = [view.metric(name) for name in _columns(runs)] if runs else []
-    chosen = {view.param(name): _longest(run.data.params.get(name, "") for run in runs) for name in params}
+    chosen = {
+        view.param(name): _longest(run.data.params.get(name, "") for run in runs) for name in params
+    }
     return View("Newest runs", [*chosen, *metrics], letters=chosen)
 
 
 def _columns(runs: Sequence[Any]) -> list[str]:
-    """Metrics worth a column: scores and fit first, then the coefficients of the run with most of them."""
+    """Metrics worth a column: scores and fit first, then the coefficients of the run with most of
+    them.
+    """
     present = {name for run in runs for name in run.data.metrics}
     largest = max(runs, key=lambda run: sum(name.startswith("coef/") for name in run.data.metrics))
-    terms = sorted(name.partition("/")[2] for name in largest.data.metrics if name.startswith("coef/"))
+    terms = sorted(
+        name.partition("/")[2] for name in largest.data.metrics if name.startswith("coef/")
+    )
     pairs = [f"{what}/{term}" for term in terms for what in ("coef", "tstat")]
     return [name for name in [*SCORES, *pairs] if name in present]
 
@@ -133,7 +171,9 @@ def headline(found: Comparison, names: Mapping[int, str]) -> str:
     values = [float(str(found.score_of(one))) for one in found.first_block]
     best = found.first_block[0]
     label = heading(found.score).rpartition(" ")[0].removesuffix(" in") or found.score
-    told = f"**Best: {escaped(names[best.job.number])}, {label} {number(values[0])}** {_sample(found)}"
+    told = (
+        f"**Best: {escaped(names[best.job.number])}, {label} {number(values[0])}** {_sample(found)}"
+    )
     if len(values) < 2:
         return f"{told}."
     gap = abs(values[0] - values[1])
@@ -142,32 +182,43 @@ def headline(found: Comparison, names: Mapping[int, str]) -> str:
 
 
 def _difference(found: Comparison) -> str:
-    """In which settings the finished jobs differ, as a sentence after another; nothing where they differ in none."""
+    """In which settings the finished jobs differ, as a sentence after another; nothing where they
+    differ in none.
+    """
     keys = [escaped(name) for name in varying(found)]
     if not keys:
         return ""
     rest = len(keys) - MOST_KEYS
     shown = [*keys[:MOST_KEYS], count(rest, "more key")] if rest > 0 else keys
     *others, last = shown
-    return f" The jobs differ in {', '.join(others)} and {last}." if others else f" The jobs differ in {last}."
+    return (
+        f" The jobs differ in {', '.join(others)} and {last}."
+        if others
+        else f" The jobs differ in {last}."
+    )
 
 
 def _sample(found: Comparison) -> str:
     """Which rows the score of the best job is of."""
     best = found.first_block[0]
     sample = found.score.partition("/")[0]
-    counted = {"common": "common/n_obs", "fit": "fit/n_obs", "holdout": "holdout/n_obs"}.get(sample, "oos/n_obs")
+    counted = {"common": "common/n_obs", "fit": "fit/n_obs", "holdout": "holdout/n_obs"}.get(
+        sample, "oos/n_obs"
+    )
     rows = f"{best.metrics[counted]:,.0f} rows" if counted in best.metrics else "its rows"
     if sample == "fit":
         return f"in sample, on the {rows} it was fitted on"
-    shared = f"the {rows} that all {len(found.outcomes)} jobs forecast" if sample == "common" else rows
+    shared = (
+        f"the {rows} that all {len(found.outcomes)} jobs forecast" if sample == "common" else rows
+    )
     if found.cross_validated(best):
         return f"cross-validated on {shared} (training rows include later ones: no forecast)"
     return f"out of sample on {shared}"
 
 
 def shortened(sentence: str) -> str:
-    """The sentence up to the last clause that leaves the links below it in sight; the whole one is further down.
+    """The sentence up to the last clause that leaves the links below it in sight; the whole one is
+    further down.
 
     A colon begins a list, which is left out as a whole: half a list of what survives would mislead.
     """
@@ -189,7 +240,8 @@ def note(
     parent: str,
     words: Sequence[str],
 ) -> str:
-    """The description of the parent run: the answer, the links, the leaderboard, the curves, what one must know.
+    """The description of the parent run: the answer, the links, the leaderboard, the curves, what
+    one must know.
 
     Args:
         answer: the first line, in Markdown.
@@ -197,7 +249,10 @@ def note(
         pictures: paths of specification curves below the artifacts of the run with the id `parent`.
         words: what survives, and what one must know before comparing.
     """
-    drawn = [f"![specification curve](get-artifact?path={quote(path)}&run_uuid={parent})" for path in pictures]
+    drawn = [
+        f"![specification curve](get-artifact?path={quote(path)}&run_uuid={parent})"
+        for path in pictures
+    ]
     way = " · ".join(f"[{label}]({path})" for label, path in links.items())
     said = "\n".join(f"- {escaped(line)}" for line in words if line)
     return "\n\n".join(part for part in (answer.rstrip(), way, table(found), *drawn, said) if part)
@@ -213,7 +268,10 @@ def links(experiment: str, sweep: str, views: Mapping[str, View]) -> dict[str, s
         "By group": (GROUPS, "TABLE"),
     }
     known = {label: way for label, way in ways.items() if way[0] in views}
-    return {label: view.shared_path(experiment, f"{sweep}-{kind}", mode) for label, (kind, mode) in known.items()}
+    return {
+        label: view.shared_path(experiment, f"{sweep}-{kind}", mode)
+        for label, (kind, mode) in known.items()
+    }
 
 
 def table(found: Comparison) -> str:
@@ -221,7 +279,9 @@ def table(found: Comparison) -> str:
     board = found.leaderboard.head(BEST)
     if board.empty:
         return ""
-    rows = [[_cell(str(name), value) for name, value in row.items()] for row in board.to_dict("records")]
+    rows = [
+        [_cell(str(name), value) for name, value in row.items()] for row in board.to_dict("records")
+    ]
     heads = [escaped(heading(str(name))) for name in board]
     lines = [heads, ["---"] * len(heads), *rows]
     more = len(found.leaderboard) - BEST
@@ -242,6 +302,10 @@ def escaped(text: str) -> str:
 
 
 def with_newest(description: str, link: str) -> str:
-    """The description of an experiment with this first line instead of an older one; what a person wrote stays."""
-    rest = description.split("\n", 1)[1:] if description.startswith(NEWEST) else [f"\n{description}"]
+    """The description of an experiment with this first line instead of an older one; what a person
+    wrote stays.
+    """
+    rest = (
+        description.split("\n", 1)[1:] if description.startswith(NEWEST) else [f"\n{description}"]
+    )
     return "\n".join([f"{NEWEST}{link}", *rest]).rstrip()

@@ -33,7 +33,9 @@ LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.1"
 
 
 class Page(Console):
-    """Standard output, at least so wide that tables are whole; a reader who left is the business of the edge."""
+    """Standard output, at least so wide that tables are whole; a reader who left is the business
+    of the edge.
+    """
 
     def __init__(self) -> None:
         super().__init__(file=sys.stdout, highlight=False, soft_wrap=True)
@@ -44,15 +46,21 @@ class Page(Console):
 
 
 class Pace:
-    """How far tracked work has come, and how long the rest of it may take at the pace since its first item."""
+    """How far tracked work has come, and how long the rest of it may take at the pace since its
+    first item.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.first: dict[str, tuple[float, int]] = {}  # when, and how many were done, by what is done
+        self.first: dict[
+            str, tuple[float, int]
+        ] = {}  # when, and how many were done, by what is done
         self.done: dict[str, int] = {}
 
     def told(self, what: str, done: int, total: int) -> str:
-        """The line to show when `done` of `total` are done; fewer than before are another work of the same name."""
+        """The line to show when `done` of `total` are done; fewer than before are another work of
+        the same name.
+        """
         now = time.monotonic()
         if done <= self.done.get(what, total):
             self.first[what] = now, done
@@ -66,7 +74,9 @@ class Pace:
 
 @contextmanager
 def working(text: str, form: Form = "tables") -> Iterator[None]:
-    """Show on a terminal that work is under way, and notes everywhere but where nothing is to be said."""
+    """Show on a terminal that work is under way, and notes everywhere but where nothing is to be
+    said.
+    """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     notes = reading_of(lambda line: None if form == "quiet" else console.print(line, markup=False))
     if not console.is_terminal or form == "quiet":
@@ -83,7 +93,9 @@ def working(text: str, form: Form = "tables") -> Iterator[None]:
 
 
 def show(report: Report, directory: Path, run_id: str, form: Form = "tables") -> None:
-    """Print what was run, the coefficients, what the tables say in words, and where everything is."""
+    """Print what was run, the coefficients, what the tables say in words, and where everything
+    is.
+    """
     if form != "tables":
         return say(machine.of_run(report, directory, run_id), form)
     console = Page()
@@ -96,7 +108,8 @@ def show(report: Report, directory: Path, run_id: str, form: Form = "tables") ->
         console.print(_summary(report) if many else _coefficients(report))
         if not many and len(table) > MOST_ROWS:
             console.print(
-                f"{count(len(table) - MOST_ROWS, 'more row')} in {directory / 'coefficients.csv'}", markup=False
+                f"{count(len(table) - MOST_ROWS, 'more row')} in {directory / 'coefficients.csv'}",
+                markup=False,
             )
     legend = f" {LEGEND}" if table["p_value"].notna().any() else ""
     console.print(f"errors: {report.fit.errors}.{legend}", markup=False)
@@ -128,11 +141,15 @@ def show_rerun(
         return say(machine.of_rerun(run_id, again, directory, differences), form)
     console = Page()
     if not differences:
-        console.print(f"bit-identical to {run_id}: every metric and table", style="bold", markup=False)
+        console.print(
+            f"bit-identical to {run_id}: every metric and table", style="bold", markup=False
+        )
     else:
         console.print(f"differs from {run_id}:", style="bold red", markup=False)
         shown = [f"  {line}" for line in differences[:MOST_ROWS]]
-        rest = [f"  and {len(differences) - MOST_ROWS} more"] if len(differences) > MOST_ROWS else []
+        rest = (
+            [f"  and {len(differences) - MOST_ROWS} more"] if len(differences) > MOST_ROWS else []
+        )
         console.print("\n".join([*shown, *rest]), markup=False)
     if code[0] != code[1]:
         console.print(f"code: {code[0]} then, {code[1]} now", markup=False)
@@ -144,11 +161,25 @@ def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
     if form != "tables":
         return say(machine.of_audit(name, found), form)
     console = Page()
-    table = _table("what", "check", "rows moved", "values compared", "first", "rows ahead", "verdict")
+    table = _table(
+        "what", "check", "rows moved", "values compared", "first", "rows ahead", "verdict"
+    )
     for row in found.table.itertuples():
-        first = "" if row.first_date is None or row.first_date != row.first_date else f"{row.first_date:%Y-%m-%d}"
+        first = (
+            ""
+            if row.first_date is None or row.first_date != row.first_date
+            else f"{row.first_date:%Y-%m-%d}"
+        )
         verdict = Text(row.verdict, style="bold red" if row.verdict == "leak" else "")
-        cells = [row.what, row.check, str(row.moved), f"{row.values:,}", first, str(row.rows_ahead), verdict]
+        cells = [
+            row.what,
+            row.check,
+            str(row.moved),
+            f"{row.values:,}",
+            first,
+            str(row.rows_ahead),
+            verdict,
+        ]
         table.add_row(*cells)
     table.columns[1].no_wrap = False  # a check takes lines enough; names of columns are never cut
     table.columns[1].overflow = "fold"
@@ -193,7 +224,11 @@ def _coefficients(report: Report) -> Table:
     table = _table("unit", "term", "estimate", *errors)
     previous = ""
     for row in report.fit.coefficients.head(MOST_ROWS).itertuples():
-        unit = f"mean of {len(report.fit.quality) - len(report.skipped)}" if row.scope == "mean" else row.unit
+        unit = (
+            f"mean of {len(report.fit.quality) - len(report.skipped)}"
+            if row.scope == "mean"
+            else row.unit
+        )
         if unit != previous and previous:
             table.add_section()
         table.add_row("" if unit == previous else unit, row.term, *_cells(row)[: 1 + len(errors)])
@@ -210,12 +245,18 @@ def _cells(row: Any) -> list[str]:
 
 def _summary(report: Report) -> Table:
     """One row per term: the mean over units and how the units spread."""
-    table = _table("term", "mean", "std. error", "t", "p", "", "smallest", "median", "largest", "p < 0.05 in")
+    table = _table(
+        "term", "mean", "std. error", "t", "p", "", "smallest", "median", "largest", "p < 0.05 in"
+    )
     coefficients = report.fit.coefficients
     units = coefficients[coefficients["scope"] != "mean"]
     means = coefficients[coefficients["scope"] == "mean"].set_index("term")
     for term, part in units.groupby("term", sort=False):
-        mean, found, tested = means.loc[term], int((part["p_value"] < 0.05).sum()), int(part["p_value"].notna().sum())
+        mean, found, tested = (
+            means.loc[term],
+            int((part["p_value"] < 0.05).sum()),
+            int(part["p_value"].notna().sum()),
+        )
         error = mean["std_error"]
         spread = [number(part["estimate"].quantile(q), error) for q in (0, 0.5, 1)]
         t = f"{mean['t_stat']:.2f}"

@@ -1,4 +1,6 @@
-"""A sweep in MLflow: its parent run and its jobs, and at its end their ranks, names, views and description."""
+"""A sweep in MLflow: its parent run and its jobs, and at its end their ranks, names, views and
+description.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,11 @@ ARTIFACTS = [{"path": BESIDE, "type": "table"}, {"path": "coefficients.json", "t
 
 
 def begin_sweep(store: Store, name: str, tags: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The parent run of the sweep that these tags name, now running, and its finished children by the tag `job`.
+    """The parent run of the sweep that these tags name, now running, and its finished children by
+    the tag `job`.
 
-    Children that a killed process left running, failed ones and second copies are deleted: their jobs come again.
+    Children that a killed process left running, failed ones and second copies are deleted: their
+    jobs come again.
     """
     with in_one_line(store, "no job has begun"), store.locked():
         client = store.client()
@@ -36,7 +40,9 @@ def begin_sweep(store: Store, name: str, tags: Mapping[str, str]) -> tuple[str, 
         if parent is not None:
             client.update_run(parent, status="RUNNING")
         else:
-            parent = client.create_run(experiment, run_name=name, tags={**tags, "role": "sweep"}).info.run_id
+            parent = client.create_run(
+                experiment, run_name=name, tags={**tags, "role": "sweep"}
+            ).info.run_id
         finished: dict[str, str] = {}
         for run in _children(client, experiment, tags):
             if run.info.status == "FINISHED" and run.data.tags["job"] not in finished:
@@ -55,7 +61,9 @@ def discard(store: Store, run_ids: Sequence[str]) -> None:
 
 
 def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]]) -> None:
-    """End what still runs in the store of sweeps whose process was killed: `killed` says of which of these ids."""
+    """End what still runs in the store of sweeps whose process was killed: `killed` says of which
+    of these ids.
+    """
     with in_one_line(store, "nothing was ended"), store.locked():
         client = store.client()
         runs = list(all_runs(client, experiment_id(client, store), "attributes.status = 'RUNNING'"))
@@ -72,9 +80,14 @@ def end_sweep(store: Store, parent: str, status: str) -> None:
 
 
 def summarise(
-    store: Store, tags: Mapping[str, str], found: Comparison, sentence: str, metrics: Mapping[str, float]
+    store: Store,
+    tags: Mapping[str, str],
+    found: Comparison,
+    sentence: str,
+    metrics: Mapping[str, float],
 ) -> None:
-    """Rank, name and colour the jobs of the sweep, save its views, and describe it in its parent run.
+    """Rank, name and colour the jobs of the sweep, save its views, and describe it in its parent
+    run.
 
     Args:
         tags: that every run of the sweep has.
@@ -95,17 +108,26 @@ def summarise(
         _newest(client, experiment, found.plan.name, links["Leaderboard"])
         now = int(datetime.now().timestamp() * 1000)
         names = {one.job: one.name for one in places}
-        pictures = [f"plots/{path.name}" for path in sorted((files / "plots").glob("specification_curve_*.png"))]
+        pictures = [
+            f"plots/{path.name}"
+            for path in sorted((files / "plots").glob("specification_curve_*.png"))
+        ]
         answer = sweep_views.headline(found, names)
         survives = sweep_views.escaped(sweep_views.shortened(sentence))
-        note = sweep_views.note(f"{answer} {survives}", links, found, pictures, parent, [sentence, *found.words])
+        note = sweep_views.note(
+            f"{answer} {survives}", links, found, pictures, parent, [sentence, *found.words]
+        )
         client.set_tag(parent, NOTE, note[:LONGEST])
-        client.log_batch(parent, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()])
+        client.log_batch(
+            parent, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()]
+        )
         for path in sorted(files.iterdir()) if files.is_dir() else []:
             client.log_artifact(parent, str(path))
 
 
-def sweep_link(store: Store, tags: Mapping[str, str], found: Comparison, plugged_in: bool, keep: bool = False) -> str:
+def sweep_link(
+    store: Store, tags: Mapping[str, str], found: Comparison, plugged_in: bool, keep: bool = False
+) -> str:
     """The path in the UI that opens the runs page on the jobs of a sweep, best first.
 
     Args:
@@ -122,12 +144,16 @@ def sweep_link(store: Store, tags: Mapping[str, str], found: Comparison, plugged
         facets = sweep_views.facets(found, tags)
         if parent is not None and view.known(__version__):
             _presented(client, experiment, parent, tags, found, standings(found))
-            return _way(experiment, f"{tags['sweep.id']}-{sweep_views.FIRST}", plugged_in, keep, facets)
+            return _way(
+                experiment, f"{tags['sweep.id']}-{sweep_views.FIRST}", plugged_in, keep, facets
+            )
         return view.facets_path(experiment, facets)
 
 
 def runs_link(store: Store, plugged_in: bool, keep: bool = False) -> str:
-    """The path in the UI that opens the runs of the store, newest first, with the columns that they have."""
+    """The path in the UI that opens the runs of the store, newest first, with the columns that
+    they have.
+    """
     from mlflow import __version__
 
     with in_one_line(store, "the UI cannot open"), store.locked():
@@ -150,7 +176,9 @@ def run_link(store: Store, run_id: str, plugged_in: bool) -> str:
     with in_one_line(store, "the UI cannot open"), store.locked():
         run = store.client().get_run(run_id)
         experiment = str(run.info.experiment_id)
-        return view.open_path(experiment, run_id) if plugged_in else view.run_path(experiment, run_id)
+        return (
+            view.open_path(experiment, run_id) if plugged_in else view.run_path(experiment, run_id)
+        )
 
 
 def _way(experiment: str, key: str, plugged_in: bool, keep: bool, facets: Mapping[str, Any]) -> str:
@@ -179,7 +207,9 @@ def _presented(
         standing = of_key.get(own["job"]) if done else of_number.get(own["job.number"])
         if standing is not None:
             _stand(client, run, standing)
-    names = {name for run in children for name in run.data.metrics} | {n for one in places for n in one.metrics}
+    names = {name for run in children for name in run.data.metrics} | {
+        n for one in places for n in one.metrics
+    }
     day = datetime.now().astimezone().date().isoformat()
     every = sweep_views.views(found, places, tags, day, sorted(names))
     report = view.artifact_path(experiment, parent, "report.html")
@@ -204,7 +234,9 @@ def _stand(client: MlflowClient, run: Any, standing: Standing) -> None:
     new = [RunTag(name, text) for name, text in tags.items() if own.tags.get(name) != text]
     now = int(datetime.now().timestamp() * 1000)
     metrics = [
-        Metric(name, value, now, 0) for name, value in standing.metrics.items() if own.metrics.get(name) != value
+        Metric(name, value, now, 0)
+        for name, value in standing.metrics.items()
+        if own.metrics.get(name) != value
     ]
     if not new and not metrics:
         return
@@ -214,7 +246,9 @@ def _stand(client: MlflowClient, run: Any, standing: Standing) -> None:
 
 
 def _write(client: MlflowClient, run: Any, text: str) -> None:
-    """The artifact of the run that is compared side by side; on this disk without asking the store where it lies."""
+    """The artifact of the run that is compared side by side; on this disk without asking the store
+    where it lies.
+    """
     place = urlparse(run.info.artifact_uri)
     if place.scheme not in ("", "file"):
         client.log_text(run.info.run_id, text, BESIDE)
@@ -230,12 +264,16 @@ def _keep(client: MlflowClient, experiment: str, key: str, one: view.View) -> No
     kept = client.get_experiment(experiment).tags.get(name)
     if kept is not None and view.same(kept, one):
         return
-    client.set_experiment_tag(experiment, name, view.encoded(one, int(datetime.now().timestamp() * 1000)))
+    client.set_experiment_tag(
+        experiment, name, view.encoded(one, int(datetime.now().timestamp() * 1000))
+    )
 
 
 def _forget_discarded(client: MlflowClient, experiment: str) -> None:
     """Delete the saved views of sweeps whose parent run was deleted."""
-    alive = {run.data.tags["sweep.id"] for run in all_runs(client, experiment, "tags.role = 'sweep'")}
+    alive = {
+        run.data.tags["sweep.id"] for run in all_runs(client, experiment, "tags.role = 'sweep'")
+    }
     for name in client.get_experiment(experiment).tags:
         sweep, dash, _ = name.removeprefix(view.TAG).partition("-")
         if (
@@ -257,7 +295,9 @@ def _newest(client: MlflowClient, experiment: str, name: str, path: str) -> None
 
 def _parent(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> str | None:
     """The id of the parent run of the sweep, None where it has none."""
-    runs = client.search_runs([experiment], f"{_by_id(tags)} and tags.role = 'sweep'", max_results=1)
+    runs = client.search_runs(
+        [experiment], f"{_by_id(tags)} and tags.role = 'sweep'", max_results=1
+    )
     return str(runs[0].info.run_id) if runs else None
 
 
@@ -266,7 +306,9 @@ def _children(client: MlflowClient, experiment: str, tags: Mapping[str, str]) ->
 
 
 def _by_id(tags: Mapping[str, str]) -> str:
-    """The filter of the runs of a sweep: by its id, since a name may have letters that a filter cannot."""
+    """The filter of the runs of a sweep: by its id, since a name may have letters that a filter
+    cannot.
+    """
     return f"tags.`sweep.id` = '{tags['sweep.id']}'"
 
 

@@ -1,4 +1,6 @@
-"""Runs in MLflow, and only here. One run is written at its end, in few calls, under a lock where it is a file."""
+"""Runs in MLflow, and only here. One run is written at its end, in few calls, under a lock where
+it is a file.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MOST_PARAMS, MOST_METRICS = 100, 900  # that MLflow takes in one call, together 1,000
-LONGEST = 5900  # characters of a parameter or note; MLflow cuts parameters at 6,000 and notes at 8,000
+LONGEST = (
+    5900  # characters of a parameter or note; MLflow cuts parameters at 6,000 and notes at 8,000
+)
 
 
 class Store:
@@ -60,7 +64,9 @@ class Store:
         from mlflow import MlflowClient
 
         _without_waiting()
-        if self.file is not None and not self.file.exists():  # whole or not at all: MLflow cannot mend half of one
+        if (
+            self.file is not None and not self.file.exists()
+        ):  # whole or not at all: MLflow cannot mend half of one
             fresh = self.file.with_name(f".{self.file.name}.new")
             for rest in (fresh, fresh.with_name(f"{fresh.name}-journal")):
                 rest.unlink(missing_ok=True)
@@ -69,7 +75,9 @@ class Store:
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
 
-def log(directory: Path, store: Store, tags: Mapping[str, str] = MappingProxyType({}), name: str = "") -> str:
+def log(
+    directory: Path, store: Store, tags: Mapping[str, str] = MappingProxyType({}), name: str = ""
+) -> str:
     """Log a run directory with everything in it and return the id of the run.
 
     Args:
@@ -99,10 +107,16 @@ def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
 
     now = _milliseconds(written.about["finished"])
     metrics = [Metric(view.allowed(name), value, now, 0) for name, value in written.metrics.items()]
-    metrics += [Metric(view.allowed(name), value, now, step) for name, step, value in written.series]
+    metrics += [
+        Metric(view.allowed(name), value, now, step) for name, step, value in written.series
+    ]
     params = [Param(name, value) for name, value in params_of(written.spec, written.chosen).items()]
-    client.log_artifacts(run_id, str(written.path))  # first: MLflow reads the whole run to know where they go
-    client.log_batch(run_id, metrics=metrics[:MOST_METRICS], params=params[:MOST_PARAMS], synchronous=True)
+    client.log_artifacts(
+        run_id, str(written.path)
+    )  # first: MLflow reads the whole run to know where they go
+    client.log_batch(
+        run_id, metrics=metrics[:MOST_METRICS], params=params[:MOST_PARAMS], synchronous=True
+    )
     for start in range(MOST_PARAMS, len(params), MOST_PARAMS):
         client.log_batch(run_id, params=params[start : start + MOST_PARAMS], synchronous=True)
     for start in range(MOST_METRICS, len(metrics), MOST_METRICS):
@@ -110,29 +124,42 @@ def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
     client.log_inputs(run_id, datasets=[_dataset(written.about)])
 
 
-def log_failure(about: Mapping[str, Any], mistakes: Sequence[str], store: Store, tags: Mapping[str, str]) -> str:
-    """Log a job without results as a failed run: its spec, and why. `about` has its name, spec and chosen options."""
+def log_failure(
+    about: Mapping[str, Any], mistakes: Sequence[str], store: Store, tags: Mapping[str, str]
+) -> str:
+    """Log a job without results as a failed run: its spec, and why. `about` has its name, spec and
+    chosen options.
+    """
     from mlflow.entities import Param
 
     with in_one_line(store, "the reason is in the terminal"), store.locked():
         client = store.client()
         note = {"mlflow.note.content": "\n".join(f"- {line}" for line in mistakes)[:LONGEST]}
-        run = client.create_run(experiment_id(client, store), run_name=about["name"], tags={**tags, **note})
-        params = [Param(name, value) for name, value in params_of(about["spec"], about["chosen"]).items()]
+        run = client.create_run(
+            experiment_id(client, store), run_name=about["name"], tags={**tags, **note}
+        )
+        params = [
+            Param(name, value) for name, value in params_of(about["spec"], about["chosen"]).items()
+        ]
         for start in range(0, len(params), MOST_PARAMS):
-            client.log_batch(run.info.run_id, params=params[start : start + MOST_PARAMS], synchronous=True)
+            client.log_batch(
+                run.info.run_id, params=params[start : start + MOST_PARAMS], synchronous=True
+            )
         client.set_terminated(run.info.run_id, "FAILED")
         return str(run.info.run_id)
 
 
 def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
-    """The files of a run that make it a run directory, copied into `directory`: spec, numbers and tables.
+    """The files of a run that make it a run directory, copied into `directory`: spec, numbers and
+    tables.
 
     Raises:
         SpecError: no id of a run. StoreError: there is no such run, or it has no spec.
     """
     if not re.fullmatch("[0-9a-f]{32}", run_id):
-        raise SpecError(f"rerun: given {run_id!r}; allowed: the id of a run, 32 digits and letters a to f")
+        raise SpecError(
+            f"rerun: given {run_id!r}; allowed: the id of a run, 32 digits and letters a to f"
+        )
     with in_one_line(store, "nothing was run"), store.locked():
         client = store.client()
         names = {
@@ -148,7 +175,9 @@ def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
 
 
 def unlogged(store: Store, directories: Sequence[Path]) -> list[Path]:
-    """Those of the run directories that no finished run of the store was logged from, found by one search."""
+    """Those of the run directories that no finished run of the store was logged from, found by one
+    search.
+    """
     with in_one_line(store, "nothing was logged"), store.locked():
         client = store.client()
         experiment = experiment_id(client, store)
@@ -159,11 +188,14 @@ def unlogged(store: Store, directories: Sequence[Path]) -> list[Path]:
 def _logged_below(client: MlflowClient, experiment: str, folders: Collection[Path]) -> set[str]:
     """The run directories below these folders that finished runs were logged from.
 
-    Runs logged from elsewhere, such as the jobs of sweeps, are left in the store: a run comes with all its metrics.
+    Runs logged from elsewhere, such as the jobs of sweeps, are left in the store: a run comes with
+    all its metrics.
     """
     if not folders:
         return set()
-    below = os.path.commonpath(folders).replace("'", "_")  # in a filter `_` stands for any letter, a quote for none
+    below = os.path.commonpath(folders).replace(
+        "'", "_"
+    )  # in a filter `_` stands for any letter, a quote for none
     where = f"attributes.status = 'FINISHED' and tags.directory LIKE '{below}%'"
     return {run.data.tags["directory"] for run in all_runs(client, experiment, where)}
 
@@ -185,27 +217,37 @@ def experiment_id(client: MlflowClient, store: Store) -> str:
 
     found = client.get_experiment_by_name(store.experiment)
     if found is None:
-        if store.file:  # one write to the disk per transaction instead of three, and readers do not lock writers out
+        # one write to the disk per transaction instead of three, and readers do not lock writers
+        # out
+        if store.file:
             with closing(sqlite3.connect(store.file)) as database:
                 database.execute("pragma journal_mode = wal")
         return str(client.create_experiment(store.experiment, artifact_location=store.artifacts))
     if found.lifecycle_stage == "deleted":
-        raise MlflowException(f"experiment {store.experiment!r} was deleted; restore it or choose another")
+        raise MlflowException(
+            f"experiment {store.experiment!r} was deleted; restore it or choose another"
+        )
     return str(found.experiment_id)
 
 
 def params_of(spec: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, str]:
-    """The parameters of a run: the settings of its spec, and the chosen option of each group by the group's name."""
+    """The parameters of a run: the settings of its spec, and the chosen option of each group by
+    the group's name.
+    """
     return {**flat(spec), **chosen}
 
 
 def flat(node: Any, prefix: str = "") -> dict[str, str]:
-    """The spec as parameters: dotted keys, values as text, long ones cut with the count of what is missing.
+    """The spec as parameters: dotted keys, values as text, long ones cut with the count of what is
+    missing.
 
-    An empty mapping is none: `features: {}` would take the name of the group, and parameters cannot be changed.
+    An empty mapping is none: `features: {}` would take the name of the group, and parameters cannot
+    be changed.
     """
     if isinstance(node, Mapping):
-        parts = [flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in node.items()]
+        parts = [
+            flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in node.items()
+        ]
         return {key: value for part in parts for key, value in part.items()}
     text = "null" if node is None else str(node)
     if len(text) > LONGEST:
@@ -215,19 +257,27 @@ def flat(node: Any, prefix: str = "") -> dict[str, str]:
 
 def _name(about: Mapping[str, Any]) -> str:
     """The experiment and what the command line changed of it."""
-    told = [word for word in about["overrides"] if not word.startswith(("experiment=", "tracking.", "hydra."))]
+    told = [
+        word
+        for word in about["overrides"]
+        if not word.startswith(("experiment=", "tracking.", "hydra."))
+    ]
     return " ".join([about["name"], *map(short, told)])[:200]
 
 
 def _tags(written: RunDirectory, more: Mapping[str, str]) -> dict[str, str]:
     about = written.about
-    tags = {name: about[name] for name in ("kind", "model", "validation", "fingerprint", "code")} | {
+    tags = {
+        name: about[name] for name in ("kind", "model", "validation", "fingerprint", "code")
+    } | {
         "directory": str(written.path.absolute()),
         "mlflow.source.name": "python -m runner",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": about["commit"].removesuffix("-dirty"),
         "mlflow.loggedArtifacts": '[{"path": "coefficients.json", "type": "table"}]',
-        "mlflow.note.content": "\n".join(f"- {sentence}" for sentence in about["reading"])[:LONGEST],
+        "mlflow.note.content": "\n".join(f"- {sentence}" for sentence in about["reading"])[
+            :LONGEST
+        ],
         "leaking": "; ".join(about["leaks"]),
         **more,
     }
@@ -262,8 +312,9 @@ def in_one_line(store: Store, kept: str) -> Iterator[None]:
 
 @cache
 def _without_waiting() -> None:
-    """No commit of SQLite waits for the disk, as writing a run directory does not: a process that is killed loses
-    nothing, and what a power cut takes of the last runs, `resume` and `sync` log again."""
+    """No commit of SQLite waits for the disk, as writing a run directory does not: a process that
+    is killed loses nothing, and what a power cut takes of the last runs, `resume` and `sync` log
+    again."""
     from sqlalchemy import Engine, event
 
     def opened(connection: Any, record: Any) -> None:
@@ -274,10 +325,18 @@ def _without_waiting() -> None:
 
 
 def _quiet() -> None:
-    """No telemetry, no words of MLflow's own between ours, no minutes of retries; before MLflow is imported."""
-    defaults = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+    """No telemetry, no words of MLflow's own between ours, no minutes of retries; before MLflow is
+    imported.
+    """
+    defaults = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    }
     defaults["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    defaults["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # a server's run would break the one JSON object
+    defaults["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = (
+        "true"  # a server's run would break the one JSON object
+    )
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):

@@ -1,13 +1,14 @@
 """A plug-in of MLflow's server: two more routes, on its own origin, and nothing else changed.
 
-    /open/EXPERIMENT/KEY?mode=TABLE    makes a saved view the person's own in this browser, and shows it
-    /open/EXPERIMENT/RUN_ID            shows a run
+    /open/EXPERIMENT/KEY?mode=TABLE    makes a saved view the person's own in this browser, and
+    shows it /open/EXPERIMENT/RUN_ID            shows a run
     /sweep/NAME                        our own page of a sweep below outputs/sweeps
 
-A saved view alone is only a preview: it is lost at a reload. MLflow keeps what a person last saw of an experiment in
-the browser's local storage; `/open` writes the saved view there, as its button "Override saved view" does, and marks
-the assistant, which opens over the first page by itself, as opened. `python -m runner ui` starts the server with it;
-`mlflow server --app-name factor-runner` does so for a server of your own.
+A saved view alone is only a preview: it is lost at a reload. MLflow keeps what a person last saw of
+an experiment in the browser's local storage; `/open` writes the saved view there, as its button
+"Override saved view" does, and marks the assistant, which opens over the first page by itself, as
+opened. `python -m runner ui` starts the server with it; `mlflow server --app-name factor-runner`
+does so for a server of your own.
 """
 
 from __future__ import annotations
@@ -26,14 +27,24 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-NAME, PROBE = "factor-runner", "plugged-in"  # what a server answers to the question whether it has the plug-in
+NAME, PROBE = (
+    "factor-runner",
+    "plugged-in",
+)  # what a server answers to the question whether it has the plug-in
 STORE = "RUNNER_UI_STORE"  # variable of the environment that names the store that `ui` serves
-ROOT = "./mlruns"  # for experiments made by others through this server; ours say where their artifacts lie
+# for experiments made by others through this server; ours say where their artifacts lie
+ROOT = "./mlruns"
 RUN = re.compile("[0-9a-f]{32}")
 EXPERIMENT = re.compile("[0-9]{1,20}")
-KEPT = "MLflowLocalStorage-1.1-ExperimentPage-{key}-ReactComponentState"  # where MLflow keeps what was last seen
+# where MLflow keeps what was last seen
+KEPT = "MLflowLocalStorage-1.1-ExperimentPage-{key}-ReactComponentState"
 OPENED, PANEL = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "mlflow.assistant.panelOpen_v1"
-FACETS = {"startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs"}
+FACETS = {
+    "startTime": "ALL",
+    "lifecycleFilter": "Active",
+    "datasetsFilter": [],
+    "modelVersionFilter": "All Runs",
+}
 PAGE = """<!doctype html><meta charset="utf-8"><title>MLflow</title>
 <script nonce="{nonce}">
 const told = {told};
@@ -47,7 +58,9 @@ PAGE_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; bas
 
 
 def served() -> FastAPI:
-    """The application that `python -m runner ui` serves, on the store that the environment names."""
+    """The application that `python -m runner ui` serves, on the store that the environment
+    names.
+    """
     from mlflow.server import constants
 
     uri = os.environ[STORE]
@@ -61,7 +74,9 @@ def served() -> FastAPI:
 
 
 def create() -> FastAPI:
-    """MLflow's application with our routes before its own; its checks of hosts and origins hold for them too."""
+    """MLflow's application with our routes before its own; its checks of hosts and origins hold
+    for them too.
+    """
     from mlflow.server.fastapi_app import app
     from starlette.routing import Route
 
@@ -102,7 +117,9 @@ def sweep_page(request: Request) -> Response:
     place = (SWEEPS / name / "report" / "report.html").resolve()
     if not place.is_relative_to(SWEEPS.resolve()) or not place.is_file():
         return _answer("no such sweep", 404)
-    return HTMLResponse(place.read_text(encoding="utf-8"), headers={"Content-Security-Policy": PAGE_POLICY})
+    return HTMLResponse(
+        place.read_text(encoding="utf-8"), headers={"Content-Security-Policy": PAGE_POLICY}
+    )
 
 
 def _state(experiment: str, key: str) -> dict[str, Any] | None:
@@ -118,14 +135,19 @@ def _state(experiment: str, key: str) -> dict[str, Any] | None:
 
 
 def _page(kept: dict[str, str], path: str) -> Response:
-    """A page that writes into local storage and goes on to a path of this server; what it holds is no markup."""
+    """A page that writes into local storage and goes on to a path of this server; what it holds is
+    no markup.
+    """
     from starlette.responses import HTMLResponse
 
     nonce = secrets.token_urlsafe(16)
     told = json.dumps({"kept": {**kept, OPENED: "true", PANEL: "false"}, "path": path})
     for letter in "<>&\u2028\u2029":
         told = told.replace(letter, f"\\u{ord(letter):04x}")
-    headers = {"Content-Security-Policy": OPEN_POLICY.format(nonce=nonce), "Cache-Control": "no-store"}
+    headers = {
+        "Content-Security-Policy": OPEN_POLICY.format(nonce=nonce),
+        "Cache-Control": "no-store",
+    }
     return HTMLResponse(PAGE.replace("{nonce}", nonce).replace("{told}", told), headers=headers)
 
 

@@ -1,9 +1,10 @@
 """Links into the MLflow UI, and the views of its runs page: columns, order, groups and charts.
 
-The UI keeps a saved view in an experiment tag `mlflow.sharedViewState.<key>`, and previews it when the address says
-`viewStateShareKey=<key>`. What a view holds is not documented: it was read from the JavaScript that MLflow 3.17 ships
-and tried in a browser, so ask `known` before a view is written. Under another version a link with facets alone
-(filter, order) still opens the runs in the right order.
+The UI keeps a saved view in an experiment tag `mlflow.sharedViewState.<key>`, and previews it when
+the address says `viewStateShareKey=<key>`. What a view holds is not documented: it was read from
+the JavaScript that MLflow 3.17 ships and tried in a browser, so ask `known` before a view is
+written. Under another version a link with facets alone (filter, order) still opens the runs in the
+right order.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ NAME_WIDTH, CREATED_WIDTH = 285, 118  # pixels
 NARROWEST, WIDEST, LETTER = 80, 220, 7  # pixels: of a column, and of a letter
 HEADER, MARGIN = 38, 24  # pixels: of a header and of a cell beside their letters
 DIGITS = 18  # letters of a metric: the UI shows every digit of a number
-NEWEST = ("attributes.start_time", False)  # the order of the runs page as MLflow has it: newest first
+NEWEST = (
+    "attributes.start_time",
+    False,
+)  # the order of the runs page as MLflow has it: newest first
 
 Mode = Literal["TABLE", "CHART", "ARTIFACT"]
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the charts page: its heading, how many cards stand side by side, and the cards."""
+    """A section of the charts page: its heading, how many cards stand side by side, and the
+    cards.
+    """
 
     name: str
     columns: int
@@ -77,7 +83,10 @@ class View:
         widths = {RUN_NAME: NAME_WIDTH, CREATED: CREATED_WIDTH}
         widths |= {column: _width(column, self._letters(column)) for column in self.columns}
         state = {**self.facets, "selectedColumns": list(self.columns), "columnOrder": list(widths)}
-        state |= {"columnWidths": widths, "runsHiddenMode": "SHOW_ALL"}  # else charts show the first ten runs
+        state |= {
+            "columnWidths": widths,
+            "runsHiddenMode": "SHOW_ALL",
+        }  # else charts show the first ten runs
         if self.group_by:
             key = {"mode": "param", "groupByData": self.group_by}
             state["groupBy"] = {"aggregateFunction": "average", "groupByKeys": [key]}
@@ -88,16 +97,26 @@ class View:
         return DIGITS if column.startswith("metrics.") else self.letters.get(column, 0)
 
     def _charts(self) -> dict[str, Any]:
-        sections = [_section(f"section-{at}", one.name, one.columns) for at, one in enumerate(self.sections)]
+        sections = [
+            _section(f"section-{at}", one.name, one.columns) for at, one in enumerate(self.sections)
+        ]
         cards = [
             {**card, "metricSectionId": f"section-{at}"}
             for at, section in enumerate(self.sections)
             for card in section.cards
         ]
         shown = {card["metricKey"] for card in cards if "metricKey" in card}
-        gone = [{**bar(name), "deleted": True, "metricSectionId": ""} for name in self.removed if name not in shown]
+        gone = [
+            {**bar(name), "deleted": True, "metricSectionId": ""}
+            for name in self.removed
+            if name not in shown
+        ]
         numbered = [{**card, "uuid": f"card-{at}"} for at, card in enumerate([*cards, *gone])]
-        return {"compareRunCharts": numbered, "compareRunSections": sections, "isAccordionReordered": True}
+        return {
+            "compareRunCharts": numbered,
+            "compareRunSections": sections,
+            "isAccordionReordered": True,
+        }
 
 
 def allowed(name: str) -> str:
@@ -111,9 +130,11 @@ def known(version: str) -> bool:
 
 
 def encoded(view: View, written: int) -> str:
-    """The value of the experiment tag that holds the view, written at this time (milliseconds since 1970).
+    """The value of the experiment tag that holds the view, written at this time (milliseconds since
+    1970).
 
-    An envelope that can be read, with the compressed state in it: MLflow lists no view whose envelope is compressed.
+    An envelope that can be read, with the compressed state in it: MLflow lists no view whose
+    envelope is compressed.
     """
     packed = zlib.compress(_dumps(view.state).encode(), 9)
     state = DEFLATED + b64encode(packed).decode("ascii")
@@ -148,19 +169,29 @@ def _opened(tag: str) -> tuple[str, dict[str, Any]]:
 
 
 def shared_path(experiment: str, key: str, mode: Mode = "TABLE") -> str:
-    """The path that previews a saved view: until a reload, and nothing of the person's own is changed."""
+    """The path that previews a saved view: until a reload, and nothing of the person's own is
+    changed.
+    """
     return f"#/experiments/{experiment}/runs?{QUERY}&viewStateShareKey={key}&compareRunsMode={mode}"
 
 
 def open_path(experiment: str, key: str, mode: Mode = "TABLE") -> str:
-    """The path, on a server with our plug-in, that makes the saved view the person's own and shows it."""
+    """The path, on a server with our plug-in, that makes the saved view the person's own and shows
+    it.
+    """
     return f"open/{experiment}/{key}?mode={mode}"
 
 
 def facets_path(experiment: str, facets: Mapping[str, Any], mode: Mode = "TABLE") -> str:
-    """The path that opens the runs page with this filter and order, whatever columns the person had."""
+    """The path that opens the runs page with this filter and order, whatever columns the person
+    had.
+    """
     said = {"searchFilter": facets["searchFilter"], "orderByKey": facets["orderByKey"]}
-    said |= {"orderByAsc": str(facets["orderByAsc"]).lower(), "startTime": "ALL", "lifecycleFilter": "Active"}
+    said |= {
+        "orderByAsc": str(facets["orderByAsc"]).lower(),
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+    }
     return f"#/experiments/{experiment}/runs?{QUERY}&compareRunsMode={mode}&{urlencode(said, quote_via=quote)}"
 
 
@@ -176,7 +207,9 @@ def compare_path(experiment: str, run_ids: Sequence[str]) -> str:
 
 
 def artifact_path(experiment: str, run_id: str, artifact: str) -> str:
-    """The path that opens one artifact of a run: a table written by log_table, a page, a picture."""
+    """The path that opens one artifact of a run: a table written by log_table, a page, a
+    picture.
+    """
     return f"#/experiments/{experiment}/runs/{run_id}/artifacts/{quote(artifact)}?{QUERY}"
 
 
@@ -202,10 +235,27 @@ def bar(name: str) -> dict[str, Any]:
 
 def line(name: str) -> dict[str, Any]:
     """A card with one line a run, over the steps of the metric."""
-    scales = {"xAxisScaleType": "linear", "scaleType": "linear", "xAxisKey": "step", "yAxisKey": "metric"}
+    scales = {
+        "xAxisScaleType": "linear",
+        "scaleType": "linear",
+        "xAxisKey": "step",
+        "yAxisKey": "metric",
+    }
     own = {"useGlobalXaxisKey": False, "useGlobalLineSmoothing": False, "lineSmoothness": 0}
-    none = {"selectedXAxisMetricKey": "", "yAxisExpressions": [], "ignoreOutliers": False, "range": {}}
-    return {**_card("LINE"), "metricKey": name, "selectedMetricKeys": [name], **scales, **own, **none}
+    none = {
+        "selectedXAxisMetricKey": "",
+        "yAxisExpressions": [],
+        "ignoreOutliers": False,
+        "range": {},
+    }
+    return {
+        **_card("LINE"),
+        "metricKey": name,
+        "selectedMetricKeys": [name],
+        **scales,
+        **own,
+        **none,
+    }
 
 
 def scatter(x: str, y: str) -> dict[str, Any]:

@@ -25,8 +25,9 @@ FILES = {**INDICES, "SPY": "sp500", "^VIX": "vix"}
 class ArchData:
     """S&P 500 (^GSPC) and NASDAQ (^IXIC) 1999-2018, VIX (^VIX) 2014-2018, daily closes.
 
-    Indices of prices, without dividends. SPY is accepted for the fund on the S&P 500 and is the index, so that
-    an experiment on the fund runs without a network. Source: Yahoo and FRED, by way of `arch.data`.
+    Indices of prices, without dividends. SPY is accepted for the fund on the S&P 500 and is the
+    index, so that an experiment on the fund runs without a network. Source: Yahoo and FRED, by way
+    of `arch.data`.
 
     Attributes:
         assets: of ^GSPC, ^IXIC, SPY; null takes the two indices.
@@ -53,15 +54,23 @@ class ArchData:
 
         chosen = self._chosen()
         owners = [self.market] if self.market else chosen
-        prices = {name: _shipped(name) for name in dict.fromkeys([*chosen, *owners, *self.macro.values()])}
+        prices = {
+            name: _shipped(name) for name in dict.fromkeys([*chosen, *owners, *self.macro.values()])
+        }
         calendar = pd.concat([prices[name] for name in owners], axis=1).sort_index().index
-        frame = pd.DataFrame({name: one.reindex(calendar) for name, one in prices.items()}).rename_axis("date")
+        frame = pd.DataFrame(
+            {name: one.reindex(calendar) for name, one in prices.items()}
+        ).rename_axis("date")
         outside = sum(self._outside(one.index, calendar) for one in prices.values())
-        dropped = Dropped("source row", f"date on which {self.market or 'the assets'} did not trade", outside)
+        dropped = Dropped(
+            "source row", f"date on which {self.market or 'the assets'} did not trade", outside
+        )
         market = Market(
             _source(prices),
             {"close": frame[chosen]},
-            pd.DataFrame({name: frame[ticker] for name, ticker in self.macro.items()}, index=frame.index),
+            pd.DataFrame(
+                {name: frame[ticker] for name, ticker in self.macro.items()}, index=frame.index
+            ),
             frame[self.market] if self.market else None,
             dropped=(dropped,) if outside else (),
         )
@@ -72,7 +81,9 @@ class ArchData:
 
         named = {"data.market": self.market} if self.market else {}
         named |= {f"data.macro.{name}": ticker for name, ticker in self.macro.items()}
-        wrong = [f"{where}: {unknown(name, FILES)}" for where, name in named.items() if name not in FILES]
+        wrong = [
+            f"{where}: {unknown(name, FILES)}" for where, name in named.items() if name not in FILES
+        ]
         try:
             chosen = list(INDICES) if self.assets is None else choose_assets(self.assets, FILES)
         except DataError as error:
@@ -95,7 +106,9 @@ def _source(names: Iterable[str]) -> str:
 
 
 def _shipped(name: str) -> pd.Series:
-    """Levels (T,) on the days that have one, from the file itself: importing arch would cost a second."""
+    """Levels (T,) on the days that have one, from the file itself: importing arch would cost a
+    second.
+    """
     import pandas as pd
 
     package = find_spec("arch")

@@ -1,4 +1,6 @@
-"""Returns drawn from a factor model of which everything is known: to see what estimation makes of it."""
+"""Returns drawn from a factor model of which everything is known: to see what estimation makes of
+it.
+"""
 
 from __future__ import annotations
 
@@ -62,9 +64,10 @@ class SimulatedFactors:
 
         r(t) = alpha + B(t) f(t) + e(t)
 
-    Field `ret` and series F1, F2, ...; the first factor is like a market, with loadings about `beta_mean`, the
-    others have loadings about zero. With change=none, B is the same on every row. The same settings give the same
-    bits; rows that are added leave those before as they were (with change, loadings move by shares of the rows).
+    Field `ret` and series F1, F2, ...; the first factor is like a market, with loadings about
+    `beta_mean`, the others have loadings about zero. With change=none, B is the same on every row.
+    The same settings give the same bits; rows that are added leave those before as they were (with
+    change, loadings move by shares of the rows).
 
     Attributes:
         rows: business days from `start`, T.
@@ -77,10 +80,12 @@ class SimulatedFactors:
         alpha_spread: standard deviation of the alphas, decimals per row; their mean is 0.
         noise: specific volatility, annual, median over assets.
         noise_spread: standard deviation of its logarithm over assets.
-        factor_volatility: of F1, annual; each further factor has `factor_decay` times that of the one before.
+        factor_volatility: of F1, annual; each further factor has `factor_decay` times that of the
+            one before.
         factor_decay: 1 for factors of the same volatility.
         factor_correlation: between any two factors; near 1 they are collinear.
-        change: none; break, all at once at `change_at`; or drift, evenly from the first row to the last.
+        change: none; break, all at once at `change_at`; or drift, evenly from the first row to the
+            last.
         change_scale: standard deviation of what the loadings move by.
         change_at: share of the rows before the break.
     """
@@ -106,9 +111,13 @@ class SimulatedFactors:
         mistakes = []
         if self.factors > 1 and self.factor_correlation <= -1.0 / (self.factors - 1):
             least = f"above {-1.0 / (self.factors - 1):.3g} with {self.factors} factors"
-            mistakes.append(f"factor_correlation: given {self.factor_correlation:g}; allowed: {least}")
+            mistakes.append(
+                f"factor_correlation: given {self.factor_correlation:g}; allowed: {least}"
+            )
         if self.rows * (self.assets + self.factors) > LARGEST_BLOCK:
-            mistakes.append(f"rows: {self.rows} times {self.assets} assets; allowed: {LARGEST_BLOCK:,} numbers")
+            mistakes.append(
+                f"rows: {self.rows} times {self.assets} assets; allowed: {LARGEST_BLOCK:,} numbers"
+            )
         if mistakes:
             raise ValueError("\n".join(mistakes))
 
@@ -127,11 +136,18 @@ class SimulatedFactors:
         try:
             dates = pd.bdate_range(parse_date(str(self.start)), periods=self.rows, name="date")
         except (ValueError, OverflowError) as error:
-            raise DataError(f"data.rows: {self.rows} business days from {self.start} end beyond 2262") from error
+            raise DataError(
+                f"data.rows: {self.rows} business days from {self.start} end beyond 2262"
+            ) from error
         assets = [f"A{i + 1}" for i in range(self.assets)]
         series = pd.DataFrame(F, index=dates, columns=[f"F{j + 1}" for j in range(self.factors)])
         fields = {"ret": pd.DataFrame(returns, index=dates, columns=assets)}
-        return Market(f"simulated factors, seed {self.seed}", fields, series, groups=pd.DataFrame(index=assets))
+        return Market(
+            f"simulated factors, seed {self.seed}",
+            fields,
+            series,
+            groups=pd.DataFrame(index=assets),
+        )
 
     def truth(self) -> FactorTruth:
         """What the returns are drawn from."""
@@ -169,6 +185,8 @@ class SimulatedFactors:
         return (np.arange(rows) >= round(self.change_at * rows)).astype(float)
 
     def _normal(self, quantity: str, shape: int | tuple[int, int], draw: int = 0) -> np.ndarray:
-        """Standard normal numbers of one quantity and draw, from a generator of their own, row after row."""
+        """Standard normal numbers of one quantity and draw, from a generator of their own, row
+        after row.
+        """
         seeds = np.random.SeedSequence(self.seed, spawn_key=(crc32(quantity.encode()), draw))
         return np.random.Generator(np.random.PCG64(seeds)).standard_normal(shape)

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from runner.sources.long import Coded, Long
 
 KEYS = ("date", "asset")
-EMPTY = ["", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "#N/A", "."]  # not so for assets
+EMPTY = [
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "NaN",
+    "nan",
+    "NULL",
+    "null",
+    "None",
+    "#N/A",
+    ".",
+]  # not so for assets
 LETTERS = frozenset(ascii_uppercase)  # codes of missing values in a column of numbers
 ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
 DAY = r"\d{8}|\d{4}-\d\d?-\d\d?(?:[T ].+)?"
@@ -34,19 +46,20 @@ class File:
     Attributes:
         path: a .parquet, .csv or .csv.gz file; relative paths start at the working directory.
         columns: name here -> column in the file. `date` and `asset` are the keys; `close` is the
-            adjusted price, or `ret` the decimal return of the row; others (`volume`, `market_cap`, ...)
-            are fields that features may read. Where `ret` stands beside `close`, every return is made of `ret`.
-            A column set to null is not read. `time` is the time of day,
+            adjusted price, or `ret` the decimal return of the row; others (`volume`, `market_cap`,
+            ...) are fields that features may read. Where `ret` stands beside `close`, every return
+            is made of `ret`. A column set to null is not read. `time` is the time of day,
             where it stands beside the date: 09:31, 09:31:00, 931 or 93100.
         market: the market asset; its dates are the calendar.
         macro: name here -> asset in the file, series shared by all assets (levels).
         groups: name here -> column in the file that groups assets (for instance sector: Sector).
         assets: the modelled assets; null takes all but the market asset and the macro series.
         start, end: first and last date, both included.
-        time_zone: of the exchange, such as America/New_York: stamps with a zone are turned into its local time;
-            null keeps the local time that they say.
-        session: first and last bar of a day, such as 09:31-16:00; each day is then a session by itself, and no
-            return, lag or window reaches from one into the next. Null: all rows are one series.
+        time_zone: of the exchange, such as America/New_York: stamps with a zone are turned into its
+            local time; null keeps the local time that they say.
+        session: first and last bar of a day, such as 09:31-16:00; each day is then a session by
+            itself, and no return, lag or window reaches from one into the next. Null: all rows are
+            one series.
         bar: minutes from one bar of a session to the next.
         opening: whether `ret` of the first bar of a session is within that bar, not over the night.
     """
@@ -68,9 +81,9 @@ class File:
         """The market (T, N) of the file.
 
         Raises:
-            DataError: no such file, not a whole parquet or CSV file, columns or assets that are not in
-                it, values that are not dates or numbers, conflicting duplicate rows, a date range
-                without rows, or without a bar of a session.
+            DataError: no such file, not a whole parquet or CSV file, columns or assets that are not
+                in it, values that are not dates or numbers, conflicting duplicate rows, a date
+                range without rows, or without a bar of a session.
         """
         import pyarrow as pa
 
@@ -89,13 +102,19 @@ class File:
         from runner.sources import intraday
         from runner.sources.long import Long
 
-        columns = {name: column.strip() for name, column in self.columns.items() if column is not None}
+        columns = {
+            name: column.strip() for name, column in self.columns.items() if column is not None
+        }
         self._check_roles(columns)
         kinds: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, _numbers)
         kinds |= {"date": partial(_dates, zone=self.time_zone), "asset": _names}
-        kinds |= dict.fromkeys(self.groups, _labels) | dict.fromkeys({"time"} & set(columns), _times)
+        kinds |= dict.fromkeys(self.groups, _labels) | dict.fromkeys(
+            {"time"} & set(columns), _times
+        )
         wanted = {name: (f"data.columns.{name}", column) for name, column in columns.items()}
-        wanted |= {name: (f"data.groups.{name}", column.strip()) for name, column in self.groups.items()}
+        wanted |= {
+            name: (f"data.groups.{name}", column.strip()) for name, column in self.groups.items()
+        }
         text = {column for name, (_, column) in wanted.items() if kinds[name] is not _numbers}
         table = _read(Path(self.path), dict(wanted.values()), text)
         parts, mistakes = {}, []
@@ -118,13 +137,19 @@ class File:
         return Long(self.path, date, asset, fields, groups, self.market, self.macro, codes)
 
     def _check_roles(self, columns: Mapping[str, str]) -> None:
-        mistakes = [f"data.columns.{key}: needed, the column that holds it" for key in KEYS if key not in columns]
+        mistakes = [
+            f"data.columns.{key}: needed, the column that holds it"
+            for key in KEYS
+            if key not in columns
+        ]
         if not {"close", "ret"} & set(columns):
             mistakes.append("data.columns: needs close (a price) or ret (a decimal return)")
         elif "close" not in columns and (self.market or self.macro):
             mistakes.append("data.columns.close: needed for data.market and data.macro")
         both = [name for name in self.groups if name in columns]
-        mistakes += [f"data.groups.{name}: also in data.columns; allowed: another name" for name in both]
+        mistakes += [
+            f"data.groups.{name}: also in data.columns; allowed: another name" for name in both
+        ]
         if mistakes:
             raise DataError(mistakes)
 
@@ -134,16 +159,26 @@ def _read(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
     import pyarrow as pa
 
     if path.is_dir():
-        raise DataError(f"data.path: {str(path)!r} is a directory; allowed: a .parquet, .csv or .csv.gz file")
+        raise DataError(
+            f"data.path: {str(path)!r} is a directory; allowed: a .parquet, .csv or .csv.gz file"
+        )
     if not path.is_file():
         siblings = sorted(one.name for one in path.parent.iterdir()) if path.parent.is_dir() else []
-        where = f"in {str(path.parent)!r}: {unknown(path.name, siblings)}" if siblings else f"{str(path)!r}"
+        where = (
+            f"in {str(path.parent)!r}: {unknown(path.name, siblings)}"
+            if siblings
+            else f"{str(path)!r}"
+        )
         raise DataError(f"data.path: no such file {where}")
-    kind, read = ("parquet", _read_parquet) if path.suffix.lower() == ".parquet" else ("CSV", _read_csv)
+    kind, read = (
+        ("parquet", _read_parquet) if path.suffix.lower() == ".parquet" else ("CSV", _read_csv)
+    )
     try:
         table = read(path, wanted, text)
     except (pa.ArrowException, ValueError, EOFError, OSError) as error:
-        raise DataError(f"data.path: {str(path)!r} is not a whole {kind} file: {_line(error)}") from error
+        raise DataError(
+            f"data.path: {str(path)!r} is not a whole {kind} file: {_line(error)}"
+        ) from error
     if not len(table):
         raise DataError(f"data.path: {str(path)!r} has columns but no row")
     return table
@@ -167,7 +202,9 @@ def _read_parquet(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.T
 
 
 def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
-    """Names and dates as text, the rest as numbers; as text, too, where one of those is not a number."""
+    """Names and dates as text, the rest as numbers; as text, too, where one of those is not a
+    number.
+    """
     import pandas as pd
     import pyarrow as pa
     from pyarrow import csv
@@ -178,7 +215,9 @@ def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table
 
     def read(numbers: pa.DataType) -> pa.Table:
         types = {column: names if name in text else numbers for name, column in written.items()}
-        options = csv.ConvertOptions(include_columns=list(types), column_types=types, null_values=EMPTY)
+        options = csv.ConvertOptions(
+            include_columns=list(types), column_types=types, null_values=EMPTY
+        )
         quoted = csv.ParseOptions(newlines_in_values=True)
         return _stripped(csv.read_csv(path, parse_options=quoted, convert_options=options))
 
@@ -191,7 +230,8 @@ def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table
 
 
 def _written(path: Path, wanted: Mapping[str, str], present: Sequence[str]) -> dict[str, str]:
-    """The wanted columns (place in the spec -> column) -> how the file writes their names, with spaces around or not.
+    """The wanted columns (place in the spec -> column) -> how the file writes their names, with
+    spaces around or not.
 
     Raises:
         DataError: columns that are not there, or there more than once.
@@ -230,8 +270,12 @@ def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
     codes, found = _distinct(column)
     words = [_word(value) for value in found.to_pylist()]
     names = [None if word is None else word.strip() for word in words]
-    spaced = tuple(word for word, name in zip(words, names, strict=True) if word is not None and word != name)
-    coded = _coded(codes, pd.Series([None if name in empty else name for name in names], dtype="str"))
+    spaced = tuple(
+        word for word, name in zip(words, names, strict=True) if word is not None and word != name
+    )
+    coded = _coded(
+        codes, pd.Series([None if name in empty else name for name in names], dtype="str")
+    )
     return coded._replace(spaced=spaced)
 
 
@@ -243,7 +287,8 @@ def _word(value: object) -> str | None:
 
 
 def _dates(column: pa.ChunkedArray, zone: str | None = None) -> Coded:
-    """Dates without time zone: a zoned stamp keeps its local date and time, or is turned into that of `zone`.
+    """Dates without time zone: a zoned stamp keeps its local date and time, or is turned into that
+    of `zone`.
 
     Raises:
         ValueError: values that are not dates.
@@ -260,7 +305,9 @@ def _dates(column: pa.ChunkedArray, zone: str | None = None) -> Coded:
         text = pd.Series([_word(one) for one in found.to_pylist()], dtype="str").str.strip()
         text = text.mask(text.isin(EMPTY))
         text = (_moved(text, zone) if zone else text).str.replace(ZONE, r"\1", regex=True)
-        text = text.str.replace(r"^(\d{8})\.0$", r"\1", regex=True)  # 20211231.0, where the column has a gap
+        text = text.str.replace(
+            r"^(\d{8})\.0$", r"\1", regex=True
+        )  # 20211231.0, where the column has a gap
         day = text.where(text.str.fullmatch(DAY))
         dates = pd.to_datetime(day, format="ISO8601", errors="coerce")
         _refuse(codes, found, (dates.isna() & text.notna()).to_numpy(), "a date such as 2021-12-31")
@@ -272,7 +319,9 @@ def _moved(text: pd.Series, zone: str) -> pd.Series:
     import pandas as pd
 
     zoned = text.notna() & (text.str.replace(ZONE, r"\1", regex=True) != text)
-    stamps = pd.to_datetime(text.where(zoned), format="ISO8601", utc=True, errors="coerce").dt.tz_convert(zone)
+    stamps = pd.to_datetime(
+        text.where(zoned), format="ISO8601", utc=True, errors="coerce"
+    ).dt.tz_convert(zone)
     return text.mask(stamps.notna(), stamps.dt.strftime("%Y-%m-%dT%H:%M:%S.%f"))
 
 
@@ -288,22 +337,26 @@ def _times(column: pa.ChunkedArray) -> Coded:
     from runner.sources.intraday import clock
 
     codes, found = _distinct(column)
-    empty = np.array([one is None or str(one).strip() in EMPTY for one in found.to_pylist()], dtype=bool)
+    empty = np.array(
+        [one is None or str(one).strip() in EMPTY for one in found.to_pylist()], dtype=bool
+    )
     seconds = pd.Series(clock(found.to_pylist()), dtype="Int64")
     _refuse(codes, found, seconds.isna().to_numpy() & ~empty, "a time such as 09:31")
     return _coded(codes, seconds)
 
 
 class Numbers(NamedTuple):
-    """A column of numbers (n,), NaN where there is none, and a mask of the letters that say why; None without any."""
+    """A column of numbers (n,), NaN where there is none, and a mask of the letters that say why;
+    None without any.
+    """
 
     numbers: np.ndarray
     codes: np.ndarray | None
 
 
 def _numbers(column: pa.ChunkedArray) -> Numbers:
-    """The column as numbers of its own type. Beside numbers, a capital letter by itself is a code of a missing value,
-    as CRSP and SAS write them.
+    """The column as numbers of its own type. Beside numbers, a capital letter by itself is a code
+    of a missing value, as CRSP and SAS write them.
 
     Raises:
         ValueError: values that are not numbers.
@@ -320,12 +373,16 @@ def _numbers(column: pa.ChunkedArray) -> Numbers:
     words = found.to_pylist()
     values = [_number(word) for word in words]
     if any(value is not None and value == value for value in values):
-        letters = np.array([isinstance(word, str) and word.strip() in LETTERS for word in words], dtype=bool)
+        letters = np.array(
+            [isinstance(word, str) and word.strip() in LETTERS for word in words], dtype=bool
+        )
     else:
         letters = np.zeros(len(words), dtype=bool)
     bad = np.array([value is None for value in values], dtype=bool) & ~letters
     _refuse(codes, found, bad, "a number")
-    numbers = np.array([*(np.nan if value is None else value for value in values), np.nan], dtype=float)[codes]
+    numbers = np.array(
+        [*(np.nan if value is None else value for value in values), np.nan], dtype=float
+    )[codes]
     return Numbers(numbers, np.append(letters, False)[codes] if letters.any() else None)
 
 
@@ -365,7 +422,9 @@ def _coded(codes: np.ndarray, values: pd.Series) -> Coded:
 
 
 def _refuse(codes: np.ndarray, found: pa.Array, bad: np.ndarray, allowed: str) -> None:
-    """Raises ValueError with the first row, counted from 1, whose value is bad, and how many rows are."""
+    """Raises ValueError with the first row, counted from 1, whose value is bad, and how many rows
+    are.
+    """
     import numpy as np
 
     rows = np.flatnonzero(np.append(bad, False)[codes])

@@ -21,8 +21,8 @@ class French:
     """12 industries and 18 sorted portfolios, 1949-01..2017-03, decimal returns per month.
 
     The factors MktRF, SMB, HML, Mom and the risk-free rate RF are series. Rows are stamped with the
-    last day of their month, when the return is known (the file stamps the first). Source: Kenneth R.
-    French's data library, by way of `linearmodels.datasets.french`.
+    last day of their month, when the return is known (the file stamps the first). Source: Kenneth
+    R. French's data library, by way of `linearmodels.datasets.french`.
     """
 
     assets: list[Ticker] | None = None

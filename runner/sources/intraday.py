@@ -25,8 +25,8 @@ DAY = 24 * 60  # minutes
 def clock(values: Sequence[Any]) -> list[int | None]:
     """Seconds after midnight of times of day: 09:31, 09:31:00, or numbers such as 931 and 93100.
 
-    Numbers are hours, minutes and seconds where any has more than four digits, else hours and minutes. None where
-    there is no such time of day.
+    Numbers are hours, minutes and seconds where any has more than four digits, else hours and
+    minutes. None where there is no such time of day.
     """
     digits = [_digits(one) for one in values]
     seconds = any(one is not None and one > 9999 for one in digits)
@@ -44,7 +44,11 @@ def _digits(value: Any) -> int | None:
 def _of_number(number: int, seconds: bool) -> int | None:
     hours, rest = divmod(number, 10_000 if seconds else 100)
     minutes, second = divmod(rest, 100) if seconds else (rest, 0)
-    return hours * 3600 + minutes * 60 + second if hours < 24 and minutes < 60 and second < 60 else None
+    return (
+        hours * 3600 + minutes * 60 + second
+        if hours < 24 and minutes < 60 and second < 60
+        else None
+    )
 
 
 def _of_text(value: Any) -> int | None:
@@ -63,21 +67,29 @@ def joined(day: Coded, at: Coded) -> Coded:
     """
     days = pd.DatetimeIndex(day.values)
     if not (days == days.normalize()).all():
-        raise DataError("data.columns.time: given beside dates that have a time of day; allowed: null")
+        raise DataError(
+            "data.columns.time: given beside dates that have a time of day; allowed: null"
+        )
     span = len(at.values) + 1
-    code = np.where((day.codes < 0) | (at.codes < 0), -1, day.codes.astype(np.int64) * span + at.codes)
+    code = np.where(
+        (day.codes < 0) | (at.codes < 0), -1, day.codes.astype(np.int64) * span + at.codes
+    )
     found, codes = np.unique(code, return_inverse=True)
     missing = int(len(found) > 0 and found[0] < 0)
-    moments = days[found[missing:] // span] + pd.to_timedelta(at.values[found[missing:] % span], unit="s")
+    moments = days[found[missing:] // span] + pd.to_timedelta(
+        at.values[found[missing:] % span], unit="s"
+    )
     return Coded((codes - missing).astype(np.int32), pd.DatetimeIndex(moments).as_unit("us"))
 
 
 def in_sessions(market: Market, hours: str, bar: int, opening: bool) -> Market:
-    """The market on every bar of its sessions, a day each; what lies outside them or is missing in them is counted.
+    """The market on every bar of its sessions, a day each; what lies outside them or is missing in
+    them is counted.
 
-    A bar that is not in the data is a row without values, so that lags and windows count minutes. A return of the
-    data (`ret`) that follows a missing bar is over more than a bar: it is left out. So is that of the first bar of
-    a session, which is over the night, unless `opening` says that it is within the bar.
+    A bar that is not in the data is a row without values, so that lags and windows count minutes. A
+    return of the data (`ret`) that follows a missing bar is over more than a bar: it is left out.
+    So is that of the first bar of a session, which is over the night, unless `opening` says that it
+    is within the bar.
 
     Raises:
         DataError: no row of the data is a bar of a session.
@@ -97,7 +109,9 @@ def in_sessions(market: Market, hours: str, bar: int, opening: bool) -> Market:
     kept = market.at(np.flatnonzero(inside & whole))
     days = kept.dates.normalize().unique()
     minutes = pd.to_timedelta(np.arange(first, last + 1, bar), unit="min")
-    full = pd.DatetimeIndex((days.to_numpy()[:, None] + minutes.to_numpy()).ravel(), name="date").as_unit("us")
+    full = pd.DatetimeIndex(
+        (days.to_numpy()[:, None] + minutes.to_numpy()).ravel(), name="date"
+    ).as_unit("us")
     close, ret = kept.market_close, kept.market_ret
     kept = replace(
         kept,
@@ -114,7 +128,9 @@ def in_sessions(market: Market, hours: str, bar: int, opening: bool) -> Market:
 def _rows(market: Market, rows: np.ndarray) -> int:
     """Rows (date x asset) with any value among these dates."""
     part = market.at(np.flatnonzero(rows))
-    return int(np.logical_or.reduce([frame.notna().to_numpy() for frame in part.fields.values()]).sum())
+    return int(
+        np.logical_or.reduce([frame.notna().to_numpy() for frame in part.fields.values()]).sum()
+    )
 
 
 def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Market:
@@ -124,12 +140,20 @@ def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Mark
     starts = np.append(True, number[1:] != number[:-1])
     gap, night = _over_more(usable(name, market.fields[name]), starts[:, None], opening)
     account += [
-        Dropped("missing bar", "not in the data, and not padded", int(market.fields[name].isna().to_numpy().sum())),
+        Dropped(
+            "missing bar",
+            "not in the data, and not padded",
+            int(market.fields[name].isna().to_numpy().sum()),
+        ),
         Dropped("missing return", "follows a missing bar, over more than one", int(gap.sum())),
     ]
     fields, ret = dict(market.fields), market.market_ret
     if RETURN in fields:
-        account.append(Dropped("missing return", "of the first bar of a session, over the night", int(night.sum())))
+        account.append(
+            Dropped(
+                "missing return", "of the first bar of a session, over the night", int(night.sum())
+            )
+        )
         fields[RETURN] = fields[RETURN].mask(gap | night)
     if ret is not None:
         gap, night = _over_more(usable(PRICE, market.index_close), starts, opening)
@@ -138,8 +162,12 @@ def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Mark
     return replace(market, fields=fields, market_ret=ret, dropped=dropped)
 
 
-def _over_more(there: np.ndarray, starts: np.ndarray, opening: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the bars that are there after one that is not, and of those whose return is over the night."""
+def _over_more(
+    there: np.ndarray, starts: np.ndarray, opening: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of the bars that are there after one that is not, and of those whose return is over
+    the night.
+    """
     after = np.zeros_like(there)
     after[1:] = ~there[:-1]
     return there & after & ~starts, there & starts & (not opening)

@@ -39,7 +39,9 @@ class Coded(NamedTuple):
         """The values that occur in these rows (mask)."""
         seen = np.zeros(len(self.values) + 1, dtype=bool)  # the last: absent
         for some in pieces(len(rows)):
-            seen[self.codes[some] if rows[some].all() else np.where(rows[some], self.codes[some], -1)] = True
+            seen[
+                self.codes[some] if rows[some].all() else np.where(rows[some], self.codes[some], -1)
+            ] = True
         return self.values[seen[:-1]]
 
 
@@ -79,15 +81,17 @@ class Long:
     macro: Mapping[str, str]
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    def widen(self, wanted: Sequence[str] | None, start: str | None = None, end: str | None = None) -> Market:
-        """The market of the wanted assets (None: all but the market asset and the macro series), with every number
-        as the table has it.
+    def widen(
+        self, wanted: Sequence[str] | None, start: str | None = None, end: str | None = None
+    ) -> Market:
+        """The market of the wanted assets (None: all but the market asset and the macro series),
+        with every number as the table has it.
 
         What is left out is counted among the rows of those assets and series from `start` to `end`.
 
         Raises:
-            DataError: unknown assets, conflicting duplicate rows, a group that changes over time, no
-                row from `start` to `end` or none with a price of the market asset.
+            DataError: unknown assets, conflicting duplicate rows, a group that changes over time,
+                no row from `start` to `end` or none with a price of the market asset.
         """
         keyless = int((~self._keyed).sum())
         assets = self._choose(wanted)
@@ -102,9 +106,15 @@ class Long:
             Dropped("source row", "no date or no asset", keyless),
             Dropped("source row", "repeats another row", repeated),
             *self._coded(cells),
-            Dropped("source row", f"date on which {self.market or 'the assets'} did not trade", outside),
+            Dropped(
+                "source row", f"date on which {self.market or 'the assets'} did not trade", outside
+            ),
         ]
-        own = {name: frames[name][self.market] for name in (PRICE, RETURN) if self.market and name in frames}
+        own = {
+            name: frames[name][self.market]
+            for name in (PRICE, RETURN)
+            if self.market and name in frames
+        }
         if RETURN in own and own[RETURN].isna().all():
             del own[RETURN]  # an index with prices alone
         return Market(
@@ -131,9 +141,15 @@ class Long:
     def _choose(self, wanted: Sequence[str] | None) -> list[str]:
         present = [str(name) for name in self.asset.used(self._keyed)]
         known, special = set(present), set(self._special.values())
-        mistakes = [f"{where}: {unknown(t, present)}" for where, t in self._special.items() if t not in known]
+        mistakes = [
+            f"{where}: {unknown(t, present)}"
+            for where, t in self._special.items()
+            if t not in known
+        ]
         try:
-            assets = choose_assets(wanted, present if wanted else [one for one in present if one not in special])
+            assets = choose_assets(
+                wanted, present if wanted else [one for one in present if one not in special]
+            )
         except DataError as error:
             raise DataError([*mistakes, *error.mistakes]) from error
         if mistakes:
@@ -147,7 +163,9 @@ class Long:
 
     def _place(self, names: Sequence[str], in_range: np.ndarray) -> tuple[Cells, int]:
         """The cell of each row in use, and how many rows repeat another one whole."""
-        line = np.full(len(self.asset.values) + 1, -1)  # of each asset in the cube; the last: no asset
+        line = np.full(
+            len(self.asset.values) + 1, -1
+        )  # of each asset in the cube; the last: no asset
         line[self.asset.values.get_indexer(pd.Index(names))] = np.arange(len(names))
         start, day = np.where(line < 0, -1, line * len(in_range)), np.append(in_range, False)
         at = np.empty(len(self.date.codes), dtype=np.intp)
@@ -175,7 +193,9 @@ class Long:
         double = rows[several]
         values = [numbers[double] for numbers in self.fields.values()]
         values += [group.codes[double] for group in self.groups.values()]
-        table = pd.DataFrame({"cell": at[several].to_numpy(), **{str(k): one for k, one in enumerate(values)}})
+        table = pd.DataFrame(
+            {"cell": at[several].to_numpy(), **{str(k): one for k, one in enumerate(values)}}
+        )
         again = table.duplicated("cell").to_numpy()
         conflict = again & ~table.duplicated().to_numpy()
         if conflict.any():
@@ -192,7 +212,9 @@ class Long:
     def _notes(self, names: Sequence[str]) -> tuple[str, ...]:
         """What a reader should know of the names in use."""
         used = set(names)
-        stripped = [f"{text!r} is {text.strip()}" for text in self.asset.spaced if text.strip() in used]
+        stripped = [
+            f"{text!r} is {text.strip()}" for text in self.asset.spaced if text.strip() in used
+        ]
         notes = [f"Names of assets are stripped of spaces: {listed(stripped)}."] if stripped else []
         folded = Counter(name.casefold() for name in names)
         alike = [name for name in names if folded[name.casefold()] > 1]
@@ -209,19 +231,29 @@ class Long:
     def _coded(self, cells: Cells) -> list[Dropped]:
         """Values in use that are letters."""
         return [
-            Dropped("source value", f"{name} is a letter: a code of a missing value", int(mask[cells.rows].sum()))
+            Dropped(
+                "source value",
+                f"{name} is a letter: a code of a missing value",
+                int(mask[cells.rows].sum()),
+            )
             for name, mask in self.codes.items()
         ]
 
     def _calendar(
         self, there: np.ndarray, count: int, wide: Mapping[str, np.ndarray], names: Sequence[str]
     ) -> tuple[np.ndarray, int]:
-        """Mask over the distinct dates of those on the calendar, and how many rows are on the others."""
+        """Mask over the distinct dates of those on the calendar, and how many rows are on the
+        others.
+        """
         on = np.asarray(there[:count].any(axis=0))
         if self.market:
             on = ~np.isnan(wide[PRICE][names.index(self.market)])
         if not on.any():
-            lacks = f"data.market: {self.market} has no price" if self.market else "data.assets: no row of theirs"
+            lacks = (
+                f"data.market: {self.market} has no price"
+                if self.market
+                else "data.assets: no row of theirs"
+            )
             raise DataError(f"{lacks} on the dates from data.start to data.end")
         return on, int(there[:, ~on].sum())
 
@@ -229,7 +261,9 @@ class Long:
         """Frame (N, G): the one group of each asset, `unknown` where the data does not say."""
         columns = {}
         for name, (codes, values, _) in self.groups.items():
-            found = np.zeros((len(self.asset.values), len(values) + 1), dtype=bool)  # the first: not said
+            found = np.zeros(
+                (len(self.asset.values), len(values) + 1), dtype=bool
+            )  # the first: not said
             asset, label = self.asset.codes[cells.rows], codes[cells.rows]
             for some in pieces(len(label)):
                 found.reshape(-1)[asset[some] * np.intp(found.shape[1]) + label[some] + 1] = True
@@ -237,13 +271,21 @@ class Long:
             twice = np.flatnonzero(found.sum(axis=1) > 1)
             if len(twice):
                 both = listed(values[found[twice[0]]])
-                raise DataError(f"data.groups.{name}: {assets[twice[0]]} has {both}; allowed: one per asset")
+                raise DataError(
+                    f"data.groups.{name}: {assets[twice[0]]} has {both}; allowed: one per asset"
+                )
             said = found.any(axis=1)
-            columns[name] = np.where(said, values[found.argmax(axis=1)], "unknown") if len(values) else "unknown"
+            columns[name] = (
+                np.where(said, values[found.argmax(axis=1)], "unknown")
+                if len(values)
+                else "unknown"
+            )
         return pd.DataFrame(columns, index=pd.Index(assets, name="asset"))
 
 
 def _frame(cube: np.ndarray, on: np.ndarray, dates: pd.Index, names: Sequence[str]) -> pd.DataFrame:
     """Frame (T, N) on the dates of the calendar, from a cube (N, T)."""
     kept = cube if on.all() else cube[:, on]
-    return pd.DataFrame(kept.T, index=pd.DatetimeIndex(dates[on], name="date"), columns=list(names), copy=False)
+    return pd.DataFrame(
+        kept.T, index=pd.DatetimeIndex(dates[on], name="date"), columns=list(names), copy=False
+    )

@@ -36,7 +36,9 @@ Sample = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 def _from_to(low: float, high: float) -> Callable[[float], None]:
     def check(value: float) -> None:
         if not low <= value <= high:
-            raise ValueError(f"allowed: a number from {low:g}" + (f" to {high:g}" if high < np.inf else ""))
+            raise ValueError(
+                f"allowed: a number from {low:g}" + (f" to {high:g}" if high < np.inf else "")
+            )
 
     return check
 
@@ -54,31 +56,35 @@ class Simulated:
 
         r(i,t) = alpha_i + beta_i m(t) + signal_premium * signal(i,t-1) + e(i,t)
 
-    m is the return of the market, e independent over assets; both follow GARCH(1,1) with Student t shocks.
-    With signal_premium 0 no field predicts a return: a true null (a true beta still earns the market's mean).
-    The macro series move with the market on their row and foretell nothing.
+    m is the return of the market, e independent over assets; both follow GARCH(1,1) with Student t
+    shocks. With signal_premium 0 no field predicts a return: a true null (a true beta still earns
+    the market's mean). The macro series move with the market on their row and foretell nothing.
 
-    The same settings give the same bits. Every quantity has generators of its own, in blocks of rows: assets
-    and rows that are added leave the cells that were there as they were (longer data moves listing dates,
-    which are shares of the rows), and market, macro, churn and gaps leave the prices as they were.
+    The same settings give the same bits. Every quantity has generators of its own, in blocks of
+    rows: assets and rows that are added leave the cells that were there as they were (longer data
+    moves listing dates, which are shares of the rows), and market, macro, churn and gaps leave the
+    prices as they were.
 
     Attributes:
-        assets: their names, or how many (named S0001 ...). Numbers belong to positions, not to names.
-        market: name of the market asset; null for none (its returns drive the assets all the same). Where
-            it is one of the assets, that one is the market: beta 1, nothing else.
+        assets: their names, or how many (named S0001 ...). Numbers belong to positions, not to
+            names.
+        market: name of the market asset; null for none (its returns drive the assets all the same).
+            Where it is one of the assets, that one is the market: beta 1, nothing else.
         macro: name here -> ticker; positive levels that revert to 20. The ticker picks the numbers.
-        rows: business days from `start`; null takes those up to `end`, or 1000 where that is null too.
+        rows: business days from `start`; null takes those up to `end`, or 1000 where that is null
+            too.
         start, end: first and last date, both included; `end` and `rows` are not given together.
         seed: another seed, another draw of everything.
         sectors: groups dealt to the assets in turn (G1, G2, ...); they share levels of volatility.
-        churn: chance of an asset to list late (in the first half) or delist early (in the second half).
+        churn: chance of an asset to list late (in the first half) or delist early (in the second
+            half).
         gaps: share of cells inside a listing that are missing.
         beta_mean, beta_spread: mean and standard deviation of the betas.
         alpha_spread: standard deviation of the alphas, decimals per row; their mean is 0.
         market_premium: mean return of the market, decimals per row.
         market_volatility: of the market, annual.
-        volatility, volatility_spread: median over assets of the specific volatility, annual, and standard
-            deviation of its logarithm, half of that variance shared within the sector.
+        volatility, volatility_spread: median over assets of the specific volatility, annual, and
+            standard deviation of its logarithm, half of that variance shared within the sector.
         tail: degrees of freedom of the shocks, from 2.1; null draws normal ones.
         persistence, reaction: GARCH a + b, and a / (a + b); 0 is constant volatility.
         signal_premium: return of the next row per unit of signal, decimals.
@@ -122,8 +128,8 @@ class Simulated:
         """The market (T, N): fields close, volume, market_cap, signal; group sector.
 
         Raises:
-            DataError: no date or no asset, a name used twice, dates beyond 1678..2261, or prices that
-                leave the range of numbers.
+            DataError: no date or no asset, a name used twice, dates beyond 1678..2261, or prices
+                that leave the range of numbers.
         """
         from runner.market import Market
 
@@ -143,8 +149,10 @@ class Simulated:
     def truth(self) -> pd.DataFrame:
         """What the regressions should find: a row per asset (N rows, indexed by name).
 
-        Columns: sector; alpha (decimals per row); beta; premium (decimals per row and unit of signal);
-        volatility (specific, annual); shares (outstanding); first, last (rows of the listing, included).
+        Columns: sector; alpha (decimals per row); beta; premium (decimals per row and unit of
+            signal);
+        volatility (specific, annual); shares (outstanding); first, last (rows of the listing,
+        included).
 
         Raises:
             DataError: as load does, for names and dates.
@@ -152,7 +160,9 @@ class Simulated:
         import pandas as pd
 
         names, rows = self._names(), len(self._dates())
-        table = pd.DataFrame(self._drawn_truth(len(names), rows), index=pd.Index(names, name="asset", dtype="str"))
+        table = pd.DataFrame(
+            self._drawn_truth(len(names), rows), index=pd.Index(names, name="asset", dtype="str")
+        )
         own = ["alpha", "beta", "premium", "volatility", "first", "last"]
         table.loc[table.index == self.market, own] = [0.0, 1.0, 0.0, 0.0, 0, rows - 1]
         return table
@@ -180,9 +190,13 @@ class Simulated:
     def _names(self) -> list[str]:
         """The assets, checked against each other and the macro series."""
         wanted = self.assets
-        names = [f"S{i:04d}" for i in range(1, wanted + 1)] if isinstance(wanted, int) else list(wanted)
+        names = (
+            [f"S{i:04d}" for i in range(1, wanted + 1)] if isinstance(wanted, int) else list(wanted)
+        )
         special = {*names, self.market}
-        mistakes = [f"data.macro.{k}: {t!r} is an asset too" for k, t in self.macro.items() if t in special]
+        mistakes = [
+            f"data.macro.{k}: {t!r} is an asset too" for k, t in self.macro.items() if t in special
+        ]
         twice = [name for name, times in Counter(names).items() if times > 1]
         if twice:
             mistakes.append(f"data.assets: more than once: {listed(twice)}")
@@ -202,7 +216,9 @@ class Simulated:
         else:
             last = np.datetime64(parse_date(str(self.end)).date())
         if first < EARLIEST or last > LATEST:
-            raise DataError(f"data.start, data.end, data.rows: {first}..{last}; allowed: {EARLIEST}..{LATEST}")
+            raise DataError(
+                f"data.start, data.end, data.rows: {first}..{last}; allowed: {EARLIEST}..{LATEST}"
+            )
         dates = pd.bdate_range(first, last, name="date")
         if not len(dates):
             raise DataError(f"data.start..data.end: {first}..{last} holds no business day")
@@ -221,7 +237,9 @@ class Simulated:
         level = (shared + self._normal("volatility", n)) / np.sqrt(2.0)
         return self.volatility * np.exp(self.volatility_spread * level)
 
-    def _fields(self, truth: pd.DataFrame, market: np.ndarray) -> tuple[dict[str, np.ndarray], tuple[Dropped, ...]]:
+    def _fields(
+        self, truth: pd.DataFrame, market: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], tuple[Dropped, ...]]:
         """Arrays (T, N), NaN outside the listings, and the account of returns cut at the floor."""
         from runner.market import Dropped
 
@@ -231,11 +249,17 @@ class Simulated:
         cut = int((returns <= FLOOR).sum() + (market <= FLOOR).sum())
         volume = self._volume(truth, returns)
         close = _priced(returns)
-        fields = {"close": close, "volume": volume, "market_cap": close * truth["shares"].to_numpy()}
+        fields = {
+            "close": close,
+            "volume": volume,
+            "market_cap": close * truth["shares"].to_numpy(),
+        }
         fields["signal"] = signal
         for cells in fields.values():
             cells[missing] = np.nan
-        return fields, (Dropped("simulated return", f"below {FLOOR:.0%}, set to it", cut),) if cut else ()
+        return fields, (
+            Dropped("simulated return", f"below {FLOOR:.0%}, set to it", cut),
+        ) if cut else ()
 
     def _missing(self, truth: pd.DataFrame, rows: int) -> np.ndarray:
         """Mask (T, N) of the cells outside the listings and in gaps."""
@@ -263,19 +287,25 @@ class Simulated:
         return np.maximum(returns, FLOOR, out=returns)
 
     def _volume(self, truth: pd.DataFrame, returns: np.ndarray) -> np.ndarray:
-        """Shares traded (T, N): log-normal, persistent, in proportion to 1 + |return| in deviations."""
+        """Shares traded (T, N): log-normal, persistent, in proportion to 1 + |return| in
+        deviations.
+        """
         volume = _persistent(self._cells("volume", returns.shape, _normal), VOLUME_MEMORY)
         volume *= VOLUME_NOISE
         np.exp(volume, out=volume)
         size = np.abs(returns)
-        size /= _daily(np.hypot(truth["beta"] * self.market_volatility, truth["volatility"]).to_numpy())
+        size /= _daily(
+            np.hypot(truth["beta"] * self.market_volatility, truth["volatility"]).to_numpy()
+        )
         size += 1.0
         volume *= size
         volume *= TURNOVER * truth["shares"].to_numpy()
         return volume
 
     def _macro_levels(self, shocks: np.ndarray) -> np.ndarray:
-        """Levels (T, F) of the macro series, whose changes go with the shocks (T,) of the market."""
+        """Levels (T, F) of the macro series, whose changes go with the shocks (T,) of the
+        market.
+        """
         levels = np.empty((len(shocks), len(self.macro)))
         for column, ticker in enumerate(self.macro.values()):
             levels[:, column] = self._cells(f"macro {ticker}", (len(shocks), 1), _normal)[:, 0]
@@ -315,7 +345,9 @@ class Simulated:
     def _generator(self, quantity: str, block: int = 0) -> np.random.Generator:
         """The generator of one quantity and block of rows, independent of all others."""
         key = (crc32(quantity.encode()), block)
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key)))
+        return np.random.Generator(
+            np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key))
+        )
 
 
 def _normal(generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
@@ -328,7 +360,9 @@ def _daily(annual: float | np.ndarray) -> float | np.ndarray:
 
 
 def _persistent(shocks: np.ndarray, memory: float) -> np.ndarray:
-    """First-order autoregression (T, N) of variance 1 from independent shocks of variance 1, in place."""
+    """First-order autoregression (T, N) of variance 1 from independent shocks of variance 1, in
+    place.
+    """
     fresh = np.sqrt(1.0 - memory**2)
     for before, row in pairwise(shocks):
         row *= fresh
@@ -349,7 +383,9 @@ def _priced(returns: np.ndarray) -> np.ndarray:
             row *= before
             before = row
     if not 1e-200 < returns.min() <= returns.max() < 1e200:
-        raise DataError("data: prices leave the range of numbers; lower the volatilities, premia or rows")
+        raise DataError(
+            "data: prices leave the range of numbers; lower the volatilities, premia or rows"
+        )
     return returns
 
 

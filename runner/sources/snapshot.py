@@ -51,7 +51,11 @@ class Snapshot:
         """The directory of this request; no ticker is part of its name."""
         text = json.dumps(self.request, sort_keys=True)
         digest = blake2b(text.encode(), digest_size=6).hexdigest()
-        count, start, end = len(self.request["tickers"]), self.request["start"], self.request["end"] or "open"
+        count, start, end = (
+            len(self.request["tickers"]),
+            self.request["start"],
+            self.request["end"] or "open",
+        )
         return self.folder / f"{self.request['source']}-{count}-tickers-{start}-{end}-{digest}"
 
     def current(self) -> Path | None:
@@ -72,25 +76,38 @@ class Snapshot:
         """Keep the table and put it in use; an earlier one stays under its own fingerprint."""
         rows = to_parquet(table)
         fingerprint = _fingerprint(rows)
-        manifest = {"request": dict(self.request), **facts, "rows": len(table), "fingerprint": fingerprint}
+        manifest = {
+            "request": dict(self.request),
+            **facts,
+            "rows": len(table),
+            "fingerprint": fingerprint,
+        }
         text = json.dumps(manifest, indent=2).encode() + b"\n"
         path = self.home / f"{fingerprint[:SHORT]}.parquet"
         self.home.mkdir(parents=True, exist_ok=True)
-        for where, content in ((path, rows), (manifest_of(path), text), (self.home / "manifest.json", text)):
+        for where, content in (
+            (path, rows),
+            (manifest_of(path), text),
+            (self.home / "manifest.json", text),
+        ):
             write_whole(where, content)
         return path
 
 
 @dataclass(frozen=True)
 class Partial:
-    """Answers for single tickers over the same dates, so that a broken fetch goes on where it stopped."""
+    """Answers for single tickers over the same dates, so that a broken fetch goes on where it
+    stopped.
+    """
 
     folder: Path
     start: date
     end: date
 
     def path(self, ticker: str) -> Path:
-        """Where the answer for the ticker is; a digest, because a ticker is not a safe file name."""
+        """Where the answer for the ticker is; a digest, because a ticker is not a safe file
+        name.
+        """
         digest = blake2b(repr((ticker, str(self.start), str(self.end))).encode(), digest_size=16)
         return self.folder / "partial" / f"{digest.hexdigest()}.parquet"
 
@@ -150,7 +167,9 @@ def to_parquet(table: pd.DataFrame) -> bytes:
     import pyarrow.parquet as pq
 
     buffer = BytesIO()
-    pq.write_table(pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None), buffer)
+    pq.write_table(
+        pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None), buffer
+    )
     return buffer.getvalue()
 
 
@@ -188,8 +207,11 @@ def _fingerprint(content: bytes) -> str:
     return blake2b(content, digest_size=32).hexdigest()
 
 
-def coverage(answers: Mapping[str, pd.DataFrame], assets: Iterable[str], market: str | None) -> dict[str, Any]:
-    """Per ticker: rows, first and last date, and the rows of the calendar between them that it lacks.
+def coverage(
+    answers: Mapping[str, pd.DataFrame], assets: Iterable[str], market: str | None
+) -> dict[str, Any]:
+    """Per ticker: rows, first and last date, and the rows of the calendar between them that it
+    lacks.
 
     The calendar is that of the market asset, without one every date of the assets.
     """
@@ -210,7 +232,9 @@ def _covered(dates: pd.Series, calendar: pd.DatetimeIndex) -> dict[str, Any]:
 
 
 def too_few(facts: Mapping[str, Any], allowed: float) -> dict[str, str]:
-    """Ticker -> why it is refused, for those with less than the allowed share of the calendar's rows."""
+    """Ticker -> why it is refused, for those with less than the allowed share of the calendar's
+    rows.
+    """
     gaps = {}
     for ticker, one in facts["tickers"].items():
         share = 1.0 - one["missing"] / max(one["expected"], 1)
@@ -226,12 +250,18 @@ def _lacks(one: Mapping[str, Any], calendar: str) -> str:
 
 
 def describe(manifest: Mapping[str, Any]) -> list[str]:
-    """What a person should know of a snapshot: one line for all, one for each ticker with less than all."""
+    """What a person should know of a snapshot: one line for all, one for each ticker with less
+    than all.
+    """
     start, end = manifest["resolved"]["start"], manifest["resolved"]["end"]
     size = f"{len(manifest['tickers'])} tickers, {manifest['rows']} rows, {start} to {end}"
-    lines = [f"{size}, fetched {manifest['fetched_at']}, fingerprint {manifest['fingerprint'][:SHORT]}"]
+    lines = [
+        f"{size}, fetched {manifest['fetched_at']}, fingerprint {manifest['fingerprint'][:SHORT]}"
+    ]
     for ticker, facts in manifest["tickers"].items():
-        notes = _notes(facts, date.fromisoformat(start), date.fromisoformat(end), manifest["calendar"])
+        notes = _notes(
+            facts, date.fromisoformat(start), date.fromisoformat(end), manifest["calendar"]
+        )
         lines += [f"{ticker}: {', '.join(notes)}"] if notes else []
     return lines
 

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from runner.errors import DataError
 from runner.settings import Date, Positive, Rows, Share, Ticker, parse_date
 from runner.sources.file import File
-from runner.sources.snapshot import Partial, Snapshot, coverage, locked, manifest_of, read_manifest, too_few
+from runner.sources.snapshot import (
+    Partial,
+    Snapshot,
+    coverage,
+    locked,
+    manifest_of,
+    read_manifest,
+    too_few,
+)
 
 if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
@@ -26,7 +34,12 @@ if TYPE_CHECKING:
     from runner.market import Market
 
 PRICES = ["Open", "High", "Low", "Close", "AdjClose", "Volume"]
-COLUMNS: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "AdjClose", "volume": "Volume"}
+COLUMNS: dict[str, str | None] = {
+    "date": "Date",
+    "asset": "Ticker",
+    "close": "AdjClose",
+    "volume": "Volume",
+}
 SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9.^=&_-]{0,31}")
 CHART = "/v8/finance/chart/"
 ANSWERED = (200, 400, 404, 422)  # statuses with which Yahoo says that there is no such data
@@ -42,20 +55,22 @@ class Yahoo:
     """Prices, volumes and macro series by their Yahoo symbols.
 
     Fields are `close` (adjusted) and `volume`. The same request uses the same snapshot until
-    `python -m runner snapshot data.refresh=true` fetches it again. Proxies and certificates are those
-    of the environment (HTTPS_PROXY, REQUESTS_CA_BUNDLE).
+    `python -m runner snapshot data.refresh=true` fetches it again. Proxies and certificates are
+    those of the environment (HTTPS_PROXY, REQUESTS_CA_BUNDLE).
 
     Attributes:
         assets: the modelled assets.
         market: the market asset; its dates are the calendar.
         macro: name here -> symbol, series shared by all assets (levels).
-        start, end: first and last date, both included; end null takes all finished days when fetched.
+        start, end: first and last date, both included; end null takes all finished days when
+            fetched.
         folder: where snapshots are kept; a relative path starts at the working directory.
         refresh: fetch again although there is a snapshot; for the verb, a run ignores it.
         attempts: how often to ask for a ticker before giving up.
         pause: seconds before the second attempt, doubled before each further one.
         rate_limit_pause: the same when Yahoo says that there were too many requests.
-        coverage: smallest share of the calendar's rows between its own first and last row that a ticker has.
+        coverage: smallest share of the calendar's rows between its own first and last row that a
+            ticker has.
     """
 
     assets: list[Ticker]
@@ -78,15 +93,17 @@ class Yahoo:
         """
         path = replace(self, refresh=False).fetch()
         _refuse(self._gaps(read_manifest(manifest_of(path))).values())
-        use = File(str(path), COLUMNS, self.market, self.macro, {}, self.assets, self.start, self.end)
+        use = File(
+            str(path), COLUMNS, self.market, self.macro, {}, self.assets, self.start, self.end
+        )
         return use.load()
 
     def fetch(self) -> Path:
         """The parquet file of the snapshot, its manifest beside it (`manifest_of`).
 
         Raises:
-            DataError: symbols that Yahoo does not know, one line each; no network, rate limit or server
-                error after all attempts; too many missing rows; a damaged snapshot.
+            DataError: symbols that Yahoo does not know, one line each; no network, rate limit or
+                server error after all attempts; too many missing rows; a damaged snapshot.
         """
         self._check()
         snapshot = Snapshot(Path(self.folder), self._request())
@@ -94,7 +111,9 @@ class Yahoo:
         if path is not None:
             return path
         with locked(snapshot.folder):
-            path = None if self.refresh else snapshot.current()  # another process may have been faster
+            path = (
+                None if self.refresh else snapshot.current()
+            )  # another process may have been faster
             return path or self._write(snapshot)
 
     def _request(self) -> dict[str, Any]:
@@ -119,7 +138,9 @@ class Yahoo:
             mistakes.append("data.assets: empty; allowed: one Yahoo symbol or more")
         start, last = _day(self.start), self._last_day()
         if start > last:
-            mistakes.append(f"data.start: {start} is after the last day {last} (data.end, at most yesterday)")
+            mistakes.append(
+                f"data.start: {start} is after the last day {last} (data.end, at most yesterday)"
+            )
         _refuse(mistakes)
 
     def _last_day(self) -> date:
@@ -147,7 +168,9 @@ class Yahoo:
         return path
 
     def _ask_all(self, client: Client) -> dict[str, pd.DataFrame]:
-        """Ticker -> its rows. Unknown tickers are collected; any other failure stops, what came is kept."""
+        """Ticker -> its rows. Unknown tickers are collected; any other failure stops, what came is
+        kept.
+        """
         answers, mistakes = {}, []
         for ticker, role in _watched(self._roles().items()):
             try:
@@ -175,7 +198,9 @@ class Yahoo:
                 attempt += 1
 
     def _attempts(self, kind: Kind) -> int:
-        return {"missing": 1, "network": min(NETWORK_ATTEMPTS, self.attempts)}.get(kind, self.attempts)
+        return {"missing": 1, "network": min(NETWORK_ATTEMPTS, self.attempts)}.get(
+            kind, self.attempts
+        )
 
     def _wait(self, failure: Failure, attempt: int) -> float:
         """Seconds to wait after the attempt: doubled each time, or longer if the server says so."""
@@ -185,7 +210,10 @@ class Yahoo:
     def _gaps(self, facts: Mapping[str, Any]) -> dict[str, str]:
         """Ticker -> why it is refused, for the tickers with too many missing rows."""
         roles, gaps = self._roles(), too_few(facts, self.coverage)
-        return {ticker: f"{roles[ticker]}: {ticker!r} {why} (data.coverage)" for ticker, why in gaps.items()}
+        return {
+            ticker: f"{roles[ticker]}: {ticker!r} {why} (data.coverage)"
+            for ticker, why in gaps.items()
+        }
 
 
 class Failure(Exception):
@@ -212,7 +240,9 @@ class Failure(Exception):
 
 
 class Client:
-    """yfinance, asked for one ticker at a time; what it answers is kept until the snapshot is whole."""
+    """yfinance, asked for one ticker at a time; what it answers is kept until the snapshot is
+    whole.
+    """
 
     def __init__(self, folder: Path, start: date, end: date) -> None:
         import logging
@@ -248,12 +278,16 @@ class Client:
         try:
             with warnings.catch_warnings(action="ignore"):
                 one = yf.Ticker(ticker, session=self.session)
-                return one.history(start=str(self.start), end=str(past_end), auto_adjust=False, actions=False)
+                return one.history(
+                    start=str(self.start), end=str(past_end), auto_adjust=False, actions=False
+                )
         except Exception as error:  # whatever it raises, a person gets one line
             raise _failure(error, self.session.status, self.session.retry_after) from error
 
     def _tidy(self, rows: pd.DataFrame, ticker: str) -> pd.DataFrame:
-        """Naive dates of the exchange; rows without a price or outside the dates asked for are left out."""
+        """Naive dates of the exchange; rows without a price or outside the dates asked for are
+        left out.
+        """
         rows = rows.rename(columns={"Adj Close": "AdjClose"}).reindex(columns=PRICES).astype(float)
         rows = rows[rows["AdjClose"].notna()]
         if len(rows):
@@ -290,7 +324,9 @@ def _session() -> Any:
 
 
 def _failure(error: Exception, status: int | None, retry_after: float) -> Failure:
-    """What an exception of yfinance means, given the status of the last answer (None: there was none)."""
+    """What an exception of yfinance means, given the status of the last answer (None: there was
+    none).
+    """
     from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
 
     text = (str(error).splitlines() or [type(error).__name__])[0]
@@ -301,13 +337,19 @@ def _failure(error: Exception, status: int | None, retry_after: float) -> Failur
         return Failure("network", reason)
     if status in ANSWERED and isinstance(error, (YFTickerMissingError, OSError)):
         return Failure("missing", reason)
-    what = f"Yahoo answered HTTP {status}" if status not in (None, 200) else f"an answer of no use ({reason})"
+    what = (
+        f"Yahoo answered HTTP {status}"
+        if status not in (None, 200)
+        else f"an answer of no use ({reason})"
+    )
     return Failure("server", what, retry_after)
 
 
 @cache
 def _scratch() -> TemporaryDirectory[str]:
-    """Where yfinance caches in this process: it pickles cookies, so not in a folder that people share."""
+    """Where yfinance caches in this process: it pickles cookies, so not in a folder that people
+    share.
+    """
     from tempfile import TemporaryDirectory
 
     return TemporaryDirectory(prefix="yfinance-")

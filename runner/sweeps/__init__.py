@@ -1,1 +1,3 @@
-"""Many specs as one: what is planned, run by whom, taken up again, and what all of it says together."""
+"""Many specs as one: what is planned, run by whom, taken up again, and what all of it says
+together.
+"""

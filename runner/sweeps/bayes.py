@@ -1,7 +1,8 @@
-"""Draws led by the scores so far: Optuna's tree-structured Parzen estimator, told of every job of the plan.
+"""Draws led by the scores so far: Optuna's tree-structured Parzen estimator, told of every job of
+the plan.
 
-What is proposed follows from the jobs and scores in the sweep's directory and from the seed, so a sweep that was
-ended goes on as if it had not been.
+What is proposed follows from the jobs and scores in the sweep's directory and from the seed, so a
+sweep that was ended goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ MISSES = 50  # proposals in a row that are jobs already
 
 
 def more(plan: Plan, job_of: Callable[[int, Sequence[str]], Job]) -> Plan:
-    """The plan with the next jobs, as many as run at a time; the same plan where no more are to be had.
+    """The plan with the next jobs, as many as run at a time; the same plan where no more are to be
+    had.
 
     Raises:
         SpecError: Optuna is not installed; a score that no job has.
@@ -45,19 +47,27 @@ def _study(plan: Plan) -> optuna.Study:
     try:
         import optuna
     except ImportError:
-        raise SpecError("sweep.search: bayes needs Optuna: pip install 'factor-runner[bayes]'") from None
+        raise SpecError(
+            "sweep.search: bayes needs Optuna: pip install 'factor-runner[bayes]'"
+        ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     down = optuna.study.StudyDirection.MINIMIZE
     direction = down if plan.settings.lower_is_better else optuna.study.StudyDirection.MAXIMIZE
-    sampler = optuna.samplers.TPESampler(seed=plan.settings.seed + len(plan.jobs), constant_liar=True)
+    sampler = optuna.samplers.TPESampler(
+        seed=plan.settings.seed + len(plan.jobs), constant_liar=True
+    )
     study = optuna.create_study(direction=direction, sampler=sampler)
     distributions = _distributions(plan.axes)
     for job in plan.jobs:
-        params = {axis.key: _value(axis, text) for axis, text in zip(plan.axes, job.differs, strict=True)}
+        params = {
+            axis.key: _value(axis, text) for axis, text in zip(plan.axes, job.differs, strict=True)
+        }
         score = _score(plan, job)
         state = optuna.trial.TrialState.FAIL if score is None else optuna.trial.TrialState.COMPLETE
         study.add_trial(
-            optuna.trial.create_trial(params=params, distributions=distributions, value=score, state=state)
+            optuna.trial.create_trial(
+                params=params, distributions=distributions, value=score, state=state
+            )
         )
     return study
 

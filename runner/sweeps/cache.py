@@ -1,8 +1,10 @@
-"""What processes share: markets and panels by the digest of what they were made from, as files read without a copy.
+"""What processes share: markets and panels by the digest of what they were made from, as files read
+without a copy.
 
-A file is written under a name of its own and renamed when it is whole, so that simultaneous writers and killed ones
-do no harm; the last one wins, and all wrote the same. Files used longest ago go where the limit is passed; a process
-that has one open keeps it. Only files of the same user are read: they are pickles.
+A file is written under a name of its own and renamed when it is whole, so that simultaneous writers
+and killed ones do no harm; the last one wins, and all wrote the same. Files used longest ago go
+where the limit is passed; a process that has one open keeps it. Only files of the same user are
+read: they are pickles.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from runner.errors import DataError
 if TYPE_CHECKING:
     from runner.sweeps.plan import Plan
 
-HEAD = struct.Struct("<8sQQQI")  # mark, bytes in all, of the pickle, number of buffers, checksum of sizes and pickle
+HEAD = struct.Struct(
+    "<8sQQQI"
+)  # mark, bytes in all, of the pickle, number of buffers, checksum of sizes and pickle
 MARK = b"frcache2"
 LINE = 64  # bytes that a buffer is aligned to
 GIGABYTE = 10**9
@@ -39,7 +43,9 @@ class Cache:
         self.directory, self.limit = directory, limit
 
     def get(self, key: str) -> Any:
-        """The thing, its arrays read-only and not copied; None where it is not whole, not here or not ours."""
+        """The thing, its arrays read-only and not copied; None where it is not whole, not here or
+        not ours.
+        """
         path = self._path(key)
         try:
             with open(path, "rb") as file:
@@ -54,7 +60,9 @@ class Cache:
     def put(self, key: str, thing: Any) -> None:
         """Keep the thing; without room on the disk it is not kept."""
         buffers: list[memoryview] = []
-        text = pickle.dumps(thing, protocol=5, buffer_callback=lambda one: buffers.append(one.raw()))
+        text = pickle.dumps(
+            thing, protocol=5, buffer_callback=lambda one: buffers.append(one.raw())
+        )
         fresh = self.directory / f".{key}.{os.getpid()}.new"
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -98,14 +106,18 @@ class Cache:
 
 
 class SharedBench(Bench):
-    """A bench whose market and panels other processes use too; the data must be what the plan was made for."""
+    """A bench whose market and panels other processes use too; the data must be what the plan was
+    made for.
+    """
 
     def __init__(self, cache: Cache, code: str, fingerprints: Mapping[str, str]) -> None:
         super().__init__()
         self.cache, self.code, self.expected = cache, code, fingerprints
 
     def get(self, what: str, of: Any, make: Callable[[], Any]) -> Any:
-        return super().get(what, of, lambda: self._kept(what, of, make) if what in SHARED else make())
+        return super().get(
+            what, of, lambda: self._kept(what, of, make) if what in SHARED else make()
+        )
 
     def _kept(self, what: str, of: Any, make: Callable[[], Any]) -> Any:
         expected = self.expected.get(digest(of)) if what == "market" else None
@@ -125,7 +137,9 @@ def bench_of(plan: Plan) -> SharedBench:
     """The bench of a process that works for the plan."""
     settings = plan.settings
     fingerprints = {one: job.fingerprint for job in plan.jobs for one in [digest(job.data)]}
-    return SharedBench(Cache(Path(settings.cache), settings.cache_gb * GIGABYTE), plan.code, fingerprints)
+    return SharedBench(
+        Cache(Path(settings.cache), settings.cache_gb * GIGABYTE), plan.code, fingerprints
+    )
 
 
 def _dump(file: Any, text: bytes, buffers: list[memoryview]) -> None:
@@ -150,7 +164,12 @@ def _loaded(data: memoryview) -> Any:
     mark, total, length, count, check = HEAD.unpack_from(data)
     start = HEAD.size + 8 * count
     at = start + length
-    if mark != MARK or total != len(data) or at > total or zlib.crc32(data[HEAD.size : at]) != check:
+    if (
+        mark != MARK
+        or total != len(data)
+        or at > total
+        or zlib.crc32(data[HEAD.size : at]) != check
+    ):
         return None
     sizes, text, buffers = struct.unpack_from(f"<{count}Q", data, HEAD.size), data[start:at], []
     for size in sizes:

@@ -1,4 +1,6 @@
-"""Scores of the jobs of a sweep on the rows that all of them forecast, where they do not forecast the same."""
+"""Scores of the jobs of a sweep on the rows that all of them forecast, where they do not forecast
+the same.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,19 @@ ALWAYS = ("r2", "rmse")  # beside the score that is asked for and its naive base
 
 
 def differ(metrics: Iterable[Mapping[str, float]]) -> bool:
-    """Whether jobs forecast different numbers of rows; those that forecast none have no part in it."""
+    """Whether jobs forecast different numbers of rows; those that forecast none have no part in
+    it.
+    """
     return len({one[f"{OWN}n_obs"] for one in metrics if f"{OWN}n_obs" in one}) > 1
 
 
 def on_common_rows(jobs: Sequence[RunDirectory], score: str) -> list[dict[str, float]]:
-    """Scores `common/...` of each job on the cells (date, asset) that all of them forecast: this one, R2 and RMSE.
+    """Scores `common/...` of each job on the cells (date, asset) that all of them forecast: this
+    one, R2 and RMSE.
 
-    Forecasts are read one job at a time. A hold-out beside other folds is left alone. Nothing for a job without
-    forecasts; nothing at all where no cell is common, where a job forecasts a cell more than once, or where a job
-    has lost its forecasts.
+    Forecasts are read one job at a time. A hold-out beside other folds is left alone. Nothing for a
+    job without forecasts; nothing at all where no cell is common, where a job forecasts a cell more
+    than once, or where a job has lost its forecasts.
     """
     from runner.scores import SCORES
 
@@ -34,12 +39,18 @@ def on_common_rows(jobs: Sequence[RunDirectory], score: str) -> list[dict[str, f
     seen = _Places()
     common: np.ndarray | None = None
     scored = [f"{OWN}n_obs" in one.metrics for one in jobs]
-    if not all((one.path / "predictions.parquet").exists() for one, has in zip(jobs, scored, strict=True) if has):
+    if not all(
+        (one.path / "predictions.parquet").exists()
+        for one, has in zip(jobs, scored, strict=True)
+        if has
+    ):
         return [{} for _ in jobs]
     for one, has in zip(jobs, scored, strict=True):
         if has:
             keys = seen.of(_read(one, ["date", "asset", "fold"]))
-            if len(keys) > 1 and not (np.diff(keys) > 0).all():  # in the order of files they mostly are
+            if (
+                len(keys) > 1 and not (np.diff(keys) > 0).all()
+            ):  # in the order of files they mostly are
                 keys = np.sort(keys)
                 if not (np.diff(keys) > 0).all():
                     return [{} for _ in jobs]
@@ -49,10 +60,15 @@ def on_common_rows(jobs: Sequence[RunDirectory], score: str) -> list[dict[str, f
                 common = np.intersect1d(common, keys, assume_unique=True)
     if common is None or not len(common):
         return [{} for _ in jobs]
-    return [_scores(one, seen, common, names) if has else {} for one, has in zip(jobs, scored, strict=True)]
+    return [
+        _scores(one, seen, common, names) if has else {}
+        for one, has in zip(jobs, scored, strict=True)
+    ]
 
 
-def _scores(job: RunDirectory, seen: _Places, common: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+def _scores(
+    job: RunDirectory, seen: _Places, common: np.ndarray, names: Sequence[str]
+) -> dict[str, float]:
     """Of the forecasts of the job in the common cells."""
     from runner.scores import SCORES, sample_of
 
@@ -91,4 +107,6 @@ class _Places:
 
         known = self.known[name]
         code, values = pd.factorize(column)
-        return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)[code]
+        return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)[
+            code
+        ]

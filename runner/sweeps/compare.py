@@ -25,15 +25,16 @@ def compare(
     verdict_tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
     form: Form | Literal["csv", "latex"] = "tables",
 ) -> Comparison:
-    """Write the comparison of the finished jobs to `report` in the directory of the sweep, and print it.
+    """Write the comparison of the finished jobs to `report` in the directory of the sweep, and
+    print it.
 
     Args:
         score: that ranks; null: that of the sweep, or what the jobs have instead, which is said.
         term: of the specification curve; null: the first tested terms.
         heat: two keys of the heat map; null: those that differ, where two do.
         verdict_words, verdict_tables: what tests of all jobs together say.
-        form: printed as `tables`, `json` (one object), `csv` (the leaderboard) or `latex` (the coefficients side by
-            side), or `quiet`, not at all.
+        form: printed as `tables`, `json` (one object), `csv` (the leaderboard) or `latex` (the
+            coefficients side by side), or `quiet`, not at all.
 
     Raises:
         SpecError: no job has the score or the term, or a key does not differ; nothing was written.
@@ -41,7 +42,9 @@ def compare(
     """
     found = compared(plan, score)
     directory = plan.directory / "report"
-    sweep_page.write(found, directory, term, heat, sweep_page.Verdict(verdict_words, verdict_tables))
+    sweep_page.write(
+        found, directory, term, heat, sweep_page.Verdict(verdict_words, verdict_tables)
+    )
     if form == "csv":
         print(found.leaderboard.to_csv(index=False), end="")
     elif form == "latex":

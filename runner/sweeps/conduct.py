@@ -1,4 +1,6 @@
-"""A sweep from its plan to its end: what is done is skipped, what fails is told, what was lost comes again."""
+"""A sweep from its plan to its end: what is done is skipped, what fails is told, what was lost
+comes again.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ from runner.version import code_version
 if TYPE_CHECKING:
     from runner.sweeps.comparison import Comparison
 
-COUNTED = 1.0  # seconds after which the ledger is told of jobs that ended; a killed conductor's are told by a resume
+# seconds after which the ledger is told of jobs that ended; a killed conductor's are told by a
+# resume
+COUNTED = 1.0
 JobOf = Callable[[int, Sequence[str]], Job]
 
 
@@ -42,8 +46,8 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
         form: how it is told.
 
     Raises:
-        RunnerError: the sweep is run by another process; its launcher is not to be had here; or the store cannot be
-            written to. `resume` goes on.
+        RunnerError: the sweep is run by another process; its launcher is not to be had here; or the
+            store cannot be written to. `resume` goes on.
     """
     on_slurm = plan.settings.launcher == "slurm"
     if on_slurm:
@@ -73,7 +77,9 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
 
 
 def _told(plan: Plan, log: Log, form: Form) -> None:
-    """Judge and compare the finished jobs, tell it, and write it to the directory `report` and to MLflow."""
+    """Judge and compare the finished jobs, tell it, and write it to the directory `report` and to
+    MLflow.
+    """
     judged = verdict(plan)
     if judged is None:
         if form == "json":
@@ -81,7 +87,9 @@ def _told(plan: Plan, log: Log, form: Form) -> None:
         return
     words = [judged.sentence, *judged.notes]
     tables = {
-        name: table for name, table in (("tests", judged.tests), ("strategies", judged.strategies)) if len(table)
+        name: table
+        for name, table in (("tests", judged.tests), ("strategies", judged.strategies))
+        if len(table)
     }
     compared = compare(plan, verdict_words=words, verdict_tables=tables, form=form)
     metrics = {f"sweep/{name}": value for name, value in judged.metrics.items()}
@@ -102,7 +110,9 @@ def _say_where(plan: Plan, store: tracking.Store, compared: Comparison) -> None:
 def _rounds(
     plan: Plan, bench: Bench, here: bool, log: Log, told: progress.Progress, job_of: JobOf
 ) -> tuple[Plan, list[Job]]:
-    """Run the plan; where scores lead the search, run, look, and add jobs until there are enough."""
+    """Run the plan; where scores lead the search, run, look, and add jobs until there are
+    enough.
+    """
     failed, tried = [], set[int]()
     while True:
         own = bench if here else bench_of(plan)
@@ -131,10 +141,14 @@ class Log:
         self.ended: dict[tuple[str, str], tuple[str, float]] = {}
         self.counted = time.monotonic()
         tracked_sweep.end_killed(self.store, killed)
-        self.parent, self.logged = tracked_sweep.begin_sweep(self.store, plan.name, sweep_tags(plan))
+        self.parent, self.logged = tracked_sweep.begin_sweep(
+            self.store, plan.name, sweep_tags(plan)
+        )
         if plan.settings.search != "bayes":
             wanted = {job.key for job in plan.jobs}
-            tracked_sweep.discard(self.store, [run for key, run in self.logged.items() if key not in wanted])
+            tracked_sweep.discard(
+                self.store, [run for key, run in self.logged.items() if key not in wanted]
+            )
             self.logged = {key: run for key, run in self.logged.items() if key in wanted}
 
     def end(self, status: str) -> None:
@@ -150,7 +164,11 @@ class Log:
         self._ended(job, "finished", RunDirectory(place).seconds)
 
     def failed(self, job: Job, failure: Failure) -> None:
-        about = {"name": self.plan.names[job.number], "spec": without_secrets(job.spec), "chosen": job.chosen}
+        about = {
+            "name": self.plan.names[job.number],
+            "spec": without_secrets(job.spec),
+            "chosen": job.chosen,
+        }
         tracking.log_failure(about, failure.mistakes, self.store, self._tags(job))
         self._ended(job, "failed", failure.seconds)
 
@@ -166,12 +184,19 @@ class Log:
             self.count()
 
     def _tags(self, job: Job) -> dict[str, str]:
-        own = {"role": "job", "job": job.key, "job.number": str(job.number), "mlflow.parentRunId": self.parent}
+        own = {
+            "role": "job",
+            "job": job.key,
+            "job.number": str(job.number),
+            "mlflow.parentRunId": self.parent,
+        }
         return {**sweep_tags(self.plan), **own}
 
 
 def _known(plan: Plan, bench: Bench) -> Plan:
-    """The plan, written, with fingerprint, key and family of each job; where data cannot be read, the job fails."""
+    """The plan, written, with fingerprint, key and family of each job; where data cannot be read,
+    the job fails.
+    """
     seen: dict[str, str | Failure] = {}
     jobs = []
     for job in plan.jobs:
@@ -202,7 +227,10 @@ def _run(plan: Plan, tried: set[int], bench: Bench, log: Log, told: progress.Pro
     unread, known = [job for job in fresh if not job.key], [job for job in fresh if job.key]
     taken = _taken(plan, known, log.ledger)
     done = [job for job in known if plan.done(job)]
-    todo = sorted((job for job in known if not plan.done(job)), key=lambda job: (digest(_recipe(job)), job.number))
+    todo = sorted(
+        (job for job in known if not plan.done(job)),
+        key=lambda job: (digest(_recipe(job)), job.number),
+    )
     log.ledger.begin({(job.key, str(plan.place(job).resolve())): job.family for job in todo})
     if not told.jobs and plan.jobs:
         typical = log.ledger.typical_seconds(todo[0].family) if todo else None
@@ -216,12 +244,16 @@ def _run(plan: Plan, tried: set[int], bench: Bench, log: Log, told: progress.Pro
     return [*unread, *_tried(plan, todo, bench, log, told)]
 
 
-def _tried(plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, told: progress.Progress) -> Iterator[Job]:
+def _tried(
+    plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, told: progress.Progress
+) -> Iterator[Job]:
     """Jobs that failed for good, after the retries that they may have."""
     tries: dict[int, int] = {}
     while todo:
         again = []
-        with closing(LAUNCHERS[plan.settings.launcher](plan, todo, bench)) as outcomes:  # its workers end with it
+        with closing(
+            LAUNCHERS[plan.settings.launcher](plan, todo, bench)
+        ) as outcomes:  # its workers end with it
             for job in outcomes:
                 failure = plan.failure(job)
                 if failure is None:
@@ -241,11 +273,17 @@ def _tried(plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, told: progre
 
 def _recipe(job: Job) -> list[Any]:
     """Jobs with the same panel run after each other."""
-    return [job.fingerprint, job.data, *(job.spec.get(part) for part in ("features", "target", "preprocess"))]
+    return [
+        job.fingerprint,
+        job.data,
+        *(job.spec.get(part) for part in ("features", "target", "preprocess")),
+    ]
 
 
 def _taken(plan: Plan, jobs: Sequence[Job], ledger: Ledger) -> int:
-    """How many jobs were finished elsewhere, by another sweep or a run of its own; their directories are copied."""
+    """How many jobs were finished elsewhere, by another sweep or a run of its own; their
+    directories are copied.
+    """
     missing = {job.key: job for job in jobs if not plan.done(job)}
     count = 0
     for key, place in ledger.finished(missing).items():

@@ -1,4 +1,6 @@
-"""Who runs the jobs: this process, several, or a cluster. Each gives jobs back as their outcomes are on disk."""
+"""Who runs the jobs: this process, several, or a cluster. Each gives jobs back as their outcomes
+are on disk.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def inline(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
 
 
 def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
-    """In several processes of this machine, each with its own bench; one that dies fails its job and no other."""
+    """In several processes of this machine, each with its own bench; one that dies fails its job
+    and no other.
+    """
     from multiprocessing import get_context
 
     from pebble import ProcessPool
@@ -45,7 +49,9 @@ def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
         while waiting or running:
             while waiting and len(running) < 2 * plan.settings.workers:
                 job = waiting.pop()
-                running[pool.schedule(work_on, args=[plan.directory, job.number], timeout=limit)] = job
+                running[
+                    pool.schedule(work_on, args=[plan.directory, job.number], timeout=limit)
+                ] = job
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)
                 _told(plan, job, future)
@@ -64,7 +70,11 @@ def _told(plan: Plan, job: Job, future: Future) -> None:
     except TimeoutError:
         plan.fail(job, Failure((out_of_time(plan),), final=False))
     except ProcessExpired as error:
-        why = f"its process was killed by signal {-error.exitcode}" if error.exitcode < 0 else "its process ended"
+        why = (
+            f"its process was killed by signal {-error.exitcode}"
+            if error.exitcode < 0
+            else "its process ended"
+        )
         plan.fail(job, Failure((f"{why} (out of memory?)",), final=False))
 
 

@@ -1,4 +1,6 @@
-"""The plan of a sweep, written before anything runs: every job with its spec, and what became of each."""
+"""The plan of a sweep, written before anything runs: every job with its spec, and what became of
+each.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,9 @@ SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its number, the overrides that only it has, all of them, its spec, and once the data is known its
-    fingerprint, the key of the job and the family of trials that it belongs to; `chosen`: the option of
-    each group."""
+    """One job: its number, the overrides that only it has, all of them, its spec, and once the data
+    is known its fingerprint, the key of the job and the family of trials that it belongs to;
+    `chosen`: the option of each group."""
 
     number: int
     differs: tuple[str, ...]
@@ -96,7 +98,10 @@ class Plan:
     def names(self) -> Mapping[int, str]:
         """What only each job has, for people, by its number."""
         for told in (short, str):
-            found = {job.number: " ".join(map(told, job.differs)) or f"job {job.number}" for job in self.jobs}
+            found = {
+                job.number: " ".join(map(told, job.differs)) or f"job {job.number}"
+                for job in self.jobs
+            }
             if len(set(found.values())) == len(found):
                 return found
         return {job.number: f"job {job.number}" for job in self.jobs}
@@ -110,7 +115,9 @@ class Plan:
         return self.directory / str(job.number)
 
     def done(self, job: Job) -> bool:
-        """Whether the run directory of the job is there, made by this code from this data and spec."""
+        """Whether the run directory of the job is there, made by this code from this data and
+        spec.
+        """
         try:
             return bool(job.key) and RunDirectory(self.place(job)).about.get("job") == job.key
         except (DataError, ValueError):
@@ -133,14 +140,18 @@ class Plan:
         self._failed(job).unlink(missing_ok=True)
 
     def clear(self, job: Job) -> None:
-        """Remove what is left of the job: of other data or code, of workers that were killed, why it failed."""
+        """Remove what is left of the job: of other data or code, of workers that were killed, why
+        it failed.
+        """
         for old in (self.place(job), *self.directory.glob(f".{job.number}.*.unfinished")):
             shutil.rmtree(old, ignore_errors=True)
         self.forget(job)
 
     @contextmanager
     def held(self, job: Job) -> Iterator[None]:
-        """One process at a time works on the job, which has begun: a killed conductor's worker may still be at it."""
+        """One process at a time works on the job, which has begun: a killed conductor's worker may
+        still be at it.
+        """
         with open(marker(self.place(job)), "w") as mark:
             fcntl.flock(mark, fcntl.LOCK_EX)
             yield
@@ -169,7 +180,9 @@ def locked(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise SpecError(f"sweep {directory.name}: another process runs it; allowed: one at a time") from None
+            raise SpecError(
+                f"sweep {directory.name}: another process runs it; allowed: one at a time"
+            ) from None
         yield
 
 
@@ -187,7 +200,8 @@ def _id(directory: Path) -> str:
 
 
 def find(name: str | None = None) -> Plan:
-    """The plan of a sweep by its name or directory; without one, of the sweep that was last begun or resumed.
+    """The plan of a sweep by its name or directory; without one, of the sweep that was last begun
+    or resumed.
 
     Raises:
         SpecError: there is none.
@@ -209,13 +223,20 @@ def read(directory: Path) -> Plan:
     try:
         found = json.loads((directory / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        sweeps = sorted((path.parent.name for path in directory.parent.glob(f"*/{PLAN}")), reverse=True)
+        sweeps = sorted(
+            (path.parent.name for path in directory.parent.glob(f"*/{PLAN}")), reverse=True
+        )
         known = unknown(directory.name, sweeps) if sweeps else "there is none"
         raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}: {known}") from None
     lists = ("differs", "overrides")
     jobs = [Job(**{**job, **{name: tuple(job[name]) for name in lists}}) for job in found["jobs"]]
     axes = [Axis(**{**axis, "values": tuple(axis["values"])}) for axis in found["axes"]]
-    own = {"directory": directory, "settings": Sweep(**found["settings"]), "jobs": tuple(jobs), "axes": tuple(axes)}
+    own = {
+        "directory": directory,
+        "settings": Sweep(**found["settings"]),
+        "jobs": tuple(jobs),
+        "axes": tuple(axes),
+    }
     own |= {name: tuple(found[name]) for name in ("configs", "words", "fixed")}
     return Plan(**{**found, **own})
 

@@ -16,8 +16,8 @@ SAME = 1e-9  # relative; further apart than the rounding of two ways to the same
 def unchanging(choices: pd.DataFrame, metrics: Mapping[int, Mapping[str, float]]) -> list[str]:
     """Keys whose jobs have the same headline numbers wherever nothing else differs between them.
 
-    Every metric of a job is compared: coefficients, t-statistics, fit and scores. A key of which no two finished jobs
-    differ in it alone is not judged.
+    Every metric of a job is compared: coefficients, t-statistics, fit and scores. A key of which no
+    two finished jobs differ in it alone is not judged.
 
     Args:
         choices: values of the keys, a row per job number.
@@ -27,9 +27,15 @@ def unchanging(choices: pd.DataFrame, metrics: Mapping[int, Mapping[str, float]]
     return [str(name) for name in choices if _changes_nothing(finished, str(name), metrics)]
 
 
-def _changes_nothing(choices: pd.DataFrame, name: str, metrics: Mapping[int, Mapping[str, float]]) -> bool:
+def _changes_nothing(
+    choices: pd.DataFrame, name: str, metrics: Mapping[int, Mapping[str, float]]
+) -> bool:
     first: dict[str, int] = {}
-    others = choices.drop(columns=name).astype(str).agg("\x1f".join, axis=1) if choices.shape[1] > 1 else None
+    others = (
+        choices.drop(columns=name).astype(str).agg("\x1f".join, axis=1)
+        if choices.shape[1] > 1
+        else None
+    )
     compared = False
     for number in choices.index:
         alike = "" if others is None else others[number]

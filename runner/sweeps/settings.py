@@ -13,9 +13,11 @@ class Sweep:
     """Settings of a sweep.
 
     Attributes:
-        over: values by key, a list or text as on the command line such as `interval(0.1, 10)`; beside key=a,b there.
+        over: values by key, a list or text as on the command line such as `interval(0.1, 10)`;
+            beside key=a,b there.
         jobs: lists of overrides, one job each, combined with what `over` gives.
-        search: every combination; the values side by side; random draws; or draws led by the scores so far (Optuna).
+        search: every combination; the values side by side; random draws; or draws led by the scores
+            so far (Optuna).
         draws: how many, of random and bayes.
         seed: of the draws and of the bootstraps of the multiple tests.
         launcher: jobs in this process, in several, or on a Slurm cluster.
@@ -23,11 +25,14 @@ class Sweep:
         slurm: parameters of the Slurm jobs as submitit names them, without `slurm_`.
         report: what each job writes, see the key `report` of a spec.
         score, lower_is_better: the metric that ranks the jobs.
-        tests: terms whose coefficients are tested together; null: all terms of each job but the constant.
+        tests: terms whose coefficients are tested together; null: all terms of each job but the
+            constant.
         fail_fast: stop at the first job that fails.
         timeout: most seconds of a job; null: none.
-        cache, cache_gb: directory of the data and panels that processes share, and its most 1e9 bytes.
-        retries: how often a job is tried again that was killed, ran out of time, or raised what it should not.
+        cache, cache_gb: directory of the data and panels that processes share, and its most 1e9
+            bytes.
+        retries: how often a job is tried again that was killed, ran out of time, or raised what it
+            should not.
     """
 
     over: dict[str, Any] = field(default_factory=dict)
@@ -54,7 +59,9 @@ class Sweep:
         if drawn and self.draws is None:
             wrong.append(f"draws: given null; allowed: how many to draw, for search={self.search}")
         if not drawn and self.draws is not None:
-            wrong.append(f"draws: given {self.draws}; allowed: null, for search={self.search} has every combination")
+            wrong.append(
+                f"draws: given {self.draws}; allowed: null, for search={self.search} has every combination"
+            )
         if self.retries < 0:
             wrong.append(f"retries: given {self.retries}; allowed: a whole number from 0")
         if wrong:

@@ -1,7 +1,9 @@
-"""Jobs on a Slurm cluster: several Slurm jobs at a time, each working through its share of what waits.
+"""Jobs on a Slurm cluster: several Slurm jobs at a time, each working through its share of what
+waits.
 
-Slurm is asked what became of a Slurm job; what became of the jobs in it is on disk. All Slurm jobs of a sweep bear
-one name, by which those that a killed conductor left are found: no list of them could miss one.
+Slurm is asked what became of a Slurm job; what became of the jobs in it is on disk. All Slurm jobs
+of a sweep bear one name, by which those that a killed conductor left are found: no list of them
+could miss one.
 """
 
 from __future__ import annotations
@@ -38,12 +40,19 @@ ENDED = {
     "TIMEOUT": "its time was over (sweep.slurm.time)",
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-OWN = ("job_name", "nodes", "ntasks_per_node", "array_parallelism")  # of a Slurm job, what the sweep itself sets
+OWN = (
+    "job_name",
+    "nodes",
+    "ntasks_per_node",
+    "array_parallelism",
+)  # of a Slurm job, what the sweep itself sets
 
 
 @dataclass
 class Chunk:
-    """A Slurm job: its jobs without an outcome so far, in the order that it works in, and how many it has had."""
+    """A Slurm job: its jobs without an outcome so far, in the order that it works in, and how many
+    it has had.
+    """
 
     left: list[Job]
     told: int = 0
@@ -59,16 +68,24 @@ def check(settings: Sweep) -> None:
     try:
         from submitit import SlurmExecutor
     except ImportError:
-        raise SpecError("sweep.launcher: slurm needs submitit; pip install 'factor-runner[slurm]'") from None
+        raise SpecError(
+            "sweep.launcher: slurm needs submitit; pip install 'factor-runner[slurm]'"
+        ) from None
     if not (shutil.which("sbatch") and shutil.which("srun")):
-        raise SpecError("sweep.launcher: slurm: no sbatch and srun here; allowed: a machine that submits to Slurm")
+        raise SpecError(
+            "sweep.launcher: slurm: no sbatch and srun here; allowed: a machine that submits to Slurm"
+        )
     allowed = sorted(SlurmExecutor._valid_parameters() - {*OWN})
-    if wrong := [f"sweep.slurm: {unknown(name, allowed)}" for name in settings.slurm if name not in allowed]:
+    if wrong := [
+        f"sweep.slurm: {unknown(name, allowed)}" for name in settings.slurm if name not in allowed
+    ]:
         raise SpecError(wrong)
 
 
 def slurm(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
-    """In Slurm jobs; one that ends early fails the job that it was at, and those after it wait again."""
+    """In Slurm jobs; one that ends early fails the job that it was at, and those after it wait
+    again.
+    """
     waiting, running, asked = list(jobs), dict[str, Chunk](), 0.0
     for job in jobs:
         plan.forget(job)
@@ -102,7 +119,8 @@ def cancel(plan: Plan) -> None:
 
 
 def _submit(plan: Plan, executor: Any, waiting: list[Job], running: dict[str, Chunk]) -> None:
-    """Fill the places; shares get smaller as less is left, so that all places end at about the same time.
+    """Fill the places; shares get smaller as less is left, so that all places end at about the same
+    time.
 
     Raises:
         RunnerError: Slurm takes none.
@@ -132,7 +150,8 @@ def _outcomes(plan: Plan, chunk: Chunk) -> Iterator[Job]:
 
 
 def _lost(plan: Plan, number: str, chunk: Chunk, state: str, waiting: list[Job]) -> Iterator[Job]:
-    """Where the Slurm job has ended: its first job without an outcome failed, the others wait again.
+    """Where the Slurm job has ended: its first job without an outcome failed, the others wait
+    again.
 
     The first one waits again too where the Slurm job had done others and ended for want of time.
     """
@@ -160,29 +179,40 @@ def _executor(plan: Plan) -> Any:
     from submitit import SlurmExecutor
 
     given = dict(plan.settings.slurm)
-    kept = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")} | {one: os.environ.get(one, "1") for one in THREADS}
+    kept = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")} | {
+        one: os.environ.get(one, "1") for one in THREADS
+    }
     exports = [f"export {name}={shlex.quote(value)}" for name, value in kept.items()]
     executor = SlurmExecutor(plan.directory.resolve() / STATE / "slurm", max_num_timeout=0)
     try:
         setup = [*given.pop("setup", []), f"cd {shlex.quote(os.getcwd())}", *exports]
-        executor.update_parameters(**{"time": None, **given, "job_name": _name(plan), "setup": setup})
+        executor.update_parameters(
+            **{"time": None, **given, "job_name": _name(plan), "setup": setup}
+        )
     except (TypeError, ValueError) as error:
         raise SpecError(f"sweep.slurm: {' '.join(str(error).split())}") from None
     return executor
 
 
 def work_through(directory: str, numbers: Sequence[int]) -> None:
-    """What a Slurm job does: these jobs of the sweep, one after the other, until its time is nearly over."""
+    """What a Slurm job does: these jobs of the sweep, one after the other, until its time is
+    nearly over.
+    """
     over: list[int] = []
     for name in (signal.SIGTERM, signal.SIGCONT):  # submitit would not let it be ended
         signal.signal(name, signal.SIG_DFL)
-    for name in (signal.SIGUSR1, signal.SIGUSR2):  # one of them says so, sweep.slurm.signal_delay_s before
+    for name in (
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    ):  # one of them says so, sweep.slurm.signal_delay_s before
         signal.signal(name, lambda number, frame: over.append(number))
     plan, bench = own(Path(directory))
     for i, job in enumerate(plan.jobs[number] for number in numbers):
         if over and i > 0:
             return
-        if plan.failure(job) is None:  # else this is the second time: Slurm began the Slurm job again
+        if (
+            plan.failure(job) is None
+        ):  # else this is the second time: Slurm began the Slurm job again
             work(plan, job, bench)
 
 
@@ -197,10 +227,19 @@ def _asked(plan: Plan) -> dict[str, str]:
     Raises:
         RunnerError: Slurm does not answer.
     """
-    command = ["squeue", "--me", "--noheader", "--states=all", f"--name={_name(plan)}", "--format=%i|%T"]
+    command = [
+        "squeue",
+        "--me",
+        "--noheader",
+        "--states=all",
+        f"--name={_name(plan)}",
+        "--format=%i|%T",
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        raise RunnerError(f"sweep.launcher: slurm: {(answer.stderr.splitlines() or ['squeue failed'])[0]}")
+        raise RunnerError(
+            f"sweep.launcher: slurm: {(answer.stderr.splitlines() or ['squeue failed'])[0]}"
+        )
     return dict(line.split("|") for line in answer.stdout.split())
 
 

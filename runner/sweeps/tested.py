@@ -23,7 +23,8 @@ OLDER = "written by an older version, which kept nothing of what its p-values re
 def verdict(plan: Plan) -> Verdict | None:
     """The verdict on the finished jobs; None where there are none.
 
-    Every other trial that the ledger knows on the same data and target counts too, as one without a result here.
+    Every other trial that the ledger knows on the same data and target counts too, as one without a
+    result here.
 
     Raises:
         SpecError: a term of sweep.tests that no job has.
@@ -34,12 +35,20 @@ def verdict(plan: Plan) -> Verdict | None:
     size = sum((plan.place(job) / "predictions.parquet").stat().st_size for job in done)
     written = [RunDirectory(plan.place(job)) for job in done]
     with_forecasts = size <= MOST_BYTES
-    found = [tested(plan.names[job.number], run, with_forecasts) for job, run in zip(done, written, strict=True)]
+    found = [
+        tested(plan.names[job.number], run, with_forecasts)
+        for job, run in zip(done, written, strict=True)
+    ]
     ledger, families = Ledger(Path(plan.ledger)), {job.family for job in done}
     trials = sum(ledger.count(family).trials for family in families)
     horizon = max(run.about.get("horizon", 1) for run in written)
     settings = plan.settings
-    bar = Bar(settings.tests, without_result=max(trials - len(done), 0), horizon=max(horizon, 1), seed=settings.seed)
+    bar = Bar(
+        settings.tests,
+        without_result=max(trials - len(done), 0),
+        horizon=max(horizon, 1),
+        seed=settings.seed,
+    )
     try:
         said = judge(found, bar)
     except ValueError as error:
@@ -74,7 +83,8 @@ def tested(name: str, written: RunDirectory, with_forecasts: bool) -> Tested:
 def _is_older(written: RunDirectory) -> bool:
     """Whether the run was written before runs kept what p-values rest on.
 
-    Its influences are then not those under the null, and it may have neither its horizon nor its wealth.
+    Its influences are then not those under the null, and it may have neither its horizon nor its
+    wealth.
     """
     return "doubts" not in written.about
 

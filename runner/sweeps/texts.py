@@ -15,7 +15,9 @@ def value_text(value: Any) -> str:
 
 
 def value_texts(values: Iterable[Any], most: int) -> list[str]:
-    """Choices as texts of at most so many letters; what would read alike is cut about where it first differs."""
+    """Choices as texts of at most so many letters; what would read alike is cut about where it
+    first differs.
+    """
     whole = [value_text(value) for value in values]
     found = [brief(text, most) for text in whole]
     for cut in set(found):
@@ -24,10 +26,16 @@ def value_texts(values: Iterable[Any], most: int) -> list[str]:
             letters = enumerate(zip_longest(*alike))
             start = max(next(at for at, these in letters if len(set(these)) > 1) - most // 3, 0)
             pairs = zip(whole, found, strict=True)
-            found = [f"… {text[start : start + most - 2]}" if one == cut else one for text, one in pairs]
+            found = [
+                f"… {text[start : start + most - 2]}" if one == cut else one for text, one in pairs
+            ]
     return found
 
 
 def brief(text: str, most: int) -> str:
     """A long text cut in the middle: lists often differ at their end."""
-    return text if len(text) <= most else f"{text[: most // 2 - 1]} … {text[len(text) - most + most // 2 + 2 :]}"
+    return (
+        text
+        if len(text) <= most
+        else f"{text[: most // 2 - 1]} … {text[len(text) - most + most // 2 + 2 :]}"
+    )

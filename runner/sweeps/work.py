@@ -1,4 +1,6 @@
-"""One job of a sweep, in whatever process: its outcome is on disk, as a run directory or as a reason."""
+"""One job of a sweep, in whatever process: its outcome is on disk, as a run directory or as a
+reason.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ def _work(plan: Plan, job: Job, bench: Bench) -> None:
         line = f"raised {type(error).__name__}: {' '.join(str(error).split())}"
         failure = Failure((line,), final=False, trace=traceback.format_exc())
     if failure:
-        plan.fail(job, Failure(failure.mistakes, failure.final, time.monotonic() - begun, failure.trace))
+        plan.fail(
+            job, Failure(failure.mistakes, failure.final, time.monotonic() - begun, failure.trace)
+        )
 
 
 def out_of_time(plan: Plan) -> str:

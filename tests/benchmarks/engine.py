@@ -91,7 +91,11 @@ def simulated(size: str) -> Panel:
     from runner.panel import Panel
 
     (N, T), rng = SIZES[size], np.random.default_rng(7)
-    X, y, beta = np.empty((T, N, FEATURES)), np.empty((T, N)), 0.3 + 0.2 * rng.standard_normal((N, FEATURES))
+    X, y, beta = (
+        np.empty((T, N, FEATURES)),
+        np.empty((T, N)),
+        0.3 + 0.2 * rng.standard_normal((N, FEATURES)),
+    )
     for t in range(T):
         common = rng.standard_normal()
         X[t] = 0.5 * common + rng.standard_normal((N, FEATURES))
@@ -175,7 +179,9 @@ def of_scope(scope: str) -> Callable[[Fit], Answer]:
     def read(fit: Fit) -> Answer:
         rows = fit.coefficients[fit.coefficients["scope"] == scope]
         k = rows["term"].nunique()
-        estimate, error, t = (rows[name].to_numpy().reshape(-1, k) for name in ("estimate", "std_error", "t_stat"))
+        estimate, error, t = (
+            rows[name].to_numpy().reshape(-1, k) for name in ("estimate", "std_error", "t_stat")
+        )
         r2 = fit.quality.loc[fit.quality["scope"] == scope, "r2"].to_numpy()
         return Answer(estimate, error, t, r2 if len(r2) else None)
 
@@ -214,8 +220,13 @@ def polars_statistics(table: Any) -> Answer:
     features = [pl.col(f"x{k}") for k in range(FEATURES)]
     ols = pl.col("y").least_squares.ols(*features, mode="statistics", add_intercept=True)
     rows = table.group_by("asset", maintain_order=True).agg(ols.alias("fit"))["fit"]
-    fields = (np.array(rows.struct.field(name).to_list()) for name in ("coefficients", "standard_errors", "t_values"))
-    estimate, error, t = (np.roll(values, 1, axis=1) for values in fields)  # its constant comes last
+    fields = (
+        np.array(rows.struct.field(name).to_list())
+        for name in ("coefficients", "standard_errors", "t_values")
+    )
+    estimate, error, t = (
+        np.roll(values, 1, axis=1) for values in fields
+    )  # its constant comes last
     return Answer(estimate, error, t, rows.struct.field("r2").to_numpy())
 
 
@@ -236,7 +247,9 @@ def pyfixest_two_way(table: Any) -> Answer:
 
     ssc = pf.ssc(k_adj=True, G_adj=True, G_df="conventional")
     formula = "y ~ " + " + ".join(f"x{k}" for k in range(FEATURES))
-    fit = pf.feols(formula, data=table, vcov={"CRV1": "asset+date"}, ssc=ssc, copy_data=False, store_data=False)
+    fit = pf.feols(
+        formula, data=table, vcov={"CRV1": "asset+date"}, ssc=ssc, copy_data=False, store_data=False
+    )
     return _row(fit.coef(), fit.se(), fit.tstat())
 
 
@@ -255,7 +268,9 @@ def linear_effects(data: tuple[Any, Any]) -> Answer:
     from linearmodels.panel import PanelOLS
 
     y, X = data
-    fit = PanelOLS(y, X.drop(columns="const"), entity_effects=True, time_effects=True).fit(cov_type="unadjusted")
+    fit = PanelOLS(y, X.drop(columns="const"), entity_effects=True, time_effects=True).fit(
+        cov_type="unadjusted"
+    )
     return _row(fit.params, fit.std_errors, fit.tstats)
 
 
@@ -263,7 +278,9 @@ def linear_two_way(data: tuple[Any, Any]) -> Answer:
     """Two ways of clusters in linearmodels: G/(G-1) with group_debias, and (n-1)/(n-k), as ours."""
     from linearmodels.panel import PooledOLS
 
-    fit = PooledOLS(*data).fit(cov_type="clustered", cluster_entity=True, cluster_time=True, group_debias=True)
+    fit = PooledOLS(*data).fit(
+        cov_type="clustered", cluster_entity=True, cluster_time=True, group_debias=True
+    )
     return _row(fit.params, fit.std_errors, fit.tstats)
 
 
@@ -274,8 +291,16 @@ def _row(*columns: Any) -> Answer:
     return Answer(*(np.asarray(column, dtype=float)[None] for column in columns))
 
 
-STATSMODELS = Peer("statsmodels OLS, a loop", "statsmodels", arrays, statsmodels_loop, SAMPLE, ROUNDS)
-FORMULA = Peer("statsmodels formula, by asset of a table", "statsmodels", pandas_table, statsmodels_formula, SAMPLE)
+STATSMODELS = Peer(
+    "statsmodels OLS, a loop", "statsmodels", arrays, statsmodels_loop, SAMPLE, ROUNDS
+)
+FORMULA = Peer(
+    "statsmodels formula, by asset of a table",
+    "statsmodels",
+    pandas_table,
+    statsmodels_formula,
+    SAMPLE,
+)
 EFFECTS = Peer("pyfixest feols, two effects", "pyfixest", pandas_table, pyfixest_effects)
 PANEL_OLS = Peer("linearmodels PanelOLS", "linearmodels", pandas_panel, linear_effects)
 POLARS = Peer("polars-ols, statistics", "polars_ols", polars_table, polars_statistics, None, ROUNDS)
@@ -283,10 +308,20 @@ FAMA_MACBETH = Peer("linearmodels FamaMacBeth", "linearmodels", pandas_panel, li
 PYFIXEST = Peer("pyfixest feols, CRV1", "pyfixest", pandas_table, pyfixest_two_way)
 POOLED_OLS = Peer("linearmodels PooledOLS", "linearmodels", pandas_panel, linear_two_way)
 TASKS = (
-    Task("least squares per asset, t and R2", per_asset, of_scope("asset"), ((STATSMODELS,), (FORMULA,), (POLARS,))),
+    Task(
+        "least squares per asset, t and R2",
+        per_asset,
+        of_scope("asset"),
+        ((STATSMODELS,), (FORMULA,), (POLARS,)),
+    ),
     Task(f"Fama-MacBeth, Newey-West {LAGS}", fama_macbeth, of_scope("mean"), ((FAMA_MACBETH,),)),
     Task("pooled, clusters asset and date", two_way, of_scope("pooled"), ((PYFIXEST, POOLED_OLS),)),
-    Task("fixed effects of asset and date", fixed_effects, of_scope("pooled"), ((EFFECTS, PANEL_OLS),)),
+    Task(
+        "fixed effects of asset and date",
+        fixed_effects,
+        of_scope("pooled"),
+        ((EFFECTS, PANEL_OLS),),
+    ),
 )
 
 
@@ -323,7 +358,9 @@ def same(ours: Answer, theirs: Answer, own: np.ndarray) -> float:
     return max(gaps)
 
 
-def side_by_side(task: Task, peer: Peer, panel: Panel, size: str) -> tuple[list[float], list[float], float]:
+def side_by_side(
+    task: Task, peer: Peer, panel: Panel, size: str
+) -> tuple[list[float], list[float], float]:
     """Seconds of ours and of the peer's, measured in turn, and the largest relative gap of their answers."""
     import numpy as np
 
@@ -346,7 +383,9 @@ def side_by_side(task: Task, peer: Peer, panel: Panel, size: str) -> tuple[list[
 def speed(size: str) -> None:
     """Prints a row per task and peer."""
     panel, tiny = simulated(size), simulated("tiny")
-    print("| task | beside | ours, median s | beside, median s | times faster | largest gap | rounds |")
+    print(
+        "| task | beside | ours, median s | beside, median s | times faster | largest gap | rounds |"
+    )
     print("|---|---|---|---|---|---|---|", flush=True)
     for task in TASKS:
         for peers in task.peers:
@@ -357,9 +396,14 @@ def speed(size: str) -> None:
             side_by_side(task, peer, tiny, "tiny")
             ours, theirs, gap = side_by_side(task, peer, panel, size)
             a, b, scaled = median(ours), median(theirs), size == "large" and peer.some
-            name = peer.name + (f" ({peer.some} assets, scaled to {SIZES[size][0]})" if scaled else "")
+            name = peer.name + (
+                f" ({peer.some} assets, scaled to {SIZES[size][0]})" if scaled else ""
+            )
             counts = f"{len(ours)}, {len(theirs)}"
-            print(f"| {task.name} | {name} | {a:.3g} | {b:.3g} | {b / a:.1f} | {gap:.0e} | {counts} |", flush=True)
+            print(
+                f"| {task.name} | {name} | {a:.3g} | {b:.3g} | {b / a:.1f} | {gap:.0e} | {counts} |",
+                flush=True,
+            )
 
 
 # --- memory -------------------------------------------------------------------------------------------------------
@@ -391,7 +435,9 @@ def memory(size: str) -> None:
     """
     N, T = SIZES[size]
     held, own = peak(size, None), N * T * (8 * (FEATURES + 1) + 1)
-    print(f"| fit | peak over the panel's process, MB | share of the panel's {own / 1e6:.0f} MB |\n|---|---|---|")
+    print(
+        f"| fit | peak over the panel's process, MB | share of the panel's {own / 1e6:.0f} MB |\n|---|---|---|"
+    )
     for at, task in enumerate(TASKS):
         more = peak(size, at) - held
         print(f"| {task.name} | {more / 1e6:.1f} | {more / own:.3f} |", flush=True)
@@ -400,7 +446,16 @@ def memory(size: str) -> None:
 def versions() -> None:
     """Prints the versions of all that is measured."""
     found = []
-    for name in ("numpy", "numba", "pandas", "statsmodels", "linearmodels", "polars", "polars-ols", "pyfixest"):
+    for name in (
+        "numpy",
+        "numba",
+        "pandas",
+        "statsmodels",
+        "linearmodels",
+        "polars",
+        "polars-ols",
+        "pyfixest",
+    ):
         try:
             found.append(f"{name} {version(name)}")
         except ModuleNotFoundError:

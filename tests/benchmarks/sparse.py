@@ -60,20 +60,31 @@ def one_by_one(X: np.ndarray, y: np.ndarray, tol: float) -> tuple[float, list[An
     from sklearn.linear_model import LassoCV
 
     start = time.perf_counter()
-    found = [LassoCV(alphas=PENALTIES, cv=folds(), tol=tol, max_iter=100_000).fit(X, target) for target in y]
+    found = [
+        LassoCV(alphas=PENALTIES, cv=folds(), tol=tol, max_iter=100_000).fit(X, target)
+        for target in y
+    ]
     return (time.perf_counter() - start) / len(y), found
 
 
-def objective(X: np.ndarray, y: np.ndarray, slopes: np.ndarray, constant: float, penalty: float) -> float:
-    return float(np.sum((y - constant - X @ slopes) ** 2) / (2 * len(y)) + penalty * np.abs(slopes).sum())
+def objective(
+    X: np.ndarray, y: np.ndarray, slopes: np.ndarray, constant: float, penalty: float
+) -> float:
+    return float(
+        np.sum((y - constant - X @ slopes) ** 2) / (2 * len(y)) + penalty * np.abs(slopes).sum()
+    )
 
 
 def main() -> None:
     from runner.cross_asset import choose
 
     ret = returns(sys.argv[1] if len(sys.argv) > 1 else None)
-    print(f"{ret.shape[1]} assets, {LAGS * ret.shape[1]} candidates, {WINDOW} rows; milliseconds a fit")
-    print("row  all at once  LassoCV  times  LassoCV tight  times  same penalty  objective above  slopes apart")
+    print(
+        f"{ret.shape[1]} assets, {LAGS * ret.shape[1]} candidates, {WINDOW} rows; milliseconds a fit"
+    )
+    print(
+        "row  all at once  LassoCV  times  LassoCV tight  times  same penalty  objective above  slopes apart"
+    )
     for t in MINUTES:
         X, y, last = window(ret, t)
         start = time.perf_counter()
@@ -95,7 +106,10 @@ def main() -> None:
                 for b, a in ((found.slopes[i], found.constant[i]), (fit.coef_, fit.intercept_))
             )
             above = max(above, (mine - theirs) / max(theirs, 1e-300))
-            apart = max(apart, np.abs(found.slopes[i] - fit.coef_).max() / max(np.abs(fit.coef_).max(), 1e-300))
+            apart = max(
+                apart,
+                np.abs(found.slopes[i] - fit.coef_).max() / max(np.abs(fit.coef_).max(), 1e-300),
+            )
         print(
             f"{t:3d} {1e3 * ours:12.2f} {1e3 * plain:8.1f} {plain / ours:6.0f} {1e3 * tight:14.1f}"
             f" {tight / ours:6.0f} {same:8d} of {len(some)} {above:16.1e} {apart:13.1e}",

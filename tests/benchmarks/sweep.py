@@ -20,7 +20,17 @@ COMMON = [
     "data=simulated", "data.assets=1000", "data.rows=2500", "data.churn=0", "+data.macro.vix=V", "+data.macro.tlt=T",
     "+data.macro.dxy=D", "features=signals", "experiment=none", "validation=none", "model.by=null",
 ]  # fmt: skip
-NAMES = ["mom_1m", "mom_3m", "volume_surprise", "volatility", "beta", "vix_chg", "tlt_ret", "dxy_chg", "market_ret"]
+NAMES = [
+    "mom_1m",
+    "mom_3m",
+    "volume_surprise",
+    "volatility",
+    "beta",
+    "vix_chg",
+    "tlt_ret",
+    "dxy_chg",
+    "market_ret",
+]
 PLAIN = """
 import os
 for pool in ("OMP", "OPENBLAS", "MKL"):
@@ -58,11 +68,17 @@ main()
 def specs(jobs: int) -> list[str]:
     """Overrides of a grid of about so many jobs: subsets of the regressors by penalties."""
     subsets = (
-        [NAMES[:k] for k in range(1, 10)] + [NAMES[k:] for k in range(1, 9)] + [NAMES[k : k + 3] for k in range(1, 4)]
+        [NAMES[:k] for k in range(1, 10)]
+        + [NAMES[k:] for k in range(1, 9)]
+        + [NAMES[k : k + 3] for k in range(1, 4)]
     )
     penalties = [round(0.1 * 1.8**k, 4) for k in range(max(jobs // len(subsets), 1))]
     lists = ",".join(f"[{','.join(one)}]" for one in subsets[: max(min(jobs, len(subsets)), 1)])
-    return ["model=ridge", f"model.regressors={lists}", f"model.penalty={','.join(map(str, penalties))}"]
+    return [
+        "model=ridge",
+        f"model.regressors={lists}",
+        f"model.penalty={','.join(map(str, penalties))}",
+    ]
 
 
 def seconds(command: list[str], folder: Path) -> float:
@@ -83,7 +99,12 @@ def writes(folder: Path, rounds: int) -> float:
     )
     env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return float(done.stdout.split()[-1])
 
@@ -97,14 +118,21 @@ def main(jobs: int) -> None:
         plain = [sys.executable, "plain.py", "-m", *COMMON]
         seconds([*ours, *specs(1)], folder)  # makes the store
         few, many = 20, jobs
-        apart = [f"ledger=outputs/{jobs}.db" for jobs in (few, many)]  # else jobs of the one are copied by the other
+        apart = [
+            f"ledger=outputs/{jobs}.db" for jobs in (few, many)
+        ]  # else jobs of the one are copied by the other
         short = seconds([*ours, *specs(few), apart[0]], folder)
         long = seconds([*ours, *specs(many), apart[1]], folder)
         per_job = (long - short) / (many - few)
         write = writes(folder, 40)
-        plain_short, plain_long = seconds([*plain, *specs(1)], folder), seconds([*plain, *specs(5)], folder)
+        plain_short, plain_long = (
+            seconds([*plain, *specs(1)], folder),
+            seconds([*plain, *specs(5)], folder),
+        )
         plain_job = (plain_long - plain_short) / 4
-    print(f"{jobs} specs on 1000 assets x 2500 dates, pooled ridge on subsets of nine regressors, no validation\n")
+    print(
+        f"{jobs} specs on 1000 assets x 2500 dates, pooled ridge on subsets of nine regressors, no validation\n"
+    )
     print("| | seconds |\n|---|---|")
     print(f"| ours, a sweep of {many} jobs | {long:.1f} |")
     print(f"| ours, per further job | {per_job:.3f} |")

@@ -59,7 +59,10 @@ def splits(panel: Any) -> None:
     single, _ = timed(one)
     many, _ = timed(all_splits)
     times = f"{many:.3g} | {single:.3g} | {many / single:.2f} times one"
-    print(f"| {len(folds)} combinatorial splits, ridge | one fit with forecast | {times} |", flush=True)
+    print(
+        f"| {len(folds)} combinatorial splits, ridge | one fit with forecast | {times} |",
+        flush=True,
+    )
 
 
 def refits(panel: Any) -> None:

@@ -29,8 +29,16 @@ ROOT = Path(__file__).parents[2]
 SIZES = {"tiny": (16, 800), "small": (100, 2500), "large": (1000, 7500)}  # assets, dates
 POOLS = ("OMP", "OPENBLAS", "MKL", "NUMBA", "RAYON", "POLARS")
 FIRST, TEST, WINDOW, PURGE, HORIZON = 655, 25, 504, 20, 21
-WINDOWS, PENALTIES = (252, 504, 756, 1008, 1260, 1512, 2016, 2520), tuple(10.0**k for k in range(-3, 6))
-NAMES = {"vol_5": (5, "both"), "vol_21": (21, "both"), "vol_63": (63, "both"), "vol_126": (126, "both")}
+WINDOWS, PENALTIES = (
+    (252, 504, 756, 1008, 1260, 1512, 2016, 2520),
+    tuple(10.0**k for k in range(-3, 6)),
+)
+NAMES = {
+    "vol_5": (5, "both"),
+    "vol_21": (21, "both"),
+    "vol_63": (63, "both"),
+    "vol_126": (126, "both"),
+}
 NAMES |= {"down_21": (21, "down"), "up_21": (21, "up")}
 LOW, HIGH = 0.025, 2.0
 TURNS = 2  # of every side, one after the other; the better one is told
@@ -49,8 +57,14 @@ def write(path: Path, size: str) -> None:
     N, T = SIZES[size]
     market = Simulated(assets=N, rows=T, start="1990-01-01", churn=0.0, seed=1).load()
     close = market.fields["close"]
-    table = {"Date": np.repeat(close.index.to_numpy(), N), "Ticker": np.tile(close.columns.to_numpy(), T)}
-    table |= {"Close": close.to_numpy().ravel(), "Sector": np.tile(market.groups["sector"].to_numpy(), T)}
+    table = {
+        "Date": np.repeat(close.index.to_numpy(), N),
+        "Ticker": np.tile(close.columns.to_numpy(), T),
+    }
+    table |= {
+        "Close": close.to_numpy().ravel(),
+        "Sector": np.tile(market.groups["sector"].to_numpy(), T),
+    }
     pd.DataFrame(table).to_parquet(path, index=False)
 
 
@@ -66,7 +80,9 @@ def panel_of(path: Path) -> Any:
 
     columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "Close"}
     market = File(str(path), columns, groups={"sector": "Sector"}).load()
-    features = {name: partial(realised_volatility, window=w, side=side) for name, (w, side) in NAMES.items()}
+    features = {
+        name: partial(realised_volatility, window=w, side=side) for name, (w, side) in NAMES.items()
+    }
     steps = [Step(partial(clip, low=LOW, high=HIGH), "clip", [*NAMES, "target"])]
     return build_panel(market, features, forward_volatility, steps)
 
@@ -74,9 +90,16 @@ def panel_of(path: Path) -> Any:
 def models(panel: Any) -> dict[str, Any]:
     from runner.regression import Regression
 
-    made = partial(Regression, estimator="ridge", penalty=1.0, standardise=False, regressors=list(NAMES))
+    made = partial(
+        Regression, estimator="ridge", penalty=1.0, standardise=False, regressors=list(NAMES)
+    )
     with_dummies = made(by=None, dummies=["sector"]).on(panel)
-    return {"asset": made(by="asset"), "sector": made(by="sector"), "all": made(by=None), "dummies": with_dummies}
+    return {
+        "asset": made(by="asset"),
+        "sector": made(by="sector"),
+        "all": made(by=None),
+        "dummies": with_dummies,
+    }
 
 
 def ours(path: Path) -> dict[str, Any]:
@@ -90,7 +113,9 @@ def ours(path: Path) -> dict[str, Any]:
     start = time.perf_counter()
     panel = panel_of(path)
     made = time.perf_counter() - start
-    folds = WalkForward(test=TEST, first=FIRST, window=WINDOW, purge=PURGE).split(panel.dates, panel.horizon)
+    folds = WalkForward(test=TEST, first=FIRST, window=WINDOW, purge=PURGE).split(
+        panel.dates, panel.horizon
+    )
     panel = replace(panel, shared=shared_by(folds, panel))
     metrics, seconds = {}, {}
     for name, model in models(panel).items():
@@ -106,7 +131,13 @@ def ours(path: Path) -> dict[str, Any]:
         np.save(path.with_suffix(f".{name}.npy"), values)
         del values, use, y, f
     total = made + sum(seconds.values())
-    return {"seconds": total, "panel": made, "by": seconds, "metrics": metrics, "refits": len(folds)}
+    return {
+        "seconds": total,
+        "panel": made,
+        "by": seconds,
+        "metrics": metrics,
+        "refits": len(folds),
+    }
 
 
 # --- the other side -----------------------------------------------------------------------------------------------
@@ -128,11 +159,17 @@ def polars_table(path: Path) -> Any:
     table = table.with_columns(down.alias("down"), up.alias("up"))
     table = table.with_columns(*(vol(name, w, side) for name, (w, side) in NAMES.items()))
     table = table.with_columns(pl.col("vol_21").shift(-HORIZON).over("Ticker").alias("raw"))
-    table = table.with_columns(pl.col([*NAMES]).clip(LOW, HIGH), pl.col("raw").clip(LOW, HIGH).alias("y"))
-    table = table.with_columns((pl.col("Date").rank("dense") - 1).cast(pl.Int32).alias("t")).sort("t", "Ticker")
+    table = table.with_columns(
+        pl.col([*NAMES]).clip(LOW, HIGH), pl.col("raw").clip(LOW, HIGH).alias("y")
+    )
+    table = table.with_columns((pl.col("Date").rank("dense") - 1).cast(pl.Int32).alias("t")).sort(
+        "t", "Ticker"
+    )
     table = table.drop("Close", "r", "both", "down", "up", "Date").drop_nulls()
     levels = sorted(table["Sector"].unique().to_list())
-    table = table.with_columns((pl.col("Sector") == one).cast(pl.Float64).alias(f"s:{one}") for one in levels)
+    table = table.with_columns(
+        (pl.col("Sector") == one).cast(pl.Float64).alias(f"s:{one}") for one in levels
+    )
     return table.with_columns(pl.col("Sector").cast(pl.Categorical))
 
 
@@ -146,10 +183,17 @@ def polars_forecast(train: Any, test: Any, name: str) -> Any:
         columns += [one for one in train.columns if one.startswith("s:")]
     key = {"asset": "Ticker", "sector": "Sector"}.get(name)
     centred = [pl.col(one) - pl.col(one).mean() for one in columns]
-    ridge = (pl.col("y") - pl.col("y").mean()).least_squares.ridge(*centred, alpha=1.0, mode="coefficients")
-    asked = [ridge.alias("b"), *(pl.col(one).mean().alias(f"{one}_mean") for one in [*columns, "y"])]
+    ridge = (pl.col("y") - pl.col("y").mean()).least_squares.ridge(
+        *centred, alpha=1.0, mode="coefficients"
+    )
+    asked = [
+        ridge.alias("b"),
+        *(pl.col(one).mean().alias(f"{one}_mean") for one in [*columns, "y"]),
+    ]
     fits = train.group_by(key).agg(*asked) if key else train.select(asked).head(1)
-    fits = fits.with_columns(*(pl.col("b").struct[k].alias(f"{one}_b") for k, one in enumerate(columns))).drop("b")
+    fits = fits.with_columns(
+        *(pl.col("b").struct[k].alias(f"{one}_b") for k, one in enumerate(columns))
+    ).drop("b")
     joined = test.join(fits, on=key) if key else test.join(fits, how="cross")
     line = pl.col("y_mean")
     for one in columns:
@@ -169,21 +213,37 @@ def theirs(path: Path) -> dict[str, Any]:
     edge = np.searchsorted(table["t"].to_numpy(), np.arange(table["t"].max() + 2))
     last = len(edge) - 1
     every = range(FIRST, last, TEST)
-    some = [every[k] for k in np.unique(np.linspace(0, len(every) - 1, min(SOME, len(every))).astype(int))]
+    some = [
+        every[k]
+        for k in np.unique(np.linspace(0, len(every) - 1, min(SOME, len(every))).astype(int))
+    ]
     found, by = {}, {}
     for name in MODELS:
         begun, parts = time.perf_counter(), []
         for row in some:
-            low, high, end = edge[row - PURGE - WINDOW], edge[row - PURGE], edge[min(row + TEST, last)]
+            low, high, end = (
+                edge[row - PURGE - WINDOW],
+                edge[row - PURGE],
+                edge[min(row + TEST, last)],
+            )
             test = table.slice(edge[row], end - edge[row])
             parts.append(polars_forecast(table.slice(low, high - low), test, name))
         found[name] = pl.concat(parts)
         squares = (pl.col("raw") - pl.col("f")) ** 2
-        found[name].select(pl.corr("raw", "f").alias("correlation"), squares.mean().sqrt().alias("rmse"))
+        found[name].select(
+            pl.corr("raw", "f").alias("correlation"), squares.mean().sqrt().alias("rmse")
+        )
         by[name] = (time.perf_counter() - begun) * len(every) / len(some)
     gap = max(apart(path, name, one) for name, one in found.items())
     total = made + sum(by.values())
-    return {"seconds": total, "panel": made, "by": by, "refits": len(every), "some": len(some), "gap": gap}
+    return {
+        "seconds": total,
+        "panel": made,
+        "by": by,
+        "refits": len(every),
+        "some": len(some),
+        "gap": gap,
+    }
 
 
 def apart(path: Path, name: str, table: Any) -> float:
@@ -213,23 +273,33 @@ def sweep(path: Path) -> dict[str, Any]:
     panel = panel_of(path)
     windows = [w for w in WINDOWS if w + PURGE + 126 < len(panel.dates) // 2]
     first = max(windows) + PURGE + 127
-    folds = {w: WalkForward(TEST, first, window=w, purge=PURGE).split(panel.dates, panel.horizon) for w in windows}
+    folds = {
+        w: WalkForward(TEST, first, window=w, purge=PURGE).split(panel.dates, panel.horizon)
+        for w in windows
+    }
     one = units(panel, np.arange(len(panel.dates)), None)
     start, slopes = time.perf_counter(), {}
     shared = shared_by([fold for some in folds.values() for fold in some], panel)
     for w, some in folds.items():
         known = [shared.of(panel, fold.train, list(NAMES), None, one) for fold in some]
         M, shift = np.concatenate([found[0] for found in known]), known[0][1][0]
-        slopes |= {(w, penalty): ridge_of_units(M, shift, penalty, False)[0] for penalty in PENALTIES}
+        slopes |= {
+            (w, penalty): ridge_of_units(M, shift, penalty, False)[0] for penalty in PENALTIES
+        }
     together = time.perf_counter() - start
     alone, gap, fits = 0.0, 0.0, 0
     for w, some in folds.items():
         k, penalty = len(some) // 2, PENALTIES[WINDOWS.index(w)]
-        model = Regression(by=None, estimator="ridge", penalty=penalty, standardise=False, regressors=list(NAMES))
+        model = Regression(
+            by=None, estimator="ridge", penalty=penalty, standardise=False, regressors=list(NAMES)
+        )
         begun = time.perf_counter()
         b = model.fit_to_forecast(panel, some[k].train).params[0]
         alone += (time.perf_counter() - begun) * len(PENALTIES) * len(some)
-        gap, fits = max(gap, float(np.abs(slopes[w, penalty][k] / b - 1.0).max())), fits + len(some) * len(PENALTIES)
+        gap, fits = (
+            max(gap, float(np.abs(slopes[w, penalty][k] / b - 1.0).max())),
+            fits + len(some) * len(PENALTIES),
+        )
     return {"together": together, "alone": alone, "gap": gap, "models": len(slopes), "fits": fits}
 
 
@@ -249,7 +319,10 @@ def child(what: str, size: str, folder: Path) -> None:
     if size != "tiny":
         from runner import kernel
 
-        kernel.MANY, many = 0, kernel.MANY  # what is imported and compiled once is so, as on the other side
+        kernel.MANY, many = (
+            0,
+            kernel.MANY,
+        )  # what is imported and compiled once is so, as on the other side
         side(folder / "tiny.parquet")
         kernel.MANY = many
     figures = side(path)
@@ -259,7 +332,12 @@ def child(what: str, size: str, folder: Path) -> None:
 
 def run(what: str, size: str, folder: Path, **more: str) -> dict[str, Any]:
     threads = {f"{pool}_NUM_THREADS": "2" for pool in POOLS} | {"POLARS_MAX_THREADS": "2"}
-    env = {**os.environ, **threads, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", **more}
+    env = {
+        **os.environ,
+        **threads,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        **more,
+    }
     words = [sys.executable, __file__, what, size, str(folder)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
@@ -283,22 +361,35 @@ def main(size: str) -> None:
         folder = Path(temporary)
         for one in {"tiny", size}:
             run("write", one, folder)
-        print(f"{size}: {N} assets x {T} dates, {N * T:,} rows; load before: {os.getloadavg()[0]:.1f}\n")
-        print("| side | seconds | panel | asset | sector | all | dummies | peak, GB | largest gap |")
+        print(
+            f"{size}: {N} assets x {T} dates, {N * T:,} rows; load before: {os.getloadavg()[0]:.1f}\n"
+        )
+        print(
+            "| side | seconds | panel | asset | sector | all | dummies | peak, GB | largest gap |"
+        )
         print("|---|---|---|---|---|---|---|---|---|", flush=True)
-        turns = [(label, what, run(what, size, folder, **env)) for _ in range(TURNS) for label, what, env in sides()]
+        turns = [
+            (label, what, run(what, size, folder, **env))
+            for _ in range(TURNS)
+            for label, what, env in sides()
+        ]
         for label, what, _ in sides():
-            found = min((one for *side, one in turns if side == [label, what]), key=lambda one: one["seconds"])
+            found = min(
+                (one for *side, one in turns if side == [label, what]),
+                key=lambda one: one["seconds"],
+            )
             by = " | ".join(f"{found['by'][name]:.3g}" for name in MODELS)
             gap = f"{found['gap']:.0e}" if "gap" in found else ""
-            label += f" ({found['some']} of {found['refits']} refits, scaled)" if "some" in found else ""
+            label += (
+                f" ({found['some']} of {found['refits']} refits, scaled)" if "some" in found else ""
+            )
             told = f"{found['seconds']:.3g} | {found['panel']:.3g} | {by} | {found['peak'] / 1e9:.2f} | {gap}"
             print(f"| {label} | {told} |", flush=True)
         one = run("sweep", size, folder, NUMBA_DISABLE_JIT="1")
-        share = (
-            f"{one['together']:.3g} s beside {one['alone']:.3g} s ({100.0 * one['together'] / one['alone']:.2g} %)"
+        share = f"{one['together']:.3g} s beside {one['alone']:.3g} s ({100.0 * one['together'] / one['alone']:.2g} %)"
+        print(
+            f"\n{one['models']} models, {one['fits']:,} fits from shared moments: {share}, gap {one['gap']:.0e}"
         )
-        print(f"\n{one['models']} models, {one['fits']:,} fits from shared moments: {share}, gap {one['gap']:.0e}")
         print(f"load after: {os.getloadavg()[0]:.1f}")
 
 

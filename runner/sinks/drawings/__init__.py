@@ -1,4 +1,6 @@
-"""Pictures of what estimators and analyses found: each takes the table of a finding and gives a figure."""
+"""Pictures of what estimators and analyses found: each takes the table of a finding and gives a
+figure.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,11 @@ def by_group(table: pd.DataFrame) -> Any:
     """Middle half, median, mean and 5 to 95 % of the target in each group."""
     known = table[table["n_obs"] > 0]
     shown = known.nlargest(MOST_GROUPS, "n_obs").sort_values("median")
-    more = f"; {count(len(known) - len(shown), 'group')} with fewer rows not drawn" if len(known) > len(shown) else ""
+    more = (
+        f"; {count(len(known) - len(shown), 'group')} with fewer rows not drawn"
+        if len(known) > len(shown)
+        else ""
+    )
     note = f"every usable row; box: middle half, line: 5 to 95 %, in units of the target{more}"
     tall = max(1.2, 0.24 * len(shown))
     figure = figure_of(tall + 1.75, f"Target by {shown['group'].iloc[0]}", note)
@@ -44,7 +48,11 @@ def risk_by_group(table: pd.DataFrame) -> Any:
     cells = table.pivot_table(index="group", columns="period", values="mean", sort=True)
     rows = table.groupby("group")["n_obs"].sum()
     kept = rows.nlargest(MOST_GROUPS).index
-    more = f"; {count(len(rows) - len(kept), 'group')} with fewer rows not drawn" if len(rows) > len(kept) else ""
+    more = (
+        f"; {count(len(rows) - len(kept), 'group')} with fewer rows not drawn"
+        if len(rows) > len(kept)
+        else ""
+    )
     cells = cells.loc[[name for name in cells.index if name in kept]]
     note = f"mean of the target over the usable rows of each {table['by'].iloc[0]} and period, by the date of the row"
     tall = max(1.2, 0.24 * len(cells))
@@ -52,7 +60,9 @@ def risk_by_group(table: pd.DataFrame) -> Any:
     labels = [shortened(name, MOST_NAME) for name in cells.index]
     left = 0.4 + 0.078 * max(map(len, labels))
     axes = axes_at(figure, left, 0.8, WIDTH - left - 1.1, tall)
-    high = float(np.nanquantile(cells.to_numpy(), 0.99))  # one wild quarter would leave the rest one colour
+    high = float(
+        np.nanquantile(cells.to_numpy(), 0.99)
+    )  # one wild quarter would leave the rest one colour
     image = axes.imshow(cells, cmap="cividis", vmax=high, aspect="auto", interpolation="nearest")
     axes.set_yticks(range(len(labels)), labels)
     shown = np.unique(np.linspace(0, cells.shape[1] - 1, min(cells.shape[1], 8)).astype(int))

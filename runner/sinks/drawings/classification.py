@@ -1,4 +1,6 @@
-"""Pictures of forecast probabilities: the confusion matrix, the ROC curve, the calibration; and wealth over time."""
+"""Pictures of forecast probabilities: the confusion matrix, the ROC curve, the calibration; and
+wealth over time.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,14 @@ def _confusion(axes: Any, table: pd.DataFrame) -> None:
         colour, shade = BLUE if x == y else ORANGE, 0.08 + 0.55 * rows / whole
         axes.bar(x, 0.96, 0.96, y - 0.48, color=colour, alpha=shade, linewidth=0)
         axes.text(x, y + 0.08, f"{int(rows):,}", ha="center", va="center", size=13, color=INK)
-        axes.text(x, y - 0.2, f"{rows / whole:.1%}".replace("%", " %"), ha="center", va="center", color=INK)
+        axes.text(
+            x,
+            y - 0.2,
+            f"{rows / whole:.1%}".replace("%", " %"),
+            ha="center",
+            va="center",
+            color=INK,
+        )
     axes.set(xlim=(-0.5, 1.5), ylim=(-0.5, 1.5), xlabel="class foretold", ylabel="what happened")
     axes.set_title(f"Classes at {table['threshold'].iloc[0]:g}")
     axes.set_xticks([0, 1], ["0", "1"])
@@ -71,11 +80,18 @@ def equity(table: pd.DataFrame) -> Any:
     axes, below = axes_at(figure, 0.75, 0.95, 8.0, 2.5), axes_at(figure, 0.75, 3.75, 8.0, 1.0)
     axes.axhline(1.0, color=GREY, linewidth=0.6)
     first, last = table["date"].min(), table["date"].max()
-    looks = (("timed", "timed by the forecasts", BLUE, 1.6), ("buy_and_hold", "buy and hold", ORANGE, 1.2))
+    looks = (
+        ("timed", "timed by the forecasts", BLUE, 1.6),
+        ("buy_and_hold", "buy and hold", ORANGE, 1.2),
+    )
     for name, label, colour, width in looks:
         part = table[table["strategy"] == name]
-        axes.plot(_days(part["date"], first), part["wealth"], color=colour, linewidth=width, label=label)
-        below.plot(_days(part["date"], first), drawdown(part["wealth"]), color=colour, linewidth=width)
+        axes.plot(
+            _days(part["date"], first), part["wealth"], color=colour, linewidth=width, label=label
+        )
+        below.plot(
+            _days(part["date"], first), drawdown(part["wealth"]), color=colour, linewidth=width
+        )
     ticks, form = _ticks(first, last)
     below.set_xticks(_days(ticks, first), list(ticks.strftime(form)))
     axes.set_xticks(_days(ticks, first), [""] * len(ticks))
@@ -96,7 +112,9 @@ def _days(dates: Any, first: pd.Timestamp) -> np.ndarray:
 
 
 def _ticks(first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, str]:
-    """At most nine dates between the first and the last: starts of years, else of months, else evenly spaced."""
+    """At most nine dates between the first and the last: starts of years, else of months, else
+    evenly spaced.
+    """
     import pandas as pd
 
     for starts, form in (("YS", "%Y"), ("MS", "%Y-%m")):

@@ -29,7 +29,11 @@ def residuals(report: Report) -> Any:
         return None
     drawn, fitted = _sample(u[known], report.fitted[known])
     n = int(known.sum())
-    sample = "in sample" if n <= report.fit.quality["n_obs"].sum() else "of all dates, also those not fitted on"
+    sample = (
+        "in sample"
+        if n <= report.fit.quality["n_obs"].sum()
+        else "of all dates, also those not fitted on"
+    )
     figure = figure_of(3.9, "Residuals", f"{note}; {_rows(n, len(drawn))} {sample}")
     _quantiles(axes_at(figure, 0.6, 0.95, 2.25, 2.35), drawn)
     _against(axes_at(figure, 3.6, 0.95, 2.25, 2.35), fitted, drawn)
@@ -40,7 +44,9 @@ def residuals(report: Report) -> Any:
 
 
 def _standardised(report: Report) -> tuple[np.ndarray, str]:
-    """Residuals (T, N) in standard deviations, NaN where there are none, and in words what was pooled."""
+    """Residuals (T, N) in standard deviations, NaN where there are none, and in words what was
+    pooled.
+    """
     u = np.where(report.panel.valid, report.panel.y - report.fitted, np.nan)
     per_asset = unit_noun(report.fit.quality) == "asset"
     sums = np.isfinite(u).sum(axis=0 if per_asset else None)
@@ -64,7 +70,9 @@ def _sample(*columns: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _quantiles(axes: Any, u: np.ndarray) -> None:
-    """Order statistics against those of a normal; the ends of both tails in full, the rest thinned evenly."""
+    """Order statistics against those of a normal; the ends of both tails in full, the rest thinned
+    evenly.
+    """
     from scipy.special import ndtr, ndtri
 
     n = len(u)
@@ -74,13 +82,21 @@ def _quantiles(axes: Any, u: np.ndarray) -> None:
     normal, actual = ndtri((at + 0.5) / n), np.sort(u)[at]
     axes.plot(normal[[0, -1]], normal[[0, -1]], color=INK, linewidth=0.9)
     axes.plot(normal, actual, "o", color=BLUE, markersize=2.6, markeredgewidth=0, rasterized=True)
-    axes.set(xlabel="quantile of a normal", ylabel="quantile of the residuals (std. dev.)", title="Against a normal")
+    axes.set(
+        xlabel="quantile of a normal",
+        ylabel="quantile of the residuals (std. dev.)",
+        title="Against a normal",
+    )
 
 
 def _bins(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Mean and standard deviation of y, and mean of x, over groups of equally many rows along x; few rows, none."""
+    """Mean and standard deviation of y, and mean of x, over groups of equally many rows along x;
+    few rows, none.
+    """
     groups = np.array_split(np.argsort(x), min(BINS, len(x) // 20)) if len(x) >= 60 else []
-    return tuple(np.array([f(v[g]) for g in groups]) for f, v in ((np.mean, x), (np.mean, y), (np.std, y)))
+    return tuple(
+        np.array([f(v[g]) for g in groups]) for f, v in ((np.mean, x), (np.mean, y), (np.std, y))
+    )
 
 
 def _against(axes: Any, x: np.ndarray, u: np.ndarray) -> None:
@@ -91,25 +107,44 @@ def _against(axes: Any, x: np.ndarray, u: np.ndarray) -> None:
     centre, mean, spread = _bins(x, u)
     if len(centre):
         axes.plot(centre, mean, color=ORANGE, linewidth=1.6)
-        axes.plot(centre, np.column_stack([mean + spread, mean - spread]), "--", color=ORANGE, linewidth=1.1)
+        axes.plot(
+            centre,
+            np.column_stack([mean + spread, mean - spread]),
+            "--",
+            color=ORANGE,
+            linewidth=1.1,
+        )
 
 
 def autocorrelations(u: np.ndarray, lags: int) -> np.ndarray:
-    """Of each column of (T, N) at lags 1 to `lags`: (lags, N), products of rows that both exist over all squares."""
+    """Of each column of (T, N) at lags 1 to `lags`: (lags, N), products of rows that both exist
+    over all squares.
+    """
     known = np.isfinite(u)
     with np.errstate(divide="ignore", invalid="ignore"):
         e = np.where(known, u - np.nansum(u, axis=0) / known.sum(axis=0), 0.0)
-        return np.array([np.einsum("tn,tn->n", e[j:], e[:-j]) for j in range(1, lags + 1)]) / np.sum(e**2, axis=0)
+        return np.array(
+            [np.einsum("tn,tn->n", e[j:], e[:-j]) for j in range(1, lags + 1)]
+        ) / np.sum(e**2, axis=0)
 
 
 def _autocorrelations(axes: Any, u: np.ndarray) -> None:
     """A bar per lag; of several assets the mean, with the middle 90 % of them."""
     rows = np.isfinite(u).sum(axis=0)
     chosen = np.flatnonzero(rows >= MOST_LAGS)
-    chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_SERIES)).astype(int))]
+    chosen = chosen[
+        np.unique(np.linspace(0, len(chosen) - 1, min(len(chosen), MOST_SERIES)).astype(int))
+    ]
     axes.set(title="Autocorrelation", xlabel="lag (rows)", ylabel="correlation")
     if not len(chosen):
-        axes.text(0.5, 0.5, f"fewer than {MOST_LAGS} rows", ha="center", transform=axes.transAxes, color=INK)
+        axes.text(
+            0.5,
+            0.5,
+            f"fewer than {MOST_LAGS} rows",
+            ha="center",
+            transform=axes.transAxes,
+            color=INK,
+        )
         return
     n, lags = np.median(rows[chosen]), int(min(MOST_LAGS, rows[chosen].min() // 5))
     r, at = autocorrelations(u[:, chosen], lags), np.arange(1, lags + 1)
@@ -128,8 +163,14 @@ def actual_predicted(report: Report) -> Any:
     table = report.predictions
     if table.empty or any(one.picture == "curves" for one in report.findings.values()):
         return None  # of classes the calibration shows it
-    y, predicted = _sample(table["y"].to_numpy(dtype=float), table["prediction"].to_numpy(dtype=float))
-    rows, folds, r2 = _rows(len(table), len(y)), count(len(report.folds), "fold"), report.metrics.get("oos/r2")
+    y, predicted = _sample(
+        table["y"].to_numpy(dtype=float), table["prediction"].to_numpy(dtype=float)
+    )
+    rows, folds, r2 = (
+        _rows(len(table), len(y)),
+        count(len(report.folds), "fold"),
+        report.metrics.get("oos/r2"),
+    )
     scored = f"; R2 {number(r2)} against the {report.benchmark}" if r2 is not None else ""
     figure = figure_of(4.6, "Out of sample: actual against predicted", f"{rows} of {folds}{scored}")
     axes = axes_at(figure, 0.85, 0.95, 7.9, 3.05)

@@ -17,24 +17,52 @@ if TYPE_CHECKING:
     from runner.report import Report
 
 # Light to dark in grey as well; Okabe and Ito (2008).
-COLOURS = {"train": "#A8CFEA", "purge": "#D55E00", "embargo": "#F0E442", "test": "#0072B2", HOLD_OUT: INK}
-LABELS = {"train": "fitted on", "purge": "purged", "embargo": "embargoed", "test": "forecast", HOLD_OUT: "hold-out"}
+COLOURS = {
+    "train": "#A8CFEA",
+    "purge": "#D55E00",
+    "embargo": "#F0E442",
+    "test": "#0072B2",
+    HOLD_OUT: INK,
+}
+LABELS = {
+    "train": "fitted on",
+    "purge": "purged",
+    "embargo": "embargoed",
+    "test": "forecast",
+    HOLD_OUT: "hold-out",
+}
 THIN = ("purge", "embargo")  # few rows among many: drawn with an edge, so that one row is seen
 MOST_DRAWN = 300  # folds; of more, as many are drawn at equal distances
 MOST_NAMED = 45  # folds with their name; of more, some
 MOST_TICKS = 8
-CALENDAR = (("Y", "%Y"), ("Q", "%Y-%m"), ("M", "%Y-%m"), ("W", "%Y-%m-%d"), ("D", "%Y-%m-%d"), ("h", "%m-%d %H:%M"))
+CALENDAR = (
+    ("Y", "%Y"),
+    ("Q", "%Y-%m"),
+    ("M", "%Y-%m"),
+    ("W", "%Y-%m-%d"),
+    ("D", "%Y-%m-%d"),
+    ("h", "%m-%d %H:%M"),
+)
 
 
 def folds(report: Report) -> Any:
-    """A bar per fold over the rows of the panel, in the order of the folds table; none without folds."""
+    """A bar per fold over the rows of the panel, in the order of the folds table; none without
+    folds.
+    """
     table, dates = report.folds, report.panel.dates
     if table.empty:
         return None
-    drawn = np.unique(np.linspace(0, len(table) - 1, min(len(table), MOST_DRAWN)).round().astype(int))
-    names, parts = list(table["fold"].iloc[drawn]), [_parts(text) for text in table["layout"].iloc[drawn]]
+    drawn = np.unique(
+        np.linspace(0, len(table) - 1, min(len(table), MOST_DRAWN)).round().astype(int)
+    )
+    names, parts = (
+        list(table["fold"].iloc[drawn]),
+        [_parts(text) for text in table["layout"].iloc[drawn]],
+    )
     tall = float(np.clip(0.2 * len(drawn), 0.5, 6.0))
-    figure = figure_of(tall + 1.5, "Folds: what each is fitted on and forecasts", _note(report, len(drawn)))
+    figure = figure_of(
+        tall + 1.5, "Folds: what each is fitted on and forecasts", _note(report, len(drawn))
+    )
     left = min(0.35 + 0.075 * max(len(shortened(name)) for name in names), 1.6)
     axes = axes_at(figure, left + 0.2, 0.9, WIDTH - left - 0.4, tall)
     _bars(axes, names, parts)
@@ -48,7 +76,11 @@ def folds(report: Report) -> Any:
 
 def _note(report: Report, drawn: int) -> str:
     table = report.folds
-    of = f"{drawn} of {len(table):,} folds, evenly spaced" if drawn < len(table) else count(drawn, "fold")
+    of = (
+        f"{drawn} of {len(table):,} folds, evenly spaced"
+        if drawn < len(table)
+        else count(drawn, "fold")
+    )
     paths = int(report.predictions["path"].max())
     several = f"; {paths} backtest paths" if paths > 1 else ""
     leaks = int(table["leaking"].sum())
@@ -75,11 +107,28 @@ def _bars(axes: Any, names: list[str], parts: list[list[tuple[str, int, int]]]) 
         ]
         if bars:
             y, start, width = (np.array(values) for values in zip(*bars, strict=True))
-            look = {"color": colour, "edgecolor": colour, "linewidth": edge if kind in THIN else 0.0}
-            axes.barh(y, width, left=start, height=high, label=LABELS[kind], zorder=2 + (kind in THIN), **look)
+            look = {
+                "color": colour,
+                "edgecolor": colour,
+                "linewidth": edge if kind in THIN else 0.0,
+            }
+            axes.barh(
+                y,
+                width,
+                left=start,
+                height=high,
+                label=LABELS[kind],
+                zorder=2 + (kind in THIN),
+                **look,
+            )
             if kind == HOLD_OUT and len(names) > 1:
                 axes.axvline(start[0], color=INK, linewidth=0.8, linestyle=(0, (2, 2)), zorder=3)
-    place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "handlelength": 1.2, "columnspacing": 1.2}
+    place = {
+        "loc": "lower left",
+        "bbox_to_anchor": (-0.01, 1.0),
+        "handlelength": 1.2,
+        "columnspacing": 1.2,
+    }
     axes.legend(frameon=False, fontsize=8.5, ncols=len(COLOURS), borderpad=0.2, **place)
 
 
@@ -96,12 +145,16 @@ def _names(axes: Any, names: list[str]) -> None:
 
 
 def _ticks(dates: pd.DatetimeIndex) -> tuple[list[int], list[str]]:
-    """Rows that begin a year, quarter, month, week, day or hour, whichever gives a few, thinned evenly."""
+    """Rows that begin a year, quarter, month, week, day or hour, whichever gives a few, thinned
+    evenly.
+    """
     for unit, form in CALENDAR:
         period = dates.to_period(unit).asi8
         starts = np.flatnonzero(np.diff(period, prepend=period[0]) != 0)
         if len(starts) >= 4:
-            every = next(n for n in (1, 2, 5, 10, 20, 50, len(starts)) if len(starts) <= MOST_TICKS * n)
+            every = next(
+                n for n in (1, 2, 5, 10, 20, 50, len(starts)) if len(starts) <= MOST_TICKS * n
+            )
             starts = starts[dates[starts].year % every == 0] if unit == "Y" else starts[::every]
             return starts.tolist(), list(dates[starts].strftime(form))
     at = np.unique(np.linspace(0, len(dates) - 1, 4).round().astype(int))

@@ -1,4 +1,6 @@
-"""Pictures of forecasts over dates and regimes: the information coefficient, and errors by regime."""
+"""Pictures of forecasts over dates and regimes: the information coefficient, and errors by
+regime.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,18 @@ def regimes(table: pd.DataFrame) -> Any:
     axes = axes_at(figure, 0.85, 0.95, 7.9, 2.4)
     at = np.arange(len(table))
     axes.bar(at - 0.19, table["rmse"], 0.36, color=BLUE, label="forecast")
-    axes.bar(at + 0.19, table["rmse_naive"], 0.36, color=PALE, edgecolor=GREY, linewidth=0.8, label="train mean")
-    labels = [f"{shortened(row.unit, 24)}\n{count(int(row.n_obs), 'row')}" for row in table.itertuples()]
+    axes.bar(
+        at + 0.19,
+        table["rmse_naive"],
+        0.36,
+        color=PALE,
+        edgecolor=GREY,
+        linewidth=0.8,
+        label="train mean",
+    )
+    labels = [
+        f"{shortened(row.unit, 24)}\n{count(int(row.n_obs), 'row')}" for row in table.itertuples()
+    ]
     axes.set_xticks(at, labels)
     axes.set(xlim=(-0.6, len(table) - 0.4), ylabel="RMSE")
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=2)

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, PALE, WIDTH, axes_at, figure_of, shortened, zero_line
+from runner.sinks.canvas import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    WIDTH,
+    axes_at,
+    figure_of,
+    shortened,
+    zero_line,
+)
 from runner.words import count, number, plural
 
 if TYPE_CHECKING:
@@ -18,7 +29,9 @@ FACTORS = np.array([1.0, 2.0, 5.0])  # of the ticks in each decade
 
 
 def path(table: pd.DataFrame) -> Any:
-    """Slopes per standard deviation and the error curve side by side; of several units the mean error curve only."""
+    """Slopes per standard deviation and the error curve side by side; of several units the mean
+    error curve only.
+    """
     curve = table[table["scope"] == "mean"]
     units = table.loc[table["scope"] != "mean", "unit"].nunique()
     single = units < 2
@@ -26,7 +39,11 @@ def path(table: pd.DataFrame) -> Any:
         curve = _mean(table)
     curve = table if single else curve
     names = [name.removeprefix("per_sd/") for name in table if name.startswith("per_sd/")]
-    title = "Penalty, slopes and error out of sample" if single and names else "Penalty and error out of sample"
+    title = (
+        "Penalty, slopes and error out of sample"
+        if single and names
+        else "Penalty and error out of sample"
+    )
     figure = figure_of(TOP + TALL + 0.6, title, _note(table, curve, single, units))
     if not single or not names:
         _errors(axes_at(figure, 0.95, TOP, WIDTH - 1.25, TALL), curve, single)
@@ -42,7 +59,9 @@ def _note(table: pd.DataFrame, curve: pd.DataFrame, single: bool, units: int) ->
     folds = int(table["folds"].max())
     if not single:
         return f"mean over {count(units, 'unit')} at the same place of their grids; up to {count(folds, 'fold')} each"
-    marks = [f"{name} {number(curve.loc[at, 'penalty'].iloc[0])}" for name, at in _marks(curve).items()]
+    marks = [
+        f"{name} {number(curve.loc[at, 'penalty'].iloc[0])}" for name, at in _marks(curve).items()
+    ]
     return f"{count(folds, 'fold')}; penalty at the {', '.join(marks)}"
 
 
@@ -55,8 +74,14 @@ def _marks(curve: pd.DataFrame) -> dict[str, pd.Series]:
 def _mean(table: pd.DataFrame) -> pd.DataFrame:
     """Means over units at the same place of their grids; the penalty is the geometric mean."""
     place = table.groupby("unit", sort=False).cumcount()
-    means = table.assign(penalty=np.log(table["penalty"])).groupby(place)[["penalty", "mean_error", "terms"]].mean()
-    return means.assign(penalty=np.exp(means["penalty"]), std_error=np.nan, least=False, one_se=False)
+    means = (
+        table.assign(penalty=np.log(table["penalty"]))
+        .groupby(place)[["penalty", "mean_error", "terms"]]
+        .mean()
+    )
+    return means.assign(
+        penalty=np.exp(means["penalty"]), std_error=np.nan, least=False, one_se=False
+    )
 
 
 def _slopes(axes: Any, curve: pd.DataFrame, names: list[str]) -> None:
@@ -73,9 +98,16 @@ def _slopes(axes: Any, curve: pd.DataFrame, names: list[str]) -> None:
     _scale(axes, x)
     _mark(axes, curve)
     zero_line(axes.axhline, axes.get_ylim())
-    _name(axes, [one[:3] for one in sorted(labels, key=lambda one: (-one[3], -abs(one[0])))[:MOST_NAMED]])
+    _name(
+        axes,
+        [one[:3] for one in sorted(labels, key=lambda one: (-one[3], -abs(one[0])))[:MOST_NAMED]],
+    )
     axes.set_title("Slopes: target per standard deviation of the regressor", pad=26)
-    keys = {BLUE: "kept at one standard error", ORANGE: "kept at the least error only", GREY: "at neither"}
+    keys = {
+        BLUE: "kept at one standard error",
+        ORANGE: "kept at the least error only",
+        GREY: "at neither",
+    }
     used = {colour for _, _, colour, _ in labels}
     for colour, text in keys.items() if len(used) > 1 else ():
         axes.plot([], [], color=colour, linewidth=1.5, label=text if colour in used else None)
@@ -85,12 +117,19 @@ def _slopes(axes: Any, curve: pd.DataFrame, names: list[str]) -> None:
 
 def _legend(axes: Any) -> None:
     """In one line above the axes."""
-    place = {"loc": "lower left", "bbox_to_anchor": (-0.02, 0.99), "handlelength": 1.3, "columnspacing": 0.9}
+    place = {
+        "loc": "lower left",
+        "bbox_to_anchor": (-0.02, 0.99),
+        "handlelength": 1.3,
+        "columnspacing": 0.9,
+    }
     axes.legend(frameon=False, fontsize=7.6, ncols=3, borderpad=0.2, handletextpad=0.4, **place)
 
 
 def _name(axes: Any, labels: list[tuple[float, str, str]]) -> None:
-    """Names at the right ends of their lines, moved apart evenly up and down where they would overlap."""
+    """Names at the right ends of their lines, moved apart evenly up and down where they would
+    overlap.
+    """
     low, high = axes.get_ylim()
     order = sorted(labels)
     step = (high - low) * min(0.132 / TALL, 1.0 / max(len(order), 1))
@@ -100,19 +139,39 @@ def _name(axes: Any, labels: list[tuple[float, str, str]]) -> None:
     at = np.clip((up + down) / 2, low + rank, high - rank[::-1])
     for place, (end, name, colour) in zip(at, order, strict=True):
         beside = axes.get_yaxis_transform()
-        axes.plot([1.0, 1.03], [end, place], color=colour, linewidth=0.6, transform=beside, clip_on=False)
-        axes.text(1.04, place, shortened(name), color=colour, fontsize=7.6, va="center", transform=beside)
+        axes.plot(
+            [1.0, 1.03], [end, place], color=colour, linewidth=0.6, transform=beside, clip_on=False
+        )
+        axes.text(
+            1.04, place, shortened(name), color=colour, fontsize=7.6, va="center", transform=beside
+        )
 
 
 def _errors(axes: Any, curve: pd.DataFrame, single: bool) -> None:
     """Mean squared error with its band of one standard error."""
-    x, mean, error = (curve[name].to_numpy(dtype=float) for name in ("penalty", "mean_error", "std_error"))
+    x, mean, error = (
+        curve[name].to_numpy(dtype=float) for name in ("penalty", "mean_error", "std_error")
+    )
     if np.isfinite(error).all():
-        axes.fill_between(x, mean - error, mean + error, color=BLUE, alpha=0.2, linewidth=0, label="± 1 s.e.")
-    axes.plot(x, mean, color=BLUE, linewidth=1.6, label="mean over folds" if single else "mean over folds and units")
+        axes.fill_between(
+            x, mean - error, mean + error, color=BLUE, alpha=0.2, linewidth=0, label="± 1 s.e."
+        )
+    axes.plot(
+        x,
+        mean,
+        color=BLUE,
+        linewidth=1.6,
+        label="mean over folds" if single else "mean over folds and units",
+    )
     if curve["least"].any() and np.isfinite(error).all():
         at = int(curve["least"].to_numpy().argmax())
-        axes.axhline(mean[at] + error[at], color=GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="least + 1 s.e.")
+        axes.axhline(
+            mean[at] + error[at],
+            color=GREY,
+            linewidth=0.9,
+            linestyle=(0, (4, 3)),
+            label="least + 1 s.e.",
+        )
     _scale(axes, x)
     _mark(axes, curve, 0.98)
     axes.set_title("Mean squared error out of sample", pad=26)
@@ -140,7 +199,8 @@ def _scale(axes: Any, x: np.ndarray) -> None:
 def _mark(axes: Any, curve: pd.DataFrame, height: float = 0.02) -> None:
     """A line at each choice, with how many terms it keeps, written at this height of the axes."""
     chosen = {
-        at.to_numpy().argmax(): colour for at, colour in zip(_marks(curve).values(), (ORANGE, BLUE), strict=False)
+        at.to_numpy().argmax(): colour
+        for at, colour in zip(_marks(curve).values(), (ORANGE, BLUE), strict=False)
     }
     for at, colour in chosen.items():
         penalty, terms = curve["penalty"].iloc[at], curve["terms"].iloc[at]
@@ -148,5 +208,17 @@ def _mark(axes: Any, curve: pd.DataFrame, height: float = 0.02) -> None:
         left = colour == BLUE and at > 0.06 * len(curve)
         align = {"ha": "right" if left else "left", "va": "top" if height > 0.5 else "bottom"}
         words = f"{terms:.3g} {'term' if terms == 1 else plural('term')}"
-        place = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "rotation": 90}
-        axes.annotate(words, (penalty, height), (-2 if left else 2, 0), color=INK, fontsize=7.6, **align, **place)
+        place = {
+            "xycoords": axes.get_xaxis_transform(),
+            "textcoords": "offset points",
+            "rotation": 90,
+        }
+        axes.annotate(
+            words,
+            (penalty, height),
+            (-2 if left else 2, 0),
+            color=INK,
+            fontsize=7.6,
+            **align,
+            **place,
+        )

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, PALE, WIDTH, axes_at, figure_of, shortened, zero_line
+from runner.sinks.canvas import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    WIDTH,
+    axes_at,
+    figure_of,
+    shortened,
+    zero_line,
+)
 from runner.words import count, number, unit_noun
 
 if TYPE_CHECKING:
@@ -15,9 +26,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_NAMED = 30  # units drawn with their names
-NAME_SIZE, NEAR = 8.5, 10.0  # of names, and how far one may stand from its point without a line to it, in points
-# Where a name may stand beside its point, in points of the page: right, left, above, below, then further out.
-PLACES = [(6.0, 0.0), (-6.0, 0.0), (0.0, 9.0), (0.0, -9.0), (6.0, 8.0), (-6.0, 8.0), (6.0, -8.0), (-6.0, -8.0)]
+NAME_SIZE, NEAR = (
+    8.5,
+    10.0,
+)  # of names, and how far one may stand from its point without a line to it, in points
+# Where a name may stand beside its point, in points of the page: right, left, above, below, then
+# further out.
+PLACES = [
+    (6.0, 0.0),
+    (-6.0, 0.0),
+    (0.0, 9.0),
+    (0.0, -9.0),
+    (6.0, 8.0),
+    (-6.0, 8.0),
+    (6.0, -8.0),
+    (-6.0, -8.0),
+]
 PLACES += [(times * x, times * y) for times in (2.5, 4.0, 6.0, 8.0) for x, y in PLACES]
 
 
@@ -49,11 +73,15 @@ def _year(rows: pd.DataFrame) -> float:
 
 
 def _of(rows: pd.DataFrame) -> str:
-    return count(len(rows), unit_noun(rows)) if len(rows) > 1 else shortened(rows["unit"].iloc[0], 40)
+    return (
+        count(len(rows), unit_noun(rows)) if len(rows) > 1 else shortened(rows["unit"].iloc[0], 40)
+    )
 
 
 def style_box(table: pd.DataFrame) -> Any:
-    """The two loadings of each unit with bars of two standard errors; the corners are the styles."""
+    """The two loadings of each unit with bars of two standard errors; the corners are the
+    styles.
+    """
     rows = table[table["size_loading"].notna()]
     if rows.empty:
         return None
@@ -62,11 +90,19 @@ def style_box(table: pd.DataFrame) -> Any:
     note = f"{_of(rows)}; bars: two standard errors each way; hollow: one loading or both without significance"
     figure = figure_of(6.3, "Style box", note)
     axes = axes_at(figure, 0.85, 0.85, 7.9, 4.75)
-    wide, tall = (2.0 * np.nan_to_num(rows[f"{axis}_std_error"].to_numpy(dtype=float)) for axis in ("value", "size"))
+    wide, tall = (
+        2.0 * np.nan_to_num(rows[f"{axis}_std_error"].to_numpy(dtype=float))
+        for axis in ("value", "size")
+    )
     axes.errorbar(x, y, xerr=wide, yerr=tall, fmt="none", ecolor=BLUE, elinewidth=1.0, alpha=0.6)
     both = np.array([_clear(*pair) for pair in zip(rows["size"], rows["value"], strict=True)])
-    axes.scatter(x, y, s=28, c=np.where(both, BLUE, "white"), edgecolors=BLUE, linewidths=1.2, zorder=3)
-    for limits, low, high in ((axes.set_xlim, x - wide, x + wide), (axes.set_ylim, y - tall, y + tall)):
+    axes.scatter(
+        x, y, s=28, c=np.where(both, BLUE, "white"), edgecolors=BLUE, linewidths=1.2, zorder=3
+    )
+    for limits, low, high in (
+        (axes.set_xlim, x - wide, x + wide),
+        (axes.set_ylim, y - tall, y + tall),
+    ):
         limits(*_around_zero(low.min(), high.max()))
     axes.axvline(0.0, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     axes.axhline(0.0, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
@@ -83,12 +119,17 @@ def style_box(table: pd.DataFrame) -> Any:
     return figure
 
 
-def _bars(axes: Any, x: np.ndarray, y: np.ndarray, wide: np.ndarray, tall: np.ndarray) -> list[np.ndarray]:
+def _bars(
+    axes: Any, x: np.ndarray, y: np.ndarray, wide: np.ndarray, tall: np.ndarray
+) -> list[np.ndarray]:
     """Boxes of the bars, in pixels: left, bottom, right, top."""
     flat = np.zeros_like(x)
     found = []
     for dx, dy in ((wide, flat), (flat, tall)):
-        ends = [axes.transData.transform(np.column_stack([x + sign * dx, y + sign * dy])) for sign in (-1.0, 1.0)]
+        ends = [
+            axes.transData.transform(np.column_stack([x + sign * dx, y + sign * dy]))
+            for sign in (-1.0, 1.0)
+        ]
         found += list(np.column_stack(ends))
     return found
 
@@ -114,7 +155,9 @@ def nested(table: pd.DataFrame) -> Any:
     test = f"{rows['test'].iloc[0]} test of {tested}"
     title = f"R2 without and with the further regressors: {_of(rows)}"
     if len(rows) > MOST_NAMED:
-        return _nested_points(rows, title, f"each point one {unit_noun(rows)}; filled: p < 0.05, {test}")
+        return _nested_points(
+            rows, title, f"each point one {unit_noun(rows)}; filled: p < 0.05, {test}"
+        )
     names = [shortened(unit) for unit in rows["unit"]]
     tall, left = 0.24 * len(rows) + 0.2, 0.35 + 0.085 * max(map(len, names))
     figure = figure_of(tall + 1.75, title, f"filled: p < 0.05, {test}")
@@ -123,7 +166,15 @@ def nested(table: pd.DataFrame) -> Any:
     before, after, filled = _ends(rows)
     axes.hlines(at, before, after, color=PALE, linewidth=3.0, zorder=1)
     axes.scatter(
-        before, at, s=34, c="white", edgecolors=GREY, linewidths=1.4, marker="s", zorder=3, label="restricted"
+        before,
+        at,
+        s=34,
+        c="white",
+        edgecolors=GREY,
+        linewidths=1.4,
+        marker="s",
+        zorder=3,
+        label="restricted",
     )
     axes.scatter(after, at, s=38, c=filled, edgecolors=BLUE, linewidths=1.4, zorder=4, label="full")
     axes.set_yticks(at, names)
@@ -135,7 +186,9 @@ def nested(table: pd.DataFrame) -> Any:
 
 
 def _ends(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """R2 of both models, and the fill of the second: hollow where the test does not reject at 5 %."""
+    """R2 of both models, and the fill of the second: hollow where the test does not reject at 5
+    %.
+    """
     before, after = (rows[f"r2_{which}"].to_numpy(dtype=float) for which in ("restricted", "full"))
     return before, after, np.where(rows["p_value"] < 0.05, BLUE, "white")
 
@@ -152,8 +205,12 @@ def _nested_points(rows: pd.DataFrame, title: str, note: str) -> Any:
     return figure
 
 
-def _name(axes: Any, x: np.ndarray, y: np.ndarray, names: pd.Series, taken: Sequence[np.ndarray] = ()) -> None:
-    """Names beside their points where there is room, with a line to those further out; none where too many."""
+def _name(
+    axes: Any, x: np.ndarray, y: np.ndarray, names: pd.Series, taken: Sequence[np.ndarray] = ()
+) -> None:
+    """Names beside their points where there is room, with a line to those further out; none where
+    too many.
+    """
     if len(names) > MOST_NAMED:
         return
     renderer, labels = axes.figure.canvas.get_renderer(), [shortened(name) for name in names]
@@ -177,22 +234,31 @@ def _side(dx: float) -> str:
 
 
 def places(
-    points: np.ndarray, sizes: np.ndarray, taken: Sequence[np.ndarray], bounds: np.ndarray, scale: float
+    points: np.ndarray,
+    sizes: np.ndarray,
+    taken: Sequence[np.ndarray],
+    bounds: np.ndarray,
+    scale: float,
 ) -> list[tuple[float, float]]:
-    """Offsets, in points of the page, at which boxes of these sizes (n, 2) beside points (n, 2) are free of others.
+    """Offsets, in points of the page, at which boxes of these sizes (n, 2) beside points (n, 2) are
+    free of others.
 
-    Sizes, points, `taken` boxes and bounds (left, bottom, right, top) are in pixels, `scale` of them to a point.
-    Where no place is free it is the first.
+    Sizes, points, `taken` boxes and bounds (left, bottom, right, top) are in pixels, `scale` of
+    them to a point. Where no place is free it is the first.
     """
     found, taken = [], [*taken, *(np.concatenate([point - 4, point + 4]) for point in points)]
     for point, (wide, tall) in zip(points, sizes, strict=True):
         chosen, chosen_box = PLACES[0], None
         for dx, dy in PLACES:
-            left = point[0] + scale * dx - {"left": 0.0, "right": wide, "center": wide / 2}[_side(dx)]
+            left = (
+                point[0] + scale * dx - {"left": 0.0, "right": wide, "center": wide / 2}[_side(dx)]
+            )
             low = point[1] + scale * dy - tall / 2
             box = np.array([left, low, left + wide, low + tall])
             inside = (box[:2] >= bounds[:2]).all() and (box[2:] <= bounds[2:]).all()
-            if inside and not any((box[:2] < one[2:]).all() and (one[:2] < box[2:]).all() for one in taken):
+            if inside and not any(
+                (box[:2] < one[2:]).all() and (one[:2] < box[2:]).all() for one in taken
+            ):
                 chosen, chosen_box = (dx, dy), box
                 break
         found.append(chosen)

@@ -1,4 +1,6 @@
-"""Pictures of sorted portfolios: what each group earned, and the wealth of the strategy over time."""
+"""Pictures of sorted portfolios: what each group earned, and the wealth of the strategy over
+time.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,13 @@ def quantiles(table: pd.DataFrame) -> Any:
     height = 100.0 * groups["mean_annual"].to_numpy(dtype=float)
     error = np.abs(height / groups["t_stat_nw"].to_numpy(dtype=float))
     axes.bar(groups["unit"], height, 0.7, color=BLUE, alpha=0.75)
-    axes.errorbar(groups["unit"], height, yerr=1.96 * error, fmt="none", ecolor=INK, elinewidth=1.1, capsize=3)
+    axes.errorbar(
+        groups["unit"], height, yerr=1.96 * error, fmt="none", ecolor=INK, elinewidth=1.1, capsize=3
+    )
     every = 100.0 * naive["mean_annual"]
-    axes.axhline(every, color=ORANGE, linewidth=1.4, label=f"all assets, equal weights: {number(every, 3)}")
+    axes.axhline(
+        every, color=ORANGE, linewidth=1.4, label=f"all assets, equal weights: {number(every, 3)}"
+    )
     axes.axhline(0.0, color=GREY, linewidth=0.8)
     axes.set_xticks(list(groups["unit"]), list(groups["unit"]))
     axes.set(xlabel="group, 1: lowest forecasts", ylabel="mean return (% a year)")
@@ -40,10 +46,14 @@ def quantiles(table: pd.DataFrame) -> Any:
 def portfolio_wealth(table: pd.DataFrame) -> Any:
     """Wealth of the strategy before and after costs, and of all assets, and their drawdowns."""
     rows = count(table["date"].nunique() - 1, "holding")
-    figure = figure_of(5.2, "Wealth from sorting by the forecast", f"from 1; {rows} {table['sample'].iloc[0]}")
+    figure = figure_of(
+        5.2, "Wealth from sorting by the forecast", f"from 1; {rows} {table['sample'].iloc[0]}"
+    )
     axes, below = axes_at(figure, 0.75, 0.95, 8.0, 2.5), axes_at(figure, 0.75, 3.75, 8.0, 1.0)
     axes.axhline(1.0, color=GREY, linewidth=0.6)
-    for (name, part), (colour, width) in zip(table.groupby("strategy", sort=False), LOOKS, strict=True):
+    for (name, part), (colour, width) in zip(
+        table.groupby("strategy", sort=False), LOOKS, strict=True
+    ):
         days = _days(part["date"], table["date"].min())
         axes.plot(days, part["wealth"], color=colour, linewidth=width, label=name)
         below.plot(days, drawdown(part["wealth"]), color=colour, linewidth=width)

@@ -12,15 +12,33 @@ from runner.words import count
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_NAMES, FURTHEST = 40, 20  # points up to which all have a name; of more, so many with the largest errors
-NEAR = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.4), (0.7, -0.4), (-0.7, 0.4), (-0.7, -0.4))  # best first
-FAR = tuple((4.0 * x, 4.0 * y) for x, y in ((0.8, 0.6), (0.8, -0.6), (-0.8, 0.6), (-0.8, -0.6), *NEAR[:4]))
+MOST_NAMES, FURTHEST = (
+    40,
+    20,
+)  # points up to which all have a name; of more, so many with the largest errors
+NEAR = (
+    (1, 0),
+    (-1, 0),
+    (0, 1),
+    (0, -1),
+    (0.7, 0.4),
+    (0.7, -0.4),
+    (-0.7, 0.4),
+    (-0.7, -0.4),
+)  # best first
+FAR = tuple(
+    (4.0 * x, 4.0 * y) for x, y in ((0.8, 0.6), (0.8, -0.6), (-0.8, 0.6), (-0.8, -0.6), *NEAR[:4])
+)
 GAP, SIZE = 5.0, 8.0  # points between a point and its name, and of the letters
 
 
 def pricing(table: pd.DataFrame) -> Any:
-    """Mean return of each asset against the one that its betas imply, with the line on which they are equal."""
-    implied, mean = (table[name].to_numpy(dtype=float) for name in ("implied_return", "mean_return"))
+    """Mean return of each asset against the one that its betas imply, with the line on which they
+    are equal.
+    """
+    implied, mean = (
+        table[name].to_numpy(dtype=float) for name in ("implied_return", "mean_return")
+    )
     hits = (table["p_value"] < 0.05).to_numpy()
     far = np.argsort(-np.abs(table["pricing_error"].to_numpy(dtype=float)))
     named = far[:FURTHEST] if len(table) > MOST_NAMES else far
@@ -35,14 +53,19 @@ def pricing(table: pd.DataFrame) -> Any:
     ends = [min(implied.min(), mean.min()), max(implied.max(), mean.max())]
     axes.plot(ends, ends, color=INK, linewidth=1.0, zorder=1, label="mean return as implied")
     _scale(axes, implied, mean)
-    axes.set(xlabel="return implied by betas and premia (decimals per row)", ylabel="mean return (decimals per row)")
+    axes.set(
+        xlabel="return implied by betas and premia (decimals per row)",
+        ylabel="mean return (decimals per row)",
+    )
     axes.legend(frameon=False, loc="upper left", fontsize=8.5)
     _name(axes, implied, mean, table["unit"].to_numpy(), named)
     return figure
 
 
 def _scale(axes: Any, x: np.ndarray, y: np.ndarray) -> None:
-    """Room for every point; along x at least half of the span along y, so that a flat cloud does not look steep."""
+    """Room for every point; along x at least half of the span along y, so that a flat cloud does
+    not look steep.
+    """
     tall = np.ptp(y) or abs(y[0]) or 1.0
     wide, middle = max(np.ptp(x), tall / 2), (x.min() + x.max()) / 2
     axes.set_xlim(middle - 0.57 * wide, middle + 0.57 * wide)
@@ -50,17 +73,24 @@ def _scale(axes: Any, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def _name(axes: Any, x: np.ndarray, y: np.ndarray, names: np.ndarray, which: np.ndarray) -> None:
-    """The names of these points, each on the side where it is in nobody's way; those in a crowd choose first."""
+    """The names of these points, each on the side where it is in nobody's way; those in a crowd
+    choose first.
+    """
     axes.figure.canvas.draw()  # fixes the scales
     dot, at = axes.figure.dpi / 72.0, axes.transData.transform(np.column_stack([x, y]))
     legend = axes.get_legend().get_window_extent()
-    taken = [*((px - 4 * dot, py - 4 * dot, px + 4 * dot, py + 4 * dot) for px, py in at), legend.extents]
+    taken = [
+        *((px - 4 * dot, py - 4 * dot, px + 4 * dot, py + 4 * dot) for px, py in at),
+        legend.extents,
+    ]
     crowd = np.exp(-np.linalg.norm(at[:, None] - at, axis=2) / (30.0 * dot)).sum(axis=0)
     for i in sorted(which, key=lambda one: -crowd[one]):
         text = shortened(names[i])
         wide, tall = 0.62 * SIZE * len(text) * dot, 1.1 * SIZE * dot
         boxes = [_box(at[i], side, wide, tall, GAP * dot) for side in (*NEAR, *FAR)]
-        costs = [sum(_overlap(box, other) for other in taken) + _elsewhere(axes, box) for box in boxes]
+        costs = [
+            sum(_overlap(box, other) for other in taken) + _elsewhere(axes, box) for box in boxes
+        ]
         best = int(np.argmin(costs + 0.5 * dot**2 * np.arange(len(costs))))
         taken.append(boxes[best])
         side = (*NEAR, *FAR)[best]
@@ -68,7 +98,9 @@ def _name(axes: Any, x: np.ndarray, y: np.ndarray, names: np.ndarray, which: np.
         pointer = {"arrowstyle": "-", "color": GREY, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 3}
         offset = side[0] * GAP, side[1] * GAP + float(np.sign(side[1])) * 0.55 * SIZE
         arrow = pointer if best >= len(NEAR) else None
-        axes.annotate(text, (x[i], y[i]), offset, textcoords="offset points", arrowprops=arrow, **style)
+        axes.annotate(
+            text, (x[i], y[i]), offset, textcoords="offset points", arrowprops=arrow, **style
+        )
 
 
 Box = tuple[float, float, float, float]
@@ -92,7 +124,9 @@ def _overlap(a: Box, b: Box) -> float:
 
 
 def _elsewhere(axes: Any, box: Box) -> float:
-    """A small price for lying on the line of equal values, a high one for lying outside the axes."""
+    """A small price for lying on the line of equal values, a high one for lying outside the
+    axes.
+    """
     inverse, frame = axes.transData.inverted(), axes.get_window_extent()
     (x0, y0), (x1, y1) = inverse.transform(box[:2]), inverse.transform(box[2:])
     outside = box[0] < frame.x0 or box[1] < frame.y0 or box[2] > frame.x1 or box[3] > frame.y1

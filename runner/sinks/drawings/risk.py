@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, PALE, axes_at, figure_of, shortened, zero_line
+from runner.sinks.canvas import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    axes_at,
+    figure_of,
+    shortened,
+    zero_line,
+)
 from runner.words import count
 
 if TYPE_CHECKING:
@@ -31,34 +41,65 @@ def explained_variance(table: pd.DataFrame) -> Any:
     figure = figure_of(height + 1.45, "Variance of each asset: systematic and specific", note)
     labels = [shortened(unit) for unit in known["unit"]]
     axes = axes_at(figure, 0.35 + 0.078 * max(map(len, labels)), 0.9, 7.0, height)
-    at, systematic, specific = -np.arange(len(known)), known["systematic_variance"], known["specific_variance"]
+    at, systematic, specific = (
+        -np.arange(len(known)),
+        known["systematic_variance"],
+        known["specific_variance"],
+    )
     axes.barh(at, systematic, color=BLUE, height=0.72, label="systematic")
     axes.barh(at, specific, left=systematic, color=ORANGE, height=0.72, label="specific")
     for y, total, share in zip(at, known["total_variance"], known["explained_share"], strict=True):
         axes.annotate(
-            f"{100.0 * share:.0f} %", (total, y), (3, 0), textcoords="offset points", va="center", fontsize=8
+            f"{100.0 * share:.0f} %",
+            (total, y),
+            (3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
         )
     axes.set_yticks(at, labels)
     axes.set_ylim(at[-1] - 0.6, 0.6)
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.07)
     axes.set_xlabel("variance a year (squared decimals)")
-    axes.legend(frameon=False, fontsize=8.5, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.1)
+    axes.legend(
+        frameon=False,
+        fontsize=8.5,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=2,
+        borderaxespad=0.1,
+    )
     return figure
 
 
 def _many_explained(known: pd.DataFrame, note: str) -> Any:
     figure = figure_of(4.2, "Share of the variance of each asset that is systematic", note)
     axes, at = axes_at(figure, 0.75, 0.9, 7.9, 2.6), np.arange(1, len(known) + 1)
-    axes.fill_between(at, known["explained_share"], color=BLUE, linewidth=0, label="systematic", step="mid")
-    axes.fill_between(at, known["explained_share"], 1.0, color=ORANGE, linewidth=0, label="specific", step="mid")
-    axes.set(xlabel="assets, sorted", ylabel="share of variance", ylim=(0.0, 1.0), xlim=(1, len(known)))
-    axes.legend(frameon=False, fontsize=8.5, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, borderaxespad=0.1)
+    axes.fill_between(
+        at, known["explained_share"], color=BLUE, linewidth=0, label="systematic", step="mid"
+    )
+    axes.fill_between(
+        at, known["explained_share"], 1.0, color=ORANGE, linewidth=0, label="specific", step="mid"
+    )
+    axes.set(
+        xlabel="assets, sorted", ylabel="share of variance", ylim=(0.0, 1.0), xlim=(1, len(known))
+    )
+    axes.legend(
+        frameon=False,
+        fontsize=8.5,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=2,
+        borderaxespad=0.1,
+    )
     return figure
 
 
 def spectrum(table: pd.DataFrame) -> Any:
-    """Eigenvalues of the correlations on a logarithmic axis, and the edge for independent series."""
+    """Eigenvalues of the correlations on a logarithmic axis, and the edge for independent
+    series.
+    """
     positive = table[table["eigenvalue"] > 1e-12]
     edge, above = float(table["edge"].iloc[0]), int((table["eigenvalue"] > table["edge"]).sum())
     note = f"{count(len(table), 'asset')}; {above:,} above the edge of Marchenko and Pastur, {edge:.3g}"
@@ -66,8 +107,13 @@ def spectrum(table: pd.DataFrame) -> Any:
     axes = axes_at(figure, 0.8, 0.8, 7.9, 2.65)
     _log_y(axes, positive["eigenvalue"])
     high = positive["eigenvalue"] > edge
-    for rows, colour, label in ((positive[high], BLUE, "above the edge"), (positive[~high], GREY, "below")):
-        axes.plot(rows["component"], rows["eigenvalue"], "o", color=colour, markersize=5, label=label)
+    for rows, colour, label in (
+        (positive[high], BLUE, "above the edge"),
+        (positive[~high], GREY, "below"),
+    ):
+        axes.plot(
+            rows["component"], rows["eigenvalue"], "o", color=colour, markersize=5, label=label
+        )
     axes.axhline(edge, color=ORANGE, linewidth=1.2, label="edge for independent series")
     axes.set(xlabel="component, from the largest", ylabel="eigenvalue")
     axes.legend(frameon=False, fontsize=8.5, loc="upper right")
@@ -78,13 +124,22 @@ def linearity(table: pd.DataFrame) -> Any:
     """Asset by factor: linear, non-linear or no relation found."""
     cells = table[table["term"] != "all"]
     kinds = cells.pivot(index="unit", columns="term", values="relation")
-    kinds = kinds.reindex(index=cells["unit"].unique(), columns=cells["term"].unique()).fillna("").iloc[:MOST_ROWS]
+    kinds = (
+        kinds.reindex(index=cells["unit"].unique(), columns=cells["term"].unique())
+        .fillna("")
+        .iloc[:MOST_ROWS]
+    )
     if kinds.empty:
         return None
     more = cells["unit"].nunique() - len(kinds)
-    note = "by the slope and RESET's test of the square and cube of the factor" + f"; {more} more assets" * (more > 0)
+    note = (
+        "by the slope and RESET's test of the square and cube of the factor"
+        + f"; {more} more assets" * (more > 0)
+    )
     labels, height = [shortened(unit) for unit in kinds.index], 0.2 * len(kinds) + 0.1
-    figure = figure_of(height + 1.3, "Each asset and each factor: a line, another shape, or nothing found", note)
+    figure = figure_of(
+        height + 1.3, "Each asset and each factor: a line, another shape, or nothing found", note
+    )
     left = 0.35 + 0.078 * max(map(len, labels))
     axes = axes_at(figure, left, 1.1, min(8.8 - left, 1.6 * kinds.shape[1]), height)
     for kind, colour in RELATIONS.items():
@@ -97,13 +152,19 @@ def linearity(table: pd.DataFrame) -> Any:
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
     figure.legend(
-        frameon=False, fontsize=8.5, loc="upper right", ncols=3, bbox_to_anchor=(0.99, 1 - 0.5 / (height + 1.3))
+        frameon=False,
+        fontsize=8.5,
+        loc="upper right",
+        ncols=3,
+        bbox_to_anchor=(0.99, 1 - 0.5 / (height + 1.3)),
     )
     return figure
 
 
 def factor_shape(table: pd.DataFrame) -> Any:
-    """A panel per factor: means of returns in groups along the factor, and the line that was fitted."""
+    """A panel per factor: means of returns in groups along the factor, and the line that was
+    fitted.
+    """
     terms = list(table["term"].unique())[:MOST_PANELS]
     across, wide, tall = min(3, len(terms)), 2.2, 1.75
     note = "mean over assets of returns less what the other factors explain, 95 % bars; a bend: not a line"
@@ -116,7 +177,9 @@ def factor_shape(table: pd.DataFrame) -> Any:
         axes.plot(part["factor"], part["line"], color=ORANGE, linewidth=1.4)
         half = 1.96 * part["std_error"]
         axes.errorbar(part["factor"], part["partial"], yerr=half, fmt="o", color=BLUE, markersize=4)
-        axes.set(title=shortened(term, 24), xlabel="factor", ylabel="" if column else "partial return")
+        axes.set(
+            title=shortened(term, 24), xlabel="factor", ylabel="" if column else "partial return"
+        )
     return figure
 
 
@@ -146,7 +209,10 @@ def _dated(axes: Any, dates: pd.DatetimeIndex) -> None:
     import pandas as pd
 
     first, last = dates[0].normalize(), dates[-1]
-    every = [(pd.date_range(first, last, freq=one), form) for one, form in (("YS", "%Y"), ("MS", "%Y-%m"))]
+    every = [
+        (pd.date_range(first, last, freq=one), form)
+        for one, form in (("YS", "%Y"), ("MS", "%Y-%m"))
+    ]
     enough = [(ticks, form) for ticks, form in every if len(ticks) >= 4]
     ticks, form = enough[0] if enough else (pd.date_range(first, last, freq="D"), "%Y-%m-%d")
     ticks = ticks[:: -(-len(ticks) // 9)]
@@ -156,32 +222,53 @@ def _dated(axes: Any, dates: pd.DatetimeIndex) -> None:
 def _lines(axes: Any, path: pd.DataFrame) -> None:
     colours = [BLUE, ORANGE, GREY, SKY, "#009E73", "#E69F00", "#CC79A7", INK]
     for column, colour in zip(path, colours, strict=False):
-        axes.plot(path.index, path[column], color=colour, linewidth=1.2, label=shortened(column, 12))
+        axes.plot(
+            path.index, path[column], color=colour, linewidth=1.2, label=shortened(column, 12)
+        )
 
 
 def _bands(axes: Any, path: pd.DataFrame) -> None:
-    low, first, middle, third, high = (path.quantile(q, axis=1) for q in (0.05, 0.25, 0.5, 0.75, 0.95))
+    low, first, middle, third, high = (
+        path.quantile(q, axis=1) for q in (0.05, 0.25, 0.5, 0.75, 0.95)
+    )
     axes.fill_between(path.index, low, high, color=BLUE, alpha=0.15, linewidth=0)
     axes.fill_between(path.index, first, third, color=BLUE, alpha=0.3, linewidth=0)
     axes.plot(path.index, middle, color=BLUE, linewidth=1.6)
 
 
 def risk_out_of_sample(table: pd.DataFrame) -> Any:
-    """Bias statistics with their intervals, realised volatility and log-likelihood of each estimator."""
-    own = table[(table["fold"] == table["fold"].iloc[0]) & table["value"].notna()].set_index("measure")
+    """Bias statistics with their intervals, realised volatility and log-likelihood of each
+    estimator.
+    """
+    own = table[(table["fold"] == table["fold"].iloc[0]) & table["value"].notna()].set_index(
+        "measure"
+    )
     if own.empty:
         return None
     rows = f"{count(int(own['rows'].max()), 'row')} not fitted on, {count(int(own['assets'].iloc[0]), 'asset')}"
-    note = f"{rows}; 95 % intervals allow for fat tails and clusters of volatility; left: 1 is right"
+    note = (
+        f"{rows}; 95 % intervals allow for fat tails and clusters of volatility; left: 1 is right"
+    )
     figure = figure_of(3.75, "Risk out of sample", note)
     bias = axes_at(figure, 1.35, 1.0, 3.0, 1.75)
     _dots(
-        bias, own, {"bias_equal": "equal weights", "bias_minimum_variance": "minimum var.", "bias_random": "random"}
+        bias,
+        own,
+        {
+            "bias_equal": "equal weights",
+            "bias_minimum_variance": "minimum var.",
+            "bias_random": "random",
+        },
     )
     bias.axvline(1.0, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
     bias.set(title="Bias statistic", xlabel="realised over foretold volatility")
     bias.legend(
-        frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(0.0, -0.28), ncols=3, handletextpad=0.1
+        frameon=False,
+        fontsize=8.5,
+        loc="upper left",
+        bbox_to_anchor=(0.0, -0.28),
+        ncols=3,
+        handletextpad=0.1,
     )
     volatility = axes_at(figure, 4.75, 1.0, 1.85, 1.75)
     _dots(volatility, own, {"minimum_variance_volatility": ""})
@@ -197,7 +284,13 @@ def _dots(axes: Any, own: pd.DataFrame, measures: dict[str, str]) -> None:
     for shift, (name, (colour, marker)) in zip((0.22, 0.0, -0.22), ESTIMATORS.items(), strict=True):
         rows = own[own["estimator"] == name].reindex(list(measures))
         at = shift - np.arange(len(measures))
-        axes.hlines(at, rows["ci_low"].astype(float), rows["ci_high"].astype(float), color=colour, linewidth=1.4)
+        axes.hlines(
+            at,
+            rows["ci_low"].astype(float),
+            rows["ci_high"].astype(float),
+            color=colour,
+            linewidth=1.4,
+        )
         axes.plot(rows["value"], at, marker, color=colour, markersize=5.5, label=name)
     axes.set_yticks(-np.arange(len(measures)), measures.values())
     axes.tick_params(axis="y", length=0)
@@ -209,13 +302,16 @@ def _dots(axes: Any, own: pd.DataFrame, measures: dict[str, str]) -> None:
 
 
 def estimation_error(table: pd.DataFrame) -> Any:
-    """Coverage of the intervals, error of the loadings and of the covariance, against the number of rows."""
+    """Coverage of the intervals, error of the loadings and of the covariance, against the number
+    of rows.
+    """
     known = table[table["covariance_error_factor"].notna()]
     if known.empty:
         return None
     loadings = bool(known["rmse"].notna().any())
     note = (
-        f"{int(known['draws'].max()):,} draws each" + "; left: 95 % bars of that, and the level asked for" * loadings
+        f"{int(known['draws'].max()):,} draws each"
+        + "; left: 95 % bars of that, and the level asked for" * loadings
     )
     figure = figure_of(3.6, "Error of the estimates where the truth is known", note)
     wide = 2.15 if loadings else 4.0
@@ -233,7 +329,9 @@ def estimation_error(table: pd.DataFrame) -> Any:
         axes.legend(frameon=False, fontsize=8.5)
     axes = axes_at(figure, places[2 if loadings else 0], 0.9, wide, 2.0)
     for name, (colour, marker) in list(ESTIMATORS.items())[:2]:
-        axes.plot(known["rows"], known[f"covariance_error_{name}"], f"{marker}-", color=colour, label=name)
+        axes.plot(
+            known["rows"], known[f"covariance_error_{name}"], f"{marker}-", color=colour, label=name
+        )
     _log_y(axes, *(known[f"covariance_error_{name}"] for name in ("factor", "sample")))
     _log_rows(axes, known["rows"])
     axes.set(title="Covariance", ylabel="relative error (Frobenius)")

@@ -34,12 +34,16 @@ def sizing_wealth(table: pd.DataFrame) -> Any:
         for name, part in table[table["leg"] == leg].groupby("sizing", sort=False):
             label, colour, width, dashes = LOOKS[str(name)]
             days = _days(part["date"], table["date"].min())
-            axes.plot(days, part["wealth"], color=colour, linewidth=width, linestyle=dashes, label=label)
+            axes.plot(
+                days, part["wealth"], color=colour, linewidth=width, linestyle=dashes, label=label
+            )
         dated(axes, table["date"])
         axes.set_title(title)
         axes.set_ylabel("wealth")
         if place == 0:
-            axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=4, fontsize=8.5)
+            axes.legend(
+                frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=4, fontsize=8.5
+            )
     return figure
 
 

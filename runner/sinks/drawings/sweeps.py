@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, PALE, WIDTH, axes_at, figure_of, shortened, zero_line
+from runner.sinks.canvas import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    WIDTH,
+    axes_at,
+    figure_of,
+    shortened,
+    zero_line,
+)
 from runner.sweeps.texts import value_texts
 from runner.words import count, number
 
@@ -16,7 +27,9 @@ if TYPE_CHECKING:
 
 MOST_POINTS = 60  # jobs drawn as points with bars; more as points in a band
 MOST_NUMBERED = 30  # jobs named below the axis
-MOST_VALUES = 10  # rows of a key; numbers with more get a scale, texts with more a last row for the rest
+MOST_VALUES = (
+    10  # rows of a key; numbers with more get a scale, texts with more a last row for the rest
+)
 MOST_ROWS = 40  # jobs with a row of their own
 MOST_LABELLED = 24  # cells of a heat map along one side that have numbers in them
 ROW, SCALE = 0.185, 0.75  # inches of a row of dots, and of a scale
@@ -51,7 +64,9 @@ def specification_curve(
 
 def _curve(axes: Any, table: pd.DataFrame, best: int | None) -> None:
     at = np.arange(1, len(table) + 1)
-    low, high, estimate = (table[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high", "estimate"))
+    low, high, estimate = (
+        table[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high", "estimate")
+    )
     filled = np.where(table["p_value"] < 0.05, BLUE, "white")
     if len(table) > MOST_POINTS:
         axes.fill_between(at, low, high, color=BLUE, alpha=0.22, linewidth=0, step="mid")
@@ -60,7 +75,15 @@ def _curve(axes: Any, table: pd.DataFrame, best: int | None) -> None:
         axes.vlines(at, low, high, color=BLUE, linewidth=1.4)
         axes.scatter(at, estimate, s=24, c=filled, edgecolors=BLUE, linewidths=1.2, zorder=3)
     ring = (table["job"] == best).to_numpy()
-    axes.scatter(at[ring], estimate[ring], s=90, facecolors="none", edgecolors=ORANGE, linewidths=1.6, zorder=4)
+    axes.scatter(
+        at[ring],
+        estimate[ring],
+        s=90,
+        facecolors="none",
+        edgecolors=ORANGE,
+        linewidths=1.6,
+        zorder=4,
+    )
     zero_line(axes.axhline, axes.get_ylim())
     axes.set_xlim(0.3, len(table) + 0.7)
     _jobs(axes, table)
@@ -78,13 +101,19 @@ def _jobs(axes: Any, table: pd.DataFrame) -> None:
 
 
 class _Panel:
-    """The values of one key under the curve: a row per value, or a scale where it has many numbers."""
+    """The values of one key under the curve: a row per value, or a scale where it has many
+    numbers.
+    """
 
     def __init__(self, key: str, values: list[Any], order: list[Any]) -> None:
         self.key, self.values = key, values
         every = [value for value in order if value in values]
-        self.scaled = len(every) > MOST_VALUES and not any(isinstance(value, str) for value in every)
-        often = sorted(every, key=lambda one: (-values.count(one), every.index(one)))[: MOST_VALUES - 1]
+        self.scaled = len(every) > MOST_VALUES and not any(
+            isinstance(value, str) for value in every
+        )
+        often = sorted(every, key=lambda one: (-values.count(one), every.index(one)))[
+            : MOST_VALUES - 1
+        ]
         self.rows = every if len(every) <= MOST_VALUES else [one for one in every if one in often]
         rest = len(every) - len(self.rows)
         named = value_texts(self.rows, 30) + ([f"{rest} other values"] if rest else [])
@@ -131,11 +160,18 @@ def heat_map(cells: pd.DataFrame, score: str, lower_is_better: bool, averaged: b
     order = "smallest" if lower_is_better else "largest"
     mean = "; a cell is the mean over the other keys" if averaged else ""
     crowded = max(cells.shape) > MOST_LABELLED
-    empty = "pale: no job with the score; too many cells for numbers" if crowded else "–: no job with the score"
+    empty = (
+        "pale: no job with the score; too many cells for numbers"
+        if crowded
+        else "–: no job with the score"
+    )
     note = f"orange frame: the {order}{mean}; {empty}"
     down, across = (value_texts(names, 26) for names in (cells.index, cells.columns))
     left = 0.5 + 0.078 * max([len(one) for one in down], default=4)
-    long = max([len(one) for one in across], default=4) > 0.9 * (WIDTH - left - 1.4) / cells.shape[1] / 0.078
+    long = (
+        max([len(one) for one in across], default=4)
+        > 0.9 * (WIDTH - left - 1.4) / cells.shape[1] / 0.078
+    )
     below = 0.55 + (0.055 * max(map(len, across)) + 0.1 if long else 0.1)
     tall = max(1.0, min(0.32, 9.0 / len(cells)) * len(cells))
     title = f"{score} by {shortened(cells.index.name, 40)} and {shortened(cells.columns.name, 40)}"
@@ -168,7 +204,12 @@ def _numbers(axes: Any, image: Any, values: np.ndarray) -> None:
     for row, column in np.ndindex(values.shape):
         value = values[row, column]
         light = np.isfinite(value) and image.norm(value) < 0.5
-        style = {"color": "white" if light else INK, "ha": "center", "va": "center", "fontsize": size}
+        style = {
+            "color": "white" if light else INK,
+            "ha": "center",
+            "va": "center",
+            "fontsize": size,
+        }
         axes.text(column, row, number(float(value)), **style)
 
 
@@ -176,12 +217,17 @@ def _frame_best(axes: Any, values: np.ndarray, lower_is_better: bool) -> None:
     if np.isfinite(values).any():
         best = np.nanmin(values) if lower_is_better else np.nanmax(values)
         for row, column in np.argwhere(values == best):
-            x, y = column + 0.5 * np.array([-1, 1, 1, -1, -1]), row + 0.5 * np.array([-1, -1, 1, 1, -1])
+            x, y = (
+                column + 0.5 * np.array([-1, 1, 1, -1, -1]),
+                row + 0.5 * np.array([-1, -1, 1, 1, -1]),
+            )
             axes.plot(x, y, color=ORANGE, linewidth=2.4, zorder=4, clip_on=False)
 
 
 def score_by(table: pd.DataFrame, key: str, score: str, best: int | None) -> Any:
-    """The score of each job by the one key that differs, with its naive baseline where it has one."""
+    """The score of each job by the one key that differs, with its naive baseline where it has
+    one.
+    """
     table = table[table[score].notna()]
     numeric = all(not isinstance(value, str) for value in table[key])
     naive = f"{score}_naive" if f"{score}_naive" in table else None
@@ -196,14 +242,24 @@ def score_by(table: pd.DataFrame, key: str, score: str, best: int | None) -> Any
     return figure
 
 
-def _along(figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, ring: np.ndarray) -> None:
+def _along(
+    figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, ring: np.ndarray
+) -> None:
     """Numbers along the axis; on a logarithmic one where they span a hundredfold."""
     axes = axes_at(figure, 0.95, 0.75, WIDTH - 1.2, 3.0)
     at = table[key].to_numpy(dtype=float)
     order = np.argsort(at, kind="stable")
     values = table[score].to_numpy(dtype=float)
     axes.plot(at[order], values[order], "o-", color=BLUE, markersize=4.5, linewidth=1.2)
-    axes.scatter(at[ring], values[ring], s=100, facecolors="none", edgecolors=ORANGE, linewidths=1.8, zorder=4)
+    axes.scatter(
+        at[ring],
+        values[ring],
+        s=100,
+        facecolors="none",
+        edgecolors=ORANGE,
+        linewidths=1.8,
+        zorder=4,
+    )
     if naive:
         axes.plot(at[order], table[naive].to_numpy(dtype=float)[order], color=GREY, linewidth=1.1)
     if _wide(at):
@@ -213,14 +269,24 @@ def _along(figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | 
     axes.set(xlabel=shortened(key, 60), ylabel=score)
 
 
-def _rows(figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, ring: np.ndarray) -> None:
+def _rows(
+    figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, ring: np.ndarray
+) -> None:
     """A row per job, in the order of the leaderboard."""
     labels = value_texts(table[key], 40)
     left = 0.4 + 0.075 * max(map(len, labels))
     axes = axes_at(figure, left, 0.75, WIDTH - left - 0.25, max(1.0, 0.24 * len(table)))
     at, values = -np.arange(len(table), dtype=float), table[score].to_numpy(dtype=float)
     axes.scatter(values, at, s=30, color=BLUE, zorder=3)
-    axes.scatter(values[ring], at[ring], s=110, facecolors="none", edgecolors=ORANGE, linewidths=1.8, zorder=4)
+    axes.scatter(
+        values[ring],
+        at[ring],
+        s=110,
+        facecolors="none",
+        edgecolors=ORANGE,
+        linewidths=1.8,
+        zorder=4,
+    )
     if naive:
         axes.scatter(table[naive], at, s=60, color=GREY, marker="|", linewidths=1.8, zorder=2)
     zero_line(axes.axvline, axes.get_xlim())

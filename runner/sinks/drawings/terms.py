@@ -1,4 +1,6 @@
-"""Pictures of all terms at once: t beside the critical line, premia summed over time, correlations of features."""
+"""Pictures of all terms at once: t beside the critical line, premia summed over time, correlations
+of features.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ BRIGHTEST = 4.0  # the t from which on a cell has its full colour
 
 
 def t_stats(report: Report) -> Any:
-    """Terms of one regression, or of the mean over many, beside the critical line; of a few units a heat map."""
+    """Terms of one regression, or of the mean over many, beside the critical line; of a few units
+    a heat map.
+    """
     table = report.fit.coefficients
     each = per_unit(table)
     units = each["unit"].nunique()
@@ -49,10 +53,16 @@ def t_stats(report: Report) -> Any:
         return None
     critical = ((central["ci_high"] - central["estimate"]) / central["std_error"]).median()
     level = (report.spec.get("model") or {}).get("confidence", 1.0 - LEVEL)
-    whose = f"of the mean over {count(units, unit_noun(table))}" if (central["scope"] == "mean").any() else ""
+    whose = (
+        f"of the mean over {count(units, unit_noun(table))}"
+        if (central["scope"] == "mean").any()
+        else ""
+    )
     note = f"{whose or unit_name(central['unit'].iloc[0])}; "
     note += f"dashed: critical value {critical:.2f} at {100.0 * (1.0 - level):.3g} %; {report.fit.errors}"
-    axes = _bars(central["term"], central["t_stat"], central["t_stat"].abs() > critical, "t statistics", note)
+    axes = _bars(
+        central["term"], central["t_stat"], central["t_stat"].abs() > critical, "t statistics", note
+    )
     for edge in (-critical, critical):
         axes.axvline(edge, color=ORANGE, linewidth=1.2, linestyle="--")
     axes.set_xlabel("t statistic")
@@ -72,7 +82,9 @@ def _bars(terms: pd.Series, values: pd.Series, filled: pd.Series, title: str, no
 
 
 def _slopes(report: Report) -> Any:
-    """Of one regression without errors: what the target moves by with one standard deviation of each regressor."""
+    """Of one regression without errors: what the target moves by with one standard deviation of
+    each regressor.
+    """
     table = report.fit.coefficients
     spread = dict(zip(report.panel.names, _features(report).std(axis=0), strict=True))
     dummies = any(":" in term for term in table["term"])
@@ -93,7 +105,10 @@ def _cells(table: pd.DataFrame, noun: str) -> Any:
     rows = table.assign(name=table["unit"].where(table["scope"] != "mean", "mean"))
     terms = rows["term"].unique()[:MOST_ROWS]
     at = {what: rows.pivot(index="name", columns="term", values=what) for what in CELLS}
-    at = {what: cells.reindex(index=rows["name"].unique(), columns=terms) for what, cells in at.items()}
+    at = {
+        what: cells.reindex(index=rows["name"].unique(), columns=terms)
+        for what, cells in at.items()
+    }
     t, names = at["t_stat"], [shortened(name) for name in at["t_stat"].index]
     written = len(terms) <= MOST_WRITTEN
     what = f"; written: estimates, bold where p < {LEVEL:g}" if written else ""
@@ -112,7 +127,14 @@ def _cells(table: pd.DataFrame, noun: str) -> Any:
         for i, j in np.argwhere(np.isfinite(values)):
             text = {"color": "white" if abs(t.iat[i, j]) > 0.55 * BRIGHTEST else INK, "size": size}
             text["weight"] = "bold" if p[i, j] < LEVEL else "normal"
-            axes.text(j, i, number(values[i, j], 3).replace("-", "\u2212"), ha="center", va="center", **text)
+            axes.text(
+                j,
+                i,
+                number(values[i, j], 3).replace("-", "\u2212"),
+                ha="center",
+                va="center",
+                **text,
+            )
     return figure
 
 
@@ -120,7 +142,9 @@ CELLS = ("t_stat", "estimate", "p_value")
 
 
 def _heads(names: list[str], wide: float) -> tuple[list[str], float]:
-    """Names of columns, as much of each as fits, and the inches they need above the cells: upright where narrow."""
+    """Names of columns, as much of each as fits, and the inches they need above the cells: upright
+    where narrow.
+    """
     most = int(wide / len(names) / 0.085)
     if most >= min(max(map(len, names)), 10):
         return [shortened(name, most) for name in names], 0.25
@@ -135,14 +159,20 @@ def _headed(axes: Any, heads: list[str], tall: float) -> None:
 
 
 def cumulative(report: Report, terms: list[str]) -> Any:
-    """Where each date has its regression: the sum of its estimates over time, beside that of their mean."""
+    """Where each date has its regression: the sum of its estimates over time, beside that of their
+    mean.
+    """
     import pandas as pd
 
     table = report.fit.coefficients
     dates = per_unit(table)
     columns = min(3, len(terms))
     wide, tall = (WIDTH - 0.75 * columns - 0.15) / columns, 1.8
-    more = f"; first {len(terms)} of {table['term'].nunique()} terms" if table["term"].nunique() > len(terms) else ""
+    more = (
+        f"; first {len(terms)} of {table['term'].nunique()} terms"
+        if table["term"].nunique() > len(terms)
+        else ""
+    )
     note = f"sum over time of the estimates of each date; dashed: of their mean{more}"
     title = f"Cumulative premia of {count(dates['unit'].nunique(), 'date')}"
     figure = figure_of(0.6 + math.ceil(len(terms) / columns) * (tall + 0.95), title, note)
@@ -151,11 +181,22 @@ def cumulative(report: Report, terms: list[str]) -> Any:
         row, column = divmod(place, columns)
         axes = axes_at(figure, 0.7 + column * (wide + 0.75), 1.1 + row * (tall + 0.95), wide, tall)
         own = dates[(dates["term"] == term) & dates["estimate"].notna()]
-        at, path = pd.to_datetime(own["unit"]).to_numpy(), own["estimate"].cumsum().to_numpy(dtype=float)
+        at, path = (
+            pd.to_datetime(own["unit"]).to_numpy(),
+            own["estimate"].cumsum().to_numpy(dtype=float),
+        )
         axes.plot(at, path, color=BLUE, linewidth=1.5)
-        axes.plot(at, np.linspace(path[0] / len(path), path[-1], len(path)), "--", color=ORANGE, linewidth=1.1)
+        axes.plot(
+            at,
+            np.linspace(path[0] / len(path), path[-1], len(path)),
+            "--",
+            color=ORANGE,
+            linewidth=1.1,
+        )
         zero_line(axes.axhline, axes.get_ylim())
-        told = f"\nmean {number(means.at[term, 'estimate'], 3)}, t {t_text(means.at[term, 't_stat'])}"
+        told = (
+            f"\nmean {number(means.at[term, 'estimate'], 3)}, t {t_text(means.at[term, 't_stat'])}"
+        )
         axes.set_title(f"{shortened(term, 30)}{told if term in means.index else ''}", fontsize=9.0)
         _few_dates(axes, at)
     return figure
@@ -167,11 +208,15 @@ def _few_dates(axes: Any, at: np.ndarray) -> None:
 
     ticks = pd.DatetimeIndex(at[np.unique(np.linspace(0, len(at) - 1, 4).astype(int))])
     days = (ticks[-1] - ticks[0]).days
-    axes.set_xticks(ticks, ticks.strftime("%Y" if days > 3 * 366 else "%Y-%m" if days > 120 else "%m-%d %H:%M"))
+    axes.set_xticks(
+        ticks, ticks.strftime("%Y" if days > 3 * 366 else "%Y-%m" if days > 120 else "%m-%d %H:%M")
+    )
 
 
 def correlations(report: Report) -> Any:
-    """Each feature with each over all usable rows; none of two, nor of three that hardly move together."""
+    """Each feature with each over all usable rows; none of two, nor of three that hardly move
+    together.
+    """
     names = report.panel.names
     if not 3 <= len(names) <= MOST_ROWS:
         return None

@@ -45,8 +45,8 @@ def test_names_leave_out_what_is_the_same_in_every_finished_job(made: Made) -> N
 
 @pytest.mark.parametrize("lower", [False, True])
 def test_jobs_that_train_on_later_rows_are_ranked_after_the_forecasts_and_named_so(
-    made: Made,
-    lower: bool,  # noqa: F811
+    made: Made,  # noqa: F811
+    lower: bool,
 ) -> None:
     made.settings = {"score": "oos/rmse" if lower else "oos/r2", "lower_is_better": lower}
     for at, (value, later) in enumerate([(0.5, False), (0.9, True), (0.7, False), (0.1, True)]):

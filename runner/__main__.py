@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import RunnerError, SpecError, unknown
 
 if TYPE_CHECKING:
-    from runner.composition import Composer
+    from runner.cli.composition import Composer
 
 
 # Before numpy is imported: our own threads share the cores, and the last bits must not depend on
@@ -80,7 +80,7 @@ def run_specs(words: Sequence[str]) -> int:
 
         return conduct(plan, partial(composer.planned, plan), args.form)
     job = composer.job(args.overrides)
-    from runner.job import execute
+    from runner.sinks.job import execute
 
     execute(job.experiment, job.directory, args.form)
     return 0
@@ -90,7 +90,7 @@ def _composer(words: Sequence[str], told: bool = False) -> tuple[Composer, Names
     """The composer that the flags ask for, and the flags with the overrides; `told`: in a form
     that flags choose.
     """
-    from runner.composition import Composer, flags
+    from runner.cli.composition import Composer, flags
 
     parser = flags()
     if told:
@@ -116,7 +116,7 @@ def resume(words: Sequence[str]) -> int:
     """Go on with a sweep that was ended, by its name or its directory; overrides may say where the
     store is.
     """
-    from runner.composition import Composer
+    from runner.cli.composition import Composer
     from runner.sweeps.plan import find
 
     parser = ArgumentParser(add_help=False)
@@ -149,7 +149,7 @@ def rerun(words: Sequence[str]) -> int:
         )
     run_id, *overrides = args.overrides
     config, directory = composer.places(overrides)
-    from runner.rerun import rerun as again
+    from runner.cli.rerun import rerun as again
     from runner.sinks.tracking import Store
 
     return again(run_id, Store(**config["tracking"]), config, directory, overrides, args.form)
@@ -161,9 +161,9 @@ def sync(words: Sequence[str]) -> int:
     """
     composer, args = _composer(words)
     config, directory = composer.places(args.overrides)
-    from runner.sinks.tracked_sweep import end_killed
     from runner.sinks.tracking import Store, log, unlogged
     from runner.sweeps.plan import killed
+    from runner.sweeps.telling.tracked import end_killed
 
     store = Store(**config["tracking"])
     end_killed(store, killed)
@@ -214,7 +214,7 @@ def compare(words: Sequence[str]) -> int:
         if not comma:
             raise SpecError(f"heat: given {args.heat!r}; allowed: two keys, KEY1,KEY2")
         heat = (down.strip(), across.strip())
-    from runner.sweeps.compare import compare as told
+    from runner.sweeps.telling.compare import compare as told
 
     told(plan, score=args.score, term=args.term, heat=heat, form=args.form)
     return 0
@@ -228,7 +228,7 @@ def snapshot(words: Sequence[str]) -> int:
     source = composer.job(overrides).experiment.source
     if not hasattr(source, "fetch"):
         raise SpecError(f"data: {type(source).__name__} is not fetched; allowed here: data=yahoo")
-    from runner.sources.snapshot import describe, manifest_of, read_manifest
+    from runner.data.sources.snapshot import describe, manifest_of, read_manifest
 
     path = source.fetch()
     print(path)
@@ -240,7 +240,7 @@ def audit(words: Sequence[str]) -> int:
     """Try every column of the spec for look-ahead, on all rows and assets, without running it."""
     composer, args = _composer(words, told=True)
     experiment = composer.job(args.overrides).experiment
-    from runner import job
+    from runner.sinks import job
 
     job.audit(experiment, args.form)
     return 0
@@ -248,14 +248,14 @@ def audit(words: Sequence[str]) -> int:
 
 def cache(words: Sequence[str]) -> int:
     """Tell the files and bytes of the cache of the spec, sweep.cache; --empty removes them."""
-    from runner.composition import Composer, flags
+    from runner.cli.composition import Composer, flags
 
     parser = flags()
     parser.add_argument("--empty", action="store_true")
     args = parser.parse_intermixed_args(list(words))
     settings = Composer(args.config_path, args.config_dir, args.config_name).sweep(args.overrides)
     from runner.sweeps.cache import GIGABYTE, Cache
-    from runner.words import count
+    from runner.text import count
 
     kept = Cache(Path(settings.cache), settings.cache_gb * GIGABYTE)
     entries = kept.entries()
@@ -270,7 +270,7 @@ def ui(words: Sequence[str]) -> int:
     """Serve the MLflow UI on the newest runs of the store, a run by its id, or the jobs of
     --sweep.
     """
-    from runner.composition import Composer, flags
+    from runner.cli.composition import Composer, flags
 
     parser = flags()
     parser.add_argument("--port", type=int, default=5000)
@@ -283,10 +283,10 @@ def ui(words: Sequence[str]) -> int:
     run_ids = [word for word in args.overrides if "=" not in word]
     overrides = [word for word in args.overrides if "=" in word]
     tracking = composer.places(overrides)[0]["tracking"]
-    from runner.sinks.tracked_sweep import end_killed, run_link, runs_link
+    from runner.cli.ui import serve, what_it_does
     from runner.sinks.tracking import Store
     from runner.sweeps.plan import killed
-    from runner.ui import serve, what_it_does
+    from runner.sweeps.telling.tracked import end_killed, run_link, runs_link
 
     if args.sweep is not None:
         return _ui_of_sweep(args.sweep, args.port, args.keep_view)
@@ -301,12 +301,12 @@ def ui(words: Sequence[str]) -> int:
 
 def _ui_of_sweep(name: str, port: int, keep: bool) -> int:
     """Serve the MLflow UI, open on the jobs of a sweep."""
-    from runner.sinks.tracked_sweep import end_killed, sweep_link
+    from runner.cli.ui import serve, what_it_does
     from runner.sinks.tracking import Store
-    from runner.sweeps.comparison import compared
+    from runner.sweeps.comparison.comparison import compared
     from runner.sweeps.conduct import sweep_tags
     from runner.sweeps.plan import find, killed
-    from runner.ui import serve, what_it_does
+    from runner.sweeps.telling.tracked import end_killed, sweep_link
 
     found = compared(find(name))
     store = Store(**found.plan.tracking)

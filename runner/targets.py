@@ -3,7 +3,7 @@
 A target takes the market and its settings and gives values (T', N) on the rows to regress on, which
 are the rows of the data or, with `frequency`, the last row of each week or month. `horizon` counts
 those rows. A last week or month that is not over is left out, unless `partial` is keep: see
-`runner.market.Market.sample`.
+`runner.data.market.Market.sample`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from runner.errors import DataError
-from runner.settings import Frequency, Partial, Positive, Rows
+from runner.schema.settings import Frequency, Partial, Positive, Rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.market import Market
+    from runner.data.market import Market
 
 
 HIGHEST_RATE = 0.2  # median of a risk-free rate per row; above it is a level, or in per cent
@@ -73,7 +73,7 @@ def forward_volatility(
     Args:
         rows_per_year: None takes that of the calendar of the data.
     """
-    from runner.features import realised_volatility
+    from runner.features.functions import realised_volatility
 
     past = realised_volatility(market, window=horizon, rows_per_year=rows_per_year)
     return Target(past.shift(-horizon), horizon)
@@ -102,7 +102,7 @@ def _excess(
     rows: int,
     frequency: Frequency | None,
 ) -> pd.DataFrame:
-    from runner.market import compound
+    from runner.data.market import compound
 
     if risk_free is None:
         return returns

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from runner import kernel
+from runner.numerics import compiled as kernel
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--compiled",
         action="store_true",
-        help="sum panels of any size by runner.kernel; needs numba",
+        help="sum panels of any size by runner.numerics.compiled; needs numba",
     )
 
 

@@ -12,11 +12,11 @@ import pandas as pd
 from scipy.signal import lfilter
 from threadpoolctl import threadpool_limits
 
-from runner.fit import headline
-from runner.multiple.influence import influence_of
-from runner.multiple.verdict import Bar, Job, Verdict, judge
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.fit import headline
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
+from runner.trials.influence import influence_of
+from runner.trials.verdict import Bar, Job, Verdict, judge
 
 PLANTED = 5.0  # the true t of the one signal that is worth something, where one is
 BURN = 300  # rows before the first, so that signals begin in their long run

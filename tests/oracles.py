@@ -11,7 +11,7 @@ import statsmodels.api as sm
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from runner.panel import Panel
+from runner.panels.panel import Panel
 
 # Fifty drawn examples, the same on every run, so that a failure is a failure everywhere; no clock is asked.
 QUICK = settings(max_examples=50, deadline=None, derandomize=True, database=None)

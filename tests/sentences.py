@@ -1,7 +1,7 @@
 """Reads the sentences of a report back: each must be of a known pattern, and every number in it that of the tables.
 
 A pattern is a regular expression and a check. The check sees only the report (or the table of a finding) and the
-parts of the sentence; a part that it does not look at fails. Nothing of `runner.words` is used.
+parts of the sentence; a part that it does not look at fails. Nothing of `runner.text` is used.
 """
 
 from __future__ import annotations
@@ -314,7 +314,7 @@ def setting(report: Any, name: str, default: Any = None) -> Any:
 
 def refuses(report: Any, advice: str) -> list[str]:
     """What is wrong with the model when the advice is followed."""
-    from runner.spec import mistakes
+    from runner.experiment.spec import mistakes
 
     model = dict(report.spec["model"])
     for word in advice.split():

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from linearmodels.datasets import french
 
-from runner.panel import Panel
-from runner.regression import Regression
-from runner.study import Study
+from runner.models.regression import Regression
+from runner.models.study import Study
+from runner.panels.panel import Panel
 
 FACTORS = ["MktRF", "SMB", "HML"]
 

@@ -68,7 +68,7 @@ def numbers(folder: Path) -> dict[str, str]:
 
 def assert_each_job_once(folder: Path, expected: dict[str, str]) -> None:
     """In MLflow, on disk, in the ledger and in the cache: as after a sweep that nobody disturbed."""
-    from runner.ledger import Ledger
+    from runner.record.ledger import Ledger
     from runner.sweeps.cache import Cache
 
     assert numbers(folder) == expected

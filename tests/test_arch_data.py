@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from runner.data.sources import arch_data
+from runner.data.sources.arch_data import ArchData
 from runner.errors import DataError
-from runner.sources import arch_data
-from runner.sources.arch_data import ArchData
 
 
 def test_the_numbers_are_those_of_the_package() -> None:

@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.audit import Audit, audit
-from runner.composition import Composer
+from runner.cli.composition import Composer
+from runner.data.market import Market
+from runner.data.sources.simulated import Simulated
 from runner.errors import DataError, SpecError
-from runner.market import Market
-from runner.panel import build_panel
-from runner.preprocessing import Cross, Step
-from runner.regression import Regression
-from runner.run import run
-from runner.sources.simulated import Simulated
-from runner.spec import Experiment, build
+from runner.experiment.auditing.audit import Audit, audit
+from runner.experiment.run import run
+from runner.experiment.spec import Experiment, build
+from runner.models.regression import Regression
+from runner.panels.panel import build_panel
+from runner.preprocessing.steps import Cross, Step
 from runner.targets import Target, forward_return
-from runner.validation import HoldOut, NoValidation
+from runner.validation.splitters import HoldOut, NoValidation
 
 SOURCE = Simulated(assets=12, rows=500, macro={"vix": "^VIX"}, gaps=0.02, churn=0.3)
 

@@ -15,17 +15,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.audit import Audit, audit
+from runner.data.market import Market
+from runner.data.sources.simulated import Simulated
 from runner.errors import DataError
-from runner.folds import Fold
-from runner.market import Market
-from runner.panel import Panel, build_panel
-from runner.regression import Regression
-from runner.run import run, thoroughly_audited
-from runner.sources.simulated import Simulated
-from runner.spec import Experiment
+from runner.experiment.auditing.audit import Audit, audit
+from runner.experiment.run import run, thoroughly_audited
+from runner.experiment.spec import Experiment
+from runner.models.regression import Regression
+from runner.panels.panel import Panel, build_panel
 from runner.targets import Target, forward_return
-from runner.validation import HoldOut, KFold, NoValidation, WalkForward
+from runner.validation.folds import Fold
+from runner.validation.splitters import HoldOut, KFold, NoValidation, WalkForward
 
 QUICK, THOROUGH = "quick", "thorough"
 SEEDS = (1, 2, 3)

@@ -15,10 +15,10 @@ import pytest
 from oracles import close, panel_of, random_arrays
 
 from runner.errors import DataError, EstimationError
-from runner.fit import Fit
-from runner.least_squares import LARGEST
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.fit import Fit
+from runner.models.regression import Regression
+from runner.numerics.least_squares import LARGEST
+from runner.panels.panel import Panel
 
 # Every way to estimate: over time, over assets, per group, pooled; from moments, from rows, beside effects.
 WAYS: dict[str, dict[str, Any]] = {

@@ -12,10 +12,10 @@ from oracles import panel_of, punch_holes, random_arrays
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.metrics import r2_score
 
-from runner.boosting import INSTALL, Boosting
 from runner.errors import DataError, EstimationError
-from runner.fit import COEFFICIENTS, DIAGNOSTICS, QUALITY
-from runner.panel import Panel
+from runner.models.boosting import INSTALL, Boosting
+from runner.models.fit import COEFFICIENTS, DIAGNOSTICS, QUALITY
+from runner.panels.panel import Panel
 from runner.sinks.drawings import DRAWINGS
 
 REL = 1e-10  # sums of some hundred float64 in another order

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from conftest import ROOT, run_cli
 
-from runner.market import Dropped, Market
-from runner.panel import Panel
+from runner.data.market import Dropped, Market
+from runner.panels.panel import Panel
 from runner.sweeps.cache import HEAD, STALE, Cache
 
 DATES = pd.bdate_range("2020-01-01", periods=500, name="date")

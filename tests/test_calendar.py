@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from oracles import QUICK
 from pandas.tseries.holiday import USFederalHolidayCalendar
 
-from runner.calendar import (
+from runner.data.calendar import (
     begun,
     calendar_of,
     period_ends,

@@ -15,7 +15,7 @@ from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.proportion import proportion_confint
 from studies import Foretold
 
-from runner.analyses.classification import (
+from runner.analyses.forecasts.classification import (
     Confusion,
     auc,
     calibration,
@@ -25,16 +25,16 @@ from runner.analyses.classification import (
     rates,
     roc,
 )
-from runner.analyses.trading import compounded, equity, max_drawdown, trading
-from runner.composition import Composer
+from runner.analyses.strategies.trading import compounded, equity, max_drawdown, trading
+from runner.cli.composition import Composer
+from runner.data.market import Market
 from runner.errors import DataError, SpecError
-from runner.market import Market
-from runner.run import run
+from runner.experiment.run import run
+from runner.models.study import Study
 from runner.sinks.canvas import style
-from runner.sinks.drawings import classification as drawings
-from runner.study import Study
+from runner.sinks.drawings.analyses import classification as drawings
 from runner.targets import up
-from runner.words import target_text
+from runner.text import target_text
 
 pytestmark = pytest.mark.filterwarnings("error")
 REL = 1e-10

@@ -139,10 +139,10 @@ def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
         (['features.MktRF="__import__(1)"'], ["features.MktRF: character"]),
         (["features.MktRF._target_=os.system"], ["lies in no allowed module"]),
         (
-            ["features.MktRF._target_=runner.features.shard"],
+            ["features.MktRF._target_=runner.features.functions.shard"],
             ["'shard' is unknown", "did you mean 'shared'?"],
         ),
-        (["features.MktRF._target_=runner.ui.serve"], ["serve is not a function of market"]),
+        (["features.MktRF._target_=runner.cli.ui.serve"], ["serve is not a function of market"]),
         (["data._target_=runner.errors.SpecError"], ["has no method load"]),
         (["target=forward_return", "target.horizon=0"], ["target.horizon: given 0"]),
         (["target=forward_return", "target.frequency=day"], ["target.frequency: 'day' is unknown"]),

@@ -15,16 +15,16 @@ import pandas as pd
 import pytest
 from test_page import NASTY, checked
 
-from runner.bench import Bench
+from runner.compute.cache import Bench
 from runner.errors import SpecError
-from runner.rundir import RunDirectory
+from runner.record.rundir import RunDirectory
 from runner.sinks import latex
-from runner.sweeps.choices import choices, short_names, shown
-from runner.sweeps.compare import compare
-from runner.sweeps.comparison import COEFFICIENTS, compared
+from runner.sweeps.comparison.choices import choices, short_names, shown
+from runner.sweeps.comparison.comparison import COEFFICIENTS, compared
+from runner.sweeps.comparison.texts import value_texts
 from runner.sweeps.plan import Failure, Job, Plan, find
 from runner.sweeps.settings import Sweep
-from runner.sweeps.texts import value_texts
+from runner.sweeps.telling.compare import compare
 
 MOST_BYTES = 5_000_000
 KEYS = {
@@ -649,7 +649,7 @@ def test_the_verb_prints_and_writes(made: Made, capsys: pytest.CaptureFixture[st
 
 
 def test_a_real_sweep_says_what_its_jobs_say(made: Made) -> None:
-    from runner.composition import Composer
+    from runner.cli.composition import Composer
     from runner.sweeps.conduct import _known
     from runner.sweeps.work import work
 
@@ -763,7 +763,9 @@ def test_without_common_rows_scores_stay_as_they_are(
         for at in range(3):
             place = made.place / str(at) / "metrics.json"
             place.write_text(json.dumps({"oos/rmse": [3.0, 1.0, 2.0][at], "oos/n_obs": 80.0}))
-        monkeypatch.setattr("runner.sweeps.common._read", lambda *_: pytest.fail("was read"))
+        monkeypatch.setattr(
+            "runner.sweeps.comparison.common._read", lambda *_: pytest.fail("was read")
+        )
     found = compared(plan)
     assert found.score == "oos/rmse" and not any(
         name.startswith("common/") for name in found.leaderboard

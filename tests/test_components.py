@@ -9,10 +9,10 @@ import pytest
 from oracles import panel_of, random_arrays
 from sklearn.decomposition import PCA
 
-from runner.components import extended, principal
 from runner.errors import DataError
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.regression import Regression
+from runner.panels.components import extended, principal
+from runner.panels.panel import Panel
 
 # Both take the same singular value decomposition of the same matrix; rounding times a gap of eigenvalues is left.
 REL = 1e-10

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.composition import Composer, shipped_conf
+from runner.cli.composition import Composer, shipped_conf
 
 CONF = shipped_conf()
 NEEDED = {  # what an option leaves to the user

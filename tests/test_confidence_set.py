@@ -11,11 +11,11 @@ from arch.bootstrap import MCS
 from oracles import panel_of, punch_holes, random_arrays
 from studies import study_of
 
-from runner.analyses.confidence_set import confidence_set
+from runner.analyses.forecasts.confidence_set import confidence_set
 from runner.errors import DataError
-from runner.regression import Regression
-from runner.study import Study
-from runner.validation import Combinatorial, KFold, WalkForward
+from runner.models.regression import Regression
+from runner.models.study import Study
+from runner.validation.splitters import Combinatorial, KFold, WalkForward
 
 REL = 1e-10  # the same sums in another order
 MODELS = {"one": {"regressors": ["x0"]}, "shrunk": {"estimator": "ridge", "penalty": 50.0}}
@@ -106,7 +106,7 @@ def test_schemes_that_do_not_fit() -> None:
 
 def test_on_the_command_line(cli: Any) -> None:
     words = ["validation=walk_forward", "data.assets=[S1V5,S5V5]"]
-    target = "_target_: runner.analyses.confidence_set.confidence_set"
+    target = "_target_: runner.analyses.confidence_set"
     one = f"+analyses.best={{{target}, models: {{capm: {{regressors: [MktRF]}}}}}}"
     run = cli(*words, one)
     assert run.code == 0, run.err

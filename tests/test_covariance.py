@@ -20,11 +20,11 @@ from oracles import (
     term_names,
 )
 
-from runner.covariance import default_lags, hac, hc0, hc1, hc2, hc3, nonrobust
-from runner.inference import infer, wald
-from runner.least_squares import NotEstimable, Solution, solve
-from runner.restrictions import Restriction, all_slopes
-from runner.standard_errors import own
+from runner.estimators.standard_errors import own
+from runner.numerics.covariance import default_lags, hac, hc0, hc1, hc2, hc3, nonrobust
+from runner.numerics.inference import infer, wald
+from runner.numerics.least_squares import NotEstimable, Solution, solve
+from runner.numerics.restrictions import Restriction, all_slopes
 
 
 def solved(seed: int, n: int, columns: int, constant: bool = True) -> Solution:

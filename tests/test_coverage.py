@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 from oracles import panel_of
 
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
 
 pytestmark = pytest.mark.slow
 

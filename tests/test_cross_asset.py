@@ -11,13 +11,13 @@ import pytest
 from oracles import close, panel_of
 from sklearn.linear_model import LassoCV
 
-from runner.composition import Composer
-from runner.cross_asset import CrossAsset, choose
+from runner.cli.composition import Composer
 from runner.errors import DataError
-from runner.folds import Fold
-from runner.panel import Panel
-from runner.run import run
-from runner.validation import KFold
+from runner.experiment.run import run
+from runner.models.cross_asset import CrossAsset, choose
+from runner.panels.panel import Panel
+from runner.validation.folds import Fold
+from runner.validation.splitters import KFold
 
 # Of the oracle: coordinate descent stops at this relative duality gap, whose root bounds how far a forecast is off.
 GAP, FORECAST = 1e-12, 1e-6

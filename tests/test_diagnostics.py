@@ -18,7 +18,7 @@ from statsmodels.stats.diagnostic import (
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 from statsmodels.stats.stattools import durbin_watson, jarque_bera
 
-from runner.diagnostics import (
+from runner.numerics.diagnostics import (
     STEADY,
     Diagnostic,
     breusch_godfrey,
@@ -27,7 +27,7 @@ from runner.diagnostics import (
     diagnose,
     white,
 )
-from runner.least_squares import Solution, solve
+from runner.numerics.least_squares import Solution, solve
 
 
 def solved(seed: int, n: int, columns: int, constant: bool = True) -> Solution:

@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 from oracles import close, panel_of, punch_holes, random_arrays
 
-from runner import reductions, shared
 from runner.errors import DataError
-from runner.multiple.influence import influence
-from runner.panel import Panel
-from runner.regression import Regression
-from runner.shared import shared_by
-from runner.study import Study
-from runner.validation import WalkForward
+from runner.estimators import reductions
+from runner.models.regression import Regression
+from runner.models.study import Study
+from runner.panels import segments as shared
+from runner.panels.panel import Panel
+from runner.panels.segments import shared_by
+from runner.trials.influence import influence
+from runner.validation.splitters import WalkForward
 
 pytestmark = pytest.mark.usefixtures("summed_by")
 T, N = 120, 12

@@ -14,10 +14,10 @@ from scipy import stats
 from statsmodels.multivariate.multivariate_ols import _MultivariateOLS
 from studies import french_panel, study_of
 
-from runner.analyses.equality import equality
+from runner.analyses.estimates.equality import equality
 from runner.errors import DataError
-from runner.pricing import grs
-from runner.regression import Regression
+from runner.models.pricing import grs
+from runner.models.regression import Regression
 
 REL = 1e-8  # quadratic forms in inverse covariances: a digit or two less than least squares itself
 TERMS = ["const", "MktRF", "SMB", "HML"]

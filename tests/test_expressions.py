@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
 
-from runner import features
+from runner.data.market import Market
 from runner.errors import DataError
-from runner.expressions import DEEPEST, LONGEST, Expression
-from runner.market import Market
-from runner.operators import FUNCTIONS, MOST_ROWS
-from runner.panel import build_panel
+from runner.features import functions as features
+from runner.features.expressions import DEEPEST, LONGEST, Expression
+from runner.features.operators import FUNCTIONS, MOST_ROWS
+from runner.panels.panel import build_panel
 from runner.targets import forward_return
 
 ASSETS = ["A", "B", "C", "D"]
@@ -774,7 +774,7 @@ def test_text_over_several_lines() -> None:
 
 def test_reading_a_text_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from runner.expressions import Expression; Expression('sqrt(252) * std(ret, 21)')\n"
+        "import sys; from runner.features.expressions import Expression; Expression('sqrt(252) * std(ret, 21)')\n"
         "print(sorted({'pandas', 'numpy', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

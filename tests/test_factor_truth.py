@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from runner.sources.factor_truth import YEAR, KnownTruth, SimulatedFactors
+from runner.data.sources.factor_truth import YEAR, KnownTruth, SimulatedFactors
 
 SPEC = Path(__file__).parents[1] / "conf" / "data" / "simulated_factors.yaml"
 SMALL = SimulatedFactors(rows=300, assets=5, factors=2, seed=7)
@@ -29,7 +29,7 @@ def least_squares(F: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 
 def test_the_yaml_states_the_defaults_of_the_class() -> None:
     spec = yaml.safe_load(SPEC.read_text())
-    assert spec.pop("_target_") == "runner.sources.factor_truth.SimulatedFactors"
+    assert spec.pop("_target_") == "runner.data.SimulatedFactors"
     assert SimulatedFactors(**spec) == SimulatedFactors()
     assert set(spec) == set(SimulatedFactors.__dataclass_fields__)
 

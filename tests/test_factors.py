@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from runner.data.market import Market
 from runner.errors import DataError, SpecError
-from runner.factors import long_short, portfolio
-from runner.market import Market
-from runner.panel import build_panel
-from runner.spec import build
+from runner.experiment.spec import build
+from runner.features.factors import long_short, portfolio
+from runner.panels.panel import build_panel
 from runner.targets import same_period_return
 
 REL = 1e-12  # sums of a few numbers in another order
@@ -158,7 +158,7 @@ def test_wrong_signals_are_refused() -> None:
         long_short(market, signal="macro")
     with pytest.raises(DataError, match=r"'sigal' is unknown; .*did you mean 'signal'"):
         long_short(market, signal="sigal")
-    node = {"_target_": "runner.factors.long_short", "signal": "close /", "quantile": 0.6}
+    node = {"_target_": "runner.features.long_short", "signal": "close /", "quantile": 0.6}
     with pytest.raises(SpecError) as caught:
         build({"features": {"LS": node}})
     lines = [line for line in caught.value.mistakes if line.startswith("features.LS")]

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
 
-from runner import features
+from runner.data.market import Market, compound
 from runner.errors import DataError
-from runner.market import Market, compound
+from runner.features import functions as features
 
 CONF = Path(__file__).parents[1] / "conf" / "features"
 ASSETS = ["A", "B", "C"]
@@ -47,7 +47,9 @@ def signals() -> dict[str, Callable[[Market], Any]]:
     """Every feature of the shipped files, and each of them by week and by month where it can be."""
     found: dict[str, Callable[[Market], Any]] = {}
     for name, node in yaml.safe_load((CONF / "signals.yaml").read_text()).items():
-        function = getattr(features, node.pop("_target_").removeprefix("runner.features."))
+        function = getattr(
+            features, node.pop("_target_").removeprefix("runner.features.functions.")
+        )
         found[name] = lambda data, function=function, node=node: function(data, **node)
     return found
 

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from runner.data.market import Dropped, Market
+from runner.data.rules import admitted
+from runner.data.sources import long
+from runner.data.sources.file import File, _read_parquet
 from runner.errors import DataError
-from runner.market import Dropped, Market
-from runner.rules import admitted
-from runner.sources import long
-from runner.sources.file import File, _read_parquet
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TECH = DATA / "us_tech_etf_daily_2017_2025.parquet"

@@ -8,8 +8,8 @@ from oracles import panel_of, punch_holes, random_arrays
 from sklearn.metrics import mean_squared_error, r2_score
 
 from runner.errors import DataError, EstimationError
-from runner.fit import COEFFICIENTS, DIAGNOSTICS, QUALITY
-from runner.fixed import Fixed
+from runner.models.fit import COEFFICIENTS, DIAGNOSTICS, QUALITY
+from runner.models.fixed import Fixed
 
 REL = 1e-10  # a sum of three products in another order
 SIMULATED = (

@@ -13,8 +13,8 @@ from linearmodels.panel import PanelOLS
 from oracles import close, panel_of, positive_part, punch_holes, random_arrays
 
 from runner.errors import DataError, EstimationError
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
 
 # Both sides demean by different routes; what they lose is rounding times the size of the effects beside the rest.
 REL = 1e-10

@@ -11,18 +11,18 @@ import statsmodels.api as sm
 from oracles import panel_of, random_arrays
 from studies import study_of
 
-from runner.analyses.fold_stability import coefficients_by_fold
-from runner.composition import Composer
+from runner.analyses.estimates.fold_stability import coefficients_by_fold
+from runner.cli.composition import Composer
 from runner.errors import DataError
-from runner.fixed import Fixed
-from runner.panel import Panel
-from runner.regression import Regression
-from runner.run import run
-from runner.shared import shared_by
+from runner.experiment.run import run
+from runner.models.fixed import Fixed
+from runner.models.regression import Regression
+from runner.models.study import Study
+from runner.panels.panel import Panel
+from runner.panels.segments import shared_by
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
-from runner.study import Study
-from runner.validation import Combinatorial, Fold, WalkForward
+from runner.validation.splitters import Combinatorial, Fold, WalkForward
 
 REL = 1e-9  # two float64 ways to the same regression
 
@@ -184,7 +184,7 @@ def test_it_draws(kind: str) -> None:
 
 
 def test_as_a_user() -> None:
-    words = ["+analyses.by_fold={_target_: runner.analyses.fold_stability.coefficients_by_fold}"]
+    words = ["+analyses.by_fold={_target_: runner.analyses.coefficients_by_fold}"]
     report = run(
         Composer()
         .job([*words, "validation=walk_forward", "data.start=1990-01-31", "audit=off"])

@@ -16,15 +16,22 @@ from hypothesis import strategies as st
 from oracles import QUICK, panel_of, random_arrays
 from sklearn.model_selection import KFold as TheirKFold
 
-from runner.composition import Composer
+from runner.cli.composition import Composer
 from runner.errors import DataError, SpecError
-from runner.folds import ahead, behind, runs, steps
-from runner.regression import Regression
-from runner.run import _forecast_fold, run
-from runner.settings import parse_span
+from runner.experiment.run import _forecast_fold, run
+from runner.models.regression import Regression
+from runner.schema.settings import parse_span
 from runner.sinks.canvas import style
 from runner.sinks.drawings.folds import LABELS, _parts, _ticks, folds
-from runner.validation import Combinatorial, Fold, HoldOut, KFold, NoValidation, WalkForward
+from runner.validation.folds import ahead, behind, runs, steps
+from runner.validation.splitters import (
+    Combinatorial,
+    Fold,
+    HoldOut,
+    KFold,
+    NoValidation,
+    WalkForward,
+)
 
 MONTHS = pd.date_range("2012-04-30", periods=60, freq="ME")
 

@@ -12,14 +12,14 @@ import statsmodels.api as sm
 from oracles import close, panel_of, random_arrays
 from studies import Foretold
 
-from runner.analyses.forecast_fit import forecast_fit, full_sample, past
+from runner.analyses.forecasts.forecast_fit import forecast_fit, full_sample, past
 from runner.errors import DataError
-from runner.folds import Fold
-from runner.model import Model
-from runner.panel import Panel
-from runner.rolling import Rolling
+from runner.models.model import Model
+from runner.models.rolling import Rolling
+from runner.models.study import Finding, Study
+from runner.panels.panel import Panel
 from runner.sinks.drawings import DRAWINGS
-from runner.study import Finding, Study
+from runner.validation.folds import Fold
 
 T, N, FIRST, LEAST = 60, 7, 15, 10
 

@@ -12,22 +12,22 @@ import statsmodels.api as sm
 from oracles import panel_of, random_arrays
 from scipy import stats
 
-from runner.composition import Composer
-from runner.fixed import Fixed
-from runner.forecast_tests import (
+from runner.cli.composition import Composer
+from runner.experiment.reading import sections
+from runner.experiment.report import Report
+from runner.experiment.run import run
+from runner.models.fixed import Fixed
+from runner.models.regression import Regression
+from runner.models.rolling import Rolling
+from runner.text import number
+from runner.validation.forecast_tests import (
     FEWEST,
     Comparison,
     clark_west,
     diebold_mariano,
     squared_error_gains,
 )
-from runner.reading import sections
-from runner.regression import Regression
-from runner.report import Report
-from runner.rolling import Rolling
-from runner.run import run
-from runner.scores import Sample, score
-from runner.words import number
+from runner.validation.scores import Sample, score
 
 REL = 1e-10
 

@@ -16,8 +16,8 @@ import pytest
 from conftest import ROOT
 
 from runner.__main__ import main
-from runner.composition import Composer
-from runner.run import run
+from runner.cli.composition import Composer
+from runner.experiment.run import run
 from runner.sinks import machine, terminal
 
 SMALL = ["data.start=1990-01-01", "data.assets=[S1V1,S3V3]", "audit=off", "report=tables"]

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from linearmodels.datasets import french
 
+from runner.data.sources.french import FACTORS, French
 from runner.errors import DataError
-from runner.sources.french import FACTORS, French
 
 
 def test_the_numbers_are_those_of_the_package() -> None:

@@ -13,8 +13,8 @@ from oracles import panel_of, positive_part, random_arrays
 from scipy import stats
 
 from runner.errors import DataError, EstimationError
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
 
 REL = 1e-9  # both sides lose a few units in the last place of well-conditioned sums
 PREMIA = {  # mean, plain t, Newey-West t with 4 lags; the last week of the file, which is not over, left out

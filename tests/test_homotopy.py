@@ -7,8 +7,8 @@ import pytest
 from oracles import close
 from sklearn.linear_model import lars_path, lasso_path
 
-from runner import homotopy
-from runner.homotopy import Knots, paths
+from runner.numerics import homotopy
+from runner.numerics.homotopy import Knots, paths
 
 # Of the condition |X'(y - X b)| = lam on active, <= lam on other columns, relative to lam. A column within an angle
 # of 1e-5 of active ones does not join (COLLINEAR), and may miss it by about as much.

@@ -11,11 +11,11 @@ from oracles import panel_of, random_arrays
 from statsmodels.stats.outliers_influence import OLSInfluence
 from studies import study_of
 
-import runner.analyses.influence as module
-from runner.analyses.influence import influence
+import runner.analyses.estimates.influence as module
+from runner.analyses.estimates.influence import influence
 from runner.errors import DataError
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
 

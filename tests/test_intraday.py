@@ -12,16 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from minutes import COLUMNS, bars, written
 
-from runner.calendar import span
-from runner.composition import Composer
+from runner.cli.composition import Composer
+from runner.data.calendar import span
+from runner.data.market import Market
+from runner.data.sources.file import File
+from runner.data.sources.intraday import clock
 from runner.errors import DataError, SpecError
-from runner.expressions import Expression
-from runner.features import lagged_return, momentum, volatility, volume_surprise
-from runner.market import Market
-from runner.panel import Panel, build_panel
-from runner.run import run
-from runner.sources.file import File
-from runner.sources.intraday import clock
+from runner.experiment.run import run
+from runner.features.expressions import Expression
+from runner.features.functions import lagged_return, momentum, volatility, volume_surprise
+from runner.panels.panel import Panel, build_panel
 from runner.targets import forward_return
 
 ONLY_RET = COLUMNS | {"close": None}

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner import kernel
-from runner.moments import HALVED, moments, shift_of
-from runner.regression import Regression
+from runner.models.regression import Regression
+from runner.numerics import compiled as kernel
+from runner.numerics.moments import HALVED, moments, shift_of
 
 CLOSE = 1e-13  # of the sum of absolute products: rounding of some thousand additions
 ROOT = Path(__file__).parent.parent
@@ -143,7 +143,7 @@ def test_without_numba_numpy_sums(fault: str) -> None:
         "sys.meta_path.insert(0, Refuse())\n"
         "import numpy as np\n"
         "from runner import kernel\n"
-        "from runner.moments import moments\n"
+        "from runner.numerics.moments import moments\n"
         "kernel.MANY = 0\n"
         "X, y = np.ones((3, 2, 1)), np.ones((3, 2))\n"
         "print(moments(X, y, y > 0, np.zeros((1, 1, 2)), False).sum(), kernel.wanted(10))\n"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK, close, design, ols, random_arrays, rational, term_names
 
-from runner.covariance import nonrobust
-from runner.inference import infer
-from runner.least_squares import LARGEST, NotEstimable, Solution, solve
+from runner.numerics.covariance import nonrobust
+from runner.numerics.inference import infer
+from runner.numerics.least_squares import LARGEST, NotEstimable, Solution, solve
 
 
 def errors(fit: Solution) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, run_cli
 
 from runner.errors import DataError
-from runner.ledger import Count, Ledger, marker
+from runner.record.ledger import Count, Ledger, marker
 
 
 @pytest.fixture

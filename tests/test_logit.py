@@ -14,10 +14,10 @@ from oracles import close, panel_of
 from scipy import stats
 
 from runner.errors import DataError, EstimationError
-from runner.fit import Fit
-from runner.panel import Panel
-from runner.regression import Regression
-from runner.separation import orthonormal, separated
+from runner.estimators.separation import orthonormal, separated
+from runner.models.fit import Fit
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
 
 pytestmark = pytest.mark.filterwarnings("error")  # nothing may warn: what is wrong is a reason
 

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner import memory, preprocessing
-from runner.bench import Bench, held
-from runner.composition import Composer
+from runner.cli.composition import Composer
+from runner.compute.cache import Bench, held
 from runner.errors import DataError
-from runner.preprocessing import Step, apply
+from runner.experiment.run import run
+from runner.panels import memory
+from runner.preprocessing import steps as preprocessing
+from runner.preprocessing.steps import Step, apply
 from runner.progress import reading
-from runner.run import run
 
 SMALL = ["experiment=vol_panel", "data.assets=8", "data.rows=800", "audit=off"]
 
@@ -120,7 +121,7 @@ def test_the_bench_counts_shared_arrays_once_and_lets_go_of_old_panels(
     X = np.zeros((100, 10))
     frame = pd.DataFrame(np.zeros((50, 4)))
     assert held([Thing(X, {"a": X[:10], "b": np.zeros(5)}, frame)]) == X.nbytes + 40 + 1600
-    monkeypatch.setattr("runner.bench.MOST_BYTES", 9000)
+    monkeypatch.setattr("runner.compute.cache.MOST_BYTES", 9000)
     bench, made = Bench(), []
 
     def panel(k: int) -> np.ndarray:

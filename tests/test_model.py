@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from oracles import panel_of, random_arrays
 
-from runner.analyses.confidence_set import RUN, _losses
-from runner.analyses.monte_carlo import open_folds, out_of_sample
-from runner.composition import Composer, shipped_conf
+from runner.analyses.forecasts.confidence_set import RUN, _losses
+from runner.analyses.forecasts.monte_carlo import open_folds, out_of_sample
+from runner.cli.composition import Composer, shipped_conf
 from runner.errors import SpecError
-from runner.fit import Fit
-from runner.model import completed
-from runner.panel import Panel
-from runner.regression import Regression
-from runner.report import Report
-from runner.run import run
-from runner.scores import open_rows
-from runner.spec import build
-from runner.validation import WalkForward
+from runner.experiment.report import Report
+from runner.experiment.run import run
+from runner.experiment.spec import build
+from runner.models.fit import Fit
+from runner.models.model import completed
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
+from runner.validation.scores import open_rows
+from runner.validation.splitters import WalkForward
 
 ROUNDING = 1e-9  # relative: the same squares summed by date or over all rows
 FEW = ["data=simulated", "data.assets=7", "data.rows=240", "data.churn=0.5", "report=tables"]

@@ -12,7 +12,7 @@ import statsmodels.api as sm
 from oracles import panel_of, random_arrays
 from studies import study_of
 
-from runner.analyses.monte_carlo import (
+from runner.analyses.forecasts.monte_carlo import (
     block_of,
     blurred,
     delayed,
@@ -21,18 +21,18 @@ from runner.analyses.monte_carlo import (
     resampled,
     thinned,
 )
-from runner.boosting import Boosting
-from runner.composition import Composer
+from runner.cli.composition import Composer
 from runner.errors import DataError
-from runner.panel import Panel
-from runner.regression import Regression
-from runner.run import run
-from runner.scores import score
-from runner.shared import shared_by
+from runner.experiment.run import run
+from runner.models.boosting import Boosting
+from runner.models.regression import Regression
+from runner.models.study import Study
+from runner.panels.panel import Panel
+from runner.panels.segments import shared_by
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
-from runner.study import Study
-from runner.validation import Combinatorial, Fold, HoldOut, Splitter, WalkForward
+from runner.validation.scores import score
+from runner.validation.splitters import Combinatorial, Fold, HoldOut, Splitter, WalkForward
 
 REL = 1e-9  # two float64 ways to the same regression
 
@@ -224,7 +224,7 @@ def test_what_lives_on_the_same_row_dies_when_it_is_late() -> None:
     "model", [Regression(), Regression(by="date"), Regression(by=None, effects=["asset"])]
 )
 def test_the_original_score_is_that_of_the_run(splitter: Splitter, model: Regression) -> None:
-    from runner.run import _forecast
+    from runner.experiment.run import _forecast
 
     data = panel(N=6, horizon=1)
     y = data.y.copy()
@@ -268,7 +268,7 @@ def test_training_rows_are_resampled_among_themselves(test: np.ndarray) -> None:
 
 def test_the_test_dates_vary_too() -> None:
     """With a forecast that is given, and a mean of training rows near zero, nothing else can move the score."""
-    from runner.fixed import Fixed
+    from runner.models.fixed import Fixed
 
     data = panel(N=1, K=1)
     data.y[:60] *= 1e-6
@@ -386,7 +386,7 @@ def test_words_metrics_and_picture() -> None:
 
 def test_as_a_user() -> None:
     words = [
-        "+analyses.mc={_target_: runner.analyses.monte_carlo.monte_carlo, draws: 3}",
+        "+analyses.mc={_target_: runner.analyses.monte_carlo, draws: 3}",
         "audit=off",
     ]
     report = run(Composer().job([*words, "validation=holdout_2000"]).experiment)

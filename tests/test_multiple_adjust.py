@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
-from runner.multiple import adjust
-from runner.multiple.hurdles import (
+from runner.trials import adjust
+from runner.trials.hurdles import (
     Track,
     deflated_sharpe,
     expected_maximum,

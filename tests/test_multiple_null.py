@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from oracles import panel_of
 
-from runner.multiple.influence import influence_of
-from runner.multiple.verdict import Bar, Job, judge
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
+from runner.trials.influence import influence_of
+from runner.trials.verdict import Bar, Job, judge
 
 PLANTED, SIGNALS, REAL, DATES, ASSETS = 20, 200, 5, 120, 30
 SLOPE = 0.011  # of a signal of unit variance, against noise of .09: a t of about 7 on these rows

@@ -15,13 +15,13 @@ from oracles import newey_west, panel_of, punch_holes, random_arrays
 from scipy.stats import t as student
 from studies import study_of
 
-from runner.boosting import Boosting
 from runner.errors import DataError
-from runner.fit import headline
-from runner.multiple.influence import influence, influence_of
-from runner.multiple.romano_wolf import StepDown, block_of, cosines, romano_wolf
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.boosting import Boosting
+from runner.models.fit import headline
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
+from runner.trials.influence import influence, influence_of
+from runner.trials.romano_wolf import StepDown, block_of, cosines, romano_wolf
 
 REL = 1e-9  # sums in another order, and normal equations beside QR
 NONE = np.full(6, np.nan)

@@ -11,7 +11,7 @@ from arch.bootstrap import MCS, SPA
 from scipy.stats import linregress, rankdata
 
 from runner.errors import DataError
-from runner.multiple.losses import (
+from runner.trials.losses import (
     block_of,
     long_run_variance,
     losses_of,
@@ -19,7 +19,7 @@ from runner.multiple.losses import (
     paired_draws,
     superior,
 )
-from runner.multiple.overfitting import overfitting
+from runner.trials.overfitting import overfitting
 
 REL = 1e-9  # ratios from sums of squares about the mean
 

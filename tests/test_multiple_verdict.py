@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from scipy.stats import t as student
 
-from runner.multiple import adjust
-from runner.multiple.hurdles import deflated_sharpe, hurdles, track
-from runner.multiple.overfitting import overfitting
-from runner.multiple.premises import FEW, INDEPENDENT
-from runner.multiple.romano_wolf import romano_wolf
-from runner.multiple.strategies import STRATEGIES
-from runner.multiple.verdict import TESTS, Bar, Job, judge
+from runner.trials import adjust
+from runner.trials.hurdles import deflated_sharpe, hurdles, track
+from runner.trials.overfitting import overfitting
+from runner.trials.premises import FEW, INDEPENDENT
+from runner.trials.romano_wolf import romano_wolf
+from runner.trials.strategies import STRATEGIES
+from runner.trials.verdict import TESTS, Bar, Job, judge
 
 REL = 1e-12
 DATES = pd.date_range("2020-01-01", periods=90)

@@ -11,9 +11,9 @@ import statsmodels.api as sm
 from oracles import panel_of, punch_holes, random_arrays
 from studies import french_panel, study_of
 
-from runner.analyses.nested import nested
+from runner.analyses.estimates.nested import nested
 from runner.errors import DataError
-from runner.regression import Regression
+from runner.models.regression import Regression
 from runner.sinks.canvas import style as look
 from runner.sinks.drawings import DRAWINGS
 

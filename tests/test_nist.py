@@ -21,11 +21,11 @@ import statsmodels.api as sm
 from oracles import design, panel_of, rational
 
 from runner.errors import EstimationError
-from runner.estimation import EXACT
-from runner.fit import Fit
-from runner.moments import moments, shift_of, solve_moments
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.estimators.estimation import EXACT
+from runner.models.fit import Fit
+from runner.models.regression import Regression
+from runner.numerics.moments import moments, shift_of, solve_moments
+from runner.panels.panel import Panel
 
 
 class Certified(NamedTuple):

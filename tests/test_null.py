@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runner.features import momentum, volatility
-from runner.regression import Regression
-from runner.run import run
-from runner.sources.simulated import Simulated
-from runner.spec import Experiment
+from runner.data.sources.simulated import Simulated
+from runner.experiment.run import run
+from runner.experiment.spec import Experiment
+from runner.features.functions import momentum, volatility
+from runner.models.regression import Regression
 from runner.targets import forward_return
-from runner.validation import HoldOut, WalkForward
+from runner.validation.splitters import HoldOut, WalkForward
 
 DRAWS = 200
 ERROR = 1.96 * np.sqrt(0.05 * 0.95 / DRAWS)  # of a share of 5 %: three points

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from runner.composition import Composer, shipped_conf
+from runner.cli.composition import Composer, shipped_conf
+from runner.cli.overlay import composed
 from runner.errors import SpecError
-from runner.overlay import composed
 from runner.sweeps.plan import Plan
 from runner.sweeps.settings import Sweep
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from test_words import NINE, french
 
-from runner.report import Report
+from runner.experiment.report import Report
 from runner.sinks import markup, page, plots
-from runner.words import number
+from runner.text import number
 
 NASTY = [
     '<script>alert("x")</script>',

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
 
-from runner import panel as panel_module
+from runner.data.market import Dropped, Market
 from runner.errors import DataError
-from runner.market import Dropped, Market
-from runner.panel import Panel, build_panel
-from runner.rows import rows_of
+from runner.panels import panel as panel_module
+from runner.panels.panel import Panel, build_panel
+from runner.panels.rows import rows_of
 from runner.targets import Target, forward_return, same_period_return
 
 DATES = pd.bdate_range("2020-01-01", periods=6, name="date")

@@ -15,18 +15,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso, LassoCV, Ridge
 from sklearn.model_selection import TimeSeriesSplit
 
-from runner import penalty, reductions, shrinkage
-from runner.composition import Composer
+from runner.cli.composition import Composer
+from runner.data.sources.french import _shipped_file
 from runner.errors import DataError, EstimationError
-from runner.fit import Fit
-from runner.panel import Panel
-from runner.penalty import Curve
-from runner.regression import Regression
-from runner.run import run
+from runner.estimators import penalty, reductions, shrinkage
+from runner.estimators.penalty import Curve
+from runner.experiment.run import run
+from runner.experiment.spec import mistakes
+from runner.models.fit import Fit
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
 from runner.sinks.drawings import DRAWINGS
-from runner.sources.french import _shipped_file
-from runner.spec import mistakes
-from runner.validation import Fold, HoldOut, NoValidation, WalkForward, split_usable
+from runner.validation.splitters import Fold, HoldOut, NoValidation, WalkForward, split_usable
 
 ESTIMATORS = ["ridge", "lasso", "elastic_net"]
 GROUPINGS = ["asset", "date", "sector", None]
@@ -608,7 +608,7 @@ def test_settings_that_are_wrong_are_named() -> None:
         lines = mistakes(
             {
                 "model": {
-                    "_target_": "runner.regression.Regression",
+                    "_target_": "runner.models.Regression",
                     "estimator": "lasso",
                     **settings,
                 }
@@ -788,8 +788,8 @@ def test_ridge_with_dummies_of_every_level_is_that_of_scikit_learn(
 def test_ridge_of_many_units_at_once_is_that_of_each_and_passes_on_what_loses_digits(
     standardise: bool,
 ) -> None:
-    from runner.moments import moments, shift_of
-    from runner.shrinkage import ridge_of_units
+    from runner.estimators.shrinkage import ridge_of_units
+    from runner.numerics.moments import moments, shift_of
 
     rng = np.random.default_rng(2)
     T, N = 80, 5
@@ -818,8 +818,8 @@ def test_ridge_of_many_units_at_once_is_that_of_each_and_passes_on_what_loses_di
 
 def test_which_units_are_sound_is_what_the_eigenvalues_say() -> None:
     """The bound that spares most units their eigenvalues decides nothing by itself."""
-    from runner.moments import moments, shift_of
-    from runner.shrinkage import KEPT_DIGITS, ridge_of_units
+    from runner.estimators.shrinkage import KEPT_DIGITS, ridge_of_units
+    from runner.numerics.moments import moments, shift_of
 
     T, apart = (
         400,

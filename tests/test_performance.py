@@ -11,7 +11,7 @@ import statsmodels.api as sm
 from oracles import panel_of, punch_holes, random_arrays
 from studies import french_panel, portfolios, study_of
 
-from runner.analyses.performance import (
+from runner.analyses.estimates.performance import (
     annualised,
     annualised_volatility,
     capm_implied,
@@ -20,11 +20,11 @@ from runner.analyses.performance import (
     style_box,
 )
 from runner.errors import DataError
-from runner.inference import inference
-from runner.regression import Regression
+from runner.models.regression import Regression
+from runner.numerics.inference import inference
 from runner.sinks.canvas import style as look
 from runner.sinks.drawings import DRAWINGS
-from runner.sinks.drawings.performance import places
+from runner.sinks.drawings.analyses.performance import places
 
 REL = 1e-9  # two float64 least squares of the same columns
 NINE = ["S1V1", "S1V3", "S1V5", "S3V1", "S3V3", "S3V5", "S5V1", "S5V3", "S5V5"]
@@ -361,7 +361,7 @@ def test_wrong_names_and_fits_that_do_not_suit_are_one_line_each(cli) -> None:
     run = cli("experiment=ff3_vs_capm", "analyses.performance.markt=MktRF")
     assert run.code == 2 and len(run.errors) == 1 and "did you mean 'market'?" in run.err
     run = cli("experiment=weekly_premia", "data=simulated", "validation=none", "+analyses.performance.market=mom_1m",
-              "+analyses.performance._target_=runner.analyses.performance.performance")  # fmt: skip
+              "+analyses.performance._target_=runner.analyses.performance")  # fmt: skip
     assert run.code == 2
     assert run.errors == [
         "error: analyses.performance: model.by: given date; allowed: asset, null or a group of assets"
@@ -371,7 +371,7 @@ def test_wrong_names_and_fits_that_do_not_suit_are_one_line_each(cli) -> None:
 def test_daily_stocks_on_the_market_run_too(cli) -> None:
     run = cli("experiment=capm", "data=simulated", "+analyses.performance.market=market_ret",
               "+analyses.performance.rows_per_year=252",
-              "+analyses.performance._target_=runner.analyses.performance.performance")  # fmt: skip
+              "+analyses.performance._target_=runner.analyses.performance")  # fmt: skip
     assert run.code == 0, run.err
     table = run.table("performance")
     np.testing.assert_allclose(table["beta"], table["capm_beta"], rtol=REL)

@@ -12,22 +12,22 @@ import statsmodels.api as sm
 from scipy import stats
 from studies import Foretold
 
-from runner.analyses.information import information
-from runner.analyses.portfolio import groups_of, portfolio, portfolio_wealth
-from runner.analyses.regimes import regimes
-from runner.analyses.sharpe import STATIONARY, intervals
-from runner.composition import Composer
-from runner.covariance import default_lags
+from runner.analyses.forecasts.information import information
+from runner.analyses.forecasts.regimes import regimes
+from runner.analyses.strategies.portfolio import groups_of, portfolio, portfolio_wealth
+from runner.analyses.strategies.sharpe import STATIONARY, intervals
+from runner.cli.composition import Composer
+from runner.data.market import Market
 from runner.errors import DataError, SpecError
-from runner.market import Market
-from runner.panel import Panel
-from runner.scores import score
+from runner.models.study import Study
+from runner.numerics.covariance import default_lags
+from runner.panels.panel import Panel
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
-from runner.study import Study
+from runner.validation.scores import score
 
 REL = 1e-10
-DRAWS = 200  # of the bootstrap, whose numbers are those of runner.analyses.sharpe
+DRAWS = 200  # of the bootstrap, whose numbers are those of runner.analyses.strategies.sharpe
 
 
 def study_of(T: int = 80, N: int = 12, horizon: int = 1, seed: int = 0, **settings: Any) -> Study:
@@ -374,7 +374,7 @@ def test_a_wrong_spec_is_refused_before_any_data_is_read(setting: str, line: str
     given[name] = value
     words = [f"+analyses.r.{name}={value}" for name, value in given.items()]
     with pytest.raises(SpecError) as error:
-        Composer().job(["+analyses.r._target_=runner.analyses.regimes.regimes", *words])
+        Composer().job(["+analyses.r._target_=runner.analyses.regimes", *words])
     assert f"analyses.r.{line}" in str(error.value)
 
 

@@ -10,9 +10,9 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from runner import preprocessing as steps
 from runner.errors import DataError
-from runner.preprocessing import Cross, Step, apply
+from runner.preprocessing import steps
+from runner.preprocessing.steps import Cross, Step, apply
 
 NAMES = ["a", "b", "c"]
 EXACT = 1e-12  # sums of some twenty numbers of size one

@@ -12,8 +12,8 @@ from linearmodels.datasets import french
 from oracles import panel_of
 from scipy import stats
 
-from runner.pricing import grs
-from runner.regression import Regression
+from runner.models.pricing import grs
+from runner.models.regression import Regression
 
 
 def hand(y: np.ndarray, F: np.ndarray) -> tuple[float, float]:

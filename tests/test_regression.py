@@ -25,11 +25,11 @@ from oracles import (
     term_names,
 )
 
-from runner.covariance import default_lags
 from runner.errors import DataError, EstimationError
-from runner.fit import COEFFICIENTS, DIAGNOSTICS, HYPOTHESES, QUALITY, Fit, mean_group
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.fit import COEFFICIENTS, DIAGNOSTICS, HYPOTHESES, QUALITY, Fit, mean_group
+from runner.models.regression import Regression
+from runner.numerics.covariance import default_lags
+from runner.panels.panel import Panel
 
 EXACT = "fits exactly: no errors, tests or diagnostics"
 # What may be wrong with an asset, and the reason that must be given: {n} rows, {k} terms.
@@ -330,7 +330,7 @@ def test_a_choice_of_regressors_keeps_names_and_numbers_together(chosen: list[st
 
 
 def test_diagnostics_are_of_the_residuals_of_the_rows() -> None:
-    from runner.diagnostics import diagnose
+    from runner.numerics.diagnostics import diagnose
 
     panel, rows = plain(7), np.arange(5, 70)
     regression = Regression()

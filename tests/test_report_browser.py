@@ -17,13 +17,13 @@ from test_page import NASTY, renamed
 from test_ui_browser import CHROMIUM, FLAGS
 from test_words import NINE, french
 
-from runner.bench import Bench
-from runner.composition import Composer
-from runner.job import compute
-from runner.report import Report
+from runner.cli.composition import Composer
+from runner.compute.cache import Bench
+from runner.experiment.report import Report
 from runner.sinks import page as report_page
 from runner.sinks import plots
-from runner.sweeps.compare import compare
+from runner.sinks.job import compute
+from runner.sweeps.telling.compare import compare
 
 LEAST = 11.0  # pixels of the smallest text
 MOST_BYTES = 5_000_000

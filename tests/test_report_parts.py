@@ -11,14 +11,14 @@ import pytest
 from statsmodels.tsa.stattools import acf
 from test_words import NINE, french
 
-from runner.composition import Composer
-from runner.ledger import Count, Ledger
-from runner.reading import reading
-from runner.regression import Regression
-from runner.report import Report
-from runner.run import run
+from runner.cli.composition import Composer
+from runner.experiment.reading import reading
+from runner.experiment.report import Report
+from runner.experiment.run import run
+from runner.models.regression import Regression
+from runner.record.ledger import Count, Ledger
 from runner.sinks import page
-from runner.sinks.drawings.classification import drawdown
+from runner.sinks.drawings.analyses.classification import drawdown
 from runner.sinks.drawings.fitted import autocorrelations
 from runner.sinks.drawings.terms import t_stats
 from runner.sinks.markup import column_of, figure_text

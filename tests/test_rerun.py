@@ -11,8 +11,8 @@ import yaml
 from conftest import call_cli
 from test_tracking import FAST, client_of, runs_of, without_series
 
+from runner.experiment.spec import CHOSEN
 from runner.sinks import tracking
-from runner.spec import CHOSEN
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_rerun_tells_what_differs(first, tmp_path) -> None:
         ({"allow": ["os"]}, "allow: the logged spec runs code of 'os'"),
         ({"target___target_": "os.system"}, "'os.system' lies in no allowed module"),
         (
-            {"data": {"_target_": "runner.sources.file.File", "path": "/etc/passwd"}},
+            {"data": {"_target_": "runner.data.File", "path": "/etc/passwd"}},
             "below this directory",
         ),
         ({"ledgre": "x"}, "ledgre: 'ledgre' is unknown"),

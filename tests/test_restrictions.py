@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK, close
 
-from runner.composition import Composer
+from runner.cli.composition import Composer
 from runner.errors import SpecError
-from runner.reading import sections
-from runner.restrictions import Restriction, all_slopes, hypothesis, names_in, restriction
-from runner.run import run
+from runner.experiment.reading import sections
+from runner.experiment.run import run
+from runner.numerics.restrictions import Restriction, all_slopes, hypothesis, names_in, restriction
 
 TERMS = ["const", "SMB", "HML", "MOM"]
 

@@ -14,10 +14,10 @@ from oracles import panel_of, punch_holes, random_arrays
 from scipy.stats import multivariate_normal, t
 from sklearn.covariance import LedoitWolf
 
-from runner.analyses.risk import covariance, risk, spectrum
-from runner.analyses.risk_out_of_sample import risk_out_of_sample
+from runner.analyses.risks.risk import covariance, risk, spectrum
+from runner.analyses.risks.risk_out_of_sample import risk_out_of_sample
 from runner.errors import DataError
-from runner.factor_model import (
+from runner.models.factor_model import (
     common,
     condition,
     factor_model,
@@ -27,12 +27,12 @@ from runner.factor_model import (
     marchenko_pastur_edge,
     minimum_variance,
 )
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.regression import Regression
+from runner.models.study import Study
+from runner.panels.panel import Panel
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
-from runner.study import Study
-from runner.validation import Fold
+from runner.validation.splitters import Fold
 
 REL = 1e-9  # two float64 ways to the same number, inverses of matrices of condition 1e3 among them
 

@@ -14,21 +14,33 @@ from statsmodels.stats.diagnostic import linear_reset, recursive_olsresiduals
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 from test_risk import factor_panel, study_of
 
-from runner.analyses.estimation_error import estimation_error
-from runner.analyses.robustness import factor_shape, linearity, multicollinearity, omitted_factor
-from runner.analyses.stability import cusum, rolling_loadings, stability
-from runner.composition import Composer
-from runner.cusum import boundary, crossing, cusum_test, recursive_residuals
+from runner.analyses.estimates.cusum import boundary, crossing, cusum_test, recursive_residuals
+from runner.analyses.estimates.robustness import (
+    factor_shape,
+    linearity,
+    multicollinearity,
+    omitted_factor,
+)
+from runner.analyses.estimates.specification import (
+    chow,
+    largest_break,
+    relation,
+    reset,
+    shared,
+    windows,
+)
+from runner.analyses.estimates.stability import cusum, rolling_loadings, stability
+from runner.analyses.risks.estimation_error import estimation_error
+from runner.cli.composition import Composer
+from runner.data.sources.factor_truth import SimulatedFactors
 from runner.errors import DataError, SpecError
-from runner.least_squares import NotEstimable
-from runner.panel import Panel
-from runner.regression import Regression
-from runner.run import run
+from runner.experiment.run import run
+from runner.models.regression import Regression
+from runner.models.study import Study
+from runner.numerics.least_squares import NotEstimable
+from runner.panels.panel import Panel
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
-from runner.sources.factor_truth import SimulatedFactors
-from runner.specification import chow, largest_break, relation, reset, shared, windows
-from runner.study import Study
 
 REL = 1e-8  # powers of columns raise the condition number that separates two float64 algorithms
 # Andrews (2003), corrigendum, 15 % trimmed, 5 %: asymptotic values of 1 to 5 coefficients.
@@ -199,7 +211,7 @@ def test_the_largest_break_is_that_of_a_loop_over_dates(lags: int) -> None:
 
 @pytest.mark.parametrize("k", ANDREWS)
 def test_p_values_agree_with_the_critical_values_of_andrews(k: int) -> None:
-    from runner.specification import _tied_down
+    from runner.analyses.estimates.specification import _tied_down
 
     limit = _tied_down(k, 500, 0.15, 5_000)
     # 5 % within three Monte Carlo errors (.0031 each), and what 500 steps instead of a path take off the largest.

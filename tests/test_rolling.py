@@ -12,16 +12,16 @@ from minutes import bars, written
 from oracles import REL, close, panel_of, random_arrays
 from sklearn.linear_model import LinearRegression
 
-from runner.analyses.forecast_fit import forecast_fit
-from runner.composition import Composer
-from runner.cross_asset import CrossAsset
+from runner.analyses.forecasts.forecast_fit import forecast_fit
+from runner.cli.composition import Composer
 from runner.errors import DataError
-from runner.folds import Fold
-from runner.panel import Panel
+from runner.experiment.run import run
+from runner.models.cross_asset import CrossAsset
+from runner.models.rolling import Rolling, least_squares
+from runner.panels.panel import Panel
 from runner.progress import listening, tracked
-from runner.rolling import Rolling, least_squares
-from runner.run import run
-from runner.validation import KFold
+from runner.validation.folds import Fold
+from runner.validation.splitters import KFold
 
 MINUTES = SHARED / "us_minute_2019-12-18_19.parquet"
 KNOWN = {

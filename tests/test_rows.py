@@ -13,24 +13,24 @@ import pytest
 from oracles import panel_of, punch_holes, random_arrays
 
 from runner.__main__ import main
-from runner.analyses.confidence_set import _losses
-from runner.bench import Bench
-from runner.composition import Composer
-from runner.cross_asset import CrossAsset
+from runner.analyses.forecasts.confidence_set import _losses
+from runner.cli.composition import Composer
+from runner.compute.cache import Bench
 from runner.errors import DataError, SpecError
-from runner.fit import Fit
-from runner.model import Model
-from runner.panel import Panel
-from runner.reading import sections
-from runner.regression import Regression
-from runner.report import Report
-from runner.rolling import Rolling
-from runner.rows import rows_of
-from runner.run import run
-from runner.rundir import RunDirectory
+from runner.experiment.reading import sections
+from runner.experiment.report import Report
+from runner.experiment.run import run
+from runner.experiment.spec import build
+from runner.models.cross_asset import CrossAsset
+from runner.models.fit import Fit
+from runner.models.model import Model
+from runner.models.regression import Regression
+from runner.models.rolling import Rolling
+from runner.panels.panel import Panel
+from runner.panels.rows import rows_of
+from runner.record.rundir import RunDirectory
 from runner.sinks.files import about
-from runner.spec import build
-from runner.sweeps.caveats import _rows
+from runner.sweeps.comparison.caveats import _rows
 
 DIGITS = 5e-7  # the known answers are given to six decimals
 ROUNDING = (

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.composition import Composer
+from runner.cli.composition import Composer
+from runner.data.market import Market
 from runner.errors import DataError, RunnerError
-from runner.expressions import Expression
-from runner.features import realised_volatility
-from runner.market import Market
-from runner.run import run
+from runner.experiment.run import run
+from runner.features.expressions import Expression
+from runner.features.functions import realised_volatility
 from runner.sinks.terminal import show
 from runner.targets import forward_volatility, same_period_return
 

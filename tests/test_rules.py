@@ -12,17 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner import features, targets
-from runner.composition import Composer
+from runner import targets
+from runner.cli.composition import Composer
+from runner.data.market import Dropped, Market
+from runner.data.rules import admitted
+from runner.data.sources.file import File
 from runner.errors import DataError, SpecError
-from runner.expressions import Expression
-from runner.market import Dropped, Market
-from runner.panel import Panel, build_panel
-from runner.report import Report
-from runner.rules import admitted
-from runner.run import run
-from runner.sources.file import File
-from runner.spec import build
+from runner.experiment.report import Report
+from runner.experiment.run import run
+from runner.experiment.spec import build
+from runner.features import functions as features
+from runner.features.expressions import Expression
+from runner.panels.panel import Panel, build_panel
 
 EXACT = 1e-12  # the same arithmetic in another order, on numbers of size one
 SLOPE = 5e-5  # the case gives its slopes to four digits

@@ -10,11 +10,11 @@ import pytest
 import statsmodels.api as sm
 from oracles import panel_of
 
-from runner.composition import Composer
-from runner.reading import sections
-from runner.regression import Regression
-from runner.report import Report
-from runner.run import run
+from runner.cli.composition import Composer
+from runner.experiment.reading import sections
+from runner.experiment.report import Report
+from runner.experiment.run import run
+from runner.models.regression import Regression
 from runner.sinks import page
 from runner.sinks.terminal import show
 

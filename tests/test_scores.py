@@ -13,9 +13,9 @@ from scipy import stats
 from scipy.signal import lfilter
 from sklearn import metrics
 
-from runner.covariance import default_lags
-from runner.cross_section import MANY, average, rank_correlations, ranks
-from runner.scores import (
+from runner.numerics.covariance import default_lags
+from runner.numerics.cross_section import MANY, average, rank_correlations, ranks
+from runner.validation.scores import (
     COLUMNS,
     LOGGED,
     LOGGED_HOLD_OUT,

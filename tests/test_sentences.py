@@ -9,10 +9,10 @@ import pytest
 import sentences_of_analyses
 from sentences import PATTERNS, allows_for_overlap, parse, setting, trains_on_later
 
-from runner.composition import Composer
-from runner.reading import sections
-from runner.report import Report
-from runner.run import run
+from runner.cli.composition import Composer
+from runner.experiment.reading import sections
+from runner.experiment.report import Report
+from runner.experiment.run import run
 
 SPECS = 30
 PORTFOLIOS = [

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.scores import SCORES, sample_of
-from runner.series import MOST_SERIES, MOST_STEPS, scores_by_year, series_of
+from runner.experiment.series import MOST_SERIES, MOST_STEPS, scores_by_year, series_of
+from runner.validation.scores import SCORES, sample_of
 
 SUMS = 1e-12  # relative; sums of a few hundred terms in another order
 

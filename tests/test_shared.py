@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from oracles import close, panel_of, punch_holes, random_arrays
 
-from runner.regression import Regression
-from runner.shared import shared_by
-from runner.validation import WalkForward
+from runner.models.regression import Regression
+from runner.panels.segments import shared_by
+from runner.validation.splitters import WalkForward
 
 pytestmark = pytest.mark.usefixtures("summed_by")
 # Sums over other blocks about another point: rounding of well-scaled columns.
@@ -58,7 +58,7 @@ def test_folds_that_share_are_as_folds_alone(settings: dict[str, Any], window: i
 
 
 def test_the_panel_is_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from runner import shared as module
+    from runner.panels import segments as module
 
     y, X = random_arrays(2, 300, 5, 3)
     panel = panel_of(y, X)

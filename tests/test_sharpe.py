@@ -10,7 +10,15 @@ import pytest
 from arch.bootstrap import IIDBootstrap, StationaryBootstrap, optimal_block_length
 from oracles import panel_of
 
-from runner.analyses.sharpe import IID, LO, STATIONARY, intervals, lo_error, sharpe, sharpe_ratio
+from runner.analyses.strategies.sharpe import (
+    IID,
+    LO,
+    STATIONARY,
+    intervals,
+    lo_error,
+    sharpe,
+    sharpe_ratio,
+)
 from runner.errors import DataError
 from runner.sinks.drawings import DRAWINGS
 

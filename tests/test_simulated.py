@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from runner.composition import Composer
+from runner.cli.composition import Composer
+from runner.data.market import Market
+from runner.data.sources.simulated import Simulated
 from runner.errors import DataError, SpecError
-from runner.market import Market
-from runner.sources.simulated import Simulated
 
 SMALL = Simulated(assets=12, rows=600, seed=3)
 WHOLE = replace(SMALL, churn=0.0)
@@ -45,7 +45,7 @@ def time_series(y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_yaml_states_the_defaults_of_the_class() -> None:
     spec = yaml.safe_load(SPEC.read_text())
-    assert spec.pop("_target_") == "runner.sources.simulated.Simulated"
+    assert spec.pop("_target_") == "runner.data.Simulated"
     assert Simulated(**spec) == Simulated()
     assert set(spec) == set(Simulated.__dataclass_fields__)
 

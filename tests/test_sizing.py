@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runner.analyses.sizing import Bounds, legs, sized
-from runner.composition import Composer
+from runner.analyses.strategies.sizing import Bounds, legs, sized
+from runner.cli.composition import Composer
 from runner.errors import DataError
-from runner.multiple.verdict import Bar, judge
-from runner.run import run
-from runner.rundir import RunDirectory
+from runner.experiment.run import run
+from runner.record.rundir import RunDirectory
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
 from runner.sinks.files import write
-from runner.sweeps.tested import tested as left_behind  # pytest collects names that begin with test
+from runner.sweeps.comparison.tested import (
+    tested as left_behind,  # pytest collects names that begin with test
+)
+from runner.trials.verdict import Bar, judge
 
 CLOSE = 1e-10  # relative: sums of a thousand products, in another order
 WORDS = [

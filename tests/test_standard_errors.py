@@ -11,14 +11,14 @@ import pytest
 from linearmodels.panel import PooledOLS
 from oracles import panel_of
 
-from runner.advice import advice, allowed
-from runner.analyses.by_asset import lags_of
-from runner.clusters import positive
+from runner.analyses.estimates.by_asset import lags_of
 from runner.errors import UnknownNameError
-from runner.least_squares import Solution
-from runner.regression import Regression
-from runner.schema import misfits
-from runner.standard_errors import ERRORS, Covariance, Errors, OwnCovariance, own, where
+from runner.estimators.clusters import positive
+from runner.estimators.standard_errors import ERRORS, Covariance, Errors, OwnCovariance, own, where
+from runner.experiment.advice import advice, allowed
+from runner.models.regression import Regression
+from runner.numerics.least_squares import Solution
+from runner.schema.misfits import misfits
 
 ROWS = 60
 REL = 1e-9
@@ -126,7 +126,7 @@ def test_every_entry_is_in_the_comment_of_the_spec_and_in_the_docstring() -> Non
 
 
 def test_lags_of_a_test_follow_the_entry() -> None:
-    from runner.analyses.by_asset import Asset
+    from runner.analyses.estimates.by_asset import Asset
 
     none = np.zeros((ROWS, 1))
     asset = Asset("A0", np.arange(ROWS), none, none[:, 0], none[:, 0])
@@ -202,7 +202,7 @@ def test_two_ways_without_a_negative_eigenvalue_are_left_to_the_last_bit() -> No
 
 
 def test_a_logit_by_two_ways_is_adjusted_likewise() -> None:
-    from runner.logit import covariance, maximise
+    from runner.estimators.logit import covariance, maximise
 
     rng = np.random.default_rng(3)
     for seed in range(200):

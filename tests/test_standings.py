@@ -10,9 +10,17 @@ import pytest
 from test_compare import Made, coefficient, grid, made, spec_of  # noqa: F401 (a fixture)
 from test_page import NASTY
 
-from runner.sinks import sweep_views, view
-from runner.sinks.standings import BEST, FAILED, REST, estimate_text, shown_terms, standings
-from runner.sweeps.comparison import compared
+from runner.sinks import view
+from runner.sweeps.comparison.comparison import compared
+from runner.sweeps.telling import views as sweep_views
+from runner.sweeps.telling.standings import (
+    BEST,
+    FAILED,
+    REST,
+    estimate_text,
+    shown_terms,
+    standings,
+)
 
 TAGS = {"sweep": "made", "sweep.id": "0a" * 10}
 

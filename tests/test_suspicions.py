@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.composition import Composer
-from runner.market import Market
-from runner.reading import sections
-from runner.rules import admitted
-from runner.run import run
-from runner.sources.file import File
-from runner.suspicions import suspicions
-from runner.sweeps import caveats
+from runner.cli.composition import Composer
+from runner.data.market import Market
+from runner.data.rules import admitted
+from runner.data.sources.file import File
+from runner.data.suspicions import suspicions
+from runner.experiment.reading import sections
+from runner.experiment.run import run
+from runner.sweeps.comparison import caveats
 
 T, N = 240, 8
 DATES = pd.bdate_range("2000-01-31", periods=T, freq="BME", name="date")

@@ -21,11 +21,11 @@ from test_tracking import client_of, without_series
 
 from runner.__main__ import main
 from runner.errors import SpecError
-from runner.ledger import Ledger
+from runner.record.ledger import Ledger
+from runner.sweeps.comparison.tested import verdict
 from runner.sweeps.plan import Plan, locked, read
 from runner.sweeps.search import Axis, combinations
 from runner.sweeps.settings import Sweep
-from runner.sweeps.tested import verdict
 
 FAST = [
     "experiment=none",
@@ -463,9 +463,9 @@ def test_a_full_disk_fails_its_jobs_and_a_resume_makes_them(
 
 
 def test_moments_are_those_of_a_panel_that_was_made_again() -> None:
-    from runner.bench import Bench
-    from runner.composition import Composer
-    from runner.run import run
+    from runner.cli.composition import Composer
+    from runner.compute.cache import Bench
+    from runner.experiment.run import run
 
     experiment, bench = Composer().job([*FAST, "report=tables"]).experiment, Bench()
     first = run(experiment, bench)
@@ -481,7 +481,7 @@ def test_moments_are_those_of_a_panel_that_was_made_again() -> None:
 def test_what_a_killed_sweep_left_running_is_ended_when_one_looks(
     look: str, sweep, tmp_path, monkeypatch
 ) -> None:
-    from runner import ui
+    from runner.cli import ui
 
     monkeypatch.setattr(ui, "serve", lambda *given: 0)
     sweep("a", "model.cov=HC1,HC2")

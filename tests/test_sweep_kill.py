@@ -25,7 +25,7 @@ from sweeping import (
 )
 from test_tracking import client_of
 
-from runner.version import code_version, source_commit
+from runner.record.version import code_version, source_commit
 
 JOBS = 6
 AFTER = 0.8  # most seconds from a job's end to the kill: about what two jobs take

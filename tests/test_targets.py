@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
 
-from runner import features
+from runner.data.market import Market
+from runner.data.sources.file import File
 from runner.errors import DataError
-from runner.market import Market
-from runner.panel import build_panel
-from runner.sources.file import File
+from runner.features import functions as features
+from runner.panels.panel import build_panel
 from runner.targets import forward_return, same_period_return
 
 TECH = Path(__file__).parents[2] / "shared" / "data" / "us_tech_etf_daily_2017_2025.parquet"

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner import trailing
-from runner.features import realised_volatility
-from runner.market import Market, change
-from runner.trailing import by_asset, rolling_sum, sums
+from runner.data.market import Market, change
+from runner.features.functions import realised_volatility
+from runner.numerics import trailing
+from runner.numerics.trailing import by_asset, rolling_sum, sums
 
 EXACT = 1e-12  # relative to the sum of what is added without its signs
 WINDOWS = [1, 2, 3, 5, 16, 21, 63, 126, 300, 301]

@@ -14,10 +14,10 @@ from oracles import close, panel_of
 from scipy import stats
 
 from runner.errors import DataError, EstimationError
-from runner.premia import overlap_share, rolling_betas
+from runner.models.two_pass.premia import overlap_share, rolling_betas
+from runner.models.two_pass.two_pass import TwoPass
 from runner.sinks.canvas import style
 from runner.sinks.drawings.premia import pricing as drawn
-from runner.two_pass import TwoPass
 
 # Relative agreement with linearmodels and with the loops: both solve the same equations by other routes, on columns
 # whose condition numbers are below a thousand; pricing errors are small differences of means, which costs a digit.

@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from conftest import call_cli
 
+from runner.cli.ui import serve
 from runner.errors import DataError, RunnerError, SpecError
 from runner.sinks import view
-from runner.sinks.tracked_sweep import run_link, runs_link, sweep_link
 from runner.sinks.tracking import Store
-from runner.sweeps.comparison import compared
+from runner.sweeps.comparison.comparison import compared
 from runner.sweeps.conduct import sweep_tags
 from runner.sweeps.plan import Plan, read
-from runner.ui import serve
+from runner.sweeps.telling.tracked import run_link, runs_link, sweep_link
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

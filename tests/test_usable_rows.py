@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK, close, panel_of, random_arrays
 
-from runner.composition import Composer
+from runner.cli.composition import Composer
 from runner.errors import DataError
-from runner.reading import sections
-from runner.regression import Regression
-from runner.run import _folds, _forecast, run
-from runner.validation import (
+from runner.experiment.reading import sections
+from runner.experiment.run import _folds, _forecast, run
+from runner.models.regression import Regression
+from runner.validation.splitters import (
     Combinatorial,
     Fold,
     HoldOut,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracles import QUICK
 
 from runner.errors import DataError
-from runner.validation import HoldOut, NoValidation
+from runner.validation.splitters import HoldOut, NoValidation
 
 DATES = pd.bdate_range("2021-12-27", periods=10)  # Monday 27 December to Friday 7 January
 

@@ -9,17 +9,17 @@ import pandas as pd
 import pytest
 from oracles import panel_of
 
-from runner.analyses.sharpe import intervals
-from runner.analyses.trading import _performance, strategies
-from runner.cross_section import average, correlations, varies
+from runner.analyses.strategies.sharpe import intervals
+from runner.analyses.strategies.trading import _performance, strategies
 from runner.errors import DataError
-from runner.estimation import EXACT
-from runner.multiple.hurdles import Track, track
-from runner.preprocessing import Cross, zscore
-from runner.regression import Regression
-from runner.rolling import least_squares
-from runner.scores import correlation, r2_against
-from runner.variation import EPS, explained, flat, mean_over_spread, of_quotients
+from runner.estimators.estimation import EXACT
+from runner.models.regression import Regression
+from runner.models.rolling import least_squares
+from runner.numerics.cross_section import average, correlations, varies
+from runner.numerics.variation import EPS, explained, flat, mean_over_spread, of_quotients
+from runner.preprocessing.steps import Cross, zscore
+from runner.trials.hurdles import Track, track
+from runner.validation.scores import correlation, r2_against
 
 T = 300
 RATES = [0.0, 1e-7, 1e-4, 0.01, 0.5]  # of a row: a minute of cash, a day, a month, an inflation
@@ -162,9 +162,9 @@ def prices(tmp_path: Path) -> Path:
 
 
 def test_a_run_over_an_account_says_that_it_was_not_estimated(prices: Path) -> None:
-    from runner.composition import Composer
-    from runner.reading import reading
-    from runner.run import run
+    from runner.cli.composition import Composer
+    from runner.experiment.reading import reading
+    from runner.experiment.run import run
 
     words = [
         "experiment=sharpe",

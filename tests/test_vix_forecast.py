@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from conftest import SHARED
 
-from runner.composition import Composer
-from runner.run import run
+from runner.cli.composition import Composer
+from runner.experiment.run import run
 
 FACTORS, VIX = (
     SHARED / "ff3_monthly_192607_201812_pct.csv.gz",

@@ -10,16 +10,16 @@ import pytest
 import yaml
 from sklearn.linear_model import Ridge
 
-from runner.composition import Composer
+from runner.cli.composition import Composer
+from runner.data.market import Market
 from runner.errors import DataError, SpecError
-from runner.factors import group_mean
-from runner.features import realised_volatility
-from runner.market import Market
-from runner.panel import build_panel
-from runner.regression import Regression
-from runner.run import run
+from runner.experiment.run import run
+from runner.features.factors import group_mean
+from runner.features.functions import realised_volatility
+from runner.models.regression import Regression
+from runner.panels.panel import build_panel
 from runner.targets import forward_volatility
-from runner.validation import split_usable
+from runner.validation.splitters import split_usable
 
 CLOSE = 1e-10  # relative: sums of some hundred squares, in another order
 SOLVED = 1e-8  # relative: normal equations of collinear volatilities against a solver of rows
@@ -296,8 +296,8 @@ def forecasts(daily, purge: int | str, **settings):
     """Correlation, RMSE, and the predictions, of the model of the experiment with other settings."""
     from dataclasses import replace
 
-    from runner.run import _forecast
-    from runner.shared import shared_by
+    from runner.experiment.run import _forecast
+    from runner.panels.segments import shared_by
 
     made, panel = daily
     model = replace(made.model, **settings).on(panel)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from oracles import QUICK
 from sklearn.model_selection import TimeSeriesSplit
 
-from runner.composition import Composer
+from runner.cli.composition import Composer
 from runner.errors import DataError
-from runner.run import run
-from runner.validation import Fold, HoldOut, WalkForward
+from runner.experiment.run import run
+from runner.validation.splitters import Fold, HoldOut, WalkForward
 
 MONTHS = pd.date_range("2012-04-30", periods=60, freq="ME")
 

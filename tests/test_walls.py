@@ -15,21 +15,27 @@ MODULES = {
     str(p.relative_to(ROOT).with_suffix("")).replace("/", ".").removesuffix(".__init__"): p
     for p in PACKAGE.rglob("*.py")
 }
-EDGE = {"runner.__main__", "runner.composition"}
+EDGE = {"runner.__main__", "runner.cli.composition"}
 # between the core and its sinks
-JOBS = {"runner.job", "runner.ui", "runner.rerun", "runner.sweeps.conduct", "runner.sweeps.compare"}
+JOBS = {
+    "runner.sinks.job",
+    "runner.cli.ui",
+    "runner.cli.rerun",
+    "runner.sweeps.conduct",
+    "runner.sweeps.telling.compare",
+}
 ONLY_IN = {
     "hydra": EDGE,
     "omegaconf": EDGE,
-    "mlflow": {"runner.sinks.tracking", "runner.sinks.tracked_sweep", "runner.sinks.ui_plugin"},
+    "mlflow": {"runner.sinks.tracking", "runner.sweeps.telling.tracked", "runner.sinks.ui_plugin"},
     "matplotlib": {"runner.sinks.canvas", "runner.sinks.plots"},
     "rich": {
         "runner.sinks.terminal",
-        "runner.sinks.sweep_terminal",
-        "runner.sinks.progress",
-        "runner.sources.yahoo",
+        "runner.sweeps.telling.terminal",
+        "runner.sweeps.telling.progress",
+        "runner.data.sources.yahoo",
     },
-    "yfinance": {"runner.sources.yahoo"},
+    "yfinance": {"runner.data.sources.yahoo"},
 }
 HEAVY = ("pandas", "scipy", "statsmodels", "mlflow", "matplotlib", "pyarrow", "yfinance", "sklearn")
 

@@ -13,8 +13,8 @@ from linearmodels.panel import PooledOLS
 from oracles import close, panel_of, positive_part, punch_holes, random_arrays
 
 from runner.errors import DataError
-from runner.panel import Panel
-from runner.regression import Regression
+from runner.models.regression import Regression
+from runner.panels.panel import Panel
 
 REL = 1e-10  # both sides are direct solutions of the same well-scaled problem
 

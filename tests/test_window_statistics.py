@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.features import beta, volatility
-from runner.market import Market
-from runner.operators import FUNCTIONS
-from runner.trailing import rolling_var
+from runner.data.market import Market
+from runner.features.functions import beta, volatility
+from runner.features.operators import FUNCTIONS
+from runner.numerics.trailing import rolling_var
 
 DIGITS = 1e-12  # relative: a window of some hundred rows costs three of sixteen digits at most
 SPIKE_DIGITS = 1e-9  # beside a value a million times the others, in the windows that hold it

@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.features import shared
-from runner.market import Dropped
-from runner.reading import reading, sections
-from runner.regression import Regression
-from runner.report import Report
-from runner.run import run
-from runner.sources.french import French
-from runner.spec import Experiment
+from runner.data.market import Dropped
+from runner.data.sources.french import French
+from runner.experiment.reading import reading, sections
+from runner.experiment.report import Report
+from runner.experiment.run import run
+from runner.experiment.spec import Experiment
+from runner.features.functions import shared
+from runner.models.regression import Regression
 from runner.targets import same_period_return
-from runner.validation import HoldOut, NoValidation
-from runner.words import count, number, p_text, percent, target_text
+from runner.text import count, number, p_text, percent, target_text
+from runner.validation.splitters import HoldOut, NoValidation
 
 NINE = ["S1V1", "S1V3", "S1V5", "S3V1", "S3V3", "S3V5", "S5V1", "S5V3", "S5V5"]
 FACTORS = ("MktRF", "SMB", "HML")

@@ -18,11 +18,11 @@ import pytest
 from conftest import run_cli
 from yahoo_stub import YahooStub
 
+from runner.data.sources import yahoo
+from runner.data.sources.file import File
+from runner.data.sources.snapshot import describe, manifest_of, read_manifest
+from runner.data.sources.yahoo import COLUMNS, Failure, Yahoo
 from runner.errors import DataError
-from runner.sources import yahoo
-from runner.sources.file import File
-from runner.sources.snapshot import describe, manifest_of, read_manifest
-from runner.sources.yahoo import COLUMNS, Failure, Yahoo
 
 START, END = "2024-01-01", "2024-03-29"
 WEEKDAYS = 65  # from START to END
@@ -313,9 +313,7 @@ def test_four_processes_fetch_once(source: Any, stub: YahooStub, tmp_path: Path)
         "end": END,
         "folder": str(tmp_path / "kept"),
     }
-    code = (
-        f"from runner.sources.yahoo import Yahoo; print(Yahoo(**{settings!r}).load().fingerprint)"
-    )
+    code = f"from runner.data.sources.yahoo import Yahoo; print(Yahoo(**{settings!r}).load().fingerprint)"
     command = [sys.executable, "-c", code]
     started = [subprocess.Popen(command, stdout=-1, stderr=-1, text=True) for _ in range(4)]
     finished = [(*process.communicate(), process.returncode) for process in started]
@@ -327,7 +325,7 @@ def test_four_processes_fetch_once(source: Any, stub: YahooStub, tmp_path: Path)
 
 
 def test_importing_the_source_is_light() -> None:
-    code = "import sys, json, runner.sources.yahoo; print(json.dumps(sorted(sys.modules)))"
+    code = "import sys, json, runner.data.sources.yahoo; print(json.dumps(sorted(sys.modules)))"
     loaded = json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
     assert not {"pandas", "numpy", "pyarrow", "yfinance", "curl_cffi", "rich"} & set(loaded)
 

@@ -1,1 +1,43 @@
 """What is computed after the fit: a function of the study each, giving a finding."""
+
+from runner.names import lazily
+
+__getattr__, __dir__, __all__ = lazily(
+    __name__,
+    {
+        "classification": "forecasts.classification",
+        "coefficients_by_fold": "estimates.fold_stability",
+        "confidence_set": "forecasts.confidence_set",
+        "covariance": "risks.risk",
+        "curves": "forecasts.classification",
+        "cusum": "estimates.stability",
+        "equality": "estimates.equality",
+        "equity": "strategies.trading",
+        "estimation_error": "risks.estimation_error",
+        "factor_shape": "estimates.robustness",
+        "forecast_fit": "forecasts.forecast_fit",
+        "influence": "estimates.influence",
+        "information": "forecasts.information",
+        "linearity": "estimates.robustness",
+        "monte_carlo": "forecasts.monte_carlo",
+        "multicollinearity": "estimates.robustness",
+        "nested": "estimates.nested",
+        "omitted_factor": "estimates.robustness",
+        "performance": "estimates.performance",
+        "portfolio": "strategies.portfolio",
+        "portfolio_wealth": "strategies.portfolio",
+        "regimes": "forecasts.regimes",
+        "risk": "risks.risk",
+        "risk_by_group": "forecasts.by_group",
+        "risk_out_of_sample": "risks.risk_out_of_sample",
+        "rolling_loadings": "estimates.stability",
+        "sharpe": "strategies.sharpe",
+        "sizing": "strategies.sizing",
+        "sizing_wealth": "strategies.sizing",
+        "spectrum": "risks.risk",
+        "stability": "estimates.stability",
+        "style_box": "estimates.performance",
+        "target_by_group": "forecasts.by_group",
+        "trading": "strategies.trading",
+    },
+)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from runner.errors import DataError, unknown
 
 if TYPE_CHECKING:
-    from runner.study import Study
+    from runner.models.study import Study
 
 
 def refuse_unsuited(study: Study, *, several: bool = False) -> None:
@@ -17,13 +17,11 @@ def refuse_unsuited(study: Study, *, several: bool = False) -> None:
     Raises:
         DataError: one line per setting of the model that does not suit.
     """
-    from runner.regression import Regression
+    from runner.models.regression import Regression
 
     model = study.model
     if not isinstance(model, Regression):
-        raise DataError(
-            f"model: given {type(model).__name__}; allowed: runner.regression.Regression"
-        )
+        raise DataError(f"model: given {type(model).__name__}; allowed: runner.models.Regression")
     mistakes = []
     if model.by == "date" or (several and model.by is None):
         given = "null" if model.by is None else model.by

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from runner.identity import job_key
-from runner.reading import reading
-from runner.report import Report
-from runner.rows import digest_of
-from runner.series import series_of
-from runner.version import source_commit
+from runner.experiment.reading import reading
+from runner.experiment.report import Report
+from runner.experiment.series import series_of
+from runner.panels.rows import digest_of
+from runner.record.identity import job_key
+from runner.record.version import source_commit
 
 DIGITS = "%.17g"  # every bit of a float64
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from runner.reading import reading
+from runner.experiment.reading import reading
 
 if TYPE_CHECKING:
-    from runner.audit import Audit
-    from runner.report import Report
-    from runner.sweeps.comparison import Comparison
+    from runner.experiment.auditing.audit import Audit
+    from runner.experiment.report import Report
+    from runner.sweeps.comparison.comparison import Comparison
 
 Form = Literal[
     "tables", "json", "quiet"

@@ -11,7 +11,7 @@ from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.words import count, number, p_text, t_text
+from runner.text import count, number, p_text, t_text
 
 if TYPE_CHECKING:
     import pandas as pd

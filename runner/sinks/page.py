@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from runner.calendar import span
-from runner.reading import sections
+from runner.data.calendar import span
+from runner.experiment.reading import sections
 from runner.sinks.markup import (
     MOST_ROWS,
     NAMES,
@@ -29,7 +29,7 @@ from runner.sinks.markup import (
     tag,
     unbroken,
 )
-from runner.words import (
+from runner.text import (
     LEVEL,
     MOST_VIF,
     calendar_text,
@@ -41,13 +41,13 @@ from runner.words import (
     stars,
     target_text,
 )
-from runner.words import unit_noun as noun_of
+from runner.text import unit_noun as noun_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.report import Report
-    from runner.study import Finding
+    from runner.experiment.report import Report
+    from runner.models.study import Finding
 
 
 def write(report: Report, directory: Path, pictures: list[Path]) -> None:

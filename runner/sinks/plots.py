@@ -26,12 +26,12 @@ from runner.sinks.drawings import DRAWINGS
 from runner.sinks.drawings.fitted import actual_predicted, residuals
 from runner.sinks.drawings.folds import folds
 from runner.sinks.drawings.terms import correlations, cumulative, t_stats
-from runner.words import count, number, per_unit, plural, unit_noun
+from runner.text import count, number, per_unit, plural, unit_noun
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.report import Report
+    from runner.experiment.report import Report
 
 MOST_ROWS = 30  # units drawn as rows; more are drawn as a distribution
 MOST_WHOLE = 200  # units drawn with all of their extremes

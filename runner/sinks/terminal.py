@@ -14,16 +14,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runner.audit import Audit
-from runner.calendar import span
+from runner.data.calendar import span
+from runner.experiment.auditing.audit import Audit
+from runner.experiment.reading import sections
+from runner.experiment.report import Report
 from runner.progress import listening
 from runner.progress import reading as reading_of
-from runner.reading import sections
-from runner.report import Report
 from runner.sinks import machine
 from runner.sinks.machine import Form
-from runner.sinks.progress import duration
-from runner.words import calendar_text, count, p_text, stars
+from runner.sweeps.telling.progress import duration
+from runner.text import calendar_text, count, p_text, stars
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text

@@ -18,10 +18,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError, SpecError
-from runner.identity import short
-from runner.rundir import RunDirectory
+from runner.experiment.spec import without_secrets
+from runner.record.identity import short
+from runner.record.rundir import RunDirectory
 from runner.sinks import view
-from runner.spec import without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

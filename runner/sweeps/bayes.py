@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import SpecError, unknown
-from runner.rundir import RunDirectory
+from runner.record.rundir import RunDirectory
 from runner.sweeps.plan import Job, Plan
 from runner.sweeps.search import Axis
 

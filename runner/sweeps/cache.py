@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.bench import Bench, digest
+from runner.compute.cache import Bench, digest
 from runner.errors import DataError
 
 if TYPE_CHECKING:

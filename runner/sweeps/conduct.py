@@ -12,25 +12,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.bench import Bench, digest
+from runner.cli.ui import plugged_in
+from runner.compute.cache import Bench, digest
 from runner.errors import RunnerError
-from runner.identity import family_key, job_key
-from runner.ledger import Ledger
-from runner.rundir import RunDirectory
-from runner.sinks import progress, tracked_sweep, tracking
+from runner.experiment.spec import build, without_secrets
+from runner.record.identity import family_key, job_key
+from runner.record.ledger import Ledger
+from runner.record.rundir import RunDirectory
+from runner.record.version import code_version
+from runner.sinks import tracking
 from runner.sinks.machine import Form
-from runner.spec import build, without_secrets
 from runner.sweeps import bayes, slurm
 from runner.sweeps.cache import bench_of
-from runner.sweeps.compare import compare
+from runner.sweeps.comparison.tested import verdict
 from runner.sweeps.launchers import LAUNCHERS
 from runner.sweeps.plan import Failure, Job, Plan, killed, locked
-from runner.sweeps.tested import verdict
-from runner.ui import plugged_in
-from runner.version import code_version
+from runner.sweeps.telling import progress
+from runner.sweeps.telling import tracked as tracked_sweep
+from runner.sweeps.telling.compare import compare
 
 if TYPE_CHECKING:
-    from runner.sweeps.comparison import Comparison
+    from runner.sweeps.comparison.comparison import Comparison
 
 # seconds after which the ledger is told of jobs that ended; a killed conductor's are told by a
 # resume

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-from runner.bench import Bench
+from runner.compute.cache import Bench
 from runner.sweeps.plan import Failure, Job, Plan
 from runner.sweeps.slurm import slurm
 from runner.sweeps.work import out_of_time, work, work_on

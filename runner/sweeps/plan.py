@@ -15,12 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.bench import digest
+from runner.compute.cache import digest
 from runner.errors import DataError, SpecError, unknown
-from runner.identity import short
-from runner.ledger import marker
-from runner.rundir import RunDirectory
-from runner.spec import without_secrets
+from runner.experiment.spec import without_secrets
+from runner.record.identity import short
+from runner.record.ledger import marker
+from runner.record.rundir import RunDirectory
 from runner.sweeps.search import Axis
 from runner.sweeps.settings import Sweep
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runner.settings import Positive, Rows
+from runner.schema.settings import Positive, Rows
 
 
 @dataclass(frozen=True)

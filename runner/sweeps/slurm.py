@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.bench import Bench
+from runner.compute.cache import Bench
 from runner.errors import RunnerError, SpecError, unknown
 from runner.sweeps.plan import STATE, Failure, Job, Plan
 from runner.sweeps.settings import Sweep

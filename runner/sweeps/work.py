@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from runner.bench import Bench
+from runner.compute.cache import Bench
 from runner.errors import RunnerError
-from runner.job import compute
-from runner.spec import build
+from runner.experiment.spec import build
+from runner.sinks.job import compute
 from runner.sweeps.cache import bench_of
 from runner.sweeps.plan import Failure, Job, Plan, read
 

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-    from runner.panel import Panel
-    from runner.regression import Fit, Regression
+    from runner.models.regression import Fit, Regression
+    from runner.panels.panel import Panel
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"tiny": (12, 60), "small": (100, 2500), "large": (1000, 7500)}  # assets, dates
@@ -88,7 +88,7 @@ def simulated(size: str) -> Panel:
     import numpy as np
     import pandas as pd
 
-    from runner.panel import Panel
+    from runner.panels.panel import Panel
 
     (N, T), rng = SIZES[size], np.random.default_rng(7)
     X, y, beta = (
@@ -150,25 +150,25 @@ def polars_table(panel: Panel, own: np.ndarray) -> Any:
 
 
 def per_asset() -> Regression:
-    from runner.regression import Regression
+    from runner.models.regression import Regression
 
     return Regression()
 
 
 def fama_macbeth() -> Regression:
-    from runner.regression import Regression
+    from runner.models.regression import Regression
 
     return Regression(by="date", mean_lags=LAGS)
 
 
 def two_way() -> Regression:
-    from runner.regression import Regression
+    from runner.models.regression import Regression
 
     return Regression(by=None, cov="cluster", clusters=["asset", "date"])
 
 
 def fixed_effects() -> Regression:
-    from runner.regression import Regression
+    from runner.models.regression import Regression
 
     return Regression(by=None, effects=["asset", "date"])
 

@@ -37,9 +37,9 @@ def splits(panel: Any) -> None:
     """Fits and forecasts of all combinatorial splits, beside one fit with the forecast of every row."""
     import numpy as np
 
-    from runner.regression import Regression
-    from runner.shared import shared_by
-    from runner.validation import Combinatorial
+    from runner.models.regression import Regression
+    from runner.panels.segments import shared_by
+    from runner.validation.splitters import Combinatorial
 
     model = Regression(by=None, estimator="ridge", penalty=PENALTY)
     folds = Combinatorial(groups=10, test_groups=2).split(panel.dates, panel.horizon)
@@ -70,9 +70,9 @@ def refits(panel: Any) -> None:
     import numpy as np
     from sklearn.linear_model import Ridge
 
-    from runner.regression import Regression
-    from runner.shared import shared_by
-    from runner.validation import Fold
+    from runner.models.regression import Regression
+    from runner.panels.segments import shared_by
+    from runner.validation.splitters import Fold
 
     T, K = len(panel.dates), panel.X.shape[2]
     window = min(WINDOW, T // 3)

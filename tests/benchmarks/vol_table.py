@@ -52,7 +52,7 @@ def write(path: Path, size: str) -> None:
     import numpy as np
     import pandas as pd
 
-    from runner.sources.simulated import Simulated
+    from runner.data.sources.simulated import Simulated
 
     N, T = SIZES[size]
     market = Simulated(assets=N, rows=T, start="1990-01-01", churn=0.0, seed=1).load()
@@ -72,10 +72,10 @@ def write(path: Path, size: str) -> None:
 
 
 def panel_of(path: Path) -> Any:
-    from runner.features import realised_volatility
-    from runner.panel import build_panel
-    from runner.preprocessing import Step, clip
-    from runner.sources.file import File
+    from runner.data.sources.file import File
+    from runner.features.functions import realised_volatility
+    from runner.panels.panel import build_panel
+    from runner.preprocessing.steps import Step, clip
     from runner.targets import forward_volatility
 
     columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "Close"}
@@ -88,7 +88,7 @@ def panel_of(path: Path) -> Any:
 
 
 def models(panel: Any) -> dict[str, Any]:
-    from runner.regression import Regression
+    from runner.models.regression import Regression
 
     made = partial(
         Regression, estimator="ridge", penalty=1.0, standardise=False, regressors=list(NAMES)
@@ -106,9 +106,9 @@ def ours(path: Path) -> dict[str, Any]:
     """Seconds, and by model the metrics; forecasts (T, N) are kept beside the file, which is not timed."""
     import numpy as np
 
-    from runner.scores import correlation, rmse
-    from runner.shared import shared_by
-    from runner.validation import WalkForward
+    from runner.panels.segments import shared_by
+    from runner.validation.scores import correlation, rmse
+    from runner.validation.splitters import WalkForward
 
     start = time.perf_counter()
     panel = panel_of(path)
@@ -264,11 +264,11 @@ def sweep(path: Path) -> dict[str, Any]:
     """Seconds of 72 models over all refits: from shared moments, and scaled from some fits one by one."""
     import numpy as np
 
-    from runner.grouping import units
-    from runner.regression import Regression
-    from runner.shared import shared_by
-    from runner.shrinkage import ridge_of_units
-    from runner.validation import WalkForward
+    from runner.estimators.shrinkage import ridge_of_units
+    from runner.models.regression import Regression
+    from runner.panels.segments import shared_by
+    from runner.panels.units import units
+    from runner.validation.splitters import WalkForward
 
     panel = panel_of(path)
     windows = [w for w in WINDOWS if w + PURGE + 126 < len(panel.dates) // 2]
@@ -317,7 +317,7 @@ def child(what: str, size: str, folder: Path) -> None:
         return
     side = theirs if what == "polars" else ours
     if size != "tiny":
-        from runner import kernel
+        from runner.numerics import compiled as kernel
 
         kernel.MANY, many = (
             0,

@@ -7,19 +7,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from runner.sinks.drawings.analyses.by_group import BY_GROUP
+from runner.sinks.drawings.analyses.classification import curves, equity
+from runner.sinks.drawings.analyses.forecast_fit import forecast_fit
+from runner.sinks.drawings.analyses.information import INFORMATION
+from runner.sinks.drawings.analyses.performance import nested, security_market_line, style_box
+from runner.sinks.drawings.analyses.portfolio import PORTFOLIO
+from runner.sinks.drawings.analyses.risk import RISK
+from runner.sinks.drawings.analyses.robustness import ROBUSTNESS
+from runner.sinks.drawings.analyses.sizing import SIZING
 from runner.sinks.drawings.bootstrap import bootstrap
-from runner.sinks.drawings.by_group import BY_GROUP
-from runner.sinks.drawings.classification import curves, equity
-from runner.sinks.drawings.forecast_fit import forecast_fit
 from runner.sinks.drawings.importance import importance
-from runner.sinks.drawings.information import INFORMATION
 from runner.sinks.drawings.path import path
-from runner.sinks.drawings.performance import nested, security_market_line, style_box
-from runner.sinks.drawings.portfolio import PORTFOLIO
 from runner.sinks.drawings.premia import pricing
-from runner.sinks.drawings.risk import RISK
-from runner.sinks.drawings.robustness import ROBUSTNESS
-from runner.sinks.drawings.sizing import SIZING
 
 if TYPE_CHECKING:
     import pandas as pd

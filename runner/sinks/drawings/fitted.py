@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, axes_at, cloud, figure_of, shortened
-from runner.words import count, number, target_text, unit_noun
+from runner.text import count, number, target_text, unit_noun
 
 if TYPE_CHECKING:
-    from runner.report import Report
+    from runner.experiment.report import Report
 
 SAMPLE = 400_000  # rows taken for a density
 BINS = 20  # groups of rows whose means are drawn

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.sinks.canvas import GREY, INK, WIDTH, axes_at, figure_of, shortened
-from runner.validation import HOLD_OUT
-from runner.words import count
+from runner.text import count
+from runner.validation.splitters import HOLD_OUT
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.report import Report
+    from runner.experiment.report import Report
 
 # Light to dark in grey as well; Okabe and Ito (2008).
 COLOURS = {

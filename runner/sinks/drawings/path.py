@@ -18,7 +18,7 @@ from runner.sinks.canvas import (
     shortened,
     zero_line,
 )
-from runner.words import count, number, plural
+from runner.text import count, number, plural
 
 if TYPE_CHECKING:
     import pandas as pd

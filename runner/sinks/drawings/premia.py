@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.sinks.canvas import BLUE, GREY, INK, WIDTH, axes_at, figure_of, shortened
-from runner.words import count
+from runner.text import count
 
 if TYPE_CHECKING:
     import pandas as pd

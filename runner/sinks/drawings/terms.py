@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.fit import headline
+from runner.models.fit import headline
 from runner.sinks.canvas import (
     BLUE,
     INK,
@@ -22,12 +22,12 @@ from runner.sinks.canvas import (
     unit_name,
     zero_line,
 )
-from runner.words import LEVEL, count, number, per_unit, t_text, unit_noun
+from runner.text import LEVEL, count, number, per_unit, t_text, unit_noun
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.report import Report
+    from runner.experiment.report import Report
 
 MOST_ROWS = 30  # units of a heat map, terms of bars, features
 MOST_WRITTEN = 12  # columns whose cells have their number written in

@@ -1,0 +1,100 @@
+"""The regressions by asset on factors, one after the other, for the analyses that test each of
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from runner.analyses.suited import refuse_unsuited
+from runner.errors import DataError
+from runner.estimators.standard_errors import ERRORS, OwnCovariance
+from runner.text import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.models.study import Study
+    from runner.numerics.inference import Wald
+    from runner.panels.panel import Panel
+
+
+class Asset(NamedTuple):
+    """The regression of one asset: rows of the panel (n,), X (n, k) with the constant first, y
+    (n,), residuals u.
+    """
+
+    name: str
+    rows: np.ndarray
+    X: np.ndarray
+    y: np.ndarray
+    u: np.ndarray
+
+
+class Factors(NamedTuple):
+    """The regressions by asset on factors; `model` has components among its features."""
+
+    model: Any
+    panel: Panel
+    terms: list[str]
+    params: np.ndarray
+
+    def assets(self) -> Iterator[Asset | str]:
+        """Each asset, or the name of one without estimates."""
+        from runner.estimators.estimation import design
+        from runner.panels.units import units
+
+        every = np.arange(len(self.panel.dates))
+        for unit, b in zip(units(self.panel, every, "asset"), self.params, strict=True):
+            if not np.isfinite(b).all():
+                yield unit.name
+                continue
+            t, i = unit.cells(self.panel)
+            X, y = (
+                design(self.panel, t, i, self.model.regressors, constant=True),
+                self.panel.y[t, i],
+            )
+            yield Asset(unit.name, t, X, y, y - X @ b)
+
+
+def factors_of(study: Study) -> Factors:
+    """The least squares by asset of the study.
+
+    Raises:
+        DataError: the model is another, or has no constant or no factor.
+    """
+    from runner.models.factor_model import factors_as_features, refuse_no_factors
+
+    refuse_unsuited(study)
+    refuse_no_factors(study.model, study.panel)
+    if study.model.by != "asset" or not study.model.constant or study.model.weights:
+        raise DataError("model: allowed: by=asset with a constant, without weights")
+    model, panel, fit = factors_as_features(study.model, study.panel, study.fit)
+    return Factors(model, panel, model.terms(panel.names), fit.params)
+
+
+def tested(test: Any, *arguments: Any) -> tuple[Wald | None, str]:
+    """The test, or the reason why there is none."""
+    from runner.numerics.least_squares import NotEstimable
+
+    try:
+        return test(*arguments), ""
+    except NotEstimable as error:
+        return None, str(error)
+
+
+def lags_of(asset: Asset, cov: OwnCovariance) -> int:
+    from runner.numerics.covariance import default_lags
+
+    return default_lags(len(asset.y), 0) if ERRORS[cov].lagged else 0
+
+
+def rejections(p: pd.Series, level: float, noun: str = "asset") -> str:
+    """In how many a null is rejected, and how many chance alone would give."""
+    p = p.dropna()
+    chance = f", where chance alone would give about {level * len(p):,.0f}" if len(p) >= 20 else ""
+    at = f"{level:.0%}".replace("%", " %")
+    return f"rejects at {at} in {int((p < level).sum()):,} of {len(p):,} {plural(noun)}{chance}"

@@ -1,0 +1,181 @@
+"""Is a factor model the right one: tests of a line, of constancy, and of what its residuals still
+share.
+
+Letters: X (n, k) regressors with a constant, y (n,) target, u residuals. Rows are in order of time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from runner.estimators.clusters import long_run
+from runner.estimators.standard_errors import own
+from runner.numerics.inference import Wald, wald
+from runner.numerics.least_squares import NotEstimable, solve
+from runner.numerics.restrictions import Restriction
+from runner.numerics.variation import COMPUTED, flat
+
+MOST_STEPS = 1000  # rows of a simulated path
+CHUNK = 2_000_000  # numbers simulated at a time
+
+
+class Broken(NamedTuple):
+    """The largest statistic over dates of a break, the first row after that date, and its
+    p-value.
+    """
+
+    statistic: float
+    row: int
+    p_value: float
+
+
+class Shared(NamedTuple):
+    """What residuals share, beside what they would if they shared nothing.
+
+    Attributes:
+        mean_correlation: mean absolute correlation of the pairs; largest: eigenvalue of the
+            correlations.
+        expected_correlation, expected_largest: means of these over permutations.
+        p_correlation, p_largest: chance of as much without anything shared.
+    """
+
+    mean_correlation: float
+    largest: float
+    expected_correlation: float
+    expected_largest: float
+    p_correlation: float
+    p_largest: float
+
+
+def added(
+    X: np.ndarray, Z: np.ndarray, names: Sequence[str], y: np.ndarray, cov: str, lags: int = 0
+) -> Wald:
+    """F test that the columns Z (n, q), which have names, add nothing to a regression on X, under
+    these errors.
+
+    Raises:
+        NotEstimable: the regression on both has no answer, or fits exactly.
+    """
+    k, q = X.shape[1], Z.shape[1]
+    terms = ["const", *(f"regressor {j}" for j in range(1, k)), *names]
+    found = solve(np.column_stack([X, Z]), y, terms, constant=True)
+    if found.exact:
+        raise NotEstimable("fits exactly: no tests")
+    R = np.eye(k + q)[k:]
+    return wald(
+        found.b, own(cov)(found, lags), found.df, Restriction("added = 0", terms, R, np.zeros(q))
+    )
+
+
+def reset(X: np.ndarray, y: np.ndarray, of: np.ndarray, cov: str, lags: int = 0) -> Wald:
+    """RESET (Ramsey 1969): the square and the cube of `of` (n,) add nothing, the relation is a
+    line.
+
+    `of` is a linear combination of X: the fitted values, or one factor alone. It is standardised
+    before it is raised, which spans the same columns.
+    """
+    if flat(of, relative=COMPUTED):
+        raise NotEstimable("what is to be raised to powers does not vary")
+    z = (of - of.mean()) / of.std()
+    return added(X, np.column_stack([z**2, z**3]), ["the square", "the cube"], y, cov, lags)
+
+
+def chow(X: np.ndarray, y: np.ndarray, split: int, cov: str, lags: int = 0) -> Wald:
+    """Chow (1960): every coefficient is the same before row `split` and from it on.
+
+    Under nonrobust errors the classical F with (k, n - 2k) degrees of freedom.
+    """
+    after = (np.arange(len(y)) >= split).astype(float)
+    names = [f"regressor {j} after the split" for j in range(X.shape[1])]
+    return added(X, X * after[:, None], names, y, cov, lags)
+
+
+def largest_break(X: np.ndarray, u: np.ndarray, trim: float, lags: int, draws: int) -> Broken:
+    """Quandt-Andrews test of one break at an unknown date, in the Lagrange multiplier form (Andrews
+    1993).
+
+    The largest over dates of S' V^-1 S / (s (1 - s)), s the share of the rows before, S the sum of
+    the scores x u until then over the root of n, V their long-run variance (Bartlett, `lags`):
+    variances may differ between rows and cluster. Dates in the first and last share `trim` are left
+    out. The p-value comes from `draws` simulated paths of the limit, a tied-down Bessel process.
+
+    Raises:
+        NotEstimable: too few rows for a date between, or scores without variance.
+    """
+    n, k = X.shape
+    rows = np.arange(int(np.ceil(trim * n)), n - int(np.ceil(trim * n)) + 1)
+    if len(rows) < 2 or n <= 2 * k:
+        raise NotEstimable(f"{n} rows for {k} terms; needs more for a date of a break")
+    scores = X * u[:, None] / np.linalg.norm(X * u[:, None], axis=0)
+    V = long_run(scores, min(lags, n - 1)) / n
+    if np.linalg.matrix_rank(V, hermitian=True) < k:
+        raise NotEstimable("the scores are collinear")
+    S = np.cumsum(scores, axis=0)[rows - 1] / np.sqrt(n)
+    share = rows / n
+    path = np.einsum("tk,tk->t", S, np.linalg.solve(V, S.T).T) / (share * (1.0 - share))
+    at = int(path.argmax())
+    limit = _tied_down(k, min(n, MOST_STEPS), trim, draws)
+    p = (1.0 + np.sum(limit >= path[at])) / (draws + 1.0)
+    return Broken(float(path[at]), int(rows[at]), float(p))
+
+
+@cache
+def _tied_down(k: int, steps: int, trim: float, draws: int) -> np.ndarray:
+    """Largest values (draws,) of |bridge of k dimensions|^2 / (s (1 - s)) over s from trim to 1 -
+    trim.
+    """
+    generator = np.random.default_rng(0)
+    rows = np.arange(int(np.ceil(trim * steps)), steps - int(np.ceil(trim * steps)) + 1)
+    share, found = rows / steps, np.zeros(draws)
+    size = max(1, CHUNK // (steps * k))
+    for start in range(0, draws, size):
+        walk = generator.standard_normal((min(size, draws - start), steps, k)).cumsum(
+            axis=1
+        ) / np.sqrt(steps)
+        bridge = walk[:, rows - 1] - share[:, None] * walk[:, -1:]
+        found[start : start + size] = (np.sum(bridge**2, axis=2) / (share * (1.0 - share))).max(
+            axis=1
+        )
+    return found
+
+
+def shared(u: np.ndarray, permutations: int, seed: int) -> Shared:
+    """What residuals u (T, n) of n assets share, against permutations of the rows of each asset by
+    itself.
+
+    Permutations keep the distribution of each asset, fat tails too, and break what assets share on
+    a row; they also break clusters of volatility common to all, which widen correlations without a
+    factor (Buja, Eyuboglu 1992).
+    """
+    generator = np.random.default_rng(seed)
+    found = np.array(_common(u))
+    draws = np.array([_common(generator.permuted(u, axis=0)) for _ in range(permutations)])
+    p = (1.0 + (draws >= found).sum(axis=0)) / (permutations + 1.0)
+    return Shared(*map(float, (*found, *draws.mean(axis=0), *p)))
+
+
+def _common(u: np.ndarray) -> tuple[float, float]:
+    """Mean absolute correlation of the pairs, and the largest eigenvalue of the correlations."""
+    R = np.corrcoef(u, rowvar=False)
+    return float(np.abs(R[np.triu_indices(len(R), 1)]).mean()), float(np.linalg.eigvalsh(R)[-1])
+
+
+def relation(slope_p: float, shape_p: float, level: float) -> str:
+    """How a return goes with a factor: non-linear where RESET rejects, else linear where the slope
+    is not zero.
+    """
+    if np.isnan(slope_p) or np.isnan(shape_p):
+        return ""
+    return "non-linear" if shape_p < level else "linear" if slope_p < level else "none"
+
+
+def windows(rows: int, window: int, step: int) -> Sequence[np.ndarray]:
+    """Positions of the rows of each window, the last one ending with the last row."""
+    return [
+        np.arange(end - window, end)
+        for end in range(window + (rows - window) % step, rows + 1, step)
+    ]

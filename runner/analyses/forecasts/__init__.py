@@ -1,0 +1,1 @@
+"""Analyses of out-of-sample forecasts."""

@@ -1,0 +1,1 @@
+"""Analyses of covariances and risk models."""

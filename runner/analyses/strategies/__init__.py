@@ -1,0 +1,1 @@
+"""Analyses of the returns of trading on forecasts."""

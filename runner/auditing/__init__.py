@@ -1,3 +1,0 @@
-"""The parts of the leak audit: where the data are cut, what is compared, and what a function takes
-from elsewhere.
-"""

@@ -1,0 +1,444 @@
+"""Hydra, and only here: from command-line overrides to composed specs, with every mistake on its
+own line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_automatic_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from runner.cli.completion import SCRIPTS
+from runner.cli.overlay import Composed, composed
+from runner.cli.usage import HELP
+from runner.errors import RunnerError, SpecError, unknown
+from runner.experiment.spec import Experiment, bound, build, chosen_options, mistakes
+from runner.record.identity import job_key
+from runner.schema.settings import COMMON
+from runner.sweeps.plan import Job as PlannedJob
+from runner.sweeps.plan import Plan
+from runner.sweeps.search import Axis, combinations, over
+from runner.sweeps.settings import Sweep
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+OF_SWEEPS = (
+    "sweep",
+    "hydra",
+    "tracking",
+    "ledger",
+    "experiment",
+)  # what a sweep reads of its own overrides
+ALIKE = 3  # first jobs whose mistakes are those of all jobs, where they are the same
+COMPOSING = (HydraException, OmegaConfBaseException)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A spec ready to run, and the directory that its results go to."""
+
+    experiment: Experiment
+    directory: Path
+
+
+def shipped_conf() -> Path:
+    """The `conf` directory of the checkout or, installed, of the package: the first that exists."""
+    package = Path(__file__).parents[1]
+    return next(
+        path
+        for path in (package.parent / "conf", package / "conf")
+        if (path / "config.yaml").is_file()
+    )
+
+
+class Composer:
+    """Composes specs from the configs in `conf`, with another directory before them where one is
+    named.
+    """
+
+    def __init__(
+        self, conf: str | None = None, beside: str | None = None, name: str | None = None
+    ) -> None:
+        self.name = name or "config"
+        places = {"--config-path": conf, "--config-dir": beside}
+        missing = [
+            f"{flag}: no such directory {path!r}"
+            for flag, path in places.items()
+            if path and not _is_dir(path)
+        ]
+        if missing:
+            raise SpecError(missing)
+        main = str(Path(conf).resolve()) if conf else str(shipped_conf())
+        search = create_automatic_config_search_path(None, None, main)
+        if beside:
+            search.prepend(provider="command-line", path=f"file://{Path(beside).resolve()}")
+        self.configs = (conf, beside, name)
+        self.bases: dict[tuple[str, ...], tuple[DictConfig, Composed]] = {}
+        self.read: dict[str, Override] = {}
+        GlobalHydra.instance().clear()
+        self.hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=search)
+
+    def job(self, overrides: Sequence[str]) -> Job:
+        """The spec of one run, checked.
+
+        Raises:
+            SpecError: every mistake of the overrides and of the spec, one line each.
+        """
+        try:
+            return self._job(overrides)
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
+
+    def plan(self, overrides: Sequence[str]) -> Plan:
+        """The plan of a sweep, a job per combination, all checked before any runs.
+
+        Raises:
+            SpecError: the mistakes, each with the job it is in.
+        """
+        own = list(overrides)
+        try:
+            fixed, axes = _axes(self._parsed(overrides))
+            own = [
+                one for one in fixed if re.split(r"[./@]", _key(one))[0] in OF_SWEEPS
+            ]  # others may need a job's own
+            config = self._compose(own, RunMode.MULTIRUN)
+            settings = _sweep_of(config)
+            axes += _axes(
+                self._parsed([over(key, values) for key, values in settings.over.items()])
+            )[1]
+            directory = Path(config.hydra.sweep.dir)
+            places = _plain(config)
+            where: Any = {key: places[key] for key in ("tracking", "ledger")}
+        except COMPOSING as error:
+            raise self._refusal(own, error) from None
+        empty = Plan(
+            directory,
+            settings,
+            self.configs,
+            tuple(overrides),
+            tuple(fixed),
+            tuple(axes),
+            (),
+            **where,
+        )
+        every = combinations(axes, settings)
+        jobs = self._checked(empty, every)
+        if (
+            settings.search == "bayes"
+        ):  # those were one of each value, to be checked; the scores lead to others
+            return empty
+        return replace(empty, jobs=jobs, same=len(every) - len(jobs))
+
+    def _checked(self, plan: Plan, every: Sequence[Sequence[str]]) -> tuple[PlannedJob, ...]:
+        """A job per different spec.
+
+        Raises:
+            SpecError: the mistakes, each with the job it is in; once where the first jobs have the
+                same.
+        """
+        found, wrong = dict[str, PlannedJob](), list[tuple[str, tuple[str, ...]]]()
+        for number, differs in enumerate(every):
+            try:
+                job = self.planned(plan, len(found), differs)
+                found.setdefault(job_key(job.spec, "", ""), job)
+            except RunnerError as error:
+                wrong.append((f"job {number} ({' '.join(differs)})", error.mistakes))
+                if (
+                    len(wrong) == min(ALIKE, len(every)) == number + 1
+                    and len({lines for _, lines in wrong}) == 1
+                ):
+                    raise SpecError(error.mistakes) from None
+        if wrong:
+            raise SpecError([f"{job}: {line}" for job, lines in wrong for line in lines])
+        return tuple(found.values())
+
+    def planned(self, plan: Plan, number: int, differs: Sequence[str]) -> PlannedJob:
+        """A job of the plan, checked.
+
+        Raises:
+            SpecError: every mistake of its spec, one line each.
+        """
+        overrides = (*plan.fixed, *differs)
+        try:
+            spec, chosen = self._spec(plan.fixed, differs)
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
+        model = spec.get("model")
+        if (
+            isinstance(model, dict) and model.get("rows") is None
+        ):  # jobs compare in sample on common rows
+            spec = {**spec, "model": {**model, "rows": COMMON}}
+            overrides = (*overrides, f"++model.rows={COMMON}")
+        return PlannedJob(number, tuple(differs), overrides, build(spec).spec, chosen=chosen)
+
+    def places(self, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:
+        """The composed spec, not checked, and the directory of a run: for what needs to know where
+        things are.
+        """
+        try:
+            config = self._compose(overrides, RunMode.RUN)
+            directory = Path(config.hydra.run.dir)
+            return _plain(config), directory
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
+
+    def sweep(self, overrides: Sequence[str]) -> Sweep:
+        """The node `sweep` of the composed spec."""
+        try:
+            return _sweep_of(self._compose(overrides, RunMode.RUN))
+        except COMPOSING as error:
+            raise self._refusal(overrides, error) from None
+
+    def show(self, args: argparse.Namespace) -> None:
+        """What needs no run: --help, --hydra-help, --cfg, --info, --shell-completion."""
+        try:
+            if args.help:
+                print(self._help(args.overrides))
+            elif args.hydra_help:
+                self.hydra.hydra_help(config_name=self.name, args_parser=flags(), args=args)
+            elif args.cfg:
+                self._compose(
+                    args.overrides, RunMode.RUN
+                )  # in one line what show_cfg would refuse with a traceback
+                self.hydra.show_cfg(self.name, args.overrides, args.cfg, args.package, args.resolve)
+            elif args.info:
+                self.hydra.show_info(args.info, config_name=self.name, overrides=args.overrides)
+            elif script := SCRIPTS.get(" ".join(args.overrides)):
+                print(script)
+            else:
+                self.hydra.shell_completion(config_name=self.name, overrides=args.overrides)
+        except COMPOSING as error:
+            raise self._refusal(args.overrides, error) from None
+
+    def _help(self, overrides: Sequence[str]) -> str:
+        """The command line, the groups with their options, and the spec that the overrides make."""
+        loader = self.hydra.config_loader
+        groups = [group for group in loader.list_groups("") if group != "hydra"]
+        options = [f"{group}: {', '.join(loader.get_group_options(group))}" for group in groups]
+        config = self._compose(overrides, RunMode.RUN)
+        with open_dict(config):
+            del config["hydra"]
+        return HELP.format(
+            groups="\n".join(options), spec=OmegaConf.to_yaml(config).rstrip()
+        ).rstrip()
+
+    def _job(self, overrides: Sequence[str]) -> Job:
+        config = self._compose(overrides, RunMode.RUN)
+        directory = Path(config.hydra.run.dir)
+        _sweep_of(config)
+        chosen = chosen_options(config.hydra.runtime.choices)
+        return Job(build(_plain(config), overrides, chosen), directory)
+
+    def _spec(
+        self, fixed: Sequence[str], differs: Sequence[str]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """The spec of a job of a sweep and its chosen options; what all share is composed once:
+        most differ in values."""
+        every, own = self._parsed([*fixed, *differs]), self._parsed(differs)
+        if any(one.is_delete() for one in every):
+            config = self._compose([*fixed, *differs], RunMode.RUN)
+            chosen = chosen_options(config.hydra.runtime.choices)
+            return _plain(config), chosen
+        groups = [one for one in every if self._chooses(one)]
+        key = (*(str(one.input_line) for one in groups), "", *fixed)
+        if key not in self.bases:
+            config = self._compose(key[: len(groups)], RunMode.RUN)
+            values = [one for one in every[: len(fixed)] if one not in groups]
+            ConfigLoaderImpl._apply_overrides_to_config(values, config)
+            self.bases[key] = config, composed(_plain(deepcopy(config)), _unresolved(config))
+        config, base = self.bases[key]
+        chosen = chosen_options(config.hydra.runtime.choices)
+        values = [one for one in own if one not in groups]
+        usual = all(one.type == OverrideType.CHANGE and one.package is None for one in values)
+        quick = base.given([(one.key_or_group, one.value()) for one in values]) if usual else None
+        if quick is not None:
+            return quick, chosen
+        config = deepcopy(config)
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        return _plain(config), chosen
+
+    @cached_property
+    def _groups(self) -> set[str]:
+        return {"", "hydra", *self.hydra.config_loader.list_groups("")}
+
+    def _chooses(self, override: Override) -> bool:
+        """Whether the override chooses an option of a group."""
+        return (
+            override.key_or_group.split("/")[0] in self._groups and "." not in override.key_or_group
+        )
+
+    def _parsed(self, overrides: Sequence[str]) -> list[Override]:
+        parser = OverridesParser.create()
+        for one in overrides:
+            if one not in self.read:
+                [self.read[one]] = parser.parse_overrides([one])
+        return [self.read[one] for one in overrides]
+
+    def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
+        try:
+            return self.hydra.compose_config(
+                config_name=self.name, overrides=list(overrides), run_mode=mode
+            )
+        except (
+            ValueError,
+            AssertionError,
+            TypeError,
+        ) as error:  # Hydra lets some of its own checks through
+            raise HydraException(str(error)) from error
+
+    def _refusal(self, overrides: Sequence[str], error: Exception) -> SpecError:
+        """A line for each override that does not compose, then those of the spec that the others
+        make.
+        """
+        rest, faults = list(overrides), []
+        config, spec = OmegaConf.create({}), None
+        while spec is None:
+            culprit = _culprit(error, rest)
+            faults.append((culprit or self.name, error))
+            if culprit is None:
+                break
+            rest.remove(culprit)
+            try:
+                config = self._compose(rest, RunMode.RUN)
+                spec = _plain(config)
+            except COMPOSING as another:
+                error = another
+        lines = [self._explain(culprit, fault, config) for culprit, fault in faults]
+        return SpecError([*lines, *([] if spec is None else mistakes(spec))])
+
+    def _explain(self, override: str, error: Exception, config: DictConfig) -> str:
+        """One line: where, what was given, what is allowed in the config that composes without
+        it.
+        """
+        if isinstance(error, MissingConfigException):
+            return _missing(error)
+        text = " ".join(str(error).split())
+        key = _key(override)
+        if "is not in struct" in f"{text} {error.__cause__}" or "does not exist" in text:
+            inner = str(getattr(error.__cause__, "full_key", ""))
+            if inner.startswith(f"{key}."):  # a mapping was given, and one of its keys is new
+                names = self._names(inner, config)
+                known = (
+                    unknown(inner.rpartition(".")[2], names) if names else "there is no such key"
+                )
+                return f"{inner}: {known}; +{inner}=... adds it"
+            return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, config))}"
+        if "Ambiguous value" in text:
+            return f"{override}: several values; a list is written {key}=[a,b], a sweep needs -m"
+        if isinstance(error, OverrideParseException):
+            return f"{override}: cannot be read; quote special characters twice, such as '{key}=\"^VIX\"'"
+        return f"{override}: {re.sub(r' (full_key|object_type|See https).*', '', text)}"
+
+    def _names(self, key: str, config: DictConfig) -> list[str]:
+        """The names that stand where `key` was looked for."""
+        parent = key.rpartition(".")[0]
+        node = OmegaConf.select(config, parent, throw_on_missing=False) if parent else config
+        groups = [] if parent else self.hydra.config_loader.list_groups("")
+        names = [str(name) for name in node] if OmegaConf.is_dict(node) else []
+        return sorted({*names, *groups} - {"hydra"})
+
+
+def flags() -> argparse.ArgumentParser:
+    """The flags of a run; everything else on the command line is an override."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser
+
+
+def refuse(message: str) -> NoReturn:
+    """What is wrong with flags, in one line as every mistake.
+
+    Raises:
+        SpecError: always.
+    """
+    raise SpecError(f"{message} (--hydra-help shows every flag)")
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    """The spec as plain mappings, every interpolation resolved, without Hydra's own node."""
+    HydraConfig.instance().set_config(config)  # lets ${hydra:...} in the spec resolve
+    with open_dict(config):
+        del config["hydra"]
+        config.pop("sweep", None)  # how many are run says nothing of each
+    whole: Any = OmegaConf.to_container(config, resolve=True)
+    return {str(key): value for key, value in whole.items()}
+
+
+def _unresolved(config: DictConfig) -> dict[str, Any]:
+    """The spec as plain mappings, its interpolations as they are written."""
+    whole: Any = OmegaConf.to_container(config)
+    return {key: value for key, value in whole.items() if key not in ("hydra", "sweep")}
+
+
+def _sweep_of(config: DictConfig) -> Sweep:
+    """The settings of the sweep.
+
+    Raises:
+        SpecError: what is wrong with them, one line each.
+    """
+    node: Any = OmegaConf.to_container(config.get("sweep") or OmegaConf.create({}), resolve=True)
+    return bound("sweep", Sweep, node)
+
+
+def _axes(overrides: Sequence[Override]) -> tuple[list[str], list[Axis]]:
+    """What is the same for every job, and what varies."""
+    fixed, axes = [], []
+    for one in overrides:
+        if not one.is_sweep_override():
+            fixed.append(str(one.input_line))
+        elif one.is_interval_sweep():
+            ends: Any = one.value()
+            axes.append(Axis(one.get_key_element(), (), ends.start, ends.end, "log" in ends.tags))
+        else:
+            key = one.get_key_element()
+            axes.append(Axis(key, tuple(f"{key}={value}" for value in one.sweep_string_iterator())))
+    return fixed, axes
+
+
+def _key(override: str) -> str:
+    """The dotted key of an override, without prefix and package."""
+    return override.partition("=")[0].lstrip("+~").split("@")[0]
+
+
+def _culprit(error: Exception, overrides: Sequence[str]) -> str | None:
+    """The override that an error of Hydra is about, if it is about one."""
+    if isinstance(error, MissingConfigException):
+        named = [str(error.missing_cfg_file or "").rpartition("/")[0]]
+    else:
+        named = [str(getattr(error, "override", "")), *re.findall(r"'([^']*)'", str(error))]
+    about = [one for one in overrides if _key(one) in named or one in named]
+    resolving = [one for one in overrides if "${" in one and "nterpolation" in str(error)]
+    return next(iter(about or resolving), None)
+
+
+def _is_dir(path: str | None) -> bool:
+    return path is None or Path(path).is_dir()
+
+
+def _missing(error: MissingConfigException) -> str:
+    """A group option that does not exist, or a config that is not there."""
+    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    if not group:
+        return f"--config-name: no config {option!r}"
+    return f"{group}: {unknown(option, error.options or [])}"

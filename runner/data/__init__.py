@@ -1,0 +1,16 @@
+"""Where data comes from, and the market that it becomes."""
+
+from runner.names import lazily
+
+__getattr__, __dir__, __all__ = lazily(
+    __name__,
+    {
+        "ArchData": "sources.arch_data",
+        "File": "sources.file",
+        "French": "sources.french",
+        "Market": "market",
+        "Simulated": "sources.simulated",
+        "SimulatedFactors": "sources.factor_truth",
+        "Yahoo": "sources.yahoo",
+    },
+)

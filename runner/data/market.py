@@ -1,0 +1,354 @@
+"""Raw data on one calendar: what a source gives and a feature reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from runner.data.calendar import (
+    Calendar,
+    begun,
+    calendar_of,
+    period_ends,
+    session_numbers,
+    unfinished,
+    within,
+    year_of,
+)
+from runner.errors import DataError, unknown
+from runner.numerics.trailing import by_asset, rolling_sum
+from runner.schema.settings import Frequency, Partial
+
+SOME = 64  # rows at a time
+
+
+class Dropped(NamedTuple):
+    """One line of the account of what was left out, and why."""
+
+    what: str
+    reason: str
+    rows: int
+
+
+class Column(NamedTuple):
+    """A column of numbers of a market.
+
+    Attributes:
+        kind: `field` (T, N), `series` (T,), or `market`: of the market asset, (T,).
+        name: by which the market has it.
+        label: its name for people.
+    """
+
+    kind: Literal["field", "series", "market"]
+    name: str
+    label: str
+
+
+class Blanked(NamedTuple):
+    """Values of a column that a rule took away.
+
+    Attributes:
+        rule: what they were: `below -1`, `zero or negative`, ...
+        at: positions (m,) in the cells of the column, row by row.
+    """
+
+    column: Column
+    rule: str
+    at: np.ndarray
+
+
+@dataclass(frozen=True)
+class Market:
+    """Frames (T, N) by field, series (T,) shared by all assets, groups of assets, on one calendar.
+
+    Attributes:
+        source: where the data came from, for people.
+        fields: name -> frame (T, N): `close` (adjusted price) or `ret` (decimal return of the row)
+            or both, and whatever else the source has (`volume`, `market_cap`, ...). NaN where there
+            is none. Where there is `ret`, every return is made of it, and `close` is a price and
+            nothing else.
+        series: frame (T, F) of series that are the same for every asset: macro levels, given
+            factors.
+        market_close: price (T,) of the market asset, None where the source has no market asset.
+        groups: frame (N, G), one column per grouping such as sector.
+        dropped: what the source left out.
+        sessions: whether each day is a session by itself: no return, lag or window reaches from one
+            into another.
+        market_ret: return (T,) of the market asset, decimals, where the source has it beside the
+            price.
+        notes: sentences on the data that its reader should know.
+        blanked: values that rules took away, on the rows and assets of this market; a part of it
+            has none.
+        part_of: calendar of the data that this is a part of; None where it is all of them.
+    """
+
+    source: str
+    fields: Mapping[str, pd.DataFrame]
+    series: pd.DataFrame
+    market_close: pd.Series | None = None
+    groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    dropped: tuple[Dropped, ...] = ()
+    sessions: bool = False
+    market_ret: pd.Series | None = None
+    notes: tuple[str, ...] = ()
+    blanked: tuple[Blanked, ...] = ()
+    part_of: Calendar | None = None
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """How often rows come; of a part, such as one session, how often those of all the data
+        do.
+        """
+        return self.part_of or calendar_of(self.dates)
+
+    def rows_per_year(self, given: float | None = None) -> float:
+        """Rows of a year by the calendar, or as given.
+
+        Raises:
+            SettingError: a number that the calendar contradicts; none given where the rows follow
+                no calendar.
+        """
+        return year_of(self.calendar, given).rows
+
+    @property
+    def dates(self) -> pd.DatetimeIndex:
+        return pd.DatetimeIndex(self.series.index)
+
+    @property
+    def assets(self) -> list[str]:
+        return [str(name) for name in next(iter(self.fields.values())).columns]
+
+    def get(self, name: str) -> pd.DataFrame:
+        """The field `name`, (T, N).
+
+        Raises:
+            DataError: the data has no such field.
+        """
+        if name not in self.fields:
+            raise DataError(f"field {unknown(name, self.fields)}")
+        return self.fields[name]
+
+    def shared(self, name: str) -> pd.Series:
+        """The series `name`, (T,).
+
+        Raises:
+            DataError: the data has no such series.
+        """
+        if name not in self.series:
+            raise DataError(f"series {unknown(name, self.series.columns)}")
+        return self.series[name]
+
+    @property
+    def index_close(self) -> pd.Series:
+        """Price (T,) of the market asset.
+
+        Raises:
+            DataError: the spec names no market asset.
+        """
+        if self.market_close is None:
+            raise DataError("the data has no market asset; set data.market")
+        return self.market_close
+
+    def returns(self, rows: int = 1) -> pd.DataFrame:
+        """Simple returns (T, N), decimals, over the `rows` rows that end at row t: compounded from
+        `ret` where the data has it, else P(t) / P(t - rows) - 1.
+
+        Raises:
+            DataError: the data has neither returns nor prices.
+        """
+        if self.sessions:
+            sessions = self.by_session()
+            if len(sessions) > 1:
+                return pd.concat([session.returns(rows) for session in sessions])
+        if "ret" in self.fields:
+            ret = self.fields["ret"]
+            return ret if rows == 1 else compound(ret, rows)
+        return change(self.get("close"), rows)
+
+    @property
+    def index_returns(self) -> pd.Series:
+        """Simple return (T,) of the market asset over the row that ends at t: its own, where the
+        source has it, else P(t) / P(t - 1) - 1.
+
+        Raises:
+            DataError: the spec names no market asset.
+        """
+        return change(self.index_close) if self.market_ret is None else self.market_ret
+
+    def of_returns(self, work: Callable[[np.ndarray], np.ndarray]) -> pd.DataFrame:
+        """What `trailing.by_asset` gives of the returns (T, N) of the rows, which are not held."""
+        if self.sessions or "ret" in self.fields:
+            return by_asset(work, self.returns())
+        return by_asset(lambda prices: work(_change(prices, 1)), self.get("close"))
+
+    def sample(self, frequency: Frequency | None, partial: Partial = "drop") -> Market:
+        """This market on the last row of each week (to Friday) or month.
+
+        The value of a week is that of its last row: prices, series, volumes. Returns (`ret`) are
+        compounded over the rows of the week; one that is missing leaves none, and so does a first
+        week whose first days are not there. The last week is left out where it is not over, unless
+        `partial` is keep: see `runner.data.calendar.unfinished`.
+
+        Raises:
+            DataError: sessions, which no week or month crosses.
+        """
+        if frequency is None:
+            return self
+        if self.sessions:
+            raise DataError(
+                f"frequency={frequency} crosses the night between sessions; allowed: null"
+            )
+        ends = period_ends(self.dates, frequency)
+        if self.left_out(frequency, partial):
+            ends = ends[:-1]
+        every = self.calendar.dates
+        sampled = replace(self.at(ends), part_of=calendar_of(every[period_ends(every, frequency)]))
+        if not len(ends):
+            return sampled
+        whole = begun(self.dates, self.calendar, frequency)
+        fields, index = dict(sampled.fields), self.market_ret
+        if "ret" in fields:
+            fields["ret"] = _within_periods(self.fields["ret"], ends, whole)
+        if index is not None:
+            index = _within_periods(index.to_frame(), ends, whole).iloc[:, 0]
+        return replace(sampled, fields=fields, market_ret=index)
+
+    def left_out(
+        self, frequency: Frequency | None, partial: Partial = "drop"
+    ) -> tuple[Dropped, ...]:
+        """The account of what `sample` leaves out: the last week or month, where it is not over."""
+        if frequency is None or partial == "keep" or not len(self.dates):
+            return ()
+        reason = unfinished(self.dates, self.calendar, frequency)
+        if not reason:
+            return ()
+        return (
+            Dropped(
+                frequency, f"the last one is not over, {reason} (target.partial=keep keeps it)", 1
+            ),
+        )
+
+    def by_session(self) -> list[Market]:
+        """The markets of the single sessions, in order."""
+        parts = np.flatnonzero(np.diff(session_numbers(self.dates))) + 1
+        return [self.at(rows) for rows in np.split(np.arange(len(self.dates)), parts)]
+
+    def between(self, start: str | None, end: str | None) -> Market:
+        """This market on the rows from `start` to `end`, both included, as if there were no
+        others.
+        """
+        return replace(self.at(np.flatnonzero(within(self.dates, start, end))), part_of=None)
+
+    def of(self, assets: Sequence[str]) -> Market:
+        """This market with these assets only."""
+        names = list(assets)
+        return replace(
+            self,
+            fields={name: frame[names] for name, frame in self.fields.items()},
+            groups=self.groups.loc[names] if len(self.groups) else self.groups,
+            blanked=(),
+        )
+
+    def at(self, rows: np.ndarray) -> Market:
+        """This market on the rows at these positions, which are a part of its calendar."""
+        close, ret = self.market_close, self.market_ret
+        return replace(
+            self,
+            fields={name: frame.iloc[rows] for name, frame in self.fields.items()},
+            series=self.series.iloc[rows],
+            market_close=None if close is None else close.iloc[rows],
+            market_ret=None if ret is None else ret.iloc[rows],
+            blanked=(),
+            part_of=self.calendar,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of every number, date and name in this market; equal data gives equal digests."""
+        digest = blake2b(digest_size=16)
+        frames = [*sorted(self.fields.items()), ("series", self.series)]
+        if self.market_close is not None:
+            frames.append(("market", self.market_close.to_frame()))
+        if self.market_ret is not None:
+            frames.append(("market return", self.market_ret.to_frame()))
+        for name, frame in frames:
+            digest.update(repr((name, frame.shape, [str(c) for c in frame.columns])).encode())
+            cells = frame.to_numpy(dtype=float)
+            for first in range(0, len(cells), SOME):
+                some = np.array(cells[first : first + SOME], order="C")
+                some[np.isnan(some)] = np.nan  # its bits differ by origin; so do those of -0.0
+                some += 0.0
+                digest.update(some.data)
+        digest.update(np.ascontiguousarray(self.dates.as_unit("us").asi8).data)
+        digest.update(self.groups.to_csv().encode())
+        return digest.hexdigest()
+
+
+def change(prices: Any, rows: int = 1) -> Any:
+    """P(t) / P(t - rows) - 1, decimals; NaN where either is missing (nothing is padded), zero or
+    negative: of a level that may cross zero a relative change says nothing."""
+    return by_asset(lambda cells: _change(cells, rows), prices)
+
+
+def _change(prices: np.ndarray, rows: int) -> np.ndarray:
+    """The same of all rows (T, c) but the first ones."""
+    quotient = prices[rows:] / prices[:-rows]
+    quotient -= 1.0
+    negative = prices <= 0.0
+    if negative.any():
+        quotient[negative[rows:] | negative[:-rows]] = np.nan
+    return quotient
+
+
+def compound(returns: Any, rows: int) -> Any:
+    """Return over the `rows` rows that end at t, from the returns of the rows; NaN if one is
+    missing.
+
+    A total loss (-1) stays one; below it there is no return, NaN.
+    """
+    lost = returns == -1.0
+    logs = np.log1p(returns.where(returns > -1.0).mask(lost, 0.0))
+    total = np.expm1(rolling_sum(logs, rows))
+    ruined = rolling_sum(lost.astype(float), rows) > 0.0
+    return total.mask(ruined & total.notna(), -1.0)
+
+
+def _within_periods(returns: pd.DataFrame, ends: np.ndarray, begun: bool) -> pd.DataFrame:
+    """Compounded returns of the periods that end at these rows; NaN if one is missing or the first
+    is not whole.
+    """
+    starts = np.append(0, ends[:-1] + 1)
+    growth = 1.0 + returns.to_numpy(dtype=float)[: ends[-1] + 1]
+    growth[growth < 0.0] = np.nan  # a loss of more than all is no return
+    compounded = np.multiply.reduceat(growth, starts, axis=0) - 1.0
+    if not begun:
+        compounded[0] = np.nan
+    return pd.DataFrame(compounded, returns.index[ends], returns.columns)
+
+
+def choose_assets(wanted: Sequence[str] | None, available: Iterable[str]) -> list[str]:
+    """The assets to model: those wanted, in that order, or all that are available.
+
+    Raises:
+        DataError: one line per asset that is not in the data or listed twice; no asset at all.
+    """
+    names = list(available)
+    chosen = names if wanted is None else list(wanted)
+    if not chosen:
+        raise DataError(
+            "data.assets: there is none to model; allowed: at least one asset of the data"
+        )
+    known = set(names)
+    mistakes = [f"data.assets: {unknown(name, names)}" for name in chosen if name not in known]
+    twice = [name for name, times in Counter(chosen).items() if times > 1]
+    mistakes += [f"data.assets: {name!r} is listed more than once; allowed: once" for name in twice]
+    if mistakes:
+        raise DataError(mistakes)
+    return chosen

@@ -1,0 +1,1 @@
+"""Settings and rows become estimates and their errors."""

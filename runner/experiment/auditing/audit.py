@@ -1,0 +1,297 @@
+"""Does anything look ahead? Everything is computed again on data that end earlier, or go on
+otherwise.
+
+A value of row t may use data up to row t; a target may look exactly `horizon` rows further, and
+only ahead. So whatever comes after a cut, no value before it may move, in the value itself or in
+whether there is one. Nothing is assumed of how a column is computed. Data that end at the cut are
+what a user would have had on that day; data with another future find how far a column looks.
+
+What the audit proves: at the cuts, on the assets and rows that it tried, no value moved. Cuts lie
+at ends of weeks, months and quarters, at extreme returns and the rows before them, on rows that
+follow each other, and at rows drawn by a seed that is reported. The quick audit of every run tries
+a sample of assets; the thorough one (`python -m runner audit`) all assets, rows and years.
+
+What it cannot prove: anything on rows between the cuts; anything about data that do not come from
+the market that a function is given (a file, a cache, an array in its closure), which is warned of
+where it can be seen; and that a value was published by the date that it bears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from runner.compute.cache import digest
+from runner.data.market import Market
+from runner.errors import DataError, listed
+from runner.experiment.auditing import columns, cuts, models, outside
+from runner.experiment.auditing.tally import (
+    CLEAN,
+    COLUMNS,
+    LEAK,
+    UNTRIED,
+    WARNING,
+    line,
+    moved_rows,
+    size_of,
+)
+from runner.models.model import Model
+from runner.panels.panel import Panel, build_panel, checked, evaluate
+from runner.text import count
+
+if TYPE_CHECKING:
+    from runner.experiment.spec import Experiment
+    from runner.validation.splitters import Fold
+
+FEW_CELLS, FEW_ASSETS, LONGEST = 16_000, 6, 5_000  # of the sample: cells, fewest assets, most rows
+MOST_NUMBERS = 2**24  # of a panel that the quick audit builds again as a whole
+SEEDS = 1_000_000
+OF_COLUMNS = (
+    "features.",
+    "target",
+    "preprocess",
+)  # how `what` begins where it is no splitter and no model
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was tried, and what moved.
+
+    Attributes:
+        table: a row per column and check: what, check, moved (rows in which a value changed),
+            values (compared), first_date (of those that moved), rows_ahead, own_row (whether a
+            feature moves with the data of its own row, where that was seen), verdict (clean, leak,
+            warning, or why it was not audited), finding (the sentence on a leak or a warning).
+        assets, rows, cuts: how many of each were used.
+        seed: by which the sample and the cuts were drawn.
+        thorough: whether all assets and rows were tried.
+        looks_ahead: whether the target lies after the features: it moves with rows after its own,
+            or no feature moves with its own row; None where no value of the target could be
+            compared.
+        without_data: features that did not move with the data at all.
+    """
+
+    table: pd.DataFrame
+    assets: int
+    rows: int
+    cuts: int
+    looks_ahead: bool | None
+    seed: int = 0
+    thorough: bool = False
+    without_data: tuple[str, ...] = ()
+
+    @cached_property
+    def leaks(self) -> list[str]:
+        """A sentence for each column that moved, and each check of the model that failed."""
+        rows = self.table[self.table["verdict"] == LEAK]
+        if rows.empty:
+            return []
+        rows = rows.sort_values("rows_ahead", ascending=False, kind="stable")
+        of_columns = rows["what"] != "model"
+        first = rows[of_columns].drop_duplicates("what")
+        return pd.concat([first, rows[~of_columns]]).sort_index()["finding"].tolist()
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each column that takes data from elsewhere."""
+        return self.table.loc[self.table["verdict"] == WARNING, "finding"].tolist()
+
+    @property
+    def words(self) -> list[str]:
+        """What was tried and what moved, in sentences."""
+        untried = self.table["verdict"].str.startswith(UNTRIED)
+        sentences = [self._tried()]
+        sentences += [f"{text}." for text in self.leaks]
+        sentences += [f"Warning: {text}." for text in self.warnings]
+        if self.without_data:
+            sentences.append(
+                f"{listed(self.without_data)} did not change when the data did, as a calendar would not: "
+                "the audit says nothing about data from elsewhere."
+            )
+        left = zip(self.table["what"][untried], self.table["verdict"][untried], strict=True)
+        return [*sentences, *dict.fromkeys(f"{what}: {verdict}." for what, verdict in left)]
+
+    def _tried(self) -> str:
+        """How much was tried, and that nothing moved where nothing did."""
+        columns = [what for what in self.table["what"].unique() if what.startswith(OF_COLUMNS)]
+        number = count(len(columns), "column")
+        extent = f"{count(self.assets, 'asset')}, {count(self.rows, 'row')}"
+        drawn = "all of the data" if self.thorough else "a sample"
+        result = "" if self.leaks else ", and no value known at a cut changed"
+        return (
+            f"Look-ahead: {number} recomputed on data that end at {count(self.cuts, 'date')}, or continue "
+            f"differently ({drawn}: {extent}; seed {self.seed}){result}."
+        )
+
+    def with_models(self, model: Model, panel: Panel, folds: Sequence[Fold]) -> Audit:
+        """The same with the training rows of every fold, and fits and forecasts of some of them;
+        thoroughly, all.
+        """
+        rng = np.random.default_rng(self.seed)
+        size = models.THOROUGH if self.thorough else models.QUICK
+        rows = models.splits_tried(folds, panel, model) if folds else []
+        if not any(row["verdict"] == LEAK and row["what"] == "validation" for row in rows):
+            rows += models.models_tried(model, panel, folds, size, rng)
+        if not rows:
+            return self
+        more = pd.DataFrame(rows, columns=COLUMNS)
+        return replace(self, table=pd.concat([self.table, more], ignore_index=True))
+
+
+def audit(
+    experiment: Experiment, market: Market, thorough: bool = False, panel: Panel | None = None
+) -> Audit:
+    """Try every feature, step and the target of the experiment.
+
+    Args:
+        thorough: all rows and assets and many cuts, instead of a sample.
+        panel: of the run; the quick audit builds it again on all assets with the data ended at one
+            date.
+    """
+    seed = seed_of(experiment, market)
+    if thorough:
+        return _tried(experiment, market, cuts.THOROUGH, seed, True)
+    rng = np.random.default_rng(seed)
+    sampled = cuts.sample(market, FEW_CELLS, FEW_ASSETS, LONGEST, rng)
+    try:
+        quick = _tried(experiment, sampled, cuts.QUICK, seed, False)
+    except DataError:  # a column needs assets or rows that the sample lacks
+        sampled = market
+        quick = _tried(experiment, market, cuts.QUICK, seed, False)
+    if panel is None or sampled is market or panel.X.size > MOST_NUMBERS:
+        return quick
+    rows = _panel_tried(experiment, market, panel, rng)
+    more = pd.DataFrame(rows, columns=COLUMNS)
+    return replace(quick, table=pd.concat([quick.table, more], ignore_index=True))
+
+
+def seed_of(experiment: Experiment, market: Market) -> int:
+    """The seed that the spec gives, or one that follows from the spec and the data: a rerun draws
+    the same.
+    """
+    given = experiment.spec.get("audit_seed")
+    if given is not None:
+        return int(given)
+    parts = [experiment.spec.get(part) for part in ("features", "target", "preprocess")]
+    return int(digest([parts, market.fingerprint]), 16) % SEEDS
+
+
+def _tried(
+    experiment: Experiment, market: Market, density: cuts.Density, seed: int, thorough: bool
+) -> Audit:
+    """Every column of the experiment on this market.
+
+    Raises:
+        DataError: a column that this market, whole as it is, cannot give.
+    """
+    with outside.opened_files() as opened_by_target:
+        dates, y, horizon = checked(evaluate("target", experiment.target, market), market)
+    rng = np.random.default_rng(seed)
+    all_cuts = cuts.cuts_at(market, dates, density, rng)
+    places = np.linspace(0, len(all_cuts) - 1, min(density.futures, len(all_cuts))).astype(int)
+    ground = columns.Ground(market, dates, all_cuts, [all_cuts[k] for k in np.unique(places)])
+    tallies, X, opened = columns.features_tried(experiment.features, ground)
+    steps = columns.steps_tried(experiment.steps, experiment.features, X, ground)
+    target, ahead = columns.target_tried(experiment.target, y, horizon, ground)
+    rows = [tally.row(dates, columns.feature_finding(tally, dates)) for tally in [*tallies, *steps]]
+    warned = _warned(experiment, opened | {"target": opened_by_target})
+    table = pd.DataFrame([*rows, *target, *warned], columns=COLUMNS)
+    without_data = tuple(tally.what for tally in tallies if tally.answers is False)
+    return Audit(
+        table,
+        len(market.assets),
+        len(market.dates),
+        len(all_cuts),
+        _looks_ahead(ahead, [tally.own_row for tally in tallies]),
+        seed,
+        thorough,
+        without_data,
+    )
+
+
+def _looks_ahead(target_ahead: bool | None, own_rows: Sequence[bool | None]) -> bool | None:
+    """Whether the target lies after the features: it looks ahead, or no feature uses the data of
+    its own row.
+    """
+    if target_ahead is None:
+        return None
+    seen = [own for own in own_rows if own is not None]
+    return target_ahead or (bool(seen) and not any(seen))
+
+
+def _warned(experiment: Experiment, opened: Mapping[str, list[str]]) -> list[Row]:
+    """A row for each function that takes data from outside the market.
+
+    Args:
+        opened: files that it opened while it was computed.
+    """
+    functions = {f"features.{name}": feature for name, feature in experiment.features.items()}
+    functions["target"] = experiment.target
+    functions |= {
+        f"preprocess[{k}] ({step.name})": step.function for k, step in enumerate(experiment.steps)
+    }
+    rows = []
+    for what, function in functions.items():
+        sources = [*outside.held_data(function), *opened.get(what, [])]
+        if sources:
+            rows.append(line(what, "data from outside", WARNING, outside.warning(what, sources)))
+    return rows
+
+
+def _panel_tried(
+    experiment: Experiment, market: Market, panel: Panel, rng: np.random.Generator
+) -> list[Row]:
+    """The panel of the run, all assets and steps, against one that is built on data that end at a
+    late date.
+    """
+    places = market.dates.get_indexer(panel.dates)
+    last = int(rng.integers(len(places) // 2, len(places)))
+    cut = cuts.Cut(int(places[last]), last)
+    check = f"panel of all assets, data end at {panel.dates[last]:{panel.date_format}}"
+    known = cuts.ended(market, cut)
+    parts = (
+        experiment.features,
+        experiment.target,
+        experiment.steps,
+        experiment.model.weight_field,
+    )
+    try:
+        earlier = build_panel(known, *parts, allow_loss=1.0)
+    except DataError as error:
+        return [line("panel", check, f"{UNTRIED}: {error.mistakes[0]}")]
+    rows = []
+    for k, name in enumerate(panel.names):
+        rows.append(
+            _panel_row(f"features.{name}", check, panel, panel.X[:, :, k], earlier.X[:, :, k], last)
+        )
+    kept = max(last - panel.horizon + 1, 0)
+    rows.append(_panel_row("target", check, panel, panel.y[:kept], earlier.y[:kept], last))
+    return rows
+
+
+def _panel_row(
+    what: str, check: str, panel: Panel, whole: np.ndarray, known: np.ndarray, last: int
+) -> Row:
+    """One column of the panel beside that of data that end earlier."""
+    n = min(len(whole), len(known))
+    before, after = whole[:n], known[:n]
+    moved = np.flatnonzero(moved_rows(before, after, size_of(whole)))
+    values = int(np.isfinite(before).sum())
+    if not len(moved):
+        return line(
+            what, check, CLEAN if values else f"{UNTRIED}: no value before a cut", values=values
+        )
+    first = panel.dates[moved[0]]
+    ahead = last - int(moved[0]) + 1
+    text = (
+        f"{what}: looks ahead on the whole data; first value that moves: {first:%Y-%m-%d} ({check})"
+    )
+    return line(
+        what, check, LEAK, text, moved=len(moved), values=values, first_date=first, rows_ahead=ahead
+    )

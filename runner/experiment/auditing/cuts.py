@@ -1,0 +1,283 @@
+"""Where the data are cut, and what stands behind a cut: nothing, or another future.
+
+Look-ahead may be confined to a weekday, a month end, a few assets, some years, days of extreme
+returns or every n-th row. Cuts are therefore placed at each of these, and the rest are drawn by the
+seed of the audit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from runner.data.market import Market
+
+SPREAD = 0.5  # of the logarithm of the factors that change the size of what is rearranged
+PERSISTENT = 0.9  # first autocorrelation from which on a positive series is taken for a level
+CALENDAR = ("W", "M", "Q")  # calendar weeks, months, quarters
+
+
+class Density(NamedTuple):
+    """How many cuts of each kind are made.
+
+    Attributes:
+        run: consecutive rows, which see every period up to so many rows.
+        years: in each calendar year; at least `spread` in equal parts of the sample.
+        spread: equal parts of the sample with at least one cut.
+        ends: last rows of each kind of calendar period.
+        weekday: rows of each weekday.
+        extremes: assets whose extreme returns are cut at, and on the row before.
+        futures: cuts behind which the future is rearranged too.
+    """
+
+    run: int
+    years: int
+    spread: int
+    ends: int
+    weekday: int
+    extremes: int
+    futures: int
+
+
+QUICK = Density(run=11, years=0, spread=4, ends=0, weekday=0, extremes=1, futures=2)
+THOROUGH = Density(run=31, years=2, spread=12, ends=120, weekday=6, extremes=24, futures=12)
+
+
+class Cut(NamedTuple):
+    """The last row that is kept: row `row` of the data, which is row `last` of the panel."""
+
+    row: int
+    last: int
+
+
+def cuts_at(
+    market: Market, rows: pd.DatetimeIndex, density: Density, rng: np.random.Generator
+) -> list[Cut]:
+    """Cuts at rows of the panel, in order of time; never at the last row of the data.
+
+    Args:
+        rows: (T',) dates of the panel, all of them dates of the market.
+    """
+    places = market.dates.get_indexer(rows)
+    usable = np.flatnonzero(places < len(market.dates) - 1)
+    if not len(usable):
+        return []
+    chosen = [
+        _run(rows[usable], density.run, rng),
+        _spread(len(usable), density.spread, rng),
+        *_by_year(rows[usable], density.years, rng),
+        *_period_ends(rows[usable], density.ends, rng),
+        *_weekdays(rows[usable], density.weekday, rng),
+        _extremes(market, places[usable], density.extremes, rng),
+    ]
+    found = np.unique(np.concatenate(chosen).astype(int))
+    return [Cut(int(places[usable[k]]), int(usable[k])) for k in found]
+
+
+def ended(market: Market, cut: Cut) -> Market:
+    """The market as it was known at the cut."""
+    return market.at(np.arange(cut.row + 1))
+
+
+def futures(market: Market, cut: Cut) -> Iterator[Market]:
+    """The market with another future behind the cut, on the same dates: real moves in another order
+    from the level of the cut on, which look like any other data; then the same rows of other
+    sizes."""
+    rng = np.random.default_rng(cut.row)
+    order = rng.permutation(len(market.dates) - cut.row - 1)
+    yield _with(market, lambda name, cells: _reordered(name, cells, cut.row, order))
+    yield _with(market, lambda _, cells: _resized(cells, cut.row, order, rng))
+
+
+def other_past(market: Market, row: int) -> Market:
+    """The market with other rows before `row`, and all later ones as they are; of that row itself,
+    its return.
+    """
+    rng = np.random.default_rng(row)
+    fields = {}
+    for name, frame in market.fields.items():
+        cells = frame.to_numpy(dtype=float).copy()
+        end = row + 1 if name == "ret" else row
+        cells[:end] *= np.exp(SPREAD * rng.standard_normal(cells[:end].shape))
+        fields[name] = pd.DataFrame(cells, index=frame.index, columns=frame.columns)
+    return replace(market, fields=fields)
+
+
+def sample(
+    market: Market, cells: int, fewest: int, longest: int, rng: np.random.Generator
+) -> Market:
+    """Assets drawn so that they have about so many cells, and at least `fewest`; a stretch of
+    `longest` rows, drawn too, of data that are longer."""
+    T = len(market.dates)
+    N = len(market.assets)
+    start = int(rng.integers(T - longest + 1)) if longest < T else 0
+    rows = np.arange(start, min(start + longest, T))
+    most = max(cells // max(len(rows), 1), fewest)
+    drawn = np.sort(rng.choice(N, size=min(most, N), replace=False))
+    if len(drawn) < N:
+        market = market.of([market.assets[i] for i in drawn])
+    return market if len(rows) == T else market.at(rows)
+
+
+# Positions among the rows that can be cut at
+
+
+def _run(dates: pd.DatetimeIndex, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows that follow each other around a quarter end, else a month end, else anywhere."""
+    n = len(dates)
+    ends = np.empty(0, dtype=int)
+    for period in ("Q", "M"):
+        ends = _ends(dates, period)
+        ends = ends[ends >= n // 3]
+        if len(ends):
+            break
+    middle = int(rng.choice(ends)) if len(ends) else int(rng.integers(n // 3, n))
+    start = max(min(middle - length // 2, n - length), 0)
+    return np.arange(start, min(start + length, n))
+
+
+def _spread(n: int, parts: int, rng: np.random.Generator) -> np.ndarray:
+    """A row of each of so many parts of equal length."""
+    edges = np.linspace(0, n, parts + 1).astype(int)
+    longer = [(low, high) for low, high in pairwise(edges) if high > low]
+    return np.array([int(rng.integers(low, high)) for low, high in longer], dtype=int)
+
+
+def _by_year(dates: pd.DatetimeIndex, each: int, rng: np.random.Generator) -> list[np.ndarray]:
+    if not each:
+        return []
+    years = np.unique(dates.year)
+    return [_some(np.flatnonzero(dates.year == year), each, rng) for year in years]
+
+
+def _period_ends(dates: pd.DatetimeIndex, each: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Last rows of calendar weeks, months and quarters."""
+    return [_some(_ends(dates, period), each, rng) for period in CALENDAR]
+
+
+def _weekdays(dates: pd.DatetimeIndex, each: int, rng: np.random.Generator) -> list[np.ndarray]:
+    if not each:
+        return []
+    days = np.unique(dates.day_of_week)
+    return [_some(np.flatnonzero(dates.day_of_week == day), each, rng) for day in days]
+
+
+def _extremes(
+    market: Market, places: np.ndarray, assets: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The largest loss of an asset, or the largest loss and gain of several and of the mean over
+    assets; and the rows before them."""
+    try:
+        returns = market.returns().to_numpy(dtype=float)[places]
+    except Exception:  # data without prices and returns, or a source that cannot give them
+        return np.empty(0, dtype=int)
+    known = np.isfinite(returns)
+    totals = np.where(known, returns, 0.0).sum(axis=1)
+    mean = np.divide(
+        totals, known.sum(axis=1), out=np.full(len(returns), np.nan), where=known.any(axis=1)
+    )
+    drawn = rng.choice(returns.shape[1], size=min(assets, returns.shape[1]), replace=False)
+    days = list[int]()
+    several = [mean] if assets > 1 else []
+    for series in (*several, *(returns[:, i] for i in drawn)):
+        if np.isfinite(series).any():
+            days.append(int(np.nanargmin(series)))
+        if np.isfinite(series).any() and assets > 1:
+            days.append(int(np.nanargmax(series)))
+    rows = np.array(days, dtype=int)
+    rows = np.concatenate([rows, rows - 1])
+    return rows[rows >= 0]
+
+
+def _ends(dates: pd.DatetimeIndex, period: str) -> np.ndarray:
+    """Positions of the last row of each calendar period that holds several; the last one is not
+    over.
+    """
+    number = dates.to_period(period).asi8
+    ends = np.flatnonzero(number[1:] != number[:-1])
+    return ends if len(ends) < len(dates) - 1 else np.empty(0, dtype=int)
+
+
+def _some(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    if len(positions) <= most:
+        return positions
+    return rng.choice(positions, size=most, replace=False)
+
+
+# Other futures
+
+
+def _with(market: Market, change: Any) -> Market:
+    """The market with every field and series, and those of the market asset, changed by their
+    names.
+    """
+
+    def frame(name: str, values: pd.DataFrame) -> pd.DataFrame:
+        cells = change(name, values.to_numpy(dtype=float))
+        return pd.DataFrame(cells, index=values.index, columns=values.columns)
+
+    def column(name: str, values: pd.Series) -> pd.Series:
+        return frame(name, values.to_frame()).iloc[:, 0].rename(values.name)
+
+    series = market.series
+    if series.shape[1]:
+        parts = [frame("series", series[[name]]) for name in series.columns]
+        series = pd.concat(parts, axis=1)
+    close, ret = market.market_close, market.market_ret
+    return replace(
+        market,
+        fields={name: frame(name, values) for name, values in market.fields.items()},
+        series=series,
+        market_close=None if close is None else column("close", close),
+        market_ret=None if ret is None else column("ret", ret),
+    )
+
+
+def _reordered(name: str, cells: np.ndarray, last: int, order: np.ndarray) -> np.ndarray:
+    """Cells (T, c) with the moves behind row `last` in another order; gaps move along.
+
+    A price, and a positive series with a first autocorrelation above .9, goes on from its last
+    level; of anything else the rows themselves change places.
+    """
+    later = last + 1 + order
+    if name == "close" or (name == "series" and _is_level(cells[:, 0])):
+        return _continued(cells, last, later)
+    changed = cells.copy()
+    changed[last + 1 :] = cells[later]
+    return changed
+
+
+def _is_level(values: np.ndarray) -> bool:
+    known = values[np.isfinite(values)]
+    if len(known) < 3 or (known <= 0.0).any() or np.ptp(known) == 0.0:
+        return False
+    deviations = known - known.mean()
+    return bool(deviations[1:] @ deviations[:-1] > PERSISTENT * (deviations @ deviations))
+
+
+def _continued(cells: np.ndarray, last: int, later: np.ndarray) -> np.ndarray:
+    """Levels (T, c) whose relative changes behind row `last` come in the order of the rows
+    `later`.
+    """
+    frame = pd.DataFrame(np.where(cells > 0.0, cells, np.nan))
+    logs = np.log(frame.ffill().bfill().to_numpy())
+    moves = np.diff(logs, axis=0, prepend=logs[:1])[later]
+    levels = np.exp(logs[last] + np.cumsum(moves, axis=0))
+    changed = cells.copy()
+    changed[last + 1 :] = np.where(np.isfinite(cells[later]), levels, np.nan)
+    return changed
+
+
+def _resized(
+    cells: np.ndarray, last: int, order: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Cells (T, c) with the rows behind `last` in another order and of other sizes."""
+    changed = cells.copy()
+    later = cells[last + 1 + order]
+    changed[last + 1 :] = later * np.exp(SPREAD * rng.standard_normal(later.shape))
+    return changed

@@ -1,0 +1,145 @@
+"""Factors made of the assets: returns of portfolios sorted on what was known before, and means of
+groups.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from runner.schema.settings import Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.data.market import Market
+
+
+def check_expression(value: str) -> None:
+    """A text that `runner.features.expressions` can read.
+
+    Raises:
+        ValueError: it cannot, with the reason.
+    """
+    from runner.features.expressions import Expression
+
+    Expression(value)
+
+
+def check_quantile(value: float) -> None:
+    if not 0.0 < value <= 0.5:
+        raise ValueError("allowed: a number above 0 and up to 0.5")
+
+
+Signal = Annotated[str, check_expression]
+Quantile = Annotated[float, check_quantile]
+
+
+def long_short(
+    market: Market,
+    *,
+    signal: Signal,
+    quantile: Quantile = 0.3,
+    lag: Rows = 1,
+    weights: str | None = None,
+) -> pd.Series:
+    """Return of the assets with the highest signal less that of the lowest, rows sorted `lag` rows
+    before. (T,)
+
+    Row t sorts by the signal of row t - lag and takes the return of row t: an asset is in the top
+    or bottom share `quantile` by its rank among the assets that then had a signal. Ties share their
+    mean rank, so that equal assets are on the same side or on none. A member without a return on
+    row t is left out of the mean of its side; NaN where a side has no member with a return (with
+    less than 1 / (2 quantile) assets, or all tied).
+
+    Args:
+        signal: an expression such as close / lag(close, 126) - 1, or the name of a field.
+        weights: field of the data that weighs the members, of row t - lag too; null weighs them
+            equally.
+
+    Raises:
+        DataError: a signal that is the same for every asset, or a name that the data does not have.
+    """
+    import pandas as pd
+
+    from runner.errors import DataError
+    from runner.features.expressions import Expression
+
+    values = Expression(signal)(market)
+    if not isinstance(values, pd.DataFrame):
+        raise DataError(f"signal: {signal!r} is the same for every asset; allowed: values by asset")
+    known, returns = values.shift(lag), market.returns()
+    n = known.notna().sum(axis=1)
+    low = (known.rank(axis=1) - 0.5).div(
+        n, axis=0
+    )  # ranks the other way round, so that both ends round alike
+    high = (known.rank(axis=1, ascending=False) - 0.5).div(n, axis=0)
+    w = _weights(market, weights, lag)
+    return _mean(returns, w.where(high < quantile)) - _mean(returns, w.where(low < quantile))
+
+
+def portfolio(market: Market, *, weights: str | None = None, lag: Rows = 1) -> pd.Series:
+    """Return of all assets together: a market factor of the data's own assets. (T,)
+
+    Row t is the mean of the returns of row t; NaN where no asset has one.
+
+    Args:
+        weights: field of the data that weighs the assets, of row t - lag; null weighs them equally.
+
+    Raises:
+        DataError: a field that the data does not have.
+    """
+    return _mean(market.returns(), _weights(market, weights, lag))
+
+
+def group_mean(
+    market: Market, *, of: Signal, group: str | None = None, over: Rows | None = None
+) -> pd.DataFrame | pd.Series:
+    """Mean over the assets of the same group of `of` at row t, an expression; NaN where none has a
+    value. (T, N)
+
+    Args:
+        group: of assets, such as sector; null: of all assets. (T,)
+        over: divide the mean of row t by its own mean over the last `over` rows, t included, of
+            which half must be
+            there: 1 where it is as high as it usually was. Null divides by nothing.
+
+    Raises:
+        DataError: a group that the data does not have; an expression that is the same for every
+            asset.
+    """
+    import pandas as pd
+
+    from runner.errors import DataError, unknown
+    from runner.features.expressions import Expression
+
+    if group is not None and group not in market.groups:
+        raise DataError(f"group: {unknown(group, market.groups)}")
+    values = Expression(of)(market)
+    if not isinstance(values, pd.DataFrame):
+        raise DataError(f"of: {of!r} is the same for every asset; allowed: values by asset")
+    labels = (
+        pd.Series("all", index=values.columns)
+        if group is None
+        else market.groups[group].reindex(values.columns)
+    )
+    means = pd.DataFrame(
+        {one: values.loc[:, labels == one].mean(axis=1) for one in labels.unique()}
+    )
+    if over is not None:
+        usual = means.rolling(over, min_periods=(over + 1) // 2).mean()
+        means = means / usual
+    return means["all"] if group is None else means[labels].set_axis(values.columns, axis=1)
+
+
+def _weights(market: Market, field: str | None, lag: int) -> pd.DataFrame:
+    """Weights (T, N) known `lag` rows before, positive or NaN."""
+    if field is None:
+        return market.returns().notna().astype(float)
+    given = market.get(field).shift(lag)
+    return given.where(given > 0.0)
+
+
+def _mean(returns: pd.DataFrame, weights: pd.DataFrame) -> pd.Series:
+    """Weighted mean (T,) over the assets with a return and a weight, NaN where there is none."""
+    weights = weights.where(returns.notna())
+    return (returns * weights).sum(axis=1, min_count=1) / weights.sum(axis=1)

@@ -1,0 +1,343 @@
+"""What an expression may call: one visible table of functions, and the look-back of each.
+
+A function takes frames (T, N), series (T,) and numbers; a series is spread over the assets of a
+frame. Windows are in rows, row t included. NaN where an input is missing or the window is not full;
+a value that is infinite counts as missing inside a window. Adding a function = one entry of
+FUNCTIONS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import Any, NamedTuple
+
+from runner.errors import DataError
+from runner.features.functions import market_return
+
+MOST_ROWS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What one argument may be: data, data or a number, or a whole number of rows from `least`."""
+
+    words: str
+    needs_data: bool = False
+    least: int | None = None
+    default: int | None = None
+
+    def fits(self, value: object) -> bool:
+        """Whether this number may be given."""
+        if self.least is None:
+            return not self.needs_data
+        return isinstance(value, int) and self.least <= value <= MOST_ROWS
+
+
+@dataclass(frozen=True)
+class Function:
+    """What an entry of the table does, what it takes, and how many rows before t it uses
+    (`reach`).
+    """
+
+    run: Callable[..., Any]
+    takes: Mapping[str, Parameter]
+    reach: Callable[[Mapping[str, Any]], float]
+    about: str
+
+    def usage(self, name: str) -> str:
+        """How it is written, such as `change(x, n=1)`."""
+        words = [
+            one if what.default is None else f"{one}={what.default}"
+            for one, what in self.takes.items()
+        ]
+        return f"{name}({', '.join(words)})"
+
+
+def rows(least: int, default: int | None = None, why: str = "") -> Parameter:
+    """A whole number of rows."""
+    return Parameter(
+        f"a whole number of rows from {least} to {MOST_ROWS:,}{why}", least=least, default=default
+    )
+
+
+DATA = Parameter("data, not a number", needs_data=True)
+VALUE = Parameter("data or a number")
+BACK = "; it looks back, never ahead"
+
+
+def same_row(_: Mapping[str, Any]) -> float:
+    """Row t only."""
+    return 0
+
+
+def steps(settings: Mapping[str, Any]) -> float:
+    """Row t and row t - n."""
+    return settings["n"]
+
+
+def window(settings: Mapping[str, Any]) -> float:
+    """The n rows that end at t."""
+    return settings["n"] - 1
+
+
+def all_rows(_: Mapping[str, Any]) -> float:
+    """Every row up to t."""
+    return inf
+
+
+def cellwise(function: Callable[..., Any], *values: Any) -> Any:
+    """The function of arrays, cell by cell; series are spread over the assets where one value is a
+    frame.
+    """
+    import numpy as np
+    import pandas as pd
+
+    frames = [one for one in values if isinstance(one, pd.DataFrame)]
+    series = [one for one in values if isinstance(one, pd.Series)]
+    arrays = [
+        one.to_numpy()[:, None] if frames and isinstance(one, pd.Series) else np.asarray(one)
+        for one in values
+    ]
+    cells = function(*arrays)
+    if frames:
+        return pd.DataFrame(cells, frames[0].index, frames[0].columns)
+    return pd.Series(cells, series[0].index, name=series[0].name) if series else float(cells)
+
+
+def each(name: str) -> Callable[..., Any]:
+    """The numpy function of that name, cell by cell."""
+
+    def run(*values: Any) -> Any:
+        import numpy as np
+
+        return cellwise(getattr(np, name), *values)
+
+    return run
+
+
+def comparison(name: str) -> Callable[..., Any]:
+    """The numpy comparison of that name: 1 or 0, NaN where a side is missing."""
+
+    def cells(left: Any, right: Any) -> Any:
+        import numpy as np
+
+        return np.where(np.isnan(left) | np.isnan(right), np.nan, getattr(np, name)(left, right))
+
+    return lambda left, right: cellwise(cells, left, right)
+
+
+def rolling(name: str) -> Callable[..., Any]:
+    """The order statistic of pandas of that name over full windows."""
+    return lambda x, n: getattr(x.rolling(n), name)()
+
+
+def trailing(name: str) -> Callable[..., Any]:
+    """The function of `runner.numerics.trailing` of that name, which makes every window from its own rows
+    alone.
+    """
+
+    def run(*values: Any) -> Any:
+        from runner.numerics import trailing
+
+        return getattr(trailing, name)(*values)
+
+    return run
+
+
+def lag(x: Any, n: int) -> Any:
+    return x.shift(n)
+
+
+def diff(x: Any, n: int) -> Any:
+    return x - x.shift(n)
+
+
+def change(x: Any, n: int) -> Any:
+    from runner.data import market
+
+    return market.change(x, n)
+
+
+def compound(x: Any, n: int) -> Any:
+    from runner.data import market
+
+    return market.compound(x, n)
+
+
+def ewma(x: Any, span: int) -> Any:
+    """Weights (1 - 2 / (span + 1)) ** age, normalised, from `span` values on; a missing value is
+    passed over.
+    """
+    import numpy as np
+
+    return x.ewm(span=span, min_periods=span).mean().where(np.isfinite(x))
+
+
+def rank(x: Any) -> Any:
+    """Ties get their mean; an asset alone on its date gets .5; a missing value stays missing."""
+
+    def cells(order: Any, others: Any) -> Any:
+        import numpy as np
+
+        return np.where(others > 0.0, (order - 1.0) / others, order - 0.5)
+
+    return cellwise(cells, across(x, "rank").rank(axis=1), x.count(axis=1) - 1.0)
+
+
+def demean(x: Any) -> Any:
+    return across(x, "demean").sub(x.mean(axis=1), axis=0)
+
+
+def average(x: Any) -> Any:
+    return across(x, "average").mean(axis=1)
+
+
+def across(x: Any, name: str) -> Any:
+    """x, if it has values of several assets to compare.
+
+    Raises:
+        DataError: a series shared by all assets.
+    """
+    import pandas as pd
+
+    if isinstance(x, pd.Series):
+        raise DataError(
+            f"{name}(x) compares assets; given a series that all assets share; allowed: values by asset"
+        )
+    return x
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    def cells(condition: Any, a: Any, b: Any) -> Any:
+        import numpy as np
+
+        return np.where(np.isnan(condition), np.nan, np.where(condition != 0.0, a, b))
+
+    return cellwise(cells, condition, a, b)
+
+
+def clip(x: Any, lo: Any, hi: Any) -> Any:
+    def cells(x: Any, lo: Any, hi: Any) -> Any:
+        import numpy as np
+
+        return np.where(lo <= hi, np.clip(x, lo, hi), np.nan)
+
+    return cellwise(cells, x, lo, hi)
+
+
+class Derived(NamedTuple):
+    """A name that every market can give: how, and the rows before t it uses."""
+
+    read: Callable[..., Any]
+    reach: int
+
+
+DERIVED = {
+    "ret": Derived(lambda market: market.returns(), 1),
+    "market_ret": Derived(market_return, 1),
+    "market_close": Derived(lambda market: market.index_close, 0),
+}
+
+NUMBERS: dict[str, Callable[..., float]] = {  # names of numbers that every market can give
+    "rows_per_year": lambda market: market.rows_per_year(),
+}
+
+X = {"x": DATA}
+ONE = {"x": VALUE}
+TWO = {"a": VALUE, "b": VALUE}
+PAIR = {"x": DATA, "y": DATA, "n": rows(2)}
+
+FUNCTIONS: dict[str, Function] = {
+    # the past of each column
+    "lag": Function(lag, {**X, "n": rows(1, why=BACK)}, steps, "x of n rows before"),
+    "diff": Function(diff, {**X, "n": rows(1, 1, BACK)}, steps, "x less x of n rows before"),
+    "change": Function(
+        change,
+        {**X, "n": rows(1, 1, BACK)},
+        steps,
+        "x over x of n rows before, less one; missing where either is not above 0",
+    ),
+    "compound": Function(
+        compound, {**X, "n": rows(1)}, window, "return over n rows from the returns of the rows"
+    ),
+    "mean": Function(
+        trailing("rolling_mean"), {**X, "n": rows(1)}, window, "mean of the last n rows"
+    ),
+    "sum": Function(trailing("rolling_sum"), {**X, "n": rows(1)}, window, "sum of the last n rows"),
+    "min": Function(
+        rolling("min"),
+        {**X, "n": rows(1, why="; minimum(a, b) is that of two")},
+        window,
+        "least of the last n rows",
+    ),
+    "max": Function(
+        rolling("max"),
+        {**X, "n": rows(1, why="; maximum(a, b) is that of two")},
+        window,
+        "greatest of the last n rows",
+    ),
+    "median": Function(rolling("median"), {**X, "n": rows(1)}, window, "median of the last n rows"),
+    "std": Function(
+        trailing("rolling_std"), {**X, "n": rows(2)}, window, "sample standard deviation (ddof 1)"
+    ),
+    "var": Function(
+        trailing("rolling_var"), {**X, "n": rows(2)}, window, "sample variance (ddof 1)"
+    ),
+    "skew": Function(
+        trailing("rolling_skew"), {**X, "n": rows(3)}, window, "sample skewness, bias adjusted"
+    ),
+    "zscore": Function(
+        trailing("rolling_zscore"),
+        {**X, "n": rows(2)},
+        window,
+        "x less its mean, over its std, of the last n rows",
+    ),
+    "corr": Function(trailing("rolling_corr"), PAIR, window, "correlation over the last n rows"),
+    "cov": Function(
+        trailing("rolling_cov"), PAIR, window, "sample covariance (ddof 1) over the last n rows"
+    ),
+    "beta": Function(
+        trailing("rolling_beta"),
+        {"y": DATA, "x": DATA, "n": rows(2)},
+        window,
+        "cov(y, x, n) / var(x, n)",
+    ),
+    "ewma": Function(
+        ewma, {**X, "span": rows(1)}, all_rows, "exponentially weighted mean of all rows so far"
+    ),
+    # the assets of one date
+    "rank": Function(rank, X, same_row, "rank among the assets of the date, 0 lowest to 1 highest"),
+    "average": Function(average, X, same_row, "mean of the assets of the date, the same for all"),
+    "demean": Function(demean, X, same_row, "x less the mean of the assets of the date"),
+    # cell by cell
+    "abs": Function(each("abs"), ONE, same_row, "absolute value"),
+    "log": Function(each("log"), ONE, same_row, "natural logarithm"),
+    "exp": Function(each("exp"), ONE, same_row, "exponential"),
+    "sqrt": Function(each("sqrt"), ONE, same_row, "square root"),
+    "sign": Function(each("sign"), ONE, same_row, "-1, 0 or 1"),
+    "maximum": Function(each("maximum"), TWO, same_row, "the greater of two"),
+    "minimum": Function(each("minimum"), TWO, same_row, "the lesser of two"),
+    "clip": Function(
+        clip, {"x": VALUE, "lo": VALUE, "hi": VALUE}, same_row, "x kept from lo to hi"
+    ),
+    "where": Function(
+        where, {"condition": VALUE, **TWO}, same_row, "a where the condition is not 0, else b"
+    ),
+}
+
+OPERATORS: dict[str, Function] = {  # by the name of their node in Python's syntax tree
+    "Add": Function(each("add"), TWO, same_row, "+"),
+    "Sub": Function(each("subtract"), TWO, same_row, "-"),
+    "Mult": Function(each("multiply"), TWO, same_row, "*"),
+    "Div": Function(each("divide"), TWO, same_row, "/"),
+    "Pow": Function(each("power"), TWO, same_row, "**"),
+    "USub": Function(each("negative"), ONE, same_row, "-"),
+    "Lt": Function(comparison("less"), TWO, same_row, "<"),
+    "LtE": Function(comparison("less_equal"), TWO, same_row, "<="),
+    "Gt": Function(comparison("greater"), TWO, same_row, ">"),
+    "GtE": Function(comparison("greater_equal"), TWO, same_row, ">="),
+    "Eq": Function(comparison("equal"), TWO, same_row, "=="),
+    "NotEq": Function(comparison("not_equal"), TWO, same_row, "!="),
+}

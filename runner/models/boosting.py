@@ -1,0 +1,262 @@
+"""Gradient boosting of regression trees by LightGBM, an optional extra of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from runner.errors import DataError, EstimationError, listed, unknown
+from runner.models.model import Model
+from runner.schema.settings import Count, Positive, Rows, UpToOne, Window
+from runner.text import count, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.models.fit import Fit
+    from runner.models.study import Finding
+    from runner.panels.panel import Panel
+    from runner.panels.units import Unit
+
+INSTALL = 'pip install "factor-runner[boosting]"'
+IMPORTANCE = ["scope", "unit", "term", "gain_share", "splits"]
+LEADING = 3  # features named in words
+MOST_LEAVES = 131_072  # of a tree of LightGBM
+
+
+class Grown(NamedTuple):
+    """The trees of one unit, or the reason why it has none; they forecast the target over
+    2**exponent.
+    """
+
+    unit: Unit
+    n_obs: int
+    booster: Any = None
+    exponent: int = 0
+    r2: float = float("nan")
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Boosting(Model):
+    """Sums of regression trees on squared errors (Friedman 2001; Ke et al. 2017), one model per
+    unit.
+
+    The names of LightGBM stand in brackets; what is not named here has its default. One thread, and
+    the same bits for the same rows, settings and seed. LightGBM holds the target in single
+    precision and takes features smaller than 1e-35 for zero.
+
+    Attributes:
+        by: null: all cells in one; asset; or the name of a group of assets such as sector.
+        rounds: trees, without early stopping (num_iterations).
+        learning_rate: weight of each further tree.
+        leaves: most leaves of a tree (num_leaves).
+        min_rows: fewest rows of a leaf (min_data_in_leaf); a unit needs twice as many.
+        row_share: rows drawn for each tree (bagging_fraction, bagging_freq 1).
+        column_share: features drawn for each tree (feature_fraction).
+        seed: of both draws.
+        regressors: names of the features to split on; null takes all. Which rows need which
+            features says `model.rows` of the spec (see `runner.panels.rows`).
+    """
+
+    by: str | None = None
+    rounds: Rows = 100
+    learning_rate: Positive = 0.1
+    leaves: Window = 31
+    min_rows: Rows = 20
+    row_share: UpToOne = 1.0
+    column_share: UpToOne = 1.0
+    seed: Count = 0
+    regressors: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        shares = ("row_share", "column_share")
+        found = [
+            f"{name}: given 0; allowed: a number above 0 to 1"
+            for name in shares
+            if not getattr(self, name)
+        ]
+        if self.leaves > MOST_LEAVES:
+            found.append(f"leaves: given {self.leaves}; allowed: a number from 2 to {MOST_LEAVES}")
+        if self.by == "date":
+            found.append(
+                "by: given date, whose trees know no other date; allowed: null, asset, a group of assets"
+            )
+        if found:
+            raise ValueError("\n".join(found))
+
+    def mistakes(self, features: Sequence[str]) -> list[str]:
+        """No LightGBM, no feature."""
+        found = []
+        if find_spec("lightgbm") is None:
+            found.append(f"_target_: Boosting needs lightgbm; install it with: {INSTALL}")
+        given = self.regressors or []
+        found += [
+            f"regressors: {unknown(name, features)}" for name in given if name not in features
+        ]
+        if not features or self.regressors == []:
+            found.append("_target_: Boosting needs a feature to split on; features: none are given")
+        return found
+
+    def uses(self, features: Sequence[str]) -> list[str]:
+        """Those among `regressors`, or all."""
+        return [name for name in features if self.regressors is None or name in self.regressors]
+
+    def lacks_the_mean(self, panel: Panel) -> str:
+        return "trees are not nested in each other as regressions are"
+
+    def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
+        """Grow trees on the rows at these positions, cells that are valid only.
+
+        Raises:
+            DataError: every unit has too few rows, or a target that does not vary; a group that the
+                data has not.
+            EstimationError: LightGBM cannot be loaded, or refuses.
+        """
+        import pandas as pd
+
+        from runner.models.fit import COEFFICIENTS, HYPOTHESES, QUALITY, Fit
+        from runner.panels.units import units
+
+        grown = [self._grow(unit, panel) for unit in units(panel, rows, self.by)]
+        if not any(one.booster for one in grown):
+            reasons = listed(dict.fromkeys(f"{one.unit.name}: {one.reason}" for one in grown))
+            raise DataError(f"model: no trees could be grown; {reasons}")
+        quality = [
+            _key(one) | {"n_obs": one.n_obs, "r2": one.r2, "cov": "", "reason": one.reason}
+            for one in grown
+        ]
+        return Fit(
+            pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS]).astype(
+                dict.fromkeys(COEFFICIENTS[1:], float)
+            ),
+            pd.DataFrame(quality, columns=["scope", "unit", *QUALITY]),
+            pd.DataFrame(columns=["scope", "unit", *HYPOTHESES]),
+            np.empty((len(panel.assets), 0)),
+            "none, trees have no coefficients",
+            findings={"importance": _importance(grown, self.regressors or panel.names)},
+            machine=[(one.unit.assets, one.booster, one.exponent) for one in grown if one.booster],
+        )
+
+    def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
+        """Predictions (T, N), NaN where a feature is missing or the asset has no trees."""
+        from runner.estimators.estimation import regressors
+
+        values = np.full(panel.y.shape, np.nan)
+        X = regressors(panel, self.regressors)
+        known = np.isfinite(X).all(axis=2)
+        machine: Any = fit.machine
+        for assets, booster, exponent in machine:
+            t, member = np.nonzero(known[:, assets])
+            if len(t):
+                i = assets[member]
+                values[t, i] = np.ldexp(booster.predict(X[t, i], num_threads=1), exponent)
+        return values
+
+    def parameters(self) -> dict[str, Any]:
+        """The settings as LightGBM names them."""
+        return {
+            "objective": "regression",
+            "num_iterations": self.rounds,
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.leaves,
+            "min_data_in_leaf": self.min_rows,
+            "bagging_fraction": self.row_share,
+            "bagging_freq": 1 if self.row_share < 1.0 else 0,
+            "feature_fraction": self.column_share,
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": 1,
+            "verbosity": -1,
+        }
+
+    def _grow(self, unit: Unit, panel: Panel) -> Grown:
+        """The trees of one unit, cells in order of time."""
+        from runner.estimators.estimation import design
+        from runner.validation.scores import r2_against
+
+        t, i = unit.cells(panel)
+        X, n = design(panel, t, i, self.regressors, constant=False), len(t)
+        drawn = int(self.row_share * n)
+        if drawn < 2 * self.min_rows:
+            share = f", {drawn:,} of them drawn for a tree" if self.row_share < 1.0 else ""
+            return Grown(
+                unit,
+                n,
+                reason=f"{count(n, 'row')}{share}; a split needs twice min_rows={self.min_rows}",
+            )
+        # LightGBM holds squares of the target in single precision; a power of two moves no bit of
+        # the forecast.
+        exponent = int(np.frexp(np.abs(panel.y[t, i]).max())[1])
+        y = np.ldexp(panel.y[t, i], -exponent)
+        if np.isnan(r2_against(y, y, y.mean())):
+            return Grown(unit, n, reason="the target does not vary")
+        booster = _train(self.parameters(), X, y)
+        return Grown(
+            unit, n, booster, exponent, r2_against(y, booster.predict(X, num_threads=1), y.mean())
+        )
+
+
+def _train(parameters: dict[str, Any], X: np.ndarray, y: np.ndarray) -> Any:
+    """LightGBM on these rows (n, K).
+
+    Raises:
+        EstimationError: it cannot be loaded (it needs the OpenMP library of the system), or it
+            refuses.
+    """
+    try:
+        import lightgbm
+    except (ImportError, OSError) as error:
+        raise EstimationError(
+            f"model: lightgbm cannot be loaded: {' '.join(str(error).split())}"
+        ) from error
+    try:
+        return lightgbm.train(parameters, lightgbm.Dataset(X, y))
+    except lightgbm.basic.LightGBMError as error:
+        raise EstimationError(f"model: lightgbm refuses: {' '.join(str(error).split())}") from error
+
+
+def _key(one: Grown) -> dict[str, str]:
+    return {"scope": one.unit.scope, "unit": one.unit.name}
+
+
+def _importance(grown: Sequence[Grown], names: Sequence[str]) -> Finding:
+    """Per unit and feature: share of the gain of all splits, and how many splits."""
+    import pandas as pd
+
+    from runner.models.study import Finding
+
+    rows = []
+    for one in grown:
+        if one.booster:
+            gain, splits = (one.booster.feature_importance(kind) for kind in ("gain", "split"))
+            share = gain / gain.sum() if gain.sum() else np.zeros(len(gain))
+            columns = zip(names, share.tolist(), splits.tolist(), strict=True)
+            rows += [
+                _key(one) | {"term": name, "gain_share": g, "splits": s} for name, g, s in columns
+            ]
+    table = pd.DataFrame(rows, columns=IMPORTANCE)
+    return Finding(table, words=_in_words(table), picture="importance")
+
+
+def _in_words(table: pd.DataFrame) -> list[str]:
+    """The leading features, and what the fit in sample is worth."""
+    mean, several = (
+        table.groupby("term", sort=False)["gain_share"].mean(),
+        table["unit"].nunique() > 1,
+    )
+    leading = mean[mean > 0.0].sort_values(ascending=False, kind="stable").head(LEADING)
+    warning = "Trees can meet the rows they grew on as closely as wished: R2 in sample tells nothing of new rows."
+    if leading.empty:
+        return ["No tree has a split: the forecast is the mean of the rows fitted."]
+    shares = listed(f"{name} ({percent(share)})" for name, share in leading.items())
+    over = f", mean over {table['unit'].nunique():,} units" if several else ""
+    return [
+        f"Most of the gain of the splits comes from {shares}{over}; it tells use, not cause.",
+        warning,
+    ]

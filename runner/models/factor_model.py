@@ -1,0 +1,244 @@
+"""Factor models of risk: the covariance B Omega B' + D of many assets from few factors.
+
+Letters: n assets, m factors, T rows; B (n, m) loadings, Omega (m, m) covariance of the factors, D
+(n,) specific variances. Variances are per row, in squared units of the target, with the divisor
+rows - 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from runner.errors import DataError, listed
+from runner.text import count
+
+if TYPE_CHECKING:
+    from runner.models.fit import Fit
+    from runner.panels.panel import Panel
+
+ALMOST_SINGULAR = (
+    1e-12  # smallest over largest eigenvalue below which an inverse has no digits worth having
+)
+
+
+class FactorModel(NamedTuple):
+    """A covariance of n assets by m factors, from the rows that it was fitted on.
+
+    Attributes:
+        assets: (n,) positions of the assets that have estimates.
+        names: of the m factors.
+        loadings: (n, m), B.
+        factors: (T, m) values on the rows fitted, which are known.
+        omega: (m, m) covariance of the factors.
+        specific: (n,) D, sums of squared residuals over their number less one.
+        n_obs: (n,) rows of each asset.
+    """
+
+    assets: np.ndarray
+    names: list[str]
+    loadings: np.ndarray
+    factors: np.ndarray
+    omega: np.ndarray
+    specific: np.ndarray
+    n_obs: np.ndarray
+
+    @property
+    def systematic(self) -> np.ndarray:
+        """(n, n), B Omega B'."""
+        return np.asarray(self.loadings @ self.omega @ self.loadings.T)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """(n, n), B Omega B' + D."""
+        return self.systematic + np.diag(self.specific)
+
+
+def factor_model(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> FactorModel:
+    """The factor model that a fit on these rows of the panel amounts to.
+
+    By asset, loadings are the slopes and factors the regressors, which are the same for every
+    asset. By date, factors are the estimates of each date (the constant among them, where each
+    asset has a loading of one) and loadings the regressors on the last row of `rows` on which the
+    asset has any; the errors of the estimates of each date are part of Omega.
+
+    Raises:
+        DataError: a model that is no such regression, or factors that differ between assets.
+    """
+    refuse_no_factors(model, panel)
+    if model.by == "date":
+        return _cross_sectional(model, fit, panel, rows)
+    model, panel, fit = factors_as_features(model, panel, fit)
+    names = [term for term in model.terms(panel.names) if term != "const"]
+    F = shared_factors(panel, names)[rows]
+    assets = np.flatnonzero(np.isfinite(fit.params).all(axis=1))
+    use, known = panel.valid[rows][:, assets], panel.valid[rows].any(axis=1)
+    u = np.where(use, panel.y[rows][:, assets] - model.predict(fit, panel)[rows][:, assets], 0.0)
+    loadings = fit.params[assets, 1:] if model.with_constant else fit.params[assets]
+    return _made(assets, names, loadings, F[known], u, use)
+
+
+def _cross_sectional(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> FactorModel:
+    """Factors are the estimates of each date; squared residuals times N / (N - k), for the k
+    estimates they lost.
+    """
+    from runner.estimators.estimation import regressors
+
+    terms, table = model.terms(panel.names), fit.coefficients
+    path = table[table["scope"] == "date"].pivot(index="unit", columns="term", values="estimate")[
+        terms
+    ]
+    names = panel.dates[rows].strftime(panel.date_format)
+    factors = path.reindex(names).to_numpy()
+    X = regressors(panel, model.regressors)[rows]
+    X = np.concatenate([np.ones((*X.shape[:2], 1)), X], axis=2) if model.with_constant else X
+    use = panel.valid[rows] & np.isfinite(factors).all(axis=1)[:, None]
+    assets = np.flatnonzero(use.sum(axis=0) > 1)
+    N, use = use.sum(axis=1, keepdims=True), use[:, assets]
+    u = np.where(
+        use, panel.y[rows][:, assets] - np.einsum("tnk,tk->tn", X[:, assets], factors), 0.0
+    )
+    u *= np.sqrt(N / np.maximum(N - len(terms), 1))
+    last = len(rows) - 1 - use[::-1].argmax(axis=0)
+    return _made(assets, terms, X[last, assets], factors[use.any(axis=1)], u, use)
+
+
+def _made(
+    assets: np.ndarray,
+    names: list[str],
+    loadings: np.ndarray,
+    F: np.ndarray,
+    u: np.ndarray,
+    use: np.ndarray,
+) -> FactorModel:
+    if len(F) < 2:
+        raise DataError(
+            f"model: {len(F)} rows of factors; allowed: at least 2 for their covariance"
+        )
+    n = use.sum(axis=0)
+    omega = np.atleast_2d(np.cov(F, rowvar=False, ddof=1))
+    return FactorModel(assets, names, loadings, F, omega, np.sum(u**2, axis=0) / (n - 1.0), n)
+
+
+def refuse_no_factors(model: Any, panel: Panel) -> None:
+    """Refuse what has no factors on the row of the returns.
+
+    Raises:
+        DataError: not a linear regression by asset or date, no regressor, or by asset a target that
+            lies ahead.
+    """
+    from runner.models.regression import Regression
+
+    if not isinstance(model, Regression):
+        raise DataError(f"model: given {type(model).__name__}; allowed: runner.models.Regression")
+    if model.by not in ("asset", "date") or model.estimator == "logit":
+        given = f"by={'null' if model.by is None else model.by}, estimator={model.estimator}"
+        raise DataError(f"model: given {given}; allowed: a linear regression by asset or date")
+    if model.by == "asset" and panel.horizon:
+        ahead = count(panel.horizon, "row")
+        raise DataError(f"target: lies {ahead} ahead of its factors; allowed: one of their own row")
+    if not set(model.terms(panel.names)) - {"const"}:
+        raise DataError("features: there is no factor; allowed: features, or model.components")
+
+
+def factors_as_features(model: Any, panel: Panel, fit: Fit) -> tuple[Any, Panel, Fit]:
+    """The same with principal components, where there are any, as features like others."""
+    if fit.components is None:
+        return model, panel, fit
+    from runner.panels.components import extended
+
+    chosen, wide = model.regressors, extended(panel, fit.components)
+    regressors = None if chosen is None else [*chosen, *wide.names[len(panel.names) :]]
+    return replace(model, components=0, regressors=regressors), wide, replace(fit, components=None)
+
+
+def shared_factors(panel: Panel, names: list[str]) -> np.ndarray:
+    """Features (T, m) that are the same for every asset, on every row of the panel.
+
+    Raises:
+        DataError: some differ between assets.
+    """
+    at = [panel.names.index(name) for name in names]
+    own = [name for name, k in zip(names, at, strict=True) if not _same(panel.X[:, :, k])]
+    if own:
+        raise DataError(
+            f"features: {listed(own)} differ{'s' if len(own) == 1 else ''} between assets, so there is no return of "
+            "a factor; allowed: series shared by all assets, such as runner.features.long_short, or model.by=date"
+        )
+    return panel.X[:, 0, at]
+
+
+def _same(X: np.ndarray) -> bool:
+    """Whether each row (T, N) has one value in every column."""
+    return bool(((X[:, :1] == X) | (np.isnan(X) & np.isnan(X[:, :1]))).all())
+
+
+def common(
+    valid: np.ndarray, parts: Sequence[np.ndarray], assets: np.ndarray, coverage: float
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """What of a ragged panel makes full matrices: assets first, then rows.
+
+    Of the positions `assets`, those with a usable cell on at least the share `coverage` of the rows
+    of every part (rows on which no asset has one do not count), and of each part the rows on which
+    all of these have one.
+    """
+    open_rows = [rows[valid[rows].any(axis=1)] for rows in parts]
+    kept = [valid[np.ix_(rows, assets)].mean(axis=0) >= coverage for rows in open_rows if len(rows)]
+    chosen = assets[np.logical_and.reduce(kept)] if kept else assets[:0]
+    return chosen, [rows[valid[np.ix_(rows, chosen)].all(axis=1)] for rows in open_rows]
+
+
+def full_parameters(n: int) -> int:
+    """Numbers in a covariance of n assets: n (n + 1) / 2."""
+    return n * (n + 1) // 2
+
+
+def factor_parameters(n: int, m: int) -> int:
+    """Numbers in B Omega B' + D: n m loadings, m (m + 1) / 2 of the factors, n specific
+    variances.
+    """
+    return n * m + m * (m + 1) // 2 + n
+
+
+def marchenko_pastur_edge(rows: int, assets: int) -> float:
+    """Largest eigenvalue of a correlation matrix of independent series in the limit, (1 + sqrt(n /
+    T))^2.
+    """
+    return float((1.0 + np.sqrt(assets / rows)) ** 2)
+
+
+def shrunk(y: np.ndarray) -> tuple[np.ndarray, float]:
+    """Covariance of y (T, n) shrunk towards equal variances without correlation, and by how much.
+
+    Ledoit and Wolf (2004), as in scikit-learn: the divisor is T, the intensity comes from y itself.
+    """
+    from sklearn.covariance import LedoitWolf
+
+    found = LedoitWolf().fit(y)
+    return np.asarray(found.covariance_), float(found.shrinkage_)
+
+
+def condition(S: np.ndarray) -> float:
+    """Largest over smallest eigenvalue of a covariance, infinite where rounding leaves no smallest
+    one.
+    """
+    eigen = np.linalg.eigvalsh(S)
+    return float(eigen[-1] / eigen[0]) if eigen[0] > ALMOST_SINGULAR * eigen[-1] else float("inf")
+
+
+def minimum_variance(S: np.ndarray) -> np.ndarray:
+    """Weights (n,) of sum one with the least variance, short sales allowed: S^-1 1 / (1' S^-1
+    1).
+    """
+    w = np.linalg.solve(S, np.ones(len(S)))
+    return np.asarray(w / w.sum())
+
+
+def log_density(y: np.ndarray, mean: np.ndarray, S: np.ndarray) -> np.ndarray:
+    """Log-density (T,) of rows y (T, n) under a normal with this mean and covariance."""
+    L = np.linalg.cholesky(S)
+    z = np.linalg.solve(L, (y - mean).T)
+    return -0.5 * (len(S) * np.log(2.0 * np.pi) + np.sum(z**2, axis=0)) - np.sum(np.log(np.diag(L)))

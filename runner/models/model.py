@@ -1,0 +1,122 @@
+"""What a model is: `fit` and `predict`, and a null case of everything else that a run asks of
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from runner.models.fit import Fit
+    from runner.panels.panel import Panel
+    from runner.validation.splitters import Fold
+
+REQUIRED = ("fit", "predict")
+
+
+class Model:
+    """A model of the target: a subclass defines `fit` and `predict`, and what of the rest it has.
+
+    A class that a spec names and that is no subclass is completed by these null cases (see
+    `completed`).
+
+    Attributes:
+        weight_field: the field of the data that weighs the rows; None where all count the same.
+        takes_targets: whether predictions of a row need targets of that row, as those by principal
+            components of
+            the targets do: they explain, and forecast nothing.
+    """
+
+    @property
+    def weight_field(self) -> str | None:
+        return None
+
+    @property
+    def takes_targets(self) -> bool:
+        return False
+
+    def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
+        """The estimates on the rows at these positions, valid cells only."""
+        raise NotImplementedError
+
+    def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
+        """Predictions (T, N) of panel.y; NaN where there is none."""
+        raise NotImplementedError
+
+    def mistakes(self, features: Sequence[str]) -> list[str]:
+        """What is wrong with the settings for these features, one line each; nothing."""
+        return []
+
+    def terms(self, features: Sequence[str]) -> list[str]:
+        """Names (k,) of the estimates; none, as of a model without coefficients."""
+        return []
+
+    def uses(self, features: Sequence[str]) -> list[str]:
+        """Those of the features that must be known where the model is fitted and forecasts; all."""
+        return list(features)
+
+    def lacks_the_mean(self, panel: Panel) -> str:
+        """Why the train mean of each asset is no special case of the model; empty where it is.
+
+        The Clark-West test needs it to be one.
+        """
+        return f"nothing says that {type(self).__name__} contains it"
+
+    def on(self, panel: Panel) -> Self:
+        """The same with what only the data can tell, such as the levels of its dummies; the model
+        as it is.
+        """
+        return self
+
+    def fit_to_forecast(self, panel: Panel, rows: np.ndarray) -> Fit:
+        """All that a forecast takes, perhaps without errors and tables; what `fit` gives."""
+        return self.fit(panel, rows)
+
+    def forecast(self, panel: Panel, fold: Fold) -> np.ndarray:
+        """Forecasts (len(test), N) of panel.y on the test rows of the fold, from its training rows.
+
+        One fit on all training rows. Date effects of test rows are not known, and left out; nor are
+        their targets, which `predict` is not handed, unless it explains by them (`takes_targets`).
+        """
+        fit = replace(self.fit_to_forecast(panel, fold.train), date_effects=None)
+        if self.takes_targets:
+            return self.predict(fit, panel.at(fold.test))
+        return self.predict(fit, panel.without_targets(fold.test))
+
+    def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
+        """Tests of the residuals, one row per unit and test; none."""
+        from runner.models.fit import NO_DIAGNOSTICS
+
+        return NO_DIAGNOSTICS
+
+
+def completed(own: type) -> type:
+    """The class with the null case of everything that it does not define.
+
+    Raises:
+        ValueError: it lacks `fit` or `predict`.
+    """
+    missing = [name for name in REQUIRED if not _defines(own, name)]
+    if missing:
+        lacks = " and ".join(missing)
+        needs = " and ".join(REQUIRED)
+        raise ValueError(
+            f"{own.__qualname__} has no method {lacks}; allowed here: a class that has {needs}"
+        )
+    if issubclass(own, Model):
+        return own
+    names = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__doc__": own.__doc__}
+    return type(own.__name__, (own, Model), names)
+
+
+def _defines(own: type, name: str) -> bool:
+    """Whether the class or a parent of it defines the method; the null case of a model does not
+    count.
+    """
+    parents = [parent for parent in own.__mro__ if parent is not Model]
+    return any(callable(vars(parent).get(name)) for parent in parents)

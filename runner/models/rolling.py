@@ -1,0 +1,124 @@
+"""Least squares per asset on a window that moves with every row: a forecast that refits as it
+goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runner.errors import EstimationError
+from runner.models.model import Model
+from runner.numerics.variation import flat
+from runner.schema.settings import Rows, Share
+
+if TYPE_CHECKING:
+    from runner.models.fit import Fit
+    from runner.panels.panel import Panel
+    from runner.validation.splitters import Fold
+
+# Smallest eigenvalue of the correlations, relative to the largest, from which on normal equations
+# keep ten digits; below it the window goes to a singular value decomposition.
+CONDITION = 1e-6
+COLLINEAR = 1e-10  # singular value relative to the largest that counts as zero
+
+
+@dataclass(frozen=True)
+class Rolling(Model):
+    """Least squares with a constant per asset, refitted at every row on the last rows whose target
+    is known.
+
+    Of returns on their own lags it is an autoregression. Columns that are constant in the window or
+    collinear have no single answer: of those that fit alike, the one with the least sum of squared
+    slopes, on regressors of unit variance in the window, is taken; a constant column has the slope
+    zero. A window with a missing row gives no forecast. Windows do not reach from one session into
+    another.
+
+    Attributes:
+        window: rows of each fit, all of which need a target and every feature.
+        confidence: level of the intervals of the last window.
+    """
+
+    window: Rows = 30
+    confidence: Share = 0.95
+
+    def mistakes(self, features: Sequence[str]) -> list[str]:
+        """A window that is not longer than the terms."""
+        terms = len(features) + 1
+        given = f"window: given {self.window} with {terms} terms"
+        return [f"{given}; allowed: from {terms + 1}"] if self.window <= terms else []
+
+    def terms(self, features: Sequence[str]) -> list[str]:
+        """Names (k,) of the estimates, the constant first."""
+        return ["const", *features]
+
+    def lacks_the_mean(self, panel: Panel) -> str:
+        return "the constant is of the window before each row, the train mean of all rows"
+
+    def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
+        """The regressions on the last `window` of these rows: what would forecast the next one.
+
+        Raises:
+            DataError, EstimationError: no asset can be estimated on them.
+        """
+        from dataclasses import replace
+
+        from runner.models.regression import Regression
+        from runner.models.windows import last_window
+
+        last = last_window(panel, rows, self.window)
+        found = Regression(by="asset", confidence=self.confidence).fit(panel, last)
+        return replace(found, errors=f"{found.errors}, on the last window of {len(last)} rows")
+
+    def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
+        """Forecasts (T, N) by the estimates of the last window, NaN where a feature is missing."""
+        return np.asarray(fit.params[:, 0] + np.einsum("tnk,nk->tn", panel.X, fit.params[:, 1:]))
+
+    def forecast(self, panel: Panel, fold: Fold) -> np.ndarray:
+        """Forecasts (len(test), N), each by the window before its row.
+
+        Raises:
+            DataError: no test row has a full window before it in its session.
+        """
+        from runner.models.windows import walk
+
+        def one(rows: np.ndarray, t: int) -> np.ndarray:
+            X, y = panel.X[rows].swapaxes(0, 1), panel.y[rows].T
+            values = np.full(len(y), np.nan)
+            use = panel.valid[rows].all(axis=0) & np.isfinite(panel.X[t]).all(axis=1)
+            constant, slopes = least_squares(X[use], y[use])
+            values[use] = constant + np.einsum("nk,nk->n", panel.X[t][use], slopes)
+            return values
+
+        return walk(panel, fold, self.window, one, "rows forecast, refitting at each")
+
+
+def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Constants (N,) and slopes (N, K) of N regressions of y (N, n) on X (N, n, K) and a constant.
+
+    Raises:
+        EstimationError: a value too large for a square.
+    """
+    still = flat(X, axis=1)
+    x_mean, y_mean = X.mean(axis=1), y.mean(axis=1)
+    X, about = np.where(still[:, None], 0.0, X - x_mean[:, None]), y - y_mean[:, None]
+    length = np.sqrt(np.einsum("ntk,ntk->nk", X, X))
+    if not np.isfinite(length).all():
+        raise EstimationError("model: a feature is too large for its square")
+    scale = np.where(length > 0.0, length, 1.0)
+    X = X / scale[:, None]
+    R, r = np.matmul(X.swapaxes(1, 2), X), np.matmul(X.swapaxes(1, 2), about[:, :, None])
+    values, vectors = np.linalg.eigh(R)
+    plain = values[:, :1] > CONDITION * values[:, -1:]
+    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=plain)
+    b = np.matmul(vectors, inverse[:, :, None] * np.matmul(vectors.swapaxes(1, 2), r))[:, :, 0]
+    rest = np.flatnonzero(~plain[:, 0])
+    if len(rest):
+        b[rest] = np.matmul(np.linalg.pinv(X[rest], rcond=COLLINEAR), about[rest][:, :, None])[
+            :, :, 0
+        ]
+    slopes = b / scale
+    return y_mean - np.einsum("nk,nk->n", x_mean, slopes), slopes

@@ -1,0 +1,108 @@
+"""What an analysis looks at after the fit, and what it finds: a table, a few numbers, a few
+sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from runner.data.market import Market
+    from runner.models.fit import Fit
+    from runner.models.model import Model
+    from runner.panels.panel import Panel
+    from runner.panels.rows import Rows
+    from runner.validation.splitters import Fold
+
+
+class Finding(NamedTuple):
+    """What an analysis or an estimator found beyond coefficients.
+
+    Attributes:
+        table: tidy; written as a CSV file and shown on the page.
+        metrics: flat numbers for the comparison of runs, logged as `<name of the analysis>/<key>`.
+        words: sentences of the reading, no surer than the table.
+        picture: which of `runner.sinks.drawings.DRAWINGS` draws the table; none where empty.
+        wealth: series by date of the wealth of the run's own strategy, out of sample and after
+            costs, from 1 at the first row on; a sweep judges its returns beside those of the other
+            jobs. None: no strategy.
+    """
+
+    table: pd.DataFrame
+    metrics: Mapping[str, float] = MappingProxyType({})
+    words: Sequence[str] = ()
+    picture: str = ""
+    wealth: pd.Series | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that a run knows before its report: an analysis is a function of it and of its settings.
+
+    Attributes:
+        market: the raw data; panel: what was regressed, (T, N, K).
+        model, fit: the settings, and what was found on all rows.
+        folds: training and test rows of the validation.
+        predictions: date, asset, fold, path, y, prediction, benchmark; out of sample.
+        settings: of the target, as the spec has them.
+        given: the model as the spec has it, before the data named its dummies; None where that is
+            `model`.
+        rows: which rows the panel has, and the panel of every feature; None where the panel has
+            every feature.
+    """
+
+    market: Market
+    panel: Panel
+    model: Any  # a Model; an analysis asks for the kind that it suits
+    fit: Fit
+    folds: list[Fold]
+    predictions: pd.DataFrame
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    given: Model | None = None
+    rows: Rows | None = None
+
+    @property
+    def features(self) -> list[str]:
+        """Names of every feature of the spec, those that the model does not use too."""
+        return self.panel.names if self.rows is None else self.rows.whole.names
+
+    def panel_of(self, model: Model) -> Panel:
+        """The panel that another model would see in this run, on its own or the common rows as the
+        spec says.
+
+        Raises:
+            DataError: no cell is usable.
+        """
+        from runner.panels.rows import rows_of
+
+        if self.rows is None:
+            return self.panel
+        whole = self.rows.whole
+        panel, _ = rows_of(whole, model.uses(whole.names), self.rows.kind, model.weight_field)
+        return (
+            self.panel if panel.names == self.panel.names else panel
+        )  # which has moments of its folds
+
+    @property
+    def market_of_target(self) -> Market:
+        """The raw data on the rows of the target: those of its weeks or months where it has a
+        frequency.
+        """
+        return self.market.sample(
+            self.settings.get("frequency"), self.settings.get("partial", "drop")
+        )
+
+    @cached_property
+    def fitted(self) -> np.ndarray:
+        """(T, N) values of the fit on all rows, in the unit of panel.y; NaN where there are
+        none.
+        """
+        found: np.ndarray = self.model.predict(self.fit, self.panel)
+        return found

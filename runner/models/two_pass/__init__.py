@@ -1,0 +1,1 @@
+"""Two-pass cross-sectional regressions: betas first, premia second."""

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: sums, solves, covariances, tests."""

@@ -1,0 +1,114 @@
+"""The sums of `runner.numerics.moments` in one compiled pass without copies, where numba is installed: an
+optional extra.
+
+Used by one rule: numba can be imported, its own switch NUMBA_DISABLE_JIT is not set, and the panel
+has at least `MANY` cells (fewer are summed sooner than numba is imported). Else numpy sums them, to
+the same digits but the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from os import environ
+from typing import Any
+
+import numpy as np
+
+MANY = 2**21
+LANES = (
+    4  # float64s that the narrowest common vector registers hold; columns are padded to a multiple
+)
+
+
+def wanted(cells: int) -> bool:
+    """Whether a panel of so many cells is summed by the compiled pass; numba is imported for large
+    ones only.
+    """
+    return (
+        cells >= MANY
+        and environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
+        and _numba() is not None
+    )
+
+
+@cache
+def _numba() -> Any:
+    """The compiler; None where it is not installed, or does not go with this numpy."""
+    try:
+        import numba
+    except ImportError:
+        return None
+    return numba
+
+
+def sums(
+    X: np.ndarray,
+    y: np.ndarray,
+    use: np.ndarray,
+    shift: np.ndarray,
+    by_date: bool,
+    weights: np.ndarray | None,
+) -> np.ndarray:
+    """Moments (T, P, P) of every date or (N, P, P) of every asset, as `runner.numerics.moments.moments` has
+    them.
+    """
+    (T, N), P = y.shape, X.shape[2] + 2
+    found = np.zeros((T if by_date else N, P, _padded(P)))
+    moves = np.array([len(shift) > 1, shift.shape[1] > 1], dtype=np.int64)
+    w = np.ones((1, 1)) if weights is None else weights
+    _compiled(P - 2, by_date, weights is not None)(X, y, use, w, shift, moves, found)
+    return found[:, :, :P]
+
+
+def _padded(P: int) -> int:
+    return -(-P // LANES) * LANES
+
+
+@cache
+def _compiled(K: int, by_date: bool, weighted: bool) -> Callable[..., None]:
+    """The pass for K regressors, compiled once and kept on disk where there is a place for it.
+
+    K, the direction and the weights are constants of the compiled code: its short loops unroll and
+    its sums lie side by side in registers. Four cells of a unit are added at a time. Products and
+    sums may fuse, nothing is reordered, so that neither NaN nor infinity is lost and bits do not
+    depend on the number of cores.
+    """
+    P, S = K + 2, _padded(K + 2)
+
+    def add(X: Any, y: Any, use: Any, weights: Any, shift: Any, moves: Any, found: Any) -> None:
+        T, N = y.shape
+        z = np.zeros((LANES, S))  # made here: no other array overlaps it
+        rows, columns = (T, (N + 3) // 4) if by_date else ((T + 3) // 4, N)
+        for row in range(rows):
+            for column in range(columns):
+                for u in range(4):
+                    t, i = (row, 4 * column + u) if by_date else (4 * row + u, column)
+                    if t < T and i < N and use[t, i]:
+                        about = shift[t * moves[0], i * moves[1]]
+                        z[u, 0] = 1.0
+                        for k in range(K):
+                            z[u, k + 1] = X[t, i, k] - about[k]
+                        z[u, K + 1] = y[t, i] - about[K]
+                        if weighted:
+                            root = np.sqrt(weights[t, i])
+                            for k in range(P):
+                                z[u, k] *= root
+                    else:
+                        for k in range(P):
+                            z[u, k] = 0.0
+                unit = found[row if by_date else column]
+                for p in range(P):
+                    z0, z1, z2, z3 = z[0, p], z[1, p], z[2, p], z[3, p]
+                    for b in range(p // LANES * LANES, S):
+                        unit[p, b] += z0 * z[0, b] + z1 * z[1, b] + z2 * z[2, b] + z3 * z[3, b]
+        for unit in found:
+            for p in range(P):
+                for b in range(p):
+                    unit[p, b] = unit[b, p]
+
+    settings: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+    try:
+        return _numba().njit(cache=True, **settings)(add)
+    except RuntimeError:  # no folder that can be written
+        return _numba().njit(**settings)(add)

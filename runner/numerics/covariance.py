@@ -1,0 +1,107 @@
+"""Covariance of least-squares estimates under what the errors may be.
+
+`bread @ meat @ bread`, where the meat sums products of the scores x*u. Each kind is one function of
+the solution and the number of lags; `runner.estimators.standard_errors` names them. Inference uses Student's t
+with n - k degrees.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from runner.estimators.clusters import long_run
+from runner.numerics.least_squares import NotEstimable, Solution
+
+
+def nonrobust(fit: Solution, lags: int) -> np.ndarray:
+    """s^2 (X'X)^-1 with s^2 = ssr / (n - k): equal variances, no correlation."""
+    return fit.bread * (fit.ssr / fit.df)
+
+
+def hc0(fit: Solution, lags: int) -> np.ndarray:
+    """White (1980): unequal variances, no small-sample factor."""
+    return _sandwich(fit, fit.u)
+
+
+def hc1(fit: Solution, lags: int) -> np.ndarray:
+    """HC0 times n / (n - k) (Hinkley 1977)."""
+    return hc0(fit, lags) * (fit.n / fit.df)
+
+
+def hc2(fit: Solution, lags: int) -> np.ndarray:
+    """u^2 / (1 - h): unbiased under equal variances (MacKinnon and White 1985)."""
+    return _sandwich(fit, fit.u / np.sqrt(_slack(fit)))
+
+
+def hc3(fit: Solution, lags: int) -> np.ndarray:
+    """u^2 / (1 - h)^2, close to the jackknife (MacKinnon and White 1985)."""
+    return _sandwich(fit, fit.u / _slack(fit))
+
+
+def hac(fit: Solution, lags: int) -> np.ndarray:
+    """Newey and West (1987): Bartlett weights 1 - l / (lags + 1), no small-sample factor.
+
+    Lags count the rows of the regression in order of time.
+    """
+    if lags >= fit.n:
+        raise NotEstimable(f"cov_lags={lags} with {fit.n} rows; allowed: less than the rows")
+    return _between(fit, long_run(fit.X * fit.u[:, None], lags))
+
+
+def default_lags(n: int, horizon: int) -> int:
+    """Lags of HAC where the spec names none: the larger of horizon - 1 and floor(4 (n /
+    100)^(2/9)).
+
+    The first covers the overlap of the target; the second is the rule of Newey and West (1994).
+    """
+    rule = 4.0 * (n / 100.0) ** (2.0 / 9.0)
+    return min(
+        max(horizon - 1, int(rule + 1e-9)), n - 1
+    )  # 1e-9: 51200 rows give 16 lags, not 15.999... -> 15
+
+
+def default_cosines(n: int, horizon: int) -> int:
+    """Cosines for the mean over n dates where targets overlap: the lesser of .4 n^(2/3) (Lazarus et
+    al. 2018) and n / (2 horizon), beyond which they would be faster than the overlap; at least
+    2."""
+    return max(min(int(0.4 * n ** (2.0 / 3.0)), n // (2 * horizon)), 2)
+
+
+def projected(path: np.ndarray, cosines: int) -> np.ndarray:
+    """Long-run covariance (k, k) of a path (T, k): mean product of its projections on the first
+    cosines.
+
+    Lazarus, Lewis, Stock and Watson (2018), equal weights: sqrt(2 / T) sum_t path_t cos(pi j (t -
+    1/2) / T).
+    """
+    T = len(path)
+    angle = np.pi * np.outer(np.arange(1, cosines + 1), np.arange(1, T + 1) - 0.5) / T
+    found = np.sqrt(2.0 / T) * np.cos(angle) @ path
+    return np.asarray(found.T @ found / cosines)
+
+
+def _sandwich(fit: Solution, u: np.ndarray) -> np.ndarray:
+    scores = fit.X * u[:, None]
+    return _between(fit, scores.T @ scores)
+
+
+def _between(fit: Solution, meat: np.ndarray) -> np.ndarray:
+    """bread @ meat @ bread; an estimate that rests on rows of leverage 1 has no robust error, not
+    one of zero.
+    """
+    V = fit.bread @ meat @ fit.bread
+    if (np.diag(V) < 1e-20 * np.diag(nonrobust(fit, 0))).any():
+        raise NotEstimable(
+            "robust errors do not exist: an estimate rests on rows of leverage 1 alone"
+        )
+    return V
+
+
+def _slack(fit: Solution) -> np.ndarray:
+    """1 - leverage; a row that the fit passes through exactly has none."""
+    slack = 1.0 - fit.leverage
+    if (slack < 1e-10).any():
+        raise NotEstimable(
+            f"HC2 and HC3 do not exist: {int((slack < 1e-10).sum())} rows have leverage 1"
+        )
+    return slack

@@ -1,0 +1,79 @@
+"""From estimates and their covariance to t, p, intervals and Wald tests."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
+
+from runner.numerics.least_squares import NotEstimable
+from runner.numerics.restrictions import Restriction
+
+# Variance of a tested sum, as a share of what its terms would give if none cancelled, below which
+# it is rounding noise.
+CANCELLED = 1e-14
+
+
+class Inference(NamedTuple):
+    """Per term (k,): standard error, t, two-sided p and the ends of the confidence interval."""
+
+    std_error: np.ndarray
+    t_stat: np.ndarray
+    p_value: np.ndarray
+    ci_low: np.ndarray
+    ci_high: np.ndarray
+
+
+class Wald(NamedTuple):
+    """F statistic of m restrictions with (m, df) degrees of freedom, df infinite where m F ~
+    chi2(m); its p-value.
+    """
+
+    f_stat: float
+    df_num: int
+    df_den: float
+    p_value: float
+
+
+def infer(b: np.ndarray, V: np.ndarray, df: int, confidence: float) -> Inference:
+    """Student's t with `df` degrees of freedom for b (k,) with covariance V (k, k)."""
+    return inference(b, np.sqrt(np.diag(V)), df, confidence)
+
+
+def inference(
+    b: np.ndarray, error: np.ndarray, df: float | np.ndarray, confidence: float
+) -> Inference:
+    """Student's t with `df` degrees of freedom for estimates with these standard errors, one by
+    one.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # estimates that do not spread have no t
+        t = b / error
+    half = stdtrit(df, 0.5 + confidence / 2.0) * error
+    return Inference(error, t, two_sided(t, df), b - half, b + half)
+
+
+def two_sided(t: np.ndarray, df: float | np.ndarray) -> np.ndarray:
+    """Probability that Student's t with `df` degrees of freedom is further from zero than `t`."""
+    return 2.0 * stdtr(df, -np.abs(t))
+
+
+def wald(b: np.ndarray, V: np.ndarray, df: float, restriction: Restriction) -> Wald:
+    """F = (Rb - q)' (R V R')^-1 (Rb - q) / m (Wald; equals the classical F under nonrobust errors).
+
+    Raises:
+        NotEstimable: R V R' is singular, so that the restrictions cannot be tested together.
+    """
+    gap = restriction.R @ b - restriction.q
+    spread = restriction.R @ V @ restriction.R.T
+    m = len(gap)
+    variance = np.diag(spread)
+    scale = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
+    relative = spread / np.outer(scale, scale)
+    cancelled = variance <= CANCELLED * (np.abs(restriction.R) @ np.sqrt(np.diag(V))) ** 2
+    if cancelled.any() or np.linalg.matrix_rank(relative) < m:
+        raise NotEstimable(f"{restriction.text}: the covariance of the tested terms is singular")
+    f = float(gap / scale @ np.linalg.solve(relative, gap / scale)) / m
+    if np.isinf(df):
+        return Wald(f, m, df, float(chdtrc(m, m * f)))
+    return Wald(f, m, int(df), float(fdtrc(m, df, f)))

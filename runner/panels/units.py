@@ -1,0 +1,116 @@
+"""Which cells of the panel each regression is fitted on: one asset, one date, one group, or all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from runner.errors import DataError, listed, unknown
+from runner.numerics.moments import BLOCK
+from runner.panels.panel import Panel
+
+ASSET, DATE = "asset", "date"
+
+
+class Unit(NamedTuple):
+    """One regression: its scope (asset, date, group or pooled), its name (`all` where pooled), and
+    what it takes.
+
+    `rows` are positions of dates and `assets` positions of assets; its cells are the valid ones
+    among them.
+    """
+
+    scope: str
+    name: str
+    rows: np.ndarray
+    assets: np.ndarray
+
+    def cells(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+        """Date t (n,) and asset i (n,) of each cell, in order of time."""
+        at, member = np.nonzero(panel.valid[np.ix_(self.rows, self.assets)])
+        return self.rows[at], self.assets[member]
+
+
+def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
+    """The regressions on these rows: one per asset, per date, per group of assets, or one of all.
+
+    Raises:
+        DataError: the data has no such group.
+    """
+    if by == ASSET:
+        single = zip(panel.assets, _singles(len(panel.assets)), strict=True)
+        return [Unit("asset", name, rows, i) for name, i in single]
+    everything = np.arange(len(panel.assets))
+    if by == DATE:
+        names = panel.dates.strftime(panel.date_format).tolist()
+        return [Unit("date", names[t], rows[u : u + 1], everything) for u, t in enumerate(rows)]
+    if by is None:
+        return [Unit("pooled", "all", rows, everything)]
+    if by not in panel.groups:
+        raise DataError(f"model.by: {unknown(by, [ASSET, DATE, *panel.groups.columns])}")
+    codes, names = pd.factorize(panel.groups[by], sort=True)
+    return [Unit("group", name, rows, np.flatnonzero(codes == k)) for k, name in enumerate(names)]
+
+
+@cache
+def _singles(N: int) -> list[np.ndarray]:
+    """Positions of N assets, each by itself: folds ask for them again and again."""
+    return list(np.arange(N)[:, None])
+
+
+def refuse_shared(panel: Panel, rows: np.ndarray, names: Sequence[str]) -> None:
+    """Refuse features that are the same for every asset on every date: no cross-section can
+    estimate them.
+
+    Raises:
+        DataError: there are such features among `names`.
+    """
+    several = rows[panel.valid[rows].sum(axis=1) > 1]
+    same = np.full(len(panel.names), len(several) > 0) & np.isin(panel.names, list(names))
+    for start in range(0, len(several), BLOCK):
+        if not same.any():
+            return
+        at = several[start : start + BLOCK]
+        known, part = panel.valid[at], panel.X[at]
+        first = part[np.arange(len(at)), known.argmax(axis=1)]
+        same &= ~((part != first[:, None]) & known[:, :, None]).any(axis=(0, 1))
+    if same.any():
+        found = [name for name, one in zip(panel.names, same, strict=True) if one]
+        raise DataError(
+            f"model.by: date, but {listed(found)} {'is' if len(found) == 1 else 'are'} the same for every asset "
+            "on a date; leave out of model.regressors, or choose another by"
+        )
+
+
+def per_asset(params: np.ndarray, group: list[Unit], n_assets: int) -> np.ndarray:
+    """The estimates (N, k) that forecast each asset: its own, its group's, or the mean over dates.
+
+    `params` (U, k) are those of the units, NaN where one could not be estimated.
+    """
+    if group[0].scope == "asset":
+        return params
+    if group[0].scope == "date":
+        with_estimates = params[np.isfinite(params).all(axis=1)]
+        return np.tile(with_estimates.mean(axis=0), (n_assets, 1))
+    found = np.full((n_assets, params.shape[1]), np.nan)
+    for b, unit in zip(params, group, strict=True):
+        found[unit.assets] = b
+    return found
+
+
+def cluster_key(panel: Panel, name: str) -> np.ndarray | None:
+    """Codes (N,) of the cluster that each asset lies in, by itself or in a group; None where dates
+    are clusters.
+
+    Raises:
+        DataError: the data has no such group.
+    """
+    if name in (ASSET, DATE):
+        return np.arange(len(panel.assets)) if name == ASSET else None
+    if name not in panel.groups:
+        raise DataError(f"model.clusters: {unknown(name, [ASSET, DATE, *panel.groups.columns])}")
+    return np.asarray(panel.groups[name].astype("category").cat.codes)

@@ -1,0 +1,77 @@
+"""Pictures of the target by group of assets: its distribution, and its mean over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, WIDTH, axes_at, figure_of, shortened
+from runner.text import count
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_GROUPS = 40  # drawn; of more, those with the most rows
+MOST_NAME = 30
+
+
+def by_group(table: pd.DataFrame) -> Any:
+    """Middle half, median, mean and 5 to 95 % of the target in each group."""
+    known = table[table["n_obs"] > 0]
+    shown = known.nlargest(MOST_GROUPS, "n_obs").sort_values("median")
+    more = (
+        f"; {count(len(known) - len(shown), 'group')} with fewer rows not drawn"
+        if len(known) > len(shown)
+        else ""
+    )
+    note = f"every usable row; box: middle half, line: 5 to 95 %, in units of the target{more}"
+    tall = max(1.2, 0.24 * len(shown))
+    figure = figure_of(tall + 1.75, f"Target by {shown['group'].iloc[0]}", note)
+    labels = [shortened(name, MOST_NAME) for name in shown["unit"]]
+    left = 0.4 + 0.078 * max(map(len, labels))
+    axes = axes_at(figure, left, 0.95, WIDTH - left - 0.25, tall)
+    at = np.arange(len(shown))
+    axes.hlines(at, shown["q05"], shown["q95"], color=GREY, linewidth=1.1)
+    axes.barh(at, shown["q75"] - shown["q25"], 0.6, left=shown["q25"], color=BLUE, alpha=0.55)
+    axes.vlines(shown["median"], at - 0.3, at + 0.3, color=INK, linewidth=1.6, label="median")
+    axes.plot(shown["mean"], at, "D", color=ORANGE, markersize=4.5, label="mean")
+    axes.set_yticks(at, labels)
+    axes.set(ylim=(-0.6, len(shown) - 0.4), xlabel="target")
+    axes.tick_params(axis="y", length=0)
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2, fontsize=8.5)
+    return figure
+
+
+def risk_by_group(table: pd.DataFrame) -> Any:
+    """A heat map of the mean target: groups by periods."""
+    cells = table.pivot_table(index="group", columns="period", values="mean", sort=True)
+    rows = table.groupby("group")["n_obs"].sum()
+    kept = rows.nlargest(MOST_GROUPS).index
+    more = (
+        f"; {count(len(rows) - len(kept), 'group')} with fewer rows not drawn"
+        if len(rows) > len(kept)
+        else ""
+    )
+    cells = cells.loc[[name for name in cells.index if name in kept]]
+    note = f"mean of the target over the usable rows of each {table['by'].iloc[0]} and period, by the date of the row"
+    tall = max(1.2, 0.24 * len(cells))
+    figure = figure_of(tall + 1.6, f"Target over time by {table['by'].iloc[0]}", note + more)
+    labels = [shortened(name, MOST_NAME) for name in cells.index]
+    left = 0.4 + 0.078 * max(map(len, labels))
+    axes = axes_at(figure, left, 0.8, WIDTH - left - 1.1, tall)
+    high = float(
+        np.nanquantile(cells.to_numpy(), 0.99)
+    )  # one wild quarter would leave the rest one colour
+    image = axes.imshow(cells, cmap="cividis", vmax=high, aspect="auto", interpolation="nearest")
+    axes.set_yticks(range(len(labels)), labels)
+    shown = np.unique(np.linspace(0, cells.shape[1] - 1, min(cells.shape[1], 8)).astype(int))
+    axes.set_xticks(shown, [cells.columns[at] for at in shown])
+    axes.tick_params(length=0)
+    ends = "max" if np.nanmax(cells.to_numpy()) > high else "neither"
+    bar = figure.colorbar(image, cax=axes_at(figure, WIDTH - 0.85, 0.8, 0.14, tall), extend=ends)
+    bar.outline.set_visible(False)
+    return figure
+
+
+BY_GROUP = {"by_group": by_group, "risk_by_group": risk_by_group}

@@ -1,0 +1,1 @@
+"""Where the comparison of a sweep goes: page, pictures, terminal, MLflow."""

@@ -1,0 +1,319 @@
+"""A sweep in MLflow: its parent run and its jobs, and at its end their ranks, names, views and
+description.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+from runner.sinks import view
+from runner.sinks.tracking import LONGEST, Store, all_runs, experiment_id, in_one_line
+from runner.sweeps.telling import views as sweep_views
+from runner.sweeps.telling.standings import Standing, standings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from runner.sweeps.comparison.comparison import Comparison
+
+NOTE = "mlflow.note.content"
+BESIDE = "side_by_side.json"  # one column a run in the artifact view
+ARTIFACTS = [{"path": BESIDE, "type": "table"}, {"path": "coefficients.json", "type": "table"}]
+
+
+def begin_sweep(store: Store, name: str, tags: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The parent run of the sweep that these tags name, now running, and its finished children by
+    the tag `job`.
+
+    Children that a killed process left running, failed ones and second copies are deleted: their
+    jobs come again.
+    """
+    with in_one_line(store, "no job has begun"), store.locked():
+        client = store.client()
+        experiment = experiment_id(client, store)
+        parent = _parent(client, experiment, tags)
+        if parent is not None:
+            client.update_run(parent, status="RUNNING")
+        else:
+            parent = client.create_run(
+                experiment, run_name=name, tags={**tags, "role": "sweep"}
+            ).info.run_id
+        finished: dict[str, str] = {}
+        for run in _children(client, experiment, tags):
+            if run.info.status == "FINISHED" and run.data.tags["job"] not in finished:
+                finished[run.data.tags["job"]] = run.info.run_id
+            else:
+                _discard(client, run)
+        return parent, finished
+
+
+def discard(store: Store, run_ids: Sequence[str]) -> None:
+    """Delete runs whose jobs are no longer those of the sweep; MLflow can restore them."""
+    with in_one_line(store, "nothing was deleted"), store.locked():
+        client = store.client()
+        for run_id in run_ids:
+            _discard(client, client.get_run(run_id))
+
+
+def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]]) -> None:
+    """End what still runs in the store of sweeps whose process was killed: `killed` says of which
+    of these ids.
+    """
+    with in_one_line(store, "nothing was ended"), store.locked():
+        client = store.client()
+        runs = list(all_runs(client, experiment_id(client, store), "attributes.status = 'RUNNING'"))
+        sweep_of = {run.info.run_id: run.data.tags.get("sweep.id", "") for run in runs}
+        ended = killed(set(sweep_of.values()))
+        for run_id in (one for one, sweep in sweep_of.items() if sweep in ended):
+            client.set_terminated(run_id, "KILLED")
+
+
+def end_sweep(store: Store, parent: str, status: str) -> None:
+    """End the parent run."""
+    with in_one_line(store, "the jobs are logged"), store.locked():
+        store.client().set_terminated(parent, status)
+
+
+def summarise(
+    store: Store,
+    tags: Mapping[str, str],
+    found: Comparison,
+    sentence: str,
+    metrics: Mapping[str, float],
+) -> None:
+    """Rank, name and colour the jobs of the sweep, save its views, and describe it in its parent
+    run.
+
+    Args:
+        tags: that every run of the sweep has.
+        sentence: what survives the tests of all jobs together.
+        metrics: of the sweep as a whole.
+    """
+    from mlflow.entities import Metric
+
+    files = found.plan.directory / "report"
+    with in_one_line(store, "the jobs are logged"), store.locked():
+        client = store.client()
+        experiment = experiment_id(client, store)
+        parent = _parent(client, experiment, tags)
+        if parent is None:
+            return
+        places = standings(found)
+        links = _presented(client, experiment, parent, tags, found, places)
+        _newest(client, experiment, found.plan.name, links["Leaderboard"])
+        now = int(datetime.now().timestamp() * 1000)
+        names = {one.job: one.name for one in places}
+        pictures = [
+            f"plots/{path.name}"
+            for path in sorted((files / "plots").glob("specification_curve_*.png"))
+        ]
+        answer = sweep_views.headline(found, names)
+        survives = sweep_views.escaped(sweep_views.shortened(sentence))
+        note = sweep_views.note(
+            f"{answer} {survives}", links, found, pictures, parent, [sentence, *found.words]
+        )
+        client.set_tag(parent, NOTE, note[:LONGEST])
+        client.log_batch(
+            parent, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()]
+        )
+        for path in sorted(files.iterdir()) if files.is_dir() else []:
+            client.log_artifact(parent, str(path))
+
+
+def sweep_link(
+    store: Store, tags: Mapping[str, str], found: Comparison, plugged_in: bool, keep: bool = False
+) -> str:
+    """The path in the UI that opens the runs page on the jobs of a sweep, best first.
+
+    Args:
+        tags: that every run of the sweep has.
+        plugged_in: whether the server has our plug-in, which makes the view the person's own.
+        keep: leave the person's own view alone, and only preview ours.
+    """
+    from mlflow import __version__
+
+    with in_one_line(store, "the UI cannot open"), store.locked():
+        client = store.client()
+        experiment = experiment_id(client, store)
+        parent = _parent(client, experiment, tags)
+        facets = sweep_views.facets(found, tags)
+        if parent is not None and view.known(__version__):
+            _presented(client, experiment, parent, tags, found, standings(found))
+            return _way(
+                experiment, f"{tags['sweep.id']}-{sweep_views.FIRST}", plugged_in, keep, facets
+            )
+        return view.facets_path(experiment, facets)
+
+
+def runs_link(store: Store, plugged_in: bool, keep: bool = False) -> str:
+    """The path in the UI that opens the runs of the store, newest first, with the columns that
+    they have.
+    """
+    from mlflow import __version__
+
+    with in_one_line(store, "the UI cannot open"), store.locked():
+        client = store.client()
+        experiment = experiment_id(client, store)
+        recent = client.search_runs([experiment], "attributes.status != 'RUNNING'", max_results=100)
+        newest = sweep_views.newest_view(recent)
+        if not recent or not view.known(__version__):
+            return view.facets_path(experiment, newest.facets)
+        _keep(client, experiment, "newest", newest)
+        return _way(experiment, "newest", plugged_in, keep, newest.facets)
+
+
+def run_link(store: Store, run_id: str, plugged_in: bool) -> str:
+    """The path in the UI that opens one run.
+
+    Raises:
+        StoreError: there is no such run.
+    """
+    with in_one_line(store, "the UI cannot open"), store.locked():
+        run = store.client().get_run(run_id)
+        experiment = str(run.info.experiment_id)
+        return (
+            view.open_path(experiment, run_id) if plugged_in else view.run_path(experiment, run_id)
+        )
+
+
+def _way(experiment: str, key: str, plugged_in: bool, keep: bool, facets: Mapping[str, Any]) -> str:
+    if keep:
+        return view.shared_path(experiment, key)
+    return view.open_path(experiment, key) if plugged_in else view.facets_path(experiment, facets)
+
+
+def _presented(
+    client: MlflowClient,
+    experiment: str,
+    parent: str,
+    tags: Mapping[str, str],
+    found: Comparison,
+    places: Sequence[Standing],
+) -> dict[str, str]:
+    """Bring the runs of the sweep and its saved views up to date; links by what they are called."""
+    from mlflow import __version__
+
+    children = list(_children(client, experiment, tags))
+    of_key = {one.key: one for one in places if one.table is not None}
+    of_number = {str(one.job): one for one in places if one.table is None}
+    for run in children:
+        own = run.data.tags
+        done = run.info.status == "FINISHED"
+        standing = of_key.get(own["job"]) if done else of_number.get(own["job.number"])
+        if standing is not None:
+            _stand(client, run, standing)
+    names = {name for run in children for name in run.data.metrics} | {
+        n for one in places for n in one.metrics
+    }
+    day = datetime.now().astimezone().date().isoformat()
+    every = sweep_views.views(found, places, tags, day, sorted(names))
+    report = view.artifact_path(experiment, parent, "report.html")
+    if not view.known(__version__):
+        path = view.facets_path(experiment, sweep_views.facets(found, tags))
+        return {"Leaderboard": path, "Report": report}
+    for kind, one in every.items():
+        _keep(client, experiment, f"{tags['sweep.id']}-{kind}", one)
+    _forget_discarded(client, experiment)
+    return {**sweep_views.links(experiment, tags["sweep.id"], every), "Report": report}
+
+
+def _stand(client: MlflowClient, run: Any, standing: Standing) -> None:
+    """Give the run the rank, name, colour and texts of its job, as far as it has others."""
+    from mlflow.entities import Metric, RunTag
+
+    own = run.data
+    tags = {view.allowed(name): text for name, text in standing.tags.items()}
+    tags |= {"mlflow.runName": standing.name, "mlflow.runColor": standing.colour}
+    if standing.table is not None:
+        tags["mlflow.loggedArtifacts"] = json.dumps(ARTIFACTS)
+    new = [RunTag(name, text) for name, text in tags.items() if own.tags.get(name) != text]
+    now = int(datetime.now().timestamp() * 1000)
+    metrics = [
+        Metric(name, value, now, 0)
+        for name, value in standing.metrics.items()
+        if own.metrics.get(name) != value
+    ]
+    if not new and not metrics:
+        return
+    if standing.table is not None:
+        _write(client, run, standing.side_by_side)
+    client.log_batch(run.info.run_id, metrics=metrics, tags=new, synchronous=True)
+
+
+def _write(client: MlflowClient, run: Any, text: str) -> None:
+    """The artifact of the run that is compared side by side; on this disk without asking the store
+    where it lies.
+    """
+    place = urlparse(run.info.artifact_uri)
+    if place.scheme not in ("", "file"):
+        client.log_text(run.info.run_id, text, BESIDE)
+        return
+    folder = Path(url2pathname(place.path))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / BESIDE).write_text(text, encoding="utf-8")
+
+
+def _keep(client: MlflowClient, experiment: str, key: str, one: view.View) -> None:
+    """Save the view under its key, unless it is there already."""
+    name = f"{view.TAG}{key}"
+    kept = client.get_experiment(experiment).tags.get(name)
+    if kept is not None and view.same(kept, one):
+        return
+    client.set_experiment_tag(
+        experiment, name, view.encoded(one, int(datetime.now().timestamp() * 1000))
+    )
+
+
+def _forget_discarded(client: MlflowClient, experiment: str) -> None:
+    """Delete the saved views of sweeps whose parent run was deleted."""
+    alive = {
+        run.data.tags["sweep.id"] for run in all_runs(client, experiment, "tags.role = 'sweep'")
+    }
+    for name in client.get_experiment(experiment).tags:
+        sweep, dash, _ = name.removeprefix(view.TAG).partition("-")
+        if (
+            name.startswith(view.TAG)
+            and dash
+            and view.KEY.fullmatch(name.removeprefix(view.TAG))
+            and sweep not in alive
+        ):
+            client.delete_experiment_tag(experiment, name)
+
+
+def _newest(client: MlflowClient, experiment: str, name: str, path: str) -> None:
+    """Make the sweep the first line of the description of the experiment."""
+    before = client.get_experiment(experiment).tags.get(NOTE, "")
+    now = sweep_views.with_newest(before, f"[{sweep_views.escaped(name)}]({path})")
+    if now != before:
+        client.set_experiment_tag(experiment, NOTE, now)
+
+
+def _parent(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> str | None:
+    """The id of the parent run of the sweep, None where it has none."""
+    runs = client.search_runs(
+        [experiment], f"{_by_id(tags)} and tags.role = 'sweep'", max_results=1
+    )
+    return str(runs[0].info.run_id) if runs else None
+
+
+def _children(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> Any:
+    return all_runs(client, experiment, f"{_by_id(tags)} and tags.role = 'job'")
+
+
+def _by_id(tags: Mapping[str, str]) -> str:
+    """The filter of the runs of a sweep: by its id, since a name may have letters that a filter
+    cannot.
+    """
+    return f"tags.`sweep.id` = '{tags['sweep.id']}'"
+
+
+def _discard(client: MlflowClient, run: Any) -> None:
+    if run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, "KILLED")
+    client.delete_run(run.info.run_id)

@@ -1,0 +1,1 @@
+"""Many tests as one: multiple testing, hurdles and the verdict."""

@@ -1,0 +1,138 @@
+"""How high the bar is after many trials: for a t, and for a Sharpe ratio.
+
+Sharpe ratios are per period, mean over standard deviation (ddof 1), never annualised; kurtosis is 3
+for a normal.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from runner.numerics.variation import mean_over_spread
+from runner.trials.adjust import benjamini_yekutieli, harmonic, holm, trials
+
+EULER = 0.5772156649015329
+
+
+class Hurdles(NamedTuple):
+    """The |t| from which on a test is significant at a level, under the normal distribution."""
+
+    single: float
+    bonferroni: float
+    holm: float
+    bhy: float
+
+
+class Track(NamedTuple):
+    """Of returns (n,): Sharpe ratio, skewness and kurtosis (3 for a normal), both by moments
+    without correction.
+    """
+
+    n: int
+    sharpe: float
+    skew: float
+    kurtosis: float
+
+
+def hurdles(p: np.ndarray, level: float = 0.05, m: int | None = None) -> Hurdles:
+    """The cut-offs of Harvey, Liu and Zhu (2016) for m trials with these p-values (n,), NaN where
+    not known.
+
+    Bonferroni's is the |t| of p = level / m. That of Holm is what the first trial that it does not
+    reject would have needed, the highest of its rejections having been dearer; that of BHY
+    (Benjamini and Yekutieli 2001, a level of the false discovery rate) is at its last rejection, or
+    at the first step where it rejects none.
+
+    Raises:
+        ValueError: no trial; as `runner.trials.adjust.trials`.
+    """
+    m = trials(p, m)
+    if m < 1:
+        raise ValueError("m: given 0 trials; allowed: at least one")
+    by_holm, by_bhy = (
+        int((holm(p, m) < level).sum()),
+        int((benjamini_yekutieli(p, m) < level).sum()),
+    )
+    steps = [1, m, max(m - by_holm, 1), m * harmonic(m) / max(by_bhy, 1)]
+    return Hurdles(*[_normal(1.0 - level / step / 2.0) for step in steps])
+
+
+def track(returns: np.ndarray) -> Track:
+    """Moments of returns (n,), known ones only; NaN where they do not vary.
+
+    Raises:
+        ValueError: fewer than two returns.
+    """
+    from scipy.stats import kurtosis, skew
+
+    x = np.asarray(returns, dtype=float)
+    x = x[np.isfinite(x)]
+    if len(x) < 2:
+        raise ValueError(f"returns: given {len(x)}; allowed: at least 2")
+    ratio = mean_over_spread(x, returns=True)
+    if np.isnan(ratio):
+        return Track(len(x), ratio, np.nan, np.nan)
+    return Track(len(x), ratio, float(skew(x)), float(kurtosis(x, fisher=False)))
+
+
+def expected_maximum(trials: float, variance: float) -> float:
+    """Expected largest Sharpe ratio of so many independent trials without skill, whose ratios have
+    this variance.
+
+    sqrt(V) ((1 - g) Z(1 - 1/N) + g Z(1 - 1/(N e))), g of Euler and Mascheroni (Bailey and Lopez de
+    Prado 2014), an approximation for N from about 5 on; zero for one trial.
+
+    Raises:
+        ValueError: fewer than one trial, a negative variance.
+    """
+    if trials < 1 or variance < 0.0:
+        raise ValueError(
+            f"trials, variance: given {trials:g}, {variance:g}; allowed: from 1 on, from 0 on"
+        )
+    if trials == 1:
+        return 0.0
+    high, higher = _normal(1.0 - 1.0 / trials), _normal(1.0 - 1.0 / (trials * np.e))
+    return float(np.sqrt(variance) * ((1.0 - EULER) * high + EULER * higher))
+
+
+def probabilistic_sharpe(of: Track, benchmark: float = 0.0) -> float:
+    """Confidence that the true Sharpe ratio is above the benchmark (Bailey and Lopez de Prado
+    2012).
+
+    Z((S - S*) sqrt(n - 1) / sqrt(1 - skew S + (kurtosis - 1) / 4 S^2)), for returns without serial
+    correlation.
+    """
+    from scipy.special import ndtr
+
+    spread = _spread(of)
+    return (
+        float(ndtr((of.sharpe - benchmark) * np.sqrt(of.n - 1.0) / spread))
+        if spread > 0.0
+        else float("nan")
+    )
+
+
+def deflated_sharpe(of: Track, trials: float, variance: float) -> float:
+    """Confidence that the true ratio is above zero, given that it is the best of so many trials
+    (Bailey and Lopez de Prado 2014): `probabilistic_sharpe` against `expected_maximum`. Trials that
+    resemble each other count as fewer; counted whole, as here, the bar is too high rather than too
+    low.
+
+    Raises:
+        ValueError: as `expected_maximum`.
+    """
+    return probabilistic_sharpe(of, expected_maximum(trials, variance))
+
+
+def _spread(of: Track) -> float:
+    """Standard deviation of the estimated ratio, times sqrt(n - 1)."""
+    squared = 1.0 - of.skew * of.sharpe + (of.kurtosis - 1.0) / 4.0 * of.sharpe**2
+    return float(np.sqrt(squared)) if squared > 0.0 else float("nan")
+
+
+def _normal(share: float) -> float:
+    from scipy.special import ndtri
+
+    return float(ndtri(share))

@@ -1,0 +1,240 @@
+"""What each date does to the headline coefficients of a fit, and what their p-values rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.estimators.clusters import Pool
+    from runner.models.fit import Fit
+    from runner.models.regression import Regression
+    from runner.models.study import Study
+    from runner.panels.panel import Panel
+    from runner.panels.units import Unit
+
+CELLS = 4_000_000  # cells times terms held at a time while serial correlation is measured
+
+
+class Influence(NamedTuple):
+    """What each date does to the headline estimates.
+
+    Attributes:
+        series: frame (dates, terms) of first-order influences, which add up to zero; None where
+            there are none.
+        contributions: frame (dates, terms) of what each date adds to the estimate where the
+            coefficient itself is taken as zero, the other terms as estimated; they add up to the
+            estimate. None where there is no series.
+        doubts: by term, why its p-value supports no verdict over many tests; empty where it does.
+        reason: why there is no series, empty where there is one.
+    """
+
+    series: pd.DataFrame | None
+    contributions: pd.DataFrame | None = None
+    doubts: Mapping[str, str] = {}
+    reason: str = ""
+
+
+class Dates(NamedTuple):
+    """By date and term (T, k): influence; share of the date in the squares of the effective
+    regressor.
+
+    The effective regressor of a term is what its estimate multiplies the target with, a with
+    b = sum of a y: the residual of its regressor on the others, over its sum of squares. `bias`
+    (k,) is the small-sample bias by which its innovations move with the residuals, `persistence`
+    (k,) its first-order autocorrelation; NaN where the estimate is no regression over time.
+    """
+
+    influence: np.ndarray
+    share: np.ndarray
+    bias: np.ndarray
+    persistence: np.ndarray
+
+
+def influence(study: Study) -> Influence:
+    """Influence of each date on the headline estimates of the study, those of
+    `runner.models.fit.headline`.
+    """
+    return influence_of(study.panel, study.model, study.fit)
+
+
+def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
+    """First-order influence of each date on the headline estimates of a fit on every row of the
+    panel.
+
+    The influence of date t on one regression is (X'X)^-1 sum over its cells of x u, with the
+    weights and less the fixed effects of the fit; its sum over dates is zero, and that of its
+    squares the variance clustered by date, without a small-sample factor. Of a logit it is the
+    inverse Hessian times the sum of x (y - p). Of a mean over assets or groups it is the mean of
+    theirs over the estimated ones; of a mean over dates (Fama and MacBeth 1973) it is (b_t - mean)
+    / dates. Dates without a cell are left out. Penalised estimates and other models have none.
+    """
+    from runner.models.regression import Regression, component_names
+    from runner.panels.components import extended
+    from runner.trials.premises import doubts
+
+    if not isinstance(model, Regression):
+        return Influence(None, reason=f"{type(model).__name__} has no influence by date")
+    if model.estimator not in ("ols", "logit"):
+        return Influence(None, reason=f"estimator={model.estimator} is biased on purpose")
+    if fit.components is not None:
+        added = component_names(model.components)
+        names = None if model.regressors is None else [*model.regressors, *added]
+        panel = extended(panel, fit.components)
+        model = replace(model, components=0, regressors=names)
+    by_date = model.by == "date"
+    dates, own, reason = _over_dates(panel, fit) if by_date else _over_units(panel, model, fit)
+    if reason:
+        return Influence(None, reason=reason)
+    estimates = _headline_estimates(fit)
+    contributions = dates.influence + dates.share * estimates.to_numpy(dtype=float)
+    return Influence(
+        _frame(dates.influence[own], panel.dates[own], list(estimates.index)),
+        _frame(contributions[own], panel.dates[own], list(estimates.index)),
+        doubts(panel, model, estimates, dates, own),
+    )
+
+
+def _frame(values: np.ndarray, dates: pd.DatetimeIndex, terms: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(values, dates, terms)
+
+
+def _headline_estimates(fit: Fit) -> pd.Series:
+    """The estimates of the headline by term, the mean where there are several units."""
+    from runner.models.fit import headline
+
+    rows = headline(fit.coefficients)
+    return rows.groupby("term", sort=False)["estimate"].mean()
+
+
+def _over_dates(panel: Panel, fit: Fit) -> tuple[Dates, np.ndarray, str]:
+    """Of the mean over dates; the dates (T,) with estimates; the reason where there is nothing."""
+    table = fit.coefficients[fit.coefficients["scope"] == "date"]
+    terms = list(dict.fromkeys(table["term"]))
+    path = table["estimate"].to_numpy(dtype=float).reshape(-1, len(terms))
+    own = fit.quality["unit"].isin(set(table["unit"])).to_numpy()
+    values = np.zeros((len(panel.dates), len(terms)))
+    share = np.zeros_like(values)
+    none = np.full(len(terms), np.nan)
+    if len(path) < 2:
+        found = f"{len(path)} date with estimates; a mean over dates needs 2"
+        return Dates(values, share, none, none), own, found
+    values[own] = (path - path.mean(axis=0)) / len(path)
+    share[own] = 1.0 / len(path)
+    return Dates(values, share, np.zeros(len(terms)), none), own, ""
+
+
+def _over_units(panel: Panel, model: Regression, fit: Fit) -> tuple[Dates, np.ndarray, str]:
+    """Of one regression or of the mean over several; the dates (T,) with a cell."""
+    from runner.estimators.estimation import weights_of
+    from runner.panels.units import units
+
+    rows = np.arange(len(panel.dates))
+    weights = weights_of(model, panel, rows)
+    single = fit.coefficients["scope"] != "mean"
+    estimated = set(fit.coefficients.loc[single, "unit"])
+    group = [unit for unit in units(panel, rows, model.by) if unit.name in estimated]
+    seen = np.zeros(len(rows), dtype=bool)
+    parts = []
+    for unit in group:
+        pool = _pool(panel, model, unit, weights, fit.params[unit.assets[0]])
+        by_asset = model.by == "asset" or "asset" in model.effects
+        parts.append(dates_of(pool, panel.horizon, by_asset))
+        seen |= pool.use.any(axis=1)
+    stacked = [np.mean(column, axis=0) for column in zip(*parts, strict=True)]
+    return Dates(*stacked), seen, ""
+
+
+def _pool(
+    panel: Panel, model: Regression, unit: Unit, weights: np.ndarray | None, b: np.ndarray
+) -> Pool:
+    """The regression of a unit with its effects, as its robust errors see it."""
+    from runner.estimators.clusters import Pool
+    from runner.estimators.estimation import regressors
+    from runner.numerics.moments import shift_of
+    from runner.numerics.within import Cells, within
+
+    own = slice(None) if len(unit.assets) == panel.y.shape[1] else unit.assets
+    X, y, use = regressors(panel, model.regressors)[:, own], panel.y[:, own], panel.valid[:, own]
+    w = None if weights is None else weights[:, own]
+    pool = Pool(X, y, use, b, np.empty((0, 0)), w, member=panel.dummies(model.regressors)[own])
+    if model.estimator == "logit":
+        from runner.estimators.logit import as_least_squares
+
+        return as_least_squares(pool, model.constant)
+    if not model.effects:
+        return pool
+    left = within(Cells(X, y, use, w), model.effects, shift_of(X, y, use)[0, 0])
+    return pool._replace(alpha=left.alpha, delta=left.delta, absorbed=left.absorbed)
+
+
+def dates_of(pool: Pool, horizon: int, by_asset: bool) -> Dates:
+    """What each date does to one regression; `by_asset` where the means of each asset are taken
+    off.
+
+    Then the bias is the sum of those of the assets, else that of the sums by date.
+    """
+    from runner.trials.premises import series_of
+
+    bread = _bread(pool)
+    T, k = len(pool.y), len(pool.b)
+    influences, share, sums = np.zeros((T, k)), np.zeros((T, k)), np.zeros((T, k))
+    residual = np.zeros(T)
+    for part, z, u in pool.blocks(slice(0, T)):
+        a = np.matmul(bread, z)
+        influences[part] = np.einsum("tkn,tn->tk", a, u)
+        share[part] = np.einsum("tkn,tkn->tk", a, a)
+        sums[part] = a.sum(axis=2)
+        residual[part] = u.sum(axis=1) / np.maximum(pool.use[part].sum(axis=1), 1)
+    share /= share.sum(axis=0)
+    if by_asset:
+        chunks = [series_of(a, u, use, horizon) for a, u, use in _by_asset(pool, bread)]
+    else:
+        used = pool.use.any(axis=1).reshape(-1, 1)
+        chunks = [series_of(sums[:, None], residual[:, None], used, horizon)]
+    bias = np.sum([chunk.bias for chunk in chunks], axis=0)
+    weight = np.sum([chunk.weight for chunk in chunks], axis=0)
+    product = np.sum([chunk.persistence * chunk.weight for chunk in chunks], axis=0)
+    return Dates(influences, share, bias, product / np.where(weight > 0.0, weight, np.nan))
+
+
+def _bread(pool: Pool) -> np.ndarray:
+    """(X'X)^-1 (k, k), columns at unit length for its digits."""
+    k = len(pool.b)
+    moments = np.zeros((k, k))
+    for _, z, _ in pool.blocks(slice(0, len(pool.y))):
+        moments += np.matmul(z, z.swapaxes(1, 2)).sum(axis=0)
+    length = np.sqrt(np.diag(moments))
+    return np.linalg.inv(moments / np.outer(length, length)) / np.outer(length, length)
+
+
+def _by_asset(pool: Pool, bread: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Effective regressors (T, n, k), residuals (T, n) and cells in use (T, n) of some assets at a
+    time.
+    """
+    T, N = pool.y.shape
+    size = max(CELLS // (T * len(pool.b)), 1)
+    for start in range(0, N, size):
+        own = slice(start, min(start + size, N))
+        alpha, member, weights = pool.alpha, pool.member, pool.weights
+        part = pool._replace(
+            X=pool.X[:, own],
+            y=pool.y[:, own],
+            use=pool.use[:, own],
+            alpha=None if alpha is None else alpha[own],
+            member=None if member is None else member[own],
+            weights=None if weights is None else weights[:, own],
+        )
+        a = np.empty((T, part.y.shape[1], len(pool.b)))
+        residual = np.empty(part.y.shape)
+        for rows, z, u in part.blocks(slice(0, T)):
+            a[rows] = np.matmul(bread, z).swapaxes(1, 2)
+            residual[rows] = u
+        yield a, residual, part.use

@@ -1,0 +1,17 @@
+"""Splitters, folds, scores and tests of forecasts."""
+
+from runner.names import lazily
+
+__getattr__, __dir__, __all__ = lazily(
+    __name__,
+    {
+        "Combinatorial": "splitters",
+        "Fold": "folds",
+        "HoldOut": "splitters",
+        "KFold": "splitters",
+        "NoValidation": "splitters",
+        "Scheme": "splitters",
+        "Splitter": "splitters",
+        "WalkForward": "splitters",
+    },
+)

@@ -1,0 +1,311 @@
+"""Folds: the rows that each is fitted on, leaves out and forecasts, and spans of the calendar in
+rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from runner.data.calendar import span
+from runner.errors import DataError
+from runner.schema.settings import parse_span
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.panels.panel import Panel
+
+HOLD_OUT = "holdout"  # name of the fold that tests the rows held out
+NONE = np.empty(0, dtype=int)
+
+
+class Fold(NamedTuple):
+    """Positions of rows of the panel, each part increasing.
+
+    Attributes:
+        name: 1, 2, ... or holdout.
+        train, test: rows fitted on, and rows forecast; with the unusable rows between them, which
+            hold no cell.
+        purge: usable rows in neither, because they lie too near to the test part or the hold-out.
+        embargo: further usable rows after a test part that are in neither.
+        leaking: usable training rows whose target shares a return with one of the test part or the
+            hold-out. That of a row before the test part was not known when the first forecast was
+            made. None unless the purge is less than the horizon by two rows or more.
+        path: backtest path of each test row, counted from 1; None where there is one path only.
+    """
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+    purge: np.ndarray
+    embargo: np.ndarray = NONE
+    leaking: int = 0
+    path: np.ndarray | None = None
+
+    @property
+    def purged(self) -> int:
+        return len(self.purge)
+
+    @property
+    def embargoed(self) -> int:
+        return len(self.embargo)
+
+    @property
+    def layout(self) -> str:
+        """Its parts in the order of time, rows counted from 1: `train 1..24; purge 25..25; test
+        26..31`.
+        """
+        every: dict[str, np.ndarray] = {
+            "train": self.train,
+            "purge": self.purge,
+            "embargo": self.embargo,
+        }
+        if self.path is None:
+            every["test"] = self.test
+        else:
+            every |= {f"test (path {k})": self.test[self.path == k] for k in np.unique(self.path)}
+        parts = sorted(
+            (start, until, what) for what, rows in every.items() for start, until in runs(rows)
+        )
+        return "; ".join(f"{what} {start + 1}..{until}" for start, until, what in parts)
+
+
+class Gaps(NamedTuple):
+    """Rows of the panel left out around test parts, for a target that looks `horizon` rows ahead.
+
+    The target of row t holds the returns of rows t + 1 to t + horizon. It is known at a later row s
+    if t + horizon <= s: the horizon - 1 rows before the first test row are not known there. As many
+    after a test part share a return with it. With a purge of `horizon` rows, the prices of rows t
+    to t + horizon are in one target only (Lopez de Prado 2018, snippet 7.1); `embargo` further rows
+    after a test part are left out too (snippet 7.2).
+    """
+
+    horizon: int
+    purge: int
+    embargo: int = 0
+
+    @classmethod
+    def of(cls, purge: int | str, horizon: int, embargo: int = 0) -> Gaps:
+        """By the rule `known` or `strict`, or of so many rows."""
+        rules = {"known": max(horizon - 1, 0), "strict": horizon}
+        rows = rules[purge] if isinstance(purge, str) else purge
+        return cls(horizon, rows, embargo)
+
+
+class UsableRows(NamedTuple):
+    """The R rows that a splitter counts, of T rows that it may use: those at which some asset has a
+    usable cell.
+
+    Attributes:
+        dates: (R,) their dates.
+        place: (R,) their positions among the T rows.
+        at: (R,) their positions in the panel. Purge and embargo are counted in these: a target
+            looks over rows of the panel, whether they are usable or not.
+    """
+
+    dates: pd.DatetimeIndex
+    place: np.ndarray
+    at: np.ndarray
+
+    @classmethod
+    def every(cls, dates: pd.DatetimeIndex) -> UsableRows:
+        """All rows, which follow each other in the panel."""
+        rows = np.arange(len(dates))
+        return cls(dates, rows, rows)
+
+    def before(self, start: int, purge: int) -> int:
+        """How many rows lie more than `purge` rows of the panel before row `start` of these."""
+        return int(np.searchsorted(self.at, self.at[start] - purge))
+
+    def near(self, parts: Sequence[tuple[int, int]], before: int, after: int) -> np.ndarray:
+        """Mask (R,) of the rows of the parts, and of those so many rows of the panel before and
+        after each.
+        """
+        mask = np.zeros(len(self.at), dtype=bool)
+        for start, until in parts:
+            first = np.searchsorted(self.at, self.at[start] - before, side="left")
+            last = np.searchsorted(self.at, self.at[until - 1] + after, side="right")
+            mask[first:last] = True
+        return mask
+
+    def bridged(self, positions: np.ndarray) -> np.ndarray:
+        """Positions among the T rows of these of the R, with the unusable rows between
+        neighbours.
+        """
+        spans = [
+            np.arange(self.place[start], self.place[until - 1] + 1)
+            for start, until in runs(positions)
+        ]
+        return np.concatenate(spans) if spans else NONE
+
+    def located(self, fold: Fold, horizon: int) -> Fold:
+        """A fold of positions among the R rows, as one of positions among the T rows."""
+        test = self.bridged(fold.test)
+        near = self.near(runs(fold.test), max(horizon - 1, 0), max(horizon - 1, 0))
+        return Fold(
+            name=fold.name,
+            train=self.bridged(fold.train),
+            test=test,
+            purge=self.place[np.asarray(fold.purge, dtype=int)],
+            embargo=self.place[np.asarray(fold.embargo, dtype=int)],
+            leaking=max(fold.leaking, int(near[fold.train].sum())),
+            path=None if fold.path is None else self._paths(fold, test),
+        )
+
+    def _paths(self, fold: Fold, test: np.ndarray) -> np.ndarray:
+        """Path of each bridged test row: an unusable one has that of the usable row before it."""
+        path = np.zeros(len(self.place), dtype=int)
+        path[fold.test] = fold.path
+        return path[np.searchsorted(self.place, test, side="right") - 1]
+
+
+def runs(rows: np.ndarray) -> list[tuple[int, int]]:
+    """Start and end, one past the last, of each run of rows that follow each other."""
+    cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+    return [(int(part[0]), int(part[-1]) + 1) for part in np.split(rows, cuts) if len(part)]
+
+
+def carve(
+    name: str,
+    tested: Sequence[tuple[int, int]],
+    allowed: tuple[int, int],
+    gaps: Gaps,
+    held: int,
+    rows: UsableRows,
+    path: np.ndarray | None = None,
+) -> Fold:
+    """The fold that tests these parts (start, end) of the R usable rows and trains on those
+    allowed.
+
+    Rows of the test parts are not trained on, nor those from `held` on, which are held out, nor the
+    gaps of both.
+    """
+    R = len(rows.at)
+    around = [*tested, (held, R)] if held < R else tested
+    free = ~rows.near(around, 0, 0)
+    free[: allowed[0]] = free[allowed[1] :] = False
+    purge = free & rows.near(around, gaps.purge, gaps.purge)
+    embargo = free & ~purge & rows.near(around, 0, gaps.purge + gaps.embargo)
+    train = free & ~purge & ~embargo
+    reach = max(gaps.horizon - 1, 0)
+    leaking = int((train & rows.near(around, reach, reach)).sum())
+    counted = Fold(
+        name=name,
+        train=np.flatnonzero(train),
+        test=np.flatnonzero(rows.near(tested, 0, 0)),
+        purge=np.flatnonzero(purge),
+        embargo=np.flatnonzero(embargo),
+        leaking=leaking,
+        path=path,
+    )
+    return rows.located(counted, gaps.horizon)
+
+
+def trained(fold: Fold, setting: str, rows: UsableRows) -> Fold:
+    """The same fold.
+
+    Raises:
+        DataError: it has no training row.
+    """
+    if not len(fold.train):
+        positions = np.searchsorted(rows.place, fold.test[np.isin(fold.test, rows.place)])
+        tests = ", ".join(rows_text(*run, rows.dates) for run in runs(positions))
+        lost = f"{fold.purged} are purged" + (
+            f", {fold.embargoed} embargoed" if fold.embargoed else ""
+        )
+        raise DataError(
+            f"validation.{setting}: fold {fold.name} tests rows {tests} and has no training row; {lost}"
+        )
+    return fold
+
+
+def increasing(fold: Fold, rows: int) -> Fold:
+    """The same fold of a splitter of a user's own.
+
+    Raises:
+        DataError: a part whose positions are not increasing ones of so many rows, or no training or
+            test row.
+    """
+    for part in ("train", "test", "purge", "embargo"):
+        positions = np.asarray(getattr(fold, part))
+        inside = len(positions) == 0 or (positions.min() >= 0 and positions.max() < rows)
+        if not inside or (np.diff(positions) <= 0).any():
+            allowed = f"allowed: increasing positions from 0 to {rows - 1} of the dates given"
+            raise DataError(
+                f"validation: fold {fold.name}: its {part} rows are not in order; {allowed}"
+            )
+        if part in ("train", "test") and len(positions) == 0:
+            raise DataError(f"validation: fold {fold.name} has no {part} row; allowed: one or more")
+    return fold
+
+
+def rows_text(start: int, until: int, dates: pd.DatetimeIndex) -> str:
+    """Rows counted from 1, with the dates of those that there are."""
+    known = dates[start:until]
+    return f"{start + 1}..{until}" + (f" ({span(known)})" if len(known) else "")
+
+
+def ahead(dates: pd.DatetimeIndex, start: int, length: int | str, times: int = 1) -> int:
+    """Position of the first row at or after row `start` plus so many times the length; past the end
+    where none is.
+
+    Years and months of a calendar with at most one row in a month are counted in months, whatever
+    the day.
+    """
+    n, unit = parse_span(length)
+    if unit == "rows":
+        return start + n * times
+    if start >= len(dates):
+        return start + 1
+    clock, moment = _moved(dates, start, n * times, unit)
+    return int(clock.searchsorted(moment, side="left"))
+
+
+def behind(dates: pd.DatetimeIndex, until: int, length: int | str) -> int:
+    """Position of the first row of the last `length` before row `until`, below 0 where there are
+    fewer rows.
+
+    Of a time, they are the rows after the date of the last of them less that time.
+    """
+    n, unit = parse_span(length, 0)
+    if unit == "rows" or until <= 0:
+        return until - n
+    clock, moment = _moved(dates, until - 1, -n, unit)
+    return int(clock.searchsorted(moment, side="right"))
+
+
+def _moved(dates: pd.DatetimeIndex, at: int, n: int, unit: str) -> tuple[Any, Any]:
+    """Times (T,), and that of row `at` moved by n units."""
+    import pandas as pd
+
+    months = dates.to_period("M").asi8
+    if unit in ("months", "years") and (np.diff(months) > 0).all():
+        return months, months[at] + n * (12 if unit == "years" else 1)
+    clock = dates.as_unit("us")  # nanoseconds end in the year 2262
+    return clock, clock[at] + pd.DateOffset(**{unit: n})
+
+
+def steps(dates: pd.DatetimeIndex, start: int, end: int, length: int | str) -> Iterator[int]:
+    """Positions from `start` on, a length apart, before `end`; lengths of time without a row have
+    none.
+    """
+    at, times = start, 0
+    while at < end:
+        yield at
+        before = at
+        while at == before:
+            times += 1
+            at = ahead(dates, start, length, times)
+
+
+def forecastable(panel: Panel, folds: Sequence[Fold]) -> list[Fold]:
+    """The folds that have a usable cell among their test rows.
+
+    The last ones may have none, where the target looks far ahead; the first fold stays where none
+    has any.
+    """
+    with_cells = [fold for fold in folds if panel.valid[fold.test].any()]
+    return with_cells or list(folds[:1])

@@ -1,0 +1,96 @@
+"""Is the gain of a forecast over its baseline more than chance? Diebold-Mariano and Clark-West."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from runner.estimators.clusters import long_run
+from runner.numerics.variation import COMPUTED, flat
+
+# dates below which neither test is made; nor where the dates are not more than twice the horizon
+FEWEST = 10
+
+
+class Comparison(NamedTuple):
+    """A statistic above zero where the forecast is better, and its p-value; NaN where there is no
+    test.
+    """
+
+    stat: float = float("nan")
+    p_value: float = float("nan")
+
+
+def squared_error_gains(y: np.ndarray, forecast: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+    """(y - baseline)^2 - (y - forecast)^2, written so that it is zero where both forecasts are the
+    same.
+    """
+    return np.asarray((forecast - baseline) * (2.0 * y - forecast - baseline))
+
+
+def diebold_mariano(gains: np.ndarray, horizon: int) -> Comparison:
+    """Diebold and Mariano (1995) on the loss differences of each date (n,), in order of time.
+
+    The mean over its standard error, with the small-sample factor of Harvey, Leybourne and Newbold
+    (1997), against Student's t with n - 1 degrees, two-sided. The null is equal accuracy of these
+    forecasts, whatever their models; where one model contains the other it is conservative (then
+    see `clark_west`).
+
+    Args:
+        horizon: rows that the target looks ahead: differences of overlapping targets correlate over
+            horizon - 1 rows.
+    """
+    from scipy.special import stdtr
+
+    ratio = _ratio(gains, horizon)
+    if np.isnan(ratio):
+        return Comparison()
+    n, h = len(gains), max(horizon, 1)
+    small_sample = np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
+    stat = float(small_sample * ratio)
+    return Comparison(stat, float(2.0 * stdtr(max(len(gains) - 1, 1), -abs(stat))))
+
+
+def clark_west(adjusted: np.ndarray, horizon: int) -> Comparison:
+    """Clark and West (2007) on the adjusted loss differences of each date (n,), in order of time.
+
+    Adjusted is (y - baseline)^2 - [(y - forecast)^2 - (baseline - forecast)^2]: a larger model adds
+    noise to its forecast, and the last term takes that out. For a baseline that the model contains,
+    such as the mean of an asset in a regression of it with a constant; else it rejects for the
+    noise of the baseline. The null is that the rest of the model adds nothing in the population.
+    Against the normal, one-sided: large values speak for the model. As in the paper the statistic
+    is the t of a regression on a constant: with a horizon of one its error has n - 1 in the
+    divisor, with a longer one it is robust to the overlap and has no small-sample factor.
+    """
+    from scipy.special import ndtr
+
+    ratio = _ratio(adjusted, horizon)
+    if np.isnan(ratio):
+        return Comparison()
+    n = len(adjusted)
+    of_a_mean = np.sqrt((n - 1.0) / n) if horizon <= 1 else 1.0
+    stat = float(of_a_mean * ratio)
+    return Comparison(stat, float(ndtr(-stat)))
+
+
+def _ratio(d: np.ndarray, horizon: int) -> float:
+    """Mean of d (n,) over its standard error (ddof 0); NaN where there are too few rows or none
+    differs.
+
+    Autocovariances of lags up to horizon - 1 have weight one, as in all three papers: overlap makes
+    a moving average of that order. Where that gives no positive variance, Bartlett weights (Harvey,
+    Leybourne and Whitehouse 2017).
+    """
+    n, h = len(d), max(horizon, 1)
+    if n < FEWEST or n <= 2 * h:
+        return float("nan")
+    mean = d.mean()
+    away = d - mean
+    own = away @ away
+    if flat(d, relative=COMPUTED):
+        return float("nan")
+    variance = own + 2.0 * sum(away[lag:] @ away[:-lag] for lag in range(1, h))
+    if variance <= 0.0:
+        variance = long_run(away[:, None], h - 1)[0, 0]
+    return float(mean * n / np.sqrt(variance))

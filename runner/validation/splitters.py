@@ -1,0 +1,417 @@
+"""Splitters: which rows are fitted on and which are forecast, one frozen class each.
+
+A row is a date of the panel at which some asset has a target and every feature: spans in rows
+(`first`, `window`, `test`, `holdout`, the parts of k-fold) count those only. The purge and the
+embargo count all dates of the panel, as the horizon of the target does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from math import comb
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from runner.data.calendar import span, up_to
+from runner.errors import DataError
+from runner.schema.settings import Count, Date, HoldOutSpan, Rows, Several, Span, TrainEnd
+from runner.validation.folds import (
+    HOLD_OUT,
+    Fold,
+    Gaps,
+    UsableRows,
+    ahead,
+    behind,
+    carve,
+    increasing,
+    rows_text,
+    steps,
+    trained,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_SPLITS = 2_500
+Purge = Count | Literal["known", "strict"]
+
+
+@runtime_checkable
+class Splitter(Protocol):
+    """Which rows are fitted on and which are forecast."""
+
+    def split(self, dates: pd.DatetimeIndex, horizon: int) -> list[Fold]:
+        """Folds of positions among these dates, for a target that looks so many rows ahead."""
+        ...
+
+
+class Scheme:
+    """A splitter that purges by rows of the panel, wherever unusable ones lie between those that
+    it counts.
+    """
+
+    def split(self, dates: pd.DatetimeIndex, horizon: int) -> list[Fold]:
+        """Folds where every row is usable, as in `split_rows`."""
+        return self.split_rows(UsableRows.every(dates), horizon)
+
+    def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
+        """Folds of positions among the T rows that the R usable ones are of."""
+        raise NotImplementedError
+
+
+def split_usable(
+    splitter: Splitter,
+    dates: pd.DatetimeIndex,
+    usable: np.ndarray,
+    horizon: int,
+    at: np.ndarray | None = None,
+) -> list[Fold]:
+    """The folds of any splitter on the rows that hold a usable cell, as positions among all T rows
+    given.
+
+    A splitter of a user's own is given the dates of the usable rows. What it leaves out between two
+    parts is then as many usable rows, so as many rows of the panel or more.
+
+    Args:
+        dates: (T,) of the rows.
+        usable: (T,) whether some asset has a target and every feature.
+        at: (T,) positions of the rows in the panel; null: they follow each other there.
+
+    Raises:
+        DataError: what the splitter says of its settings; positions that there are not.
+    """
+    place = np.flatnonzero(usable)
+    rows = UsableRows(dates[place], place, place if at is None else at[place])
+    if isinstance(splitter, Scheme):
+        return splitter.split_rows(rows, horizon)
+    folds = splitter.split(rows.dates, horizon)
+    return [rows.located(increasing(fold, len(place)), horizon) for fold in folds]
+
+
+@dataclass(frozen=True)
+class NoValidation(Scheme):
+    """Train on all rows, forecast none: nothing is left out and nothing is tested."""
+
+    def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
+        """None."""
+        return []
+
+
+@dataclass(frozen=True)
+class HoldOut(Scheme):
+    """Train once on the first rows and forecast the rest.
+
+    Trained on: the rows up to `train_end`, or all but the last `rows`, less the purge.
+    Left out: the last of them, whose target is not known yet at the first test row (`purge`).
+    Tested: every row after them, or up to the locked hold-out where there is one.
+
+    Attributes:
+        train_end: date of the last row before the test part.
+        rows: the last rows, or the last time such as 2y; they are tested.
+        purge: known leaves out the horizon - 1 rows before the test part, whose target is not known
+            at its first row (none at horizon 0 and 1); strict leaves out horizon rows, so that no
+            span of prices is touched twice; a number, so many rows.
+        holdout: last rows or time that the fold, then named 1, may not touch; forecast once, as a
+            second fold.
+    """
+
+    train_end: Date | None = None
+    rows: Span | None = None
+    purge: Purge = "known"
+    holdout: HoldOutSpan = 0
+
+    def __post_init__(self) -> None:
+        if (self.train_end is None) == (self.rows is None):
+            given = f"{self.rows} given with train_end={self.train_end}"
+            raise ValueError(f"rows: {given}; allowed: exactly one of the two, the other null")
+
+    def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
+        """One fold, and that of the hold-out.
+
+        Raises:
+            DataError: no training row or no test row is left.
+        """
+        dates, R = rows.dates, len(rows.dates)
+        end = _end(dates, self.holdout)
+        gaps = Gaps.of(self.purge, horizon)
+        start = (
+            behind(dates, end, self.rows)
+            if self.rows
+            else int(up_to(dates, str(self.train_end)).sum())
+        )
+        if start >= end:
+            raise DataError(self._refused("test", rows, gaps))
+        if start <= 0 or rows.before(start, gaps.purge) == 0:
+            raise DataError(self._refused("training", rows, gaps))
+        if end == R:
+            return [carve(HOLD_OUT, [(start, R)], (0, start), gaps, R, rows)]
+        first = carve("1", [(start, end)], (0, start), gaps, end, rows)
+        return [first, carve(HOLD_OUT, [(end, R)], (0, end), gaps, end, rows)]
+
+    def _refused(self, part: str, rows: UsableRows, gaps: Gaps) -> str:
+        """Which part has no row, and why."""
+        given = f"rows: {self.rows}" if self.rows else f"train_end: {self.train_end}"
+        there_are = f"; there are {len(rows.dates)}" if self.rows else ""
+        runs = f"rows run {span(rows.dates)}, {gaps.purge} are purged{there_are}{_held_text(self.holdout)}"
+        return f"validation.{given} leaves no {part} row; {runs}"
+
+
+@dataclass(frozen=True)
+class WalkForward(Scheme):
+    """Train on the rows before a test part, forecast it, and go on to the next: what could have
+    been done in time.
+
+    Trained on: all rows before the test part (expanding), or the last `window` of them (rolling),
+    less the purge. Left out: the last rows before the test part, whose target is not known yet at
+    its first row (`purge`). Tested: parts of `test` rows that follow each other from `first` up to
+    the hold-out, the last one shorter where rows run out. `train_ends` places the parts one by one
+    instead; rows between them are not tested.
+
+    A test part may be shorter than the horizon: the targets of its rows then end in later parts,
+    which is no leak. A span is rows, or a time such as 2y, 6m, 3w, 10d.
+
+    Attributes:
+        test: span of a test part, and so between refits.
+        first: span before the first test part.
+        train_ends: instead of `first`, rows before each test part, or the date of the last of them:
+            24 tests row 25 on, counted from 1.
+        window: most training rows, the last span before the purge (rolling); null takes all
+            (expanding).
+        holdout: last span that no other fold may test or train on; forecast once, as a last fold
+            `holdout`.
+        purge: known leaves out the horizon - 1 rows before a test part, whose target is not known
+            at its first row (none at horizon 0 and 1); strict leaves out horizon rows, so that no
+            span of prices is touched twice; a number, so many rows.
+    """
+
+    test: Span
+    first: Span | None = None
+    train_ends: list[TrainEnd] | None = None
+    window: Span | None = None
+    holdout: HoldOutSpan = 0
+    purge: Purge = "known"
+
+    def __post_init__(self) -> None:
+        ends, found = self.train_ends, []
+        if (self.first is None) == (ends is None):
+            given = f"{self.first} given with train_ends={ends}"
+            found.append(f"first: {given}; allowed: exactly one of the two, the other null")
+        rows = [one for one in ends or [] if isinstance(one, int)]
+        least = self.test if isinstance(self.test, int) else 1
+        if ends is not None and (not ends or min(np.diff(rows), default=least) < least):
+            found.append(
+                f"train_ends: given {ends}; allowed: one or more, each at least test={self.test} after the last"
+            )
+        if found:
+            raise ValueError("\n".join(found))
+
+    def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
+        """Folds named 1, 2, ... and holdout.
+
+        Raises:
+            DataError: a fold that would test rows of the hold-out, or rows that there are not, or
+                that has no training row left.
+        """
+        dates, R = rows.dates, len(rows.dates)
+        end = max(behind(dates, R, self.holdout), 0)
+        parts = self._placed(dates, end) if self.train_ends else self._following(dates, end)
+        if not parts:
+            held = _held_text(self.holdout, ", of which")
+            there_are = f"there are {R} rows, {span(dates)}{held}"
+            raise DataError(f"validation.first: {self.first} leaves no test row; {there_are}")
+        named = [(str(k), *part) for k, part in enumerate(parts, 1)]
+        if end < R:
+            named.append((HOLD_OUT, end, R))
+        gaps = Gaps.of(self.purge, horizon)
+        return [self._fold(*part, rows, gaps, end) for part in named]
+
+    def _following(self, dates: pd.DatetimeIndex, end: int) -> list[tuple[int, int]]:
+        """Start and end of each test part from `first` to the hold-out."""
+        starts = list(steps(dates, ahead(dates, 0, self.first or 0), end, self.test))
+        return list(pairwise([*starts, end]))
+
+    def _placed(self, dates: pd.DatetimeIndex, end: int) -> list[tuple[int, int]]:
+        """Start and end of each test part, if all its rows may be tested."""
+        parts: list[tuple[int, int]] = []
+        for given in self.train_ends or []:
+            start = given if isinstance(given, int) else int(up_to(dates, given).sum())
+            until = ahead(dates, start, self.test)
+            before = parts[-1][1] if parts else 0
+            if until > end or start < before:
+                raise DataError(self._refused(given, start, until, before, dates, end))
+            parts.append((start, until))
+        return parts
+
+    def _refused(
+        self,
+        given: int | str,
+        start: int,
+        until: int,
+        before: int,
+        dates: pd.DatetimeIndex,
+        end: int,
+    ) -> str:
+        """Which of the rows of a test part may not be tested, and why."""
+        T, most = len(dates), behind(dates, end, self.test)
+        at = f" ({dates[start - 1]:%Y-%m-%d})" if isinstance(given, int) and 0 < start <= T else ""
+        tests = f"validation.train_ends: {given}{at} tests rows {rows_text(start, until, dates)}"
+        if start < before:
+            return f"{tests}, but the test part before it ends at row {before}; allowed: {before} or later"
+        tests += (
+            f", but there are {T} rows, {span(dates)}"
+            if until > T
+            else self._overlap(start, until, dates, end)
+        )
+        return tests + (f"; allowed: up to {most}" if most > 0 else "")
+
+    def _overlap(self, start: int, until: int, dates: pd.DatetimeIndex, end: int) -> str:
+        shared = rows_text(max(start, end), until, dates)
+        held = f"the hold-out is rows {rows_text(end, len(dates), dates)}"
+        return f", but {held}: they overlap in rows {shared}"
+
+    def _fold(
+        self, name: str, start: int, until: int, rows: UsableRows, gaps: Gaps, end: int
+    ) -> Fold:
+        """The fold that tests rows start to until, trained on all rows before the purge or the
+        window of them.
+        """
+        low = 0
+        if self.window:
+            low = max(behind(rows.dates, rows.before(start, gaps.purge), self.window), 0)
+        fold = carve(name, [(start, until)], (low, start), gaps, end, rows)
+        return trained(fold, "first" if self.first else "train_ends", rows)
+
+
+@dataclass(frozen=True)
+class KFold(Scheme):
+    """Cut the rows into parts that follow each other, forecast each one, train on the rows on both
+    its sides.
+
+    Trained on: the rows before the test part and those after it, less purge and embargo. Training
+    on what came later is no forecast that anyone could have made: it uses every row to test, and
+    says less than walking forward. Left out: rows on each side of the test part whose target shares
+    a return with one of its targets (`purge`), then `embargo` further rows after it.
+    Tested: every part once. Parts differ in length by one row at most, the longer ones first.
+
+    Attributes:
+        folds: number of parts.
+        purge: known leaves out horizon - 1 rows on each side of a test part (none at horizon 0 and
+            1): those before have a target that is not known at the first test row, those after
+            share a return with the last test target; strict leaves out horizon rows, so that no
+            span of prices is touched twice; a number, so many.
+        embargo: further rows after each test part.
+        holdout: last rows, or time such as 1y, that no other fold may test or train on, nor train
+            near to; forecast once, as a last fold `holdout`.
+    """
+
+    folds: Several
+    purge: Purge = "known"
+    embargo: Count = 0
+    holdout: HoldOutSpan = 0
+
+    def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
+        """Folds named 1, 2, ... and holdout.
+
+        Raises:
+            DataError: fewer rows than parts, or a fold without training row.
+        """
+        parts = _parts(rows.dates, self.folds, self.holdout, "folds")
+        gaps = Gaps.of(self.purge, horizon, self.embargo)
+        end = parts[-1][1]
+        found = [
+            carve(str(k), [part], (0, end), gaps, end, rows) for k, part in enumerate(parts, 1)
+        ]
+        found += _held_out(end, gaps, rows)
+        return [trained(fold, "folds", rows) for fold in found]
+
+
+@dataclass(frozen=True)
+class Combinatorial(Scheme):
+    """Combinatorial purged cross-validation (Lopez de Prado 2018, chapter 12).
+
+    The rows are cut into `groups` that follow each other; every choice of `test_groups` of them is
+    a split. Trained on: the rows of all other groups, before and after, less purge and embargo
+    around each tested one. Left out: as in KFold, around every tested group.
+    Tested: the chosen groups. Every group is forecast C(groups - 1, test_groups - 1) times: so many
+    backtest paths, each with every group once. Path k takes of each group the k-th split that tests
+    it.
+
+    Attributes:
+        groups: number of parts, which differ in length by one row at most.
+        test_groups: parts that a split tests.
+        purge, embargo, holdout: as in KFold.
+    """
+
+    groups: Several = 10
+    test_groups: Rows = 2
+    purge: Purge = "known"
+    embargo: Count = 0
+    holdout: HoldOutSpan = 0
+
+    def __post_init__(self) -> None:
+        given = f"test_groups: given {self.test_groups} with groups={self.groups}"
+        if self.test_groups >= self.groups:
+            raise ValueError(f"{given}; allowed: less than groups")
+        if (splits := comb(self.groups, self.test_groups)) > MOST_SPLITS:
+            raise ValueError(f"{given}, {splits:,} splits; allowed: up to {MOST_SPLITS:,} splits")
+
+    def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
+        """Folds named 1, 2, ... in the order of the combinations, and holdout.
+
+        Raises:
+            DataError: fewer rows than groups, or a fold without training row.
+        """
+        parts = _parts(rows.dates, self.groups, self.holdout, "groups")
+        gaps = Gaps.of(self.purge, horizon, self.embargo)
+        end, found = parts[-1][1], []
+        times = np.zeros(self.groups, dtype=int)
+        for k, chosen in enumerate(combinations(range(self.groups), self.test_groups), 1):
+            times[list(chosen)] += 1
+            tested = [parts[g] for g in chosen]
+            path = np.repeat(times[list(chosen)], [until - start for start, until in tested])
+            found.append(carve(str(k), tested, (0, end), gaps, end, rows, path))
+        found += _held_out(end, gaps, rows)
+        return [trained(fold, "groups", rows) for fold in found]
+
+
+def _end(dates: pd.DatetimeIndex, holdout: int | str) -> int:
+    """Rows before the hold-out.
+
+    Raises:
+        DataError: there are none.
+    """
+    end = behind(dates, len(dates), holdout)
+    if end <= 0:
+        rows = f"there are {len(dates)} rows, {span(dates)}"
+        raise DataError(f"validation.holdout: {holdout} leaves no row before it; {rows}")
+    return end
+
+
+def _held_text(holdout: int | str, joined: str = ";") -> str:
+    return f"{joined} the last {holdout} are the hold-out" if holdout else ""
+
+
+def _held_out(end: int, gaps: Gaps, rows: UsableRows) -> list[Fold]:
+    """The fold that tests the rows from `end` on, none where there are none."""
+    R = len(rows.dates)
+    return [carve(HOLD_OUT, [(end, R)], (0, end), gaps, end, rows)] if end < R else []
+
+
+def _parts(
+    dates: pd.DatetimeIndex, n: int, holdout: int | str, setting: str
+) -> list[tuple[int, int]]:
+    """Start and end of n parts of the rows before the hold-out.
+
+    Raises:
+        DataError: fewer rows than parts.
+    """
+    end = _end(dates, holdout)
+    if n > end:
+        rows = f"there are {end} rows, {span(dates[:end])}{_held_text(holdout, ', before')}"
+        raise DataError(
+            f"validation.{setting}: {n} parts of fewer rows; {rows}; allowed: up to {end}"
+        )
+    edges = [0, *np.cumsum([len(part) for part in np.array_split(np.arange(end), n)]).tolist()]
+    return list(pairwise(edges))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.experiment.report import Report
 
 LEVEL = 0.05
 MOST_VIF = 10.0
@@ -58,29 +57,6 @@ def plural(noun: str) -> str:
     return f"{noun}s"
 
 
-def target_text(report: Report) -> str:
-    """The target with its unit, as an axis or a column says it."""
-    settings, ahead = report.spec.get("target") or {}, report.panel.horizon
-    module, _, name = str(settings.get("_target_", "")).rpartition(".")
-    if module != "runner.targets":
-        return f"{name or 'target'} (its own unit)"
-    if name == "up":
-        return f"up (1 or 0, over {count(ahead, 'row')} ahead)"
-    if name == "forward_volatility":
-        return f"volatility (over {count(ahead, 'row')} ahead, decimals a year)"
-    over = f"over {count(ahead, 'row')} ahead, decimals" if ahead else "decimals per row"
-    return f"{'excess return' if settings.get('risk_free') else 'return'} ({over})"
-
-
-def calendar_text(report: Report) -> str:
-    """The calendar of the rows with its rows a year; that of the data too where the target has
-    fewer rows.
-    """
-    own, raw = report.panel.calendar, report.study.market.calendar
-    of_data = "" if own.words == raw.words else f" (data: {raw.words})"
-    return f"{own.words}{of_data}"
-
-
 def unit_noun(table: pd.DataFrame) -> str:
     """What the rows of a table are about: asset, date, group, or regression where there is only
     one pool.
@@ -92,17 +68,6 @@ def unit_noun(table: pd.DataFrame) -> str:
 def per_unit(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of the units, without those of the mean over them."""
     return table[table["scope"] != "mean"]
-
-
-def errors_in_force(report: Report) -> str:
-    """The name of the covariance, nothing where it is unknown or differs by unit."""
-    quality = report.fit.quality
-    names = (
-        {name for name in quality["cov"].tolist() if isinstance(name, str) and name}
-        if "cov" in quality
-        else set()
-    )
-    return names.pop() if len(names) == 1 else ""
 
 
 def verdict(p: float) -> str:
@@ -138,3 +103,10 @@ def by_chance(hits: int, units: int, tests: int = 1) -> str:
         f", where chance alone would give about {expected:,.0f}"
         + f" to {tests * expected:,.0f}" * (tests > 1)
     )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

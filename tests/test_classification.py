@@ -30,11 +30,11 @@ from runner.cli.composition import Composer
 from runner.data.market import Market
 from runner.errors import DataError, SpecError
 from runner.experiment.run import run
+from runner.experiment.wording import target_text
 from runner.models.study import Study
 from runner.sinks.canvas import style
 from runner.sinks.drawings.analyses import classification as drawings
 from runner.targets import up
-from runner.text import target_text
 
 pytestmark = pytest.mark.filterwarnings("error")
 REL = 1e-10

@@ -16,7 +16,8 @@ from runner.analyses.forecasts.forecast_fit import forecast_fit, full_sample, pa
 from runner.errors import DataError
 from runner.models.model import Model
 from runner.models.rolling import Rolling
-from runner.models.study import Finding, Study
+from runner.models.study import Study
+from runner.panels.finding import Finding
 from runner.panels.panel import Panel
 from runner.sinks.drawings import DRAWINGS
 from runner.validation.folds import Fold

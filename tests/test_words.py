@@ -16,10 +16,11 @@ from runner.experiment.reading import reading, sections
 from runner.experiment.report import Report
 from runner.experiment.run import run
 from runner.experiment.spec import Experiment
+from runner.experiment.wording import target_text
 from runner.features.functions import shared
 from runner.models.regression import Regression
 from runner.targets import same_period_return
-from runner.text import count, number, p_text, percent, target_text
+from runner.text import count, number, p_text, percent
 from runner.validation.splitters import HoldOut, NoValidation
 
 NINE = ["S1V1", "S1V3", "S1V5", "S3V1", "S3V3", "S3V5", "S5V1", "S5V3", "S5V5"]
@@ -237,5 +238,5 @@ def test_small_words() -> None:
 
 
 def test_no_heavy_imports() -> None:
-    source = Path(__file__).parents[1] / "runner" / "words.py"
+    source = Path(__file__).parents[1] / "runner" / "text.py"
     assert "matplotlib" not in source.read_text(encoding="utf-8")

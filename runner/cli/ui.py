@@ -139,17 +139,6 @@ def what_it_does(opens_on: str, keep: bool) -> str:
     return f"open on {opens_on}, in place of this browser's last view of the experiment (--keep-view: a preview)"
 
 
-def plugged_in(uri: str) -> bool:
-    """Whether the tracking server at this address has our plug-in."""
-    from urllib.request import build_opener
-
-    try:
-        with build_opener().open(f"{uri.rstrip('/')}/open/0/plugged-in", timeout=5) as answer:
-            return bool(answer.status == 200 and answer.read() == b"factor-runner")
-    except (OSError, ValueError):
-        return False
-
-
 def _show(link: str, what: str) -> None:
     """Print what the link does, and the link; a person at a terminal also gets it opened."""
     print(f"MLflow UI{f', {what}' if what else ''}: {link}", flush=True)

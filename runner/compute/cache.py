@@ -4,14 +4,14 @@ from.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
+
+from runner.record.identity import digest
 
 KEPT = 12  # things on a bench; those not used for longest go first
 MOST_BYTES = 10**9  # of arrays that stay on it while a panel is made
@@ -58,8 +58,3 @@ def held(things: Iterable[Any]) -> int:
         elif is_dataclass(one) or isinstance(one, tuple):
             todo += vars(one).values() if is_dataclass(one) else one
     return sum(sizes.values())
-
-
-def digest(of: Any) -> str:
-    """Twenty digits that name plain mappings, lists, numbers and texts by their content."""
-    return sha256(json.dumps(of, sort_keys=True, default=str).encode()).hexdigest()[:20]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from runner.estimators.standard_errors import Estimated
+from runner.numerics.covariance import long_run
 from runner.numerics.least_squares import NotEstimable
 from runner.numerics.moments import halves
 
@@ -201,17 +202,6 @@ def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> 
         )
     V = pool.bread @ long_run(by_date, lags) @ pool.bread * (pool.n / pool.df)
     return Estimated(V, len(by_date) - 1)
-
-
-def long_run(scores: np.ndarray, lags: int) -> np.ndarray:
-    """Sum (k, k) of the products of scores (T, k) with themselves and their lags, Bartlett
-    weights.
-    """
-    meat = scores.T @ scores
-    for lag in range(1, lags + 1):
-        product = scores[lag:].T @ scores[:-lag]
-        meat += (1.0 - lag / (lags + 1.0)) * (product + product.T)
-    return np.asarray(meat)
 
 
 def _way(pool: Pool, found: Sums, key: np.ndarray | None) -> tuple[np.ndarray, int]:

@@ -15,13 +15,13 @@ from scipy.special import fdtrc
 from runner.errors import DataError, listed
 from runner.estimators.clusters import Pool
 from runner.estimators.standard_errors import ERRORS, Estimated, own
-from runner.models.study import Finding
 from runner.numerics.covariance import default_lags
 from runner.numerics.inference import Wald, wald
 from runner.numerics.least_squares import NotEstimable, Solution, solve
 from runner.numerics.moments import moments, of_units, shift_of, solve_moments, together, with_zeros
 from runner.numerics.restrictions import Restriction, all_slopes
 from runner.numerics.variation import FLAT, of_quotients, rounding_alone
+from runner.panels.finding import Finding
 from runner.panels.panel import Panel
 from runner.panels.units import Unit, cluster_key, units
 

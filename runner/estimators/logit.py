@@ -22,9 +22,9 @@ from runner.estimators.clusters import positive
 from runner.estimators.estimation import Estimates, design, nothing, robust
 from runner.estimators.separation import orthonormal, refuse_separated
 from runner.estimators.standard_errors import ERRORS, Estimated
-from runner.models.study import Finding
 from runner.numerics.inference import inference
 from runner.numerics.least_squares import NotEstimable, solve
+from runner.panels.finding import Finding
 from runner.panels.panel import Panel
 from runner.panels.units import cluster_key, units
 from runner.text import LEVEL, count, number, p_text

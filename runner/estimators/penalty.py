@@ -12,8 +12,8 @@ import numpy as np
 
 from runner.errors import listed
 from runner.estimators.shrinkage import Penalty, Reduced
-from runner.models.study import Finding
 from runner.numerics.least_squares import NotEstimable
+from runner.panels.finding import Finding
 from runner.text import count, number
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.estimators.standard_errors import ERRORS
-from runner.text import count, errors_in_force, per_unit, plural, unit_noun
+from runner.experiment.wording import errors_in_force
+from runner.text import count, per_unit, plural, unit_noun
 
 if TYPE_CHECKING:
     from runner.experiment.report import Report

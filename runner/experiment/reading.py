@@ -10,13 +10,13 @@ import numpy as np
 from runner.errors import listed
 from runner.experiment import advice
 from runner.experiment.cautions import cautions
+from runner.experiment.wording import errors_in_force
 from runner.numerics.variation import few_values
 from runner.text import (
     LEVEL,
     MOST_VIF,
     by_chance,
     count,
-    errors_in_force,
     number,
     p_text,
     per_unit,

@@ -15,7 +15,8 @@ from runner.data.market import Dropped
 from runner.experiment.auditing.audit import Audit
 from runner.models.fit import Fit, headline
 from runner.models.pricing import GRS
-from runner.models.study import Finding, Study
+from runner.models.study import Study
+from runner.panels.finding import Finding
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows
 from runner.record.ledger import Count

@@ -19,7 +19,8 @@ from runner.experiment.report import Report
 from runner.experiment.spec import FULL, Experiment, without_secrets
 from runner.models.fit import NO_DIAGNOSTICS
 from runner.models.model import Model
-from runner.models.study import Finding, Study
+from runner.models.study import Study
+from runner.panels.finding import Finding
 from runner.panels.panel import Panel, build_panel
 from runner.panels.rows import Rows, rows_of
 from runner.panels.segments import shared_by

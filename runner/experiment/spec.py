@@ -26,7 +26,8 @@ from runner.schema.settings import MOST_LOST, OWN, Count, RowsOf, UpToOne
 
 if TYPE_CHECKING:
     from runner.data.market import Market
-    from runner.models.study import Finding, Study
+    from runner.models.study import Study
+    from runner.panels.finding import Finding
     from runner.preprocessing.steps import Step
 
 GROUPS = ("data", "features", "target", "model", "validation")

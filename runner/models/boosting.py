@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.models.fit import Fit
-    from runner.models.study import Finding
+    from runner.panels.finding import Finding
     from runner.panels.panel import Panel
     from runner.panels.units import Unit
 
@@ -229,7 +229,7 @@ def _importance(grown: Sequence[Grown], names: Sequence[str]) -> Finding:
     """Per unit and feature: share of the gain of all splits, and how many splits."""
     import pandas as pd
 
-    from runner.models.study import Finding
+    from runner.panels.finding import Finding
 
     rows = []
     for one in grown:

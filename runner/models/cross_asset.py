@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.models.fit import Fit
-    from runner.models.study import Finding
+    from runner.panels.finding import Finding
     from runner.panels.panel import Panel
     from runner.validation.splitters import Fold
 
@@ -326,7 +326,7 @@ def _signals(
     """Which candidates each asset keeps in the last window, with their slopes."""
     import pandas as pd
 
-    from runner.models.study import Finding
+    from runner.panels.finding import Finding
 
     names = [f"{feature} of {asset}" for asset in panel.assets for feature in panel.names]
     i, j = np.nonzero(np.nan_to_num(params[:, 1:]))

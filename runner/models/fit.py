@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from runner.errors import DataError, EstimationError, listed
-from runner.estimators.clusters import long_run
 from runner.estimators.estimation import EXACT, Estimates, wald_test
-from runner.models.study import Finding
-from runner.numerics.covariance import projected
+from runner.numerics.covariance import long_run, projected
 from runner.numerics.inference import infer, inference
 from runner.numerics.restrictions import hypothesis, names_in, restriction
+from runner.panels.finding import Finding
 
 if TYPE_CHECKING:
     from runner.panels.components import Components

@@ -4,11 +4,10 @@ sentences.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,26 +19,6 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
     from runner.panels.rows import Rows
     from runner.validation.splitters import Fold
-
-
-class Finding(NamedTuple):
-    """What an analysis or an estimator found beyond coefficients.
-
-    Attributes:
-        table: tidy; written as a CSV file and shown on the page.
-        metrics: flat numbers for the comparison of runs, logged as `<name of the analysis>/<key>`.
-        words: sentences of the reading, no surer than the table.
-        picture: which of `runner.sinks.drawings.DRAWINGS` draws the table; none where empty.
-        wealth: series by date of the wealth of the run's own strategy, out of sample and after
-            costs, from 1 at the first row on; a sweep judges its returns beside those of the other
-            jobs. None: no strategy.
-    """
-
-    table: pd.DataFrame
-    metrics: Mapping[str, float] = MappingProxyType({})
-    words: Sequence[str] = ()
-    picture: str = ""
-    wealth: pd.Series | None = None
 
 
 @dataclass(frozen=True)

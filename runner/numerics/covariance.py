@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from runner.estimators.clusters import long_run
 from runner.numerics.least_squares import NotEstimable, Solution
 
 
@@ -105,3 +104,14 @@ def _slack(fit: Solution) -> np.ndarray:
             f"HC2 and HC3 do not exist: {int((slack < 1e-10).sum())} rows have leverage 1"
         )
     return slack
+
+
+def long_run(scores: np.ndarray, lags: int) -> np.ndarray:
+    """Sum (k, k) of the products of scores (T, k) with themselves and their lags, Bartlett
+    weights.
+    """
+    meat = scores.T @ scores
+    for lag in range(1, lags + 1):
+        product = scores[lag:].T @ scores[:-lag]
+        meat += (1.0 - lag / (lags + 1.0)) * (product + product.T)
+    return np.asarray(meat)

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.estimators.clusters import long_run
-from runner.numerics.covariance import default_cosines, default_lags, projected
+from runner.numerics.covariance import default_cosines, default_lags, long_run, projected
 from runner.numerics.variation import COMPUTED, flat, of_quotients, rounding_alone
 
 FEWEST = 3  # assets of a date: two correlate by 1 or -1 whatever they do

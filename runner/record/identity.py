@@ -4,10 +4,10 @@ nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
-
-from runner.compute.cache import digest
 
 ASIDE = (
     "name",
@@ -32,3 +32,8 @@ def family_key(spec: Mapping[str, Any], fingerprint: str) -> str:
 def short(override: str) -> str:
     """An override without the groups before its key, for people."""
     return override.partition("=")[0].rpartition(".")[2] + "=" + override.partition("=")[2]
+
+
+def digest(of: Any) -> str:
+    """Twenty digits that name plain mappings, lists, numbers and texts by their content."""
+    return sha256(json.dumps(of, sort_keys=True, default=str).encode()).hexdigest()[:20]

@@ -16,6 +16,8 @@ from runner.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
+
 
 @dataclass(frozen=True)
 class RunDirectory:

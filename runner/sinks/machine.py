@@ -18,7 +18,6 @@ from runner.experiment.reading import reading
 if TYPE_CHECKING:
     from runner.experiment.auditing.audit import Audit
     from runner.experiment.report import Report
-    from runner.sweeps.comparison.comparison import Comparison
 
 Form = Literal[
     "tables", "json", "quiet"
@@ -60,26 +59,6 @@ def of_audit(name: str, found: Audit) -> dict[str, Any]:
     }
     about |= {"seed": found.seed, "warnings": found.warnings}
     return about | {"audit": found.table, "reading": found.words, "leaks": found.leaks}
-
-
-def of_sweep(found: Comparison, verdict: Sequence[str], directory: Path) -> dict[str, Any]:
-    """The jobs of a sweep; the verdict is null where none was passed."""
-    outcomes = found.failures["outcome"].value_counts()
-    counts = {"jobs": len(found.plan.jobs), "finished": len(found.outcomes)}
-    counts |= {name.replace(" ", "_"): int(outcomes.get(name, 0)) for name in ("failed", "not run")}
-    return {
-        "name": found.plan.name,
-        "kind": "sweep",
-        "directory": str(found.plan.directory),
-        "report": str(directory),
-        "counts": counts,
-        "score": found.score or None,
-        "lower_is_better": found.lower_is_better,
-        "leaderboard": found.leaderboard,
-        "failures": found.failures,
-        "verdict": verdict[0] if verdict else None,
-        "reading": [*verdict[1:], *found.words],
-    }
 
 
 def text(found: Mapping[str, Any]) -> str:

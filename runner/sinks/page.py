@@ -13,6 +13,7 @@ import yaml
 
 from runner.data.calendar import span
 from runner.experiment.reading import sections
+from runner.experiment.wording import calendar_text, target_text
 from runner.sinks.markup import (
     MOST_ROWS,
     NAMES,
@@ -29,25 +30,14 @@ from runner.sinks.markup import (
     tag,
     unbroken,
 )
-from runner.text import (
-    LEVEL,
-    MOST_VIF,
-    calendar_text,
-    count,
-    number,
-    p_text,
-    per_unit,
-    plural,
-    stars,
-    target_text,
-)
+from runner.text import LEVEL, MOST_VIF, count, number, p_text, per_unit, plural, stars
 from runner.text import unit_noun as noun_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from runner.experiment.report import Report
-    from runner.models.study import Finding
+    from runner.panels.finding import Finding
 
 
 def write(report: Report, directory: Path, pictures: list[Path]) -> None:

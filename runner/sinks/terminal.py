@@ -18,12 +18,12 @@ from runner.data.calendar import span
 from runner.experiment.auditing.audit import Audit
 from runner.experiment.reading import sections
 from runner.experiment.report import Report
+from runner.experiment.wording import calendar_text
 from runner.progress import listening
 from runner.progress import reading as reading_of
 from runner.sinks import machine
 from runner.sinks.machine import Form
-from runner.sweeps.telling.progress import duration
-from runner.text import calendar_text, count, p_text, stars
+from runner.text import count, duration, p_text, stars
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text

@@ -19,8 +19,8 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from runner.record.rundir import SWEEPS
 from runner.sinks import view
-from runner.sweeps.plan import SWEEPS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -155,3 +155,14 @@ def _answer(text: str, status: int = 200) -> Response:
     from starlette.responses import PlainTextResponse
 
     return PlainTextResponse(text, status_code=status)
+
+
+def plugged_in(uri: str) -> bool:
+    """Whether the tracking server at this address has our plug-in."""
+    from urllib.request import build_opener
+
+    try:
+        with build_opener().open(f"{uri.rstrip('/')}/open/0/plugged-in", timeout=5) as answer:
+            return bool(answer.status == 200 and answer.read() == b"factor-runner")
+    except (OSError, ValueError):
+        return False

@@ -20,8 +20,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.compute.cache import Bench, digest
+from runner.compute.cache import Bench
 from runner.errors import DataError
+from runner.record.identity import digest
 
 if TYPE_CHECKING:
     from runner.sweeps.plan import Plan

@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.cli.ui import plugged_in
-from runner.compute.cache import Bench, digest
+from runner.compute.cache import Bench
 from runner.errors import RunnerError
 from runner.experiment.spec import build, without_secrets
-from runner.record.identity import family_key, job_key
+from runner.record.identity import digest, family_key, job_key
 from runner.record.ledger import Ledger
 from runner.record.rundir import RunDirectory
 from runner.record.version import code_version
 from runner.sinks import tracking
 from runner.sinks.machine import Form
+from runner.sinks.ui_plugin import plugged_in
 from runner.sweeps import bayes, slurm
 from runner.sweeps.cache import bench_of
 from runner.sweeps.comparison.tested import verdict

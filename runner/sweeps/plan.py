@@ -15,17 +15,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.compute.cache import digest
 from runner.errors import DataError, SpecError, unknown
 from runner.experiment.spec import without_secrets
-from runner.record.identity import short
+from runner.record.identity import digest, short
 from runner.record.ledger import marker
-from runner.record.rundir import RunDirectory
+from runner.record.rundir import SWEEPS, RunDirectory
 from runner.sweeps.search import Axis
 from runner.sweeps.settings import Sweep
 
 PLAN, STATE = "plan.json", ".state"
-SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from runner.trials.premises import Dates, doubts, series_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -40,22 +42,6 @@ class Influence(NamedTuple):
     reason: str = ""
 
 
-class Dates(NamedTuple):
-    """By date and term (T, k): influence; share of the date in the squares of the effective
-    regressor.
-
-    The effective regressor of a term is what its estimate multiplies the target with, a with
-    b = sum of a y: the residual of its regressor on the others, over its sum of squares. `bias`
-    (k,) is the small-sample bias by which its innovations move with the residuals, `persistence`
-    (k,) its first-order autocorrelation; NaN where the estimate is no regression over time.
-    """
-
-    influence: np.ndarray
-    share: np.ndarray
-    bias: np.ndarray
-    persistence: np.ndarray
-
-
 def influence(study: Study) -> Influence:
     """Influence of each date on the headline estimates of the study, those of
     `runner.models.fit.headline`.
@@ -76,7 +62,6 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
     """
     from runner.models.regression import Regression, component_names
     from runner.panels.components import extended
-    from runner.trials.premises import doubts
 
     if not isinstance(model, Regression):
         return Influence(None, reason=f"{type(model).__name__} has no influence by date")
@@ -181,7 +166,6 @@ def dates_of(pool: Pool, horizon: int, by_asset: bool) -> Dates:
 
     Then the bias is the sum of those of the assets, else that of the sums by date.
     """
-    from runner.trials.premises import series_of
 
     bread = _bread(pool)
     T, k = len(pool.y), len(pool.b)

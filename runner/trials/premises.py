@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from runner.models.regression import Regression
     from runner.panels.panel import Panel
-    from runner.trials.influence import Dates
 
 MOST_BIAS = 0.25  # of a standard error: a test at .25 % rejects in .36 %
 PLANTED = 5.0  # the true t whose power is asked
@@ -217,3 +216,19 @@ def is_common(panel: Panel, term: str) -> bool:
     high = np.where(panel.valid, column, -np.inf).max(axis=1)
     low = np.where(panel.valid, column, np.inf).min(axis=1)
     return bool((high[panel.valid.any(axis=1)] == low[panel.valid.any(axis=1)]).all())
+
+
+class Dates(NamedTuple):
+    """By date and term (T, k): influence; share of the date in the squares of the effective
+    regressor.
+
+    The effective regressor of a term is what its estimate multiplies the target with, a with
+    b = sum of a y: the residual of its regressor on the others, over its sum of squares. `bias`
+    (k,) is the small-sample bias by which its innovations move with the residuals, `persistence`
+    (k,) its first-order autocorrelation; NaN where the estimate is no regression over time.
+    """
+
+    influence: np.ndarray
+    share: np.ndarray
+    bias: np.ndarray
+    persistence: np.ndarray

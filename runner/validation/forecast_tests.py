@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.estimators.clusters import long_run
+from runner.numerics.covariance import long_run
 from runner.numerics.variation import COMPUTED, flat
 
 # dates below which neither test is made; nor where the dates are not more than twice the horizon

@@ -10,7 +10,7 @@ import numpy as np
 from runner.analyses.suited import refuse_not_plain, refuse_unknown, refuse_unsuited
 from runner.errors import listed
 from runner.estimators.standard_errors import ERRORS
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.text import LEVEL, count, number, p_text, t_text
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class System:
         """Covariance (U m, U m) of the terms at these m places, unit by unit, without small-sample
         factor.
         """
-        from runner.estimators.clusters import long_run
+        from runner.numerics.covariance import long_run
 
         if self.residuals is not None and self.bread is not None:
             return np.kron(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.errors import DataError, RunnerError, listed
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.text import count, number, percent, plural
 
 if TYPE_CHECKING:

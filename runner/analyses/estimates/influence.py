@@ -10,7 +10,7 @@ import numpy as np
 
 from runner.analyses.suited import refuse_not_plain, refuse_unsuited
 from runner.errors import DataError
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.schema.settings import Rows
 from runner.text import count, number, percent, t_text
 

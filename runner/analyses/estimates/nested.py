@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.analyses.suited import refuse_unknown, refuse_unsuited
 from runner.errors import LISTED, DataError, listed
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.text import (
     LEVEL,
     by_chance,

@@ -16,7 +16,7 @@ from runner.analyses.suited import (
 )
 from runner.data.calendar import Year, year_of
 from runner.errors import DataError, listed
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.schema.settings import Positive, Share
 from runner.text import (
     LEVEL,

@@ -19,7 +19,7 @@ from runner.analyses.estimates.by_asset import (
 )
 from runner.errors import DataError
 from runner.estimators.standard_errors import OwnCovariance
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.schema.settings import Count, Rows, Share, UpToOne, Window
 from runner.text import count, number, p_text
 

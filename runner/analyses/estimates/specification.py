@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.estimators.clusters import long_run
 from runner.estimators.standard_errors import own
+from runner.numerics.covariance import long_run
 from runner.numerics.inference import Wald, wald
 from runner.numerics.least_squares import NotEstimable, solve
 from runner.numerics.restrictions import Restriction

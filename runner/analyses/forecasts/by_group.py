@@ -10,7 +10,7 @@ import numpy as np
 
 from runner.analyses.forecasts.judged import judged
 from runner.errors import DataError, unknown
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.text import count, number
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 
 from runner.analyses.forecasts.forecasts import OUT, forecasts
 from runner.errors import DataError
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.schema.settings import Share, Window
 from runner.text import LEVEL, count, number, p_text, percent
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.models.model import Model
-    from runner.models.study import Finding, Study
+    from runner.models.study import Study
+    from runner.panels.finding import Finding
     from runner.panels.panel import Panel
     from runner.validation.folds import Fold
 
@@ -47,7 +48,7 @@ def confidence_set(
     import numpy as np
     import pandas as pd
 
-    from runner.models.study import Finding
+    from runner.panels.finding import Finding
     from runner.trials.losses import block_of, may_be_best
 
     losses = _losses(study, models)

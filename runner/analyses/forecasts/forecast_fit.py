@@ -18,7 +18,8 @@ from runner.text import count, number, percent, t_text, verdict
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.models.study import Finding, Study
+    from runner.models.study import Study
+    from runner.panels.finding import Finding
     from runner.panels.panel import Panel
 
 FULL, PAST = "full", "past"
@@ -59,7 +60,7 @@ def forecast_fit(study: Study, *, against: Model | None = None, least: Rows = 30
     """
     import pandas as pd
 
-    from runner.models.study import Finding
+    from runner.panels.finding import Finding
 
     y, forecasts = _cells(study, against)
     parts = []

@@ -8,7 +8,7 @@ import numpy as np
 
 from runner.analyses.forecasts.judged import judged
 from runner.errors import DataError
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.text import count, number, percent, t_text, verdict
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 
 from runner.analyses.estimates.fold_stability import central, units_of
 from runner.errors import DataError, RunnerError
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.schema.settings import Count, Positive, Rows, Share
 from runner.text import count, number, percent
 

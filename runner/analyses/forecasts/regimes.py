@@ -11,7 +11,7 @@ import numpy as np
 
 from runner.analyses.forecasts.judged import judged
 from runner.features.factors import Signal
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.text import count, number
 
 if TYPE_CHECKING:

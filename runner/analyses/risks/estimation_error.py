@@ -8,7 +8,7 @@ import numpy as np
 
 from runner.data.sources.factor_truth import KnownTruth
 from runner.errors import DataError, EstimationError
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.schema.settings import Rows
 from runner.text import count, number, percent
 

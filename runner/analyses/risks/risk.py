@@ -8,7 +8,7 @@ import numpy as np
 
 from runner.data.calendar import year_of
 from runner.errors import DataError
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.schema.settings import Positive, UpToOne
 from runner.text import count, number, percent
 

@@ -12,7 +12,7 @@ import numpy as np
 from runner.analyses.risks.risk import SINGULAR, estimators, refuse_few
 from runner.data.calendar import year_of
 from runner.errors import DataError
-from runner.models.study import Finding
+from runner.panels.finding import Finding
 from runner.schema.settings import Count, Positive, Rows, UpToOne
 from runner.text import LEVEL, count, number, p_text, percent
 
@@ -237,8 +237,7 @@ def mean_with_error(values: np.ndarray, horizon: int) -> Mean:
     """Mean of a series with its Newey-West error (lags of `default_lags`), with n - 1 degrees of
     freedom.
     """
-    from runner.estimators.clusters import long_run
-    from runner.numerics.covariance import default_lags
+    from runner.numerics.covariance import default_lags, long_run
 
     n = len(values)
     spread = long_run((values - values.mean())[:, None], default_lags(n, horizon))

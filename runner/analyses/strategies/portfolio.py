@@ -15,8 +15,8 @@ from runner.analyses.strategies.sharpe import STATIONARY, intervals
 from runner.analyses.strategies.trading import compounded, max_drawdown
 from runner.data.calendar import year_of
 from runner.errors import DataError
-from runner.models.study import Finding
 from runner.numerics.variation import mean_over_spread
+from runner.panels.finding import Finding
 from runner.schema.settings import Count, NotNegative, Positive, Rows, Share, Window
 from runner.text import count, number, percent, t_text, verdict
 

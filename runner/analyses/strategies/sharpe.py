@@ -10,8 +10,8 @@ import numpy as np
 
 from runner.data.calendar import Year, year_of
 from runner.errors import DataError, listed
-from runner.models.study import Finding
 from runner.numerics.variation import COMPUTED, flat
+from runner.panels.finding import Finding
 from runner.schema.settings import Count, Positive, Rows, Share
 from runner.text import count, number, percent
 

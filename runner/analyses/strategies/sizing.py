@@ -14,8 +14,8 @@ from runner.analyses.strategies.trading import compounded, max_drawdown
 from runner.data.calendar import year_of
 from runner.errors import DataError
 from runner.features.factors import Quantile, Signal
-from runner.models.study import Finding
 from runner.numerics.variation import mean_over_spread
+from runner.panels.finding import Finding
 from runner.schema.settings import NotNegative, Positive, Rows
 from runner.text import count, number, percent
 

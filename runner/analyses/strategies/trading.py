@@ -9,8 +9,8 @@ import numpy as np
 from runner.analyses.forecasts.forecasts import OUT, forecasts
 from runner.data.calendar import Year, year_of
 from runner.errors import DataError
-from runner.models.study import Finding
 from runner.numerics.variation import mean_over_spread
+from runner.panels.finding import Finding
 from runner.schema.settings import NotNegative, Positive
 from runner.text import count, number, percent
 

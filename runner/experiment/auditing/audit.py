@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from runner.compute.cache import digest
 from runner.data.market import Market
 from runner.errors import DataError, listed
 from runner.experiment.auditing import columns, cuts, models, outside
@@ -42,6 +41,7 @@ from runner.experiment.auditing.tally import (
 )
 from runner.models.model import Model
 from runner.panels.panel import Panel, build_panel, checked, evaluate
+from runner.record.identity import digest
 from runner.text import count
 
 if TYPE_CHECKING:

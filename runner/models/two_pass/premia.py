@@ -15,8 +15,8 @@ import numpy as np
 from scipy.special import chdtrc, fdtrc
 
 from runner.errors import DataError, listed
-from runner.estimators.clusters import long_run
 from runner.estimators.estimation import Estimates, nothing
+from runner.numerics.covariance import long_run
 from runner.numerics.inference import Wald
 from runner.numerics.least_squares import RANK_TOLERANCE, NotEstimable
 from runner.numerics.variation import flat

@@ -12,9 +12,9 @@ import pandas as pd
 from runner.errors import listed
 from runner.estimators.estimation import Estimates, nothing
 from runner.models.fit import HYPOTHESES, coefficient_table, quality_table
-from runner.models.study import Finding
 from runner.models.two_pass.premia import Errors, Passes, covariance_of_mean
 from runner.numerics.inference import inference
+from runner.panels.finding import Finding
 from runner.panels.panel import Panel
 from runner.panels.units import Unit
 from runner.text import LEVEL, MANY_TESTS, count, number, percent

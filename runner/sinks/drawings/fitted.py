@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runner.experiment.wording import target_text
 from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, axes_at, cloud, figure_of, shortened
-from runner.text import count, number, target_text, unit_noun
+from runner.text import count, number, unit_noun
 
 if TYPE_CHECKING:
     from runner.experiment.report import Report

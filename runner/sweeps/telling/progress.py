@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 
 from runner.progress import reading
-from runner.text import count
+from runner.text import count, duration
 
 if TYPE_CHECKING:
     from runner.sinks.machine import Form
@@ -100,10 +100,3 @@ def _plan(name: str, jobs: int, done: int, taken: int, same: int, typical: float
     known = "" if typical is None else f", about {duration(typical * left)}"
     time = "" if not left else known or ", time not known yet"
     return f"sweep {name}: {count(jobs, 'job')}{before}{twice}, {left} to run{time}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

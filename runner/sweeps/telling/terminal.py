@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runner.sinks import machine
 from runner.sinks.machine import Form
 from runner.sinks.terminal import LEGEND, Page, say
 from runner.sweeps.comparison.comparison import MOST_BESIDE, REMARKS
 from runner.sweeps.comparison.texts import brief, value_texts
+from runner.sweeps.telling import machine
 from runner.text import count, number
 
 if TYPE_CHECKING:

@@ -1,0 +1,30 @@
+"""What an analysis or an estimator found: a table, a few numbers, a few sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Finding(NamedTuple):
+    """What an analysis or an estimator found beyond coefficients.
+
+    Attributes:
+        table: tidy; written as a CSV file and shown on the page.
+        metrics: flat numbers for the comparison of runs, logged as `<name of the analysis>/<key>`.
+        words: sentences of the reading, no surer than the table.
+        picture: which of `runner.sinks.drawings.DRAWINGS` draws the table; none where empty.
+        wealth: series by date of the wealth of the run's own strategy, out of sample and after
+            costs, from 1 at the first row on; a sweep judges its returns beside those of the other
+            jobs. None: no strategy.
+    """
+
+    table: pd.DataFrame
+    metrics: Mapping[str, float] = MappingProxyType({})
+    words: Sequence[str] = ()
+    picture: str = ""
+    wealth: pd.Series | None = None

@@ -1,0 +1,278 @@
+"""The way in from Python: the same specs, reports and comparisons as on the command line.
+
+    import runner
+
+    report = runner.run("experiment=ff3", "model.cov=HAC")
+    report.coefficients
+    mine = runner.run("features=market", "target=same_period_return", data=frame)
+    runner.compare(report, mine)
+
+Nothing is printed, written or tracked unless it is asked for. What is wrong raises an exception of
+`runner.errors` with the lines that the command line prints.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import RunnerError, SpecError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.cli.composition import Composer
+    from runner.experiment.spec import Experiment
+    from runner.panels.panel import Panel
+    from runner.session.comparison import Comparison
+    from runner.session.report import Report
+    from runner.sweeps.plan import Plan
+
+_COMPOSING = threading.RLock()  # Hydra's state is global: one thread composes at a time
+
+
+def compose(*overrides: str, config_dir: str | Path | None = None) -> Experiment:
+    """The checked spec of a run, ready to run.
+
+    Args:
+        overrides: as on the command line: `experiment=ff3`, `model.cov=HAC`.
+        config_dir: a directory of configs of your own, searched before those of the package.
+
+    Raises:
+        SpecError: every mistake of the overrides and of the spec, one line each.
+    """
+    with _composer(config_dir) as composer:
+        return composer.job(overrides).experiment
+
+
+def run(
+    *overrides: str,
+    data: pd.DataFrame | None = None,
+    config_dir: str | Path | None = None,
+    save: bool = False,
+    track: bool = False,
+) -> Report:
+    """Run one spec.
+
+    Args:
+        overrides: as on the command line.
+        data: a DataFrame in place of the data of the spec (see `runner.data.Frame`): a row per date
+            and asset, or dates x assets.
+        config_dir: a directory of configs of your own.
+        save: whether to write the run directory, as the command line does.
+        track: whether to log the run to MLflow too; it is saved then.
+
+    Raises:
+        SpecError: every mistake of the overrides and of the spec.
+        DataError: the data is missing, bad or too short.
+        EstimationError: no regression could be estimated.
+    """
+    from runner.session.report import Report
+
+    words = _with_data(overrides, data)
+    with _composer(config_dir) as composer:
+        job = composer.job(words)
+    experiment = _on_frame(job.experiment, data)
+    with _one_thread():
+        if save or track:
+            from runner.sinks.job import saved
+
+            report, run_id = saved(experiment, job.directory, track)
+            return Report.of(report, job.directory, run_id)
+        from runner.experiment.run import run as run_experiment
+
+        return Report.of(run_experiment(experiment))
+
+
+def sweep(
+    *overrides: str,
+    data: pd.DataFrame | None = None,
+    config_dir: str | Path | None = None,
+    score: str | None = None,
+) -> Comparison:
+    """Run every combination of a sweep in this process, and compare and judge the runs.
+
+    Args:
+        overrides: as on the command line with -m: `model.cov=HAC,HC3` is two runs.
+        data, config_dir: as of `run`.
+        score: the metric that ranks; None takes that of the spec (`sweep.score`).
+
+    A run that fails is a row of `failures`; the others go on. For several processes, a cluster, a
+    timeout, or to go on after an interruption: `python -m runner -m ...`.
+
+    Raises:
+        SpecError: the mistakes of the spec, each with the job it is in; a search led by scores.
+    """
+    from runner.session.comparison import of_plan
+
+    words = _with_data(overrides, data)
+    with TemporaryDirectory() as folder:
+        with _composer(config_dir) as composer:
+            plan = composer.plan(words)
+        if plan.settings.search == "bayes":
+            raise SpecError("sweep.search: bayes needs the command line: python -m runner -m ...")
+        plan = replace(plan, directory=Path(folder), ledger=str(Path(folder) / "ledger.db"))
+        with _one_thread():
+            plan, reports = _jobs_run(plan, data)
+        return of_plan(plan, reports, score)
+
+
+def compare(*runs: Report | str | Path, score: str | None = None) -> Comparison:
+    """Runs beside each other: reports, or directories of runs.
+
+    Raises:
+        SpecError: fewer than two runs; no run has the score.
+        DataError: a directory is no run directory.
+    """
+    from runner.session.comparison import of_reports
+
+    reports = [load(one) if isinstance(one, str | Path) else one for one in runs]
+    return of_reports(reports, score)
+
+
+def load(directory: str | Path) -> Report:
+    """The run that was written to a directory.
+
+    Raises:
+        DataError: it is no run directory.
+    """
+    from runner.session.report import Report
+
+    return Report.read(Path(directory))
+
+
+def panel(
+    data: Any,
+    *,
+    features: Mapping[str, str | Callable[..., Any]],
+    target: Callable[..., Any],
+    preprocess: Sequence[Callable[..., Any]] = (),
+) -> Panel:
+    """Rows of a target and features, ready for `runner.models.Regression().fit(panel)`.
+
+    Args:
+        data: a DataFrame (a row per date and asset, or dates x assets with `runner.data.Frame`), a
+            source such as `runner.data.French(...)`, or a `runner.data.Market`.
+        features: name -> an expression such as "close / lag(close, 21) - 1", or a function of the
+            market such as `runner.features.momentum`; its settings by functools.partial.
+        target: a function of the market such as `runner.targets.forward_return`.
+        preprocess: functions of the cross-section such as `runner.preprocessing.rank`, in order.
+
+    Raises:
+        DataError: what the data, a feature or the target cannot give, one line each.
+        SpecError: an expression that cannot be read.
+    """
+    from runner.data.market import Market
+    from runner.data.rules import admitted
+    from runner.panels.panel import build_panel
+    from runner.preprocessing.steps import Step
+    from runner.schema.settings import MOST_LOST
+
+    source = _source(data)
+    market = source if isinstance(source, Market) else admitted(source.load(), MOST_LOST)
+    functions = {name: _feature(name, feature) for name, feature in features.items()}
+    steps = [Step(partial(step), _name_of(step)) for step in preprocess]
+    return build_panel(market, functions, target, steps)
+
+
+def _feature(name: str, feature: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The function of a feature."""
+    from runner.features.expressions import Expression
+
+    if not isinstance(feature, str):
+        return feature
+    try:
+        return Expression(feature)
+    except ValueError as error:
+        raise SpecError(f"features.{name}: {error}") from None
+
+
+def _source(data: Any) -> Any:
+    """A source, where `data` is a DataFrame."""
+    import pandas as pd
+
+    from runner.data.sources.frame import Frame
+
+    return Frame().of(data) if isinstance(data, pd.DataFrame) else data
+
+
+def _name_of(step: Callable[..., Any]) -> str:
+    return str(getattr(step, "func", step).__name__)
+
+
+def _with_data(overrides: Sequence[str], data: pd.DataFrame | None) -> tuple[str, ...]:
+    """The overrides, with the group of data that takes a DataFrame where one is given.
+
+    Raises:
+        SpecError: a DataFrame beside other data.
+    """
+    if data is None:
+        return tuple(overrides)
+    named = [word for word in overrides if word.startswith("data=") and word != "data=frame"]
+    if named:
+        raise SpecError(f"data: a DataFrame is given beside {named[0]}; allowed: one of them")
+    others = [word for word in overrides if word != "data=frame"]
+    return ("data=frame", *others)
+
+
+def _on_frame(experiment: Experiment, data: pd.DataFrame | None) -> Experiment:
+    """The same, with the DataFrame as its source."""
+    if data is None:
+        return experiment
+    return replace(experiment, source=experiment.source.of(data))
+
+
+def _jobs_run(plan: Plan, data: pd.DataFrame | None) -> tuple[Plan, dict[int, Report]]:
+    """Run the jobs of a plan one after the other, each into its directory; a failure is kept."""
+    from runner.compute.cache import Bench
+    from runner.experiment.spec import build
+    from runner.record.identity import family_key
+    from runner.session.report import Report
+    from runner.sinks import files
+    from runner.sweeps.plan import Failure
+
+    bench = Bench()
+    jobs = []
+    reports: dict[int, Report] = {}
+    for job in plan.jobs:
+        try:
+            experiment = _on_frame(build(job.spec, job.overrides, job.chosen), data)
+            from runner.experiment.run import run as run_experiment
+
+            report = run_experiment(experiment, bench)
+        except RunnerError as error:
+            plan.fail(job, Failure(error.mistakes, final=True))
+            jobs.append(job)
+            continue
+        place = plan.place(job)
+        place.mkdir()
+        files.write(report, place)
+        reports[job.number] = Report.of(report)
+        key = str(reports[job.number].about["job"])
+        family = family_key(report.spec, report.fingerprint)
+        jobs.append(replace(job, fingerprint=report.fingerprint, key=key, family=family))
+    return replace(plan, jobs=tuple(jobs)), reports
+
+
+@contextmanager
+def _composer(config_dir: str | Path | None) -> Iterator[Composer]:
+    """Composes specs, for one thread at a time."""
+    from runner.cli.composition import Composer
+
+    with _COMPOSING:
+        yield Composer(None, None if config_dir is None else str(config_dir), None)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """BLAS on one thread, so that the last bits do not depend on the number of cores."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield

@@ -1,0 +1,137 @@
+"""Runs beside each other: leaderboard, coefficients side by side, on the rows that all forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from runner.errors import SpecError
+from runner.record.identity import family_key
+from runner.session.report import Report
+from runner.sweeps.comparison.comparison import Comparison as Compared
+from runner.sweeps.comparison.comparison import compared
+from runner.sweeps.plan import Job, Plan
+from runner.sweeps.settings import Sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Runs beside each other.
+
+    Attributes:
+        reports: the finished runs by their number in the tables.
+        leaderboard: rank, job, the score that ranks, the settings that differ, further scores.
+        coefficients: job, unit, term, estimate, std_error, t_stat, p_value, ci_low, ci_high.
+        side_by_side: terms in rows, the best runs in columns, as in a paper.
+        failures: job, the settings that differ, outcome and reason, of runs without results.
+        notes: what one must know before comparing, a sentence each.
+        verdict: what survives once all tests are paid for; empty where nothing was judged.
+        tests: the tests behind the verdict, one row each; empty where nothing was judged.
+    """
+
+    reports: dict[int, Report]
+    leaderboard: pd.DataFrame
+    coefficients: pd.DataFrame
+    side_by_side: pd.DataFrame
+    failures: pd.DataFrame
+    notes: tuple[str, ...]
+    verdict: str
+    tests: pd.DataFrame
+
+    @property
+    def best(self) -> Report:
+        """The run of rank 1."""
+        return self.reports[int(self.leaderboard["job"].iloc[0])]
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.reports)} runs, {len(self.failures)} without results>"
+
+    def _repr_html_(self) -> str:
+        from runner.session.html import comparison_html
+
+        return comparison_html(self)
+
+
+def of_plan(plan: Plan, reports: dict[int, Report], score: str | None) -> Comparison:
+    """The finished jobs of a plan, judged and compared.
+
+    Raises:
+        SpecError: no run has the score, or a term that sweep.tests names.
+    """
+    import pandas as pd
+
+    from runner.sweeps.comparison.tested import verdict
+
+    judged = verdict(plan)
+    words = () if judged is None else tuple(judged.notes)
+    table = compared(plan, score)
+    return Comparison(
+        reports=reports,
+        leaderboard=table.leaderboard,
+        coefficients=table.coefficients,
+        side_by_side=table.side_by_side(),
+        failures=table.failures,
+        notes=(*words, *_notes(table)),
+        verdict="" if judged is None else judged.sentence,
+        tests=pd.DataFrame() if judged is None else judged.tests,
+    )
+
+
+def of_reports(reports: Sequence[Report], score: str | None) -> Comparison:
+    """Runs that were made or loaded one by one.
+
+    Raises:
+        SpecError: fewer than two runs; no run has the score.
+    """
+    if len(reports) < 2:
+        raise SpecError(f"compare: given {len(reports)} run; allowed: two or more")
+    with TemporaryDirectory() as folder:
+        directory = Path(folder)
+        jobs = [
+            _placed(report, number, directory / str(number))
+            for number, report in enumerate(reports)
+        ]
+        plan = Plan(
+            directory=directory,
+            settings=Sweep(),
+            configs=(None, None, None),
+            words=(),
+            fixed=(),
+            axes=(),
+            jobs=tuple(jobs),
+            tracking={},
+            ledger=str(directory / "ledger.db"),
+        )
+        return of_plan(plan, dict(enumerate(reports)), score)
+
+
+def _placed(report: Report, number: int, place: Path) -> Job:
+    """A job whose run directory is that of the report, or is written for the while."""
+    from runner.sinks import files
+
+    if report.source is None:
+        place.symlink_to(Path(str(report.directory)).resolve(), target_is_directory=True)
+    else:
+        place.mkdir()
+        files.write(report.source, place)
+    fingerprint = str(report.about["fingerprint"])
+    return Job(
+        number=number,
+        differs=(report.name,),
+        overrides=(),
+        spec=report.spec,
+        fingerprint=fingerprint,
+        key=str(report.about["job"]),
+        family=family_key(report.spec, fingerprint),
+        chosen=report.about.get("chosen") or {},
+    )
+
+
+def _notes(table: Compared) -> tuple[str, ...]:
+    return tuple(table.words)

@@ -20,35 +20,45 @@ def conflicts(model: Regression) -> list[str]:
 
 
 def _of_errors(model: Regression) -> list[str]:
+    """Covariances with lags, clusters and kinds of regression that they cannot go with."""
     if model.cov not in ERRORS:
         return [f"cov: {unknown(model.cov, ERRORS)}"]
-    errors, given, found = ERRORS[model.cov], f"cov={model.cov}", []
+    errors = ERRORS[model.cov]
+    given = f"cov={model.cov}"
+    mistakes = []
     if model.cov_lags is not None and not errors.lagged:
-        lagged = ", ".join(where(lambda one: one.lagged))
-        found.append(
+        lagged = ", ".join(where(lambda others: others.lagged))
+        mistakes.append(
             f"cov_lags: {model.cov_lags} given with {given}; allowed: with cov={lagged} only"
         )
     kind = kind_of(model.by)
     if kind not in errors.by:
-        others = ", ".join(where(lambda one: kind in one.by))
-        found.append(
-            f"cov: {model.cov} given with by={_word(model.by)}; allowed: {_of_kinds(errors.by)}, else {others}"
+        others = ", ".join(where(lambda others: kind in others.by))
+        mistakes.append(
+            f"cov: {model.cov} given with by={_word(model.by)}; "
+            f"allowed: {_of_kinds(errors.by)}, else {others}"
         )
-    if errors.clustered != (1 <= len(set(model.clusters)) <= 2):
-        clustered = ", ".join(where(lambda one: one.clustered))
-        found.append(
-            f"clusters: {model.clusters} given with {given}; allowed: one or two, with cov={clustered} only"
+    one_or_two = 1 <= len(set(model.clusters)) <= 2
+    if errors.clustered != one_or_two:
+        clustered = ", ".join(where(lambda others: others.clustered))
+        mistakes.append(
+            f"clusters: {model.clusters} given with {given}; "
+            f"allowed: one or two, with cov={clustered} only"
         )
     if model.mean_lags is not None and model.by != "date":
-        found.append(
+        mistakes.append(
             f"mean_lags: {model.mean_lags} given with by={model.by}; allowed: with by=date only"
         )
-    return found
+    return mistakes
 
 
 def kind_of(by: str | None) -> Kind:
     """What a regression is over: time (by asset), assets (by date), or both."""
-    return "asset" if by == "asset" else "date" if by == "date" else "pooled"
+    if by == "asset":
+        return "asset"
+    if by == "date":
+        return "date"
+    return "pooled"
 
 
 def _word(by: str | None) -> str:
@@ -62,58 +72,59 @@ def _of_kinds(kinds: Sequence[Kind]) -> str:
 
 
 def _of_effects(model: Regression) -> list[str]:
-    found = []
+    """Fixed effects, dummies, weights and components with what they cannot go with."""
+    mistakes = []
+    effects = f"effects: {model.effects}"
+    by = f"by={model.by}"
     if model.effects and model.by in ("asset", "date"):
-        found.append(
-            f"effects: {model.effects} given with by={model.by}; allowed: with by=null or by a group"
-        )
+        mistakes.append(f"{effects} given with {by}; allowed: with by=null or by a group")
     if len(set(model.effects)) < len(model.effects):
-        found.append(f"effects: {model.effects} names one twice; allowed: asset, date")
+        mistakes.append(f"{effects} names one twice; allowed: asset, date")
     if model.dummies and (model.by is not None or model.effects):
-        found.append(
-            f"dummies: {model.dummies} given with by={model.by}, effects={model.effects}; allowed: with by=null, "
-            "without effects"
+        mistakes.append(
+            f"dummies: {model.dummies} given with {by}, effects={model.effects}; "
+            "allowed: with by=null, without effects"
         )
     if len(set(model.dummies)) < len(model.dummies):
-        found.append(f"dummies: {model.dummies} names one twice; allowed: each group once")
+        mistakes.append(f"dummies: {model.dummies} names one twice; allowed: each group once")
     if model.effects and model.cov in ERRORS and not ERRORS[model.cov].beside_effects:
-        others = ", ".join(where(lambda one: one.beside_effects and "pooled" in one.by))
-        found.append(f"cov: {model.cov} given with effects={model.effects}; allowed: {others}")
+        others = ", ".join(where(lambda errors: errors.beside_effects and "pooled" in errors.by))
+        mistakes.append(f"cov: {model.cov} given with effects={model.effects}; allowed: {others}")
     if model.weights == "inverse_variance" and model.by == "asset":
-        found.append(
-            "weights: inverse_variance is one number per asset; allowed: with by=date, null or a group"
+        mistakes.append(
+            "weights: inverse_variance is one number per asset; "
+            "allowed: with by=date, null or a group"
         )
     if model.components and model.by != "asset":
-        found.append(
-            f"components: {model.components} given with by={model.by}; allowed: with by=asset only"
+        mistakes.append(
+            f"components: {model.components} given with {by}; allowed: with by=asset only"
         )
-    return found
+    return mistakes
 
 
 def _of_estimators(model: Regression) -> list[str]:
-    found, given = [], f"estimator={model.estimator}"
+    """Settings that the estimator cannot go with."""
+    given = f"estimator={model.estimator}"
     penalised = model.estimator in PENALISED
+    mistakes = []
     if not penalised:
         only = f"given with {given}; allowed: with estimator=ridge, lasso, elastic_net only"
-        found += [
-            f"{name}: {only}" for name in ("penalty", "folds") if getattr(model, name) is not None
-        ]
+        settings = {"penalty": model.penalty, "folds": model.folds}
+        mistakes += [f"{name}: {only}" for name, value in settings.items() if value is not None]
     if model.penalty is not None and model.folds is not None:
-        found.append(
-            f"folds: given with penalty={model.penalty:g}; allowed: with penalty=null, which they choose"
+        mistakes.append(
+            f"folds: given with penalty={model.penalty:g}; "
+            "allowed: with penalty=null, which they choose"
         )
     if model.estimator != "ols":
         only = f"given with {given}; allowed: with estimator=ols only"
-        found += [
-            f"{name}: {getattr(model, name)} {only}"
-            for name in ("effects", "weights")
-            if getattr(model, name)
-        ]
+        of_ols = {"effects": model.effects, "weights": model.weights}
+        mistakes += [f"{name}: {value} {only}" for name, value in of_ols.items() if value]
     if penalised and model.cov != "nonrobust":
-        found.append(
+        mistakes.append(
             f"cov: {model.cov} given with {given}, which has no errors; allowed: with ols and logit"
         )
     if model.estimator == "logit" and model.cov in ERRORS and ERRORS[model.cov].of_logit is None:
-        others = ", ".join(where(lambda one: one.of_logit is not None))
-        found.append(f"cov: {model.cov} given with {given}; allowed: {others}")
-    return found
+        others = ", ".join(where(lambda errors: errors.of_logit is not None))
+        mistakes.append(f"cov: {model.cov} given with {given}; allowed: {others}")
+    return mistakes

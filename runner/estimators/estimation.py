@@ -1,6 +1,4 @@
-"""Least squares of every unit of a panel: from moments where they keep the digits, else row by
-row.
-"""
+"""Least squares of every unit of a panel: from moments where they keep the digits, else by rows."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from runner.numerics.restrictions import Restriction, all_slopes
 from runner.numerics.variation import FLAT, of_quotients, rounding_alone
 from runner.panels.finding import Finding
 from runner.panels.panel import Panel
-from runner.panels.units import Unit, cluster_key, units
+from runner.panels.units import ASSET, DATE, Unit, cluster_key, units
 
 if TYPE_CHECKING:
     from runner.models.regression import Regression
@@ -32,9 +30,11 @@ EXACT = "fits exactly: no errors, tests or diagnostics"
 Covariance = Callable[[int], Estimated]  # of a number of lags
 
 
-@dataclass
+@dataclass(frozen=True)
 class Estimates:
     """What was estimated of U units with k terms; NaN where there is nothing, with the reason.
+
+    The arrays are filled unit by unit while the units are estimated, and not after that.
 
     Attributes:
         units: the U units.
@@ -81,26 +81,36 @@ class Estimates:
         """(U,) whether a unit has estimates."""
         return np.isfinite(self.b).all(axis=1)
 
+    def without_estimates(self, u: int, reason: str) -> None:
+        """Unit u has no estimates, for this reason; those that it had are taken back."""
+        self.reason[u] = reason
+        self.b[u] = np.nan
+        self.ssr[u] = np.nan
+        self.f_stat[u] = np.nan
+        self.f_p[u] = np.nan
+
 
 def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows of the panel."""
     panel = replace(panel, weights=weights_of(model, panel, rows))
-    found = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
+    estimates = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
     fitted = np.zeros((len(panel.valid), 1), dtype=bool)
     fitted[rows] = True
     use = panel.valid & fitted
-    sound = np.zeros(len(found.units), dtype=bool)
-    several = model.by in ("asset", "date")
-    if (model.cov == "nonrobust" or not several) and model.constant and use.any():
-        sound = _from_moments(found, model, panel, use, rows)
-    for u in np.flatnonzero(~sound):
-        _row_by_row(found, int(u), model, panel)
-    return found
+    solved = np.zeros(len(estimates.units), dtype=bool)
+    # robust errors of a regression by asset or date take its rows, as does one without a constant
+    from_rows = model.cov != "nonrobust" and model.by in (ASSET, DATE)
+    if model.constant and not from_rows and use.any():
+        solved = _from_moments(estimates, model, panel, use, rows)
+    for u in np.flatnonzero(~solved):
+        _row_by_row(estimates, int(u), model, panel)
+    return estimates
 
 
 def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
-    """Features (T, N, K) among these names, in their order: a view where it is the panel's.
-    Dummies are left out.
+    """Features (T, N, K) among these names, in their order; dummies are left out.
+
+    A view where they follow each other in the panel.
     """
     if names is None:
         return panel.X
@@ -116,124 +126,163 @@ def design(
     """Regressors (n, k) of these cells, the constant first and dummies last."""
     X = panel.X[t, i]
     if names is not None:
-        X = X[:, [panel.names.index(name) for name in names if name in panel.names]]
+        at = [panel.names.index(name) for name in names if name in panel.names]
+        X = X[:, at]
     member = panel.dummies(names)
-    parts = [np.ones((len(X), int(constant))), X, member[i]]
-    return np.concatenate(parts, axis=1) if constant or member.size else X
+    if not constant and not member.size:
+        return X
+    ones = np.ones((len(X), int(constant)))
+    return np.concatenate([ones, X, member[i]], axis=1)
 
 
 def nothing(group: list[Unit], k: int) -> Estimates:
     """No estimates of any unit yet."""
     U = len(group)
-    n, df, ssr, tss, f_stat, f_p, lags = (np.full(U, np.nan) for _ in range(7))
-    b, V = np.full((U, k), np.nan), np.full((U, k, k), np.nan)
-    zeroed = np.zeros(U, dtype=int)
     return Estimates(
-        group, b, V, df, n, ssr, tss, f_stat, f_p, lags, zeroed, [""] * U, weight_term=np.zeros(U)
+        units=group,
+        b=np.full((U, k), np.nan),
+        V=np.full((U, k, k), np.nan),
+        df=np.full(U, np.nan),
+        n=np.full(U, np.nan),
+        ssr=np.full(U, np.nan),
+        tss=np.full(U, np.nan),
+        f_stat=np.full(U, np.nan),
+        f_p=np.full(U, np.nan),
+        lags=np.full(U, np.nan),
+        zeroed=np.zeros(U, dtype=int),
+        reason=[""] * U,
+        weight_term=np.zeros(U),
     )
 
 
 def _from_moments(
-    found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
+    estimates: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Fill in the units that their moments solve, and say which (U,)."""
-    M, shift = _moments(found, model, panel, use, rows)
-    solved = solve_moments(M, shift, None if panel.weights is None else _weighted(found, panel))
-    at, k = solved.sound, found.b.shape[1]
-    df = solved.n[at] - k
-    variance = solved.ssr[at] / df
-    found.b[at], found.df[at], found.n[at] = solved.b[at], df, solved.n[at]
-    found.V[at] = solved.bread[at] * variance[:, None, None]
-    found.ssr[at], found.tss[at] = solved.ssr[at], solved.tss[at]
-    _plain_f(found, at, k - 1)
-    for u in map(int, np.flatnonzero(at) if model.cov != "nonrobust" else []):
-        robust(found, u, model, panel, partial(_pooled, found, u, model, panel, solved.bread[u]))
-    return at
+    """Fill in the units that their moments solve, and return which these are (U,)."""
+    M, shift = _moments(estimates, model, panel, use, rows)
+    counted = None if panel.weights is None else _weighted(estimates, panel)
+    solved = solve_moments(M, shift, counted)
+    sound = solved.sound
+    k = estimates.b.shape[1]
+    df = solved.n[sound] - k
+    variance = solved.ssr[sound] / df
+    estimates.b[sound] = solved.b[sound]
+    estimates.V[sound] = solved.bread[sound] * variance[:, None, None]
+    estimates.df[sound] = df
+    estimates.n[sound] = solved.n[sound]
+    estimates.ssr[sound] = solved.ssr[sound]
+    estimates.tss[sound] = solved.tss[sound]
+    _classical_f(estimates, sound, k - 1)
+    if model.cov != "nonrobust":
+        for u in np.flatnonzero(sound).tolist():
+            covariance = partial(_pooled, estimates, u, model, panel, solved.bread[u])
+            robust(estimates, u, model, panel, covariance)
+    return sound
 
 
 def _moments(
-    found: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
+    estimates: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Moments (U, P, P) of the units and the point that they are about, from the folds' own where
-    there are some.
+    """Moments (U, P, P) of the units and the point that they are about.
+
+    From those that the folds of a run share where there are some.
     """
     shared = panel.shared if panel.weights is None else None
-    if shared is not None and model.by != "date":
-        known = shared.of(panel, rows, model.regressors, model.by, found.units)
+    if shared is not None and model.by != DATE:
+        known = shared.of(panel, rows, model.regressors, model.by, estimates.units)
         if known is not None:
             return known
-    span = slice(
-        rows.min(), rows.max() + 1
-    )  # rows outside cost nothing and cannot move the last bit
+    # rows outside the span cost nothing and cannot move the last bit
+    span = slice(rows.min(), rows.max() + 1)
     part = panel.at(np.arange(span.start, span.stop))
-    X, y, use, weights = regressors(part, model.regressors), part.y, use[span], part.weights
-    shift = shift_of(X, y, use, model.by if model.by in ("asset", "date") else None)
+    X = regressors(part, model.regressors)
+    y = part.y
+    use = use[span]
+    shift = shift_of(X, y, use, model.by if model.by in (ASSET, DATE) else None)
     member = panel.dummies(model.regressors)
     if member.size:
-        M = moments(X, y, use, shift, by_date=False, weights=weights)
-        return together(M, np.zeros(M[:, 0, 1:].shape), member)[None], with_zeros(
-            shift, member.shape[1]
-        )
-    M = moments(X, y, use, shift, by_date=model.by in ("date", None), weights=weights)
-    if model.by == "date":
-        return M[rows - span.start], shift[rows - span.start] if len(shift) > 1 else shift
-    return of_units(M, found.units, model.by), shift
+        M = moments(X, y, use, shift, by_date=False, weights=part.weights)
+        away = np.zeros(M[:, 0, 1:].shape)
+        return together(M, away, member)[None], with_zeros(shift, member.shape[1])
+    by_date = model.by in (DATE, None)
+    M = moments(X, y, use, shift, by_date=by_date, weights=part.weights)
+    if model.by != DATE:
+        return of_units(M, estimates.units, model.by), shift
+    at = rows - span.start
+    if len(shift) > 1:
+        shift = shift[at]
+    return M[at], shift
 
 
-def _row_by_row(found: Estimates, u: int, model: Regression, panel: Panel) -> None:
+def _row_by_row(estimates: Estimates, u: int, model: Regression, panel: Panel) -> None:
     """Fill in one unit from its rows, or the reason why there is nothing to fill in."""
-    t, i = found.units[u].cells(panel)
-    terms, found.n[u] = model.terms(panel.names), len(t)
+    t, i = estimates.units[u].cells(panel)
+    estimates.n[u] = len(t)
+    weights = None if panel.weights is None else panel.weights[t, i]
+    X = design(panel, t, i, model.regressors, model.constant)
     try:
-        weights = None if panel.weights is None else panel.weights[t, i]
-        X = design(panel, t, i, model.regressors, model.constant)
-        one = solve(X, panel.y[t, i], terms, model.constant, weights)
+        solution = solve(X, panel.y[t, i], model.terms(panel.names), model.constant, weights)
     except NotEstimable as error:
-        found.reason[u] = str(error)
+        estimates.without_estimates(u, reason=str(error))
         return
-    found.b[u], found.df[u], found.ssr[u], found.tss[u] = one.b, one.df, one.ssr, one.tss
+    estimates.b[u] = solution.b
+    estimates.df[u] = solution.df
+    estimates.ssr[u] = solution.ssr
+    estimates.tss[u] = solution.tss
     if weights is not None:
-        found.weight_term[u] = 0.5 * np.log(weights).sum()
-    if one.exact:
-        found.reason[u] = EXACT
-    elif ERRORS[model.cov].of is None:
-        robust(found, u, model, panel, partial(_pooled, found, u, model, panel, one.bread))
-    else:
-        robust(found, u, model, panel, partial(_own, model.cov, one))
-        if model.cov == "nonrobust":
-            _plain_f(found, u, X.shape[1] - model.constant)
+        estimates.weight_term[u] = 0.5 * np.log(weights).sum()
+    if solution.exact:
+        estimates.reason[u] = EXACT
+        return
+    covariance: Covariance = partial(_own, model.cov, solution)
+    if ERRORS[model.cov].of is None:
+        covariance = partial(_pooled, estimates, u, model, panel, solution.bread)
+    robust(estimates, u, model, panel, covariance)
+    if model.cov == "nonrobust":
+        _classical_f(estimates, u, X.shape[1] - model.constant)
 
 
-def _plain_f(found: Estimates, at: np.ndarray | int, slopes: int) -> None:
-    """Fill in F under equal variances, from sums of squares: nearly collinear columns cost it no
-    digit.
+def _classical_f(estimates: Estimates, at: np.ndarray | int, slopes: int) -> None:
+    """Fill in F under equal variances, from sums of squares.
+
+    Nearly collinear columns cost it no digit, as they would a Wald test.
     """
-    if slopes:
-        found.f_stat[at] = (found.tss[at] - found.ssr[at]) / slopes / (found.ssr[at] / found.df[at])
-        found.f_p[at] = fdtrc(slopes, found.df[at], found.f_stat[at])
+    if not slopes:
+        return
+    ssr = estimates.ssr[at]
+    df = estimates.df[at]
+    explained = (estimates.tss[at] - ssr) / slopes
+    estimates.f_stat[at] = explained / (ssr / df)
+    estimates.f_p[at] = fdtrc(slopes, df, estimates.f_stat[at])
 
 
 def weights_of(model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray | None:
-    """Weights (T, N) of the cells: those of the panel, or one over the variance (ddof 1) of each
-    asset's target.
+    """Weights (T, N) of the cells: the panel's, or one over the variance of each asset's target.
+
+    The variance (ddof 1) is that over these rows.
 
     Raises:
         DataError: an asset with rows but without a variance.
     """
     if model.weights != "inverse_variance":
         return panel.weights
-    y, use = panel.y[rows], panel.valid[rows]
+    y = panel.y[rows]
+    use = panel.valid[rows]
     n = use.sum(axis=0)
+    used = np.where(use, y, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        about = np.where(use, y - np.where(use, y, 0.0).sum(axis=0) / n, 0.0)
-        variance = np.sum(about**2, axis=0) / (n - 1.0)
-        size = np.sqrt(np.sum(np.where(use, y, 0.0) ** 2, axis=0) / n)
-    still = rounding_alone(
-        np.sqrt(variance), size, FLAT, lambda: (of_quotients(y) | ~use).all(axis=0)
-    )
-    bad = (n > 0) & (still | ~(variance > 0.0))
-    if bad.any():
-        names = listed(np.array(panel.assets)[bad])
+        deviation = np.where(use, y - used.sum(axis=0) / n, 0.0)
+        variance = np.sum(deviation**2, axis=0) / (n - 1.0)
+        size = np.sqrt(np.sum(used**2, axis=0) / n)
+
+    def quotients() -> np.ndarray:
+        """(N,) whether every target of an asset in use is a quotient of prices."""
+        return np.asarray((of_quotients(y) | ~use).all(axis=0))
+
+    constant = rounding_alone(np.sqrt(variance), size, FLAT, quotients)
+    lacking = (n > 0) & (constant | ~(variance > 0.0))
+    if lacking.any():
+        names = listed(np.array(panel.assets)[lacking])
         raise DataError(
             f"model.weights: inverse_variance of {names}: fewer than 2 rows, or a constant target"
         )
@@ -243,82 +292,98 @@ def weights_of(model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray 
 def about_mean(model: Regression, panel: Panel, rows: np.ndarray, group: list[Unit]) -> np.ndarray:
     """Sums of squares (U,) of the target about its mean, both weighted as the regressions are."""
     weights = weights_of(model, panel, rows)
-    found = np.full(len(group), np.nan)
+    tss = np.full(len(group), np.nan)
     for u, unit in enumerate(group):
         t, i = unit.cells(panel)
         if not len(t):
             continue
-        y, own = panel.y[t, i], None if weights is None else weights[t, i]
-        about = y - np.average(y, weights=own)
-        found[u] = np.average(about**2, weights=own) * (len(y) if own is None else own.sum())
-    return found
+        y = panel.y[t, i]
+        own = None if weights is None else weights[t, i]
+        total = len(y) if own is None else own.sum()
+        deviation = y - np.average(y, weights=own)
+        tss[u] = np.average(deviation**2, weights=own) * total
+    return tss
 
 
-def _weighted(found: Estimates, panel: Panel) -> np.ndarray:
+def _weighted(estimates: Estimates, panel: Panel) -> np.ndarray:
     """Rows (U,) of each unit; what its weights add to the likelihood is filled in."""
-    rows = np.zeros(len(found.units))
+    n = np.zeros(len(estimates.units))
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.where(panel.valid, np.log(np.asarray(panel.weights)), 0.0)
-    for u, unit in enumerate(found.units):
+    for u, unit in enumerate(estimates.units):
         own = np.ix_(unit.rows, unit.assets)
-        rows[u], found.weight_term[u] = panel.valid[own].sum(), 0.5 * logs[own].sum()
-    return rows
+        n[u] = panel.valid[own].sum()
+        estimates.weight_term[u] = 0.5 * logs[own].sum()
+    return n
 
 
-def _own(cov: str, one: Solution, lags: int) -> Estimated:
-    return Estimated(own(cov)(one, lags), one.df)
+def _own(cov: str, solution: Solution, lags: int) -> Estimated:
+    """The covariance of one regression by itself, from its rows."""
+    return Estimated(own(cov)(solution, lags), solution.df)
 
 
 def robust(
-    found: Estimates, u: int, model: Regression, panel: Panel, covariance: Covariance
+    estimates: Estimates, u: int, model: Regression, panel: Panel, covariance: Covariance
 ) -> None:
-    """Fill in the covariance of unit u and its F; without a covariance there are no estimates, but
-    the reason.
+    """Fill in the covariance of unit u and the test that every slope is zero.
+
+    Without a covariance there are no estimates, but the reason.
     """
-    terms, lags = model.terms(panel.names), np.nan
-    if model.lagged:
-        unit = found.units[u]
-        dates = int(panel.valid[np.ix_(unit.rows, unit.assets)].any(axis=1).sum())
-        lags = default_lags(dates, panel.horizon) if model.cov_lags is None else model.cov_lags
+    terms = model.terms(panel.names)
+    lags = _lags(estimates.units[u], model, panel) if model.lagged else None
     try:
-        found.V[u], found.df[u], found.zeroed[u] = covariance(0 if np.isnan(lags) else int(lags))
+        estimated = covariance(0 if lags is None else lags)
     except NotEstimable as error:
-        found.reason[u], found.b[u], found.ssr[u], found.f_stat[u], found.f_p[u] = (
-            str(error),
-            *[np.nan] * 4,
-        )
+        estimates.without_estimates(u, reason=str(error))
         return
-    found.lags[u] = lags
-    overall, _ = wald_test(found, u, all_slopes(terms)) if set(terms) - {"const"} else (None, "")
-    found.f_stat[u], found.f_p[u] = (
-        (overall.f_stat, overall.p_value) if overall else (np.nan, np.nan)
-    )
+    estimates.V[u] = estimated.V
+    estimates.df[u] = estimated.df
+    estimates.zeroed[u] = estimated.zeroed
+    estimates.lags[u] = np.nan if lags is None else lags
+    estimates.f_stat[u] = np.nan
+    estimates.f_p[u] = np.nan
+    if set(terms) - {"const"}:
+        overall, _ = wald_test(estimates, u, all_slopes(terms))
+        if overall is not None:
+            estimates.f_stat[u] = overall.f_stat
+            estimates.f_p[u] = overall.p_value
+
+
+def _lags(unit: Unit, model: Regression, panel: Panel) -> int:
+    """Lags of the covariance: those of the settings, or by the rule for the dates of the unit."""
+    if model.cov_lags is not None:
+        return model.cov_lags
+    with_a_cell = panel.valid[np.ix_(unit.rows, unit.assets)].any(axis=1)
+    return default_lags(int(with_a_cell.sum()), panel.horizon)
 
 
 def _pooled(
-    found: Estimates, u: int, model: Regression, panel: Panel, bread: np.ndarray, lags: int
+    estimates: Estimates, u: int, model: Regression, panel: Panel, bread: np.ndarray, lags: int
 ) -> Estimated:
     """Covariance (k, k) of unit u from its scores, and its degrees of freedom."""
-    X, rows, assets = (
-        regressors(panel, model.regressors),
-        found.units[u].rows,
-        found.units[u].assets,
-    )
+    X = regressors(panel, model.regressors)
+    rows = estimates.units[u].rows
+    assets = estimates.units[u].assets
     own = slice(None) if len(assets) == X.shape[1] else assets
     span = slice(rows.min(), rows.max() + 1)
     use = np.zeros((span.stop - span.start, len(assets)), dtype=bool)
     use[rows - span.start] = panel.valid[:, own][rows]
-    weights = None if panel.weights is None else panel.weights[span, own]
-    member = panel.dummies(model.regressors)[own]
-    pool = Pool(X[span, own], panel.y[span, own], use, found.b[u], bread, weights, member=member)
+    pool = Pool(
+        X=X[span, own],
+        y=panel.y[span, own],
+        use=use,
+        b=estimates.b[u],
+        bread=bread,
+        weights=None if panel.weights is None else panel.weights[span, own],
+        member=panel.dummies(model.regressors)[own],
+    )
     return covariance_of(pool, model, panel, own, lags)
 
 
 def covariance_of(
     pool: Pool, model: Regression, panel: Panel, own: slice | np.ndarray, lags: int
 ) -> Estimated:
-    """The covariance (k, k) in force of a regression over the assets `own`, and its degrees of
-    freedom.
+    """Covariance (k, k) of a regression over the assets `own`, and its degrees of freedom.
 
     Raises:
         NotEstimable: the covariance is not made for such a regression, or has no answer here.
@@ -330,20 +395,26 @@ def covariance_of(
     return of_pool(pool, lags, [None if key is None else key[own] for key in keys])
 
 
-def wald_test(found: Estimates, u: int, hypothesis: Restriction | str) -> tuple[Wald | None, str]:
+def wald_test(
+    estimates: Estimates, u: int, hypothesis: Restriction | str
+) -> tuple[Wald | None, str]:
     """The Wald test of a restriction on unit u, or the reason why there is none."""
-    if found.reason[u] or isinstance(hypothesis, str):
-        return None, found.reason[u] or str(hypothesis)
-    if not np.isfinite(found.V[u]).all():
+    if estimates.reason[u]:
+        return None, estimates.reason[u]
+    if isinstance(hypothesis, str):
+        return None, hypothesis
+    b = estimates.b[u]
+    V = estimates.V[u]
+    if not np.isfinite(V).all():
         return None, "estimates without errors"
-    rank = found.V.shape[1] - int(found.zeroed[u])
+    rank = len(V) - int(estimates.zeroed[u])
     if len(hypothesis.q) > rank:
-        restrictions = f"{len(hypothesis.q)} restrictions"
-        return (
-            None,
-            f"{restrictions} beside a covariance of rank {rank}, its negative eigenvalues set to zero",
+        reason = (
+            f"{len(hypothesis.q)} restrictions beside a covariance of rank {rank}, "
+            "its negative eigenvalues set to zero"
         )
+        return None, reason
     try:
-        return wald(found.b[u], found.V[u], found.df[u], hypothesis), ""
+        return wald(b, V, estimates.df[u], hypothesis), ""
     except NotEstimable as error:
         return None, str(error)

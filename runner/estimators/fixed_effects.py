@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,109 +21,157 @@ from runner.estimators.estimation import (
 )
 from runner.numerics.least_squares import NotEstimable
 from runner.numerics.moments import of_part, shift_of
-from runner.numerics.within import Cells, Within, refined, solve, within
+from runner.numerics.within import Cells, Solved, Within, refined, solve, within
 from runner.panels.panel import Panel
-from runner.panels.units import units
+from runner.panels.units import Unit, units
 
 if TYPE_CHECKING:
     from runner.models.regression import Regression
 
-EXACT_FIT = (
-    1e-13  # share of what the effects leave of the target below which residuals are rounding noise
-)
+# share of what the effects leave of the target below which residuals are rounding noise
+EXACT_FIT = 1e-13
 
 
 def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
-    """Every regression of the model on these rows of the panel; effects have no errors of their
-    own.
-    """
-    (T, N), weights = panel.y.shape, weights_of(model, panel, rows)
-    found = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
-    U = len(found.units)
-    found.absorbed, found.tss_within, found.asset_effects = (
-        np.zeros(U),
-        np.full(U, np.nan),
-        np.full(N, np.nan),
-    )
-    if "date" in model.effects:
-        found.date_effects = np.zeros((T, 1 if model.by is None else N))
-    for u, unit in enumerate(found.units):
-        own = slice(None) if len(unit.assets) == N else unit.assets
+    """Every regression of the model on these rows; effects have no errors of their own."""
+    weights = weights_of(model, panel, rows)
+    estimates = _nothing(model, panel, rows)
+    for u, unit in enumerate(estimates.units):
         span = slice(unit.rows.min(), unit.rows.max() + 1)
-        use = np.zeros((span.stop - span.start, len(unit.assets)), dtype=bool)
-        use[unit.rows - span.start] = panel.valid[:, own][unit.rows]
-        X, part = regressors(panel, model.regressors), of_part(weights, span)
-        cells = Cells(X[span, own], panel.y[span, own], use, None if part is None else part[:, own])
-        left = _fill(found, u, model, panel, cells)
-        if left is not None:
-            _effects(found, u, left, cells, span)
-    return found
+        cells = _cells(unit, span, model, panel, weights)
+        demeaned = _fill(estimates, u, model, panel, cells)
+        if demeaned is not None:
+            _effects(estimates, u, demeaned, cells, span)
+    return estimates
 
 
-def _fill(found: Estimates, u: int, model: Regression, panel: Panel, cells: Cells) -> Within | None:
-    """Fill in one unit and say what the effects leave, or fill in the reason why there is
-    nothing.
-    """
-    terms, n = model.terms(panel.names), int(cells.use.sum())
-    found.n[u] = n
-    try:
-        if not n:
-            raise NotEstimable("no rows")
-        left = within(cells, model.effects, shift_of(cells.X, cells.y, cells.use)[0, 0])
-        one = solve(left, cells, terms)
-        one = one if one.sound else refined(one, cells, model.effects)
-    except NotEstimable as error:
-        found.reason[u] = str(error)
-        return None
-    df, tss = n - len(terms) - left.absorbed, float(left.S[-1, -1])
-    found.b[u], found.df[u], found.ssr[u], found.tss[u] = one.b, df, one.ssr, left.tss
-    found.absorbed[u], found.tss_within[u] = left.absorbed, tss
-    if cells.weights is not None:
-        found.weight_term[u] = 0.5 * np.log(cells.weights[cells.use]).sum()
-    if one.ssr <= EXACT_FIT * tss:
-        found.reason[u] = EXACT
-        return left
-    found.V[u] = one.bread * (one.ssr / df)
-    if terms:
-        found.f_stat[u] = (tss - one.ssr) / len(terms) / (one.ssr / df)
-        found.f_p[u] = fdtrc(len(terms), df, found.f_stat[u])
-    if model.cov != "nonrobust":
-        counted = _counted(model, left)
-        pool = Pool(
-            cells.X,
-            cells.y,
-            cells.use,
-            one.b,
-            one.bread,
-            cells.weights,
-            left.alpha,
-            left.delta,
-            counted,
-        )
-        own = found.units[u].assets
-        robust(found, u, model, panel, lambda lags: covariance_of(pool, model, panel, own, lags))
-    return left
-
-
-def _counted(model: Regression, left: Within) -> int:
-    """Effects that take degrees of freedom: all, but where there is one kind and it is nested in
-    the clusters, whose sums of scores hold it already (the rule of linearmodels)."""
-    along_dates = [name == "date" for name in model.clusters]
-    nested = {"asset": not any(along_dates), "date": all(along_dates)}
-    return (
-        0 if along_dates and len(model.effects) == 1 and nested[model.effects[0]] else left.absorbed
+def _nothing(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
+    """No estimates of any unit yet, and no effects."""
+    T, N = panel.y.shape
+    group = units(panel, rows, model.by)
+    date_effects = None
+    if "date" in model.effects:
+        date_effects = np.zeros((T, 1 if model.by is None else N))
+    return replace(
+        nothing(group, len(model.terms(panel.names))),
+        absorbed=np.zeros(len(group)),
+        tss_within=np.full(len(group), np.nan),
+        asset_effects=np.full(N, np.nan),
+        date_effects=date_effects,
     )
 
 
-def _effects(found: Estimates, u: int, left: Within, cells: Cells, span: slice) -> None:
-    """What the forecast adds to x b: effects of assets, and of dates about their mean."""
-    b, own = found.b[u], found.units[u].assets
+def _cells(
+    unit: Unit, span: slice, model: Regression, panel: Panel, weights: np.ndarray | None
+) -> Cells:
+    """The cells of a unit on the dates of `span`, from its first row to its last."""
+    own = slice(None) if len(unit.assets) == len(panel.assets) else unit.assets
+    use = np.zeros((span.stop - span.start, len(unit.assets)), dtype=bool)
+    use[unit.rows - span.start] = panel.valid[:, own][unit.rows]
+    part = of_part(weights, span)
+    if part is not None:
+        part = part[:, own]
+    X = regressors(panel, model.regressors)
+    return Cells(X[span, own], panel.y[span, own], use, part)
+
+
+def _fill(
+    estimates: Estimates, u: int, model: Regression, panel: Panel, cells: Cells
+) -> Within | None:
+    """Fill in one unit, and return what the effects leave of it.
+
+    None where it cannot be estimated: then the reason is filled in.
+    """
+    terms = model.terms(panel.names)
+    n = int(cells.use.sum())
+    estimates.n[u] = n
+    try:
+        demeaned, solution = _solved(model, cells, terms)
+    except NotEstimable as error:
+        estimates.without_estimates(u, reason=str(error))
+        return None
+    df = n - len(terms) - demeaned.absorbed
+    ssr = solution.ssr
+    tss_within = float(demeaned.S[-1, -1])
+    estimates.b[u] = solution.b
+    estimates.df[u] = df
+    estimates.ssr[u] = ssr
+    estimates.tss[u] = demeaned.tss
+    estimates.absorbed[u] = demeaned.absorbed
+    estimates.tss_within[u] = tss_within
+    if cells.weights is not None:
+        estimates.weight_term[u] = 0.5 * np.log(cells.weights[cells.use]).sum()
+    if ssr <= EXACT_FIT * tss_within:
+        estimates.reason[u] = EXACT
+        return demeaned
+    estimates.V[u] = solution.bread * (ssr / df)
+    if terms:
+        estimates.f_stat[u] = (tss_within - ssr) / len(terms) / (ssr / df)
+        estimates.f_p[u] = fdtrc(len(terms), df, estimates.f_stat[u])
+    if model.cov != "nonrobust":
+        pool = _pool(model, cells, demeaned, solution)
+        assets = estimates.units[u].assets
+        covariance = partial(covariance_of, pool, model, panel, assets)
+        robust(estimates, u, model, panel, covariance)
+    return demeaned
+
+
+def _solved(model: Regression, cells: Cells, terms: list[str]) -> tuple[Within, Solved]:
+    """What the effects leave of one unit, and its slopes.
+
+    Raises:
+        NotEstimable: no rows, or none of the slopes can be estimated beside the effects.
+    """
+    if not cells.use.any():
+        raise NotEstimable("no rows")
+    shift = shift_of(cells.X, cells.y, cells.use)[0, 0]
+    demeaned = within(cells, model.effects, shift)
+    solution = solve(demeaned, cells, terms)
+    if not solution.sound:
+        solution = refined(solution, cells, model.effects)
+    return demeaned, solution
+
+
+def _pool(model: Regression, cells: Cells, demeaned: Within, solution: Solved) -> Pool:
+    """The regression as its covariance takes it."""
+    return Pool(
+        X=cells.X,
+        y=cells.y,
+        use=cells.use,
+        b=solution.b,
+        bread=solution.bread,
+        weights=cells.weights,
+        alpha=demeaned.alpha,
+        delta=demeaned.delta,
+        absorbed=_counted(model, demeaned),
+    )
+
+
+def _counted(model: Regression, demeaned: Within) -> int:
+    """Effects that take degrees of freedom under clustered errors (the rule of linearmodels).
+
+    All of them, unless there is one kind and it is nested in the clusters, whose sums of scores
+    hold it already.
+    """
+    if not model.clusters or len(model.effects) > 1:
+        return demeaned.absorbed
+    along_dates = [name == "date" for name in model.clusters]
+    nested = all(along_dates) if model.effects[0] == "date" else not any(along_dates)
+    return 0 if nested else demeaned.absorbed
+
+
+def _effects(estimates: Estimates, u: int, demeaned: Within, cells: Cells, span: slice) -> None:
+    """Fill in what the forecast adds to x b: effects of assets, and of dates about their mean."""
+    b = estimates.b[u]
+    own = estimates.units[u].assets
     K = len(b)
-    asset = left.alpha[:, K] - left.alpha[:, :K] @ b
-    date = left.delta[:, K] - left.delta[:, :K] @ b
+    asset = demeaned.alpha[:, K] - demeaned.alpha[:, :K] @ b
+    date = demeaned.delta[:, K] - demeaned.delta[:, :K] @ b
     used = cells.use.any(axis=1)
     level = date[used].mean()
-    np.asarray(found.asset_effects)[own] = np.where(cells.use.any(axis=0), asset + level, np.nan)
-    if found.date_effects is not None:
-        columns = np.arange(1) if found.date_effects.shape[1] == 1 else own
-        found.date_effects[span, columns] = np.where(used, date - level, 0.0)[:, None]
+    asset_effects = np.asarray(estimates.asset_effects)
+    asset_effects[own] = np.where(cells.use.any(axis=0), asset + level, np.nan)
+    if estimates.date_effects is not None:
+        shared = estimates.date_effects.shape[1] == 1
+        columns = np.arange(1) if shared else own
+        estimates.date_effects[span, columns] = np.where(used, date - level, 0.0)[:, None]

@@ -1,9 +1,8 @@
-"""Ridge, LASSO and elastic net of every unit of a panel, with a penalty that is given or chosen on
-folds.
-"""
+"""Ridge, LASSO and elastic net of every unit, with a penalty that is given or chosen on folds."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,8 +25,11 @@ FOLDS = 5  # that choose a penalty where no splitter is given
 
 
 class Parts(NamedTuple):
-    """How F folds divide R rows into S segments: of each row (R,), and which each fold trains and
-    tests on (F, S).
+    """How F folds divide R rows into S segments.
+
+    Attributes:
+        segment: (R,) the segment of each row.
+        train, test: (F, S) which segments each fold trains and tests on.
     """
 
     segment: np.ndarray
@@ -46,29 +48,33 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     Raises:
         DataError: the rows are too few for the folds that choose the penalty.
     """
-    found = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
-    found.absorbed = np.full(1, np.nan)  # degrees of freedom are not those of least squares
+    estimates = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
+    # degrees of freedom are not those of least squares
+    estimates = replace(estimates, absorbed=np.full(1, np.nan))
     parts = _parts(model, panel, rows)
-    source = reductions(model, panel, rows, found.units, parts.segment)
-    if source.M is not None:
-        found.n[:] = source.M[:, :, 0, 0].sum(axis=0)
-    else:
-        found.n[:] = [panel.valid[np.ix_(unit.rows, unit.assets)].sum() for unit in found.units]
+    source = reductions(model, panel, rows, estimates.units, parts.segment)
+    estimates.n[:] = _rows_of_units(source, panel, estimates.units)
+    solved = _at_once(estimates, source)
     over_dates = model.by == DATE and model.penalty is None
-    done = _at_once(found, source)
-    curves = (
-        _over_dates(found, source, parts)
-        if over_dates
-        else _one_by_one(found, source, parts, ~done)
-    )
-    if curves:
-        named = [
-            Unit("mean", "all", *unit[2:]) if over_dates else unit
-            for unit in (found.units[u] for u in curves)
-        ]
-        terms = model.terms(panel.names)[model.constant :]
-        found.findings = {"path": finding(model, named, list(curves.values()), terms)}
-    return found
+    if over_dates:
+        curves = _over_dates(estimates, source, parts)
+    else:
+        curves = _one_by_one(estimates, source, parts, ~solved)
+    if not curves:
+        return estimates
+    named = [estimates.units[u] for u in curves]
+    if over_dates:
+        named = [unit._replace(scope="mean", name="all") for unit in named]
+    terms = model.terms(panel.names)[model.constant :]
+    path = finding(model, named, list(curves.values()), terms)
+    return replace(estimates, findings={"path": path})
+
+
+def _rows_of_units(source: Reductions, panel: Panel, group: list[Unit]) -> np.ndarray | list[int]:
+    """How many rows (U,) each unit has."""
+    if source.M is not None:
+        return np.asarray(source.M[:, :, 0, 0].sum(axis=0))
+    return [panel.valid[np.ix_(unit.rows, unit.assets)].sum() for unit in group]
 
 
 def _parts(model: Regression, panel: Panel, rows: np.ndarray) -> Parts:
@@ -92,52 +98,55 @@ def _parts(model: Regression, panel: Panel, rows: np.ndarray) -> Parts:
         folds = split_usable(splitter, panel.dates[rows], usable, panel.horizon, rows)
     except DataError as error:
         lines = [line.removeprefix("validation") for line in error.mistakes]
-        raise DataError(
-            [f"model.folds{line} (counted in the {R} rows fitted)" for line in lines]
-        ) from error
+        counted = f"(counted in the {R} rows fitted)"
+        raise DataError([f"model.folds{line} {counted}" for line in lines]) from error
     if not folds:
         raise DataError("model.folds: gives no fold; allowed: a splitter that does, or a penalty")
-    member = np.zeros((2, len(folds), len(rows)), dtype=bool)
+    F = len(folds)
+    member = np.zeros((2 * F, len(rows)), dtype=bool)
     for f, fold in enumerate(folds):
-        member[0, f, fold.train], member[1, f, fold.test] = True, True
-    kinds, segment = np.unique(member.reshape(-1, len(rows)), axis=1, return_inverse=True)
-    return Parts(segment.ravel(), *np.split(kinds, 2))
+        member[f, fold.train] = True
+        member[F + f, fold.test] = True
+    # rows that are in the same parts of the same folds make a segment
+    kinds, segment = np.unique(member, axis=1, return_inverse=True)
+    return Parts(segment.ravel(), train=kinds[:F], test=kinds[F:])
 
 
-def _at_once(found: Estimates, source: Reductions) -> np.ndarray:
-    """Fill in the units of a ridge with a given penalty that their moments solve together, and say
-    which (U,).
+def _at_once(estimates: Estimates, source: Reductions) -> np.ndarray:
+    """Fill in the units that their moments solve together, and return which these are (U,).
+
+    Those of a ridge with a constant and a given penalty.
     """
-    model, none = source.model, np.zeros(len(found.units), dtype=bool)
-    if (
-        model.estimator != "ridge"
-        or model.penalty is None
-        or not model.constant
-        or source.M is None
-    ):
+    model = source.model
+    none = np.zeros(len(estimates.units), dtype=bool)
+    if model.estimator != "ridge" or model.penalty is None or not model.constant:
         return none
     names = model.terms(source.panel.names)[1:]
-    if not names or dummies_of(names):
+    if source.M is None or not names or dummies_of(names):
         return none
     b, ssr, tss, sound = ridge_of_units(source.M[0], source.shift, model.penalty, model.standardise)
-    found.b[sound], found.ssr[sound], found.tss[sound] = b[sound], ssr[sound], tss[sound]
+    estimates.b[sound] = b[sound]
+    estimates.ssr[sound] = ssr[sound]
+    estimates.tss[sound] = tss[sound]
     return sound
 
 
 def _one_by_one(
-    found: Estimates, source: Reductions, parts: Parts, left: np.ndarray
+    estimates: Estimates, source: Reductions, parts: Parts, left: np.ndarray
 ) -> dict[int, Curve]:
-    """Fill in the units `left` (U,), each with a penalty of its own; the curves of those whose
-    penalty was chosen.
+    """Fill in the units `left` (U,), each with a penalty of its own.
+
+    Returns:
+        The curves of the units whose penalty was chosen.
     """
     curves = {}
-    for u in map(int, np.flatnonzero(left)):
+    for u in np.flatnonzero(left).tolist():
         try:
             whole, b, curve = source.either(u, partial(_fitted, source.model, parts))
         except NotEstimable as error:
-            found.reason[u] = str(error)
+            estimates.without_estimates(u, reason=str(error))
             continue
-        _fill(found, u, whole, b)
+        _fill(estimates, u, whole, b)
         if curve is not None:
             curves[u] = curve
     return curves
@@ -146,27 +155,26 @@ def _one_by_one(
 def _fitted(
     model: Regression, parts: Parts, data: Sums | Cells
 ) -> tuple[Reduced, np.ndarray, Curve | None]:
-    """One unit reduced, its slopes (K,) on the scaled regressors, and the curve that chose the
-    penalty.
-    """
+    """One unit reduced, its slopes (K,) on scaled regressors, and the curve of its penalty."""
     whole = _whole(data, parts.every)
     if model.penalty is not None:
-        return whole, solve(whole, strength(model, np.array([model.penalty]), whole.n))[0], None
-    penalties, errors = grid(model, largest(model, whole)), []
+        given = np.array([model.penalty])
+        return whole, solve(whole, strength(model, given, whole.n))[0], None
+    penalties = grid(model, largest(model, whole))
+    errors = []
     for train, test in zip(parts.train, parts.test, strict=True):
-        if (part := data.reduced(train)) is not None:
-            n, squared = data.squared(
-                test, *part.line(solve(part, strength(model, penalties, part.n)))
-            )
-            errors += [squared / n] if n else []
+        training = data.reduced(train)
+        if training is None:
+            continue
+        b = solve(training, strength(model, penalties, training.n))
+        constant, slopes = training.line(b)
+        n, squared = data.squared(test, constant, slopes)
+        if n:
+            errors.append(squared / n)
     b = solve(whole, strength(model, penalties, whole.n))
-    curve = Curve(
-        penalties,
-        _by_fold(errors, penalties),
-        whole.line(b)[1],
-        whole.spread,
-        np.sum(b != 0.0, axis=1),
-    )
+    _, slopes = whole.line(b)
+    terms = np.sum(b != 0.0, axis=1)
+    curve = Curve(penalties, _by_fold(errors, penalties), slopes, whole.spread, terms)
     return whole, b[curve.chosen(model.choice)], curve
 
 
@@ -184,33 +192,43 @@ def _whole(data: Sums | Cells, every: np.ndarray) -> Reduced:
     return whole
 
 
-def _over_dates(found: Estimates, source: Reductions, parts: Parts) -> dict[int, Curve]:
-    """Fill in every date, with one penalty for all: the mean line over training dates forecasts
-    test dates.
+def _over_dates(estimates: Estimates, source: Reductions, parts: Parts) -> dict[int, Curve]:
+    """Fill in every date, with one penalty for all.
+
+    The mean line over training dates forecasts test dates.
     """
-    model, one, whole = source.model, np.array([True]), {}
-    for u in range(len(found.units)):
-        try:
-            whole[u] = source.either(u, partial(_whole, every=one))
-        except NotEstimable as error:
-            found.reason[u] = str(error)
+    model = source.model
+    whole = _dates_reduced(estimates, source)
     if not whole:
         return {}
     try:
         penalties = grid(model, max(largest(model, data) for data in whole.values()))
-        lines = {
-            u: data.line(solve(data, strength(model, penalties, data.n)))
-            for u, data in whole.items()
-        }
+        lines = {}
+        for u, data in whole.items():
+            lines[u] = data.line(solve(data, strength(model, penalties, data.n)))
         curve = _curve_over_dates(source, parts, penalties, whole, lines)
         at = curve.chosen(model.choice)
     except NotEstimable as error:
         for u in whole:
-            found.reason[u] = str(error)
+            estimates.without_estimates(u, reason=str(error))
         return {}
     for u, data in whole.items():
-        _fill(found, u, data, lines[u][1][at] * data.scale)
-    return {next(iter(whole)): curve}
+        _, slopes = lines[u]
+        _fill(estimates, u, data, slopes[at] * data.scale)
+    first = next(iter(whole))
+    return {first: curve}
+
+
+def _dates_reduced(estimates: Estimates, source: Reductions) -> dict[int, Reduced]:
+    """The rows of every date that has a penalised regression; the others have their reason."""
+    every = np.array([True])  # a date is one segment
+    whole = {}
+    for u in range(len(estimates.units)):
+        try:
+            whole[u] = source.either(u, partial(_whole, every=every))
+        except NotEstimable as error:
+            estimates.without_estimates(u, reason=str(error))
+    return whole
 
 
 def _curve_over_dates(
@@ -221,24 +239,34 @@ def _curve_over_dates(
     lines: dict[int, tuple[np.ndarray, np.ndarray]],
 ) -> Curve:
     """Errors of the mean line over training dates on the cells of test dates."""
-    one, errors = np.array([True]), []
+    every = np.array([True])
+    errors = []
     for train, test in zip(parts.train, parts.test, strict=True):
-        known = [lines[u] for u in np.flatnonzero(train[parts.segment]).tolist() if u in whole]
-        if known:
-            constant, slopes = (np.mean(values, axis=0) for values in zip(*known, strict=True))
-            score = partial(_squared, part=one, constant=constant, slopes=slopes)
-            tests = [source.either(u, score) for u in np.flatnonzero(test[parts.segment]).tolist()]
-            n = sum(rows for rows, _ in tests)
-            errors += [np.sum([squared for _, squared in tests], axis=0) / n] if n else []
-    slopes = np.mean([b for _, b in lines.values()], axis=0)
-    spread = np.mean([data.spread for data in whole.values()], axis=0)
-    kept = np.mean([np.sum(b != 0.0, axis=1) for _, b in lines.values()], axis=0)
-    return Curve(penalties, _by_fold(errors, penalties), slopes, spread, kept)
+        dates = np.flatnonzero(train[parts.segment]).tolist()
+        known = [lines[u] for u in dates if u in whole]
+        if not known:
+            continue
+        constant = np.mean([line[0] for line in known], axis=0)
+        slopes = np.mean([line[1] for line in known], axis=0)
+        score = partial(_squared, part=every, constant=constant, slopes=slopes)
+        tests = [source.either(u, score) for u in np.flatnonzero(test[parts.segment]).tolist()]
+        n = sum(rows for rows, _ in tests)
+        if n:
+            errors.append(np.sum([squared for _, squared in tests], axis=0) / n)
+    by_date = [slopes for _, slopes in lines.values()]
+    return Curve(
+        penalties,
+        _by_fold(errors, penalties),
+        slopes=np.mean(by_date, axis=0),
+        spread=np.mean([data.spread for data in whole.values()], axis=0),
+        terms=np.mean([np.sum(slopes != 0.0, axis=1) for slopes in by_date], axis=0),
+    )
 
 
 def _squared(
     data: Sums | Cells, part: np.ndarray, constant: np.ndarray, slopes: np.ndarray
 ) -> tuple[int, np.ndarray]:
+    """Rows of a part, and sums (L,) of squared errors of these lines on them."""
     return data.squared(part, constant, slopes)
 
 
@@ -247,8 +275,10 @@ def _by_fold(errors: list[np.ndarray], penalties: np.ndarray) -> np.ndarray:
     return np.array(errors).reshape(-1, len(penalties))
 
 
-def _fill(found: Estimates, u: int, whole: Reduced, b: np.ndarray) -> None:
-    """Write down one unit from its slopes (K,) on the scaled regressors."""
+def _fill(estimates: Estimates, u: int, whole: Reduced, b: np.ndarray) -> None:
+    """Fill in one unit from its slopes (K,) on the scaled regressors."""
     constant, slopes = whole.line(b)
-    found.b[u] = slopes if len(slopes) == found.b.shape[1] else np.append(constant, slopes)
-    found.ssr[u], found.tss[u] = whole.ssr(b), whole.z @ whole.z
+    with_constant = estimates.b.shape[1] > len(slopes)
+    estimates.b[u] = np.append(constant, slopes) if with_constant else slopes
+    estimates.ssr[u] = whole.ssr(b)
+    estimates.tss[u] = whole.z @ whole.z

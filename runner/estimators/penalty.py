@@ -1,6 +1,4 @@
-"""The choice of a penalty on folds of the rows fitted: grid, error curve, one-standard-error rule,
-and its words.
-"""
+"""The choice of a penalty on folds of the rows fitted: grid, error curve, rules, and words."""
 
 from __future__ import annotations
 
@@ -58,15 +56,11 @@ class Curve:
 
     @property
     def std_error(self) -> np.ndarray:
-        """(L,) standard deviation over folds (ddof 1) over the root of their number; NaN of one
-        fold.
-        """
+        """(L,) standard deviation (ddof 1) over the root of the number of folds; NaN of one."""
         folds = len(self.errors)
-        return (
-            self.errors.std(axis=0, ddof=1) / np.sqrt(folds)
-            if folds > 1
-            else np.full(len(self.penalties), np.nan)
-        )
+        if folds < 2:
+            return np.full(len(self.penalties), np.nan)
+        return self.errors.std(axis=0, ddof=1) / np.sqrt(folds)
 
     @property
     def least(self) -> int:
@@ -75,12 +69,14 @@ class Curve:
 
     @property
     def one_se(self) -> int | None:
-        """Position of the largest penalty whose mean error is within one standard error of the
-        least.
+        """Position of the largest penalty whose error is within one standard error of the least.
+
+        None with fewer than two folds.
         """
         if len(self.errors) < 2:
             return None
-        return int((self.mean <= self.mean[self.least] + self.std_error[self.least]).argmax())
+        allowed = self.mean[self.least] + self.std_error[self.least]
+        return int((self.mean <= allowed).argmax())
 
     def chosen(self, choice: str) -> int:
         """Position of the penalty to use.
@@ -94,13 +90,18 @@ class Curve:
             raise NotEstimable(
                 f"{folds} with 2 training rows and a test row; choice={choice} needs {needed}"
             )
-        one_se = self.one_se
-        return self.least if choice == "min" or one_se is None else one_se
+        if choice == "min" or self.one_se is None:
+            return self.least
+        return self.one_se
 
 
 def share(model: Regression) -> float:
     """Share of the absolute penalty."""
-    return {"ridge": 0.0, "lasso": 1.0}.get(model.estimator, model.l1_ratio)
+    if model.estimator == "ridge":
+        return 0.0
+    if model.estimator == "lasso":
+        return 1.0
+    return model.l1_ratio
 
 
 def strength(model: Regression, penalties: np.ndarray, n: int) -> Penalty:
@@ -117,53 +118,61 @@ def largest(model: Regression, data: Reduced) -> float:
         NotEstimable: no regressor goes with the target.
     """
     if share(model):
-        found = np.abs(data.A.T @ data.z).max(initial=0.0) / data.n / share(model)
+        covariances = np.abs(data.A.T @ data.z)
+        most = covariances.max(initial=0.0) / data.n / share(model)
     else:
         norm = np.linalg.norm(data.A, 2) if data.A.size else 0.0
-        found = RIDGE_MOST * norm**2 / (1 if model.estimator == "ridge" else data.n)
-    if not found > 0.0:
+        per_row = 1 if model.estimator == "ridge" else data.n
+        most = RIDGE_MOST * norm**2 / per_row
+    if not most > 0.0:
         raise NotEstimable("no regressor goes with the target: no penalty to choose")
-    return float(found)
+    return float(most)
 
 
 def grid(model: Regression, most: float) -> np.ndarray:
     """Penalties (L,) evenly spaced in logarithms, largest first."""
-    return np.geomspace(
-        most, most * (LEAST if share(model) else RIDGE_LEAST / RIDGE_MOST), model.penalties
-    )
+    down_to = LEAST if share(model) else RIDGE_LEAST / RIDGE_MOST
+    return np.geomspace(most, most * down_to, model.penalties)
 
 
 def finding(
     model: Regression, units: Sequence[Unit], curves: Sequence[Curve], terms: Sequence[str]
 ) -> Finding:
-    """The table `path`, the penalties of both choices and the terms that they keep, means over
-    units.
+    """The table `path`, and the penalties of both choices with the terms that they keep.
+
+    Metrics are means over units.
     """
     import pandas as pd
 
     names = list(terms) if len(terms) <= MOST_TERMS else []
-    many = len(curves) > MOST_UNITS
-    parts = [
-        _rows(unit.scope, unit.name, curve, names)
-        for unit, curve in zip(units, curves, strict=True)
-    ]
-    if many:
+    parts = []
+    for unit, curve in zip(units, curves, strict=True):
+        parts.append(_rows(unit.scope, unit.name, curve, names))
+    if len(curves) > MOST_UNITS:
         parts = [part[part["least"] | part["one_se"]] for part in parts]
-        parts.append(_rows("mean", "all", _mean(curves), names).assign(least=False, one_se=False))
-    chosen = [(one.least, one.one_se) for one in curves]
-    metrics = {"penalty": np.mean([one.penalties[one.chosen(model.choice)] for one in curves])}
-    for name, at in (("min", [a for a, _ in chosen]), ("1se", [b for _, b in chosen])):
-        if None not in at:
-            metrics[f"penalty_{name}"] = np.mean(
-                [one.penalties[i] for one, i in zip(curves, at, strict=True)]
-            )
-            metrics[f"terms_{name}"] = np.mean(
-                [one.terms[i] for one, i in zip(curves, at, strict=True)]
-            )
-    metrics = {name: float(value) for name, value in metrics.items()}
-    return Finding(
-        pd.concat(parts, ignore_index=True), metrics, _words(model, curves, terms, metrics), "path"
-    )
+        mean = _rows("mean", "all", _mean(curves), names)
+        parts.append(mean.assign(least=False, one_se=False))
+    table = pd.concat(parts, ignore_index=True)
+    metrics = _metrics(model, curves)
+    return Finding(table, metrics, _words(model, curves, terms, metrics), "path")
+
+
+def _metrics(model: Regression, curves: Sequence[Curve]) -> dict[str, float]:
+    """The penalty used, and of each choice the penalty and the terms kept, means over units."""
+    used = [curve.penalties[curve.chosen(model.choice)] for curve in curves]
+    metrics = {"penalty": float(np.mean(used))}
+    choices: dict[str, list[int | None]] = {
+        "min": [curve.least for curve in curves],
+        "1se": [curve.one_se for curve in curves],
+    }
+    for choice, places in choices.items():
+        if None in places:
+            continue
+        penalties = [curve.penalties[at] for curve, at in zip(curves, places, strict=True)]
+        terms = [curve.terms[at] for curve, at in zip(curves, places, strict=True)]
+        metrics[f"penalty_{choice}"] = float(np.mean(penalties))
+        metrics[f"terms_{choice}"] = float(np.mean(terms))
+    return metrics
 
 
 def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataFrame:
@@ -171,6 +180,7 @@ def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataF
     import pandas as pd
 
     at = np.arange(len(curve.penalties))
+    one_se = -1 if curve.one_se is None else curve.one_se
     table = {
         "scope": scope,
         "unit": unit,
@@ -180,12 +190,12 @@ def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataF
         "folds": len(curve.errors),
         "terms": curve.terms,
         "least": at == curve.least,
-        "one_se": at == (-1 if curve.one_se is None else curve.one_se),
+        "one_se": at == one_se,
     }
-    table |= {f"coef/{name}": curve.slopes[:, k] for k, name in enumerate(terms)}
-    table |= {
-        f"per_sd/{name}": curve.slopes[:, k] * curve.spread[k] for k, name in enumerate(terms)
-    }
+    for k, name in enumerate(terms):
+        table[f"coef/{name}"] = curve.slopes[:, k]
+    for k, name in enumerate(terms):
+        table[f"per_sd/{name}"] = curve.slopes[:, k] * curve.spread[k]
     return pd.DataFrame(table)
 
 
@@ -199,12 +209,15 @@ class _Mean(Curve):
 
 def _mean(curves: Sequence[Curve]) -> Curve:
     """Means over units at the same place of their grids; the penalty is the geometric mean."""
-    penalties = np.exp(np.mean([np.log(one.penalties) for one in curves], axis=0))
-    others = [
-        np.mean([getattr(one, name) for one in curves], axis=0)
-        for name in ("mean", "slopes", "spread", "terms")
-    ]
-    return _Mean(penalties, others[0][None], *others[1:])
+    errors = np.mean([curve.mean for curve in curves], axis=0)
+    logarithms = [np.log(curve.penalties) for curve in curves]
+    return _Mean(
+        penalties=np.exp(np.mean(logarithms, axis=0)),
+        errors=errors[None],
+        slopes=np.mean([curve.slopes for curve in curves], axis=0),
+        spread=np.mean([curve.spread for curve in curves], axis=0),
+        terms=np.mean([curve.terms for curve in curves], axis=0),
+    )
 
 
 def _words(
@@ -213,38 +226,60 @@ def _words(
     """What was chosen and how sure that is, a sentence or two."""
     folds = count(max(len(curve.errors) for curve in curves), "fold")
     several = f" on average over {len(curves):,} units" if len(curves) > 1 else ""
-    of_least = f"{number(metrics['penalty_min'])}{several}{_kept(model, curves, terms, 'min')}"
-    found = [f"The least error over {folds} is at the penalty {of_least}."]
+    least = [curve.least for curve in curves]
+    of_least = f"{number(metrics['penalty_min'])}{several}{_kept(model, curves, terms, least)}"
+    sentences = [f"The least error over {folds} is at the penalty {of_least}."]
     if "penalty_1se" in metrics:
-        of_one_se = f"{number(metrics['penalty_1se'])}{several}{_kept(model, curves, terms, '1se')}"
-        found.append(
-            f"The largest penalty within one standard error of it is {of_one_se}; that standard error is itself "
-            f"from {folds} only."
+        one_se = [curve.one_se for curve in curves]
+        of_one_se = (
+            f"{number(metrics['penalty_1se'])}{several}{_kept(model, curves, terms, one_se)}"
         )
-    used = {"one_se": "the larger of the two", "min": "that of the least error"}[model.choice]
-    found.append(
+        sentences.append(
+            f"The largest penalty within one standard error of it is {of_one_se}; "
+            f"that standard error is itself from {folds} only."
+        )
+    used = "the larger of the two" if model.choice == "one_se" else "that of the least error"
+    sentences.append(
         f"The estimates use {used}; they are shrunk on purpose and have no errors or tests."
     )
     if len(terms) > MOST_TERMS:
-        found.append(
-            f"The table leaves out the slopes along the path: {len(terms):,} are more than {MOST_TERMS}."
+        sentences.append(
+            "The table leaves out the slopes along the path: "
+            f"{len(terms):,} are more than {MOST_TERMS}."
         )
-    for at, what in (
+    return [*sentences, *_at_the_edge(curves)]
+
+
+def _at_the_edge(curves: Sequence[Curve]) -> list[str]:
+    """Sentences on units whose least error is at an end of the grid."""
+    last = len(curves[0].penalties) - 1
+    ends = [
         (0, "the largest penalty tried: on these folds regressors add nothing that can be told"),
-        (len(curves[0].penalties) - 1, "the smallest penalty tried: a smaller one may do better"),
-    ):
-        edge = sum(curve.least == at for curve in curves)
-        where = f" in {edge:,} of {len(curves):,} units" if len(curves) > 1 else ""
-        found += [f"The least error{where} is at {what}."] if edge else []
-    return found
+        (last, "the smallest penalty tried: a smaller one may do better"),
+    ]
+    sentences = []
+    for at, end in ends:
+        units = sum(curve.least == at for curve in curves)
+        where = f" in {units:,} of {len(curves):,} units" if len(curves) > 1 else ""
+        if units:
+            sentences.append(f"The least error{where} is at {end}.")
+    return sentences
 
 
-def _kept(model: Regression, curves: Sequence[Curve], terms: Sequence[str], at: str) -> str:
-    """How many regressors are left, and which where there is one unit; ridge leaves all."""
+def _kept(
+    model: Regression,
+    curves: Sequence[Curve],
+    terms: Sequence[str],
+    places: Sequence[int | None],
+) -> str:
+    """How many regressors are left at these places of the grids, and which where there is one unit.
+
+    Empty for ridge, which leaves all.
+    """
     if not share(model):
         return ""
-    places = [one.least if at == "min" else one.one_se for one in curves]
-    kept = np.mean([one.terms[place] for one, place in zip(curves, places, strict=True)])
-    some = [term for term, b in zip(terms, curves[0].slopes[places[0]], strict=True) if b != 0.0]
+    kept = np.mean([curve.terms[at] for curve, at in zip(curves, places, strict=True)])
+    slopes = curves[0].slopes[places[0]]
+    some = [term for term, b in zip(terms, slopes, strict=True) if b != 0.0]
     which = f" ({listed(some)})" if len(curves) == 1 and some else ""
     return f", which keeps {kept:.3g} of {count(len(terms), 'regressor')}{which}"

@@ -1,10 +1,9 @@
-"""Ridge, LASSO and elastic net of one regression: pure functions of arrays, for a whole grid of
-penalties.
+"""Ridge, LASSO and elastic net of one regression, by pure functions of arrays.
 
 The objective per row is |y - X b|^2 / (2n) + l1 |b|_1 + l2 |b|^2 / 2, the constant free;
 scikit-learn's alpha is l1 + l2 of its Lasso and ElasticNet, and n l2 of its Ridge. Rows are
 replaced by a triangle with the same sums of squares, so that no solver sees more rows than columns.
-Letters: n rows, K regressors, L penalties.
+Every function takes a whole grid of penalties. Letters: n rows, K regressors, L penalties.
 """
 
 from __future__ import annotations
@@ -61,9 +60,7 @@ class Reduced:
         return np.linalg.norm(self.A, axis=0) / np.sqrt(self.n) * self.scale
 
     def line(self, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Constants (L,) and slopes (L, K) in units of the data, of the slopes on the scaled
-        regressors.
-        """
+        """Constants (L,) and slopes (L, K) of the data, from slopes on the scaled regressors."""
         slopes = b / self.scale
         return self.target_mean - slopes @ self.mean, slopes
 
@@ -73,27 +70,35 @@ class Reduced:
 
 
 def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -> Reduced:
-    """Reduce rows (n, K) and (n,). A column that does not vary has the scale 1 and, with a
-    constant, no slope.
+    """Reduce rows X (n, K) and y (n,).
+
+    A column that does not vary has the scale 1 and, with a constant, no slope.
     """
     n, K = X.shape
     mean = X.mean(axis=0)
-    about = X - mean
+    centred = X - mean
     still = flat(X)
-    about[:, still] = 0.0
-    spread = np.sqrt(np.mean(about**2, axis=0))
+    centred[:, still] = 0.0
+    spread = np.sqrt(np.mean(centred**2, axis=0))
     scale = np.where(still, 1.0, spread) if standardise else np.ones(K)
-    Z, z = (about if constant else X) / scale, y - y.mean() if constant else y
+    if constant:
+        A = centred / scale
+        z = y - y.mean()
+    else:
+        A = X / scale
+        z = y
     if n > K + 1:
-        triangle = np.asarray(np.linalg.qr(np.column_stack([Z, z]), mode="r"))
-        Z, z = triangle[:, :K], triangle[:, K]
-    return Reduced(Z, z, mean * constant, scale, float(y.mean()) * constant, n)
+        triangle = np.asarray(np.linalg.qr(np.column_stack([A, z]), mode="r"))
+        A = triangle[:, :K]
+        z = triangle[:, K]
+    return Reduced(A, z, mean * constant, scale, float(y.mean()) * constant, n)
 
 
 def dummies_of(names: Sequence[str]) -> list[np.ndarray]:
     """Positions of the levels of each group among the regressors, `group:level`."""
     groups = [name.partition(":")[0] if ":" in name else "" for name in names]
-    return [np.flatnonzero(np.array(groups) == one) for one in dict.fromkeys(groups) if one]
+    distinct = [group for group in dict.fromkeys(groups) if group]
+    return [np.flatnonzero(np.array(groups) == group) for group in distinct]
 
 
 def from_moments(
@@ -103,136 +108,188 @@ def from_moments(
     standardise: bool,
     dummies: Sequence[np.ndarray] = (),
 ) -> Reduced | None:
-    """Reduce moments (P, P) about `shift` (P - 1,), which is zero without a constant; None where
-    digits are lost.
+    """Reduce moments M (P, P) about `shift` (P - 1,); None where digits are lost.
 
-    Of `dummies`, positions of the levels of a group, the last one that occurs is one less the
+    Without a constant the shift is zero. Of `dummies`, positions of the levels of a group, the last one that occurs is one less the
     others: it is put together from them, and levels that do not occur have no slope.
     """
     if not dummies:
         return _from_moments(M, shift, constant, standardise)
     n = M[0, 0]
-    times = M[0, 1:] + n * shift
+    sums = M[0, 1:] + n * shift
     keep = np.ones(len(M) - 2, dtype=bool)
-    last = []
-    for own in dummies:
-        there = own[times[own] > 0.5]
-        keep[own], keep[there[:-1]] = False, True
-        last.append((there[-1], there[:-1]))
-    at = np.flatnonzero(np.concatenate([[True], keep, [True]]))
-    found = _from_moments(M[np.ix_(at, at)], shift[at[1:] - 1], constant, standardise)
-    return None if found is None else _with_last(found, keep, last, times[:-1] / n, standardise)
+    last_levels = []
+    for levels in dummies:
+        occurring = levels[sums[levels] > 0.5]  # sums of zeros and ones are whole numbers
+        last = occurring[-1]
+        others = occurring[:-1]
+        keep[levels] = False
+        keep[others] = True
+        last_levels.append((last, others))
+    columns = np.flatnonzero(np.concatenate([[True], keep, [True]]))
+    kept = _from_moments(M[np.ix_(columns, columns)], shift[columns[1:] - 1], constant, standardise)
+    if kept is None:
+        return None
+    return _with_last_levels(kept, keep, last_levels, sums[:-1] / n, standardise)
 
 
-def _with_last(
-    found: Reduced,
+def _with_last_levels(
+    kept: Reduced,
     keep: np.ndarray,
-    last: list[tuple[int, np.ndarray]],
+    last_levels: list[tuple[int, np.ndarray]],
     share: np.ndarray,
     standardise: bool,
 ) -> Reduced:
-    """The columns `keep` (K,), and the last levels of groups as what the others leave; zeros where
-    a level is not.
+    """The columns `keep` (K,), and the last levels of groups as what the others leave.
+
+    A level that does not occur has a column of zeros; `share` (K,) of the rows has each level.
     """
-    A = np.zeros((len(found.A), len(keep)))
-    A[:, keep] = found.A * found.scale
-    mean, scale = share.copy(), np.ones(len(keep))
-    mean[keep], scale[keep] = found.mean, found.scale
-    for level, others in last:
+    A = np.zeros((len(kept.A), len(keep)))
+    A[:, keep] = kept.A * kept.scale
+    mean = share.copy()
+    mean[keep] = kept.mean
+    scale = np.ones(len(keep))
+    scale[keep] = kept.scale
+    for level, others in last_levels:
         A[:, level] = -A[:, others].sum(axis=1)
         if standardise and len(others):
             scale[level] = np.sqrt(share[level] * (1.0 - share[level]))
-    return Reduced(A / scale, found.z, mean, scale, found.target_mean, found.n)
+    return Reduced(A / scale, kept.z, mean, scale, kept.target_mean, kept.n)
 
 
 def _from_moments(
     M: np.ndarray, shift: np.ndarray, constant: bool, standardise: bool
 ) -> Reduced | None:
-    n, K = M[0, 0], len(M) - 2
+    """Reduce moments (P, P) of columns without dummies; None where digits are lost.
+
+    None too where only the rows can say which column is at fault: one that does not vary, or is
+    outsized.
+    """
+    n = M[0, 0]
+    K = len(M) - 2
     if n <= K + 1:
         return None
-    mean, total = M[0, 1:] / n, np.diagonal(M)[1:]
-    about = M[1:, 1:] - n * np.outer(mean, mean)
-    variation = np.maximum(np.diagonal(about), 0.0)
-    sized = (total > n / LARGEST**2) & (total < n * LARGEST**2)  # else rows say which column is not
-    if not (sized & (variation > KEPT_DIGITS * total)).all():
+    mean = M[0, 1:] / n
+    total = np.diagonal(M)[1:]
+    centred = M[1:, 1:] - n * np.outer(mean, mean)
+    variation = np.maximum(np.diagonal(centred), 0.0)
+    sized = (total > n / LARGEST**2) & (total < n * LARGEST**2)
+    varies = variation > KEPT_DIGITS * total
+    if not (sized & varies).all():
         return None
-    if near_rounding(
-        np.sqrt(variation / n), mean + shift
-    ).any():  # rows say whether a column varies
+    centre = mean + shift
+    if near_rounding(np.sqrt(variation / n), centre).any():
         return None
-    inner = about if constant else M[1:, 1:]
-    length = np.sqrt(np.diagonal(inner))
-    unit = inner / np.outer(length, length)
-    eigen = np.linalg.eigvalsh(unit)
+    products = centred if constant else M[1:, 1:]
+    length = np.sqrt(np.diagonal(products))
+    correlations = products / np.outer(length, length)
+    eigen = np.linalg.eigvalsh(correlations)
     if not eigen[0] * (variation / total).min() > KEPT_DIGITS * eigen[-1]:
         return None
-    triangle = np.linalg.cholesky(unit).T * length
+    triangle = np.linalg.cholesky(correlations).T * length
     scale = np.sqrt(variation[:K] / n) if standardise else np.ones(K)
-    centre = (mean + shift) * constant
+    centre = centre * constant
     return Reduced(
-        triangle[:, :K] / scale, triangle[:, K], centre[:K], scale, float(centre[K]), int(n)
+        A=triangle[:, :K] / scale,
+        z=triangle[:, K],
+        mean=centre[:K],
+        scale=scale,
+        target_mean=float(centre[K]),
+        n=int(n),
     )
 
 
-@np.errstate(
-    divide="ignore", invalid="ignore", over="ignore"
-)  # units that lose digits are not sound
+# units that lose digits divide by zero and are not sound
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def ridge_of_units(
     M: np.ndarray, shift: np.ndarray, penalty: float, standardise: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Ridge with a constant of U units at once, from moments (U, P, P) about `shift` (1 or U, P -
-    1).
+    """Ridge with a constant of U units at once, from their moments.
+
+    Args:
+        M: (U, P, P) moments about `shift` (1 or U, P - 1).
+        penalty: scikit-learn's alpha.
 
     Returns:
         b (U, K + 1), the constant first; sums of squares (U,) of the residuals and of the centred
         target; and which units (U,) are sound, where moments keep the digits as in `from_moments`.
     """
-    n, K = M[:, 0, 0], M.shape[1] - 2
-    mean, total = M[:, 0, 1:] / n[:, None], np.einsum("ujj->uj", M)[:, 1:]
-    about = M[:, 1:, 1:] - n[:, None, None] * mean[:, :, None] * mean[:, None, :]
-    variation = np.maximum(np.einsum("ujj->uj", about), 0.0)
-    sized = (total > n[:, None] / LARGEST**2) & (total < n[:, None] * LARGEST**2)
-    sound = (n > K + 1) & (sized & (variation > KEPT_DIGITS * total)).all(axis=1)
-    sound &= ~near_rounding(np.sqrt(variation / n[:, None]), mean + shift).any(axis=1)
-    about, variation = (
-        np.where(sound[:, None, None], about, np.eye(K + 1)),
-        np.where(sound[:, None], variation, 1.0),
-    )
+    K = M.shape[1] - 2
+    n = M[:, 0, 0]
+    mean = M[:, 0, 1:] / n[:, None]
+    centre = mean + shift
+    total = np.einsum("ujj->uj", M)[:, 1:]
+    outer = n[:, None, None] * mean[:, :, None] * mean[:, None, :]
+    centred = M[:, 1:, 1:] - outer
+    variation = np.maximum(np.einsum("ujj->uj", centred), 0.0)
+    sound = _keep_digits(n, centre, total, variation)
+    # units that are not sound become the identity, so that all can be solved at once
+    centred = np.where(sound[:, None, None], centred, np.eye(K + 1))
+    variation = np.where(sound[:, None], variation, 1.0)
+    # correlations: columns of all sizes keep their digits
     length = np.sqrt(variation)
-    unit = about / (
-        length[:, :, None] * length[:, None, :]
-    )  # correlations: columns of all sizes keep their digits
+    correlations = centred / (length[:, :, None] * length[:, None, :])
     kept = np.where(sound[:, None], variation / total, 1.0).min(axis=1)
-    least = kept / np.sum(
-        _half_inverse(unit) ** 2, axis=(0, 1)
-    )  # no eigenvalue is less, and none above their sum
-    near = np.flatnonzero(sound & ~(least > KEPT_DIGITS * (K + 1)))
-    eigen = np.linalg.eigvalsh(unit[near])
-    sound[near] = eigen[:, 0] * kept[near] > KEPT_DIGITS * eigen[:, -1]
+    sound &= _well_conditioned(correlations, kept, sound)
+
+    XX = correlations[:, :K, :K]
+    Xy = correlations[:, :K, K]
     added = penalty / n[:, None] * np.ones(K) if standardise else penalty / variation[:, :K]
-    inner, across = unit[:, :K, :K], unit[:, :K, K]
-    grown = np.where(sound[:, None, None], inner + np.eye(K) * added[:, None, :], np.eye(K))
-    half = _half_inverse(grown)
-    b = np.einsum("jku,ju->uk", half, np.einsum("jku,uk->ju", half, across))
+    penalised = np.where(sound[:, None, None], XX + np.eye(K) * added[:, None, :], np.eye(K))
+    W = _half_inverse(penalised)
+    b = np.einsum("jku,ju->uk", W, np.einsum("jku,uk->ju", W, Xy))
     tss = variation[:, K]
-    ssr = tss * (
-        1.0 - 2.0 * np.einsum("uk,uk->u", b, across) + np.einsum("uj,ujk,uk->u", b, inner, b)
-    )
-    b, centre = b * length[:, K:] / length[:, :K], mean + shift
-    return (
-        np.column_stack([centre[:, K] - np.einsum("uk,uk->u", b, centre[:, :K]), b]),
-        ssr,
-        tss,
-        sound,
-    )
+    explained = 2.0 * np.einsum("uk,uk->u", b, Xy)
+    fitted = np.einsum("uj,ujk,uk->u", b, XX, b)
+    ssr = tss * (1.0 - explained + fitted)
+    slopes = b * length[:, K:] / length[:, :K]
+    constant = centre[:, K] - np.einsum("uk,uk->u", slopes, centre[:, :K])
+    return np.column_stack([constant, slopes]), ssr, tss, sound
+
+
+def _keep_digits(
+    n: np.ndarray, centre: np.ndarray, total: np.ndarray, variation: np.ndarray
+) -> np.ndarray:
+    """Which units (U,) have enough rows, and columns that vary and are not outsized.
+
+    Args:
+        n: (U,) rows.
+        centre, total, variation: (U, P - 1) means, sums of squares about the shift and about the
+            means.
+    """
+    rows = n[:, None]
+    sized = (total > rows / LARGEST**2) & (total < rows * LARGEST**2)
+    varies = variation > KEPT_DIGITS * total
+    rounding = near_rounding(np.sqrt(variation / rows), centre)
+    enough = n > total.shape[1]
+    return enough & (sized & varies).all(axis=1) & ~rounding.any(axis=1)
+
+
+def _well_conditioned(correlations: np.ndarray, kept: np.ndarray, sound: np.ndarray) -> np.ndarray:
+    """Which units (U,) have correlations (U, P - 1, P - 1) that keep the digits.
+
+    Args:
+        kept: (U,) least share of the variation of a column that is left after centring.
+        sound: (U,) the units to judge.
+    """
+    columns = correlations.shape[1]
+    # no eigenvalue is less than this, and none above their sum
+    least = kept / np.sum(_half_inverse(correlations) ** 2, axis=(0, 1))
+    well = np.ones(len(kept), dtype=bool)
+    unsure = np.flatnonzero(sound & ~(least > KEPT_DIGITS * columns))
+    eigen = np.linalg.eigvalsh(correlations[unsure])
+    well[unsure] = eigen[:, 0] * kept[unsure] > KEPT_DIGITS * eigen[:, -1]
+    return well
 
 
 def _half_inverse(A: np.ndarray) -> np.ndarray:
-    """Lower triangles W (K, K, U) with W'W the inverse of positive definite A (U, K, K), NaN where
-    it is not: by Cholesky of all at once, several times sooner than one after the other."""
+    """Lower triangles W (K, K, U) with W'W the inverse of positive definite A (U, K, K), else NaN.
+
+    By Cholesky of all units at once, several times faster than one after the other.
+    """
     K = A.shape[1]
-    L, W = np.moveaxis(A, 0, 2).copy(), np.zeros((K, K, len(A)))
+    L = np.moveaxis(A, 0, 2).copy()
+    W = np.zeros((K, K, len(A)))
     for j in range(K):
         L[j:, j] -= np.einsum("iku,ku->iu", L[j:, :j], L[j, :j])
         L[j:, j] /= np.sqrt(L[j, j])
@@ -251,25 +308,23 @@ def refuse(
             named.
     """
     if len(y) < 2:
-        raise NotEstimable(f"{len(y)} row{'s' * (len(y) != 1)}; needs at least 2")
+        plural = "" if len(y) == 1 else "s"
+        raise NotEstimable(f"{len(y)} row{plural}; needs at least 2")
     if flat(y):
         raise NotEstimable("the target is constant")
     still = flat(X) if constant or standardise else np.all(X == 0.0, axis=0)
-    level = np.array(
-        [":" in term for term in terms], dtype=bool
-    )  # one without rows, or with all, has no slope
-    still &= ~level
-    if still.any():
-        names = [term for term, one in zip(terms, still, strict=True) if one]
-        raise NotEstimable(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} constant")
+    # a level that no row has, or every row, has no slope
+    level = np.array([":" in term for term in terms], dtype=bool)
+    constants = np.array(terms, dtype=object)[still & ~level]
+    if len(constants):
+        verb = "is" if len(constants) == 1 else "are"
+        raise NotEstimable(f"{', '.join(constants)} {verb} constant")
+    names = ["the target", *(term for term in terms if ":" not in term)]
     sizes = np.abs(np.column_stack([y, X[:, ~level]])).max(axis=0)
-    for name, size in zip(
-        ["the target", *(one for one in terms if ":" not in one)], sizes, strict=True
-    ):
+    for name, size in zip(names, sizes, strict=True):
         if not 1.0 / LARGEST < size < LARGEST:
-            raise NotEstimable(
-                f"{name} is of size {size:.0e}; allowed: {1.0 / LARGEST:.0e} to {LARGEST:.0e}"
-            )
+            allowed = f"{1.0 / LARGEST:.0e} to {LARGEST:.0e}"
+            raise NotEstimable(f"{name} is of size {size:.0e}; allowed: {allowed}")
 
 
 def solve(data: Reduced, penalty: Penalty) -> np.ndarray:
@@ -280,7 +335,9 @@ def solve(data: Reduced, penalty: Penalty) -> np.ndarray:
     """
     if not data.A.shape[1] or not data.z.any():
         return np.zeros((len(penalty.l1), data.A.shape[1]))
-    return _ridge(data, penalty.l2) if not penalty.l1.any() else _lasso(data, penalty)
+    if penalty.l1.any():
+        return _lasso(data, penalty)
+    return _ridge(data, penalty.l2)
 
 
 def _ridge(data: Reduced, l2: np.ndarray) -> np.ndarray:
@@ -291,55 +348,68 @@ def _ridge(data: Reduced, l2: np.ndarray) -> np.ndarray:
         raise NotEstimable(
             "penalty 0 with collinear columns, or with no more rows than columns, has no one answer"
         )
-    shrunk = s / (s**2 + data.n * l2[:, None]) if s[0] else np.zeros((len(l2), len(s)))
-    return (
-        (shrunk * (left.T @ data.z)) @ right * data.A.any(axis=0)
-    )  # no rounding where a column has nothing
+    shrunk = np.zeros((len(l2), len(s)))
+    if s[0]:
+        shrunk = s / (s**2 + data.n * l2[:, None])
+    b = (shrunk * (left.T @ data.z)) @ right
+    return b * data.A.any(axis=0)  # no rounding where a column has nothing
 
 
 def _lasso(data: Reduced, penalty: Penalty) -> np.ndarray:
-    """scikit-learn's solvers on columns and a target of size one, their answer checked."""
-    m, root = len(data.z), np.sqrt(data.n)
-    across = np.linalg.norm(data.A, axis=0).max() / root
-    along = np.linalg.norm(data.z) / root
+    """scikit-learn's solvers on columns and a target of size one, their answer checked.
+
+    Raises:
+        NotEstimable: neither solver meets the conditions of a least value.
+    """
     if not (data.A.T @ data.z).any():
         return np.zeros((len(penalty.l1), data.A.shape[1]))
-    A, z = data.A * (np.sqrt(m) / root / across), data.z * (np.sqrt(m) / root / along)
-    unit = Penalty(penalty.l1 / (across * along), penalty.l2 / across**2)
-    first, second = (_descent, _least_angles) if unit.l2.any() else (_least_angle, _descent)
+    m = len(data.z)
+    root = np.sqrt(data.n)
+    X_size = np.linalg.norm(data.A, axis=0).max() / root
+    y_size = np.linalg.norm(data.z) / root
+    A = data.A * (np.sqrt(m) / root / X_size)
+    z = data.z * (np.sqrt(m) / root / y_size)
+    unit = Penalty(penalty.l1 / (X_size * y_size), penalty.l2 / X_size**2)
+    if unit.l2.any():
+        first, second = _descent, _least_angles
+    else:
+        first, second = _least_angle, _descent
     b = first(A, z, unit)
-    bad = _breach(A, z, unit, b) > OPTIMAL
-    if bad.any():
-        b[bad] = second(A, z, Penalty(unit.l1[bad], unit.l2[bad]))
+    wrong = _breach(A, z, unit, b) > OPTIMAL
+    if wrong.any():
+        b[wrong] = second(A, z, Penalty(unit.l1[wrong], unit.l2[wrong]))
     if (_breach(A, z, unit, b) > OPTIMAL).any():
         raise NotEstimable(
             "the penalised regression did not converge; allowed: larger penalties, better columns"
         )
-    return b * (along / across)
+    return b * (y_size / X_size)
 
 
 def _least_angle(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
     """The path of an absolute penalty, which is linear between its knots."""
     from sklearn.linear_model import lars_path
 
+    most_steps = 8 * sum(A.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of collinear columns: what comes out is checked
         knots, _, path = lars_path(
-            A, z, method="lasso", alpha_min=penalty.l1.min(), max_iter=8 * sum(A.shape)
+            A, z, method="lasso", alpha_min=penalty.l1.min(), max_iter=most_steps
         )
-    b = np.array([np.interp(penalty.l1, knots[::-1], slopes[::-1]) for slopes in path]).T
-    return _without_noise(A, z, penalty.l1, b)
+    by_term = [np.interp(penalty.l1, knots[::-1], slopes[::-1]) for slopes in path]
+    return _without_noise(A, z, penalty.l1, np.array(by_term).T)
 
 
 def _least_angles(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
     """One path for every squared penalty, which is that of further rows (Zou and Hastie 2005)."""
     m, K = A.shape
-    grown, found = np.sqrt((m + K) / m), []
+    factor = np.sqrt((m + K) / m)
+    target = np.append(z, np.zeros(K)) * factor
+    by_penalty = []
     for l1, l2 in zip(*penalty, strict=True):
-        rows = np.vstack([A, np.sqrt(m * l2) * np.eye(K)]) * grown
-        one = Penalty(np.array([l1]), np.zeros(1))
-        found.append(_least_angle(rows, np.append(z, np.zeros(K)) * grown, one)[0])
-    return np.array(found)
+        rows = np.vstack([A, np.sqrt(m * l2) * np.eye(K)]) * factor
+        lasso = Penalty(np.array([l1]), np.zeros(1))
+        by_penalty.append(_least_angle(rows, target, lasso)[0])
+    return np.array(by_penalty)
 
 
 def _descent(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
@@ -362,18 +432,20 @@ def _descent(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
 
 def _without_noise(A: np.ndarray, z: np.ndarray, l1: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Exact zeros where a slope is rounding, and where the penalty leaves no regressor."""
-    keep = np.abs(b) > NOISE * np.abs(b).max(axis=1, keepdims=True)
-    keep[l1 >= (1.0 - NOISE) * np.abs(A.T @ z).max() / len(z)] = False
+    size = np.abs(b)
+    keep = size > NOISE * size.max(axis=1, keepdims=True)
+    largest = (1.0 - NOISE) * np.abs(A.T @ z).max() / len(z)
+    keep[l1 >= largest] = False
     return np.where(keep, b, 0.0)
 
 
 def _breach(A: np.ndarray, z: np.ndarray, penalty: Penalty, b: np.ndarray) -> np.ndarray:
-    """By how much slopes (L, K) miss the conditions of a least value (Karush, Kuhn and Tucker),
-    (L,).
-    """
-    l1, l2 = penalty.l1[:, None], penalty.l2[:, None]
-    slope = (z - b @ A.T) @ A / len(z) - l2 * b
-    breach = np.where(
-        b != 0.0, np.abs(slope - l1 * np.sign(b)), np.maximum(np.abs(slope) - l1, 0.0)
-    )
-    return breach.max(axis=1) / (np.abs(A.T @ z).max() / len(z))
+    """By how much (L,) slopes (L, K) miss the Karush-Kuhn-Tucker conditions of a least value."""
+    l1 = penalty.l1[:, None]
+    l2 = penalty.l2[:, None]
+    gradient = (z - b @ A.T) @ A / len(z) - l2 * b
+    at_slope = np.abs(gradient - l1 * np.sign(b))
+    at_zero = np.maximum(np.abs(gradient) - l1, 0.0)
+    breach = np.where(b != 0.0, at_slope, at_zero)
+    largest = np.abs(A.T @ z).max() / len(z)
+    return breach.max(axis=1) / largest

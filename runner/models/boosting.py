@@ -29,8 +29,9 @@ MOST_LEAVES = 131_072  # of a tree of LightGBM
 
 
 class Grown(NamedTuple):
-    """The trees of one unit, or the reason why it has none; they forecast the target over
-    2**exponent.
+    """The trees of one unit, or the reason why it has none.
+
+    They forecast the target over 2**exponent.
     """
 
     unit: Unit
@@ -39,6 +40,11 @@ class Grown(NamedTuple):
     exponent: int = 0
     r2: float = float("nan")
     reason: str = ""
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The columns of a table that name the unit."""
+        return {"scope": self.unit.scope, "unit": self.unit.name}
 
 
 @dataclass(frozen=True)
@@ -74,33 +80,33 @@ class Boosting(Model):
     regressors: list[str] | None = None
 
     def __post_init__(self) -> None:
-        shares = ("row_share", "column_share")
-        found = [
-            f"{name}: given 0; allowed: a number above 0 to 1"
-            for name in shares
-            if not getattr(self, name)
-        ]
+        mistakes = []
+        for name, share in (("row_share", self.row_share), ("column_share", self.column_share)):
+            if not share:
+                mistakes.append(f"{name}: given 0; allowed: a number above 0 to 1")
         if self.leaves > MOST_LEAVES:
-            found.append(f"leaves: given {self.leaves}; allowed: a number from 2 to {MOST_LEAVES}")
+            allowed = f"a number from 2 to {MOST_LEAVES}"
+            mistakes.append(f"leaves: given {self.leaves}; allowed: {allowed}")
         if self.by == "date":
-            found.append(
-                "by: given date, whose trees know no other date; allowed: null, asset, a group of assets"
+            mistakes.append(
+                "by: given date, whose trees know no other date; "
+                "allowed: null, asset, a group of assets"
             )
-        if found:
-            raise ValueError("\n".join(found))
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """No LightGBM, no feature."""
-        found = []
+        mistakes = []
         if find_spec("lightgbm") is None:
-            found.append(f"_target_: Boosting needs lightgbm; install it with: {INSTALL}")
-        given = self.regressors or []
-        found += [
-            f"regressors: {unknown(name, features)}" for name in given if name not in features
-        ]
+            mistakes.append(f"_target_: Boosting needs lightgbm; install it with: {INSTALL}")
+        strangers = [name for name in self.regressors or [] if name not in features]
+        mistakes += [f"regressors: {unknown(name, features)}" for name in strangers]
         if not features or self.regressors == []:
-            found.append("_target_: Boosting needs a feature to split on; features: none are given")
-        return found
+            mistakes.append(
+                "_target_: Boosting needs a feature to split on; features: none are given"
+            )
+        return mistakes
 
     def uses(self, features: Sequence[str]) -> list[str]:
         """Those among `regressors`, or all."""
@@ -122,24 +128,22 @@ class Boosting(Model):
         from runner.models.fit import COEFFICIENTS, HYPOTHESES, QUALITY, Fit
         from runner.panels.units import units
 
-        grown = [self._grow(unit, panel) for unit in units(panel, rows, self.by)]
-        if not any(one.booster for one in grown):
-            reasons = listed(dict.fromkeys(f"{one.unit.name}: {one.reason}" for one in grown))
-            raise DataError(f"model: no trees could be grown; {reasons}")
-        quality = [
-            _key(one) | {"n_obs": one.n_obs, "r2": one.r2, "cov": "", "reason": one.reason}
-            for one in grown
-        ]
+        forests = [self._grow(unit, panel) for unit in units(panel, rows, self.by)]
+        grown = [forest for forest in forests if forest.booster]
+        if not grown:
+            reasons = dict.fromkeys(f"{forest.unit.name}: {forest.reason}" for forest in forests)
+            raise DataError(f"model: no trees could be grown; {listed(reasons)}")
+        coefficients = pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS])
+        quality = [_quality(forest) for forest in forests]
+        importance = _importance(grown, self.regressors or panel.names)
         return Fit(
-            pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS]).astype(
-                dict.fromkeys(COEFFICIENTS[1:], float)
-            ),
+            coefficients.astype(dict.fromkeys(COEFFICIENTS[1:], float)),
             pd.DataFrame(quality, columns=["scope", "unit", *QUALITY]),
             pd.DataFrame(columns=["scope", "unit", *HYPOTHESES]),
             np.empty((len(panel.assets), 0)),
             "none, trees have no coefficients",
-            findings={"importance": _importance(grown, self.regressors or panel.names)},
-            machine=[(one.unit.assets, one.booster, one.exponent) for one in grown if one.booster],
+            findings={"importance": importance},
+            machine=[(forest.unit.assets, forest.booster, forest.exponent) for forest in grown],
         )
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
@@ -152,9 +156,10 @@ class Boosting(Model):
         machine: Any = fit.machine
         for assets, booster, exponent in machine:
             t, member = np.nonzero(known[:, assets])
+            i = assets[member]
             if len(t):
-                i = assets[member]
-                values[t, i] = np.ldexp(booster.predict(X[t, i], num_threads=1), exponent)
+                scaled = booster.predict(X[t, i], num_threads=1)
+                values[t, i] = np.ldexp(scaled, exponent)
         return values
 
     def parameters(self) -> dict[str, Any]:
@@ -166,7 +171,7 @@ class Boosting(Model):
             "num_leaves": self.leaves,
             "min_data_in_leaf": self.min_rows,
             "bagging_fraction": self.row_share,
-            "bagging_freq": 1 if self.row_share < 1.0 else 0,
+            "bagging_freq": int(self.row_share < 1.0),
             "feature_fraction": self.column_share,
             "seed": self.seed,
             "deterministic": True,
@@ -181,25 +186,23 @@ class Boosting(Model):
         from runner.validation.scores import r2_against
 
         t, i = unit.cells(panel)
-        X, n = design(panel, t, i, self.regressors, constant=False), len(t)
+        n = len(t)
+        X = design(panel, t, i, self.regressors, constant=False)
         drawn = int(self.row_share * n)
         if drawn < 2 * self.min_rows:
             share = f", {drawn:,} of them drawn for a tree" if self.row_share < 1.0 else ""
-            return Grown(
-                unit,
-                n,
-                reason=f"{count(n, 'row')}{share}; a split needs twice min_rows={self.min_rows}",
-            )
+            needed = f"a split needs twice min_rows={self.min_rows}"
+            return Grown(unit, n, reason=f"{count(n, 'row')}{share}; {needed}")
         # LightGBM holds squares of the target in single precision; a power of two moves no bit of
         # the forecast.
-        exponent = int(np.frexp(np.abs(panel.y[t, i]).max())[1])
-        y = np.ldexp(panel.y[t, i], -exponent)
+        target = panel.y[t, i]
+        exponent = int(np.frexp(np.abs(target).max())[1])
+        y = np.ldexp(target, -exponent)
         if np.isnan(r2_against(y, y, y.mean())):
             return Grown(unit, n, reason="the target does not vary")
         booster = _train(self.parameters(), X, y)
-        return Grown(
-            unit, n, booster, exponent, r2_against(y, booster.predict(X, num_threads=1), y.mean())
-        )
+        fitted = booster.predict(X, num_threads=1)
+        return Grown(unit, n, booster, exponent, r2_against(y, fitted, y.mean()))
 
 
 def _train(parameters: dict[str, Any], X: np.ndarray, y: np.ndarray) -> Any:
@@ -212,17 +215,21 @@ def _train(parameters: dict[str, Any], X: np.ndarray, y: np.ndarray) -> Any:
     try:
         import lightgbm
     except (ImportError, OSError) as error:
-        raise EstimationError(
-            f"model: lightgbm cannot be loaded: {' '.join(str(error).split())}"
-        ) from error
+        raise EstimationError(f"model: lightgbm cannot be loaded: {_on_one_line(error)}") from error
     try:
         return lightgbm.train(parameters, lightgbm.Dataset(X, y))
     except lightgbm.basic.LightGBMError as error:
-        raise EstimationError(f"model: lightgbm refuses: {' '.join(str(error).split())}") from error
+        raise EstimationError(f"model: lightgbm refuses: {_on_one_line(error)}") from error
 
 
-def _key(one: Grown) -> dict[str, str]:
-    return {"scope": one.unit.scope, "unit": one.unit.name}
+def _on_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _quality(forest: Grown) -> dict[str, object]:
+    """Rows and R2 in sample of one unit, or the reason why it has no trees."""
+    numbers = {"n_obs": forest.n_obs, "r2": forest.r2, "cov": "", "reason": forest.reason}
+    return forest.key | numbers
 
 
 def _importance(grown: Sequence[Grown], names: Sequence[str]) -> Finding:
@@ -232,31 +239,28 @@ def _importance(grown: Sequence[Grown], names: Sequence[str]) -> Finding:
     from runner.panels.finding import Finding
 
     rows = []
-    for one in grown:
-        if one.booster:
-            gain, splits = (one.booster.feature_importance(kind) for kind in ("gain", "split"))
-            share = gain / gain.sum() if gain.sum() else np.zeros(len(gain))
-            columns = zip(names, share.tolist(), splits.tolist(), strict=True)
-            rows += [
-                _key(one) | {"term": name, "gain_share": g, "splits": s} for name, g, s in columns
-            ]
+    for forest in grown:
+        gain = forest.booster.feature_importance("gain")
+        splits = forest.booster.feature_importance("split").tolist()
+        total = gain.sum()
+        shares = (gain / total if total else np.zeros(len(gain))).tolist()
+        for name, share, times in zip(names, shares, splits, strict=True):
+            rows.append(forest.key | {"term": name, "gain_share": share, "splits": times})
     table = pd.DataFrame(rows, columns=IMPORTANCE)
     return Finding(table, words=_in_words(table), picture="importance")
 
 
 def _in_words(table: pd.DataFrame) -> list[str]:
     """The leading features, and what the fit in sample is worth."""
-    mean, several = (
-        table.groupby("term", sort=False)["gain_share"].mean(),
-        table["unit"].nunique() > 1,
-    )
+    units = table["unit"].nunique()
+    mean = table.groupby("term", sort=False)["gain_share"].mean()
     leading = mean[mean > 0.0].sort_values(ascending=False, kind="stable").head(LEADING)
-    warning = "Trees can meet the rows they grew on as closely as wished: R2 in sample tells nothing of new rows."
     if leading.empty:
         return ["No tree has a split: the forecast is the mean of the rows fitted."]
     shares = listed(f"{name} ({percent(share)})" for name, share in leading.items())
-    over = f", mean over {table['unit'].nunique():,} units" if several else ""
+    over = f", mean over {units:,} units" if units > 1 else ""
     return [
         f"Most of the gain of the splits comes from {shares}{over}; it tells use, not cause.",
-        warning,
+        "Trees can meet the rows they grew on as closely as wished: "
+        "R2 in sample tells nothing of new rows.",
     ]

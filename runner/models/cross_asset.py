@@ -1,5 +1,7 @@
-"""LASSO of each asset on the features of all assets, on a window that moves with every row (Chinco,
-Clark-Joseph and Ye 2019): thousands of candidates, few rows, a fit per asset and row."""
+"""LASSO of each asset on the features of all assets, on a window that moves with every row.
+
+Chinco, Clark-Joseph and Ye (2019): thousands of candidates, few rows, a fit per asset and row.
+"""
 
 from __future__ import annotations
 
@@ -83,9 +85,9 @@ class CrossAsset(Model):
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """No feature."""
-        return (
-            [] if features else ["_target_: CrossAsset needs candidates; features: none are given"]
-        )
+        if features:
+            return []
+        return ["_target_: CrossAsset needs candidates; features: none are given"]
 
     def lacks_the_mean(self, panel: Panel) -> str:
         return "the constant is of the window before each row, the train mean of all rows"
@@ -97,53 +99,39 @@ class CrossAsset(Model):
             DataError: they are too few, or no asset has a target in all of them.
             EstimationError: the path of an asset was not followed to its end.
         """
-        import pandas as pd
-
-        from runner.models.fit import COEFFICIENTS, HYPOTHESES, QUALITY, Fit
         from runner.models.windows import last_window
 
-        last = last_window(panel, rows, self.window)
-        X, usable = _candidates(panel, last)
-        use = np.isfinite(panel.y[last]).all(axis=0)
-        if not use.any() or not usable.any():
+        window = last_window(panel, rows, self.window)
+        candidates, usable = _candidates(panel, window)
+        complete = np.isfinite(panel.y[window]).all(axis=0)
+        if not complete.any() or not usable.any():
             raise DataError(
-                f"model: no asset has a target, or no candidate its values, on all {len(last)} last rows"
+                "model: no asset has a target, or no candidate its values, "
+                f"on all {len(window)} last rows"
             )
-        y = panel.y[last][:, use]
-        found = self._solved(
-            X[last][:, usable], y.T, np.eye(int(usable.sum())), panel, last, slopes=True
-        )
-        params = np.full((len(panel.assets), X.shape[1] + 1), np.nan)
-        params[use] = 0.0
-        params[np.ix_(use, np.append(True, usable))] = np.column_stack(
-            [found.constant, found.slopes]
-        )
-        residuals = y - (found.constant + X[last][:, usable] @ found.slopes.T)
-        reason = np.full(
-            len(use), f"a missing target in the last window of {len(last)} rows", dtype=object
-        )
-        reason[use] = np.where(flat(y), "the target is constant", "")
-        quality = _quality(panel, len(last), use, y, residuals).assign(reason=reason)
-        return Fit(
-            pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS]).astype(
-                dict.fromkeys(COEFFICIENTS[1:], float)
-            ),
-            quality.reindex(columns=["scope", "unit", *QUALITY]),
-            pd.DataFrame(columns=["scope", "unit", *HYPOTHESES]),
-            params,
-            "none, LASSO is biased on purpose",
-            findings={"signals": _signals(panel, params, use, found, int(usable.sum()), len(last))},
-        )
+        X = candidates[window][:, usable]
+        y = panel.y[window][:, complete]
+        lassos = self._solved(X, y.T, np.eye(int(usable.sum())), panel, window, slopes=True)
+        params = np.full((len(panel.assets), candidates.shape[1] + 1), np.nan)
+        params[complete] = 0.0
+        with_constant = np.append(True, usable)
+        params[np.ix_(complete, with_constant)] = np.column_stack([lassos.constant, lassos.slopes])
+        residuals = y - (lassos.constant + X @ lassos.slopes.T)
+        quality = _quality(panel, len(window), complete, y, residuals)
+        signals = _signals(panel, params, complete, lassos, int(usable.sum()), len(window))
+        return _as_fit(params, quality, signals)
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
-        """Forecasts (T, N) by the estimates of the last window, NaN where a candidate that one
-        takes is missing.
+        """Forecasts (T, N) by the estimates of the last window.
+
+        NaN where a candidate that an asset keeps is missing.
         """
         X = panel.X.reshape(len(panel.y), -1)
         b = np.nan_to_num(fit.params[:, 1:])
-        values = fit.params[:, 0] + np.nan_to_num(X) @ b.T
-        lacking = np.isnan(X).astype(float) @ (b != 0.0).T.astype(float) > 0.0
-        return np.where(lacking, np.nan, values)
+        forecasts = fit.params[:, 0] + np.nan_to_num(X) @ b.T
+        kept = (b != 0.0).T.astype(float)
+        lacking = np.isnan(X).astype(float) @ kept > 0.0
+        return np.where(lacking, np.nan, forecasts)
 
     def forecast(self, panel: Panel, fold: Fold) -> np.ndarray:
         """Forecasts (len(test), N), each by the window before its row.
@@ -154,18 +142,22 @@ class CrossAsset(Model):
         """
         from runner.models.windows import walk
 
-        def one(rows: np.ndarray, t: int) -> np.ndarray:
-            X, usable = _candidates(panel, np.append(rows, t))
-            use = np.isfinite(panel.y[rows]).all(axis=0)
-            values = np.full(len(use), np.nan)
-            if use.any() and usable.any():
-                found = self._solved(
-                    X[rows][:, usable], panel.y[rows][:, use].T, X[[t]][:, usable], panel, rows
-                )
-                values[use] = found.values[:, 0]
-            return values
+        def next_row(window: np.ndarray, t: int) -> np.ndarray:
+            """Forecasts (N,) of row t by the fits on its window."""
+            candidates, usable = _candidates(panel, np.append(window, t))
+            complete = np.isfinite(panel.y[window]).all(axis=0)
+            forecasts = np.full(len(complete), np.nan)
+            if not complete.any() or not usable.any():
+                return forecasts
+            X = candidates[window][:, usable]
+            Z = candidates[[t]][:, usable]
+            lassos = self._solved(X, panel.y[window][:, complete].T, Z, panel, window)
+            forecasts[complete] = lassos.values[:, 0]
+            return forecasts
 
-        return walk(panel, fold, self.window, one, f"rows, {len(panel.assets)} LASSO fits each")
+        return walk(
+            panel, fold, self.window, next_row, f"rows, {len(panel.assets)} LASSO fits each"
+        )
 
     def _solved(
         self,
@@ -181,19 +173,18 @@ class CrossAsset(Model):
         Raises:
             EstimationError: one was not.
         """
-        found = choose(
-            X, y, Z, self.parts(panel, rows), self.penalties, self.choice, self.standardise, slopes
+        parts = self.parts(panel, rows)
+        lassos = choose(X, y, Z, parts, self.penalties, self.choice, self.standardise, slopes)
+        if lassos.ended.all():
+            return lassos
+        assets = count(int((~lassos.ended).sum()), "asset")
+        last = f"{panel.dates[rows[-1]]:{panel.date_format}}"
+        raise EstimationError(
+            f"model: the LASSO path of {assets} has no end on the window up to {last}"
         )
-        if not found.ended.all():
-            raise EstimationError(
-                f"model: the LASSO path of {count(int((~found.ended).sum()), 'asset')} has no end on the window "
-                f"up to {panel.dates[rows[-1]]:{panel.date_format}}"
-            )
-        return found
 
     def parts(self, panel: Panel, rows: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Training and test positions in a window of these rows, as scikit-learn takes them in
-        `cv`.
+        """Training and test positions in a window of these rows, as scikit-learn's `cv`.
 
         Raises:
             DataError: what the splitter says of its settings; a fold with one training row.
@@ -201,21 +192,41 @@ class CrossAsset(Model):
         R = len(rows)
         test = max(R // (FOLDS + 1), 1)
         splitter = self.folds or WalkForward(test=test, first=R - FOLDS * test)
+        every = np.ones(R, dtype=bool)
         try:
-            folds = split_usable(
-                splitter, panel.dates[rows], np.ones(R, dtype=bool), panel.horizon, rows
-            )
+            folds = split_usable(splitter, panel.dates[rows], every, panel.horizon, rows)
         except DataError as error:
-            raise DataError(
-                [f"model.folds: {line} (in a window of {R} rows)" for line in error.mistakes]
-            ) from error
+            mistakes = [f"model.folds: {line} (in a window of {R} rows)" for line in error.mistakes]
+            raise DataError(mistakes) from error
+        if not folds:
+            raise _folds_refused("gives no fold", R)
         short = [fold.name for fold in folds if len(fold.train) < 2]
-        if short or not folds:
-            which = f"fold {short[0]} has fewer than 2 training rows" if short else "gives no fold"
-            raise DataError(
-                f"model.folds: {which} in a window of {R} rows; allowed: folds that have, or a longer one"
-            )
+        if short:
+            raise _folds_refused(f"fold {short[0]} has fewer than 2 training rows", R)
         return [(fold.train, fold.test) for fold in folds]
+
+
+def _folds_refused(why: str, R: int) -> DataError:
+    return DataError(
+        f"model.folds: {why} in a window of {R} rows; allowed: folds that have, or a longer one"
+    )
+
+
+def _as_fit(params: np.ndarray, quality: pd.DataFrame, signals: Finding) -> Fit:
+    """The fit of the last window, whose coefficients have no errors and no tests."""
+    import pandas as pd
+
+    from runner.models.fit import COEFFICIENTS, HYPOTHESES, QUALITY, Fit
+
+    coefficients = pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS])
+    return Fit(
+        coefficients.astype(dict.fromkeys(COEFFICIENTS[1:], float)),
+        quality.reindex(columns=["scope", "unit", *QUALITY]),
+        pd.DataFrame(columns=["scope", "unit", *HYPOTHESES]),
+        params,
+        "none, LASSO is biased on purpose",
+        findings={"signals": signals},
+    )
 
 
 def choose(
@@ -228,100 +239,117 @@ def choose(
     standardise: bool = False,
     slopes: bool = False,
 ) -> Chosen:
-    """LASSO with a constant of N targets y (N, n) on one design X (n, p), and its forecasts of the
-    rows Z (m, p).
+    """LASSO with a constant of N targets on one design, and its forecasts.
 
-    Each has a penalty of its own, the one that LassoCV(alphas=penalties, cv=parts) chooses.
+    Each target has a penalty of its own, the one that LassoCV(alphas=penalties, cv=parts) chooses.
+
+    Args:
+        X: (n, p) design; y: (N, n) targets; Z: (m, p) rows to forecast.
+        parts: training and test positions of the folds.
+        slopes: whether slopes are wanted too.
     """
     from runner.numerics.homotopy import paths
 
+    n, p = X.shape
     still = flat(X)
+    mean = X.mean(axis=0)
     spread = np.where(still, 1.0, X.std(axis=0) if standardise else 1.0)
-    unit = np.where(still, 0.0, (X - X.mean(axis=0)) / spread)
-    level, n = y.mean(axis=1), len(X)
-    size = np.abs(y - level[:, None]).max(axis=1)
-    about = (y - level[:, None]) / np.where(size > 0.0, size, 1.0)[
-        :, None
-    ]  # of size one, whatever the unit
-    most = np.abs(about @ unit).max(axis=1) / n
-    grid = most[:, None] * np.geomspace(1.0, LEAST, penalties)
-    errors = [_errors(unit, about, grid, *part) for part in parts]
-    at, one = _position(np.array([error for error, _ in errors]), choice), np.arange(len(y))
-    penalty = grid[one, at]
-    rows = np.vstack(
-        [np.where(still, 0.0, (Z - X.mean(axis=0)) / spread), *([np.eye(len(still))] * slopes)]
-    )
-    knots = paths(unit, about, rows, n * penalty)
-    found = knots.at(n * penalty[:, None])[:, 0] * size[:, None]
-    b = found[:, len(Z) :] / (spread if slopes else 1.0)
+    scaled = np.where(still, 0.0, (X - mean) / spread)
+    level = y.mean(axis=1)
+    centred = y - level[:, None]
+    # targets of size one, whatever their unit
+    size = np.abs(centred).max(axis=1)
+    targets = centred / np.where(size > 0.0, size, 1.0)[:, None]
+    largest = np.abs(targets @ scaled).max(axis=1) / n
+    grid = largest[:, None] * np.geomspace(1.0, LEAST, penalties)
+
+    by_fold = [_errors(scaled, targets, grid, train, test) for train, test in parts]
+    at = _position(np.array([errors for errors, _ in by_fold]), choice)
+    penalty = grid[np.arange(len(y)), at]
+
+    points = [np.where(still, 0.0, (Z - mean) / spread)]
+    if slopes:
+        points.append(np.eye(p))  # the value at a unit vector is a slope
+    knots = paths(scaled, targets, np.vstack(points), n * penalty)
+    values = knots.at(n * penalty[:, None])[:, 0] * size[:, None]
+    b = values[:, len(Z) :]
+    constant = level
+    if slopes:
+        b = b / spread
+        constant = level - b @ mean
     return Chosen(
-        level[:, None] + found[:, : len(Z)],
-        b,
-        level - b @ X.mean(axis=0) if slopes else level,
-        penalty * size,
-        knots.terms_at(n * penalty[:, None])[:, 0],
-        np.logical_and.reduce([knots.ended, *(ended for _, ended in errors)]),
+        values=level[:, None] + values[:, : len(Z)],
+        slopes=b,
+        constant=constant,
+        penalty=penalty * size,
+        terms=knots.terms_at(n * penalty[:, None])[:, 0],
+        ended=np.logical_and.reduce([knots.ended, *(ended for _, ended in by_fold)]),
     )
 
 
 def _errors(
     X: np.ndarray, y: np.ndarray, grid: np.ndarray, train: np.ndarray, test: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean squared errors (N, L) of the test rows by fits on the training rows, and which paths
-    ended (N,).
+    """Mean squared errors (N, L) on the test rows of fits on the training rows.
+
+    Also which paths ended (N,).
     """
     from runner.numerics.homotopy import paths
 
-    x_mean, y_mean, n = X[train].mean(axis=0), y[:, train].mean(axis=1), len(train)
-    knots = paths(
-        X[train] - x_mean, y[:, train] - y_mean[:, None], X[test] - x_mean, n * grid[:, -1]
-    )
-    apart = knots.at(n * grid) - (y[:, test] - y_mean[:, None])[:, None, :]
-    return np.mean(apart * apart, axis=2), knots.ended
+    n = len(train)
+    X_mean = X[train].mean(axis=0)
+    y_mean = y[:, train].mean(axis=1)[:, None]
+    knots = paths(X[train] - X_mean, y[:, train] - y_mean, X[test] - X_mean, n * grid[:, -1])
+    residuals = knots.at(n * grid) - (y[:, test] - y_mean)[:, None, :]
+    return np.mean(residuals * residuals, axis=2), knots.ended
 
 
 def _position(errors: np.ndarray, choice: str) -> np.ndarray:
     """Position (N,) of the penalty by the errors (F, N, L) of the folds; of ties the largest."""
+    F, N, _ = errors.shape
     mean = errors.mean(axis=0)
     least = mean.argmin(axis=1)
-    if choice == "min" or len(errors) < 2:
+    if choice == "min" or F < 2:
         return least
-    one = np.arange(len(least))
-    allowed = mean[one, least] + errors.std(axis=0, ddof=1)[one, least] / np.sqrt(len(errors))
+    target = np.arange(N)
+    std_error = errors.std(axis=0, ddof=1)[target, least] / np.sqrt(F)
+    allowed = mean[target, least] + std_error
     return np.asarray((mean <= allowed[:, None]).argmax(axis=1))
 
 
 def _candidates(panel: Panel, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every feature of every asset (T, N K), a view, and which of them (N K,) are there in all
-    these rows.
-    """
+    """Every feature of every asset (T, N K), a view, and which (N K,) all these rows have."""
     X = panel.X.reshape(len(panel.y), -1)
     return X, np.isfinite(X[rows]).all(axis=0)
 
 
 def _quality(
-    panel: Panel, n: int, use: np.ndarray, y: np.ndarray, residuals: np.ndarray
+    panel: Panel, n: int, complete: np.ndarray, y: np.ndarray, residuals: np.ndarray
 ) -> pd.DataFrame:
-    """Rows and R2 in the last window, per asset."""
+    """Rows and R2 of each asset in the last window, or the reason why it has no estimates."""
     import pandas as pd
 
+    constant = flat(y)
+    tss = np.where(constant, np.nan, np.sum((y - y.mean(axis=0)) ** 2, axis=0))
+    ssr = np.sum(residuals**2, axis=0)
     r2 = np.full(len(panel.assets), np.nan)
-    total = np.where(flat(y), np.nan, np.sum((y - y.mean(axis=0)) ** 2, axis=0))
-    r2[use] = np.maximum(
-        1.0 - np.sum(residuals**2, axis=0) / total, 0.0
-    )  # below it only by rounding
+    r2[complete] = np.maximum(1.0 - ssr / tss, 0.0)  # below zero only by rounding
+    missing = f"a missing target in the last window of {n} rows"
+    reason = np.full(len(complete), missing, dtype=object)
+    reason[complete] = np.where(constant, "the target is constant", "")
     table = {
         "scope": "asset",
         "unit": panel.assets,
-        "n_obs": np.where(use, n, 0),
+        "n_obs": np.where(complete, n, 0),
         "r2": r2,
         "cov": "",
+        "reason": reason,
     }
     return pd.DataFrame(table)
 
 
 def _signals(
-    panel: Panel, params: np.ndarray, use: np.ndarray, found: Chosen, usable: int, n: int
+    panel: Panel, params: np.ndarray, complete: np.ndarray, lassos: Chosen, usable: int, n: int
 ) -> Finding:
     """Which candidates each asset keeps in the last window, with their slopes."""
     import pandas as pd
@@ -330,29 +358,42 @@ def _signals(
 
     names = [f"{feature} of {asset}" for asset in panel.assets for feature in panel.names]
     i, j = np.nonzero(np.nan_to_num(params[:, 1:]))
-    penalty = np.full(len(use), np.nan)
-    penalty[use] = found.penalty
+    penalty = np.full(len(complete), np.nan)
+    penalty[complete] = lassos.penalty
     columns = {
         "asset": np.array(panel.assets, dtype=object)[i],
         "candidate": np.array(names, dtype=object)[j],
+        "slope": params[i, j + 1],
+        "penalty": penalty[i],
     }
-    table = pd.DataFrame(columns | {"slope": params[i, j + 1], "penalty": penalty[i]})
-    kept, own = (
-        float(found.terms.mean()),
-        float((i == j // len(panel.names)).mean()) if len(i) else 0.0,
-    )
-    metrics = {"candidates": float(usable), "kept": kept, "penalty": float(found.penalty.mean())}
-    none = int((found.terms == 0).sum())
-    words = [
-        f"On the last {count(n, 'row')}, {number(kept, 3)} of {count(usable, 'candidate')} are kept per asset, none "
-        f"in {none:,} of {count(int(use.sum()), 'asset')}."
-    ]
-    if len(names) - usable:
-        words.append(
-            f"{count(len(names) - usable, 'candidate')} with a missing cell in them left out."
-        )
+    table = pd.DataFrame(columns)
+    own = i == j // len(panel.names)  # a feature of the asset itself
+    metrics = {
+        "candidates": float(usable),
+        "kept": float(lassos.terms.mean()),
+        "penalty": float(lassos.penalty.mean()),
+    }
+    words = [_kept_in_words(lassos.terms, usable, n)]
+    left_out = len(names) - usable
+    if left_out:
+        words.append(f"{count(left_out, 'candidate')} with a missing cell in them left out.")
     if len(table):
-        often = table["candidate"].value_counts().head(NAMED)
-        told = listed(f"{name} ({times})" for name, times in often.items())
-        words.append(f"Own features are {percent(own)} of what is kept. Kept most often: {told}.")
+        words.append(_most_often_in_words(table["candidate"], float(own.mean())))
     return Finding(table, metrics, words)
+
+
+def _kept_in_words(terms: np.ndarray, usable: int, n: int) -> str:
+    """How many candidates (N,) the assets with a fit keep."""
+    mean = number(float(terms.mean()), 3)
+    none = int((terms == 0).sum())
+    return (
+        f"On the last {count(n, 'row')}, {mean} of {count(usable, 'candidate')} are kept per asset,"
+        f" none in {none:,} of {count(len(terms), 'asset')}."
+    )
+
+
+def _most_often_in_words(candidates: pd.Series, own: float) -> str:
+    """The candidates that most assets keep, and the share of own features among all kept."""
+    times = candidates.value_counts().head(NAMED)
+    leading = listed(f"{name} ({assets})" for name, assets in times.items())
+    return f"Own features are {percent(own)} of what is kept. Kept most often: {leading}."

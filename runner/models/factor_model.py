@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from runner.models.fit import Fit
     from runner.panels.panel import Panel
 
-ALMOST_SINGULAR = (
-    1e-12  # smallest over largest eigenvalue below which an inverse has no digits worth having
-)
+# smallest over largest eigenvalue below which an inverse has no digits worth having
+ALMOST_SINGULAR = 1e-12
 
 
 class FactorModel(NamedTuple):
@@ -74,39 +73,49 @@ def factor_model(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> Factor
     model, panel, fit = factors_as_features(model, panel, fit)
     names = [term for term in model.terms(panel.names) if term != "const"]
     F = shared_factors(panel, names)[rows]
+    known = panel.valid[rows].any(axis=1)
     assets = np.flatnonzero(np.isfinite(fit.params).all(axis=1))
-    use, known = panel.valid[rows][:, assets], panel.valid[rows].any(axis=1)
-    u = np.where(use, panel.y[rows][:, assets] - model.predict(fit, panel)[rows][:, assets], 0.0)
-    loadings = fit.params[assets, 1:] if model.with_constant else fit.params[assets]
-    return _made(assets, names, loadings, F[known], u, use)
+    use = panel.valid[rows][:, assets]
+    predicted = model.predict(fit, panel)[rows][:, assets]
+    u = np.where(use, panel.y[rows][:, assets] - predicted, 0.0)
+    loadings = fit.params[assets]
+    if model.with_constant:
+        loadings = fit.params[assets, 1:]
+    return _from_residuals(assets, names, loadings, F[known], u, use)
 
 
 def _cross_sectional(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> FactorModel:
-    """Factors are the estimates of each date; squared residuals times N / (N - k), for the k
-    estimates they lost.
+    """Factors are the estimates of each date.
+
+    Squared residuals count N / (N - k) times, for the k estimates that a date of N assets lost.
     """
     from runner.estimators.estimation import regressors
 
-    terms, table = model.terms(panel.names), fit.coefficients
-    path = table[table["scope"] == "date"].pivot(index="unit", columns="term", values="estimate")[
-        terms
-    ]
+    terms = model.terms(panel.names)
+    k = len(terms)
+    of_dates = fit.coefficients[fit.coefficients["scope"] == "date"]
+    path = of_dates.pivot(index="unit", columns="term", values="estimate")[terms]
     names = panel.dates[rows].strftime(panel.date_format)
     factors = path.reindex(names).to_numpy()
     X = regressors(panel, model.regressors)[rows]
-    X = np.concatenate([np.ones((*X.shape[:2], 1)), X], axis=2) if model.with_constant else X
-    use = panel.valid[rows] & np.isfinite(factors).all(axis=1)[:, None]
+    if model.with_constant:
+        ones = np.ones((*X.shape[:2], 1))
+        X = np.concatenate([ones, X], axis=2)
+    estimated = np.isfinite(factors).all(axis=1)
+    use = panel.valid[rows] & estimated[:, None]
+    N = use.sum(axis=1, keepdims=True)
     assets = np.flatnonzero(use.sum(axis=0) > 1)
-    N, use = use.sum(axis=1, keepdims=True), use[:, assets]
-    u = np.where(
-        use, panel.y[rows][:, assets] - np.einsum("tnk,tk->tn", X[:, assets], factors), 0.0
-    )
-    u *= np.sqrt(N / np.maximum(N - len(terms), 1))
-    last = len(rows) - 1 - use[::-1].argmax(axis=0)
-    return _made(assets, terms, X[last, assets], factors[use.any(axis=1)], u, use)
+    X = X[:, assets]
+    use = use[:, assets]
+    fitted = np.einsum("tnk,tk->tn", X, factors)
+    u = np.where(use, panel.y[rows][:, assets] - fitted, 0.0)
+    u *= np.sqrt(N / np.maximum(N - k, 1))
+    last_row = len(rows) - 1 - use[::-1].argmax(axis=0)
+    loadings = X[last_row, np.arange(len(assets))]
+    return _from_residuals(assets, terms, loadings, factors[use.any(axis=1)], u, use)
 
 
-def _made(
+def _from_residuals(
     assets: np.ndarray,
     names: list[str],
     loadings: np.ndarray,
@@ -114,13 +123,19 @@ def _made(
     u: np.ndarray,
     use: np.ndarray,
 ) -> FactorModel:
+    """The factor model with specific variances from residuals u (R, n), zero outside `use` (R, n).
+
+    Raises:
+        DataError: too few rows of factors F (T, m) for their covariance.
+    """
     if len(F) < 2:
         raise DataError(
             f"model: {len(F)} rows of factors; allowed: at least 2 for their covariance"
         )
-    n = use.sum(axis=0)
+    n_obs = use.sum(axis=0)
     omega = np.atleast_2d(np.cov(F, rowvar=False, ddof=1))
-    return FactorModel(assets, names, loadings, F, omega, np.sum(u**2, axis=0) / (n - 1.0), n)
+    specific = np.sum(u**2, axis=0) / (n_obs - 1.0)
+    return FactorModel(assets, names, loadings, F, omega, specific, n_obs)
 
 
 def refuse_no_factors(model: Any, panel: Panel) -> None:
@@ -135,7 +150,8 @@ def refuse_no_factors(model: Any, panel: Panel) -> None:
     if not isinstance(model, Regression):
         raise DataError(f"model: given {type(model).__name__}; allowed: runner.models.Regression")
     if model.by not in ("asset", "date") or model.estimator == "logit":
-        given = f"by={'null' if model.by is None else model.by}, estimator={model.estimator}"
+        by = "null" if model.by is None else model.by
+        given = f"by={by}, estimator={model.estimator}"
         raise DataError(f"model: given {given}; allowed: a linear regression by asset or date")
     if model.by == "asset" and panel.horizon:
         ahead = count(panel.horizon, "row")
@@ -150,9 +166,14 @@ def factors_as_features(model: Any, panel: Panel, fit: Fit) -> tuple[Any, Panel,
         return model, panel, fit
     from runner.panels.components import extended
 
-    chosen, wide = model.regressors, extended(panel, fit.components)
-    regressors = None if chosen is None else [*chosen, *wide.names[len(panel.names) :]]
-    return replace(model, components=0, regressors=regressors), wide, replace(fit, components=None)
+    wide = extended(panel, fit.components)
+    regressors = model.regressors
+    if regressors is not None:
+        components = wide.names[len(panel.names) :]
+        regressors = [*regressors, *components]
+    plain_model = replace(model, components=0, regressors=regressors)
+    plain_fit = replace(fit, components=None)
+    return plain_model, wide, plain_fit
 
 
 def shared_factors(panel: Panel, names: list[str]) -> np.ndarray:
@@ -164,16 +185,21 @@ def shared_factors(panel: Panel, names: list[str]) -> np.ndarray:
     at = [panel.names.index(name) for name in names]
     own = [name for name, k in zip(names, at, strict=True) if not _same(panel.X[:, :, k])]
     if own:
+        verb = "differs" if len(own) == 1 else "differ"
         raise DataError(
-            f"features: {listed(own)} differ{'s' if len(own) == 1 else ''} between assets, so there is no return of "
-            "a factor; allowed: series shared by all assets, such as runner.features.long_short, or model.by=date"
+            f"features: {listed(own)} {verb} between assets, so there is no return of a factor; "
+            "allowed: series shared by all assets, such as runner.features.long_short, "
+            "or model.by=date"
         )
     return panel.X[:, 0, at]
 
 
 def _same(X: np.ndarray) -> bool:
     """Whether each row (T, N) has one value in every column."""
-    return bool(((X[:, :1] == X) | (np.isnan(X) & np.isnan(X[:, :1]))).all())
+    first = X[:, :1]
+    equal = first == X
+    both_missing = np.isnan(X) & np.isnan(first)
+    return bool((equal | both_missing).all())
 
 
 def common(
@@ -185,10 +211,15 @@ def common(
     of every part (rows on which no asset has one do not count), and of each part the rows on which
     all of these have one.
     """
-    open_rows = [rows[valid[rows].any(axis=1)] for rows in parts]
-    kept = [valid[np.ix_(rows, assets)].mean(axis=0) >= coverage for rows in open_rows if len(rows)]
-    chosen = assets[np.logical_and.reduce(kept)] if kept else assets[:0]
-    return chosen, [rows[valid[np.ix_(rows, chosen)].all(axis=1)] for rows in open_rows]
+    open_parts = [rows[valid[rows].any(axis=1)] for rows in parts]
+    covered = [
+        valid[np.ix_(rows, assets)].mean(axis=0) >= coverage for rows in open_parts if len(rows)
+    ]
+    chosen = assets[:0]
+    if covered:
+        chosen = assets[np.logical_and.reduce(covered)]
+    complete = [rows[valid[np.ix_(rows, chosen)].all(axis=1)] for rows in open_parts]
+    return chosen, complete
 
 
 def full_parameters(n: int) -> int:
@@ -197,16 +228,14 @@ def full_parameters(n: int) -> int:
 
 
 def factor_parameters(n: int, m: int) -> int:
-    """Numbers in B Omega B' + D: n m loadings, m (m + 1) / 2 of the factors, n specific
-    variances.
-    """
-    return n * m + m * (m + 1) // 2 + n
+    """Numbers in B Omega B' + D: loadings, covariances of the factors, specific variances."""
+    loadings = n * m
+    omega = m * (m + 1) // 2
+    return loadings + omega + n
 
 
 def marchenko_pastur_edge(rows: int, assets: int) -> float:
-    """Largest eigenvalue of a correlation matrix of independent series in the limit, (1 + sqrt(n /
-    T))^2.
-    """
+    """Limit of the largest eigenvalue of independent series' correlations, (1 + sqrt(n / T))^2."""
     return float((1.0 + np.sqrt(assets / rows)) ** 2)
 
 
@@ -217,22 +246,22 @@ def shrunk(y: np.ndarray) -> tuple[np.ndarray, float]:
     """
     from sklearn.covariance import LedoitWolf
 
-    found = LedoitWolf().fit(y)
-    return np.asarray(found.covariance_), float(found.shrinkage_)
+    estimator = LedoitWolf().fit(y)
+    return np.asarray(estimator.covariance_), float(estimator.shrinkage_)
 
 
 def condition(S: np.ndarray) -> float:
-    """Largest over smallest eigenvalue of a covariance, infinite where rounding leaves no smallest
-    one.
-    """
+    """Largest over smallest eigenvalue, infinite where rounding leaves no smallest one."""
     eigen = np.linalg.eigvalsh(S)
-    return float(eigen[-1] / eigen[0]) if eigen[0] > ALMOST_SINGULAR * eigen[-1] else float("inf")
+    smallest = eigen[0]
+    largest = eigen[-1]
+    if smallest > ALMOST_SINGULAR * largest:
+        return float(largest / smallest)
+    return float("inf")
 
 
 def minimum_variance(S: np.ndarray) -> np.ndarray:
-    """Weights (n,) of sum one with the least variance, short sales allowed: S^-1 1 / (1' S^-1
-    1).
-    """
+    """Weights (n,) of least variance, short sales allowed: S^-1 1 / (1' S^-1 1)."""
     w = np.linalg.solve(S, np.ones(len(S)))
     return np.asarray(w / w.sum())
 
@@ -241,4 +270,6 @@ def log_density(y: np.ndarray, mean: np.ndarray, S: np.ndarray) -> np.ndarray:
     """Log-density (T,) of rows y (T, n) under a normal with this mean and covariance."""
     L = np.linalg.cholesky(S)
     z = np.linalg.solve(L, (y - mean).T)
-    return -0.5 * (len(S) * np.log(2.0 * np.pi) + np.sum(z**2, axis=0)) - np.sum(np.log(np.diag(L)))
+    quadratic = np.sum(z**2, axis=0)
+    log_root_det = np.sum(np.log(np.diag(L)))
+    return -0.5 * (len(S) * np.log(2.0 * np.pi) + quadratic) - log_root_det

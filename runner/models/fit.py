@@ -13,7 +13,7 @@ from runner.errors import DataError, EstimationError, listed
 from runner.estimators.estimation import EXACT, Estimates, wald_test
 from runner.numerics.covariance import long_run, projected
 from runner.numerics.inference import infer, inference
-from runner.numerics.restrictions import hypothesis, names_in, restriction
+from runner.numerics.restrictions import Restriction, hypothesis, names_in, restriction
 from runner.panels.finding import Finding
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ QUALITY = ["n_obs", "df_resid", "r2", "r2_adj", "r2_uncentred", "r2_within", "f_
 QUALITY += ["residual_std", "log_likelihood", "aic", "bic", "cov", "cov_lags", "reason"]
 HYPOTHESES = ["hypothesis", "f_stat", "df_num", "df_den", "p_value", "reason"]
 DIAGNOSTICS = ["diagnostic", "term", "statistic", "df", "p_value", "null", "reason"]
+MOST_REASONS = 3  # named where no unit could be estimated
 NO_DIAGNOSTICS = pd.DataFrame(columns=["scope", "unit", *DIAGNOSTICS])
 
 
@@ -62,85 +63,108 @@ class Fit:
 NO_TABLE = pd.DataFrame()  # of a fit that only forecasts
 
 
-def refuse_nothing(found: Estimates) -> None:
-    """Raise where no unit has an estimate: too few rows is a matter of data, the rest of
-    estimation.
+def refuse_nothing(estimates: Estimates) -> None:
+    """Refuse estimates of which no unit has any.
+
+    Raises:
+        DataError: every unit has too few rows.
+        EstimationError: none could be estimated for another reason.
     """
-    if found.estimated.any():
+    if estimates.estimated.any():
         return
     names: dict[str, list[str]] = {}
-    for unit, reason in zip(found.units, found.reason, strict=True):
+    for unit, reason in zip(estimates.units, estimates.reason, strict=True):
         names.setdefault(reason, []).append(unit.name)
-    short = bool((found.n <= found.b.shape[1] + np.nan_to_num(found.absorbed)).all())
-    reasons = "; ".join(f"{listed(some)}: {reason}" for reason, some in list(names.items())[:3])
-    what = found.units[0].scope.replace("pooled", "regression") if found.units else "unit"
-    raise (DataError if short else EstimationError)(
-        f"model: no {what} could be estimated; {reasons}"
-    )
+    first = list(names.items())[:MOST_REASONS]
+    reasons = "; ".join(f"{listed(some)}: {reason}" for reason, some in first)
+    scope = estimates.units[0].scope if estimates.units else "unit"
+    noun = scope.replace("pooled", "regression")
+    parameters = estimates.b.shape[1] + np.nan_to_num(estimates.absorbed)
+    too_few_rows = bool((estimates.n <= parameters).all())
+    error = DataError if too_few_rows else EstimationError
+    raise error(f"model: no {noun} could be estimated; {reasons}")
 
 
 def headline(coefficients: pd.DataFrame) -> pd.DataFrame:
-    """Rows of a coefficients table that a run is known by: the mean over its units where there is
-    one, else all.
-    """
+    """Coefficients that a run is known by: the mean over its units where there is one, else all."""
     mean = coefficients["scope"] == "mean"
     return coefficients[mean] if mean.any() else coefficients
 
 
-def coefficient_table(found: Estimates, terms: Sequence[str], confidence: float) -> pd.DataFrame:
+def coefficient_table(
+    estimates: Estimates, terms: Sequence[str], confidence: float
+) -> pd.DataFrame:
     """One row per unit with estimates and term."""
-    at = np.flatnonzero(found.estimated)
-    error = np.sqrt(np.einsum("ukk->uk", found.V[at]))
-    columns = inference(found.b[at], error, found.df[at, None], confidence)
-    scope = [found.units[u].scope for u in at[:1]] * (len(at) * len(terms))
-    names = np.array([found.units[u].name for u in at], dtype=object)
+    at = np.flatnonzero(estimates.estimated)
+    b = estimates.b[at]
+    std_error = np.sqrt(np.einsum("ukk->uk", estimates.V[at]))
+    tests = inference(b, std_error, estimates.df[at, None], confidence)
+    scope = [estimates.units[u].scope for u in at[:1]] * (len(at) * len(terms))
+    names = np.array([estimates.units[u].name for u in at], dtype=object)
     table = {
         "scope": scope,
         "unit": np.repeat(names, len(terms)),
         "term": np.tile(list(terms), len(at)),
+        "estimate": b.ravel(),
     }
-    table |= {"estimate": found.b[at].ravel()}
-    table |= {name: values.ravel() for name, values in columns._asdict().items()}
+    for column, values in tests._asdict().items():
+        table[column] = values.ravel()
     return pd.DataFrame(table, columns=["scope", "unit", *COEFFICIENTS])
 
 
-def quality_table(found: Estimates, cov: str) -> pd.DataFrame:
+def quality_table(estimates: Estimates, cov: str) -> pd.DataFrame:
     """How well each unit fits; a unit without estimates has its rows and its reason.
 
     `r2` is about the mean of the target, with a constant and without; `r2_uncentred`, about zero,
     is that which programs give without a constant, and NaN with one.
     """
-    n, exact = found.n, np.array(found.reason) == EXACT
-    k = found.b.shape[1] + found.absorbed
+    n = estimates.n
+    ssr = estimates.ssr
+    k = estimates.b.shape[1] + estimates.absorbed
     with np.errstate(divide="ignore", invalid="ignore"):
-        df = np.where(found.estimated, n - k, np.nan)
-        r2 = 1.0 - found.ssr / (found.tss if found.tss_mean is None else found.tss_mean)
-        uncentred = (
-            np.full(len(n), np.nan) if found.tss_mean is None else 1.0 - found.ssr / found.tss
-        )
-        gaussian = -n / 2.0 * (np.log(2.0 * np.pi * np.where(exact, np.nan, found.ssr) / n) + 1.0)
-        likelihood = gaussian + found.weight_term if found.likelihood is None else found.likelihood
-        r2_within = 1.0 - found.ssr / found.tss_within
+        df = np.where(estimates.estimated, n - k, np.nan)
+        r2, r2_uncentred = _r2(estimates)
+        r2_within = 1.0 - ssr / estimates.tss_within
+        log_likelihood = _log_likelihood(estimates)
     table = {
-        "scope": [unit.scope for unit in found.units],
-        "unit": [unit.name for unit in found.units],
+        "scope": [unit.scope for unit in estimates.units],
+        "unit": [unit.name for unit in estimates.units],
         "n_obs": n.astype(int),
         "df_resid": _whole(df),
         "r2": r2,
         "r2_adj": 1.0 - (1.0 - r2) * (n - 1.0) / df,
-        "r2_uncentred": uncentred,
+        "r2_uncentred": r2_uncentred,
         "r2_within": r2_within,
-        "f_stat": found.f_stat,
-        "f_p_value": found.f_p,
-        "residual_std": np.sqrt(found.ssr / df),
-        "log_likelihood": likelihood,
-        "aic": 2.0 * k - 2.0 * likelihood,
-        "bic": k * np.log(np.maximum(n, 1.0)) - 2.0 * likelihood,
-        "cov": np.where(np.isnan(found.df), "", cov),
-        "cov_lags": _whole(found.lags),
-        "reason": found.reason,
+        "f_stat": estimates.f_stat,
+        "f_p_value": estimates.f_p,
+        "residual_std": np.sqrt(ssr / df),
+        "log_likelihood": log_likelihood,
+        "aic": 2.0 * k - 2.0 * log_likelihood,
+        "bic": k * np.log(np.maximum(n, 1.0)) - 2.0 * log_likelihood,
+        "cov": np.where(np.isnan(estimates.df), "", cov),
+        "cov_lags": _whole(estimates.lags),
+        "reason": estimates.reason,
     }
     return pd.DataFrame(table, columns=["scope", "unit", *QUALITY])
+
+
+def _r2(estimates: Estimates) -> tuple[np.ndarray, np.ndarray]:
+    """R2 (U,) about the mean of the target, and about zero: NaN with a constant."""
+    r2 = 1.0 - estimates.ssr / estimates.tss
+    if estimates.tss_mean is None:
+        return r2, np.full(len(r2), np.nan)
+    return 1.0 - estimates.ssr / estimates.tss_mean, r2
+
+
+def _log_likelihood(estimates: Estimates) -> np.ndarray:
+    """Log-likelihood (U,) of normal errors, or the estimator's own; NaN where the fit is exact."""
+    if estimates.likelihood is not None:
+        return estimates.likelihood
+    n = estimates.n
+    exact = np.array(estimates.reason) == EXACT
+    ssr = np.where(exact, np.nan, estimates.ssr)
+    normal = -n / 2.0 * (np.log(2.0 * np.pi * ssr / n) + 1.0)
+    return normal + estimates.weight_term
 
 
 def _whole(values: np.ndarray) -> list[int | None]:
@@ -149,7 +173,7 @@ def _whole(values: np.ndarray) -> list[int | None]:
 
 
 def hypothesis_table(
-    found: Estimates, texts: list[str], terms: list[str], horizon: int
+    estimates: Estimates, texts: list[str], terms: list[str], horizon: int
 ) -> pd.DataFrame:
     """One row per unit with estimates and hypothesis.
 
@@ -159,26 +183,36 @@ def hypothesis_table(
     Args:
         horizon: rows that the target looks ahead.
     """
-    tested = []
-    for text in texts:
-        stated = hypothesis(text)
-        named = list(dict.fromkeys([*terms, *names_in(stated.equations)]))
-        restricted = stated.unsuited(horizon) or restriction(stated.equations, named).on(terms)
-        tested.append((stated.equations, restricted))
+    columns = ["scope", "unit", *HYPOTHESES]
+    if not texts:
+        return pd.DataFrame(columns=columns)
+    tested = [_restricted(text, terms, horizon) for text in texts]
     rows = []
-    for u in np.flatnonzero(found.estimated) if tested else []:
-        for text, restricted in tested:
-            result, why = wald_test(found, int(u), restricted)
-            row = {"scope": found.units[u].scope, "unit": found.units[u].name, "hypothesis": text}
-            rows.append(row | (result._asdict() if result else {}) | {"reason": why})
-    return pd.DataFrame(rows, columns=["scope", "unit", *HYPOTHESES])
+    for u in np.flatnonzero(estimates.estimated).tolist():
+        unit = estimates.units[u]
+        for equations, restricted in tested:
+            test, reason = wald_test(estimates, u, restricted)
+            row = {"scope": unit.scope, "unit": unit.name, "hypothesis": equations}
+            if test is not None:
+                row |= test._asdict()
+            rows.append(row | {"reason": reason})
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _restricted(text: str, terms: list[str], horizon: int) -> tuple[str, Restriction | str]:
+    """The equations of a hypothesis and their restriction, or why it is not tested."""
+    stated = hypothesis(text)
+    named = list(dict.fromkeys([*terms, *names_in(stated.equations)]))
+    restricted: Restriction | str = stated.unsuited(horizon)
+    if not restricted:
+        restricted = restriction(stated.equations, named).on(terms)
+    return stated.equations, restricted
 
 
 def mean_group(
     path: np.ndarray, terms: Sequence[str], confidence: float, lags: int = 0, cosines: int = 0
 ) -> pd.DataFrame:
-    """Mean of each term over the units, with the error of that mean; no rows with fewer than two
-    units.
+    """Mean of each term over the units, with the error of that mean; no rows below two units.
 
     `path` (U, k) holds the estimates of each unit. Without lags the error takes units as
     independent: their standard deviation (ddof 1) over the root of their number (Pesaran and Smith
@@ -191,9 +225,13 @@ def mean_group(
     if units < 2:
         return pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS])
     mean = path.mean(axis=0)
+    deviation = path - mean
     if cosines:
-        V = projected(path - mean, cosines) / units
+        V = projected(deviation, cosines) / units
+    elif lags:
+        V = long_run(deviation, lags) / (units * units)
     else:
-        V = long_run(path - mean, lags) / (units * (units if lags else units - 1.0))
+        V = long_run(deviation, 0) / (units * (units - 1.0))
+    tests = infer(mean, V, cosines or units - 1, confidence)
     table = {"scope": "mean", "unit": "all", "term": list(terms), "estimate": mean}
-    return pd.DataFrame(table | infer(mean, V, cosines or units - 1, confidence)._asdict())
+    return pd.DataFrame(table | tests._asdict())

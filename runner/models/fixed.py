@@ -31,17 +31,16 @@ class Fixed(Model):
     constant: float = 0.0
 
     def __post_init__(self) -> None:
-        given = {
-            "constant": self.constant,
-            **{f"weights.{name}": one for name, one in self.given.items()},
-        }
-        found = [
-            f"{name}: given {one}; allowed: a finite number"
-            for name, one in given.items()
-            if not isfinite(one)
+        given = {"constant": self.constant}
+        for name, weight in self.given.items():
+            given[f"weights.{name}"] = weight
+        mistakes = [
+            f"{name}: given {value}; allowed: a finite number"
+            for name, value in given.items()
+            if not isfinite(value)
         ]
-        if found:
-            raise ValueError("\n".join(found))
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
 
     @property
     def given(self) -> dict[str, float]:
@@ -66,8 +65,7 @@ class Fixed(Model):
         return "the forecast is given, not estimated"
 
     def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
-        """Nothing is estimated; how well the forecast meets the target on the valid cells of these
-        rows.
+        """How well the forecast meets the target on the valid cells; nothing is estimated.
 
         `residual_std` is the root of the mean squared error, and `r2` may be below zero.
 
@@ -80,16 +78,19 @@ class Fixed(Model):
         from runner.models.fit import COEFFICIENTS, HYPOTHESES, QUALITY, Fit
         from runner.validation.scores import r2_against, rmse
 
-        use, key = panel.valid[rows], {"scope": "pooled", "unit": "all"}
-        y, forecast = panel.y[rows][use], self._forecast(panel, rows)[use]
-        weights = [self.constant, *self.given.values()]
+        use = panel.valid[rows]
+        y = panel.y[rows][use]
+        forecast = self._forecast(panel, rows)[use]
         if not len(y):
             raise DataError("model: no cell of these rows has a target and every feature")
         r2 = r2_against(y, forecast, y.mean())
         if np.isnan(r2):
             raise EstimationError(
-                f"model: the target does not vary on {count(len(y), 'row')}: no forecast can be judged"
+                f"model: the target does not vary on {count(len(y), 'row')}: "
+                "no forecast can be judged"
             )
+        weights = [self.constant, *self.given.values()]
+        key = {"scope": "pooled", "unit": "all"}
         quality = key | {
             "n_obs": len(y),
             "r2": r2,
@@ -97,12 +98,12 @@ class Fixed(Model):
             "cov": "",
             "reason": "",
         }
-        table = [
-            key | {"term": t, "estimate": b}
-            for t, b in zip(self.terms(panel.names), weights, strict=True)
+        coefficients = [
+            key | {"term": term, "estimate": weight}
+            for term, weight in zip(self.terms(panel.names), weights, strict=True)
         ]
         return Fit(
-            pd.DataFrame(table, columns=["scope", "unit", *COEFFICIENTS]),
+            pd.DataFrame(coefficients, columns=["scope", "unit", *COEFFICIENTS]),
             pd.DataFrame([quality], columns=["scope", "unit", *QUALITY]),
             pd.DataFrame(columns=["scope", "unit", *HYPOTHESES]),
             np.tile(weights, (len(panel.assets), 1)),

@@ -37,7 +37,7 @@ class Priced(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The hypothesis, with the dates that it is of where some have not every asset."""
+        """The hypothesis, with the number of dates tested where some lack an asset."""
         if self.dates == self.of:
             return GRS
         return f"{GRS} (on {self.dates:,} of {self.of:,} dates, those that every asset has)"
@@ -46,8 +46,7 @@ class Priced(NamedTuple):
 def price_every_asset(
     panel: Panel, rows: np.ndarray, names: list[str], missing: Sequence[str]
 ) -> Priced:
-    """The GRS test of least squares by asset on these regressors, on the dates that all assets
-    have.
+    """The GRS test of least squares by asset, on the dates that all assets have.
 
     Args:
         rows: that were fitted.
@@ -55,65 +54,72 @@ def price_every_asset(
         missing: assets without estimates.
     """
     valid = panel.valid[rows]
-    dates, of = int(valid.all(axis=1).sum()), int(valid.any(axis=1).sum())
-    N, K = len(panel.assets), len(names)
-    if missing:
-        return Priced(None, f"{listed(missing)} {_was(missing)} not estimated", dates, of)
-    if not names:
-        return Priced(None, "there is no regressor", dates, of)
-    if dates <= N + K:
-        reason = (
-            f"{count(dates, 'date')} on which every asset has a row; needs at least {N + K + 1}"
-        )
-        return Priced(None, reason, dates, of)
-    common = rows[valid.all(axis=1)]
-    own = differing(panel, common, names)
-    if own:
-        verb = "differs" if len(own) == 1 else "differ"
-        return Priced(
-            None, f"{listed(own)} {verb} between assets, and it takes shared regressors", dates, of
-        )
-    F = regressors(panel, names)[common, 0]
-    design = np.column_stack([np.ones(len(F)), F])
-    y = panel.y[common]
-    b, _, rank, _ = np.linalg.lstsq(design / _size(design), y, rcond=None)
-    if rank < K + 1:
-        return Priced(None, "regressors are collinear on these dates", dates, of)
+    complete = valid.all(axis=1)
+    dates = int(complete.sum())
+    of = int(valid.any(axis=1).sum())
     try:
-        residuals = y - design / _size(design) @ b
-        return Priced(grs(b[0] / _size(design)[0], residuals, F), "", dates, of)
+        result = _test_every_asset(panel, rows[complete], names, missing)
     except NotEstimable as error:
         return Priced(None, str(error), dates, of)
+    return Priced(result, "", dates, of)
 
 
-def _was(names: Sequence[str]) -> str:
-    return "was" if len(names) == 1 else "were"
+def _test_every_asset(
+    panel: Panel, rows: np.ndarray, names: list[str], missing: Sequence[str]
+) -> Wald:
+    """The GRS test on rows that every asset has.
 
-
-def _size(design: np.ndarray) -> np.ndarray:
-    """Length (k,) of each column, so that regressors of any scale have a rank."""
-    return np.asarray(np.sqrt(np.sum(design**2, axis=0)))
+    Raises:
+        NotEstimable: there is no such test here.
+    """
+    N = len(panel.assets)
+    K = len(names)
+    if missing:
+        verb = "was" if len(missing) == 1 else "were"
+        raise NotEstimable(f"{listed(missing)} {verb} not estimated")
+    if not names:
+        raise NotEstimable("there is no regressor")
+    if len(rows) <= N + K:
+        dates = count(len(rows), "date")
+        raise NotEstimable(f"{dates} on which every asset has a row; needs at least {N + K + 1}")
+    own = differing(panel, rows, names)
+    if own:
+        verb = "differs" if len(own) == 1 else "differ"
+        raise NotEstimable(f"{listed(own)} {verb} between assets, and it takes shared regressors")
+    F = regressors(panel, names)[rows, 0]
+    y = panel.y[rows]
+    X = np.column_stack([np.ones(len(F)), F])
+    # columns of length one, so that regressors of any scale have a rank
+    length = np.asarray(np.sqrt(np.sum(X**2, axis=0)))
+    unit = X / length
+    b, _, rank, _ = np.linalg.lstsq(unit, y, rcond=None)
+    if rank < K + 1:
+        raise NotEstimable("regressors are collinear on these dates")
+    alpha = b[0] / length[0]
+    residuals = y - unit @ b
+    return grs(alpha, residuals, F)
 
 
 def shared_regressors(panel: Panel, rows: np.ndarray, names: list[str]) -> np.ndarray | None:
-    """Regressors (T, K) where they are the same for every asset and every asset has every row,
-    else None.
+    """Regressors (T, K) that are the same for every asset, where every asset has every row.
+
+    Else None.
     """
     if len(panel.assets) < 2 or not names or not panel.valid[rows].all():
         return None
-    return None if differing(panel, rows, names) else np.asarray(regressors(panel, names)[rows, 0])
+    if differing(panel, rows, names):
+        return None
+    return np.asarray(regressors(panel, names)[rows, 0])
 
 
 def differing(panel: Panel, rows: np.ndarray, names: list[str]) -> list[str]:
-    """Regressors that are not the same for every asset on these rows; those of the first rows that
-    show one.
-    """
+    """Regressors that differ between assets on the first of these rows that show one."""
     X = regressors(panel, names)
-    for start in (
-        0,
-        *range(1, len(rows), BLOCK),
-    ):  # one row, which mostly says it, and then many at a time
-        part = X[rows[start : start + BLOCK if start else 1]]
+    # one row, which mostly says it, and then many at a time
+    starts = range(1, len(rows), BLOCK)
+    blocks = [rows[:1], *(rows[start : start + BLOCK] for start in starts)]
+    for block in blocks:
+        part = X[block]
         same = np.equal(part, part[:, :1]).all(axis=(0, 1))
         if not same.all():
             return [name for name, shared in zip(names, same, strict=True) if not shared]
@@ -134,20 +140,23 @@ def grs(alpha: np.ndarray, residuals: np.ndarray, factors: np.ndarray) -> Wald:
     """
     T, N = residuals.shape
     K = factors.shape[1]
-    if T - N - K < 1:
+    df = T - N - K
+    if df < 1:
         raise NotEstimable(
             f"{T} dates for {N} assets and {K} regressors; needs at least {N + K + 1}"
         )
     scale = np.sqrt(np.mean(residuals**2, axis=0))
     if not (scale > 0.0).all():
         raise NotEstimable("an asset is fitted exactly")
+    # residuals of size one: alpha' S^-1 alpha is the same for any scale of the assets
     S = (residuals / scale).T @ (residuals / scale) / T
     eigen = np.linalg.eigvalsh(S)
     if eigen[0] < COLLINEAR * eigen[-1]:
         raise NotEstimable("residuals of the assets are collinear")
-    mean = factors.mean(axis=0)
+    m = factors.mean(axis=0)
     W = np.atleast_2d(np.cov(factors, rowvar=False, ddof=0))
     a = alpha / scale
-    priced = a @ np.linalg.solve(S, a) / (1.0 + mean @ np.linalg.solve(W, mean))
-    f = float((T - N - K) / N * priced)
-    return Wald(f, N, T - N - K, float(fdtrc(N, T - N - K, f)))
+    squared_sharpe = m @ np.linalg.solve(W, m)
+    priced = a @ np.linalg.solve(S, a) / (1.0 + squared_sharpe)
+    f = float(df / N * priced)
+    return Wald(f, N, df, float(fdtrc(N, df, f)))

@@ -17,11 +17,11 @@ ASSET, DATE = "asset", "date"
 
 
 class Unit(NamedTuple):
-    """One regression: its scope (asset, date, group or pooled), its name (`all` where pooled), and
-    what it takes.
+    """One regression, and the cells that it takes: the valid ones of its rows and assets.
 
-    `rows` are positions of dates and `assets` positions of assets; its cells are the valid ones
-    among them.
+    Attributes:
+        scope: asset, date, group or pooled; name: `all` where pooled.
+        rows: positions of dates; assets: positions of assets.
     """
 
     scope: str
@@ -41,10 +41,11 @@ def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
     Raises:
         DataError: the data has no such group.
     """
+    N = len(panel.assets)
     if by == ASSET:
-        single = zip(panel.assets, _singles(len(panel.assets)), strict=True)
+        single = zip(panel.assets, _singles(N), strict=True)
         return [Unit("asset", name, rows, i) for name, i in single]
-    everything = np.arange(len(panel.assets))
+    everything = np.arange(N)
     if by == DATE:
         names = panel.dates.strftime(panel.date_format).tolist()
         return [Unit("date", names[t], rows[u : u + 1], everything) for u, t in enumerate(rows)]
@@ -63,27 +64,35 @@ def _singles(N: int) -> list[np.ndarray]:
 
 
 def refuse_shared(panel: Panel, rows: np.ndarray, names: Sequence[str]) -> None:
-    """Refuse features that are the same for every asset on every date: no cross-section can
-    estimate them.
+    """Refuse features that are the same for every asset on every date.
+
+    No cross-section can estimate them.
 
     Raises:
         DataError: there are such features among `names`.
     """
     several = rows[panel.valid[rows].sum(axis=1) > 1]
-    same = np.full(len(panel.names), len(several) > 0) & np.isin(panel.names, list(names))
+    if not len(several):
+        return
+    same = np.isin(panel.names, list(names))
     for start in range(0, len(several), BLOCK):
         if not same.any():
             return
         at = several[start : start + BLOCK]
-        known, part = panel.valid[at], panel.X[at]
-        first = part[np.arange(len(at)), known.argmax(axis=1)]
-        same &= ~((part != first[:, None]) & known[:, :, None]).any(axis=(0, 1))
-    if same.any():
-        found = [name for name, one in zip(panel.names, same, strict=True) if one]
-        raise DataError(
-            f"model.by: date, but {listed(found)} {'is' if len(found) == 1 else 'are'} the same for every asset "
-            "on a date; leave out of model.regressors, or choose another by"
-        )
+        known = panel.valid[at]
+        X = panel.X[at]
+        first = X[np.arange(len(at)), known.argmax(axis=1)]
+        same_as_first = np.equal(X, first[:, None])
+        differs = ~same_as_first & known[:, :, None]
+        same &= ~differs.any(axis=(0, 1))
+    if not same.any():
+        return
+    features = [name for name, shared in zip(panel.names, same, strict=True) if shared]
+    verb = "is" if len(features) == 1 else "are"
+    raise DataError(
+        f"model.by: date, but {listed(features)} {verb} the same for every asset on a date; "
+        "leave out of model.regressors, or choose another by"
+    )
 
 
 def per_asset(params: np.ndarray, group: list[Unit], n_assets: int) -> np.ndarray:
@@ -91,26 +100,30 @@ def per_asset(params: np.ndarray, group: list[Unit], n_assets: int) -> np.ndarra
 
     `params` (U, k) are those of the units, NaN where one could not be estimated.
     """
-    if group[0].scope == "asset":
+    scope = group[0].scope
+    if scope == "asset":
         return params
-    if group[0].scope == "date":
-        with_estimates = params[np.isfinite(params).all(axis=1)]
-        return np.tile(with_estimates.mean(axis=0), (n_assets, 1))
-    found = np.full((n_assets, params.shape[1]), np.nan)
+    if scope == "date":
+        estimated = np.isfinite(params).all(axis=1)
+        return np.tile(params[estimated].mean(axis=0), (n_assets, 1))
+    of_assets = np.full((n_assets, params.shape[1]), np.nan)
     for b, unit in zip(params, group, strict=True):
-        found[unit.assets] = b
-    return found
+        of_assets[unit.assets] = b
+    return of_assets
 
 
 def cluster_key(panel: Panel, name: str) -> np.ndarray | None:
-    """Codes (N,) of the cluster that each asset lies in, by itself or in a group; None where dates
-    are clusters.
+    """Codes (N,) of the cluster that each asset lies in; None where dates are clusters.
+
+    An asset lies in one by itself, or with its group.
 
     Raises:
         DataError: the data has no such group.
     """
-    if name in (ASSET, DATE):
-        return np.arange(len(panel.assets)) if name == ASSET else None
+    if name == ASSET:
+        return np.arange(len(panel.assets))
+    if name == DATE:
+        return None
     if name not in panel.groups:
         raise DataError(f"model.clusters: {unknown(name, [ASSET, DATE, *panel.groups.columns])}")
     return np.asarray(panel.groups[name].astype("category").cat.codes)

@@ -1,6 +1,4 @@
-"""What two passes found beyond the premia, as tables and sentences: factors, pricing errors,
-betas.
-"""
+"""Two passes as tables and sentences: premia beside factors, pricing errors, betas."""
 
 from __future__ import annotations
 
@@ -48,49 +46,74 @@ JOINT = {
 
 def mean_of(passes: Passes, errors: Errors, terms: Sequence[str]) -> Estimates:
     """The mean premia with their covariance, as estimates of the unit `all` of the scope `mean`."""
-    found = nothing([Unit("mean", "all", np.arange(0), np.arange(0))], len(terms))
-    found.b[0], found.V[0], found.df[0] = passes.path.mean(axis=0), errors.V, len(passes.path) - 1
-    return found
+    nowhere = np.arange(0)
+    estimates = nothing([Unit("mean", "all", nowhere, nowhere)], len(terms))
+    estimates.b[0] = passes.path.mean(axis=0)
+    estimates.V[0] = errors.V
+    estimates.df[0] = len(passes.path) - 1
+    return estimates
 
 
 def joint_test(errors: Errors, cov: str) -> pd.DataFrame:
     """The test that no asset has a pricing error, or the reason why there is none."""
     row = {"scope": "pooled", "unit": "all", "hypothesis": JOINT[cov], "reason": errors.reason}
-    row |= errors.test._asdict() if errors.test else {}
+    if errors.test is not None:
+        row |= errors.test._asdict()
     return pd.DataFrame([row], columns=["scope", "unit", *HYPOTHESES])
 
 
 def premia(passes: Passes, errors: Errors, terms: Sequence[str], lags: int, c: float) -> Finding:
-    """Each premium beside the mean of its factor, and its error beside that of Fama and MacBeth,
-    betas known.
+    """Each premium beside the mean of its factor, with the standard errors of both.
+
+    Beside the error of the premium stands that of Fama and MacBeth, betas known.
     """
-    known = np.sqrt(np.diag(covariance_of_mean(passes.path, lags)))
-    own, error = passes.path.mean(axis=0), np.sqrt(np.diag(errors.V))
-    before = [np.nan] * passes.constant
-    means = [*before, *passes.F.mean(axis=0)]
-    spread = [*before, *np.sqrt(np.diag(covariance_of_mean(passes.F, lags)))]
-    columns = (list(terms), own, error, known, len(passes.path), means, spread)
-    beside = listed(
-        f"{term} {number(one)} beside {number(mean)}"
-        for term, one, mean in zip(terms, own, means, strict=True)
-        if term != "const"
-    )
+    premium = passes.path.mean(axis=0)
+    std_error = np.sqrt(np.diag(errors.V))
+    known_betas = np.sqrt(np.diag(covariance_of_mean(passes.path, lags)))
+    mean = passes.F.mean(axis=0)
+    mean_error = np.sqrt(np.diag(covariance_of_mean(passes.F, lags)))
+    # the constant is no factor
+    without = [np.nan] * passes.constant
+    columns = {
+        "term": list(terms),
+        "premium": premium,
+        "std_error": std_error,
+        "std_error_known_betas": known_betas,
+        "dates": len(passes.path),
+        "factor_mean": [*without, *mean],
+        "factor_std_error": [*without, *mean_error],
+    }
+    table = pd.DataFrame(columns, columns=PREMIA)
+    factors = table[table["term"] != "const"]
+    pairs = zip(factors["term"], factors["premium"], factors["factor_mean"], strict=True)
+    beside = listed(f"{term} {number(own)} beside {number(other)}" for term, own, other in pairs)
     words = [
-        f"Premium beside the mean of the factor itself: {beside}; they should agree where it is an excess return.",
-        _corrected(error / known - 1.0, c),
+        f"Premium beside the mean of the factor itself: {beside}; "
+        "they should agree where it is an excess return.",
+        _corrected(std_error / known_betas - 1.0, c),
     ]
-    return Finding(pd.DataFrame(dict(zip(PREMIA, columns, strict=True))), words=words)
+    return Finding(table, words=words)
 
 
 def _corrected(change: np.ndarray, c: float) -> str:
-    """What the estimation of the betas does to the errors of the premia."""
+    """What the estimation of the betas does to the errors of the premia, in shares of them."""
     if not change.any():
-        return f"Errors take the betas as known and are too small; the correction of Shanken has c = {number(c)}."
-    low, high = (
-        f"{'-' if one < 0.0 else '+'}{percent(abs(one))}" for one in (change.min(), change.max())
-    )
+        return (
+            "Errors take the betas as known and are too small; "
+            f"the correction of Shanken has c = {number(c)}."
+        )
+    low = _signed(change.min())
+    high = _signed(change.max())
     span = low if low == high else f"{low} to {high}"
-    return f"Standard errors, against those with betas taken as known: {span} (Shanken's c is {number(c)})."
+    return (
+        f"Standard errors, against those with betas taken as known: {span} "
+        f"(Shanken's c is {number(c)})."
+    )
+
+
+def _signed(share: float) -> str:
+    sign = "-" if share < 0.0 else "+"
+    return f"{sign}{percent(abs(share))}"
 
 
 def pricing(
@@ -103,86 +126,99 @@ def pricing(
     its mean premium. The R2 is that of the mean returns: 1 - sum of squared pricing errors / sum of
     squares of the means about their own mean.
     """
+    own = passes.own
     seen = np.isfinite(passes.u)
-    n, own = seen.sum(axis=0), passes.own
-    mean, error = (
-        np.where(seen, one, 0.0).sum(axis=0)[own] / n[own] for one in (passes.y, passes.u)
-    )
-    tests = inference(error, errors.pricing[own], n[own] - 1.0, confidence)
-    columns = (np.array(assets, dtype=object)[own], n[own], mean, mean - error, error, *tests)
-    table = pd.DataFrame(dict(zip(PRICING, columns, strict=True)))
+    n = seen.sum(axis=0)[own]
+    mean = np.where(seen, passes.y, 0.0).sum(axis=0)[own] / n
+    error = np.where(seen, passes.u, 0.0).sum(axis=0)[own] / n
+    tests = inference(error, errors.pricing[own], n - 1.0, confidence)
+    columns = {
+        "unit": np.array(assets, dtype=object)[own],
+        "n_obs": n,
+        "mean_return": mean,
+        "implied_return": mean - error,
+        "pricing_error": error,
+    }
+    table = pd.DataFrame(columns | tests._asdict(), columns=PRICING)
     with np.errstate(divide="ignore", invalid="ignore"):
         r2 = 1.0 - np.sum(error**2) / np.sum((mean - mean.mean()) ** 2)
-    metrics = {"r2": r2, "mean_abs_error": np.mean(np.abs(error)), "shanken_factor": 1.0 + c}
+    mean_abs_error = np.mean(np.abs(error))
+    metrics = {"r2": r2, "mean_abs_error": mean_abs_error, "shanken_factor": 1.0 + c}
     words = [
-        f"{_spread(r2, len(mean))}; the mean absolute pricing error is {number(metrics['mean_abs_error'])} per row.",
+        f"{_explained(r2, len(mean))}; "
+        f"the mean absolute pricing error is {number(mean_abs_error)} per row.",
         _significant(table),
     ]
     return Finding(table, metrics, words, "pricing")
 
 
-def _spread(r2: float, assets: int) -> str:
+def _explained(r2: float, assets: int) -> str:
     """How near mean returns lie to what the betas imply."""
     over = f"over {count(assets, 'asset')}"
     if r2 < 0.0:
-        return f"Mean returns are further from what the betas imply than from their own mean (R2 {number(r2)} {over})"
+        return (
+            "Mean returns are further from what the betas imply than from their own mean "
+            f"(R2 {number(r2)} {over})"
+        )
     return f"The betas account for {percent(r2)} of the variance of mean returns {over}"
 
 
 def _significant(table: pd.DataFrame) -> str:
+    """How many pricing errors differ from zero, and in which assets."""
+    tested = len(table)
     hits = table[table["p_value"] < LEVEL]
-    chance = f", where chance alone would give about {LEVEL * len(table):,.0f}" * (
-        len(table) >= MANY_TESTS
-    )
     names = f" ({listed(hits['unit'])})" if len(hits) else ""
-    return f"One by one, pricing errors differ from zero at 5 % in {len(hits)} of {len(table)} assets{names}{chance}."
+    chance = ""
+    if tested >= MANY_TESTS:
+        chance = f", where chance alone would give about {LEVEL * tested:,.0f}"
+    return (
+        f"One by one, pricing errors differ from zero at 5 % in {len(hits)} of {tested} assets"
+        f"{names}{chance}."
+    )
 
 
 def betas(
     passes: Passes, latest: Estimates, factors: Sequence[str], panel: Panel, confidence: float
 ) -> Finding:
-    """Pass 1: alpha and betas of each asset with nonrobust errors; rolling ones of the last window,
-    with their mean and standard deviation over the dates."""
+    """Pass 1: alpha and betas of each asset with nonrobust errors.
+
+    Rolling ones are of the last window, with their mean and standard deviation over the dates.
+    """
     terms = ["const", *factors]
     table = coefficient_table(latest, terms, confidence).drop(columns="scope")
     quality = quality_table(latest, "nonrobust")
     table = table.merge(quality[["unit", "n_obs", "r2"]], on="unit", how="left")
     words = []
     if not passes.fixed:
-        every = pd.DataFrame(
-            [(unit, term) for unit in panel.assets for term in terms], columns=["unit", "term"]
-        )
-        table = (
-            every.merge(table, how="left")
-            .merge(_over_dates(passes.betas, panel.assets, factors), how="left")
-            .dropna(subset=["n_obs", "mean_over_dates"], how="all")
-        )
+        table = _with_path(table, passes, terms, panel.assets)
         words.append("Betas with their errors are those of the last window.")
-    bare = ~latest.estimated
-    if bare.any():
-        reasons = "; ".join(sorted({latest.reason[i] for i in np.flatnonzero(bare)}))
-        words.append(
-            f"{count(int(bare.sum()), 'asset')} without betas ({listed(_names(latest, bare))}): {reasons}."
-        )
+    without = np.flatnonzero(~latest.estimated).tolist()
+    if without:
+        names = listed(latest.units[i].name for i in without)
+        reasons = "; ".join(sorted({latest.reason[i] for i in without}))
+        words.append(f"{count(len(without), 'asset')} without betas ({names}): {reasons}.")
     lost = int(np.isfinite(passes.y).sum() - np.isfinite(passes.u).sum())
     if lost:
         words.append(f"{count(lost, 'cell')} of the cross-sections left out for want of betas.")
     return Finding(table, words=words)
 
 
-def _names(found: Estimates, which: np.ndarray) -> list[str]:
-    return [found.units[i].name for i in np.flatnonzero(which)]
+def _with_path(
+    table: pd.DataFrame, passes: Passes, terms: Sequence[str], assets: Sequence[str]
+) -> pd.DataFrame:
+    """The betas of the last window beside their mean and standard deviation over the dates."""
+    keys = [(unit, term) for unit in assets for term in terms]
+    every = pd.DataFrame(keys, columns=["unit", "term"])
+    over_dates = _over_dates(passes.betas, assets, terms[1:])
+    wide = every.merge(table, how="left").merge(over_dates, how="left")
+    return wide.dropna(subset=["n_obs", "mean_over_dates"], how="all")
 
 
-def _over_dates(
-    path: np.ndarray, assets: Sequence[str], factors: Sequence[str]
-) -> list[tuple[str, str, float, float]]:
-    """Mean and standard deviation (ddof 1) of the betas (T, N, K) of each asset over the dates
-    that have them.
-    """
+def _over_dates(path: np.ndarray, assets: Sequence[str], factors: Sequence[str]) -> pd.DataFrame:
+    """Mean and standard deviation (ddof 1) of the betas (T, N, K) over the dates that have them."""
     rows = []
     for i, k in np.ndindex(path.shape[1:]):
-        own = path[np.isfinite(path[:, i, k]), i, k]
-        if len(own) > 1:
-            rows.append((assets[i], factors[k], own.mean(), own.std(ddof=1)))
+        beta = path[np.isfinite(path[:, i, k]), i, k]
+        if len(beta) > 1:
+            rows.append((assets[i], factors[k], beta.mean(), beta.std(ddof=1)))
     return pd.DataFrame(rows, columns=["unit", "term", "mean_over_dates", "std_over_dates"])

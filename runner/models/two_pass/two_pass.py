@@ -1,6 +1,4 @@
-"""Two-pass risk premia: betas of each asset over time, then by date the returns of all assets on
-their betas.
-"""
+"""Two-pass risk premia: betas of each asset over time, then returns of the assets on betas."""
 
 from __future__ import annotations
 
@@ -14,6 +12,7 @@ from runner.errors import DataError
 from runner.models.model import Model
 from runner.models.regression import Regression
 from runner.schema.settings import Count, Rows, Share
+from runner.text import count, number
 
 if TYPE_CHECKING:
     from runner.estimators.estimation import Estimates
@@ -60,34 +59,40 @@ class TwoPass(Model):
     confidence: Share = 0.95
 
     def __post_init__(self) -> None:
-        found, rolling = [], self.betas == "rolling"
-        if rolling and self.window is None:
-            found.append("window: given null; allowed: a number of rows, with betas=rolling")
-        if self.window is not None and not rolling:
-            found.append(f"window: given {self.window}; allowed: with betas=rolling only")
-        if rolling and self.window and self.least and self.least > self.window:
-            found.append(f"least: given {self.least}; allowed: at most the window, {self.window}")
-        if rolling and self.cross_section == "gls":
-            found.append("cross_section: given gls; allowed: ols, with betas=rolling")
-        if rolling and self.cov == "gmm":
-            found.append("cov: given gmm; allowed: shanken, fama_macbeth, with betas=rolling")
-        if found:
-            raise ValueError("\n".join(found))
+        mistakes = self._unsuited_window()
+        if self.betas == "rolling" and self.cross_section == "gls":
+            mistakes.append("cross_section: given gls; allowed: ols, with betas=rolling")
+        if self.betas == "rolling" and self.cov == "gmm":
+            mistakes.append("cov: given gmm; allowed: shanken, fama_macbeth, with betas=rolling")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+
+    def _unsuited_window(self) -> list[str]:
+        """What is wrong with the windows of the betas, a line each."""
+        mistakes = []
+        window = self.window
+        rolling = self.betas == "rolling"
+        if rolling and window is None:
+            mistakes.append("window: given null; allowed: a number of rows, with betas=rolling")
+        if not rolling and window is not None:
+            mistakes.append(f"window: given {window}; allowed: with betas=rolling only")
+        if rolling and window and self.least and self.least > window:
+            mistakes.append(f"least: given {self.least}; allowed: at most the window, {window}")
+        return mistakes
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """What is wrong with these settings for these features, a line each."""
-        found = Regression(regressors=self.regressors, hypotheses=self.hypotheses).mistakes(
-            features
-        )
+        regression = Regression(regressors=self.regressors, hypotheses=self.hypotheses)
+        mistakes = regression.mistakes(features)
         factors = len(self.terms(features)) - self.constant
         if not factors:
-            found.append("regressors: none; allowed: at least one factor")
+            mistakes.append("regressors: none; allowed: at least one factor")
+        fewest = factors + 2
         for name, value in (("window", self.window), ("least", self.least)):
-            if value is not None and value < factors + 2:
-                found.append(
-                    f"{name}: given {value}; allowed: at least {factors + 2}, for {_factors(factors)}"
-                )
-        return found
+            if value is not None and value < fewest:
+                allowed = f"at least {fewest}, for {count(factors, 'factor')}"
+                mistakes.append(f"{name}: given {value}; allowed: {allowed}")
+        return mistakes
 
     def terms(self, features: Sequence[str]) -> list[str]:
         """Names (k,) of the premia: the constant first, then the factors."""
@@ -111,12 +116,7 @@ class TwoPass(Model):
             EstimationError: no asset or no date could be estimated.
         """
         from runner.models.fit import refuse_nothing
-        from runner.models.two_pass.premia import (
-            Passes,
-            cross_sections,
-            overlap_share,
-            shared_factors,
-        )
+        from runner.models.two_pass.premia import cross_sections, shared_factors
 
         terms = self.terms(panel.names)
         names = terms[self.constant :]
@@ -126,20 +126,42 @@ class TwoPass(Model):
         refuse_nothing(latest)
         inverse = self._inverse(panel, rows, F, latest)
         fixed = self.window is None
-        second, u = cross_sections(panel, rows, betas, terms, inverse, fixed)
-        refuse_nothing(second)
-        at = np.flatnonzero(second.estimated)
-        if len(at) < len(names) + 2:
-            few = f"{len(at)} cross-sections for {_factors(len(names))}"
+        by_date, u = cross_sections(panel, rows, betas, terms, inverse, fixed)
+        refuse_nothing(by_date)
+        dates = int(by_date.estimated.sum())
+        if dates < len(names) + 2:
+            few = f"{dates} cross-sections for {count(len(names), 'factor')}"
             raise DataError(f"model: {few}; needs at least {len(names) + 2}")
-        y = np.where(panel.valid, panel.y, np.nan)[rows[at]]
-        share = 1.0 if self.window is None else overlap_share(at, self.window)
-        passes = Passes(F[at], y, betas[at], fixed, second.b[at], u[at], share, inverse)
-        return self._told(passes, latest, second, panel)
+        y = np.where(panel.valid, panel.y, np.nan)[rows]
+        passes = self._passes(F, y, betas, by_date, u, inverse)
+        return self._as_fit(passes, latest, by_date, panel)
+
+    def _passes(
+        self,
+        F: np.ndarray,
+        y: np.ndarray,
+        betas: np.ndarray,
+        by_date: Estimates,
+        u: np.ndarray,
+        inverse: np.ndarray | None,
+    ) -> Passes:
+        """Both passes on the dates that have a cross-section."""
+        from runner.models.two_pass.premia import Passes, overlap_share
+
+        at = np.flatnonzero(by_date.estimated)
+        return Passes(
+            F=F[at],
+            y=y[at],
+            betas=betas[at],
+            fixed=self.window is None,
+            path=by_date.b[at],
+            u=u[at],
+            share=1.0 if self.window is None else overlap_share(at, self.window),
+            inverse=inverse,
+        )
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
-        """Expected returns (T, N): the constant plus each beta times its premium, the same on every
-        row.
+        """Expected returns (T, N), the same on every row: the constant plus betas times premia.
 
         Betas and premia are of the rows fitted, with rolling betas those of the last window;
         factors of the rows forecast are not used, for nobody knows them in time. NaN where an asset
@@ -148,47 +170,49 @@ class TwoPass(Model):
         return np.tile(fit.params.sum(axis=1), (len(panel.dates), 1))
 
     def _refuse(self, panel: Panel, rows: np.ndarray, factors: int) -> None:
-        """Raise DataError where it is plain from the shape of the panel that there is no answer."""
+        """Refuse a panel whose shape says that there is no answer.
+
+        Raises:
+            DataError: a target that looks ahead, too few assets, a window of all rows or more.
+        """
         if panel.horizon:
-            ahead = f"the target looks {panel.horizon} row{'s' * (panel.horizon > 1)} ahead"
             raise DataError(
-                f"model: {ahead}; two passes explain a target of the same row as its factors"
+                f"model: the target looks {count(panel.horizon, 'row')} ahead; "
+                "two passes explain a target of the same row as its factors"
             )
         if len(panel.assets) < factors + 2:
-            few = (
-                f"{len(panel.assets)} asset{'s' * (len(panel.assets) > 1)} for {_factors(factors)}"
-            )
+            few = f"{count(len(panel.assets), 'asset')} for {count(factors, 'factor')}"
             raise DataError(f"model: {few}; a cross-section needs at least {factors + 2}")
         if self.window is not None and self.window >= len(rows):
-            raise DataError(
-                f"model.window: given {self.window}; allowed: less than the {len(rows)} rows fitted on"
-            )
+            allowed = f"less than the {len(rows)} rows fitted on"
+            raise DataError(f"model.window: given {self.window}; allowed: {allowed}")
 
     def _pass_1(
         self, panel: Panel, rows: np.ndarray, F: np.ndarray, names: list[str]
     ) -> tuple[Estimates, np.ndarray]:
-        """The betas that forecast, with their errors; and those of each row (R, N, K), NaN where
-        there are none.
+        """The betas that forecast, with their errors, and those of each row (R, N, K).
+
+        NaN where there are none.
         """
         from runner.estimators.estimation import estimate
         from runner.models.two_pass.premia import rolling_betas
 
-        latest = estimate(Regression(regressors=names), panel, rows[-(self.window or len(rows)) :])
+        window = self.window or len(rows)
+        latest = estimate(Regression(regressors=names), panel, rows[-window:])
         least = self.least or self.window or len(names) + 2
+        where = " in the last window" if self.window else ""
         for i in np.flatnonzero(latest.estimated & (latest.n < least)):
-            latest.b[i], latest.reason[i] = (
-                np.nan,
-                f"fewer than {least} rows" + " in the last window" * bool(self.window),
-            )
+            latest.b[i] = np.nan
+            latest.reason[i] = f"fewer than {least} rows{where}"
         if self.window is None:
-            return latest, np.broadcast_to(latest.b[:, 1:], (len(rows), *latest.b[:, 1:].shape))
+            betas = latest.b[:, 1:]
+            return latest, np.broadcast_to(betas, (len(rows), *betas.shape))
         return latest, rolling_betas(F, panel.y[rows], panel.valid[rows], self.window, least)
 
     def _inverse(
-        self, panel: Panel, rows: np.ndarray, F: np.ndarray, first: Estimates
+        self, panel: Panel, rows: np.ndarray, F: np.ndarray, latest: Estimates
     ) -> np.ndarray | None:
-        """Inverse covariance of the residuals of pass 1, over the assets that have betas; None for
-        OLS.
+        """Inverse covariance of the residuals of pass 1 of the assets with betas; None for OLS.
 
         Raises:
             DataError: gls or gmm with a missing cell; gls with too few rows for the assets.
@@ -197,51 +221,68 @@ class TwoPass(Model):
         if not gls and self.cov != "gmm":
             return None
         known = np.isfinite(F).all(axis=1)
-        cells, own = panel.valid[rows[known]][:, first.estimated], np.flatnonzero(first.estimated)
-        where = "model.cross_section: given gls" if gls else "model.cov: given gmm"
+        cells = panel.valid[rows[known]][:, latest.estimated]
+        setting = "model.cross_section: given gls" if gls else "model.cov: given gmm"
         if not cells.all():
             lost = f"{int((~cells).sum())} of {cells.size} are missing"
-            raise DataError(
-                f"{where}, which needs every cell; {lost}; allowed: {'ols' if gls else 'shanken'}"
-            )
+            allowed = "ols" if gls else "shanken"
+            raise DataError(f"{setting}, which needs every cell; {lost}; allowed: {allowed}")
         if not gls:
             return None
-        if len(cells) < len(own) + F.shape[1] + 1:
-            few = f"{len(cells)} rows for {len(own)} assets"
-            raise DataError(f"{where}, with {few}; needs at least {len(own) + F.shape[1] + 1}")
-        e = panel.y[np.ix_(rows[known], own)] - first.b[own, 0] - F[known] @ first.b[own, 1:].T
+        T, N = cells.shape
+        fewest = N + F.shape[1] + 1
+        if len(cells) < fewest:
+            few = f"{T} rows for {N} assets"
+            raise DataError(f"{setting}, with {few}; needs at least {fewest}")
+        assets = np.flatnonzero(latest.estimated)
+        y = panel.y[np.ix_(rows[known], assets)]
+        alpha = latest.b[assets, 0]
+        betas = latest.b[assets, 1:]
+        e = y - alpha - F[known] @ betas.T
         return np.linalg.inv(e.T @ e / len(e))
 
-    def _told(self, passes: Passes, latest: Estimates, second: Estimates, panel: Panel) -> Fit:
-        """What was estimated, as tables."""
+    def _as_fit(self, passes: Passes, latest: Estimates, by_date: Estimates, panel: Panel) -> Fit:
+        """Both passes as tables."""
         import pandas as pd
 
         from runner.models import fit as tables
         from runner.models.two_pass import tables as more
         from runner.models.two_pass.premia import errors_of
 
-        terms, level = self.terms(panel.names), self.confidence
-        lags, c = self._lags(len(passes.path)), self._correction(passes)
-        errors = errors_of(passes, self.cov == "gmm", c if self.cov == "shanken" else 0.0, lags)
+        terms = self.terms(panel.names)
+        factors = terms[self.constant :]
+        confidence = self.confidence
+        lags = self._lags(len(passes.path))
+        c = self._correction(passes)
+        corrected = c if self.cov == "shanken" else 0.0
+        errors = errors_of(passes, self.cov == "gmm", corrected, lags)
         mean = more.mean_of(passes, errors, terms)
-        path, premia = (tables.coefficient_table(one, terms, level) for one in (second, mean))
+        path = tables.coefficient_table(by_date, terms, confidence)
+        premia = tables.coefficient_table(mean, terms, confidence)
         tested = tables.hypothesis_table(mean, self.hypotheses, terms, panel.horizon)
-        loadings = np.column_stack([np.ones(len(latest.b)), latest.b[:, 1:]])[
-            :, not self.constant :
-        ]
-        loadings[~latest.estimated] = np.nan
+        joint = more.joint_test(errors, self.cov)
+        findings = {
+            "premia": more.premia(passes, errors, terms, lags, c),
+            "pricing": more.pricing(passes, errors, c, panel.assets, confidence),
+            "betas": more.betas(passes, latest, factors, panel, confidence),
+        }
         return tables.Fit(
             pd.concat([path, premia], ignore_index=True),
-            tables.quality_table(second, ""),
-            pd.concat([tested, more.joint_test(errors, self.cov)], ignore_index=True),
-            loadings * mean.b[0],
+            tables.quality_table(by_date, ""),
+            pd.concat([tested, joint], ignore_index=True),
+            self._loadings(latest) * mean.b[0],
             self._errors_in_words(lags, c),
-            findings={
-                "premia": more.premia(passes, errors, terms, lags, c),
-                "pricing": more.pricing(passes, errors, c, panel.assets, level),
-                "betas": more.betas(passes, latest, terms[self.constant :], panel, level),
-            },
+            findings=findings,
         )
+
+    def _loadings(self, latest: Estimates) -> np.ndarray:
+        """(N, k) betas, after a column of ones for the constant; NaN where an asset has none."""
+        loadings = latest.b.copy()
+        loadings[:, 0] = 1.0
+        loadings[~latest.estimated] = np.nan
+        if self.constant:
+            return loadings
+        return loadings[:, 1:]
 
     def _lags(self, dates: int) -> int:
         """Lags of Newey-West over so many dates."""
@@ -250,18 +291,19 @@ class TwoPass(Model):
         if self.cov_lags is None:
             return default_lags(dates, 0)
         if self.cov_lags >= dates:
-            raise DataError(
-                f"model.cov_lags: given {self.cov_lags}; allowed: less than the {dates} cross-sections"
-            )
+            allowed = f"less than the {dates} cross-sections"
+            raise DataError(f"model.cov_lags: given {self.cov_lags}; allowed: {allowed}")
         return self.cov_lags
 
     def _correction(self, passes: Passes) -> float:
-        """Shanken's c: what estimated betas add to the variance that does not come from the
-        factors, as a share.
+        """Shanken's c: what estimated betas add, as a share.
+
+        Of the variance of the premia that does not come from the factors.
         """
         from runner.models.two_pass.premia import correction
 
-        return passes.share * correction(passes.path.mean(axis=0)[self.constant :], passes.F)
+        premia = passes.path.mean(axis=0)[self.constant :]
+        return passes.share * correction(premia, passes.F)
 
     def _errors_in_words(self, lags: int, c: float) -> str:
         """The covariance of the premia with its conventions."""
@@ -271,12 +313,5 @@ class TwoPass(Model):
         serial = f"Newey-West over dates, {lags} lags" if lags else "spread over dates, ddof 1"
         if self.cov == "fama_macbeth":
             return f"Fama-MacBeth ({serial}), betas taken as known, t(dates-1)"
-        from runner.text import number
-
-        return (
-            f"Fama-MacBeth ({serial}) with Shanken's (1992) correction, c = {number(c)}, t(dates-1)"
-        )
-
-
-def _factors(n: int) -> str:
-    return f"{n} factor{'s' * (n != 1)}"
+        correction = f"Shanken's (1992) correction, c = {number(c)}"
+        return f"Fama-MacBeth ({serial}) with {correction}, t(dates-1)"

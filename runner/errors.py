@@ -21,7 +21,9 @@ class RunnerError(Exception):
     exit_code = 2
 
     def __init__(self, mistakes: str | Sequence[str]) -> None:
-        self.mistakes = (mistakes,) if isinstance(mistakes, str) else tuple(mistakes)
+        if isinstance(mistakes, str):
+            mistakes = [mistakes]
+        self.mistakes = tuple(mistakes)
         super().__init__("\n".join(self.mistakes))
 
     def __reduce__(self) -> tuple[type[RunnerError], tuple[tuple[str, ...]]]:
@@ -39,21 +41,21 @@ class DataError(RunnerError):
 class SettingError(DataError):
     """A setting that the data contradicts, and the value that mends it.
 
-    The function that raises it knows the name of its setting, and `placed` where that stands in the
-    spec.
+    The function that raises it knows the name of its setting; `placed` knows where that stands in
+    the spec.
     """
 
     def __init__(self, setting: str, problem: str, remedy: str) -> None:
-        self.parts = setting, problem, remedy
+        self.parts = (setting, problem, remedy)
         super().__init__(f"{setting}: {problem}; {setting}={remedy} mends it")
 
-    def __reduce__(self) -> tuple[type[SettingError], tuple[str, str, str]]:  # type: ignore[override]
+    def __reduce__(  # type: ignore[override]
+        self,
+    ) -> tuple[type[SettingError], tuple[str, str, str]]:
         return type(self), self.parts
 
     def at(self, where: str) -> str:
-        """The line with the setting's place in the spec, and the override that mends it there or
-        adds it.
-        """
+        """The line with the setting's place in the spec, and the override that mends it there."""
         setting, problem, remedy = self.parts
         return f"{where}.{setting}: {problem}; ++{where}.{setting}={remedy} mends it"
 
@@ -72,20 +74,24 @@ def placed(where: str, error: RunnerError) -> list[str]:
     """The lines of the error, each with the part of the spec that caused it."""
     if isinstance(error, SettingError):
         return [error.at(where)]
-    return [f"{where}: {line}" for line in error.mistakes]
+    return [f"{where}: {mistake}" for mistake in error.mistakes]
 
 
 def listed(names: Iterable[object]) -> str:
     """Names separated by commas, long lists cut with the count of the rest."""
-    every = [str(name) for name in names]
-    more = f" and {len(every) - LISTED} more" if len(every) > LISTED else ""
-    return (", ".join(every[:LISTED]) + more) or "none"
+    texts = [str(name) for name in names]
+    text = ", ".join(texts[:LISTED])
+    if len(texts) > LISTED:
+        text += f" and {len(texts) - LISTED} more"
+    return text or "none"
 
 
 def unknown(name: object, allowed: Iterable[object]) -> str:
     """`'x' is unknown; allowed: ...; did you mean y?` with the nearest name where one is near."""
-    names = [str(one) for one in allowed]
-    folded = {one.casefold(): one for one in names}
-    near = get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.6)
-    hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
-    return f"{str(name)!r} is unknown; allowed: {listed(names)}{hint}"
+    names = [str(allowed_name) for allowed_name in allowed]
+    text = f"{str(name)!r} is unknown; allowed: {listed(names)}"
+    by_folded = {allowed_name.casefold(): allowed_name for allowed_name in names}
+    near = get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=0.6)
+    if near:
+        text += f"; did you mean {by_folded[near[0]]!r}?"
+    return text

@@ -1,4 +1,4 @@
-"""How far long work has come: numbers say it, whoever shows it listens."""
+"""How far long work has come, for whoever shows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Listener = Callable[[str, int, int], None]  # of what is done, how many are done, of how many
+Listener = Callable[[str, int, int], None]  # what is done, how many are done, of how many
 
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 _READER: ContextVar[Callable[[str], None] | None] = ContextVar("reader", default=None)
@@ -16,7 +16,7 @@ _READER: ContextVar[Callable[[str], None] | None] = ContextVar("reader", default
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Tell this listener of all tracked work within the block."""
+    """Report all tracked work within the block to this listener."""
     token = _LISTENER.set(listener)
     try:
         yield
@@ -25,9 +25,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def tracked(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """The items, one by one, each told when it is done; nothing but the items where nobody
-    listens.
-    """
+    """The items, one by one; a listener hears of each when it is done."""
     listener = _LISTENER.get()
     for done, item in enumerate(items, 1):
         yield item

@@ -11,46 +11,60 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 MOST_VIF = 10.0
-MANY_TESTS = 20  # tests from which on the count expected by chance is told
+MANY_TESTS = 20  # tests from which on the number expected by chance is reported
+UNKNOWN = "–"  # a number that is missing
+LEVELS = (0.01, 0.05, 0.1)  # of significance, the strictest first
 
 
 def number(value: float, digits: int = 4) -> str:
     """Four significant digits, thousands separated; scientific only where far from one."""
-    if not math.isfinite(value) or value == 0.0:
-        return "–" if math.isnan(value) else f"{value:g}"
-    size = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
-    if not -5 <= size < 9:
-        return f"{value:.{digits - 1}e}"
-    return f"{value:,.{max(digits - 1 - size, 0)}f}"
+    if math.isnan(value):
+        return UNKNOWN
+    if math.isinf(value) or value == 0.0:
+        return f"{value:g}"
+    scientific = f"{value:.{digits - 1}e}"
+    exponent = math.floor(math.log10(abs(float(scientific))))
+    if exponent < -5 or exponent >= 9:
+        return scientific
+    decimals = max(digits - 1 - exponent, 0)
+    return f"{value:,.{decimals}f}"
 
 
 def p_text(p: float) -> str:
     """A p-value to three decimals."""
-    return "–" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+    if math.isnan(p):
+        return UNKNOWN
+    if p < 0.001:
+        return "<0.001"
+    return f"{p:.3f}"
 
 
 def stars(p: float) -> str:
     """The usual marks of significance; none where there is no p-value."""
-    return sum(p < level for level in (0.01, 0.05, 0.1)) * "*"
+    passed = [level for level in LEVELS if p < level]
+    return "*" * len(passed)
 
 
 def t_text(t: float) -> str:
-    return "–" if math.isnan(t) else f"{t:,.2f}" if abs(t) < 100 else f"{t:,.1f}"
+    """A t-statistic to two decimals, large ones to one."""
+    if math.isnan(t):
+        return UNKNOWN
+    return f"{t:,.2f}" if abs(t) < 100 else f"{t:,.1f}"
 
 
 def percent(share: float) -> str:
     """A share in percent; small ones keep two significant digits."""
     if math.isnan(share):
-        return "–"
-    return (
-        f"{share:,.1%}".replace("%", " %")
-        if abs(share) >= 0.01 or share == 0.0
-        else f"{100.0 * share:.2g} %"
-    )
+        return UNKNOWN
+    if abs(share) >= 0.01 or share == 0.0:
+        return f"{share:,.1%}".replace("%", " %")
+    return f"{100.0 * share:.2g} %"
 
 
 def count(n: int, noun: str) -> str:
-    return f"{n:,} {noun if n == 1 else plural(noun)}"
+    """So many of them, the noun in the plural unless there is one."""
+    name = noun if n == 1 else plural(noun)
+    return f"{n:,} {name}"
 
 
 def plural(noun: str) -> str:
@@ -58,11 +72,11 @@ def plural(noun: str) -> str:
 
 
 def unit_noun(table: pd.DataFrame) -> str:
-    """What the rows of a table are about: asset, date, group, or regression where there is only
-    one pool.
-    """
+    """What a row is about: asset, date or group; regression where all rows are one pool."""
     scopes = [scope for scope in table["scope"].unique() if scope != "mean"]
-    return scopes[0] if len(scopes) == 1 and scopes[0] != "pooled" else "regression"
+    if len(scopes) == 1 and scopes[0] != "pooled":
+        return scopes[0]
+    return "regression"
 
 
 def per_unit(table: pd.DataFrame) -> pd.DataFrame:
@@ -71,7 +85,8 @@ def per_unit(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(p: float) -> str:
-    for level in (0.01, 0.05, 0.10):
+    """Whether an estimate with this p-value is distinguishable from zero."""
+    for level in LEVELS:
         if p < level:
             return f"distinguishable from zero at {level:.0%}".replace("%", " %")
     return f"not distinguishable from zero (p {p_text(p)})"
@@ -82,16 +97,16 @@ def significance(tested: pd.DataFrame, noun: str) -> str:
     hits = tested[tested["p_value"] < LEVEL]
     if hits.empty:
         return f"is not distinguishable from zero at 5 % in any of {len(tested):,} {noun}"
-    up = int((hits["estimate"] > 0).sum())
-    signs = (
-        f"{up:,} positive, {len(hits) - up:,} negative"
-        if 0 < up < len(hits)
-        else "positive"
-        if up
-        else "negative"
-    )
-    of = f"{len(hits):,} of {len(tested):,} {noun}"
-    return f"is significant at 5 % in {of} ({signs}){by_chance(len(hits), len(tested))}"
+    positive = int((hits["estimate"] > 0).sum())
+    negative = len(hits) - positive
+    if positive and negative:
+        signs = f"{positive:,} positive, {negative:,} negative"
+    elif positive:
+        signs = "positive"
+    else:
+        signs = "negative"
+    units = f"{len(hits):,} of {len(tested):,} {noun}"
+    return f"is significant at 5 % in {units} ({signs}){by_chance(len(hits), len(tested))}"
 
 
 def by_chance(hits: int, units: int, tests: int = 1) -> str:
@@ -99,10 +114,10 @@ def by_chance(hits: int, units: int, tests: int = 1) -> str:
     expected = LEVEL * units
     if units < MANY_TESTS or hits > 3 * tests * expected:
         return ""
-    return (
-        f", where chance alone would give about {expected:,.0f}"
-        + f" to {tests * expected:,.0f}" * (tests > 1)
-    )
+    text = f", where chance alone would give about {expected:,.0f}"
+    if tests > 1:
+        text += f" to {tests * expected:,.0f}"
+    return text
 
 
 def duration(seconds: float) -> str:

@@ -62,9 +62,9 @@ OLD_PATHS = [f"{module}.{name}" for module, names in EARLIER.items() for name in
 
 def named(path: str) -> object:
     """What a `_target_` names, through the check of a spec."""
-    from runner.experiment.spec import _resolve
+    from runner.experiment.nodes import resolve
 
-    return _resolve(path, [])
+    return resolve(path, [])
 
 
 @pytest.mark.parametrize("path", OLD_PATHS)

@@ -41,7 +41,10 @@ runner.compare(pooled, ridge, premia)
 def test_a_notebook_of_a_new_user_runs_and_shows(tmp_path: Path) -> None:
     notebook = new_notebook(cells=[new_code_cell(source.strip()) for source in CELLS])
     client = NotebookClient(
-        notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}, kernel_name="python3"
+        notebook,
+        timeout=300,
+        resources={"metadata": {"path": str(tmp_path)}},
+        kernel_name="python3",
     )
     client.execute()
     outputs = [cell["outputs"] for cell in notebook["cells"]]

@@ -11,7 +11,8 @@ from typing import Any
 
 from runner.cli.composition import Composer
 from runner.errors import SpecError, unknown
-from runner.experiment.spec import GROUPS, settings_of
+from runner.experiment.nodes import settings_of
+from runner.experiment.spec import GROUPS
 from runner.schema.misfits import in_words
 
 WIDTH = 100  # of a line on the terminal
@@ -21,7 +22,9 @@ OTHERS = ("experiment", "sweep")  # groups whose options are no single function 
 def groups(composer: Composer) -> str:
     """Every group with its options, one line each."""
     lines = [f"{group}: {', '.join(composer.options(group))}" for group in (*GROUPS, *OTHERS)]
-    return "\n".join([*lines, "", "python -m runner list GROUP, python -m runner help GROUP/OPTION"])
+    return "\n".join(
+        [*lines, "", "python -m runner list GROUP, python -m runner help GROUP/OPTION"]
+    )
 
 
 def options(composer: Composer, group: str) -> str:

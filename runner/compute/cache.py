@@ -1,6 +1,4 @@
-"""The bench of a process: what jobs share is made once, and kept by the digest of what it was made
-from.
-"""
+"""The bench of a process: parts of jobs that others share, by the digest of their settings."""
 
 from __future__ import annotations
 
@@ -13,48 +11,52 @@ import numpy as np
 
 from runner.record.identity import digest
 
-KEPT = 12  # things on a bench; those not used for longest go first
+KEPT = 12  # parts on a bench; those not used for longest go first
 MOST_BYTES = 10**9  # of arrays that stay on it while a panel is made
 
 
 class Bench:
-    """Things by what they are and what they were made from; a run of its own has an empty one."""
+    """Parts by their kind and what they were made from; a run of its own has an empty one."""
 
     def __init__(self) -> None:
         self.things: OrderedDict[str, Any] = OrderedDict()
 
     def get(self, what: str, of: Any, make: Callable[[], Any]) -> Any:
-        """The thing made from `of` (plain mappings, lists, numbers, texts), made now if it is not
-        here.
-        """
+        """The part made from `of` (plain mappings, lists, numbers, texts), made now if not here."""
         key = f"{what}-{digest(of)}"
         if key not in self.things:
-            while (
-                what == "panel" and len(self.things) > 1 and held(self.things.values()) > MOST_BYTES
-            ):
-                self.things.popitem(
-                    last=False
-                )  # the last one is the market that the panel is made of
+            if what == "panel":
+                self._make_room()
             self.things[key] = make()
             while len(self.things) > KEPT:
-                self.things.popitem(last=False)
+                self._drop_oldest()
         self.things.move_to_end(key)
         return self.things[key]
 
+    def _make_room(self) -> None:
+        """Drop the oldest parts, as a panel needs memory; the last is the market it is made of."""
+        while len(self.things) > 1 and held(self.things.values()) > MOST_BYTES:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self.things.popitem(last=False)
+
 
 def held(things: Iterable[Any]) -> int:
-    """Bytes of the arrays in these things, each array once, whoever shares it."""
+    """Bytes of the arrays in these parts, each array once, whoever shares it."""
     sizes: dict[int, int] = {}
-    todo = list(things)
-    while todo:
-        one = todo.pop()
-        if isinstance(one, np.ndarray):
-            base = one if one.base is None else one.base
-            sizes[id(base)] = getattr(base, "nbytes", one.nbytes)
-        elif hasattr(one, "_mgr"):  # a frame or series of pandas
-            todo += [block.values for block in one._mgr.blocks]
-        elif isinstance(one, Mapping):
-            todo += one.values()
-        elif is_dataclass(one) or isinstance(one, tuple):
-            todo += vars(one).values() if is_dataclass(one) else one
+    unread = list(things)
+    while unread:
+        part = unread.pop()
+        if isinstance(part, np.ndarray):
+            base = part if part.base is None else part.base
+            sizes[id(base)] = getattr(base, "nbytes", part.nbytes)
+        elif hasattr(part, "_mgr"):  # a frame or series of pandas
+            unread += [block.values for block in part._mgr.blocks]
+        elif isinstance(part, Mapping):
+            unread += part.values()
+        elif is_dataclass(part):
+            unread += vars(part).values()
+        elif isinstance(part, tuple):
+            unread += part
     return sum(sizes.values())

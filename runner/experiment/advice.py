@@ -6,21 +6,29 @@ from runner.estimators.standard_errors import ERRORS
 
 
 def allowed(errors: str) -> str:
-    """What these errors of a regression over several assets allow for, nothing where it is
-    unknown.
-    """
-    return f"{errors} errors {ERRORS[errors].allows}" if errors in ERRORS else ""
+    """What these errors of a pooled regression allow for; empty where it is unknown."""
+    if errors not in ERRORS:
+        return ""
+    return f"{errors} errors {ERRORS[errors].allows}"
 
 
 def advice(what: str, errors: str) -> str:
-    """What a finding in residuals means for the errors in force (empty where unknown), and what to
-    do.
+    """What a finding in residuals means for the errors in force, and what to do.
+
+    Args:
+        what: was found, such as `serial correlation`.
+        errors: name of the errors in force, empty where it is unknown.
     """
     if errors not in ERRORS:
         return "see whether the errors allow for it"
+    kind = ERRORS[errors]
     if what == "serial correlation":
-        inside = f"the {errors} errors in force allow for it up to their lags"
-        return inside if ERRORS[errors].serial else f"{errors} errors ignore it; use model.cov=HAC"
-    if not ERRORS[errors].unequal:
-        return f"{errors} errors may be too small or too large; use model.cov=HC3, HAC if serially correlated"
-    return f"the {errors} errors in force allow for it"
+        if kind.serial:
+            return f"the {errors} errors in force allow for it up to their lags"
+        return f"{errors} errors ignore it; use model.cov=HAC"
+    if kind.unequal:
+        return f"the {errors} errors in force allow for it"
+    return (
+        f"{errors} errors may be too small or too large; "
+        "use model.cov=HC3, HAC if serially correlated"
+    )

@@ -13,66 +13,82 @@ if TYPE_CHECKING:
 
 
 def cautions(report: Report) -> list[str]:
-    """What the standard errors of a run assume, a sentence for each assumption that is likely
-    wrong.
-    """
-    table = per_unit(report.fit.coefficients)
-    table = table[table["estimate"].notna()]
-    found, noun, scopes = [], unit_noun(table), set(report.fit.coefficients["scope"])
+    """What the standard errors of a run assume, a sentence for each assumption likely wrong."""
+    coefficients = report.fit.coefficients
+    estimates = per_unit(coefficients)
+    estimates = estimates[estimates["estimate"].notna()]
+    noun = unit_noun(estimates)
     errors = errors_in_force(report)
-    tested = noun != "date" and bool(errors) and bool(table["p_value"].notna().any())
-    if "mean" in scopes and tested:
-        found.append(
-            f"The t of a mean takes {plural(noun)} as independent; shared shocks would make it too large."
+    has_tests = bool(estimates["p_value"].notna().any())
+    if noun == "date" or not errors or not has_tests:
+        return []
+    sentences = []
+    if "mean" in set(coefficients["scope"]):
+        sentences.append(
+            f"The t of a mean takes {plural(noun)} as independent; "
+            "shared shocks would make it too large."
         )
-    if not tested:
-        return found
-    if noun != "asset" and len(report.panel.assets) > 1 and not _allows_for_dates(report, errors):
-        risk = "shared shocks would make t too large"
-        found.append(
-            f"{errors} errors take the assets of a date as independent; {risk}{_instead(report, 'date')}."
+    is_pooled = noun != "asset" and len(report.panel.assets) > 1
+    if is_pooled and not _allows_for_dates(report, errors):
+        sentences.append(
+            f"{errors} errors take the assets of a date as independent; "
+            f"shared shocks would make t too large{_instead(report, 'date')}."
         )
-    return found + _on_overlap(report, errors, noun)
+    return sentences + _on_overlap(report, errors, noun)
 
 
 def _on_overlap(report: Report, errors: str, noun: str) -> list[str]:
     """What targets that overlap do to the errors, where these do not allow for it."""
-    ahead = report.panel.horizon
-    if ahead < 2 or _allows_for_overlap(report, errors):
+    horizon = report.panel.horizon
+    if horizon < 2 or _allows_for_overlap(report, errors):
         return []
-    if errors in ERRORS and ERRORS[errors].serial:
-        lags = int(report.fit.quality["cov_lags"].min())
-        few = f"beyond the {count(lags, 'lag')} of the {errors} errors"
+    if _allows_for_lags(errors):
+        lags = count(_fewest_lags(report), "lag")
         return [
-            f"Targets over {ahead} rows overlap {few}: t is likely too large; use model.cov_lags={ahead - 1}."
+            f"Targets over {horizon} rows overlap beyond the {lags} of the {errors} errors: "
+            f"t is likely too large; use model.cov_lags={horizon - 1}."
         ]
     instead = "; use model.cov=HAC" if noun == "asset" else _instead(report, "asset")
     return [
-        f"Targets over {ahead} rows overlap, which {errors} errors ignore: t is likely too large{instead}."
+        f"Targets over {horizon} rows overlap, which {errors} errors ignore: "
+        f"t is likely too large{instead}."
     ]
 
 
 def _clusters(report: Report) -> list[str]:
-    return list((report.spec.get("model") or {}).get("clusters") or [])
+    model = report.spec.get("model") or {}
+    return list(model.get("clusters") or [])
+
+
+def _allows_for_lags(errors: str) -> bool:
+    return errors in ERRORS and ERRORS[errors].serial
+
+
+def _fewest_lags(report: Report) -> int:
+    return int(report.fit.quality["cov_lags"].min())
 
 
 def _allows_for_dates(report: Report, errors: str) -> bool:
     """Whether the errors allow for shocks that the assets of a date share."""
-    shocks = errors in ERRORS and ERRORS[errors].shocks
-    return shocks or "date" in _clusters(report)
+    if errors in ERRORS and ERRORS[errors].shocks:
+        return True
+    return "date" in _clusters(report)
 
 
 def _allows_for_overlap(report: Report, errors: str) -> bool:
-    """Whether the errors allow for targets of an asset that overlap: clusters of assets hold all
-    of its rows.
+    """Whether the errors allow for targets of an asset that overlap.
+
+    Clusters of assets do: they hold all rows of an asset.
     """
-    if errors in ERRORS and ERRORS[errors].serial:
+    if _allows_for_lags(errors):
         return bool(report.fit.quality["cov_lags"].min() >= report.panel.horizon - 1)
     return not set(_clusters(report)) <= {"date"}
 
 
 def _instead(report: Report, cluster: str) -> str:
     """What pooled errors to use; those of a logit cannot be summed by date and lagged."""
-    logit = (report.spec.get("model") or {}).get("estimator") == "logit"
-    clustered = f"model.cov=cluster model.clusters={'[asset,date]' if _clusters(report) else f'[{cluster}]'}"
-    return f"; use {clustered if logit else 'model.cov=driscoll_kraay'}"
+    model = report.spec.get("model") or {}
+    if model.get("estimator") != "logit":
+        return "; use model.cov=driscoll_kraay"
+    clusters = "[asset,date]" if _clusters(report) else f"[{cluster}]"
+    return f"; use model.cov=cluster model.clusters={clusters}"

@@ -23,9 +23,8 @@ from runner.record.ledger import Count
 from runner.trials.influence import Influence
 from runner.validation.scores import BENCHMARK, logged
 
-MOST_TERMS = (
-    12  # terms whose coefficient and t are metrics; all of them are in the coefficients table
-)
+# Terms whose coefficient and t are metrics; all of them are in the coefficients table.
+MOST_TERMS = 12
 
 
 @dataclass(frozen=True)
@@ -76,41 +75,41 @@ class Report:
 
     @property
     def fitted(self) -> np.ndarray:
-        """(T, N) values of the fit on all rows, in the unit of panel.y; made when first asked
-        for.
-        """
+        """(T, N) values of the fit on all rows, in the unit of panel.y; made when asked for."""
         return self.study.fitted
 
     @property
     def kind(self) -> str:
-        """`predictive` where the target lies after the features, as the audit saw it; else
-        `explanatory`.
+        """`predictive` where the target lies after the features, else `explanatory`.
+
+        As the audit saw it; where it did not, by the horizon of the target.
         """
-        seen = None if self.audit is None else self.audit.looks_ahead
-        ahead = self.panel.horizon > 0 if seen is None else seen
-        return "predictive" if ahead else "explanatory"
+        looks_ahead = None if self.audit is None else self.audit.looks_ahead
+        if looks_ahead is None:
+            looks_ahead = self.panel.horizon > 0
+        return "predictive" if looks_ahead else "explanatory"
 
     @property
     def trains_on_later_rows(self) -> bool:
-        """Whether some fold trains on rows after its test rows, as k-fold does: its scores are no
-        forecasts.
+        """Whether some fold trains on rows after its test rows, as k-fold does.
+
+        Scores of such folds are no forecasts.
         """
-        return bool(len(self.folds)) and bool(
-            (self.folds["train_end"] > self.folds["test_start"]).any()
-        )
+        if not len(self.folds):
+            return False
+        return bool((self.folds["train_end"] > self.folds["test_start"]).any())
 
     @property
     def leaks(self) -> list[str]:
-        """Why the run is tagged as leaking: what looks ahead, and folds whose purge is too
-        short.
-        """
-        short = self.folds["leaking"].sum() if "leaking" in self.folds else 0
-        purge = (
-            [f"{short} of {len(self.folds)} folds train on targets that reach into their test part"]
-            if short
-            else []
-        )
-        return [*(self.audit.leaks if self.audit else []), *purge]
+        """Why the run is tagged as leaking: columns that look ahead, folds purged too little."""
+        leaks = list(self.audit.leaks) if self.audit else []
+        leaking = self.folds["leaking"].sum() if "leaking" in self.folds else 0
+        if leaking:
+            leaks.append(
+                f"{leaking} of {len(self.folds)} folds "
+                "train on targets that reach into their test part"
+            )
+        return leaks
 
     @property
     def benchmark(self) -> str:
@@ -119,7 +118,7 @@ class Report:
 
     @property
     def rows(self) -> Rows | None:
-        """Which cells the model was fitted and judged on; None where the study does not say."""
+        """Which cells the model was fitted and judged on; None where it is not known."""
         return self.study.rows
 
     @property
@@ -134,32 +133,37 @@ class Report:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Flat finite numbers of the run: coefficients and t (of the mean where there are several
-        units), fit, out-of-sample scores over all, and of a hold-out beside other folds."""
-        found = self._coefficients() | self._fit() | self._priced() | self._scores()
+        """Flat finite numbers of the run, as they are logged.
+
+        Coefficients and t (of the mean where there are several units), fit, out-of-sample scores
+        over all, and of a hold-out beside other folds.
+        """
+        numbers = self._coefficients() | self._fit() | self._priced() | self._scores()
         for name, finding in self.findings.items():
-            found |= {f"{name}/{key}": value for key, value in finding.metrics.items()}
-        return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+            for key, value in finding.metrics.items():
+                numbers[f"{name}/{key}"] = value
+        return {name: float(value) for name, value in numbers.items() if np.isfinite(value)}
 
     def _coefficients(self) -> dict[str, float]:
         table = headline(self.fit.coefficients).head(MOST_TERMS)
-        values = {
-            f"coef/{term}": value
-            for term, value in zip(table["term"], table["estimate"], strict=True)
-        }
-        return values | {
-            f"tstat/{term}": value
-            for term, value in zip(table["term"], table["t_stat"], strict=True)
-        }
+        coefficients = {}
+        t_stats = {}
+        for term, estimate, t in zip(
+            table["term"], table["estimate"], table["t_stat"], strict=True
+        ):
+            coefficients[f"coef/{term}"] = estimate
+            t_stats[f"tstat/{term}"] = t
+        return coefficients | t_stats
 
     def _fit(self) -> dict[str, float]:
         quality = self.fit.quality
+        estimated = quality["r2"].notna()
         return {
             "fit/r2": quality["r2"].mean(),
             "fit/r2_adj": quality["r2_adj"].mean(),
             "fit/r2_uncentred": quality["r2_uncentred"].mean(),
-            "fit/n_obs": quality.loc[quality["r2"].notna(), "n_obs"].sum(),
-            "fit/units": quality["r2"].notna().sum(),
+            "fit/n_obs": quality.loc[estimated, "n_obs"].sum(),
+            "fit/units": estimated.sum(),
             "fit/units_skipped": len(self.skipped),
             "panel/cells_dropped": self.panel.dropped_cells,
         }
@@ -167,10 +171,17 @@ class Report:
     def _priced(self) -> dict[str, float]:
         """GRS: F of the test that every asset's constant is zero, and its p-value."""
         tests = self.fit.hypotheses
-        row = tests[tests["hypothesis"].astype(str).str.startswith(GRS)]
-        values = row[["f_stat", "p_value"]].astype(float).to_numpy().ravel()
-        return dict(zip(("hypothesis/grs_f", "hypothesis/grs_p"), values.tolist(), strict=False))
+        rows = tests[tests["hypothesis"].astype(str).str.startswith(GRS)]
+        if rows.empty:
+            return {}
+        test = rows[["f_stat", "p_value"]].astype(float).iloc[0]
+        return {
+            "hypothesis/grs_f": float(test["f_stat"]),
+            "hypothesis/grs_p": float(test["p_value"]),
+        }
 
     def _scores(self) -> dict[str, float]:
-        found = logged(self.scores)
-        return found | ({f"{self.kind}/r2": found["oos/r2"]} if "oos/r2" in found else {})
+        scores = logged(self.scores)
+        if "oos/r2" not in scores:
+            return scores
+        return scores | {f"{self.kind}/r2": scores["oos/r2"]}

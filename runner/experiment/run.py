@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,14 +15,14 @@ from runner.data.market import Market
 from runner.errors import DataError, placed
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.report import Report
+from runner.experiment.shared_work import SharedWork, full_panel
 from runner.experiment.spec import FULL, Experiment, without_secrets
 from runner.models.fit import NO_DIAGNOSTICS
 from runner.models.model import Model
 from runner.models.study import Study
 from runner.panels.finding import Finding
-from runner.panels.panel import Panel, build_panel
+from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
-from runner.panels.segments import shared_by
 from runner.progress import tracked
 from runner.record.version import code_version
 from runner.trials.influence import influence
@@ -42,18 +41,32 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         EstimationError: no regression could be estimated.
     """
     started = datetime.now(UTC)
-    prepared = _prepared(experiment, bench or Bench())
-    market, panel, model, folds = prepared.market, prepared.panel, prepared.model, prepared.folds
-    every_row = np.arange(len(panel.dates))
+    spec = experiment.spec
+    prepared = _prepared(experiment, SharedWork(bench or Bench()))
+    market = prepared.market
+    panel = prepared.panel
+    model = prepared.model
+    folds = prepared.folds
     predictions = _forecast(model, panel, folds)
+    every_row = np.arange(len(panel.dates))
     fit = model.fit(panel, every_row)
-    target = experiment.spec.get("target") or {}
-    found = (market, panel, model, fit, folds, predictions)
-    study = Study(*found, settings=target, given=experiment.model, rows=prepared.rows)
-    whole = experiment.spec.get("report", FULL) == FULL
+    study = Study(
+        market,
+        panel,
+        model,
+        fit,
+        folds,
+        predictions,
+        settings=spec.get("target") or {},
+        given=experiment.model,
+        rows=prepared.rows,
+    )
+    diagnostics = NO_DIAGNOSTICS
+    if spec.get("report", FULL) == FULL:
+        diagnostics = model.diagnose(fit, panel, every_row)
     return Report(
         name=experiment.name,
-        spec=without_secrets(experiment.spec),
+        spec=without_secrets(spec),
         overrides=without_secrets(experiment.overrides),
         chosen=experiment.chosen,
         source=market.source,
@@ -61,7 +74,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         panel=panel,
         fit=fit,
         study=study,
-        diagnostics=model.diagnose(fit, panel, every_row) if whole else NO_DIAGNOSTICS,
+        diagnostics=diagnostics,
         folds=_fold_table(panel, folds, predictions),
         predictions=predictions,
         scores=score(predictions, panel.horizon, model.lacks_the_mean(panel)),
@@ -69,13 +82,15 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         influence=influence(study),
         findings={**fit.findings, **_analysed(study, experiment.analyses)},
         started=started,
-        code=code_version(tuple(experiment.spec.get("allow") or ())),
+        code=code_version(tuple(spec.get("allow") or ())),
     )
 
 
 class Prepared(NamedTuple):
-    """What a run is fitted on: the panel has the rows of its model, and the moments that its folds
-    share.
+    """Data, panel, model and folds of a run.
+
+    The panel has the rows of its model, and the moments that its folds share. The audit is None
+    where the spec switches it off.
     """
 
     market: Market
@@ -86,48 +101,45 @@ class Prepared(NamedTuple):
     audit: Audit | None
 
 
-def _prepared(experiment: Experiment, bench: Bench) -> Prepared:
-    """Data, panel, model and folds of a run, and what its audit says."""
-    spec = experiment.spec
-    weights = experiment.model.weight_field
-    made_from = {
-        part: spec.get(part) for part in ("data", "features", "target", "preprocess", "allow")
-    }
-    market = bench.get("market", [made_from["data"], made_from["allow"]], experiment.market)
-    recipe = [made_from, weights, market.fingerprint]
-    parts = (
-        experiment.features,
-        experiment.target,
-        experiment.steps,
-        weights,
-        experiment.allow_loss,
-    )
-    whole = bench.get("panel", recipe, partial(build_panel, market, *parts))
-    features = experiment.model.uses(whole.names)
-    chosen = [recipe, features, experiment.rows, id(whole.X)]  # a panel may be made again
-    panel, rows = bench.get(
-        "rows", chosen, partial(rows_of, whole, features, experiment.rows, weights)
-    )
-    model = experiment.model.on(panel)
+def _prepared(experiment: Experiment, shared: SharedWork) -> Prepared:
+    """Data, panel, model and folds of a run, ready to fit, and its leak audit.
+
+    Raises:
+        DataError: the data is missing or bad, or a part of it too short; a column looks ahead, and
+            the spec does not say to go on.
+    """
+    market = shared.market(experiment)
+    panel_of_features = shared.panel(experiment, market)
+    panel, rows = shared.rows(experiment, market, panel_of_features)
+    model = experiment.model.on(panel)  # group dummies become regressors
     folds = _folds(experiment.splitter, panel)
-    sampled = [recipe, spec.get("audit_seed")]
-    look = partial(bench.get, "audit", sampled, partial(audit, experiment, market, panel=whole))
-    audited = _audited(experiment, model, panel, folds, look)
-    these = [
-        recipe,
-        spec.get("validation"),
-        id(panel.X),
-        id(panel.valid),
-    ]  # moments are of these very arrays
-    shared = bench.get("moments", these, partial(shared_by, folds, panel))
-    return Prepared(market, replace(panel, shared=shared), rows, model, folds, audited)
+    mode = experiment.spec.get("audit", "stop")
+    audited = None
+    if mode != "off":
+        audit_of_columns = shared.audit(experiment, market, panel_of_features)
+        audited = audit_of_columns.with_models(model, panel, folds)
+        _stop_at_leaks(audited, mode)
+    moments = shared.moments(experiment, market, panel, folds)
+    panel = replace(panel, shared=moments)
+    return Prepared(market, panel, rows, model, folds, audited)
+
+
+def _stop_at_leaks(audited: Audit, mode: str) -> None:
+    """Stop the run where something looks ahead, unless it is to be tagged only.
+
+    Raises:
+        DataError: something looks ahead, one line each.
+    """
+    if mode == "stop" and audited.leaks:
+        remedy = "audit: the run is stopped; audit=tag goes on and tags it as leaking"
+        raise DataError([*audited.leaks, remedy])
 
 
 def _folds(splitter: Splitter, panel: Panel) -> list[Fold]:
     """The folds of the dates at which some asset of the panel has a usable cell.
 
     Raises:
-        DataError: what the splitter says of its settings, with the rows that it counts.
+        DataError: the splitter refuses its settings; the line says how many rows it counted.
     """
     usable = panel.usable
     try:
@@ -135,10 +147,9 @@ def _folds(splitter: Splitter, panel: Panel) -> list[Fold]:
     except DataError as error:
         if usable.all():
             raise
-        counted = (
-            f"rows counted: the {int(usable.sum()):,} of {len(usable):,} dates with a usable cell"
-        )
-        raise DataError([f"{line} ({counted})" for line in error.mistakes]) from error
+        dates = f"the {int(usable.sum()):,} of {len(usable):,} dates with a usable cell"
+        lines = [f"{mistake} (rows counted: {dates})" for mistake in error.mistakes]
+        raise DataError(lines) from error
 
 
 def thoroughly_audited(experiment: Experiment) -> Audit:
@@ -148,131 +159,130 @@ def thoroughly_audited(experiment: Experiment) -> Audit:
         DataError: the data is missing or bad.
     """
     market = experiment.market()
+    panel_of_features = full_panel(experiment, market)
+    features = experiment.model.uses(panel_of_features.names)
     weights = experiment.model.weight_field
-    parts = (
-        experiment.features,
-        experiment.target,
-        experiment.steps,
-        weights,
-        experiment.allow_loss,
-    )
-    whole = build_panel(market, *parts)
-    panel, _ = rows_of(whole, experiment.model.uses(whole.names), experiment.rows, weights)
+    panel, _ = rows_of(panel_of_features, features, experiment.rows, weights)
     model = experiment.model.on(panel)
     folds = _folds(experiment.splitter, panel)
-    return audit(experiment, market, thorough=True).with_models(model, panel, folds)
-
-
-def _audited(
-    experiment: Experiment, model: Model, panel: Panel, folds: list[Fold], look: Callable[[], Audit]
-) -> Audit | None:
-    """The leak audit of this run, None where the spec switches it off.
-
-    Raises:
-        DataError: a column looks ahead, and the spec does not say to go on.
-    """
-    mode = experiment.spec.get("audit", "stop")
-    if mode == "off":
-        return None
-    found = look().with_models(model, panel, folds)
-    if found.leaks and mode == "stop":
-        raise DataError(
-            [*found.leaks, "audit: the run is stopped; audit=tag goes on and tags it as leaking"]
-        )
-    return found
+    audit_of_columns = audit(experiment, market, thorough=True)
+    return audit_of_columns.with_models(model, panel, folds)
 
 
 def _analysed(
     study: Study, analyses: Mapping[str, Callable[[Study], Finding]]
 ) -> dict[str, Finding]:
-    """What each analysis finds, by its name.
+    """The finding of each analysis, by its name.
 
     Raises:
         DataError: an analysis that the run cannot give, one line each.
     """
-    found, mistakes = {}, []
+    findings = {}
+    mistakes = []
     for name, analysis in analyses.items():
+        where = f"analyses.{name}"
         try:
-            found[name] = analysis(study)
+            findings[name] = analysis(study)
         except DataError as error:
-            mistakes += placed(f"analyses.{name}", error)
+            mistakes += placed(where, error)
         except Exception as error:
-            mistakes.append(
-                f"analyses.{name}: raised {type(error).__name__}: {' '.join(str(error).split())}"
-            )
+            text = " ".join(str(error).split())
+            mistakes.append(f"{where}: raised {type(error).__name__}: {text}")
     if mistakes:
         raise DataError(mistakes)
-    return found
+    return findings
 
 
 def _forecast(model: Model, panel: Panel, folds: list[Fold]) -> pd.DataFrame:
     """Predictions of the test cells of every fold by a model that saw its training rows only."""
-    tried = forecastable(panel, folds)
-    if not tried:
+    tested = forecastable(panel, folds)
+    if not tested:
         return pd.DataFrame(columns=PREDICTIONS)
-    parts = [_forecast_fold(model, panel, fold) for fold in tracked(tried, "folds forecast")]
-    number = np.repeat(np.arange(len(tried), dtype=np.int32), [len(part) for part in parts])
-    table = pd.concat(parts, ignore_index=True)
-    table.insert(2, "fold", pd.Categorical.from_codes(number, [fold.name for fold in tried]))
-    return table
+    tables = [_forecast_fold(model, panel, fold) for fold in tracked(tested, "folds forecast")]
+    rows = [len(table) for table in tables]
+    fold_number = np.repeat(np.arange(len(tested), dtype=np.int32), rows)
+    names = [fold.name for fold in tested]
+    predictions = pd.concat(tables, ignore_index=True)
+    predictions.insert(2, "fold", pd.Categorical.from_codes(fold_number, names))
+    return predictions
 
 
 def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
-    """Cells with a usable row and a prediction; the benchmark is each asset's mean over its
-    training rows, or that of all assets where it has none.
+    """Test cells of one fold with a target and a prediction, without the column of the fold.
+
+    The benchmark is each asset's mean over its training rows, or that of all assets where it has
+    none.
 
     Raises:
         DataError: the training part has too few rows for every asset, or nothing can be forecast.
     """
+    where = f"validation: fold {fold.name}"
     try:
-        values = panel.in_units(model.forecast(panel, fold))
+        forecasts = panel.in_units(model.forecast(panel, fold))
     except DataError as error:
-        raise DataError(
-            [f"validation: fold {fold.name}: {line}" for line in error.mistakes]
-        ) from error
-    at, i = np.nonzero(panel.valid[fold.test] & np.isfinite(values))
-    t = fold.test[at]
-    if not len(t):
-        raise DataError(f"validation: fold {fold.name}: no test row can be forecast")
+        lines = [f"{where}: {mistake}" for mistake in error.mistakes]
+        raise DataError(lines) from error
+    position, asset = np.nonzero(panel.valid[fold.test] & np.isfinite(forecasts))
+    row = fold.test[position]
+    if not len(row):
+        raise DataError(f"{where}: no test row can be forecast")
+    if fold.path is None:
+        path = np.ones(len(row), dtype=np.int16)
+    else:
+        path = fold.path[position].astype(np.int16)
     means = train_means(panel, fold.train)
-    columns = (
-        panel.dates[t],
-        pd.Categorical.from_codes(i.astype(np.int32), panel.assets),
-        np.ones(len(t), dtype=np.int16) if fold.path is None else fold.path[at].astype(np.int16),
-        panel.scored[t, i],
-        values[at, i],
-        means[i],
-    )
-    return pd.DataFrame(
-        dict(zip([one for one in PREDICTIONS if one != "fold"], columns, strict=True))
-    )
+    columns = {
+        "date": panel.dates[row],
+        "asset": pd.Categorical.from_codes(asset.astype(np.int32), panel.assets),
+        "path": path,
+        "y": panel.scored[row, asset],
+        "prediction": forecasts[position, asset],
+        "benchmark": means[asset],
+    }
+    return pd.DataFrame(columns)
 
 
 def _fold_table(panel: Panel, folds: list[Fold], predictions: pd.DataFrame) -> pd.DataFrame:
-    """One row per fold: its dates, the dates left out or leaking, its rows (date x asset) and where
-    its parts lie.
+    """One row per fold: its dates, the dates left out or leaking, its rows (date x asset).
 
-    `unusable` counts the dates up to the last one of the fold at which no asset has a usable cell.
+    `unusable` counts the dates up to the last one of the fold at which no asset has a usable cell;
+    `layout` says where its parts lie.
     """
-    rows, forecasts = [], predictions["fold"].value_counts() if folds else {}
+    if not folds:
+        return pd.DataFrame([])
+    forecasts = predictions["fold"].value_counts()
     unusable = np.cumsum(~panel.usable)
+    rows = []
     for fold in folds:
         forecast = int(forecasts.get(fold.name, 0))
-        rows.append(
-            {
-                "fold": fold.name,
-                "train_start": panel.dates[fold.train[0]],
-                "train_end": panel.dates[fold.train[-1]],
-                "test_start": panel.dates[fold.test[0]],
-                "test_end": panel.dates[fold.test[-1]],
-                "purged": fold.purged,
-                "embargoed": fold.embargoed,
-                "leaking": fold.leaking > 0,
-                "unusable": int(unusable[max(fold.train[-1], fold.test[-1])]),
-                "train_rows": int(panel.valid[fold.train].sum()),
-                "test_rows": int(panel.valid[fold.test].sum()),
-                "not_forecast": int(panel.valid[fold.test].sum()) - forecast,
-                "layout": fold.layout,
-            }
-        )
+        rows.append(_fold_row(panel, fold, forecast, unusable))
     return pd.DataFrame(rows)
+
+
+def _fold_row(panel: Panel, fold: Fold, forecast: int, unusable: np.ndarray) -> dict[str, Any]:
+    """The row of one fold, `forecast` of whose test cells have a prediction.
+
+    Args:
+        unusable: (T,) dates without a usable cell up to each date.
+    """
+    dates = panel.dates
+    train_end = fold.train[-1]
+    test_end = fold.test[-1]
+    last = max(train_end, test_end)
+    train_rows = int(panel.valid[fold.train].sum())
+    test_rows = int(panel.valid[fold.test].sum())
+    return {
+        "fold": fold.name,
+        "train_start": dates[fold.train[0]],
+        "train_end": dates[train_end],
+        "test_start": dates[fold.test[0]],
+        "test_end": dates[test_end],
+        "purged": fold.purged,
+        "embargoed": fold.embargoed,
+        "leaking": fold.leaking > 0,
+        "unusable": int(unusable[last]),
+        "train_rows": train_rows,
+        "test_rows": test_rows,
+        "not_forecast": test_rows - forecast,
+        "layout": fold.layout,
+    }

@@ -1,6 +1,4 @@
-"""Scores and coefficients of one run over years and folds: what shows whether they stay where they
-are.
-"""
+"""Scores and coefficients of one run over years and folds: do they stay where they are?"""
 
 from __future__ import annotations
 
@@ -19,13 +17,16 @@ if TYPE_CHECKING:
     from runner.experiment.report import Report
 
 COLUMNS = ["series", "step", "value"]
-MOST_SERIES, MOST_STEPS, MOST_TERMS = 6, 100, 3
-FOLD_PATHS = "fold_paths"  # what draws the table of `runner.analyses.estimates.fold_stability`
+MOST_SERIES = 6
+MOST_STEPS = 100  # of a series
+MOST_TERMS = 3
+FOLD_PATHS = "fold_paths"  # picture of the analysis `runner.analyses.estimates.fold_stability`
+# Scores by year and fold, under the names of the field.
 SCORES = {
     "r2": "R2",
     "rmse": "RMSE",
     "rank_ic": "rank correlation",
-}  # by year and fold, under the names of the field
+}
 
 
 def series_of(report: Report) -> pd.DataFrame:
@@ -41,27 +42,28 @@ def series_of(report: Report) -> pd.DataFrame:
         **_coefficients(report),
         **_scores_by_fold(report),
     }
-    steady = {name: values.dropna() for name, values in candidates.items()}
-    several = [(name, values) for name, values in steady.items() if len(values) > 1]
-    parts = [_table(name, values) for name, values in several[:MOST_SERIES]]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+    tables: list[pd.DataFrame] = []
+    for name, values in candidates.items():
+        known = values.dropna()
+        if len(known) > 1 and len(tables) < MOST_SERIES:
+            tables.append(_table(name, known))
+    if not tables:
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _table(name: str, values: pd.Series) -> pd.DataFrame:
     """One series as rows; a cut one says so in its name."""
     if len(values) > MOST_STEPS:
-        over, _, what = name.partition("/")
-        name = f"{over} - last {MOST_STEPS}/{what}"
+        over, _, score = name.partition("/")
+        name = f"{over} - last {MOST_STEPS}/{score}"
         values = values.iloc[-MOST_STEPS:]
-    return pd.DataFrame(
-        {"series": name, "step": values.index.astype(int), "value": values.to_numpy(dtype=float)}
-    )
+    steps = values.index.astype(int)
+    return pd.DataFrame({"series": name, "step": steps, "value": values.to_numpy(dtype=float)})
 
 
 def _scores_by_year(report: Report) -> dict[str, pd.Series]:
-    """R2 against the training mean, RMSE and the mean rank correlation of each calendar year that
-    was forecast.
-    """
+    """R2 against the training mean, RMSE and mean rank correlation of each forecast year."""
     if report.predictions.empty:
         return {}
     rows = open_rows(report.predictions)
@@ -84,68 +86,98 @@ def scores_by_year(predictions: pd.DataFrame) -> pd.DataFrame:
     years = pd.DatetimeIndex(dates).year.to_numpy()
     first = int(years.min())
     span = int(years.max()) - first + 1
-    path, paths = (
-        pd.factorize(predictions["path"]) if "path" in predictions else (np.zeros_like(date), [1])
-    )
-    y, forecast, benchmark = (
-        predictions[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark")
-    )
-    cell = path * span + (years[date] - first)
-    cells = len(paths) * span
-    rows = np.bincount(cell, minlength=cells)
-    missed = np.bincount(cell, (y - forecast) ** 2, minlength=cells)
-    total = np.bincount(cell, (y - benchmark) ** 2, minlength=cells)
-    scale = np.bincount(cell, y**2, minlength=cells)
-    others = np.bincount(cell, ~of_quotients(y), minlength=cells)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        nothing = rounding_alone(
-            np.sqrt(total / rows), np.sqrt(scale / rows), COMPUTED, lambda: others == 0
-        )
-        r2 = np.where(nothing, np.nan, 1.0 - missed / total)
-        rmse = np.sqrt(missed / rows)
-    by_date = rank_correlations(forecast, y, path * len(dates) + date, len(paths) * len(dates))
-    rank_ic = _mean_by(by_date, np.tile(years - first, len(paths)), span, len(paths))
-    of_paths = {
-        "r2": r2.reshape(len(paths), span),
-        "rmse": rmse.reshape(len(paths), span),
-        "rank_ic": rank_ic,
+    year_of_date = years - first
+    path, paths = _paths(predictions)
+    shape = (paths, span)
+    cell = path * span + year_of_date[date]
+    r2, rmse = _errors_by_cell(predictions, cell, paths * span)
+    forecast = predictions["prediction"].to_numpy(dtype=float)
+    y = predictions["y"].to_numpy(dtype=float)
+    path_and_date = path * len(dates) + date
+    rank_of_date = rank_correlations(forecast, y, path_and_date, paths * len(dates))
+    rank_ic = _mean_by_year(rank_of_date, np.tile(year_of_date, paths), shape)
+    scores = {
+        "r2": r2.reshape(shape).mean(axis=0),
+        "rmse": rmse.reshape(shape).mean(axis=0),
+        "rank_ic": rank_ic.mean(axis=0),
     }
-    return pd.DataFrame(
-        {name: values.mean(axis=0) for name, values in of_paths.items()},
-        index=np.arange(first, first + span),
-    )
+    return pd.DataFrame(scores, index=np.arange(first, first + span))
 
 
-def _mean_by(values: np.ndarray, year: np.ndarray, span: int, paths: int) -> np.ndarray:
-    """Means (paths, years) of values by date of each path, without those that are missing."""
+def _paths(predictions: pd.DataFrame) -> tuple[np.ndarray, int]:
+    """The path (n,) of each row, counted from 0, and how many there are."""
+    if "path" not in predictions:
+        return np.zeros(len(predictions), dtype=np.intp), 1
+    path, names = pd.factorize(predictions["path"])
+    return path, len(names)
+
+
+def _errors_by_cell(
+    predictions: pd.DataFrame, cell: np.ndarray, cells: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """R2 against the benchmark and RMSE (cells,) of the rows of each cell.
+
+    R2 is NaN where the errors of the benchmark are rounding alone.
+    """
+    y = predictions["y"].to_numpy(dtype=float)
+    forecast = predictions["prediction"].to_numpy(dtype=float)
+    benchmark = predictions["benchmark"].to_numpy(dtype=float)
+    rows = np.bincount(cell, minlength=cells)
+    errors = np.bincount(cell, (y - forecast) ** 2, minlength=cells)
+    benchmark_errors = np.bincount(cell, (y - benchmark) ** 2, minlength=cells)
+    squares = np.bincount(cell, y**2, minlength=cells)
+    no_quotients = np.bincount(cell, ~of_quotients(y), minlength=cells)
+
+    def are_quotients() -> np.ndarray:
+        return no_quotients == 0
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.sqrt(benchmark_errors / rows)
+        size = np.sqrt(squares / rows)
+        nothing_to_explain = rounding_alone(spread, size, COMPUTED, are_quotients)
+        r2 = np.where(nothing_to_explain, np.nan, 1.0 - errors / benchmark_errors)
+        rmse = np.sqrt(errors / rows)
+    return r2, rmse
+
+
+def _mean_by_year(values: np.ndarray, year: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Means (paths, years) of values by path and date, without those that are missing.
+
+    Args:
+        values, year: (paths x dates,) one path after the other.
+    """
+    paths, span = shape
     known = np.isfinite(values)
     path = np.repeat(np.arange(paths), len(values) // paths)
     cell = (path * span + year)[known]
     count = np.bincount(cell, minlength=paths * span)
+    total = np.bincount(cell, values[known], minlength=paths * span)
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = np.bincount(cell, values[known], minlength=paths * span) / count
-    return means.reshape(paths, span)
+        means = total / count
+    return means.reshape(shape)
 
 
 def _scores_by_fold(report: Report) -> dict[str, pd.Series]:
     """The same scores of each fold's test rows, where there are several folds."""
-    folds = report.scores[report.scores["scope"] == "fold"] if len(report.scores) else report.scores
+    if not len(report.scores):
+        return {}
+    folds = report.scores[report.scores["scope"] == "fold"]
+    if not len(folds):
+        return {}
     steps = np.arange(1, len(folds) + 1)
-    return {
-        f"by fold/{words}": pd.Series(folds[name].to_numpy(dtype=float), index=steps)
-        for name, words in SCORES.items()
-        if len(folds)
-    }
+    series = {}
+    for name, words in SCORES.items():
+        values = folds[name].to_numpy(dtype=float)
+        series[f"by fold/{words}"] = pd.Series(values, index=steps)
+    return series
 
 
 def _coefficients(report: Report) -> dict[str, pd.Series]:
-    """The first terms by year, else by fold."""
-    terms = [
-        term for term in dict.fromkeys(headline(report.fit.coefficients)["term"]) if term != "const"
-    ]
-    return _by_year(report.fit.coefficients, terms[:MOST_TERMS]) or _by_fold(
-        report, terms[:MOST_TERMS]
-    )
+    """The coefficients of the first terms by year, else by fold."""
+    coefficients = report.fit.coefficients
+    names = dict.fromkeys(headline(coefficients)["term"])
+    terms = [term for term in names if term != "const"][:MOST_TERMS]
+    return _by_year(coefficients, terms) or _by_fold(report, terms)
 
 
 def _by_year(coefficients: pd.DataFrame, terms: Sequence[str]) -> dict[str, pd.Series]:
@@ -154,26 +186,25 @@ def _by_year(coefficients: pd.DataFrame, terms: Sequence[str]) -> dict[str, pd.S
     if of_dates.empty:
         return {}
     year = pd.to_datetime(of_dates["unit"]).dt.year
-    table = of_dates.groupby(["term", year])["estimate"].mean()
-    return {f"by year/coef {term}": table[term] for term in terms if term in table.index}
+    means = of_dates.groupby(["term", year])["estimate"].mean()
+    return {f"by year/coef {term}": means[term] for term in terms if term in means.index}
 
 
 def _by_fold(report: Report, terms: Sequence[str]) -> dict[str, pd.Series]:
-    """What the training rows of each fold gave, where the analysis `coefficients_by_fold` was
-    asked for.
-    """
+    """Estimates on the training rows of each fold, by the analysis `coefficients_by_fold`."""
     tables = [
         finding.table for finding in report.findings.values() if finding.picture == FOLD_PATHS
     ]
     if not tables:
         return {}
     table = headline(tables[0])
-    number = {fold: at for at, fold in enumerate(report.folds["fold"], start=1)}
-    of_terms = {term: table[table["term"] == term] for term in terms}
-    return {
-        f"by fold/coef {term}": pd.Series(
-            rows["estimate"].to_numpy(), index=rows["fold"].map(number)
-        )
-        for term, rows in of_terms.items()
-        if not rows["fold"].duplicated().any()
-    }
+    names = report.folds["fold"].tolist()
+    number = {name: position for position, name in enumerate(names, start=1)}
+    series = {}
+    for term in terms:
+        rows = table[table["term"] == term]
+        if rows["fold"].duplicated().any():
+            continue
+        steps = rows["fold"].map(number)
+        series[f"by fold/coef {term}"] = pd.Series(rows["estimate"].to_numpy(), index=steps)
+    return series

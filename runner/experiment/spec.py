@@ -1,27 +1,20 @@
-"""From a composed spec (plain mappings) to the parts that run, with every mistake found before any
-data.
+"""From a composed spec (plain mappings) to the parts that run.
 
-A node names its function or class by `_target_`; its other keys are bound against that signature.
-Code is taken from this package or from modules that the spec allows by name, never from elsewhere.
+Every mistake of a spec is found before any data is read.
 """
 
 from __future__ import annotations
 
-import inspect
 import re
-import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
-from importlib import import_module
 from keyword import iskeyword
-from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 from runner.errors import SpecError, listed, unknown
-from runner.models.model import Model, completed
-from runner.names import present
-from runner.schema.misfits import in_words, misfits
+from runner.experiment.nodes import ALLOW_LOSS, MISSING, MODEL_ROLE, Builder, construct, unbound
+from runner.schema.misfits import misfits
 from runner.schema.settings import MOST_LOST, OWN, Count, RowsOf, UpToOne
 
 if TYPE_CHECKING:
@@ -32,6 +25,8 @@ if TYPE_CHECKING:
 
 GROUPS = ("data", "features", "target", "model", "validation")
 CHOSEN = (*GROUPS, "experiment")  # groups whose chosen option is a parameter of a run
+FULL = "full"  # a report with tests of the residuals, page and pictures
+# Keys beside the groups, with their types and the values that they have where they are not given.
 TOP: dict[str, Any] = {
     "name": str,
     "allow": list[str],
@@ -43,21 +38,20 @@ TOP: dict[str, Any] = {
     "report": Literal["full", "tables"],
     "ledger": str,
 }
-FUNCTIONS = (
-    "market",
-    "cross",
-    "study",
-)  # what a function of a spec may be a function of; a class has a method instead
-MODEL_ROLE = "fit"  # the method by which a model is known
-FULL = "full"  # a report with tests of the residuals, page and pictures
-DEFAULTS: dict[str, Any] = {"name": "custom", "allow": [], "preprocess": [], "analyses": {}}
-DEFAULTS |= {"audit": "stop", "audit_seed": None, "report": FULL, "ledger": "outputs/ledger.db"}
-DEFAULTS |= {"tracking": {"uri": None, "experiment": "factor-runner"}}
+DEFAULTS: dict[str, Any] = {
+    "name": "custom",
+    "allow": [],
+    "preprocess": [],
+    "analyses": {},
+    "audit": "stop",
+    "audit_seed": None,
+    "report": FULL,
+    "ledger": "outputs/ledger.db",
+    "tracking": {"uri": None, "experiment": "factor-runner"},
+}
 TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
-MISSING = "???"
-ALLOW_LOSS = "allow_loss"  # a key of `data` beside the settings of any source
 TERMS = ("const", "target")  # what no feature may be called
-# tables that every run writes, whose names no analysis may take
+# Tables that every run writes, whose names no analysis may take.
 TABLES = [
     "coefficients",
     "quality",
@@ -68,15 +62,16 @@ TABLES = [
     "dropped",
     "metrics",
     "audit",
+    "series",
 ]
-TABLES += ["series"]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The parts of a spec, ready to run; `spec` is what they were built from, by these `overrides`.
+    """The parts of a spec, ready to run.
 
     Attributes:
+        spec, overrides: what the parts were built from, and what the command line changed in it.
         allow_loss: share of the values of a column of the data that the rules for values may blank.
         rows: in which cells the model is fitted and judged (see `runner.panels.rows`).
         chosen: the option of every group: a name for people, no part of what is run.
@@ -119,43 +114,56 @@ def build(
     """
     spec = {**DEFAULTS, **spec}
     mistakes = _top_level(spec)
-    allow = spec["allow"] if isinstance(spec["allow"], list) else []
-    allow = [one for one in allow if isinstance(one, str)]
-    make = partial(_make, allow=allow, mistakes=mistakes)
-    source, allow_loss = (
-        make("data", spec.get("data"), "load"),
-        _allow_loss(spec.get("data"), mistakes),
-    )
-    features = _features(spec.get("features"), make, mistakes)
-    target = make("target", spec.get("target"), "market")
-    steps = _steps(spec["preprocess"], list(features), make, mistakes)
+    builder = Builder(_allowed_modules(spec["allow"]), mistakes)
+    source = builder.build("data", spec.get("data"), "load")
+    allow_loss = _allow_loss(spec.get("data"), mistakes)
+    features = _features(spec.get("features"), builder)
+    target = builder.build("target", spec.get("target"), "market")
+    steps = _steps(spec["preprocess"], list(features), builder)
     model_node, rows = _rows(spec.get("model"), mistakes)
-    model = make("model", model_node, MODEL_ROLE)
-    splitter = make("validation", spec.get("validation"), "split")
-    analyses = _analyses(spec["analyses"], make, mistakes)
+    model = builder.build("model", model_node, MODEL_ROLE)
+    splitter = builder.build("validation", spec.get("validation"), "split")
+    analyses = _analyses(spec["analyses"], builder)
     if model is not None:
         mistakes += [f"model.{line}" for line in model.mistakes(list(features))]
     if mistakes:
         raise SpecError(mistakes)
     spec["model"] = {**model_node, "rows": rows}
-    name, words = str(spec["name"]), tuple(overrides)
-    parts = (name, source, features, target, model, splitter, spec)
-    return Experiment(*parts, words, steps, analyses, allow_loss, rows, dict(chosen))
+    return Experiment(
+        name=str(spec["name"]),
+        source=source,
+        features=features,
+        target=target,
+        model=model,
+        splitter=splitter,
+        spec=spec,
+        overrides=tuple(overrides),
+        steps=steps,
+        analyses=analyses,
+        allow_loss=allow_loss,
+        rows=rows,
+        chosen=dict(chosen),
+    )
+
+
+def _allowed_modules(names: Any) -> list[str]:
+    if not isinstance(names, list):
+        return []
+    return [name for name in names if isinstance(name, str)]
 
 
 def _rows(node: Any, mistakes: list[str]) -> tuple[Any, RowsOf]:
     """The node of the model without `rows`, which every model has, and which rows these are."""
     if not isinstance(node, Mapping):
         return node, OWN
-    kind = node.get("rows") or OWN
-    mistakes += misfits(kind, RowsOf, "model.rows")
-    return {key: value for key, value in node.items() if key != "rows"}, kind
+    rows = node.get("rows") or OWN
+    mistakes += misfits(rows, RowsOf, "model.rows")
+    rest = {key: value for key, value in node.items() if key != "rows"}
+    return rest, rows
 
 
 def chosen_options(choices: Mapping[str, Any]) -> dict[str, str]:
-    """The chosen option of each group of a spec, out of those of all groups that the configs
-    have.
-    """
+    """The chosen option of each group of a spec, out of those of all groups of the configs."""
     return {group: str(choices[group]) for group in CHOSEN if choices.get(group) is not None}
 
 
@@ -174,122 +182,82 @@ def bound(where: str, target: Any, settings: Mapping[str, Any]) -> Any:
     Raises:
         SpecError: those that do not, one line each.
     """
-    wrong: list[str] = []
-    problems = _unbound(where, target, settings)
-    wrong += [line for lines in problems.values() for line in lines]
-    made = _construct(
-        where, target, {key: settings[key] for key in settings if key not in problems}, wrong, ""
-    )
-    if wrong:
-        raise SpecError(wrong)
-    return made
+    problems = unbound(where, target, settings)
+    mistakes: list[str] = []
+    for lines in problems.values():
+        mistakes += lines
+    fitting = {key: settings[key] for key in settings if key not in problems}
+    value = construct(where, target, fitting, mistakes, role="")
+    if mistakes:
+        raise SpecError(mistakes)
+    return value
 
 
 def without_secrets(node: Any) -> Any:
-    """The same mappings, lists and texts with the user and password of any address in them struck
-    out.
-    """
+    """The same node with the user and password of any address in its texts struck out."""
     if isinstance(node, Mapping):
         return {key: without_secrets(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return type(node)(without_secrets(value) for value in node)
-    return (
-        re.sub(r"://[^/@\s]+@", "://***@", node)
-        if isinstance(node, str) and "://" in node
-        else node
-    )
+    if isinstance(node, str) and "://" in node:
+        return re.sub(r"://[^/@\s]+@", "://***@", node)
+    return node
 
 
 def _top_level(spec: Mapping[str, Any]) -> list[str]:
+    """Mistakes of the keys of the spec, and of the values that are no nodes."""
     known = [*TOP, *GROUPS]
     mistakes = [f"{key}: {unknown(key, known)}" for key in spec if key not in known]
     for key, kind in TOP.items():
         mistakes += misfits(spec.get(key), kind, key)
     tracking = spec.get("tracking")
-    if isinstance(tracking, dict):
-        mistakes += [
-            f"tracking.{key}: {unknown(key, TRACKING)}" for key in tracking if key not in TRACKING
-        ]
-        for key, kind in TRACKING.items():
-            mistakes += misfits(tracking.get(key), kind, f"tracking.{key}")
+    if not isinstance(tracking, dict):
+        return mistakes
+    for key in tracking:
+        if key not in TRACKING:
+            mistakes.append(f"tracking.{key}: {unknown(key, TRACKING)}")
+    for key, kind in TRACKING.items():
+        mistakes += misfits(tracking.get(key), kind, f"tracking.{key}")
     return mistakes
 
 
 def _allow_loss(node: Any, mistakes: list[str]) -> float:
     """Share of the values of a column that the rules for values may blank."""
-    share = node.get(ALLOW_LOSS, MOST_LOST) if isinstance(node, dict) else MOST_LOST
-    wrong = list(misfits(share, UpToOne, f"data.{ALLOW_LOSS}"))
-    mistakes += wrong
-    return MOST_LOST if wrong else float(share)
-
-
-def _features(
-    node: Any, make: Callable[..., Any], mistakes: list[str]
-) -> dict[str, Callable[..., Any]]:
     if not isinstance(node, dict):
-        mistakes.append(f"features: given {node!r}; allowed: a mapping of column names to features")
+        return MOST_LOST
+    share = node.get(ALLOW_LOSS, MOST_LOST)
+    problems = list(misfits(share, UpToOne, f"data.{ALLOW_LOSS}"))
+    if problems:
+        mistakes += problems
+        return MOST_LOST
+    return float(share)
+
+
+def _features(node: Any, builder: Builder) -> dict[str, Callable[..., Any]]:
+    """The function of each feature by its name."""
+    if not isinstance(node, dict):
+        builder.mistakes.append(
+            f"features: given {node!r}; allowed: a mapping of column names to features"
+        )
         return {}
-    found = {}
+    features = {}
     for name, settings in node.items():
-        if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or name in TERMS:
-            mistakes.append(
-                f"features.{name}: given {name!r}; allowed: letters, digits and _, not {listed(TERMS)}"
+        where = f"features.{name}"
+        if not _is_column_name(name):
+            builder.mistakes.append(
+                f"{where}: given {name!r}; allowed: letters, digits and _, not {listed(TERMS)}"
             )
         elif isinstance(settings, str) and settings != MISSING:
-            found[name] = _expression(f"features.{name}", settings, mistakes)
+            features[name] = _expression(where, settings, builder.mistakes)
         else:
-            found[name] = make(f"features.{name}", settings, "market")
-    return found
+            features[name] = builder.build(where, settings, "market")
+    return features
 
 
-def _steps(
-    nodes: Any, features: list[str], make: Callable[..., Any], mistakes: list[str]
-) -> list[Step]:
-    """The steps of preprocessing, in their order; `on` of a node names what it is for, features or
-    the target.
-    """
-    from runner.preprocessing.steps import BACK, TARGET, Step
-
-    found = []
-    for number, node in enumerate(nodes if isinstance(nodes, list) else []):
-        if isinstance(node, dict):
-            where, on = f"preprocess[{number}]", node.get("on")
-            problems = list(misfits(on, list[str] | None, f"{where}.on"))
-            wrong = (
-                [name for name in on or [] if name not in [*features, TARGET]]
-                if not problems
-                else []
-            )
-            mistakes += [
-                *problems,
-                *(f"{where}.on: {unknown(name, [*features, TARGET])}" for name in wrong),
-            ]
-            full = str(node.get("_target_"))
-            if not problems and TARGET in (on or []) and full not in BACK:
-                mistakes.append(
-                    f"{where}.on: target given with {full}; allowed: with {listed(BACK)}"
-                )
-            function = make(
-                where, {key: value for key, value in node.items() if key != "on"}, "cross"
-            )
-            found.append(Step(function, full.rpartition(".")[2], on, BACK.get(full)))
-    return found
-
-
-def _analyses(
-    nodes: Any, make: Callable[..., Any], mistakes: list[str]
-) -> dict[str, Callable[[Study], Finding]]:
-    """What to compute after the fit, by the name of its table."""
-    found = {}
-    for name, node in nodes.items() if isinstance(nodes, dict) else ():
-        if not re.fullmatch("[a-z][a-z0-9_]*", str(name)) or name in TABLES:
-            taken = f", not {listed(TABLES)}"
-            mistakes.append(
-                f"analyses.{name}: given {name!r}; allowed: small letters, digits and _{taken}"
-            )
-        elif node is not None:  # null takes an analysis of the experiment away
-            found[name] = make(f"analyses.{name}", node, "study")
-    return found
+def _is_column_name(name: Any) -> bool:
+    if not isinstance(name, str) or name in TERMS:
+        return False
+    return name.isidentifier() and not iskeyword(name)
 
 
 def _expression(where: str, text: str, mistakes: list[str]) -> Any:
@@ -303,179 +271,54 @@ def _expression(where: str, text: str, mistakes: list[str]) -> Any:
         return None
 
 
-def _make(where: str, node: Any, role: str, allow: Sequence[str], mistakes: list[str]) -> Any:
-    """What a node names: a function of what `role` says, or an object with the method that it
-    says.
-    """
-    if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
-        given = "nothing" if node is None else repr(node)
-        text = (
-            ", or text such as close / lag(close, 21) - 1" if where.startswith("features.") else ""
+def _steps(nodes: Any, features: list[str], builder: Builder) -> list[Step]:
+    """The steps of preprocessing, in their order."""
+    steps: list[Step] = []
+    if not isinstance(nodes, list):
+        return steps
+    for number, node in enumerate(nodes):
+        if isinstance(node, dict):
+            steps.append(_step(f"preprocess[{number}]", node, features, builder))
+    return steps
+
+
+def _step(where: str, node: Mapping[str, Any], features: list[str], builder: Builder) -> Step:
+    """One step; `on` of its node names the columns that it is for, features or the target."""
+    from runner.preprocessing.steps import BACK, TARGET, Step
+
+    on = node.get("on")
+    problems = list(misfits(on, list[str] | None, f"{where}.on"))
+    builder.mistakes.extend(problems)
+    columns = on or []
+    if problems:
+        columns = []
+    allowed = [*features, TARGET]
+    for name in columns:
+        if name not in allowed:
+            builder.mistakes.append(f"{where}.on: {unknown(name, allowed)}")
+    path = str(node.get("_target_"))
+    if TARGET in columns and path not in BACK:
+        builder.mistakes.append(
+            f"{where}.on: target given with {path}; allowed: with {listed(BACK)}"
         )
-        mistakes.append(
-            f"{where}: given {given}; allowed: a mapping with _target_ and its settings{text}"
-        )
-        return None
-    try:
-        target = _resolve(node["_target_"], allow)
-        _check_role(target, role)
-        target = completed(target) if role == MODEL_ROLE else target
-    except ValueError as error:
-        mistakes.append(f"{where}._target_: {error}")
-        return None
-    settings = {str(key): value for key, value in node.items() if key != "_target_"}
-    if callable(getattr(target, "load", None)):  # a source, also where an analysis draws from it
-        settings.pop(ALLOW_LOSS, None)
-    _nest(where, target, settings, allow, mistakes)
-    problems = _unbound(where, target, settings)
-    mistakes += [line for lines in problems.values() for line in lines]
-    if MISSING in settings.values() and role not in FUNCTIONS:
-        return None  # what is not given yet cannot be judged beside the rest
-    fitting = {key: value for key, value in settings.items() if key not in problems}
-    return _construct(where, target, fitting, mistakes, role)
+    settings = {key: value for key, value in node.items() if key != "on"}
+    function = builder.build(where, settings, "cross")
+    name = path.rpartition(".")[2]
+    return Step(function, name, on, BACK.get(path))
 
 
-def _nest(
-    where: str, target: Any, settings: dict[str, Any], allow: Sequence[str], mistakes: list[str]
-) -> None:
-    """Put what a nested node names in its place, where the signature asks for a Splitter or a
-    Model.
-    """
-    for name, (_, kind) in _parameters(target).items():
-        role = _role_of(kind)
-        if role and isinstance(settings.get(name), dict):
-            settings[name] = _make(f"{where}.{name}", settings[name], role, allow, mistakes)
-
-
-def _role_of(kind: Any) -> str:
-    """The method by which a node is known where the signature asks for this kind; empty for plain
-    values.
-    """
-    for part in get_args(kind) or (kind,):
-        if part is Model:
-            return MODEL_ROLE
-        if getattr(part, "_is_protocol", False):
-            return next(name for name in vars(part) if not name.startswith("_"))
-    return ""
-
-
-def _construct(
-    where: str, target: Any, settings: dict[str, Any], mistakes: list[str], role: str
-) -> Any:
-    """The node with the settings that fit, so that what else is wrong with it is found in the same
-    go.
-    """
-    if role in FUNCTIONS:
-        return partial(target, **settings)
-    try:
-        return target(**settings)
-    except TypeError as error:
-        if not mistakes:  # else a setting that is needed did not fit, and that is said already
-            mistakes.append(f"{where}: {error}")
-        return None
-    except ValueError as error:
-        mistakes += [f"{where}.{line}" for line in str(error).splitlines()]
-        return None
-
-
-def _resolve(path: str, allow: Sequence[str]) -> Any:
-    """The function or class at a dotted path inside this package or an allowed module.
-
-    Raises:
-        ValueError: a module that is not allowed or does not exist, a name that it does not define.
-    """
-    module, _, name = path.rpartition(".")
-    module = present(module)
-    roots = ("runner", *allow)
-    if not _lies_in(module, roots):
-        raise ValueError(
-            f"{path!r} lies in no allowed module; allowed: runner, {listed(allow)} (add to: allow)"
-        )
-    try:
-        namespace = import_module(module)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"no module {error.name!r}") from error
-    except Exception as error:
-        raise ValueError(
-            f"module {module!r} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
-    public = _public_names(namespace, roots)
-    if name not in public:
-        raise ValueError(f"{unknown(name, public)} (in {module})")
-    return getattr(namespace, name)
-
-
-def _lies_in(module: str, roots: Sequence[str]) -> bool:
-    """Whether the module is one of the roots or below one."""
-    return any(module == root or module.startswith(f"{root}.") for root in roots)
-
-
-def _public_names(namespace: ModuleType, roots: Sequence[str]) -> list[str]:
-    """What a module gives to a spec: `__all__`, else its functions and classes from allowed code.
-
-    A package may hand on what its own modules define; what it imports from elsewhere is not its own.
-    """
-    if hasattr(namespace, "__all__"):
-        return list(namespace.__all__)
-    return [
-        name
-        for name, value in vars(namespace).items()
-        if not name.startswith("_")
-        and callable(value)
-        and _lies_in(str(getattr(value, "__module__", "")), roots)
-    ]
-
-
-def _check_role(target: Any, role: str) -> None:
-    if role not in FUNCTIONS:
-        if not callable(getattr(target, role, None)):
-            raise ValueError(
-                f"{target.__qualname__} has no method {role}; allowed here: a class that has"
+def _analyses(nodes: Any, builder: Builder) -> dict[str, Callable[[Study], Finding]]:
+    """What to compute after the fit, by the name of its table."""
+    analyses: dict[str, Callable[[Study], Finding]] = {}
+    if not isinstance(nodes, dict):
+        return analyses
+    for name, node in nodes.items():
+        where = f"analyses.{name}"
+        if not re.fullmatch("[a-z][a-z0-9_]*", str(name)) or name in TABLES:
+            builder.mistakes.append(
+                f"{where}: given {name!r}; "
+                f"allowed: small letters, digits and _, not {listed(TABLES)}"
             )
-    elif isinstance(target, type) or [*_parameters(target)][:1] != [role]:
-        raise ValueError(
-            f"{target.__qualname__} is not a function of {role}; allowed here: ({role}, *, settings)"
-        )
-
-
-def _unbound(where: str, target: Any, settings: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What keeps each setting from binding to the signature, lines by setting."""
-    parameters = dict(_parameters(target))
-    if not isinstance(target, type):
-        parameters.pop(next(iter(parameters)))  # the market, the cross-section
-    lines = {
-        key: [f"{where}.{key}: {unknown(key, parameters)}"]
-        for key in settings
-        if key not in parameters
-    }
-    for name, (parameter, kind) in parameters.items():
-        if name in settings and settings[name] != MISSING:
-            lines[name] = list(misfits(settings[name], kind, f"{where}.{name}"))
-        elif name in settings or parameter.default is parameter.empty:
-            lines[name] = [f"{where}.{name}: missing; allowed: {in_words(kind)}"]
-    return {name: found for name, found in lines.items() if found}
-
-
-def _parameters(target: Any) -> dict[str, tuple[inspect.Parameter, Any]]:
-    """The parameters of a function or class by name, each with its annotation as a type."""
-    return _read(target) if isinstance(target, Hashable) else _read.__wrapped__(target)
-
-
-@cache
-def _read(target: Any) -> dict[str, tuple[inspect.Parameter, Any]]:
-    return {
-        name: (one, _kind(target, one))
-        for name, one in inspect.signature(target).parameters.items()
-    }
-
-
-def _kind(target: Any, parameter: inspect.Parameter) -> Any:
-    """The annotation of a parameter as a type; one that needs a module not imported checks
-    nothing.
-    """
-    if not isinstance(parameter.annotation, str):
-        return Any if parameter.annotation is parameter.empty else parameter.annotation
-    try:
-        return eval(parameter.annotation, vars(sys.modules[target.__module__]))  # noqa: S307 (our own source)
-    except NameError:
-        return Any
+        elif node is not None:  # null takes an analysis of the experiment away
+            analyses[name] = builder.build(where, node, "study")
+    return analyses

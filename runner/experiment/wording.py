@@ -11,34 +11,35 @@ if TYPE_CHECKING:
 
 
 def target_text(report: Report) -> str:
-    """The target with its unit, as an axis or a column says it."""
-    settings, ahead = report.spec.get("target") or {}, report.panel.horizon
+    """The target with its unit, as an axis or a column names it."""
+    settings = report.spec.get("target") or {}
+    horizon = report.panel.horizon
     module, _, name = str(settings.get("_target_", "")).rpartition(".")
     if module != "runner.targets":
         return f"{name or 'target'} (its own unit)"
+    ahead = f"over {count(horizon, 'row')} ahead"
     if name == "up":
-        return f"up (1 or 0, over {count(ahead, 'row')} ahead)"
+        return f"up (1 or 0, {ahead})"
     if name == "forward_volatility":
-        return f"volatility (over {count(ahead, 'row')} ahead, decimals a year)"
-    over = f"over {count(ahead, 'row')} ahead, decimals" if ahead else "decimals per row"
-    return f"{'excess return' if settings.get('risk_free') else 'return'} ({over})"
+        return f"volatility ({ahead}, decimals a year)"
+    unit = f"{ahead}, decimals" if horizon else "decimals per row"
+    noun = "excess return" if settings.get("risk_free") else "return"
+    return f"{noun} ({unit})"
 
 
 def calendar_text(report: Report) -> str:
-    """The calendar of the rows with its rows a year; that of the data too where the target has
-    fewer rows.
-    """
-    own, raw = report.panel.calendar, report.study.market.calendar
-    of_data = "" if own.words == raw.words else f" (data: {raw.words})"
-    return f"{own.words}{of_data}"
+    """The calendar of the rows with its rows a year, and that of the data where it differs."""
+    of_rows = report.panel.calendar.words
+    of_data = report.study.market.calendar.words
+    if of_rows == of_data:
+        return of_rows
+    return f"{of_rows} (data: {of_data})"
 
 
 def errors_in_force(report: Report) -> str:
-    """The name of the covariance, nothing where it is unknown or differs by unit."""
+    """The name of the covariance; empty where it is unknown or differs by unit."""
     quality = report.fit.quality
-    names = (
-        {name for name in quality["cov"].tolist() if isinstance(name, str) and name}
-        if "cov" in quality
-        else set()
-    )
+    if "cov" not in quality:
+        return ""
+    names = {name for name in quality["cov"].tolist() if isinstance(name, str) and name}
     return names.pop() if len(names) == 1 else ""

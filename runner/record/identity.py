@@ -1,6 +1,4 @@
-"""What makes a job the same job: its spec, the data and the code; where its results go says
-nothing.
-"""
+"""What makes a job the same job: its spec, the data and the code, not where its results go."""
 
 from __future__ import annotations
 
@@ -9,19 +7,14 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-ASIDE = (
-    "name",
-    "tracking",
-    "ledger",
-    "report",
-)  # of a spec: where results go and how much is written
+# Of a spec: where results go and how much is written.
+ASIDE = ("name", "tracking", "ledger", "report")
 
 
 def job_key(spec: Mapping[str, Any], fingerprint: str, code: str) -> str:
     """The same for two jobs if and only if they must give the same numbers."""
-    return digest(
-        [{key: value for key, value in spec.items() if key not in ASIDE}, fingerprint, code]
-    )
+    settings = {key: value for key, value in spec.items() if key not in ASIDE}
+    return digest([settings, fingerprint, code])
 
 
 def family_key(spec: Mapping[str, Any], fingerprint: str) -> str:
@@ -31,9 +24,12 @@ def family_key(spec: Mapping[str, Any], fingerprint: str) -> str:
 
 def short(override: str) -> str:
     """An override without the groups before its key, for people."""
-    return override.partition("=")[0].rpartition(".")[2] + "=" + override.partition("=")[2]
+    path, _, value = override.partition("=")
+    name = path.rpartition(".")[2]
+    return f"{name}={value}"
 
 
 def digest(of: Any) -> str:
     """Twenty digits that name plain mappings, lists, numbers and texts by their content."""
-    return sha256(json.dumps(of, sort_keys=True, default=str).encode()).hexdigest()[:20]
+    text = json.dumps(of, sort_keys=True, default=str)
+    return sha256(text.encode()).hexdigest()[:20]

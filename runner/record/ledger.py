@@ -1,6 +1,4 @@
-"""The ledger: every trial on every data and target, finished, failed or abandoned, of all sweeps
-and single runs.
-"""
+"""The ledger: every trial on every data and target, of all sweeps and single runs."""
 
 from __future__ import annotations
 
@@ -15,9 +13,12 @@ from runner.errors import DataError
 from runner.text import LEVEL, MANY_TESTS
 
 TABLE = """create table if not exists trials (
-    key text not null, family text not null, place text not null, status text not null, seconds real,
+    key text not null, family text not null, place text not null,
+    status text not null, seconds real,
     first_seen text not null default (datetime('now')), primary key (key, place))"""
 PATIENCE = 60.0  # seconds for other writers
+FINISHED, FAILED, ABANDONED, PLANNED = 3, 2, 1, 0  # how far a trial came; the furthest place counts
+RANKS = {"finished": FINISHED, "failed": FAILED, "begun": ABANDONED}
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,22 @@ class Count:
         """What the number of trials means for one of them, in a sentence."""
         if self.trials == 1:
             return ["The first spec that the ledger has on this data and target."]
-        lost = [
-            f"{n:,} {what}"
-            for n, what in ((self.failed, "failed"), (self.abandoned, "abandoned"))
-            if n
-        ]
-        those = f" ({' and '.join(lost)})" if lost else ""
-        best = "the best of several looks better than it is"
+        lost = []
+        if self.failed:
+            lost.append(f"{self.failed:,} failed")
+        if self.abandoned:
+            lost.append(f"{self.abandoned:,} abandoned")
+        without_result = f" ({' and '.join(lost)})" if lost else ""
+        warning = "the best of several looks better than it is"
         if self.trials >= MANY_TESTS:
-            expected = f"{LEVEL * self.trials:,.0f} of them"
-            best = f"where nothing is to be found, chance alone makes about {expected} significant at 5 %"
-        told = f"The ledger has {self.trials:,} specs on this data and target{those}, this one included"
-        return [f"{told}: {best}, and no p-value here allows for that."]
+            warning = (
+                "where nothing is to be found, chance alone makes about "
+                f"{LEVEL * self.trials:,.0f} of them significant at 5 %"
+            )
+        return [
+            f"The ledger has {self.trials:,} specs on this data and target{without_result}, "
+            f"this one included: {warning}, and no p-value here allows for that."
+        ]
 
 
 class Ledger:
@@ -58,64 +63,69 @@ class Ledger:
         self.path = path.resolve()
 
     def begin(self, family_of: Mapping[tuple[str, str], str], status: str = "planned") -> None:
-        """Trials (key, directory), `planned` or `begun`, with the family of each; of known ones
-        those that failed.
+        """Note trials (key, directory) as `planned` or `begun`, with the family of each.
+
+        Of trials that the ledger knows only those that failed change.
         """
+        rows = [(key, place, family, status) for (key, place), family in family_of.items()]
         with self._open() as book:
             book.executemany(
                 "insert into trials (key, place, family, status) values (?, ?, ?, ?) "
                 "on conflict do update set status = excluded.status where status = 'failed'",
-                [(key, place, family, status) for (key, place), family in family_of.items()],
+                rows,
             )
 
     def end(self, key: str, place: str, status: str, seconds: float) -> None:
-        """How a trial ended: `finished` or `failed`."""
+        """Note how a trial ended: `finished` or `failed`."""
         self.ended({(key, place): (status, seconds)})
 
     def ended(self, outcomes: Mapping[tuple[str, str], tuple[str, float]]) -> None:
-        """How trials (key, directory) ended, with the seconds that each took; in one write to the
-        disk.
-        """
-        rows = [(*outcome, *trial) for trial, outcome in outcomes.items()]
+        """Note how trials (key, directory) ended and their seconds, in one write to the disk."""
+        rows = []
+        for (key, place), (status, seconds) in outcomes.items():
+            rows.append((status, seconds, key, place))
         with self._open() as book:
             book.executemany(
                 "update trials set status = ?, seconds = ? where key = ? and place = ?", rows
             )
 
     def count(self, family: str, begun: str | None = None) -> Count:
-        """Trials of the family; one that began and has no end was abandoned, one that never began
-        does not count.
+        """Trials of the family, each key once, by the furthest that it came.
 
-        The trial with the key `begun` is under way, and counts as finished.
+        One that began and has no end was abandoned, one that never began does not count. The trial
+        with the key `begun` is under way, and counts as finished.
         """
-        best: dict[str, int] = {} if begun is None else {begun: 3}
-        for key, place, status in self._rows(
-            "select key, place, status from trials where family = ?", family
-        ):
-            rank = {"finished": 3, "failed": 2, "begun": 1}.get(
-                status, 1 if _begun(Path(place)) else 0
-            )
-            best[key] = max(best.get(key, 0), rank)
-        finished, failed, abandoned = (
-            sum(rank == one for rank in best.values()) for one in (3, 2, 1)
-        )
-        return Count(finished, failed, abandoned)
+        furthest: dict[str, int] = {}
+        if begun is not None:
+            furthest[begun] = FINISHED
+        query = "select key, place, status from trials where family = ?"
+        for key, place, status in self._rows(query, family):
+            rank = RANKS.get(status)
+            if rank is None:
+                rank = ABANDONED if _begun(Path(place)) else PLANNED
+            furthest[key] = max(furthest.get(key, PLANNED), rank)
+        ranks = list(furthest.values())
+        return Count(ranks.count(FINISHED), ranks.count(FAILED), ranks.count(ABANDONED))
 
     def finished(self, keys: Iterable[str]) -> dict[str, Path]:
         """Directories of finished trials that are still there, by key."""
         wanted = set(keys)
-        rows = self._rows("select key, place from trials where status = 'finished'")
-        return {
-            key: Path(place)
-            for key, place in rows
-            if key in wanted and (Path(place) / "run.json").is_file()
-        }
+        directories = {}
+        for key, place in self._rows("select key, place from trials where status = 'finished'"):
+            if key in wanted and (Path(place) / "run.json").is_file():
+                directories[key] = Path(place)
+        return directories
 
     def typical_seconds(self, family: str) -> float | None:
         """Median seconds of finished trials of the family, None where there are none."""
-        query = "select seconds from trials where family = ? and status = 'finished' and seconds is not null"
-        seconds = [row[0] for row in self._rows(query, family)]
-        return median(seconds) if seconds else None
+        rows = self._rows(
+            "select seconds from trials "
+            "where family = ? and status = 'finished' and seconds is not null",
+            family,
+        )
+        if not rows:
+            return None
+        return median(seconds for (seconds,) in rows)
 
     def _rows(self, query: str, *values: str) -> list[tuple]:
         if not self.path.exists():

@@ -27,16 +27,12 @@ class RunDirectory:
 
     @cached_property
     def about(self) -> Mapping[str, Any]:
-        """What the run was: name, overrides, chosen, kind, source, fingerprint, code, started,
-        reading, ...
-        """
+        """Name, overrides, chosen, kind, source, fingerprint, code, started, reading and more."""
         return json.loads(self._text("run.json"))
 
     @property
     def chosen(self) -> Mapping[str, str]:
-        """The option of each group that the spec was composed from; none of runs that did not keep
-        them.
-        """
+        """The option of each group of the spec; none of runs that did not keep them."""
         return self.about.get("chosen", {})
 
     @property
@@ -51,16 +47,16 @@ class RunDirectory:
 
     def choose(self, chosen: Mapping[str, str]) -> None:
         """Keep these as the chosen options: other choices can lead to the same spec."""
-        about = json.dumps({**self.about, "chosen": dict(chosen)}, indent=1)
-        (self.path / "run.json").write_text(about, encoding="utf-8")
+        about = {**self.about, "chosen": dict(chosen)}
+        text = json.dumps(about, indent=1)
+        (self.path / "run.json").write_text(text, encoding="utf-8")
 
     @property
     def seconds(self) -> float:
-        """That the run took."""
-        begun, ended = (
-            datetime.fromisoformat(self.about[name]) for name in ("started", "finished")
-        )
-        return (ended - begun).total_seconds()
+        """Seconds that the run took."""
+        started = datetime.fromisoformat(self.about["started"])
+        finished = datetime.fromisoformat(self.about["finished"])
+        return (finished - started).total_seconds()
 
     @cached_property
     def metrics(self) -> Mapping[str, float]:
@@ -75,8 +71,7 @@ class RunDirectory:
         return yaml.load(self._text("spec.yaml"), yaml.CSafeLoader)
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table of the run, every bit of its numbers as it was written; a unit or term named NA
-        or 0700 stays so.
+        """A table of the run, bit for bit as written; a unit or term named NA or 0700 stays so.
 
         Raises:
             DataError: the run has no such table.
@@ -84,9 +79,12 @@ class RunDirectory:
         import pandas as pd
 
         try:
-            names = {"unit": "str", "term": "str"}
-            kept: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "dtype": names}
-            return pd.read_csv(self.path / f"{name}.csv", **kept)
+            return pd.read_csv(
+                self.path / f"{name}.csv",
+                keep_default_na=False,
+                na_values=[""],
+                dtype={"unit": "str", "term": "str"},
+            )
         except FileNotFoundError:
             raise DataError(f"{self.path}: no table {name!r}") from None
 
@@ -114,7 +112,8 @@ class RunDirectory:
         return pd.read_parquet(path) if path.exists() else None
 
     def _text(self, name: str) -> str:
+        file = self.path / name
         try:
-            return (self.path / name).read_text(encoding="utf-8")
+            return file.read_text(encoding="utf-8")
         except OSError as error:
             raise DataError(f"{self.path}: no run directory: {name}: {error.strerror}") from None

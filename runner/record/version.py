@@ -14,53 +14,52 @@ from runner import __version__
 
 @cache
 def code_version(allow: tuple[str, ...] = ()) -> str:
-    """Version of the package and the digest of its sources; the digest of those of the modules that
-    the spec allows.
+    """Version of the package with the digest of its sources and of those of allowed modules.
 
     Not the commit: other commits, and files beside the package, leave results as they are.
     """
-    others = f" {' '.join(allow)}.{_digest(map(_place, allow))}" if allow else ""
-    return f"{__version__}.{_digest([Path(__file__).parents[1]])}{others}"
+    package = Path(__file__).parents[1]
+    version = f"{__version__}.{_digest([package])}"
+    if not allow:
+        return version
+    places = [_place(module) for module in allow]
+    return f"{version} {' '.join(allow)}.{_digest(places)}"
 
 
 @cache
 def source_commit() -> str:
-    """Commit of the checkout that this package lies in, `-dirty` where files were changed; else
-    nothing.
-    """
+    """Commit of the checkout of this package, `-dirty` where files were changed; else nothing."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return ""
-    command = [
-        "git",
-        "-C",
-        str(root),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty",
-        "--exclude=*",
-    ]
+    describe = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    command = ["git", "-C", str(root), *describe]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     return answer.stdout.strip()
 
 
 def _place(module: str) -> Path | None:
     """The file of a module, or the directory of a package; None where it has neither."""
-    found = find_spec(module)
-    places = [Path(one) for one in found.submodule_search_locations or [] if found] if found else []
-    return places[0] if places else Path(found.origin) if found and found.origin else None
+    spec = find_spec(module)
+    if spec is None:
+        return None
+    for directory in spec.submodule_search_locations or []:
+        return Path(directory)
+    return Path(spec.origin) if spec.origin else None
 
 
 def _digest(places: Iterable[Path | None]) -> str:
-    """Twelve digits of the contents of these files and of the Python files below these
-    directories.
-    """
-    found = sha256()
+    """Twelve digits of the contents of these files and of the Python files below directories."""
+    content = sha256()
     for place in places:
-        files = (
-            sorted(place.rglob("*.py")) if place and place.is_dir() else [place] if place else []
-        )
-        for file in files:
-            found.update(file.name.encode() + b"\0" + file.read_bytes())
-    return found.hexdigest()[:12]
+        for file in _source_files(place):
+            content.update(file.name.encode() + b"\0" + file.read_bytes())
+    return content.hexdigest()[:12]
+
+
+def _source_files(place: Path | None) -> list[Path]:
+    if place is None:
+        return []
+    if place.is_dir():
+        return sorted(place.rglob("*.py"))
+    return [place]

@@ -15,6 +15,7 @@ from runner.compute.cache import Bench
 from runner.errors import DataError, RunnerError, SpecError
 from runner.experiment.report import Report
 from runner.experiment.run import run, thoroughly_audited
+from runner.experiment.shared_work import SharedWork
 from runner.experiment.spec import FULL, Experiment, without_secrets
 from runner.record.identity import family_key, job_key
 from runner.record.ledger import Ledger
@@ -24,7 +25,7 @@ from runner.sinks.machine import Form
 
 
 def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> None:
-    """Run, write the run directory, log to MLflow, and tell it in this form.
+    """Run, write the run directory, log to MLflow, and print the report in this form.
 
     Raises:
         RunnerError: what the run raises; or the store cannot be written to (the run directory is
@@ -42,12 +43,16 @@ def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> N
 
 def _counted(experiment: Experiment, directory: Path) -> Report:
     """Run, and count the trial whatever comes of it once its data was read."""
-    bench, spec = Bench(), experiment.spec
-    found = bench.get("market", [spec["data"], spec["allow"]], experiment.market).fingerprint
-    key, family = (make(without_secrets(spec), found) for make in (_key, family_key))
-    ledger, place = Ledger(Path(spec["ledger"])), str(directory.resolve())
+    bench = Bench()
+    fingerprint = SharedWork(bench).market(experiment).fingerprint
+    spec = without_secrets(experiment.spec)
+    key = _key(spec, fingerprint)
+    family = family_key(spec, fingerprint)
+    place = str(directory.resolve())
+    ledger = Ledger(Path(experiment.spec["ledger"]))
     ledger.begin({(key, place): family}, "begun")
-    begun, status = time.monotonic(), "failed"
+    begun = time.monotonic()
+    status = "failed"
     try:
         report = compute(experiment, directory, bench)
         status = "finished"
@@ -57,7 +62,8 @@ def _counted(experiment: Experiment, directory: Path) -> Report:
 
 
 def _key(spec: Mapping[str, Any], fingerprint: str) -> str:
-    return job_key(spec, fingerprint, code_version(tuple(spec["allow"])))
+    code = code_version(tuple(spec["allow"]))
+    return job_key(spec, fingerprint, code)
 
 
 def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
@@ -67,36 +73,39 @@ def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
         RunnerError: what the run raises; the directory cannot be written.
     """
     report = run(experiment, bench)
-    if experiment.spec["report"] == FULL:
-        key, family = (make(report.spec, report.fingerprint) for make in (_key, family_key))
-        report = replace(
-            report, trials=Ledger(Path(report.spec["ledger"])).count(family, begun=key)
-        )
+    is_full = experiment.spec["report"] == FULL
+    if is_full:
+        report = _with_trials(report)
     with whole(directory) as unfinished:
         files.write(report, unfinished)
-        if experiment.spec["report"] == FULL:
+        if is_full:
             page.write(report, unfinished, plots.draw(report, unfinished))
     return report
 
 
+def _with_trials(report: Report) -> Report:
+    """The report with the number of specs tried on its data and target, itself included."""
+    key = _key(report.spec, report.fingerprint)
+    family = family_key(report.spec, report.fingerprint)
+    ledger = Ledger(Path(report.spec["ledger"]))
+    return replace(report, trials=ledger.count(family, begun=key))
+
+
 def audit(experiment: Experiment, form: Form = "tables") -> None:
-    """Try the columns of the experiment for look-ahead, thoroughly, and tell in this form what was
-    found.
+    """Audit the columns of the experiment for look-ahead, thoroughly, and print the result.
 
     Raises:
         DataError: a column looks ahead, one line each.
     """
     with terminal.working(f"{experiment.name}: computing every column again", form):
-        found = thoroughly_audited(experiment)
-    terminal.show_audit(experiment.name, found, form)
-    if found.leaks:
-        raise DataError(found.leaks)
+        result = thoroughly_audited(experiment)
+    terminal.show_audit(experiment.name, result, form)
+    if result.leaks:
+        raise DataError(result.leaks)
 
 
 def _track(directory: Path, store: tracking.Store) -> tuple[str, RunnerError | None]:
-    """The id of the logged run, or what kept it from being logged: the table is printed all the
-    same.
-    """
+    """The id of the logged run, or the error that kept it from being logged: no reason to stop."""
     try:
         return tracking.log(directory, store), None
     except RunnerError as error:
@@ -105,22 +114,21 @@ def _track(directory: Path, store: tracking.Store) -> tuple[str, RunnerError | N
 
 @contextmanager
 def whole(directory: Path) -> Iterator[Path]:
-    """A directory beside `directory` that takes its name when the block is done: it is whole or
-    absent.
-    """
+    """A directory that takes the name of `directory` when the block is done: whole or absent."""
     unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.unfinished")
     try:
         unfinished.mkdir(parents=True)
         yield unfinished
         unfinished.rename(directory)
     except OSError as error:
-        raise RunnerError(
-            f"hydra.run.dir: cannot write {str(directory)!r}: {error.strerror or error}"
-        ) from error
+        problem = error.strerror or error
+        raise RunnerError(f"hydra.run.dir: cannot write {str(directory)!r}: {problem}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _refuse_taken(directory: Path) -> None:
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if not directory.exists():
+        return
+    if not directory.is_dir() or any(directory.iterdir()):
         raise SpecError(f"hydra.run.dir: {str(directory)!r} is not empty; allowed: a new directory")

@@ -1,5 +1,4 @@
-"""Does anything look ahead? Everything is computed again on data that end earlier, or go on
-otherwise.
+"""Does anything look ahead? Everything is computed again on data that end earlier or differ later.
 
 A value of row t may use data up to row t; a target may look exactly `horizon` rows further, and
 only ahead. So whatever comes after a cut, no value before it may move, in the value itself or in
@@ -48,14 +47,13 @@ if TYPE_CHECKING:
     from runner.experiment.spec import Experiment
     from runner.validation.splitters import Fold
 
-FEW_CELLS, FEW_ASSETS, LONGEST = 16_000, 6, 5_000  # of the sample: cells, fewest assets, most rows
+FEW_CELLS = 16_000  # of the sample of the quick audit
+FEW_ASSETS = 6  # of the sample, at least
+LONGEST = 5_000  # rows of the sample, at most
 MOST_NUMBERS = 2**24  # of a panel that the quick audit builds again as a whole
 SEEDS = 1_000_000
-OF_COLUMNS = (
-    "features.",
-    "target",
-    "preprocess",
-)  # how `what` begins where it is no splitter and no model
+# How `what` begins where it is no splitter and no model.
+OF_COLUMNS = ("features.", "target", "preprocess")
 Row = dict[str, Any]
 
 
@@ -93,9 +91,10 @@ class Audit:
         if rows.empty:
             return []
         rows = rows.sort_values("rows_ahead", ascending=False, kind="stable")
-        of_columns = rows["what"] != "model"
-        first = rows[of_columns].drop_duplicates("what")
-        return pd.concat([first, rows[~of_columns]]).sort_index()["finding"].tolist()
+        is_column = rows["what"] != "model"
+        furthest = rows[is_column].drop_duplicates("what")
+        leaks = pd.concat([furthest, rows[~is_column]]).sort_index()
+        return leaks["finding"].tolist()
 
     @property
     def warnings(self) -> list[str]:
@@ -105,39 +104,47 @@ class Audit:
     @property
     def words(self) -> list[str]:
         """What was tried and what moved, in sentences."""
-        untried = self.table["verdict"].str.startswith(UNTRIED)
         sentences = [self._tried()]
         sentences += [f"{text}." for text in self.leaks]
         sentences += [f"Warning: {text}." for text in self.warnings]
         if self.without_data:
             sentences.append(
-                f"{listed(self.without_data)} did not change when the data did, as a calendar would not: "
-                "the audit says nothing about data from elsewhere."
+                f"{listed(self.without_data)} did not change when the data did, "
+                "as a calendar would not: the audit says nothing about data from elsewhere."
             )
-        left = zip(self.table["what"][untried], self.table["verdict"][untried], strict=True)
-        return [*sentences, *dict.fromkeys(f"{what}: {verdict}." for what, verdict in left)]
+        untried = self.table[self.table["verdict"].str.startswith(UNTRIED)]
+        pairs = zip(untried["what"], untried["verdict"], strict=True)
+        reasons = [f"{what}: {verdict}." for what, verdict in pairs]
+        return [*sentences, *dict.fromkeys(reasons)]
 
     def _tried(self) -> str:
         """How much was tried, and that nothing moved where nothing did."""
         columns = [what for what in self.table["what"].unique() if what.startswith(OF_COLUMNS)]
         number = count(len(columns), "column")
+        dates = count(self.cuts, "date")
         extent = f"{count(self.assets, 'asset')}, {count(self.rows, 'row')}"
         drawn = "all of the data" if self.thorough else "a sample"
         result = "" if self.leaks else ", and no value known at a cut changed"
         return (
-            f"Look-ahead: {number} recomputed on data that end at {count(self.cuts, 'date')}, or continue "
+            f"Look-ahead: {number} recomputed on data that end at {dates}, or continue "
             f"differently ({drawn}: {extent}; seed {self.seed}){result}."
         )
 
     def with_models(self, model: Model, panel: Panel, folds: Sequence[Fold]) -> Audit:
-        """The same with the training rows of every fold, and fits and forecasts of some of them;
-        thoroughly, all.
+        """The same with the training rows of every fold, and fits and forecasts of some folds.
+
+        A thorough audit tries the fits and forecasts of all folds.
         """
         rng = np.random.default_rng(self.seed)
         size = models.THOROUGH if self.thorough else models.QUICK
         rows = models.splits_tried(folds, panel, model) if folds else []
-        if not any(row["verdict"] == LEAK and row["what"] == "validation" for row in rows):
+        leaks = [row["what"] for row in rows if row["verdict"] == LEAK]
+        if "validation" not in leaks:
             rows += models.models_tried(model, panel, folds, size, rng)
+        return self._with_rows(rows)
+
+    def _with_rows(self, rows: Sequence[Row]) -> Audit:
+        """The same with more rows of the table."""
         if not rows:
             return self
         more = pd.DataFrame(rows, columns=COLUMNS)
@@ -151,8 +158,10 @@ def audit(
 
     Args:
         thorough: all rows and assets and many cuts, instead of a sample.
-        panel: of the run; the quick audit builds it again on all assets with the data ended at one
-            date.
+        panel: of the run; the quick audit builds it again on all assets, the data ended at a date.
+
+    Raises:
+        DataError: a column that the data, whole as they are, cannot give.
     """
     seed = seed_of(experiment, market)
     if thorough:
@@ -166,20 +175,17 @@ def audit(
         quick = _tried(experiment, market, cuts.QUICK, seed, False)
     if panel is None or sampled is market or panel.X.size > MOST_NUMBERS:
         return quick
-    rows = _panel_tried(experiment, market, panel, rng)
-    more = pd.DataFrame(rows, columns=COLUMNS)
-    return replace(quick, table=pd.concat([quick.table, more], ignore_index=True))
+    return quick._with_rows(_panel_tried(experiment, market, panel, rng))
 
 
 def seed_of(experiment: Experiment, market: Market) -> int:
-    """The seed that the spec gives, or one that follows from the spec and the data: a rerun draws
-    the same.
-    """
+    """The seed of the spec, or one that follows from spec and data: a rerun draws the same."""
     given = experiment.spec.get("audit_seed")
     if given is not None:
         return int(given)
-    parts = [experiment.spec.get(part) for part in ("features", "target", "preprocess")]
-    return int(digest([parts, market.fingerprint]), 16) % SEEDS
+    settings = [experiment.spec.get(name) for name in ("features", "target", "preprocess")]
+    name = digest([settings, market.fingerprint])
+    return int(name, 16) % SEEDS
 
 
 def _tried(
@@ -194,35 +200,47 @@ def _tried(
         dates, y, horizon = checked(evaluate("target", experiment.target, market), market)
     rng = np.random.default_rng(seed)
     all_cuts = cuts.cuts_at(market, dates, density, rng)
-    places = np.linspace(0, len(all_cuts) - 1, min(density.futures, len(all_cuts))).astype(int)
-    ground = columns.Ground(market, dates, all_cuts, [all_cuts[k] for k in np.unique(places)])
+    some_cuts = _evenly(all_cuts, density.futures)
+    ground = columns.Ground(market, dates, all_cuts, some_cuts)
     tallies, X, opened = columns.features_tried(experiment.features, ground)
     steps = columns.steps_tried(experiment.steps, experiment.features, X, ground)
-    target, ahead = columns.target_tried(experiment.target, y, horizon, ground)
-    rows = [tally.row(dates, columns.feature_finding(tally, dates)) for tally in [*tallies, *steps]]
+    target, target_ahead = columns.target_tried(experiment.target, y, horizon, ground)
+    rows = []
+    for tally in [*tallies, *steps]:
+        rows.append(tally.row(dates, columns.feature_finding(tally, dates)))
     warned = _warned(experiment, opened | {"target": opened_by_target})
-    table = pd.DataFrame([*rows, *target, *warned], columns=COLUMNS)
-    without_data = tuple(tally.what for tally in tallies if tally.answers is False)
+    own_rows = [tally.own_row for tally in tallies]
+    without_data = [tally.what for tally in tallies if tally.answers is False]
     return Audit(
-        table,
-        len(market.assets),
-        len(market.dates),
-        len(all_cuts),
-        _looks_ahead(ahead, [tally.own_row for tally in tallies]),
-        seed,
-        thorough,
-        without_data,
+        table=pd.DataFrame([*rows, *target, *warned], columns=COLUMNS),
+        assets=len(market.assets),
+        rows=len(market.dates),
+        cuts=len(all_cuts),
+        looks_ahead=_looks_ahead(target_ahead, own_rows),
+        seed=seed,
+        thorough=thorough,
+        without_data=tuple(without_data),
     )
 
 
+def _evenly(all_cuts: list[cuts.Cut], most: int) -> list[cuts.Cut]:
+    """So many of the cuts, spread evenly from the first to the last."""
+    n = len(all_cuts)
+    places = np.linspace(0, n - 1, min(most, n)).astype(int)
+    return [all_cuts[k] for k in np.unique(places)]
+
+
 def _looks_ahead(target_ahead: bool | None, own_rows: Sequence[bool | None]) -> bool | None:
-    """Whether the target lies after the features: it looks ahead, or no feature uses the data of
-    its own row.
+    """Whether the target lies after the features.
+
+    It does where it looks ahead, or where no feature uses the data of its own row.
     """
     if target_ahead is None:
         return None
+    if target_ahead:
+        return True
     seen = [own for own in own_rows if own is not None]
-    return target_ahead or (bool(seen) and not any(seen))
+    return bool(seen) and not any(seen)
 
 
 def _warned(experiment: Experiment, opened: Mapping[str, list[str]]) -> list[Row]:
@@ -233,9 +251,8 @@ def _warned(experiment: Experiment, opened: Mapping[str, list[str]]) -> list[Row
     """
     functions = {f"features.{name}": feature for name, feature in experiment.features.items()}
     functions["target"] = experiment.target
-    functions |= {
-        f"preprocess[{k}] ({step.name})": step.function for k, step in enumerate(experiment.steps)
-    }
+    for k, step in enumerate(experiment.steps):
+        functions[f"preprocess[{k}] ({step.name})"] = step.function
     rows = []
     for what, function in functions.items():
         sources = [*outside.held_data(function), *opened.get(what, [])]
@@ -247,29 +264,26 @@ def _warned(experiment: Experiment, opened: Mapping[str, list[str]]) -> list[Row
 def _panel_tried(
     experiment: Experiment, market: Market, panel: Panel, rng: np.random.Generator
 ) -> list[Row]:
-    """The panel of the run, all assets and steps, against one that is built on data that end at a
-    late date.
-    """
+    """The panel of the run, all assets and steps, beside one built on data that end at a date."""
     places = market.dates.get_indexer(panel.dates)
     last = int(rng.integers(len(places) // 2, len(places)))
-    cut = cuts.Cut(int(places[last]), last)
+    known = cuts.ended(market, cuts.Cut(int(places[last]), last))
     check = f"panel of all assets, data end at {panel.dates[last]:{panel.date_format}}"
-    known = cuts.ended(market, cut)
-    parts = (
-        experiment.features,
-        experiment.target,
-        experiment.steps,
-        experiment.model.weight_field,
-    )
     try:
-        earlier = build_panel(known, *parts, allow_loss=1.0)
+        earlier = build_panel(
+            known,
+            experiment.features,
+            experiment.target,
+            experiment.steps,
+            experiment.model.weight_field,
+            allow_loss=1.0,
+        )
     except DataError as error:
         return [line("panel", check, f"{UNTRIED}: {error.mistakes[0]}")]
     rows = []
     for k, name in enumerate(panel.names):
-        rows.append(
-            _panel_row(f"features.{name}", check, panel, panel.X[:, :, k], earlier.X[:, :, k], last)
-        )
+        what = f"features.{name}"
+        rows.append(_panel_row(what, check, panel, panel.X[:, :, k], earlier.X[:, :, k], last))
     kept = max(last - panel.horizon + 1, 0)
     rows.append(_panel_row("target", check, panel, panel.y[:kept], earlier.y[:kept], last))
     return rows
@@ -280,18 +294,26 @@ def _panel_row(
 ) -> Row:
     """One column of the panel beside that of data that end earlier."""
     n = min(len(whole), len(known))
-    before, after = whole[:n], known[:n]
-    moved = np.flatnonzero(moved_rows(before, after, size_of(whole)))
+    before = whole[:n]
+    after = known[:n]
     values = int(np.isfinite(before).sum())
+    moved = np.flatnonzero(moved_rows(before, after, size_of(whole)))
     if not len(moved):
-        return line(
-            what, check, CLEAN if values else f"{UNTRIED}: no value before a cut", values=values
-        )
-    first = panel.dates[moved[0]]
-    ahead = last - int(moved[0]) + 1
+        verdict = CLEAN if values else f"{UNTRIED}: no value before a cut"
+        return line(what, check, verdict, values=values)
+    first_row = int(moved[0])
+    first_date = panel.dates[first_row]
     text = (
-        f"{what}: looks ahead on the whole data; first value that moves: {first:%Y-%m-%d} ({check})"
+        f"{what}: looks ahead on the whole data; "
+        f"first value that moves: {first_date:%Y-%m-%d} ({check})"
     )
     return line(
-        what, check, LEAK, text, moved=len(moved), values=values, first_date=first, rows_ahead=ahead
+        what,
+        check,
+        LEAK,
+        text,
+        moved=len(moved),
+        values=values,
+        first_date=first_date,
+        rows_ahead=last - first_row + 1,
     )

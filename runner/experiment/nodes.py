@@ -1,0 +1,252 @@
+"""From a node of a spec to the function or object that it names.
+
+A node names its function or class by `_target_`; its other keys are bound against that signature.
+Code is taken from this package or from modules that the spec allows by name, never from elsewhere.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import import_module
+from types import ModuleType
+from typing import Any, get_args
+
+from runner.errors import listed, unknown
+from runner.models.model import Model, completed
+from runner.names import present
+from runner.schema.misfits import in_words, misfits
+
+# First parameter of a function that a spec may name; a class has a method instead.
+FUNCTIONS = ("market", "cross", "study")
+MODEL_ROLE = "fit"  # the method by which a model is known
+MISSING = "???"
+ALLOW_LOSS = "allow_loss"  # a key of `data` beside the settings of any source
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Builds what nodes name, and gathers the mistakes of all of them.
+
+    Attributes:
+        allow: modules from which code may be taken, beside this package.
+        mistakes: one line each, added to by every call.
+    """
+
+    allow: Sequence[str]
+    mistakes: list[str]
+
+    def build(self, where: str, node: Any, role: str) -> Any:
+        """The function of a node with its settings, or its object; None where it is wrong.
+
+        Args:
+            where: place of the node in the spec.
+            role: first parameter of the function, or the method that the class must have.
+        """
+        if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+            self.mistakes.append(_no_target(where, node))
+            return None
+        try:
+            target = resolve(node["_target_"], self.allow)
+            _check_role(target, role)
+            if role == MODEL_ROLE:
+                target = completed(target)
+        except ValueError as error:
+            self.mistakes.append(f"{where}._target_: {error}")
+            return None
+        settings = {str(key): value for key, value in node.items() if key != "_target_"}
+        if callable(getattr(target, "load", None)):  # a source, also where an analysis draws on it
+            settings.pop(ALLOW_LOSS, None)
+        self._build_nested(where, target, settings)
+        problems = unbound(where, target, settings)
+        for lines in problems.values():
+            self.mistakes.extend(lines)
+        if MISSING in settings.values() and role not in FUNCTIONS:
+            return None  # what is not given yet cannot be judged beside the rest
+        fitting = {key: value for key, value in settings.items() if key not in problems}
+        return construct(where, target, fitting, self.mistakes, role)
+
+    def _build_nested(self, where: str, target: Any, settings: dict[str, Any]) -> None:
+        """Replace nested nodes by what they name, where the signature asks for such an object."""
+        for name, (_, kind) in _parameters(target).items():
+            role = _role_of(kind)
+            if role and isinstance(settings.get(name), dict):
+                settings[name] = self.build(f"{where}.{name}", settings[name], role)
+
+
+def construct(
+    where: str, target: Any, settings: dict[str, Any], mistakes: list[str], role: str
+) -> Any:
+    """The target with the settings that fit it; None where it refuses them.
+
+    It is tried beside other mistakes of the node, so that all are found in one go.
+    """
+    if role in FUNCTIONS:
+        return partial(target, **settings)
+    try:
+        return target(**settings)
+    except TypeError as error:
+        if not mistakes:  # else a setting that is needed did not fit, which is a mistake already
+            mistakes.append(f"{where}: {error}")
+        return None
+    except ValueError as error:
+        mistakes += [f"{where}.{line}" for line in str(error).splitlines()]
+        return None
+
+
+def unbound(where: str, target: Any, settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """By setting, the lines on why it does not bind to the signature of the target."""
+    parameters = dict(_parameters(target))
+    if not isinstance(target, type):
+        first = next(iter(parameters))  # the market, the cross-section or the study
+        parameters.pop(first)
+    problems = {}
+    for key in settings:
+        if key not in parameters:
+            problems[key] = [f"{where}.{key}: {unknown(key, parameters)}"]
+    for name, (parameter, kind) in parameters.items():
+        place = f"{where}.{name}"
+        if name in settings and settings[name] != MISSING:
+            problems[name] = list(misfits(settings[name], kind, place))
+        elif name in settings or parameter.default is parameter.empty:
+            problems[name] = [f"{place}: missing; allowed: {in_words(kind)}"]
+    return {name: lines for name, lines in problems.items() if lines}
+
+
+def _no_target(where: str, node: Any) -> str:
+    """The line on a node that names no function or class."""
+    given = "nothing" if node is None else repr(node)
+    allowed = "a mapping with _target_ and its settings"
+    if where.startswith("features."):
+        allowed += ", or text such as close / lag(close, 21) - 1"
+    return f"{where}: given {given}; allowed: {allowed}"
+
+
+def resolve(path: str, allow: Sequence[str]) -> Any:
+    """The function or class at a dotted path inside this package or an allowed module.
+
+    Raises:
+        ValueError: a module that is not allowed or does not exist, a name that it does not define.
+    """
+    module, _, name = path.rpartition(".")
+    module = present(module)
+    roots = ("runner", *allow)
+    if not _lies_in(module, roots):
+        raise ValueError(
+            f"{path!r} lies in no allowed module; allowed: runner, {listed(allow)} (add to: allow)"
+        )
+    namespace = _imported(module)
+    public = _public_names(namespace, roots)
+    if name not in public:
+        raise ValueError(f"{unknown(name, public)} (in {module})")
+    return getattr(namespace, name)
+
+
+def settings_of(node: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The function or class that a node of the shipped configs names, and the type of each setting."""
+    target = resolve(str(node["_target_"]), ())
+    kinds = {name: kind for name, (_, kind) in _parameters(target).items()}
+    if not isinstance(target, type):
+        first = next(iter(kinds))  # the market, the cross-section or the study
+        kinds.pop(first)
+    return target, kinds
+
+
+def _lies_in(module: str, roots: Sequence[str]) -> bool:
+    """Whether the module is one of the roots or below one."""
+    return any(module == root or module.startswith(f"{root}.") for root in roots)
+
+
+def _public_names(namespace: ModuleType, roots: Sequence[str]) -> list[str]:
+    """What a module gives to a spec: `__all__`, else its functions and classes of allowed code.
+
+    A package may hand on what its modules define; what it imports from elsewhere is not its own.
+    """
+    names = vars(namespace)
+    if "__all__" in names:
+        return list(names["__all__"])
+    public = []
+    for name, value in names.items():
+        origin = str(getattr(value, "__module__", ""))
+        if callable(value) and not name.startswith("_") and _lies_in(origin, roots):
+            public.append(name)
+    return public
+
+
+def _imported(module: str) -> ModuleType:
+    """The module of this name.
+
+    Raises:
+        ValueError: it does not exist, or fails while it is imported.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"no module {error.name!r}") from error
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise ValueError(f"module {module!r} cannot be imported: {problem}") from error
+
+
+def _check_role(target: Any, role: str) -> None:
+    """Refuse a target that is no function of what the role names, or lacks its method.
+
+    Raises:
+        ValueError: it cannot stand at this place of the spec.
+    """
+    if role not in FUNCTIONS:
+        if not callable(getattr(target, role, None)):
+            raise ValueError(
+                f"{target.__qualname__} has no method {role}; allowed here: a class that has"
+            )
+        return
+    if isinstance(target, type) or [*_parameters(target)][:1] != [role]:
+        raise ValueError(
+            f"{target.__qualname__} is not a function of {role}; "
+            f"allowed here: ({role}, *, settings)"
+        )
+
+
+def _role_of(kind: Any) -> str:
+    """The method that an object of this annotation must have; empty for plain values."""
+    for part in get_args(kind) or (kind,):
+        if part is Model:
+            return MODEL_ROLE
+        if getattr(part, "_is_protocol", False):
+            return next(name for name in vars(part) if not name.startswith("_"))
+    return ""
+
+
+def _parameters(target: Any) -> dict[str, tuple[inspect.Parameter, Any]]:
+    """The parameters of a function or class by name, each with its annotation as a type."""
+    if isinstance(target, Hashable):
+        return _read(target)
+    return _read.__wrapped__(target)
+
+
+@cache
+def _read(target: Any) -> dict[str, tuple[inspect.Parameter, Any]]:
+    parameters = {}
+    for name, parameter in inspect.signature(target).parameters.items():
+        parameters[name] = (parameter, _kind(target, parameter))
+    return parameters
+
+
+def _kind(target: Any, parameter: inspect.Parameter) -> Any:
+    """The annotation of a parameter as a type.
+
+    One that needs a module not imported checks nothing.
+    """
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
+        return Any
+    if not isinstance(annotation, str):
+        return annotation
+    names = vars(sys.modules[target.__module__])
+    try:
+        return eval(annotation, names)  # noqa: S307 (our own source)
+    except NameError:
+        return Any

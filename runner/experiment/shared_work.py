@@ -1,0 +1,114 @@
+"""The parts of a run that other runs of the process share: data, panel, rows, audit and moments.
+
+Each part is made once for everything that it depends on, and kept on the bench under those
+settings. The settings of each part stand in its method, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from runner.compute.cache import Bench
+from runner.data.market import Market
+from runner.experiment.auditing.audit import Audit, audit
+from runner.panels.panel import Panel, build_panel
+from runner.panels.rows import Rows, rows_of
+from runner.panels.segments import Shared, shared_by
+
+if TYPE_CHECKING:
+    from runner.experiment.spec import Experiment
+    from runner.validation.splitters import Fold
+
+PANEL_SETTINGS = ("data", "features", "target", "preprocess", "allow")  # of a spec
+
+
+class SharedWork:
+    """Makes the parts of a run, or takes those that another run has left on the bench."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+
+    def market(self, experiment: Experiment) -> Market:
+        """The data of the experiment.
+
+        Raises:
+            DataError: the data is missing or bad.
+        """
+        spec = experiment.spec
+        settings = [spec.get("data"), spec.get("allow")]
+        return self.bench.get("market", settings, experiment.market)
+
+    def panel(self, experiment: Experiment, market: Market) -> Panel:
+        """The panel (T, N) of all features, before the model chooses its rows.
+
+        Raises:
+            DataError: a feature, a step or the target that the data cannot give.
+        """
+
+        def build() -> Panel:
+            return full_panel(experiment, market)
+
+        return self.bench.get("panel", _panel_settings(experiment, market), build)
+
+    def rows(self, experiment: Experiment, market: Market, panel: Panel) -> tuple[Panel, Rows]:
+        """The panel with the rows of the model, and which rows these are."""
+        features = experiment.model.uses(panel.names)
+
+        def choose() -> tuple[Panel, Rows]:
+            return rows_of(panel, features, experiment.rows, experiment.model.weight_field)
+
+        # The panel may have been built again since, with other arrays of the same values.
+        arrays = id(panel.X)
+        settings = [_panel_settings(experiment, market), features, experiment.rows, arrays]
+        return self.bench.get("rows", settings, choose)
+
+    def audit(self, experiment: Experiment, market: Market, panel: Panel) -> Audit:
+        """The leak audit of the columns of the panel, without that of any model.
+
+        Raises:
+            DataError: a column that the data cannot give.
+        """
+
+        def audit_columns() -> Audit:
+            return audit(experiment, market, panel=panel)
+
+        seed = experiment.spec.get("audit_seed")
+        settings = [_panel_settings(experiment, market), seed]
+        return self.bench.get("audit", settings, audit_columns)
+
+    def moments(
+        self, experiment: Experiment, market: Market, panel: Panel, folds: Sequence[Fold]
+    ) -> Shared:
+        """Moments of the segments of rows that the training parts of the folds are made of."""
+
+        def segments() -> Shared:
+            return shared_by(folds, panel)
+
+        # Moments are of these very arrays.
+        arrays = [id(panel.X), id(panel.valid)]
+        validation = experiment.spec.get("validation")
+        settings = [_panel_settings(experiment, market), validation, *arrays]
+        return self.bench.get("moments", settings, segments)
+
+
+def full_panel(experiment: Experiment, market: Market) -> Panel:
+    """The panel (T, N) of all features of the experiment, on every row of the target.
+
+    Raises:
+        DataError: a feature, a step or the target that the data cannot give.
+    """
+    return build_panel(
+        market,
+        experiment.features,
+        experiment.target,
+        experiment.steps,
+        experiment.model.weight_field,
+        experiment.allow_loss,
+    )
+
+
+def _panel_settings(experiment: Experiment, market: Market) -> list[Any]:
+    """All that the numbers of a panel depend on."""
+    settings = {name: experiment.spec.get(name) for name in PANEL_SETTINGS}
+    return [settings, experiment.model.weight_field, market.fingerprint]

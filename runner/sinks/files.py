@@ -26,33 +26,40 @@ def write(report: Report, directory: Path) -> None:
     spec = yaml.dump(
         dict(report.spec), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True
     )
-    (directory / "spec.yaml").write_text(spec, encoding="utf-8")
-    (directory / "metrics.json").write_text(
-        json.dumps(report.metrics, indent=1, allow_nan=False), encoding="utf-8"
-    )
-    (directory / "run.json").write_text(json.dumps(about(report), indent=1), encoding="utf-8")
+    metrics = json.dumps(report.metrics, indent=1, allow_nan=False)
+    texts = {
+        "spec.yaml": spec,
+        "metrics.json": metrics,
+        "run.json": json.dumps(about(report), indent=1),
+        "coefficients.json": _comparable(report.fit.coefficients),
+    }
+    for name, text in texts.items():
+        (directory / name).write_text(text, encoding="utf-8")
     for name, table in tables(report).items():
         table.to_csv(directory / f"{name}.csv", index=False, float_format=DIGITS)
-    (directory / "coefficients.json").write_text(
-        _comparable(report.fit.coefficients), encoding="utf-8"
-    )
     report.predictions.to_parquet(directory / "predictions.parquet", index=False)
     if report.influence.contributions is not None:
         report.influence.contributions.to_parquet(directory / "influence.parquet")
-    wealth = {
-        name: finding.wealth
-        for name, finding in report.findings.items()
-        if finding.wealth is not None
-    }
-    if wealth:
-        pd.concat(wealth, names=["strategy", "date"]).rename("wealth").reset_index().to_parquet(
-            directory / "wealth.parquet", index=False
-        )
+    wealth = _wealth(report)
+    if wealth is not None:
+        wealth.to_parquet(directory / "wealth.parquet", index=False)
+
+
+def _wealth(report: Report) -> pd.DataFrame | None:
+    """Columns strategy, date and wealth of the strategies of the run; None where it has none."""
+    wealth = {}
+    for name, finding in report.findings.items():
+        if finding.wealth is not None:
+            wealth[name] = finding.wealth
+    if not wealth:
+        return None
+    stacked = pd.concat(wealth, names=["strategy", "date"])
+    return stacked.rename("wealth").reset_index()
 
 
 def tables(report: Report) -> dict[str, pd.DataFrame]:
     """The tables that are written as CSV, by name."""
-    return {
+    by_name = {
         "coefficients": report.fit.coefficients,
         "quality": report.fit.quality,
         "hypotheses": report.fit.hypotheses,
@@ -61,9 +68,12 @@ def tables(report: Report) -> dict[str, pd.DataFrame]:
         "scores": report.scores,
         "dropped": pd.DataFrame(report.dropped, columns=["what", "reason", "rows"]),
         "series": series_of(report),
-        **({} if report.audit is None else {"audit": report.audit.table}),
-        **{name: finding.table for name, finding in report.findings.items()},
     }
+    if report.audit is not None:
+        by_name["audit"] = report.audit.table
+    for name, finding in report.findings.items():
+        by_name[name] = finding.table
+    return by_name
 
 
 def about(report: Report) -> dict[str, object]:
@@ -96,19 +106,18 @@ def about(report: Report) -> dict[str, object]:
 
 
 def _rows(report: Report) -> dict[str, object] | None:
-    """Which cells (date x asset) the model was fitted and judged on, and how many either kind
-    has.
-    """
+    """Which cells (date x asset) the model was fitted and judged on, and how many each kind has."""
     rows = report.rows
     if rows is None:
         return None
-    counts = {
+    return {
+        "kind": rows.kind,
         "used": rows.used,
         "own": rows.own,
         "common": rows.common,
         "lacking": dict(rows.lacking),
+        "digest": digest_of(report.panel),
     }
-    return {"kind": rows.kind, **counts, "digest": digest_of(report.panel)}
 
 
 def _of(node: Mapping[str, Any]) -> str:
@@ -117,11 +126,13 @@ def _of(node: Mapping[str, Any]) -> str:
 
 
 def _comparable(coefficients: pd.DataFrame) -> str:
-    """The table as MLflow's artifact view compares it over runs: rows by their first column,
-    values in the second.
+    """The table as MLflow's artifact view compares it over runs.
+
+    It matches rows by their first column, and shows the values of the second.
     """
-    several = coefficients["unit"].nunique() > 1
-    key = coefficients["unit"] + " " + coefficients["term"] if several else coefficients["term"]
+    key = coefficients["term"]
+    if coefficients["unit"].nunique() > 1:
+        key = coefficients["unit"] + " " + key
     table = coefficients.drop(columns=["scope", "unit", "term"])
     table.insert(0, "term", key)
     return str(table.to_json(orient="split", index=False, double_precision=15))

@@ -13,55 +13,63 @@ SPECIAL = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     '"': "''",
-}
-SPECIAL |= {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "−": "$-$",
     "–": "--",
     "\n": " ",
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
 }
-SPECIAL |= {one: f"\\{one}" for one in "&%$#_{}"}
+# sign, digits and stars
 ESTIMATE = re.compile(r"(-?)([\d.,]+(?:e[-+]?\d+)?)(\**)")
 
 
 def escaped(text: str) -> str:
     """The text as LaTeX prints it."""
-    return "".join(SPECIAL.get(one, one) for one in text)
+    return "".join(SPECIAL.get(letter, letter) for letter in text)
 
 
 def tabular(table: pd.DataFrame, rules: tuple[int, ...] = (), notes: tuple[str, ...] = ()) -> str:
-    """The table with a line above, below the head, below so many rows each, and at the end; notes
-    are comments.
+    """The table as a `tabular`: the first column is text, the others are centred.
 
-    The first column is text, the others are centred; estimates keep their sign, their stars are
+    Lines go above, below the head and at the end. Estimates keep their sign, their stars are
     raised.
+
+    Args:
+        rules: numbers of rows below which there is a line too.
+        notes: comments before the table.
     """
-    head = " & ".join(escaped(str(name)) for name in table)
     lines = [f"% {' '.join(note.split())}" for note in notes]
-    lines += [
-        rf"\begin{{tabular}}{{l{'c' * (table.shape[1] - 1)}}}",
-        r"\hline\hline",
-        rf"{head} \\",
-        r"\hline",
-    ]
-    for at, row in enumerate(table.itertuples(index=False), start=1):
-        cells = [_text(str(row[0])), *(_cell(str(one)) for one in row[1:])]
+    alignment = "l" + "c" * (table.shape[1] - 1)
+    head = " & ".join(escaped(str(name)) for name in table)
+    lines.append(rf"\begin{{tabular}}{{{alignment}}}")
+    lines.append(r"\hline\hline")
+    lines.append(rf"{head} \\")
+    lines.append(r"\hline")
+    for number, (label, *texts) in enumerate(table.itertuples(index=False), start=1):
+        cells = [_text(str(label)), *(_cell(str(text)) for text in texts)]
         lines.append(" & ".join(cells) + r" \\")
-        lines += [r"\hline"] if at in rules else []
-    return "\n".join([*lines, r"\hline\hline", r"\end{tabular}", ""])
+        if number in rules:
+            lines.append(r"\hline")
+    lines.append(r"\hline\hline")
+    lines.append(r"\end{tabular}")
+    return "\n".join(lines) + "\n"
 
 
 def _cell(text: str) -> str:
     """A number with its sign and stars as mathematics, all else as text."""
-    found = ESTIMATE.fullmatch(text)
-    if found is None:
+    match = ESTIMATE.fullmatch(text)
+    if match is None:
         return _text(text)
-    sign, digits, marks = found.groups()
-    return f"{'$-$' if sign else ''}{digits}{f'$^{{{marks}}}$' if marks else ''}"
+    sign, digits, stars = match.groups()
+    minus = "$-$" if sign else ""
+    raised = f"$^{{{stars}}}$" if stars else ""
+    return f"{minus}{digits}{raised}"
 
 
 def _text(text: str) -> str:
     """In braces where the line before it would take its first letter for an option of its end."""
-    return f"{{{escaped(text)}}}" if text.startswith(("[", "*")) else escaped(text)
+    if text.startswith(("[", "*")):
+        return f"{{{escaped(text)}}}"
+    return escaped(text)

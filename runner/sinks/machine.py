@@ -1,5 +1,6 @@
-"""What the terminal says to a program: one JSON object, nothing else; a number that is not finite
-is null.
+"""What the terminal prints for a program: one JSON object, nothing else.
+
+A number that is not finite is null.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from runner.experiment.reading import reading
@@ -19,9 +21,8 @@ if TYPE_CHECKING:
     from runner.experiment.auditing.audit import Audit
     from runner.experiment.report import Report
 
-Form = Literal[
-    "tables", "json", "quiet"
-]  # how to tell what came out: to a person, to a program, or not at all
+# of what is printed: for a person, for a program, or not at all
+Form = Literal["tables", "json", "quiet"]
 
 
 def of_run(report: Report, directory: Path, run_id: str) -> dict[str, Any]:
@@ -43,41 +44,53 @@ def of_rerun(
     run_id: str, again: str, directory: Path, differences: Sequence[str]
 ) -> dict[str, Any]:
     """A run that was repeated, and what is not the same."""
-    same = not differences
-    found = {"kind": "rerun", "directory": str(directory), "run_id": again, "rerun": run_id}
-    return found | {"identical": same, "differences": list(differences)}
+    return {
+        "kind": "rerun",
+        "directory": str(directory),
+        "run_id": again,
+        "rerun": run_id,
+        "identical": not differences,
+        "differences": list(differences),
+    }
 
 
 def of_audit(name: str, found: Audit) -> dict[str, Any]:
     """What was tried for look-ahead."""
-    about = {
+    return {
         "name": name,
         "kind": "audit",
         "assets": found.assets,
         "rows": found.rows,
         "cuts": found.cuts,
+        "seed": found.seed,
+        "warnings": found.warnings,
+        "audit": found.table,
+        "reading": found.words,
+        "leaks": found.leaks,
     }
-    about |= {"seed": found.seed, "warnings": found.warnings}
-    return about | {"audit": found.table, "reading": found.words, "leaks": found.leaks}
 
 
 def text(found: Mapping[str, Any]) -> str:
+    """The object in one line."""
     return json.dumps(_plain(found), ensure_ascii=False, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
-    """The same in mappings, lists, texts and numbers; tables are lists of records."""
+    """The value in mappings, lists, texts and numbers; tables are lists of records."""
     if isinstance(value, pd.DataFrame):
-        return [_plain(row) for row in value.to_dict("records")]
+        return _plain(value.to_dict("records"))
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if value is None or value is pd.NaT or value is pd.NA:
         return None
     if isinstance(value, date):
         return value.isoformat()
-    number = value.item() if hasattr(value, "item") else value
-    if isinstance(number, float) and not math.isfinite(number):
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
         return None
-    return number if isinstance(number, str | bool | int | float) else str(number)
+    if isinstance(value, str | bool | int | float):
+        return value
+    return str(value)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from runner.sinks.drawings import DRAWINGS
 from runner.sinks.drawings.fitted import actual_predicted, residuals
 from runner.sinks.drawings.folds import folds
 from runner.sinks.drawings.terms import correlations, cumulative, t_stats
-from runner.text import count, number, per_unit, plural, unit_noun
+from runner.text import LEVEL, count, number, per_unit, plural, unit_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,26 +36,32 @@ if TYPE_CHECKING:
 MOST_ROWS = 30  # units drawn as rows; more are drawn as a distribution
 MOST_WHOLE = 200  # units drawn with all of their extremes
 MOST_TERMS = 20  # panels of coefficients
+MOST_FORESTS = 5  # panels across of units drawn as rows
+MOST_BANDS = 3  # panels across of units drawn as a distribution
+LETTER = 0.078  # inches of a letter of a label
 
 
 def draw(report: Report, directory: Path) -> list[Path]:
-    """Write the pictures below `directory`/plots and return their paths in the order to show
-    them.
-    """
+    """Write the pictures below `directory`/plots; their paths in the order to show them."""
     folder = directory / "plots"
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = []
+    paths = []
     with style():
-        for name, picture in PICTURES.items():
-            figure = picture(report)
+        for name, figure in _figures(report):
             if figure is not None:
-                drawn.append(folder / f"{name}.png")
-                figure.savefig(drawn[-1], dpi=DPI)
-        for name, finding in report.findings.items():
-            if finding.picture and (figure := DRAWINGS[finding.picture](finding.table)) is not None:
-                drawn.append(folder / f"{name}.png")
-                figure.savefig(drawn[-1], dpi=DPI)
-    return drawn
+                path = folder / f"{name}.png"
+                figure.savefig(path, dpi=DPI)
+                paths.append(path)
+    return paths
+
+
+def _figures(report: Report) -> Iterator[tuple[str, Any]]:
+    """Every picture by its name, drawn when it is asked for; None where there is nothing to see."""
+    for name, picture in PICTURES.items():
+        yield name, picture(report)
+    for name, finding in report.findings.items():
+        if finding.picture:
+            yield name, DRAWINGS[finding.picture](finding.table)
 
 
 def coefficients(report: Report) -> Any:
@@ -68,29 +74,36 @@ def coefficients(report: Report) -> Any:
     if not _worth(table):
         return None
     units = table["unit"].unique()
-    panel, filled = (_forest, "filled: p < 0.05; ") if len(units) <= MOST_ROWS else (_sorted, "")
+    few = len(units) <= MOST_ROWS
     whose = count(len(units), unit_noun(table)) if len(units) > 1 else unit_name(units[0])
-    more = f"; first {MOST_TERMS} of {len(terms)} terms" if len(terms) > MOST_TERMS else ""
-    tested = table["p_value"].notna().any()
-    note = f"{_interval(report)}; {filled}" if tested else ""
-    note += f"each on its own scale{more}; errors: {report.fit.errors}"
+    note = ""
+    if table["p_value"].notna().any():
+        filled = "filled: p < 0.05; " if few else ""
+        note = f"{_interval(report)}; {filled}"
+    note += "each on its own scale"
+    if len(terms) > MOST_TERMS:
+        note += f"; first {MOST_TERMS} of {len(terms)} terms"
+    note += f"; errors: {report.fit.errors}"
+    panel = _forest if few else _sorted
     return _panels(report, table, terms[:MOST_TERMS], f"Coefficients of {whose}", note, panel)
 
 
 def _worth(table: pd.DataFrame) -> bool:
-    """Several units, or one with intervals; bare points of one unit on scales of their own say
-    nothing.
+    """Several units, or one with intervals.
+
+    Bare points of one unit on scales of their own show nothing.
     """
-    return len(table) > 0 and bool(table["unit"].nunique() > 1 or table["ci_low"].notna().any())
+    if table.empty:
+        return False
+    return bool(table["unit"].nunique() > 1 or table["ci_low"].notna().any())
 
 
 def _interval(report: Report) -> str:
+    """The kind of the intervals."""
     level = (report.spec.get("model") or {}).get("confidence")
-    return (
-        f"{level:.0%} intervals".replace("%", " %")
-        if isinstance(level, float)
-        else "confidence intervals"
-    )
+    if isinstance(level, float):
+        return f"{level:.0%} intervals".replace("%", " %")
+    return "confidence intervals"
 
 
 def _panels(
@@ -102,38 +115,61 @@ def _panels(
     panel: Callable[..., None],
 ) -> Any:
     """A grid of panels with the same units each; forests name their rows at the left edge only."""
-    every, units = report.fit.coefficients, table["unit"].unique()
-    labels = [shortened(unit) for unit in units]
-    columns, left, gap, wide, tall, below = _grid(len(terms), labels, panel is _forest)
+    every = report.fit.coefficients
     means = every[every["scope"] == "mean"].set_index("term")
-    figure = figure_of(0.65 + math.ceil(len(terms) / columns) * (tall + below), title, note)
+    units = table["unit"].unique()
+    labels = [shortened(unit) for unit in units]
+    grid = _grid_of_forests(len(terms), labels) if panel is _forest else _grid_of_bands(len(terms))
+    rows_of_panels = math.ceil(len(terms) / grid.columns)
+    figure = figure_of(0.65 + rows_of_panels * (grid.tall + grid.below), title, note)
     for place, term in enumerate(terms):
-        row, column = divmod(place, columns)
-        axes = axes_at(figure, left + column * (wide + gap), 0.9 + row * (tall + below), wide, tall)
-        axes.set_title(shortened(term, 22 if columns > 3 else 44))
+        row, column = divmod(place, grid.columns)
+        left = grid.left + column * (grid.wide + grid.gap)
+        top = 0.9 + row * (grid.tall + grid.below)
+        axes = axes_at(figure, left, top, grid.wide, grid.tall)
+        axes.set_title(shortened(term, 22 if grid.columns > 3 else 44))
         mean = means.loc[term] if term in means.index else None
         rows = table[table["term"] == term].set_index("unit").reindex(units)
         panel(axes, rows, mean, labels if column == 0 else None)
     return figure
 
 
-def _grid(
-    panels: int, labels: list[str], forest: bool
-) -> tuple[int, float, float, float, float, float]:
-    """Panels across; inches of the left margin, between panels, of a panel's width and height, and
-    below it.
-    """
-    columns = math.ceil(panels / math.ceil(panels / (5 if forest else 3)))
-    named = 0.3 + 0.078 * max(map(len, [*labels, "mean"])) if len(labels) > 1 else 0.3
-    left, gap = (named, 0.45) if forest else (0.75, 0.7)
-    wide = (WIDTH - left - 0.3 - gap * (columns - 1)) / columns
-    return (
-        columns,
-        left,
-        gap,
-        wide,
-        *((max(0.35, 0.2 * (len(labels) + 1)), 0.65) if forest else (2.1, 0.8)),
-    )
+class Grid(NamedTuple):
+    """Panels across; inches of the left margin, between panels, of a panel, and below it."""
+
+    columns: int
+    left: float
+    gap: float
+    wide: float
+    tall: float
+    below: float
+
+
+def _grid_of_forests(panels: int, labels: list[str]) -> Grid:
+    """The grid of panels with a row per unit."""
+    columns = _columns(panels, MOST_FORESTS)
+    left = 0.3
+    if len(labels) > 1:
+        left += LETTER * max(len(label) for label in [*labels, "mean"])
+    tall = max(0.35, 0.2 * (len(labels) + 1))
+    return Grid(columns, left, 0.45, _wide(columns, left, 0.45), tall, 0.65)
+
+
+def _grid_of_bands(panels: int) -> Grid:
+    """The grid of panels with sorted estimates."""
+    columns = _columns(panels, MOST_BANDS)
+    return Grid(columns, 0.75, 0.7, _wide(columns, 0.75, 0.7), 2.1, 0.8)
+
+
+def _columns(panels: int, most: int) -> int:
+    """Panels across, at most so many, so that all rows are about as full."""
+    rows = math.ceil(panels / most)
+    return math.ceil(panels / rows)
+
+
+def _wide(columns: int, left: float, gap: float) -> float:
+    """Inches of the width of a panel."""
+    return (WIDTH - left - 0.3 - gap * (columns - 1)) / columns
 
 
 def _forest(
@@ -141,26 +177,27 @@ def _forest(
 ) -> None:
     """A row per unit from the top, the mean below them."""
     at = -np.arange(len(rows), dtype=float)
-    low, high, estimate = (
-        rows[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high", "estimate")
-    )
+    low = rows["ci_low"].to_numpy(dtype=float)
+    high = rows["ci_high"].to_numpy(dtype=float)
+    estimates = rows["estimate"].to_numpy(dtype=float)
     axes.hlines(at, low, high, color=BLUE, linewidth=1.4)
-    filled = np.where(rows["p_value"] < 0.05, BLUE, "white")
-    axes.scatter(estimate, at, s=20, c=filled, edgecolors=BLUE, linewidths=1.2, zorder=3)
+    fills = np.where(rows["p_value"] < LEVEL, BLUE, "white")
+    axes.scatter(estimates, at, s=20, c=fills, edgecolors=BLUE, linewidths=1.2, zorder=3)
     ticks = list(at)
     if mean is not None:
-        ticks.append(-len(rows))
-        axes.hlines(ticks[-1:], mean["ci_low"], mean["ci_high"], color=ORANGE, linewidth=1.4)
-        fill = ORANGE if mean["p_value"] < 0.05 else "white"
-        axes.scatter(
-            [mean["estimate"]], ticks[-1:], s=26, c=fill, marker="D", edgecolors=ORANGE, zorder=3
-        )
+        last = -len(rows)
+        ticks.append(last)
+        axes.hlines([last], mean["ci_low"], mean["ci_high"], color=ORANGE, linewidth=1.4)
+        fill = ORANGE if mean["p_value"] < LEVEL else "white"
+        estimate = [mean["estimate"]]
+        axes.scatter(estimate, [last], s=26, c=fill, marker="D", edgecolors=ORANGE, zorder=3)
     zero_line(axes.axvline, axes.get_xlim())
     axes.set_ylim(min(ticks) - 0.6, 0.6)
-    named = labels is not None and len(ticks) > 1
-    axes.set_yticks(
-        ticks if named else [], [*labels, "mean"][: len(ticks)] if labels and named else []
-    )
+    if labels is not None and len(ticks) > 1:
+        names = [*labels, "mean"]
+        axes.set_yticks(ticks, names[: len(ticks)])
+    else:
+        axes.set_yticks([], [])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.hlines(
@@ -178,20 +215,26 @@ def _sorted(
     axes.plot(at, rows["estimate"], color=BLUE, linewidth=1.6)
     if mean is not None:
         axes.axhline(mean["estimate"], color=ORANGE, linewidth=1.2)
-        at_left = (0.02, mean["estimate"]), (0, 3), ("axes fraction", "data"), "offset points"
-        axes.annotate(f"mean {number(mean['estimate'], 3)}", *at_left, color=ORANGE)
-    cut = ""
-    if len(rows) >= MOST_WHOLE:  # a few wild ones would flatten the rest
-        low, high = (
-            rows[["ci_low", "estimate"]].min(axis=1),
-            rows[["ci_high", "estimate"]].max(axis=1),
+        axes.annotate(
+            f"mean {number(mean['estimate'], 3)}",
+            (0.02, mean["estimate"]),
+            xytext=(0, 3),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            color=ORANGE,
         )
+    label = f"{plural(unit_noun(rows))}, sorted"
+    hits = int((rows["p_value"] < LEVEL).sum())
+    tested = int(rows["p_value"].notna().sum())
+    if tested:
+        label += f"; {hits:,} of {tested:,} with p < 0.05"
+    if len(rows) >= MOST_WHOLE:  # a few wild ones would flatten the rest
+        low = rows[["ci_low", "estimate"]].min(axis=1)
+        high = rows[["ci_high", "estimate"]].max(axis=1)
         axes.set_ylim(low.quantile(0.01), high.quantile(0.99))
-        cut = "; outer 1 % cut"
+        label += "; outer 1 % cut"
     zero_line(axes.axhline, axes.get_ylim())
-    hits, tested = int((rows["p_value"] < 0.05).sum()), int(rows["p_value"].notna().sum())
-    share = f"; {hits:,} of {tested:,} with p < 0.05" if tested else ""
-    axes.set_xlabel(f"{plural(unit_noun(rows))}, sorted{share}{cut}")
+    axes.set_xlabel(label)
     axes.set_xlim(0, len(rows) + 1)
 
 

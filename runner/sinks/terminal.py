@@ -23,18 +23,21 @@ from runner.progress import listening
 from runner.progress import reading as reading_of
 from runner.sinks import machine
 from runner.sinks.machine import Form
-from runner.text import count, duration, p_text, stars
+from runner.text import LEVEL, count, duration, p_text, stars
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
 MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units, or ends there
-PATIENCE = 2.0  # seconds of work from which on the time left is told
+PATIENCE = 2.0  # seconds of work from which on the time left is shown
+MOST_DECIMALS = 9  # of a number; a smaller one is scientific
+MOST_PLAIN = 1e7  # a larger number is scientific
 LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.1"
 
 
 class Page(Console):
-    """Standard output, at least so wide that tables are whole; a reader who left is the business
-    of the edge.
+    """Standard output, at least so wide that tables are whole.
+
+    That its reader left is the business of the edge.
     """
 
     def __init__(self) -> None:
@@ -46,56 +49,56 @@ class Page(Console):
 
 
 class Pace:
-    """How far tracked work has come, and how long the rest of it may take at the pace since its
-    first item.
-    """
+    """How far tracked work has come, and how long its rest may take at the pace so far."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.first: dict[
-            str, tuple[float, int]
-        ] = {}  # when, and how many were done, by what is done
+        # when it began, and how many items were done by then, by what is done
+        self.first: dict[str, tuple[float, int]] = {}
         self.done: dict[str, int] = {}
 
     def told(self, what: str, done: int, total: int) -> str:
-        """The line to show when `done` of `total` are done; fewer than before are another work of
-        the same name.
+        """The line to show when `done` of `total` items are done.
+
+        Fewer than before are another work of the same name.
         """
         now = time.monotonic()
         if done <= self.done.get(what, total):
             self.first[what] = now, done
         self.done[what] = done
         begun, before = self.first[what]
-        left = ""
-        if now - begun > PATIENCE and done < total:
-            left = f", about {duration((now - begun) / (done - before) * (total - done))} left"
-        return f"{self.text}: {done:,} of {total:,} {what}{left}"
+        line = f"{self.text}: {done:,} of {total:,} {what}"
+        if now - begun <= PATIENCE or done >= total:
+            return line
+        seconds_each = (now - begun) / (done - before)
+        return f"{line}, about {duration(seconds_each * (total - done))} left"
 
 
 @contextmanager
 def working(text: str, form: Form = "tables") -> Iterator[None]:
-    """Show on a terminal that work is under way, and notes everywhere but where nothing is to be
-    said.
-    """
+    """Show on a terminal that work is under way, and notes everywhere unless the form is quiet."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    notes = reading_of(lambda line: None if form == "quiet" else console.print(line, markup=False))
+
+    def note(line: str) -> None:
+        if form != "quiet":
+            console.print(line, markup=False)
+
     if not console.is_terminal or form == "quiet":
-        with notes:
+        with reading_of(note):
             yield
         return
     pace = Pace(text)
-    with (
-        notes,
-        console.status(text) as status,
-        listening(lambda what, done, total: status.update(pace.told(what, done, total))),
-    ):
-        yield
+    with reading_of(note), console.status(text) as status:
+
+        def update(what: str, done: int, total: int) -> None:
+            status.update(pace.told(what, done, total))
+
+        with listening(update):
+            yield
 
 
 def show(report: Report, directory: Path, run_id: str, form: Form = "tables") -> None:
-    """Print what was run, the coefficients, what the tables say in words, and where everything
-    is.
-    """
+    """Print what was run, the coefficients, what the tables say in words, and where all of it is."""
     if form != "tables":
         return say(machine.of_run(report, directory, run_id), form)
     console = Page()
@@ -104,19 +107,26 @@ def show(report: Report, directory: Path, run_id: str, form: Form = "tables") ->
     console.print(f"calendar: {calendar_text(report)}", markup=False)
     table = report.fit.coefficients
     if len(table):
-        many = len(table) > MOST_ROWS and (table["scope"] == "mean").any()
-        console.print(_summary(report) if many else _coefficients(report))
-        if not many and len(table) > MOST_ROWS:
-            console.print(
-                f"{count(len(table) - MOST_ROWS, 'more row')} in {directory / 'coefficients.csv'}",
-                markup=False,
-            )
+        _show_coefficients(console, report, directory)
     legend = f" {LEGEND}" if table["p_value"].notna().any() else ""
     console.print(f"errors: {report.fit.errors}.{legend}", markup=False)
     console.print(_in_words(report))
     console.print(f"Files: {directory}", markup=False)
     if run_id:
         console.print(f"MLflow run: {run_id} (python -m runner ui)", markup=False)
+
+
+def _show_coefficients(console: Console, report: Report, directory: Path) -> None:
+    """Every coefficient; of many units one row per term, where there are means over them."""
+    table = report.fit.coefficients
+    more = len(table) - MOST_ROWS
+    if more > 0 and (table["scope"] == "mean").any():
+        console.print(_summary(report))
+        return
+    console.print(_coefficients(report))
+    if more > 0:
+        file = directory / "coefficients.csv"
+        console.print(f"{count(more, 'more row')} in {file}", markup=False)
 
 
 def say(found: Mapping[str, Any], form: Form) -> None:
@@ -141,16 +151,14 @@ def show_rerun(
         return say(machine.of_rerun(run_id, again, directory, differences), form)
     console = Page()
     if not differences:
-        console.print(
-            f"bit-identical to {run_id}: every metric and table", style="bold", markup=False
-        )
+        verdict = f"bit-identical to {run_id}: every metric and table"
+        console.print(verdict, style="bold", markup=False)
     else:
         console.print(f"differs from {run_id}:", style="bold red", markup=False)
-        shown = [f"  {line}" for line in differences[:MOST_ROWS]]
-        rest = (
-            [f"  and {len(differences) - MOST_ROWS} more"] if len(differences) > MOST_ROWS else []
-        )
-        console.print("\n".join([*shown, *rest]), markup=False)
+        lines = [f"  {line}" for line in differences[:MOST_ROWS]]
+        if len(differences) > MOST_ROWS:
+            lines.append(f"  and {len(differences) - MOST_ROWS} more")
+        console.print("\n".join(lines), markup=False)
     if code[0] != code[1]:
         console.print(f"code: {code[0]} then, {code[1]} now", markup=False)
     console.print(f"Files: {directory}\nMLflow run: {again}", markup=False)
@@ -165,22 +173,16 @@ def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
         "what", "check", "rows moved", "values compared", "first", "rows ahead", "verdict"
     )
     for row in found.table.itertuples():
-        first = (
-            ""
-            if row.first_date is None or row.first_date != row.first_date
-            else f"{row.first_date:%Y-%m-%d}"
-        )
-        verdict = Text(row.verdict, style="bold red" if row.verdict == "leak" else "")
-        cells = [
+        has_date = row.first_date is not None and row.first_date == row.first_date
+        table.add_row(
             row.what,
             row.check,
             str(row.moved),
             f"{row.values:,}",
-            first,
+            f"{row.first_date:%Y-%m-%d}" if has_date else "",
             str(row.rows_ahead),
-            verdict,
-        ]
-        table.add_row(*cells)
+            Text(row.verdict, style="bold red" if row.verdict == "leak" else ""),
+        )
     table.columns[1].no_wrap = False  # a check takes lines enough; names of columns are never cut
     table.columns[1].overflow = "fold"
     table.columns[-1].no_wrap = False
@@ -193,9 +195,9 @@ def _in_words(report: Report) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for subject, sentences in sections(report).items():
         if subject != "Coefficients":
-            told = Text("\n".join(sentences))
-            told.highlight_regex(r"LEAKING: .*", style="bold red")
-            grid.add_row(Text(subject, style="bold"), told)
+            text = Text("\n".join(sentences))
+            text.highlight_regex(r"LEAKING: .*", style="bold red")
+            grid.add_row(Text(subject, style="bold"), text)
     return grid
 
 
@@ -205,42 +207,60 @@ def number(value: float, error: float = float("nan")) -> str:
         return ""
     scale = abs(error) * 10.0 if np.isfinite(error) and error else abs(value)
     decimals = 3 - int(np.floor(np.log10(scale))) if scale else 4
-    return f"{value:.3e}" if decimals > 9 or abs(value) >= 1e7 else f"{value:.{max(decimals, 0)}f}"
+    if decimals > MOST_DECIMALS or abs(value) >= MOST_PLAIN:
+        return f"{value:.3e}"
+    return f"{value:.{max(decimals, 0)}f}"
 
 
 def _title(report: Report) -> str:
-    return f"{report.name}: {report.kind}, {count(len(report.panel.assets), 'asset')}, {span(report.panel.dates)}"
+    """What was run, on how many assets and when."""
+    assets = count(len(report.panel.assets), "asset")
+    return f"{report.name}: {report.kind}, {assets}, {span(report.panel.dates)}"
 
 
 def _data(report: Report) -> str:
-    kept, cells = int(report.panel.valid.sum()), report.panel.valid.size
+    """Where the data is from, and how many of its cells were used."""
+    kept = int(report.panel.valid.sum())
+    cells = report.panel.valid.size
     rows = "" if report.rows is None else f" (model.rows={report.rows.kind})"
     return f"data: {report.source} ({report.fingerprint[:12]}), {kept} of {cells} cells used{rows}"
 
 
 def _coefficients(report: Report) -> Table:
+    """A row per unit and term, with errors where there are any."""
     tested = report.fit.coefficients["p_value"].notna().any()
     errors = ("std. error", "t", "p", _interval_name(report), "") if tested else ()
     table = _table("unit", "term", "estimate", *errors)
+    mean = f"mean of {len(report.fit.quality) - len(report.skipped)}"
     previous = ""
     for row in report.fit.coefficients.head(MOST_ROWS).itertuples():
-        unit = (
-            f"mean of {len(report.fit.quality) - len(report.skipped)}"
-            if row.scope == "mean"
-            else row.unit
-        )
+        unit = mean if row.scope == "mean" else row.unit
         if unit != previous and previous:
             table.add_section()
-        table.add_row("" if unit == previous else unit, row.term, *_cells(row)[: 1 + len(errors)])
+        cells = _cells(row) if tested else [_estimate(row)]
+        table.add_row("" if unit == previous else unit, row.term, *cells)
         previous = unit
     return table
 
 
+def _estimate(row: Any) -> str:
+    """The estimate of a row, to the digits that its error allows."""
+    return number(row.estimate, row.std_error)
+
+
 def _cells(row: Any) -> list[str]:
+    """Estimate, standard error, t, p, interval and stars of a row."""
     error = row.std_error
-    low, high = number(row.ci_low, error), number(row.ci_high, error)
-    shown = [number(row.estimate, error), number(error, error), f"{row.t_stat:.2f}" if low else ""]
-    return [*shown, p_text(row.p_value), f"[{low}, {high}]" if low else "", stars(row.p_value)]
+    low = number(row.ci_low, error)
+    high = number(row.ci_high, error)
+    return [
+        _estimate(row),
+        number(error, error),
+        f"{row.t_stat:.2f}" if low else "",
+        p_text(row.p_value),
+        f"[{low}, {high}]" if low else "",
+        stars(row.p_value),
+    ]
 
 
 def _summary(report: Report) -> Table:
@@ -252,21 +272,26 @@ def _summary(report: Report) -> Table:
     units = coefficients[coefficients["scope"] != "mean"]
     means = coefficients[coefficients["scope"] == "mean"].set_index("term")
     for term, part in units.groupby("term", sort=False):
-        mean, found, tested = (
-            means.loc[term],
-            int((part["p_value"] < 0.05).sum()),
-            int(part["p_value"].notna().sum()),
-        )
+        mean = means.loc[term]
         error = mean["std_error"]
         spread = [number(part["estimate"].quantile(q), error) for q in (0, 0.5, 1)]
-        t = f"{mean['t_stat']:.2f}"
-        p = p_text(mean["p_value"])
-        head = [number(mean["estimate"], error), number(error, error), t, p, stars(mean["p_value"])]
-        table.add_row(str(term), *head, *spread, f"{found} of {tested}" if tested else "")
+        significant = int((part["p_value"] < LEVEL).sum())
+        tested = int(part["p_value"].notna().sum())
+        table.add_row(
+            str(term),
+            number(mean["estimate"], error),
+            number(error, error),
+            f"{mean['t_stat']:.2f}",
+            p_text(mean["p_value"]),
+            stars(mean["p_value"]),
+            *spread,
+            f"{significant} of {tested}" if tested else "",
+        )
     return table
 
 
 def _table(*names: str) -> Table:
+    """An empty table with these columns."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for name in names:
         table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
@@ -274,4 +299,6 @@ def _table(*names: str) -> Table:
 
 
 def _interval_name(report: Report) -> str:
-    return f"{100 * report.spec['model'].get('confidence', 0.95):g} % interval"
+    """The heading of the intervals."""
+    level = report.spec["model"].get("confidence", 0.95)
+    return f"{100 * level:g} % interval"

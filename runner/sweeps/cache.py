@@ -1,10 +1,9 @@
-"""What processes share: markets and panels by the digest of what they were made from, as files read
-without a copy.
+"""Markets and panels that processes share, as files that are read without a copy.
 
-A file is written under a name of its own and renamed when it is whole, so that simultaneous writers
-and killed ones do no harm; the last one wins, and all wrote the same. Files used longest ago go
-where the limit is passed; a process that has one open keeps it. Only files of the same user are
-read: they are pickles.
+Each lies under the digest of what it was made from. A file is written under a name of its own and
+renamed when it is whole, so that simultaneous writers and killed ones do no harm; the last one
+wins, and all wrote the same. Files used longest ago go where the limit is passed; a process that
+has one open keeps it. Only files of the same user are read: they are pickles.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import pickle
 import struct
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +26,10 @@ from runner.record.identity import digest
 if TYPE_CHECKING:
     from runner.sweeps.plan import Plan
 
-HEAD = struct.Struct(
-    "<8sQQQI"
-)  # mark, bytes in all, of the pickle, number of buffers, checksum of sizes and pickle
+# mark, bytes in all, bytes of the pickle, number of buffers, checksum of sizes and pickle
+HEAD = struct.Struct("<8sQQQI")
 MARK = b"frcache2"
+SIZE_BYTES = 8  # of the size of one buffer, after the head
 LINE = 64  # bytes that a buffer is aligned to
 GIGABYTE = 10**9
 STALE = 3600.0  # seconds after which a file that is still not whole has lost its writer
@@ -41,11 +40,13 @@ class Cache:
     """Things by key in a directory of limited size."""
 
     def __init__(self, directory: Path, limit: float) -> None:
-        self.directory, self.limit = directory, limit
+        self.directory = directory
+        self.limit = limit
 
     def get(self, key: str) -> Any:
-        """The thing, its arrays read-only and not copied; None where it is not whole, not here or
-        not ours.
+        """The thing, its arrays read-only and not copied.
+
+        None where it is not whole, not here or not ours.
         """
         path = self._path(key)
         try:
@@ -61,9 +62,11 @@ class Cache:
     def put(self, key: str, thing: Any) -> None:
         """Keep the thing; without room on the disk it is not kept."""
         buffers: list[memoryview] = []
-        text = pickle.dumps(
-            thing, protocol=5, buffer_callback=lambda one: buffers.append(one.raw())
-        )
+
+        def collect(buffer: pickle.PickleBuffer) -> None:
+            buffers.append(buffer.raw())
+
+        text = pickle.dumps(thing, protocol=5, buffer_callback=collect)
         fresh = self.directory / f".{key}.{os.getpid()}.new"
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -79,11 +82,11 @@ class Cache:
 
     def entries(self) -> list[tuple[Path, int]]:
         """Files with their bytes, those used longest ago first."""
-        found = []
+        used = []
         for path in self.directory.glob("*.cache"):
             with contextlib.suppress(FileNotFoundError):
-                found.append((path.stat().st_mtime_ns, path, path.stat().st_size))
-        return [(path, size) for _, path, size in sorted(found)]
+                used.append((path.stat().st_mtime_ns, path, path.stat().st_size))
+        return [(path, size) for _, path, size in sorted(used)]
 
     def empty(self) -> None:
         """Remove every file, those that killed writers left too."""
@@ -91,6 +94,7 @@ class Cache:
             path.unlink(missing_ok=True)
 
     def _shrink(self, keep: Path) -> None:
+        """Remove what lost its writer, and files used longest ago until the rest is small enough."""
         for rest in self.directory.glob(".*.new"):
             with contextlib.suppress(FileNotFoundError):
                 if rest.stat().st_mtime < time.time() - STALE:
@@ -107,74 +111,88 @@ class Cache:
 
 
 class SharedBench(Bench):
-    """A bench whose market and panels other processes use too; the data must be what the plan was
-    made for.
+    """A bench whose market and panels other processes use too.
+
+    The data must be what the plan was made for.
     """
 
     def __init__(self, cache: Cache, code: str, fingerprints: Mapping[str, str]) -> None:
         super().__init__()
-        self.cache, self.code, self.expected = cache, code, fingerprints
+        self.cache = cache
+        self.code = code
+        self.expected = fingerprints
 
     def get(self, what: str, of: Any, make: Callable[[], Any]) -> Any:
-        return super().get(
-            what, of, lambda: self._kept(what, of, make) if what in SHARED else make()
-        )
+        def kept() -> Any:
+            return self._kept(what, of, make)
+
+        return super().get(what, of, kept if what in SHARED else make)
 
     def _kept(self, what: str, of: Any, make: Callable[[], Any]) -> Any:
+        """The thing from its file, or made and kept there.
+
+        Raises:
+            DataError: the data is not what the plan was made for.
+        """
         expected = self.expected.get(digest(of)) if what == "market" else None
         key = f"{what}-{digest([of, expected, self.code])}"
-        found = self.cache.get(key)
-        if found is None:
-            found = make()
-            if expected not in (None, getattr(found, "fingerprint", None)):
+        thing = self.cache.get(key)
+        if thing is None:
+            thing = make()
+            if expected is not None and thing.fingerprint != expected:
                 raise DataError(
-                    f"data: changed since the sweep began: {found.source}; allowed: the same data, or a new sweep"
+                    f"data: changed since the sweep began: {thing.source}; "
+                    "allowed: the same data, or a new sweep"
                 )
-            self.cache.put(key, found)
-        return found
+            self.cache.put(key, thing)
+        return thing
 
 
 def bench_of(plan: Plan) -> SharedBench:
     """The bench of a process that works for the plan."""
     settings = plan.settings
-    fingerprints = {one: job.fingerprint for job in plan.jobs for one in [digest(job.data)]}
-    return SharedBench(
-        Cache(Path(settings.cache), settings.cache_gb * GIGABYTE), plan.code, fingerprints
-    )
+    cache = Cache(Path(settings.cache), settings.cache_gb * GIGABYTE)
+    fingerprints = {digest(job.data): job.fingerprint for job in plan.jobs}
+    return SharedBench(cache, plan.code, fingerprints)
 
 
-def _dump(file: Any, text: bytes, buffers: list[memoryview]) -> None:
-    sizes = struct.pack(f"<{len(buffers)}Q", *(one.nbytes for one in buffers))
-    start = HEAD.size + len(sizes) + len(text)
-    total = start
-    for one in buffers:
-        total += -total % LINE + one.nbytes
-    file.write(HEAD.pack(MARK, total, len(text), len(buffers), zlib.crc32(sizes + text)))
+def _dump(file: Any, text: bytes, buffers: Sequence[memoryview]) -> None:
+    """Write head, sizes of the buffers, pickle, and the buffers, each at the start of a line."""
+    sizes = struct.pack(f"<{len(buffers)}Q", *(buffer.nbytes for buffer in buffers))
+    total = HEAD.size + len(sizes) + len(text)
+    for buffer in buffers:
+        total += _padding(total) + buffer.nbytes
+    checksum = zlib.crc32(sizes + text)
+    file.write(HEAD.pack(MARK, total, len(text), len(buffers), checksum))
     file.write(sizes + text)
-    for one in buffers:
-        file.write(b"\0" * (-file.tell() % LINE))
-        file.write(one)
+    for buffer in buffers:
+        file.write(b"\0" * _padding(file.tell()))
+        file.write(buffer)
     file.flush()
     os.fsync(file.fileno())
+
+
+def _padding(position: int) -> int:
+    """Bytes from a position in the file to the start of the next line."""
+    return -position % LINE
 
 
 def _loaded(data: memoryview) -> Any:
     """What `_dump` wrote, None where it is not whole."""
     if len(data) < HEAD.size:
         return None
-    mark, total, length, count, check = HEAD.unpack_from(data)
-    start = HEAD.size + 8 * count
-    at = start + length
-    if (
-        mark != MARK
-        or total != len(data)
-        or at > total
-        or zlib.crc32(data[HEAD.size : at]) != check
-    ):
+    mark, total, length, count, checksum = HEAD.unpack_from(data)
+    start = HEAD.size + SIZE_BYTES * count
+    position = start + length
+    if mark != MARK or total != len(data) or position > total:
         return None
-    sizes, text, buffers = struct.unpack_from(f"<{count}Q", data, HEAD.size), data[start:at], []
-    for size in sizes:
-        at += -at % LINE
-        buffers.append(data[at : at + size])
-        at += size
-    return pickle.loads(text, buffers=buffers)  # noqa: S301 (written by the same user, checked in Cache.get)
+    if zlib.crc32(data[HEAD.size : position]) != checksum:
+        return None
+    text = data[start:position]
+    buffers = []
+    for size in struct.unpack_from(f"<{count}Q", data, HEAD.size):
+        position += _padding(position)
+        buffers.append(data[position : position + size])
+        position += size
+    # written by the same user, checked in Cache.get
+    return pickle.loads(text, buffers=buffers)  # noqa: S301

@@ -1,5 +1,6 @@
-"""A sweep from its plan to its end: what is done is skipped, what fails is told, what was lost
-comes again.
+"""A sweep from its plan to its end.
+
+What is done is skipped, what fails is reported, and what was lost comes again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.compute.cache import Bench
 from runner.errors import RunnerError
@@ -34,18 +35,18 @@ from runner.sweeps.telling.compare import compare
 if TYPE_CHECKING:
     from runner.sweeps.comparison.comparison import Comparison
 
-# seconds after which the ledger is told of jobs that ended; a killed conductor's are told by a
+# seconds after which jobs that ended go into the ledger; those of a killed conductor go there at a
 # resume
 COUNTED = 1.0
 JobOf = Callable[[int, Sequence[str]], Job]
 
 
 def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
-    """Run every job of the plan that is not done, and tell what all of them say; the exit code.
+    """Run every job of the plan that is not done, and report on all of them; the exit code.
 
     Args:
         job_of: a job of the plan by its number and what only it has, for searches that add jobs.
-        form: how it is told.
+        form: of what is printed.
 
     Raises:
         RunnerError: the sweep is run by another process; its launcher is not to be had here; or the
@@ -64,11 +65,11 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
         log = Log(plan)
         status = "FAILED"
         try:
-            with progress.Progress(plan.name, form) as told:
-                plan, failed = _rounds(plan, bench, here, log, told, job_of)
+            with progress.Progress(plan.name, form) as display:
+                plan, failed = _rounds(plan, bench, here, log, display, job_of)
             log.count()
-            told.summary([(job, plan.failure(job)) for job in failed])
-            _told(plan, log, form)
+            display.summary([(job, plan.failure(job)) for job in failed])
+            _report(plan, log, form)
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
@@ -78,21 +79,19 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
         return 1 if failed else 0
 
 
-def _told(plan: Plan, log: Log, form: Form) -> None:
-    """Judge and compare the finished jobs, tell it, and write it to the directory `report` and to
-    MLflow.
-    """
+def _report(plan: Plan, log: Log, form: Form) -> None:
+    """Judge and compare the finished jobs: printed, in the directory `report`, and in MLflow."""
     judged = verdict(plan)
     if judged is None:
         if form == "json":
             compare(plan, form=form)
         return
     words = [judged.sentence, *judged.notes]
-    tables = {
-        name: table
-        for name, table in (("tests", judged.tests), ("strategies", judged.strategies))
-        if len(table)
-    }
+    tables = {}
+    if len(judged.tests):
+        tables["tests"] = judged.tests
+    if len(judged.strategies):
+        tables["strategies"] = judged.strategies
     compared = compare(plan, verdict_words=words, verdict_tables=tables, form=form)
     metrics = {f"sweep/{name}": value for name, value in judged.metrics.items()}
     tracked_sweep.summarise(log.store, sweep_tags(plan), compared, judged.sentence, metrics)
@@ -110,15 +109,14 @@ def _say_where(plan: Plan, store: tracking.Store, compared: Comparison) -> None:
 
 
 def _rounds(
-    plan: Plan, bench: Bench, here: bool, log: Log, told: progress.Progress, job_of: JobOf
+    plan: Plan, bench: Bench, here: bool, log: Log, display: progress.Progress, job_of: JobOf
 ) -> tuple[Plan, list[Job]]:
-    """Run the plan; where scores lead the search, run, look, and add jobs until there are
-    enough.
-    """
-    failed, tried = [], set[int]()
+    """Run the plan, to which a search led by scores adds jobs; and the jobs that failed."""
+    failed: list[Job] = []
+    tried: set[int] = set()
     while True:
         own = bench if here else bench_of(plan)
-        failed += _run(plan, tried, own, log, told)
+        failed += _run(plan, tried, own, log, display)
         tried |= {job.number for job in plan.jobs}
         if plan.settings.search != "bayes":
             return plan, failed
@@ -148,12 +146,12 @@ class Log:
         )
         if plan.settings.search != "bayes":
             wanted = {job.key for job in plan.jobs}
-            tracked_sweep.discard(
-                self.store, [run for key, run in self.logged.items() if key not in wanted]
-            )
+            unwanted = [run for key, run in self.logged.items() if key not in wanted]
+            tracked_sweep.discard(self.store, unwanted)
             self.logged = {key: run for key, run in self.logged.items() if key in wanted}
 
     def end(self, status: str) -> None:
+        """Nothing more comes; the sweep has this status in MLflow."""
         self.count()
         tracked_sweep.end_sweep(self.store, self.parent, status)
 
@@ -166,6 +164,7 @@ class Log:
         self._ended(job, "finished", RunDirectory(place).seconds)
 
     def failed(self, job: Job, failure: Failure) -> None:
+        """For good, after all retries."""
         about = {
             "name": self.plan.names[job.number],
             "spec": without_secrets(job.spec),
@@ -175,129 +174,141 @@ class Log:
         self._ended(job, "failed", failure.seconds)
 
     def count(self) -> None:
-        """Tell the ledger of the jobs that ended since it was last told."""
+        """Enter the jobs that ended since the last time into the ledger."""
         if self.ended:
             self.ledger.ended(self.ended)
-        self.ended, self.counted = {}, time.monotonic()
+        self.ended = {}
+        self.counted = time.monotonic()
 
     def _ended(self, job: Job, outcome: str, seconds: float) -> None:
-        self.ended[job.key, str(self.plan.place(job).resolve())] = outcome, seconds
+        place = str(self.plan.place(job).resolve())
+        self.ended[job.key, place] = outcome, seconds
         if time.monotonic() - self.counted > COUNTED:
             self.count()
 
     def _tags(self, job: Job) -> dict[str, str]:
-        own = {
+        return {
+            **sweep_tags(self.plan),
             "role": "job",
             "job": job.key,
             "job.number": str(job.number),
             "mlflow.parentRunId": self.parent,
         }
-        return {**sweep_tags(self.plan), **own}
 
 
 def _known(plan: Plan, bench: Bench) -> Plan:
-    """The plan, written, with fingerprint, key and family of each job; where data cannot be read,
-    the job fails.
+    """The plan, written, with fingerprint, key and family of each job.
+
+    A job whose data cannot be read fails.
     """
-    seen: dict[str, str | Failure] = {}
+    fingerprints: dict[str, str | Failure] = {}
     jobs = []
     for job in plan.jobs:
         data = digest(job.data)
-        if data not in seen:
-            try:
-                experiment = build(job.spec)
-                seen[data] = bench.get("market", job.data, experiment.market).fingerprint
-            except RunnerError as error:
-                seen[data] = Failure(error.mistakes, final=True)
-        found = seen[data]
-        if isinstance(found, Failure):
-            plan.fail(job, found)
+        if data not in fingerprints:
+            fingerprints[data] = _fingerprint(job, bench)
+        fingerprint = fingerprints[data]
+        if isinstance(fingerprint, Failure):
+            plan.fail(job, fingerprint)
             jobs.append(replace(job, fingerprint="", key="", family=""))
         else:
             code = code_version(tuple(job.spec.get("allow") or ()))
-            key, family = job_key(job.spec, found, code), family_key(job.spec, found)
-            jobs.append(replace(job, fingerprint=found, key=key, family=family))
+            key = job_key(job.spec, fingerprint, code)
+            family = family_key(job.spec, fingerprint)
+            jobs.append(replace(job, fingerprint=fingerprint, key=key, family=family))
     plan = replace(plan, jobs=tuple(jobs), code=code_version())
     plan.write()
     return plan
 
 
-def _run(plan: Plan, tried: set[int], bench: Bench, log: Log, told: progress.Progress) -> list[Job]:
+def _fingerprint(job: Job, bench: Bench) -> str | Failure:
+    """The fingerprint of the data of the job, or why it cannot be read."""
+    try:
+        experiment = build(job.spec)
+        return bench.get("market", job.data, experiment.market).fingerprint
+    except RunnerError as error:
+        return Failure(error.mistakes, final=True)
+
+
+def _run(
+    plan: Plan, tried: set[int], bench: Bench, log: Log, display: progress.Progress
+) -> list[Job]:
     """Run what is neither done nor tried, and give back the jobs that failed."""
     log.plan = plan
     fresh = [job for job in plan.jobs if job.number not in tried]
-    unread, known = [job for job in fresh if not job.key], [job for job in fresh if job.key]
+    unread = [job for job in fresh if not job.key]
+    known = [job for job in fresh if job.key]
     taken = _taken(plan, known, log.ledger)
     done = [job for job in known if plan.done(job)]
-    todo = sorted(
-        (job for job in known if not plan.done(job)),
-        key=lambda job: (digest(_recipe(job)), job.number),
-    )
+    todo = [job for job in known if not plan.done(job)]
+    todo.sort(key=_by_recipe)
     log.ledger.begin({(job.key, str(plan.place(job).resolve())): job.family for job in todo})
-    if not told.jobs and plan.jobs:
+    if not display.jobs and plan.jobs:
         typical = log.ledger.typical_seconds(todo[0].family) if todo else None
-        told.plan(plan.to_do(), len(done), taken, plan.same, typical)
+        display.plan(plan.to_do(), len(done), taken, plan.same, typical)
     for job in done:
         log.finished(job)
     for job in unread:
-        if failure := plan.failure(job):
+        failure = plan.failure(job)
+        if failure:
             log.failed(job, failure)
-            told.failed(job, failure)
-    return [*unread, *_tried(plan, todo, bench, log, told)]
+            display.failed(job, failure)
+    return [*unread, *_tried(plan, todo, bench, log, display)]
 
 
 def _tried(
-    plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, told: progress.Progress
+    plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, display: progress.Progress
 ) -> Iterator[Job]:
     """Jobs that failed for good, after the retries that they may have."""
+    launch = LAUNCHERS[plan.settings.launcher]
     tries: dict[int, int] = {}
     while todo:
         again = []
-        with closing(
-            LAUNCHERS[plan.settings.launcher](plan, todo, bench)
-        ) as outcomes:  # its workers end with it
+        with closing(launch(plan, todo, bench)) as outcomes:  # its workers end with it
             for job in outcomes:
                 failure = plan.failure(job)
                 if failure is None:
                     log.finished(job)
-                    told.finished(job)
+                    display.finished(job)
                 elif not failure.final and tries.get(job.number, 0) < plan.settings.retries:
                     tries[job.number] = tries.get(job.number, 0) + 1
                     again.append(job)
                 else:
                     log.failed(job, failure)
-                    told.failed(job, failure)
+                    display.failed(job, failure)
                     yield job
                     if plan.settings.fail_fast:
                         return
         todo = again
 
 
-def _recipe(job: Job) -> list[Any]:
-    """Jobs with the same panel run after each other."""
-    return [
-        job.fingerprint,
-        job.data,
-        *(job.spec.get(part) for part in ("features", "target", "preprocess")),
-    ]
+def _by_recipe(job: Job) -> tuple[str, int]:
+    """The order of jobs: those with the same panel run after each other."""
+    parts = [job.spec.get(part) for part in ("features", "target", "preprocess")]
+    recipe = [job.fingerprint, job.data, *parts]
+    return digest(recipe), job.number
 
 
 def _taken(plan: Plan, jobs: Sequence[Job], ledger: Ledger) -> int:
-    """How many jobs were finished elsewhere, by another sweep or a run of its own; their
-    directories are copied.
-    """
+    """Take over jobs that another sweep or a run of its own finished; how many there were."""
     missing = {job.key: job for job in jobs if not plan.done(job)}
     count = 0
     for key, place in ledger.finished(missing).items():
         job = missing[key]
         enough = plan.settings.report == "tables" or (place / "report.html").exists()
         if enough and place.resolve() != plan.place(job).resolve():
-            with plan.held(job):
-                if not plan.done(job):
-                    plan.clear(job)
-                    fresh = plan.directory / f".{job.number}.copy.unfinished"
-                    shutil.copytree(place, fresh)
-                    RunDirectory(fresh).choose(job.chosen)
-                    fresh.rename(plan.place(job))
+            _copy(place, plan, job)
             count += 1
     return count
+
+
+def _copy(place: Path, plan: Plan, job: Job) -> None:
+    """Copy a run directory to that of the job, unless another process did so meanwhile."""
+    with plan.held(job):
+        if plan.done(job):
+            return
+        plan.clear(job)
+        fresh = plan.directory / f".{job.number}.copy.unfinished"
+        shutil.copytree(place, fresh)
+        RunDirectory(fresh).choose(job.chosen)
+        fresh.rename(plan.place(job))

@@ -1,5 +1,6 @@
-"""Who runs the jobs: this process, several, or a cluster. Each gives jobs back as their outcomes
-are on disk.
+"""Who runs the jobs: this process, several, or a cluster.
+
+Each gives jobs back as their outcomes are on disk.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ def inline(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
 
 
 def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
-    """In several processes of this machine, each with its own bench; one that dies fails its job
-    and no other.
+    """In several processes of this machine, each with its own bench.
+
+    One that dies fails its job and no other.
     """
     from multiprocessing import get_context
 
@@ -49,19 +51,18 @@ def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
         while waiting or running:
             while waiting and len(running) < 2 * plan.settings.workers:
                 job = waiting.pop()
-                running[
-                    pool.schedule(work_on, args=[plan.directory, job.number], timeout=limit)
-                ] = job
+                future = pool.schedule(work_on, args=[plan.directory, job.number], timeout=limit)
+                running[future] = job
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)
-                _told(plan, job, future)
+                _keep_reason(plan, job, future)
                 yield job
     finally:
         pool.stop()
         pool.join()
 
 
-def _told(plan: Plan, job: Job, future: Future) -> None:
+def _keep_reason(plan: Plan, job: Job, future: Future) -> None:
     """Keep why the process of the job ended without an outcome, if it did."""
     from pebble import ProcessExpired
 
@@ -70,12 +71,10 @@ def _told(plan: Plan, job: Job, future: Future) -> None:
     except TimeoutError:
         plan.fail(job, Failure((out_of_time(plan),), final=False))
     except ProcessExpired as error:
-        why = (
-            f"its process was killed by signal {-error.exitcode}"
-            if error.exitcode < 0
-            else "its process ended"
-        )
-        plan.fail(job, Failure((f"{why} (out of memory?)",), final=False))
+        reason = "its process ended"
+        if error.exitcode < 0:
+            reason = f"its process was killed by signal {-error.exitcode}"
+        plan.fail(job, Failure((f"{reason} (out of memory?)",), final=False))
 
 
 def _end_with(parent: int) -> None:

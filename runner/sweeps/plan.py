@@ -1,6 +1,4 @@
-"""The plan of a sweep, written before anything runs: every job with its spec, and what became of
-each.
-"""
+"""The plan of a sweep, written before anything runs: each job, its spec, and its outcome."""
 
 from __future__ import annotations
 
@@ -23,14 +21,21 @@ from runner.record.rundir import SWEEPS, RunDirectory
 from runner.sweeps.search import Axis
 from runner.sweeps.settings import Sweep
 
-PLAN, STATE = "plan.json", ".state"
+PLAN = "plan.json"
+STATE = ".state"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its number, the overrides that only it has, all of them, its spec, and once the data
-    is known its fingerprint, the key of the job and the family of trials that it belongs to;
-    `chosen`: the option of each group."""
+    """One job of a sweep.
+
+    Attributes:
+        differs: the overrides that only it has.
+        overrides: all of them.
+        fingerprint, key, family: of its data, of the job, and of the trials that it belongs to;
+            empty until the data is known.
+        chosen: the option of each group.
+    """
 
     number: int
     differs: tuple[str, ...]
@@ -95,39 +100,43 @@ class Plan:
     @cached_property
     def names(self) -> Mapping[int, str]:
         """What only each job has, for people, by its number."""
-        for told in (short, str):
-            found = {
-                job.number: " ".join(map(told, job.differs)) or f"job {job.number}"
-                for job in self.jobs
-            }
-            if len(set(found.values())) == len(found):
-                return found
-        return {job.number: f"job {job.number}" for job in self.jobs}
+        numbered = {job.number: f"job {job.number}" for job in self.jobs}
+        for text_of in (short, str):
+            names = {}
+            for job in self.jobs:
+                overrides = " ".join(text_of(override) for override in job.differs)
+                names[job.number] = overrides or numbered[job.number]
+            if len(set(names.values())) == len(names):
+                return names
+        return numbered
 
     def to_do(self) -> int:
         """Jobs that the sweep has when it is done."""
-        return len(self.jobs) if self.settings.search != "bayes" else self.settings.draws or 0
+        if self.settings.search == "bayes":
+            return self.settings.draws or 0
+        return len(self.jobs)
 
     def place(self, job: Job) -> Path:
         """The run directory of a job."""
         return self.directory / str(job.number)
 
     def done(self, job: Job) -> bool:
-        """Whether the run directory of the job is there, made by this code from this data and
-        spec.
-        """
+        """Whether the job has its run directory, made by this code from this data and spec."""
+        if not job.key:
+            return False
         try:
-            return bool(job.key) and RunDirectory(self.place(job)).about.get("job") == job.key
+            return RunDirectory(self.place(job)).about.get("job") == job.key
         except (DataError, ValueError):
             return False
 
     def failure(self, job: Job) -> Failure | None:
         """Why the job failed when it was last tried, None where it did not."""
         try:
-            found = json.loads(self._failed(job).read_text(encoding="utf-8"))
+            kept = json.loads(self._failed(job).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        return Failure(**{**found, "mistakes": tuple(found["mistakes"])})
+        kept["mistakes"] = tuple(kept["mistakes"])
+        return Failure(**kept)
 
     def fail(self, job: Job, failure: Failure) -> None:
         """Keep why the job failed."""
@@ -138,8 +147,9 @@ class Plan:
         self._failed(job).unlink(missing_ok=True)
 
     def clear(self, job: Job) -> None:
-        """Remove what is left of the job: of other data or code, of workers that were killed, why
-        it failed.
+        """Remove what is left of the job.
+
+        That is results of other data or code, of workers that were killed, and why it failed.
         """
         for old in (self.place(job), *self.directory.glob(f".{job.number}.*.unfinished")):
             shutil.rmtree(old, ignore_errors=True)
@@ -147,8 +157,9 @@ class Plan:
 
     @contextmanager
     def held(self, job: Job) -> Iterator[None]:
-        """One process at a time works on the job, which has begun: a killed conductor's worker may
-        still be at it.
+        """One process at a time works on the job, which has begun.
+
+        The worker of a killed conductor may still be at it.
         """
         with open(marker(self.place(job)), "w") as mark:
             fcntl.flock(mark, fcntl.LOCK_EX)
@@ -156,11 +167,13 @@ class Plan:
 
     def write(self) -> None:
         """Write the plan, whole or not at all."""
-        told = {one.name: getattr(self, one.name) for one in fields(self)} | {"directory": ""}
-        told |= {"settings": asdict(self.settings), "axes": list(map(asdict, self.axes))}
-        told = without_secrets(told | {"jobs": [vars(job) for job in self.jobs]})
+        kept = {attribute.name: getattr(self, attribute.name) for attribute in fields(self)}
+        kept["directory"] = ""
+        kept["settings"] = asdict(self.settings)
+        kept["axes"] = [asdict(axis) for axis in self.axes]
+        kept["jobs"] = [vars(job) for job in self.jobs]
         (self.directory / STATE).mkdir(parents=True, exist_ok=True)
-        _replace(self.directory / PLAN, json.dumps(told, default=str))
+        _replace(self.directory / PLAN, json.dumps(without_secrets(kept), default=str))
 
     def _failed(self, job: Job) -> Path:
         return self.directory / STATE / f"{job.number}.failed"
@@ -186,11 +199,13 @@ def locked(directory: Path) -> Iterator[None]:
 
 def killed(ids: Collection[str]) -> set[str]:
     """Of these sweeps, by their ids, those that lie here and that no process conducts."""
-    found = set()
-    for place in (path.parent for path in SWEEPS.glob(f"*/{PLAN}") if _id(path.parent) in ids):
-        with suppress(SpecError), locked(place):
-            found.add(_id(place))
-    return found
+    ended = set()
+    for path in SWEEPS.glob(f"*/{PLAN}"):
+        directory = path.parent
+        if _id(directory) in ids:
+            with suppress(SpecError), locked(directory):
+                ended.add(_id(directory))
+    return ended
 
 
 def _id(directory: Path) -> str:
@@ -198,8 +213,7 @@ def _id(directory: Path) -> str:
 
 
 def find(name: str | None = None) -> Plan:
-    """The plan of a sweep by its name or directory; without one, of the sweep that was last begun
-    or resumed.
+    """The plan of a sweep by its name or directory; without one, of the last begun or resumed.
 
     Raises:
         SpecError: there is none.
@@ -219,24 +233,31 @@ def read(directory: Path) -> Plan:
         SpecError: there is none.
     """
     try:
-        found = json.loads((directory / PLAN).read_text(encoding="utf-8"))
+        kept = json.loads((directory / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        sweeps = sorted(
-            (path.parent.name for path in directory.parent.glob(f"*/{PLAN}")), reverse=True
-        )
+        sweeps = [path.parent.name for path in directory.parent.glob(f"*/{PLAN}")]
+        sweeps.sort(reverse=True)
         known = unknown(directory.name, sweeps) if sweeps else "there is none"
         raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}: {known}") from None
-    lists = ("differs", "overrides")
-    jobs = [Job(**{**job, **{name: tuple(job[name]) for name in lists}}) for job in found["jobs"]]
-    axes = [Axis(**{**axis, "values": tuple(axis["values"])}) for axis in found["axes"]]
-    own = {
-        "directory": directory,
-        "settings": Sweep(**found["settings"]),
-        "jobs": tuple(jobs),
-        "axes": tuple(axes),
-    }
-    own |= {name: tuple(found[name]) for name in ("configs", "words", "fixed")}
-    return Plan(**{**found, **own})
+    kept["directory"] = directory
+    kept["settings"] = Sweep(**kept["settings"])
+    kept["jobs"] = tuple(_job(job) for job in kept["jobs"])
+    kept["axes"] = tuple(_axis(axis) for axis in kept["axes"])
+    for name in ("configs", "words", "fixed"):
+        kept[name] = tuple(kept[name])
+    return Plan(**kept)
+
+
+def _job(kept: Mapping[str, Any]) -> Job:
+    """A job as the plan file keeps it: its tuples are lists there."""
+    differs = tuple(kept["differs"])
+    overrides = tuple(kept["overrides"])
+    return Job(**{**kept, "differs": differs, "overrides": overrides})
+
+
+def _axis(kept: Mapping[str, Any]) -> Axis:
+    """An axis as the plan file keeps it: its tuple is a list there."""
+    return Axis(**{**kept, "values": tuple(kept["values"])})
 
 
 def _replace(path: Path, text: str) -> None:

@@ -14,12 +14,14 @@ from runner.errors import SpecError
 from runner.sweeps.settings import Sweep
 
 MOST_JOBS = 100_000  # what is more was hardly meant
+PLAIN_WORD = "[A-Za-z_][A-Za-z_0-9.]*"  # text that the command line takes without quotes
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One key that varies: overrides to choose from, or the ends of an interval, even or in its
-    logarithm.
+    """One key that varies: overrides to choose from, or the ends of an interval.
+
+    Draws from an interval are even, or even in its logarithm (`log`).
     """
 
     key: str
@@ -33,10 +35,16 @@ class Axis:
         if self.values:
             return chance.choice(self.values)
         if self.log:
-            return (
-                f"{self.key}={math.exp(chance.uniform(math.log(self.low), math.log(self.high)))!r}"
-            )
-        return f"{self.key}={chance.uniform(self.low, self.high)!r}"
+            value = math.exp(chance.uniform(math.log(self.low), math.log(self.high)))
+        else:
+            value = chance.uniform(self.low, self.high)
+        return f"{self.key}={value!r}"
+
+    def ends(self) -> Sequence[str]:
+        """The overrides to choose from, or those of both ends of the interval."""
+        if self.values:
+            return self.values
+        return (f"{self.key}={self.low!r}", f"{self.key}={self.high!r}")
 
 
 def combinations(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
@@ -47,89 +55,109 @@ def combinations(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
     """
     if sweep.search == "bayes" and (sweep.jobs or not axes):
         raise SpecError(
-            "sweep.search: bayes needs keys that vary, and no jobs; allowed: key=a,b or interval(low, high)"
+            "sweep.search: bayes needs keys that vary, and no jobs; "
+            "allowed: key=a,b or interval(low, high)"
         )
     rows = sweep.jobs or [[]]
-    open_ended = [axis.key for axis in axes if not axis.values]
-    if open_ended and sweep.search in ("grid", "zip"):
-        raise SpecError(
-            [f"{key}: an interval; allowed with sweep.search=random or bayes" for key in open_ended]
-        )
+    if sweep.search in ("grid", "zip"):
+        _no_interval(axes)
     if sweep.search == "zip":
-        lengths = {axis.key: len(axis.values) for axis in axes}
-        if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{key} has {n}" for key, n in lengths.items())
-            raise SpecError(
-                f"sweep.search: zip takes values side by side; {told}; allowed: as many of each"
-            )
-        varied = list(zip(*(axis.values for axis in axes), strict=True)) or [()]
+        varied = _side_by_side(axes)
     elif sweep.search == "grid":
         varied = _grid(axes, len(rows))
     elif sweep.search == "random":
         varied = _drawn(axes, sweep)
     else:
         varied = _each(axes)
-    return [(*row, *one) for row in rows for one in varied]
+    return [(*row, *overrides) for row in rows for overrides in varied]
+
+
+def _no_interval(axes: Sequence[Axis]) -> None:
+    """Refuse intervals, which have no list of values.
+
+    Raises:
+        SpecError: an axis is an interval.
+    """
+    allowed = "allowed with sweep.search=random or bayes"
+    mistakes = [f"{axis.key}: an interval; {allowed}" for axis in axes if not axis.values]
+    if mistakes:
+        raise SpecError(mistakes)
+
+
+def _side_by_side(axes: Sequence[Axis]) -> list[tuple[str, ...]]:
+    """The first values of all keys, then the second ones, and so on."""
+    lengths = {axis.key: len(axis.values) for axis in axes}
+    if len(set(lengths.values())) > 1:
+        given = ", ".join(f"{key} has {n}" for key, n in lengths.items())
+        raise SpecError(
+            f"sweep.search: zip takes values side by side; {given}; allowed: as many of each"
+        )
+    if not axes:
+        return [()]
+    return list(zip(*(axis.values for axis in axes), strict=True))
 
 
 def _grid(axes: Sequence[Axis], rows: int) -> list[tuple[str, ...]]:
+    """Every value of each key with every value of all others."""
     size = rows * math.prod(len(axis.values) for axis in axes)
     if size > MOST_JOBS:
         raise SpecError(
-            f"sweep: {size:,} combinations; allowed: {MOST_JOBS:,}, or sweep.search=random with draws"
+            f"sweep: {size:,} combinations; "
+            f"allowed: {MOST_JOBS:,}, or sweep.search=random with draws"
         )
     return list(product(*(axis.values for axis in axes)))
 
 
 def _each(axes: Sequence[Axis]) -> list[tuple[str, ...]]:
-    """Every value of every key and the ends of every interval once, the other keys at their
-    first.
-    """
-    ends = [
-        axis.values or tuple(f"{axis.key}={end!r}" for end in (axis.low, axis.high))
-        for axis in axes
-    ]
+    """Each value of each key and the ends of each interval once, the other keys at their first."""
+    ends = [axis.ends() for axis in axes]
     first = [values[0] for values in ends]
-    found = {
-        (*first[:k], value, *first[k + 1 :]): None
-        for k, values in enumerate(ends)
-        for value in values
-    }
-    return list(found)
+    rows: dict[tuple[str, ...], None] = {}
+    for k, values in enumerate(ends):
+        for value in values:
+            rows[(*first[:k], value, *first[k + 1 :])] = None
+    return list(rows)
 
 
 def _drawn(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
     """Different draws; fewer than asked for where there are no more combinations."""
-    chance, found = Random(sweep.seed), dict[tuple[str, ...], None]()  # noqa: S311 (no secret)
-    draws = sweep.draws or 0
-    finite = all(axis.values for axis in axes)
-    most = min(draws, math.prod(len(axis.values) for axis in axes)) if finite else draws
-    while len(found) < most:
-        found[tuple(axis.draw(chance) for axis in axes)] = None
-    return list(found)
+    chance = Random(sweep.seed)  # noqa: S311 (no secret)
+    most = sweep.draws or 0
+    if all(axis.values for axis in axes):
+        most = min(most, math.prod(len(axis.values) for axis in axes))
+    rows: dict[tuple[str, ...], None] = {}
+    while len(rows) < most:
+        rows[tuple(axis.draw(chance) for axis in axes)] = None
+    return list(rows)
 
 
 def over(key: str, values: Any) -> str:
-    """What varies in a sweep kept in a file, as the command line has it: a list, or the same text
-    as there.
+    """What varies in a sweep kept in a file, as the command line has it.
+
+    Args:
+        values: a list, or the same text as on the command line.
     """
-    if isinstance(values, list):
-        return (
-            f"{key}={','.join(map(_word, values))}"
-            if len(values) > 1
-            else f"{key}=choice({_word(values[0])})"
-        )
-    return f"{key}={values}"
+    if not isinstance(values, list):
+        return f"{key}={values}"
+    words = [_word(value) for value in values]
+    if len(words) > 1:
+        return f"{key}={','.join(words)}"
+    return f"{key}=choice({words[0]})"
 
 
 def _word(value: Any) -> str:
     """A value in the grammar of the command line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{_word(one)}" for key, one in value.items()) + "}"
+        settings = [f"{key}:{_word(item)}" for key, item in value.items()]
+        return f"{{{','.join(settings)}}}"
     if isinstance(value, list):
-        return f"[{','.join(map(_word, value))}]"
-    if isinstance(value, str) and not re.fullmatch("[A-Za-z_][A-Za-z_0-9.]*", value):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return (
-        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
+        items = [_word(item) for item in value]
+        return f"[{','.join(items)}]"
+    if isinstance(value, str) and not re.fullmatch(PLAIN_WORD, value):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    return str(value)

@@ -60,7 +60,8 @@ class Sweep:
             wrong.append(f"draws: given null; allowed: how many to draw, for search={self.search}")
         if not drawn and self.draws is not None:
             wrong.append(
-                f"draws: given {self.draws}; allowed: null, for search={self.search} has every combination"
+                f"draws: given {self.draws}; "
+                f"allowed: null, for search={self.search} has every combination"
             )
         if self.retries < 0:
             wrong.append(f"retries: given {self.retries}; allowed: a whole number from 0")

@@ -1,5 +1,4 @@
-"""Jobs on a Slurm cluster: several Slurm jobs at a time, each working through its share of what
-waits.
+"""Jobs on a Slurm cluster: several Slurm jobs at a time, each working through its share.
 
 Slurm is asked what became of a Slurm job; what became of the jobs in it is on disk. All Slurm jobs
 of a sweep bear one name, by which those that a killed conductor left are found: no list of them
@@ -8,6 +7,7 @@ could miss one.
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
@@ -40,22 +40,16 @@ ENDED = {
     "TIMEOUT": "its time was over (sweep.slurm.time)",
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-OWN = (
-    "job_name",
-    "nodes",
-    "ntasks_per_node",
-    "array_parallelism",
-)  # of a Slurm job, what the sweep itself sets
+# of a Slurm job, what the sweep itself sets
+OWN = ("job_name", "nodes", "ntasks_per_node", "array_parallelism")
 
 
 @dataclass
 class Chunk:
-    """A Slurm job: its jobs without an outcome so far, in the order that it works in, and how many
-    it has had.
-    """
+    """A Slurm job: its jobs without an outcome so far, in order, and how many have one."""
 
     left: list[Job]
-    told: int = 0
+    done: int = 0
     ended: str = ""  # what Slurm said of its end
 
 
@@ -73,20 +67,20 @@ def check(settings: Sweep) -> None:
         ) from None
     if not (shutil.which("sbatch") and shutil.which("srun")):
         raise SpecError(
-            "sweep.launcher: slurm: no sbatch and srun here; allowed: a machine that submits to Slurm"
+            "sweep.launcher: slurm: no sbatch and srun here; "
+            "allowed: a machine that submits to Slurm"
         )
     allowed = sorted(SlurmExecutor._valid_parameters() - {*OWN})
-    if wrong := [
-        f"sweep.slurm: {unknown(name, allowed)}" for name in settings.slurm if name not in allowed
-    ]:
-        raise SpecError(wrong)
+    names = [name for name in settings.slurm if name not in allowed]
+    if names:
+        raise SpecError([f"sweep.slurm: {unknown(name, allowed)}" for name in names])
 
 
 def slurm(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
-    """In Slurm jobs; one that ends early fails the job that it was at, and those after it wait
-    again.
-    """
-    waiting, running, asked = list(jobs), dict[str, Chunk](), 0.0
+    """In Slurm jobs; one that ends early fails the job it was at, and those after it wait again."""
+    waiting = list(jobs)
+    running: dict[str, Chunk] = {}
+    asked = 0.0  # when Slurm last answered
     for job in jobs:
         plan.forget(job)
     executor = _executor(plan)
@@ -95,7 +89,8 @@ def slurm(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
             _submit(plan, executor, waiting, running)
             time.sleep(LOOK)
             states = _states(plan) if time.monotonic() > asked + ASK else None
-            asked = asked if states is None else time.monotonic()
+            if states is not None:
+                asked = time.monotonic()
             _look_again(plan.directory)
             for number, chunk in list(running.items()):
                 yield from _outcomes(plan, chunk)
@@ -113,14 +108,22 @@ def cancel(plan: Plan) -> None:
     Raises:
         RunnerError: Slurm does not answer.
     """
-    while left := [number for number, state in _asked(plan).items() if state not in ENDED]:
+    left = _not_ended(plan)
+    while left:
         _scancel(left)
         time.sleep(LOOK)
+        left = _not_ended(plan)
+
+
+def _not_ended(plan: Plan) -> list[str]:
+    """Slurm jobs of the sweep that wait or run, by id."""
+    return [number for number, state in _asked(plan).items() if state not in ENDED]
 
 
 def _submit(plan: Plan, executor: Any, waiting: list[Job], running: dict[str, Chunk]) -> None:
-    """Fill the places; shares get smaller as less is left, so that all places end at about the same
-    time.
+    """Fill the places with shares of what waits.
+
+    Shares get smaller as less is left, so that all places end at about the same time.
 
     Raises:
         RunnerError: Slurm takes none.
@@ -129,7 +132,8 @@ def _submit(plan: Plan, executor: Any, waiting: list[Job], running: dict[str, Ch
 
     places = plan.settings.workers
     while waiting and len(running) < places:
-        share = waiting[: -(-len(waiting) // (2 * places))]
+        size = math.ceil(len(waiting) / (2 * places))
+        share = waiting[:size]
         numbers = [job.number for job in share]
         try:
             slurm_job = executor.submit(work_through, str(plan.directory.resolve()), numbers)
@@ -137,7 +141,8 @@ def _submit(plan: Plan, executor: Any, waiting: list[Job], running: dict[str, Ch
             if running:  # a limit of the cluster, perhaps: later
                 return
             lines = [line for line in str(error).splitlines() if line.strip()]
-            raise RunnerError(f"sweep.slurm: {lines[-1] if lines else 'sbatch failed'}") from None
+            reason = lines[-1] if lines else "sbatch failed"
+            raise RunnerError(f"sweep.slurm: {reason}") from None
         del waiting[: len(share)]
         running[slurm_job.job_id] = Chunk(share)
 
@@ -145,13 +150,12 @@ def _submit(plan: Plan, executor: Any, waiting: list[Job], running: dict[str, Ch
 def _outcomes(plan: Plan, chunk: Chunk) -> Iterator[Job]:
     """Jobs of the chunk whose outcome came since the last look."""
     while chunk.left and (plan.done(chunk.left[0]) or plan.failure(chunk.left[0])):
-        chunk.told += 1
+        chunk.done += 1
         yield chunk.left.pop(0)
 
 
 def _lost(plan: Plan, number: str, chunk: Chunk, state: str, waiting: list[Job]) -> Iterator[Job]:
-    """Where the Slurm job has ended: its first job without an outcome failed, the others wait
-    again.
+    """The first job without an outcome of a Slurm job that has ended failed; the others wait again.
 
     The first one waits again too where the Slurm job had done others and ended for want of time.
     """
@@ -160,7 +164,8 @@ def _lost(plan: Plan, number: str, chunk: Chunk, state: str, waiting: list[Job])
     if not chunk.ended:  # what it wrote last may not be seen here yet
         chunk.ended = state
         return
-    if not (chunk.told and chunk.ended in ("COMPLETED", "PREEMPTED", "TIMEOUT")):
+    out_of_time = chunk.ended in ("COMPLETED", "PREEMPTED", "TIMEOUT")
+    if not (chunk.done and out_of_time):
         job = chunk.left.pop(0)
         log = plan.directory / STATE / "slurm" / f"{number}_0_log.err"
         line = f"Slurm job {number}: {ENDED[chunk.ended]} ({chunk.ended}); see {log}"
@@ -178,41 +183,38 @@ def _executor(plan: Plan) -> Any:
     """
     from submitit import SlurmExecutor
 
-    given = dict(plan.settings.slurm)
-    kept = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")} | {
-        one: os.environ.get(one, "1") for one in THREADS
-    }
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in kept.items()]
+    environment = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    for name in THREADS:
+        environment[name] = os.environ.get(name, "1")
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
     executor = SlurmExecutor(plan.directory.resolve() / STATE / "slurm", max_num_timeout=0)
+    parameters = {"time": None, **plan.settings.slurm, "job_name": _name(plan)}
     try:
-        setup = [*given.pop("setup", []), f"cd {shlex.quote(os.getcwd())}", *exports]
-        executor.update_parameters(
-            **{"time": None, **given, "job_name": _name(plan), "setup": setup}
-        )
+        setup = [*parameters.pop("setup", []), f"cd {shlex.quote(os.getcwd())}", *exports]
+        executor.update_parameters(**parameters, setup=setup)
     except (TypeError, ValueError) as error:
         raise SpecError(f"sweep.slurm: {' '.join(str(error).split())}") from None
     return executor
 
 
 def work_through(directory: str, numbers: Sequence[int]) -> None:
-    """What a Slurm job does: these jobs of the sweep, one after the other, until its time is
-    nearly over.
-    """
-    over: list[int] = []
+    """What a Slurm job does: these jobs, one after the other, until its time is nearly over."""
+    warnings: list[int] = []
+
+    def warned(number: int, frame: object) -> None:
+        warnings.append(number)
+
     for name in (signal.SIGTERM, signal.SIGCONT):  # submitit would not let it be ended
         signal.signal(name, signal.SIG_DFL)
-    for name in (
-        signal.SIGUSR1,
-        signal.SIGUSR2,
-    ):  # one of them says so, sweep.slurm.signal_delay_s before
-        signal.signal(name, lambda number, frame: over.append(number))
+    for name in (signal.SIGUSR1, signal.SIGUSR2):  # comes sweep.slurm.signal_delay_s before the end
+        signal.signal(name, warned)
     plan, bench = own(Path(directory))
-    for i, job in enumerate(plan.jobs[number] for number in numbers):
-        if over and i > 0:
+    for place, number in enumerate(numbers):
+        if warnings and place > 0:
             return
-        if (
-            plan.failure(job) is None
-        ):  # else this is the second time: Slurm began the Slurm job again
+        job = plan.jobs[number]
+        # one that failed has been tried: Slurm began the Slurm job again
+        if plan.failure(job) is None:
             work(plan, job, bench)
 
 
@@ -222,7 +224,7 @@ def _name(plan: Plan) -> str:
 
 
 def _asked(plan: Plan) -> dict[str, str]:
-    """Slurm's word for each Slurm job of the sweep that it knows of, by id.
+    """The state of each Slurm job of the sweep that Slurm knows of, by id.
 
     Raises:
         RunnerError: Slurm does not answer.
@@ -237,14 +239,13 @@ def _asked(plan: Plan) -> dict[str, str]:
     ]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        raise RunnerError(
-            f"sweep.launcher: slurm: {(answer.stderr.splitlines() or ['squeue failed'])[0]}"
-        )
+        lines = answer.stderr.splitlines() or ["squeue failed"]
+        raise RunnerError(f"sweep.launcher: slurm: {lines[0]}")
     return dict(line.split("|") for line in answer.stdout.split())
 
 
 def _states(plan: Plan) -> dict[str, str] | None:
-    """As `_asked`, None where Slurm does not answer now: it may later."""
+    """The states of `_asked`, None where Slurm does not answer now: it may later."""
     try:
         return _asked(plan)
     except RunnerError:
@@ -252,6 +253,7 @@ def _states(plan: Plan) -> dict[str, str] | None:
 
 
 def _scancel(numbers: Sequence[str]) -> None:
+    """End these Slurm jobs."""
     if numbers:
         subprocess.run(["scancel", "--quiet", *numbers], capture_output=True, check=False)
 
@@ -259,4 +261,5 @@ def _scancel(numbers: Sequence[str]) -> None:
 def _look_again(directory: Path) -> None:
     """Opening a directory makes a network file system forget which files were not there."""
     for place in (directory, directory / STATE):
-        os.close(os.open(place, os.O_RDONLY))
+        descriptor = os.open(place, os.O_RDONLY)
+        os.close(descriptor)

@@ -1,6 +1,4 @@
-"""One job of a sweep, in whatever process: its outcome is on disk, as a run directory or as a
-reason.
-"""
+"""One job of a sweep, in any process: its outcome is on disk, as a run directory or a reason."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -45,7 +44,8 @@ def work(plan: Plan, job: Job, bench: Bench) -> None:
 
 
 def _work(plan: Plan, job: Job, bench: Bench) -> None:
-    begun, failure = time.monotonic(), None
+    begun = time.monotonic()
+    failure: Failure | None = None
     plan.clear(job)
     try:
         with _limited(plan.settings.timeout):
@@ -56,15 +56,15 @@ def _work(plan: Plan, job: Job, bench: Bench) -> None:
     except OutOfTimeError:
         failure = Failure((out_of_time(plan),), final=False)
     except Exception as error:
-        line = f"raised {type(error).__name__}: {' '.join(str(error).split())}"
+        message = " ".join(str(error).split())
+        line = f"raised {type(error).__name__}: {message}"
         failure = Failure((line,), final=False, trace=traceback.format_exc())
     if failure:
-        plan.fail(
-            job, Failure(failure.mistakes, failure.final, time.monotonic() - begun, failure.trace)
-        )
+        plan.fail(job, replace(failure, seconds=time.monotonic() - begun))
 
 
 def out_of_time(plan: Plan) -> str:
+    """Why a job failed whose time was over."""
     return f"not done after {plan.settings.timeout:g} s (sweep.timeout)"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -15,170 +16,224 @@ if TYPE_CHECKING:
 MOST_NAMED = 8  # jobs listed by number
 
 
-def caveats(found: Comparison) -> list[str]:
+def caveats(comparison: Comparison) -> list[str]:
     """A sentence for each thing that bears on the comparison; nothing where nothing does."""
     return [
-        *_jobs(found),
-        *_data(found),
-        *_score(found),
-        *_later_rows(found),
-        *_sameness(found),
-        *_rows(found),
-        *_unchanging(found),
-        *_terms(found),
+        *_jobs(comparison),
+        *_data(comparison),
+        *_score(comparison),
+        *_later_rows(comparison),
+        *_sameness(comparison),
+        *_rows(comparison),
+        *_unchanging(comparison),
+        *_terms(comparison),
     ]
 
 
-def _jobs(found: Comparison) -> list[str]:
-    told = found.failures["outcome"].value_counts()
-    lost = ", ".join(f"{told[one]} {one}" for one in ("failed", "not run") if one in told)
-    total = len(found.plan.jobs)
-    keys = f" that differ in {', '.join(found.names)}" if found.names else ""
-    return [
-        f"{len(found.outcomes)} of {count(total, 'job')}{keys} finished{f' ({lost})' if lost else ''}."
-    ]
+def _jobs(comparison: Comparison) -> list[str]:
+    """How many jobs finished, and what became of the others."""
+    counts = comparison.failures["outcome"].value_counts()
+    kinds = [kind for kind in ("failed", "not run") if kind in counts]
+    lost = ", ".join(f"{counts[kind]} {kind}" for kind in kinds)
+    keys = ", ".join(comparison.names)
+    jobs = count(len(comparison.plan.jobs), "job")
+    sentence = f"{len(comparison.outcomes)} of {jobs}"
+    if keys:
+        sentence += f" that differ in {keys}"
+    sentence += " finished"
+    if lost:
+        sentence += f" ({lost})"
+    return [f"{sentence}."]
 
 
-def _data(found: Comparison) -> list[str]:
+def _data(comparison: Comparison) -> list[str]:
     """What looks wrong in the data of the jobs, or was read in a way to know."""
-    jobs = len(found.outcomes)
-    told = Counter(note for outcome in found.outcomes for note in outcome.about.get("notes") or ())
-    return [
-        note if times == jobs else f"{note} (In {times} of {jobs} jobs.)"
-        for note, times in told.items()
-    ]
+    jobs = len(comparison.outcomes)
+    times: Counter[str] = Counter()
+    for outcome in comparison.outcomes:
+        times.update(outcome.about.get("notes") or ())
+    sentences = []
+    for note, n in times.items():
+        sentences.append(note if n == jobs else f"{note} (In {n} of {jobs} jobs.)")
+    return sentences
 
 
-def _score(found: Comparison) -> list[str]:
+def _score(comparison: Comparison) -> list[str]:
     """What ranks, how far apart the scores are, and what being the best of many is worth."""
-    values = [value for value in map(found.score_of, found.first_block) if value is not None]
-    said = [found.fallback] if found.fallback else []
+    sentences = []
+    if comparison.fallback:
+        sentences.append(comparison.fallback)
+    scores = [comparison.score_of(outcome) for outcome in comparison.first_block]
+    values = [score for score in scores if score is not None]
     if not values:
-        return said
-    first, order = values.count(values[0]), "smallest" if found.lower_is_better else "largest"
-    who = ", ".join(str(one.job.number) for one in found.first_block[: min(first, MOST_NAMED)])
-    more = f" and {first - MOST_NAMED} more" if first > MOST_NAMED else ""
-    subject = f"Job {who} has" if first == 1 else f"Jobs {who}{more} have"
-    best = f"{subject} the {order} {found.score}"
-    middle = (
-        f"the median of all {len(values)} is {number(median(values))}, " if len(values) > 2 else ""
-    )
-    last = f"; {middle}the last is {number(values[-1])}" if len(values) > 1 else ""
-    said.append(f"{best}, {number(values[0])}{last}.")
+        return sentences
+    sentences.append(_best(comparison, values))
     different = len(set(values))
     if different > 1:
-        said.append(
-            f"The best was chosen among {different} different scores by its own score, which tends to flatter it: "
-            "on rows that no job was scored on, expect less."
+        sentences.append(
+            f"The best was chosen among {different} different scores by its own score, "
+            "which tends to flatter it: on rows that no job was scored on, expect less."
         )
-    without = sum(found.score_of(one) is None for one in found.ranked)
+    without = sum(comparison.score_of(outcome) is None for outcome in comparison.ranked)
     if without:
-        said.append(f"{count(without, 'job')} without {found.score}: last, without a rank.")
-    return said
+        jobs = count(without, "job")
+        sentences.append(f"{jobs} without {comparison.score}: last, without a rank.")
+    return sentences
 
 
-def _later_rows(found: Comparison) -> list[str]:
-    """Which jobs do not forecast, since they were trained on rows after those they were tested
-    on.
+def _best(comparison: Comparison, values: Sequence[float]) -> str:
+    """Which jobs have the best score, and how far the others are from it.
+
+    Args:
+        values: scores of the first block, best first.
     """
-    later = [str(one.job.number) for one in found.ranked if found.cross_validated(one)]
+    ties = values.count(values[0])
+    numbers = [str(outcome.job.number) for outcome in comparison.first_block[:ties]]
+    verb = "has" if ties == 1 else "have"
+    order = "smallest" if comparison.lower_is_better else "largest"
+    best = f"{_named(numbers)} {verb} the {order} {comparison.score}, {number(values[0])}"
+    if len(values) == 1:
+        return f"{best}."
+    middle = ""
+    if len(values) > 2:
+        middle = f"the median of all {len(values)} is {number(median(values))}, "
+    return f"{best}; {middle}the last is {number(values[-1])}."
+
+
+def _named(numbers: Sequence[str]) -> str:
+    """The subject of a sentence about jobs: the first of them by number, and how many more."""
+    noun = "Job" if len(numbers) == 1 else "Jobs"
+    who = f"{noun} {', '.join(numbers[:MOST_NAMED])}"
+    rest = len(numbers) - MOST_NAMED
+    return f"{who} and {rest} more" if rest > 0 else who
+
+
+def _later_rows(comparison: Comparison) -> list[str]:
+    """Which jobs do not forecast, since they were trained on rows after those they were tested on."""
+    later = [
+        str(outcome.job.number)
+        for outcome in comparison.ranked
+        if comparison.cross_validated(outcome)
+    ]
     if not later:
         return []
-    who = ", ".join(later[:MOST_NAMED]) + (
-        f" and {len(later) - MOST_NAMED} more" if len(later) > MOST_NAMED else ""
-    )
-    after = (
-        ""
-        if len(later) == len(found.ranked)
-        else "; ranked in a block of their own, after the forecasts"
-    )
-    subject = f"Job {who} is" if len(later) == 1 else f"Jobs {who} are"
-    return [
-        f"{subject} cross-validated on training rows that include later ones: no forecast{after}."
-    ]
+    after = ""
+    if len(later) < len(comparison.ranked):
+        after = "; ranked in a block of their own, after the forecasts"
+    verb = "is" if len(later) == 1 else "are"
+    rows = "cross-validated on training rows that include later ones"
+    return [f"{_named(later)} {verb} {rows}: no forecast{after}."]
 
 
-def _unchanging(found: Comparison) -> list[str]:
+def _unchanging(comparison: Comparison) -> list[str]:
     """Keys that the numbers of the jobs do not depend on."""
+    metrics = {outcome.job.number: outcome.metrics for outcome in comparison.outcomes}
+    alike = "jobs that differ in it alone have the same numbers (to 1e-9)"
     return [
-        f"{found.names[name]} changes nothing: jobs that differ in it alone have the same numbers (to 1e-9)."
-        for name in unchanging(
-            found.choices, {one.job.number: one.metrics for one in found.outcomes}
-        )
+        f"{comparison.names[name]} changes nothing: {alike}."
+        for name in unchanging(comparison.choices, metrics)
     ]
 
 
-def _sameness(found: Comparison) -> list[str]:
+def _sameness(comparison: Comparison) -> list[str]:
     """Whether the scores are of the same rows and kind, and honest."""
-    said, part = [], found.score.partition("/")[0]
-    families = {one.job.family for one in found.outcomes}
+    sentences = []
+    families = {outcome.job.family for outcome in comparison.outcomes}
     if len(families) > 1:
-        said.append(
-            f"Jobs have {len(families)} different data or targets: their scores are not of the same rows."
+        sentences.append(
+            f"Jobs have {len(families)} different data or targets: "
+            "their scores are not of the same rows."
         )
-    part = "oos" if part == "common" else part
-    counted = f"{part}/n_obs" if part in ("oos", "holdout") else "fit/n_obs"
-    rows = {one.metrics[counted] for one in found.outcomes if counted in one.metrics}
-    if len(rows) > 1 and len(families) < 2:
-        span = f"{min(rows):,.0f} to {max(rows):,.0f}"
-        common = {
-            one.metrics["common/n_obs"] for one in found.outcomes if "common/n_obs" in one.metrics
-        }
-        told = "jobs that differ there are not compared on the same rows."
-        if common:
-            told = f"ranks and scores common/... are of the {max(common):,.0f} rows that all of them forecast."
-        said.append(f"The scores {'oos/... ' if common else ''}are of {span} rows: {told}")
-    kinds = sorted({str(one.about.get("kind")) for one in found.outcomes})
+    else:
+        sentences += _rows_of_scores(comparison)
+    kinds = sorted({str(outcome.about.get("kind")) for outcome in comparison.outcomes})
     if len(kinds) > 1:
-        said.append(
-            f"Some jobs are {kinds[0]}, some {kinds[1]}: the one kind explains, the other forecasts."
+        sentences.append(
+            f"Some jobs are {kinds[0]}, some {kinds[1]}: "
+            "the one kind explains, the other forecasts."
         )
-    leaking = [str(one.job.number) for one in found.outcomes if one.about.get("leaks")]
+    leaking = [
+        str(outcome.job.number) for outcome in comparison.outcomes if outcome.about.get("leaks")
+    ]
     if leaking:
         who = ", ".join(leaking[:MOST_NAMED])
-        said.append(f"LEAKING: {count(len(leaking), 'job')} ({who}) used what came after.")
-    return said
+        sentences.append(f"LEAKING: {count(len(leaking), 'job')} ({who}) used what came after.")
+    return sentences
 
 
-def _rows(found: Comparison) -> list[str]:
-    """Whether the jobs are fitted on the same cells of one panel, and which these are."""
-    told = [one.about["rows"] for one in found.outcomes if one.about.get("rows")]
-    different = {rows["digest"] for rows in told}
-    if len(told) < 2:
+def _rows_of_scores(comparison: Comparison) -> list[str]:
+    """Whether the scores of jobs on the same data and target are of as many rows each."""
+    prefix = comparison.score.partition("/")[0]
+    if prefix == "common":
+        prefix = "oos"
+    counted = f"{prefix}/n_obs" if prefix in ("oos", "holdout") else "fit/n_obs"
+    rows = _different(comparison, counted)
+    if len(rows) < 2:
         return []
+    span = f"{min(rows):,.0f} to {max(rows):,.0f}"
+    common = _different(comparison, "common/n_obs")
+    if not common:
+        apart = "jobs that differ there are not compared on the same rows"
+        return [f"The scores are of {span} rows: {apart}."]
+    shared = f"ranks and scores common/... are of the {max(common):,.0f} rows"
+    return [f"The scores oos/... are of {span} rows: {shared} that all of them forecast."]
+
+
+def _different(comparison: Comparison, metric: str) -> set[float]:
+    """The different values of a metric over the finished jobs that have it."""
+    every = [outcome.metrics for outcome in comparison.outcomes]
+    return {metrics[metric] for metrics in every if metric in metrics}
+
+
+def _rows(comparison: Comparison) -> list[str]:
+    """Whether the jobs are fitted on the same cells of one panel, and which these are."""
+    every = [outcome.about.get("rows") for outcome in comparison.outcomes]
+    samples = [sample for sample in every if sample]
+    if len(samples) < 2:
+        return []
+    different = {sample["digest"] for sample in samples}
     if len(different) == 1:
-        return [f"All in-sample fits are on the same {count(told[0]['used'], 'cell')}."]
-    used = [rows["used"] for rows in told]
-    kinds = {rows["kind"] for rows in told}
+        return [f"All in-sample fits are on the same {count(samples[0]['used'], 'cell')}."]
+    kinds = {sample["kind"] for sample in samples}
     if "own" in kinds:
-        why = "with model.rows=own each has those of its own regressors; model.rows=common compares them on the same"
+        why = (
+            "with model.rows=own each has those of its own regressors; "
+            "model.rows=common compares them on the same"
+        )
     else:
-        why = "model.rows=common makes them the same within one set of features, data and target, not between several"
-    span = (
-        f"{min(used):,} to {max(used):,} cells"
-        if min(used) < max(used)
-        else f"{min(used):,} cells each"
-    )
+        why = (
+            "model.rows=common makes them the same within one set of features, data and target, "
+            "not between several"
+        )
+    used = [sample["used"] for sample in samples]
+    span = f"{min(used):,} cells each"
+    if min(used) < max(used):
+        span = f"{min(used):,} to {max(used):,} cells"
     apart = "their coefficients and R2 are not compared on the same rows"
     return [f"In-sample fits are on different rows ({span}): {apart}; {why}."]
 
 
-def _terms(found: Comparison) -> list[str]:
+def _terms(comparison: Comparison) -> list[str]:
     """What the comparison of coefficients leaves out."""
-    said = []
-    means = sum("mean" in set(one.central["scope"]) for one in found.outcomes)
+    sentences = []
+    outcomes = comparison.outcomes
+    means = sum("mean" in set(outcome.central["scope"]) for outcome in outcomes)
     if means:
-        each = "; the rest is in each job's coefficients.csv" if found.only_means else ""
-        said.append(
-            f"Of {count(means, 'job')} with several units the means over units are compared{each}."
-        )
-    without = sum(len(one.coefficients) > 0 and not len(one.central) for one in found.outcomes)
+        rest = "; the rest is in each job's coefficients.csv" if comparison.only_means else ""
+        jobs = count(means, "job")
+        sentences.append(f"Of {jobs} with several units the means over units are compared{rest}.")
+    without = sum(
+        len(outcome.coefficients) > 0 and not len(outcome.central) for outcome in outcomes
+    )
     if without:
-        said.append(
-            f"{count(without, 'job')} with several units and no mean over them: in no table of coefficients."
+        jobs = count(without, "job")
+        sentences.append(
+            f"{jobs} with several units and no mean over them: in no table of coefficients."
         )
-    asked = found.plan.settings.tests or []
-    absent = [term for term in asked if found.outcomes and term not in set(found.central["term"])]
-    if absent:
-        said.append(f"No finished job has the term {', '.join(absent)} of sweep.tests.")
-    return said
+    asked = comparison.plan.settings.tests or []
+    if outcomes:
+        present = set(comparison.central["term"])
+        absent = [term for term in asked if term not in present]
+        if absent:
+            sentences.append(f"No finished job has the term {', '.join(absent)} of sweep.tests.")
+    return sentences

@@ -1,5 +1,6 @@
-"""Scores of the jobs of a sweep on the rows that all of them forecast, where they do not forecast
-the same.
+"""Scores of the jobs of a sweep on the rows that all of them forecast.
+
+They are computed where the jobs do not forecast the same rows.
 """
 
 from __future__ import annotations
@@ -14,72 +15,91 @@ from runner.record.rundir import RunDirectory
 if TYPE_CHECKING:
     import pandas as pd
 
-OWN, COMMON = "oos/", "common/"  # prefixes of scores on the rows of each job, and on those of all
+OWN = "oos/"  # prefix of scores on the rows of each job
+COMMON = "common/"  # prefix of scores on the rows that all jobs forecast
 ALWAYS = ("r2", "rmse")  # beside the score that is asked for and its naive baseline
+FORECASTS = "predictions.parquet"
+MOST_ASSETS = 2**32  # codes of a cell: date * MOST_ASSETS + asset
 
 
 def differ(metrics: Iterable[Mapping[str, float]]) -> bool:
-    """Whether jobs forecast different numbers of rows; those that forecast none have no part in
-    it.
-    """
-    return len({one[f"{OWN}n_obs"] for one in metrics if f"{OWN}n_obs" in one}) > 1
+    """Whether jobs forecast different numbers of rows, those without any aside."""
+    counts = {scores[f"{OWN}n_obs"] for scores in metrics if f"{OWN}n_obs" in scores}
+    return len(counts) > 1
 
 
 def on_common_rows(jobs: Sequence[RunDirectory], score: str) -> list[dict[str, float]]:
-    """Scores `common/...` of each job on the cells (date, asset) that all of them forecast: this
-    one, R2 and RMSE.
+    """Scores `common/...` of each job on the cells (date, asset) that all jobs forecast.
 
-    Forecasts are read one job at a time. A hold-out beside other folds is left alone. Nothing for a
-    job without forecasts; nothing at all where no cell is common, where a job forecasts a cell more
-    than once, or where a job has lost its forecasts.
+    They are the score asked for, its naive baseline, R2 and RMSE. Forecasts are read one job at a
+    time. A hold-out beside other folds is left alone. Nothing for a job without forecasts; nothing
+    at all where no cell is common, where a job forecasts a cell more than once, or where a job has
+    lost its forecasts.
     """
     from runner.validation.scores import SCORES
 
-    names = [one for one in dict.fromkeys((score, f"{score}_naive", *ALWAYS)) if one in SCORES]
-    seen = _Places()
+    wanted = dict.fromkeys((score, f"{score}_naive", *ALWAYS))
+    names = [name for name in wanted if name in SCORES]
+    places = _Places()
+    common = _common_cells([job for job in jobs if _forecasts(job)], places)
+    if common is None:
+        return [{} for _ in jobs]
+    return [_scores(job, places, common, names) if _forecasts(job) else {} for job in jobs]
+
+
+def _forecasts(job: RunDirectory) -> bool:
+    """Whether the job has scores out of sample."""
+    return f"{OWN}n_obs" in job.metrics
+
+
+def _common_cells(jobs: Sequence[RunDirectory], places: _Places) -> np.ndarray | None:
+    """Codes (n,) of the cells that all jobs forecast, in order.
+
+    None where there are none, where a job forecasts a cell twice, or has lost its forecasts.
+    """
+    if not all((job.path / FORECASTS).exists() for job in jobs):
+        return None
     common: np.ndarray | None = None
-    scored = [f"{OWN}n_obs" in one.metrics for one in jobs]
-    if not all(
-        (one.path / "predictions.parquet").exists()
-        for one, has in zip(jobs, scored, strict=True)
-        if has
-    ):
-        return [{} for _ in jobs]
-    for one, has in zip(jobs, scored, strict=True):
-        if has:
-            keys = seen.of(_read(one, ["date", "asset", "fold"]))
-            if (
-                len(keys) > 1 and not (np.diff(keys) > 0).all()
-            ):  # in the order of files they mostly are
-                keys = np.sort(keys)
-                if not (np.diff(keys) > 0).all():
-                    return [{} for _ in jobs]
-            if common is None:
-                common = keys
-            elif not np.array_equal(keys, common):
-                common = np.intersect1d(common, keys, assume_unique=True)
+    for job in jobs:
+        cells = _read(job, ["date", "asset", "fold"])
+        codes = places.of(cells)
+        if not _increasing(codes):  # in the order of files they mostly are
+            codes = np.sort(codes)
+            if not _increasing(codes):
+                return None
+        if common is None:
+            common = codes
+        elif not np.array_equal(codes, common):
+            common = np.intersect1d(common, codes, assume_unique=True)
     if common is None or not len(common):
-        return [{} for _ in jobs]
-    return [
-        _scores(one, seen, common, names) if has else {}
-        for one, has in zip(jobs, scored, strict=True)
-    ]
+        return None
+    return common
+
+
+def _increasing(codes: np.ndarray) -> bool:
+    """Whether each is greater than the one before."""
+    return bool((np.diff(codes) > 0).all())
 
 
 def _scores(
-    job: RunDirectory, seen: _Places, common: np.ndarray, names: Sequence[str]
+    job: RunDirectory, places: _Places, common: np.ndarray, names: Sequence[str]
 ) -> dict[str, float]:
-    """Of the forecasts of the job in the common cells."""
+    """Finite scores of the forecasts that the job has of the common cells."""
     from runner.validation.scores import SCORES, sample_of
 
     table = _read(job, ["date", "asset", "fold", "y", "prediction", "benchmark"])
-    keys = seen.of(table)
-    at = np.minimum(np.searchsorted(common, keys), len(common) - 1)
-    sample = sample_of(table[common[at] == keys], int(job.about["horizon"]))
+    codes = places.of(table)
+    at = np.minimum(np.searchsorted(common, codes), len(common) - 1)
+    shared = common[at] == codes
+    sample = sample_of(table[shared], int(job.about["horizon"]))
+    scores = {}
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = {f"{COMMON}{name}": float(SCORES[name](sample)) for name in names}
-    found = {name: value for name, value in values.items() if np.isfinite(value)}
-    return found | {f"{COMMON}n_obs": float(len(sample.y))}
+        for name in names:
+            value = float(SCORES[name](sample))
+            if np.isfinite(value):
+                scores[f"{COMMON}{name}"] = value
+    scores[f"{COMMON}n_obs"] = float(len(sample.y))
+    return scores
 
 
 def _read(job: RunDirectory, columns: list[str]) -> pd.DataFrame:
@@ -88,25 +108,28 @@ def _read(job: RunDirectory, columns: list[str]) -> pd.DataFrame:
 
     from runner.validation.scores import open_rows
 
-    return open_rows(pd.read_parquet(job.path / "predictions.parquet", columns=columns))
+    table = pd.read_parquet(job.path / FORECASTS, columns=columns)
+    return open_rows(table)
 
 
 class _Places:
     """Numbers of dates and assets, the same in every table."""
 
     def __init__(self) -> None:
-        self.known: dict[str, dict[Any, int]] = {"date": {}, "asset": {}}
+        self.dates: dict[Any, int] = {}
+        self.assets: dict[Any, int] = {}
 
     def of(self, table: pd.DataFrame) -> np.ndarray:
-        """One number (n,) per row, that of its date and asset."""
-        date, asset = (self._codes(name, table[name]) for name in self.known)
-        return np.asarray(date * 2**32 + asset)
+        """One code (n,) per row, that of its date and asset."""
+        date = _codes(table["date"], self.dates)
+        asset = _codes(table["asset"], self.assets)
+        return np.asarray(date * MOST_ASSETS + asset)
 
-    def _codes(self, name: str, column: pd.Series) -> np.ndarray:
-        import pandas as pd
 
-        known = self.known[name]
-        code, values = pd.factorize(column)
-        return np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int64)[
-            code
-        ]
+def _codes(column: pd.Series, known: dict[Any, int]) -> np.ndarray:
+    """The number (n,) of each value; values that are not known yet become so."""
+    import pandas as pd
+
+    code, values = pd.factorize(column)
+    numbers = [known.setdefault(value, len(known)) for value in values]
+    return np.array(numbers, dtype=np.int64)[code]

@@ -1,10 +1,7 @@
-"""What the finished jobs of a sweep say beside each other: ranks, coefficients, and what depends
-on which choice.
-"""
+"""The finished jobs of a sweep beside each other: ranks, coefficients, what depends on a choice."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,27 +14,12 @@ from runner.record.rundir import RunDirectory
 from runner.sweeps.comparison.caveats import caveats
 from runner.sweeps.comparison.choices import choices, flattened
 from runner.sweeps.comparison.common import COMMON, OWN, differ, on_common_rows
-from runner.sweeps.comparison.texts import value_text
+from runner.sweeps.comparison.leaderboard import leaderboard
+from runner.sweeps.comparison.side_by_side import side_by_side
 from runner.sweeps.plan import Job, Plan
-from runner.text import number, stars
 
-STANDARD = (
-    "oos/r2",
-    "oos/rmse",
-    "fit/r2",
-    "fit/n_obs",
-)  # columns of every leaderboard that has them
-ON_COMMON_ROWS = (
-    "oos/n_obs",
-    "common/r2",
-    "common/rmse",
-    "common/n_obs",
-)  # where jobs forecast different rows
-INSTEAD = (
-    "oos/r2",
-    "fit/r2_adj",
-    "fit/r2",
-)  # what ranks where no job has the score that was asked for
+# what ranks where no job has the score that was asked for
+INSTEAD = ("oos/r2", "fit/r2_adj", "fit/r2")
 SMALL_IS_GOOD = ("rmse", "mae", "mape", "qlike", "aic", "bic", "p_value", "log_loss", "brier")
 COEFFICIENTS = ["estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
 ESTIMATES = ("coef/", "tstat/")  # metrics that are no scores
@@ -45,16 +27,8 @@ MOST_UNITS = 12  # of a job; with more, only the mean over them is compared
 MOST_BESIDE = 8  # jobs in the table side by side
 MOST_CURVES = 4  # terms with a specification curve
 MOST_PARAMS = 8  # settings with a column of their own in MLflow
-FORECAST = (
-    "oos/",
-    "common/",
-    "predictive/",
-    "explanatory/",
-)  # scores that training on later rows flatters
-LEAKING, TRAINED_ON = REMARKS = (
-    "leaking",
-    "trained on",
-)  # columns of a leaderboard with jobs that need a remark
+# scores that training on later rows flatters
+FORECAST = ("oos/", "common/", "predictive/", "explanatory/")
 
 
 @dataclass(frozen=True)
@@ -73,19 +47,22 @@ class Outcome:
 
     @property
     def trains_on_later_rows(self) -> bool:
-        """Whether its training rows include rows after its test rows, as in k-fold: its scores are
-        no forecasts.
-        """
+        """Whether training rows come after test rows, as in k-fold: its scores are no forecasts."""
         return bool(self.about.get("trains_on_later_rows"))
 
     @cached_property
     def central(self) -> pd.DataFrame:
-        """One row per term: the mean over units, or the only unit; none where there are several
-        units and no mean.
+        """One row per term: the mean over units, or the only unit.
+
+        No row where there are several units and no mean.
         """
         table = self.coefficients
         means = table[table["scope"] == "mean"]
-        return means if len(means) else table[:0] if table["unit"].nunique() > 1 else table
+        if len(means):
+            return means
+        if table["unit"].nunique() > 1:
+            return table[:0]
+        return table
 
 
 @dataclass(frozen=True)
@@ -113,46 +90,46 @@ class Comparison:
 
     @cached_property
     def ranked(self) -> tuple[Outcome, ...]:
-        """The finished jobs, best first: forecasts, then the cross-validated, then those without
-        the score.
+        """The finished jobs, best first.
+
+        Forecasts come first, then the cross-validated, then those without the score.
         """
         sign = 1.0 if self.lower_is_better else -1.0
 
-        def place(one: Outcome) -> tuple[bool, bool, float, int]:
-            value = self.score_of(one)
-            distance = 0.0 if value is None else sign * value
-            return value is None, self.cross_validated(one), distance, one.job.number
+        def place(outcome: Outcome) -> tuple[bool, bool, float, int]:
+            score = self.score_of(outcome)
+            distance = 0.0 if score is None else sign * score
+            return score is None, self.cross_validated(outcome), distance, outcome.job.number
 
         return tuple(sorted(self.outcomes, key=place))
 
     def cross_validated(self, one: Outcome) -> bool:
-        """Whether the score of the job is no forecast, since it was trained on rows after those it
-        was tested on.
-        """
+        """Whether the score of the job is no forecast: some training rows come after test rows."""
         return one.trains_on_later_rows and self.score.startswith(FORECAST)
 
     @cached_property
     def first_block(self) -> tuple[Outcome, ...]:
-        """The ranked jobs that the best is the best of: all forecasts, or, without any, all
-        cross-validated ones.
+        """The ranked jobs that the best is the best of.
+
+        They are all forecasts or, without any, all cross-validated ones.
         """
-        scored = [one for one in self.ranked if self.score_of(one) is not None]
-        return tuple(
-            one for one in scored if self.cross_validated(one) == self.cross_validated(scored[0])
-        )
+        scored = [outcome for outcome in self.ranked if self.score_of(outcome) is not None]
+        if not scored:
+            return ()
+        kind = self.cross_validated(scored[0])
+        return tuple(outcome for outcome in scored if self.cross_validated(outcome) == kind)
 
     @cached_property
     def ranks(self) -> pd.Series:
-        """Rank by job number: equal scores of a block share one, the cross-validated go on after
-        the forecasts.
+        """Rank by job number.
+
+        Equal scores of a block share a rank; the cross-validated go on after the forecasts.
         """
-        numbers = [one.job.number for one in self.ranked]
-        scores = pd.Series(
-            [self.score_of(one) for one in self.ranked], index=numbers, dtype="float64"
-        )
-        later = pd.Series(
-            [self.cross_validated(one) for one in self.ranked], index=numbers, dtype=bool
-        )
+        numbers = [outcome.job.number for outcome in self.ranked]
+        values = [self.score_of(outcome) for outcome in self.ranked]
+        validated = [self.cross_validated(outcome) for outcome in self.ranked]
+        scores = pd.Series(values, index=numbers, dtype="float64")
+        later = pd.Series(validated, index=numbers, dtype=bool)
         within = scores.groupby(later).rank(method="min", ascending=self.lower_is_better)
         before = int(scores[~later].notna().sum())
         return (within + later * before).astype("Int64")
@@ -164,141 +141,90 @@ class Comparison:
 
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
-        """rank (equal scores share one; none without the score), job, the score, the keys that
-        differ, the naive baseline and the standard metrics that some job has; leaking, and what was
-        trained on, where some job is or trains on rows after its test rows."""
-        present = {name for one in self.outcomes for name in one.metrics}
-        own = self.score.replace(COMMON, OWN, 1)
-        names = (self.score, f"{self.score}_naive", own, *STANDARD, *ON_COMMON_ROWS)
-        wanted = dict.fromkeys(name for name in names if name in present)
-        if f"{COMMON}n_obs" not in present:
-            wanted.pop(f"{OWN}n_obs", None)
-        numbers = [one.job.number for one in self.ranked]
-        table = pd.DataFrame({"job": pd.Series(numbers, dtype="int64")})
-        first = [self.score] if self.score in wanted else []
-        for name in dict.fromkeys([*first, *self.names, *wanted]):
-            if name in wanted:
-                table[name] = pd.Series(
-                    [one.metrics.get(name) for one in self.ranked], dtype="float64"
-                )
-            else:
-                table[name] = self.choices[name].loc[numbers].to_numpy()
-        if any(one.about.get("leaks") for one in self.ranked):
-            table[LEAKING] = ["yes" if one.about.get("leaks") else "" for one in self.ranked]
-        if any(self.cross_validated(one) for one in self.ranked):
-            rows = {False: "earlier rows", True: "later rows too"}
-            table[TRAINED_ON] = [rows[self.cross_validated(one)] for one in self.ranked]
-        table.insert(0, "rank", self.ranks.array)
-        return table
+        """The finished jobs, best first, with their ranks, choices and scores."""
+        return leaderboard(self)
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
-        """job, unit, term, estimate, std_error, t_stat, p_value, ci_low, ci_high, scope; best job
-        first.
+        """The coefficients that are compared, best job first.
+
+        Columns: job, unit, term, estimate, std_error, t_stat, p_value, ci_low, ci_high, scope.
         """
-        parts = [one.central if self.only_means else one.coefficients for one in self.ranked]
-        pairs = zip(self.ranked, parts, strict=True)
-        numbered = [part.assign(job=one.job.number) for one, part in pairs if len(part)]
-        columns = ["job", "unit", "term", *COEFFICIENTS, "scope"]
-        return (
-            pd.concat(numbered, ignore_index=True)[columns]
-            if numbered
-            else pd.DataFrame(columns=columns)
-        )
+        parts = []
+        for outcome in self.ranked:
+            table = outcome.central if self.only_means else outcome.coefficients
+            parts.append(table.assign(job=outcome.job.number))
+        return _stacked(parts, ["job", "unit", "term", *COEFFICIENTS, "scope"])
 
     @cached_property
     def only_means(self) -> bool:
         """Whether jobs have too many units to list each."""
-        return any(one.coefficients["unit"].nunique() > MOST_UNITS for one in self.outcomes)
+        units = [outcome.coefficients["unit"].nunique() for outcome in self.outcomes]
+        return any(n > MOST_UNITS for n in units)
 
     @cached_property
     def central(self) -> pd.DataFrame:
         """As `coefficients`, one row per job and term: the mean over units, or the only unit."""
-        parts = [one.central.assign(job=one.job.number) for one in self.ranked if len(one.central)]
-        columns = ["job", "term", *COEFFICIENTS]
-        return (
-            pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
-        )
+        parts = [outcome.central.assign(job=outcome.job.number) for outcome in self.ranked]
+        return _stacked(parts, ["job", "term", *COEFFICIENTS])
 
     def side_by_side(self, most: int = MOST_BESIDE) -> pd.DataFrame:
-        """A table as in a paper: a column per job, best first, at most so many; estimates with
-        stars above their errors in brackets; below them the keys that differ, the score, R2, rows,
-        and how errors were computed."""
-        table = {f"job {one.job.number}": self._column(one) for one in self.ranked[:most]}
-        labels = [
-            ("term", term) for term in self._terms([one.job.number for one in self.ranked[:most]])
-        ]
-        feet = [("key", name) for name in self.names]
-        feet += [("foot", name) for name in (self.score, "fit/r2", "fit/n_obs", "errors") if name]
-        rows = [(kind, name, part) for kind, name in labels for part in ("", "error")]
-        rows += [(kind, name, "") for kind, name in dict.fromkeys(feet)]
-        shown = [row for row in rows if any(column.get(row) for column in table.values())]
-        found = pd.DataFrame(
-            {"": [FEET.get(name, name) if not part else "" for _, name, part in shown]}
-            | {job: [column.get(row, "") for row in shown] for job, column in table.items()}
-        )
-        found.attrs["terms"] = sum(kind == "term" for kind, *_ in shown)  # rows above the foot
-        return found
+        """A table as in a paper: a column per job, best first, at most so many.
 
-    def _column(self, one: Outcome) -> dict[tuple[str, str, str], str]:
-        """The cells of a job by their kind, name and part."""
-        cells: dict[tuple[str, str, str], str] = {}
-        for row in one.central.to_dict("records"):
-            cells["term", row["term"], ""] = number(row["estimate"]) + stars(row["p_value"])
-            if row["std_error"] == row["std_error"]:
-                cells["term", row["term"], "error"] = f"({number(row['std_error'], 3)})"
-        for name in self.names:
-            cells["key", name, ""] = value_text(self.choices[name].loc[one.job.number])
-        for name in (self.score, "fit/r2", "fit/n_obs"):
-            if name in one.metrics:
-                counted = name.endswith("n_obs")
-                cells["foot", name, ""] = (
-                    f"{one.metrics[name]:,.0f}" if counted else number(one.metrics[name])
-                )
-        cells["foot", "errors", ""] = re.split("[,;(]", one.errors)[0].strip()
-        return cells
+        Estimates with stars stand above their errors in brackets; below them the keys that differ,
+        the score, R2, rows, and how errors were computed.
+        """
+        return side_by_side(self, most)
 
     def errors_in_full(self, most: int = MOST_BESIDE) -> list[str]:
         """How the errors of the jobs side by side were computed, a sentence for each way."""
         jobs: dict[str, list[str]] = {}
-        for one in self.ranked[:most]:
-            jobs.setdefault(one.errors, []).append(str(one.job.number))
-        who = {
-            text: f"job{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
-            for text, numbers in jobs.items()
-        }
-        return [f"Errors of {who[text]}: {text}." for text in jobs if text]
+        for outcome in self.ranked[:most]:
+            if outcome.errors:
+                jobs.setdefault(outcome.errors, []).append(str(outcome.job.number))
+        sentences = []
+        for errors, numbers in jobs.items():
+            noun = "job" if len(numbers) == 1 else "jobs"
+            sentences.append(f"Errors of {noun} {', '.join(numbers)}: {errors}.")
+        return sentences
 
-    def _terms(self, jobs: Sequence[int] | None = None) -> list[str]:
-        """Terms in the order of their first job, the constant last."""
+    def terms(self, jobs: Sequence[int] | None = None) -> list[str]:
+        """Terms in the order of their first job, the constant last.
+
+        Args:
+            jobs: numbers of those whose terms are asked for; None: of all.
+        """
         rows = self.central if jobs is None else self.central[self.central["job"].isin(jobs)]
-        every = list(dict.fromkeys(rows["term"]))
-        return [term for term in every if term != "const"] + [
-            term for term in every if term == "const"
-        ]
+        names = list(dict.fromkeys(rows["term"]))
+        if "const" in names:
+            names.remove("const")
+            names.append("const")
+        return names
 
     def curve_terms(self, term: str | None = None) -> list[str]:
-        """The terms that specification curves are drawn of: the one asked for, or the first of
-        those tested.
+        """The terms of specification curves: the one asked for, or the first of those tested.
 
         Raises:
             SpecError: no finished job has the term.
         """
-        every = self._terms()
+        names = self.terms()
         if term is not None:
-            if term not in every:
-                raise SpecError(f"term: {unknown(term, every)}")
+            if term not in names:
+                raise SpecError(f"term: {unknown(term, names)}")
             return [term]
         asked = self.plan.settings.tests
-        tested = [
-            name for name in every if (name in asked if asked is not None else name != "const")
-        ]
+        if asked is None:
+            tested = [name for name in names if name != "const"]
+        else:
+            tested = [name for name in names if name in asked]
         often = self.central["term"].value_counts()
-        return sorted(tested, key=lambda name: -int(often[name]))[:MOST_CURVES]
+        tested.sort(key=lambda name: -int(often[name]))
+        return tested[:MOST_CURVES]
 
     def specification_curve(self, term: str) -> pd.DataFrame:
-        """job, estimate, ci_low, ci_high, p_value and the choices of every job that has the term,
-        by estimate.
+        """Estimates of a term over the jobs that have it, by estimate.
+
+        Columns: job, estimate, ci_low, ci_high, p_value and the choices.
 
         Raises:
             SpecError: no finished job has the term.
@@ -310,26 +236,27 @@ class Comparison:
         return rows.join(self.choices, on="job").reset_index(drop=True)
 
     def heat_map(self, down: str, across: str, score: str | None = None) -> pd.DataFrame:
-        """The score by the values of two keys: the mean over the jobs of a cell, NaN where none has
-        the score.
+        """The score by the values of two keys: the mean over the jobs of a cell.
+
+        NaN where no job of a cell has the score.
 
         Raises:
             SpecError: a key that does not differ, or a score that no job has.
         """
-        rows, columns = self.key(down), self.key(across)
+        rows = self.key(down)
+        columns = self.key(across)
         if rows == columns:
             raise SpecError(f"heat: given {rows!r} twice; allowed: two of {listed(self.names)}")
-        chosen = self.score if score is None else checked_score(score, self.outcomes)
-        cells = self.choices[[rows, columns]].assign(
-            score=pd.Series(
-                {one.job.number: one.metrics.get(chosen) for one in self.outcomes}, dtype="float64"
-            )
-        )
+        metric = self.score if score is None else checked_score(score, self.outcomes)
+        scores = {outcome.job.number: outcome.metrics.get(metric) for outcome in self.outcomes}
+        cells = self.choices[[rows, columns]].assign(score=pd.Series(scores, dtype="float64"))
         table = cells.pivot_table(
             index=rows, columns=columns, values="score", aggfunc="mean", sort=False
         )
-        wanted = {"index": ordered(self.choices[rows]), "columns": ordered(self.choices[columns])}
-        return table.reindex(**wanted).rename_axis(index=rows, columns=columns)
+        table = table.reindex(
+            index=ordered(self.choices[rows]), columns=ordered(self.choices[columns])
+        )
+        return table.rename_axis(index=rows, columns=columns)
 
     def key(self, name: str) -> str:
         """The short name of a key, given so or dotted.
@@ -337,31 +264,31 @@ class Comparison:
         Raises:
             SpecError: it does not differ between jobs.
         """
-        by_key = {key: short for short, key in self.names.items()}
-        if name not in self.names and name not in by_key:
-            raise SpecError(f"heat: key {unknown(name, self.names)}")
-        return name if name in self.names else by_key[name]
+        if name in self.names:
+            return name
+        for short, key in self.names.items():
+            if key == name:
+                return short
+        raise SpecError(f"heat: key {unknown(name, self.names)}")
 
     @cached_property
     def failures(self) -> pd.DataFrame:
-        """job, the keys that differ, outcome (failed, or not run) and reason, of every job without
-        results.
+        """Every job without results.
+
+        Columns: job, the keys that differ, outcome (failed, or not run) and reason.
         """
-        finished = {one.job.number for one in self.outcomes}
+        finished = {outcome.job.number for outcome in self.outcomes}
         rows = []
         for job in self.plan.jobs:
-            if job.number not in finished:
-                why = self.plan.failure(job)
-                told = "; ".join(why.mistakes) if why else ""
-                kept = {name: self.choices[name].loc[job.number] for name in self.names}
-                rows.append(
-                    {
-                        "job": job.number,
-                        **kept,
-                        "outcome": "failed" if why else "not run",
-                        "reason": told,
-                    }
-                )
+            if job.number in finished:
+                continue
+            row: dict[str, Any] = {"job": job.number}
+            for name in self.names:
+                row[name] = self.choices[name].loc[job.number]
+            failure = self.plan.failure(job)
+            row["outcome"] = "failed" if failure else "not run"
+            row["reason"] = "; ".join(failure.mistakes) if failure else ""
+            rows.append(row)
         return pd.DataFrame(rows, columns=["job", *self.names, "outcome", "reason"])
 
     @cached_property
@@ -373,21 +300,31 @@ class Comparison:
     def metrics(self) -> dict[str, float]:
         """Flat numbers of the sweep as a whole."""
         failed = int((self.failures["outcome"] == "failed").sum())
-        counts = {
+        metrics = {
             "sweep/jobs": float(len(self.plan.jobs)),
             "sweep/finished": float(len(self.outcomes)),
+            "sweep/failed": float(failed),
         }
-        best = {f"best/{self.score}": one.metrics[self.score] for one in self.first_block[:1]}
-        return counts | {"sweep/failed": float(failed)} | best
+        if self.first_block:
+            metrics[f"best/{self.score}"] = self.first_block[0].metrics[self.score]
+        return metrics
 
     @property
     def params(self) -> list[str]:
         """Settings that differ, dotted, as the parameters of runs are named."""
-        known = {name for job in self.plan.jobs for name in (*flattened(job.spec), *job.chosen)}
+        known: set[str] = set()
+        for job in self.plan.jobs:
+            known.update(flattened(job.spec))
+            known.update(job.chosen)
         return [key for key in self.names.values() if key in known][:MOST_PARAMS]
 
 
-FEET = {"fit/r2": "R2 in sample", "fit/n_obs": "rows fitted on"}
+def _stacked(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """These columns of the parts that have rows, one below the other."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame(columns=list(columns))
+    return pd.concat(filled, ignore_index=True)[list(columns)]
 
 
 def compared(plan: Plan, score: str | None = None) -> Comparison:
@@ -399,39 +336,44 @@ def compared(plan: Plan, score: str | None = None) -> Comparison:
     """
     outcomes = tuple(_outcome(plan, job) for job in plan.jobs if plan.done(job))
     fallback = ""
-    if score is not None:
-        chosen, lower = checked_score(score, outcomes), lower_is_better(plan, score)
+    if score is None:
+        metric, fallback = _ranking(plan, outcomes)
     else:
-        chosen, fallback = _ranking(plan, outcomes)
-        lower = lower_is_better(plan, chosen)
-    outcomes = _on_common_rows(plan, outcomes, chosen)
-    if any(_common(chosen) in one.metrics for one in outcomes):
-        chosen = _common(chosen)
+        metric = checked_score(score, outcomes)
+    lower = lower_is_better(plan, metric)
+    outcomes = _on_common_rows(plan, outcomes, metric)
+    if any(_common(metric) in outcome.metrics for outcome in outcomes):
+        metric = _common(metric)
     taken = {"rank", "job", "term", "score", "outcome", "reason", "leaking", *COEFFICIENTS}
     names, table = choices(plan.jobs, taken)
-    return Comparison(plan, names, table, outcomes, chosen, lower, fallback)
+    return Comparison(plan, names, table, outcomes, metric, lower, fallback)
 
 
 def _common(score: str) -> str:
-    """The name of a score out of sample on the rows that all jobs forecast; of another, no name
-    that any job has.
+    """The name of a score out of sample on the rows that all jobs forecast.
+
+    Of another score the empty name, which no job has.
     """
-    return COMMON + score.removeprefix(OWN) if score.startswith(OWN) else ""
+    if not score.startswith(OWN):
+        return ""
+    return COMMON + score.removeprefix(OWN)
 
 
 def _on_common_rows(plan: Plan, outcomes: tuple[Outcome, ...], score: str) -> tuple[Outcome, ...]:
-    """The same with scores on the rows that all jobs forecast, where those rows differ and the
-    target does not.
+    """The outcomes with scores on the rows that all jobs forecast.
+
+    They are as they were where jobs forecast the same rows, or have different targets.
     """
-    if not _common(score) or len({one.job.family for one in outcomes}) > 1:
+    if not _common(score) or len({outcome.job.family for outcome in outcomes}) > 1:
         return outcomes
-    if not differ(one.metrics for one in outcomes):
+    if not differ(outcome.metrics for outcome in outcomes):
         return outcomes
-    found = on_common_rows(
-        [RunDirectory(plan.place(one.job)) for one in outcomes], score.removeprefix(OWN)
-    )
-    pairs = zip(outcomes, found, strict=True)
-    return tuple(replace(one, metrics={**one.metrics, **more}) for one, more in pairs)
+    runs = [RunDirectory(plan.place(outcome.job)) for outcome in outcomes]
+    scores = on_common_rows(runs, score.removeprefix(OWN))
+    scored = []
+    for outcome, common in zip(outcomes, scores, strict=True):
+        scored.append(replace(outcome, metrics={**outcome.metrics, **common}))
+    return tuple(scored)
 
 
 def checked_score(score: str, outcomes: Iterable[Outcome]) -> str:
@@ -440,11 +382,20 @@ def checked_score(score: str, outcomes: Iterable[Outcome]) -> str:
     Raises:
         SpecError: none has.
     """
-    every = dict.fromkeys(name for one in outcomes for name in one.metrics)
-    if score not in every:
-        named = [name for name in every if not name.startswith(ESTIMATES)]
-        raise SpecError(f"score: {unknown(score, named)}")
+    metrics = _metrics(outcomes)
+    if score not in metrics:
+        raise SpecError(f"score: {unknown(score, _scores(metrics))}")
     return score
+
+
+def _metrics(outcomes: Iterable[Outcome]) -> list[str]:
+    """Names of the metrics that some job has, in the order of the jobs."""
+    return list(dict.fromkeys(name for outcome in outcomes for name in outcome.metrics))
+
+
+def _scores(metrics: Iterable[str]) -> list[str]:
+    """The metrics that can rank jobs: no estimates."""
+    return [name for name in metrics if not name.startswith(ESTIMATES)]
 
 
 def lower_is_better(plan: Plan, score: str) -> bool:
@@ -469,10 +420,10 @@ def _outcome(plan: Plan, job: Job) -> Outcome:
 def _ranking(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, str]:
     """The score of the sweep, or the first that some job has instead, and why."""
     asked = plan.settings.score
-    every = dict.fromkeys(name for one in outcomes for name in one.metrics)
-    if asked in every or not outcomes:
+    metrics = _metrics(outcomes)
+    if asked in metrics or not outcomes:
         return asked, ""
-    found = next((name for name in INSTEAD if name in every), "")
-    used = f"ranked by {found} instead" if found else "not ranked"
-    scores = [name for name in every if not name.startswith(ESTIMATES)]
-    return found, f"No job has the score {asked}: {used}; there are {listed(scores)}."
+    score = next((name for name in INSTEAD if name in metrics), "")
+    used = f"ranked by {score} instead" if score else "not ranked"
+    reason = f"No job has the score {asked}: {used}; there are {listed(_scores(metrics))}."
+    return score, reason

@@ -14,7 +14,7 @@ SAME = 1e-9  # relative; further apart than the rounding of two ways to the same
 
 
 def unchanging(choices: pd.DataFrame, metrics: Mapping[int, Mapping[str, float]]) -> list[str]:
-    """Keys whose jobs have the same headline numbers wherever nothing else differs between them.
+    """Keys whose jobs have the same headline numbers wherever they differ in nothing else.
 
     Every metric of a job is compared: coefficients, t-statistics, fit and scores. A key of which no
     two finished jobs differ in it alone is not judged.
@@ -23,23 +23,21 @@ def unchanging(choices: pd.DataFrame, metrics: Mapping[int, Mapping[str, float]]
         choices: values of the keys, a row per job number.
         metrics: flat numbers of each finished job, by its number.
     """
-    finished = choices.loc[[number for number in choices.index if number in metrics]]
-    return [str(name) for name in choices if _changes_nothing(finished, str(name), metrics)]
+    numbers = [number for number in choices.index if number in metrics]
+    finished = choices.loc[numbers]
+    names = [str(name) for name in choices]
+    return [name for name in names if _changes_nothing(finished, name, metrics)]
 
 
 def _changes_nothing(
     choices: pd.DataFrame, name: str, metrics: Mapping[int, Mapping[str, float]]
 ) -> bool:
-    first: dict[str, int] = {}
-    others = (
-        choices.drop(columns=name).astype(str).agg("\x1f".join, axis=1)
-        if choices.shape[1] > 1
-        else None
-    )
+    """Whether jobs that differ in the key alone have the same metrics, and some do so differ."""
+    first: dict[str, int] = {}  # the first job with each choice of all other keys
+    others = _other_choices(choices, name)
     compared = False
     for number in choices.index:
-        alike = "" if others is None else others[number]
-        partner = first.setdefault(alike, number)
+        partner = first.setdefault(others[number], number)
         if choices.at[partner, name] == choices.at[number, name]:
             continue
         if not _same(metrics[partner], metrics[number]):
@@ -48,10 +46,18 @@ def _changes_nothing(
     return compared
 
 
-def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+def _other_choices(choices: pd.DataFrame, name: str) -> Mapping[int, str]:
+    """What each job chose of all keys but one, as one text by its number."""
+    if choices.shape[1] == 1:
+        return dict.fromkeys(choices.index, "")
+    others = choices.drop(columns=name).astype(str)
+    return others.agg("\x1f".join, axis=1).to_dict()
+
+
+def _same(left: Mapping[str, float], right: Mapping[str, float]) -> bool:
     """Whether two jobs have the same metrics, rounding aside."""
-    if one.keys() != other.keys():
+    if left.keys() != right.keys():
         return False
-    left = np.array(list(one.values()))
-    right = np.array([other[name] for name in one])
-    return bool(np.allclose(left, right, rtol=SAME, atol=0.0))
+    values = np.array(list(left.values()))
+    others = np.array([right[name] for name in left])
+    return bool(np.allclose(values, others, rtol=SAME, atol=0.0))

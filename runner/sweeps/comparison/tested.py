@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.errors import SpecError
 from runner.record.ledger import Ledger
 from runner.record.rundir import RunDirectory
-from runner.sweeps.plan import Plan
+from runner.sweeps.plan import Job, Plan
 from runner.text import count
 from runner.trials.verdict import Bar, Verdict, judge
 from runner.trials.verdict import Job as Tested
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_BYTES = 400_000_000  # of the forecasts of all jobs that are compared
-OLDER = "written by an older version, which kept nothing of what its p-values rest on; to have one, run the job again"
+MEGABYTE = 1e6
+OLDER = (
+    "written by an older version, which kept nothing of what its p-values rest on; "
+    "to have one, run the job again"
+)
 
 
 def verdict(plan: Plan) -> Verdict | None:
@@ -32,51 +37,67 @@ def verdict(plan: Plan) -> Verdict | None:
     done = [job for job in plan.jobs if plan.done(job)]
     if not done:
         return None
-    size = sum((plan.place(job) / "predictions.parquet").stat().st_size for job in done)
-    written = [RunDirectory(plan.place(job)) for job in done]
-    with_forecasts = size <= MOST_BYTES
-    found = [
-        tested(plan.names[job.number], run, with_forecasts)
-        for job, run in zip(done, written, strict=True)
-    ]
-    ledger, families = Ledger(Path(plan.ledger)), {job.family for job in done}
-    trials = sum(ledger.count(family).trials for family in families)
-    horizon = max(run.about.get("horizon", 1) for run in written)
-    settings = plan.settings
-    bar = Bar(
-        settings.tests,
-        without_result=max(trials - len(done), 0),
-        horizon=max(horizon, 1),
-        seed=settings.seed,
-    )
+    forecasts = [plan.place(job) / "predictions.parquet" for job in done]
+    size = sum(path.stat().st_size for path in forecasts)
+    runs = [RunDirectory(plan.place(job)) for job in done]
+    jobs = []
+    for job, run in zip(done, runs, strict=True):
+        jobs.append(tested(plan.names[job.number], run, with_forecasts=size <= MOST_BYTES))
+    bar = _bar(plan, done, runs)
     try:
-        said = judge(found, bar)
+        judged = judge(jobs, bar)
     except ValueError as error:
         raise SpecError(f"sweep.tests: {error}") from None
-    older = sum(_is_older(run) for run in written)
+    return judged._replace(notes=(*judged.notes, *_left_out(runs, size)))
+
+
+def _bar(plan: Plan, done: Sequence[Job], runs: Sequence[RunDirectory]) -> Bar:
+    """The terms that are tested, and the number of trials and the horizon that they are judged at."""
+    ledger = Ledger(Path(plan.ledger))
+    families = {job.family for job in done}
+    trials = sum(ledger.count(family).trials for family in families)
+    horizon = max(run.about.get("horizon", 1) for run in runs)
+    return Bar(
+        plan.settings.tests,
+        without_result=max(trials - len(done), 0),
+        horizon=max(horizon, 1),
+        seed=plan.settings.seed,
+    )
+
+
+def _left_out(runs: Sequence[RunDirectory], size: int) -> list[str]:
+    """A sentence for each thing that is not judged; `size`: bytes of all forecasts."""
+    notes = []
+    older = sum(_is_older(run) for run in runs)
     if older:
-        note = f"Strategies and forecasts of {count(older, 'job')} written by an older version are not judged."
-        said = said._replace(notes=(*said.notes, note))
+        notes.append(
+            f"Strategies and forecasts of {count(older, 'job')} written by an older version "
+            "are not judged."
+        )
     if size > MOST_BYTES:
-        note = f"Forecasts are not compared: {size / 1e6:.0f} MB of them, more than {MOST_BYTES / 1e6:.0f}."
-        said = said._replace(notes=(*said.notes, note))
-    return said
+        notes.append(
+            f"Forecasts are not compared: {size / MEGABYTE:.0f} MB of them, "
+            f"more than {MOST_BYTES / MEGABYTE:.0f}."
+        )
+    return notes
 
 
 def tested(name: str, written: RunDirectory, with_forecasts: bool) -> Tested:
     """What the job left behind, as far as it is tested."""
-    coefficients, about = written.table("coefficients"), written.about
+    coefficients = written.table("coefficients")
     if _is_older(written):
         return Tested(name, coefficients, doubts=dict.fromkeys(coefficients["term"], OLDER))
-    has_forecasts = with_forecasts and "oos/n_obs" in written.metrics
+    forecasts = None
+    if with_forecasts and "oos/n_obs" in written.metrics:
+        forecasts = written.predictions
     return Tested(
         name,
         coefficients,
         written.contributions,
-        about["doubts"],
-        about["no_influence"],
+        written.about["doubts"],
+        written.about["no_influence"],
         _returns(written),
-        written.predictions if has_forecasts else None,
+        forecasts,
     )
 
 
@@ -93,6 +114,8 @@ def _returns(written: RunDirectory) -> dict[str, pd.Series]:
     """Returns by date of each strategy of the run, after its costs."""
     if written.wealth is None:
         return {}
-    by_strategy = written.wealth.groupby("strategy", sort=False)
-    wealth = {str(name): table.set_index("date")["wealth"] for name, table in by_strategy}
-    return {name: path.pct_change().dropna() for name, path in wealth.items()}
+    returns = {}
+    for strategy, table in written.wealth.groupby("strategy", sort=False):
+        wealth = table.set_index("date")["wealth"]
+        returns[str(strategy)] = wealth.pct_change().dropna()
+    return returns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import zip_longest
 from typing import Any
 
@@ -11,31 +11,41 @@ from runner.text import number
 
 def value_text(value: Any) -> str:
     """A choice as text."""
-    return number(float(value)) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return number(float(value))
+    return str(value)
 
 
 def value_texts(values: Iterable[Any], most: int) -> list[str]:
-    """Choices as texts of at most so many letters; what would read alike is cut about where it
-    first differs.
+    """Choices as texts of at most `most` letters, still different where the choices are.
+
+    Texts that would read alike once cut in the middle are cut about where they first differ.
     """
     whole = [value_text(value) for value in values]
-    found = [brief(text, most) for text in whole]
-    for cut in set(found):
-        alike = {text for text, one in zip(whole, found, strict=True) if one == cut}
+    cut = [brief(text, most) for text in whole]
+    for short in set(cut):
+        rows = [row for row, text in enumerate(cut) if text == short]
+        alike = {whole[row] for row in rows}
         if len(alike) > 1:
-            letters = enumerate(zip_longest(*alike))
-            start = max(next(at for at, these in letters if len(set(these)) > 1) - most // 3, 0)
-            pairs = zip(whole, found, strict=True)
-            found = [
-                f"… {text[start : start + most - 2]}" if one == cut else one for text, one in pairs
-            ]
-    return found
+            start = max(_first_difference(alike) - most // 3, 0)
+            end = start + most - 2
+            for row in rows:
+                cut[row] = f"… {whole[row][start:end]}"
+    return cut
+
+
+def _first_difference(texts: Collection[str]) -> int:
+    """The place of the first letter in which some of the texts differ."""
+    for place, letters in enumerate(zip_longest(*texts)):
+        if len(set(letters)) > 1:
+            return place
+    return 0
 
 
 def brief(text: str, most: int) -> str:
     """A long text cut in the middle: lists often differ at their end."""
-    return (
-        text
-        if len(text) <= most
-        else f"{text[: most // 2 - 1]} … {text[len(text) - most + most // 2 + 2 :]}"
-    )
+    if len(text) <= most:
+        return text
+    left = most // 2 - 1
+    right = len(text) - most + most // 2 + 2
+    return f"{text[:left]} … {text[right:]}"

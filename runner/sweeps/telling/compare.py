@@ -1,4 +1,4 @@
-"""The comparison of a sweep, told: printed, and written to the directory `report` of the sweep."""
+"""The comparison of a sweep: printed, and written to the directory `report` of the sweep."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def compare(
     verdict_tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
     form: Form | Literal["csv", "latex"] = "tables",
 ) -> Comparison:
-    """Write the comparison of the finished jobs to `report` in the directory of the sweep, and
-    print it.
+    """Write the comparison of the finished jobs to `report` of the sweep, and print it.
 
     Args:
-        score: that ranks; null: that of the sweep, or what the jobs have instead, which is said.
+        score: that ranks; null: that of the sweep, or what the jobs have instead, which is
+            reported.
         term: of the specification curve; null: the first tested terms.
         heat: two keys of the heat map; null: those that differ, where two do.
         verdict_words, verdict_tables: what tests of all jobs together say.
@@ -41,15 +41,14 @@ def compare(
         SpecError: no job has the score or the term, or a key does not differ; nothing was written.
         DataError: a run directory lacks a file.
     """
-    found = compared(plan, score)
+    comparison = compared(plan, score)
     directory = plan.directory / "report"
-    sweep_page.write(
-        found, directory, term, heat, sweep_page.Verdict(verdict_words, verdict_tables)
-    )
+    verdict = sweep_page.Verdict(verdict_words, verdict_tables)
+    sweep_page.write(comparison, directory, term, heat, verdict)
     if form == "csv":
-        print(found.leaderboard.to_csv(index=False), end="")
+        print(comparison.leaderboard.to_csv(index=False), end="")
     elif form == "latex":
-        print(sweep_page.tex(found), end="")
+        print(sweep_page.tex(comparison), end="")
     else:
-        sweep_terminal.show(found, verdict_words, directory, form)
-    return found
+        sweep_terminal.show(comparison, verdict_words, directory, form)
+    return comparison

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 def of_sweep(found: Comparison, verdict: Sequence[str], directory: Path) -> dict[str, Any]:
     """The jobs of a sweep; the verdict is null where none was passed."""
     outcomes = found.failures["outcome"].value_counts()
-    counts = {"jobs": len(found.plan.jobs), "finished": len(found.outcomes)}
-    counts |= {name.replace(" ", "_"): int(outcomes.get(name, 0)) for name in ("failed", "not run")}
+    counts = {
+        "jobs": len(found.plan.jobs),
+        "finished": len(found.outcomes),
+        "failed": int(outcomes.get("failed", 0)),
+        "not_run": int(outcomes.get("not run", 0)),
+    }
     return {
         "name": found.plan.name,
         "kind": "sweep",

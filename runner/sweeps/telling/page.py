@@ -1,6 +1,4 @@
-"""A sweep as files and one HTML page: leaderboard, coefficients side by side, what depends on
-which choice.
-"""
+"""A sweep as files and one HTML page: leaderboard, coefficients, what depends on a choice."""
 
 from __future__ import annotations
 
@@ -41,11 +39,20 @@ from runner.text import count, number
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.sweeps.plan import Plan
+
 FIRST = 15  # jobs of a long leaderboard that are seen at once
 FILLED = 0.25  # least share of the combinations of two keys that have a job, for a heat map
 LONGEST = 48  # characters of a choice in a cell; its CSV file has all
 MOST_LISTED = 12  # values of a key listed among the facts
-LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.10; in brackets the std. error; p-values as if this were the only job."
+MOST_DIFFERENT = 3  # sources, kinds and so on of jobs among the facts
+TILE_DIGITS = 3  # significant digits of a tile
+LONGEST_REASON = 160  # characters of why a job failed
+LONGEST_CELL = 28  # characters below the coefficients side by side
+LEGEND = (
+    "*** p < 0.01, ** p < 0.05, * p < 0.10; in brackets the std. error; "
+    "p-values as if this were the only job."
+)
 
 
 @dataclass(frozen=True)
@@ -65,14 +72,13 @@ class Pictures:
 
 
 def write(
-    found: Comparison,
+    comparison: Comparison,
     directory: Path,
     term: str | None,
     heat: tuple[str, str] | None,
     verdict: Verdict,
 ) -> None:
-    """Write leaderboard.csv, coefficients.csv, coefficients.tex, failures.csv, plots and
-    report.html.
+    """Write the tables of the sweep as CSV, coefficients.tex, plots and report.html.
 
     Args:
         term: whose specification curve is drawn; null: of the first tested terms.
@@ -81,81 +87,119 @@ def write(
     Raises:
         SpecError: no job has the term, or a key does not differ; nothing was written.
     """
-    terms, keys = found.curve_terms(term), _heat_keys(found, heat)
+    terms = comparison.curve_terms(term)
+    keys = _heat_keys(comparison, heat)
     directory.mkdir(parents=True, exist_ok=True)
-    for name, table in (
-        ("leaderboard", found.leaderboard),
-        ("coefficients", found.coefficients),
-        ("failures", found.failures),
-        *verdict.tables.items(),
-    ):
+    tables = {
+        "leaderboard": comparison.leaderboard,
+        "coefficients": comparison.coefficients,
+        "failures": comparison.failures,
+        **verdict.tables,
+    }
+    for name, table in tables.items():
         table.to_csv(directory / f"{_file(name)}.csv", index=False, float_format=DIGITS)
-    (directory / "coefficients.tex").write_text(tex(found), encoding="utf-8")
+    (directory / "coefficients.tex").write_text(tex(comparison), encoding="utf-8")
     shutil.rmtree(directory / "plots", ignore_errors=True)  # of terms that are no longer drawn
-    pictures = draw(found, directory / "plots", terms, keys)
-    (directory / "report.html").write_text(_page(found, pictures, verdict), encoding="utf-8")
+    pictures = draw(comparison, directory / "plots", terms, keys)
+    page = _page(comparison, pictures, verdict)
+    (directory / "report.html").write_text(page, encoding="utf-8")
 
 
-def tex(found: Comparison) -> str:
+def tex(comparison: Comparison) -> str:
     """The jobs side by side as LaTeX."""
-    table = found.side_by_side()
-    notes = (f"sweep {found.plan.name}: {_beside(found)}. {LEGEND}", *found.errors_in_full())
+    table = comparison.side_by_side()
+    about = f"sweep {comparison.plan.name}: {_beside(comparison)}. {LEGEND}"
+    notes = (about, *comparison.errors_in_full())
     return latex.tabular(table, (table.attrs["terms"],), notes)
 
 
-def _heat_keys(found: Comparison, heat: tuple[str, str] | None) -> tuple[str, str] | None:
-    """The keys that were asked for, or the two that differ where the jobs fill enough of their
-    combinations.
-    """
+def _heat_keys(comparison: Comparison, heat: tuple[str, str] | None) -> tuple[str, str] | None:
+    """The keys asked for, or the two that differ where jobs fill enough of their combinations."""
     if heat is not None:
-        keys = found.key(heat[0]), found.key(heat[1])
-        found.heat_map(*keys)  # the same key twice is refused before anything is written
+        keys = comparison.key(heat[0]), comparison.key(heat[1])
+        comparison.heat_map(*keys)  # the same key twice is refused before anything is written
         return keys
-    names = list(found.names)
-    return (names[0], names[1]) if len(names) == 2 and not _scattered(found) else None
+    names = list(comparison.names)
+    if len(names) != 2 or _scattered(comparison):
+        return None
+    return names[0], names[1]
 
 
-def _scattered(found: Comparison) -> str:
+def _scattered(comparison: Comparison) -> str:
     """Why the two keys that differ have no heat map, empty where they have one or are not two."""
-    values = [found.choices[name].nunique() for name in found.names]
-    if len(values) != 2 or len(found.plan.jobs) >= FILLED * values[0] * values[1]:
+    if len(comparison.names) != 2:
         return ""
-    cells = f"{count(len(found.plan.jobs), 'job')} for {values[0]} × {values[1]} combinations"
-    return f"No heat map: {cells}; --heat {','.join(found.names)} draws it all the same."
+    rows, columns = (comparison.choices[name].nunique() for name in comparison.names)
+    jobs = len(comparison.plan.jobs)
+    if jobs >= FILLED * rows * columns:
+        return ""
+    cells = f"{count(jobs, 'job')} for {rows} × {columns} combinations"
+    keys = ",".join(comparison.names)
+    return f"No heat map: {cells}; --heat {keys} draws it all the same."
 
 
 def draw(
-    found: Comparison, folder: Path, terms: Sequence[str], keys: tuple[str, str] | None
+    comparison: Comparison, folder: Path, terms: Sequence[str], keys: tuple[str, str] | None
 ) -> Pictures:
     """The pictures that this sweep has, as PNG files."""
-    scored = [one for one in found.ranked if found.score in one.metrics]
+    scored = [outcome for outcome in comparison.ranked if comparison.score in outcome.metrics]
     best = scored[0].job.number if scored else None
-    figures: dict[str, Any] = {}
-    curves: dict[str, Any] = {}
-    values = {name: ordered(found.choices[name]) for name in found.names}
     with style():
-        if scored and keys:
-            cells = found.heat_map(*keys)
-            figures["heat_map"] = drawings.heat_map(
-                cells, found.score, found.lower_is_better, len(found.names) > 2
-            )
-        if len(scored) > 1 and len(found.names) == 1:
-            figures["scores"] = drawings.score_by(
-                found.leaderboard, next(iter(found.names)), found.score, best
-            )
-        for term in terms if len(found.outcomes) > 1 else ():
-            table = found.specification_curve(term)
-            if len(table) > 1:
-                name = f"specification_curve_{_file(term)}"
-                name += f"_{len(curves)}" if name in curves else ""
-                curves[name] = drawings.specification_curve(
-                    table, term, values, len(found.outcomes), best
-                )
+        figures = _score_figures(comparison, keys, len(scored), best)
+        curves = _curve_figures(comparison, terms, best)
         folder.mkdir(exist_ok=True)
-        for name, figure in {**figures, **curves}.items():
-            figure.savefig(folder / f"{name}.png", dpi=DPI)
-    paths = ([folder / f"{name}.png" for name in group] for group in (figures, curves))
-    return Pictures(*paths)
+        return Pictures(_saved(figures, folder), _saved(curves, folder))
+
+
+def _score_figures(
+    comparison: Comparison, keys: tuple[str, str] | None, scored: int, best: int | None
+) -> dict[str, Any]:
+    """What the score depends on: a heat map of two keys, or the score by the only key.
+
+    Args:
+        scored: jobs that have the score.
+        best: number of the best of them.
+    """
+    names = list(comparison.names)
+    score = comparison.score
+    figures: dict[str, Any] = {}
+    if scored and keys:
+        cells = comparison.heat_map(*keys)
+        figures["heat_map"] = drawings.heat_map(
+            cells, score, comparison.lower_is_better, len(names) > 2
+        )
+    if scored > 1 and len(names) == 1:
+        figures["scores"] = drawings.score_by(comparison.leaderboard, names[0], score, best)
+    return figures
+
+
+def _curve_figures(
+    comparison: Comparison, terms: Sequence[str], best: int | None
+) -> dict[str, Any]:
+    """The specification curve of each term that several jobs have."""
+    curves: dict[str, Any] = {}
+    jobs = len(comparison.outcomes)
+    if jobs < 2:
+        return curves
+    values = {name: ordered(comparison.choices[name]) for name in comparison.names}
+    for term in terms:
+        table = comparison.specification_curve(term)
+        if len(table) > 1:
+            name = f"specification_curve_{_file(term)}"
+            if name in curves:
+                name = f"{name}_{len(curves)}"
+            curves[name] = drawings.specification_curve(table, term, values, jobs, best)
+    return curves
+
+
+def _saved(figures: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Paths of the figures, as PNG files."""
+    paths = []
+    for name, figure in figures.items():
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=DPI)
+        paths.append(path)
+    return paths
 
 
 def _file(name: str) -> str:
@@ -163,183 +207,214 @@ def _file(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name)[:60]
 
 
-def _page(found: Comparison, pictures: Pictures, verdict: Verdict) -> str:
+def _page(comparison: Comparison, pictures: Pictures, verdict: Verdict) -> str:
+    """The whole page."""
+    scores = [picture(path) for path in pictures.scores]
+    curves = [picture(path) for path in pictures.curves]
+    board = joined(_leaderboard(comparison), *scores, _no_heat_map(comparison, pictures))
+    failures = _readable(comparison.failures)
     parts = [
-        ("Reading", _sentences(found.words)),
+        ("Reading", _sentences(comparison.words)),
         ("All jobs together", _verdict(verdict)),
-        (
-            "Leaderboard",
-            joined(
-                _leaderboard(found), *map(picture, pictures.scores), _no_heat_map(found, pictures)
-            ),
-        ),
-        ("Coefficients side by side", _side_by_side(found)),
-        ("Specification curves", joined(*map(picture, pictures.curves))),
-        (
-            "Jobs without results",
-            framed(_readable(found.failures), "Failed or not run", "failures.csv"),
-        ),
-        ("To repeat it", _repeat(found)),
+        ("Leaderboard", board),
+        ("Coefficients side by side", _side_by_side(comparison)),
+        ("Specification curves", joined(*curves)),
+        ("Jobs without results", framed(failures, "Failed or not run", "failures.csv")),
+        ("To repeat it", _repeat(comparison)),
     ]
-    sections = [
-        tag("section", tag("h2", heading), content) for heading, content in parts if content
-    ]
-    return page_of(f"sweep {found.plan.name}", _head(found), *sections)
+    sections = []
+    for heading, content in parts:
+        if content:
+            sections.append(tag("section", tag("h2", heading), content))
+    return page_of(f"sweep {comparison.plan.name}", _head(comparison), *sections)
 
 
-def _head(found: Comparison) -> Html:
-    failed = int((found.failures["outcome"] == "failed").sum())
-    tiles = [
-        (f"{len(found.outcomes)} of {len(found.plan.jobs)}", "jobs finished"),
-        (f"{failed}", "failed"),
-    ]
-    best = found.ranked[0] if found.ranked else None
-    if best is not None and found.score in best.metrics:
-        order = "smallest" if found.lower_is_better else "largest"
-        tiles.append((number(best.metrics[found.score], 3), f"{order} {found.score}"))
+def _head(comparison: Comparison) -> Html:
+    """The title, the first numbers, and the facts of the sweep."""
+    failed = int((comparison.failures["outcome"] == "failed").sum())
+    finished = f"{len(comparison.outcomes)} of {len(comparison.plan.jobs)}"
+    tiles = [(finished, "jobs finished"), (f"{failed}", "failed")]
+    best = comparison.ranked[0] if comparison.ranked else None
+    if best is not None and comparison.score in best.metrics:
+        order = "smallest" if comparison.lower_is_better else "largest"
+        score = number(best.metrics[comparison.score], TILE_DIGITS)
+        tiles.append((score, f"{order} {comparison.score}"))
         tiles.append((str(best.job.number), "job that has it (first of equals)"))
-    boxes = (tag("div", tag("b", text), tag("span", label)) for text, label in tiles)
-    listed = pairs_of(_facts(found), "facts")
+    boxes = [tag("div", tag("b", text), tag("span", label)) for text, label in tiles]
     return tag(
-        "header", tag("h1", f"sweep {found.plan.name}"), tag("div", *boxes, class_="tiles"), listed
+        "header",
+        tag("h1", f"sweep {comparison.plan.name}"),
+        tag("div", *boxes, class_="tiles"),
+        pairs_of(_facts(comparison), "facts"),
     )
 
 
-def _facts(found: Comparison) -> list[tuple[str, list[str]]]:
+def _facts(comparison: Comparison) -> list[tuple[str, list[str]]]:
     """What was asked, on which data, and what differs with all its values."""
-    about = [one.about for one in found.outcomes]
     facts = {
-        "Asked for": tag("code", _command(found)),
-        "Experiment": _different(one["name"] for one in about),
+        "Asked for": tag("code", _command(comparison)),
+        "Experiment": _different(comparison, "name"),
+        "Data": _different(comparison, "source"),
+        "Fingerprint": _different(comparison, "fingerprint"),
+        "Kind": _different(comparison, "kind"),
+        "Code": _different(comparison, "code"),
     }
-    facts["Data"] = _different(one["source"] for one in about)
-    facts["Fingerprint"] = _different(one["fingerprint"] for one in about)
-    facts["Kind"] = _different(one["kind"] for one in about)
-    facts["Code"] = _different(one["code"] for one in about)
-    told = [(name, [text]) for name, text in facts.items() if text]
-    for name, key in found.names.items():
-        values = value_texts(ordered(found.choices[name]), LONGEST)
-        more = f" and {len(values) - MOST_LISTED} more" if len(values) > MOST_LISTED else ""
-        parts = [part for value in values[:MOST_LISTED] for part in (" | ", tag("code", value))]
-        told.append((f"Differs: {key}", [*parts[1:], more]))
-    return told
+    listed = [(name, [text]) for name, text in facts.items() if text]
+    for name, key in comparison.names.items():
+        values = value_texts(ordered(comparison.choices[name]), LONGEST)
+        listed.append((f"Differs: {key}", _values(values)))
+    return listed
 
 
-def _different(texts: Any) -> str:
-    """The different texts, few of them."""
-    found = list(dict.fromkeys(texts))
-    return "; ".join(found[:3]) + (f"; {len(found) - 3} more" if len(found) > 3 else "")
+def _values(values: Sequence[str]) -> list[str]:
+    """The first values with bars between them, and how many more there are."""
+    parts: list[str] = []
+    for value in values[:MOST_LISTED]:
+        if parts:
+            parts.append(" | ")
+        parts.append(tag("code", value))
+    rest = len(values) - MOST_LISTED
+    if rest > 0:
+        parts.append(f" and {rest} more")
+    return parts
+
+
+def _different(comparison: Comparison, name: str) -> str:
+    """What the runs differ in under this name, the first few."""
+    texts = list(dict.fromkeys(outcome.about[name] for outcome in comparison.outcomes))
+    shown = "; ".join(texts[:MOST_DIFFERENT])
+    rest = len(texts) - MOST_DIFFERENT
+    return f"{shown}; {rest} more" if rest > 0 else shown
 
 
 def _sentences(words: Sequence[str]) -> Html:
-    return tag("div", *(tag("p", unbroken(text)) for text in words), class_="reading")
+    """A paragraph each."""
+    paragraphs = [tag("p", unbroken(text)) for text in words]
+    return tag("div", *paragraphs, class_="reading")
 
 
 def _verdict(verdict: Verdict) -> Html:
-    tables = [
-        framed(table, name.replace("_", " "), f"{_file(name)}.csv")
-        for name, table in verdict.tables.items()
-    ]
-    return joined(*([_sentences(verdict.words)] if verdict.words else []), *tables)
+    """What tests of all jobs together say, and their tables."""
+    parts = []
+    if verdict.words:
+        parts.append(_sentences(verdict.words))
+    for name, table in verdict.tables.items():
+        parts.append(framed(table, name.replace("_", " "), f"{_file(name)}.csv"))
+    return joined(*parts)
 
 
-def _leaderboard(found: Comparison) -> Html:
+def _leaderboard(comparison: Comparison) -> Html:
     """All jobs; of many the first ones at once, the others folded."""
-    table = found.leaderboard
+    table = comparison.leaderboard
     if table.empty:
         return Html()
-    every = _columns(found, table.head(MOST_ROWS))
+    every = _columns(comparison, table.head(MOST_ROWS))
     whole = tabled(every, len(table), "All jobs", "leaderboard.csv")
     if len(table) <= OPEN_ROWS:
         return whole
-    first = tabled(
-        _columns(found, table.head(FIRST)),
-        FIRST,
-        f"The first {FIRST} of {count(len(table), 'job')}",
-        "",
-    )
+    caption = f"The first {FIRST} of {count(len(table), 'job')}"
+    first = tabled(_columns(comparison, table.head(FIRST)), FIRST, caption, "")
     return joined(first, whole)
 
 
-def _no_heat_map(found: Comparison, pictures: Pictures) -> Html:
-    why = "" if pictures.scores else _scattered(found)
-    return tag("p", why, class_="note") if why else Html()
+def _no_heat_map(comparison: Comparison, pictures: Pictures) -> Html:
+    """Why there is no heat map of the two keys that differ, where there is none."""
+    reason = "" if pictures.scores else _scattered(comparison)
+    if not reason:
+        return Html()
+    return tag("p", reason, class_="note")
 
 
-def _columns(found: Comparison, table: pd.DataFrame) -> list[Column]:
+def _columns(comparison: Comparison, table: pd.DataFrame) -> list[Column]:
     """Metrics and keys under their own names; ranks where there are any."""
-    ranks = [
-        "–" if missing else str(rank)
-        for rank, missing in zip(table["rank"], table["rank"].isna(), strict=True)
-    ]
-    columns = [Column("rank", ranks), Column("job", [str(job) for job in table["job"]])]
+    ranks = table["rank"].astype("string").fillna("–").to_list()
+    jobs = [str(job) for job in table["job"]]
+    columns = [Column("rank", ranks), Column("job", jobs)]
     for name in table.columns[2:]:
-        if name in found.names and table[name].dtype == object:
-            columns.append(Column(str(name), value_texts(table[name], LONGEST), "text"))
+        heading = str(name)
+        if name in comparison.names and table[name].dtype == object:
+            columns.append(Column(heading, value_texts(table[name], LONGEST), "text"))
         else:
-            columns.append(column_of(table[name], str(name))._replace(heading=str(name)))
+            columns.append(column_of(table[name], heading)._replace(heading=heading))
     return columns
 
 
 def _readable(table: pd.DataFrame) -> pd.DataFrame:
-    return table.map(lambda value: brief(value, 160) if isinstance(value, str) else value)
+    """The table with long texts cut."""
+
+    def cut(value: object) -> object:
+        return brief(value, LONGEST_REASON) if isinstance(value, str) else value
+
+    return table.map(cut)
 
 
-def _beside(found: Comparison) -> str:
+def _beside(comparison: Comparison) -> str:
     """Which jobs stand side by side."""
-    n = len(found.ranked)
-    first = (
-        f"the first {MOST_BESIDE} of {n} jobs by {found.score}"
-        if n > MOST_BESIDE
-        else count(n, "job")
-    )
-    means = any("mean" in set(one.central["scope"]) for one in found.ranked[:MOST_BESIDE])
-    return f"{first}; coefficients are means over units where there are several" if means else first
+    n = len(comparison.ranked)
+    jobs = count(n, "job")
+    if n > MOST_BESIDE:
+        jobs = f"the first {MOST_BESIDE} of {n} jobs by {comparison.score}"
+    for outcome in comparison.ranked[:MOST_BESIDE]:
+        if "mean" in set(outcome.central["scope"]):
+            return f"{jobs}; coefficients are means over units where there are several"
+    return jobs
 
 
-def _side_by_side(found: Comparison) -> Html:
-    table = found.side_by_side()
+def _side_by_side(comparison: Comparison) -> Html:
+    """The jobs side by side, and what their stars and errors are."""
+    table = comparison.side_by_side()
     if table.empty or table.shape[1] < 2:
         return Html()
     terms = table.attrs["terms"]
-    cells = [
-        [brief(text, 28) if at >= terms else text for at, text in enumerate(table[name])]
-        for name in table
-    ]
-    columns = [
-        Column(str(name), part, "number" if name else "text")
-        for name, part in zip(table, cells, strict=True)
-    ]
-    told = _beside(found)
-    shown = table_of(columns, told[0].upper() + told[1:])
-    return joined(
-        shown, *(tag("p", text, class_="note") for text in (LEGEND, *found.errors_in_full()))
-    )
+    columns = []
+    for name in table:
+        texts = list(table[name])
+        foot = [brief(text, LONGEST_CELL) for text in texts[terms:]]
+        columns.append(Column(str(name), texts[:terms] + foot, "number" if name else "text"))
+    caption = _beside(comparison)
+    shown = table_of(columns, caption[0].upper() + caption[1:])
+    notes = [tag("p", text, class_="note") for text in (LEGEND, *comparison.errors_in_full())]
+    return joined(shown, *notes)
 
 
-def _command(found: Comparison) -> str:
-    return shlex.join(["python", "-m", "runner", "-m", *without_secrets(found.plan.words)])
+def _runner(*words: str) -> str:
+    """The command line with these words."""
+    return shlex.join(["python", "-m", "runner", *words])
 
 
-def _repeat(found: Comparison) -> Html:
-    place = str(found.plan.directory)
-    name = found.plan.name if Path("outputs/sweeps") == found.plan.directory.parent else place
-    name = name if "/" in name or name == found.plan.name else f"./{name}"
-    lines = {
-        "the whole sweep": _command(found),
-        "what has no results yet": shlex.join(["python", "-m", "runner", "resume", name]),
-        "this page": shlex.join(["python", "-m", "runner", "compare", name]),
-        "the runs in the MLflow UI": shlex.join(["python", "-m", "runner", "ui", "--sweep", name]),
+def _command(comparison: Comparison) -> str:
+    """The command line that began the sweep."""
+    return _runner("-m", *without_secrets(comparison.plan.words))
+
+
+def _repeat(comparison: Comparison) -> Html:
+    """The commands that repeat the sweep, parts of it, or what is shown of it."""
+    plan = comparison.plan
+    name = _name(plan)
+    commands = {
+        "the whole sweep": _command(comparison),
+        "what has no results yet": _runner("resume", name),
+        "this page": _runner("compare", name),
+        "the runs in the MLflow UI": _runner("ui", "--sweep", name),
     }
-    jobs = found.ranked[:1]
-    if jobs:
-        words = [
-            word for word in without_secrets(jobs[0].job.overrides) if not word.startswith("hydra.")
-        ]
-        lines["the first job alone"] = shlex.join(["python", "-m", "runner", *words])
-    code = found.plan.code
-    said = [tag("p", "Code ", tag("code", code), ".")] if code else []
-    return joined(
-        *said,
-        *(joined(tag("p", label), box(tag("pre", line), label)) for label, line in lines.items()),
-    )
+    if comparison.ranked:
+        overrides = without_secrets(comparison.ranked[0].job.overrides)
+        words = [word for word in overrides if not word.startswith("hydra.")]
+        commands["the first job alone"] = _runner(*words)
+    parts = []
+    if plan.code:
+        parts.append(tag("p", "Code ", tag("code", plan.code), "."))
+    for label, command in commands.items():
+        parts.append(tag("p", label))
+        parts.append(box(tag("pre", command), label))
+    return joined(*parts)
+
+
+def _name(plan: Plan) -> str:
+    """What the sweep is called by on the command line: its name, elsewhere its directory."""
+    if plan.directory.parent == Path("outputs/sweeps"):
+        return plan.name
+    directory = str(plan.directory)
+    if "/" in directory or directory == plan.name:
+        return directory
+    return f"./{directory}"

@@ -1,6 +1,4 @@
-"""How a sweep goes on, in the terminal: its plan, a live count, failures as they happen, and the
-table of them.
-"""
+"""How a sweep goes on, in the terminal: its plan, a live count, and failures as they happen."""
 
 from __future__ import annotations
 
@@ -26,31 +24,35 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Used as a context: the bar is there inside, on a terminal only; lines go to stderr
-    everywhere.
+    """The progress of a sweep, used as a context.
+
+    The bar is there inside, on a terminal only; lines go to stderr everywhere.
     """
 
     def __init__(self, name: str, form: Form = "tables") -> None:
-        self.name, self.jobs, self.done, self.lost, self.form = name, 0, 0, 0, form
+        self.name = name
+        self.form = form
+        self.jobs = 0
+        self.done = 0
+        self.lost = 0
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        columns = (
+        hidden = form == "quiet" or not self.console.is_terminal
+        self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-        )
-        self.bar = Bar(
-            *columns,
             TimeRemainingColumn(),
             console=self.console,
-            disable=form == "quiet" or not self.console.is_terminal,
+            disable=hidden,
         )
         self.task = self.bar.add_task(name, total=None)
         self.notes = reading(self._say)
 
     def plan(self, jobs: int, done: int, taken: int, same: int, typical: float | None) -> None:
         """Say what is to be done before it is."""
-        self.jobs, self.done = jobs, done
+        self.jobs = jobs
+        self.done = done
         if self.form != "quiet":
             self._say(_plan(self.name, jobs, done, taken, same, typical))
         self.bar.update(self.task, total=jobs, completed=done)
@@ -65,38 +67,57 @@ class Progress:
         self.bar.stop()
 
     def finished(self, job: Job) -> None:
+        """Count a job with results."""
         self.done += 1
         self.bar.advance(self.task)
 
     def failed(self, job: Job, failure: Failure | None) -> None:
+        """Count a job without results, and say why it has none."""
         self.lost += 1
-        self.bar.update(
-            self.task, advance=1, description=f"{self.name} ({count(self.lost, 'failure')})"
-        )
-        lines = failure.mistakes if failure else ("no outcome",)
-        self._say(*(f"error: job {job.number} ({' '.join(job.differs)}): {line}" for line in lines))
+        description = f"{self.name} ({count(self.lost, 'failure')})"
+        self.bar.update(self.task, advance=1, description=description)
+        for line in _reasons(failure):
+            self._say(f"error: {_job_text(job)}: {line}")
 
     def summary(self, failures: Sequence[tuple[Job, Failure | None]]) -> None:
-        """How many jobs have results, and the failed ones together; quiet: they were told as they
-        failed.
+        """How many jobs have results, and the failed ones together.
+
+        Nothing where the form is quiet: each was reported as it failed.
         """
         if self.form == "quiet":
             return
         self._say(f"sweep {self.name}: {self.done} of {self.jobs} jobs finished")
         for job, failure in failures:
-            why = failure.mistakes[0] if failure else "no outcome"
-            self._say(f"failed: job {job.number} ({' '.join(job.differs)}): {why}")
+            self._say(f"failed: {_job_text(job)}: {_reasons(failure)[0]}")
 
-    def _say(self, *lines: str) -> None:
-        for line in lines:
-            self.console.print(line, markup=False)
+    def _say(self, line: str) -> None:
+        """Print a line as it is."""
+        self.console.print(line, markup=False)
+
+
+def _job_text(job: Job) -> str:
+    """A job by its number and what only it has."""
+    return f"job {job.number} ({' '.join(job.differs)})"
+
+
+def _reasons(failure: Failure | None) -> Sequence[str]:
+    """Why a job has no results."""
+    return failure.mistakes if failure else ("no outcome",)
 
 
 def _plan(name: str, jobs: int, done: int, taken: int, same: int, typical: float | None) -> str:
     """One line: how many jobs, how many of them need not run, how long the rest may take."""
+    line = f"sweep {name}: {count(jobs, 'job')}"
+    if done:
+        line += f", {done} done before"
+        if taken:
+            line += f" ({taken} elsewhere)"
+    if same:
+        line += f", {count(same, 'combination')} with the spec of another"
     left = jobs - done
-    before = f", {done} done before" + (f" ({taken} elsewhere)" if taken else "") if done else ""
-    twice = f", {count(same, 'combination')} with the spec of another" if same else ""
-    known = "" if typical is None else f", about {duration(typical * left)}"
-    time = "" if not left else known or ", time not known yet"
-    return f"sweep {name}: {count(jobs, 'job')}{before}{twice}, {left} to run{time}"
+    line += f", {left} to run"
+    if not left:
+        return line
+    if typical is None:
+        return f"{line}, time not known yet"
+    return f"{line}, about {duration(typical * left)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from rich.text import Text
 
 from runner.sinks.machine import Form
 from runner.sinks.terminal import LEGEND, Page, say
-from runner.sweeps.comparison.comparison import MOST_BESIDE, REMARKS
+from runner.sweeps.comparison.comparison import MOST_BESIDE
+from runner.sweeps.comparison.leaderboard import REMARKS
 from runner.sweeps.comparison.texts import brief, value_texts
 from runner.sweeps.telling import machine
 from runner.text import count, number
@@ -20,41 +22,47 @@ from runner.text import count, number
 if TYPE_CHECKING:
     from runner.sweeps.comparison.comparison import Comparison
 
-MOST_JOBS, MOST_ROWS = 15, 40  # of the leaderboard; of coefficients and their errors
+MOST_JOBS = 15  # of the leaderboard
+MOST_ROWS = 40  # of coefficients and their errors
 LENGTHS = (48, 32, 18)  # characters of a choice, the first that the terminal has room for
 
 
-def show(found: Comparison, verdict: Sequence[str], directory: Path, form: Form = "tables") -> None:
-    """Print the leaderboard, the coefficients side by side, what must be known, and where the
-    files are.
-    """
+def show(
+    comparison: Comparison, verdict: Sequence[str], directory: Path, form: Form = "tables"
+) -> None:
+    """Print the leaderboard, the coefficients side by side, the caveats, and where the files are."""
     if form != "tables":
-        return say(machine.of_sweep(found, verdict, directory), form)
+        return say(machine.of_sweep(comparison, verdict, directory), form)
     console = Page()
     wide = console.width
-    if found.outcomes:
-        _title(console, f"Leaderboard by {found.score}" if found.score else "Jobs, not ranked")
-        _whole(console, _leaderboard(found, wide))
-        more = len(found.outcomes) - MOST_JOBS
+    if comparison.outcomes:
+        score = comparison.score
+        _title(console, f"Leaderboard by {score}" if score else "Jobs, not ranked")
+        _whole(console, _leaderboard(comparison, wide))
+        more = len(comparison.outcomes) - MOST_JOBS
         if more > 0:
-            console.print(
-                f"{count(more, 'more job')} in {directory / 'leaderboard.csv'}", markup=False
-            )
-    if len(found.central):
-        table, jobs = _side_by_side(found, wide)
-        n = len(found.ranked)
-        _title(console, "Coefficients" + (f" of the first {jobs} of {n} jobs" if jobs < n else ""))
-        _whole(console, table)
-        rows = found.side_by_side(jobs).attrs["terms"] - MOST_ROWS
-        if rows > 0:
-            console.print(
-                f"{count(rows, 'more row')} of coefficients in {directory / 'coefficients.csv'}",
-                markup=False,
-            )
-        told = [f"{LEGEND}; p-values as if this were the only job", *found.errors_in_full(jobs)]
-        console.print("\n".join(told), markup=False)
-    console.print("\n".join(["", *found.words, *verdict]), markup=False)
+            file = directory / "leaderboard.csv"
+            console.print(f"{count(more, 'more job')} in {file}", markup=False)
+    if len(comparison.central):
+        _show_coefficients(console, comparison, wide, directory)
+    console.print("\n".join(["", *comparison.words, *verdict]), markup=False)
     console.print(f"Files: {directory}", markup=False)
+
+
+def _show_coefficients(
+    console: Console, comparison: Comparison, wide: int, directory: Path
+) -> None:
+    """The coefficients side by side, and how their errors were computed."""
+    table, jobs = _side_by_side(comparison, wide)
+    n = len(comparison.ranked)
+    _title(console, f"Coefficients of the first {jobs} of {n} jobs" if jobs < n else "Coefficients")
+    _whole(console, table)
+    more = comparison.side_by_side(jobs).attrs["terms"] - MOST_ROWS
+    if more > 0:
+        file = directory / "coefficients.csv"
+        console.print(f"{count(more, 'more row')} of coefficients in {file}", markup=False)
+    legend = f"{LEGEND}; p-values as if this were the only job"
+    console.print("\n".join([legend, *comparison.errors_in_full(jobs)]), markup=False)
 
 
 def _whole(console: Console, table: Table) -> None:
@@ -72,15 +80,23 @@ def _width(table: Table) -> int:
 
 
 def _title(console: Console, text: str) -> None:
+    """Print the title of a table."""
     console.print(f"\n{text}", style="bold", markup=False)
 
 
-def _leaderboard(found: Comparison, wide: int) -> Table:
+def _leaderboard(comparison: Comparison, wide: int) -> Table:
     """The first jobs; choices are cut where the terminal is too narrow for them."""
-    board = found.leaderboard.head(MOST_JOBS)
+    board = comparison.leaderboard.head(MOST_JOBS)
+    of_text = [name for name in board if name in comparison.names or name in REMARKS]
     for most in LENGTHS:
-        table = _table([(str(name), name in found.names or name in REMARKS) for name in board])
-        columns = [_cells(found, str(name), board[name].tolist(), most) for name in board]
+        table = _table([(str(name), name in of_text) for name in board])
+        columns: list[list[Text] | list[str]] = []
+        for name in board:
+            values = board[name].tolist()
+            if name in of_text:
+                columns.append([Text(text) for text in value_texts(values, most)])
+            else:
+                columns.append([_figure(str(name), value) for value in values])
         for row in zip(*columns, strict=True):
             table.add_row(*row)
         if _width(table) <= wide:
@@ -88,31 +104,31 @@ def _leaderboard(found: Comparison, wide: int) -> Table:
     return table
 
 
-def _cells(found: Comparison, name: str, values: list[object], most: int) -> list[str | Text]:
-    if name in found.names or name in REMARKS:
-        return [Text(text) for text in value_texts(values, most)]
-    return [_figure(name, value) for value in values]
-
-
 def _figure(name: str, value: object) -> str:
+    """A number of the leaderboard as its column has it."""
     if name in ("rank", "job"):
         return "–" if value is None or str(value) == "<NA>" else str(value)
     figure = float(str(value))
-    return f"{figure:,.0f}" if name.endswith("n_obs") and figure == figure else number(figure)
+    if name.endswith("n_obs") and not isnan(figure):
+        return f"{figure:,.0f}"
+    return number(figure)
 
 
-def _side_by_side(found: Comparison, wide: int) -> tuple[Table, int]:
+def _side_by_side(comparison: Comparison, wide: int) -> tuple[Table, int]:
     """As many of the first jobs as there is room for, at least one, and how many."""
-    for jobs in range(min(MOST_BESIDE, len(found.ranked)), 0, -1):
-        side = found.side_by_side(jobs)
+    for jobs in range(min(MOST_BESIDE, len(comparison.ranked)), 0, -1):
+        side = comparison.side_by_side(jobs)
         table = _table([(str(name), not name) for name in side])
-        foot = side.attrs["terms"]
-        for at, row in enumerate(side.itertuples(index=False), start=1):
+        terms = side.attrs["terms"]
+        for place, row in enumerate(side.itertuples(index=False)):
             label, *cells = (str(text) for text in row)
-            if at > foot:
-                table.add_row(Text(label), *map(Text, value_texts(cells, LENGTHS[-1])))
-            elif at <= MOST_ROWS:
-                table.add_row(Text(label), *(Text(brief(text, LENGTHS[0])) for text in cells))
+            if place >= terms:
+                texts = value_texts(cells, LENGTHS[-1])
+            elif place < MOST_ROWS:
+                texts = [brief(text, LENGTHS[0]) for text in cells]
+            else:
+                continue
+            table.add_row(Text(label), *(Text(text) for text in texts))
         if _width(table) <= wide:
             break
     return table, jobs

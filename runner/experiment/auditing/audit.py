@@ -205,9 +205,8 @@ def _tried(
     tallies, X, opened = columns.features_tried(experiment.features, ground)
     steps = columns.steps_tried(experiment.steps, experiment.features, X, ground)
     target, target_ahead = columns.target_tried(experiment.target, y, horizon, ground)
-    rows = []
-    for tally in [*tallies, *steps]:
-        rows.append(tally.row(dates, columns.feature_finding(tally, dates)))
+    tried = [*tallies, *steps]
+    rows = [tally.row(dates, columns.feature_finding(tally, dates)) for tally in tried]
     warned = _warned(experiment, opened | {"target": opened_by_target})
     own_rows = [tally.own_row for tally in tallies]
     without_data = [tally.what for tally in tallies if tally.answers is False]

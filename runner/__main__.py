@@ -11,6 +11,9 @@
     it python -m runner ui [RUN_ID]      opens the MLflow UI on the newest runs, a run, or --sweep
     SWEEP
 
+    python -m runner list [GROUP]     lists groups, or the options of one
+    python -m runner help GROUP/OPTION  tells what an option is, with the meaning of its settings
+
 Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong;
 130 interrupted; 141 whoever read the output left. --json prints one JSON object, --quiet nothing
 but errors.
@@ -48,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         200_000
     )  # imports make objects that stay; looking through them takes a fifth of a short run
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["--version"]:
+        print(versions())
+        return 0
     try:
         verb = words[0] if words and words[0].isidentifier() else ""
         if verb and verb not in VERBS:
@@ -66,6 +72,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be said
         return 141
+
+
+def start() -> None:
+    """The console script `factor-runner`."""
+    sys.exit(main())
+
+
+def versions() -> str:
+    """The version of the product, and of what its numbers stand on."""
+    from importlib.metadata import version
+
+    from runner import __version__
+
+    below = [f"{name} {version(name)}" for name in BELOW]
+    return f"factor-runner {__version__} (Python {sys.version.split()[0]}, {', '.join(below)})"
 
 
 def run_specs(words: Sequence[str]) -> int:
@@ -320,10 +341,36 @@ def _ui_of_sweep(name: str, port: int, keep: bool) -> int:
     )
 
 
+def listing(words: Sequence[str]) -> int:
+    """Print the groups with their options, or the options of one group with what they are."""
+    composer, args = _composer(words)
+    from runner.cli import catalogue
+
+    names = args.overrides
+    if len(names) > 1:
+        raise SpecError(f"list: given {' '.join(names)}; allowed: nothing, or one group")
+    print(catalogue.options(composer, names[0]) if names else catalogue.groups(composer))
+    return 0
+
+
+def explain(words: Sequence[str]) -> int:
+    """Print what an option is, and each of its settings: value, what is allowed, and meaning."""
+    composer, args = _composer(words)
+    from runner.cli import catalogue
+
+    if len(args.overrides) != 1:
+        raise SpecError("help: of what? allowed: GROUP or GROUP/OPTION, such as model/ridge")
+    print(catalogue.option(composer, args.overrides[0]))
+    return 0
+
+
+BELOW = ("hydra-core", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn", "mlflow")
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "audit": audit,
     "cache": cache,
     "compare": compare,
+    "help": explain,
+    "list": listing,
     "rerun": rerun,
     "resume": resume,
     "snapshot": snapshot,

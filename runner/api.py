@@ -177,7 +177,7 @@ def panel(
     source = _source(data)
     market = source if isinstance(source, Market) else admitted(source.load(), MOST_LOST)
     functions = {name: _feature(name, feature) for name, feature in features.items()}
-    steps = [Step(partial(step), _name_of(step)) for step in preprocess]
+    steps = [Step(partial(step), _name_of(step), None) for step in preprocess]
     return build_panel(market, functions, target, steps)
 
 
@@ -218,7 +218,13 @@ def _with_data(overrides: Sequence[str], data: pd.DataFrame | None) -> tuple[str
     if named:
         raise SpecError(f"data: a DataFrame is given beside {named[0]}; allowed: one of them")
     others = [word for word in overrides if word != "data=frame"]
-    return ("data=frame", *others)
+    keys = {word.partition("=")[0] for word in others}
+    chosen = ["data=frame"]
+    if "experiment" not in keys:
+        chosen.append("experiment=none")  # the shipped example is of other data
+    if "name" not in keys:
+        chosen.append("name=frame")
+    return (*chosen, *others)
 
 
 def _on_frame(experiment: Experiment, data: pd.DataFrame | None) -> Experiment:
@@ -231,6 +237,7 @@ def _on_frame(experiment: Experiment, data: pd.DataFrame | None) -> Experiment:
 def _jobs_run(plan: Plan, data: pd.DataFrame | None) -> tuple[Plan, dict[int, Report]]:
     """Run the jobs of a plan one after the other, each into its directory; a failure is kept."""
     from runner.compute.cache import Bench
+    from runner.experiment.run import run as run_experiment
     from runner.experiment.spec import build
     from runner.record.identity import family_key
     from runner.session.report import Report
@@ -243,8 +250,6 @@ def _jobs_run(plan: Plan, data: pd.DataFrame | None) -> tuple[Plan, dict[int, Re
     for job in plan.jobs:
         try:
             experiment = _on_frame(build(job.spec, job.overrides, job.chosen), data)
-            from runner.experiment.run import run as run_experiment
-
             report = run_experiment(experiment, bench)
         except RunnerError as error:
             plan.fail(job, Failure(error.mistakes, final=True))

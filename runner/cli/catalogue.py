@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
@@ -56,13 +55,11 @@ def option(composer: Composer, path: str) -> str:
     _check(name, composer.options(group), f"help {group}")
     text = composer.text_of(group, name)
     head = [f"{group}={name}", *_wrapped(_comment(text, whole=True), "")]
-    if group == "experiment":
+    if group in OTHERS:
         return "\n".join([*head, "", _without_comment(text)])
     node = composer.node(group, name)
-    if "_target_" in node:
-        return "\n".join([*head, "", *_settings(node)])
     if group != "features":
-        return "\n".join([*head, "", _without_comment(text)])
+        return "\n".join([*head, "", *_settings(node)])
     columns = []
     for column, feature in node.items():
         columns += ["", f"{column}: {_short(feature)}", *_meaning(feature)]
@@ -142,8 +139,3 @@ def _described(target: Callable[..., Any]) -> dict[str, str]:
 
 def _wrapped(text: str, indent: str) -> list[str]:
     return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
-
-
-def conf_text(place: str) -> str:
-    """The text of a config file, whose place Hydra gives as file://..."""
-    return Path(place.removeprefix("file://")).read_text(encoding="utf-8")

@@ -208,6 +208,23 @@ class Composer:
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
 
+    def options(self, group: str) -> list[str]:
+        """The options of a group, by name."""
+        return list(self.hydra.config_loader.get_group_options(group))
+
+    def text_of(self, group: str, option: str) -> str:
+        """The YAML text of an option."""
+        loader: Any = self.hydra.config_loader  # its abstract class does not name the repository
+        directory = Path(
+            loader.repository.load_config(f"{group}/{option}").path.removeprefix("file://")
+        )
+        return (directory / group / f"{option}.yaml").read_text(encoding="utf-8")
+
+    def node(self, group: str, option: str) -> dict[str, Any]:
+        """The settings of an option in a composed spec, not checked, without those of an example."""
+        spec, _ = self.places([f"{group}={option}", "experiment=none"])
+        return dict(spec[group])
+
     def show(self, args: argparse.Namespace) -> None:
         """What needs no run: --help, --hydra-help, --cfg, --info, --shell-completion."""
         try:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from runner.errors import SpecError
 from runner.record.identity import family_key
 from runner.session.report import Report
-from runner.sweeps.comparison.comparison import Comparison as Compared
 from runner.sweeps.comparison.comparison import compared
 from runner.sweeps.plan import Job, Plan
 from runner.sweeps.settings import Sweep
@@ -77,7 +76,7 @@ def of_plan(plan: Plan, reports: dict[int, Report], score: str | None) -> Compar
         coefficients=table.coefficients,
         side_by_side=table.side_by_side(),
         failures=table.failures,
-        notes=(*words, *_notes(table)),
+        notes=(*words, *table.words),
         verdict="" if judged is None else judged.sentence,
         tests=pd.DataFrame() if judged is None else judged.tests,
     )
@@ -131,7 +130,3 @@ def _placed(report: Report, number: int, place: Path) -> Job:
         family=family_key(report.spec, fingerprint),
         chosen=report.about.get("chosen") or {},
     )
-
-
-def _notes(table: Compared) -> tuple[str, ...]:
-    return tuple(table.words)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from runner.experiment.report import Report as RunReport
 
-SHOWN = 12  # rows of the table of coefficients that a notebook shows
 CENTRAL = ("oos/r2", "oos/rmse", "fit/r2", "fit/r2_adj", "fit/n_obs")  # numbers of a short account
 
 
@@ -146,14 +145,19 @@ class Report:
 
         Raises:
             DataError: the run was read from another directory.
-            RunnerError: the directory exists, or cannot be written.
+            SpecError: the directory exists.
+            RunnerError: it cannot be written.
         """
-        from runner.errors import DataError
-        from runner.sinks.job import write_whole
+        from runner.errors import DataError, SpecError
+        from runner.sinks import job
 
+        place = Path(directory)
         if self.source is None:
             raise DataError(f"{self.directory}: the run has a directory; copy that")
-        return write_whole(self.source, Path(directory))
+        if place.exists():
+            raise SpecError(f"save: {str(place)!r} exists; allowed: a new directory")
+        job.write(self.source, place, pictures=True)
+        return place
 
     def __repr__(self) -> str:
         from runner.text import number

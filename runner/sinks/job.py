@@ -41,6 +41,24 @@ def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> N
         raise trouble
 
 
+def saved(experiment: Experiment, directory: Path, logged: bool) -> tuple[Report, str]:
+    """Run and write the run directory, printing nothing; the report, and its id in MLflow.
+
+    Args:
+        logged: whether the run is logged to MLflow; without, its id is empty.
+
+    Raises:
+        RunnerError: what the run raises; or the store cannot be written to (the run directory is
+            kept).
+    """
+    _refuse_taken(directory)
+    report = _counted(experiment, directory)
+    if not logged:
+        return report, ""
+    store = tracking.Store(**experiment.spec["tracking"])
+    return report, tracking.log(directory, store)
+
+
 def _counted(experiment: Experiment, directory: Path) -> Report:
     """Run, and count the trial whatever comes of it once its data was read."""
     bench = Bench()
@@ -76,11 +94,23 @@ def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
     is_full = experiment.spec["report"] == FULL
     if is_full:
         report = _with_trials(report)
+    write(report, directory, pictures=is_full)
+    return report
+
+
+def write(report: Report, directory: Path, pictures: bool) -> None:
+    """Write the run directory, whole or not at all.
+
+    Args:
+        pictures: whether the page and its pictures are written too.
+
+    Raises:
+        RunnerError: the directory cannot be written.
+    """
     with whole(directory) as unfinished:
         files.write(report, unfinished)
-        if is_full:
+        if pictures:
             page.write(report, unfinished, plots.draw(report, unfinished))
-    return report
 
 
 def _with_trials(report: Report) -> Report:

@@ -1,0 +1,68 @@
+"""What there is to choose, from the command line: every group, every option, every setting with its meaning."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.cli.composition import Composer
+from runner.experiment.spec import GROUPS
+
+ALL = [*GROUPS, "experiment", "sweep"]
+
+
+def test_every_group_and_option_is_listed_and_explained(cli) -> None:
+    composer = Composer()
+    groups = cli("list").out
+    for group in ALL:
+        options = composer.options(group)
+        assert f"{group}: {', '.join(options)}" in groups
+        listed = cli("list", group)
+        assert listed.code == 0
+        assert [line.split()[0] for line in listed.out.splitlines()] == [
+            f"{group}={name}" for name in options
+        ]
+        for name in options:
+            explained = cli("help", f"{group}/{name}")
+            assert explained.code == 0, explained.err
+            assert explained.out.startswith(f"{group}={name}\n")
+
+
+@pytest.mark.parametrize("group", ["data", "target", "model", "validation"])
+def test_every_setting_has_a_meaning(group: str, cli) -> None:
+    for name in Composer().options(group):
+        lines = cli("help", f"{group}/{name}").out.splitlines()
+        settings = [k for k, line in enumerate(lines) if "(allowed: " in line]
+        for k in settings:
+            assert lines[k + 1 : k + 2], f"{name}: {lines[k]}"
+            assert lines[k + 1].startswith("      "), f"{name}: {lines[k]}"
+
+
+def test_an_option_of_ones_own_is_explained_too(tmp_path, cli) -> None:
+    (tmp_path / "mine" / "features").mkdir(parents=True)
+    text = "# Mine.\nx: {_target_: runner.features.momentum, window: 5}\n"
+    (tmp_path / "mine" / "features" / "own.yaml").write_text(text)
+    out = cli("help", "features/own", "--config-dir", "mine").out
+    assert "x: runner.features.momentum(window=5)" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["list", "modl"], "error: list: 'modl' is unknown"),
+        (["help", "model/rigde"], "did you mean 'ridge'?"),
+        (["help"], "error: help: of what? allowed: GROUP or GROUP/OPTION"),
+        (["list", "model", "data"], "error: list: given model data"),
+    ],
+)
+def test_a_wrong_name_is_one_line(words: list[str], line: str, cli) -> None:
+    done = cli(*words)
+    assert done.code == 2
+    assert line in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_the_versions(cli) -> None:
+    out = cli("--version").out
+    assert out.startswith("factor-runner 0.")
+    for name in ("Python", "numpy", "pandas", "mlflow"):
+        assert f"{name} " in out

@@ -1,16 +1,15 @@
-"""The units of a panel, reduced for any part of the rows: from moments, or from rows where moments
-lose digits.
+"""The units of a panel, reduced for any part of the rows: from moments, or from rows.
 
 The panel is read once: moments are summed over each segment of the rows, and a part of the rows is
-a sum of segments. Letters as in `runner.numerics.moments`; S segments, U units, L lines (a constant and
-slopes).
+a sum of segments. Where moments lose digits, the rows are reduced instead. Letters as in
+`runner.numerics.moments`; S segments, U units, L lines (a constant and slopes).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
 
 MOST_NUMBERS = 2**26  # held as moments at a time; regressions with more are reduced from rows
-KEPT_DIGITS = (
-    1e-6  # least sum of squared errors, relative to the terms that it is the difference of
-)
+# Least sum of squared errors, relative to the terms that it is the difference of.
+KEPT_DIGITS = 1e-6
 T = TypeVar("T")
 
 
@@ -49,37 +47,49 @@ class Sums:
         Raises:
             Lost: they have to be reduced from rows.
         """
+        model = self.model
         M = self.M[part].sum(axis=0)
         if M[0, 0] < 2:
             return None
-        dummies = dummies_of(self.names) if self.model.constant else []
-        found = from_moments(M, self.shift, self.model.constant, self.model.standardise, dummies)
-        if found is None:
+        dummies = dummies_of(self.names) if model.constant else []
+        reduced = from_moments(M, self.shift, model.constant, model.standardise, dummies)
+        if reduced is None:
             raise Lost
-        return found
+        return reduced
 
     def squared(
         self, part: np.ndarray, constant: np.ndarray, slopes: np.ndarray
     ) -> tuple[int, np.ndarray]:
-        """Rows of these segments, and sums (L,) of squared errors of lines, constants (L,) and
-        slopes (L, K).
+        """Rows of these segments, and the sum of squared errors (L,) of each line on them.
+
+        Args:
+            part: (S,) whether each segment is one of these.
+            constant, slopes: (L,) and (L, K), the lines.
 
         Raises:
             Lost: they have to be computed from rows.
         """
         M = self.M[part].sum(axis=0)
-        about = constant - self.shift[-1] + slopes @ self.shift[:-1]
-        v = np.column_stack([-about, -slopes, np.ones(len(slopes))])
+        # an error is v' z, z = [1, x - shift, y - shift], and its square v' z z' v
+        moved = constant - self.shift[-1] + slopes @ self.shift[:-1]
+        v = np.column_stack([-moved, -slopes, np.ones(len(slopes))])
         squared = np.einsum("lp,lp->l", v @ M, v)
-        if not (squared >= KEPT_DIGITS * (np.abs(v) @ np.sqrt(np.diagonal(M))) ** 2).all():
+        largest = np.abs(v) @ np.sqrt(np.diagonal(M))
+        kept = squared >= KEPT_DIGITS * largest**2
+        if not kept.all():
             raise Lost
         return int(M[0, 0]), squared
 
 
 @dataclass(frozen=True)
 class Cells:
-    """One unit by its rows X (n, K), y (n,), each in a `segment` (n,); `names` (K,) of the
-    regressors.
+    """One unit by its rows.
+
+    Attributes:
+        X, y: (n, K) and (n,).
+        segment: (n,) of each row.
+        names: (K,) of the regressors.
+        model: what is fitted.
     """
 
     X: np.ndarray
@@ -102,14 +112,20 @@ class Cells:
     def squared(
         self, part: np.ndarray, constant: np.ndarray, slopes: np.ndarray
     ) -> tuple[int, np.ndarray]:
-        """Rows of these segments, and sums (L,) of squared errors of lines, constants (L,) and
-        slopes (L, K).
+        """Rows of these segments, and the sum of squared errors (L,) of each line on them.
+
+        Args:
+            part: (S,) whether each segment is one of these.
+            constant, slopes: (L,) and (L, K), the lines.
         """
         at = part[self.segment]
-        found = np.zeros(len(slopes))
-        for line, (a, b) in enumerate(zip(constant, slopes, strict=True)):
-            found[line] = np.sum((self.y[at] - a - self.X[at] @ b) ** 2)
-        return int(at.sum()), found
+        X = self.X[at]
+        y = self.y[at]
+        squared = np.zeros(len(slopes))
+        for line, b in enumerate(slopes):
+            errors = y - constant[line] - X @ b
+            squared[line] = np.sum(errors**2)
+        return int(at.sum()), squared
 
 
 @dataclass(frozen=True)
@@ -138,101 +154,146 @@ class Reductions:
         """
         if self.M is None:
             raise Lost
-        names = self.model.terms(self.panel.names)[self.model.constant :]
-        return Sums(self.M[:, u], self.shift[u if len(self.shift) > 1 else 0], names, self.model)
+        shift = self.shift[u] if len(self.shift) > 1 else self.shift[0]
+        return Sums(self.M[:, u], shift, self._names(), self.model)
 
     def cells(self, u: int) -> Cells:
         """A unit by its rows."""
-        model, (t, i) = self.model, self.units[u].cells(self.panel)
-        X = design(self.panel, t, i, model.regressors, constant=False)
-        names = model.terms(self.panel.names)[model.constant :]
-        return Cells(X, self.panel.y[t, i], self.segment[t], names, model)
+        t, i = self.units[u].cells(self.panel)
+        X = design(self.panel, t, i, self.model.regressors, constant=False)
+        y = self.panel.y[t, i]
+        return Cells(X, y, self.segment[t], self._names(), self.model)
+
+    def _names(self) -> list[str]:
+        """Names (K,) of the regressors."""
+        terms = self.model.terms(self.panel.names)
+        return terms[1:] if self.model.constant else terms
 
     def either(self, u: int, do: Callable[[Sums | Cells], T]) -> T:
-        """What `do` makes of a unit by its moments, or by its rows where those would lose
-        digits.
-        """
+        """Apply a function to the moments of a unit, or to its rows where these lose digits."""
         try:
             return do(self.sums(u))
         except Lost:
             return do(self.cells(u))
 
 
+class _Part(NamedTuple):
+    """The adjacent rows of the panel from the `first` to the last one fitted.
+
+    Rows outside cost nothing and cannot move the last bit.
+
+    Attributes:
+        X, y: regressors (T', N, K) and target (T', N).
+        use: (T', N) cells in use, those of the rows fitted.
+        first: row of the panel where they begin.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    use: np.ndarray
+    first: int
+
+    @classmethod
+    def of(cls, model: Regression, panel: Panel, rows: np.ndarray) -> _Part:
+        first = rows.min()
+        span = slice(first, rows.max() + 1)
+        use = np.zeros_like(panel.valid[span])
+        use[rows - first] = panel.valid[rows]
+        part = panel.at(np.arange(span.start, span.stop))
+        return cls(regressors(part, model.regressors), part.y, use, first)
+
+    def shift(self, model: Regression) -> np.ndarray:
+        """The point that moments are about; zero without a constant, as the regression is."""
+        if not model.constant:
+            return np.zeros((1, 1, self.X.shape[2] + 1))
+        own_point = model.by in (ASSET, DATE)
+        return shift_of(self.X, self.y, self.use, model.by if own_point else None)
+
+    def at(self, rows: slice) -> _Part:
+        return _Part(self.X[rows], self.y[rows], self.use[rows], self.first + rows.start)
+
+
 def reductions(
     model: Regression, panel: Panel, rows: np.ndarray, units: list[Unit], segment: np.ndarray
 ) -> Reductions:
     """The units of the panel on these rows (R,), each in a `segment` (R,)."""
-    if (
-        segment.max(initial=0) == 0
-        and model.constant
-        and model.by != DATE
-        and panel.shared is not None
-    ):
-        known = panel.shared.of(panel, rows, model.regressors, model.by, units)
-        if known is not None:
-            place = np.zeros(len(panel.dates), dtype=int)
-            return Reductions(model, panel, units, place, known[0][None], known[1][0])
-    span = slice(
-        rows.min(), rows.max() + 1
-    )  # rows outside cost nothing and cannot move the last bit
-    place, use = np.zeros(len(panel.dates), dtype=int), np.zeros_like(panel.valid[span])
-    use[rows - span.start] = panel.valid[rows]
-    part = panel.at(np.arange(span.start, span.stop))
-    X, y = regressors(part, model.regressors), part.y
-    P, own = X.shape[2] + 2, model.by in (ASSET, DATE)
+    shared = _shared(model, panel, rows, units, segment)
+    if shared is not None:
+        return shared
+    part = _Part.of(model, panel, rows)
+    segments = np.zeros(len(panel.dates), dtype=int)
     if model.by != DATE:
-        place[rows] = segment
-    S = int(place.max()) + 1
+        segments[rows] = segment
+    S = int(segments.max()) + 1
+    P = part.X.shape[2] + 2
     member = panel.dummies(model.regressors)
     L = member.shape[1]
-    most = max(P * P * (len(rows) if model.by == DATE else len(panel.assets) * S), S * (P + L) ** 2)
-    if most > MOST_NUMBERS or not use.any():
-        return Reductions(model, panel, units, place, None, np.zeros((1, P + L - 1)))
-    # without a constant sums are about zero, as the regression is
-    shift = (
-        shift_of(X, y, use, model.by if own else None)
-        if model.constant
-        else np.zeros((1, 1, P - 1))
-    )
+    summed = len(rows) if model.by == DATE else len(panel.assets) * S
+    numbers = max(summed * P**2, S * (P + L) ** 2)
+    if numbers > MOST_NUMBERS or not part.use.any():
+        none = np.zeros((1, P + L - 1))
+        return Reductions(model, panel, units, segments, None, none)
+    shift = part.shift(model)
     if model.by == DATE:
-        at = rows - span.start
-        M = moments(X, y, use, shift, by_date=True)[None, at]
-        return Reductions(
-            model, panel, units, place, M, shift[at, 0] if len(shift) > 1 else shift[0]
-        )
+        at = rows - part.first
+        M = moments(part.X, part.y, part.use, shift, by_date=True)[None, at]
+        points = shift[at, 0] if len(shift) > 1 else shift[0]
+        return Reductions(model, panel, units, segments, M, points)
     M = np.zeros((S, len(units), P + L, P + L))
     for start, stop in _runs(rows, segment):
-        at = slice(rows[start] - span.start, rows[stop - 1] + 1 - span.start)
+        run = part.at(slice(rows[start] - part.first, rows[stop - 1] + 1 - part.first))
         if L:
-            one = moments(X[at], y[at], use[at], shift, by_date=False, whole=y.size)
-            M[segment[start]] += together(one, np.zeros(one[:, 0, 1:].shape), member)
+            sums = _with_dummies(run, shift, member, part.y.size)
         else:
-            M[segment[start]] += _of_run(model.by, X[at], y[at], use[at], shift, units, y.size)
-    return Reductions(model, panel, units, place, M, with_zeros(shift, L)[0])
+            sums = _of_run(model.by, run, shift, units, part.y.size)
+        M[segment[start]] += sums
+    return Reductions(model, panel, units, segments, M, with_zeros(shift, L)[0])
+
+
+def _shared(
+    model: Regression, panel: Panel, rows: np.ndarray, units: list[Unit], segment: np.ndarray
+) -> Reductions | None:
+    """From moments that the folds of a run share; None where they do not hold these."""
+    one_segment = segment.max(initial=0) == 0
+    if panel.shared is None or not one_segment or not model.constant or model.by == DATE:
+        return None
+    shared = panel.shared.of(panel, rows, model.regressors, model.by, units)
+    if shared is None:
+        return None
+    M, point = shared
+    segments = np.zeros(len(panel.dates), dtype=int)
+    return Reductions(model, panel, units, segments, M[None], point[0])
 
 
 def _runs(rows: np.ndarray, segment: np.ndarray) -> list[tuple[int, int]]:
     """Start and stop of the rows that follow each other within one segment."""
-    edges = np.flatnonzero((np.diff(segment) != 0) | (np.diff(rows) != 1)) + 1
-    return list(zip([0, *edges.tolist()], [*edges.tolist(), len(rows)], strict=True))
+    new_segment = np.diff(segment) != 0
+    gap = np.diff(rows) != 1
+    edges = (np.flatnonzero(new_segment | gap) + 1).tolist()
+    starts = [0, *edges]
+    stops = [*edges, len(rows)]
+    return list(zip(starts, stops, strict=True))
+
+
+def _with_dummies(run: _Part, shift: np.ndarray, member: np.ndarray, whole: int) -> np.ndarray:
+    """Moments (P + L, P + L) of adjacent rows with dummies (N, L), a part of `whole` cells."""
+    M = moments(run.X, run.y, run.use, shift, by_date=False, whole=whole)
+    about_shift = np.zeros(M[:, 0, 1:].shape)
+    return together(M, about_shift, member)
 
 
 def _of_run(
-    by: str | None,
-    X: np.ndarray,
-    y: np.ndarray,
-    use: np.ndarray,
-    shift: np.ndarray,
-    units: list[Unit],
-    whole: int,
+    by: str | None, run: _Part, shift: np.ndarray, units: list[Unit], whole: int
 ) -> np.ndarray:
     """Moments (U, P, P) of adjacent rows, a part of a panel of `whole` cells."""
     if by is not None:
-        M = moments(X, y, use, shift, by_date=False, whole=whole)
+        M = moments(run.X, run.y, run.use, shift, by_date=False, whole=whole)
         return of_units(M, units, by)
-    length = max(MOST_NUMBERS // (X.shape[2] + 2) ** 2, 1)
-    blocks = [slice(start, start + length) for start in range(0, len(y), length)]
-    return sum(
-        moments(X[at], y[at], use[at], shift, by_date=True, whole=whole).sum(axis=0)
-        for at in blocks
-    )[None]
+    P = run.X.shape[2] + 2
+    length = max(MOST_NUMBERS // P**2, 1)
+    total = np.zeros((P, P))
+    for start in range(0, len(run.y), length):
+        block = run.at(slice(start, start + length))
+        M = moments(block.X, block.y, block.use, shift, by_date=True, whole=whole)
+        total += M.sum(axis=0)
+    return total[None]

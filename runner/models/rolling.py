@@ -1,6 +1,4 @@
-"""Least squares per asset on a window that moves with every row: a forecast that refits as it
-goes.
-"""
+"""Least squares per asset on a window that moves with every row: forecasts refit as they go."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ COLLINEAR = 1e-10  # singular value relative to the largest that counts as zero
 
 @dataclass(frozen=True)
 class Rolling(Model):
-    """Least squares with a constant per asset, refitted at every row on the last rows whose target
-    is known.
+    """Least squares with a constant per asset, refitted at every row on the last known rows.
 
     Of returns on their own lags it is an autoregression. Columns that are constant in the window or
     collinear have no single answer: of those that fit alike, the one with the least sum of squared
@@ -48,8 +45,9 @@ class Rolling(Model):
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """A window that is not longer than the terms."""
         terms = len(features) + 1
-        given = f"window: given {self.window} with {terms} terms"
-        return [f"{given}; allowed: from {terms + 1}"] if self.window <= terms else []
+        if self.window > terms:
+            return []
+        return [f"window: given {self.window} with {terms} terms; allowed: from {terms + 1}"]
 
     def terms(self, features: Sequence[str]) -> list[str]:
         """Names (k,) of the estimates, the constant first."""
@@ -70,12 +68,15 @@ class Rolling(Model):
         from runner.models.windows import last_window
 
         last = last_window(panel, rows, self.window)
-        found = Regression(by="asset", confidence=self.confidence).fit(panel, last)
-        return replace(found, errors=f"{found.errors}, on the last window of {len(last)} rows")
+        by_asset = Regression(by="asset", confidence=self.confidence)
+        fit = by_asset.fit(panel, last)
+        return replace(fit, errors=f"{fit.errors}, on the last window of {len(last)} rows")
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Forecasts (T, N) by the estimates of the last window, NaN where a feature is missing."""
-        return np.asarray(fit.params[:, 0] + np.einsum("tnk,nk->tn", panel.X, fit.params[:, 1:]))
+        constant = fit.params[:, 0]
+        slopes = fit.params[:, 1:]
+        return np.asarray(constant + np.einsum("tnk,nk->tn", panel.X, slopes))
 
     def forecast(self, panel: Panel, fold: Fold) -> np.ndarray:
         """Forecasts (len(test), N), each by the window before its row.
@@ -85,15 +86,18 @@ class Rolling(Model):
         """
         from runner.models.windows import walk
 
-        def one(rows: np.ndarray, t: int) -> np.ndarray:
-            X, y = panel.X[rows].swapaxes(0, 1), panel.y[rows].T
-            values = np.full(len(y), np.nan)
-            use = panel.valid[rows].all(axis=0) & np.isfinite(panel.X[t]).all(axis=1)
+        def forecast_of(rows: np.ndarray, t: int) -> np.ndarray:
+            X = panel.X[rows].swapaxes(0, 1)
+            y = panel.y[rows].T
+            x_next = panel.X[t]
+            complete = panel.valid[rows].all(axis=0)
+            use = complete & np.isfinite(x_next).all(axis=1)
             constant, slopes = least_squares(X[use], y[use])
-            values[use] = constant + np.einsum("nk,nk->n", panel.X[t][use], slopes)
-            return values
+            forecasts = np.full(len(y), np.nan)
+            forecasts[use] = constant + np.einsum("nk,nk->n", x_next[use], slopes)
+            return forecasts
 
-        return walk(panel, fold, self.window, one, "rows forecast, refitting at each")
+        return walk(panel, fold, self.window, forecast_of, "rows forecast, refitting at each")
 
 
 def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,22 +107,27 @@ def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         EstimationError: a value too large for a square.
     """
     still = flat(X, axis=1)
-    x_mean, y_mean = X.mean(axis=1), y.mean(axis=1)
-    X, about = np.where(still[:, None], 0.0, X - x_mean[:, None]), y - y_mean[:, None]
-    length = np.sqrt(np.einsum("ntk,ntk->nk", X, X))
+    x_mean = X.mean(axis=1)
+    y_mean = y.mean(axis=1)
+    centred = np.where(still[:, None], 0.0, X - x_mean[:, None])
+    about = y - y_mean[:, None]
+    length = np.sqrt(np.einsum("ntk,ntk->nk", centred, centred))
     if not np.isfinite(length).all():
         raise EstimationError("model: a feature is too large for its square")
     scale = np.where(length > 0.0, length, 1.0)
-    X = X / scale[:, None]
-    R, r = np.matmul(X.swapaxes(1, 2), X), np.matmul(X.swapaxes(1, 2), about[:, :, None])
-    values, vectors = np.linalg.eigh(R)
-    plain = values[:, :1] > CONDITION * values[:, -1:]
-    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=plain)
-    b = np.matmul(vectors, inverse[:, :, None] * np.matmul(vectors.swapaxes(1, 2), r))[:, :, 0]
-    rest = np.flatnonzero(~plain[:, 0])
+    Z = centred / scale[:, None]
+    Z_transposed = Z.swapaxes(1, 2)
+    R = np.matmul(Z_transposed, Z)
+    r = np.matmul(Z_transposed, about[:, :, None])
+    eigenvalues, vectors = np.linalg.eigh(R)
+    conditioned = eigenvalues[:, :1] > CONDITION * eigenvalues[:, -1:]
+    inverse = np.divide(1.0, eigenvalues, out=np.zeros_like(eigenvalues), where=conditioned)
+    rotated = np.matmul(vectors.swapaxes(1, 2), r)
+    b = np.matmul(vectors, inverse[:, :, None] * rotated)[:, :, 0]
+    rest = np.flatnonzero(~conditioned[:, 0])
     if len(rest):
-        b[rest] = np.matmul(np.linalg.pinv(X[rest], rcond=COLLINEAR), about[rest][:, :, None])[
-            :, :, 0
-        ]
+        pseudo_inverse = np.linalg.pinv(Z[rest], rcond=COLLINEAR)
+        b[rest] = np.matmul(pseudo_inverse, about[rest][:, :, None])[:, :, 0]
     slopes = b / scale
-    return y_mean - np.einsum("nk,nk->n", x_mean, slopes), slopes
+    constants = y_mean - np.einsum("nk,nk->n", x_mean, slopes)
+    return constants, slopes

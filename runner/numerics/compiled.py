@@ -1,9 +1,8 @@
-"""The sums of `runner.numerics.moments` in one compiled pass without copies, where numba is installed: an
-optional extra.
+"""The sums of `runner.numerics.moments` in one compiled pass without copies, where numba is installed.
 
-Used by one rule: numba can be imported, its own switch NUMBA_DISABLE_JIT is not set, and the panel
-has at least `MANY` cells (fewer are summed sooner than numba is imported). Else numpy sums them, to
-the same digits but the last.
+An optional extra, used by one rule: numba can be imported, its own switch NUMBA_DISABLE_JIT is not
+set, and the panel has at least `MANY` cells (fewer are summed sooner than numba is imported). Else
+numpy sums them, to the same digits but the last.
 """
 
 from __future__ import annotations
@@ -16,20 +15,21 @@ from typing import Any
 import numpy as np
 
 MANY = 2**21
-LANES = (
-    4  # float64s that the narrowest common vector registers hold; columns are padded to a multiple
-)
+# Float64s that the narrowest common vector registers hold; columns are padded to a multiple.
+LANES = 4
+JIT_IS_ON = ("", "0")  # of the environment variable NUMBA_DISABLE_JIT
 
 
 def wanted(cells: int) -> bool:
-    """Whether a panel of so many cells is summed by the compiled pass; numba is imported for large
-    ones only.
+    """Whether a panel of so many cells is summed by the compiled pass.
+
+    Numba is imported for large ones only.
     """
-    return (
-        cells >= MANY
-        and environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
-        and _numba() is not None
-    )
+    if cells < MANY:
+        return False
+    if environ.get("NUMBA_DISABLE_JIT", "0") not in JIT_IS_ON:
+        return False
+    return _numba() is not None
 
 
 @cache
@@ -50,18 +50,22 @@ def sums(
     by_date: bool,
     weights: np.ndarray | None,
 ) -> np.ndarray:
-    """Moments (T, P, P) of every date or (N, P, P) of every asset, as `runner.numerics.moments.moments` has
-    them.
-    """
-    (T, N), P = y.shape, X.shape[2] + 2
-    found = np.zeros((T if by_date else N, P, _padded(P)))
+    """Moments (T, P, P) of every date or (N, P, P) of every asset, as `runner.numerics.moments.moments`."""
+    T, N = y.shape
+    K = X.shape[2]
+    P = K + 2
+    weighted = weights is not None
+    M = np.zeros((T if by_date else N, P, _padded(P)))
+    # whether the point changes with the date, and with the asset
     moves = np.array([len(shift) > 1, shift.shape[1] > 1], dtype=np.int64)
     w = np.ones((1, 1)) if weights is None else weights
-    _compiled(P - 2, by_date, weights is not None)(X, y, use, w, shift, moves, found)
-    return found[:, :, :P]
+    add = _compiled(K, by_date, weighted)
+    add(X, y, use, w, shift, moves, M)
+    return M[:, :, :P]
 
 
 def _padded(P: int) -> int:
+    """The least multiple of LANES from P on."""
     return -(-P // LANES) * LANES
 
 
@@ -76,7 +80,7 @@ def _compiled(K: int, by_date: bool, weighted: bool) -> Callable[..., None]:
     """
     P, S = K + 2, _padded(K + 2)
 
-    def add(X: Any, y: Any, use: Any, weights: Any, shift: Any, moves: Any, found: Any) -> None:
+    def add(X: Any, y: Any, use: Any, weights: Any, shift: Any, moves: Any, M: Any) -> None:
         T, N = y.shape
         z = np.zeros((LANES, S))  # made here: no other array overlaps it
         rows, columns = (T, (N + 3) // 4) if by_date else ((T + 3) // 4, N)
@@ -97,12 +101,12 @@ def _compiled(K: int, by_date: bool, weighted: bool) -> Callable[..., None]:
                     else:
                         for k in range(P):
                             z[u, k] = 0.0
-                unit = found[row if by_date else column]
+                unit = M[row if by_date else column]
                 for p in range(P):
                     z0, z1, z2, z3 = z[0, p], z[1, p], z[2, p], z[3, p]
                     for b in range(p // LANES * LANES, S):
                         unit[p, b] += z0 * z[0, b] + z1 * z[1, b] + z2 * z[2, b] + z3 * z[3, b]
-        for unit in found:
+        for unit in M:
             for p in range(P):
                 for b in range(p):
                     unit[p, b] = unit[b, p]

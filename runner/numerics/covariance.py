@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from runner.estimators.clusters import refuse_full_leverage
 from runner.numerics.least_squares import NotEstimable, Solution
+
+# Robust variance, relative to the nonrobust one, below which it rests on exact rows alone.
+NO_VARIANCE = 1e-20
+ROUNDING = 1e-9  # added to the rule of the lags: 51200 rows give 16 lags, not 15.999... -> 15
 
 
 def nonrobust(fit: Solution, lags: int) -> np.ndarray:
@@ -41,42 +46,49 @@ def hac(fit: Solution, lags: int) -> np.ndarray:
     """Newey and West (1987): Bartlett weights 1 - l / (lags + 1), no small-sample factor.
 
     Lags count the rows of the regression in order of time.
+
+    Raises:
+        NotEstimable: as many lags as rows.
     """
     if lags >= fit.n:
         raise NotEstimable(f"cov_lags={lags} with {fit.n} rows; allowed: less than the rows")
-    return _between(fit, long_run(fit.X * fit.u[:, None], lags))
+    scores = fit.X * fit.u[:, None]
+    return _between(fit, long_run(scores, lags))
 
 
 def default_lags(n: int, horizon: int) -> int:
-    """Lags of HAC where the spec names none: the larger of horizon - 1 and floor(4 (n /
-    100)^(2/9)).
+    """Lags of HAC where the spec has none: the larger of horizon - 1 and floor(4 (n / 100)^(2/9)).
 
     The first covers the overlap of the target; the second is the rule of Newey and West (1994).
     """
     rule = 4.0 * (n / 100.0) ** (2.0 / 9.0)
-    return min(
-        max(horizon - 1, int(rule + 1e-9)), n - 1
-    )  # 1e-9: 51200 rows give 16 lags, not 15.999... -> 15
+    lags = max(horizon - 1, int(rule + ROUNDING))
+    return min(lags, n - 1)
 
 
 def default_cosines(n: int, horizon: int) -> int:
-    """Cosines for the mean over n dates where targets overlap: the lesser of .4 n^(2/3) (Lazarus et
-    al. 2018) and n / (2 horizon), beyond which they would be faster than the overlap; at least
-    2."""
-    return max(min(int(0.4 * n ** (2.0 / 3.0)), n // (2 * horizon)), 2)
+    """Cosines for the mean over n dates where targets overlap, at least 2.
+
+    The lesser of .4 n^(2/3) (Lazarus et al. 2018) and n / (2 horizon), beyond which they would be
+    faster than the overlap.
+    """
+    rule = int(0.4 * n ** (2.0 / 3.0))
+    slower_than_overlap = n // (2 * horizon)
+    return max(min(rule, slower_than_overlap), 2)
 
 
 def projected(path: np.ndarray, cosines: int) -> np.ndarray:
-    """Long-run covariance (k, k) of a path (T, k): mean product of its projections on the first
-    cosines.
+    """Long-run covariance (k, k) of a path (T, k): mean product of its projections on cosines.
 
     Lazarus, Lewis, Stock and Watson (2018), equal weights: sqrt(2 / T) sum_t path_t cos(pi j (t -
-    1/2) / T).
+    1/2) / T), j = 1 to `cosines`.
     """
     T = len(path)
-    angle = np.pi * np.outer(np.arange(1, cosines + 1), np.arange(1, T + 1) - 0.5) / T
-    found = np.sqrt(2.0 / T) * np.cos(angle) @ path
-    return np.asarray(found.T @ found / cosines)
+    j = np.arange(1, cosines + 1)
+    t = np.arange(1, T + 1)
+    angle = np.pi * np.outer(j, t - 0.5) / T
+    projections = np.sqrt(2.0 / T) * np.cos(angle) @ path
+    return np.asarray(projections.T @ projections / cosines)
 
 
 def _sandwich(fit: Solution, u: np.ndarray) -> np.ndarray:
@@ -85,11 +97,14 @@ def _sandwich(fit: Solution, u: np.ndarray) -> np.ndarray:
 
 
 def _between(fit: Solution, meat: np.ndarray) -> np.ndarray:
-    """bread @ meat @ bread; an estimate that rests on rows of leverage 1 has no robust error, not
-    one of zero.
+    """bread @ meat @ bread; no error, rather than one of zero, for an estimate on exact rows alone.
+
+    Raises:
+        NotEstimable: an estimate rests on rows of leverage 1.
     """
     V = fit.bread @ meat @ fit.bread
-    if (np.diag(V) < 1e-20 * np.diag(nonrobust(fit, 0))).any():
+    nonrobust_variance = np.diag(nonrobust(fit, 0))
+    if (np.diag(V) < NO_VARIANCE * nonrobust_variance).any():
         raise NotEstimable(
             "robust errors do not exist: an estimate rests on rows of leverage 1 alone"
         )
@@ -97,21 +112,17 @@ def _between(fit: Solution, meat: np.ndarray) -> np.ndarray:
 
 
 def _slack(fit: Solution) -> np.ndarray:
-    """1 - leverage; a row that the fit passes through exactly has none."""
+    """1 - leverage (n,); a row that the fit passes through exactly is refused."""
     slack = 1.0 - fit.leverage
-    if (slack < 1e-10).any():
-        raise NotEstimable(
-            f"HC2 and HC3 do not exist: {int((slack < 1e-10).sum())} rows have leverage 1"
-        )
+    refuse_full_leverage(slack)
     return slack
 
 
 def long_run(scores: np.ndarray, lags: int) -> np.ndarray:
-    """Sum (k, k) of the products of scores (T, k) with themselves and their lags, Bartlett
-    weights.
-    """
+    """Sum (k, k) of products of scores (T, k) with themselves and their lags, Bartlett weights."""
     meat = scores.T @ scores
     for lag in range(1, lags + 1):
+        weight = 1.0 - lag / (lags + 1.0)
         product = scores[lag:].T @ scores[:-lag]
-        meat += (1.0 - lag / (lags + 1.0)) * (product + product.T)
+        meat += weight * (product + product.T)
     return np.asarray(meat)

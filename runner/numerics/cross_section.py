@@ -1,5 +1,7 @@
-"""How forecasts order the assets of each date: correlations over a cross-section, without a loop
-over dates.
+"""How forecasts order the assets of each date: correlations over a cross-section.
+
+All dates are computed together. Values (n,) come with the number of their `date` (n,), from 0 to
+`dates` less one.
 """
 
 from __future__ import annotations
@@ -18,8 +20,14 @@ NAN = float("nan")
 
 
 class Average(NamedTuple):
-    """Mean over dates, over its standard deviation (ratio), its t: plain, and Newey-West; and its
-    p-value.
+    """Mean of a path over dates.
+
+    Attributes:
+        mean: of the known dates.
+        ratio: mean over standard deviation (ddof 1).
+        t, t_nw: of the mean, plain and Newey-West.
+        p_value: two-sided, of the mean.
+        dates: known ones.
     """
 
     mean: float = NAN
@@ -36,52 +44,65 @@ def sums(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
 
 
 def ranks(values: np.ndarray, date: np.ndarray) -> np.ndarray:
-    """Rank (n,) from 1 of each value within its date, equal ones sharing their mean; NaN stays
-    NaN.
-    """
-    n, order = len(values), _order(values, date)
-    by_value, by_date = values[order], date[order]
-    new_date = np.append(True, by_date[1:] != by_date[:-1])
-    new_value = new_date | np.append(True, by_value[1:] != by_value[:-1])
-    first, of = (
-        np.flatnonzero(new_value),
-        np.cumsum(new_value) - 1,
-    )  # where each run of equal values begins
-    middle = first + (np.diff(np.append(first, n)) - 1.0) / 2.0
-    begins = np.flatnonzero(new_date)[np.cumsum(new_date) - 1]
-    found = np.empty(n)
-    found[order] = middle[of] - begins + 1.0
-    return np.where(np.isnan(values), NAN, found)
+    """Rank (n,) from 1 of each value within its date, ties sharing their mean; NaN stays NaN."""
+    n = len(values)
+    order = _order(values, date)
+    sorted_values = values[order]
+    sorted_dates = date[order]
+    new_date = _differs_from_last(sorted_dates)
+    new_value = new_date | _differs_from_last(sorted_values)
+    # positions in order of value: where each run of ties begins, and its middle
+    first = np.flatnonzero(new_value)
+    length = np.diff(np.append(first, n))
+    middle = first + (length - 1.0) / 2.0
+    run = np.cumsum(new_value) - 1
+    date_begins = np.flatnonzero(new_date)[np.cumsum(new_date) - 1]
+    rank = np.empty(n)
+    rank[order] = middle[run] - date_begins + 1.0
+    return np.where(np.isnan(values), NAN, rank)
+
+
+def _differs_from_last(values: np.ndarray) -> np.ndarray:
+    """(n,) whether each value differs from that before it; the first one does."""
+    return np.append(True, values[1:] != values[:-1])
 
 
 def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
-    """Positions (n,) of the values by date, and by size within it; where dates lie together and
-    have many values they are sorted one by one, which is several times sooner."""
+    """Positions (n,) of the values by date, and by size within it.
+
+    Where dates lie together and have many values they are sorted one by one, which is several times
+    sooner.
+    """
     starts = np.flatnonzero(date[1:] != date[:-1]) + 1
-    if len(date) < MANY * (len(starts) + 1) or (date[1:] < date[:-1]).any():
+    few_a_date = len(date) < MANY * (len(starts) + 1)
+    if few_a_date or (date[1:] < date[:-1]).any():
         return np.lexsort((values, date))
-    order, edges = np.empty(len(date), dtype=np.intp), [0, *starts.tolist(), len(date)]
+    order = np.empty(len(date), dtype=np.intp)
+    edges = [0, *starts.tolist(), len(date)]
     for start, stop in pairwise(edges):
-        order[start:stop] = np.argsort(values[start:stop], kind="stable") + start
+        within_date = np.argsort(values[start:stop], kind="stable")
+        order[start:stop] = within_date + start
     return order
 
 
 def varies(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
     """(dates,) whether the values (n,) of a date differ by more than rounding."""
-    return _beyond_rounding(
-        values, sums(_centred(values, date, dates) ** 2, date, dates), date, dates
-    )
+    centred = _centred(values, date, dates)
+    squares = sums(centred**2, date, dates)
+    return _beyond_rounding(values, squares, date, dates)
 
 
 def _beyond_rounding(
     values: np.ndarray, squares: np.ndarray, date: np.ndarray, dates: int
 ) -> np.ndarray:
-    """The same where the sums of squares (dates,) about the mean of the date are known."""
-    n = np.maximum(_counts(date, dates), 1.0)
-    spread, size = np.sqrt(squares / n), np.sqrt(sums(values**2, date, dates) / n)
+    """The same from the sums of squares (dates,) of the values about the mean of their date."""
+    n = _counts(date, dates)
+    spread = np.sqrt(squares / n)
+    size = np.sqrt(sums(values**2, date, dates) / n)
 
     def quotients() -> np.ndarray:
-        return np.asarray(sums(of_quotients(values).astype(float), date, dates) == n)
+        quotient = of_quotients(values).astype(float)
+        return np.asarray(sums(quotient, date, dates) == n)
 
     return ~rounding_alone(spread, size, COMPUTED, quotients)
 
@@ -94,24 +115,30 @@ def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> 
     n = _counts(date, dates)
     if n.max(initial=0.0) < FEWEST:
         return np.full(dates, NAN)
-    a, b = (_centred(values, date, dates) for values in (x, y))
-    aa, bb = sums(a**2, date, dates), sums(b**2, date, dates)
-    known = (
-        (n >= FEWEST) & _beyond_rounding(x, aa, date, dates) & _beyond_rounding(y, bb, date, dates)
-    )
+    dx = _centred(x, date, dates)
+    dy = _centred(y, date, dates)
+    xx = sums(dx**2, date, dates)
+    yy = sums(dy**2, date, dates)
+    known = n >= FEWEST
+    known &= _beyond_rounding(x, xx, date, dates)
+    known &= _beyond_rounding(y, yy, date, dates)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = sums(a * b, date, dates) / np.sqrt(aa * bb)
-    return np.where(known, np.clip(found, -1.0, 1.0), NAN)
+        xy = sums(dx * dy, date, dates)
+        correlation = xy / np.sqrt(xx * yy)
+    return np.where(known, np.clip(correlation, -1.0, 1.0), NAN)
 
 
 def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
-    """Spearman's correlation (dates,) of x and y (n,) over the assets of each date; NaN as
-    `correlations`.
+    """Spearman's correlation (dates,) of x and y (n,) over the assets of each date.
+
+    NaN as `correlations`.
     """
     if _counts(date, dates).max(initial=0.0) < FEWEST:
         return np.full(dates, NAN)
-    known = varies(x, date, dates) & varies(y, date, dates)  # ranks of rounding noise would vary
-    return np.where(known, correlations(ranks(x, date), ranks(y, date), date, dates), NAN)
+    # asked of the values: ranks of rounding noise would vary
+    known = varies(x, date, dates) & varies(y, date, dates)
+    correlation = correlations(ranks(x, date), ranks(y, date), date, dates)
+    return np.where(known, correlation, NAN)
 
 
 def average(path: np.ndarray, horizon: int, returns: bool = False) -> Average:
@@ -126,26 +153,32 @@ def average(path: np.ndarray, horizon: int, returns: bool = False) -> Average:
     """
     x = path[np.isfinite(path)]
     n = len(x)
-    if n < 2:
-        return Average(float(x[0]), dates=1) if n else Average()
-    mean, spread = x.mean(), x.std(ddof=1)
+    if n == 0:
+        return Average()
+    if n == 1:
+        return Average(float(x[0]), dates=1)
+    mean = x.mean()
     if flat(x, relative=COMPUTED, returns=returns):
         return Average(float(mean), dates=n)
-    long = long_run((x - mean)[:, None], default_lags(n, horizon))[0, 0]
-    t_nw = mean * n / np.sqrt(long) if long > 0.0 else NAN
-    p = _p_value(x, horizon) if horizon > 1 else _two_sided(t_nw, n - 1)
-    return Average(
-        float(mean), float(mean / spread), float(mean / spread * np.sqrt(n)), float(t_nw), p, n
-    )
+    ratio = mean / x.std(ddof=1)
+    t = ratio * np.sqrt(n)
+    lags = default_lags(n, horizon)
+    variance = long_run((x - mean)[:, None], lags)[0, 0]
+    t_nw = mean * n / np.sqrt(variance) if variance > 0.0 else NAN
+    p_value = _p_value(x, horizon) if horizon > 1 else _two_sided(t_nw, n - 1)
+    return Average(float(mean), float(ratio), float(t), float(t_nw), p_value, n)
 
 
 def _p_value(x: np.ndarray, horizon: int) -> float:
-    """Of the mean of x (n,) where targets overlap."""
-    n, cosines = len(x), default_cosines(len(x), horizon)
+    """Two-sided p-value of the mean of x (n,) where targets overlap; NaN of too few dates."""
+    n = len(x)
     if n <= 2 * horizon:
         return NAN
-    error = np.sqrt(projected((x - x.mean())[:, None], cosines)[0, 0] / n)
-    return _two_sided(x.mean() / error, cosines)
+    cosines = default_cosines(n, horizon)
+    mean = x.mean()
+    variance = projected((x - mean)[:, None], cosines)[0, 0]
+    error = np.sqrt(variance / n)
+    return _two_sided(mean / error, cosines)
 
 
 def _two_sided(t: float, df: float) -> float:
@@ -155,15 +188,17 @@ def _two_sided(t: float, df: float) -> float:
 
 
 def _centred(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
-    """Values (n,) less the mean of their date; less one of them first, so that equal ones give
-    exact zeros.
+    """Values (n,) less the mean of their date, exactly zero where they are equal.
+
+    One of the values of the date is subtracted first.
     """
-    one = np.zeros(dates)
-    one[date] = values
-    away = values - one[date]
-    return np.asarray(away - (sums(away, date, dates) / _counts(date, dates))[date])
+    reference = np.zeros(dates)
+    reference[date] = values
+    away = values - reference[date]
+    mean = sums(away, date, dates) / _counts(date, dates)
+    return np.asarray(away - mean[date])
 
 
 def _counts(date: np.ndarray, dates: int) -> np.ndarray:
-    """Rows (dates,) of each date, one where there are none, which nobody asks for."""
+    """Rows (dates,) of each date; one where there are none, so that it may divide."""
     return np.maximum(np.bincount(date, minlength=dates), 1).astype(float)

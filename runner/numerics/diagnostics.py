@@ -1,5 +1,4 @@
-"""Whether the errors of a least-squares fit can be trusted: tests of its residuals and of its
-columns.
+"""Whether the errors of a least-squares fit can be trusted: tests of residuals and of columns.
 
 Most are a second least squares of the residuals or their squares on something, and n R^2 of it. All
 take X (n, k) with its constant and the residuals u (n,), in order of time. The oracle is
@@ -23,8 +22,16 @@ MOST_LAGS = 10  # lags of the tests of serial correlation: the lesser of this an
 
 
 class Diagnostic(NamedTuple):
-    """One test: its statistic, p-value where it has a distribution, and why it is absent if it
-    is.
+    """One test of one fit.
+
+    Attributes:
+        diagnostic: its name.
+        null: null hypothesis, empty where it is a measure only.
+        statistic: NaN where it is absent.
+        p_value: NaN where it has no distribution.
+        df: degrees of freedom of chi2.
+        term: of one regressor.
+        reason: why it is absent, if it is.
     """
 
     diagnostic: str
@@ -53,103 +60,123 @@ def diagnose(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> list[Diagnos
 
 
 def normality(u: np.ndarray) -> list[Diagnostic]:
-    """Skewness and kurtosis (not in excess of 3), and n/6 (S^2 + (K-3)^2/4) ~ chi2(2) (Jarque and
-    Bera 1980).
+    """Jarque and Bera (1980), n/6 (S^2 + (K-3)^2/4) ~ chi2(2), skewness S and kurtosis K.
+
+    The kurtosis is not in excess of 3.
     """
     if _steady(u):
         return [_absent(name, null, STEADY) for name, null in NORMALITY]
     e = u - u.mean()
     variance = np.mean(e**2)
-    skew, kurtosis = np.mean(e**3) / variance**1.5, np.mean(e**4) / variance**2
-    jb = len(u) / 6.0 * (skew**2 + (kurtosis - 3.0) ** 2 / 4.0)
+    skew = np.mean(e**3) / variance**1.5
+    kurtosis = np.mean(e**4) / variance**2
+    excess = kurtosis - 3.0
+    jarque_bera = len(u) / 6.0 * (skew**2 + excess**2 / 4.0)
     return [
-        _chi2("jarque_bera", "normal residuals", jb, 2),
+        _chi2("jarque_bera", "normal residuals", jarque_bera, 2),
         Diagnostic("skew", "", float(skew)),
         Diagnostic("kurtosis", "", float(kurtosis)),
     ]
 
 
 def breusch_pagan(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
-    """n R^2 of u^2 on the regressors, ~ chi2(k - 1) (Breusch and Pagan 1979, studentised by
-    Koenker 1981).
+    """n R^2 of u^2 on the regressors, ~ chi2(k - 1) (Breusch and Pagan 1979).
+
+    Studentised (Koenker 1981).
     """
-    name, null = "breusch_pagan", "equal variances"
-    if "const" not in terms or X.shape[1] == 1:
+    name = "breusch_pagan"
+    null = "equal variances"
+    n, k = X.shape
+    if "const" not in terms or k == 1:
         return _absent(name, null, "needs a constant and a regressor")
-    return _chi2(name, null, len(u) * _r2(u**2, X), X.shape[1] - 1)
+    return _chi2(name, null, n * _r2(u**2, X), k - 1)
 
 
 def white(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
     """n R^2 of u^2 on the regressors, their squares and products, ~ chi2(rank - 1) (White 1980)."""
-    name, null = "white", "equal variances"
-    if "const" not in terms or X.shape[1] == 1:
+    name = "white"
+    null = "equal variances"
+    n, k = X.shape
+    if "const" not in terms or k == 1:
         return _absent(name, null, "needs a constant and a regressor")
     # Products of shifted and scaled columns span the same space, and leave more digits.
-    scaled = np.column_stack([np.ones(len(u)), _unit(X) * np.sqrt(len(u))])
+    scaled = np.column_stack([np.ones(n), _unit(X) * np.sqrt(n)])
     i, j = np.triu_indices(scaled.shape[1])
-    if len(i) >= len(u):
-        return _absent(name, null, f"{len(i)} products for {len(u)} rows")
+    if len(i) >= n:
+        return _absent(name, null, f"{len(i)} products for {n} rows")
     products = scaled[:, i] * scaled[:, j]
-    return _chi2(name, null, len(u) * _r2(u**2, products), int(np.linalg.matrix_rank(products)) - 1)
+    statistic = n * _r2(u**2, products)
+    rank = int(np.linalg.matrix_rank(products))
+    return _chi2(name, null, statistic, rank - 1)
 
 
 def durbin_watson(u: np.ndarray) -> Diagnostic:
-    """Sum of squared steps of u over its sum of squares; 2 without serial correlation (Durbin,
-    Watson 1950).
+    """Sum of squared steps of u over its sum of squares (Durbin and Watson 1950).
+
+    2 without serial correlation.
     """
-    return Diagnostic(
-        "durbin_watson", "no serial correlation at lag 1", float(np.sum(np.diff(u) ** 2) / (u @ u))
-    )
+    steps = np.diff(u)
+    statistic = np.sum(steps**2) / (u @ u)
+    return Diagnostic("durbin_watson", "no serial correlation at lag 1", float(statistic))
 
 
 def breusch_godfrey(X: np.ndarray, u: np.ndarray, lags: int) -> Diagnostic:
     """n R^2 of u on the regressors and its own lags (zero before the sample), ~ chi2(lags)."""
-    name, null = "breusch_godfrey", "no serial correlation"
-    if lags < 1 or len(u) <= X.shape[1] + lags + 1:
-        return _absent(name, null, f"{len(u)} rows are too few")
+    name = "breusch_godfrey"
+    null = "no serial correlation"
+    n, k = X.shape
+    if lags < 1 or n <= k + lags + 1:
+        return _absent(name, null, f"{n} rows are too few")
     padded = np.concatenate([np.zeros(lags), u])
-    columns = [np.ones(len(u)), *(padded[lags - j : len(padded) - j] for j in range(1, lags + 1))]
-    return _chi2(name, null, len(u) * _r2(u, np.column_stack([X, *columns])), lags)
+    regressors = np.column_stack([X, np.ones(n), *_lagged(padded, lags)])
+    return _chi2(name, null, n * _r2(u, regressors), lags)
+
+
+def _lagged(values: np.ndarray, lags: int) -> list[np.ndarray]:
+    """Lags 1 to `lags` of values (n,), each without the first `lags` rows."""
+    n = len(values)
+    return [values[lags - j : n - j] for j in range(1, lags + 1)]
 
 
 def ljung_box(u: np.ndarray, lags: int) -> Diagnostic:
-    """n (n + 2) sum of r_j^2 / (n - j) over the autocorrelations, ~ chi2(lags) (Ljung and Box
-    1978).
-    """
+    """n (n + 2) sum of r_j^2 / (n - j), autocorrelations r, ~ chi2(lags) (Ljung and Box 1978)."""
+    name = "ljung_box"
+    null = "no serial correlation"
+    n = len(u)
     if lags < 1:
-        return _absent("ljung_box", "no serial correlation", f"{len(u)} rows are too few")
+        return _absent(name, null, f"{n} rows are too few")
     if _steady(u):
-        return _absent("ljung_box", "no serial correlation", STEADY)
-    e, n = u - u.mean(), len(u)
-    r = np.array([e[j:] @ e[:-j] for j in range(1, lags + 1)]) / (e @ e)
-    return _chi2(
-        "ljung_box",
-        "no serial correlation",
-        n * (n + 2) * np.sum(r**2 / (n - np.arange(1, lags + 1))),
-        lags,
-    )
+        return _absent(name, null, STEADY)
+    e = u - u.mean()
+    products = np.array([e[j:] @ e[:-j] for j in range(1, lags + 1)])
+    r = products / (e @ e)
+    rows = n - np.arange(1, lags + 1)
+    statistic = n * (n + 2) * np.sum(r**2 / rows)
+    return _chi2(name, null, statistic, lags)
 
 
 def arch_lm(u: np.ndarray, lags: int) -> Diagnostic:
     """n R^2 of u^2 on its own lags, ~ chi2(lags): volatility in clusters (Engle 1982)."""
-    name, null = "arch_lm", "no clusters of volatility"
+    name = "arch_lm"
+    null = "no clusters of volatility"
     n = len(u) - lags
     if lags < 1 or n <= lags + 1:
         return _absent(name, null, f"{len(u)} rows are too few")
     squares = u**2
-    columns = [np.ones(n), *(squares[lags - j : len(u) - j] for j in range(1, lags + 1))]
-    return _chi2(name, null, n * _r2(squares[lags:], np.column_stack(columns)), lags)
+    regressors = np.column_stack([np.ones(n), *_lagged(squares, lags)])
+    return _chi2(name, null, n * _r2(squares[lags:], regressors), lags)
 
 
 def variance_inflation(X: np.ndarray, terms: Sequence[str]) -> list[Diagnostic]:
     """1 / (1 - R_j^2) of each regressor on the others: how much collinearity widens its error."""
     slopes = [j for j, term in enumerate(terms) if term != "const"]
-    centred = X[:, slopes] - (X[:, slopes].mean(axis=0) if "const" in terms else 0.0)
-    unit = centred / np.linalg.norm(centred, axis=0)
+    regressors = X[:, slopes]
+    if "const" in terms:
+        regressors = regressors - regressors.mean(axis=0)
+    unit = regressors / np.linalg.norm(regressors, axis=0)
     factors = np.sum(np.linalg.pinv(unit) ** 2, axis=1)
-    return [
-        Diagnostic("vif", "", float(v), term=terms[j]) for j, v in zip(slopes, factors, strict=True)
-    ]
+    factor_of = dict(zip(slopes, factors.tolist(), strict=True))
+    return [Diagnostic("vif", "", factor, term=terms[j]) for j, factor in factor_of.items()]
 
 
 def condition_number(X: np.ndarray) -> Diagnostic:
@@ -158,14 +185,16 @@ def condition_number(X: np.ndarray) -> Diagnostic:
 
 
 def _r2(y: np.ndarray, X: np.ndarray) -> float:
-    """R^2 of y on X and a constant; NaN where y does not vary. Columns that repeat others do no
-    harm.
-    """
+    """R^2 of y on X and a constant; NaN where y does not vary. Repeated columns do no harm."""
     if _steady(y):
         return NAN
-    about, Z = y - y.mean(), _unit(X)
-    rest = about - Z @ np.linalg.lstsq(Z, about, rcond=None)[0]
-    return 1.0 - float(rest @ rest) / float(about @ about)
+    centred = y - y.mean()
+    Z = _unit(X)
+    b = np.linalg.lstsq(Z, centred, rcond=None)[0]
+    residuals = centred - Z @ b
+    ssr = float(residuals @ residuals)
+    tss = float(centred @ centred)
+    return 1.0 - ssr / tss
 
 
 def _steady(y: np.ndarray) -> bool:
@@ -174,9 +203,7 @@ def _steady(y: np.ndarray) -> bool:
 
 
 def _unit(X: np.ndarray) -> np.ndarray:
-    """Columns that vary, about their means and of length one, so that their scales do not
-    matter.
-    """
+    """Columns that vary, about their means and of length one: their scales do not matter."""
     centred = X - X.mean(axis=0)
     length = np.linalg.norm(centred, axis=0)
     varies = ~flat(X, relative=FLAT)
@@ -184,9 +211,11 @@ def _unit(X: np.ndarray) -> np.ndarray:
 
 
 def _chi2(name: str, null: str, statistic: float, df: int) -> Diagnostic:
+    """A statistic that is chi2(df) under the null; absent where it is NaN."""
     if np.isnan(statistic):
         return _absent(name, null, STEADY)
-    return Diagnostic(name, null, float(statistic), float(chdtrc(df, statistic)), df)
+    p_value = float(chdtrc(df, statistic))
+    return Diagnostic(name, null, float(statistic), p_value, df)
 
 
 def _absent(name: str, null: str, reason: str) -> Diagnostic:

@@ -26,8 +26,9 @@ class Inference(NamedTuple):
 
 
 class Wald(NamedTuple):
-    """F statistic of m restrictions with (m, df) degrees of freedom, df infinite where m F ~
-    chi2(m); its p-value.
+    """F statistic of m restrictions, its degrees of freedom (m, df) and p-value.
+
+    df is infinite where m F ~ chi2(m).
     """
 
     f_stat: float
@@ -44,12 +45,11 @@ def infer(b: np.ndarray, V: np.ndarray, df: int, confidence: float) -> Inference
 def inference(
     b: np.ndarray, error: np.ndarray, df: float | np.ndarray, confidence: float
 ) -> Inference:
-    """Student's t with `df` degrees of freedom for estimates with these standard errors, one by
-    one.
-    """
+    """Student's t with `df` degrees of freedom for estimates with these standard errors."""
     with np.errstate(divide="ignore", invalid="ignore"):  # estimates that do not spread have no t
         t = b / error
-    half = stdtrit(df, 0.5 + confidence / 2.0) * error
+    quantile = stdtrit(df, 0.5 + confidence / 2.0)
+    half = quantile * error
     return Inference(error, t, two_sided(t, df), b - half, b + half)
 
 
@@ -64,16 +64,20 @@ def wald(b: np.ndarray, V: np.ndarray, df: float, restriction: Restriction) -> W
     Raises:
         NotEstimable: R V R' is singular, so that the restrictions cannot be tested together.
     """
-    gap = restriction.R @ b - restriction.q
-    spread = restriction.R @ V @ restriction.R.T
+    R = restriction.R
+    gap = R @ b - restriction.q
     m = len(gap)
-    variance = np.diag(spread)
+    covariance = R @ V @ R.T
+    variance = np.diag(covariance)
     scale = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
-    relative = spread / np.outer(scale, scale)
-    cancelled = variance <= CANCELLED * (np.abs(restriction.R) @ np.sqrt(np.diag(V))) ** 2
-    if cancelled.any() or np.linalg.matrix_rank(relative) < m:
+    correlations = covariance / np.outer(scale, scale)
+    without_cancelling = np.abs(R) @ np.sqrt(np.diag(V))
+    cancelled = variance <= CANCELLED * without_cancelling**2
+    if cancelled.any() or np.linalg.matrix_rank(correlations) < m:
         raise NotEstimable(f"{restriction.text}: the covariance of the tested terms is singular")
-    f = float(gap / scale @ np.linalg.solve(relative, gap / scale)) / m
+    t = gap / scale
+    chi2 = float(t @ np.linalg.solve(correlations, t))
+    f = chi2 / m
     if np.isinf(df):
         return Wald(f, m, df, float(chdtrc(m, m * f)))
     return Wald(f, m, int(df), float(fdtrc(m, df, f)))

@@ -17,6 +17,8 @@ from runner.numerics.variation import explained, flat
 # Smallest singular value of the unit-length columns, relative to the largest, below which columns
 # count as collinear: float64 leaves no correct digit of the estimates beyond it.
 RANK_TOLERANCE = 1e-11
+# Weight in a combination that vanishes, relative to the largest, above which a column takes part.
+TAKES_PART = 1e-3
 # Largest size of a column, and its inverse the smallest: fourth powers of it still fit a float64.
 LARGEST = 1e70
 
@@ -72,8 +74,7 @@ def solve(
     constant: bool,
     weights: np.ndarray | None = None,
 ) -> Solution:
-    """Least squares by QR of the unit-length columns; of rows times the root of their weights (n,)
-    where given.
+    """Least squares by QR of the unit-length columns, of rows times the root of any weights (n,).
 
     Raises:
         NotEstimable: too few rows, a constant target, constant, collinear or outsized columns,
@@ -86,47 +87,66 @@ def solve(
         raise NotEstimable("the target is constant")
     _refuse_flat(X, terms, constant)
     refuse_outsized(np.column_stack([y, X]), ["the target", *terms])
-    about = y - np.average(y, weights=weights) if constant else y
-    target = y
+    given = y
+    centred = y - np.average(y, weights=weights) if constant else y
     if weights is not None:
         root = np.sqrt(weights)
-        X, y, about = X * root[:, None], y * root, about * root
+        X = X * root[:, None]
+        y = y * root
+        centred = centred * root
     length = np.linalg.norm(X, axis=0)
     Q, R = np.linalg.qr(X / length)
     _refuse_collinear(R, terms)
     inverse = solve_triangular(R, np.eye(k)) / length[:, None]
     b = inverse @ (Q.T @ y)
     u = y - X @ b
-    ssr, tss = float(u @ u), float(about @ about)
-    exact = explained(ssr, n, max(tss, float(np.sum((X * b) ** 2))), target)
-    return Solution(X, b, u, inverse @ inverse.T, np.sum(Q * Q, axis=1), ssr, tss, constant, exact)
+    bread = inverse @ inverse.T
+    leverage = np.sum(Q * Q, axis=1)
+    ssr = float(u @ u)
+    tss = float(centred @ centred)
+    size_of_terms = float(np.sum((X * b) ** 2))
+    exact = explained(ssr, n, max(tss, size_of_terms), given)
+    return Solution(X, b, u, bread, leverage, ssr, tss, constant, exact)
 
 
 def _refuse_flat(X: np.ndarray, terms: Sequence[str], constant: bool) -> None:
-    still = flat(X) if constant else np.all(X == 0.0, axis=0)
+    """Refuse columns that do not vary beside a constant, or are zero without one."""
     if constant:
+        still = flat(X)
         still[terms.index("const")] = False
+    else:
+        still = np.all(X == 0.0, axis=0)
     if still.any():
         names = ", ".join(np.array(terms)[still])
-        raise NotEstimable(f"{names} is constant" if still.sum() == 1 else f"{names} are constant")
+        verb = "is" if still.sum() == 1 else "are"
+        raise NotEstimable(f"{names} {verb} constant")
 
 
 def refuse_outsized(columns: np.ndarray, names: Sequence[str]) -> None:
-    """Raise where a column (n, P) is so large or small that fourth powers of it do not fit a
-    float64.
+    """Refuse a column (n, P) so large or small that fourth powers of it do not fit a float64.
+
+    Raises:
+        NotEstimable: there is one, which is named.
     """
     peak = np.abs(columns).max(axis=0)
+    smallest = 1.0 / LARGEST
     for name, size in zip(names, peak, strict=True):
-        if not 1.0 / LARGEST < size < LARGEST:
+        if not smallest < size < LARGEST:
             raise NotEstimable(
-                f"{name} is of size {size:.0e}; allowed: {1.0 / LARGEST:.0e} to {LARGEST:.0e}"
+                f"{name} is of size {size:.0e}; allowed: {smallest:.0e} to {LARGEST:.0e}"
             )
 
 
 def _refuse_collinear(R: np.ndarray, terms: Sequence[str]) -> None:
     _, singular, right = np.linalg.svd(R)
-    if singular[-1] > RANK_TOLERANCE * singular[0]:
-        return
-    weight = np.abs(right[singular <= RANK_TOLERANCE * singular[0]]).max(axis=0)
-    names = [term for term, w in zip(terms, weight, strict=True) if w > 1e-3 * weight.max()]
-    raise NotEstimable(f"collinear: {', '.join(names)}")
+    null = singular <= RANK_TOLERANCE * singular[0]
+    if null.any():
+        names = collinear_terms(right[null], terms)
+        raise NotEstimable(f"collinear: {', '.join(names)}")
+
+
+def collinear_terms(combinations: np.ndarray, terms: Sequence[str]) -> list[str]:
+    """The terms that take part in combinations (r, k) of columns that vanish."""
+    weights = np.abs(combinations).max(axis=0)
+    takes_part = weights > TAKES_PART * weights.max()
+    return [term for term, takes in zip(terms, takes_part, strict=True) if takes]

@@ -20,15 +20,17 @@ from runner.numerics import compiled as kernel
 from runner.numerics.least_squares import LARGEST
 from runner.numerics.variation import near_rounding
 
-BLOCK, HALVED = 64, 512  # dates at a time, and from which on two halves are summed side by side
-SAMPLE, FEW = (
-    2000,
-    8,
-)  # cells of all, and of a unit, whose mean is the shift; any point near the data will do
+BLOCK = 64  # dates at a time
+HALVED = 512  # dates from which on two halves are summed side by side
+# Cells of all, and of a unit, whose mean is the shift; any point near the data will do.
+SAMPLE = 2000
+FEW = 8
 # Bounds within which the solution from moments has at least eleven correct digits (they lose as
 # many as the logarithm of these says): variation kept after centring, conditioning of the
 # correlations, unexplained share.
-KEPT, CONDITION, UNEXPLAINED = 1e-4, 1e-4, 1e-4
+KEPT = 1e-4
+CONDITION = 1e-4
+UNEXPLAINED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -52,36 +54,45 @@ class Solved:
 
 
 def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, of: str | None = None) -> np.ndarray:
-    """A point amid the used cells of X (T, N, K) and y (T, N): one for all (1, 1, K + 1), one per
-    asset (1, N, K + 1) or one per date (T, 1, K + 1)."""
+    """A point amid the used cells of X (T, N, K) and y (T, N).
+
+    One for all (1, 1, K + 1); with `of` "asset" one per asset (1, N, K + 1), with "date" one per
+    date (T, 1, K + 1).
+    """
     t, i = _spread(use)
-    point = np.append(X[t, i].mean(axis=0), y[t, i].mean())[None, None]
+    of_all = np.append(X[t, i].mean(axis=0), y[t, i].mean())[None, None]
     if of is None:
-        return point
+        return of_all
     axis = 0 if of == "asset" else 1
-    few = np.linspace(0, use.shape[axis] - 1, min(FEW, use.shape[axis])).astype(int)
+    length = use.shape[axis]
+    few = np.linspace(0, length - 1, min(FEW, length)).astype(int)
     Z = np.concatenate([X.take(few, axis), y.take(few, axis)[:, :, None]], axis=2)
     known = use.take(few, axis)[:, :, None]
     count = known.sum(axis=axis, keepdims=True)
-    mean = np.where(known, Z, 0.0).sum(axis=axis, keepdims=True) / np.maximum(count, 1)
-    return np.where(count > 0, mean, point)
+    total = np.where(known, Z, 0.0).sum(axis=axis, keepdims=True)
+    mean = total / np.maximum(count, 1)
+    return np.where(count > 0, mean, of_all)
 
 
 def _spread(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Some cells in use, evenly spread in order of time; of many rows only those that have one are
-    listed.
+    """Rows and columns of some cells in use, evenly spread in order of time.
+
+    Of many rows only those that have one of them are listed.
     """
     if use.all():
-        return np.divmod(
-            np.linspace(0, use.size - 1, min(SAMPLE, use.size)).astype(int), use.shape[1]
-        )
+        cells = np.linspace(0, use.size - 1, min(SAMPLE, use.size)).astype(int)
+        return np.divmod(cells, use.shape[1])
     until = use.sum(axis=1).cumsum()
-    ranks = np.linspace(0, until[-1] - 1, min(SAMPLE, int(until[-1]))).astype(int)
+    total = int(until[-1])
+    ranks = np.linspace(0, total - 1, min(SAMPLE, total)).astype(int)
     t = np.searchsorted(until, ranks, side="right")
-    before = ranks - np.append(0, until)[t]
+    rank_in_row = ranks - np.append(0, until)[t]
     rows, at = np.unique(t, return_inverse=True)
-    cells, own = np.flatnonzero(use[rows]), use[rows].sum(axis=1)
-    return t, cells[(own.cumsum() - own)[at] + before] % use.shape[1]
+    used = use[rows]
+    cells = np.flatnonzero(used)
+    count = used.sum(axis=1)
+    first = count.cumsum() - count
+    return t, cells[first[at] + rank_in_row] % use.shape[1]
 
 
 def moments(
@@ -93,36 +104,41 @@ def moments(
     weights: np.ndarray | None = None,
     whole: int = 0,
 ) -> np.ndarray:
-    """Moments (T, P, P) of every date or (N, P, P) of every asset, over the cells in `use` (T, N),
-    weighted.
+    """Moments (T, P, P) of every date or (N, P, P) of every asset, over the cells in use, weighted.
 
     The halves of a long panel are summed side by side; where they are cut does not depend on the
-    machine, so neither do the bits. `whole` counts the cells of the panel that these are a part of,
-    which say whether `runner.numerics.compiled` sums them.
+    machine, so neither do the bits.
+
+    Args:
+        X, y, use: regressors (T, N, K), target and cells in use (T, N).
+        shift: point that the moments are about, as `shift_of` gives it.
+        by_date: whether of dates.
+        weights: (T, N), None where all count the same.
+        whole: cells of the panel that these are a part of, by which it is decided whether
+            `runner.numerics.compiled` sums them.
     """
     add = kernel.sums if kernel.wanted(max(y.size, whole)) else _moments
 
-    def of(part: slice) -> np.ndarray:
-        about = shift[part] if len(shift) > 1 else shift
+    def of_rows(part: slice) -> np.ndarray:
+        about = _point_of(shift, part)
         return add(X[part], y[part], use[part], about, by_date, of_part(weights, part))
 
-    parts = halves(len(y), of)
+    parts = halves(len(y), of_rows)
     return np.concatenate(parts) if by_date else np.asarray(sum(parts))
 
 
 def halves(T: int, work: Callable[[slice], Any]) -> list[Any]:
-    """What `work` gives for the halves of T rows, side by side where there are many."""
+    """Results of `work` on the halves of T rows, side by side; on all at once of few rows."""
     if T < HALVED:
         return [work(slice(0, T))]
+    rows = [slice(0, T // 2), slice(T // 2, T)]
     with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(2) as pool:
-        return list(pool.map(work, (slice(0, T // 2), slice(T // 2, T))))
+        return list(pool.map(work, rows))
 
 
 @cache
 def _blas() -> Any:
-    """What keeps the threads of BLAS from getting in the way of our two; the same bits on any
-    number of cores.
-    """
+    """Keeps the threads of BLAS from our two; the same bits on any number of cores."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -133,9 +149,13 @@ def of_part(weights: np.ndarray | None, part: slice) -> np.ndarray | None:
     return None if weights is None else weights[part]
 
 
-@np.errstate(
-    over="ignore", invalid="ignore"
-)  # columns too large for products are not sound, and go to the rows
+def _point_of(shift: np.ndarray, part: slice) -> np.ndarray:
+    """The point of these dates; the same for all where there is one."""
+    return shift[part] if len(shift) > 1 else shift
+
+
+# Columns too large for products are not sound, and go to the rows.
+@np.errstate(over="ignore", invalid="ignore")
 def _moments(
     X: np.ndarray,
     y: np.ndarray,
@@ -144,49 +164,94 @@ def _moments(
     by_date: bool,
     weights: np.ndarray | None,
 ) -> np.ndarray:
-    (T, N), P = y.shape, X.shape[2] + 2
-    found = np.zeros((T if by_date else N, P, P))
-    buffer = np.empty((min(BLOCK, T), P - 1, N) if by_date else (min(BLOCK, T), N, P - 1))
-    products = np.zeros((0 if by_date else N, P - 1, P - 1))
+    if by_date:
+        return _of_dates(X, y, use, shift, weights)
+    return _of_assets(X, y, use, shift, weights)
+
+
+def _of_dates(
+    X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, weights: np.ndarray | None
+) -> np.ndarray:
+    """Moments (T, P, P) of every date.
+
+    Loops run along the last axis: columns lie side by side in memory, where their products are
+    fastest.
+    """
+    T, N = y.shape
+    P = X.shape[2] + 2
+    M = np.zeros((T, P, P))
+    buffer = np.empty((min(BLOCK, T), P - 1, N))
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
-        full = buffer[: part.stop - start]
-        z, about = (
-            full.swapaxes(1, 2) if by_date else full,
-            shift[part] if len(shift) > 1 else shift,
-        )
-        if by_date:  # loops run along the axis named last
-            np.subtract(X[part].swapaxes(1, 2), about[:, :, :-1].swapaxes(1, 2), out=full[:, :-1])
-            np.subtract(y[part], about[:, :, -1], out=full[:, -1])
-        else:
-            _side_by_side(X[part], y[part], full)
-            full -= about
-        if not use[part].all():
-            z[~use[part]] = 0.0
-        w = use[part] if weights is None else np.where(use[part], weights[part], 0.0)
-        of = part if by_date else slice(None)
-        found[of, 0, 0] += w.sum(axis=int(by_date))
+        columns = buffer[: part.stop - start]
+        z = columns.swapaxes(1, 2)
+        point = _point_of(shift, part)
+        x_point = point[:, :, :-1].swapaxes(1, 2)
+        np.subtract(X[part].swapaxes(1, 2), x_point, out=columns[:, :-1])
+        np.subtract(y[part], point[:, :, -1], out=columns[:, -1])
+        _zero_unused(z, use[part])
+        w = _weights_in_use(use[part], of_part(weights, part))
+        M[part, 0, 0] += w.sum(axis=1)
         if weights is None:
-            found[of, 0, 1:] += full.sum(axis=2) if by_date else full.sum(axis=0)
+            M[part, 0, 1:] += columns.sum(axis=2)
         else:
-            found[of, 0, 1:] += np.einsum("tnp,tn->tp" if by_date else "tnp,tn->np", z, w)
+            M[part, 0, 1:] += np.einsum("tnp,tn->tp", z, w)
             z *= np.sqrt(w)[:, :, None]
-        if by_date:  # columns lie side by side in memory, where their products are fastest
-            found[of, 1:, 1:] = np.matmul(full, z)
+        M[part, 1:, 1:] = np.matmul(columns, z)
+    M[:, 1:, 0] = M[:, 0, 1:]
+    return M
+
+
+def _of_assets(
+    X: np.ndarray, y: np.ndarray, use: np.ndarray, shift: np.ndarray, weights: np.ndarray | None
+) -> np.ndarray:
+    """Moments (N, P, P) of every asset; the columns of a cell lie side by side in memory."""
+    T, N = y.shape
+    P = X.shape[2] + 2
+    M = np.zeros((N, P, P))
+    products = np.zeros((N, P - 1, P - 1))
+    buffer = np.empty((min(BLOCK, T), N, P - 1))
+    for start in range(0, T, BLOCK):
+        part = slice(start, min(start + BLOCK, T))
+        z = buffer[: part.stop - start]
+        _side_by_side(X[part], y[part], z)
+        z -= _point_of(shift, part)
+        _zero_unused(z, use[part])
+        w = _weights_in_use(use[part], of_part(weights, part))
+        M[:, 0, 0] += w.sum(axis=0)
+        if weights is None:
+            M[:, 0, 1:] += z.sum(axis=0)
         else:
-            products += np.matmul(z.transpose(1, 2, 0), z.transpose(1, 0, 2))
-    if not by_date:
-        found[:, 1:, 1:] = products
-    found[:, 1:, 0] = found[:, 0, 1:]
-    return found
+            M[:, 0, 1:] += np.einsum("tnp,tn->np", z, w)
+            z *= np.sqrt(w)[:, :, None]
+        products += np.matmul(z.transpose(1, 2, 0), z.transpose(1, 0, 2))
+    M[:, 1:, 1:] = products
+    M[:, 1:, 0] = M[:, 0, 1:]
+    return M
+
+
+def _zero_unused(z: np.ndarray, use: np.ndarray) -> None:
+    """Set the columns z (B, N, P - 1) to zero in cells that are not in use."""
+    if not use.all():
+        z[~use] = 0.0
+
+
+def _weights_in_use(use: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Weights (B, N), zero in cells that are not in use; without weights, which are in use."""
+    return use if weights is None else np.where(use, weights, 0.0)
 
 
 def _side_by_side(X: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """Write the regressors and the target of each cell into `out` (T, N, K + 1); the regressors as
-    one lump where they lie together, as loops over a few numbers cost more than the numbers."""
-    if X.shape[2] and X.strides[2] == X.itemsize and X.dtype == out.dtype:
+    """Write the regressors and the target of each cell into `out` (T, N, K + 1).
+
+    The regressors as one lump where they lie together, as loops over a few numbers cost more than
+    the numbers.
+    """
+    together_in_memory = X.shape[2] and X.strides[2] == X.itemsize
+    if together_in_memory and X.dtype == out.dtype:
         lump = f"V{X.itemsize * X.shape[2]}"
-        out.view([("x", lump), ("y", out.dtype)])["x"] = X.view(lump)
+        cells = out.view([("x", lump), ("y", out.dtype)])
+        cells["x"] = X.view(lump)
     else:
         out[:, :, :-1] = X
     out[:, :, -1] = y
@@ -203,24 +268,31 @@ def of_units(M: np.ndarray, units: Sequence[Any], by: str | None) -> np.ndarray:
 def together(M: np.ndarray, away: np.ndarray, member: np.ndarray) -> np.ndarray:
     """Moments (P + L, P + L) of the cells of all assets from those (N, P, P) of each.
 
-    `away` (N, P - 1) is by how much the point that an asset is about lies above the one that all
-    are about; `member` (N, L) are columns that are the same for an asset on every date, which stand
-    before the target, about 0.
+    Args:
+        M: moments of each asset.
+        away: (N, P - 1) by how much the point that an asset is about lies above the one that all
+            are about.
+        member: (N, L) columns that are the same for an asset on every date, which stand before the
+            target, about 0.
     """
-    P, L = M.shape[1], member.shape[1]
-    n, first = M[:, 0, 0], M[:, 0].copy()
+    P = M.shape[1]
+    L = member.shape[1]
+    n = M[:, 0, 0]
+    first = M[:, 0].copy()
     across = first[:, 1:].T @ away
     first[:, 1:] += n[:, None] * away
-    at, own = [*range(P - 1), P - 1 + L], slice(P - 1, P - 1 + L)
     whole = M.sum(axis=0)
     whole[1:, 1:] += across + across.T + (away.T * n) @ away
-    whole[0, 1:] = whole[1:, 0] = first[:, 1:].sum(axis=0)
-    found = np.empty((P + L, P + L))
-    found[np.ix_(at, at)] = whole
-    found[at, own] = first.T @ member
-    found[own, at] = found[at, own].T
-    found[own, own] = (member.T * n) @ member
-    return found
+    whole[0, 1:] = first[:, 1:].sum(axis=0)
+    whole[1:, 0] = whole[0, 1:]
+    others = [*range(P - 1), P - 1 + L]
+    own = slice(P - 1, P - 1 + L)
+    grown = np.empty((P + L, P + L))
+    grown[np.ix_(others, others)] = whole
+    grown[others, own] = first.T @ member
+    grown[own, others] = grown[others, own].T
+    grown[own, own] = (member.T * n) @ member
+    return grown
 
 
 def with_zeros(point: np.ndarray, L: int) -> np.ndarray:
@@ -229,74 +301,97 @@ def with_zeros(point: np.ndarray, L: int) -> np.ndarray:
 
 
 def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = None) -> Solved:
-    """Least squares with a constant from moments M (U, P, P) about `shift`, one for all or one per
-    unit; `rows` (U,) count the cells where weights make their moments something else."""
+    """Least squares with a constant from moments.
+
+    Args:
+        M: (U, P, P) moments.
+        shift: the point that they are about, one for all or one per unit.
+        rows: (U,) cells, where weights make the first moment something else.
+    """
     K = M.shape[1] - 2
     w = M[:, 0, 0]
     n = w if rows is None else rows
+    point = shift.reshape(-1, K + 1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = M[:, 0, 1:] / w[:, None]
         centred = M[:, 1:, 1:] - w[:, None, None] * mean[:, :, None] * mean[:, None, :]
-        length = np.sqrt(np.maximum(np.einsum("ujj->uj", centred), 0.0))
-        unit = centred / (length[:, :, None] * length[:, None, :])
+        variation = np.einsum("ujj->uj", centred)
+        length = np.sqrt(np.maximum(variation, 0.0))
+        correlations = centred / (length[:, :, None] * length[:, None, :])
     total = np.einsum("ujj->uj", M[:, 1:, 1:])
-    sound = (
-        (n > K + 1) & (length**2 > KEPT * total).all(axis=1) & np.isfinite(unit).all(axis=(1, 2))
-    )
-    sound &= ((total > LARGEST**-2) & (total < LARGEST**2)).all(axis=1)
-    sound &= ~_perhaps_flat(length, w, mean + shift.reshape(-1, K + 1))
-    R = np.where(sound[:, None, None], unit[:, :K, :K], np.eye(K))
+    sound = (n > K + 1) & _kept(length, total)
+    sound &= np.isfinite(correlations).all(axis=(1, 2))
+    sound &= ~_perhaps_flat(length, w, mean + point)
+    Rxx = np.where(sound[:, None, None], correlations[:, :K, :K], np.eye(K))
     if K:
-        sound &= _conditioned(R)
-        R[~sound] = np.eye(K)
-    r = np.where(sound[:, None], unit[:, :K, K], 0.0)
-    inverse = np.linalg.inv(R)
-    slope = np.einsum("ujl,ul->uj", inverse, r)
-    unexplained = 1.0 - np.einsum("uj,uj->u", slope, r)
+        sound &= _conditioned(Rxx)
+        Rxx[~sound] = np.eye(K)
+    rxy = np.where(sound[:, None], correlations[:, :K, K], 0.0)
+    inverse = np.linalg.inv(Rxx)
+    beta = np.einsum("ujl,ul->uj", inverse, rxy)
+    unexplained = 1.0 - np.einsum("uj,uj->u", beta, rxy)
     sound &= unexplained > UNEXPLAINED
     scale = np.where(sound[:, None], length, 1.0)
-    slope *= scale[:, K:] / scale[:, :K]
-    mean = np.where(sound[:, None], mean, 0.0) + shift.reshape(-1, K + 1)
+    x_scale = scale[:, :K]
+    slopes = beta * (scale[:, K:] / x_scale)
+    mean = np.where(sound[:, None], mean, 0.0) + point
+    x_mean = mean[:, :K]
+    constant = mean[:, K] - np.einsum("uj,uj->u", slopes, x_mean)
     tss = scale[:, K] ** 2
-    constant = mean[:, K] - np.einsum("uj,uj->u", slope, mean[:, :K])
-    inner = inverse / (scale[:, :K, None] * scale[:, None, :K])
-    bread = _with_constant(inner, mean[:, :K], np.where(w > 0.0, w, 1.0))
-    return Solved(
-        np.column_stack([constant, slope]), bread, n.astype(int), tss * unexplained, tss, sound
-    )
+    inner = inverse / (x_scale[:, :, None] * x_scale[:, None, :])
+    bread = _with_constant(inner, x_mean, np.where(w > 0.0, w, 1.0))
+    b = np.column_stack([constant, slopes])
+    return Solved(b, bread, n.astype(int), tss * unexplained, tss, sound)
+
+
+def _kept(length: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """(U,) whether every column keeps its digits when centred, and is of a size that has squares.
+
+    Length (U, P - 1) of the centred columns, total (U, P - 1) their sums of squares before.
+    """
+    varies = length**2 > KEPT * total
+    sized = (total > LARGEST**-2) & (total < LARGEST**2)
+    return np.asarray((varies & sized).all(axis=1))
 
 
 def _perhaps_flat(length: np.ndarray, n: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """(U,) whether a column of a unit may vary by rounding alone, which only its rows can tell;
-    length (U, P - 1) of the centred columns, sums of weights n (U,)."""
+    """(U,) whether a column may vary by rounding alone, which only its rows can tell.
+
+    Length (U, P - 1) of the centred columns, sums of weights n (U,).
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = length / np.sqrt(n)[:, None]
     return np.asarray(near_rounding(spread, mean).any(axis=1))
 
 
 def _conditioned(R: np.ndarray) -> np.ndarray:
-    """(U,) whether correlations (U, K, K) are far enough from singular; by norms, which know it
-    for most at once.
+    """(U,) whether correlations (U, K, K) are far enough from singular.
+
+    By norms, which are enough for most and known at once; by eigenvalues for the rest.
     """
-    size = np.abs(R).sum(axis=1).max(axis=1)
+    norm = np.abs(R).sum(axis=1).max(axis=1)
     try:
         with np.errstate(all="ignore"):
-            far = size * np.abs(np.linalg.inv(R)).sum(axis=1).max(axis=1) < 1.0 / CONDITION
+            inverse_norm = np.abs(np.linalg.inv(R)).sum(axis=1).max(axis=1)
+            far = norm * inverse_norm < 1.0 / CONDITION
     except np.linalg.LinAlgError:
         far = np.zeros(len(R), dtype=bool)
     near = np.flatnonzero(~far)
-    eigen = np.linalg.eigvalsh(R[near])
-    far[near] = eigen[:, 0] > CONDITION * eigen[:, -1]
+    eigenvalues = np.linalg.eigvalsh(R[near])
+    far[near] = eigenvalues[:, 0] > CONDITION * eigenvalues[:, -1]
     return far
 
 
 def _with_constant(inner: np.ndarray, mean: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Inverse of X'X (U, k, k) with the constant first, from that of the centred regressors (U, K,
-    K); n (U,) is the sum of the weights."""
+    """Inverse of X'X (U, k, k), the constant first, from that of the centred regressors (U, K, K).
+
+    Means (U, K) of the regressors; n (U,) is the sum of the weights.
+    """
     K = mean.shape[1]
     bread = np.empty((len(n), K + 1, K + 1))
     across = -np.einsum("ujl,ul->uj", inner, mean)
     bread[:, 0, 0] = 1.0 / n - np.einsum("uj,uj->u", across, mean)
-    bread[:, 0, 1:] = bread[:, 1:, 0] = across
+    bread[:, 0, 1:] = across
+    bread[:, 1:, 0] = across
     bread[:, 1:, 1:] = inner
     return bread

@@ -14,6 +14,10 @@ from runner.text import count
 
 Linear = dict[str, float]  # term -> factor; the constant part under ""
 
+ALLOWED = "allowed: sums of terms and numbers such as 'SMB + 2*HML'"
+# what Python's parser raises of a text that is no expression, or one too deep for it
+NOT_PARSED = (SyntaxError, RecursionError, MemoryError)
+
 
 class Restriction(NamedTuple):
     """R b = q: R (m, k) and q (m,), m equations on the k terms."""
@@ -25,33 +29,32 @@ class Restriction(NamedTuple):
 
     def on(self, terms: Sequence[str]) -> Restriction | str:
         """The restriction on a regression with these terms, or why it does not have one."""
-        absent = [
-            term for j, term in enumerate(self.terms) if self.R[:, j].any() and term not in terms
-        ]
+        own = list(self.terms)
+        restricted = self.R.any(axis=0)
+        needed = [own[j] for j in np.flatnonzero(restricted)]
+        absent = [term for term in needed if term not in terms]
         if absent:
             return f"{', '.join(absent)} not among the terms of the regression"
-        return self._replace(
-            terms=terms, R=self.R[:, [list(self.terms).index(term) for term in terms]]
-        )
+        columns = [own.index(term) for term in terms]
+        return self._replace(terms=terms, R=self.R[:, columns])
 
 
 class Hypothesis(NamedTuple):
-    """Equations on the terms, and the horizon of the target that they are stated for; None for
-    any.
-    """
+    """Equations on the terms, and the horizon of the target that they hold for; None for any."""
 
     equations: str
     horizon: int | None
 
     def unsuited(self, horizon: int) -> str:
-        """Why it is not tested with a target that looks so many rows ahead; empty where it is."""
+        """Why it is not tested with a target of this horizon, in rows; empty where it is."""
         if self.horizon is None or self.horizon == horizon:
             return ""
-        return f"it is stated for horizon {self.horizon}, and the target looks {count(horizon, 'row')} ahead"
+        ahead = count(horizon, "row")
+        return f"it is stated for horizon {self.horizon}, and the target looks {ahead} ahead"
 
 
 def hypothesis(text: str) -> Hypothesis:
-    """What the text states: equations, and after them perhaps `if horizon = 0`.
+    """Read equations, and after them perhaps a condition such as `if horizon = 0`.
 
     A loading such as `market_ret = 1` is of the row of the return: beside a forward target it says
     nothing.
@@ -72,8 +75,9 @@ def hypothesis(text: str) -> Hypothesis:
 
 def all_slopes(terms: Sequence[str]) -> Restriction:
     """Every term but the constant is zero."""
-    rows = np.eye(len(terms))[[term != "const" for term in terms]]
-    return Restriction("all slopes = 0", terms, rows, np.zeros(len(rows)))
+    slopes = [term != "const" for term in terms]
+    R = np.eye(len(terms))[slopes]
+    return Restriction("all slopes = 0", terms, R, np.zeros(len(R)))
 
 
 def restriction(text: str, terms: Sequence[str]) -> Restriction:
@@ -83,53 +87,58 @@ def restriction(text: str, terms: Sequence[str]) -> Restriction:
         ValueError: not an equation, not linear, an unknown term, equations that repeat or
             contradict.
     """
-    rows = [_equation(part, terms) for part in text.split(",")]
-    R = np.array([[row.get(term, 0.0) for term in terms] for row in rows])
-    q = np.array([0.0 - row.get("", 0.0) for row in rows])
+    equations = [_equation(part, terms) for part in text.split(",")]
+    R = np.zeros((len(equations), len(terms)))
+    q = np.zeros(len(equations))
+    for row, equation in enumerate(equations):
+        R[row] = [equation.get(term, 0.0) for term in terms]
+        q[row] = 0.0 - equation.get("", 0.0)
     if not (np.isfinite(R).all() and np.isfinite(q).all()):
         raise ValueError(f"{text!r}: allowed: finite numbers")
     size = np.abs(R).max(axis=1, keepdims=True)
-    if not size.all() or np.linalg.matrix_rank(R / size) < len(rows):
+    if not size.all() or np.linalg.matrix_rank(R / size) < len(equations):
         raise ValueError(f"{text!r}: an equation is empty or follows from the others")
     return Restriction(text, terms, R, q)
 
 
 def names_in(text: str) -> list[str]:
-    """The terms that the equations name; none of what is no equation, which `restriction`
-    refuses.
-    """
-    sides = text.replace("=", ",").split(",")
-    try:
-        trees = [ast.parse(side.strip(), mode="eval") for side in sides]
-    except (SyntaxError, RecursionError, MemoryError):
-        return []
-    return [node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    """The terms that the equations name; none where a side is no expression."""
+    names: list[str] = []
+    for side in text.replace("=", ",").split(","):
+        try:
+            tree = ast.parse(side.strip(), mode="eval")
+        except NOT_PARSED:
+            return []
+        names += [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    return names
 
 
 def _equation(text: str, terms: Sequence[str]) -> Linear:
+    """The left side less the right side."""
     sides = text.split("=")
     if len(sides) != 2:
         raise ValueError(
             f"{text.strip()!r}: allowed: an equation such as 'SMB = 0' or 'SMB - 2*HML = 1'"
         )
-    left, right = (_parse(side, terms) for side in sides)
+    left = _parse(sides[0], terms)
+    right = _parse(sides[1], terms)
     return _sum(left, right, -1.0)
 
 
 def _parse(text: str, terms: Sequence[str]) -> Linear:
-    refused = f"{text.strip()!r}: allowed: sums of terms and numbers such as 'SMB + 2*HML'"
+    """One side of an equation."""
+    refused = f"{text.strip()!r}: {ALLOWED}"
     if "#" in text:  # Python would drop the rest as a comment
         raise ValueError(refused)
     try:
-        return _linear(ast.parse(text.strip(), mode="eval").body, terms)
-    except (SyntaxError, RecursionError, MemoryError, OverflowError):
+        tree = ast.parse(text.strip(), mode="eval")
+        return _linear(tree.body, terms)
+    except (*NOT_PARSED, OverflowError):
         raise ValueError(refused) from None
 
 
 def _linear(node: ast.expr, terms: Sequence[str]) -> Linear:
-    """The linear form of an expression of +, -, *, /, numbers and terms; anything else is
-    refused.
-    """
+    """The linear form of an expression of +, -, *, /, numbers and terms; refuses anything else."""
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             return {"": float(number)}
@@ -139,27 +148,47 @@ def _linear(node: ast.expr, terms: Sequence[str]) -> Linear:
             return {name: 1.0}
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return _sum({}, _linear(operand, terms), -1.0)
-        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
-            sign = 1.0 if isinstance(op, ast.Add) else -1.0
-            return _sum(_linear(left, terms), _linear(right, terms), sign)
-        case ast.BinOp(left=left, op=ast.Mult() | ast.Div() as op, right=right):
-            return _product(_linear(left, terms), _linear(right, terms), isinstance(op, ast.Div))
-    raise ValueError(
-        f"{ast.unparse(node)!r}: allowed: sums of terms and numbers such as 'SMB + 2*HML'"
-    )
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _sum(_linear(left, terms), _linear(right, terms), 1.0)
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            return _sum(_linear(left, terms), _linear(right, terms), -1.0)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _product(_linear(left, terms), _linear(right, terms))
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return _quotient(_linear(left, terms), _linear(right, terms))
+    raise ValueError(f"{ast.unparse(node)!r}: {ALLOWED}")
 
 
 def _sum(left: Linear, right: Linear, sign: float) -> Linear:
+    """left + sign * right."""
     names = {*left, *right}
     return {name: left.get(name, 0.0) + sign * right.get(name, 0.0) for name in names}
 
 
-def _product(left: Linear, right: Linear, divide: bool) -> Linear:
-    if set(left) <= {""} and not divide:
+def _product(left: Linear, right: Linear) -> Linear:
+    """A number times a linear form, in either order."""
+    if _is_number(left):
         left, right = right, left
+    if not _is_number(right):
+        raise _not_linear()
     factor = right.get("", 0.0)
-    if not set(right) <= {""} or (divide and factor == 0.0):
-        raise ValueError(
-            "a product or quotient of terms is not linear; allowed: a number times a term"
-        )
-    return {name: value / factor if divide else value * factor for name, value in left.items()}
+    return {name: value * factor for name, value in left.items()}
+
+
+def _quotient(left: Linear, right: Linear) -> Linear:
+    """A linear form over a number."""
+    divisor = right.get("", 0.0)
+    if not _is_number(right) or divisor == 0.0:
+        raise _not_linear()
+    return {name: value / divisor for name, value in left.items()}
+
+
+def _is_number(form: Linear) -> bool:
+    """Whether a linear form has no term."""
+    return set(form) <= {""}
+
+
+def _not_linear() -> ValueError:
+    return ValueError(
+        "a product or quotient of terms is not linear; allowed: a number times a term"
+    )

@@ -8,6 +8,7 @@ and no iteration:
     (W_N - C' W_T^-1 C) alpha = A - C' W_T^-1 D,    delta = W_T^-1 (D - C alpha),    C = w (T, N)
 
 Products of what is left are those of the columns less A' alpha + D' delta (Frisch and Waugh 1933).
+Letters: P = K + 1 columns [x, y].
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from runner.numerics.least_squares import LARGEST, NotEstimable, refuse_outsized
+from runner.numerics.least_squares import LARGEST, NotEstimable, collinear_terms, refuse_outsized
 from runner.numerics.moments import CONDITION, UNEXPLAINED, halves, shift_of
 
 BLOCK = 16  # dates at a time
-# share of a column's variation beyond which what the effects leave has lost digits in one pass
+# Share of a column's variation left by the effects, at or below which one pass has lost digits.
 KEPT = 1e-4
-PASSES = (
-    3  # each after the first works on what the one before left, and finds the digits that it lost
-)
+# Each pass after the first works on what the one before left, and finds the digits that it lost.
+PASSES = 3
 ABSORBED = 1e-20  # share of variation below which nothing is left of a column
 RANK = 1e-9  # smallest eigenvalue of the correlations, relative to the largest
 
@@ -40,36 +40,43 @@ class Cells(NamedTuple):
     weights: np.ndarray | None
 
     def blocks(self, rows: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray | None]]:
-        """Columns [x, y] (B, K + 1, N) of each block of these dates, and weights (B, N)."""
+        """Columns [x, y] (B, K + 1, N) of each block of these dates, and weights (B, N).
+
+        The columns are written over by the next block.
+        """
         _, N, K = self.X.shape
         buffer = np.empty((BLOCK, K + 1, N))
         for start in range(rows.start, rows.stop, BLOCK):
-            part = slice(start, min(start + BLOCK, rows.stop))
-            z = buffer[: part.stop - start]
-            z[:, :K], z[:, K] = self.X[part].swapaxes(1, 2), self.y[part]
-            yield (
-                part,
-                z,
-                None if self.weights is None else np.where(self.use[part], self.weights[part], 0.0),
-            )
+            stop = min(start + BLOCK, rows.stop)
+            part = slice(start, stop)
+            z = buffer[: stop - start]
+            z[:, :K] = self.X[part].swapaxes(1, 2)
+            z[:, K] = self.y[part]
+            yield part, z, self._weights(part)
+
+    def _weights(self, part: slice) -> np.ndarray | None:
+        """Weights (B, N) of these dates, zero in cells that are not in use; None without any."""
+        if self.weights is None:
+            return None
+        return np.where(self.use[part], self.weights[part], 0.0)
 
     @property
     def counts(self) -> np.ndarray:
         """Weights (T, N), zero in cells that are not in use."""
-        return (
-            self.use.astype(float)
-            if self.weights is None
-            else np.where(self.use, self.weights, 0.0)
-        )
+        if self.weights is None:
+            return self.use.astype(float)
+        return np.where(self.use, self.weights, 0.0)
 
 
 class Within(NamedTuple):
-    """What the effects leave: products S (K + 1, K + 1) of the columns [x, y], and the effects of
-    each column.
+    """What the effects leave of the columns [x, y], and the effects of each column.
 
-    alpha (N, K + 1) of assets and delta (T, K + 1) of dates, zeros where there are none; `absorbed`
-    counts the effects that take degrees of freedom, tss is that of y about its mean, squares (K +
-    1,) are those of the columns.
+    Attributes:
+        S: (K + 1, K + 1) products of what is left.
+        alpha, delta: effects of assets (N, K + 1) and dates (T, K + 1), zeros where there are none.
+        absorbed: effects that take degrees of freedom.
+        tss: sum of squares of y about its mean.
+        squares: (K + 1,) sums of squares of the columns.
     """
 
     S: np.ndarray
@@ -81,8 +88,14 @@ class Within(NamedTuple):
 
 
 class Solved(NamedTuple):
-    """Slopes b (K,), inverse (K, K) of the products of what is left of x, the sum of squared
-    residuals, and whether the products kept the digits of these."""
+    """Slopes beside the effects.
+
+    Attributes:
+        b: (K,) slopes.
+        bread: (K, K) inverse of the products of what is left of x.
+        ssr: sum of squared residuals.
+        sound: whether the products kept the digits of these.
+    """
 
     b: np.ndarray
     bread: np.ndarray
@@ -90,65 +103,91 @@ class Solved(NamedTuple):
     sound: bool
 
 
-@np.errstate(
-    over="ignore", invalid="ignore"
-)  # columns too large for products are refused by `solve`
+# Columns too large for products are refused by `solve`.
+@np.errstate(over="ignore", invalid="ignore")
 def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
-    """Take the effects out of every column; `shift` (K + 1,) is a point amid the columns, where
-    rounding is least.
+    """Take the effects out of every column.
+
+    Args:
+        cells: the columns.
+        effects: "asset", "date" or both.
+        shift: (K + 1,) a point amid the columns, where rounding is least.
     """
     T, N, K = cells.X.shape
     dummies = Dummies.of(cells, effects)
-    alpha, delta = np.tile(shift, (N, 1)), np.zeros((T, K + 1))
+    alpha = np.tile(shift, (N, 1))
+    delta = np.zeros((T, K + 1))
     for number in range(PASSES):
         S, A, D = _sums(cells, alpha, delta)
         if number == 0:
-            total, mean = np.diag(S), A.sum(axis=0) / dummies.total
+            variation = np.diag(S)
+            mean = A.sum(axis=0) / dummies.total
             tss = float(S[K, K] - dummies.total * mean[K] ** 2)
-            squares = total + dummies.total * shift * (2.0 * mean + shift)
-        a, d = dummies.solve(A, D)
-        alpha, delta = alpha + a, delta + d
-        S = S - A.T @ a - D.T @ d
-        if (np.diag(S) > KEPT * total).all():
+            squares = variation + dummies.total * shift * (2.0 * mean + shift)
+        alpha_step, delta_step = dummies.solve(A, D)
+        alpha = alpha + alpha_step
+        delta = delta + delta_step
+        S = S - A.T @ alpha_step - D.T @ delta_step
+        left = np.diag(S)
+        if (left > KEPT * variation).all():
             break
-        total = np.maximum(np.diag(S), 0.0)
-    return Within((S + S.T) / 2.0, alpha, delta, dummies.absorbed, tss, squares)
+        variation = np.maximum(left, 0.0)
+    symmetric = (S + S.T) / 2.0
+    return Within(symmetric, alpha, delta, dummies.absorbed, tss, squares)
 
 
 def _sums(
     cells: Cells, alpha: np.ndarray, delta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Products S (P, P) and sums over dates A (N, P) and over assets D (T, P) of the columns less
-    the effects.
+    """Products and sums of the columns less the effects.
+
+    Returns:
+        Products S (P, P), sums over dates A (N, P) and sums over assets D (T, P).
     """
     parts = halves(len(delta), lambda rows: _sums_of(cells, alpha, delta, rows))
-    S, A = (np.asarray(sum(part[j] for part in parts)) for j in (0, 1))
-    return S, A.T, np.concatenate([part[2] for part in parts])
+    S = np.asarray(sum(part[0] for part in parts))
+    A = np.asarray(sum(part[1] for part in parts))
+    D = np.concatenate([part[2] for part in parts])
+    return S, A.T, D
 
 
 @np.errstate(over="ignore", invalid="ignore")
 def _sums_of(
     cells: Cells, alpha: np.ndarray, delta: np.ndarray, rows: slice
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    (N, P), again = alpha.shape, bool(delta.any())
-    S, A, D = np.zeros((P, P)), np.zeros((P, N)), np.empty((rows.stop - rows.start, P))
+    """The same over these dates, the sums over dates as (P, N)."""
+    N, P = alpha.shape
+    S = np.zeros((P, P))
+    A = np.zeros((P, N))
+    D = np.empty((rows.stop - rows.start, P))
+    with_dates = bool(delta.any())
     for part, z, w in cells.blocks(rows):
+        use = cells.use[part]
         z -= alpha.T
-        if again:
+        if with_dates:
             z -= delta[part, :, None]
-        if not cells.use[part].all():
-            z.swapaxes(1, 2)[~cells.use[part]] = 0.0
+        if not use.all():
+            z.swapaxes(1, 2)[~use] = 0.0
         weighted = z if w is None else z * w[:, None]
-        S += np.matmul(z, weighted.swapaxes(1, 2)).sum(axis=0)
+        products = np.matmul(z, weighted.swapaxes(1, 2))
+        S += products.sum(axis=0)
         A += weighted.sum(axis=0)
-        D[part.start - rows.start : part.stop - rows.start] = weighted.sum(axis=2)
+        block = slice(part.start - rows.start, part.stop - rows.start)
+        D[block] = weighted.sum(axis=2)
     return S, A, D
 
 
 class Dummies(NamedTuple):
-    """The normal equations of the dummies: weights of each asset (N,) and date (T,), None where a
-    side has no effects; those of each cell (T, N) and the factor of the reduced system, None where
-    they are not needed."""
+    """The normal equations of the dummies.
+
+    Attributes:
+        asset, date: weights of each asset (N,) and date (T,), None where a side has no effects.
+        cells: (T, N) weights, None where the reduced system is not needed.
+        pinned: effects of the shorter side that are set to zero, one per component of the table.
+        factor: Cholesky factor of the reduced system, None where it is not needed.
+        absorbed: effects that take degrees of freedom.
+        total: sum of the weights.
+    """
 
     asset: np.ndarray | None
     date: np.ndarray | None
@@ -161,25 +200,34 @@ class Dummies(NamedTuple):
     @classmethod
     def of(cls, cells: Cells, effects: Sequence[str]) -> Dummies:
         """Set up once for all columns."""
-        balanced = cells.weights is None and bool(cells.use.all())
-        w = None if balanced else cells.counts
         T, N = cells.use.shape
-        n, t = (
-            (np.full(N, float(T)), np.full(T, float(N)))
-            if w is None
-            else (w.sum(axis=0), w.sum(axis=1))
-        )
-        used, dates, none = int((n > 0).sum()), int((t > 0).sum()), np.empty(0, dtype=int)
+        balanced = cells.weights is None and bool(cells.use.all())
+        if balanced:
+            w = None
+            asset = np.full(N, float(T))
+            date = np.full(T, float(N))
+        else:
+            w = cells.counts
+            asset = w.sum(axis=0)
+            date = w.sum(axis=1)
+        assets = int((asset > 0).sum())
+        dates = int((date > 0).sum())
+        total = float(asset.sum())
+        none = np.empty(0, dtype=int)
         if len(effects) == 1:
-            asset = effects[0] == "asset"
-            sides = (n, None, used) if asset else (None, t, dates)
-            return cls(sides[0], sides[1], None, none, None, sides[2], float(n.sum()))
+            if effects[0] == "asset":
+                return cls(asset, None, None, none, None, assets, total)
+            return cls(None, date, None, none, None, dates, total)
         if w is None:
-            return cls(n, t, None, none, None, N + T - 1, float(n.sum()))
-        flipped = N > T
-        pinned = _first_of_each_component(cells.use.T if flipped else cells.use)
-        factor = _factor(w.T if flipped else w, pinned)
-        return cls(n, t, w, pinned, factor, used + dates - len(pinned), float(n.sum()))
+            return cls(asset, date, None, none, None, N + T - 1, total)
+        if N > T:
+            pinned = _first_of_each_component(cells.use.T)
+            factor = _factor(w.T, pinned)
+        else:
+            pinned = _first_of_each_component(cells.use)
+            factor = _factor(w, pinned)
+        absorbed = assets + dates - len(pinned)
+        return cls(asset, date, w, pinned, factor, absorbed, total)
 
     def solve(self, A: np.ndarray, D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Effects of assets (N, P) and of dates (T, P) from the sums of each column."""
@@ -187,64 +235,76 @@ class Dummies(NamedTuple):
             return _over(A, self.asset), np.zeros_like(D)
         if self.asset is None:
             return np.zeros_like(A), _over(D, self.date)
-        if self.factor is None or self.cells is None:  # every cell in use, equal weights: means
-            return A / len(D) - D.sum(axis=0) / D.shape[0] / A.shape[0], D / len(A)
+        if self.factor is None or self.cells is None:
+            # every cell in use, equal weights: means
+            N, T = len(A), len(D)
+            grand_mean = D.sum(axis=0) / T / N
+            return A / T - grand_mean, D / N
+        C = self.cells
         if len(self.asset) > len(self.date):
-            delta = _reduced(self.factor, self.cells.T, self.asset, D, A, self.pinned)
-            return _over(A - self.cells.T @ delta, self.asset), delta
-        alpha = _reduced(self.factor, self.cells, self.date, A, D, self.pinned)
-        return alpha, _over(D - self.cells @ alpha, self.date)
+            delta = _reduced(self.factor, C.T, self.asset, D, A, self.pinned)
+            alpha = _over(A - C.T @ delta, self.asset)
+        else:
+            alpha = _reduced(self.factor, C, self.date, A, D, self.pinned)
+            delta = _over(D - C @ alpha, self.date)
+        return alpha, delta
 
 
 def _factor(C: np.ndarray, pinned: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Cholesky factor of the system of the columns of C, rows eliminated, one column pinned per
-    component.
-    """
-    other = C.sum(axis=1)
-    scaled = C / np.sqrt(np.where(other > 0.0, other, 1.0))[:, None]
+    """Cholesky factor of W_N - C' W_T^-1 C, with the rows and columns that have no effect of 1."""
+    row_weights = C.sum(axis=1)
+    root = np.sqrt(np.where(row_weights > 0.0, row_weights, 1.0))
+    scaled = C / root[:, None]
     G = np.diag(C.sum(axis=0)) - scaled.T @ scaled
-    still = np.append(pinned, np.flatnonzero(C.sum(axis=0) == 0.0))
-    G[still], G[:, still] = 0.0, 0.0
-    G[still, still] = 1.0
+    zero = _zero_effects(C, pinned)
+    G[zero] = 0.0
+    G[:, zero] = 0.0
+    G[zero, zero] = 1.0
     return cho_factor(G, lower=True, overwrite_a=True)
+
+
+def _zero_effects(C: np.ndarray, pinned: np.ndarray) -> np.ndarray:
+    """Columns of C whose effect is set to zero: pinned ones, and those without a cell."""
+    without_cells = np.flatnonzero(C.sum(axis=0) == 0.0)
+    return np.append(pinned, without_cells)
 
 
 def _reduced(
     factor: tuple[np.ndarray, bool],
     C: np.ndarray,
-    other: np.ndarray,
-    own: np.ndarray,
-    theirs: np.ndarray,
+    row_weights: np.ndarray,
+    column_sums: np.ndarray,
+    row_sums: np.ndarray,
     pinned: np.ndarray,
 ) -> np.ndarray:
     """Effects of the columns of C from the sums of both sides."""
-    right = own - C.T @ _over(theirs, other)
-    right[np.append(pinned, np.flatnonzero(C.sum(axis=0) == 0.0))] = 0.0
+    right = column_sums - C.T @ _over(row_sums, row_weights)
+    right[_zero_effects(C, pinned)] = 0.0
     return cho_solve(factor, right)
 
 
 def _over(sums: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """Sums (M, P) over their weights (M,), zero where there is none."""
     weights = np.asarray(weights)
-    return sums / np.where(weights > 0.0, weights, 1.0)[:, None]
+    divisor = np.where(weights > 0.0, weights, 1.0)
+    return sums / divisor[:, None]
 
 
 def _first_of_each_component(use: np.ndarray) -> np.ndarray:
-    """A column of each part of the table that hangs together through its cells: its effects are
-    only relative.
-    """
+    """The first column of each connected component of the table; effects are relative to it."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     T, N = use.shape
-    full = np.flatnonzero(use.all(axis=1))
-    if len(full):
+    if use.all(axis=1).any():  # a full row connects every column
         return np.array([0])
     t, i = np.nonzero(use)
-    graph = coo_array((np.ones(len(t), dtype=np.int8), (t, T + i)), shape=(T + N, T + N))
-    _, part = connected_components(graph, directed=False)
-    own = np.flatnonzero(use.any(axis=0))
-    return own[np.unique(part[T + own], return_index=True)[1]]
+    edges = np.ones(len(t), dtype=np.int8)
+    graph = coo_array((edges, (t, T + i)), shape=(T + N, T + N))
+    _, component = connected_components(graph, directed=False)
+    used = np.flatnonzero(use.any(axis=0))
+    _, first = np.unique(component[T + used], return_index=True)
+    return used[first]
 
 
 def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
@@ -254,48 +314,73 @@ def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
         NotEstimable: too few rows, a target or columns that the effects absorb, collinear columns,
             which are named.
     """
-    K, n = len(terms), int(cells.use.sum())
-    if n <= K + found.absorbed:
+    K = len(terms)
+    n = int(cells.use.sum())
+    least = K + found.absorbed + 1
+    if n < least:
         raise NotEstimable(
-            f"{n} rows for {K} terms and {found.absorbed} effects; needs at least {K + found.absorbed + 1}"
+            f"{n} rows for {K} terms and {found.absorbed} effects; needs at least {least}"
         )
-    if not ((found.squares > LARGEST**-2) & (found.squares < LARGEST**2)).all():
-        columns = np.column_stack([cells.y[cells.use], cells.X[cells.use]])
-        refuse_outsized(columns, ["the target", *terms])
+    _refuse_outsized(found, cells, terms)
+    _refuse_absorbed(found, terms)
     left = np.diag(found.S)
-    gone = [
-        name
-        for name, one, of in zip([*terms, "the target"], left, found.squares, strict=True)
-        if one <= ABSORBED * of
-    ]
-    if gone:
-        raise NotEstimable(
-            f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} absorbed by the effects"
-        )
     length = np.sqrt(left)
-    unit = found.S / np.outer(length, length)
-    eigen, vectors = np.linalg.eigh(unit[:K, :K]) if K else (np.ones(1), np.ones((1, 1)))
-    if eigen[0] <= RANK * eigen[-1]:
-        weight = np.abs(vectors[:, eigen <= RANK * eigen[-1]]).max(axis=1)
-        names = [term for term, one in zip(terms, weight, strict=True) if one > 1e-3 * weight.max()]
-        raise NotEstimable(f"collinear beside the effects: {', '.join(names)}")
-    inverse = np.linalg.inv(unit[:K, :K])
-    slope = inverse @ unit[:K, K]
-    unexplained = max(1.0 - float(slope @ unit[:K, K]), 0.0)
-    sound = bool(eigen[0] > CONDITION * eigen[-1]) and unexplained > UNEXPLAINED
-    bread, b = inverse / np.outer(length[:K], length[:K]), slope * length[K] / length[:K]
+    correlations = found.S / np.outer(length, length)
+    Rxx = correlations[:K, :K]
+    rxy = correlations[:K, K]
+    eigenvalues = _eigenvalues(Rxx, terms)
+    inverse = np.linalg.inv(Rxx)
+    beta = inverse @ rxy
+    unexplained = max(1.0 - float(beta @ rxy), 0.0)
+    conditioned = bool(eigenvalues[0] > CONDITION * eigenvalues[-1])
+    sound = conditioned and unexplained > UNEXPLAINED
+    x_length = length[:K]
+    b = beta * length[K] / x_length
+    bread = inverse / np.outer(x_length, x_length)
     return Solved(b, bread, float(left[K]) * unexplained, sound)
 
 
+def _refuse_outsized(found: Within, cells: Cells, terms: Sequence[str]) -> None:
+    """Refuse columns whose squares may not fit; they are looked at row by row only then."""
+    within_size = (found.squares > LARGEST**-2) & (found.squares < LARGEST**2)
+    if within_size.all():
+        return
+    columns = np.column_stack([cells.y[cells.use], cells.X[cells.use]])
+    refuse_outsized(columns, ["the target", *terms])
+
+
+def _refuse_absorbed(found: Within, terms: Sequence[str]) -> None:
+    """Refuse columns of which the effects leave nothing."""
+    absorbed = np.diag(found.S) <= ABSORBED * found.squares
+    columns = [*terms, "the target"]
+    names = [columns[j] for j in np.flatnonzero(absorbed)]
+    if names:
+        verb = "is" if len(names) == 1 else "are"
+        raise NotEstimable(f"{', '.join(names)} {verb} absorbed by the effects")
+
+
+def _eigenvalues(correlations: np.ndarray, terms: Sequence[str]) -> np.ndarray:
+    """Eigenvalues (K,) of what is left of the regressors, increasing; refuses collinear ones."""
+    if not len(correlations):
+        return np.ones(1)
+    values, vectors = np.linalg.eigh(correlations)
+    null = values <= RANK * values[-1]
+    if null[0]:
+        names = collinear_terms(vectors[:, null].T, terms)
+        raise NotEstimable(f"collinear beside the effects: {', '.join(names)}")
+    return values
+
+
 def refined(one: Solved, cells: Cells, effects: Sequence[str]) -> Solved:
-    """The same after a step on its residuals, which finds the digits again that the products
-    lost.
-    """
+    """The solution after a step on its residuals, which finds digits that the products lost."""
     K = len(one.b)
-    with np.errstate(
-        invalid="ignore", over="ignore"
-    ):  # cells that are not in use may hold anything
-        residuals = cells._replace(y=cells.y - cells.X @ one.b)
-    S = within(residuals, effects, shift_of(cells.X, residuals.y, cells.use)[0, 0]).S
-    step = one.bread @ S[:K, K]
-    return one._replace(b=one.b + step, ssr=max(float(S[K, K] - step @ S[:K, K]), 0.0), sound=True)
+    # cells that are not in use may hold anything
+    with np.errstate(invalid="ignore", over="ignore"):
+        u = cells.y - cells.X @ one.b
+    residuals = cells._replace(y=u)
+    shift = shift_of(cells.X, u, cells.use)[0, 0]
+    S = within(residuals, effects, shift).S
+    xu = S[:K, K]
+    step = one.bread @ xu
+    ssr = float(S[K, K] - step @ xu)
+    return one._replace(b=one.b + step, ssr=max(ssr, 0.0), sound=True)

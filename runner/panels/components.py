@@ -12,8 +12,11 @@ from runner.panels.panel import Panel
 
 
 class Components(NamedTuple):
-    """Weights (N, m) of the m portfolios that are the components, and the share of variance of
-    each.
+    """Principal components as portfolios.
+
+    Attributes:
+        weights: (N, m) of the m portfolios.
+        share: of the variance, of each.
     """
 
     weights: np.ndarray
@@ -21,8 +24,7 @@ class Components(NamedTuple):
 
 
 def principal(panel: Panel, rows: np.ndarray, count: int) -> Components:
-    """Leading eigenvectors of the covariance of the target over the rows on which every asset has a
-    usable cell.
+    """Leading eigenvectors of the covariance of the target, over the rows with every asset usable.
 
     Of length one, their largest weight positive. They maximise variance, so that volatile assets
     weigh more.
@@ -33,21 +35,28 @@ def principal(panel: Panel, rows: np.ndarray, count: int) -> Components:
     """
     if panel.horizon:
         raise DataError(
-            f"model.components: the target lies {panel.horizon} rows ahead; allowed: one of the same row"
+            f"model.components: the target lies {panel.horizon} rows ahead; "
+            "allowed: one of the same row"
         )
     usable = panel.valid[rows]
     y = panel.y[rows][usable.all(axis=1)]
-    most = min(len(y) - 1, y.shape[1] - 1)
+    n, N = y.shape
+    most = min(n - 1, N - 1)
     if count > most:
-        fewest = int(usable.sum(axis=0).argmin())
+        cells = usable.sum(axis=0)
+        fewest = int(cells.argmin())
         raise DataError(
-            f"model.components: given {count}; allowed: at most {max(most, 0)} ({y.shape[1]} assets, {len(y)} rows "
-            f"on which every asset has a target; {panel.assets[fewest]} has {int(usable[:, fewest].sum())})"
+            f"model.components: given {count}; allowed: at most {max(most, 0)} ({N} assets, "
+            f"{n} rows on which every asset has a target; "
+            f"{panel.assets[fewest]} has {int(cells[fewest])})"
         )
-    _, size, right = np.linalg.svd(y - y.mean(axis=0), full_matrices=False)
-    weights = right[:count].T
-    weights = weights * np.sign(weights[np.abs(weights).argmax(axis=0), np.arange(count)])
-    return Components(weights, size[:count] ** 2 / np.sum(size**2))
+    centred = y - y.mean(axis=0)
+    _, singular, right = np.linalg.svd(centred, full_matrices=False)
+    vectors = right[:count].T
+    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(count)]
+    weights = vectors * np.sign(largest)
+    variance = singular**2
+    return Components(weights, variance[:count] / np.sum(variance))
 
 
 def extended(panel: Panel, made: Components) -> Panel:
@@ -60,14 +69,18 @@ def extended(panel: Panel, made: Components) -> Panel:
     Raises:
         DataError: a feature with the name of a component.
     """
+    T, N = panel.y.shape
     scores = panel.y @ made.weights
-    m, (T, N) = scores.shape[1], panel.y.shape
+    m = scores.shape[1]
     names = [f"PC{j + 1}" for j in range(m)]
     taken = [name for name in names if name in panel.names]
     if taken:
         raise DataError(
-            f"features.{taken[0]}: with model.components={m}; allowed: a name other than {listed(names)}"
+            f"features.{taken[0]}: with model.components={m}; "
+            f"allowed: a name other than {listed(names)}"
         )
-    X = np.concatenate([panel.X, np.broadcast_to(scores[:, None, :], (T, N, m))], axis=2)
-    valid = panel.valid & np.isfinite(scores).all(axis=1)[:, None]
+    of_every_asset = np.broadcast_to(scores[:, None, :], (T, N, m))
+    X = np.concatenate([panel.X, of_every_asset], axis=2)
+    complete = np.isfinite(scores).all(axis=1)
+    valid = panel.valid & complete[:, None]
     return replace(panel, names=[*panel.names, *names], X=X, valid=valid, shared=None)

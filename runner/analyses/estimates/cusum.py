@@ -1,7 +1,6 @@
-"""CUSUM of recursive residuals: whether forecast errors of a regression that grows with time drift
-(Brown, Durbin and Evans 1975).
+"""CUSUM of recursive residuals: whether the forecast errors of a growing regression drift.
 
-Letters: X (n, k) regressors, y (n,) target, in order of time.
+Brown, Durbin and Evans (1975). Letters: X (n, k) regressors, y (n,) target, in order of time.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from runner.numerics.least_squares import RANK_TOLERANCE, NotEstimable
 from runner.numerics.variation import COMPUTED, flat
 
 LEAST = 3  # recursive residuals: their variance needs two
+FORMULA_FROM = 0.3  # a from which on the formula of the chance of a crossing holds
+SLOPE_BELOW = 0.1464  # of one less that chance in a, below it
 
 
 class Cusum(NamedTuple):
@@ -35,8 +36,7 @@ class Cusum(NamedTuple):
 
 
 def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Errors (m,) of forecasting each row by the least squares of the rows before it, over their
-    scale.
+    """Errors (m,) of forecasting each row by least squares on the rows before, over their scale.
 
     Independent with the variance of the errors where coefficients stay. They begin after the first
     rows that determine every coefficient, usually k, so that m is n - k or less.
@@ -44,27 +44,38 @@ def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     Raises:
         NotEstimable: fewer than three of them.
     """
-    (n, k), length = X.shape, np.linalg.norm(X, axis=0)
+    n, k = X.shape
     if n < k + LEAST:
         raise NotEstimable(f"{n} rows for {k} terms; needs {k + LEAST}")
+    Z = _orthonormal(X)
+    # sums of z z' and z y over the rows up to each
+    ZZ = np.cumsum(Z[:, :, None] * Z[:, None, :], axis=0)
+    Zy = np.cumsum(Z * y[:, None], axis=0)
+    eigenvalues = np.linalg.eigvalsh(ZZ)
+    determined = eigenvalues[:, 0] > RANK_TOLERANCE * eigenvalues[:, -1]
+    start = max(k, 1 + int(np.argmax(determined)))
+    if n - start < LEAST:
+        raise NotEstimable(f"the first {start:,} of {n:,} rows do not determine every coefficient")
+    z = Z[start:]
+    right = np.stack([Zy[start - 1 : -1], z], axis=2)
+    solved = np.linalg.solve(ZZ[start - 1 : -1], right)
+    b = solved[:, :, 0]
+    error = y[start:] - np.einsum("tk,tk->t", z, b)
+    variance = 1.0 + np.einsum("tk,tk->t", z, solved[:, :, 1])
+    return np.asarray(error / np.sqrt(variance))
+
+
+def _orthonormal(X: np.ndarray) -> np.ndarray:
+    """Columns (n, k) of unit mean square and no correlation: the same residuals, more digits."""
+    length = np.linalg.norm(X, axis=0)
     Q, R = np.linalg.qr(X / np.where(length > 0.0, length, 1.0))
     if np.linalg.cond(R) > 1.0 / RANK_TOLERANCE:
         raise NotEstimable("the columns are collinear")
-    Z = Q * np.sqrt(n)  # the same residuals, from columns that are as well conditioned as can be
-    A, c = np.cumsum(Z[:, :, None] * Z[:, None, :], axis=0), np.cumsum(Z * y[:, None], axis=0)
-    size = np.linalg.eigvalsh(A)
-    start = max(k, 1 + int(np.argmax(size[:, 0] > RANK_TOLERANCE * size[:, -1])))
-    if n - start < LEAST:
-        raise NotEstimable(f"the first {start:,} of {n:,} rows do not determine every coefficient")
-    z, before = Z[start:], A[start - 1 : -1]
-    solved = np.linalg.solve(before, np.stack([c[start - 1 : -1], z], axis=2))
-    error = y[start:] - np.einsum("tk,tk->t", z, solved[:, :, 0])
-    return np.asarray(error / np.sqrt(1.0 + np.einsum("tk,tk->t", z, solved[:, :, 1])))
+    return Q * np.sqrt(len(X))
 
 
 def cusum_test(w: np.ndarray) -> Cusum:
-    """Sums of recursive residuals w (m,) over their standard deviation (ddof 1, Harvey 1975)
-    against lines.
+    """Sums of recursive residuals w (m,) over their deviation (ddof 1, Harvey 1975), and lines.
 
     Raises:
         NotEstimable: residuals that do not vary.
@@ -73,22 +84,25 @@ def cusum_test(w: np.ndarray) -> Cusum:
         raise NotEstimable("the recursive residuals do not vary")
     m = len(w)
     path = np.cumsum(w / w.std(ddof=1)) / np.sqrt(m)
-    over = np.abs(path) / (1.0 + 2.0 * np.arange(1, m + 1) / m)
-    at = int(over.argmax())
-    return Cusum(path, float(over[at]), at, crossing(float(over[at])))
+    line = 1.0 + 2.0 * np.arange(1, m + 1) / m
+    ratio = np.abs(path) / line
+    at = int(ratio.argmax())
+    statistic = float(ratio[at])
+    return Cusum(path, statistic, at, crossing(statistic))
 
 
 def crossing(a: float) -> float:
-    """Chance that a Brownian motion leaves +-a (1 + 2 s) on 0 <= s <= 1 (Zeileis, Leisch, Hornik,
-    Kleiber 2002).
+    """Chance that a Brownian motion leaves +-a (1 + 2 s) on 0 <= s <= 1.
 
-    Their line below .3, where the formula, in which both lines are crossed at most once each, no
-    longer holds.
+    Zeileis, Leisch, Hornik and Kleiber (2002), with their straight line below .3, where the
+    formula, in which both lines are crossed at most once each, no longer holds.
     """
-    if a < 0.3:
-        return 1.0 - 0.1464 * a
-    normal = 1.0 - ndtr(3.0 * a) + np.exp(-4.0 * a**2) * (ndtr(a) + ndtr(5.0 * a) - 1.0)
-    return float(2.0 * (normal - np.exp(-16.0 * a**2) * (1.0 - ndtr(a))))
+    if a < FORMULA_FROM:
+        return 1.0 - SLOPE_BELOW * a
+    beyond = 1.0 - ndtr(3.0 * a)
+    reflected = np.exp(-4.0 * a**2) * (ndtr(a) + ndtr(5.0 * a) - 1.0)
+    both = np.exp(-16.0 * a**2) * (1.0 - ndtr(a))
+    return float(2.0 * (beyond + reflected - both))
 
 
 def boundary(level: float) -> float:

@@ -1,5 +1,4 @@
-"""Is a factor model the right one: tests of a line, of constancy, and of what its residuals still
-share.
+"""Is a factor model the right one: tests of a line, of constancy, and of common residuals.
 
 Letters: X (n, k) regressors with a constant, y (n,) target, u residuals. Rows are in order of time.
 """
@@ -24,8 +23,12 @@ CHUNK = 2_000_000  # numbers simulated at a time
 
 
 class Broken(NamedTuple):
-    """The largest statistic over dates of a break, the first row after that date, and its
-    p-value.
+    """The largest statistic over dates of a break.
+
+    Attributes:
+        statistic: the largest.
+        row: the first row after its date.
+        p_value: of the largest over all dates.
     """
 
     statistic: float
@@ -54,40 +57,52 @@ class Shared(NamedTuple):
 def added(
     X: np.ndarray, Z: np.ndarray, names: Sequence[str], y: np.ndarray, cov: str, lags: int = 0
 ) -> Wald:
-    """F test that the columns Z (n, q), which have names, add nothing to a regression on X, under
-    these errors.
+    """F test that the columns Z (n, q) add nothing to a regression on X, under these errors.
+
+    Args:
+        X, y: (n, k) and (n,), the regression.
+        Z, names: (n, q) and (q,), the columns added.
+        cov, lags: the covariance of the estimates.
 
     Raises:
         NotEstimable: the regression on both has no answer, or fits exactly.
     """
-    k, q = X.shape[1], Z.shape[1]
-    terms = ["const", *(f"regressor {j}" for j in range(1, k)), *names]
-    found = solve(np.column_stack([X, Z]), y, terms, constant=True)
-    if found.exact:
+    k = X.shape[1]
+    q = Z.shape[1]
+    regressors = [f"regressor {j}" for j in range(1, k)]
+    terms = ["const", *regressors, *names]
+    fit = solve(np.column_stack([X, Z]), y, terms, constant=True)
+    if fit.exact:
         raise NotEstimable("fits exactly: no tests")
     R = np.eye(k + q)[k:]
-    return wald(
-        found.b, own(cov)(found, lags), found.df, Restriction("added = 0", terms, R, np.zeros(q))
-    )
+    restriction = Restriction("added = 0", terms, R, np.zeros(q))
+    V = own(cov)(fit, lags)
+    return wald(fit.b, V, fit.df, restriction)
 
 
 def reset(X: np.ndarray, y: np.ndarray, of: np.ndarray, cov: str, lags: int = 0) -> Wald:
-    """RESET (Ramsey 1969): the square and the cube of `of` (n,) add nothing, the relation is a
-    line.
+    """RESET (Ramsey 1969): the square and the cube of `of` (n,) add nothing to the line.
 
     `of` is a linear combination of X: the fitted values, or one factor alone. It is standardised
     before it is raised, which spans the same columns.
+
+    Raises:
+        NotEstimable: `of` does not vary, or as `added`.
     """
     if flat(of, relative=COMPUTED):
         raise NotEstimable("what is to be raised to powers does not vary")
     z = (of - of.mean()) / of.std()
-    return added(X, np.column_stack([z**2, z**3]), ["the square", "the cube"], y, cov, lags)
+    powers = np.column_stack([z**2, z**3])
+    return added(X, powers, ["the square", "the cube"], y, cov, lags)
 
 
 def chow(X: np.ndarray, y: np.ndarray, split: int, cov: str, lags: int = 0) -> Wald:
     """Chow (1960): every coefficient is the same before row `split` and from it on.
 
     Under nonrobust errors the classical F with (k, n - 2k) degrees of freedom.
+
+    Raises:
+        NotEstimable: as `added`.
     """
     after = (np.arange(len(y)) >= split).astype(float)
     names = [f"regressor {j} after the split" for j in range(X.shape[1])]
@@ -95,8 +110,7 @@ def chow(X: np.ndarray, y: np.ndarray, split: int, cov: str, lags: int = 0) -> W
 
 
 def largest_break(X: np.ndarray, u: np.ndarray, trim: float, lags: int, draws: int) -> Broken:
-    """Quandt-Andrews test of one break at an unknown date, in the Lagrange multiplier form (Andrews
-    1993).
+    """Quandt-Andrews test of one break at an unknown date, as a Lagrange multiplier (Andrews 1993).
 
     The largest over dates of S' V^-1 S / (s (1 - s)), s the share of the rows before, S the sum of
     the scores x u until then over the root of n, V their long-run variance (Bartlett, `lags`):
@@ -107,75 +121,103 @@ def largest_break(X: np.ndarray, u: np.ndarray, trim: float, lags: int, draws: i
         NotEstimable: too few rows for a date between, or scores without variance.
     """
     n, k = X.shape
-    rows = np.arange(int(np.ceil(trim * n)), n - int(np.ceil(trim * n)) + 1)
+    rows = _untrimmed(n, trim)
     if len(rows) < 2 or n <= 2 * k:
         raise NotEstimable(f"{n} rows for {k} terms; needs more for a date of a break")
-    scores = X * u[:, None] / np.linalg.norm(X * u[:, None], axis=0)
+    scores = X * u[:, None]
+    scores = scores / np.linalg.norm(scores, axis=0)  # the statistic is the same in any scale
     V = long_run(scores, min(lags, n - 1)) / n
     if np.linalg.matrix_rank(V, hermitian=True) < k:
         raise NotEstimable("the scores are collinear")
-    S = np.cumsum(scores, axis=0)[rows - 1] / np.sqrt(n)
-    share = rows / n
-    path = np.einsum("tk,tk->t", S, np.linalg.solve(V, S.T).T) / (share * (1.0 - share))
+    sums = np.cumsum(scores, axis=0)
+    S = sums[rows - 1] / np.sqrt(n)
+    s = rows / n
+    V_inverse_S = np.linalg.solve(V, S.T).T
+    path = np.einsum("tk,tk->t", S, V_inverse_S) / (s * (1.0 - s))
     at = int(path.argmax())
     limit = _tied_down(k, min(n, MOST_STEPS), trim, draws)
-    p = (1.0 + np.sum(limit >= path[at])) / (draws + 1.0)
-    return Broken(float(path[at]), int(rows[at]), float(p))
+    as_large = np.sum(limit >= path[at])
+    p_value = (1.0 + as_large) / (draws + 1.0)
+    return Broken(float(path[at]), int(rows[at]), float(p_value))
+
+
+def _untrimmed(n: int, trim: float) -> np.ndarray:
+    """Numbers of rows before a break in n rows, without the first and last share `trim`."""
+    trimmed = int(np.ceil(trim * n))
+    return np.arange(trimmed, n - trimmed + 1)
 
 
 @cache
 def _tied_down(k: int, steps: int, trim: float, draws: int) -> np.ndarray:
-    """Largest values (draws,) of |bridge of k dimensions|^2 / (s (1 - s)) over s from trim to 1 -
-    trim.
+    """Largest values (draws,) of |bridge of k dimensions|^2 / (s (1 - s)), trim <= s <= 1 - trim.
+
+    A Brownian bridge W(s) - s W(1) of so many steps.
     """
     generator = np.random.default_rng(0)
-    rows = np.arange(int(np.ceil(trim * steps)), steps - int(np.ceil(trim * steps)) + 1)
-    share, found = rows / steps, np.zeros(draws)
+    rows = _untrimmed(steps, trim)
+    s = rows / steps
+    largest = np.zeros(draws)
     size = max(1, CHUNK // (steps * k))
     for start in range(0, draws, size):
-        walk = generator.standard_normal((min(size, draws - start), steps, k)).cumsum(
-            axis=1
-        ) / np.sqrt(steps)
-        bridge = walk[:, rows - 1] - share[:, None] * walk[:, -1:]
-        found[start : start + size] = (np.sum(bridge**2, axis=2) / (share * (1.0 - share))).max(
-            axis=1
-        )
-    return found
+        paths = min(size, draws - start)
+        increments = generator.standard_normal((paths, steps, k))
+        walk = increments.cumsum(axis=1) / np.sqrt(steps)
+        bridge = walk[:, rows - 1] - s[:, None] * walk[:, -1:]
+        bessel = np.sum(bridge**2, axis=2) / (s * (1.0 - s))
+        largest[start : start + size] = bessel.max(axis=1)
+    return largest
 
 
 def shared(u: np.ndarray, permutations: int, seed: int) -> Shared:
-    """What residuals u (T, n) of n assets share, against permutations of the rows of each asset by
-    itself.
+    """What residuals u (T, n) of n assets share, against permutations of the rows of each asset.
 
     Permutations keep the distribution of each asset, fat tails too, and break what assets share on
     a row; they also break clusters of volatility common to all, which widen correlations without a
     factor (Buja, Eyuboglu 1992).
     """
     generator = np.random.default_rng(seed)
-    found = np.array(_common(u))
+    observed = np.array(_common(u))
     draws = np.array([_common(generator.permuted(u, axis=0)) for _ in range(permutations)])
-    p = (1.0 + (draws >= found).sum(axis=0)) / (permutations + 1.0)
-    return Shared(*map(float, (*found, *draws.mean(axis=0), *p)))
+    as_large = (draws >= observed).sum(axis=0)
+    p_value = (1.0 + as_large) / (permutations + 1.0)
+    mean_correlation, largest = observed.tolist()
+    expected_correlation, expected_largest = draws.mean(axis=0).tolist()
+    p_correlation, p_largest = p_value.tolist()
+    return Shared(
+        mean_correlation,
+        largest,
+        expected_correlation,
+        expected_largest,
+        p_correlation,
+        p_largest,
+    )
 
 
 def _common(u: np.ndarray) -> tuple[float, float]:
     """Mean absolute correlation of the pairs, and the largest eigenvalue of the correlations."""
     R = np.corrcoef(u, rowvar=False)
-    return float(np.abs(R[np.triu_indices(len(R), 1)]).mean()), float(np.linalg.eigvalsh(R)[-1])
+    pairs = R[np.triu_indices(len(R), 1)]
+    mean_absolute = np.abs(pairs).mean()
+    largest = np.linalg.eigvalsh(R)[-1]
+    return float(mean_absolute), float(largest)
 
 
 def relation(slope_p: float, shape_p: float, level: float) -> str:
-    """How a return goes with a factor: non-linear where RESET rejects, else linear where the slope
-    is not zero.
+    """How a return goes with a factor: "non-linear", "linear", "none", or "" where not tested.
+
+    Non-linear where RESET rejects, else linear where the slope is not zero.
     """
     if np.isnan(slope_p) or np.isnan(shape_p):
         return ""
-    return "non-linear" if shape_p < level else "linear" if slope_p < level else "none"
+    if shape_p < level:
+        return "non-linear"
+    if slope_p < level:
+        return "linear"
+    return "none"
 
 
 def windows(rows: int, window: int, step: int) -> Sequence[np.ndarray]:
     """Positions of the rows of each window, the last one ending with the last row."""
-    return [
-        np.arange(end - window, end)
-        for end in range(window + (rows - window) % step, rows + 1, step)
-    ]
+    first_end = window + (rows - window) % step
+    ends = range(first_end, rows + 1, step)
+    return [np.arange(end - window, end) for end in ends]

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 
 ITERATIONS = 100  # of Newton's steps, which double the digits each
 LEAST_WEIGHT = 1e-250  # of a cell whose p is 0 or 1 to the last digit; its score is left as it is
-TOLERANCE = (
-    1e-10  # of the last step, on orthonormal columns: the step after it would be of size 1e-20
-)
+# of the last step, on orthonormal columns: the step after it would be of size 1e-20
+TOLERANCE = 1e-10
 ABOUT = ["n_obs", "share_of_ones", "log_likelihood", "null_log_likelihood", "pseudo_r2"]
 ABOUT += ["llr", "llr_df", "llr_p_value", "iterations", "reason"]
 EFFECTS = ["term", "effect", "std_error", "z_stat", "p_value", "ci_low", "ci_high"]
@@ -61,8 +60,7 @@ class Likely:
 
 
 def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
-    """Every logit of the model on these rows of the panel, with z statistics (infinite degrees of
-    freedom).
+    """Every logit of the model on these rows, with z statistics (infinite degrees of freedom).
 
     `f_stat` is the Wald statistic that every slope is zero over the number of slopes, under the
     covariance in force: an F with infinite denominator degrees of freedom. `ssr` is of y - p, so
@@ -73,70 +71,97 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     """
     _refuse_other_targets(panel, rows)
     group = units(panel, rows, model.by)
-    found = nothing(group, len(model.terms(panel.names)))
-    tables = [_fill(found, u, model, panel) for u in range(len(group))]
-    about = pd.DataFrame([one for one, _ in tables], columns=["scope", "unit", *ABOUT])
-    effects = pd.DataFrame(
-        [row for _, one in tables for row in one], columns=["scope", "unit", *EFFECTS]
-    )
-    several = len(group) > 1
-    findings = {
-        "logit": Finding(about, _metrics(about), _words(about)),
-        "marginal_effects": Finding(
-            effects, {} if several else dict(effects[["term", "effect"]].values.tolist())
-        ),
-    }
+    estimates = nothing(group, len(model.terms(panel.names)))
+    quality_rows = []
+    effect_rows = []
+    for u in range(len(group)):
+        quality_row, effects_of_unit = _fill(estimates, u, model, panel)
+        quality_rows.append(quality_row)
+        effect_rows += effects_of_unit
+    quality = pd.DataFrame(quality_rows, columns=["scope", "unit", *ABOUT])
+    effects = pd.DataFrame(effect_rows, columns=["scope", "unit", *EFFECTS])
+    by_term = {}
+    if len(group) == 1:
+        by_term = dict(zip(effects["term"], effects["effect"].tolist(), strict=True))
     return replace(
-        found, likelihood=about["log_likelihood"].to_numpy(dtype=float), findings=findings
+        estimates,
+        likelihood=quality["log_likelihood"].to_numpy(dtype=float),
+        findings={
+            "logit": Finding(quality, _metrics(quality), _words(quality)),
+            "marginal_effects": Finding(effects, by_term),
+        },
     )
 
 
 def _refuse_other_targets(panel: Panel, rows: np.ndarray) -> None:
-    y, valid = panel.y[rows], panel.valid[rows]
-    t, i = np.nonzero(valid & (y != 0.0) & (y != 1.0))
-    if len(t):
-        where = f"{panel.assets[i[0]]} on {panel.dates[rows[t[0]]].strftime(panel.date_format)}"
-        more = f", and in {len(t) - 1:,} more rows neither 0 nor 1" if len(t) > 1 else ""
-        given = f"target: given {y[t[0], i[0]]:.6g} of {where}{more}"
-        raise DataError(f"{given}; allowed with estimator=logit: 0 or 1, such as target=up")
+    y = panel.y[rows]
+    other = panel.valid[rows] & (y != 0.0) & (y != 1.0)
+    t, i = np.nonzero(other)
+    if not len(t):
+        return
+    date = panel.dates[rows[t[0]]].strftime(panel.date_format)
+    more = f", and in {len(t) - 1:,} more rows neither 0 nor 1" if len(t) > 1 else ""
+    given = f"{y[t[0], i[0]]:.6g} of {panel.assets[i[0]]} on {date}{more}"
+    raise DataError(
+        f"target: given {given}; allowed with estimator=logit: 0 or 1, such as target=up"
+    )
 
 
-def _fill(found: Estimates, u: int, model: Regression, panel: Panel) -> tuple[Row, list[Row]]:
-    """Fill in one unit, or the reason why there is nothing; its row of `logit` and those of its
-    marginal effects.
+def _fill(estimates: Estimates, u: int, model: Regression, panel: Panel) -> tuple[Row, list[Row]]:
+    """Fill in one unit, or the reason why there is nothing.
+
+    Returns:
+        Its row of `logit`, and those of its marginal effects.
     """
-    unit, terms = found.units[u], model.terms(panel.names)
+    unit = estimates.units[u]
+    terms = model.terms(panel.names)
     t, i = unit.cells(panel)
-    y, X = panel.y[t, i], design(panel, t, i, model.regressors, model.constant)
-    found.n[u] = len(y)
+    y = panel.y[t, i]
+    X = design(panel, t, i, model.regressors, model.constant)
+    estimates.n[u] = len(y)
     key: Row = {"scope": unit.scope, "unit": unit.name}
     about = key | {"n_obs": len(y), "share_of_ones": y.mean() if len(y) else np.nan}
     try:
-        one = maximise(X, y, terms, model.constant)
+        likely = maximise(X, y, terms, model.constant)
     except NotEstimable as error:
-        found.reason[u] = str(error)
+        estimates.without_estimates(u, reason=str(error))
         return about | {"reason": str(error)}, []
     centre = y.mean() if model.constant else 0.0
-    found.b[u], found.ssr[u], found.tss[u] = (
-        one.b,
-        np.sum((y - one.p) ** 2),
-        np.sum((y - centre) ** 2),
-    )
-    keys = [
-        t if key is None else key[i]
-        for key in (cluster_key(panel, name) for name in model.clusters)
-    ]
-    robust(found, u, model, panel, partial(covariance, one, model.cov, keys))
-    if found.reason[u]:
-        return about | {"reason": found.reason[u]}, []
+    estimates.b[u] = likely.b
+    estimates.ssr[u] = np.sum((y - likely.p) ** 2)
+    estimates.tss[u] = np.sum((y - centre) ** 2)
+    keys = _cluster_keys(model, panel, t, i)
+    robust(estimates, u, model, panel, partial(covariance, likely, model.cov, keys))
+    if estimates.reason[u]:
+        return about | {"reason": estimates.reason[u]}, []
+    effects = _marginal_effects(X, likely, estimates.V[u], terms, model.confidence)
+    return about | _about(likely, y, model.constant), [key | effect for effect in effects]
+
+
+def _cluster_keys(
+    model: Regression, panel: Panel, t: np.ndarray, i: np.ndarray
+) -> list[np.ndarray]:
+    """The cluster (n,) of each cell, for each way of clustering."""
+    keys = []
+    for name in model.clusters:
+        of_assets = cluster_key(panel, name)
+        keys.append(t if of_assets is None else of_assets[i])
+    return keys
+
+
+def _marginal_effects(
+    X: np.ndarray, likely: Likely, V: np.ndarray, terms: Sequence[str], confidence: float
+) -> list[Row]:
+    """A row per slope: its average effect with tests."""
     slopes = np.array([term != "const" for term in terms])
-    effect, spread = average_effects(X, one, found.V[u], slopes)
-    columns = np.column_stack([effect, *inference(effect, spread, np.inf, model.confidence)])
+    effect, std_error = average_effects(X, likely, V, slopes)
+    tests = inference(effect, std_error, np.inf, confidence)
     names = [term for term in terms if term != "const"]
-    effects = [
-        key | dict(zip(EFFECTS, row, strict=True)) for row in zip(names, *columns.T, strict=True)
+    columns = np.column_stack([effect, *tests])
+    return [
+        dict(zip(EFFECTS, [name, *values], strict=True))
+        for name, values in zip(names, columns, strict=True)
     ]
-    return about | _about(one, y, model.constant), effects
 
 
 def maximise(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool) -> Likely:
@@ -153,14 +178,12 @@ def maximise(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool)
     with _quiet():
         model = Logit(y, Z, check_rank=False)
         result = _newton(model, None)
-        if (
-            result is None
-        ):  # with separated columns the steps never end, with heavy tails they may overshoot
+        # with separated columns the steps never end, with heavy tails they may overshoot
+        if result is None:
             refuse_separated(X, y, terms)
-            start = model.fit(
-                method="bfgs", maxiter=10 * ITERATIONS, disp=0, warn_convergence=False
-            ).params
-            result = _newton(model, start)
+            steps = 10 * ITERATIONS
+            start = model.fit(method="bfgs", maxiter=steps, disp=0, warn_convergence=False)
+            result = _newton(model, start.params)
     if result is None:
         raise NotEstimable(f"no convergence in {ITERATIONS} iterations")
     return Likely(back @ result.params, expit(Z @ result.params), result, back)
@@ -169,7 +192,7 @@ def maximise(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool)
 def _newton(model: Any, start: np.ndarray | None) -> Any:
     """The result of statsmodels, None where Newton's steps do not end."""
     try:
-        found = model.fit(
+        result = model.fit(
             start,
             method="newton",
             maxiter=ITERATIONS,
@@ -179,12 +202,10 @@ def _newton(model: Any, start: np.ndarray | None) -> Any:
         )
     except np.linalg.LinAlgError:
         return None
-    sound = (
-        found.mle_retvals["converged"]
-        and np.isfinite(found.params).all()
-        and np.isfinite(found.llf)
-    )
-    return found if sound else None
+    finite = np.isfinite(result.params).all() and np.isfinite(result.llf)
+    if finite and result.mle_retvals["converged"]:
+        return result
+    return None
 
 
 @contextmanager
@@ -195,7 +216,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def covariance(one: Likely, cov: str, keys: Sequence[np.ndarray], lags: int) -> Estimated:
+def covariance(likely: Likely, cov: str, keys: Sequence[np.ndarray], lags: int) -> Estimated:
     """Covariance (k, k) by statsmodels, and infinite degrees of freedom.
 
     The functions below are the covariances that a logit can have, as `runner.estimators.standard_errors` names
@@ -208,7 +229,8 @@ def covariance(one: Likely, cov: str, keys: Sequence[np.ndarray], lags: int) -> 
     of_logit = ERRORS[cov].of_logit
     if of_logit is None:
         raise NotEstimable(f"{cov} errors are not made for a logit")
-    V, zeroed = one.back @ of_logit(one, lags, keys) @ one.back.T, 0
+    V = likely.back @ of_logit(likely, lags, keys) @ likely.back.T
+    zeroed = 0
     if len(keys) == 2:
         V, zeroed = positive(V)
     if not (np.diag(V) > 0.0).all():
@@ -216,29 +238,29 @@ def covariance(one: Likely, cov: str, keys: Sequence[np.ndarray], lags: int) -> 
     return Estimated(V, np.inf, zeroed)
 
 
-def inverse_hessian(one: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
+def inverse_hessian(likely: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
     """The inverse of minus the Hessian, on the orthonormal columns, as those below."""
-    return np.asarray(one.result.normalized_cov_params)
+    return np.asarray(likely.result.normalized_cov_params)
 
 
-def white(one: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
+def white(likely: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
     """The sandwich without a small-sample factor."""
     from statsmodels.stats import sandwich_covariance as sandwich
 
-    return np.asarray(sandwich.cov_white_simple(one.result, use_correction=False))
+    return np.asarray(sandwich.cov_white_simple(likely.result, use_correction=False))
 
 
-def hac(one: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
-    """Bartlett weights, no small-sample factor."""
+def hac(likely: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
+    """Newey-West: Bartlett weights, no small-sample factor."""
     from statsmodels.stats import sandwich_covariance as sandwich
 
-    n = len(one.p)
+    n = len(likely.p)
     if lags >= n:
         raise NotEstimable(f"cov_lags={lags} with {n} rows; allowed: less than the rows")
-    return np.asarray(sandwich.cov_hac_simple(one.result, nlags=lags, use_correction=False))
+    return np.asarray(sandwich.cov_hac_simple(likely.result, nlags=lags, use_correction=False))
 
 
-def clustered(one: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
+def clustered(likely: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
     """By one or two `keys` (n,), each way times G/(G-1) (n-1)/(n-k)."""
     from statsmodels.stats import sandwich_covariance as sandwich
 
@@ -247,87 +269,98 @@ def clustered(one: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
     if fewest < 2:
         raise NotEstimable(f"{fewest} cluster; clustered errors need at least 2")
     if len(codes) == 1:
-        return np.asarray(sandwich.cov_cluster(one.result, codes[0]))
-    return np.asarray(sandwich.cov_cluster_2groups(one.result, codes[0], codes[1])[0])
+        return np.asarray(sandwich.cov_cluster(likely.result, codes[0]))
+    both_ways = sandwich.cov_cluster_2groups(likely.result, codes[0], codes[1])
+    return np.asarray(both_ways[0])
 
 
 def average_effects(
-    X: np.ndarray, one: Likely, V: np.ndarray, slopes: np.ndarray
+    X: np.ndarray, likely: Likely, V: np.ndarray, slopes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Change of P(y = 1) per unit of each slope, the mean of b p (1 - p) over the rows, and its
-    delta-method error.
+    """Average marginal effect of each slope on P(y = 1), and its delta-method error.
 
-    A column of 0 and 1 is treated as any other. The rows are taken as given.
+    The mean of b p (1 - p) over the rows, which are taken as given. A column of 0 and 1 is treated
+    as any other.
     """
-    weight = one.p * (1.0 - one.p)
-    bend = (
-        (weight * (1.0 - 2.0 * one.p)) @ X / len(X)
-    )  # (k,) mean of the derivative of p (1 - p) by b
-    jacobian = weight.mean() * np.eye(len(one.b))[slopes] + np.outer(one.b[slopes], bend)
-    return weight.mean() * one.b[slopes], np.sqrt(np.einsum("jk,kl,jl->j", jacobian, V, jacobian))
+    b = likely.b[slopes]
+    density = likely.p * (1.0 - likely.p)
+    mean = density.mean()
+    # (k,) mean of the derivative of p (1 - p) by b
+    derivative = (density * (1.0 - 2.0 * likely.p)) @ X / len(X)
+    jacobian = mean * np.eye(len(likely.b))[slopes] + np.outer(b, derivative)
+    variance = np.einsum("jk,kl,jl->j", jacobian, V, jacobian)
+    return mean * b, np.sqrt(variance)
 
 
 def as_least_squares(pool: Pool, constant: bool) -> Pool:
-    """The weighted least squares whose normal equations are the last step of Newton's at the
-    estimates.
+    """The weighted least squares that takes the last step of Newton's at the estimates.
 
     Weights are p (1 - p), the target is the linear index plus (y - p) / (p (1 - p)): scores,
     Hessian and estimates are those of the logit, so that whatever is made of scores is made of
     these.
     """
     dummies = 0 if pool.member is None else pool.member.shape[1]
-    slopes = pool.b[int(constant) : len(pool.b) - dummies]
-    index = pool.X @ slopes
+    first_dummy = len(pool.b) - dummies
+    index = pool.X @ pool.b[int(constant) : first_dummy]
     if constant:
         index = index + pool.b[0]
     if pool.member is not None:
-        index = index + pool.member @ pool.b[len(pool.b) - dummies :]
+        index = index + pool.member @ pool.b[first_dummy:]
     p = expit(index)
     weights = np.maximum(p * expit(-index), LEAST_WEIGHT)
     return pool._replace(y=index + (pool.y - p) / weights, weights=weights)
 
 
-def _about(one: Likely, y: np.ndarray, constant: bool) -> Row:
+def _about(likely: Likely, y: np.ndarray, constant: bool) -> Row:
     """McFadden's (1974) pseudo R2 and the likelihood-ratio test, against the model without slopes.
 
     That model has the share of ones, or one half where there is no constant.
     """
-    n, share, df = len(y), y.mean(), len(one.b) - constant
-    null = -n * float(entr(share) + entr(1.0 - share)) if constant else -n * np.log(2.0)
-    llr = 2.0 * (one.result.llf - null)
-    p_value = chdtrc(df, max(llr, 0.0)) if df else np.nan
-    steps = one.result.mle_retvals["iterations"]
-    values = (one.result.llf, null, 1.0 - one.result.llf / null, llr, df, p_value, steps, "")
-    return dict(zip(ABOUT[2:], values, strict=True))
+    n = len(y)
+    share = y.mean()
+    df = len(likely.b) - constant
+    llf = likely.result.llf
+    null = -n * np.log(2.0)
+    if constant:
+        null = -n * float(entr(share) + entr(1.0 - share))
+    llr = 2.0 * (llf - null)
+    return {
+        "log_likelihood": llf,
+        "null_log_likelihood": null,
+        "pseudo_r2": 1.0 - llf / null,
+        "llr": llr,
+        "llr_df": df,
+        "llr_p_value": chdtrc(df, max(llr, 0.0)) if df else np.nan,
+        "iterations": likely.result.mle_retvals["iterations"],
+        "reason": "",
+    }
 
 
-def _metrics(about: pd.DataFrame) -> dict[str, float]:
-    found = {"pseudo_r2": float(about["pseudo_r2"].mean())}
-    return (
-        found | {"llr_p_value": float(about["llr_p_value"].iloc[0])} if len(about) == 1 else found
-    )
+def _metrics(quality: pd.DataFrame) -> dict[str, float]:
+    metrics = {"pseudo_r2": float(quality["pseudo_r2"].mean())}
+    if len(quality) == 1:
+        metrics["llr_p_value"] = float(quality["llr_p_value"].iloc[0])
+    return metrics
 
 
-def _words(about: pd.DataFrame) -> list[str]:
-    """McFadden's pseudo R2 and the likelihood-ratio test in words; that test takes rows as
-    independent.
-    """
-    table = about[about["llr_p_value"].notna()]
-    if table.empty:
+def _words(quality: pd.DataFrame) -> list[str]:
+    """McFadden's pseudo R2 and the likelihood-ratio test, which takes rows as independent."""
+    tested = quality[quality["llr_p_value"].notna()]
+    if tested.empty:
         return []
-    p, r2 = table["llr_p_value"], number(table["pseudo_r2"].mean(), 3)
+    p = tested["llr_p_value"]
+    r2 = number(tested["pseudo_r2"].mean(), 3)
     test = "the likelihood-ratio test, which takes rows as independent,"
-    if len(about) == 1:
-        told = (
-            "rejects at 5 % that every slope is zero"
-            if p.iloc[0] < LEVEL
-            else "does not reject at 5 % that every"
-        )
-        told += "" if p.iloc[0] < LEVEL else " slope is zero; no proof of it"
-        return [f"McFadden's pseudo R2 is {r2}; {test} {told} (p {p_text(p.iloc[0])})."]
-    hits, noun = int((p < LEVEL).sum()), str(table["scope"].iloc[0])
-    chance = f"; chance alone would give about {number(LEVEL * len(p), 2)}"
+    if len(quality) == 1:
+        verdict = "does not reject at 5 % that every slope is zero; no proof of it"
+        if p.iloc[0] < LEVEL:
+            verdict = "rejects at 5 % that every slope is zero"
+        return [f"McFadden's pseudo R2 is {r2}; {test} {verdict} (p {p_text(p.iloc[0])})."]
+    units = count(len(p), str(tested["scope"].iloc[0]))
+    hits = int((p < LEVEL).sum())
+    by_chance = number(LEVEL * len(p), 2)
     return [
-        f"McFadden's pseudo R2 is {r2} on average over {count(len(p), noun)}; {test} rejects at 5 % that every slope "
-        f"is zero in {hits:,} of them{chance}."
+        f"McFadden's pseudo R2 is {r2} on average over {units}; "
+        f"{test} rejects at 5 % that every slope is zero in {hits:,} of them; "
+        f"chance alone would give about {by_chance}."
     ]

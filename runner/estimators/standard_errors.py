@@ -1,5 +1,4 @@
-"""The covariances of estimates by name: what each allows for, where it can be had, and how it is
-said.
+"""The covariances of estimates by name: what each allows for, its regressions, and its words.
 
 Adding a covariance = one entry of ERRORS. The allowed names of `model.cov`, what goes with what,
 the lags, the advice and the words of a report all follow from it; a name that is not here is
@@ -19,8 +18,11 @@ Kind = Literal["asset", "date", "pooled"]  # a regression over time, over assets
 
 
 class Estimated(NamedTuple):
-    """Covariance V (k, k), degrees of freedom of its t, and how many negative eigenvalues were set
-    to zero.
+    """A covariance of estimates.
+
+    Attributes:
+        V: (k, k); df: degrees of freedom of its t.
+        zeroed: how many negative eigenvalues were set to zero.
     """
 
     V: Any
@@ -70,21 +72,22 @@ class Errors:
     unequal: bool = True
 
     def words(self, name: str, lags: str, clusters: Sequence[str], logit: bool) -> str:
-        """The covariance with its conventions: what it is called, its weights, its factor and its
-        distribution.
-        """
-        convention = self.convention_of_logit if logit else self.convention
-        told = convention.format(name=name, lags=lags, clusters=" and ".join(clusters))
-        return f"{told}, {'normal' if logit else self.distribution}"
+        """The covariance with its conventions: name, weights, factor and distribution."""
+        convention = self.convention
+        distribution = self.distribution
+        if logit:
+            convention = self.convention_of_logit
+            distribution = "normal"
+        covariance = convention.format(name=name, lags=lags, clusters=" and ".join(clusters))
+        return f"{covariance}, {distribution}"
 
 
 def _lazy(module: str, name: str, *more: Any) -> Callable[..., Any]:
-    """The function of that name; its module, which needs scipy, is imported when it is first
-    called.
-    """
+    """The function of that name; its module, which needs scipy, is imported at the first call."""
 
     def run(*values: Any) -> Any:
-        return getattr(import_module(f"runner.{module}"), name)(*values, *more)
+        function = getattr(import_module(f"runner.{module}"), name)
+        return function(*values, *more)
 
     return run
 
@@ -176,10 +179,10 @@ def own(name: str) -> Callable[[Any, int], Any]:
         UnknownNameError: there is none of that name, or it needs scores summed over assets or
             dates.
     """
-    of = ERRORS[name].of if name in ERRORS else None
-    if of is None:
+    covariance = ERRORS[name].of if name in ERRORS else None
+    if covariance is None:
         raise UnknownNameError(unknown(name, where(lambda errors: errors.of is not None)))
-    return of
+    return covariance
 
 
 def check_errors(name: str) -> None:

@@ -1,6 +1,4 @@
-"""What a model is: `fit` and `predict`, and a null case of everything else that a run asks of
-it.
-"""
+"""What a model is: `fit` and `predict`, and a null case of all else that a run asks of it."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ class Model:
     Attributes:
         weight_field: the field of the data that weighs the rows; None where all count the same.
         takes_targets: whether predictions of a row need targets of that row, as those by principal
-            components of
-            the targets do: they explain, and forecast nothing.
+            components of the targets do: they explain, and forecast nothing.
     """
 
     @property
@@ -68,8 +65,9 @@ class Model:
         return f"nothing says that {type(self).__name__} contains it"
 
     def on(self, panel: Panel) -> Self:
-        """The same with what only the data can tell, such as the levels of its dummies; the model
-        as it is.
+        """The same with what only the data can tell, such as the levels of its dummies.
+
+        Here the model as it is.
         """
         return self
 
@@ -110,13 +108,15 @@ def completed(own: type) -> type:
         )
     if issubclass(own, Model):
         return own
-    names = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__doc__": own.__doc__}
+    names = {
+        "__module__": own.__module__,
+        "__qualname__": own.__qualname__,
+        "__doc__": own.__doc__,
+    }
     return type(own.__name__, (own, Model), names)
 
 
 def _defines(own: type, name: str) -> bool:
-    """Whether the class or a parent of it defines the method; the null case of a model does not
-    count.
-    """
+    """Whether the class or a parent defines the method; the null case of a model is none."""
     parents = [parent for parent in own.__mro__ if parent is not Model]
     return any(callable(vars(parent).get(name)) for parent in parents)

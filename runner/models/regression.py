@@ -44,7 +44,7 @@ class Regression(Model):
         mean_lags: lags of Newey-West for the mean over dates, with by=date; null takes the same
             rule where targets do not overlap, and equal-weighted cosines (Lazarus et al. 2018)
             where they do: no lag length makes up for what Bartlett weights take off an overlap of
-                many rows.
+            many rows.
         effects: fixed effects of asset, date or both, by group or pooled.
         weights: of the rows: a field of the data such as market_cap, or inverse_variance (one over
             the variance of the target of each asset, on the rows fitted); null for none.
@@ -92,9 +92,9 @@ class Regression(Model):
     confidence: Share = 0.95
 
     def __post_init__(self) -> None:
-        found = conflicts(self)
-        if found:
-            raise ValueError("\n".join(found))
+        mistakes = conflicts(self)
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
 
     @property
     def lagged(self) -> bool:
@@ -113,34 +113,27 @@ class Regression(Model):
 
     @property
     def takes_targets(self) -> bool:
-        """Whether predictions need the targets of their own row: of principal components, which
-        are made of them.
-        """
+        """Whether predictions need the targets of their own row, as principal components do."""
         return self.components > 0
 
     def mistakes(self, features: Sequence[str]) -> list[str]:
         """What is wrong with these settings for these features, a line each."""
         from runner.numerics.restrictions import hypothesis, restriction
 
-        chosen = self.regressors if self.regressors is not None else list(features)
-        found = [
-            f"regressors: {unknown(name, features)}" for name in chosen if name not in features
-        ]
-        found += [
-            f"regressors: {name!r} is given twice"
-            for name in {n for n in chosen if chosen.count(n) > 1}
-        ]
+        chosen = list(features) if self.regressors is None else self.regressors
+        strangers = [name for name in chosen if name not in features]
+        repeated = [name for name in dict.fromkeys(chosen) if chosen.count(name) > 1]
+        mistakes = [f"regressors: {unknown(name, features)}" for name in strangers]
+        mistakes += [f"regressors: {name!r} is given twice" for name in repeated]
         if not self.with_constant and not chosen and not self.components and not self.dummies:
-            found.append("regressors: none, and no constant; allowed: at least one term")
+            mistakes.append("regressors: none, and no constant; allowed: at least one term")
+        allowed = ["const", *features, *component_names(self.components)]
         for text in self.hypotheses:
             try:
-                restriction(
-                    hypothesis(text).equations,
-                    ["const", *features, *component_names(self.components)],
-                )
+                restriction(hypothesis(text).equations, allowed)
             except ValueError as error:
-                found.append(f"hypotheses: {error}")
-        return found
+                mistakes.append(f"hypotheses: {error}")
+        return mistakes
 
     def terms(self, features: Sequence[str]) -> list[str]:
         """Names (k,) of the estimates: the constant first, then the regressors."""
@@ -153,11 +146,10 @@ class Regression(Model):
         return [name for name in features if self.regressors is None or name in self.regressors]
 
     def lacks_the_mean(self, panel: Panel) -> str:
-        """Why a forecast with every slope zero is not the train mean of each asset; empty where it
-        is.
+        """Why a forecast with every slope zero is not the train mean of each asset.
 
-        A penalty leaves the constant free, so that penalised regressions by asset and a logit
-        contain it too.
+        Empty where it is. A penalty leaves the constant free, so that penalised regressions by
+        asset and a logit contain it too.
         """
         if panel.back:
             return "the target is fitted in another unit than it is judged in"
@@ -184,12 +176,12 @@ class Regression(Model):
         lost = [name for name in self.dummies if name not in panel.groups]
         if lost:
             raise DataError([f"model.dummies: {unknown(name, panel.groups)}" for name in lost])
-        first = int(self.constant and self.estimator not in PENALISED)  # it would be collinear
-        levels = [
-            f"{group}:{one}"
-            for group in self.dummies
-            for one in sorted(panel.groups[group].unique())[first:]
-        ]
+        levels = []
+        for group in self.dummies:
+            names = sorted(panel.groups[group].unique())
+            if self.constant and self.estimator not in PENALISED:
+                names = names[1:]  # all of them would be collinear with the constant
+            levels += [f"{group}:{name}" for name in names]
         chosen = panel.names if self.regressors is None else self.regressors
         return replace(self, dummies=[], regressors=[*chosen, *levels])
 
@@ -206,13 +198,12 @@ class Regression(Model):
         if self.components:
             from runner.panels.components import extended, principal
 
-            made = principal(panel, rows, self.components)
-            return replace(self._inner().fit(extended(panel, made), rows), components=made)
-        from runner.panels.units import refuse_shared
+            components = principal(panel, rows, self.components)
+            fit = self._with_components_as_features().fit(extended(panel, components), rows)
+            return replace(fit, components=components)
+        from runner.models.regression_tables import as_fit
 
-        if self.by == "date":
-            refuse_shared(panel, rows, self.terms(panel.names))
-        return self._told(_estimator(self)(self, panel, rows), panel, rows)
+        return as_fit(self, self._estimates(panel, rows), panel, rows)
 
     def fit_to_forecast(self, panel: Panel, rows: np.ndarray) -> Fit:
         """The estimates alone, without errors, tests and tables: all that a forecast takes.
@@ -225,83 +216,41 @@ class Regression(Model):
         if self.components:
             from runner.panels.components import extended, principal
 
-            made = principal(panel, rows, self.components)
-            return replace(
-                self._inner().fit_to_forecast(extended(panel, made), rows), components=made
-            )
-        from runner.models import fit as tables
-        from runner.panels.units import per_asset, refuse_shared
+            components = principal(panel, rows, self.components)
+            inner = self._with_components_as_features()
+            fit = inner.fit_to_forecast(extended(panel, components), rows)
+            return replace(fit, components=components)
+        from runner.models.fit import NO_TABLE, Fit, refuse_nothing
+        from runner.panels.units import per_asset
+
+        without_errors = replace(self, cov="nonrobust", cov_lags=None, clusters=[])
+        estimates = without_errors._estimates(panel, rows)
+        refuse_nothing(estimates)
+        return Fit(
+            coefficients=NO_TABLE,
+            quality=NO_TABLE,
+            hypotheses=NO_TABLE,
+            params=per_asset(estimates.b, estimates.units, len(panel.assets)),
+            errors="",
+            asset_effects=estimates.asset_effects,
+            date_effects=estimates.date_effects,
+        )
+
+    def _estimates(self, panel: Panel, rows: np.ndarray) -> Estimates:
+        """The estimates of every unit."""
+        from runner.panels.units import refuse_shared
 
         if self.by == "date":
             refuse_shared(panel, rows, self.terms(panel.names))
-        found = _estimator(self)(
-            replace(self, cov="nonrobust", cov_lags=None, clusters=[]), panel, rows
-        )
-        tables.refuse_nothing(found)
-        params = per_asset(found.b, found.units, len(panel.assets))
-        none = tables.NO_TABLE
-        return tables.Fit(none, none, none, params, "", found.asset_effects, found.date_effects)
+        estimate = _estimator(self)
+        return estimate(self, panel, rows)
 
-    def _inner(self) -> Regression:
+    def _with_components_as_features(self) -> Regression:
         """The same on a panel that has its components as features."""
-        names = (
-            None
-            if self.regressors is None
-            else [*self.regressors, *component_names(self.components)]
-        )
+        names = self.regressors
+        if names is not None:
+            names = [*names, *component_names(self.components)]
         return replace(self, components=0, regressors=names)
-
-    def _told(self, found: Estimates, panel: Panel, rows: np.ndarray) -> Fit:
-        """What was estimated, as tables."""
-        import pandas as pd
-
-        from runner.estimators.estimation import about_mean
-        from runner.models import fit as tables
-        from runner.panels.units import per_asset
-
-        tables.refuse_nothing(found)
-        if not self.constant and not self.effects:
-            found = replace(found, tss_mean=about_mean(self, panel, rows, found.units))
-        terms = self.terms(panel.names)
-        lags, cosines = self._over_units(int(found.estimated.sum()), panel.horizon)
-        coefficients = tables.coefficient_table(found, terms, self.confidence)
-        mean = tables.mean_group(found.b[found.estimated], terms, self.confidence, lags, cosines)
-        tested = tables.hypothesis_table(found, self.hypotheses, terms, panel.horizon)
-        return tables.Fit(
-            pd.concat([coefficients, mean], ignore_index=True) if len(mean) else coefficients,
-            tables.quality_table(found, self.cov),
-            pd.concat([tested, self._grs(found, panel, rows)], ignore_index=True),
-            per_asset(found.b, found.units, len(panel.assets)),
-            self._errors_in_words(len(mean) > 0, lags, cosines) + _zeroed_in_words(found),
-            found.asset_effects,
-            found.date_effects,
-            findings=found.findings,
-        )
-
-    def _grs(self, found: Estimates, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """The test that every constant is zero, one row; none unless least squares by asset has
-        several assets.
-
-        Where it cannot be made, the row has the reason.
-        """
-        import pandas as pd
-
-        from runner.models.fit import HYPOTHESES
-        from runner.models.pricing import GRS, price_every_asset
-
-        columns = ["scope", "unit", *HYPOTHESES]
-        if self.by != "asset" or self.estimator != "ols" or len(panel.assets) < 2:
-            return pd.DataFrame(columns=columns)
-        row: dict[str, object] = {"scope": "pooled", "unit": "all", "hypothesis": GRS}
-        if not self.constant:
-            return pd.DataFrame([row | {"reason": "there is no constant"}], columns=columns)
-        if self.weights is not None:
-            return pd.DataFrame([row | {"reason": "rows are weighted"}], columns=columns)
-        missing = [panel.assets[i] for i in np.flatnonzero(~found.estimated)]
-        priced = price_every_asset(panel, rows, self.terms(panel.names)[1:], missing)
-        numbers = {} if priced.result is None else priced.result._asdict()
-        row |= {"hypothesis": priced.name, "reason": priced.reason} | numbers
-        return pd.DataFrame([row], columns=columns)
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Predictions (T, N), NaN where a feature is missing or the asset was not estimated.
@@ -316,15 +265,16 @@ class Regression(Model):
         if fit.components is not None:
             from runner.panels.components import extended
 
-            inner = replace(fit, components=None)
-            return self._inner().predict(inner, extended(panel, fit.components))
-        slopes = fit.params[:, 1:] if self.with_constant else fit.params
-        X, member = regressors(panel, self.regressors), panel.dummies(self.regressors)
+            plain = replace(fit, components=None)
+            wide = extended(panel, fit.components)
+            return self._with_components_as_features().predict(plain, wide)
+        X = regressors(panel, self.regressors)
+        member = panel.dummies(self.regressors)
         K = X.shape[2]
-        one = len(slopes) > 0 and bool(
-            (slopes == slopes[:1]).all()
-        )  # one line for all assets is one product
-        values = X @ slopes[0, :K] if one else np.einsum("tnk,nk->tn", X, slopes[:, :K])
+        slopes = fit.params[:, 1:] if self.with_constant else fit.params
+        one_line = len(slopes) > 0 and bool((slopes == slopes[:1]).all())
+        # one line for all assets is one product
+        values = X @ slopes[0, :K] if one_line else np.einsum("tnk,nk->tn", X, slopes[:, :K])
         if self.with_constant or member.size:
             constant = fit.params[:, 0] if self.with_constant else 0.0
             values += constant + np.einsum("nl,nl->n", member, slopes[:, K:])
@@ -339,103 +289,34 @@ class Regression(Model):
         return np.asarray(values)
 
     def diagnose(self, fit: Fit, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
-        """Diagnostics of least squares over time on the rows it was made on; none of other
-        regressions.
-        """
+        """Diagnostics of least squares by asset on the rows fitted; none of other regressions."""
         import pandas as pd
 
         from runner.estimators.estimation import design
-        from runner.models.fit import DIAGNOSTICS
+        from runner.models.fit import DIAGNOSTICS, NO_DIAGNOSTICS
         from runner.numerics.diagnostics import diagnose
         from runner.panels.units import units
 
         if fit.components is not None:
             from runner.panels.components import extended
 
-            return self._inner().diagnose(
-                replace(fit, components=None), extended(panel, fit.components), rows
-            )
-        terms, found = self.terms(panel.names), []
-        series = self.by == "asset" and self.estimator == "ols" and self.weights is None
-        sound = fit.quality["reason"] == ""
-        for unit, i in zip(
-            units(panel, rows, "asset"), range(len(sound) if series else 0), strict=False
-        ):
-            if sound[i]:
-                t, own = unit.cells(panel)
-                X = design(panel, t, own, self.regressors, self.constant)
-                key = {"scope": "asset", "unit": unit.name}
-                found += [
-                    key | one._asdict()
-                    for one in diagnose(X, panel.y[t, own] - X @ fit.params[i], terms)
-                ]
-        return pd.DataFrame(found, columns=["scope", "unit", *DIAGNOSTICS])
-
-    def _over_units(self, dates: int, horizon: int) -> tuple[int, int]:
-        """Lags or cosines for the mean over units: over dates the rule, over assets and groups
-        neither.
-
-        Raises:
-            DataError: as many lags as dates.
-        """
-        from runner.numerics.covariance import default_cosines, default_lags
-
-        if self.by != "date" or dates < 2:
-            return 0, 0
-        if self.mean_lags is None:
-            return (
-                (0, default_cosines(dates, horizon))
-                if horizon > 1
-                else (default_lags(dates, horizon), 0)
-            )
-        if self.mean_lags >= dates:
-            raise DataError(
-                f"model.mean_lags: {self.mean_lags} given with {dates} dates; allowed: less than the dates"
-            )
-        return self.mean_lags, 0
-
-    def _errors_in_words(self, mean: bool, lags: int, cosines: int) -> str:
-        """The covariance with its conventions, and where it comes from in the mean over units."""
-        words = self._covariance_in_words()
-        if not mean:
-            return words
-        serial = f"Newey-West over dates, {lags} lags, no small-sample factor"
-        if cosines:
-            serial = f"equal-weighted cosines over dates, {cosines} of them, t({cosines}), as targets overlap"
-        over = (
-            serial
-            if lags or cosines
-            else f"spread over {'dates' if self.by == 'date' else 'units'} (ddof 1)"
-        )
-        return f"{words}; of the mean: {over}"
-
-    def _covariance_in_words(self) -> str:
-        given = "lags per unit in quality.csv" if self.cov_lags is None else f"{self.cov_lags} lags"
-        errors, logit = ERRORS[self.cov], self.estimator == "logit"
-        if self.estimator != "ols" and not logit:
-            return f"none, {self.estimator} is biased on purpose"
-        words = errors.words(self.cov, given, self.clusters, logit)
-        if not self.effects:
-            return words
-        nested = (
-            " unless they are of one kind and nested in the clusters" if errors.clustered else ""
-        )
-        return f"{words}, k counts the effects{nested}"
-
-
-def _zeroed_in_words(found: Estimates) -> str:
-    """How many negative eigenvalues of the covariances were set to zero, and what that leaves;
-    empty without.
-    """
-    units, k = int((found.zeroed > 0).sum()), found.b.shape[1]
-    if not units:
-        return ""
-    where = "" if len(found.units) == 1 else f" in {units} of {len(found.units)} regressions"
-    least = k - int(found.zeroed.max())
-    return (
-        f"; negative eigenvalues of the two-way covariance set to zero{where} (Cameron, Gelbach and Miller 2011), "
-        f"which leaves rank {least} of {k}: more restrictions are not tested together"
-    )
+            plain = replace(fit, components=None)
+            wide = extended(panel, fit.components)
+            return self._with_components_as_features().diagnose(plain, wide, rows)
+        if self.by != "asset" or self.estimator != "ols" or self.weights is not None:
+            return NO_DIAGNOSTICS
+        terms = self.terms(panel.names)
+        sound = (fit.quality["reason"] == "").tolist()
+        diagnostics = []
+        for i, unit in enumerate(units(panel, rows, "asset")):
+            if not sound[i]:
+                continue
+            t, own = unit.cells(panel)
+            X = design(panel, t, own, self.regressors, self.constant)
+            u = panel.y[t, own] - X @ fit.params[i]
+            key = {"scope": "asset", "unit": unit.name}
+            diagnostics += [key | test._asdict() for test in diagnose(X, u, terms)]
+        return pd.DataFrame(diagnostics, columns=["scope", "unit", *DIAGNOSTICS])
 
 
 def component_names(components: int) -> list[str]:
@@ -447,8 +328,11 @@ def _estimator(model: Regression) -> Callable[[Regression, Panel, np.ndarray], E
     """The function that estimates; its module is imported only where it is used."""
     from importlib import import_module
 
-    plain = "runner.estimators.fixed_effects" if model.effects else "runner.estimators.estimation"
-    module = {"ols": plain, "logit": "runner.estimators.logit"}.get(
-        model.estimator, "runner.estimators.penalised"
-    )
+    module = "runner.estimators.penalised"
+    if model.estimator == "logit":
+        module = "runner.estimators.logit"
+    if model.estimator == "ols":
+        module = (
+            "runner.estimators.fixed_effects" if model.effects else "runner.estimators.estimation"
+        )
     return import_module(module).estimate

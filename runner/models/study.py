@@ -1,6 +1,4 @@
-"""What an analysis looks at after the fit, and what it finds: a table, a few numbers, a few
-sentences.
-"""
+"""What an analysis looks at after the fit, and what it finds: a table, numbers and sentences."""
 
 from __future__ import annotations
 
@@ -53,8 +51,7 @@ class Study:
         return self.panel.names if self.rows is None else self.rows.whole.names
 
     def panel_of(self, model: Model) -> Panel:
-        """The panel that another model would see in this run, on its own or the common rows as the
-        spec says.
+        """The panel that another model would see in this run, on the rows that the spec says.
 
         Raises:
             DataError: no cell is usable.
@@ -65,23 +62,19 @@ class Study:
             return self.panel
         whole = self.rows.whole
         panel, _ = rows_of(whole, model.uses(whole.names), self.rows.kind, model.weight_field)
-        return (
-            self.panel if panel.names == self.panel.names else panel
-        )  # which has moments of its folds
+        if panel.names == self.panel.names:
+            return self.panel  # which has moments of its folds
+        return panel
 
     @property
     def market_of_target(self) -> Market:
-        """The raw data on the rows of the target: those of its weeks or months where it has a
-        frequency.
-        """
-        return self.market.sample(
-            self.settings.get("frequency"), self.settings.get("partial", "drop")
-        )
+        """The raw data on the rows of the target: its weeks or months where it has a frequency."""
+        frequency = self.settings.get("frequency")
+        partial = self.settings.get("partial", "drop")
+        return self.market.sample(frequency, partial)
 
     @cached_property
     def fitted(self) -> np.ndarray:
-        """(T, N) values of the fit on all rows, in the unit of panel.y; NaN where there are
-        none.
-        """
-        found: np.ndarray = self.model.predict(self.fit, self.panel)
-        return found
+        """(T, N) values of the fit on all rows, in the unit of panel.y; NaN where it has none."""
+        values: np.ndarray = self.model.predict(self.fit, self.panel)
+        return values

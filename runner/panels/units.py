@@ -82,8 +82,7 @@ def refuse_shared(panel: Panel, rows: np.ndarray, names: Sequence[str]) -> None:
         known = panel.valid[at]
         X = panel.X[at]
         first = X[np.arange(len(at)), known.argmax(axis=1)]
-        same_as_first = np.equal(X, first[:, None])
-        differs = ~same_as_first & known[:, :, None]
+        differs = np.not_equal(X, first[:, None]) & known[:, :, None]
         same &= ~differs.any(axis=(0, 1))
     if not same.any():
         return

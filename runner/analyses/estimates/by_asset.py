@@ -1,6 +1,4 @@
-"""The regressions by asset on factors, one after the other, for the analyses that test each of
-them.
-"""
+"""The regressions by asset on factors, one after the other, for the analyses that test each."""
 
 from __future__ import annotations
 
@@ -22,9 +20,16 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
 
 
+CHANCE = 20  # tests from which on the count expected by chance is given
+
+
 class Asset(NamedTuple):
-    """The regression of one asset: rows of the panel (n,), X (n, k) with the constant first, y
-    (n,), residuals u.
+    """The regression of one asset.
+
+    Attributes:
+        rows: (n,) of the panel.
+        X: (n, k) with the constant first.
+        y, u: (n,) target and residuals.
     """
 
     name: str
@@ -47,16 +52,15 @@ class Factors(NamedTuple):
         from runner.estimators.estimation import design
         from runner.panels.units import units
 
-        every = np.arange(len(self.panel.dates))
-        for unit, b in zip(units(self.panel, every, "asset"), self.params, strict=True):
+        panel = self.panel
+        every_row = np.arange(len(panel.dates))
+        for unit, b in zip(units(panel, every_row, "asset"), self.params, strict=True):
             if not np.isfinite(b).all():
                 yield unit.name
                 continue
-            t, i = unit.cells(self.panel)
-            X, y = (
-                design(self.panel, t, i, self.model.regressors, constant=True),
-                self.panel.y[t, i],
-            )
+            t, i = unit.cells(panel)
+            X = design(panel, t, i, self.model.regressors, constant=True)
+            y = panel.y[t, i]
             yield Asset(unit.name, t, X, y, y - X @ b)
 
 
@@ -70,7 +74,8 @@ def factors_of(study: Study) -> Factors:
 
     refuse_unsuited(study)
     refuse_no_factors(study.model, study.panel)
-    if study.model.by != "asset" or not study.model.constant or study.model.weights:
+    by_asset = study.model.by == "asset"
+    if not by_asset or not study.model.constant or study.model.weights:
         raise DataError("model: allowed: by=asset with a constant, without weights")
     model, panel, fit = factors_as_features(study.model, study.panel, study.fit)
     return Factors(model, panel, model.terms(panel.names), fit.params)
@@ -87,14 +92,20 @@ def tested(test: Any, *arguments: Any) -> tuple[Wald | None, str]:
 
 
 def lags_of(asset: Asset, cov: OwnCovariance) -> int:
+    """Newey-West lags of the regression of an asset, none where the errors have none."""
     from runner.numerics.covariance import default_lags
 
-    return default_lags(len(asset.y), 0) if ERRORS[cov].lagged else 0
+    if not ERRORS[cov].lagged:
+        return 0
+    return default_lags(len(asset.y), 0)
 
 
 def rejections(p: pd.Series, level: float, noun: str = "asset") -> str:
     """In how many a null is rejected, and how many chance alone would give."""
     p = p.dropna()
-    chance = f", where chance alone would give about {level * len(p):,.0f}" if len(p) >= 20 else ""
+    rejected = int((p < level).sum())
     at = f"{level:.0%}".replace("%", " %")
-    return f"rejects at {at} in {int((p < level).sum()):,} of {len(p):,} {plural(noun)}{chance}"
+    chance = ""
+    if len(p) >= CHANCE:
+        chance = f", where chance alone would give about {level * len(p):,.0f}"
+    return f"rejects at {at} in {rejected:,} of {len(p):,} {plural(noun)}{chance}"

@@ -32,8 +32,10 @@ EQUALITY = [
     "df_num",
     "df_den",
     "p_value",
+    "errors",
+    "reason",
 ]
-EQUALITY += ["errors", "reason"]
+PASSED = 1e-10  # 1 - leverage below which a fit passes through its row: the residual is rounding
 EQUAL = "equal in every unit"
 
 
@@ -45,8 +47,8 @@ class System:
         units: names (U,) of those with estimates and errors.
         b: (U, k) estimates.
         influence: (T, U, k), the inverse of X'X times the score x*u of the cells of each date.
-        residuals, bread: (T, U) and (k, k) where every unit has the same X on every row and errors
-            are nonrobust, else None.
+        residuals, bread: (T, U) and (k, k), the inverse of X'X, where every unit has the same X on
+            every row and errors are nonrobust, else None.
         kind: of the scores, HC0, HC2 or HC3.
         dates: least number of dates of a unit.
         lags: of products of influences over dates.
@@ -68,29 +70,30 @@ class System:
         """The covariance in words."""
         if self.residuals is not None:
             return "SUR, equal variances"
-        return f"SUR, {self.kind} scores summed by date" + (
-            f", Newey-West {self.lags} lags" if self.lags else ""
-        )
+        scores = f"SUR, {self.kind} scores summed by date"
+        return f"{scores}, Newey-West {self.lags} lags" if self.lags else scores
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom of the covariance; lags leave fewer (equivalent ones of the Bartlett
-        window).
-        """
-        weights = 1.0 - np.arange(1, self.lags + 1) / (self.lags + 1.0)
-        return int((self.dates - self.b.shape[1]) / (1.0 + 2.0 * float(weights @ weights)))
+        """Degrees of freedom of the covariance; with lags, the equivalent ones of Bartlett's."""
+        lags = np.arange(1, self.lags + 1)
+        weights = 1.0 - lags / (self.lags + 1.0)
+        df = self.dates - self.b.shape[1]
+        return int(df / (1.0 + 2.0 * float(weights @ weights)))
 
     def covariance(self, at: list[int]) -> np.ndarray:
-        """Covariance (U m, U m) of the terms at these m places, unit by unit, without small-sample
-        factor.
+        """Covariance (U m, U m) of the terms at these m places, unit by unit.
+
+        Without small-sample factor.
         """
         from runner.numerics.covariance import long_run
 
         if self.residuals is not None and self.bread is not None:
-            return np.kron(
-                self.residuals.T @ self.residuals / self.dates, self.bread[np.ix_(at, at)]
-            )
-        return long_run(self.influence[:, :, at].reshape(len(self.influence), -1), self.lags)
+            sigma = self.residuals.T @ self.residuals / self.dates
+            return np.kron(sigma, self.bread[np.ix_(at, at)])
+        dates = len(self.influence)
+        influence = self.influence[:, :, at].reshape(dates, -1)
+        return long_run(influence, self.lags)
 
 
 def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
@@ -127,158 +130,182 @@ def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
     for term in chosen:
         refuse_unknown({"terms": term}, known)
     system = _system(study)
-    every = [[term] for term in chosen] + ([chosen] if len(chosen) > 1 else [])
-    table = pd.DataFrame([_test(system, known, one) for one in every], columns=EQUALITY)
-    tested = {
-        f"p_{row['term']}": row["p_value"] for row in table.head(len(chosen)).to_dict("records")
-    }
+    tests = [[term] for term in chosen]
+    if len(chosen) > 1:
+        tests.append(chosen)
+    rows = [_test(system, known, tested) for tested in tests]
+    table = pd.DataFrame(rows, columns=EQUALITY)
+    metrics = {}
+    for row in table.head(len(chosen)).to_dict("records"):
+        metrics[f"p_{row['term']}"] = row["p_value"]
     noun = "asset" if study.model.by == "asset" else "group"
-    return Finding(table, tested, _words(table, system, noun))
+    return Finding(table, metrics, _words(table, system, noun))
 
 
 def _system(study: Study) -> System:
     """The units that have estimates and errors, side by side."""
-    from runner.models.pricing import shared_regressors
     from runner.numerics.covariance import default_lags
 
-    model, panel, rows = study.model, study.panel, np.arange(len(study.panel.dates))
-    solved, omitted = _solved(study, rows)
-    U, k = len(solved), len(model.terms(panel.names))
-    influence, dates = np.zeros((len(rows), U, k)), len(rows)
+    model = study.model
+    panel = study.panel
+    rows = np.arange(len(panel.dates))
     kind = ERRORS[model.cov].across
-    for u, (t, one) in enumerate(solved.values()):
-        np.add.at(influence[:, u], t, one.X * (one.u / _slack(one, kind))[:, None] @ one.bread)
+    solved, omitted = _solved(study, rows)
+    k = len(model.terms(panel.names))
+    influence = np.zeros((len(rows), len(solved), k))
+    dates = len(rows)
+    for u, (t, solution) in enumerate(solved.values()):
+        np.add.at(influence[:, u], t, _influence(solution, kind))
         dates = min(dates, len(np.unique(t)))
+    lags = model.cov_lags
+    if lags is None:
+        lags = default_lags(dates, panel.horizon)
+    lags = min(lags, dates - 1) if model.lagged else 0
+    solutions = [solution for _, solution in solved.values()]
+    b = np.array([solution.b for solution in solutions]).reshape(len(solved), k)
+    residuals = None
+    bread = None
+    if solutions and _alike(study, rows):
+        residuals = np.column_stack([solution.u for solution in solutions])
+        bread = solutions[0].bread
+    return System(list(solved), b, influence, residuals, bread, kind, dates, lags, omitted)
+
+
+def _alike(study: Study, rows: np.ndarray) -> bool:
+    """Whether errors are nonrobust and every asset has the same regressors and rows."""
+    from runner.models.pricing import shared_regressors
+
+    model = study.model
+    panel = study.panel
+    if model.by != "asset" or model.cov != "nonrobust":
+        return False
     names = panel.names if model.regressors is None else model.regressors
-    plain = U > 0 and model.by == "asset" and model.cov == "nonrobust"
-    alike = plain and shared_regressors(panel, rows, names) is not None
-    every = [one for _, one in solved.values()]
-    lags = default_lags(dates, panel.horizon) if model.cov_lags is None else model.cov_lags
-    return System(
-        units=list(solved),
-        b=np.array([one.b for one in every]).reshape(U, k),
-        influence=influence,
-        residuals=np.column_stack([one.u for one in every]) if alike else None,
-        bread=every[0].bread if alike else None,
-        kind=kind,
-        dates=dates,
-        lags=min(lags, dates - 1) if model.lagged else 0,
-        omitted=omitted,
-    )
+    return shared_regressors(panel, rows, names) is not None
 
 
-def _slack(one: Solution, kind: str) -> np.ndarray:
+def _influence(solution: Solution, kind: str) -> np.ndarray:
+    """The inverse of X'X times the score of each cell (n, k), residuals as HC0, HC2 or HC3."""
+    u = solution.u / _slack(solution, kind)
+    scores = solution.X * u[:, None]
+    return np.asarray(scores @ solution.bread)
+
+
+def _slack(solution: Solution, kind: str) -> np.ndarray:
     """What residuals (n,) are divided by; NaN where the fit passes through its row exactly."""
-    slack = np.where(1.0 - one.leverage < 1e-10, np.nan, 1.0 - one.leverage)
-    return {"HC0": np.ones_like(slack), "HC2": np.sqrt(slack), "HC3": slack}[kind]
+    left = 1.0 - solution.leverage
+    slack = np.where(left < PASSED, np.nan, left)
+    if kind == "HC0":
+        return np.ones_like(slack)
+    return np.sqrt(slack) if kind == "HC2" else slack
 
 
 def _solved(
     study: Study, rows: np.ndarray
 ) -> tuple[dict[str, tuple[np.ndarray, Solution]], dict[str, str]]:
-    """Dates of the cells and least squares of each unit, and the units without with their
-    reason.
-    """
+    """Dates of the cells and least squares of each unit; units without, with the reason."""
     from runner.estimators.estimation import EXACT, design
     from runner.numerics.least_squares import NotEstimable, solve
     from runner.panels.units import units
 
-    model, panel = study.model, study.panel
-    terms, found, omitted = model.terms(panel.names), {}, {}
+    model = study.model
+    panel = study.panel
+    terms = model.terms(panel.names)
+    solved = {}
+    omitted = {}
     for unit in units(panel, rows, model.by):
         t, i = unit.cells(panel)
+        X = design(panel, t, i, model.regressors, model.constant)
         try:
-            one = solve(
-                design(panel, t, i, model.regressors, model.constant),
-                panel.y[t, i],
-                terms,
-                model.constant,
-            )
+            solution = solve(X, panel.y[t, i], terms, model.constant)
         except NotEstimable as error:
             omitted[unit.name] = str(error)
             continue
-        if one.exact:
+        if solution.exact:
             omitted[unit.name] = EXACT
         else:
-            found[unit.name] = t, one
-    return found, omitted
+            solved[unit.name] = (t, solution)
+    return solved, omitted
 
 
 def _test(system: System, terms: list[str], chosen: list[str]) -> dict[str, object]:
     """The test of one term, or of several together, as a row of the table."""
+    at = [terms.index(term) for term in chosen]
+    row: dict[str, object] = {
+        "term": ", ".join(chosen),
+        "units": len(system.b),
+        "dates": system.dates,
+        "errors": system.errors,
+    }
+    if len(system.b) and len(chosen) == 1:
+        row["smallest"] = system.b[:, at].min()
+        row["largest"] = system.b[:, at].max()
+    return row | _wald(system, at, chosen)
+
+
+def _wald(system: System, at: list[int], chosen: list[str]) -> dict[str, object]:
+    """Hotelling's test that the terms at these places are equal, or why there is none."""
     from scipy.special import fdtrc
 
     from runner.numerics.inference import wald
     from runner.numerics.least_squares import NotEstimable
     from runner.numerics.restrictions import Restriction
 
-    at = [terms.index(term) for term in chosen]
-    (U, k), m, d = system.b.shape, len(at), system.dates
-    row: dict[str, object] = {
-        "term": ", ".join(chosen),
-        "units": U,
-        "dates": d,
-        "errors": system.errors,
-    }
-    if U and m == 1:
-        row |= {"smallest": system.b[:, at].min(), "largest": system.b[:, at].max()}
+    U, k = system.b.shape
+    m = len(at)
+    d = system.dates
+    if U < 2:
+        return {"reason": f"{count(U, 'unit')} with errors; needs at least 2"}
     q = (U - 1) * m
     p = q if system.residuals is None else U - 1
-    if U < 2:
-        return row | {"reason": f"{count(U, 'unit')} with errors; needs at least 2"}
-    v, V = system.freedom, system.covariance(at)
+    v = system.freedom
+    V = system.covariance(at)
     if v < p:
-        return row | {
-            "reason": f"{d} dates leave {v} degrees of freedom beside {k} terms; needs at least {p}"
-        }
+        left = f"{d} dates leave {v} degrees of freedom beside {k} terms"
+        return {"reason": f"{left}; needs at least {p}"}
     if not np.isfinite(V).all():
-        return row | {"reason": f"{system.kind} does not exist: a row has leverage 1"}
-    # each unit less the first
-    R = np.kron(np.column_stack([-np.ones(U - 1), np.eye(U - 1)]), np.eye(m))
+        return {"reason": f"{system.kind} does not exist: a row has leverage 1"}
+    less_first = np.column_stack([-np.ones(U - 1), np.eye(U - 1)])
+    R = np.kron(less_first, np.eye(m))
+    restriction = Restriction(EQUAL, chosen * U, R, np.zeros(q))
     try:
-        found = wald(system.b[:, at].ravel(), V, v, Restriction(EQUAL, chosen * U, R, np.zeros(q)))
+        test = wald(system.b[:, at].ravel(), V, v, restriction)
     except NotEstimable as error:
-        return row | {"reason": str(error)}
-    left = v - p + 1
-    f = found.f_stat * (d - k) / d * left / v
-    test = {
-        "wald": found.f_stat * q,
+        return {"reason": str(error)}
+    df = v - p + 1
+    f = test.f_stat * (d - k) / d * df / v
+    return {
+        "wald": test.f_stat * q,
         "f_stat": f,
         "df_num": q,
-        "df_den": left,
-        "p_value": float(fdtrc(q, left, f)),
+        "df_den": df,
+        "p_value": float(fdtrc(q, df, f)),
+        "reason": "",
     }
-    return row | test | {"reason": ""}
 
 
 def _words(table: pd.DataFrame, system: System, noun: str) -> list[str]:
-    """One sentence per test, tests without an answer by their reason, and the units that are not
-    compared.
-    """
-    said = [
-        _sentence(row, count(len(system.units), noun))
-        for row in table.to_dict("records")
-        if not row["reason"]
-    ]
+    """A sentence per test, the tests without an answer, and the units that are not compared."""
+    units = count(len(system.units), noun)
+    rows = table.to_dict("records")
+    words = [_sentence(row, units) for row in rows if not row["reason"]]
     failed = table[table["reason"] != ""]
-    for reason, rows in failed.groupby("reason", sort=False):
-        said.append(f"Equality of {'; '.join(rows['term'])} was not tested: {reason}.")
+    for reason, part in failed.groupby("reason", sort=False):
+        words.append(f"Equality of {'; '.join(part['term'])} was not tested: {reason}.")
     if system.omitted:
-        said.append(
-            f"Not compared: {listed(f'{name} ({why})' for name, why in system.omitted.items())}."
-        )
-    return said
+        omitted = [f"{name} ({reason})" for name, reason in system.omitted.items()]
+        words.append(f"Not compared: {listed(omitted)}.")
+    return words
 
 
 def _sentence(row: dict[Hashable, Any], units: str) -> str:
+    subject = f"Equality of {row['term']}"
+    spread = ""
+    if np.isnan(row["smallest"]):
+        subject += " together"
+    else:
+        spread = f"; estimates from {number(row['smallest'], 3)} to {number(row['largest'], 3)}"
     rejected = row["p_value"] < LEVEL
-    f = f"F({row['df_num']:.0f}, {row['df_den']:.0f}) {t_text(row['f_stat'])}, p {p_text(row['p_value'])}"
-    one = row["smallest"] == row["smallest"]
-    spread = (
-        f"; estimates from {number(row['smallest'], 3)} to {number(row['largest'], 3)}"
-        if one
-        else ""
-    )
-    what = f"Equality of {row['term']}{'' if one else ' together'}"
-    end = "rejected at 5 %" if rejected else "not rejected at 5 %, no proof of it"
-    return f"{what} over {units} is {end} ({f}){spread}."
+    answer = "rejected at 5 %" if rejected else "not rejected at 5 %, no proof of it"
+    df = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
+    test = f"F({df}) {t_text(row['f_stat'])}, p {p_text(row['p_value'])}"
+    return f"{subject} over {units} is {answer} ({test}){spread}."

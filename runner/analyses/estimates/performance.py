@@ -1,6 +1,4 @@
-"""Performance of funds and portfolios: alpha, the shares of risk, what the CAPM would pay, and the
-style.
-"""
+"""Performance of funds and portfolios: alpha, shares of risk, the return of the CAPM, style."""
 
 from __future__ import annotations
 
@@ -45,21 +43,21 @@ PERFORMANCE = [
     "p_value",
     "beta",
     "systematic_share",
-]
-PERFORMANCE += [
     "specific_share",
     "systematic_volatility",
     "specific_volatility",
     "capm_beta",
     "premium",
+    "capm_implied",
+    "capm_implied_annual",
+    "realised",
+    "realised_annual",
+    "reason",
 ]
-PERFORMANCE += ["capm_implied", "capm_implied_annual", "realised", "realised_annual", "reason"]
-AXES = {
-    "size": ("small", "large"),
-    "value": ("value", "growth"),
-}  # names of a positive and of a negative loading
+LOGGED = ["alpha_annual", "systematic_share", "capm_implied", "capm_implied_annual"]
+# names of a positive and of a negative loading
+AXES = {"size": ("small", "large"), "value": ("value", "growth")}
 NEITHER = "neither"
-SIDE_OF = ["estimate", "std_error", "t_stat", "p_value"]
 SIDE = ["term", "loading", "std_error", "t_stat", "p_value"]
 STYLE = ["scope", "unit", *AXES, *(f"{axis}_{name}" for axis in AXES for name in SIDE), "reason"]
 
@@ -70,26 +68,28 @@ def annualised(mean: float, rows_per_year: float) -> float:
 
 
 def annualised_volatility(variance: float, rows_per_year: float) -> float:
-    """Standard deviation a year of returns with this variance per row, rows taken as
-    uncorrelated.
-    """
+    """Standard deviation a year of uncorrelated returns with this variance per row."""
     return float(np.sqrt(variance * rows_per_year))
 
 
 def capm_implied(beta: float, premium: float) -> float:
-    """Expected excess return under the CAPM (Sharpe 1964): beta times the expected market
-    premium.
-    """
+    """Expected excess return under the CAPM (Sharpe 1964): beta times the market premium."""
     return beta * premium
 
 
 def style(loading: float, p_value: float, names: tuple[str, str], level: float) -> str:
-    """The first name of a positive loading, the second of a negative one, neither where p is not
-    below level.
+    """The side on which a loading lies, or neither where it is not significant at the level.
+
+    Args:
+        names: of a positive and of a negative loading.
+        level: below which the p-value must lie.
     """
     if np.isnan(p_value):
         return ""
-    return NEITHER if p_value >= level else names[0] if loading > 0.0 else names[1]
+    if p_value >= level:
+        return NEITHER
+    positive, negative = names
+    return positive if loading > 0.0 else negative
 
 
 def performance(
@@ -99,8 +99,7 @@ def performance(
     rows_per_year: Positive | None = None,
     premium: float | None = None,
 ) -> Finding:
-    """Alpha, the systematic and specific part of risk, and the return that the CAPM implies, per
-    unit.
+    """Alpha, systematic and specific risk, and the return that the CAPM implies, per unit.
 
     Means a year are means per row times `rows_per_year` (simple), volatilities times its root. The
     shares are R2 and 1 - R2; both variances have the divisor n - 1, so that they add up to that of
@@ -119,77 +118,88 @@ def performance(
     """
     import pandas as pd
 
-    from runner.panels.units import units
-
     refuse_unsuited(study)
     refuse_not_plain(study, constant=True)
     refuse_forecast(study)
     year = year_of(study.panel.calendar, rows_per_year)
-    panel, quality = study.panel, study.fit.quality
-    refuse_unknown({"market": market}, study.model.terms(panel.names)[1:])
+    regressors = study.model.terms(study.panel.names)[1:]
+    refuse_unknown({"market": market}, regressors)
+    rows = _performance_rows(study, market, year.rows, premium)
+    table = pd.DataFrame(rows, columns=PERFORMANCE)
+    means = table[LOGGED].mean()
+    metrics = {str(name): float(value) for name, value in means.items()}
+    excess = bool(study.settings.get("risk_free"))
+    words = _performance_words(table, year, excess)
+    return Finding(table, metrics, words, "security_market_line")
+
+
+def _performance_rows(
+    study: Study, market: str, rows_per_year: float, premium: float | None
+) -> list[dict[str, object]]:
+    """A row of the table per unit; without numbers where the unit has no estimates."""
+    from runner.panels.units import units
+
+    panel = study.panel
     terms = _terms(study)
-    found = []
-    for unit, fit in zip(
-        units(panel, np.arange(len(panel.dates)), study.model.by),
-        quality.to_dict("records"),
-        strict=True,
-    ):
+    every_row = np.arange(len(panel.dates))
+    fits = study.fit.quality.to_dict("records")
+    rows = []
+    for unit, fit in zip(units(panel, every_row, study.model.by), fits, strict=True):
         row = {name: fit[name] for name in ("scope", "unit", "n_obs", "reason")}
         if np.isfinite(fit["r2"]):
             t, i = unit.cells(panel)
+            y = panel.y[t, i]
             x = panel.X[t, i, panel.names.index(market)]
-            row |= _one(terms[unit.name], market, fit["r2"], panel.y[t, i], x, year.rows, premium)
-        found.append(row)
-    table = pd.DataFrame(found, columns=PERFORMANCE)
-    means = table[
-        ["alpha_annual", "systematic_share", "capm_implied", "capm_implied_annual"]
-    ].mean()
-    words = _performance_words(table, year, excess=bool(study.settings.get("risk_free")))
-    return Finding(
-        table,
-        {str(name): float(value) for name, value in means.items()},
-        words,
-        "security_market_line",
-    )
+            row |= _numbers(terms[unit.name], market, fit["r2"], y, x, rows_per_year, premium)
+        rows.append(row)
+    return rows
 
 
 def _terms(study: Study) -> dict[str, pd.DataFrame]:
-    """The coefficients of each unit by term."""
+    """The coefficients of each unit, by term."""
     table = per_unit(study.fit.coefficients)
-    return {str(unit): rows.set_index("term") for unit, rows in table.groupby("unit", sort=False)}
+    by_unit = table.groupby("unit", sort=False)
+    return {str(unit): rows.set_index("term") for unit, rows in by_unit}
 
 
-def _one(
+def _numbers(
     terms: pd.DataFrame,
     market: str,
     r2: float,
     y: np.ndarray,
     x: np.ndarray,
-    year: float,
+    rows_per_year: float,
     premium: float | None,
 ) -> dict[str, float]:
-    """What there is to say of one unit with target y (n,) and market x (n,)."""
-    variance = np.cov(np.stack([x, y]), ddof=1)
-    alpha, beta = terms.loc["const"], float(variance[0, 1] / variance[0, 0])
-    paid = float(x.mean()) if premium is None else premium
-    implied, realised = capm_implied(beta, paid), float(y.mean())
-    return {
-        "alpha": alpha["estimate"],
-        "alpha_annual": annualised(alpha["estimate"], year),
-        "t_stat": alpha["t_stat"],
-        "p_value": alpha["p_value"],
-        "beta": terms.loc[market, "estimate"],
+    """Alpha, risk and implied return of one unit with target y (n,) and market x (n,)."""
+    covariances = np.cov(np.stack([x, y]), ddof=1)
+    capm_beta = float(covariances[0, 1] / covariances[0, 0])
+    variance = covariances[1, 1]
+    alpha = terms.loc["const"]
+    regression = {"alpha": alpha["estimate"], "t_stat": alpha["t_stat"]}
+    regression["alpha_annual"] = annualised(alpha["estimate"], rows_per_year)
+    regression["p_value"] = alpha["p_value"]
+    regression["beta"] = terms.loc[market, "estimate"]
+    systematic = max(r2, 0.0) * variance
+    specific = (1.0 - r2) * variance
+    risk = {
         "systematic_share": r2,
         "specific_share": 1.0 - r2,
-        "systematic_volatility": annualised_volatility(max(r2, 0.0) * variance[1, 1], year),
-        "specific_volatility": annualised_volatility((1.0 - r2) * variance[1, 1], year),
-        "capm_beta": beta,
-        "premium": paid,
-        "capm_implied": implied,
-        "capm_implied_annual": annualised(implied, year),
-        "realised": realised,
-        "realised_annual": annualised(realised, year),
+        "systematic_volatility": annualised_volatility(systematic, rows_per_year),
+        "specific_volatility": annualised_volatility(specific, rows_per_year),
     }
+    expected_premium = float(x.mean()) if premium is None else premium
+    implied = capm_implied(capm_beta, expected_premium)
+    realised = float(y.mean())
+    capm = {
+        "capm_beta": capm_beta,
+        "premium": expected_premium,
+        "capm_implied": implied,
+        "capm_implied_annual": annualised(implied, rows_per_year),
+        "realised": realised,
+        "realised_annual": annualised(realised, rows_per_year),
+    }
+    return regression | risk | capm
 
 
 def yearly(value: float) -> str:
@@ -199,58 +209,92 @@ def yearly(value: float) -> str:
 
 def _performance_words(table: pd.DataFrame, year: Year, excess: bool) -> list[str]:
     known = table[table["alpha"].notna()]
-    said = _of_one(known.iloc[0]) if len(known) == 1 else _of_many(known)
-    said.append(f"Means and volatilities a year are {year.words}.")
+    words = _words_of_one(known.iloc[0]) if len(known) == 1 else _words_of_several(known)
+    words.append(f"Means and volatilities a year are {year.words}.")
     if not excess:
-        said.append(
-            "The target names no risk-free rate (target.risk_free): unless it is in excess of one by itself, "
-            "alpha holds (1 - beta) of that rate."
+        words.append(
+            "The target names no risk-free rate (target.risk_free): "
+            "unless it is in excess of one by itself, alpha holds (1 - beta) of that rate."
         )
-    return said
+    return words
 
 
-def _of_one(row: pd.Series) -> list[str]:
-    tested = row["p_value"] >= 0.0
-    test = f"(t {t_text(row['t_stat'])}), {verdict(row['p_value'])}" if tested else "without a test"
+def _words_of_one(row: pd.Series) -> list[str]:
+    test = "without a test"
+    if row["p_value"] >= 0.0:
+        test = f"(t {t_text(row['t_stat'])}), {verdict(row['p_value'])}"
+    alpha = yearly(row["alpha_annual"])
+    implied = yearly(row["capm_implied_annual"])
+    realised = yearly(row["realised_annual"])
+    beta = number(row["capm_beta"], 3)
     return [
-        f"Alpha of {row['unit']} is {yearly(row['alpha_annual'])} a year {test}.",
-        f"{percent(row['systematic_share'])} of the variance is systematic (R2), {percent(row['specific_share'])} "
-        f"specific: volatilities of {yearly(row['systematic_volatility'])} and "
-        f"{yearly(row['specific_volatility'])} a year.",
-        f"The CAPM implies {yearly(row['capm_implied_annual'])} a year (beta {number(row['capm_beta'], 3)}); "
-        f"realised were {yearly(row['realised_annual'])}; no test was made of the difference.",
+        f"Alpha of {row['unit']} is {alpha} a year {test}.",
+        _risk_sentence(row),
+        f"The CAPM implies {implied} a year (beta {beta}); "
+        f"realised were {realised}; no test was made of the difference.",
     ]
 
 
-def _of_many(known: pd.DataFrame) -> list[str]:
-    noun, implied, realised = (
-        plural(unit_noun(known)),
-        known["capm_implied_annual"],
-        known["realised_annual"],
+def _risk_sentence(row: pd.Series) -> str:
+    systematic = percent(row["systematic_share"])
+    specific = percent(row["specific_share"])
+    systematic_volatility = yearly(row["systematic_volatility"])
+    specific_volatility = yearly(row["specific_volatility"])
+    return (
+        f"{systematic} of the variance is systematic (R2), {specific} specific: "
+        f"volatilities of {systematic_volatility} and {specific_volatility} a year."
     )
-    tested = known[known["p_value"].notna()].rename(columns={"alpha": "estimate"})
-    alpha = significance(tested, noun) if len(tested) else "is without tests"
-    shares, above = known["systematic_share"], int((realised > implied).sum())
-    return [
-        f"Alpha {alpha}; {yearly_range(known, 'alpha_annual')} a year.",
-        f"{percent(shares.mean())} of the variance is systematic (R2) on average over {len(known):,} {noun}, "
-        f"from {percent(shares.min())} to {percent(shares.max())}.",
-        f"The CAPM implies {yearly(implied.mean())} a year on average, realised were {yearly(realised.mean())}: more "
-        f"than implied in {above:,} of {len(known):,} {noun}; no test was made of the difference.",
-    ]
+
+
+def _words_of_several(known: pd.DataFrame) -> list[str]:
+    noun = plural(unit_noun(known))
+    units = f"{len(known):,} {noun}"
+    alpha = _alpha_words(known, noun)
+    spread = yearly_range(known, "alpha_annual")
+    shares = _share_words(known["systematic_share"], units)
+    capm = _capm_words(known["capm_implied_annual"], known["realised_annual"], units)
+    return [f"Alpha {alpha}; {spread} a year.", shares, capm]
+
+
+def _alpha_words(known: pd.DataFrame, noun: str) -> str:
+    tested = known[known["p_value"].notna()]
+    if tested.empty:
+        return "is without tests"
+    return significance(tested.rename(columns={"alpha": "estimate"}), noun)
+
+
+def _share_words(shares: pd.Series, units: str) -> str:
+    mean = percent(shares.mean())
+    least = percent(shares.min())
+    most = percent(shares.max())
+    return (
+        f"{mean} of the variance is systematic (R2) on average over {units}, "
+        f"from {least} to {most}."
+    )
+
+
+def _capm_words(implied: pd.Series, realised: pd.Series, units: str) -> str:
+    above = int((realised > implied).sum())
+    return (
+        f"The CAPM implies {yearly(implied.mean())} a year on average, "
+        f"realised were {yearly(realised.mean())}: more than implied in {above:,} of {units}; "
+        "no test was made of the difference."
+    )
 
 
 def yearly_range(rows: pd.DataFrame, column: str) -> str:
     """Least and greatest value of a column with the unit of each."""
-    low, high = (rows.iloc[int(at)] for at in (rows[column].argmin(), rows[column].argmax()))
-    return f"from {yearly(low[column])} ({low['unit']}) to {yearly(high[column])} ({high['unit']})"
+    low = rows.iloc[int(rows[column].argmin())]
+    high = rows.iloc[int(rows[column].argmax())]
+    least = f"{yearly(low[column])} ({low['unit']})"
+    greatest = f"{yearly(high[column])} ({high['unit']})"
+    return f"from {least} to {greatest}"
 
 
 def style_box(
     study: Study, *, size: str = "SMB", value: str = "HML", level: Share = LEVEL
 ) -> Finding:
-    """Small or large, value or growth, per unit, from the signs of two loadings and whether they
-    are significant.
+    """Small or large, value or growth, per unit, from the signs of two loadings and their tests.
 
     A loading that is not distinguishable from zero at `level` says neither; the style is no surer
     than its test.
@@ -269,63 +313,76 @@ def style_box(
     refuse_unsuited(study)
     refuse_forecast(study)
     factors = {"size": size, "value": value}
-    refuse_unknown(factors, [t for t in study.model.terms(study.panel.names) if t != "const"])
+    slopes = [term for term in study.model.terms(study.panel.names) if term != "const"]
+    refuse_unknown(factors, slopes)
     if size == value:
         raise DataError(f"value: {value!r} is the factor of size too; allowed: another one")
     terms = _terms(study)
-    found = []
+    rows = []
     for fit in study.fit.quality.to_dict("records"):
         row = {name: fit[name] for name in ("scope", "unit", "reason")}
         if np.isfinite(fit["r2"]):
-            for axis, term in factors.items():
-                row |= _side(axis, term, terms[fit["unit"]], level)
-        found.append(row)
-    table = pd.DataFrame(found, columns=STYLE)
-    counts = {
-        name: float((table[axis] == name).sum()) for axis, names in AXES.items() for name in names
-    }
-    return Finding(table, counts, _style_words(table, level), "style_box")
+            for axis, factor in factors.items():
+                row |= _side(axis, factor, terms[fit["unit"]], level)
+        rows.append(row)
+    table = pd.DataFrame(rows, columns=STYLE)
+    return Finding(table, _style_counts(table), _style_words(table, level), "style_box")
 
 
-def _side(axis: str, term: str, terms: pd.DataFrame, level: float) -> dict[str, object]:
-    """One side of the box: its word, and the loading that it comes from."""
-    one = terms.loc[term]
-    word = style(one["estimate"], one["p_value"], AXES[axis], level)
-    return {axis: word} | dict(
-        zip((f"{axis}_{name}" for name in SIDE), (term, *one[SIDE_OF]), strict=True)
-    )
+def _style_counts(table: pd.DataFrame) -> dict[str, float]:
+    """How many units lie on each side of each axis."""
+    counts = {}
+    for axis, names in AXES.items():
+        for name in names:
+            counts[name] = float((table[axis] == name).sum())
+    return counts
+
+
+def _side(axis: str, factor: str, terms: pd.DataFrame, level: float) -> dict[str, object]:
+    """The side of one axis of the box, and the loading that it comes from."""
+    loading = terms.loc[factor]
+    word = style(loading["estimate"], loading["p_value"], AXES[axis], level)
+    side = {axis: word, f"{axis}_term": factor, f"{axis}_loading": loading["estimate"]}
+    for name in ("std_error", "t_stat", "p_value"):
+        side[f"{axis}_{name}"] = loading[name]
+    return side
 
 
 def style_name(size: str, value: str) -> str:
     """The two words of a style as one: `small value`, `large, neither value nor growth`."""
-    match (size == NEITHER, value == NEITHER):
-        case (False, False):
-            return f"{size} {value}"
-        case (False, True):
-            return f"{size}, neither {AXES['value'][0]} nor {AXES['value'][1]}"
-        case (True, False):
-            return f"{value}, neither {AXES['size'][0]} nor {AXES['size'][1]}"
-    return "no clear style"
+    if size == NEITHER and value == NEITHER:
+        return "no clear style"
+    if value == NEITHER:
+        return f"{size}, neither {AXES['value'][0]} nor {AXES['value'][1]}"
+    if size == NEITHER:
+        return f"{value}, neither {AXES['size'][0]} nor {AXES['size'][1]}"
+    return f"{size} {value}"
 
 
 def _style_words(table: pd.DataFrame, level: float) -> list[str]:
     """The style of the units with tests; those without are in the table with their reason."""
-    tested = table[(table["size"].fillna("") != "") & (table["value"].fillna("") != "")]
+    has_size = table["size"].fillna("") != ""
+    has_value = table["value"].fillna("") != ""
+    tested = table[has_size & has_value]
     at = f"at {100.0 * level:g} %"
     if tested.empty:
         return ["No style: no unit has tests of both loadings."]
     if len(tested) == 1:
         row = tested.iloc[0]
-        sides = [
-            f"{row[f'{a}_term']} {number(row[f'{a}_loading'], 3)}, t {t_text(row[f'{a}_t_stat'])}"
-            for a in AXES
-        ]
-        return [
-            f"Style of {row['unit']} {at}: {style_name(row['size'], row['value'])} ({'; '.join(sides)})."
-        ]
-    names = [style_name(*pair) for pair in zip(tested["size"], tested["value"], strict=True)]
-    groups = {
-        name: tested["unit"][[one == name for one in names]]
-        for name in sorted(set(names), key=names.index)
-    }
-    return [f"{name[0].upper()}{name[1:]} {at}: {listed(units)}." for name, units in groups.items()]
+        name = style_name(row["size"], row["value"])
+        loadings = "; ".join(_loading_text(row, axis) for axis in AXES)
+        return [f"Style of {row['unit']} {at}: {name} ({loadings})."]
+    units: dict[str, list[str]] = {}
+    for unit, size, value in zip(tested["unit"], tested["size"], tested["value"], strict=True):
+        units.setdefault(style_name(size, value), []).append(unit)
+    words = []
+    for name, names in units.items():
+        capitalised = name[0].upper() + name[1:]
+        words.append(f"{capitalised} {at}: {listed(names)}.")
+    return words
+
+
+def _loading_text(row: pd.Series, axis: str) -> str:
+    loading = number(row[f"{axis}_loading"], 3)
+    t = t_text(row[f"{axis}_t_stat"])
+    return f"{row[f'{axis}_term']} {loading}, t {t}"

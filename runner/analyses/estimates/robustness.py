@@ -1,6 +1,4 @@
-"""The risks of a factor model itself: a form that is not a line, an omitted factor, collinear
-factors.
-"""
+"""The risks of a factor model itself: a form not linear, an omitted factor, collinear factors."""
 
 from __future__ import annotations
 
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.analyses.estimates.by_asset import (
+    CHANCE,
     Asset,
     Factors,
     factors_of,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from runner.models.study import Study
     from runner.numerics.inference import Wald
+    from runner.panels.panel import Panel
 
 ALL = "all"  # every factor together
 LINEARITY = [
@@ -43,20 +43,18 @@ LINEARITY = [
     "reset_p",
     "reason",
 ]
-MOST_VIF, MOST_CONDITION = (
-    10.0,
-    30.0,
-)  # rules of thumb; the second by Belsley, Kuh and Welsch (1980)
+RELATIONS = ("linear", "non-linear", "none")
+MOST_VIF = 10.0  # a rule of thumb
+MOST_CONDITION = 30.0  # the same, of Belsley, Kuh and Welsch (1980)
 
 
 def linearity(study: Study, *, cov: OwnCovariance = "HC3", level: Share = 0.05) -> Finding:
-    """Whether each asset goes with each factor in a line, not at all, or otherwise (RESET, Ramsey
-    1969).
+    """Whether each asset goes with each factor in a line, not at all, or otherwise (RESET).
 
-    The test of a factor is of its square and cube beside all factors; the row `all` is that of the
-    fitted values. A relation is non-linear where that rejects at `level`, linear where it does not
-    and the slope is not zero at `level`, and none where neither was found, which is no proof that
-    there is none.
+    RESET (Ramsey 1969): the test of a factor is of its square and cube beside all factors; the row
+    `all` is that of the fitted values. A relation is non-linear where that rejects at `level`,
+    linear where it does not and the slope is not zero at `level`, and none where neither was found,
+    which is no proof that there is none.
 
     Args:
         cov: errors of both tests; HAC takes the lags of the model's own rule.
@@ -66,93 +64,83 @@ def linearity(study: Study, *, cov: OwnCovariance = "HC3", level: Share = 0.05) 
     """
     import pandas as pd
 
-    found = factors_of(study)
-    rows = [row for asset in found.assets() for row in _lines(asset, found, cov, level)]
+    factors = factors_of(study)
+    rows: list[dict[str, object]] = []
+    for asset in factors.assets():
+        rows += _tests_of_asset(asset, factors, cov, level)
     table = pd.DataFrame(rows, columns=LINEARITY)
-    tested = table[table["reset_p"].notna()]
-    each, joint = tested[tested["term"] != ALL], tested[tested["term"] == ALL]
-    shares = {
-        f"{name}_share": (each["relation"] == name).mean()
-        for name in ("linear", "non-linear", "none")
-    }
-    metrics = {name.replace("-", "_"): value for name, value in shares.items()}
-    metrics |= {"reset_rejected_share": (joint["reset_p"] < level).mean()}
-    words = [_relations(str(term), part, level) for term, part in each.groupby("term", sort=False)]
-    words.append(
-        f"RESET of all factors together {rejections(joint['reset_p'], level)} ({cov} errors)."
-    )
+    tests = table[table["reset_p"].notna()]
+    single = tests[tests["term"] != ALL]
+    joint = tests.loc[tests["term"] == ALL, "reset_p"]
+    metrics = {}
+    for name in RELATIONS:
+        key = f"{name.replace('-', '_')}_share"
+        metrics[key] = (single["relation"] == name).mean()
+    metrics["reset_rejected_share"] = (joint < level).mean()
+    by_term = single.groupby("term", sort=False)
+    words = [_relations(str(term), part, level) for term, part in by_term]
+    words.append(f"RESET of all factors together {rejections(joint, level)} ({cov} errors).")
     return Finding(table, metrics, words, "linearity")
 
 
-def _lines(
-    asset: Asset | str, found: Factors, cov: OwnCovariance, level: float
+def _tests_of_asset(
+    asset: Asset | str, factors: Factors, cov: OwnCovariance, level: float
 ) -> Iterator[dict[str, object]]:
+    """Rows of the table of one asset: one per factor, then one of all factors together."""
     from runner.analyses.estimates.specification import added, relation, reset
 
     if isinstance(asset, str):
-        yield {
-            "scope": "asset",
-            "unit": asset,
-            "term": ALL,
-            "reason": "no estimates: see quality.csv",
-        }
+        key: dict[str, object] = {"scope": "asset", "unit": asset}
+        yield key | {"term": ALL, "reason": "no estimates: see quality.csv"}
         return
     key = {"scope": "asset", "unit": asset.name}
-    for j, term in enumerate(found.terms[1:], start=1):
-        column = asset.X[:, j]
-        slope, why = tested(
-            added,
-            np.delete(asset.X, j, axis=1),
-            column[:, None],
-            [term],
-            asset.y,
-            cov,
-            lags_of(asset, cov),
-        )
-        shape, reason = tested(reset, asset.X, asset.y, column, cov, lags_of(asset, cov))
-        p = slope.p_value if slope else float("nan"), shape.p_value if shape else float("nan")
-        b = np.linalg.lstsq(asset.X, asset.y, rcond=None)[0][j]
-        row = {
-            "term": term,
-            "relation": relation(*p, level),
-            "slope": b,
-            "slope_p": p[0],
-            "reason": why or reason,
-        }
-        yield key | row | _shape(shape)
-    shape, reason = tested(reset, asset.X, asset.y, asset.y - asset.u, cov, lags_of(asset, cov))
-    yield key | {"term": ALL, "relation": "", "reason": reason} | _shape(shape)
+    lags = lags_of(asset, cov)
+    X = asset.X
+    y = asset.y
+    b = np.linalg.lstsq(X, y, rcond=None)[0]
+    for j, term in enumerate(factors.terms[1:], start=1):
+        column = X[:, j]
+        others = np.delete(X, j, axis=1)
+        slope, no_slope = tested(added, others, column[:, None], [term], y, cov, lags)
+        shape, no_shape = tested(reset, X, y, column, cov, lags)
+        slope_p = _p_value(slope)
+        row: dict[str, object] = {"term": term, "slope": b[j], "slope_p": slope_p}
+        row["relation"] = relation(slope_p, _p_value(shape), level)
+        row["reason"] = no_slope or no_shape
+        yield key | row | _reset(shape)
+    shape, reason = tested(reset, X, y, y - asset.u, cov, lags)
+    yield key | {"term": ALL, "relation": "", "reason": reason} | _reset(shape)
 
 
-def _shape(shape: Wald | None) -> dict[str, object]:
-    if shape is None:
+def _p_value(test: Wald | None) -> float:
+    return float("nan") if test is None else test.p_value
+
+
+def _reset(test: Wald | None) -> dict[str, object]:
+    if test is None:
         return {}
     return {
-        "reset_f": shape.f_stat,
-        "df_num": shape.df_num,
-        "df_den": shape.df_den,
-        "reset_p": shape.p_value,
+        "reset_f": test.f_stat,
+        "df_num": test.df_num,
+        "df_den": test.df_den,
+        "reset_p": test.p_value,
     }
 
 
 def _relations(term: str, part: pd.DataFrame, level: float) -> str:
+    """How many assets have each relation with a factor."""
     times = part["relation"].value_counts()
-    counts = ", ".join(
-        f"{name} in {times.get(name, 0):,}" for name in ("linear", "non-linear", "none")
-    )
-    chance = (
-        f"; chance alone would make about {level * len(part):,.0f} non-linear"
-        if len(part) >= 20
-        else ""
-    )
-    return f"{term} and returns: {counts} of {count(len(part), 'asset')} at {level:.0%}{chance}.".replace(
-        "%", " %"
-    )
+    counts = ", ".join(f"{name} in {times.get(name, 0):,}" for name in RELATIONS)
+    chance = ""
+    if len(part) >= CHANCE:
+        chance = f"; chance alone would make about {level * len(part):,.0f} non-linear"
+    assets = count(len(part), "asset")
+    sentence = f"{term} and returns: {counts} of {assets} at {level:.0%}{chance}."
+    return sentence.replace("%", " %")
 
 
 def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
-    """Returns along each factor, for the eye: means in groups of rows sorted by the factor, beside
-    the line.
+    """Mean returns in groups of rows sorted by each factor, beside the line, for the eye.
 
     Partial returns b f + u, with the fitted b and residuals u, averaged over the assets of a row:
     what the other factors and the constants do not explain. Bends of opposite sign in different
@@ -166,30 +154,45 @@ def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
 
     from runner.models.factor_model import shared_factors
 
-    found = factors_of(study)
-    use = np.where(np.isfinite(found.params).all(axis=1), found.panel.valid, False)
+    factors = factors_of(study)
+    panel = factors.panel
+    params = factors.params
+    names = factors.terms[1:]
+    estimated = np.isfinite(params).all(axis=1)
+    use = np.where(estimated, panel.valid, False)
     rows = use.any(axis=1)
-    if rows.sum() < 2 * groups:
-        raise DataError(
-            f"groups: given {groups}; allowed: at most half of the {count(int(rows.sum()), 'row')}"
-        )
-    F = shared_factors(found.panel, found.terms[1:])
-    u = found.panel.y - found.params[:, 0] - F @ found.params[:, 1:].T
-    table = []
-    for j, term in enumerate(found.terms[1:]):
-        slope = np.nanmean(np.where(use[rows], found.params[:, j + 1], np.nan), axis=1)
+    usable = int(rows.sum())
+    if usable < 2 * groups:
+        half = f"half of the {count(usable, 'row')}"
+        raise DataError(f"groups: given {groups}; allowed: at most {half}")
+    F = shared_factors(panel, names)
+    u = panel.y - params[:, 0] - F @ params[:, 1:].T
+    residual = _mean_over_assets(u[rows], use[rows])
+    table: list[dict[str, object]] = []
+    for j, term in enumerate(names):
+        slope = _mean_over_assets(params[:, j + 1], use[rows])
         line = slope * F[rows, j]
-        partial = np.nanmean(np.where(use[rows], u[rows], np.nan), axis=1) + line
-        for group, at in enumerate(
-            np.array_split(np.argsort(F[rows, j], kind="stable"), groups), start=1
-        ):
-            row = {"term": term, "group": group, "rows": len(at), "factor": F[rows, j][at].mean()}
-            row |= {
-                "partial": partial[at].mean(),
-                "std_error": partial[at].std(ddof=1) / np.sqrt(len(at)),
-            }
-            table.append(row | {"line": line[at].mean()})
+        table += _groups(term, F[rows, j], residual + line, line, groups)
     return Finding(pd.DataFrame(table), picture="factor_shape")
+
+
+def _mean_over_assets(values: np.ndarray, use: np.ndarray) -> np.ndarray:
+    """Mean (T,) of the values of the assets in use (T, N)."""
+    return np.asarray(np.nanmean(np.where(use, values, np.nan), axis=1))
+
+
+def _groups(
+    term: str, factor: np.ndarray, partial: np.ndarray, line: np.ndarray, groups: int
+) -> Iterator[dict[str, object]]:
+    """Means of partial returns and of the line (T,) in groups of rows sorted by the factor (T,)."""
+    order = np.argsort(factor, kind="stable")
+    for group, at in enumerate(np.array_split(order, groups), start=1):
+        row: dict[str, object] = {"term": term, "group": group, "rows": len(at)}
+        row["factor"] = factor[at].mean()
+        row["partial"] = partial[at].mean()
+        row["std_error"] = partial[at].std(ddof=1) / np.sqrt(len(at))
+        row["line"] = line[at].mean()
+        yield row
 
 
 def omitted_factor(
@@ -200,8 +203,7 @@ def omitted_factor(
     coverage: UpToOne = 0.95,
     level: Share = 0.05,
 ) -> Finding:
-    """What the residuals of different assets still share: their correlations, against those of
-    permuted rows.
+    """What residuals of different assets still share: their correlations against permuted rows.
 
     A factor model says nothing is left. Tested are the mean absolute correlation and the largest
     eigenvalue of the correlations, each against `permutations` in which the rows of every asset are
@@ -215,60 +217,61 @@ def omitted_factor(
     from runner.analyses.estimates.specification import shared
     from runner.analyses.risks.risk import refuse_few
     from runner.models.factor_model import common, marchenko_pastur_edge
-    from runner.numerics.variation import EXACT_FIT
 
     panel = study.panel
-    u, every = np.where(panel.valid, panel.y - study.fitted, np.nan), np.arange(len(panel.dates))
-    size, left = (
-        np.nansum(u**2, axis=0),
-        EXACT_FIT * np.nansum(np.where(panel.valid, panel.y, 0.0) ** 2, axis=0),
-    )
-    known = np.isfinite(u)
-    assets, (rows,) = common(
-        known, [every], np.flatnonzero(known.any(axis=0) & (size > left)), coverage
-    )
+    u = np.where(panel.valid, panel.y - study.fitted, np.nan)
+    every_row = np.arange(len(panel.dates))
+    candidates = np.flatnonzero(_has_residuals(u, panel))
+    assets, (rows,) = common(np.isfinite(u), [every_row], candidates, coverage)
     refuse_few(len(assets), len(rows), coverage)
-    found, edge = (
-        shared(u[np.ix_(rows, assets)], permutations, seed),
-        marchenko_pastur_edge(len(rows), len(assets)),
-    )
-    table = pd.DataFrame(
-        {
-            "measure": ["mean_abs_correlation", "largest_eigenvalue"],
-            "value": [found.mean_correlation, found.largest],
-            "expected": [found.expected_correlation, found.expected_largest],
-            "edge": [np.nan, edge],
-            "p_value": [found.p_correlation, found.p_largest],
-            "permutations": permutations,
-            "rows": len(rows),
-            "assets": len(assets),
-            "assets_left_out": len(panel.assets) - len(assets),
-        }
-    )
-    metrics = {"mean_abs_correlation": found.mean_correlation, "largest_eigenvalue": found.largest}
-    return Finding(table, metrics | {"p_value": found.p_largest}, _omitted_words(table, level))
+    test = shared(u[np.ix_(rows, assets)], permutations, seed)
+    edge = marchenko_pastur_edge(len(rows), len(assets))
+    table = pd.DataFrame({"measure": ["mean_abs_correlation", "largest_eigenvalue"]})
+    table["value"] = [test.mean_correlation, test.largest]
+    table["expected"] = [test.expected_correlation, test.expected_largest]
+    table["edge"] = [np.nan, edge]
+    table["p_value"] = [test.p_correlation, test.p_largest]
+    table["permutations"] = permutations
+    table["rows"] = len(rows)
+    table["assets"] = len(assets)
+    table["assets_left_out"] = len(panel.assets) - len(assets)
+    metrics = {"mean_abs_correlation": test.mean_correlation, "largest_eigenvalue": test.largest}
+    metrics["p_value"] = test.p_largest
+    return Finding(table, metrics, _omitted_words(table, level))
+
+
+def _has_residuals(u: np.ndarray, panel: Panel) -> np.ndarray:
+    """(N,) whether an asset has residuals u (T, N) that are more than rounding."""
+    from runner.numerics.variation import EXACT_FIT
+
+    y = np.where(panel.valid, panel.y, 0.0)
+    ssr = np.nansum(u**2, axis=0)
+    rounding = EXACT_FIT * np.nansum(y**2, axis=0)
+    return np.isfinite(u).any(axis=0) & (ssr > rounding)
 
 
 def _omitted_words(table: pd.DataFrame, level: float) -> list[str]:
-    pair, eigen = table.iloc[0], table.iloc[1]
+    correlation = table.iloc[0]
+    eigenvalue = table.iloc[1]
+    value, expected = number(correlation["value"], 3), number(correlation["expected"], 3)
     first = (
-        f"Residuals correlate by {number(pair['value'], 3)} on average in absolute value, where "
-        f"{number(pair['expected'], 3)} is what independent ones would show (p {p_text(pair['p_value'])})."
+        f"Residuals correlate by {value} on average in absolute value, "
+        f"where {expected} is what independent ones would show "
+        f"(p {p_text(correlation['p_value'])})."
     )
-    second = f"The largest eigenvalue of their correlations is {number(eigen['value'], 3)}"
-    verdict = (
-        "assets share something that the factors leave out"
-        if eigen["p_value"] < level
-        else "no omitted factor was found"
+    answer = "no omitted factor was found; that is no proof of absence"
+    if eigenvalue["p_value"] < level:
+        answer = "assets share something that the factors leave out"
+    value, expected = number(eigenvalue["value"], 3), number(eigenvalue["expected"], 3)
+    second = (
+        f"The largest eigenvalue of their correlations is {value} beside {expected} "
+        f"(p {p_text(eigenvalue['p_value'])}): {answer}."
     )
-    proof = "" if eigen["p_value"] < level else "; that is no proof of absence"
-    second += f" beside {number(eigen['expected'], 3)}"
-    return [first, f"{second} (p {p_text(eigen['p_value'])}): {verdict}{proof}."]
+    return [first, second]
 
 
 def multicollinearity(study: Study) -> Finding:
-    """How far each factor is a combination of the others: VIF, its largest correlation, and the
-    condition number.
+    """How far each factor is a combination of the others: VIF, correlation, condition number.
 
     The condition number is of the columns, the constant among them, each of length one (Belsley,
     Kuh, Welsch 1980).
@@ -281,29 +284,38 @@ def multicollinearity(study: Study) -> Finding:
     from runner.models.factor_model import shared_factors
     from runner.numerics.diagnostics import condition_number, variance_inflation
 
-    found = factors_of(study)
-    names, use = found.terms[1:], found.panel.valid.any(axis=1)
-    F = shared_factors(found.panel, names)[use]
+    factors = factors_of(study)
+    names = factors.terms[1:]
+    use = factors.panel.valid.any(axis=1)
+    F = shared_factors(factors.panel, names)[use]
     X = np.column_stack([np.ones(len(F)), F])
-    vif = np.array([one.statistic for one in variance_inflation(X, found.terms)])
-    number_of = condition_number(X / np.linalg.norm(X, axis=0)).statistic
-    R = np.atleast_2d(np.corrcoef(F, rowvar=False)) - np.eye(len(names))
-    nearest = np.abs(R).argmax(axis=0)
-    several = len(names) > 1
-    table = pd.DataFrame(
-        {"term": names, "vif": vif, "error_widened": np.sqrt(vif), "r2_on_others": 1.0 - 1.0 / vif}
-    )
-    table["largest_correlation"] = R[nearest, np.arange(len(names))] if several else np.nan
-    table["with_term"] = [names[j] for j in nearest] if several else ""
-    table["condition_number"], table["rows"] = number_of, len(F)
-    words = [_collinear_words(table, number_of)]
-    return Finding(table, {"largest_vif": vif.max(), "condition_number": number_of}, words)
+    scaled = X / np.linalg.norm(X, axis=0)
+    condition = condition_number(scaled).statistic
+    vif = np.array([test.statistic for test in variance_inflation(X, factors.terms)])
+    table = pd.DataFrame({"term": names, "vif": vif})
+    table["error_widened"] = np.sqrt(vif)
+    table["r2_on_others"] = 1.0 - 1.0 / vif
+    table["largest_correlation"] = np.nan
+    table["with_term"] = ""
+    if len(names) > 1:
+        R = np.corrcoef(F, rowvar=False) - np.eye(len(names))
+        nearest = np.abs(R).argmax(axis=0)
+        table["largest_correlation"] = R[nearest, np.arange(len(names))]
+        table["with_term"] = [names[j] for j in nearest]
+    table["condition_number"] = condition
+    table["rows"] = len(F)
+    metrics = {"largest_vif": vif.max(), "condition_number": condition}
+    return Finding(table, metrics, [_collinear_words(table, condition)])
 
 
-def _collinear_words(table: pd.DataFrame, number_of: float) -> str:
+def _collinear_words(table: pd.DataFrame, condition: float) -> str:
     worst = table.loc[table["vif"].idxmax()]
-    high = worst["vif"] > MOST_VIF or number_of > MOST_CONDITION
-    verdict = "separate loadings are imprecise" if high else "below the rules of thumb 10 and 30"
+    answer = "below the rules of thumb 10 and 30"
+    if worst["vif"] > MOST_VIF or condition > MOST_CONDITION:
+        answer = "separate loadings are imprecise"
+    vif = number(worst["vif"], 3)
     widened = f"errors {number(worst['error_widened'], 3)} times as wide"
-    about = f"The largest VIF is {number(worst['vif'], 3)} ({worst['term']}: {widened})"
-    return f"{about}, the condition number of the scaled factors {number(number_of, 3)}: {verdict}."
+    return (
+        f"The largest VIF is {vif} ({worst['term']}: {widened}), "
+        f"the condition number of the scaled factors {number(condition, 3)}: {answer}."
+    )

@@ -1,6 +1,4 @@
-"""The target by group of assets, such as sector: how it is distributed, how well it is forecast,
-how it moves.
-"""
+"""The target by group of assets, such as sector: its distribution, its forecasts, its path."""
 
 from __future__ import annotations
 
@@ -27,8 +25,7 @@ PATHS = ["period", "group", "n_obs", "mean", "n_scored", "mean_actual", "mean_fo
 
 
 def target_by_group(study: Study, *, group: str = "sector") -> Finding:
-    """Distribution of the target over the usable cells of each group, and scores of the forecasts
-    of its assets.
+    """Distribution of the target over the usable cells of each group, and scores of its forecasts.
 
     Mean, standard deviation (ddof 1) and quantiles (linear interpolation) are of the target as it
     is, in its own unit. Correlation and RMSE are pooled over the rows of a group, the naive
@@ -40,30 +37,29 @@ def target_by_group(study: Study, *, group: str = "sector") -> Finding:
     """
     import pandas as pd
 
-    sample, table = judged(study)
-    of_asset, panel = _group_of(study, group), study.panel
-    level, names = pd.factorize(of_asset, sort=True)
-    of_row, rows = level[_positions(table, panel)], []
+    sample, predictions = judged(study)
+    panel = study.panel
+    group_of_asset, names = pd.factorize(_group_of(study, group), sort=True)
+    group_of_row = group_of_asset[_positions(predictions, panel)]
+    rows = []
     for k, name in enumerate(names):
-        own = np.flatnonzero(level == k)
-        y = panel.scored[:, own][panel.valid[:, own]]
-        row = {"scope": "group", "unit": name, "assets": len(own), "n_obs": len(y)} | _distribution(
-            y
-        )
-        rows.append(row | _scores(table[of_row == k]))
-    found = pd.DataFrame(rows, columns=COLUMNS)
-    return Finding(
-        found.assign(group=group, sample=sample),
-        words=_words(found, group, sample),
-        picture="by_group",
-    )
+        members = np.flatnonzero(group_of_asset == k)
+        usable = panel.valid[:, members]
+        y = panel.scored[:, members][usable]
+        row = {"scope": "group", "unit": name, "assets": len(members), "n_obs": len(y)}
+        row |= _distribution(y)
+        row |= _scores(predictions[group_of_row == k])
+        rows.append(row)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    words = _words(table, group, sample)
+    labelled = table.assign(group=group, sample=sample)
+    return Finding(labelled, words=words, picture="by_group")
 
 
 def risk_by_group(
     study: Study, *, group: str = "sector", period: Literal["month", "quarter", "year"] = "quarter"
 ) -> Finding:
-    """Mean of the target over the usable cells of each group and period of the calendar, by the
-    date of the row.
+    """Mean of the target over the usable cells of each group and calendar period of the row.
 
     `mean_actual` and `mean_forecast` are over the rows with a forecast, so that they can be
     compared.
@@ -73,33 +69,46 @@ def risk_by_group(
     """
     import pandas as pd
 
-    sample, table = judged(study)
-    of_asset, panel = _group_of(study, group), study.panel
-    level, names = pd.factorize(of_asset, sort=True)
-    when, periods = pd.factorize(panel.dates.to_period(PERIODS[period]), sort=True)
-    place, cells = when[:, None] * len(names) + level, len(periods) * len(names)
-    scored = place[panel.dates.get_indexer(table["date"]), _positions(table, panel)]
-    n, y = _sums(place[panel.valid], cells, panel.scored[panel.valid])
-    n_scored, actual, forecast = _sums(scored, cells, table["y"], table["prediction"])
-    at = np.flatnonzero(n)
-    keys = [periods.astype(str).to_numpy()[at // len(names)], np.asarray(names)[at % len(names)]]
+    sample, predictions = judged(study)
+    panel = study.panel
+    group_of_asset, names = pd.factorize(_group_of(study, group), sort=True)
+    period_of_date, periods = pd.factorize(panel.dates.to_period(PERIODS[period]), sort=True)
+    # each pair of period and group is one bin
+    bins = len(periods) * len(names)
+    bin_of_cell = period_of_date[:, None] * len(names) + group_of_asset
+    date = panel.dates.get_indexer(predictions["date"])
+    scored_bins = bin_of_cell[date, _positions(predictions, panel)]
+    actual, forecast = predictions["y"], predictions["prediction"]
+    n, y_sum = _sums(bin_of_cell[panel.valid], bins, panel.scored[panel.valid])
+    n_scored, actual_sum, forecast_sum = _sums(scored_bins, bins, actual, forecast)
+    filled = np.flatnonzero(n)
+    table = pd.DataFrame({"period": periods.astype(str).to_numpy()[filled // len(names)]})
+    table["group"] = np.asarray(names)[filled % len(names)]
+    table["n_obs"] = n[filled]
     with np.errstate(invalid="ignore"):
-        columns = [n, y / n, n_scored, actual / n_scored, forecast / n_scored]
-    found = pd.DataFrame(dict(zip(PATHS, [*keys, *(one[at] for one in columns)], strict=True)))
-    return Finding(found.assign(by=group, sample=sample), picture="risk_by_group")
+        table["mean"] = (y_sum / n)[filled]
+        table["n_scored"] = n_scored[filled]
+        table["mean_actual"] = (actual_sum / n_scored)[filled]
+        table["mean_forecast"] = (forecast_sum / n_scored)[filled]
+    labelled = table[PATHS].assign(by=group, sample=sample)
+    return Finding(labelled, picture="risk_by_group")
 
 
-def _positions(table: pd.DataFrame, panel: Panel) -> np.ndarray:
+def _positions(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
     """Number (n,) of the asset of each row in the panel."""
     import pandas as pd
 
-    return np.asarray(pd.Categorical(table["asset"], categories=panel.assets).codes)
+    assets = pd.Categorical(predictions["asset"], categories=panel.assets)
+    return np.asarray(assets.codes)
 
 
-def _sums(place: np.ndarray, cells: int, *values: Any) -> list[np.ndarray]:
-    """How many rows each cell has, and the sums (cells,) of these values (n,) over them."""
-    weights = [None, *(np.asarray(one, dtype=float) for one in values)]
-    return [np.bincount(place, weights=one, minlength=cells) for one in weights]
+def _sums(bin_of_value: np.ndarray, bins: int, *values: Any) -> list[np.ndarray]:
+    """How many values each bin has, and the sums (bins,) of each of the values (n,)."""
+    sums = [np.bincount(bin_of_value, minlength=bins)]
+    for column in values:
+        weights = np.asarray(column, dtype=float)
+        sums.append(np.bincount(bin_of_value, weights=weights, minlength=bins))
+    return sums
 
 
 def _group_of(study: Study, group: str) -> pd.Series:
@@ -117,9 +126,9 @@ def _group_of(study: Study, group: str) -> pd.Series:
 def _distribution(y: np.ndarray) -> dict[str, float]:
     if not len(y):
         return {}
-    spread = y.std(ddof=1) if len(y) > 1 else np.nan
     quantiles = np.quantile(y, list(QUANTILES.values())).tolist()
-    return {"mean": y.mean(), "std_dev": spread} | dict(zip(QUANTILES, quantiles, strict=True))
+    moments = {"mean": y.mean(), "std_dev": y.std(ddof=1) if len(y) > 1 else np.nan}
+    return moments | dict(zip(QUANTILES, quantiles, strict=True))
 
 
 def _scores(part: pd.DataFrame) -> dict[str, float]:
@@ -127,37 +136,40 @@ def _scores(part: pd.DataFrame) -> dict[str, float]:
 
     if part.empty:
         return {"n_scored": 0}
-    y, forecast, benchmark = (
-        part[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark")
-    )
-    scores = {
+    y = part["y"].to_numpy(dtype=float)
+    forecast = part["prediction"].to_numpy(dtype=float)
+    benchmark = part["benchmark"].to_numpy(dtype=float)
+    return {
+        "n_scored": len(y),
         "correlation": correlation(y, forecast),
         "rmse": rmse(y, forecast),
         "rmse_naive": rmse(y, benchmark),
     }
-    return {"n_scored": len(y)} | scores
 
 
-def _words(found: pd.DataFrame, group: str, sample: str) -> list[str]:
-    known = found[found["n_obs"] > 0].sort_values("median")
+def _words(table: pd.DataFrame, group: str, sample: str) -> list[str]:
+    known = table[table["n_obs"] > 0].sort_values("median")
     if len(known) < 2:
         return [f"One {group} has rows: there is nothing to compare."]
-    low, high = known.iloc[0], known.iloc[-1]
-    told = [
-        f"Median of the target over {count(len(known), 'group')} ({group}): from {number(low['median'])} "
-        f"({low['unit']}) to {number(high['median'])} ({high['unit']})."
-    ]
+    groups = count(len(known), "group")
+    medians = _range_text(known, "median")
+    words = [f"Median of the target over {groups} ({group}): {medians}."]
     scored = known[known["n_scored"] > 0].sort_values("rmse")
     if len(scored) > 1:
-        best, worst, worse = (
-            scored.iloc[0],
-            scored.iloc[-1],
-            int((scored["rmse"] > scored["rmse_naive"]).sum()),
-        )
-        told.append(
-            f"RMSE of the forecasts {sample}: from {number(best['rmse'])} ({best['unit']}) to "
-            f"{number(worst['rmse'])} ({worst['unit']}); above that of the train mean in {worse:,} of "
-            f"{count(len(scored), 'group')}. "
+        errors = _range_text(scored, "rmse")
+        worse = int((scored["rmse"] > scored["rmse_naive"]).sum())
+        words.append(
+            f"RMSE of the forecasts {sample}: {errors}; "
+            f"above that of the train mean in {worse:,} of {count(len(scored), 'group')}. "
             "No test was made of the differences."
         )
-    return told
+    return words
+
+
+def _range_text(rows: pd.DataFrame, column: str) -> str:
+    """First and last value of a column with their units, of rows sorted by it."""
+    low = rows.iloc[0]
+    high = rows.iloc[-1]
+    least = f"{number(low[column])} ({low['unit']})"
+    greatest = f"{number(high[column])} ({high['unit']})"
+    return f"from {least} to {greatest}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -28,16 +29,12 @@ CLASSIFICATION = [
     "fn",
     "tn",
     "accuracy",
-]
-CLASSIFICATION += [
     "accuracy_naive",
     "right_alone",
     "naive_alone",
     "p_value",
     "sensitivity",
     "specificity",
-]
-CLASSIFICATION += [
     "precision",
     "f1",
     "brier",
@@ -63,8 +60,11 @@ Z95 = 1.959963984540054  # quantile .975 of the normal
 
 
 class Confusion(NamedTuple):
-    """Rows by class and outcome: 1 foretold and 1 (tp), 1 and 0 (fp), 0 and 1 (fn), 0 and 0
-    (tn).
+    """Rows by class and outcome.
+
+    Attributes:
+        tp, fp: forecast 1; the outcome was 1, or 0.
+        fn, tn: forecast 0; the outcome was 1, or 0.
     """
 
     tp: int
@@ -74,8 +74,7 @@ class Confusion(NamedTuple):
 
 
 def classification(study: Study, *, threshold: Share = 0.5) -> Finding:
-    """Classes at the threshold (1 where the probability is above it) and the probabilities
-    themselves.
+    """Classes at the threshold (1 where the probability is above it), and the probabilities.
 
     The naive class is the majority among the training rows of the asset (1 if half), the naive
     probability their share of ones. `p_value` is McNemar's exact test (1947) that the class and the
@@ -88,30 +87,38 @@ def classification(study: Study, *, threshold: Share = 0.5) -> Finding:
     """
     import pandas as pd
 
-    sample, table = binary(study)
-    by_asset = dict(iter(table.groupby("asset", observed=True)))
-    parts = [("asset", name, by_asset[name]) for name in study.panel.assets if name in by_asset]
-    parts = [*parts, ("pooled", "all", table)] if len(parts) > 1 else parts
+    sample, predictions = binary(study)
     rows = []
-    for scope, unit, part in parts:
-        y, p, base = (part[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark"))
+    for scope, unit, part in _parts(predictions, study.panel.assets):
+        y = part["y"].to_numpy(dtype=float)
+        p = part["prediction"].to_numpy(dtype=float)
+        base = part["benchmark"].to_numpy(dtype=float)
         independent = study.panel.horizon <= 1 and bool(part["date"].is_unique)
-        about = {
-            "sample": sample,
-            "scope": scope,
-            "unit": unit,
-            "threshold": threshold,
-            "n_obs": len(y),
-        }
-        rows.append(about | judged(y, p, base, threshold, independent))
-    found = pd.DataFrame(rows, columns=CLASSIFICATION)
-    return Finding(
-        found, {name: float(found[name].iloc[-1]) for name in LOGGED}, _words(found.iloc[-1])
-    )
+        row: dict[str, object] = {"sample": sample, "scope": scope, "unit": unit}
+        row |= {"threshold": threshold, "n_obs": len(y)}
+        row |= judged(y, p, base, threshold, independent)
+        rows.append(row)
+    table = pd.DataFrame(rows, columns=CLASSIFICATION)
+    overall = table.iloc[-1]
+    metrics = {name: float(overall[name]) for name in LOGGED}
+    return Finding(table, metrics, _words(overall))
+
+
+def _parts(predictions: pd.DataFrame, assets: list[str]) -> list[tuple[str, str, pd.DataFrame]]:
+    """Scope, unit and rows of each asset, and of all together where there are several."""
+    by_asset = dict(iter(predictions.groupby("asset", observed=True)))
+    parts = [("asset", name, by_asset[name]) for name in assets if name in by_asset]
+    if len(parts) > 1:
+        parts.append(("pooled", "all", predictions))
+    return parts
 
 
 def binary(study: Study) -> tuple[str, pd.DataFrame]:
-    """The forecasts of a target of 0 and 1."""
+    """The forecasts of a target of 0 and 1, and the sample in words.
+
+    Raises:
+        DataError: the target has another value.
+    """
     sample, table = forecasts(study)
     other = table["y"][~table["y"].isin([0.0, 1.0])]
     if len(other):
@@ -124,57 +131,82 @@ def binary(study: Study) -> tuple[str, pd.DataFrame]:
 def judged(
     y: np.ndarray, p: np.ndarray, base: np.ndarray, threshold: float, independent: bool = True
 ) -> dict[str, float | int | str]:
-    """Every number about probabilities p (n,) of y (n,), 0 or 1, beside those of the training
-    share `base` (n,).
+    """Every score of probabilities p (n,) of outcomes y (n,), 0 or 1.
+
+    Args:
+        base: (n,) the share of ones in training, the naive probability.
+        independent: whether rows may be tested as independent.
     """
     naive = base >= 0.5
-    counts, right, easy = confusion(y, p > threshold), (p > threshold) == y, naive == y
-    alone, other = int((right & ~easy).sum()), int((easy & ~right).sum())
-    numbers = {"accuracy_naive": easy.mean(), "right_alone": alone, "naive_alone": other}
-    numbers |= {"p_value": mcnemar(alone, other) if independent else np.nan}
-    numbers |= {"brier": brier(y, p), "brier_naive": brier(y, base)}
-    numbers |= {"log_loss": log_loss(y, p), "log_loss_naive": log_loss(y, base), "auc": auc(y, p)}
-    absent = {
-        "p_value": "rows overlap or share dates"
-        if not independent
-        else "the two classes never differ",
+    counts = confusion(y, p > threshold)
+    right = (p > threshold) == y
+    naive_right = naive == y
+    right_alone = int((right & ~naive_right).sum())
+    naive_alone = int((naive_right & ~right).sum())
+    scores: dict[str, float | int | str] = counts._asdict() | rates(counts)
+    scores["accuracy_naive"] = naive_right.mean()
+    scores["right_alone"] = right_alone
+    scores["naive_alone"] = naive_alone
+    scores["p_value"] = mcnemar(right_alone, naive_alone) if independent else np.nan
+    scores["brier"] = brier(y, p)
+    scores["brier_naive"] = brier(y, base)
+    scores["log_loss"] = log_loss(y, p)
+    scores["log_loss_naive"] = log_loss(y, base)
+    scores["auc"] = auc(y, p)
+    scores["reason"] = _absent(scores, independent)
+    return scores
+
+
+def _absent(scores: Mapping[str, Any], independent: bool) -> str:
+    """Which scores are absent, and why."""
+    untested = "the two classes never differ" if independent else "rows overlap or share dates"
+    reasons = {
+        "p_value": untested,
         "sensitivity": "no row is 1",
         "specificity": "no row is 0",
         "precision": "no row is above the threshold",
         "log_loss": "a probability outside 0 to 1",
     }
-    found = counts._asdict() | rates(counts) | numbers
-    reasons = [f"{name}: {why}" for name, why in absent.items() if np.isnan(found[name])]
-    return found | {"reason": "; ".join(reasons)}
+    absent = [f"{name}: {reason}" for name, reason in reasons.items() if np.isnan(scores[name])]
+    return "; ".join(absent)
 
 
 def confusion(y: np.ndarray, positive: np.ndarray) -> Confusion:
-    """Rows (n,) of y, 0 or 1, by whether 1 was foretold."""
+    """Rows (n,) of y, 0 or 1, by whether 1 was forecast."""
     one = y == 1.0
-    pairs = (one & positive, ~one & positive, one & ~positive, ~one & ~positive)
-    return Confusion(*(int(pair.sum()) for pair in pairs))
+    tp = int((one & positive).sum())
+    fp = int((~one & positive).sum())
+    fn = int((one & ~positive).sum())
+    tn = int((~one & ~positive).sum())
+    return Confusion(tp, fp, fn, tn)
 
 
 def rates(counts: Confusion) -> dict[str, float]:
-    """Shares of a confusion matrix, NaN where nothing is to be divided by."""
+    """Shares of a confusion matrix, NaN where there is nothing to divide by."""
     tp, fp, fn, tn = counts
-    parts = {
-        "accuracy": (tp + tn, tp + fp + fn + tn),
-        "sensitivity": (tp, tp + fn),
-        "specificity": (tn, tn + fp),
-        "precision": (tp, tp + fp),
-        "f1": (2 * tp, 2 * tp + fp + fn),
-    }
-    return {name: part / whole if whole else np.nan for name, (part, whole) in parts.items()}
+    shares = {"accuracy": _ratio(tp + tn, tp + fp + fn + tn)}
+    shares["sensitivity"] = _ratio(tp, tp + fn)
+    shares["specificity"] = _ratio(tn, tn + fp)
+    shares["precision"] = _ratio(tp, tp + fp)
+    shares["f1"] = _ratio(2 * tp, 2 * tp + fp + fn)
+    return shares
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else np.nan
 
 
 def mcnemar(alone: int, other: int) -> float:
-    """Two-sided p of the exact binomial test that either is right alone equally often; NaN without
-    such a row.
+    """Two-sided p of the exact binomial test that either is right alone equally often.
+
+    NaN without such a row.
     """
     from scipy.stats import binomtest
 
-    return float(binomtest(alone, alone + other).pvalue) if alone + other else float("nan")
+    n = alone + other
+    if n == 0:
+        return float("nan")
+    return float(binomtest(alone, n).pvalue)
 
 
 def brier(y: np.ndarray, p: np.ndarray) -> float:
@@ -183,33 +215,37 @@ def brier(y: np.ndarray, p: np.ndarray) -> float:
 
 
 def log_loss(y: np.ndarray, p: np.ndarray) -> float:
-    """Minus the mean log-likelihood, nats; infinite where what happened had probability 0."""
+    """Minus the mean log-likelihood, nats; infinite where the outcome had probability 0."""
     from scipy.special import xlog1py, xlogy
 
-    if ((p < 0.0) | (p > 1.0)).any():
+    outside = (p < 0.0) | (p > 1.0)
+    if outside.any():
         return float("nan")
-    return float(-np.mean(xlogy(y, p) + xlog1py(1.0 - y, -p)))
+    log_likelihood = xlogy(y, p) + xlog1py(1.0 - y, -p)
+    return float(-np.mean(log_likelihood))
 
 
 def auc(y: np.ndarray, p: np.ndarray) -> float:
-    """Chance that a row of 1 has a greater p than a row of 0, ties half (Mann and Whitney); NaN
-    with one class.
+    """Chance that a row of 1 has a greater p than a row of 0, ties half (Mann and Whitney).
+
+    NaN with one class.
     """
     from scipy.stats import rankdata
 
-    ones = int((y == 1.0).sum())
+    one = y == 1.0
+    ones = int(one.sum())
     pairs = ones * (len(y) - ones)
-    return (
-        float((rankdata(p)[y == 1.0].sum() - ones * (ones + 1) / 2) / pairs)
-        if pairs
-        else float("nan")
-    )
+    if pairs == 0:
+        return float("nan")
+    rank_sum = rankdata(p)[one].sum()
+    least = ones * (ones + 1) / 2
+    return float((rank_sum - least) / pairs)
 
 
 def curves(study: Study, *, threshold: Share = 0.5, bins: Window = 10) -> Finding:
-    """What the picture shows, of all rows: the confusion matrix, the ROC curve and the calibration.
+    """What the picture shows, of all rows: confusion matrix, ROC curve and calibration.
 
-    `curve` says what a row is. confusion: x the class foretold, y what happened, rows. roc: x the
+    `curve` says what a row is. confusion: x the class forecast, y the outcome, rows. roc: x the
     share of the zeros and y the share of the ones at or above the threshold. calibration: x the
     mean probability and y the share of ones in groups of equally many rows along the probability,
     with Wilson's 95 % interval (1927), which takes rows as independent.
@@ -219,75 +255,92 @@ def curves(study: Study, *, threshold: Share = 0.5, bins: Window = 10) -> Findin
     """
     import pandas as pd
 
-    sample, table = binary(study)
-    y, p = (table[name].to_numpy(dtype=float) for name in ("y", "prediction"))
-    counts = confusion(y, p > threshold)
-    cells = {(1, 1): counts.tp, (1, 0): counts.fp, (0, 1): counts.fn, (0, 0): counts.tn}
-    matrix = pd.DataFrame(
-        [(x, one, rows) for (x, one), rows in cells.items()], columns=["x", "y", "rows"]
-    )
-    parts = {
-        "confusion": matrix.assign(threshold=threshold),
-        "roc": roc(y, p),
-        "calibration": calibration(y, p, bins),
-    }
-    found = pd.concat([part.assign(curve=name) for name, part in parts.items()], ignore_index=True)
-    return Finding(
-        found.assign(sample=sample)[CURVES],
-        words=_calibrated(parts["calibration"]),
-        picture="curves",
-    )
+    sample, predictions = binary(study)
+    y = predictions["y"].to_numpy(dtype=float)
+    p = predictions["prediction"].to_numpy(dtype=float)
+    matrix = _matrix(confusion(y, p > threshold)).assign(threshold=threshold)
+    calibrated = calibration(y, p, bins)
+    parts = [
+        matrix.assign(curve="confusion"),
+        roc(y, p).assign(curve="roc"),
+        calibrated.assign(curve="calibration"),
+    ]
+    table = pd.concat(parts, ignore_index=True).assign(sample=sample)
+    return Finding(table[CURVES], words=_calibrated(calibrated), picture="curves")
+
+
+def _matrix(counts: Confusion) -> pd.DataFrame:
+    """A confusion matrix with a row per cell: x the class forecast, y the outcome."""
+    import pandas as pd
+
+    cells = [(1, 1, counts.tp), (1, 0, counts.fp), (0, 1, counts.fn), (0, 0, counts.tn)]
+    return pd.DataFrame(cells, columns=["x", "y", "rows"])
 
 
 def roc(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
-    """Shares of the zeros (x) and of the ones (y) whose p is at least each threshold; no rows with
-    one class.
+    """Shares of the zeros (x) and of the ones (y) whose p is at least each threshold.
+
+    No rows with one class.
     """
     import pandas as pd
 
     order = np.argsort(-p, kind="stable")
     ones = np.cumsum(y[order])
-    last = np.flatnonzero(np.append(np.diff(p[order]) != 0.0, True))
-    last = last[np.unique(np.linspace(0, len(last) - 1, min(len(last), MOST_POINTS)).astype(int))]
     if not 0.0 < ones[-1] < len(y):
         return pd.DataFrame({"x": [], "y": [], "threshold": []})
-    above = np.append(0.0, ones[last])
-    rows = np.append(0.0, last + 1.0)
-    shares = {"x": (rows - above) / (len(y) - ones[-1]), "y": above / ones[-1]}
-    return pd.DataFrame(shares | {"threshold": np.append(np.nan, p[order][last])})
+    changes = np.append(np.diff(p[order]) != 0.0, True)
+    last = np.flatnonzero(changes)
+    points = min(len(last), MOST_POINTS)
+    shown = np.linspace(0, len(last) - 1, points).astype(int)
+    last = last[np.unique(shown)]
+    ones_above = np.append(0.0, ones[last])
+    rows_above = np.append(0.0, last + 1.0)
+    zeros = len(y) - ones[-1]
+    table = pd.DataFrame({"x": (rows_above - ones_above) / zeros})
+    table["y"] = ones_above / ones[-1]
+    table["threshold"] = np.append(np.nan, p[order][last])
+    return table
 
 
 def calibration(y: np.ndarray, p: np.ndarray, bins: int) -> pd.DataFrame:
-    """Mean probability (x) and share of ones (y) in groups between quantiles of p; equal p are
-    never divided.
+    """Mean probability (x) and share of ones (y) in groups between quantiles of p.
+
+    Equal p are never divided. `low` and `high` are Wilson's interval.
     """
     import pandas as pd
 
     edges = np.quantile(p, np.linspace(0.0, 1.0, bins + 1))[1:-1]
-    table = pd.DataFrame({"x": p, "y": y, "rows": 1.0}).groupby(np.searchsorted(edges, p)).sum()
-    n, share = table["rows"], table["y"] / table["rows"]
-    centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 / (1 + Z95**2 / n) * np.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
-    found = pd.DataFrame(
-        {"x": table["x"] / n, "y": share, "low": centre - half, "high": centre + half, "rows": n}
-    )
-    return found.reset_index(drop=True)
+    rows = pd.DataFrame({"x": p, "y": y, "rows": 1.0})
+    sums = rows.groupby(np.searchsorted(edges, p)).sum()
+    n = sums["rows"]
+    share = sums["y"] / n
+    shrinkage = 1 + Z95**2 / n
+    centre = (share + Z95**2 / (2 * n)) / shrinkage
+    variance = share * (1 - share) / n + Z95**2 / (4 * n**2)
+    half = Z95 / shrinkage * np.sqrt(variance)
+    table = pd.DataFrame({"x": sums["x"] / n, "y": share})
+    table["low"] = centre - half
+    table["high"] = centre + half
+    table["rows"] = n
+    return table.reset_index(drop=True)
 
 
 def _words(row: pd.Series) -> list[str]:
     rows = count(int(row["n_obs"]), "row")
-    where = (
-        f"{rows} out of sample"
-        if row["sample"] == OUT
-        else f"{rows} in sample, which the fit has seen"
-    )
+    where = f"{rows} in sample, which the fit has seen"
+    if row["sample"] == OUT:
+        where = f"{rows} out of sample"
+    accuracy = percent(row["accuracy"])
+    naive = percent(row["accuracy_naive"])
     classes = (
-        f"On {where}, the class at {row['threshold']:g} is right in {percent(row['accuracy'])}, the majority class "
-        f"of the rows fitted in {percent(row['accuracy_naive'])}: {_tested(row)}."
+        f"On {where}, the class at {row['threshold']:g} is right in {accuracy}, "
+        f"the majority class of the rows fitted in {naive}: {_tested(row)}."
     )
+    score = number(row["brier"])
+    naive_score = number(row["brier_naive"])
+    brier_text = f"The Brier score is {score} beside {naive_score} of the share of ones"
     auc_text = "" if np.isnan(row["auc"]) else f", the AUC is {number(row['auc'], 3)}"
-    scores = f"The Brier score is {number(row['brier'])} beside {number(row['brier_naive'])} of the share of ones"
-    return [classes, f"{scores}{auc_text}; no test was made of these."]
+    return [classes, f"{brier_text}{auc_text}; no test was made of these."]
 
 
 def _tested(row: pd.Series) -> str:
@@ -298,12 +351,17 @@ def _tested(row: pd.Series) -> str:
     p = p_text(row["p_value"])
     if row["p_value"] >= LEVEL:
         return f"no difference is found at 5 % (McNemar p {p}), which is no proof of none"
-    return f"{'more' if row['accuracy'] > row['accuracy_naive'] else 'less'} often at 5 % (McNemar p {p})"
+    side = "more" if row["accuracy"] > row["accuracy_naive"] else "less"
+    return f"{side} often at 5 % (McNemar p {p})"
 
 
 def _calibrated(table: pd.DataFrame) -> list[str]:
-    inside = int(((table["low"] <= table["x"]) & (table["x"] <= table["high"])).sum())
+    above_low = table["low"] <= table["x"]
+    below_high = table["x"] <= table["high"]
+    inside = int((above_low & below_high).sum())
+    groups = count(len(table), "group")
     return [
-        f"In {inside} of {count(len(table), 'group')} of rows along the probability, the 95 % interval of the share "
-        "of ones holds the mean probability; the intervals take rows as independent."
+        f"In {inside} of {groups} of rows along the probability, "
+        "the 95 % interval of the share of ones holds the mean probability; "
+        "the intervals take rows as independent."
     ]

@@ -26,14 +26,16 @@ RISK = [
     "total_variance",
     "systematic_variance",
     "specific_variance",
+    "total_volatility",
+    "systematic_volatility",
+    "specific_volatility",
+    "reason",
 ]
-RISK += ["total_volatility", "systematic_volatility", "specific_volatility", "reason"]
 SINGULAR = "singular: no inverse"
 
 
 def risk(study: Study, *, rows_per_year: Positive | None = None) -> Finding:
-    """Systematic and specific variance of each asset, b' Omega b and D, annual, and the share
-    explained.
+    """Systematic and specific variance of each asset, b' Omega b and D, annual; share explained.
 
     Where an asset has every row, its total is its sample variance and the share its R2. Variances a
     year are those per row times `rows_per_year`, rows taken as uncorrelated; volatilities are their
@@ -45,62 +47,60 @@ def risk(study: Study, *, rows_per_year: Positive | None = None) -> Finding:
     Raises:
         DataError: the model is no regression by asset or date on factors.
     """
-    import pandas as pd
-
     year = year_of(study.panel.calendar, rows_per_year)
     model = _in_sample(study)
-    systematic, specific = year.rows * np.diag(model.systematic), year.rows * model.specific
-    total = systematic + specific
-    table = pd.DataFrame({"scope": "asset", "unit": study.panel.assets})
-    at = model.assets
-    columns = {"n_obs": model.n_obs, "explained_share": systematic / total}
-    columns |= {
-        "total_variance": total,
-        "systematic_variance": systematic,
-        "specific_variance": specific,
-    }
-    columns |= {
-        name.replace("variance", "volatility"): np.sqrt(v)
-        for name, v in columns.items()
-        if "variance" in name
-    }
-    for name, values in columns.items():
-        table.loc[at, name] = values
-    table["n_obs"] = table["n_obs"].fillna(0).astype(int)
-    table["reason"] = np.where(
-        np.isin(np.arange(len(table)), at), "", "no estimates: see quality.csv"
-    )
-    table = table[RISK]
+    table = _risk_table(model, study.panel.assets, year.rows)
     share = table["explained_share"]
     metrics = {"explained_share": share.mean(), "explained_share_least": share.min()}
-    metrics |= {"specific_volatility": table["specific_volatility"].mean()}
-    words = [*_explained_words(table, model), f"Variances and volatilities are {year.words}."]
+    metrics["specific_volatility"] = table["specific_volatility"].mean()
+    words = [_explained_words(table, model), f"Variances and volatilities are {year.words}."]
     return Finding(table, metrics, words, "explained_variance")
 
 
 def _in_sample(study: Study) -> FactorModel:
     from runner.models.factor_model import factor_model
 
-    return factor_model(study.model, study.fit, study.panel, np.arange(len(study.panel.dates)))
+    every_row = np.arange(len(study.panel.dates))
+    return factor_model(study.model, study.fit, study.panel, every_row)
 
 
-def _explained_words(table: pd.DataFrame, model: FactorModel) -> list[str]:
+def _risk_table(model: FactorModel, assets: list[str], rows_per_year: float) -> pd.DataFrame:
+    """A row per asset; without numbers where the factor model has not the asset."""
+    import pandas as pd
+
+    systematic = rows_per_year * np.diag(model.systematic)
+    specific = rows_per_year * model.specific
+    total = systematic + specific
+    variances = {"total": total, "systematic": systematic, "specific": specific}
+    table = pd.DataFrame({"scope": "asset", "unit": assets})
+    at = model.assets
+    table.loc[at, "n_obs"] = model.n_obs
+    table.loc[at, "explained_share"] = systematic / total
+    for name, variance in variances.items():
+        table.loc[at, f"{name}_variance"] = variance
+        table.loc[at, f"{name}_volatility"] = np.sqrt(variance)
+    table["n_obs"] = table["n_obs"].fillna(0).astype(int)
+    estimated = np.isin(np.arange(len(table)), at)
+    table["reason"] = np.where(estimated, "", "no estimates: see quality.csv")
+    return table[RISK]
+
+
+def _explained_words(table: pd.DataFrame, model: FactorModel) -> str:
     known = table.dropna(subset="explained_share").sort_values("explained_share")
-    low, high = known.iloc[0], known.iloc[-1]
-    spread = f", from {percent(low['explained_share'])} ({low['unit']}) to {percent(high['explained_share'])} "
-    found = f"{count(len(model.names), 'factor')} explain{'s' * (len(model.names) == 1)} "
-    found += f"{percent(known['explained_share'].mean())} of the variance in sample"
-    several = (
-        f" on average over {count(len(known), 'asset')}{spread}({high['unit']})"
-        if len(known) > 1
-        else ""
-    )
-    return [f"{found}{several}."]
+    shares = known["explained_share"]
+    factors = count(len(model.names), "factor")
+    verb = "explains" if len(model.names) == 1 else "explain"
+    explained = f"{factors} {verb} {percent(shares.mean())} of the variance in sample"
+    if len(known) == 1:
+        return f"{explained}."
+    least = f"{percent(shares.iloc[0])} ({known['unit'].iloc[0]})"
+    most = f"{percent(shares.iloc[-1])} ({known['unit'].iloc[-1]})"
+    assets = count(len(known), "asset")
+    return f"{explained} on average over {assets}, from {least} to {most}."
 
 
 def covariance(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
-    """Three covariances of the same assets: by factors, of the sample, and shrunk; their numbers
-    and conditioning.
+    """Three covariances of the same assets: by factors, of the sample, and shrunk; conditioning.
 
     Sample and shrunk ones need full rows: assets that are usable on at least the share `coverage`
     of the rows, on the rows on which all of these are.
@@ -112,47 +112,45 @@ def covariance(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
 
     from runner.models.factor_model import common, condition, factor_parameters, full_parameters
 
-    model, every = _in_sample(study), np.arange(len(study.panel.dates))
-    assets, (rows,) = common(study.panel.valid, [every], model.assets, coverage)
+    panel = study.panel
+    model = _in_sample(study)
+    every_row = np.arange(len(panel.dates))
+    assets, (rows,) = common(panel.valid, [every_row], model.assets, coverage)
     refuse_few(len(assets), len(rows), coverage)
-    matrices, shrinkage = estimators(model, assets, study.panel.y[np.ix_(rows, assets)])
-    n, m = len(assets), len(model.names)
-    table = pd.DataFrame(
-        {
-            "estimator": list(matrices),
-            "assets": n,
-            "assets_left_out": len(study.panel.assets) - n,
-            "rows": len(rows),
-            "parameters": [factor_parameters(n, m), full_parameters(n), full_parameters(n)],
-            "condition_number": [condition(S) for S in matrices.values()],
-            "shrinkage": [np.nan, np.nan, shrinkage],
-        }
-    )
+    y = panel.y[np.ix_(rows, assets)]
+    matrices, shrinkage = estimators(model, assets, y)
+    n = len(assets)
+    m = len(model.names)
+    table = pd.DataFrame({"estimator": list(matrices), "assets": n})
+    table["assets_left_out"] = len(panel.assets) - n
+    table["rows"] = len(rows)
+    table["parameters"] = [factor_parameters(n, m), full_parameters(n), full_parameters(n)]
+    table["condition_number"] = [condition(S) for S in matrices.values()]
+    table["shrinkage"] = [np.nan, np.nan, shrinkage]
     table["reason"] = np.where(np.isinf(table["condition_number"]), SINGULAR, "")
-    metrics = {
-        f"condition_number_{row.estimator}": row.condition_number for row in table.itertuples()
-    }
+    metrics = {}
+    for row in table.itertuples():
+        metrics[f"condition_number_{row.estimator}"] = row.condition_number
     return Finding(table, metrics, _covariance_words(table, m))
 
 
 def estimators(
     model: FactorModel, assets: np.ndarray, y: np.ndarray
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Covariances (n, n) of these assets by the name of their estimator, and the intensity of the
-    shrinkage.
+    """Covariances (n, n) of these assets by estimator, and the intensity of the shrinkage.
 
     `y` (T, n) are the returns of the assets on the full rows of the same training part.
     """
     from runner.models.factor_model import shrunk
 
     chosen = np.flatnonzero(np.isin(model.assets, assets))
-    S, shrinkage = shrunk(y)
-    by_factors = model.covariance[np.ix_(chosen, chosen)]
-    return {
-        "factor": by_factors,
+    shrunk_covariance, shrinkage = shrunk(y)
+    matrices = {
+        "factor": model.covariance[np.ix_(chosen, chosen)],
         "sample": np.atleast_2d(np.cov(y, rowvar=False, ddof=1)),
-        "shrunk": S,
-    }, shrinkage
+        "shrunk": shrunk_covariance,
+    }
+    return matrices, shrinkage
 
 
 def refuse_few(assets: int, rows: int, coverage: float) -> None:
@@ -167,32 +165,40 @@ def refuse_few(assets: int, rows: int, coverage: float) -> None:
 
 
 def _covariance_words(table: pd.DataFrame, m: int) -> list[str]:
-    by = table.set_index("estimator")
-    n, rows = int(by["assets"].iloc[0]), int(by["rows"].iloc[0])
-    by_factors, full = (int(by.loc[name, "parameters"]) for name in ("factor", "sample"))
-    found = [
-        f"A full covariance of {count(n, 'asset')} has {full:,} numbers, one by {count(m, 'factor')} {by_factors:,}; "
+    """How many numbers each covariance has, and how well it is conditioned, with m factors."""
+    by_estimator = table.set_index("estimator")
+    n = int(table["assets"].iloc[0])
+    rows = int(table["rows"].iloc[0])
+    left_out = int(table["assets_left_out"].iloc[0])
+    full = int(by_estimator.loc["sample", "parameters"])
+    by_factors = int(by_estimator.loc["factor", "parameters"])
+    assets = count(n, "asset")
+    factors = count(m, "factor")
+    parameters = (
+        f"A full covariance of {assets} has {full:,} numbers, one by {factors} {by_factors:,}; "
         f"there are {rows * n:,} returns to estimate them from."
-    ]
-    factor, sample, shrunk = (
-        float(by.loc[name, "condition_number"]) for name in ("factor", "sample", "shrunk")
     )
+    words = [parameters, _condition_sentence(by_estimator["condition_number"])]
+    if left_out:
+        words.append(f"{count(left_out, 'asset')} left out: no estimates, or too few rows.")
+    return words
+
+
+def _condition_sentence(conditions: pd.Series) -> str:
+    """The condition number of each covariance, by estimator."""
+    sample = float(conditions["sample"])
+    factor = float(conditions["factor"])
+    shrunk = float(conditions["shrunk"])
     of_sample = "is singular" if np.isinf(sample) else f"has the condition number {number(sample)}"
     of_factor = "singular" if np.isinf(factor) else number(factor)
-    found.append(
-        f"The sample covariance {of_sample}, that by factors {of_factor}, the shrunk one {number(shrunk)}."
-    )
-    left = int(by["assets_left_out"].iloc[0])
     return (
-        [*found, f"{count(left, 'asset')} left out: no estimates, or too few rows."]
-        if left
-        else found
+        f"The sample covariance {of_sample}, that by factors {of_factor}, "
+        f"the shrunk one {number(shrunk)}."
     )
 
 
 def spectrum(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
-    """Eigenvalues of the correlations of the target, beside the edge of Marchenko and Pastur
-    (1967).
+    """Eigenvalues of the correlations of the target, and the edge of Marchenko and Pastur (1967).
 
     Above the edge (1 + sqrt(n / T))^2 lies what independent series would not show in large samples;
     it assumes rows that are independent and not too fat-tailed.
@@ -206,36 +212,30 @@ def spectrum(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
     from runner.numerics.variation import flat
 
     panel = study.panel
-    assets, (rows,) = common(
-        panel.valid, [np.arange(len(panel.dates))], np.arange(len(panel.assets)), coverage
-    )
+    every_row = np.arange(len(panel.dates))
+    every_asset = np.arange(len(panel.assets))
+    assets, (rows,) = common(panel.valid, [every_row], every_asset, coverage)
     refuse_few(len(assets), len(rows), coverage)
     y = panel.y[np.ix_(rows, assets)]
-    still = [panel.assets[i] for i in np.asarray(assets)[flat(y)]]
-    if still:
-        raise DataError(
-            f"target: {still[0]} does not vary; allowed: assets that do, see data.assets"
-        )
-    eigen, edge = (
-        np.linalg.eigvalsh(np.corrcoef(y, rowvar=False))[::-1],
-        marchenko_pastur_edge(*y.shape),
-    )
-    table = pd.DataFrame(
-        {
-            "component": np.arange(1, len(eigen) + 1),
-            "eigenvalue": eigen,
-            "share": eigen / len(eigen),
-        }
-    )
-    table["share_so_far"], table["edge"] = table["share"].cumsum(), edge
-    above = int((eigen > edge).sum())
-    first = (
-        f"the first holds {percent(eigen[0] / len(eigen))} of the variance of standardised returns"
-    )
+    constant = np.asarray(assets)[flat(y)]
+    if len(constant):
+        name = panel.assets[constant[0]]
+        raise DataError(f"target: {name} does not vary; allowed: assets that do, see data.assets")
+    correlations = np.corrcoef(y, rowvar=False)
+    eigenvalues = np.linalg.eigvalsh(correlations)[::-1]
+    edge = marchenko_pastur_edge(*y.shape)
+    n = len(eigenvalues)
+    table = pd.DataFrame({"component": np.arange(1, n + 1), "eigenvalue": eigenvalues})
+    table["share"] = eigenvalues / n
+    table["share_so_far"] = table["share"].cumsum()
+    table["edge"] = edge
+    above = int((eigenvalues > edge).sum())
+    first_share = eigenvalues[0] / n
+    series = f"independent series of {count(len(rows), 'row')}"
     words = [
-        f"{above:,} of {count(len(eigen), 'eigenvalue')} lie above {number(edge)}, the edge for as many independent "
-        f"series of {count(len(rows), 'row')}; {first}."
+        f"{above:,} of {count(n, 'eigenvalue')} lie above {number(edge)}, "
+        f"the edge for as many {series}; "
+        f"the first holds {percent(first_share)} of the variance of standardised returns."
     ]
-    return Finding(
-        table, {"above_edge": above, "first_share": eigen[0] / len(eigen)}, words, "spectrum"
-    )
+    metrics = {"above_edge": above, "first_share": first_share}
+    return Finding(table, metrics, words, "spectrum")

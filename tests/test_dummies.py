@@ -16,8 +16,8 @@ from runner.models.regression import Regression
 from runner.models.study import Study
 from runner.panels import segments as shared
 from runner.panels.panel import Panel
-from runner.panels.segments import shared_by
 from runner.trials.influence import influence
+from runner.validation.folds import shared_by
 from runner.validation.splitters import WalkForward
 
 pytestmark = pytest.mark.usefixtures("summed_by")

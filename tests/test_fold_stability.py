@@ -19,9 +19,9 @@ from runner.models.fixed import Fixed
 from runner.models.regression import Regression
 from runner.models.study import Study
 from runner.panels.panel import Panel
-from runner.panels.segments import shared_by
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
+from runner.validation.folds import shared_by
 from runner.validation.splitters import Combinatorial, Fold, WalkForward
 
 REL = 1e-9  # two float64 ways to the same regression

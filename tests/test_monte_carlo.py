@@ -28,9 +28,9 @@ from runner.models.boosting import Boosting
 from runner.models.regression import Regression
 from runner.models.study import Study
 from runner.panels.panel import Panel
-from runner.panels.segments import shared_by
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
+from runner.validation.folds import shared_by
 from runner.validation.scores import score
 from runner.validation.splitters import Combinatorial, Fold, HoldOut, Splitter, WalkForward
 

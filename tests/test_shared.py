@@ -10,7 +10,7 @@ import pytest
 from oracles import close, panel_of, punch_holes, random_arrays
 
 from runner.models.regression import Regression
-from runner.panels.segments import shared_by
+from runner.validation.folds import shared_by
 from runner.validation.splitters import WalkForward
 
 pytestmark = pytest.mark.usefixtures("summed_by")

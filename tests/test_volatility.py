@@ -297,7 +297,7 @@ def forecasts(daily, purge: int | str, **settings):
     from dataclasses import replace
 
     from runner.experiment.run import _forecast
-    from runner.panels.segments import shared_by
+    from runner.validation.folds import shared_by
 
     made, panel = daily
     model = replace(made.model, **settings).on(panel)

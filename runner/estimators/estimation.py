@@ -24,7 +24,7 @@ from runner.panels.panel import Panel
 from runner.panels.units import ASSET, DATE, Unit, cluster_key, units
 
 if TYPE_CHECKING:
-    from runner.models.regression import Regression
+    from runner.estimators.settings import RegressionSettings
 
 EXACT = "fits exactly: no errors, tests or diagnostics"
 Covariance = Callable[[int], Estimated]  # of a number of lags
@@ -90,7 +90,7 @@ class Estimates:
         self.f_p[u] = np.nan
 
 
-def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
+def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows of the panel."""
     panel = replace(panel, weights=weights_of(model, panel, rows))
     estimates = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
@@ -156,7 +156,7 @@ def nothing(group: list[Unit], k: int) -> Estimates:
 
 
 def _from_moments(
-    estimates: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
+    estimates: Estimates, model: RegressionSettings, panel: Panel, use: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
     """Fill in the units that their moments solve, and return which these are (U,)."""
     M, shift = _moments(estimates, model, panel, use, rows)
@@ -181,15 +181,15 @@ def _from_moments(
 
 
 def _moments(
-    estimates: Estimates, model: Regression, panel: Panel, use: np.ndarray, rows: np.ndarray
+    estimates: Estimates, model: RegressionSettings, panel: Panel, use: np.ndarray, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Moments (U, P, P) of the units and the point that they are about.
 
     From those that the folds of a run share where there are some.
     """
-    shared = panel.shared if panel.weights is None else None
-    if shared is not None and model.by != DATE:
-        known = shared.of(panel, rows, model.regressors, model.by, estimates.units)
+    owns = [unit.assets for unit in estimates.units]
+    if panel.weights is None and model.by != DATE:
+        known = panel.shared_moments(rows, model.regressors, model.by, owns)
         if known is not None:
             return known
     # rows outside the span cost nothing and cannot move the last bit
@@ -207,14 +207,14 @@ def _moments(
     by_date = model.by in (DATE, None)
     M = moments(X, y, use, shift, by_date=by_date, weights=part.weights)
     if model.by != DATE:
-        return of_units(M, estimates.units, model.by), shift
+        return of_units(M, owns, model.by), shift
     at = rows - span.start
     if len(shift) > 1:
         shift = shift[at]
     return M[at], shift
 
 
-def _row_by_row(estimates: Estimates, u: int, model: Regression, panel: Panel) -> None:
+def _row_by_row(estimates: Estimates, u: int, model: RegressionSettings, panel: Panel) -> None:
     """Fill in one unit from its rows, or the reason why there is nothing to fill in."""
     t, i = estimates.units[u].cells(panel)
     estimates.n[u] = len(t)
@@ -256,7 +256,7 @@ def _classical_f(estimates: Estimates, at: np.ndarray | int, slopes: int) -> Non
     estimates.f_p[at] = fdtrc(slopes, df, estimates.f_stat[at])
 
 
-def weights_of(model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray | None:
+def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.ndarray | None:
     """Weights (T, N) of the cells: the panel's, or one over the variance of each asset's target.
 
     The variance (ddof 1) is that over these rows.
@@ -289,7 +289,9 @@ def weights_of(model: Regression, panel: Panel, rows: np.ndarray) -> np.ndarray 
     return np.broadcast_to(1.0 / np.where(n > 0, variance, 1.0), panel.y.shape)
 
 
-def about_mean(model: Regression, panel: Panel, rows: np.ndarray, group: list[Unit]) -> np.ndarray:
+def about_mean(
+    model: RegressionSettings, panel: Panel, rows: np.ndarray, group: list[Unit]
+) -> np.ndarray:
     """Sums of squares (U,) of the target about its mean, both weighted as the regressions are."""
     weights = weights_of(model, panel, rows)
     tss = np.full(len(group), np.nan)
@@ -323,7 +325,7 @@ def _own(cov: str, solution: Solution, lags: int) -> Estimated:
 
 
 def robust(
-    estimates: Estimates, u: int, model: Regression, panel: Panel, covariance: Covariance
+    estimates: Estimates, u: int, model: RegressionSettings, panel: Panel, covariance: Covariance
 ) -> None:
     """Fill in the covariance of unit u and the test that every slope is zero.
 
@@ -349,7 +351,7 @@ def robust(
             estimates.f_p[u] = overall.p_value
 
 
-def _lags(unit: Unit, model: Regression, panel: Panel) -> int:
+def _lags(unit: Unit, model: RegressionSettings, panel: Panel) -> int:
     """Lags of the covariance: those of the settings, or by the rule for the dates of the unit."""
     if model.cov_lags is not None:
         return model.cov_lags
@@ -358,7 +360,12 @@ def _lags(unit: Unit, model: Regression, panel: Panel) -> int:
 
 
 def _pooled(
-    estimates: Estimates, u: int, model: Regression, panel: Panel, bread: np.ndarray, lags: int
+    estimates: Estimates,
+    u: int,
+    model: RegressionSettings,
+    panel: Panel,
+    bread: np.ndarray,
+    lags: int,
 ) -> Estimated:
     """Covariance (k, k) of unit u from its scores, and its degrees of freedom."""
     X = regressors(panel, model.regressors)
@@ -381,7 +388,7 @@ def _pooled(
 
 
 def covariance_of(
-    pool: Pool, model: Regression, panel: Panel, own: slice | np.ndarray, lags: int
+    pool: Pool, model: RegressionSettings, panel: Panel, own: slice | np.ndarray, lags: int
 ) -> Estimated:
     """Covariance (k, k) of a regression over the assets `own`, and its degrees of freedom.
 

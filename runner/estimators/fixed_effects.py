@@ -26,13 +26,13 @@ from runner.panels.panel import Panel
 from runner.panels.units import Unit, units
 
 if TYPE_CHECKING:
-    from runner.models.regression import Regression
+    from runner.estimators.settings import RegressionSettings
 
 # share of what the effects leave of the target below which residuals are rounding noise
 EXACT_FIT = 1e-13
 
 
-def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
+def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows; effects have no errors of their own."""
     weights = weights_of(model, panel, rows)
     estimates = _nothing(model, panel, rows)
@@ -45,7 +45,7 @@ def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
     return estimates
 
 
-def _nothing(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
+def _nothing(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
     """No estimates of any unit yet, and no effects."""
     T, N = panel.y.shape
     group = units(panel, rows, model.by)
@@ -62,7 +62,7 @@ def _nothing(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
 
 
 def _cells(
-    unit: Unit, span: slice, model: Regression, panel: Panel, weights: np.ndarray | None
+    unit: Unit, span: slice, model: RegressionSettings, panel: Panel, weights: np.ndarray | None
 ) -> Cells:
     """The cells of a unit on the dates of `span`, from its first row to its last."""
     own = slice(None) if len(unit.assets) == len(panel.assets) else unit.assets
@@ -76,7 +76,7 @@ def _cells(
 
 
 def _fill(
-    estimates: Estimates, u: int, model: Regression, panel: Panel, cells: Cells
+    estimates: Estimates, u: int, model: RegressionSettings, panel: Panel, cells: Cells
 ) -> Within | None:
     """Fill in one unit, and return what the effects leave of it.
 
@@ -116,7 +116,7 @@ def _fill(
     return demeaned
 
 
-def _solved(model: Regression, cells: Cells, terms: list[str]) -> tuple[Within, Solved]:
+def _solved(model: RegressionSettings, cells: Cells, terms: list[str]) -> tuple[Within, Solved]:
     """What the effects leave of one unit, and its slopes.
 
     Raises:
@@ -132,7 +132,7 @@ def _solved(model: Regression, cells: Cells, terms: list[str]) -> tuple[Within, 
     return demeaned, solution
 
 
-def _pool(model: Regression, cells: Cells, demeaned: Within, solution: Solved) -> Pool:
+def _pool(model: RegressionSettings, cells: Cells, demeaned: Within, solution: Solved) -> Pool:
     """The regression as its covariance takes it."""
     return Pool(
         X=cells.X,
@@ -147,7 +147,7 @@ def _pool(model: Regression, cells: Cells, demeaned: Within, solution: Solved) -
     )
 
 
-def _counted(model: Regression, demeaned: Within) -> int:
+def _counted(model: RegressionSettings, demeaned: Within) -> int:
     """Effects that take degrees of freedom under clustered errors (the rule of linearmodels).
 
     All of them, unless there is one kind and it is nested in the clusters, whose sums of scores

@@ -31,7 +31,7 @@ from runner.text import LEVEL, count, number, p_text
 
 if TYPE_CHECKING:
     from runner.estimators.clusters import Pool
-    from runner.models.regression import Regression
+    from runner.estimators.settings import RegressionSettings
 
 ITERATIONS = 100  # of Newton's steps, which double the digits each
 LEAST_WEIGHT = 1e-250  # of a cell whose p is 0 or 1 to the last digit; its score is left as it is
@@ -59,7 +59,7 @@ class Likely:
     back: np.ndarray
 
 
-def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
+def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every logit of the model on these rows, with z statistics (infinite degrees of freedom).
 
     `f_stat` is the Wald statistic that every slope is zero over the number of slopes, under the
@@ -107,7 +107,9 @@ def _refuse_other_targets(panel: Panel, rows: np.ndarray) -> None:
     )
 
 
-def _fill(estimates: Estimates, u: int, model: Regression, panel: Panel) -> tuple[Row, list[Row]]:
+def _fill(
+    estimates: Estimates, u: int, model: RegressionSettings, panel: Panel
+) -> tuple[Row, list[Row]]:
     """Fill in one unit, or the reason why there is nothing.
 
     Returns:
@@ -139,7 +141,7 @@ def _fill(estimates: Estimates, u: int, model: Regression, panel: Panel) -> tupl
 
 
 def _cluster_keys(
-    model: Regression, panel: Panel, t: np.ndarray, i: np.ndarray
+    model: RegressionSettings, panel: Panel, t: np.ndarray, i: np.ndarray
 ) -> list[np.ndarray]:
     """The cluster (n,) of each cell, for each way of clustering."""
     keys = []

@@ -18,7 +18,7 @@ from runner.panels.units import DATE, Unit, units
 from runner.validation.splitters import WalkForward, split_usable
 
 if TYPE_CHECKING:
-    from runner.models.regression import Regression
+    from runner.estimators.settings import RegressionSettings
     from runner.panels.panel import Panel
 
 FOLDS = 5  # that choose a penalty where no splitter is given
@@ -42,7 +42,7 @@ class Parts(NamedTuple):
         return np.ones(self.train.shape[1], dtype=bool)
 
 
-def estimate(model: Regression, panel: Panel, rows: np.ndarray) -> Estimates:
+def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows of the panel.
 
     Raises:
@@ -77,7 +77,7 @@ def _rows_of_units(source: Reductions, panel: Panel, group: list[Unit]) -> np.nd
     return [panel.valid[np.ix_(unit.rows, unit.assets)].sum() for unit in group]
 
 
-def _parts(model: Regression, panel: Panel, rows: np.ndarray) -> Parts:
+def _parts(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Parts:
     """The folds of the rows fitted; none where the penalty is given.
 
     Raises:
@@ -153,7 +153,7 @@ def _one_by_one(
 
 
 def _fitted(
-    model: Regression, parts: Parts, data: Sums | Cells
+    model: RegressionSettings, parts: Parts, data: Sums | Cells
 ) -> tuple[Reduced, np.ndarray, Curve | None]:
     """One unit reduced, its slopes (K,) on scaled regressors, and the curve of its penalty."""
     whole = _whole(data, parts.every)

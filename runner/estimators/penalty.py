@@ -17,7 +17,7 @@ from runner.text import count, number
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.models.regression import Regression
+    from runner.estimators.settings import RegressionSettings
     from runner.panels.units import Unit
 
 # least penalty of a grid, relative to the least that leaves no regressor, as in scikit-learn
@@ -95,7 +95,7 @@ class Curve:
         return self.one_se
 
 
-def share(model: Regression) -> float:
+def share(model: RegressionSettings) -> float:
     """Share of the absolute penalty."""
     if model.estimator == "ridge":
         return 0.0
@@ -104,14 +104,14 @@ def share(model: Regression) -> float:
     return model.l1_ratio
 
 
-def strength(model: Regression, penalties: np.ndarray, n: int) -> Penalty:
+def strength(model: RegressionSettings, penalties: np.ndarray, n: int) -> Penalty:
     """scikit-learn's alphas (L,) per row; of ridge it is on the sum over rows."""
     if model.estimator == "ridge":
         return Penalty(np.zeros(len(penalties)), penalties / n)
     return Penalty(penalties * share(model), penalties * (1.0 - share(model)))
 
 
-def largest(model: Regression, data: Reduced) -> float:
+def largest(model: RegressionSettings, data: Reduced) -> float:
     """The largest penalty of the grid.
 
     Raises:
@@ -129,14 +129,14 @@ def largest(model: Regression, data: Reduced) -> float:
     return float(most)
 
 
-def grid(model: Regression, most: float) -> np.ndarray:
+def grid(model: RegressionSettings, most: float) -> np.ndarray:
     """Penalties (L,) evenly spaced in logarithms, largest first."""
     down_to = LEAST if share(model) else RIDGE_LEAST / RIDGE_MOST
     return np.geomspace(most, most * down_to, model.penalties)
 
 
 def finding(
-    model: Regression, units: Sequence[Unit], curves: Sequence[Curve], terms: Sequence[str]
+    model: RegressionSettings, units: Sequence[Unit], curves: Sequence[Curve], terms: Sequence[str]
 ) -> Finding:
     """The table `path`, and the penalties of both choices with the terms that they keep.
 
@@ -157,7 +157,7 @@ def finding(
     return Finding(table, metrics, _words(model, curves, terms, metrics), "path")
 
 
-def _metrics(model: Regression, curves: Sequence[Curve]) -> dict[str, float]:
+def _metrics(model: RegressionSettings, curves: Sequence[Curve]) -> dict[str, float]:
     """The penalty used, and of each choice the penalty and the terms kept, means over units."""
     used = [curve.penalties[curve.chosen(model.choice)] for curve in curves]
     metrics = {"penalty": float(np.mean(used))}
@@ -221,7 +221,10 @@ def _mean(curves: Sequence[Curve]) -> Curve:
 
 
 def _words(
-    model: Regression, curves: Sequence[Curve], terms: Sequence[str], metrics: dict[str, float]
+    model: RegressionSettings,
+    curves: Sequence[Curve],
+    terms: Sequence[str],
+    metrics: dict[str, float],
 ) -> list[str]:
     """What was chosen and how sure that is, a sentence or two."""
     folds = count(max(len(curve.errors) for curve in curves), "fold")
@@ -267,7 +270,7 @@ def _at_the_edge(curves: Sequence[Curve]) -> list[str]:
 
 
 def _kept(
-    model: Regression,
+    model: RegressionSettings,
     curves: Sequence[Curve],
     terms: Sequence[str],
     places: Sequence[int | None],

@@ -19,7 +19,7 @@ from runner.numerics.moments import moments, of_units, shift_of, together, with_
 from runner.panels.units import ASSET, DATE, Unit
 
 if TYPE_CHECKING:
-    from runner.models.regression import Regression
+    from runner.estimators.settings import RegressionSettings
     from runner.panels.panel import Panel
 
 MOST_NUMBERS = 2**26  # held as moments at a time; regressions with more are reduced from rows
@@ -39,7 +39,7 @@ class Sums:
     M: np.ndarray
     shift: np.ndarray
     names: list[str]
-    model: Regression
+    model: RegressionSettings
 
     def reduced(self, part: np.ndarray) -> Reduced | None:
         """The rows of these segments, `part` (S,); None where there are fewer than two.
@@ -96,7 +96,7 @@ class Cells:
     y: np.ndarray
     segment: np.ndarray
     names: list[str]
-    model: Regression
+    model: RegressionSettings
 
     def refuse(self) -> None:
         """Raise NotEstimable where the rows have no penalised regression."""
@@ -139,7 +139,7 @@ class Reductions:
         M: (S, U, P, P) moments about `shift` (1 or U, P - 1); None where they would be too many.
     """
 
-    model: Regression
+    model: RegressionSettings
     panel: Panel
     units: list[Unit]
     segment: np.ndarray
@@ -194,7 +194,7 @@ class _Part(NamedTuple):
     first: int
 
     @classmethod
-    def of(cls, model: Regression, panel: Panel, rows: np.ndarray) -> _Part:
+    def of(cls, model: RegressionSettings, panel: Panel, rows: np.ndarray) -> _Part:
         first = rows.min()
         span = slice(first, rows.max() + 1)
         use = np.zeros_like(panel.valid[span])
@@ -202,7 +202,7 @@ class _Part(NamedTuple):
         part = panel.at(np.arange(span.start, span.stop))
         return cls(regressors(part, model.regressors), part.y, use, first)
 
-    def shift(self, model: Regression) -> np.ndarray:
+    def shift(self, model: RegressionSettings) -> np.ndarray:
         """The point that moments are about; zero without a constant, as the regression is."""
         if not model.constant:
             return np.zeros((1, 1, self.X.shape[2] + 1))
@@ -214,7 +214,11 @@ class _Part(NamedTuple):
 
 
 def reductions(
-    model: Regression, panel: Panel, rows: np.ndarray, units: list[Unit], segment: np.ndarray
+    model: RegressionSettings,
+    panel: Panel,
+    rows: np.ndarray,
+    units: list[Unit],
+    segment: np.ndarray,
 ) -> Reductions:
     """The units of the panel on these rows (R,), each in a `segment` (R,)."""
     shared = _shared(model, panel, rows, units, segment)
@@ -251,13 +255,18 @@ def reductions(
 
 
 def _shared(
-    model: Regression, panel: Panel, rows: np.ndarray, units: list[Unit], segment: np.ndarray
+    model: RegressionSettings,
+    panel: Panel,
+    rows: np.ndarray,
+    units: list[Unit],
+    segment: np.ndarray,
 ) -> Reductions | None:
     """From moments that the folds of a run share; None where they do not hold these."""
     one_segment = segment.max(initial=0) == 0
-    if panel.shared is None or not one_segment or not model.constant or model.by == DATE:
+    if not one_segment or not model.constant or model.by == DATE:
         return None
-    shared = panel.shared.of(panel, rows, model.regressors, model.by, units)
+    owns = [unit.assets for unit in units]
+    shared = panel.shared_moments(rows, model.regressors, model.by, owns)
     if shared is None:
         return None
     M, point = shared
@@ -288,7 +297,7 @@ def _of_run(
     """Moments (U, P, P) of adjacent rows, a part of a panel of `whole` cells."""
     if by is not None:
         M = moments(run.X, run.y, run.use, shift, by_date=False, whole=whole)
-        return of_units(M, units, by)
+        return of_units(M, [unit.assets for unit in units], by)
     P = run.X.shape[2] + 2
     length = max(MOST_NUMBERS // P**2, 1)
     total = np.zeros((P, P))

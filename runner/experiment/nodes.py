@@ -245,8 +245,17 @@ def _kind(target: Any, parameter: inspect.Parameter) -> Any:
         return Any
     if not isinstance(annotation, str):
         return annotation
-    names = vars(sys.modules[target.__module__])
     try:
-        return eval(annotation, names)  # noqa: S307 (our own source)
+        return eval(annotation, _names_around(target, parameter.name))  # noqa: S307 (our own source)
     except NameError:
         return Any
+
+
+def _names_around(target: Any, parameter: str) -> dict[str, Any]:
+    """The names of the module in which a parameter is annotated, which a base class may be in."""
+    owner = target
+    for base in getattr(target, "__mro__", ()):
+        if parameter in vars(base).get("__annotations__", {}):
+            owner = base
+            break
+    return vars(sys.modules[owner.__module__])

@@ -14,7 +14,8 @@ from runner.data.market import Market
 from runner.experiment.auditing.audit import Audit, audit
 from runner.panels.panel import Panel, build_panel
 from runner.panels.rows import Rows, rows_of
-from runner.panels.segments import Shared, shared_by
+from runner.panels.segments import Shared
+from runner.validation.folds import shared_by
 
 if TYPE_CHECKING:
     from runner.experiment.spec import Experiment

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runner.errors import DataError, unknown
-from runner.estimators.conflicts import PENALISED, conflicts
-from runner.estimators.standard_errors import ERRORS, Covariance
+from runner.estimators.settings import PENALISED, RegressionSettings, component_names
 from runner.models.model import Model
-from runner.schema.settings import Count, NotNegative, Rows, Share, UpToOne
-from runner.validation.splitters import Splitter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,89 +19,13 @@ if TYPE_CHECKING:
     from runner.models.fit import Fit
     from runner.panels.panel import Panel
 
-Estimator = Literal["ols", "ridge", "lasso", "elastic_net", "logit"]
-Effect = Literal["asset", "date"]
-
 
 @dataclass(frozen=True)
-class Regression(Model):
+class Regression(RegressionSettings, Model):
     """One regression per unit: least squares, penalised least squares, or a logit.
 
-    Attributes:
-        by: asset (over time), date (over assets; the mean over dates is Fama and MacBeth 1973), the
-            name of a group of assets such as sector, or null: all cells in one.
-        estimator: ols; ridge, lasso, elastic_net (biased on purpose, without errors); logit of a
-            target of 0 and 1.
-        cov: errors of the estimates: nonrobust, HC0 to HC3; by asset also HAC (Newey-West); by
-            group or pooled also cluster, and driscoll_kraay (scores summed by date, then
-            Newey-West). Student's t throughout; of a logit nonrobust, HC0, HAC and cluster, normal.
-        cov_lags: lags of HAC and driscoll_kraay; null takes the larger of horizon - 1 and
-            floor(4 (n / 100)^(2/9)).
-        clusters: one or two of asset, date and the groups of the data, with cov=cluster.
-        mean_lags: lags of Newey-West for the mean over dates, with by=date; null takes the same
-            rule where targets do not overlap, and equal-weighted cosines (Lazarus et al. 2018)
-            where they do: no lag length makes up for what Bartlett weights take off an overlap of
-            many rows.
-        effects: fixed effects of asset, date or both, by group or pooled.
-        weights: of the rows: a field of the data such as market_cap, or inverse_variance (one over
-            the variance of the target of each asset, on the rows fitted); null for none.
-        components: how many principal components of the target, from the rows fitted, to add as
-            regressors.
-        penalty: of the penalised estimators, as scikit-learn's alpha; null chooses it on `folds`.
-        l1_ratio: share of the absolute penalty in elastic_net; the rest is squared.
-        penalties: how many are tried, on a grid of logarithms down from the least that leaves no
-            regressor.
-        choice: one_se, the largest penalty within one standard error of the least error; or min,
-            the least error.
-        folds: splitter of the rows fitted that chooses the penalty; null takes five expanding ones.
-        standardise: whether penalties are on regressors of unit variance (of the rows fitted).
-        regressors: names of the features to use, in this order; null takes all. Which rows need
-            which features says `model.rows` of the spec (see `runner.panels.rows`).
-        dummies: groups of assets with a regressor of zeros and ones per level, `sector:Energy`,
-            with by=null; the penalised estimators have all levels, the others none for the first
-            beside a constant.
-        constant: whether to fit an intercept, the term `const`.
-        hypotheses: linear restrictions to test, each such as `market_ret = 1` or `SMB = 0, HML =
-            0`; one that makes sense at one horizon of the target only says so: `market_ret = 1 if
-            horizon = 0`.
-        confidence: level of the intervals.
+    Its settings are those of `runner.estimators.settings.RegressionSettings`.
     """
-
-    by: str | None = "asset"
-    estimator: Estimator = "ols"
-    cov: Covariance = "nonrobust"
-    cov_lags: Count | None = None
-    clusters: list[str] = field(default_factory=list)
-    mean_lags: Count | None = None
-    effects: list[Effect] = field(default_factory=list)
-    weights: str | None = None
-    components: Count = 0
-    penalty: NotNegative | None = None
-    l1_ratio: UpToOne = 0.5
-    penalties: Rows = 100
-    choice: Literal["one_se", "min"] = "one_se"
-    folds: Splitter | None = None
-    standardise: bool = True
-    regressors: list[str] | None = None
-    dummies: list[str] = field(default_factory=list)
-    constant: bool = True
-    hypotheses: list[str] = field(default_factory=list)
-    confidence: Share = 0.95
-
-    def __post_init__(self) -> None:
-        mistakes = conflicts(self)
-        if mistakes:
-            raise ValueError("\n".join(mistakes))
-
-    @property
-    def lagged(self) -> bool:
-        """Whether the errors of a regression have lags."""
-        return ERRORS[self.cov].lagged
-
-    @property
-    def with_constant(self) -> bool:
-        """Whether there is a term `const`; fixed effects take its place."""
-        return self.constant and not self.effects
 
     @property
     def weight_field(self) -> str | None:
@@ -134,12 +55,6 @@ class Regression(Model):
             except ValueError as error:
                 mistakes.append(f"hypotheses: {error}")
         return mistakes
-
-    def terms(self, features: Sequence[str]) -> list[str]:
-        """Names (k,) of the estimates: the constant first, then the regressors."""
-        chosen = list(features) if self.regressors is None else self.regressors
-        slopes = [*chosen, *component_names(self.components)]
-        return ["const", *slopes] if self.with_constant else slopes
 
     def uses(self, features: Sequence[str]) -> list[str]:
         """Those among `regressors`, or all."""
@@ -185,14 +100,16 @@ class Regression(Model):
         chosen = panel.names if self.regressors is None else self.regressors
         return replace(self, dummies=[], regressors=[*chosen, *levels])
 
-    def fit(self, panel: Panel, rows: np.ndarray) -> Fit:
-        """Estimate on the rows at these positions, cells that are valid only.
+    def fit(self, panel: Panel, rows: np.ndarray | None = None) -> Fit:
+        """Estimate on the rows at these positions (None: on all), cells that are valid only.
 
         Raises:
             DataError: every unit has too few rows; a group or a field that the data has not;
                 by=date with a feature that is the same for every asset.
             EstimationError: no unit could be estimated.
         """
+        if rows is None:
+            rows = np.arange(len(panel.dates))
         if self.dummies:
             return self.on(panel).fit(panel, rows)
         if self.components:
@@ -317,11 +234,6 @@ class Regression(Model):
             key = {"scope": "asset", "unit": unit.name}
             diagnostics += [key | test._asdict() for test in diagnose(X, u, terms)]
         return pd.DataFrame(diagnostics, columns=["scope", "unit", *DIAGNOSTICS])
-
-
-def component_names(components: int) -> list[str]:
-    """Names of the principal components among the terms: PC1, PC2, ..."""
-    return [f"PC{j + 1}" for j in range(components)]
 
 
 def _estimator(model: Regression) -> Callable[[Regression, Panel, np.ndarray], Estimates]:

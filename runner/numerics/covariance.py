@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from runner.estimators.clusters import refuse_full_leverage
 from runner.numerics.least_squares import NotEstimable, Solution
 
 # Robust variance, relative to the nonrobust one, below which it rests on exact rows alone.

@@ -257,11 +257,18 @@ def _side_by_side(X: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     out[:, :, -1] = y
 
 
-def of_units(M: np.ndarray, units: Sequence[Any], by: str | None) -> np.ndarray:
-    """Moments of the units from those of assets, or of dates where all are one."""
+def of_units(M: np.ndarray, owns: Sequence[np.ndarray], by: str | None) -> np.ndarray:
+    """Moments (U, P, P) of units from those of assets (N, P, P), or of dates where all are one.
+
+    Args:
+        owns: positions of the assets of each unit.
+        by: asset where units are assets; None where the only unit is all of them.
+    """
     if by == "asset":
         return M
-    return np.array([M[unit.assets].sum(axis=0) if by else M.sum(axis=0) for unit in units])
+    if by is None:
+        return np.array([M.sum(axis=0) for _ in owns])
+    return np.array([M[own].sum(axis=0) for own in owns])
 
 
 @np.errstate(over="ignore", invalid="ignore")

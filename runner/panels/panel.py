@@ -18,7 +18,7 @@ from runner.data.calendar import Calendar, calendar_of, period_ends, session_num
 from runner.data.market import Dropped, Market
 from runner.errors import DataError, listed, placed
 from runner.panels import memory
-from runner.panels.segments import Shared
+from runner.panels.segments import Regressors, Shared
 from runner.preprocessing.steps import Step, apply
 from runner.schema.settings import MOST_LOST, Frequency
 from runner.targets import Target
@@ -161,6 +161,31 @@ class Panel:
             at = pd.Index([levels[k][1] for k in own]).get_indexer(self.groups[group])
             found[at >= 0, own[at[at >= 0]]] = 1.0
         return found
+
+    def shared_moments(
+        self,
+        rows: np.ndarray,
+        names: Sequence[str] | None,
+        by: str | None,
+        owns: Sequence[np.ndarray],
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Moments (U, P, P) of units on these rows that folds share, and the point they are about.
+
+        None where they are of other arrays or other rows (see `runner.panels.segments`).
+
+        Args:
+            names: the regressors, None for all features.
+            by: what the units are; owns: positions of the assets of each.
+        """
+        shared = self.shared
+        if shared is None or not shared.are_of(self.X, self.y, self.valid):
+            return None
+        columns = list(range(len(self.names)))
+        levels: tuple[str, ...] = ()
+        if names is not None:
+            columns = [self.names.index(name) for name in names if name in self.names]
+            levels = tuple(name for name in names if name not in self.names)
+        return shared.of(rows, Regressors(columns, levels, self.dummies(levels)), by, owns)
 
     @cached_property
     def calendar(self) -> Calendar:

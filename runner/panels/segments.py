@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from runner.numerics.moments import moments, of_units, shift_of, together, with_zeros
-
-if TYPE_CHECKING:
-    from runner.panels.panel import Panel
-    from runner.panels.units import Unit
-    from runner.validation.splitters import Fold
 
 # held as moments, and as many of pairs of segments; more are summed for each fold by itself
 MOST_NUMBERS = 2**26
@@ -50,6 +45,20 @@ class Sums(NamedTuple):
         return total
 
 
+class Regressors(NamedTuple):
+    """Which columns a regression has.
+
+    Attributes:
+        columns: positions among the features.
+        levels: names of dummies of groups of assets, which stand after them.
+        member: (N, L) the dummies.
+    """
+
+    columns: list[int]
+    levels: tuple[str, ...]
+    member: np.ndarray
+
+
 @dataclass(frozen=True)
 class Shared:
     """Moments of segments of rows, by the columns that they are of; made when first asked for.
@@ -68,41 +77,36 @@ class Shared:
     valid: np.ndarray
     store: dict[tuple[object, ...], Sums] = field(default_factory=dict)
 
+    def are_of(self, X: np.ndarray, y: np.ndarray, valid: np.ndarray) -> bool:
+        """Whether the segments are of these very arrays."""
+        return X is self.X and y is self.y and valid is self.valid
+
     def of(
-        self,
-        panel: Panel,
-        rows: np.ndarray,
-        names: Sequence[str] | None,
-        by: str | None,
-        units: Sequence[Unit],
+        self, rows: np.ndarray, regressors: Regressors, by: str | None, owns: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Moments (U, P, P) of these rows per unit, and the point that they are about.
 
-        The point is (1, U, P - 1) by asset, else (1, 1, P - 1). `names` are the regressors, null
-        for all; `units` are those of `by`, on whatever rows.
+        The point is (1, U, P - 1) by asset, else (1, 1, P - 1); it is amid all rows, so that what
+        lies outside `rows` can move the last bit, and no more. None where the rows are not whole
+        segments, or there would be too many numbers.
 
-        None where the panel has other arrays, the rows are not whole segments, or there would be
-        too many numbers. The point is amid all rows, so that what lies outside `rows` can move the
-        last bit, and no more.
+        Args:
+            by: what the units are: asset, the name of a group, or None for one of all assets.
+            owns: positions of the assets of each unit.
         """
-        if not (panel.X is self.X and panel.y is self.y and panel.valid is self.valid):
-            return None
         runs = self._runs(rows)
         if runs is None:
             return None
-        every = list(range(len(panel.names)))
-        chosen = every
-        levels: tuple[str, ...] = ()
-        if names is not None:
-            chosen = [panel.names.index(name) for name in names if name in panel.names]
-            levels = tuple(name for name in names if name not in panel.names)
-        few = len(every) <= MOST_COLUMNS and self._fits(len(every), len(panel.assets))
+        every = list(range(self.X.shape[2]))
+        chosen = regressors.columns
+        levels = regressors.levels
+        few = len(every) <= MOST_COLUMNS and self._fits(len(every), self.y.shape[1])
         summed = every if few else chosen
-        if not self._fits(len(summed) + len(levels), len(units)):
+        if not self._fits(len(summed) + len(levels), len(owns)):
             return None
         key = (*summed, by, *levels)
         if key not in self.store:
-            sums = self._sums(panel, summed, by, units, levels)
+            sums = self._sums(summed, regressors, by, owns)
             if sums is None:
                 return None
             self.store[key] = sums
@@ -137,42 +141,41 @@ class Shared:
 
     def _sums(
         self,
-        panel: Panel,
         summed: list[int],
+        regressors: Regressors,
         by: str | None,
-        units: Sequence[Unit],
-        levels: tuple[str, ...],
+        owns: Sequence[np.ndarray],
     ) -> Sums | None:
         """Sums of these columns by segment and unit.
 
         From those of assets where these can be held; with `levels` only so.
         """
-        if by == "asset" or not self._fits(len(summed), len(panel.assets)):
-            if levels:
+        if by == "asset" or not self._fits(len(summed), self.y.shape[1]):
+            if regressors.levels:
                 return None
-            return _with_pairs(*self._read(panel, summed, by, units))
+            return _with_pairs(*self._read(summed, by, owns))
         key = (*summed, "asset")
         if key not in self.store:
-            self.store[key] = _with_pairs(*self._read(panel, summed, "asset", []))
+            self.store[key] = _with_pairs(*self._read(summed, "asset", []))
         assets = self.store[key]
-        member = panel.dummies(levels)
+        member = regressors.member
         point = self._point(summed, None)
         away = assets.point[0] - point[0]
         by_segment = []
         for M in assets.M[0]:
-            of_units = [together(M[u.assets], away[u.assets], member[u.assets]) for u in units]
+            of_units = [together(M[own], away[own], member[own]) for own in owns]
             by_segment.append(of_units)
-        return _with_pairs(np.array(by_segment), with_zeros(point, len(levels)))
+        return _with_pairs(np.array(by_segment), with_zeros(point, member.shape[1]))
 
     def _point(self, summed: list[int], by: str | None) -> np.ndarray:
         """The point (1, 1 or U, P - 1) amid all rows that moments of these columns are about."""
         return shift_of(self.X, self.y, self.valid, by)[:, :, [*summed, -1]]
 
     def _read(
-        self, panel: Panel, summed: list[int], by: str | None, units: Sequence[Unit]
+        self, summed: list[int], by: str | None, owns: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Moments (S, U, P, P) of every segment, from the panel, and their point."""
-        X, y, use = panel.X, panel.y, panel.valid
+        """Moments (S, U, P, P) of every segment, from the rows, and their point."""
+        X, y, use = self.X, self.y, self.valid
         adjacent = bool(summed) and summed == list(range(summed[0], summed[-1] + 1))
         own = slice(summed[0], summed[-1] + 1) if adjacent else summed
         point = self._point(summed, "asset" if by == "asset" else None)
@@ -181,12 +184,12 @@ class Shared:
             of_dates = moments(X[:, :, own], y, use, point, by_date=True)
             return np.add.reduceat(of_dates, starts)[:, None], point
         P = len(summed) + 2
-        U = y.shape[1] if by == "asset" else len(units)
+        U = y.shape[1] if by == "asset" else len(owns)
         by_segment = np.empty((len(starts), U, P, P))
         for s, (start, stop) in enumerate(pairwise([*starts, len(y)])):
             at = slice(start, stop)
             M = moments(X[at, :, own], y[at], use[at], point, by_date=by is None, whole=y.size)
-            by_segment[s] = of_units(M, units, by)
+            by_segment[s] = of_units(M, owns, by)
         return by_segment, point
 
 
@@ -200,11 +203,18 @@ def _with_pairs(M: np.ndarray, point: np.ndarray) -> Sums:
     return Sums(tuple(levels), point)
 
 
-def shared_by(folds: Sequence[Fold], panel: Panel) -> Shared:
-    """The segments of rows that the training parts of folds are made of; one without folds."""
-    edge = np.zeros(len(panel.y), dtype=bool)
-    for fold in folds:
+def segments(
+    trainings: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray, valid: np.ndarray
+) -> Shared:
+    """The segments of rows that training parts are made of; one without any.
+
+    Args:
+        trainings: positions of the training rows of each fold.
+        X, y, valid: (T, N, K), (T, N), (T, N) of the panel.
+    """
+    edge = np.zeros(len(y), dtype=bool)
+    for rows in trainings:
         member = np.zeros(len(edge), dtype=bool)
-        member[fold.train] = True
+        member[rows] = True
         edge[1:] |= member[1:] != member[:-1]
-    return Shared(np.cumsum(edge), panel.X, panel.y, panel.valid)
+    return Shared(np.cumsum(edge), X, y, valid)

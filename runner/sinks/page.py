@@ -264,8 +264,8 @@ def _diagnostics(report: Report) -> list[Html]:
     every = list(table["unit"].unique())
     units = every[:MOST_ROWS]
     table = table[table["unit"].isin(units)]
-    tests = []
-    statistics = []
+    tests: list[Column] = []
+    statistics: list[Column] = []
     for name, rows in table.groupby("diagnostic", sort=False):
         tested = bool(rows["p_value"].notna().any())
         values = rows.groupby("unit")["p_value" if tested else "statistic"]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any
 
 from runner.compute.cache import Bench
 from runner.sweeps.plan import Failure, Job, Plan
@@ -40,7 +41,7 @@ def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
     timeout = plan.settings.timeout
     limit = None if timeout is None else timeout + GRACE
     waiting = list(reversed(jobs))
-    running: dict[Future, Job] = {}
+    running: dict[Future[Any], Job] = {}
     pool = ProcessPool(
         min(plan.settings.workers, max(len(jobs), 1)),
         initializer=_end_with,
@@ -51,7 +52,9 @@ def processes(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
         while waiting or running:
             while waiting and len(running) < 2 * plan.settings.workers:
                 job = waiting.pop()
-                future = pool.schedule(work_on, args=[plan.directory, job.number], timeout=limit)
+                future: Future[Any] = pool.schedule(
+                    work_on, args=[plan.directory, job.number], timeout=limit
+                )
                 running[future] = job
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)

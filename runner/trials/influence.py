@@ -60,7 +60,8 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
     theirs over the estimated ones; of a mean over dates (Fama and MacBeth 1973) it is (b_t - mean)
     / dates. Dates without a cell are left out. Penalised estimates and other models have none.
     """
-    from runner.models.regression import Regression, component_names
+    from runner.estimators.settings import component_names
+    from runner.models.regression import Regression
     from runner.panels.components import extended
 
     if not isinstance(model, Regression):

@@ -11,6 +11,7 @@ import numpy as np
 
 from runner.data.calendar import span
 from runner.errors import DataError
+from runner.panels.segments import Shared, segments
 from runner.schema.settings import parse_span
 
 if TYPE_CHECKING:
@@ -309,3 +310,9 @@ def forecastable(panel: Panel, folds: Sequence[Fold]) -> list[Fold]:
     """
     with_cells = [fold for fold in folds if panel.valid[fold.test].any()]
     return with_cells or list(folds[:1])
+
+
+def shared_by(folds: Sequence[Fold], panel: Panel) -> Shared:
+    """Moments of the segments of rows that the training parts of the folds are made of."""
+    trainings = [fold.train for fold in folds]
+    return segments(trainings, panel.X, panel.y, panel.valid)

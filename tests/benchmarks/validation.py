@@ -38,7 +38,7 @@ def splits(panel: Any) -> None:
     import numpy as np
 
     from runner.models.regression import Regression
-    from runner.panels.segments import shared_by
+    from runner.validation.folds import shared_by
     from runner.validation.splitters import Combinatorial
 
     model = Regression(by=None, estimator="ridge", penalty=PENALTY)
@@ -71,7 +71,7 @@ def refits(panel: Any) -> None:
     from sklearn.linear_model import Ridge
 
     from runner.models.regression import Regression
-    from runner.panels.segments import shared_by
+    from runner.validation.folds import shared_by
     from runner.validation.splitters import Fold
 
     T, K = len(panel.dates), panel.X.shape[2]

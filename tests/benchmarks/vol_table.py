@@ -106,7 +106,7 @@ def ours(path: Path) -> dict[str, Any]:
     """Seconds, and by model the metrics; forecasts (T, N) are kept beside the file, which is not timed."""
     import numpy as np
 
-    from runner.panels.segments import shared_by
+    from runner.validation.folds import shared_by
     from runner.validation.scores import correlation, rmse
     from runner.validation.splitters import WalkForward
 
@@ -266,8 +266,8 @@ def sweep(path: Path) -> dict[str, Any]:
 
     from runner.estimators.shrinkage import ridge_of_units
     from runner.models.regression import Regression
-    from runner.panels.segments import shared_by
     from runner.panels.units import units
+    from runner.validation.folds import shared_by
     from runner.validation.splitters import WalkForward
 
     panel = panel_of(path)
@@ -277,11 +277,12 @@ def sweep(path: Path) -> dict[str, Any]:
         w: WalkForward(TEST, first, window=w, purge=PURGE).split(panel.dates, panel.horizon)
         for w in windows
     }
-    one = units(panel, np.arange(len(panel.dates)), None)
+    owns = [unit.assets for unit in units(panel, np.arange(len(panel.dates)), None)]
     start, slopes = time.perf_counter(), {}
     shared = shared_by([fold for some in folds.values() for fold in some], panel)
+    summed = replace(panel, shared=shared)
     for w, some in folds.items():
-        known = [shared.of(panel, fold.train, list(NAMES), None, one) for fold in some]
+        known = [summed.shared_moments(fold.train, list(NAMES), None, owns) for fold in some]
         M, shift = np.concatenate([found[0] for found in known]), known[0][1][0]
         slopes |= {
             (w, penalty): ridge_of_units(M, shift, penalty, False)[0] for penalty in PENALTIES

@@ -1,0 +1,226 @@
+"""What a regression is told: its settings, and which of them do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from runner.errors import unknown
+from runner.estimators.standard_errors import ERRORS, Covariance, Kind, where
+from runner.schema.settings import Count, NotNegative, Rows, Share, UpToOne
+from runner.validation.splitters import Splitter
+
+PENALISED = ("ridge", "lasso", "elastic_net")
+
+
+Estimator = Literal["ols", "ridge", "lasso", "elastic_net", "logit"]
+Effect = Literal["asset", "date"]
+
+
+@dataclass(frozen=True)
+class RegressionSettings:
+    """Settings of regressions, one per unit.
+
+    Attributes:
+        by: asset (over time), date (over assets; the mean over dates is Fama and MacBeth 1973), the
+            name of a group of assets such as sector, or null: all cells in one.
+        estimator: ols; ridge, lasso, elastic_net (biased on purpose, without errors); logit of a
+            target of 0 and 1.
+        cov: errors of the estimates: nonrobust, HC0 to HC3; by asset also HAC (Newey-West); by
+            group or pooled also cluster, and driscoll_kraay (scores summed by date, then
+            Newey-West). Student's t throughout; of a logit nonrobust, HC0, HAC and cluster, normal.
+        cov_lags: lags of HAC and driscoll_kraay; null takes the larger of horizon - 1 and
+            floor(4 (n / 100)^(2/9)).
+        clusters: one or two of asset, date and the groups of the data, with cov=cluster.
+        mean_lags: lags of Newey-West for the mean over dates, with by=date; null takes the same
+            rule where targets do not overlap, and equal-weighted cosines (Lazarus et al. 2018)
+            where they do: no lag length makes up for what Bartlett weights take off an overlap of
+            many rows.
+        effects: fixed effects of asset, date or both, by group or pooled.
+        weights: of the rows: a field of the data such as market_cap, or inverse_variance (one over
+            the variance of the target of each asset, on the rows fitted); null for none.
+        components: how many principal components of the target, from the rows fitted, to add as
+            regressors.
+        penalty: of the penalised estimators, as scikit-learn's alpha; null chooses it on `folds`.
+        l1_ratio: share of the absolute penalty in elastic_net; the rest is squared.
+        penalties: how many are tried, on a grid of logarithms down from the least that leaves no
+            regressor.
+        choice: one_se, the largest penalty within one standard error of the least error; or min,
+            the least error.
+        folds: splitter of the rows fitted that chooses the penalty; null takes five expanding ones.
+        standardise: whether penalties are on regressors of unit variance (of the rows fitted).
+        regressors: names of the features to use, in this order; null takes all. Which rows need
+            which features says `model.rows` of the spec (see `runner.panels.rows`).
+        dummies: groups of assets with a regressor of zeros and ones per level, `sector:Energy`,
+            with by=null; the penalised estimators have all levels, the others none for the first
+            beside a constant.
+        constant: whether to fit an intercept, the term `const`.
+        hypotheses: linear restrictions to test, each such as `market_ret = 1` or `SMB = 0, HML =
+            0`; one that makes sense at one horizon of the target only says so: `market_ret = 1 if
+            horizon = 0`.
+        confidence: level of the intervals.
+    """
+
+    by: str | None = "asset"
+    estimator: Estimator = "ols"
+    cov: Covariance = "nonrobust"
+    cov_lags: Count | None = None
+    clusters: list[str] = field(default_factory=list)
+    mean_lags: Count | None = None
+    effects: list[Effect] = field(default_factory=list)
+    weights: str | None = None
+    components: Count = 0
+    penalty: NotNegative | None = None
+    l1_ratio: UpToOne = 0.5
+    penalties: Rows = 100
+    choice: Literal["one_se", "min"] = "one_se"
+    folds: Splitter | None = None
+    standardise: bool = True
+    regressors: list[str] | None = None
+    dummies: list[str] = field(default_factory=list)
+    constant: bool = True
+    hypotheses: list[str] = field(default_factory=list)
+    confidence: Share = 0.95
+
+    def __post_init__(self) -> None:
+        mistakes = conflicts(self)
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+
+    @property
+    def lagged(self) -> bool:
+        """Whether the errors of a regression have lags."""
+        return ERRORS[self.cov].lagged
+
+    @property
+    def with_constant(self) -> bool:
+        """Whether there is a term `const`; fixed effects take its place."""
+        return self.constant and not self.effects
+
+    def terms(self, features: Sequence[str]) -> list[str]:
+        """Names (k,) of the estimates: the constant first, then the regressors."""
+        chosen = list(features) if self.regressors is None else self.regressors
+        slopes = [*chosen, *component_names(self.components)]
+        return ["const", *slopes] if self.with_constant else slopes
+
+
+def component_names(components: int) -> list[str]:
+    """Names of the principal components among the terms: PC1, PC2, ..."""
+    return [f"PC{j + 1}" for j in range(components)]
+
+
+def conflicts(model: RegressionSettings) -> list[str]:
+    """What was given with what it cannot go with, and what can."""
+    return [*_of_errors(model), *_of_effects(model), *_of_estimators(model)]
+
+
+def _of_errors(model: RegressionSettings) -> list[str]:
+    """Covariances with lags, clusters and kinds of regression that they cannot go with."""
+    if model.cov not in ERRORS:
+        return [f"cov: {unknown(model.cov, ERRORS)}"]
+    errors = ERRORS[model.cov]
+    given = f"cov={model.cov}"
+    mistakes = []
+    if model.cov_lags is not None and not errors.lagged:
+        lagged = ", ".join(where(lambda others: others.lagged))
+        mistakes.append(
+            f"cov_lags: {model.cov_lags} given with {given}; allowed: with cov={lagged} only"
+        )
+    kind = kind_of(model.by)
+    if kind not in errors.by:
+        others = ", ".join(where(lambda others: kind in others.by))
+        mistakes.append(
+            f"cov: {model.cov} given with by={_word(model.by)}; "
+            f"allowed: {_of_kinds(errors.by)}, else {others}"
+        )
+    one_or_two = 1 <= len(set(model.clusters)) <= 2
+    if errors.clustered != one_or_two:
+        clustered = ", ".join(where(lambda others: others.clustered))
+        mistakes.append(
+            f"clusters: {model.clusters} given with {given}; "
+            f"allowed: one or two, with cov={clustered} only"
+        )
+    if model.mean_lags is not None and model.by != "date":
+        mistakes.append(
+            f"mean_lags: {model.mean_lags} given with by={model.by}; allowed: with by=date only"
+        )
+    return mistakes
+
+
+def kind_of(by: str | None) -> Kind:
+    """What a regression is over: time (by asset), assets (by date), or both."""
+    if by == "asset":
+        return "asset"
+    if by == "date":
+        return "date"
+    return "pooled"
+
+
+def _word(by: str | None) -> str:
+    return "null" if by is None else by
+
+
+def _of_kinds(kinds: Sequence[Kind]) -> str:
+    """The regressions that can have such errors, as settings."""
+    words = {"asset": "by=asset", "date": "by=date", "pooled": "by=null or by a group"}
+    return f"with {' or '.join(words[kind] for kind in kinds)}"
+
+
+def _of_effects(model: RegressionSettings) -> list[str]:
+    """Fixed effects, dummies, weights and components with what they cannot go with."""
+    mistakes = []
+    effects = f"effects: {model.effects}"
+    by = f"by={model.by}"
+    if model.effects and model.by in ("asset", "date"):
+        mistakes.append(f"{effects} given with {by}; allowed: with by=null or by a group")
+    if len(set(model.effects)) < len(model.effects):
+        mistakes.append(f"{effects} names one twice; allowed: asset, date")
+    if model.dummies and (model.by is not None or model.effects):
+        mistakes.append(
+            f"dummies: {model.dummies} given with {by}, effects={model.effects}; "
+            "allowed: with by=null, without effects"
+        )
+    if len(set(model.dummies)) < len(model.dummies):
+        mistakes.append(f"dummies: {model.dummies} names one twice; allowed: each group once")
+    if model.effects and model.cov in ERRORS and not ERRORS[model.cov].beside_effects:
+        others = ", ".join(where(lambda errors: errors.beside_effects and "pooled" in errors.by))
+        mistakes.append(f"cov: {model.cov} given with effects={model.effects}; allowed: {others}")
+    if model.weights == "inverse_variance" and model.by == "asset":
+        mistakes.append(
+            "weights: inverse_variance is one number per asset; "
+            "allowed: with by=date, null or a group"
+        )
+    if model.components and model.by != "asset":
+        mistakes.append(
+            f"components: {model.components} given with {by}; allowed: with by=asset only"
+        )
+    return mistakes
+
+
+def _of_estimators(model: RegressionSettings) -> list[str]:
+    """Settings that the estimator cannot go with."""
+    given = f"estimator={model.estimator}"
+    penalised = model.estimator in PENALISED
+    mistakes = []
+    if not penalised:
+        only = f"given with {given}; allowed: with estimator=ridge, lasso, elastic_net only"
+        settings = {"penalty": model.penalty, "folds": model.folds}
+        mistakes += [f"{name}: {only}" for name, value in settings.items() if value is not None]
+    if model.penalty is not None and model.folds is not None:
+        mistakes.append(
+            f"folds: given with penalty={model.penalty:g}; "
+            "allowed: with penalty=null, which they choose"
+        )
+    if model.estimator != "ols":
+        only = f"given with {given}; allowed: with estimator=ols only"
+        of_ols = {"effects": model.effects, "weights": model.weights}
+        mistakes += [f"{name}: {value} {only}" for name, value in of_ols.items() if value]
+    if penalised and model.cov != "nonrobust":
+        mistakes.append(
+            f"cov: {model.cov} given with {given}, which has no errors; allowed: with ols and logit"
+        )
+    if model.estimator == "logit" and model.cov in ERRORS and ERRORS[model.cov].of_logit is None:
+        others = ", ".join(where(lambda errors: errors.of_logit is not None))
+        mistakes.append(f"cov: {model.cov} given with {given}; allowed: {others}")
+    return mistakes

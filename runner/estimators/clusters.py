@@ -12,13 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from runner.estimators.standard_errors import Estimated
-from runner.numerics.covariance import long_run
+from runner.numerics.covariance import long_run, refuse_full_leverage
 from runner.numerics.least_squares import NotEstimable
 from runner.numerics.moments import halves
 
 CELLS = 8_192  # of one regressor at a time, which stay in the cache
 FEWEST_DATES = 16  # at a time, however many assets there are
-FULL_LEVERAGE = 1e-10  # 1 - leverage below which a fit passes through a row exactly
 
 
 class Pool(NamedTuple):
@@ -164,20 +163,6 @@ def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -
         meat += _products(z)
     factor = pool.n / pool.df if kind == "HC1" else 1.0
     return Estimated(pool.bread @ meat @ pool.bread * factor, pool.df)
-
-
-def refuse_full_leverage(slack: np.ndarray) -> None:
-    """Refuse HC2 and HC3 of rows that the fit passes through exactly.
-
-    Args:
-        slack: 1 - leverage of each row.
-
-    Raises:
-        NotEstimable: there are such rows.
-    """
-    full = slack < FULL_LEVERAGE
-    if full.any():
-        raise NotEstimable(f"HC2 and HC3 do not exist: {int(full.sum())} rows have leverage 1")
 
 
 def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:

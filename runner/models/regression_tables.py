@@ -26,10 +26,10 @@ from runner.panels.panel import Panel
 from runner.panels.units import per_asset
 
 if TYPE_CHECKING:
-    from runner.models.regression import Regression
+    from runner.estimators.settings import RegressionSettings
 
 
-def as_fit(model: Regression, estimates: Estimates, panel: Panel, rows: np.ndarray) -> Fit:
+def as_fit(model: RegressionSettings, estimates: Estimates, panel: Panel, rows: np.ndarray) -> Fit:
     """What was estimated on these rows, as tables.
 
     Raises:
@@ -64,7 +64,7 @@ def as_fit(model: Regression, estimates: Estimates, panel: Panel, rows: np.ndarr
     )
 
 
-def _over_units(model: Regression, dates: int, horizon: int) -> tuple[int, int]:
+def _over_units(model: RegressionSettings, dates: int, horizon: int) -> tuple[int, int]:
     """Lags or cosines for the mean over units: over dates the rule, over assets and groups neither.
 
     Raises:
@@ -84,7 +84,9 @@ def _over_units(model: Regression, dates: int, horizon: int) -> tuple[int, int]:
     return model.mean_lags, 0
 
 
-def _grs(model: Regression, estimates: Estimates, panel: Panel, rows: np.ndarray) -> pd.DataFrame:
+def _grs(
+    model: RegressionSettings, estimates: Estimates, panel: Panel, rows: np.ndarray
+) -> pd.DataFrame:
     """The test that every constant is zero, one row; or the reason why it cannot be made.
 
     No row unless least squares by asset has several assets.
@@ -106,7 +108,7 @@ def _grs(model: Regression, estimates: Estimates, panel: Panel, rows: np.ndarray
     return pd.DataFrame([row], columns=columns)
 
 
-def _errors_in_words(model: Regression, mean: bool, lags: int, cosines: int) -> str:
+def _errors_in_words(model: RegressionSettings, mean: bool, lags: int, cosines: int) -> str:
     """The covariance with its conventions, and where it comes from in the mean over units."""
     covariance = _covariance_in_words(model)
     if not mean:
@@ -123,7 +125,7 @@ def _errors_in_words(model: Regression, mean: bool, lags: int, cosines: int) -> 
     return f"{covariance}; of the mean: {words}"
 
 
-def _covariance_in_words(model: Regression) -> str:
+def _covariance_in_words(model: RegressionSettings) -> str:
     """The covariance of the estimates of each unit, with its conventions."""
     logit = model.estimator == "logit"
     if model.estimator != "ols" and not logit:

@@ -125,3 +125,20 @@ def long_run(scores: np.ndarray, lags: int) -> np.ndarray:
         product = scores[lag:].T @ scores[:-lag]
         meat += weight * (product + product.T)
     return np.asarray(meat)
+
+
+FULL_LEVERAGE = 1e-10  # 1 - leverage below which a fit passes through a row exactly
+
+
+def refuse_full_leverage(slack: np.ndarray) -> None:
+    """Refuse HC2 and HC3 of rows that the fit passes through exactly.
+
+    Args:
+        slack: 1 - leverage of each row.
+
+    Raises:
+        NotEstimable: there are such rows.
+    """
+    full = slack < FULL_LEVERAGE
+    if full.any():
+        raise NotEstimable(f"HC2 and HC3 do not exist: {int(full.sum())} rows have leverage 1")

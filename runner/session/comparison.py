@@ -54,7 +54,12 @@ class Comparison:
     def _repr_html_(self) -> str:
         from runner.session.html import comparison_html
 
-        return comparison_html(self)
+        tables = {
+            "Leaderboard": self.leaderboard,
+            "Coefficients": self.side_by_side,
+            "Without results": self.failures,
+        }
+        return comparison_html(f"{len(self.reports)} runs compared", tables, self.notes)
 
 
 def of_plan(plan: Plan, reports: dict[int, Report], score: str | None) -> Comparison:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from runner.sinks.markup import Html, framed, joined, pairs_of, tag, unbroken
 
 if TYPE_CHECKING:
-    from runner.session.comparison import Comparison
-    from runner.session.report import Report
+    import pandas as pd
 
 SHOWN = 12  # rows of a table
 SENTENCES = 8  # of the reading
@@ -20,34 +20,31 @@ STYLE = (
 )
 
 
-def report_html(report: Report) -> str:
+def report_html(
+    name: str, about: Mapping[str, Any], coefficients: pd.DataFrame, reading: Sequence[str]
+) -> str:
     """Title, data and standard errors, the first coefficients, and the reading."""
-    about = report.about
     facts = {
-        "Kind": report.kind,
-        "Data": str(about.get("source", "")),
-        "Model": str(about.get("model", "")),
-        "Errors": str(about.get("errors", "")),
-        "Validation": str(about.get("validation", "")),
+        "Kind": about.get("kind"),
+        "Data": about.get("source"),
+        "Model": about.get("model"),
+        "Errors": about.get("errors"),
+        "Validation": about.get("validation"),
     }
-    named = pairs_of(((name, [text]) for name, text in facts.items() if text), "facts")
-    table = report.coefficients
+    named = pairs_of(((key, [str(text)]) for key, text in facts.items() if text), "facts")
     caption = "Coefficients"
-    if len(table) > SHOWN:
-        caption = f"Coefficients, the first {SHOWN} of {len(table):,}"
-    coefficients = framed(table.head(SHOWN), caption, "coefficients")
-    sentences = [tag("li", unbroken(sentence)) for sentence in report.reading[:SENTENCES]]
-    return _framed(tag("h3", report.name), named, coefficients, tag("ul", *sentences))
+    if len(coefficients) > SHOWN:
+        caption = f"Coefficients, the first {SHOWN} of {len(coefficients):,}"
+    table = framed(coefficients.head(SHOWN), caption, "coefficients")
+    sentences = [tag("li", unbroken(sentence)) for sentence in reading[:SENTENCES]]
+    return _framed(tag("h3", name), named, table, tag("ul", *sentences))
 
 
-def comparison_html(comparison: Comparison) -> str:
-    """The leaderboard, and what one must know before comparing."""
-    title = tag("h3", f"{len(comparison.reports)} runs compared")
-    board = framed(comparison.leaderboard.head(SHOWN), "Leaderboard", "leaderboard")
-    side_by_side = framed(comparison.side_by_side, "Coefficients", "side_by_side")
-    notes = [tag("li", unbroken(sentence)) for sentence in comparison.notes]
-    failed = framed(comparison.failures, "Without results", "failures")
-    return _framed(title, board, side_by_side, failed, tag("ul", *notes))
+def comparison_html(title: str, tables: Mapping[str, pd.DataFrame], notes: Sequence[str]) -> str:
+    """The tables by their captions, and what one must know before comparing."""
+    shown = [framed(table.head(SHOWN), caption, caption) for caption, table in tables.items()]
+    sentences = [tag("li", unbroken(sentence)) for sentence in notes]
+    return _framed(tag("h3", title), *shown, tag("ul", *sentences))
 
 
 def _framed(*parts: Html) -> str:

@@ -11,12 +11,12 @@ from runner.sweeps.comparison.sameness import unchanging
 from runner.text import count, number
 
 if TYPE_CHECKING:
-    from runner.sweeps.comparison.comparison import Comparison
+    from runner.sweeps.comparison.ranked import Ranked
 
 MOST_NAMED = 8  # jobs listed by number
 
 
-def caveats(comparison: Comparison) -> list[str]:
+def caveats(comparison: Ranked) -> list[str]:
     """A sentence for each thing that bears on the comparison; nothing where nothing does."""
     return [
         *_jobs(comparison),
@@ -30,7 +30,7 @@ def caveats(comparison: Comparison) -> list[str]:
     ]
 
 
-def _jobs(comparison: Comparison) -> list[str]:
+def _jobs(comparison: Ranked) -> list[str]:
     """How many jobs finished, and what became of the others."""
     counts = comparison.failures["outcome"].value_counts()
     kinds = [kind for kind in ("failed", "not run") if kind in counts]
@@ -46,7 +46,7 @@ def _jobs(comparison: Comparison) -> list[str]:
     return [f"{sentence}."]
 
 
-def _data(comparison: Comparison) -> list[str]:
+def _data(comparison: Ranked) -> list[str]:
     """What looks wrong in the data of the jobs, or was read in a way to know."""
     jobs = len(comparison.outcomes)
     times: Counter[str] = Counter()
@@ -58,7 +58,7 @@ def _data(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def _score(comparison: Comparison) -> list[str]:
+def _score(comparison: Ranked) -> list[str]:
     """What ranks, how far apart the scores are, and what being the best of many is worth."""
     sentences = []
     if comparison.fallback:
@@ -81,7 +81,7 @@ def _score(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def _best(comparison: Comparison, values: Sequence[float]) -> str:
+def _best(comparison: Ranked, values: Sequence[float]) -> str:
     """Which jobs have the best score, and how far the others are from it.
 
     Args:
@@ -108,7 +108,7 @@ def _named(numbers: Sequence[str]) -> str:
     return f"{who} and {rest} more" if rest > 0 else who
 
 
-def _later_rows(comparison: Comparison) -> list[str]:
+def _later_rows(comparison: Ranked) -> list[str]:
     """Which jobs do not forecast, since they were trained on rows after those they were tested on."""
     later = [
         str(outcome.job.number)
@@ -125,7 +125,7 @@ def _later_rows(comparison: Comparison) -> list[str]:
     return [f"{_named(later)} {verb} {rows}: no forecast{after}."]
 
 
-def _unchanging(comparison: Comparison) -> list[str]:
+def _unchanging(comparison: Ranked) -> list[str]:
     """Keys that the numbers of the jobs do not depend on."""
     metrics = {outcome.job.number: outcome.metrics for outcome in comparison.outcomes}
     alike = "jobs that differ in it alone have the same numbers (to 1e-9)"
@@ -135,7 +135,7 @@ def _unchanging(comparison: Comparison) -> list[str]:
     ]
 
 
-def _sameness(comparison: Comparison) -> list[str]:
+def _sameness(comparison: Ranked) -> list[str]:
     """Whether the scores are of the same rows and kind, and honest."""
     sentences = []
     families = {outcome.job.family for outcome in comparison.outcomes}
@@ -161,7 +161,7 @@ def _sameness(comparison: Comparison) -> list[str]:
     return sentences
 
 
-def _rows_of_scores(comparison: Comparison) -> list[str]:
+def _rows_of_scores(comparison: Ranked) -> list[str]:
     """Whether the scores of jobs on the same data and target are of as many rows each."""
     prefix = comparison.score.partition("/")[0]
     if prefix == "common":
@@ -179,13 +179,13 @@ def _rows_of_scores(comparison: Comparison) -> list[str]:
     return [f"The scores oos/... are of {span} rows: {shared} that all of them forecast."]
 
 
-def _different(comparison: Comparison, metric: str) -> set[float]:
+def _different(comparison: Ranked, metric: str) -> set[float]:
     """The different values of a metric over the finished jobs that have it."""
     every = [outcome.metrics for outcome in comparison.outcomes]
     return {metrics[metric] for metrics in every if metric in metrics}
 
 
-def _rows(comparison: Comparison) -> list[str]:
+def _rows(comparison: Ranked) -> list[str]:
     """Whether the jobs are fitted on the same cells of one panel, and which these are."""
     every = [outcome.about.get("rows") for outcome in comparison.outcomes]
     samples = [sample for sample in every if sample]
@@ -213,7 +213,7 @@ def _rows(comparison: Comparison) -> list[str]:
     return [f"In-sample fits are on different rows ({span}): {apart}; {why}."]
 
 
-def _terms(comparison: Comparison) -> list[str]:
+def _terms(comparison: Ranked) -> list[str]:
     """What the comparison of coefficients leaves out."""
     sentences = []
     outcomes = comparison.outcomes

@@ -9,7 +9,7 @@ import pandas as pd
 from runner.sweeps.comparison.common import COMMON, OWN
 
 if TYPE_CHECKING:
-    from runner.sweeps.comparison.comparison import Comparison
+    from runner.sweeps.comparison.ranked import Ranked
 
 # columns of every leaderboard that has them
 STANDARD = ("oos/r2", "oos/rmse", "fit/r2", "fit/n_obs")
@@ -21,7 +21,7 @@ TRAINED_ON = "trained on"
 REMARKS = (LEAKING, TRAINED_ON)
 
 
-def leaderboard(comparison: Comparison) -> pd.DataFrame:
+def leaderboard(comparison: Ranked) -> pd.DataFrame:
     """The finished jobs, best first, with their ranks, choices and scores.
 
     Returns:
@@ -51,7 +51,7 @@ def leaderboard(comparison: Comparison) -> pd.DataFrame:
     return table
 
 
-def _shown_metrics(comparison: Comparison) -> list[str]:
+def _shown_metrics(comparison: Ranked) -> list[str]:
     """Metrics with a column of the leaderboard, of those that some job has."""
     present = {name for outcome in comparison.outcomes for name in outcome.metrics}
     score = comparison.score

@@ -11,14 +11,14 @@ from runner.sweeps.comparison.texts import value_text
 from runner.text import number, stars
 
 if TYPE_CHECKING:
-    from runner.sweeps.comparison.comparison import Comparison, Outcome
+    from runner.sweeps.comparison.ranked import Outcome, Ranked
 
 FEET = {"fit/r2": "R2 in sample", "fit/n_obs": "rows fitted on"}
 ERROR_DIGITS = 3  # significant digits of a standard error
 Row = tuple[str, str, str]  # kind (term, key or foot), name, and part ("" or error)
 
 
-def side_by_side(comparison: Comparison, most: int) -> pd.DataFrame:
+def side_by_side(comparison: Ranked, most: int) -> pd.DataFrame:
     """A row per estimate, error, choice and score; a column of texts per job, best first.
 
     Args:
@@ -39,7 +39,7 @@ def side_by_side(comparison: Comparison, most: int) -> pd.DataFrame:
     return frame
 
 
-def _rows(comparison: Comparison, jobs: list[int]) -> list[Row]:
+def _rows(comparison: Ranked, jobs: list[int]) -> list[Row]:
     """Every row that the table may have: those of terms, of keys that differ, and of the foot."""
     rows = []
     for term in comparison.terms(jobs):
@@ -57,7 +57,7 @@ def _label(row: Row) -> str:
     return "" if part else FEET.get(name, name)
 
 
-def _column(comparison: Comparison, outcome: Outcome) -> dict[Row, str]:
+def _column(comparison: Ranked, outcome: Outcome) -> dict[Row, str]:
     """The cells of a job by their row."""
     cells: dict[Row, str] = {}
     for row in outcome.central.to_dict("records"):

@@ -1,0 +1,191 @@
+"""The finished jobs of a sweep in the order of their scores, with their coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from runner.sweeps.plan import Job, Plan
+
+COEFFICIENTS = ["estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high"]
+MOST_UNITS = 12  # of a job; with more, only the mean over them is compared
+# scores that training on later rows flatters
+FORECAST = ("oos/", "common/", "predictive/", "explanatory/")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished job: what its run directory says."""
+
+    job: Job
+    about: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    coefficients: pd.DataFrame
+
+    @property
+    def errors(self) -> str:
+        """How its standard errors were computed."""
+        return str(self.about.get("errors") or "")
+
+    @property
+    def trains_on_later_rows(self) -> bool:
+        """Whether training rows come after test rows, as in k-fold: its scores are no forecasts."""
+        return bool(self.about.get("trains_on_later_rows"))
+
+    @cached_property
+    def central(self) -> pd.DataFrame:
+        """One row per term: the mean over units, or the only unit.
+
+        No row where there are several units and no mean.
+        """
+        table = self.coefficients
+        means = table[table["scope"] == "mean"]
+        if len(means):
+            return means
+        if table["unit"].nunique() > 1:
+            return table[:0]
+        return table
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The jobs of a sweep, ranked by a score.
+
+    Attributes:
+        plan: what was asked for.
+        names: the keys that differ between jobs, dotted, by their short names.
+        choices: values of these keys, a row per job of the plan, finished or not.
+        outcomes: of the finished jobs, by number.
+        score: the metric that ranks, empty where no job has any that could; on the rows that all
+            jobs forecast, `common/...`, where these differ.
+        lower_is_better: of the score.
+        fallback: why it is not the one asked for, empty where it is.
+    """
+
+    plan: Plan
+    names: Mapping[str, str]
+    choices: pd.DataFrame
+    outcomes: tuple[Outcome, ...]
+    score: str
+    lower_is_better: bool
+    fallback: str = ""
+
+    @cached_property
+    def ranked(self) -> tuple[Outcome, ...]:
+        """The finished jobs, best first.
+
+        Forecasts come first, then the cross-validated, then those without the score.
+        """
+        sign = 1.0 if self.lower_is_better else -1.0
+
+        def place(outcome: Outcome) -> tuple[bool, bool, float, int]:
+            score = self.score_of(outcome)
+            distance = 0.0 if score is None else sign * score
+            return score is None, self.cross_validated(outcome), distance, outcome.job.number
+
+        return tuple(sorted(self.outcomes, key=place))
+
+    def cross_validated(self, one: Outcome) -> bool:
+        """Whether the score of the job is no forecast: some training rows come after test rows."""
+        return one.trains_on_later_rows and self.score.startswith(FORECAST)
+
+    @cached_property
+    def first_block(self) -> tuple[Outcome, ...]:
+        """The ranked jobs that the best is the best of.
+
+        They are all forecasts or, without any, all cross-validated ones.
+        """
+        scored = [outcome for outcome in self.ranked if self.score_of(outcome) is not None]
+        if not scored:
+            return ()
+        kind = self.cross_validated(scored[0])
+        return tuple(outcome for outcome in scored if self.cross_validated(outcome) == kind)
+
+    @cached_property
+    def ranks(self) -> pd.Series:
+        """Rank by job number.
+
+        Equal scores of a block share a rank; the cross-validated go on after the forecasts.
+        """
+        numbers = [outcome.job.number for outcome in self.ranked]
+        values = [self.score_of(outcome) for outcome in self.ranked]
+        validated = [self.cross_validated(outcome) for outcome in self.ranked]
+        scores = pd.Series(values, index=numbers, dtype="float64")
+        later = pd.Series(validated, index=numbers, dtype=bool)
+        within = scores.groupby(later).rank(method="min", ascending=self.lower_is_better)
+        before = int(scores[~later].notna().sum())
+        return (within + later * before).astype("Int64")
+
+    def score_of(self, one: Outcome) -> float | None:
+        """What ranks the job: scores that differ by rounding only are equal."""
+        value = one.metrics.get(self.score)
+        return None if value is None else float(f"{value:.12g}")
+
+    @cached_property
+    def coefficients(self) -> pd.DataFrame:
+        """The coefficients that are compared, best job first.
+
+        Columns: job, unit, term, estimate, std_error, t_stat, p_value, ci_low, ci_high, scope.
+        """
+        parts = []
+        for outcome in self.ranked:
+            table = outcome.central if self.only_means else outcome.coefficients
+            parts.append(table.assign(job=outcome.job.number))
+        return _stacked(parts, ["job", "unit", "term", *COEFFICIENTS, "scope"])
+
+    @cached_property
+    def only_means(self) -> bool:
+        """Whether jobs have too many units to list each."""
+        units = [outcome.coefficients["unit"].nunique() for outcome in self.outcomes]
+        return any(n > MOST_UNITS for n in units)
+
+    @cached_property
+    def central(self) -> pd.DataFrame:
+        """As `coefficients`, one row per job and term: the mean over units, or the only unit."""
+        parts = [outcome.central.assign(job=outcome.job.number) for outcome in self.ranked]
+        return _stacked(parts, ["job", "term", *COEFFICIENTS])
+
+    def terms(self, jobs: Sequence[int] | None = None) -> list[str]:
+        """Terms in the order of their first job, the constant last.
+
+        Args:
+            jobs: numbers of those whose terms are asked for; None: of all.
+        """
+        rows = self.central if jobs is None else self.central[self.central["job"].isin(jobs)]
+        names = list(dict.fromkeys(rows["term"]))
+        if "const" in names:
+            names.remove("const")
+            names.append("const")
+        return names
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """Every job without results.
+
+        Columns: job, the keys that differ, outcome (failed, or not run) and reason.
+        """
+        finished = {outcome.job.number for outcome in self.outcomes}
+        rows = []
+        for job in self.plan.jobs:
+            if job.number in finished:
+                continue
+            row: dict[str, Any] = {"job": job.number}
+            for name in self.names:
+                row[name] = self.choices[name].loc[job.number]
+            failure = self.plan.failure(job)
+            row["outcome"] = "failed" if failure else "not run"
+            row["reason"] = "; ".join(failure.mistakes) if failure else ""
+            rows.append(row)
+        return pd.DataFrame(rows, columns=["job", *self.names, "outcome", "reason"])
+
+
+def _stacked(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """These columns of the parts that have rows, one below the other."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return pd.DataFrame(columns=list(columns))
+    return pd.concat(filled, ignore_index=True)[list(columns)]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,8 @@ class Finding(NamedTuple):
         table: tidy; written as a CSV file and shown on the page.
         metrics: flat numbers for the comparison of runs, logged as `<name of the analysis>/<key>`.
         words: sentences of the reading, no surer than the table.
-        picture: which of `runner.sinks.drawings.DRAWINGS` draws the table; none where empty.
+        picture: which of `runner.sinks.drawings.DRAWINGS` draws the table, or a function of the
+            table that gives a matplotlib Figure; empty for none.
         wealth: series by date of the wealth of the run's own strategy, out of sample and after
             costs, from 1 at the first row on; a sweep judges its returns beside those of the other
             jobs. None: no strategy.
@@ -26,5 +27,5 @@ class Finding(NamedTuple):
     table: pd.DataFrame
     metrics: Mapping[str, float] = MappingProxyType({})
     words: Sequence[str] = ()
-    picture: str = ""
+    picture: str | Callable[[pd.DataFrame], Any] = ""
     wealth: pd.Series | None = None

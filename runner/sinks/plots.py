@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from runner.errors import unknown
+from runner.progress import note
 from runner.sinks.canvas import (
     BLUE,
     DPI,
@@ -26,12 +28,13 @@ from runner.sinks.drawings import DRAWINGS
 from runner.sinks.drawings.fitted import actual_predicted, residuals
 from runner.sinks.drawings.folds import folds
 from runner.sinks.drawings.terms import correlations, cumulative, t_stats
-from runner.text import LEVEL, count, number, per_unit, plural, unit_noun
+from runner.text import LEVEL, count, number, one_line, per_unit, plural, unit_noun
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from runner.experiment.report import Report
+    from runner.panels.finding import Finding
 
 MOST_ROWS = 30  # units drawn as rows; more are drawn as a distribution
 MOST_WHOLE = 200  # units drawn with all of their extremes
@@ -60,8 +63,33 @@ def _figures(report: Report) -> Iterator[tuple[str, Any]]:
     for name, picture in PICTURES.items():
         yield name, picture(report)
     for name, finding in report.findings.items():
-        if finding.picture:
-            yield name, DRAWINGS[finding.picture](finding.table)
+        yield name, _of_finding(name, finding)
+
+
+def _of_finding(name: str, finding: Finding) -> Any:
+    """The picture of a finding, None without one.
+
+    One that fails, as a function of a user's own may, costs the picture and not the run: it is noted.
+    """
+    from matplotlib.figure import Figure
+
+    if not finding.picture:
+        return None
+    draw = finding.picture
+    if isinstance(draw, str):
+        if draw not in DRAWINGS:
+            note(f"analyses.{name}: picture {unknown(draw, DRAWINGS)}")
+            return None
+        draw = DRAWINGS[draw]
+    try:
+        figure = draw(finding.table)
+    except Exception as error:
+        note(f"analyses.{name}: its picture raised {type(error).__name__}: {one_line(error)}")
+        return None
+    if figure is not None and not isinstance(figure, Figure):
+        note(f"analyses.{name}: its picture is a {type(figure).__name__}; allowed: a Figure")
+        return None
+    return figure
 
 
 def coefficients(report: Report) -> Any:

@@ -1,0 +1,151 @@
+"""A DataFrame of your own, in Python: a row per date and asset, or dates x assets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from runner.data.sources.roles import Roles
+from runner.errors import DataError
+from runner.schema.settings import Date, Ticker, TimeZone
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from runner.data.market import Market
+
+KEYS = ("date", "asset")
+SOURCE = "a DataFrame"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a DataFrame is read: runner.run(..., data=frame).
+
+    Attributes:
+        columns: name here -> column of a frame with a row per date and asset. `date` and `asset`
+            are the keys; `close` is the adjusted price, or `ret` the decimal return of the row;
+            others are fields that features may read. Null: every column of numbers under its own
+            name, and `date` and `asset`, which may be levels of the index.
+        values: what a frame of dates x assets holds: close (adjusted prices) or ret (decimal
+            returns); null: the frame has a row per date and asset.
+        market: the market asset; its dates are the calendar.
+        macro: name here -> asset in the frame, series shared by all assets (levels).
+        groups: name here -> column that groups assets (for instance sector: sector).
+        assets: the modelled assets; null takes all but the market asset and the macro series.
+        start, end: first and last date, both included.
+        time_zone: stamps with a zone are turned into local time of this one; null keeps theirs.
+    """
+
+    columns: dict[str, str | None] | None = None
+    values: Literal["close", "ret"] | None = None
+    market: Ticker | None = None
+    macro: dict[str, Ticker] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    assets: list[Ticker] | None = None
+    start: Date | None = None
+    end: Date | None = None
+    time_zone: TimeZone | None = None
+
+    def of(self, frame: pd.DataFrame) -> Framed:
+        """The source that reads this DataFrame."""
+        return Framed(self, frame)
+
+    def load(self) -> Market:
+        """No data: a DataFrame is given in Python.
+
+        Raises:
+            DataError: always.
+        """
+        raise DataError(
+            "data=frame: the DataFrame is given in Python, runner.run(..., data=frame); "
+            "from the command line: data=file data.path=PATH"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Framed:
+    """A DataFrame and how it is read."""
+
+    settings: Frame
+    frame: pd.DataFrame
+
+    def load(self) -> Market:
+        """The market (T, N) of the frame, which is not changed.
+
+        Raises:
+            DataError: columns or assets that are not in it, values that are not dates or numbers,
+                conflicting duplicate rows, a date range without rows, a table of dates x assets
+                without a word on what its values are.
+        """
+        settings = self.settings
+        long = self._long() if settings.values is None else self._melted()
+        roles = Roles(
+            columns=self._columns(long),
+            market=settings.market,
+            macro=settings.macro,
+            groups=settings.groups,
+            time_zone=settings.time_zone,
+        )
+        table = _arrow(long)
+        read = roles.long(SOURCE, lambda wanted, text: table)
+        return read.widen(settings.assets, settings.start, settings.end)
+
+    def _long(self) -> pd.DataFrame:
+        """The frame with its keys as columns.
+
+        Raises:
+            DataError: it has none.
+        """
+        named = [name for name in self.frame.index.names if name is not None]
+        long = self.frame.reset_index(level=named) if named else self.frame
+        columns = self.settings.columns or {}
+        keys = [columns.get(key) or key for key in KEYS]
+        missing = [key for key in keys if key not in long]
+        if missing:
+            given = ", ".join(str(name) for name in list(long)[:6])
+            raise DataError(
+                f"data: the DataFrame has no column {' and '.join(missing)} (it has {given}); "
+                "a row per date and asset: data.columns={date: NAME, asset: NAME, close: NAME}; "
+                "dates x assets: data.values=close or data.values=ret"
+            )
+        return long
+
+    def _melted(self) -> pd.DataFrame:
+        """A row per date and asset of a frame of dates x assets."""
+        import pandas as pd
+
+        values = self.settings.values
+        frame = self.frame
+        if isinstance(frame.index, pd.RangeIndex) or isinstance(frame.columns, pd.MultiIndex):
+            raise DataError(
+                f"data.values={values}: the DataFrame needs dates as its index, assets as its "
+                "columns; a row per date and asset: data.values=null"
+            )
+        wide = frame.set_axis(frame.columns.astype(str), axis=1).rename_axis("date")
+        return wide.reset_index().melt("date", var_name="asset", value_name=str(values))
+
+    def _columns(self, long: pd.DataFrame) -> dict[str, str]:
+        """Name here -> column."""
+        import pandas as pd
+
+        given = self.settings.columns
+        if given is not None:
+            return {name: column for name, column in given.items() if column is not None}
+        groups = set(self.settings.groups.values())
+        columns = {key: key for key in KEYS}
+        for name in long:
+            if name in groups or name in KEYS:
+                continue
+            if pd.api.types.is_numeric_dtype(long[name]):
+                columns[str(name)] = str(name)
+        return columns
+
+
+def _arrow(long: pd.DataFrame) -> pa.Table:
+    """The frame as a table, its names as text without spaces around them."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pandas(long, preserve_index=False)
+    return table.rename_columns([str(name).strip() for name in table.column_names])

@@ -14,14 +14,17 @@ def lazily(
 
     Args:
         package: its dotted name.
-        modules: name -> the module below the package that defines it.
+        modules: name -> the module that defines it, below the package, or dotted from `runner.` on.
     """
     public = sorted(modules)
 
     def attribute(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{modules[name]}"), name)
+        module = modules[name]
+        if not module.startswith("runner."):
+            module = f"{package}.{module}"
+        return getattr(import_module(module), name)
 
     def names() -> list[str]:
         return public

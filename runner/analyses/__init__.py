@@ -5,6 +5,8 @@ from runner.names import lazily
 __getattr__, __dir__, __all__ = lazily(
     __name__,
     {
+        "Finding": "runner.panels.finding",
+        "Study": "runner.models.study",
         "classification": "forecasts.classification",
         "coefficients_by_fold": "estimates.fold_stability",
         "confidence_set": "forecasts.confidence_set",

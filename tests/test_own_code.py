@@ -1,0 +1,176 @@
+"""Code of a user's own in every place of a spec, from --config-dir and `allow`, by public names alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+CODE = '''
+import numpy as np
+import pandas as pd
+
+from runner.analyses import Finding
+from runner.data import Market
+from runner.models import Regression
+
+
+class Mean:
+    """A model of fit and predict, and nothing else."""
+
+    def __init__(self, shrink: float = 0.5):
+        self.shrink = shrink
+
+    def fit(self, panel, rows):
+        return Regression(regressors=[]).fit(panel, rows)
+
+    def predict(self, fit, panel):
+        return np.tile(self.shrink * fit.params[:, 0], (len(panel.dates), 1))
+
+
+class Halves:
+    """A splitter that gives pairs of positions, as scikit-learn's do."""
+
+    def split(self, dates, horizon):
+        half = len(dates) // 2
+        yield np.arange(half), np.arange(half, len(dates))
+
+
+class Walk:
+    """A source: random walks."""
+
+    def __init__(self, rows: int = 200):
+        self.rows = rows
+
+    def load(self):
+        rng = np.random.default_rng(3)
+        dates = pd.bdate_range("2020-01-01", periods=self.rows, name="date")
+        returns = 0.01 * rng.standard_normal((self.rows, 3))
+        close = pd.DataFrame(np.cumprod(1.0 + returns, axis=0), dates, ["A", "B", "C"])
+        return Market("random walks", {"close": close}, pd.DataFrame(index=dates))
+
+
+def half(cross):
+    """A step: every feature halved."""
+    return 0.5 * cross.X
+
+
+def reversal(market, *, window: int = 5):
+    """A feature."""
+    return -market.returns(window)
+
+
+def spread(study, *, scale: float = 1.0):
+    """An analysis with a picture of its own."""
+    table = pd.DataFrame({"x": [0.0, scale], "y": [1.0, 2.0]})
+    return Finding(table, {"scale": scale}, ["The spread is as given."], drawn)
+
+
+def ghost(study):
+    """An analysis whose picture fails."""
+    return Finding(pd.DataFrame({"x": [1.0]}), picture=lambda table: table["nothing"])
+
+
+def unknown(study):
+    """An analysis whose picture has a name that there is not."""
+    return Finding(pd.DataFrame({"x": [1.0]}), picture="pathh")
+
+
+def drawn(table):
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    figure.subplots().plot(table["x"], table["y"])
+    return figure
+
+
+class NoPredict:
+    def fit(self, panel, rows):
+        pass
+
+
+class BadSplit:
+    def split(self, dates, horizon):
+        return [1, 2, 3]
+'''
+SPEC = ["--config-dir", "mine", "allow=[own]", "experiment=mine"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "parts.py").write_text(CODE)
+    (tmp_path / "own" / "__init__.py").write_text("from own.parts import reversal\n")
+    experiment = tmp_path / "mine" / "experiment"
+    experiment.mkdir(parents=True)
+    (experiment / "mine.yaml").write_text(
+        "# @package _global_\n"
+        "defaults: [override /features: none, override /target: forward_return]\n"
+        "data: {_target_: own.parts.Walk, rows: 300}\n"
+        "features: {reversal: {_target_: own.reversal, window: 3}}\n"
+    )
+    return tmp_path
+
+
+def test_every_part_of_ones_own_runs_together(folder: Path, cli) -> None:
+    done = cli(
+        *SPEC,
+        "model={_target_: own.parts.Mean, shrink: 0.25}",
+        "validation={_target_: own.parts.Halves}",
+        "preprocess=[{_target_: own.parts.half}]",
+        "analyses={spread: {_target_: own.parts.spread, scale: 3.0}}",
+    )
+    assert done.code == 0, done.err
+    assert done.metrics["spread/scale"] == 3.0
+    assert list(done.table("spread")["x"]) == [0.0, 3.0]
+    assert (done.directory / "plots" / "spread.png").read_bytes().startswith(b"\x89PNG")
+    [fold] = done.table("folds").to_dict("records")
+    assert abs(fold["train_rows"] - fold["test_rows"]) <= 1
+
+
+def test_a_splitter_of_scikit_learn_runs_as_it_is(folder: Path, cli) -> None:
+    splitter = "{_target_: sklearn.model_selection.TimeSeriesSplit, n_splits: 3}"
+    done = cli(*SPEC, "allow=[own,sklearn]", f"validation={splitter}")
+    assert done.code == 0, done.err
+    folds = done.table("folds")
+    assert list(folds["fold"]) == [1, 2, 3]
+    assert (folds["train_end"] < folds["test_start"]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("ghost", "its picture raised KeyError: 'nothing'"),
+        ("unknown", "picture 'pathh' is unknown"),
+    ],
+)
+def test_a_picture_that_fails_costs_the_picture_and_not_the_run(
+    name: str, line: str, folder: Path, cli
+) -> None:
+    done = cli(*SPEC, f"analyses={{mine: {{_target_: own.parts.{name}}}}}")
+    assert done.code == 0, done.err
+    assert line in done.err
+    assert not (done.directory / "plots" / "mine.png").exists()
+    assert (done.directory / "mine.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("model={_target_: own.parts.NoPredict}", "NoPredict has no method predict"),
+        ("validation={_target_: own.parts.BadSplit}", "pairs of training and test positions"),
+        ("model={_target_: own.parts.Halves}", "Halves has no method fit"),
+        ("features={x: {_target_: own.parts.np}}", "'np' is unknown"),
+        ("features={x: {_target_: own.parts.half}}", "half is not a function of market"),
+        ("model.cov=parzen", "cov: 'parzen' is unknown"),
+        ("data={_target_: own.parts.Walk, row: 3}", "data.row"),
+    ],
+)
+def test_what_is_missing_is_one_line_before_anything_runs(
+    word: str, line: str, folder: Path, cli
+) -> None:
+    done = cli(*SPEC, word)
+    assert done.code == 2
+    assert line in done.errors[0]
+    assert "Traceback" not in done.err
+    assert not list((folder / "outputs").rglob("run.json"))

@@ -73,17 +73,21 @@ class Pool(NamedTuple):
             y = self.y[part].copy()
             z = buffer[: stop - start]
             z[:, :constants] = 1.0
-            z[:, constants:k] = self.X[part].swapaxes(1, 2)
+            X = self.X[part]
+            z[:, constants:k] = X.swapaxes(1, 2)
             z[:, k:] = dummies
             if self.alpha is not None and self.delta is not None:
-                z -= self.alpha[:, :K].T + self.delta[part, :K, None]
-                y -= self.alpha[:, K] + self.delta[part, K, None]
+                alpha = self.alpha.T
+                delta = self.delta[part, :, None]
+                z -= alpha[:K] + delta[:, :K]
+                y -= alpha[K] + delta[:, K]
             if not use.all():
                 z.swapaxes(1, 2)[~use] = 0.0
                 y[~use] = 0.0
             u = y - self.b @ z
             if self.weights is not None:
-                root = np.sqrt(np.where(use, self.weights[part], 0.0))
+                weights = np.where(use, self.weights[part], 0.0)
+                root = np.sqrt(weights)
                 z *= root[:, None]
                 u *= root
             yield part, z, u
@@ -128,10 +132,13 @@ def _sums(pool: Pool, rows: slice, groups: np.ndarray | None) -> Sums:
     by_asset = np.zeros((k, N))
     cells = np.zeros((k, k))
     pairs = np.zeros((k, k))
-    member = None if groups is None else (groups[:, None] == np.unique(groups)).astype(float)
+    member = None
+    if groups is not None:
+        belongs = groups[:, None] == np.unique(groups)
+        member = belongs.astype(float)
     for part, scores in pool.scores(rows):
-        block = slice(part.start - rows.start, part.stop - rows.start)
-        by_date[block] = scores.sum(axis=2)
+        first = part.start - rows.start
+        by_date[first : first + len(scores)] = scores.sum(axis=2)
         by_asset += scores.sum(axis=0)
         cells += _products(scores)
         if member is not None:
@@ -153,7 +160,8 @@ def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -
         NotEstimable: HC2 or HC3 with rows of leverage 1.
     """
     meat = np.zeros_like(pool.bread)
-    for _, z, u in pool.blocks(slice(0, len(pool.y))):
+    every = slice(0, len(pool.y))
+    for _, z, u in pool.blocks(every):
         if kind in ("HC2", "HC3"):
             leverage = np.einsum("tkn,tkn->tn", pool.bread @ z, z)
             slack = 1.0 - leverage
@@ -162,7 +170,8 @@ def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -
         z *= u[:, None]
         meat += _products(z)
     factor = pool.n / pool.df if kind == "HC1" else 1.0
-    return Estimated(pool.bread @ meat @ pool.bread * factor, pool.df)
+    V = pool.bread @ meat @ pool.bread * factor
+    return Estimated(V, pool.df)
 
 
 def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
@@ -179,8 +188,7 @@ def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estim
     codes = [key for key in keys if key is not None]
     with_dates = len(codes) < len(keys)
     # groups of several assets meet dates in clusters of more than a cell
-    grouped = bool(codes) and len(np.unique(codes[0])) < len(codes[0])
-    meeting = with_dates and grouped
+    meeting = with_dates and bool(codes) and _repeats(codes[0])
     scores = sums(pool, codes[0] if meeting else None)
     ways = [_way(pool, scores, key) for key in keys]
     fewest = min(size for _, size in ways)
@@ -202,6 +210,11 @@ def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estim
     return Estimated(V, fewest - 1, zeroed)
 
 
+def _repeats(codes: np.ndarray) -> bool:
+    """Whether two assets have the same code."""
+    return len(np.unique(codes)) < len(codes)
+
+
 def positive(V: np.ndarray) -> tuple[np.ndarray, int]:
     """A symmetric V (k, k) with its negative eigenvalues set to zero, and how many they were.
 
@@ -214,7 +227,8 @@ def positive(V: np.ndarray) -> tuple[np.ndarray, int]:
     if values[0] >= 0.0:
         return V, 0
     kept = np.maximum(values, 0.0)
-    rounding = len(V) * np.finfo(float).eps * np.abs(values).max()
+    largest = np.abs(values).max()
+    rounding = len(V) * np.finfo(float).eps * largest
     zeroed = int((values < -rounding).sum())
     return (vectors * kept) @ vectors.T, zeroed
 
@@ -236,7 +250,8 @@ def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> 
         raise NotEstimable(f"cov_lags={lags} with {dates} dates; allowed: less than the dates")
     meat = long_run(by_date, lags)
     factor = pool.n / pool.df
-    return Estimated(pool.bread @ meat @ pool.bread * factor, dates - 1)
+    V = pool.bread @ meat @ pool.bread * factor
+    return Estimated(V, dates - 1)
 
 
 def _way(pool: Pool, scores: Sums, key: np.ndarray | None) -> tuple[np.ndarray, int]:
@@ -254,9 +269,10 @@ def _way(pool: Pool, scores: Sums, key: np.ndarray | None) -> tuple[np.ndarray, 
 def _pairs(pool: Pool, codes: np.ndarray) -> int:
     """How many date-and-group clusters have a cell."""
     order = np.argsort(codes, kind="stable")
+    use = pool.use[:, order]
     new_group = np.append(True, np.diff(codes[order]) != 0)
     starts = np.flatnonzero(new_group)
-    used = np.logical_or.reduceat(pool.use[:, order], starts, axis=1)
+    used = np.logical_or.reduceat(use, starts, axis=1)
     return int(used.sum())
 
 
@@ -268,5 +284,6 @@ def _crossed(codes: Sequence[np.ndarray]) -> np.ndarray:
 
 def _between(pool: Pool, meat: np.ndarray, size: int) -> np.ndarray:
     """bread @ meat @ bread times G/(G-1) (n-1)/(n-k), `size` the number of clusters G."""
-    factor = size / (size - 1.0) * (pool.n - 1.0) / pool.df
+    clusters = size / (size - 1.0)
+    factor = clusters * (pool.n - 1.0) / pool.df
     return np.asarray(pool.bread @ meat @ pool.bread * factor)

@@ -71,7 +71,9 @@ class Sums:
         """
         M = self.M[part].sum(axis=0)
         # an error is v' z, z = [1, x - shift, y - shift], and its square v' z z' v
-        moved = constant - self.shift[-1] + slopes @ self.shift[:-1]
+        x_shift = self.shift[:-1]
+        y_shift = self.shift[-1]
+        moved = constant - y_shift + slopes @ x_shift
         v = np.column_stack([-moved, -slopes, np.ones(len(slopes))])
         squared = np.einsum("lp,lp->l", v @ M, v)
         largest = np.abs(v) @ np.sqrt(np.diagonal(M))
@@ -100,14 +102,16 @@ class Cells:
 
     def refuse(self) -> None:
         """Raise NotEstimable where the rows have no penalised regression."""
-        refuse(self.X, self.y, self.names, self.model.constant, self.model.standardise)
+        model = self.model
+        refuse(self.X, self.y, self.names, model.constant, model.standardise)
 
     def reduced(self, part: np.ndarray) -> Reduced | None:
         """The rows of these segments, `part` (S,); None where there are fewer than two."""
+        model = self.model
         at = part[self.segment]
         if at.sum() < 2:
             return None
-        return from_rows(self.X[at], self.y[at], self.model.constant, self.model.standardise)
+        return from_rows(self.X[at], self.y[at], model.constant, model.standardise)
 
     def squared(
         self, part: np.ndarray, constant: np.ndarray, slopes: np.ndarray
@@ -206,11 +210,16 @@ class _Part(NamedTuple):
         """The point that moments are about; zero without a constant, as the regression is."""
         if not model.constant:
             return np.zeros((1, 1, self.X.shape[2] + 1))
-        own_point = model.by in (ASSET, DATE)
-        return shift_of(self.X, self.y, self.use, model.by if own_point else None)
+        by = model.by if model.by in (ASSET, DATE) else None
+        return shift_of(self.X, self.y, self.use, by)
 
-    def at(self, rows: slice) -> _Part:
-        return _Part(self.X[rows], self.y[rows], self.use[rows], self.first + rows.start)
+    def at(self, start: int, stop: int) -> _Part:
+        rows = slice(start, stop)
+        return _Part(self.X[rows], self.y[rows], self.use[rows], self.first + start)
+
+    def moments(self, shift: np.ndarray, by_date: bool, whole: int = 0) -> np.ndarray:
+        """Moments of every date or asset, a part of a panel of `whole` cells."""
+        return moments(self.X, self.y, self.use, shift, by_date=by_date, whole=whole)
 
 
 def reductions(
@@ -240,12 +249,14 @@ def reductions(
     shift = part.shift(model)
     if model.by == DATE:
         at = rows - part.first
-        M = moments(part.X, part.y, part.use, shift, by_date=True)[None, at]
+        M = part.moments(shift, by_date=True)[None, at]
         points = shift[at, 0] if len(shift) > 1 else shift[0]
         return Reductions(model, panel, units, segments, M, points)
-    M = np.zeros((S, len(units), P + L, P + L))
+    U = len(units)
+    M = np.zeros((S, U, P + L, P + L))
     for start, stop in _runs(rows, segment):
-        run = part.at(slice(rows[start] - part.first, rows[stop - 1] + 1 - part.first))
+        first, last = rows[[start, stop - 1]] - part.first
+        run = part.at(first, last + 1)
         if L:
             sums = _with_dummies(run, shift, member, part.y.size)
         else:
@@ -262,8 +273,9 @@ def _shared(
     segment: np.ndarray,
 ) -> Reductions | None:
     """From moments that the folds of a run share; None where they do not hold these."""
-    one_segment = segment.max(initial=0) == 0
-    if not one_segment or not model.constant or model.by == DATE:
+    if segment.max(initial=0) > 0:
+        return None
+    if not model.constant or model.by == DATE:
         return None
     owns = [unit.assets for unit in units]
     shared = panel.shared_moments(rows, model.regressors, model.by, owns)
@@ -286,7 +298,7 @@ def _runs(rows: np.ndarray, segment: np.ndarray) -> list[tuple[int, int]]:
 
 def _with_dummies(run: _Part, shift: np.ndarray, member: np.ndarray, whole: int) -> np.ndarray:
     """Moments (P + L, P + L) of adjacent rows with dummies (N, L), a part of `whole` cells."""
-    M = moments(run.X, run.y, run.use, shift, by_date=False, whole=whole)
+    M = run.moments(shift, by_date=False, whole=whole)
     about_shift = np.zeros(M[:, 0, 1:].shape)
     return together(M, about_shift, member)
 
@@ -296,13 +308,13 @@ def _of_run(
 ) -> np.ndarray:
     """Moments (U, P, P) of adjacent rows, a part of a panel of `whole` cells."""
     if by is not None:
-        M = moments(run.X, run.y, run.use, shift, by_date=False, whole=whole)
+        M = run.moments(shift, by_date=False, whole=whole)
         return of_units(M, [unit.assets for unit in units], by)
     P = run.X.shape[2] + 2
     length = max(MOST_NUMBERS // P**2, 1)
     total = np.zeros((P, P))
     for start in range(0, len(run.y), length):
-        block = run.at(slice(start, start + length))
-        M = moments(block.X, block.y, block.use, shift, by_date=True, whole=whole)
+        block = run.at(start, start + length)
+        M = block.moments(shift, by_date=True, whole=whole)
         total += M.sum(axis=0)
     return total[None]

@@ -24,7 +24,8 @@ def orthonormal(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     length = np.linalg.norm(X, axis=0)
     Q, R = np.linalg.qr(X / length)
     scale = np.sqrt(len(X))
-    back = solve_triangular(R, np.eye(len(R))) / length[:, None] * scale
+    R_inverse = solve_triangular(R, np.eye(len(R)))
+    back = R_inverse / length[:, None] * scale
     return Q * scale, back
 
 
@@ -48,7 +49,8 @@ def separated(Z: np.ndarray, y: np.ndarray) -> bool:
     )
     # A separating combination of largest weight 1 has a length of at least sqrt(n), so that its
     # margins, none below zero, add up to that; without one the sum is zero.
-    return bool(program.status == 0 and -program.fun > 0.5 * np.sqrt(n))
+    total = -program.fun if program.status == 0 else 0.0
+    return bool(total > 0.5 * np.sqrt(n))
 
 
 def refuse_separated(X: np.ndarray, y: np.ndarray, terms: Sequence[str]) -> None:

@@ -94,7 +94,8 @@ class Rolling(Model):
             use = complete & np.isfinite(x_next).all(axis=1)
             constant, slopes = least_squares(X[use], y[use])
             forecasts = np.full(len(y), np.nan)
-            forecasts[use] = constant + np.einsum("nk,nk->n", x_next[use], slopes)
+            explained = np.einsum("nk,nk->n", x_next[use], slopes)
+            forecasts[use] = constant + explained
             return forecasts
 
         return walk(panel, fold, self.window, forecast_of, "rows forecast, refitting at each")
@@ -109,7 +110,8 @@ def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     still = flat(X, axis=1)
     x_mean = X.mean(axis=1)
     y_mean = y.mean(axis=1)
-    centred = np.where(still[:, None], 0.0, X - x_mean[:, None])
+    away = X - x_mean[:, None]
+    centred = np.where(still[:, None], 0.0, away)
     about = y - y_mean[:, None]
     length = np.sqrt(np.einsum("ntk,ntk->nk", centred, centred))
     if not np.isfinite(length).all():
@@ -120,14 +122,18 @@ def least_squares(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     R = np.matmul(Z_transposed, Z)
     r = np.matmul(Z_transposed, about[:, :, None])
     eigenvalues, vectors = np.linalg.eigh(R)
-    conditioned = eigenvalues[:, :1] > CONDITION * eigenvalues[:, -1:]
+    smallest = eigenvalues[:, :1]
+    largest = eigenvalues[:, -1:]
+    conditioned = smallest > CONDITION * largest
     inverse = np.divide(1.0, eigenvalues, out=np.zeros_like(eigenvalues), where=conditioned)
     rotated = np.matmul(vectors.swapaxes(1, 2), r)
-    b = np.matmul(vectors, inverse[:, :, None] * rotated)[:, :, 0]
+    scaled = inverse[:, :, None] * rotated
+    b = np.matmul(vectors, scaled)[:, :, 0]
     rest = np.flatnonzero(~conditioned[:, 0])
     if len(rest):
         pseudo_inverse = np.linalg.pinv(Z[rest], rcond=COLLINEAR)
-        b[rest] = np.matmul(pseudo_inverse, about[rest][:, :, None])[:, :, 0]
+        target = about[rest][:, :, None]
+        b[rest] = np.matmul(pseudo_inverse, target)[:, :, 0]
     slopes = b / scale
     constants = y_mean - np.einsum("nk,nk->n", x_mean, slopes)
     return constants, slopes

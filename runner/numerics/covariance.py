@@ -86,7 +86,8 @@ def projected(path: np.ndarray, cosines: int) -> np.ndarray:
     j = np.arange(1, cosines + 1)
     t = np.arange(1, T + 1)
     angle = np.pi * np.outer(j, t - 0.5) / T
-    projections = np.sqrt(2.0 / T) * np.cos(angle) @ path
+    cosine = np.sqrt(2.0 / T) * np.cos(angle)
+    projections = cosine @ path
     return np.asarray(projections.T @ projections / cosines)
 
 

@@ -73,9 +73,11 @@ def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
     Where dates lie together and have many values they are sorted one by one, which is several times
     sooner.
     """
-    starts = np.flatnonzero(date[1:] != date[:-1]) + 1
+    later = date[1:]
+    earlier = date[:-1]
+    starts = np.flatnonzero(later != earlier) + 1
     few_a_date = len(date) < MANY * (len(starts) + 1)
-    if few_a_date or (date[1:] < date[:-1]).any():
+    if few_a_date or (later < earlier).any():
         return np.lexsort((values, date))
     order = np.empty(len(date), dtype=np.intp)
     edges = [0, *starts.tolist(), len(date)]
@@ -98,7 +100,8 @@ def _beyond_rounding(
     """The same from the sums of squares (dates,) of the values about the mean of their date."""
     n = _counts(date, dates)
     spread = np.sqrt(squares / n)
-    size = np.sqrt(sums(values**2, date, dates) / n)
+    sizes = sums(values**2, date, dates)
+    size = np.sqrt(sizes / n)
 
     def quotients() -> np.ndarray:
         quotient = of_quotients(values).astype(float)
@@ -137,7 +140,9 @@ def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int
         return np.full(dates, NAN)
     # asked of the values: ranks of rounding noise would vary
     known = varies(x, date, dates) & varies(y, date, dates)
-    correlation = correlations(ranks(x, date), ranks(y, date), date, dates)
+    x_ranks = ranks(x, date)
+    y_ranks = ranks(y, date)
+    correlation = correlations(x_ranks, y_ranks, date, dates)
     return np.where(known, correlation, NAN)
 
 
@@ -163,9 +168,13 @@ def average(path: np.ndarray, horizon: int, returns: bool = False) -> Average:
     ratio = mean / x.std(ddof=1)
     t = ratio * np.sqrt(n)
     lags = default_lags(n, horizon)
-    variance = long_run((x - mean)[:, None], lags)[0, 0]
-    t_nw = mean * n / np.sqrt(variance) if variance > 0.0 else NAN
-    p_value = _p_value(x, horizon) if horizon > 1 else _two_sided(t_nw, n - 1)
+    centred = x - mean
+    variance = long_run(centred[:, None], lags)[0, 0]
+    t_nw = NAN
+    if variance > 0.0:
+        t_nw = mean * n / np.sqrt(variance)
+    overlap = horizon > 1
+    p_value = _p_value(x, horizon) if overlap else _two_sided(t_nw, n - 1)
     return Average(float(mean), float(ratio), float(t), float(t_nw), p_value, n)
 
 
@@ -176,7 +185,8 @@ def _p_value(x: np.ndarray, horizon: int) -> float:
         return NAN
     cosines = default_cosines(n, horizon)
     mean = x.mean()
-    variance = projected((x - mean)[:, None], cosines)[0, 0]
+    centred = x - mean
+    variance = projected(centred[:, None], cosines)[0, 0]
     error = np.sqrt(variance / n)
     return _two_sided(mean / error, cosines)
 

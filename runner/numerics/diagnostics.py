@@ -71,7 +71,8 @@ def normality(u: np.ndarray) -> list[Diagnostic]:
     skew = np.mean(e**3) / variance**1.5
     kurtosis = np.mean(e**4) / variance**2
     excess = kurtosis - 3.0
-    jarque_bera = len(u) / 6.0 * (skew**2 + excess**2 / 4.0)
+    n = len(u)
+    jarque_bera = n / 6.0 * (skew**2 + excess**2 / 4.0)
     return [
         _chi2("jarque_bera", "normal residuals", jarque_bera, 2),
         Diagnostic("skew", "", float(skew)),
@@ -89,7 +90,8 @@ def breusch_pagan(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnos
     n, k = X.shape
     if "const" not in terms or k == 1:
         return _absent(name, null, "needs a constant and a regressor")
-    return _chi2(name, null, n * _r2(u**2, X), k - 1)
+    statistic = n * _r2(u**2, X)
+    return _chi2(name, null, statistic, k - 1)
 
 
 def white(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
@@ -100,7 +102,8 @@ def white(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
     if "const" not in terms or k == 1:
         return _absent(name, null, "needs a constant and a regressor")
     # Products of shifted and scaled columns span the same space, and leave more digits.
-    scaled = np.column_stack([np.ones(n), _unit(X) * np.sqrt(n)])
+    regressors = _unit(X) * np.sqrt(n)
+    scaled = np.column_stack([np.ones(n), regressors])
     i, j = np.triu_indices(scaled.shape[1])
     if len(i) >= n:
         return _absent(name, null, f"{len(i)} products for {n} rows")
@@ -129,7 +132,8 @@ def breusch_godfrey(X: np.ndarray, u: np.ndarray, lags: int) -> Diagnostic:
         return _absent(name, null, f"{n} rows are too few")
     padded = np.concatenate([np.zeros(lags), u])
     regressors = np.column_stack([X, np.ones(n), *_lagged(padded, lags)])
-    return _chi2(name, null, n * _r2(u, regressors), lags)
+    statistic = n * _r2(u, regressors)
+    return _chi2(name, null, statistic, lags)
 
 
 def _lagged(values: np.ndarray, lags: int) -> list[np.ndarray]:
@@ -148,9 +152,10 @@ def ljung_box(u: np.ndarray, lags: int) -> Diagnostic:
     if _steady(u):
         return _absent(name, null, STEADY)
     e = u - u.mean()
-    products = np.array([e[j:] @ e[:-j] for j in range(1, lags + 1)])
+    j = np.arange(1, lags + 1)
+    products = np.array([e[lag:] @ e[:-lag] for lag in j])
     r = products / (e @ e)
-    rows = n - np.arange(1, lags + 1)
+    rows = n - j
     statistic = n * (n + 2) * np.sum(r**2 / rows)
     return _chi2(name, null, statistic, lags)
 
@@ -164,7 +169,8 @@ def arch_lm(u: np.ndarray, lags: int) -> Diagnostic:
         return _absent(name, null, f"{len(u)} rows are too few")
     squares = u**2
     regressors = np.column_stack([np.ones(n), *_lagged(squares, lags)])
-    return _chi2(name, null, n * _r2(squares[lags:], regressors), lags)
+    statistic = n * _r2(squares[lags:], regressors)
+    return _chi2(name, null, statistic, lags)
 
 
 def variance_inflation(X: np.ndarray, terms: Sequence[str]) -> list[Diagnostic]:

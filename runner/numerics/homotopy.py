@@ -60,8 +60,9 @@ class Knots(NamedTuple):
         """Active regressors (N, L) at lam (N, L)."""
         above = np.maximum(self._below(lam) - 1, 0)
         target = np.arange(len(lam))[:, None]
+        terms = self.terms[above, target]
         first_knot = self.lam[0][:, None]
-        return np.where(lam < first_knot, self.terms[above, target], 0)
+        return np.where(lam < first_knot, terms, 0)
 
     def _below(self, lam: np.ndarray) -> np.ndarray:
         """Position (N, L) of the first knot at or below lam."""
@@ -70,7 +71,8 @@ class Knots(NamedTuple):
 
     def over(self, S: int) -> Knots:
         """A copy over S knots, at least as many as there are; the last one is repeated."""
-        rows = np.minimum(np.arange(S), len(self.lam) - 1)
+        last = len(self.lam) - 1
+        rows = np.minimum(np.arange(S), last)
         return Knots(self.lam[rows], self.values[rows], self.terms[rows], self.ended.copy())
 
 
@@ -107,7 +109,8 @@ class _State:
     @property
     def values(self) -> np.ndarray:
         """Z b (N, m)."""
-        return np.matmul(self.b[:, None, :], self.ZA)[:, 0]
+        b = self.b[:, None, :]
+        return np.matmul(b, self.ZA)[:, 0]
 
     def keep(self, rows: np.ndarray) -> None:
         """Put away the paths that are not among these rows."""
@@ -127,7 +130,8 @@ def paths(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Kno
     if knots.ended.all():
         return knots
     astray = np.flatnonzero(~knots.ended)
-    noise = np.random.default_rng(0).uniform(-1.0, 1.0, X.shape[1])
+    generator = np.random.default_rng(0)
+    noise = generator.uniform(-1.0, 1.0, X.shape[1])
     longer = 1.0 + JITTER * noise
     again = _in_blocks(X * longer, y[astray], Z * longer, least[astray])
     S = max(len(knots.lam), len(again.lam))
@@ -142,18 +146,26 @@ def paths(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Kno
 
 def _in_blocks(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Knots:
     """The paths of some targets at a time."""
-    Xt = np.vstack([X.T, np.zeros((1, len(X)))])
-    Zt = np.vstack([Z.T, np.zeros((1, len(Z)))])
-    blocks = [slice(start, start + BLOCK) for start in range(0, len(y), BLOCK)]
-    parts = [_paths(Xt, y[block], Zt, least[block]) for block in blocks]
+    Xt = _transposed(X)
+    Zt = _transposed(Z)
+    parts = []
+    for start in range(0, len(y), BLOCK):
+        block = slice(start, start + BLOCK)
+        part = _paths(Xt, y[block], Zt, least[block])
+        parts.append(part)
     S = max(len(part.lam) for part in parts)
     parts = [part.over(S) for part in parts]
-    return Knots(
-        np.concatenate([part.lam for part in parts], axis=1),
-        np.concatenate([part.values for part in parts], axis=1),
-        np.concatenate([part.terms for part in parts], axis=1),
-        np.concatenate([part.ended for part in parts]),
-    )
+    lam = np.concatenate([part.lam for part in parts], axis=1)
+    values = np.concatenate([part.values for part in parts], axis=1)
+    terms = np.concatenate([part.terms for part in parts], axis=1)
+    ended = np.concatenate([part.ended for part in parts])
+    return Knots(lam, values, terms, ended)
+
+
+def _transposed(X: np.ndarray) -> np.ndarray:
+    """X' (p + 1, n) with a last row of zeros."""
+    zeros = np.zeros((1, len(X)))
+    return np.vstack([X.T, zeros])
 
 
 def _paths(Xt: np.ndarray, y: np.ndarray, Zt: np.ndarray, least: np.ndarray) -> Knots:
@@ -170,7 +182,8 @@ def _paths(Xt: np.ndarray, y: np.ndarray, Zt: np.ndarray, least: np.ndarray) -> 
     ended = state.lam <= least
     state.keep(np.flatnonzero(~ended))
     every = np.arange(len(state.target))
-    _join(state, every, np.abs(state.c).argmax(axis=1), Xt, Zt)
+    first = np.abs(state.c).argmax(axis=1)
+    _join(state, every, first, Xt, Zt)
     terms[0][state.target] = state.k
     for _ in range(MOST_STEPS * (n + 1)):
         on = ~ended[state.target]
@@ -197,7 +210,8 @@ def _start(Xt: np.ndarray, y: np.ndarray, m: int) -> _State:
     """Every path before its first regressor."""
     N, n = y.shape
     p = len(Xt) - 1
-    K = max(min(n - 1, p), 1)
+    most = min(n - 1, p)
+    K = max(most, 1)
     c = y @ Xt.T
     return _State(
         target=np.arange(N),
@@ -300,25 +314,31 @@ def _join(state: _State, rows: np.ndarray, j: np.ndarray, Xt: np.ndarray, Zt: np
     x = Xt[j]
     XA = state.XA[rows]
     inverse = state.inverse[rows]
-    h = np.zeros((len(rows), state.active.shape[1]))
+    K = state.b.shape[1]
+    h = np.zeros((len(rows), K))
     residual = x
     for _ in range(2):  # the second time takes out what rounding left of active columns
         products = np.matmul(XA, residual[:, :, None])
         h += np.matmul(inverse, products)[:, :, 0]
-        residual = x - np.matmul(h[:, None, :], XA)[:, 0]
+        projection = np.matmul(h[:, None, :], XA)[:, 0]
+        residual = x - projection
     left = np.sum(residual * residual, axis=1)
     size = np.sum(x * x, axis=1)
     new = left > COLLINEAR * size
-    state.banned[rows[~new], j[~new]] = True
+    collinear = ~new
+    state.banned[rows[collinear], j[collinear]] = True
     rows = rows[new]
     j = j[new]
     h = h[new]
     left = left[new]
     k = state.k[rows]
     h[np.arange(len(rows)), k] = -1.0
-    state.inverse[rows] += h[:, :, None] * h[:, None, :] / left[:, None, None]
+    border = h[:, :, None] * h[:, None, :]
+    border /= left[:, None, None]
+    state.inverse[rows] += border
+    c = state.c[rows, j]
     state.active[rows, k] = j
-    state.sign[rows, k] = np.sign(state.c[rows, j])
+    state.sign[rows, k] = np.sign(c)
     state.XA[rows, k] = Xt[j]
     state.ZA[rows, k] = Zt[j]
     state.k[rows] += 1
@@ -332,7 +352,9 @@ def _leave(state: _State, rows: np.ndarray, place: np.ndarray, p: int) -> None:
     inverse = state.inverse[rows]
     column = inverse[each, :, place]
     diagonal = column[each, place]
-    inverse -= column[:, :, None] * column[:, None, :] / diagonal[:, None, None]
+    border = column[:, :, None] * column[:, None, :]
+    border /= diagonal[:, None, None]
+    inverse -= border
     for view in (inverse, inverse.swapaxes(1, 2)):
         view[each, place] = view[each, last]
         view[each, last] = 0.0

@@ -69,9 +69,11 @@ def wald(b: np.ndarray, V: np.ndarray, df: float, restriction: Restriction) -> W
     m = len(gap)
     covariance = R @ V @ R.T
     variance = np.diag(covariance)
-    scale = np.sqrt(np.maximum(variance, np.finfo(float).tiny))
+    tiny = np.finfo(float).tiny
+    scale = np.sqrt(np.maximum(variance, tiny))
     correlations = covariance / np.outer(scale, scale)
-    without_cancelling = np.abs(R) @ np.sqrt(np.diag(V))
+    errors = np.sqrt(np.diag(V))
+    without_cancelling = np.abs(R) @ errors
     cancelled = variance <= CANCELLED * without_cancelling**2
     if cancelled.any() or np.linalg.matrix_rank(correlations) < m:
         raise NotEstimable(f"{restriction.text}: the covariance of the tested terms is singular")

@@ -97,7 +97,8 @@ def solve(
     length = np.linalg.norm(X, axis=0)
     Q, R = np.linalg.qr(X / length)
     _refuse_collinear(R, terms)
-    inverse = solve_triangular(R, np.eye(k)) / length[:, None]
+    R_inverse = solve_triangular(R, np.eye(k))
+    inverse = R_inverse / length[:, None]
     b = inverse @ (Q.T @ y)
     u = y - X @ b
     bread = inverse @ inverse.T

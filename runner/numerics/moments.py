@@ -60,18 +60,26 @@ def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, of: str | None = Non
     date (T, 1, K + 1).
     """
     t, i = _spread(use)
-    of_all = np.append(X[t, i].mean(axis=0), y[t, i].mean())[None, None]
+    x_mean = X[t, i].mean(axis=0)
+    y_mean = y[t, i].mean()
+    of_all = np.append(x_mean, y_mean)[None, None]
     if of is None:
         return of_all
     axis = 0 if of == "asset" else 1
-    length = use.shape[axis]
-    few = np.linspace(0, length - 1, min(FEW, length)).astype(int)
-    Z = np.concatenate([X.take(few, axis), y.take(few, axis)[:, :, None]], axis=2)
+    few = _evenly(use.shape[axis], FEW)
+    x = X.take(few, axis)
+    target = y.take(few, axis)[:, :, None]
+    Z = np.concatenate([x, target], axis=2)
     known = use.take(few, axis)[:, :, None]
     count = known.sum(axis=axis, keepdims=True)
     total = np.where(known, Z, 0.0).sum(axis=axis, keepdims=True)
     mean = total / np.maximum(count, 1)
     return np.where(count > 0, mean, of_all)
+
+
+def _evenly(n: int, most: int) -> np.ndarray:
+    """At most so many positions among n, evenly spread from the first to the last."""
+    return np.linspace(0, n - 1, min(most, n)).astype(int)
 
 
 def _spread(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,19 +88,20 @@ def _spread(use: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Of many rows only those that have one of them are listed.
     """
     if use.all():
-        cells = np.linspace(0, use.size - 1, min(SAMPLE, use.size)).astype(int)
+        cells = _evenly(use.size, SAMPLE)
         return np.divmod(cells, use.shape[1])
     until = use.sum(axis=1).cumsum()
-    total = int(until[-1])
-    ranks = np.linspace(0, total - 1, min(SAMPLE, total)).astype(int)
+    ranks = _evenly(int(until[-1]), SAMPLE)
     t = np.searchsorted(until, ranks, side="right")
-    rank_in_row = ranks - np.append(0, until)[t]
+    before = np.append(0, until)
+    rank_in_row = ranks - before[t]
     rows, at = np.unique(t, return_inverse=True)
     used = use[rows]
     cells = np.flatnonzero(used)
     count = used.sum(axis=1)
     first = count.cumsum() - count
-    return t, cells[first[at] + rank_in_row] % use.shape[1]
+    i = cells[first[at] + rank_in_row] % use.shape[1]
+    return t, i
 
 
 def moments(
@@ -117,11 +126,13 @@ def moments(
         whole: cells of the panel that these are a part of, by which it is decided whether
             `runner.numerics.compiled` sums them.
     """
-    add = kernel.sums if kernel.wanted(max(y.size, whole)) else _moments
+    compiled = kernel.wanted(max(y.size, whole))
+    add = kernel.sums if compiled else _moments
 
     def of_rows(part: slice) -> np.ndarray:
-        about = _point_of(shift, part)
-        return add(X[part], y[part], use[part], about, by_date, of_part(weights, part))
+        point = _point_of(shift, part)
+        w = of_part(weights, part)
+        return add(X[part], y[part], use[part], point, by_date, w)
 
     parts = halves(len(y), of_rows)
     return np.concatenate(parts) if by_date else np.asarray(sum(parts))
@@ -131,7 +142,8 @@ def halves(T: int, work: Callable[[slice], Any]) -> list[Any]:
     """Results of `work` on the halves of T rows, side by side; on all at once of few rows."""
     if T < HALVED:
         return [work(slice(0, T))]
-    rows = [slice(0, T // 2), slice(T // 2, T)]
+    half = T // 2
+    rows = [slice(0, half), slice(half, T)]
     with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(2) as pool:
         return list(pool.map(work, rows))
 
@@ -180,15 +192,18 @@ def _of_dates(
     T, N = y.shape
     P = X.shape[2] + 2
     M = np.zeros((T, P, P))
-    buffer = np.empty((min(BLOCK, T), P - 1, N))
+    most = min(BLOCK, T)
+    buffer = np.empty((most, P - 1, N))
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
         columns = buffer[: part.stop - start]
         z = columns.swapaxes(1, 2)
         point = _point_of(shift, part)
+        x = X[part].swapaxes(1, 2)
         x_point = point[:, :, :-1].swapaxes(1, 2)
-        np.subtract(X[part].swapaxes(1, 2), x_point, out=columns[:, :-1])
-        np.subtract(y[part], point[:, :, -1], out=columns[:, -1])
+        y_point = point[:, :, -1]
+        np.subtract(x, x_point, out=columns[:, :-1])
+        np.subtract(y[part], y_point, out=columns[:, -1])
         _zero_unused(z, use[part])
         w = _weights_in_use(use[part], of_part(weights, part))
         M[part, 0, 0] += w.sum(axis=1)
@@ -210,7 +225,8 @@ def _of_assets(
     P = X.shape[2] + 2
     M = np.zeros((N, P, P))
     products = np.zeros((N, P - 1, P - 1))
-    buffer = np.empty((min(BLOCK, T), N, P - 1))
+    most = min(BLOCK, T)
+    buffer = np.empty((most, N, P - 1))
     for start in range(0, T, BLOCK):
         part = slice(start, min(start + BLOCK, T))
         z = buffer[: part.stop - start]
@@ -224,7 +240,8 @@ def _of_assets(
         else:
             M[:, 0, 1:] += np.einsum("tnp,tn->np", z, w)
             z *= np.sqrt(w)[:, :, None]
-        products += np.matmul(z.transpose(1, 2, 0), z.transpose(1, 0, 2))
+        of_asset = z.transpose(1, 0, 2)
+        products += np.matmul(of_asset.swapaxes(1, 2), of_asset)
     M[:, 1:, 1:] = products
     M[:, 1:, 0] = M[:, 0, 1:]
     return M
@@ -247,9 +264,10 @@ def _side_by_side(X: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
     The regressors as one lump where they lie together, as loops over a few numbers cost more than
     the numbers.
     """
-    together_in_memory = X.shape[2] and X.strides[2] == X.itemsize
-    if together_in_memory and X.dtype == out.dtype:
-        lump = f"V{X.itemsize * X.shape[2]}"
+    K = X.shape[2]
+    one_lump = K > 0 and X.strides[2] == X.itemsize
+    if one_lump and X.dtype == out.dtype:
+        lump = f"V{X.itemsize * K}"
         cells = out.view([("x", lump), ("y", out.dtype)])
         cells["x"] = X.view(lump)
     else:
@@ -267,7 +285,8 @@ def of_units(M: np.ndarray, owns: Sequence[np.ndarray], by: str | None) -> np.nd
     if by == "asset":
         return M
     if by is None:
-        return np.array([M.sum(axis=0) for _ in owns])
+        whole = M.sum(axis=0)
+        return np.array([whole for _ in owns])
     return np.array([M[own].sum(axis=0) for own in owns])
 
 
@@ -286,14 +305,17 @@ def together(M: np.ndarray, away: np.ndarray, member: np.ndarray) -> np.ndarray:
     L = member.shape[1]
     n = M[:, 0, 0]
     first = M[:, 0].copy()
-    across = first[:, 1:].T @ away
-    first[:, 1:] += n[:, None] * away
+    columns = first[:, 1:]
+    across = columns.T @ away
+    columns += n[:, None] * away
+    both_away = (away.T * n) @ away
     whole = M.sum(axis=0)
-    whole[1:, 1:] += across + across.T + (away.T * n) @ away
-    whole[0, 1:] = first[:, 1:].sum(axis=0)
+    whole[1:, 1:] += across + across.T + both_away
+    whole[0, 1:] = columns.sum(axis=0)
     whole[1:, 0] = whole[0, 1:]
-    others = [*range(P - 1), P - 1 + L]
-    own = slice(P - 1, P - 1 + L)
+    target = P - 1 + L
+    others = [*range(P - 1), target]
+    own = slice(P - 1, target)
     grown = np.empty((P + L, P + L))
     grown[np.ix_(others, others)] = whole
     grown[others, own] = first.T @ member
@@ -304,7 +326,8 @@ def together(M: np.ndarray, away: np.ndarray, member: np.ndarray) -> np.ndarray:
 
 def with_zeros(point: np.ndarray, L: int) -> np.ndarray:
     """The point (1, U, P + L - 1) that is 0 in L columns before the target."""
-    return np.insert(point, [point.shape[2] - 1] * L, 0.0, axis=2)
+    target = point.shape[2] - 1
+    return np.insert(point, [target] * L, 0.0, axis=2)
 
 
 def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = None) -> Solved:
@@ -321,15 +344,19 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     point = shift.reshape(-1, K + 1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = M[:, 0, 1:] / w[:, None]
-        centred = M[:, 1:, 1:] - w[:, None, None] * mean[:, :, None] * mean[:, None, :]
+        total = w[:, None] * mean
+        squared_mean = total[:, :, None] * mean[:, None, :]
+        centred = M[:, 1:, 1:] - squared_mean
         variation = np.einsum("ujj->uj", centred)
         length = np.sqrt(np.maximum(variation, 0.0))
-        correlations = centred / (length[:, :, None] * length[:, None, :])
-    total = np.einsum("ujj->uj", M[:, 1:, 1:])
-    sound = (n > K + 1) & _kept(length, total)
+        lengths = length[:, :, None] * length[:, None, :]
+        correlations = centred / lengths
+    squares = np.einsum("ujj->uj", M[:, 1:, 1:])
+    sound = (n > K + 1) & _kept(length, squares)
     sound &= np.isfinite(correlations).all(axis=(1, 2))
     sound &= ~_perhaps_flat(length, w, mean + point)
-    Rxx = np.where(sound[:, None, None], correlations[:, :K, :K], np.eye(K))
+    of_regressors = correlations[:, :K, :K]
+    Rxx = np.where(sound[:, None, None], of_regressors, np.eye(K))
     if K:
         sound &= _conditioned(Rxx)
         Rxx[~sound] = np.eye(K)
@@ -343,22 +370,26 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     slopes = beta * (scale[:, K:] / x_scale)
     mean = np.where(sound[:, None], mean, 0.0) + point
     x_mean = mean[:, :K]
-    constant = mean[:, K] - np.einsum("uj,uj->u", slopes, x_mean)
+    explained = np.einsum("uj,uj->u", slopes, x_mean)
+    constant = mean[:, K] - explained
     tss = scale[:, K] ** 2
-    inner = inverse / (x_scale[:, :, None] * x_scale[:, None, :])
+    ssr = tss * unexplained
+    scales = x_scale[:, :, None] * x_scale[:, None, :]
+    inner = inverse / scales
     bread = _with_constant(inner, x_mean, np.where(w > 0.0, w, 1.0))
     b = np.column_stack([constant, slopes])
-    return Solved(b, bread, n.astype(int), tss * unexplained, tss, sound)
+    return Solved(b, bread, n.astype(int), ssr, tss, sound)
 
 
-def _kept(length: np.ndarray, total: np.ndarray) -> np.ndarray:
+def _kept(length: np.ndarray, squares: np.ndarray) -> np.ndarray:
     """(U,) whether every column keeps its digits when centred, and is of a size that has squares.
 
-    Length (U, P - 1) of the centred columns, total (U, P - 1) their sums of squares before.
+    Length (U, P - 1) of the centred columns, and their sums of squares (U, P - 1) before.
     """
-    varies = length**2 > KEPT * total
-    sized = (total > LARGEST**-2) & (total < LARGEST**2)
-    return np.asarray((varies & sized).all(axis=1))
+    varies = length**2 > KEPT * squares
+    not_small = squares > LARGEST**-2
+    not_large = squares < LARGEST**2
+    return np.asarray((varies & not_small & not_large).all(axis=1))
 
 
 def _perhaps_flat(length: np.ndarray, n: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -376,17 +407,23 @@ def _conditioned(R: np.ndarray) -> np.ndarray:
 
     By norms, which are enough for most and known at once; by eigenvalues for the rest.
     """
-    norm = np.abs(R).sum(axis=1).max(axis=1)
     try:
         with np.errstate(all="ignore"):
-            inverse_norm = np.abs(np.linalg.inv(R)).sum(axis=1).max(axis=1)
-            far = norm * inverse_norm < 1.0 / CONDITION
+            condition = _norm(R) * _norm(np.linalg.inv(R))
+            far = condition < 1.0 / CONDITION
     except np.linalg.LinAlgError:
         far = np.zeros(len(R), dtype=bool)
     near = np.flatnonzero(~far)
     eigenvalues = np.linalg.eigvalsh(R[near])
-    far[near] = eigenvalues[:, 0] > CONDITION * eigenvalues[:, -1]
+    smallest = eigenvalues[:, 0]
+    largest = eigenvalues[:, -1]
+    far[near] = smallest > CONDITION * largest
     return far
+
+
+def _norm(R: np.ndarray) -> np.ndarray:
+    """(U,) largest absolute column sum of matrices (U, K, K)."""
+    return np.abs(R).sum(axis=1).max(axis=1)
 
 
 def _with_constant(inner: np.ndarray, mean: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -394,10 +431,12 @@ def _with_constant(inner: np.ndarray, mean: np.ndarray, n: np.ndarray) -> np.nda
 
     Means (U, K) of the regressors; n (U,) is the sum of the weights.
     """
-    K = mean.shape[1]
-    bread = np.empty((len(n), K + 1, K + 1))
+    U, K = mean.shape
+    k = K + 1
+    bread = np.empty((U, k, k))
     across = -np.einsum("ujl,ul->uj", inner, mean)
-    bread[:, 0, 0] = 1.0 / n - np.einsum("uj,uj->u", across, mean)
+    of_means = np.einsum("uj,uj->u", across, mean)
+    bread[:, 0, 0] = 1.0 / n - of_means
     bread[:, 0, 1:] = across
     bread[:, 1:, 0] = across
     bread[:, 1:, 1:] = inner

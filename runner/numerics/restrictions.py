@@ -93,7 +93,8 @@ def restriction(text: str, terms: Sequence[str]) -> Restriction:
     for row, equation in enumerate(equations):
         R[row] = [equation.get(term, 0.0) for term in terms]
         q[row] = 0.0 - equation.get("", 0.0)
-    if not (np.isfinite(R).all() and np.isfinite(q).all()):
+    finite = np.isfinite(R).all() and np.isfinite(q).all()
+    if not finite:
         raise ValueError(f"{text!r}: allowed: finite numbers")
     size = np.abs(R).max(axis=1, keepdims=True)
     if not size.all() or np.linalg.matrix_rank(R / size) < len(equations):

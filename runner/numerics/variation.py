@@ -33,24 +33,19 @@ EXACT_FIT = 1e-26
 
 
 def of_quotients(values: np.ndarray) -> np.ndarray:
-    """Whether each value is a quotient less one: it has no digit below those of a number near
-    one.
-    """
+    """Whether each value is a quotient less one: no digit is below those of a number near one."""
     return np.asarray((1.0 + values) - 1.0 == values)
 
 
 def near_rounding(spread: Any, size: Any) -> np.ndarray:
-    """Whether a spread is so small that it would be rounding alone if the values of this size were
-    quotients.
-    """
+    """Whether a spread would be rounding alone if the values of this size were quotients."""
     return np.asarray(spread <= ROUNDING * (1.0 + np.abs(size)))
 
 
 def rounding_alone(
     spread: Any, size: Any, relative: float, quotients: Callable[[], Any]
 ) -> np.ndarray:
-    """Whether a spread is rounding alone: beside the size of the values, or beside one where they
-    are quotients.
+    """Whether a spread is rounding alone: relative to the size of the values, of quotients to one.
 
     Args:
         spread, size: of each set of values, in their unit: range and largest size, or deviation and
@@ -61,14 +56,15 @@ def rounding_alone(
     """
     known = np.asarray(spread <= relative * np.abs(size))
     near = near_rounding(spread, size) & ~known
-    return np.asarray(known | (near & quotients())) if near.any() else known
+    if not near.any():
+        return known
+    return np.asarray(known | (near & quotients()))
 
 
 def flat(
     values: np.ndarray, axis: int = 0, relative: float = FLAT, returns: bool = False
 ) -> np.ndarray:
-    """Whether finite values differ by rounding alone, along an axis of which they have at least
-    one.
+    """Whether finite values differ by rounding alone, along an axis with at least one of them.
 
     Args:
         values: numbers of any shape.
@@ -78,35 +74,35 @@ def flat(
     """
     size = np.abs(values).max(axis=axis)
     spread = np.ptp(values, axis=axis)
-    return rounding_alone(
-        spread, size, relative, lambda: returns or _steps_of_quotients(values, axis)
-    )
+
+    def quotients() -> Any:
+        return returns or _steps_of_quotients(values, axis)
+
+    return rounding_alone(spread, size, relative, quotients)
 
 
 def flat_where_known(values: np.ndarray, axis: int) -> np.ndarray:
-    """Whether values with missing ones (NaN), made from many, differ by rounding alone; the axis
-    is kept.
-    """
+    """Whether values made from many differ by rounding alone, NaN left out; the axis is kept."""
     missing = np.isnan(values)
     size = np.where(missing, 0.0, np.abs(values)).max(axis=axis, keepdims=True)
     least = np.where(missing, np.inf, values).min(axis=axis, keepdims=True)
-    spread = np.where(missing, -np.inf, values).max(axis=axis, keepdims=True) - least
+    most = np.where(missing, -np.inf, values).max(axis=axis, keepdims=True)
+    spread = most - least
     quotients = partial(np.all, of_quotients(values) | missing, axis=axis, keepdims=True)
     return rounding_alone(spread, size, COMPUTED, quotients)
 
 
 def _steps_of_quotients(values: np.ndarray, axis: int) -> np.ndarray:
-    """Whether values differ by whole steps of numbers near one, as quotients less the same rate
-    do.
-    """
-    steps = (values - values.take([0], axis)) / (EPS / 2.0)
+    """Whether values differ by whole steps of numbers near one, as quotients less a rate do."""
+    away = values - values.take([0], axis)
+    steps = away / (EPS / 2.0)
     whole = np.round(steps)
-    return np.asarray((np.abs(steps - whole) <= SLOP * np.abs(whole)).all(axis=axis))
+    near_whole = np.abs(steps - whole) <= SLOP * np.abs(whole)
+    return np.asarray(near_whole.all(axis=axis))
 
 
 def explained(ssr: float, rows: int, size: float, y: np.ndarray) -> bool:
-    """Whether the residuals of a fit are rounding alone, so that errors of its estimates would be
-    noise.
+    """Whether the residuals of a fit are rounding alone: errors of estimates would be noise.
 
     Args:
         ssr: sum of squared residuals of so many rows.
@@ -115,19 +111,19 @@ def explained(ssr: float, rows: int, size: float, y: np.ndarray) -> bool:
     """
     residual = np.sqrt(ssr / rows)
     level = np.sqrt(size / rows)
-    return bool(rounding_alone(residual, level, np.sqrt(EXACT_FIT), lambda: of_quotients(y).all()))
+    relative = np.sqrt(EXACT_FIT)
+    return bool(rounding_alone(residual, level, relative, lambda: of_quotients(y).all()))
 
 
 def mean_over_spread(values: np.ndarray, returns: bool = False) -> float:
-    """Mean over standard deviation (ddof 1) of values (n,); NaN of fewer than two, or where they
-    do not vary.
-    """
+    """Mean over standard deviation (ddof 1) of values (n,); NaN of fewer than two, or flat."""
     if len(values) < 2 or flat(values, relative=COMPUTED, returns=returns):
         return float("nan")
     return float(values.mean() / values.std(ddof=1))
 
 
-FEW, ENOUGH = 10, 30  # distinct values below which a column is odd, if it has so many rows
+FEW = 10  # distinct values below which a column is odd
+ENOUGH = 30  # rows from which on it is looked at
 
 
 def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
@@ -135,20 +131,20 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
 
     Columns that are constant, that hold 0 and 1 alone, or that have few rows are left out.
     """
-    found = {}
+    columns = {}
     for i in np.flatnonzero(use.sum(axis=0) >= ENOUGH):
         own = values[use[:, i], i]
         if _distinct(own[: 2 * ENOUGH]) >= FEW:
             continue
         distinct = _distinct(own)
-        if 1 < distinct < FEW and not np.isin(own, (0.0, 1.0)).all():
-            found[int(i)] = distinct
-    return found
+        dummy = np.isin(own, (0.0, 1.0)).all()
+        if 1 < distinct < FEW and not dummy:
+            columns[int(i)] = distinct
+    return columns
 
 
 def _distinct(values: np.ndarray) -> int:
-    """How many values (n,) there are, those counted once that differ by the rounding of a
-    quotient.
-    """
+    """How many values (n,) there are; those that differ by rounding of a quotient count once."""
     ordered = np.sort(values)
-    return 1 + int((~near_rounding(np.diff(ordered), ordered[1:])).sum())
+    same = near_rounding(np.diff(ordered), ordered[1:])
+    return 1 + int((~same).sum())

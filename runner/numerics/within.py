@@ -50,7 +50,8 @@ class Cells(NamedTuple):
             stop = min(start + BLOCK, rows.stop)
             part = slice(start, stop)
             z = buffer[: stop - start]
-            z[:, :K] = self.X[part].swapaxes(1, 2)
+            X = self.X[part]
+            z[:, :K] = X.swapaxes(1, 2)
             z[:, K] = self.y[part]
             yield part, z, self._weights(part)
 
@@ -122,8 +123,9 @@ def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
         if number == 0:
             variation = np.diag(S)
             mean = A.sum(axis=0) / dummies.total
-            tss = float(S[K, K] - dummies.total * mean[K] ** 2)
-            squares = variation + dummies.total * shift * (2.0 * mean + shift)
+            total = dummies.total
+            tss = float(S[K, K] - total * mean[K] ** 2)
+            squares = variation + total * shift * (2.0 * mean + shift)
         alpha_step, delta_step = dummies.solve(A, D)
         alpha = alpha + alpha_step
         delta = delta + delta_step
@@ -144,7 +146,8 @@ def _sums(
     Returns:
         Products S (P, P), sums over dates A (N, P) and sums over assets D (T, P).
     """
-    parts = halves(len(delta), lambda rows: _sums_of(cells, alpha, delta, rows))
+    T = len(delta)
+    parts = halves(T, lambda rows: _sums_of(cells, alpha, delta, rows))
     S = np.asarray(sum(part[0] for part in parts))
     A = np.asarray(sum(part[1] for part in parts))
     D = np.concatenate([part[2] for part in parts])
@@ -172,8 +175,8 @@ def _sums_of(
         products = np.matmul(z, weighted.swapaxes(1, 2))
         S += products.sum(axis=0)
         A += weighted.sum(axis=0)
-        block = slice(part.start - rows.start, part.stop - rows.start)
-        D[block] = weighted.sum(axis=2)
+        first = part.start - rows.start
+        D[first : first + len(z)] = weighted.sum(axis=2)
     return S, A, D
 
 
@@ -255,7 +258,8 @@ def _factor(C: np.ndarray, pinned: np.ndarray) -> tuple[np.ndarray, bool]:
     row_weights = C.sum(axis=1)
     root = np.sqrt(np.where(row_weights > 0.0, row_weights, 1.0))
     scaled = C / root[:, None]
-    G = np.diag(C.sum(axis=0)) - scaled.T @ scaled
+    column_weights = np.diag(C.sum(axis=0))
+    G = column_weights - scaled.T @ scaled
     zero = _zero_effects(C, pinned)
     G[zero] = 0.0
     G[:, zero] = 0.0
@@ -299,11 +303,13 @@ def _first_of_each_component(use: np.ndarray) -> np.ndarray:
     if use.all(axis=1).any():  # a full row connects every column
         return np.array([0])
     t, i = np.nonzero(use)
+    nodes = T + N  # rows first, then columns; a cell is an edge
     edges = np.ones(len(t), dtype=np.int8)
-    graph = coo_array((edges, (t, T + i)), shape=(T + N, T + N))
+    graph = coo_array((edges, (t, T + i)), shape=(nodes, nodes))
     _, component = connected_components(graph, directed=False)
     used = np.flatnonzero(use.any(axis=0))
-    _, first = np.unique(component[T + used], return_index=True)
+    component_of_used = component[T + used]
+    _, first = np.unique(component_of_used, return_index=True)
     return used[first]
 
 
@@ -323,8 +329,8 @@ def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
         )
     _refuse_outsized(found, cells, terms)
     _refuse_absorbed(found, terms)
-    left = np.diag(found.S)
-    length = np.sqrt(left)
+    variation = np.diag(found.S)
+    length = np.sqrt(variation)
     correlations = found.S / np.outer(length, length)
     Rxx = correlations[:K, :K]
     rxy = correlations[:K, K]
@@ -337,21 +343,23 @@ def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
     x_length = length[:K]
     b = beta * length[K] / x_length
     bread = inverse / np.outer(x_length, x_length)
-    return Solved(b, bread, float(left[K]) * unexplained, sound)
+    return Solved(b, bread, float(variation[K]) * unexplained, sound)
 
 
-def _refuse_outsized(found: Within, cells: Cells, terms: Sequence[str]) -> None:
+def _refuse_outsized(left: Within, cells: Cells, terms: Sequence[str]) -> None:
     """Refuse columns whose squares may not fit; they are looked at row by row only then."""
-    within_size = (found.squares > LARGEST**-2) & (found.squares < LARGEST**2)
-    if within_size.all():
+    not_small = left.squares > LARGEST**-2
+    not_large = left.squares < LARGEST**2
+    if (not_small & not_large).all():
         return
-    columns = np.column_stack([cells.y[cells.use], cells.X[cells.use]])
-    refuse_outsized(columns, ["the target", *terms])
+    y = cells.y[cells.use]
+    X = cells.X[cells.use]
+    refuse_outsized(np.column_stack([y, X]), ["the target", *terms])
 
 
-def _refuse_absorbed(found: Within, terms: Sequence[str]) -> None:
+def _refuse_absorbed(left: Within, terms: Sequence[str]) -> None:
     """Refuse columns of which the effects leave nothing."""
-    absorbed = np.diag(found.S) <= ABSORBED * found.squares
+    absorbed = np.diag(left.S) <= ABSORBED * left.squares
     columns = [*terms, "the target"]
     names = [columns[j] for j in np.flatnonzero(absorbed)]
     if names:

@@ -45,15 +45,17 @@ def principal(panel: Panel, rows: np.ndarray, count: int) -> Components:
     if count > most:
         cells = usable.sum(axis=0)
         fewest = int(cells.argmin())
+        limits = f"{N} assets, {n} rows on which every asset has a target"
+        shortest = f"{panel.assets[fewest]} has {int(cells[fewest])}"
         raise DataError(
-            f"model.components: given {count}; allowed: at most {max(most, 0)} ({N} assets, "
-            f"{n} rows on which every asset has a target; "
-            f"{panel.assets[fewest]} has {int(cells[fewest])})"
+            f"model.components: given {count}; "
+            f"allowed: at most {max(most, 0)} ({limits}; {shortest})"
         )
     centred = y - y.mean(axis=0)
     _, singular, right = np.linalg.svd(centred, full_matrices=False)
     vectors = right[:count].T
-    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(count)]
+    at = np.abs(vectors).argmax(axis=0)
+    largest = vectors[at, np.arange(count)]
     weights = vectors * np.sign(largest)
     variance = singular**2
     return Components(weights, variance[:count] / np.sum(variance))

@@ -49,16 +49,20 @@ def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
         raise NotEstimable(f"{n} rows for {k} terms; needs {k + LEAST}")
     Z = _orthonormal(X)
     # sums of z z' and z y over the rows up to each
-    ZZ = np.cumsum(Z[:, :, None] * Z[:, None, :], axis=0)
+    products = Z[:, :, None] * Z[:, None, :]
+    ZZ = np.cumsum(products, axis=0)
     Zy = np.cumsum(Z * y[:, None], axis=0)
     eigenvalues = np.linalg.eigvalsh(ZZ)
-    determined = eigenvalues[:, 0] > RANK_TOLERANCE * eigenvalues[:, -1]
+    smallest = eigenvalues[:, 0]
+    largest = eigenvalues[:, -1]
+    determined = smallest > RANK_TOLERANCE * largest
     start = max(k, 1 + int(np.argmax(determined)))
     if n - start < LEAST:
         raise NotEstimable(f"the first {start:,} of {n:,} rows do not determine every coefficient")
     z = Z[start:]
-    right = np.stack([Zy[start - 1 : -1], z], axis=2)
-    solved = np.linalg.solve(ZZ[start - 1 : -1], right)
+    before = slice(start - 1, -1)
+    right = np.stack([Zy[before], z], axis=2)
+    solved = np.linalg.solve(ZZ[before], right)
     b = solved[:, :, 0]
     error = y[start:] - np.einsum("tk,tk->t", z, b)
     variance = 1.0 + np.einsum("tk,tk->t", z, solved[:, :, 1])
@@ -68,7 +72,8 @@ def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _orthonormal(X: np.ndarray) -> np.ndarray:
     """Columns (n, k) of unit mean square and no correlation: the same residuals, more digits."""
     length = np.linalg.norm(X, axis=0)
-    Q, R = np.linalg.qr(X / np.where(length > 0.0, length, 1.0))
+    scale = np.where(length > 0.0, length, 1.0)
+    Q, R = np.linalg.qr(X / scale)
     if np.linalg.cond(R) > 1.0 / RANK_TOLERANCE:
         raise NotEstimable("the columns are collinear")
     return Q * np.sqrt(len(X))
@@ -83,7 +88,8 @@ def cusum_test(w: np.ndarray) -> Cusum:
     if flat(w, relative=COMPUTED):
         raise NotEstimable("the recursive residuals do not vary")
     m = len(w)
-    path = np.cumsum(w / w.std(ddof=1)) / np.sqrt(m)
+    standardised = w / w.std(ddof=1)
+    path = np.cumsum(standardised) / np.sqrt(m)
     line = 1.0 + 2.0 * np.arange(1, m + 1) / m
     ratio = np.abs(path) / line
     at = int(ratio.argmax())
@@ -100,7 +106,8 @@ def crossing(a: float) -> float:
     if a < FORMULA_FROM:
         return 1.0 - SLOPE_BELOW * a
     beyond = 1.0 - ndtr(3.0 * a)
-    reflected = np.exp(-4.0 * a**2) * (ndtr(a) + ndtr(5.0 * a) - 1.0)
+    between = ndtr(a) + ndtr(5.0 * a) - 1.0
+    reflected = np.exp(-4.0 * a**2) * between
     both = np.exp(-16.0 * a**2) * (1.0 - ndtr(a))
     return float(2.0 * (beyond + reflected - both))
 

@@ -106,7 +106,8 @@ def chow(X: np.ndarray, y: np.ndarray, split: int, cov: str, lags: int = 0) -> W
     """
     after = (np.arange(len(y)) >= split).astype(float)
     names = [f"regressor {j} after the split" for j in range(X.shape[1])]
-    return added(X, X * after[:, None], names, y, cov, lags)
+    X_after = X * after[:, None]
+    return added(X, X_after, names, y, cov, lags)
 
 
 def largest_break(X: np.ndarray, u: np.ndarray, trim: float, lags: int, draws: int) -> Broken:
@@ -133,7 +134,8 @@ def largest_break(X: np.ndarray, u: np.ndarray, trim: float, lags: int, draws: i
     S = sums[rows - 1] / np.sqrt(n)
     s = rows / n
     V_inverse_S = np.linalg.solve(V, S.T).T
-    path = np.einsum("tk,tk->t", S, V_inverse_S) / (s * (1.0 - s))
+    squared = np.einsum("tk,tk->t", S, V_inverse_S)
+    path = squared / (s * (1.0 - s))
     at = int(path.argmax())
     limit = _tied_down(k, min(n, MOST_STEPS), trim, draws)
     as_large = np.sum(limit >= path[at])
@@ -162,8 +164,10 @@ def _tied_down(k: int, steps: int, trim: float, draws: int) -> np.ndarray:
         paths = min(size, draws - start)
         increments = generator.standard_normal((paths, steps, k))
         walk = increments.cumsum(axis=1) / np.sqrt(steps)
-        bridge = walk[:, rows - 1] - s[:, None] * walk[:, -1:]
-        bessel = np.sum(bridge**2, axis=2) / (s * (1.0 - s))
+        end = walk[:, -1:]
+        bridge = walk[:, rows - 1] - s[:, None] * end
+        squared = np.sum(bridge**2, axis=2)
+        bessel = squared / (s * (1.0 - s))
         largest[start : start + size] = bessel.max(axis=1)
     return largest
 

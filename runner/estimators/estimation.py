@@ -93,7 +93,8 @@ class Estimates:
 def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows of the panel."""
     panel = replace(panel, weights=weights_of(model, panel, rows))
-    estimates = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
+    terms = model.terms(panel.names)
+    estimates = nothing(units(panel, rows, model.by), len(terms))
     fitted = np.zeros((len(panel.valid), 1), dtype=bool)
     fitted[rows] = True
     use = panel.valid & fitted
@@ -114,10 +115,15 @@ def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
     """
     if names is None:
         return panel.X
-    at = [panel.names.index(name) for name in names if name in panel.names]
-    if at and at == list(range(at[0], at[0] + len(at))):
+    at = _positions(panel, names)
+    if at and at == list(range(at[0], at[-1] + 1)):
         return panel.X[:, :, at[0] : at[-1] + 1]
     return panel.X[:, :, at]
+
+
+def _positions(panel: Panel, names: list[str]) -> list[int]:
+    """Positions of these features in the panel; dummies are left out."""
+    return [panel.names.index(name) for name in names if name in panel.names]
 
 
 def design(
@@ -126,8 +132,7 @@ def design(
     """Regressors (n, k) of these cells, the constant first and dummies last."""
     X = panel.X[t, i]
     if names is not None:
-        at = [panel.names.index(name) for name in names if name in panel.names]
-        X = X[:, at]
+        X = X[:, _positions(panel, names)]
     member = panel.dummies(names)
     if not constant and not member.size:
         return X
@@ -198,7 +203,8 @@ def _moments(
     X = regressors(part, model.regressors)
     y = part.y
     use = use[span]
-    shift = shift_of(X, y, use, model.by if model.by in (ASSET, DATE) else None)
+    by = model.by if model.by in (ASSET, DATE) else None
+    shift = shift_of(X, y, use, by)
     member = panel.dummies(model.regressors)
     if member.size:
         M = moments(X, y, use, shift, by_date=False, weights=part.weights)
@@ -220,8 +226,10 @@ def _row_by_row(estimates: Estimates, u: int, model: RegressionSettings, panel: 
     estimates.n[u] = len(t)
     weights = None if panel.weights is None else panel.weights[t, i]
     X = design(panel, t, i, model.regressors, model.constant)
+    y = panel.y[t, i]
+    terms = model.terms(panel.names)
     try:
-        solution = solve(X, panel.y[t, i], model.terms(panel.names), model.constant, weights)
+        solution = solve(X, y, terms, model.constant, weights)
     except NotEstimable as error:
         estimates.without_estimates(u, reason=str(error))
         return
@@ -271,7 +279,8 @@ def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.
     n = use.sum(axis=0)
     used = np.where(use, y, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        deviation = np.where(use, y - used.sum(axis=0) / n, 0.0)
+        mean = used.sum(axis=0) / n
+        deviation = np.where(use, y - mean, 0.0)
         variance = np.sum(deviation**2, axis=0) / (n - 1.0)
         size = np.sqrt(np.sum(used**2, axis=0) / n)
 
@@ -286,7 +295,8 @@ def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.
         raise DataError(
             f"model.weights: inverse_variance of {names}: fewer than 2 rows, or a constant target"
         )
-    return np.broadcast_to(1.0 / np.where(n > 0, variance, 1.0), panel.y.shape)
+    weights = 1.0 / np.where(n > 0, variance, 1.0)
+    return np.broadcast_to(weights, panel.y.shape)
 
 
 def about_mean(
@@ -300,8 +310,11 @@ def about_mean(
         if not len(t):
             continue
         y = panel.y[t, i]
-        own = None if weights is None else weights[t, i]
-        total = len(y) if own is None else own.sum()
+        own: np.ndarray | None = None
+        total: float = len(y)
+        if weights is not None:
+            own = weights[t, i]
+            total = own.sum()
         deviation = y - np.average(y, weights=own)
         tss[u] = np.average(deviation**2, weights=own) * total
     return tss
@@ -332,16 +345,17 @@ def robust(
     Without a covariance there are no estimates, but the reason.
     """
     terms = model.terms(panel.names)
-    lags = _lags(estimates.units[u], model, panel) if model.lagged else None
+    lags = _lags(estimates.units[u], model, panel) if model.lagged else 0
     try:
-        estimated = covariance(0 if lags is None else lags)
+        estimated = covariance(lags)
     except NotEstimable as error:
         estimates.without_estimates(u, reason=str(error))
         return
     estimates.V[u] = estimated.V
     estimates.df[u] = estimated.df
     estimates.zeroed[u] = estimated.zeroed
-    estimates.lags[u] = np.nan if lags is None else lags
+    if model.lagged:
+        estimates.lags[u] = lags
     estimates.f_stat[u] = np.nan
     estimates.f_p[u] = np.nan
     if set(terms) - {"const"}:
@@ -371,19 +385,18 @@ def _pooled(
     X = regressors(panel, model.regressors)
     rows = estimates.units[u].rows
     assets = estimates.units[u].assets
-    own = slice(None) if len(assets) == X.shape[1] else assets
+    own: slice | np.ndarray = assets
+    if len(assets) == X.shape[1]:
+        own = slice(None)
     span = slice(rows.min(), rows.max() + 1)
-    use = np.zeros((span.stop - span.start, len(assets)), dtype=bool)
+    dates = span.stop - span.start
+    use = np.zeros((dates, len(assets)), dtype=bool)
     use[rows - span.start] = panel.valid[:, own][rows]
-    pool = Pool(
-        X=X[span, own],
-        y=panel.y[span, own],
-        use=use,
-        b=estimates.b[u],
-        bread=bread,
-        weights=None if panel.weights is None else panel.weights[span, own],
-        member=panel.dummies(model.regressors)[own],
-    )
+    y = panel.y[span, own]
+    weights = None if panel.weights is None else panel.weights[span, own]
+    member = panel.dummies(model.regressors)[own]
+    b = estimates.b[u]
+    pool = Pool(X[span, own], y, use, b, bread, weights, member=member)
     return covariance_of(pool, model, panel, own, lags)
 
 
@@ -398,8 +411,9 @@ def covariance_of(
     of_pool = ERRORS[model.cov].of_pool
     if of_pool is None:
         raise NotEstimable(f"{model.cov} errors are not made for a regression over several assets")
-    keys = [cluster_key(panel, name) for name in model.clusters]
-    return of_pool(pool, lags, [None if key is None else key[own] for key in keys])
+    of_assets = [cluster_key(panel, name) for name in model.clusters]
+    keys = [None if key is None else key[own] for key in of_assets]
+    return of_pool(pool, lags, keys)
 
 
 def wald_test(

@@ -49,13 +49,16 @@ def _nothing(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     """No estimates of any unit yet, and no effects."""
     T, N = panel.y.shape
     group = units(panel, rows, model.by)
+    U = len(group)
+    k = len(model.terms(panel.names))
     date_effects = None
     if "date" in model.effects:
-        date_effects = np.zeros((T, 1 if model.by is None else N))
+        columns = 1 if model.by is None else N
+        date_effects = np.zeros((T, columns))
     return replace(
-        nothing(group, len(model.terms(panel.names))),
-        absorbed=np.zeros(len(group)),
-        tss_within=np.full(len(group), np.nan),
+        nothing(group, k),
+        absorbed=np.zeros(U),
+        tss_within=np.full(U, np.nan),
         asset_effects=np.full(N, np.nan),
         date_effects=date_effects,
     )
@@ -65,14 +68,18 @@ def _cells(
     unit: Unit, span: slice, model: RegressionSettings, panel: Panel, weights: np.ndarray | None
 ) -> Cells:
     """The cells of a unit on the dates of `span`, from its first row to its last."""
-    own = slice(None) if len(unit.assets) == len(panel.assets) else unit.assets
-    use = np.zeros((span.stop - span.start, len(unit.assets)), dtype=bool)
+    own: slice | np.ndarray = unit.assets
+    if len(unit.assets) == len(panel.assets):
+        own = slice(None)
+    dates = span.stop - span.start
+    use = np.zeros((dates, len(unit.assets)), dtype=bool)
     use[unit.rows - span.start] = panel.valid[:, own][unit.rows]
     part = of_part(weights, span)
     if part is not None:
         part = part[:, own]
-    X = regressors(panel, model.regressors)
-    return Cells(X[span, own], panel.y[span, own], use, part)
+    X = regressors(panel, model.regressors)[span, own]
+    y = panel.y[span, own]
+    return Cells(X, y, use, part)
 
 
 def _fill(
@@ -100,14 +107,17 @@ def _fill(
     estimates.absorbed[u] = demeaned.absorbed
     estimates.tss_within[u] = tss_within
     if cells.weights is not None:
-        estimates.weight_term[u] = 0.5 * np.log(cells.weights[cells.use]).sum()
+        logs = np.log(cells.weights[cells.use])
+        estimates.weight_term[u] = 0.5 * logs.sum()
     if ssr <= EXACT_FIT * tss_within:
         estimates.reason[u] = EXACT
         return demeaned
-    estimates.V[u] = solution.bread * (ssr / df)
+    variance = ssr / df
+    estimates.V[u] = solution.bread * variance
     if terms:
-        estimates.f_stat[u] = (tss_within - ssr) / len(terms) / (ssr / df)
-        estimates.f_p[u] = fdtrc(len(terms), df, estimates.f_stat[u])
+        f_stat = (tss_within - ssr) / len(terms) / variance
+        estimates.f_stat[u] = f_stat
+        estimates.f_p[u] = fdtrc(len(terms), df, f_stat)
     if model.cov != "nonrobust":
         pool = _pool(model, cells, demeaned, solution)
         assets = estimates.units[u].assets
@@ -155,8 +165,10 @@ def _counted(model: RegressionSettings, demeaned: Within) -> int:
     """
     if not model.clusters or len(model.effects) > 1:
         return demeaned.absorbed
-    along_dates = [name == "date" for name in model.clusters]
-    nested = all(along_dates) if model.effects[0] == "date" else not any(along_dates)
+    if model.effects[0] == "date":
+        nested = all(name == "date" for name in model.clusters)
+    else:
+        nested = "date" not in model.clusters
     return 0 if nested else demeaned.absorbed
 
 
@@ -169,9 +181,11 @@ def _effects(estimates: Estimates, u: int, demeaned: Within, cells: Cells, span:
     date = demeaned.delta[:, K] - demeaned.delta[:, :K] @ b
     used = cells.use.any(axis=1)
     level = date[used].mean()
+    known = cells.use.any(axis=0)
     asset_effects = np.asarray(estimates.asset_effects)
-    asset_effects[own] = np.where(cells.use.any(axis=0), asset + level, np.nan)
+    asset_effects[own] = np.where(known, asset + level, np.nan)
     if estimates.date_effects is not None:
         shared = estimates.date_effects.shape[1] == 1
         columns = np.arange(1) if shared else own
-        estimates.date_effects[span, columns] = np.where(used, date - level, 0.0)[:, None]
+        about_mean = np.where(used, date - level, 0.0)
+        estimates.date_effects[span, columns] = about_mean[:, None]

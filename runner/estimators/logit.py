@@ -83,14 +83,12 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     by_term = {}
     if len(group) == 1:
         by_term = dict(zip(effects["term"], effects["effect"].tolist(), strict=True))
-    return replace(
-        estimates,
-        likelihood=quality["log_likelihood"].to_numpy(dtype=float),
-        findings={
-            "logit": Finding(quality, _metrics(quality), _words(quality)),
-            "marginal_effects": Finding(effects, by_term),
-        },
-    )
+    findings = {
+        "logit": Finding(quality, _metrics(quality), _words(quality)),
+        "marginal_effects": Finding(effects, by_term),
+    }
+    likelihood = quality["log_likelihood"].to_numpy(dtype=float)
+    return replace(estimates, likelihood=likelihood, findings=findings)
 
 
 def _refuse_other_targets(panel: Panel, rows: np.ndarray) -> None:
@@ -99,11 +97,15 @@ def _refuse_other_targets(panel: Panel, rows: np.ndarray) -> None:
     t, i = np.nonzero(other)
     if not len(t):
         return
+    value = y[t[0], i[0]]
+    asset = panel.assets[i[0]]
     date = panel.dates[rows[t[0]]].strftime(panel.date_format)
-    more = f", and in {len(t) - 1:,} more rows neither 0 nor 1" if len(t) > 1 else ""
-    given = f"{y[t[0], i[0]]:.6g} of {panel.assets[i[0]]} on {date}{more}"
+    more = ""
+    if len(t) > 1:
+        more = f", and in {len(t) - 1:,} more rows neither 0 nor 1"
     raise DataError(
-        f"target: given {given}; allowed with estimator=logit: 0 or 1, such as target=up"
+        f"target: given {value:.6g} of {asset} on {date}{more}; "
+        "allowed with estimator=logit: 0 or 1, such as target=up"
     )
 
 
@@ -122,22 +124,26 @@ def _fill(
     X = design(panel, t, i, model.regressors, model.constant)
     estimates.n[u] = len(y)
     key: Row = {"scope": unit.scope, "unit": unit.name}
-    about = key | {"n_obs": len(y), "share_of_ones": y.mean() if len(y) else np.nan}
+    share_of_ones = y.mean() if len(y) else np.nan
+    about = key | {"n_obs": len(y), "share_of_ones": share_of_ones}
     try:
         likely = maximise(X, y, terms, model.constant)
     except NotEstimable as error:
         estimates.without_estimates(u, reason=str(error))
         return about | {"reason": str(error)}, []
     centre = y.mean() if model.constant else 0.0
+    residuals = y - likely.p
     estimates.b[u] = likely.b
-    estimates.ssr[u] = np.sum((y - likely.p) ** 2)
+    estimates.ssr[u] = np.sum(residuals**2)
     estimates.tss[u] = np.sum((y - centre) ** 2)
     keys = _cluster_keys(model, panel, t, i)
-    robust(estimates, u, model, panel, partial(covariance, likely, model.cov, keys))
+    of_likely = partial(covariance, likely, model.cov, keys)
+    robust(estimates, u, model, panel, of_likely)
     if estimates.reason[u]:
         return about | {"reason": estimates.reason[u]}, []
     effects = _marginal_effects(X, likely, estimates.V[u], terms, model.confidence)
-    return about | _about(likely, y, model.constant), [key | effect for effect in effects]
+    effect_rows = [key | effect for effect in effects]
+    return about | _about(likely, y, model.constant), effect_rows
 
 
 def _cluster_keys(
@@ -159,11 +165,12 @@ def _marginal_effects(
     effect, std_error = average_effects(X, likely, V, slopes)
     tests = inference(effect, std_error, np.inf, confidence)
     names = [term for term in terms if term != "const"]
-    columns = np.column_stack([effect, *tests])
-    return [
-        dict(zip(EFFECTS, [name, *values], strict=True))
-        for name, values in zip(names, columns, strict=True)
-    ]
+    numbers = np.column_stack([effect, *tests])
+    rows = []
+    for name, values in zip(names, numbers, strict=True):
+        row = dict(zip(EFFECTS, [name, *values], strict=True))
+        rows.append(row)
+    return rows
 
 
 def maximise(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool) -> Likely:
@@ -188,7 +195,9 @@ def maximise(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool)
             result = _newton(model, start.params)
     if result is None:
         raise NotEstimable(f"no convergence in {ITERATIONS} iterations")
-    return Likely(back @ result.params, expit(Z @ result.params), result, back)
+    b = back @ result.params
+    p = expit(Z @ result.params)
+    return Likely(b, p, result, back)
 
 
 def _newton(model: Any, start: np.ndarray | None) -> Any:
@@ -212,7 +221,7 @@ def _newton(model: Any, start: np.ndarray | None) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What statsmodels warns of is found out here by itself and told as a reason."""
+    """Without the warnings of statsmodels: what they warn of is checked here, and is a reason."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
@@ -288,8 +297,10 @@ def average_effects(
     density = likely.p * (1.0 - likely.p)
     mean = density.mean()
     # (k,) mean of the derivative of p (1 - p) by b
-    derivative = (density * (1.0 - 2.0 * likely.p)) @ X / len(X)
-    jacobian = mean * np.eye(len(likely.b))[slopes] + np.outer(b, derivative)
+    slope_of_density = density * (1.0 - 2.0 * likely.p)
+    derivative = slope_of_density @ X / len(X)
+    identity = np.eye(len(likely.b))[slopes]
+    jacobian = mean * identity + np.outer(b, derivative)
     variance = np.einsum("jk,kl,jl->j", jacobian, V, jacobian)
     return mean * b, np.sqrt(variance)
 
@@ -310,7 +321,8 @@ def as_least_squares(pool: Pool, constant: bool) -> Pool:
         index = index + pool.member @ pool.b[first_dummy:]
     p = expit(index)
     weights = np.maximum(p * expit(-index), LEAST_WEIGHT)
-    return pool._replace(y=index + (pool.y - p) / weights, weights=weights)
+    target = index + (pool.y - p) / weights
+    return pool._replace(y=target, weights=weights)
 
 
 def _about(likely: Likely, y: np.ndarray, constant: bool) -> Row:
@@ -326,13 +338,14 @@ def _about(likely: Likely, y: np.ndarray, constant: bool) -> Row:
     if constant:
         null = -n * float(entr(share) + entr(1.0 - share))
     llr = 2.0 * (llf - null)
+    p_value = chdtrc(df, max(llr, 0.0)) if df else np.nan
     return {
         "log_likelihood": llf,
         "null_log_likelihood": null,
         "pseudo_r2": 1.0 - llf / null,
         "llr": llr,
         "llr_df": df,
-        "llr_p_value": chdtrc(df, max(llr, 0.0)) if df else np.nan,
+        "llr_p_value": p_value,
         "iterations": likely.result.mle_retvals["iterations"],
         "reason": "",
     }

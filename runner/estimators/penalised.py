@@ -48,7 +48,8 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     Raises:
         DataError: the rows are too few for the folds that choose the penalty.
     """
-    estimates = nothing(units(panel, rows, model.by), len(model.terms(panel.names)))
+    k = len(model.terms(panel.names))
+    estimates = nothing(units(panel, rows, model.by), k)
     # degrees of freedom are not those of least squares
     estimates = replace(estimates, absorbed=np.full(1, np.nan))
     parts = _parts(model, panel, rows)
@@ -81,7 +82,7 @@ def _parts(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Parts:
     """The folds of the rows fitted; none where the penalty is given.
 
     Raises:
-        DataError: what the splitter says of its settings.
+        DataError: settings that the splitter refuses.
     """
     if model.penalty is not None:
         none = np.empty((0, 1), dtype=bool)
@@ -158,8 +159,9 @@ def _fitted(
     """One unit reduced, its slopes (K,) on scaled regressors, and the curve of its penalty."""
     whole = _whole(data, parts.every)
     if model.penalty is not None:
-        given = np.array([model.penalty])
-        return whole, solve(whole, strength(model, given, whole.n))[0], None
+        given = strength(model, np.array([model.penalty]), whole.n)
+        b = solve(whole, given)
+        return whole, b[0], None
     penalties = grid(model, largest(model, whole))
     errors = []
     for train, test in zip(parts.train, parts.test, strict=True):
@@ -202,10 +204,12 @@ def _over_dates(estimates: Estimates, source: Reductions, parts: Parts) -> dict[
     if not whole:
         return {}
     try:
-        penalties = grid(model, max(largest(model, data) for data in whole.values()))
+        most = max(largest(model, data) for data in whole.values())
+        penalties = grid(model, most)
         lines = {}
         for u, data in whole.items():
-            lines[u] = data.line(solve(data, strength(model, penalties, data.n)))
+            b = solve(data, strength(model, penalties, data.n))
+            lines[u] = data.line(b)
         curve = _curve_over_dates(source, parts, penalties, whole, lines)
         at = curve.chosen(model.choice)
     except NotEstimable as error:
@@ -242,24 +246,27 @@ def _curve_over_dates(
     every = np.array([True])
     errors = []
     for train, test in zip(parts.train, parts.test, strict=True):
-        dates = np.flatnonzero(train[parts.segment]).tolist()
-        known = [lines[u] for u in dates if u in whole]
+        train_dates = np.flatnonzero(train[parts.segment]).tolist()
+        known = [lines[u] for u in train_dates if u in whole]
         if not known:
             continue
         constant = np.mean([line[0] for line in known], axis=0)
         slopes = np.mean([line[1] for line in known], axis=0)
         score = partial(_squared, part=every, constant=constant, slopes=slopes)
-        tests = [source.either(u, score) for u in np.flatnonzero(test[parts.segment]).tolist()]
+        test_dates = np.flatnonzero(test[parts.segment]).tolist()
+        tests = [source.either(u, score) for u in test_dates]
         n = sum(rows for rows, _ in tests)
         if n:
             errors.append(np.sum([squared for _, squared in tests], axis=0) / n)
     by_date = [slopes for _, slopes in lines.values()]
+    spreads = [data.spread for data in whole.values()]
+    terms = [np.sum(slopes != 0.0, axis=1) for slopes in by_date]
     return Curve(
         penalties,
         _by_fold(errors, penalties),
         slopes=np.mean(by_date, axis=0),
-        spread=np.mean([data.spread for data in whole.values()], axis=0),
-        terms=np.mean([np.sum(slopes != 0.0, axis=1) for slopes in by_date], axis=0),
+        spread=np.mean(spreads, axis=0),
+        terms=np.mean(terms, axis=0),
     )
 
 

@@ -75,7 +75,8 @@ class Curve:
         """
         if len(self.errors) < 2:
             return None
-        allowed = self.mean[self.least] + self.std_error[self.least]
+        least = self.least
+        allowed = self.mean[least] + self.std_error[least]
         return int((self.mean <= allowed).argmax())
 
     def chosen(self, choice: str) -> int:
@@ -108,7 +109,8 @@ def strength(model: RegressionSettings, penalties: np.ndarray, n: int) -> Penalt
     """scikit-learn's alphas (L,) per row; of ridge it is on the sum over rows."""
     if model.estimator == "ridge":
         return Penalty(np.zeros(len(penalties)), penalties / n)
-    return Penalty(penalties * share(model), penalties * (1.0 - share(model)))
+    absolute = share(model)
+    return Penalty(penalties * absolute, penalties * (1.0 - absolute))
 
 
 def largest(model: RegressionSettings, data: Reduced) -> float:
@@ -122,8 +124,9 @@ def largest(model: RegressionSettings, data: Reduced) -> float:
         most = covariances.max(initial=0.0) / data.n / share(model)
     else:
         norm = np.linalg.norm(data.A, 2) if data.A.size else 0.0
-        per_row = 1 if model.estimator == "ridge" else data.n
-        most = RIDGE_MOST * norm**2 / per_row
+        most = RIDGE_MOST * norm**2
+        if model.estimator != "ridge":
+            most = most / data.n
     if not most > 0.0:
         raise NotEstimable("no regressor goes with the target: no penalty to choose")
     return float(most)
@@ -131,7 +134,9 @@ def largest(model: RegressionSettings, data: Reduced) -> float:
 
 def grid(model: RegressionSettings, most: float) -> np.ndarray:
     """Penalties (L,) evenly spaced in logarithms, largest first."""
-    down_to = LEAST if share(model) else RIDGE_LEAST / RIDGE_MOST
+    down_to = RIDGE_LEAST / RIDGE_MOST
+    if share(model):
+        down_to = LEAST
     return np.geomspace(most, most * down_to, model.penalties)
 
 
@@ -161,18 +166,25 @@ def _metrics(model: RegressionSettings, curves: Sequence[Curve]) -> dict[str, fl
     """The penalty used, and of each choice the penalty and the terms kept, means over units."""
     used = [curve.penalties[curve.chosen(model.choice)] for curve in curves]
     metrics = {"penalty": float(np.mean(used))}
-    choices: dict[str, list[int | None]] = {
-        "min": [curve.least for curve in curves],
-        "1se": [curve.one_se for curve in curves],
-    }
-    for choice, places in choices.items():
+    for choice, places in _places(curves).items():
         if None in places:
             continue
-        penalties = [curve.penalties[at] for curve, at in zip(curves, places, strict=True)]
-        terms = [curve.terms[at] for curve, at in zip(curves, places, strict=True)]
+        penalties = []
+        terms = []
+        for curve, at in zip(curves, places, strict=True):
+            penalties.append(curve.penalties[at])
+            terms.append(curve.terms[at])
         metrics[f"penalty_{choice}"] = float(np.mean(penalties))
         metrics[f"terms_{choice}"] = float(np.mean(terms))
     return metrics
+
+
+def _places(curves: Sequence[Curve]) -> dict[str, list[int | None]]:
+    """Where on its grid each curve has the penalty of either choice."""
+    return {
+        "min": [curve.least for curve in curves],
+        "1se": [curve.one_se for curve in curves],
+    }
 
 
 def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataFrame:
@@ -194,8 +206,9 @@ def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataF
     }
     for k, name in enumerate(terms):
         table[f"coef/{name}"] = curve.slopes[:, k]
+    per_sd = curve.slopes * curve.spread
     for k, name in enumerate(terms):
-        table[f"per_sd/{name}"] = curve.slopes[:, k] * curve.spread[k]
+        table[f"per_sd/{name}"] = per_sd[:, k]
     return pd.DataFrame(table)
 
 
@@ -228,12 +241,13 @@ def _words(
 ) -> list[str]:
     """What was chosen and how sure that is, a sentence or two."""
     folds = count(max(len(curve.errors) for curve in curves), "fold")
-    several = f" on average over {len(curves):,} units" if len(curves) > 1 else ""
-    least = [curve.least for curve in curves]
+    several = ""
+    if len(curves) > 1:
+        several = f" on average over {len(curves):,} units"
+    least, one_se = _places(curves).values()
     of_least = f"{number(metrics['penalty_min'])}{several}{_kept(model, curves, terms, least)}"
     sentences = [f"The least error over {folds} is at the penalty {of_least}."]
     if "penalty_1se" in metrics:
-        one_se = [curve.one_se for curve in curves]
         of_one_se = (
             f"{number(metrics['penalty_1se'])}{several}{_kept(model, curves, terms, one_se)}"
         )
@@ -241,7 +255,9 @@ def _words(
             f"The largest penalty within one standard error of it is {of_one_se}; "
             f"that standard error is itself from {folds} only."
         )
-    used = "the larger of the two" if model.choice == "one_se" else "that of the least error"
+    used = "that of the least error"
+    if model.choice == "one_se":
+        used = "the larger of the two"
     sentences.append(
         f"The estimates use {used}; they are shrunk on purpose and have no errors or tests."
     )
@@ -263,9 +279,12 @@ def _at_the_edge(curves: Sequence[Curve]) -> list[str]:
     sentences = []
     for at, end in ends:
         units = sum(curve.least == at for curve in curves)
-        where = f" in {units:,} of {len(curves):,} units" if len(curves) > 1 else ""
-        if units:
-            sentences.append(f"The least error{where} is at {end}.")
+        if not units:
+            continue
+        where = ""
+        if len(curves) > 1:
+            where = f" in {units:,} of {len(curves):,} units"
+        sentences.append(f"The least error{where} is at {end}.")
     return sentences
 
 
@@ -283,6 +302,8 @@ def _kept(
         return ""
     kept = np.mean([curve.terms[at] for curve, at in zip(curves, places, strict=True)])
     slopes = curves[0].slopes[places[0]]
-    some = [term for term, b in zip(terms, slopes, strict=True) if b != 0.0]
-    which = f" ({listed(some)})" if len(curves) == 1 and some else ""
+    names = [term for term, b in zip(terms, slopes, strict=True) if b != 0.0]
+    which = ""
+    if len(curves) == 1 and names:
+        which = f" ({listed(names)})"
     return f", which keeps {kept:.3g} of {count(len(terms), 'regressor')}{which}"

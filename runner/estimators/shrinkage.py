@@ -15,13 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from runner.estimators.digits import KEPT_DIGITS, half_inverse, keep_digits, sized, well_conditioned
 from runner.numerics.least_squares import LARGEST, RANK_TOLERANCE, NotEstimable
 from runner.numerics.variation import flat, near_rounding
 
-# Rounding of moments grows by the inverse of (variation kept after centring) x (conditioning of the
-# correlations, that with the target among them); below this bound fewer than ten digits would be
-# left.
-KEPT_DIGITS = 1e-5
 NOISE = 1e-12  # size of a slope, relative to the largest, below which it is the rounding of a zero
 # largest breach of the optimality conditions, relative to the penalty that leaves no regressor
 OPTIMAL = 1e-9
@@ -57,7 +54,8 @@ class Reduced:
     @property
     def spread(self) -> np.ndarray:
         """(K,) standard deviation (ddof 0) of the regressors; about zero without a constant."""
-        return np.linalg.norm(self.A, axis=0) / np.sqrt(self.n) * self.scale
+        length = np.linalg.norm(self.A, axis=0)
+        return length / np.sqrt(self.n) * self.scale
 
     def line(self, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Constants (L,) and slopes (L, K) of the data, from slopes on the scaled regressors."""
@@ -66,7 +64,8 @@ class Reduced:
 
     def ssr(self, b: np.ndarray) -> float:
         """Sum of squared residuals of slopes (K,) on the scaled regressors."""
-        return float(np.sum((self.z - self.A @ b) ** 2))
+        residuals = self.z - self.A @ b
+        return float(np.sum(residuals**2))
 
 
 def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -> Reduced:
@@ -80,7 +79,9 @@ def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -
     still = flat(X)
     centred[:, still] = 0.0
     spread = np.sqrt(np.mean(centred**2, axis=0))
-    scale = np.where(still, 1.0, spread) if standardise else np.ones(K)
+    scale = np.ones(K)
+    if standardise:
+        scale = np.where(still, 1.0, spread)
     if constant:
         A = centred / scale
         z = y - y.mean()
@@ -88,10 +89,12 @@ def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -
         A = X / scale
         z = y
     if n > K + 1:
-        triangle = np.asarray(np.linalg.qr(np.column_stack([A, z]), mode="r"))
+        columns = np.column_stack([A, z])
+        triangle = np.asarray(np.linalg.qr(columns, mode="r"))
         A = triangle[:, :K]
         z = triangle[:, K]
-    return Reduced(A, z, mean * constant, scale, float(y.mean()) * constant, n)
+    y_mean = float(y.mean())
+    return Reduced(A, z, mean * constant, scale, y_mean * constant, n)
 
 
 def dummies_of(names: Sequence[str]) -> list[np.ndarray]:
@@ -110,8 +113,9 @@ def from_moments(
 ) -> Reduced | None:
     """Reduce moments M (P, P) about `shift` (P - 1,); None where digits are lost.
 
-    Without a constant the shift is zero. Of `dummies`, positions of the levels of a group, the last one that occurs is one less the
-    others: it is put together from them, and levels that do not occur have no slope.
+    Without a constant the shift is zero. Of `dummies`, positions of the levels of a group, the last
+    one that occurs is one less the others: it is put together from them, and levels that do not
+    occur have no slope.
     """
     if not dummies:
         return _from_moments(M, shift, constant, standardise)
@@ -127,7 +131,9 @@ def from_moments(
         keep[others] = True
         last_levels.append((last, others))
     columns = np.flatnonzero(np.concatenate([[True], keep, [True]]))
-    kept = _from_moments(M[np.ix_(columns, columns)], shift[columns[1:] - 1], constant, standardise)
+    M = M[np.ix_(columns, columns)]
+    shift = shift[columns[1:] - 1]
+    kept = _from_moments(M, shift, constant, standardise)
     if kept is None:
         return None
     return _with_last_levels(kept, keep, last_levels, sums[:-1] / n, standardise)
@@ -153,7 +159,8 @@ def _with_last_levels(
     for level, others in last_levels:
         A[:, level] = -A[:, others].sum(axis=1)
         if standardise and len(others):
-            scale[level] = np.sqrt(share[level] * (1.0 - share[level]))
+            p = share[level]
+            scale[level] = np.sqrt(p * (1.0 - p))
     return Reduced(A / scale, kept.z, mean, scale, kept.target_mean, kept.n)
 
 
@@ -173,9 +180,9 @@ def _from_moments(
     total = np.diagonal(M)[1:]
     centred = M[1:, 1:] - n * np.outer(mean, mean)
     variation = np.maximum(np.diagonal(centred), 0.0)
-    sized = (total > n / LARGEST**2) & (total < n * LARGEST**2)
+    of_size = sized(total, n)
     varies = variation > KEPT_DIGITS * total
-    if not (sized & varies).all():
+    if not (of_size & varies).all():
         return None
     centre = mean + shift
     if near_rounding(np.sqrt(variation / n), centre).any():
@@ -184,19 +191,17 @@ def _from_moments(
     length = np.sqrt(np.diagonal(products))
     correlations = products / np.outer(length, length)
     eigen = np.linalg.eigvalsh(correlations)
-    if not eigen[0] * (variation / total).min() > KEPT_DIGITS * eigen[-1]:
+    kept = (variation / total).min()
+    if not eigen[0] * kept > KEPT_DIGITS * eigen[-1]:
         return None
     triangle = np.linalg.cholesky(correlations).T * length
-    scale = np.sqrt(variation[:K] / n) if standardise else np.ones(K)
+    scale = np.ones(K)
+    if standardise:
+        scale = np.sqrt(variation[:K] / n)
+    A = triangle[:, :K] / scale
+    z = triangle[:, K]
     centre = centre * constant
-    return Reduced(
-        A=triangle[:, :K] / scale,
-        z=triangle[:, K],
-        mean=centre[:K],
-        scale=scale,
-        target_mean=float(centre[K]),
-        n=int(n),
-    )
+    return Reduced(A, z, centre[:K], scale, float(centre[K]), int(n))
 
 
 # units that lose digits divide by zero and are not sound
@@ -222,7 +227,7 @@ def ridge_of_units(
     outer = n[:, None, None] * mean[:, :, None] * mean[:, None, :]
     centred = M[:, 1:, 1:] - outer
     variation = np.maximum(np.einsum("ujj->uj", centred), 0.0)
-    sound = _keep_digits(n, centre, total, variation)
+    sound = keep_digits(n, centre, total, variation)
     # units that are not sound become the identity, so that all can be solved at once
     centred = np.where(sound[:, None, None], centred, np.eye(K + 1))
     variation = np.where(sound[:, None], variation, 1.0)
@@ -230,13 +235,15 @@ def ridge_of_units(
     length = np.sqrt(variation)
     correlations = centred / (length[:, :, None] * length[:, None, :])
     kept = np.where(sound[:, None], variation / total, 1.0).min(axis=1)
-    sound &= _well_conditioned(correlations, kept, sound)
+    sound &= well_conditioned(correlations, kept, sound)
 
     XX = correlations[:, :K, :K]
     Xy = correlations[:, :K, K]
-    added = penalty / n[:, None] * np.ones(K) if standardise else penalty / variation[:, :K]
-    penalised = np.where(sound[:, None, None], XX + np.eye(K) * added[:, None, :], np.eye(K))
-    W = _half_inverse(penalised)
+    added = penalty / variation[:, :K]
+    if standardise:
+        added = penalty / n[:, None] * np.ones(K)
+    penalised = XX + np.eye(K) * added[:, None, :]
+    W = half_inverse(np.where(sound[:, None, None], penalised, np.eye(K)))
     b = np.einsum("jku,ju->uk", W, np.einsum("jku,uk->ju", W, Xy))
     tss = variation[:, K]
     explained = 2.0 * np.einsum("uk,uk->u", b, Xy)
@@ -245,57 +252,6 @@ def ridge_of_units(
     slopes = b * length[:, K:] / length[:, :K]
     constant = centre[:, K] - np.einsum("uk,uk->u", slopes, centre[:, :K])
     return np.column_stack([constant, slopes]), ssr, tss, sound
-
-
-def _keep_digits(
-    n: np.ndarray, centre: np.ndarray, total: np.ndarray, variation: np.ndarray
-) -> np.ndarray:
-    """Which units (U,) have enough rows, and columns that vary and are not outsized.
-
-    Args:
-        n: (U,) rows.
-        centre, total, variation: (U, P - 1) means, sums of squares about the shift and about the
-            means.
-    """
-    rows = n[:, None]
-    sized = (total > rows / LARGEST**2) & (total < rows * LARGEST**2)
-    varies = variation > KEPT_DIGITS * total
-    rounding = near_rounding(np.sqrt(variation / rows), centre)
-    enough = n > total.shape[1]
-    return enough & (sized & varies).all(axis=1) & ~rounding.any(axis=1)
-
-
-def _well_conditioned(correlations: np.ndarray, kept: np.ndarray, sound: np.ndarray) -> np.ndarray:
-    """Which units (U,) have correlations (U, P - 1, P - 1) that keep the digits.
-
-    Args:
-        kept: (U,) least share of the variation of a column that is left after centring.
-        sound: (U,) the units to judge.
-    """
-    columns = correlations.shape[1]
-    # no eigenvalue is less than this, and none above their sum
-    least = kept / np.sum(_half_inverse(correlations) ** 2, axis=(0, 1))
-    well = np.ones(len(kept), dtype=bool)
-    unsure = np.flatnonzero(sound & ~(least > KEPT_DIGITS * columns))
-    eigen = np.linalg.eigvalsh(correlations[unsure])
-    well[unsure] = eigen[:, 0] * kept[unsure] > KEPT_DIGITS * eigen[:, -1]
-    return well
-
-
-def _half_inverse(A: np.ndarray) -> np.ndarray:
-    """Lower triangles W (K, K, U) with W'W the inverse of positive definite A (U, K, K), else NaN.
-
-    By Cholesky of all units at once, several times faster than one after the other.
-    """
-    K = A.shape[1]
-    L = np.moveaxis(A, 0, 2).copy()
-    W = np.zeros((K, K, len(A)))
-    for j in range(K):
-        L[j:, j] -= np.einsum("iku,ku->iu", L[j:, :j], L[j, :j])
-        L[j:, j] /= np.sqrt(L[j, j])
-        W[j, j] = 1.0 / L[j, j]
-        W[j, :j] = -W[j, j] * np.einsum("ku,kiu->iu", L[j, :j], W[:j, :j])
-    return W
 
 
 def refuse(
@@ -320,7 +276,8 @@ def refuse(
         verb = "is" if len(constants) == 1 else "are"
         raise NotEstimable(f"{', '.join(constants)} {verb} constant")
     names = ["the target", *(term for term in terms if ":" not in term)]
-    sizes = np.abs(np.column_stack([y, X[:, ~level]])).max(axis=0)
+    columns = np.column_stack([y, X[:, ~level]])
+    sizes = np.abs(columns).max(axis=0)
     for name, size in zip(names, sizes, strict=True):
         if not 1.0 / LARGEST < size < LARGEST:
             allowed = f"{1.0 / LARGEST:.0e} to {LARGEST:.0e}"
@@ -343,8 +300,9 @@ def solve(data: Reduced, penalty: Penalty) -> np.ndarray:
 def _ridge(data: Reduced, l2: np.ndarray) -> np.ndarray:
     """From the singular values, for every penalty at once."""
     left, s, right = np.linalg.svd(data.A, full_matrices=False)
-    short = len(s) < data.A.shape[1] or s[-1] <= RANK_TOLERANCE * s[0]
-    if short and not l2.all():
+    fewer_rows = len(s) < data.A.shape[1]
+    collinear = s[-1] <= RANK_TOLERANCE * s[0]
+    if (fewer_rows or collinear) and not l2.all():
         raise NotEstimable(
             "penalty 0 with collinear columns, or with no more rows than columns, has no one answer"
         )
@@ -434,8 +392,8 @@ def _without_noise(A: np.ndarray, z: np.ndarray, l1: np.ndarray, b: np.ndarray) 
     """Exact zeros where a slope is rounding, and where the penalty leaves no regressor."""
     size = np.abs(b)
     keep = size > NOISE * size.max(axis=1, keepdims=True)
-    largest = (1.0 - NOISE) * np.abs(A.T @ z).max() / len(z)
-    keep[l1 >= largest] = False
+    largest = (1.0 - NOISE) * np.abs(A.T @ z).max()
+    keep[l1 >= largest / len(z)] = False
     return np.where(keep, b, 0.0)
 
 
@@ -443,7 +401,8 @@ def _breach(A: np.ndarray, z: np.ndarray, penalty: Penalty, b: np.ndarray) -> np
     """By how much (L,) slopes (L, K) miss the Karush-Kuhn-Tucker conditions of a least value."""
     l1 = penalty.l1[:, None]
     l2 = penalty.l2[:, None]
-    gradient = (z - b @ A.T) @ A / len(z) - l2 * b
+    residuals = z - b @ A.T
+    gradient = residuals @ A / len(z) - l2 * b
     at_slope = np.abs(gradient - l1 * np.sign(b))
     at_zero = np.maximum(np.abs(gradient) - l1, 0.0)
     breach = np.where(b != 0.0, at_slope, at_zero)

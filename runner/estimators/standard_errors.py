@@ -32,7 +32,7 @@ class Estimated(NamedTuple):
 
 @dataclass(frozen=True)
 class Errors:
-    """One covariance of estimates, and all that is to be said of it.
+    """One covariance of estimates: where it can be had, how it is made, and its words.
 
     Attributes:
         allows: what the errors allow for, in words that go on after "HC0 errors".

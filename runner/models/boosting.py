@@ -49,12 +49,11 @@ class Grown(NamedTuple):
 
 @dataclass(frozen=True)
 class Boosting(Model):
-    """Sums of regression trees on squared errors (Friedman 2001; Ke et al. 2017), one model per
-    unit.
+    """Sums of regression trees on squared errors, one model per unit.
 
-    The names of LightGBM stand in brackets; what is not named here has its default. One thread, and
-    the same bits for the same rows, settings and seed. LightGBM holds the target in single
-    precision and takes features smaller than 1e-35 for zero.
+    Friedman (2001); Ke et al. (2017). The names of LightGBM stand in brackets; what is not named
+    here has its default. One thread, and the same bits for the same rows, settings and seed.
+    LightGBM holds the target in single precision and takes features smaller than 1e-35 for zero.
 
     Attributes:
         by: null: all cells in one; asset; or the name of a group of assets such as sector.
@@ -110,7 +109,9 @@ class Boosting(Model):
 
     def uses(self, features: Sequence[str]) -> list[str]:
         """Those among `regressors`, or all."""
-        return [name for name in features if self.regressors is None or name in self.regressors]
+        if self.regressors is None:
+            return list(features)
+        return [name for name in features if name in self.regressors]
 
     def lacks_the_mean(self, panel: Panel) -> str:
         return "trees are not nested in each other as regressions are"
@@ -136,14 +137,15 @@ class Boosting(Model):
         coefficients = pd.DataFrame(columns=["scope", "unit", *COEFFICIENTS])
         quality = [_quality(forest) for forest in forests]
         importance = _importance(grown, self.regressors or panel.names)
+        machine = [(forest.unit.assets, forest.booster, forest.exponent) for forest in grown]
         return Fit(
             coefficients.astype(dict.fromkeys(COEFFICIENTS[1:], float)),
             pd.DataFrame(quality, columns=["scope", "unit", *QUALITY]),
             pd.DataFrame(columns=["scope", "unit", *HYPOTHESES]),
-            np.empty((len(panel.assets), 0)),
-            "none, trees have no coefficients",
+            params=np.empty((len(panel.assets), 0)),
+            errors="none, trees have no coefficients",
             findings={"importance": importance},
-            machine=[(forest.unit.assets, forest.booster, forest.exponent) for forest in grown],
+            machine=machine,
         )
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
@@ -190,7 +192,9 @@ class Boosting(Model):
         X = design(panel, t, i, self.regressors, constant=False)
         drawn = int(self.row_share * n)
         if drawn < 2 * self.min_rows:
-            share = f", {drawn:,} of them drawn for a tree" if self.row_share < 1.0 else ""
+            share = ""
+            if self.row_share < 1.0:
+                share = f", {drawn:,} of them drawn for a tree"
             needed = f"a split needs twice min_rows={self.min_rows}"
             return Grown(unit, n, reason=f"{count(n, 'row')}{share}; {needed}")
         # LightGBM holds squares of the target in single precision; a power of two moves no bit of
@@ -243,8 +247,10 @@ def _importance(grown: Sequence[Grown], names: Sequence[str]) -> Finding:
         gain = forest.booster.feature_importance("gain")
         splits = forest.booster.feature_importance("split").tolist()
         total = gain.sum()
-        shares = (gain / total if total else np.zeros(len(gain))).tolist()
-        for name, share, times in zip(names, shares, splits, strict=True):
+        shares = np.zeros(len(gain))
+        if total:
+            shares = gain / total
+        for name, share, times in zip(names, shares.tolist(), splits, strict=True):
             rows.append(forest.key | {"term": name, "gain_share": share, "splits": times})
     table = pd.DataFrame(rows, columns=IMPORTANCE)
     return Finding(table, words=_in_words(table), picture="importance")

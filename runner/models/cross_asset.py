@@ -111,14 +111,16 @@ class CrossAsset(Model):
             )
         X = candidates[window][:, usable]
         y = panel.y[window][:, complete]
-        lassos = self._solved(X, y.T, np.eye(int(usable.sum())), panel, window, slopes=True)
-        params = np.full((len(panel.assets), candidates.shape[1] + 1), np.nan)
-        params[complete] = 0.0
+        p = int(usable.sum())
+        lassos = self._solved(X, y.T, np.eye(p), panel, window, slopes=True)
+        lines = np.column_stack([lassos.constant, lassos.slopes])
         with_constant = np.append(True, usable)
-        params[np.ix_(complete, with_constant)] = np.column_stack([lassos.constant, lassos.slopes])
+        params = np.full((len(panel.assets), len(with_constant)), np.nan)
+        params[complete] = 0.0
+        params[np.ix_(complete, with_constant)] = lines
         residuals = y - (lassos.constant + X @ lassos.slopes.T)
         quality = _quality(panel, len(window), complete, y, residuals)
-        signals = _signals(panel, params, complete, lassos, int(usable.sum()), len(window))
+        signals = _signals(panel, params, complete, lassos, p, len(window))
         return _as_fit(params, quality, signals)
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
@@ -151,7 +153,8 @@ class CrossAsset(Model):
                 return forecasts
             X = candidates[window][:, usable]
             Z = candidates[[t]][:, usable]
-            lassos = self._solved(X, panel.y[window][:, complete].T, Z, panel, window)
+            y = panel.y[window][:, complete]
+            lassos = self._solved(X, y.T, Z, panel, window)
             forecasts[complete] = lassos.values[:, 0]
             return forecasts
 
@@ -187,7 +190,7 @@ class CrossAsset(Model):
         """Training and test positions in a window of these rows, as scikit-learn's `cv`.
 
         Raises:
-            DataError: what the splitter says of its settings; a fold with one training row.
+            DataError: settings that the splitter refuses; a fold with one training row.
         """
         R = len(rows)
         test = max(R // (FOLDS + 1), 1)
@@ -259,32 +262,54 @@ def choose(
     centred = y - level[:, None]
     # targets of size one, whatever their unit
     size = np.abs(centred).max(axis=1)
-    targets = centred / np.where(size > 0.0, size, 1.0)[:, None]
-    largest = np.abs(targets @ scaled).max(axis=1) / n
-    grid = largest[:, None] * np.geomspace(1.0, LEAST, penalties)
-
-    by_fold = [_errors(scaled, targets, grid, train, test) for train, test in parts]
-    at = _position(np.array([errors for errors, _ in by_fold]), choice)
-    penalty = grid[np.arange(len(y)), at]
+    divisor = np.where(size > 0.0, size, 1.0)
+    targets = centred / divisor[:, None]
+    penalty, folds_ended = _penalty(scaled, targets, parts, penalties, choice)
 
     points = [np.where(still, 0.0, (Z - mean) / spread)]
     if slopes:
         points.append(np.eye(p))  # the value at a unit vector is a slope
     knots = paths(scaled, targets, np.vstack(points), n * penalty)
-    values = knots.at(n * penalty[:, None])[:, 0] * size[:, None]
+    lam = n * penalty[:, None]
+    values = knots.at(lam)[:, 0] * size[:, None]
+    forecasts = level[:, None] + values[:, : len(Z)]
     b = values[:, len(Z) :]
     constant = level
     if slopes:
         b = b / spread
         constant = level - b @ mean
     return Chosen(
-        values=level[:, None] + values[:, : len(Z)],
+        values=forecasts,
         slopes=b,
         constant=constant,
         penalty=penalty * size,
-        terms=knots.terms_at(n * penalty[:, None])[:, 0],
-        ended=np.logical_and.reduce([knots.ended, *(ended for _, ended in by_fold)]),
+        terms=knots.terms_at(lam)[:, 0],
+        ended=knots.ended & folds_ended,
     )
+
+
+def _penalty(
+    X: np.ndarray,
+    y: np.ndarray,
+    parts: Sequence[tuple[np.ndarray, np.ndarray]],
+    penalties: int,
+    choice: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The penalty (N,) of each target y (N, n), chosen on folds of the rows of X (n, p).
+
+    Also whether all its paths ended (N,).
+    """
+    N, n = y.shape
+    largest = np.abs(y @ X).max(axis=1) / n
+    grid = largest[:, None] * np.geomspace(1.0, LEAST, penalties)
+    errors = []
+    ended = np.ones(N, dtype=bool)
+    for train, test in parts:
+        fold_errors, fold_ended = _errors(X, y, grid, train, test)
+        errors.append(fold_errors)
+        ended &= fold_ended
+    at = _position(np.array(errors), choice)
+    return grid[np.arange(N), at], ended
 
 
 def _errors(
@@ -299,8 +324,12 @@ def _errors(
     n = len(train)
     X_mean = X[train].mean(axis=0)
     y_mean = y[:, train].mean(axis=1)[:, None]
-    knots = paths(X[train] - X_mean, y[:, train] - y_mean, X[test] - X_mean, n * grid[:, -1])
-    residuals = knots.at(n * grid) - (y[:, test] - y_mean)[:, None, :]
+    X_train = X[train] - X_mean
+    y_train = y[:, train] - y_mean
+    X_test = X[test] - X_mean
+    y_test = y[:, test] - y_mean
+    knots = paths(X_train, y_train, X_test, n * grid[:, -1])
+    residuals = knots.at(n * grid) - y_test[:, None, :]
     return np.mean(residuals * residuals, axis=2), knots.ended
 
 
@@ -312,7 +341,8 @@ def _position(errors: np.ndarray, choice: str) -> np.ndarray:
     if choice == "min" or F < 2:
         return least
     target = np.arange(N)
-    std_error = errors.std(axis=0, ddof=1)[target, least] / np.sqrt(F)
+    spread = errors.std(axis=0, ddof=1)
+    std_error = spread[target, least] / np.sqrt(F)
     allowed = mean[target, least] + std_error
     return np.asarray((mean <= allowed[:, None]).argmax(axis=1))
 
@@ -330,7 +360,8 @@ def _quality(
     import pandas as pd
 
     constant = flat(y)
-    tss = np.where(constant, np.nan, np.sum((y - y.mean(axis=0)) ** 2, axis=0))
+    centred = y - y.mean(axis=0)
+    tss = np.where(constant, np.nan, np.sum(centred**2, axis=0))
     ssr = np.sum(residuals**2, axis=0)
     r2 = np.full(len(panel.assets), np.nan)
     r2[complete] = np.maximum(1.0 - ssr / tss, 0.0)  # below zero only by rounding
@@ -357,13 +388,14 @@ def _signals(
     from runner.panels.finding import Finding
 
     names = [f"{feature} of {asset}" for asset in panel.assets for feature in panel.names]
-    i, j = np.nonzero(np.nan_to_num(params[:, 1:]))
+    b = np.nan_to_num(params[:, 1:])
+    i, j = np.nonzero(b)
     penalty = np.full(len(complete), np.nan)
     penalty[complete] = lassos.penalty
     columns = {
         "asset": np.array(panel.assets, dtype=object)[i],
         "candidate": np.array(names, dtype=object)[j],
-        "slope": params[i, j + 1],
+        "slope": b[i, j],
         "penalty": penalty[i],
     }
     table = pd.DataFrame(columns)

@@ -76,8 +76,9 @@ def factor_model(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> Factor
     known = panel.valid[rows].any(axis=1)
     assets = np.flatnonzero(np.isfinite(fit.params).all(axis=1))
     use = panel.valid[rows][:, assets]
+    y = panel.y[rows][:, assets]
     predicted = model.predict(fit, panel)[rows][:, assets]
-    u = np.where(use, panel.y[rows][:, assets] - predicted, 0.0)
+    u = np.where(use, y - predicted, 0.0)
     loadings = fit.params[assets]
     if model.with_constant:
         loadings = fit.params[assets, 1:]
@@ -107,9 +108,11 @@ def _cross_sectional(model: Any, fit: Fit, panel: Panel, rows: np.ndarray) -> Fa
     assets = np.flatnonzero(use.sum(axis=0) > 1)
     X = X[:, assets]
     use = use[:, assets]
+    y = panel.y[rows][:, assets]
     fitted = np.einsum("tnk,tk->tn", X, factors)
-    u = np.where(use, panel.y[rows][:, assets] - fitted, 0.0)
-    u *= np.sqrt(N / np.maximum(N - k, 1))
+    u = np.where(use, y - fitted, 0.0)
+    lost = N / np.maximum(N - k, 1)
+    u *= np.sqrt(lost)
     last_row = len(rows) - 1 - use[::-1].argmax(axis=0)
     loadings = X[last_row, np.arange(len(assets))]
     return _from_residuals(assets, terms, loadings, factors[use.any(axis=1)], u, use)
@@ -212,9 +215,11 @@ def common(
     all of these have one.
     """
     open_parts = [rows[valid[rows].any(axis=1)] for rows in parts]
-    covered = [
-        valid[np.ix_(rows, assets)].mean(axis=0) >= coverage for rows in open_parts if len(rows)
-    ]
+    covered = []
+    for rows in open_parts:
+        if len(rows):
+            share = valid[np.ix_(rows, assets)].mean(axis=0)
+            covered.append(share >= coverage)
     chosen = assets[:0]
     if covered:
         chosen = assets[np.logical_and.reduce(covered)]
@@ -272,4 +277,5 @@ def log_density(y: np.ndarray, mean: np.ndarray, S: np.ndarray) -> np.ndarray:
     z = np.linalg.solve(L, (y - mean).T)
     quadratic = np.sum(z**2, axis=0)
     log_root_det = np.sum(np.log(np.diag(L)))
-    return -0.5 * (len(S) * np.log(2.0 * np.pi) + quadratic) - log_root_det
+    constant = len(S) * np.log(2.0 * np.pi)
+    return -0.5 * (constant + quadratic) - log_root_det

@@ -76,7 +76,7 @@ def refuse_nothing(estimates: Estimates) -> None:
     for unit, reason in zip(estimates.units, estimates.reason, strict=True):
         names.setdefault(reason, []).append(unit.name)
     first = list(names.items())[:MOST_REASONS]
-    reasons = "; ".join(f"{listed(some)}: {reason}" for reason, some in first)
+    reasons = "; ".join(f"{listed(of_units)}: {reason}" for reason, of_units in first)
     scope = estimates.units[0].scope if estimates.units else "unit"
     noun = scope.replace("pooled", "regression")
     parameters = estimates.b.shape[1] + np.nan_to_num(estimates.absorbed)
@@ -88,7 +88,9 @@ def refuse_nothing(estimates: Estimates) -> None:
 def headline(coefficients: pd.DataFrame) -> pd.DataFrame:
     """Coefficients that a run is known by: the mean over its units where there is one, else all."""
     mean = coefficients["scope"] == "mean"
-    return coefficients[mean] if mean.any() else coefficients
+    if not mean.any():
+        return coefficients
+    return coefficients[mean]
 
 
 def coefficient_table(
@@ -99,10 +101,11 @@ def coefficient_table(
     b = estimates.b[at]
     std_error = np.sqrt(np.einsum("ukk->uk", estimates.V[at]))
     tests = inference(b, std_error, estimates.df[at, None], confidence)
-    scope = [estimates.units[u].scope for u in at[:1]] * (len(at) * len(terms))
-    names = np.array([estimates.units[u].name for u in at], dtype=object)
+    estimated = [estimates.units[u] for u in at]
+    scopes = [unit.scope for unit in estimated]
+    names = np.array([unit.name for unit in estimated], dtype=object)
     table = {
-        "scope": scope,
+        "scope": scopes[:1] * (len(at) * len(terms)),
         "unit": np.repeat(names, len(terms)),
         "term": np.tile(list(terms), len(at)),
         "estimate": b.ravel(),

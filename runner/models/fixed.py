@@ -34,11 +34,10 @@ class Fixed(Model):
         given = {"constant": self.constant}
         for name, weight in self.given.items():
             given[f"weights.{name}"] = weight
-        mistakes = [
-            f"{name}: given {value}; allowed: a finite number"
-            for name, value in given.items()
-            if not isfinite(value)
-        ]
+        mistakes = []
+        for name, value in given.items():
+            if not isfinite(value):
+                mistakes.append(f"{name}: given {value}; allowed: a finite number")
         if mistakes:
             raise ValueError("\n".join(mistakes))
 
@@ -98,10 +97,9 @@ class Fixed(Model):
             "cov": "",
             "reason": "",
         }
-        coefficients = [
-            key | {"term": term, "estimate": weight}
-            for term, weight in zip(self.terms(panel.names), weights, strict=True)
-        ]
+        coefficients = []
+        for term, weight in zip(self.terms(panel.names), weights, strict=True):
+            coefficients.append(key | {"term": term, "estimate": weight})
         return Fit(
             pd.DataFrame(coefficients, columns=["scope", "unit", *COEFFICIENTS]),
             pd.DataFrame([quality], columns=["scope", "unit", *QUALITY]),

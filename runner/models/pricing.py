@@ -56,12 +56,12 @@ def price_every_asset(
     valid = panel.valid[rows]
     complete = valid.all(axis=1)
     dates = int(complete.sum())
-    of = int(valid.any(axis=1).sum())
+    dates_with_some = int(valid.any(axis=1).sum())
     try:
         result = _test_every_asset(panel, rows[complete], names, missing)
     except NotEstimable as error:
-        return Priced(None, str(error), dates, of)
-    return Priced(result, "", dates, of)
+        return Priced(None, str(error), dates, dates_with_some)
+    return Priced(result, "", dates, dates_with_some)
 
 
 def _test_every_asset(
@@ -127,12 +127,11 @@ def differing(panel: Panel, rows: np.ndarray, names: list[str]) -> list[str]:
 
 
 def grs(alpha: np.ndarray, residuals: np.ndarray, factors: np.ndarray) -> Wald:
-    """Gibbons, Ross and Shanken (1989): every alpha is zero. F with (N, T - N - K) degrees of
-    freedom.
+    """The test of Gibbons, Ross and Shanken (1989) that every alpha is zero.
 
-    F = (T - N - K) / N * alpha' S^-1 alpha / (1 + m' W^-1 m), S (N, N) and W (K, K) the covariances
-    (ddof 0) of residuals (T, N) and factors (T, K), m the means of the factors. Exact under normal
-    errors.
+    F = (T - N - K) / N * alpha' S^-1 alpha / (1 + m' W^-1 m) with (N, T - N - K) degrees of
+    freedom, S (N, N) and W (K, K) the covariances (ddof 0) of residuals (T, N) and factors (T, K),
+    m the means of the factors. Exact under normal errors.
 
     Raises:
         NotEstimable: too few rows for the assets; assets that are fitted exactly, or whose

@@ -58,7 +58,9 @@ class Regression(RegressionSettings, Model):
 
     def uses(self, features: Sequence[str]) -> list[str]:
         """Those among `regressors`, or all."""
-        return [name for name in features if self.regressors is None or name in self.regressors]
+        if self.regressors is None:
+            return list(features)
+        return [name for name in features if name in self.regressors]
 
     def lacks_the_mean(self, panel: Panel) -> str:
         """Why a forecast with every slope zero is not the train mean of each asset.

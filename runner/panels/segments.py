@@ -118,7 +118,8 @@ class Shared:
         first_level = len(summed) + 1
         columns = [1 + summed.index(k) for k in chosen]
         at = [0, *columns, *range(first_level, first_level + len(levels) + 1)]
-        return M[:, at][:, :, at], sums.point[:, :, np.array(at[1:]) - 1]
+        in_point = np.array(at[1:]) - 1
+        return M[:, at][:, :, at], sums.point[:, :, in_point]
 
     def _runs(self, rows: np.ndarray) -> list[list[int]] | None:
         """First segment and the one after the last of each run of segments that the rows are.
@@ -169,7 +170,8 @@ class Shared:
 
     def _point(self, summed: list[int], by: str | None) -> np.ndarray:
         """The point (1, 1 or U, P - 1) amid all rows that moments of these columns are about."""
-        return shift_of(self.X, self.y, self.valid, by)[:, :, [*summed, -1]]
+        columns = [*summed, -1]
+        return shift_of(self.X, self.y, self.valid, by)[:, :, columns]
 
     def _read(
         self, summed: list[int], by: str | None, owns: Sequence[np.ndarray]
@@ -179,7 +181,8 @@ class Shared:
         adjacent = bool(summed) and summed == list(range(summed[0], summed[-1] + 1))
         own = slice(summed[0], summed[-1] + 1) if adjacent else summed
         point = self._point(summed, "asset" if by == "asset" else None)
-        starts = [0, *(np.flatnonzero(np.diff(self.segment)) + 1).tolist()]
+        edges = np.flatnonzero(np.diff(self.segment)) + 1
+        starts = [0, *edges.tolist()]
         if by is None and adjacent:
             of_dates = moments(X[:, :, own], y, use, point, by_date=True)
             return np.add.reduceat(of_dates, starts)[:, None], point
@@ -188,7 +191,8 @@ class Shared:
         by_segment = np.empty((len(starts), U, P, P))
         for s, (start, stop) in enumerate(pairwise([*starts, len(y)])):
             at = slice(start, stop)
-            M = moments(X[at, :, own], y[at], use[at], point, by_date=by is None, whole=y.size)
+            part = X[at, :, own]
+            M = moments(part, y[at], use[at], point, by_date=by is None, whole=y.size)
             by_segment[s] = of_units(M, owns, by)
         return by_segment, point
 

@@ -48,7 +48,8 @@ def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
     everything = np.arange(N)
     if by == DATE:
         names = panel.dates.strftime(panel.date_format).tolist()
-        return [Unit("date", names[t], rows[u : u + 1], everything) for u, t in enumerate(rows)]
+        single_rows = [rows[u : u + 1] for u in range(len(rows))]
+        return [Unit("date", names[row[0]], row, everything) for row in single_rows]
     if by is None:
         return [Unit("pooled", "all", rows, everything)]
     if by not in panel.groups:

@@ -104,20 +104,19 @@ def cross_sections(
     y = panel.y[rows]
     usable = panel.valid[rows] & np.isfinite(betas).all(axis=2)
     residuals = np.full(usable.shape, np.nan)
-    estimates = replace(
-        nothing(units(panel, rows, "date"), len(terms)),
-        tss_mean=None if constant else np.full(len(rows), np.nan),
-    )
+    estimates = nothing(units(panel, rows, "date"), len(terms))
+    if not constant:
+        estimates = replace(estimates, tss_mean=np.full(len(rows), np.nan))
     estimates.n[:] = usable.sum(axis=1)
-    root = None if inverse is None else np.linalg.cholesky(inverse).T
-    for assets, dates in _dates_alike(usable) if fixed else _dates_by_themselves(usable):
+    groups = _dates_alike(usable) if fixed else _dates_by_themselves(usable)
+    for assets, dates in groups:
         if len(assets) < fewest:
             _refuse(estimates, dates, f"fewer than {fewest} assets with betas")
             continue
         X = with_constant(betas[dates[0], assets], constant)
         Y = y[np.ix_(dates, assets)].T
         try:
-            b = solve(X, Y, terms) if root is None else solve(root @ X, root @ Y, terms)
+            b = _cross_section(X, Y, inverse, terms)
         except NotEstimable as error:
             _refuse(estimates, dates, str(error))
             continue
@@ -133,6 +132,20 @@ def cross_sections(
             estimates.tss_mean[dates] = about_mean
     _drop_flat(estimates, residuals, np.where(usable, y, np.nan))
     return estimates, residuals
+
+
+def _cross_section(
+    X: np.ndarray, Y: np.ndarray, inverse: np.ndarray | None, terms: list[str]
+) -> np.ndarray:
+    """Least squares (k, m) of m dates on the same betas, generalised where there is an `inverse`.
+
+    Raises:
+        NotEstimable: betas that are collinear.
+    """
+    if inverse is None:
+        return solve(X, Y, terms)
+    root = np.linalg.cholesky(inverse).T
+    return solve(root @ X, root @ Y, terms)
 
 
 def _refuse(estimates: Estimates, dates: np.ndarray, reason: str) -> None:
@@ -203,7 +216,8 @@ def shanken(path: np.ndarray, F: np.ndarray, c: float, lags: int) -> np.ndarray:
     correlation leave none in the errors of the betas.
     """
     less_factors = path.copy()
-    less_factors[:, path.shape[1] - F.shape[1] :] -= F
+    first_factor = path.shape[1] - F.shape[1]
+    less_factors[:, first_factor:] -= F
     return covariance_of_mean(path, lags) + c * covariance_of_mean(less_factors, 0)
 
 
@@ -308,7 +322,8 @@ class Passes:
     @property
     def complete(self) -> bool:
         """Whether betas are the same on every date, and no cell of an asset in use is missing."""
-        return self.fixed and bool(np.isfinite(self.u[:, self.own]).all())
+        u = self.u[:, self.own]
+        return self.fixed and bool(np.isfinite(u).all())
 
     @property
     def loadings(self) -> np.ndarray:
@@ -318,8 +333,9 @@ class Passes:
     def first_residuals(self) -> np.ndarray:
         """(T, N') residuals of pass 1 of the assets in use."""
         y = self.y[:, self.own]
+        betas = self.betas[0, self.own]
         centred = self.F - self.F.mean(axis=0)
-        return y - y.mean(axis=0) - centred @ self.betas[0, self.own].T
+        return y - y.mean(axis=0) - centred @ betas.T
 
 
 class Errors(NamedTuple):
@@ -359,8 +375,12 @@ def _errors_of_gmm(passes: Passes, lags: int) -> Errors:
     """Errors of both passes as one system of moments."""
     own = passes.own
     X = passes.loadings
-    inverse = np.eye(own.sum()) if passes.inverse is None else passes.inverse
-    V, V_pricing = gmm(X, passes.y[:, own], passes.first_residuals(), passes.F, inverse, lags)
+    y = passes.y[:, own]
+    e = passes.first_residuals()
+    inverse = passes.inverse
+    if inverse is None:
+        inverse = np.eye(own.sum())
+    V, V_pricing = gmm(X, y, e, passes.F, inverse, lags)
     pricing = np.full(len(own), np.nan)
     pricing[own] = np.sqrt(np.diag(V_pricing))
     test, reason = _tested(passes, V_pricing, inverse @ X, np.inf)

@@ -27,7 +27,9 @@ def slopes(F: np.ndarray, y: np.ndarray, use: np.ndarray, least: int) -> np.ndar
     b = np.full((y.shape[1], F.shape[1]), np.nan)
     n = use.sum(axis=0)
     complete = n == len(F)
-    groups = [np.flatnonzero(complete)] if complete.any() else []
+    groups = []
+    if complete.any():
+        groups.append(np.flatnonzero(complete))
     others = np.flatnonzero(~complete & (n >= least))
     if len(others):
         b[others], sound = _from_sums(F, y[:, others], use[:, others])
@@ -35,8 +37,9 @@ def slopes(F: np.ndarray, y: np.ndarray, use: np.ndarray, least: int) -> np.ndar
     for targets in groups:
         rows = use[:, targets[0]]
         X = with_constant(F[rows], True)
+        Y = y[np.ix_(rows, targets)]
         try:
-            with_level = solve(X, y[np.ix_(rows, targets)], [""] * X.shape[1])
+            with_level = solve(X, Y, [""] * X.shape[1])
         except NotEstimable:
             b[targets] = np.nan
             continue
@@ -54,11 +57,12 @@ def _from_sums(F: np.ndarray, y: np.ndarray, use: np.ndarray) -> tuple[np.ndarra
     y = y[known]
     use = use[known]
     centred = F - F.mean(axis=0)
-    scale = np.maximum(np.sqrt(np.mean(centred**2, axis=0)), np.finfo(float).tiny)
+    spread = np.sqrt(np.mean(centred**2, axis=0))
+    scale = np.maximum(spread, np.finfo(float).tiny)
     Z = with_constant(centred / scale, True)
     T, k = Z.shape
-    products = (Z[:, :, None] * Z[:, None, :]).reshape(T, -1)
-    ZZ = (use.T @ products).reshape(-1, k, k)
+    products = Z[:, :, None] * Z[:, None, :]
+    ZZ = (use.T @ products.reshape(T, -1)).reshape(-1, k, k)
     eigen = np.linalg.eigvalsh(ZZ)
     sound = eigen[:, 0] > WELL * eigen[:, -1]
     ZZ[~sound] = np.eye(k)

@@ -129,8 +129,10 @@ def pricing(
     own = passes.own
     seen = np.isfinite(passes.u)
     n = seen.sum(axis=0)[own]
-    mean = np.where(seen, passes.y, 0.0).sum(axis=0)[own] / n
-    error = np.where(seen, passes.u, 0.0).sum(axis=0)[own] / n
+    earned = np.where(seen, passes.y, 0.0).sum(axis=0)
+    unexplained = np.where(seen, passes.u, 0.0).sum(axis=0)
+    mean = earned[own] / n
+    error = unexplained[own] / n
     tests = inference(error, errors.pricing[own], n - 1.0, confidence)
     columns = {
         "unit": np.array(assets, dtype=object)[own],
@@ -141,7 +143,8 @@ def pricing(
     }
     table = pd.DataFrame(columns | tests._asdict(), columns=PRICING)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = 1.0 - np.sum(error**2) / np.sum((mean - mean.mean()) ** 2)
+        tss = np.sum((mean - mean.mean()) ** 2)
+        r2 = 1.0 - np.sum(error**2) / tss
     mean_abs_error = np.mean(np.abs(error))
     metrics = {"r2": r2, "mean_abs_error": mean_abs_error, "shanken_factor": 1.0 + c}
     words = [
@@ -197,7 +200,9 @@ def betas(
         names = listed(latest.units[i].name for i in without)
         reasons = "; ".join(sorted({latest.reason[i] for i in without}))
         words.append(f"{count(len(without), 'asset')} without betas ({names}): {reasons}.")
-    lost = int(np.isfinite(passes.y).sum() - np.isfinite(passes.u).sum())
+    cells = np.isfinite(passes.y).sum()
+    used = np.isfinite(passes.u).sum()
+    lost = int(cells - used)
     if lost:
         words.append(f"{count(lost, 'cell')} of the cross-sections left out for want of betas.")
     return Finding(table, words=words)
@@ -218,7 +223,8 @@ def _over_dates(path: np.ndarray, assets: Sequence[str], factors: Sequence[str])
     """Mean and standard deviation (ddof 1) of the betas (T, N, K) over the dates that have them."""
     rows = []
     for i, k in np.ndindex(path.shape[1:]):
-        beta = path[np.isfinite(path[:, i, k]), i, k]
+        beta = path[:, i, k]
+        beta = beta[np.isfinite(beta)]
         if len(beta) > 1:
             rows.append((assets[i], factors[k], beta.mean(), beta.std(ddof=1)))
     return pd.DataFrame(rows, columns=["unit", "term", "mean_over_dates", "std_over_dates"])

@@ -101,7 +101,9 @@ class TwoPass(Model):
 
     def uses(self, features: Sequence[str]) -> list[str]:
         """Those among `regressors`, or all."""
-        return [name for name in features if self.regressors is None or name in self.regressors]
+        if self.regressors is None:
+            return list(features)
+        return [name for name in features if name in self.regressors]
 
     def lacks_the_mean(self, panel: Panel) -> str:
         return "the forecast is beta times premium, without a constant of the asset"
@@ -149,16 +151,11 @@ class TwoPass(Model):
         from runner.models.two_pass.premia import Passes, overlap_share
 
         at = np.flatnonzero(by_date.estimated)
-        return Passes(
-            F=F[at],
-            y=y[at],
-            betas=betas[at],
-            fixed=self.window is None,
-            path=by_date.b[at],
-            u=u[at],
-            share=1.0 if self.window is None else overlap_share(at, self.window),
-            inverse=inverse,
-        )
+        fixed = self.window is None
+        share = 1.0
+        if self.window is not None:
+            share = overlap_share(at, self.window)
+        return Passes(F[at], y[at], betas[at], fixed, by_date.b[at], u[at], share, inverse)
 
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Expected returns (T, N), the same on every row: the constant plus betas times premia.
@@ -207,7 +204,9 @@ class TwoPass(Model):
         if self.window is None:
             betas = latest.b[:, 1:]
             return latest, np.broadcast_to(betas, (len(rows), *betas.shape))
-        return latest, rolling_betas(F, panel.y[rows], panel.valid[rows], self.window, least)
+        y = panel.y[rows]
+        use = panel.valid[rows]
+        return latest, rolling_betas(F, y, use, self.window, least)
 
     def _inverse(
         self, panel: Panel, rows: np.ndarray, F: np.ndarray, latest: Estimates
@@ -222,10 +221,13 @@ class TwoPass(Model):
             return None
         known = np.isfinite(F).all(axis=1)
         cells = panel.valid[rows[known]][:, latest.estimated]
-        setting = "model.cross_section: given gls" if gls else "model.cov: given gmm"
+        setting = "model.cov: given gmm"
+        allowed = "shanken"
+        if gls:
+            setting = "model.cross_section: given gls"
+            allowed = "ols"
         if not cells.all():
             lost = f"{int((~cells).sum())} of {cells.size} are missing"
-            allowed = "ols" if gls else "shanken"
             raise DataError(f"{setting}, which needs every cell; {lost}; allowed: {allowed}")
         if not gls:
             return None
@@ -266,13 +268,13 @@ class TwoPass(Model):
             "pricing": more.pricing(passes, errors, c, panel.assets, confidence),
             "betas": more.betas(passes, latest, factors, panel, confidence),
         }
+        coefficients = pd.concat([path, premia], ignore_index=True)
+        quality = tables.quality_table(by_date, "")
+        hypotheses = pd.concat([tested, joint], ignore_index=True)
+        params = self._loadings(latest) * mean.b[0]
+        errors_in_words = self._errors_in_words(lags, c)
         return tables.Fit(
-            pd.concat([path, premia], ignore_index=True),
-            tables.quality_table(by_date, ""),
-            pd.concat([tested, joint], ignore_index=True),
-            self._loadings(latest) * mean.b[0],
-            self._errors_in_words(lags, c),
-            findings=findings,
+            coefficients, quality, hypotheses, params, errors_in_words, findings=findings
         )
 
     def _loadings(self, latest: Estimates) -> np.ndarray:

@@ -23,11 +23,11 @@ def refuse_unsuited(study: Study, *, several: bool = False) -> None:
     if not isinstance(model, Regression):
         raise DataError(f"model: given {type(model).__name__}; allowed: runner.models.Regression")
     mistakes = []
-    if model.by == "date" or (several and model.by is None):
-        given = "null" if model.by is None else model.by
-        mistakes.append(
-            f"model.by: given {given}; allowed: asset{'' if several else ', null'} or a group of assets"
-        )
+    pooled = model.by is None
+    if model.by == "date" or (several and pooled):
+        given = "null" if pooled else model.by
+        allowed = "asset" if several else "asset, null"
+        mistakes.append(f"model.by: given {given}; allowed: {allowed} or a group of assets")
     if model.estimator != "ols":
         mistakes.append(f"model.estimator: given {model.estimator}; allowed: ols")
     if mistakes:
@@ -41,10 +41,11 @@ def refuse_not_plain(study: Study, *, constant: bool) -> None:
         DataError: one line per setting of the model that does not suit.
     """
     model = study.model
-    given = {name: getattr(model, name) for name in ("effects", "weights", "components", "dummies")}
-    mistakes = [
-        f"model.{name}: given {value}; allowed: none" for name, value in given.items() if value
-    ]
+    mistakes = []
+    for name in ("effects", "weights", "components", "dummies"):
+        value = getattr(model, name)
+        if value:
+            mistakes.append(f"model.{name}: given {value}; allowed: none")
     if constant and not model.constant:
         mistakes.append("model.constant: given false; allowed: true, alpha is the constant")
     if mistakes:
@@ -57,9 +58,10 @@ def refuse_forecast(study: Study) -> None:
     Raises:
         DataError: the target looks ahead.
     """
-    if study.panel.horizon > 0:
+    horizon = study.panel.horizon
+    if horizon > 0:
         raise DataError(
-            f"target: horizon {study.panel.horizon}; allowed: 0, the target of the factors' own row"
+            f"target: horizon {horizon}; allowed: 0, the target of the factors' own row"
         )
 
 
@@ -69,10 +71,15 @@ def refuse_unknown(settings: dict[str, str], terms: Sequence[str]) -> None:
     Raises:
         DataError: one line per setting with such a name, and the nearest one.
     """
-    mistakes = [
-        f"{setting}: {unknown(name, terms)}"
-        for setting, name in settings.items()
-        if name not in terms
-    ]
+    mistakes = []
+    for setting, name in settings.items():
+        if name not in terms:
+            mistakes.append(f"{setting}: {unknown(name, terms)}")
     if mistakes:
         raise DataError(mistakes)
+
+
+def slopes_of(study: Study) -> list[str]:
+    """The terms of the regression without the constant."""
+    terms = study.model.terms(study.panel.names)
+    return [term for term in terms if term != "const"]

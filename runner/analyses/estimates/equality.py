@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runner.models.study import Study
     from runner.numerics.least_squares import Solution
 
+Row = dict[str, object]  # of a table
 EQUALITY = [
     "term",
     "units",
@@ -97,8 +98,7 @@ class System:
 
 
 def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
-    """Wald tests that a term is the same in every unit (asset or group), one by one and all
-    together.
+    """Wald tests that a term is the same in every unit (asset or group), each and all together.
 
     Shocks are shared, so the estimates of two units are correlated: cov(b_i, b_j) = B_i (sum over
     dates of s_it s_jt') B_j, with s_it the scores x*u of unit i on date t and B the inverse of X'X
@@ -227,22 +227,18 @@ def _solved(
     return solved, omitted
 
 
-def _test(system: System, terms: list[str], chosen: list[str]) -> dict[str, object]:
+def _test(system: System, terms: list[str], chosen: list[str]) -> Row:
     """The test of one term, or of several together, as a row of the table."""
     at = [terms.index(term) for term in chosen]
-    row: dict[str, object] = {
-        "term": ", ".join(chosen),
-        "units": len(system.b),
-        "dates": system.dates,
-        "errors": system.errors,
-    }
+    row: Row = {"term": ", ".join(chosen), "units": len(system.b)}
+    row |= {"dates": system.dates, "errors": system.errors}
     if len(system.b) and len(chosen) == 1:
         row["smallest"] = system.b[:, at].min()
         row["largest"] = system.b[:, at].max()
     return row | _wald(system, at, chosen)
 
 
-def _wald(system: System, at: list[int], chosen: list[str]) -> dict[str, object]:
+def _wald(system: System, at: list[int], chosen: list[str]) -> Row:
     """Hotelling's test that the terms at these places are equal, or why there is none."""
     from scipy.special import fdtrc
 
@@ -273,14 +269,9 @@ def _wald(system: System, at: list[int], chosen: list[str]) -> dict[str, object]
         return {"reason": str(error)}
     df = v - p + 1
     f = test.f_stat * (d - k) / d * df / v
-    return {
-        "wald": test.f_stat * q,
-        "f_stat": f,
-        "df_num": q,
-        "df_den": df,
-        "p_value": float(fdtrc(q, df, f)),
-        "reason": "",
-    }
+    p_value = float(fdtrc(q, df, f))
+    row: Row = {"wald": test.f_stat * q, "f_stat": f, "p_value": p_value}
+    return row | {"df_num": q, "df_den": df, "reason": ""}
 
 
 def _words(table: pd.DataFrame, system: System, noun: str) -> list[str]:
@@ -303,9 +294,12 @@ def _sentence(row: dict[Hashable, Any], units: str) -> str:
     if np.isnan(row["smallest"]):
         subject += " together"
     else:
-        spread = f"; estimates from {number(row['smallest'], 3)} to {number(row['largest'], 3)}"
+        smallest = number(row["smallest"], 3)
+        largest = number(row["largest"], 3)
+        spread = f"; estimates from {smallest} to {largest}"
     rejected = row["p_value"] < LEVEL
     answer = "rejected at 5 %" if rejected else "not rejected at 5 %, no proof of it"
     df = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
-    test = f"F({df}) {t_text(row['f_stat'])}, p {p_text(row['p_value'])}"
+    p = p_text(row["p_value"])
+    test = f"F({df}) {t_text(row['f_stat'])}, p {p}"
     return f"{subject} over {units} is {answer} ({test}){spread}."

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
     from runner.panels.units import Unit
 
+Row = dict[str, object]  # of a table
 CELLS = 100_000  # of a block
-ALONE = (
-    1e-10  # 1 - leverage below which a row is fitted by a term of its own: its residual is rounding
-)
+ALONE = 1e-10  # 1 - leverage below which a row has a term of its own: its residual is rounding
 NUMBERS = ["leverage", "residual", "studentised", "cooks_distance", "dffits"]
 COLUMNS = ["scope", "unit", "date", "asset", "n_obs", "terms", *NUMBERS]
 COLUMNS += ["term", "estimate", "estimate_without", "dfbetas", "reason"]
 BOUNDS = ["cook", "leverage", "dffits", "studentised", "alone"]
+STUDENTISED = 3.0  # a residual beyond is counted
+NORMAL_BEYOND = 0.0027  # chance that a normal lies beyond
 
 
 class Part(NamedTuple):
@@ -39,21 +40,38 @@ class Part(NamedTuple):
     X: np.ndarray
     u: np.ndarray
 
+    def at(self, rows: np.ndarray) -> Part:
+        """The part with these of its rows."""
+        return Part(*(values[rows] for values in self))
+
 
 class Measures(NamedTuple):
-    """Of the rows (n,) of a block, in the units of Belsley, Kuh and Welsch (1980); NaN where the
-    leverage is 1.
-    """
+    """Influence of rows (n,), by Belsley, Kuh and Welsch (1980); NaN where the leverage is 1."""
 
     leverage: np.ndarray
     studentised: np.ndarray
     cook: np.ndarray
     dffits: np.ndarray
 
+    def at(self, rows: np.ndarray) -> Measures:
+        """The measures of these of the rows."""
+        return Measures(*(values[rows] for values in self))
+
+
+class Worst(NamedTuple):
+    """The rows with the largest Cook's distance so far, the largest first."""
+
+    rows: Part
+    measures: Measures
+
 
 class Whole(NamedTuple):
-    """A regression of n rows: estimates b (k,), the triangle R (k, k) with R'R = X'X, sum of
-    squared residuals.
+    """A regression of n rows.
+
+    Attributes:
+        b: (k,) estimates.
+        R: (k, k) triangle with R'R = X'X.
+        ssr: sum of squared residuals.
     """
 
     n: int
@@ -63,27 +81,33 @@ class Whole(NamedTuple):
 
     @property
     def df(self) -> int:
+        """Degrees of freedom."""
         return self.n - len(self.b)
 
     def measures(self, X: np.ndarray, u: np.ndarray) -> Measures:
-        """Of rows X (m, k) with residuals u (m,); a row is studentised by the error of a fit
-        without it.
+        """Measures of rows X (m, k) with residuals u (m,).
+
+        A row is studentised by the error of a fit without it.
         """
         from scipy.linalg import solve_triangular
 
+        k = len(self.b)
         leverage = np.sum(solve_triangular(self.R, X.T, trans="T") ** 2, axis=0)
         left = np.where(1.0 - leverage > ALONE, 1.0 - leverage, np.nan)
         within = u / np.sqrt(self.ssr / self.df * left)
         with np.errstate(divide="ignore", invalid="ignore"):
-            studentised = within * np.sqrt((self.df - 1.0) / np.maximum(self.df - within**2, 0.0))
+            df_without = np.maximum(self.df - within**2, 0.0)
+            studentised = within * np.sqrt((self.df - 1.0) / df_without)
             odds = leverage / left
-            return Measures(
-                leverage, studentised, within**2 * odds / len(self.b), studentised * np.sqrt(odds)
-            )
+            cook = within**2 * odds / k
+            dffits = studentised * np.sqrt(odds)
+        return Measures(leverage, studentised, cook, dffits)
 
     def without(self, x: np.ndarray, u: float) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates (k,) of the fit without a row, and by how many of its errors each is less
-        (DFBETAS).
+        """Estimates (k,) without the row x (k,) with residual u, and their moves (DFBETAS).
+
+        A move is the estimate with the row less that without it, in standard errors of the fit
+        without it.
         """
         from scipy.linalg import solve_triangular
 
@@ -92,13 +116,14 @@ class Whole(NamedTuple):
         left = 1.0 - half @ half
         move = inverse @ half * u / left
         variance = (self.ssr - u**2 / left) / (self.df - 1.0)
+        scale = np.sum(inverse**2, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return self.b - move, move / np.sqrt(max(variance, 0.0) * np.sum(inverse**2, axis=1))
+            error = np.sqrt(max(variance, 0.0) * scale)
+            return self.b - move, move / error
 
 
 def influence(study: Study, *, most: Rows = 10) -> Finding:
-    """The `most` rows of each regression with the largest Cook's distance, and what the estimates
-    are without each.
+    """The `most` rows of each regression with the largest Cook's distance, and fits without each.
 
     studentised is the residual over its standard error in a fit without the row. `term` is the
     slope that the row moves most in standard errors, `estimate_without` its estimate in a fit
@@ -119,48 +144,50 @@ def influence(study: Study, *, most: Rows = 10) -> Finding:
     refuse_unsuited(study)
     model, panel, fit = factors_as_features(study.model, study.panel, study.fit)
     refuse_not_plain(replace(study, model=model), constant=False)
-    rows: list[dict[str, object]] = []
-    totals: list[np.ndarray] = []
-    for unit in units(panel, np.arange(len(panel.dates)), model.by):
-        found, exceeding = _unit(unit, panel, model, fit.params[unit.assets[0]], most)
-        rows += found
-        totals.append(exceeding)
+    every_row = np.arange(len(panel.dates))
+    rows: list[Row] = []
+    exceeding = np.zeros(len(BOUNDS), dtype=int)
+    for unit in units(panel, every_row, model.by):
+        b = fit.params[unit.assets[0]]
+        of_unit, exceeding_of_unit = _unit(unit, panel, model, b, most)
+        rows += of_unit
+        exceeding = exceeding + exceeding_of_unit
     table = pd.DataFrame(rows, columns=COLUMNS)
     if table["cooks_distance"].isna().all():
         raise DataError(f"model: no regression has residuals; {table['reason'].iloc[0]}")
     n = int(table.drop_duplicates("unit")["n_obs"].sum())
-    over: dict[str, int] = dict(zip(BOUNDS, np.sum(totals, axis=0).tolist(), strict=True))
-    metrics = {f"{name}_share": over[name] / n for name in BOUNDS[:-1]}
-    metrics |= {
-        "cooks_distance_max": table["cooks_distance"].max(),
-        "dfbetas_max": table["dfbetas"].abs().max(),
-    }
+    over: dict[str, int] = dict(zip(BOUNDS, exceeding.tolist(), strict=True))
+    metrics = {f"{name}_share": over[name] / n for name in BOUNDS if name != "alone"}
+    metrics["cooks_distance_max"] = table["cooks_distance"].max()
+    metrics["dfbetas_max"] = table["dfbetas"].abs().max()
     return Finding(table, metrics, _words(table, over, n), "influence")
 
 
 def _unit(
     unit: Unit, panel: Panel, model: Any, b: np.ndarray, most: int
-) -> tuple[list[dict[str, object]], np.ndarray]:
+) -> tuple[list[Row], np.ndarray]:
     """The rows of the table of one regression, and how many rows exceed each bound."""
-    key: dict[str, object] = {"scope": unit.scope, "unit": unit.name, "n_obs": 0, "terms": len(b)}
-    none = np.zeros(len(BOUNDS), dtype=int)
+    k = len(b)
+    key: Row = {"scope": unit.scope, "unit": unit.name, "n_obs": 0, "terms": k}
+    exceeding = np.zeros(len(BOUNDS), dtype=int)
     if not np.isfinite(b).all():
-        return [key | {"reason": "no estimates: see quality.csv"}], none
+        key["reason"] = "no estimates: see quality.csv"
+        return [key], exceeding
     whole = whole_of(blocks(unit, panel, model, b), b)
     key["n_obs"] = whole.n
     if whole.df < 2:
-        return [
-            key | {"reason": f"{count(whole.n, 'row')} for {count(len(b), 'term')}; needs two more"}
-        ], none
+        key["reason"] = f"{count(whole.n, 'row')} for {count(k, 'term')}; needs two more"
+        return [key], exceeding
     if exact(whole):
-        return [key | {"reason": "fits exactly: no residuals"}], none
-    over, worst = none, None
+        key["reason"] = "fits exactly: no residuals"
+        return [key], exceeding
+    worst = _no_rows(k)
     for block in blocks(unit, panel, model, b):
-        one = whole.measures(block.X, block.u)
-        over = over + _exceeding(one, whole.n, len(b))
-        worst = _largest(worst, block, one, most)
+        measures = whole.measures(block.X, block.u)
+        exceeding = exceeding + _exceeding(measures, whole.n, k)
+        worst = _largest(worst, Worst(block, measures), most)
     terms = model.terms(panel.names)
-    return [key | row for row in _told(worst, whole, terms, panel)], over
+    return [key | row for row in _table_rows(worst, whole, terms, panel)], exceeding
 
 
 def blocks(unit: Unit, panel: Panel, model: Any, b: np.ndarray) -> Iterator[Part]:
@@ -169,21 +196,23 @@ def blocks(unit: Unit, panel: Panel, model: Any, b: np.ndarray) -> Iterator[Part
 
     size = max(1, CELLS // len(unit.assets))
     for start in range(0, len(unit.rows), size):
-        t, i = unit._replace(rows=unit.rows[start : start + size]).cells(panel)
+        block = unit._replace(rows=unit.rows[start : start + size])
+        t, i = block.cells(panel)
         if len(t):
             X = design(panel, t, i, model.regressors, model.constant)
-            yield Part(t, i, X, panel.y[t, i] - X @ b)
+            u = panel.y[t, i] - X @ b
+            yield Part(t, i, X, u)
 
 
 def whole_of(parts: Iterator[Part], b: np.ndarray) -> Whole:
-    """A regression from its rows, each block taken into the triangle by QR, which keeps the
-    digits.
-    """
-    n, ssr = 0, 0.0
+    """A regression from its rows, each block taken into the triangle by QR, which keeps digits."""
+    n = 0
+    ssr = 0.0
     R: Any = np.zeros((0, len(b)))
     for part in parts:
         R = np.linalg.qr(np.vstack([R, part.X]), mode="r")
-        n, ssr = n + len(part.u), ssr + float(part.u @ part.u)
+        n += len(part.u)
+        ssr += float(part.u @ part.u)
     return Whole(n, b, R, ssr)
 
 
@@ -191,84 +220,115 @@ def exact(whole: Whole) -> bool:
     """Whether the residuals are rounding noise beside what the terms add up to."""
     from runner.numerics.variation import EXACT_FIT
 
-    return whole.ssr <= EXACT_FIT * float(np.sum((whole.R * whole.b) ** 2))
+    explained = float(np.sum((whole.R * whole.b) ** 2))
+    return whole.ssr <= EXACT_FIT * explained
 
 
-def _exceeding(one: Measures, n: int, k: int) -> np.ndarray:
+def _exceeding(measures: Measures, n: int, k: int) -> np.ndarray:
     """How many rows exceed each bound, in the order of BOUNDS."""
-    masks = (
-        one.cook > 4.0 / n,
-        one.leverage > 2.0 * k / n,
-        np.abs(one.dffits) > 2.0 * np.sqrt(k / n),
-        np.abs(one.studentised) > 3.0,
-        np.isnan(one.cook),
-    )
-    return np.array([int(mask.sum()) for mask in masks])
+    cook = measures.cook > 4.0 / n
+    leverage = measures.leverage > 2.0 * k / n
+    dffits = np.abs(measures.dffits) > 2.0 * np.sqrt(k / n)
+    studentised = np.abs(measures.studentised) > STUDENTISED
+    alone = np.isnan(measures.cook)
+    masks = np.array([cook, leverage, dffits, studentised, alone])
+    return masks.sum(axis=1)
 
 
-def _largest(worst: Any, block: Part, one: Measures, most: int) -> tuple[Part, Measures]:
-    """The rows with the largest Cook's distance among those kept so far and those of a block."""
-    parts = (block, one) if worst is None else (_joined(worst[0], block), _joined(worst[1], one))
-    at = np.argsort(-np.nan_to_num(parts[1].cook, nan=-1.0), kind="stable")[:most]
-    return Part(*(values[at] for values in parts[0])), Measures(
-        *(values[at] for values in parts[1])
-    )
+def _no_rows(k: int) -> Worst:
+    """Before the first block, of a regression with k terms."""
+    positions = np.empty(0, dtype=int)
+    none = np.empty(0)
+    rows = Part(positions, positions, np.empty((0, k)), none)
+    return Worst(rows, Measures(none, none, none, none))
 
 
-def _joined(one: Any, other: Any) -> Any:
-    return type(one)(*(np.concatenate(pair) for pair in zip(one, other, strict=True)))
+def _largest(worst: Worst, block: Worst, most: int) -> Worst:
+    """The `most` rows with the largest Cook's distance among those so far and those of a block."""
+    rows = Part(*map(_joined, worst.rows, block.rows))
+    measures = Measures(*map(_joined, worst.measures, block.measures))
+    distance = np.nan_to_num(measures.cook, nan=-1.0)
+    order = np.argsort(-distance, kind="stable")[:most]
+    return Worst(rows.at(order), measures.at(order))
 
 
-def _told(worst: Any, whole: Whole, terms: list[str], panel: Panel) -> Iterator[dict[str, object]]:
-    """One row of the table per row kept."""
-    rows, one = worst
-    slopes = [j for j, term in enumerate(terms) if term != "const"] or [0]
-    for j in range(len(rows.u)):
-        row: dict[str, object] = {
-            "date": panel.dates[rows.t[j]],
-            "asset": panel.assets[rows.i[j]],
-            "reason": "",
-        }
-        values = (one.leverage[j], rows.u[j], one.studentised[j], one.cook[j], one.dffits[j])
-        row |= dict(zip(NUMBERS, values, strict=True))
-        if np.isnan(one.cook[j]):
-            yield row | {"reason": "leverage of 1: fitted by a term of its own"}
+def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.concatenate([first, second])
+
+
+def _table_rows(worst: Worst, whole: Whole, terms: list[str], panel: Panel) -> Iterator[Row]:
+    """One row of the table per row of the regression kept."""
+    rows, measures = worst
+    slopes = [j for j, term in enumerate(terms) if term != "const"]
+    if not slopes:
+        slopes = [0]
+    for at in range(len(rows.u)):
+        row: Row = {"date": panel.dates[rows.t[at]], "reason": ""}
+        row["asset"] = panel.assets[rows.i[at]]
+        row["leverage"] = measures.leverage[at]
+        row["residual"] = rows.u[at]
+        row["studentised"] = measures.studentised[at]
+        row["cooks_distance"] = measures.cook[at]
+        row["dffits"] = measures.dffits[at]
+        if np.isnan(measures.cook[at]):
+            row["reason"] = "leverage of 1: fitted by a term of its own"
+            yield row
             continue
-        without, moves = whole.without(rows.X[j], float(rows.u[j]))
-        at = slopes[int(np.argmax(np.nan_to_num(np.abs(moves[slopes]))))]
-        row |= {
-            "term": terms[at],
-            "estimate": whole.b[at],
-            "estimate_without": without[at],
-            "dfbetas": moves[at],
-        }
+        without, moves = whole.without(rows.X[at], float(rows.u[at]))
+        sizes = np.nan_to_num(np.abs(moves[slopes]))
+        j = slopes[int(np.argmax(sizes))]
+        row["term"] = terms[j]
+        row["estimate"] = whole.b[j]
+        row["estimate_without"] = without[j]
+        row["dfbetas"] = moves[j]
         yield row
 
 
 def _words(table: pd.DataFrame, over: dict[str, int], n: int) -> list[str]:
     known = table.dropna(subset="cooks_distance")
     units = known["unit"].nunique()
-    where = f" of {units:,} regressions" if units > 1 else ""
-    found = [
-        f"{over['cook']:,} of {count(n, 'row')}{where} ({percent(over['cook'] / n)}) have a Cook's distance above "
-        f"4 / n, {over['studentised']:,} a studentised residual beyond 3 (normal errors would give about "
-        f"{0.0027 * n:,.0f}); these bounds are rules of thumb that some rows of any sample exceed."
-    ]
-    top = known.loc[known["cooks_distance"].idxmax()]
-    named = "" if units == 1 and top["scope"] == "asset" else f" of {top['asset']}"
-    moved = f"{top['term']} is {number(top['estimate'])} with it, {number(top['estimate_without'])} without it"
-    found.append(
-        f"The most influential row is {top['date']:%Y-%m-%d}{named} (Cook's distance "
-        f"{number(top['cooks_distance'], 3)}, studentised residual {t_text(top['studentised'])}): {moved}, "
-        f"a move of {number(abs(top['dfbetas']), 3)} standard errors."
-    )
+    words = [_over_sentence(over, n, units), _most_influential_sentence(known, units)]
     if over["alone"]:
-        found.append(
-            f"{count(over['alone'], 'row')} with a leverage of 1: each is fitted by a term of its own."
-        )
+        alone = count(over["alone"], "row")
+        words.append(f"{alone} with a leverage of 1: each is fitted by a term of its own.")
     lost = table[table["reason"].ne("") & table["date"].isna()]
     if len(lost):
-        found.append(
-            f"{count(len(lost), 'regression')} without residuals: {lost['reason'].iloc[0]}."
-        )
-    return found
+        regressions = count(len(lost), "regression")
+        words.append(f"{regressions} without residuals: {lost['reason'].iloc[0]}.")
+    return words
+
+
+def _over_sentence(over: dict[str, int], n: int, units: int) -> str:
+    """How many of n rows exceed the rules of thumb."""
+    where = f" of {units:,} regressions" if units > 1 else ""
+    rows = count(n, "row") + where
+    cook = over["cook"]
+    studentised = over["studentised"]
+    normal = f"{NORMAL_BEYOND * n:,.0f}"
+    return (
+        f"{cook:,} of {rows} ({percent(cook / n)}) have a Cook's distance above 4 / n, "
+        f"{studentised:,} a studentised residual beyond 3 "
+        f"(normal errors would give about {normal}); "
+        "these bounds are rules of thumb that some rows of any sample exceed."
+    )
+
+
+def _most_influential_sentence(known: pd.DataFrame, units: int) -> str:
+    """The row with the largest Cook's distance, and how far it moves an estimate."""
+    top = known.loc[known["cooks_distance"].idxmax()]
+    asset = f" of {top['asset']}"
+    if units == 1 and top["scope"] == "asset":
+        asset = ""
+    date = f"{top['date']:%Y-%m-%d}"
+    distance = number(top["cooks_distance"], 3)
+    residual = t_text(top["studentised"])
+    term = top["term"]
+    estimate = number(top["estimate"])
+    without = number(top["estimate_without"])
+    move = number(abs(top["dfbetas"]), 3)
+    return (
+        f"The most influential row is {date}{asset} "
+        f"(Cook's distance {distance}, studentised residual {residual}): "
+        f"{term} is {estimate} with it, {without} without it, "
+        f"a move of {move} standard errors."
+    )

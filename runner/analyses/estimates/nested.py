@@ -1,13 +1,12 @@
-"""Does the fuller model explain more than chance? The restricted one beside it, on the same
-rows.
-"""
+"""Does the fuller model explain more than chance? The restricted one beside it, on its rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.analyses.suited import refuse_unknown, refuse_unsuited
+from runner.analyses.suited import refuse_unknown, refuse_unsuited, slopes_of
 from runner.errors import LISTED, DataError, listed
 from runner.panels.finding import Finding
 from runner.text import (
@@ -56,88 +55,123 @@ def nested(study: Study, *, regressors: list[str]) -> Finding:
     import numpy as np
 
     refuse_unsuited(study)
-    extra, panel = _extra(study, regressors), study.panel
+    model = study.model
+    panel = study.panel
+    extra = _extra(study, regressors)
     tested = ", ".join(f"{term} = 0" for term in extra)
-    models = {
-        "restricted": replace(study.model, regressors=regressors, components=0, hypotheses=[]),
-        "full": replace(study.model, hypotheses=[tested]),
-    }
-    mistakes = models["restricted"].mistakes(panel.names)
+    restricted = replace(model, regressors=regressors, components=0, hypotheses=[])
+    full = replace(model, hypotheses=[tested])
+    mistakes = restricted.mistakes(panel.names)
     if mistakes:
         raise DataError(mistakes)
-    fits = {which: model.fit(panel, np.arange(len(panel.dates))) for which, model in models.items()}
-    table = _beside(fits, tested)
-    robust = study.model.cov != "nonrobust"
-    table.insert(2, "test", f"{study.model.cov} Wald" if robust else CLASSICAL)
+    every_row = np.arange(len(panel.dates))
+    restricted_fit = restricted.fit(panel, every_row)
+    full_fit = full.fit(panel, every_row)
+    table = _beside(restricted_fit, full_fit, tested)
+    test = CLASSICAL if model.cov == "nonrobust" else f"{model.cov} Wald"
+    table.insert(2, "test", test)
     metrics = {name: float(table[name].mean()) for name in ("r2_adj_restricted", "r2_adj_full")}
     metrics["rejected"] = float((table["p_value"] < LEVEL).sum())
     return Finding(table[NESTED], metrics, _words(table, extra), "nested")
 
 
 def _extra(study: Study, regressors: list[str]) -> list[str]:
-    """The slopes of the run that the restricted model has not."""
-    slopes = [term for term in study.model.terms(study.panel.names) if term != "const"]
+    """The slopes of the run that the restricted model has not.
+
+    Raises:
+        DataError: names that are not among the slopes, or all of them.
+    """
+    slopes = slopes_of(study)
     for name in regressors:
         refuse_unknown({"regressors": name}, slopes)
     extra = [term for term in slopes if term not in regressors]
     if not extra:
         raise DataError(
-            f"regressors: given {listed(regressors)}, all of the run; allowed: fewer than {listed(slopes)}"
+            f"regressors: given {listed(regressors)}, all of the run; "
+            f"allowed: fewer than {listed(slopes)}"
         )
     return extra
 
 
-def _beside(fits: dict[str, Fit], tested: str) -> pd.DataFrame:
-    """Both models of each unit in one row, with the test; a unit without has the first reason that
-    there is.
+def _beside(restricted: Fit, full: Fit, tested: str) -> pd.DataFrame:
+    """Both models of each unit in one row, with the test of the hypothesis.
+
+    A unit without has the first reason that there is.
     """
-    quality = {which: _of_unit(fit).add_suffix(f"_{which}") for which, fit in fits.items()}
-    table = quality["full"].join(quality["restricted"])
-    test = fits["full"].hypotheses
-    test = test[test["hypothesis"] == tested].set_index(["scope", "unit"])
-    table = table.rename(columns={"n_obs_full": "n_obs"}).join(test)
+    quality = _of_unit(full).add_suffix("_full")
+    quality = quality.join(_of_unit(restricted).add_suffix("_restricted"))
+    own = full.hypotheses["hypothesis"] == tested
+    test = full.hypotheses[own].set_index(["scope", "unit"])
+    table = quality.rename(columns={"n_obs_full": "n_obs"}).join(test)
     table["tested"] = tested
-    whys = zip(
-        *(table[name].fillna("") for name in ("reason_full", "reason_restricted", "reason")),
-        strict=True,
-    )
-    table["reason"] = [next(filter(None, three), "") for three in whys]
+    reasons = table[["reason_full", "reason_restricted", "reason"]].fillna("")
+    table["reason"] = [_first(row) for row in reasons.itertuples(index=False)]
     return table.reset_index()
+
+
+def _first(reasons: Iterable[str]) -> str:
+    """The first reason that is not empty, or nothing."""
+    for reason in reasons:
+        if reason:
+            return reason
+    return ""
 
 
 def _of_unit(fit: Fit) -> pd.DataFrame:
     """Quality of each unit and its alpha, by scope and unit."""
-    coefficients, at = per_unit(fit.coefficients), ["scope", "unit"]
-    alpha = coefficients[coefficients["term"] == "const"].set_index(at)["estimate"].rename("alpha")
-    return fit.quality.set_index(at)[["n_obs", *QUALITY, "reason"]].join(alpha)
+    key = ["scope", "unit"]
+    coefficients = per_unit(fit.coefficients)
+    constants = coefficients[coefficients["term"] == "const"]
+    alpha = constants.set_index(key)["estimate"].rename("alpha")
+    quality = fit.quality.set_index(key)
+    return quality[["n_obs", *QUALITY, "reason"]].join(alpha)
 
 
 def _words(table: pd.DataFrame, extra: list[str]) -> list[str]:
     """Whether the further regressors add anything, and how much of the variance."""
-    rows, names = table[table["p_value"].notna()], listed(extra)
+    rows = table[table["p_value"].notna()]
+    names = listed(extra)
     if 1 < len(extra) <= LISTED:
         names = f"{listed(extra[:-1])} and {extra[-1]}"
     if rows.empty:
         return [f"{names} could not be tested: {listed(table['reason'].unique())}."]
-    test = (
-        "classical F test" if rows["test"].iloc[0] == CLASSICAL else f"{rows['test'].iloc[0]} test"
-    )
-    together = " together" if extra[1:] else ""
+    test = rows["test"].iloc[0]
+    test = "classical F test" if test == CLASSICAL else f"{test} test"
+    subject = f"{names} together" if len(extra) > 1 else names
     if len(table) == 1:
-        row = rows.iloc[0]
-        f = f"F({row['df_num']:.0f}, {row['df_den']:.0f}) {t_text(row['f_stat'])}"
-        said = f"{names}{together}: {verdict(row['p_value'])} ({f}, {test})"
+        answer = _answer_of_one(rows.iloc[0], test)
     else:
-        hits, noun = int((rows["p_value"] < LEVEL).sum()), plural(unit_noun(rows))
-        chance = by_chance(hits, len(rows)) if hits else ""
-        said = f"{names}{together}: distinguishable from zero at 5 % in {hits:,} of {len(rows):,} {noun}{chance}"
-        untested = f"; not testable in {len(table) - len(rows):,}" if len(rows) < len(table) else ""
-        said += f" ({test}){untested}"
-    mean = f", on average over {count(len(rows), unit_noun(rows))}" if len(rows) > 1 else ""
-    them = "them" if extra[1:] else "it"
-    before, after = (number(rows[f"r2_adj_{which}"].mean()) for which in ("restricted", "full"))
+        answer = _answer_of_several(rows, len(table), test)
+    return [f"{subject}: {answer}.", _quality_sentence(rows, len(extra))]
+
+
+def _answer_of_one(row: pd.Series, test: str) -> str:
+    df = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
+    f = f"F({df}) {t_text(row['f_stat'])}"
+    return f"{verdict(row['p_value'])} ({f}, {test})"
+
+
+def _answer_of_several(rows: pd.DataFrame, units: int, test: str) -> str:
+    """In how many of the units tested the regressors are significant."""
+    noun = plural(unit_noun(rows))
+    tested = len(rows)
+    hits = int((rows["p_value"] < LEVEL).sum())
+    chance = by_chance(hits, tested) if hits else ""
+    answer = f"distinguishable from zero at 5 % in {hits:,} of {tested:,} {noun}{chance} ({test})"
+    if tested < units:
+        answer += f"; not testable in {units - tested:,}"
+    return answer
+
+
+def _quality_sentence(rows: pd.DataFrame, extra: int) -> str:
+    """Adjusted R2 without and with the further regressors."""
+    before = number(rows["r2_adj_restricted"].mean())
+    after = number(rows["r2_adj_full"].mean())
+    them = "them" if extra > 1 else "it"
+    mean = ""
+    if len(rows) > 1:
+        mean = f", on average over {count(len(rows), unit_noun(rows))}"
     shared = count(int(rows["n_obs"].sum()), "row")
-    return [
-        f"{said}.",
-        f"Adjusted R2 is {before} without and {after} with {them}{mean}, both on the same {shared}.",
-    ]
+    return (
+        f"Adjusted R2 is {before} without and {after} with {them}{mean}, both on the same {shared}."
+    )

@@ -11,6 +11,7 @@ from runner.analyses.suited import (
     refuse_not_plain,
     refuse_unknown,
     refuse_unsuited,
+    slopes_of,
 )
 from runner.data.calendar import Year, year_of
 from runner.errors import DataError, listed
@@ -142,15 +143,17 @@ def _performance_rows(
     panel = study.panel
     terms = _terms(study)
     every_row = np.arange(len(panel.dates))
+    regressions = units(panel, every_row, study.model.by)
     fits = study.fit.quality.to_dict("records")
     rows = []
-    for unit, fit in zip(units(panel, every_row, study.model.by), fits, strict=True):
+    for unit, fit in zip(regressions, fits, strict=True):
         row = {name: fit[name] for name in ("scope", "unit", "n_obs", "reason")}
         if np.isfinite(fit["r2"]):
             t, i = unit.cells(panel)
             y = panel.y[t, i]
             x = panel.X[t, i, panel.names.index(market)]
-            row |= _numbers(terms[unit.name], market, fit["r2"], y, x, rows_per_year, premium)
+            own = terms[unit.name]
+            row |= _numbers(own, market, fit["r2"], y, x, rows_per_year, premium)
         rows.append(row)
     return rows
 
@@ -227,12 +230,11 @@ def _words_of_one(row: pd.Series) -> list[str]:
     implied = yearly(row["capm_implied_annual"])
     realised = yearly(row["realised_annual"])
     beta = number(row["capm_beta"], 3)
-    return [
-        f"Alpha of {row['unit']} is {alpha} a year {test}.",
-        _risk_sentence(row),
+    capm = (
         f"The CAPM implies {implied} a year (beta {beta}); "
-        f"realised were {realised}; no test was made of the difference.",
-    ]
+        f"realised were {realised}; no test was made of the difference."
+    )
+    return [f"Alpha of {row['unit']} is {alpha} a year {test}.", _risk_sentence(row), capm]
 
 
 def _risk_sentence(row: pd.Series) -> str:
@@ -275,9 +277,11 @@ def _share_words(shares: pd.Series, units: str) -> str:
 
 def _capm_words(implied: pd.Series, realised: pd.Series, units: str) -> str:
     above = int((realised > implied).sum())
+    mean_implied = yearly(implied.mean())
+    mean_realised = yearly(realised.mean())
     return (
-        f"The CAPM implies {yearly(implied.mean())} a year on average, "
-        f"realised were {yearly(realised.mean())}: more than implied in {above:,} of {units}; "
+        f"The CAPM implies {mean_implied} a year on average, "
+        f"realised were {mean_realised}: more than implied in {above:,} of {units}; "
         "no test was made of the difference."
     )
 
@@ -313,8 +317,7 @@ def style_box(
     refuse_unsuited(study)
     refuse_forecast(study)
     factors = {"size": size, "value": value}
-    slopes = [term for term in study.model.terms(study.panel.names) if term != "const"]
-    refuse_unknown(factors, slopes)
+    refuse_unknown(factors, slopes_of(study))
     if size == value:
         raise DataError(f"value: {value!r} is the factor of size too; allowed: another one")
     terms = _terms(study)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runner.numerics.inference import Wald
     from runner.panels.panel import Panel
 
+Row = dict[str, object]  # of a table
 ALL = "all"  # every factor together
 LINEARITY = [
     "scope",
@@ -65,7 +66,7 @@ def linearity(study: Study, *, cov: OwnCovariance = "HC3", level: Share = 0.05) 
     import pandas as pd
 
     factors = factors_of(study)
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     for asset in factors.assets():
         rows += _tests_of_asset(asset, factors, cov, level)
     table = pd.DataFrame(rows, columns=LINEARITY)
@@ -85,12 +86,12 @@ def linearity(study: Study, *, cov: OwnCovariance = "HC3", level: Share = 0.05) 
 
 def _tests_of_asset(
     asset: Asset | str, factors: Factors, cov: OwnCovariance, level: float
-) -> Iterator[dict[str, object]]:
+) -> Iterator[Row]:
     """Rows of the table of one asset: one per factor, then one of all factors together."""
     from runner.analyses.estimates.specification import added, relation, reset
 
     if isinstance(asset, str):
-        key: dict[str, object] = {"scope": "asset", "unit": asset}
+        key: Row = {"scope": "asset", "unit": asset}
         yield key | {"term": ALL, "reason": "no estimates: see quality.csv"}
         return
     key = {"scope": "asset", "unit": asset.name}
@@ -104,7 +105,7 @@ def _tests_of_asset(
         slope, no_slope = tested(added, others, column[:, None], [term], y, cov, lags)
         shape, no_shape = tested(reset, X, y, column, cov, lags)
         slope_p = _p_value(slope)
-        row: dict[str, object] = {"term": term, "slope": b[j], "slope_p": slope_p}
+        row: Row = {"term": term, "slope": b[j], "slope_p": slope_p}
         row["relation"] = relation(slope_p, _p_value(shape), level)
         row["reason"] = no_slope or no_shape
         yield key | row | _reset(shape)
@@ -116,7 +117,7 @@ def _p_value(test: Wald | None) -> float:
     return float("nan") if test is None else test.p_value
 
 
-def _reset(test: Wald | None) -> dict[str, object]:
+def _reset(test: Wald | None) -> Row:
     if test is None:
         return {}
     return {
@@ -168,7 +169,7 @@ def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
     F = shared_factors(panel, names)
     u = panel.y - params[:, 0] - F @ params[:, 1:].T
     residual = _mean_over_assets(u[rows], use[rows])
-    table: list[dict[str, object]] = []
+    table: list[Row] = []
     for j, term in enumerate(names):
         slope = _mean_over_assets(params[:, j + 1], use[rows])
         line = slope * F[rows, j]
@@ -183,11 +184,11 @@ def _mean_over_assets(values: np.ndarray, use: np.ndarray) -> np.ndarray:
 
 def _groups(
     term: str, factor: np.ndarray, partial: np.ndarray, line: np.ndarray, groups: int
-) -> Iterator[dict[str, object]]:
+) -> Iterator[Row]:
     """Means of partial returns and of the line (T,) in groups of rows sorted by the factor (T,)."""
     order = np.argsort(factor, kind="stable")
     for group, at in enumerate(np.array_split(order, groups), start=1):
-        row: dict[str, object] = {"term": term, "group": group, "rows": len(at)}
+        row: Row = {"term": term, "group": group, "rows": len(at)}
         row["factor"] = factor[at].mean()
         row["partial"] = partial[at].mean()
         row["std_error"] = partial[at].std(ddof=1) / np.sqrt(len(at))
@@ -253,19 +254,22 @@ def _has_residuals(u: np.ndarray, panel: Panel) -> np.ndarray:
 def _omitted_words(table: pd.DataFrame, level: float) -> list[str]:
     correlation = table.iloc[0]
     eigenvalue = table.iloc[1]
-    value, expected = number(correlation["value"], 3), number(correlation["expected"], 3)
+    value = number(correlation["value"], 3)
+    expected = number(correlation["expected"], 3)
+    p = p_text(correlation["p_value"])
     first = (
         f"Residuals correlate by {value} on average in absolute value, "
-        f"where {expected} is what independent ones would show "
-        f"(p {p_text(correlation['p_value'])})."
+        f"where {expected} is what independent ones would show (p {p})."
     )
     answer = "no omitted factor was found; that is no proof of absence"
     if eigenvalue["p_value"] < level:
         answer = "assets share something that the factors leave out"
-    value, expected = number(eigenvalue["value"], 3), number(eigenvalue["expected"], 3)
+    value = number(eigenvalue["value"], 3)
+    expected = number(eigenvalue["expected"], 3)
+    p = p_text(eigenvalue["p_value"])
     second = (
-        f"The largest eigenvalue of their correlations is {value} beside {expected} "
-        f"(p {p_text(eigenvalue['p_value'])}): {answer}."
+        f"The largest eigenvalue of their correlations is {value} beside {expected} (p {p}): "
+        f"{answer}."
     )
     return [first, second]
 
@@ -314,8 +318,9 @@ def _collinear_words(table: pd.DataFrame, condition: float) -> str:
     if worst["vif"] > MOST_VIF or condition > MOST_CONDITION:
         answer = "separate loadings are imprecise"
     vif = number(worst["vif"], 3)
+    condition_text = number(condition, 3)
     widened = f"errors {number(worst['error_widened'], 3)} times as wide"
     return (
         f"The largest VIF is {vif} ({worst['term']}: {widened}), "
-        f"the condition number of the scaled factors {number(condition, 3)}: {answer}."
+        f"the condition number of the scaled factors {condition_text}: {answer}."
     )

@@ -14,7 +14,7 @@ from runner.analyses.estimates.by_asset import (
     rejections,
     tested,
 )
-from runner.errors import DataError
+from runner.errors import DataError, RunnerError
 from runner.estimators.standard_errors import OwnCovariance
 from runner.panels.finding import Finding
 from runner.schema.settings import Rows, Share, Window
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
     from runner.models.study import Study
 
+Row = dict[str, object]  # of a table
 STABILITY = ["scope", "unit", "chow_date", "chow_f", "df_num", "df_den", "chow_p"]
 STABILITY += ["largest", "largest_date", "largest_p", "reason"]
 CUSUM = ["scope", "unit", "date", "rows", "cusum", "bound", "statistic", "p_value", "reason"]
+LOADINGS = ["date", "rows", "unit", "term", "estimate", "std_error"]
 MOST_POINTS = 250  # of the path of an asset in the table
+NO_ESTIMATES = "no estimates: see quality.csv"
 
 
 def stability(
@@ -56,66 +59,58 @@ def stability(
 
     if trim >= 0.5:
         raise DataError(f"trim: given {trim:g}; allowed: below 0.5")
-    found = factors_of(study)
-    table = pd.DataFrame(
-        [_breaks(asset, found, cov, trim, draws) for asset in found.assets()], columns=STABILITY
+    factors = factors_of(study)
+    rows = [_breaks(asset, factors, cov, trim, draws) for asset in factors.assets()]
+    table = pd.DataFrame(rows, columns=STABILITY)
+    chow = table["chow_p"].dropna()
+    largest = table["largest_p"].dropna()
+    metrics = {"chow_rejected_share": (chow < level).mean()}
+    metrics["largest_rejected_share"] = (largest < level).mean()
+    of_chow = (
+        "Chow's test of equal coefficients before and after the middle "
+        f"{rejections(chow, level)} ({cov} errors)."
     )
-    chow, largest = table["chow_p"].dropna(), table["largest_p"].dropna()
-    metrics = {
-        "chow_rejected_share": (chow < level).mean(),
-        "largest_rejected_share": (largest < level).mean(),
-    }
-    words = [
-        f"Chow's test of equal coefficients before and after the middle {rejections(chow, level)} ({cov} errors).",
-        f"The Quandt-Andrews test of a break at any date {rejections(largest, level)}.",
-    ]
-    return Finding(table, metrics, words)
+    of_largest = f"The Quandt-Andrews test of a break at any date {rejections(largest, level)}."
+    return Finding(table, metrics, [of_chow, of_largest])
 
 
 def _breaks(
-    asset: Asset | str, found: Factors, cov: OwnCovariance, trim: float, draws: int
-) -> dict[str, object]:
+    asset: Asset | str, factors: Factors, cov: OwnCovariance, trim: float, draws: int
+) -> Row:
+    """The row of the table of one asset: both tests, or the reason why there is none."""
     from runner.analyses.estimates.specification import chow, largest_break
     from runner.numerics.least_squares import NotEstimable
 
     if isinstance(asset, str):
-        return {"scope": "asset", "unit": asset, "reason": "no estimates: see quality.csv"}
-    dates, middle, lags = found.panel.dates, len(asset.y) // 2, lags_of(asset, cov)
-    row: dict[str, object] = {
-        "scope": "asset",
-        "unit": asset.name,
-        "chow_date": dates[asset.rows[middle]],
-    }
+        return {"scope": "asset", "unit": asset, "reason": NO_ESTIMATES}
+    dates = factors.panel.dates[asset.rows]
+    middle = len(asset.y) // 2
+    lags = lags_of(asset, cov)
+    row: Row = {"scope": "asset", "unit": asset.name, "chow_date": dates[middle]}
     test, reason = tested(chow, asset.X, asset.y, middle, cov, lags)
     if test is not None:
-        row |= {
-            "chow_f": test.f_stat,
-            "df_num": test.df_num,
-            "df_den": test.df_den,
-            "chow_p": test.p_value,
-        }
+        row |= {"chow_f": test.f_stat, "chow_p": test.p_value}
+        row |= {"df_num": test.df_num, "df_den": test.df_den}
     try:
-        one = largest_break(asset.X, asset.u, trim, lags, draws)
-        row |= {
-            "largest": one.statistic,
-            "largest_date": dates[asset.rows[one.row]],
-            "largest_p": one.p_value,
-        }
+        largest = largest_break(asset.X, asset.u, trim, lags, draws)
+        row |= {"largest": largest.statistic, "largest_p": largest.p_value}
+        row["largest_date"] = dates[largest.row]
     except NotEstimable as error:
         reason = reason or str(error)
-    return row | {"reason": reason}
+    row["reason"] = reason
+    return row
 
 
 def cusum(study: Study, *, level: Share = 0.05) -> Finding:
-    """CUSUM of recursive residuals by asset (Brown, Durbin and Evans 1975), the forecast errors of
-    a fit that grows row by row.
+    """CUSUM of recursive residuals by asset (Brown, Durbin and Evans 1975).
 
-    cusum is their sum over their standard deviation and the root of their number, bound the line
-    that it crosses with the chance `level` where coefficients stay; at most 250 evenly spaced dates
-    of each asset and that of the largest. statistic is the largest |cusum| over 1 + 2 s, s the
-    share of the rows, repeated on each row with its p-value. The test takes errors as independent
-    with one variance: serial correlation makes it reject too often. It sees changes that move the
-    mean of the forecast errors, hardly those of a slope on a factor of mean zero.
+    Recursive residuals are the forecast errors of a fit that grows row by row. cusum is their sum
+    over their standard deviation and the root of their number, bound the line that it crosses with
+    the chance `level` where coefficients stay; at most 250 evenly spaced dates of each asset and
+    that of the largest. statistic is the largest |cusum| over 1 + 2 s, s the share of the rows,
+    repeated on each row with its p-value. The test takes errors as independent with one variance:
+    serial correlation makes it reject too often. It sees changes that move the mean of the forecast
+    errors, hardly those of a slope on a factor of mean zero.
 
     Raises:
         DataError: the model is not least squares by asset with a constant.
@@ -124,56 +119,57 @@ def cusum(study: Study, *, level: Share = 0.05) -> Finding:
 
     from runner.analyses.estimates.cusum import boundary
 
-    found, line = factors_of(study), boundary(level)
-    table = pd.concat([_path(asset, found, line) for asset in found.assets()], ignore_index=True)[
-        CUSUM
-    ]
-    each = table.drop_duplicates("unit")
-    p, lost = each["p_value"].dropna(), int(each["p_value"].isna().sum())
+    factors = factors_of(study)
+    line = boundary(level)
+    paths = [_path(asset, factors, line) for asset in factors.assets()]
+    table = pd.concat(paths, ignore_index=True)[CUSUM]
+    by_asset = table.drop_duplicates("unit")
+    p = by_asset["p_value"].dropna()
+    lost = int(by_asset["p_value"].isna().sum())
     words = [
-        f"The CUSUM test of constant coefficients {rejections(p, level)} (equal variances, no serial correlation)."
+        f"The CUSUM test of constant coefficients {rejections(p, level)} "
+        "(equal variances, no serial correlation)."
     ]
-    words += [f"{count(lost, 'asset')} could not be tested."] if lost else []
-    metrics = {"rejected_share": (p < level).mean(), "statistic_max": each["statistic"].max()}
+    if lost:
+        words.append(f"{count(lost, 'asset')} could not be tested.")
+    metrics = {"rejected_share": (p < level).mean(), "statistic_max": by_asset["statistic"].max()}
     return Finding(table, metrics, words, "cusum")
 
 
-def _path(asset: Asset | str, found: Factors, line: float) -> pd.DataFrame:
+def _path(asset: Asset | str, factors: Factors, line: float) -> pd.DataFrame:
     """Rows of the table of one asset, one with the reason where there is no test."""
     import pandas as pd
 
     from runner.analyses.estimates.cusum import cusum_test, recursive_residuals
     from runner.numerics.least_squares import NotEstimable
 
-    name = asset if isinstance(asset, str) else asset.name
-    key = {"scope": "asset", "unit": name}
     if isinstance(asset, str):
-        return pd.DataFrame([key | {"reason": "no estimates: see quality.csv"}], columns=CUSUM)
+        row = {"scope": "asset", "unit": asset, "reason": NO_ESTIMATES}
+        return pd.DataFrame([row], columns=CUSUM)
+    key = {"scope": "asset", "unit": asset.name}
     try:
         w = recursive_residuals(asset.X, asset.y)
         test = cusum_test(w)
     except NotEstimable as error:
         return pd.DataFrame([key | {"reason": str(error)}], columns=CUSUM)
     m = len(w)
-    shown = np.unique([*np.linspace(0, m - 1, min(m, MOST_POINTS)).astype(int), test.at])
-    columns = {
-        "date": found.panel.dates[asset.rows[-m:][shown]],
-        "rows": m,
-        "cusum": test.path[shown],
-    }
-    columns |= {
-        "bound": line * (1.0 + 2.0 * (shown + 1) / m),
-        "statistic": test.statistic,
-        "p_value": test.p_value,
-    }
-    return pd.DataFrame(key | columns | {"reason": ""}, columns=CUSUM)
+    points = min(m, MOST_POINTS)
+    spaced = np.linspace(0, m - 1, points).astype(int)
+    shown = np.unique([*spaced, test.at])
+    dates = factors.panel.dates[asset.rows[-m:]]
+    columns: dict[str, object] = {"date": dates[shown], "rows": m, "cusum": test.path[shown]}
+    columns["bound"] = line * (1.0 + 2.0 * (shown + 1) / m)
+    columns["statistic"] = test.statistic
+    columns["p_value"] = test.p_value
+    columns["reason"] = ""
+    return pd.DataFrame(key | columns, columns=CUSUM)
 
 
 def rolling_loadings(study: Study, *, window: Window = 60, step: Rows = 12) -> Finding:
-    """Estimates over windows of rows, each with the model's own errors; principal components are
-    those of all rows.
+    """Estimates over windows of rows, each with the model's own errors.
 
-    Windows overlap where step is less than window; then neighbouring estimates share rows.
+    Principal components are those of all rows. Windows overlap where step is less than window; then
+    neighbouring estimates share rows.
 
     Raises:
         DataError: the model is not least squares by asset, or fewer rows than one window.
@@ -181,49 +177,58 @@ def rolling_loadings(study: Study, *, window: Window = 60, step: Rows = 12) -> F
     import pandas as pd
 
     from runner.analyses.estimates.specification import windows
-    from runner.errors import RunnerError
 
-    found, T = factors_of(study), len(study.panel.dates)
+    factors = factors_of(study)
+    T = len(study.panel.dates)
     if window > T:
         raise DataError(
             f"window: given {window}; allowed: at most the {count(T, 'row')} of the panel"
         )
-    parts, lost = [], 0
+    parts = []
+    lost = 0
     for rows in windows(T, window, step):
-        try:
-            fitted = found.model.fit(found.panel, rows).coefficients
-        except RunnerError:
+        loadings = _loadings(factors, rows)
+        if loadings is None:
             lost += 1
-            continue
-        parts.append(
-            fitted[fitted["scope"] == "asset"].assign(
-                date=found.panel.dates[rows[-1]], rows=len(rows)
-            )
-        )
+        else:
+            parts.append(loadings)
     if not parts:
         raise DataError(
             f"window: given {window}; allowed: one in which some asset can be estimated"
         )
-    columns = ["date", "rows", "unit", "term", "estimate", "std_error"]
-    table = pd.concat(parts, ignore_index=True)[columns]
+    table = pd.concat(parts, ignore_index=True)[LOADINGS]
     table.insert(0, "scope", "asset")
-    ratio = _spread(table)
-    words = [_moves(row) for row in ratio.itertuples()]
-    words += [f"{count(lost, 'window')} could not be estimated."] if lost else []
-    most = (ratio["spread"] / ratio["error"])[ratio["term"] != "const"].max()
+    by_term = _spread(table)
+    words = [_spread_sentence(row) for row in by_term.itertuples()]
+    if lost:
+        words.append(f"{count(lost, 'window')} could not be estimated.")
+    ratio = by_term["spread"] / by_term["error"]
+    most = ratio[by_term["term"] != "const"].max()
     return Finding(table, {"spread_over_error": most}, words, "rolling_loadings")
 
 
+def _loadings(factors: Factors, rows: np.ndarray) -> pd.DataFrame | None:
+    """Estimates by asset on a window of rows; None where no asset can be estimated."""
+    try:
+        estimates = factors.model.fit(factors.panel, rows).coefficients
+    except RunnerError:
+        return None
+    by_asset = estimates[estimates["scope"] == "asset"]
+    last_date = factors.panel.dates[rows[-1]]
+    return by_asset.assign(date=last_date, rows=len(rows))
+
+
 def _spread(table: pd.DataFrame) -> pd.DataFrame:
-    """By term, means over assets: standard deviation of the estimates over windows, and their
-    standard error.
-    """
-    by = table.groupby(["term", "unit"], sort=False).agg(
-        spread=("estimate", "std"), error=("std_error", "mean")
+    """By term, means over assets: deviation of the estimates over windows, and standard error."""
+    by_asset = table.groupby(["term", "unit"], sort=False)
+    spread = by_asset.agg(spread=("estimate", "std"), error=("std_error", "mean"))
+    return spread.groupby("term", sort=False).mean().reset_index()
+
+
+def _spread_sentence(row: Any) -> str:
+    spread = number(row.spread, 3)
+    error = number(row.error, 3)
+    return (
+        f"{row.term}: estimates spread by {spread} over windows, "
+        f"beside a standard error of {error}, averaged over assets."
     )
-    return by.groupby("term", sort=False).mean().reset_index()
-
-
-def _moves(row: Any) -> str:
-    beside = f"{row.term}: estimates spread by {number(row.spread, 3)} over windows, beside a standard error of"
-    return f"{beside} {number(row.error, 3)}, averaged over assets."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from runner.analyses.forecasts.forecasts import columns
 from runner.analyses.forecasts.judged import judged
 from runner.errors import DataError, unknown
 from runner.panels.finding import Finding
@@ -72,17 +73,20 @@ def risk_by_group(
     sample, predictions = judged(study)
     panel = study.panel
     group_of_asset, names = pd.factorize(_group_of(study, group), sort=True)
-    period_of_date, periods = pd.factorize(panel.dates.to_period(PERIODS[period]), sort=True)
+    calendar = panel.dates.to_period(PERIODS[period])
+    period_of_date, periods = pd.factorize(calendar, sort=True)
     # each pair of period and group is one bin
     bins = len(periods) * len(names)
     bin_of_cell = period_of_date[:, None] * len(names) + group_of_asset
     date = panel.dates.get_indexer(predictions["date"])
     scored_bins = bin_of_cell[date, _positions(predictions, panel)]
-    actual, forecast = predictions["y"], predictions["prediction"]
-    n, y_sum = _sums(bin_of_cell[panel.valid], bins, panel.scored[panel.valid])
+    actual, forecast, _ = columns(predictions)
+    usable = panel.valid
+    n, y_sum = _sums(bin_of_cell[usable], bins, panel.scored[usable])
     n_scored, actual_sum, forecast_sum = _sums(scored_bins, bins, actual, forecast)
     filled = np.flatnonzero(n)
-    table = pd.DataFrame({"period": periods.astype(str).to_numpy()[filled // len(names)]})
+    period_names = periods.astype(str).to_numpy()
+    table = pd.DataFrame({"period": period_names[filled // len(names)]})
     table["group"] = np.asarray(names)[filled % len(names)]
     table["n_obs"] = n[filled]
     with np.errstate(invalid="ignore"):
@@ -102,13 +106,11 @@ def _positions(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
     return np.asarray(assets.codes)
 
 
-def _sums(bin_of_value: np.ndarray, bins: int, *values: Any) -> list[np.ndarray]:
+def _sums(bin_of_value: np.ndarray, bins: int, *values: np.ndarray) -> list[np.ndarray]:
     """How many values each bin has, and the sums (bins,) of each of the values (n,)."""
-    sums = [np.bincount(bin_of_value, minlength=bins)]
-    for column in values:
-        weights = np.asarray(column, dtype=float)
-        sums.append(np.bincount(bin_of_value, weights=weights, minlength=bins))
-    return sums
+    n = np.bincount(bin_of_value, minlength=bins)
+    sums = [np.bincount(bin_of_value, weights=column, minlength=bins) for column in values]
+    return [n, *sums]
 
 
 def _group_of(study: Study, group: str) -> pd.Series:
@@ -126,9 +128,10 @@ def _group_of(study: Study, group: str) -> pd.Series:
 def _distribution(y: np.ndarray) -> dict[str, float]:
     if not len(y):
         return {}
+    std_dev = y.std(ddof=1) if len(y) > 1 else np.nan
     quantiles = np.quantile(y, list(QUANTILES.values())).tolist()
-    moments = {"mean": y.mean(), "std_dev": y.std(ddof=1) if len(y) > 1 else np.nan}
-    return moments | dict(zip(QUANTILES, quantiles, strict=True))
+    by_name = dict(zip(QUANTILES, quantiles, strict=True))
+    return {"mean": y.mean(), "std_dev": std_dev} | by_name
 
 
 def _scores(part: pd.DataFrame) -> dict[str, float]:
@@ -136,15 +139,11 @@ def _scores(part: pd.DataFrame) -> dict[str, float]:
 
     if part.empty:
         return {"n_scored": 0}
-    y = part["y"].to_numpy(dtype=float)
-    forecast = part["prediction"].to_numpy(dtype=float)
-    benchmark = part["benchmark"].to_numpy(dtype=float)
-    return {
-        "n_scored": len(y),
-        "correlation": correlation(y, forecast),
-        "rmse": rmse(y, forecast),
-        "rmse_naive": rmse(y, benchmark),
-    }
+    y, forecast, benchmark = columns(part)
+    scores = {"n_scored": len(y), "correlation": correlation(y, forecast)}
+    scores["rmse"] = rmse(y, forecast)
+    scores["rmse_naive"] = rmse(y, benchmark)
+    return scores
 
 
 def _words(table: pd.DataFrame, group: str, sample: str) -> list[str]:
@@ -158,9 +157,10 @@ def _words(table: pd.DataFrame, group: str, sample: str) -> list[str]:
     if len(scored) > 1:
         errors = _range_text(scored, "rmse")
         worse = int((scored["rmse"] > scored["rmse_naive"]).sum())
+        groups = count(len(scored), "group")
         words.append(
             f"RMSE of the forecasts {sample}: {errors}; "
-            f"above that of the train mean in {worse:,} of {count(len(scored), 'group')}. "
+            f"above that of the train mean in {worse:,} of {groups}. "
             "No test was made of the differences."
         )
     return words

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from runner.analyses.forecasts.forecasts import OUT, forecasts
+from runner.analyses.forecasts.forecasts import OUT, columns, forecasts
 from runner.errors import DataError
 from runner.panels.finding import Finding
 from runner.schema.settings import Share, Window
@@ -90,9 +90,7 @@ def classification(study: Study, *, threshold: Share = 0.5) -> Finding:
     sample, predictions = binary(study)
     rows = []
     for scope, unit, part in _parts(predictions, study.panel.assets):
-        y = part["y"].to_numpy(dtype=float)
-        p = part["prediction"].to_numpy(dtype=float)
-        base = part["benchmark"].to_numpy(dtype=float)
+        y, p, base = columns(part)
         independent = study.panel.horizon <= 1 and bool(part["date"].is_unique)
         row: dict[str, object] = {"sample": sample, "scope": scope, "unit": unit}
         row |= {"threshold": threshold, "n_obs": len(y)}
@@ -167,7 +165,10 @@ def _absent(scores: Mapping[str, Any], independent: bool) -> str:
         "precision": "no row is above the threshold",
         "log_loss": "a probability outside 0 to 1",
     }
-    absent = [f"{name}: {reason}" for name, reason in reasons.items() if np.isnan(scores[name])]
+    absent = []
+    for name, reason in reasons.items():
+        if np.isnan(scores[name]):
+            absent.append(f"{name}: {reason}")
     return "; ".join(absent)
 
 
@@ -184,7 +185,8 @@ def confusion(y: np.ndarray, positive: np.ndarray) -> Confusion:
 def rates(counts: Confusion) -> dict[str, float]:
     """Shares of a confusion matrix, NaN where there is nothing to divide by."""
     tp, fp, fn, tn = counts
-    shares = {"accuracy": _ratio(tp + tn, tp + fp + fn + tn)}
+    rows = tp + fp + fn + tn
+    shares = {"accuracy": _ratio(tp + tn, rows)}
     shares["sensitivity"] = _ratio(tp, tp + fn)
     shares["specificity"] = _ratio(tn, tn + fp)
     shares["precision"] = _ratio(tp, tp + fp)
@@ -256,15 +258,12 @@ def curves(study: Study, *, threshold: Share = 0.5, bins: Window = 10) -> Findin
     import pandas as pd
 
     sample, predictions = binary(study)
-    y = predictions["y"].to_numpy(dtype=float)
-    p = predictions["prediction"].to_numpy(dtype=float)
+    y, p, _ = columns(predictions)
     matrix = _matrix(confusion(y, p > threshold)).assign(threshold=threshold)
     calibrated = calibration(y, p, bins)
-    parts = [
-        matrix.assign(curve="confusion"),
-        roc(y, p).assign(curve="roc"),
-        calibrated.assign(curve="calibration"),
-    ]
+    parts = [matrix.assign(curve="confusion")]
+    parts.append(roc(y, p).assign(curve="roc"))
+    parts.append(calibrated.assign(curve="calibration"))
     table = pd.concat(parts, ignore_index=True).assign(sample=sample)
     return Finding(table[CURVES], words=_calibrated(calibrated), picture="curves")
 
@@ -309,7 +308,8 @@ def calibration(y: np.ndarray, p: np.ndarray, bins: int) -> pd.DataFrame:
     """
     import pandas as pd
 
-    edges = np.quantile(p, np.linspace(0.0, 1.0, bins + 1))[1:-1]
+    shares = np.linspace(0.0, 1.0, bins + 1)
+    edges = np.quantile(p, shares)[1:-1]
     rows = pd.DataFrame({"x": p, "y": y, "rows": 1.0})
     sums = rows.groupby(np.searchsorted(edges, p)).sum()
     n = sums["rows"]
@@ -332,15 +332,17 @@ def _words(row: pd.Series) -> list[str]:
         where = f"{rows} out of sample"
     accuracy = percent(row["accuracy"])
     naive = percent(row["accuracy_naive"])
+    threshold = f"{row['threshold']:g}"
     classes = (
-        f"On {where}, the class at {row['threshold']:g} is right in {accuracy}, "
+        f"On {where}, the class at {threshold} is right in {accuracy}, "
         f"the majority class of the rows fitted in {naive}: {_tested(row)}."
     )
     score = number(row["brier"])
     naive_score = number(row["brier_naive"])
-    brier_text = f"The Brier score is {score} beside {naive_score} of the share of ones"
-    auc_text = "" if np.isnan(row["auc"]) else f", the AUC is {number(row['auc'], 3)}"
-    return [classes, f"{brier_text}{auc_text}; no test was made of these."]
+    scores = f"The Brier score is {score} beside {naive_score} of the share of ones"
+    if not np.isnan(row["auc"]):
+        scores += f", the AUC is {number(row['auc'], 3)}"
+    return [classes, f"{scores}; no test was made of these."]
 
 
 def _tested(row: pd.Series) -> str:

@@ -1,4 +1,4 @@
-"""Which of several models may be the best forecaster, on the same folds and the same rows?"""
+"""Which of several models may be the best forecaster, on the same folds and the same rows."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ def confidence_set(
     block: Rows | None = None,
     seed: Count = 0,
 ) -> Finding:
-    """The model confidence set of Hansen, Lunde and Nason (2011): those that no other is shown to
-    beat.
+    """The model confidence set of Hansen, Lunde and Nason (2011): those not shown to be beaten.
 
     `models` maps a name to the settings in which it differs from the model of the run, such as
     {capm: {regressors: [MktRF]}}; the run's own and the train mean compete too. Squared errors,
@@ -52,62 +51,90 @@ def confidence_set(
     from runner.trials.losses import block_of, may_be_best
 
     losses = _losses(study, models)
-    chosen = block_of(len(losses), study.panel.horizon, block)
-    p = may_be_best(losses, draws, chosen, seed)
-    rows = {
-        "model": losses.columns,
-        "mse": losses.mean().to_numpy(),
-        "rmse": np.sqrt(losses.mean().to_numpy()),
-    }
-    table = pd.DataFrame(rows | {"p_value": p.to_numpy(), "included": (p >= size).to_numpy()})
-    table = table.sort_values("mse", kind="stable", ignore_index=True).assign(
-        dates=len(losses), block=chosen
+    length = block_of(len(losses), study.panel.horizon, block)
+    p = may_be_best(losses, draws, length, seed)
+    mse = losses.mean().to_numpy()
+    table = pd.DataFrame({"model": losses.columns, "mse": mse, "rmse": np.sqrt(mse)})
+    table["p_value"] = p.to_numpy()
+    table["included"] = (p >= size).to_numpy()
+    table = table.sort_values("mse", kind="stable", ignore_index=True)
+    table = table.assign(dates=len(losses), block=length)
+    included = int(table["included"].sum())
+    metrics = {"included": included, "run_p_value": float(p[RUN])}
+    return Finding(table, metrics, [_sentence(table, size)])
+
+
+def _sentence(table: pd.DataFrame, size: float) -> str:
+    """Which models the set holds."""
+    names = table.loc[table["included"], "model"]
+    kept = ", ".join(str(name) for name in names)
+    dates = int(table["dates"].iloc[0])
+    length = table["block"].iloc[0]
+    others = "The others are shown to be worse."
+    if len(names) == len(table):
+        others = "No other is shown to be worse."
+    level = f"{100 * size:g} %"
+    return (
+        f"At {level} the set that holds the best of {len(table)} forecasts is: {kept} "
+        f"({dates:,} dates, blocks of {length}). {others}"
     )
-    kept = [str(name) for name in table.loc[table["included"], "model"]]
-    words = [
-        f"At {100 * size:g} % the set that holds the best of {len(table)} forecasts is: {', '.join(kept)} "
-        f"({len(losses):,} dates, blocks of {chosen}). "
-        f"{'No other is shown to be worse.' if len(kept) == len(table) else 'The others are shown to be worse.'}"
-    ]
-    return Finding(table, {"included": len(kept), "run_p_value": float(p[RUN])}, words)
 
 
 def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Mean squared error over assets (dates, models) where every model has a forecast."""
+    """Mean squared error over assets (dates, models) where every model has a forecast.
+
+    Raises:
+        DataError: no fold, or folds that forecast a row twice; settings that the model has not; too
+            few dates.
+    """
     import numpy as np
     import pandas as pd
 
     from runner.trials.losses import FEWEST
-    from runner.validation.folds import HOLD_OUT, forecastable
 
-    open_folds = [fold for fold in study.folds if fold.name != HOLD_OUT] or study.folds
-    folds = forecastable(study.panel, open_folds)
-    if not folds:
-        raise DataError("validation: no fold; allowed: a scheme that forecasts")
+    panel = study.panel
+    folds = _folds(study)
     rows = np.concatenate([fold.test for fold in folds])
     if len(np.unique(rows)) < len(rows):
         raise DataError(
             "validation: several folds forecast the same row; allowed: a scheme with one path"
         )
-    panel, errors = study.panel, {}
+    forecasts = {}
     for name, (model, seen) in _competing(study, models).items():
-        values = [_forecast(name, model, seen, fold) for fold in folds]
-        errors[name] = (panel.scored[rows] - np.concatenate(values)) ** 2
-    errors[NAIVE] = (
-        panel.scored[rows] - np.concatenate([_naive(study, fold) for fold in folds])
-    ) ** 2
-    use = panel.valid[rows] & np.all([np.isfinite(one) for one in errors.values()], axis=0)
-    dates = use.any(axis=1)
-    if dates.sum() < FEWEST:
+        by_fold = [_forecast(name, model, seen, fold) for fold in folds]
+        forecasts[name] = np.concatenate(by_fold)
+    forecasts[NAIVE] = np.concatenate([_naive(study, fold) for fold in folds])
+    y = panel.scored[rows]
+    squares = {name: (y - forecast) ** 2 for name, forecast in forecasts.items()}
+    finite = np.all([np.isfinite(values) for values in squares.values()], axis=0)
+    use = panel.valid[rows] & finite
+    known = use.any(axis=1)
+    if known.sum() < FEWEST:
         raise DataError(
-            f"validation: {int(dates.sum())} dates with a forecast of every model; needs {FEWEST}"
+            f"validation: {int(known.sum())} dates with a forecast of every model; needs {FEWEST}"
         )
-    means = {
-        name: np.where(use, one, 0.0).sum(axis=1)[dates] / use.sum(axis=1)[dates]
-        for name, one in errors.items()
-    }
-    order = np.argsort(rows[dates])
-    return pd.DataFrame({name: one[order] for name, one in means.items()})
+    n = use.sum(axis=1)[known]
+    order = np.argsort(rows[known])
+    losses = {}
+    for name, values in squares.items():
+        sums = np.where(use, values, 0.0).sum(axis=1)[known]
+        losses[name] = (sums / n)[order]
+    return pd.DataFrame(losses)
+
+
+def _folds(study: Study) -> list[Fold]:
+    """The folds that forecast, without a locked hold-out unless there is nothing else.
+
+    Raises:
+        DataError: there is none.
+    """
+    from runner.validation.folds import HOLD_OUT, forecastable
+
+    without_hold_out = [fold for fold in study.folds if fold.name != HOLD_OUT]
+    folds = forecastable(study.panel, without_hold_out or study.folds)
+    if not folds:
+        raise DataError("validation: no fold; allowed: a scheme that forecasts")
+    return folds
 
 
 def _competing(
@@ -118,9 +145,9 @@ def _competing(
     Raises:
         DataError: no model, a name that is taken, settings that do not fit, one line each.
     """
-    found: dict[str, tuple[Model, Panel]] = {RUN: (study.model, study.panel)}
     mistakes: list[str] = []
-    if not models or {RUN, NAIVE} & set(models):
+    taken = {RUN, NAIVE} & set(models)
+    if not models or taken:
         mistakes.append(
             f"models: given {list(models)}; allowed: one or more names, not {RUN!r} or {NAIVE!r}"
         )
@@ -128,35 +155,38 @@ def _competing(
         kind = type(study.model).__name__
         raise DataError(f"models: {kind} is no dataclass, so that no setting of it can differ")
     given: Any = study.given or study.model
+    competing: dict[str, tuple[Model, Panel]] = {RUN: (study.model, study.panel)}
     for name, settings in models.items():
         try:
-            differing: Model = replace(given, **settings)
-            mistakes += [f"models.{name}.{line}" for line in differing.mistakes(study.features)]
-            seen = study.panel_of(differing)
-            found[name] = differing.on(seen), seen
+            model: Model = replace(given, **settings)
+            mistakes += [f"models.{name}.{line}" for line in model.mistakes(study.features)]
+            panel = study.panel_of(model)
+            competing[name] = (model.on(panel), panel)
         except (TypeError, ValueError, DataError) as error:
             mistakes += [f"models.{name}: {line}" for line in str(error).splitlines()]
     if mistakes:
         raise DataError(mistakes)
-    return found
+    return competing
 
 
 def _forecast(name: str, model: Model, panel: Panel, fold: Fold) -> np.ndarray:
-    """Forecast (rows of the test part, N) of a model that saw the training rows of the fold
-    only.
+    """Forecast (rows of the test part, N) of a model fitted on the training rows of the fold.
+
+    Raises:
+        DataError: the model cannot be fitted or cannot forecast.
     """
     try:
         return panel.in_units(model.forecast(panel, fold))
     except (DataError, EstimationError) as error:
-        raise DataError(
-            [f"models.{name}: fold {fold.name}: {line}" for line in error.mistakes]
-        ) from error
+        mistakes = [f"models.{name}: fold {fold.name}: {line}" for line in error.mistakes]
+        raise DataError(mistakes) from error
 
 
-def _naive(study: Study, fold: Any) -> np.ndarray:
+def _naive(study: Study, fold: Fold) -> np.ndarray:
     """Mean of each asset over its training rows, or of all assets where it has none."""
     import numpy as np
 
     from runner.validation.scores import train_means
 
-    return np.tile(train_means(study.panel, fold.train), (len(fold.test), 1))
+    means = train_means(study.panel, fold.train)
+    return np.tile(means, (len(fold.test), 1))

@@ -113,7 +113,9 @@ def _cells(study: Study, against: Model | None) -> tuple[np.ndarray, dict[str, n
     if not known.any():
         raise DataError("no cell has both forecasts" if against else "no cell has a forecast")
     y = np.where(known, panel.scored, np.nan)
-    return y, {name: np.where(known, values, np.nan) for name, values in forecasts.items()}
+    for name, values in forecasts.items():
+        forecasts[name] = np.where(known, values, np.nan)
+    return y, forecasts
 
 
 def _open_predictions(study: Study) -> pd.DataFrame:
@@ -254,7 +256,8 @@ def _products(centred: Sequence[np.ndarray], axis: int) -> np.ndarray:
 
 def _on_one(S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Slope, R2 and ones (U,) from the sums of products of x and y."""
-    xx, xy, yy = S[0, 0], S[0, 1], S[1, 1]
+    xx, xy = S[0]
+    yy = S[1, 1]
     slope = xy / xx
     r2 = slope * xy / yy
     return slope, r2, np.ones(len(xx))
@@ -347,8 +350,9 @@ def _means(table: pd.DataFrame, horizon: int) -> pd.DataFrame:
 def _words(means: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
     for (z, name), part in means.groupby(["z", "forecast"], sort=False):
         fits = [_r2_text(row) for row in part.itertuples() if row.units]
+        label = LABELS[str(z)]
         if fits:
-            yield f"{LABELS[str(z)]}, {NAMES[str(name)]}: {', '.join(fits)}."
+            yield f"{label}, {NAMES[str(name)]}: {', '.join(fits)}."
     over_dates = means["over"] == "date"
     single = means["forecast"] != BOTH
     honest = means["z"] == PAST
@@ -364,20 +368,20 @@ def _words(means: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
 
 def _r2_text(row: Any) -> str:
     units = f"{row.units:,} {row.over}s"
+    adjusted = number(row.r2_adj)
     chance = number(row.r2_by_chance, 2)
-    return (
-        f"mean R2 per {row.over} {number(row.r2)} "
-        f"(adjusted {number(row.r2_adj)}; {units}; independent cells give {chance})"
-    )
+    details = f"adjusted {adjusted}; {units}; independent cells give {chance}"
+    return f"mean R2 per {row.over} {number(row.r2)} ({details})"
 
 
 def _slope_sentence(row: Any) -> str:
     name = NAMES[str(row.forecast)]
+    slope = number(row.slope, 3)
     test = f"Newey-West t {t_text(row.slope_t)}, {verdict(row.slope_p_value)}"
+    positive = percent(row.positive_share)
     return (
         f"Across assets one standard deviation of the forecast of {name} "
-        f"goes with {number(row.slope, 3)} of the target ({test}); "
-        f"above zero on {percent(row.positive_share)} of dates."
+        f"goes with {slope} of the target ({test}); above zero on {positive} of dates."
     )
 
 
@@ -387,4 +391,5 @@ def _without_words(table: pd.DataFrame) -> Iterator[str]:
     of_model = without[without["forecast"] == MODEL]
     for over, part in of_model.groupby("over", sort=False):
         for (z, reason), rows in part.groupby(["z", "reason"], sort=False):
-            yield f"{count(len(rows), str(over))} without R2 with {LABELS[str(z)]}: {reason}."
+            units = count(len(rows), str(over))
+            yield f"{units} without R2 with {LABELS[str(z)]}: {reason}."

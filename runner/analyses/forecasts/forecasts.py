@@ -1,6 +1,4 @@
-"""The forecasts that an analysis judges: those out of sample, or the fit itself where no row was
-held out.
-"""
+"""The forecasts that an analysis judges: out of sample, or the fit where no row was held out."""
 
 from __future__ import annotations
 
@@ -32,12 +30,36 @@ def forecasts(study: Study) -> tuple[str, pd.DataFrame]:
     if len(study.predictions):
         return OUT, study.predictions[["date", "asset", "y", "prediction", "benchmark"]]
     panel = study.panel
-    t, i = np.nonzero(panel.valid & np.isfinite(study.fitted))
+    fitted = study.fitted
+    t, i = np.nonzero(panel.valid & np.isfinite(fitted))
     if not len(t):
         raise DataError("no row has a forecast")
+    sums = np.where(panel.valid, panel.scored, 0.0).sum(axis=0)
     with np.errstate(invalid="ignore"):
-        known = np.where(panel.valid, panel.scored, 0.0).sum(axis=0) / panel.valid.sum(axis=0)
+        means = sums / panel.valid.sum(axis=0)
     assets = np.array(panel.assets, dtype=object)
-    columns = {"date": panel.dates[t], "asset": assets[i], "y": panel.scored[t, i]}
-    columns["prediction"] = panel.in_units(study.fitted[t, i])
-    return IN, pd.DataFrame(columns | {"benchmark": known[i]})
+    table = pd.DataFrame({"date": panel.dates[t], "asset": assets[i]})
+    table["y"] = panel.scored[t, i]
+    table["prediction"] = panel.in_units(fitted[t, i])
+    table["benchmark"] = means[i]
+    return IN, table
+
+
+def columns(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Target, forecast and benchmark (n,) of rows of such a table."""
+    y = table["y"].to_numpy(dtype=float)
+    forecast = table["prediction"].to_numpy(dtype=float)
+    benchmark = table["benchmark"].to_numpy(dtype=float)
+    return y, forecast, benchmark
+
+
+def refuse_repeated(table: pd.DataFrame) -> None:
+    """Refuse several forecasts of a row, which no position can follow.
+
+    Raises:
+        DataError: a date and asset has more than one forecast.
+    """
+    if table.duplicated(["date", "asset"]).any():
+        raise DataError(
+            "several folds forecast the same row; allowed: a validation with one forecast of each"
+        )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runner.analyses.forecasts.forecasts import columns
 from runner.analyses.forecasts.judged import judged
 from runner.errors import DataError
 from runner.panels.finding import Finding
@@ -21,78 +22,85 @@ PATHS = ["ic", "rank_ic", "rank_ic_naive"]
 
 
 def information(study: Study) -> Finding:
-    """Correlation and Spearman's rank correlation (IC) of forecast and target over the assets of
-    each date.
+    """Correlation and rank correlation (IC) of forecast and target over the assets of each date.
 
-    Absent on dates with fewer than three assets, or on which the forecasts or the targets are all
-    the same; the cumulative sum goes on at its last value there. The naive forecast is the
-    benchmark: each asset's mean over its training rows. Several paths of a combinatorial
-    cross-validation are averaged on each date.
+    The rank correlation is Spearman's. Absent on dates with fewer than three assets, or on which
+    the forecasts or the targets are all the same; the cumulative sum goes on at its last value
+    there. The naive forecast is the benchmark: each asset's mean over its training rows. Several
+    paths of a combinatorial cross-validation are averaged on each date.
 
     Raises:
         DataError: no date has an IC; no row has a forecast.
     """
-    import pandas as pd
-
     from runner.numerics.cross_section import FEWEST, average
 
-    sample, table = judged(study)
-    dates, at = np.unique(table["date"].to_numpy(), return_inverse=True)
-    paths = table["path"].to_numpy() if "path" in table else np.ones(len(table))
-    columns = [
-        _by_date(table[paths == path], at[paths == path], len(dates)) for path in np.unique(paths)
-    ]
-    with np.errstate(invalid="ignore"):
-        found = pd.DataFrame(np.mean(columns, axis=0), columns=PATHS)
-    found.insert(0, "date", dates)
-    found.insert(1, "assets", np.bincount(at) / len(columns))
-    if found["rank_ic"].isna().all():
-        most = int(found["assets"].max())
+    sample, predictions = judged(study)
+    table = _coefficients(predictions)
+    rank_ic = table["rank_ic"]
+    if rank_ic.isna().all():
+        most = int(table["assets"].max())
         raise DataError(
-            f"no date has {FEWEST} assets whose forecasts and targets differ; the most is {most} assets"
+            f"no date has {FEWEST} assets whose forecasts and targets differ; "
+            f"the most is {most} assets"
         )
-    for name in PATHS[1:]:
-        found[f"cumulative_{name}"] = found[name].fillna(0.0).cumsum()
-    mean = average(found["rank_ic"].to_numpy(), study.panel.horizon)
+    for name in ("rank_ic", "rank_ic_naive"):
+        table[f"cumulative_{name}"] = table[name].fillna(0.0).cumsum()
+    mean = average(rank_ic.to_numpy(), study.panel.horizon)
+    positive = float((rank_ic.dropna() > 0.0).mean())
     metrics = {"rank_ic": mean.mean, "rank_ic_t_nw": mean.t_nw, "rank_ic_ratio": mean.ratio}
-    metrics["positive_share"] = float((found["rank_ic"].dropna() > 0.0).mean())
-    return Finding(
-        found.assign(sample=sample),
-        metrics,
-        _words(found, mean, metrics["positive_share"]),
-        "information",
-    )
+    metrics["positive_share"] = positive
+    words = _words(table, mean, positive)
+    return Finding(table.assign(sample=sample), metrics, words, "information")
 
 
-def _by_date(table: pd.DataFrame, at: np.ndarray, dates: int) -> np.ndarray:
+def _coefficients(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Date, number of assets and the columns of PATHS, means over the paths of a date."""
+    import pandas as pd
+
+    dates, date_of_row = np.unique(predictions["date"].to_numpy(), return_inverse=True)
+    path_of_row = np.ones(len(predictions))
+    if "path" in predictions:
+        path_of_row = predictions["path"].to_numpy()
+    by_path = []
+    for path in np.unique(path_of_row):
+        own = path_of_row == path
+        coefficients = _by_date(predictions[own], date_of_row[own], len(dates))
+        by_path.append(coefficients)
+    with np.errstate(invalid="ignore"):
+        table = pd.DataFrame(np.mean(by_path, axis=0), columns=PATHS)
+    table.insert(0, "date", dates)
+    table.insert(1, "assets", np.bincount(date_of_row) / len(by_path))
+    return table
+
+
+def _by_date(rows: pd.DataFrame, date_of_row: np.ndarray, dates: int) -> np.ndarray:
     """The columns of PATHS (dates, 3)."""
     from runner.numerics.cross_section import correlations, rank_correlations
 
-    y, forecast, benchmark = (
-        table[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark")
-    )
-    ranked = (rank_correlations(one, y, at, dates) for one in (forecast, benchmark))
-    return np.column_stack([correlations(forecast, y, at, dates), *ranked])
+    y, forecast, benchmark = columns(rows)
+    ic = correlations(forecast, y, date_of_row, dates)
+    rank_ic = rank_correlations(forecast, y, date_of_row, dates)
+    rank_ic_naive = rank_correlations(benchmark, y, date_of_row, dates)
+    return np.column_stack([ic, rank_ic, rank_ic_naive])
 
 
-def _words(found: pd.DataFrame, mean: Average, positive: float) -> list[str]:
+def _words(table: pd.DataFrame, mean: Average, positive: float) -> list[str]:
     from runner.numerics.cross_section import FEWEST
 
-    naive = found["rank_ic_naive"].mean()
-    beside = (
-        "the train mean orders nothing"
-        if np.isnan(naive)
-        else f"beside {number(naive)} of the train mean"
-    )
-    first = (
-        f"Rank IC is {number(mean.mean)} on average over {count(mean.dates, 'date')} (t {t_text(mean.t)}, Newey-West "
-        f"t {t_text(mean.t_nw)}), {verdict(mean.p_value)}; {beside}. "
-        f"It is above zero on {percent(positive)} of dates."
-    )
-    none = len(found) - mean.dates
-    why = f"fewer than {FEWEST} assets, or forecasts or targets that are all the same"
-    return (
-        [first, f"{count(none, 'date')} {'has' if none == 1 else 'have'} no IC: {why}."]
-        if none
-        else [first]
-    )
+    naive = table["rank_ic_naive"].mean()
+    beside = f"beside {number(naive)} of the train mean"
+    if np.isnan(naive):
+        beside = "the train mean orders nothing"
+    dates = count(mean.dates, "date")
+    test = f"t {t_text(mean.t)}, Newey-West t {t_text(mean.t_nw)}"
+    significance = verdict(mean.p_value)
+    rank_ic = f"Rank IC is {number(mean.mean)} on average over {dates} ({test}), {significance}"
+    words = [f"{rank_ic}; {beside}. It is above zero on {percent(positive)} of dates."]
+    absent = len(table) - mean.dates
+    if absent:
+        verb = "has" if absent == 1 else "have"
+        words.append(
+            f"{count(absent, 'date')} {verb} no IC: fewer than {FEWEST} assets, "
+            "or forecasts or targets that are all the same."
+        )
+    return words

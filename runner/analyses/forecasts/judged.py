@@ -1,6 +1,4 @@
-"""The forecasts that an analysis may look at as often as it likes: a locked hold-out is not among
-them.
-"""
+"""The forecasts that an analysis may use as often as it likes: all but a locked hold-out."""
 
 from __future__ import annotations
 
@@ -17,8 +15,9 @@ SEEN = ", which the fit has seen"
 
 
 def judged(study: Study) -> tuple[str, pd.DataFrame]:
-    """The sample in words, and its predictions: out of sample less a hold-out beside other folds,
-    else in sample.
+    """The sample in words, and its predictions: out of sample without a hold-out, else in sample.
+
+    A hold-out that is the only fold is kept.
 
     Raises:
         DataError: no row has a forecast.
@@ -26,4 +25,6 @@ def judged(study: Study) -> tuple[str, pd.DataFrame]:
     from runner.validation.scores import open_rows
 
     sample, table = forecasts(study)
-    return (sample, open_rows(study.predictions)) if sample == OUT else (f"{sample}{SEEN}", table)
+    if sample == OUT:
+        return sample, open_rows(study.predictions)
+    return f"{sample}{SEEN}", table

@@ -1,6 +1,4 @@
-"""How far coefficients and an out-of-sample score move when the data is resampled, blurred,
-thinned or late.
-"""
+"""How far coefficients and the out-of-sample R2 move on data resampled, blurred, thinned, late."""
 
 from __future__ import annotations
 
@@ -11,20 +9,20 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from runner.analyses.estimates.fold_stability import central, units_of
+from runner.analyses.forecasts.monte_carlo_words import SCORE, metrics_of, words_of
 from runner.errors import DataError, RunnerError
 from runner.panels.finding import Finding
 from runner.schema.settings import Count, Positive, Rows, Share
-from runner.text import count, number, percent
+from runner.text import count, percent
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from runner.models.fit import Fit
     from runner.models.model import Model
     from runner.models.study import Study
     from runner.panels.panel import Panel
     from runner.validation.splitters import Fold
 
+Row = dict[str, object]  # of a table
 Perturbation = Literal["bootstrap", "noise", "assets", "delay"]
 KINDS: tuple[Perturbation, ...] = ("bootstrap", "noise", "assets", "delay")
 COLUMNS = [
@@ -39,14 +37,13 @@ COLUMNS = [
     "same_sign",
     "draws",
     "failed",
+    "reason",
 ]
-COLUMNS += ["reason"]
-SCORE = "oos_r2"
 LONGEST = 1 / 3  # of the rows, a block, so that a draw has several
-SPANS = (
-    4  # horizons in a block: leaves 92 % of the long-run variance that an overlap of targets makes
-)
+# horizons in a block: leaves 92 % of the long-run variance that an overlap of targets makes
+SPANS = 4
 NO_FEATURES, ONE_ASSET = "there is no feature", "there are no two assets"
+COEFFICIENTS = "coef"  # key of the reason why a draw has no coefficients
 
 
 @dataclass(frozen=True)
@@ -64,19 +61,36 @@ class Change:
         """Of one draw; the same whatever other ways there are."""
         return np.random.default_rng([self.seed, KINDS.index(self.kind), draw])
 
-    def made(self, panel: Panel, rng: np.random.Generator) -> Panel:
+    def perturbed(self, panel: Panel, rng: np.random.Generator) -> Panel:
         """The panel perturbed; rows are resampled elsewhere, those of each fold by themselves."""
         if self.kind == "noise":
             return blurred(panel, self.noise, rng)
         if self.kind == "assets":
             return thinned(panel, self.drop, rng)
-        return delayed(panel, self.delay) if self.kind == "delay" else panel
+        if self.kind == "delay":
+            return delayed(panel, self.delay)
+        return panel
 
     def unsuited(self, panel: Panel) -> str:
         """Why the panel cannot be perturbed in this way, empty where it can."""
         if self.kind in ("noise", "delay") and not panel.names:
             return NO_FEATURES
-        return ONE_ASSET if self.kind == "assets" and len(panel.assets) < 2 else ""
+        if self.kind == "assets" and len(panel.assets) < 2:
+            return ONE_ASSET
+        return ""
+
+    def words(self, panel: Panel) -> str:
+        """How the panel is perturbed, as the head of a sentence."""
+        if self.kind == "bootstrap":
+            rows = block_of(len(panel.dates), panel.horizon, self.block)
+            return f"Dates resampled in blocks of {count(rows, 'row')} on average"
+        if self.kind == "noise":
+            return f"Features with noise of {percent(self.noise)} of their standard deviation"
+        if self.kind == "assets":
+            N = len(panel.assets)
+            left_out = min(max(round(self.drop * N), 1), max(N - 1, 1))
+            return f"{count(left_out, 'asset')} of {N:,} left out"
+        return f"Features {count(self.delay, 'row')} late"
 
 
 def monte_carlo(
@@ -90,17 +104,17 @@ def monte_carlo(
     delay: Rows = 1,
     seed: Count = 0,
 ) -> Finding:
-    """Coefficients (the mean over units, or the one regression) and out-of-sample R2 refitted on
-    perturbed data.
+    """Coefficients and out-of-sample R2 refitted on perturbed data.
 
-    bootstrap: dates are drawn with their whole cross-section, by the stationary bootstrap (Politis
-    and Romano 1994); of a fold, training dates among themselves, and the dates that it forecasts
-    among those of all folds. noise: independent normal noise is added to every feature, training
-    and test, once per date where the feature is the same for all assets. assets: some are left out,
-    others every draw. delay: features come later, on the same rows as far as there are earlier
-    ones; one draw, as nothing is drawn: what lives on the row's own data ends here. R2 is against
-    the training mean, over the folds without a locked hold-out, as `oos/r2`. Each draw costs one
-    fit on all rows and one per fold, by point estimates: draws x ways x (1 + folds) fits.
+    Coefficients are the mean over units, or those of the one regression. bootstrap: dates are drawn
+    with their whole cross-section, by the stationary bootstrap (Politis and Romano 1994); of a
+    fold, training dates among themselves, and the dates that it forecasts among those of all folds.
+    noise: independent normal noise is added to every feature, training and test, once per date
+    where the feature is the same for all assets. assets: some are left out, others every draw.
+    delay: features come later, on the same rows as far as there are earlier ones; one draw, as
+    nothing is drawn: what lives on the row's own data ends here. R2 is against the training mean,
+    over the folds without a locked hold-out, as `oos/r2`. Each draw costs one fit on all rows and
+    one per fold, by point estimates: draws x ways x (1 + folds) fits.
 
     Args:
         perturb: which ways; null takes all four.
@@ -122,21 +136,25 @@ def monte_carlo(
         raise DataError(
             f"perturb: given {kinds}; allowed: one or more of {', '.join(KINDS)}, each once"
         )
-    T, panel = (
-        len(study.panel.dates),
-        replace(study.panel, shared=None),
-    )  # sums of the data as it is
-    study = replace(study, panel=panel, model=point_estimates(study.model), folds=open_folds(study))
-    if block is not None and block > most(T):
+    T = len(study.panel.dates)
+    longest = most(T)
+    if block is not None and block > longest:
+        rows_text = count(T, "row")
         raise DataError(
-            f"block: given {block}; allowed: at most {most(T)}, a third of the {count(T, 'row')}"
+            f"block: given {block}; allowed: at most {longest}, a third of the {rows_text}"
         )
+    panel = replace(study.panel, shared=None)  # its sums are of the data as it is
+    model = point_estimates(study.model)
+    study = replace(study, panel=panel, model=model, folds=open_folds(study))
     original = _original(study)
-    changes = [Change(kind, block, noise, drop, delay, seed) for kind in kinds]
-    table = pd.DataFrame(
-        [row for one in changes for row in _rows(study, one, original, draws)], columns=COLUMNS
-    )
-    return Finding(table, _metrics(table), _words(table, changes, study), "monte_carlo")
+    rows: list[Row] = []
+    heads: dict[str, str] = {}
+    for kind in kinds:
+        change = Change(kind, block, noise, drop, delay, seed)
+        rows += _rows(study, change, original, draws)
+        heads[kind] = change.words(panel)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return Finding(table, metrics_of(table), words_of(table, heads), "monte_carlo")
 
 
 def point_estimates(model: Model) -> Model:
@@ -163,14 +181,16 @@ def open_folds(study: Study) -> list[Fold]:
 
 def blurred(panel: Panel, noise: float, rng: np.random.Generator) -> Panel:
     """Features with normal noise of this share of their standard deviation over the valid cells."""
-    X, (T, N) = panel.X.copy(), panel.y.shape
+    X = panel.X.copy()
+    T, N = panel.y.shape
     for k in range(X.shape[2]):
         column = np.where(panel.valid, X[:, :, k], np.nan)
         cells = column[panel.valid]
         low = np.min(column, axis=1, where=panel.valid, initial=np.inf)
         high = np.max(column, axis=1, where=panel.valid, initial=-np.inf)
-        shared = N > 1 and bool((low >= high).all())
-        X[:, :, k] += noise * cells.std() * rng.standard_normal((T, 1 if shared else N))
+        same_for_all = N > 1 and bool((low >= high).all())
+        normal = rng.standard_normal((T, 1 if same_for_all else N))
+        X[:, :, k] += noise * cells.std() * normal
     return replace(panel, X=X)
 
 
@@ -179,13 +199,15 @@ def thinned(panel: Panel, drop: float, rng: np.random.Generator) -> Panel:
     N = len(panel.assets)
     gone = min(max(round(drop * N), 1), N - 1)
     kept = np.sort(rng.permutation(N)[gone:])
-    return panel.part(np.arange(len(panel.dates)), kept)
+    every_row = np.arange(len(panel.dates))
+    return panel.part(every_row, kept)
 
 
 def delayed(panel: Panel, delay: int) -> Panel:
     """Row t has the features of row t - delay; cells without usable ones there are left out."""
-    X, valid = np.full_like(panel.X, np.nan), panel.valid.copy()
+    X = np.full_like(panel.X, np.nan)
     X[delay:] = panel.X[:-delay]
+    valid = panel.valid.copy()
     valid[:delay] = False
     valid[delay:] &= np.isfinite(X[delay:]).all(axis=2)
     return replace(panel, X=X, valid=valid)
@@ -198,9 +220,11 @@ def most(rows: int) -> int:
 
 def block_of(rows: int, horizon: int, block: int | None) -> int:
     """Mean rows of a block: as given, or long enough for overlapping targets."""
-    return min(
-        max(int(np.ceil(rows ** (1 / 3))), SPANS * horizon) if block is None else block, most(rows)
-    )
+    length = block
+    if length is None:
+        cube_root = int(np.ceil(rows ** (1 / 3)))
+        length = max(cube_root, SPANS * horizon)
+    return min(length, most(rows))
 
 
 def resampled(rows: int, block: int, rng: np.random.Generator) -> np.ndarray:
@@ -211,14 +235,23 @@ def resampled(rows: int, block: int, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(StationaryBootstrap(block, np.arange(rows), seed=rng).update_indices())
 
 
-def _on(panel: Panel, rows: np.ndarray, at: np.ndarray) -> Panel:
-    """The panel with what is on the rows `at` of `rows`, and the rest as it is."""
+def _resampled_rows(
+    panel: Panel, rows: np.ndarray, block: int | None, rng: np.random.Generator
+) -> np.ndarray:
+    """A draw of these rows of the panel, in blocks."""
+    n = len(rows)
+    return rows[resampled(n, block_of(n, panel.horizon, block), rng)]
+
+
+def _on(panel: Panel, rows: np.ndarray, drawn: np.ndarray) -> Panel:
+    """The panel with what is on the drawn rows on `rows`, and the rest as it is."""
     source = np.arange(len(panel.dates))
-    source[rows] = rows[at]
-    weights, raw = (
-        None if cells is None else cells[source] for cells in (panel.weights, panel.raw)
-    )
-    X, y, valid = panel.X[source], panel.y[source], panel.valid[source]
+    source[rows] = drawn
+    weights = None if panel.weights is None else panel.weights[source]
+    raw = None if panel.raw is None else panel.raw[source]
+    X = panel.X[source]
+    y = panel.y[source]
+    valid = panel.valid[source]
     return replace(panel, y=y, X=X, valid=valid, weights=weights, raw=raw)
 
 
@@ -231,14 +264,14 @@ def _original(study: Study) -> dict[str, float]:
     Raises:
         DataError: there is none.
     """
-    found = _coefficients(study.fit) if len(study.fit.coefficients) else {}
+    quantities = _coefficients(study.fit) if len(study.fit.coefficients) else {}
     if study.folds:
-        found[SCORE] = out_of_sample(study.model, study.folds, study.panel)
-    if not found:
+        quantities[SCORE] = out_of_sample(study.model, study.folds, study.panel)
+    if not quantities:
         raise DataError(
             "model: has no coefficients, and validation no folds; allowed: at least one of them"
         )
-    return found
+    return quantities
 
 
 def _coefficients(fit: Fit) -> dict[str, float]:
@@ -264,192 +297,142 @@ def out_of_sample(
     from runner.validation.scores import train_means
 
     T = len(panel.dates)
-    paths = 1 + max(0 if fold.path is None else int(fold.path.max()) for fold in folds)
-    missed, naive, seen = np.zeros((paths, T)), np.zeros((paths, T)), np.zeros(T, dtype=bool)
+    paths = 1 + max(_last_path(fold) for fold in folds)
+    squares = np.zeros((paths, T))
+    naive_squares = np.zeros((paths, T))
+    seen = np.zeros(T, dtype=bool)
     for fold in folds:
-        known = panel
+        train = panel
         if rng is not None:
-            n = len(fold.train)
-            known = _on(panel, fold.train, resampled(n, block_of(n, panel.horizon, block), rng))
-        values = known.in_units(model.forecast(known, fold))
-        y, use = known.scored[fold.test], known.valid[fold.test] & np.isfinite(values)
+            train = _on(panel, fold.train, _resampled_rows(panel, fold.train, block, rng))
+        forecast = train.in_units(model.forecast(train, fold))
+        naive = train_means(train, fold.train)
+        y = train.scored[fold.test]
+        use = train.valid[fold.test] & np.isfinite(forecast)
         path = 0 if fold.path is None else fold.path
-        for squares, forecast in ((missed, values), (naive, train_means(known, fold.train))):
-            squares[path, fold.test] += np.where(use, (y - forecast) ** 2, 0.0).sum(axis=1)
+        squares[path, fold.test] += _sum_of_squares(y - forecast, use)
+        naive_squares[path, fold.test] += _sum_of_squares(y - naive, use)
         seen[fold.test] |= use.any(axis=1)
-    times = np.zeros(T)
-    at = np.flatnonzero(seen)
-    if not len(at):
+    rows = np.flatnonzero(seen)
+    if not len(rows):
         raise DataError("no test row can be forecast")
-    drawn = (
-        at if rng is None else at[resampled(len(at), block_of(len(at), panel.horizon, block), rng)]
-    )
-    np.add.at(times, drawn, 1.0)
-    top, bottom = missed @ times, naive @ times
+    if rng is not None:
+        rows = _resampled_rows(panel, rows, block, rng)
+    times = np.zeros(T)
+    np.add.at(times, rows, 1.0)
+    return _mean_r2(squares @ times, naive_squares @ times)
+
+
+def _last_path(fold: Fold) -> int:
+    return 0 if fold.path is None else int(fold.path.max())
+
+
+def _sum_of_squares(errors: np.ndarray, use: np.ndarray) -> np.ndarray:
+    """Sum of squared errors (t, N) over the assets in use on each row."""
+    return np.asarray(np.where(use, errors**2, 0.0).sum(axis=1))
+
+
+def _mean_r2(squares: np.ndarray, naive_squares: np.ndarray) -> float:
+    """Mean R2 over the paths (P,) from their sums of squared errors; NaN without any."""
+    if not naive_squares.any():
+        return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float((1.0 - top / bottom)[bottom > 0.0].mean()) if bottom.any() else float("nan")
+        r2 = 1.0 - squares / naive_squares
+    return float(r2[naive_squares > 0.0].mean())
 
 
 def _draws(
     study: Study, change: Change, draws: int, units: int
 ) -> Iterator[dict[str, float | str]]:
-    """Per draw every quantity, or the reason why there is none (as `coef`, for all
-    coefficients).
+    """Per draw every quantity, or the reason why there is none.
+
+    The reason of the coefficients is that of all of them.
     """
-    panel, T, bootstrap = study.panel, len(study.panel.dates), change.kind == "bootstrap"
-    every = np.arange(T)
     by_date = bool((study.fit.quality["scope"] == "date").any())
-    fixed = change.kind != "assets" and not by_date  # a bootstrap repeats dates
+    # another number of units is right where assets are left out, or dates repeated
+    expected = 0 if change.kind == "assets" or by_date else units
     for draw in range(draws):
         rng = change.generator(draw)
-        found: dict[str, float | str] = {}
-        made = change.made(panel, rng)
+        panel = change.perturbed(study.panel, rng)
+        quantities: dict[str, float | str] = {}
         try:
-            at = resampled(T, block_of(T, panel.horizon, change.block), rng) if bootstrap else every
-            fit = study.model.fit(_on(made, every, at) if bootstrap else made, every)
-            found |= _checked(fit, units if fixed else 0)
+            quantities |= _refitted(study.model, panel, change, rng, expected)
         except RunnerError as error:
-            found["coef"] = error.mistakes[0]
+            quantities[COEFFICIENTS] = error.mistakes[0]
         try:
             if study.folds:
-                again = (change.block, rng) if bootstrap else ()
-                found[SCORE] = out_of_sample(study.model, study.folds, made, *again)
+                quantities[SCORE] = _rescored(study, panel, change, rng)
         except RunnerError as error:
-            found[SCORE] = error.mistakes[0]
-        yield found
+            quantities[SCORE] = error.mistakes[0]
+        yield quantities
 
 
-def _checked(fit: Fit, units: int) -> dict[str, float | str]:
-    """The coefficients; a mean over fewer units than on the data as it is would compare unlike
-    things.
+def _refitted(
+    model: Model, panel: Panel, change: Change, rng: np.random.Generator, expected: int
+) -> dict[str, float | str]:
+    """The coefficients of one draw, or why there are none.
+
+    A mean over fewer than the expected units would compare unlike things.
     """
+    every_row = np.arange(len(panel.dates))
+    if change.kind == "bootstrap":
+        panel = _on(panel, every_row, _resampled_rows(panel, every_row, change.block, rng))
+    fit = model.fit(panel, every_row)
     if not len(fit.coefficients):
         return {}
-    lost = units - units_of(fit)
-    return (
-        {"coef": f"{count(lost, 'unit')} of {units:,} not estimated"}
-        if lost > 0
-        else dict(_coefficients(fit))
-    )
+    lost = expected - units_of(fit)
+    if lost > 0:
+        return {COEFFICIENTS: f"{count(lost, 'unit')} of {expected:,} not estimated"}
+    return dict(_coefficients(fit))
 
 
-def _rows(
-    study: Study, change: Change, original: dict[str, float], draws: int
-) -> list[dict[str, object]]:
-    """One row per quantity of this way to perturb."""
-    why = change.unsuited(study.panel)
-    number = 1 if change.kind == "delay" else draws
-    found = [] if why else list(_draws(study, change, number, units_of(study.fit)))
+def _rescored(study: Study, panel: Panel, change: Change, rng: np.random.Generator) -> float:
+    """The out-of-sample R2 of one draw."""
+    if change.kind == "bootstrap":
+        return out_of_sample(study.model, study.folds, panel, change.block, rng)
+    return out_of_sample(study.model, study.folds, panel)
+
+
+def _rows(study: Study, change: Change, original: dict[str, float], draws: int) -> list[Row]:
+    """A row per quantity of this way to perturb."""
+    unsuited = change.unsuited(study.panel)
+    number_of_draws = 1 if change.kind == "delay" else draws
+    by_draw = []
+    if not unsuited:
+        by_draw = list(_draws(study, change, number_of_draws, units_of(study.fit)))
     rows = []
     for quantity, before in original.items():
-        values = [one.get(quantity, one.get("coef", "the term has no estimate")) for one in found]
-        sound = np.array(
-            [value for value in values if not isinstance(value, str) and np.isfinite(value)]
-        )
+        values = [_value(quantities, quantity) for quantities in by_draw]
         reasons = [value for value in values if isinstance(value, str)]
-        reason = why or next(iter(reasons), "not a number" if len(sound) < len(values) else "")
-        row: dict[str, object] = {
-            "perturbation": change.kind,
-            "quantity": quantity,
-            "original": before,
-        }
-        row |= {"draws": len(sound), "failed": len(values) - len(sound), "reason": reason}
+        numbers = [value for value in values if not isinstance(value, str)]
+        sound = np.array([value for value in numbers if np.isfinite(value)])
+        reason = unsuited
+        if not reason and reasons:
+            reason = reasons[0]
+        elif not reason and len(sound) < len(values):
+            reason = "not a number"
+        row: Row = {"perturbation": change.kind, "quantity": quantity}
+        row |= {"original": before, "draws": len(sound)}
+        row |= {"failed": len(values) - len(sound), "reason": reason}
         rows.append(row | _spread(sound, before))
     return rows
+
+
+def _value(quantities: dict[str, float | str], quantity: str) -> float | str:
+    """A quantity of one draw, or the reason why there is none."""
+    if quantity in quantities:
+        return quantities[quantity]
+    return quantities.get(COEFFICIENTS, "the term has no estimate")
 
 
 def _spread(values: np.ndarray, before: float) -> dict[str, float]:
     if not len(values):
         return {}
     low, middle, high = np.quantile(values, [0.05, 0.5, 0.95]).tolist()
-    std = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
-    sign = float(np.mean(np.sign(values) == np.sign(before)))
-    return {
-        "mean": values.mean(),
-        "std": std,
-        "q05": low,
-        "q50": middle,
-        "q95": high,
-        "same_sign": sign,
-    }
-
-
-# What is told
-
-
-def _metrics(table: pd.DataFrame) -> dict[str, float]:
-    """Per way the mean score, and the least share of draws in which a slope keeps its sign."""
-    found: dict[str, float] = {}
-    for kind, part in table.groupby("perturbation", sort=False):
-        rows = part.set_index("quantity")
-        slopes = rows.loc[
-            [name for name in rows.index if name not in ("coef/const", SCORE)], "same_sign"
-        ]
-        found[f"{kind}_same_sign_min"] = slopes.astype(float).min()
-        if SCORE in rows.index:
-            found[f"{kind}_{SCORE}"] = rows.loc[SCORE, "mean"]
-    return found
-
-
-def _words(table: pd.DataFrame, changes: Sequence[Change], study: Study) -> list[str]:
-    found = []
-    for change in changes:
-        part = table[table["perturbation"] == change.kind]
-        head = _head(change, study)
-        if not part["draws"].any():
-            found.append(f"{head}: nothing was measured, {part['reason'].iloc[0]}.")
-            continue
-        told = [text for text in (_signs(part), _score(part)) if text]
-        failed = int(part["failed"].max())
-        told += [f"{count(failed, 'draw')} failed ({_first(part['reason'])})"] if failed else []
-        found.append(f"{head}: {'; '.join(told)}.")
-    return found
-
-
-def _head(change: Change, study: Study) -> str:
-    T, horizon, N = len(study.panel.dates), study.panel.horizon, len(study.panel.assets)
-    size = count(block_of(T, horizon, change.block), "row")
-    gone = count(min(max(round(change.drop * N), 1), max(N - 1, 1)), "asset")
-    return {
-        "bootstrap": f"Dates resampled in blocks of {size} on average",
-        "noise": f"Features with noise of {percent(change.noise)} of their standard deviation",
-        "assets": f"{gone} of {N:,} left out",
-        "delay": f"Features {count(change.delay, 'row')} late",
-    }[change.kind]
-
-
-def _signs(part: pd.DataFrame) -> str:
-    """Which slope keeps its sign least often; all of them where there is one draw."""
-    slopes = part[~part["quantity"].isin(["coef/const", SCORE]) & (part["draws"] > 0)]
-    if slopes.empty:
-        return ""
-    if slopes["draws"].max() == 1:
-        turned = slopes.loc[slopes["same_sign"] == 0.0, "quantity"].str.removeprefix("coef/")
-        return f"{len(turned):,} of {count(len(slopes), 'slope')} change sign"
-    worst = slopes.loc[slopes["same_sign"].astype(float).idxmin()]
-    if worst["same_sign"] == 1.0:
-        return f"every slope keeps its sign in all of {count(int(worst['draws']), 'draw')}"
-    name = worst["quantity"].removeprefix("coef/")
-    ends = f"5 % to 95 %: {number(worst['q05'], 3)} to {number(worst['q95'], 3)}"
-    share = f"{percent(worst['same_sign'])} of {count(int(worst['draws']), 'draw')}"
-    return f"{name} keeps its sign least often, in {share} ({ends})"
-
-
-def _score(part: pd.DataFrame) -> str:
-    rows = part[(part["quantity"] == SCORE) & (part["draws"] > 0)]
-    if rows.empty:
-        return ""
-    one = rows.iloc[0]
-    text = f"out-of-sample R2 {number(one['mean'], 3)}" + (
-        " on average" if one["draws"] > 1 else ""
-    )
-    ends = (
-        f" (5 % to 95 %: {number(one['q05'], 3)} to {number(one['q95'], 3)})"
-        if one["draws"] > 1
-        else ""
-    )
-    return f"{text}{ends}, {number(one['original'], 3)} on the data as it is"
-
-
-def _first(reasons: pd.Series) -> str:
-    return next(iter(reasons[reasons != ""]), "")
+    spread = {"mean": values.mean(), "q05": low, "q50": middle, "q95": high}
+    spread["std"] = float("nan")
+    if len(values) > 1:
+        spread["std"] = float(values.std(ddof=1))
+    same_sign = np.sign(values) == np.sign(before)
+    spread["same_sign"] = float(np.mean(same_sign))
+    return spread

@@ -1,11 +1,9 @@
-"""Scores of the forecasts in each regime of a column of the data, such as calm and stormy
-markets.
-"""
+"""Scores of the forecasts by regime of a column of the data, such as calm and stormy markets."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -23,7 +21,13 @@ UNKNOWN = "unknown"  # regime of rows without a value of the column
 
 
 def check_increasing(values: list[float]) -> None:
-    if not values or any(after <= before for before, after in pairwise(values)):
+    """Refuse thresholds that do not increase.
+
+    Raises:
+        ValueError: there is none, or one is not above the one before.
+    """
+    falls = any(after <= before for before, after in pairwise(values))
+    if not values or falls:
         raise ValueError("allowed: one or more numbers, each above the one before")
 
 
@@ -31,13 +35,12 @@ Thresholds = Annotated[list[float], check_increasing]
 
 
 def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
-    """Every score of the rows that lie in each regime of `by`, an expression or the name of a
-    series.
+    """Every score of the rows that lie in each regime of `by`.
 
-    A forecast made at row t is in the regime of the value at row t, which uses data up to t: of the
-    row, or of the asset on the row. A regime holds its lower threshold and not its upper one.
-    Scores are as in `runner.validation.scores`; errors of means over dates take the dates of a regime as
-    following each other.
+    `by` is an expression or the name of a series. A forecast made at row t is in the regime of the
+    value at row t, which uses data up to t: of the row, or of the asset on the row. A regime holds
+    its lower threshold and not its upper one. Scores are as in `runner.validation.scores`; errors of means
+    over dates take the dates of a regime as following each other.
 
     Args:
         thresholds: increasing, in units of `by`; two of them make three regimes.
@@ -47,43 +50,53 @@ def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
     """
     import pandas as pd
 
-    from runner.validation.scores import SCORES, row_of
+    from runner.validation.scores import SCORES
 
-    sample, table = judged(study)
-    values = _values(study, by, table)
-    names, at = _names(thresholds), np.searchsorted(thresholds, values, side="right")
-    at = np.where(np.isnan(values), len(names), at)
-    rows: list[dict[str, object]] = []
+    sample, predictions = judged(study)
+    values = _values(study, by, predictions)
+    names = _names(thresholds)
+    regime = np.searchsorted(thresholds, values, side="right")
+    regime = np.where(np.isnan(values), len(names), regime)
+    rows = []
     for k, name in enumerate([*names, UNKNOWN]):
-        part = table[at == k]
-        about: dict[str, object] = {
-            "dates": part["date"].nunique(),
-            "share": len(part) / len(table),
-        }
-        empty = {"scope": "regime", "unit": name, "n_obs": 0}
-        rows.append(
-            (row_of("regime", name, part, study.panel.horizon, tests=False) if len(part) else empty)
-            | about
-        )
-    rows = rows if rows[-1]["n_obs"] else rows[:-1]
-    found = pd.DataFrame(rows, columns=["scope", "unit", "n_obs", "dates", "share", *SCORES])
-    known = found.iloc[: len(names)]
-    metrics = {f"r2_regime_{k}": float(value) for k, value in enumerate(known["r2"], start=1)}
-    return Finding(
-        found.assign(by=by, sample=sample), metrics, _words(found, by, sample), "regimes"
-    )
+        part = predictions[regime == k]
+        row = _row(name, part, study.panel.horizon)
+        row["share"] = len(part) / len(predictions)
+        rows.append(row)
+    if not rows[-1]["n_obs"]:
+        rows = rows[:-1]
+    table = pd.DataFrame(rows, columns=["scope", "unit", "n_obs", "dates", "share", *SCORES])
+    metrics = {}
+    for k, r2 in enumerate(table["r2"].iloc[: len(names)], start=1):
+        metrics[f"r2_regime_{k}"] = float(r2)
+    words = _words(table, by, sample)
+    labelled = table.assign(by=by, sample=sample)
+    return Finding(labelled, metrics, words, "regimes")
 
 
-def _values(study: Study, by: str, table: pd.DataFrame) -> np.ndarray:
+def _row(name: str, part: pd.DataFrame, horizon: int) -> dict[str, object]:
+    """Scores of the predictions in one regime."""
+    from runner.validation.scores import row_of
+
+    row: dict[str, object] = {"scope": "regime", "unit": name, "n_obs": 0}
+    if len(part):
+        row = row_of("regime", name, part, horizon, tests=False)
+    row["dates"] = part["date"].nunique()
+    return row
+
+
+def _values(study: Study, by: str, predictions: pd.DataFrame) -> np.ndarray:
     """The column (n,) at the row, or the row and asset, of each prediction."""
     from runner.features.expressions import Expression
     from runner.panels.panel import evaluate
 
-    found = evaluate("by", Expression(by), study.market)
-    rows = found.index.get_indexer(table["date"])
-    if found.ndim == 1:
-        return np.asarray(found.to_numpy(dtype=float)[rows])
-    return np.asarray(found.to_numpy(dtype=float)[rows, found.columns.get_indexer(table["asset"])])
+    column = evaluate("by", Expression(by), study.market)
+    values = column.to_numpy(dtype=float)
+    rows = column.index.get_indexer(predictions["date"])
+    if column.ndim == 1:
+        return np.asarray(values[rows])
+    assets = column.columns.get_indexer(predictions["asset"])
+    return np.asarray(values[rows, assets])
 
 
 def _names(thresholds: list[float]) -> list[str]:
@@ -91,19 +104,23 @@ def _names(thresholds: list[float]) -> list[str]:
     return [f"below {thresholds[0]:g}", *between, f"{thresholds[-1]:g} and above"]
 
 
-def _words(found: pd.DataFrame, by: str, sample: str) -> list[str]:
+def _words(table: pd.DataFrame, by: str, sample: str) -> list[str]:
     from runner.validation.scores import BENCHMARK
 
-    told = [
-        f"{row.unit}: {number(row.r2)} ({count(int(row.n_obs), 'row')}, RMSE {number(row.rmse)} beside "
-        f"{number(row.rmse_naive)})"
-        for row in found[found["n_obs"] > 0].itertuples()
+    filled = table[table["n_obs"] > 0]
+    scores = "; ".join(_score_text(row) for row in filled.itertuples())
+    words = [
+        f"R2 against the {BENCHMARK} by {by}, {sample}: {scores}.",
+        "No test was made of whether the regimes differ.",
     ]
-    first = f"R2 against the {BENCHMARK} by {by}, {sample}: {'; '.join(told)}."
-    empty = found.loc[found["n_obs"] == 0, "unit"]
-    none = (
-        [f"No row lies in {' or '.join(f'the regime {name}' for name in empty)}."]
-        if len(empty)
-        else []
-    )
-    return [first, "No test was made of whether the regimes differ.", *none]
+    empty = table.loc[table["n_obs"] == 0, "unit"]
+    if len(empty):
+        regimes_text = " or ".join(f"the regime {name}" for name in empty)
+        words.append(f"No row lies in {regimes_text}.")
+    return words
+
+
+def _score_text(row: Any) -> str:
+    rows = count(int(row.n_obs), "row")
+    rmse = f"RMSE {number(row.rmse)} beside {number(row.rmse_naive)}"
+    return f"{row.unit}: {number(row.r2)} ({rows}, {rmse})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runner.models.study import Study
     from runner.panels.panel import Panel
 
+Row = dict[str, object]  # of a table
 TABLE = [
     "rows",
     "draws",
@@ -28,15 +29,36 @@ TABLE = [
     "rmse_root_rows",
     "bias",
     "std_error",
+    "covariance_error_factor",
+    "covariance_error_sample",
+    "failed",
+    "reason",
 ]
-TABLE += ["covariance_error_factor", "covariance_error_sample", "failed", "reason"]
+ROTATED = "components are known up to a rotation: no loadings to compare"
+Z95 = 1.96  # quantile .975 of the normal, of the Monte Carlo error
+
+
+class Draw(NamedTuple):
+    """Estimates of one draw beside the truth, of n assets and m factors.
+
+    Attributes:
+        gaps: (n, m) estimates less true loadings; empty for principal components.
+        errors: (n, m) standard errors; inside: (n, m) whether intervals hold the true loading.
+        by_factors, by_sample: relative distance from the true covariance of the factor model's and
+            of the sample's.
+    """
+
+    gaps: np.ndarray
+    errors: np.ndarray
+    inside: np.ndarray
+    by_factors: float
+    by_sample: float
 
 
 def estimation_error(
     study: Study, *, source: KnownTruth, rows: list[Rows] | None = None, draws: Rows = 100
 ) -> Finding:
-    """Loadings estimated by the model of this study on fresh draws from a known truth, for several
-    numbers of rows.
+    """Loadings estimated on fresh draws from a known truth, for several numbers of rows.
 
     coverage is the share of intervals that hold the true loading, `confidence` what it should be;
     coverage_error its Monte Carlo error, draws taken as independent, loadings of one draw not. rmse
@@ -65,138 +87,152 @@ def estimation_error(
     if study.model.by != "asset":
         raise DataError(f"model.by: given {study.model.by}; allowed: asset")
     T = len(study.panel.dates)
-    sizes = [max(T // 4, 2), max(T // 2, 2), T, 2 * T] if rows is None else rows
-    truth, names = source.truth(), _factor_names(study, source)
-    table = pd.DataFrame(
-        [_measured(study, source, truth, names, size, draws) for size in sizes], columns=TABLE
-    )
-    metrics = {
-        f"{name}_{row['rows']}": row[name]
-        for row in table.to_dict("records")
-        for name in ("coverage", "rmse")
-    }
-    return Finding(table, metrics, [_words(row) for _, row in table.iterrows()], "estimation_error")
+    sizes = rows
+    if sizes is None:
+        sizes = [max(T // 4, 2), max(T // 2, 2), T, 2 * T]
+    truth = source.truth()
+    names = _factor_names(study, truth)
+    table_rows = [_measured(study, source, truth, names, size, draws) for size in sizes]
+    table = pd.DataFrame(table_rows, columns=TABLE)
+    metrics = {}
+    for row in table.to_dict("records"):
+        metrics[f"coverage_{row['rows']}"] = row["coverage"]
+        metrics[f"rmse_{row['rows']}"] = row["rmse"]
+    words = [_words(row) for _, row in table.iterrows()]
+    return Finding(table, metrics, words, "estimation_error")
 
 
-def _factor_names(study: Study, source: KnownTruth) -> list[str]:
+def _factor_names(study: Study, truth: FactorTruth) -> list[str]:
     """Names of all factors of the source.
 
     Raises:
         DataError: the model has a regressor that is none of them.
     """
-    m = source.truth().loadings.shape[1]
+    m = truth.loadings.shape[1]
     names = [f"F{j + 1}" for j in range(m)]
-    other = [name for name in study.panel.names if name not in names]
-    if other:
-        raise DataError(
-            f"source: its factors are {', '.join(names)}; given the feature {other[0]}, which is none"
-        )
+    for feature in study.panel.names:
+        if feature not in names:
+            factors = ", ".join(names)
+            raise DataError(
+                f"source: its factors are {factors}; given the feature {feature}, which is none"
+            )
     return names
 
 
 def _measured(
     study: Study, source: KnownTruth, truth: FactorTruth, names: list[str], rows: int, draws: int
-) -> dict[str, object]:
-    """One row of the table: what `draws` samples of so many rows give."""
-    found, failed, reason = [], 0, ""
-    for draw in range(1, draws + 1):
-        F, returns = source.sample(rows, draw)
+) -> Row:
+    """A row of the table: the errors of `draws` samples of so many rows."""
+    model = study.model
+    sample = []
+    failed = 0
+    reason = ""
+    for seed in range(1, draws + 1):
+        F, returns = source.sample(rows, seed)
         panel = _panel(study.panel, F, returns, names)
         try:
-            fit = study.model.fit(panel, np.arange(rows))
-            found.append(_one(study.model, fit, panel, truth, names))
+            fit = model.fit(panel, np.arange(rows))
+            sample.append(_draw(model, fit, panel, truth, names))
         except (DataError, EstimationError) as error:
-            failed, reason = failed + 1, error.mistakes[0]
-    row: dict[str, object] = {
-        "rows": rows,
-        "draws": draws - failed,
-        "failed": failed,
-        "reason": reason,
-    }
-    if not found:
+            failed += 1
+            reason = error.mistakes[0]
+    row: Row = {"rows": rows, "draws": draws - failed}
+    row |= {"failed": failed, "reason": reason}
+    if not sample:
         return row
-    distance = np.array([one[2] for one in found]).mean(axis=0)
-    row |= {"covariance_error_factor": distance[0], "covariance_error_sample": distance[1]}
-    gaps = np.array([one[0] for one in found])
-    if study.model.components:
-        return row | {
-            "reason": reason or "components are known up to a rotation: no loadings to compare"
-        }
-    errors = np.array([one[1] for one in found])
-    return row | _loadings(gaps, errors, study.model.confidence, rows)
+    distances = np.array([(draw.by_factors, draw.by_sample) for draw in sample])
+    by_factors, by_sample = distances.mean(axis=0)
+    row["covariance_error_factor"] = by_factors
+    row["covariance_error_sample"] = by_sample
+    if model.components:
+        row["reason"] = reason or ROTATED
+        return row
+    return row | _loadings(sample, model.confidence, rows)
 
 
-def _loadings(
-    gaps: np.ndarray, errors: np.ndarray, confidence: float, rows: int
-) -> dict[str, object]:
-    """Of gaps (draws, n, m) between estimates and truth, and of (std_error, inside) (draws, 2, n,
-    m).
-    """
-    inside = errors[:, 1].reshape(len(gaps), -1)
-    by_draw, several = np.mean(inside, axis=1), len(gaps) > 1
+def _loadings(sample: list[Draw], confidence: float, rows: int) -> Row:
+    """Coverage, error and bias of the loadings over draws of so many rows."""
+    draws = len(sample)
+    gaps = np.array([draw.gaps for draw in sample])
+    pairs = np.array([(draw.errors, draw.inside) for draw in sample])
+    errors = pairs[:, 0]
+    inside = pairs[:, 1].reshape(draws, -1)
+    coverage = np.mean(inside, axis=1)
+    coverage_error = np.nan
+    if draws > 1:
+        coverage_error = coverage.std(ddof=1) / np.sqrt(draws)
     rmse = float(np.sqrt(np.mean(gaps**2)))
-    return {
-        "coverage": by_draw.mean(),
-        "coverage_error": by_draw.std(ddof=1) / np.sqrt(len(gaps)) if several else np.nan,
-        "confidence": confidence,
-        "rmse": rmse,
-        "rmse_root_rows": rmse * np.sqrt(rows),
-        "bias": np.abs(gaps.mean(axis=0)).mean(),
-        "std_error": errors[:, 0].mean(),
-    }
+    bias = np.abs(gaps.mean(axis=0))
+    loadings: Row = {"coverage": coverage.mean(), "coverage_error": coverage_error}
+    loadings |= {"confidence": confidence, "bias": bias.mean(), "std_error": errors.mean()}
+    loadings |= {"rmse": rmse, "rmse_root_rows": rmse * np.sqrt(rows)}
+    return loadings
 
 
-def _one(
-    model: Any, fit: Fit, panel: Panel, truth: FactorTruth, names: list[str]
-) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Of one draw: gaps (n, m), standard errors and whether intervals hold the truth (2, n, m),
-    and distances.
-    """
+def _draw(model: Any, fit: Fit, panel: Panel, truth: FactorTruth, names: list[str]) -> Draw:
+    """The estimates of one draw beside the truth, whose factors have these names."""
     from runner.models.factor_model import factor_model
 
-    S, size = truth.covariance, np.linalg.norm(truth.covariance)
-    by_factors = factor_model(model, fit, panel, np.arange(len(panel.dates))).covariance
-    sample = np.atleast_2d(np.cov(panel.y, rowvar=False))
-    distances = (
-        float(np.linalg.norm(by_factors - S) / size),
-        float(np.linalg.norm(sample - S) / size),
-    )
+    every_row = np.arange(len(panel.dates))
+    factor_covariance = factor_model(model, fit, panel, every_row).covariance
+    sample_covariance = np.atleast_2d(np.cov(panel.y, rowvar=False))
+    by_factors = _distance(factor_covariance, truth.covariance)
+    by_sample = _distance(sample_covariance, truth.covariance)
     if model.components:
-        return np.empty(0), np.empty(0), distances
-    terms = [term for term in model.terms(panel.names) if term != "const"]
-    true = truth.loadings[:, [names.index(term) for term in terms]]
-    table = fit.coefficients[
-        (fit.coefficients["scope"] == "asset") & (fit.coefficients["term"] != "const")
-    ]
-    columns = ("estimate", "std_error", "ci_low", "ci_high")
-    b, error, low, high = (table[name].to_numpy().reshape(true.shape) for name in columns)
-    return b - true, np.array([error, (low <= true) & (true <= high)]), distances
+        none = np.empty(0)
+        return Draw(none, none, none, by_factors, by_sample)
+    factors = [names.index(term) for term in model.terms(panel.names) if term != "const"]
+    true = truth.loadings[:, factors]
+    table = fit.coefficients
+    slopes = table[(table["scope"] == "asset") & (table["term"] != "const")]
+    b = slopes["estimate"].to_numpy().reshape(true.shape)
+    errors = slopes["std_error"].to_numpy().reshape(true.shape)
+    low = slopes["ci_low"].to_numpy().reshape(true.shape)
+    high = slopes["ci_high"].to_numpy().reshape(true.shape)
+    inside = (low <= true) & (true <= high)
+    return Draw(b - true, errors, inside, by_factors, by_sample)
+
+
+def _distance(estimate: np.ndarray, true: np.ndarray) -> float:
+    """Frobenius distance of a covariance from the true one, over the size of that."""
+    distance = np.linalg.norm(estimate - true)
+    return float(distance / np.linalg.norm(true))
 
 
 def _panel(like: Panel, F: np.ndarray, returns: np.ndarray, names: list[str]) -> Panel:
-    """A panel of drawn returns with the features of the study, on dates that only number the
-    rows.
+    """A panel of drawn returns (T, n) on factors F (T, m), with the features of the study.
+
+    Its dates only number the rows.
     """
     import pandas as pd
 
     from runner.panels.panel import Panel
 
-    (T, n), at = returns.shape, [names.index(name) for name in like.names]
-    X = np.broadcast_to(F[:, None, at], (T, n, len(at)))
+    T, n = returns.shape
+    used = [names.index(name) for name in like.names]
+    X = np.broadcast_to(F[:, None, used], (T, n, len(used)))
     dates = pd.date_range("2000-01-01", periods=T, freq="D")
     assets = [f"A{i + 1}" for i in range(n)]
     valid = np.ones((T, n), dtype=bool)
-    return Panel(dates, assets, like.names, returns, X, valid, 0, pd.DataFrame(index=assets), ())
+    groups = pd.DataFrame(index=assets)
+    return Panel(dates, assets, like.names, returns, X, valid, 0, groups, ())
 
 
 def _words(row: Any) -> str:
     rows = count(int(row["rows"]), "row")
     if np.isnan(row["covariance_error_factor"]):
         return f"{rows}: nothing could be estimated, {row['reason']}."
-    covariance = f"the covariance by factors is off by {percent(row['covariance_error_factor'])}, "
-    covariance += f"that of the sample by {percent(row['covariance_error_sample'])}"
+    by_factors = percent(row["covariance_error_factor"])
+    by_sample = percent(row["covariance_error_sample"])
+    covariance = (
+        f"the covariance by factors is off by {by_factors}, that of the sample by {by_sample}"
+    )
     if np.isnan(row["rmse"]):
         return f"{rows}: {covariance}."
-    held = f"intervals at {percent(row['confidence'])} held {percent(row['coverage'])} of the true loadings"
-    sure = f" (± {percent(1.96 * row['coverage_error'])})" if row["coverage_error"] >= 0.0 else ""
-    return f"{rows}: {held}{sure}, whose error is {number(row['rmse'], 3)}; {covariance}."
+    confidence = percent(row["confidence"])
+    coverage = percent(row["coverage"])
+    margin = ""
+    if row["coverage_error"] >= 0.0:
+        margin = f" (± {percent(Z95 * row['coverage_error'])})"
+    held = f"intervals at {confidence} held {coverage} of the true loadings{margin}"
+    return f"{rows}: {held}, whose error is {number(row['rmse'], 3)}; {covariance}."

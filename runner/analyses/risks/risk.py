@@ -93,10 +93,14 @@ def _explained_words(table: pd.DataFrame, model: FactorModel) -> str:
     explained = f"{factors} {verb} {percent(shares.mean())} of the variance in sample"
     if len(known) == 1:
         return f"{explained}."
-    least = f"{percent(shares.iloc[0])} ({known['unit'].iloc[0]})"
-    most = f"{percent(shares.iloc[-1])} ({known['unit'].iloc[-1]})"
     assets = count(len(known), "asset")
+    least = _share_text(known.iloc[0])
+    most = _share_text(known.iloc[-1])
     return f"{explained} on average over {assets}, from {least} to {most}."
+
+
+def _share_text(row: pd.Series) -> str:
+    return f"{percent(row['explained_share'])} ({row['unit']})"
 
 
 def covariance(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
@@ -145,11 +149,9 @@ def estimators(
 
     chosen = np.flatnonzero(np.isin(model.assets, assets))
     shrunk_covariance, shrinkage = shrunk(y)
-    matrices = {
-        "factor": model.covariance[np.ix_(chosen, chosen)],
-        "sample": np.atleast_2d(np.cov(y, rowvar=False, ddof=1)),
-        "shrunk": shrunk_covariance,
-    }
+    by_factors = model.covariance[np.ix_(chosen, chosen)]
+    of_sample = np.atleast_2d(np.cov(y, rowvar=False, ddof=1))
+    matrices = {"factor": by_factors, "sample": of_sample, "shrunk": shrunk_covariance}
     return matrices, shrinkage
 
 
@@ -174,9 +176,10 @@ def _covariance_words(table: pd.DataFrame, m: int) -> list[str]:
     by_factors = int(by_estimator.loc["factor", "parameters"])
     assets = count(n, "asset")
     factors = count(m, "factor")
+    returns = f"{rows * n:,} returns"
     parameters = (
         f"A full covariance of {assets} has {full:,} numbers, one by {factors} {by_factors:,}; "
-        f"there are {rows * n:,} returns to estimate them from."
+        f"there are {returns} to estimate them from."
     )
     words = [parameters, _condition_sentence(by_estimator["condition_number"])]
     if left_out:
@@ -231,11 +234,11 @@ def spectrum(study: Study, *, coverage: UpToOne = 0.95) -> Finding:
     table["edge"] = edge
     above = int((eigenvalues > edge).sum())
     first_share = eigenvalues[0] / n
+    every = count(n, "eigenvalue")
     series = f"independent series of {count(len(rows), 'row')}"
-    words = [
-        f"{above:,} of {count(n, 'eigenvalue')} lie above {number(edge)}, "
-        f"the edge for as many {series}; "
+    sentence = (
+        f"{above:,} of {every} lie above {number(edge)}, the edge for as many {series}; "
         f"the first holds {percent(first_share)} of the variance of standardised returns."
-    ]
+    )
     metrics = {"above_edge": above, "first_share": first_share}
-    return Finding(table, metrics, words, "spectrum")
+    return Finding(table, metrics, [sentence], "spectrum")

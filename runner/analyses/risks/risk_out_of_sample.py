@@ -1,11 +1,9 @@
-"""Risk by a factor model on rows it was not fitted on, beside the sample covariance and a shrunk
-one.
-"""
+"""Risk by a factor model on rows it was not fitted on, beside sample and shrunk covariances."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from runner.models.study import Study
     from runner.validation.splitters import Fold
 
+Row = dict[str, object]  # of a table
 TABLE = [
     "fold",
     "estimator",
@@ -33,24 +32,29 @@ TABLE = [
     "p_value",
     "rows",
     "assets",
+    "assets_left_out",
+    "reason",
 ]
-TABLE += ["assets_left_out", "reason"]
 BIAS = {
     "bias_equal": "the equal-weight portfolio",
     "bias_minimum_variance": "the minimum-variance portfolio",
 }
 VOLATILITY, DENSITY = "minimum_variance_volatility", "log_likelihood"
+COMPARED = {
+    VOLATILITY: "The realised volatility of the minimum-variance portfolio",
+    DENSITY: "The mean log-likelihood per row",
+}
 OTHERS = {"sample": "the sample covariance", "shrunk": "the shrunk covariance"}
 
 
 class Outcome(NamedTuple):
-    """What one covariance, estimated before, met on the test rows.
+    """Test rows beside one covariance that was estimated before.
 
     Attributes:
         rows: (T,) positions of the test rows.
-        z: (T, p) returns of portfolios over the volatility foretold: equal weights, then random
+        z: (T, p) returns of portfolios over the volatility forecast: equal weights, then random
             ones.
-        own: (T,) return of its minimum-variance portfolio; own_z: over the volatility foretold.
+        own: (T,) return of its minimum-variance portfolio; own_z: over the volatility forecast.
         density: (T,) log-density of the rows.
     """
 
@@ -59,6 +63,14 @@ class Outcome(NamedTuple):
     own: np.ndarray
     own_z: np.ndarray
     density: np.ndarray
+
+
+class Tested(NamedTuple):
+    """A fold: the outcome of each covariance, None for one without inverse; assets in and out."""
+
+    outcomes: Mapping[str, Outcome | None]
+    assets: int
+    left_out: int
 
 
 class Mean(NamedTuple):
@@ -79,8 +91,8 @@ def risk_out_of_sample(
 ) -> Finding:
     """Three covariances estimated on the training rows of each fold, tested on its test rows.
 
-    bias_*: standard deviation of returns over the volatility foretold, 1 is right, above it risk
-    was foretold too low; its interval has Newey-West errors, so that it allows for fat tails and
+    bias_*: standard deviation of returns over the volatility forecast, 1 is right, above it risk
+    was forecast too low; its interval has Newey-West errors, so that it allows for fat tails and
     clusters of volatility. bias_random is the mean over long-short portfolios of random normal
     weights, bias_random_deviation their mean distance from 1. minimum_variance_volatility is
     realised, annual. log_likelihood is the mean per row of a normal with the training mean.
@@ -105,153 +117,186 @@ def risk_out_of_sample(
         )
     year = year_of(study.panel.calendar, rows_per_year)
     folds = {fold.name: _fold(study, fold, portfolios, seed, coverage) for fold in study.folds}
-    outcomes = {name: one for name, (one, _) in folds.items()}
     if len(folds) > 1:
-        outcomes = {"all": _together([one for one, _ in folds.values()]), **outcomes}
-    sizes = {name: size for name, (_, size) in folds.items()}
-    found = []
-    for name, by_estimator in outcomes.items():
-        size = sizes.get(
-            name, (min(a for a, _ in sizes.values()), max(b for _, b in sizes.values()))
-        )
-        about = {"fold": name, "assets": size[0], "assets_left_out": size[1]}
-        found += [about | row for row in _measured(by_estimator, year.rows, study.panel.horizon)]
-    table = pd.DataFrame(found, columns=TABLE)
+        folds = {"all": _together(list(folds.values())), **folds}
+    rows = []
+    for name, fold in folds.items():
+        key = {"fold": name, "assets": fold.assets, "assets_left_out": fold.left_out}
+        measures = _measured(fold.outcomes, year.rows, study.panel.horizon)
+        rows += [key | row for row in measures]
+    table = pd.DataFrame(rows, columns=TABLE)
     first = table[table["fold"] == table["fold"].iloc[0]]
-    told = first[(first["estimator"] == "factor") | first["measure"].isin([VOLATILITY, DENSITY])]
-    metrics = {f"{row.measure}_{row.estimator}": row.value for row in told.itertuples()}
     words = _words(first)
     if VOLATILITY in set(first["measure"]):
         words.append(f"Volatilities are {year.words}.")
-    return Finding(table, metrics, words, "risk_out_of_sample")
+    return Finding(table, _metrics(first), words, "risk_out_of_sample")
 
 
-def _fold(
-    study: Study, fold: Fold, portfolios: int, seed: int, coverage: float
-) -> tuple[dict[str, Outcome | None], tuple[int, int]]:
-    """What each covariance met in one fold, None for one without inverse; assets used and left
-    out.
+def _metrics(table: pd.DataFrame) -> dict[str, float]:
+    """Every measure of the factor model, and those that are compared of the other covariances."""
+    logged = table[(table["estimator"] == "factor") | table["measure"].isin(list(COMPARED))]
+    return {f"{row.measure}_{row.estimator}": row.value for row in logged.itertuples()}
+
+
+def _fold(study: Study, fold: Fold, portfolios: int, seed: int, coverage: float) -> Tested:
+    """Three covariances of the training rows of one fold, on its test rows.
+
+    Raises:
+        DataError: no two assets or rows are left.
     """
     from runner.models.factor_model import common, condition, factor_model
 
     panel = study.panel
-    model = factor_model(study.model, study.model.fit(panel, fold.train), panel, fold.train)
-    assets, (train, test) = common(panel.valid, [fold.train, fold.test], model.assets, coverage)
+    fit = study.model.fit(panel, fold.train)
+    model = factor_model(study.model, fit, panel, fold.train)
+    parts = [fold.train, fold.test]
+    assets, (train, test) = common(panel.valid, parts, model.assets, coverage)
     refuse_few(len(assets), min(len(train), len(test)), coverage)
-    before = panel.y[np.ix_(train, assets)]
-    matrices, _ = estimators(model, assets, before)
-    n = len(assets)
+    y_train = panel.y[np.ix_(train, assets)]
+    y_test = panel.y[np.ix_(test, assets)]
+    mean = y_train.mean(axis=0)
+    weights = _weights(portfolios, len(assets), seed)
+    matrices, _ = estimators(model, assets, y_train)
+    outcomes: dict[str, Outcome | None] = {}
+    for name, S in matrices.items():
+        singular = np.isinf(condition(S))
+        outcomes[name] = None if singular else _outcome(S, mean, y_test, test, weights)
+    return Tested(outcomes, len(assets), len(panel.assets) - len(assets))
+
+
+def _weights(portfolios: int, n: int, seed: int) -> np.ndarray:
+    """Weights (1 + portfolios, n): equal ones, then random normal ones of size one."""
     drawn = np.random.default_rng(seed).standard_normal((portfolios, n))
-    weights = np.vstack([np.full(n, 1.0 / n), drawn / np.abs(drawn).sum(axis=1, keepdims=True)])
-    found = {
-        name: None
-        if np.isinf(condition(S))
-        else _outcome(S, before.mean(axis=0), panel.y[np.ix_(test, assets)], test, weights)
-        for name, S in matrices.items()
-    }
-    return found, (n, len(panel.assets) - n)
+    size = np.abs(drawn).sum(axis=1, keepdims=True)
+    equal = np.full(n, 1.0 / n)
+    return np.vstack([equal, drawn / size])
 
 
 def _outcome(
     S: np.ndarray, mean: np.ndarray, y: np.ndarray, rows: np.ndarray, weights: np.ndarray
 ) -> Outcome:
+    """Test returns y (T, n) beside a covariance S (n, n) and a mean (n,) of training."""
     from runner.models.factor_model import log_density, minimum_variance
 
+    variances = np.einsum("pi,ij,pj->p", weights, S, weights)
+    z = y @ weights.T / np.sqrt(variances)
     w = minimum_variance(S)
-    volatility = np.sqrt(np.einsum("pi,ij,pj->p", weights, S, weights))
     own = y @ w
-    return Outcome(
-        rows, y @ weights.T / volatility, own, own / np.sqrt(w @ S @ w), log_density(y, mean, S)
-    )
+    own_z = own / np.sqrt(w @ S @ w)
+    return Outcome(rows, z, own, own_z, log_density(y, mean, S))
 
 
-def _together(folds: list[dict[str, Outcome | None]]) -> dict[str, Outcome | None]:
-    """The test rows of all folds in their order; a row of several folds has the mean of what it
-    met in them.
+def _together(folds: list[Tested]) -> Tested:
+    """The test rows of all folds in their order; a row of several folds once.
+
+    Such a row has the mean of its outcomes. A covariance that is singular in a fold has none.
     """
-    found: dict[str, Outcome | None] = {}
-    for name in folds[0]:
-        parts = [fold[name] for fold in folds]
+    outcomes: dict[str, Outcome | None] = {}
+    for name in folds[0].outcomes:
+        parts = [fold.outcomes[name] for fold in folds]
         known = [part for part in parts if part is not None]
-        if len(known) < len(parts):
-            found[name] = None
-            continue
-        rows, at, times = np.unique(
-            np.concatenate([one.rows for one in known]), return_inverse=True, return_counts=True
-        )
-        columns = [
-            _by_row(np.concatenate(values), at, times)
-            for values in list(zip(*known, strict=True))[1:]
-        ]
-        found[name] = Outcome(rows, *columns)
-    return found
+        outcomes[name] = _joined(known) if len(known) == len(parts) else None
+    assets = min(fold.assets for fold in folds)
+    left_out = max(fold.left_out for fold in folds)
+    return Tested(outcomes, assets, left_out)
 
 
-def _by_row(values: np.ndarray, at: np.ndarray, times: np.ndarray) -> np.ndarray:
+def _joined(outcomes: list[Outcome]) -> Outcome:
+    """Outcomes of several folds as one, by row."""
+    every_row = np.concatenate([outcome.rows for outcome in outcomes])
+    rows, at, times = np.unique(every_row, return_inverse=True, return_counts=True)
+    z = _mean_by_row([outcome.z for outcome in outcomes], at, times)
+    own = _mean_by_row([outcome.own for outcome in outcomes], at, times)
+    own_z = _mean_by_row([outcome.own_z for outcome in outcomes], at, times)
+    density = _mean_by_row([outcome.density for outcome in outcomes], at, times)
+    return Outcome(rows, z, own, own_z, density)
+
+
+def _mean_by_row(parts: list[np.ndarray], at: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Mean (T, ...) over the values of each row in parts (m, ...), `times` of them."""
+    values = np.concatenate(parts)
     total = np.zeros((len(times), *values.shape[1:]))
     np.add.at(total, at, values)
-    return total / times.reshape(-1, *[1] * (values.ndim - 1))
+    further_axes = [1] * (values.ndim - 1)
+    return total / times.reshape(-1, *further_axes)
 
 
 def _measured(
     outcomes: Mapping[str, Outcome | None], rows_per_year: float, horizon: int
-) -> list[dict[str, object]]:
-    """One row per estimator and measure."""
-    found: list[dict[str, object]] = []
-    for name, one in outcomes.items():
-        if one is None:
-            found.append({"estimator": name, "measure": "all", "reason": SINGULAR})
+) -> list[Row]:
+    """A row per estimator and measure."""
+    rows: list[Row] = []
+    for name, outcome in outcomes.items():
+        if outcome is None:
+            rows.append({"estimator": name, "measure": "all", "reason": SINGULAR})
             continue
-        random = one.z[:, 1:].std(axis=0, ddof=1)
-        rows = [
-            {"measure": "bias_equal"} | _bias(one.z[:, 0], horizon),
-            {"measure": "bias_minimum_variance"} | _bias(one.own_z, horizon),
-            {"measure": "bias_random", "value": random.mean()},
-            {"measure": "bias_random_deviation", "value": np.abs(random - 1.0).mean()},
-            {"measure": VOLATILITY, "value": np.sqrt(rows_per_year) * one.own.std(ddof=1)},
-            {"measure": DENSITY, "value": one.density.mean()},
-        ]
-        found += [{"estimator": name, "rows": len(one.rows), "reason": ""} | row for row in rows]
-    return _compared(found, outcomes, horizon)
+        key = {"estimator": name, "rows": len(outcome.rows), "reason": ""}
+        measures = _measures(outcome, rows_per_year, horizon)
+        rows += [key | measure for measure in measures]
+    return _compared(rows, outcomes, horizon)
 
 
-def _compared(
-    found: list[dict[str, object]], outcomes: Mapping[str, Outcome | None], horizon: int
-) -> list[dict[str, object]]:
-    """The same rows, with what those of the other estimators are less the factor model's, and
-    whether by chance.
-    """
-    mine = {row["measure"]: row.get("value") for row in found if row["estimator"] == "factor"}
+def _measures(outcome: Outcome, rows_per_year: float, horizon: int) -> list[Row]:
+    """Every measure of one covariance."""
+    equal: Row = {"measure": "bias_equal"}
+    minimum: Row = {"measure": "bias_minimum_variance"}
+    random = outcome.z[:, 1:].std(axis=0, ddof=1)
+    values = {"bias_random": random.mean()}
+    values["bias_random_deviation"] = np.abs(random - 1.0).mean()
+    values[VOLATILITY] = np.sqrt(rows_per_year) * outcome.own.std(ddof=1)
+    values[DENSITY] = outcome.density.mean()
+    biases = [equal | _bias(outcome.z[:, 0], horizon), minimum | _bias(outcome.own_z, horizon)]
+    return biases + [{"measure": name, "value": value} for name, value in values.items()]
+
+
+def _compared(rows: list[Row], outcomes: Mapping[str, Outcome | None], horizon: int) -> list[Row]:
+    """The same rows, with the value less the factor model's and its p-value where compared."""
     factor = outcomes["factor"]
-    for row in found:
+    if factor is None:
+        return rows
+    factor_values: dict[object, Any] = {}
+    for row in rows:
+        if row["estimator"] == "factor":
+            factor_values[row["measure"]] = row["value"]
+    for row in rows:
         other = outcomes[str(row["estimator"])]
-        if row["measure"] in (VOLATILITY, DENSITY) and factor and other and other is not factor:
-            squares = [(one.own - one.own.mean()) ** 2 for one in (other, factor)]
-            by_row = squares if row["measure"] == VOLATILITY else [other.density, factor.density]
-            row["less_factor"] = row["value"] - mine[row["measure"]]  # type: ignore[operator]
-            row["p_value"] = _test(by_row[0] - by_row[1], horizon)
-    return found
+        measure = row["measure"]
+        if other is None or other is factor or measure not in COMPARED:
+            continue
+        value: Any = row["value"]
+        row["less_factor"] = value - factor_values[measure]
+        difference = other.density - factor.density
+        if measure == VOLATILITY:
+            difference = _squares(other.own) - _squares(factor.own)
+        row["p_value"] = _test(difference, horizon)
+    return rows
+
+
+def _squares(values: np.ndarray) -> np.ndarray:
+    """Squared deviations from the mean."""
+    return np.asarray((values - values.mean()) ** 2)
 
 
 def mean_with_error(values: np.ndarray, horizon: int) -> Mean:
-    """Mean of a series with its Newey-West error (lags of `default_lags`), with n - 1 degrees of
-    freedom.
-    """
+    """Mean of a series (n,) with its Newey-West error (lags of `default_lags`), n - 1 degrees."""
     from runner.numerics.covariance import default_lags, long_run
 
     n = len(values)
-    spread = long_run((values - values.mean())[:, None], default_lags(n, horizon))
-    return Mean(float(values.mean()), float(np.sqrt(spread[0, 0]) / n), n - 1)
+    deviations = (values - values.mean())[:, None]
+    variance = long_run(deviations, default_lags(n, horizon))[0, 0]
+    error = float(np.sqrt(variance) / n)
+    return Mean(float(values.mean()), error, n - 1)
 
 
 def _bias(z: np.ndarray, horizon: int) -> dict[str, float]:
-    """Standard deviation (ddof 1) of standardised returns; its interval from that of their
-    variance (delta rule).
+    """Standard deviation (ddof 1) of standardised returns, with its interval.
+
+    The interval is from that of their variance (delta rule).
     """
     from scipy.special import stdtrit
 
     value = float(z.std(ddof=1))
-    mean = mean_with_error((z - z.mean()) ** 2, horizon)
+    mean = mean_with_error(_squares(z), horizon)
     half = stdtrit(mean.df, 0.975) * mean.error / (2.0 * value)
     return {"value": value, "ci_low": value - half, "ci_high": value + half}
 
@@ -261,57 +306,60 @@ def _test(values: np.ndarray, horizon: int) -> float:
     from runner.numerics.inference import two_sided
 
     mean = mean_with_error(values, horizon)
-    return (
-        float(two_sided(np.array(mean.value / mean.error), mean.df))
-        if mean.error > 0.0
-        else float("nan")
-    )
+    if not mean.error > 0.0:
+        return float("nan")
+    t = np.array(mean.value / mean.error)
+    return float(two_sided(t, mean.df))
 
 
 def _words(table: pd.DataFrame) -> list[str]:
-    """What the test rows say of the factor model, no more."""
-    by = table.set_index(["measure", "estimator"])
-    singular = {"factor": "the factor covariance", **OTHERS}
-    known = [name for name in singular if (DENSITY, name) in by.index]
-    found = [
-        f"{what.capitalize()} is {SINGULAR}."
-        for name, what in singular.items()
-        if name not in known
-    ]
+    """What the test rows show of the factor model, no more."""
+    cells = table.set_index(["measure", "estimator"])
+    names = {"factor": "the factor covariance", **OTHERS}
+    known = [name for name in names if (DENSITY, name) in cells.index]
+    words = []
+    for name, description in names.items():
+        if name not in known:
+            words.append(f"{description.capitalize()} is {SINGULAR}.")
     if "factor" not in known:
-        return found
-    rows = count(int(by.loc[(DENSITY, "factor"), "rows"]), "test row")
-    found += [
-        _bias_words(what, by.loc[(measure, "factor")], rows) for measure, what in BIAS.items()
-    ]
-    for measure, what in {
-        VOLATILITY: "The realised volatility of the minimum-variance portfolio",
-        DENSITY: "The mean log-likelihood per row",
-    }.items():
-        mine = number(by.loc[(measure, "factor"), "value"])
-        others = [_against(name, by.loc[(measure, name)]) for name in OTHERS if name in known]
-        found.append(f"{what} is {mine} by factors" + "".join(f"; {text}" for text in others) + ".")
-    return found
+        return words
+    rows = count(int(cells.loc[(DENSITY, "factor"), "rows"]), "test row")
+    for measure, portfolio in BIAS.items():
+        words.append(_bias_words(portfolio, cells.loc[(measure, "factor")], rows))
+    for measure, description in COMPARED.items():
+        value = number(cells.loc[(measure, "factor"), "value"])
+        others = [_against(name, cells.loc[(measure, name)]) for name in OTHERS if name in known]
+        clauses = "; ".join([f"{description} is {value} by factors", *others])
+        words.append(f"{clauses}.")
+    return words
 
 
-def _bias_words(what: str, row: pd.Series, rows: str) -> str:
-    low, high = row["ci_low"], row["ci_high"]
-    verdict = (
-        "risk was foretold too low"
-        if low > 1.0
-        else "risk was foretold too high"
-        if high < 1.0
-        else "1 is within"
-    )
+def _bias_words(portfolio: str, row: pd.Series, rows: str) -> str:
+    low = row["ci_low"]
+    high = row["ci_high"]
+    verdict = "1 is within"
+    if low > 1.0:
+        verdict = "risk was foretold too low"
+    elif high < 1.0:
+        verdict = "risk was foretold too high"
+    value = number(row["value"], 3)
     interval = f"95 % interval {number(low, 3)} to {number(high, 3)}"
-    return f"Bias statistic of {what}, by factors: {number(row['value'], 3)} over {rows} ({interval}): {verdict}."
+    return (
+        f"Bias statistic of {portfolio}, by factors: {value} over {rows} ({interval}): {verdict}."
+    )
 
 
 def _against(name: str, row: pd.Series) -> str:
-    less, p = row["less_factor"], row["p_value"]
+    """The value of another covariance beside that of the factor model."""
+    less = row["less_factor"]
+    p = row["p_value"]
     if less == 0.0 or np.isnan(p):
         return f"that of {OTHERS[name]} is the same"
     side = "higher" if less > 0.0 else "lower"
-    share = f" ({percent(abs(less) / (row['value'] - less))})" if row.name[0] == VOLATILITY else ""
-    sure = f"p {p_text(p)}" if p < LEVEL else f"not distinguishable, p {p_text(p)}"
-    return f"that of {OTHERS[name]} is {side} by {number(abs(less), 3)}{share}, {sure}"
+    share = ""
+    if row.name[0] == VOLATILITY:
+        share = f" ({percent(abs(less) / (row['value'] - less))})"
+    test = f"p {p_text(p)}"
+    if p >= LEVEL:
+        test = f"not distinguishable, {test}"
+    return f"that of {OTHERS[name]} is {side} by {number(abs(less), 3)}{share}, {test}"

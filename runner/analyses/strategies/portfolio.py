@@ -1,6 +1,4 @@
-"""What trading the forecasts over the cross-section earns: sorted by the forecast, the top against
-the bottom.
-"""
+"""Portfolios of assets sorted by the forecast on each date: the top against the bottom."""
 
 from __future__ import annotations
 
@@ -9,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from runner.analyses.forecasts.forecasts import OUT
+from runner.analyses.forecasts.forecasts import OUT, refuse_repeated
 from runner.analyses.forecasts.judged import judged
 from runner.analyses.strategies.sharpe import STATIONARY, intervals
-from runner.analyses.strategies.trading import compounded, max_drawdown
+from runner.analyses.strategies.trading import compounded, max_drawdown, wealth_from_one
 from runner.data.calendar import year_of
 from runner.errors import DataError
 from runner.numerics.variation import mean_over_spread
@@ -23,8 +21,10 @@ from runner.text import count, number, percent, t_text, verdict
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.analyses.strategies.sharpe import Interval
     from runner.models.study import Study
 
+Row = dict[str, object]  # of a table
 COLUMNS = [
     "scope",
     "unit",
@@ -36,8 +36,6 @@ COLUMNS = [
     "p_value",
     "mean_annual",
     "volatility_annual",
-]
-COLUMNS += [
     "sharpe",
     "turnover",
     "mean_net_annual",
@@ -46,7 +44,9 @@ COLUMNS += [
     "ci_high",
     "max_drawdown",
     "reason",
+    "block",
 ]
+LOGGED = ["mean", "t_stat_nw", "sharpe", "sharpe_net", "turnover", "max_drawdown"]
 SPREAD, TOP, NAIVE = "top minus bottom", "top", "equal weights"
 WEALTH = ["date", "strategy", "wealth", "sample"]
 RETURNS = "forward_return"  # of runner.targets, the one that a position can earn
@@ -64,15 +64,14 @@ def portfolio(
     seed: Count = 0,
     confidence: Share = 0.95,
 ) -> Finding:
-    """Assets sorted by the forecast on each date into groups of equal size, 1 the lowest, with
-    equal weights in each.
+    """Assets sorted by the forecast on each date into groups of equal size, 1 the lowest.
 
-    The return of a group is the mean target of its assets: what is held from row t to row t +
-    horizon. The strategy is the top group less the bottom one, or the top one alone without
-    `long_short`; the naive is all assets in equal weights. With a horizon of several rows, assets
-    are sorted every `horizon` rows, from the first forecast on, so that holdings do not overlap.
-    Equal forecasts share a group; dates with fewer assets than groups, or on which the top or the
-    bottom is empty, are left out and counted.
+    Each group holds its assets in equal weights; its return is their mean target: what is held from
+    row t to row t + horizon. The strategy is the top group less the bottom one, or the top one
+    alone without `long_short`; the naive is all assets in equal weights. With a horizon of several
+    rows, assets are sorted every `horizon` rows, from the first forecast on, so that holdings do
+    not overlap. Equal forecasts share a group; dates with fewer assets than groups, or on which the
+    top or the bottom is empty, are left out and counted.
 
     Each pays `cost` (decimals) per unit of turnover, the sum of the changes of its weights since
     the date before, the first purchase included; the drift of weights between dates is not traded
@@ -89,42 +88,46 @@ def portfolio(
     """
     import pandas as pd
 
-    a_year = year_of(study.panel.calendar, rows_per_year)
+    year = year_of(study.panel.calendar, rows_per_year)
     sorted_ = _sort(study, quantiles)
-    year = a_year.rows / study.panel.horizon
+    holdings_per_year = year.rows / study.panel.horizon
     rows = []
     for scope, unit, path in _portfolios(sorted_, cost, long_short):
-        row = {"scope": scope, "unit": unit} | _performance(path, year)
+        row: Row = {"scope": scope, "unit": unit}
+        row |= _performance(path, holdings_per_year)
         if scope != "quantile":
             methods = intervals(path.net, draws, block, seed, confidence, returns=True)
-            [drawn] = [one for one in methods if one.method == STATIONARY]
-            row |= {
-                "ci_low": drawn.ci_low * np.sqrt(year),
-                "ci_high": drawn.ci_high * np.sqrt(year),
-            }
-            row |= {"reason": drawn.reason, "block": drawn.block}
+            row |= _interval(methods, holdings_per_year)
         rows.append(row)
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "block"])
-    ours, naive = table.iloc[-2], table.iloc[-1]
-    metrics = {
-        name: float(ours[name])
-        for name in ("mean", "t_stat_nw", "sharpe", "sharpe_net", "turnover")
-    }
-    metrics |= {
-        "max_drawdown": float(ours["max_drawdown"]),
-        "sharpe_naive": float(naive["sharpe_net"]),
-    }
-    after_costs = f"{_costs(ours, naive, cost, confidence)} Sharpe ratios, turnover and annual means are {a_year.words}."
-    words = [*_words(table, study.panel.horizon), after_costs, *_left_out(sorted_)]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    strategy = table.iloc[-2]
+    naive = table.iloc[-1]
+    metrics = {name: float(strategy[name]) for name in LOGGED}
+    metrics["sharpe_naive"] = float(naive["sharpe_net"])
+    before_costs = _sorted_sentence(table, study.panel.horizon)
+    after_costs = _costs(strategy, naive, cost, confidence)
+    annual = f"Sharpe ratios, turnover and annual means are {year.words}."
+    words = [before_costs, f"{after_costs} {annual}", *_left_out(sorted_)]
     wealth = _own_wealth(study, sorted_, cost, long_short)
     return Finding(table.assign(sample=sorted_.sample), metrics, words, "quantiles", wealth)
+
+
+def _interval(methods: list[Interval], holdings_per_year: float) -> Row:
+    """The annual interval of the Sharpe ratio by the stationary bootstrap, one of the methods."""
+    root = np.sqrt(holdings_per_year)
+    [drawn] = [interval for interval in methods if interval.method == STATIONARY]
+    return {
+        "ci_low": drawn.ci_low * root,
+        "ci_high": drawn.ci_high * root,
+        "reason": drawn.reason,
+        "block": drawn.block,
+    }
 
 
 def portfolio_wealth(
     study: Study, *, quantiles: Window = 5, cost: NotNegative = 0.0005, long_short: bool = True
 ) -> Finding:
-    """Wealth of the strategy of `portfolio`, before and after costs, and of all assets in equal
-    weights after costs.
+    """Wealth of the strategy of `portfolio`, before and after costs, and of equal weights after.
 
     1 on the first date of sorting, then at each row at which a return is known.
 
@@ -135,34 +138,30 @@ def portfolio_wealth(
 
     sorted_ = _sort(study, quantiles)
     known = _known(study, sorted_)
-    (_, name, ours), (_, naive, every) = list(_portfolios(sorted_, cost, long_short))[-2:]
+    portfolios = _portfolios(sorted_, cost, long_short)
+    _, strategy, path = portfolios[-2]
+    _, naive, naive_path = portfolios[-1]
+    lines = {f"{strategy}, before costs": path.gross}
+    lines[f"{strategy}, after costs"] = path.net
+    lines[f"{naive}, after costs"] = naive_path.net
     parts = []
-    lines = {
-        f"{name}, before costs": ours.gross,
-        f"{name}, after costs": ours.net,
-        f"{naive}, after costs": every.net,
-    }
-    for strategy, returns in lines.items():
-        wealth = np.append(1.0, compounded(returns))
-        parts.append(
-            pd.DataFrame(
-                {"date": known, "strategy": strategy, "wealth": wealth, "sample": sorted_.sample}
-            )
-        )
+    for name, returns in lines.items():
+        part = pd.DataFrame({"date": known, "strategy": name})
+        part["wealth"] = wealth_from_one(returns)
+        part["sample"] = sorted_.sample
+        parts.append(part)
     table = pd.concat(parts, ignore_index=True)[WEALTH]
-    return Finding(
-        table, picture="portfolio_wealth", wealth=_own_wealth(study, sorted_, cost, long_short)
-    )
+    own = _own_wealth(study, sorted_, cost, long_short)
+    return Finding(table, picture="portfolio_wealth", wealth=own)
 
 
 def _known(study: Study, sorted_: Sorted) -> pd.DatetimeIndex:
-    """(D + 1,) the first date of sorting, then the rows at which the return of each holding is
-    known.
-    """
+    """(D + 1,) the first date of sorting, then the rows at which each return is known."""
     dates = study.panel.dates
     sorting = dates.get_indexer(sorted_.dates)
-    last = np.minimum(sorting + study.panel.horizon, len(dates) - 1)
-    return dates[np.append(sorting[0], last)]
+    last_row = len(dates) - 1
+    end = np.minimum(sorting + study.panel.horizon, last_row)
+    return dates[np.append(sorting[0], end)]
 
 
 def _own_wealth(study: Study, sorted_: Sorted, cost: float, long_short: bool) -> pd.Series | None:
@@ -171,14 +170,23 @@ def _own_wealth(study: Study, sorted_: Sorted, cost: float, long_short: bool) ->
 
     if sorted_.sample != OUT:
         return None
-    _, _, ours = list(_portfolios(sorted_, cost, long_short))[-2]
-    return pd.Series(np.append(1.0, compounded(ours.net)), _known(study, sorted_))
+    portfolios = _portfolios(sorted_, cost, long_short)
+    _, _, path = portfolios[-2]
+    return pd.Series(wealth_from_one(path.net), _known(study, sorted_))
 
 
 @dataclass(frozen=True)
 class Sorted:
-    """Dates (D,) of sorting, and of each date and asset (D, A) the return and the group from 0, -1
-    for none.
+    """Assets sorted by the forecast.
+
+    Attributes:
+        sample: of the forecasts, in words.
+        dates: (D,) of sorting.
+        returns, group: (D, A) return and group of each asset, the group from 0, -1 for none.
+        groups: how many.
+        few: dates with fewer assets than groups.
+        tied: dates on which the top or the bottom is empty.
+        rows: dates with forecasts, also those within a holding.
     """
 
     sample: str
@@ -186,9 +194,9 @@ class Sorted:
     returns: np.ndarray
     group: np.ndarray
     groups: int
-    few: int  # dates with fewer assets than groups
-    tied: int  # dates on which the top or the bottom is empty
-    rows: int  # dates with forecasts, also those within a holding
+    few: int
+    tied: int
+    rows: int
 
 
 class Path(NamedTuple):
@@ -201,8 +209,7 @@ class Path(NamedTuple):
 
 
 def groups_of(forecast: np.ndarray, date: np.ndarray, groups: int) -> np.ndarray:
-    """Group (n,) of each forecast within its date, 0 the lowest: floor((rank - 1/2) groups /
-    assets).
+    """Group (n,) of each forecast within its date, from 0: floor((rank - 1/2) groups / assets).
 
     Equal forecasts share their mean rank and so a group, and all of a date are equal that differ by
     rounding only.
@@ -210,136 +217,182 @@ def groups_of(forecast: np.ndarray, date: np.ndarray, groups: int) -> np.ndarray
     from runner.numerics.cross_section import ranks, varies
 
     assets = np.bincount(date)[date]
-    differ = varies(forecast, date, date.max() + 1)[date]
-    rank = np.where(differ, ranks(forecast, date), (assets + 1.0) / 2.0)
+    dates = date.max() + 1
+    differ = varies(forecast, date, dates)[date]
+    middle = (assets + 1.0) / 2.0
+    rank = np.where(differ, ranks(forecast, date), middle)
     return np.asarray((rank - 0.5) * groups // assets, dtype=int)
 
 
 def _sort(study: Study, quantiles: int) -> Sorted:
+    """Assets sorted by the forecast, every `horizon` rows.
+
+    Raises:
+        DataError: a target that a position does not earn; several forecasts of a row; fewer than
+            two dates to sort.
+    """
     import pandas as pd
 
     _refuse(study)
     sample, table = judged(study)
-    if table.duplicated(["date", "asset"]).any():
-        raise DataError(
-            "several folds forecast the same row; allowed: a validation with one forecast of each"
-        )
-    at, rows = study.panel.dates.get_indexer(table["date"]), table["date"].nunique()
-    table = table[(at - at.min()) % study.panel.horizon == 0]
+    refuse_repeated(table)
+    rows = table["date"].nunique()
+    row_of_panel = study.panel.dates.get_indexer(table["date"])
+    rows_since_first = row_of_panel - row_of_panel.min()
+    table = table[rows_since_first % study.panel.horizon == 0]
     date, dates = pd.factorize(table["date"], sort=True)
     asset, _ = pd.factorize(table["asset"])
-    group, returns = (
-        np.full((len(dates), asset.max() + 1), -1),
-        np.zeros((len(dates), asset.max() + 1)),
-    )
-    group[date, asset] = groups_of(table["prediction"].to_numpy(dtype=float), date, quantiles)
+    shape = (len(dates), asset.max() + 1)
+    group = np.full(shape, -1)
+    returns = np.zeros(shape)
+    forecast = table["prediction"].to_numpy(dtype=float)
+    group[date, asset] = groups_of(forecast, date, quantiles)
     returns[date, asset] = table["y"]
     few = (group >= 0).sum(axis=1) < quantiles
-    tied = ~few & ~((group == 0).any(axis=1) & (group == quantiles - 1).any(axis=1))
+    has_bottom = (group == 0).any(axis=1)
+    has_top = (group == quantiles - 1).any(axis=1)
+    tied = ~few & ~(has_bottom & has_top)
     use = ~few & ~tied
-    if use.sum() < 2:
-        reasons = f"{count(int(few.sum()), 'date')} with fewer assets, {int(tied.sum()):,} with equal forecasts"
-        raise DataError(
-            f"quantiles: given {quantiles}; {count(int(use.sum()), 'date')} can be sorted ({reasons})"
-        )
-    dates = pd.DatetimeIndex(dates)[use]
+    few_dates = int(few.sum())
+    tied_dates = int(tied.sum())
+    _refuse_unsorted(quantiles, int(use.sum()), few_dates, tied_dates)
+    used_dates = pd.DatetimeIndex(dates)[use]
     return Sorted(
-        sample, dates, returns[use], group[use], quantiles, int(few.sum()), int(tied.sum()), rows
+        sample, used_dates, returns[use], group[use], quantiles, few_dates, tied_dates, rows
     )
+
+
+def _refuse_unsorted(quantiles: int, dates: int, few: int, tied: int) -> None:
+    """Refuse fewer than two dates that can be sorted."""
+    if dates < 2:
+        reasons = f"{count(few, 'date')} with fewer assets, {tied:,} with equal forecasts"
+        can_be_sorted = f"{count(dates, 'date')} can be sorted ({reasons})"
+        raise DataError(f"quantiles: given {quantiles}; {can_be_sorted}")
 
 
 def _refuse(study: Study) -> None:
-    """Targets that a position does not earn; those of the user are taken at their word."""
+    """Refuse targets that a position does not earn; those of the user are taken at their word."""
     module, _, name = str(study.settings.get("_target_", "")).rpartition(".")
-    given = f"a target of the same row ({name or 'horizon 0'})" if study.panel.horizon < 1 else name
-    if study.panel.horizon < 1 or (module == "runner.targets" and name != RETURNS):
+    of_same_row = study.panel.horizon < 1
+    other = module == "runner.targets" and name != RETURNS
+    if of_same_row or other:
+        given = f"a target of the same row ({name or 'horizon 0'})" if of_same_row else name
         raise DataError(
             f"a position earns the return that lies ahead; given {given}; allowed: target={RETURNS}"
         )
 
 
 def _portfolios(sorted_: Sorted, cost: float, long_short: bool) -> list[tuple[str, str, Path]]:
-    """Every group, the strategy and the naive, in this order."""
-    equal = [_equal(sorted_.group == k) for k in range(sorted_.groups)]
-    sides = equal[-1] - equal[0] if long_short else equal[-1]
-    portfolios = [("quantile", str(k), weights) for k, weights in enumerate(equal, start=1)]
-    portfolios.append(("strategy", SPREAD if long_short else TOP, sides))
+    """Scope, name and path of every group, of the strategy and of the naive, in this order."""
+    groups = [_equal(sorted_.group == k) for k in range(sorted_.groups)]
+    strategy = groups[-1] - groups[0] if long_short else groups[-1]
+    portfolios = [("quantile", str(k), weights) for k, weights in enumerate(groups, start=1)]
+    portfolios.append(("strategy", SPREAD if long_short else TOP, strategy))
     portfolios.append(("naive", NAIVE, _equal(sorted_.group >= 0)))
-    return [
-        (scope, unit, _path(weights, sorted_.returns, cost)) for scope, unit, weights in portfolios
-    ]
+    paths = []
+    for scope, unit, weights in portfolios:
+        path = _path(weights, sorted_.returns, cost)
+        paths.append((scope, unit, path))
+    return paths
 
 
 def _equal(held: np.ndarray) -> np.ndarray:
     """Equal weights (D, A) of what is held; zeros where nothing is."""
-    return held / np.maximum(held.sum(axis=1, keepdims=True), 1)
+    assets = held.sum(axis=1, keepdims=True)
+    return held / np.maximum(assets, 1)
 
 
 def _path(weights: np.ndarray, returns: np.ndarray, cost: float) -> Path:
     gross = (weights * returns).sum(axis=1)
-    turnover = np.abs(np.diff(weights, axis=0, prepend=0.0)).sum(axis=1)
-    return Path(gross, gross - cost * turnover, turnover, (weights != 0.0).sum(axis=1))
+    trades = np.diff(weights, axis=0, prepend=0.0)
+    turnover = np.abs(trades).sum(axis=1)
+    net = gross - cost * turnover
+    assets = (weights != 0.0).sum(axis=1)
+    return Path(gross, net, turnover, assets)
 
 
-def _performance(path: Path, year: float) -> dict[str, float | str]:
-    """Numbers of a portfolio that holds `year` times a year; a date on which nothing is held earns
-    nothing.
-    """
+def _performance(path: Path, holdings_per_year: float) -> Row:
+    """Performance of a portfolio; a date on which nothing is held earns nothing."""
     from runner.numerics.cross_section import average
 
+    root = np.sqrt(holdings_per_year)
     mean = average(path.gross, 1, returns=True)
-    return {
-        "n_obs": len(path.gross),
-        "assets": path.assets.mean(),
-        "mean": mean.mean,
-        "t_stat": mean.t,
-        "t_stat_nw": mean.t_nw,
-        "p_value": mean.p_value,
-        "mean_annual": mean.mean * year,
-        "volatility_annual": path.gross.std(ddof=1) * np.sqrt(year),
-        "sharpe": mean_over_spread(path.gross, returns=True) * np.sqrt(year),
-        "turnover": path.turnover.mean() * year,
-        "mean_net_annual": path.net.mean() * year,
-        "sharpe_net": mean_over_spread(path.net, returns=True) * np.sqrt(year),
-        "max_drawdown": max_drawdown(compounded(path.net)),
-        "reason": "",
-    }
+    per_holding = {"n_obs": len(path.gross), "assets": path.assets.mean()}
+    per_holding |= {"mean": mean.mean, "p_value": mean.p_value}
+    per_holding |= {"t_stat": mean.t, "t_stat_nw": mean.t_nw}
+    annual = {"mean_annual": mean.mean * holdings_per_year}
+    annual["volatility_annual"] = path.gross.std(ddof=1) * root
+    annual["sharpe"] = mean_over_spread(path.gross, returns=True) * root
+    annual["turnover"] = path.turnover.mean() * holdings_per_year
+    annual["mean_net_annual"] = path.net.mean() * holdings_per_year
+    annual["sharpe_net"] = mean_over_spread(path.net, returns=True) * root
+    drawdown = max_drawdown(compounded(path.net))
+    return per_holding | annual | {"max_drawdown": drawdown, "reason": ""}
 
 
-def _words(table: pd.DataFrame, horizon: int) -> list[str]:
-    low, high, ours = table.iloc[0], table.iloc[-3], table.iloc[-2]
+def _sorted_sentence(table: pd.DataFrame, horizon: int) -> str:
+    """Mean returns of the groups and of the strategy, before costs."""
+    bottom = table.iloc[0]
+    top = table.iloc[-3]
+    strategy = table.iloc[-2]
+    every = table.iloc[-1]
+    groups = len(table) - 2
+    dates = count(int(strategy["n_obs"]), "date")
     over = "row" if horizon == 1 else f"{horizon} rows"
-    return [
-        f"Sorted by the forecast into {len(table) - 2} groups on {count(int(ours['n_obs']), 'date')}, the top earns "
-        f"{number(high['mean'])} per {over} and the bottom {number(low['mean'])}, all assets "
-        f"{number(table.iloc[-1]['mean'])}; {ours['unit']}: {number(ours['mean'])} (t {t_text(ours['t_stat'])}, "
-        f"Newey-West t {t_text(ours['t_stat_nw'])}), {verdict(ours['p_value'])}, before costs."
-    ]
-
-
-def _costs(ours: pd.Series, naive: pd.Series, cost: float, confidence: float) -> str:
-    level = percent(confidence).replace(".0 ", " ")
-    if ours["reason"]:
-        interval = f"no interval: {ours['reason']}"
-    else:
-        zero = "excludes" if ours["ci_low"] > 0.0 or ours["ci_high"] < 0.0 else "includes"
-        interval = f"{level} interval {number(ours['ci_low'], 3)} to {number(ours['ci_high'], 3)}, which {zero} zero"
+    of_top = number(top["mean"])
+    of_bottom = number(bottom["mean"])
+    of_every = number(every["mean"])
+    of_strategy = number(strategy["mean"])
+    test = f"t {t_text(strategy['t_stat'])}, Newey-West t {t_text(strategy['t_stat_nw'])}"
+    significance = verdict(strategy["p_value"])
     return (
-        f"After costs of {cost:g} per unit of turnover ({number(ours['turnover'], 3)} a year) its Sharpe ratio is "
-        f"{number(ours['sharpe_net'], 3)} a year ({interval}; {number(ours['sharpe'], 3)} before costs), that of "
-        f"equal weights {number(naive['sharpe_net'], 3)}; no test was made of the difference. Largest drawdown: "
-        f"{percent(ours['max_drawdown'])} beside {percent(naive['max_drawdown'])}."
+        f"Sorted by the forecast into {groups} groups on {dates}, "
+        f"the top earns {of_top} per {over} and the bottom {of_bottom}, all assets {of_every}; "
+        f"{strategy['unit']}: {of_strategy} ({test}), {significance}, before costs."
     )
 
 
+def _costs(strategy: pd.Series, naive: pd.Series, cost: float, confidence: float) -> str:
+    """Sharpe ratios after costs and drawdowns, of the strategy and of equal weights."""
+    interval = _interval_text(strategy, confidence)
+    turnover = number(strategy["turnover"], 3)
+    before = number(strategy["sharpe"], 3)
+    after = number(strategy["sharpe_net"], 3)
+    naive_after = number(naive["sharpe_net"], 3)
+    drawdown = percent(strategy["max_drawdown"])
+    naive_drawdown = percent(naive["max_drawdown"])
+    return (
+        f"After costs of {cost:g} per unit of turnover ({turnover} a year) "
+        f"its Sharpe ratio is {after} a year ({interval}; {before} before costs), "
+        f"that of equal weights {naive_after}; no test was made of the difference. "
+        f"Largest drawdown: {drawdown} beside {naive_drawdown}."
+    )
+
+
+def _interval_text(strategy: pd.Series, confidence: float) -> str:
+    if strategy["reason"]:
+        return f"no interval: {strategy['reason']}"
+    level = percent(confidence).replace(".0 ", " ")
+    low = strategy["ci_low"]
+    high = strategy["ci_high"]
+    zero = "excludes" if low > 0.0 or high < 0.0 else "includes"
+    return f"{level} interval {number(low, 3)} to {number(high, 3)}, which {zero} zero"
+
+
 def _left_out(sorted_: Sorted) -> list[str]:
-    found = [f"The forecasts are {sorted_.sample}."]
-    between = sorted_.rows - len(sorted_.dates) - sorted_.few - sorted_.tied
+    """The sample, and the dates that are not sorted."""
+    left_out = sorted_.few + sorted_.tied
+    between = sorted_.rows - len(sorted_.dates) - left_out
+    fewer = f"have fewer than {sorted_.groups} assets and are left out"
+    equal = "have forecasts so equal that the top or the bottom is empty, and are left out"
     reasons = {
         "lie within a holding and are not sorted": between,
-        f"have fewer than {sorted_.groups} assets and are left out": sorted_.few,
-        "have forecasts so equal that the top or the bottom is empty, and are left out": sorted_.tied,
+        fewer: sorted_.few,
+        equal: sorted_.tied,
     }
-    return found + [
-        f"Of {sorted_.rows:,} dates {rows:,} {why}." for why, rows in reasons.items() if rows
-    ]
+    every = f"{sorted_.rows:,} dates"
+    words = [f"The forecasts are {sorted_.sample}."]
+    for reason, dates in reasons.items():
+        if dates:
+            words.append(f"Of {every} {dates:,} {reason}.")
+    return words

@@ -1,10 +1,8 @@
-"""Sharpe ratio of the target of every asset: its standard error and interval, by formula and by
-bootstrap.
-"""
+"""Sharpe ratio of the target of every asset: standard error and interval, by three methods."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,10 +15,12 @@ from runner.text import count, number, percent
 
 if TYPE_CHECKING:
     import pandas as pd
+    from arch.bootstrap import IIDBootstrap
 
     from runner.models.study import Study
 
 LO, IID, STATIONARY = "lo", "iid_bootstrap", "stationary_bootstrap"
+METHODS = (LO, IID, STATIONARY)
 COLUMNS = [
     "scope",
     "unit",
@@ -32,22 +32,25 @@ COLUMNS = [
     "std_error",
     "ci_low",
     "ci_high",
+    "q25",
+    "q75",
+    "block",
+    "draws",
+    "reason",
 ]
-COLUMNS += ["q25", "q75", "block", "draws", "reason"]
 NAN = float("nan")
-# Spread relative to the mean below which it is rounding: equal numbers may differ from their mean
-# in the last place. Rows from which on a block length is chosen: the choice looks at sqrt(n) + 5
-# autocorrelations, half of these rows.
+# Rows from which on a block length is chosen: the choice looks at sqrt(n) + 5 autocorrelations,
+# half of these rows.
 LEAST = 20
-LONGEST = (
-    1 / 3
-)  # of the rows, a block: the bound of Politis and White (2004), so that a draw has several blocks
-CHANCE = 20  # assets from which on the count expected by chance is told
+# Of the rows, a block: the bound of Politis and White (2004), so that a draw has several blocks.
+LONGEST = 1 / 3
+CHANCE = 20  # assets from which on the count expected by chance is given
 
 
 class Interval(NamedTuple):
-    """A Sharpe ratio per row by one method: standard error, interval and quartiles, or the reason
-    why not.
+    """A Sharpe ratio per row by one method: standard error, interval and quartiles.
+
+    `reason` says why there is none.
     """
 
     method: str
@@ -71,74 +74,70 @@ def sharpe(
     seed: Count = 0,
     confidence: Share = 0.95,
 ) -> Finding:
-    """Mean over standard deviation (ddof 1) of the target of each asset, which should be an excess
-    return.
+    """Mean over standard deviation (ddof 1) of the target of each asset, with intervals.
 
-    The table is per row; `sharpe_annual` is that times the root of `rows_per_year` (None: as many
-    as the calendar of the panel has), which is right for uncorrelated rows (Lo 2002). Its rows by
-    method: `lo`, the formula for independent normal rows; `iid_bootstrap`; `stationary_bootstrap`
-    (Politis and Romano 1994) with blocks of `block` rows on average, or as many as the data choose
-    (Politis and White 2004, as corrected in 2009; for the mean). Intervals of the bootstraps are
-    percentiles. Each asset has its own rows, joined where cells between them are missing, and its
-    own generator from `seed`.
+    The target should be an excess return. The table is per row; `sharpe_annual` is that times the
+    root of `rows_per_year` (None: as many as the calendar of the panel has), which is right for
+    uncorrelated rows (Lo 2002). Its rows by method: `lo`, the formula for independent normal rows;
+    `iid_bootstrap`; `stationary_bootstrap` (Politis and Romano 1994) with blocks of `block` rows on
+    average, or as many as the data choose (Politis and White 2004, as corrected in 2009; for the
+    mean). Intervals of the bootstraps are percentiles. Each asset has its own rows, joined where
+    cells between them are missing, and its own generator from `seed`.
 
     Raises:
         DataError: targets that overlap, whose standard deviation is not that of a row.
     """
     import pandas as pd
 
-    panel, rows = study.panel, []
-    year = year_of(study.panel.calendar, rows_per_year)
+    panel = study.panel
+    year = year_of(panel.calendar, rows_per_year)
     if panel.horizon > 1:
         raise DataError(
             f"target.horizon: {panel.horizon} rows, which overlap; allowed: 0 or 1, then annualised"
         )
+    rows = []
     for i, asset in enumerate(panel.assets):
         x = panel.y[panel.valid[:, i], i]
-        key = {
-            "scope": "asset",
-            "unit": asset,
-            "n_obs": len(x),
-            "missing": len(panel.dates) - len(x),
-        }
-        rows += [key | one._asdict() for one in intervals(x, draws, block, seed, confidence)]
+        missing = len(panel.dates) - len(x)
+        key = {"scope": "asset", "unit": asset, "n_obs": len(x), "missing": missing}
+        of_asset = intervals(x, draws, block, seed, confidence)
+        rows += [key | interval._asdict() for interval in of_asset]
     table = pd.DataFrame(rows, columns=COLUMNS)
     root = float(np.sqrt(year.rows))
     table["sharpe_annual"] = table["sharpe"] * root
-    words = [
-        *_ratios(table, root, confidence),
-        *_blocks(table, block),
-        *_cautions(study, table, year),
-    ]
+    words = _ratios(table, root, confidence)
+    words += _blocks(table, block)
+    words += _cautions(study, table, year)
     return Finding(table, _metrics(table), words, "bootstrap")
 
 
 def sharpe_ratio(x: np.ndarray) -> float:
-    """Mean of the returns x (n,) over their standard deviation (ddof 1); NaN where they do not
-    vary.
-    """
-    mean = x.sum() / len(x)
-    away = x - mean
-    spread = np.sqrt(away @ away / (len(x) - 1.0))
-    return float(mean / spread) if spread > COMPUTED * abs(mean) else NAN
+    """Mean of returns x (n,) over their standard deviation (ddof 1); NaN where they do not vary."""
+    n = len(x)
+    mean = x.sum() / n
+    deviations = x - mean
+    spread = np.sqrt(deviations @ deviations / (n - 1.0))
+    if spread > COMPUTED * abs(mean):
+        return float(mean / spread)
+    return NAN
 
 
 def lo_error(ratio: float, n: int) -> float:
-    """Standard error sqrt((1 + S^2 / 2) / n) of a ratio S of n independent normal returns (Lo
-    2002).
-    """
+    """Standard error sqrt((1 + S^2 / 2) / n) of a ratio S of n independent normals (Lo 2002)."""
     return float(np.sqrt((1.0 + ratio**2 / 2.0) / n))
 
 
 def block_length(x: np.ndarray) -> float:
-    """Mean block of the stationary bootstrap that suits the mean of x (n,), at least one row; NaN
-    where none does.
+    """Mean block of the stationary bootstrap that suits the mean of x (n,), at least one row.
+
+    NaN where there are too few rows to choose one.
     """
     from arch.bootstrap import optimal_block_length
 
-    return (
-        max(1.0, float(optimal_block_length(x)["stationary"].iloc[0])) if len(x) >= LEAST else NAN
-    )
+    if len(x) < LEAST:
+        return NAN
+    length = optimal_block_length(x)["stationary"].iloc[0]
+    return max(1.0, float(length))
 
 
 def intervals(
@@ -149,29 +148,28 @@ def intervals(
     confidence: float,
     returns: bool = False,
 ) -> list[Interval]:
-    """Every method on the values x (n,) of one asset; `returns` says that they are simple
-    returns.
+    """Every method on the values x (n,) of one asset.
+
+    Args:
+        returns: whether the values are simple returns.
     """
     n = len(x)
-    still = n > 1 and bool(flat(x, relative=COMPUTED, returns=returns))
-    peak = np.abs(x).max() if n else 0.0
-    x = np.ldexp(
-        x, -np.frexp(peak)[1]
-    )  # the ratio has no scale; its squares must not leave the float64
-    ratio = NAN if n < 2 or still else sharpe_ratio(x)
+    if n < 2:
+        reason = f"{count(n, 'row')}; a standard deviation needs two"
+        return [Interval(method, NAN, reason=reason) for method in METHODS]
+    constant = bool(flat(x, relative=COMPUTED, returns=returns))
+    # the ratio has no scale; its squares must not leave the float64
+    exponent = np.frexp(np.abs(x).max())[1]
+    x = np.ldexp(x, -exponent)
+    ratio = NAN if constant else sharpe_ratio(x)
     if np.isnan(ratio):
-        reason = (
-            "the target does not vary"
-            if n > 1
-            else f"{count(n, 'row')}; a standard deviation needs two"
-        )
-        return [Interval(method, NAN, reason=reason) for method in (LO, IID, STATIONARY)]
+        reason = "the target does not vary"
+        return [Interval(method, NAN, reason=reason) for method in METHODS]
     length = block_length(x) if block is None else float(block)
-    return [
-        _formula(ratio, n, confidence),
-        _drawn(IID, x, ratio, 1.0, draws, seed, confidence),
-        _drawn(STATIONARY, x, ratio, length, draws, seed, confidence),
-    ]
+    normal = _formula(ratio, n, confidence)
+    iid = _drawn(IID, x, ratio, 1.0, draws, seed, confidence)
+    stationary = _drawn(STATIONARY, x, ratio, length, draws, seed, confidence)
+    return [normal, iid, stationary]
 
 
 def _formula(ratio: float, n: int, confidence: float) -> Interval:
@@ -179,53 +177,54 @@ def _formula(ratio: float, n: int, confidence: float) -> Interval:
 
     error = lo_error(ratio, n)
     tail = (1.0 - confidence) / 2.0
-    low, high, q25, q75 = (ratio + error * ndtri([tail, 1.0 - tail, 0.25, 0.75])).tolist()
+    quantiles = ndtri([tail, 1.0 - tail, 0.25, 0.75])
+    low, high, q25, q75 = (ratio + error * quantiles).tolist()
     return Interval(LO, ratio, error, low, high, q25, q75)
 
 
 def _drawn(
     method: str, x: np.ndarray, ratio: float, block: float, draws: int, seed: int, confidence: float
 ) -> Interval:
-    """The bootstrap of arch: standard deviation of the draws (ddof 0, as there), and their
-    percentiles.
-    """
+    """The bootstrap of arch: standard deviation (ddof 0, as there) and percentiles of the draws."""
+    n = len(x)
+    if np.isnan(block):
+        reason = f"{count(n, 'row')}; a block length needs {LEAST}, or is given"
+        return Interval(method, ratio, reason=reason)
+    longest = max(1.0, np.ceil(LONGEST * n))
+    if block > longest:
+        reason = f"blocks of {block:g} rows are more than a third of {n:,}"
+        return Interval(method, ratio, reason=reason)
+    bootstrap = _bootstrap(method, x, block, seed)
+    ratios = bootstrap.apply(sharpe_ratio, draws)[:, 0]
+    constant = int(np.isnan(ratios).sum())
+    if constant:
+        reason = f"in {constant:,} of {draws:,} draws no row differs"
+        return Interval(method, ratio, reason=reason)
+    tail = 50.0 * (1.0 - confidence)
+    percentiles = np.percentile(ratios, [tail, 100.0 - tail, 25.0, 75.0])
+    low, high, q25, q75 = percentiles.tolist()
+    error = float(ratios.std())
+    return Interval(method, ratio, error, low, high, q25, q75, block, draws)
+
+
+def _bootstrap(method: str, x: np.ndarray, block: float, seed: int) -> IIDBootstrap:
     from arch.bootstrap import IIDBootstrap, StationaryBootstrap
 
-    if np.isnan(block):
-        return Interval(
-            method,
-            ratio,
-            reason=f"{count(len(x), 'row')}; a block length needs {LEAST}, or is given",
-        )
-    if block > max(1.0, np.ceil(LONGEST * len(x))):
-        return Interval(
-            method, ratio, reason=f"blocks of {block:g} rows are more than a third of {len(x):,}"
-        )
-    # arch annotates a whole block; what it takes is one over the chance of a new one, at any
-    # length.
-    of_blocks = StationaryBootstrap(block, x, seed=seed)  # type: ignore[arg-type]
-    bootstrap = IIDBootstrap(x, seed=seed) if method == IID else of_blocks
-    drawn = bootstrap.apply(sharpe_ratio, draws)[:, 0]
-    flat = int(np.isnan(drawn).sum())
-    if flat:
-        return Interval(method, ratio, reason=f"in {flat:,} of {draws:,} draws no row differs")
-    tail = 50.0 * (1.0 - confidence)
-    low, high, q25, q75 = np.percentile(drawn, [tail, 100.0 - tail, 25.0, 75.0]).tolist()
-    return Interval(method, ratio, float(drawn.std()), low, high, q25, q75, block, draws)
+    if method == IID:
+        return IIDBootstrap(x, seed=seed)
+    # arch annotates a whole block; it takes one over the chance of a new one, at any length
+    return StationaryBootstrap(block, x, seed=seed)  # type: ignore[arg-type]
 
 
 def _metrics(table: pd.DataFrame) -> dict[str, float]:
-    """Means over the assets, and in how many the interval of the blocks lies above and below
-    zero.
-    """
-    ours = _of(table, STATIONARY)
-    found = {
-        name: float(ours[name].mean()) for name in ("sharpe", "sharpe_annual", "std_error", "block")
-    }
-    return found | {
-        "above_zero": int((ours["ci_low"] > 0.0).sum()),
-        "below_zero": int((ours["ci_high"] < 0.0).sum()),
-    }
+    """Means over assets, and in how many the interval of the blocks excludes zero, by side."""
+    blocks = _of(table, STATIONARY)
+    metrics: dict[str, float] = {}
+    for name in ("sharpe", "sharpe_annual", "std_error", "block"):
+        metrics[name] = float(blocks[name].mean())
+    metrics["above_zero"] = int((blocks["ci_low"] > 0.0).sum())
+    metrics["below_zero"] = int((blocks["ci_high"] < 0.0).sum())
+    return metrics
 
 
 def _of(table: pd.DataFrame, method: str) -> pd.DataFrame:
@@ -233,65 +232,87 @@ def _of(table: pd.DataFrame, method: str) -> pd.DataFrame:
     return table[table["method"] == method].set_index("unit")
 
 
-def _ratios(table: pd.DataFrame, year: float, confidence: float) -> list[str]:
+def _ratios(table: pd.DataFrame, root: float, confidence: float) -> list[str]:
     """The ratios a year, and which intervals of the block bootstrap exclude zero."""
     known = _of(table, STATIONARY).dropna(subset="std_error")
     if known.empty:
         return []
     level = percent(confidence).replace(".0 ", " ")
-    method = f"{level} interval, percentiles of {int(known['draws'].iloc[0]):,} draws by the stationary bootstrap"
-    above, below = known["ci_low"] > 0.0, known["ci_high"] < 0.0
-    hits = int((above | below).sum())
+    draws = f"{int(known['draws'].iloc[0]):,} draws by the stationary bootstrap"
+    method = f"{level} interval, percentiles of {draws}"
     if len(known) == 1:
-        [one] = known.itertuples()
-        both = f"{number(one.sharpe_annual, 3)} a year, {number(one.sharpe, 3)} per row"
-        limits = f"{number(one.ci_low * year, 3)} to {number(one.ci_high * year, 3)} a year"
-        zero = "excludes" if hits else "includes"
-        return [f"The Sharpe ratio of {one.Index} is {both}; {limits} ({method}) {zero} zero."]
-    low, high = known["sharpe_annual"].idxmin(), known["sharpe_annual"].idxmax()
-    ends = " to ".join(f"{number(known.loc[at, 'sharpe_annual'], 3)} ({at})" for at in (low, high))
-    signs = f" ({int(above.sum()):,} above it, {int(below.sum()):,} below)" if below.any() else ""
-    chance = f", where chance alone would give about {(1.0 - confidence) * len(known):,.0f}"
-    seen = (
-        f"{hits:,} of {count(len(known), 'asset')}{signs}{chance if len(known) >= CHANCE else ''}"
+        [row] = known.itertuples()
+        return [_sentence_of_one(row, root, method)]
+    return [_sentence_of_several(known, confidence, method)]
+
+
+def _sentence_of_one(row: Any, root: float, method: str) -> str:
+    ratio = f"{number(row.sharpe_annual, 3)} a year, {number(row.sharpe, 3)} per row"
+    low = number(row.ci_low * root, 3)
+    high = number(row.ci_high * root, 3)
+    limits = f"{low} to {high} a year"
+    zero = "excludes" if row.ci_low > 0.0 or row.ci_high < 0.0 else "includes"
+    return f"The Sharpe ratio of {row.Index} is {ratio}; {limits} ({method}) {zero} zero."
+
+
+def _sentence_of_several(known: pd.DataFrame, confidence: float, method: str) -> str:
+    above = known["ci_low"] > 0.0
+    below = known["ci_high"] < 0.0
+    annual = known["sharpe_annual"]
+    least = f"{number(annual.min(), 3)} ({annual.idxmin()})"
+    greatest = f"{number(annual.max(), 3)} ({annual.idxmax()})"
+    excluded = int((above | below).sum())
+    intervals_text = f"{excluded:,} of {count(len(known), 'asset')}"
+    if below.any():
+        n_above = int(above.sum())
+        n_below = int(below.sum())
+        intervals_text += f" ({n_above:,} above it, {n_below:,} below)"
+    if len(known) >= CHANCE:
+        by_chance = (1.0 - confidence) * len(known)
+        intervals_text += f", where chance alone would give about {by_chance:,.0f}"
+    return (
+        f"Sharpe ratios a year are from {least} to {greatest}; "
+        f"the interval excludes zero in {intervals_text} ({method})."
     )
-    return [
-        f"Sharpe ratios a year are from {ends}; the interval excludes zero in {seen} ({method})."
-    ]
 
 
 def _blocks(table: pd.DataFrame, given: int | None) -> list[str]:
     """Block lengths, and what they do to the standard error."""
-    blocks, single = _of(table, STATIONARY), _of(table, IID)
-    wider = (blocks["std_error"] / single["std_error"]).dropna()
+    blocks = _of(table, STATIONARY)
+    independent = _of(table, IID)
+    wider = (blocks["std_error"] / independent["std_error"]).dropna()
     if wider.empty:
         return []
-    length = blocks.loc[wider.index, "block"]
-    chosen = "as the spec says" if given is not None else "as the data choose (Politis and White)"
+    lengths = _between(blocks.loc[wider.index, "block"], 3)
+    chosen = "as the spec says"
+    if given is None:
+        chosen = "as the data choose (Politis and White)"
     times = f"{_between(wider, 3)} times that of independent rows"
-    return [
-        f"Blocks are of {_between(length, 3)} rows on average, {chosen}; the standard error is {times}."
-    ]
+    return [f"Blocks are of {lengths} rows on average, {chosen}; the standard error is {times}."]
 
 
 def _between(values: pd.Series, digits: int) -> str:
     """Least to greatest value, or the only one."""
-    ends = dict.fromkeys(number(float(value), digits) for value in (values.min(), values.max()))
-    return " to ".join(ends)
+    least = number(float(values.min()), digits)
+    greatest = number(float(values.max()), digits)
+    if least == greatest:
+        return least
+    return f"{least} to {greatest}"
 
 
 def _cautions(study: Study, table: pd.DataFrame, year: Year) -> list[str]:
     """What the ratios are not, and which rows and assets they lack."""
-    found = [
-        f"Sharpe ratios a year are {year.words}, by its root, which is right for uncorrelated rows only."
+    words = [
+        f"Sharpe ratios a year are {year.words}, by its root, "
+        "which is right for uncorrelated rows only."
     ]
     if study.settings.get("risk_free") is None:
-        found.append("No risk-free rate was subtracted: the ratios are of the whole target.")
-    ours = _of(table, STATIONARY)
-    if ours["missing"].any():
-        found.append(
-            f"{count(int(ours['missing'].sum()), 'missing cell')} left out: blocks run over them."
-        )
-    for reason, rows in ours[ours["reason"] != ""].groupby("reason", sort=False):
-        found.append(f"No interval of blocks for {listed(rows.index)}: {reason}.")
-    return found
+        words.append("No risk-free rate was subtracted: the ratios are of the whole target.")
+    blocks = _of(table, STATIONARY)
+    missing = int(blocks["missing"].sum())
+    if missing:
+        words.append(f"{count(missing, 'missing cell')} left out: blocks run over them.")
+    without = blocks[blocks["reason"] != ""]
+    for reason, rows in without.groupby("reason", sort=False):
+        words.append(f"No interval of blocks for {listed(rows.index)}: {reason}.")
+    return words

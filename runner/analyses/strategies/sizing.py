@@ -1,6 +1,4 @@
-"""What a better forecast of volatility is worth: positions sized by it, by a rolling estimate, and
-by foresight.
-"""
+"""What a better forecast of volatility is worth: positions sized by it and by other estimates."""
 
 from __future__ import annotations
 
@@ -8,9 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from runner.analyses.forecasts.forecasts import OUT
+from runner.analyses.forecasts.forecasts import OUT, refuse_repeated
 from runner.analyses.forecasts.judged import judged
-from runner.analyses.strategies.trading import compounded, max_drawdown
+from runner.analyses.strategies.trading import compounded, max_drawdown, wealth_from_one
 from runner.data.calendar import year_of
 from runner.errors import DataError
 from runner.features.factors import Quantile, Signal
@@ -31,6 +29,11 @@ COLUMNS += ["mean", "volatility", "sharpe", "mean_net", "sharpe_net", "turnover"
 ROUNDING = 1e-12  # relative, of a weight clipped to its bound
 WEALTH = ["date", "leg", "sizing", "wealth", "sample"]
 MOMENTUM, REALISED = "compound(ret, 126)", "sqrt(rows_per_year / 21 * sum(ret * ret, 21))"
+BY = {
+    FORECAST: "by the forecast",
+    ROLLING: "by the rolling estimate",
+    FORESIGHT: "by foresight",
+}
 
 
 def sizing(
@@ -47,8 +50,7 @@ def sizing(
     hold: Rows = 21,
     rows_per_year: Positive | None = None,
 ) -> Finding:
-    """Return, Sharpe ratio, drawdown and turnover of portfolios that differ in the volatility they
-    are sized by.
+    """Performance of portfolios that differ in the volatility that they are sized by.
 
     Every `hold` rows from the first forecast on, the assets in the top share `quantile` by the
     signal of row t are bought and those in the bottom share sold: alpha is one over their number,
@@ -78,26 +80,33 @@ def sizing(
     bounds = Bounds(target, cap, most, gross)
     sample, books, held = _books(study, signal, rolling, quantile, bounds, hold)
     rows = []
-    for name, weights in books.items():
+    for name, book in books.items():
         for leg in LEGS:
-            path = _path(_leg(weights, leg), held, cost)
-            at_cap = _share(held.capped[name], _leg(weights, leg))
-            about = {"sample": sample, "sizing": name, "leg": leg, "at_cap": at_cap}
-            rows.append(about | _performance(path, _leg(weights, leg), held, most, year.rows))
+            weights = _leg(book, leg)
+            row: dict[str, object] = {"sample": sample, "sizing": name, "leg": leg}
+            row["at_cap"] = _share(held.capped[name], weights)
+            row["at_most"] = _share(_at_most(weights, most), weights)
+            rows.append(row | _performance(weights, held, cost, year.rows))
     table = pd.DataFrame(rows, columns=COLUMNS)
     cells = table.set_index(["sizing", "leg"])
-    metrics = {
-        f"sharpe_{name}_{leg}": float(cells.loc[(name, leg), "sharpe_net"])
-        for name in books
-        for leg in LEGS
-    }
-    metrics |= {
-        f"max_drawdown_{name}": float(cells.loc[(name, "both"), "max_drawdown"]) for name in books
-    }
-    annual = f"Means, volatilities, Sharpe ratios and turnover are {year.words}."
-    words = [*_words(cells, sample, cost, hold, held), *_on_bounds(books, held, bounds), annual]
+    words = _words(cells, sample, cost, hold, held)
+    words += _on_bounds(books, held, bounds)
+    words.append(f"Means, volatilities, Sharpe ratios and turnover are {year.words}.")
     wealth = _own_wealth(sample, books, held, cost)
-    return Finding(table, metrics, words, wealth=wealth)
+    return Finding(table, _metrics(cells, list(books)), words, wealth=wealth)
+
+
+def _metrics(cells: pd.DataFrame, sizings: list[str]) -> dict[str, float]:
+    """Sharpe ratios after costs by sizing and leg, and the drawdown of both legs by sizing."""
+    metrics = {}
+    sharpe = cells["sharpe_net"]
+    drawdown = cells["max_drawdown"]
+    for name in sizings:
+        for leg in LEGS:
+            metrics[f"sharpe_{name}_{leg}"] = float(sharpe[name, leg])
+    for name in sizings:
+        metrics[f"max_drawdown_{name}"] = float(drawdown[name, "both"])
+    return metrics
 
 
 def sizing_wealth(
@@ -113,41 +122,43 @@ def sizing_wealth(
     cost: NotNegative = 0.0005,
     hold: Rows = 21,
 ) -> Finding:
-    """Wealth of the same portfolios after costs: 1 on the first row, then what the weights of the
-    row before made.
+    """Wealth of the same portfolios after costs.
+
+    1 on the first row, then what the weights of the row before earned.
 
     Raises:
         DataError: as `sizing`.
     """
     import pandas as pd
 
-    sample, books, held = _books(
-        study, signal, rolling, quantile, Bounds(target, cap, most, gross), hold
-    )
+    bounds = Bounds(target, cap, most, gross)
+    sample, books, held = _books(study, signal, rolling, quantile, bounds, hold)
     parts = []
     for leg in LEGS:
-        for name, weights in books.items():
-            wealth = np.append(1.0, compounded(_path(_leg(weights, leg), held, cost).net))
-            made = pd.DataFrame(
-                {"date": held.known, "leg": leg, "sizing": name, "wealth": wealth, "sample": sample}
-            )
-            parts.append(made)
+        for name, book in books.items():
+            path = _path(_leg(book, leg), held, cost)
+            part = pd.DataFrame({"date": held.known, "leg": leg, "sizing": name})
+            part["wealth"] = wealth_from_one(path.net)
+            part["sample"] = sample
+            parts.append(part)
+    table = pd.concat(parts, ignore_index=True)[WEALTH]
     own = _own_wealth(sample, books, held, cost)
-    return Finding(pd.concat(parts, ignore_index=True)[WEALTH], picture="sizing_wealth", wealth=own)
+    return Finding(table, picture="sizing_wealth", wealth=own)
 
 
 def _own_wealth(
     sample: str, books: dict[str, np.ndarray], held: Held, cost: float
 ) -> pd.Series | None:
-    """Wealth after costs of both legs sized by the forecast; none in sample, where a fit has seen
-    what it trades.
+    """Wealth after costs of both legs sized by the forecast; none in sample.
+
+    In sample the fit has seen what it trades.
     """
     import pandas as pd
 
     if sample != OUT:
         return None
-    path = _path(_leg(books[FORECAST], "both"), held, cost)
-    return pd.Series(np.append(1.0, compounded(path.net)), held.known)
+    path = _path(books[FORECAST], held, cost)
+    return pd.Series(wealth_from_one(path.net), held.known)
 
 
 class Bounds(NamedTuple):
@@ -187,12 +198,25 @@ class Path(NamedTuple):
     turnover: np.ndarray
 
 
-def legs(signal: np.ndarray, use: np.ndarray, quantile: float) -> np.ndarray:
-    """Alpha (R, A): one over the number in the top share by the signal, minus that at the bottom,
-    zero between.
+class Traded(NamedTuple):
+    """Data of the D rows with a forecast and of A assets.
 
-    Shares are by rank among the assets in use; ties share their mean rank, so that equal assets are
-    treated alike.
+    Attributes:
+        signal, ahead: (D, A) the signal, and the return to the next row.
+        sigmas: of each sizing, (D, A) volatility.
+    """
+
+    rows: pd.DatetimeIndex
+    signal: np.ndarray
+    ahead: np.ndarray
+    sigmas: dict[str, np.ndarray]
+
+
+def legs(signal: np.ndarray, use: np.ndarray, quantile: float) -> np.ndarray:
+    """Alpha (R, A): one over the number in the top share by the signal, minus that at the bottom.
+
+    Zero between. Shares are by rank among the assets in use; ties share their mean rank, so that
+    equal assets are treated alike.
     """
     import pandas as pd
 
@@ -200,10 +224,11 @@ def legs(signal: np.ndarray, use: np.ndarray, quantile: float) -> np.ndarray:
     n = use.sum(axis=1)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         place = (ranked.to_numpy() - 0.5) / n
-        top, bottom = place > 1.0 - quantile, place < quantile
-        found = top / top.sum(axis=1, keepdims=True) * 1.0
+        top = place > 1.0 - quantile
+        bottom = place < quantile
+        bought = top / top.sum(axis=1, keepdims=True)
         sold = bottom / bottom.sum(axis=1, keepdims=True)
-    return np.where(top, found, 0.0) - np.where(bottom, sold, 0.0)
+    return np.where(top, bought, 0.0) - np.where(bottom, sold, 0.0)
 
 
 def growth(sigma: np.ndarray, bounds: Bounds) -> np.ndarray:
@@ -214,69 +239,89 @@ def growth(sigma: np.ndarray, bounds: Bounds) -> np.ndarray:
 
 
 def sized(alpha: np.ndarray, sigma: np.ndarray | None, bounds: Bounds) -> np.ndarray:
-    """Weights (R, A): alpha min(target / sigma, cap), each at most `most`, each leg at most
-    `gross`.
-    """
+    """Weights (R, A): alpha min(target / sigma, cap), each name and each leg within its bound."""
     scale = np.ones(alpha.shape) if sigma is None else growth(sigma, bounds)
     weights = np.clip(alpha * scale, -bounds.most, bounds.most)
     for side in (1.0, -1.0):
         own = side * weights > 0.0
         size = np.abs(np.where(own, weights, 0.0)).sum(axis=1, keepdims=True)
-        weights = np.where(
-            own, weights * np.minimum(1.0, bounds.gross / np.maximum(size, bounds.gross)), weights
-        )
+        larger = np.maximum(size, bounds.gross)
+        shrink = np.minimum(1.0, bounds.gross / larger)
+        weights = np.where(own, weights * shrink, weights)
     return weights
 
 
 def _books(
     study: Study, signal: str, rolling: str, quantile: float, bounds: Bounds, hold: int
 ) -> tuple[str, dict[str, np.ndarray], Held]:
-    """The sample, weights (R, A) of each sizing at the R times of trading, and what they share."""
+    """The sample, weights (R, A) of each sizing at the R times of trading, and what they share.
+
+    Raises:
+        DataError: a target that is no forward volatility; several forecasts of a row; no asset to
+            hold.
+    """
     _refuse(study)
-    sample, table = judged(study)
-    if table.duplicated(["date", "asset"]).any():
-        raise DataError(
-            "several folds forecast the same row; allowed: a validation with one forecast of each"
-        )
-    forecast = table.pivot(index="date", columns="asset", values="prediction")
-    actual = table.pivot(index="date", columns="asset", values="y")
-    rows, names = forecast.index, forecast.columns
-    sigmas = {ROLLING: _values(study, "rolling", rolling), FORECAST: forecast, FORESIGHT: actual}
-    sigmas = {
-        name: one.reindex(index=rows, columns=names).to_numpy(dtype=float)
-        for name, one in sigmas.items()
-    }
-    ahead = (
-        study.market.returns().shift(-1).reindex(index=rows, columns=names).to_numpy(dtype=float)
-    )
-    order = (
-        _values(study, "signal", signal).reindex(index=rows, columns=names).to_numpy(dtype=float)
-    )
-    use = np.isfinite(np.stack([order, ahead, *sigmas.values()])).all(axis=0)
-    times = np.arange(0, len(rows), hold)
-    alpha = legs(order[times], use[times], quantile)
+    sample, predictions = judged(study)
+    refuse_repeated(predictions)
+    traded = _traded(study, predictions, signal, rolling)
+    needed = [traded.signal, traded.ahead, *traded.sigmas.values()]
+    use = np.isfinite(np.stack(needed)).all(axis=0)
+    times = np.arange(0, len(traded.rows), hold)
+    alpha = legs(traded.signal[times], use[times], quantile)
     if not alpha.any():
         raise DataError(
             "no asset to hold: none has a signal, a volatility and a return on the dates of trading"
         )
     books = {UNSIZED: sized(alpha, None, bounds)}
-    books |= {name: sized(alpha, sigma[times], bounds) for name, sigma in sigmas.items()}
-    at = np.arange(len(rows)) // hold
+    for name, sigma in traded.sigmas.items():
+        books[name] = sized(alpha, sigma[times], bounds)
+    return sample, books, _held(study, traded, alpha, hold, bounds)
+
+
+def _traded(study: Study, predictions: pd.DataFrame, signal: str, rolling: str) -> Traded:
+    """Signal, volatilities and next returns of the rows and assets with a forecast."""
+    forecast = predictions.pivot(index="date", columns="asset", values="prediction")
+    actual = predictions.pivot(index="date", columns="asset", values="y")
+    rows = forecast.index
+    names = forecast.columns
+
+    def cells(frame: pd.DataFrame) -> np.ndarray:
+        return frame.reindex(index=rows, columns=names).to_numpy(dtype=float)
+
+    estimate = _values(study, "rolling", rolling)
+    sigmas = {ROLLING: cells(estimate), FORECAST: cells(forecast), FORESIGHT: cells(actual)}
+    ahead = cells(study.market.returns().shift(-1))
+    order = cells(_values(study, "signal", signal))
+    return Traded(rows, order, ahead, sigmas)
+
+
+def _held(study: Study, traded: Traded, alpha: np.ndarray, hold: int, bounds: Bounds) -> Held:
+    """What the portfolios share, traded every `hold` rows into alpha (R, A)."""
     dates = study.market.dates
-    known = dates[np.append(dates.get_indexer(rows)[0], dates.get_indexer(rows) + 1)]
-    missing = int((np.isnan(ahead) & (alpha[at] != 0.0)).sum())
-    negative = int(((sigmas[FORECAST][times] <= 0.0) & (alpha != 0.0)).sum())
-    capped = {name: growth(sigma[times], bounds) >= bounds.cap for name, sigma in sigmas.items()}
+    row_of_market = dates.get_indexer(traded.rows)
+    known = dates[np.append(row_of_market[0], row_of_market + 1)]
+    at = np.arange(len(traded.rows)) // hold
+    times = np.arange(0, len(traded.rows), hold)
+    unknown = np.isnan(traded.ahead) & (alpha[at] != 0.0)
+    below_zero = (traded.sigmas[FORECAST][times] <= 0.0) & (alpha != 0.0)
+    capped = {}
+    for name, sigma in traded.sigmas.items():
+        capped[name] = growth(sigma[times], bounds) >= bounds.cap
     capped[UNSIZED] = np.zeros(alpha.shape, dtype=bool)
-    return sample, books, Held(known, at, np.nan_to_num(ahead), missing, negative, capped)
+    returns = np.nan_to_num(traded.ahead)
+    missing = int(unknown.sum())
+    negative = int(below_zero.sum())
+    return Held(known, at, returns, missing, negative, capped)
 
 
 def _refuse(study: Study) -> None:
-    """Targets that are no volatility; those of the user are taken at their word."""
+    """Refuse targets that are no volatility; those of the user are taken at their word."""
     module, _, name = str(study.settings.get("_target_", "")).rpartition(".")
-    if study.panel.horizon < 1 or (module == "runner.targets" and name != "forward_volatility"):
+    other = module == "runner.targets" and name != "forward_volatility"
+    if study.panel.horizon < 1 or other:
         raise DataError(
-            f"positions are sized by a volatility ahead; given {name}; allowed: target=forward_volatility"
+            f"positions are sized by a volatility ahead; given {name}; "
+            "allowed: target=forward_volatility"
         )
 
 
@@ -291,46 +336,47 @@ def _values(study: Study, where: str, text: str) -> pd.DataFrame:
     from runner.features.expressions import Expression
     from runner.panels.panel import evaluate
 
-    found = evaluate(where, Expression(text), study.market)
-    if not isinstance(found, pd.DataFrame):
+    values = evaluate(where, Expression(text), study.market)
+    if not isinstance(values, pd.DataFrame):
         raise DataError(f"{where}: {text!r} is the same for every asset; allowed: values by asset")
-    return found
+    return values
 
 
 def _leg(weights: np.ndarray, leg: str) -> np.ndarray:
-    return {"long": np.maximum(weights, 0.0), "short": np.minimum(weights, 0.0), "both": weights}[
-        leg
-    ]
+    if leg == "long":
+        return np.maximum(weights, 0.0)
+    if leg == "short":
+        return np.minimum(weights, 0.0)
+    return weights
 
 
 def _path(weights: np.ndarray, held: Held, cost: float) -> Path:
     gross = (weights[held.at] * held.returns).sum(axis=1)
-    traded = np.abs(np.diff(weights, axis=0, prepend=0.0)).sum(axis=1)
-    turnover = np.where(np.diff(held.at, prepend=-1) > 0, traded[held.at], 0.0)
+    trades = np.abs(np.diff(weights, axis=0, prepend=0.0)).sum(axis=1)
+    trading_row = np.diff(held.at, prepend=-1) > 0
+    turnover = np.where(trading_row, trades[held.at], 0.0)
     return Path(gross, gross - cost * turnover, turnover)
 
 
 def _performance(
-    path: Path, weights: np.ndarray, held: Held, most: float, year: float
+    weights: np.ndarray, held: Held, cost: float, rows_per_year: float
 ) -> dict[str, float]:
-    inside, own = np.abs(weights[held.at]), weights != 0.0
-    found: dict[str, float] = {
-        "n_obs": len(path.gross),
-        "dates": len(weights),
-        "names": own.sum(axis=1).mean(),
-    }
-    found |= {"at_most": _share(_at_most(weights, most), weights)}
-    found |= {
-        "gross": inside.sum(axis=1).mean(),
-        "volatility": path.gross.std(ddof=1) * np.sqrt(year),
-    }
-    for suffix, values in (("", path.gross), ("_net", path.net)):
-        found[f"mean{suffix}"] = values.mean() * year
-        found[f"sharpe{suffix}"] = mean_over_spread(values, returns=True) * np.sqrt(year)
-    return found | {
-        "turnover": path.turnover.mean() * year,
-        "max_drawdown": max_drawdown(compounded(path.net)),
-    }
+    """Performance of weights (R, A), annual."""
+    path = _path(weights, held, cost)
+    root = np.sqrt(rows_per_year)
+    names = (weights != 0.0).sum(axis=1)
+    size = np.abs(weights[held.at]).sum(axis=1)
+    numbers: dict[str, float] = {"n_obs": len(path.gross), "dates": len(weights)}
+    numbers["names"] = names.mean()
+    numbers["gross"] = size.mean()
+    numbers["mean"] = path.gross.mean() * rows_per_year
+    numbers["volatility"] = path.gross.std(ddof=1) * root
+    numbers["sharpe"] = mean_over_spread(path.gross, returns=True) * root
+    numbers["mean_net"] = path.net.mean() * rows_per_year
+    numbers["sharpe_net"] = mean_over_spread(path.net, returns=True) * root
+    numbers["turnover"] = path.turnover.mean() * rows_per_year
+    numbers["max_drawdown"] = max_drawdown(compounded(path.net))
+    return numbers
 
 
 def _at_most(weights: np.ndarray, most: float) -> np.ndarray:
@@ -341,62 +387,65 @@ def _at_most(weights: np.ndarray, most: float) -> np.ndarray:
 def _share(where: np.ndarray, weights: np.ndarray) -> float:
     """Share of the positions (weights that are not zero) at which a mask (R, A) is true."""
     positions = weights != 0.0
-    return float((where & positions).sum() / max(positions.sum(), 1))
+    hits = (where & positions).sum()
+    return float(hits / max(positions.sum(), 1))
 
 
 def _on_bounds(books: dict[str, np.ndarray], held: Held, bounds: Bounds) -> list[str]:
-    """At how many positions the cap and the bound of a name bind, and whether that leaves anything
-    to compare.
-    """
-    by = {
-        FORECAST: "by the forecast",
-        ROLLING: "by the rolling estimate",
-        FORESIGHT: "by foresight",
-    }
-    at_cap = {name: _share(held.capped[name], books[name]) for name in by}
-    at_most = {name: _share(_at_most(books[name], bounds.most), books[name]) for name in by}
-    of_cap = ", ".join(f"{percent(at_cap[name])} {words}" for name, words in by.items())
-    of_most = ", ".join(f"{percent(at_most[name])} {words}" for name, words in by.items())
-    found = [
-        f"Share of positions at which the cap of {bounds.cap:g} binds: {of_cap}.",
-        f"Share of positions at the bound of {percent(bounds.most)} a name: {of_most}.",
-    ]
-    same = all(np.allclose(books[name], books[FORECAST], rtol=ROUNDING, atol=0.0) for name in by)
+    """At how many positions the bounds bind, and whether that leaves anything to compare."""
+    at_cap = []
+    at_most = []
+    same = True
+    for name, words in BY.items():
+        weights = books[name]
+        capped = _share(held.capped[name], weights)
+        bounded = _share(_at_most(weights, bounds.most), weights)
+        at_cap.append(f"{percent(capped)} {words}")
+        at_most.append(f"{percent(bounded)} {words}")
+        same = same and np.allclose(weights, books[FORECAST], rtol=ROUNDING, atol=0.0)
+    cap = f"cap of {bounds.cap:g}"
+    bound = f"bound of {percent(bounds.most)} a name"
+    sentences = [f"Share of positions at which the {cap} binds: {', '.join(at_cap)}."]
+    sentences.append(f"Share of positions at the {bound}: {', '.join(at_most)}.")
     if same:
-        found.append(
-            "The bounds hold every position: the three portfolios have the same weights whatever volatility is "
-            "forecast, and their comparison says nothing about the forecasts."
+        sentences.append(
+            "The bounds hold every position: the three portfolios have the same weights "
+            "whatever volatility is forecast, "
+            "and their comparison says nothing about the forecasts."
         )
-    return found
+    return sentences
 
 
 def _words(cells: pd.DataFrame, sample: str, cost: float, hold: int, held: Held) -> list[str]:
-    told = [_compared(cells, leg) for leg in LEGS if leg != "short"]
     both = cells.xs("both", level="leg")
     rows = count(int(both["n_obs"].iloc[0]), "row")
-    found = [
-        f"Sharpe ratios a year after costs of {cost:g} per unit of turnover, on {rows} {sample}, traded every "
-        f"{count(hold, 'row')}: {'; '.join(told)}. No test was made of the differences.",
-        f"Foresight is no strategy: it takes the volatility that came, as a perfect forecast would have had it. "
-        f"Largest drawdown of both legs: {percent(both.loc[FORECAST, 'max_drawdown'])} by the forecast, "
-        f"{percent(both.loc[ROLLING, 'max_drawdown'])} by the rolling estimate, "
-        f"{percent(both.loc[FORESIGHT, 'max_drawdown'])} by foresight.",
-    ]
-    if held.missing:
-        found.append(
-            f"{count(held.missing, 'row')} of assets held without a return: they earn nothing there."
-        )
-    if held.negative:
-        found.append(
-            f"{count(held.negative, 'forecast')} of assets held at zero or below: the cap binds there."
-        )
-    return found
-
-
-def _compared(cells: pd.DataFrame, leg: str) -> str:
-    ratio = cells.xs(leg, level="leg")["sharpe_net"]
-    name = "both legs" if leg == "both" else f"{leg} leg"
-    return (
-        f"{name} {number(ratio[FORECAST], 3)} by the forecast, {number(ratio[ROLLING], 3)} by the rolling estimate, "
-        f"{number(ratio[FORESIGHT], 3)} by foresight, {number(ratio[UNSIZED], 3)} unsized"
+    long_leg = _ratios(cells, "long", "long leg")
+    both_legs = _ratios(cells, "both", "both legs")
+    drawdown = both["max_drawdown"]
+    drawdowns = ", ".join(f"{percent(drawdown[name])} {words}" for name, words in BY.items())
+    every = count(hold, "row")
+    ratios = (
+        f"Sharpe ratios a year after costs of {cost:g} per unit of turnover, on {rows} {sample}, "
+        f"traded every {every}: {long_leg}; {both_legs}. No test was made of the differences."
     )
+    foresight = (
+        "Foresight is no strategy: it takes the volatility that came, "
+        "as a perfect forecast would have had it. "
+        f"Largest drawdown of both legs: {drawdowns}."
+    )
+    sentences = [ratios, foresight]
+    if held.missing:
+        missing = count(held.missing, "row")
+        sentences.append(f"{missing} of assets held without a return: they earn nothing there.")
+    if held.negative:
+        negative = count(held.negative, "forecast")
+        sentences.append(f"{negative} of assets held at zero or below: the cap binds there.")
+    return sentences
+
+
+def _ratios(cells: pd.DataFrame, leg: str, name: str) -> str:
+    """Sharpe ratios after costs of a leg, by each sizing."""
+    sharpe = cells.xs(leg, level="leg")["sharpe_net"]
+    ratios = [f"{number(sharpe[sizing], 3)} {words}" for sizing, words in BY.items()]
+    ratios.append(f"{number(sharpe[UNSIZED], 3)} unsized")
+    return f"{name} {', '.join(ratios)}"

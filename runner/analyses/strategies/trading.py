@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runner.analyses.forecasts.forecasts import OUT, forecasts
+from runner.analyses.forecasts.forecasts import OUT, forecasts, refuse_repeated
 from runner.data.calendar import Year, year_of
 from runner.errors import DataError
 from runner.numerics.variation import mean_over_spread
@@ -30,8 +30,13 @@ TRADING = [
     "mean",
     "volatility",
     "sharpe",
+    "mean_net",
+    "volatility_net",
+    "sharpe_net",
+    "turnover",
+    "max_drawdown",
+    "reason",
 ]
-TRADING += ["mean_net", "volatility_net", "sharpe_net", "turnover", "max_drawdown", "reason"]
 TIMED, HOLD = "timed", "buy_and_hold"
 EQUITY = ["date", "sample", "strategy", "wealth"]
 
@@ -63,35 +68,40 @@ def trading(
 
     year = year_of(study.market_of_target.calendar, rows_per_year)
     sample, position, returns = _positions(study, threshold, long_short)
-    units = [("asset", str(name), [name]) for name in position]
-    units = [*units, ("pooled", "all", list(position))] if len(units) > 1 else units
     rows = []
-    for scope, unit, assets in units:
-        about: dict[str, object] = {"sample": sample, "scope": scope, "unit": unit}
+    for scope, unit, assets in _units(position):
+        key: dict[str, object] = {"sample": sample, "scope": scope, "unit": unit}
         paths = strategies(position[assets], returns[assets], cost)
-        rows += [
-            about | {"strategy": name} | _performance(path, year.rows)
-            for name, path in paths.items()
-        ]
+        for name, path in paths.items():
+            row = key | {"strategy": name}
+            rows.append(row | _performance(path, year.rows))
     table = pd.DataFrame(rows, columns=TRADING)
-    timed, hold = (table[table["strategy"] == name].iloc[-1] for name in (TIMED, HOLD))
-    metrics = {
-        "sharpe": timed["sharpe"],
-        "sharpe_net": timed["sharpe_net"],
-        "sharpe_buy_hold": hold["sharpe_net"],
-    }
-    metrics |= {"turnover": timed["turnover"], "max_drawdown": timed["max_drawdown"]}
+    timed = table[table["strategy"] == TIMED].iloc[-1]
+    hold = table[table["strategy"] == HOLD].iloc[-1]
+    metrics = {"sharpe": timed["sharpe"], "sharpe_net": timed["sharpe_net"]}
+    metrics["sharpe_buy_hold"] = hold["sharpe_net"]
+    metrics["turnover"] = timed["turnover"]
+    metrics["max_drawdown"] = timed["max_drawdown"]
     words = _words(timed, hold, cost, year)
-    return Finding(
-        table, metrics, words, wealth=_own_wealth(study, sample, position, returns, cost)
-    )
+    wealth = _own_wealth(study, sample, position, returns, cost)
+    return Finding(table, metrics, words, wealth=wealth)
+
+
+def _units(position: pd.DataFrame) -> list[tuple[str, str, list[str]]]:
+    """Scope, name and assets of each asset, and of all together where there are several."""
+    assets = list(position)
+    units = [("asset", str(name), [name]) for name in assets]
+    if len(units) > 1:
+        units.append(("pooled", "all", assets))
+    return units
 
 
 def equity(
     study: Study, *, cost: NotNegative = 0.0005, threshold: float = 0.5, long_short: bool = False
 ) -> Finding:
-    """Wealth of the same strategies over all assets, after costs: 1 on the first row, then what the
-    position of the row before has made of it.
+    """Wealth of the same strategies over all assets, after costs.
+
+    1 on the first row, then what the position of the row before has made of it.
 
     Raises:
         DataError: as `trading`.
@@ -99,55 +109,55 @@ def equity(
     import pandas as pd
 
     sample, position, returns = _positions(study, threshold, long_short)
-    paths = _wealth(study, position, returns, cost)
-    parts = [
-        path.rename("wealth").rename_axis("date").reset_index().assign(sample=sample, strategy=name)
-        for name, path in paths.items()
-    ]
+    parts = []
+    for name, wealth in _wealth(study, position, returns, cost).items():
+        part = wealth.rename("wealth").rename_axis("date").reset_index()
+        parts.append(part.assign(sample=sample, strategy=name))
+    table = pd.concat(parts, ignore_index=True)[EQUITY]
     own = _own_wealth(study, sample, position, returns, cost)
-    return Finding(pd.concat(parts, ignore_index=True)[EQUITY], picture="equity", wealth=own)
+    return Finding(table, picture="equity", wealth=own)
 
 
 def _own_wealth(
     study: Study, sample: str, position: pd.DataFrame, returns: pd.DataFrame, cost: float
 ) -> pd.Series | None:
-    """Wealth of the timed strategy over all assets; none in sample, where a fit has seen what it
-    trades.
-    """
-    return _wealth(study, position, returns, cost)[TIMED] if sample == OUT else None
+    """Wealth of the timed strategy over all assets; none in sample, where a fit has seen it."""
+    if sample != OUT:
+        return None
+    return _wealth(study, position, returns, cost)[TIMED]
 
 
 def _wealth(
     study: Study, position: pd.DataFrame, returns: pd.DataFrame, cost: float
 ) -> dict[str, pd.Series]:
-    """Wealth after costs of each strategy by the date at which it is known, from 1 at the first
-    row on.
-    """
+    """Wealth after costs of each strategy by the date at which it is known, from 1 on."""
     import pandas as pd
 
-    rows = study.market_of_target.dates
-    known = rows[rows.get_indexer(position.index) + 1].insert(0, position.index[0])
-    return {
-        name: pd.Series(np.append(1.0, compounded(path["net"].to_numpy())), known)
-        for name, path in strategies(position, returns, cost).items()
-    }
+    dates = study.market_of_target.dates
+    next_row = dates.get_indexer(position.index) + 1
+    known = dates[next_row].insert(0, position.index[0])
+    wealth = {}
+    for name, path in strategies(position, returns, cost).items():
+        net = path["net"].to_numpy()
+        wealth[name] = pd.Series(wealth_from_one(net), known)
+    return wealth
 
 
 def _positions(
     study: Study, threshold: float, long_short: bool
 ) -> tuple[str, pd.DataFrame, pd.DataFrame]:
-    """The sample, and of its dates and assets (D, A) the position, NaN without one, and the return
-    it earns.
+    """The sample, position (D, A) and the return (D, A) that it earns, NaN without one.
+
+    Raises:
+        DataError: a target that does not lie one row ahead; several forecasts of a row; no row.
     """
-    if study.panel.horizon != 1:
+    horizon = study.panel.horizon
+    if horizon != 1:
         raise DataError(
-            f"a position is held for one row; given target.horizon={study.panel.horizon}; allowed: 1"
+            f"a position is held for one row; given target.horizon={horizon}; allowed: 1"
         )
     sample, table = forecasts(study)
-    if table.duplicated(["date", "asset"]).any():
-        raise DataError(
-            "several folds forecast the same row; allowed: a validation with one forecast of each"
-        )
+    refuse_repeated(table)
     ahead = study.market_of_target.returns().shift(-1)
     forecast = table.pivot(index="date", columns="asset", values="prediction")
     forecast = forecast[[name for name in study.panel.assets if name in forecast]]
@@ -155,8 +165,9 @@ def _positions(
     known = forecast.notna() & returns.notna()
     if not known.any(axis=None):
         raise DataError("no row has a forecast and a return to the next row")
-    low = -1.0 if long_short else 0.0
-    position = (forecast > threshold).astype(float).replace(0.0, low).where(known)
+    out_of_market = -1.0 if long_short else 0.0
+    long = (forecast > threshold).astype(float)
+    position = long.replace(0.0, out_of_market).where(known)
     rows = known.any(axis=1)
     return sample, position[rows], returns[rows].where(known)
 
@@ -164,44 +175,69 @@ def _positions(
 def strategies(
     position: pd.DataFrame, returns: pd.DataFrame, cost: float
 ) -> dict[str, pd.DataFrame]:
-    """Per row with a position (D, A): gross and net return, turnover, and the weights long and
-    short.
+    """Paths of the timed strategy and of buy and hold over the assets of positions (D, A).
+
+    Per row with a position: gross and net return, turnover, and the weights long and short.
     """
+    held = position.notna().any(axis=1)
+    timed = position[held]
+    always_long = timed.notna().astype(float)
+    returns = returns[held].fillna(0.0)
+    share = 1.0 / timed.notna().sum(axis=1)
+    return {
+        TIMED: _path(timed, share, returns, cost),
+        HOLD: _path(always_long, share, returns, cost),
+    }
+
+
+def _path(
+    position: pd.DataFrame, share: pd.Series, returns: pd.DataFrame, cost: float
+) -> pd.DataFrame:
+    """Returns, turnover and weights of positions (D, A), each with the share (D,) of its date."""
     import pandas as pd
 
-    held = position.notna().any(axis=1)
-    position, returns = position[held], returns[held].fillna(0.0)
-    share = 1.0 / position.notna().sum(axis=1)
-    found = {}
-    for name, side in ((TIMED, position), (HOLD, position.notna().astype(float))):
-        weights = side.mul(share, axis=0).fillna(0.0)
-        gross = (weights * returns).sum(axis=1)
-        turnover = weights.diff().fillna(weights).abs().sum(axis=1)
-        parts = {"gross": gross, "net": gross - cost * turnover, "turnover": turnover}
-        parts |= {
-            "long": weights.clip(lower=0.0).sum(axis=1),
-            "short": -weights.clip(upper=0.0).sum(axis=1),
-        }
-        found[name] = pd.DataFrame(parts)
-    return found
+    weights = position.mul(share, axis=0).fillna(0.0)
+    gross = (weights * returns).sum(axis=1)
+    turnover = weights.diff().fillna(weights).abs().sum(axis=1)
+    net = gross - cost * turnover
+    path = {"gross": gross, "net": net, "turnover": turnover}
+    path["long"] = weights.clip(lower=0.0).sum(axis=1)
+    path["short"] = -weights.clip(upper=0.0).sum(axis=1)
+    return pd.DataFrame(path)
 
 
 def _performance(path: pd.DataFrame, rows_per_year: float) -> dict[str, float | int | str]:
-    found: dict[str, float | int | str] = {"n_obs": len(path), "long": path["long"].mean()}
-    found |= {"short": path["short"].mean(), "turnover": path["turnover"].mean() * rows_per_year}
-    for suffix, name in (("", "gross"), ("_net", "net")):
-        returns = path[name].to_numpy()
-        sharpe = mean_over_spread(returns, returns=True) * np.sqrt(rows_per_year)
-        found |= {f"mean{suffix}": returns.mean() * rows_per_year, f"sharpe{suffix}": sharpe}
-        found |= {f"volatility{suffix}": path[name].std() * np.sqrt(rows_per_year)}
-    found["max_drawdown"] = max_drawdown(compounded(path["net"].to_numpy()))
-    steady = "one row" if len(path) < 2 else "returns do not vary"
-    return found | {"reason": f"sharpe: {steady}" if np.isnan(found["sharpe_net"]) else ""}
+    """Performance of a strategy, annual."""
+    root = np.sqrt(rows_per_year)
+    gross = path["gross"].to_numpy()
+    net = path["net"].to_numpy()
+    sharpe_net = mean_over_spread(net, returns=True) * root
+    numbers: dict[str, float | int | str] = {"n_obs": len(path)}
+    numbers["long"] = path["long"].mean()
+    numbers["short"] = path["short"].mean()
+    numbers["turnover"] = path["turnover"].mean() * rows_per_year
+    numbers["mean"] = gross.mean() * rows_per_year
+    numbers["sharpe"] = mean_over_spread(gross, returns=True) * root
+    numbers["volatility"] = path["gross"].std() * root
+    numbers["mean_net"] = net.mean() * rows_per_year
+    numbers["sharpe_net"] = sharpe_net
+    numbers["volatility_net"] = path["net"].std() * root
+    numbers["max_drawdown"] = max_drawdown(compounded(net))
+    numbers["reason"] = ""
+    if np.isnan(sharpe_net):
+        why = "one row" if len(path) < 2 else "returns do not vary"
+        numbers["reason"] = f"sharpe: {why}"
+    return numbers
 
 
 def compounded(returns: np.ndarray) -> np.ndarray:
     """Wealth (n,) from 1; what is lost whole stays lost."""
     return np.cumprod(np.maximum(1.0 + returns, 0.0))
+
+
+def wealth_from_one(returns: np.ndarray) -> np.ndarray:
+    """Wealth (n + 1,) from 1 on the first row on, which no return has yet changed."""
+    return np.append(1.0, compounded(returns))
 
 
 def max_drawdown(wealth: np.ndarray) -> float:
@@ -212,16 +248,27 @@ def max_drawdown(wealth: np.ndarray) -> float:
 
 def _words(timed: pd.Series, hold: pd.Series, cost: float, year: Year) -> list[str]:
     rows = f"{count(int(timed['n_obs']), 'row')} {timed['sample']}"
-    seen = "" if timed["sample"] == OUT else ", which the fit has seen"
+    if timed["sample"] != OUT:
+        rows += ", which the fit has seen"
     sides = f"{percent(timed['long'])} long and {percent(timed['short'])} short on average"
-    turned = f"turnover {number(timed['turnover'], 3)} a year"
-    return [
-        f"Traded on {rows}{seen}, {sides}, it has a Sharpe ratio of {_ratio(timed['sharpe_net'])} after costs of "
-        f"{cost:g} per unit of turnover ({_ratio(timed['sharpe'])} before them, {turned}), buy and hold of "
-        f"{_ratio(hold['sharpe_net'])}; no test was made of the difference.",
-        f"Means, volatilities, Sharpe ratios and turnover are {year.words}, and no risk-free rate is subtracted. "
-        f"The largest drawdown is {percent(timed['max_drawdown'])} beside {percent(hold['max_drawdown'])}.",
-    ]
+    after = _ratio(timed["sharpe_net"])
+    before = _ratio(timed["sharpe"])
+    turnover = number(timed["turnover"], 3)
+    hold_after = _ratio(hold["sharpe_net"])
+    drawdown = percent(timed["max_drawdown"])
+    hold_drawdown = percent(hold["max_drawdown"])
+    costs = f"after costs of {cost:g} per unit of turnover"
+    ratios = (
+        f"Traded on {rows}, {sides}, it has a Sharpe ratio of {after} {costs} "
+        f"({before} before them, turnover {turnover} a year), "
+        f"buy and hold of {hold_after}; no test was made of the difference."
+    )
+    annual = (
+        f"Means, volatilities, Sharpe ratios and turnover are {year.words}, "
+        "and no risk-free rate is subtracted. "
+        f"The largest drawdown is {drawdown} beside {hold_drawdown}."
+    )
+    return [ratios, annual]
 
 
 def _ratio(value: float) -> str:

@@ -92,7 +92,8 @@ def _coefficients(report: Report) -> list[str]:
     for term in table["term"].tolist():
         place.setdefault(term, len(place))
     code = np.array([place[term] for term in table["term"].tolist()], dtype=int)
-    is_zero = ((table["estimate"] == 0.0) & table["p_value"].isna()).to_numpy()
+    has_no_test = table["p_value"].isna()
+    is_zero = ((table["estimate"] == 0.0) & has_no_test).to_numpy()
     is_kept = np.bincount(code, ~is_zero, len(place)) > 0
     kept = [term for term in place if is_kept[place[term]]]
     zero = [term for term in place if not is_kept[place[term]]]
@@ -130,18 +131,17 @@ def _term(report: Report, term: str, rows: pd.DataFrame) -> str:
     estimates = f"estimates {_range(rows, 'estimate')}"
     if noun == "dates" and mean is not None:  # the mean is what was asked for
         errors = f"s.e. {number(mean['std_error'])}, t {t_text(mean['t_stat'])}"
-        return (
-            f"{term}: mean {number(mean['estimate'])} ({errors}) over {len(rows):,} dates, "
-            f"{verdict(mean['p_value'])}; {estimates}."
-        )
+        of_mean = f"mean {number(mean['estimate'])} ({errors})"
+        result = verdict(mean["p_value"])
+        return f"{term}: {of_mean} over {len(rows):,} dates, {result}; {estimates}."
     tested = rows[rows["p_value"].notna()]
-    found = significance(tested, noun) if len(tested) else "is without tests"
+    result = significance(tested, noun) if len(tested) else "is without tests"
     if mean is None:
-        return f"{term} {found}; {estimates}."
+        return f"{term} {result}; {estimates}."
     of_mean = f"mean {number(mean['estimate'])}"
     if len(tested):  # biased estimates have no test
         of_mean += f" (t {t_text(mean['t_stat'])})"
-    return f"{term} {found}; {estimates}, {of_mean}."
+    return f"{term} {result}; {estimates}, {of_mean}."
 
 
 def _mean(report: Report, term: str) -> pd.Series | None:
@@ -227,7 +227,10 @@ def _few_values(report: Report) -> list[str]:
     if not few:
         return []
     rows = panel.valid.sum(axis=0)
-    counts = [f"{panel.assets[i]} {distinct} in {rows[i]:,} rows" for i, distinct in few.items()]
+    counts = []
+    for i, distinct in few.items():
+        asset = panel.assets[i]
+        counts.append(f"{asset} {distinct} in {rows[i]:,} rows")
     first = panel.assets[next(iter(few))]
     whose = first if len(few) == 1 else count(len(few), "asset")
     return [

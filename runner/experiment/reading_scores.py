@@ -30,7 +30,7 @@ def out_of_sample(report: Report) -> list[str]:
     held_out = _held_out(report)
     sentences = [
         _r2_sentence(report, scores, len(held_out)),
-        f"{_rmse_clause(report, scores)}; {_tests_clause(report, scores)}.",
+        f"{_errors_clause(report, scores)}.",
         *_over_paths(report),
         *held_out,
         *_kind(report),
@@ -65,14 +65,17 @@ def _compared(report: Report, r2: float) -> str:
     units = report.scores[report.scores["scope"] == "asset"]
     if len(units) > 1:
         better = int((units["r2"] > 0).sum())
-        text += f", better in {better:,} of {len(units):,} {plural(unit_noun(units))}"
+        noun = plural(unit_noun(units))
+        text += f", better in {better:,} of {len(units):,} {noun}"
     return text
 
 
-def _rmse_clause(report: Report, scores: pd.Series) -> str:
+def _errors_clause(report: Report, scores: pd.Series) -> str:
+    """RMSE beside that of the benchmark, and whether the two differ by more than chance."""
     ours = number(scores["rmse"])
     benchmark = number(scores["rmse_naive"])
-    return f"RMSE is {ours} beside {benchmark} of the {report.benchmark}"
+    tests = _tests_clause(report, scores)
+    return f"RMSE is {ours} beside {benchmark} of the {report.benchmark}; {tests}"
 
 
 def _tests_clause(report: Report, scores: pd.Series) -> str:
@@ -82,10 +85,10 @@ def _tests_clause(report: Report, scores: pd.Series) -> str:
     diebold_mariano = _diebold_mariano(scores)
     if scores["cw_reason"]:
         return f"{diebold_mariano} (no Clark-West test of nested models: {scores['cw_reason']})"
-    found = "finds a" if scores["cw_p_value"] < LEVEL else "finds no"
+    outcome = "finds a" if scores["cw_p_value"] < LEVEL else "finds no"
     test = f"t {t_text(scores['cw_stat'])}, p {p_text(scores['cw_p_value'])}, one-sided"
     return (
-        f"{diebold_mariano}, Clark-West ({test}) {found} gain over the {report.benchmark}, "
+        f"{diebold_mariano}, Clark-West ({test}) {outcome} gain over the {report.benchmark}, "
         "which the model contains"
     )
 
@@ -97,7 +100,10 @@ def _diebold_mariano(scores: pd.Series) -> str:
     if scores["dm_p_value"] >= LEVEL:
         return f"Diebold-Mariano ({test}) does not tell their squared errors apart at 5 %"
     smaller = "model" if scores["dm_stat"] > 0.0 else "benchmark"
-    return f"Diebold-Mariano ({test}) tells their squared errors apart at 5 %, smaller of the {smaller}"
+    return (
+        f"Diebold-Mariano ({test}) tells their squared errors apart at 5 %, "
+        f"smaller of the {smaller}"
+    )
 
 
 def _over_paths(report: Report) -> list[str]:
@@ -122,8 +128,7 @@ def _held_out(report: Report) -> list[str]:
         rows = count(int(scores["n_obs"]), "row")
         sentences.append(
             "The hold-out, which is in none of the above, has an R2 of "
-            f"{number(scores['r2'])} ({rows}); "
-            f"{_rmse_clause(report, scores)}; {_tests_clause(report, scores)}."
+            f"{number(scores['r2'])} ({rows}); {_errors_clause(report, scores)}."
         )
     return sentences
 

@@ -231,9 +231,10 @@ def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
     else:
         path = fold.path[position].astype(np.int16)
     means = train_means(panel, fold.train)
+    names = pd.Categorical.from_codes(asset.astype(np.int32), panel.assets)
     columns = {
         "date": panel.dates[row],
-        "asset": pd.Categorical.from_codes(asset.astype(np.int32), panel.assets),
+        "asset": names,
         "path": path,
         "y": panel.scored[row, asset],
         "prediction": forecasts[position, asset],

@@ -96,11 +96,8 @@ def scores_by_year(predictions: pd.DataFrame) -> pd.DataFrame:
     path_and_date = path * len(dates) + date
     rank_of_date = rank_correlations(forecast, y, path_and_date, paths * len(dates))
     rank_ic = _mean_by_year(rank_of_date, np.tile(year_of_date, paths), shape)
-    scores = {
-        "r2": r2.reshape(shape).mean(axis=0),
-        "rmse": rmse.reshape(shape).mean(axis=0),
-        "rank_ic": rank_ic.mean(axis=0),
-    }
+    of_paths = {"r2": r2.reshape(shape), "rmse": rmse.reshape(shape), "rank_ic": rank_ic}
+    scores = {name: values.mean(axis=0) for name, values in of_paths.items()}
     return pd.DataFrame(scores, index=np.arange(first, first + span))
 
 

@@ -11,36 +11,41 @@ import numpy as np
 
 
 def holm(p: np.ndarray, m: int | None = None) -> np.ndarray:
-    """Step-down of Holm (1979): the chance of any false rejection, however the tests depend on each
-    other.
+    """Holm (1979), step-down: the chance of any false rejection, under any dependence of the tests.
 
     Raises:
         ValueError: as `trials`.
     """
     order, known, m = _sorted(p, m)
-    return _back(p, order, np.maximum.accumulate((m - np.arange(len(known))) * known))
+    left = m - np.arange(len(known))  # tests that are not rejected yet
+    return _back(p, order, np.maximum.accumulate(left * known))
 
 
 def benjamini_hochberg(p: np.ndarray, m: int | None = None) -> np.ndarray:
-    """Step-up of Benjamini and Hochberg (1995): the expected share of false ones among the
-    rejections, for tests that are independent or positively dependent.
+    """Benjamini and Hochberg (1995), step-up: the expected share of false rejections.
+
+    For tests that are independent or positively dependent.
 
     Raises:
         ValueError: as `trials`.
     """
     order, known, m = _sorted(p, m)
-    steps = known * m / np.arange(1, len(known) + 1)
-    return _back(p, order, np.minimum.accumulate(steps[::-1])[::-1])
+    rank = np.arange(1, len(known) + 1)
+    steps = known * m / rank
+    from_largest = np.minimum.accumulate(steps[::-1])
+    return _back(p, order, from_largest[::-1])
 
 
 def benjamini_yekutieli(p: np.ndarray, m: int | None = None) -> np.ndarray:
-    """Benjamini and Yekutieli (2001): the same under any dependence, dearer by `harmonic(m)`.
+    """Benjamini and Yekutieli (2001): the same under any dependence, times `harmonic(m)`.
 
     Raises:
         ValueError: as `trials`.
     """
     m = trials(p, m)
-    return np.minimum(benjamini_hochberg(p, m) * harmonic(m), 1.0) if len(p) else np.empty(0)
+    if not len(p):
+        return np.empty(0)
+    return np.minimum(benjamini_hochberg(p, m) * harmonic(m), 1.0)
 
 
 def harmonic(m: int) -> float:
@@ -59,23 +64,23 @@ def trials(p: np.ndarray, m: int | None) -> int:
         raise ValueError(
             f"m: given {m} trials with {len(p)} p-values; allowed: at least as many as p-values"
         )
-    if ((p < 0.0) | (p > 1.0)).any():
-        raise ValueError(
-            f"p: given {p[(p < 0.0) | (p > 1.0)][0]:g}; allowed: 0 to 1, or NaN where not known"
-        )
+    outside = p[(p < 0.0) | (p > 1.0)]
+    if len(outside):
+        raise ValueError(f"p: given {outside[0]:g}; allowed: 0 to 1, or NaN where not known")
     return len(p) if m is None else m
 
 
 def _sorted(p: np.ndarray, m: int | None) -> tuple[np.ndarray, np.ndarray, int]:
-    """Positions of the known p-values from the smallest on, these values, and the number of
-    trials.
-    """
-    p, m = np.asarray(p, dtype=float), trials(p, m)
-    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]  # NaN are sorted last
+    """Positions of the known p-values, the smallest first; these values; the number of trials."""
+    p = np.asarray(p, dtype=float)
+    m = trials(p, m)
+    known = int(np.isfinite(p).sum())
+    order = np.argsort(p, kind="stable")[:known]  # NaN are sorted last
     return order, p[order], m
 
 
 def _back(p: np.ndarray, order: np.ndarray, adjusted: np.ndarray) -> np.ndarray:
-    found = np.full(len(p), np.nan)
-    found[order] = np.minimum(adjusted, 1.0)
-    return found
+    """The adjusted p-values in the places of p, at most 1."""
+    p_adjusted = np.full(len(p), np.nan)
+    p_adjusted[order] = np.minimum(adjusted, 1.0)
+    return p_adjusted

@@ -26,9 +26,7 @@ class Hurdles(NamedTuple):
 
 
 class Track(NamedTuple):
-    """Of returns (n,): Sharpe ratio, skewness and kurtosis (3 for a normal), both by moments
-    without correction.
-    """
+    """Of n returns: Sharpe ratio, skewness and kurtosis (3 for a normal), by plain moments."""
 
     n: int
     sharpe: float
@@ -37,8 +35,9 @@ class Track(NamedTuple):
 
 
 def hurdles(p: np.ndarray, level: float = 0.05, m: int | None = None) -> Hurdles:
-    """The cut-offs of Harvey, Liu and Zhu (2016) for m trials with these p-values (n,), NaN where
-    not known.
+    """The cut-offs of Harvey, Liu and Zhu (2016) for m trials with p-values (n,).
+
+    A p-value that is not known is NaN.
 
     Bonferroni's is the |t| of p = level / m. That of Holm is what the first trial that it does not
     reject would have needed, the highest of its rejections having been dearer; that of BHY
@@ -51,12 +50,21 @@ def hurdles(p: np.ndarray, level: float = 0.05, m: int | None = None) -> Hurdles
     m = trials(p, m)
     if m < 1:
         raise ValueError("m: given 0 trials; allowed: at least one")
-    by_holm, by_bhy = (
-        int((holm(p, m) < level).sum()),
-        int((benjamini_yekutieli(p, m) < level).sum()),
+    rejected_by_holm = int((holm(p, m) < level).sum())
+    rejected_by_bhy = int((benjamini_yekutieli(p, m) < level).sum())
+    holm_step = max(m - rejected_by_holm, 1)
+    bhy_step = m * harmonic(m) / max(rejected_by_bhy, 1)
+    return Hurdles(
+        single=_critical(level),
+        bonferroni=_critical(level / m),
+        holm=_critical(level / holm_step),
+        bhy=_critical(level / bhy_step),
     )
-    steps = [1, m, max(m - by_holm, 1), m * harmonic(m) / max(by_bhy, 1)]
-    return Hurdles(*[_normal(1.0 - level / step / 2.0) for step in steps])
+
+
+def _critical(p: float) -> float:
+    """The |t| of a two-sided p-value."""
+    return _normal(1.0 - p / 2.0)
 
 
 def track(returns: np.ndarray) -> Track:
@@ -69,17 +77,17 @@ def track(returns: np.ndarray) -> Track:
 
     x = np.asarray(returns, dtype=float)
     x = x[np.isfinite(x)]
-    if len(x) < 2:
-        raise ValueError(f"returns: given {len(x)}; allowed: at least 2")
+    n = len(x)
+    if n < 2:
+        raise ValueError(f"returns: given {n}; allowed: at least 2")
     ratio = mean_over_spread(x, returns=True)
     if np.isnan(ratio):
-        return Track(len(x), ratio, np.nan, np.nan)
-    return Track(len(x), ratio, float(skew(x)), float(kurtosis(x, fisher=False)))
+        return Track(n, ratio, np.nan, np.nan)
+    return Track(n, ratio, float(skew(x)), float(kurtosis(x, fisher=False)))
 
 
 def expected_maximum(trials: float, variance: float) -> float:
-    """Expected largest Sharpe ratio of so many independent trials without skill, whose ratios have
-    this variance.
+    """Expected largest Sharpe ratio of independent trials without skill, of this variance.
 
     sqrt(V) ((1 - g) Z(1 - 1/N) + g Z(1 - 1/(N e))), g of Euler and Mascheroni (Bailey and Lopez de
     Prado 2014), an approximation for N from about 5 on; zero for one trial.
@@ -93,30 +101,31 @@ def expected_maximum(trials: float, variance: float) -> float:
         )
     if trials == 1:
         return 0.0
-    high, higher = _normal(1.0 - 1.0 / trials), _normal(1.0 - 1.0 / (trials * np.e))
-    return float(np.sqrt(variance) * ((1.0 - EULER) * high + EULER * higher))
+    high = _normal(1.0 - 1.0 / trials)
+    higher = _normal(1.0 - 1.0 / (trials * np.e))
+    standard = (1.0 - EULER) * high + EULER * higher
+    return float(np.sqrt(variance) * standard)
 
 
 def probabilistic_sharpe(of: Track, benchmark: float = 0.0) -> float:
-    """Confidence that the true Sharpe ratio is above the benchmark (Bailey and Lopez de Prado
-    2012).
+    """Confidence that the true Sharpe ratio is above the benchmark.
 
     Z((S - S*) sqrt(n - 1) / sqrt(1 - skew S + (kurtosis - 1) / 4 S^2)), for returns without serial
-    correlation.
+    correlation (Bailey and Lopez de Prado 2012).
     """
     from scipy.special import ndtr
 
     spread = _spread(of)
-    return (
-        float(ndtr((of.sharpe - benchmark) * np.sqrt(of.n - 1.0) / spread))
-        if spread > 0.0
-        else float("nan")
-    )
+    if not spread > 0.0:
+        return float("nan")
+    distance = (of.sharpe - benchmark) * np.sqrt(of.n - 1.0)
+    return float(ndtr(distance / spread))
 
 
 def deflated_sharpe(of: Track, trials: float, variance: float) -> float:
-    """Confidence that the true ratio is above zero, given that it is the best of so many trials
-    (Bailey and Lopez de Prado 2014): `probabilistic_sharpe` against `expected_maximum`. Trials that
+    """Confidence that the true ratio is above zero, given that it is the best of many trials.
+
+    `probabilistic_sharpe` against `expected_maximum` (Bailey and Lopez de Prado 2014). Trials that
     resemble each other count as fewer; counted whole, as here, the bar is too high rather than too
     low.
 
@@ -128,11 +137,14 @@ def deflated_sharpe(of: Track, trials: float, variance: float) -> float:
 
 def _spread(of: Track) -> float:
     """Standard deviation of the estimated ratio, times sqrt(n - 1)."""
-    squared = 1.0 - of.skew * of.sharpe + (of.kurtosis - 1.0) / 4.0 * of.sharpe**2
+    asymmetry = of.skew * of.sharpe
+    tails = (of.kurtosis - 1.0) / 4.0 * of.sharpe**2
+    squared = 1.0 - asymmetry + tails
     return float(np.sqrt(squared)) if squared > 0.0 else float("nan")
 
 
 def _normal(share: float) -> float:
+    """The quantile of the standard normal distribution."""
     from scipy.special import ndtri
 
     return float(ndtri(share))

@@ -43,15 +43,12 @@ class Influence(NamedTuple):
 
 
 def influence(study: Study) -> Influence:
-    """Influence of each date on the headline estimates of the study, those of
-    `runner.models.fit.headline`.
-    """
+    """Influence of each date on the headline estimates of the study (`runner.models.fit.headline`)."""
     return influence_of(study.panel, study.model, study.fit)
 
 
 def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
-    """First-order influence of each date on the headline estimates of a fit on every row of the
-    panel.
+    """First-order influence of each date on the headline estimates of a fit on the whole panel.
 
     The influence of date t on one regression is (X'X)^-1 sum over its cells of x u, with the
     weights and less the fixed effects of the fit; its sum over dates is zero, and that of its
@@ -73,16 +70,20 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
         names = None if model.regressors is None else [*model.regressors, *added]
         panel = extended(panel, fit.components)
         model = replace(model, components=0, regressors=names)
-    by_date = model.by == "date"
-    dates, own, reason = _over_dates(panel, fit) if by_date else _over_units(panel, model, fit)
+    if model.by == "date":
+        dates, own, reason = _over_dates(panel, fit)
+    else:
+        dates, own, reason = _over_units(panel, model, fit)
     if reason:
         return Influence(None, reason=reason)
     estimates = _headline_estimates(fit)
+    terms = list(estimates.index)
+    own_dates = panel.dates[own]
     contributions = dates.influence + dates.share * estimates.to_numpy(dtype=float)
     return Influence(
-        _frame(dates.influence[own], panel.dates[own], list(estimates.index)),
-        _frame(contributions[own], panel.dates[own], list(estimates.index)),
-        doubts(panel, model, estimates, dates, own),
+        series=_frame(dates.influence[own], own_dates, terms),
+        contributions=_frame(contributions[own], own_dates, terms),
+        doubts=doubts(panel, model, estimates, dates, own),
     )
 
 
@@ -104,17 +105,21 @@ def _over_dates(panel: Panel, fit: Fit) -> tuple[Dates, np.ndarray, str]:
     """Of the mean over dates; the dates (T,) with estimates; the reason where there is nothing."""
     table = fit.coefficients[fit.coefficients["scope"] == "date"]
     terms = list(dict.fromkeys(table["term"]))
-    path = table["estimate"].to_numpy(dtype=float).reshape(-1, len(terms))
-    own = fit.quality["unit"].isin(set(table["unit"])).to_numpy()
-    values = np.zeros((len(panel.dates), len(terms)))
-    share = np.zeros_like(values)
+    estimates = table["estimate"].to_numpy(dtype=float)
+    path = estimates.reshape(-1, len(terms))
+    n = len(path)
+    estimated = set(table["unit"])
+    own = fit.quality["unit"].isin(estimated).to_numpy()
+    influences = np.zeros((len(panel.dates), len(terms)))
+    share = np.zeros_like(influences)
     none = np.full(len(terms), np.nan)
-    if len(path) < 2:
-        found = f"{len(path)} date with estimates; a mean over dates needs 2"
-        return Dates(values, share, none, none), own, found
-    values[own] = (path - path.mean(axis=0)) / len(path)
-    share[own] = 1.0 / len(path)
-    return Dates(values, share, np.zeros(len(terms)), none), own, ""
+    if n < 2:
+        reason = f"{n} date with estimates; a mean over dates needs 2"
+        return Dates(influences, share, none, none), own, reason
+    influences[own] = (path - path.mean(axis=0)) / n
+    share[own] = 1.0 / n
+    no_bias = np.zeros(len(terms))
+    return Dates(influences, share, no_bias, none), own, ""
 
 
 def _over_units(panel: Panel, model: Regression, fit: Fit) -> tuple[Dates, np.ndarray, str]:
@@ -126,16 +131,17 @@ def _over_units(panel: Panel, model: Regression, fit: Fit) -> tuple[Dates, np.nd
     weights = weights_of(model, panel, rows)
     single = fit.coefficients["scope"] != "mean"
     estimated = set(fit.coefficients.loc[single, "unit"])
-    group = [unit for unit in units(panel, rows, model.by) if unit.name in estimated]
+    by_asset = model.by == "asset" or "asset" in model.effects
     seen = np.zeros(len(rows), dtype=bool)
-    parts = []
-    for unit in group:
+    of_units = []
+    for unit in units(panel, rows, model.by):
+        if unit.name not in estimated:
+            continue
         pool = _pool(panel, model, unit, weights, fit.params[unit.assets[0]])
-        by_asset = model.by == "asset" or "asset" in model.effects
-        parts.append(dates_of(pool, panel.horizon, by_asset))
+        of_units.append(dates_of(pool, panel.horizon, by_asset))
         seen |= pool.use.any(axis=1)
-    stacked = [np.mean(column, axis=0) for column in zip(*parts, strict=True)]
-    return Dates(*stacked), seen, ""
+    means = [np.mean(column, axis=0) for column in zip(*of_units, strict=True)]
+    return Dates(*means), seen, ""
 
 
 def _pool(
@@ -147,37 +153,46 @@ def _pool(
     from runner.numerics.moments import shift_of
     from runner.numerics.within import Cells, within
 
-    own = slice(None) if len(unit.assets) == panel.y.shape[1] else unit.assets
-    X, y, use = regressors(panel, model.regressors)[:, own], panel.y[:, own], panel.valid[:, own]
+    is_everything = len(unit.assets) == panel.y.shape[1]
+    own = slice(None) if is_everything else unit.assets  # a slice copies nothing
+    X = regressors(panel, model.regressors)[:, own]
+    y = panel.y[:, own]
+    use = panel.valid[:, own]
     w = None if weights is None else weights[:, own]
-    pool = Pool(X, y, use, b, np.empty((0, 0)), w, member=panel.dummies(model.regressors)[own])
+    member = panel.dummies(model.regressors)[own]
+    pool = Pool(X, y, use, b, np.empty((0, 0)), w, member=member)
     if model.estimator == "logit":
         from runner.estimators.logit import as_least_squares
 
         return as_least_squares(pool, model.constant)
     if not model.effects:
         return pool
-    left = within(Cells(X, y, use, w), model.effects, shift_of(X, y, use)[0, 0])
+    shift = shift_of(X, y, use)[0, 0]
+    left = within(Cells(X, y, use, w), model.effects, shift)
     return pool._replace(alpha=left.alpha, delta=left.delta, absorbed=left.absorbed)
 
 
 def dates_of(pool: Pool, horizon: int, by_asset: bool) -> Dates:
-    """What each date does to one regression; `by_asset` where the means of each asset are taken
-    off.
+    """Influence of each date on one regression.
 
-    Then the bias is the sum of those of the assets, else that of the sums by date.
+    Args:
+        by_asset: whether the means of each asset are taken off. Then the bias is the sum of those
+            of the assets, else that of the sums by date.
     """
 
     bread = _bread(pool)
     T, k = len(pool.y), len(pool.b)
-    influences, share, sums = np.zeros((T, k)), np.zeros((T, k)), np.zeros((T, k))
+    influences = np.zeros((T, k))
+    share = np.zeros((T, k))
+    sums = np.zeros((T, k))
     residual = np.zeros(T)
     for part, z, u in pool.blocks(slice(0, T)):
         a = np.matmul(bread, z)
         influences[part] = np.einsum("tkn,tn->tk", a, u)
         share[part] = np.einsum("tkn,tkn->tk", a, a)
         sums[part] = a.sum(axis=2)
-        residual[part] = u.sum(axis=1) / np.maximum(pool.use[part].sum(axis=1), 1)
+        cells = np.maximum(pool.use[part].sum(axis=1), 1)
+        residual[part] = u.sum(axis=1) / cells
     share /= share.sum(axis=0)
     if by_asset:
         chunks = [series_of(a, u, use, horizon) for a, u, use in _by_asset(pool, bread)]
@@ -186,8 +201,9 @@ def dates_of(pool: Pool, horizon: int, by_asset: bool) -> Dates:
         chunks = [series_of(sums[:, None], residual[:, None], used, horizon)]
     bias = np.sum([chunk.bias for chunk in chunks], axis=0)
     weight = np.sum([chunk.weight for chunk in chunks], axis=0)
-    product = np.sum([chunk.persistence * chunk.weight for chunk in chunks], axis=0)
-    return Dates(influences, share, bias, product / np.where(weight > 0.0, weight, np.nan))
+    weighted = np.sum([chunk.persistence * chunk.weight for chunk in chunks], axis=0)
+    persistence = weighted / np.where(weight > 0.0, weight, np.nan)
+    return Dates(influences, share, bias, persistence)
 
 
 def _bread(pool: Pool) -> np.ndarray:
@@ -197,29 +213,35 @@ def _bread(pool: Pool) -> np.ndarray:
     for _, z, _ in pool.blocks(slice(0, len(pool.y))):
         moments += np.matmul(z, z.swapaxes(1, 2)).sum(axis=0)
     length = np.sqrt(np.diag(moments))
-    return np.linalg.inv(moments / np.outer(length, length)) / np.outer(length, length)
+    lengths = np.outer(length, length)
+    return np.linalg.inv(moments / lengths) / lengths
 
 
 def _by_asset(pool: Pool, bread: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Effective regressors (T, n, k), residuals (T, n) and cells in use (T, n) of some assets at a
-    time.
-    """
+    """Effective regressors (T, n, k), residuals and cells in use (T, n), a few assets at a time."""
     T, N = pool.y.shape
-    size = max(CELLS // (T * len(pool.b)), 1)
+    k = len(pool.b)
+    size = max(CELLS // (T * k), 1)
     for start in range(0, N, size):
-        own = slice(start, min(start + size, N))
-        alpha, member, weights = pool.alpha, pool.member, pool.weights
-        part = pool._replace(
-            X=pool.X[:, own],
-            y=pool.y[:, own],
-            use=pool.use[:, own],
-            alpha=None if alpha is None else alpha[own],
-            member=None if member is None else member[own],
-            weights=None if weights is None else weights[:, own],
-        )
-        a = np.empty((T, part.y.shape[1], len(pool.b)))
+        part = _assets_of(pool, slice(start, min(start + size, N)))
+        a = np.empty((T, part.y.shape[1], k))
         residual = np.empty(part.y.shape)
         for rows, z, u in part.blocks(slice(0, T)):
             a[rows] = np.matmul(bread, z).swapaxes(1, 2)
             residual[rows] = u
         yield a, residual, part.use
+
+
+def _assets_of(pool: Pool, own: slice) -> Pool:
+    """The same regression on some of its assets."""
+    alpha = pool.alpha
+    member = pool.member
+    weights = pool.weights
+    return pool._replace(
+        X=pool.X[:, own],
+        y=pool.y[:, own],
+        use=pool.use[:, own],
+        alpha=None if alpha is None else alpha[own],
+        member=None if member is None else member[own],
+        weights=None if weights is None else weights[:, own],
+    )

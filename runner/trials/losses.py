@@ -1,11 +1,9 @@
-"""Which of several forecasts may be the best, and whether any is better than a benchmark, from
-their losses.
-"""
+"""Which of several forecasts may be the best, and whether any beats a benchmark, by losses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -16,13 +14,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_PAIRED = 400  # models, each pair of which is compared
+SET_SIZE = 0.1  # asked of arch; the p-values do not depend on it
 NUMBERS = 20_000_000  # pairs times draws that arch holds some arrays of, 160 MB each
+SAME_TARGET = 1e-9  # relative; targets of jobs that differ by more are not the same
 FEWEST = 20  # dates of losses, below which a bootstrap says nothing
 
 
 class Superior(NamedTuple):
-    """p-values that no model is better than the benchmark: Hansen's bounds and the consistent one;
-    what was drawn.
+    """p-values that no model is better than the benchmark, and what was drawn.
+
+    Attributes:
+        lower, consistent, upper: Hansen's bounds and the consistent p-value between them.
+        dates, block: of the losses, and of a block.
     """
 
     lower: float
@@ -33,33 +36,38 @@ class Superior(NamedTuple):
 
 
 def block_of(dates: int, horizon: int, block: int | None) -> int:
-    """Mean block of the stationary bootstrap: the one given, or the larger of the horizon and the
-    cube root of the dates."""
-    return block or max(horizon, round(dates ** (1.0 / 3.0)))
+    """Mean block of the stationary bootstrap, in dates: the one given, or what the data ask.
+
+    That is the larger of the horizon and the cube root of the dates.
+    """
+    if block:
+        return block
+    return max(horizon, round(dates ** (1.0 / 3.0)))
 
 
 def may_be_best(losses: pd.DataFrame, draws: int, block: int, seed: int) -> pd.Series:
-    """p-value by model in the confidence set of Hansen, Lunde and Nason (2011) over losses (T, S),
-    by arch.
+    """p-value by model in the confidence set of Hansen, Lunde and Nason (2011), losses (T, S).
 
-    Stationary bootstrap, statistic R, with as many of the draws as `paired_draws` says. Beyond 400
-    models it is max, whose power is poor where most models are bad. Models with the same losses
-    share a p-value: arch divides by the error of their difference.
+    By arch. Stationary bootstrap, statistic R, with as many of the draws as `paired_draws` says.
+    Beyond 400 models it is max, whose power is poor where most models are bad. Models with the same
+    losses share a p-value: arch divides by the error of their difference.
     """
     import pandas as pd
     from arch.bootstrap import MCS
 
     values = losses.to_numpy(dtype=float)
     _, first, same = np.unique(values, axis=1, return_index=True, return_inverse=True)
-    order = np.sort(first)
+    different = np.sort(first)
+    models = len(different)
     p = np.ones(1)
-    if len(order) > 1:
-        paired = len(order) <= MOST_PAIRED
-        fewer = paired_draws(len(order), draws) if paired else draws
-        tested = MCS(values[:, order], 0.1, fewer, block, "R" if paired else "max", seed=seed)
-        tested.compute()
-        p = tested.pvalues["Pvalue"].sort_index().to_numpy()
-    own = np.searchsorted(order, first[same.ravel()])
+    if models > 1:
+        paired = models <= MOST_PAIRED
+        size = paired_draws(models, draws) if paired else draws
+        method: Literal["R", "max"] = "R" if paired else "max"
+        test = MCS(values[:, different], SET_SIZE, size, block, method, seed=seed)
+        test.compute()
+        p = test.pvalues["Pvalue"].sort_index().to_numpy()
+    own = np.searchsorted(different, first[same.ravel()])
     return pd.Series(p[own], losses.columns)
 
 
@@ -71,8 +79,9 @@ def paired_draws(models: int, draws: int) -> int:
 def superior(
     gains: np.ndarray, draws: int = 1000, block: int | None = None, seed: int = 0, horizon: int = 1
 ) -> Superior:
-    """Test for superior predictive ability (Hansen 2005) of gains (T, S): loss of the benchmark
-    less that of a model.
+    """Test for superior predictive ability (Hansen 2005) of gains (T, S).
+
+    A gain is the loss of the benchmark less that of a model.
 
     The null: no model is better than its benchmark. Stationary bootstrap by arch, which does not
     divide the gains by their errors; so each is divided by its own beforehand, the studentised test
@@ -84,41 +93,62 @@ def superior(
     from arch.bootstrap import SPA
 
     gains = np.asarray(gains, dtype=float)
-    if len(gains) < FEWEST:
-        raise DataError(f"losses: {len(gains)} dates common to all; needs {FEWEST}")
-    chosen = block_of(len(gains), horizon, block)
-    error = np.sqrt(np.maximum(long_run_variance(gains, chosen), 0.0))
-    varies = ~rounding_alone(error, np.sqrt((gains**2).mean(axis=0)), COMPUTED, lambda: False)
+    dates = len(gains)
+    if dates < FEWEST:
+        raise DataError(f"losses: {dates} dates common to all; needs {FEWEST}")
+    length = block_of(dates, horizon, block)
+    error = np.sqrt(np.maximum(long_run_variance(gains, length), 0.0))
+    size = np.sqrt((gains**2).mean(axis=0))
+    varies = ~rounding_alone(error, size, COMPUTED, _no_quotients)
     if not varies.any():
         raise DataError("losses: no forecast differs from its benchmark")
-    unit = gains[:, varies] / error[varies]
-    tested = SPA(np.zeros(len(unit)), -unit, chosen, draws, seed=seed)
-    tested.compute()
-    p = tested.pvalues
-    return Superior(float(p["lower"]), float(p["consistent"]), float(p["upper"]), len(unit), chosen)
+    studentised = gains[:, varies] / error[varies]
+    test = SPA(np.zeros(dates), -studentised, length, draws, seed=seed)
+    test.compute()
+    p = test.pvalues
+    return Superior(
+        lower=float(p["lower"]),
+        consistent=float(p["consistent"]),
+        upper=float(p["upper"]),
+        dates=dates,
+        block=length,
+    )
+
+
+def _no_quotients() -> bool:
+    """Gains are differences of squares, never quotients of prices."""
+    return False
 
 
 def long_run_variance(x: np.ndarray, block: int) -> np.ndarray:
-    """Variance (S,) of sqrt(T) times the mean of x (T, S) under the stationary bootstrap (Politis
-    and Romano 1994).
+    """Variance (S,) of sqrt(T) times the mean of x (T, S) under the stationary bootstrap.
 
-    Autocovariances, weighted by (1 - l/T) q^l + l/T q^(T - l) with q = 1 - 1 / block.
+    Autocovariances, weighted by (1 - l/T) q^l + l/T q^(T - l) with q = 1 - 1 / block (Politis and
+    Romano 1994).
     """
     from scipy.fft import irfft, next_fast_len, rfft
 
-    T, q = len(x), 1.0 - 1.0 / block
+    T = len(x)
+    q = 1.0 - 1.0 / block
     length = next_fast_len(2 * T)
-    power = np.abs(rfft(x - x.mean(axis=0), length, axis=0)) ** 2
+    away = x - x.mean(axis=0)
+    power = np.abs(rfft(away, length, axis=0)) ** 2
     covariance = irfft(power, length, axis=0)[:T] / T
     lag = np.arange(T)
-    weight = (1.0 - lag / T) * q**lag + lag / T * q ** (T - lag)
+    forward = (1.0 - lag / T) * q**lag
+    around = lag / T * q ** (T - lag)  # the sample is a circle
+    weight = forward + around
     weight[0] = 0.5
     return np.asarray(2.0 * weight @ covariance)
 
 
 class Losses(NamedTuple):
-    """Mean squared errors (dates, jobs) over the assets of each date, those of the benchmarks, and
-    jobs left out with the reason."""
+    """Mean squared errors over the assets of each date.
+
+    Attributes:
+        ours, benchmark: frames (dates, jobs), of the forecasts and of their benchmarks.
+        left_out: jobs left out, with the reason.
+    """
 
     ours: pd.DataFrame
     benchmark: pd.DataFrame
@@ -126,8 +156,7 @@ class Losses(NamedTuple):
 
 
 def losses_of(predictions: Mapping[str, pd.DataFrame]) -> Losses:
-    """Losses of the predictions of several jobs on the cells (date, asset) that all of them
-    forecast.
+    """Losses of the predictions of several jobs on the cells (date, asset) that all forecast.
 
     A hold-out beside other folds is left alone. Jobs with several forecasts of a row, with none, or
     with another target than the first, are left out.
@@ -136,32 +165,48 @@ def losses_of(predictions: Mapping[str, pd.DataFrame]) -> Losses:
 
     from runner.validation.scores import open_rows
 
-    tables, left_out, common, y = {}, {}, None, None
-    for name, table in predictions.items():
-        own = open_rows(table).set_index(["date", "asset"])[["y", "prediction", "benchmark"]]
-        if not len(own) or not own.index.is_unique:
-            left_out[name] = "several forecasts of a row" if len(own) else "no forecast"
+    tables: dict[str, pd.DataFrame] = {}
+    left_out = {}
+    y = None
+    common = pd.Index([])
+    for name, predictions_of_job in predictions.items():
+        table = open_rows(predictions_of_job).set_index(["date", "asset"])
+        table = table[["y", "prediction", "benchmark"]]
+        if not len(table):
+            left_out[name] = "no forecast"
             continue
-        shared = own.index if common is None else common.intersection(own.index)
-        if y is not None and not np.allclose(
-            own["y"].reindex(shared), y.reindex(shared), rtol=1e-9, atol=0.0
-        ):
+        if not table.index.is_unique:
+            left_out[name] = "several forecasts of a row"
+            continue
+        shared = common.intersection(table.index) if tables else table.index
+        if y is None:
+            y = table["y"]
+        elif not _same_target(table["y"].reindex(shared), y.reindex(shared)):
             left_out[name] = "another target than the first job"
             continue
-        y = own["y"] if y is None else y
-        tables[name], common = own, shared
-    if common is None or not len(common):
-        return Losses(
-            pd.DataFrame(),
-            pd.DataFrame(),
-            left_out | dict.fromkeys(tables, "no row that all forecast"),
-        )
-    code, dates = pd.factorize(common.get_level_values("date"), sort=True)
-    columns: dict[str, dict[str, np.ndarray]] = {"prediction": {}, "benchmark": {}}
-    for name, own in tables.items():
-        cells = own.reindex(common)
-        for what, column in columns.items():
-            error = (cells["y"] - cells[what]).to_numpy(dtype=float) ** 2
-            column[name] = np.bincount(code, weights=error) / np.bincount(code)
-    ours, benchmark = (pd.DataFrame(column, index=dates) for column in columns.values())
-    return Losses(ours, benchmark, left_out)
+        tables[name] = table
+        common = shared
+    if not len(common):
+        no_row = dict.fromkeys(tables, "no row that all forecast")
+        return Losses(pd.DataFrame(), pd.DataFrame(), left_out | no_row)
+    date, dates = pd.factorize(common.get_level_values("date"), sort=True)
+    ours = {}
+    benchmark = {}
+    for name, table in tables.items():
+        cells = table.reindex(common)
+        y = cells["y"]
+        ours[name] = _mean_squares(y - cells["prediction"], date)
+        benchmark[name] = _mean_squares(y - cells["benchmark"], date)
+    of_ours = pd.DataFrame(ours, index=dates)
+    of_benchmark = pd.DataFrame(benchmark, index=dates)
+    return Losses(of_ours, of_benchmark, left_out)
+
+
+def _same_target(y: pd.Series, other: pd.Series) -> bool:
+    return np.allclose(y, other, rtol=SAME_TARGET, atol=0.0)
+
+
+def _mean_squares(errors: pd.Series, date: np.ndarray) -> np.ndarray:
+    """Mean squared error of the cells of each date; `date` is the number of that of each cell."""
+    squares = errors.to_numpy(dtype=float) ** 2
+    return np.bincount(date, weights=squares) / np.bincount(date)

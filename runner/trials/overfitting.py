@@ -42,14 +42,13 @@ class Overfitting(NamedTuple):
 
 
 def overfitting(returns: np.ndarray, blocks: int = 16) -> Overfitting:
-    """Probability of backtest overfitting of returns (T, S) of S strategies (Bailey, Borwein, Lopez
-    de Prado and Zhu 2017).
+    """Probability of backtest overfitting of returns (T, S) of S strategies.
 
-    Rows are cut into `blocks` adjacent parts, as equal as can be. Every half of them is once the
-    sample, in which the strategy of the highest Sharpe ratio (ddof 1) is chosen, and the rest ranks
-    it: rank / (S + 1), equal ones sharing their mean, and its logit. A strategy that does not vary
-    on a half has the ratio zero there. Rows on which a strategy has no return are left out and
-    counted.
+    Bailey, Borwein, Lopez de Prado and Zhu (2017), combinatorially symmetric cross-validation. Rows
+    are cut into `blocks` adjacent parts, as equal as can be. Every half of them is once the sample,
+    in which the strategy of the highest Sharpe ratio (ddof 1) is chosen, and the rest ranks it:
+    rank / (S + 1), equal ones sharing their mean, and its logit. A strategy that does not vary on a
+    half has the ratio zero there. Rows on which a strategy has no return are left out and counted.
 
     Raises:
         ValueError: an odd number of blocks, or not from 2 to 20.
@@ -58,24 +57,56 @@ def overfitting(returns: np.ndarray, blocks: int = 16) -> Overfitting:
     if blocks % 2 or not 2 <= blocks <= 20:
         raise ValueError(f"blocks: given {blocks}; allowed: an even number from 2 to 20")
     returns = np.asarray(returns, dtype=float)
-    use = np.isfinite(returns).all(axis=1)
-    x, S = returns[use], returns.shape[1]
+    S = returns.shape[1]
+    is_complete = np.isfinite(returns).all(axis=1)
+    x = returns[is_complete]
     if S < 2 or len(x) < 2 * blocks:
         raise DataError(
             f"returns: {len(x)} common rows of {S} strategies; needs {2 * blocks} and 2"
         )
     parts = _Parts.of(x, blocks)
-    halves = np.zeros((comb(blocks, blocks // 2), blocks))
-    halves[np.arange(len(halves))[:, None], list(combinations(range(blocks), blocks // 2))] = 1.0
+    halves = _halves(blocks)
     step = max(CELLS // S, 1)
-    found = [_ranked(parts, halves[at : at + step]) for at in range(0, len(halves), step)]
-    chosen, inside, outside, rank = (np.concatenate(column) for column in zip(*found, strict=True))
-    return _summary(chosen, inside, outside, rank, len(x), int((~use).sum()))
+    starts = range(0, len(halves), step)
+    chunks = [_ranked(parts, halves[start : start + step]) for start in starts]
+    columns = [np.concatenate(column) for column in zip(*chunks, strict=True)]
+    dropped = int((~is_complete).sum())
+    return _summary(_Ranked(*columns), len(x), dropped)
+
+
+def _halves(blocks: int) -> np.ndarray:
+    """Every half of the blocks (C, B): 1 for a block that is in it, else 0."""
+    half = blocks // 2
+    members = list(combinations(range(blocks), half))
+    halves = np.zeros((comb(blocks, half), blocks))
+    row = np.arange(len(halves))[:, None]
+    halves[row, members] = 1.0
+    return halves
+
+
+class _Ranked(NamedTuple):
+    """Of each half (C,): the best strategy in it, and how that does in the other half.
+
+    Attributes:
+        chosen: position of the strategy.
+        inside, outside: its Sharpe ratio in this half and in the other.
+        rank: among the strategies in the other half, relative (0 to 1).
+    """
+
+    chosen: np.ndarray
+    inside: np.ndarray
+    outside: np.ndarray
+    rank: np.ndarray
 
 
 class _Parts(NamedTuple):
-    """Of each block: rows (B,), and of each strategy the sums (B, S) of its returns and of their
-    squares, about its mean, over its standard deviation; the mean (S,) in the same unit."""
+    """Sums of returns over blocks, about the mean of a strategy, over its standard deviation.
+
+    Attributes:
+        rows: (B,) of each block.
+        sums, squares: (B, S) of the returns of each strategy and of their squares.
+        mean: (S,) of each strategy, over its standard deviation.
+    """
 
     rows: np.ndarray
     sums: np.ndarray
@@ -85,13 +116,17 @@ class _Parts(NamedTuple):
     @classmethod
     def of(cls, x: np.ndarray, blocks: int) -> _Parts:
         edges = np.linspace(0, len(x), blocks + 1).astype(int)
+        starts = edges[:-1]
         mean = x.mean(axis=0)
         away = x - mean
-        scale = np.sqrt((away**2).mean(axis=0))
-        scale = np.where(rounding_alone(scale, mean, FLAT, lambda: True), np.inf, scale)
+        spread = np.sqrt((away**2).mean(axis=0))
+        is_flat = rounding_alone(spread, mean, FLAT, _of_prices)
+        scale = np.where(is_flat, np.inf, spread)
         z = away / scale
-        sums, squares = (np.add.reduceat(part, edges[:-1], axis=0) for part in (z, z**2))
-        return cls(np.diff(edges).astype(float), sums, squares, mean / scale)
+        rows = np.diff(edges).astype(float)
+        sums = np.add.reduceat(z, starts, axis=0)
+        squares = np.add.reduceat(z**2, starts, axis=0)
+        return cls(rows, sums, squares, mean / scale)
 
     def ratios(self, take: np.ndarray) -> np.ndarray:
         """Sharpe ratio (C, S) on the blocks that each row of `take` (C, B) takes."""
@@ -100,47 +135,61 @@ class _Parts(NamedTuple):
         size = take @ self.squares
         variance = (size - n * about**2) / (n - 1.0)
         mean = self.mean + about
-        varies = variance > FLAT * np.maximum(size / n, mean**2)
-        return np.where(varies, mean / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
+        mean_square = np.maximum(size / n, mean**2)
+        varies = variance > FLAT * mean_square
+        deviation = np.sqrt(np.where(varies, variance, 1.0))
+        return np.where(varies, mean / deviation, 0.0)
 
 
-def _ranked(
-    parts: _Parts, halves: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The strategy chosen in each half (C,), its ratio inside and outside, and its relative rank
-    outside.
-    """
-    inside, outside = parts.ratios(halves), parts.ratios(1.0 - halves)
+def _of_prices() -> bool:
+    """Returns are quotients of prices less one, and have the rounding of a number near one."""
+    return True
+
+
+def _ranked(parts: _Parts, halves: np.ndarray) -> _Ranked:
+    """The strategy of the highest Sharpe ratio in each half, and its rank in the other."""
+    inside = parts.ratios(halves)
+    outside = parts.ratios(1.0 - halves)
     chosen = inside.argmax(axis=1)
-    at = np.arange(len(chosen))
-    own = outside[at, chosen]
-    rank = (outside < own[:, None]).sum(axis=1) + (
-        (outside == own[:, None]).sum(axis=1) + 1.0
-    ) / 2.0
-    return chosen, inside[at, chosen], own, rank / (outside.shape[1] + 1.0)
+    half = np.arange(len(chosen))
+    of_chosen = outside[half, chosen]
+    below = (outside < of_chosen[:, None]).sum(axis=1)
+    equal = (outside == of_chosen[:, None]).sum(axis=1)
+    rank = below + (equal + 1.0) / 2.0
+    strategies = outside.shape[1]
+    return _Ranked(chosen, inside[half, chosen], of_chosen, rank / (strategies + 1.0))
 
 
-def _summary(
-    chosen: np.ndarray,
-    inside: np.ndarray,
-    outside: np.ndarray,
-    rank: np.ndarray,
-    rows: int,
-    dropped: int,
-) -> Overfitting:
+def _summary(ranked: _Ranked, rows: int, dropped: int) -> Overfitting:
     import pandas as pd
 
-    logit = np.log(rank / (1.0 - rank))
-    columns = {
-        "chosen": chosen,
+    inside = ranked.inside
+    outside = ranked.outside
+    rank = ranked.rank
+    logits = {
+        "chosen": ranked.chosen,
         "in_sample": inside,
         "out_of_sample": outside,
         "rank": rank,
-        "logit": logit,
+        "logit": np.log(rank / (1.0 - rank)),
     }
-    a, b = inside - inside.mean(), outside - outside.mean()
-    slope = float(a @ b / (a @ a)) if a @ a > 0.0 else float("nan")
-    r2 = float(slope * (a @ b) / (b @ b)) if b @ b > 0.0 else float("nan")
-    intercept = float(outside.mean() - slope * inside.mean())
-    pbo, loss = float((rank <= 0.5).mean()), float((outside < 0.0).mean())
-    return Overfitting(pbo, loss, slope, intercept, r2, pd.DataFrame(columns), rows, dropped)
+    a = inside - inside.mean()
+    b = outside - outside.mean()
+    ab = a @ b
+    aa = a @ a
+    bb = b @ b
+    slope = float(ab / aa) if aa > 0.0 else float("nan")
+    r2 = float(slope * ab / bb) if bb > 0.0 else float("nan")
+    intercept = outside.mean() - slope * inside.mean()
+    below_median = rank <= 0.5
+    is_loss = outside < 0.0
+    return Overfitting(
+        pbo=float(below_median.mean()),
+        loss=float(is_loss.mean()),
+        slope=slope,
+        intercept=float(intercept),
+        r2=r2,
+        logits=pd.DataFrame(logits),
+        rows=rows,
+        dropped=dropped,
+    )

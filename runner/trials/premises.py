@@ -1,5 +1,4 @@
-"""What the p-values of a run rest on: whether dates, rows and regressors allow a verdict over many
-tests.
+"""What the p-values of a run rest on: do dates, rows and regressors allow a verdict?
 
 A verdict is withheld, with the reason, where p-values take assets on one date or overlapping rows
 as independent, where the bias of persistent regressors (Stambaugh 1999) is a fair part of the
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
 MOST_BIAS = 0.25  # of a standard error: a test at .25 % rejects in .36 %
 PLANTED = 5.0  # the true t whose power is asked
 LEAST_POWER = 0.8
-SINGLE = (
-    0.05 / 20.0
-)  # level of each of twenty tests at 5 % by Bonferroni; more tests are no fault of the rows
+# Level of each of twenty tests at 5 % by Bonferroni; more tests are no fault of the rows.
+SINGLE = 0.05 / 20.0
+FLAT = 1e-20  # variation over sum of squares, below which a regressor does not vary
+TINY = 1e-300  # above zero
 CLOSEST = 0.999  # largest autocorrelation of a regressor, after its correction for bias
 
 INDEPENDENT = "p-values treat assets on one date as independent"
@@ -37,8 +37,13 @@ FEW = "too few independent rows"
 
 
 class Series(NamedTuple):
-    """Of each term (k,): bias of its estimate, autocorrelation of its effective regressor, and the
-    sum of squares that weighs it against that of other assets."""
+    """Of each term (k,) of one or several series.
+
+    Attributes:
+        bias: of its estimate.
+        persistence: first-order autocorrelation of its effective regressor.
+        weight: sum of squares that weighs it against that of other assets.
+    """
 
     bias: np.ndarray
     persistence: np.ndarray
@@ -46,47 +51,62 @@ class Series(NamedTuple):
 
 
 def series_of(a: np.ndarray, u: np.ndarray, use: np.ndarray, horizon: int) -> Series:
-    """Bias of b = sum of a y over series n, from effective regressors a (T, n, k), residuals u (T,
-    n).
+    """Bias of b = sum of a y over n series, a (T, n, k) the effective regressors.
 
-    Each series takes off its own mean, on its rows in `use` (T, n). With v the innovations of the
-    AR(1) of a, rho its coefficient (Kendall's bias taken off), h the larger of horizon and 1, and
-    phi = sum over j = 1..h of cov(u_t, v_{t+j}) / var(v), the bias of a series of n rows is
-    -(phi / h) (h (1 + rho) + 2 rho (1 - rho^h) / (1 - rho)) / n sum a^2: Stambaugh (1999) with h =
-    1, Boudoukh, Israel and Richardson (2008) beyond.
+    u (T, n) are the residuals. Each series takes off its own mean, on its rows in `use` (T, n).
+    With v the innovations of the AR(1) of a, rho its coefficient (Kendall's bias taken off), h the
+    larger of horizon and 1, and phi = sum over j = 1..h of cov(u_t, v_{t+j}) / var(v), the bias of
+    a series of n rows is -(phi / h) (h (1 + rho) + 2 rho (1 - rho^h) / (1 - rho)) / n sum a^2:
+    Stambaugh (1999) with h = 1, Boudoukh, Israel and Richardson (2008) beyond.
     """
     h = max(horizon, 1)
+    in_use = use[:, :, None]
     rows = use.sum(axis=0).astype(float)
-    full = np.maximum(rows, 1.0)
-    a = np.where(use[:, :, None], a, 0.0)
+    full = np.maximum(rows, 1.0)[:, None]
+    a = np.where(in_use, a, 0.0)
     u = np.where(use, u, 0.0)
-    about = np.where(use[:, :, None], a - a.sum(axis=0) / full[:, None], 0.0)
+    mean = a.sum(axis=0) / full
+    about = np.where(in_use, a - mean, 0.0)
     squares = (about**2).sum(axis=0)
-    flat = squares <= 1e-20 * np.maximum((a**2).sum(axis=0), 1e-300)
+    size = np.maximum((a**2).sum(axis=0), TINY)
+    flat = squares <= FLAT * size
     both = (use[1:] & use[:-1]).astype(float)
-    pairs = np.maximum(both.sum(axis=0), 1.0)[:, None]
-    safe = np.where(flat, 1.0, squares)
-    raw = (about[1:] * about[:-1]).sum(axis=0) / pairs / (safe / full[:, None])
-    rho = np.clip(raw + (1.0 + 3.0 * raw) / full[:, None], -CLOSEST, CLOSEST)
+    both_rows = both.sum(axis=0)
+    pairs = np.maximum(both_rows, 1.0)[:, None]
+    rho = _autocorrelation(about, np.where(flat, 1.0, squares), pairs, full)
     rho = np.where(flat, 0.0, rho)
     v = (about[1:] - rho * about[:-1]) * both[:, :, None]
     variance = (v**2).sum(axis=0) / pairs
     variance = np.where(flat | (variance == 0.0), 1.0, variance)
     phi = np.zeros_like(rho)
     for lag in range(1, min(h, len(u) - 1) + 1):
-        seen = np.maximum((use[: len(u) - lag] * both[lag - 1 :]).sum(axis=0), 1.0)[:, None]
-        products = np.einsum("tn,tnk->nk", u[: len(u) - lag], v[lag - 1 :])
-        phi += products / seen / variance
-    spread = h * (1.0 + rho) + 2.0 * rho * (1.0 - rho**h) / (1.0 - rho)
-    bias = -(phi / h) * spread / full[:, None] * squares
-    usable = ~flat & ((rows > 3.0) & (both.sum(axis=0) > 0.0))[:, None]
+        earlier = slice(0, len(u) - lag)
+        later = slice(lag - 1, None)
+        seen = use[earlier] * both[later]
+        seen_rows = np.maximum(seen.sum(axis=0), 1.0)[:, None]
+        products = np.einsum("tn,tnk->nk", u[earlier], v[later])
+        phi += products / seen_rows / variance
+    decay = 2.0 * rho * (1.0 - rho**h) / (1.0 - rho)
+    spread = h * (1.0 + rho) + decay
+    bias = -(phi / h) * spread / full * squares
+    has_pairs = ((rows > 3.0) & (both_rows > 0.0))[:, None]
+    usable = ~flat & has_pairs
     bias = np.where(usable, bias, 0.0)
     weight = np.where(usable, squares, 0.0)
     total = weight.sum(axis=0)
-    persistence = (np.where(usable, rho, 0.0) * weight).sum(axis=0) / np.where(
-        total > 0.0, total, 1.0
-    )
+    weighted = (np.where(usable, rho, 0.0) * weight).sum(axis=0)
+    persistence = weighted / np.where(total > 0.0, total, 1.0)
     return Series(bias.sum(axis=0), persistence, total)
+
+
+def _autocorrelation(
+    about: np.ndarray, squares: np.ndarray, pairs: np.ndarray, full: np.ndarray
+) -> np.ndarray:
+    """First-order autocorrelation (n, k) of regressors about their means, less Kendall's bias."""
+    covariance = (about[1:] * about[:-1]).sum(axis=0) / pairs
+    raw = covariance / (squares / full)
+    correction = (1.0 + 3.0 * raw) / full
+    return np.clip(raw + correction, -CLOSEST, CLOSEST)
 
 
 def doubts(
@@ -96,43 +116,44 @@ def doubts(
 
     `estimates` are those of the headline by term, `own` (T,) the dates with a cell.
     """
-    found = {}
-    influences = dates.influence[own] + dates.share[own] * estimates.to_numpy(dtype=float)
-    errors, degrees = long_run_errors(influences, panel.horizon)
+    reasons = {}
+    contributions = dates.influence[own] + dates.share[own] * estimates.to_numpy(dtype=float)
+    errors, degrees = long_run_errors(contributions, panel.horizon)
     chances = power(dates.share[own], degrees, panel.horizon)
     for j, term in enumerate(estimates.index):
-        biased = abs(dates.bias[j]) > MOST_BIAS * errors[j]
         about = f"{int(own.sum()):,} dates, horizon {panel.horizon}"
         if np.isfinite(dates.persistence[j]):
             about += f", regressor's autocorrelation {dates.persistence[j]:.2f}"
+        bias = abs(dates.bias[j])
         reason = _of_errors(panel, model, term)
         if not reason and chances[j] < LEAST_POWER:
             chance = percent(chances[j])
             reason = (
                 f"{FEW} ({about}; a true t of {PLANTED:g} would be found in {chance} of samples)"
             )
-        if not reason and biased:
-            size = number(abs(dates.bias[j]) / errors[j], 2)
+        if not reason and bias > MOST_BIAS * errors[j]:
+            size = number(bias / errors[j], 2)
             reason = f"{BIAS} (Stambaugh 1999: {size} standard errors; {about})"
-        found[str(term)] = reason
-    return found
+        reasons[str(term)] = reason
+    return reasons
 
 
 def sentences_of(reasons: Iterable[str], tests: int) -> list[str]:
     """A sentence for each kind of reason why some of so many tests have no verdict."""
     kinds: dict[str, list[str]] = {}
     for reason in reasons:
-        kinds.setdefault(reason.partition(" (")[0], []).append(reason)
+        kind = reason.partition(" (")[0]
+        kinds.setdefault(kind, []).append(reason)
     sentences = []
-    for kind, own in kinds.items():
-        details = own[0].removeprefix(kind).removeprefix(" (").removesuffix(")")
-        if len(set(own)) > 1:
+    for kind, of_kind in kinds.items():
+        details = of_kind[0].removeprefix(kind).removeprefix(" (").removesuffix(")")
+        if len(set(of_kind)) > 1:
             details = f"for instance {details}"
         whose = "their " if kind.startswith(("p-values", "estimates")) else ""
-        more = f" ({details})" if details else ""
-        sentences.append(
-            f"No verdict for {len(own):,} of {count(tests, 'test')}: {whose}{kind}{more}."
-        )
+        text = f"No verdict for {len(of_kind):,} of {count(tests, 'test')}: {whose}{kind}"
+        if details:
+            text += f" ({details})"
+        sentences.append(f"{text}.")
     return sentences
 
 
@@ -144,12 +165,13 @@ def long_run_errors(contributions: np.ndarray, horizon: int) -> tuple[np.ndarray
     from runner.trials.romano_wolf import blocks, cosines
 
     parts = cosines(contributions, horizon) if horizon > 1 else blocks(contributions, 1)
-    return parts.error(contributions.sum(axis=0)), int(parts.own.sum(axis=0).max(initial=1)) - 1
+    errors = parts.error(contributions.sum(axis=0))
+    most_parts = int(parts.own.sum(axis=0).max(initial=1))
+    return errors, most_parts - 1
 
 
 def power(share: np.ndarray, degrees: int, horizon: int) -> np.ndarray:
-    """Chance (k,) that a true t of 5 is found among twenty tests at 5 %, given shares of dates (T,
-    k).
+    """Chance (k,) that a true t of 5 is found among twenty tests at 5 %, by shares of dates (T, k).
 
     Errors are of contributions under the null, so that a true effect adds to them what it gives the
     dates unevenly: with c the critical |t| and s the error of the shares themselves, |t| > c where
@@ -174,23 +196,30 @@ def _of_errors(panel: Panel, model: Regression, term: str) -> str:
         return f"{OVERLAP}; use model.mean_lags=null" if short else ""
     if model.by == "asset":
         return _of_one_asset(panel, model) if len(panel.assets) == 1 else ""
+    if model.cov == "driscoll_kraay":
+        short = model.cov_lags is not None and model.cov_lags < panel.horizon - 1
+        return f"{OVERLAP}; use model.cov_lags=null" if short else ""
     overlapping = panel.horizon > 1
-    by_date = "cov=driscoll_kraay" if overlapping and model.estimator == "ols" else "cov=cluster"
-    clusters = " model.clusters=[asset,date]" if overlapping else " model.clusters=[date]"
-    mend = f"use model.{by_date}{clusters if by_date == 'cov=cluster' else ''}"
-    if model.cov not in ("cluster", "driscoll_kraay"):
+    mend = _mend(model, overlapping)
+    if model.cov != "cluster":
         several = bool((panel.valid.sum(axis=1) > 1).any())
         if several:
             return f"{INDEPENDENT}; {mend}"
         return f"{OVERLAP}; {mend}" if overlapping else ""
-    if model.cov == "driscoll_kraay":
-        short = model.cov_lags is not None and model.cov_lags < panel.horizon - 1
-        return f"{OVERLAP}; use model.cov_lags=null" if short else ""
     if "date" not in model.clusters and is_common(panel, term):
         return f"{INDEPENDENT}; {mend}"
     if overlapping and model.clusters == ["date"]:
         return f"{OVERLAP}; {mend}"
     return ""
+
+
+def _mend(model: Regression, overlapping: bool) -> str:
+    """The pooled errors that allow for shared dates, and for targets that overlap."""
+    if not overlapping:
+        return "use model.cov=cluster model.clusters=[date]"
+    if model.estimator == "ols":
+        return "use model.cov=driscoll_kraay"
+    return "use model.cov=cluster model.clusters=[asset,date]"
 
 
 def _of_one_asset(panel: Panel, model: Regression) -> str:
@@ -205,9 +234,7 @@ def _of_one_asset(panel: Panel, model: Regression) -> str:
 
 
 def is_common(panel: Panel, term: str) -> bool:
-    """Whether a regressor is the same for all assets on each date; the constant is, a dummy is
-    not.
-    """
+    """Whether a regressor is the same for all assets on each date; the constant is, no dummy is."""
     if term == "const":
         return True
     if term not in panel.names:
@@ -215,17 +242,23 @@ def is_common(panel: Panel, term: str) -> bool:
     column = panel.X[:, :, panel.names.index(term)]
     high = np.where(panel.valid, column, -np.inf).max(axis=1)
     low = np.where(panel.valid, column, np.inf).min(axis=1)
-    return bool((high[panel.valid.any(axis=1)] == low[panel.valid.any(axis=1)]).all())
+    has_cell = panel.valid.any(axis=1)
+    return bool((high[has_cell] == low[has_cell]).all())
 
 
 class Dates(NamedTuple):
-    """By date and term (T, k): influence; share of the date in the squares of the effective
-    regressor.
+    """What each date does to each term of a regression.
 
     The effective regressor of a term is what its estimate multiplies the target with, a with
-    b = sum of a y: the residual of its regressor on the others, over its sum of squares. `bias`
-    (k,) is the small-sample bias by which its innovations move with the residuals, `persistence`
-    (k,) its first-order autocorrelation; NaN where the estimate is no regression over time.
+    b = sum of a y: the residual of its regressor on the others, over its sum of squares.
+
+    Attributes:
+        influence: (T, k) of each date.
+        share: (T, k) of the date in the squares of the effective regressor.
+        bias: (k,) small-sample bias by which the innovations of the effective regressor move with
+            the residuals.
+        persistence: (k,) first-order autocorrelation of the effective regressor; NaN where the
+            estimate is no regression over time.
     """
 
     influence: np.ndarray

@@ -1,5 +1,4 @@
-"""Step-down p-values of Romano and Wolf (2005, 2016), which know how the tests depend on each
-other.
+"""Step-down p-values of Romano and Wolf (2005, 2016), which allow for dependence of the tests.
 
 Drawn are contributions of dates under the null (`runner.trials.influence`), for all tests the
 same, each draw over its own error. Residuals are those under the null, as a wild bootstrap should
@@ -24,11 +23,13 @@ from runner.numerics.covariance import default_cosines
 DRAWS = 512  # at a time
 LOOKED_AT = 50  # tests whose block length is asked: some milliseconds each
 FEWEST = 6  # blocks: fewer have so few signs that no test could be rejected at 5 %
+FEWEST_FOR_LENGTH = 20  # dates of a test whose block length is asked
+NO_SPREAD = 1e-12  # of the size of the parts; an error below is rounding alone
 SLACK = 1e-9  # relative; draws that equal the estimate but for rounding count as at least as large
 
 
 class StepDown(NamedTuple):
-    """What was found of m tests, NaN where a test has no t.
+    """Results of m tests, NaN where a test has no t.
 
     Attributes:
         p_value: (m,) adjusted for all of them together.
@@ -44,21 +45,32 @@ class StepDown(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """Independent parts of the estimates under the null: values (B, m), zero where a test lacks a
-    part, and which it has (B, m)."""
+    """Independent parts of the estimates under the null.
+
+    Attributes:
+        values: (B, m), zero where a test lacks a part.
+        own: (B, m) which parts a test has.
+        how: what is drawn, in words.
+    """
 
     values: np.ndarray
     own: np.ndarray
     how: str
 
     def error(self, z: np.ndarray) -> np.ndarray:
-        """Error of the sums z (m,) or (n, m): standard deviation of the parts (ddof 1) times the
-        root of their number."""
-        count, squares = self.own.sum(axis=0), (self.values**2).sum(axis=0)
+        """Error of the sums z (m,) or (n, m).
+
+        Standard deviation of the parts (ddof 1) times the root of their number.
+        """
+        count = self.own.sum(axis=0)
+        squares = (self.values**2).sum(axis=0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(
-                np.sqrt(np.maximum(squares - z**2 / count, 0.0) * count / (count - 1.0))
-            )
+            about_mean = np.maximum(squares - z**2 / count, 0.0)
+            return np.asarray(np.sqrt(about_mean * count / (count - 1.0)))
+
+    def of(self, tests: np.ndarray) -> Parts:
+        """The parts of these tests, a mask or an order (m,)."""
+        return Parts(self.values[:, tests], self.own[:, tests], self.how)
 
 
 def romano_wolf(
@@ -70,16 +82,15 @@ def romano_wolf(
     horizon: int = 1,
     m: int | None = None,
 ) -> StepDown:
-    """Adjusted p-values of estimates from contributions (T, m) of the dates, NaN where a test has
-    no such date.
+    """Adjusted p-values of estimates from contributions (T, m) of the dates.
 
-    The contributions of a test add up to its estimate, each under the null that the estimate is
-    zero. Its t is the estimate over the larger of its error from the contributions and `std_errors`
-    (m,), NaN where there is none: it is never surer than the errors of the fit, nor than what hangs
-    together within a date. Overlapping targets (`horizon` of two rows or more) are rotated; else,
-    or with a `block` given, signs are drawn for blocks of so many dates (null: `block_of`). More
-    trials m than the tests given divide the level among all (Bonferroni between this group and the
-    others): p times m / tests.
+    A contribution is NaN where a test has no such date. The contributions of a test add up to its
+    estimate, each under the null that the estimate is zero. Its t is the estimate over the larger
+    of its error from the contributions and `std_errors` (m,), NaN where there is none: it is never
+    surer than the errors of the fit, nor than what hangs together within a date. Overlapping
+    targets (`horizon` of two rows or more) are rotated; else, or with a `block` given, signs are
+    drawn for blocks of so many dates (null: `block_of`). More trials m than the tests given divide
+    the level among all (Bonferroni between this group and the others): p times m / tests.
 
     Raises:
         ValueError: arrays that do not fit each other, fewer trials than tests.
@@ -87,7 +98,37 @@ def romano_wolf(
     """
     from runner.numerics.inference import two_sided
 
-    errors, psi = np.asarray(std_errors, dtype=float), np.asarray(contributions, dtype=float)
+    errors = np.asarray(std_errors, dtype=float)
+    psi = np.asarray(contributions, dtype=float)
+    _check(psi, errors, m)
+    psi = psi[np.isfinite(psi).any(axis=1)]
+    b = np.nansum(psi, axis=0)
+    rotated = block is None and horizon > 1
+    if rotated:
+        parts = cosines(psi, horizon)
+    else:
+        parts = blocks(psi, block_of(psi) if block is None else block)
+    date_errors = parts.error(b)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.abs(b) / np.fmax(date_errors, errors)
+    known = np.isfinite(t) & (date_errors > 0.0)
+    t = np.where(known, t, np.nan)
+    tests = len(t)
+    p_adjusted = np.full(tests, np.nan)
+    if known.any():
+        p = _step_down(t[known], parts.of(known), rotated, draws, seed)
+        share = 1.0 if m is None else m / tests
+        p_adjusted[known] = np.minimum(p * share, 1.0)
+    degrees = np.maximum(parts.own.sum(axis=0) - 1.0, 1.0)
+    return StepDown(p_adjusted, t, two_sided(t, degrees), parts.how)
+
+
+def _check(psi: np.ndarray, errors: np.ndarray, m: int | None) -> None:
+    """Refuse arrays that do not fit each other.
+
+    Raises:
+        ValueError: they do not, or there are fewer trials m than tests.
+    """
     if psi.ndim != 2 or errors.shape != psi.shape[1:]:
         raise ValueError(
             f"contributions: given {psi.shape}, {errors.shape} errors; allowed: (T, m), (m,)"
@@ -97,39 +138,26 @@ def romano_wolf(
         raise ValueError(
             f"m: given {m} trials with {tests} tests; allowed: at least as many as tests"
         )
-    psi = psi[np.isfinite(psi).any(axis=1)]
-    b = np.nansum(psi, axis=0)
-    rotated = block is None and horizon > 1
-    parts = (
-        cosines(psi, horizon) if rotated else blocks(psi, block_of(psi) if block is None else block)
-    )
-    own = parts.error(b)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.abs(b) / np.fmax(own, errors)
-    known = np.isfinite(t) & (own > 0.0)
-    t = np.where(known, t, np.nan)
-    found = np.full(tests, np.nan)
-    if known.any():
-        used = Parts(parts.values[:, known], parts.own[:, known], parts.how)
-        p = _step_down(t[known], used, rotated, draws, seed)
-        share = 1.0 if m is None else m / tests
-        found[known] = np.minimum(p * share, 1.0)
-    degrees = np.maximum(parts.own.sum(axis=0) - 1.0, 1.0)
-    return StepDown(found, t, two_sided(t, degrees), parts.how)
 
 
 def block_of(contributions: np.ndarray) -> int:
-    """Dates of a block: the mean over the tests of what suits each (Politis and White 2004,
-    circular, as corrected in 2009, by arch; of many tests fifty, evenly spread), at most what
-    leaves ten blocks."""
+    """Dates of a block: the mean over the tests of what suits each, at most a tenth of the dates.
+
+    Politis and White (2004), circular, as corrected in 2009, by arch; of many tests fifty, evenly
+    spread.
+    """
     from arch.bootstrap import optimal_block_length
 
-    (T, m), found = contributions.shape, []
-    for column in contributions.T[:: max(m // LOOKED_AT, 1)]:
+    T, m = contributions.shape
+    step = max(m // LOOKED_AT, 1)
+    lengths = []
+    for column in contributions.T[::step]:
         x = column[np.isfinite(column)]
-        if len(x) >= 20 and np.ptp(x) > 0.0:
-            found.append(float(optimal_block_length(x)["circular"].iloc[0]))
-    return int(np.clip(np.round(np.mean(found or [1.0])), 1, max(T // 10, 1)))
+        if len(x) >= FEWEST_FOR_LENGTH and np.ptp(x) > 0.0:
+            lengths.append(float(optimal_block_length(x)["circular"].iloc[0]))
+    mean = np.mean(lengths) if lengths else 1.0
+    longest = max(T // 10, 1)
+    return int(np.clip(np.round(mean), 1, longest))
 
 
 def blocks(psi: np.ndarray, length: int) -> Parts:
@@ -144,57 +172,84 @@ def blocks(psi: np.ndarray, length: int) -> Parts:
             f"influences: {len(psi)} dates make {count} blocks of {length}; needs {FEWEST}"
         )
     known = np.isfinite(psi)
-    edges = np.linspace(0, len(psi), count + 1).astype(int)[:-1]
-    within = np.add.reduceat(known, edges, axis=0, dtype=int) > 0
-    sums = np.add.reduceat(np.where(known, psi, 0.0), edges, axis=0)
+    edges = np.linspace(0, len(psi), count + 1).astype(int)
+    starts = edges[:-1]
+    within = np.add.reduceat(known, starts, axis=0, dtype=int) > 0
+    filled = np.where(known, psi, 0.0)
+    sums = np.add.reduceat(filled, starts, axis=0)
     return Parts(sums, within, f"signs of {count} blocks of {length}")
 
 
 def cosines(psi: np.ndarray, horizon: int) -> Parts:
-    """The estimate, and projections of the contributions psi (T, m) of each test on cosines over
-    its own dates, as many as in `runner.numerics.covariance.default_cosines`; tests on dates up to twice the
-    horizon have no parts."""
+    """The estimate, and projections of the contributions psi (T, m) of each test on cosines.
+
+    Cosines run over the dates of the test, as many as in `runner.numerics.covariance.default_cosines`; tests
+    on dates up to twice the horizon have no parts.
+    """
     known = np.isfinite(psi)
-    dates = known.sum(axis=0)
-    number = np.array(
-        [default_cosines(n, horizon) if n > 2 * horizon else 0 for n in dates.tolist()]
-    )
+    dates = known.sum(axis=0).tolist()
+    counts = [default_cosines(n, horizon) if n > 2 * horizon else 0 for n in dates]
+    number = np.array(counts)
     most = int(number.max(initial=0))
-    own = np.arange(most + 1)[:, None] <= np.where(number, number, -1)
+    order = np.arange(most + 1)[:, None]
+    own = order <= np.where(number, number, -1)
     values = np.zeros((most + 1, psi.shape[1]))
     packed = np.packbits(known, axis=0)  # an eighth of the rows to compare
     _, first, member = np.unique(packed, axis=1, return_index=True, return_inverse=True)
     for j, pattern in enumerate(known.T[first]):
-        tests, T = np.flatnonzero(member.ravel() == j), int(pattern.sum())
-        angle = np.pi * np.outer(np.arange(1, most + 1), np.arange(1, T + 1) - 0.5) / max(T, 1)
-        values[1:, tests] = np.sqrt(2.0) * np.cos(angle) @ psi[np.ix_(pattern, tests)]
+        tests = np.flatnonzero(member.ravel() == j)
+        basis = _cosine_basis(most, int(pattern.sum()))
+        values[1:, tests] = basis @ psi[np.ix_(pattern, tests)]
     values[0] = np.nansum(psi, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.where(own, values / np.sqrt(number + 1.0), 0.0)
     return Parts(values, own, f"rotations of {most} cosines")
 
 
+def _cosine_basis(most: int, T: int) -> np.ndarray:
+    """Cosines (most, T) of 1, 2, ... half turns over T dates, of mean square one."""
+    half_turns = np.arange(1, most + 1)
+    middles = np.arange(1, T + 1) - 0.5
+    angle = np.pi * np.outer(half_turns, middles) / max(T, 1)
+    return np.sqrt(2.0) * np.cos(angle)
+
+
 def _step_down(t: np.ndarray, parts: Parts, rotated: bool, draws: int, seed: int) -> np.ndarray:
-    """Adjusted p-values (m,): how often the largest drawn |t| of the tests not above a test
-    reaches its own.
+    """Adjusted p-values (m,) of tests with these |t|.
+
+    How often the largest drawn |t| of the tests not above a test reaches its own; a test above
+    never has a larger p-value.
     """
     rng = np.random.default_rng(seed)
     order = np.argsort(-t, kind="stable")
-    observed, parts = t[order], Parts(parts.values[:, order], parts.own[:, order], parts.how)
-    count, B = parts.own.sum(axis=0), len(parts.values)
-    floor = 1e-12 * np.sqrt((parts.values**2).sum(axis=0))
+    enough = t[order] * (1.0 - SLACK)
+    parts = parts.of(order)
+    floor = NO_SPREAD * np.sqrt((parts.values**2).sum(axis=0))
     reached = np.zeros(len(t))
     for start in range(0, draws, DRAWS):
         n = min(DRAWS, draws - start)
-        drawn = rng.normal(size=(n, B)) if rotated else 2.0 * rng.integers(0, 2, (n, B)) - 1.0
-        z = drawn @ parts.values
-        if rotated:  # directions of equal length in the parts that a test has
-            z *= np.sqrt(count / (drawn**2 @ parts.own))
+        z = _drawn(parts, rotated, n, rng)
         error = parts.error(z)
         with np.errstate(divide="ignore", invalid="ignore"):
             drawn_t = np.where(error > floor, np.abs(z) / error, np.inf)
-        largest = np.maximum.accumulate(drawn_t[:, ::-1], axis=1)[:, ::-1]
-        reached += (largest >= observed * (1.0 - SLACK)).sum(axis=0)
-    found = np.empty(len(t))
-    found[order] = np.maximum.accumulate((1.0 + reached) / (1.0 + draws))
-    return found
+        from_smallest = np.maximum.accumulate(drawn_t[:, ::-1], axis=1)
+        largest = from_smallest[:, ::-1]
+        reached += (largest >= enough).sum(axis=0)
+    p = (1.0 + reached) / (1.0 + draws)
+    p_adjusted = np.empty(len(t))
+    p_adjusted[order] = np.maximum.accumulate(p)
+    return p_adjusted
+
+
+def _drawn(parts: Parts, rotated: bool, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Sums (n, m) of the parts of m tests under n draws of the null."""
+    B = len(parts.values)
+    if not rotated:
+        signs = 2.0 * rng.integers(0, 2, (n, B)) - 1.0
+        return signs @ parts.values
+    direction = rng.normal(size=(n, B))
+    z = direction @ parts.values
+    # Directions of equal length in the parts that a test has.
+    length = direction**2 @ parts.own
+    z *= np.sqrt(parts.own.sum(axis=0) / length)
+    return z

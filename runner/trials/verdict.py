@@ -1,6 +1,4 @@
-"""What survives of a sweep: its tests and its strategies, each adjusted for all that was tried,
-and one sentence.
-"""
+"""What survives of a sweep: its tests and strategies, each adjusted for all that was tried."""
 
 from __future__ import annotations
 
@@ -19,7 +17,8 @@ from runner.trials.premises import sentences_of
 if TYPE_CHECKING:
     import pandas as pd
 
-TESTS = ["job", "term", "estimate", "std_error", "t_stat", "p_value", "p_dates"]
+OF_FIT = ["term", "estimate", "std_error", "t_stat", "p_value"]
+TESTS = ["job", *OF_FIT, "p_dates"]
 TESTS += ["p_holm", "p_romano_wolf", "p_bh", "p_by", "hurdle_t", "survives", "reason"]
 ADJUSTED = {
     "p_holm": adjust.holm,
@@ -30,8 +29,7 @@ SAME = 1e-9  # relative; jobs whose estimates, errors and p-values differ by les
 NO_INFLUENCE = "estimates have no influence by date"
 TOO_FEW_DATES = "too few dates"
 COPY = "the numbers of job"  # how the reason of a copy begins
-TRIAL = "trial"
-FLOOR = 1e-300  # beside it, where a p-value is zero
+FLOOR = 1e-300  # beside SAME, where a p-value is zero
 
 
 @dataclass(frozen=True)
@@ -97,8 +95,7 @@ class Bar:
 
 
 class Verdict(NamedTuple):
-    """Tables, the sentence that says what survives, and notes on what was drawn and what could not
-    be computed.
+    """Tables, the sentence on what survives, and notes on what was drawn or not computed.
 
     `tests` has one row per job and term with a p-value: estimate, std_error, t_stat, p_value of the
     fit; p_dates, the larger of p_value and the p-value from what each date contributes to the
@@ -131,20 +128,37 @@ def judge(jobs: Sequence[Job], bar: Bar | None = None) -> Verdict:
     from runner.trials.strategies import judged
 
     bar = bar or Bar()
-    names = [job.name for job in jobs]
-    if len(set(names)) < len(names):
-        raise ValueError(
-            f"jobs: {listed({name for name in names if names.count(name) > 1})} given twice"
-        )
+    _refuse_twins([job.name for job in jobs])
     table = _gathered(jobs, bar.terms)
     copies = _copies(table)
-    copied = table["job"].isin(copies)
-    most = int(table.groupby("job").size().max()) if len(table) else 1
-    trials = int((~copied).sum()) + bar.without_result * most
+    trials = _trials(table, copies, bar)
     tests, notes = _adjusted(table, jobs, copies, bar, trials)
-    strategies, more = judged(jobs, bar)
-    told = sentence(tests, trials, bar, copies)
-    return Verdict(tests, strategies, told, (*notes, *more), _metrics(tests, trials, bar))
+    strategies, notes_on_strategies = judged(jobs, bar)
+    return Verdict(
+        tests,
+        strategies,
+        sentence(tests, trials, bar, copies),
+        (*notes, *notes_on_strategies),
+        _metrics(tests, trials, bar),
+    )
+
+
+def _refuse_twins(names: Sequence[str]) -> None:
+    """Refuse two jobs of one name.
+
+    Raises:
+        ValueError: there are such jobs.
+    """
+    twins = {name for name in names if names.count(name) > 1}
+    if twins:
+        raise ValueError(f"jobs: {listed(twins)} given twice")
+
+
+def _trials(table: pd.DataFrame, copies: Mapping[str, str], bar: Bar) -> int:
+    """Tests, those of copies left out, and for each job without a result those of the largest."""
+    different = int((~table["job"].isin(copies)).sum())
+    most = int(table.groupby("job").size().max()) if len(table) else 1
+    return different + bar.without_result * most
 
 
 def _gathered(jobs: Sequence[Job], terms: list[str] | None) -> pd.DataFrame:
@@ -157,37 +171,38 @@ def _gathered(jobs: Sequence[Job], terms: list[str] | None) -> pd.DataFrame:
 
     from runner.models.fit import headline
 
-    columns = ["job", *TESTS[1:6]]
-    parts = {job.name: headline(job.coefficients) for job in jobs}
-    empty = pd.DataFrame(columns=columns)
-    table = pd.concat(parts, names=["job", "row"]).reset_index() if parts else empty
-    absent = [term for term in terms or [] if term not in set(table["term"])]
-    if absent and len(table):
-        raise ValueError(
-            f"terms: given {listed(absent)}; allowed: {listed(dict.fromkeys(table['term']))}"
-        )
-    asked = table["term"] != "const" if terms is None else table["term"].isin(terms)
-    tested = table["p_value"].notna()
-    return table.loc[asked & tested, columns].reset_index(drop=True)
+    columns = ["job", *OF_FIT]
+    tables = {job.name: headline(job.coefficients) for job in jobs}
+    if tables:
+        table = pd.concat(tables, names=["job", "row"]).reset_index()
+    else:
+        table = pd.DataFrame(columns=columns)
+    known = list(dict.fromkeys(table["term"]))
+    absent = [term for term in terms or [] if term not in known]
+    if absent and known:
+        raise ValueError(f"terms: given {listed(absent)}; allowed: {listed(known)}")
+    is_asked = table["term"] != "const" if terms is None else table["term"].isin(terms)
+    is_tested = table["p_value"].notna()
+    return table.loc[is_asked & is_tested, columns].reset_index(drop=True)
 
 
 def _copies(table: pd.DataFrame) -> dict[str, str]:
     """Jobs whose estimates, errors and p-values are those of an earlier one, and which."""
     copies: dict[str, str] = {}
-    alike: dict[tuple[str, ...], list[tuple[str, np.ndarray]]] = {}
+    of_terms: dict[tuple[str, ...], list[tuple[str, np.ndarray]]] = {}
     for name, rows in table.groupby("job", sort=False):
-        values = rows[["estimate", "std_error", "p_value"]].to_numpy(dtype=float)
-        others = alike.setdefault(tuple(rows["term"]), [])
-        same = [
-            other
-            for other, numbers in others
-            if np.allclose(values, numbers, rtol=SAME, atol=FLOOR, equal_nan=True)
-        ]
+        numbers = rows[["estimate", "std_error", "p_value"]].to_numpy(dtype=float)
+        earlier = of_terms.setdefault(tuple(rows["term"]), [])
+        same = [job for job, others in earlier if _alike(numbers, others)]
         if same:
             copies[str(name)] = same[0]
         else:
-            others.append((str(name), values))
+            earlier.append((str(name), numbers))
     return copies
+
+
+def _alike(numbers: np.ndarray, others: np.ndarray) -> bool:
+    return np.allclose(numbers, others, rtol=SAME, atol=FLOOR, equal_nan=True)
 
 
 def _adjusted(
@@ -207,12 +222,14 @@ def _adjusted(
     for name, adjusted in ADJUSTED.items():
         columns[name] = np.full(len(p), np.nan)
         columns[name][counted] = adjusted(p[counted], trials)
+    hurdle = hurdles(p[counted], bar.level, trials).holm if trials else np.nan
     passes = (columns["p_holm"] < bar.level) & (joint < bar.level)
+    no_verdict = np.array(None, dtype=object)
     table = table.assign(
         p_dates=p,
         p_romano_wolf=joint,
-        hurdle_t=hurdles(p[counted], bar.level, trials).holm if trials else np.nan,
-        survives=np.where(judged, passes, np.array(None, dtype=object)),
+        hurdle_t=hurdle,
+        survives=np.where(judged, passes, no_verdict),
         reason=reason,
         **columns,
     )
@@ -220,8 +237,9 @@ def _adjusted(
 
 
 def _reason(job: Job, term: str, copies: Mapping[str, str]) -> str:
+    """Why a test has no verdict, empty where nothing is known against one."""
     if job.name in copies:
-        return f"the numbers of job {copies[job.name]}, counted once"
+        return f"{COPY} {copies[job.name]}, counted once"
     return job.doubt(term)
 
 
@@ -233,22 +251,18 @@ def _jointly(
     Of tests without a reason against a verdict; `reason` (m,) is filled in where they cannot be
     computed.
     """
-    import pandas as pd
-
     from runner.trials.romano_wolf import romano_wolf
 
-    alone, joint = np.full(len(table), np.nan), np.full(len(table), np.nan)
+    alone = np.full(len(table), np.nan)
+    joint = np.full(len(table), np.nan)
     t_of_fit = table["t_stat"].to_numpy(dtype=float)
     reason[(reason == "") & ~np.isfinite(t_of_fit)] = "no t-statistic"
     known = np.flatnonzero(reason == "")
     if not len(known):
         return alone, joint, []
-    frames = {
-        name: job.contributions for name, job in jobs.items() if job.contributions is not None
-    }
-    columns = {at: frames[table["job"].iloc[at]][table["term"].iloc[at]] for at in known}
-    psi = pd.DataFrame(columns).sort_index().to_numpy(dtype=float)
-    errors, p = (table[name].to_numpy(dtype=float)[known] for name in ("std_error", "p_value"))
+    psi = _contributions(table, jobs, known)
+    errors = table["std_error"].to_numpy(dtype=float)[known]
+    p_of_fit = table["p_value"].to_numpy(dtype=float)[known]
     # Tests without a verdict take their share of the level, as trials without a result do.
     try:
         drawn = romano_wolf(psi, errors, bar.draws, bar.block, bar.seed, bar.horizon, trials)
@@ -256,98 +270,145 @@ def _jointly(
         reason[known] = f"{TOO_FEW_DATES} ({problem})"
         return alone, joint, []
     sound = np.isfinite(drawn.p_value)
-    alone[known[sound]] = np.fmax(drawn.alone, p)[sound]
-    joint[known[sound]] = np.fmax(drawn.p_value, p)[sound]
+    computed = known[sound]
+    alone[computed] = np.fmax(drawn.alone, p_of_fit)[sound]
+    joint[computed] = np.fmax(drawn.p_value, p_of_fit)[sound]
     reason[known[~sound]] = TOO_FEW_DATES
-    note = f"Romano-Wolf by {bar.draws:,} draws: {drawn.how} (of {count(len(psi), 'date')})."
-    return alone, joint, [note]
+    dates = count(len(psi), "date")
+    return alone, joint, [f"Romano-Wolf by {bar.draws:,} draws: {drawn.how} (of {dates})."]
+
+
+def _contributions(table: pd.DataFrame, jobs: Mapping[str, Job], tests: np.ndarray) -> np.ndarray:
+    """Contributions (T, m) of every date to the estimates of these rows of the table.
+
+    NaN where a test has no such date.
+    """
+    import pandas as pd
+
+    frames = {}
+    for name, job in jobs.items():
+        if job.contributions is not None:
+            frames[name] = job.contributions
+    columns = {}
+    for test in tests:
+        contributions = frames[table["job"].iloc[test]]
+        columns[test] = contributions[table["term"].iloc[test]]
+    return pd.DataFrame(columns).sort_index().to_numpy(dtype=float)
 
 
 def _metrics(tests: pd.DataFrame, trials: int, bar: Bar) -> dict[str, float]:
-    """Counts of the sentence: tests with a verdict, those without, and what each adjustment
-    keeps.
-    """
-    judged = tests["p_dates"].notna()
-    withheld = int((~judged & ~tests["reason"].str.startswith(COPY)).sum())
+    """Counts of the sentence: tests with a verdict and without, and what each adjustment keeps."""
+    p = tests["p_dates"]
     counts: dict[str, float] = {
-        "tests": int(judged.sum()),
-        "no_verdict": withheld,
+        "tests": int(p.notna().sum()),
+        "no_verdict": int(_withheld(tests).sum()),
         "trials": trials,
-    }
-    counts |= {
-        "unadjusted": int((tests["p_dates"] < bar.level).sum()),
+        "unadjusted": _below(p, bar.level),
         "survive": int(tests["survives"].eq(True).sum()),
     }
     for name in ("holm", "romano_wolf"):
-        counts[name] = int((tests[f"p_{name}"] < bar.level).sum())
-    return counts | {
-        name: int((tests[f"p_{name}"] < bar.false_discoveries).sum()) for name in ("bh", "by")
-    }
+        counts[name] = _below(tests[f"p_{name}"], bar.level)
+    for name in ("bh", "by"):
+        counts[name] = _below(tests[f"p_{name}"], bar.false_discoveries)
+    return counts
+
+
+def _below(p: pd.Series, level: float) -> int:
+    return int((p < level).sum())
+
+
+def _withheld(tests: pd.DataFrame) -> pd.Series:
+    """Whether each test has no verdict, and is no copy of another."""
+    is_copy = tests["reason"].str.startswith(COPY)
+    return tests["p_dates"].isna() & ~is_copy
 
 
 def sentence(
     tests: pd.DataFrame, trials: int, bar: Bar, copies: Mapping[str, str] | None = None
 ) -> str:
-    """What survives, no surer than the table, what has no verdict and why, and what was counted
-    once.
+    """What survives, what has no verdict and why, and what was counted once.
+
+    It is no surer than the table.
     """
-    of = _metrics(tests, trials, bar)
-    n, withheld = int(of["tests"]), int(of["no_verdict"])
-    parts = [_of_judged(tests, of, bar)] if n else []
-    if not n and not withheld:
-        parts.append(
-            f"Nothing was tested: {f'{count(trials, TRIAL)}, none with a p-value' if trials else 'no trial'}."
-        )
-    left = tests["p_dates"].isna() & ~tests["reason"].str.startswith(COPY)
-    parts += sentences_of(tests.loc[left, "reason"], n + withheld)
+    counts = _metrics(tests, trials, bar)
+    n = int(counts["tests"])
+    withheld = int(counts["no_verdict"])
+    sentences = []
+    if n:
+        sentences.append(_of_judged(tests, counts, bar))
+    elif not withheld:
+        tried = f"{count(trials, 'trial')}, none with a p-value" if trials else "no trial"
+        sentences.append(f"Nothing was tested: {tried}.")
+    reasons = tests.loc[_withheld(tests), "reason"]
+    sentences += sentences_of(reasons, n + withheld)
     if copies:
-        alone = len(copies) == 1
-        verbs = ("repeats", "counts") if alone else ("repeat", "count")
-        pairs = listed([f"{name} those of {first}" for name, first in copies.items()])
-        who = count(len(copies), "job")
-        parts.append(f"{who} {verbs[0]} the numbers of another and {verbs[1]} once: {pairs}.")
-    return " ".join(parts)
+        sentences.append(_on_copies(copies))
+    return " ".join(sentences)
 
 
-def _of_judged(tests: pd.DataFrame, of: Mapping[str, float], bar: Bar) -> str:
+def _on_copies(copies: Mapping[str, str]) -> str:
+    """Which jobs have the numbers of another."""
+    jobs = count(len(copies), "job")
+    pairs = listed([f"{name} those of {first}" for name, first in copies.items()])
+    if len(copies) == 1:
+        return f"{jobs} repeats the numbers of another and counts once: {pairs}."
+    return f"{jobs} repeat the numbers of another and count once: {pairs}."
+
+
+def _of_judged(tests: pd.DataFrame, counts: Mapping[str, float], bar: Bar) -> str:
     """The sentence of the tests with a verdict."""
-    n, trials = int(of["tests"]), int(of["trials"])
-    lost = trials - n
-    kinds = (
-        "elsewhere, without a result or without a verdict"
-        if of["no_verdict"]
-        else "elsewhere or without a result"
-    )
-    missing = f"{lost:,} of them {kinds}, which count as p = 1"
-    about = f" ({count(trials, TRIAL)} on this data and target, {missing})" if lost else ""
-    chance = (
-        f" (chance alone would give about {number(bar.level * n, 2)})" if n >= MANY_TESTS else ""
-    )
-    level, fdr = f"{100 * bar.level:g} %", f"{100 * bar.false_discoveries:g} %"
-    raw, bh = int(of["unadjusted"]), int(of["bh"])
+    n = int(counts["tests"])
+    unadjusted = _some(int(counts["unadjusted"]), n, "has", "have")
+    kept_by_bh = _some(int(counts["bh"]), n, "survives", "survive")
+    family_wise = _family_wise(tests, counts, n, _percent(bar.level))
+    chance = ""
+    if n >= MANY_TESTS:
+        chance = f" (chance alone would give about {number(bar.level * n, 2)})"
     return (
-        f"Of {count(n, 'test')}{about}, {_some(raw, n, 'has', 'have')} p below {bar.level:g} unadjusted{chance}; "
-        f"{_family_wise(tests, of, n, level)}; {_some(bh, n, 'survives', 'survive')} Benjamini-Hochberg at {fdr}."
+        f"Of {count(n, 'test')}{_lost(counts)}, "
+        f"{unadjusted} p below {bar.level:g} unadjusted{chance}; {family_wise}; "
+        f"{kept_by_bh} Benjamini-Hochberg at {_percent(bar.false_discoveries)}."
     )
 
 
-def _family_wise(tests: pd.DataFrame, of: Mapping[str, float], n: int, level: str) -> str:
+def _percent(level: float) -> str:
+    return f"{100 * level:g} %"
+
+
+def _lost(counts: Mapping[str, float]) -> str:
+    """How many of the trials are not among the tests with a verdict; empty where all are."""
+    trials = int(counts["trials"])
+    lost = trials - int(counts["tests"])
+    if not lost:
+        return ""
+    kinds = "elsewhere or without a result"
+    if counts["no_verdict"]:
+        kinds = "elsewhere, without a result or without a verdict"
+    return (
+        f" ({count(trials, 'trial')} on this data and target, "
+        f"{lost:,} of them {kinds}, which count as p = 1)"
+    )
+
+
+def _family_wise(tests: pd.DataFrame, counts: Mapping[str, float], n: int, level: str) -> str:
     """What survives Holm and Romano-Wolf, by name, and where the two differ."""
     kept = tests[tests["survives"].eq(True)]
-    names = []
-    for term, own in kept.groupby("term", sort=False)["job"]:
-        noun = "job" if len(own) == 1 else "jobs"
-        names.append(f"{term} in {noun} {listed(own)}")
     text = f"{_some(len(kept), n, 'survives', 'survive')} Holm and Romano-Wolf at {level}"
-    if not of["holm"] == of["romano_wolf"] == len(kept):
-        text += f" (Holm alone {of['holm']:,}, Romano-Wolf alone {of['romano_wolf']:,})"
-    return f"{text}: {'; '.join(names)}" if names else text
+    holm = counts["holm"]
+    romano_wolf = counts["romano_wolf"]
+    if holm != romano_wolf or holm != len(kept):
+        text += f" (Holm alone {holm:,}, Romano-Wolf alone {romano_wolf:,})"
+    survivors = []
+    for term, jobs in kept.groupby("term", sort=False)["job"]:
+        noun = "job" if len(jobs) == 1 else "jobs"
+        survivors.append(f"{term} in {noun} {listed(jobs)}")
+    return f"{text}: {'; '.join(survivors)}" if survivors else text
 
 
-def _some(found: int, total: int, one: str, several: str) -> str:
+def _some(passing: int, total: int, singular: str, several: str) -> str:
     """How many of them, with the verb."""
-    if found == 0:
-        return f"none {one}"
-    if found == total and total > 1:
-        return f"all {found:,} {several}"
-    return f"{found:,} {one if found == 1 else several}"
+    if passing == 0:
+        return f"none {singular}"
+    if passing == total and total > 1:
+        return f"all {passing:,} {several}"
+    return f"{passing:,} {singular if passing == 1 else several}"

@@ -282,7 +282,8 @@ def _panel_tried(
     rows = []
     for k, name in enumerate(panel.names):
         what = f"features.{name}"
-        rows.append(_panel_row(what, check, panel, panel.X[:, :, k], earlier.X[:, :, k], last))
+        whole = panel.X[:, :, k]
+        rows.append(_panel_row(what, check, panel, whole, earlier.X[:, :, k], last))
     kept = max(last - panel.horizon + 1, 0)
     rows.append(_panel_row("target", check, panel, panel.y[:kept], earlier.y[:kept], last))
     return rows

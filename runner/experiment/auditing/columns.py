@@ -1,12 +1,10 @@
-"""Features, steps and the target, computed again on data that end at a cut or go on otherwise
-behind it.
-"""
+"""Features, steps and the target, computed again on data that end at a cut or differ behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,8 +20,10 @@ from runner.progress import tracked
 from runner.targets import Target
 from runner.text import count
 
-ENDED, OTHER_FUTURE = "data end at the cut", "other data after the cut"
+ENDED = "data end at the cut"
+OTHER_FUTURE = "other data after the cut"
 Column = Callable[[Market], Any]
+Change = Callable[[np.ndarray, int], np.ndarray]  # of columns (T', N, K) behind a row
 Row = dict[str, Any]
 
 
@@ -46,85 +46,95 @@ class Ground:
 def features_tried(
     features: Mapping[str, Column], ground: Ground
 ) -> tuple[list[Tally], np.ndarray, dict[str, list[str]]]:
-    """Two tallies a feature, the values (T', N, K) of all of them on the whole data, and the files
-    that each opened.
+    """Two tallies a feature, values (T', N, K) on the whole data, and the files that each opened.
 
     Raises:
         DataError: a feature that the data, whole as they are, cannot give.
     """
-    market, dates = ground.market, ground.dates
-    N = len(market.assets)
+    dates = ground.dates
+    N = len(ground.market.assets)
     X = np.empty((len(dates), N, len(features)))
     opened = {}
+    columns = []
     for k, (name, feature) in enumerate(features.items()):
         where = f"features.{name}"
         with opened_files() as opened[where]:
-            X[:, :, k] = _values(where, feature, market, dates)
-    whole = {name: X[:, :, k] for k, name in enumerate(features)}
-    sizes = {name: size_of(values) for name, values in whole.items()}
-    by_end = {name: Tally(f"features.{name}", ENDED) for name in features}
-    by_future = {name: Tally(f"features.{name}", OTHER_FUTURE) for name in features}
+            X[:, :, k] = _values(where, feature, ground.market, dates)
+        whole = X[:, :, k]
+        by_end = Tally(where, ENDED)
+        by_future = Tally(where, OTHER_FUTURE)
+        columns.append(_Feature(feature, whole, size_of(whole), by_end, by_future))
     for cut in tracked(ground.cuts, "cuts of the data"):
-        known = ended(market, cut)
-        for name, feature in features.items():
-            _compare_ended(
-                by_end[name], feature, known, dates[: cut.last + 1], whole[name], sizes[name]
-            )
+        known = ended(ground.market, cut)
+        for column in columns:
+            _compare_ended(column, known, dates[: cut.last + 1])
     for cut in ground.some:
-        for changed in futures(market, cut):
-            for name, feature in features.items():
-                _compare_changed(
-                    by_future[name], feature, changed, cut, dates, whole[name], sizes[name]
-                )
-    tallies = [tally for name in features for tally in (by_end[name], by_future[name])]
+        for changed in futures(ground.market, cut):
+            for column in columns:
+                _compare_changed(column, changed, cut, dates)
+    tallies = []
+    for column in columns:
+        tallies += [column.by_end, column.by_future]
     return tallies, X, opened
 
 
-def _compare_ended(
-    tally: Tally,
-    feature: Column,
-    known: Market,
-    kept: pd.DatetimeIndex,
-    whole: np.ndarray,
-    size: float,
-) -> None:
+class _Feature(NamedTuple):
+    """A feature while it is tried.
+
+    Attributes:
+        compute: gives its values of a market.
+        whole: (T', N) values on the whole data; size: of them.
+        by_end, by_future: what moved where the data ended, and where their future was changed.
+    """
+
+    compute: Column
+    whole: np.ndarray
+    size: float
+    by_end: Tally
+    by_future: Tally
+
+
+def _compare_ended(feature: _Feature, known: Market, kept: pd.DatetimeIndex) -> None:
+    """Add the rows `kept` of a feature on data that end with them."""
+    tally = feature.by_end
     try:
-        values = _values(tally.what, feature, known, kept)
+        values = _values(tally.what, feature.compute, known, kept)
     except DataError as error:
         tally.fail(error.mistakes[0])
         return
-    values = np.broadcast_to(values, (len(values), whole.shape[1]))
-    tally.compare(whole[: len(values)], values, size, len(kept) - 1)
+    n = len(values)
+    values = np.broadcast_to(values, (n, feature.whole.shape[1]))
+    tally.compare(feature.whole[:n], values, feature.size, len(kept) - 1)
 
 
-def _compare_changed(
-    tally: Tally,
-    feature: Column,
-    changed: Market,
-    cut: Cut,
-    dates: pd.DatetimeIndex,
-    whole: np.ndarray,
-    size: float,
-) -> None:
+def _compare_changed(feature: _Feature, changed: Market, cut: Cut, dates: pd.DatetimeIndex) -> None:
+    """Add the rows up to the cut of a feature on data changed behind it.
+
+    Also notes whether any later row moves, and whether the first of them does.
+    """
+    tally = feature.by_future
+    whole = feature.whole
     try:
-        values = _values(tally.what, feature, changed, dates)
+        values = _values(tally.what, feature.compute, changed, dates)
     except DataError as error:
         tally.fail(error.mistakes[0])
         return
     values = np.broadcast_to(values, whole.shape)
     first = cut.last + 1
-    tally.compare(whole[:first], values[:first], size, cut.last)
+    tally.compare(whole[:first], values[:first], feature.size, cut.last)
     if not np.isfinite(whole[first:]).any():
         return
-    later = moved_rows(whole[first:], values[first:], size)
+    later = moved_rows(whole[first:], values[first:], feature.size)
     tally.answers = bool(tally.answers) or bool(later.any())
     if np.isfinite(whole[first]).any():
         tally.own_row = bool(tally.own_row) or bool(later[0])
 
 
 def _values(where: str, function: Column, market: Market, kept: pd.DatetimeIndex) -> np.ndarray:
-    """Values of the function on the rows `kept`, or on all but the last: a week or month that is
-    not over at the end of the data has none."""
+    """Values of the function on the rows `kept`, or on all but the last.
+
+    A week or month that is not over at the end of the data has no value.
+    """
     values = evaluate(where, function, market)
     index = getattr(values, "index", kept)
     if len(index) == len(kept) - 1 and index.equals(kept[:-1]):
@@ -141,33 +151,47 @@ def steps_tried(
     few cuts only.
     """
     names = list(features)
-    groups = ground.market.groups
     tallies = []
     for number, step in enumerate(steps):
         where = f"preprocess[{number}] ({step.name})"
-        whole = apply([step], X, names, groups).X
-        by_date = getattr(step.function, "func", step.function) in BY_DATE
-        flat = whole.reshape(len(whole), -1)
-        size = size_of(flat)
-        for check, cuts, change in (
-            (ENDED, ground.some if by_date else ground.cuts, _ended),
-            (OTHER_FUTURE, ground.some, _mixed),
-        ):
-            tally = Tally(where, check)
-            for cut in cuts:
-                kept = cut.last + 1
-                try:
-                    after = apply([step], change(X, cut.last), names, groups).X[:kept]
-                except DataError as error:
-                    tally.fail(error.mistakes[0])
-                    continue
-                tally.compare(flat[:kept], after.reshape(kept, -1), size, cut.last)
-            tallies.append(tally)
-        X = whole
+        of_step, X = _step_tried(where, step, X, names, ground)
+        tallies += of_step
     return tallies
 
 
+def _step_tried(
+    where: str, step: Step, X: np.ndarray, names: list[str], ground: Ground
+) -> tuple[list[Tally], np.ndarray]:
+    """Two tallies of one step, and the features (T', N, K) after it on the whole data."""
+    groups = ground.market.groups
+
+    def applied(columns: np.ndarray) -> np.ndarray:
+        return apply([step], columns, names, groups).X
+
+    whole = applied(X)
+    flat = whole.reshape(len(whole), -1)
+    size = size_of(flat)
+
+    def compare(tally: Tally, cuts: Sequence[Cut], change: Change) -> None:
+        for cut in cuts:
+            kept = cut.last + 1
+            try:
+                after = applied(change(X, cut.last))[:kept]
+            except DataError as error:
+                tally.fail(error.mistakes[0])
+                continue
+            tally.compare(flat[:kept], after.reshape(kept, -1), size, cut.last)
+
+    function = getattr(step.function, "func", step.function)
+    by_end = Tally(where, ENDED)
+    compare(by_end, ground.some if function in BY_DATE else ground.cuts, _ended)
+    by_future = Tally(where, OTHER_FUTURE)
+    compare(by_future, ground.some, _mixed)
+    return [by_end, by_future], whole
+
+
 def _ended(X: np.ndarray, last: int) -> np.ndarray:
+    """The columns up to row `last`."""
     return X[: last + 1]
 
 
@@ -175,44 +199,53 @@ def _mixed(X: np.ndarray, last: int) -> np.ndarray:
     """The columns with the rows after `last` in another order and of other sizes."""
     rng = np.random.default_rng(last)
     later = X[last + 1 :]
-    mixed = later[rng.permutation(len(later))] * np.exp(SPREAD * rng.standard_normal(later.shape))
-    return np.concatenate([X[: last + 1], mixed])
+    order = rng.permutation(len(later))
+    factors = np.exp(SPREAD * rng.standard_normal(later.shape))
+    return np.concatenate([X[: last + 1], later[order] * factors])
 
 
 def target_tried(
     target: Callable[[Market], Target], y: np.ndarray, horizon: int, ground: Ground
 ) -> tuple[list[Row], bool | None]:
-    """How far ahead the target (T', N) looks beside its horizon, and whether it looks back; one row
-    a check.
+    """How far ahead the target (T', N) looks beside its horizon, and whether it looks back.
 
     The row t is known at row t + horizon: the data end there, so that a target of month ends only
     that looks a row further is seen at the month end.
 
     Returns:
-        The rows of the table, and whether later rows move the target; None where that was not seen.
+        One row of the table a check; whether later rows move the target, None where that was not
+        seen.
     """
     size = size_of(y)
-    places = ground.market.dates.get_indexer(ground.dates)
-    shifted = [_later(cut, horizon, places) for cut in ground.cuts]
-    known_later = [
-        cut for cut in shifted if cut is not None and cut.row < len(ground.market.dates) - 1
-    ]
+    dates = ground.dates
+    market_dates = ground.market.dates
+    places = market_dates.get_indexer(dates)
+    known_later = []
+    for cut in ground.cuts:
+        later = _later(cut, horizon, places)
+        if later is not None and later.row < len(market_dates) - 1:
+            known_later.append(later)
     by_end = _target_ended(target, y, size, horizon, known_later, ground)
     by_future, reach = _target_reach(target, y, size, horizon, ground)
-    rows = [_target_row(by_end, by_end.rows_ahead, horizon, ground.dates)]
-    rows.append(_target_row(by_future, reach, horizon, ground.dates))
+    rows = [
+        _target_row(by_end, by_end.rows_ahead, horizon, dates),
+        _target_row(by_future, reach, horizon, dates),
+    ]
     if horizon:
         overlap = _target_overlap(target, y, size, ground)
-        start = overlap.first_date(ground.dates)
-        text = f"target: depends on rows before its own, which features know; from {_day(start)}"
-        rows.append(overlap.row(ground.dates, text))
-    return rows, reach > 0 if by_future.values else None
+        start = _day(overlap.first_date(dates))
+        text = f"target: depends on rows before its own, which features know; from {start}"
+        rows.append(overlap.row(dates, text))
+    looks_ahead = reach > 0 if by_future.values else None
+    return rows, looks_ahead
 
 
 def _later(cut: Cut, horizon: int, places: np.ndarray) -> Cut | None:
-    """The cut so many rows of the panel later."""
+    """The cut so many rows of the panel later, None behind its end."""
     last = cut.last + horizon
-    return Cut(int(places[last]), last) if last < len(places) else None
+    if last >= len(places):
+        return None
+    return Cut(int(places[last]), last)
 
 
 def _target_ended(
@@ -235,8 +268,9 @@ def _target_ended(
         rows = cut.last - horizon + 1
         if len(dates) and dates[-1] < ground.dates[rows - 1]:
             rows = int(ground.dates.searchsorted(dates[-1], side="right"))
-        at = dates.get_indexer(ground.dates[:rows])
-        after = np.where((at >= 0)[:, None], values[at], np.nan)
+        position = dates.get_indexer(ground.dates[:rows])
+        is_there = (position >= 0)[:, None]
+        after = np.where(is_there, values[position], np.nan)
         tally.compare(y[:rows], after, size, cut.last)
     return tally
 
@@ -246,7 +280,6 @@ def _target_reach(
 ) -> tuple[Tally, int]:
     """Rows that move with data more than the horizon ahead, and how far ahead any row looks."""
     tally = Tally("target", OTHER_FUTURE)
-    reach = 0
     for cut in ground.some:
         kept = cut.last + 1
         for changed in futures(ground.market, cut):
@@ -276,23 +309,26 @@ def _target_overlap(
         later = slice(cut.last, None)
         tally.tried += 1
         tally.values += int(np.isfinite(y[later]).sum())
-        rows = np.flatnonzero(moved_rows(y[later], values[later], size))
-        tally.moved += [(cut.last + int(row), int(row)) for row in rows]
+        moved = np.flatnonzero(moved_rows(y[later], values[later], size))
+        tally.moved += [(cut.last + int(row), int(row)) for row in moved]
     return tally
 
 
 def _target_row(tally: Tally, reach: int, horizon: int, dates: pd.DatetimeIndex) -> Row:
-    start = tally.first_date(dates)
-    text = f"target: looks {count(tally.rows_ahead, 'row')} ahead, its horizon says {horizon}; from {_day(start)}"
+    """The row of the table; `reach` is how far ahead any row looks."""
+    start = _day(tally.first_date(dates))
+    ahead = count(tally.rows_ahead, "row")
+    text = f"target: looks {ahead} ahead, its horizon says {horizon}; from {start}"
     return tally.row(dates, text) | {"rows_ahead": max(reach, tally.rows_ahead)}
 
 
 def feature_finding(tally: Tally, dates: pd.DatetimeIndex) -> str:
     """The sentence on a feature or step that looks ahead."""
     ahead = f"at least {tally.rows_ahead} rows" if tally.rows_ahead > 1 else "1 row"
-    first = tally.first_date(dates)
-    return f"{tally.what}: looks ahead by {ahead}; first value that moves: {_day(first)} ({tally.check})"
+    first = _day(tally.first_date(dates))
+    return f"{tally.what}: looks ahead by {ahead}; first value that moves: {first} ({tally.check})"
 
 
 def _day(date: pd.Timestamp | None) -> str:
+    """The date as text, empty where there is none."""
     return "" if date is None else f"{date:%Y-%m-%d}"

@@ -7,10 +7,10 @@ seed of the audit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from runner.data.market import Market
 SPREAD = 0.5  # of the logarithm of the factors that change the size of what is rearranged
 PERSISTENT = 0.9  # first autocorrelation from which on a positive series is taken for a level
 CALENDAR = ("W", "M", "Q")  # calendar weeks, months, quarters
+Change = Callable[[str, np.ndarray], np.ndarray]  # of cells (T, c) of a field, given its name
 
 
 class Density(NamedTuple):
@@ -67,16 +68,15 @@ def cuts_at(
     usable = np.flatnonzero(places < len(market.dates) - 1)
     if not len(usable):
         return []
-    chosen = [
-        _run(rows[usable], density.run, rng),
-        _spread(len(usable), density.spread, rng),
-        *_by_year(rows[usable], density.years, rng),
-        *_period_ends(rows[usable], density.ends, rng),
-        *_weekdays(rows[usable], density.weekday, rng),
-        _extremes(market, places[usable], density.extremes, rng),
-    ]
-    found = np.unique(np.concatenate(chosen).astype(int))
-    return [Cut(int(places[usable[k]]), int(usable[k])) for k in found]
+    dates = rows[usable]
+    chosen = [_run(dates, density.run, rng), _spread(len(dates), density.spread, rng)]
+    chosen += _by_year(dates, density.years, rng)
+    chosen += _period_ends(dates, density.ends, rng)
+    chosen += _weekdays(dates, density.weekday, rng)
+    chosen.append(_extremes(market, places[usable], density.extremes, rng))
+    positions = np.unique(np.concatenate(chosen).astype(int))
+    last_rows = usable[positions]
+    return [Cut(int(places[last]), int(last)) for last in last_rows]
 
 
 def ended(market: Market, cut: Cut) -> Market:
@@ -85,25 +85,33 @@ def ended(market: Market, cut: Cut) -> Market:
 
 
 def futures(market: Market, cut: Cut) -> Iterator[Market]:
-    """The market with another future behind the cut, on the same dates: real moves in another order
-    from the level of the cut on, which look like any other data; then the same rows of other
-    sizes."""
+    """The market with another future behind the cut, on the same dates.
+
+    First real moves in another order from the level of the cut on, which look like any other data;
+    then the same rows of other sizes.
+    """
     rng = np.random.default_rng(cut.row)
     order = rng.permutation(len(market.dates) - cut.row - 1)
-    yield _with(market, lambda name, cells: _reordered(name, cells, cut.row, order))
-    yield _with(market, lambda _, cells: _resized(cells, cut.row, order, rng))
+
+    def reorder(name: str, cells: np.ndarray) -> np.ndarray:
+        return _reordered(name, cells, cut.row, order)
+
+    def resize(_: str, cells: np.ndarray) -> np.ndarray:
+        return _resized(cells, cut.row, order, rng)
+
+    yield _with(market, reorder)
+    yield _with(market, resize)
 
 
 def other_past(market: Market, row: int) -> Market:
-    """The market with other rows before `row`, and all later ones as they are; of that row itself,
-    its return.
-    """
+    """The market with other rows before `row`, and another return of that row itself."""
     rng = np.random.default_rng(row)
     fields = {}
     for name, frame in market.fields.items():
         cells = frame.to_numpy(dtype=float).copy()
         end = row + 1 if name == "ret" else row
-        cells[:end] *= np.exp(SPREAD * rng.standard_normal(cells[:end].shape))
+        noise = rng.standard_normal(cells[:end].shape)
+        cells[:end] *= np.exp(SPREAD * noise)
         fields[name] = pd.DataFrame(cells, index=frame.index, columns=frame.columns)
     return replace(market, fields=fields)
 
@@ -111,8 +119,10 @@ def other_past(market: Market, row: int) -> Market:
 def sample(
     market: Market, cells: int, fewest: int, longest: int, rng: np.random.Generator
 ) -> Market:
-    """Assets drawn so that they have about so many cells, and at least `fewest`; a stretch of
-    `longest` rows, drawn too, of data that are longer."""
+    """Assets drawn so that they have about so many cells, and at least `fewest`.
+
+    Of data with more than `longest` rows, a stretch of so many rows is drawn too.
+    """
     T = len(market.dates)
     N = len(market.assets)
     start = int(rng.integers(T - longest + 1)) if longest < T else 0
@@ -121,7 +131,9 @@ def sample(
     drawn = np.sort(rng.choice(N, size=min(most, N), replace=False))
     if len(drawn) < N:
         market = market.of([market.assets[i] for i in drawn])
-    return market if len(rows) == T else market.at(rows)
+    if len(rows) < T:
+        market = market.at(rows)
+    return market
 
 
 # Positions among the rows that can be cut at
@@ -137,18 +149,21 @@ def _run(dates: pd.DatetimeIndex, length: int, rng: np.random.Generator) -> np.n
         if len(ends):
             break
     middle = int(rng.choice(ends)) if len(ends) else int(rng.integers(n // 3, n))
-    start = max(min(middle - length // 2, n - length), 0)
-    return np.arange(start, min(start + length, n))
+    latest = n - length
+    start = max(min(middle - length // 2, latest), 0)
+    stop = min(start + length, n)
+    return np.arange(start, stop)
 
 
 def _spread(n: int, parts: int, rng: np.random.Generator) -> np.ndarray:
     """A row of each of so many parts of equal length."""
     edges = np.linspace(0, n, parts + 1).astype(int)
-    longer = [(low, high) for low, high in pairwise(edges) if high > low]
-    return np.array([int(rng.integers(low, high)) for low, high in longer], dtype=int)
+    rows = [int(rng.integers(low, high)) for low, high in pairwise(edges) if high > low]
+    return np.array(rows, dtype=int)
 
 
 def _by_year(dates: pd.DatetimeIndex, each: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Rows of each calendar year."""
     if not each:
         return []
     years = np.unique(dates.year)
@@ -161,6 +176,7 @@ def _period_ends(dates: pd.DatetimeIndex, each: int, rng: np.random.Generator) -
 
 
 def _weekdays(dates: pd.DatetimeIndex, each: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Rows of each weekday."""
     if not each:
         return []
     days = np.unique(dates.day_of_week)
@@ -170,37 +186,51 @@ def _weekdays(dates: pd.DatetimeIndex, each: int, rng: np.random.Generator) -> l
 def _extremes(
     market: Market, places: np.ndarray, assets: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """The largest loss of an asset, or the largest loss and gain of several and of the mean over
-    assets; and the rows before them."""
+    """Rows of extreme returns, and the rows before them.
+
+    The largest loss of one asset; or, of several assets and the mean over all, the largest loss and
+    the largest gain of each.
+    """
     try:
         returns = market.returns().to_numpy(dtype=float)[places]
     except Exception:  # data without prices and returns, or a source that cannot give them
         return np.empty(0, dtype=int)
-    known = np.isfinite(returns)
-    totals = np.where(known, returns, 0.0).sum(axis=1)
-    mean = np.divide(
-        totals, known.sum(axis=1), out=np.full(len(returns), np.nan), where=known.any(axis=1)
-    )
-    drawn = rng.choice(returns.shape[1], size=min(assets, returns.shape[1]), replace=False)
+    N = returns.shape[1]
+    mean = _mean_return(returns)
+    drawn = rng.choice(N, size=min(assets, N), replace=False)
+    series = [returns[:, i] for i in drawn]
+    if assets > 1:
+        series = [mean, *series]
     days = list[int]()
-    several = [mean] if assets > 1 else []
-    for series in (*several, *(returns[:, i] for i in drawn)):
-        if np.isfinite(series).any():
-            days.append(int(np.nanargmin(series)))
-        if np.isfinite(series).any() and assets > 1:
-            days.append(int(np.nanargmax(series)))
-    rows = np.array(days, dtype=int)
-    rows = np.concatenate([rows, rows - 1])
+    for values in series:
+        if not np.isfinite(values).any():
+            continue
+        days.append(int(np.nanargmin(values)))
+        if assets > 1:
+            days.append(int(np.nanargmax(values)))
+    extremes = np.array(days, dtype=int)
+    rows = np.concatenate([extremes, extremes - 1])
     return rows[rows >= 0]
 
 
+def _mean_return(returns: np.ndarray) -> np.ndarray:
+    """Mean (T,) over the assets with a return (T, N), NaN where there is none."""
+    known = np.isfinite(returns)
+    total = np.where(known, returns, 0.0).sum(axis=1)
+    mean = np.full(len(returns), np.nan)
+    return np.divide(total, known.sum(axis=1), out=mean, where=known.any(axis=1))
+
+
 def _ends(dates: pd.DatetimeIndex, period: str) -> np.ndarray:
-    """Positions of the last row of each calendar period that holds several; the last one is not
-    over.
+    """Positions of the last row of each calendar period, without the last, which is not over.
+
+    None where every row is a period of its own.
     """
     number = dates.to_period(period).asi8
     ends = np.flatnonzero(number[1:] != number[:-1])
-    return ends if len(ends) < len(dates) - 1 else np.empty(0, dtype=int)
+    if len(ends) == len(dates) - 1:
+        return np.empty(0, dtype=int)
+    return ends
 
 
 def _some(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
@@ -212,29 +242,28 @@ def _some(positions: np.ndarray, most: int, rng: np.random.Generator) -> np.ndar
 # Other futures
 
 
-def _with(market: Market, change: Any) -> Market:
-    """The market with every field and series, and those of the market asset, changed by their
-    names.
-    """
+def _with(market: Market, change: Change) -> Market:
+    """The market with every field and series, and those of the market asset, changed."""
 
-    def frame(name: str, values: pd.DataFrame) -> pd.DataFrame:
+    def changed_frame(name: str, values: pd.DataFrame) -> pd.DataFrame:
         cells = change(name, values.to_numpy(dtype=float))
         return pd.DataFrame(cells, index=values.index, columns=values.columns)
 
-    def column(name: str, values: pd.Series) -> pd.Series:
-        return frame(name, values.to_frame()).iloc[:, 0].rename(values.name)
+    def changed_column(name: str, values: pd.Series | None) -> pd.Series | None:
+        if values is None:
+            return None
+        return changed_frame(name, values.to_frame()).iloc[:, 0].rename(values.name)
 
     series = market.series
     if series.shape[1]:
-        parts = [frame("series", series[[name]]) for name in series.columns]
+        parts = [changed_frame("series", series[[name]]) for name in series.columns]
         series = pd.concat(parts, axis=1)
-    close, ret = market.market_close, market.market_ret
     return replace(
         market,
-        fields={name: frame(name, values) for name, values in market.fields.items()},
+        fields={name: changed_frame(name, values) for name, values in market.fields.items()},
         series=series,
-        market_close=None if close is None else column("close", close),
-        market_ret=None if ret is None else column("ret", ret),
+        market_close=changed_column("close", market.market_close),
+        market_ret=changed_column("ret", market.market_ret),
     )
 
 
@@ -253,23 +282,25 @@ def _reordered(name: str, cells: np.ndarray, last: int, order: np.ndarray) -> np
 
 
 def _is_level(values: np.ndarray) -> bool:
+    """Whether a series is positive and persistent, as levels are and changes are not."""
     known = values[np.isfinite(values)]
     if len(known) < 3 or (known <= 0.0).any() or np.ptp(known) == 0.0:
         return False
     deviations = known - known.mean()
-    return bool(deviations[1:] @ deviations[:-1] > PERSISTENT * (deviations @ deviations))
+    covariance = deviations[1:] @ deviations[:-1]
+    variance = deviations @ deviations
+    return bool(covariance > PERSISTENT * variance)
 
 
 def _continued(cells: np.ndarray, last: int, later: np.ndarray) -> np.ndarray:
-    """Levels (T, c) whose relative changes behind row `last` come in the order of the rows
-    `later`.
-    """
-    frame = pd.DataFrame(np.where(cells > 0.0, cells, np.nan))
-    logs = np.log(frame.ffill().bfill().to_numpy())
+    """Levels (T, c) whose relative changes behind row `last` are those of the rows `later`."""
+    positive = pd.DataFrame(np.where(cells > 0.0, cells, np.nan))
+    logs = np.log(positive.ffill().bfill().to_numpy())
     moves = np.diff(logs, axis=0, prepend=logs[:1])[later]
     levels = np.exp(logs[last] + np.cumsum(moves, axis=0))
+    known = np.isfinite(cells[later])
     changed = cells.copy()
-    changed[last + 1 :] = np.where(np.isfinite(cells[later]), levels, np.nan)
+    changed[last + 1 :] = np.where(known, levels, np.nan)
     return changed
 
 
@@ -279,5 +310,6 @@ def _resized(
     """Cells (T, c) with the rows behind `last` in another order and of other sizes."""
     changed = cells.copy()
     later = cells[last + 1 + order]
-    changed[last + 1 :] = later * np.exp(SPREAD * rng.standard_normal(later.shape))
+    noise = rng.standard_normal(later.shape)
+    changed[last + 1 :] = later * np.exp(SPREAD * noise)
     return changed

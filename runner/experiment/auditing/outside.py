@@ -1,5 +1,4 @@
-"""What a function takes from elsewhere than the market that it is given: data that it holds, files
-that it opens.
+"""What a function takes from elsewhere than its market: data that it holds, files that it opens.
 
 Such data do not end where the data of the audit end, so that comparing values proves nothing about
 them. What can be seen of it is warned of: arrays and frames in the closure, the defaults, the
@@ -28,46 +27,32 @@ from runner.errors import listed
 HELD = 30  # values from which on an array is data, and not a setting
 DEEPEST = 3  # functions that call functions, containers in containers
 OPENED = {"open": "file", "sqlite3.connect": "database", "urllib.Request": "address"}
-ROOTS = tuple(
-    f"{root}/"
-    for root in (
-        sys.prefix,
-        sys.base_prefix,
-        sys.base_exec_prefix,
-        str(Path(__file__).parents[2]),
-        "/proc",
-        "/sys",
-        "/dev",
-        "/etc",
-        "/usr/share",
-    )
-)
+SYSTEM = ("/proc", "/sys", "/dev", "/etc", "/usr/share")
+PACKAGE = str(Path(__file__).parents[2])
+PLACES = (sys.prefix, sys.base_prefix, sys.base_exec_prefix, PACKAGE, *SYSTEM)
+ROOTS = tuple(f"{place}/" for place in PLACES)  # of files that are no data of the user
 OWN_FILES = (".py", ".pyc", ".so", ".pth")  # opened by imports
-READERS = frozenset(name for name in dir(pd) if name.startswith("read_")) | {
-    "urlopen",
-    "loadtxt",
-    "genfromtxt",
-}
+PANDAS_READERS = {name for name in dir(pd) if name.startswith("read_")}
+READERS = frozenset(PANDAS_READERS) | {"urlopen", "loadtxt", "genfromtxt"}
+MOST_ELEMENTS = 100  # of a container that are looked at
 _SEEN: ContextVar[list[str] | None] = ContextVar("opened", default=None)
 
 
 def held_data(function: Any) -> list[str]:
-    """What the function holds or reads from outside of the market, in words; nothing of most
-    functions.
-    """
-    sources = dict[str, None]()
+    """What the function holds or reads from outside of the market, in words; mostly nothing."""
+    sources = dict[str, None]()  # each once, in order
     for where, value in _reachable("", function, DEEPEST, set()):
         kind = _kind_of_data(value)
-        if kind:
-            sources[f"{kind} ({where})" if where else kind] = None
+        if not kind:
+            continue
+        source = f"{kind} ({where})" if where else kind
+        sources[source] = None
     return list(sources)
 
 
 @contextmanager
 def opened_files() -> Iterator[list[str]]:
-    """What Python opens for reading within the block: files, databases and addresses, without
-    those of imports.
-    """
+    """Files, databases and addresses that Python opens within the block, imports left out."""
     _listen()
     opened: list[str] = []
     token = _SEEN.set(opened)
@@ -84,6 +69,7 @@ def _listen() -> None:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note what was opened: called by Python for every event of the process."""
     if event not in OPENED:
         return
     opened = _SEEN.get()
@@ -99,9 +85,7 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_library(path: str) -> bool:
-    """Whether a file belongs to Python, an installed package, this package or the machine, or is
-    code.
-    """
+    """Whether a file is code, or belongs to Python, a package or the machine."""
     return path.endswith(OWN_FILES) or path.startswith(ROOTS)
 
 
@@ -119,8 +103,9 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """What a function, an object or a container refers to."""
     if isinstance(value, partial):
         yield "function", value.func
-        yield from ((f"argument {name}", part) for name, part in value.keywords.items())
-        yield from (("argument", part) for part in value.args)
+        yield from _named("argument", value.keywords)
+        for part in value.args:
+            yield "argument", part
     elif isinstance(value, types.MethodType):
         yield "function", value.__func__
         yield "self", value.__self__
@@ -129,26 +114,33 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     elif hasattr(value, "cache_info") and hasattr(value, "__wrapped__"):
         yield "function", value.__wrapped__
     elif isinstance(value, Mapping):
-        yield from ((f"element {name!r}", part) for name, part in list(value.items())[:100])
+        for name, part in list(value.items())[:MOST_ELEMENTS]:
+            yield f"element {name!r}", part
     elif isinstance(value, list | tuple | set | frozenset):
-        yield from (("element", part) for part in list(value)[:100])
+        for part in list(value)[:MOST_ELEMENTS]:
+            yield "element", part
     elif _is_own_object(value):
-        yield from ((f"attribute {name}", part) for name, part in vars(value).items())
+        yield from _named("attribute", vars(value))
+
+
+def _named(kind: str, parts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, part in parts.items():
+        yield f"{kind} {name}", part
 
 
 def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """Closure, defaults, and the globals that the code names; of functions of this package and of
-    libraries none.
-    """
-    if function.__code__.co_filename.startswith(ROOTS):
+    """Closure, defaults and globals that the code names; of this package and libraries none."""
+    code = function.__code__
+    if code.co_filename.startswith(ROOTS):
         return
-    yield from ((f"default {name}", part) for name, part in _defaults(function))
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+    for name, part in _defaults(function):
+        yield f"default {name}", part
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             yield f"closure {name}", cell.cell_contents
         except ValueError:  # a cell that is not filled yet
             continue
-    for name in _names(function.__code__):
+    for name in _names(code):
         if name in READERS:
             yield f"it calls {name}", _Reader()
         elif name in function.__globals__:
@@ -158,11 +150,13 @@ def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
 
 def _defaults(function: types.FunctionType) -> list[tuple[str, Any]]:
+    """Parameters with a default, and its value."""
     code = function.__code__
     positional = code.co_varnames[: code.co_argcount]
-    given = function.__defaults__ or ()
-    named = list(zip(positional[len(positional) - len(given) :], given, strict=True))
-    return named + list((function.__kwdefaults__ or {}).items())
+    values = function.__defaults__ or ()
+    names = positional[len(positional) - len(values) :]
+    keywords = function.__kwdefaults__ or {}
+    return [*zip(names, values, strict=True), *keywords.items()]
 
 
 def _names(code: types.CodeType) -> list[str]:
@@ -191,13 +185,15 @@ def _kind_of_data(value: Any) -> str:
         return "a file"
     if isinstance(value, Market):
         return "a market"
-    if isinstance(value, pd.DataFrame | pd.Series | np.ndarray):
-        numbers = value.size >= HELD and _numeric(value)
-        return f"a {type(value).__name__} of {value.size:,} values" if numbers else ""
-    return ""
+    if not isinstance(value, pd.DataFrame | pd.Series | np.ndarray):
+        return ""
+    if value.size < HELD or not _numeric(value):
+        return ""
+    return f"a {type(value).__name__} of {value.size:,} values"
 
 
 def _numeric(value: Any) -> bool:
+    """Whether the values are numbers, and no dates."""
     try:
         np.asarray(value, dtype=float)
     except (TypeError, ValueError):
@@ -208,6 +204,7 @@ def _numeric(value: Any) -> bool:
 def warning(what: str, sources: list[str]) -> str:
     """The sentence on data that come from elsewhere."""
     return (
-        f"{what}: takes data from outside the market: {listed(sources)}. These do not end where the audit ends the "
-        "data, so that look-ahead in them cannot be seen; pass them as a series or field of the data"
+        f"{what}: takes data from outside the market: {listed(sources)}. "
+        "These do not end where the audit ends the data, so that look-ahead in them cannot be "
+        "seen; pass them as a series or field of the data"
     )

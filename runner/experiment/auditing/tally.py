@@ -24,6 +24,13 @@ COLUMNS = [
     "verdict",
     "finding",
 ]
+NO_NUMBERS: dict[str, Any] = {
+    "moved": 0,
+    "values": 0,
+    "first_date": None,
+    "rows_ahead": 0,
+    "own_row": None,
+}
 
 
 @dataclass
@@ -56,16 +63,21 @@ class Tally:
         self.moved += [(int(row), last - int(row) + 1) for row in rows]
 
     def fail(self, reason: str) -> None:
+        """Count a comparison that could not be made."""
         self.tried += 1
         self.failures.append(reason)
 
     @property
     def rows_ahead(self) -> int:
+        """How far the furthest row that moved looks ahead; 0 where none moved."""
         return max((ahead for _, ahead in self.moved), default=0)
 
     def first_date(self, dates: pd.DatetimeIndex) -> pd.Timestamp | None:
-        first = min((row for row, _ in self.moved), default=None)
-        return None if first is None else dates[first]
+        """The date of the first row that moved, None where none did."""
+        if not self.moved:
+            return None
+        first = min(row for row, _ in self.moved)
+        return dates[first]
 
     @property
     def verdict(self) -> str:
@@ -78,12 +90,12 @@ class Tally:
 
     def row(self, dates: pd.DatetimeIndex, finding: str = "") -> dict[str, Any]:
         """A row of the table; `finding` is the sentence on a leak."""
-        check = f"{self.check} ({count(self.tried, 'cut')}"
+        extent = count(self.tried, "cut")
         if self.failures and self.verdict != f"{UNTRIED}: {self.failures[0]}":
-            check += f", {len(self.failures)} not computed: {self.failures[0]}"
+            extent += f", {len(self.failures)} not computed: {self.failures[0]}"
         return line(
             self.what,
-            f"{check})",
+            f"{self.check} ({extent})",
             self.verdict,
             finding if self.moved else "",
             moved=len(self.moved),
@@ -96,13 +108,13 @@ class Tally:
 
 def line(what: str, check: str, verdict: str, finding: str = "", **numbers: Any) -> dict[str, Any]:
     """A row of the table of the audit; numbers that are not given are zero or missing."""
-    empty = {"moved": 0, "values": 0, "first_date": None, "rows_ahead": 0, "own_row": None}
-    row = {"what": what, "check": check, "verdict": verdict, "finding": finding, **empty, **numbers}
+    words = {"what": what, "check": check, "verdict": verdict, "finding": finding}
+    row: dict[str, Any] = {**words, **NO_NUMBERS, **numbers}
     return {name: row[name] for name in COLUMNS}
 
 
 def size_of(values: np.ndarray) -> float:
-    """Standard deviation of the finite values, to which differences are compared; 0 without any."""
+    """Standard deviation of the finite values, 0 without any; differences are compared to it."""
     known = values[np.isfinite(values)]
     if not known.size:
         return 0.0
@@ -111,12 +123,17 @@ def size_of(values: np.ndarray) -> float:
 
 
 def moved_rows(before: np.ndarray, after: np.ndarray, size: float) -> np.ndarray:
-    """(n,) rows in which a value changed, appeared or vanished; both (n, c), differences beside
-    `size`.
+    """Mask (n,) of rows in which a value changed, appeared or vanished.
+
+    Args:
+        before, after: (n, c) the values.
+        size: of the values, beside which a difference is measured.
     """
     known_before = np.isfinite(before)
     known_after = np.isfinite(after)
     with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.abs(before - after) > MOVED * (np.abs(before) + size)
-    changed = (known_before != known_after) | (known_before & known_after & apart)
-    return np.asarray(changed.any(axis=1))
+        rounding = MOVED * (np.abs(before) + size)
+        is_apart = np.abs(before - after) > rounding
+    appeared = known_before != known_after
+    changed = known_before & known_after & is_apart
+    return np.asarray((appeared | changed).any(axis=1))

@@ -2,14 +2,13 @@
 
     python -m runner [overrides]      runs one spec; -m sweeps
     python -m runner resume SWEEP     goes on with a sweep that was ended
-    python -m runner rerun RUN_ID     repeats a run from its logged spec and tells what differs
+    python -m runner rerun RUN_ID     repeats a run from its logged spec and says what differs
     python -m runner sync             logs run directories that the store does not have
-    python -m runner compare [SWEEP]  tells what the jobs of a sweep say beside each other
+    python -m runner compare [SWEEP]  compares the finished jobs of a sweep
     python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
     python -m runner snapshot [...]   fetches the data of a spec without running it
-    python -m runner cache [--empty]  tells how much processes of sweeps share on disk, or empties
-    it python -m runner ui [RUN_ID]      opens the MLflow UI on the newest runs, a run, or --sweep
-    SWEEP
+    python -m runner cache [--empty]  says how much processes of sweeps share on disk; empties it
+    python -m runner ui [RUN_ID]      opens the MLflow UI on the newest runs, a run, or --sweep
 
     python -m runner list [GROUP]     lists groups, or the options of one
     python -m runner help GROUP/OPTION  tells what an option is, with the meaning of its settings
@@ -37,6 +36,9 @@ if TYPE_CHECKING:
     from runner.cli.composition import Composer
 
 
+# Imports make objects that stay; looking through them takes a fifth of a short run.
+GC_THRESHOLD = 200_000
+
 # Before numpy is imported: our own threads share the cores, and the last bits must not depend on
 # how many there are.
 for _pool in ("OMP", "OPENBLAS", "MKL"):
@@ -44,27 +46,21 @@ for _pool in ("OMP", "OPENBLAS", "MKL"):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; what is wrong goes to stderr, one line per
-    mistake.
-    """
-    gc.set_threshold(
-        200_000
-    )  # imports make objects that stay; looking through them takes a fifth of a short run
+    """Run the command line and return its exit code; mistakes go to stderr, one line each."""
+    gc.set_threshold(GC_THRESHOLD)
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["--version"]:
         print(versions())
         return 0
     try:
-        verb = words[0] if words and words[0].isidentifier() else ""
-        if verb and verb not in VERBS:
-            raise SpecError(f"{unknown(verb, VERBS)} (a verb; an override is written key=value)")
-        code = VERBS[verb](words[1:]) if verb else run_specs(words)
+        code = _run(words)
         sys.stdout.flush()  # here, where a reader who left is no traceback
         return code
     except RunnerError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(*(f"error: {line}" for line in error.mistakes), sep="\n", file=sys.stderr)
+        for line in error.mistakes:
+            print(f"error: {line}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
@@ -89,9 +85,19 @@ def versions() -> str:
     return f"factor-runner {__version__} (Python {sys.version.split()[0]}, {', '.join(below)})"
 
 
+def _run(words: list[str]) -> int:
+    """Run the verb that the words begin with, or specs where they begin with none."""
+    if not words or not words[0].isidentifier():
+        return run_specs(words)
+    verb, *rest = words
+    if verb not in VERBS:
+        raise SpecError(f"{unknown(verb, VERBS)} (a verb; an override is written key=value)")
+    return VERBS[verb](rest)
+
+
 def run_specs(words: Sequence[str]) -> int:
     """Run one spec, or with -m every combination of a sweep."""
-    composer, args = _composer(words, told=True)
+    composer, args = _composer(words, forms=True)
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         composer.show(args)
         return 0
@@ -107,21 +113,23 @@ def run_specs(words: Sequence[str]) -> int:
     return 0
 
 
-def _composer(words: Sequence[str], told: bool = False) -> tuple[Composer, Namespace]:
-    """The composer that the flags ask for, and the flags with the overrides; `told`: in a form
-    that flags choose.
+def _composer(words: Sequence[str], forms: bool = False) -> tuple[Composer, Namespace]:
+    """The composer that the flags ask for, and the flags with the overrides.
+
+    Args:
+        forms: whether flags choose the form of what is printed.
     """
     from runner.cli.composition import Composer, flags
 
     parser = flags()
-    if told:
+    if forms:
         _forms(parser)
     args = parser.parse_intermixed_args(list(words))
     return Composer(args.config_path, args.config_dir, args.config_name), args
 
 
 def _forms(parser: ArgumentParser) -> Any:
-    """Add the flags that say how to tell what came out; the group, for further forms."""
+    """Add the flags for the form of what is printed; the group, for further forms."""
     parser.set_defaults(form="tables")
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
@@ -134,8 +142,9 @@ def _forms(parser: ArgumentParser) -> Any:
 
 
 def resume(words: Sequence[str]) -> int:
-    """Go on with a sweep that was ended, by its name or its directory; overrides may say where the
-    store is.
+    """Go on with a sweep that was ended, by its name or its directory.
+
+    Overrides may say where the store is.
     """
     from runner.cli.composition import Composer
     from runner.sweeps.plan import find
@@ -160,10 +169,11 @@ def resume(words: Sequence[str]) -> int:
 
 
 def rerun(words: Sequence[str]) -> int:
-    """Repeat a run by its id from its logged spec; overrides say where the store is and what code
-    it may run.
+    """Repeat a run by its id from its logged spec.
+
+    Overrides say where the store is and what code it may run.
     """
-    composer, args = _composer(words, told=True)
+    composer, args = _composer(words, forms=True)
     if not args.overrides or "=" in args.overrides[0]:
         raise SpecError(
             "rerun: which run? allowed: its id, then overrides such as tracking.uri=..."
@@ -177,8 +187,9 @@ def rerun(words: Sequence[str]) -> int:
 
 
 def sync(words: Sequence[str]) -> int:
-    """Log the run directories below outputs/runs that the store does not have; a sweep has
-    `resume` for that.
+    """Log the run directories below outputs/runs that the store does not have.
+
+    A sweep has `resume` for that.
     """
     composer, args = _composer(words)
     config, directory = composer.places(args.overrides)
@@ -197,9 +208,7 @@ def sync(words: Sequence[str]) -> int:
 
 
 def compare(words: Sequence[str]) -> int:
-    """Tell what the finished jobs of a sweep say beside each other, and write it to its directory
-    `report`.
-    """
+    """Compare the finished jobs of a sweep, and write the comparison to its directory `report`."""
     from runner.sweeps.plan import find
 
     parser = ArgumentParser(
@@ -229,15 +238,16 @@ def compare(words: Sequence[str]) -> int:
         help="print the coefficients so",
     )
     args = parser.parse_args(list(words))
-    plan, heat = find(args.sweep), None
+    plan = find(args.sweep)
+    heat = None
     if args.heat is not None:
         down, comma, across = args.heat.partition(",")
         if not comma:
             raise SpecError(f"heat: given {args.heat!r}; allowed: two keys, KEY1,KEY2")
         heat = (down.strip(), across.strip())
-    from runner.sweeps.telling.compare import compare as told
+    from runner.sweeps.telling.compare import compare as report
 
-    told(plan, score=args.score, term=args.term, heat=heat, form=args.form)
+    report(plan, score=args.score, term=args.term, heat=heat, form=args.form)
     return 0
 
 
@@ -259,7 +269,7 @@ def snapshot(words: Sequence[str]) -> int:
 
 def audit(words: Sequence[str]) -> int:
     """Try every column of the spec for look-ahead, on all rows and assets, without running it."""
-    composer, args = _composer(words, told=True)
+    composer, args = _composer(words, forms=True)
     experiment = composer.job(args.overrides).experiment
     from runner.sinks import job
 
@@ -268,7 +278,7 @@ def audit(words: Sequence[str]) -> int:
 
 
 def cache(words: Sequence[str]) -> int:
-    """Tell the files and bytes of the cache of the spec, sweep.cache; --empty removes them."""
+    """Print the files and bytes of the cache of the spec, sweep.cache; --empty removes them."""
     from runner.cli.composition import Composer, flags
 
     parser = flags()
@@ -282,15 +292,13 @@ def cache(words: Sequence[str]) -> int:
     entries = kept.entries()
     if args.empty:
         kept.empty()
-    told = f"{count(len(entries), 'file')}, {sum(size for _, size in entries):,} bytes"
-    print(f"{settings.cache}: {'emptied of ' if args.empty else ''}{told}")
+    content = f"{count(len(entries), 'file')}, {sum(size for _, size in entries):,} bytes"
+    print(f"{settings.cache}: {'emptied of ' if args.empty else ''}{content}")
     return 0
 
 
 def ui(words: Sequence[str]) -> int:
-    """Serve the MLflow UI on the newest runs of the store, a run by its id, or the jobs of
-    --sweep.
-    """
+    """Serve the MLflow UI on the newest runs of the store, a run, or the jobs of --sweep."""
     from runner.cli.composition import Composer, flags
 
     parser = flags()
@@ -329,16 +337,13 @@ def _ui_of_sweep(name: str, port: int, keep: bool) -> int:
     from runner.sweeps.plan import find, killed
     from runner.sweeps.telling.tracked import end_killed, sweep_link
 
-    found = compared(find(name))
-    store = Store(**found.plan.tracking)
+    comparison = compared(find(name))
+    plan = comparison.plan
+    store = Store(**plan.tracking)
     end_killed(store, killed)
-    link = sweep_link(store, sweep_tags(found.plan), found, plugged_in=True, keep=keep)
-    return serve(
-        store.uri,
-        port,
-        link,
-        what_it_does(f"the jobs of sweep {found.plan.name}, best first", keep),
-    )
+    link = sweep_link(store, sweep_tags(plan), comparison, plugged_in=True, keep=keep)
+    effect = what_it_does(f"the jobs of sweep {plan.name}, best first", keep)
+    return serve(store.uri, port, link, effect)
 
 
 def listing(words: Sequence[str]) -> int:

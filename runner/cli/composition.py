@@ -1,6 +1,4 @@
-"""Hydra, and only here: from command-line overrides to composed specs, with every mistake on its
-own line.
-"""
+"""Hydra, and only here: from overrides to composed specs, with every mistake on its own line."""
 
 from __future__ import annotations
 
@@ -41,13 +39,8 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
-OF_SWEEPS = (
-    "sweep",
-    "hydra",
-    "tracking",
-    "ledger",
-    "experiment",
-)  # what a sweep reads of its own overrides
+# what a sweep reads of its own overrides
+OF_SWEEPS = ("sweep", "hydra", "tracking", "ledger", "experiment")
 ALIKE = 3  # first jobs whose mistakes are those of all jobs, where they are the same
 COMPOSING = (HydraException, OmegaConfBaseException)
 
@@ -63,16 +56,20 @@ class Job:
 def shipped_conf() -> Path:
     """The `conf` directory of the checkout or, installed, of the package: the first that exists."""
     package = Path(__file__).parents[1]
-    return next(
-        path
-        for path in (package.parent / "conf", package / "conf")
-        if (path / "config.yaml").is_file()
-    )
+    places = (package.parent / "conf", package / "conf")
+    return next(path for path in places if (path / "config.yaml").is_file())
 
 
 class Composer:
-    """Composes specs from the configs in `conf`, with another directory before them where one is
-    named.
+    """Composes specs from the configs in `conf`, after those of another directory if one is named.
+
+    Args:
+        conf: the directory of all configs; None: the shipped one.
+        beside: a directory whose configs come before those.
+        name: of the first config; None: config.
+
+    Raises:
+        SpecError: a directory that is not there.
     """
 
     def __init__(
@@ -80,13 +77,11 @@ class Composer:
     ) -> None:
         self.name = name or "config"
         places = {"--config-path": conf, "--config-dir": beside}
-        missing = [
-            f"{flag}: no such directory {path!r}"
-            for flag, path in places.items()
-            if path and not _is_dir(path)
-        ]
+        missing = {flag: path for flag, path in places.items() if path and not Path(path).is_dir()}
         if missing:
-            raise SpecError(missing)
+            raise SpecError(
+                [f"{flag}: no such directory {path!r}" for flag, path in missing.items()]
+            )
         main = str(Path(conf).resolve()) if conf else str(shipped_conf())
         search = create_automatic_config_search_path(None, None, main)
         if beside:
@@ -117,34 +112,30 @@ class Composer:
         own = list(overrides)
         try:
             fixed, axes = _axes(self._parsed(overrides))
-            own = [
-                one for one in fixed if re.split(r"[./@]", _key(one))[0] in OF_SWEEPS
-            ]  # others may need a job's own
+            own = [word for word in fixed if _of_sweep(word)]  # others may need a job's own
             config = self._compose(own, RunMode.MULTIRUN)
             settings = _sweep_of(config)
-            axes += _axes(
-                self._parsed([over(key, values) for key, values in settings.over.items()])
-            )[1]
+            varied = [over(key, values) for key, values in settings.over.items()]
+            axes += _axes(self._parsed(varied))[1]
             directory = Path(config.hydra.sweep.dir)
             places = _plain(config)
-            where: Any = {key: places[key] for key in ("tracking", "ledger")}
         except COMPOSING as error:
             raise self._refusal(own, error) from None
         empty = Plan(
-            directory,
-            settings,
-            self.configs,
-            tuple(overrides),
-            tuple(fixed),
-            tuple(axes),
-            (),
-            **where,
+            directory=directory,
+            settings=settings,
+            configs=self.configs,
+            words=tuple(overrides),
+            fixed=tuple(fixed),
+            axes=tuple(axes),
+            jobs=(),
+            tracking=places["tracking"],
+            ledger=places["ledger"],
         )
         every = combinations(axes, settings)
         jobs = self._checked(empty, every)
-        if (
-            settings.search == "bayes"
-        ):  # those were one of each value, to be checked; the scores lead to others
+        # those of bayes were one of each value, to be checked; the scores lead to others
+        if settings.search == "bayes":
             return empty
         return replace(empty, jobs=jobs, same=len(every) - len(jobs))
 
@@ -155,21 +146,23 @@ class Composer:
             SpecError: the mistakes, each with the job it is in; once where the first jobs have the
                 same.
         """
-        found, wrong = dict[str, PlannedJob](), list[tuple[str, tuple[str, ...]]]()
+        jobs: dict[str, PlannedJob] = {}
+        lines: list[str] = []
+        refusals: list[tuple[str, ...]] = []  # the mistakes of each job that has some
+        first = min(ALIKE, len(every))
         for number, differs in enumerate(every):
             try:
-                job = self.planned(plan, len(found), differs)
-                found.setdefault(job_key(job.spec, "", ""), job)
+                job = self.planned(plan, len(jobs), differs)
+                jobs.setdefault(job_key(job.spec, "", ""), job)
             except RunnerError as error:
-                wrong.append((f"job {number} ({' '.join(differs)})", error.mistakes))
-                if (
-                    len(wrong) == min(ALIKE, len(every)) == number + 1
-                    and len({lines for _, lines in wrong}) == 1
-                ):
+                refusals.append(error.mistakes)
+                lines += [f"job {number} ({' '.join(differs)}): {line}" for line in error.mistakes]
+                all_of_the_first = len(refusals) == first and number + 1 == first
+                if all_of_the_first and len(set(refusals)) == 1:
                     raise SpecError(error.mistakes) from None
-        if wrong:
-            raise SpecError([f"{job}: {line}" for job, lines in wrong for line in lines])
-        return tuple(found.values())
+        if lines:
+            raise SpecError(lines)
+        return tuple(jobs.values())
 
     def planned(self, plan: Plan, number: int, differs: Sequence[str]) -> PlannedJob:
         """A job of the plan, checked.
@@ -183,17 +176,14 @@ class Composer:
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
         model = spec.get("model")
-        if (
-            isinstance(model, dict) and model.get("rows") is None
-        ):  # jobs compare in sample on common rows
+        # jobs compare in sample on common rows
+        if isinstance(model, dict) and model.get("rows") is None:
             spec = {**spec, "model": {**model, "rows": COMMON}}
             overrides = (*overrides, f"++model.rows={COMMON}")
         return PlannedJob(number, tuple(differs), overrides, build(spec).spec, chosen=chosen)
 
     def places(self, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:
-        """The composed spec, not checked, and the directory of a run: for what needs to know where
-        things are.
-        """
+        """The composed spec, not checked, and the directory of a run: where things are."""
         try:
             config = self._compose(overrides, RunMode.RUN)
             directory = Path(config.hydra.run.dir)
@@ -233,14 +223,13 @@ class Composer:
             elif args.hydra_help:
                 self.hydra.hydra_help(config_name=self.name, args_parser=flags(), args=args)
             elif args.cfg:
-                self._compose(
-                    args.overrides, RunMode.RUN
-                )  # in one line what show_cfg would refuse with a traceback
+                # refuses in one line what show_cfg would refuse with a traceback
+                self._compose(args.overrides, RunMode.RUN)
                 self.hydra.show_cfg(self.name, args.overrides, args.cfg, args.package, args.resolve)
             elif args.info:
                 self.hydra.show_info(args.info, config_name=self.name, overrides=args.overrides)
-            elif script := SCRIPTS.get(" ".join(args.overrides)):
-                print(script)
+            elif " ".join(args.overrides) in SCRIPTS:
+                print(SCRIPTS[" ".join(args.overrides)])
             else:
                 self.hydra.shell_completion(config_name=self.name, overrides=args.overrides)
         except COMPOSING as error:
@@ -254,9 +243,8 @@ class Composer:
         config = self._compose(overrides, RunMode.RUN)
         with open_dict(config):
             del config["hydra"]
-        return HELP.format(
-            groups="\n".join(options), spec=OmegaConf.to_yaml(config).rstrip()
-        ).rstrip()
+        spec = OmegaConf.to_yaml(config).rstrip()
+        return HELP.format(groups="\n".join(options), spec=spec).rstrip()
 
     def _job(self, overrides: Sequence[str]) -> Job:
         config = self._compose(overrides, RunMode.RUN)
@@ -268,30 +256,41 @@ class Composer:
     def _spec(
         self, fixed: Sequence[str], differs: Sequence[str]
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        """The spec of a job of a sweep and its chosen options; what all share is composed once:
-        most differ in values."""
-        every, own = self._parsed([*fixed, *differs]), self._parsed(differs)
-        if any(one.is_delete() for one in every):
+        """The spec of a job of a sweep and its chosen options.
+
+        What all jobs share is composed once: most differ in values.
+        """
+        shared = self._parsed(fixed)
+        own = self._parsed(differs)
+        every = [*shared, *own]
+        if any(override.is_delete() for override in every):
             config = self._compose([*fixed, *differs], RunMode.RUN)
             chosen = chosen_options(config.hydra.runtime.choices)
             return _plain(config), chosen
-        groups = [one for one in every if self._chooses(one)]
-        key = (*(str(one.input_line) for one in groups), "", *fixed)
-        if key not in self.bases:
-            config = self._compose(key[: len(groups)], RunMode.RUN)
-            values = [one for one in every[: len(fixed)] if one not in groups]
-            ConfigLoaderImpl._apply_overrides_to_config(values, config)
-            self.bases[key] = config, composed(_plain(deepcopy(config)), _unresolved(config))
-        config, base = self.bases[key]
+        groups = [override for override in every if self._chooses(override)]
+        config, base = self._base(fixed, shared, groups)
         chosen = chosen_options(config.hydra.runtime.choices)
-        values = [one for one in own if one not in groups]
-        usual = all(one.type == OverrideType.CHANGE and one.package is None for one in values)
-        quick = base.given([(one.key_or_group, one.value()) for one in values]) if usual else None
-        if quick is not None:
-            return quick, chosen
+        values = [override for override in own if override not in groups]
+        if all(_only_changes(override) for override in values):
+            quick = base.given([(override.key_or_group, override.value()) for override in values])
+            if quick is not None:
+                return quick, chosen
         config = deepcopy(config)
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return _plain(config), chosen
+
+    def _base(
+        self, fixed: Sequence[str], shared: Sequence[Override], groups: Sequence[Override]
+    ) -> tuple[DictConfig, Composed]:
+        """What all jobs with these groups share, composed once."""
+        options = tuple(str(override.input_line) for override in groups)
+        key = (*options, "", *fixed)
+        if key not in self.bases:
+            config = self._compose(options, RunMode.RUN)
+            values = [override for override in shared if override not in groups]
+            ConfigLoaderImpl._apply_overrides_to_config(values, config)
+            self.bases[key] = config, composed(_plain(deepcopy(config)), _unresolved(config))
+        return self.bases[key]
 
     @cached_property
     def _groups(self) -> set[str]:
@@ -299,35 +298,31 @@ class Composer:
 
     def _chooses(self, override: Override) -> bool:
         """Whether the override chooses an option of a group."""
-        return (
-            override.key_or_group.split("/")[0] in self._groups and "." not in override.key_or_group
-        )
+        name = override.key_or_group
+        return name.partition("/")[0] in self._groups and "." not in name
 
     def _parsed(self, overrides: Sequence[str]) -> list[Override]:
         parser = OverridesParser.create()
-        for one in overrides:
-            if one not in self.read:
-                [self.read[one]] = parser.parse_overrides([one])
-        return [self.read[one] for one in overrides]
+        for word in overrides:
+            if word not in self.read:
+                [self.read[word]] = parser.parse_overrides([word])
+        return [self.read[word] for word in overrides]
 
     def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
         try:
             return self.hydra.compose_config(
                 config_name=self.name, overrides=list(overrides), run_mode=mode
             )
-        except (
-            ValueError,
-            AssertionError,
-            TypeError,
-        ) as error:  # Hydra lets some of its own checks through
+        # Hydra lets some of its own checks through
+        except (ValueError, AssertionError, TypeError) as error:
             raise HydraException(str(error)) from error
 
     def _refusal(self, overrides: Sequence[str], error: Exception) -> SpecError:
-        """A line for each override that does not compose, then those of the spec that the others
-        make.
-        """
-        rest, faults = list(overrides), []
-        config, spec = OmegaConf.create({}), None
+        """A line for each override that does not compose, then those of the spec of the others."""
+        rest = list(overrides)
+        faults = []
+        config = OmegaConf.create({})
+        spec = None
         while spec is None:
             culprit = _culprit(error, rest)
             faults.append((culprit or self.name, error))
@@ -340,29 +335,29 @@ class Composer:
             except COMPOSING as another:
                 error = another
         lines = [self._explain(culprit, fault, config) for culprit, fault in faults]
-        return SpecError([*lines, *([] if spec is None else mistakes(spec))])
+        if spec is not None:
+            lines += mistakes(spec)
+        return SpecError(lines)
 
     def _explain(self, override: str, error: Exception, config: DictConfig) -> str:
-        """One line: where, what was given, what is allowed in the config that composes without
-        it.
-        """
+        """One line: where, what was given, what the config that composes without it allows."""
         if isinstance(error, MissingConfigException):
             return _missing(error)
         text = " ".join(str(error).split())
         key = _key(override)
         if "is not in struct" in f"{text} {error.__cause__}" or "does not exist" in text:
             inner = str(getattr(error.__cause__, "full_key", ""))
-            if inner.startswith(f"{key}."):  # a mapping was given, and one of its keys is new
-                names = self._names(inner, config)
-                known = (
-                    unknown(inner.rpartition(".")[2], names) if names else "there is no such key"
-                )
-                return f"{inner}: {known}; +{inner}=... adds it"
-            return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, config))}"
+            if not inner.startswith(f"{key}."):
+                return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, config))}"
+            # a mapping was given, and one of its keys is new
+            names = self._names(inner, config)
+            known = unknown(inner.rpartition(".")[2], names) if names else "there is no such key"
+            return f"{inner}: {known}; +{inner}=... adds it"
         if "Ambiguous value" in text:
             return f"{override}: several values; a list is written {key}=[a,b], a sweep needs -m"
         if isinstance(error, OverrideParseException):
-            return f"{override}: cannot be read; quote special characters twice, such as '{key}=\"^VIX\"'"
+            example = f"'{key}=\"^VIX\"'"
+            return f"{override}: cannot be read; quote special characters twice, such as {example}"
         return f"{override}: {re.sub(r' (full_key|object_type|See https).*', '', text)}"
 
     def _names(self, key: str, config: DictConfig) -> list[str]:
@@ -420,17 +415,29 @@ def _sweep_of(config: DictConfig) -> Sweep:
 
 def _axes(overrides: Sequence[Override]) -> tuple[list[str], list[Axis]]:
     """What is the same for every job, and what varies."""
-    fixed, axes = [], []
-    for one in overrides:
-        if not one.is_sweep_override():
-            fixed.append(str(one.input_line))
-        elif one.is_interval_sweep():
-            ends: Any = one.value()
-            axes.append(Axis(one.get_key_element(), (), ends.start, ends.end, "log" in ends.tags))
+    fixed = []
+    axes = []
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            fixed.append(str(override.input_line))
+        elif override.is_interval_sweep():
+            ends: Any = override.value()
+            axes.append(Axis(key, (), ends.start, ends.end, "log" in ends.tags))
         else:
-            key = one.get_key_element()
-            axes.append(Axis(key, tuple(f"{key}={value}" for value in one.sweep_string_iterator())))
+            values = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            axes.append(Axis(key, tuple(values)))
     return fixed, axes
+
+
+def _only_changes(override: Override) -> bool:
+    """Whether the override gives another value to a key that is there."""
+    return override.type == OverrideType.CHANGE and override.package is None
+
+
+def _of_sweep(override: str) -> bool:
+    """Whether a sweep reads the override for itself."""
+    return re.split(r"[./@]", _key(override))[0] in OF_SWEEPS
 
 
 def _key(override: str) -> str:
@@ -444,13 +451,12 @@ def _culprit(error: Exception, overrides: Sequence[str]) -> str | None:
         named = [str(error.missing_cfg_file or "").rpartition("/")[0]]
     else:
         named = [str(getattr(error, "override", "")), *re.findall(r"'([^']*)'", str(error))]
-    about = [one for one in overrides if _key(one) in named or one in named]
-    resolving = [one for one in overrides if "${" in one and "nterpolation" in str(error)]
-    return next(iter(about or resolving), None)
-
-
-def _is_dir(path: str | None) -> bool:
-    return path is None or Path(path).is_dir()
+    for override in overrides:
+        if _key(override) in named or override in named:
+            return override
+    if "nterpolation" in str(error):
+        return next((override for override in overrides if "${" in override), None)
+    return None
 
 
 def _missing(error: MissingConfigException) -> str:

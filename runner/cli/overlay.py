@@ -1,6 +1,4 @@
-"""Values put into a spec that is composed and resolved, where nothing else of it follows from
-them.
-"""
+"""Values put into a spec that is composed and resolved, where nothing else follows from them."""
 
 from __future__ import annotations
 
@@ -9,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-NODE = re.compile(
-    r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}"
-)  # an interpolation of one other node, from the top
-CHOICE = re.compile(r"\$\{hydra:runtime\.choices\.[\w/]+\}")  # follows from the groups alone
+# an interpolation of one other node, from the top
+NODE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}")
+# one that follows from the groups alone
+CHOICE = re.compile(r"\$\{hydra:runtime\.choices\.[\w/]+\}")
 Keys = tuple[str, ...]
 
 
@@ -30,34 +28,43 @@ class Composed:
     tied: frozenset[Keys] | None
 
     def given(self, values: Iterable[tuple[str, Any]]) -> dict[str, Any] | None:
-        """The spec with the values at these dotted keys; None where that takes a composer: a key is
-        new or tied, or stands for a mapping, or a value is more than numbers, texts and a list of
-        them."""
+        """The spec with the values at these dotted keys; None where that takes a composer.
+
+        It does where a key is new or tied, or stands for a mapping, or where a value is more than
+        numbers, texts and a list of them.
+        """
         spec: dict[str, Any] | None = dict(self.spec)
         for dotted, value in values:
             keys = tuple(dotted.split("."))
-            free = self.tied is not None and not any(
-                keys[: len(one)] == one[: len(keys)] for one in self.tied
-            )
-            spec = _put(spec, keys, value) if free and _simple(value) else None
+            if not self._is_free(keys) or not _simple(value):
+                return None
+            spec = _put(spec, keys, value)
+            if spec is None:
+                return None
         return spec
+
+    def _is_free(self, keys: Keys) -> bool:
+        """Whether no interpolation stands at the key, above or below it, or refers to it."""
+        if self.tied is None:
+            return False
+        return not any(keys[: len(tied)] == tied[: len(keys)] for tied in self.tied)
 
 
 def composed(spec: Mapping[str, Any], unresolved: Mapping[str, Any]) -> Composed:
     """The spec, whose interpolations are those of `unresolved`."""
     tied: set[Keys] = set()
     for keys, text in _interpolations(unresolved, ()):
-        if node := NODE.fullmatch(text):
-            tied |= {keys, tuple(node[1].split("."))}
+        node = NODE.fullmatch(text)
+        if node:
+            tied.add(keys)
+            tied.add(tuple(node[1].split(".")))
         elif not CHOICE.fullmatch(text):
             return Composed(spec, None)
     return Composed(spec, frozenset(tied))
 
 
 def _interpolations(node: Any, keys: Keys) -> Iterable[tuple[Keys, str]]:
-    """Each text with an interpolation, and the keys of the mapping or list in a mapping that it
-    stands at.
-    """
+    """Each text with an interpolation, and the keys that it, or the list that has it, stands at."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             yield from _interpolations(value, (*keys, str(key)))
@@ -69,22 +76,22 @@ def _interpolations(node: Any, keys: Keys) -> Iterable[tuple[Keys, str]]:
 
 
 def _put(node: Any, keys: Keys, value: Any) -> dict[str, Any] | None:
-    """The mapping with a value for one that it has; nothing that it shares with others is
-    changed.
-    """
+    """A copy of the mapping with a value for one that it has; None where it has none there."""
     key, *rest = keys
     if not isinstance(node, dict) or key not in node:
         return None
-    if not rest:
-        return None if isinstance(node[key], dict) else {**node, key: value}
-    inner = _put(node[key], tuple(rest), value)
-    return None if inner is None else {**node, key: inner}
+    if rest:
+        inner = _put(node[key], tuple(rest), value)
+        return None if inner is None else {**node, key: inner}
+    if isinstance(node[key], dict):
+        return None
+    return {**node, key: value}
 
 
 def _simple(value: Any) -> bool:
     """Whether a composer would leave the value as it is."""
     if isinstance(value, list):
-        return all(_simple(one) for one in value)
+        return all(_simple(item) for item in value)
     if isinstance(value, str):
         return "${" not in value and value != "???"
     return value is None or isinstance(value, bool | int | float)

@@ -1,5 +1,4 @@
-"""The verb `rerun`: a run again from its logged spec, and whether every bit of it came out the
-same.
+"""The verb `rerun`: a run again from its logged spec, and whether every bit of it is the same.
 
 A spec from a store is untrusted: it may name code of this package only, unless the user allows more
 by name, and files below the working directory only, unless the user names them; where results go is
@@ -32,14 +31,14 @@ def rerun(
     given: Sequence[str],
     form: Form = "tables",
 ) -> int:
-    """Repeat a run and tell what differs; the exit code is 0 only where nothing does.
+    """Repeat a run and report what differs; the exit code is 0 only where nothing does.
 
     Args:
         run_id: of MLflow.
         own: the spec of this command line, whose `tracking`, `ledger` and `allow` are used.
         directory: of the new run.
         given: overrides of this command line; one of `data.` replaces what the logged spec says.
-        form: how it is told.
+        form: of what is printed.
 
     Raises:
         RunnerError: the run is not there, or names code or files that it may not.
@@ -53,7 +52,7 @@ def rerun(
             compute(experiment, directory, Bench())
         written = RunDirectory(directory)
         differences = _differences(logged, written)
-        code = [one.about["code"] for one in (logged, written)]
+        code = [logged.about["code"], written.about["code"]]
         again = tracking.log(directory, store, {"rerun": run_id})
     terminal.show_rerun(run_id, again, directory, differences, code, form)
     return 1 if differences else 0
@@ -67,49 +66,56 @@ def _trusted(
     Raises:
         SpecError: code or files that are not allowed, one line each.
     """
-    wanted, allowed = list(spec.get("allow") or []), list(own.get("allow") or [])
-    wrong = [
-        f"allow: the logged spec runs code of {one!r}; allowed where you trust it: allow=[{one}]"
-        for one in wanted
-        if one not in allowed
+    allowed = own.get("allow") or []
+    refused = [module for module in spec.get("allow") or [] if module not in allowed]
+    mistakes = [
+        f"allow: the logged spec runs code of {module!r}; "
+        f"allowed where you trust it: allow=[{module}]"
+        for module in refused
     ]
     data = dict(spec.get("data") or {})
+    named = {word.partition("=")[0] for word in given}
     for key in PATHS:
-        if f"data.{key}" in {word.partition("=")[0] for word in given}:
+        if f"data.{key}" in named:
             data[key] = own["data"][key]
-        elif isinstance(data.get(key), str) and not Path(data[key]).resolve().is_relative_to(
-            Path.cwd()
-        ):
-            wrong.append(
-                f"data.{key}: the logged spec names {data[key]!r}; allowed: below this directory, or data.{key}=..."
+        elif isinstance(data.get(key), str) and not _is_below_here(data[key]):
+            mistakes.append(
+                f"data.{key}: the logged spec names {data[key]!r}; "
+                f"allowed: below this directory, or data.{key}=..."
             )
-    if wrong:
-        raise SpecError(wrong)
-    places = {key: own[key] for key in ("tracking", "ledger")}
-    return {**spec, "data": data, **places}
+    if mistakes:
+        raise SpecError(mistakes)
+    return {**spec, "data": data, "tracking": own["tracking"], "ledger": own["ledger"]}
+
+
+def _is_below_here(path: str) -> bool:
+    """Whether the path is in the working directory or below it."""
+    return Path(path).resolve().is_relative_to(Path.cwd())
 
 
 def _differences(logged: RunDirectory, again: RunDirectory) -> list[str]:
-    """What is not the same, in words; nothing where every table and number is equal to the last
-    bit.
-    """
-    found = []
-    before, now = logged.about["fingerprint"], again.about["fingerprint"]
-    if before != now:
-        found.append(f"data: fingerprint {before} then, {now} now")
+    """A line for each thing that is not the same to the last bit."""
+    lines = []
+    data_then = logged.about["fingerprint"]
+    data_now = again.about["fingerprint"]
+    if data_then != data_now:
+        lines.append(f"data: fingerprint {data_then} then, {data_now} now")
     for name in sorted({*logged.metrics, *again.metrics}):
-        before, now = logged.metrics.get(name), again.metrics.get(name)
-        if before != now:
-            found.append(f"metric {name}: {_told(before)} then, {_told(now)} now")
+        then = logged.metrics.get(name)
+        now = again.metrics.get(name)
+        if then != now:
+            lines.append(f"metric {name}: {_digits(then)} then, {_digits(now)} now")
     for path in sorted(logged.path.glob("*.csv")):
         other = again.path / path.name
         if not other.exists():
-            found.append(f"{path.name}: not written now")
+            lines.append(f"{path.name}: not written now")
         elif path.read_bytes() != other.read_bytes():
-            found.append(f"{path.name}: differs")
-    before, now = logged.predictions, again.predictions
-    return found if before.equals(now) else [*found, "predictions.parquet: differs"]
+            lines.append(f"{path.name}: differs")
+    if not logged.predictions.equals(again.predictions):
+        lines.append("predictions.parquet: differs")
+    return lines
 
 
-def _told(value: float | None) -> str:
+def _digits(value: float | None) -> str:
+    """A metric with every digit that it has."""
     return "absent" if value is None else f"{value:.17g}"

@@ -86,9 +86,14 @@ def _interruptible() -> Iterator[None]:
 def _server(uri: str, port: int, log: IO[str]) -> Iterator[subprocess.Popen[str]]:
     """The server in a process group of its own, ended with all its workers."""
     server = subprocess.Popen(
-        _command(port), env={**os.environ, **LEAN, STORE: uri}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        text=True, start_new_session=True,
-    )  # fmt: skip
+        _command(port),
+        env={**os.environ, **LEAN, STORE: uri},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        text=True,
+        start_new_session=True,
+    )
     try:
         yield server
     finally:
@@ -96,8 +101,7 @@ def _server(uri: str, port: int, log: IO[str]) -> Iterator[subprocess.Popen[str]
 
 
 def _command(port: int) -> list[str]:
-    """MLflow's application with our plug-in in one process, as `mlflow server` starts it in a
-    process of its own.
+    """MLflow's application with our plug-in, in one process as `mlflow server` starts it.
 
     Artifacts are read where the runs put them, so nothing is proxied and no folder made.
     """
@@ -131,17 +135,17 @@ def _healthy(port: int) -> bool:
 
 
 def what_it_does(opens_on: str, keep: bool) -> str:
-    """What a link does, for people: it replaces what the browser last showed of the experiment, or
-    previews.
-    """
+    """What a link does, for people: it replaces the browser's last view, or is a preview."""
     if keep:
         return f"open on {opens_on}, a preview that leaves your own view alone"
-    return f"open on {opens_on}, in place of this browser's last view of the experiment (--keep-view: a preview)"
+    place = "in place of this browser's last view of the experiment"
+    return f"open on {opens_on}, {place} (--keep-view: a preview)"
 
 
 def _show(link: str, what: str) -> None:
     """Print what the link does, and the link; a person at a terminal also gets it opened."""
-    print(f"MLflow UI{f', {what}' if what else ''}: {link}", flush=True)
+    described = f"MLflow UI, {what}" if what else "MLflow UI"
+    print(f"{described}: {link}", flush=True)
     if sys.stdout.isatty():
         import webbrowser
 
@@ -151,11 +155,13 @@ def _show(link: str, what: str) -> None:
 def _last(log: IO[str]) -> str:
     """The last line of the log that names an exception, else its last line."""
     log.seek(0)
-    lines = [line.strip() for line in log if line.strip()] or ["no word in its log"]
-    return next(
-        filter(re.compile(r"[\w.]+(Error|Exception): |.*\[Errno ").match, reversed(lines)),
-        lines[-1],
-    )
+    lines = [line.strip() for line in log if line.strip()]
+    if not lines:
+        return "no word in its log"
+    for line in reversed(lines):
+        if re.match(r"[\w.]+(Error|Exception): |.*\[Errno ", line):
+            return line
+    return lines[-1]
 
 
 def _end(server: subprocess.Popen[str]) -> None:

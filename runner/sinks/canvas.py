@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ PALE = "#D9D9D9"
 SOFT = "#5B646D"  # of notes
 DPI = 110
 WIDTH = 9.0  # inches
+LETTER = 0.078  # inches of a letter of a label
 DASHED = (0, (4, 3))
 MOST_NOTE = 132  # characters of the line below a title
 FEW_POINTS = 1_500  # points drawn large
@@ -94,6 +95,16 @@ def shortened(name: object, most: int = 18) -> str:
     if len(text) <= most:
         return text
     return text[: most - 1] + "…"
+
+
+def labels_of(names: Iterable[object], most: int = 18) -> list[str]:
+    """The names, each cut at its end where it is longer than that."""
+    return [shortened(name, most) for name in names]
+
+
+def longest(labels: Iterable[str]) -> int:
+    """Letters of the longest label; 0 without labels."""
+    return max((len(label) for label in labels), default=0)
 
 
 def unit_name(name: object) -> str:

@@ -69,6 +69,17 @@ def pairs_of(pairs: Iterable[tuple[str, Iterable[str]]], kind: str) -> Html:
     return tag("dl", *rows, class_=kind)
 
 
+def tiles_of(tiles: Iterable[tuple[str, str]]) -> Html:
+    """Numbers that most readers look for first, each with its label."""
+    boxes = [tag("div", tag("b", number), tag("span", label)) for label, number in tiles]
+    return tag("div", *boxes, class_="tiles")
+
+
+def paragraphs(sentences: Iterable[str]) -> list[Html]:
+    """A paragraph each."""
+    return [tag("p", unbroken(sentence)) for sentence in sentences]
+
+
 def picture(path: Path, caption: str = "") -> Html:
     """A PNG file inside the page."""
     alternative = caption or path.stem.replace("_", " ")
@@ -106,14 +117,14 @@ def _holds_something(values: pd.Series) -> bool:
 
 def table_of(columns: list[Column], caption: str) -> Html:
     """The columns beside each other, in a box of their own."""
-    headings = [tag("th", column.heading, scope="col", class_=column.kind) for column in columns]
-    kinds = [column.kind for column in columns]
-    body = []
-    for texts in zip(*(column.cells for column in columns), strict=True):
-        pairs = zip(texts, kinds, strict=True)
-        body.append(tag("tr", *(tag("td", text, class_=kind) for text, kind in pairs)))
+    headings = []
+    cells = []
+    for column in columns:
+        headings.append(tag("th", column.heading, scope="col", class_=column.kind))
+        cells.append([tag("td", text, class_=column.kind) for text in column.cells])
     head = tag("thead", tag("tr", *headings))
-    table = tag("table", tag("caption", caption), head, tag("tbody", *body))
+    body = tag("tbody", *(tag("tr", *row) for row in zip(*cells, strict=True)))
+    table = tag("table", tag("caption", caption), head, body)
     return box(table, caption)
 
 

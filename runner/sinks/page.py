@@ -26,10 +26,11 @@ from runner.sinks.markup import (
     joined,
     page_of,
     pairs_of,
+    paragraphs,
     picture,
     tabled,
     tag,
-    unbroken,
+    tiles_of,
 )
 from runner.text import LEVEL, MOST_VIF, count, number, p_text, per_unit, plural, stars
 from runner.text import unit_noun as noun_of
@@ -137,15 +138,11 @@ def _head(report: Report) -> Html:
     title = [report.name]
     for badge in badges:
         title += [" ", badge]
-    tiles = [
-        tag("div", tag("b", text), tag("span", label))
-        for label, text in _tiles(report.metrics, report)
-    ]
     listed = [(name, [text]) for name, text in _facts(report).items() if text]
     return tag(
         "header",
         tag("h1", *title),
-        tag("div", *tiles, class_="tiles"),
+        tiles_of(_tiles(report.metrics, report)),
         pairs_of(listed, "facts"),
     )
 
@@ -220,7 +217,7 @@ def _reading(report: Report) -> Html:
     """The sentences of the report by subject."""
     subjects = []
     for name, sentences in sections(report).items():
-        subjects.append((name, [tag("p", unbroken(sentence)) for sentence in sentences]))
+        subjects.append((name, paragraphs(sentences)))
     return pairs_of(subjects, "reading")
 
 
@@ -271,10 +268,10 @@ def _diagnostics(report: Report) -> list[Html]:
         values = rows.groupby("unit")["p_value" if tested else "statistic"]
         worst = values.max().reindex(units)
         if worst.notna().any():
-            column = _marked(worst, str(name), tested)
-            (tests if tested else statistics).append(column)
-    columns = [Column(noun_of(table), units, "text"), *tests, *statistics]
-    shown = tabled(columns, len(every), "Tests of residuals and columns", "diagnostics.csv")
+            columns = tests if tested else statistics
+            columns.append(_marked(worst, str(name), tested))
+    every_column = [Column(noun_of(table), units, "text"), *tests, *statistics]
+    shown = tabled(every_column, len(every), "Tests of residuals and columns", "diagnostics.csv")
     note = (
         "Tests show p-values, the columns after them statistics; "
         f"▲: p < {LEVEL:g} or VIF > {MOST_VIF:g}."
@@ -301,15 +298,18 @@ def _is_bad(value: float, name: str, tested: bool) -> bool:
 
 def _rows(report: Report) -> Html:
     """What was left out on the way, and what is left."""
-    rows = [(drop.what, drop.reason, f"{drop.rows:,}") for drop in report.dropped]
-    rows.append(("panel cell", tag("b", "kept"), f"{int(report.panel.valid.sum()):,}"))
-    shown = rows[-MOST_ROWS:]
-    columns = [
-        Column("what", [what for what, _, _ in shown], "text"),
-        Column("dropped because", [reason for _, reason, _ in shown], "text"),
-        Column("rows", [lost for _, _, lost in shown]),
-    ]
-    return tabled(columns, len(rows), "Rows dropped and kept", "dropped.csv")
+    subject = Column("what", [], "text")
+    reason = Column("dropped because", [], "text")
+    rows = Column("rows", [])
+    for drop in report.dropped[-MOST_ROWS + 1 :]:  # with the one below, MOST_ROWS
+        subject.cells.append(drop.what)
+        reason.cells.append(drop.reason)
+        rows.cells.append(f"{drop.rows:,}")
+    subject.cells.append("panel cell")
+    reason.cells.append(tag("b", "kept"))
+    rows.cells.append(f"{int(report.panel.valid.sum()):,}")
+    size = len(report.dropped) + 1
+    return tabled([subject, reason, rows], size, "Rows dropped and kept", "dropped.csv")
 
 
 def _repeat(report: Report) -> Html:

@@ -14,11 +14,14 @@ from runner.progress import note
 from runner.sinks.canvas import (
     BLUE,
     DPI,
+    LETTER,
     ORANGE,
     PALE,
     WIDTH,
     axes_at,
     figure_of,
+    labels_of,
+    longest,
     shortened,
     style,
     unit_name,
@@ -41,7 +44,6 @@ MOST_WHOLE = 200  # units drawn with all of their extremes
 MOST_TERMS = 20  # panels of coefficients
 MOST_FORESTS = 5  # panels across of units drawn as rows
 MOST_BANDS = 3  # panels across of units drawn as a distribution
-LETTER = 0.078  # inches of a letter of a label
 
 
 def draw(report: Report, directory: Path) -> list[Path]:
@@ -146,8 +148,10 @@ def _panels(
     every = report.fit.coefficients
     means = every[every["scope"] == "mean"].set_index("term")
     units = table["unit"].unique()
-    labels = [shortened(unit) for unit in units]
-    grid = _grid_of_forests(len(terms), labels) if panel is _forest else _grid_of_bands(len(terms))
+    labels = labels_of(units)
+    grid = _grid_of_bands(len(terms))
+    if panel is _forest:
+        grid = _grid_of_forests(len(terms), labels)
     rows_of_panels = math.ceil(len(terms) / grid.columns)
     figure = figure_of(0.65 + rows_of_panels * (grid.tall + grid.below), title, note)
     for place, term in enumerate(terms):
@@ -178,7 +182,7 @@ def _grid_of_forests(panels: int, labels: list[str]) -> Grid:
     columns = _columns(panels, MOST_FORESTS)
     left = 0.3
     if len(labels) > 1:
-        left += LETTER * max(len(label) for label in [*labels, "mean"])
+        left += LETTER * longest([*labels, "mean"])
     tall = max(0.35, 0.2 * (len(labels) + 1))
     return Grid(columns, left, 0.45, _wide(columns, left, 0.45), tall, 0.65)
 

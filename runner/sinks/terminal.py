@@ -98,7 +98,7 @@ def working(text: str, form: Form = "tables") -> Iterator[None]:
 
 
 def show(report: Report, directory: Path, run_id: str, form: Form = "tables") -> None:
-    """Print what was run, the coefficients, what the tables say in words, and where all of it is."""
+    """Print what was run, the coefficients, the tables in words, and where everything is."""
     if form != "tables":
         return say(machine.of_run(report, directory, run_id), form)
     console = Page()

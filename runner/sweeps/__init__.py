@@ -1,3 +1,1 @@
-"""Many specs as one: what is planned, run by whom, taken up again, and what all of it says
-together.
-"""
+"""Many specs as one: their plan, who runs them, taking them up again, and all of them compared."""

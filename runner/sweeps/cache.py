@@ -94,7 +94,7 @@ class Cache:
             path.unlink(missing_ok=True)
 
     def _shrink(self, keep: Path) -> None:
-        """Remove what lost its writer, and files used longest ago until the rest is small enough."""
+        """Remove what lost its writer, and the files used longest ago that are too many."""
         for rest in self.directory.glob(".*.new"):
             with contextlib.suppress(FileNotFoundError):
                 if rest.stat().st_mtime < time.time() - STALE:

@@ -86,26 +86,27 @@ def _no_interval(axes: Sequence[Axis]) -> None:
 
 def _side_by_side(axes: Sequence[Axis]) -> list[tuple[str, ...]]:
     """The first values of all keys, then the second ones, and so on."""
-    lengths = {axis.key: len(axis.values) for axis in axes}
-    if len(set(lengths.values())) > 1:
-        given = ", ".join(f"{key} has {n}" for key, n in lengths.items())
+    if not axes:
+        return [()]
+    values = [axis.values for axis in axes]
+    if len(set(map(len, values))) > 1:
+        given = ", ".join(f"{axis.key} has {len(axis.values)}" for axis in axes)
         raise SpecError(
             f"sweep.search: zip takes values side by side; {given}; allowed: as many of each"
         )
-    if not axes:
-        return [()]
-    return list(zip(*(axis.values for axis in axes), strict=True))
+    return list(zip(*values, strict=True))
 
 
 def _grid(axes: Sequence[Axis], rows: int) -> list[tuple[str, ...]]:
     """Every value of each key with every value of all others."""
-    size = rows * math.prod(len(axis.values) for axis in axes)
+    values = [axis.values for axis in axes]
+    size = rows * math.prod(map(len, values))
     if size > MOST_JOBS:
         raise SpecError(
             f"sweep: {size:,} combinations; "
             f"allowed: {MOST_JOBS:,}, or sweep.search=random with draws"
         )
-    return list(product(*(axis.values for axis in axes)))
+    return list(product(*values))
 
 
 def _each(axes: Sequence[Axis]) -> list[tuple[str, ...]]:
@@ -123,8 +124,9 @@ def _drawn(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
     """Different draws; fewer than asked for where there are no more combinations."""
     chance = Random(sweep.seed)  # noqa: S311 (no secret)
     most = sweep.draws or 0
-    if all(axis.values for axis in axes):
-        most = min(most, math.prod(len(axis.values) for axis in axes))
+    values = [axis.values for axis in axes]
+    if all(values):
+        most = min(most, math.prod(map(len, values)))
     rows: dict[tuple[str, ...], None] = {}
     while len(rows) < most:
         rows[tuple(axis.draw(chance) for axis in axes)] = None

@@ -1,6 +1,4 @@
-"""Pictures of what estimators and analyses found: each takes the table of a finding and gives a
-figure.
-"""
+"""Pictures of findings: each takes the table of a finding and gives a figure."""
 
 from __future__ import annotations
 

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, INK, PALE, WIDTH, axes_at, figure_of, shortened
+from runner.sinks.canvas import (
+    BLUE,
+    INK,
+    LETTER,
+    PALE,
+    WIDTH,
+    axes_at,
+    figure_of,
+    labels_of,
+    longest,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,44 +29,32 @@ def importance(table: pd.DataFrame) -> Any:
     known = table[table["gain_share"].notna()]
     if known.empty:
         return None
-    mean = (
-        known.groupby("term", sort=False)["gain_share"]
-        .mean()
-        .sort_values(ascending=False, kind="stable")
-    )
-    shown, units = mean.head(MOST), known["unit"].nunique()
-    splits = known.groupby("term", sort=False)["splits"].sum().reindex(shown.index)
-    more = f"; first {MOST} of {len(mean)} features" if len(mean) > MOST else ""
-    whose = f"mean over {units:,} units, a dot each" if units > 1 else "all splits of all trees"
+    by_term = known.groupby("term", sort=False)
+    mean = by_term["gain_share"].mean().sort_values(ascending=False, kind="stable")
+    shown = mean.head(MOST)
+    splits = by_term["splits"].sum().reindex(shown.index)
+    units = known["unit"].nunique()
+    note = f"mean over {units:,} units, a dot each" if units > 1 else "all splits of all trees"
+    note += "; at the right how many splits; in sample, and shared by chance between like features"
+    if len(mean) > MOST:
+        note += f"; first {MOST} of {len(mean)} features"
     tall = max(0.6, 0.26 * len(shown))
-    note = f"{whose}; at the right how many splits; in sample, and shared by chance between like features{more}"
     figure = figure_of(tall + 1.5, "Share of the gain by feature", note)
-    left = 0.3 + 0.078 * max(len(shortened(term)) for term in shown.index)
+    names = labels_of(shown.index)
+    left = 0.3 + LETTER * longest(names)
     axes = axes_at(figure, left, 0.75, WIDTH - left - 1.0, tall)
     at = -np.arange(len(shown), dtype=float)
-    axes.barh(
-        at, 100.0 * shown.to_numpy(), height=0.62, color=BLUE, alpha=0.85 if units == 1 else 0.55
-    )
+    shade = 0.85 if units == 1 else 0.55
+    axes.barh(at, 100.0 * shown.to_numpy(), height=0.62, color=BLUE, alpha=shade)
     if units > 1:
-        place = dict(zip(shown.index, at, strict=True))
-        dots = known[known["term"].isin(place)]
-        axes.scatter(
-            100.0 * dots["gain_share"],
-            dots["term"].map(place),
-            s=7,
-            color=INK,
-            alpha=0.5,
-            linewidths=0,
-        )
+        height = dict(zip(shown.index, at, strict=True))
+        dots = known[known["term"].isin(height)]
+        share = 100.0 * dots["gain_share"]
+        axes.scatter(share, dots["term"].map(height), s=7, color=INK, alpha=0.5, linewidths=0)
+    right: Any = {"xycoords": ("axes fraction", "data"), "va": "center", "color": INK}
     for y, number in zip(at, splits, strict=True):
-        axes.annotate(
-            f"{int(number):,}",
-            (1.01, y),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            color=INK,
-        )
-    axes.set_yticks(at, [shortened(term) for term in shown.index])
+        axes.annotate(f"{int(number):,}", (1.01, y), **right)
+    axes.set_yticks(at, names)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(at[-1] - 0.6, 0.6)
     axes.set_xlim(left=0.0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from runner.sinks.canvas import (
     BLUE,
+    DASHED,
     GREY,
     INK,
     ORANGE,
@@ -15,6 +17,8 @@ from runner.sinks.canvas import (
     WIDTH,
     axes_at,
     figure_of,
+    labels_of,
+    longest,
     shortened,
     zero_line,
 )
@@ -24,31 +28,42 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_NAMED = 24  # slopes with their name at the end of the line
-TALL, TOP = 3.6, 1.25  # inches
+TALL = 3.6  # inches of the axes
+TOP = 1.25  # inches above them
+LINE = 0.132  # inches from one name to the next
+PER_SD = "per_sd/"  # before the names of terms in the columns of slopes
+KEPT = {"linewidth": 1.5, "zorder": 3}  # the line of a slope that a choice keeps
+DROPPED = {"linewidth": 0.8, "zorder": 2}
+LEAST = "least error"
+ONE_ERROR = "one standard error"
+MEANINGS = {
+    BLUE: "kept at one standard error",
+    ORANGE: "kept at the least error only",
+    GREY: "at neither",
+}
 FACTORS = np.array([1.0, 2.0, 5.0])  # of the ticks in each decade
 
 
 def path(table: pd.DataFrame) -> Any:
-    """Slopes per standard deviation and the error curve side by side; of several units the mean
-    error curve only.
+    """Slopes per standard deviation and the error curve side by side.
+
+    Of several units the mean error curve only.
     """
-    curve = table[table["scope"] == "mean"]
     units = table.loc[table["scope"] != "mean", "unit"].nunique()
     single = units < 2
-    if not single and curve.empty:
-        curve = _mean(table)
-    curve = table if single else curve
-    names = [name.removeprefix("per_sd/") for name in table if name.startswith("per_sd/")]
-    title = (
-        "Penalty, slopes and error out of sample"
-        if single and names
-        else "Penalty and error out of sample"
-    )
-    figure = figure_of(TOP + TALL + 0.6, title, _note(table, curve, single, units))
+    curve = table
+    if not single:
+        curve = table[table["scope"] == "mean"]
+        if curve.empty:
+            curve = _mean(table)
+    note = _note(table, curve, single, units)
+    names = [name.removeprefix(PER_SD) for name in table if name.startswith(PER_SD)]
     if not single or not names:
+        figure = figure_of(TOP + TALL + 0.6, "Penalty and error out of sample", note)
         _errors(axes_at(figure, 0.95, TOP, WIDTH - 1.25, TALL), curve, single)
         return figure
-    margin = 0.25 + 0.075 * max(len(shortened(name)) for name in names)
+    figure = figure_of(TOP + TALL + 0.6, "Penalty, slopes and error out of sample", note)
+    margin = 0.25 + 0.075 * longest(labels_of(names))
     wide = (WIDTH - 0.75 - margin - 0.95 - 0.2) / 2
     _slopes(axes_at(figure, 0.75, TOP, wide, TALL), curve, names)
     _errors(axes_at(figure, 0.75 + wide + margin + 0.95, TOP, wide, TALL), curve, single)
@@ -56,122 +71,130 @@ def path(table: pd.DataFrame) -> Any:
 
 
 def _note(table: pd.DataFrame, curve: pd.DataFrame, single: bool, units: int) -> str:
-    folds = int(table["folds"].max())
+    """How many folds there are, and the penalties that were chosen."""
+    folds = count(int(table["folds"].max()), "fold")
     if not single:
-        return f"mean over {count(units, 'unit')} at the same place of their grids; up to {count(folds, 'fold')} each"
-    marks = [
-        f"{name} {number(curve.loc[at, 'penalty'].iloc[0])}" for name, at in _marks(curve).items()
-    ]
-    return f"{count(folds, 'fold')}; penalty at the {', '.join(marks)}"
+        means = f"mean over {count(units, 'unit')} at the same place of their grids"
+        return f"{means}; up to {folds} each"
+    marks = []
+    for name, mask in _marks(curve).items():
+        penalty = curve.loc[mask, "penalty"].iloc[0]
+        marks.append(f"{name} {number(penalty)}")
+    return f"{folds}; penalty at the {', '.join(marks)}"
 
 
 def _marks(curve: pd.DataFrame) -> dict[str, pd.Series]:
     """Where the two choices are, as masks; the second is absent where there is one fold."""
-    found = {"least error": curve["least"], "one standard error": curve["one_se"]}
-    return {name: at for name, at in found.items() if at.any()}
+    masks = {LEAST: curve["least"], ONE_ERROR: curve["one_se"]}
+    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def _mean(table: pd.DataFrame) -> pd.DataFrame:
     """Means over units at the same place of their grids; the penalty is the geometric mean."""
     place = table.groupby("unit", sort=False).cumcount()
-    means = (
-        table.assign(penalty=np.log(table["penalty"]))
-        .groupby(place)[["penalty", "mean_error", "terms"]]
-        .mean()
-    )
-    return means.assign(
-        penalty=np.exp(means["penalty"]), std_error=np.nan, least=False, one_se=False
-    )
+    logs = table.assign(penalty=np.log(table["penalty"]))
+    means = logs.groupby(place)[["penalty", "mean_error", "terms"]].mean()
+    penalty = np.exp(means["penalty"])
+    return means.assign(penalty=penalty, std_error=np.nan, least=False, one_se=False)
 
 
 def _slopes(axes: Any, curve: pd.DataFrame, names: list[str]) -> None:
     """A line per term; those kept at the choices in colour."""
     x = curve["penalty"].to_numpy()
-    kept = {name: curve.loc[at].iloc[0] for name, at in _marks(curve).items()}
+    chosen = {name: curve.loc[mask].iloc[0] for name, mask in _marks(curve).items()}
     labels = []
     for name in names:
-        y = curve[f"per_sd/{name}"].to_numpy()
-        inside = [mark for mark, row in kept.items() if row[f"per_sd/{name}"] != 0.0]
-        colour = BLUE if "one standard error" in inside else ORANGE if inside else GREY
-        axes.plot(x, y, color=colour, linewidth=1.5 if inside else 0.8, zorder=3 if inside else 2)
-        labels.append((float(y[-1]), name, colour, bool(inside)))
+        column = f"{PER_SD}{name}"
+        y = curve[column].to_numpy()
+        keeping = [choice for choice, row in chosen.items() if row[column] != 0.0]
+        colour = _colour(keeping)
+        look: Any = KEPT if keeping else DROPPED
+        axes.plot(x, y, color=colour, **look)
+        labels.append(_Label(float(y[-1]), name, colour, bool(keeping)))
     _scale(axes, x)
     _mark(axes, curve)
     zero_line(axes.axhline, axes.get_ylim())
-    _name(
-        axes,
-        [one[:3] for one in sorted(labels, key=lambda one: (-one[3], -abs(one[0])))[:MOST_NAMED]],
-    )
+    _name(axes, sorted(labels, key=_kept_and_large_first)[:MOST_NAMED])
     axes.set_title("Slopes: target per standard deviation of the regressor", pad=26)
-    keys = {
-        BLUE: "kept at one standard error",
-        ORANGE: "kept at the least error only",
-        GREY: "at neither",
-    }
-    used = {colour for _, _, colour, _ in labels}
-    for colour, text in keys.items() if len(used) > 1 else ():
-        axes.plot([], [], color=colour, linewidth=1.5, label=text if colour in used else None)
+    used = {label.colour for label in labels}
     if len(used) > 1:
+        for colour, text in MEANINGS.items():
+            if colour in used:
+                axes.plot([], [], color=colour, linewidth=1.5, label=text)
         _legend(axes)
+
+
+class _Label(NamedTuple):
+    """The name of a slope, where its line ends, its colour, and whether a choice keeps it."""
+
+    end: float
+    name: str
+    colour: str
+    kept: bool
+
+
+def _kept_and_large_first(label: _Label) -> tuple[bool, float]:
+    """The order in which names are written until there is no more room."""
+    return not label.kept, -abs(label.end)
+
+
+def _colour(keeping: Sequence[str]) -> str:
+    """Of a slope by the choices that keep it."""
+    if ONE_ERROR in keeping:
+        return BLUE
+    if keeping:
+        return ORANGE
+    return GREY
 
 
 def _legend(axes: Any) -> None:
     """In one line above the axes."""
-    place = {
-        "loc": "lower left",
-        "bbox_to_anchor": (-0.02, 0.99),
-        "handlelength": 1.3,
-        "columnspacing": 0.9,
-    }
-    axes.legend(frameon=False, fontsize=7.6, ncols=3, borderpad=0.2, handletextpad=0.4, **place)
+    axes.legend(
+        frameon=False,
+        fontsize=7.6,
+        ncols=3,
+        borderpad=0.2,
+        handletextpad=0.4,
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 0.99),
+        handlelength=1.3,
+        columnspacing=0.9,
+    )
 
 
-def _name(axes: Any, labels: list[tuple[float, str, str]]) -> None:
-    """Names at the right ends of their lines, moved apart evenly up and down where they would
-    overlap.
-    """
+def _name(axes: Any, labels: list[_Label]) -> None:
+    """Names at the right ends of their lines, moved apart up and down where they would overlap."""
     low, high = axes.get_ylim()
-    order = sorted(labels)
-    step = (high - low) * min(0.132 / TALL, 1.0 / max(len(order), 1))
-    y, rank = np.array([one[0] for one in order]), step * np.arange(len(order))
+    upwards = sorted(labels)
+    step = (high - low) * min(LINE / TALL, 1.0 / max(len(upwards), 1))
+    y = np.array([label.end for label in upwards])
+    rank = step * np.arange(len(upwards))
     up = np.maximum.accumulate(y - rank) + rank
     down = np.minimum.accumulate((y - rank)[::-1])[::-1] + rank
-    at = np.clip((up + down) / 2, low + rank, high - rank[::-1])
-    for place, (end, name, colour) in zip(at, order, strict=True):
-        beside = axes.get_yaxis_transform()
-        axes.plot(
-            [1.0, 1.03], [end, place], color=colour, linewidth=0.6, transform=beside, clip_on=False
-        )
-        axes.text(
-            1.04, place, shortened(name), color=colour, fontsize=7.6, va="center", transform=beside
-        )
+    heights = np.clip((up + down) / 2, low + rank, high - rank[::-1])
+    beside = axes.get_yaxis_transform()
+    for height, label in zip(heights, upwards, strict=True):
+        look: Any = {"color": label.colour, "transform": beside}
+        axes.plot([1.0, 1.03], [label.end, height], linewidth=0.6, clip_on=False, **look)
+        axes.text(1.04, height, shortened(label.name), fontsize=7.6, va="center", **look)
 
 
 def _errors(axes: Any, curve: pd.DataFrame, single: bool) -> None:
     """Mean squared error with its band of one standard error."""
-    x, mean, error = (
-        curve[name].to_numpy(dtype=float) for name in ("penalty", "mean_error", "std_error")
-    )
-    if np.isfinite(error).all():
-        axes.fill_between(
-            x, mean - error, mean + error, color=BLUE, alpha=0.2, linewidth=0, label="± 1 s.e."
-        )
-    axes.plot(
-        x,
-        mean,
-        color=BLUE,
-        linewidth=1.6,
-        label="mean over folds" if single else "mean over folds and units",
-    )
-    if curve["least"].any() and np.isfinite(error).all():
-        at = int(curve["least"].to_numpy().argmax())
-        axes.axhline(
-            mean[at] + error[at],
-            color=GREY,
-            linewidth=0.9,
-            linestyle=(0, (4, 3)),
-            label="least + 1 s.e.",
-        )
+    x = curve["penalty"].to_numpy(dtype=float)
+    mean = curve["mean_error"].to_numpy(dtype=float)
+    error = curve["std_error"].to_numpy(dtype=float)
+    known = np.isfinite(error).all()
+    if known:
+        band: Any = {"color": BLUE, "alpha": 0.2, "linewidth": 0}
+        axes.fill_between(x, mean - error, mean + error, label="± 1 s.e.", **band)
+    label = "mean over folds" if single else "mean over folds and units"
+    axes.plot(x, mean, color=BLUE, linewidth=1.6, label=label)
+    if curve["least"].any() and known:
+        least = int(curve["least"].to_numpy().argmax())
+        bound = mean[least] + error[least]
+        line: Any = {"color": GREY, "linewidth": 0.9, "linestyle": DASHED}
+        axes.axhline(bound, label="least + 1 s.e.", **line)
     _scale(axes, x)
     _mark(axes, curve, 0.98)
     axes.set_title("Mean squared error out of sample", pad=26)
@@ -189,36 +212,33 @@ def _scale(axes: Any, x: np.ndarray) -> None:
     if np.sum((ticks >= low) & (ticks <= high)) < 2:
         ticks = np.outer(ticks, FACTORS).ravel()
     axes.set_xticks(ticks[(ticks >= low) & (ticks <= high)])
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
+    axes.xaxis.set_major_formatter(_tick_text)
     axes.xaxis.set_minor_formatter("")
     axes.set_xlabel("penalty (logarithmic), falling")
     axes.grid(axis="y", color=PALE, linewidth=0.5)
     axes.set_axisbelow(True)
 
 
+def _tick_text(value: float, _: int) -> str:
+    """A penalty at a tick, with a minus as long as a plus."""
+    return f"{value:g}".replace("-", "−")
+
+
 def _mark(axes: Any, curve: pd.DataFrame, height: float = 0.02) -> None:
     """A line at each choice, with how many terms it keeps, written at this height of the axes."""
-    chosen = {
-        at.to_numpy().argmax(): colour
-        for at, colour in zip(_marks(curve).values(), (ORANGE, BLUE), strict=False)
-    }
-    for at, colour in chosen.items():
-        penalty, terms = curve["penalty"].iloc[at], curve["terms"].iloc[at]
+    colours = {}
+    for mask, colour in zip(_marks(curve).values(), (ORANGE, BLUE), strict=False):
+        colours[int(mask.to_numpy().argmax())] = colour
+    for row, colour in colours.items():
+        penalty = curve["penalty"].iloc[row]
+        terms = curve["terms"].iloc[row]
         axes.axvline(penalty, color=colour, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)
-        left = colour == BLUE and at > 0.06 * len(curve)
-        align = {"ha": "right" if left else "left", "va": "top" if height > 0.5 else "bottom"}
-        words = f"{terms:.3g} {'term' if terms == 1 else plural('term')}"
-        place = {
-            "xycoords": axes.get_xaxis_transform(),
-            "textcoords": "offset points",
-            "rotation": 90,
-        }
-        axes.annotate(
-            words,
-            (penalty, height),
-            (-2 if left else 2, 0),
-            color=INK,
-            fontsize=7.6,
-            **align,
-            **place,
-        )
+        noun = "term" if terms == 1 else plural("term")
+        look: Any = {"color": INK, "fontsize": 7.6, "rotation": 90}
+        look["va"] = "top" if height > 0.5 else "bottom"
+        place: Any = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
+        if colour == BLUE and row > 0.06 * len(curve):
+            place |= {"xytext": (-2, 0), "ha": "right"}
+        else:
+            place |= {"xytext": (2, 0), "ha": "left"}
+        axes.annotate(f"{terms:.3g} {noun}", (penalty, height), **place, **look)

@@ -109,7 +109,7 @@ def _named(numbers: Sequence[str]) -> str:
 
 
 def _later_rows(comparison: Ranked) -> list[str]:
-    """Which jobs do not forecast, since they were trained on rows after those they were tested on."""
+    """Which jobs do not forecast: they were trained on rows after those they were tested on."""
     later = [
         str(outcome.job.number)
         for outcome in comparison.ranked

@@ -101,7 +101,7 @@ def shown(value: Any) -> Any:
 
 def _swept(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     """Values of every key that an override of some job names, in the order of the command line."""
-    overrides = [dict(_override(word) for word in job.differs) for job in jobs]
+    overrides = [dict(map(_override, job.differs)) for job in jobs]
     columns: dict[str, list[Any]] = {}
     for given in overrides:
         for key in given:

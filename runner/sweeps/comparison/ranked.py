@@ -36,6 +36,11 @@ class Outcome:
         """Whether training rows come after test rows, as in k-fold: its scores are no forecasts."""
         return bool(self.about.get("trains_on_later_rows"))
 
+    @property
+    def units(self) -> int:
+        """Different units among its coefficients, a mean over units counted as one."""
+        return self.coefficients["unit"].nunique()
+
     @cached_property
     def central(self) -> pd.DataFrame:
         """One row per term: the mean over units, or the only unit.
@@ -46,7 +51,7 @@ class Outcome:
         means = table[table["scope"] == "mean"]
         if len(means):
             return means
-        if table["unit"].nunique() > 1:
+        if self.units > 1:
             return table[:0]
         return table
 
@@ -140,8 +145,7 @@ class Ranked:
     @cached_property
     def only_means(self) -> bool:
         """Whether jobs have too many units to list each."""
-        units = [outcome.coefficients["unit"].nunique() for outcome in self.outcomes]
-        return any(n > MOST_UNITS for n in units)
+        return any(outcome.units > MOST_UNITS for outcome in self.outcomes)
 
     @cached_property
     def central(self) -> pd.DataFrame:

@@ -25,7 +25,7 @@ def unchanging(choices: pd.DataFrame, metrics: Mapping[int, Mapping[str, float]]
     """
     numbers = [number for number in choices.index if number in metrics]
     finished = choices.loc[numbers]
-    names = [str(name) for name in choices]
+    names = map(str, choices)
     return [name for name in names if _changes_nothing(finished, name, metrics)]
 
 

@@ -29,8 +29,11 @@ def side_by_side(comparison: Ranked, most: int) -> pd.DataFrame:
     """
     ranked = comparison.ranked[:most]
     columns = {f"job {outcome.job.number}": _column(comparison, outcome) for outcome in ranked}
+    filled: set[Row] = set()
+    for cells in columns.values():
+        filled.update(row for row, text in cells.items() if text)
     every = _rows(comparison, [outcome.job.number for outcome in ranked])
-    rows = [row for row in every if any(cells.get(row) for cells in columns.values())]
+    rows = [row for row in every if row in filled]
     table = {"": [_label(row) for row in rows]}
     for heading, cells in columns.items():
         table[heading] = [cells.get(row, "") for row in rows]

@@ -52,7 +52,7 @@ def verdict(plan: Plan) -> Verdict | None:
 
 
 def _bar(plan: Plan, done: Sequence[Job], runs: Sequence[RunDirectory]) -> Bar:
-    """The terms that are tested, and the number of trials and the horizon that they are judged at."""
+    """The terms that are tested, and the trials and the horizon that they are judged at."""
     ledger = Ledger(Path(plan.ledger))
     families = {job.family for job in done}
     trials = sum(ledger.count(family).trials for family in families)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,28 +12,33 @@ from runner.sinks.canvas import (
     BLUE,
     GREY,
     INK,
+    LETTER,
     ORANGE,
     PALE,
     WIDTH,
     axes_at,
     figure_of,
+    longest,
     shortened,
     zero_line,
 )
 from runner.sweeps.comparison.texts import value_texts
-from runner.text import count, number
+from runner.text import LEVEL, count, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_POINTS = 60  # jobs drawn as points with bars; more as points in a band
 MOST_NUMBERED = 30  # jobs named below the axis
-MOST_VALUES = (
-    10  # rows of a key; numbers with more get a scale, texts with more a last row for the rest
-)
+# rows of a key; numbers with more get a scale, texts with more a last row for the rest
+MOST_VALUES = 10
 MOST_ROWS = 40  # jobs with a row of their own
 MOST_LABELLED = 24  # cells of a heat map along one side that have numbers in them
-ROW, SCALE = 0.185, 0.75  # inches of a row of dots, and of a scale
+MOST_TICKS = 40  # values of a key named along one side of a heat map
+ROW = 0.185  # inches of a row of dots
+SCALE = 0.75  # inches of a scale
+HEAD = 0.36  # inches above the rows of a key
+SMALL_LETTER = 0.075  # inches of a letter of a label of a choice
 
 
 def specification_curve(
@@ -46,48 +52,47 @@ def specification_curve(
         jobs: that are finished, with the term or without.
         best: the job with the best score.
     """
-    have = "" if len(table) == jobs else f" ({jobs - len(table)} of {jobs} do not have it)"
-    marks = "filled: p < 0.05, open: not, or untested; ring: best score; below: choices"
-    note = f"{count(len(table), 'job')} by estimate{have}; {marks}"
+    note = f"{count(len(table), 'job')} by estimate"
+    if len(table) != jobs:
+        note += f" ({jobs - len(table)} of {jobs} do not have it)"
+    note += "; filled: p < 0.05, open: not, or untested; ring: best score; below: choices"
     panels = [_Panel(name, table[name].tolist(), list(order)) for name, order in values.items()]
-    below = sum(panel.height + 0.36 for panel in panels)
+    below = sum(panel.height + HEAD for panel in panels)
     figure = figure_of(4.05 + below, f"Specification curve of {shortened(term, 60)}", note)
-    left = 0.45 + 0.075 * max([10, *(len(label) for panel in panels for label in panel.labels)])
-    axes = axes_at(figure, left, 0.75, WIDTH - left - 0.2, 2.6)
-    _curve(axes, table, best)
+    left = 0.45 + SMALL_LETTER * max([10, *(panel.longest for panel in panels)])
+    wide = WIDTH - left - 0.2
+    _curve(axes_at(figure, left, 0.75, wide, 2.6), table, best)
     top = 4.05
     for panel in panels:
-        panel.draw(axes_at(figure, left, top, WIDTH - left - 0.2, panel.height), len(table))
-        top += panel.height + 0.36
+        panel.draw(axes_at(figure, left, top, wide, panel.height), len(table))
+        top += panel.height + HEAD
     return figure
 
 
 def _curve(axes: Any, table: pd.DataFrame, best: int | None) -> None:
+    """The estimates with their intervals, and a ring around that of the best job."""
     at = np.arange(1, len(table) + 1)
-    low, high, estimate = (
-        table[name].to_numpy(dtype=float) for name in ("ci_low", "ci_high", "estimate")
-    )
-    filled = np.where(table["p_value"] < 0.05, BLUE, "white")
+    low = table["ci_low"].to_numpy(dtype=float)
+    high = table["ci_high"].to_numpy(dtype=float)
+    estimates = table["estimate"].to_numpy(dtype=float)
+    fills = np.where(table["p_value"] < LEVEL, BLUE, "white")
     if len(table) > MOST_POINTS:
         axes.fill_between(at, low, high, color=BLUE, alpha=0.22, linewidth=0, step="mid")
-        axes.scatter(at, estimate, s=9, c=filled, edgecolors=BLUE, linewidths=0.7, zorder=3)
+        axes.scatter(at, estimates, s=9, c=fills, edgecolors=BLUE, linewidths=0.7, zorder=3)
     else:
         axes.vlines(at, low, high, color=BLUE, linewidth=1.4)
-        axes.scatter(at, estimate, s=24, c=filled, edgecolors=BLUE, linewidths=1.2, zorder=3)
+        axes.scatter(at, estimates, s=24, c=fills, edgecolors=BLUE, linewidths=1.2, zorder=3)
     ring = (table["job"] == best).to_numpy()
-    axes.scatter(
-        at[ring],
-        estimate[ring],
-        s=90,
-        facecolors="none",
-        edgecolors=ORANGE,
-        linewidths=1.6,
-        zorder=4,
-    )
+    _ring(axes, at[ring], estimates[ring], s=90, linewidths=1.6)
     zero_line(axes.axhline, axes.get_ylim())
     axes.set_xlim(0.3, len(table) + 0.7)
     _jobs(axes, table)
     axes.set_ylabel("estimate and its interval")
+
+
+def _ring(axes: Any, x: np.ndarray, y: np.ndarray, **look: Any) -> None:
+    """A ring around the best job."""
+    axes.scatter(x, y, facecolors="none", edgecolors=ORANGE, zorder=4, **look)
 
 
 def _jobs(axes: Any, table: pd.DataFrame) -> None:
@@ -101,26 +106,32 @@ def _jobs(axes: Any, table: pd.DataFrame) -> None:
 
 
 class _Panel:
-    """The values of one key under the curve: a row per value, or a scale where it has many
-    numbers.
-    """
+    """The values of one key under the curve: rows of values, or a scale of many numbers."""
 
     def __init__(self, key: str, values: list[Any], order: list[Any]) -> None:
-        self.key, self.values = key, values
+        self.key = key
+        self.values = values
         every = [value for value in order if value in values]
-        self.scaled = len(every) > MOST_VALUES and not any(
-            isinstance(value, str) for value in every
-        )
-        often = sorted(every, key=lambda one: (-values.count(one), every.index(one)))[
-            : MOST_VALUES - 1
-        ]
-        self.rows = every if len(every) <= MOST_VALUES else [one for one in every if one in often]
-        rest = len(every) - len(self.rows)
-        named = value_texts(self.rows, 30) + ([f"{rest} other values"] if rest else [])
-        self.labels = [] if self.scaled else named
-        self.height = SCALE if self.scaled else ROW * len(self.labels)
+        texts = any(isinstance(value, str) for value in every)
+        self.scaled = len(every) > MOST_VALUES and not texts
+        self.rows: list[Any] = []
+        self.labels: list[str] = []
+        self.height = SCALE
+        if not self.scaled:
+            self.rows = _most_frequent(every, values)
+            self.labels = value_texts(self.rows, 30)
+            rest = len(every) - len(self.rows)
+            if rest:
+                self.labels.append(f"{rest} other values")
+            self.height = ROW * len(self.labels)
+
+    @property
+    def longest(self) -> int:
+        """Letters of the longest label."""
+        return longest(self.labels)
 
     def draw(self, axes: Any, jobs: int) -> None:
+        """A dot per job, in the order of the curve."""
         at = np.arange(1, jobs + 1)
         size = 22 if jobs <= MOST_POINTS else 7
         axes.set_title(shortened(self.key, 50), fontsize=9.0, weight="bold", pad=3)
@@ -132,10 +143,11 @@ class _Panel:
                 axes.yaxis.set_major_formatter(_plain)
                 axes.minorticks_off()
         else:
-            place = {repr(one): -i for i, one in enumerate(self.rows)}
-            down = [place.get(repr(one), -len(self.rows)) for one in self.values]
+            heights = {repr(value): -row for row, value in enumerate(self.rows)}
+            last = -len(self.rows)
+            down = [heights.get(repr(value), last) for value in self.values]
             axes.scatter(at, down, s=size, color=BLUE, marker="s", linewidths=0)
-            axes.set_yticks([-i for i in range(len(self.labels))], self.labels)
+            axes.set_yticks([-row for row in range(len(self.labels))], self.labels)
             axes.set_ylim(0.6 - len(self.labels), 0.6)
             axes.grid(axis="y", color=PALE, linewidth=0.5)
         axes.set_axisbelow(True)
@@ -146,42 +158,59 @@ class _Panel:
             axes.spines[side].set_visible(False)
 
 
+def _most_frequent(every: list[Any], values: list[Any]) -> list[Any]:
+    """The values that have a row of their own, in their order."""
+    if len(every) <= MOST_VALUES:
+        return every
+
+    def rarity(value: Any) -> tuple[int, int]:
+        return -values.count(value), every.index(value)
+
+    often = sorted(every, key=rarity)[: MOST_VALUES - 1]
+    return [value for value in every if value in often]
+
+
 def _wide(values: np.ndarray) -> bool:
     """Whether numbers span a hundredfold, all above zero."""
     return bool(values.min() > 0 and values.max() >= 100 * values.min())
 
 
 def _plain(value: float, place: int) -> str:
+    """A number at a tick."""
     return f"{value:g}"
 
 
 def heat_map(cells: pd.DataFrame, score: str, lower_is_better: bool, averaged: bool) -> Any:
     """The score in each combination of the values of two keys; the best has a frame."""
     order = "smallest" if lower_is_better else "largest"
-    mean = "; a cell is the mean over the other keys" if averaged else ""
     crowded = max(cells.shape) > MOST_LABELLED
-    empty = (
-        "pale: no job with the score; too many cells for numbers"
-        if crowded
-        else "–: no job with the score"
-    )
-    note = f"orange frame: the {order}{mean}; {empty}"
-    down, across = (value_texts(names, 26) for names in (cells.index, cells.columns))
-    left = 0.5 + 0.078 * max([len(one) for one in down], default=4)
-    long = (
-        max([len(one) for one in across], default=4)
-        > 0.9 * (WIDTH - left - 1.4) / cells.shape[1] / 0.078
-    )
-    below = 0.55 + (0.055 * max(map(len, across)) + 0.1 if long else 0.1)
+    note = f"orange frame: the {order}"
+    if averaged:
+        note += "; a cell is the mean over the other keys"
+    if crowded:
+        note += "; pale: no job with the score; too many cells for numbers"
+    else:
+        note += "; –: no job with the score"
+    down = value_texts(cells.index, 26)
+    across = value_texts(cells.columns, 26)
+    left = 0.5 + LETTER * longest(down)
+    wide = WIDTH - left - 1.4
+    slanted = longest(across) > 0.9 * wide / cells.shape[1] / LETTER
+    below = 0.55 + 0.1
+    if slanted:
+        below = 0.55 + (0.055 * longest(across) + 0.1)
     tall = max(1.0, min(0.32, 9.0 / len(cells)) * len(cells))
     title = f"{score} by {shortened(cells.index.name, 40)} and {shortened(cells.columns.name, 40)}"
     figure = figure_of(0.8 + tall + below, title, note)
-    axes = axes_at(figure, left, 0.75, WIDTH - left - 1.4, tall)
+    axes = axes_at(figure, left, 0.75, wide, tall)
     values = cells.to_numpy(dtype=float)
     image = axes.imshow(values, cmap="cividis", aspect="auto", interpolation="nearest")
     axes.set_facecolor("#EEEEEE")
-    _ticks(axes.set_yticks, down, 40)
-    _ticks(axes.set_xticks, across, 40, **({"rotation": 40, "ha": "right"} if long else {}))
+    _ticks(axes.set_yticks, down)
+    if slanted:
+        _ticks(axes.set_xticks, across, rotation=40, ha="right")
+    else:
+        _ticks(axes.set_xticks, across)
     axes.tick_params(length=0)
     axes.set(ylabel=shortened(cells.index.name, 40), xlabel=shortened(cells.columns.name, 60))
     if not crowded:
@@ -192,9 +221,9 @@ def heat_map(cells: pd.DataFrame, score: str, lower_is_better: bool, averaged: b
     return figure
 
 
-def _ticks(put: Any, labels: Sequence[str], most: int, **style: Any) -> None:
+def _ticks(put: Any, labels: Sequence[str], **style: Any) -> None:
     """Labels at their places, every so many where they are too many."""
-    step = -(-len(labels) // most)
+    step = math.ceil(len(labels) / MOST_TICKS)
     put(range(0, len(labels), step), labels[::step], **style)
 
 
@@ -203,37 +232,33 @@ def _numbers(axes: Any, image: Any, values: np.ndarray) -> None:
     size = 8.5 if values.shape[1] <= 12 else 6.5
     for row, column in np.ndindex(values.shape):
         value = values[row, column]
-        light = np.isfinite(value) and image.norm(value) < 0.5
-        style = {
-            "color": "white" if light else INK,
-            "ha": "center",
-            "va": "center",
-            "fontsize": size,
-        }
-        axes.text(column, row, number(float(value)), **style)
+        dark = np.isfinite(value) and image.norm(value) < 0.5
+        centred: Any = {"ha": "center", "va": "center", "fontsize": size}
+        axes.text(column, row, number(float(value)), color="white" if dark else INK, **centred)
 
 
 def _frame_best(axes: Any, values: np.ndarray, lower_is_better: bool) -> None:
-    if np.isfinite(values).any():
-        best = np.nanmin(values) if lower_is_better else np.nanmax(values)
-        for row, column in np.argwhere(values == best):
-            x, y = (
-                column + 0.5 * np.array([-1, 1, 1, -1, -1]),
-                row + 0.5 * np.array([-1, -1, 1, 1, -1]),
-            )
-            axes.plot(x, y, color=ORANGE, linewidth=2.4, zorder=4, clip_on=False)
+    """A frame around the cells with the best score."""
+    if not np.isfinite(values).any():
+        return
+    best = np.nanmin(values) if lower_is_better else np.nanmax(values)
+    for row, column in np.argwhere(values == best):
+        x = column + 0.5 * np.array([-1, 1, 1, -1, -1])
+        y = row + 0.5 * np.array([-1, -1, 1, 1, -1])
+        axes.plot(x, y, color=ORANGE, linewidth=2.4, zorder=4, clip_on=False)
 
 
 def score_by(table: pd.DataFrame, key: str, score: str, best: int | None) -> Any:
-    """The score of each job by the one key that differs, with its naive baseline where it has
-    one.
-    """
+    """The score of each job by the one key that differs, with its naive baseline if it has one."""
     table = table[table[score].notna()]
-    numeric = all(not isinstance(value, str) for value in table[key])
+    numeric = not any(isinstance(value, str) for value in table[key])
     naive = f"{score}_naive" if f"{score}_naive" in table else None
-    first = f"best {MOST_ROWS} of " if not numeric and len(table) > MOST_ROWS else ""
-    note = f"{first}{count(len(table), 'job')}; ring: the best{'; grey: the naive baseline' if naive else ''}"
-    table = table if numeric else table.head(MOST_ROWS)
+    note = f"{count(len(table), 'job')}; ring: the best"
+    if not numeric and len(table) > MOST_ROWS:
+        note = f"best {MOST_ROWS} of {note}"
+        table = table.head(MOST_ROWS)
+    if naive:
+        note += "; grey: the naive baseline"
     tall = 3.0 if numeric else max(1.0, 0.24 * len(table))
     figure = figure_of(1.45 + tall, f"{score} by {shortened(key, 60)}", note)
     ring = (table["job"] == best).to_numpy()
@@ -251,17 +276,10 @@ def _along(
     order = np.argsort(at, kind="stable")
     values = table[score].to_numpy(dtype=float)
     axes.plot(at[order], values[order], "o-", color=BLUE, markersize=4.5, linewidth=1.2)
-    axes.scatter(
-        at[ring],
-        values[ring],
-        s=100,
-        facecolors="none",
-        edgecolors=ORANGE,
-        linewidths=1.8,
-        zorder=4,
-    )
+    _ring(axes, at[ring], values[ring], s=100, linewidths=1.8)
     if naive:
-        axes.plot(at[order], table[naive].to_numpy(dtype=float)[order], color=GREY, linewidth=1.1)
+        baseline = table[naive].to_numpy(dtype=float)
+        axes.plot(at[order], baseline[order], color=GREY, linewidth=1.1)
     if _wide(at):
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(_plain)
@@ -274,19 +292,12 @@ def _rows(
 ) -> None:
     """A row per job, in the order of the leaderboard."""
     labels = value_texts(table[key], 40)
-    left = 0.4 + 0.075 * max(map(len, labels))
+    left = 0.4 + SMALL_LETTER * longest(labels)
     axes = axes_at(figure, left, 0.75, WIDTH - left - 0.25, max(1.0, 0.24 * len(table)))
-    at, values = -np.arange(len(table), dtype=float), table[score].to_numpy(dtype=float)
+    at = -np.arange(len(table), dtype=float)
+    values = table[score].to_numpy(dtype=float)
     axes.scatter(values, at, s=30, color=BLUE, zorder=3)
-    axes.scatter(
-        values[ring],
-        at[ring],
-        s=110,
-        facecolors="none",
-        edgecolors=ORANGE,
-        linewidths=1.8,
-        zorder=4,
-    )
+    _ring(axes, values[ring], at[ring], s=110, linewidths=1.8)
     if naive:
         axes.scatter(table[naive], at, s=60, color=GREY, marker="|", linewidths=1.8, zorder=2)
     zero_line(axes.axvline, axes.get_xlim())

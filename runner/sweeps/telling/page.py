@@ -25,11 +25,12 @@ from runner.sinks.markup import (
     joined,
     page_of,
     pairs_of,
+    paragraphs,
     picture,
     table_of,
     tabled,
     tag,
-    unbroken,
+    tiles_of,
 )
 from runner.sweeps.comparison.comparison import MOST_BESIDE, Comparison, ordered
 from runner.sweeps.comparison.texts import brief, value_texts
@@ -233,18 +234,17 @@ def _head(comparison: Comparison) -> Html:
     """The title, the first numbers, and the facts of the sweep."""
     failed = int((comparison.failures["outcome"] == "failed").sum())
     finished = f"{len(comparison.outcomes)} of {len(comparison.plan.jobs)}"
-    tiles = [(finished, "jobs finished"), (f"{failed}", "failed")]
+    tiles = [("jobs finished", finished), ("failed", f"{failed}")]
     best = comparison.ranked[0] if comparison.ranked else None
     if best is not None and comparison.score in best.metrics:
         order = "smallest" if comparison.lower_is_better else "largest"
         score = number(best.metrics[comparison.score], TILE_DIGITS)
-        tiles.append((score, f"{order} {comparison.score}"))
-        tiles.append((str(best.job.number), "job that has it (first of equals)"))
-    boxes = [tag("div", tag("b", text), tag("span", label)) for text, label in tiles]
+        tiles.append((f"{order} {comparison.score}", score))
+        tiles.append(("job that has it (first of equals)", str(best.job.number)))
     return tag(
         "header",
         tag("h1", f"sweep {comparison.plan.name}"),
-        tag("div", *boxes, class_="tiles"),
+        tiles_of(tiles),
         pairs_of(_facts(comparison), "facts"),
     )
 
@@ -289,8 +289,7 @@ def _different(comparison: Comparison, name: str) -> str:
 
 def _sentences(words: Sequence[str]) -> Html:
     """A paragraph each."""
-    paragraphs = [tag("p", unbroken(text)) for text in words]
-    return tag("div", *paragraphs, class_="reading")
+    return tag("div", *paragraphs(words), class_="reading")
 
 
 def _verdict(verdict: Verdict) -> Html:

@@ -30,7 +30,7 @@ LENGTHS = (48, 32, 18)  # characters of a choice, the first that the terminal ha
 def show(
     comparison: Comparison, verdict: Sequence[str], directory: Path, form: Form = "tables"
 ) -> None:
-    """Print the leaderboard, the coefficients side by side, the caveats, and where the files are."""
+    """Print the leaderboard, the coefficients, the caveats, and where the files are."""
     if form != "tables":
         return say(machine.of_sweep(comparison, verdict, directory), form)
     console = Page()

@@ -6,30 +6,38 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, WIDTH, axes_at, figure_of, shortened
+from runner.sinks.canvas import (
+    BLUE,
+    GREY,
+    INK,
+    LETTER,
+    ORANGE,
+    WIDTH,
+    axes_at,
+    figure_of,
+    labels_of,
+    longest,
+)
 from runner.text import count
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_GROUPS = 40  # drawn; of more, those with the most rows
-MOST_NAME = 30
+MOST_NAME = 30  # letters of the name of a group
+MOST_TICKS = 8  # periods named below the axis
 
 
 def by_group(table: pd.DataFrame) -> Any:
     """Middle half, median, mean and 5 to 95 % of the target in each group."""
     known = table[table["n_obs"] > 0]
     shown = known.nlargest(MOST_GROUPS, "n_obs").sort_values("median")
-    more = (
-        f"; {count(len(known) - len(shown), 'group')} with fewer rows not drawn"
-        if len(known) > len(shown)
-        else ""
-    )
-    note = f"every usable row; box: middle half, line: 5 to 95 %, in units of the target{more}"
+    rest = _left_out(len(known) - len(shown))
+    note = f"every usable row; box: middle half, line: 5 to 95 %, in units of the target{rest}"
     tall = max(1.2, 0.24 * len(shown))
     figure = figure_of(tall + 1.75, f"Target by {shown['group'].iloc[0]}", note)
-    labels = [shortened(name, MOST_NAME) for name in shown["unit"]]
-    left = 0.4 + 0.078 * max(map(len, labels))
+    labels = labels_of(shown["unit"], MOST_NAME)
+    left = 0.4 + LETTER * longest(labels)
     axes = axes_at(figure, left, 0.95, WIDTH - left - 0.25, tall)
     at = np.arange(len(shown))
     axes.hlines(at, shown["q05"], shown["q95"], color=GREY, linewidth=1.1)
@@ -45,33 +53,40 @@ def by_group(table: pd.DataFrame) -> Any:
 
 def risk_by_group(table: pd.DataFrame) -> Any:
     """A heat map of the mean target: groups by periods."""
+    by = table["by"].iloc[0]
     cells = table.pivot_table(index="group", columns="period", values="mean", sort=True)
     rows = table.groupby("group")["n_obs"].sum()
     kept = rows.nlargest(MOST_GROUPS).index
-    more = (
-        f"; {count(len(rows) - len(kept), 'group')} with fewer rows not drawn"
-        if len(rows) > len(kept)
-        else ""
-    )
     cells = cells.loc[[name for name in cells.index if name in kept]]
-    note = f"mean of the target over the usable rows of each {table['by'].iloc[0]} and period, by the date of the row"
+    note = (
+        f"mean of the target over the usable rows of each {by} and period, by the date of the row"
+    )
+    note += _left_out(len(rows) - len(kept))
     tall = max(1.2, 0.24 * len(cells))
-    figure = figure_of(tall + 1.6, f"Target over time by {table['by'].iloc[0]}", note + more)
-    labels = [shortened(name, MOST_NAME) for name in cells.index]
-    left = 0.4 + 0.078 * max(map(len, labels))
+    figure = figure_of(tall + 1.6, f"Target over time by {by}", note)
+    labels = labels_of(cells.index, MOST_NAME)
+    left = 0.4 + LETTER * longest(labels)
     axes = axes_at(figure, left, 0.8, WIDTH - left - 1.1, tall)
-    high = float(
-        np.nanquantile(cells.to_numpy(), 0.99)
-    )  # one wild quarter would leave the rest one colour
+    # one wild quarter would leave the rest one colour
+    high = float(np.nanquantile(cells.to_numpy(), 0.99))
     image = axes.imshow(cells, cmap="cividis", vmax=high, aspect="auto", interpolation="nearest")
     axes.set_yticks(range(len(labels)), labels)
-    shown = np.unique(np.linspace(0, cells.shape[1] - 1, min(cells.shape[1], 8)).astype(int))
+    periods = cells.shape[1]
+    shown = np.unique(np.linspace(0, periods - 1, min(periods, MOST_TICKS)).astype(int))
     axes.set_xticks(shown, [cells.columns[at] for at in shown])
     axes.tick_params(length=0)
     ends = "max" if np.nanmax(cells.to_numpy()) > high else "neither"
-    bar = figure.colorbar(image, cax=axes_at(figure, WIDTH - 0.85, 0.8, 0.14, tall), extend=ends)
+    scale = axes_at(figure, WIDTH - 0.85, 0.8, 0.14, tall)
+    bar = figure.colorbar(image, cax=scale, extend=ends)
     bar.outline.set_visible(False)
     return figure
+
+
+def _left_out(groups: int) -> str:
+    """How many groups are not drawn, at the end of a note; nothing where all are."""
+    if groups == 0:
+        return ""
+    return f"; {count(groups, 'group')} with fewer rows not drawn"
 
 
 BY_GROUP = {"by_group": by_group, "risk_by_group": risk_by_group}

@@ -1,20 +1,21 @@
-"""Pictures of forecast probabilities: the confusion matrix, the ROC curve, the calibration; and
-wealth over time.
-"""
+"""Pictures of forecast probabilities, and of the wealth from trading on them over time."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, axes_at, figure_of
+from runner.sinks.canvas import BLUE, DASHED, GREY, INK, ORANGE, axes_at, figure_of
 from runner.text import count
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SIDE, TOP = 2.25, 1.0  # inches of each panel, and from the top
+SIDE = 2.25  # inches of each panel
+TOP = 1.0  # inches above them
+MOST_TICKS = 9  # dates below an axis
 
 
 def curves(table: pd.DataFrame) -> Any:
@@ -33,17 +34,13 @@ def _confusion(axes: Any, table: pd.DataFrame) -> None:
     """Rows of each class foretold (across) and each outcome (down), shaded by their share."""
     whole = max(table["rows"].sum(), 1.0)
     for x, y, rows in table[["x", "y", "rows"]].itertuples(index=False):
-        colour, shade = BLUE if x == y else ORANGE, 0.08 + 0.55 * rows / whole
+        colour = BLUE if x == y else ORANGE
+        shade = 0.08 + 0.55 * rows / whole
         axes.bar(x, 0.96, 0.96, y - 0.48, color=colour, alpha=shade, linewidth=0)
-        axes.text(x, y + 0.08, f"{int(rows):,}", ha="center", va="center", size=13, color=INK)
-        axes.text(
-            x,
-            y - 0.2,
-            f"{rows / whole:.1%}".replace("%", " %"),
-            ha="center",
-            va="center",
-            color=INK,
-        )
+        share = f"{rows / whole:.1%}".replace("%", " %")
+        centred: Any = {"ha": "center", "va": "center", "color": INK}
+        axes.text(x, y + 0.08, f"{int(rows):,}", size=13, **centred)
+        axes.text(x, y - 0.2, share, **centred)
     axes.set(xlim=(-0.5, 1.5), ylim=(-0.5, 1.5), xlabel="class foretold", ylabel="what happened")
     axes.set_title(f"Classes at {table['threshold'].iloc[0]:g}")
     axes.set_xticks([0, 1], ["0", "1"])
@@ -52,7 +49,8 @@ def _confusion(axes: Any, table: pd.DataFrame) -> None:
 
 
 def _roc(axes: Any, table: pd.DataFrame | None) -> None:
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
+    """The ROC curve beside chance; None: the rows have one class only."""
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=DASHED)
     if table is None:
         axes.text(0.5, 0.6, "one class only", ha="center", color=INK)
     else:
@@ -62,10 +60,12 @@ def _roc(axes: Any, table: pd.DataFrame | None) -> None:
 
 
 def _calibration(axes: Any, table: pd.DataFrame) -> None:
-    low, high = table[["x", "low"]].min().min(), table[["x", "high"]].max().max()
+    """Shares of ones with their intervals against the probabilities of groups of rows."""
+    low = table[["x", "low"]].min().min()
+    high = table[["x", "high"]].max().max()
     margin = 0.05 * (high - low)
     ends = (max(low - margin, 0.0), min(high + margin, 1.0))
-    axes.plot(ends, ends, color=GREY, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.plot(ends, ends, color=GREY, linewidth=0.9, linestyle=DASHED)
     axes.vlines(table["x"], table["low"], table["high"], color=BLUE, alpha=0.35, linewidth=1.6)
     axes.plot(table["x"], table["y"], "o", color=BLUE, markersize=4.5)
     axes.set(xlim=ends, ylim=ends, title="Calibration, dashed: perfect")
@@ -74,24 +74,23 @@ def _calibration(axes: Any, table: pd.DataFrame) -> None:
 
 def equity(table: pd.DataFrame) -> Any:
     """Wealth of each strategy over time, and its drawdown."""
-    sample, rows = table["sample"].iloc[0], table["date"].nunique() - 1
-    note = f"after costs, from 1; {count(rows, 'row')} {sample}"
+    rows = count(table["date"].nunique() - 1, "row")
+    note = f"after costs, from 1; {rows} {table['sample'].iloc[0]}"
     figure = figure_of(5.2, "Wealth from trading on the forecasts", note)
-    axes, below = axes_at(figure, 0.75, 0.95, 8.0, 2.5), axes_at(figure, 0.75, 3.75, 8.0, 1.0)
+    axes = axes_at(figure, 0.75, 0.95, 8.0, 2.5)
+    below = axes_at(figure, 0.75, 3.75, 8.0, 1.0)
     axes.axhline(1.0, color=GREY, linewidth=0.6)
-    first, last = table["date"].min(), table["date"].max()
+    first = table["date"].min()
+    last = table["date"].max()
     looks = (
         ("timed", "timed by the forecasts", BLUE, 1.6),
         ("buy_and_hold", "buy and hold", ORANGE, 1.2),
     )
     for name, label, colour, width in looks:
         part = table[table["strategy"] == name]
-        axes.plot(
-            _days(part["date"], first), part["wealth"], color=colour, linewidth=width, label=label
-        )
-        below.plot(
-            _days(part["date"], first), drawdown(part["wealth"]), color=colour, linewidth=width
-        )
+        days = _days(part["date"], first)
+        axes.plot(days, part["wealth"], color=colour, linewidth=width, label=label)
+        below.plot(days, drawdown(part["wealth"]), color=colour, linewidth=width)
     ticks, form = _ticks(first, last)
     below.set_xticks(_days(ticks, first), list(ticks.strftime(form)))
     axes.set_xticks(_days(ticks, first), [""] * len(ticks))
@@ -108,12 +107,14 @@ def drawdown(wealth: pd.Series) -> np.ndarray:
 
 
 def _days(dates: Any, first: pd.Timestamp) -> np.ndarray:
+    """Days since the first date."""
     return np.asarray((dates - first) / np.timedelta64(1, "D"), dtype=float)
 
 
 def _ticks(first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, str]:
-    """At most nine dates between the first and the last: starts of years, else of months, else
-    evenly spaced.
+    """At most nine dates between the first and the last, and how they are written.
+
+    They are starts of years, else of months, else evenly spaced.
     """
     import pandas as pd
 
@@ -121,5 +122,7 @@ def _ticks(first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, s
         dates = pd.date_range(first.normalize(), last, freq=starts)
         dates = dates[dates >= first]
         if len(dates) >= 3:
-            return dates[:: -(-len(dates) // 9)], form
-    return pd.date_range(first, last, periods=4 if last > first else 1), "%Y-%m-%d"
+            step = math.ceil(len(dates) / MOST_TICKS)
+            return dates[::step], form
+    periods = 4 if last > first else 1
+    return pd.date_range(first, last, periods=periods), "%Y-%m-%d"

@@ -17,48 +17,54 @@ SMOOTH = 30  # dates of a moving mean
 
 
 def forecast_fit(table: pd.DataFrame) -> Any:
-    """Adjusted R2 by past moments: per date as a moving mean, per asset from the least to the
-    greatest.
+    """Adjusted R2 by past moments.
+
+    Per date as a moving mean, per asset from the least to the greatest.
     """
-    units = table[(table["unit"] != "all") & (table["z"] == "past") & table["r2_adj"].notna()]
+    of_parts = (table["unit"] != "all") & (table["z"] == "past")
+    units = table[of_parts & table["r2_adj"].notna()]
     note = "forecasts standardised by past moments; zero is what independent cells give on average"
     figure = figure_of(4.15, "Adjusted R2 of the target on the forecast", note)
-    left, right = axes_at(figure, 0.75, 1.1, 4.5, 2.6), axes_at(figure, 6.0, 1.1, 2.8, 2.6)
+    left = axes_at(figure, 0.75, 1.1, 4.5, 2.6)
+    right = axes_at(figure, 6.0, 1.1, 2.8, 2.6)
     for name, (label, colour) in LOOKS.items():
-        dates, assets = (
-            units[(units["forecast"] == name) & (units["over"] == over)]
-            for over in ("date", "asset")
-        )
+        own = units[units["forecast"] == name]
+        dates = own.loc[own["over"] == "date", "r2_adj"].to_numpy()
+        assets = own.loc[own["over"] == "asset", "r2_adj"].to_numpy()
         if len(dates):
-            values = dates["r2_adj"].to_numpy()
-            wide = min(SMOOTH, len(values))
-            text = f"{label}, mean {number(values.mean(), 3)}"
-            means = np.convolve(values, np.full(wide, 1.0 / wide), mode="valid")
-            left.plot(
-                np.arange(wide, len(values) + 1), means, color=colour, linewidth=1.3, label=text
-            )
+            text = f"{label}, mean {number(dates.mean(), 3)}"
+            _moving_mean(left, dates, color=colour, linewidth=1.3, label=text)
         if len(assets):
-            values = np.sort(assets["r2_adj"].to_numpy())
+            values = np.sort(assets)
+            share = (np.arange(len(values)) + 0.5) / len(values)
             text = f"mean {number(values.mean(), 3)}"
-            right.plot(
-                (np.arange(len(values)) + 0.5) / len(values),
-                values,
-                color=colour,
-                linewidth=1.3,
-                label=text,
-            )
+            right.plot(share, values, color=colour, linewidth=1.3, label=text)
     for axes in (left, right):
-        axes.axhline(0.0, color=GREY, linewidth=0.6)
-        if axes.lines[:-1]:
-            axes.legend(
-                frameon=False,
-                loc="lower left",
-                bbox_to_anchor=(-0.02, 0.99),
-                ncols=2,
-                columnspacing=1.2,
-            )
+        _finish(axes)
     left.set(
         xlabel="date with a forecast, in order", ylabel=f"across assets, mean of {SMOOTH} dates"
     )
     right.set(xlabel="share of assets", ylabel="over time, per asset")
     return figure
+
+
+def _moving_mean(axes: Any, values: np.ndarray, **look: Any) -> None:
+    """The mean over the last SMOOTH values, or all where they are fewer."""
+    n = len(values)
+    width = min(SMOOTH, n)
+    means = np.convolve(values, np.full(width, 1.0 / width), mode="valid")
+    axes.plot(np.arange(width, n + 1), means, **look)
+
+
+def _finish(axes: Any) -> None:
+    """A line at zero, and the legend above the axes where something was drawn."""
+    drawn = bool(axes.lines)
+    axes.axhline(0.0, color=GREY, linewidth=0.6)
+    if drawn:
+        axes.legend(
+            frameon=False,
+            loc="lower left",
+            bbox_to_anchor=(-0.02, 0.99),
+            ncols=2,
+            columnspacing=1.2,
+        )

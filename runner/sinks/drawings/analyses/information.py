@@ -1,6 +1,4 @@
-"""Pictures of forecasts over dates and regimes: the information coefficient, and errors by
-regime.
-"""
+"""Pictures of forecasts over dates and regimes: information coefficient, errors by regime."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, GREY, ORANGE, PALE, axes_at, figure_of, shortened
+from runner.sinks.canvas import BLUE, GREY, ORANGE, PALE, axes_at, figure_of, labels_of, shortened
 from runner.sinks.drawings.analyses.classification import _days
 from runner.sinks.drawings.analyses.portfolio import dated
 from runner.text import count, number
@@ -19,8 +17,9 @@ if TYPE_CHECKING:
 
 def information(table: pd.DataFrame) -> Any:
     """Cumulative rank IC of the forecast and of the naive one."""
-    known = count(int(table["rank_ic"].notna().sum()), "date")
-    note = f"sum of the rank correlations of {known} {table['sample'].iloc[0]}; a steady slope is a steady forecast"
+    dates = count(int(table["rank_ic"].notna().sum()), "date")
+    sample = table["sample"].iloc[0]
+    note = f"sum of the rank correlations of {dates} {sample}; a steady slope is a steady forecast"
     figure = figure_of(4.2, "Cumulative rank IC", note)
     axes = axes_at(figure, 0.75, 0.95, 8.0, 2.7)
     axes.axhline(0.0, color=GREY, linewidth=0.6)
@@ -43,18 +42,12 @@ def regimes(table: pd.DataFrame) -> Any:
     axes = axes_at(figure, 0.85, 0.95, 7.9, 2.4)
     at = np.arange(len(table))
     axes.bar(at - 0.19, table["rmse"], 0.36, color=BLUE, label="forecast")
-    axes.bar(
-        at + 0.19,
-        table["rmse_naive"],
-        0.36,
-        color=PALE,
-        edgecolor=GREY,
-        linewidth=0.8,
-        label="train mean",
-    )
-    labels = [
-        f"{shortened(row.unit, 24)}\n{count(int(row.n_obs), 'row')}" for row in table.itertuples()
-    ]
+    naive: Any = {"color": PALE, "edgecolor": GREY, "linewidth": 0.8}
+    axes.bar(at + 0.19, table["rmse_naive"], 0.36, label="train mean", **naive)
+    labels = []
+    for unit, n in zip(labels_of(table["unit"], 24), table["n_obs"], strict=True):
+        rows = count(int(n), "row")
+        labels.append(f"{unit}\n{rows}")
     axes.set_xticks(at, labels)
     axes.set(xlim=(-0.6, len(table) - 0.4), ylabel="RMSE")
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=2)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GREEN = "#009E73"
+TALL = 1.75  # inches of a panel
 LOOKS = {
     "unsized": ("unsized", GREY, 1.0, "-"),
     "rolling": ("rolling estimate", ORANGE, 1.2, "-"),
@@ -25,25 +26,24 @@ TITLES = {"long": "Long leg", "short": "Short leg", "both": "Both legs"}
 def sizing_wealth(table: pd.DataFrame) -> Any:
     """A panel per leg, a line per sizing."""
     rows = count(table["date"].nunique() - 1, "row")
-    note = f"after costs, from 1; {rows} {table['sample'].iloc[0]}; foresight takes the volatility that came"
-    tall = 1.75
-    figure = figure_of(1.25 + 3 * (tall + 0.55), "Wealth by what positions are sized by", note)
+    sample = table["sample"].iloc[0]
+    note = f"after costs, from 1; {rows} {sample}; foresight takes the volatility that came"
+    step = TALL + 0.55  # inches from one panel to the next
+    figure = figure_of(1.25 + 3 * step, "Wealth by what positions are sized by", note)
     for place, (leg, title) in enumerate(TITLES.items()):
-        axes = axes_at(figure, 0.75, 1.05 + place * (tall + 0.55), 8.0, tall)
+        axes = axes_at(figure, 0.75, 1.05 + place * step, 8.0, TALL)
         axes.axhline(1.0, color=GREY, linewidth=0.6)
         for name, part in table[table["leg"] == leg].groupby("sizing", sort=False):
             label, colour, width, dashes = LOOKS[str(name)]
+            look: Any = {"color": colour, "linewidth": width, "linestyle": dashes}
             days = _days(part["date"], table["date"].min())
-            axes.plot(
-                days, part["wealth"], color=colour, linewidth=width, linestyle=dashes, label=label
-            )
+            axes.plot(days, part["wealth"], label=label, **look)
         dated(axes, table["date"])
         axes.set_title(title)
         axes.set_ylabel("wealth")
         if place == 0:
-            axes.legend(
-                frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=4, fontsize=8.5
-            )
+            above: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.99)}
+            axes.legend(frameon=False, ncols=4, fontsize=8.5, **above)
     return figure
 
 

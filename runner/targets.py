@@ -36,8 +36,7 @@ def same_period_return(
     frequency: Frequency | None = None,
     partial: Partial = "drop",
 ) -> Target:
-    """Simple return of the row that ends at t, decimals, less the series `risk_free` where one is
-    named.
+    """Simple return of the row that ends at t, decimals; in excess of `risk_free` where named.
 
     Features of the same row explain it; they do not forecast it (horizon 0).
     """
@@ -67,8 +66,9 @@ def forward_return(
 def forward_volatility(
     market: Market, *, horizon: Rows = 21, rows_per_year: Positive | None = None
 ) -> Target:
-    """sqrt(rows_per_year / horizon * sum of r^2) over the returns of rows t + 1 to t + horizon,
-    annualised.
+    """sqrt(rows_per_year / horizon * sum of r^2) over the returns of rows t + 1 to t + horizon.
+
+    Annualised.
 
     Args:
         rows_per_year: None takes that of the calendar of the data.
@@ -102,6 +102,7 @@ def _excess(
     rows: int,
     frequency: Frequency | None,
 ) -> pd.DataFrame:
+    """Returns less the compounded risk-free rate of the same rows; as they are without one."""
     from runner.data.market import compound
 
     if risk_free is None:
@@ -114,8 +115,9 @@ def _excess(
     middle = float(rate.median())
     if middle > HIGHEST_RATE:
         raise DataError(
-            f"risk_free={risk_free}: its median is {middle:.4g} a row; allowed: a rate per row in decimals, such as "
-            f"0.0003 for 0.03 % (median at most {HIGHEST_RATE}): divide per cent by 100, and a rate per year by the "
-            "rows of a year"
+            f"risk_free={risk_free}: its median is {middle:.4g} a row; allowed: a rate per row in "
+            f"decimals, such as 0.0003 for 0.03 % (median at most {HIGHEST_RATE}): divide per cent "
+            "by 100, and a rate per year by the rows of a year"
         )
-    return returns.sub(rate if rows == 1 else compound(rate, rows), axis=0)
+    over_rows = rate if rows == 1 else compound(rate, rows)
+    return returns.sub(over_rows, axis=0)

@@ -15,7 +15,7 @@ from oracles import QUICK
 
 from runner.data.market import Dropped, Market
 from runner.errors import DataError
-from runner.panels import panel as panel_module
+from runner.panels import usable
 from runner.panels.panel import Panel, build_panel
 from runner.panels.rows import rows_of
 from runner.targets import Target, forward_return, same_period_return
@@ -324,7 +324,7 @@ def test_cells_are_counted_under_their_first_reason_however_many_dates_at_a_time
         valid &= ~bad
     assert all(one.rows for one in expected) and valid.any()
     for cells in (1, 7, 10**6):
-        monkeypatch.setattr(panel_module, "CELLS", cells)
+        monkeypatch.setattr(usable, "CELLS", cells)
         panel = build_panel(data, features, level, weights="size")
         np.testing.assert_array_equal(panel.valid, valid)
         assert list(panel.dropped[1:]) == expected

@@ -1,6 +1,4 @@
-"""The calendar of rows: how many make a year, parts cut by date, weeks and months and whether they
-are over.
-"""
+"""The calendar of rows: how many make a year, parts cut by date, weeks and months."""
 
 from __future__ import annotations
 
@@ -20,8 +18,8 @@ PERIOD = {"week": "W-FRI", "month": "M"}
 A_YEAR = {"week": 52.0, "month": 12.0}  # periods
 OFF = 0.05  # share by which rows a year that are given may differ from those of the calendar
 
-# Which gaps, in days, two rows of a calendar have that follow each other: holidays and month ends
-# move them.
+# Rows a year of a calendar, and the gaps in days, from and to, of two rows that follow each other:
+# holidays and month ends move them.
 SPACED = {
     "weekly": (52.0, 5, 9),
     "monthly": (12.0, 25, 36),
@@ -29,15 +27,19 @@ SPACED = {
     "yearly": (1.0, 350, 380),
 }
 # Rows of a calendar that may be missing (holidays included): so many, and this share of the gaps.
-FEW_MISSING, MOST_MISSING = 2, 0.2
+FEW_MISSING = 2
+MOST_MISSING = 0.2
+THURSDAY = 3  # Monday is 0; the day 0 since 1970 was a Thursday
 MANY_MISSING = 0.1  # share of the gaps from which on the name of the calendar says so
 DAYS_OF_YEAR = 365.25
 WEEK = 7
-TRADING_DAYS, EVERY_DAY = 252.0, 365.0
+TRADING_DAYS = 252.0  # of a year
+EVERY_DAY = 365.0
+# Monday is 0: Monday to Friday; Sunday to Thursday
 TRADING_WEEKS = (
     frozenset({0, 1, 2, 3, 4}),
     frozenset({6, 0, 1, 2, 3}),
-)  # Monday is 0: to Friday; Sunday to Thursday
+)
 WHOLE_WEEK = frozenset(range(WEEK))
 WEEKEND = frozenset({5, 6})
 SHORT = 14  # rows; fewer days need not show every day of the week
@@ -70,7 +72,8 @@ class Calendar:
         """Such as `monthly, 12 rows a year`."""
         if self.rows_per_year is None:
             return self.name
-        return f"{self.name.replace(' calendar', '', 1)}, {_rows_a_year(self.rows_per_year)}"
+        kind = self.name.replace(" calendar", "", 1)
+        return f"{kind}, {_rows_a_year(self.rows_per_year)}"
 
 
 class Year(NamedTuple):
@@ -86,18 +89,19 @@ class Year(NamedTuple):
 
 
 def _rows_a_year(rows: float) -> str:
-    return f"{rows:,.10g} {'row' if rows == 1.0 else 'rows'} a year"
+    """Such as `12 rows a year`."""
+    noun = "row" if rows == 1.0 else "rows"
+    return f"{rows:,.10g} {noun} a year"
 
 
 def calendar_of(dates: pd.DatetimeIndex) -> Calendar:
-    """The calendar of increasing dates (T,), judged by the gaps between rows, so that long holes do
-    not matter.
+    """The calendar of increasing dates (T,), judged by the gaps between rows.
 
-    A calendar may lack up to a fifth of its rows (holidays included); a day of the week with less
-    than half of an even share of the rows is an exception. Rows within a day are bars; where at
-    least half of the days have the bars of the usual (median) day within 5 %, a year has that many
-    times the 252 or 365 days. Rows every two weeks, every 20 days or at random follow no calendar,
-    nor do six days a week: rows a year are then to be given.
+    Long holes do not matter. A calendar may lack up to a fifth of its rows (holidays included); a
+    day of the week with less than half of an even share of the rows is an exception. Rows within a
+    day are bars; where at least half of the days have the bars of the usual (median) day within
+    5 %, a year has that many times the 252 or 365 days. Rows every two weeks, every 20 days or at
+    random follow no calendar, nor do six days a week: rows a year are then to be given.
     """
     ordinal = dates.normalize().to_numpy().astype("datetime64[D]").astype(np.int64)
     day, rows = np.unique(ordinal, return_counts=True)
@@ -110,31 +114,38 @@ def calendar_of(dates: pd.DatetimeIndex) -> Calendar:
         alike = np.abs(rows - bars) <= SAME_BARS * bars
         if days_a_year is None or 2 * alike.sum() < len(rows):
             return Calendar(dates, "irregular calendar within the day", None, weekdays, bars)
-        return Calendar(dates, f"calendar of {bars:,} bars a day", days_a_year * bars, week, bars)
+        name = f"calendar of {bars:,} bars a day"
+        return Calendar(dates, name, days_a_year * bars, week, bars)
     if days_a_year is not None and len(day) > 1:
         weekends = " with weekends" if days_a_year == EVERY_DAY else ""
         gaps = _with_gaps(_steps(day, week) <= 1)
         return Calendar(dates, f"daily calendar{weekends}{gaps}", days_a_year, week, bars)
+    name, nominal = _longer_than_days(day)
+    return Calendar(dates, name, nominal, weekdays, bars)
+
+
+def _longer_than_days(day: np.ndarray) -> tuple[str, float | None]:
+    """The weekly to yearly calendar of days since 1970, and its rows a year; None if irregular."""
+    days = np.diff(day)
     for name, (nominal, low, high) in SPACED.items():
-        days = np.diff(day)
         if _spaced(days, nominal, low, high):
             gaps = _with_gaps((days >= low) & (days <= high))
-            return Calendar(dates, f"{name} calendar{gaps}", nominal, weekdays, bars)
-    return Calendar(dates, _irregular(day), None, weekdays, bars)
+            return f"{name} calendar{gaps}", nominal
+    return _irregular(day), None
 
 
 def _usual_weekdays(day: np.ndarray, rows: np.ndarray) -> frozenset[int]:
     """Days of the week of days since 1970, without those that few rows fall on."""
-    weekday = (day + 3) % WEEK  # 1970-01-01 was a Thursday
-    share = np.bincount(weekday, weights=rows, minlength=WEEK) / max(rows.sum(), 1)
+    weekday = (day + THURSDAY) % WEEK
+    count = np.bincount(weekday, weights=rows, minlength=WEEK)
+    share = count / max(rows.sum(), 1)
     return frozenset(np.flatnonzero(share >= RARE).tolist())
 
 
 def _daily(day: np.ndarray, weekdays: frozenset[int]) -> tuple[float | None, frozenset[int]]:
-    """252 and the five days of a trading week on which the days follow each other; 365 and all
-    seven; or None.
+    """Days a year and trading week of days that follow each other; None for other days.
 
-    `day` counts days since 1970.
+    252 and the five days of a trading week; 365 and all seven. `day` counts days since 1970.
     """
     weeks = [(TRADING_DAYS, week) for week in TRADING_WEEKS if weekdays <= week]
     few_seen = len(day) < SHORT and weekdays >= WEEKEND
@@ -154,9 +165,7 @@ def _steps(day: np.ndarray, week: frozenset[int]) -> np.ndarray:
 
 
 def _mostly(follows: np.ndarray) -> bool:
-    """Whether rows follow each other as they should in most gaps; without a gap nothing speaks
-    against it.
-    """
+    """Whether rows follow each other as they should in most gaps, or there is no gap."""
     missing = int((~follows).sum())
     few = missing <= FEW_MISSING + MOST_MISSING * len(follows)
     return few and (missing == 0 or 2 * missing < len(follows))
@@ -167,7 +176,8 @@ def _with_gaps(follows: np.ndarray) -> str:
     missing = int((~follows).sum())
     if missing <= max(FEW_MISSING, MANY_MISSING * len(follows)):
         return ""
-    return f" with gaps before {missing / len(follows):.0%} of its rows".replace("%", " %")
+    share = f"{100.0 * (missing / len(follows)):.0f} %"
+    return f" with gaps before {share} of its rows"
 
 
 def _spaced(gaps: np.ndarray, nominal: float, low: int, high: int) -> bool:
@@ -181,10 +191,12 @@ def _spaced(gaps: np.ndarray, nominal: float, low: int, high: int) -> bool:
 
 
 def _irregular(day: np.ndarray) -> str:
+    """The name of a calendar that follows none of the known ones."""
     if len(day) < 2:
         return "calendar of a single date"
-    about = DAYS_OF_YEAR * (len(day) - 1) / float(day[-1] - day[0])
-    return f"irregular calendar (about {about:,.0f} dates a year)"
+    days = float(day[-1] - day[0])
+    a_year = DAYS_OF_YEAR * (len(day) - 1) / days
+    return f"irregular calendar (about {a_year:,.0f} dates a year)"
 
 
 def year_of(calendar: Calendar, given: float | None = None) -> Year:
@@ -194,29 +206,41 @@ def year_of(calendar: Calendar, given: float | None = None) -> Year:
         SettingError: a number more than 5 % off that of the calendar; none given where the rows
             follow no calendar.
     """
-    nominal, name = calendar.rows_per_year, "rows_per_year"
+    nominal = calendar.rows_per_year
     if nominal is None:
         if given is None:
-            kinds = "daily, weekly, monthly, quarterly or yearly rows, nor bars of a day"
-            problem = (
-                f"given null, and the {calendar.name} has no {kinds}; allowed: a number above 0"
-            )
-            raise SettingError(name, problem, "NUMBER")
+            raise SettingError("rows_per_year", _no_year(calendar), "NUMBER")
         return Year(given, f"as given; {calendar.name}")
     if given is None:
         return Year(nominal, calendar.name)
     if abs(given - nominal) > OFF * nominal:
-        allowed = f"allowed: {(1 - OFF) * nominal:,.6g} to {(1 + OFF) * nominal:,.6g}, or null for the calendar's own"
-        has = f"the {calendar.name} has {nominal:,.10g} rows a year"
-        raise SettingError(name, f"given {given:,.10g}; {has}; {allowed}", "null")
-    source = calendar.name if given == nominal else f"as given; {calendar.name}: {nominal:,.10g}"
-    return Year(given, source)
+        raise SettingError("rows_per_year", _another_year(calendar.name, given, nominal), "null")
+    if given == nominal:
+        return Year(given, calendar.name)
+    return Year(given, f"as given; {calendar.name}: {nominal:,.10g}")
+
+
+def _no_year(calendar: Calendar) -> str:
+    """What is wrong where rows a year are not given and the rows follow no calendar."""
+    kinds = "daily, weekly, monthly, quarterly or yearly rows, nor bars of a day"
+    return f"given null, and the {calendar.name} has no {kinds}; allowed: a number above 0"
+
+
+def _another_year(name: str, given: float, nominal: float) -> str:
+    """What is wrong with rows a year that the calendar contradicts."""
+    least = (1 - OFF) * nominal
+    most = (1 + OFF) * nominal
+    allowed = f"allowed: {least:,.6g} to {most:,.6g}, or null for the calendar's own"
+    has = f"the {name} has {nominal:,.10g} rows a year"
+    return f"given {given:,.10g}; {has}; {allowed}"
 
 
 def up_to(dates: pd.DatetimeIndex, end: str) -> np.ndarray:
     """Mask (T,) of the rows at or before `end`; a date without time includes its whole day."""
-    moment = parse_date(str(end))
-    if len(str(end)) <= len("2021-12-31"):
+    text = str(end)
+    moment = parse_date(text)
+    whole_day = len(text) <= len("2021-12-31")
+    if whole_day:
         return np.asarray(dates < moment + timedelta(days=1))
     return np.asarray(dates <= moment)
 
@@ -234,9 +258,8 @@ def within(dates: pd.DatetimeIndex, start: str | None, end: str | None) -> np.nd
         keep &= up_to(dates, end)
     if not keep.any():
         runs = f"runs {span(dates)}" if len(dates) else "is empty"
-        raise DataError(
-            f"data.start..data.end: {start or ''}..{end or ''} holds no row; the data {runs}"
-        )
+        asked = f"{start or ''}..{end or ''}"
+        raise DataError(f"data.start..data.end: {asked} holds no row; the data {runs}")
     return keep
 
 
@@ -245,7 +268,8 @@ def span(dates: pd.DatetimeIndex) -> str:
     if not len(dates):
         return "no dates"
     ends = dates[[0, -1]]
-    form = "%Y-%m-%d" if (ends == ends.normalize()).all() else "%Y-%m-%d %H:%M"
+    daily = (ends == ends.normalize()).all()
+    form = "%Y-%m-%d" if daily else "%Y-%m-%d %H:%M"
     return f"{dates[0]:{form}}..{dates[-1]:{form}}"
 
 
@@ -255,11 +279,10 @@ def session_numbers(dates: pd.DatetimeIndex) -> np.ndarray:
 
 
 def period_ends(dates: pd.DatetimeIndex, frequency: Frequency) -> np.ndarray:
-    """Positions of the last row of each week (to Friday) or month, the unfinished last one
-    included.
-    """
+    """Positions of the last row of each week (to Friday) or month, also of an unfinished one."""
     periods = dates.to_period(PERIOD[frequency]).asi8
-    return np.flatnonzero(np.append(periods[1:] != periods[:-1], True)[: len(periods)])
+    ends = np.append(periods[1:] != periods[:-1], True)
+    return np.flatnonzero(ends[: len(periods)])
 
 
 def unfinished(dates: pd.DatetimeIndex, calendar: Calendar, frequency: Frequency) -> str:
@@ -274,8 +297,8 @@ def unfinished(dates: pd.DatetimeIndex, calendar: Calendar, frequency: Frequency
     """
     if _one_a_period(calendar, frequency):
         return ""
-    later = calendar.dates[calendar.dates > dates[-1]]
     own = dates[-1].to_period(PERIOD[frequency])
+    later = calendar.dates[calendar.dates > dates[-1]]
     if len(later):
         goes_on = later[0].to_period(PERIOD[frequency]) == own
         return f"the rows after {dates[-1]:%Y-%m-%d} belong to it too" if goes_on else ""
@@ -283,7 +306,8 @@ def unfinished(dates: pd.DatetimeIndex, calendar: Calendar, frequency: Frequency
     last = dates[-1].normalize()
     if last < ends:
         which = "day" if calendar.weekdays == WHOLE_WEEK else "weekday"
-        return f"the data end on {last:%A} {last:%Y-%m-%d}, before its last {which}, {ends:%A} {ends:%Y-%m-%d}"
+        due = f"its last {which}, {ends:%A} {ends:%Y-%m-%d}"
+        return f"the data end on {last:%A} {last:%Y-%m-%d}, before {due}"
     bars = int((dates.normalize() == last).sum())
     if bars < calendar.bars:
         return f"its last day, {last:%Y-%m-%d}, has {bars:,} of {calendar.bars:,} bars"
@@ -294,10 +318,11 @@ def begun(dates: pd.DatetimeIndex, calendar: Calendar, frequency: Frequency) -> 
     """Whether the first week or month of these rows is there from its first weekday on."""
     if _one_a_period(calendar, frequency):
         return True
-    earlier = calendar.dates[calendar.dates < dates[0]]
     own = dates[0].to_period(PERIOD[frequency])
+    earlier = calendar.dates[calendar.dates < dates[0]]
     if len(earlier):
-        return bool(earlier[-1].to_period(PERIOD[frequency]) != own)
+        before = earlier[-1].to_period(PERIOD[frequency])
+        return bool(before != own)
     return bool(dates[0].normalize() <= _first_day(own, calendar.weekdays))
 
 
@@ -309,6 +334,7 @@ def _one_a_period(calendar: Calendar, frequency: Frequency) -> bool:
 
 
 def _last_day(period: pd.Period, weekdays: frozenset[int]) -> pd.Timestamp:
+    """The last of these weekdays in the period."""
     day = period.end_time.normalize()
     while day.weekday() not in weekdays:
         day -= timedelta(days=1)
@@ -316,6 +342,7 @@ def _last_day(period: pd.Period, weekdays: frozenset[int]) -> pd.Timestamp:
 
 
 def _first_day(period: pd.Period, weekdays: frozenset[int]) -> pd.Timestamp:
+    """The first of these weekdays in the period, or after its start."""
     day = period.start_time
     while day.weekday() not in weekdays:
         day += timedelta(days=1)

@@ -26,7 +26,7 @@ from runner.errors import DataError, unknown
 from runner.numerics.trailing import by_asset, rolling_sum
 from runner.schema.settings import Frequency, Partial
 
-SOME = 64  # rows at a time
+SOME = 64  # rows that are digested at a time
 
 
 class Dropped(NamedTuple):
@@ -103,9 +103,7 @@ class Market:
 
     @cached_property
     def calendar(self) -> Calendar:
-        """How often rows come; of a part, such as one session, how often those of all the data
-        do.
-        """
+        """How often rows come; those of all the data where this is a part, such as a session."""
         return self.part_of or calendar_of(self.dates)
 
     def rows_per_year(self, given: float | None = None) -> float:
@@ -119,11 +117,14 @@ class Market:
 
     @property
     def dates(self) -> pd.DatetimeIndex:
+        """The rows (T,)."""
         return pd.DatetimeIndex(self.series.index)
 
     @property
     def assets(self) -> list[str]:
-        return [str(name) for name in next(iter(self.fields.values())).columns]
+        """Names (N,) of the assets."""
+        first = next(iter(self.fields.values()))
+        return [str(name) for name in first.columns]
 
     def get(self, name: str) -> pd.DataFrame:
         """The field `name`, (T, N).
@@ -157,8 +158,9 @@ class Market:
         return self.market_close
 
     def returns(self, rows: int = 1) -> pd.DataFrame:
-        """Simple returns (T, N), decimals, over the `rows` rows that end at row t: compounded from
-        `ret` where the data has it, else P(t) / P(t - rows) - 1.
+        """Simple returns (T, N), decimals, over the `rows` rows that end at row t.
+
+        Compounded from `ret` where the data has it, else P(t) / P(t - rows) - 1.
 
         Raises:
             DataError: the data has neither returns nor prices.
@@ -174,8 +176,9 @@ class Market:
 
     @property
     def index_returns(self) -> pd.Series:
-        """Simple return (T,) of the market asset over the row that ends at t: its own, where the
-        source has it, else P(t) / P(t - 1) - 1.
+        """Simple return (T,) of the market asset over the row that ends at t.
+
+        Its own, where the source has it, else P(t) / P(t - 1) - 1.
 
         Raises:
             DataError: the spec names no market asset.
@@ -183,10 +186,14 @@ class Market:
         return change(self.index_close) if self.market_ret is None else self.market_ret
 
     def of_returns(self, work: Callable[[np.ndarray], np.ndarray]) -> pd.DataFrame:
-        """What `trailing.by_asset` gives of the returns (T, N) of the rows, which are not held."""
+        """The result of `trailing.by_asset` on the returns (T, N) of the rows, not held."""
         if self.sessions or "ret" in self.fields:
             return by_asset(work, self.returns())
-        return by_asset(lambda prices: work(_change(prices, 1)), self.get("close"))
+
+        def work_on_prices(prices: np.ndarray) -> np.ndarray:
+            return work(_change(prices, 1))
+
+        return by_asset(work_on_prices, self.get("close"))
 
     def sample(self, frequency: Frequency | None, partial: Partial = "drop") -> Market:
         """This market on the last row of each week (to Friday) or month.
@@ -209,16 +216,19 @@ class Market:
         if self.left_out(frequency, partial):
             ends = ends[:-1]
         every = self.calendar.dates
-        sampled = replace(self.at(ends), part_of=calendar_of(every[period_ends(every, frequency)]))
+        calendar = calendar_of(every[period_ends(every, frequency)])
+        sampled = replace(self.at(ends), part_of=calendar)
         if not len(ends):
             return sampled
         whole = begun(self.dates, self.calendar, frequency)
-        fields, index = dict(sampled.fields), self.market_ret
+        fields = dict(sampled.fields)
         if "ret" in fields:
             fields["ret"] = _within_periods(self.fields["ret"], ends, whole)
-        if index is not None:
-            index = _within_periods(index.to_frame(), ends, whole).iloc[:, 0]
-        return replace(sampled, fields=fields, market_ret=index)
+        market_ret = self.market_ret
+        if market_ret is not None:
+            compounded = _within_periods(market_ret.to_frame(), ends, whole)
+            market_ret = compounded.iloc[:, 0]
+        return replace(sampled, fields=fields, market_ret=market_ret)
 
     def left_out(
         self, frequency: Frequency | None, partial: Partial = "drop"
@@ -226,39 +236,34 @@ class Market:
         """The account of what `sample` leaves out: the last week or month, where it is not over."""
         if frequency is None or partial == "keep" or not len(self.dates):
             return ()
-        reason = unfinished(self.dates, self.calendar, frequency)
-        if not reason:
+        why = unfinished(self.dates, self.calendar, frequency)
+        if not why:
             return ()
-        return (
-            Dropped(
-                frequency, f"the last one is not over, {reason} (target.partial=keep keeps it)", 1
-            ),
-        )
+        reason = f"the last one is not over, {why} (target.partial=keep keeps it)"
+        return (Dropped(frequency, reason, 1),)
 
     def by_session(self) -> list[Market]:
         """The markets of the single sessions, in order."""
-        parts = np.flatnonzero(np.diff(session_numbers(self.dates))) + 1
-        return [self.at(rows) for rows in np.split(np.arange(len(self.dates)), parts)]
+        starts = np.flatnonzero(np.diff(session_numbers(self.dates))) + 1
+        rows_of_sessions = np.split(np.arange(len(self.dates)), starts)
+        return [self.at(rows) for rows in rows_of_sessions]
 
     def between(self, start: str | None, end: str | None) -> Market:
-        """This market on the rows from `start` to `end`, both included, as if there were no
-        others.
-        """
-        return replace(self.at(np.flatnonzero(within(self.dates, start, end))), part_of=None)
+        """This market on the rows from `start` to `end` (included), as if there were no others."""
+        rows = np.flatnonzero(within(self.dates, start, end))
+        return replace(self.at(rows), part_of=None)
 
     def of(self, assets: Sequence[str]) -> Market:
         """This market with these assets only."""
         names = list(assets)
-        return replace(
-            self,
-            fields={name: frame[names] for name, frame in self.fields.items()},
-            groups=self.groups.loc[names] if len(self.groups) else self.groups,
-            blanked=(),
-        )
+        groups = self.groups.loc[names] if len(self.groups) else self.groups
+        fields = {name: frame[names] for name, frame in self.fields.items()}
+        return replace(self, fields=fields, groups=groups, blanked=())
 
     def at(self, rows: np.ndarray) -> Market:
         """This market on the rows at these positions, which are a part of its calendar."""
-        close, ret = self.market_close, self.market_ret
+        close = self.market_close
+        ret = self.market_ret
         return replace(
             self,
             fields={name: frame.iloc[rows] for name, frame in self.fields.items()},
@@ -279,39 +284,51 @@ class Market:
         if self.market_ret is not None:
             frames.append(("market return", self.market_ret.to_frame()))
         for name, frame in frames:
-            digest.update(repr((name, frame.shape, [str(c) for c in frame.columns])).encode())
+            names = [str(column) for column in frame.columns]
+            digest.update(repr((name, frame.shape, names)).encode())
             cells = frame.to_numpy(dtype=float)
             for first in range(0, len(cells), SOME):
                 some = np.array(cells[first : first + SOME], order="C")
-                some[np.isnan(some)] = np.nan  # its bits differ by origin; so do those of -0.0
+                # the bits of NaN differ by origin, and so do those of -0.0
+                some[np.isnan(some)] = np.nan
                 some += 0.0
                 digest.update(some.data)
-        digest.update(np.ascontiguousarray(self.dates.as_unit("us").asi8).data)
+        moments = self.dates.as_unit("us").asi8
+        digest.update(np.ascontiguousarray(moments).data)
         digest.update(self.groups.to_csv().encode())
         return digest.hexdigest()
 
 
 def change(prices: Any, rows: int = 1) -> Any:
-    """P(t) / P(t - rows) - 1, decimals; NaN where either is missing (nothing is padded), zero or
-    negative: of a level that may cross zero a relative change says nothing."""
-    return by_asset(lambda cells: _change(cells, rows), prices)
+    """P(t) / P(t - rows) - 1, decimals; NaN where either is missing (nothing is padded).
+
+    NaN too where either is zero or negative: of a level that may cross zero a relative change says
+    nothing.
+    """
+
+    def changes(cells: np.ndarray) -> np.ndarray:
+        return _change(cells, rows)
+
+    return by_asset(changes, prices)
 
 
 def _change(prices: np.ndarray, rows: int) -> np.ndarray:
-    """The same of all rows (T, c) but the first ones."""
-    quotient = prices[rows:] / prices[:-rows]
+    """The same of arrays (T, c), for all rows but the first `rows` ones."""
+    later = prices[rows:]
+    earlier = prices[:-rows]
+    quotient = later / earlier
     quotient -= 1.0
-    negative = prices <= 0.0
-    if negative.any():
-        quotient[negative[rows:] | negative[:-rows]] = np.nan
+    not_positive = prices <= 0.0
+    if not_positive.any():
+        undefined = not_positive[rows:] | not_positive[:-rows]
+        quotient[undefined] = np.nan
     return quotient
 
 
 def compound(returns: Any, rows: int) -> Any:
-    """Return over the `rows` rows that end at t, from the returns of the rows; NaN if one is
-    missing.
+    """Return over the `rows` rows that end at t, from the returns of the rows.
 
-    A total loss (-1) stays one; below it there is no return, NaN.
+    NaN if one is missing. A total loss (-1) stays one; below it there is no return, NaN.
     """
     lost = returns == -1.0
     logs = np.log1p(returns.where(returns > -1.0).mask(lost, 0.0))
@@ -321,8 +338,9 @@ def compound(returns: Any, rows: int) -> Any:
 
 
 def _within_periods(returns: pd.DataFrame, ends: np.ndarray, begun: bool) -> pd.DataFrame:
-    """Compounded returns of the periods that end at these rows; NaN if one is missing or the first
-    is not whole.
+    """Compounded returns of the periods that end at these rows.
+
+    NaN if a return is missing, and in a first period that has not all its rows.
     """
     starts = np.append(0, ends[:-1] + 1)
     growth = 1.0 + returns.to_numpy(dtype=float)[: ends[-1] + 1]
@@ -346,8 +364,9 @@ def choose_assets(wanted: Sequence[str] | None, available: Iterable[str]) -> lis
             "data.assets: there is none to model; allowed: at least one asset of the data"
         )
     known = set(names)
-    mistakes = [f"data.assets: {unknown(name, names)}" for name in chosen if name not in known]
+    absent = [name for name in chosen if name not in known]
     twice = [name for name, times in Counter(chosen).items() if times > 1]
+    mistakes = [f"data.assets: {unknown(name, names)}" for name in absent]
     mistakes += [f"data.assets: {name!r} is listed more than once; allowed: once" for name in twice]
     if mistakes:
         raise DataError(mistakes)

@@ -1,8 +1,8 @@
-"""What a value of a source must be to enter a run; what breaks a rule is blanked, counted, and
-stops the run if it is more than a small share of its column.
+"""Rules for the values of a source: what breaks one is blanked and counted, and may stop the run.
 
-Prices are positive, simple returns are not below -1, and every number is finite. A series that all
-assets share is a level, a rate, a spread or a return: it may be any finite number.
+The run stops where more than a small share of a column breaks rules. Prices are positive, simple
+returns are not below -1, and every number is finite. A series that all assets share is a level, a
+rate, a spread or a return: it may be any finite number.
 """
 
 from __future__ import annotations
@@ -42,14 +42,16 @@ def _below_total_loss(cells: np.ndarray) -> np.ndarray:
     return np.asarray(cells < -1.0)
 
 
-INFINITE, NOT_POSITIVE, BELOW_TOTAL_LOSS = "infinite", "zero or negative", "below -1"
+INFINITE = "infinite"
+NOT_POSITIVE = "zero or negative"
+BELOW_TOTAL_LOSS = "below -1"
 RULES = {
     INFINITE: Rule(np.isinf, "infinite", "divisions by zero where the data was made"),
     NOT_POSITIVE: Rule(
         _not_positive,
         "zero or negative",
-        "returns, rates or spreads given as prices, or averages of bid and ask marked by a minus sign (give their "
-        "absolute value)",
+        "returns, rates or spreads given as prices, or averages of bid and ask marked by a minus "
+        "sign (give their absolute value)",
     ),
     BELOW_TOTAL_LOSS: Rule(
         _below_total_loss,
@@ -60,16 +62,17 @@ RULES = {
 OF_PRICES = (INFINITE, NOT_POSITIVE)
 OF_RETURNS = (INFINITE, BELOW_TOTAL_LOSS)
 OF_ANY = (INFINITE,)
+# by name; other fields and every series: OF_ANY
 OF_FIELDS = {
     "close": OF_PRICES,
     "ret": OF_RETURNS,
-}  # by name; other fields and every series: OF_ANY
-STAND_IN = 1.0  # a price, a return and a level that no rule minds: to see what a blanked value cost
+}
+# a price, a return and a level that breaks no rule: to see what a blanked value cost
+STAND_IN = 1.0
 
 
 def admitted(market: Market, allow_loss: float) -> Market:
-    """The market with every value that breaks a rule blanked and counted, and what looks wrong
-    noted.
+    """The market with every value that breaks a rule blanked and counted; suspicions are noted.
 
     Raises:
         DataError: rules blank a larger share of a column than `allow_loss`, one line per column.
@@ -83,11 +86,11 @@ def admitted(market: Market, allow_loss: float) -> Market:
         if not broken:
             continue
         blanked += broken
-        account += [
-            Dropped("source value", f"{column.label} is {RULES[one.rule].account}", len(one.at))
-            for one in broken
-        ]
-        mistakes += _loss(column, broken, int(np.count_nonzero(~np.isnan(cells))), allow_loss)
+        for part in broken:
+            reason = f"{column.label} is {RULES[part.rule].account}"
+            account.append(Dropped("source value", reason, len(part.at)))
+        known = int(np.count_nonzero(~np.isnan(cells)))
+        mistakes += _loss(column, broken, known, allow_loss)
     if mistakes:
         raise DataError(mistakes)
     clean = with_value(market, blanked, np.nan)
@@ -95,29 +98,27 @@ def admitted(market: Market, allow_loss: float) -> Market:
     if {"close", "ret"} <= set(market.fields):
         notes.append("Returns are those of ret, not changes of close.")
     notes += suspicions(clean)
-    return replace(
-        clean, blanked=tuple(blanked), dropped=(*market.dropped, *account), notes=tuple(notes)
-    )
+    dropped = (*market.dropped, *account)
+    return replace(clean, blanked=tuple(blanked), dropped=dropped, notes=tuple(notes))
 
 
 def usable(name: str, values: Any) -> Any:
     """Mask of the values of the field of this name that are there and break no rule."""
     cells = values.to_numpy(dtype=float)
-    there = ~np.isnan(cells)
+    good = ~np.isnan(cells)
     for rule in OF_FIELDS.get(name, OF_ANY):
-        there &= ~RULES[rule].breaks(cells)
-    return there
+        good &= ~RULES[rule].breaks(cells)
+    return good
 
 
 def columns(market: Market) -> Iterator[tuple[Column, pd.DataFrame | pd.Series]]:
-    """Every column of numbers of the market: fields (T, N), series (T,), and those of the market
-    asset (T,).
-    """
+    """Every column of numbers: fields (T, N), series (T,), those of the market asset (T,)."""
     for name, frame in market.fields.items():
         yield Column("field", name, name), frame
     for name in market.series.columns:
         yield Column("series", str(name), str(name)), market.series[name]
-    for name, series in (("close", market.market_close), ("ret", market.market_ret)):
+    of_market = {"close": market.market_close, "ret": market.market_ret}
+    for name, series in of_market.items():
         if series is not None:
             asset = "the market asset" if series.name is None else str(series.name)
             yield Column("market", name, f"{name} of {asset}"), series
@@ -125,58 +126,69 @@ def columns(market: Market) -> Iterator[tuple[Column, pd.DataFrame | pd.Series]]
 
 def _broken(column: Column, cells: np.ndarray) -> list[Blanked]:
     """The values that break a rule, each under the first rule that it breaks."""
-    names = OF_ANY if column.kind == "series" else OF_FIELDS.get(column.name, OF_ANY)
+    names = OF_ANY
+    if column.kind != "series":
+        names = OF_FIELDS.get(column.name, OF_ANY)
     broken: list[Blanked] = []
     before = np.zeros(0, dtype=np.intp)
     for name in names:
-        bad = RULES[name].breaks(cells)
-        if not bad.any():
+        breaks = RULES[name].breaks(cells)
+        if not breaks.any():
             continue
-        at = np.setdiff1d(np.flatnonzero(bad), before, assume_unique=True)
+        at = np.setdiff1d(np.flatnonzero(breaks), before, assume_unique=True)
         before = np.union1d(before, at)
         if len(at):
             broken.append(Blanked(column, name, at))
     return broken
 
 
+def _size(broken: Blanked) -> int:
+    """How many values broke the rule."""
+    return len(broken.at)
+
+
 def _loss(column: Column, broken: list[Blanked], had: int, allowed: float) -> list[str]:
     """The line that stops the run where rules blank more of the column than is allowed."""
-    lost = sum(len(one.at) for one in broken)
+    lost = sum(_size(part) for part in broken)
     share = lost / had
     if share <= allowed:
         return []
-    worst = max(broken, key=lambda one: len(one.at))
-    rules = " or ".join(one.rule for one in broken)
+    rules = " or ".join(part.rule for part in broken)
+    worst = max(broken, key=_size)
+    cause = RULES[worst.rule].cause
+    # the share in per cent, rounded up
     enough = ceil(100.0 * share) / 100.0
+    override = f"data.allow_loss={enough:g} goes on without them"
     return [
-        f"data: {column.label}: {lost:,} of its {had:,} values ({share:.1%}) are {rules}; they may be "
-        f"{RULES[worst.rule].cause}; allowed: at most {allowed:.1%} (data.allow_loss={enough:g} goes on without them)"
+        f"data: {column.label}: {lost:,} of its {had:,} values ({share:.1%}) are {rules}; "
+        f"they may be {cause}; allowed: at most {allowed:.1%} ({override})"
     ]
 
 
 def with_value(market: Market, blanked: Sequence[Blanked], value: float) -> Market:
-    """The market with this value in all of these cells; the arrays of the market itself are not
-    written to.
-    """
-    fields, series = dict(market.fields), market.series
-    own = {"close": market.market_close, "ret": market.market_ret}
-    for one in blanked:
-        kind, name, _ = one.column
-        if kind == "field":
-            fields[name] = _put(fields[name], one.at, value)
-        elif kind == "series":
-            series = series.assign(**{name: _put(series[name], one.at, value)})
+    """The market with this value in all of these cells; its own arrays are not written to."""
+    fields = dict(market.fields)
+    series = market.series
+    of_market = {"close": market.market_close, "ret": market.market_ret}
+    for part in blanked:
+        name = part.column.name
+        if part.column.kind == "field":
+            fields[name] = _put(fields[name], part.at, value)
+        elif part.column.kind == "series":
+            column = _put(series[name], part.at, value)
+            series = series.assign(**{name: column})
         else:
-            own[name] = _put(own[name], one.at, value)
-    return replace(
-        market, fields=fields, series=series, market_close=own["close"], market_ret=own["ret"]
-    )
+            of_market[name] = _put(of_market[name], part.at, value)
+    close = of_market["close"]
+    ret = of_market["ret"]
+    return replace(market, fields=fields, series=series, market_close=close, market_ret=ret)
 
 
 def _put(values: Any, at: np.ndarray, value: float) -> Any:
     """The same frame or series with the value at these positions of its cells, row by row."""
     cells = np.array(values.to_numpy(dtype=float), order="K")
-    cells[np.unravel_index(at, cells.shape)] = value
+    position = np.unravel_index(at, cells.shape)
+    cells[position] = value
     if isinstance(values, pd.DataFrame):
         return pd.DataFrame(cells, index=values.index, columns=values.columns, copy=False)
     return pd.Series(cells, index=values.index, name=values.name, copy=False)

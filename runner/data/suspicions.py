@@ -1,5 +1,4 @@
-"""What looks wrong in data that breaks no rule: a sentence with the numbers each, and the run goes
-on.
+"""What looks wrong in data that breaks no rule: one sentence each, and the run goes on.
 
 Returns in per cent, a factor on another scale than the returns, a split that no price was adjusted
 for.
@@ -15,16 +14,14 @@ from runner.text import count, number, percent
 
 LARGE_SHARE = 0.05  # of returns above 100 % in size, from which on they look like per cent
 APART = 20.0  # times that the standard deviations of returns and of a factor may differ
-JUMP, TIMES = (
-    0.5,
-    50.0,
-)  # a move above this size and above so many times the median move of its asset
-MOST_JUMPS = 5  # told one by one, the largest first
+# a jump is a move above this size and above so many times the median move of its asset
+JUMP = 0.5
+TIMES = 50.0
+MOST_JUMPS = 5  # reported one by one, the largest first
 FEW_ROWS = 20  # below which a series is not judged
-EACH_SIGN, MEMORY = (
-    0.1,
-    0.5,
-)  # a series with so many values of either sign, and less autocorrelation, is a return
+# a series with so large a share of values of either sign, and less autocorrelation, is a return
+EACH_SIGN = 0.1
+MEMORY = 0.5
 
 
 def suspicions(market: Market) -> list[str]:
@@ -43,49 +40,59 @@ def _per_cent(returns: np.ndarray, source: str) -> list[str]:
     if large <= LARGE_SHARE * known:
         return []
     sizes = np.abs(returns[np.isfinite(returns)])
+    median = percent(float(np.median(sizes)))
     return [
-        f"{percent(large / known)} of the returns ({source}) are above 100 % in size, their median size is "
-        f"{percent(float(np.median(sizes)))}: are they in per cent, or no returns?"
+        f"{percent(large / known)} of the returns ({source}) are above 100 % in size, "
+        f"their median size is {median}: are they in per cent, or no returns?"
     ]
 
 
 def _scales(market: Market, returns: np.ndarray) -> list[str]:
-    """Inputs that look like returns, the same for all assets, on another scale than the returns
-    (T, N).
-    """
+    """Inputs that look like returns, but have another scale than the returns (T, N)."""
     inputs = _inputs(market)
     if not inputs:
         return []
     cells = np.column_stack(list(inputs.values()))
     judged = _like_returns(cells)
-    size = _deviation(returns[np.isfinite(returns)])
+    names = np.array(list(inputs))[judged]
+    of_returns = _deviation(returns[np.isfinite(returns)])
     lines = []
-    for name, column in zip(np.array(list(inputs))[judged], cells.T[judged], strict=True):
+    for name, column in zip(names, cells.T[judged], strict=True):
         own = _deviation(column[np.isfinite(column)])
-        ratio = max(own / size, size / own) if own > 0.0 and size > 0.0 else 1.0
+        ratio = _times_apart(own, of_returns)
         if ratio > APART:
             lines.append(
-                f"The standard deviation of {name} is {number(own)} a row, that of the returns {number(size)}, "
-                f"{number(ratio, 3)} times apart: is one of them in per cent?"
+                f"The standard deviation of {name} is {number(own)} a row, that of the returns "
+                f"{number(of_returns)}, {number(ratio, 3)} times apart: is one of them in per cent?"
             )
     return lines
 
 
+def _times_apart(a: float, b: float) -> float:
+    """How many times the larger deviation is the smaller; one where either is zero."""
+    if a > 0.0 and b > 0.0:
+        return max(a / b, b / a)
+    return 1.0
+
+
 def _inputs(market: Market) -> dict[str, np.ndarray]:
     """Series (T,) that all assets share, in a column of their own or repeated for each asset."""
-    inputs = {
-        str(name): market.series[name].to_numpy(dtype=float) for name in market.series.columns
-    }
+    inputs: dict[str, np.ndarray] = {}
+    for name in market.series.columns:
+        inputs[str(name)] = market.series[name].to_numpy(dtype=float)
     for name, frame in market.fields.items():
         cells = frame.to_numpy(dtype=float)
-        if name not in ("close", "ret") and cells.shape[1] > 1 and _same_for_all(cells):
-            inputs.setdefault(name, cells[np.arange(len(cells)), np.isfinite(cells).argmax(axis=1)])
+        T, N = cells.shape
+        if name in ("close", "ret") or N < 2 or not _same_for_all(cells):
+            continue
+        first_known = np.isfinite(cells).argmax(axis=1)
+        inputs.setdefault(name, cells[np.arange(T), first_known])
     return inputs
 
 
 def _same_for_all(cells: np.ndarray) -> bool:
-    """Whether a field (T, N) has the same value for every asset of a date; a look at a few dates
-    first, for most do not."""
+    """Whether a field (T, N) has the same value for every asset of a date."""
+    # a look at a few dates first, for most fields do not
     for rows in (cells[:FEW_ROWS], cells):
         known = np.isfinite(rows)
         low = np.where(known, rows, np.inf).min(axis=1)
@@ -99,19 +106,21 @@ def _like_returns(cells: np.ndarray) -> np.ndarray:
     """Mask (F,) of the columns (T, F) with values of both signs and little memory."""
     known = np.isfinite(cells)
     rows = known.sum(axis=0)
-    signs = np.minimum((cells > 0.0).sum(axis=0), (cells < 0.0).sum(axis=0))
-    centred = np.where(known, cells, 0.0) - np.where(known, cells, 0.0).sum(axis=0) / np.maximum(
-        rows, 1
-    )
+    positive = (cells > 0.0).sum(axis=0)
+    negative = (cells < 0.0).sum(axis=0)
+    rarer_sign = np.minimum(positive, negative)
+    filled = np.where(known, cells, 0.0)
+    centred = filled - filled.sum(axis=0) / np.maximum(rows, 1)
     centred[~known] = 0.0
     variation = (centred**2).sum(axis=0)
-    along = (centred[1:] * centred[:-1]).sum(axis=0)
-    return np.asarray(
-        (rows >= FEW_ROWS) & (signs > EACH_SIGN * rows) & (np.abs(along) < MEMORY * variation)
-    )
+    autocovariance = (centred[1:] * centred[:-1]).sum(axis=0)
+    both_signs = rarer_sign > EACH_SIGN * rows
+    short_memory = np.abs(autocovariance) < MEMORY * variation
+    return np.asarray((rows >= FEW_ROWS) & both_signs & short_memory)
 
 
 def _deviation(values: np.ndarray) -> float:
+    """Sample standard deviation; zero of a single value."""
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 
@@ -127,21 +136,29 @@ def _jumps(market: Market, returns: np.ndarray) -> list[str]:
     order = np.argsort(-own[t, i], kind="stable")
     lines = []
     for place in order[:MOST_JUMPS]:
-        date, asset, median = market.dates[t[place]], assets[i[place]], medians[i[place]]
-        times = (
-            f"{number(own[t[place], i[place]] / median, 3)} times its" if median > 0.0 else "its"
-        )
-        lines.append(
-            f"{market.assets[asset]} moved by {percent(returns[t[place], asset])} on {_stamp(date)}, beside "
-            f"{times} median move of {percent(median)}: a split, or a wrong value?"
-        )
+        column = i[place]
+        asset = assets[column]
+        name = market.assets[asset]
+        date = market.dates[t[place]]
+        move = returns[t[place], asset]
+        lines.append(_jump(name, date, move, medians[column]))
     if len(order) > MOST_JUMPS:
         more = count(len(order) - MOST_JUMPS, "further move")
-        lines.append(
-            f"{more} above {percent(JUMP)} and above {TIMES:g} times the median move of the asset."
-        )
+        times = f"{TIMES:g} times the median move of the asset"
+        lines.append(f"{more} above {percent(JUMP)} and above {times}.")
     return lines
 
 
+def _jump(name: str, date: pd.Timestamp, move: float, median: float) -> str:
+    """The sentence on one move of an asset."""
+    times = f"{number(abs(move) / median, 3)} times its" if median > 0.0 else "its"
+    return (
+        f"{name} moved by {percent(move)} on {_stamp(date)}, beside {times} median move of "
+        f"{percent(median)}: a split, or a wrong value?"
+    )
+
+
 def _stamp(date: pd.Timestamp) -> str:
-    return f"{date:%Y-%m-%d}" if date == date.normalize() else f"{date:%Y-%m-%d %H:%M}"
+    """The date, with the time of day where it has one."""
+    daily = date == date.normalize()
+    return f"{date:%Y-%m-%d}" if daily else f"{date:%Y-%m-%d %H:%M}"

@@ -1,5 +1,4 @@
-"""Features written as text, such as `close / lag(close, 21) - 1`, for those who do not want to
-write Python.
+"""Features written as text, such as `close / lag(close, 21) - 1`, without any Python.
 
 The text is read by Python's own parser into a tree of numbers, names, operators and the functions
 of `runner.features.operators`; it is never run as Python, and whatever else it holds is refused before any
@@ -15,6 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from runner.data.market import Market
 
-LONGEST, DEEPEST = 1000, 100  # characters of a text; levels of Python's tree of it
+LONGEST = 1000  # characters of a text
+DEEPEST = 100  # levels of Python's syntax tree of a text
+QUOTED = 42  # characters of a text that is quoted whole
+QUOTED_START = 38  # characters of a longer text that are quoted
 ALLOWED = "numbers, names of data, + - * / **, comparisons and functions such as mean(x, 20)"
 INSTEAD = {
     "BoolOp": "a product of conditions, such as (a > 0) * (b > 0)",
@@ -39,14 +42,19 @@ INSTEAD = {
     "Subscript": "the past of a name, such as lag(x, 21) or mean(x, 21)",
     "Attribute": "functions, such as lag(x, 21) for x.shift(21)",
 }
+
+
+def _power(base: float, exponent: float) -> Any:
+    """The power in floating point: 9 ** 9 ** 9 of whole numbers would not end."""
+    return float(base) ** float(exponent)
+
+
 ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Add": operator.add,
     "Sub": operator.sub,
     "Mult": operator.mul,
     "Div": operator.truediv,
-    "Pow": lambda base, exponent: (
-        float(base) ** float(exponent)
-    ),  # 9 ** 9 ** 9 of whole numbers would not end
+    "Pow": _power,
     "USub": operator.neg,
 }
 
@@ -69,13 +77,13 @@ Node = Name | Call | int | float
 
 @dataclass(frozen=True)
 class Expression:
-    """A feature by its text: of a market it gives a frame (T, N) or, of shared series only, a
-    series (T,).
+    """A feature by its text: of a market it gives a frame (T, N), or a series (T,).
 
-    A name is a field of the data, a series of the data, or `ret`, `market_ret`, `market_close`: the
-    returns of the assets, the return and the price of the market asset. A name that could be two of
-    these is refused; but `ret` may also be a field, it is what `Market.returns` gives.
-    `rows_per_year` is a number: rows a year by the calendar of the data.
+    It is a series where it is made of series that all assets share. A name is a field of the data,
+    a series of the data, or `ret`, `market_ret`, `market_close`: the returns of the assets, the
+    return and the price of the market asset. A name that could be two of these is refused; but
+    `ret` may also be a field, it is what `Market.returns` gives. `rows_per_year` is a number: rows
+    a year by the calendar of the data.
 
     Attributes:
         text: what was written.
@@ -96,11 +104,12 @@ class Expression:
         tree = _Parser(self.text).tree()
         names = _names(tree)
         if not names:
-            raise ValueError(
-                f"given {_short(self.text)}, a number; allowed: an expression that names data"
-            )
-        for name, value in {"lookback": _lookback(tree), "names": names, "tree": tree}.items():
-            object.__setattr__(self, name, value)
+            given = _short(self.text)
+            raise ValueError(f"given {given}, a number; allowed: an expression that names data")
+        # a frozen dataclass sets its own attributes in this way
+        object.__setattr__(self, "lookback", _lookback(tree))
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "tree", tree)
 
     def __call__(self, market: Market) -> pd.DataFrame | pd.Series:
         """The values on the rows of the market.
@@ -110,12 +119,14 @@ class Expression:
         """
         import numpy as np
 
-        if mistakes := [
-            line for name in sorted(_all_names(self.tree)) for line in _mistakes(market, name)
-        ]:
+        mistakes: list[str] = []
+        for name in sorted(_all_names(self.tree)):
+            mistakes += _mistakes(market, name)
+        if mistakes:
             raise DataError(mistakes)
-        with np.errstate(all="ignore"):  # log(-1) is NaN, 1 / 0 infinite: the panel counts both
-            return _Run(market, self.tree).value(self.tree)
+        # log(-1) is NaN, 1 / 0 infinite: the panel counts both
+        with np.errstate(all="ignore"):
+            return _Evaluation(market, self.tree).value(self.tree)
 
 
 # Reading the text
@@ -126,43 +137,47 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str) or not text.strip():
-            raise ValueError(
-                f"given {_short(text)}; allowed: an expression such as close / lag(close, 21) - 1"
-            )
-        self.text = "".join(" " if one.isspace() else one for one in text.strip())
+            allowed = "an expression such as close / lag(close, 21) - 1"
+            raise ValueError(f"given {_short(text)}; allowed: {allowed}")
+        # line breaks and tabs count as spaces
+        self.text = "".join(" " if char.isspace() else char for char in text.strip())
         if len(self.text) > LONGEST:
             raise ValueError(f"given {len(self.text)} characters; allowed: at most {LONGEST}")
 
     def tree(self) -> Node:
-        for at, one in enumerate(self.text):
-            if (
-                one == "#" or not one.isprintable()
-            ):  # after # Python would drop the rest as a comment
-                raise ValueError(f"character {at + 1}: given {one!r}; allowed: {ALLOWED}")
+        """The tree of the text."""
+        for position, char in enumerate(self.text, 1):
+            # after # Python would drop the rest as a comment
+            if char == "#" or not char.isprintable():
+                raise ValueError(f"character {position}: given {char!r}; allowed: {ALLOWED}")
         body = self.body()
         if _levels(body) > DEEPEST:
-            raise ValueError(
-                f"given {_short(self.text)}, too deeply nested; allowed: at most {DEEPEST} levels"
-            )
+            given = _short(self.text)
+            allowed = f"at most {DEEPEST} levels"
+            raise ValueError(f"given {given}, too deeply nested; allowed: {allowed}")
         return self.node(body)
 
     def body(self) -> ast.expr:
+        """Python's syntax tree of the text."""
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # about `1if` and the like, which are refused anyway
+                # about `1if` and the like, which are refused anyway
+                warnings.simplefilter("ignore")
                 return ast.parse(self.text, mode="eval").body
         except SyntaxError as error:
-            at = min(error.offset or len(self.text) + 1, len(self.text) + 1)
-            given = _short(self.text[at - 1 :]) if at <= len(self.text) else "the end of the text"
-            raise ValueError(
-                f"character {at}: given {given}, {_line(error.msg)}; allowed: {ALLOWED}"
-            ) from None
+            raise ValueError(self.not_python(error)) from None
         except (ValueError, RecursionError, MemoryError):
             raise ValueError(f"given {_short(self.text)}; allowed: {ALLOWED}") from None
 
+    def not_python(self, error: SyntaxError) -> str:
+        """Where the text is no expression of Python, and what stands there."""
+        end = len(self.text) + 1
+        at = min(error.offset or end, end)
+        given = "the end of the text" if at == end else _short(self.text[at - 1 :])
+        return f"character {at}: given {given}, {_line(error.msg)}; allowed: {ALLOWED}"
+
     def node(self, node: ast.expr) -> Node:
+        """The tree of a part of Python's."""
         match node:
             case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
                 return self.number(node, number)
@@ -197,22 +212,24 @@ class _Parser:
         name = type(op).__name__
         if name not in OPERATORS:
             raise self.refused(node)
-        values = [self.node(one) for one in operands]
+        values = [self.node(operand) for operand in operands]
         if name == "Pow" and _names(values[1]):
             raise self.wrong(operands[1], "an exponent without data; exp(y * log(x)) for x ** y")
-        numbers = [one for one in values if isinstance(one, int | float)]
+        numbers = [value for value in values if isinstance(value, int | float)]
         if len(numbers) < len(values) or name not in ARITHMETIC:
-            return Call(name, tuple(float(one) if isinstance(one, int) else one for one in values))
+            return Call(name, tuple(_as_float(value) for value in values))
         try:
             return self.number(node, ARITHMETIC[name](*numbers))
         except (ZeroDivisionError, OverflowError):
             raise self.wrong(node, "finite numbers") from None
 
     def call(self, node: ast.Call, name: str) -> Node:
+        """The function on its arguments."""
         if name not in FUNCTIONS:
             raise self.error(node, f"function {unknown(name, FUNCTIONS)}")
         given = self.bound(node, name)
-        return Call(name, tuple(self.argument(given, name, one) for one in FUNCTIONS[name].takes))
+        arguments = [self.argument(given, name, parameter) for parameter in FUNCTIONS[name].takes]
+        return Call(name, tuple(arguments))
 
     def bound(self, node: ast.Call, name: str) -> dict[str, ast.expr]:
         """The arguments by the name of their parameter."""
@@ -223,8 +240,9 @@ class _Parser:
             if word not in takes:
                 raise self.error(keyword.value, f"{name}: argument {unknown(word, takes)}")
             given[word] = keyword.value
-        needed = {one for one, parameter in takes.items() if parameter.default is None}
-        if len(given) < len(node.args) + len(node.keywords) or needed - set(given):
+        needed = {word for word, parameter in takes.items() if parameter.default is None}
+        too_many_or_twice = len(given) < len(node.args) + len(node.keywords)
+        if too_many_or_twice or needed - set(given):
             raise self.wrong(node, FUNCTIONS[name].usage(name))
         return given
 
@@ -234,39 +252,59 @@ class _Parser:
         if name not in given:
             return parameter.default or 0
         value = self.node(given[name])
-        if not (parameter.least is None if _names(value) else parameter.fits(value)):
+        takes_data = parameter.least is None
+        fits = takes_data if _names(value) else parameter.fits(value)
+        if not fits:
             usage = FUNCTIONS[function].usage(function)
             raise self.wrong(given[name], f"for {name} of {usage}: {parameter.words}")
-        return float(value) if parameter.least is None and isinstance(value, int) else value
+        return _as_float(value) if takes_data else value
 
     # What is refused
 
     def refused(self, node: ast.expr) -> ValueError:
+        """The mistake of a kind of node, with what to write instead."""
         kinds = [type(node).__name__, type(getattr(node, "op", None)).__name__]
-        return self.wrong(node, next((INSTEAD[kind] for kind in kinds if kind in INSTEAD), ALLOWED))
+        instead = [INSTEAD[kind] for kind in kinds if kind in INSTEAD]
+        return self.wrong(node, instead[0] if instead else ALLOWED)
 
     def wrong(self, node: ast.expr, allowed: str) -> ValueError:
+        """The mistake of a node, which is quoted."""
+        # positions of Python's tree count bytes
         given = self.text.encode()[node.col_offset : node.end_col_offset].decode()
         return self.error(node, f"given {_short(given)}; allowed: {allowed}")
 
     def error(self, node: ast.expr, reason: str) -> ValueError:
-        return ValueError(
-            f"character {len(self.text.encode()[: node.col_offset].decode()) + 1}: {reason}"
-        )
+        """A mistake at the place of a node, characters counted from 1."""
+        before = self.text.encode()[: node.col_offset].decode()
+        return ValueError(f"character {len(before) + 1}: {reason}")
+
+
+def _as_float(value: Node) -> Node:
+    """Whole numbers as floating point ones: the arithmetic of data."""
+    return float(value) if isinstance(value, int) else value
 
 
 def _line(text: str) -> str:
+    """The text on one line."""
     return " ".join(text.split())
 
 
 def _short(text: object) -> str:
-    return repr(text) if len(repr(text)) <= 42 else repr(str(text)[:38] + " ...")
+    """The text quoted, cut where it is long."""
+    quoted = repr(text)
+    if len(quoted) <= QUOTED:
+        return quoted
+    return repr(str(text)[:QUOTED_START] + " ...")
 
 
 def _levels(tree: ast.AST) -> int:
-    level, count = [tree], 0
+    """How deep a syntax tree is."""
+    level = [tree]
+    count = 0
     while level:
-        level, count = [child for node in level for child in ast.iter_child_nodes(node)], count + 1
+        children = [ast.iter_child_nodes(node) for node in level]
+        level = list(chain.from_iterable(children))
+        count += 1
     return count
 
 
@@ -276,7 +314,9 @@ def _levels(tree: ast.AST) -> int:
 def _parts(node: Node) -> Iterator[Node]:
     """The node and all below it."""
     yield node
-    for argument in node.arguments if isinstance(node, Call) else ():
+    if not isinstance(node, Call):
+        return
+    for argument in node.arguments:
         yield from _parts(argument)
 
 
@@ -290,16 +330,15 @@ def _names(tree: Node) -> frozenset[str]:
 
 
 def _lookback(node: Node) -> float:
-    """Rows before t: those of the function and those of the furthest argument, one after the
-    other.
-    """
+    """Rows before t that a node uses: its function's and those of its furthest argument."""
     if isinstance(node, Name):
         return DERIVED[node.name].reach if node.name in DERIVED else 0
     if not isinstance(node, Call):
         return 0
     function = _function(node)
-    own = function.reach(dict(zip(function.takes, node.arguments, strict=True)))
-    return own + max(_lookback(argument) for argument in node.arguments)
+    settings = dict(zip(function.takes, node.arguments, strict=True))
+    furthest = max(_lookback(argument) for argument in node.arguments)
+    return function.reach(settings) + furthest
 
 
 def _function(call: Call) -> Function:
@@ -309,17 +348,17 @@ def _function(call: Call) -> Function:
 # Evaluating it
 
 
-class _Run:
-    """One evaluation: what occurs more than once in the tree is computed once and kept until the
-    end.
-    """
+class _Evaluation:
+    """One evaluation: what the tree holds more than once is computed once, and kept to its end."""
 
     def __init__(self, market: Market, tree: Node) -> None:
+        times = Counter(_parts(tree))
         self.market = market
-        self.again = {node for node, times in Counter(_parts(tree)).items() if times > 1}
+        self.repeated = {node for node in times if times[node] > 1}
         self.kept: dict[Node, Any] = {}
 
     def value(self, node: Node) -> Any:
+        """The value of a node: a frame (T, N), a series (T,) or a number."""
         if isinstance(node, int | float):
             return node
         if node in self.kept:
@@ -327,8 +366,9 @@ class _Run:
         if isinstance(node, Name):
             value = _read(self.market, node.name)
         else:
-            value = _function(node).run(*[self.value(argument) for argument in node.arguments])
-        if node in self.again:
+            arguments = [self.value(argument) for argument in node.arguments]
+            value = _function(node).run(*arguments)
+        if node in self.repeated:
             self.kept[node] = value
         return value
 
@@ -340,36 +380,45 @@ def _mistakes(market: Market, name: str) -> Iterator[str]:
         "a series": market.series,
         "what is computed": [*DERIVED, *NUMBERS],
     }
-    found = [kind for kind, names in kinds.items() if name in names]
-    if not found:
-        hint = (
-            f"; {name} is a function: write {FUNCTIONS[name].usage(name)}"
-            if name in FUNCTIONS
-            else ""
-        )
-        yield f"{unknown(name, [*market.fields, *market.series, *DERIVED, *NUMBERS])}{hint}"
-    if len(found) > 1 and (name, found) != ("ret", ["a field", "what is computed"]):
-        yield f"{name!r} names {' and '.join(found)}; allowed: a name for one thing"
+    meanings = [kind for kind, names in kinds.items() if name in names]
+    if not meanings:
+        known = [*market.fields, *market.series, *DERIVED, *NUMBERS]
+        line = unknown(name, known)
+        if name in FUNCTIONS:
+            line += f"; {name} is a function: write {FUNCTIONS[name].usage(name)}"
+        yield line
+    # the field ret is what is computed by that name
+    same = name == "ret" and meanings == ["a field", "what is computed"]
+    if len(meanings) > 1 and not same:
+        yield f"{name!r} names {' and '.join(meanings)}; allowed: a name for one thing"
 
 
 def _read(market: Market, name: str) -> Any:
+    """The data of this name: a frame (T, N), a series (T,) or a number."""
     if name in NUMBERS:
         return NUMBERS[name](market)
     if name in DERIVED:
-        return _numbers(market, name, DERIVED[name].read(market))
-    return _numbers(
-        market, name, market.get(name) if name in market.fields else market.shared(name)
-    )
+        values = DERIVED[name].read(market)
+    elif name in market.fields:
+        values = market.get(name)
+    else:
+        values = market.shared(name)
+    return _numbers(market, name, values)
 
 
 def _numbers(market: Market, name: str, values: Any) -> Any:
-    """The values as numbers on the rows and assets of the market, which functions of arrays rely
-    on.
+    """The values as numbers, on the rows and assets of the market.
+
+    Functions of arrays rely on these.
+
+    Raises:
+        DataError: other rows or assets, or values that are not numbers.
     """
-    columns = next(iter(market.fields.values())).columns if values.ndim == 2 else None
-    if not values.index.equals(market.dates) or (
-        columns is not None and not values.columns.equals(columns)
-    ):
+    placed = values.index.equals(market.dates)
+    if values.ndim == 2:
+        first = next(iter(market.fields.values()))
+        placed = placed and values.columns.equals(first.columns)
+    if not placed:
         raise DataError(f"{name!r} lies on other rows or assets than the rest of the data")
     try:
         return values.astype(float)

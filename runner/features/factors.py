@@ -1,6 +1,4 @@
-"""Factors made of the assets: returns of portfolios sorted on what was known before, and means of
-groups.
-"""
+"""Factors made of the assets: returns of sorted portfolios, and means of groups."""
 
 from __future__ import annotations
 
@@ -26,6 +24,7 @@ def check_expression(value: str) -> None:
 
 
 def check_quantile(value: float) -> None:
+    """A share of the assets on each side."""
     if not 0.0 < value <= 0.5:
         raise ValueError("allowed: a number above 0 and up to 0.5")
 
@@ -42,8 +41,7 @@ def long_short(
     lag: Rows = 1,
     weights: str | None = None,
 ) -> pd.Series:
-    """Return of the assets with the highest signal less that of the lowest, rows sorted `lag` rows
-    before. (T,)
+    """Return of the assets with the highest signal less that of the lowest. (T,)
 
     Row t sorts by the signal of row t - lag and takes the return of row t: an asset is in the top
     or bottom share `quantile` by its rank among the assets that then had a signal. Ties share their
@@ -67,14 +65,16 @@ def long_short(
     values = Expression(signal)(market)
     if not isinstance(values, pd.DataFrame):
         raise DataError(f"signal: {signal!r} is the same for every asset; allowed: values by asset")
-    known, returns = values.shift(lag), market.returns()
+    known = values.shift(lag)
     n = known.notna().sum(axis=1)
-    low = (known.rank(axis=1) - 0.5).div(
-        n, axis=0
-    )  # ranks the other way round, so that both ends round alike
-    high = (known.rank(axis=1, ascending=False) - 0.5).div(n, axis=0)
+    share_below = (known.rank(axis=1) - 0.5).div(n, axis=0)
+    # ranked the other way round too, so that both ends round alike
+    share_above = (known.rank(axis=1, ascending=False) - 0.5).div(n, axis=0)
+    returns = market.returns()
     w = _weights(market, weights, lag)
-    return _mean(returns, w.where(high < quantile)) - _mean(returns, w.where(low < quantile))
+    top = _mean(returns, w.where(share_above < quantile))
+    bottom = _mean(returns, w.where(share_below < quantile))
+    return top - bottom
 
 
 def portfolio(market: Market, *, weights: str | None = None, lag: Rows = 1) -> pd.Series:
@@ -94,14 +94,15 @@ def portfolio(market: Market, *, weights: str | None = None, lag: Rows = 1) -> p
 def group_mean(
     market: Market, *, of: Signal, group: str | None = None, over: Rows | None = None
 ) -> pd.DataFrame | pd.Series:
-    """Mean over the assets of the same group of `of` at row t, an expression; NaN where none has a
-    value. (T, N)
+    """Mean of `of`, an expression, over the assets of the same group at row t. (T, N)
+
+    NaN where no asset has a value.
 
     Args:
         group: of assets, such as sector; null: of all assets. (T,)
         over: divide the mean of row t by its own mean over the last `over` rows, t included, of
-            which half must be
-            there: 1 where it is as high as it usually was. Null divides by nothing.
+            which half must be there: 1 where it is as high as it usually was. Null divides by
+            nothing.
 
     Raises:
         DataError: a group that the data does not have; an expression that is the same for every
@@ -117,18 +118,21 @@ def group_mean(
     values = Expression(of)(market)
     if not isinstance(values, pd.DataFrame):
         raise DataError(f"of: {of!r} is the same for every asset; allowed: values by asset")
-    labels = (
-        pd.Series("all", index=values.columns)
-        if group is None
-        else market.groups[group].reindex(values.columns)
-    )
-    means = pd.DataFrame(
-        {one: values.loc[:, labels == one].mean(axis=1) for one in labels.unique()}
-    )
+    if group is None:
+        labels = pd.Series("all", index=values.columns)
+    else:
+        labels = market.groups[group].reindex(values.columns)
+    by_label = {}
+    for label in labels.unique():
+        members = values.loc[:, labels == label]
+        by_label[label] = members.mean(axis=1)
+    means = pd.DataFrame(by_label)
     if over is not None:
-        usual = means.rolling(over, min_periods=(over + 1) // 2).mean()
-        means = means / usual
-    return means["all"] if group is None else means[labels].set_axis(values.columns, axis=1)
+        half = (over + 1) // 2
+        means = means / means.rolling(over, min_periods=half).mean()
+    if group is None:
+        return means["all"]
+    return means[labels].set_axis(values.columns, axis=1)
 
 
 def _weights(market: Market, field: str | None, lag: int) -> pd.DataFrame:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def shared(market: Market, *, series: str) -> pd.Series:
-    """A series of the data as it is, the same for every asset: a given factor, a macro level.
-    (T,)
-    """
+    """A series of the data as it is: a given factor, a macro level. (T,)"""
     return market.shared(series)
 
 
@@ -35,11 +33,11 @@ def field(market: Market, *, name: str) -> pd.DataFrame:
 def market_return(
     market: Market, *, frequency: Frequency | None = None, partial: Partial = "drop"
 ) -> pd.Series:
-    """Return of the market asset over the row that ends at t; of the week or month with
-    `frequency`. (T,)
+    """Return of the market asset over the row that ends at t, or the week or month. (T,)
 
-    That of the source (`ret`) where it has one, else P(t) / P(t - 1) - 1. A last week or month that
-    is not over is left out, unless `partial` is keep; take what the target takes.
+    That of the source (`ret`) where it has one, else P(t) / P(t - 1) - 1. With `frequency`, of the
+    week or month. A last week or month that is not over is left out, unless `partial` is keep; take
+    what the target takes.
     """
     return market.sample(frequency, partial).index_returns
 
@@ -47,12 +45,12 @@ def market_return(
 def change(
     market: Market, *, series: str, frequency: Frequency | None = None, partial: Partial = "drop"
 ) -> pd.Series:
-    """Relative change of a shared series over the row that ends at t, decimals; of the week or
-    month. (T,)
+    """Relative change of a shared series over the row that ends at t, decimals. (T,)
 
-    NaN where the level is zero or negative on either row: a spread or a rate that may cross zero
-    needs a difference, such as the expression `diff(spread)`. A last week or month that is not over
-    is left out, unless `partial` is keep; take what the target takes.
+    With `frequency`, over the week or month. NaN where the level is zero or negative on either row:
+    a spread or a rate that may cross zero needs a difference, such as the expression
+    `diff(spread)`. A last week or month that is not over is left out, unless `partial` is keep;
+    take what the target takes.
     """
     from runner.data.market import change as relative_change
 
@@ -60,15 +58,15 @@ def change(
 
 
 def momentum(market: Market, *, window: Rows) -> pd.DataFrame:
-    """Return over the last `window` rows: compounded from `ret` where the data has it, else P(t) /
-    P(t - window) - 1. (T, N)"""
+    """Return over the last `window` rows, decimals. (T, N)
+
+    Compounded from `ret` where the data has it, else P(t) / P(t - window) - 1.
+    """
     return market.returns(window)
 
 
 def lagged_return(market: Market, *, lag: Count) -> pd.DataFrame:
-    """Return of the row that ends `lag` rows before t, decimals; lag 0 is that of row t itself.
-    (T, N)
-    """
+    """Return of the row that ends `lag` rows before t, decimals; lag 0 is row t itself. (T, N)"""
     return market.returns().shift(lag)
 
 
@@ -81,14 +79,15 @@ def volume_surprise(market: Market, *, window: Window) -> pd.DataFrame:
 
 
 def volatility(market: Market, *, window: Window) -> pd.DataFrame:
-    """Sample standard deviation (ddof 1) of the last `window` returns, per row, not annualised.
-    (T, N)
-    """
+    """Sample standard deviation (ddof 1) of the last `window` returns, not annualised. (T, N)"""
     import numpy as np
 
     from runner.numerics.trailing import variances
 
-    return market.of_returns(lambda returns: np.sqrt(variances(returns, window)[0]))
+    def deviations(returns: np.ndarray) -> np.ndarray:
+        return np.asarray(np.sqrt(variances(returns, window)[0]))
+
+    return market.of_returns(deviations)
 
 
 def realised_volatility(
@@ -98,8 +97,9 @@ def realised_volatility(
     side: Literal["both", "down", "up"] = "both",
     rows_per_year: Positive | None = None,
 ) -> pd.DataFrame:
-    """sqrt(rows_per_year / window * sum of r^2) over the last `window` returns, annualised, no mean
-    taken off. (T, N)
+    """sqrt(rows_per_year / window * sum of r^2) over the last `window` returns. (T, N)
+
+    Annualised; no mean is taken off.
 
     Args:
         side: down counts the squares of returns below zero only, up those of the others; both over
@@ -115,17 +115,22 @@ def realised_volatility(
 
     year = market.rows_per_year(rows_per_year)
 
-    def cells(returns: np.ndarray) -> np.ndarray:
-        one_side = np.minimum if side == "down" else np.maximum
-        counted = returns if side == "both" else one_side(returns, 0.0)
-        return np.asarray(np.sqrt(year / window * sums(np.square(counted), window)))
+    def annualised(returns: np.ndarray) -> np.ndarray:
+        counted = returns
+        if side == "down":
+            counted = np.minimum(returns, 0.0)
+        elif side == "up":
+            counted = np.maximum(returns, 0.0)
+        squares = sums(np.square(counted), window)
+        return np.asarray(np.sqrt(year / window * squares))
 
-    return market.of_returns(cells)
+    return market.of_returns(annualised)
 
 
 def beta(market: Market, *, window: Window) -> pd.DataFrame:
-    """cov(r_i, r_m) / var(r_m) over the last `window` returns; NaN where the market's do not vary.
-    (T, N)
+    """cov(r_i, r_m) / var(r_m) over the last `window` returns. (T, N)
+
+    NaN where the returns of the market do not vary.
     """
     from runner.numerics.trailing import rolling_beta
 

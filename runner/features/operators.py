@@ -37,9 +37,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Function:
-    """What an entry of the table does, what it takes, and how many rows before t it uses
-    (`reach`).
-    """
+    """What an entry of the table does and takes, and the rows before t that it uses (`reach`)."""
 
     run: Callable[..., Any]
     takes: Mapping[str, Parameter]
@@ -48,18 +46,17 @@ class Function:
 
     def usage(self, name: str) -> str:
         """How it is written, such as `change(x, n=1)`."""
-        words = [
-            one if what.default is None else f"{one}={what.default}"
-            for one, what in self.takes.items()
-        ]
+        words = []
+        for word, parameter in self.takes.items():
+            default = parameter.default
+            words.append(word if default is None else f"{word}={default}")
         return f"{name}({', '.join(words)})"
 
 
 def rows(least: int, default: int | None = None, why: str = "") -> Parameter:
     """A whole number of rows."""
-    return Parameter(
-        f"a whole number of rows from {least} to {MOST_ROWS:,}{why}", least=least, default=default
-    )
+    words = f"a whole number of rows from {least} to {MOST_ROWS:,}{why}"
+    return Parameter(words, least=least, default=default)
 
 
 DATA = Parameter("data, not a number", needs_data=True)
@@ -88,22 +85,27 @@ def all_rows(_: Mapping[str, Any]) -> float:
 
 
 def cellwise(function: Callable[..., Any], *values: Any) -> Any:
-    """The function of arrays, cell by cell; series are spread over the assets where one value is a
-    frame.
+    """The function of arrays, cell by cell.
+
+    Series are spread over the assets where one value is a frame.
     """
     import numpy as np
     import pandas as pd
 
-    frames = [one for one in values if isinstance(one, pd.DataFrame)]
-    series = [one for one in values if isinstance(one, pd.Series)]
-    arrays = [
-        one.to_numpy()[:, None] if frames and isinstance(one, pd.Series) else np.asarray(one)
-        for one in values
-    ]
+    frames = [value for value in values if isinstance(value, pd.DataFrame)]
+    series = [value for value in values if isinstance(value, pd.Series)]
+    arrays = []
+    for value in values:
+        array = np.asarray(value)
+        spread = bool(frames) and isinstance(value, pd.Series)
+        arrays.append(array[:, None] if spread else array)
     cells = function(*arrays)
     if frames:
-        return pd.DataFrame(cells, frames[0].index, frames[0].columns)
-    return pd.Series(cells, series[0].index, name=series[0].name) if series else float(cells)
+        like = frames[0]
+        return pd.DataFrame(cells, like.index, like.columns)
+    if series:
+        return pd.Series(cells, series[0].index, name=series[0].name)
+    return float(cells)
 
 
 def each(name: str) -> Callable[..., Any]:
@@ -123,20 +125,28 @@ def comparison(name: str) -> Callable[..., Any]:
     def cells(left: Any, right: Any) -> Any:
         import numpy as np
 
-        return np.where(np.isnan(left) | np.isnan(right), np.nan, getattr(np, name)(left, right))
+        missing = np.isnan(left) | np.isnan(right)
+        holds = getattr(np, name)(left, right)
+        return np.where(missing, np.nan, holds)
 
-    return lambda left, right: cellwise(cells, left, right)
+    def run(left: Any, right: Any) -> Any:
+        return cellwise(cells, left, right)
+
+    return run
 
 
 def rolling(name: str) -> Callable[..., Any]:
     """The order statistic of pandas of that name over full windows."""
-    return lambda x, n: getattr(x.rolling(n), name)()
+
+    def run(x: Any, n: int) -> Any:
+        windows = x.rolling(n)
+        return getattr(windows, name)()
+
+    return run
 
 
 def trailing(name: str) -> Callable[..., Any]:
-    """The function of `runner.numerics.trailing` of that name, which makes every window from its own rows
-    alone.
-    """
+    """The function of `runner.numerics.trailing` of that name: each window from its own rows alone."""
 
     def run(*values: Any) -> Any:
         from runner.numerics import trailing
@@ -167,12 +177,14 @@ def compound(x: Any, n: int) -> Any:
 
 
 def ewma(x: Any, span: int) -> Any:
-    """Weights (1 - 2 / (span + 1)) ** age, normalised, from `span` values on; a missing value is
-    passed over.
+    """Weights (1 - 2 / (span + 1)) ** age, normalised, from `span` values on.
+
+    A missing value is passed over.
     """
     import numpy as np
 
-    return x.ewm(span=span, min_periods=span).mean().where(np.isfinite(x))
+    means = x.ewm(span=span, min_periods=span).mean()
+    return means.where(np.isfinite(x))
 
 
 def rank(x: Any) -> Any:
@@ -181,9 +193,12 @@ def rank(x: Any) -> Any:
     def cells(order: Any, others: Any) -> Any:
         import numpy as np
 
-        return np.where(others > 0.0, (order - 1.0) / others, order - 0.5)
+        share = (order - 1.0) / others
+        return np.where(others > 0.0, share, order - 0.5)
 
-    return cellwise(cells, across(x, "rank").rank(axis=1), x.count(axis=1) - 1.0)
+    order = across(x, "rank").rank(axis=1)
+    others = x.count(axis=1) - 1.0
+    return cellwise(cells, order, others)
 
 
 def demean(x: Any) -> Any:
@@ -203,26 +218,31 @@ def across(x: Any, name: str) -> Any:
     import pandas as pd
 
     if isinstance(x, pd.Series):
-        raise DataError(
-            f"{name}(x) compares assets; given a series that all assets share; allowed: values by asset"
-        )
+        given = "a series that all assets share"
+        raise DataError(f"{name}(x) compares assets; given {given}; allowed: values by asset")
     return x
 
 
 def where(condition: Any, a: Any, b: Any) -> Any:
+    """a where the condition is not 0, else b; NaN where the condition is missing."""
+
     def cells(condition: Any, a: Any, b: Any) -> Any:
         import numpy as np
 
-        return np.where(np.isnan(condition), np.nan, np.where(condition != 0.0, a, b))
+        chosen = np.where(condition != 0.0, a, b)
+        return np.where(np.isnan(condition), np.nan, chosen)
 
     return cellwise(cells, condition, a, b)
 
 
 def clip(x: Any, lo: Any, hi: Any) -> Any:
+    """x kept from lo to hi; NaN where lo is above hi."""
+
     def cells(x: Any, lo: Any, hi: Any) -> Any:
         import numpy as np
 
-        return np.where(lo <= hi, np.clip(x, lo, hi), np.nan)
+        clipped = np.clip(x, lo, hi)
+        return np.where(lo <= hi, clipped, np.nan)
 
     return cellwise(cells, x, lo, hi)
 
@@ -240,7 +260,8 @@ DERIVED = {
     "market_close": Derived(lambda market: market.index_close, 0),
 }
 
-NUMBERS: dict[str, Callable[..., float]] = {  # names of numbers that every market can give
+# names of numbers that every market can give
+NUMBERS: dict[str, Callable[..., float]] = {
     "rows_per_year": lambda market: market.rows_per_year(),
 }
 
@@ -327,7 +348,8 @@ FUNCTIONS: dict[str, Function] = {
     ),
 }
 
-OPERATORS: dict[str, Function] = {  # by the name of their node in Python's syntax tree
+# by the name of their node in Python's syntax tree
+OPERATORS: dict[str, Function] = {
     "Add": Function(each("add"), TWO, same_row, "+"),
     "Sub": Function(each("subtract"), TWO, same_row, "-"),
     "Mult": Function(each("multiply"), TWO, same_row, "*"),

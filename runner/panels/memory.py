@@ -1,6 +1,4 @@
-"""How much memory a panel takes, beside what there is: said before it is made, and refused where
-it cannot fit.
-"""
+"""How much memory a panel takes, beside what there is: refused where it cannot fit."""
 
 from __future__ import annotations
 
@@ -15,36 +13,52 @@ from runner.progress import note
 BESIDE = 32
 TOLD = 10**9  # bytes from which a run says what it will take
 GIGABYTE = 10**9
+KILOBYTE = 1024  # of /proc/meminfo
+NUMBER = 8  # bytes
+# limit and use of the control group, of its second and of its first version
+CONTROL_GROUPS = (
+    ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
+    ("sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 
 
 def needed(rows: int, assets: int, features: int) -> int:
     """Bytes at the peak of a run."""
-    return 8 * rows * assets * (features + BESIDE)
+    return NUMBER * rows * assets * (features + BESIDE)
 
 
 def available(root: Path = Path("/")) -> int | None:
-    """Bytes that can be had without swapping, within the limit of the control group; None where the
-    system does not say."""
-    found = []
+    """Bytes that can be had without swapping, within the limit of the control group.
+
+    None where the system does not say.
+    """
+    bounds = [*_of_the_machine(root), *_of_the_group(root)]
+    return min(bounds) if bounds else None
+
+
+def _of_the_machine(root: Path) -> list[int]:
+    """Bytes that the machine has left, where it says so."""
     try:
         lines = (root / "proc/meminfo").read_text().splitlines()
-        found += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
     except OSError:
-        pass
-    for limit, used in (
-        ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
-        (
-            "sys/fs/cgroup/memory/memory.limit_in_bytes",
-            "sys/fs/cgroup/memory/memory.usage_in_bytes",
-        ),
-    ):
+        return []
+    left = [line for line in lines if line.startswith("MemAvailable:")]
+    return [KILOBYTE * int(line.split()[1]) for line in left]
+
+
+def _of_the_group(root: Path) -> list[int]:
+    """Bytes that each control group with a limit has left."""
+    bounds = []
+    for limit, use in CONTROL_GROUPS:
         try:
-            most, now = ((root / name).read_text().strip() for name in (limit, used))
+            most = (root / limit).read_text().strip()
+            now = (root / use).read_text().strip()
         except OSError:
             continue
-        if most.isdigit():  # else there is no limit
-            found.append(max(int(most) - int(now), 0))
-    return min(found) if found else None
+        # else there is no limit
+        if most.isdigit():
+            bounds.append(max(int(most) - int(now), 0))
+    return bounds
 
 
 def check(rows: int, assets: int, features: int) -> None:
@@ -53,13 +67,17 @@ def check(rows: int, assets: int, features: int) -> None:
     Raises:
         DataError: there is less.
     """
-    need, there = needed(rows, assets, features), available()
-    columns = f"{features} column" + "s" * (features != 1)
-    told = f"{rows:,} dates x {assets:,} assets x {columns} take about {need / GIGABYTE:.1f} GB of memory"
+    need = needed(rows, assets, features)
+    there = available()
+    noun = "column" if features == 1 else "columns"
+    size = f"{rows:,} dates x {assets:,} assets x {features} {noun}"
+    takes = f"panel: {size} take about {need / GIGABYTE:.1f} GB of memory"
     if there is not None and need > there:
+        smaller = "fewer assets (data.assets), dates (data.start) or features"
         raise DataError(
-            f"panel: {told}, there are {there / GIGABYTE:.1f} GB; allowed: what fits, with fewer assets "
-            "(data.assets), dates (data.start) or features"
+            f"{takes}, there are {there / GIGABYTE:.1f} GB; allowed: what fits, with {smaller}"
         )
-    if need >= TOLD:
-        note(f"panel: {told}" + ("" if there is None else f", of {there / GIGABYTE:.1f} GB"))
+    if need < TOLD:
+        return
+    beside = "" if there is None else f", of {there / GIGABYTE:.1f} GB"
+    note(f"{takes}{beside}")

@@ -1,10 +1,7 @@
-"""The factor panel: dates x assets x columns, with a counted account of every cell that is not
-used.
-"""
+"""The factor panel (dates x assets x columns), with an account of every cell that is left out."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -18,13 +15,13 @@ from runner.data.calendar import Calendar, calendar_of, period_ends, session_num
 from runner.data.market import Dropped, Market
 from runner.errors import DataError, listed, placed
 from runner.panels import memory
+from runner.panels.own_copy import on_own_copy
 from runner.panels.segments import Regressors, Shared
+from runner.panels.usable import WEIGHT, usable_cells
 from runner.preprocessing.steps import Step, apply
 from runner.schema.settings import MOST_LOST, Frequency
 from runner.targets import Target
 
-WEIGHT = "model.weights"  # what weighs the rows, among the columns of a panel
-CELLS = 32768  # of a column at a time, which stay in the cache
 Feature = Callable[[Market], Any]
 
 
@@ -88,45 +85,57 @@ class Panel:
         """Forecasts of y in the unit of what they are judged by."""
         with np.errstate(over="ignore"):
             for name in self.back:
-                forecast = getattr(np, name)(forecast)
+                transform = getattr(np, name)
+                forecast = transform(forecast)
         return forecast
 
     def at(self, rows: np.ndarray) -> Panel:
         """The panel on the rows at these positions; rows that follow each other are not copied."""
         adjacent = len(rows) > 0 and bool((np.diff(rows) == 1).all())
-        own = slice(int(rows[0]), int(rows[-1]) + 1) if adjacent else rows
-        optional = {name: getattr(self, name) for name in ("weights", "raw", "sessions", "kept")}
-        parts: dict[str, Any] = {
-            name: None if values is None else values[own] for name, values in optional.items()
-        }
-        X, y, valid = self.X[own], self.y[own], self.valid[own]
-        parts["by_rule"] = {}
-        return replace(self, dates=self.dates[own], y=y, X=X, valid=valid, shared=None, **parts)
+        selection = slice(int(rows[0]), int(rows[-1]) + 1) if adjacent else rows
+        parts: dict[str, Any] = {}
+        for name in ("weights", "raw", "sessions", "kept"):
+            parts[name] = _selected(getattr(self, name), selection)
+        return replace(
+            self,
+            dates=self.dates[selection],
+            y=self.y[selection],
+            X=self.X[selection],
+            valid=self.valid[selection],
+            shared=None,
+            by_rule={},
+            **parts,
+        )
 
     def without_targets(self, rows: np.ndarray) -> Panel:
-        """The panel on these rows as known before their targets are: y and raw are NaN, `valid` is
-        True where every feature is finite."""
+        """The panel on these rows as it is known before their targets are.
+
+        y and raw are NaN, and `valid` is True where every feature is finite.
+        """
         known = self.at(rows)
         missing = np.broadcast_to(np.nan, known.y.shape)
         raw = None if known.raw is None else missing
-        return replace(known, y=missing, raw=raw, valid=np.isfinite(known.X).all(axis=2))
+        valid = np.isfinite(known.X).all(axis=2)
+        return replace(known, y=missing, raw=raw, valid=valid)
 
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Panel:
         """The panel on the rows and assets at these positions."""
-        own, names = np.ix_(rows, assets), [self.assets[i] for i in assets]
+        cells = np.ix_(rows, assets)
+        names = [self.assets[i] for i in assets]
+        groups = self.groups.loc[names] if len(self.groups) else self.groups
         return replace(
             self,
             dates=self.dates[rows],
             assets=names,
-            y=self.y[own],
-            X=self.X[own],
-            valid=self.valid[own],
-            groups=self.groups.loc[names] if len(self.groups) else self.groups,
-            weights=None if self.weights is None else self.weights[own],
-            raw=None if self.raw is None else self.raw[own],
-            kept=None if self.kept is None else self.kept[own],
+            y=self.y[cells],
+            X=self.X[cells],
+            valid=self.valid[cells],
+            groups=groups,
+            weights=_selected(self.weights, cells),
+            raw=_selected(self.raw, cells),
+            kept=_selected(self.kept, cells),
             shared=None,
-            sessions=None if self.sessions is None else self.sessions[rows],
+            sessions=_selected(self.sessions, rows),
             by_rule={},
         )
 
@@ -139,28 +148,46 @@ class Panel:
         Args:
             weights: the field that weighs the rows, for the account of what is left out.
         """
-        at = [self.names.index(name) for name in names]
-        adjacent = bool(at) and at == list(range(at[0], at[-1] + 1))
-        X = self.X[:, :, at[0] : at[-1] + 1] if adjacent else np.take(self.X, at, axis=2)
+        positions = [self.names.index(name) for name in names]
         kept = np.ones(self.y.shape, dtype=bool) if self.kept is None else self.kept
-        valid, unknown = _account(self.y, X, list(names), self.weights, weights, kept, self.by_rule)
+        X = self._columns(positions)
+        valid, unknown = usable_cells(
+            self.y, X, list(names), self.weights, weights, kept, self.by_rule
+        )
         before = self.dropped[: len(self.dropped) - len(self.unknown)]
-        dropped = (*before, *unknown)
         return replace(
-            self, names=list(names), X=X, valid=valid, dropped=dropped, unknown=unknown, shared=None
+            self,
+            names=list(names),
+            X=X,
+            valid=valid,
+            dropped=(*before, *unknown),
+            unknown=unknown,
+            shared=None,
         )
 
+    def _columns(self, positions: list[int]) -> np.ndarray:
+        """The features at these positions (T, N, k); those that follow each other, not copied."""
+        if positions:
+            first = positions[0]
+            last = positions[-1]
+            if positions == list(range(first, last + 1)):
+                return self.X[:, :, first : last + 1]
+        return np.take(self.X, positions, axis=2)
+
     def dummies(self, names: Sequence[str] | None) -> np.ndarray:
-        """(N, L) zeros and ones of the levels `group:level` among these regressors, which are not
-        features.
+        """Zeros and ones (N, L) of the levels `group:level` among these regressors.
+
+        Regressors that are features have no column.
         """
         levels = [name.split(":", 1) for name in names or () if name not in self.names]
-        found = np.zeros((len(self.assets), len(levels)))
+        dummies = np.zeros((len(self.assets), len(levels)))
         for group in {group for group, _ in levels}:
-            own = np.array([k for k, (one, _) in enumerate(levels) if one == group])
-            at = pd.Index([levels[k][1] for k in own]).get_indexer(self.groups[group])
-            found[at >= 0, own[at[at >= 0]]] = 1.0
-        return found
+            columns = np.array([k for k, (other, _) in enumerate(levels) if other == group])
+            labels = pd.Index([levels[k][1] for k in columns])
+            position = labels.get_indexer(self.groups[group])
+            has_level = position >= 0
+            dummies[has_level, columns[position[has_level]]] = 1.0
+        return dummies
 
     def shared_moments(
         self,
@@ -195,12 +222,18 @@ class Panel:
     @property
     def date_format(self) -> str:
         """How a date of this panel is written: with the time of day only where rows have one."""
-        return "%Y-%m-%d" if (self.dates == self.dates.normalize()).all() else "%Y-%m-%d %H:%M"
+        daily = (self.dates == self.dates.normalize()).all()
+        return "%Y-%m-%d" if daily else "%Y-%m-%d %H:%M"
 
     @property
     def dropped_cells(self) -> int:
         """Cells (date x asset) without a usable row."""
         return int(self.valid.size - self.valid.sum())
+
+
+def _selected(values: Any, selection: Any) -> Any:
+    """These rows or cells of values that a panel may not have; None where it has none."""
+    return None if values is None else values[selection]
 
 
 def build_panel(
@@ -221,35 +254,67 @@ def build_panel(
             run on it takes.
     """
     mistakes: list[str] = []
-    dates, y, horizon = market.dates, np.empty((0, 0)), 0
+    dates = market.dates
+    y = np.empty((0, 0))
+    horizon = 0
     try:
         dates, y, horizon = checked(evaluate("target", target, market), market)
     except DataError as error:
         mistakes += error.mistakes
-    memory.check(len(dates), len(market.assets), len(features))
-    X = np.empty((len(dates), len(market.assets), len(features)))
+    X = _features(features, market, dates, mistakes)
+    w = _weights(weights, market, dates, mistakes)
+    if mistakes:
+        raise DataError(mistakes)
+
+    columns = [y, *X.transpose(2, 0, 1)]
+    if w is not None:
+        columns.append(w)
+    computed = _computed(features, target, weights, dates)
+    by_rule = _lost_to_rules(market, computed, columns, allow_loss)
+
+    names = list(features)
+    applied = apply(steps, X, names, market.groups, y, in_place=True)
+    valid, unknown = usable_cells(applied.y, applied.X, names, w, weights, applied.keep, by_rule)
+    by_steps = [Dropped(*line) for line in applied.account]
+    return Panel(
+        dates=dates,
+        assets=market.assets,
+        names=names,
+        y=applied.y,
+        X=applied.X,
+        valid=valid,
+        horizon=horizon,
+        groups=market.groups,
+        dropped=(*market.dropped, *_running_period(market, dates), *by_steps, *unknown),
+        weights=w,
+        raw=None if applied.y is y else y,
+        back=applied.back,
+        sessions=session_numbers(dates) if market.sessions else None,
+        notes=market.notes,
+        by_rule=by_rule,
+        unknown=unknown,
+        kept=None if applied.keep.all() else applied.keep,
+    )
+
+
+def _features(
+    features: Mapping[str, Feature], market: Market, dates: pd.DatetimeIndex, mistakes: list[str]
+) -> np.ndarray:
+    """The features (T, N, K); what the data cannot give is added to the mistakes.
+
+    Raises:
+        DataError: less memory than a run on them takes.
+    """
+    T = len(dates)
+    N = len(market.assets)
+    memory.check(T, N, len(features))
+    X = np.empty((T, N, len(features)))
     for k, (name, feature) in enumerate(features.items()):
         try:
             X[:, :, k] = _cells(name, feature, dates, market)
         except DataError as error:
             mistakes += error.mistakes
-    w = _weights(weights, market, dates, mistakes)
-    if mistakes:
-        raise DataError(mistakes)
-    columns = [y, *X.transpose(2, 0, 1), *([] if w is None else [w])]
-    by_rule = _lost_to_rules(
-        market, _computed(features, target, weights, dates), columns, allow_loss
-    )
-    made = apply(steps, X, list(features), market.groups, y, in_place=True)
-    valid, account = _account(made.y, made.X, list(features), w, weights, made.keep, by_rule)
-    steps_account = [Dropped(*line) for line in made.account]
-    dropped = (*market.dropped, *_running_period(market, dates), *steps_account, *account)
-    about = (horizon, market.groups, dropped, w, None if made.y is y else y, made.back)
-    sessions = session_numbers(dates) if market.sessions else None
-    kept = None if made.keep.all() else made.keep
-    parts: dict[str, Any] = {"sessions": sessions, "notes": market.notes, "by_rule": by_rule}
-    parts |= {"unknown": account, "kept": kept}
-    return Panel(dates, market.assets, list(features), made.y, made.X, valid, *about, **parts)
+    return X
 
 
 def _cells(name: str, feature: Feature, dates: pd.DatetimeIndex, market: Market) -> np.ndarray:
@@ -264,15 +329,20 @@ def _computed(
     weights: str | None,
     dates: pd.DatetimeIndex,
 ) -> dict[str, Compute]:
-    """How the target, each feature and, where there are any, the weights are computed from a
-    market, by name.
-    """
-    columns: dict[str, Compute] = {
-        "target": lambda part: checked(evaluate("target", target, part), part)[1]
-    }
-    columns |= {name: partial(_cells, name, feature, dates) for name, feature in features.items()}
+    """How each column of the panel is computed from a market, by the name of the column."""
+
+    def target_cells(part: Market) -> np.ndarray:
+        return checked(evaluate("target", target, part), part)[1]
+
+    columns: dict[str, Compute] = {"target": target_cells}
+    for name, feature in features.items():
+        columns[name] = partial(_cells, name, feature, dates)
     if weights is not None:
-        columns[WEIGHT] = lambda part: aligned(WEIGHT, part.get(weights), part, dates)
+
+        def weight_cells(part: Market) -> np.ndarray:
+            return aligned(WEIGHT, part.get(weights), part, dates)
+
+        columns[WEIGHT] = weight_cells
     return columns
 
 
@@ -288,21 +358,22 @@ def _lost_to_rules(
         DataError: a column needs positive levels of a series that has too many others, one line
             each.
     """
-    among, by_rule, mistakes = causes(market), {}, list[str]()
+    blamed = causes(market)
+    by_rule: dict[str, list[Lost]] = {}
+    mistakes: list[str] = []
     for (name, compute), cells in zip(computed.items(), columns, strict=True):
-        if among and np.isnan(cells).any():
-            by_rule[name] = lost(name, compute, market, among)
-            where = name if name in ("target", WEIGHT) else f"features.{name}"
-            mistakes += undefined(where, by_rule[name], market, allow_loss)
+        if not blamed or not np.isnan(cells).any():
+            continue
+        by_rule[name] = lost(name, compute, market, blamed)
+        where = name if name in ("target", WEIGHT) else f"features.{name}"
+        mistakes += undefined(where, by_rule[name], market, allow_loss)
     if mistakes:
         raise DataError(mistakes)
     return by_rule
 
 
 def _running_period(market: Market, dates: pd.DatetimeIndex) -> tuple[Dropped, ...]:
-    """The account of a last week or month that is not over and that a target by week or month left
-    out.
-    """
+    """The account of a last week or month, not over, that a target by week or month left out."""
     for frequency in get_args(Frequency):
         complete = market.dates[period_ends(market.dates, frequency)[:-1]]
         if dates.equals(complete):
@@ -314,22 +385,24 @@ def _weights(
     field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]
 ) -> np.ndarray | None:
     """The field that weighs the rows; what the data cannot give is added to the mistakes."""
+    if field is None:
+        return None
     try:
-        if field is None:
-            return None
-        return np.array(aligned(WEIGHT, market.get(field), market, dates), order="C")
+        cells = aligned(WEIGHT, market.get(field), market, dates)
     except DataError as error:
         mistakes += [f"{WEIGHT}: {line}" for line in error.mistakes]
         return None
+    return np.array(cells, order="C")
 
 
 def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> Any:
-    """What the function gives for its own copy of the market, of each session by itself where there
-    are sessions; what it raises becomes one line that says where."""
+    """The result of a function on its own copy of the market; session by session where it has them.
+
+    Raises:
+        DataError: whatever the function raises, as one line that says where.
+    """
     try:
-        if market.sessions:
-            return _joined([function(_own(one)) for one in market.by_session()])
-        return function(_own(market))
+        return on_own_copy(function, market)
     except DataError as error:
         raise DataError(placed(where, error)) from error
     except Exception as error:
@@ -337,69 +410,35 @@ def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> A
         raise DataError(f"{where}: raised {type(error).__name__}: {reason}") from error
 
 
-def _joined(parts: list[Any]) -> Any:
-    """What sessions gave, one after the other; anything else than frames, series or targets as the
-    first gave it.
-    """
-    first = parts[0]
-    if all(isinstance(one, Target) and isinstance(one.values, pd.DataFrame) for one in parts):
-        return Target(pd.concat([one.values for one in parts]), first.horizon)
-    frames = all(isinstance(one, type(first)) for one in parts) and isinstance(
-        first, pd.DataFrame | pd.Series
-    )
-    return pd.concat(parts) if frames else first
-
-
-def _own(market: Market) -> Market:
-    """The same market for one function: pandas copies what that function writes to, and nothing
-    else.
-    """
-    close, ret = market.market_close, market.market_ret
-    return replace(
-        market,
-        fields={name: frame.copy(deep=False) for name, frame in market.fields.items()},
-        series=market.series.copy(deep=False),
-        market_close=None if close is None else close.copy(deep=False),
-        market_ret=None if ret is None else ret.copy(deep=False),
-        groups=market.groups.copy(deep=False),
-    )
-
-
 def checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray, int]:
     """Rows of the panel, the target on them (T, N), and its horizon."""
     if not isinstance(target, Target) or not isinstance(target.values, pd.DataFrame):
+        given = type(target).__name__
+        raise DataError(f"target: gave {given}; allowed: a Target of a frame (T, N) and a horizon")
+    horizon = target.horizon
+    if not isinstance(horizon, int | np.integer) or horizon < 0:
         raise DataError(
-            f"target: gave {type(target).__name__}; allowed: a Target of a frame (T, N) and a horizon"
-        )
-    if not isinstance(target.horizon, int | np.integer) or target.horizon < 0:
-        raise DataError(
-            f"target: gave the horizon {target.horizon!r}; allowed: a whole number of rows from 0"
+            f"target: gave the horizon {horizon!r}; allowed: a whole number of rows from 0"
         )
     rows = target.values.index
-    if not (rows.isin(market.dates).all() and rows.is_monotonic_increasing and rows.is_unique):
+    of_the_data = rows.isin(market.dates).all()
+    if not (of_the_data and rows.is_monotonic_increasing and rows.is_unique):
         raise DataError(f"target: its {len(rows)} rows are not rows of the data in their order")
     dates = pd.DatetimeIndex(rows)
-    return (
-        dates,
-        np.array(aligned("target", target.values, market, dates), order="C"),
-        int(target.horizon),
-    )
+    y = np.array(aligned("target", target.values, market, dates), order="C")
+    return dates, y, int(horizon)
 
 
 def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
-    """Values on the rows of the panel, (T, N) or (T, 1); they may be those of the data, not to be
-    written to.
+    """Values on the rows of the panel, (T, N) or (T, 1).
+
+    They may be the arrays of the data themselves: they are not to be written to.
     """
     if not isinstance(values, pd.DataFrame | pd.Series):
-        raise DataError(
-            f"{where}: gave {type(values).__name__}; allowed: a frame (T, N) or a series (T,)"
-        )
-    if isinstance(values, pd.DataFrame) and list(values.columns) != market.assets:
-        times = values.columns.value_counts().reindex(market.assets, fill_value=0)
-        for reason, wrong in (("no column", times == 0), ("several columns", times > 1)):
-            if wrong.any():
-                raise DataError(f"{where}: its frame has {reason} for {listed(times.index[wrong])}")
-        values = values[market.assets]
+        given = type(values).__name__
+        raise DataError(f"{where}: gave {given}; allowed: a frame (T, N) or a series (T,)")
+    if isinstance(values, pd.DataFrame):
+        values = _in_order(where, values, market.assets)
     if values.index.equals(market.dates) and not values.index.equals(dates):
         values = values.loc[dates]
     if not values.index.equals(dates):
@@ -413,49 +452,16 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
     return cells if cells.ndim == 2 else cells[:, None]
 
 
-def _account(
-    y: np.ndarray,
-    X: np.ndarray,
-    names: list[str],
-    weights: np.ndarray | None,
-    field: str | None,
-    keep: np.ndarray,
-    by_rule: Mapping[str, Sequence[Lost]],
-) -> tuple[np.ndarray, tuple[Dropped, ...]]:
-    """Mask (T, N) of usable cells, and those of `keep` that are not under the first reason that
-    applies to each.
-    """
-    valid, lost_cells = keep.copy(), Counter[str]()
-    size = max(CELLS // max(y.shape[1], 1), 1)
-    for rows in (slice(first, first + size) for first in range(0, len(y), size)):
-        for name, cells in [
-            ("target", y[rows]),
-            *((name, X[rows, :, k]) for k, name in enumerate(names)),
-        ]:
-            usable = np.isfinite(cells)
-            unusable = valid[rows] & ~usable
-            missing = unusable & np.isnan(cells)
-            lost_cells.update(_reasons(f"{name} is missing", missing, by_rule.get(name, ()), rows))
-            lost_cells[f"{name} is infinite"] += int(np.count_nonzero(unusable & ~missing))
-            valid[rows] &= usable
-    if weights is not None:
-        usable = (weights > 0.0) & np.isfinite(weights)
-        reason = f"its weight, {field}, is missing or not positive"
-        lost_cells.update(_reasons(reason, valid & ~usable, by_rule.get(WEIGHT, ()), slice(None)))
-        valid &= usable
-    return valid, tuple(
-        Dropped("panel cell", reason, cells) for reason, cells in lost_cells.items() if cells
-    )
+def _in_order(where: str, frame: pd.DataFrame, assets: list[str]) -> pd.DataFrame:
+    """The frame with one column per asset, in the order of the data.
 
-
-def _reasons(
-    otherwise: str, missing: np.ndarray, by_rule: Sequence[Lost], rows: slice
-) -> dict[str, int]:
-    """How many of the missing cells (t, N) on these rows each rule took; the others have one
-    reason.
+    Raises:
+        DataError: an asset without a column, or with several.
     """
-    counts = {
-        one.reason: int(np.count_nonzero(missing[:, one.assets] & one.cells[rows]))
-        for one in by_rule
-    }
-    return {otherwise: int(np.count_nonzero(missing)) - sum(counts.values()), **counts}
+    if list(frame.columns) == assets:
+        return frame
+    times = frame.columns.value_counts().reindex(assets, fill_value=0)
+    for reason, wrong in (("no column", times == 0), ("several columns", times > 1)):
+        if wrong.any():
+            raise DataError(f"{where}: its frame has {reason} for {listed(times.index[wrong])}")
+    return frame[assets]

@@ -14,6 +14,8 @@ from runner.panels.panel import Panel
 from runner.schema.settings import COMMON, OWN, RowsOf
 from runner.text import count
 
+DIGITS = 12  # of a digest, enough to tell panels apart
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -49,19 +51,24 @@ class Rows:
         cells = count(self.used, "cell")
         if not self.lacking:
             same = f"so that model.rows={OWN} and {COMMON} are the same"
-            return (
-                f"{cells} in which every feature of the spec is known; the model uses all, {same}."
-            )
-        others = ", ".join(f"{name} in {lost:,}" for name, lost in self.lacking.items() if lost)
+            known = "in which every feature of the spec is known"
+            return f"{cells} {known}; the model uses all, {same}."
+        costs = [f"{name} in {lost:,}" for name, lost in self.lacking.items() if lost]
+        others = ", ".join(costs)
         if self.kind == OWN:
-            kept = f"{cells} in which the model's own regressors are known (model.rows=own)"
-            if not others:
-                return f"{kept}; the other features of the spec are known there too."
-            return f"{kept}; in {self.common:,} of them every feature of the spec is (unknown: {others})."
+            return self._own_words(cells, others)
         kept = f"{cells} in which every feature of the spec is known (model.rows=common)"
         if not others:
             return f"{kept}; the model's own regressors are known in no others."
         return f"{kept}; the model's own regressors are in {self.own:,} (the cost: {others})."
+
+    def _own_words(self, cells: str, others: str) -> str:
+        """The same of own rows, given how many lack the other features."""
+        kept = f"{cells} in which the model's own regressors are known (model.rows=own)"
+        if not others:
+            return f"{kept}; the other features of the spec are known there too."
+        common = f"in {self.common:,} of them every feature of the spec is"
+        return f"{kept}; {common} (unknown: {others})."
 
 
 def rows_of(
@@ -83,29 +90,45 @@ def rows_of(
         _refuse_empty(whole)
         cells = int(whole.valid.sum())
         return whole, Rows(kind, whole, features, cells, cells, {})
-    own = whole.of([name for name in whole.names if name in features], weights)
+    used = [name for name in whole.names if name in features]
+    own = whole.of(used, weights)
     lacking = {}
     for name in others:
-        known = np.isfinite(whole.X[:, :, whole.names.index(name)])
-        lacking[name] = int(np.count_nonzero(own.valid & ~known))
-    rows = Rows(kind, whole, features, int(own.valid.sum()), int(whole.valid.sum()), lacking)
+        values = whole.X[:, :, whole.names.index(name)]
+        unknown = own.valid & ~np.isfinite(values)
+        lacking[name] = int(np.count_nonzero(unknown))
+    rows = Rows(
+        kind=kind,
+        whole=whole,
+        features=features,
+        own=int(own.valid.sum()),
+        common=int(whole.valid.sum()),
+        lacking=lacking,
+    )
     panel = own if kind == OWN else whole
     _refuse_empty(panel)
     return panel, rows
 
 
 def _refuse_empty(panel: Panel) -> None:
-    if not panel.valid.any():
-        own = [line for line in panel.dropped if not line.what.startswith("source")]
-        worst = listed(f"{line.reason} ({line.rows})" for line in own)
-        dates = span(panel.dates)
-        raise DataError(f"panel: no cell has a target and every feature on {dates}: {worst}")
+    """Whether some cell can be used.
+
+    Raises:
+        DataError: none can, with the account of why.
+    """
+    if panel.valid.any():
+        return
+    account = [line for line in panel.dropped if not line.what.startswith("source")]
+    reasons = listed(f"{line.reason} ({line.rows})" for line in account)
+    dates = span(panel.dates)
+    raise DataError(f"panel: no cell has a target and every feature on {dates}: {reasons}")
 
 
 def digest_of(panel: Panel) -> str:
-    """Twelve digits that tell which cells of a panel are usable; the same for the same cells of
-    the same market.
+    """Twelve digits that stand for the usable cells of a panel.
+
+    They are the same for the same cells of the same market.
     """
-    cells = sha256(np.packbits(panel.valid).tobytes())
-    cells.update(repr(panel.valid.shape).encode())
-    return cells.hexdigest()[:12]
+    digest = sha256(np.packbits(panel.valid).tobytes())
+    digest.update(repr(panel.valid.shape).encode())
+    return digest.hexdigest()[:DIGITS]

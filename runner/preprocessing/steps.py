@@ -12,23 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
+import numpy as np
+
 from runner.errors import DataError, unknown
 from runner.schema.settings import Rows, Share
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 
 def _limit(value: float) -> None:
+    """A share of each tail."""
     if not 0.0 < value < 0.5:
         raise ValueError("allowed: a share above 0 and below 0.5")
 
 
 Limit = Annotated[float, _limit]
-CELLS = (
-    2**19
-)  # of all columns at a time: few enough for the cache, and for many groups on each date
+# cells of all columns at a time: few enough for the cache, and for many groups on each date
+CELLS = 2**19
 # in `on` of a step: what is fitted; forecasts are taken back, and scored against the raw target
 TARGET = "target"
 # Steps that the target may take, by their full name, and what takes a forecast back to the unit of
@@ -66,55 +67,59 @@ class Cross:
 
 def rank(cross: Cross) -> np.ndarray:
     """Rank over assets from -0.5 to 0.5, ties averaged; 0 where only one asset has a value."""
-    import numpy as np
     import pandas as pd
 
-    ranked = np.stack(
-        [pd.DataFrame(x).rank(axis=1).to_numpy() for x in np.moveaxis(cross.X, 2, 0)], axis=2
-    )
+    columns = np.moveaxis(cross.X, 2, 0)
+    ranked = np.stack([pd.DataFrame(x).rank(axis=1).to_numpy() for x in columns], axis=2)
     count = (~np.isnan(cross.X)).sum(axis=1, keepdims=True)
-    return np.where(count > 1, (ranked - 1.0) / np.maximum(count - 1, 1) - 0.5, 0.0 * ranked)
+    scaled = (ranked - 1.0) / np.maximum(count - 1, 1) - 0.5
+    return np.where(count > 1, scaled, 0.0 * ranked)
 
 
 def zscore(cross: Cross) -> np.ndarray:
-    """Less the mean over assets, over their standard deviation (ddof 1); NaN where that is zero or
-    unknown.
+    """Less the mean over assets, over their standard deviation (ddof 1).
+
+    NaN where the deviation is zero or unknown.
     """
-    import numpy as np
-
     from runner.numerics.variation import flat_where_known
+    from runner.preprocessing.cross_moments import centred
 
-    centred, count = _centred(cross.X)
+    away, count = centred(cross.X)
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.sqrt(np.nansum(centred**2, axis=1, keepdims=True) / (count - 1))
-        return np.where(flat_where_known(cross.X, axis=1), np.nan, centred / spread)
+        squares = np.nansum(away**2, axis=1, keepdims=True)
+        deviation = np.sqrt(squares / (count - 1))
+        scores = away / deviation
+        constant = flat_where_known(cross.X, axis=1)
+    return np.where(constant, np.nan, scores)
 
 
 def demean(cross: Cross, *, group: str | None = None) -> np.ndarray:
     """Less the mean over assets, or over the assets of the same group."""
+    from runner.preprocessing.cross_moments import centred, group_means
+
     if group is None:
-        return _centred(cross.X)[0]
-    return cross.X - _group_means(cross.X, cross.codes(group))
+        return centred(cross.X)[0]
+    return cross.X - group_means(cross.X, cross.codes(group))
 
 
 def winsorise(cross: Cross, *, limit: Limit = 0.01) -> np.ndarray:
     """Clipped at the quantiles `limit` and 1 - `limit` over assets (linear interpolation)."""
-    import numpy as np
     import pandas as pd
 
     columns = []
     for x in np.moveaxis(cross.X, 2, 0):
         frame = pd.DataFrame(x)
-        low, high = (frame.quantile(q, axis=1).to_numpy()[:, None] for q in (limit, 1.0 - limit))
+        low = frame.quantile(limit, axis=1).to_numpy()[:, None]
+        high = frame.quantile(1.0 - limit, axis=1).to_numpy()[:, None]
         columns.append(np.clip(x, low, high))
     return np.stack(columns, axis=2)
 
 
 def clip(cross: Cross, *, low: float | None = None, high: float | None = None) -> np.ndarray:
     """Clipped at fixed bounds."""
-    import numpy as np
-
-    return np.clip(cross.X, -np.inf if low is None else low, np.inf if high is None else high)
+    lowest = -np.inf if low is None else low
+    highest = np.inf if high is None else high
+    return np.clip(cross.X, lowest, highest)
 
 
 def log(cross: Cross) -> np.ndarray:
@@ -123,8 +128,6 @@ def log(cross: Cross) -> np.ndarray:
     Of the target too: a forecast is then the exponential of what was fitted, the median of a
     log-normal target, which is below its mean.
     """
-    import numpy as np
-
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(np.where(cross.X > 0.0, cross.X, np.nan))
 
@@ -132,38 +135,36 @@ def log(cross: Cross) -> np.ndarray:
 def fill(
     cross: Cross, *, value: Literal["mean", "median"] | float = "median", group: str | None = None
 ) -> np.ndarray:
-    """Missing cells take a number, or the mean or median over assets (of the same group), where
-    there is one.
+    """Missing cells take a number, or the mean or median over assets (of the same group).
+
+    They stay missing where no asset has a value.
     """
-    import numpy as np
+    from runner.preprocessing.cross_moments import group_means, medians
 
     if not isinstance(value, str):
         return np.where(np.isnan(cross.X), value, cross.X)
     codes = np.zeros(cross.X.shape[1], dtype=int) if group is None else cross.codes(group)
     if value == "mean":
-        return np.where(np.isnan(cross.X), _group_means(cross.X, codes), cross.X)
-    found = cross.X.copy()
+        return np.where(np.isnan(cross.X), group_means(cross.X, codes), cross.X)
+    filled = cross.X.copy()
     for code in np.unique(codes):
-        part = cross.X[:, codes == code]
-        found[:, codes == code] = np.where(np.isnan(part), _median(part), part)
-    return found
+        members = codes == code
+        part = cross.X[:, members]
+        filled[:, members] = np.where(np.isnan(part), medians(part), part)
+    return filled
 
 
 def forward_fill(cross: Cross, *, limit: Rows | None = None) -> np.ndarray:
-    """Missing cells take the last value of their asset, up to `limit` rows old; null: however
-    old.
-    """
-    import numpy as np
-
-    found = cross.X.copy()
-    age = np.zeros(found.shape[1:])
-    for t in range(1, len(found)):
-        missing = np.isnan(found[t])
+    """Missing cells take the last value of their asset, up to `limit` rows old; null: any age."""
+    filled = cross.X.copy()
+    age = np.zeros(filled.shape[1:])
+    for t in range(1, len(filled)):
+        missing = np.isnan(filled[t])
         if limit is not None:
             age = np.where(missing, age + 1.0, 0.0)
             missing &= age <= limit
-        np.copyto(found[t], found[t - 1], where=missing)
-    return found
+        np.copyto(filled[t], filled[t - 1], where=missing)
+    return filled
 
 
 class LeftOut(NamedTuple):
@@ -176,40 +177,36 @@ class LeftOut(NamedTuple):
 def universe(
     cross: Cross, *, by: str, low: float | None = None, high: float | None = None
 ) -> LeftOut:
-    """Leaves out the assets whose feature `by` is missing at row t, or not from `low` to `high`:
-    point in time.
+    """Leaves out the assets whose feature `by` at row t is missing or not from `low` to `high`.
+
+    The universe is point in time: it is that of the row.
 
     Raises:
         DataError: a feature that is not there.
     """
-    import numpy as np
-
     if by not in cross.others:
         raise DataError(f"by: {unknown(by, cross.others)}")
     value = cross.others[by]
-    inside = (value >= (-np.inf if low is None else low)) & (
-        value <= (np.inf if high is None else high)
-    )
-    bounds = [
-        f"{word} {one:g}" for word, one in (("from", low), ("up to", high)) if one is not None
-    ]
-    return LeftOut(
-        ~inside,
-        f"outside the universe: {' '.join([by, *bounds]) if bounds else f'{by} is missing'}",
-    )
+    lowest = -np.inf if low is None else low
+    highest = np.inf if high is None else high
+    inside = (value >= lowest) & (value <= highest)
+    bounds = []
+    if low is not None:
+        bounds.append(f"from {low:g}")
+    if high is not None:
+        bounds.append(f"up to {high:g}")
+    outside = " ".join([by, *bounds]) if bounds else f"{by} is missing"
+    return LeftOut(~inside, f"outside the universe: {outside}")
 
 
 def drop_sparse(cross: Cross, *, most: Share = 0.75) -> LeftOut:
     """Leaves out the cells with more than this share of their features missing."""
-    import numpy as np
-
     T, N, J = cross.X.shape
     missing = np.zeros((T, N))
     for j in range(J):
         missing += np.isnan(cross.X[:, :, j])
-    return LeftOut(
-        missing / max(J, 1) > most, f"more than {100.0 * most:g} % of its features missing"
-    )
+    sparse = missing / max(J, 1) > most
+    return LeftOut(sparse, f"more than {100.0 * most:g} % of its features missing")
 
 
 def neutralise(
@@ -222,20 +219,21 @@ def neutralise(
     Raises:
         DataError: a feature or group that is not there.
     """
-    import numpy as np
+    from runner.preprocessing.cross_moments import residuals
 
-    for name in against or []:
+    features = against or []
+    for name in features:
         if name not in cross.others:
             raise DataError(f"against: {unknown(name, cross.others)}")
     fixed = np.ones((cross.X.shape[1], 1))
     if group is not None:
         codes = cross.codes(group)
         fixed = (codes[:, None] == np.unique(codes)).astype(float)
-    found = np.full_like(cross.X, np.nan)
+    left = np.full_like(cross.X, np.nan)
     for t in range(len(cross.X)):
-        Z = np.column_stack([fixed, *(cross.others[name][t] for name in against or [])])
-        found[t] = _residuals(cross.X[t], Z)
-    return found
+        Z = np.column_stack([fixed, *(cross.others[name][t] for name in features)])
+        left[t] = residuals(cross.X[t], Z)
+    return left
 
 
 class Step(NamedTuple):
@@ -253,7 +251,7 @@ class Step(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """What the steps made of a panel.
+    """The panel after the steps.
 
     Attributes:
         X, y: (T, N, K), (T, N) after every step.
@@ -287,76 +285,88 @@ def apply(
     Raises:
         DataError: a step that the data cannot give.
     """
-    import numpy as np
-
-    X, y = (
-        X if in_place or not steps else X.copy(),
-        np.full(X.shape[:2], np.nan) if y is None else y,
-    )
-    keep, account, back = (
-        np.ones(X.shape[:2], dtype=bool),
-        list[tuple[str, str, int]](),
-        list[str](),
-    )
-    several = [step.name for step in steps]
+    if steps and not in_place:
+        X = X.copy()
+    if y is None:
+        y = np.full(X.shape[:2], np.nan)
+    keep = np.ones(X.shape[:2], dtype=bool)
+    account: list[tuple[str, str, int]] = []
+    back: list[str] = []
     for number, step in enumerate(steps):
-        told = step.name if several.count(step.name) == 1 else f"{step.name} (step {number + 1})"
-        at = [k for k, name in enumerate(names) if step.on is None or name in step.on]
+        title = _title(steps, number)
+        chosen = [k for k, name in enumerate(names) if step.on is None or name in step.on]
+        by_column = _plain(step) is forward_fill
+        batches = [[k] for k in chosen] if by_column else [chosen]
         try:
-            for own in [[k] for k in at] if _plain(step) is forward_fill else [at]:
-                account += _done(step, told, X, own, names, groups, keep)
+            for columns in batches:
+                account += _done(step, title, X, columns, names, groups, keep)
         except DataError as error:
             raise DataError([f"preprocess[{number}].{line}" for line in error.mistakes]) from error
         if step.on is not None and TARGET in step.on:
             y = y.copy()
-            account += _done(
-                step, told, y[:, :, None], [0], [TARGET], groups, np.broadcast_to(True, y.shape)
-            )
-            back += [step.back] if step.back else []
-    return Applied(X, y, keep, tuple(reversed(back)), [one for one in account if one[2]])
+            every = np.broadcast_to(True, y.shape)
+            account += _done(step, title, y[:, :, None], [0], [TARGET], groups, every)
+            if step.back:
+                back.append(step.back)
+    changed = [line for line in account if line[2]]
+    return Applied(X, y, keep, tuple(reversed(back)), changed)
+
+
+def _title(steps: Sequence[Step], number: int) -> str:
+    """The name of a step in the account, with its number where several have that name."""
+    name = steps[number].name
+    alike = sum(step.name == name for step in steps)
+    return name if alike == 1 else f"{name} (step {number + 1})"
 
 
 def _done(
     step: Step,
-    told: str,
+    title: str,
     X: np.ndarray,
-    at: list[int],
+    columns: list[int],
     names: list[str],
     groups: pd.DataFrame,
     keep: np.ndarray,
 ) -> list[tuple[str, str, int]]:
-    """The account of a step on the columns `at` of X, some dates at a time where it looks at each
-    by itself.
+    """The account of a step on these columns of X, which it changes in place.
+
+    Some dates are taken at a time where the step looks at each by itself.
     """
-    size = max(CELLS // max(X.shape[1] * X.shape[2], 1) if _plain(step) in BY_DATE else len(X), 1)
+    T, N, K = X.shape
+    size = max(CELLS // max(N * K, 1), 1) if _plain(step) in BY_DATE else max(T, 1)
     total = Counter[tuple[str, str]]()
-    for rows in (slice(first, first + size) for first in range(0, max(len(X), 1), size)):
-        found = _stepped(step, X[rows], at, names, groups)
-        for what, reason, cells in _taken(told, found, X[rows], at, names, keep[rows]):
+    for first in range(0, max(T, 1), size):
+        rows = slice(first, first + size)
+        result = _stepped(step, X[rows], columns, names, groups)
+        for what, reason, cells in _taken(title, result, X[rows], columns, names, keep[rows]):
             total[what, reason] += cells
-    return [(*key, cells) for key, cells in total.items()]
+    return [(what, reason, cells) for (what, reason), cells in total.items()]
 
 
 def _taken(
-    told: str, found: Any, X: np.ndarray, at: list[int], names: list[str], keep: np.ndarray
+    title: str,
+    result: Any,
+    X: np.ndarray,
+    columns: list[int],
+    names: list[str],
+    keep: np.ndarray,
 ) -> list[tuple[str, str, int]]:
-    """Put what a step gave for the columns `at` into X, or what it leaves out into `keep`; the
-    account of it.
+    """Put the result of a step into these columns of X, or the cells it leaves out into `keep`.
 
-    What is left out is NaN from there on, so that it is in no mean of the steps to come.
+    What is left out is NaN from there on, so that it is in no mean of the steps to come. Returns
+    the account of it.
     """
-    import numpy as np
-
-    if isinstance(found, LeftOut):
-        lost = keep & found.cells
+    if isinstance(result, LeftOut):
+        lost = keep & result.cells
         keep &= ~lost
         for k in range(X.shape[2]):
             np.copyto(X[:, :, k], np.nan, where=lost)
-        return [("panel cell", found.reason, int(lost.sum()))]
+        return [("panel cell", result.reason, int(lost.sum()))]
     if not keep.all():
-        found[~keep] = np.nan
-    account = _changes(told, [names[k] for k in at], X[:, :, _adjacent(at)], found)
-    X[:, :, _adjacent(at)] = found
+        result[~keep] = np.nan
+    before = X[:, :, _adjacent(columns)]
+    account = _changes(title, [names[k] for k in columns], before, result)
+    X[:, :, _adjacent(columns)] = result
     return account
 
 
@@ -365,26 +375,37 @@ def _plain(step: Step) -> Any:
     return getattr(step.function, "func", step.function)
 
 
-def _adjacent(at: list[int]) -> slice | list[int]:
-    """The same positions, as a slice where they follow each other: of these numpy makes no copy."""
-    return slice(at[0], at[-1] + 1) if at and at == list(range(at[0], at[-1] + 1)) else at
+def _adjacent(positions: list[int]) -> slice | list[int]:
+    """The same positions, as a slice where they follow each other: numpy then makes no copy."""
+    if not positions:
+        return positions
+    first = positions[0]
+    last = positions[-1]
+    if positions == list(range(first, last + 1)):
+        return slice(first, last + 1)
+    return positions
 
 
 def _stepped(
-    step: Step, X: np.ndarray, at: list[int], names: list[str], groups: pd.DataFrame
+    step: Step, X: np.ndarray, columns: list[int], names: list[str], groups: pd.DataFrame
 ) -> Any:
-    """The columns `at` of X after the step, infinite cells as they are; or the cells that it
-    leaves out.
-    """
-    import numpy as np
+    """These columns of X after the step, or the cells that it leaves out.
 
-    before, ours = X[:, :, _adjacent(at)], _plain(step) in WRITE_NOTHING
+    Infinite cells stay as they are: the step sees them as missing.
+    """
+    before = X[:, :, _adjacent(columns)]
     infinite = np.isinf(before)
-    given = (
-        np.where(infinite, np.nan, before) if infinite.any() else before if ours else before.copy()
-    )
-    after = step.function(Cross(given, {name: X[:, :, k] for k, name in enumerate(names)}, groups))
-    if isinstance(after, LeftOut) or (ours and given is before):
+    any_infinite = bool(infinite.any())
+    writes_nothing = _plain(step) in WRITE_NOTHING
+    given = before
+    if any_infinite:
+        given = np.where(infinite, np.nan, before)
+    elif not writes_nothing:
+        given = before.copy()
+    others = {name: X[:, :, k] for k, name in enumerate(names)}
+    after = step.function(Cross(given, others, groups))
+    untouched = writes_nothing and not any_infinite
+    if isinstance(after, LeftOut) or untouched:
         return after
     return np.where(infinite, before, after)
 
@@ -392,75 +413,25 @@ def _stepped(
 def _changes(
     step: str, names: list[str], before: np.ndarray, after: np.ndarray
 ) -> list[tuple[str, str, int]]:
-    import numpy as np
-
-    rows = []
+    """The account of the cells (T, N, J) that a step filled, emptied or clipped, by feature."""
+    clips = step.partition(" ")[0] in ("winsorise", "clip")
+    account = []
     for j, name in enumerate(names):
-        old, new = before[:, :, j], after[:, :, j]
-        moved = old != new  # so is what was and stays missing
-        old, new = old[moved], new[moved]
+        # what was and stays missing differs from itself, and is none of the kinds below
+        moved = before[:, :, j] != after[:, :, j]
+        old = before[:, :, j][moved]
+        new = after[:, :, j][moved]
         known = np.isfinite(old)
+        emptied = np.isnan(new)
         kinds = {
-            "filled": np.isnan(old) & ~np.isnan(new),
-            "left without a value": known & np.isnan(new),
+            "filled": np.isnan(old) & ~emptied,
+            "left without a value": known & emptied,
         }
-        if step.partition(" ")[0] in ("winsorise", "clip"):
-            kinds["clipped"] = known & ~np.isnan(new)
-        rows += [
-            ("changed value", f"{name} {kind} by {step}", int(mask.sum()))
-            for kind, mask in kinds.items()
-        ]
-    return rows
-
-
-def _group_means(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Mean (T, N, J) over the assets of the same group, NaN where none of them has a value; codes
-    (N,).
-    """
-    import numpy as np
-
-    of = np.unique(codes, return_inverse=True)[1]
-    order, known = np.argsort(of, kind="stable"), ~np.isnan(X)
-    starts = np.searchsorted(of[order], np.arange(of.max() + 1))
-    total = np.add.reduceat(np.where(known, X, 0.0)[:, order], starts, axis=1)
-    with np.errstate(invalid="ignore"):
-        return (total / np.add.reduceat(known[:, order], starts, axis=1, dtype=float))[:, of]
-
-
-def _centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """X less its mean over assets (T, N, J), and how many have a value (T, 1, J)."""
-    import numpy as np
-
-    count = (~np.isnan(X)).sum(axis=1, keepdims=True)
-    return X - np.nansum(X, axis=1, keepdims=True) / np.maximum(count, 1), count
-
-
-def _median(part: np.ndarray) -> np.ndarray:
-    """Median (T, 1, J) of what is known of part (T, M, J); NaN on a date without any, which stays
-    missing.
-    """
-    import warnings
-
-    import numpy as np
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nanmedian(part, axis=1, keepdims=True))
-
-
-def _residuals(x: np.ndarray, Z: np.ndarray) -> np.ndarray:
-    """Residuals (N, J) of each column of x (N, J) on Z (N, p), over the rows in which both are
-    known.
-    """
-    import numpy as np
-
-    found = np.full_like(x, np.nan)
-    for j in range(x.shape[1]):
-        own = np.isfinite(x[:, j]) & np.isfinite(Z).all(axis=1)
-        used = Z[own][:, Z[own].any(axis=0)]
-        if own.sum() > np.linalg.matrix_rank(used) if used.size else False:
-            found[own, j] = x[own, j] - used @ np.linalg.lstsq(used, x[own, j], rcond=None)[0]
-    return found
+        if clips:
+            kinds["clipped"] = known & ~emptied
+        for kind, cells in kinds.items():
+            account.append(("changed value", f"{name} {kind} by {step}", int(cells.sum())))
+    return account
 
 
 # Of these steps each date, and each column, depends on itself alone; and none of ours writes to

@@ -8,14 +8,25 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from runner.errors import UnknownNameError, listed, unknown
 
+# where text was meant
 QUOTE = "YAML reads unquoted ON, NO, TRUE, 1E5 and 0700 as something else: quote it"
+# plain types in words
+PLAIN: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    NoneType: "null",
+}
 
 
 def misfits(value: Any, kind: Any, where: str) -> Iterator[str]:
-    """A line for each part of `value` that does not fit `kind`: where, what was given, what is
-    allowed.
+    """A line for each part of the value that does not fit its type.
+
+    It says where, what was given and what is allowed.
     """
-    origin, args = get_origin(kind), get_args(kind)
+    origin = get_origin(kind)
+    args = get_args(kind)
     if kind is Any:
         return
     elif origin is Annotated:
@@ -23,6 +34,7 @@ def misfits(value: Any, kind: Any, where: str) -> Iterator[str]:
     elif origin in (Union, UnionType):
         yield from _union(value, args, where)
     elif origin is Literal:
+        # True is equal to 1, but is not meant by it
         if value not in args or isinstance(value, bool):
             yield f"{where}: {unknown(value, args)}"
     elif origin in (list, tuple, Sequence):
@@ -35,7 +47,8 @@ def misfits(value: Any, kind: Any, where: str) -> Iterator[str]:
 
 def in_words(kind: Any) -> str:
     """The type as a person would say it."""
-    origin, args = get_origin(kind), get_args(kind)
+    origin = get_origin(kind)
+    args = get_args(kind)
     if origin is Annotated:
         return in_words(args[0])
     if origin in (Union, UnionType):
@@ -46,36 +59,37 @@ def in_words(kind: Any) -> str:
         return f"a list of {in_words(args[0])}" if args else "a list"
     if origin is dict:
         return f"a mapping of names to {in_words(args[1])}"
-    names = {
-        int: "a whole number",
-        float: "a number",
-        str: "text",
-        bool: "true or false",
-        NoneType: "null",
-    }
-    return names.get(kind, getattr(kind, "__name__", str(kind)))
+    if kind in PLAIN:
+        return PLAIN[kind]
+    return getattr(kind, "__name__", str(kind))
 
 
 def _is(value: Any, kind: Any) -> bool:
+    """Whether the value is of a plain type; no number is a truth value, and NaN is no number."""
     if isinstance(value, bool) or kind is bool:
         return isinstance(value, bool) and kind is bool
     if kind is float:
         return isinstance(value, int | float) and value == value
-    return isinstance(value, kind) if isinstance(kind, type) else True
+    if isinstance(kind, type):
+        return isinstance(value, kind)
+    return True
 
 
 def _wrong(value: Any, kind: Any, where: str) -> str:
+    """The line on a value of another plain type."""
+    line = f"{where}: given {value!r}; allowed: {in_words(kind)}"
     mangled = kind is str and isinstance(value, bool | int | float | NoneType)
-    return f"{where}: given {value!r}; allowed: {in_words(kind)}" + (
-        f" ({QUOTE})" if mangled else ""
-    )
+    return f"{line} ({QUOTE})" if mangled else line
 
 
 def _annotated(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
+    """The lines of the type itself or, where it fits, of the checks beside it."""
     kind, *checks = args
     problems = list(misfits(value, kind, where))
-    yield from problems
-    for check in checks if not problems else []:
+    if problems:
+        yield from problems
+        return
+    for check in checks:
         try:
             check(value)
         except UnknownNameError as error:
@@ -88,39 +102,49 @@ def _union(value: Any, kinds: tuple[Any, ...], where: str) -> Iterator[str]:
     """Nothing where one kind fits; else what is wrong with the kind that is nearest in shape."""
     if value is None and NoneType in kinds:
         return
-    some = [kind for kind in kinds if kind is not NoneType]
-    attempts = [list(misfits(value, kind, where)) for kind in some]
-    if not all(attempts):
-        return
-    shaped = [lines for lines, kind in zip(attempts, some, strict=True) if _shape(value, kind)]
-    if shaped or len(some) == 1:
-        yield from (shaped or attempts)[0]
+    nearest: list[str] = []
+    tried = [kind for kind in kinds if kind is not NoneType]
+    for kind in tried:
+        problems = list(misfits(value, kind, where))
+        if not problems:
+            return
+        if not nearest and (len(tried) == 1 or _shape(value, kind)):
+            nearest = problems
+    if nearest:
+        yield from nearest
     else:
         yield f"{where}: given {value!r}; allowed: {' or '.join(in_words(kind) for kind in kinds)}"
 
 
 def _shape(value: Any, kind: Any) -> bool:
     """Is the value of the kind, whatever the checks of its contents say?"""
-    if get_origin(kind) is Annotated:
-        return _shape(value, get_args(kind)[0])
-    if get_origin(kind) in (Union, UnionType):
-        return any(_shape(value, one) for one in get_args(kind))
-    outer = get_origin(kind) or kind
+    origin = get_origin(kind)
+    args = get_args(kind)
+    if origin is Annotated:
+        return _shape(value, args[0])
+    if origin in (Union, UnionType):
+        return any(_shape(value, arg) for arg in args)
+    outer = origin or kind
     return outer is not Literal and _is(value, outer)
 
 
 def _items(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
+    """The lines of the items of a list."""
     if not isinstance(value, list | tuple):
-        yield f"{where}: given {value!r}; allowed: a list such as [{'...' if value is None else value}]"
+        example = "..." if value is None else value
+        yield f"{where}: given {value!r}; allowed: a list such as [{example}]"
         return
+    kind = args[0] if args else Any
     for i, item in enumerate(value):
-        yield from misfits(item, args[0] if args else Any, f"{where}[{i}]")
+        yield from misfits(item, kind, f"{where}[{i}]")
 
 
 def _mapping(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
+    """The lines of the keys and items of a mapping."""
     if not isinstance(value, dict):
         yield f"{where}: given {value!r}; allowed: a mapping such as {{name: value}}"
         return
+    kind_of_key, kind_of_item = args
     for key, item in value.items():
-        yield from misfits(key, args[0], f"{where} key")
-        yield from misfits(item, args[1], f"{where}.{key}")
+        yield from misfits(key, kind_of_key, f"{where} key")
+        yield from misfits(item, kind_of_item, f"{where}.{key}")

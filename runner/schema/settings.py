@@ -28,6 +28,11 @@ def parse_date(value: str) -> datetime:
 
 
 SPANS = {"y": "years", "m": "months", "w": "weeks", "d": "days"}
+SPAN = re.compile(r"([1-9][0-9]{0,2})([ymwd])")
+HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
+LONGEST_TICKER = 64  # characters
+NOT_IN_TICKERS = frozenset("/\\\n\r\t\0")
+UNBOUNDED = float("inf")
 
 
 def parse_hours(value: str) -> tuple[int, int]:
@@ -36,11 +41,13 @@ def parse_hours(value: str) -> tuple[int, int]:
     Raises:
         ValueError: not two times of one day, the first before the last.
     """
-    found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", value)
-    first, last = (60 * int(found[i]) + int(found[i + 1]) for i in (1, 3)) if found else (0, 0)
-    if first >= last:
-        raise ValueError("allowed: the first and the last bar of a day, such as 09:31-16:00")
-    return first, last
+    times = HOURS.fullmatch(value)
+    if times:
+        first = 60 * int(times[1]) + int(times[2])
+        last = 60 * int(times[3]) + int(times[4])
+        if first < last:
+            return first, last
+    raise ValueError("allowed: the first and the last bar of a day, such as 09:31-16:00")
 
 
 def check_zone(value: str) -> None:
@@ -63,14 +70,13 @@ def parse_span(value: int | str, least: int = 1) -> tuple[int, str]:
     Raises:
         ValueError: neither rows from `least` on nor a time such as 2y.
     """
-    found = re.fullmatch(r"([1-9][0-9]{0,2})([ymwd])", value) if isinstance(value, str) else None
-    if found:
-        return int(found[1]), SPANS[found[2]]
-    if isinstance(value, str) or value < least:
-        raise ValueError(
-            f"allowed: rows, a whole number from {least}, or a time such as 2y, 6m, 3w or 10d"
-        )
-    return value, "rows"
+    if not isinstance(value, str) and value >= least:
+        return value, "rows"
+    time = SPAN.fullmatch(value) if isinstance(value, str) else None
+    if time:
+        return int(time[1]), SPANS[time[2]]
+    rows = f"rows, a whole number from {least}"
+    raise ValueError(f"allowed: {rows}, or a time such as 2y, 6m, 3w or 10d")
 
 
 def check_hold_out(value: int | str) -> None:
@@ -100,23 +106,23 @@ def check_ticker(value: str) -> None:
     Raises:
         ValueError: empty, or with characters that no exchange uses (a path, a line break).
     """
-    if not value or len(value) > 64 or any(c in "/\\\n\r\t\0" for c in value) or ".." in value:
+    unsafe = any(char in NOT_IN_TICKERS for char in value) or ".." in value
+    if not value or len(value) > LONGEST_TICKER or unsafe:
         raise ValueError("allowed: a name of 1 to 64 characters without slashes or line breaks")
 
 
 def _between(low: float, high: float, inclusive: bool) -> Callable[[float], None]:
+    """A check of numbers from low to high or, not inclusive, above low and below high."""
+    bounded = high != UNBOUNDED
+    if inclusive:
+        allowed = f"from {low:g} to {high:g}" if bounded else f"from {low:g}"
+    else:
+        allowed = f"above {low:g} and below {high:g}" if bounded else f"above {low:g}"
+
     def check(value: float) -> None:
         inside = low <= value <= high if inclusive else low < value < high
         if not inside:
-            above = f"from {low:g}" if inclusive else f"above {low:g}"
-            below = (
-                ""
-                if high == float("inf")
-                else f" to {high:g}"
-                if inclusive
-                else f" and below {high:g}"
-            )
-            raise ValueError(f"allowed: a number {above}{below}")
+            raise ValueError(f"allowed: a number {allowed}")
 
     return check
 
@@ -125,25 +131,23 @@ Date = Annotated[str, parse_date]
 Hours = Annotated[str, parse_hours]
 TimeZone = Annotated[str, check_zone]
 Ticker = Annotated[str, check_ticker]
-Rows = Annotated[int, _between(1, float("inf"), inclusive=True)]
-Count = Annotated[int, _between(0, float("inf"), inclusive=True)]
-Several = Annotated[int, _between(2, float("inf"), inclusive=True)]
+Rows = Annotated[int, _between(1, UNBOUNDED, inclusive=True)]
+Count = Annotated[int, _between(0, UNBOUNDED, inclusive=True)]
+Several = Annotated[int, _between(2, UNBOUNDED, inclusive=True)]
 Span = Annotated[int | str, parse_span]
 HoldOutSpan = Annotated[int | str, check_hold_out]
 TrainEnd = Annotated[int | str, check_train_end]
-Window = Annotated[int, _between(2, float("inf"), inclusive=True)]
+Window = Annotated[int, _between(2, UNBOUNDED, inclusive=True)]
 Share = Annotated[float, _between(0.0, 1.0, inclusive=False)]
-NotNegative = Annotated[float, _between(0.0, float("inf"), inclusive=True)]
+NotNegative = Annotated[float, _between(0.0, UNBOUNDED, inclusive=True)]
 UpToOne = Annotated[float, _between(0.0, 1.0, inclusive=True)]
-Positive = Annotated[float, _between(0.0, float("inf"), inclusive=False)]
+Positive = Annotated[float, _between(0.0, UNBOUNDED, inclusive=False)]
 Frequency = Literal["week", "month"]
-RowsOf = Literal[
-    "own", "common"
-]  # the cells of a model: its own regressors are known, or every feature of the spec
+# the cells of a model: its own regressors are known, or every feature of the spec
+RowsOf = Literal["own", "common"]
 OWN: RowsOf = "own"
 COMMON: RowsOf = "common"
 Partial = Literal["drop", "keep"]
 
-MOST_LOST = (
-    0.02  # share of the values of a column that rules may blank, where data.allow_loss does not say
-)
+# share of the values of a column that rules may blank, where data.allow_loss does not say
+MOST_LOST = 0.02

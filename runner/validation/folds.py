@@ -1,6 +1,4 @@
-"""Folds: the rows that each is fitted on, leaves out and forecasts, and spans of the calendar in
-rows.
-"""
+"""Folds: the rows that each is fitted on, leaves out and forecasts; spans of time in rows."""
 
 from __future__ import annotations
 
@@ -20,7 +18,8 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
 
 HOLD_OUT = "holdout"  # name of the fold that tests the rows held out
-NONE = np.empty(0, dtype=int)
+NONE = np.empty(0, dtype=int)  # no rows
+MONTHS_A_YEAR = 12
 
 
 class Fold(NamedTuple):
@@ -56,22 +55,21 @@ class Fold(NamedTuple):
 
     @property
     def layout(self) -> str:
-        """Its parts in the order of time, rows counted from 1: `train 1..24; purge 25..25; test
-        26..31`.
-        """
-        every: dict[str, np.ndarray] = {
+        """Its parts in the order of time, rows from 1: `train 1..24; purge 25..25; test 26..31`."""
+        rows_of: dict[str, np.ndarray] = {
             "train": self.train,
             "purge": self.purge,
             "embargo": self.embargo,
         }
         if self.path is None:
-            every["test"] = self.test
+            rows_of["test"] = self.test
         else:
-            every |= {f"test (path {k})": self.test[self.path == k] for k in np.unique(self.path)}
-        parts = sorted(
-            (start, until, what) for what, rows in every.items() for start, until in runs(rows)
-        )
-        return "; ".join(f"{what} {start + 1}..{until}" for start, until, what in parts)
+            for k in np.unique(self.path):
+                rows_of[f"test (path {k})"] = self.test[self.path == k]
+        parts = []
+        for part, rows in rows_of.items():
+            parts += [(start, until, part) for start, until in runs(rows)]
+        return "; ".join(f"{part} {start + 1}..{until}" for start, until, part in sorted(parts))
 
 
 class Gaps(NamedTuple):
@@ -97,8 +95,7 @@ class Gaps(NamedTuple):
 
 
 class UsableRows(NamedTuple):
-    """The R rows that a splitter counts, of T rows that it may use: those at which some asset has a
-    usable cell.
+    """The R rows with some usable cell, which a splitter counts, of the T rows that it may use.
 
     Attributes:
         dates: (R,) their dates.
@@ -122,8 +119,9 @@ class UsableRows(NamedTuple):
         return int(np.searchsorted(self.at, self.at[start] - purge))
 
     def near(self, parts: Sequence[tuple[int, int]], before: int, after: int) -> np.ndarray:
-        """Mask (R,) of the rows of the parts, and of those so many rows of the panel before and
-        after each.
+        """Mask (R,) of the rows of the parts and of their neighbours in the panel.
+
+        Neighbours are so many rows of the panel before and after each part.
         """
         mask = np.zeros(len(self.at), dtype=bool)
         for start, until in parts:
@@ -133,19 +131,17 @@ class UsableRows(NamedTuple):
         return mask
 
     def bridged(self, positions: np.ndarray) -> np.ndarray:
-        """Positions among the T rows of these of the R, with the unusable rows between
-        neighbours.
-        """
-        spans = [
-            np.arange(self.place[start], self.place[until - 1] + 1)
-            for start, until in runs(positions)
-        ]
+        """Positions among the T rows of these of the R, with unusable rows between neighbours."""
+        spans = []
+        for start, until in runs(positions):
+            spans.append(np.arange(self.place[start], self.place[until - 1] + 1))
         return np.concatenate(spans) if spans else NONE
 
     def located(self, fold: Fold, horizon: int) -> Fold:
         """A fold of positions among the R rows, as one of positions among the T rows."""
         test = self.bridged(fold.test)
-        near = self.near(runs(fold.test), max(horizon - 1, 0), max(horizon - 1, 0))
+        reach = max(horizon - 1, 0)
+        near = self.near(runs(fold.test), reach, reach)
         return Fold(
             name=fold.name,
             train=self.bridged(fold.train),
@@ -160,13 +156,15 @@ class UsableRows(NamedTuple):
         """Path of each bridged test row: an unusable one has that of the usable row before it."""
         path = np.zeros(len(self.place), dtype=int)
         path[fold.test] = fold.path
-        return path[np.searchsorted(self.place, test, side="right") - 1]
+        usable_before = np.searchsorted(self.place, test, side="right") - 1
+        return path[usable_before]
 
 
 def runs(rows: np.ndarray) -> list[tuple[int, int]]:
     """Start and end, one past the last, of each run of rows that follow each other."""
     cuts = np.flatnonzero(np.diff(rows) != 1) + 1
-    return [(int(part[0]), int(part[-1]) + 1) for part in np.split(rows, cuts) if len(part)]
+    parts = np.split(rows, cuts)
+    return [(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
 
 
 def carve(
@@ -178,8 +176,7 @@ def carve(
     rows: UsableRows,
     path: np.ndarray | None = None,
 ) -> Fold:
-    """The fold that tests these parts (start, end) of the R usable rows and trains on those
-    allowed.
+    """The fold that tests these parts (start, end) of the R usable rows, and trains on `allowed`.
 
     Rows of the test parts are not trained on, nor those from `held` on, which are held out, nor the
     gaps of both.
@@ -187,7 +184,8 @@ def carve(
     R = len(rows.at)
     around = [*tested, (held, R)] if held < R else tested
     free = ~rows.near(around, 0, 0)
-    free[: allowed[0]] = free[allowed[1] :] = False
+    free[: allowed[0]] = False
+    free[allowed[1] :] = False
     purge = free & rows.near(around, gaps.purge, gaps.purge)
     embargo = free & ~purge & rows.near(around, 0, gaps.purge + gaps.embargo)
     train = free & ~purge & ~embargo
@@ -211,16 +209,17 @@ def trained(fold: Fold, setting: str, rows: UsableRows) -> Fold:
     Raises:
         DataError: it has no training row.
     """
-    if not len(fold.train):
-        positions = np.searchsorted(rows.place, fold.test[np.isin(fold.test, rows.place)])
-        tests = ", ".join(rows_text(*run, rows.dates) for run in runs(positions))
-        lost = f"{fold.purged} are purged" + (
-            f", {fold.embargoed} embargoed" if fold.embargoed else ""
-        )
-        raise DataError(
-            f"validation.{setting}: fold {fold.name} tests rows {tests} and has no training row; {lost}"
-        )
-    return fold
+    if len(fold.train):
+        return fold
+    usable = fold.test[np.isin(fold.test, rows.place)]
+    positions = np.searchsorted(rows.place, usable)
+    tests = ", ".join(rows_text(start, until, rows.dates) for start, until in runs(positions))
+    lost = f"{fold.purged} are purged"
+    if fold.embargoed:
+        lost += f", {fold.embargoed} embargoed"
+    raise DataError(
+        f"validation.{setting}: fold {fold.name} tests rows {tests} and has no training row; {lost}"
+    )
 
 
 def increasing(fold: Fold, rows: int) -> Fold:
@@ -233,7 +232,8 @@ def increasing(fold: Fold, rows: int) -> Fold:
     for part in ("train", "test", "purge", "embargo"):
         positions = np.asarray(getattr(fold, part))
         inside = len(positions) == 0 or (positions.min() >= 0 and positions.max() < rows)
-        if not inside or (np.diff(positions) <= 0).any():
+        in_order = not (np.diff(positions) <= 0).any()
+        if not (inside and in_order):
             allowed = f"allowed: increasing positions from 0 to {rows - 1} of the dates given"
             raise DataError(
                 f"validation: fold {fold.name}: its {part} rows are not in order; {allowed}"
@@ -246,15 +246,15 @@ def increasing(fold: Fold, rows: int) -> Fold:
 def rows_text(start: int, until: int, dates: pd.DatetimeIndex) -> str:
     """Rows counted from 1, with the dates of those that there are."""
     known = dates[start:until]
-    return f"{start + 1}..{until}" + (f" ({span(known)})" if len(known) else "")
+    text = f"{start + 1}..{until}"
+    return f"{text} ({span(known)})" if len(known) else text
 
 
 def ahead(dates: pd.DatetimeIndex, start: int, length: int | str, times: int = 1) -> int:
-    """Position of the first row at or after row `start` plus so many times the length; past the end
-    where none is.
+    """Position of the first row at or after row `start` plus so many times the length.
 
-    Years and months of a calendar with at most one row in a month are counted in months, whatever
-    the day.
+    Past the end where there is no such row. Years and months of a calendar with at most one row in
+    a month are counted in months, whatever the day.
     """
     n, unit = parse_span(length)
     if unit == "rows":
@@ -266,10 +266,10 @@ def ahead(dates: pd.DatetimeIndex, start: int, length: int | str, times: int = 1
 
 
 def behind(dates: pd.DatetimeIndex, until: int, length: int | str) -> int:
-    """Position of the first row of the last `length` before row `until`, below 0 where there are
-    fewer rows.
+    """Position of the first row of the last `length` before row `until`.
 
-    Of a time, they are the rows after the date of the last of them less that time.
+    Of a time, they are the rows after the date of the last of them less that time. Below 0 where
+    there are fewer rows.
     """
     n, unit = parse_span(length, 0)
     if unit == "rows" or until <= 0:
@@ -283,17 +283,22 @@ def _moved(dates: pd.DatetimeIndex, at: int, n: int, unit: str) -> tuple[Any, An
     import pandas as pd
 
     months = dates.to_period("M").asi8
-    if unit in ("months", "years") and (np.diff(months) > 0).all():
-        return months, months[at] + n * (12 if unit == "years" else 1)
-    clock = dates.as_unit("us")  # nanoseconds end in the year 2262
+    one_a_month = (np.diff(months) > 0).all()
+    if unit in ("months", "years") and one_a_month:
+        months_each = MONTHS_A_YEAR if unit == "years" else 1
+        return months, months[at] + n * months_each
+    # in microseconds, for nanoseconds end in the year 2262
+    clock = dates.as_unit("us")
     return clock, clock[at] + pd.DateOffset(**{unit: n})
 
 
 def steps(dates: pd.DatetimeIndex, start: int, end: int, length: int | str) -> Iterator[int]:
-    """Positions from `start` on, a length apart, before `end`; lengths of time without a row have
-    none.
+    """Positions from `start` on, a length apart, before `end`.
+
+    A length of time without a row has none.
     """
-    at, times = start, 0
+    at = start
+    times = 0
     while at < end:
         yield at
         before = at

@@ -11,21 +11,21 @@ from runner.numerics.variation import COMPUTED, flat
 
 # dates below which neither test is made; nor where the dates are not more than twice the horizon
 FEWEST = 10
+NAN = float("nan")
 
 
 class Comparison(NamedTuple):
-    """A statistic above zero where the forecast is better, and its p-value; NaN where there is no
-    test.
+    """A test statistic, above zero where the forecast is better, and its p-value.
+
+    Both are NaN where there is no test.
     """
 
-    stat: float = float("nan")
-    p_value: float = float("nan")
+    stat: float = NAN
+    p_value: float = NAN
 
 
 def squared_error_gains(y: np.ndarray, forecast: np.ndarray, baseline: np.ndarray) -> np.ndarray:
-    """(y - baseline)^2 - (y - forecast)^2, written so that it is zero where both forecasts are the
-    same.
-    """
+    """(y - baseline)^2 - (y - forecast)^2, written so that it is zero where both are the same."""
     return np.asarray((forecast - baseline) * (2.0 * y - forecast - baseline))
 
 
@@ -46,10 +46,12 @@ def diebold_mariano(gains: np.ndarray, horizon: int) -> Comparison:
     ratio = _ratio(gains, horizon)
     if np.isnan(ratio):
         return Comparison()
-    n, h = len(gains), max(horizon, 1)
+    n = len(gains)
+    h = max(horizon, 1)
     small_sample = np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
     stat = float(small_sample * ratio)
-    return Comparison(stat, float(2.0 * stdtr(max(len(gains) - 1, 1), -abs(stat))))
+    degrees = max(n - 1, 1)
+    return Comparison(stat, float(2.0 * stdtr(degrees, -abs(stat))))
 
 
 def clark_west(adjusted: np.ndarray, horizon: int) -> Comparison:
@@ -75,22 +77,22 @@ def clark_west(adjusted: np.ndarray, horizon: int) -> Comparison:
 
 
 def _ratio(d: np.ndarray, horizon: int) -> float:
-    """Mean of d (n,) over its standard error (ddof 0); NaN where there are too few rows or none
-    differs.
+    """Mean of d (n,) over its standard error (ddof 0).
 
-    Autocovariances of lags up to horizon - 1 have weight one, as in all three papers: overlap makes
-    a moving average of that order. Where that gives no positive variance, Bartlett weights (Harvey,
-    Leybourne and Whitehouse 2017).
+    NaN where there are too few rows or none differs. Autocovariances of lags up to horizon - 1 have
+    weight one, as in all three papers: overlap makes a moving average of that order. Where that
+    gives no positive variance, Bartlett weights (Harvey, Leybourne and Whitehouse 2017).
     """
-    n, h = len(d), max(horizon, 1)
+    n = len(d)
+    h = max(horizon, 1)
     if n < FEWEST or n <= 2 * h:
-        return float("nan")
-    mean = d.mean()
-    away = d - mean
-    own = away @ away
+        return NAN
     if flat(d, relative=COMPUTED):
-        return float("nan")
-    variance = own + 2.0 * sum(away[lag:] @ away[:-lag] for lag in range(1, h))
+        return NAN
+    mean = d.mean()
+    centred = d - mean
+    autocovariances = sum(centred[lag:] @ centred[:-lag] for lag in range(1, h))
+    variance = centred @ centred + 2.0 * autocovariances
     if variance <= 0.0:
-        variance = long_run(away[:, None], h - 1)[0, 0]
+        variance = long_run(centred[:, None], h - 1)[0, 0]
     return float(mean * n / np.sqrt(variance))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -62,22 +62,18 @@ class Sample:
     @cached_property
     def ic(self) -> Average:
         """Correlation of forecast and target over the assets of a date, averaged over dates."""
-        return average(correlations(self.forecast, self.y, self.date, self.dates), self.horizon)
+        by_date = correlations(self.forecast, self.y, self.date, self.dates)
+        return average(by_date, self.horizon)
 
     @cached_property
     def rank_ic(self) -> Average:
-        """Spearman's correlation of forecast and target over the assets of a date, averaged over
-        dates.
-        """
-        return average(
-            rank_correlations(self.forecast, self.y, self.date, self.dates), self.horizon
-        )
+        """Spearman's correlation of forecast and target over assets, averaged over dates."""
+        by_date = rank_correlations(self.forecast, self.y, self.date, self.dates)
+        return average(by_date, self.horizon)
 
     @cached_property
     def gains(self) -> np.ndarray:
-        """By how much the squared error of the benchmark is larger, mean of each date: dates are
-        the observations.
-        """
+        """Squared error of the benchmark less that of the forecast, mean of each date (dates,)."""
         return self._by_date(squared_error_gains(self.y, self.forecast, self.benchmark))
 
     @cached_property
@@ -86,13 +82,14 @@ class Sample:
 
     @cached_property
     def cw(self) -> Comparison:
-        return clark_west(
-            self.gains + self._by_date((self.forecast - self.benchmark) ** 2), self.horizon
-        )
+        noise = self._by_date((self.forecast - self.benchmark) ** 2)
+        return clark_west(self.gains + noise, self.horizon)
 
     def _by_date(self, values: np.ndarray) -> np.ndarray:
+        """Mean of the values (n,) over the rows of each date that has rows."""
         rows = np.bincount(self.date, minlength=self.dates)
-        return sums(values, self.date, self.dates)[rows > 0] / rows[rows > 0]
+        has_rows = rows > 0
+        return sums(values, self.date, self.dates)[has_rows] / rows[has_rows]
 
 
 def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | float) -> float:
@@ -101,16 +98,21 @@ def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | fl
     NaN where y is its benchmark but for rounding: there is nothing to explain.
     """
     total = np.sum((y - benchmark) ** 2)
-    left, size = np.sqrt(total / len(y)), np.sqrt(np.mean(y**2))
-    if rounding_alone(left, size, COMPUTED, lambda: of_quotients(y).all()):
+    left = np.sqrt(total / len(y))
+    size = np.sqrt(np.mean(y**2))
+
+    def made_of_quotients() -> bool:
+        return bool(of_quotients(y).all())
+
+    if rounding_alone(left, size, COMPUTED, made_of_quotients):
         return float("nan")
     return float(1.0 - np.sum((y - prediction) ** 2) / total)
 
 
 def rmse(y: np.ndarray, prediction: np.ndarray) -> float:
     """Root of the mean squared error, in units of the target."""
-    missed = y - prediction
-    return float(np.sqrt(missed @ missed / len(y)))
+    error = y - prediction
+    return float(np.sqrt(error @ error / len(y)))
 
 
 def mae(y: np.ndarray, prediction: np.ndarray) -> float:
@@ -124,7 +126,9 @@ def mape(y: np.ndarray, prediction: np.ndarray) -> float:
     Near zero the share has no bound, and a target of both signs is near zero: of a return this says
     nothing.
     """
-    return float(np.mean(np.abs(y - prediction) / y)) if (y > 0.0).all() else float("nan")
+    if not (y > 0.0).all():
+        return float("nan")
+    return float(np.mean(np.abs(y - prediction) / y))
 
 
 def qlike(y: np.ndarray, prediction: np.ndarray) -> float:
@@ -140,25 +144,33 @@ def qlike(y: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def hit_rate(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Share of rows in which the prediction has the sign of the target; NaN where there is no
-    prediction, and for a target of 0 and 1, whose sign says nothing."""
-    if np.isnan(prediction).any() or (y.any() and np.isin(y, (0.0, 1.0)).all()):
+    """Share of rows in which the prediction has the sign of the target.
+
+    NaN where a prediction is missing, and for a target of 0 and 1, whose sign says nothing.
+    """
+    if np.isnan(prediction).any():
+        return float("nan")
+    binary = y.any() and np.isin(y, (0.0, 1.0)).all()
+    if binary:
         return float("nan")
     return float(np.mean(np.sign(y) == np.sign(prediction)))
 
 
 def correlation(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Pearson's correlation over all rows together; NaN with fewer than three rows, or where one
-    side is constant.
+    """Pearson's correlation over all rows together.
+
+    NaN with fewer than three rows, or where one side is constant.
     """
     if len(y) < FEWEST:
         return float("nan")
     if flat(y, relative=COMPUTED) or flat(prediction, relative=COMPUTED):
         return float("nan")
-    a, b = (values - values[0] for values in (y, prediction))
+    a = y - y[0]
+    b = prediction - prediction[0]
     a -= a.mean()
     b -= b.mean()
-    return float(np.clip(a @ b / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
+    r = a @ b / np.sqrt((a @ a) * (b @ b))
+    return float(np.clip(r, -1.0, 1.0))
 
 
 def of(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Sample], float]:
@@ -226,7 +238,8 @@ OF_ONE_PATH = [
     "rank_ic_p_value",
     *TESTS,
 ]
-OF_NESTED = ["cw_stat", "cw_p_value"]  # only where the model contains the benchmark
+# only where the model contains the benchmark
+OF_NESTED = ["cw_stat", "cw_p_value"]
 COLUMNS = ["scope", "unit", "n_obs", *SCORES, *TESTS, "cw_reason"]
 # Compared between runs: the pooled row as oos/<name>, that of a hold-out beside other folds as
 # holdout/<name>.
@@ -240,8 +253,6 @@ LOGGED = [
     "mae",
     "mae_naive",
     "hit_rate",
-]
-LOGGED += [
     "hit_rate_naive",
     "qlike",
     "qlike_naive",
@@ -277,89 +288,99 @@ def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> 
         return pd.DataFrame(columns=COLUMNS)
     paths = _paths(open_rows(predictions))
     tables = [pd.DataFrame(_units(part, horizon)) for part in paths.values()]
-    several, table = len(tables) > 1, _mean_over_paths(tables)
-    of_paths = [
-        table.iloc[-1:].assign(scope="path", unit=name)
-        for name, table in zip(paths, tables, strict=True)
-    ]
-    folds = (
-        predictions.groupby("fold", sort=False, observed=True)
-        if predictions["fold"].nunique() > 1
-        else []
-    )
-    of_folds = [
-        row_of("fold", str(name), part, horizon, tests=name == HOLD_OUT) for name, part in folds
-    ]
-    parts = [
-        table.iloc[:-1],
-        pd.DataFrame(of_folds),
-        *(of_paths if several else []),
-        table.iloc[-1:],
-    ]
-    scores = pd.concat([part for part in parts if len(part)], ignore_index=True).reindex(
-        columns=COLUMNS
-    )
+    table = _mean_over_paths(tables)
+    pooled = table.iloc[-1:]
+    parts = [table.iloc[:-1], pd.DataFrame(_of_folds(predictions, horizon))]
+    if len(tables) > 1:
+        parts += _of_paths(paths, tables)
+    parts.append(pooled)
+    filled = [part for part in parts if len(part)]
+    scores = pd.concat(filled, ignore_index=True).reindex(columns=COLUMNS)
     if not_nested:
         scores[OF_NESTED] = np.nan
     return scores.assign(cw_reason=not_nested)
 
 
+def _of_folds(predictions: pd.DataFrame, horizon: int) -> list[dict[str, object]]:
+    """The scores of each of several folds; those of the hold-out with tests."""
+    if predictions["fold"].nunique() < 2:
+        return []
+    rows = []
+    for name, part in predictions.groupby("fold", sort=False, observed=True):
+        rows.append(row_of("fold", str(name), part, horizon, tests=name == HOLD_OUT))
+    return rows
+
+
+def _of_paths(paths: Mapping[str, pd.DataFrame], tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The pooled scores of each path, a table of one row each."""
+    rows = []
+    for name, table in zip(paths, tables, strict=True):
+        pooled = table.iloc[-1:]
+        rows.append(pooled.assign(scope="path", unit=name))
+    return rows
+
+
 def train_means(panel: Panel, train: np.ndarray) -> np.ndarray:
-    """The benchmark (N,): mean of each asset over its training rows, or of all assets where it has
-    none.
-    """
-    use = panel.valid[train]
-    y, n = np.where(use, panel.scored[train], 0.0), use.sum(axis=0)
-    return np.where(n > 0, y.sum(axis=0) / np.maximum(n, 1), y.sum() / max(n.sum(), 1))
+    """The benchmark (N,): mean of each asset over its training rows, of all assets without any."""
+    valid = panel.valid[train]
+    y = np.where(valid, panel.scored[train], 0.0)
+    n = valid.sum(axis=0)
+    of_asset = y.sum(axis=0) / np.maximum(n, 1)
+    of_all = y.sum() / max(n.sum(), 1)
+    return np.where(n > 0, of_asset, of_all)
 
 
 def open_rows(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The rows to judge a model by: all but those of a locked hold-out, unless there is nothing
-    else.
-    """
+    """The rows to judge a model by: without a locked hold-out, unless there is nothing else."""
     locked = predictions["fold"] == HOLD_OUT
-    return predictions if locked.all() or not locked.any() else predictions[~locked]
+    if locked.all() or not locked.any():
+        return predictions
+    return predictions[~locked]
 
 
 def row_of(
     scope: str, unit: str, part: pd.DataFrame, horizon: int = 0, tests: bool = True
 ) -> dict[str, object]:
     """The scores of these predictions as a row, means over the paths where there are several."""
-    rows = [
-        pd.DataFrame([_row(scope, unit, sample_of(one, horizon), tests)])
-        for one in _paths(part).values()
-    ]
-    return _mean_over_paths(rows).iloc[0].to_dict()
+    tables = []
+    for predictions in _paths(part).values():
+        sample = sample_of(predictions, horizon)
+        tables.append(pd.DataFrame([_row(scope, unit, sample, tests)]))
+    return _mean_over_paths(tables).iloc[0].to_dict()
 
 
 def sample_of(part: pd.DataFrame, horizon: int = 0) -> Sample:
-    y, forecast, benchmark = (
-        part[name].to_numpy(dtype=float) for name in ("y", "prediction", "benchmark")
+    """The predictions in this table as a sample."""
+    return Sample(
+        y=part["y"].to_numpy(dtype=float),
+        forecast=part["prediction"].to_numpy(dtype=float),
+        benchmark=part["benchmark"].to_numpy(dtype=float),
+        date=pd.factorize(part["date"], sort=True)[0],
+        horizon=horizon,
     )
-    return Sample(y, forecast, benchmark, pd.factorize(part["date"], sort=True)[0], horizon)
 
 
 def logged(scores: pd.DataFrame) -> dict[str, float]:
-    """The numbers by which runs are compared: oos/<name>, and holdout/<name> of a hold-out beside
-    other folds.
+    """The numbers by which runs are compared.
+
+    They are oos/<name>, and holdout/<name> of a hold-out beside other folds.
     """
-    parts = (
-        ("oos", LOGGED, scores["scope"] == "pooled"),
-        ("holdout", LOGGED_HOLD_OUT, (scores["scope"] == "fold") & (scores["unit"] == HOLD_OUT)),
-    )
-    return {
-        f"{prefix}/{name}": float(scores[name].iloc[at])
-        for prefix, names, rows in parts
-        for at in np.flatnonzero(rows)
-        for name in names
-    }
+    pooled = scores["scope"] == "pooled"
+    hold_out = (scores["scope"] == "fold") & (scores["unit"] == HOLD_OUT)
+    metrics: dict[str, float] = {}
+    for prefix, names, rows in (("oos", LOGGED, pooled), ("holdout", LOGGED_HOLD_OUT, hold_out)):
+        for position in np.flatnonzero(rows):
+            row = scores.iloc[position]
+            metrics |= {f"{prefix}/{name}": float(row[name]) for name in names}
+    return metrics
 
 
 def _paths(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The predictions of each path by its name; all of them where there are no paths."""
     if "path" not in predictions or predictions["path"].nunique() < 2:
         return {"1": predictions}
-    return {str(name): part for name, part in predictions.groupby("path", sort=True, observed=True)}
+    by_path = predictions.groupby("path", sort=True, observed=True)
+    return {str(name): part for name, part in by_path}
 
 
 def _units(part: pd.DataFrame, horizon: int) -> Iterator[dict[str, object]]:
@@ -367,27 +388,40 @@ def _units(part: pd.DataFrame, horizon: int) -> Iterator[dict[str, object]]:
     whole = sample_of(part, horizon)
     codes, names = pd.factorize(part["asset"])
     order = np.argsort(codes, kind="stable")
-    for name, at in zip(names, np.split(order, np.cumsum(np.bincount(codes))[:-1]), strict=True):
-        own = Sample(whole.y[at], whole.forecast[at], whole.benchmark[at], whole.date[at], horizon)
-        yield _row("asset", str(name), own)
+    ends = np.cumsum(np.bincount(codes))
+    of_assets = np.split(order, ends[:-1])
+    for name, rows in zip(names, of_assets, strict=True):
+        sample = Sample(
+            y=whole.y[rows],
+            forecast=whole.forecast[rows],
+            benchmark=whole.benchmark[rows],
+            date=whole.date[rows],
+            horizon=horizon,
+        )
+        yield _row("asset", str(name), sample)
     yield _row("pooled", "all", whole)
 
 
 def _row(scope: str, unit: str, sample: Sample, tests: bool = True) -> dict[str, object]:
+    """The scores of a sample, and the tests where they are asked for."""
+    row: dict[str, object] = {"scope": scope, "unit": unit, "n_obs": len(sample.y)}
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = {name: function(sample) for name, function in SCORES.items()}
-        values |= {name: function(sample) for name, function in TESTS.items()} if tests else {}
-    return {"scope": scope, "unit": unit, "n_obs": len(sample.y)} | values
+        for name, function in SCORES.items():
+            row[name] = function(sample)
+        if tests:
+            for name, function in TESTS.items():
+                row[name] = function(sample)
+    return row
 
 
 def _mean_over_paths(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Scores averaged over the tables of the paths, rows added; what has no meaning for several
-    paths is left out.
+    """Scores averaged over the tables of the paths; `n_obs` is the rows of all of them.
 
-    A score that some path does not have has no mean.
+    A score that some path does not have has no mean, and tests of one path have none.
     """
     if len(tables) == 1:
         return tables[0]
     groups = pd.concat(tables).groupby(["scope", "unit"], sort=False)
-    found = groups[list(SCORES)].mean(skipna=False).assign(**dict.fromkeys(OF_ONE_PATH, np.nan))
-    return found.assign(n_obs=groups["n_obs"].sum()).reset_index()
+    means = groups[list(SCORES)].mean(skipna=False)
+    means = means.assign(**dict.fromkeys(OF_ONE_PATH, np.nan))
+    return means.assign(n_obs=groups["n_obs"].sum()).reset_index()

@@ -34,7 +34,7 @@ from runner.validation.folds import (
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_SPLITS = 2_500
+MOST_SPLITS = 2_500  # of combinatorial cross-validation
 Purge = Count | Literal["known", "strict"]
 
 
@@ -48,9 +48,7 @@ class Splitter(Protocol):
 
 
 class Scheme:
-    """A splitter that purges by rows of the panel, wherever unusable ones lie between those that
-    it counts.
-    """
+    """A splitter that purges by rows of the panel, across unusable rows between usable ones."""
 
     def split(self, dates: pd.DatetimeIndex, horizon: int) -> list[Fold]:
         """Folds where every row is usable, as in `split_rows`."""
@@ -68,8 +66,7 @@ def split_usable(
     horizon: int,
     at: np.ndarray | None = None,
 ) -> list[Fold]:
-    """The folds of any splitter on the rows that hold a usable cell, as positions among all T rows
-    given.
+    """The folds of any splitter on the rows with a usable cell, as positions among all T rows.
 
     A splitter of a user's own is given the dates of the usable rows. What it leaves out between two
     parts is then as many usable rows, so as many rows of the panel or more.
@@ -83,7 +80,8 @@ def split_usable(
         DataError: what the splitter says of its settings; positions that there are not.
     """
     place = np.flatnonzero(usable)
-    rows = UsableRows(dates[place], place, place if at is None else at[place])
+    in_panel = place if at is None else at[place]
+    rows = UsableRows(dates[place], place, in_panel)
     if isinstance(splitter, Scheme):
         return splitter.split_rows(rows, horizon)
     folds = splitter.split(rows.dates, horizon)
@@ -133,14 +131,10 @@ class HoldOut(Scheme):
         Raises:
             DataError: no training row or no test row is left.
         """
-        dates, R = rows.dates, len(rows.dates)
-        end = _end(dates, self.holdout)
+        R = len(rows.dates)
+        end = _end(rows.dates, self.holdout)
         gaps = Gaps.of(self.purge, horizon)
-        start = (
-            behind(dates, end, self.rows)
-            if self.rows
-            else int(up_to(dates, str(self.train_end)).sum())
-        )
+        start = self._start(rows.dates, end)
         if start >= end:
             raise DataError(self._refused("test", rows, gaps))
         if start <= 0 or rows.before(start, gaps.purge) == 0:
@@ -150,18 +144,24 @@ class HoldOut(Scheme):
         first = carve("1", [(start, end)], (0, start), gaps, end, rows)
         return [first, carve(HOLD_OUT, [(end, R)], (0, end), gaps, end, rows)]
 
+    def _start(self, dates: pd.DatetimeIndex, end: int) -> int:
+        """The first test row, which may not be there."""
+        if self.rows:
+            return behind(dates, end, self.rows)
+        return int(up_to(dates, str(self.train_end)).sum())
+
     def _refused(self, part: str, rows: UsableRows, gaps: Gaps) -> str:
         """Which part has no row, and why."""
         given = f"rows: {self.rows}" if self.rows else f"train_end: {self.train_end}"
+        run = f"rows run {span(rows.dates)}, {gaps.purge} are purged"
         there_are = f"; there are {len(rows.dates)}" if self.rows else ""
-        runs = f"rows run {span(rows.dates)}, {gaps.purge} are purged{there_are}{_held_text(self.holdout)}"
-        return f"validation.{given} leaves no {part} row; {runs}"
+        held = _held_text(self.holdout)
+        return f"validation.{given} leaves no {part} row; {run}{there_are}{held}"
 
 
 @dataclass(frozen=True)
 class WalkForward(Scheme):
-    """Train on the rows before a test part, forecast it, and go on to the next: what could have
-    been done in time.
+    """Train on the rows before a test part, forecast it and go on to the next, as time would allow.
 
     Trained on: all rows before the test part (expanding), or the last `window` of them (rolling),
     less the purge. Left out: the last rows before the test part, whose target is not known yet at
@@ -194,18 +194,22 @@ class WalkForward(Scheme):
     purge: Purge = "known"
 
     def __post_init__(self) -> None:
-        ends, found = self.train_ends, []
+        ends = self.train_ends
+        mistakes = []
         if (self.first is None) == (ends is None):
             given = f"{self.first} given with train_ends={ends}"
-            found.append(f"first: {given}; allowed: exactly one of the two, the other null")
-        rows = [one for one in ends or [] if isinstance(one, int)]
+            mistakes.append(f"first: {given}; allowed: exactly one of the two, the other null")
+        if ends is not None and not self._far_enough_apart(ends):
+            allowed = f"one or more, each at least test={self.test} after the last"
+            mistakes.append(f"train_ends: given {ends}; allowed: {allowed}")
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+
+    def _far_enough_apart(self, ends: list[int | str]) -> bool:
+        """Whether there are ends, and those given in rows are at least a test part apart."""
+        rows = [end for end in ends if isinstance(end, int)]
         least = self.test if isinstance(self.test, int) else 1
-        if ends is not None and (not ends or min(np.diff(rows), default=least) < least):
-            found.append(
-                f"train_ends: given {ends}; allowed: one or more, each at least test={self.test} after the last"
-            )
-        if found:
-            raise ValueError("\n".join(found))
+        return bool(ends) and min(np.diff(rows), default=least) >= least
 
     def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
         """Folds named 1, 2, ... and holdout.
@@ -214,22 +218,26 @@ class WalkForward(Scheme):
             DataError: a fold that would test rows of the hold-out, or rows that there are not, or
                 that has no training row left.
         """
-        dates, R = rows.dates, len(rows.dates)
+        dates = rows.dates
+        R = len(dates)
         end = max(behind(dates, R, self.holdout), 0)
         parts = self._placed(dates, end) if self.train_ends else self._following(dates, end)
         if not parts:
             held = _held_text(self.holdout, ", of which")
             there_are = f"there are {R} rows, {span(dates)}{held}"
             raise DataError(f"validation.first: {self.first} leaves no test row; {there_are}")
-        named = [(str(k), *part) for k, part in enumerate(parts, 1)]
-        if end < R:
-            named.append((HOLD_OUT, end, R))
         gaps = Gaps.of(self.purge, horizon)
-        return [self._fold(*part, rows, gaps, end) for part in named]
+        folds = []
+        for k, (start, until) in enumerate(parts, 1):
+            folds.append(self._fold(str(k), start, until, rows, gaps, end))
+        if end < R:
+            folds.append(self._fold(HOLD_OUT, end, R, rows, gaps, end))
+        return folds
 
     def _following(self, dates: pd.DatetimeIndex, end: int) -> list[tuple[int, int]]:
         """Start and end of each test part from `first` to the hold-out."""
-        starts = list(steps(dates, ahead(dates, 0, self.first or 0), end, self.test))
+        first = ahead(dates, 0, self.first or 0)
+        starts = steps(dates, first, end, self.test)
         return list(pairwise([*starts, end]))
 
     def _placed(self, dates: pd.DatetimeIndex, end: int) -> list[tuple[int, int]]:
@@ -254,19 +262,22 @@ class WalkForward(Scheme):
         end: int,
     ) -> str:
         """Which of the rows of a test part may not be tested, and why."""
-        T, most = len(dates), behind(dates, end, self.test)
-        at = f" ({dates[start - 1]:%Y-%m-%d})" if isinstance(given, int) and 0 < start <= T else ""
+        T = len(dates)
+        most = behind(dates, end, self.test)
+        of_a_row = isinstance(given, int) and 0 < start <= T
+        at = f" ({dates[start - 1]:%Y-%m-%d})" if of_a_row else ""
         tests = f"validation.train_ends: {given}{at} tests rows {rows_text(start, until, dates)}"
         if start < before:
-            return f"{tests}, but the test part before it ends at row {before}; allowed: {before} or later"
-        tests += (
-            f", but there are {T} rows, {span(dates)}"
-            if until > T
-            else self._overlap(start, until, dates, end)
-        )
-        return tests + (f"; allowed: up to {most}" if most > 0 else "")
+            ends = f"but the test part before it ends at row {before}"
+            return f"{tests}, {ends}; allowed: {before} or later"
+        if until > T:
+            tests += f", but there are {T} rows, {span(dates)}"
+        else:
+            tests += self._overlap(start, until, dates, end)
+        return f"{tests}; allowed: up to {most}" if most > 0 else tests
 
     def _overlap(self, start: int, until: int, dates: pd.DatetimeIndex, end: int) -> str:
+        """Which rows of the test part are in the hold-out."""
         shared = rows_text(max(start, end), until, dates)
         held = f"the hold-out is rows {rows_text(end, len(dates), dates)}"
         return f", but {held}: they overlap in rows {shared}"
@@ -274,20 +285,22 @@ class WalkForward(Scheme):
     def _fold(
         self, name: str, start: int, until: int, rows: UsableRows, gaps: Gaps, end: int
     ) -> Fold:
-        """The fold that tests rows start to until, trained on all rows before the purge or the
-        window of them.
+        """The fold that tests rows start to until, trained on the rows before the purge.
+
+        With a window, on the last rows of these.
         """
-        low = 0
+        first = 0
         if self.window:
-            low = max(behind(rows.dates, rows.before(start, gaps.purge), self.window), 0)
-        fold = carve(name, [(start, until)], (low, start), gaps, end, rows)
-        return trained(fold, "first" if self.first else "train_ends", rows)
+            known = rows.before(start, gaps.purge)
+            first = max(behind(rows.dates, known, self.window), 0)
+        fold = carve(name, [(start, until)], (first, start), gaps, end, rows)
+        setting = "first" if self.first else "train_ends"
+        return trained(fold, setting, rows)
 
 
 @dataclass(frozen=True)
 class KFold(Scheme):
-    """Cut the rows into parts that follow each other, forecast each one, train on the rows on both
-    its sides.
+    """Cut the rows into parts, forecast each, and train on the rows on both its sides.
 
     Trained on: the rows before the test part and those after it, less purge and embargo. Training
     on what came later is no forecast that anyone could have made: it uses every row to test, and
@@ -320,11 +333,11 @@ class KFold(Scheme):
         parts = _parts(rows.dates, self.folds, self.holdout, "folds")
         gaps = Gaps.of(self.purge, horizon, self.embargo)
         end = parts[-1][1]
-        found = [
-            carve(str(k), [part], (0, end), gaps, end, rows) for k, part in enumerate(parts, 1)
-        ]
-        found += _held_out(end, gaps, rows)
-        return [trained(fold, "folds", rows) for fold in found]
+        folds = []
+        for k, part in enumerate(parts, 1):
+            folds.append(carve(str(k), [part], (0, end), gaps, end, rows))
+        folds += _held_out(end, gaps, rows)
+        return [trained(fold, "folds", rows) for fold in folds]
 
 
 @dataclass(frozen=True)
@@ -354,7 +367,8 @@ class Combinatorial(Scheme):
         given = f"test_groups: given {self.test_groups} with groups={self.groups}"
         if self.test_groups >= self.groups:
             raise ValueError(f"{given}; allowed: less than groups")
-        if (splits := comb(self.groups, self.test_groups)) > MOST_SPLITS:
+        splits = comb(self.groups, self.test_groups)
+        if splits > MOST_SPLITS:
             raise ValueError(f"{given}, {splits:,} splits; allowed: up to {MOST_SPLITS:,} splits")
 
     def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
@@ -365,15 +379,18 @@ class Combinatorial(Scheme):
         """
         parts = _parts(rows.dates, self.groups, self.holdout, "groups")
         gaps = Gaps.of(self.purge, horizon, self.embargo)
-        end, found = parts[-1][1], []
-        times = np.zeros(self.groups, dtype=int)
+        end = parts[-1][1]
+        folds = []
+        times_tested = np.zeros(self.groups, dtype=int)
         for k, chosen in enumerate(combinations(range(self.groups), self.test_groups), 1):
-            times[list(chosen)] += 1
-            tested = [parts[g] for g in chosen]
-            path = np.repeat(times[list(chosen)], [until - start for start, until in tested])
-            found.append(carve(str(k), tested, (0, end), gaps, end, rows, path))
-        found += _held_out(end, gaps, rows)
-        return [trained(fold, "groups", rows) for fold in found]
+            groups = list(chosen)
+            times_tested[groups] += 1
+            tested = [parts[group] for group in groups]
+            lengths = [until - start for start, until in tested]
+            path = np.repeat(times_tested[groups], lengths)
+            folds.append(carve(str(k), tested, (0, end), gaps, end, rows, path))
+        folds += _held_out(end, gaps, rows)
+        return [trained(fold, "groups", rows) for fold in folds]
 
 
 def _end(dates: pd.DatetimeIndex, holdout: int | str) -> int:
@@ -390,13 +407,18 @@ def _end(dates: pd.DatetimeIndex, holdout: int | str) -> int:
 
 
 def _held_text(holdout: int | str, joined: str = ";") -> str:
-    return f"{joined} the last {holdout} are the hold-out" if holdout else ""
+    """What a sentence on the rows adds where there is a hold-out."""
+    if not holdout:
+        return ""
+    return f"{joined} the last {holdout} are the hold-out"
 
 
 def _held_out(end: int, gaps: Gaps, rows: UsableRows) -> list[Fold]:
     """The fold that tests the rows from `end` on, none where there are none."""
     R = len(rows.dates)
-    return [carve(HOLD_OUT, [(end, R)], (0, end), gaps, end, rows)] if end < R else []
+    if end >= R:
+        return []
+    return [carve(HOLD_OUT, [(end, R)], (0, end), gaps, end, rows)]
 
 
 def _parts(
@@ -413,5 +435,6 @@ def _parts(
         raise DataError(
             f"validation.{setting}: {n} parts of fewer rows; {rows}; allowed: up to {end}"
         )
-    edges = [0, *np.cumsum([len(part) for part in np.array_split(np.arange(end), n)]).tolist()]
+    lengths = [len(part) for part in np.array_split(np.arange(end), n)]
+    edges = [0, *np.cumsum(lengths).tolist()]
     return list(pairwise(edges))

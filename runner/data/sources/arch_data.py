@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from runner.data.calendar import up_to
 from runner.errors import DataError, unknown
 from runner.schema.settings import Date, Ticker, parse_date
@@ -52,70 +54,78 @@ class ArchData:
 
         from runner.data.market import Dropped, Market
 
-        chosen = self._chosen()
-        owners = [self.market] if self.market else chosen
-        prices = {
-            name: _shipped(name) for name in dict.fromkeys([*chosen, *owners, *self.macro.values()])
-        }
-        calendar = pd.concat([prices[name] for name in owners], axis=1).sort_index().index
-        frame = pd.DataFrame(
-            {name: one.reindex(calendar) for name, one in prices.items()}
-        ).rename_axis("date")
-        outside = sum(self._outside(one.index, calendar) for one in prices.values())
-        dropped = Dropped(
-            "source row", f"date on which {self.market or 'the assets'} did not trade", outside
-        )
+        assets = self._chosen()
+        owners = [self.market] if self.market else assets
+        names = dict.fromkeys([*assets, *owners, *self.macro.values()])
+        prices = {name: _shipped(name) for name in names}
+        of_owners = pd.concat([prices[name] for name in owners], axis=1)
+        calendar = of_owners.sort_index().index
+        on_calendar = {name: series.reindex(calendar) for name, series in prices.items()}
+        frame = pd.DataFrame(on_calendar).rename_axis("date")
+        macro = {name: frame[ticker] for name, ticker in self.macro.items()}
+        dropped = []
+        outside = sum(self._outside(series.index, calendar) for series in prices.values())
+        if outside:
+            owner = self.market or "the assets"
+            reason = f"date on which {owner} did not trade"
+            dropped.append(Dropped("source row", reason, outside))
         market = Market(
-            _source(prices),
-            {"close": frame[chosen]},
-            pd.DataFrame(
-                {name: frame[ticker] for name, ticker in self.macro.items()}, index=frame.index
-            ),
-            frame[self.market] if self.market else None,
-            dropped=(dropped,) if outside else (),
+            source=_source(prices),
+            fields={"close": frame[assets]},
+            series=pd.DataFrame(macro, index=frame.index),
+            market_close=frame[self.market] if self.market else None,
+            dropped=tuple(dropped),
         )
         return market.between(self.start, self.end)
 
     def _chosen(self) -> list[str]:
+        """The modelled assets, checked with the market asset and the macro series."""
         from runner.data.market import choose_assets
 
         named = {"data.market": self.market} if self.market else {}
-        named |= {f"data.macro.{name}": ticker for name, ticker in self.macro.items()}
-        wrong = [
-            f"{where}: {unknown(name, FILES)}" for where, name in named.items() if name not in FILES
-        ]
+        for name, ticker in self.macro.items():
+            named[f"data.macro.{name}"] = ticker
+        wrong = {where: name for where, name in named.items() if name not in FILES}
+        mistakes = [f"{where}: {unknown(name, FILES)}" for where, name in wrong.items()]
         try:
             chosen = list(INDICES) if self.assets is None else choose_assets(self.assets, FILES)
         except DataError as error:
-            raise DataError([*wrong, *error.mistakes]) from error
-        if wrong:
-            raise DataError(wrong)
+            raise DataError([*mistakes, *error.mistakes]) from error
+        if mistakes:
+            raise DataError(mistakes)
         return chosen
 
     def _outside(self, dates: pd.DatetimeIndex, calendar: pd.Index) -> int:
         """Rows from start to end that are not on the calendar."""
         apart = dates.difference(calendar)
-        after = apart >= parse_date(str(self.start)) if self.start else apart == apart
-        return int((after & (up_to(apart, str(self.end)) if self.end else True)).sum())
+        inside = np.ones(len(apart), dtype=bool)
+        if self.start:
+            inside &= np.asarray(apart >= parse_date(str(self.start)))
+        if self.end:
+            inside &= up_to(apart, str(self.end))
+        return int(inside.sum())
 
 
 def _source(names: Iterable[str]) -> str:
-    """The files in words, with what stands for what."""
+    """The files in words, and which name stands for another."""
+    files = sorted({FILES[name] for name in names})
     stand_ins = "; SPY is the index ^GSPC, without dividends" if "SPY" in names else ""
-    return f"arch.data {', '.join(sorted({FILES[name] for name in names}))}{stand_ins}"
+    return f"arch.data {', '.join(files)}{stand_ins}"
 
 
 def _shipped(name: str) -> pd.Series:
-    """Levels (T,) on the days that have one, from the file itself: importing arch would cost a
-    second.
+    """Levels (T,) on the days that have one.
+
+    Read from the file itself: importing arch would cost a second.
     """
     import pandas as pd
 
     package = find_spec("arch")
     if package is None or package.origin is None:
         raise DataError("data: these series ship with arch, which is not installed")
-    file = FILES[name]
-    path = Path(package.origin).parent / "data" / file / f"{file}.csv.gz"
-    column = "vix" if file == "vix" else "Adj Close"
+    name_of_file = FILES[name]
+    path = Path(package.origin).parent / "data" / name_of_file / f"{name_of_file}.csv.gz"
+    column = "vix" if name_of_file == "vix" else "Adj Close"
     table = pd.read_csv(path, index_col="Date", usecols=["Date", column], na_values=".")
-    return table[column].set_axis(pd.to_datetime(table.index, format="%m/%d/%Y")).dropna()
+    dates = pd.to_datetime(table.index, format="%m/%d/%Y")
+    return table[column].set_axis(dates).dropna()

@@ -1,6 +1,4 @@
-"""Returns drawn from a factor model of which everything is known: to see what estimation makes of
-it.
-"""
+"""Returns drawn from a known factor model, to see how well estimation recovers it."""
 
 from __future__ import annotations
 
@@ -20,6 +18,7 @@ LARGEST_BLOCK = 10**9  # numbers in the returns, 8 GB: more is a slip of the key
 
 
 def check_correlation(value: float) -> None:
+    """A correlation between two factors that are not the same."""
     if not -1.0 < value < 1.0:
         raise ValueError("allowed: a number above -1 and below 1")
 
@@ -46,7 +45,8 @@ class FactorTruth(NamedTuple):
     @property
     def covariance(self) -> np.ndarray:
         """(n, n) B Omega B' + D on the first row."""
-        return np.asarray(self.loadings @ self.omega @ self.loadings.T) + np.diag(self.specific)
+        of_factors = self.loadings @ self.omega @ self.loadings.T
+        return np.asarray(of_factors) + np.diag(self.specific)
 
 
 @runtime_checkable
@@ -109,15 +109,15 @@ class SimulatedFactors:
 
     def __post_init__(self) -> None:
         mistakes = []
-        if self.factors > 1 and self.factor_correlation <= -1.0 / (self.factors - 1):
-            least = f"above {-1.0 / (self.factors - 1):.3g} with {self.factors} factors"
-            mistakes.append(
-                f"factor_correlation: given {self.factor_correlation:g}; allowed: {least}"
-            )
+        if self.factors > 1:
+            least = -1.0 / (self.factors - 1)
+            if self.factor_correlation <= least:
+                given = f"given {self.factor_correlation:g}"
+                allowed = f"above {least:.3g} with {self.factors} factors"
+                mistakes.append(f"factor_correlation: {given}; allowed: {allowed}")
         if self.rows * (self.assets + self.factors) > LARGEST_BLOCK:
-            mistakes.append(
-                f"rows: {self.rows} times {self.assets} assets; allowed: {LARGEST_BLOCK:,} numbers"
-            )
+            given = f"{self.rows} times {self.assets} assets"
+            mistakes.append(f"rows: {given}; allowed: {LARGEST_BLOCK:,} numbers")
         if mistakes:
             raise ValueError("\n".join(mistakes))
 
@@ -133,60 +133,67 @@ class SimulatedFactors:
         from runner.errors import DataError
 
         F, returns = self.sample(self.rows, 0)
+        start = parse_date(str(self.start))
         try:
-            dates = pd.bdate_range(parse_date(str(self.start)), periods=self.rows, name="date")
+            dates = pd.bdate_range(start, periods=self.rows, name="date")
         except (ValueError, OverflowError) as error:
             raise DataError(
                 f"data.rows: {self.rows} business days from {self.start} end beyond 2262"
             ) from error
         assets = [f"A{i + 1}" for i in range(self.assets)]
-        series = pd.DataFrame(F, index=dates, columns=[f"F{j + 1}" for j in range(self.factors)])
-        fields = {"ret": pd.DataFrame(returns, index=dates, columns=assets)}
+        factors = [f"F{j + 1}" for j in range(self.factors)]
         return Market(
-            f"simulated factors, seed {self.seed}",
-            fields,
-            series,
+            source=f"simulated factors, seed {self.seed}",
+            fields={"ret": pd.DataFrame(returns, index=dates, columns=assets)},
+            series=pd.DataFrame(F, index=dates, columns=factors),
             groups=pd.DataFrame(index=assets),
         )
 
     def truth(self) -> FactorTruth:
-        """What the returns are drawn from."""
-        n, m = self.assets, self.factors
+        """The parameters of the model that the returns are drawn from."""
+        n = self.assets
+        m = self.factors
         loadings = self.beta_scale * self._normal("loadings", (n, m))
         loadings[:, 0] += self.beta_mean
         moved = 0.0 if self.change == "none" else self.change_scale
         volatility = self.factor_volatility / np.sqrt(YEAR) * self.factor_decay ** np.arange(m)
         correlation = np.full((m, m), float(self.factor_correlation))
         np.fill_diagonal(correlation, 1.0)
-        specific = self.noise**2 / YEAR * np.exp(2.0 * self.noise_spread * self._normal("noise", n))
+        spread = np.exp(2.0 * self.noise_spread * self._normal("noise", n))
         return FactorTruth(
-            self.alpha_spread * self._normal("alpha", n),
-            loadings,
-            moved * self._normal("change", (n, m)),
-            specific,
-            correlation * np.outer(volatility, volatility),
+            alpha=self.alpha_spread * self._normal("alpha", n),
+            loadings=loadings,
+            change=moved * self._normal("change", (n, m)),
+            specific=self.noise**2 / YEAR * spread,
+            omega=correlation * np.outer(volatility, volatility),
         )
 
     def sample(self, rows: int, draw: int) -> tuple[np.ndarray, np.ndarray]:
         """Factors (rows, m) and returns (rows, n) of one draw from the truth; `load` has draw 0."""
         truth = self.truth()
-        F = self._normal("factors", (rows, self.factors), draw) @ np.linalg.cholesky(truth.omega).T
+        root = np.linalg.cholesky(truth.omega)
+        F = self._normal("factors", (rows, self.factors), draw) @ root.T
         returns = self._normal("specific", (rows, self.assets), draw)
         returns *= np.sqrt(truth.specific)
         returns += truth.alpha + F @ truth.loadings.T
         if self.change != "none":
-            returns += (self._moved(rows)[:, None] * F) @ truth.change.T
+            moved = self._moved(rows)[:, None]
+            returns += (moved * F) @ truth.change.T
         return F, returns
 
     def _moved(self, rows: int) -> np.ndarray:
         """Share (rows,) of the change of the loadings that has happened on each row."""
         if self.change == "drift":
             return np.linspace(0.0, 1.0, rows)
-        return (np.arange(rows) >= round(self.change_at * rows)).astype(float)
+        first_after = round(self.change_at * rows)
+        return (np.arange(rows) >= first_after).astype(float)
 
     def _normal(self, quantity: str, shape: int | tuple[int, int], draw: int = 0) -> np.ndarray:
-        """Standard normal numbers of one quantity and draw, from a generator of their own, row
-        after row.
+        """Standard normal numbers of one quantity and draw, row after row.
+
+        Each quantity and draw has a generator of its own.
         """
-        seeds = np.random.SeedSequence(self.seed, spawn_key=(crc32(quantity.encode()), draw))
-        return np.random.Generator(np.random.PCG64(seeds)).standard_normal(shape)
+        key = (crc32(quantity.encode()), draw)
+        seeds = np.random.SeedSequence(self.seed, spawn_key=key)
+        generator = np.random.Generator(np.random.PCG64(seeds))
+        return generator.standard_normal(shape)

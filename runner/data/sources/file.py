@@ -6,37 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from string import ascii_uppercase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from runner.data.sources.parsing import (
+    EMPTY,
+    read_dates,
+    read_labels,
+    read_names,
+    read_numbers,
+    read_times,
+)
 from runner.errors import DataError, unknown
 from runner.schema.settings import Date, Hours, Rows, Ticker, TimeZone
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     import pyarrow as pa
 
     from runner.data.market import Market
-    from runner.data.sources.long import Coded, Long
+    from runner.data.sources.long import Long
 
 KEYS = ("date", "asset")
-EMPTY = [
-    "",
-    "NA",
-    "N/A",
-    "n/a",
-    "NaN",
-    "nan",
-    "NULL",
-    "null",
-    "None",
-    "#N/A",
-    ".",
-]  # not so for assets
-LETTERS = frozenset(ascii_uppercase)  # codes of missing values in a column of numbers
-ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
-DAY = r"\d{8}|\d{4}-\d\d?-\d\d?(?:[T ].+)?"
 
 
 @dataclass(frozen=True)
@@ -102,25 +91,19 @@ class File:
         from runner.data.sources import intraday
         from runner.data.sources.long import Long
 
-        columns = {
-            name: column.strip() for name, column in self.columns.items() if column is not None
-        }
+        given = {name: column for name, column in self.columns.items() if column is not None}
+        columns = {name: column.strip() for name, column in given.items()}
         self._check_roles(columns)
-        kinds: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, _numbers)
-        kinds |= {"date": partial(_dates, zone=self.time_zone), "asset": _names}
-        kinds |= dict.fromkeys(self.groups, _labels) | dict.fromkeys(
-            {"time"} & set(columns), _times
-        )
-        wanted = {name: (f"data.columns.{name}", column) for name, column in columns.items()}
-        wanted |= {
-            name: (f"data.groups.{name}", column.strip()) for name, column in self.groups.items()
-        }
-        text = {column for name, (_, column) in wanted.items() if kinds[name] is not _numbers}
+        readers = self._readers(columns)
+        wanted = self._wanted(columns)
+        text = {column for name, (_, column) in wanted.items() if readers[name] is not read_numbers}
         table = _read(Path(self.path), dict(wanted.values()), text)
-        parts, mistakes = {}, []
+        parts: dict[str, Any] = {}
+        mistakes = []
         for name, (where, column) in wanted.items():
+            read = readers[name]
             try:
-                parts[name] = kinds[name](table[column])
+                parts[name] = read(table[column])
             except pa.ArrowException as error:
                 mistakes.append(f"{where}: column {column!r} cannot be read: {_line(error)}")
             except ValueError as error:
@@ -128,20 +111,41 @@ class File:
         if mistakes:
             raise DataError(mistakes)
         groups = {name: parts.pop(name) for name in self.groups}
+        asset = parts.pop("asset")
         date = parts.pop("date")
         if "time" in parts:
             date = intraday.joined(date, parts.pop("time"))
-        asset = parts.pop("asset")
         fields = {name: part.numbers for name, part in parts.items()}
         codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
         return Long(self.path, date, asset, fields, groups, self.market, self.macro, codes)
 
+    def _readers(self, columns: Mapping[str, str]) -> dict[str, Callable[[pa.ChunkedArray], Any]]:
+        """How each column is read, by its name here."""
+        readers: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, read_numbers)
+        readers["date"] = partial(read_dates, zone=self.time_zone)
+        readers["asset"] = read_names
+        readers |= dict.fromkeys(self.groups, read_labels)
+        if "time" in columns:
+            readers["time"] = read_times
+        return readers
+
+    def _wanted(self, columns: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """Name here -> place in the spec and column in the file."""
+        wanted = {}
+        for name, column in columns.items():
+            wanted[name] = (f"data.columns.{name}", column)
+        for name, column in self.groups.items():
+            wanted[name] = (f"data.groups.{name}", column.strip())
+        return wanted
+
     def _check_roles(self, columns: Mapping[str, str]) -> None:
-        mistakes = [
-            f"data.columns.{key}: needed, the column that holds it"
-            for key in KEYS
-            if key not in columns
-        ]
+        """Whether the columns suffice for the market, and no name is given twice.
+
+        Raises:
+            DataError: one line for each mistake.
+        """
+        lacking = [key for key in KEYS if key not in columns]
+        mistakes = [f"data.columns.{key}: needed, the column that holds it" for key in lacking]
         if not {"close", "ret"} & set(columns):
             mistakes.append("data.columns: needs close (a price) or ret (a decimal return)")
         elif "close" not in columns and (self.market or self.macro):
@@ -155,33 +159,45 @@ class File:
 
 
 def _read(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
-    """The wanted columns of the file (place in the spec -> column), index levels included."""
+    """The wanted columns of the file (place in the spec -> column), index levels included.
+
+    Raises:
+        DataError: no such file, one that is not whole, or one without rows.
+    """
     import pyarrow as pa
 
+    _check_path(path)
+    parquet = path.suffix.lower() == ".parquet"
+    kind = "parquet" if parquet else "CSV"
+    read = _read_parquet if parquet else _read_csv
+    try:
+        table = read(path, wanted, text)
+    except (pa.ArrowException, ValueError, EOFError, OSError) as error:
+        reason = f"is not a whole {kind} file: {_line(error)}"
+        raise DataError(f"data.path: {str(path)!r} {reason}") from error
+    if not len(table):
+        raise DataError(f"data.path: {str(path)!r} has columns but no row")
+    return table
+
+
+def _check_path(path: Path) -> None:
+    """Whether there is such a file.
+
+    Raises:
+        DataError: there is not, with the file of the nearest name.
+    """
     if path.is_dir():
         raise DataError(
             f"data.path: {str(path)!r} is a directory; allowed: a .parquet, .csv or .csv.gz file"
         )
-    if not path.is_file():
-        siblings = sorted(one.name for one in path.parent.iterdir()) if path.parent.is_dir() else []
-        where = (
-            f"in {str(path.parent)!r}: {unknown(path.name, siblings)}"
-            if siblings
-            else f"{str(path)!r}"
-        )
-        raise DataError(f"data.path: no such file {where}")
-    kind, read = (
-        ("parquet", _read_parquet) if path.suffix.lower() == ".parquet" else ("CSV", _read_csv)
-    )
-    try:
-        table = read(path, wanted, text)
-    except (pa.ArrowException, ValueError, EOFError, OSError) as error:
-        raise DataError(
-            f"data.path: {str(path)!r} is not a whole {kind} file: {_line(error)}"
-        ) from error
-    if not len(table):
-        raise DataError(f"data.path: {str(path)!r} has columns but no row")
-    return table
+    if path.is_file():
+        return
+    folder = path.parent
+    siblings = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    where = repr(str(path))
+    if siblings:
+        where = f"in {str(folder)!r}: {unknown(path.name, siblings)}"
+    raise DataError(f"data.path: no such file {where}")
 
 
 def _line(error: Exception) -> str:
@@ -189,21 +205,26 @@ def _line(error: Exception) -> str:
 
 
 def _read_parquet(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
+    """The wanted columns; names and dates as codes into their distinct values."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
     written = _written(path, wanted, schema.names)
-    words = (pa.string(), pa.large_string())  # pandas writes the large ones
-    coded = [written[name] for name in text if schema.field(written[name]).type in words]
+    # pandas writes the large ones
+    words = (pa.string(), pa.large_string())
+    columns = [written[name] for name in text]
+    coded = [column for column in columns if schema.field(column).type in words]
     with pq.ParquetFile(path, read_dictionary=coded) as file:
-        return _stripped(file.read(columns=list(written.values())))
+        table = file.read(columns=list(written.values()))
+    return _stripped(table)
 
 
 def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
-    """Names and dates as text, the rest as numbers; as text, too, where one of those is not a
-    number.
+    """The wanted columns: names and dates as text, the rest as numbers.
+
+    All are text where one of the others is not a number.
     """
     import pandas as pd
     import pyarrow as pa
@@ -212,14 +233,15 @@ def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table
     header = pd.read_csv(path, nrows=1, header=None, dtype="str", keep_default_na=False)
     written = _written(path, wanted, header.iloc[0].tolist())
     names = pa.dictionary(pa.int32(), pa.string())
+    quoted = csv.ParseOptions(newlines_in_values=True)
 
     def read(numbers: pa.DataType) -> pa.Table:
         types = {column: names if name in text else numbers for name, column in written.items()}
         options = csv.ConvertOptions(
             include_columns=list(types), column_types=types, null_values=EMPTY
         )
-        quoted = csv.ParseOptions(newlines_in_values=True)
-        return _stripped(csv.read_csv(path, parse_options=quoted, convert_options=options))
+        table = csv.read_csv(path, parse_options=quoted, convert_options=options)
+        return _stripped(table)
 
     try:
         return read(pa.float64())
@@ -230,20 +252,22 @@ def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table
 
 
 def _written(path: Path, wanted: Mapping[str, str], present: Sequence[str]) -> dict[str, str]:
-    """The wanted columns (place in the spec -> column) -> how the file writes their names, with
-    spaces around or not.
+    """The wanted columns (place in the spec -> column) -> their names as the file writes them.
+
+    A file may write them with spaces around.
 
     Raises:
         DataError: columns that are not there, or there more than once.
     """
     names = [column.strip() for column in present]
-    mistakes = [
-        f"{where}: column {unknown(column, names)} (in {path.name})"
-        if column not in names
-        else f"{where}: column {column!r} is there {names.count(column)} times (in {path.name}); allowed: once"
-        for where, column in wanted.items()
-        if names.count(column) != 1
-    ]
+    mistakes = []
+    for where, column in wanted.items():
+        times = names.count(column)
+        if times == 0:
+            mistakes.append(f"{where}: column {unknown(column, names)} (in {path.name})")
+        elif times > 1:
+            given = f"column {column!r} is there {times} times (in {path.name})"
+            mistakes.append(f"{where}: {given}; allowed: once")
     if mistakes:
         raise DataError(mistakes)
     return {column: present[names.index(column)] for column in wanted.values()}
@@ -252,183 +276,3 @@ def _written(path: Path, wanted: Mapping[str, str], present: Sequence[str]) -> d
 def _stripped(table: pa.Table) -> pa.Table:
     """The table with the names of its columns without spaces around them."""
     return table.rename_columns([name.strip() for name in table.column_names])
-
-
-def _names(column: pa.ChunkedArray) -> Coded:
-    """The column as text; NA and NAN are tickers too."""
-    return _text(column, frozenset({""}))
-
-
-def _labels(column: pa.ChunkedArray) -> Coded:
-    """The column as text, absent where it says so."""
-    return _text(column, frozenset(EMPTY))
-
-
-def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
-    import pandas as pd
-
-    codes, found = _distinct(column)
-    words = [_word(value) for value in found.to_pylist()]
-    names = [None if word is None else word.strip() for word in words]
-    spaced = tuple(
-        word for word, name in zip(words, names, strict=True) if word is not None and word != name
-    )
-    coded = _coded(
-        codes, pd.Series([None if name in empty else name for name in names], dtype="str")
-    )
-    return coded._replace(spaced=spaced)
-
-
-def _word(value: object) -> str | None:
-    """As a person writes it: 10107, also where a gap in the column made it 10107.0."""
-    if value is None or value != value:
-        return None
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _dates(column: pa.ChunkedArray, zone: str | None = None) -> Coded:
-    """Dates without time zone: a zoned stamp keeps its local date and time, or is turned into that
-    of `zone`.
-
-    Raises:
-        ValueError: values that are not dates.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    codes, found = _distinct(column)
-    if pa.types.is_timestamp(found.type) or pa.types.is_date(found.type):
-        dates = pd.Series(found.to_pandas(date_as_object=False))
-        if isinstance(dates.dtype, pd.DatetimeTZDtype):
-            dates = (dates.dt.tz_convert(zone) if zone else dates).dt.tz_localize(None)
-    else:
-        text = pd.Series([_word(one) for one in found.to_pylist()], dtype="str").str.strip()
-        text = text.mask(text.isin(EMPTY))
-        text = (_moved(text, zone) if zone else text).str.replace(ZONE, r"\1", regex=True)
-        text = text.str.replace(
-            r"^(\d{8})\.0$", r"\1", regex=True
-        )  # 20211231.0, where the column has a gap
-        day = text.where(text.str.fullmatch(DAY))
-        dates = pd.to_datetime(day, format="ISO8601", errors="coerce")
-        _refuse(codes, found, (dates.isna() & text.notna()).to_numpy(), "a date such as 2021-12-31")
-    return _coded(codes, dates.dt.as_unit("us"))
-
-
-def _moved(text: pd.Series, zone: str) -> pd.Series:
-    """The same with every stamp that has a zone written in local time of this one."""
-    import pandas as pd
-
-    zoned = text.notna() & (text.str.replace(ZONE, r"\1", regex=True) != text)
-    stamps = pd.to_datetime(
-        text.where(zoned), format="ISO8601", utc=True, errors="coerce"
-    ).dt.tz_convert(zone)
-    return text.mask(stamps.notna(), stamps.dt.strftime("%Y-%m-%dT%H:%M:%S.%f"))
-
-
-def _times(column: pa.ChunkedArray) -> Coded:
-    """The column as seconds after midnight.
-
-    Raises:
-        ValueError: values that are not times of day.
-    """
-    import numpy as np
-    import pandas as pd
-
-    from runner.data.sources.intraday import clock
-
-    codes, found = _distinct(column)
-    empty = np.array(
-        [one is None or str(one).strip() in EMPTY for one in found.to_pylist()], dtype=bool
-    )
-    seconds = pd.Series(clock(found.to_pylist()), dtype="Int64")
-    _refuse(codes, found, seconds.isna().to_numpy() & ~empty, "a time such as 09:31")
-    return _coded(codes, seconds)
-
-
-class Numbers(NamedTuple):
-    """A column of numbers (n,), NaN where there is none, and a mask of the letters that say why;
-    None without any.
-    """
-
-    numbers: np.ndarray
-    codes: np.ndarray | None
-
-
-def _numbers(column: pa.ChunkedArray) -> Numbers:
-    """The column as numbers of its own type. Beside numbers, a capital letter by itself is a code
-    of a missing value, as CRSP and SAS write them.
-
-    Raises:
-        ValueError: values that are not numbers.
-    """
-    import numpy as np
-    import pyarrow as pa
-
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if kind == column.type and (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
-        return Numbers(column.to_numpy(), None)
-    if pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_nested(kind):
-        raise ValueError(f"holds {kind}; allowed: numbers")
-    codes, found = _distinct(column)
-    words = found.to_pylist()
-    values = [_number(word) for word in words]
-    if any(value is not None and value == value for value in values):
-        letters = np.array(
-            [isinstance(word, str) and word.strip() in LETTERS for word in words], dtype=bool
-        )
-    else:
-        letters = np.zeros(len(words), dtype=bool)
-    bad = np.array([value is None for value in values], dtype=bool) & ~letters
-    _refuse(codes, found, bad, "a number")
-    numbers = np.array(
-        [*(np.nan if value is None else value for value in values), np.nan], dtype=float
-    )[codes]
-    return Numbers(numbers, np.append(letters, False)[codes] if letters.any() else None)
-
-
-def _number(value: Any) -> float | None:
-    """The value, NaN where it says that there is none, None where it is not a number."""
-    if value is None or (isinstance(value, str) and value.strip() in EMPTY):
-        return float("nan")
-    try:
-        return None if isinstance(value, str) and "_" in value else float(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _distinct(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
-    """Positions (n,) in the distinct values, -1 where null, and those values."""
-    import pyarrow as pa
-
-    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    coded = coded.cast(pa.dictionary(pa.int32(), coded.type.value_type)).combine_chunks()
-    return coded.indices.fill_null(-1).to_numpy(), coded.dictionary
-
-
-def _coded(codes: np.ndarray, values: pd.Series) -> Coded:
-    """The same with the values sorted, each once; absent ones have the code -1."""
-    import numpy as np
-    import pandas as pd
-
-    from runner.data.sources.long import Coded, pieces
-
-    position, once = pd.factorize(values, sort=True)
-    if np.array_equal(position, np.arange(len(position))):
-        return Coded(codes, pd.Index(once))
-    position, found = np.append(position, -1), np.empty(len(codes), dtype=np.int32)
-    for some in pieces(len(codes)):
-        found[some] = position[codes[some]]
-    return Coded(found, pd.Index(once))
-
-
-def _refuse(codes: np.ndarray, found: pa.Array, bad: np.ndarray, allowed: str) -> None:
-    """Raises ValueError with the first row, counted from 1, whose value is bad, and how many rows
-    are.
-    """
-    import numpy as np
-
-    rows = np.flatnonzero(np.append(bad, False)[codes])
-    if len(rows):
-        value = found[codes[rows[0]]].as_py()
-        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
-        raise ValueError(f"has {value!r:.60} in row {rows[0] + 1}{more}; allowed: {allowed}")

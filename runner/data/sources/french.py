@@ -40,10 +40,12 @@ class French:
         from runner.data.market import Market, choose_assets
 
         table = pd.read_csv(_shipped_file(), index_col="dates", parse_dates=["dates"])
-        table.index = (table.index + pd.offsets.MonthEnd(0)).rename("date")
+        month_ends = table.index + pd.offsets.MonthEnd(0)
+        table.index = month_ends.rename("date")
         portfolios = table.columns.drop(FACTORS)
-        chosen = choose_assets(self.assets, portfolios)
-        market = Market("linearmodels.datasets.french", {"ret": table[chosen]}, table[FACTORS])
+        assets = choose_assets(self.assets, portfolios)
+        fields = {"ret": table[assets]}
+        market = Market("linearmodels.datasets.french", fields, table[FACTORS])
         return market.between(self.start, self.end)
 
 

@@ -19,7 +19,7 @@ from runner.schema.settings import parse_hours
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DAY = 24 * 60  # minutes
+LARGEST_MINUTES = 9999  # a larger number has seconds: 93100 is 09:31:00
 
 
 def clock(values: Sequence[Any]) -> list[int | None]:
@@ -28,35 +28,46 @@ def clock(values: Sequence[Any]) -> list[int | None]:
     Numbers are hours, minutes and seconds where any has more than four digits, else hours and
     minutes. None where there is no such time of day.
     """
-    digits = [_digits(one) for one in values]
-    seconds = any(one is not None and one > 9999 for one in digits)
-    return [
-        _of_number(number, seconds) if number is not None else _of_text(one)
-        for number, one in zip(digits, values, strict=True)
-    ]
+    digits = [_digits(value) for value in values]
+    with_seconds = any(number is not None and number > LARGEST_MINUTES for number in digits)
+    times = []
+    for number, value in zip(digits, values, strict=True):
+        if number is None:
+            times.append(_of_text(value))
+        else:
+            times.append(_of_number(number, with_seconds))
+    return times
 
 
 def _digits(value: Any) -> int | None:
+    """The number that the value is written as, None where it is none of up to six digits."""
     text = str(value).strip().removesuffix(".0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return int(text) if len(text) <= len("235959") else None
 
 
 def _of_number(number: int, seconds: bool) -> int | None:
-    hours, rest = divmod(number, 10_000 if seconds else 100)
-    minutes, second = divmod(rest, 100) if seconds else (rest, 0)
-    return (
-        hours * 3600 + minutes * 60 + second
-        if hours < 24 and minutes < 60 and second < 60
-        else None
-    )
+    """Seconds after midnight of a number such as 931 or 93100; None where it is no time of day."""
+    minute_of_day = number
+    second = 0
+    if seconds:
+        minute_of_day, second = divmod(number, 100)
+    hour, minute = divmod(minute_of_day, 100)
+    if hour >= 24 or minute >= 60 or second >= 60:
+        return None
+    return hour * 3600 + minute * 60 + second
 
 
 def _of_text(value: Any) -> int | None:
+    """Seconds after midnight of a time or its text; None where it is no local time of day."""
     try:
         moment = value if isinstance(value, time) else time.fromisoformat(str(value).strip())
     except ValueError:
         return None
-    return None if moment.tzinfo else moment.hour * 3600 + moment.minute * 60 + moment.second
+    if moment.tzinfo:
+        return None
+    return moment.hour * 3600 + moment.minute * 60 + moment.second
 
 
 def joined(day: Coded, at: Coded) -> Coded:
@@ -70,26 +81,25 @@ def joined(day: Coded, at: Coded) -> Coded:
         raise DataError(
             "data.columns.time: given beside dates that have a time of day; allowed: null"
         )
+    # a number for each pair of day and time, increasing with both
     span = len(at.values) + 1
-    code = np.where(
-        (day.codes < 0) | (at.codes < 0), -1, day.codes.astype(np.int64) * span + at.codes
-    )
-    found, codes = np.unique(code, return_inverse=True)
-    missing = int(len(found) > 0 and found[0] < 0)
-    moments = days[found[missing:] // span] + pd.to_timedelta(
-        at.values[found[missing:] % span], unit="s"
-    )
-    return Coded((codes - missing).astype(np.int32), pd.DatetimeIndex(moments).as_unit("us"))
+    pair = day.codes.astype(np.int64) * span + at.codes
+    absent = (day.codes < 0) | (at.codes < 0)
+    distinct, codes = np.unique(np.where(absent, -1, pair), return_inverse=True)
+    missing = int(len(distinct) > 0 and distinct[0] < 0)
+    pairs = distinct[missing:]
+    times = pd.to_timedelta(at.values[pairs % span], unit="s")
+    moments = pd.DatetimeIndex(days[pairs // span] + times)
+    return Coded((codes - missing).astype(np.int32), moments.as_unit("us"))
 
 
 def in_sessions(market: Market, hours: str, bar: int, opening: bool) -> Market:
-    """The market on every bar of its sessions, a day each; what lies outside them or is missing in
-    them is counted.
+    """The market on every bar of its sessions, a day each.
 
-    A bar that is not in the data is a row without values, so that lags and windows count minutes. A
-    return of the data (`ret`) that follows a missing bar is over more than a bar: it is left out.
-    So is that of the first bar of a session, which is over the night, unless `opening` says that it
-    is within the bar.
+    What lies outside the sessions or is missing in them is counted. A bar that is not in the data
+    is a row without values, so that lags and windows count minutes. A return of the data (`ret`)
+    that follows a missing bar is over more than a bar: it is left out. So is that of the first bar
+    of a session, which is over the night, unless `opening` says that it is within the bar.
 
     Raises:
         DataError: no row of the data is a bar of a session.
@@ -99,38 +109,45 @@ def in_sessions(market: Market, hours: str, bar: int, opening: bool) -> Market:
     seconds = (dates - dates.normalize()).total_seconds().to_numpy()
     inside = (seconds >= 60 * first) & (seconds <= 60 * last)
     whole = (seconds - 60 * first) % (60 * bar) == 0
-    if not (inside & whole).any():
-        times = f"times of day run {dates[seconds.argmin()]:%H:%M}..{dates[seconds.argmax()]:%H:%M}"
+    bars = inside & whole
+    if not bars.any():
+        earliest = dates[seconds.argmin()]
+        latest = dates[seconds.argmax()]
+        times = f"times of day run {earliest:%H:%M}..{latest:%H:%M}"
         raise DataError(f"data.session: {hours} in bars of {bar} min holds no row; the {times}")
     account = [
         Dropped("source row", f"outside the session {hours}", _rows(market, ~inside)),
         Dropped("source row", f"not on a whole bar of {bar} min", _rows(market, inside & ~whole)),
     ]
-    kept = market.at(np.flatnonzero(inside & whole))
-    days = kept.dates.normalize().unique()
-    minutes = pd.to_timedelta(np.arange(first, last + 1, bar), unit="min")
-    full = pd.DatetimeIndex(
-        (days.to_numpy()[:, None] + minutes.to_numpy()).ravel(), name="date"
-    ).as_unit("us")
-    close, ret = kept.market_close, kept.market_ret
-    kept = replace(
-        kept,
-        fields={name: frame.reindex(full) for name, frame in kept.fields.items()},
-        series=kept.series.reindex(full),
-        market_close=None if close is None else close.reindex(full),
-        market_ret=None if ret is None else ret.reindex(full),
+    minutes = np.arange(first, last + 1, bar)
+    kept = _on_every_bar(market.at(np.flatnonzero(bars)), minutes)
+    return _without_gaps(kept, account, opening)
+
+
+def _on_every_bar(market: Market, minutes: np.ndarray) -> Market:
+    """The market on these minutes after midnight of each of its days, a session each."""
+    days = market.dates.normalize().unique()
+    times = pd.to_timedelta(minutes, unit="min")
+    moments = days.to_numpy()[:, None] + times.to_numpy()
+    bars = pd.DatetimeIndex(moments.ravel(), name="date").as_unit("us")
+    close = market.market_close
+    ret = market.market_ret
+    return replace(
+        market,
+        fields={name: frame.reindex(bars) for name, frame in market.fields.items()},
+        series=market.series.reindex(bars),
+        market_close=None if close is None else close.reindex(bars),
+        market_ret=None if ret is None else ret.reindex(bars),
         sessions=True,
         part_of=None,
     )
-    return _without_gaps(kept, account, opening)
 
 
 def _rows(market: Market, rows: np.ndarray) -> int:
     """Rows (date x asset) with any value among these dates."""
     part = market.at(np.flatnonzero(rows))
-    return int(
-        np.logical_or.reduce([frame.notna().to_numpy() for frame in part.fields.values()]).sum()
-    )
+    known = [frame.notna().to_numpy() for frame in part.fields.values()]
+    return int(np.logical_or.reduce(known).sum())
 
 
 def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Market:
@@ -139,35 +156,29 @@ def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Mark
     number = session_numbers(market.dates)
     starts = np.append(True, number[1:] != number[:-1])
     gap, night = _over_more(usable(name, market.fields[name]), starts[:, None], opening)
-    account += [
-        Dropped(
-            "missing bar",
-            "not in the data, and not padded",
-            int(market.fields[name].isna().to_numpy().sum()),
-        ),
-        Dropped("missing return", "follows a missing bar, over more than one", int(gap.sum())),
-    ]
-    fields, ret = dict(market.fields), market.market_ret
+    absent = int(market.fields[name].isna().to_numpy().sum())
+    account.append(Dropped("missing bar", "not in the data, and not padded", absent))
+    after_gap = "follows a missing bar, over more than one"
+    account.append(Dropped("missing return", after_gap, int(gap.sum())))
+    fields = dict(market.fields)
     if RETURN in fields:
-        account.append(
-            Dropped(
-                "missing return", "of the first bar of a session, over the night", int(night.sum())
-            )
-        )
+        at_opening = "of the first bar of a session, over the night"
+        account.append(Dropped("missing return", at_opening, int(night.sum())))
         fields[RETURN] = fields[RETURN].mask(gap | night)
+    ret = market.market_ret
     if ret is not None:
         gap, night = _over_more(usable(PRICE, market.index_close), starts, opening)
         ret = ret.mask(gap | night)
-    dropped = (*market.dropped, *(one for one in account if one.rows))
-    return replace(market, fields=fields, market_ret=ret, dropped=dropped)
+    counted = [line for line in account if line.rows]
+    return replace(market, fields=fields, market_ret=ret, dropped=(*market.dropped, *counted))
 
 
 def _over_more(
     there: np.ndarray, starts: np.ndarray, opening: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the bars that are there after one that is not, and of those whose return is over
-    the night.
-    """
-    after = np.zeros_like(there)
-    after[1:] = ~there[:-1]
-    return there & after & ~starts, there & starts & (not opening)
+    """Masks of the bars after a missing one, and of those whose return is over the night."""
+    after_missing = np.zeros_like(there)
+    after_missing[1:] = ~there[:-1]
+    gap = there & after_missing & ~starts
+    night = np.zeros_like(there) if opening else there & starts
+    return gap, night

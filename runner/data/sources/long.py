@@ -15,13 +15,16 @@ from runner.data.calendar import within
 from runner.data.market import Dropped, Market, choose_assets
 from runner.errors import DataError, listed, unknown
 
-PRICE, RETURN = "close", "ret"
-ROWS = 65536  # at a time, which with what is made of them stay in the cache
+PRICE = "close"
+RETURN = "ret"
+# rows at a time: with the arrays made of them they stay in the processor's cache
+ROWS = 65536
 
 
 def pieces(n: int) -> Iterator[slice]:
-    """Some of n rows at a time."""
-    return (slice(first, min(first + ROWS, n)) for first in range(0, n, ROWS))
+    """Slices of n rows, some rows at a time."""
+    for first in range(0, n, ROWS):
+        yield slice(first, min(first + ROWS, n))
 
 
 class Coded(NamedTuple):
@@ -37,11 +40,14 @@ class Coded(NamedTuple):
 
     def used(self, rows: np.ndarray) -> pd.Index:
         """The values that occur in these rows (mask)."""
-        seen = np.zeros(len(self.values) + 1, dtype=bool)  # the last: absent
+        # the last position, which the code -1 falls on, is that of an absent value
+        seen = np.zeros(len(self.values) + 1, dtype=bool)
         for some in pieces(len(rows)):
-            seen[
-                self.codes[some] if rows[some].all() else np.where(rows[some], self.codes[some], -1)
-            ] = True
+            codes = self.codes[some]
+            chosen = rows[some]
+            if not chosen.all():
+                codes = np.where(chosen, codes, -1)
+            seen[codes] = True
         return self.values[seen[:-1]]
 
 
@@ -84,10 +90,12 @@ class Long:
     def widen(
         self, wanted: Sequence[str] | None, start: str | None = None, end: str | None = None
     ) -> Market:
-        """The market of the wanted assets (None: all but the market asset and the macro series),
-        with every number as the table has it.
+        """The market of the wanted assets, with every number as the table has it.
 
         What is left out is counted among the rows of those assets and series from `start` to `end`.
+
+        Args:
+            wanted: None takes all but the market asset and the macro series.
 
         Raises:
             DataError: unknown assets, conflicting duplicate rows, a group that changes over time,
@@ -95,41 +103,50 @@ class Long:
         """
         keyless = int((~self._keyed).sum())
         assets = self._choose(wanted)
+        N = len(assets)
         names = list(dict.fromkeys([*assets, *self._special.values()]))
         cells, repeated = self._place(names, self._in_range(start, end))
-        wide = {name: self._cube(numbers, cells) for name, numbers in self.fields.items()}
-        on, outside = self._calendar(cells.there, len(assets), wide, names)
-        frames = {name: _frame(cube, on, self.date.values, names) for name, cube in wide.items()}
-        index = next(iter(frames.values())).index
-        series = [frames[PRICE][ticker].rename(name) for name, ticker in self.macro.items()]
+        cubes = {name: self._cube(numbers, cells) for name, numbers in self.fields.items()}
+        on, outside = self._calendar(cells.there, N, cubes, names)
+        frames = {name: _frame(cube, on, self.date.values, names) for name, cube in cubes.items()}
+        owner = self.market or "the assets"
         account = [
             Dropped("source row", "no date or no asset", keyless),
             Dropped("source row", "repeats another row", repeated),
             *self._coded(cells),
-            Dropped(
-                "source row", f"date on which {self.market or 'the assets'} did not trade", outside
-            ),
+            Dropped("source row", f"date on which {owner} did not trade", outside),
         ]
-        own = {
-            name: frames[name][self.market]
-            for name in (PRICE, RETURN)
-            if self.market and name in frames
-        }
-        if RETURN in own and own[RETURN].isna().all():
-            del own[RETURN]  # an index with prices alone
         return Market(
-            self.source,
-            {name: frame.iloc[:, : len(assets)] for name, frame in frames.items()},
-            pd.concat(series, axis=1) if series else pd.DataFrame(index=index),
-            own.get(PRICE),
-            self._groups(cells, assets),
-            tuple(one for one in account if one.rows),
-            market_ret=own.get(RETURN),
+            source=self.source,
+            fields={name: frame.iloc[:, :N] for name, frame in frames.items()},
+            series=self._series(frames),
+            market_close=self._of_market(frames, PRICE),
+            groups=self._groups(cells, assets),
+            dropped=tuple(line for line in account if line.rows),
+            market_ret=self._of_market(frames, RETURN),
             notes=self._notes(names),
         )
 
+    def _series(self, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+        """The macro series (T, F)."""
+        if not self.macro:
+            index = next(iter(frames.values())).index
+            return pd.DataFrame(index=index)
+        prices = frames[PRICE]
+        series = [prices[ticker].rename(name) for name, ticker in self.macro.items()]
+        return pd.concat(series, axis=1)
+
+    def _of_market(self, frames: Mapping[str, pd.DataFrame], name: str) -> pd.Series | None:
+        """The price or the return (T,) of the market asset, None where there is none."""
+        if not self.market or name not in frames:
+            return None
+        values = frames[name][self.market]
+        prices_alone = name == RETURN and values.isna().all()
+        return None if prices_alone else values
+
     @cached_property
     def _keyed(self) -> np.ndarray:
+        """Mask (n,) of the rows with a date and an asset."""
         return (self.date.codes >= 0) & (self.asset.codes >= 0)
 
     @property
@@ -139,17 +156,19 @@ class Long:
         return named | {f"data.macro.{name}": ticker for name, ticker in self.macro.items()}
 
     def _choose(self, wanted: Sequence[str] | None) -> list[str]:
+        """The modelled assets, checked with the market asset and the macro series."""
         present = [str(name) for name in self.asset.used(self._keyed)]
-        known, special = set(present), set(self._special.values())
-        mistakes = [
-            f"{where}: {unknown(t, present)}"
-            for where, t in self._special.items()
-            if t not in known
-        ]
+        known = set(present)
+        special = set(self._special.values())
+        mistakes = []
+        for where, ticker in self._special.items():
+            if ticker not in known:
+                mistakes.append(f"{where}: {unknown(ticker, present)}")
+        available = present
+        if not wanted:
+            available = [name for name in present if name not in special]
         try:
-            assets = choose_assets(
-                wanted, present if wanted else [one for one in present if one not in special]
-            )
+            assets = choose_assets(wanted, available)
         except DataError as error:
             raise DataError([*mistakes, *error.mistakes]) from error
         if mistakes:
@@ -157,31 +176,43 @@ class Long:
         return assets
 
     def _in_range(self, start: str | None, end: str | None) -> np.ndarray:
-        """Mask over the distinct dates."""
+        """Mask over the distinct dates of those from start to end."""
         dates = pd.DatetimeIndex(self.date.used(self._keyed))
-        return np.asarray(self.date.values.isin(dates[within(dates, start, end)]))
+        chosen = dates[within(dates, start, end)]
+        return np.asarray(self.date.values.isin(chosen))
 
     def _place(self, names: Sequence[str], in_range: np.ndarray) -> tuple[Cells, int]:
         """The cell of each row in use, and how many rows repeat another one whole."""
-        line = np.full(
-            len(self.asset.values) + 1, -1
-        )  # of each asset in the cube; the last: no asset
-        line[self.asset.values.get_indexer(pd.Index(names))] = np.arange(len(names))
-        start, day = np.where(line < 0, -1, line * len(in_range)), np.append(in_range, False)
-        at = np.empty(len(self.date.codes), dtype=np.intp)
-        for some in pieces(len(at)):
-            first, date = start[self.asset.codes[some]], self.date.codes[some]
-            at[some] = np.where(day[date] & (first >= 0), first + date, -1)
+        at = self._positions(names, in_range)
         inside = np.asarray(at >= 0)
-        rows: np.ndarray | slice = slice(None) if inside.all() else np.flatnonzero(inside)
+        rows: np.ndarray | slice = slice(None)
+        if not inside.all():
+            rows = np.flatnonzero(inside)
         at = at[rows]
         there = np.zeros((len(names), len(in_range)), dtype=bool)
         there.reshape(-1)[at] = True
-        if np.count_nonzero(there) == len(at):
+        one_row_a_cell = np.count_nonzero(there) == len(at)
+        if one_row_a_cell:
             return Cells(rows, at, there), 0
         rows = np.flatnonzero(inside)
         first = self._first_of_each(rows, pd.Series(at))
-        return Cells(rows[first], at[first], there), int(np.count_nonzero(~first))
+        repeated = int(np.count_nonzero(~first))
+        return Cells(rows[first], at[first], there), repeated
+
+    def _positions(self, names: Sequence[str], in_range: np.ndarray) -> np.ndarray:
+        """Position (n,) of each row in a flat cube (names, dates); -1 where it is not in use."""
+        # of each asset its line in the cube, -1 without one; the last is that of no asset
+        line = np.full(len(self.asset.values) + 1, -1)
+        line[self.asset.values.get_indexer(pd.Index(names))] = np.arange(len(names))
+        start_of_line = np.where(line < 0, -1, line * len(in_range))
+        in_use = np.append(in_range, False)
+        at = np.empty(len(self.date.codes), dtype=np.intp)
+        for some in pieces(len(at)):
+            start = start_of_line[self.asset.codes[some]]
+            date = self.date.codes[some]
+            used = in_use[date] & (start >= 0)
+            at[some] = np.where(used, start + date, -1)
+        return at
 
     def _first_of_each(self, rows: np.ndarray, at: pd.Series) -> np.ndarray:
         """Mask of the rows that come first in their cell; the others repeat them whole.
@@ -193,29 +224,38 @@ class Long:
         double = rows[several]
         values = [numbers[double] for numbers in self.fields.values()]
         values += [group.codes[double] for group in self.groups.values()]
-        table = pd.DataFrame(
-            {"cell": at[several].to_numpy(), **{str(k): one for k, one in enumerate(values)}}
-        )
+        columns = {str(k): column for k, column in enumerate(values)}
+        table = pd.DataFrame({"cell": at[several].to_numpy(), **columns})
         again = table.duplicated("cell").to_numpy()
         conflict = again & ~table.duplicated().to_numpy()
         if conflict.any():
             row = double[conflict.argmax()]
-            when = str(self.date.values[self.date.codes[row]]).removesuffix(" 00:00:00")
-            raise DataError(
-                f"data: {int(conflict.sum())} rows repeat a date and asset with other values, first "
-                f"{self.asset.values[self.asset.codes[row]]} on {when}; allowed: one row per date and asset"
-            )
+            raise DataError(self._conflict(int(conflict.sum()), row))
         first = np.ones(len(rows), dtype=bool)
         first[several] = ~again
         return first
 
+    def _conflict(self, count: int, row: int) -> str:
+        """The line on rows that repeat a date and asset with other values, the first of them."""
+        asset = self.asset.values[self.asset.codes[row]]
+        date = self.date.values[self.date.codes[row]]
+        when = str(date).removesuffix(" 00:00:00")
+        return (
+            f"data: {count} rows repeat a date and asset with other values, first "
+            f"{asset} on {when}; allowed: one row per date and asset"
+        )
+
     def _notes(self, names: Sequence[str]) -> tuple[str, ...]:
         """What a reader should know of the names in use."""
         used = set(names)
-        stripped = [
-            f"{text!r} is {text.strip()}" for text in self.asset.spaced if text.strip() in used
-        ]
-        notes = [f"Names of assets are stripped of spaces: {listed(stripped)}."] if stripped else []
+        notes = []
+        stripped = []
+        for text in self.asset.spaced:
+            name = text.strip()
+            if name in used:
+                stripped.append(f"{text!r} is {name}")
+        if stripped:
+            notes.append(f"Names of assets are stripped of spaces: {listed(stripped)}.")
         folded = Counter(name.casefold() for name in names)
         alike = [name for name in names if folded[name.casefold()] > 1]
         if alike:
@@ -229,63 +269,69 @@ class Long:
         return cube
 
     def _coded(self, cells: Cells) -> list[Dropped]:
-        """Values in use that are letters."""
-        return [
-            Dropped(
-                "source value",
-                f"{name} is a letter: a code of a missing value",
-                int(mask[cells.rows].sum()),
-            )
-            for name, mask in self.codes.items()
-        ]
+        """The account of the values in use that are letters."""
+        account = []
+        for name, mask in self.codes.items():
+            letters = int(mask[cells.rows].sum())
+            reason = f"{name} is a letter: a code of a missing value"
+            account.append(Dropped("source value", reason, letters))
+        return account
 
     def _calendar(
         self, there: np.ndarray, count: int, wide: Mapping[str, np.ndarray], names: Sequence[str]
     ) -> tuple[np.ndarray, int]:
-        """Mask over the distinct dates of those on the calendar, and how many rows are on the
-        others.
-        """
-        on = np.asarray(there[:count].any(axis=0))
+        """Mask over the distinct dates of those on the calendar, and the number of rows off it."""
         if self.market:
-            on = ~np.isnan(wide[PRICE][names.index(self.market)])
+            prices = wide[PRICE][names.index(self.market)]
+            on = ~np.isnan(prices)
+            lacks = f"data.market: {self.market} has no price"
+        else:
+            on = np.asarray(there[:count].any(axis=0))
+            lacks = "data.assets: no row of theirs"
         if not on.any():
-            lacks = (
-                f"data.market: {self.market} has no price"
-                if self.market
-                else "data.assets: no row of theirs"
-            )
             raise DataError(f"{lacks} on the dates from data.start to data.end")
-        return on, int(there[:, ~on].sum())
+        outside = int(there[:, ~on].sum())
+        return on, outside
 
     def _groups(self, cells: Cells, assets: Sequence[str]) -> pd.DataFrame:
         """Frame (N, G): the one group of each asset, `unknown` where the data does not say."""
         columns = {}
-        for name, (codes, values, _) in self.groups.items():
-            found = np.zeros(
-                (len(self.asset.values), len(values) + 1), dtype=bool
-            )  # the first: not said
-            asset, label = self.asset.codes[cells.rows], codes[cells.rows]
-            for some in pieces(len(label)):
-                found.reshape(-1)[asset[some] * np.intp(found.shape[1]) + label[some] + 1] = True
-            found = found[self.asset.values.get_indexer(pd.Index(assets)), 1:]
-            twice = np.flatnonzero(found.sum(axis=1) > 1)
-            if len(twice):
-                both = listed(values[found[twice[0]]])
+        lines = self.asset.values.get_indexer(pd.Index(assets))
+        for name, group in self.groups.items():
+            labels = self._labels(cells, group)[lines]
+            several = np.flatnonzero(labels.sum(axis=1) > 1)
+            if len(several):
+                first = several[0]
+                both = listed(group.values[labels[first]])
                 raise DataError(
-                    f"data.groups.{name}: {assets[twice[0]]} has {both}; allowed: one per asset"
+                    f"data.groups.{name}: {assets[first]} has {both}; allowed: one per asset"
                 )
-            said = found.any(axis=1)
-            columns[name] = (
-                np.where(said, values[found.argmax(axis=1)], "unknown")
-                if len(values)
-                else "unknown"
-            )
+            columns[name] = _one_label(labels, group.values)
         return pd.DataFrame(columns, index=pd.Index(assets, name="asset"))
+
+    def _labels(self, cells: Cells, group: Coded) -> np.ndarray:
+        """Which labels of a group occur with each asset of the table, (assets, labels)."""
+        # the first column is that of rows without a label
+        occurs = np.zeros((len(self.asset.values), len(group.values) + 1), dtype=bool)
+        flat = occurs.reshape(-1)
+        width = np.intp(occurs.shape[1])
+        asset = self.asset.codes[cells.rows]
+        label = group.codes[cells.rows]
+        for some in pieces(len(label)):
+            flat[asset[some] * width + label[some] + 1] = True
+        return occurs[:, 1:]
+
+
+def _one_label(labels: np.ndarray, values: pd.Index) -> np.ndarray | str:
+    """The label of each asset (N,) from its mask (N, L); `unknown` where it has none."""
+    if not len(values):
+        return "unknown"
+    labelled = labels.any(axis=1)
+    return np.where(labelled, values[labels.argmax(axis=1)], "unknown")
 
 
 def _frame(cube: np.ndarray, on: np.ndarray, dates: pd.Index, names: Sequence[str]) -> pd.DataFrame:
     """Frame (T, N) on the dates of the calendar, from a cube (N, T)."""
     kept = cube if on.all() else cube[:, on]
-    return pd.DataFrame(
-        kept.T, index=pd.DatetimeIndex(dates[on], name="date"), columns=list(names), copy=False
-    )
+    index = pd.DatetimeIndex(dates[on], name="date")
+    return pd.DataFrame(kept.T, index=index, columns=list(names), copy=False)

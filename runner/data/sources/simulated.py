@@ -24,9 +24,14 @@ YEAR = 252  # rows per year, for annual volatilities
 BLOCK = 256  # rows drawn from one generator
 FLOOR = -0.95  # no simple return is below
 FIRST_CLOSE = 100.0
+MEDIAN_SHARES = 1e8  # outstanding
 TURNOVER = 0.005  # share of the shares that trades on a calm row
-VOLUME_MEMORY, VOLUME_NOISE = 0.9, 0.4  # autocorrelation and sd of log volume
-MACRO_MEMORY, MACRO_LEVEL = 0.98, 20.0  # autocorrelation of the log level, median of the level
+VOLUME_MEMORY = 0.9  # autocorrelation of log volume
+VOLUME_NOISE = 0.4  # standard deviation of log volume
+MACRO_MEMORY = 0.98  # autocorrelation of the log level
+MACRO_LEVEL = 20.0  # median of the level
+MOST_ROWS = 10**6  # looked for on the calendar; they end beyond LATEST
+LEAST_PRICE, LARGEST_PRICE = 1e-200, 1e200  # their products stay numbers
 LATEST = np.datetime64("2261-12-31")  # what a nanosecond date can hold
 EARLIEST = np.datetime64("1678-01-01")
 
@@ -34,11 +39,12 @@ Sample = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
 
 def _from_to(low: float, high: float) -> Callable[[float], None]:
+    """A check of numbers from `low` to `high`."""
+    up_to = f" to {high:g}" if high < np.inf else ""
+
     def check(value: float) -> None:
         if not low <= value <= high:
-            raise ValueError(
-                f"allowed: a number from {low:g}" + (f" to {high:g}" if high < np.inf else "")
-            )
+            raise ValueError(f"allowed: a number from {low:g}{up_to}")
 
     return check
 
@@ -120,9 +126,8 @@ class Simulated:
 
     def __post_init__(self) -> None:
         if self.rows is not None and self.end is not None:
-            raise ValueError(
-                f"rows: given {self.rows} beside end={self.end}; allowed: one of the two, the other null"
-            )
+            given = f"given {self.rows} beside end={self.end}"
+            raise ValueError(f"rows: {given}; allowed: one of the two, the other null")
 
     def load(self) -> Market:
         """The market (T, N): fields close, volume, market_cap, signal; group sector.
@@ -133,17 +138,20 @@ class Simulated:
         """
         from runner.data.market import Market
 
-        dates, truth = self._dates(), self.truth()
+        dates = self._dates()
+        truth = self.truth()
+        assets = list(truth.index)
         shocks = self._market_shocks(len(dates))
-        market = np.maximum(self.market_premium + _daily(self.market_volatility) * shocks, FLOOR)
+        volatility = _daily(self.market_volatility)
+        market = np.maximum(self.market_premium + volatility * shocks, FLOOR)
         fields, dropped = self._fields(truth, market)
         return Market(
-            f"simulated, seed {self.seed}",
-            {name: _frame(cells, dates, list(truth.index)) for name, cells in fields.items()},
-            _frame(self._macro_levels(shocks), dates, list(self.macro)),
-            self._index_close(market, dates),
-            truth[["sector"]],
-            dropped,
+            source=f"simulated, seed {self.seed}",
+            fields={name: _frame(cells, dates, assets) for name, cells in fields.items()},
+            series=_frame(self._macro_levels(shocks), dates, list(self.macro)),
+            market_close=self._index_close(market, dates),
+            groups=truth[["sector"]],
+            dropped=dropped,
         )
 
     def truth(self) -> pd.DataFrame:
@@ -159,24 +167,29 @@ class Simulated:
         """
         import pandas as pd
 
-        names, rows = self._names(), len(self._dates())
-        table = pd.DataFrame(
-            self._drawn_truth(len(names), rows), index=pd.Index(names, name="asset", dtype="str")
-        )
-        own = ["alpha", "beta", "premium", "volatility", "first", "last"]
-        table.loc[table.index == self.market, own] = [0.0, 1.0, 0.0, 0.0, 0, rows - 1]
+        names = self._names()
+        rows = len(self._dates())
+        index = pd.Index(names, name="asset", dtype="str")
+        table = pd.DataFrame(self._drawn_truth(len(names), rows), index=index)
+        columns = ["alpha", "beta", "premium", "volatility", "first", "last"]
+        of_the_market = [0.0, 1.0, 0.0, 0.0, 0, rows - 1]
+        table.loc[table.index == self.market, columns] = of_the_market
         return table
 
     def _drawn_truth(self, n: int, rows: int) -> dict[str, Sequence[str] | np.ndarray]:
         """The columns (N,) of the truth, the market asset treated like any other."""
         first, last = self._listing(n, rows)
+        sectors = [f"G{1 + i % self.sectors}" for i in range(n)]
+        alpha = self.alpha_spread * self._normal("alpha", n)
+        beta = self.beta_mean + self.beta_spread * self._normal("beta", n)
+        log_shares = np.log(MEDIAN_SHARES) + self._normal("shares", n)
         return {
-            "sector": [f"G{1 + i % self.sectors}" for i in range(n)],
-            "alpha": self.alpha_spread * self._normal("alpha", n),
-            "beta": self.beta_mean + self.beta_spread * self._normal("beta", n),
+            "sector": sectors,
+            "alpha": alpha,
+            "beta": beta,
             "premium": np.full(n, self.signal_premium),
             "volatility": self._volatilities(n),
-            "shares": np.exp(np.log(1e8) + self._normal("shares", n)),
+            "shares": np.exp(log_shares),
             "first": first,
             "last": last,
         }
@@ -185,18 +198,17 @@ class Simulated:
         """Price (T,) of the market asset from its returns, None where there is no such asset."""
         if self.market is None:
             return None
-        return _frame(_priced(market[:, None].copy()), dates, [self.market])[self.market]
+        prices = _priced(market[:, None].copy())
+        return _frame(prices, dates, [self.market])[self.market]
 
     def _names(self) -> list[str]:
         """The assets, checked against each other and the macro series."""
-        wanted = self.assets
-        names = (
-            [f"S{i:04d}" for i in range(1, wanted + 1)] if isinstance(wanted, int) else list(wanted)
-        )
+        names = self._given_names()
         special = {*names, self.market}
-        mistakes = [
-            f"data.macro.{k}: {t!r} is an asset too" for k, t in self.macro.items() if t in special
-        ]
+        mistakes = []
+        for name, ticker in self.macro.items():
+            if ticker in special:
+                mistakes.append(f"data.macro.{name}: {ticker!r} is an asset too")
         twice = [name for name, times in Counter(names).items() if times > 1]
         if twice:
             mistakes.append(f"data.assets: more than once: {listed(twice)}")
@@ -206,19 +218,25 @@ class Simulated:
             raise DataError(mistakes)
         return names
 
+    def _given_names(self) -> list[str]:
+        """The names of the assets, or S0001 on where their number is given."""
+        if isinstance(self.assets, int):
+            return [f"S{i:04d}" for i in range(1, self.assets + 1)]
+        return list(self.assets)
+
     def _dates(self) -> pd.DatetimeIndex:
         """Business days (T,)."""
         import pandas as pd
 
         first = np.datetime64(parse_date(str(self.start)).date())
         if self.end is None:
-            last = np.busday_offset(first, min(self.rows or ROWS, 10**6) - 1, roll="forward")
+            rows = min(self.rows or ROWS, MOST_ROWS)
+            last = np.busday_offset(first, rows - 1, roll="forward")
         else:
             last = np.datetime64(parse_date(str(self.end)).date())
         if first < EARLIEST or last > LATEST:
-            raise DataError(
-                f"data.start, data.end, data.rows: {first}..{last}; allowed: {EARLIEST}..{LATEST}"
-            )
+            allowed = f"{EARLIEST}..{LATEST}"
+            raise DataError(f"data.start, data.end, data.rows: {first}..{last}; allowed: {allowed}")
         dates = pd.bdate_range(first, last, name="date")
         if not len(dates):
             raise DataError(f"data.start..data.end: {first}..{last} holds no business day")
@@ -227,13 +245,18 @@ class Simulated:
     def _listing(self, n: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """First and last row (N,) on which each asset is listed."""
         chance, kind, moment = self._generator("listing").random((n, 3)).T
-        moved = np.where(chance < self.churn, (moment * rows / 2).astype(int) + 1, 0)
+        rows_moved = (moment * rows / 2).astype(int) + 1
+        moved = np.where(chance < self.churn, rows_moved, 0)
         moved = np.minimum(moved, rows - 1)
-        return np.where(kind < 0.5, moved, 0), np.where(kind < 0.5, rows - 1, rows - 1 - moved)
+        late = kind < 0.5
+        first = np.where(late, moved, 0)
+        last = np.where(late, rows - 1, rows - 1 - moved)
+        return first, last
 
     def _volatilities(self, n: int) -> np.ndarray:
         """Specific volatility (N,), annual."""
-        shared = self._normal("sector", min(n, self.sectors))[np.arange(n) % self.sectors]
+        sector = np.arange(n) % self.sectors
+        shared = self._normal("sector", min(n, self.sectors))[sector]
         level = (shared + self._normal("volatility", n)) / np.sqrt(2.0)
         return self.volatility * np.exp(self.volatility_spread * level)
 
@@ -244,7 +267,8 @@ class Simulated:
         from runner.data.market import Dropped
 
         missing = self._missing(truth, len(market))
-        signal = _persistent(self._cells("signal", missing.shape, _normal), self.signal_persistence)
+        draws = self._cells("signal", missing.shape, _normal)
+        signal = _persistent(draws, self.signal_persistence)
         returns = self._returns(truth, market, signal)
         cut = int((returns <= FLOOR).sum() + (market <= FLOOR).sum())
         volume = self._volume(truth, returns)
@@ -253,18 +277,20 @@ class Simulated:
             "close": close,
             "volume": volume,
             "market_cap": close * truth["shares"].to_numpy(),
+            "signal": signal,
         }
-        fields["signal"] = signal
         for cells in fields.values():
             cells[missing] = np.nan
-        return fields, (
-            Dropped("simulated return", f"below {FLOOR:.0%}, set to it", cut),
-        ) if cut else ()
+        if not cut:
+            return fields, ()
+        return fields, (Dropped("simulated return", f"below {FLOOR:.0%}, set to it", cut),)
 
     def _missing(self, truth: pd.DataFrame, rows: int) -> np.ndarray:
         """Mask (T, N) of the cells outside the listings and in gaps."""
         t = np.arange(rows)[:, None]
-        missing = (t < truth["first"].to_numpy()) | (t > truth["last"].to_numpy())
+        first = truth["first"].to_numpy()
+        last = truth["last"].to_numpy()
+        missing = (t < first) | (t > last)
         if self.gaps:
             drawn = self._cells("gaps", missing.shape, np.random.Generator.random)
             missing |= (drawn < self.gaps) & (truth.index != self.market)
@@ -272,43 +298,46 @@ class Simulated:
 
     def _market_shocks(self, rows: int) -> np.ndarray:
         """Clustered shocks of the market (T,), variance 1."""
-        return self._clustered(self._cells("market", (rows, 1), self._shock))[:, 0]
+        shocks = self._cells("market", (rows, 1), self._shock)
+        return self._clustered(shocks)[:, 0]
 
     def _returns(self, truth: pd.DataFrame, market: np.ndarray, signal: np.ndarray) -> np.ndarray:
         """Simple returns (T, N), decimals, before any listing."""
         returns = self._clustered(self._cells("specific", signal.shape, self._shock))
         returns *= _daily(truth["volatility"].to_numpy())
         returns += truth["alpha"].to_numpy()
-        beta, premium = truth["beta"].to_numpy(), truth["premium"].to_numpy()
-        for t, row in enumerate(returns):  # row by row: no further frame in memory
+        beta = truth["beta"].to_numpy()
+        premium = truth["premium"].to_numpy()
+        # row by row: no further frame in memory
+        for t, row in enumerate(returns):
             row += beta * market[t]
             if t and self.signal_premium:
                 row += premium * signal[t - 1]
         return np.maximum(returns, FLOOR, out=returns)
 
     def _volume(self, truth: pd.DataFrame, returns: np.ndarray) -> np.ndarray:
-        """Shares traded (T, N): log-normal, persistent, in proportion to 1 + |return| in
-        deviations.
+        """Shares traded (T, N): log-normal and persistent, in proportion to 1 + |return|.
+
+        Returns are in standard deviations of the asset.
         """
         volume = _persistent(self._cells("volume", returns.shape, _normal), VOLUME_MEMORY)
         volume *= VOLUME_NOISE
         np.exp(volume, out=volume)
+        from_market = truth["beta"] * self.market_volatility
+        annual = np.hypot(from_market, truth["volatility"]).to_numpy()
         size = np.abs(returns)
-        size /= _daily(
-            np.hypot(truth["beta"] * self.market_volatility, truth["volatility"]).to_numpy()
-        )
+        size /= _daily(annual)
         size += 1.0
         volume *= size
         volume *= TURNOVER * truth["shares"].to_numpy()
         return volume
 
     def _macro_levels(self, shocks: np.ndarray) -> np.ndarray:
-        """Levels (T, F) of the macro series, whose changes go with the shocks (T,) of the
-        market.
-        """
-        levels = np.empty((len(shocks), len(self.macro)))
+        """Levels (T, F) of the macro series; their changes go with the market's shocks (T,)."""
+        T = len(shocks)
+        levels = np.empty((T, len(self.macro)))
         for column, ticker in enumerate(self.macro.values()):
-            levels[:, column] = self._cells(f"macro {ticker}", (len(shocks), 1), _normal)[:, 0]
+            levels[:, column] = self._cells(f"macro {ticker}", (T, 1), _normal)[:, 0]
         levels *= np.sqrt(1.0 - self.macro_correlation**2)
         levels += self.macro_correlation * shocks[:, None]
         _persistent(levels, MACRO_MEMORY)
@@ -317,37 +346,42 @@ class Simulated:
 
     def _clustered(self, shocks: np.ndarray) -> np.ndarray:
         """The shocks (T, N) with GARCH(1,1) variance of mean 1, in place."""
-        a, b = self.persistence * self.reaction, self.persistence * (1.0 - self.reaction)
+        a = self.persistence * self.reaction
+        b = self.persistence * (1.0 - self.reaction)
+        constant = 1.0 - self.persistence
         variance = np.ones(shocks.shape[1])
         for row in shocks:
             row *= np.sqrt(variance)
-            variance = (1.0 - self.persistence) + b * variance + a * row**2
+            variance = constant + b * variance + a * row**2
         return shocks
 
     def _shock(self, generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
         """Student t draws of variance 1, or normal ones."""
         if self.tail is None or np.isinf(self.tail):
             return generator.standard_normal(shape)
-        return generator.standard_t(self.tail, shape) * np.sqrt((self.tail - 2.0) / self.tail)
+        to_unit_variance = np.sqrt((self.tail - 2.0) / self.tail)
+        return generator.standard_t(self.tail, shape) * to_unit_variance
 
     def _cells(self, quantity: str, shape: tuple[int, int], sample: Sample) -> np.ndarray:
         """Draws (T, N); a cell depends on its own row and column only, not on the shape."""
+        rows, columns = shape
         cells = np.empty(shape)
-        for first in range(0, shape[0], BLOCK):
+        for first in range(0, rows, BLOCK):
             part = cells[first : first + BLOCK]
-            drawn = sample(self._generator(quantity, first // BLOCK), (shape[1], BLOCK))
+            generator = self._generator(quantity, first // BLOCK)
+            drawn = sample(generator, (columns, BLOCK))
             part[:] = drawn.T[: len(part)]
         return cells
 
     def _normal(self, quantity: str, n: int) -> np.ndarray:
+        """Standard normal numbers (n,) of one quantity."""
         return self._generator(quantity).standard_normal(n)
 
     def _generator(self, quantity: str, block: int = 0) -> np.random.Generator:
         """The generator of one quantity and block of rows, independent of all others."""
         key = (crc32(quantity.encode()), block)
-        return np.random.Generator(
-            np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=key))
-        )
+        seeds = np.random.SeedSequence(self.seed, spawn_key=key)
+        return np.random.Generator(np.random.PCG64(seeds))
 
 
 def _normal(generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
@@ -360,9 +394,7 @@ def _daily(annual: float | np.ndarray) -> float | np.ndarray:
 
 
 def _persistent(shocks: np.ndarray, memory: float) -> np.ndarray:
-    """First-order autoregression (T, N) of variance 1 from independent shocks of variance 1, in
-    place.
-    """
+    """First-order autoregression (T, N) of variance 1 from independent shocks, in place."""
     fresh = np.sqrt(1.0 - memory**2)
     for before, row in pairwise(shocks):
         row *= fresh
@@ -382,7 +414,7 @@ def _priced(returns: np.ndarray) -> np.ndarray:
             row += 1.0
             row *= before
             before = row
-    if not 1e-200 < returns.min() <= returns.max() < 1e200:
+    if not LEAST_PRICE < returns.min() <= returns.max() < LARGEST_PRICE:
         raise DataError(
             "data: prices leave the range of numbers; lower the volatilities, premia or rows"
         )

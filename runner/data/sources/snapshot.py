@@ -51,12 +51,11 @@ class Snapshot:
         """The directory of this request; no ticker is part of its name."""
         text = json.dumps(self.request, sort_keys=True)
         digest = blake2b(text.encode(), digest_size=6).hexdigest()
-        count, start, end = (
-            len(self.request["tickers"]),
-            self.request["start"],
-            self.request["end"] or "open",
-        )
-        return self.folder / f"{self.request['source']}-{count}-tickers-{start}-{end}-{digest}"
+        source = self.request["source"]
+        count = len(self.request["tickers"])
+        start = self.request["start"]
+        end = self.request["end"] or "open"
+        return self.folder / f"{source}-{count}-tickers-{start}-{end}-{digest}"
 
     def current(self) -> Path | None:
         """The parquet file in use, verified; None if this was never fetched.
@@ -85,31 +84,26 @@ class Snapshot:
         text = json.dumps(manifest, indent=2).encode() + b"\n"
         path = self.home / f"{fingerprint[:SHORT]}.parquet"
         self.home.mkdir(parents=True, exist_ok=True)
-        for where, content in (
-            (path, rows),
-            (manifest_of(path), text),
-            (self.home / "manifest.json", text),
-        ):
-            write_whole(where, content)
+        write_whole(path, rows)
+        write_whole(manifest_of(path), text)
+        # last: it puts the snapshot in use
+        write_whole(self.home / "manifest.json", text)
         return path
 
 
 @dataclass(frozen=True)
 class Partial:
-    """Answers for single tickers over the same dates, so that a broken fetch goes on where it
-    stopped.
-    """
+    """Answers for single tickers over the same dates: a broken fetch goes on where it stopped."""
 
     folder: Path
     start: date
     end: date
 
     def path(self, ticker: str) -> Path:
-        """Where the answer for the ticker is; a digest, because a ticker is not a safe file
-        name.
-        """
-        digest = blake2b(repr((ticker, str(self.start), str(self.end))).encode(), digest_size=16)
-        return self.folder / "partial" / f"{digest.hexdigest()}.parquet"
+        """Where the answer for the ticker is: a digest, for a ticker is not a safe file name."""
+        key = repr((ticker, str(self.start), str(self.end)))
+        digest = blake2b(key.encode(), digest_size=16).hexdigest()
+        return self.folder / "partial" / f"{digest}.parquet"
 
     def get(self, ticker: str) -> pd.DataFrame | None:
         """The answer kept, None where there is none from the last day."""
@@ -117,18 +111,19 @@ class Partial:
 
         path = self.path(ticker)
         try:
-            if time.time() - path.stat().st_mtime > PARTIAL_AGE:
-                return None
-            return pd.read_parquet(path)
+            age = time.time() - path.stat().st_mtime
+            return None if age > PARTIAL_AGE else pd.read_parquet(path)
         except (OSError, ValueError):
             return None
 
     def keep(self, ticker: str, rows: pd.DataFrame) -> None:
+        """Keep the answer for the ticker."""
         path = self.path(ticker)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, to_parquet(rows))
 
     def clear(self, tickers: Iterable[str]) -> None:
+        """Forget the answers for these tickers."""
         for ticker in tickers:
             self.path(ticker).unlink(missing_ok=True)
 
@@ -166,10 +161,9 @@ def to_parquet(table: pd.DataFrame) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    plain = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     buffer = BytesIO()
-    pq.write_table(
-        pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None), buffer
-    )
+    pq.write_table(plain, buffer)
     return buffer.getvalue()
 
 
@@ -193,13 +187,18 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _verify(rows: Path, fingerprint: str) -> None:
+    """Whether the file is there and has this fingerprint.
+
+    Raises:
+        DataError: it is gone or was changed.
+    """
     if not rows.is_file():
         raise DataError(f"data: snapshot {str(rows)!r} is gone; {AGAIN}")
-    found = _fingerprint(rows.read_bytes())
-    if found != fingerprint:
+    present = _fingerprint(rows.read_bytes())
+    if present != fingerprint:
         raise DataError(
             f"data: snapshot {str(rows)!r} was changed after it was fetched: its fingerprint is "
-            f"{found[:SHORT]}, its manifest says {fingerprint[:SHORT]}; {AGAIN}"
+            f"{present[:SHORT]}, its manifest says {fingerprint[:SHORT]}; {AGAIN}"
         )
 
 
@@ -210,66 +209,77 @@ def _fingerprint(content: bytes) -> str:
 def coverage(
     answers: Mapping[str, pd.DataFrame], assets: Iterable[str], market: str | None
 ) -> dict[str, Any]:
-    """Per ticker: rows, first and last date, and the rows of the calendar between them that it
-    lacks.
+    """Per ticker: rows, first and last date, and the rows of the calendar that it lacks.
 
-    The calendar is that of the market asset, without one every date of the assets.
+    The calendar is that of the market asset, without one every date of the assets. It counts from
+    the first to the last date of the ticker.
     """
     import pandas as pd
 
-    clock = [market] if market is not None else list(assets)
-    calendar = pd.DatetimeIndex(pd.concat([answers[name]["Date"] for name in clock]).unique())
+    owners = list(assets) if market is None else [market]
+    dates = pd.concat([answers[name]["Date"] for name in owners])
+    calendar = pd.DatetimeIndex(dates.unique())
     tickers = {name: _covered(answers[name]["Date"], calendar) for name in sorted(answers)}
     return {"calendar": market or "the assets", "tickers": tickers}
 
 
 def _covered(dates: pd.Series, calendar: pd.DatetimeIndex) -> dict[str, Any]:
-    first, last = dates.min(), dates.max()
+    """Rows, first and last date of a ticker, and the rows of the calendar that it lacks."""
+    first = dates.min()
+    last = dates.max()
     expected = calendar[(calendar >= first) & (calendar <= last)]
     missing = int((~expected.isin(dates)).sum())
-    span = {"first": f"{first:%Y-%m-%d}", "last": f"{last:%Y-%m-%d}"}
-    return {"rows": len(dates), **span, "expected": len(expected), "missing": missing}
+    return {
+        "rows": len(dates),
+        "first": f"{first:%Y-%m-%d}",
+        "last": f"{last:%Y-%m-%d}",
+        "expected": len(expected),
+        "missing": missing,
+    }
 
 
 def too_few(facts: Mapping[str, Any], allowed: float) -> dict[str, str]:
-    """Ticker -> why it is refused, for those with less than the allowed share of the calendar's
-    rows.
-    """
+    """Ticker -> why it is refused, for those with too small a share of the calendar's rows."""
     gaps = {}
-    for ticker, one in facts["tickers"].items():
-        share = 1.0 - one["missing"] / max(one["expected"], 1)
+    for ticker, covered in facts["tickers"].items():
+        share = 1.0 - covered["missing"] / max(covered["expected"], 1)
         if share < allowed:
-            lacks = _lacks(one, facts["calendar"])
+            lacks = _lacks(covered, facts["calendar"])
             gaps[ticker] = f"{lacks}: coverage {share:.1%}, allowed: from {allowed:.1%}"
     return gaps
 
 
-def _lacks(one: Mapping[str, Any], calendar: str) -> str:
-    span = f"between {one['first']} and {one['last']}"
-    return f"lacks {one['missing']} of {one['expected']} rows {span} (calendar of {calendar})"
+def _lacks(covered: Mapping[str, Any], calendar: str) -> str:
+    span = f"between {covered['first']} and {covered['last']}"
+    rows = f"{covered['missing']} of {covered['expected']} rows"
+    return f"lacks {rows} {span} (calendar of {calendar})"
 
 
 def describe(manifest: Mapping[str, Any]) -> list[str]:
-    """What a person should know of a snapshot: one line for all, one for each ticker with less
-    than all.
-    """
-    start, end = manifest["resolved"]["start"], manifest["resolved"]["end"]
+    """Lines for people: one for the snapshot, one for each ticker with less than all rows."""
+    start = manifest["resolved"]["start"]
+    end = manifest["resolved"]["end"]
     size = f"{len(manifest['tickers'])} tickers, {manifest['rows']} rows, {start} to {end}"
-    lines = [
-        f"{size}, fetched {manifest['fetched_at']}, fingerprint {manifest['fingerprint'][:SHORT]}"
-    ]
-    for ticker, facts in manifest["tickers"].items():
-        notes = _notes(
-            facts, date.fromisoformat(start), date.fromisoformat(end), manifest["calendar"]
-        )
-        lines += [f"{ticker}: {', '.join(notes)}"] if notes else []
+    fingerprint = manifest["fingerprint"][:SHORT]
+    lines = [f"{size}, fetched {manifest['fetched_at']}, fingerprint {fingerprint}"]
+    first = date.fromisoformat(start)
+    last = date.fromisoformat(end)
+    for ticker, covered in manifest["tickers"].items():
+        notes = _notes(covered, first, last, manifest["calendar"])
+        if notes:
+            lines.append(f"{ticker}: {', '.join(notes)}")
     return lines
 
 
-def _notes(facts: Mapping[str, Any], start: date, end: date, calendar: str) -> list[str]:
-    first, last = date.fromisoformat(facts["first"]), date.fromisoformat(facts["last"])
-    notes = [f"starts {first}"] if (first - start).days > HOLIDAYS else []
-    notes += [f"ends {last}"] if (end - last).days > HOLIDAYS else []
-    if facts["missing"]:
-        notes.append(_lacks(facts, calendar))
+def _notes(covered: Mapping[str, Any], start: date, end: date, calendar: str) -> list[str]:
+    """Where a ticker starts late, ends early or lacks rows."""
+    first = date.fromisoformat(covered["first"])
+    last = date.fromisoformat(covered["last"])
+    notes = []
+    if (first - start).days > HOLIDAYS:
+        notes.append(f"starts {first}")
+    if (end - last).days > HOLIDAYS:
+        notes.append(f"ends {last}")
+    if covered["missing"]:
+        notes.append(_lacks(covered, calendar))
     return notes

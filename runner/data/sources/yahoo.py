@@ -42,8 +42,10 @@ COLUMNS: dict[str, str | None] = {
 }
 SYMBOL = re.compile(r"[A-Za-z0-9^][A-Za-z0-9.^=&_-]{0,31}")
 CHART = "/v8/finance/chart/"
+TOO_MANY = 429  # the status of too many requests
 ANSWERED = (200, 400, 404, 422)  # statuses with which Yahoo says that there is no such data
-CONNECT, READ = 5.0, 20.0  # seconds
+CONNECT = 5.0  # seconds to wait for a connection
+READ = 20.0  # seconds to wait for an answer
 LONGEST = 300.0  # seconds, the longest pause
 NETWORK_ATTEMPTS = 2  # no network is found out quickly
 
@@ -92,11 +94,19 @@ class Yahoo:
             DataError: as `fetch`, or a date range without rows.
         """
         path = replace(self, refresh=False).fetch()
-        _refuse(self._gaps(read_manifest(manifest_of(path))).values())
-        use = File(
-            str(path), COLUMNS, self.market, self.macro, {}, self.assets, self.start, self.end
+        gaps = self._gaps(read_manifest(manifest_of(path)))
+        _refuse(gaps.values())
+        file = File(
+            path=str(path),
+            columns=COLUMNS,
+            market=self.market,
+            macro=self.macro,
+            groups={},
+            assets=self.assets,
+            start=self.start,
+            end=self.end,
         )
-        return use.load()
+        return file.load()
 
     def fetch(self) -> Path:
         """The parquet file of the snapshot, its manifest beside it (`manifest_of`).
@@ -107,17 +117,22 @@ class Yahoo:
         """
         self._check()
         snapshot = Snapshot(Path(self.folder), self._request())
-        path = None if self.refresh else snapshot.current()
+        path = self._kept(snapshot)
         if path is not None:
             return path
         with locked(snapshot.folder):
-            path = (
-                None if self.refresh else snapshot.current()
-            )  # another process may have been faster
+            # another process may have been faster
+            path = self._kept(snapshot)
             return path or self._write(snapshot)
 
+    def _kept(self, snapshot: Snapshot) -> Path | None:
+        """The file of an earlier fetch; None where there is none or it is to be fetched again."""
+        return None if self.refresh else snapshot.current()
+
     def _request(self) -> dict[str, Any]:
-        start, end = str(_day(self.start)), None if self.end is None else str(_day(self.end))
+        """What identifies the snapshot."""
+        start = str(_day(self.start))
+        end = None if self.end is None else str(_day(self.end))
         return {"source": "yahoo", "tickers": sorted(self._roles()), "start": start, "end": end}
 
     def _roles(self) -> dict[str, str]:
@@ -128,15 +143,22 @@ class Yahoo:
         return roles | dict.fromkeys(self.assets, "data.assets")
 
     def _check(self) -> None:
-        """Tickers become part of a URL: only characters that symbols are made of."""
-        mistakes = [
-            f"{role}: {ticker!r} is not a Yahoo symbol; allowed: up to 32 of A-Z 0-9 . ^ = & _ -"
-            for ticker, role in self._roles().items()
-            if not SYMBOL.fullmatch(str(ticker)) or ".." in ticker
-        ]
+        """Whether tickers and dates can be asked for.
+
+        Tickers become part of a URL: only characters that symbols are made of are allowed.
+
+        Raises:
+            DataError: one line for each mistake.
+        """
+        mistakes = []
+        for ticker, role in self._roles().items():
+            if not SYMBOL.fullmatch(str(ticker)) or ".." in ticker:
+                allowed = "up to 32 of A-Z 0-9 . ^ = & _ -"
+                mistakes.append(f"{role}: {ticker!r} is not a Yahoo symbol; allowed: {allowed}")
         if not self.assets:
             mistakes.append("data.assets: empty; allowed: one Yahoo symbol or more")
-        start, last = _day(self.start), self._last_day()
+        start = _day(self.start)
+        last = self._last_day()
         if start > last:
             mistakes.append(
                 f"data.start: {start} is after the last day {last} (data.end, at most yesterday)"
@@ -158,9 +180,11 @@ class Yahoo:
             "resolved": {"start": str(client.start), "end": str(client.end)},
             "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "yfinance": client.version,
-        } | coverage(answers, self.assets, self.market)
+        }
+        facts |= coverage(answers, self.assets, self.market)
         gaps = self._gaps(facts)
-        client.partial.clear(gaps)  # asked for again next time
+        # asked for again next time
+        client.partial.clear(gaps)
         _refuse(gaps.values())
         table = pd.concat(answers.values()).sort_values(["Date", "Ticker"], ignore_index=True)
         path = snapshot.write(table, facts)
@@ -168,10 +192,12 @@ class Yahoo:
         return path
 
     def _ask_all(self, client: Client) -> dict[str, pd.DataFrame]:
-        """Ticker -> its rows. Unknown tickers are collected; any other failure stops, what came is
-        kept.
+        """Ticker -> its rows.
+
+        Unknown tickers are collected; any other failure stops, and the answers so far are kept.
         """
-        answers, mistakes = {}, []
+        answers = {}
+        mistakes = []
         for ticker, role in _watched(self._roles().items()):
             try:
                 answers[ticker] = self._patiently(client, ticker)
@@ -193,27 +219,32 @@ class Yahoo:
                     failure.attempts = attempt
                     raise
                 wait = self._wait(failure, attempt)
-                _say(f"data=yahoo: {ticker}: {failure.reason}; attempt {attempt + 1} in {wait:g} s")
+                again = f"attempt {attempt + 1} in {wait:g} s"
+                _say(f"data=yahoo: {ticker}: {failure.reason}; {again}")
                 time.sleep(wait)
                 attempt += 1
 
     def _attempts(self, kind: Kind) -> int:
-        return {"missing": 1, "network": min(NETWORK_ATTEMPTS, self.attempts)}.get(
-            kind, self.attempts
-        )
+        """How often to ask, given why there was no answer."""
+        if kind == "missing":
+            return 1
+        if kind == "network":
+            return min(NETWORK_ATTEMPTS, self.attempts)
+        return self.attempts
 
     def _wait(self, failure: Failure, attempt: int) -> float:
         """Seconds to wait after the attempt: doubled each time, or longer if the server says so."""
         first = self.rate_limit_pause if failure.kind == "rate limit" else self.pause
-        return min(max(first * 2.0 ** (attempt - 1), failure.retry_after), LONGEST)
+        doubled = first * 2.0 ** (attempt - 1)
+        return min(max(doubled, failure.retry_after), LONGEST)
 
     def _gaps(self, facts: Mapping[str, Any]) -> dict[str, str]:
         """Ticker -> why it is refused, for the tickers with too many missing rows."""
-        roles, gaps = self._roles(), too_few(facts, self.coverage)
-        return {
-            ticker: f"{roles[ticker]}: {ticker!r} {why} (data.coverage)"
-            for ticker, why in gaps.items()
-        }
+        roles = self._roles()
+        gaps = {}
+        for ticker, reason in too_few(facts, self.coverage).items():
+            gaps[ticker] = f"{roles[ticker]}: {ticker!r} {reason} (data.coverage)"
+        return gaps
 
 
 class Failure(Exception):
@@ -221,7 +252,10 @@ class Failure(Exception):
 
     def __init__(self, kind: Kind, reason: str, retry_after: float = 0.0) -> None:
         super().__init__(reason)
-        self.kind, self.reason, self.retry_after, self.attempts = kind, reason, retry_after, 1
+        self.kind = kind
+        self.reason = reason
+        self.retry_after = retry_after
+        self.attempts = 1
 
     def line(self, ticker: str, role: str, client: Client) -> str:
         """The one line that a person reads."""
@@ -240,20 +274,21 @@ class Failure(Exception):
 
 
 class Client:
-    """yfinance, asked for one ticker at a time; what it answers is kept until the snapshot is
-    whole.
-    """
+    """yfinance, asked for one ticker at a time; answers are kept until the snapshot is whole."""
 
     def __init__(self, folder: Path, start: date, end: date) -> None:
         import logging
 
         import yfinance as yf
 
-        self.start, self.end, self.version = start, end, yf.__version__
+        self.start = start
+        self.end = end
+        self.version = yf.__version__
         self.partial = Partial(folder, start, end)
         self.session: Any = _session()
         yf.config.debug.hide_exceptions = False
-        logging.getLogger("yfinance").setLevel(logging.CRITICAL + 1)  # only our lines are shown
+        # only our lines are shown
+        logging.getLogger("yfinance").setLevel(logging.CRITICAL + 1)
         yf.set_tz_cache_location(_scratch().name)
 
     def ask(self, ticker: str) -> pd.DataFrame:
@@ -269,29 +304,36 @@ class Client:
         return rows
 
     def _history(self, ticker: str) -> pd.DataFrame:
+        """The answer of yfinance as it is."""
         import yfinance as yf
         from yfinance.data import YfData
 
-        YfData.cache_get.cache_clear()  # it remembers answers, failed ones as well
+        # it remembers answers, failed ones as well
+        YfData.cache_get.cache_clear()
         self.session.forget()
-        past_end = self.end + timedelta(days=1)  # yfinance excludes the end
+        # yfinance excludes the end
+        past_end = self.end + timedelta(days=1)
         try:
             with warnings.catch_warnings(action="ignore"):
-                one = yf.Ticker(ticker, session=self.session)
-                return one.history(
+                asset = yf.Ticker(ticker, session=self.session)
+                return asset.history(
                     start=str(self.start), end=str(past_end), auto_adjust=False, actions=False
                 )
-        except Exception as error:  # whatever it raises, a person gets one line
+        # whatever it raises, a person gets one line
+        except Exception as error:
             raise _failure(error, self.session.status, self.session.retry_after) from error
 
     def _tidy(self, rows: pd.DataFrame, ticker: str) -> pd.DataFrame:
-        """Naive dates of the exchange; rows without a price or outside the dates asked for are
-        left out.
+        """Rows by naive dates of the exchange.
+
+        Rows without a price or outside the dates asked for are left out.
         """
-        rows = rows.rename(columns={"Adj Close": "AdjClose"}).reindex(columns=PRICES).astype(float)
+        rows = rows.rename(columns={"Adj Close": "AdjClose"})
+        rows = rows.reindex(columns=PRICES).astype(float)
         rows = rows[rows["AdjClose"].notna()]
         if len(rows):
-            rows.index = rows.index.tz_localize(None).astype("datetime64[us]").rename("Date")
+            dates = rows.index.tz_localize(None).astype("datetime64[us]")
+            rows.index = dates.rename("Date")
             rows = rows.loc[str(self.start) : str(self.end)]
         if rows.empty:
             raise Failure("missing", "no rows with a price")
@@ -308,7 +350,8 @@ def _session() -> Any:
         retry_after = 0.0
 
         def forget(self) -> None:
-            self.status, self.retry_after = None, 0.0
+            self.status = None
+            self.retry_after = 0.0
 
         def request(self, *given: Any, **settings: Any) -> Any:
             settings["timeout"] = (CONNECT, READ)
@@ -316,7 +359,8 @@ def _session() -> Any:
                 return super().request(*given, **settings)
             self.forget()
             response = super().request(*given, **settings)
-            self.status, seconds = response.status_code, response.headers.get("Retry-After") or ""
+            self.status = response.status_code
+            seconds = response.headers.get("Retry-After") or ""
             self.retry_after = float(seconds) if seconds.isdecimal() else 0.0
             return response
 
@@ -324,31 +368,31 @@ def _session() -> Any:
 
 
 def _failure(error: Exception, status: int | None, retry_after: float) -> Failure:
-    """What an exception of yfinance means, given the status of the last answer (None: there was
-    none).
+    """The failure that an exception of yfinance means.
+
+    Args:
+        status: of the last answer; None where there was none.
     """
     from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
 
-    text = (str(error).splitlines() or [type(error).__name__])[0]
-    reason = re.sub(r"^Failed to perform, curl: \(\d+\) |\.? See https://curl.*$", "", text)
-    if isinstance(error, YFRateLimitError) or status == 429:
+    lines = str(error).splitlines() or [type(error).__name__]
+    reason = re.sub(r"^Failed to perform, curl: \(\d+\) |\.? See https://curl.*$", "", lines[0])
+    if isinstance(error, YFRateLimitError) or status == TOO_MANY:
         return Failure("rate limit", "too many requests", retry_after)
     if status is None and isinstance(error, OSError):
         return Failure("network", reason)
     if status in ANSWERED and isinstance(error, (YFTickerMissingError, OSError)):
         return Failure("missing", reason)
-    what = (
-        f"Yahoo answered HTTP {status}"
-        if status not in (None, 200)
-        else f"an answer of no use ({reason})"
-    )
-    return Failure("server", what, retry_after)
+    if status in (None, 200):
+        return Failure("server", f"an answer of no use ({reason})", retry_after)
+    return Failure("server", f"Yahoo answered HTTP {status}", retry_after)
 
 
 @cache
 def _scratch() -> TemporaryDirectory[str]:
-    """Where yfinance caches in this process: it pickles cookies, so not in a folder that people
-    share.
+    """Where yfinance caches in this process.
+
+    It pickles cookies: not in a folder that people share.
     """
     from tempfile import TemporaryDirectory
 
@@ -356,6 +400,7 @@ def _scratch() -> TemporaryDirectory[str]:
 
 
 def _refuse(mistakes: Iterable[str]) -> None:
+    """Raise DataError with these lines, if there are any."""
     lines = list(mistakes)
     if lines:
         raise DataError(lines)

@@ -1,0 +1,259 @@
+"""Columns of a file as names, dates, times of day and numbers."""
+
+from __future__ import annotations
+
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    from runner.data.sources.long import Coded
+
+# texts that stand for a missing value; for the name of an asset only the first does
+EMPTY = [
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "NaN",
+    "nan",
+    "NULL",
+    "null",
+    "None",
+    "#N/A",
+    ".",
+]
+# codes of missing values in a column of numbers
+LETTERS = frozenset(ascii_uppercase)
+# a time of day and the zone that it is in, at the end of a stamp
+ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
+# a date, with or without a time
+DAY = r"\d{8}|\d{4}-\d\d?-\d\d?(?:[T ].+)?"
+
+
+def read_names(column: pa.ChunkedArray) -> Coded:
+    """The column as text; NA and NAN are tickers too."""
+    return _text(column, frozenset({""}))
+
+
+def read_labels(column: pa.ChunkedArray) -> Coded:
+    """The column as text, absent where it says so."""
+    return _text(column, frozenset(EMPTY))
+
+
+def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
+    """The column as text without spaces around it, absent where it is one of `empty`."""
+    import pandas as pd
+
+    codes, distinct = _distinct(column)
+    names: list[str | None] = []
+    spaced = []
+    for value in distinct.to_pylist():
+        word = _word(value)
+        name = None if word is None else word.strip()
+        if word is not None and word != name:
+            spaced.append(word)
+        names.append(None if name in empty else name)
+    coded = _coded(codes, pd.Series(names, dtype="str"))
+    return coded._replace(spaced=tuple(spaced))
+
+
+def _word(value: object) -> str | None:
+    """As a person writes it: 10107, also where a gap in the column made it 10107.0."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def read_dates(column: pa.ChunkedArray, zone: str | None = None) -> Coded:
+    """Dates without time zone.
+
+    A stamp with a zone keeps its local date and time, or is turned into that of `zone`.
+
+    Raises:
+        ValueError: values that are not dates.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    codes, distinct = _distinct(column)
+    if pa.types.is_timestamp(distinct.type) or pa.types.is_date(distinct.type):
+        dates = pd.Series(distinct.to_pandas(date_as_object=False))
+        if isinstance(dates.dtype, pd.DatetimeTZDtype):
+            local = dates.dt.tz_convert(zone) if zone else dates
+            dates = local.dt.tz_localize(None)
+    else:
+        text = _date_texts(distinct, zone)
+        day = text.where(text.str.fullmatch(DAY))
+        dates = pd.to_datetime(day, format="ISO8601", errors="coerce")
+        bad = (dates.isna() & text.notna()).to_numpy()
+        _refuse(codes, distinct, bad, "a date such as 2021-12-31")
+    return _coded(codes, dates.dt.as_unit("us"))
+
+
+def _date_texts(distinct: pa.Array, zone: str | None) -> pd.Series:
+    """Texts of dates without a zone at their end, absent where they say so."""
+    import pandas as pd
+
+    words = [_word(value) for value in distinct.to_pylist()]
+    text = pd.Series(words, dtype="str").str.strip()
+    text = text.mask(text.isin(EMPTY))
+    if zone:
+        text = _moved(text, zone)
+    text = text.str.replace(ZONE, r"\1", regex=True)
+    # 20211231.0, where the column has a gap
+    return text.str.replace(r"^(\d{8})\.0$", r"\1", regex=True)
+
+
+def _moved(text: pd.Series, zone: str) -> pd.Series:
+    """The same with every stamp that has a zone written in local time of this one."""
+    import pandas as pd
+
+    local = text.str.replace(ZONE, r"\1", regex=True)
+    zoned = text.where(text.notna() & (local != text))
+    stamps = pd.to_datetime(zoned, format="ISO8601", utc=True, errors="coerce")
+    moved = stamps.dt.tz_convert(zone)
+    return text.mask(moved.notna(), moved.dt.strftime("%Y-%m-%dT%H:%M:%S.%f"))
+
+
+def read_times(column: pa.ChunkedArray) -> Coded:
+    """The column as seconds after midnight.
+
+    Raises:
+        ValueError: values that are not times of day.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from runner.data.sources.intraday import clock
+
+    codes, distinct = _distinct(column)
+    values = distinct.to_pylist()
+    empty = [value is None or str(value).strip() in EMPTY for value in values]
+    seconds = pd.Series(clock(values), dtype="Int64")
+    bad = seconds.isna().to_numpy() & ~np.array(empty, dtype=bool)
+    _refuse(codes, distinct, bad, "a time such as 09:31")
+    return _coded(codes, seconds)
+
+
+class Numbers(NamedTuple):
+    """A column of numbers (n,), NaN where there is none.
+
+    Attributes:
+        codes: mask (n,) of the letters that say why there is no number; None without any.
+    """
+
+    numbers: np.ndarray
+    codes: np.ndarray | None
+
+
+def read_numbers(column: pa.ChunkedArray) -> Numbers:
+    """The column as numbers of its own type.
+
+    Beside numbers, a capital letter by itself is a code of a missing value, as CRSP and SAS write
+    them.
+
+    Raises:
+        ValueError: values that are not numbers.
+    """
+    import pyarrow as pa
+
+    coded = pa.types.is_dictionary(column.type)
+    kind = column.type.value_type if coded else column.type
+    numeric = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+    if numeric and not coded:
+        return Numbers(column.to_numpy(), None)
+    if pa.types.is_boolean(kind) or pa.types.is_temporal(kind) or pa.types.is_nested(kind):
+        raise ValueError(f"holds {kind}; allowed: numbers")
+    return _parsed_numbers(column)
+
+
+def _parsed_numbers(column: pa.ChunkedArray) -> Numbers:
+    """Numbers written as text, each distinct text read once.
+
+    Raises:
+        ValueError: values that are not numbers.
+    """
+    import numpy as np
+
+    codes, distinct = _distinct(column)
+    words = distinct.to_pylist()
+    values = [_number(word) for word in words]
+    letters = np.zeros(len(words), dtype=bool)
+    if any(value is not None and value == value for value in values):
+        letters[:] = [isinstance(word, str) and word.strip() in LETTERS for word in words]
+    unread = np.array([value is None for value in values], dtype=bool)
+    _refuse(codes, distinct, unread & ~letters, "a number")
+    # the last, which the code -1 falls on, is an absent value
+    by_code = [np.nan if value is None else value for value in values]
+    numbers = np.array([*by_code, np.nan], dtype=float)[codes]
+    if not letters.any():
+        return Numbers(numbers, None)
+    return Numbers(numbers, np.append(letters, False)[codes])
+
+
+def _number(value: Any) -> float | None:
+    """The value, NaN where it says that there is none, None where it is not a number."""
+    if value is None:
+        return float("nan")
+    if isinstance(value, str):
+        if value.strip() in EMPTY:
+            return float("nan")
+        # Python would read 1_000 as a number
+        if "_" in value:
+            return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _distinct(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    """Positions (n,) in the distinct values, -1 where null, and those values."""
+    import pyarrow as pa
+
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    kind = pa.dictionary(pa.int32(), coded.type.value_type)
+    whole = coded.cast(kind).combine_chunks()
+    codes = whole.indices.fill_null(-1).to_numpy()
+    return codes, whole.dictionary
+
+
+def _coded(codes: np.ndarray, values: pd.Series) -> Coded:
+    """The same with the values sorted, each once; absent ones have the code -1."""
+    import numpy as np
+    import pandas as pd
+
+    from runner.data.sources.long import Coded, pieces
+
+    position, once = pd.factorize(values, sort=True)
+    if np.array_equal(position, np.arange(len(position))):
+        return Coded(codes, pd.Index(once))
+    # the last, which the code -1 falls on, is that of an absent value
+    position = np.append(position, -1)
+    sorted_codes = np.empty(len(codes), dtype=np.int32)
+    for some in pieces(len(codes)):
+        sorted_codes[some] = position[codes[some]]
+    return Coded(sorted_codes, pd.Index(once))
+
+
+def _refuse(codes: np.ndarray, distinct: pa.Array, bad: np.ndarray, allowed: str) -> None:
+    """Whether no row has one of the bad distinct values (mask).
+
+    Raises:
+        ValueError: the first such row, counted from 1, its value, and how many more there are.
+    """
+    import numpy as np
+
+    rows = np.flatnonzero(np.append(bad, False)[codes])
+    if not len(rows):
+        return
+    first = rows[0]
+    value = distinct[codes[first]].as_py()
+    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+    raise ValueError(f"has {value!r:.60} in row {first + 1}{more}; allowed: {allowed}")

@@ -16,7 +16,8 @@ from runner.models.fit import headline
 from runner.models.regression import Regression
 from runner.panels.panel import Panel
 from runner.trials.influence import influence_of
-from runner.trials.verdict import Bar, Job, Verdict, judge
+from runner.trials.trial import Bar, Job
+from runner.trials.verdict import Verdict, judge
 
 PLANTED = 5.0  # the true t of the one signal that is worth something, where one is
 BURN = 300  # rows before the first, so that signals begin in their long run

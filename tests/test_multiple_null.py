@@ -12,7 +12,8 @@ from oracles import panel_of
 from runner.models.regression import Regression
 from runner.panels.panel import Panel
 from runner.trials.influence import influence_of
-from runner.trials.verdict import Bar, Job, judge
+from runner.trials.trial import Bar, Job
+from runner.trials.verdict import judge
 
 PLANTED, SIGNALS, REAL, DATES, ASSETS = 20, 200, 5, 120, 30
 SLOPE = 0.011  # of a signal of unit variance, against noise of .09: a t of about 7 on these rows

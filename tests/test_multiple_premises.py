@@ -17,7 +17,7 @@ from runner.models.regression import Regression
 from runner.panels.panel import Panel
 from runner.trials.influence import influence_of
 from runner.trials.premises import BIAS, FEW, INDEPENDENT, OVERLAP, power, series_of
-from runner.trials.verdict import Bar
+from runner.trials.trial import Bar
 
 RARE = 1e-4  # chance with which a quick test fails where level and power are what they should be
 LEVEL, POWER = 0.08, 0.8  # of a thousand sweeps; one standard error of a share of 5 % is .7 %

@@ -16,7 +16,8 @@ from runner.trials.overfitting import overfitting
 from runner.trials.premises import FEW, INDEPENDENT
 from runner.trials.romano_wolf import romano_wolf
 from runner.trials.strategies import STRATEGIES
-from runner.trials.verdict import TESTS, Bar, Job, judge
+from runner.trials.trial import Bar, Job
+from runner.trials.verdict import TESTS, judge
 
 REL = 1e-12
 DATES = pd.date_range("2020-01-01", periods=90)

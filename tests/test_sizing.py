@@ -16,7 +16,8 @@ from runner.sinks.files import write
 from runner.sweeps.comparison.tested import (
     tested as left_behind,  # pytest collects names that begin with test
 )
-from runner.trials.verdict import Bar, judge
+from runner.trials.trial import Bar
+from runner.trials.verdict import judge
 
 CLOSE = 1e-10  # relative: sums of a thousand products, in another order
 WORDS = [

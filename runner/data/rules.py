@@ -126,7 +126,7 @@ def columns(market: Market) -> Iterator[tuple[Column, pd.DataFrame | pd.Series]]
 
 def _broken(column: Column, cells: np.ndarray) -> list[Blanked]:
     """The values that break a rule, each under the first rule that it breaks."""
-    names = OF_ANY
+    names: tuple[str, ...] = OF_ANY
     if column.kind != "series":
         names = OF_FIELDS.get(column.name, OF_ANY)
     broken: list[Blanked] = []

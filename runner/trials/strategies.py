@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.trials.hurdles import Track
-    from runner.trials.verdict import Bar, Job
+    from runner.trials.trial import Bar, Job
 
 STRATEGIES = ["job", "strategy", "n_obs", "sharpe", "probabilistic", "deflated", "pbo"]
 STRATEGIES += ["spa_p_value", "mcs_p_value", "in_mcs", "reason"]

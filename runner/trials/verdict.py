@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from runner.errors import DataError, listed
-from runner.schema.settings import Count, Rows, Share
 from runner.text import MANY_TESTS, count, number
 from runner.trials import adjust
 from runner.trials.premises import sentences_of
+from runner.trials.strategies import judged
+from runner.trials.trial import Bar, Job
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,72 +26,9 @@ ADJUSTED = {
     "p_by": adjust.benjamini_yekutieli,
 }
 SAME = 1e-9  # relative; jobs whose estimates, errors and p-values differ by less are one
-NO_INFLUENCE = "estimates have no influence by date"
 TOO_FEW_DATES = "too few dates"
 COPY = "the numbers of job"  # how the reason of a copy begins
 FLOOR = 1e-300  # beside SAME, where a p-value is zero
-
-
-@dataclass(frozen=True)
-class Job:
-    """What one run of a sweep left behind.
-
-    Attributes:
-        name: of the run, unique.
-        coefficients: as in coefficients.csv.
-        contributions: frame (dates, terms) of `runner.trials.influence`, None where there is
-            none.
-        doubts: by term, why its p-value supports no verdict; a term that is absent has none.
-        no_influence: why there are no contributions.
-        strategies: by name, returns by date, decimals per period, out of sample, after costs.
-        predictions: as in predictions.parquet, None without.
-    """
-
-    name: str
-    coefficients: pd.DataFrame
-    contributions: pd.DataFrame | None = None
-    doubts: Mapping[str, str] = field(default_factory=dict)
-    no_influence: str = ""
-    strategies: Mapping[str, pd.Series] = field(default_factory=dict)
-    predictions: pd.DataFrame | None = None
-
-    def doubt(self, term: str) -> str:
-        """Why the term has no verdict, empty where nothing is known against one."""
-        if self.doubts.get(term):
-            return self.doubts[term]
-        if self.contributions is None or term not in self.contributions:
-            why = f" ({self.no_influence})" if self.no_influence else ""
-            return f"{NO_INFLUENCE}{why}"
-        return ""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """What a finding has to pass.
-
-    Attributes:
-        terms: that are tested; null takes every term of the headline but `const`.
-        level: of the unadjusted tests, of the chance of any false one (Holm, Romano-Wolf) and of
-            the hurdle.
-        false_discoveries: largest expected share of false ones among those that Benjamini-Hochberg
-            keeps.
-        size: of the model confidence set: a job is in it where its p-value is at least this.
-        without_result: jobs on this data and target that failed or were abandoned, whose p counts
-            as 1.
-        horizon: rows that the target looks ahead.
-        draws, seed: of every bootstrap here; draws of the forecasts' tests are a tenth.
-        block: dates of a block, null as the data choose.
-    """
-
-    terms: list[str] | None = None
-    level: Share = 0.05
-    false_discoveries: Share = 0.05
-    size: Share = 0.10
-    without_result: Count = 0
-    horizon: Count = 1
-    draws: Rows = 10_000
-    seed: Count = 0
-    block: Rows | None = None
 
 
 class Verdict(NamedTuple):
@@ -125,7 +62,6 @@ def judge(jobs: Sequence[Job], bar: Bar | None = None) -> Verdict:
     Raises:
         ValueError: two jobs of one name; a term that no job has.
     """
-    from runner.trials.strategies import judged
 
     bar = bar or Bar()
     _refuse_twins([job.name for job in jobs])

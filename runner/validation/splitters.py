@@ -209,7 +209,7 @@ class WalkForward(Scheme):
         """Whether there are ends, and those given in rows are at least a test part apart."""
         rows = [end for end in ends if isinstance(end, int)]
         least = self.test if isinstance(self.test, int) else 1
-        return bool(ends) and min(np.diff(rows), default=least) >= least
+        return bool(ends) and bool(min(np.diff(rows), default=least) >= least)
 
     def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
         """Folds named 1, 2, ... and holdout.

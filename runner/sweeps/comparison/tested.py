@@ -11,8 +11,9 @@ from runner.record.ledger import Ledger
 from runner.record.rundir import RunDirectory
 from runner.sweeps.plan import Job, Plan
 from runner.text import count
-from runner.trials.verdict import Bar, Verdict, judge
-from runner.trials.verdict import Job as Tested
+from runner.trials.trial import Bar
+from runner.trials.trial import Job as Tested
+from runner.trials.verdict import Verdict, judge
 
 if TYPE_CHECKING:
     import pandas as pd

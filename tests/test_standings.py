@@ -211,16 +211,36 @@ def test_the_note_answers_first_and_links_second_and_has_no_live_markup(made: Ma
     made.job(spec_of(model__cov="HC1"), {"oos/r2": 0.1, "oos/n_obs": 90.0}, (), ["model.cov=HC1"])
     found = compared(made.plan())
     names = {one.job: one.name for one in standings(found)}
-    answer = sweep_views.headline(found, names)
-    links = sweep_views.links("1", TAGS["sweep.id"], {"leaderboard": view.View("x", [])})
+    links = sweep_views.links("1", "r", TAGS["sweep.id"], {"leaderboard": view.View("x", [])})
+    answer = sweep_views.headline(found, names, links["Leaderboard"])
     text = sweep_views.note(answer, links, found, ["plots/a b.png"], "r", found.words)
     first, second, *_ = text.split("\n\n")
-    assert first.startswith("**Best: 1 cov=") and first.endswith(
+    assert first.startswith("**Best: [1 cov=") and first.endswith(
         "R2 0.4000** out of sample on 90 rows, 0.30 ahead of the next. The jobs differ in cov."
     )
     assert second.startswith("[Leaderboard](#/experiments/1/runs?")
     assert "<" not in text and "](javascript:" not in text
     assert "get-artifact?path=plots/a%20b.png&run_uuid=r" in text
+
+
+def test_an_older_sweep_gets_links_that_need_no_view_and_the_rest_of_its_note_stays() -> None:
+    key = TAGS["sweep.id"]
+    full = sweep_views.links("1", "r", key, {"leaderboard": view.View("x", [])})
+    plain = sweep_views.plain_links("1", "r", sweep_views.facets_of(key))
+    best = f"**Best: [\\1 a]({full['Leaderboard']})**"
+    note = f"{best}\n\n{sweep_views.linked(full)}\n\nmy own [Leaderboard](#/elsewhere)"
+    older = sweep_views.relinked(note, plain, sweep_views.again("a <b>"))
+    assert older.startswith(f"**Best: [\\1 a]({plain['Leaderboard']})**")
+    assert "viewStateShareKey" not in older and f"sweep.id%60%20%3D%20%27{key}%27" in older
+    assert (
+        "orderByKey=metrics.%60rank%60&orderByAsc=true" in older
+        and "artifacts/report.html" in older
+    )
+    assert "ui --sweep 'a &lt;b&gt;'" in older and older.endswith(
+        "my own [Leaderboard](#/elsewhere)"
+    )
+    assert sweep_views.relinked(older, full) == note
+    assert sweep_views.relinked("what a person wrote", full) == "what a person wrote"
 
 
 def test_a_long_verdict_is_cut_at_a_pause_so_that_the_links_stay_in_sight() -> None:
@@ -247,7 +267,7 @@ def test_what_differs_is_named_up_to_four_keys(made: Made) -> None:  # noqa: F81
             spec_of(**settings), {"oos/r2": 0.1 * at}, (), [f"model.{key}={at}" for key in keys]
         )
     found = compared(made.plan())
-    line = sweep_views.headline(found, {one.job: one.name for one in standings(found)})
+    line = sweep_views.headline(found, {one.job: one.name for one in standings(found)}, "#/")
     assert line.endswith(" The jobs differ in cov, lags, penalty, weights and 1 more key.")
 
 

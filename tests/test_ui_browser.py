@@ -25,7 +25,7 @@ from runner.sinks.tracking import Store
 from runner.sweeps.comparison.comparison import compared
 from runner.sweeps.conduct import sweep_tags
 from runner.sweeps.plan import Plan, read
-from runner.sweeps.telling.tracked import run_link, runs_link, sweep_link
+from runner.sweeps.telling.tracked import SWEEPS_WITH_VIEWS, run_link, runs_link, sweep_link
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -33,6 +33,7 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+PATIENCE = 120_000  # milliseconds that a page may take on a machine that does much else
 ROWS = ".ag-pinned-left-cols-container .ag-row"
 NAMED = """() => [...document.querySelectorAll('.ag-pinned-left-cols-container .ag-row')]
     .sort((one, other) => one.getAttribute('row-index') - other.getAttribute('row-index'))
@@ -213,7 +214,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def browser(house: House) -> Iterator[Any]:
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=60_000)
+    expect.set_options(timeout=PATIENCE)
     with (
         sync_playwright() as play,
         play.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as one,
@@ -225,8 +226,8 @@ def browser(house: House) -> Iterator[Any]:
 def visit(house: House, browser: Any) -> Iterator[Visit]:
     """A browser that has never been here; nothing may go wrong on its pages, and nothing leave this machine."""
     context = browser.new_context(viewport={"width": 1440, "height": 820})
+    context.set_default_timeout(PATIENCE)
     one = Visit(context.new_page(), house.base)
-    one.page.set_default_timeout(60_000)
     one.page.on("pageerror", lambda error: one.errors.append(str(error)))
     one.page.on("request", lambda asked: one.errors.extend(_abroad(asked.url, house.base)))
     yield one
@@ -244,32 +245,45 @@ def test_the_one_link_shows_columns_and_order_at_first_after_reload_and_back(
     house: House, visit: Visit
 ) -> None:
     """And with the address copied into a fresh browser, the right order."""
-    from playwright.sync_api import expect
-
     assert (
         "open on the jobs of sweep groups, best first" in house.said and "--keep-view" in house.said
     )
     heads = ["features", "data.assets", "R2 OOS", "RMSE OOS", "rows OOS", "R2 in sample"]
-    visit.page.goto(f"{house.base}/{house.view('groups')}")
+    names = _looked_at(house, visit, "groups", 6, heads)
+    assert names[:4] == GROUPS and [name[:8] for name in names[4:]] == ["failed: "] * 2
+
+
+def _looked_at(house: House, visit: Visit, sweep: str, count: int, heads: list[str]) -> list[str]:
+    """Names from the first row down: the same at first, after a reload, after Back and in a fresh browser.
+
+    Args:
+        count: of runs.
+        heads: of the first columns, the same at first, after a reload and after Back.
+    """
+    from playwright.sync_api import expect
+
+    visit.page.goto(f"{house.base}/{house.view(sweep)}")
+    names = visit.names(count)
     for look in ("first", "reload", "back"):
-        names = visit.names(6)
-        assert names[:4] == GROUPS and [name[:8] for name in names[4:]] == ["failed: "] * 2, look
+        assert visit.names(count) == names, look
         assert visit.heads()[: len(heads)] == heads, look
         assert visit.page.get_by_placeholder("Ask a question").count() == 0
         assert visit.page.get_by_text("viewing a shared view").count() == 0
-        visit.shoot(f"groups_{look}")
+        visit.shoot(f"{sweep[:6]}_{look}")
         if look == "first":
             visit.page.reload()
         elif look == "reload":
-            visit.page.get_by_text(GROUPS[0]).first.click()
+            visit.page.get_by_text(names[0]).first.click()
             expect(visit.page.get_by_text("Run ID")).to_be_visible()
             visit.page.go_back()
     address = visit.page.url
     fresh = visit.page.context.browser.new_context(viewport={"width": 1440, "height": 820})
+    fresh.set_default_timeout(PATIENCE)
     other = Visit(fresh.new_page(), house.base)
     other.page.goto(address)
-    assert other.names(6) == names
+    assert other.names(count) == names
     fresh.close()
+    return names
 
 
 @pytest.mark.browser
@@ -332,7 +346,7 @@ def test_the_parent_answers_first_and_its_links_lead_where_they_say(
 
     [parent] = house.runs("groups", "sweep").values()
     visit.open(view.open_path(house.experiment, parent.info.run_id))
-    best = visit.page.get_by_text(f"Best: {GROUPS[0]}").first
+    best = visit.page.get_by_role("link", name=GROUPS[0]).first
     expect(best).to_be_visible()
     visit.shoot("parent")
     assert visit.page.get_by_placeholder("Ask a question").count() == 0
@@ -348,6 +362,11 @@ def test_the_parent_answers_first_and_its_links_lead_where_they_say(
             line["y"] + line["height"]
             < visit.page.get_by_text("Show more").first.bounding_box()["y"]
         )
+    with (
+        visit.page.expect_popup() as best_first
+    ):  # the rest of what is shown is below a shade that takes the clicks
+        best.click()
+    assert Visit(best_first.value, visit.base).names(6)[:4] == GROUPS
     links = visit.page.get_by_role("link", name="Leaderboard").bounding_box()
     assert (
         links["y"] + links["height"] < visit.page.get_by_text("Show more").first.bounding_box()["y"]
@@ -370,8 +389,10 @@ def test_the_parent_answers_first_and_its_links_lead_where_they_say(
 def test_a_strange_name_is_shown_as_it_is_and_does_nothing(house: House, visit: Visit) -> None:
     from playwright.sync_api import expect
 
+    heads = ["model.penalty", "R2 OOS", "RMSE OOS", "rows OOS", "R2 in sample"]
+    names = _looked_at(house, visit, STRANGE, 3, heads)
+    assert names == ["1 penalty=0.5", "2 penalty=0.001", "3 penalty=20"]
     visit.open(house.view(STRANGE))
-    assert visit.names(3) == ["1 penalty=0.5", "2 penalty=0.001", "3 penalty=20"]
     expect(visit.page.get_by_text("Newest sweep:")).to_be_visible()
     visit.page.get_by_role("button", name="Views").click()
     expect(visit.page.get_by_text(f"{STRANGE}: leaderboard").first).to_be_visible()
@@ -389,14 +410,42 @@ def test_sweeps_of_other_kinds_are_ranked_too(house: House, visit: Visit, sweep:
         name: run.data.metrics["oos/r2" if sweep == "led" else "common/r2"]
         for name, run in runs.items()
     }
-    visit.open(house.view(sweep))
-    names = visit.names(len(runs))
+    heads = (
+        ["model.penalty", "R2 OOS"] if sweep == "led" else ["validation", "features", "R2 common"]
+    )
+    names = _looked_at(house, visit, sweep, len(runs), heads)
     assert [int(name.split()[0]) for name in names] == [1 + at for at in range(len(runs))]
     blocks = [[name for name in names if (" cv " in name) == later] for later in (False, True)]
     assert [*blocks[0], *blocks[1]] == names
     for block in blocks:
         assert block == sorted(block, key=lambda name: -scores[name])
     assert len(blocks[1]) == (2 if sweep == "folds" else 0)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("sweep", [STRANGE, "led", "folds"], ids=["values", "led", "folds"])
+def test_charts_artifacts_and_parents_of_other_kinds_answer_too(
+    house: House, visit: Visit, sweep: str
+) -> None:
+    from playwright.sync_api import expect
+
+    best = next(run for name, run in house.runs(sweep).items() if name.startswith("1 "))
+    visit.open(house.view(sweep, "charts", "CHART"))
+    for text in ("Answer(3)", "Coefficients(", "Over years and folds("):
+        expect(visit.page.locator("body")).to_contain_text(text)
+    expect(
+        visit.page.get_by_role("heading", name="Parallel Coordinates", exact=True)
+    ).to_be_visible()
+    visit.shoot(f"{sweep[:6]}_charts")
+    visit.open(house.view(sweep, "table", "ARTIFACT"))
+    text = re.escape(best.data.tags["b MktRF"]).replace("\\ ", r"\s")
+    expect(visit.page.locator("body")).to_contain_text(re.compile(rf"MktRF\s{text}"))
+    [parent] = house.runs(sweep, "sweep").values()
+    visit.open(view.open_path(house.experiment, parent.info.run_id))
+    expect(
+        visit.page.get_by_role("link", name=best.info.run_name, exact=True).first
+    ).to_be_visible()
+    visit.shoot(f"{sweep[:6]}_parent")
 
 
 @pytest.mark.browser
@@ -408,8 +457,7 @@ def test_a_resumed_sweep_is_ranked_and_named_anew(house: House, visit: Visit) ->
     house.client.set_tag(lost.info.run_id, "mlflow.runName", "x")
     assert call_cli(house.folder, "resume", STRANGE).code == 0
     assert house.runs(STRANGE).keys() == before.keys()
-    visit.open(house.view(STRANGE))
-    assert visit.names(3) == sorted(before)
+    assert _looked_at(house, visit, STRANGE, 3, ["model.penalty", "R2 OOS"]) == sorted(before)
 
 
 @pytest.mark.browser
@@ -424,6 +472,18 @@ def test_another_mlflow_gets_the_filter_and_the_order(
     assert "viewStateShareKey" not in path and not path.startswith("open/")
     visit.open(path)
     assert visit.names(6)[:4] == GROUPS
+    assert call_cli(house.folder, "resume", "led").code == 0
+    [parent] = house.runs("led", "sweep").values()
+    note = parent.data.tags["mlflow.note.content"]
+    assert "viewStateShareKey" not in note and "[Leaderboard](#/" in note and "[Report](#/" in note
+    visit.open(view.run_path(house.experiment, parent.info.run_id))
+    with visit.page.expect_popup() as leaderboard:
+        visit.page.get_by_role("link", name=re.compile("^1 ")).first.click()
+    assert [name[:2] for name in Visit(leaderboard.value, visit.base).names(3)] == [
+        "1 ",
+        "2 ",
+        "3 ",
+    ]
 
 
 @pytest.mark.browser
@@ -452,6 +512,13 @@ def test_the_newest_runs_a_run_and_two_compared(
     expect(visit.page.locator(ROWS).first).to_be_visible()
     assert visit.heads()[:6] == ["data", "features", "target", "model", "validation", "experiment"]
     visit.shoot("newest")
+    visit.page.get_by_role("button", name="Group by").click()
+    visit.page.get_by_role(
+        "menuitemcheckbox", name="model", exact=True
+    ).last.click()  # the first is a tag
+    for model in ("ols", "ridge"):
+        expect(visit.page.get_by_text(f"Group: {model}", exact=True).first).to_be_visible()
+    visit.shoot("by_model")
     runs = house.runs("groups")
     best = [runs[name].info.run_id for name in GROUPS[:2]]
     visit.open(run_link(Store(), best[0], plugged_in=True))
@@ -464,6 +531,104 @@ def test_the_newest_runs_a_run_and_two_compared(
     visit.shoot("compare")
 
 
+@pytest.mark.browser
+def test_after_twelve_sweeps_a_person_can_save_a_view_and_an_old_sweep_opens_in_order(
+    house: House, visit: Visit
+) -> None:
+    """MLflow saves no view of a person from forty on; ours are of the newest sweeps only."""
+    from playwright.sync_api import expect
+
+    def swept(number: int) -> None:
+        words = [
+            *FAST,
+            "features=ff3,ff3_momentum",
+            "data.assets=[S1V5]",
+            "tracking.experiment=crowd",
+        ]
+        assert (
+            call_cli(
+                house.folder, "-m", *words, f"hydra.sweep.dir=outputs/sweeps/crowd{number}"
+            ).code
+            == 0
+        )
+
+    def saved() -> set[str]:
+        tags = house.client.get_experiment(crowd).tags
+        return {name.removeprefix(view.TAG) for name in tags if name.startswith(view.TAG)}
+
+    for number in range(12):
+        swept(number)
+    crowd = house.client.get_experiment_by_name("crowd").experiment_id
+    plans = [house.plan(f"crowd{number}") for number in range(12)]
+    assert {view.sweep_of(key) for key in saved()} == {
+        plan.id for plan in plans[-SWEEPS_WITH_VIEWS:]
+    }
+    visit.open(view.open_path(crowd, f"{plans[-1].id}-leaderboard"))
+    names = visit.names(2)
+    visit.page.get_by_role("button", name="Views").click()
+    visit.page.get_by_text("Save as new view").click()
+    visit.page.get_by_role("textbox", name="name").fill("my own")
+    expect(visit.page.get_by_test_id("save-view-at-cap-message")).to_have_count(0)
+    visit.shoot("save_a_view")
+    visit.page.get_by_role("button", name="Save", exact=True).click()
+    expect(visit.page.get_by_text("my own").first).to_be_visible()
+    [own] = {key for key in saved() if not view.sweep_of(key)}
+    for older in plans[:2]:
+        visit.open(view.open_path(crowd, f"{older.id}-leaderboard"))
+        assert visit.names(2) == names
+    [parent] = house.client.search_runs(
+        [crowd], f"tags.`sweep.id` = '{plans[0].id}' and tags.role = 'sweep'"
+    )
+    visit.open(view.run_path(crowd, parent.info.run_id))
+    best = visit.page.get_by_role("link", name=names[0]).first  # the runs below it come later
+    expect(best).to_be_visible()
+    visit.shoot("older_parent")
+    with visit.page.expect_popup() as leaderboard:
+        best.click()
+    other = Visit(leaderboard.value, visit.base)
+    for again in range(2):
+        assert other.names(2) == names, again
+        other.page.reload()
+    swept(12)
+    assert own in saved() and len(saved()) == 1 + 4 * SWEEPS_WITH_VIEWS
+
+
+@pytest.mark.browser
+def test_a_single_run_stands_among_the_newest_with_what_was_chosen(
+    house: House, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is no job, in the table and on its page; the same after a reload and Back."""
+    from playwright.sync_api import expect
+
+    monkeypatch.chdir(house.folder)
+    where = "tags.directory LIKE '%/outputs/runs/%'"
+    [single] = house.client.search_runs([house.experiment], where)
+    chosen = {
+        "data": "french",
+        "features": "ff3",
+        "model": "ols",
+        "validation": "holdout_2000",
+        "experiment": "ff3",
+    }
+    assert {name: single.data.params[name] for name in chosen} == chosen
+    visit.open(runs_link(Store(), plugged_in=True))
+    expect(
+        visit.page.get_by_role("link", name=single.info.run_name, exact=True).first
+    ).to_be_visible()
+    visit.open(run_link(Store(), single.info.run_id, plugged_in=True))
+    for look in ("first", "reload", "back"):
+        expect(visit.page.get_by_role("heading", name=single.info.run_name)).to_be_visible()
+        expect(visit.page.get_by_text("R2 against the train mean").first).to_be_visible()
+        assert visit.page.get_by_placeholder("Ask a question").count() == 0
+        visit.shoot(f"single_{look}")
+        if look == "first":
+            visit.page.reload()
+        elif look == "reload":
+            visit.page.get_by_role("link", name="Runs").first.click()
+            visit.page.locator(ROWS).first.wait_for()
+            visit.page.go_back()
+
+
 @pytest.mark.slow
 @pytest.mark.browser
 def test_two_hundred_jobs_are_in_order(house: House, visit: Visit) -> None:
@@ -471,10 +636,12 @@ def test_two_hundred_jobs_are_in_order(house: House, visit: Visit) -> None:
     words = [*FAST, "data.assets=[S1V5]", "model=ridge", f"model.penalty={penalties}"]
     assert call_cli(house.folder, "-m", *words, "hydra.sweep.dir=outputs/sweeps/many").code == 0
     visit.open(house.view("many"))
-    visit.page.locator(ROWS).first.wait_for()
-    names = list(visit.page.evaluate(NAMED))
-    assert [int(name.split()[0]) for name in names] == sorted(
-        int(name.split()[0]) for name in names
-    )
-    assert names[0].startswith("1 ")
-    visit.shoot("two_hundred")
+    for look in ("first", "reload"):
+        visit.page.locator(ROWS).first.wait_for()
+        names = list(visit.page.evaluate(NAMED))
+        assert [int(name.split()[0]) for name in names] == [1 + at for at in range(len(names))], (
+            look
+        )
+        assert visit.heads()[:2] == ["model.penalty", "R2 OOS"], look
+        visit.shoot(f"two_hundred_{look}")
+        visit.page.reload()

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from runner.sinks import ui_plugin, view
+from runner.sweeps.telling.views import facets_of
 
 KEY = f"{'0a' * 10}-leaderboard"
 NASTY = "</script><script>alert(1)</script>' & \u2028"
@@ -78,6 +79,7 @@ def visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Visitor:
         "_state",
         lambda experiment, key: state if (experiment, key) == ("1", KEY) else None,
     )
+    monkeypatch.setattr(ui_plugin, "_is_sweep", lambda experiment, sweep: False)
     routes = [
         Route("/open/{experiment}/{key}", ui_plugin.opened),
         Route("/sweep/{name}", ui_plugin.sweep_page),
@@ -119,6 +121,19 @@ def test_what_a_view_holds_is_no_markup_and_only_our_script_runs(visit: Visitor)
     assert nonce and f'<script nonce="{nonce[1]}">' in answer.text
     assert policy.startswith("default-src 'none'") and "unsafe" not in policy
     assert nonce[1] not in visit.get(f"/open/1/{KEY}").text  # another each time
+
+
+def test_open_shows_the_jobs_of_a_sweep_whose_views_were_deleted_in_their_order(
+    visit: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = "0b" * 10
+    monkeypatch.setattr(
+        ui_plugin, "_is_sweep", lambda experiment, sweep: (experiment, sweep) == ("1", older)
+    )
+    answer = told(visit.get(f"/open/1/{older}-leaderboard?mode=CHART"))
+    assert answer["path"] == view.facets_path("1", facets_of(older), "CHART")
+    assert not any("ExperimentPage" in name for name in answer["kept"])
+    assert visit.get(f"/open/2/{older}-leaderboard").status_code == 404
 
 
 def test_open_goes_on_to_a_run_and_changes_no_view(visit: Visitor) -> None:

@@ -1,7 +1,10 @@
 """A plug-in of MLflow's server: two more routes, on its own origin, and nothing else changed.
 
     /open/EXPERIMENT/KEY?mode=TABLE    makes a saved view the person's own in this browser, and
-    shows it /open/EXPERIMENT/RUN_ID            shows a run
+    shows it; of a sweep
+                                       whose views were deleted for newer ones, it shows the jobs in
+                                       their order
+    /open/EXPERIMENT/RUN_ID            shows a run
     /sweep/NAME                        our own page of a sweep below outputs/sweeps
 
 A saved view alone is only a preview: it is lost at a reload. MLflow keeps what a person last saw of
@@ -21,6 +24,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from runner.record.rundir import SWEEPS
 from runner.sinks import view
+from runner.sweeps.telling.views import facets_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -100,6 +104,10 @@ def opened(request: Request) -> Response:
     if RUN.fullmatch(key):
         return _page({}, view.run_path(experiment, key))
     state = _state(experiment, key)
+    if state is None and _is_sweep(experiment, view.sweep_of(key)):
+        return _page(
+            {}, view.facets_path(experiment, facets_of(view.sweep_of(key)), cast("view.Mode", mode))
+        )
     if state is None:
         return _answer("no such view", 404)
     own = KEPT.format(key=json.dumps([experiment]))
@@ -132,6 +140,25 @@ def _state(experiment: str, key: str) -> dict[str, Any] | None:
         return view.decoded(tags[f"{view.TAG}{key}"])
     except (MlflowException, KeyError, ValueError):
         return None
+
+
+def _is_sweep(experiment: str, sweep: str) -> bool:
+    """Whether the experiment has the parent run of a sweep with this id: views of older sweeps are
+    deleted.
+    """
+    from mlflow.entities import ViewType
+    from mlflow.exceptions import MlflowException
+    from mlflow.server.handlers import _get_tracking_store
+
+    where = f"tags.`sweep.id` = '{sweep}' and tags.role = 'sweep'"
+    try:
+        return bool(
+            _get_tracking_store().search_runs(
+                [experiment], where, ViewType.ACTIVE_ONLY, max_results=1
+            )
+        )
+    except MlflowException:
+        return False
 
 
 def _page(kept: dict[str, str], path: str) -> Response:

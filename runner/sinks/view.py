@@ -21,10 +21,13 @@ from urllib.parse import quote, urlencode
 WORKS_WITH = "3.17"  # the MLflow release whose saved views were read and tried
 TAG = "mlflow.sharedViewState."
 QUERY = "workflowType=machine_learning"  # the runs of experiments, not the pages on language models
-KEY = re.compile(r"[0-9a-f]{20}-[a-z]+|newest")  # of a view of ours
+KEY = re.compile(r"([0-9a-f]{20})-[a-z]+|newest")  # of a view of ours; the id is that of its sweep
 DEFLATED = "deflate;"  # before the base64 of a compressed state, as the UI writes it
 RUN_NAME, CREATED = "attributes.`Run Name`", "runDateAndNestInfo"  # pinned on the left by the UI
-NAME_WIDTH, CREATED_WIDTH = 285, 118  # pixels
+NAME_WIDTH, CREATED_WIDTH = (
+    285,
+    136,
+)  # pixels: of a name of some 40 letters, and of "59 minutes ago"
 NARROWEST, WIDEST, LETTER = 80, 220, 7  # pixels: of a column, and of a letter
 HEADER, MARGIN = 38, 24  # pixels: of a header and of a cell beside their letters
 DIGITS = 18  # letters of a metric: the UI shows every digit of a number
@@ -122,6 +125,12 @@ class View:
 def allowed(name: str) -> str:
     """The name of a metric or tag with an underscore for what MLflow allows in none."""
     return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
+
+
+def sweep_of(key: str) -> str:
+    """The id of the sweep that a saved view of ours is of; empty for any other."""
+    ours = KEY.fullmatch(key)
+    return (ours[1] or "") if ours else ""
 
 
 def known(version: str) -> bool:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 NOTE = "mlflow.note.content"
 BESIDE = "side_by_side.json"  # one column a run in the artifact view
+SWEEPS_WITH_VIEWS = (
+    5  # four views each: MLflow lets a person save none from 40 on, so that 19 are left to people
+)
 ARTIFACTS = [{"path": BESIDE, "type": "table"}, {"path": "coefficients.json", "type": "table"}]
 
 
@@ -37,8 +40,9 @@ def begin_sweep(store: Store, name: str, tags: Mapping[str, str]) -> tuple[str, 
     with in_one_line(store, "no job has begun"), store.locked():
         client = store.client()
         experiment = experiment_id(client, store)
-        parent = _parent(client, experiment, tags)
-        if parent is not None:
+        begun = _parent(client, experiment, tags)
+        if begun is not None:
+            parent = str(begun.info.run_id)
             client.update_run(parent, status="RUNNING")
         else:
             parent = client.create_run(
@@ -101,19 +105,20 @@ def summarise(
     with in_one_line(store, "the jobs are logged"), store.locked():
         client = store.client()
         experiment = experiment_id(client, store)
-        parent = _parent(client, experiment, tags)
-        if parent is None:
+        run = _parent(client, experiment, tags)
+        if run is None:
             return
+        parent = str(run.info.run_id)
         places = standings(found)
-        links = _presented(client, experiment, parent, tags, found, places)
-        _newest(client, experiment, found.plan.name, links["Leaderboard"])
+        links = _presented(client, run, tags, found, places)
+        _newest(client, experiment, found.plan.name, links[sweep_views.LEADERBOARD])
         now = int(datetime.now().timestamp() * 1000)
         names = {one.job: one.name for one in places}
         pictures = [
             f"plots/{path.name}"
             for path in sorted((files / "plots").glob("specification_curve_*.png"))
         ]
-        answer = sweep_views.headline(found, names)
+        answer = sweep_views.headline(found, names, links[sweep_views.LEADERBOARD])
         survives = sweep_views.escaped(sweep_views.shortened(sentence))
         note = sweep_views.note(
             f"{answer} {survives}", links, found, pictures, parent, [sentence, *found.words]
@@ -144,7 +149,8 @@ def sweep_link(
         parent = _parent(client, experiment, tags)
         facets = sweep_views.facets(found, tags)
         if parent is not None and view.known(__version__):
-            _presented(client, experiment, parent, tags, found, standings(found))
+            links = _presented(client, parent, tags, found, standings(found))
+            _relink(client, parent, links)
             return _way(
                 experiment, f"{tags['sweep.id']}-{sweep_views.FIRST}", plugged_in, keep, facets
             )
@@ -190,8 +196,7 @@ def _way(experiment: str, key: str, plugged_in: bool, keep: bool, facets: Mappin
 
 def _presented(
     client: MlflowClient,
-    experiment: str,
-    parent: str,
+    parent: Any,
     tags: Mapping[str, str],
     found: Comparison,
     places: Sequence[Standing],
@@ -199,6 +204,7 @@ def _presented(
     """Bring the runs of the sweep and its saved views up to date; links by what they are called."""
     from mlflow import __version__
 
+    experiment, parent_id = str(parent.info.experiment_id), str(parent.info.run_id)
     children = list(_children(client, experiment, tags))
     of_key = {one.key: one for one in places if one.table is not None}
     of_number = {str(one.job): one for one in places if one.table is None}
@@ -211,16 +217,13 @@ def _presented(
     names = {name for run in children for name in run.data.metrics} | {
         n for one in places for n in one.metrics
     }
-    day = datetime.now().astimezone().date().isoformat()
-    every = sweep_views.views(found, places, tags, day, sorted(names))
-    report = view.artifact_path(experiment, parent, "report.html")
+    every = sweep_views.views(found, places, tags, _day(parent), sorted(names))
     if not view.known(__version__):
-        path = view.facets_path(experiment, sweep_views.facets(found, tags))
-        return {"Leaderboard": path, "Report": report}
+        return sweep_views.plain_links(experiment, parent_id, sweep_views.facets(found, tags))
     for kind, one in every.items():
         _keep(client, experiment, f"{tags['sweep.id']}-{kind}", one)
-    _forget_discarded(client, experiment)
-    return {**sweep_views.links(experiment, tags["sweep.id"], every), "Report": report}
+    _make_room(client, experiment, tags["sweep.id"])
+    return sweep_views.links(experiment, parent_id, tags["sweep.id"], every)
 
 
 def _stand(client: MlflowClient, run: Any, standing: Standing) -> None:
@@ -270,20 +273,54 @@ def _keep(client: MlflowClient, experiment: str, key: str, one: view.View) -> No
     )
 
 
-def _forget_discarded(client: MlflowClient, experiment: str) -> None:
-    """Delete the saved views of sweeps whose parent run was deleted."""
-    alive = {
-        run.data.tags["sweep.id"] for run in all_runs(client, experiment, "tags.role = 'sweep'")
+def _make_room(client: MlflowClient, experiment: str, shown: str) -> None:
+    """Delete the saved views of all but the newest sweeps, and of those whose parent run was
+    deleted.
+
+    The description of an older sweep gets links that say filter and order. Views of people have
+    other keys than ours.
+
+    Args:
+        shown: the id of the sweep that has just ended or is to be opened; it keeps its views.
+    """
+    parents = {
+        run.data.tags["sweep.id"]: run
+        for run in all_runs(client, experiment, "tags.role = 'sweep'")
     }
-    for name in client.get_experiment(experiment).tags:
-        sweep, dash, _ = name.removeprefix(view.TAG).partition("-")
-        if (
-            name.startswith(view.TAG)
-            and dash
-            and view.KEY.fullmatch(name.removeprefix(view.TAG))
-            and sweep not in alive
-        ):
-            client.delete_experiment_tag(experiment, name)
+    saved = [name for name in client.get_experiment(experiment).tags if name.startswith(view.TAG)]
+    sweep_of = {name: view.sweep_of(name.removeprefix(view.TAG)) for name in saved}
+    alive = sorted(
+        parents.keys() & sweep_of.values(), key=lambda sweep: _ended(parents[sweep]), reverse=True
+    )
+    newest = [shown, *(sweep for sweep in alive if sweep != shown)][:SWEEPS_WITH_VIEWS]
+    for parent in (parents[sweep] for sweep in alive if sweep not in newest):
+        facets = sweep_views.facets_of(parent.data.tags["sweep.id"])
+        links = sweep_views.plain_links(experiment, parent.info.run_id, facets)
+        _relink(client, parent, links, sweep_views.again(parent.data.tags["sweep"]))
+    for name in (name for name, sweep in sweep_of.items() if sweep and sweep not in newest):
+        client.delete_experiment_tag(experiment, name)
+
+
+def _day(parent: Any) -> str:
+    """The day that the sweep ended on: today while it runs."""
+    running = parent.info.status == "RUNNING"
+    ended = datetime.now() if running else datetime.fromtimestamp(_ended(parent) / 1000)
+    return ended.date().isoformat()
+
+
+def _ended(run: Any) -> int:
+    """When the run ended, in milliseconds since 1970; 0 where it never did."""
+    return int(run.info.end_time or 0)
+
+
+def _relink(client: MlflowClient, parent: Any, links: Mapping[str, str], more: str = "") -> None:
+    """Give the description of a parent run these links and what follows them, where it has
+    links.
+    """
+    before = parent.data.tags.get(NOTE, "")
+    now = sweep_views.relinked(before, links, more)
+    if now != before:
+        client.set_tag(parent.info.run_id, NOTE, now)
 
 
 def _newest(client: MlflowClient, experiment: str, name: str, path: str) -> None:
@@ -294,12 +331,12 @@ def _newest(client: MlflowClient, experiment: str, name: str, path: str) -> None
         client.set_experiment_tag(experiment, NOTE, now)
 
 
-def _parent(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> str | None:
-    """The id of the parent run of the sweep, None where it has none."""
+def _parent(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> Any:
+    """The parent run of the sweep, None where it has none."""
     runs = client.search_runs(
         [experiment], f"{_by_id(tags)} and tags.role = 'sweep'", max_results=1
     )
-    return str(runs[0].info.run_id) if runs else None
+    return runs[0] if runs else None
 
 
 def _children(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> Any:

@@ -5,6 +5,7 @@ the newest sweep.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     from runner.sweeps.comparison.comparison import Comparison
     from runner.sweeps.telling.standings import Standing
 
+LEADERBOARD = "Leaderboard"  # the first link of a description
 FIRST, TABLE, GROUPS, CHARTS = (
     "leaderboard",
     "table",
     "groups",
     "charts",
 )  # the last part of a view's key
+RANKED = (view.metric("rank"), True)  # the order of jobs: smallest rank first
 BEST = 10  # jobs of the leaderboard in the description of the parent run
 MOST_CARDS = 6  # cards of a section on coefficients
 MOST_KEYS = 4  # keys that the first line of a description names
@@ -59,12 +62,17 @@ def order_of(found: Comparison) -> tuple[str, bool]:
     """The column that orders the jobs: by a metric that no run has MLflow would show the newest
     first in silence.
     """
-    return (view.metric("rank"), True) if found.outcomes else view.NEWEST
+    return RANKED if found.outcomes else view.NEWEST
 
 
 def facets(found: Comparison, tags: Mapping[str, str]) -> dict[str, Any]:
     """Filter and order of the jobs of the sweep: what a link can say to any MLflow."""
     return View("", [], where(tags), order_of(found)).facets
+
+
+def facets_of(sweep: str) -> dict[str, Any]:
+    """Filter and order of the jobs of the sweep with this id, where nothing else is known of it."""
+    return View("", [], where({"sweep.id": sweep}), RANKED).facets
 
 
 def views(
@@ -159,11 +167,13 @@ def _sections(found: Comparison, metrics: set[str]) -> list[Section]:
     return [section for section in sections if section.cards]
 
 
-def headline(found: Comparison, names: Mapping[int, str]) -> str:
+def headline(found: Comparison, names: Mapping[int, str], leaderboard: str) -> str:
     """The answer in a line of Markdown: the best job, on which rows, by how much it is ahead.
 
     Args:
         names: of the runs, by job number.
+        leaderboard: the path that the name of the best job links to, since MLflow shades the line
+            of links.
     """
     if not found.first_block:
         why = f" {found.fallback}" if found.fallback else ""
@@ -171,9 +181,8 @@ def headline(found: Comparison, names: Mapping[int, str]) -> str:
     values = [float(str(found.score_of(one))) for one in found.first_block]
     best = found.first_block[0]
     label = heading(found.score).rpartition(" ")[0].removesuffix(" in") or found.score
-    told = (
-        f"**Best: {escaped(names[best.job.number])}, {label} {number(values[0])}** {_sample(found)}"
-    )
+    name = f"[{escaped(names[best.job.number])}]({leaderboard})"
+    told = f"**Best: {name}, {label} {number(values[0])}** {_sample(found)}"
     if len(values) < 2:
         return f"{told}."
     gap = abs(values[0] - values[1])
@@ -253,25 +262,64 @@ def note(
         f"![specification curve](get-artifact?path={quote(path)}&run_uuid={parent})"
         for path in pictures
     ]
-    way = " · ".join(f"[{label}]({path})" for label, path in links.items())
     said = "\n".join(f"- {escaped(line)}" for line in words if line)
-    return "\n\n".join(part for part in (answer.rstrip(), way, table(found), *drawn, said) if part)
+    return "\n\n".join(
+        part for part in (answer.rstrip(), linked(links), table(found), *drawn, said) if part
+    )
 
 
-def links(experiment: str, sweep: str, views: Mapping[str, View]) -> dict[str, str]:
-    """Paths that preview the saved views of a sweep, by what they are called."""
+def links(experiment: str, parent: str, sweep: str, views: Mapping[str, View]) -> dict[str, str]:
+    """Paths that preview the saved views of a sweep and open its report, by what they are called.
+
+    Args:
+        parent: the id of its parent run.
+        sweep: its own id.
+    """
     ways: dict[str, tuple[str, Mode]] = {
-        "Leaderboard": (FIRST, "TABLE"),
+        LEADERBOARD: (FIRST, "TABLE"),
         "Charts": (CHARTS, "CHART"),
         "Regression table": (TABLE, "TABLE"),
         "Coefficients side by side": (TABLE, "ARTIFACT"),
         "By group": (GROUPS, "TABLE"),
     }
     known = {label: way for label, way in ways.items() if way[0] in views}
-    return {
+    paths = {
         label: view.shared_path(experiment, f"{sweep}-{kind}", mode)
         for label, (kind, mode) in known.items()
     }
+    return {**paths, **_report(experiment, parent)}
+
+
+def plain_links(experiment: str, parent: str, facets: Mapping[str, Any]) -> dict[str, str]:
+    """Paths for a sweep without saved views: its jobs by filter and order, and its report."""
+    return {LEADERBOARD: view.facets_path(experiment, facets), **_report(experiment, parent)}
+
+
+def _report(experiment: str, parent: str) -> dict[str, str]:
+    return {"Report": view.artifact_path(experiment, parent, "report.html")}
+
+
+def linked(links: Mapping[str, str]) -> str:
+    """The line of links of a description."""
+    return " · ".join(f"[{label}]({path})" for label, path in links.items())
+
+
+def relinked(description: str, links: Mapping[str, str], more: str = "") -> str:
+    """The description with these links in place of its own; as it is where a person took them away.
+
+    Args:
+        more: Markdown after the links.
+    """
+    line = re.search(rf"^\[{LEADERBOARD}\]\((#/[^)]*)\).*$", description, flags=re.MULTILINE)
+    if line is None:
+        return description
+    fresh = description.replace(line[0], f"{linked(links)}{more}")
+    return fresh.replace(f"]({line[1]})", f"]({links[LEADERBOARD]})")
+
+
+def again(sweep: str) -> str:
+    """How the saved views of an older sweep come back, in Markdown."""
+    return escaped(f" · columns and charts again: python -m runner ui --sweep {shlex.quote(sweep)}")
 
 
 def table(found: Comparison) -> str:

@@ -130,5 +130,5 @@ def duration(seconds: float) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """The message of an error on one line."""
-    return " ".join(str(error).split())
+    """The message of an error on one line; its kind where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

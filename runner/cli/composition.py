@@ -34,6 +34,7 @@ from runner.sweeps.plan import Job as PlannedJob
 from runner.sweeps.plan import Plan
 from runner.sweeps.search import Axis, combinations, over
 from runner.sweeps.settings import Sweep
+from runner.text import one_line
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -343,7 +344,7 @@ class Composer:
         """One line: where, what was given, what the config that composes without it allows."""
         if isinstance(error, MissingConfigException):
             return _missing(error)
-        text = " ".join(str(error).split())
+        text = one_line(error)
         key = _key(override)
         if "is not in struct" in f"{text} {error.__cause__}" or "does not exist" in text:
             inner = str(getattr(error.__cause__, "full_key", ""))

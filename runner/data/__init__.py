@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazily(
     {
         "ArchData": "sources.arch_data",
         "File": "sources.file",
+        "Frame": "sources.frame",
         "French": "sources.french",
         "Market": "market",
         "Simulated": "sources.simulated",

@@ -25,6 +25,7 @@ from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
 from runner.progress import tracked
 from runner.record.version import code_version
+from runner.text import one_line
 from runner.trials.influence import influence
 from runner.validation.folds import forecastable
 from runner.validation.scores import score, train_means
@@ -186,7 +187,7 @@ def _analysed(
         except DataError as error:
             mistakes += placed(where, error)
         except Exception as error:
-            text = " ".join(str(error).split())
+            text = one_line(error)
             mistakes.append(f"{where}: raised {type(error).__name__}: {text}")
     if mistakes:
         raise DataError(mistakes)

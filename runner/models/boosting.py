@@ -12,7 +12,7 @@ import numpy as np
 from runner.errors import DataError, EstimationError, listed, unknown
 from runner.models.model import Model
 from runner.schema.settings import Count, Positive, Rows, UpToOne, Window
-from runner.text import count, percent
+from runner.text import count, one_line, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -227,7 +227,7 @@ def _train(parameters: dict[str, Any], X: np.ndarray, y: np.ndarray) -> Any:
 
 
 def _on_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return one_line(error)
 
 
 def _quality(forest: Grown) -> dict[str, object]:

@@ -21,6 +21,7 @@ from runner.panels.usable import WEIGHT, usable_cells
 from runner.preprocessing.steps import Step, apply
 from runner.schema.settings import MOST_LOST, Frequency
 from runner.targets import Target
+from runner.text import one_line
 
 Feature = Callable[[Market], Any]
 
@@ -406,7 +407,7 @@ def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> A
     except DataError as error:
         raise DataError(placed(where, error)) from error
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise DataError(f"{where}: raised {type(error).__name__}: {reason}") from error
 
 

@@ -17,6 +17,7 @@ from runner.experiment.spec import build
 from runner.sinks.job import compute
 from runner.sweeps.cache import bench_of
 from runner.sweeps.plan import Failure, Job, Plan, read
+from runner.text import one_line
 
 
 class OutOfTimeError(BaseException):
@@ -56,7 +57,7 @@ def _work(plan: Plan, job: Job, bench: Bench) -> None:
     except OutOfTimeError:
         failure = Failure((out_of_time(plan),), final=False)
     except Exception as error:
-        message = " ".join(str(error).split())
+        message = one_line(error)
         line = f"raised {type(error).__name__}: {message}"
         failure = Failure((line,), final=False, trace=traceback.format_exc())
     if failure:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from runner.data.sources.parsing import (
-    EMPTY,
-    read_dates,
-    read_labels,
-    read_names,
-    read_numbers,
-    read_times,
-)
+from runner.data.sources.parsing import EMPTY
+from runner.data.sources.roles import Roles
 from runner.errors import DataError, unknown
 from runner.schema.settings import Date, Hours, Rows, Ticker, TimeZone
+from runner.text import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from runner.data.market import Market
     from runner.data.sources.long import Long
-
-KEYS = ("date", "asset")
 
 
 @dataclass(frozen=True)
@@ -86,76 +79,8 @@ class File:
 
     def _long(self) -> Long:
         """The table of the file."""
-        import pyarrow as pa
-
-        from runner.data.sources import intraday
-        from runner.data.sources.long import Long
-
-        given = {name: column for name, column in self.columns.items() if column is not None}
-        columns = {name: column.strip() for name, column in given.items()}
-        self._check_roles(columns)
-        readers = self._readers(columns)
-        wanted = self._wanted(columns)
-        text = {column for name, (_, column) in wanted.items() if readers[name] is not read_numbers}
-        table = _read(Path(self.path), dict(wanted.values()), text)
-        parts: dict[str, Any] = {}
-        mistakes = []
-        for name, (where, column) in wanted.items():
-            read = readers[name]
-            try:
-                parts[name] = read(table[column])
-            except pa.ArrowException as error:
-                mistakes.append(f"{where}: column {column!r} cannot be read: {_line(error)}")
-            except ValueError as error:
-                mistakes.append(f"{where}: column {column!r} {error}")
-        if mistakes:
-            raise DataError(mistakes)
-        groups = {name: parts.pop(name) for name in self.groups}
-        asset = parts.pop("asset")
-        date = parts.pop("date")
-        if "time" in parts:
-            date = intraday.joined(date, parts.pop("time"))
-        fields = {name: part.numbers for name, part in parts.items()}
-        codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
-        return Long(self.path, date, asset, fields, groups, self.market, self.macro, codes)
-
-    def _readers(self, columns: Mapping[str, str]) -> dict[str, Callable[[pa.ChunkedArray], Any]]:
-        """How each column is read, by its name here."""
-        readers: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, read_numbers)
-        readers["date"] = partial(read_dates, zone=self.time_zone)
-        readers["asset"] = read_names
-        readers |= dict.fromkeys(self.groups, read_labels)
-        if "time" in columns:
-            readers["time"] = read_times
-        return readers
-
-    def _wanted(self, columns: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-        """Name here -> place in the spec and column in the file."""
-        wanted = {}
-        for name, column in columns.items():
-            wanted[name] = (f"data.columns.{name}", column)
-        for name, column in self.groups.items():
-            wanted[name] = (f"data.groups.{name}", column.strip())
-        return wanted
-
-    def _check_roles(self, columns: Mapping[str, str]) -> None:
-        """Whether the columns suffice for the market, and no name is given twice.
-
-        Raises:
-            DataError: one line for each mistake.
-        """
-        lacking = [key for key in KEYS if key not in columns]
-        mistakes = [f"data.columns.{key}: needed, the column that holds it" for key in lacking]
-        if not {"close", "ret"} & set(columns):
-            mistakes.append("data.columns: needs close (a price) or ret (a decimal return)")
-        elif "close" not in columns and (self.market or self.macro):
-            mistakes.append("data.columns.close: needed for data.market and data.macro")
-        both = [name for name in self.groups if name in columns]
-        mistakes += [
-            f"data.groups.{name}: also in data.columns; allowed: another name" for name in both
-        ]
-        if mistakes:
-            raise DataError(mistakes)
+        roles = Roles(self.columns, self.market, self.macro, self.groups, self.time_zone)
+        return roles.long(self.path, partial(_read, Path(self.path)))
 
 
 def _read(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
@@ -173,7 +98,7 @@ def _read(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
     try:
         table = read(path, wanted, text)
     except (pa.ArrowException, ValueError, EOFError, OSError) as error:
-        reason = f"is not a whole {kind} file: {_line(error)}"
+        reason = f"is not a whole {kind} file: {one_line(error)}"
         raise DataError(f"data.path: {str(path)!r} {reason}") from error
     if not len(table):
         raise DataError(f"data.path: {str(path)!r} has columns but no row")
@@ -198,10 +123,6 @@ def _check_path(path: Path) -> None:
     if siblings:
         where = f"in {str(folder)!r}: {unknown(path.name, siblings)}"
     raise DataError(f"data.path: no such file {where}")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _read_parquet(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:

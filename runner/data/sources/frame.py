@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from runner.data.sources.roles import Roles
-from runner.errors import DataError
+from runner.errors import DataError, unknown
 from runner.schema.settings import Date, Ticker, TimeZone
 
 if TYPE_CHECKING:
@@ -88,8 +90,7 @@ class Framed:
             groups=settings.groups,
             time_zone=settings.time_zone,
         )
-        table = _arrow(long)
-        read = roles.long(SOURCE, lambda wanted, text: table)
+        read = roles.long(SOURCE, partial(_columns, _arrow(long)))
         return read.widen(settings.assets, settings.start, settings.end)
 
     def _long(self) -> pd.DataFrame:
@@ -149,3 +150,21 @@ def _arrow(long: pd.DataFrame) -> pa.Table:
 
     table = pa.Table.from_pandas(long, preserve_index=False)
     return table.rename_columns([str(name).strip() for name in table.column_names])
+
+
+def _columns(table: pa.Table, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
+    """The table, which has the wanted columns (place in the spec -> column).
+
+    Raises:
+        DataError: columns that it has not, or has more than once.
+    """
+    names = table.column_names
+    mistakes = []
+    for where, column in wanted.items():
+        if column not in names:
+            mistakes.append(f"{where}: column {unknown(column, names)} (in the DataFrame)")
+        elif names.count(column) > 1:
+            mistakes.append(f"{where}: column {column!r} is there more than once; allowed: once")
+    if mistakes:
+        raise DataError(mistakes)
+    return table

@@ -18,7 +18,7 @@ from runner.errors import RunnerError
 from runner.experiment.auditing.tally import CLEAN, LEAK, UNTRIED, line, moved_rows, size_of
 from runner.models.model import Model
 from runner.panels.panel import Panel
-from runner.text import count
+from runner.text import count, one_line
 from runner.validation.folds import Fold
 from runner.validation.splitters import Splitter
 
@@ -183,7 +183,7 @@ def _row(check: Check, model: Model, parts: Sequence[Part]) -> Row:
             failures.append(str(error).splitlines()[0])
             continue
         except Exception as error:
-            text = " ".join(str(error).split())
+            text = one_line(error)
             failures.append(f"raised {type(error).__name__}: {text}")
             continue
         values += numbers

@@ -1,0 +1,126 @@
+"""Columns of a long table in their roles: keys, fields, groups, the market asset and macro series."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from runner.data.sources.parsing import (
+    read_dates,
+    read_labels,
+    read_names,
+    read_numbers,
+    read_times,
+)
+from runner.errors import DataError
+from runner.text import one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from runner.data.sources.long import Long
+
+KEYS = ("date", "asset")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column is what, with a row per date and asset.
+
+    Attributes:
+        columns: name here -> column; null is not read.
+        market: the market asset; its dates are the calendar.
+        macro: name here -> asset, series shared by all assets.
+        groups: name here -> column that groups assets.
+        time_zone: stamps with a zone are turned into local time of this one.
+    """
+
+    columns: Mapping[str, str | None]
+    market: str | None
+    macro: Mapping[str, str]
+    groups: Mapping[str, str]
+    time_zone: str | None
+
+    def long(self, source: str, read: Callable[[Mapping[str, str], set[str]], pa.Table]) -> Long:
+        """The table with its columns in their roles.
+
+        Args:
+            source: what the data is, in words.
+            read: gives the table with the wanted columns (place in the spec -> column), those in
+                the second argument as text.
+
+        Raises:
+            DataError: columns that do not suffice, values that are not dates or numbers.
+        """
+        import pyarrow as pa
+
+        from runner.data.sources import intraday
+        from runner.data.sources.long import Long
+
+        given = {name: column for name, column in self.columns.items() if column is not None}
+        columns = {name: column.strip() for name, column in given.items()}
+        self._check(columns)
+        readers = self._readers(columns)
+        wanted = self._wanted(columns)
+        text = {column for name, (_, column) in wanted.items() if readers[name] is not read_numbers}
+        table = read(dict(wanted.values()), text)
+        parts: dict[str, Any] = {}
+        mistakes = []
+        for name, (where, column) in wanted.items():
+            parse = readers[name]
+            try:
+                parts[name] = parse(table[column])
+            except pa.ArrowException as error:
+                mistakes.append(f"{where}: column {column!r} cannot be read: {one_line(error)}")
+            except ValueError as error:
+                mistakes.append(f"{where}: column {column!r} {error}")
+        if mistakes:
+            raise DataError(mistakes)
+        groups = {name: parts.pop(name) for name in self.groups}
+        asset = parts.pop("asset")
+        date = parts.pop("date")
+        if "time" in parts:
+            date = intraday.joined(date, parts.pop("time"))
+        fields = {name: part.numbers for name, part in parts.items()}
+        codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
+        return Long(source, date, asset, fields, groups, self.market, self.macro, codes)
+
+    def _readers(self, columns: Mapping[str, str]) -> dict[str, Callable[[pa.ChunkedArray], Any]]:
+        """How each column is read, by its name here."""
+        readers: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, read_numbers)
+        readers["date"] = partial(read_dates, zone=self.time_zone)
+        readers["asset"] = read_names
+        readers |= dict.fromkeys(self.groups, read_labels)
+        if "time" in columns:
+            readers["time"] = read_times
+        return readers
+
+    def _wanted(self, columns: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """Name here -> place in the spec and column in the file."""
+        wanted = {}
+        for name, column in columns.items():
+            wanted[name] = (f"data.columns.{name}", column)
+        for name, column in self.groups.items():
+            wanted[name] = (f"data.groups.{name}", column.strip())
+        return wanted
+
+    def _check(self, columns: Mapping[str, str]) -> None:
+        """Whether the columns suffice for the market, and no name is given twice.
+
+        Raises:
+            DataError: one line for each mistake.
+        """
+        lacking = [key for key in KEYS if key not in columns]
+        mistakes = [f"data.columns.{key}: needed, the column that holds it" for key in lacking]
+        if not {"close", "ret"} & set(columns):
+            mistakes.append("data.columns: needs close (a price) or ret (a decimal return)")
+        elif "close" not in columns and (self.market or self.macro):
+            mistakes.append("data.columns.close: needed for data.market and data.macro")
+        both = [name for name in self.groups if name in columns]
+        mistakes += [
+            f"data.groups.{name}: also in data.columns; allowed: another name" for name in both
+        ]
+        if mistakes:
+            raise DataError(mistakes)

@@ -63,7 +63,8 @@ def lost(name: str, compute: Compute, market: Market, among: Sequence[Blanked]) 
     N = len(market.assets)
     of_fields = [cause for cause in among if cause.column.kind == "field"]
     if of_fields:
-        assets = np.unique(np.concatenate([cause.at % N for cause in of_fields]))
+        columns = [cause.at % N for cause in of_fields]
+        assets = np.unique(np.concatenate(columns))
         losses += _lost_by(name, compute, market, of_fields, assets)
     shared = [cause for cause in among if cause.column.kind != "field"]
     if shared and _matters(name, compute, market, shared):

@@ -90,8 +90,9 @@ class Year(NamedTuple):
 
 def _rows_a_year(rows: float) -> str:
     """Such as `12 rows a year`."""
-    noun = "row" if rows == 1.0 else "rows"
-    return f"{rows:,.10g} {noun} a year"
+    if rows == 1.0:
+        return "1 row a year"
+    return f"{rows:,.10g} rows a year"
 
 
 def calendar_of(dates: pd.DatetimeIndex) -> Calendar:
@@ -168,7 +169,8 @@ def _mostly(follows: np.ndarray) -> bool:
     """Whether rows follow each other as they should in most gaps, or there is no gap."""
     missing = int((~follows).sum())
     few = missing <= FEW_MISSING + MOST_MISSING * len(follows)
-    return few and (missing == 0 or 2 * missing < len(follows))
+    less_than_half = missing == 0 or 2 * missing < len(follows)
+    return few and less_than_half
 
 
 def _with_gaps(follows: np.ndarray) -> str:
@@ -187,7 +189,8 @@ def _spaced(gaps: np.ndarray, nominal: float, low: int, high: int) -> bool:
         return False
     days = float(gaps[follows].sum())
     a_year = DAYS_OF_YEAR * follows.sum() / days
-    return days < EVERY_DAY or abs(a_year - nominal) <= OFF * nominal
+    less_than_a_year = days < EVERY_DAY
+    return less_than_a_year or abs(a_year - nominal) <= OFF * nominal
 
 
 def _irregular(day: np.ndarray) -> str:
@@ -257,7 +260,9 @@ def within(dates: pd.DatetimeIndex, start: str | None, end: str | None) -> np.nd
     if end is not None:
         keep &= up_to(dates, end)
     if not keep.any():
-        runs = f"runs {span(dates)}" if len(dates) else "is empty"
+        runs = "is empty"
+        if len(dates):
+            runs = f"runs {span(dates)}"
         asked = f"{start or ''}..{end or ''}"
         raise DataError(f"data.start..data.end: {asked} holds no row; the data {runs}")
     return keep
@@ -270,7 +275,9 @@ def span(dates: pd.DatetimeIndex) -> str:
     ends = dates[[0, -1]]
     daily = (ends == ends.normalize()).all()
     form = "%Y-%m-%d" if daily else "%Y-%m-%d %H:%M"
-    return f"{dates[0]:{form}}..{dates[-1]:{form}}"
+    first = f"{dates[0]:{form}}"
+    last = f"{dates[-1]:{form}}"
+    return f"{first}..{last}"
 
 
 def session_numbers(dates: pd.DatetimeIndex) -> np.ndarray:
@@ -281,7 +288,8 @@ def session_numbers(dates: pd.DatetimeIndex) -> np.ndarray:
 def period_ends(dates: pd.DatetimeIndex, frequency: Frequency) -> np.ndarray:
     """Positions of the last row of each week (to Friday) or month, also of an unfinished one."""
     periods = dates.to_period(PERIOD[frequency]).asi8
-    ends = np.append(periods[1:] != periods[:-1], True)
+    another = periods[1:] != periods[:-1]
+    ends = np.append(another, True)
     return np.flatnonzero(ends[: len(periods)])
 
 
@@ -301,11 +309,15 @@ def unfinished(dates: pd.DatetimeIndex, calendar: Calendar, frequency: Frequency
     later = calendar.dates[calendar.dates > dates[-1]]
     if len(later):
         goes_on = later[0].to_period(PERIOD[frequency]) == own
-        return f"the rows after {dates[-1]:%Y-%m-%d} belong to it too" if goes_on else ""
+        if not goes_on:
+            return ""
+        return f"the rows after {dates[-1]:%Y-%m-%d} belong to it too"
     ends = _last_day(own, calendar.weekdays)
     last = dates[-1].normalize()
     if last < ends:
-        which = "day" if calendar.weekdays == WHOLE_WEEK else "weekday"
+        which = "weekday"
+        if calendar.weekdays == WHOLE_WEEK:
+            which = "day"
         due = f"its last {which}, {ends:%A} {ends:%Y-%m-%d}"
         return f"the data end on {last:%A} {last:%Y-%m-%d}, before {due}"
     bars = int((dates.normalize() == last).sum())

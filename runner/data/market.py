@@ -171,7 +171,9 @@ class Market:
                 return pd.concat([session.returns(rows) for session in sessions])
         if "ret" in self.fields:
             ret = self.fields["ret"]
-            return ret if rows == 1 else compound(ret, rows)
+            if rows == 1:
+                return ret
+            return compound(ret, rows)
         return change(self.get("close"), rows)
 
     @property
@@ -183,7 +185,9 @@ class Market:
         Raises:
             DataError: the spec names no market asset.
         """
-        return change(self.index_close) if self.market_ret is None else self.market_ret
+        if self.market_ret is not None:
+            return self.market_ret
+        return change(self.index_close)
 
     def of_returns(self, work: Callable[[np.ndarray], np.ndarray]) -> pd.DataFrame:
         """The result of `trailing.by_asset` on the returns (T, N) of the rows, not held."""
@@ -256,7 +260,9 @@ class Market:
     def of(self, assets: Sequence[str]) -> Market:
         """This market with these assets only."""
         names = list(assets)
-        groups = self.groups.loc[names] if len(self.groups) else self.groups
+        groups = self.groups
+        if len(groups):
+            groups = groups.loc[names]
         fields = {name: frame[names] for name, frame in self.fields.items()}
         return replace(self, fields=fields, groups=groups, blanked=())
 
@@ -331,7 +337,8 @@ def compound(returns: Any, rows: int) -> Any:
     NaN if one is missing. A total loss (-1) stays one; below it there is no return, NaN.
     """
     lost = returns == -1.0
-    logs = np.log1p(returns.where(returns > -1.0).mask(lost, 0.0))
+    growing = returns.where(returns > -1.0)
+    logs = np.log1p(growing.mask(lost, 0.0))
     total = np.expm1(rolling_sum(logs, rows))
     ruined = rolling_sum(lost.astype(float), rows) > 0.0
     return total.mask(ruined & total.notna(), -1.0)
@@ -343,7 +350,8 @@ def _within_periods(returns: pd.DataFrame, ends: np.ndarray, begun: bool) -> pd.
     NaN if a return is missing, and in a first period that has not all its rows.
     """
     starts = np.append(0, ends[:-1] + 1)
-    growth = 1.0 + returns.to_numpy(dtype=float)[: ends[-1] + 1]
+    cells = returns.to_numpy(dtype=float)
+    growth = 1.0 + cells[: ends[-1] + 1]
     growth[growth < 0.0] = np.nan  # a loss of more than all is no return
     compounded = np.multiply.reduceat(growth, starts, axis=0) - 1.0
     if not begun:
@@ -358,7 +366,9 @@ def choose_assets(wanted: Sequence[str] | None, available: Iterable[str]) -> lis
         DataError: one line per asset that is not in the data or listed twice; no asset at all.
     """
     names = list(available)
-    chosen = names if wanted is None else list(wanted)
+    chosen = names
+    if wanted is not None:
+        chosen = list(wanted)
     if not chosen:
         raise DataError(
             "data.assets: there is none to model; allowed: at least one asset of the data"

@@ -120,7 +120,9 @@ def columns(market: Market) -> Iterator[tuple[Column, pd.DataFrame | pd.Series]]
     of_market = {"close": market.market_close, "ret": market.market_ret}
     for name, series in of_market.items():
         if series is not None:
-            asset = "the market asset" if series.name is None else str(series.name)
+            asset = "the market asset"
+            if series.name is not None:
+                asset = str(series.name)
             yield Column("market", name, f"{name} of {asset}"), series
 
 

@@ -30,7 +30,10 @@ def suspicions(market: Market) -> list[str]:
         return []
     returns = market.returns().to_numpy(dtype=float)
     source = "ret" if "ret" in market.fields else "changes of close"
-    return [*_per_cent(returns, source), *_scales(market, returns), *_jumps(market, returns)]
+    lines = _per_cent(returns, source)
+    lines += _scales(market, returns)
+    lines += _jumps(market, returns)
+    return lines
 
 
 def _per_cent(returns: np.ndarray, source: str) -> list[str]:
@@ -110,10 +113,12 @@ def _like_returns(cells: np.ndarray) -> np.ndarray:
     negative = (cells < 0.0).sum(axis=0)
     rarer_sign = np.minimum(positive, negative)
     filled = np.where(known, cells, 0.0)
-    centred = filled - filled.sum(axis=0) / np.maximum(rows, 1)
+    mean = filled.sum(axis=0) / np.maximum(rows, 1)
+    centred = filled - mean
     centred[~known] = 0.0
     variation = (centred**2).sum(axis=0)
-    autocovariance = (centred[1:] * centred[:-1]).sum(axis=0)
+    products = centred[1:] * centred[:-1]
+    autocovariance = products.sum(axis=0)
     both_signs = rarer_sign > EACH_SIGN * rows
     short_memory = np.abs(autocovariance) < MEMORY * variation
     return np.asarray((rows >= FEW_ROWS) & both_signs & short_memory)
@@ -121,7 +126,9 @@ def _like_returns(cells: np.ndarray) -> np.ndarray:
 
 def _deviation(values: np.ndarray) -> float:
     """Sample standard deviation; zero of a single value."""
-    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    if len(values) < 2:
+        return 0.0
+    return float(values.std(ddof=1))
 
 
 def _jumps(market: Market, returns: np.ndarray) -> list[str]:
@@ -131,8 +138,11 @@ def _jumps(market: Market, returns: np.ndarray) -> list[str]:
         assets = np.flatnonzero((sizes > JUMP).any(axis=0))
     own = sizes[:, assets]
     own = np.where(np.isfinite(own), own, np.nan)
-    medians = np.nanmedian(own, axis=0) if len(assets) else np.empty(0)
-    t, i = np.nonzero((own > JUMP) & (own > TIMES * medians))
+    medians = np.empty(0)
+    if len(assets):
+        medians = np.nanmedian(own, axis=0)
+    jumps = (own > JUMP) & (own > TIMES * medians)
+    t, i = np.nonzero(jumps)
     order = np.argsort(-own[t, i], kind="stable")
     lines = []
     for place in order[:MOST_JUMPS]:
@@ -151,7 +161,9 @@ def _jumps(market: Market, returns: np.ndarray) -> list[str]:
 
 def _jump(name: str, date: pd.Timestamp, move: float, median: float) -> str:
     """The sentence on one move of an asset."""
-    times = f"{number(abs(move) / median, 3)} times its" if median > 0.0 else "its"
+    times = "its"
+    if median > 0.0:
+        times = f"{number(abs(move) / median, 3)} times its"
     return (
         f"{name} moved by {percent(move)} on {_stamp(date)}, beside {times} median move of "
         f"{percent(median)}: a split, or a wrong value?"
@@ -161,4 +173,6 @@ def _jump(name: str, date: pd.Timestamp, move: float, median: float) -> str:
 def _stamp(date: pd.Timestamp) -> str:
     """The date, with the time of day where it has one."""
     daily = date == date.normalize()
-    return f"{date:%Y-%m-%d}" if daily else f"{date:%Y-%m-%d %H:%M}"
+    if daily:
+        return f"{date:%Y-%m-%d}"
+    return f"{date:%Y-%m-%d %H:%M}"

@@ -173,7 +173,9 @@ class _Parser:
         """Where the text is no expression of Python, and what stands there."""
         end = len(self.text) + 1
         at = min(error.offset or end, end)
-        given = "the end of the text" if at == end else _short(self.text[at - 1 :])
+        given = "the end of the text"
+        if at < end:
+            given = _short(self.text[at - 1 :])
         return f"character {at}: given {given}, {_line(error.msg)}; allowed: {ALLOWED}"
 
     def node(self, node: ast.expr) -> Node:
@@ -241,7 +243,8 @@ class _Parser:
                 raise self.error(keyword.value, f"{name}: argument {unknown(word, takes)}")
             given[word] = keyword.value
         needed = {word for word, parameter in takes.items() if parameter.default is None}
-        too_many_or_twice = len(given) < len(node.args) + len(node.keywords)
+        written = len(node.args) + len(node.keywords)
+        too_many_or_twice = len(given) < written
         if too_many_or_twice or needed - set(given):
             raise self.wrong(node, FUNCTIONS[name].usage(name))
         return given
@@ -256,21 +259,28 @@ class _Parser:
         fits = takes_data if _names(value) else parameter.fits(value)
         if not fits:
             usage = FUNCTIONS[function].usage(function)
-            raise self.wrong(given[name], f"for {name} of {usage}: {parameter.words}")
-        return _as_float(value) if takes_data else value
+            allowed = f"for {name} of {usage}: {parameter.words}"
+            raise self.wrong(given[name], allowed)
+        if takes_data:
+            return _as_float(value)
+        return value
 
     # What is refused
 
     def refused(self, node: ast.expr) -> ValueError:
         """The mistake of a kind of node, with what to write instead."""
-        kinds = [type(node).__name__, type(getattr(node, "op", None)).__name__]
-        instead = [INSTEAD[kind] for kind in kinds if kind in INSTEAD]
-        return self.wrong(node, instead[0] if instead else ALLOWED)
+        operator_of_node = getattr(node, "op", None)
+        for part in (node, operator_of_node):
+            kind = type(part).__name__
+            if kind in INSTEAD:
+                return self.wrong(node, INSTEAD[kind])
+        return self.wrong(node, ALLOWED)
 
     def wrong(self, node: ast.expr, allowed: str) -> ValueError:
         """The mistake of a node, which is quoted."""
         # positions of Python's tree count bytes
-        given = self.text.encode()[node.col_offset : node.end_col_offset].decode()
+        text = self.text.encode()
+        given = text[node.col_offset : node.end_col_offset].decode()
         return self.error(node, f"given {_short(given)}; allowed: {allowed}")
 
     def error(self, node: ast.expr, reason: str) -> ValueError:
@@ -281,7 +291,9 @@ class _Parser:
 
 def _as_float(value: Node) -> Node:
     """Whole numbers as floating point ones: the arithmetic of data."""
-    return float(value) if isinstance(value, int) else value
+    if isinstance(value, int):
+        return float(value)
+    return value
 
 
 def _line(text: str) -> str:
@@ -332,7 +344,8 @@ def _names(tree: Node) -> frozenset[str]:
 def _lookback(node: Node) -> float:
     """Rows before t that a node uses: its function's and those of its furthest argument."""
     if isinstance(node, Name):
-        return DERIVED[node.name].reach if node.name in DERIVED else 0
+        derived = DERIVED.get(node.name)
+        return derived.reach if derived else 0
     if not isinstance(node, Call):
         return 0
     function = _function(node)

@@ -48,8 +48,10 @@ class Function:
         """How it is written, such as `change(x, n=1)`."""
         words = []
         for word, parameter in self.takes.items():
-            default = parameter.default
-            words.append(word if default is None else f"{word}={default}")
+            if parameter.default is None:
+                words.append(word)
+            else:
+                words.append(f"{word}={parameter.default}")
         return f"{name}({', '.join(words)})"
 
 
@@ -97,8 +99,9 @@ def cellwise(function: Callable[..., Any], *values: Any) -> Any:
     arrays = []
     for value in values:
         array = np.asarray(value)
-        spread = bool(frames) and isinstance(value, pd.Series)
-        arrays.append(array[:, None] if spread else array)
+        if frames and isinstance(value, pd.Series):
+            array = array[:, None]
+        arrays.append(array)
     cells = function(*arrays)
     if frames:
         like = frames[0]

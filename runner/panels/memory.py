@@ -79,5 +79,6 @@ def check(rows: int, assets: int, features: int) -> None:
         )
     if need < TOLD:
         return
-    beside = "" if there is None else f", of {there / GIGABYTE:.1f} GB"
-    note(f"{takes}{beside}")
+    if there is not None:
+        takes += f", of {there / GIGABYTE:.1f} GB"
+    note(takes)

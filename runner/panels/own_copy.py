@@ -49,4 +49,6 @@ def _copy(market: Market) -> Market:
 
 
 def _shallow(series: pd.Series | None) -> pd.Series | None:
-    return None if series is None else series.copy(deep=False)
+    if series is None:
+        return None
+    return series.copy(deep=False)

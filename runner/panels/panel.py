@@ -10,14 +10,14 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from runner.data.attribution import Compute, Lost, causes, lost, undefined
+from runner.data.attribution import Compute, Lost
 from runner.data.calendar import Calendar, calendar_of, period_ends, session_numbers
 from runner.data.market import Dropped, Market
 from runner.errors import DataError, listed, placed
 from runner.panels import memory
 from runner.panels.own_copy import on_own_copy
 from runner.panels.segments import Regressors, Shared
-from runner.panels.usable import WEIGHT, usable_cells
+from runner.panels.usable import WEIGHT, lost_to_rules, usable_cells
 from runner.preprocessing.steps import Step, apply
 from runner.schema.settings import MOST_LOST, Frequency
 from runner.targets import Target
@@ -80,7 +80,9 @@ class Panel:
     @property
     def scored(self) -> np.ndarray:
         """(T, N) what forecasts are judged by: the target as it is, whatever is fitted."""
-        return self.y if self.raw is None else self.raw
+        if self.raw is None:
+            return self.y
+        return self.raw
 
     def in_units(self, forecast: np.ndarray) -> np.ndarray:
         """Forecasts of y in the unit of what they are judged by."""
@@ -92,8 +94,12 @@ class Panel:
 
     def at(self, rows: np.ndarray) -> Panel:
         """The panel on the rows at these positions; rows that follow each other are not copied."""
-        adjacent = len(rows) > 0 and bool((np.diff(rows) == 1).all())
-        selection = slice(int(rows[0]), int(rows[-1]) + 1) if adjacent else rows
+        selection: slice | np.ndarray = rows
+        adjacent = (np.diff(rows) == 1).all()
+        if len(rows) and adjacent:
+            first = int(rows[0])
+            last = int(rows[-1])
+            selection = slice(first, last + 1)
         parts: dict[str, Any] = {}
         for name in ("weights", "raw", "sessions", "kept"):
             parts[name] = _selected(getattr(self, name), selection)
@@ -115,7 +121,9 @@ class Panel:
         """
         known = self.at(rows)
         missing = np.broadcast_to(np.nan, known.y.shape)
-        raw = None if known.raw is None else missing
+        raw = known.raw
+        if raw is not None:
+            raw = missing
         valid = np.isfinite(known.X).all(axis=2)
         return replace(known, y=missing, raw=raw, valid=valid)
 
@@ -123,7 +131,9 @@ class Panel:
         """The panel on the rows and assets at these positions."""
         cells = np.ix_(rows, assets)
         names = [self.assets[i] for i in assets]
-        groups = self.groups.loc[names] if len(self.groups) else self.groups
+        groups = self.groups
+        if len(groups):
+            groups = groups.loc[names]
         return replace(
             self,
             dates=self.dates[rows],
@@ -150,12 +160,16 @@ class Panel:
             weights: the field that weighs the rows, for the account of what is left out.
         """
         positions = [self.names.index(name) for name in names]
-        kept = np.ones(self.y.shape, dtype=bool) if self.kept is None else self.kept
         X = self._columns(positions)
+        kept = self.kept
+        if kept is None:
+            kept = np.ones(self.y.shape, dtype=bool)
         valid, unknown = usable_cells(
             self.y, X, list(names), self.weights, weights, kept, self.by_rule
         )
-        before = self.dropped[: len(self.dropped) - len(self.unknown)]
+        # the account of what the features lack is its last part
+        count = len(self.dropped) - len(self.unknown)
+        before = self.dropped[:count]
         return replace(
             self,
             names=list(names),
@@ -180,14 +194,20 @@ class Panel:
 
         Regressors that are features have no column.
         """
-        levels = [name.split(":", 1) for name in names or () if name not in self.names]
+        columns_of: dict[str, list[int]] = {}
+        labels_of: dict[str, list[str]] = {}
+        levels = [name for name in names or () if name not in self.names]
+        for column, level in enumerate(levels):
+            group, label = level.split(":", 1)
+            columns_of.setdefault(group, []).append(column)
+            labels_of.setdefault(group, []).append(label)
         dummies = np.zeros((len(self.assets), len(levels)))
-        for group in {group for group, _ in levels}:
-            columns = np.array([k for k, (other, _) in enumerate(levels) if other == group])
-            labels = pd.Index([levels[k][1] for k in columns])
-            position = labels.get_indexer(self.groups[group])
+        for group, labels in labels_of.items():
+            columns = np.array(columns_of[group])
+            position = pd.Index(labels).get_indexer(self.groups[group])
             has_level = position >= 0
-            dummies[has_level, columns[position[has_level]]] = 1.0
+            own_column = columns[position[has_level]]
+            dummies[has_level, own_column] = 1.0
         return dummies
 
     def shared_moments(
@@ -224,7 +244,9 @@ class Panel:
     def date_format(self) -> str:
         """How a date of this panel is written: with the time of day only where rows have one."""
         daily = (self.dates == self.dates.normalize()).all()
-        return "%Y-%m-%d" if daily else "%Y-%m-%d %H:%M"
+        if daily:
+            return "%Y-%m-%d"
+        return "%Y-%m-%d %H:%M"
 
     @property
     def dropped_cells(self) -> int:
@@ -234,7 +256,9 @@ class Panel:
 
 def _selected(values: Any, selection: Any) -> Any:
     """These rows or cells of values that a panel may not have; None where it has none."""
-    return None if values is None else values[selection]
+    if values is None:
+        return None
+    return values[selection]
 
 
 def build_panel(
@@ -271,7 +295,7 @@ def build_panel(
     if w is not None:
         columns.append(w)
     computed = _computed(features, target, weights, dates)
-    by_rule = _lost_to_rules(market, computed, columns, allow_loss)
+    by_rule = lost_to_rules(market, computed, columns, allow_loss)
 
     names = list(features)
     applied = apply(steps, X, names, market.groups, y, in_place=True)
@@ -347,36 +371,11 @@ def _computed(
     return columns
 
 
-def _lost_to_rules(
-    market: Market,
-    computed: Mapping[str, Compute],
-    columns: Sequence[np.ndarray],
-    allow_loss: float,
-) -> dict[str, list[Lost]]:
-    """The cells of each column (T, N) that lost their value to a rule, given how each is computed.
-
-    Raises:
-        DataError: a column needs positive levels of a series that has too many others, one line
-            each.
-    """
-    blamed = causes(market)
-    by_rule: dict[str, list[Lost]] = {}
-    mistakes: list[str] = []
-    for (name, compute), cells in zip(computed.items(), columns, strict=True):
-        if not blamed or not np.isnan(cells).any():
-            continue
-        by_rule[name] = lost(name, compute, market, blamed)
-        where = name if name in ("target", WEIGHT) else f"features.{name}"
-        mistakes += undefined(where, by_rule[name], market, allow_loss)
-    if mistakes:
-        raise DataError(mistakes)
-    return by_rule
-
-
 def _running_period(market: Market, dates: pd.DatetimeIndex) -> tuple[Dropped, ...]:
     """The account of a last week or month, not over, that a target by week or month left out."""
     for frequency in get_args(Frequency):
-        complete = market.dates[period_ends(market.dates, frequency)[:-1]]
+        ends = period_ends(market.dates, frequency)
+        complete = market.dates[ends[:-1]]
         if dates.equals(complete):
             return market.left_out(frequency)
     return ()
@@ -449,8 +448,11 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
     try:
         cells = values.to_numpy(dtype=float)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: not numbers: {' '.join(str(error).split())}") from error
-    return cells if cells.ndim == 2 else cells[:, None]
+        reason = " ".join(str(error).split())
+        raise DataError(f"{where}: not numbers: {reason}") from error
+    if cells.ndim == 1:
+        return cells[:, None]
+    return cells
 
 
 def _in_order(where: str, frame: pd.DataFrame, assets: list[str]) -> pd.DataFrame:
@@ -462,7 +464,9 @@ def _in_order(where: str, frame: pd.DataFrame, assets: list[str]) -> pd.DataFram
     if list(frame.columns) == assets:
         return frame
     times = frame.columns.value_counts().reindex(assets, fill_value=0)
-    for reason, wrong in (("no column", times == 0), ("several columns", times > 1)):
+    kinds = {"no column": times == 0, "several columns": times > 1}
+    for reason, wrong in kinds.items():
         if wrong.any():
-            raise DataError(f"{where}: its frame has {reason} for {listed(times.index[wrong])}")
+            names = listed(times.index[wrong])
+            raise DataError(f"{where}: its frame has {reason} for {names}")
     return frame[assets]

@@ -43,7 +43,9 @@ class Rows:
     @property
     def used(self) -> int:
         """Cells that the model is fitted and judged on."""
-        return self.own if self.kind == OWN else self.common
+        if self.kind == OWN:
+            return self.own
+        return self.common
 
     @property
     def words(self) -> str:
@@ -105,7 +107,9 @@ def rows_of(
         common=int(whole.valid.sum()),
         lacking=lacking,
     )
-    panel = own if kind == OWN else whole
+    panel = whole
+    if kind == OWN:
+        panel = own
     _refuse_empty(panel)
     return panel, rows
 

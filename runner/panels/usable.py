@@ -7,13 +7,42 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from runner.data.attribution import Lost
-from runner.data.market import Dropped
+from runner.data.attribution import Compute, Lost, causes, lost, undefined
+from runner.data.market import Dropped, Market
+from runner.errors import DataError
 
 # the column of weights, among the columns of a panel
 WEIGHT = "model.weights"
 # cells of a column that are counted at a time, so that they stay in the processor's cache
 CELLS = 32768
+
+
+def lost_to_rules(
+    market: Market,
+    computed: Mapping[str, Compute],
+    columns: Sequence[np.ndarray],
+    allow_loss: float,
+) -> dict[str, list[Lost]]:
+    """The cells of each column (T, N) that lost their value to a rule, given how each is computed.
+
+    Raises:
+        DataError: a column needs positive levels of a series that has too many others, one line
+            each.
+    """
+    blamed = causes(market)
+    by_rule: dict[str, list[Lost]] = {}
+    mistakes: list[str] = []
+    for (name, compute), cells in zip(computed.items(), columns, strict=True):
+        if not blamed or not np.isnan(cells).any():
+            continue
+        by_rule[name] = lost(name, compute, market, blamed)
+        where = name
+        if name not in ("target", WEIGHT):
+            where = f"features.{name}"
+        mistakes += undefined(where, by_rule[name], market, allow_loss)
+    if mistakes:
+        raise DataError(mistakes)
+    return by_rule
 
 
 def usable_cells(
@@ -37,13 +66,16 @@ def usable_cells(
         rows = slice(first, first + size)
         _count_unknown("target", y[rows], rows, valid, by_rule, reasons)
         for k, name in enumerate(names):
-            _count_unknown(name, X[rows, :, k], rows, valid, by_rule, reasons)
+            cells = X[rows, :, k]
+            _count_unknown(name, cells, rows, valid, by_rule, reasons)
     if weights is not None:
         usable = (weights > 0.0) & np.isfinite(weights)
         reason = f"its weight, {field}, is missing or not positive"
-        reasons.update(_reasons(reason, valid & ~usable, by_rule.get(WEIGHT, ()), slice(None)))
+        of_rules = by_rule.get(WEIGHT, ())
+        counts = _reasons(reason, valid & ~usable, of_rules, slice(None))
+        reasons.update(counts)
         valid &= usable
-    account = [Dropped("panel cell", reason, cells) for reason, cells in reasons.items() if cells]
+    account = [Dropped("panel cell", reason, count) for reason, count in reasons.items() if count]
     return valid, tuple(account)
 
 
@@ -63,7 +95,9 @@ def _count_unknown(
     unusable = valid[rows] & ~usable
     missing = unusable & np.isnan(cells)
     infinite = unusable & ~missing
-    reasons.update(_reasons(f"{name} is missing", missing, by_rule.get(name, ()), rows))
+    of_rules = by_rule.get(name, ())
+    counts = _reasons(f"{name} is missing", missing, of_rules, rows)
+    reasons.update(counts)
     reasons[f"{name} is infinite"] += int(np.count_nonzero(infinite))
     valid[rows] &= usable
 

@@ -12,8 +12,10 @@ def group_means(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
     group = np.unique(codes, return_inverse=True)[1]
     order = np.argsort(group, kind="stable")
     known = ~np.isnan(X)
-    starts = np.searchsorted(group[order], np.arange(group.max() + 1))
-    total = np.add.reduceat(np.where(known, X, 0.0)[:, order], starts, axis=1)
+    groups = np.arange(group.max() + 1)
+    starts = np.searchsorted(group[order], groups)
+    filled = np.where(known, X, 0.0)
+    total = np.add.reduceat(filled[:, order], starts, axis=1)
     count = np.add.reduceat(known[:, order], starts, axis=1, dtype=float)
     with np.errstate(invalid="ignore"):
         means = total / count
@@ -23,11 +25,21 @@ def group_means(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
 def centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """X less its mean over assets (T, N, J), and how many have a value (T, 1, J)."""
     count = (~np.isnan(X)).sum(axis=1, keepdims=True)
-    mean = np.nansum(X, axis=1, keepdims=True) / np.maximum(count, 1)
+    total = np.nansum(X, axis=1, keepdims=True)
+    mean = total / np.maximum(count, 1)
     return X - mean, count
 
 
-def medians(part: np.ndarray) -> np.ndarray:
+def group_medians(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Median (T, N, J) over the assets of the same group, given codes (N,); NaN without a value."""
+    centres = np.empty_like(X)
+    for code in np.unique(codes):
+        members = codes == code
+        centres[:, members] = _medians(X[:, members])
+    return centres
+
+
+def _medians(part: np.ndarray) -> np.ndarray:
     """Median (T, 1, J) of what is known of part (T, M, J); NaN on a date without any."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

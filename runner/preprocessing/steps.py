@@ -70,9 +70,11 @@ def rank(cross: Cross) -> np.ndarray:
     import pandas as pd
 
     columns = np.moveaxis(cross.X, 2, 0)
-    ranked = np.stack([pd.DataFrame(x).rank(axis=1).to_numpy() for x in columns], axis=2)
+    ranks = [pd.DataFrame(x).rank(axis=1).to_numpy() for x in columns]
+    ranked = np.stack(ranks, axis=2)
     count = (~np.isnan(cross.X)).sum(axis=1, keepdims=True)
-    scaled = (ranked - 1.0) / np.maximum(count - 1, 1) - 0.5
+    others = np.maximum(count - 1, 1)
+    scaled = (ranked - 1.0) / others - 0.5
     return np.where(count > 1, scaled, 0.0 * ranked)
 
 
@@ -139,19 +141,15 @@ def fill(
 
     They stay missing where no asset has a value.
     """
-    from runner.preprocessing.cross_moments import group_means, medians
+    from runner.preprocessing.cross_moments import group_means, group_medians
 
+    missing = np.isnan(cross.X)
     if not isinstance(value, str):
-        return np.where(np.isnan(cross.X), value, cross.X)
-    codes = np.zeros(cross.X.shape[1], dtype=int) if group is None else cross.codes(group)
-    if value == "mean":
-        return np.where(np.isnan(cross.X), group_means(cross.X, codes), cross.X)
-    filled = cross.X.copy()
-    for code in np.unique(codes):
-        members = codes == code
-        part = cross.X[:, members]
-        filled[:, members] = np.where(np.isnan(part), medians(part), part)
-    return filled
+        return np.where(missing, value, cross.X)
+    N = cross.X.shape[1]
+    codes = np.zeros(N, dtype=int) if group is None else cross.codes(group)
+    centre = group_means if value == "mean" else group_medians
+    return np.where(missing, centre(cross.X, codes), cross.X)
 
 
 def forward_fill(cross: Cross, *, limit: Rows | None = None) -> np.ndarray:
@@ -231,7 +229,8 @@ def neutralise(
         fixed = (codes[:, None] == np.unique(codes)).astype(float)
     left = np.full_like(cross.X, np.nan)
     for t in range(len(cross.X)):
-        Z = np.column_stack([fixed, *(cross.others[name][t] for name in features)])
+        values = [cross.others[name][t] for name in features]
+        Z = np.column_stack([fixed, *values])
         left[t] = residuals(cross.X[t], Z)
     return left
 
@@ -294,9 +293,11 @@ def apply(
     back: list[str] = []
     for number, step in enumerate(steps):
         title = _title(steps, number)
-        chosen = [k for k, name in enumerate(names) if step.on is None or name in step.on]
-        by_column = _plain(step) is forward_fill
-        batches = [[k] for k in chosen] if by_column else [chosen]
+        on = names if step.on is None else step.on
+        chosen = [k for k, name in enumerate(names) if name in on]
+        batches = [chosen]
+        if _plain(step) is forward_fill:
+            batches = [[k] for k in chosen]
         try:
             for columns in batches:
                 account += _done(step, title, X, columns, names, groups, keep)
@@ -304,8 +305,9 @@ def apply(
             raise DataError([f"preprocess[{number}].{line}" for line in error.mistakes]) from error
         if step.on is not None and TARGET in step.on:
             y = y.copy()
+            target = y[:, :, None]
             every = np.broadcast_to(True, y.shape)
-            account += _done(step, title, y[:, :, None], [0], [TARGET], groups, every)
+            account += _done(step, title, target, [0], [TARGET], groups, every)
             if step.back:
                 back.append(step.back)
     changed = [line for line in account if line[2]]
@@ -333,12 +335,16 @@ def _done(
     Some dates are taken at a time where the step looks at each by itself.
     """
     T, N, K = X.shape
-    size = max(CELLS // max(N * K, 1), 1) if _plain(step) in BY_DATE else max(T, 1)
+    size = max(T, 1)
+    if _plain(step) in BY_DATE:
+        of_a_date = max(N * K, 1)
+        size = max(CELLS // of_a_date, 1)
     total = Counter[tuple[str, str]]()
     for first in range(0, max(T, 1), size):
         rows = slice(first, first + size)
-        result = _stepped(step, X[rows], columns, names, groups)
-        for what, reason, cells in _taken(title, result, X[rows], columns, names, keep[rows]):
+        part = X[rows]
+        result = _stepped(step, part, columns, names, groups)
+        for what, reason, cells in _taken(title, result, part, columns, names, keep[rows]):
             total[what, reason] += cells
     return [(what, reason, cells) for (what, reason), cells in total.items()]
 
@@ -365,7 +371,8 @@ def _taken(
     if not keep.all():
         result[~keep] = np.nan
     before = X[:, :, _adjacent(columns)]
-    account = _changes(title, [names[k] for k in columns], before, result)
+    changed = [names[k] for k in columns]
+    account = _changes(title, changed, before, result)
     X[:, :, _adjacent(columns)] = result
     return account
 
@@ -418,9 +425,11 @@ def _changes(
     account = []
     for j, name in enumerate(names):
         # what was and stays missing differs from itself, and is none of the kinds below
-        moved = before[:, :, j] != after[:, :, j]
-        old = before[:, :, j][moved]
-        new = after[:, :, j][moved]
+        old = before[:, :, j]
+        new = after[:, :, j]
+        moved = old != new
+        old = old[moved]
+        new = new[moved]
         known = np.isfinite(old)
         emptied = np.isnan(new)
         kinds = {
@@ -430,7 +439,8 @@ def _changes(
         if clips:
             kinds["clipped"] = known & ~emptied
         for kind, cells in kinds.items():
-            account.append(("changed value", f"{name} {kind} by {step}", int(cells.sum())))
+            reason = f"{name} {kind} by {step}"
+            account.append(("changed value", reason, int(cells.sum())))
     return account
 
 

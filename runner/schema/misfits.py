@@ -56,7 +56,9 @@ def in_words(kind: Any) -> str:
     if origin is Literal:
         return listed(args)
     if origin in (list, tuple, Sequence):
-        return f"a list of {in_words(args[0])}" if args else "a list"
+        if not args:
+            return "a list"
+        return f"a list of {in_words(args[0])}"
     if origin is dict:
         return f"a mapping of names to {in_words(args[1])}"
     if kind in PLAIN:
@@ -79,7 +81,9 @@ def _wrong(value: Any, kind: Any, where: str) -> str:
     """The line on a value of another plain type."""
     line = f"{where}: given {value!r}; allowed: {in_words(kind)}"
     mangled = kind is str and isinstance(value, bool | int | float | NoneType)
-    return f"{line} ({QUOTE})" if mangled else line
+    if mangled:
+        line += f" ({QUOTE})"
+    return line
 
 
 def _annotated(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
@@ -113,7 +117,8 @@ def _union(value: Any, kinds: tuple[Any, ...], where: str) -> Iterator[str]:
     if nearest:
         yield from nearest
     else:
-        yield f"{where}: given {value!r}; allowed: {' or '.join(in_words(kind) for kind in kinds)}"
+        allowed = " or ".join(in_words(kind) for kind in kinds)
+        yield f"{where}: given {value!r}; allowed: {allowed}"
 
 
 def _shape(value: Any, kind: Any) -> bool:
@@ -131,7 +136,9 @@ def _shape(value: Any, kind: Any) -> bool:
 def _items(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
     """The lines of the items of a list."""
     if not isinstance(value, list | tuple):
-        example = "..." if value is None else value
+        example = value
+        if value is None:
+            example = "..."
         yield f"{where}: given {value!r}; allowed: a list such as [{example}]"
         return
     kind = args[0] if args else Any

@@ -70,11 +70,12 @@ def parse_span(value: int | str, least: int = 1) -> tuple[int, str]:
     Raises:
         ValueError: neither rows from `least` on nor a time such as 2y.
     """
-    if not isinstance(value, str) and value >= least:
+    if isinstance(value, str):
+        time = SPAN.fullmatch(value)
+        if time:
+            return int(time[1]), SPANS[time[2]]
+    elif value >= least:
         return value, "rows"
-    time = SPAN.fullmatch(value) if isinstance(value, str) else None
-    if time:
-        return int(time[1]), SPANS[time[2]]
     rows = f"rows, a whole number from {least}"
     raise ValueError(f"allowed: {rows}, or a time such as 2y, 6m, 3w or 10d")
 
@@ -106,21 +107,23 @@ def check_ticker(value: str) -> None:
     Raises:
         ValueError: empty, or with characters that no exchange uses (a path, a line break).
     """
-    unsafe = any(char in NOT_IN_TICKERS for char in value) or ".." in value
+    unsafe = ".." in value or not NOT_IN_TICKERS.isdisjoint(value)
     if not value or len(value) > LONGEST_TICKER or unsafe:
         raise ValueError("allowed: a name of 1 to 64 characters without slashes or line breaks")
 
 
 def _between(low: float, high: float, inclusive: bool) -> Callable[[float], None]:
     """A check of numbers from low to high or, not inclusive, above low and below high."""
-    bounded = high != UNBOUNDED
-    if inclusive:
-        allowed = f"from {low:g} to {high:g}" if bounded else f"from {low:g}"
-    else:
-        allowed = f"above {low:g} and below {high:g}" if bounded else f"above {low:g}"
+    above = "from" if inclusive else "above"
+    below = "to" if inclusive else "and below"
+    allowed = f"{above} {low:g}"
+    if high != UNBOUNDED:
+        allowed += f" {below} {high:g}"
 
     def check(value: float) -> None:
-        inside = low <= value <= high if inclusive else low < value < high
+        inside = low < value < high
+        if inclusive:
+            inside = low <= value <= high
         if not inside:
             raise ValueError(f"allowed: a number {allowed}")
 

@@ -65,11 +65,13 @@ class Fold(NamedTuple):
             rows_of["test"] = self.test
         else:
             for k in np.unique(self.path):
-                rows_of[f"test (path {k})"] = self.test[self.path == k]
+                on_path = self.path == k
+                rows_of[f"test (path {k})"] = self.test[on_path]
         parts = []
         for part, rows in rows_of.items():
             parts += [(start, until, part) for start, until in runs(rows)]
-        return "; ".join(f"{part} {start + 1}..{until}" for start, until, part in sorted(parts))
+        parts.sort()
+        return "; ".join(f"{part} {start + 1}..{until}" for start, until, part in parts)
 
 
 class Gaps(NamedTuple):
@@ -89,9 +91,10 @@ class Gaps(NamedTuple):
     @classmethod
     def of(cls, purge: int | str, horizon: int, embargo: int = 0) -> Gaps:
         """By the rule `known` or `strict`, or of so many rows."""
+        if not isinstance(purge, str):
+            return cls(horizon, purge, embargo)
         rules = {"known": max(horizon - 1, 0), "strict": horizon}
-        rows = rules[purge] if isinstance(purge, str) else purge
-        return cls(horizon, rows, embargo)
+        return cls(horizon, rules[purge], embargo)
 
 
 class UsableRows(NamedTuple):
@@ -116,7 +119,8 @@ class UsableRows(NamedTuple):
 
     def before(self, start: int, purge: int) -> int:
         """How many rows lie more than `purge` rows of the panel before row `start` of these."""
-        return int(np.searchsorted(self.at, self.at[start] - purge))
+        bound = self.at[start] - purge
+        return int(np.searchsorted(self.at, bound))
 
     def near(self, parts: Sequence[tuple[int, int]], before: int, after: int) -> np.ndarray:
         """Mask (R,) of the rows of the parts and of their neighbours in the panel.
@@ -125,17 +129,23 @@ class UsableRows(NamedTuple):
         """
         mask = np.zeros(len(self.at), dtype=bool)
         for start, until in parts:
-            first = np.searchsorted(self.at, self.at[start] - before, side="left")
-            last = np.searchsorted(self.at, self.at[until - 1] + after, side="right")
-            mask[first:last] = True
+            lowest = self.at[start] - before
+            highest = self.at[until - 1] + after
+            first = np.searchsorted(self.at, lowest, side="left")
+            end = np.searchsorted(self.at, highest, side="right")
+            mask[first:end] = True
         return mask
 
     def bridged(self, positions: np.ndarray) -> np.ndarray:
         """Positions among the T rows of these of the R, with unusable rows between neighbours."""
         spans = []
         for start, until in runs(positions):
-            spans.append(np.arange(self.place[start], self.place[until - 1] + 1))
-        return np.concatenate(spans) if spans else NONE
+            first = self.place[start]
+            last = self.place[until - 1]
+            spans.append(np.arange(first, last + 1))
+        if not spans:
+            return NONE
+        return np.concatenate(spans)
 
     def located(self, fold: Fold, horizon: int) -> Fold:
         """A fold of positions among the R rows, as one of positions among the T rows."""
@@ -188,9 +198,10 @@ def carve(
     free[allowed[1] :] = False
     purge = free & rows.near(around, gaps.purge, gaps.purge)
     embargo = free & ~purge & rows.near(around, 0, gaps.purge + gaps.embargo)
-    train = free & ~purge & ~embargo
     reach = max(gaps.horizon - 1, 0)
-    leaking = int((train & rows.near(around, reach, reach)).sum())
+    shares_a_return = rows.near(around, reach, reach)
+    train = free & ~purge & ~embargo
+    leaking = int((train & shares_a_return).sum())
     counted = Fold(
         name=name,
         train=np.flatnonzero(train),
@@ -213,7 +224,8 @@ def trained(fold: Fold, setting: str, rows: UsableRows) -> Fold:
         return fold
     usable = fold.test[np.isin(fold.test, rows.place)]
     positions = np.searchsorted(rows.place, usable)
-    tests = ", ".join(rows_text(start, until, rows.dates) for start, until in runs(positions))
+    parts = [rows_text(start, until, rows.dates) for start, until in runs(positions)]
+    tests = ", ".join(parts)
     lost = f"{fold.purged} are purged"
     if fold.embargoed:
         lost += f", {fold.embargoed} embargoed"
@@ -247,7 +259,9 @@ def rows_text(start: int, until: int, dates: pd.DatetimeIndex) -> str:
     """Rows counted from 1, with the dates of those that there are."""
     known = dates[start:until]
     text = f"{start + 1}..{until}"
-    return f"{text} ({span(known)})" if len(known) else text
+    if not len(known):
+        return text
+    return f"{text} ({span(known)})"
 
 
 def ahead(dates: pd.DatetimeIndex, start: int, length: int | str, times: int = 1) -> int:
@@ -285,8 +299,9 @@ def _moved(dates: pd.DatetimeIndex, at: int, n: int, unit: str) -> tuple[Any, An
     months = dates.to_period("M").asi8
     one_a_month = (np.diff(months) > 0).all()
     if unit in ("months", "years") and one_a_month:
-        months_each = MONTHS_A_YEAR if unit == "years" else 1
-        return months, months[at] + n * months_each
+        if unit == "years":
+            n = n * MONTHS_A_YEAR
+        return months, months[at] + n
     # in microseconds, for nanoseconds end in the year 2262
     clock = dates.as_unit("us")
     return clock, clock[at] + pd.DateOffset(**{unit: n})

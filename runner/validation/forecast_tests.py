@@ -48,10 +48,12 @@ def diebold_mariano(gains: np.ndarray, horizon: int) -> Comparison:
         return Comparison()
     n = len(gains)
     h = max(horizon, 1)
-    small_sample = np.sqrt((n + 1 - 2 * h + h * (h - 1) / n) / n)
+    effective = n + 1 - 2 * h + h * (h - 1) / n
+    small_sample = np.sqrt(effective / n)
     stat = float(small_sample * ratio)
     degrees = max(n - 1, 1)
-    return Comparison(stat, float(2.0 * stdtr(degrees, -abs(stat))))
+    p_value = float(2.0 * stdtr(degrees, -abs(stat)))
+    return Comparison(stat, p_value)
 
 
 def clark_west(adjusted: np.ndarray, horizon: int) -> Comparison:
@@ -71,9 +73,12 @@ def clark_west(adjusted: np.ndarray, horizon: int) -> Comparison:
     if np.isnan(ratio):
         return Comparison()
     n = len(adjusted)
-    of_a_mean = np.sqrt((n - 1.0) / n) if horizon <= 1 else 1.0
-    stat = float(of_a_mean * ratio)
-    return Comparison(stat, float(ndtr(-stat)))
+    stat = float(ratio)
+    if horizon <= 1:
+        of_a_mean = np.sqrt((n - 1.0) / n)
+        stat = float(of_a_mean * ratio)
+    p_value = float(ndtr(-stat))
+    return Comparison(stat, p_value)
 
 
 def _ratio(d: np.ndarray, horizon: int) -> float:
@@ -94,5 +99,6 @@ def _ratio(d: np.ndarray, horizon: int) -> float:
     autocovariances = sum(centred[lag:] @ centred[:-lag] for lag in range(1, h))
     variance = centred @ centred + 2.0 * autocovariances
     if variance <= 0.0:
-        variance = long_run(centred[:, None], h - 1)[0, 0]
+        covariance = long_run(centred[:, None], h - 1)
+        variance = covariance[0, 0]
     return float(mean * n / np.sqrt(variance))

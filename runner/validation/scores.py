@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +89,8 @@ class Sample:
         """Mean of the values (n,) over the rows of each date that has rows."""
         rows = np.bincount(self.date, minlength=self.dates)
         has_rows = rows > 0
-        return sums(values, self.date, self.dates)[has_rows] / rows[has_rows]
+        total = sums(values, self.date, self.dates)
+        return total[has_rows] / rows[has_rows]
 
 
 def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | float) -> float:
@@ -106,7 +107,8 @@ def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | fl
 
     if rounding_alone(left, size, COMPUTED, made_of_quotients):
         return float("nan")
-    return float(1.0 - np.sum((y - prediction) ** 2) / total)
+    unexplained = np.sum((y - prediction) ** 2)
+    return float(1.0 - unexplained / total)
 
 
 def rmse(y: np.ndarray, prediction: np.ndarray) -> float:
@@ -128,7 +130,8 @@ def mape(y: np.ndarray, prediction: np.ndarray) -> float:
     """
     if not (y > 0.0).all():
         return float("nan")
-    return float(np.mean(np.abs(y - prediction) / y))
+    shares = np.abs(y - prediction) / y
+    return float(np.mean(shares))
 
 
 def qlike(y: np.ndarray, prediction: np.ndarray) -> float:
@@ -153,7 +156,8 @@ def hit_rate(y: np.ndarray, prediction: np.ndarray) -> float:
     binary = y.any() and np.isin(y, (0.0, 1.0)).all()
     if binary:
         return float("nan")
-    return float(np.mean(np.sign(y) == np.sign(prediction)))
+    hits = np.sign(y) == np.sign(prediction)
+    return float(np.mean(hits))
 
 
 def correlation(y: np.ndarray, prediction: np.ndarray) -> float:
@@ -169,7 +173,8 @@ def correlation(y: np.ndarray, prediction: np.ndarray) -> float:
     b = prediction - prediction[0]
     a -= a.mean()
     b -= b.mean()
-    r = a @ b / np.sqrt((a @ a) * (b @ b))
+    size = np.sqrt((a @ a) * (b @ b))
+    r = a @ b / size
     return float(np.clip(r, -1.0, 1.0))
 
 
@@ -290,7 +295,8 @@ def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> 
     tables = [pd.DataFrame(_units(part, horizon)) for part in paths.values()]
     table = _mean_over_paths(tables)
     pooled = table.iloc[-1:]
-    parts = [table.iloc[:-1], pd.DataFrame(_of_folds(predictions, horizon))]
+    of_folds = pd.DataFrame(_of_folds(predictions, horizon))
+    parts = [table.iloc[:-1], of_folds]
     if len(tables) > 1:
         parts += _of_paths(paths, tables)
     parts.append(pooled)
@@ -307,7 +313,8 @@ def _of_folds(predictions: pd.DataFrame, horizon: int) -> list[dict[str, object]
         return []
     rows = []
     for name, part in predictions.groupby("fold", sort=False, observed=True):
-        rows.append(row_of("fold", str(name), part, horizon, tests=name == HOLD_OUT))
+        tests = name == HOLD_OUT
+        rows.append(row_of("fold", str(name), part, horizon, tests))
     return rows
 
 
@@ -345,7 +352,8 @@ def row_of(
     tables = []
     for predictions in _paths(part).values():
         sample = sample_of(predictions, horizon)
-        tables.append(pd.DataFrame([_row(scope, unit, sample, tests)]))
+        row = _row(scope, unit, sample, tests)
+        tables.append(pd.DataFrame([row]))
     return _mean_over_paths(tables).iloc[0].to_dict()
 
 
@@ -368,11 +376,18 @@ def logged(scores: pd.DataFrame) -> dict[str, float]:
     pooled = scores["scope"] == "pooled"
     hold_out = (scores["scope"] == "fold") & (scores["unit"] == HOLD_OUT)
     metrics: dict[str, float] = {}
-    for prefix, names, rows in (("oos", LOGGED, pooled), ("holdout", LOGGED_HOLD_OUT, hold_out)):
-        for position in np.flatnonzero(rows):
-            row = scores.iloc[position]
-            metrics |= {f"{prefix}/{name}": float(row[name]) for name in names}
+    for row in _records(scores[pooled]):
+        for name in LOGGED:
+            metrics[f"oos/{name}"] = float(row[name])
+    for row in _records(scores[hold_out]):
+        for name in LOGGED_HOLD_OUT:
+            metrics[f"holdout/{name}"] = float(row[name])
     return metrics
+
+
+def _records(table: pd.DataFrame) -> list[Any]:
+    """The rows of a table, a mapping each."""
+    return table.to_dict("records")
 
 
 def _paths(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:

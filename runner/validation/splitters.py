@@ -142,7 +142,7 @@ class HoldOut(Scheme):
         if end == R:
             return [carve(HOLD_OUT, [(start, R)], (0, start), gaps, R, rows)]
         first = carve("1", [(start, end)], (0, start), gaps, end, rows)
-        return [first, carve(HOLD_OUT, [(end, R)], (0, end), gaps, end, rows)]
+        return [first, *_held_out(end, gaps, rows)]
 
     def _start(self, dates: pd.DatetimeIndex, end: int) -> int:
         """The first test row, which may not be there."""
@@ -152,11 +152,13 @@ class HoldOut(Scheme):
 
     def _refused(self, part: str, rows: UsableRows, gaps: Gaps) -> str:
         """Which part has no row, and why."""
-        given = f"rows: {self.rows}" if self.rows else f"train_end: {self.train_end}"
+        given = f"train_end: {self.train_end}"
         run = f"rows run {span(rows.dates)}, {gaps.purge} are purged"
-        there_are = f"; there are {len(rows.dates)}" if self.rows else ""
+        if self.rows:
+            given = f"rows: {self.rows}"
+            run += f"; there are {len(rows.dates)}"
         held = _held_text(self.holdout)
-        return f"validation.{given} leaves no {part} row; {run}{there_are}{held}"
+        return f"validation.{given} leaves no {part} row; {run}{held}"
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ class WalkForward(Scheme):
         """Whether there are ends, and those given in rows are at least a test part apart."""
         rows = [end for end in ends if isinstance(end, int)]
         least = self.test if isinstance(self.test, int) else 1
-        return bool(ends) and bool(min(np.diff(rows), default=least) >= least)
+        return bool(ends and min(np.diff(rows), default=least) >= least)
 
     def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
         """Folds named 1, 2, ... and holdout.
@@ -243,13 +245,14 @@ class WalkForward(Scheme):
     def _placed(self, dates: pd.DatetimeIndex, end: int) -> list[tuple[int, int]]:
         """Start and end of each test part, if all its rows may be tested."""
         parts: list[tuple[int, int]] = []
+        before = 0
         for given in self.train_ends or []:
             start = given if isinstance(given, int) else int(up_to(dates, given).sum())
             until = ahead(dates, start, self.test)
-            before = parts[-1][1] if parts else 0
             if until > end or start < before:
                 raise DataError(self._refused(given, start, until, before, dates, end))
             parts.append((start, until))
+            before = until
         return parts
 
     def _refused(
@@ -265,8 +268,11 @@ class WalkForward(Scheme):
         T = len(dates)
         most = behind(dates, end, self.test)
         of_a_row = isinstance(given, int) and 0 < start <= T
-        at = f" ({dates[start - 1]:%Y-%m-%d})" if of_a_row else ""
-        tests = f"validation.train_ends: {given}{at} tests rows {rows_text(start, until, dates)}"
+        end_of_train = str(given)
+        if of_a_row:
+            end_of_train += f" ({dates[start - 1]:%Y-%m-%d})"
+        rows = rows_text(start, until, dates)
+        tests = f"validation.train_ends: {end_of_train} tests rows {rows}"
         if start < before:
             ends = f"but the test part before it ends at row {before}"
             return f"{tests}, {ends}; allowed: {before} or later"
@@ -294,8 +300,9 @@ class WalkForward(Scheme):
             known = rows.before(start, gaps.purge)
             first = max(behind(rows.dates, known, self.window), 0)
         fold = carve(name, [(start, until)], (first, start), gaps, end, rows)
-        setting = "first" if self.first else "train_ends"
-        return trained(fold, setting, rows)
+        if self.first:
+            return trained(fold, "first", rows)
+        return trained(fold, "train_ends", rows)
 
 
 @dataclass(frozen=True)
@@ -431,10 +438,12 @@ def _parts(
     """
     end = _end(dates, holdout)
     if n > end:
-        rows = f"there are {end} rows, {span(dates[:end])}{_held_text(holdout, ', before')}"
+        held = _held_text(holdout, ", before")
+        rows = f"there are {end} rows, {span(dates[:end])}{held}"
         raise DataError(
             f"validation.{setting}: {n} parts of fewer rows; {rows}; allowed: up to {end}"
         )
-    lengths = [len(part) for part in np.array_split(np.arange(end), n)]
+    parts = np.array_split(np.arange(end), n)
+    lengths = [len(part) for part in parts]
     edges = [0, *np.cumsum(lengths).tolist()]
     return list(pairwise(edges))

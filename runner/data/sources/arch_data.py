@@ -62,35 +62,38 @@ class ArchData:
         calendar = of_owners.sort_index().index
         on_calendar = {name: series.reindex(calendar) for name, series in prices.items()}
         frame = pd.DataFrame(on_calendar).rename_axis("date")
-        macro = {name: frame[ticker] for name, ticker in self.macro.items()}
         dropped = []
         outside = sum(self._outside(series.index, calendar) for series in prices.values())
         if outside:
             owner = self.market or "the assets"
             reason = f"date on which {owner} did not trade"
             dropped.append(Dropped("source row", reason, outside))
-        market = Market(
-            source=_source(prices),
-            fields={"close": frame[assets]},
-            series=pd.DataFrame(macro, index=frame.index),
-            market_close=frame[self.market] if self.market else None,
-            dropped=tuple(dropped),
-        )
+        macro = {name: frame[ticker] for name, ticker in self.macro.items()}
+        series = pd.DataFrame(macro, index=frame.index)
+        close = frame[self.market] if self.market else None
+        fields = {"close": frame[assets]}
+        market = Market(_source(prices), fields, series, close, dropped=tuple(dropped))
         return market.between(self.start, self.end)
 
     def _chosen(self) -> list[str]:
         """The modelled assets, checked with the market asset and the macro series."""
         from runner.data.market import choose_assets
 
-        named = {"data.market": self.market} if self.market else {}
+        named = {}
+        if self.market:
+            named["data.market"] = self.market
         for name, ticker in self.macro.items():
             named[f"data.macro.{name}"] = ticker
-        wrong = {where: name for where, name in named.items() if name not in FILES}
-        mistakes = [f"{where}: {unknown(name, FILES)}" for where, name in wrong.items()]
-        try:
-            chosen = list(INDICES) if self.assets is None else choose_assets(self.assets, FILES)
-        except DataError as error:
-            raise DataError([*mistakes, *error.mistakes]) from error
+        mistakes = []
+        for where, name in named.items():
+            if name not in FILES:
+                mistakes.append(f"{where}: {unknown(name, FILES)}")
+        chosen = list(INDICES)
+        if self.assets is not None:
+            try:
+                chosen = choose_assets(self.assets, FILES)
+            except DataError as error:
+                raise DataError([*mistakes, *error.mistakes]) from error
         if mistakes:
             raise DataError(mistakes)
         return chosen
@@ -124,7 +127,8 @@ def _shipped(name: str) -> pd.Series:
     if package is None or package.origin is None:
         raise DataError("data: these series ship with arch, which is not installed")
     name_of_file = FILES[name]
-    path = Path(package.origin).parent / "data" / name_of_file / f"{name_of_file}.csv.gz"
+    folder = Path(package.origin).parent / "data"
+    path = folder / name_of_file / f"{name_of_file}.csv.gz"
     column = "vix" if name_of_file == "vix" else "Adj Close"
     table = pd.read_csv(path, index_col="Date", usecols=["Date", column], na_values=".")
     dates = pd.to_datetime(table.index, format="%m/%d/%Y")

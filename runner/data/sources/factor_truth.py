@@ -156,10 +156,12 @@ class SimulatedFactors:
         loadings = self.beta_scale * self._normal("loadings", (n, m))
         loadings[:, 0] += self.beta_mean
         moved = 0.0 if self.change == "none" else self.change_scale
-        volatility = self.factor_volatility / np.sqrt(YEAR) * self.factor_decay ** np.arange(m)
+        first = self.factor_volatility / np.sqrt(YEAR)
+        volatility = first * self.factor_decay ** np.arange(m)
         correlation = np.full((m, m), float(self.factor_correlation))
         np.fill_diagonal(correlation, 1.0)
-        spread = np.exp(2.0 * self.noise_spread * self._normal("noise", n))
+        noise = self._normal("noise", n)
+        spread = np.exp(2.0 * self.noise_spread * noise)
         return FactorTruth(
             alpha=self.alpha_spread * self._normal("alpha", n),
             loadings=loadings,
@@ -172,7 +174,8 @@ class SimulatedFactors:
         """Factors (rows, m) and returns (rows, n) of one draw from the truth; `load` has draw 0."""
         truth = self.truth()
         root = np.linalg.cholesky(truth.omega)
-        F = self._normal("factors", (rows, self.factors), draw) @ root.T
+        shocks = self._normal("factors", (rows, self.factors), draw)
+        F = shocks @ root.T
         returns = self._normal("specific", (rows, self.assets), draw)
         returns *= np.sqrt(truth.specific)
         returns += truth.alpha + F @ truth.loadings.T

@@ -93,8 +93,12 @@ def _read(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
 
     _check_path(path)
     parquet = path.suffix.lower() == ".parquet"
-    kind = "parquet" if parquet else "CSV"
-    read = _read_parquet if parquet else _read_csv
+    if parquet:
+        kind = "parquet"
+        read = _read_parquet
+    else:
+        kind = "CSV"
+        read = _read_csv
     try:
         table = read(path, wanted, text)
     except (pa.ArrowException, ValueError, EOFError, OSError) as error:
@@ -118,7 +122,9 @@ def _check_path(path: Path) -> None:
     if path.is_file():
         return
     folder = path.parent
-    siblings = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+    siblings: list[str] = []
+    if folder.is_dir():
+        siblings = sorted(file.name for file in folder.iterdir())
     where = repr(str(path))
     if siblings:
         where = f"in {str(folder)!r}: {unknown(path.name, siblings)}"

@@ -29,7 +29,8 @@ def clock(values: Sequence[Any]) -> list[int | None]:
     minutes. None where there is no such time of day.
     """
     digits = [_digits(value) for value in values]
-    with_seconds = any(number is not None and number > LARGEST_MINUTES for number in digits)
+    numbers = [number for number in digits if number is not None]
+    with_seconds = max(numbers, default=0) > LARGEST_MINUTES
     times = []
     for number, value in zip(digits, values, strict=True):
         if number is None:
@@ -44,7 +45,9 @@ def _digits(value: Any) -> int | None:
     text = str(value).strip().removesuffix(".0")
     if not (text.isascii() and text.isdigit()):
         return None
-    return int(text) if len(text) <= len("235959") else None
+    if len(text) > len("235959"):
+        return None
+    return int(text)
 
 
 def _of_number(number: int, seconds: bool) -> int | None:
@@ -61,10 +64,12 @@ def _of_number(number: int, seconds: bool) -> int | None:
 
 def _of_text(value: Any) -> int | None:
     """Seconds after midnight of a time or its text; None where it is no local time of day."""
-    try:
-        moment = value if isinstance(value, time) else time.fromisoformat(str(value).strip())
-    except ValueError:
-        return None
+    moment = value
+    if not isinstance(value, time):
+        try:
+            moment = time.fromisoformat(str(value).strip())
+        except ValueError:
+            return None
     if moment.tzinfo:
         return None
     return moment.hour * 3600 + moment.minute * 60 + moment.second
@@ -85,8 +90,10 @@ def joined(day: Coded, at: Coded) -> Coded:
     span = len(at.values) + 1
     pair = day.codes.astype(np.int64) * span + at.codes
     absent = (day.codes < 0) | (at.codes < 0)
-    distinct, codes = np.unique(np.where(absent, -1, pair), return_inverse=True)
-    missing = int(len(distinct) > 0 and distinct[0] < 0)
+    pair = np.where(absent, -1, pair)
+    distinct, codes = np.unique(pair, return_inverse=True)
+    any_absent = len(distinct) > 0 and distinct[0] < 0
+    missing = int(any_absent)
     pairs = distinct[missing:]
     times = pd.to_timedelta(at.values[pairs % span], unit="s")
     moments = pd.DatetimeIndex(days[pairs // span] + times)
@@ -115,10 +122,10 @@ def in_sessions(market: Market, hours: str, bar: int, opening: bool) -> Market:
         latest = dates[seconds.argmax()]
         times = f"times of day run {earliest:%H:%M}..{latest:%H:%M}"
         raise DataError(f"data.session: {hours} in bars of {bar} min holds no row; the {times}")
-    account = [
-        Dropped("source row", f"outside the session {hours}", _rows(market, ~inside)),
-        Dropped("source row", f"not on a whole bar of {bar} min", _rows(market, inside & ~whole)),
-    ]
+    outside = _rows(market, ~inside)
+    between = _rows(market, inside & ~whole)
+    account = [Dropped("source row", f"outside the session {hours}", outside)]
+    account.append(Dropped("source row", f"not on a whole bar of {bar} min", between))
     minutes = np.arange(first, last + 1, bar)
     kept = _on_every_bar(market.at(np.flatnonzero(bars)), minutes)
     return _without_gaps(kept, account, opening)
@@ -153,10 +160,12 @@ def _rows(market: Market, rows: np.ndarray) -> int:
 def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Market:
     """Returns of the data over more than a bar left out, and gaps counted."""
     name = PRICE if PRICE in market.fields else RETURN
+    field = market.fields[name]
     number = session_numbers(market.dates)
-    starts = np.append(True, number[1:] != number[:-1])
-    gap, night = _over_more(usable(name, market.fields[name]), starts[:, None], opening)
-    absent = int(market.fields[name].isna().to_numpy().sum())
+    another = number[1:] != number[:-1]
+    starts = np.append(True, another)
+    gap, night = _over_more(usable(name, field), starts[:, None], opening)
+    absent = int(field.isna().to_numpy().sum())
     account.append(Dropped("missing bar", "not in the data, and not padded", absent))
     after_gap = "follows a missing bar, over more than one"
     account.append(Dropped("missing return", after_gap, int(gap.sum())))
@@ -180,5 +189,7 @@ def _over_more(
     after_missing = np.zeros_like(there)
     after_missing[1:] = ~there[:-1]
     gap = there & after_missing & ~starts
-    night = np.zeros_like(there) if opening else there & starts
+    night = there & starts
+    if opening:
+        night = np.zeros_like(night)
     return gap, night

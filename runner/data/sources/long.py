@@ -104,18 +104,17 @@ class Long:
         keyless = int((~self._keyed).sum())
         assets = self._choose(wanted)
         N = len(assets)
-        names = list(dict.fromkeys([*assets, *self._special.values()]))
+        special = self._special.values()
+        names = list(dict.fromkeys([*assets, *special]))
         cells, repeated = self._place(names, self._in_range(start, end))
         cubes = {name: self._cube(numbers, cells) for name, numbers in self.fields.items()}
         on, outside = self._calendar(cells.there, N, cubes, names)
         frames = {name: _frame(cube, on, self.date.values, names) for name, cube in cubes.items()}
         owner = self.market or "the assets"
-        account = [
-            Dropped("source row", "no date or no asset", keyless),
-            Dropped("source row", "repeats another row", repeated),
-            *self._coded(cells),
-            Dropped("source row", f"date on which {owner} did not trade", outside),
-        ]
+        account = [Dropped("source row", "no date or no asset", keyless)]
+        account.append(Dropped("source row", "repeats another row", repeated))
+        account += self._coded(cells)
+        account.append(Dropped("source row", f"date on which {owner} did not trade", outside))
         return Market(
             source=self.source,
             fields={name: frame.iloc[:, :N] for name, frame in frames.items()},
@@ -142,7 +141,9 @@ class Long:
             return None
         values = frames[name][self.market]
         prices_alone = name == RETURN and values.isna().all()
-        return None if prices_alone else values
+        if prices_alone:
+            return None
+        return values
 
     @cached_property
     def _keyed(self) -> np.ndarray:
@@ -152,8 +153,12 @@ class Long:
     @property
     def _special(self) -> dict[str, str]:
         """Where in the spec -> the market asset and the assets of the macro series."""
-        named = {"data.market": self.market} if self.market else {}
-        return named | {f"data.macro.{name}": ticker for name, ticker in self.macro.items()}
+        special = {}
+        if self.market:
+            special["data.market"] = self.market
+        for name, ticker in self.macro.items():
+            special[f"data.macro.{name}"] = ticker
+        return special
 
     def _choose(self, wanted: Sequence[str] | None) -> list[str]:
         """The modelled assets, checked with the market asset and the macro series."""
@@ -203,7 +208,8 @@ class Long:
         """Position (n,) of each row in a flat cube (names, dates); -1 where it is not in use."""
         # of each asset its line in the cube, -1 without one; the last is that of no asset
         line = np.full(len(self.asset.values) + 1, -1)
-        line[self.asset.values.get_indexer(pd.Index(names))] = np.arange(len(names))
+        position = self.asset.values.get_indexer(pd.Index(names))
+        line[position] = np.arange(len(names))
         start_of_line = np.where(line < 0, -1, line * len(in_range))
         in_use = np.append(in_range, False)
         at = np.empty(len(self.date.codes), dtype=np.intp)
@@ -312,13 +318,15 @@ class Long:
     def _labels(self, cells: Cells, group: Coded) -> np.ndarray:
         """Which labels of a group occur with each asset of the table, (assets, labels)."""
         # the first column is that of rows without a label
-        occurs = np.zeros((len(self.asset.values), len(group.values) + 1), dtype=bool)
+        shape = (len(self.asset.values), len(group.values) + 1)
+        occurs = np.zeros(shape, dtype=bool)
         flat = occurs.reshape(-1)
-        width = np.intp(occurs.shape[1])
+        width = np.intp(shape[1])
         asset = self.asset.codes[cells.rows]
         label = group.codes[cells.rows]
         for some in pieces(len(label)):
-            flat[asset[some] * width + label[some] + 1] = True
+            position = asset[some] * width + label[some] + 1
+            flat[position] = True
         return occurs[:, 1:]
 
 
@@ -332,6 +340,8 @@ def _one_label(labels: np.ndarray, values: pd.Index) -> np.ndarray | str:
 
 def _frame(cube: np.ndarray, on: np.ndarray, dates: pd.Index, names: Sequence[str]) -> pd.DataFrame:
     """Frame (T, N) on the dates of the calendar, from a cube (N, T)."""
-    kept = cube if on.all() else cube[:, on]
+    kept = cube
+    if not on.all():
+        kept = cube[:, on]
     index = pd.DatetimeIndex(dates[on], name="date")
     return pd.DataFrame(kept.T, index=index, columns=list(names), copy=False)

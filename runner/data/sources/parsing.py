@@ -53,8 +53,11 @@ def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
     spaced = []
     for value in distinct.to_pylist():
         word = _word(value)
-        name = None if word is None else word.strip()
-        if word is not None and word != name:
+        if word is None:
+            names.append(None)
+            continue
+        name = word.strip()
+        if word != name:
             spaced.append(word)
         names.append(None if name in empty else name)
     coded = _coded(codes, pd.Series(names, dtype="str"))
@@ -82,11 +85,13 @@ def read_dates(column: pa.ChunkedArray, zone: str | None = None) -> Coded:
     import pyarrow as pa
 
     codes, distinct = _distinct(column)
-    if pa.types.is_timestamp(distinct.type) or pa.types.is_date(distinct.type):
+    kind = distinct.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         dates = pd.Series(distinct.to_pandas(date_as_object=False))
         if isinstance(dates.dtype, pd.DatetimeTZDtype):
-            local = dates.dt.tz_convert(zone) if zone else dates
-            dates = local.dt.tz_localize(None)
+            if zone:
+                dates = dates.dt.tz_convert(zone)
+            dates = dates.dt.tz_localize(None)
     else:
         text = _date_texts(distinct, zone)
         day = text.where(text.str.fullmatch(DAY))
@@ -134,11 +139,17 @@ def read_times(column: pa.ChunkedArray) -> Coded:
 
     codes, distinct = _distinct(column)
     values = distinct.to_pylist()
-    empty = [value is None or str(value).strip() in EMPTY for value in values]
+    empty = np.array([_says_nothing(value) for value in values], dtype=bool)
     seconds = pd.Series(clock(values), dtype="Int64")
-    bad = seconds.isna().to_numpy() & ~np.array(empty, dtype=bool)
+    unread = seconds.isna().to_numpy()
+    bad = unread & ~empty
     _refuse(codes, distinct, bad, "a time such as 09:31")
     return _coded(codes, seconds)
+
+
+def _says_nothing(value: object) -> bool:
+    """Whether the value stands for a missing one."""
+    return value is None or str(value).strip() in EMPTY
 
 
 class Numbers(NamedTuple):
@@ -186,7 +197,7 @@ def _parsed_numbers(column: pa.ChunkedArray) -> Numbers:
     values = [_number(word) for word in words]
     letters = np.zeros(len(words), dtype=bool)
     if any(value is not None and value == value for value in values):
-        letters[:] = [isinstance(word, str) and word.strip() in LETTERS for word in words]
+        letters[:] = [_is_letter(word) for word in words]
     unread = np.array([value is None for value in values], dtype=bool)
     _refuse(codes, distinct, unread & ~letters, "a number")
     # the last, which the code -1 falls on, is an absent value
@@ -195,6 +206,11 @@ def _parsed_numbers(column: pa.ChunkedArray) -> Numbers:
     if not letters.any():
         return Numbers(numbers, None)
     return Numbers(numbers, np.append(letters, False)[codes])
+
+
+def _is_letter(word: object) -> bool:
+    """Whether the word is the code of a missing value."""
+    return isinstance(word, str) and word.strip() in LETTERS
 
 
 def _number(value: Any) -> float | None:
@@ -217,7 +233,9 @@ def _distinct(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     """Positions (n,) in the distinct values, -1 where null, and those values."""
     import pyarrow as pa
 
-    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    coded = column
+    if not pa.types.is_dictionary(column.type):
+        coded = column.dictionary_encode()
     kind = pa.dictionary(pa.int32(), coded.type.value_type)
     whole = coded.cast(kind).combine_chunks()
     codes = whole.indices.fill_null(-1).to_numpy()
@@ -255,5 +273,7 @@ def _refuse(codes: np.ndarray, distinct: pa.Array, bad: np.ndarray, allowed: str
         return
     first = rows[0]
     value = distinct[codes[first]].as_py()
-    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
-    raise ValueError(f"has {value!r:.60} in row {first + 1}{more}; allowed: {allowed}")
+    where = f"row {first + 1}"
+    if len(rows) > 1:
+        where += f" and {len(rows) - 1} more"
+    raise ValueError(f"has {value!r:.60} in {where}; allowed: {allowed}")

@@ -40,11 +40,13 @@ Sample = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 
 def _from_to(low: float, high: float) -> Callable[[float], None]:
     """A check of numbers from `low` to `high`."""
-    up_to = f" to {high:g}" if high < np.inf else ""
+    allowed = f"a number from {low:g}"
+    if high < np.inf:
+        allowed += f" to {high:g}"
 
     def check(value: float) -> None:
         if not low <= value <= high:
-            raise ValueError(f"allowed: a number from {low:g}{up_to}")
+            raise ValueError(f"allowed: {allowed}")
 
     return check
 
@@ -244,7 +246,8 @@ class Simulated:
 
     def _listing(self, n: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """First and last row (N,) on which each asset is listed."""
-        chance, kind, moment = self._generator("listing").random((n, 3)).T
+        draws = self._generator("listing").random((n, 3))
+        chance, kind, moment = draws.T
         rows_moved = (moment * rows / 2).astype(int) + 1
         moved = np.where(chance < self.churn, rows_moved, 0)
         moved = np.minimum(moved, rows - 1)
@@ -270,7 +273,9 @@ class Simulated:
         draws = self._cells("signal", missing.shape, _normal)
         signal = _persistent(draws, self.signal_persistence)
         returns = self._returns(truth, market, signal)
-        cut = int((returns <= FLOOR).sum() + (market <= FLOOR).sum())
+        cut_assets = (returns <= FLOOR).sum()
+        cut_market = (market <= FLOOR).sum()
+        cut = int(cut_assets + cut_market)
         volume = self._volume(truth, returns)
         close = _priced(returns)
         fields = {
@@ -293,7 +298,8 @@ class Simulated:
         missing = (t < first) | (t > last)
         if self.gaps:
             drawn = self._cells("gaps", missing.shape, np.random.Generator.random)
-            missing |= (drawn < self.gaps) & (truth.index != self.market)
+            gap = drawn < self.gaps
+            missing |= gap & (truth.index != self.market)
         return missing
 
     def _market_shocks(self, rows: int) -> np.ndarray:
@@ -337,7 +343,8 @@ class Simulated:
         T = len(shocks)
         levels = np.empty((T, len(self.macro)))
         for column, ticker in enumerate(self.macro.values()):
-            levels[:, column] = self._cells(f"macro {ticker}", (T, 1), _normal)[:, 0]
+            draws = self._cells(f"macro {ticker}", (T, 1), _normal)
+            levels[:, column] = draws[:, 0]
         levels *= np.sqrt(1.0 - self.macro_correlation**2)
         levels += self.macro_correlation * shocks[:, None]
         _persistent(levels, MACRO_MEMORY)

@@ -112,7 +112,9 @@ class Partial:
         path = self.path(ticker)
         try:
             age = time.time() - path.stat().st_mtime
-            return None if age > PARTIAL_AGE else pd.read_parquet(path)
+            if age > PARTIAL_AGE:
+                return None
+            return pd.read_parquet(path)
         except (OSError, ValueError):
             return None
 

@@ -127,7 +127,9 @@ class Yahoo:
 
     def _kept(self, snapshot: Snapshot) -> Path | None:
         """The file of an earlier fetch; None where there is none or it is to be fetched again."""
-        return None if self.refresh else snapshot.current()
+        if self.refresh:
+            return None
+        return snapshot.current()
 
     def _request(self) -> dict[str, Any]:
         """What identifies the snapshot."""
@@ -137,7 +139,9 @@ class Yahoo:
 
     def _roles(self) -> dict[str, str]:
         """Ticker -> the setting that names it."""
-        roles = {ticker: f"data.macro.{name}" for name, ticker in self.macro.items()}
+        roles = {}
+        for name, ticker in self.macro.items():
+            roles[ticker] = f"data.macro.{name}"
         if self.market is not None:
             roles[self.market] = "data.market"
         return roles | dict.fromkeys(self.assets, "data.assets")
@@ -168,13 +172,16 @@ class Yahoo:
     def _last_day(self) -> date:
         """The end, at most yesterday (UTC): today's row is not finished."""
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
-        return yesterday if self.end is None else min(_day(self.end), yesterday)
+        if self.end is None:
+            return yesterday
+        return min(_day(self.end), yesterday)
 
     def _write(self, snapshot: Snapshot) -> Path:
         """Ask Yahoo for every ticker and keep the answers as a snapshot."""
         import pandas as pd
 
-        client = Client(Path(self.folder), _day(self.start), self._last_day())
+        start = _day(self.start)
+        client = Client(Path(self.folder), start, self._last_day())
         answers = self._ask_all(client)
         facts = {
             "resolved": {"start": str(client.start), "end": str(client.end)},
@@ -234,7 +241,9 @@ class Yahoo:
 
     def _wait(self, failure: Failure, attempt: int) -> float:
         """Seconds to wait after the attempt: doubled each time, or longer if the server says so."""
-        first = self.rate_limit_pause if failure.kind == "rate limit" else self.pause
+        first = self.pause
+        if failure.kind == "rate limit":
+            first = self.rate_limit_pause
         doubled = first * 2.0 ** (attempt - 1)
         return min(max(doubled, failure.retry_after), LONGEST)
 

@@ -29,11 +29,8 @@ COLUMNS += ["mean", "volatility", "sharpe", "mean_net", "sharpe_net", "turnover"
 ROUNDING = 1e-12  # relative, of a weight clipped to its bound
 WEALTH = ["date", "leg", "sizing", "wealth", "sample"]
 MOMENTUM, REALISED = "compound(ret, 126)", "sqrt(rows_per_year / 21 * sum(ret * ret, 21))"
-BY = {
-    FORECAST: "by the forecast",
-    ROLLING: "by the rolling estimate",
-    FORESIGHT: "by foresight",
-}
+# of the volatilities that are compared, in words
+BY = {FORECAST: "by the forecast", ROLLING: "by the rolling estimate", FORESIGHT: "by foresight"}
 
 
 def sizing(

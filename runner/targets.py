@@ -38,10 +38,12 @@ def same_period_return(
 ) -> Target:
     """Simple return of the row that ends at t, decimals; in excess of `risk_free` where named.
 
-    Features of the same row explain it; they do not forecast it (horizon 0).
+    With `frequency`, rows are weeks or months, and the rate, one per row of the data, is compounded
+    over the same rows: the return compounded less the rate compounded. Features of the same row
+    explain it; they do not forecast it (horizon 0).
     """
     returns = market.sample(frequency, partial).returns()
-    return Target(_excess(returns, market, risk_free, 1, frequency), 0)
+    return Target(_excess(returns, market, risk_free, 1, frequency, partial), 0)
 
 
 def forward_return(
@@ -56,10 +58,11 @@ def forward_return(
 
     With `frequency`, rows and horizon are weeks or months: features known at the last row of one
     against the return to the last row of the next. Where the data give returns, they are
-    compounded. Less the compounded `risk_free` where one is named.
+    compounded. Less the series `risk_free`, a rate per row of the data, compounded over the same
+    rows where one is named.
     """
     returns = market.sample(frequency, partial).returns(horizon)
-    ahead = _excess(returns, market, risk_free, horizon, frequency).shift(-horizon)
+    ahead = _excess(returns, market, risk_free, horizon, frequency, partial).shift(-horizon)
     return Target(ahead, horizon)
 
 
@@ -101,23 +104,24 @@ def _excess(
     risk_free: str | None,
     rows: int,
     frequency: Frequency | None,
+    partial: Partial,
 ) -> pd.DataFrame:
-    """Returns less the compounded risk-free rate of the same rows; as they are without one."""
+    """Returns (T', N) over the `rows` rows that end at t, less the rate compounded over the same.
+
+    Raises:
+        DataError: a series that is no rate per row: its median is above .2.
+    """
     from runner.data.market import compound
 
     if risk_free is None:
         return returns
-    if frequency is not None:
-        raise DataError(
-            f"risk_free={risk_free} is a rate per row of the data; leave out frequency={frequency}"
-        )
-    rate = market.shared(risk_free)
-    middle = float(rate.median())
+    middle = float(market.shared(risk_free).median())
     if middle > HIGHEST_RATE:
         raise DataError(
             f"risk_free={risk_free}: its median is {middle:.4g} a row; allowed: a rate per row in "
             f"decimals, such as 0.0003 for 0.03 % (median at most {HIGHEST_RATE}): divide per cent "
             "by 100, and a rate per year by the rows of a year"
         )
+    rate = market.compounded(risk_free, frequency, partial)
     over_rows = rate if rows == 1 else compound(rate, rows)
     return returns.sub(over_rows, axis=0)

@@ -1,27 +1,38 @@
-"""Sweeps over worthless signals, made in the process: how often the verdict finds one, and a planted one."""
+"""Sweeps over worthless signals, made in the process: how often the verdict finds one, and a planted one.
+
+`python tests/null_sweeps.py` measures every family and prints its row of the table in `runner/docs/verdict.md` as
+soon as it is known; with names after it, those families alone.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from null_arrays import Tested, names, regressed
 from scipy.signal import lfilter
 from threadpoolctl import threadpool_limits
 
-from runner.models.fit import headline
 from runner.models.regression import Regression
 from runner.panels.panel import Panel
+from runner.trials import adjust
 from runner.trials.influence import influence_of
+from runner.trials.premises import doubts
+from runner.trials.romano_wolf import block_of, romano_wolf
 from runner.trials.trial import Bar, Job
 from runner.trials.verdict import Verdict, judge
 
 PLANTED = 5.0  # the true t of the one signal that is worth something, where one is
 BURN = 300  # rows before the first, so that signals begin in their long run
 DRAWS = 999
+LEVEL = 0.05
 CALIBRATED = 60  # samples from which the response of a logit is read, at most
 WITHHELD = 20  # sweeps of a family that has no verdict
 
@@ -128,27 +139,38 @@ def drawn(family: Family, seed: int, slope: float) -> tuple[np.ndarray, np.ndarr
     return (y > 0.0).astype(float) if family.binary else y, signals
 
 
-def panel_of(family: Family, y: np.ndarray, X: np.ndarray) -> Panel:
-    """The panel of target (T, N) and of the first signal of X (T, N, S)."""
-    T, N = y.shape
-    names = [f"A{i:02d}" for i in range(N)]
-    groups = pd.DataFrame({"sector": [f"s{i % 3}" for i in range(N)]}, index=names)
-    dates = pd.bdate_range("2000-01-03", periods=T)
-    first = np.ascontiguousarray(X[:, :, :1])
-    return Panel(dates, names, ["x"], y, first, np.ones((T, N), bool), family.horizon, groups, ())
+@cache
+def calendar(T: int) -> pd.DatetimeIndex:
+    return pd.bdate_range("2000-01-03", periods=T)
+
+
+def panel_of_signals(family: Family, y: np.ndarray, X: np.ndarray) -> Panel:
+    """The panel of target (T, N) and signals X (T, N, S)."""
+    T, N, S = X.shape
+    assets = [f"A{i:02d}" for i in range(N)]
+    groups = pd.DataFrame({"sector": [f"s{i % 3}" for i in range(N)]}, index=assets)
+    dates = calendar(T)
+    return Panel(dates, assets, names(S), y, X, np.ones((T, N), bool), family.horizon, groups, ())
+
+
+def jobs_of(family: Family, y: np.ndarray, X: np.ndarray) -> list[Job]:
+    """One run per signal by the project's own fit."""
+    whole, rows = panel_of_signals(family, y, X), np.arange(family.T)
+    jobs = []
+    for k, name in enumerate(whole.names):
+        panel = replace(whole, X=np.ascontiguousarray(X[:, :, k : k + 1]), names=[name])
+        fit = family.model.fit(panel, rows)
+        influence = influence_of(panel, family.model, fit)
+        jobs.append(
+            Job(name, fit.coefficients, influence.contributions, influence.doubts, influence.reason)
+        )
+    return jobs
 
 
 def swept(family: Family, seed: int, slope: float = 0.0) -> Verdict:
     """One run per signal by the project's own fit, judged together."""
     y, X = drawn(family, seed, slope)
-    whole, rows = panel_of(family, y, X), np.arange(family.T)
-    jobs = []
-    for k in range(family.signals):
-        panel = replace(whole, X=np.ascontiguousarray(X[:, :, k : k + 1]))
-        fit = family.model.fit(panel, rows)
-        found = influence_of(panel, family.model, fit)
-        jobs.append(Job(str(k), fit.coefficients, found.contributions, found.doubts, found.reason))
-    return judge(jobs, Bar(draws=DRAWS, seed=seed, horizon=max(family.horizon, 1)))
+    return judge(jobs_of(family, y, X), Bar(draws=DRAWS, seed=seed, horizon=max(family.horizon, 1)))
 
 
 def response(family: Family, slope: float, samples: int) -> float:
@@ -160,11 +182,8 @@ def response(family: Family, slope: float, samples: int) -> float:
     for seed in range(samples):
         pair = []
         for given in (0.0, slope):
-            fit = family.model.fit(
-                panel_of(family, *drawn(family, seed, given)), np.arange(family.T)
-            )
-            rows = headline(fit.coefficients)
-            pair.append(float(rows.loc[rows["term"] == "x", "estimate"].mean()))
+            y, X = drawn(family, seed, given)
+            pair.append(float(regressed(family.model, y, X[:, :, :1], family.horizon).estimate[0]))
         moved.append((pair[1] - pair[0]) / slope)
     return float(np.mean(moved))
 
@@ -175,15 +194,63 @@ def planted_slope(family: Family, spread: float, samples: int) -> float:
     return PLANTED * spread / response(family, near, samples)
 
 
-def counted(family: Family, seed: int, slope: float) -> Swept:
+def through_the_fits(family: Family, seed: int, slope: float) -> Swept:
+    """One sweep, every signal by the project's own fit and all by its own verdict."""
     tests = swept(family, seed, slope).tests
     survives = tests["survives"].eq(True).to_numpy(dtype=bool)
     reasons = tuple(tests.loc[tests["p_dates"].isna(), "reason"])
-    finds = [int((tests[name] < 0.05).sum()) for name in ("p_bh", "p_by")]
+    finds = [int((tests[name] < LEVEL).sum()) for name in ("p_bh", "p_by")]
     estimate = float(tests["estimate"].iloc[0])
     return Swept(
         len(tests) - len(reasons), int(survives.sum()), *finds, bool(survives[0]), estimate, reasons
     )
+
+
+def through_arrays(family: Family, seed: int, slope: float) -> Swept:
+    """The same numbers, the fits by arrays; what cannot change them is left out.
+
+    p-values by dates are never below `Tested.least`, so that without a find of Benjamini-Hochberg among these there
+    is none of any adjustment, and without one of Holm's none of both Holm and Romano-Wolf.
+    """
+    y, X = drawn(family, seed, slope)
+    fits = regressed(family.model, y, X, family.horizon)
+    dates = np.ones(family.T, dtype=bool)
+    why = doubts(panel_of_signals(family, y, X), family.model, fits.estimates(), fits.dates, dates)
+    reasons = tuple(reason for reason in why.values() if reason)
+    known = np.array([not reason for reason in why.values()])
+    p = np.where(known, fits.least, np.nan)
+    survives, bh, by = np.zeros(family.signals, dtype=bool), 0, 0
+    if (adjust.benjamini_hochberg(p, family.signals) < LEVEL).any():
+        block = block_of(fits.contributions[:, known]) if family.horizon < 2 else None
+        p = np.fmax(p, stepped_down(family, fits, known, seed, block, draws=1)[1])
+        bh = int((adjust.benjamini_hochberg(p, family.signals) < LEVEL).sum())
+        by = int((adjust.benjamini_yekutieli(p, family.signals) < LEVEL).sum())
+        survives = adjust.holm(p, family.signals) < LEVEL
+    if survives.any():
+        survives &= stepped_down(family, fits, known, seed, block, DRAWS)[0] < LEVEL
+    return Swept(
+        int(known.sum()),
+        int(survives.sum()),
+        bh,
+        by,
+        bool(survives[0]),
+        float(fits.estimate[0]),
+        reasons,
+    )
+
+
+def stepped_down(
+    family: Family, fits: Tested, known: np.ndarray, seed: int, block: int | None, draws: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """p-values of Romano-Wolf and those by dates alone, (S,) each, of the tests that are known."""
+    horizon = max(family.horizon, 1)
+    psi, errors = fits.contributions[:, known], fits.std_error[known]
+    drawn = romano_wolf(psi, errors, draws, block, seed, horizon, family.signals)
+    joint, alone = np.full(len(known), np.nan), np.full(len(known), np.nan)
+    joint[known], alone[known] = drawn.p_value, drawn.alone
+    if not fits.over_assets:
+        joint = np.fmax(joint, fits.p_value)
+    return joint, alone
 
 
 def rates(
@@ -191,6 +258,7 @@ def rates(
 ) -> tuple[Rates, float]:
     """Rates over sweeps, and the standard deviation of the first signal's estimate over them."""
     many = (repeat(family), seeds, repeat(slope))
+    counted = through_the_fits if family.withheld else through_arrays
     if workers == 1:
         sweeps = list(map(counted, *many))
     else:
@@ -283,3 +351,22 @@ FAMILIES: dict[str, Family] = {
         Regression(by="date"), T=1000, N=10, horizon=21, signal="own", persistence=0.9
     ),
 }
+
+
+def row(name: str, null: Rates, planted: Rates | None) -> str:
+    """A row of the table of families: level, finds of Benjamini-Hochberg, power, sweeps."""
+    if planted is None:
+        return f"| {name} | withheld: {null.reason} | | | {null.sweeps} |"
+    numbers = f"{null.survivor:.1%} | {null.bh:.1%} | {planted.first:.1%} | {null.sweeps:,}, {planted.sweeps}"
+    without = (
+        f"; {null.withheld:.0%} of tests withheld: {null.reason}" if null.withheld > 0.005 else ""
+    )
+    return f"| {name}{without} | {numbers.replace('%', ' %')} |"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or FAMILIES:
+        print(
+            row(name, *level_and_power(FAMILIES[name], 1000, 200, workers=os.cpu_count() or 1)),
+            flush=True,
+        )

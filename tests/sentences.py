@@ -817,6 +817,18 @@ def rows_all_the_same(report: Any, said: Said) -> None:
     assert not report.rows.lacking
 
 
+def own_cells(report: Any) -> tuple[np.ndarray, str | None]:
+    """Cells (T, N) with a target and the model's own regressors, and in how many which other feature is unknown."""
+    whole = report.rows.whole
+    known = np.isfinite(whole.X)
+    own = [whole.names.index(name) for name in report.rows.features]
+    cells = np.isfinite(whole.y) & known[:, :, own].all(axis=2)
+    lost = {name: int((cells & ~known[:, :, k]).sum()) for k, name in enumerate(whole.names)}
+    return cells, ", ".join(
+        f"{name} in {number:,}" for name, number in lost.items() if number
+    ) or None
+
+
 @pattern(
     "Rows",
     rf"{n('used')} cells? in which the model's own regressors are known \(model\.rows=own\)"
@@ -825,8 +837,13 @@ def rows_all_the_same(report: Any, said: Said) -> None:
 )
 def rows_own(report: Any, said: Said) -> None:
     assert report.rows.kind == "own"
-    said.number("used", report.panel.valid.sum())
-    if said["common"] is not None:
+    own, unknown = own_cells(report)
+    assert (report.panel.valid == own).all()
+    said.number("used", own.sum())
+    said.word("lacking", unknown)
+    if unknown is None:
+        said.word("common", None)
+    else:
         said.number("common", report.rows.whole.valid.sum())
 
 
@@ -839,8 +856,12 @@ def rows_own(report: Any, said: Said) -> None:
 def rows_common(report: Any, said: Said) -> None:
     assert report.rows.kind == "common"
     said.number("used", report.panel.valid.sum())
-    if said["own"] is not None:
-        said.number("own", report.rows.own)
+    own, unknown = own_cells(report)
+    said.word("lacking", unknown)
+    if unknown is None:
+        said.word("own", None)
+    else:
+        said.number("own", own.sum())
 
 
 @pattern("Leak audit", rf"{text('what', '[^:]+')}: {text('verdict', 'not audited: .+')}\.")

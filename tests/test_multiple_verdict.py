@@ -14,7 +14,7 @@ from runner.trials import adjust
 from runner.trials.hurdles import deflated_sharpe, hurdles, track
 from runner.trials.overfitting import overfitting
 from runner.trials.premises import FEW, INDEPENDENT
-from runner.trials.romano_wolf import romano_wolf
+from runner.trials.romano_wolf import block_of, romano_wolf
 from runner.trials.strategies import STRATEGIES
 from runner.trials.trial import Bar, Job
 from runner.trials.verdict import TESTS, judge
@@ -213,6 +213,22 @@ def test_no_p_value_is_below_that_of_the_fit() -> None:
     doubted = [replace(one, coefficients=one.coefficients.assign(p_value=0.3)) for one in jobs]
     found = judge(doubted, Bar(draws=999)).tests
     assert found["p_romano_wolf"].min() == 0.3 and found["p_dates"].min() == 0.3
+
+
+def test_the_degrees_of_freedom_of_few_assets_do_not_count_but_their_error_does() -> None:
+    """A mean over five assets has four degrees: its p-value takes assets as independent, as dates do not."""
+    jobs = sweep({"7": 6.0}, 2)
+    few = []
+    for one in jobs:
+        table = one.coefficients.assign(p_value=0.3, std_error=one.coefficients["std_error"] * 1.5)
+        few.append(replace(one, coefficients=table.replace({"scope": {"date": "asset"}})))
+    tests = judge(few, Bar(draws=999)).tests
+    t = tests["estimate"].abs() / tests["std_error"]  # the larger of both errors
+    psi = np.column_stack([one.contributions["x"] for one in few])
+    np.testing.assert_allclose(
+        tests["p_dates"], 2 * student.sf(t, len(psi) // block_of(psi) - 1), rtol=1e-9
+    )
+    assert tests["p_dates"].min() < 0.01 < tests["p_value"].min()
 
 
 def test_the_terms_that_are_tested() -> None:

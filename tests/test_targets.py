@@ -123,13 +123,48 @@ def test_the_risk_free_rate_compounds_over_the_same_rows(horizon: int, ret: bool
     assert values.iloc[ROWS - horizon :].isna().all(axis=None)
 
 
+@pytest.mark.parametrize("ret", [False, True])
+@pytest.mark.parametrize("partial", ["drop", "keep"])
+@pytest.mark.parametrize("frequency", ["week", "month"])
+def test_the_risk_free_rate_compounds_over_weeks_and_months(
+    frequency: Any, partial: Any, ret: bool
+) -> None:
+    """By a loop: the factors 1 + return and 1 + rate of the days of each period, the last one over or kept."""
+    data = market(ret=ret)  # from Wednesday 2020-01-01 to Tuesday 2020-03-24
+    data.series.iloc[25, data.series.columns.get_loc("RF")] = (
+        np.nan
+    )  # an unknown rate leaves no excess return
+    rate, P = data.shared("RF").tolist(), market().get("close").to_numpy()
+    days: dict[Any, list[int]] = {}
+    for t, day in enumerate(data.dates):
+        days.setdefault(
+            day.isocalendar()[:2] if frequency == "week" else (day.year, day.month), []
+        ).append(t)
+    periods = list(days.values())[: None if partial == "keep" else -1]
+    earned = [math.prod(1.0 + rate[t] for t in rows) - 1.0 for rows in periods]
+    same = same_period_return(data, risk_free="RF", frequency=frequency, partial=partial).values
+    ahead = forward_return(data, risk_free="RF", frequency=frequency, partial=partial).values
+    two = forward_return(
+        data, risk_free="RF", frequency=frequency, partial=partial, horizon=2
+    ).values
+    assert list(same.index) == list(ahead.index) == [data.dates[rows[-1]] for rows in periods]
+    for k in range(1, len(periods)):
+        risky = P[periods[k][-1]] / P[periods[k - 1][-1]] - 1.0
+        np.testing.assert_allclose(same.iloc[k], risky - earned[k], rtol=1e-10, atol=1e-14)
+        np.testing.assert_allclose(ahead.iloc[k - 1], risky - earned[k], rtol=1e-10, atol=1e-14)
+    for k in range(len(periods) - 2):
+        risky = P[periods[k + 2][-1]] / P[periods[k][-1]] - 1.0
+        both = (1.0 + earned[k + 1]) * (1.0 + earned[k + 2]) - 1.0
+        np.testing.assert_allclose(two.iloc[k], risky - both, rtol=1e-10, atol=1e-14)
+    assert (
+        ahead.iloc[-1].isna().all()
+        and np.isnan(earned).sum() == same.iloc[1:].isna().all(axis=1).sum() == 1
+    )
+
+
 def test_what_is_refused() -> None:
     data = market()
     for target in (same_period_return, forward_return):
-        with pytest.raises(
-            DataError, match="risk_free=RF is a rate per row of the data; leave out frequency=week"
-        ):
-            target(data, risk_free="RF", frequency="week")
         with pytest.raises(DataError, match="series 'RV' is unknown; allowed: RF"):
             target(data, risk_free="RV")
 

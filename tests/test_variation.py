@@ -11,13 +11,15 @@ from oracles import panel_of
 
 from runner.analyses.strategies.sharpe import intervals
 from runner.analyses.strategies.trading import _performance, strategies
+from runner.data.market import Market
 from runner.errors import DataError
 from runner.estimators.estimation import EXACT
 from runner.models.regression import Regression
 from runner.models.rolling import least_squares
 from runner.numerics.cross_section import average, correlations, varies
-from runner.numerics.variation import EPS, explained, flat, mean_over_spread, of_quotients
+from runner.numerics.variation import EPS, explained, flat, mean_over_spread, of_quotients, steadied
 from runner.preprocessing.steps import Cross, zscore
+from runner.targets import forward_return, same_period_return
 from runner.trials.hurdles import Track, track
 from runner.validation.scores import correlation, r2_against
 
@@ -43,6 +45,43 @@ def test_quotients_of_prices_vary_by_rounding_up_to_four_units_of_one(rate: floa
     assert flat(returns)
     assert flat(returns - 0.5 * rate), "less a constant rate"
     assert flat(returns / 3.0 + cash(0.5 * rate) / 3.0, returns=True), "a book of two accounts"
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("holed", [False, True])
+def test_an_account_given_by_its_returns_does_not_vary_over_weeks(rate: float, holed: bool) -> None:
+    """Rounding adds up where returns are compounded, to 7 units over a week and 30 over a year of days."""
+    dates = pd.bdate_range("2010-01-04", periods=T)
+    returns = pd.DataFrame({"CASH": cash(rate), "STOCK": noise(4)}, dates)
+    if holed:
+        returns.iloc[[7, 101, 102], 0] = np.nan
+    data = Market("", {"ret": returns}, pd.DataFrame({"RF": 0.3 * rate}, dates))
+    made = [
+        same_period_return(data, frequency="week"),
+        same_period_return(data, frequency="week", risk_free="RF"),
+    ]
+    made += [forward_return(data, horizon=h) for h in (5, 21, 60)]
+    made += [
+        forward_return(data, horizon=13, frequency="week"),
+        forward_return(data, horizon=3, risk_free="RF"),
+    ]
+    for target in made:
+        account, stock = (target.values[name].dropna().to_numpy() for name in ("CASH", "STOCK"))
+        assert len(account) > 20 and flat(account) and not flat(stock)
+
+
+def test_returns_that_differ_are_compounded_as_they_are() -> None:
+    """An account whose rate moves keeps its moves, and equal returns of a stock that did not trade stay equal."""
+    returns = noise(5)
+    returns[[3, 4, 5, 90, 91]] = 0.0
+    returns[[20, 21]] = np.nan
+    np.testing.assert_array_equal(steadied(returns), returns)
+    rates = np.concatenate([cash(1e-4, 50), cash(2e-4, 50), cash(1e-4, 50)])
+    steady = steadied(rates)
+    assert [len(np.unique(steady[part : part + 50])) for part in (0, 50, 100)] == [1, 1, 1]
+    np.testing.assert_allclose(steady, rates, rtol=0, atol=4.0 * EPS)
+    both = steadied(np.column_stack([rates, returns[:150]]))
+    np.testing.assert_array_equal(both, np.column_stack([steady, returns[:150]]))
 
 
 def test_prices_rounded_to_the_cent_do_vary() -> None:

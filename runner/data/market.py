@@ -24,6 +24,7 @@ from runner.data.calendar import (
 )
 from runner.errors import DataError, unknown
 from runner.numerics.trailing import by_asset, rolling_sum
+from runner.numerics.variation import steadied
 from runner.schema.settings import Frequency, Partial
 
 SOME = 64  # rows that are digested at a time
@@ -216,9 +217,7 @@ class Market:
             raise DataError(
                 f"frequency={frequency} crosses the night between sessions; allowed: null"
             )
-        ends = period_ends(self.dates, frequency)
-        if self.left_out(frequency, partial):
-            ends = ends[:-1]
+        ends = self._ends(frequency, partial)
         every = self.calendar.dates
         calendar = calendar_of(every[period_ends(every, frequency)])
         sampled = replace(self.at(ends), part_of=calendar)
@@ -233,6 +232,32 @@ class Market:
             compounded = _within_periods(market_ret.to_frame(), ends, whole)
             market_ret = compounded.iloc[:, 0]
         return replace(sampled, fields=fields, market_ret=market_ret)
+
+    def compounded(
+        self, name: str, frequency: Frequency | None, partial: Partial = "drop"
+    ) -> pd.Series:
+        """A rate per row, the series `name`, compounded over the rows of each week or month as
+        returns are; as it is without a frequency. In `sample` a series has the value of its last
+        row.
+
+        Raises:
+            DataError: the data has no such series.
+        """
+        rate = self.shared(name)
+        if frequency is None:
+            return rate
+        ends = self._ends(frequency, partial)
+        if not len(ends):
+            return rate.iloc[ends]
+        whole = begun(self.dates, self.calendar, frequency)
+        return _within_periods(rate.to_frame(), ends, whole).iloc[:, 0]
+
+    def _ends(self, frequency: Frequency, partial: Partial) -> np.ndarray:
+        """Positions of the last row of each week or month, one that is not over left out unless
+        `partial` is keep.
+        """
+        ends = period_ends(self.dates, frequency)
+        return ends[:-1] if self.left_out(frequency, partial) else ends
 
     def left_out(
         self, frequency: Frequency | None, partial: Partial = "drop"
@@ -334,8 +359,10 @@ def _change(prices: np.ndarray, rows: int) -> np.ndarray:
 def compound(returns: Any, rows: int) -> Any:
     """Return over the `rows` rows that end at t, from the returns of the rows.
 
-    NaN if one is missing. A total loss (-1) stays one; below it there is no return, NaN.
+    A total loss (-1) stays one; below it there is no return, NaN. Equal returns compound to equal
+    ones, see `runner.numerics.variation.steadied`.
     """
+    returns = by_asset(steadied, returns)
     lost = returns == -1.0
     growing = returns.where(returns > -1.0)
     logs = np.log1p(growing.mask(lost, 0.0))
@@ -350,7 +377,7 @@ def _within_periods(returns: pd.DataFrame, ends: np.ndarray, begun: bool) -> pd.
     NaN if a return is missing, and in a first period that has not all its rows.
     """
     starts = np.append(0, ends[:-1] + 1)
-    cells = returns.to_numpy(dtype=float)
+    cells = steadied(returns.to_numpy(dtype=float))
     growth = 1.0 + cells[: ends[-1] + 1]
     growth[growth < 0.0] = np.nan  # a loss of more than all is no return
     compounded = np.multiply.reduceat(growth, starts, axis=0) - 1.0

@@ -93,6 +93,15 @@ def headline(coefficients: pd.DataFrame) -> pd.DataFrame:
     return coefficients[mean]
 
 
+def over_units(coefficients: pd.DataFrame) -> bool:
+    """Whether the headline is a mean over assets or groups.
+
+    Its p-value takes these as independent, with one degree of freedom less than there are of them.
+    """
+    scopes = coefficients["scope"]
+    return bool((scopes == "mean").any() and not (scopes == "date").any())
+
+
 def coefficient_table(
     estimates: Estimates, terms: Sequence[str], confidence: float
 ) -> pd.DataFrame:

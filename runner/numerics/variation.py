@@ -101,6 +101,28 @@ def _steps_of_quotients(values: np.ndarray, axis: int) -> np.ndarray:
     return np.asarray(near_whole.all(axis=axis))
 
 
+def steadied(returns: np.ndarray) -> np.ndarray:
+    """Returns (T,) or (T, N) in which those of an account that pays the same rate are the same
+    number.
+
+    A return that differs from the known one before it by the rounding of quotients alone takes its
+    value. Compounded, the rounding of returns adds up; of equal ones, as many rows compound to
+    exactly the same number.
+    """
+    rows = np.arange(len(returns)).reshape(-1, *[1] * (returns.ndim - 1))
+    latest = np.maximum.accumulate(np.where(np.isfinite(returns), rows, 0), axis=0)
+    before = np.take_along_axis(returns, latest, axis=0)[:-1]
+    quotients = of_quotients(returns)
+    both = quotients[1:] & np.take_along_axis(quotients, latest, axis=0)[:-1]
+    same = both & near_rounding(np.abs(returns[1:] - before), before)
+    if not same.any():
+        return returns
+    begins = np.isfinite(returns)
+    begins[1:] &= ~same
+    first = np.maximum.accumulate(np.where(begins, rows, 0), axis=0)
+    return np.where(np.isfinite(returns), np.take_along_axis(returns, first, axis=0), returns)
+
+
 def explained(ssr: float, rows: int, size: float, y: np.ndarray) -> bool:
     """Whether the residuals of a fit are rounding alone: errors of estimates would be noise.
 

@@ -13,6 +13,7 @@ Measured levels and powers stand in `runner/docs/verdict.md`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -150,12 +151,15 @@ def block_of(contributions: np.ndarray) -> int:
 
     T, m = contributions.shape
     step = max(m // LOOKED_AT, 1)
-    lengths = []
+    by_length: dict[int, list[np.ndarray]] = {}
     for column in contributions.T[::step]:
         x = column[np.isfinite(column)]
         if len(x) >= FEWEST_FOR_LENGTH and np.ptp(x) > 0.0:
-            lengths.append(float(optimal_block_length(x)["circular"].iloc[0]))
-    mean = np.mean(lengths) if lengths else 1.0
+            by_length.setdefault(len(x), []).append(x)
+    suited = []
+    for alike in by_length.values():
+        suited.append(optimal_block_length(np.column_stack(alike))["circular"])
+    mean = np.mean(np.concatenate(suited)) if suited else 1.0
     longest = max(T // 10, 1)
     return int(np.clip(np.round(mean), 1, longest))
 
@@ -194,11 +198,13 @@ def cosines(psi: np.ndarray, horizon: int) -> Parts:
     order = np.arange(most + 1)[:, None]
     own = order <= np.where(number, number, -1)
     values = np.zeros((most + 1, psi.shape[1]))
-    packed = np.packbits(known, axis=0)  # an eighth of the rows to compare
-    _, first, member = np.unique(packed, axis=1, return_index=True, return_inverse=True)
+    first, member = np.zeros(1, dtype=int), np.zeros(psi.shape[1], dtype=int)
+    if not known.all():
+        packed = np.packbits(known, axis=0)  # an eighth of the rows to compare
+        _, first, member = np.unique(packed, axis=1, return_index=True, return_inverse=True)
     for j, pattern in enumerate(known.T[first]):
         tests = np.flatnonzero(member.ravel() == j)
-        basis = _cosine_basis(most, int(pattern.sum()))
+        basis = waves(most, int(pattern.sum()))
         values[1:, tests] = basis @ psi[np.ix_(pattern, tests)]
     values[0] = np.nansum(psi, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -206,12 +212,16 @@ def cosines(psi: np.ndarray, horizon: int) -> Parts:
     return Parts(values, own, f"rotations of {most} cosines")
 
 
-def _cosine_basis(most: int, T: int) -> np.ndarray:
-    """Cosines (most, T) of 1, 2, ... half turns over T dates, of mean square one."""
-    half_turns = np.arange(1, most + 1)
+@lru_cache(maxsize=2)
+def waves(number: int, T: int) -> np.ndarray:
+    """Cosines (number, T) of 1, 2, ... half turns over T dates, of mean square one.
+
+    Kept for the next call.
+    """
+    half_turns = np.arange(1, number + 1)
     middles = np.arange(1, T + 1) - 0.5
     angle = np.pi * np.outer(half_turns, middles) / max(T, 1)
-    return np.sqrt(2.0) * np.cos(angle)
+    return np.asarray(np.sqrt(2.0) * np.cos(angle))
 
 
 def _step_down(t: np.ndarray, parts: Parts, rotated: bool, draws: int, seed: int) -> np.ndarray:

@@ -36,13 +36,15 @@ class Verdict(NamedTuple):
 
     `tests` has one row per job and term with a p-value: estimate, std_error, t_stat, p_value of the
     fit; p_dates, the larger of p_value and the p-value from what each date contributes to the
-    estimate, which is what is adjusted; p-values adjusted by Holm, Romano-Wolf, Benjamini-Hochberg
-    and Benjamini-Yekutieli; hurdle_t, the |t| that Holm asks under the normal distribution;
-    survives, whether it passes both Holm and Romano-Wolf, empty where there is no verdict; reason,
-    why there is none. `strategies` has one row per job and strategy: Sharpe ratio per period,
-    confidence that the true one is above zero, as if it were the only one (probabilistic) and as
-    one of all (deflated); of the whole family the probability of backtest overfitting, and the
-    p-value of no forecast beating its benchmark; that of the model confidence set.
+    estimate, which is what is adjusted (of a mean over assets or groups the latter alone, the
+    estimate over the larger of both errors); p-values adjusted by Holm, Romano-Wolf,
+    Benjamini-Hochberg and Benjamini-Yekutieli; hurdle_t, the |t| that Holm asks under the normal
+    distribution; survives, whether it passes both Holm and Romano-Wolf, empty where there is no
+    verdict; reason, why there is none. `strategies` has one row per job and strategy: Sharpe ratio
+    per period, confidence that the true one is above zero, as if it were the only one
+    (probabilistic) and as one of all (deflated); of the whole family the probability of backtest
+    overfitting, and the p-value of no forecast beating its benchmark; that of the model confidence
+    set.
     """
 
     tests: pd.DataFrame
@@ -187,6 +189,7 @@ def _jointly(
     Of tests without a reason against a verdict; `reason` (m,) is filled in where they cannot be
     computed.
     """
+    from runner.models.fit import over_units
     from runner.trials.romano_wolf import romano_wolf
 
     alone = np.full(len(table), np.nan)
@@ -199,6 +202,9 @@ def _jointly(
     psi = _contributions(table, jobs, known)
     errors = table["std_error"].to_numpy(dtype=float)[known]
     p_of_fit = table["p_value"].to_numpy(dtype=float)[known]
+    of_units = [name for name, job in jobs.items() if over_units(job.coefficients)]
+    # the error of a mean over units counts below, not its degrees of freedom
+    p_of_fit[table["job"].iloc[known].isin(of_units)] = np.nan
     # Tests without a verdict take their share of the level, as trials without a result do.
     try:
         drawn = romano_wolf(psi, errors, bar.draws, bar.block, bar.seed, bar.horizon, trials)

@@ -93,7 +93,22 @@ class BadSplit:
     def split(self, dates, horizon):
         return [1, 2, 3]
 '''
-SPEC = ["--config-dir", "mine", "allow=[own]", "experiment=mine"]
+OPTIONS = {
+    "data": {"walk": "_target_: own.parts.Walk\nrows: 300\n"},
+    "features": {"own": "reversal: {_target_: own.reversal, window: 3}\n"},
+    "model": {
+        "mean": "_target_: own.parts.Mean\nshrink: 0.25\n",
+        "no_predict": "_target_: own.parts.NoPredict\n",
+        "halves": "_target_: own.parts.Halves\n",
+    },
+    "validation": {
+        "halves": "_target_: own.parts.Halves\n",
+        "bad": "_target_: own.parts.BadSplit\n",
+        "sklearn": "_target_: sklearn.model_selection.TimeSeriesSplit\nn_splits: 3\n",
+    },
+}
+SPEC = ["--config-dir", "mine", "experiment=none", "data=walk", "features=own"]
+SPEC += ["target=forward_return", "allow=[own]"]
 
 
 @pytest.fixture
@@ -101,24 +116,20 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "parts.py").write_text(CODE)
     (tmp_path / "own" / "__init__.py").write_text("from own.parts import reversal\n")
-    experiment = tmp_path / "mine" / "experiment"
-    experiment.mkdir(parents=True)
-    (experiment / "mine.yaml").write_text(
-        "# @package _global_\n"
-        "defaults: [override /features: none, override /target: forward_return]\n"
-        "data: {_target_: own.parts.Walk, rows: 300}\n"
-        "features: {reversal: {_target_: own.reversal, window: 3}}\n"
-    )
+    for group, text in OPTIONS.items():
+        (tmp_path / "mine" / group).mkdir(parents=True, exist_ok=True)
+        for name, lines in text.items():
+            (tmp_path / "mine" / group / f"{name}.yaml").write_text(lines)
     return tmp_path
 
 
 def test_every_part_of_ones_own_runs_together(folder: Path, cli) -> None:
     done = cli(
         *SPEC,
-        "model={_target_: own.parts.Mean, shrink: 0.25}",
-        "validation={_target_: own.parts.Halves}",
+        "model=mean",
+        "validation=halves",
         "preprocess=[{_target_: own.parts.half}]",
-        "analyses={spread: {_target_: own.parts.spread, scale: 3.0}}",
+        "+analyses.spread={_target_: own.parts.spread, scale: 3.0}",
     )
     assert done.code == 0, done.err
     assert done.metrics["spread/scale"] == 3.0
@@ -129,8 +140,7 @@ def test_every_part_of_ones_own_runs_together(folder: Path, cli) -> None:
 
 
 def test_a_splitter_of_scikit_learn_runs_as_it_is(folder: Path, cli) -> None:
-    splitter = "{_target_: sklearn.model_selection.TimeSeriesSplit, n_splits: 3}"
-    done = cli(*SPEC, "allow=[own,sklearn]", f"validation={splitter}")
+    done = cli(*SPEC, "allow=[own,sklearn]", "validation=sklearn")
     assert done.code == 0, done.err
     folds = done.table("folds")
     assert list(folds["fold"]) == [1, 2, 3]
@@ -147,7 +157,7 @@ def test_a_splitter_of_scikit_learn_runs_as_it_is(folder: Path, cli) -> None:
 def test_a_picture_that_fails_costs_the_picture_and_not_the_run(
     name: str, line: str, folder: Path, cli
 ) -> None:
-    done = cli(*SPEC, f"analyses={{mine: {{_target_: own.parts.{name}}}}}")
+    done = cli(*SPEC, f"+analyses.mine={{_target_: own.parts.{name}}}")
     assert done.code == 0, done.err
     assert line in done.err
     assert not (done.directory / "plots" / "mine.png").exists()
@@ -157,13 +167,13 @@ def test_a_picture_that_fails_costs_the_picture_and_not_the_run(
 @pytest.mark.parametrize(
     ("word", "line"),
     [
-        ("model={_target_: own.parts.NoPredict}", "NoPredict has no method predict"),
-        ("validation={_target_: own.parts.BadSplit}", "pairs of training and test positions"),
-        ("model={_target_: own.parts.Halves}", "Halves has no method fit"),
-        ("features={x: {_target_: own.parts.np}}", "'np' is unknown"),
-        ("features={x: {_target_: own.parts.half}}", "half is not a function of market"),
+        ("model=no_predict", "NoPredict has no method predict"),
+        ("validation=bad", "pairs of training and test positions"),
+        ("model=halves", "Halves has no method fit"),
+        ("+features.x={_target_: own.parts.np}", "'np' is unknown"),
+        ("+features.x={_target_: own.parts.half}", "half is not a function of market"),
         ("model.cov=parzen", "cov: 'parzen' is unknown"),
-        ("data={_target_: own.parts.Walk, row: 3}", "data.row"),
+        ("+data.row=3", "data.row"),
     ],
 )
 def test_what_is_missing_is_one_line_before_anything_runs(

@@ -156,9 +156,8 @@ def block_of(contributions: np.ndarray) -> int:
         x = column[np.isfinite(column)]
         if len(x) >= FEWEST_FOR_LENGTH and np.ptp(x) > 0.0:
             by_length.setdefault(len(x), []).append(x)
-    suited = []
-    for alike in by_length.values():
-        suited.append(optimal_block_length(np.column_stack(alike))["circular"])
+    tables = [np.column_stack(alike) for alike in by_length.values()]
+    suited = [optimal_block_length(table)["circular"] for table in tables]
     mean = np.mean(np.concatenate(suited)) if suited else 1.0
     longest = max(T // 10, 1)
     return int(np.clip(np.round(mean), 1, longest))

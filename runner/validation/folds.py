@@ -332,6 +332,24 @@ def forecastable(panel: Panel, folds: Sequence[Fold]) -> list[Fold]:
     return with_cells or list(folds[:1])
 
 
+def as_fold(part: Any, number: int) -> Fold:
+    """A fold, or a pair of training and test positions, as scikit-learn's splitters give.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if isinstance(part, Fold):
+        return part
+    if isinstance(part, tuple) and len(part) == 2:
+        train, test = (np.unique(np.asarray(rows)) for rows in part)
+        if train.dtype.kind in "iu" and test.dtype.kind in "iu":
+            return Fold(str(number), train, test, purge=NONE)
+    raise DataError(
+        f"validation: given {type(part).__name__}; "
+        "allowed: folds, or pairs of training and test positions"
+    )
+
+
 def shared_by(folds: Sequence[Fold], panel: Panel) -> Shared:
     """Moments of the segments of rows that the training parts of the folds are made of."""
     trainings = [fold.train for fold in folds]

@@ -23,6 +23,7 @@ from runner.validation.folds import (
     Gaps,
     UsableRows,
     ahead,
+    as_fold,
     behind,
     carve,
     increasing,
@@ -84,8 +85,11 @@ def split_usable(
     rows = UsableRows(dates[place], place, in_panel)
     if isinstance(splitter, Scheme):
         return splitter.split_rows(rows, horizon)
-    folds = splitter.split(rows.dates, horizon)
-    return [rows.located(increasing(fold, len(place)), horizon) for fold in folds]
+    folds = []
+    for number, part in enumerate(splitter.split(rows.dates, horizon), start=1):
+        fold = as_fold(part, number)
+        folds.append(rows.located(increasing(fold, len(place)), horizon))
+    return folds
 
 
 @dataclass(frozen=True)

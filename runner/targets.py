@@ -41,6 +41,11 @@ def same_period_return(
     With `frequency`, rows are weeks or months, and the rate, one per row of the data, is compounded
     over the same rows: the return compounded less the rate compounded. Features of the same row
     explain it; they do not forecast it (horizon 0).
+
+    Args:
+        risk_free: series of the data, a decimal rate per row, taken off the returns.
+        frequency: week or month: rows are these; None: rows are those of the data.
+        partial: drop leaves out a last week or month that is not over; keep keeps it.
     """
     returns = market.sample(frequency, partial).returns()
     return Target(_excess(returns, market, risk_free, 1, frequency, partial), 0)
@@ -60,6 +65,12 @@ def forward_return(
     against the return to the last row of the next. Where the data give returns, they are
     compounded. Less the series `risk_free`, a rate per row of the data, compounded over the same
     rows where one is named.
+
+    Args:
+        horizon: rows from the one at which features are known to the end of the return.
+        risk_free: series of the data, a decimal rate per row, taken off the returns.
+        frequency: week or month: rows are these; None: rows are those of the data.
+        partial: drop leaves out a last week or month that is not over; keep keeps it.
     """
     returns = market.sample(frequency, partial).returns(horizon)
     ahead = _excess(returns, market, risk_free, horizon, frequency, partial).shift(-horizon)
@@ -74,6 +85,7 @@ def forward_volatility(
     Annualised.
 
     Args:
+        horizon: rows ahead over which the volatility is realised.
         rows_per_year: None takes that of the calendar of the data.
     """
     from runner.features.functions import realised_volatility
@@ -92,6 +104,11 @@ def up(
     """1.0 where the return from row t to row t + horizon is above zero, 0.0 where it is not.
 
     NaN where that return is unknown: missing is not down.
+
+    Args:
+        horizon: rows from the one at which features are known to the end of the return.
+        frequency: week or month: rows are these; None: rows are those of the data.
+        partial: drop leaves out a last week or month that is not over; keep keeps it.
     """
     ahead = market.sample(frequency, partial).returns(horizon).shift(-horizon)
     rises = (ahead > 0.0).astype(float).where(ahead.notna())

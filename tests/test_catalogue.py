@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runner.cli.catalogue import options_of
 from runner.cli.composition import Composer
 from runner.experiment.spec import GROUPS
 
@@ -14,7 +15,7 @@ def test_every_group_and_option_is_listed_and_explained(cli) -> None:
     composer = Composer()
     groups = cli("list").out
     for group in ALL:
-        options = composer.options(group)
+        options = options_of(composer, group)
         assert f"{group}: {', '.join(options)}" in groups
         listed = cli("list", group)
         assert listed.code == 0
@@ -29,7 +30,7 @@ def test_every_group_and_option_is_listed_and_explained(cli) -> None:
 
 @pytest.mark.parametrize("group", ["data", "target", "model", "validation"])
 def test_every_setting_has_a_meaning(group: str, cli) -> None:
-    for name in Composer().options(group):
+    for name in options_of(Composer(), group):
         lines = cli("help", f"{group}/{name}").out.splitlines()
         settings = [k for k, line in enumerate(lines) if "(allowed: " in line]
         for k in settings:

@@ -226,7 +226,7 @@ def test_the_note_answers_first_and_links_second_and_has_no_live_markup(made: Ma
 def test_an_older_sweep_gets_links_that_need_no_view_and_the_rest_of_its_note_stays() -> None:
     key = TAGS["sweep.id"]
     full = sweep_views.links("1", "r", key, {"leaderboard": view.View("x", [])})
-    plain = sweep_views.plain_links("1", "r", sweep_views.facets_of(key))
+    plain = sweep_views.plain_links("1", "r", view.facets_of(key))
     best = f"**Best: [\\1 a]({full['Leaderboard']})**"
     note = f"{best}\n\n{sweep_views.linked(full)}\n\nmy own [Leaderboard](#/elsewhere)"
     older = sweep_views.relinked(note, plain, sweep_views.again("a <b>"))

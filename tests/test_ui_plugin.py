@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from runner.sinks import ui_plugin, view
-from runner.sweeps.telling.views import facets_of
+from runner.sinks.view import facets_of
 
 KEY = f"{'0a' * 10}-leaderboard"
 NASTY = "</script><script>alert(1)</script>' & \u2028"

@@ -1,10 +1,11 @@
-"""What there is to choose: groups, their options, and the settings of an option with their meaning."""
+"""What there is to choose: groups, their options, and every setting with its meaning."""
 
 from __future__ import annotations
 
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
@@ -20,7 +21,7 @@ OTHERS = ("experiment", "sweep")  # groups whose options are no single function 
 
 def groups(composer: Composer) -> str:
     """Every group with its options, one line each."""
-    lines = [f"{group}: {', '.join(composer.options(group))}" for group in (*GROUPS, *OTHERS)]
+    lines = [f"{group}: {', '.join(options_of(composer, group))}" for group in (*GROUPS, *OTHERS)]
     return "\n".join(
         [*lines, "", "python -m runner list GROUP, python -m runner help GROUP/OPTION"]
     )
@@ -33,17 +34,17 @@ def options(composer: Composer, group: str) -> str:
         SpecError: there is no such group.
     """
     _check(group, (*GROUPS, *OTHERS), "list")
-    names = composer.options(group)
+    names = options_of(composer, group)
     width = max(len(name) for name in names)
     lines = []
     for name in names:
-        comment = _comment(composer.text_of(group, name))
+        comment = _comment(text_of(composer, group, name))
         lines.append(f"{group}={name:<{width}}  {comment}".rstrip())
     return "\n".join(lines)
 
 
 def option(composer: Composer, path: str) -> str:
-    """An option: what it is, and its settings with their values, what is allowed, and their meaning.
+    """What an option is, and its settings with their values, what is allowed, and their meaning.
 
     Raises:
         SpecError: there is no such group or option.
@@ -52,18 +53,37 @@ def option(composer: Composer, path: str) -> str:
     _check(group, (*GROUPS, *OTHERS), "help")
     if not slash:
         return options(composer, group)
-    _check(name, composer.options(group), f"help {group}")
-    text = composer.text_of(group, name)
+    _check(name, options_of(composer, group), f"help {group}")
+    text = text_of(composer, group, name)
     head = [f"{group}={name}", *_wrapped(_comment(text, whole=True), "")]
     if group in OTHERS:
         return "\n".join([*head, "", _without_comment(text)])
-    node = composer.node(group, name)
+    node = node_of(composer, group, name)
     if group != "features":
         return "\n".join([*head, "", *_settings(node)])
     columns = []
     for column, feature in node.items():
         columns += ["", f"{column}: {_short(feature)}", *_meaning(feature)]
     return "\n".join([*head, *columns])
+
+
+def options_of(composer: Composer, group: str) -> list[str]:
+    """The options of a group, by name."""
+    return list(composer.hydra.config_loader.get_group_options(group))
+
+
+def text_of(composer: Composer, group: str, name: str) -> str:
+    """The YAML text of an option."""
+    loader: Any = composer.hydra.config_loader  # its abstract class does not name the repository
+    found = loader.repository.load_config(f"{group}/{name}")
+    directory = Path(found.path.removeprefix("file://"))
+    return (directory / group / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def node_of(composer: Composer, group: str, name: str) -> dict[str, Any]:
+    """The settings of an option in a composed spec, not checked, without those of an example."""
+    spec, _ = composer.places([f"{group}={name}", "experiment=none"])
+    return dict(spec[group])
 
 
 def _check(name: str, known: tuple[str, ...] | list[str], where: str) -> None:

@@ -10,7 +10,8 @@ INSTALL = r"""_factor_runner()
     [[ $line =~ ^[^[:space:]]*python[0-9.]*[[:space:]]+-m[[:space:]]+runner[[:space:]] ]] || return
     local python="${line%%[[:space:]]*}"
     line="runner ${line:${#BASH_REMATCH[0]}}"
-    local choices="$(COMP_LINE="$line" COMP_POINT=${#line} "$python" -m runner -sc query=bash 2>/dev/null)"
+    local query="-m runner -sc query=bash"
+    local choices="$(COMP_LINE="$line" COMP_POINT=${#line} "$python" $query 2>/dev/null)"
     COMPREPLY=($(compgen -W "$choices" -- "${line##*[[:space:]]}"))
 }
 COMP_WORDBREAKS=${COMP_WORDBREAKS//=}

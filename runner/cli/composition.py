@@ -199,23 +199,6 @@ class Composer:
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
 
-    def options(self, group: str) -> list[str]:
-        """The options of a group, by name."""
-        return list(self.hydra.config_loader.get_group_options(group))
-
-    def text_of(self, group: str, option: str) -> str:
-        """The YAML text of an option."""
-        loader: Any = self.hydra.config_loader  # its abstract class does not name the repository
-        directory = Path(
-            loader.repository.load_config(f"{group}/{option}").path.removeprefix("file://")
-        )
-        return (directory / group / f"{option}.yaml").read_text(encoding="utf-8")
-
-    def node(self, group: str, option: str) -> dict[str, Any]:
-        """The settings of an option in a composed spec, not checked, without those of an example."""
-        spec, _ = self.places([f"{group}={option}", "experiment=none"])
-        return dict(spec[group])
-
     def show(self, args: argparse.Namespace) -> None:
         """What needs no run: --help, --hydra-help, --cfg, --info, --shell-completion."""
         try:
@@ -224,8 +207,7 @@ class Composer:
             elif args.hydra_help:
                 self.hydra.hydra_help(config_name=self.name, args_parser=flags(), args=args)
             elif args.cfg:
-                # refuses in one line what show_cfg would refuse with a traceback
-                self._compose(args.overrides, RunMode.RUN)
+                self._compose(args.overrides, RunMode.RUN)  # else mistakes are a traceback
                 self.hydra.show_cfg(self.name, args.overrides, args.cfg, args.package, args.resolve)
             elif args.info:
                 self.hydra.show_info(args.info, config_name=self.name, overrides=args.overrides)

@@ -10,7 +10,7 @@ python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without
 python -m runner list [GROUP]      list the groups, or the options of one with what they are
 python -m runner help GROUP/OPTION show an option with the meaning of every setting
 python -m runner cache [--empty]   tell how much the processes of sweeps share on disk, or empty it
-python -m runner ui [RUN_ID]       open the MLflow UI on the newest runs or on one; --sweep SWEEP: on its jobs
+python -m runner ui [RUN_ID]       open the MLflow UI on the newest runs, a run, or --sweep SWEEP
 
 Groups, chosen by group=option:
 {groups}

@@ -230,8 +230,9 @@ def _quiet() -> Iterator[None]:
 def covariance(likely: Likely, cov: str, keys: Sequence[np.ndarray], lags: int) -> Estimated:
     """Covariance (k, k) by statsmodels, and infinite degrees of freedom.
 
-    The functions below are the covariances that a logit can have, as `runner.estimators.standard_errors` names
-    them; negative eigenvalues of two ways of clustering are set to zero.
+    The functions below are the covariances that a logit can have, as
+    `runner.estimators.standard_errors` names them; negative eigenvalues of two ways of clustering
+    are set to zero.
 
     Raises:
         NotEstimable: as many lags as rows, fewer than two clusters, a variance that is not

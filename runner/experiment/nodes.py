@@ -146,7 +146,7 @@ def resolve(path: str, allow: Sequence[str]) -> Any:
 
 
 def settings_of(node: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """The function or class that a node of the shipped configs names, and the type of each setting."""
+    """The function or class that a node of our configs names, and the type of each setting."""
     target = resolve(str(node["_target_"]), ())
     kinds = {name: kind for name, (_, kind) in _parameters(target).items()}
     if not isinstance(target, type):
@@ -246,7 +246,8 @@ def _kind(target: Any, parameter: inspect.Parameter) -> Any:
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, _names_around(target, parameter.name))  # noqa: S307 (our own source)
+        names = _names_around(target, parameter.name)
+        return eval(annotation, names)  # noqa: S307 (our own source)
     except NameError:
         return Any
 

@@ -1,9 +1,9 @@
 """Features written as text, such as `close / lag(close, 21) - 1`, without any Python.
 
 The text is read by Python's own parser into a tree of numbers, names, operators and the functions
-of `runner.features.operators`; it is never run as Python, and whatever else it holds is refused before any
-data is read. Every function looks back from row t, so that no expression can look ahead, and the
-look-back is known.
+of `runner.features.operators`; it is never run as Python, and whatever else it holds is refused
+before any data is read. Every function looks back from row t, so that no expression can look ahead,
+and the look-back is known.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def rolling(name: str) -> Callable[..., Any]:
 
 
 def trailing(name: str) -> Callable[..., Any]:
-    """The function of `runner.numerics.trailing` of that name: each window from its own rows alone."""
+    """The function of `runner.numerics.trailing` of that name: each window from its rows alone."""
 
     def run(*values: Any) -> Any:
         from runner.numerics import trailing

@@ -1,4 +1,4 @@
-"""The sums of `runner.numerics.moments` in one compiled pass without copies, where numba is installed.
+"""The sums of `runner.numerics.moments` in one compiled pass, where numba is installed.
 
 An optional extra, used by one rule: numba can be imported, its own switch NUMBA_DISABLE_JIT is not
 set, and the panel has at least `MANY` cells (fewer are summed sooner than numba is imported). Else
@@ -50,7 +50,7 @@ def sums(
     by_date: bool,
     weights: np.ndarray | None,
 ) -> np.ndarray:
-    """Moments (T, P, P) of every date or (N, P, P) of every asset, as `runner.numerics.moments.moments`."""
+    """Moments (T, P, P) of dates or (N, P, P) of assets, as `runner.numerics.moments.moments`."""
     T, N = y.shape
     K = X.shape[2]
     P = K + 2

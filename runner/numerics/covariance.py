@@ -1,8 +1,8 @@
 """Covariance of least-squares estimates under what the errors may be.
 
 `bread @ meat @ bread`, where the meat sums products of the scores x*u. Each kind is one function of
-the solution and the number of lags; `runner.estimators.standard_errors` names them. Inference uses Student's t
-with n - k degrees.
+the solution and the number of lags; `runner.estimators.standard_errors` names them. Inference uses
+Student's t with n - k degrees.
 """
 
 from __future__ import annotations

@@ -152,9 +152,10 @@ def average(path: np.ndarray, horizon: int, returns: bool = False) -> Average:
     The Newey-West t has Bartlett weights, no small-sample factor, and the lags of `default_lags`,
     counted in known dates: at least horizon - 1, for the overlap of the target. The p-value is
     two-sided: of that t with n - 1 degrees where targets do not overlap; where they do, and it
-    would reject too often, of the mean over its error by cosines (`runner.numerics.covariance.projected`),
-    and there is none for dates up to twice the horizon. `returns` says that the path is of returns,
-    which have no t where they differ by the rounding of prices.
+    would reject too often, of the mean over its error by cosines
+    (`runner.numerics.covariance.projected`), and there is none for dates up to twice the horizon.
+    `returns` says that the path is of returns, which have no t where they differ by the rounding of
+    prices.
     """
     x = path[np.isfinite(path)]
     n = len(x)

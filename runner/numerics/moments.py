@@ -3,7 +3,8 @@
 The moments of a unit are sum z z' (P, P) over its cells, z = [1, x - shift, y - shift]. One pass
 over the panel in blocks of dates gives those of every date or every asset; groups and the whole are
 sums of these. A unit is solved from its moments only where they keep the digits; `sound` says
-where. Letters as in `runner.numerics.least_squares`; U units, K regressors, k = K + 1 terms, P = K + 2.
+where. Letters as in `runner.numerics.least_squares`; U units, K regressors, k = K + 1 terms, P = K
++ 2.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One run as Python holds it: tables, numbers, pictures; the same from memory and from its files."""
+"""One run as Python holds it: tables, numbers, pictures, from memory or from its files."""
 
 from __future__ import annotations
 

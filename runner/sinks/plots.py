@@ -71,7 +71,7 @@ def _figures(report: Report) -> Iterator[tuple[str, Any]]:
 def _of_finding(name: str, finding: Finding) -> Any:
     """The picture of a finding, None without one.
 
-    One that fails, as a function of a user's own may, costs the picture and not the run: it is noted.
+    One that fails, as a user's own function may, costs the picture and not the run: it is noted.
     """
     from matplotlib.figure import Figure
 

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from runner.record.rundir import SWEEPS
 from runner.sinks import view
-from runner.sweeps.telling.views import facets_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -58,7 +57,10 @@ location.replace("/" + told.path);
 <noscript>This page needs JavaScript, as MLflow does.</noscript>
 """
 OPEN_POLICY = "default-src 'none'; script-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
-PAGE_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+PAGE_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'"
+)
 
 
 def served() -> FastAPI:
@@ -106,7 +108,10 @@ def opened(request: Request) -> Response:
     state = _state(experiment, key)
     if state is None and _is_sweep(experiment, view.sweep_of(key)):
         return _page(
-            {}, view.facets_path(experiment, facets_of(view.sweep_of(key)), cast("view.Mode", mode))
+            {},
+            view.facets_path(
+                experiment, view.facets_of(view.sweep_of(key)), cast("view.Mode", mode)
+            ),
         )
     if state is None:
         return _answer("no such view", 404)

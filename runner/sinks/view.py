@@ -201,7 +201,8 @@ def facets_path(experiment: str, facets: Mapping[str, Any], mode: Mode = "TABLE"
         "startTime": "ALL",
         "lifecycleFilter": "Active",
     }
-    return f"#/experiments/{experiment}/runs?{QUERY}&compareRunsMode={mode}&{urlencode(said, quote_via=quote)}"
+    query = f"{QUERY}&compareRunsMode={mode}&{urlencode(said, quote_via=quote)}"
+    return f"#/experiments/{experiment}/runs?{query}"
 
 
 def run_path(experiment: str, run_id: str) -> str:
@@ -296,3 +297,17 @@ def _width(column: str, letters: int) -> int:
 
 def _dumps(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+RANKED = (metric("rank"), True)  # the order of jobs: smallest rank first
+
+
+def where(tags: Mapping[str, str]) -> str:
+    """The filter that finds the jobs of the sweep with these tags."""
+    named = [f"tags.`{key}` = '{value}'" for key, value in tags.items() if "'" not in value]
+    return " and ".join([*named, "tags.role = 'job'"])
+
+
+def facets_of(sweep: str) -> dict[str, Any]:
+    """Filter and order of the jobs of the sweep with this id, where nothing else is known of it."""
+    return View("", [], where({"sweep.id": sweep}), RANKED).facets

@@ -43,7 +43,7 @@ class Influence(NamedTuple):
 
 
 def influence(study: Study) -> Influence:
-    """Influence of each date on the headline estimates of the study (`runner.models.fit.headline`)."""
+    """Influence of each date on the headline estimates (`runner.models.fit.headline`)."""
     return influence_of(study.panel, study.model, study.fit)
 
 

@@ -186,8 +186,9 @@ def blocks(psi: np.ndarray, length: int) -> Parts:
 def cosines(psi: np.ndarray, horizon: int) -> Parts:
     """The estimate, and projections of the contributions psi (T, m) of each test on cosines.
 
-    Cosines run over the dates of the test, as many as in `runner.numerics.covariance.default_cosines`; tests
-    on dates up to twice the horizon have no parts.
+    Cosines run over the dates of the test, as many as in
+    `runner.numerics.covariance.default_cosines`; tests on dates up to twice the horizon have no
+    parts.
     """
     known = np.isfinite(psi)
     dates = known.sum(axis=0).tolist()

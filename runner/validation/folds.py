@@ -9,13 +9,13 @@ import numpy as np
 
 from runner.data.calendar import span
 from runner.errors import DataError
-from runner.panels.segments import Shared, segments
 from runner.schema.settings import parse_span
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from runner.panels.panel import Panel
+    from runner.panels.segments import Shared
 
 HOLD_OUT = "holdout"  # name of the fold that tests the rows held out
 NONE = np.empty(0, dtype=int)  # no rows
@@ -234,13 +234,14 @@ def trained(fold: Fold, setting: str, rows: UsableRows) -> Fold:
     )
 
 
-def increasing(fold: Fold, rows: int) -> Fold:
-    """The same fold of a splitter of a user's own.
+def own_fold(given: Any, number: int, rows: int) -> Fold:
+    """A fold of a splitter of a user's own, checked against the number of rows.
 
     Raises:
-        DataError: a part whose positions are not increasing ones of so many rows, or no training or
-            test row.
+        DataError: it is neither a fold nor a pair; a part whose positions are not increasing ones
+            of so many rows, or no training or test row.
     """
+    fold = _as_fold(given, number)
     for part in ("train", "test", "purge", "embargo"):
         positions = np.asarray(getattr(fold, part))
         inside = len(positions) == 0 or (positions.min() >= 0 and positions.max() < rows)
@@ -332,7 +333,7 @@ def forecastable(panel: Panel, folds: Sequence[Fold]) -> list[Fold]:
     return with_cells or list(folds[:1])
 
 
-def as_fold(part: Any, number: int) -> Fold:
+def _as_fold(part: Any, number: int) -> Fold:
     """A fold, or a pair of training and test positions, as scikit-learn's splitters give.
 
     Raises:
@@ -352,5 +353,7 @@ def as_fold(part: Any, number: int) -> Fold:
 
 def shared_by(folds: Sequence[Fold], panel: Panel) -> Shared:
     """Moments of the segments of rows that the training parts of the folds are made of."""
+    from runner.panels.segments import segments  # needs scipy, which a wrong spec must not import
+
     trainings = [fold.train for fold in folds]
     return segments(trainings, panel.X, panel.y, panel.valid)

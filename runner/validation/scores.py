@@ -190,8 +190,8 @@ def naive(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Samp
 
 # Adding a score is adding a line. `ic` is the information coefficient, a correlation over the
 # assets of a date; its t is of the mean over dates, `_nw` with Newey-West errors; its p-value
-# allows for targets that overlap, see `runner.numerics.cross_section.average`; its ratio is mean / standard
-# deviation over dates.
+# allows for targets that overlap, see `runner.numerics.cross_section.average`; its ratio is mean /
+# standard deviation over dates.
 SCORES: dict[str, Callable[[Sample], float]] = {
     "r2": lambda sample: r2_against(sample.y, sample.forecast, sample.benchmark),
     "r2_zero": lambda sample: r2_against(sample.y, sample.forecast, 0.0),

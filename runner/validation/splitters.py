@@ -23,10 +23,9 @@ from runner.validation.folds import (
     Gaps,
     UsableRows,
     ahead,
-    as_fold,
     behind,
     carve,
-    increasing,
+    own_fold,
     rows_text,
     steps,
     trained,
@@ -85,11 +84,9 @@ def split_usable(
     rows = UsableRows(dates[place], place, in_panel)
     if isinstance(splitter, Scheme):
         return splitter.split_rows(rows, horizon)
-    folds = []
-    for number, part in enumerate(splitter.split(rows.dates, horizon), start=1):
-        fold = as_fold(part, number)
-        folds.append(rows.located(increasing(fold, len(place)), horizon))
-    return folds
+    given = enumerate(splitter.split(rows.dates, horizon), start=1)
+    folds = [own_fold(part, number, len(place)) for number, part in given]
+    return [rows.located(fold, horizon) for fold in folds]
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
 
     `by` is an expression or the name of a series. A forecast made at row t is in the regime of the
     value at row t, which uses data up to t: of the row, or of the asset on the row. A regime holds
-    its lower threshold and not its upper one. Scores are as in `runner.validation.scores`; errors of means
-    over dates take the dates of a regime as following each other.
+    its lower threshold and not its upper one. Scores are as in `runner.validation.scores`; errors
+    of means over dates take the dates of a regime as following each other.
 
     Args:
         thresholds: increasing, in units of `by`; two of them make three regimes.
@@ -88,7 +88,7 @@ def _row(name: str, part: pd.DataFrame, horizon: int) -> dict[str, object]:
 def _values(study: Study, by: str, predictions: pd.DataFrame) -> np.ndarray:
     """The column (n,) at the row, or the row and asset, of each prediction."""
     from runner.features.expressions import Expression
-    from runner.panels.panel import evaluate
+    from runner.panels.evaluated import evaluate
 
     column = evaluate("by", Expression(by), study.market)
     values = column.to_numpy(dtype=float)

@@ -79,8 +79,8 @@ def portfolio(
     holding, before costs. A year is `rows_per_year` rows (None: as many as the calendar of the
     panel has): mean times holdings a year, volatility (ddof 1) and Sharpe ratio times the root of
     it. The interval is of the Sharpe ratio after costs: percentiles of the stationary bootstrap,
-    see `runner.analyses.strategies.sharpe`. The drawdown is of compounded wealth after costs, of 1 of capital
-    for 1 in the top group and 1 short in the bottom one.
+    see `runner.analyses.strategies.sharpe`. The drawdown is of compounded wealth after costs, of 1
+    of capital for 1 in the top group and 1 short in the bottom one.
 
     Raises:
         DataError: a target that is not a forward return; several forecasts of a row; fewer than two

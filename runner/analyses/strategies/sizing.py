@@ -331,7 +331,7 @@ def _values(study: Study, where: str, text: str) -> pd.DataFrame:
     import pandas as pd
 
     from runner.features.expressions import Expression
-    from runner.panels.panel import evaluate
+    from runner.panels.evaluated import evaluate
 
     values = evaluate(where, Expression(text), study.market)
     if not isinstance(values, pd.DataFrame):

@@ -23,6 +23,10 @@ class French:
     The factors MktRF, SMB, HML, Mom and the risk-free rate RF are series. Rows are stamped with the
     last day of their month, when the return is known (the file stamps the first). Source: Kenneth
     R. French's data library, by way of `linearmodels.datasets.french`.
+
+    Attributes:
+        assets: portfolios to model, such as S1V5; null takes all 30.
+        start, end: first and last date, both included.
     """
 
     assets: list[Ticker] | None = None

@@ -1,4 +1,4 @@
-"""Columns of a long table in their roles: keys, fields, groups, the market asset and macro series."""
+"""Columns of a long table in their roles: keys, fields, groups, market asset, macro series."""
 
 from __future__ import annotations
 

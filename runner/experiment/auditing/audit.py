@@ -39,7 +39,8 @@ from runner.experiment.auditing.tally import (
     size_of,
 )
 from runner.models.model import Model
-from runner.panels.panel import Panel, build_panel, checked, evaluate
+from runner.panels.evaluated import checked, evaluate
+from runner.panels.panel import Panel, build_panel
 from runner.record.identity import digest
 from runner.text import count
 

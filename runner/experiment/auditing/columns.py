@@ -14,7 +14,7 @@ from runner.errors import DataError
 from runner.experiment.auditing.cuts import SPREAD, Cut, ended, futures, other_past
 from runner.experiment.auditing.outside import opened_files
 from runner.experiment.auditing.tally import Tally, moved_rows, size_of
-from runner.panels.panel import aligned, checked, evaluate
+from runner.panels.evaluated import aligned, checked, evaluate
 from runner.preprocessing.steps import BY_DATE, Step, apply
 from runner.progress import tracked
 from runner.targets import Target

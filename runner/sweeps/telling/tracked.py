@@ -294,7 +294,7 @@ def _make_room(client: MlflowClient, experiment: str, shown: str) -> None:
     )
     newest = [shown, *(sweep for sweep in alive if sweep != shown)][:SWEEPS_WITH_VIEWS]
     for parent in (parents[sweep] for sweep in alive if sweep not in newest):
-        facets = sweep_views.facets_of(parent.data.tags["sweep.id"])
+        facets = view.facets_of(parent.data.tags["sweep.id"])
         links = sweep_views.plain_links(experiment, parent.info.run_id, facets)
         _relink(client, parent, links, sweep_views.again(parent.data.tags["sweep"]))
     for name in (name for name, sweep in sweep_of.items() if sweep and sweep not in newest):

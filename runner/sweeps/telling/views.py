@@ -35,7 +35,6 @@ FIRST, TABLE, GROUPS, CHARTS = (
     "groups",
     "charts",
 )  # the last part of a view's key
-RANKED = (view.metric("rank"), True)  # the order of jobs: smallest rank first
 BEST = 10  # jobs of the leaderboard in the description of the parent run
 MOST_CARDS = 6  # cards of a section on coefficients
 MOST_KEYS = 4  # keys that the first line of a description names
@@ -52,27 +51,16 @@ SCORES = (
 SERIES = ("by year", "by fold")  # how series over steps begin
 
 
-def where(tags: Mapping[str, str]) -> str:
-    """The filter that finds the jobs of the sweep with these tags."""
-    named = [f"tags.`{key}` = '{value}'" for key, value in tags.items() if "'" not in value]
-    return " and ".join([*named, "tags.role = 'job'"])
-
-
 def order_of(found: Comparison) -> tuple[str, bool]:
     """The column that orders the jobs: by a metric that no run has MLflow would show the newest
     first in silence.
     """
-    return RANKED if found.outcomes else view.NEWEST
+    return view.RANKED if found.outcomes else view.NEWEST
 
 
 def facets(found: Comparison, tags: Mapping[str, str]) -> dict[str, Any]:
     """Filter and order of the jobs of the sweep: what a link can say to any MLflow."""
-    return View("", [], where(tags), order_of(found)).facets
-
-
-def facets_of(sweep: str) -> dict[str, Any]:
-    """Filter and order of the jobs of the sweep with this id, where nothing else is known of it."""
-    return View("", [], where({"sweep.id": sweep}), RANKED).facets
+    return View("", [], view.where(tags), order_of(found)).facets
 
 
 def views(
@@ -103,7 +91,7 @@ def views(
     for heading_text in {name for one in places for name in one.tags}:
         values = [one.tags[heading_text] for one in places if heading_text in one.tags]
         letters[view.tag(view.allowed(heading_text))] = _longest(values)
-    shared = View("", [], where(tags), order_of(found), "", sections, sorted(metrics), letters)
+    shared = View("", [], view.where(tags), order_of(found), "", sections, sorted(metrics), letters)
 
     def named(name: str, columns: Sequence[str], group_by: str = "") -> View:
         return replace(shared, name=f"{title}: {name}", columns=columns, group_by=group_by)

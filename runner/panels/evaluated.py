@@ -1,0 +1,92 @@
+"""A feature or a target as the market gives it, checked and lined up with its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from runner.data.market import Market
+from runner.errors import DataError, listed, placed
+from runner.panels.own_copy import on_own_copy
+from runner.targets import Target
+from runner.text import one_line
+
+
+def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> Any:
+    """The result of a function on its own copy of the market; session by session where it has them.
+
+    Raises:
+        DataError: whatever the function raises, as one line that says where.
+    """
+    try:
+        return on_own_copy(function, market)
+    except DataError as error:
+        raise DataError(placed(where, error)) from error
+    except Exception as error:
+        reason = one_line(error)
+        raise DataError(f"{where}: raised {type(error).__name__}: {reason}") from error
+
+
+def checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray, int]:
+    """Rows of the panel, the target on them (T, N), and its horizon."""
+    if not isinstance(target, Target) or not isinstance(target.values, pd.DataFrame):
+        given = type(target).__name__
+        raise DataError(f"target: gave {given}; allowed: a Target of a frame (T, N) and a horizon")
+    horizon = target.horizon
+    if not isinstance(horizon, int | np.integer) or horizon < 0:
+        raise DataError(
+            f"target: gave the horizon {horizon!r}; allowed: a whole number of rows from 0"
+        )
+    rows = target.values.index
+    of_the_data = rows.isin(market.dates).all()
+    if not (of_the_data and rows.is_monotonic_increasing and rows.is_unique):
+        raise DataError(f"target: its {len(rows)} rows are not rows of the data in their order")
+    dates = pd.DatetimeIndex(rows)
+    y = np.array(aligned("target", target.values, market, dates), order="C")
+    return dates, y, int(horizon)
+
+
+def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
+    """Values on the rows of the panel, (T, N) or (T, 1).
+
+    They may be the arrays of the data themselves: they are not to be written to.
+    """
+    if not isinstance(values, pd.DataFrame | pd.Series):
+        given = type(values).__name__
+        raise DataError(f"{where}: gave {given}; allowed: a frame (T, N) or a series (T,)")
+    if isinstance(values, pd.DataFrame):
+        values = _in_order(where, values, market.assets)
+    if values.index.equals(market.dates) and not values.index.equals(dates):
+        values = values.loc[dates]
+    if not values.index.equals(dates):
+        raise DataError(
+            f"{where}: its {len(values)} rows are not those of the data or of the target"
+        )
+    try:
+        cells = values.to_numpy(dtype=float)
+    except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{where}: not numbers: {reason}") from error
+    if cells.ndim == 1:
+        return cells[:, None]
+    return cells
+
+
+def _in_order(where: str, frame: pd.DataFrame, assets: list[str]) -> pd.DataFrame:
+    """The frame with one column per asset, in the order of the data.
+
+    Raises:
+        DataError: an asset without a column, or with several.
+    """
+    if list(frame.columns) == assets:
+        return frame
+    times = frame.columns.value_counts().reindex(assets, fill_value=0)
+    kinds = {"no column": times == 0, "several columns": times > 1}
+    for reason, wrong in kinds.items():
+        if wrong.any():
+            names = listed(times.index[wrong])
+            raise DataError(f"{where}: its frame has {reason} for {names}")
+    return frame[assets]

@@ -98,3 +98,12 @@ def test_what_the_readme_shows_is_what_the_default_run_prints(tmp_path: Path) ->
 def test_pictures_exist() -> None:
     for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", TEXT):
         assert (ROOT / path).is_file(), path
+
+
+def test_python_of_the_readme_runs_and_leaves_nothing(tmp_path: Path) -> None:
+    [code] = blocks("python")
+    (tmp_path / "snippet.py").write_text(code)
+    done = shell("python snippet.py", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["snippet.py"]

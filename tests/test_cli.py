@@ -139,7 +139,7 @@ def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
         (['features.MktRF="__import__(1)"'], ["features.MktRF: character"]),
         (["features.MktRF._target_=os.system"], ["lies in no allowed module"]),
         (
-            ["features.MktRF._target_=runner.features.functions.shard"],
+            ["features.MktRF._target_=runner.features.shard"],
             ["'shard' is unknown", "did you mean 'shared'?"],
         ),
         (["features.MktRF._target_=runner.cli.ui.serve"], ["serve is not a function of market"]),

@@ -105,7 +105,7 @@ def test_nothing_is_written_by_looking(ledger: Ledger) -> None:
 WRITE = """
 import sys
 from pathlib import Path
-from runner.ledger import Ledger
+from runner.record.ledger import Ledger
 own, ledger = sys.argv[2], Ledger(Path(sys.argv[1]))
 for i in range(25):
     for key in (f"{own}-{i}", f"all-{i}"):

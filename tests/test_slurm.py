@@ -41,7 +41,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from runner.study import Finding
+from runner.analyses import Finding
 
 
 def awkward(study, *, at: int, kill: int = -1, cancel: int = -1, once: bool = True, seconds: float = 0.0):

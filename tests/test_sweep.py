@@ -47,7 +47,7 @@ def signal_of(market, *, seconds: float = 0.0, kill: bool = False, fail: bool = 
 
 OWN_STRATEGY = """
 import numpy as np
-from runner.study import Finding
+from runner.analyses import Finding
 def strategy(study):
     table = study.predictions[["date", "y", "prediction"]]
     returns = table["y"] * np.sign(table["prediction"]) / 100

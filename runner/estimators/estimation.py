@@ -43,7 +43,7 @@ class Estimates:
         f_stat, f_p: (U,) test that every slope is zero, under V.
         lags: (U,) lags of V, NaN where it has none.
         zeroed: (U,) negative eigenvalues of V that were set to zero, see
-            `runner.numerics.covariance.positive`.
+            `runner.estimators.clusters.positive`.
         reason: why a unit lacks estimates or errors, else empty.
         absorbed: (U,) fixed effects that take degrees of freedom; tss_within: (U,) tss beside them,
             None without.

@@ -43,10 +43,10 @@ import pandas as pd
 
 @hydra.main(version_base=None, config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
-    from runner.panel import build_panel
-    from runner.regression import Regression
-    from runner.sources.simulated import Simulated
-    from runner.spec import build
+    from runner.panels.panel import build_panel
+    from runner.models import Regression
+    from runner.data import Simulated
+    from runner.experiment.spec import build
     spec = OmegaConf.to_container(config, resolve=True)
     spec.pop("sweep", None)
     experiment = build(spec)

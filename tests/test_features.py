@@ -47,9 +47,7 @@ def signals() -> dict[str, Callable[[Market], Any]]:
     """Every feature of the shipped files, and each of them by week and by month where it can be."""
     found: dict[str, Callable[[Market], Any]] = {}
     for name, node in yaml.safe_load((CONF / "signals.yaml").read_text()).items():
-        function = getattr(
-            features, node.pop("_target_").removeprefix("runner.features.functions.")
-        )
+        function = getattr(features, node.pop("_target_").removeprefix("runner.features."))
         found[name] = lambda data, function=function, node=node: function(data, **node)
     return found
 

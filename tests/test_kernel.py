@@ -142,7 +142,7 @@ def test_without_numba_numpy_sums(fault: str) -> None:
         f"        if name == 'numba': raise {fault}\n"
         "sys.meta_path.insert(0, Refuse())\n"
         "import numpy as np\n"
-        "from runner import kernel\n"
+        "from runner.numerics import compiled as kernel\n"
         "from runner.numerics.moments import moments\n"
         "kernel.MANY = 0\n"
         "X, y = np.ones((3, 2, 1)), np.ones((3, 2))\n"

@@ -216,7 +216,7 @@ def test_forecasts_and_other_models_are_refused(analysis) -> None:
     with pytest.raises(DataError, match="target: horizon 1; allowed: 0"):
         analysis(study)
     with pytest.raises(
-        DataError, match=r"model: given object; allowed: runner\.regression\.Regression"
+        DataError, match=r"model: given object; allowed: runner\.models\.Regression"
     ):
         analysis(replace(study, model=object()))
     with pytest.raises(DataError, match=r"model\.by: given date; allowed: asset, null or a group"):

@@ -14,6 +14,7 @@ from oracles import panel_of
 from runner.analyses.estimates.by_asset import lags_of
 from runner.errors import UnknownNameError
 from runner.estimators.clusters import positive
+from runner.estimators.settings import RegressionSettings
 from runner.estimators.standard_errors import ERRORS, Covariance, Errors, OwnCovariance, own, where
 from runner.experiment.advice import advice, allowed
 from runner.models.regression import Regression
@@ -122,7 +123,7 @@ def test_every_entry_is_in_the_comment_of_the_spec_and_in_the_docstring() -> Non
     comment = (Path(__file__).parent.parent / "conf" / "model" / "ols.yaml").read_text()
     for name in ERRORS:
         assert name in comment
-        assert name in str(Regression.__doc__) or name in ("HC1", "HC2"), "HC0 to HC3"
+        assert name in str(RegressionSettings.__doc__) or name in ("HC1", "HC2"), "HC0 to HC3"
 
 
 def test_lags_of_a_test_follow_the_entry() -> None:

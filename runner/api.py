@@ -26,6 +26,7 @@ from runner.errors import RunnerError, SpecError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from threadpoolctl import threadpool_limits
 
     from runner.cli.composition import Composer
     from runner.experiment.spec import Experiment
@@ -63,9 +64,11 @@ def run(
     Args:
         overrides: as on the command line.
         data: a DataFrame in place of the data of the spec (see `runner.data.Frame`): a row per date
-            and asset, or dates x assets.
+            and asset, or dates x assets. Then the spec starts from `experiment=none` and is called
+            `frame`, unless an experiment or a name is given.
         config_dir: a directory of configs of your own.
-        save: whether to write the run directory, as the command line does.
+        save: whether to write the run directory, and to count the trial in the ledger, as the
+            command line does.
         track: whether to log the run to MLflow too; it is saved then.
 
     Raises:
@@ -79,7 +82,7 @@ def run(
     with _composer(config_dir) as composer:
         job = composer.job(words)
     experiment = _on_frame(job.experiment, data)
-    with _one_thread():
+    with _ONE_THREAD:
         if save or track:
             from runner.sinks.job import saved
 
@@ -103,7 +106,8 @@ def sweep(
         data, config_dir: as of `run`.
         score: the metric that ranks; None takes that of the spec (`sweep.score`).
 
-    A run that fails is a row of `failures`; the others go on. For several processes, a cluster, a
+    A run that fails is a row of `failures`; the others go on. The verdict pays for the runs of this
+    sweep alone, which its notes say: nothing is written, so that no ledger counts trials. For several processes, a cluster, a
     timeout, or to go on after an interruption: `python -m runner -m ...`.
 
     Raises:
@@ -118,7 +122,7 @@ def sweep(
         if plan.settings.search == "bayes":
             raise SpecError("sweep.search: bayes needs the command line: python -m runner -m ...")
         plan = replace(plan, directory=Path(folder), ledger=str(Path(folder) / "ledger.db"))
-        with _one_thread():
+        with _ONE_THREAD:
             plan, reports = _jobs_run(plan, data)
         return of_plan(plan, reports, score)
 
@@ -156,9 +160,11 @@ def panel(
 ) -> Panel:
     """Rows of a target and features, ready for `runner.models.Regression().fit(panel)`.
 
+    Unlike a run, this audits no column for look-ahead.
+
     Args:
-        data: a DataFrame (a row per date and asset, or dates x assets with `runner.data.Frame`), a
-            source such as `runner.data.French(...)`, or a `runner.data.Market`.
+        data: a DataFrame with a row per date and asset; one of dates x assets as
+            `runner.data.Frame(values="ret").of(frame)`; a source such as `runner.data.French(...)`, or a `runner.data.Market`.
         features: name -> an expression such as "close / lag(close, 21) - 1", or a function of the
             market such as `runner.features.momentum`; its settings by functools.partial.
         target: a function of the market such as `runner.targets.forward_return`.
@@ -274,10 +280,31 @@ def _composer(config_dir: str | Path | None) -> Iterator[Composer]:
         yield Composer(None, None if config_dir is None else str(config_dir), None)
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """BLAS on one thread, so that the last bits do not depend on the number of cores."""
-    from threadpoolctl import threadpool_limits
+class _OneThread:
+    """BLAS on one thread while any run is under way, in whichever thread.
 
-    with threadpool_limits(1):
-        yield
+    The last bits then do not depend on the number of cores. Limits are of the whole process: the
+    first run sets them, and the last one to end puts back what was there.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.runs = 0
+        self.limits: threadpool_limits | None = None
+
+    def __enter__(self) -> None:
+        from threadpoolctl import threadpool_limits
+
+        with self.lock:
+            if self.runs == 0:
+                self.limits = threadpool_limits(1)
+            self.runs += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.runs -= 1
+            if self.runs == 0 and self.limits is not None:
+                self.limits.restore_original_limits()
+
+
+_ONE_THREAD = _OneThread()

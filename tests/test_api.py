@@ -200,3 +200,53 @@ def test_compose_gives_a_checked_spec_that_is_not_run() -> None:
     experiment = runner.compose("experiment=ff3", "model.cov=HAC")
     assert experiment.name == "ff3"
     assert experiment.spec["model"]["cov"] == "HAC"
+
+
+def test_blas_stays_on_one_thread_until_the_last_run_of_any_thread_ends() -> None:
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from runner.api import _OneThread
+
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2):
+        before = threads()
+        guard = _OneThread()
+        guard.__enter__()
+        guard.__enter__()
+        guard.__exit__()
+        assert threads() == {1}
+        guard.__exit__()
+        assert threads() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda frame: frame.iloc[:0], "no row or no column"),
+        (lambda frame: frame.drop(columns="asset"), "no column asset"),
+        (lambda frame: frame.set_index("date", drop=False), "a level of the index and a column"),
+        (lambda frame: frame.assign(date=frame["date"].dt.to_period("D")), "holds periods"),
+        (lambda frame: frame.assign(close="dear"), "data.columns.close: column 'close' has 'dear'"),
+        (lambda frame: pd.concat([frame, frame.assign(close=1.0)]), "repeat a date and asset"),
+    ],
+)
+def test_a_frame_that_cannot_be_read_is_one_line(change, line: str) -> None:
+    with pytest.raises(DataError) as caught:
+        runner.run("features=none", "target=forward_return", data=change(long_frame()))
+    [mistake] = caught.value.mistakes
+    assert line in mistake
+
+
+def test_prices_written_as_text_are_read_and_not_left_out() -> None:
+    frame = long_frame()
+    spec = ("features=none", "+features.size=size", "target=forward_return", "validation=none")
+    as_text = frame.assign(close=frame["close"].map(repr))
+    of_text, of_numbers = (runner.run(*spec, data=data) for data in (as_text, frame))
+    pd.testing.assert_frame_equal(of_text.coefficients, of_numbers.coefficients)
+
+
+def test_a_comparison_says_that_other_trials_are_not_counted() -> None:
+    swept = runner.sweep(*FF3, "features=ff3,ff3_momentum")
+    assert any("other trials on this data and target are not counted" in n for n in swept.notes)

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
 
 
+# Module of `runner.estimators` behind each estimator, and behind least squares with fixed effects.
+ESTIMATORS = {
+    "ols": "estimation",
+    "ridge": "penalised",
+    "lasso": "penalised",
+    "elastic_net": "penalised",
+    "logit": "logit",
+    "fixed_effects": "fixed_effects",
+}
+
+
 @dataclass(frozen=True)
 class Regression(RegressionSettings, Model):
     """One regression per unit: least squares, penalised least squares, or a logit.
@@ -239,14 +250,8 @@ class Regression(RegressionSettings, Model):
 
 
 def _estimator(model: Regression) -> Callable[[Regression, Panel, np.ndarray], Estimates]:
-    """The function that estimates; its module is imported only where it is used."""
+    """The function `estimate` of a module, which is imported only where it is used."""
     from importlib import import_module
 
-    module = "runner.estimators.penalised"
-    if model.estimator == "logit":
-        module = "runner.estimators.logit"
-    if model.estimator == "ols":
-        module = (
-            "runner.estimators.fixed_effects" if model.effects else "runner.estimators.estimation"
-        )
-    return import_module(module).estimate
+    name = "fixed_effects" if model.effects else model.estimator
+    return import_module(f"runner.estimators.{ESTIMATORS[name]}").estimate

@@ -13,7 +13,7 @@ import pandas as pd
 from runner.data.attribution import Compute, Lost
 from runner.data.calendar import Calendar, calendar_of, period_ends, session_numbers
 from runner.data.market import Dropped, Market
-from runner.errors import DataError
+from runner.errors import DataError, listed
 from runner.panels import memory
 from runner.panels.evaluated import aligned, checked, evaluate
 from runner.panels.segments import Regressors, Shared
@@ -25,7 +25,7 @@ from runner.targets import Target
 Feature = Callable[[Market], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Panel:
     """Target and features on the rows to regress on.
 
@@ -208,6 +208,11 @@ class Panel:
             own_column = columns[position[has_level]]
             dummies[has_level, own_column] = 1.0
         return dummies
+
+    def __repr__(self) -> str:
+        size = f"{len(self.dates):,} dates x {len(self.assets):,} assets"
+        cells = f"{int(self.valid.sum()):,} usable cells"
+        return f"<Panel: {size}, {cells}, horizon {self.horizon}, features {listed(self.names)}>"
 
     def shared_moments(
         self,

@@ -18,6 +18,10 @@ from runner.sweeps.settings import Sweep
 if TYPE_CHECKING:
     import pandas as pd
 
+UNCOUNTED = (
+    "The verdict pays for these runs alone: other trials on this data and target are not counted."
+)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
@@ -73,7 +77,7 @@ def of_plan(plan: Plan, reports: dict[int, Report], score: str | None) -> Compar
     from runner.sweeps.comparison.tested import verdict
 
     judged = verdict(plan)
-    words = () if judged is None else tuple(judged.notes)
+    words = () if judged is None else (*judged.notes, UNCOUNTED)
     table = compared(plan, score)
     return Comparison(
         reports=reports,

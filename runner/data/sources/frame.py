@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from runner.data.sources.roles import Roles
-from runner.errors import DataError, unknown
+from runner.errors import DataError, listed, unknown
 from runner.schema.settings import Date, Ticker, TimeZone
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runner.data.market import Market
 
 KEYS = ("date", "asset")
+VALUES = ("close", "ret")  # read under these names whatever they hold
 SOURCE = "a DataFrame"
 
 
@@ -82,6 +83,8 @@ class Framed:
                 without a word on what its values are.
         """
         settings = self.settings
+        if self.frame.empty:
+            raise DataError("data: the DataFrame has no row or no column")
         long = self._long() if settings.values is None else self._melted()
         roles = Roles(
             columns=self._columns(long),
@@ -99,8 +102,13 @@ class Framed:
         Raises:
             DataError: it has none.
         """
-        named = [name for name in self.frame.index.names if name is not None]
-        long = self.frame.reset_index(level=named) if named else self.frame
+        levels = [name for name in self.frame.index.names if name is not None]
+        both = [str(name) for name in levels if name in self.frame]
+        if both:
+            raise DataError(
+                f"data: {listed(both)}: a level of the index and a column; allowed: one"
+            )
+        long = self.frame.reset_index(level=levels) if levels else self.frame
         columns = self.settings.columns or {}
         keys = [columns.get(key) or key for key in KEYS]
         missing = [key for key in keys if key not in long]
@@ -137,17 +145,27 @@ class Framed:
         groups = set(self.settings.groups.values())
         columns = {key: key for key in KEYS}
         for name in long:
-            if name in groups or name in KEYS:
-                continue
-            if pd.api.types.is_numeric_dtype(long[name]):
+            numbers = pd.api.types.is_numeric_dtype(long[name])
+            if name not in groups and (numbers or name in VALUES):
                 columns[str(name)] = str(name)
         return columns
 
 
 def _arrow(long: pd.DataFrame) -> pa.Table:
-    """The frame as a table, its names as text without spaces around them."""
+    """The frame as a table, its names as text without spaces around them.
+
+    Raises:
+        DataError: a column of periods, which are no dates.
+    """
+    import pandas as pd
     import pyarrow as pa
 
+    for name in long:
+        if isinstance(long[name].dtype, pd.PeriodDtype):
+            raise DataError(
+                f"data: column {name!r} holds periods; allowed: dates, as "
+                'Series.dt.to_timestamp(how="end").dt.normalize() gives them'
+            )
     table = pa.Table.from_pandas(long, preserve_index=False)
     return table.rename_columns([str(name).strip() for name in table.column_names])
 

@@ -250,3 +250,17 @@ def test_prices_written_as_text_are_read_and_not_left_out() -> None:
 def test_a_comparison_says_that_other_trials_are_not_counted() -> None:
     swept = runner.sweep(*FF3, "features=ff3,ff3_momentum")
     assert any("other trials on this data and target are not counted" in n for n in swept.notes)
+
+
+def test_what_a_notebook_does_not_show_is_counted() -> None:
+    report = runner.run("experiment=ff3", "model.cov=HAC")
+    page = report._repr_html_()
+    assert "Coefficients: 4 of 40 rows (all: report.coefficients)" in page
+    rest = len(report.reading) - 12
+    assert f"{rest} further sentences: report.reading" in page
+    swept = runner.sweep(
+        *FF3, "model.cov=HC0,HC1,HC2,HC3,HAC,nonrobust", "features=ff3,ff3_momentum"
+    )
+    page = swept._repr_html_()
+    assert swept.verdict.split(" unadjusted")[0] in page
+    assert "Coefficients of the best 8 of 12 runs" in page

@@ -58,12 +58,14 @@ class Comparison:
     def _repr_html_(self) -> str:
         from runner.session.html import comparison_html
 
-        tables = {
-            "Leaderboard": self.leaderboard,
-            "Coefficients": self.side_by_side,
-            "Without results": self.failures,
-        }
-        return comparison_html(f"{len(self.reports)} runs compared", tables, self.notes)
+        return comparison_html(
+            f"{len(self.reports)} runs compared",
+            self.verdict,
+            self.leaderboard,
+            self.side_by_side,
+            self.failures,
+            self.notes,
+        )
 
 
 def of_plan(plan: Plan, reports: dict[int, Report], score: str | None) -> Comparison:

@@ -170,4 +170,4 @@ class Report:
     def _repr_html_(self) -> str:
         from runner.session.html import report_html
 
-        return report_html(self.name, self.about, self.coefficients, self.reading)
+        return report_html(self.name, self.about, self.metrics, self.coefficients, self.reading)

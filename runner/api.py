@@ -107,8 +107,9 @@ def sweep(
         score: the metric that ranks; None takes that of the spec (`sweep.score`).
 
     A run that fails is a row of `failures`; the others go on. The verdict pays for the runs of this
-    sweep alone, which its notes say: nothing is written, so that no ledger counts trials. For several processes, a cluster, a
-    timeout, or to go on after an interruption: `python -m runner -m ...`.
+    sweep alone, which its notes say: nothing is written, so that no ledger counts trials. For
+    several processes, a cluster, a timeout, or to go on after an interruption:
+    `python -m runner -m ...`.
 
     Raises:
         SpecError: the mistakes of the spec, each with the job it is in; a search led by scores.
@@ -164,7 +165,8 @@ def panel(
 
     Args:
         data: a DataFrame with a row per date and asset; one of dates x assets as
-            `runner.data.Frame(values="ret").of(frame)`; a source such as `runner.data.French(...)`, or a `runner.data.Market`.
+            `runner.data.Frame(values="ret").of(frame)`; a source such as
+            `runner.data.French(...)`; or a `runner.data.Market`.
         features: name -> an expression such as "close / lag(close, 21) - 1", or a function of the
             market such as `runner.features.momentum`; its settings by functools.partial.
         target: a function of the market such as `runner.targets.forward_return`.

@@ -1,6 +1,4 @@
-"""How each job of a sweep stands in MLflow: its rank, name and colour, and its numbers as a paper
-prints them.
-"""
+"""How each job of a sweep stands in MLflow: rank, name, colour, and numbers as a paper has them."""
 
 from __future__ import annotations
 
@@ -21,9 +19,11 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which the colour-blind can tell apart, for the best; greys for the rest
 # and for failures
 BEST = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442")
-REST, FAILED = "#999999", "#D9D9D9"
+REST = "#999999"
+FAILED = "#D9D9D9"
 MOST_TERMS = 8  # terms with a column of their own
-LONGEST_VALUE, LONGEST_NAME = 40, 200  # letters of a choice in a name, and of a name
+LONGEST_VALUE = 40  # letters of a choice in a name
+LONGEST_NAME = 200  # letters of a name
 ERROR_DIGITS = 3  # significant digits of a standard error; its estimate ends at the same decimal
 FINEST = 7  # decimals beyond which a number is written with a power of ten
 WORDS = {
@@ -35,19 +35,12 @@ WORDS = {
     "rank_ic": "rank corr.",
 }
 SAMPLES = {"common": "common", "oos": "OOS", "fit": "in sample", "holdout": "hold-out"}
-EVIDENCE = (
-    "common/n_obs",
-    "oos/r2",
-    "oos/rmse",
-    "oos/n_obs",
-    "fit/r2",
-)  # beside the score, the metrics of a row
+# beside the score, the metrics of a row
+EVIDENCE = ("common/n_obs", "oos/r2", "oos/rmse", "oos/n_obs", "fit/r2")
 NO_BREAK = "\u00a0"
-LINE, LETTER, SPACE = (
-    260,
-    6.2,
-    3.6,
-)  # pixels: what a line of a cell is filled up to, of a letter and of a space
+LINE = 260  # pixels that a line of a cell is filled up to
+LETTER = 6.2  # pixels of a letter
+SPACE = 3.6  # pixels of a space
 
 
 @dataclass(frozen=True)
@@ -89,29 +82,32 @@ class Columns(NamedTuple):
 
 def standings(found: Comparison) -> list[Standing]:
     """Every job that was tried, best first; failed ones last, named so."""
-    every = _labels(found, found.names)
-    labels = _labels(found, varying(found)) if varying(found) else every
+    names_by_all = _labels(found, found.names)
+    differing = varying(found)
+    labels = _labels(found, differing) if differing else names_by_all
     columns = Columns(evidence(found), shown_terms(found))
-    finished = [
-        _finished(found, place, one, labels, columns) for place, one in enumerate(found.ranked)
-    ]
-    failures = found.failures[found.failures["outcome"] == "failed"]
+    stands = []
+    for place, outcome in enumerate(found.ranked):
+        stands.append(_finished(found, place, outcome, labels, columns))
     keys = {job.number: job.key for job in found.plan.jobs}
-    failed = [
-        Standing(int(job), keys[job], f"failed: {every[job]}"[:LONGEST_NAME], FAILED)
-        for job in failures["job"]
-    ]
-    return [*finished, *failed]
+    failures = found.failures
+    for number_of_job in failures.loc[failures["outcome"] == "failed", "job"]:
+        job = int(number_of_job)
+        name = f"failed: {names_by_all[job]}"
+        stands.append(Standing(job, keys[job], name[:LONGEST_NAME], FAILED))
+    return stands
 
 
 def shown_terms(found: Comparison) -> list[str]:
-    """The terms with a column: those that most jobs have first, at most eight, the constant
-    last.
-    """
-    often = found.central["term"].value_counts()
-    first = {term: at for at, term in enumerate(dict.fromkeys(found.central["term"]))}
-    every = sorted(first, key=lambda term: (term == "const", -int(often[term]), first[term]))
-    return every[:MOST_TERMS]
+    """The terms with a column, at most eight: those of most jobs first, the constant last."""
+    terms = found.central["term"]
+    jobs_with = terms.value_counts()
+    in_order = list(dict.fromkeys(terms))  # sorting keeps this order among equals
+
+    def place(term: str) -> tuple[bool, int]:
+        return term == "const", -int(jobs_with[term])
+
+    return sorted(in_order, key=place)[:MOST_TERMS]
 
 
 def heading(metric: str) -> str:
@@ -128,9 +124,7 @@ def coefficient_heading(term: str) -> str:
 
 
 def estimate_text(estimate: float, error: float, p_value: float) -> str:
-    """An estimate with its stars and its standard error in brackets, both to the same decimal:
-    1.0310** (0.0722).
-    """
+    """An estimate with stars and standard error, to the same decimal: 1.0310** (0.0722)."""
     if not math.isfinite(error) or error <= 0.0:
         return f"{number(estimate)}{stars(p_value)}"
     decimals = ERROR_DIGITS - 1 - math.floor(math.log10(error))
@@ -145,34 +139,42 @@ def score_text(metric: str, value: float) -> str:
 
 
 def evidence(found: Comparison) -> list[str]:
-    """The metrics that every row shows: the score, its baseline, and those of `EVIDENCE` that some
-    job has.
+    """The metrics that every row shows, where some job has them.
+
+    They are the score, its baseline, and those of `EVIDENCE`.
     """
-    present = {name for one in found.outcomes for name in one.metrics}
-    own = (found.score, f"{found.score}_naive", *EVIDENCE)
-    return [name for name in dict.fromkeys(own) if name in present]
+    present: set[str] = set()
+    for outcome in found.outcomes:
+        present.update(outcome.metrics)
+    wanted = dict.fromkeys((found.score, f"{found.score}_naive", *EVIDENCE))
+    return [name for name in wanted if name in present]
 
 
 def varying(found: Comparison) -> dict[str, str]:
     """The keys that differ between finished jobs, dotted, by their short names."""
-    finished = found.choices.loc[[one.job.number for one in found.outcomes]]
-    return {
-        name: key for name, key in found.names.items() if finished[name].astype(str).nunique() > 1
-    }
+    numbers = [outcome.job.number for outcome in found.outcomes]
+    finished = found.choices.loc[numbers]
+    differing = {}
+    for name, key in found.names.items():
+        if finished[name].astype(str).nunique() > 1:
+            differing[name] = key
+    return differing
 
 
 def _labels(found: Comparison, names: Mapping[str, str]) -> dict[int, str]:
-    """What differs of each job in these keys: a chosen option by itself, a setting with its
-    name.
+    """What differs of each job in these keys.
+
+    A chosen option stands by itself, a setting with its name.
     """
     if not names:
         return dict(found.plan.names)
-    cut = {name: value_texts(map(_plain, found.choices[name]), LONGEST_VALUE) for name in names}
-    said = {name: [_said(name, key, text) for text in cut[name]] for name, key in names.items()}
-    return {
-        job: " ".join(parts)
-        for job, *parts in zip(found.choices.index, *said.values(), strict=True)
-    }
+    parts: dict[int, list[str]] = {job: [] for job in found.choices.index}
+    for name, key in names.items():
+        values = [_plain(value) for value in found.choices[name]]
+        texts = value_texts(values, LONGEST_VALUE)
+        for job, text in zip(found.choices.index, texts, strict=True):
+            parts[job].append(text if key in CHOSEN else f"{name}={text}")
+    return {job: " ".join(texts) for job, texts in parts.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -180,70 +182,75 @@ def _plain(value: Any) -> Any:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _said(name: str, key: str, text: str) -> str:
-    return text if key in CHOSEN else f"{name}={text}"
-
-
 def _finished(
-    found: Comparison, place: int, one: Outcome, labels: Mapping[int, str], columns: Columns
+    found: Comparison, place: int, outcome: Outcome, labels: Mapping[int, str], columns: Columns
 ) -> Standing:
-    rank = found.ranks[one.job.number]
-    unranked = bool(rank != rank) or str(rank) == "<NA>"
-    last = (
-        int(found.ranks.notna().sum()) + 1
-    )  # the runs page needs an order of the unranked ones too
-    parts = [
-        "–" if unranked else str(rank),
-        *(["cv"] if found.cross_validated(one) else []),
-        labels[one.job.number],
-    ]
-    rows = {str(row["term"]): row for row in one.central.to_dict("records")}
-    common = {name: value for name, value in one.metrics.items() if name.startswith(COMMON)}
+    """How a finished job stands, at this place among the finished, counted from 0."""
+    number_of_job = outcome.job.number
+    rank = found.ranks[number_of_job]
+    unranked = str(rank) in ("<NA>", "nan")
+    parts = ["–" if unranked else str(rank)]
+    if found.cross_validated(outcome):
+        parts.append("cv")
+    parts.append(labels[number_of_job])
+    after_the_ranked = int(found.ranks.notna().sum()) + 1  # the runs page orders all runs
+    metrics = {"rank": float(after_the_ranked if unranked else rank)}
+    for name, value in outcome.metrics.items():
+        if name.startswith(COMMON):
+            metrics[name] = value
+    rows = {str(row["term"]): row for row in outcome.central.to_dict("records")}
     return Standing(
-        one.job.number,
-        one.job.key,
-        " ".join(parts)[:LONGEST_NAME],
-        BEST[place] if place < len(BEST) else REST,
-        {"rank": float(last if unranked else rank), **common},
-        _texts(one, rows, columns),
-        _table(one, rows, columns),
+        job=number_of_job,
+        key=outcome.job.key,
+        name=" ".join(parts)[:LONGEST_NAME],
+        colour=BEST[place] if place < len(BEST) else REST,
+        metrics=metrics,
+        tags=_texts(outcome, rows, columns),
+        table=_table(outcome, rows, columns),
     )
 
 
-def _texts(one: Outcome, rows: Rows, columns: Columns) -> dict[str, str]:
-    known = [name for name in columns.scores if name in one.metrics]
-    scores = {heading(name): score_text(name, one.metrics[name]) for name in known}
-    coefficients = {
-        coefficient_heading(term): _estimate(rows[term]) for term in columns.terms if term in rows
-    }
-    leaking = {"leaking": "yes"} if one.about.get("leaks") else {}
-    return {**scores, **coefficients, **leaking, **({"errors": one.errors} if one.errors else {})}
+def _texts(outcome: Outcome, rows: Rows, columns: Columns) -> dict[str, str]:
+    """Scores, coefficients and what a reader must know of the job, by the heading of the column."""
+    texts = {}
+    for name in columns.scores:
+        if name in outcome.metrics:
+            texts[heading(name)] = score_text(name, outcome.metrics[name])
+    for term in columns.terms:
+        if term in rows:
+            texts[coefficient_heading(term)] = _estimate(rows[term])
+    if outcome.about.get("leaks"):
+        texts["leaking"] = "yes"
+    if outcome.errors:
+        texts["errors"] = outcome.errors
+    return texts
 
 
 def _estimate(row: Mapping[Hashable, Any]) -> str:
+    """The estimate of a row of coefficients, as a paper prints it."""
     return estimate_text(row["estimate"], row["std_error"], row["p_value"])
 
 
-def _table(one: Outcome, rows: Rows, columns: Columns) -> dict[str, Any]:
+def _table(outcome: Outcome, rows: Rows, columns: Columns) -> dict[str, Any]:
     """A row per block, its lines filled up with spaces at which no line is broken."""
+    scores = []
+    for name in columns.scores:
+        if name in outcome.metrics:
+            scores.append(f"{heading(name)} {score_text(name, outcome.metrics[name])}")
     blocks = {
         "coefficients (std. error)": [f"{term} {_estimate(row)}" for term, row in rows.items()],
-        "scores": [
-            f"{heading(n)} {score_text(n, one.metrics[n])}"
-            for n in columns.scores
-            if n in one.metrics
-        ],
-        "standard errors": [one.errors] if one.errors else [],
+        "scores": scores,
+        "standard errors": [outcome.errors] if outcome.errors else [],
     }
-    data = [[what, _lines(lines)] for what, lines in blocks.items() if lines]
+    data = [[block, _lines(lines)] for block, lines in blocks.items() if lines]
     return {"columns": ["what", "value"], "data": data}
 
 
 def _lines(lines: Sequence[str]) -> str:
-    """Lines of a cell: the artifact view breaks them at plain spaces only, and where the next
-    would not fit.
-    """
-    return " ".join(_filled(line) for line in lines) if len(lines) > 1 else lines[0]
+    """Lines of a cell; the artifact view breaks at plain spaces where the next would not fit."""
+    if len(lines) == 1:
+        return lines[0]
+    return " ".join(_filled(line) for line in lines)
 
 
 def _filled(line: str) -> str:

@@ -1,6 +1,4 @@
-"""What MLflow shows of a sweep beyond its runs: saved views, the description of the parent run,
-the newest sweep.
-"""
+"""What MLflow shows of a sweep beyond its runs: saved views, and descriptions in Markdown."""
 
 from __future__ import annotations
 
@@ -29,31 +27,26 @@ if TYPE_CHECKING:
     from runner.sweeps.telling.standings import Standing
 
 LEADERBOARD = "Leaderboard"  # the first link of a description
-FIRST, TABLE, GROUPS, CHARTS = (
-    "leaderboard",
-    "table",
-    "groups",
-    "charts",
-)  # the last part of a view's key
+# the last part of a view's key
+FIRST = "leaderboard"
+TABLE = "table"
+GROUPS = "groups"
+CHARTS = "charts"
 BEST = 10  # jobs of the leaderboard in the description of the parent run
 MOST_CARDS = 6  # cards of a section on coefficients
 MOST_KEYS = 4  # keys that the first line of a description names
-LONGEST_FIRST = (
-    180  # letters of the first line on what survives: MLflow folds a description after five lines
-)
+# letters of the first line on what survives: MLflow folds a description after five lines
+LONGEST_FIRST = 180
 NEWEST = "Newest sweep: "  # how the first line of the experiment's description begins
-SCORES = (
-    "oos/r2",
-    "oos/rmse",
-    "fit/r2",
-    "fit/n_obs",
-)  # columns of the newest runs, before the coefficients
+# columns of the newest runs, before the coefficients
+SCORES = ("oos/r2", "oos/rmse", "fit/r2", "fit/n_obs")
 SERIES = ("by year", "by fold")  # how series over steps begin
 
 
 def order_of(found: Comparison) -> tuple[str, bool]:
-    """The column that orders the jobs: by a metric that no run has MLflow would show the newest
-    first in silence.
+    """The column that orders the jobs, and whether it rises.
+
+    Ordered by a metric that no run has, MLflow would show the newest first in silence.
     """
     return view.RANKED if found.outcomes else view.NEWEST
 
@@ -78,34 +71,51 @@ def views(
         day: that the sweep ended on.
         metrics: of all its runs, as MLflow names them.
     """
-    title = f"{day} {found.plan.name}"
+    names = list(metrics)
+    shared = View(
+        name="",
+        columns=[],
+        where=view.where(tags),
+        order=order_of(found),
+        sections=_sections(found, set(names)),
+        removed=sorted(names),
+        letters=_widths(found, places),
+    )
+
+    def named(name: str, columns: Sequence[str], group_by: str = "") -> View:
+        title = f"{day} {found.plan.name}: {name}"
+        return replace(shared, name=title, columns=columns, group_by=group_by)
+
     params = [view.param(name) for name in found.params]
     scores = [view.tag(heading(name)) for name in evidence(found)]
     terms = [view.tag(view.allowed(coefficient_heading(term))) for term in shown_terms(found)]
-    leaking = [view.tag("leaking")] if any(one.about.get("leaks") for one in found.outcomes) else []
-    sections = _sections(found, set(metrics))
-    letters = {
-        view.param(key): _longest(found.choices[name].astype(str))
-        for name, key in found.names.items()
-    }
-    for heading_text in {name for one in places for name in one.tags}:
-        values = [one.tags[heading_text] for one in places if heading_text in one.tags]
-        letters[view.tag(view.allowed(heading_text))] = _longest(values)
-    shared = View("", [], view.where(tags), order_of(found), "", sections, sorted(metrics), letters)
-
-    def named(name: str, columns: Sequence[str], group_by: str = "") -> View:
-        return replace(shared, name=f"{title}: {name}", columns=columns, group_by=group_by)
-
-    groups = [name for name in found.params if name in CHOSEN] or found.params
-    numbers = [view.metric(name) for name in evidence(found)]
-    every = {
+    leaking = []
+    if any(outcome.about.get("leaks") for outcome in found.outcomes):
+        leaking.append(view.tag("leaking"))
+    saved = {
         FIRST: named("leaderboard", [*params, *leaking, *scores, *terms]),
         TABLE: named("regression table", [*params, *terms, *scores[:2], view.tag("errors")]),
         CHARTS: named("charts", [*params, *scores]),
     }
+    groups = [name for name in found.params if name in CHOSEN] or found.params
     if groups:
-        every[GROUPS] = named(f"by {groups[0]}", [*numbers, *params], groups[0])
-    return every
+        numbers = [view.metric(name) for name in evidence(found)]
+        saved[GROUPS] = named(f"by {groups[0]}", [*numbers, *params], groups[0])
+    return saved
+
+
+def _widths(found: Comparison, places: Sequence[Standing]) -> dict[str, int]:
+    """Letters of the longest text of each column that shows settings or texts of the jobs."""
+    widths = {}
+    for name, key in found.names.items():
+        widths[view.param(key)] = _longest(found.choices[name].astype(str))
+    texts: dict[str, list[str]] = {}
+    for standing in places:
+        for name, text in standing.tags.items():
+            texts.setdefault(name, []).append(text)
+    for name, values in texts.items():
+        widths[view.tag(view.allowed(name))] = _longest(values)
+    return widths
 
 
 def _longest(texts: Iterable[str]) -> int:
@@ -114,44 +124,51 @@ def _longest(texts: Iterable[str]) -> int:
 
 
 def newest_view(runs: Sequence[Any]) -> View:
-    """The view of the newest runs, whatever they belong to: what was chosen, scores and fit,
-    coefficients.
-    """
-    params = [name for name in CHOSEN if any(name in run.data.params for run in runs)]
+    """The view of the newest runs, whatever they belong to: options, scores, fit, coefficients."""
+    widths = {}
+    for name in CHOSEN:
+        values = [run.data.params[name] for run in runs if name in run.data.params]
+        if values:
+            widths[view.param(name)] = _longest(values)
     metrics = [view.metric(name) for name in _columns(runs)] if runs else []
-    chosen = {
-        view.param(name): _longest(run.data.params.get(name, "") for run in runs) for name in params
-    }
-    return View("Newest runs", [*chosen, *metrics], letters=chosen)
+    return View("Newest runs", [*widths, *metrics], letters=widths)
 
 
 def _columns(runs: Sequence[Any]) -> list[str]:
-    """Metrics worth a column: scores and fit first, then the coefficients of the run with most of
-    them.
-    """
-    present = {name for run in runs for name in run.data.metrics}
-    largest = max(runs, key=lambda run: sum(name.startswith("coef/") for name in run.data.metrics))
-    terms = sorted(
-        name.partition("/")[2] for name in largest.data.metrics if name.startswith("coef/")
-    )
-    pairs = [f"{what}/{term}" for term in terms for what in ("coef", "tstat")]
-    return [name for name in [*SCORES, *pairs] if name in present]
+    """Metrics worth a column: scores and fit, then coefficients of the run with most of them."""
+    present: set[str] = set()
+    terms: list[str] = []
+    for run in runs:
+        present.update(run.data.metrics)
+        own = [name for name in run.data.metrics if name.startswith("coef/")]
+        if len(own) > len(terms):
+            terms = sorted(name.removeprefix("coef/") for name in own)
+    wanted = list(SCORES)
+    for term in terms:
+        wanted += [f"coef/{term}", f"tstat/{term}"]
+    return [name for name in wanted if name in present]
 
 
 def _sections(found: Comparison, metrics: set[str]) -> list[Section]:
     """The charts: the answer, the coefficients, what is over years and folds."""
-    score, params = found.score, found.params
-    answer = [view.bar(score)] if score else []
-    if score and score != "fit/r2" and "fit/r2" in metrics:
-        answer.append(view.scatter("fit/r2", score))
-    axes = [key for name, key in varying(found).items() if key in params]
-    if axes and score:
-        answer.append(view.parallel(axes, [score]))
-    coefficients = [view.allowed(f"coef/{term}") for term in shown_terms(found) if term != "const"]
-    bars = [view.bar(name) for name in coefficients if name in metrics]
+    score = found.score
+    answer = []
+    if score:
+        answer.append(view.bar(score))
+        if score != "fit/r2" and "fit/r2" in metrics:
+            answer.append(view.scatter("fit/r2", score))
+        axes = [key for key in varying(found).values() if key in found.params]
+        if axes:
+            answer.append(view.parallel(axes, [score]))
+    terms = [term for term in shown_terms(found) if term != "const"]
+    names = [view.allowed(f"coef/{term}") for term in terms]
+    bars = [view.bar(name) for name in names if name in metrics]
     lines = [view.line(name) for name in sorted(metrics) if name.startswith(SERIES)]
-    sections = [Section("Answer", 3, answer), Section("Coefficients", 3, bars[:MOST_CARDS])]
-    sections.append(Section("Over years and folds", 3, lines))
+    sections = [
+        Section("Answer", 3, answer),
+        Section("Coefficients", 3, bars[:MOST_CARDS]),
+        Section("Over years and folds", 3, lines),
+    ]
     return [section for section in sections if section.cards]
 
 
@@ -166,58 +183,56 @@ def headline(found: Comparison, names: Mapping[int, str], leaderboard: str) -> s
     if not found.first_block:
         why = f" {found.fallback}" if found.fallback else ""
         return f"**No job has a score to rank by.**{escaped(why)}"
-    values = [float(str(found.score_of(one))) for one in found.first_block]
     best = found.first_block[0]
-    label = heading(found.score).rpartition(" ")[0].removesuffix(" in") or found.score
+    score = float(str(found.score_of(best)))
+    metric = heading(found.score).rpartition(" ")[0].removesuffix(" in") or found.score
     name = f"[{escaped(names[best.job.number])}]({leaderboard})"
-    told = f"**Best: {name}, {label} {number(values[0])}** {_sample(found)}"
-    if len(values) < 2:
-        return f"{told}."
-    gap = abs(values[0] - values[1])
+    answer = f"**Best: {name}, {metric} {number(score)}** {_sample(found)}"
+    if len(found.first_block) < 2:
+        return f"{answer}."
+    next_score = float(str(found.score_of(found.first_block[1])))
+    gap = abs(score - next_score)
     lead = f"{number(gap, 2)} ahead of the next" if gap else "level with the next"
-    return f"{told}, {lead}.{_difference(found)}"
+    return f"{answer}, {lead}.{_difference(found)}"
 
 
 def _difference(found: Comparison) -> str:
-    """In which settings the finished jobs differ, as a sentence after another; nothing where they
-    differ in none.
-    """
+    """In which settings the finished jobs differ, as a sentence after another; empty for none."""
     keys = [escaped(name) for name in varying(found)]
     if not keys:
         return ""
     rest = len(keys) - MOST_KEYS
-    shown = [*keys[:MOST_KEYS], count(rest, "more key")] if rest > 0 else keys
+    shown = keys[:MOST_KEYS]
+    if rest > 0:
+        shown.append(count(rest, "more key"))
     *others, last = shown
-    return (
-        f" The jobs differ in {', '.join(others)} and {last}."
-        if others
-        else f" The jobs differ in {last}."
-    )
+    if not others:
+        return f" The jobs differ in {last}."
+    return f" The jobs differ in {', '.join(others)} and {last}."
 
 
 def _sample(found: Comparison) -> str:
     """Which rows the score of the best job is of."""
     best = found.first_block[0]
     sample = found.score.partition("/")[0]
-    counted = {"common": "common/n_obs", "fit": "fit/n_obs", "holdout": "holdout/n_obs"}.get(
-        sample, "oos/n_obs"
-    )
-    rows = f"{best.metrics[counted]:,.0f} rows" if counted in best.metrics else "its rows"
+    counted = f"{sample}/n_obs" if sample in ("common", "fit", "holdout") else "oos/n_obs"
+    rows = "its rows"
+    if counted in best.metrics:
+        rows = f"{best.metrics[counted]:,.0f} rows"
     if sample == "fit":
         return f"in sample, on the {rows} it was fitted on"
-    shared = (
-        f"the {rows} that all {len(found.outcomes)} jobs forecast" if sample == "common" else rows
-    )
+    if sample == "common":
+        rows = f"the {rows} that all {len(found.outcomes)} jobs forecast"
     if found.cross_validated(best):
-        return f"cross-validated on {shared} (training rows include later ones: no forecast)"
-    return f"out of sample on {shared}"
+        return f"cross-validated on {rows} (training rows include later ones: no forecast)"
+    return f"out of sample on {rows}"
 
 
 def shortened(sentence: str) -> str:
-    """The sentence up to the last clause that leaves the links below it in sight; the whole one is
-    further down.
+    """The sentence up to the last clause that leaves the links below it in sight.
 
-    A colon begins a list, which is left out as a whole: half a list of what survives would mislead.
+    The whole one is further down. A colon begins a list, which is left out as a whole: half a list
+    of what survives would mislead.
     """
     if len(sentence) <= LONGEST_FIRST:
         return sentence
@@ -226,7 +241,9 @@ def shortened(sentence: str) -> str:
     if colon:
         return f"{clause} (listed below)."
     clause, pause, _ = start.rpartition("; ")
-    return f"{clause} (continued below)." if pause else f"{start.rpartition(' ')[0]} …"
+    if pause:
+        return f"{clause} (continued below)."
+    return f"{start.rpartition(' ')[0]} …"
 
 
 def note(
@@ -237,8 +254,7 @@ def note(
     parent: str,
     words: Sequence[str],
 ) -> str:
-    """The description of the parent run: the answer, the links, the leaderboard, the curves, what
-    one must know.
+    """The description of the parent run: answer, links, leaderboard, curves, what one must know.
 
     Args:
         answer: the first line, in Markdown.
@@ -246,14 +262,13 @@ def note(
         pictures: paths of specification curves below the artifacts of the run with the id `parent`.
         words: what survives, and what one must know before comparing.
     """
-    drawn = [
-        f"![specification curve](get-artifact?path={quote(path)}&run_uuid={parent})"
-        for path in pictures
-    ]
-    said = "\n".join(f"- {escaped(line)}" for line in words if line)
-    return "\n\n".join(
-        part for part in (answer.rstrip(), linked(links), table(found), *drawn, said) if part
-    )
+    parts = [answer.rstrip(), linked(links), table(found)]
+    for path in pictures:
+        address = f"get-artifact?path={quote(path)}&run_uuid={parent}"
+        parts.append(f"![specification curve]({address})")
+    items = [f"- {escaped(line)}" for line in words if line]
+    parts.append("\n".join(items))
+    return "\n\n".join(part for part in parts if part)
 
 
 def links(experiment: str, parent: str, sweep: str, views: Mapping[str, View]) -> dict[str, str]:
@@ -270,11 +285,10 @@ def links(experiment: str, parent: str, sweep: str, views: Mapping[str, View]) -
         "Coefficients side by side": (TABLE, "ARTIFACT"),
         "By group": (GROUPS, "TABLE"),
     }
-    known = {label: way for label, way in ways.items() if way[0] in views}
-    paths = {
-        label: view.shared_path(experiment, f"{sweep}-{kind}", mode)
-        for label, (kind, mode) in known.items()
-    }
+    paths = {}
+    for label, (kind, mode) in ways.items():
+        if kind in views:
+            paths[label] = view.shared_path(experiment, f"{sweep}-{kind}", mode)
     return {**paths, **_report(experiment, parent)}
 
 
@@ -315,14 +329,15 @@ def table(found: Comparison) -> str:
     board = found.leaderboard.head(BEST)
     if board.empty:
         return ""
-    rows = [
-        [_cell(str(name), value) for name, value in row.items()] for row in board.to_dict("records")
-    ]
     heads = [escaped(heading(str(name))) for name in board]
-    lines = [heads, ["---"] * len(heads), *rows]
+    rows = [heads, ["---"] * len(heads)]
+    for row in board.to_dict("records"):
+        rows.append([_cell(str(name), value) for name, value in row.items()])
+    lines = [f"| {' | '.join(cells)} |" for cells in rows]
     more = len(found.leaderboard) - BEST
-    rest = [f"\n{count(more, 'more job')} in leaderboard.csv."] if more > 0 else []
-    return "\n".join([*(f"| {' | '.join(cells)} |" for cells in lines), *rest])
+    if more > 0:
+        lines.append(f"\n{count(more, 'more job')} in leaderboard.csv.")
+    return "\n".join(lines)
 
 
 def _cell(name: str, value: Any) -> str:
@@ -338,10 +353,11 @@ def escaped(text: str) -> str:
 
 
 def with_newest(description: str, link: str) -> str:
-    """The description of an experiment with this first line instead of an older one; what a person
-    wrote stays.
+    """The description of an experiment with this first line instead of an older one.
+
+    What a person wrote stays.
     """
-    rest = (
-        description.split("\n", 1)[1:] if description.startswith(NEWEST) else [f"\n{description}"]
-    )
-    return "\n".join([f"{NEWEST}{link}", *rest]).rstrip()
+    rest = f"\n{description}"
+    if description.startswith(NEWEST):
+        rest = description.partition("\n")[2]
+    return f"{NEWEST}{link}\n{rest}".rstrip()

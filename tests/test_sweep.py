@@ -17,6 +17,7 @@ from urllib.request import urlopen
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import call_cli
 from test_tracking import client_of, without_series
 
 from runner.__main__ import main
@@ -192,7 +193,7 @@ def test_failures_are_told_logged_and_counted_and_the_rest_goes_on(sweep, tmp_pa
     code, plan, said = sweep("a", "data.assets=[S1V5],[NONE]", "model.cov=HC1,HAC")
     assert code == 1
     assert "2 of 4 jobs finished" in said
-    assert said.count("failed: job") == 2
+    assert "failed: jobs 2, 3: data.assets" in said
     runs = children(tmp_path, plan)
     assert sorted(run.info.status for run in runs) == ["FAILED", "FAILED", "FINISHED", "FINISHED"]
     [note] = {run.data.tags["mlflow.note.content"] for run in runs if run.info.status == "FAILED"}
@@ -537,3 +538,13 @@ def test_jobs_of_an_older_version_have_no_verdict_and_say_why(sweep) -> None:
     )
     assert main(["resume", "a"]) == 0
     assert "written by an older version" in (plan.directory / "report" / "report.html").read_text()
+
+
+def test_a_reason_that_all_jobs_share_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "prices.csv").write_text("day,name,price\n2020-01-01,A,1.0\n")
+    spec = ["experiment=none", "data=file", "data.path=prices.csv", "data.columns.volume=null"]
+    done = call_cli(tmp_path, "-m", *spec, "features=lagged_returns", "model.cov=HC0,HC1,HC2")
+    assert done.code == 1
+    assert done.err.count("column 'Date' is unknown") == 2, "once as it failed, once at the end"
+    assert "error: job 1: as job 0" in done.err
+    assert "failed: jobs 0, 1, 2: data.columns.date" in done.err

@@ -15,6 +15,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
+from runner.errors import listed
 from runner.progress import reading
 from runner.text import count, duration
 
@@ -35,6 +36,7 @@ class Progress:
         self.jobs = 0
         self.done = 0
         self.lost = 0
+        self.first_with: dict[tuple[str, ...], int] = {}  # reasons -> the first job that failed so
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         hidden = form == "quiet" or not self.console.is_terminal
         self.bar = Bar(
@@ -72,11 +74,16 @@ class Progress:
         self.bar.advance(self.task)
 
     def failed(self, job: Job, failure: Failure | None) -> None:
-        """Count a job without results, and say why it has none."""
+        """Count a job without results, and say why it has none; a reason of several jobs once."""
         self.lost += 1
         description = f"{self.name} ({count(self.lost, 'failure')})"
         self.bar.update(self.task, advance=1, description=description)
-        for line in _reasons(failure):
+        reasons = tuple(_reasons(failure))
+        if reasons in self.first_with:
+            self._say(f"error: job {job.number}: as job {self.first_with[reasons]}")
+            return
+        self.first_with[reasons] = job.number
+        for line in reasons:
             self._say(f"error: {_job_text(job)}: {line}")
 
     def summary(self, failures: Sequence[tuple[Job, Failure | None]]) -> None:
@@ -87,8 +94,14 @@ class Progress:
         if self.form == "quiet":
             return
         self._say(f"sweep {self.name}: {self.done} of {self.jobs} jobs finished")
+        jobs_with: dict[str, list[Job]] = {}
         for job, failure in failures:
-            self._say(f"failed: {_job_text(job)}: {_reasons(failure)[0]}")
+            jobs_with.setdefault(_reasons(failure)[0], []).append(job)
+        for reason, jobs in jobs_with.items():
+            who = _job_text(jobs[0])
+            if len(jobs) > 1:
+                who = f"jobs {listed(job.number for job in jobs)}"
+            self._say(f"failed: {who}: {reason}")
 
     def _say(self, line: str) -> None:
         """Print a line as it is."""

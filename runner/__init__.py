@@ -1,6 +1,8 @@
 """A declarative experiment runner for factor regressions."""
 
-from runner.names import lazily
+import sys
+
+from runner.names import EarlierModules, lazily
 
 __version__ = "0.1.0"
 
@@ -19,3 +21,5 @@ __getattr__, __dir__, __all__ = lazily(
         "sweep": "api",
     },
 )
+
+sys.meta_path.append(EarlierModules())

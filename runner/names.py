@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
+from warnings import warn
 
 
 def lazily(
@@ -32,16 +36,23 @@ def lazily(
     return attribute, names, public
 
 
-# Where the names of earlier modules are now: logged specs and YAML files of users hold them.
+# Where the names of earlier modules are now: logged specs, YAML files and scripts of users hold
+# them. Modules below one of these are meant too.
 RENAMED = {
     "runner.analyses": "runner.analyses",
     "runner.boosting": "runner.models",
     "runner.cross_asset": "runner.models",
     "runner.factors": "runner.features",
+    "runner.fit": "runner.models",
     "runner.fixed": "runner.models",
+    "runner.folds": "runner.validation",
+    "runner.market": "runner.data",
+    "runner.panel": "runner.panels.panel",
     "runner.regression": "runner.models",
     "runner.rolling": "runner.models",
+    "runner.settings": "runner.schema.settings",
     "runner.sources": "runner.data",
+    "runner.study": "runner.analyses",
     "runner.two_pass": "runner.models",
 }
 
@@ -52,3 +63,31 @@ def present(module: str) -> str:
         if module == earlier or module.startswith(f"{earlier}."):
             return package
     return module
+
+
+class EarlierModules(MetaPathFinder, Loader):
+    """Finds modules under the names that they had: `from runner.sources.file import File` works.
+
+    It comes last, so that a module that is there is never hidden.
+    """
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """A module that hands on the names of the present one; None where nothing was renamed."""
+        if present(fullname) == fullname:
+            return None
+        return ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """The import system makes a plain module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Let the module give what the present one has, and warn its importer."""
+        now = present(module.__name__)
+
+        def attribute(name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+            return getattr(import_module(now), name)
+
+        vars(module)["__getattr__"] = attribute
+        warn(f"{module.__name__} is {now} now", DeprecationWarning, stacklevel=2)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import warnings
 from importlib import import_module
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 import runner
 from runner.errors import SpecError
 from runner.experiment.spec import build
-from runner.names import RENAMED
+from runner.names import RENAMED, present
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("data", "features", "preprocessing", "models", "validation", "analyses", "session")
@@ -94,7 +97,8 @@ def test_names_of_the_configs_are_public() -> None:
 
 def test_earlier_modules_lead_to_packages_that_are_there() -> None:
     for package in set(RENAMED.values()):
-        assert import_module(package).__all__
+        assert present(package) == package
+        assert import_module(package)
 
 
 def test_the_package_itself_gives_what_a_session_needs() -> None:
@@ -118,3 +122,39 @@ def test_a_wrong_path_is_one_line(path: str, line: str) -> None:
     with pytest.raises(SpecError) as caught:
         build(spec)
     assert any(line in mistake for mistake in caught.value.mistakes)
+
+
+@pytest.mark.parametrize("path", OLD_PATHS)
+def test_scripts_that_import_an_earlier_module_still_run(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        assert getattr(import_module(module), name) is named(path)
+
+
+def test_an_earlier_module_is_imported_as_scripts_do_and_warns(tmp_path: Path) -> None:
+    code = (
+        "from runner.sources.file import File\n"
+        "from runner.study import Finding\n"
+        "from runner.analyses.risk import risk\n"
+        "import runner.data, runner.analyses\n"
+        "assert File is runner.data.File and Finding is runner.analyses.Finding\n"
+        "assert risk is runner.analyses.risk\n"
+    )
+    env = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "runner.sources.file is runner.data now" in done.stderr
+
+
+@pytest.mark.parametrize("module", ["runner.nowhere", "runner.sourcess", "runner.sinks.nowhere"])
+def test_a_module_that_never_was_is_not_found(module: str) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        import_module(module)

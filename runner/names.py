@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
@@ -72,9 +73,20 @@ class EarlierModules(MetaPathFinder, Loader):
     """
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        """A module that hands on the names of the present one; None where nothing was renamed."""
-        if present(fullname) == fullname:
+        """A module that hands on the names of the present one; None where nothing was renamed.
+
+        Raises:
+            ModuleNotFoundError: a public name is called so now, and an import would hide it.
+        """
+        now = present(fullname)
+        if now == fullname:
             return None
+        package, _, name = fullname.rpartition(".")
+        if name in vars(sys.modules[package]).get("__all__", ()):
+            raise ModuleNotFoundError(
+                f"{fullname} is a name of {package} now, no module; what it held is in {now}",
+                name=fullname,
+            )
         return ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> None:

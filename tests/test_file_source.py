@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from runner.data.market import Dropped, Market
+from runner.data.reading import long
+from runner.data.reading.files import _read_parquet
 from runner.data.rules import admitted
-from runner.data.sources import long
-from runner.data.sources.file import File, _read_parquet
+from runner.data.sources.file import File
 from runner.errors import DataError
 
 DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -15,8 +15,8 @@ from minutes import COLUMNS, bars, written
 from runner.cli.composition import Composer
 from runner.data.calendar import span
 from runner.data.market import Market
+from runner.data.reading.times import clock
 from runner.data.sources.file import File
-from runner.data.sources.intraday import clock
 from runner.errors import DataError, SpecError
 from runner.experiment.run import run
 from runner.features.expressions import Expression

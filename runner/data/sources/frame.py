@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from runner.data.sources.roles import Roles
+from runner.data.reading.roles import Roles
 from runner.errors import DataError, listed, unknown
 from runner.schema.settings import Date, Ticker, TimeZone
 

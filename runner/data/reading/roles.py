@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runner.data.sources.parsing import (
+from runner.data.reading.parsing import (
     read_dates,
     read_labels,
     read_names,
@@ -20,7 +20,7 @@ from runner.text import one_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from runner.data.sources.long import Long
+    from runner.data.reading.long import Long
 
 KEYS = ("date", "asset")
 
@@ -56,8 +56,8 @@ class Roles:
         """
         import pyarrow as pa
 
-        from runner.data.sources import intraday
-        from runner.data.sources.long import Long
+        from runner.data.reading.long import Long
+        from runner.data.reading.times import joined
 
         given = {name: column for name, column in self.columns.items() if column is not None}
         columns = {name: column.strip() for name, column in given.items()}
@@ -82,7 +82,7 @@ class Roles:
         asset = parts.pop("asset")
         date = parts.pop("date")
         if "time" in parts:
-            date = intraday.joined(date, parts.pop("time"))
+            date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
         codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
         return Long(source, date, asset, fields, groups, self.market, self.macro, codes)

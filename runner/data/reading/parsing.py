@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from runner.data.sources.long import Coded
+    from runner.data.reading.long import Coded
 
 # texts that stand for a missing value; for the name of an asset only the first does
 EMPTY = [
@@ -135,7 +135,7 @@ def read_times(column: pa.ChunkedArray) -> Coded:
     import numpy as np
     import pandas as pd
 
-    from runner.data.sources.intraday import clock
+    from runner.data.reading.times import clock
 
     codes, distinct = _distinct(column)
     values = distinct.to_pylist()
@@ -247,7 +247,7 @@ def _coded(codes: np.ndarray, values: pd.Series) -> Coded:
     import numpy as np
     import pandas as pd
 
-    from runner.data.sources.long import Coded, pieces
+    from runner.data.reading.long import Coded, pieces
 
     position, once = pd.factorize(values, sort=True)
     if np.array_equal(position, np.arange(len(position))):

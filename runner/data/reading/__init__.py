@@ -1,0 +1,1 @@
+"""From files to tables, and from the texts of a table to names, dates and numbers."""

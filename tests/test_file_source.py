@@ -357,9 +357,18 @@ def test_groups_of_unknown_and_conflicting_assets(write: Write) -> None:
     assert market.groups["sector"].to_dict() == {"BBB": "unknown", "AAA": "Tech"}
     assert market.groups["size"].tolist() == ["1", "1"]
     assert list(market.groups.columns) == ["sector", "size"]
-    assert refused(File(path, COLUMNS, groups={"sector": "Sector"})) == [
-        "data.groups.sector: MKT has X, Y; allowed: one per asset"
-    ]
+    changing = File(path, COLUMNS, groups={"sector": "Sector"}).load()
+    assert list(changing.groups.columns) == []
+    labels = changing.labels["sector"]
+    of_date = np.array(labels.values)[labels.codes]
+    assert dict(zip(changing.assets, of_date.T.tolist(), strict=True)) == {
+        "AAA": ["Tech", "unknown", "Tech"],
+        "BBB": ["unknown", "unknown", "unknown"],
+        "MKT": ["X", "X", "Y"],
+    }
+    assert changing.notes == ("sector changes for 1 of 3 assets: labels are those of the date.",)
+    lacking = Dropped("source value", "sector has no label on the date: unknown", 4)
+    assert lacking in changing.dropped
 
 
 def test_groups_without_any_value(write: Write) -> None:

@@ -22,6 +22,7 @@ from runner.data.calendar import (
     within,
     year_of,
 )
+from runner.data.labels import Groups, Labels
 from runner.errors import DataError, unknown
 from runner.numerics.trailing import by_asset, rolling_sum
 from runner.numerics.variation import steadied
@@ -78,7 +79,7 @@ class Market:
         series: frame (T, F) of series that are the same for every asset: macro levels, given
             factors.
         market_close: price (T,) of the market asset, None where the source has no market asset.
-        groups: frame (N, G), one column per grouping such as sector.
+        groups: frame (N, G), one column per grouping such as sector, with one label per asset.
         dropped: what the source left out.
         sessions: whether each day is a session by itself: no return, lag or window reaches from one
             into another.
@@ -88,6 +89,8 @@ class Market:
         blanked: values that rules took away, on the rows and assets of this market; a part of it
             has none.
         part_of: calendar of the data that this is a part of; None where it is all of them.
+        labels: name -> labels of the date (T, N), such as a sector that changes: row t is known at
+            t.
     """
 
     source: str
@@ -101,6 +104,12 @@ class Market:
     notes: tuple[str, ...] = ()
     blanked: tuple[Blanked, ...] = ()
     part_of: Calendar | None = None
+    labels: Mapping[str, Labels] = field(default_factory=dict)
+
+    @property
+    def grouping(self) -> Groups:
+        """Every label of the assets by its name, those for ever and those of the date."""
+        return Groups(self.groups, self.labels)
 
     @cached_property
     def calendar(self) -> Calendar:
@@ -289,7 +298,9 @@ class Market:
         if len(groups):
             groups = groups.loc[names]
         fields = {name: frame[names] for name, frame in self.fields.items()}
-        return replace(self, fields=fields, groups=groups, blanked=())
+        positions = pd.Index(self.assets).get_indexer(names)
+        labels = {name: of_name.of_columns(positions) for name, of_name in self.labels.items()}
+        return replace(self, fields=fields, groups=groups, labels=labels, blanked=())
 
     def at(self, rows: np.ndarray) -> Market:
         """This market on the rows at these positions, which are a part of its calendar."""
@@ -301,6 +312,7 @@ class Market:
             series=self.series.iloc[rows],
             market_close=None if close is None else close.iloc[rows],
             market_ret=None if ret is None else ret.iloc[rows],
+            labels={name: of_name.at(rows) for name, of_name in self.labels.items()},
             blanked=(),
             part_of=self.calendar,
         )
@@ -327,6 +339,9 @@ class Market:
         moments = self.dates.as_unit("us").asi8
         digest.update(np.ascontiguousarray(moments).data)
         digest.update(self.groups.to_csv().encode())
+        for name, labels in sorted(self.labels.items()):
+            digest.update(repr((name, labels.values)).encode())
+            digest.update(np.ascontiguousarray(labels.codes).data)
         return digest.hexdigest()
 
 

@@ -47,7 +47,7 @@ class Estimates:
         reason: why a unit lacks estimates or errors, else empty.
         absorbed: (U,) fixed effects that take degrees of freedom; tss_within: (U,) tss beside them,
             None without.
-        asset_effects, date_effects: as in `runner.models.fit.Fit`.
+        asset_effects, date_effects, label_effects: as in `runner.models.fit.Fit`.
         likelihood: (U,) log-likelihood, None where it is that of normal errors; weight_term: (U,)
             what the weights of the rows add to that.
         tss_mean: (U,) sums of squares of the target about its mean where `tss` is about zero, as it
@@ -71,6 +71,7 @@ class Estimates:
     tss_within: np.ndarray = field(default_factory=lambda: np.full(1, np.nan))
     asset_effects: np.ndarray | None = None
     date_effects: np.ndarray | None = None
+    label_effects: dict[str, np.ndarray] = field(default_factory=dict)
     likelihood: np.ndarray | None = None
     weight_term: np.ndarray = field(default_factory=lambda: np.zeros(1))
     tss_mean: np.ndarray | None = None

@@ -1,10 +1,15 @@
-"""Least squares beside fixed effects, pooled or per group of assets."""
+"""Least squares beside fixed effects, pooled, per group of assets, or per date beside its labels.
+
+Effects of assets and dates come from sums over a panel (`runner.numerics.within`), those of labels
+from codes of cells (`runner.numerics.effects.absorb`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import fdtrc
@@ -19,11 +24,13 @@ from runner.estimators.estimation import (
     robust,
     weights_of,
 )
+from runner.estimators.settings import BY_DATE
+from runner.numerics.effects.absorb import Absorbed, Side, absorb, nested, refined_beside
 from runner.numerics.least_squares import NotEstimable
 from runner.numerics.moments import of_part, shift_of
 from runner.numerics.within import Cells, Solved, Within, refined, solve, within
 from runner.panels.panel import Panel
-from runner.panels.units import Unit, units
+from runner.panels.units import DATE, Unit, cluster_key, units
 
 if TYPE_CHECKING:
     from runner.estimators.settings import RegressionSettings
@@ -35,32 +42,112 @@ EXACT_FIT = 1e-13
 def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows; effects have no errors of their own."""
     weights = weights_of(model, panel, rows)
-    estimates = _nothing(model, panel, rows)
+    kinds = kinds_of(model, panel)
+    estimates = _nothing(model, panel, rows, kinds)
+    of_dates: list[np.ndarray] = []
     for u, unit in enumerate(estimates.units):
         span = slice(unit.rows.min(), unit.rows.max() + 1)
         cells = _cells(unit, span, model, panel, weights)
-        demeaned = _fill(estimates, u, model, panel, cells)
-        if demeaned is not None:
-            _effects(estimates, u, demeaned, cells, span)
+        sides = [kind.side(span, unit.assets) for kind in kinds]
+        left = _fill(estimates, u, model, panel, cells, sides)
+        if isinstance(left, Within):
+            _effects(estimates, u, left, cells, span)
+        elif left is not None and model.by == DATE:
+            of_dates.append(_label_effects(estimates.b[u], left))
+        elif left is not None:
+            _effects_by_code(estimates, u, left, kinds, sides, span)
+    if of_dates:
+        estimates.label_effects[kinds[0].label][:] = _means(np.array(of_dates))
     return estimates
 
 
-def _nothing(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
+class Kind(NamedTuple):
+    """One kind of fixed effects on a panel.
+
+    Attributes:
+        name: asset, date, a label, or a label on each date; label: the label, empty without.
+        by_date: whether its effects differ from date to date.
+        codes: (T or 1, N or 1) group of each cell; size: how many groups there are.
+    """
+
+    name: str
+    label: str
+    by_date: bool
+    codes: np.ndarray
+    size: int
+
+    def side(self, span: slice, assets: np.ndarray) -> Side:
+        """Its codes on these dates and assets."""
+        codes = self.codes
+        if len(codes) > 1:
+            codes = codes[span]
+        if codes.shape[1] > 1:
+            codes = codes[:, assets]
+        return Side(codes, self.size)
+
+
+def kinds_of(model: RegressionSettings, panel: Panel) -> list[Kind]:
+    """The fixed effects of the model by codes; none where they are those of columns and dates.
+
+    Raises:
+        DataError: a label that the data has not.
+    """
+    own_columns = panel.owner is None or "asset" not in model.absorbed
+    if own_columns and set(model.absorbed) <= {"asset", "date"}:
+        return []
+    return [_kind(name, model, panel) for name in model.absorbed]
+
+
+def _kind(name: str, model: RegressionSettings, panel: Panel) -> Kind:
+    T, N = panel.y.shape
+    dates = np.arange(T)[:, None]
+    if name == "date":
+        return Kind(name, "", True, dates, T)
+    if name == "asset":
+        owner = np.arange(N) if panel.owner is None else panel.owner
+        return Kind(name, "", False, owner[None], int(owner.max()) + 1)
+    label, on_dates, _ = name.partition(BY_DATE)
+    where = "model.dummies" if model.by == DATE else "model.effects"
+    labels = panel.grouping.get(label, where, ["asset", "date"])
+    L = len(labels.values)
+    if on_dates:
+        return Kind(name, label, True, dates * L + labels.codes, T * L)
+    return Kind(name, label, False, labels.codes, L)
+
+
+def absorbed_by(
+    kinds: Sequence[Kind], unit: Unit, panel: Panel, cells: Cells
+) -> Cells:
+    """The cells of a unit on all dates of the panel less these effects."""
+    every = slice(0, len(panel.dates))
+    return absorb(cells, [kind.side(every, unit.assets) for kind in kinds]).cells
+
+
+def _nothing(
+    model: RegressionSettings, panel: Panel, rows: np.ndarray, kinds: Sequence[Kind]
+) -> Estimates:
     """No estimates of any unit yet, and no effects."""
     T, N = panel.y.shape
     group = units(panel, rows, model.by)
     U = len(group)
     k = len(model.terms(panel.names))
     date_effects = None
-    if "date" in model.effects:
-        columns = 1 if model.by is None else N
+    on_dates = any(kind.by_date for kind in kinds)
+    if on_dates or "date" in model.effects:
+        columns = 1 if model.by is None and not on_dates else N
         date_effects = np.zeros((T, columns))
+    labels = {kind.label for kind in kinds if kind.label}
+    asset_effects = None
+    if not labels or "asset" in model.effects:
+        asset_effects = np.full(N, np.nan)
+    sizes = {name: len(panel.grouping.get(name).values) for name in labels}
     return replace(
         nothing(group, k),
         absorbed=np.zeros(U),
         tss_within=np.full(U, np.nan),
-        asset_effects=np.full(N, np.nan),
+        asset_effects=asset_effects,
         date_effects=date_effects,
+        label_effects={name: np.full((N, L), np.nan) for name, L in sizes.items()},
     )
 
 
@@ -83,8 +170,13 @@ def _cells(
 
 
 def _fill(
-    estimates: Estimates, u: int, model: RegressionSettings, panel: Panel, cells: Cells
-) -> Within | None:
+    estimates: Estimates,
+    u: int,
+    model: RegressionSettings,
+    panel: Panel,
+    cells: Cells,
+    sides: Sequence[Side],
+) -> Within | Absorbed | None:
     """Fill in one unit, and return what the effects leave of it.
 
     None where it cannot be estimated: then the reason is filled in.
@@ -92,8 +184,14 @@ def _fill(
     terms = model.terms(panel.names)
     n = int(cells.use.sum())
     estimates.n[u] = n
+    left: Within | Absorbed
     try:
-        demeaned, solution = _solved(model, cells, terms)
+        if sides:
+            left, solution = _solved_by_codes(cells, terms, sides)
+            demeaned = left.within
+        else:
+            left, solution = _solved(model, cells, terms)
+            demeaned = left
     except NotEstimable as error:
         estimates.without_estimates(u, reason=str(error))
         return None
@@ -111,7 +209,7 @@ def _fill(
         estimates.weight_term[u] = 0.5 * logs.sum()
     if ssr <= EXACT_FIT * tss_within:
         estimates.reason[u] = EXACT
-        return demeaned
+        return left
     variance = ssr / df
     estimates.V[u] = solution.bread * variance
     if terms:
@@ -119,11 +217,17 @@ def _fill(
         estimates.f_stat[u] = f_stat
         estimates.f_p[u] = fdtrc(len(terms), df, f_stat)
     if model.cov != "nonrobust":
-        pool = _pool(model, cells, demeaned, solution)
         assets = estimates.units[u].assets
+        if isinstance(left, Absorbed):
+            pool = _pool(left.cells, demeaned, solution)
+            counted = _counted_by_codes(model, panel, left, sides, assets)
+        else:
+            pool = _pool(cells, demeaned, solution)
+            counted = _counted(model, demeaned)
+        pool = pool._replace(absorbed=counted)
         covariance = partial(covariance_of, pool, model, panel, assets)
         robust(estimates, u, model, panel, covariance)
-    return demeaned
+    return left
 
 
 def _solved(model: RegressionSettings, cells: Cells, terms: list[str]) -> tuple[Within, Solved]:
@@ -142,7 +246,24 @@ def _solved(model: RegressionSettings, cells: Cells, terms: list[str]) -> tuple[
     return demeaned, solution
 
 
-def _pool(model: RegressionSettings, cells: Cells, demeaned: Within, solution: Solved) -> Pool:
+def _solved_by_codes(
+    cells: Cells, terms: list[str], sides: Sequence[Side]
+) -> tuple[Absorbed, Solved]:
+    """The same with effects of codes.
+
+    Raises:
+        NotEstimable: as `_solved`.
+    """
+    if not cells.use.any():
+        raise NotEstimable("no rows")
+    left = absorb(cells, sides)
+    solution = solve(left.within, cells, terms)
+    if not solution.sound:
+        solution = refined_beside(solution, left, sides)
+    return left, solution
+
+
+def _pool(cells: Cells, demeaned: Within, solution: Solved) -> Pool:
     """The regression as its covariance takes it."""
     return Pool(
         X=cells.X,
@@ -153,7 +274,6 @@ def _pool(model: RegressionSettings, cells: Cells, demeaned: Within, solution: S
         weights=cells.weights,
         alpha=demeaned.alpha,
         delta=demeaned.delta,
-        absorbed=_counted(model, demeaned),
     )
 
 
@@ -170,6 +290,94 @@ def _counted(model: RegressionSettings, demeaned: Within) -> int:
     else:
         nested = "date" not in model.clusters
     return 0 if nested else demeaned.absorbed
+
+
+def _counted_by_codes(
+    model: RegressionSettings,
+    panel: Panel,
+    left: Absorbed,
+    sides: Sequence[Side],
+    assets: np.ndarray,
+) -> int:
+    """The same of effects of codes, which are nested where each lies in one cluster."""
+    absorbed = left.within.absorbed
+    if not model.clusters or len(sides) > 1:
+        return absorbed
+    t, i = np.nonzero(left.cells.use)
+    codes = np.broadcast_to(sides[0].codes, left.cells.use.shape)[t, i]
+    for name in model.clusters:
+        key = cluster_key(panel, name)
+        cluster = t if key is None else key[assets][i]
+        if not nested(codes, cluster):
+            return absorbed
+    return 0
+
+
+def _effects_by_code(
+    estimates: Estimates,
+    u: int,
+    left: Absorbed,
+    kinds: Sequence[Kind],
+    sides: Sequence[Side],
+    span: slice,
+) -> None:
+    """Fill in what the forecast adds to x b, as `_effects` does.
+
+    The effects of a date, or of a label on it, are about their mean over the dates of the unit.
+    """
+    b = estimates.b[u]
+    own = estimates.units[u].assets
+    K = len(b)
+    use = left.cells.use
+    level = 0.0
+    for kind, side, effects in zip(kinds, sides, left.effects, strict=True):
+        values = effects[:, K] - effects[:, :K] @ b
+        if kind.by_date and kind.label:
+            L = len(estimates.label_effects[kind.label][0])
+            of_dates = values.reshape(-1, L)
+            means = _means(of_dates)
+            estimates.label_effects[kind.label][own] = means
+            values = (of_dates - means).ravel()
+        elif kind.by_date:
+            level = np.nanmean(values)
+            values = values - level
+        elif kind.label:
+            estimates.label_effects[kind.label][own] = values
+            continue
+        else:
+            np.asarray(estimates.asset_effects)[own] = values[side.codes[0]]
+            continue
+        date_effects = np.asarray(estimates.date_effects)
+        codes = np.broadcast_to(side.codes, use.shape)
+        date_effects[span, own] += np.where(use, values[codes], 0.0)
+    _add_level(estimates, kinds, own, level)
+
+
+def _add_level(
+    estimates: Estimates, kinds: Sequence[Kind], own: np.ndarray, level: float
+) -> None:
+    """Add the mean date effect to the effects beside it."""
+    for kind in kinds:
+        if kind.by_date or not level:
+            continue
+        if kind.label:
+            estimates.label_effects[kind.label][own] += level
+        else:
+            np.asarray(estimates.asset_effects)[own] += level
+
+
+def _label_effects(b: np.ndarray, left: Absorbed) -> np.ndarray:
+    """Effects (L,) of the labels of one date; NaN of a label without a cell."""
+    effects = left.effects[0]
+    K = len(b)
+    return effects[:, K] - effects[:, :K] @ b
+
+
+def _means(of_dates: np.ndarray) -> np.ndarray:
+    """Mean (L,) over the dates (R, L) on which a label has cells; NaN where it never has."""
+    counts = np.isfinite(of_dates).sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.nansum(of_dates, axis=0) / counts)
 
 
 def _effects(estimates: Estimates, u: int, demeaned: Within, cells: Cells, span: slice) -> None:

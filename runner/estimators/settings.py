@@ -15,7 +15,7 @@ PENALISED = ("ridge", "lasso", "elastic_net")
 
 
 Estimator = Literal["ols", "ridge", "lasso", "elastic_net", "logit"]
-Effect = Literal["asset", "date"]
+BY_DATE = "*date"  # after a label: its effects of each date
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class RegressionSettings:
             rule where targets do not overlap, and equal-weighted cosines (Lazarus et al. 2018)
             where they do: no lag length makes up for what Bartlett weights take off an overlap of
             many rows.
-        effects: fixed effects of asset, date or both, by group or pooled.
+        effects: one or two fixed effects, by group or pooled: asset, date, a label of the data such
+            as sector, or a label on each date, sector*date. A forecast takes the mean over the
+            dates fitted of what differs by date.
         weights: of the rows: a field of the data such as market_cap, or inverse_variance (one over
             the variance of the target of each asset, on the rows fitted); null for none.
         components: how many principal components of the target, from the rows fitted, to add as
@@ -54,7 +56,8 @@ class RegressionSettings:
             which features says `model.rows` of the spec (see `runner.panels.rows`).
         dummies: groups of assets with a regressor of zeros and ones per level, `sector:Energy`,
             with by=null; the penalised estimators have all levels, the others none for the first
-            beside a constant.
+            beside a constant. With by=date the levels of each date are taken off its columns, in
+            the place of the constant, and have no estimates.
         constant: whether to fit an intercept, the term `const`.
         hypotheses: linear restrictions to test, each such as `market_ret = 1` or `SMB = 0, HML =
             0`; one that makes sense at one horizon of the target only says so: `market_ret = 1 if
@@ -68,7 +71,7 @@ class RegressionSettings:
     cov_lags: Count | None = None
     clusters: list[str] = field(default_factory=list)
     mean_lags: Count | None = None
-    effects: list[Effect] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
     weights: str | None = None
     components: Count = 0
     penalty: NotNegative | None = None
@@ -96,7 +99,22 @@ class RegressionSettings:
     @property
     def with_constant(self) -> bool:
         """Whether there is a term `const`; fixed effects take its place."""
-        return self.constant and not self.effects
+        return self.constant and not self.absorbed
+
+    @property
+    def absorbed(self) -> list[str]:
+        """The effects that are taken off the columns: fixed ones, and by date the dummies."""
+        if self.by == "date":
+            return self.dummies
+        return self.effects
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels of the data that it groups cells by, without those of fixed effects."""
+        names = [*self.dummies, *self.clusters]
+        if self.by is not None:
+            names.append(self.by)
+        return [name for name in names if name not in ("asset", "date")]
 
     def terms(self, features: Sequence[str]) -> list[str]:
         """Names (k,) of the estimates: the constant first, then the regressors."""
@@ -175,17 +193,27 @@ def _of_effects(model: RegressionSettings) -> list[str]:
     if model.effects and model.by in ("asset", "date"):
         mistakes.append(f"{effects} given with {by}; allowed: with by=null or by a group")
     if len(set(model.effects)) < len(model.effects):
-        mistakes.append(f"{effects} names one twice; allowed: asset, date")
-    if model.dummies and (model.by is not None or model.effects):
+        mistakes.append(f"{effects} names one twice; allowed: asset, date, a label or label*date")
+    mistakes += _of_labels(model)
+    if model.dummies and (model.by not in (None, "date") or model.effects):
         mistakes.append(
             f"dummies: {model.dummies} given with {by}, effects={model.effects}; "
-            "allowed: with by=null, without effects"
+            "allowed: with by=null or by=date, without effects"
+        )
+    if model.by == "date" and len(model.dummies) > 1:
+        mistakes.append(f"dummies: {model.dummies} given with {by}; allowed: one label")
+    if model.by == "date" and model.dummies and model.estimator != "ols":
+        mistakes.append(
+            f"dummies: {model.dummies} given with {by}, estimator={model.estimator}; "
+            "allowed: estimator=ols"
         )
     if len(set(model.dummies)) < len(model.dummies):
         mistakes.append(f"dummies: {model.dummies} names one twice; allowed: each group once")
-    if model.effects and model.cov in ERRORS and not ERRORS[model.cov].beside_effects:
-        others = ", ".join(where(lambda errors: errors.beside_effects and "pooled" in errors.by))
-        mistakes.append(f"cov: {model.cov} given with effects={model.effects}; allowed: {others}")
+    if model.absorbed and model.cov in ERRORS and not ERRORS[model.cov].beside_effects:
+        kind = kind_of(model.by)
+        others = ", ".join(where(lambda errors: errors.beside_effects and kind in errors.by))
+        given = "dummies" if model.by == "date" else "effects"
+        mistakes.append(f"cov: {model.cov} given with {given}={model.absorbed}; allowed: {others}")
     if model.weights == "inverse_variance" and model.by == "asset":
         mistakes.append(
             "weights: inverse_variance is one number per asset; "
@@ -195,6 +223,23 @@ def _of_effects(model: RegressionSettings) -> list[str]:
         mistakes.append(
             f"components: {model.components} given with {by}; allowed: with by=asset only"
         )
+    return mistakes
+
+
+def _of_labels(model: RegressionSettings) -> list[str]:
+    """Fixed effects of labels beside others that hold them already, or beside too many."""
+    effects = f"effects: {model.effects}"
+    if len(set(model.effects)) > 2:
+        return [f"{effects} are {len(model.effects)}; allowed: one or two"]
+    mistakes = []
+    for name in model.effects:
+        label, on_dates, _ = name.partition(BY_DATE)
+        if on_dates and label in ("asset", "date"):
+            mistakes.append(f"{effects} has {name}; allowed: label*date, such as sector*date")
+        held = [other for other in ("date", label) if on_dates and other in model.effects]
+        mistakes += [
+            f"{effects}: {other} lies within {name}; allowed: {name} alone" for other in held
+        ]
     return mistakes
 
 

@@ -9,6 +9,7 @@ from runner.schema.settings import Rows
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.data.labels import Labels
     from runner.data.market import Market
 
 
@@ -99,7 +100,7 @@ def group_mean(
     NaN where no asset has a value.
 
     Args:
-        group: of assets, such as sector; null: of all assets. (T,)
+        group: of assets, such as sector, of row t where it changes; null: of all assets. (T,)
         over: divide the mean of row t by its own mean over the last `over` rows, t included, of
             which half must be there: 1 where it is as high as it usually was. Null divides by
             nothing.
@@ -108,31 +109,43 @@ def group_mean(
         DataError: a group that the data does not have; an expression that is the same for every
             asset.
     """
+    import numpy as np
     import pandas as pd
 
-    from runner.errors import DataError, unknown
+    from runner.errors import DataError
     from runner.features.expressions import Expression
 
-    if group is not None and group not in market.groups:
-        raise DataError(f"group: {unknown(group, market.groups)}")
+    labels = None if group is None else market.grouping.get(group)
     values = Expression(of)(market)
     if not isinstance(values, pd.DataFrame):
         raise DataError(f"of: {of!r} is the same for every asset; allowed: values by asset")
-    if group is None:
-        labels = pd.Series("all", index=values.columns)
+    if labels is None:
+        means = values.mean(axis=1).to_frame("all")
     else:
-        labels = market.groups[group].reindex(values.columns)
-    by_label = {}
-    for label in labels.unique():
-        members = values.loc[:, labels == label]
-        by_label[label] = members.mean(axis=1)
-    means = pd.DataFrame(by_label)
+        means = _means_by_label(values, labels)
     if over is not None:
         half = (over + 1) // 2
         means = means / means.rolling(over, min_periods=half).mean()
-    if group is None:
+    if labels is None:
         return means["all"]
-    return means[labels].set_axis(values.columns, axis=1)
+    codes = labels.cells(len(means))
+    cells = np.take_along_axis(means.to_numpy(), codes.astype(np.intp), axis=1)
+    return pd.DataFrame(cells, values.index, values.columns)
+
+
+def _means_by_label(values: pd.DataFrame, labels: Labels) -> pd.DataFrame:
+    """Mean (T, L) over the assets with each label, by its code; NaN where none has a value."""
+    import pandas as pd
+
+    by_code = {}
+    for code in range(len(labels.values)):
+        has_label = labels.codes == code
+        if labels.by_date:
+            members = values.where(has_label)
+        else:
+            members = values.loc[:, has_label[0]]
+        by_code[code] = members.mean(axis=1)
+    return pd.DataFrame(by_code)
 
 
 def _weights(market: Market, field: str | None, lag: int) -> pd.DataFrame:

@@ -127,8 +127,12 @@ class Boosting(Model):
         import pandas as pd
 
         from runner.models.fit import COEFFICIENTS, HYPOTHESES, QUALITY, Fit
+        from runner.panels.spells import spells
         from runner.panels.units import units
 
+        by_label = spells(panel, [self.by] if self.by else [])
+        if by_label is not None:
+            return self.fit(by_label.panel, rows)
         forests = [self._grow(unit, panel) for unit in units(panel, rows, self.by)]
         grown = [forest for forest in forests if forest.booster]
         if not grown:
@@ -151,7 +155,11 @@ class Boosting(Model):
     def predict(self, fit: Fit, panel: Panel) -> np.ndarray:
         """Predictions (T, N), NaN where a feature is missing or the asset has no trees."""
         from runner.estimators.estimation import regressors
+        from runner.panels.spells import spells
 
+        by_label = spells(panel, [self.by] if self.by else [])
+        if by_label is not None:
+            return by_label.together(self.predict(fit, by_label.panel))
         values = np.full(panel.y.shape, np.nan)
         X = regressors(panel, self.regressors)
         known = np.isfinite(X).all(axis=2)

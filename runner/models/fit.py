@@ -43,6 +43,8 @@ class Fit:
             None without.
         date_effects: (T, 1) or (T, N) fixed effects added to rows, zero where not fitted; None
             without.
+        label_effects: label of the data -> (N, L) fixed effects added to the forecast of each asset
+            where it has each label, NaN where unknown.
         components: what makes the principal components of the target, None without.
         findings: what the estimator has to tell beyond coefficients, by name.
         machine: what a model without coefficients forecasts with.
@@ -55,6 +57,7 @@ class Fit:
     errors: str
     asset_effects: np.ndarray | None = None
     date_effects: np.ndarray | None = None
+    label_effects: Mapping[str, np.ndarray] = field(default_factory=dict)
     components: Components | None = None
     findings: Mapping[str, Finding] = field(default_factory=dict)
     machine: object = None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runner.estimators.estimation import Estimates
     from runner.models.fit import Fit
     from runner.panels.panel import Panel
+    from runner.panels.spells import Spells
 
 
 # Module of `runner.estimators` behind each estimator, and behind least squares with fixed effects.
@@ -87,6 +88,8 @@ class Regression(RegressionSettings, Model):
             return "rows are weighted in the fit, not in the train mean"
         if "asset" in self.effects:
             return ""
+        if any(name != "date" for name in self.effects):
+            return "the effects are those of groups, not of each asset"
         if not self.with_constant:
             return "the model has no constant"
         if self.by == "asset" or len(panel.assets) == 1:
@@ -96,22 +99,47 @@ class Regression(RegressionSettings, Model):
     def on(self, panel: Panel) -> Regression:
         """The same with its dummies, levels in the order of names, as regressors after the others.
 
+        By date it is the same: the levels of each date are taken off its columns.
+
         Raises:
             DataError: a group that the data has not.
         """
-        if not self.dummies:
+        if not self.dummies or self.by == "date":
             return self
-        lost = [name for name in self.dummies if name not in panel.groups]
+        grouping = panel.grouping
+        lost = [name for name in self.dummies if name not in grouping]
         if lost:
-            raise DataError([f"model.dummies: {unknown(name, panel.groups)}" for name in lost])
+            known = grouping.names
+            raise DataError([f"model.dummies: {unknown(name, known)}" for name in lost])
         levels = []
         for group in self.dummies:
-            names = sorted(panel.groups[group].unique())
+            names = list(grouping.get(group).values)
             if self.constant and self.estimator not in PENALISED:
                 names = names[1:]  # all of them would be collinear with the constant
             levels += [f"{group}:{name}" for name in names]
         chosen = panel.names if self.regressors is None else self.regressors
         return replace(self, dummies=[], regressors=[*chosen, *levels])
+
+    def by_spells(self, panel: Panel) -> Panel:
+        """The panel that is fitted: with a column per asset and label where it groups by labels
+        that change (see `runner.panels.spells`), else the panel as it is.
+        """
+        by_label = self._spells(panel)
+        if by_label is None:
+            return panel
+        return by_label.panel
+
+    def _spells(self, panel: Panel) -> Spells | None:
+        """The panel by spells of the labels that it groups by; None where none of them changes."""
+        from runner.panels.spells import spells
+
+        if not panel.labels:
+            return None
+        levels = [name for name in self.regressors or () if name not in panel.names]
+        of_levels = [name.partition(":")[0] for name in levels]
+        absorbed = self.absorbed
+        names = [name for name in [*self.labels, *of_levels] if name not in absorbed]
+        return spells(panel, names)
 
     def fit(self, panel: Panel, rows: np.ndarray | None = None) -> Fit:
         """Estimate on the rows at these positions (None: on all), cells that are valid only.
@@ -123,8 +151,10 @@ class Regression(RegressionSettings, Model):
         """
         if rows is None:
             rows = np.arange(len(panel.dates))
-        if self.dummies:
-            return self.on(panel).fit(panel, rows)
+        named = self.on(panel)
+        if named is not self:
+            return named.fit(panel, rows)
+        panel = self.by_spells(panel)
         if self.components:
             from runner.panels.components import extended, principal
 
@@ -141,8 +171,10 @@ class Regression(RegressionSettings, Model):
         Raises:
             DataError, EstimationError: as `fit` does.
         """
-        if self.dummies:
-            return self.on(panel).fit_to_forecast(panel, rows)
+        named = self.on(panel)
+        if named is not self:
+            return named.fit_to_forecast(panel, rows)
+        panel = self.by_spells(panel)
         if self.components:
             from runner.panels.components import extended, principal
 
@@ -164,6 +196,7 @@ class Regression(RegressionSettings, Model):
             errors="",
             asset_effects=estimates.asset_effects,
             date_effects=estimates.date_effects,
+            label_effects=estimates.label_effects,
         )
 
     def _estimates(self, panel: Panel, rows: np.ndarray) -> Estimates:
@@ -187,11 +220,16 @@ class Regression(RegressionSettings, Model):
 
         By date, the forecast takes the mean of the estimates over the dates that were fitted. A
         date that was not fitted has the mean date effect, zero. Of a logit, the probability of 1.
+        Where it groups by labels that change, a cell has the estimates of the label of its date.
         """
         from runner.estimators.estimation import regressors
 
-        if self.dummies:
-            return self.on(panel).predict(fit, panel)
+        named = self.on(panel)
+        if named is not self:
+            return named.predict(fit, panel)
+        by_label = self._spells(panel)
+        if by_label is not None:
+            return by_label.together(self.predict(fit, by_label.panel))
         if fit.components is not None:
             from runner.panels.components import extended
 
@@ -210,6 +248,9 @@ class Regression(RegressionSettings, Model):
             values += constant + np.einsum("nl,nl->n", member, slopes[:, K:])
         if fit.asset_effects is not None:
             values += fit.asset_effects
+        for name, effects in fit.label_effects.items():
+            codes = panel.grouping.get(name).cells(len(values))
+            values += effects[np.arange(len(effects)), codes]
         if fit.date_effects is not None:
             values += fit.date_effects
         if self.estimator == "logit":
@@ -253,5 +294,5 @@ def _estimator(model: Regression) -> Callable[[Regression, Panel, np.ndarray], E
     """The function `estimate` of a module, which is imported only where it is used."""
     from importlib import import_module
 
-    name = "fixed_effects" if model.effects else model.estimator
+    name = "fixed_effects" if model.absorbed else model.estimator
     return import_module(f"runner.estimators.{ESTIMATORS[name]}").estimate

@@ -37,7 +37,7 @@ def as_fit(model: RegressionSettings, estimates: Estimates, panel: Panel, rows: 
         EstimationError: no unit could be estimated.
     """
     refuse_nothing(estimates)
-    if not model.constant and not model.effects:
+    if not model.constant and not model.absorbed:
         tss_mean = about_mean(model, panel, rows, estimates.units)
         estimates = replace(estimates, tss_mean=tss_mean)
     terms = model.terms(panel.names)
@@ -60,6 +60,7 @@ def as_fit(model: RegressionSettings, estimates: Estimates, panel: Panel, rows: 
         errors,
         estimates.asset_effects,
         estimates.date_effects,
+        estimates.label_effects,
         findings=estimates.findings,
     )
 
@@ -135,7 +136,7 @@ def _covariance_in_words(model: RegressionSettings) -> str:
     if model.cov_lags is not None:
         lags = f"{model.cov_lags} lags"
     words = errors.words(model.cov, lags, model.clusters, logit)
-    if not model.effects:
+    if not model.absorbed:
         return words
     nested = ""
     if errors.clustered:

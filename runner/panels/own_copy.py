@@ -45,6 +45,7 @@ def _copy(market: Market) -> Market:
         market_close=_shallow(market.market_close),
         market_ret=_shallow(market.market_ret),
         groups=market.groups.copy(deep=False),
+        labels=dict(market.labels),
     )
 
 

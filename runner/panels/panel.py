@@ -12,6 +12,7 @@ import pandas as pd
 
 from runner.data.attribution import Compute, Lost
 from runner.data.calendar import Calendar, calendar_of, period_ends, session_numbers
+from runner.data.labels import Groups, Labels
 from runner.data.market import Dropped, Market
 from runner.errors import DataError, listed
 from runner.panels import memory
@@ -37,7 +38,7 @@ class Panel:
         X: features (T, N, K); row t uses data up to t.
         valid: (T, N), True where the target and every feature are finite.
         horizon: rows that the target looks ahead; 0 means the same row.
-        groups: frame (N, G), groups of the assets.
+        groups: frame (N, G), groups of the assets, one label each.
         weights: (T, N) positive weights of the cells, None where all count the same.
         raw: (T, N) the target as it is, to score against; None where y is that.
         back: names of numpy that take forecasts of y to the unit of the raw target, in this order.
@@ -50,6 +51,9 @@ class Panel:
             assets of the data; a part of the panel has none.
         unknown: the last of those, cells without a target, a feature or a weight, by the column.
         kept: (T, N) cells that preprocessing kept; None where it kept all.
+        labels: name -> labels of the date (T, N), known at t.
+        owner: (N,) number of the asset that each column is a part of, where assets have several
+            columns (see `runner.panels.spells`); None where every column is an asset.
     """
 
     dates: pd.DatetimeIndex
@@ -70,6 +74,13 @@ class Panel:
     by_rule: Mapping[str, Sequence[Lost]] = field(default_factory=dict)
     unknown: tuple[Dropped, ...] = ()
     kept: np.ndarray | None = None
+    labels: Mapping[str, Labels] = field(default_factory=dict)
+    owner: np.ndarray | None = None
+
+    @property
+    def grouping(self) -> Groups:
+        """Every label of the assets by its name, those for ever and those of the date."""
+        return Groups(self.groups, self.labels)
 
     @property
     def usable(self) -> np.ndarray:
@@ -110,6 +121,7 @@ class Panel:
             valid=self.valid[selection],
             shared=None,
             by_rule={},
+            labels={name: of_name.at(selection) for name, of_name in self.labels.items()},
             **parts,
         )
 
@@ -133,6 +145,9 @@ class Panel:
         groups = self.groups
         if len(groups):
             groups = groups.loc[names]
+        labels = {}
+        for name, of_name in self.labels.items():
+            labels[name] = of_name.at(rows).of_columns(assets)
         return replace(
             self,
             dates=self.dates[rows],
@@ -147,6 +162,8 @@ class Panel:
             shared=None,
             sessions=_selected(self.sessions, rows),
             by_rule={},
+            labels=labels,
+            owner=_selected(self.owner, assets),
         )
 
     def of(self, names: Sequence[str], weights: str | None) -> Panel:
@@ -203,7 +220,10 @@ class Panel:
         dummies = np.zeros((len(self.assets), len(levels)))
         for group, labels in labels_of.items():
             columns = np.array(columns_of[group])
-            position = pd.Index(labels).get_indexer(self.groups[group])
+            of_assets = self.grouping.get(group, "model.dummies")
+            if of_assets.by_date:
+                raise DataError(f"{group} changes over time; allowed here: labels that do not")
+            position = pd.Index(labels).get_indexer(of_assets.values)[of_assets.codes[0]]
             has_level = position >= 0
             own_column = columns[position[has_level]]
             dummies[has_level, own_column] = 1.0
@@ -302,7 +322,9 @@ def build_panel(
     by_rule = lost_to_rules(market, computed, columns, allow_loss)
 
     names = list(features)
-    applied = apply(steps, X, names, market.groups, y, in_place=True)
+    labels = _labels_on(market, dates)
+    codes = {name: of_name.codes for name, of_name in labels.items()}
+    applied = apply(steps, X, names, market.groups, y, in_place=True, by_date=codes)
     valid, unknown = usable_cells(applied.y, applied.X, names, w, weights, applied.keep, by_rule)
     by_steps = [Dropped(*line) for line in applied.account]
     return Panel(
@@ -323,7 +345,14 @@ def build_panel(
         by_rule=by_rule,
         unknown=unknown,
         kept=None if applied.keep.all() else applied.keep,
+        labels=labels,
     )
+
+
+def _labels_on(market: Market, dates: pd.DatetimeIndex) -> dict[str, Labels]:
+    """The labels of the date on the rows of the panel."""
+    rows = market.dates.get_indexer(dates)
+    return {name: labels.at(rows) for name, labels in market.labels.items()}
 
 
 def _features(

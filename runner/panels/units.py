@@ -7,9 +7,9 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from runner.errors import DataError, listed, unknown
+from runner.data.labels import Labels
+from runner.errors import DataError, listed
 from runner.numerics.moments import BLOCK
 from runner.panels.panel import Panel
 
@@ -52,10 +52,21 @@ def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
         return [Unit("date", names[row[0]], row, everything) for row in single_rows]
     if by is None:
         return [Unit("pooled", "all", rows, everything)]
-    if by not in panel.groups:
-        raise DataError(f"model.by: {unknown(by, [ASSET, DATE, *panel.groups.columns])}")
-    codes, names = pd.factorize(panel.groups[by], sort=True)
-    return [Unit("group", name, rows, np.flatnonzero(codes == k)) for k, name in enumerate(names)]
+    labels = panel.grouping.get(by, "model.by", [ASSET, DATE])
+    codes = fixed_codes(labels, by)
+    names = enumerate(labels.values)
+    return [Unit("group", name, rows, np.flatnonzero(codes == k)) for k, name in names]
+
+
+def fixed_codes(labels: Labels, name: str) -> np.ndarray:
+    """Codes (N,) of labels that hold for ever.
+
+    Raises:
+        DataError: they change; `runner.panels.spells` gives a panel in which they do not.
+    """
+    if labels.by_date:
+        raise DataError(f"{name} changes over time; allowed here: labels that do not")
+    return labels.codes[0]
 
 
 @cache
@@ -115,15 +126,14 @@ def per_asset(params: np.ndarray, group: list[Unit], n_assets: int) -> np.ndarra
 def cluster_key(panel: Panel, name: str) -> np.ndarray | None:
     """Codes (N,) of the cluster that each asset lies in; None where dates are clusters.
 
-    An asset lies in one by itself, or with its group.
+    An asset lies in one by itself, or with its group; so do the columns of one asset.
 
     Raises:
         DataError: the data has no such group.
     """
     if name == ASSET:
-        return np.arange(len(panel.assets))
+        return np.arange(len(panel.assets)) if panel.owner is None else panel.owner
     if name == DATE:
         return None
-    if name not in panel.groups:
-        raise DataError(f"model.clusters: {unknown(name, [ASSET, DATE, *panel.groups.columns])}")
-    return np.asarray(panel.groups[name].astype("category").cat.codes)
+    labels = panel.grouping.get(name, "model.clusters", [ASSET, DATE])
+    return fixed_codes(labels, name)

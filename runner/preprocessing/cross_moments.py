@@ -8,7 +8,12 @@ import numpy as np
 
 
 def group_means(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Mean (T, N, J) over the assets of the same group, given codes (N,); NaN without a value."""
+    """Mean (T, N, J) over the assets of the same group; NaN where none has a value.
+
+    Codes are (N,), or (T, N) where assets change groups.
+    """
+    if codes.ndim == 2:
+        return _means_by_date(X, codes)
     group = np.unique(codes, return_inverse=True)[1]
     order = np.argsort(group, kind="stable")
     known = ~np.isnan(X)
@@ -22,6 +27,25 @@ def group_means(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return means[:, group]
 
 
+def _means_by_date(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """The same of codes (T, N)."""
+    T, _, J = X.shape
+    group = np.unique(codes, return_inverse=True)[1].reshape(codes.shape)
+    L = int(group.max(initial=0)) + 1
+    # each pair of date and group is one bin
+    bin_of_cell = np.arange(T)[:, None] * L + group
+    means = np.empty_like(X)
+    for j in range(J):
+        x = X[:, :, j]
+        known = ~np.isnan(x)
+        bins = bin_of_cell[known]
+        total = np.bincount(bins, weights=x[known], minlength=T * L)
+        count = np.bincount(bins, minlength=T * L)
+        with np.errstate(invalid="ignore"):
+            means[:, :, j] = (total / count)[bin_of_cell]
+    return means
+
+
 def centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """X less its mean over assets (T, N, J), and how many have a value (T, 1, J)."""
     count = (~np.isnan(X)).sum(axis=1, keepdims=True)
@@ -31,10 +55,18 @@ def centred(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def group_medians(X: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Median (T, N, J) over the assets of the same group, given codes (N,); NaN without a value."""
+    """Median (T, N, J) over the assets of the same group; NaN where none has a value.
+
+    Codes are (N,), or (T, N) where assets change groups.
+    """
     centres = np.empty_like(X)
     for code in np.unique(codes):
         members = codes == code
+        if codes.ndim == 2:
+            inside = members[:, :, None]
+            medians = _medians(np.where(inside, X, np.nan))
+            np.copyto(centres, medians, where=inside)
+            continue
         centres[:, members] = _medians(X[:, members])
     return centres
 
@@ -60,3 +92,14 @@ def residuals(x: np.ndarray, Z: np.ndarray) -> np.ndarray:
         b = np.linalg.lstsq(used, y, rcond=None)[0]
         left[rows, j] = y - used @ b
     return left
+
+
+def adjacent(positions: list[int]) -> slice | list[int]:
+    """The same positions, as a slice where they follow each other: numpy then makes no copy."""
+    if not positions:
+        return positions
+    first = positions[0]
+    last = positions[-1]
+    if positions == list(range(first, last + 1)):
+        return slice(first, last + 1)
+    return positions

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 
 from runner.errors import DataError, unknown
+from runner.preprocessing.cross_moments import adjacent
+from runner.preprocessing.labelled import Labelled
 from runner.schema.settings import Rows, Share
 
 if TYPE_CHECKING:
@@ -48,21 +50,17 @@ class Cross:
         X: (T, N, J) columns to change, NaN where missing.
         others: name -> (T, N) every feature as it stands before the step.
         groups: frame (N, G) of the groups of assets.
+        by_date: name -> codes (T, N) of labels of the date.
     """
 
     X: np.ndarray
     others: Mapping[str, np.ndarray]
     groups: pd.DataFrame
+    by_date: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def codes(self, group: str) -> np.ndarray:
-        """Codes (N,) of a group of assets.
-
-        Raises:
-            DataError: the data has no such group.
-        """
-        if group not in self.groups:
-            raise DataError(f"group: {unknown(group, self.groups.columns)}")
-        return self.groups[group].astype("category").cat.codes.to_numpy()
+        """Codes of a group of assets, see `Labelled.codes`."""
+        return Labelled(self.groups, self.by_date).codes(group)
 
 
 def rank(cross: Cross) -> np.ndarray:
@@ -223,14 +221,15 @@ def neutralise(
     for name in features:
         if name not in cross.others:
             raise DataError(f"against: {unknown(name, cross.others)}")
-    fixed = np.ones((cross.X.shape[1], 1))
-    if group is not None:
-        codes = cross.codes(group)
-        fixed = (codes[:, None] == np.unique(codes)).astype(float)
+    T, N, _ = cross.X.shape
+    codes = np.zeros(N, dtype=int) if group is None else cross.codes(group)
+    of_dates = np.broadcast_to(codes, (T, N))
+    labels = np.unique(codes)
     left = np.full_like(cross.X, np.nan)
-    for t in range(len(cross.X)):
+    for t in range(T):
+        dummies = (of_dates[t][:, None] == labels).astype(float)
         values = [cross.others[name][t] for name in features]
-        Z = np.column_stack([fixed, *values])
+        Z = np.column_stack([dummies, *values])
         left[t] = residuals(cross.X[t], Z)
     return left
 
@@ -274,8 +273,11 @@ def apply(
     y: np.ndarray | None = None,
     *,
     in_place: bool = False,
+    by_date: Mapping[str, np.ndarray] | None = None,
 ) -> Applied:
     """The features X (T, N, K) and the target y (T, N) after every step.
+
+    `groups` (N, G) are labels for ever, `by_date` codes (T, N) of those of the date, by name.
 
     Infinite cells are left as they are, for the panel to count. X is changed `in_place` or copied
     first. Steps that look at each date by itself are given some dates at a time, and `forward_fill`
@@ -289,6 +291,7 @@ def apply(
     if y is None:
         y = np.full(X.shape[:2], np.nan)
     keep = np.ones(X.shape[:2], dtype=bool)
+    labels = Labelled(groups, by_date or {})
     account: list[tuple[str, str, int]] = []
     back: list[str] = []
     for number, step in enumerate(steps):
@@ -300,14 +303,14 @@ def apply(
             batches = [[k] for k in chosen]
         try:
             for columns in batches:
-                account += _done(step, title, X, columns, names, groups, keep)
+                account += _done(step, title, X, columns, names, labels, keep)
         except DataError as error:
             raise DataError([f"preprocess[{number}].{line}" for line in error.mistakes]) from error
         if step.on is not None and TARGET in step.on:
             y = y.copy()
             target = y[:, :, None]
             every = np.broadcast_to(True, y.shape)
-            account += _done(step, title, target, [0], [TARGET], groups, every)
+            account += _done(step, title, target, [0], [TARGET], labels, every)
             if step.back:
                 back.append(step.back)
     changed = [line for line in account if line[2]]
@@ -327,7 +330,7 @@ def _done(
     X: np.ndarray,
     columns: list[int],
     names: list[str],
-    groups: pd.DataFrame,
+    labels: Labelled,
     keep: np.ndarray,
 ) -> list[tuple[str, str, int]]:
     """The account of a step on these columns of X, which it changes in place.
@@ -343,7 +346,7 @@ def _done(
     for first in range(0, max(T, 1), size):
         rows = slice(first, first + size)
         part = X[rows]
-        result = _stepped(step, part, columns, names, groups)
+        result = _stepped(step, part, columns, names, labels.at(rows))
         for what, reason, cells in _taken(title, result, part, columns, names, keep[rows]):
             total[what, reason] += cells
     return [(what, reason, cells) for (what, reason), cells in total.items()]
@@ -370,10 +373,10 @@ def _taken(
         return [("panel cell", result.reason, int(lost.sum()))]
     if not keep.all():
         result[~keep] = np.nan
-    before = X[:, :, _adjacent(columns)]
+    before = X[:, :, adjacent(columns)]
     changed = [names[k] for k in columns]
     account = _changes(title, changed, before, result)
-    X[:, :, _adjacent(columns)] = result
+    X[:, :, adjacent(columns)] = result
     return account
 
 
@@ -382,25 +385,14 @@ def _plain(step: Step) -> Any:
     return getattr(step.function, "func", step.function)
 
 
-def _adjacent(positions: list[int]) -> slice | list[int]:
-    """The same positions, as a slice where they follow each other: numpy then makes no copy."""
-    if not positions:
-        return positions
-    first = positions[0]
-    last = positions[-1]
-    if positions == list(range(first, last + 1)):
-        return slice(first, last + 1)
-    return positions
-
-
 def _stepped(
-    step: Step, X: np.ndarray, columns: list[int], names: list[str], groups: pd.DataFrame
+    step: Step, X: np.ndarray, columns: list[int], names: list[str], labels: Labelled
 ) -> Any:
     """These columns of X after the step, or the cells that it leaves out.
 
     Infinite cells stay as they are: the step sees them as missing.
     """
-    before = X[:, :, _adjacent(columns)]
+    before = X[:, :, adjacent(columns)]
     infinite = np.isinf(before)
     any_infinite = bool(infinite.any())
     writes_nothing = _plain(step) in WRITE_NOTHING
@@ -410,7 +402,7 @@ def _stepped(
     elif not writes_nothing:
         given = before.copy()
     others = {name: X[:, :, k] for k, name in enumerate(names)}
-    after = step.function(Cross(given, others, groups))
+    after = step.function(Cross(given, others, labels.groups, labels.by_date))
     untouched = writes_nothing and not any_infinite
     if isinstance(after, LeftOut) or untouched:
         return after

@@ -70,6 +70,7 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
         names = None if model.regressors is None else [*model.regressors, *added]
         panel = extended(panel, fit.components)
         model = replace(model, components=0, regressors=names)
+    panel = model.by_spells(panel)
     if model.by == "date":
         dates, own, reason = _over_dates(panel, fit)
     else:
@@ -150,6 +151,7 @@ def _pool(
     """The regression of a unit with its effects, as its robust errors see it."""
     from runner.estimators.clusters import Pool
     from runner.estimators.estimation import regressors
+    from runner.estimators.fixed_effects import absorbed_by, kinds_of
     from runner.numerics.moments import shift_of
     from runner.numerics.within import Cells, within
 
@@ -167,6 +169,10 @@ def _pool(
         return as_least_squares(pool, model.constant)
     if not model.effects:
         return pool
+    kinds = kinds_of(model, panel)
+    if kinds:
+        left_of_codes = absorbed_by(kinds, unit, panel, Cells(X, y, use, w))
+        return pool._replace(X=left_of_codes.X, y=left_of_codes.y)
     shift = shift_of(X, y, use)[0, 0]
     left = within(Cells(X, y, use, w), model.effects, shift)
     return pool._replace(alpha=left.alpha, delta=left.delta, absorbed=left.absorbed)

@@ -208,7 +208,7 @@ def _solved(
     from runner.panels.units import units
 
     model = study.model
-    panel = study.panel
+    panel = model.by_spells(study.panel)
     terms = model.terms(panel.names)
     solved = {}
     omitted = {}

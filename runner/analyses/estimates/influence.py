@@ -144,6 +144,7 @@ def influence(study: Study, *, most: Rows = 10) -> Finding:
     refuse_unsuited(study)
     model, panel, fit = factors_as_features(study.model, study.panel, study.fit)
     refuse_not_plain(replace(study, model=model), constant=False)
+    panel = model.by_spells(panel)
     every_row = np.arange(len(panel.dates))
     rows: list[Row] = []
     exceeding = np.zeros(len(BOUNDS), dtype=int)

@@ -140,7 +140,7 @@ def _performance_rows(
     """A row of the table per unit; without numbers where the unit has no estimates."""
     from runner.panels.units import units
 
-    panel = study.panel
+    panel = study.model.by_spells(study.panel)
     terms = _terms(study)
     every_row = np.arange(len(panel.dates))
     regressions = units(panel, every_row, study.model.by)

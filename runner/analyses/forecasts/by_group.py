@@ -8,7 +8,6 @@ import numpy as np
 
 from runner.analyses.forecasts.forecasts import columns
 from runner.analyses.forecasts.judged import judged
-from runner.errors import DataError, unknown
 from runner.panels.finding import Finding
 from runner.text import count, number
 
@@ -30,7 +29,8 @@ def target_by_group(study: Study, *, group: str = "sector") -> Finding:
 
     Mean, standard deviation (ddof 1) and quantiles (linear interpolation) are of the target as it
     is, in its own unit. Correlation and RMSE are pooled over the rows of a group, the naive
-    forecast is each asset's mean over its training rows. Several paths of a combinatorial
+    forecast is each asset's mean over its training rows. A cell is in the group of its date where
+    groups change; `assets` have been in it on some date. Several paths of a combinatorial
     cross-validation are pooled.
 
     Raises:
@@ -40,14 +40,15 @@ def target_by_group(study: Study, *, group: str = "sector") -> Finding:
 
     sample, predictions = judged(study)
     panel = study.panel
-    group_of_asset, names = pd.factorize(_group_of(study, group), sort=True)
-    group_of_row = group_of_asset[_positions(predictions, panel)]
+    labels = panel.grouping.get(group)
+    group_of_cell = labels.cells(len(panel.dates))
+    group_of_row = group_of_cell[_dates(predictions, panel), _positions(predictions, panel)]
     rows = []
-    for k, name in enumerate(names):
-        members = np.flatnonzero(group_of_asset == k)
-        usable = panel.valid[:, members]
-        y = panel.scored[:, members][usable]
-        row = {"scope": "group", "unit": name, "assets": len(members), "n_obs": len(y)}
+    for k, name in enumerate(labels.values):
+        members = group_of_cell == k
+        y = panel.scored[panel.valid & members]
+        assets = int(members.any(axis=0).sum())
+        row = {"scope": "group", "unit": name, "assets": assets, "n_obs": len(y)}
         row |= _distribution(y)
         row |= _scores(predictions[group_of_row == k])
         rows.append(row)
@@ -72,14 +73,14 @@ def risk_by_group(
 
     sample, predictions = judged(study)
     panel = study.panel
-    group_of_asset, names = pd.factorize(_group_of(study, group), sort=True)
+    labels = panel.grouping.get(group)
+    names = labels.values
     calendar = panel.dates.to_period(PERIODS[period])
     period_of_date, periods = pd.factorize(calendar, sort=True)
     # each pair of period and group is one bin
     bins = len(periods) * len(names)
-    bin_of_cell = period_of_date[:, None] * len(names) + group_of_asset
-    date = panel.dates.get_indexer(predictions["date"])
-    scored_bins = bin_of_cell[date, _positions(predictions, panel)]
+    bin_of_cell = period_of_date[:, None] * len(names) + labels.codes
+    scored_bins = bin_of_cell[_dates(predictions, panel), _positions(predictions, panel)]
     actual, forecast, _ = columns(predictions)
     usable = panel.valid
     n, y_sum = _sums(bin_of_cell[usable], bins, panel.scored[usable])
@@ -98,6 +99,11 @@ def risk_by_group(
     return Finding(labelled, picture="risk_by_group")
 
 
+def _dates(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
+    """Number (n,) of the date of each row in the panel."""
+    return np.asarray(panel.dates.get_indexer(predictions["date"]))
+
+
 def _positions(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
     """Number (n,) of the asset of each row in the panel."""
     import pandas as pd
@@ -111,18 +117,6 @@ def _sums(bin_of_value: np.ndarray, bins: int, *values: np.ndarray) -> list[np.n
     n = np.bincount(bin_of_value, minlength=bins)
     sums = [np.bincount(bin_of_value, weights=column, minlength=bins) for column in values]
     return [n, *sums]
-
-
-def _group_of(study: Study, group: str) -> pd.Series:
-    """The group (N,) of each asset, by its name.
-
-    Raises:
-        DataError: the data has no such group.
-    """
-    groups = study.panel.groups
-    if group not in groups:
-        raise DataError(f"group: {unknown(group, groups)}")
-    return groups[group].reindex(study.panel.assets)
 
 
 def _distribution(y: np.ndarray) -> dict[str, float]:

@@ -12,11 +12,17 @@ import numpy as np
 import pandas as pd
 
 from runner.data.calendar import within
+from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Dropped, Market, choose_assets
 from runner.errors import DataError, listed, unknown
 
 PRICE = "close"
 RETURN = "ret"
+OF_THE_DATE = "labels are those of the date."
+FILLED = (
+    "their other rows say it for these; a label of its own there, such as none, makes it one of "
+    "the date."
+)
 # rows at a time: with the arrays made of them they stay in the processor's cache
 ROWS = 65536
 
@@ -98,8 +104,8 @@ class Long:
             wanted: None takes all but the market asset and the macro series.
 
         Raises:
-            DataError: unknown assets, conflicting duplicate rows, a group that changes over time,
-                no row from `start` to `end` or none with a price of the market asset.
+            DataError: unknown assets, conflicting duplicate rows, no row from `start` to `end` or
+                none with a price of the market asset.
         """
         keyless = int((~self._keyed).sum())
         assets = self._choose(wanted)
@@ -115,15 +121,19 @@ class Long:
         account.append(Dropped("source row", "repeats another row", repeated))
         account += self._coded(cells)
         account.append(Dropped("source row", f"date on which {owner} did not trade", outside))
+        fixed, changing, said = self._groups(cells, assets)
+        labels = {name: self._labels_of_dates(name, cells, on, assets) for name in changing}
+        account += [_unlabelled(name, labels[name], cells.there[:N, on].T) for name in changing]
         return Market(
             source=self.source,
             fields={name: frame.iloc[:, :N] for name, frame in frames.items()},
             series=self._series(frames),
             market_close=self._of_market(frames, PRICE),
-            groups=self._groups(cells, assets),
+            groups=fixed,
             dropped=tuple(line for line in account if line.rows),
             market_ret=self._of_market(frames, RETURN),
-            notes=self._notes(names),
+            notes=(*self._notes(names), *said),
+            labels=labels,
         )
 
     def _series(self, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -299,25 +309,47 @@ class Long:
         outside = int(there[:, ~on].sum())
         return on, outside
 
-    def _groups(self, cells: Cells, assets: Sequence[str]) -> pd.DataFrame:
-        """Frame (N, G): the one group of each asset, `unknown` where the data does not say."""
+    def _groups(
+        self, cells: Cells, assets: Sequence[str]
+    ) -> tuple[pd.DataFrame, list[str], list[str]]:
+        """Labels that no asset changes, as a frame (N, G); the names of the others; notes on both.
+
+        An asset of which the data never says a label is `unknown`.
+        """
         columns = {}
+        changing = []
+        notes = []
         lines = self.asset.values.get_indexer(pd.Index(assets))
+        N = len(assets)
         for name, group in self.groups.items():
-            labels = self._labels(cells, group)[lines]
-            several = np.flatnonzero(labels.sum(axis=1) > 1)
-            if len(several):
-                first = several[0]
-                both = listed(group.values[labels[first]])
-                raise DataError(
-                    f"data.groups.{name}: {assets[first]} has {both}; allowed: one per asset"
-                )
+            occurs = self._labels(cells, group)[lines]
+            labels = occurs[:, 1:]
+            several = int(np.count_nonzero(labels.sum(axis=1) > 1))
+            if several:
+                changing.append(name)
+                notes.append(f"{name} changes for {several:,} of {N:,} assets: {OF_THE_DATE}")
+                continue
             columns[name] = _one_label(labels, group.values)
-        return pd.DataFrame(columns, index=pd.Index(assets, name="asset"))
+            gaps = int(np.count_nonzero(occurs[:, 0] & labels.any(axis=1)))
+            if gaps:
+                notes.append(f"{name} is missing in some rows of {gaps:,} of {N:,} assets: {FILLED}")
+        return pd.DataFrame(columns, index=pd.Index(assets, name="asset")), changing, notes
+
+    def _labels_of_dates(
+        self, name: str, cells: Cells, on: np.ndarray, assets: Sequence[str]
+    ) -> Labels:
+        """The labels (T, N) of a group on the dates of the calendar."""
+        group = self.groups[name]
+        codes = np.full(cells.there.shape, -1, dtype=np.int32)
+        codes.reshape(-1)[cells.at] = group.codes[cells.rows]
+        of_assets = codes[: len(assets), on]
+        return Labels.of(of_assets.T, [str(value) for value in group.values])
 
     def _labels(self, cells: Cells, group: Coded) -> np.ndarray:
-        """Which labels of a group occur with each asset of the table, (assets, labels)."""
-        # the first column is that of rows without a label
+        """Which labels of a group occur with each asset of the table, (assets, 1 + labels).
+
+        The first column is that of rows without a label.
+        """
         shape = (len(self.asset.values), len(group.values) + 1)
         occurs = np.zeros(shape, dtype=bool)
         flat = occurs.reshape(-1)
@@ -327,15 +359,24 @@ class Long:
         for some in pieces(len(label)):
             position = asset[some] * width + label[some] + 1
             flat[position] = True
-        return occurs[:, 1:]
+        return occurs
+
+
+def _unlabelled(name: str, labels: Labels, there: np.ndarray) -> Dropped:
+    """The account of the rows (T, N) that are there without a label of their date."""
+    lacking = 0
+    if UNKNOWN in labels.values:
+        unknown_cells = labels.codes == labels.values.index(UNKNOWN)
+        lacking = int(np.count_nonzero(unknown_cells & there))
+    return Dropped("source value", f"{name} has no label on the date: {UNKNOWN}", lacking)
 
 
 def _one_label(labels: np.ndarray, values: pd.Index) -> np.ndarray | str:
     """The label of each asset (N,) from its mask (N, L); `unknown` where it has none."""
     if not len(values):
-        return "unknown"
+        return UNKNOWN
     labelled = labels.any(axis=1)
-    return np.where(labelled, values[labels.argmax(axis=1)], "unknown")
+    return np.where(labelled, values[labels.argmax(axis=1)], UNKNOWN)
 
 
 def _frame(cube: np.ndarray, on: np.ndarray, dates: pd.Index, names: Sequence[str]) -> pd.DataFrame:

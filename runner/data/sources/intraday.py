@@ -54,8 +54,11 @@ def _on_every_bar(market: Market, minutes: np.ndarray) -> Market:
     bars = pd.DatetimeIndex(moments.ravel(), name="date").as_unit("us")
     close = market.market_close
     ret = market.market_ret
+    # a bar that no asset has takes the labels of the one before
+    before = np.maximum(market.dates.searchsorted(bars, side="right") - 1, 0)
     return replace(
         market,
+        labels={name: labels.at(before) for name, labels in market.labels.items()},
         fields={name: frame.reindex(bars) for name, frame in market.fields.items()},
         series=market.series.reindex(bars),
         market_close=None if close is None else close.reindex(bars),

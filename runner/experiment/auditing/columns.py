@@ -164,9 +164,14 @@ def _step_tried(
 ) -> tuple[list[Tally], np.ndarray]:
     """Two tallies of one step, and the features (T', N, K) after it on the whole data."""
     groups = ground.market.groups
+    places = ground.market.dates.get_indexer(ground.dates)
+    codes = {}
+    for name, labels in ground.market.labels.items():
+        codes[name] = labels.at(places).codes
 
     def applied(columns: np.ndarray) -> np.ndarray:
-        return apply([step], columns, names, groups).X
+        known = {name: of_rows[: len(columns)] for name, of_rows in codes.items()}
+        return apply([step], columns, names, groups, by_date=known).X
 
     whole = applied(X)
     flat = whole.reshape(len(whole), -1)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.data.labels import Labels
 from runner.data.market import Market
 
 SPREAD = 0.5  # of the logarithm of the factors that change the size of what is rearranged
@@ -99,8 +100,11 @@ def futures(market: Market, cut: Cut) -> Iterator[Market]:
     def resize(_: str, cells: np.ndarray) -> np.ndarray:
         return _resized(cells, cut.row, order, rng)
 
-    yield _with(market, reorder)
-    yield _with(market, resize)
+    rows = np.arange(len(market.dates))
+    rows[cut.row + 1 :] = cut.row + 1 + order
+    labels = _labels_of(market, rows)
+    yield replace(_with(market, reorder), labels=labels)
+    yield replace(_with(market, resize), labels=labels)
 
 
 def other_past(market: Market, row: int) -> Market:
@@ -113,7 +117,9 @@ def other_past(market: Market, row: int) -> Market:
         noise = rng.standard_normal(cells[:end].shape)
         cells[:end] *= np.exp(SPREAD * noise)
         fields[name] = pd.DataFrame(cells, index=frame.index, columns=frame.columns)
-    return replace(market, fields=fields)
+    rows = np.arange(len(market.dates))
+    rows[:row] = rng.permutation(row)
+    return replace(market, fields=fields, labels=_labels_of(market, rows))
 
 
 def sample(
@@ -265,6 +271,11 @@ def _with(market: Market, change: Change) -> Market:
         market_close=changed_column("close", market.market_close),
         market_ret=changed_column("ret", market.market_ret),
     )
+
+
+def _labels_of(market: Market, rows: np.ndarray) -> dict[str, Labels]:
+    """The labels of the date of these rows, in the place of its own."""
+    return {name: labels.at(rows) for name, labels in market.labels.items()}
 
 
 def _reordered(name: str, cells: np.ndarray, last: int, order: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Fixed effects of any one or two ways of grouping cells."""

@@ -1,0 +1,86 @@
+"""Labels that change over time as columns: one for each asset and label that it has had.
+
+Within such a column the label holds for ever, and a cell is in use on the dates of its label alone.
+Whatever groups columns by a label then groups cells by the label of their date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from runner.panels.panel import Panel
+
+
+@dataclass(frozen=True)
+class Spells:
+    """A panel with a column per spell.
+
+    Attributes:
+        panel: (T, M) columns; its `owner` (M,) is the number of the asset of each.
+        own: (T, M) whether a column has the label of the date.
+        assets: number N of the assets.
+    """
+
+    panel: Panel
+    own: np.ndarray
+    assets: int
+
+    def together(self, values: np.ndarray) -> np.ndarray:
+        """Values (T, M) of the columns as those of the assets (T, N), by the label of the date."""
+        t, column = np.nonzero(self.own)
+        of_assets = np.full((len(values), self.assets), np.nan)
+        of_assets[t, np.asarray(self.panel.owner)[column]] = values[t, column]
+        return of_assets
+
+
+def spells(panel: Panel, names: Sequence[str]) -> Spells | None:
+    """The panel by spells of those of these labels that change; None where none of them does."""
+    changing = [name for name in dict.fromkeys(names) if name in panel.labels]
+    if not changing:
+        return None
+    owner = np.arange(len(panel.assets))
+    code_of: dict[str, np.ndarray] = {}
+    for name in changing:
+        had = np.asarray(panel.labels[name].had)
+        column, code = np.nonzero(had[owner])
+        owner = owner[column]
+        code_of = {other: codes[column] for other, codes in code_of.items()}
+        code_of[name] = code
+    own = np.ones((len(panel.dates), len(owner)), dtype=bool)
+    for name, code in code_of.items():
+        own &= panel.labels[name].codes[:, owner] == code
+    wide = panel.part(np.arange(len(panel.dates)), owner)
+    texts = {name: np.array(panel.labels[name].values)[code] for name, code in code_of.items()}
+    columns = _names(panel.assets, owner, texts)
+    groups = wide.groups.set_axis(columns, axis=0) if len(wide.groups) else pd.DataFrame(index=columns)
+    for name, labels in texts.items():
+        groups[name] = labels
+    rest = {name: labels for name, labels in wide.labels.items() if name not in changing}
+    by_spell = replace(
+        wide,
+        assets=columns,
+        valid=wide.valid & own,
+        groups=groups,
+        labels=rest,
+        owner=owner,
+    )
+    return Spells(by_spell, own, len(panel.assets))
+
+
+def _names(
+    assets: Sequence[str], owner: np.ndarray, texts: dict[str, np.ndarray]
+) -> list[str]:
+    """Names of the columns: of the asset, with its labels where it has several columns."""
+    count = np.bincount(owner, minlength=len(assets))
+    words = np.column_stack(list(texts.values())).tolist()
+    names = []
+    for asset, labels in zip(owner.tolist(), words, strict=True):
+        if count[asset] == 1:
+            names.append(assets[asset])
+        else:
+            names.append(f"{assets[asset]} ({', '.join(labels)})")
+    return names

@@ -512,7 +512,7 @@ PRODUCT = "allowed: a product of conditions, such as (a > 0) * (b > 0)"
         ("mean(3, 20)", "character 6: given '3'; allowed: for x of mean(x, n): data, not a number"),
         (
             "rank(sqrt(2))",
-            "character 6: given 'sqrt(2)'; allowed: for x of rank(x): data, not a number",
+            "character 6: given 'sqrt(2)'; allowed: for x of rank(x, group=none): data, not a number",
         ),
         ("mean(close)", "character 1: given 'mean(close)'; allowed: mean(x, n)"),
         ("mean()", "character 1: given 'mean()'; allowed: mean(x, n)"),

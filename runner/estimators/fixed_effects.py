@@ -115,9 +115,7 @@ def _kind(name: str, model: RegressionSettings, panel: Panel) -> Kind:
     return Kind(name, label, False, labels.codes, L)
 
 
-def absorbed_by(
-    kinds: Sequence[Kind], unit: Unit, panel: Panel, cells: Cells
-) -> Cells:
+def absorbed_by(kinds: Sequence[Kind], unit: Unit, panel: Panel, cells: Cells) -> Cells:
     """The cells of a unit on all dates of the panel less these effects."""
     every = slice(0, len(panel.dates))
     return absorb(cells, [kind.side(every, unit.assets) for kind in kinds]).cells
@@ -353,9 +351,7 @@ def _effects_by_code(
     _add_level(estimates, kinds, own, level)
 
 
-def _add_level(
-    estimates: Estimates, kinds: Sequence[Kind], own: np.ndarray, level: float
-) -> None:
+def _add_level(estimates: Estimates, kinds: Sequence[Kind], own: np.ndarray, level: float) -> None:
     """Add the mean date effect to the effects beside it."""
     for kind in kinds:
         if kind.by_date or not level:

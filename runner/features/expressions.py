@@ -16,10 +16,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError, unknown
-from runner.features.operators import DERIVED, FUNCTIONS, NUMBERS, OPERATORS, Function
+from runner.features.operators import DERIVED, FUNCTIONS, NUMBERS, OPERATORS
+from runner.features.tree import (
+    Call,
+    Label,
+    Name,
+    Node,
+    all_names,
+    function_of,
+    labels_of,
+    lookback_of,
+    names_of,
+    parts,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,22 +71,6 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
 }
 
 
-class Name(NamedTuple):
-    """Data by its name."""
-
-    name: str
-
-
-class Call(NamedTuple):
-    """A function or operator on its arguments, all of them, in the order of its parameters."""
-
-    function: str
-    arguments: tuple[Any, ...]  # of Node
-
-
-Node = Name | Call | int | float
-
-
 @dataclass(frozen=True)
 class Expression:
     """A feature by its text: of a market it gives a frame (T, N), or a series (T,).
@@ -83,7 +79,8 @@ class Expression:
     a series of the data, or `ret`, `market_ret`, `market_close`: the returns of the assets, the
     return and the price of the market asset. A name that could be two of these is refused; but
     `ret` may also be a field, it is what `Market.returns` gives. `rows_per_year` is a number: rows
-    a year by the calendar of the data.
+    a year by the calendar of the data. The functions of the assets of a date take a label of the
+    data too, such as rank(x, sector): row t groups by the labels of row t.
 
     Attributes:
         text: what was written.
@@ -102,12 +99,12 @@ class Expression:
 
     def __post_init__(self) -> None:
         tree = _Parser(self.text).tree()
-        names = _names(tree)
+        names = names_of(tree)
         if not names:
             given = _short(self.text)
             raise ValueError(f"given {given}, a number; allowed: an expression that names data")
         # a frozen dataclass sets its own attributes in this way
-        object.__setattr__(self, "lookback", _lookback(tree))
+        object.__setattr__(self, "lookback", lookback_of(tree))
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "tree", tree)
 
@@ -120,8 +117,12 @@ class Expression:
         import numpy as np
 
         mistakes: list[str] = []
-        for name in sorted(_all_names(self.tree)):
+        for name in sorted(all_names(self.tree)):
             mistakes += _mistakes(market, name)
+        labels = market.grouping
+        for name in sorted(labels_of(self.tree)):
+            if name not in labels:
+                mistakes.append(f"label {unknown(name, labels.names)}")
         if mistakes:
             raise DataError(mistakes)
         # log(-1) is NaN, 1 / 0 infinite: the panel counts both
@@ -215,7 +216,7 @@ class _Parser:
         if name not in OPERATORS:
             raise self.refused(node)
         values = [self.node(operand) for operand in operands]
-        if name == "Pow" and _names(values[1]):
+        if name == "Pow" and names_of(values[1]):
             raise self.wrong(operands[1], "an exponent without data; exp(y * log(x)) for x ** y")
         numbers = [value for value in values if isinstance(value, int | float)]
         if len(numbers) < len(values) or name not in ARITHMETIC:
@@ -242,7 +243,11 @@ class _Parser:
             if word not in takes:
                 raise self.error(keyword.value, f"{name}: argument {unknown(word, takes)}")
             given[word] = keyword.value
-        needed = {word for word, parameter in takes.items() if parameter.default is None}
+        needed = {
+            word
+            for word, parameter in takes.items()
+            if parameter.default is None and not parameter.label
+        }
         written = len(node.args) + len(node.keywords)
         too_many_or_twice = len(given) < written
         if too_many_or_twice or needed - set(given):
@@ -252,11 +257,13 @@ class _Parser:
     def argument(self, given: Mapping[str, ast.expr], function: str, name: str) -> Node:
         """The argument for one parameter, if it may be given there."""
         parameter = FUNCTIONS[function].takes[name]
+        if parameter.label:
+            return self.label(given.get(name), FUNCTIONS[function].usage(function), parameter.words)
         if name not in given:
             return parameter.default or 0
         value = self.node(given[name])
         takes_data = parameter.least is None
-        fits = takes_data if _names(value) else parameter.fits(value)
+        fits = takes_data if names_of(value) else parameter.fits(value)
         if not fits:
             usage = FUNCTIONS[function].usage(function)
             allowed = f"for {name} of {usage}: {parameter.words}"
@@ -264,6 +271,14 @@ class _Parser:
         if takes_data:
             return _as_float(value)
         return value
+
+    def label(self, node: ast.expr | None, usage: str, words: str) -> Label:
+        """The label that a node names; none without a node."""
+        if node is None:
+            return Label("")
+        if isinstance(node, ast.Name) and "__" not in node.id:
+            return Label(node.id)
+        raise self.wrong(node, f"for group of {usage}: {words}")
 
     # What is refused
 
@@ -320,44 +335,6 @@ def _levels(tree: ast.AST) -> int:
     return count
 
 
-# What a tree says by itself
-
-
-def _parts(node: Node) -> Iterator[Node]:
-    """The node and all below it."""
-    yield node
-    if not isinstance(node, Call):
-        return
-    for argument in node.arguments:
-        yield from _parts(argument)
-
-
-def _all_names(tree: Node) -> frozenset[str]:
-    return frozenset(node.name for node in _parts(tree) if isinstance(node, Name))
-
-
-def _names(tree: Node) -> frozenset[str]:
-    """The names of data, without those of numbers."""
-    return _all_names(tree) - frozenset(NUMBERS)
-
-
-def _lookback(node: Node) -> float:
-    """Rows before t that a node uses: its function's and those of its furthest argument."""
-    if isinstance(node, Name):
-        derived = DERIVED.get(node.name)
-        return derived.reach if derived else 0
-    if not isinstance(node, Call):
-        return 0
-    function = _function(node)
-    settings = dict(zip(function.takes, node.arguments, strict=True))
-    furthest = max(_lookback(argument) for argument in node.arguments)
-    return function.reach(settings) + furthest
-
-
-def _function(call: Call) -> Function:
-    return FUNCTIONS.get(call.function) or OPERATORS[call.function]
-
-
 # Evaluating it
 
 
@@ -365,7 +342,7 @@ class _Evaluation:
     """One evaluation: what the tree holds more than once is computed once, and kept to its end."""
 
     def __init__(self, market: Market, tree: Node) -> None:
-        times = Counter(_parts(tree))
+        times = Counter(parts(tree))
         self.market = market
         self.repeated = {node for node in times if times[node] > 1}
         self.kept: dict[Node, Any] = {}
@@ -374,13 +351,15 @@ class _Evaluation:
         """The value of a node: a frame (T, N), a series (T,) or a number."""
         if isinstance(node, int | float):
             return node
+        if isinstance(node, Label):
+            return self.market.grouping.get(node.name) if node.name else None
         if node in self.kept:
             return self.kept[node]
         if isinstance(node, Name):
             value = _read(self.market, node.name)
         else:
             arguments = [self.value(argument) for argument in node.arguments]
-            value = _function(node).run(*arguments)
+            value = function_of(node).run(*arguments)
         if node in self.repeated:
             self.kept[node] = value
         return value

@@ -11,22 +11,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.errors import DataError
 from runner.features.functions import market_return
+
+if TYPE_CHECKING:
+    from runner.data.labels import Labels
 
 MOST_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """What one argument may be: data, data or a number, or a whole number of rows from `least`."""
+    """What one argument may be: data, data or a number, a whole number of rows from `least`, or the
+    name of a label of the data, which may be left out.
+    """
 
     words: str
     needs_data: bool = False
     least: int | None = None
     default: int | None = None
+    label: bool = False
 
     def fits(self, value: object) -> bool:
         """Whether this number may be given."""
@@ -48,7 +54,9 @@ class Function:
         """How it is written, such as `change(x, n=1)`."""
         words = []
         for word, parameter in self.takes.items():
-            if parameter.default is None:
+            if parameter.label:
+                words.append(f"{word}=none")
+            elif parameter.default is None:
                 words.append(word)
             else:
                 words.append(f"{word}={parameter.default}")
@@ -63,6 +71,7 @@ def rows(least: int, default: int | None = None, why: str = "") -> Parameter:
 
 DATA = Parameter("data, not a number", needs_data=True)
 VALUE = Parameter("data or a number")
+LABEL = Parameter("the name of a label of the data (data.groups), such as sector", label=True)
 BACK = "; it looks back, never ahead"
 
 
@@ -190,8 +199,11 @@ def ewma(x: Any, span: int) -> Any:
     return means.where(np.isfinite(x))
 
 
-def rank(x: Any) -> Any:
-    """Ties get their mean; an asset alone on its date gets .5; a missing value stays missing."""
+def rank(x: Any, labels: Labels | None) -> Any:
+    """Ties get their mean; an asset alone on its date gets .5; a missing value stays missing.
+
+    With labels, among the assets that have the same label on the date.
+    """
 
     def cells(order: Any, others: Any) -> Any:
         import numpy as np
@@ -199,17 +211,42 @@ def rank(x: Any) -> Any:
         share = (order - 1.0) / others
         return np.where(others > 0.0, share, order - 0.5)
 
-    order = across(x, "rank").rank(axis=1)
-    others = x.count(axis=1) - 1.0
-    return cellwise(cells, order, others)
+    if labels is None:
+        order = across(x, "rank").rank(axis=1)
+        others = x.count(axis=1) - 1.0
+        return cellwise(cells, order, others)
+    bins = _bins(across(x, "rank"), labels)
+    grouped = x.stack(future_stack=True).groupby(bins.ravel(), sort=False)
+    order = grouped.rank().to_numpy().reshape(x.shape)
+    others = grouped.transform("count").to_numpy().reshape(x.shape) - 1.0
+    return cellwise(cells, x * 0.0 + order, others)
 
 
-def demean(x: Any) -> Any:
-    return across(x, "demean").sub(x.mean(axis=1), axis=0)
+def _bins(x: Any, labels: Labels) -> Any:
+    """The number (T, N) of the pair of date and label of each cell of x."""
+    import numpy as np
+
+    T = len(x)
+    return np.arange(T)[:, None] * len(labels.values) + labels.cells(T)
 
 
-def average(x: Any) -> Any:
-    return across(x, "average").mean(axis=1)
+def demean(x: Any, labels: Labels | None) -> Any:
+    if labels is None:
+        return across(x, "demean").sub(x.mean(axis=1), axis=0)
+    return x - average(across(x, "demean"), labels)
+
+
+def average(x: Any, labels: Labels | None) -> Any:
+    if labels is None:
+        return across(x, "average").mean(axis=1)
+    import pandas as pd
+
+    from runner.preprocessing.cross_moments import group_means
+
+    cells = across(x, "average").to_numpy()
+    codes = labels.codes if labels.by_date else labels.codes[0]
+    means = group_means(cells[:, :, None], codes)[:, :, 0]
+    return pd.DataFrame(means, x.index, x.columns)
 
 
 def across(x: Any, name: str) -> Any:
@@ -269,6 +306,7 @@ NUMBERS: dict[str, Callable[..., float]] = {
 }
 
 X = {"x": DATA}
+AMONG = {"x": DATA, "group": LABEL}
 ONE = {"x": VALUE}
 TWO = {"a": VALUE, "b": VALUE}
 PAIR = {"x": DATA, "y": DATA, "n": rows(2)}
@@ -332,9 +370,21 @@ FUNCTIONS: dict[str, Function] = {
         ewma, {**X, "span": rows(1)}, all_rows, "exponentially weighted mean of all rows so far"
     ),
     # the assets of one date
-    "rank": Function(rank, X, same_row, "rank among the assets of the date, 0 lowest to 1 highest"),
-    "average": Function(average, X, same_row, "mean of the assets of the date, the same for all"),
-    "demean": Function(demean, X, same_row, "x less the mean of the assets of the date"),
+    "rank": Function(
+        rank,
+        AMONG,
+        same_row,
+        "rank among the assets of the date (of the same label), 0 lowest to 1 highest",
+    ),
+    "average": Function(
+        average,
+        AMONG,
+        same_row,
+        "mean of the assets of the date, the same for all (of the same label)",
+    ),
+    "demean": Function(
+        demean, AMONG, same_row, "x less the mean of the assets of the date (of the same label)"
+    ),
     # cell by cell
     "abs": Function(each("abs"), ONE, same_row, "absolute value"),
     "log": Function(each("log"), ONE, same_row, "natural logarithm"),

@@ -56,7 +56,9 @@ def spells(panel: Panel, names: Sequence[str]) -> Spells | None:
     wide = panel.part(np.arange(len(panel.dates)), owner)
     texts = {name: np.array(panel.labels[name].values)[code] for name, code in code_of.items()}
     columns = _names(panel.assets, owner, texts)
-    groups = wide.groups.set_axis(columns, axis=0) if len(wide.groups) else pd.DataFrame(index=columns)
+    groups = (
+        wide.groups.set_axis(columns, axis=0) if len(wide.groups) else pd.DataFrame(index=columns)
+    )
     for name, labels in texts.items():
         groups[name] = labels
     rest = {name: labels for name, labels in wide.labels.items() if name not in changing}
@@ -71,9 +73,7 @@ def spells(panel: Panel, names: Sequence[str]) -> Spells | None:
     return Spells(by_spell, own, len(panel.assets))
 
 
-def _names(
-    assets: Sequence[str], owner: np.ndarray, texts: dict[str, np.ndarray]
-) -> list[str]:
+def _names(assets: Sequence[str], owner: np.ndarray, texts: dict[str, np.ndarray]) -> list[str]:
     """Names of the columns: of the asset, with its labels where it has several columns."""
     count = np.bincount(owner, minlength=len(assets))
     words = np.column_stack(list(texts.values())).tolist()

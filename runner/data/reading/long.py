@@ -332,7 +332,9 @@ class Long:
             columns[name] = _one_label(labels, group.values)
             gaps = int(np.count_nonzero(occurs[:, 0] & labels.any(axis=1)))
             if gaps:
-                notes.append(f"{name} is missing in some rows of {gaps:,} of {N:,} assets: {FILLED}")
+                notes.append(
+                    f"{name} is missing in some rows of {gaps:,} of {N:,} assets: {FILLED}"
+                )
         return pd.DataFrame(columns, index=pd.Index(assets, name="asset")), changing, notes
 
     def _labels_of_dates(

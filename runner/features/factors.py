@@ -140,10 +140,9 @@ def _means_by_label(values: pd.DataFrame, labels: Labels) -> pd.DataFrame:
     by_code = {}
     for code in range(len(labels.values)):
         has_label = labels.codes == code
+        members = values.loc[:, has_label.any(axis=0)]
         if labels.by_date:
             members = values.where(has_label)
-        else:
-            members = values.loc[:, has_label[0]]
         by_code[code] = members.mean(axis=1)
     return pd.DataFrame(by_code)
 

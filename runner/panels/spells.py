@@ -56,11 +56,9 @@ def spells(panel: Panel, names: Sequence[str]) -> Spells | None:
     wide = panel.part(np.arange(len(panel.dates)), owner)
     texts = {name: np.array(panel.labels[name].values)[code] for name, code in code_of.items()}
     columns = _names(panel.assets, owner, texts)
-    groups = (
-        wide.groups.set_axis(columns, axis=0) if len(wide.groups) else pd.DataFrame(index=columns)
-    )
-    for name, labels in texts.items():
-        groups[name] = labels
+    groups = pd.DataFrame(texts, index=columns)
+    for name in wide.groups:
+        groups[name] = wide.groups[name].to_numpy()
     rest = {name: labels for name, labels in wide.labels.items() if name not in changing}
     by_spell = replace(
         wide,

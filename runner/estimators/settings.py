@@ -110,10 +110,12 @@ class RegressionSettings:
 
     @property
     def labels(self) -> list[str]:
-        """The labels of the data that it groups cells by, without those of fixed effects."""
-        names = [*self.dummies, *self.clusters]
+        """The labels of the data that it groups cells by, without those of absorbed effects."""
+        names = [*self.clusters]
         if self.by is not None:
             names.append(self.by)
+        if self.by != "date":
+            names += self.dummies
         return [name for name in names if name not in ("asset", "date")]
 
     def terms(self, features: Sequence[str]) -> list[str]:

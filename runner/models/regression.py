@@ -137,9 +137,7 @@ class Regression(RegressionSettings, Model):
             return None
         levels = [name for name in self.regressors or () if name not in panel.names]
         of_levels = [name.partition(":")[0] for name in levels]
-        absorbed = self.absorbed
-        names = [name for name in [*self.labels, *of_levels] if name not in absorbed]
-        return spells(panel, names)
+        return spells(panel, [*self.labels, *of_levels])
 
     def fit(self, panel: Panel, rows: np.ndarray | None = None) -> Fit:
         """Estimate on the rows at these positions (None: on all), cells that are valid only.

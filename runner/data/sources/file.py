@@ -29,7 +29,9 @@ class File:
             where it stands beside the date: 09:31, 09:31:00, 931 or 93100.
         market: the market asset; its dates are the calendar.
         macro: name here -> asset in the file, series shared by all assets (levels).
-        groups: name here -> column in the file that groups assets (for instance sector: Sector).
+        groups: name here -> column in the file that groups assets (for instance sector: Sector). A
+            column that changes within an asset gives labels of the date: row t has the label of
+            row t, `unknown` where there is none.
         assets: the modelled assets; null takes all but the market asset and the macro series.
         start, end: first and last date, both included.
         time_zone: of the exchange, such as America/New_York: stamps with a zone are turned into its

@@ -35,7 +35,8 @@ class Frame:
             returns); null: the frame has a row per date and asset.
         market: the market asset; its dates are the calendar.
         macro: name here -> asset in the frame, series shared by all assets (levels).
-        groups: name here -> column that groups assets (for instance sector: sector).
+        groups: name here -> column that groups assets (for instance sector: sector), of each date
+            where it changes within an asset.
         assets: the modelled assets; null takes all but the market asset and the macro series.
         start, end: first and last date, both included.
         time_zone: stamps with a zone are turned into local time of this one; null keeps theirs.

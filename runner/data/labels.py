@@ -10,6 +10,7 @@ import pandas as pd
 
 from runner.errors import DataError, unknown
 
+SILENT = -2  # code of a cell of which a table says nothing; -1 says that there is no label
 UNKNOWN = "unknown"  # the label of an asset, or of a cell, of which the data says none
 
 
@@ -38,23 +39,25 @@ class Labels:
 
         Row t is the label known at t. Values that are not sorted, or occur in no cell, are allowed.
         """
-        names = np.array([*values, UNKNOWN], dtype=object)
         # the code -1 falls on the last
+        names = np.array([*values, UNKNOWN])
         occurring = np.unique(codes)
-        kept, position = np.unique(names[occurring].astype(str), return_inverse=True)
+        kept, position = np.unique(names[occurring], return_inverse=True)
         new_code = np.zeros(len(names), dtype=np.int32)
         new_code[occurring] = position
         new_codes = new_code[codes]
-        had = np.zeros((codes.shape[1], len(kept)), dtype=bool)
-        had[np.arange(codes.shape[1]), new_codes] = True
+        assets = np.arange(codes.shape[1])
+        had = np.zeros((len(assets), len(kept)), dtype=bool)
+        had[assets, new_codes] = True
         return cls(new_codes, tuple(kept.tolist()), had)
 
     @classmethod
     def of_assets(cls, labels: pd.Series) -> Labels:
         """One label for ever, by asset (N,); `unknown` where it is missing."""
-        missing = labels.isna()
-        if missing.any():
-            labels = labels.astype(object).where(~missing, UNKNOWN).astype(str)
+        known = labels.notna()
+        if not known.all():
+            words = labels.astype(str)
+            labels = words.where(known, UNKNOWN)
         codes, values = pd.factorize(labels, sort=True)
         named = tuple(str(value) for value in values)
         return cls(codes[None].astype(np.int32), named)
@@ -80,26 +83,20 @@ class Labels:
             DataError: two rows of one date and asset with different labels.
         """
         _refuse_conflicts(table)
-        rows = table[table["asset"].isin(list(assets))]
-        label_codes, values = pd.factorize(rows["label"], sort=True)
-        columns = pd.Index(list(assets)).get_indexer(rows["asset"])
-        stamps = pd.DatetimeIndex(rows["date"])
-        if not as_of:
-            lines = dates.get_indexer(stamps)
-            on = lines >= 0
-            codes = np.full((len(dates), len(assets)), -1, dtype=np.int32)
-            codes[lines[on], columns[on]] = label_codes[on]
-            return cls.of(codes, [str(value) for value in values])
-        # -2: the table says nothing here, and what was said before still holds
-        lines = np.asarray(dates.searchsorted(stamps))
-        on = lines < len(dates)
-        order = np.argsort(stamps[on], kind="stable")
-        said = np.full((len(dates), len(assets)), -2, dtype=np.int32)
-        said[lines[on][order], columns[on][order]] = label_codes[on][order]
-        latest = np.where(said > -2, np.arange(len(dates))[:, None], -1)
-        row = np.maximum.accumulate(latest, axis=0)
-        codes = said[np.maximum(row, 0), np.arange(len(assets))]
-        codes = np.where(row < 0, -1, codes)
+        columns = pd.Index(assets).get_indexer(table["asset"])
+        label_codes, values = pd.factorize(table["label"], sort=True)
+        stamps = pd.DatetimeIndex(table["date"])
+        lines = dates.get_indexer(stamps)
+        if as_of:
+            lines = np.asarray(dates.searchsorted(stamps))
+        used = np.flatnonzero((columns >= 0) & (lines >= 0) & (lines < len(dates)))
+        # the latest of several rows that one date is the first to know comes last, and stays
+        used = used[np.argsort(stamps[used], kind="stable")]
+        codes = np.full((len(dates), len(assets)), SILENT, dtype=np.int32)
+        codes[lines[used], columns[used]] = label_codes[used]
+        if as_of:
+            codes = _held(codes)
+        codes[codes == SILENT] = -1
         return cls.of(codes, [str(value) for value in values])
 
     @property
@@ -125,6 +122,15 @@ class Labels:
         return np.broadcast_to(self.codes, (rows, self.codes.shape[1]))
 
 
+def _held(codes: np.ndarray) -> np.ndarray:
+    """Codes (T, N) where each holds until the next that the table says, of its asset."""
+    T, N = codes.shape
+    row = np.arange(T)[:, None]
+    said = np.where(codes == SILENT, 0, row)
+    latest = np.maximum.accumulate(said, axis=0)
+    return codes[latest, np.arange(N)]
+
+
 def _refuse_conflicts(table: pd.DataFrame) -> None:
     """Whether every date and asset has one label.
 
@@ -137,8 +143,9 @@ def _refuse_conflicts(table: pd.DataFrame) -> None:
         return
     date = double["date"].iloc[0]
     asset = double["asset"].iloc[0]
-    own = double[(double["date"] == date) & (double["asset"] == asset)]
-    both = ", ".join(sorted(own["label"].astype(str)))
+    of_date = double[double["date"] == date]
+    own = of_date.loc[of_date["asset"] == asset, "label"]
+    both = ", ".join(sorted(own.astype(str)))
     raise DataError(f"{asset} has {both} on {date}; allowed: one label per date and asset")
 
 

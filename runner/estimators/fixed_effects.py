@@ -50,11 +50,13 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
         cells = _cells(unit, span, model, panel, weights)
         sides = [kind.side(span, unit.assets) for kind in kinds]
         left = _fill(estimates, u, model, panel, cells, sides)
-        if isinstance(left, Within):
-            _effects(estimates, u, left, cells, span)
-        elif left is not None and model.by == DATE:
-            of_dates.append(_label_effects(estimates.b[u], left))
-        elif left is not None:
+        if left is None:
+            continue
+        if not kinds:
+            _effects(estimates, u, left.within, cells, span)
+        elif model.by == DATE:
+            of_dates.append(_beside_slopes(estimates.b[u], left.effects[0]))
+        else:
             _effects_by_code(estimates, u, left, kinds, sides, span)
     if of_dates:
         estimates.label_effects[kinds[0].label][:] = _means(np.array(of_dates))
@@ -104,8 +106,7 @@ def _kind(name: str, model: RegressionSettings, panel: Panel) -> Kind:
     if name == "date":
         return Kind(name, "", True, dates, T)
     if name == "asset":
-        owner = np.arange(N) if panel.owner is None else panel.owner
-        return Kind(name, "", False, owner[None], int(owner.max()) + 1)
+        return Kind(name, "", False, panel.owners[None], N)
     label, on_dates, _ = name.partition(BY_DATE)
     where = "model.dummies" if model.by == DATE else "model.effects"
     labels = panel.grouping.get(label, where, ["asset", "date"])
@@ -174,7 +175,7 @@ def _fill(
     panel: Panel,
     cells: Cells,
     sides: Sequence[Side],
-) -> Within | Absorbed | None:
+) -> Absorbed | None:
     """Fill in one unit, and return what the effects leave of it.
 
     None where it cannot be estimated: then the reason is filled in.
@@ -182,17 +183,12 @@ def _fill(
     terms = model.terms(panel.names)
     n = int(cells.use.sum())
     estimates.n[u] = n
-    left: Within | Absorbed
     try:
-        if sides:
-            left, solution = _solved_by_codes(cells, terms, sides)
-            demeaned = left.within
-        else:
-            left, solution = _solved(model, cells, terms)
-            demeaned = left
+        left, solution = _solved(model, cells, terms, sides)
     except NotEstimable as error:
         estimates.without_estimates(u, reason=str(error))
         return None
+    demeaned = left.within
     df = n - len(terms) - demeaned.absorbed
     ssr = solution.ssr
     tss_within = float(demeaned.S[-1, -1])
@@ -216,49 +212,38 @@ def _fill(
         estimates.f_p[u] = fdtrc(len(terms), df, f_stat)
     if model.cov != "nonrobust":
         assets = estimates.units[u].assets
-        if isinstance(left, Absorbed):
-            pool = _pool(left.cells, demeaned, solution)
-            counted = _counted_by_codes(model, panel, left, sides, assets)
-        else:
-            pool = _pool(cells, demeaned, solution)
-            counted = _counted(model, demeaned)
-        pool = pool._replace(absorbed=counted)
+        pool = _pool(left.cells, demeaned, solution)
+        pool = pool._replace(absorbed=_counted(model, panel, left, sides, assets))
         covariance = partial(covariance_of, pool, model, panel, assets)
         robust(estimates, u, model, panel, covariance)
     return left
 
 
-def _solved(model: RegressionSettings, cells: Cells, terms: list[str]) -> tuple[Within, Solved]:
+def _solved(
+    model: RegressionSettings, cells: Cells, terms: list[str], sides: Sequence[Side]
+) -> tuple[Absorbed, Solved]:
     """What the effects leave of one unit, and its slopes.
+
+    Effects of assets and dates, which are no `sides`, are left in the cells: those that leave them
+    out are `within`.
 
     Raises:
         NotEstimable: no rows, or none of the slopes can be estimated beside the effects.
     """
     if not cells.use.any():
         raise NotEstimable("no rows")
+    if sides:
+        left = absorb(cells, sides)
+        solution = solve(left.within, cells, terms)
+        if not solution.sound:
+            solution = refined_beside(solution, left, sides)
+        return left, solution
     shift = shift_of(cells.X, cells.y, cells.use)[0, 0]
     demeaned = within(cells, model.effects, shift)
     solution = solve(demeaned, cells, terms)
     if not solution.sound:
         solution = refined(solution, cells, model.effects)
-    return demeaned, solution
-
-
-def _solved_by_codes(
-    cells: Cells, terms: list[str], sides: Sequence[Side]
-) -> tuple[Absorbed, Solved]:
-    """The same with effects of codes.
-
-    Raises:
-        NotEstimable: as `_solved`.
-    """
-    if not cells.use.any():
-        raise NotEstimable("no rows")
-    left = absorb(cells, sides)
-    solution = solve(left.within, cells, terms)
-    if not solution.sound:
-        solution = refined_beside(solution, left, sides)
-    return left, solution
+    return Absorbed(demeaned, cells, ()), solution
 
 
 def _pool(cells: Cells, demeaned: Within, solution: Solved) -> Pool:
@@ -275,40 +260,44 @@ def _pool(cells: Cells, demeaned: Within, solution: Solved) -> Pool:
     )
 
 
-def _counted(model: RegressionSettings, demeaned: Within) -> int:
-    """Effects that take degrees of freedom under clustered errors (the rule of linearmodels).
-
-    All of them, unless there is one kind and it is nested in the clusters, whose sums of scores
-    hold it already.
-    """
-    if not model.clusters or len(model.effects) > 1:
-        return demeaned.absorbed
-    if model.effects[0] == "date":
-        nested = all(name == "date" for name in model.clusters)
-    else:
-        nested = "date" not in model.clusters
-    return 0 if nested else demeaned.absorbed
-
-
-def _counted_by_codes(
+def _counted(
     model: RegressionSettings,
     panel: Panel,
     left: Absorbed,
     sides: Sequence[Side],
     assets: np.ndarray,
 ) -> int:
-    """The same of effects of codes, which are nested where each lies in one cluster."""
+    """Effects that take degrees of freedom under clustered errors (the rule of linearmodels).
+
+    All of them, unless there is one kind and it is nested in the clusters, whose sums of scores
+    hold it already.
+    """
     absorbed = left.within.absorbed
-    if not model.clusters or len(sides) > 1:
+    if not model.clusters or len(model.effects) > 1:
         return absorbed
-    t, i = np.nonzero(left.cells.use)
-    codes = np.broadcast_to(sides[0].codes, left.cells.use.shape)[t, i]
+    if sides:
+        lies_within = _nested(model, panel, left.cells.use, sides[0], assets)
+    elif model.effects[0] == "date":
+        lies_within = all(name == "date" for name in model.clusters)
+    else:
+        lies_within = "date" not in model.clusters
+    return 0 if lies_within else absorbed
+
+
+def _nested(
+    model: RegressionSettings, panel: Panel, use: np.ndarray, side: Side, assets: np.ndarray
+) -> bool:
+    """Whether every effect of a side lies in one cluster, whichever way clusters are made."""
+    t, i = np.nonzero(use)
+    codes = np.broadcast_to(side.codes, use.shape)[t, i]
     for name in model.clusters:
         key = cluster_key(panel, name)
-        cluster = t if key is None else key[assets][i]
+        cluster = t
+        if key is not None:
+            cluster = key[assets][i]
         if not nested(codes, cluster):
-            return absorbed
-    return 0
+            return False
+    return True
 
 
 def _effects_by_code(
@@ -325,48 +314,51 @@ def _effects_by_code(
     """
     b = estimates.b[u]
     own = estimates.units[u].assets
-    K = len(b)
     use = left.cells.use
     level = 0.0
     for kind, side, effects in zip(kinds, sides, left.effects, strict=True):
-        values = effects[:, K] - effects[:, :K] @ b
-        if kind.by_date and kind.label:
-            L = len(estimates.label_effects[kind.label][0])
-            of_dates = values.reshape(-1, L)
-            means = _means(of_dates)
-            estimates.label_effects[kind.label][own] = means
-            values = (of_dates - means).ravel()
-        elif kind.by_date:
-            level = np.nanmean(values)
-            values = values - level
-        elif kind.label:
-            estimates.label_effects[kind.label][own] = values
+        values = _beside_slopes(b, effects)
+        if not kind.by_date:
+            _fill_in(estimates, kind, own, values, side)
             continue
-        else:
-            np.asarray(estimates.asset_effects)[own] = values[side.codes[0]]
-            continue
-        date_effects = np.asarray(estimates.date_effects)
-        codes = np.broadcast_to(side.codes, use.shape)
-        date_effects[span, own] += np.where(use, values[codes], 0.0)
-    _add_level(estimates, kinds, own, level)
-
-
-def _add_level(estimates: Estimates, kinds: Sequence[Kind], own: np.ndarray, level: float) -> None:
-    """Add the mean date effect to the effects beside it."""
-    for kind in kinds:
-        if kind.by_date or not level:
-            continue
+        of_dates = values[:, None]
         if kind.label:
-            estimates.label_effects[kind.label][own] += level
+            labels = estimates.label_effects[kind.label]
+            of_dates = values.reshape(-1, labels.shape[1])
+        means = _means(of_dates)
+        if kind.label:
+            labels[own] = means
         else:
-            np.asarray(estimates.asset_effects)[own] += level
+            level = float(means[0])
+        about_mean = (of_dates - means).ravel()
+        codes = np.broadcast_to(side.codes, use.shape)
+        date_effects = np.asarray(estimates.date_effects)
+        date_effects[span, own] += np.where(use, about_mean[codes], 0.0)
+    for kind in kinds:
+        if not kind.by_date:
+            _of_kind(estimates, kind)[own] += level
 
 
-def _label_effects(b: np.ndarray, left: Absorbed) -> np.ndarray:
-    """Effects (L,) of the labels of one date; NaN of a label without a cell."""
-    effects = left.effects[0]
+def _fill_in(
+    estimates: Estimates, kind: Kind, own: np.ndarray, values: np.ndarray, side: Side
+) -> None:
+    """Fill in effects that are the same on every date, of labels (L,) or of assets."""
+    if not kind.label:
+        values = values[side.codes[0]]
+    _of_kind(estimates, kind)[own] = values
+
+
+def _of_kind(estimates: Estimates, kind: Kind) -> np.ndarray:
+    """The effects of a kind: of labels (N, L), of assets (N,)."""
+    if kind.label:
+        return estimates.label_effects[kind.label]
+    return np.asarray(estimates.asset_effects)
+
+
+def _beside_slopes(b: np.ndarray, effects: np.ndarray) -> np.ndarray:
+    """What effects (G, K + 1) of the columns [x, y] add to x b; NaN of a group without a cell."""
     K = len(b)
-    return effects[:, K] - effects[:, :K] @ b
+    return np.asarray(effects[:, K] - effects[:, :K] @ b)
 
 
 def _means(of_dates: np.ndarray) -> np.ndarray:

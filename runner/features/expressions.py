@@ -119,10 +119,10 @@ class Expression:
         mistakes: list[str] = []
         for name in sorted(all_names(self.tree)):
             mistakes += _mistakes(market, name)
-        labels = market.grouping
-        for name in sorted(labels_of(self.tree)):
-            if name not in labels:
-                mistakes.append(f"label {unknown(name, labels.names)}")
+        known = market.grouping
+        absent = [name for name in labels_of(self.tree) if name not in known]
+        for name in sorted(absent):
+            mistakes.append(f"label {unknown(name, known.names)}")
         if mistakes:
             raise DataError(mistakes)
         # log(-1) is NaN, 1 / 0 infinite: the panel counts both

@@ -211,15 +211,18 @@ def rank(x: Any, labels: Labels | None) -> Any:
         share = (order - 1.0) / others
         return np.where(others > 0.0, share, order - 0.5)
 
+    import pandas as pd
+
     if labels is None:
         order = across(x, "rank").rank(axis=1)
         others = x.count(axis=1) - 1.0
         return cellwise(cells, order, others)
     bins = _bins(across(x, "rank"), labels)
-    grouped = x.stack(future_stack=True).groupby(bins.ravel(), sort=False)
-    order = grouped.rank().to_numpy().reshape(x.shape)
-    others = grouped.transform("count").to_numpy().reshape(x.shape) - 1.0
-    return cellwise(cells, x * 0.0 + order, others)
+    flat = pd.Series(x.to_numpy().ravel())
+    grouped = flat.groupby(bins.ravel())
+    order = pd.DataFrame(grouped.rank().to_numpy().reshape(x.shape), x.index, x.columns)
+    count = grouped.transform("count").to_numpy()
+    return cellwise(cells, order, count.reshape(x.shape) - 1.0)
 
 
 def _bins(x: Any, labels: Labels) -> Any:

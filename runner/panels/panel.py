@@ -83,6 +83,13 @@ class Panel:
         return Groups(self.groups, self.labels)
 
     @property
+    def owners(self) -> np.ndarray:
+        """(N,) number of the asset of each column; without several columns of one, its own."""
+        if self.owner is None:
+            return np.arange(len(self.assets))
+        return self.owner
+
+    @property
     def usable(self) -> np.ndarray:
         """(T,) whether some asset has a target and every feature; splitters count these rows."""
         return np.asarray(self.valid.any(axis=1))

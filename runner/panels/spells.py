@@ -32,8 +32,9 @@ class Spells:
     def together(self, values: np.ndarray) -> np.ndarray:
         """Values (T, M) of the columns as those of the assets (T, N), by the label of the date."""
         t, column = np.nonzero(self.own)
+        asset = np.asarray(self.panel.owner)[column]
         of_assets = np.full((len(values), self.assets), np.nan)
-        of_assets[t, np.asarray(self.panel.owner)[column]] = values[t, column]
+        of_assets[t, asset] = values[t, column]
         return of_assets
 
 
@@ -48,13 +49,18 @@ def spells(panel: Panel, names: Sequence[str]) -> Spells | None:
         had = np.asarray(panel.labels[name].had)
         column, code = np.nonzero(had[owner])
         owner = owner[column]
-        code_of = {other: codes[column] for other, codes in code_of.items()}
+        for other in code_of:
+            code_of[other] = code_of[other][column]
         code_of[name] = code
-    own = np.ones((len(panel.dates), len(owner)), dtype=bool)
+    T = len(panel.dates)
+    own = np.ones((T, len(owner)), dtype=bool)
+    texts = {}
     for name, code in code_of.items():
-        own &= panel.labels[name].codes[:, owner] == code
-    wide = panel.part(np.arange(len(panel.dates)), owner)
-    texts = {name: np.array(panel.labels[name].values)[code] for name, code in code_of.items()}
+        labels = panel.labels[name]
+        of_columns = labels.codes[:, owner]
+        own &= of_columns == code
+        texts[name] = np.array(labels.values)[code]
+    wide = panel.part(np.arange(T), owner)
     columns = _names(panel.assets, owner, texts)
     groups = pd.DataFrame(texts, index=columns)
     for name in wide.groups:
@@ -73,12 +79,12 @@ def spells(panel: Panel, names: Sequence[str]) -> Spells | None:
 
 def _names(assets: Sequence[str], owner: np.ndarray, texts: dict[str, np.ndarray]) -> list[str]:
     """Names of the columns: of the asset, with its labels where it has several columns."""
-    count = np.bincount(owner, minlength=len(assets))
-    words = np.column_stack(list(texts.values())).tolist()
+    columns_of_asset = np.bincount(owner)
+    words = np.column_stack(list(texts.values()))
     names = []
-    for asset, labels in zip(owner.tolist(), words, strict=True):
-        if count[asset] == 1:
-            names.append(assets[asset])
-        else:
-            names.append(f"{assets[asset]} ({', '.join(labels)})")
+    for asset, labels in zip(owner, words, strict=True):
+        name = assets[asset]
+        if columns_of_asset[asset] > 1:
+            name += f" ({', '.join(labels)})"
+        names.append(name)
     return names

@@ -54,8 +54,11 @@ def units(panel: Panel, rows: np.ndarray, by: str | None) -> list[Unit]:
         return [Unit("pooled", "all", rows, everything)]
     labels = panel.grouping.get(by, "model.by", [ASSET, DATE])
     codes = fixed_codes(labels, by)
-    names = enumerate(labels.values)
-    return [Unit("group", name, rows, np.flatnonzero(codes == k)) for k, name in names]
+    by_label = []
+    for k, name in enumerate(labels.values):
+        members = np.flatnonzero(codes == k)
+        by_label.append(Unit("group", name, rows, members))
+    return by_label
 
 
 def fixed_codes(labels: Labels, name: str) -> np.ndarray:
@@ -132,7 +135,7 @@ def cluster_key(panel: Panel, name: str) -> np.ndarray | None:
         DataError: the data has no such group.
     """
     if name == ASSET:
-        return np.arange(len(panel.assets)) if panel.owner is None else panel.owner
+        return panel.owners
     if name == DATE:
         return None
     labels = panel.grouping.get(name, "model.clusters", [ASSET, DATE])

@@ -222,7 +222,9 @@ def neutralise(
         if name not in cross.others:
             raise DataError(f"against: {unknown(name, cross.others)}")
     T, N, _ = cross.X.shape
-    codes = np.zeros(N, dtype=int) if group is None else cross.codes(group)
+    codes = np.zeros(N, dtype=int)
+    if group is not None:
+        codes = cross.codes(group)
     of_dates = np.broadcast_to(codes, (T, N))
     labels = np.unique(codes)
     left = np.full_like(cross.X, np.nan)

@@ -123,7 +123,9 @@ class Long:
         account.append(Dropped("source row", f"date on which {owner} did not trade", outside))
         fixed, changing, said = self._groups(cells, assets)
         labels = {name: self._labels_of_dates(name, cells, on, assets) for name in changing}
-        account += [_unlabelled(name, labels[name], cells.there[:N, on].T) for name in changing]
+        there = cells.there[:N, on].T
+        for name in changing:
+            account.append(_unlabelled(name, labels[name], there))
         return Market(
             source=self.source,
             fields={name: frame.iloc[:, :N] for name, frame in frames.items()},
@@ -324,13 +326,14 @@ class Long:
         for name, group in self.groups.items():
             occurs = self._labels(cells, group)[lines]
             labels = occurs[:, 1:]
-            several = int(np.count_nonzero(labels.sum(axis=1) > 1))
+            several = np.count_nonzero(labels.sum(axis=1) > 1)
             if several:
                 changing.append(name)
                 notes.append(f"{name} changes for {several:,} of {N:,} assets: {OF_THE_DATE}")
                 continue
             columns[name] = _one_label(labels, group.values)
-            gaps = int(np.count_nonzero(occurs[:, 0] & labels.any(axis=1)))
+            labelled = labels.any(axis=1)
+            gaps = np.count_nonzero(labelled & occurs[:, 0])
             if gaps:
                 notes.append(
                     f"{name} is missing in some rows of {gaps:,} of {N:,} assets: {FILLED}"

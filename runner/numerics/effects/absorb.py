@@ -52,47 +52,76 @@ class _Group(NamedTuple):
         code: (n,) group of each cell, counted without gaps.
         used: (G,) their codes among all of the side.
         weight: (G,) sums of the weights.
+        size: how many groups the side has.
     """
 
     code: np.ndarray
     used: np.ndarray
     weight: np.ndarray
+    size: int
 
 
 @np.errstate(over="ignore", invalid="ignore")  # columns too large for products are refused later
 def absorb(cells: Cells, sides: Sequence[Side]) -> Absorbed:
     """Take the effects of one or two sides out of every column."""
-    T, N, K = cells.X.shape
     use = cells.use
     Z = np.column_stack([cells.X[use], cells.y[use]])
-    w = np.ones(len(Z)) if cells.weights is None else cells.weights[use]
-    groups = [_group(np.broadcast_to(side.codes, (T, N))[use], w) for side in sides]
-    system = None
-    number = sum(len(group.used) for group in groups)
+    w = np.ones(len(Z))
+    if cells.weights is not None:
+        w = cells.weights[use]
+    groups = []
+    for side in sides:
+        codes = np.broadcast_to(side.codes, use.shape)
+        groups.append(_group(codes[use], w, side.size))
+    first = groups[0]
     if len(groups) == 2:
-        system = _Two.of(groups[0], groups[1], w)
-        number -= len(system.pinned)
-    mean = w @ Z / w.sum()
-    tss = float(w @ (Z[:, K] - mean[K]) ** 2)
+        system: _One | _Two = _Two.of(first, groups[1], w)
+    else:
+        system = _One(first)
+    effects = []
+    for group in groups:
+        effects.append(np.zeros((len(group.used), Z.shape[1])))
     left = Z
-    total = [np.zeros((len(group.used), K + 1)) for group in groups]
     for _ in range(PASSES):
         before = w @ left**2
-        steps = _means(left, w, groups) if system is None else system.solve(left, w)
-        for k, (group, step) in enumerate(zip(groups, steps, strict=True)):
-            total[k] = total[k] + step
-            left = left - step[group.code]
-        if (w @ left**2 > KEPT * before).all():
+        for k, step in enumerate(system.solve(left, w)):
+            effects[k] += step
+            left = left - step[groups[k].code]
+        after = w @ left**2
+        if (after > KEPT * before).all():
             break
-    S = left.T @ (left * w[:, None])
-    nothing = (np.zeros((N, K + 1)), np.zeros((T, K + 1)))
-    within = Within((S + S.T) / 2.0, *nothing, number, tss, w @ Z**2)
-    effects = []
-    for side, group, values in zip(sides, groups, total, strict=True):
-        of_side = np.full((side.size, K + 1), np.nan)
-        of_side[group.used] = values
-        effects.append(of_side)
-    return Absorbed(within, _in_cells(cells, left), tuple(effects))
+    within = _products(Z, left, w, system.absorbed, cells)
+    of_sides = [_of_side(*pair) for pair in zip(groups, effects, strict=True)]
+    return Absorbed(within, _in_cells(cells, left), tuple(of_sides))
+
+
+def _products(
+    Z: np.ndarray, left: np.ndarray, w: np.ndarray, absorbed: int, cells: Cells
+) -> Within:
+    """Products of what is left of the columns Z (n, P)."""
+    T, N = cells.y.shape
+    P = Z.shape[1]
+    weighted = left * w[:, None]
+    S = left.T @ weighted
+    symmetric = (S + S.T) / 2.0
+    y = Z[:, -1]
+    mean = np.average(y, weights=w)
+    deviation = y - mean
+    return Within(
+        S=symmetric,
+        alpha=np.zeros((N, P)),
+        delta=np.zeros((T, P)),
+        absorbed=absorbed,
+        tss=float(w @ deviation**2),
+        squares=w @ Z**2,
+    )
+
+
+def _of_side(group: _Group, values: np.ndarray) -> np.ndarray:
+    """Effects (G, P) of the groups with cells among all of their side (size, P), NaN elsewhere."""
+    effects = np.full((group.size, values.shape[1]), np.nan)
+    effects[group.used] = values
+    return effects
 
 
 def _in_cells(cells: Cells, columns: np.ndarray) -> Cells:
@@ -104,24 +133,34 @@ def _in_cells(cells: Cells, columns: np.ndarray) -> Cells:
     return Cells(X, y, cells.use, cells.weights)
 
 
-def _group(codes: np.ndarray, w: np.ndarray) -> _Group:
+def _group(codes: np.ndarray, w: np.ndarray, size: int) -> _Group:
     used, code = np.unique(codes, return_inverse=True)
-    code = code.reshape(-1)
-    return _Group(code, used, np.bincount(code, weights=w, minlength=len(used)))
+    weight = np.bincount(code, weights=w)
+    return _Group(code, used, weight, size)
 
 
 def _sums(columns: np.ndarray, w: np.ndarray, group: _Group) -> np.ndarray:
     """Weighted sums (G, P) of the columns (n, P) in each group."""
-    G = len(group.used)
-    sums = np.empty((G, columns.shape[1]))
+    sums = np.empty((len(group.used), columns.shape[1]))
     for j, column in enumerate(columns.T):
-        sums[:, j] = np.bincount(group.code, weights=w * column, minlength=G)
+        sums[:, j] = np.bincount(group.code, weights=w * column)
     return sums
 
 
-def _means(columns: np.ndarray, w: np.ndarray, groups: Sequence[_Group]) -> list[np.ndarray]:
-    """Weighted means (G, P) in the groups of the one side."""
-    return [_sums(columns, w, group) / group.weight[:, None] for group in groups]
+class _One(NamedTuple):
+    """The normal equations of one side of dummies."""
+
+    group: _Group
+
+    @property
+    def absorbed(self) -> int:
+        """Effects that take degrees of freedom."""
+        return len(self.group.used)
+
+    def solve(self, columns: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
+        """Effects (G, P) of the columns (n, P): weighted means in the groups."""
+        sums = _sums(columns, w, self.group)
+        return [sums / self.group.weight[:, None]]
 
 
 class _Two(NamedTuple):
@@ -148,16 +187,25 @@ class _Two(NamedTuple):
         from scipy.linalg import cho_factor
         from scipy.sparse import coo_array, diags_array
 
+        few, many = first, second
         swapped = len(second.used) < len(first.used)
-        few, many = (second, first) if swapped else (first, second)
-        shape = (len(many.used), len(few.used))
-        C = coo_array((w, (many.code, few.code)), shape=shape).tocsr()
-        G = np.diag(few.weight) - (C.T @ diags_array(1.0 / many.weight) @ C).toarray()
+        if swapped:
+            few, many = second, first
+        pairs = (many.code, few.code)
+        C = coo_array((w, pairs)).tocsr()
+        inverse = diags_array(1.0 / many.weight)
+        between = C.T @ inverse @ C
+        G = np.diag(few.weight) - between.toarray()
         pinned = _first_of_each_component(C)
         G[pinned] = 0.0
         G[:, pinned] = 0.0
         G[pinned, pinned] = 1.0
         return cls(few, many, swapped, C, cho_factor(G, lower=True), pinned)
+
+    @property
+    def absorbed(self) -> int:
+        """Effects that take degrees of freedom."""
+        return len(self.few.used) + len(self.many.used) - len(self.pinned)
 
     def solve(self, columns: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
         """Effects of the first side and of the second, of the columns (n, P)."""
@@ -166,11 +214,14 @@ class _Two(NamedTuple):
         A = _sums(columns, w, self.few)
         B = _sums(columns, w, self.many)
         many_weight = self.many.weight[:, None]
-        right = A - self.C.T @ (B / many_weight)
+        means = B / many_weight
+        right = A - self.C.T @ means
         right[self.pinned] = 0.0
         alpha = cho_solve(self.factor, right)
-        delta = (B - self.C @ alpha) / many_weight
-        return [delta, alpha] if self.swapped else [alpha, delta]
+        delta = means - self.C @ alpha / many_weight
+        if self.swapped:
+            return [delta, alpha]
+        return [alpha, delta]
 
 
 def _first_of_each_component(C: Any) -> np.ndarray:
@@ -199,5 +250,7 @@ def refined_beside(one: Solved, absorbed: Absorbed, sides: Sequence[Side]) -> So
 
 def nested(inner: np.ndarray, outer: np.ndarray) -> bool:
     """Whether every group of `inner` lies in one group of `outer`, codes (n,) of the same cells."""
-    pairs = np.unique(np.column_stack([inner, outer]), axis=0)
-    return len(pairs) == len(np.unique(inner))
+    both = np.column_stack([inner, outer])
+    pairs = np.unique(both, axis=0)
+    groups = np.unique(inner)
+    return len(pairs) == len(groups)

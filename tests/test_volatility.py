@@ -250,7 +250,7 @@ def test_what_the_target_may_not_take_is_refused() -> None:
         "features.target: given 'target'; allowed: letters, digits and _, not const, target"
     ]
     assert refused("model.dummies=[sector]", "model.by=asset") == [
-        "model.dummies: ['sector'] given with by=asset, effects=[]; allowed: with by=null, without effects"
+        "model.dummies: ['sector'] given with by=asset, effects=[]; allowed: with by=null or by=date, without effects"
     ]
     with pytest.raises(DataError, match=r"model\.dummies: 'industry' is unknown; allowed: sector"):
         small("model.dummies=[industry]")

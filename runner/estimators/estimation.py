@@ -277,6 +277,8 @@ def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.
         return panel.weights
     y = panel.y[rows]
     use = panel.valid[rows]
+    if panel.owner is not None:
+        y, use = _of_owners(y, use, panel.owner)
     n = use.sum(axis=0)
     used = np.where(use, y, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -291,13 +293,25 @@ def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.
 
     constant = rounding_alone(np.sqrt(variance), size, FLAT, quotients)
     lacking = (n > 0) & (constant | ~(variance > 0.0))
+    lacking = lacking[panel.owners]
     if lacking.any():
         names = listed(np.array(panel.assets)[lacking])
         raise DataError(
             f"model.weights: inverse_variance of {names}: fewer than 2 rows, or a constant target"
         )
     weights = 1.0 / np.where(n > 0, variance, 1.0)
-    return np.broadcast_to(weights, panel.y.shape)
+    return np.broadcast_to(weights[panel.owners], panel.y.shape)
+
+
+def _of_owners(y: np.ndarray, use: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Targets (R, N) and cells in use with all those of an asset in the column of its number."""
+    t, column = np.nonzero(use)
+    asset = owner[column]
+    of_assets = np.zeros(y.shape)
+    of_assets[t, asset] = y[t, column]
+    in_use = np.zeros(use.shape, dtype=bool)
+    in_use[t, asset] = True
+    return of_assets, in_use
 
 
 def about_mean(

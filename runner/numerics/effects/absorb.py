@@ -134,7 +134,11 @@ def _in_cells(cells: Cells, columns: np.ndarray) -> Cells:
 
 
 def _group(codes: np.ndarray, w: np.ndarray, size: int) -> _Group:
-    used, code = np.unique(codes, return_inverse=True)
+    cells = np.bincount(codes, minlength=size)
+    used = np.flatnonzero(cells)
+    position = np.zeros(size, dtype=np.intp)
+    position[used] = np.arange(len(used))
+    code = position[codes]
     weight = np.bincount(code, weights=w)
     return _Group(code, used, weight, size)
 

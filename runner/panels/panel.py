@@ -321,17 +321,14 @@ def build_panel(
     w = _weights(weights, market, dates, mistakes)
     if mistakes:
         raise DataError(mistakes)
-
     columns = [y, *X.transpose(2, 0, 1)]
     if w is not None:
         columns.append(w)
     computed = _computed(features, target, weights, dates)
     by_rule = lost_to_rules(market, computed, columns, allow_loss)
-
     names = list(features)
     labels = _labels_on(market, dates)
-    codes = {name: of_name.codes for name, of_name in labels.items()}
-    applied = apply(steps, X, names, market.groups, y, in_place=True, by_date=codes)
+    applied = apply(steps, X, names, market.groups, y, in_place=True, by_date=_codes(labels))
     valid, unknown = usable_cells(applied.y, applied.X, names, w, weights, applied.keep, by_rule)
     by_steps = [Dropped(*line) for line in applied.account]
     return Panel(
@@ -354,6 +351,11 @@ def build_panel(
         kept=None if applied.keep.all() else applied.keep,
         labels=labels,
     )
+
+
+def _codes(labels: Mapping[str, Labels]) -> dict[str, np.ndarray]:
+    """The codes (T, N) of labels of the date."""
+    return {name: of_name.codes for name, of_name in labels.items()}
 
 
 def _labels_on(market: Market, dates: pd.DatetimeIndex) -> dict[str, Labels]:

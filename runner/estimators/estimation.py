@@ -21,6 +21,7 @@ from runner.numerics.restrictions import Restriction, all_slopes
 from runner.numerics.variation import FLAT, of_quotients, rounding_alone
 from runner.panels.finding import Finding
 from runner.panels.panel import Panel
+from runner.panels.spells import of_owners
 from runner.panels.units import ASSET, DATE, Unit, cluster_key, units
 
 if TYPE_CHECKING:
@@ -278,7 +279,7 @@ def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.
     y = panel.y[rows]
     use = panel.valid[rows]
     if panel.owner is not None:
-        y, use = _of_owners(y, use, panel.owner)
+        y, use = of_owners(y, use, panel.owner)
     n = use.sum(axis=0)
     used = np.where(use, y, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -301,17 +302,6 @@ def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.
         )
     weights = 1.0 / np.where(n > 0, variance, 1.0)
     return np.broadcast_to(weights[panel.owners], panel.y.shape)
-
-
-def _of_owners(y: np.ndarray, use: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Targets (R, N) and cells in use with all those of an asset in the column of its number."""
-    t, column = np.nonzero(use)
-    asset = owner[column]
-    of_assets = np.zeros(y.shape)
-    of_assets[t, asset] = y[t, column]
-    in_use = np.zeros(use.shape, dtype=bool)
-    in_use[t, asset] = True
-    return of_assets, in_use
 
 
 def about_mean(

@@ -88,3 +88,14 @@ def _names(assets: Sequence[str], owner: np.ndarray, texts: dict[str, np.ndarray
             name += f" ({', '.join(labels)})"
         names.append(name)
     return names
+
+
+def of_owners(y: np.ndarray, use: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Targets (R, N) and cells in use with all those of an asset in the column of its number."""
+    t, column = np.nonzero(use)
+    asset = owner[column]
+    of_assets = np.zeros(y.shape)
+    of_assets[t, asset] = y[t, column]
+    in_use = np.zeros(use.shape, dtype=bool)
+    in_use[t, asset] = True
+    return of_assets, in_use

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from runner.data.joins.names import DATE_NAMES, guessed
-from runner.data.joins.reading import labels_of
+from runner.data.joins.names import DATE_NAMES, Column, asset_column, chosen, guessed
+from runner.data.joins.reading import parsed
 from runner.data.joins.settings import LabelTable
 from runner.data.market import Dropped, Market
+from runner.data.reading.files import header, read
 from runner.data.reading.long import Coded
+from runner.data.reading.parsing import read_labels, read_names
 from runner.errors import DataError, listed
 
 UNKNOWN = "unknown"  # the label of an asset without one
@@ -88,15 +91,38 @@ def _left_out(where: str, asset: Coded, market: Market) -> list[Dropped]:
     return [Dropped(f"row of {where}", "asset that is not modelled", others)]
 
 
-def refuse_dates(where: str, settings: LabelTable, header: Sequence[str]) -> None:
+def refuse_dates(where: str, settings: LabelTable, names: Sequence[str]) -> None:
     """Labels by date and asset would enter here: they change over time, and groups do not.
 
     Raises:
         DataError: a table of labels with dates.
     """
-    column = settings.date or guessed(DATE_NAMES, header)
+    column = settings.date or guessed(DATE_NAMES, names)
     if column is not None:
         raise DataError(
             f"{where}.date: labels by date ({column!r}) cannot be joined yet; allowed: a table "
             "with one label per asset, without a column of dates"
         )
+
+
+def labels_of(where: str, settings: LabelTable) -> tuple[Coded, dict[str, Coded]]:
+    """The assets (n,) of a table of labels, and its labels (n,) by their names here.
+
+    Raises:
+        DataError: no such file or column; labels by date, which have no place yet.
+    """
+    path = Path(settings.path)
+    names = header(f"{where}.path", path)
+    refuse_dates(where, settings, names)
+    key = Column("asset", f"{where}.asset", asset_column(where, settings.asset, names))
+    columns = chosen(where, settings.columns, names, [key.column])
+    wanted = {column.where: column.column for column in (key, *columns)}
+    table = read(f"{where}.path", path, wanted, set(wanted.values()))
+    mistakes: list[str] = []
+    asset = parsed(key, table, read_names, mistakes)
+    labels = {column.name: parsed(column, table, read_labels, mistakes) for column in columns}
+    if not columns:
+        mistakes.append(f"{where}.columns: no column beside the keys (in {path.name})")
+    if mistakes:
+        raise DataError(mistakes)
+    return asset, labels

@@ -49,10 +49,9 @@ def counting(
             is known. A row never counts on a date before its own.
     """
     N, T = shape
-    last = np.full(N * T, NONE, dtype=np.intp)
+    last = np.full((N, T), NONE, dtype=np.intp)
     cell = asset[rows] * T + at[rows]
-    np.maximum.at(last, cell, np.arange(len(rows)))
-    last = last.reshape(N, T)
+    np.maximum.at(last.reshape(-1), cell, np.arange(len(rows)))
     if as_of:
         np.maximum.accumulate(last, axis=1, out=last)
     return np.append(rows, NONE)[last]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.joins.names import Column, asset_column, chosen, date_column
-from runner.data.joins.settings import RATES, FieldTable, LabelTable, SeriesTable
+from runner.data.joins.settings import RATES, FieldTable, SeriesTable
 from runner.data.joins.stamps import after, stamped
 from runner.data.market import Dropped
 from runner.data.reading.files import header, read
@@ -137,15 +137,15 @@ def _read(
     """
     wanted = {column.where: column.column for column in (*keys, *columns)}
     table = read(f"{where}.path", path, wanted, {key.column for key in keys})
-    parsed: dict[str, Any] = {}
+    key_parts: dict[str, Any] = {}
     numbers: dict[str, np.ndarray] = {}
     mistakes: list[str] = []
     others: list[str] = []
     for key in keys:
-        parsed[key.name] = _parsed(key, table, readers[key.name], mistakes)
+        key_parts[key.name] = parsed(key, table, readers[key.name], mistakes)
     for column in columns:
         unread: list[str] = []
-        part = _parsed(column, table, read_numbers, unread)
+        part = parsed(column, table, read_numbers, unread)
         if part is not None:
             numbers[column.name] = np.asarray(part.numbers, dtype=float)
         elif any_type:
@@ -159,10 +159,10 @@ def _read(
     words = []
     if others:
         words.append(f"without {listed(others)}, which hold other than numbers")
-    return Parts(parsed, numbers), words
+    return Parts(key_parts, numbers), words
 
 
-def _parsed(column: Column, table: pa.Table, reader: Reader, mistakes: list[str]) -> Any:
+def parsed(column: Column, table: pa.Table, reader: Reader, mistakes: list[str]) -> Any:
     """What a reader makes of the column; None, and a line, where it cannot."""
     import pyarrow as pa
 
@@ -287,28 +287,3 @@ def _in_decimals(
     which = "all" if len(names) == len(numbers) else listed(names)
     words.append(f"{which} divided by {PER_CENT:g} (per cent)")
     return divided
-
-
-def labels_of(where: str, settings: LabelTable) -> tuple[Coded, dict[str, Coded]]:
-    """The assets (n,) of a table of labels, and its labels (n,) by their names here.
-
-    Raises:
-        DataError: no such file or column; labels by date, which have no place yet.
-    """
-    from runner.data.joins.labels import refuse_dates
-
-    path = Path(settings.path)
-    names = header(f"{where}.path", path)
-    refuse_dates(where, settings, names)
-    key = Column("asset", f"{where}.asset", asset_column(where, settings.asset, names))
-    columns = chosen(where, settings.columns, names, [key.column])
-    wanted = {column.where: column.column for column in (key, *columns)}
-    table = read(f"{where}.path", path, wanted, set(wanted.values()))
-    mistakes: list[str] = []
-    asset = _parsed(key, table, read_names, mistakes)
-    labels = {column.name: _parsed(column, table, read_labels, mistakes) for column in columns}
-    if not columns:
-        mistakes.append(f"{where}.columns: no column beside the keys (in {path.name})")
-    if mistakes:
-        raise DataError(mistakes)
-    return asset, labels

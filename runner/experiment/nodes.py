@@ -155,11 +155,26 @@ def resolve(path: str, allow: Sequence[str]) -> Any:
 def settings_of(node: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The function or class that a node of our configs names, and the type of each setting."""
     target = resolve(str(node["_target_"]), ())
-    kinds = {name: kind for name, (_, kind) in _parameters(target).items()}
+    kinds = kinds_of(target)
     if not isinstance(target, type):
         first = next(iter(kinds))  # the market, the cross-section or the study
         kinds.pop(first)
     return target, kinds
+
+
+def kinds_of(target: Callable[..., Any]) -> dict[str, Any]:
+    """The type of each parameter of a function or class."""
+    return {name: kind for name, (_, kind) in _parameters(target).items()}
+
+
+def defaults_of(target: Callable[..., Any]) -> dict[str, Any]:
+    """The value of each parameter that has one where it is not given."""
+    parameters = {name: parameter for name, (parameter, _) in _parameters(target).items()}
+    return {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if parameter.default is not parameter.empty
+    }
 
 
 def _lies_in(module: str, roots: Sequence[str]) -> bool:

@@ -71,7 +71,7 @@ def _one_each(
     twice = ours[ours["asset"].duplicated(keep=False)]
     if len(twice):
         first = twice["asset"].iloc[0]
-        both = listed(label.values[twice.loc[twice["asset"] == first, "label"]])
+        both = listed(label.values[sorted(twice.loc[twice["asset"] == first, "label"])])
         raise DataError(
             f"{where}.columns.{name}: {asset.values[first]} has {both}; allowed: one per asset"
         )

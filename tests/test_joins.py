@@ -224,12 +224,13 @@ def test_rolling_betas_of_food() -> None:
 def test_factors_by_any_name_and_a_field_that_is_the_same_for_all(write: Write) -> None:
     dates = pd.date_range("2020-01-31", periods=12, freq="ME")
     table = pd.DataFrame({"date": dates, "mktrf": np.arange(12.0), "umd": 1.0, "note": "x"})
-    market = with_series(market_on(dates), write("f.csv", table))
+    market = with_series(market_on(dates), write("f.csv", table), percent=False)
     for name in ("MktRF", "Mkt-RF", "Mkt_RF", "mktrf"):
         assert market.shared(name).tolist() == list(range(12)), name
     assert list(market.series) == ["MktRF", "Mom"]
     assert "without note, which hold other than numbers" in market.notes[0]
     own = with_series(market_on(dates), write("f.csv", table), columns={"m": "mktrf"})
+    assert "m (column mktrf)" in own.notes[0]
     assert list(own.series) == ["m"]
     cells = pd.DataFrame({"AAA": [0.1, np.nan], "BBB": [0.1, 0.3]}, index=dates[:2])
     both = Market("here", {"ret": cells, "RF": cells}, pd.DataFrame(index=dates[:2]))
@@ -239,6 +240,33 @@ def test_factors_by_any_name_and_a_field_that_is_the_same_for_all(write: Write) 
         "RF is a field that differs between assets (first on 2020-01-31); "
         "allowed: a series, the same for every asset"
     ]
+
+
+def test_returns_in_per_cent_or_of_other_rows_are_refused(write: Write) -> None:
+    dates = pd.date_range("2020-01-31", periods=24, freq="ME")
+    table = factors(dates.to_period("M"), np.random.default_rng(1))
+    path = write("f.csv", table)
+    [line] = refused(lambda: with_series(market_on(dates), path))
+    assert line.startswith("data.series.s: the median size of MktRF is ")
+    assert "data.series.s.percent=true divides by 100" in line
+    kept = with_series(market_on(dates), path, percent=False)
+    assert kept.shared("MktRF").tolist() == table["Mkt-RF"].tolist()
+    days = pd.bdate_range("2020-01-01", "2021-12-31")
+    daily = pd.DataFrame({"date": days, "MktRF": 0.01, "vix": 20.0})
+    path = write("d.csv", daily)
+    [line] = refused(lambda: with_series(market_on(dates), path))
+    assert line.startswith("data.series.s: MktRF: returns of 523 rows beside 24 rows of the assets")
+    assert with_series(market_on(dates), path, columns=["vix"], on="asof").series.shape == (24, 1)
+
+
+def test_months_without_a_day_are_known_at_their_end(write: Write) -> None:
+    days = pd.bdate_range("2020-01-01", periods=60)
+    table = pd.DataFrame({"date": [201912], "published": [202001], "cpi": [1.0]})
+    cpi = with_series(market_on(days), write("f.csv", table), available="published").shared("cpi")
+    assert cpi.first_valid_index() == pd.Timestamp("2020-01-31")
+    firsts = pd.DataFrame({"date": ["2020-01-01", "2020-02-01"], "cpi": [1.0, 2.0]})
+    market = with_series(market_on(days), write("g.csv", firsts), on="asof")
+    assert "its dates are first days of months" in market.notes[0]
 
 
 # As of a date

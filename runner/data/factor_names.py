@@ -17,6 +17,13 @@ FACTORS = {
     "rf": "RF",
 }
 
+RISK_FREE = "RF"
+
+
+def is_return(name: str) -> bool:
+    """Whether a factor of this name is a return of each row, as all but the risk-free rate are."""
+    return name in FACTORS.values() and name != RISK_FREE
+
 
 def canonical(name: str) -> str:
     """The name of the factor that is meant, such as MktRF for Mkt-RF; the name itself of others."""

@@ -9,15 +9,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.data.factor_names import is_return
 from runner.data.joins.labels import with_labels
 from runner.data.joins.latest import counting, ordered, values_at
-from runner.data.joins.meeting import apart, meeting, side_by_side
+from runner.data.joins.meeting import apart, in_span, meeting, side_by_side
 from runner.data.joins.reading import Rows, numbers_of
 from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTable
 from runner.data.joins.stamps import before, first_known, next_day_counts, stamped
 from runner.data.market import Dropped, Market
 from runner.errors import DataError, listed
 from runner.text import count
+
+FINER = 2  # times as many rows, from which on a table has shorter ones than the assets
 
 
 def joined(market: Market, tables: Sequence[Joined]) -> Market:
@@ -41,6 +44,7 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     names = list(rows.numbers)
     _check_free(market, where, names)
     lines = _lines(rows, market)
+    _check_spacing(rows, settings, market.dates)
     placed = _placed(rows, lines, settings, market)
     values = _values(rows, placed)
     fields = dict(market.fields)
@@ -80,6 +84,29 @@ def _check_free(market: Market, where: str, names: Sequence[str]) -> None:
             )
     if mistakes:
         raise DataError(mistakes)
+
+
+def _check_spacing(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex) -> None:
+    """Whether returns are of rows as long as those of the assets.
+
+    Raises:
+        DataError: returns of days beside returns of months, and the like.
+    """
+    returns = []
+    for name in rows.numbers:
+        kind = settings.kind_of(name)
+        if kind == "return" or (kind is None and is_return(name)):
+            returns.append(name)
+    dates = pd.DatetimeIndex(np.unique(rows.date))
+    theirs = int(in_span(dates, calendar).sum())
+    ours = int(in_span(calendar, dates).sum())
+    if returns and ours > 1 and theirs >= FINER * ours:
+        allowed = "returns of rows as long as those of the assets"
+        remedy = f"{rows.where}.kind=level takes the value of the date, whatever it is"
+        raise DataError(
+            f"{rows.where}: {listed(returns)}: returns of {theirs:,} rows beside {ours:,} rows of "
+            f"the assets in the same months; allowed: {allowed} ({remedy})"
+        )
 
 
 def _lines(rows: Rows, market: Market) -> np.ndarray:
@@ -205,8 +232,18 @@ def _from_known(
             rows.words.append(f"{count(early, 'row')} published before its date")
     elif settings.lag is not None:
         known_from = f"{settings.lag} after their dates"
+    elif _starts_of_months(pd.DatetimeIndex(rows.date)):
+        rows.words.append(
+            "its dates are first days of months, from which on the values count: where they stand "
+            f"for the month, {rows.where}.stamp=end, and lag= or available= for their publication"
+        )
     day = "the day after" if next_day else "the same day"
     return at, [f"joined as of {known_from} ({day})"]
+
+
+def _starts_of_months(dates: pd.DatetimeIndex) -> bool:
+    """Whether every date is the first day of a month."""
+    return bool((dates.day == 1).all())
 
 
 def _on_equal_dates(
@@ -233,6 +270,8 @@ def _on_equal_dates(
         rows.dropped.append(rows.line("date that the assets do not have", missed))
     meets = len(np.unique(met.at[met.at >= 0]))
     words = [f"{meets:,} of the {len(calendar):,} dates of the assets met"]
+    if 2 * meets < len(calendar):
+        words.append(f"{rows.where}.on=asof carries values to the dates between")
     if met.by_month:
         words.append(f"{met.by_month:,} of them as ends of the same month")
     return at, words

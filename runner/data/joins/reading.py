@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from runner.data.factor_names import is_return
 from runner.data.joins.names import Column, asset_column, chosen, date_column
 from runner.data.joins.settings import RATES, FieldTable, SeriesTable
 from runner.data.joins.stamps import after, stamped
@@ -24,7 +25,7 @@ from runner.data.reading.parsing import (
     read_numbers,
 )
 from runner.errors import DataError, listed
-from runner.text import one_line
+from runner.text import number, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from runner.schema.settings import Kind
 
 PER_CENT = 100.0
+LARGEST_MEDIAN = 0.2  # size of returns of a row in decimals
 KEYS = ("date", "asset")
 Reader = Callable[["pa.ChunkedArray"], Any]
 
@@ -105,7 +107,7 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
     _check_kinds(where, settings, columns)
     rows = _rows(where, settings, columns, parts.keys)
     rows.words += words
-    rows.numbers = _in_decimals(settings, parts.numbers, rows.words)
+    rows.numbers = _in_decimals(where, settings, parts.numbers, rows.words)
     rows.words.append(f"by {' and '.join(key.column for key in keys[:2] if key.name in KEYS)}")
     _leave_out(rows, settings, parts.keys)
     return rows
@@ -212,8 +214,11 @@ def _rows(
         known = after(distinct, settings.lag)
     dates = _spread(distinct, date.coded.codes)
     if "available" in keys:
-        published = keys["available"].coded
-        stamps = _spread(pd.DatetimeIndex(published.values), published.codes)
+        published = keys["available"]
+        # a month without a day is over, and its rows published, at its end
+        end_or_day = "end" if published.months else "as_is"
+        days = stamped(where, pd.DatetimeIndex(published.coded.values), end_or_day)
+        stamps = _spread(days, published.coded.codes)
     else:
         stamps = _spread(known, date.coded.codes)
     return Rows(where, columns, dates, stamps, keys.get("asset"), {}, words)
@@ -270,10 +275,35 @@ def _check_kinds(where: str, settings: SeriesTable, columns: Sequence[Column]) -
         )
 
 
+def _check_decimals(where: str, settings: SeriesTable, numbers: Mapping[str, np.ndarray]) -> None:
+    """Whether no column of returns looks like per cent.
+
+    Raises:
+        DataError: the median size of one is above that of any decimal return.
+    """
+    for name, values in numbers.items():
+        kind = settings.kind_of(name)
+        known = np.abs(values[~np.isnan(values)])
+        judged = kind == "return" or (kind is None and is_return(name))
+        if judged and len(known) and np.median(known) > LARGEST_MEDIAN:
+            median = float(np.median(known))
+            raise DataError(
+                f"{where}: the median size of {name} is {number(median, 3)} a row, too large for "
+                f"decimal returns; {where}.percent=true divides by 100, percent=false takes "
+                "them as they are"
+            )
+
+
 def _in_decimals(
-    settings: SeriesTable, numbers: Mapping[str, np.ndarray], words: list[str]
+    where: str, settings: SeriesTable, numbers: Mapping[str, np.ndarray], words: list[str]
 ) -> dict[str, np.ndarray]:
-    """The numbers, per cent divided by 100."""
+    """The numbers, per cent divided by 100.
+
+    Raises:
+        DataError: returns too large for decimals, where nothing is said of per cent.
+    """
+    if settings.percent is None:
+        _check_decimals(where, settings, numbers)
     if not settings.percent:
         return dict(numbers)
     divided = {}

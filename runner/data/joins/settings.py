@@ -31,8 +31,9 @@ class SeriesTable:
             Mom, RF unless a mapping names them.
         kind: price (positive), return (not below -1), level, rate or amount (any finite number), of
             all columns or as {name here: kind}; null: any finite number.
-        percent: whether the file is in per cent: returns, rates and columns without a kind are
-            divided by 100.
+        percent: true: the file is in per cent, and returns, rates and columns without a kind are
+            divided by 100; false: it is in decimals; null: decimals too, but returns whose median
+            size is above .2 a row are refused.
         rows: {column: text}, only the rows with this text in that column, such as one series of a
             file with several below each other; null: all rows.
         stamp: as_is, or where a date stands for a period (month, quarter, year): end moves it to
@@ -54,7 +55,7 @@ class SeriesTable:
     path: str
     columns: Columns = None
     kind: Kind | dict[str, Kind] | None = None
-    percent: bool = False
+    percent: bool | None = None
     rows: dict[str, str] | None = None
     stamp: Literal["as_is", "end", "start"] | None = None
     on: Literal["equal", "asof"] | None = None

@@ -12,9 +12,7 @@ import pandas as pd
 from runner.data.market import Market
 from runner.text import count, number, percent
 
-# returns look like per cent from such a share above 100 % in size, or such a median size on
-LARGE_SHARE = 0.05
-LARGEST_MEDIAN = 0.2
+LARGE_SHARE = 0.05  # of returns above 100 % in size, from which on they look like per cent
 APART = 20.0  # times that the standard deviations of returns and of a factor may differ
 # a jump is a move above this size and above so many times the median move of its asset
 JUMP = 0.5
@@ -39,17 +37,16 @@ def suspicions(market: Market) -> list[str]:
 
 
 def _per_cent(returns: np.ndarray, source: str) -> list[str]:
-    """Returns (T, N) too many of which are above 100 %, or whose median is large."""
+    """Returns (T, N) too many of which are above 100 %."""
+    known = np.count_nonzero(np.isfinite(returns))
+    large = np.count_nonzero(np.abs(returns) > 1.0)
+    if large <= LARGE_SHARE * known:
+        return []
     sizes = np.abs(returns[np.isfinite(returns)])
-    if not len(sizes):
-        return []
-    large = np.count_nonzero(sizes > 1.0) / len(sizes)
-    median = float(np.median(sizes))
-    if large <= LARGE_SHARE and median <= LARGEST_MEDIAN:
-        return []
+    median = percent(float(np.median(sizes)))
     return [
-        f"{percent(large)} of the returns ({source}) are above 100 % in size, "
-        f"their median size is {percent(median)}: are they in per cent, or no returns?"
+        f"{percent(large / known)} of the returns ({source}) are above 100 % in size, "
+        f"their median size is {median}: are they in per cent, or no returns?"
     ]
 
 

@@ -699,6 +699,32 @@ def test_all_mistakes_of_the_settings_at_once_before_data_are_read(cli: Any) -> 
     assert len(outcome.errors) == len(starts), outcome.errors
 
 
+def test_a_table_in_a_file_of_ones_own(cli: Any, write: Write, tmp_path: Path) -> None:
+    """YAML reads the key `on` as true; an override changes what the file says."""
+    dates = pd.date_range("2010-01-31", periods=60, freq="ME")
+    rng = np.random.default_rng(2)
+    table = factors(dates.to_period("M"), rng)
+    write("f.csv", table)
+    write("funds.csv", funds(table, dates, rng))
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    text = """# @package _global_
+defaults: [override /data: file, override /features: ff3, override /target: excess_return]
+data:
+  path: funds.csv
+  columns: {close: null, volume: null, ret: ret}
+  series: {f: {path: f.csv, percent: true, on: asof, columns: "[MSHR]*"}}
+report: tables
+audit: 'off'
+"""
+    (tmp_path / "mine" / "experiment" / "own.yaml").write_text(text)
+    as_of = cli("experiment=own", "--config-dir", "mine")
+    assert as_of.code == 0, as_of.err
+    assert "joined as of their dates" in " ".join(as_of.out.split())
+    equal = cli("experiment=own", "--config-dir", "mine", "++data.series.f.on=equal")
+    assert "60 of the 60 dates of the assets met" in " ".join(equal.out.split())
+    pd.testing.assert_frame_equal(as_of.table("coefficients"), equal.table("coefficients"))
+
+
 # What jobs share
 
 

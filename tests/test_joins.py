@@ -485,6 +485,14 @@ def test_macro_values_off_the_calendar_reach_it(write: Write, frequency: str) ->
     assert "on dates off the calendar count on the next date of it" in market.notes[0]
 
 
+def test_a_daily_macro_value_reaches_the_bars_of_the_next_day() -> None:
+    from runner.data.joins.meeting import on_calendar
+
+    days = pd.DatetimeIndex(["2020-01-01", "2020-01-02", "2020-01-03"])
+    bars = pd.DatetimeIndex(["2020-01-02 09:31", "2020-01-02 16:00", "2020-01-03 09:31"])
+    assert on_calendar("VIX", days, bars).row.tolist() == [0, -1, 1]
+
+
 def monthly_file(frequency: str) -> pd.DataFrame:
     """Stocks stamped with the last trading day of the month, a factor with another day of it."""
     rng = np.random.default_rng(14)

@@ -12,10 +12,17 @@ import pandas as pd
 from runner.data.factor_names import is_return
 from runner.data.joins.labels import with_labels
 from runner.data.joins.latest import counting, ordered, values_at
-from runner.data.joins.meeting import apart, in_span, meeting, side_by_side
+from runner.data.joins.meeting import (
+    apart,
+    first_known,
+    in_span,
+    meeting,
+    over_on_the_next_day,
+    side_by_side,
+)
 from runner.data.joins.reading import Rows, numbers_of
 from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTable
-from runner.data.joins.stamps import before, first_known, next_day_counts, stamped
+from runner.data.joins.stamps import before, stamped
 from runner.data.market import Dropped, Market
 from runner.errors import DataError, listed
 from runner.text import count
@@ -219,7 +226,9 @@ def _from_known(
 ) -> tuple[np.ndarray, list[str]]:
     """The first date (n,) on which each row is known, and how that was judged."""
     known = pd.DatetimeIndex(rows.known)
-    next_day = next_day_counts(settings, known, calendar)
+    next_day = settings.timing == "next_day"
+    if settings.timing is None:
+        next_day = over_on_the_next_day(known, calendar)
     at = first_known(known, calendar, next_day)
     late = int((at == len(calendar)).sum())
     if late:

@@ -12,6 +12,7 @@ from runner.text import count
 
 MONTH_END = 4  # days before the end of a month from which on a trading day may be its last
 SHOWN = 2  # dates that are shown of each side
+A_DAY = 86_400_000_000  # microseconds
 NEAR = 0.5  # share of the time to the next value within which a date of the calendar is its next
 
 
@@ -103,6 +104,26 @@ def _day(date: pd.Timestamp) -> str:
     return f"{date:%Y-%m-%d %H:%M}"
 
 
+def over_on_the_next_day(dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) -> bool:
+    """Whether dates without a time of day stand beside bars within the day.
+
+    A value of such a date is known when the day is over, from the bars of the next day on.
+    """
+    bars = not (calendar == calendar.normalize()).all()
+    days = bool((dates == dates.normalize()).all())
+    return bars and days
+
+
+def first_known(known: pd.DatetimeIndex, calendar: pd.DatetimeIndex, next_day: bool) -> np.ndarray:
+    """Position (n,) of the first row of the calendar on which each stamp is known.
+
+    The number of rows for a stamp after the last of them.
+    """
+    if next_day:
+        return calendar.normalize().searchsorted(known.normalize(), side="right")
+    return calendar.searchsorted(known, side="left")
+
+
 class Reached(NamedTuple):
     """Which value of a series counts on each date of a calendar.
 
@@ -128,8 +149,9 @@ def on_calendar(name: str, dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) 
         DataError: fewer than half of the dates meet the calendar in any of these ways.
     """
     met = meeting(dates, calendar)
-    following = calendar.searchsorted(dates)
-    near = (met.at < 0) & _near(dates, calendar, following)
+    next_day = over_on_the_next_day(dates, calendar)
+    following = first_known(dates, calendar, next_day)
+    near = (met.at < 0) & _near(dates, calendar, following, next_day)
     at = np.where(near, following, met.at)
     if apart(dates, calendar, Meeting(at, 0)):
         line = side_by_side(name, dates, calendar, met)
@@ -151,14 +173,23 @@ def on_calendar(name: str, dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) 
     return Reached(row, int(moved.sum()) + met.by_month, words)
 
 
-def _near(dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex, following: np.ndarray) -> np.ndarray:
-    """Mask (n,) of the dates whose next row of the calendar (position) comes well before the next
-    of them; of the last one, by the time since the one before.
+def _near(
+    dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex, following: np.ndarray, next_day: bool
+) -> np.ndarray:
+    """Mask (n,) of the dates whose next row of the calendar comes well before the next date.
+
+    Of the last date, well within the time since the one before.
+
+    Args:
+        following: position of that row.
+        next_day: whether dates are over only when their day is.
     """
     never = np.iinfo(np.int64).max
     stamps = dates.as_unit("us").asi8
     rows = np.append(calendar.as_unit("us").asi8, never)
     wait = rows[following] - stamps
+    if next_day:
+        wait -= A_DAY
     steps = np.diff(stamps)
     last_step = never
     if len(steps):

@@ -63,8 +63,8 @@ def date_column(where: str, given: str | None, header: Sequence[str]) -> str:
         DataError: none is given, and none has the name of one.
     """
     column = given or guessed(DATE_NAMES, header)
-    if column is None and header[0] in UNNAMED:
-        column = header[0]
+    if column is None:
+        column = next((name for name in header if name in UNNAMED), None)
     if column is None:
         raise DataError(_which(f"{where}.date", "dates", header))
     return column

@@ -48,7 +48,7 @@ class SeriesTable:
         timing: same_day: a row is known on the date that `available`, or its date and lag, give;
             next_day: from the next day on. Null: same_day; with bars within the day, next_day for
             dates without a time of day.
-        date: column of the dates; null: date, month and the like, or a first column without a name.
+        date: column of the dates; null: date, month and the like, or a column without a name.
         time_zone: stamps with a zone are turned into local time of this one; null keeps theirs.
     """
 

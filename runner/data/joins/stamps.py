@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from runner.data.calendar import calendar_of
 from runner.data.joins.meeting import first_dates
-from runner.data.joins.settings import SeriesTable
 from runner.errors import DataError
 from runner.schema.settings import parse_span
 
@@ -47,27 +45,3 @@ def before(dates: pd.DatetimeIndex, span: str) -> pd.DatetimeIndex:
     """The dates so much time earlier."""
     count, unit = parse_span(span)
     return pd.DatetimeIndex(dates - pd.DateOffset(**{unit: count})).as_unit("us")
-
-
-def next_day_counts(
-    table: SeriesTable, known: pd.DatetimeIndex, calendar: pd.DatetimeIndex
-) -> bool:
-    """Whether a row is known from the day after its stamp on, not on that day.
-
-    With bars within the day a date without a time of day is over only when its day is.
-    """
-    if table.timing is not None:
-        return table.timing == "next_day"
-    bars = not (calendar == calendar.normalize()).all()
-    days = bool((known == known.normalize()).all())
-    return bars and days
-
-
-def first_known(known: pd.DatetimeIndex, calendar: pd.DatetimeIndex, next_day: bool) -> np.ndarray:
-    """Position (n,) of the first row of the calendar on which each stamp is known.
-
-    The number of rows for a stamp after the last of them.
-    """
-    if next_day:
-        return calendar.normalize().searchsorted(known.normalize(), side="right")
-    return calendar.searchsorted(known, side="left")

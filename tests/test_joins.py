@@ -257,6 +257,11 @@ def test_returns_in_per_cent_or_of_other_rows_are_refused(write: Write) -> None:
     [line] = refused(lambda: with_series(market_on(dates), path))
     assert line.startswith("data.series.s: MktRF: returns of 523 rows beside 24 rows of the assets")
     assert with_series(market_on(dates), path, columns=["vix"], on="asof").series.shape == (24, 1)
+    monthly = write("m.csv", pd.DataFrame({"date": dates, "MktRF": 0.01, "RF": 0.001}))
+    [line] = refused(lambda: with_series(market_on(days), monthly, on="asof"))
+    assert line.startswith("data.series.s: MktRF: returns of 24 rows beside 523 rows of the assets")
+    rate = with_series(market_on(days), monthly, columns=["RF"], on="asof").shared("RF")
+    assert rate.notna().sum() == (days >= dates[0]).sum()
 
 
 def test_months_without_a_day_are_known_at_their_end(write: Write) -> None:
@@ -584,6 +589,18 @@ def test_patterns_take_many_columns(write: Write) -> None:
         "data.series.s.columns: column 'x*' is unknown; allowed: c1, c2, d*, other",
         "data.series.s.columns: column 'c3' is unknown; allowed: c1, c2, d*, other",
     ]
+
+
+def test_one_series_of_several_below_each_other(write: Write) -> None:
+    days = pd.bdate_range("2020-01-01", periods=5)
+    parts = [pd.DataFrame({"date": days, "id": name, "value": k}) for k, name in enumerate("ab")]
+    path = write("f.csv", pd.concat(parts))
+    market = with_series(market_on(days), path, rows={"id": "b"}, columns={"b": "value"})
+    assert market.shared("b").tolist() == [1.0] * 5 and market.dropped == ()
+    [line] = refused(lambda: with_series(market_on(days), path, columns=["value"]))
+    assert line.startswith(
+        "data.series.s: 5 rows repeat a date with other values, first 2020-01-01"
+    )
 
 
 def test_kinds_have_their_rules(write: Write) -> None:

@@ -27,7 +27,7 @@ from runner.data.market import Dropped, Market
 from runner.errors import DataError, listed
 from runner.text import count
 
-FINER = 2  # times as many rows, from which on a table has shorter ones than the assets
+TIMES = 2  # as many rows in the same months, from which on those of one side are longer
 
 
 def joined(market: Market, tables: Sequence[Joined]) -> Market:
@@ -97,7 +97,7 @@ def _check_spacing(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
     """Whether returns are of rows as long as those of the assets.
 
     Raises:
-        DataError: returns of days beside returns of months, and the like.
+        DataError: returns of days beside returns of months, or the other way round.
     """
     returns = []
     for name in rows.numbers:
@@ -107,7 +107,8 @@ def _check_spacing(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
     dates = pd.DatetimeIndex(np.unique(rows.date))
     theirs = int(in_span(dates, calendar).sum())
     ours = int(in_span(calendar, dates).sum())
-    if returns and ours > 1 and theirs >= FINER * ours:
+    fewer, more = sorted([theirs, ours])
+    if returns and fewer > 1 and more >= TIMES * fewer:
         allowed = "returns of rows as long as those of the assets"
         remedy = f"{rows.where}.kind=level takes the value of the date, whatever it is"
         raise DataError(

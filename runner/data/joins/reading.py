@@ -68,7 +68,10 @@ class Rows:
         if not lost.any():
             return
         self.dropped.append(self.line(reason, int(lost.sum())))
-        keep = ~lost
+        self.keep(~lost)
+
+    def keep(self, keep: np.ndarray) -> None:
+        """Go on with the rows of a mask."""
         self.date = self.date[keep]
         self.known = self.known[keep]
         self.numbers = {name: values[keep] for name, values in self.numbers.items()}
@@ -236,17 +239,15 @@ def _leave_out(rows: Rows, settings: SeriesTable, keys: Mapping[str, Any]) -> No
     Raises:
         DataError: none is left.
     """
-    other = np.zeros(len(rows.date), dtype=bool)
+    asked_for = np.ones(len(rows.date), dtype=bool)
     for column, text in (settings.rows or {}).items():
         coded = keys[f"rows {column}"]
         position = coded.values.get_indexer([str(text)])[0]
         if position < 0:
             given = listed(coded.values)
             raise DataError(f"{rows.where}.rows.{column}: no row has {text!r}; allowed: {given}")
-        other |= coded.codes != position
-    account = list(rows.dropped)
-    rows.drop(other, "not asked for")
-    rows.dropped = account
+        asked_for &= coded.codes == position
+    rows.keep(asked_for)
     lost = np.isnat(rows.date)
     reason = "no date"
     if rows.asset is not None:

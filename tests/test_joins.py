@@ -228,6 +228,7 @@ def test_factors_by_any_name_and_a_field_that_is_the_same_for_all(write: Write) 
     for name in ("MktRF", "Mkt-RF", "Mkt_RF", "mktrf"):
         assert market.shared(name).tolist() == list(range(12)), name
     assert list(market.series) == ["MktRF", "Mom"]
+    assert refused(lambda: market.shared("MktRf"))[0].endswith("did you mean 'MktRF'?")
     assert "without note, which hold other than numbers" in market.notes[0]
     own = with_series(market_on(dates), write("f.csv", table), columns={"m": "mktrf"})
     assert "m (column mktrf)" in own.notes[0]

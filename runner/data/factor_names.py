@@ -32,8 +32,14 @@ def canonical(name: str) -> str:
 
 
 def same_factor(name: str, among: Iterable[str]) -> str | None:
-    """The one of these names that means the same factor; None where none or several do."""
+    """The one of these names that means the same factor; None where none or several do.
+
+    A name in mixed case that is not the library's, such as MktRf, is a slip of the pen.
+    """
     meant = canonical(name)
+    letters = re.sub(r"[^A-Za-z0-9]", "", name)
+    if not (letters in FACTORS.values() or letters.islower() or letters.isupper()):
+        return None
     alike = [other for other in among if canonical(other) == meant]
     if len(alike) == 1:
         return alike[0]

@@ -137,7 +137,7 @@ def _excess(
         raise DataError(
             f"risk_free={risk_free}: its median is {middle:.4g} a row; allowed: a rate per row in "
             f"decimals, such as 0.0003 for 0.03 % (median at most {HIGHEST_RATE}): divide per cent "
-            "by 100, and a rate per year by the rows of a year"
+            "by 100 (data.series.NAME.percent=true), and a rate per year by the rows of a year"
         )
     rate = market.compounded(risk_free, frequency, partial)
     over_rows = rate if rows == 1 else compound(rate, rows)

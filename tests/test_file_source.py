@@ -258,8 +258,34 @@ def test_returns_in_place_of_prices(write: Write) -> None:
     expected = [[0.1, 0.0], [-0.2, 0.5], [np.nan, -1.0]]
     np.testing.assert_array_equal(market.returns().to_numpy(), expected)
     assert market.dropped == ()
-    assert refused(File(write(frame), columns, market="AAA")) == [
-        "data.columns.close: needed for data.market and data.macro"
+
+
+def test_a_market_asset_and_series_of_returns_alone(write: Write) -> None:
+    returns = {"AAA": [0.1, -0.2, 0.3], "MKT": [0.0, np.nan, -0.1], "RF": [0.01, 0.02, 0.03]}
+    frame = table(returns).rename(columns={"Close": "Ret"})
+    columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "ret": "Ret"}
+    market = File(write(frame), columns, market="MKT", macro={"RF": "RF"}).load()
+    assert list(market.dates) == [pd.Timestamp(DAYS[0]), pd.Timestamp(DAYS[2])]
+    assert market.market_close is None and market.index_returns.tolist() == [0.0, -0.1]
+    assert market.shared("RF").tolist() == [0.01, 0.03]
+    with pytest.raises(DataError, match="the market asset has returns and no price"):
+        _ = market.index_close
+
+
+def test_returns_in_per_cent(write: Write) -> None:
+    frame = table({"AAA": [1.5, -2.25, 3.0], "RF": [0.25, 0.5, 0.75]})
+    frame = frame.rename(columns={"Close": "Ret"})
+    columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "ret": "Ret"}
+    market = File(write(frame), columns, macro={"RF": "RF"}, percent=True).load()
+    assert market.get("ret")["AAA"].tolist() == [0.015, -0.0225, 0.03]
+    assert market.shared("RF").tolist() == [0.0025, 0.005, 0.0075]
+    assert refused(File(write(table()), COLUMNS, percent=True)) == [
+        "data.percent: given without returns; allowed: with data.columns.ret"
+    ]
+    both = COLUMNS | {"ret": "Close"}
+    assert refused(File(write(table()), both)) == [
+        "data.columns.close: 'Close' is data.columns.ret too; allowed: a price; of returns alone "
+        "data.columns.close=null"
     ]
 
 
@@ -516,7 +542,8 @@ def test_an_asset_or_series_without_rows_on_the_calendar_is_missing_not_an_error
     ).load()
     assert list(market.dates) == [pd.Timestamp(day) for day in DAYS[1:]]
     assert market.get("close")["AAA"].isna().all()
-    assert market.shared("b").isna().all()
+    # the value of the first day, which is not on the calendar, counts on the next that is
+    assert market.shared("b").iloc[0] == 20.0 and market.shared("b").isna().sum() == 1
 
 
 def test_the_last_day_is_whole_where_there_are_minutes(write: Write) -> None:
@@ -958,11 +985,34 @@ def test_random_files_against_a_pivot(write: Write, seed: int) -> None:
     wide = frame.pivot(index="Date", columns="Ticker", values="Close").loc[start:end]
     on = wide["A3"].notna()
     np.testing.assert_array_equal(market.get("close"), wide.loc[on, names[:3]])
-    np.testing.assert_array_equal(market.shared("m"), wide.loc[on, "A5"])
+    series, moved = reaching_the_next(wide["A5"].dropna(), wide.index[on])
+    np.testing.assert_array_equal(market.shared("m"), series)
     volume = frame.pivot(index="Date", columns="Ticker", values="Volume").loc[start:end]
     np.testing.assert_array_equal(market.get("volume"), volume.loc[on, names[:3]])
     outside = int(wide.loc[~on, [*names[:3], "A5"]].notna().to_numpy().sum())
-    assert market.dropped == (Dropped("source row", "date on which A3 did not trade", outside),)
+    lost = Dropped("source row", "date on which A3 did not trade", outside - moved)
+    assert market.dropped == (lost,)
+
+
+def reaching_the_next(series: pd.Series, calendar: pd.DatetimeIndex) -> tuple[pd.Series, int]:
+    """Each value on its own date or, off the calendar, on the next one; how many moved.
+
+    Where that comes within half the time to the next value, and has no value of its own.
+    """
+    on = pd.Series(np.nan, index=calendar)
+    moved = 0
+    for k, (day, value) in enumerate(series.items()):
+        later = calendar[calendar >= day]
+        if not len(later):
+            continue
+        following = series.index[k + 1] if k + 1 < len(series) else None
+        last_step = day - series.index[k - 1]
+        to_next = last_step if following is None else following - day
+        if later[0] != day and 2 * (later[0] - day) > to_next:
+            continue
+        on[later[0]] = value
+        moved += later[0] != day and (following is None or following > later[0])
+    return on, moved
 
 
 @needs_large

@@ -126,7 +126,7 @@ def test_a_loss_above_the_share_stops_the_run(lost: int) -> None:
         return
     line = refused(lambda: admitted(of_returns(ret), 0.02))
     assert line == (
-        "data: ret: 4 of its 179 values (2.2%) are below -1; they may be returns in per cent (divide them by 100), "
+        "data: ret: 4 of its 179 values (2.2%) are below -1; they may be returns in per cent (data.percent=true divides them by 100), "
         "or codes of missing returns such as -99; allowed: at most 2.0% (data.allow_loss=0.03 goes on without them)"
     )
     assert account(admitted(of_returns(ret), 0.03)) == {"ret is below -1: a code, not a return": 4}

@@ -10,8 +10,9 @@ from textwrap import wrap
 from typing import Any
 
 from runner.cli.composition import Composer
+from runner.data.joins.settings import ROLES, OfAnySource, SeriesTable
 from runner.errors import SpecError, unknown
-from runner.experiment.nodes import settings_of
+from runner.experiment.nodes import defaults_of, kinds_of, settings_of
 from runner.experiment.spec import GROUPS
 from runner.schema.misfits import in_words
 
@@ -59,6 +60,8 @@ def option(composer: Composer, path: str) -> str:
     if group in OTHERS:
         return "\n".join([*head, "", _without_comment(text)])
     node = node_of(composer, group, name)
+    if group == "data":
+        return "\n".join([*head, "", *_settings(node), *_of_any_source(node)])
     if group != "features":
         return "\n".join([*head, "", *_settings(node)])
     columns = []
@@ -128,10 +131,34 @@ def _meaning(feature: Any) -> list[str]:
 def _settings(node: Mapping[str, Any]) -> list[str]:
     """The function or class of a node, and each of its settings."""
     target, kinds = settings_of(node)
-    meanings = _described(target)
     lines = [f"{node['_target_']}: {_summary(target)}", ""]
+    return [*lines, *_with_meanings(target, kinds, node)]
+
+
+def _of_any_source(node: Mapping[str, Any]) -> list[str]:
+    """The settings of `data` that every source has, and those of the tables joined to it."""
+    beside = kinds_of(OfAnySource)
+    lines = ["", "Of any source:", "", *_with_meanings(OfAnySource, beside, node)]
+    shared = kinds_of(SeriesTable)
+    for role, table in ROLES.items():
+        kinds = kinds_of(table)
+        head = f"data.{role}.NAME: {_summary(table)}"
+        if issubclass(table, SeriesTable) and table is not SeriesTable:
+            kinds = {name: kind for name, kind in kinds.items() if name not in shared}
+            head += " The settings of data.series.NAME, and:"
+        lines += ["", *_wrapped(head, ""), ""]
+        lines += _with_meanings(table, kinds, defaults_of(table))
+    return lines
+
+
+def _with_meanings(
+    target: Callable[..., Any], kinds: Mapping[str, Any], values: Mapping[str, Any]
+) -> list[str]:
+    """Each setting with its value, what is allowed, and its meaning."""
+    meanings = _described(target)
+    lines = []
     for name, kind in kinds.items():
-        value = node.get(name, "not given")
+        value = values.get(name, "not given")
         shown = "null" if value is None else value
         lines.append(f"  {name}: {shown}    (allowed: {in_words(kind)})")
         lines += _wrapped(meanings.get(name, ""), "      ")

@@ -24,7 +24,7 @@ from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.cli.completion import SCRIPTS
-from runner.cli.overlay import Composed, composed
+from runner.cli.overlay import Composed, composed, with_on
 from runner.cli.usage import HELP
 from runner.errors import RunnerError, SpecError, unknown
 from runner.experiment.spec import Experiment, bound, build, chosen_options, mistakes
@@ -377,7 +377,7 @@ def _plain(config: DictConfig) -> dict[str, Any]:
         del config["hydra"]
         config.pop("sweep", None)  # how many are run says nothing of each
     whole: Any = OmegaConf.to_container(config, resolve=True)
-    return {str(key): value for key, value in whole.items()}
+    return dict(with_on(whole))
 
 
 def _unresolved(config: DictConfig) -> dict[str, Any]:

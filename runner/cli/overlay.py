@@ -50,6 +50,21 @@ class Composed:
         return not any(keys[: len(tied)] == tied[: len(keys)] for tied in self.tied)
 
 
+def with_on(node: Any) -> Any:
+    """The node with the key `on`, which YAML reads as true where a file does not quote it.
+
+    One that an override gives beside it counts.
+    """
+    if isinstance(node, list):
+        return [with_on(value) for value in node]
+    if not isinstance(node, Mapping):
+        return node
+    named = {str(key): with_on(value) for key, value in node.items() if key is not True}
+    if True in node:
+        named.setdefault("on", with_on(node[True]))
+    return named
+
+
 def composed(spec: Mapping[str, Any], unresolved: Mapping[str, Any]) -> Composed:
     """The spec, whose interpolations are those of `unresolved`."""
     tied: set[Keys] = set()

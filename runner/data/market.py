@@ -22,11 +22,12 @@ from runner.data.calendar import (
     within,
     year_of,
 )
+from runner.data.factor_names import same_factor
 from runner.data.labels import Groups, Labels
 from runner.errors import DataError, unknown
 from runner.numerics.trailing import by_asset, rolling_sum
 from runner.numerics.variation import steadied
-from runner.schema.settings import Frequency, Partial
+from runner.schema.settings import Frequency, Kind, Partial
 
 SOME = 64  # rows that are digested at a time
 
@@ -91,6 +92,7 @@ class Market:
         part_of: calendar of the data that this is a part of; None where it is all of them.
         labels: name -> labels of the date (T, N), such as a sector that changes: row t is known at
             t.
+        kinds: name of a field or series -> what its numbers are, where the spec says it.
     """
 
     source: str
@@ -104,6 +106,7 @@ class Market:
     notes: tuple[str, ...] = ()
     blanked: tuple[Blanked, ...] = ()
     part_of: Calendar | None = None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
     labels: Mapping[str, Labels] = field(default_factory=dict)
 
     @property
@@ -149,21 +152,31 @@ class Market:
     def shared(self, name: str) -> pd.Series:
         """The series `name`, (T,).
 
+        The same factor by another name (Mkt-RF is MktRF) and a field that is the same for every
+        asset are series too.
+
         Raises:
             DataError: the data has no such series.
         """
-        if name not in self.series:
+        if name in self.series:
+            return self.series[name]
+        if name in self.fields:
+            return same_for_all(name, self.fields[name])
+        factor = same_factor(name, self.series.columns)
+        if factor is None:
             raise DataError(f"series {unknown(name, self.series.columns)}")
-        return self.series[name]
+        return self.series[factor]
 
     @property
     def index_close(self) -> pd.Series:
         """Price (T,) of the market asset.
 
         Raises:
-            DataError: the spec names no market asset.
+            DataError: the spec names no market asset, or one without prices.
         """
         if self.market_close is None:
+            if self.market_ret is not None:
+                raise DataError("the market asset has returns and no price")
             raise DataError("the data has no market asset; set data.market")
         return self.market_close
 
@@ -343,6 +356,26 @@ class Market:
             digest.update(repr((name, labels.values)).encode())
             digest.update(np.ascontiguousarray(labels.codes).data)
         return digest.hexdigest()
+
+
+def same_for_all(name: str, field: pd.DataFrame) -> pd.Series:
+    """A field (T, N) whose value is the same for every asset that has one, as a series (T,).
+
+    Raises:
+        DataError: its values differ between assets.
+    """
+    cells = field.to_numpy(dtype=float)
+    known = ~np.isnan(cells)
+    low = np.where(known, cells, np.inf).min(axis=1)
+    high = np.where(known, cells, -np.inf).max(axis=1)
+    if (high > low).any():
+        date = field.index[(high > low).argmax()]
+        raise DataError(
+            f"{name} is a field that differs between assets (first on {date:%Y-%m-%d}); "
+            "allowed: a series, the same for every asset"
+        )
+    values = np.where(known.any(axis=1), low, np.nan)
+    return pd.Series(values, index=field.index, name=name)
 
 
 def change(prices: Any, rows: int = 1) -> Any:

@@ -18,6 +18,7 @@ import pandas as pd
 from runner.data.market import Blanked, Column, Dropped, Market
 from runner.data.suspicions import suspicions
 from runner.errors import DataError
+from runner.schema.settings import Kind
 
 
 class Rule(NamedTuple):
@@ -56,12 +57,18 @@ RULES = {
     BELOW_TOTAL_LOSS: Rule(
         _below_total_loss,
         "below -1: a code, not a return",
-        "returns in per cent (divide them by 100), or codes of missing returns such as -99",
+        "returns in per cent (data.percent=true divides them by 100), or codes of missing returns "
+        "such as -99",
     ),
 }
 OF_PRICES = (INFINITE, NOT_POSITIVE)
 OF_RETURNS = (INFINITE, BELOW_TOTAL_LOSS)
 OF_ANY = (INFINITE,)
+# by kind, where the spec says one
+OF_KINDS: dict[str, tuple[str, ...]] = {
+    "price": OF_PRICES,
+    "return": OF_RETURNS,
+}
 # by name; other fields and every series: OF_ANY
 OF_FIELDS = {
     "close": OF_PRICES,
@@ -82,7 +89,7 @@ def admitted(market: Market, allow_loss: float) -> Market:
     mistakes: list[str] = []
     for column, values in columns(market):
         cells = values.to_numpy(dtype=float)
-        broken = _broken(column, cells)
+        broken = _broken(column, cells, market.kinds.get(column.name))
         if not broken:
             continue
         blanked += broken
@@ -126,10 +133,12 @@ def columns(market: Market) -> Iterator[tuple[Column, pd.DataFrame | pd.Series]]
             yield Column("market", name, f"{name} of {asset}"), series
 
 
-def _broken(column: Column, cells: np.ndarray) -> list[Blanked]:
-    """The values that break a rule, each under the first rule that it breaks."""
+def _broken(column: Column, cells: np.ndarray, kind: Kind | None) -> list[Blanked]:
+    """The values that break a rule for their kind, each under the first rule that it breaks."""
     names: tuple[str, ...] = OF_ANY
-    if column.kind != "series":
+    if kind is not None:
+        names = OF_KINDS.get(kind, OF_ANY)
+    elif column.kind != "series":
         names = OF_FIELDS.get(column.name, OF_ANY)
     broken: list[Blanked] = []
     before = np.zeros(0, dtype=np.intp)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any, get_args
 
+from runner.data.joins.settings import OfAnySource
 from runner.errors import listed, unknown
 from runner.models.model import Model, completed
 from runner.names import present
@@ -24,7 +25,8 @@ from runner.schema.misfits import in_words, misfits
 FUNCTIONS = ("market", "cross", "study")
 MODEL_ROLE = "fit"  # the method by which a model is known
 MISSING = "???"
-ALLOW_LOSS = "allow_loss"  # a key of `data` beside the settings of any source
+# keys of `data` beside the settings of its source
+OF_ANY_SOURCE = tuple(field.name for field in fields(OfAnySource))
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Builder:
             return None
         settings = {str(key): value for key, value in node.items() if key != "_target_"}
         if callable(getattr(target, "load", None)):  # a source, also where an analysis draws on it
-            settings.pop(ALLOW_LOSS, None)
+            settings = without(settings, OF_ANY_SOURCE)
         self._build_nested(where, target, settings)
         problems = unbound(where, target, settings)
         for lines in problems.values():
@@ -75,6 +77,11 @@ class Builder:
             role = _role_of(kind)
             if role and isinstance(settings.get(name), dict):
                 settings[name] = self.build(f"{where}.{name}", settings[name], role)
+
+
+def without(settings: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The settings but those of these names."""
+    return {key: value for key, value in settings.items() if key not in names}
 
 
 def construct(
@@ -148,11 +155,26 @@ def resolve(path: str, allow: Sequence[str]) -> Any:
 def settings_of(node: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The function or class that a node of our configs names, and the type of each setting."""
     target = resolve(str(node["_target_"]), ())
-    kinds = {name: kind for name, (_, kind) in _parameters(target).items()}
+    kinds = kinds_of(target)
     if not isinstance(target, type):
         first = next(iter(kinds))  # the market, the cross-section or the study
         kinds.pop(first)
     return target, kinds
+
+
+def kinds_of(target: Callable[..., Any]) -> dict[str, Any]:
+    """The type of each parameter of a function or class."""
+    return {name: kind for name, (_, kind) in _parameters(target).items()}
+
+
+def defaults_of(target: Callable[..., Any]) -> dict[str, Any]:
+    """The value of each parameter that has one where it is not given."""
+    parameters = {name: parameter for name, (parameter, _) in _parameters(target).items()}
+    return {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if parameter.default is not parameter.empty
+    }
 
 
 def _lies_in(module: str, roots: Sequence[str]) -> bool:

@@ -12,10 +12,11 @@ from keyword import iskeyword
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from runner.data.joins.settings import ROLES, Joined, OfAnySource
 from runner.errors import SpecError, listed, unknown
-from runner.experiment.nodes import ALLOW_LOSS, MISSING, MODEL_ROLE, Builder, construct, unbound
+from runner.experiment.nodes import MISSING, MODEL_ROLE, OF_ANY_SOURCE, Builder, construct, unbound
 from runner.schema.misfits import misfits
-from runner.schema.settings import MOST_LOST, OWN, Count, RowsOf, UpToOne
+from runner.schema.settings import MOST_LOST, OWN, Count, RowsOf
 
 if TYPE_CHECKING:
     from runner.data.market import Market
@@ -75,6 +76,7 @@ class Experiment:
         allow_loss: share of the values of a column of the data that the rules for values may blank.
         rows: in which cells the model is fitted and judged (see `runner.panels.rows`).
         chosen: the option of every group: a name for people, no part of what is run.
+        tables: what is joined to the table of assets, in the order of the spec.
     """
 
     name: str
@@ -90,16 +92,23 @@ class Experiment:
     allow_loss: float = MOST_LOST
     rows: RowsOf = OWN
     chosen: Mapping[str, str] = field(default_factory=dict)
+    tables: Sequence[Joined] = ()
 
     def market(self) -> Market:
-        """The data of the source, whatever it is, as the rules for values let it in.
+        """The data of the source with the tables joined to it, as the rules for values let it in.
 
         Raises:
-            DataError: what the source raises; rules blank more of a column than `allow_loss`.
+            DataError: what the source raises; a table that cannot be joined; rules blank more of a
+                column than `allow_loss`.
         """
         from runner.data.rules import admitted
 
-        return admitted(self.source.load(), self.allow_loss)
+        market = self.source.load()
+        if self.tables:
+            from runner.data.joins.join import joined
+
+            market = joined(market, self.tables)
+        return admitted(market, self.allow_loss)
 
 
 def build(
@@ -116,7 +125,8 @@ def build(
     mistakes = _top_level(spec)
     builder = Builder(_allowed_modules(spec["allow"]), mistakes)
     source = builder.build("data", spec.get("data"), "load")
-    allow_loss = _allow_loss(spec.get("data"), mistakes)
+    beside = _beside_source(spec.get("data"), mistakes)
+    tables = _tables(beside, mistakes)
     features = _features(spec.get("features"), builder)
     target = builder.build("target", spec.get("target"), "market")
     steps = _steps(spec["preprocess"], list(features), builder)
@@ -140,9 +150,10 @@ def build(
         overrides=tuple(overrides),
         steps=steps,
         analyses=analyses,
-        allow_loss=allow_loss,
+        allow_loss=beside.allow_loss,
         rows=rows,
         chosen=dict(chosen),
+        tables=tables,
     )
 
 
@@ -221,16 +232,28 @@ def _top_level(spec: Mapping[str, Any]) -> list[str]:
     return mistakes
 
 
-def _allow_loss(node: Any, mistakes: list[str]) -> float:
-    """Share of the values of a column that the rules for values may blank."""
-    if not isinstance(node, dict):
-        return MOST_LOST
-    share = node.get(ALLOW_LOSS, MOST_LOST)
-    problems = list(misfits(share, UpToOne, f"data.{ALLOW_LOSS}"))
-    if problems:
-        mistakes += problems
-        return MOST_LOST
-    return float(share)
+def _beside_source(node: Any, mistakes: list[str]) -> OfAnySource:
+    """The settings of `data` that any source has, wrong ones left at their defaults."""
+    if not isinstance(node, Mapping):
+        return OfAnySource()
+    given = {key: node[key] for key in OF_ANY_SOURCE if key in node}
+    problems = unbound("data", OfAnySource, given)
+    for lines in problems.values():
+        mistakes += lines
+    return OfAnySource(**{key: value for key, value in given.items() if key not in problems})
+
+
+def _tables(beside: OfAnySource, mistakes: list[str]) -> list[Joined]:
+    """The tables to join: fields, series, labels, each in the order of the spec."""
+    tables = []
+    for role, kind in ROLES.items():
+        for name, settings in getattr(beside, role).items():
+            where = f"data.{role}.{name}"
+            try:
+                tables.append(Joined(where, bound(where, kind, settings)))
+            except SpecError as error:
+                mistakes += error.mistakes
+    return tables
 
 
 def _features(node: Any, builder: Builder) -> dict[str, Callable[..., Any]]:

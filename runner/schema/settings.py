@@ -80,6 +80,16 @@ def parse_span(value: int | str, least: int = 1) -> tuple[int, str]:
     raise ValueError(f"allowed: {rows}, or a time such as 2y, 6m, 3w or 10d")
 
 
+def check_time(value: str) -> None:
+    """A time of the calendar such as 3m, not rows.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not SPAN.fullmatch(value):
+        raise ValueError("allowed: a time such as 2y, 6m, 3w or 400d")
+
+
 def check_hold_out(value: int | str) -> None:
     """A span, or 0 for none.
 
@@ -138,6 +148,7 @@ Rows = Annotated[int, _between(1, UNBOUNDED, inclusive=True)]
 Count = Annotated[int, _between(0, UNBOUNDED, inclusive=True)]
 Several = Annotated[int, _between(2, UNBOUNDED, inclusive=True)]
 Span = Annotated[int | str, parse_span]
+TimeSpan = Annotated[str, check_time]
 HoldOutSpan = Annotated[int | str, check_hold_out]
 TrainEnd = Annotated[int | str, check_train_end]
 Window = Annotated[int, _between(2, UNBOUNDED, inclusive=True)]
@@ -151,6 +162,9 @@ RowsOf = Literal["own", "common"]
 OWN: RowsOf = "own"
 COMMON: RowsOf = "common"
 Partial = Literal["drop", "keep"]
+# what the numbers of a column are: a price is positive, a simple return is not below -1, a level
+# (an index, a rate that may cross zero) and an amount are any finite number
+Kind = Literal["price", "return", "level", "rate", "amount"]
 
 # share of the values of a column that rules may blank, where data.allow_loss does not say
 MOST_LOST = 0.02

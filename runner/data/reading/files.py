@@ -45,6 +45,31 @@ def read(where: str, path: Path, wanted: Mapping[str, str], text: set[str]) -> p
     return table
 
 
+def header(where: str, path: Path) -> list[str]:
+    """The names of all columns of the file, index levels included, without spaces around them.
+
+    Args:
+        where: place of the path in the spec, such as `data.series.factors.path`.
+
+    Raises:
+        DataError: no such file, or one that is not whole.
+    """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    _check_path(where, path)
+    try:
+        if path.suffix.lower() == ".parquet":
+            names = pq.read_schema(path).names
+        else:
+            first = pd.read_csv(path, nrows=1, header=None, dtype="str", keep_default_na=False)
+            names = first.iloc[0].tolist()
+    except (pa.ArrowException, ValueError, EOFError, OSError) as error:
+        raise DataError(f"{where}: {str(path)!r} cannot be read: {one_line(error)}") from error
+    return [name.strip() for name in names]
+
+
 def _check_path(where: str, path: Path) -> None:
     """Whether there is such a file.
 

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from runner.data.calendar import within
+from runner.data.joins.meeting import on_calendar
 from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Dropped, Market, choose_assets
-from runner.errors import DataError, listed, unknown
+from runner.errors import DataError, listed, placed, unknown
 
 PRICE = "close"
 RETURN = "ret"
@@ -71,6 +72,19 @@ class Cells(NamedTuple):
     there: np.ndarray
 
 
+class MacroSeries(NamedTuple):
+    """Series (T, F) that all assets share.
+
+    Attributes:
+        moved: values from dates off the calendar that are on it now.
+        notes: sentences on those dates.
+    """
+
+    frame: pd.DataFrame
+    moved: int
+    notes: list[str]
+
+
 @dataclass(frozen=True)
 class Long:
     """A long table of n rows and how to read it.
@@ -115,6 +129,8 @@ class Long:
         cells, repeated = self._place(names, self._in_range(start, end))
         cubes = {name: self._cube(numbers, cells) for name, numbers in self.fields.items()}
         on, outside = self._calendar(cells.there, N, cubes, names)
+        series = self._series(cubes, on, names)
+        outside -= series.moved
         frames = {name: _frame(cube, on, self.date.values, names) for name, cube in cubes.items()}
         owner = self.market or "the assets"
         account = [Dropped("source row", "no date or no asset", keyless)]
@@ -129,31 +145,51 @@ class Long:
         return Market(
             source=self.source,
             fields={name: frame.iloc[:, :N] for name, frame in frames.items()},
-            series=self._series(frames),
+            series=series.frame,
             market_close=self._of_market(frames, PRICE),
             groups=fixed,
             dropped=tuple(line for line in account if line.rows),
             market_ret=self._of_market(frames, RETURN),
-            notes=(*self._notes(names), *said),
+            notes=(*self._notes(names), *series.notes, *said),
             labels=labels,
         )
 
-    def _series(self, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-        """The macro series (T, F)."""
-        if not self.macro:
-            index = next(iter(frames.values())).index
-            return pd.DataFrame(index=index)
-        prices = frames[PRICE]
-        series = [prices[ticker].rename(name) for name, ticker in self.macro.items()]
-        return pd.concat(series, axis=1)
+    def _series(
+        self, wide: Mapping[str, np.ndarray], on: np.ndarray, names: Sequence[str]
+    ) -> MacroSeries:
+        """The macro series (T, F): the price of an asset, or its return where it has none.
+
+        Args:
+            wide: name of a field -> cube (N, dates).
+            on: mask over the distinct dates of those on the calendar.
+        """
+        dates = pd.DatetimeIndex(self.date.values, name="date")
+        columns = {}
+        notes = []
+        moved = 0
+        for name, ticker in self.macro.items():
+            values = _first_with_values(wide, names.index(ticker))
+            columns[name] = values[on]
+            known = ~np.isnan(values)
+            if not (known & ~on).any():
+                continue
+            owner = f"data.macro.{name}"
+            try:
+                reached = on_calendar(ticker, dates[known], dates[on])
+            except DataError as error:
+                raise DataError(placed(owner, error)) from error
+            columns[name] = np.append(values[known], np.nan)[reached.row]
+            moved += reached.moved
+            notes += [f"{owner}: {words}" for words in reached.words]
+        frame = pd.DataFrame(columns, index=dates[on])
+        return MacroSeries(frame, moved, notes)
 
     def _of_market(self, frames: Mapping[str, pd.DataFrame], name: str) -> pd.Series | None:
         """The price or the return (T,) of the market asset, None where there is none."""
         if not self.market or name not in frames:
             return None
         values = frames[name][self.market]
-        prices_alone = name == RETURN and values.isna().all()
-        if prices_alone:
+        if values.isna().all():
             return None
         return values
 
@@ -300,9 +336,10 @@ class Long:
     ) -> tuple[np.ndarray, int]:
         """Mask over the distinct dates of those on the calendar, and the number of rows off it."""
         if self.market:
-            prices = wide[PRICE][names.index(self.market)]
-            on = ~np.isnan(prices)
-            lacks = f"data.market: {self.market} has no price"
+            on = ~np.isnan(_first_with_values(wide, names.index(self.market)))
+            lacks = f"data.market: {self.market} has no price and no return"
+            if RETURN not in wide:
+                lacks = f"data.market: {self.market} has no price"
         else:
             on = np.asarray(there[:count].any(axis=0))
             lacks = "data.assets: no row of theirs"
@@ -374,6 +411,15 @@ def _unlabelled(name: str, labels: Labels, there: np.ndarray) -> Dropped:
         unknown_cells = labels.codes == labels.values.index(UNKNOWN)
         lacking = int(np.count_nonzero(unknown_cells & there))
     return Dropped("source value", f"{name} has no label on the date: {UNKNOWN}", lacking)
+
+
+def _first_with_values(wide: Mapping[str, np.ndarray], line: int) -> np.ndarray:
+    """Prices (dates,) of an asset, or its returns where it has no price."""
+    known = [wide[name][line] for name in (PRICE, RETURN) if name in wide]
+    for values in known:
+        if not np.isnan(values).all():
+            return values
+    return known[0]
 
 
 def _one_label(labels: np.ndarray, values: pd.Index) -> np.ndarray | str:

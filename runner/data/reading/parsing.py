@@ -31,6 +31,7 @@ LETTERS = frozenset(ascii_uppercase)
 # a time of day and the zone that it is in, at the end of a stamp
 ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
 # a date, with or without a time
+MONTH = r"(?:1[6-9]|2\d)\d\d(?:0[1-9]|1[0-2])"
 DAY = r"\d{8}|\d{4}-\d\d?-\d\d?(?:[T ].+)?"
 
 
@@ -99,6 +100,21 @@ def read_dates(column: pa.ChunkedArray, zone: str | None = None) -> Coded:
         bad = (dates.isna() & text.notna()).to_numpy()
         _refuse(codes, distinct, bad, "a date such as 2021-12-31")
     return _coded(codes, dates.dt.as_unit("us"))
+
+
+def read_months(column: pa.ChunkedArray) -> Coded | None:
+    """Months such as 202401 as their first days; None where other values are there too."""
+    import pandas as pd
+
+    codes, distinct = _distinct(column)
+    words = [_word(value) for value in distinct.to_pylist()]
+    text = pd.Series(words, dtype="str").str.strip()
+    text = text.mask(text.isin(EMPTY))
+    written = text.dropna()
+    if not len(written) or not written.str.fullmatch(MONTH).all():
+        return None
+    first_days = pd.to_datetime(text + "01", format="%Y%m%d", errors="coerce")
+    return _coded(codes, first_days.dt.as_unit("us"))
 
 
 def _date_texts(distinct: pa.Array, zone: str | None) -> pd.Series:

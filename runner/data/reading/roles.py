@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.data.reading.long import Long
 
 KEYS = ("date", "asset")
+PER_CENT = 100.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Roles:
         macro: name here -> asset, series shared by all assets.
         groups: name here -> column that groups assets.
         time_zone: stamps with a zone are turned into local time of this one.
+        percent: whether the returns are in per cent; they are divided by 100.
     """
 
     columns: Mapping[str, str | None]
@@ -42,6 +44,7 @@ class Roles:
     macro: Mapping[str, str]
     groups: Mapping[str, str]
     time_zone: str | None
+    percent: bool = False
 
     def long(self, source: str, read: Callable[[Mapping[str, str], set[str]], pa.Table]) -> Long:
         """The table with its columns in their roles.
@@ -84,6 +87,8 @@ class Roles:
         if "time" in parts:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
+        if self.percent:
+            fields["ret"] = fields["ret"] / PER_CENT
         codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
         return Long(source, date, asset, fields, groups, self.market, self.macro, codes)
 
@@ -116,8 +121,13 @@ class Roles:
         mistakes = [f"data.columns.{key}: needed, the column that holds it" for key in lacking]
         if not {"close", "ret"} & set(columns):
             mistakes.append("data.columns: needs close (a price) or ret (a decimal return)")
-        elif "close" not in columns and (self.market or self.macro):
-            mistakes.append("data.columns.close: needed for data.market and data.macro")
+        elif columns.get("close") == columns.get("ret"):
+            mistakes.append(
+                f"data.columns.close: {columns['close']!r} is data.columns.ret too; allowed: a "
+                "price; of returns alone data.columns.close=null"
+            )
+        if self.percent and "ret" not in columns:
+            mistakes.append("data.percent: given without returns; allowed: with data.columns.ret")
         both = [name for name in self.groups if name in columns]
         mistakes += [
             f"data.groups.{name}: also in data.columns; allowed: another name" for name in both

@@ -28,7 +28,9 @@ class File:
             is made of `ret`. A column set to null is not read. `time` is the time of day,
             where it stands beside the date: 09:31, 09:31:00, 931 or 93100.
         market: the market asset; its dates are the calendar.
-        macro: name here -> asset in the file, series shared by all assets (levels).
+        macro: name here -> asset in the file, a series shared by all assets: its `close`, or its
+            `ret` where it has no price (given factors, a risk-free rate). A value on a date off the
+            calendar counts on the next one.
         groups: name here -> column in the file that groups assets (for instance sector: Sector). A
             column that changes within an asset gives labels of the date: row t has the label of
             row t, `unknown` where there is none.
@@ -41,6 +43,7 @@ class File:
             one series.
         bar: minutes from one bar of a session to the next.
         opening: whether `ret` of the first bar of a session is within that bar, not over the night.
+        percent: whether `ret` is in per cent; it is divided by 100.
     """
 
     path: str
@@ -55,6 +58,7 @@ class File:
     session: Hours | None = None
     bar: Rows = 1
     opening: bool = False
+    percent: bool = False
 
     def load(self) -> Market:
         """The market (T, N) of the file.
@@ -76,5 +80,7 @@ class File:
 
     def _long(self) -> Long:
         """The table of the file."""
-        roles = Roles(self.columns, self.market, self.macro, self.groups, self.time_zone)
+        roles = Roles(
+            self.columns, self.market, self.macro, self.groups, self.time_zone, self.percent
+        )
         return roles.long(self.path, partial(read, "data.path", Path(self.path)))

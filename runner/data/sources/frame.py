@@ -34,12 +34,14 @@ class Frame:
         values: what a frame of dates x assets holds: close (adjusted prices) or ret (decimal
             returns); null: the frame has a row per date and asset.
         market: the market asset; its dates are the calendar.
-        macro: name here -> asset in the frame, series shared by all assets (levels).
+        macro: name here -> asset in the frame, a series shared by all assets: its `close`, or its
+            `ret` where it has no price. A value on a date off the calendar counts on the next one.
         groups: name here -> column that groups assets (for instance sector: sector), of each date
             where it changes within an asset.
         assets: the modelled assets; null takes all but the market asset and the macro series.
         start, end: first and last date, both included.
         time_zone: stamps with a zone are turned into local time of this one; null keeps theirs.
+        percent: whether `ret` is in per cent; it is divided by 100.
     """
 
     columns: dict[str, str | None] | None = None
@@ -51,6 +53,7 @@ class Frame:
     start: Date | None = None
     end: Date | None = None
     time_zone: TimeZone | None = None
+    percent: bool = False
 
     def of(self, frame: pd.DataFrame) -> Framed:
         """The source that reads this DataFrame."""
@@ -93,6 +96,7 @@ class Framed:
             macro=settings.macro,
             groups=settings.groups,
             time_zone=settings.time_zone,
+            percent=settings.percent,
         )
         read = roles.long(SOURCE, partial(_columns, _arrow(long)))
         return read.widen(settings.assets, settings.start, settings.end)

@@ -1,0 +1,341 @@
+"""The market with its joined tables: fields, series and labels of files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from runner.data.factor_names import is_return
+from runner.data.joins.labels import with_labels
+from runner.data.joins.latest import counting, ordered, values_at
+from runner.data.joins.meeting import (
+    apart,
+    first_known,
+    in_span,
+    meeting,
+    over_on_the_next_day,
+    side_by_side,
+)
+from runner.data.joins.reading import Rows, numbers_of
+from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTable
+from runner.data.joins.stamps import before, stamped
+from runner.data.market import Dropped, Market
+from runner.errors import DataError, listed
+from runner.text import count
+
+TIMES = 2  # as many rows in the same months, from which on those of one side are longer
+
+
+def joined(market: Market, tables: Sequence[Joined]) -> Market:
+    """The market with the columns of every table, in the order of the spec.
+
+    Raises:
+        DataError: what a table cannot give, all lines of the first table that is wrong; one whose
+            dates or assets are not those of the market.
+    """
+    for where, settings in tables:
+        if isinstance(settings, LabelTable):
+            market = with_labels(market, where, settings)
+        else:
+            market = _with_numbers(market, where, settings)
+    return market
+
+
+def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
+    """The market with the fields or the series of a table."""
+    rows = numbers_of(where, settings)
+    names = list(rows.numbers)
+    _check_free(market, where, names)
+    lines = _lines(rows, market)
+    _check_spacing(rows, settings, market.dates)
+    placed = _placed(rows, lines, settings, market)
+    values = _values(rows, placed)
+    fields = dict(market.fields)
+    series = market.series
+    if isinstance(settings, FieldTable):
+        for name, cells in values.items():
+            fields[name] = pd.DataFrame(cells.T, index=market.dates, columns=market.assets)
+    else:
+        columns = {name: cells[0] for name, cells in values.items()}
+        series = series.assign(**columns)
+    declared = {name: settings.kind_of(name) for name in names}
+    kinds = {name: kind for name, kind in declared.items() if kind is not None}
+    return replace(
+        market,
+        source=f"{market.source}, {settings.path}",
+        fields=fields,
+        series=series,
+        kinds={**market.kinds, **kinds},
+        dropped=(*market.dropped, *rows.dropped),
+        notes=(*market.notes, _note(rows, settings, placed.words, values)),
+    )
+
+
+def _check_free(market: Market, where: str, names: Sequence[str]) -> None:
+    """Whether the data have nothing else of these names.
+
+    Raises:
+        DataError: a line for each name that is taken.
+    """
+    mistakes = []
+    for name in names:
+        kind = "field" if name in market.fields else "series"
+        if name in market.fields or name in market.series:
+            mistakes.append(
+                f"{where}.columns.{name}: the data have a {kind} of this name; "
+                f"allowed: other columns or another name, {where}.columns={{NAME: COLUMN}}"
+            )
+    if mistakes:
+        raise DataError(mistakes)
+
+
+def _check_spacing(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex) -> None:
+    """Whether returns are of rows as long as those of the assets.
+
+    Raises:
+        DataError: returns of days beside returns of months, or the other way round.
+    """
+    returns = []
+    for name in rows.numbers:
+        kind = settings.kind_of(name)
+        if kind == "return" or (kind is None and is_return(name)):
+            returns.append(name)
+    dates = pd.DatetimeIndex(np.unique(rows.date))
+    theirs = int(in_span(dates, calendar).sum())
+    ours = int(in_span(calendar, dates).sum())
+    fewer, more = sorted([theirs, ours])
+    if returns and fewer > 1 and more >= TIMES * fewer:
+        allowed = "returns of rows as long as those of the assets"
+        remedy = f"{rows.where}.kind=level takes the value of the date, whatever it is"
+        raise DataError(
+            f"{rows.where}: {listed(returns)}: returns of {theirs:,} rows beside {ours:,} rows of "
+            f"the assets in the same months; allowed: {allowed} ({remedy})"
+        )
+
+
+def _lines(rows: Rows, market: Market) -> np.ndarray:
+    """Position (n,) of the asset of each row among those of the market; zeros of a series.
+
+    Rows of other assets are left out and counted.
+
+    Raises:
+        DataError: none of the assets is in the table.
+    """
+    if rows.asset is None:
+        return np.zeros(len(rows.date), dtype=np.intp)
+    position = pd.Index(market.assets).get_indexer(rows.asset.values)
+    if (position < 0).all():
+        raise DataError(
+            f"{rows.where}: none of the assets of the data is in it: assets "
+            f"{listed(market.assets[:3])}; there {listed(rows.asset.values[:3])}"
+        )
+    lines = position[rows.asset.codes]
+    others = lines < 0
+    rows.drop(others, "asset that is not modelled")
+    return lines[~others]
+
+
+class Placed(NamedTuple):
+    """Which row counts where.
+
+    Attributes:
+        order: rows (m,) in the order in which they count.
+        lines: (n,) of every row, its asset.
+        at: (n,) of every row, the date from which on it counts.
+        shape: assets, dates.
+        as_of: whether it counts on later dates too.
+        oldest: (T,) the oldest date that is not stale on each date of the calendar; None: any.
+        words: how the dates were joined, in half sentences.
+    """
+
+    order: np.ndarray
+    lines: np.ndarray
+    at: np.ndarray
+    shape: tuple[int, int]
+    as_of: bool
+    oldest: np.ndarray | None
+    words: list[str]
+
+
+def _placed(rows: Rows, lines: np.ndarray, settings: SeriesTable, market: Market) -> Placed:
+    """From which date on each row counts; rows that never do are left out and counted."""
+    by_asset = ordered(lines, rows.date, rows.known)
+    order = _once(rows, by_asset.rows, by_asset.again, market)
+    calendar = pd.DatetimeIndex(market.dates).as_unit("us")
+    oldest = None
+    if settings.as_of:
+        at, words = _from_known(rows, settings, calendar)
+    else:
+        at, words = _on_equal_dates(rows, settings, calendar)
+    if settings.stale is not None:
+        oldest = before(calendar, settings.stale).to_numpy()
+    there = (at[order] >= 0) & (at[order] < len(calendar))
+    T = len(calendar)
+    N = len(market.assets) if rows.asset is not None else 1
+    return Placed(order[there], lines, at, (N, T), settings.as_of, oldest, words)
+
+
+def _once(rows: Rows, order: np.ndarray, again: np.ndarray, market: Market) -> np.ndarray:
+    """The rows in their order, without those that repeat another one whole.
+
+    Raises:
+        DataError: rows with the same keys and other values.
+    """
+    if not again.any():
+        return order
+    places = np.flatnonzero(again)
+    later = order[places]
+    earlier = order[places - 1]
+    differs = np.zeros(len(places), dtype=bool)
+    for values in rows.numbers.values():
+        same = (values[later] == values[earlier]) | (
+            np.isnan(values[later]) & np.isnan(values[earlier])
+        )
+        differs |= ~same
+    if differs.any():
+        raise DataError(_conflict(rows, later[differs.argmax()], int(differs.sum()), market))
+    rows.dropped.append(rows.line("repeats another row", len(places)))
+    return order[~again]
+
+
+def _conflict(rows: Rows, row: int, conflicts: int, market: Market) -> str:
+    """The line on rows that have the same keys and other values, the first of them."""
+    date = pd.Timestamp(rows.date[row])
+    which = f"{date:%Y-%m-%d}"
+    if rows.asset is None:
+        keys = "a date"
+        allowed = (
+            "one row per date (rows: {COLUMN: TEXT} chooses some; a table by date and asset is "
+            "one of data.fields)"
+        )
+    else:
+        keys = "an asset and a date"
+        which = f"{rows.asset.values[rows.asset.codes[row]]} on {which}"
+        allowed = "one row per asset and date, or `available` with the dates of publication"
+    noun = count(conflicts, "row")
+    return (
+        f"{rows.where}: {noun} repeat {keys} with other values, first {which}; allowed: {allowed}"
+    )
+
+
+def _from_known(
+    rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
+) -> tuple[np.ndarray, list[str]]:
+    """The first date (n,) on which each row is known, and how that was judged."""
+    known = pd.DatetimeIndex(rows.known)
+    next_day = settings.timing == "next_day"
+    if settings.timing is None:
+        next_day = over_on_the_next_day(known, calendar)
+    at = first_known(known, calendar, next_day)
+    late = int((at == len(calendar)).sum())
+    if late:
+        rows.dropped.append(rows.line("known only after the last date", late))
+    known_from = "their dates"
+    if settings.available is not None:
+        known_from = settings.available
+        early = int((rows.known < rows.date).sum())
+        if early:
+            rows.words.append(f"{count(early, 'row')} published before its date")
+    elif settings.lag is not None:
+        known_from = f"{settings.lag} after their dates"
+    elif _starts_of_months(pd.DatetimeIndex(rows.date)):
+        rows.words.append(
+            "its dates are first days of months, from which on the values count: where they stand "
+            f"for the month, {rows.where}.stamp=end, and lag= or available= for their publication"
+        )
+    day = "the day after" if next_day else "the same day"
+    return at, [f"joined as of {known_from} ({day})"]
+
+
+def _starts_of_months(dates: pd.DatetimeIndex) -> bool:
+    """Whether every date is the first day of a month."""
+    return bool((dates.day == 1).all())
+
+
+def _on_equal_dates(
+    rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
+) -> tuple[np.ndarray, list[str]]:
+    """The date (n,) that each row meets, -1 where none, and how many do.
+
+    Raises:
+        DataError: fewer than half of the dates meet.
+    """
+    codes, distinct = pd.factorize(rows.date, sort=True)
+    dates = pd.DatetimeIndex(distinct)
+    met = meeting(dates, calendar)
+    name = rows.where.removeprefix("data.")
+    if apart(dates, calendar, met):
+        line = side_by_side(name, dates, calendar, met)
+        raise DataError(f"{rows.where}: {line}; {_remedy(rows.where, dates, calendar)}")
+    at = met.at[codes]
+    inside = (rows.date >= calendar[0].to_datetime64()) & (
+        rows.date <= calendar[-1].to_datetime64()
+    )
+    missed = int((inside & (at < 0)).sum())
+    if missed:
+        rows.dropped.append(rows.line("date that the assets do not have", missed))
+    meets = len(np.unique(met.at[met.at >= 0]))
+    words = [f"{meets:,} of the {len(calendar):,} dates of the assets met"]
+    if 2 * meets < len(calendar):
+        words.append(f"{rows.where}.on=asof carries values to the dates between")
+    if met.by_month:
+        words.append(f"{met.by_month:,} of them as ends of the same month")
+    return at, words
+
+
+def _remedy(where: str, dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) -> str:
+    """The override that lets the dates meet."""
+    as_of = f"{where}.on=asof takes the last value known"
+    try:
+        ends = stamped(where, dates, "end").unique()
+    except DataError:
+        return as_of
+    if apart(ends, calendar, meeting(ends, calendar)):
+        return as_of
+    return f"{where}.stamp=end where a date stands for its month, or {as_of}"
+
+
+def _values(rows: Rows, placed: Placed) -> dict[str, np.ndarray]:
+    """Cells (N, T) of each column; a cell without a number is no row, and stale ones are none."""
+    values = {}
+    stale = 0
+    counted: dict[bytes, np.ndarray] = {}
+    for name, numbers in rows.numbers.items():
+        known = ~np.isnan(numbers[placed.order])
+        pattern = known.tobytes()
+        if pattern not in counted:
+            order = placed.order[known]
+            counted[pattern] = counting(order, placed.lines, placed.at, placed.shape, placed.as_of)
+        row = counted[pattern]
+        cells = values_at(row, numbers)
+        if placed.oldest is not None:
+            old = _older(rows.date, row, placed.oldest)
+            cells[old] = np.nan
+            stale += int(old.sum())
+        values[name] = cells
+    if stale:
+        rows.dropped.append(Dropped(f"cell of {rows.where}", "older than stale allows", stale))
+    return values
+
+
+def _older(date: np.ndarray, row: np.ndarray, oldest: np.ndarray) -> np.ndarray:
+    """Mask (N, T) of the cells whose row is dated before the oldest date that counts there."""
+    dates = np.append(date, np.datetime64("NaT", "us"))[row]
+    return np.asarray(dates < oldest)
+
+
+def _note(
+    rows: Rows, settings: SeriesTable, words: Sequence[str], values: Mapping[str, np.ndarray]
+) -> str:
+    """The sentence on how a table was read and joined."""
+    names = []
+    for name, _, column in rows.columns:
+        names.append(name if name == column else f"{name} (column {column})")
+    cells = sum(part.size for part in values.values())
+    known = sum(int((~np.isnan(part)).sum()) for part in values.values())
+    parts = [*rows.words, *words, f"{known:,} of {cells:,} cells have a value"]
+    return f"{rows.where} ({settings.path}): {listed(names)}; {'; '.join(parts)}."

@@ -1,0 +1,165 @@
+"""Which columns of a joined table are its keys, which are read, and what they are called here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from runner.data.factor_names import canonical
+from runner.data.joins.settings import Columns
+from runner.errors import DataError, listed, unknown
+
+# names under which keys are found, in lower case; the first that is there counts
+DATE_NAMES = (
+    "date",
+    "dates",
+    "datadate",
+    "caldt",
+    "period_end",
+    "period",
+    "observation_date",
+    "month",
+    "yyyymm",
+    "day",
+    "datetime",
+    "timestamp",
+)
+ASSET_NAMES = (
+    "asset",
+    "ticker",
+    "symbol",
+    "permno",
+    "fund",
+    "stock",
+    "isin",
+    "cusip",
+    "gvkey",
+    "name",
+    "id",
+)
+UNNAMED = ("", "Unnamed: 0", "__index_level_0__")  # of a column that pandas wrote as an index
+WILD = frozenset("*?[")  # of a pattern
+
+
+class Column(NamedTuple):
+    """A column of a joined table.
+
+    Attributes:
+        name: here.
+        where: place in the spec.
+        column: in the file.
+    """
+
+    name: str
+    where: str
+    column: str
+
+
+def date_column(where: str, given: str | None, header: Sequence[str]) -> str:
+    """The column of the dates.
+
+    Raises:
+        DataError: none is given, and none has the name of one.
+    """
+    column = given or guessed(DATE_NAMES, header)
+    if column is None:
+        column = next((name for name in header if name in UNNAMED), None)
+    if column is None:
+        raise DataError(_which(f"{where}.date", "dates", header))
+    return column
+
+
+def asset_column(where: str, given: str | None, header: Sequence[str]) -> str:
+    """The column of the assets.
+
+    Raises:
+        DataError: none is given, and none has the name of one.
+    """
+    column = given or guessed(ASSET_NAMES, header)
+    if column is None:
+        raise DataError(_which(f"{where}.asset", "assets", header))
+    return column
+
+
+def guessed(names: Sequence[str], header: Sequence[str]) -> str | None:
+    """The column that has the first of these names which is there, whatever its case."""
+    by_folded = {column.casefold(): column for column in reversed(header)}
+    for name in names:
+        if name in by_folded:
+            return by_folded[name]
+    return None
+
+
+def _which(where: str, what: str, header: Sequence[str]) -> str:
+    """The line on a key that cannot be found."""
+    return f"{where}: which column holds the {what}? The file has {listed(header)}; allowed: one"
+
+
+def chosen(
+    where: str, columns: Columns, header: Sequence[str], keys: Sequence[str]
+) -> list[Column]:
+    """The columns to read, in the order of the spec or of the file.
+
+    Args:
+        columns: as the spec gives them.
+        keys: columns that are read otherwise.
+
+    Raises:
+        DataError: columns that are not there, a pattern that none fits, two of one name.
+    """
+    place = f"{where}.columns"
+    if isinstance(columns, dict):
+        named = []
+        for name, column in columns.items():
+            named.append(Column(str(name), f"{place}.{name}", str(column).strip()))
+        return named
+    others = [column for column in header if column not in keys]
+    if columns is None:
+        taken = others
+    else:
+        entries = [columns] if isinstance(columns, str) else columns
+        taken = _matched(place, entries, others)
+    _check_once(place, taken)
+    return [Column(name, f"{place}.{name}", column) for name, column in _called(taken)]
+
+
+def _called(columns: Sequence[str]) -> list[tuple[str, str]]:
+    """What each column is called here, and the column."""
+    return [(canonical(column), column) for column in columns]
+
+
+def _matched(place: str, entries: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The columns of these names and patterns, each once.
+
+    Raises:
+        DataError: those that are not there, one line each.
+    """
+    taken: list[str] = []
+    mistakes = []
+    for entry in entries:
+        matches = [column for column in others if column == entry]
+        if not matches and WILD.intersection(entry):
+            matches = [column for column in others if fnmatchcase(column, entry)]
+        if not matches:
+            mistakes.append(f"{place}: column {unknown(entry, others)}")
+        taken += matches
+    if mistakes:
+        raise DataError(mistakes)
+    return list(dict.fromkeys(taken))
+
+
+def _check_once(place: str, columns: Sequence[str]) -> None:
+    """Whether no two columns are called the same here.
+
+    Raises:
+        DataError: two are, such as Mkt-RF and MktRF.
+    """
+    first: dict[str, str] = {}
+    for name, column in _called(columns):
+        if name in first:
+            both = f"{first[name]!r} and {column!r}"
+            raise DataError(
+                f"{place}: {both} are both {name}; allowed: a mapping such as {{{name}: {column}}}"
+            )
+        first[name] = column

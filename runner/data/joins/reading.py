@@ -1,0 +1,320 @@
+"""A joined table from its file: keys, dates, numbers, and an account of the rows left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from runner.data.factor_names import is_return
+from runner.data.joins.names import Column, asset_column, chosen, date_column
+from runner.data.joins.settings import RATES, FieldTable, SeriesTable
+from runner.data.joins.stamps import after, stamped
+from runner.data.market import Dropped
+from runner.data.reading.files import header, read
+from runner.data.reading.parsing import (
+    read_dates,
+    read_labels,
+    read_months,
+    read_names,
+    read_numbers,
+)
+from runner.errors import DataError, listed
+from runner.text import number, one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from runner.data.reading.long import Coded
+    from runner.schema.settings import Kind
+
+PER_CENT = 100.0
+LARGEST_MEDIAN = 0.2  # size of returns of a row in decimals
+KEYS = ("date", "asset")
+Reader = Callable[["pa.ChunkedArray"], Any]
+
+
+@dataclass
+class Rows:
+    """Rows (n,) of a joined table that have a date.
+
+    Attributes:
+        where: place of the table in the spec.
+        columns: what was read.
+        date: the dates, as periods stamp them.
+        known: the dates from which on the rows are known.
+        asset: the asset of each row; None of a table by date.
+        numbers: name here -> values, NaN where there is none; per cent is divided.
+        words: how the table was read, in half sentences.
+        dropped: rows left out, and why.
+    """
+
+    where: str
+    columns: Sequence[Column]
+    date: np.ndarray
+    known: np.ndarray
+    asset: Coded | None
+    numbers: dict[str, np.ndarray]
+    words: list[str] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+
+    def drop(self, lost: np.ndarray, reason: str) -> None:
+        """Leave out the rows of a mask, and count them."""
+        if not lost.any():
+            return
+        self.dropped.append(self.line(reason, int(lost.sum())))
+        self.keep(~lost)
+
+    def keep(self, keep: np.ndarray) -> None:
+        """Go on with the rows of a mask."""
+        self.date = self.date[keep]
+        self.known = self.known[keep]
+        self.numbers = {name: values[keep] for name, values in self.numbers.items()}
+        if self.asset is not None:
+            self.asset = self.asset._replace(codes=self.asset.codes[keep])
+
+    def line(self, reason: str, rows: int) -> Dropped:
+        """A line of the account of what was left out."""
+        return Dropped(f"row of {self.where}", reason, rows)
+
+
+def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
+    """The rows of a table by date, or by date and asset, with the numbers of its columns.
+
+    Raises:
+        DataError: no such file or column, values that are not dates or numbers, no row.
+    """
+    path = Path(settings.path)
+    names = header(f"{where}.path", path)
+    date = date_column(where, settings.date, names)
+    readers: dict[str, Reader] = {"date": partial(_dates, zone=settings.time_zone)}
+    keys = [Column("date", f"{where}.date", date)]
+    if isinstance(settings, FieldTable):
+        asset = asset_column(where, settings.asset, names)
+        keys.append(Column("asset", f"{where}.asset", asset))
+        readers["asset"] = read_names
+    if settings.available is not None:
+        keys.append(Column("available", f"{where}.available", settings.available))
+        readers["available"] = partial(_dates, zone=settings.time_zone)
+    for column in settings.rows or {}:
+        keys.append(Column(f"rows {column}", f"{where}.rows.{column}", column))
+        readers[f"rows {column}"] = read_labels
+    columns = chosen(where, settings.columns, names, [key.column for key in keys])
+    parts, words = _read(where, path, keys, readers, columns, settings.columns is None)
+    columns = [column for column in columns if column.name in parts.numbers]
+    _check_kinds(where, settings, columns)
+    rows = _rows(where, settings, columns, parts.keys)
+    rows.words += words
+    rows.numbers = _in_decimals(where, settings, parts.numbers, rows.words)
+    rows.words.append(f"by {' and '.join(key.column for key in keys[:2] if key.name in KEYS)}")
+    _leave_out(rows, settings, parts.keys)
+    return rows
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The columns of a table by their names here: keys as codes, the others as numbers."""
+
+    keys: Mapping[str, Any]
+    numbers: dict[str, np.ndarray]
+
+
+def _read(
+    where: str,
+    path: Path,
+    keys: Sequence[Column],
+    readers: Mapping[str, Reader],
+    columns: Sequence[Column],
+    any_type: bool,
+) -> tuple[Parts, list[str]]:
+    """Keys and numbers of the file, and the columns that hold no numbers.
+
+    Args:
+        any_type: whether columns without numbers are left out; else they are a mistake.
+
+    Raises:
+        DataError: values that are not what their column is for, one line each.
+    """
+    wanted = {column.where: column.column for column in (*keys, *columns)}
+    table = read(f"{where}.path", path, wanted, {key.column for key in keys})
+    key_parts: dict[str, Any] = {}
+    numbers: dict[str, np.ndarray] = {}
+    mistakes: list[str] = []
+    others: list[str] = []
+    for key in keys:
+        key_parts[key.name] = parsed(key, table, readers[key.name], mistakes)
+    for column in columns:
+        unread: list[str] = []
+        part = parsed(column, table, read_numbers, unread)
+        if part is not None:
+            numbers[column.name] = np.asarray(part.numbers, dtype=float)
+        elif any_type:
+            others.append(column.column)
+        else:
+            mistakes += unread
+    if not numbers and not mistakes:
+        mistakes.append(f"{where}.columns: no column of numbers (in {path.name})")
+    if mistakes:
+        raise DataError(mistakes)
+    words = []
+    if others:
+        words.append(f"without {listed(others)}, which hold other than numbers")
+    return Parts(key_parts, numbers), words
+
+
+def parsed(column: Column, table: pa.Table, reader: Reader, mistakes: list[str]) -> Any:
+    """What a reader makes of the column; None, and a line, where it cannot."""
+    import pyarrow as pa
+
+    try:
+        return reader(table[column.column])
+    except pa.ArrowException as error:
+        reason = f"cannot be read: {one_line(error)}"
+    except ValueError as error:
+        reason = str(error)
+    mistakes.append(f"{column.where}: column {column.column!r} {reason}")
+    return None
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A column of dates, and whether it has months without a day."""
+
+    coded: Coded
+    months: bool
+
+
+def _dates(column: pa.ChunkedArray, zone: str | None) -> Dates:
+    """The column as dates, months such as 202401 as their first days."""
+    months = read_months(column)
+    if months is not None:
+        return Dates(months, True)
+    return Dates(read_dates(column, zone), False)
+
+
+def _rows(
+    where: str, settings: SeriesTable, columns: Sequence[Column], keys: Mapping[str, Any]
+) -> Rows:
+    """The rows with their dates, NaT where there is none."""
+    date = keys["date"]
+    rule = settings.stamp
+    words = []
+    if rule is None:
+        rule = "as_is"
+        if date.months:
+            rule = "end"
+            words.append("months stamped with their last day")
+    elif rule != "as_is":
+        words.append(f"dates moved to the {rule} of their period")
+    distinct = stamped(where, pd.DatetimeIndex(date.coded.values), rule)
+    known = distinct
+    if settings.lag is not None:
+        known = after(distinct, settings.lag)
+    dates = _spread(distinct, date.coded.codes)
+    if "available" in keys:
+        published = keys["available"]
+        # a month without a day is over, and its rows published, at its end
+        end_or_day = "end" if published.months else "as_is"
+        days = stamped(where, pd.DatetimeIndex(published.coded.values), end_or_day)
+        stamps = _spread(days, published.coded.codes)
+    else:
+        stamps = _spread(known, date.coded.codes)
+    return Rows(where, columns, dates, stamps, keys.get("asset"), {}, words)
+
+
+def _spread(distinct: pd.DatetimeIndex, codes: np.ndarray) -> np.ndarray:
+    """The dates (n,) of codes into distinct ones, NaT where the code is -1."""
+    values = distinct.as_unit("us").to_numpy()
+    return np.append(values, np.datetime64("NaT", "us"))[codes]
+
+
+def _leave_out(rows: Rows, settings: SeriesTable, keys: Mapping[str, Any]) -> None:
+    """Take away rows that were not asked for, and count those without a key.
+
+    Raises:
+        DataError: none is left.
+    """
+    asked_for = np.ones(len(rows.date), dtype=bool)
+    for column, text in (settings.rows or {}).items():
+        coded = keys[f"rows {column}"]
+        position = coded.values.get_indexer([str(text)])[0]
+        if position < 0:
+            given = listed(coded.values)
+            raise DataError(f"{rows.where}.rows.{column}: no row has {text!r}; allowed: {given}")
+        asked_for &= coded.codes == position
+    rows.keep(asked_for)
+    lost = np.isnat(rows.date)
+    reason = "no date"
+    if rows.asset is not None:
+        lost |= rows.asset.codes < 0
+        reason = "no date or no asset"
+    rows.drop(lost, reason)
+    rows.drop(np.isnat(rows.known), "no date of publication")
+    if not len(rows.date):
+        raise DataError(f"{rows.where}: no row of {settings.path!r} has its keys")
+
+
+def _check_kinds(where: str, settings: SeriesTable, columns: Sequence[Column]) -> None:
+    """Whether every kind is of a column that is read.
+
+    Raises:
+        DataError: kinds of others.
+    """
+    if not isinstance(settings.kind, Mapping):
+        return
+    names = [column.name for column in columns]
+    strange = [name for name in settings.kind if name not in names]
+    if strange:
+        allowed = listed(names)
+        raise DataError(
+            [f"{where}.kind.{name}: no such column; allowed: {allowed}" for name in strange]
+        )
+
+
+def _check_decimals(where: str, settings: SeriesTable, numbers: Mapping[str, np.ndarray]) -> None:
+    """Whether no column of returns looks like per cent.
+
+    Raises:
+        DataError: the median size of one is above that of any decimal return.
+    """
+    for name, values in numbers.items():
+        kind = settings.kind_of(name)
+        known = np.abs(values[~np.isnan(values)])
+        judged = kind == "return" or (kind is None and is_return(name))
+        if judged and len(known) and np.median(known) > LARGEST_MEDIAN:
+            median = float(np.median(known))
+            raise DataError(
+                f"{where}: the median size of {name} is {number(median, 3)} a row, too large for "
+                f"decimal returns; {where}.percent=true divides by 100, percent=false takes "
+                "them as they are"
+            )
+
+
+def _in_decimals(
+    where: str, settings: SeriesTable, numbers: Mapping[str, np.ndarray], words: list[str]
+) -> dict[str, np.ndarray]:
+    """The numbers, per cent divided by 100.
+
+    Raises:
+        DataError: returns too large for decimals, where nothing is said of per cent.
+    """
+    if settings.percent is None:
+        _check_decimals(where, settings, numbers)
+    if not settings.percent:
+        return dict(numbers)
+    divided = {}
+    names = []
+    for name, values in numbers.items():
+        kind: Kind | None = settings.kind_of(name)
+        in_per_cent = kind is None or kind in RATES
+        divided[name] = values / PER_CENT if in_per_cent else values
+        if in_per_cent:
+            names.append(name)
+    which = "all" if len(names) == len(numbers) else listed(names)
+    words.append(f"{which} divided by {PER_CENT:g} (per cent)")
+    return divided

@@ -38,6 +38,24 @@ class Dropped(NamedTuple):
     rows: int
 
 
+class Reading(NamedTuple):
+    """What a column of a table was taken for.
+
+    Attributes:
+        table: the file, query or DataFrame, in words.
+        column: its name there.
+        name: by which the spec and the market have it.
+        taken_for: its role: date, asset, time of day, price, return, field, series, group, ...
+        guessed: whether the spec leaves it open, and it was chosen by its name or content.
+    """
+
+    table: str
+    column: str
+    name: str
+    taken_for: str
+    guessed: bool = False
+
+
 class Column(NamedTuple):
     """A column of numbers of a market.
 
@@ -88,6 +106,7 @@ class Market:
         blanked: values that rules took away, on the rows and assets of this market; a part of it
             has none.
         part_of: calendar of the data that this is a part of; None where it is all of them.
+        readings: what each column of the tables was taken for; none where no table was read.
     """
 
     source: str
@@ -101,6 +120,7 @@ class Market:
     notes: tuple[str, ...] = ()
     blanked: tuple[Blanked, ...] = ()
     part_of: Calendar | None = None
+    readings: tuple[Reading, ...] = ()
 
     @cached_property
     def calendar(self) -> Calendar:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.calendar import within
-from runner.data.market import Dropped, Market, choose_assets
+from runner.data.market import Dropped, Market, Reading, choose_assets
 from runner.errors import DataError, listed, unknown
 
 PRICE = "close"
@@ -76,6 +76,7 @@ class Long:
         market: the market asset, whose dates are the calendar; None takes every date of the assets.
         macro: name here -> asset in the table, of the series shared by all assets.
         codes: name of a field -> mask (n,) of the letters in it that say why there is no number.
+        readings: what each column was taken for.
     """
 
     source: str
@@ -86,6 +87,7 @@ class Long:
     market: str | None
     macro: Mapping[str, str]
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
 
     def widen(
         self, wanted: Sequence[str] | None, start: str | None = None, end: str | None = None
@@ -124,6 +126,7 @@ class Long:
             dropped=tuple(line for line in account if line.rows),
             market_ret=self._of_market(frames, RETURN),
             notes=self._notes(names),
+            readings=self.readings,
         )
 
     def _series(self, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,17 @@ from runner.text import one_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from runner.data.market import Reading
     from runner.data.reading.long import Long
 
 KEYS = ("date", "asset")
+TAKEN_FOR = {
+    "date": "date",
+    "time": "time of day",
+    "asset": "asset",
+    "close": "price",
+    "ret": "return",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Roles:
         macro: name here -> asset, series shared by all assets.
         groups: name here -> column that groups assets.
         time_zone: stamps with a zone are turned into local time of this one.
+        guessed: names here whose column the spec leaves open.
     """
 
     columns: Mapping[str, str | None]
@@ -42,6 +51,7 @@ class Roles:
     macro: Mapping[str, str]
     groups: Mapping[str, str]
     time_zone: str | None
+    guessed: Collection[str] = ()
 
     def long(self, source: str, read: Callable[[Mapping[str, str], set[str]], pa.Table]) -> Long:
         """The table with its columns in their roles.
@@ -85,7 +95,34 @@ class Roles:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
         codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
-        return Long(source, date, asset, fields, groups, self.market, self.macro, codes)
+        return Long(
+            source=source,
+            date=date,
+            asset=asset,
+            fields=fields,
+            groups=groups,
+            market=self.market,
+            macro=self.macro,
+            codes=codes,
+            readings=self._readings(source, columns),
+        )
+
+    def _readings(self, table: str, columns: Mapping[str, str]) -> tuple[Reading, ...]:
+        """What each column is taken for; prices of single assets are the market's, or series."""
+        from runner.data.market import Reading
+
+        readings = []
+        for name, column in columns.items():
+            role = TAKEN_FOR.get(name, "field")
+            readings.append(Reading(table, column, name, role, name in self.guessed))
+        for name, column in self.groups.items():
+            readings.append(Reading(table, column.strip(), name, "group"))
+        if self.market:
+            column = f"{columns['close']} of {self.market}"
+            readings.append(Reading(table, column, "market", "market asset"))
+        for name, asset in self.macro.items():
+            readings.append(Reading(table, f"{columns['close']} of {asset}", name, "series"))
+        return tuple(readings)
 
     def _readers(self, columns: Mapping[str, str]) -> dict[str, Callable[[pa.ChunkedArray], Any]]:
         """How each column is read, by its name here."""

@@ -6,6 +6,7 @@
     python -m runner sync             logs run directories that the store does not have
     python -m runner compare [SWEEP]  compares the finished jobs of a sweep
     python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
+    python -m runner check [...]      reads the data of a spec without running it: a page and tables
     python -m runner snapshot [...]   fetches the data of a spec without running it
     python -m runner cache [--empty]  says how much processes of sweeps share on disk; empties it
     python -m runner ui [RUN_ID]      opens the MLflow UI on the newest runs, a run, or --sweep
@@ -277,6 +278,24 @@ def audit(words: Sequence[str]) -> int:
     return 0
 
 
+def check(words: Sequence[str]) -> int:
+    """Read the data of the spec without running it, and say what it holds.
+
+    What each column was taken for, dates and gaps, coverage by asset, joins, units, the largest
+    moves, groups, and what was left out and why. The tables and a page with pictures are written to
+    outputs/check. Only `data` of the spec has to be right; with other data than that of the default
+    experiment, no experiment is taken unless one is named.
+    """
+    composer, args = _composer(words, forms=True)
+    from runner.cli.checking import data_of
+
+    data, directory = data_of(composer, args.overrides)
+    from runner.sinks.accounts import job
+
+    job.check(data, directory, args.form)
+    return 0
+
+
 def cache(words: Sequence[str]) -> int:
     """Print the files and bytes of the cache of the spec, sweep.cache; --empty removes them."""
     from runner.cli.composition import Composer, flags
@@ -373,6 +392,7 @@ BELOW = ("hydra-core", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn"
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "audit": audit,
     "cache": cache,
+    "check": check,
     "compare": compare,
     "help": explain,
     "list": listing,

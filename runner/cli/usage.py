@@ -6,6 +6,7 @@ python -m runner rerun RUN_ID      repeat a run from its logged spec and tell wh
 python -m runner sync              log run directories that the store does not have
 python -m runner compare [SWEEP]   tell what the jobs of a sweep say beside each other
 python -m runner audit [...]       try every column of a spec for look-ahead, thoroughly
+python -m runner check [...]       read the data of a spec without running it: what is in it, a page
 python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
 python -m runner list [GROUP]      list the groups, or the options of one with what they are
 python -m runner help GROUP/OPTION show an option with the meaning of every setting

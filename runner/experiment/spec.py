@@ -67,6 +67,31 @@ TABLES = [
 
 
 @dataclass(frozen=True)
+class Data:
+    """What a spec reads.
+
+    Attributes:
+        name: of the spec.
+        source: gives the market.
+        allow_loss: share of the values of a column that the rules for values may blank.
+    """
+
+    name: str
+    source: Any
+    allow_loss: float
+
+    def market(self) -> Market:
+        """The data of the source, whatever it is, as the rules for values let it in.
+
+        Raises:
+            DataError: what the source raises; rules blank more of a column than `allow_loss`.
+        """
+        from runner.data.rules import admitted
+
+        return admitted(self.source.load(), self.allow_loss)
+
+
+@dataclass(frozen=True)
 class Experiment:
     """The parts of a spec, ready to run.
 
@@ -92,14 +117,28 @@ class Experiment:
     chosen: Mapping[str, str] = field(default_factory=dict)
 
     def market(self) -> Market:
-        """The data of the source, whatever it is, as the rules for values let it in.
+        """The data of the experiment.
 
         Raises:
             DataError: what the source raises; rules blank more of a column than `allow_loss`.
         """
-        from runner.data.rules import admitted
+        return Data(self.name, self.source, self.allow_loss).market()
 
-        return admitted(self.source.load(), self.allow_loss)
+
+def build_data(spec: Mapping[str, Any]) -> Data:
+    """Check the node `data` of a spec, and what stands beside the groups; the others may be wrong.
+
+    Raises:
+        SpecError: their mistakes, one line each.
+    """
+    spec = {**DEFAULTS, **spec}
+    mistakes = _top_level(spec)
+    builder = Builder(_allowed_modules(spec["allow"]), mistakes)
+    source = builder.build("data", spec.get("data"), "load")
+    allow_loss = _allow_loss(spec.get("data"), mistakes)
+    if mistakes:
+        raise SpecError(mistakes)
+    return Data(str(spec["name"]), source, allow_loss)
 
 
 def build(

@@ -28,6 +28,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,11 @@ def _run(words: list[str]) -> int:
     verb, *rest = words
     if verb not in VERBS:
         raise SpecError(f"{unknown(verb, VERBS)} (a verb; an override is written key=value)")
+    if {"-h", "--help"} & set(rest):
+        from runner.cli.usage import of_verb
+
+        print(of_verb(verb, getdoc(VERBS[verb])))
+        return 0
     return VERBS[verb](rest)
 
 
@@ -209,35 +215,26 @@ def sync(words: Sequence[str]) -> int:
 
 
 def compare(words: Sequence[str]) -> int:
-    """Compare the finished jobs of a sweep, and write the comparison to its directory `report`."""
+    """Compare the finished jobs of a sweep, and write the comparison to its directory `report`.
+
+    SWEEP             its name or directory; without one, the latest
+    --score METRIC    ranks the jobs, such as oos/rmse; else sweep.score
+    --term TERM       whose specification curve is drawn; else the first tested terms
+    --heat KEY1,KEY2  keys of the heat map; else those that differ, if two do
+    --csv             print the leaderboard as CSV
+    --latex           print the coefficients so
+    --json, --quiet   print one JSON object, or nothing but errors
+    """
     from runner.sweeps.plan import find
 
-    parser = ArgumentParser(
-        "python -m runner compare", description="The jobs of a sweep beside each other."
-    )
-    parser.add_argument("sweep", nargs="?", help="its name or directory; without one, the latest")
-    parser.add_argument(
-        "--score", help="the metric that ranks the jobs, such as oos/rmse; else sweep.score"
-    )
-    parser.add_argument(
-        "--term", help="whose specification curve is drawn; else the first tested terms"
-    )
-    parser.add_argument(
-        "--heat",
-        metavar="KEY1,KEY2",
-        help="keys of the heat map; else those that differ, if two do",
-    )
+    parser = ArgumentParser("python -m runner compare", add_help=False)
+    parser.add_argument("sweep", nargs="?")
+    parser.add_argument("--score")
+    parser.add_argument("--term")
+    parser.add_argument("--heat")
     form = _forms(parser)
-    form.add_argument(
-        "--csv", action="store_const", const="csv", dest="form", help="print the leaderboard as CSV"
-    )
-    form.add_argument(
-        "--latex",
-        action="store_const",
-        const="latex",
-        dest="form",
-        help="print the coefficients so",
-    )
+    form.add_argument("--csv", action="store_const", const="csv", dest="form")
+    form.add_argument("--latex", action="store_const", const="latex", dest="form")
     args = parser.parse_args(list(words))
     plan = find(args.sweep)
     heat = None

@@ -53,8 +53,8 @@ def above_one(returns: np.ndarray) -> bool:
 
 def _share_above_one(returns: np.ndarray) -> float:
     """Share of the returns that are above 100 % in size; zero without any."""
-    known = np.count_nonzero(np.isfinite(returns))
-    large = np.count_nonzero(np.abs(returns) > 1.0)
+    known = int(np.count_nonzero(np.isfinite(returns)))
+    large = int(np.count_nonzero(np.abs(returns) > 1.0))
     return large / max(known, 1)
 
 

@@ -24,12 +24,15 @@ from runner.data.accounts.values import (
     median_size,
     moves_of,
     units_of,
+    zeros,
 )
 from runner.data.calendar import WHOLE_WEEK, span
 from runner.data.market import Market
 from runner.data.suspicions import stamp
 from runner.errors import listed
 from runner.text import count, percent
+
+MANY_ZEROS = 0.1  # share of returns that are zero from which on it is said
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,11 @@ class Account:
     series: pd.DataFrame
     notes: tuple[str, ...]
     words: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every asset has a value on every date."""
+        return bool((self.coverage["values"] == len(self.by_date)).all())
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -170,7 +178,7 @@ def _coverage(market: Market, known: np.ndarray) -> str:
     text = f"{count(N, 'asset')}: {share} of the {cells} have a value"
     least = int(values.argmin())
     fewest = f"fewest in {market.assets[least]} ({values[least]:,} of {T:,})"
-    return f"{text}; {count(whole, 'asset')} on every date, {fewest}."
+    return f"{text}; {count(whole, 'asset') if whole else 'none'} on every date, {fewest}."
 
 
 def _joined(columns: pd.DataFrame) -> list[str]:
@@ -178,13 +186,9 @@ def _joined(columns: pd.DataFrame) -> list[str]:
     joins = joins_of(columns)
     if joins.empty:
         return []
-    shares = [f"{row.name_} {percent(row.share)}" for row in _named(joins)]
+    pairs = zip(joins["name"], joins["share"], strict=True)
+    shares = [f"{name} {percent(share)}" for name, share in pairs]
     return [f"Rows that joined columns meet: {listed(shares)}."]
-
-
-def _named(table: pd.DataFrame) -> list[object]:
-    """Rows of a table with a column `name`, which is an attribute of rows of its own."""
-    return list(table.rename(columns={"name": "name_"}).itertuples())
 
 
 def _returned(market: Market, returns: np.ndarray | None) -> list[str]:
@@ -197,7 +201,11 @@ def _returned(market: Market, returns: np.ndarray | None) -> list[str]:
     size = percent(median_size(returns))
     largest = moves.iloc[0]
     move = f"{percent(largest['return'])} ({largest['asset']}, {stamp(largest['date'])})"
-    return [f"Median size of a return a row {size}; the largest is {move}."]
+    text = f"Median size of a return a row {size}; the largest is {move}"
+    share = zeros(returns)
+    if share > MANY_ZEROS:
+        text += f"; {percent(share)} are zero"
+    return [f"{text}."]
 
 
 def _guessed(columns: pd.DataFrame) -> list[str]:
@@ -205,5 +213,6 @@ def _guessed(columns: pd.DataFrame) -> list[str]:
     guessed = columns[columns["how"] == GUESSED]
     if guessed.empty:
         return []
-    pairs = [f"{row.name_} = {row.column}" for row in _named(guessed)]
-    return [f"Taken without being given: {listed(pairs)}; data.columns settles it."]
+    pairs = zip(guessed["name"], guessed["column"], strict=True)
+    roles = [f"{name} is {column}" for name, column in pairs]
+    return [f"Guessed by name or content: {listed(roles)} (data.columns says otherwise)."]

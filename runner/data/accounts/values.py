@@ -12,7 +12,7 @@ from runner.data.rules import columns as numbers_of
 from runner.data.suspicions import above_one, other_scales
 
 LARGEST = 10  # moves in the table
-BINS = 120  # of the distribution of returns
+MOST_BINS = 121  # of the distribution of returns; odd, so that zero is in the middle of one
 WITHIN = 0.999  # share of returns in the middle of the distribution
 BEYOND = 1.5  # times the size that this share of returns has, up to which bins reach
 MEANINGLESS = 0.01  # reach of the bins where every return is zero
@@ -176,6 +176,12 @@ def _largest(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return row, assets[place]
 
 
+def zeros(values: np.ndarray) -> float:
+    """Share of those that are known that are zero; zero of none."""
+    known = int(np.count_nonzero(np.isfinite(values)))
+    return float(np.count_nonzero(values == 0.0) / max(known, 1))
+
+
 def median_size(values: np.ndarray) -> float:
     """Median absolute value of those that are known; NaN of none."""
     sizes = np.abs(values[np.isfinite(values)])
@@ -191,11 +197,15 @@ def distribution_of(returns: np.ndarray | None) -> pd.DataFrame:
     known = returns[np.isfinite(returns)]
     if not len(known):
         return pd.DataFrame(columns=["low", "high", "values"])
-    reach = BEYOND * float(np.quantile(np.abs(known), WITHIN))
+    sizes = np.abs(known)
+    greatest = float(sizes.max())
+    reach = min(BEYOND * float(np.quantile(sizes, WITHIN)), greatest)
     if reach == 0.0:
-        reach = max(float(np.abs(known).max()), MEANINGLESS)
+        reach = greatest or MEANINGLESS
     inside = np.clip(known, -reach, reach)
-    counts, edges = np.histogram(inside, BINS, range=(-reach, reach))
+    half = int(np.sqrt(len(known)))
+    bins = min(2 * half + 1, MOST_BINS)
+    counts, edges = np.histogram(inside, bins, range=(-reach, reach))
     return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "values": counts})
 
 

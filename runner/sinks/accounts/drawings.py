@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from runner.data.suspicions import stamp
 from runner.sinks.canvas import (
     BLUE,
     DPI,
@@ -31,10 +32,19 @@ if TYPE_CHECKING:
     from runner.data.accounts.account import Account
 
 TOP = 0.8  # inches above the axes
+BELOW = 0.45  # and below them
 MOST_NAMED = 40  # assets with their name beside the raster
 MOST_SERIES = 12  # panels of series
 MOST_TICKS = 8  # dates named below an axis
 LEFT = 0.8  # inches of the left margin
+APART = 0.6  # inches from a panel to the one below
+# of what dates are named: how, and every how many
+UNITS = {
+    "Y": ("%Y", (1, 2, 5, 10, 20, 50, 100)),
+    "M": ("%Y-%m", (1, 2, 3, 6, 12)),
+    "D": ("%Y-%m-%d", (1, 2, 5, 10, 20)),
+}
+ENOUGH = 4  # years, months or days from which on these are named
 
 
 def draw(account: Account, directory: Path) -> list[Path]:
@@ -54,24 +64,30 @@ def draw(account: Account, directory: Path) -> list[Path]:
 
 
 def assets_by_date(account: Account) -> Any:
-    """How many assets have a value at each date."""
+    """How many assets have a value at each date; None where all have."""
+    if account.whole:
+        return None
     table = account.by_date
     N = len(account.coverage)
     least = table.iloc[int(table["assets"].argmin())]
-    note = f"of {count(N, 'asset')}; fewest {least['assets']:,} on {least['date']:%Y-%m-%d}"
+    note = f"of {count(N, 'asset')}; fewest {least['assets']:,} on {stamp(least['date'])}"
     tall = 2.0
-    figure = figure_of(TOP + tall + 0.7, "Assets with a value", note)
+    figure = figure_of(TOP + tall + BELOW, "Assets with a value", note)
     axes = axes_at(figure, LEFT, TOP, WIDTH - LEFT - 0.25, tall)
     at = np.arange(len(table))
     axes.fill_between(at, table["assets"], step="mid", color=BLUE, alpha=0.25, linewidth=0)
     axes.step(at, table["assets"], where="mid", color=BLUE, linewidth=1.2)
     axes.set(xlim=(-0.5, len(table) - 0.5), ylim=(0, 1.05 * max(N, 1)), ylabel="assets")
-    _name_dates(axes, table["date"])
+    name_dates(axes, table["date"])
+    axes.grid(axis="x", color=PALE, linewidth=0.5)
+    axes.set_axisbelow(True)
     return figure
 
 
 def coverage(account: Account) -> Any:
-    """Which assets have values when, those that begin first at the top."""
+    """Which assets have values when, the first to begin at the top; None where all always have."""
+    if account.whole:
+        return None
     raster = account.raster
     N = len(account.coverage)
     note = "assets in the order of their first value; share of the dates of a period with a value"
@@ -81,7 +97,7 @@ def coverage(account: Account) -> Any:
     tall = max(0.6, 0.2 * len(raster)) if named else 4.5
     labels = labels_of(raster.index)
     left = 0.3 + LETTER * longest(labels) if named else LEFT
-    figure = figure_of(TOP + tall + 0.7, "Coverage by asset", note)
+    figure = figure_of(TOP + tall + BELOW, "Coverage by asset", note)
     axes = axes_at(figure, left, TOP, WIDTH - left - 1.1, tall)
     cells = raster.to_numpy()
     image = axes.imshow(
@@ -91,8 +107,9 @@ def coverage(account: Account) -> Any:
     if named:
         axes.set_yticks(range(len(labels)), labels)
     else:
-        axes.set_ylabel("assets")
-    _name_dates(axes, raster.columns)
+        axes.set_ylabel("assets, first to last")
+        axes.set_yticks([])
+    name_dates(axes, raster.columns)
     scale = axes_at(figure, WIDTH - 0.9, TOP, 0.14, min(tall, 2.5))
     bar = figure.colorbar(image, cax=scale, ticks=[0.0, 0.5, 1.0])
     bar.outline.set_visible(False)
@@ -102,6 +119,8 @@ def coverage(account: Account) -> Any:
 
 def returns(account: Account) -> Any:
     """How returns are distributed, on a logarithmic scale of counts."""
+    from matplotlib.ticker import FuncFormatter
+
     table = account.distribution
     if table.empty:
         return None
@@ -109,15 +128,16 @@ def returns(account: Account) -> Any:
     high = 100.0 * table["high"].to_numpy()
     total = int(table["values"].sum())
     reach = percent(float(table["high"].iloc[-1]))
-    note = f"{total:,} returns of a row; the outer bars hold all beyond ± {reach}"
+    note = f"{total:,} returns of a row, logarithmic scale; outer bars: ± {reach} and all beyond"
     tall = 2.4
-    figure = figure_of(TOP + tall + 0.75, "Returns", note)
+    figure = figure_of(TOP + tall + 0.55, "Returns", note)
     axes = axes_at(figure, LEFT, TOP, WIDTH - LEFT - 0.25, tall)
     axes.set_yscale("log")
     axes.bar(low, table["values"], high - low, align="edge", color=BLUE, alpha=0.75, linewidth=0)
     axes.axvline(0.0, color=INK, linewidth=0.8)
     axes.set(xlim=(low[0], high[-1]), xlabel="return of a row, per cent", ylabel="returns")
     axes.set_ylim(bottom=0.7)
+    axes.yaxis.set_major_formatter(FuncFormatter(_whole))
     return figure
 
 
@@ -134,32 +154,43 @@ def series(account: Account) -> Any:
     note = "each on its own scale, as it was read"
     if len(shown) < len(names):
         note = f"the first {len(shown)} of {len(names)}; {note}"
-    figure = figure_of(TOP + 0.2 + down * (tall + 0.75), "Series that all assets share", note)
+    figure = figure_of(TOP + 0.2 + down * (tall + APART), "Series that all assets share", note)
     wide = (WIDTH - across * LEFT - 0.25) / across
     for place, name in enumerate(shown):
         row, column = divmod(place, across)
         left = LEFT + column * (wide + LEFT)
-        axes = axes_at(figure, left, TOP + 0.2 + row * (tall + 0.75), wide, tall)
+        axes = axes_at(figure, left, TOP + 0.2 + row * (tall + APART), wide, tall)
         axes.set_title(shortened(name, 44))
         values = table[name].to_numpy(dtype=float)
         axes.plot(np.arange(len(values)), values, color=BLUE, linewidth=0.9)
         axes.set_xlim(-0.5, len(values) - 0.5)
         zero_line(axes.axhline, axes.get_ylim())
-        _name_dates(axes, table["date"], MOST_TICKS // across)
+        name_dates(axes, table["date"], MOST_TICKS // across)
     return figure
 
 
-def _name_dates(axes: Any, dates: Sequence[Any], most: int = MOST_TICKS) -> None:
-    """Dates below an axis whose rows stand at 0, 1, 2, ...: nights and weekends take no room."""
+def _whole(value: float, _: int) -> str:
+    """A count at a tick."""
+    return f"{value:,.0f}"
+
+
+def name_dates(axes: Any, dates: Sequence[Any], most: int = MOST_TICKS) -> None:
+    """Dates below an axis whose rows stand at 0, 1, 2, ...: nights and weekends take no room.
+
+    Named is where a year, a month or a day begins, whichever there are enough of.
+    """
     index = pd.DatetimeIndex(dates)
-    at = np.unique(np.linspace(0, len(index) - 1, min(len(index), most)).astype(int))
-    within_days = bool((index != index.normalize()).any())
-    form = "%Y-%m-%d\n%H:%M" if within_days else "%Y-%m-%d"
-    if not within_days and len(index) > 1 and (index[-1] - index[0]).days > 365 * most:
-        form = "%Y-%m"
-    axes.set_xticks(at, [f"{index[place]:{form}}" for place in at])
-    axes.grid(axis="x", color=PALE, linewidth=0.5)
-    axes.set_axisbelow(True)
+    for unit, (form, steps) in UNITS.items():
+        period = index.to_period(unit).asi8
+        starts = np.flatnonzero(np.diff(period)) + 1
+        if len(starts) >= ENOUGH:
+            enough = [step for step in steps if step * most >= len(starts)]
+            step = enough[0] if enough else steps[-1]
+            chosen = starts[period[starts] % step == 0]
+            axes.set_xticks(chosen, [f"{index[place]:{form}}" for place in chosen])
+            return
+    at = np.linspace(0, len(index), min(len(index), most), endpoint=False).astype(int)
+    axes.set_xticks(at, [stamp(index[place]).replace(" ", "\n") for place in at])
 
 
 PICTURES: dict[str, Callable[[Account], Any]] = {

@@ -5,10 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.sinks.accounts.shown import Shown, shown
+from runner.sinks.accounts.shown import (
+    COLUMNS,
+    COVERAGE,
+    DROPPED,
+    GAPS,
+    GROUPS,
+    JOINS,
+    MOVES,
+    UNITS,
+    Shown,
+    shown,
+)
 from runner.sinks.markup import (
     Html,
-    aligned,
     joined,
     page_of,
     pairs_of,
@@ -24,17 +34,18 @@ if TYPE_CHECKING:
     from runner.data.accounts.account import Account
 
 CAPTIONS = {
-    "assets_by_date": "A step down is assets that end; a spike down, dates that many assets lack.",
-    "coverage": "Dark: every date of the period has a value; white: none.",
-    "returns": "Counts on a logarithmic scale; the outer bars hold all returns beyond them.",
-    "series": "Each on its own scale.",
+    "assets_by_date": "A step down: assets end. A spike down: a date that many assets lack.",
+    "coverage": "Dark: every date of the period has a value; white: none has.",
+    "returns": "Bars far from all others are moves to look at.",
 }
-# the section that shows each picture
-PLACES = {
-    "Longest gaps": ["assets_by_date"],
-    "Assets with the fewest values": ["coverage"],
-    "Largest moves": ["returns"],
-    "Units": ["series"],
+# each section with its pictures and the headings of its tables, in the order in which they are read
+SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "Columns": ((), (COLUMNS, JOINS)),
+    "Coverage": (("assets_by_date", "coverage"), (COVERAGE, GAPS)),
+    "Returns": (("returns",), (MOVES,)),
+    "Units": (("series",), (UNITS,)),
+    "Groups": ((), (GROUPS,)),
+    "Left out": ((), (DROPPED,)),
 }
 
 
@@ -45,12 +56,14 @@ def write(name: str, account: Account, directory: Path, pictures: list[Path]) ->
     if account.notes:
         parts.append(_section("To look at", *paragraphs(account.notes)))
     tables = {table.heading: _table(table) for table in shown(account)}
-    for heading, stems in PLACES.items():
-        own = [drawn.pop(stem) for stem in stems if stem in drawn]
-        if own:
-            tables[heading] = joined(*own, tables.get(heading, Html()))
-    parts += [_section(heading, content) for heading, content in tables.items()]
-    text = page_of(f"Data of {name}", _head(name, account), *parts)
+    for heading, (stems, names) in SECTIONS.items():
+        content = [drawn[stem] for stem in stems if stem in drawn]
+        content += [tables[name] for name in names if name in tables]
+        if heading == "Coverage" and account.whole:
+            content.insert(0, tag("p", "Every asset has a value on every date."))
+        if content:
+            parts.append(_section(heading, *content))
+    text = page_of(f"Data: {name}", _head(name, account), *parts)
     (directory / "check.html").write_text(text, encoding="utf-8")
 
 
@@ -76,16 +89,12 @@ def _head(name: str, account: Account) -> Html:
         "Calendar": account.calendar,
     }
     listed = [(key, [text]) for key, text in facts.items()]
-    return tag("header", tag("h1", f"Data of {name}"), tiles_of(tiles), pairs_of(listed, "facts"))
+    return tag("header", tag("h1", f"Data: {name}"), tiles_of(tiles), pairs_of(listed, "facts"))
 
 
 def _table(shown: Shown) -> Html:
-    """A table, its numbers aligned at the point, and what its note says."""
-    columns = []
-    for column in shown.columns:
-        cells = aligned(column.cells) if column.kind == "number" else column.cells
-        columns.append(column._replace(cells=cells))
-    table = table_of(columns, "")
+    """A table, and what its note says."""
+    table = table_of(shown.columns, shown.heading)
     if not shown.note:
         return table
     return joined(table, tag("p", shown.note, class_="note"))

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 FEW = 10  # rows of a long table
 TEXT = "text"
+# headings
+COLUMNS = "What each column was taken for"
+GAPS = "Longest gaps between dates"
+COVERAGE = "Assets with the fewest values"
+JOINS = "Joined tables"
+UNITS = "Units"
+MOVES = "Largest returns"
+GROUPS = "Groups of assets"
+DROPPED = "Left out"
 
 
 class Shown(NamedTuple):
@@ -61,7 +70,7 @@ def columns_table(account: Account) -> Shown:
     if table["table"].nunique() > 1:
         columns.insert(0, _texts("table", table["table"]))
     note = "missing: of a field, cells (date x asset) that have a price or return, but no value"
-    return Shown("Columns", columns, note)
+    return Shown(COLUMNS, columns, note)
 
 
 def gaps_table(account: Account) -> Shown:
@@ -74,7 +83,7 @@ def gaps_table(account: Account) -> Shown:
         _numbers("days", table["days"], _whole),
         _numbers("missing", table["missing"], _whole),
     ]
-    return Shown("Longest gaps", columns, _rest(longer, "gaps.csv"))
+    return Shown(GAPS, columns, _rest(longer, "gaps.csv"))
 
 
 def coverage_table(account: Account) -> Shown:
@@ -89,7 +98,7 @@ def coverage_table(account: Account) -> Shown:
         _numbers("missing in between", table["inside"], _whole),
         _numbers("of all dates", table["share"], percent),
     ]
-    return Shown("Assets with the fewest values", columns, _rest(lacking, "coverage.csv"))
+    return Shown(COVERAGE, columns, _rest(lacking, "coverage.csv"))
 
 
 def joins_table(account: Account) -> Shown:
@@ -102,7 +111,7 @@ def joins_table(account: Account) -> Shown:
         _numbers("missed", table["missed"], _whole),
         _numbers("met, share", table["share"], percent),
     ]
-    return Shown("Joined tables", columns)
+    return Shown(JOINS, columns)
 
 
 def units_table(account: Account) -> Shown:
@@ -120,7 +129,7 @@ def units_table(account: Account) -> Shown:
     ]
     if (table["remark"] != "").any():
         columns.append(_texts("remark", table["remark"]))
-    return Shown("Units", columns, "returns in decimals: 0.01 is one per cent")
+    return Shown(UNITS, columns, "returns in decimals: 0.01 is one per cent")
 
 
 def moves_table(account: Account) -> Shown:
@@ -133,7 +142,7 @@ def moves_table(account: Account) -> Shown:
         _numbers("return", table["return"], percent),
         _numbers("times its median size", times, _times),
     ]
-    return Shown("Largest moves", columns)
+    return Shown(MOVES, columns)
 
 
 def labels_table(account: Account) -> Shown:
@@ -149,7 +158,7 @@ def labels_table(account: Account) -> Shown:
         _texts("fewest", [_label(rows, -1) for rows in known]),
         _numbers("assets without", without, _whole),
     ]
-    return Shown("Groups", columns)
+    return Shown(GROUPS, columns)
 
 
 def _label(rows: pd.DataFrame, place: int) -> str:
@@ -168,7 +177,7 @@ def dropped_table(account: Account) -> Shown:
         _texts("left out because", table["reason"]),
         _numbers("rows", table["rows"], _whole),
     ]
-    return Shown("Left out", columns)
+    return Shown(DROPPED, columns)
 
 
 def _texts(heading: str, values: Iterable[Any]) -> Column:

@@ -45,8 +45,10 @@ def _table(shown: Shown) -> Table:
     """The columns beside each other; numbers to the right."""
     table = Table(box=None, pad_edge=False, header_style="none", padding=(0, 2, 0, 0))
     for column in shown.columns:
-        justify = "left" if column.kind == TEXT else "right"
-        table.add_column(column.heading, justify=justify, no_wrap=column.kind != TEXT)
+        if column.kind == TEXT:
+            table.add_column(column.heading)
+        else:
+            table.add_column(column.heading, justify="right", no_wrap=True)
     for cells in zip(*(column.cells for column in shown.columns), strict=True):
         table.add_row(*(Text(cell) for cell in cells))
     return table

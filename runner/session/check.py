@@ -65,7 +65,8 @@ class Check:
         return place
 
     def __repr__(self) -> str:
-        return f"<Check {self.name}: {' '.join(self.account.words)}>"
+        account = self.account
+        return f"<Check {self.name}: {account.span}, {account.calendar}. {' '.join(account.words)}>"
 
     def _repr_html_(self) -> str:
         from runner.session.html import check_html

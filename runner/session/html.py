@@ -79,7 +79,11 @@ def check_html(name: str, account: Account) -> str:
     """What was read in short, what looks wrong, and the columns, units and largest returns."""
     parts = [
         tag("h3", f"Data: {name}"),
-        _sentences([account.source, *account.words], SENTENCES, "check.reading"),
+        _sentences(
+            [f"{account.source}, {account.span}, {account.calendar}", *account.words],
+            SENTENCES,
+            "check.reading",
+        ),
         _sentences(account.notes, SENTENCES, "check.account.notes"),
     ]
     parts += [table_of(table.columns, table.heading) for table in shown(account)]

@@ -147,10 +147,9 @@ def _returns(market: Market) -> np.ndarray | None:
 
 
 def _dates(market: Market) -> str:
-    """How many dates there are, how often, and the longest gap."""
+    """How many dates there are, and the longest gap between them."""
     calendar = market.calendar
-    rows = count(len(market.dates), "date")
-    text = f"{rows}, {span(market.dates)}: {calendar.words}"
+    text = count(len(market.dates), "date")
     gaps = gaps_of(calendar)
     if gaps.empty:
         return f"{text}; none is missing in between."

@@ -26,6 +26,7 @@ def show(name: str, account: Account, directory: Path, form: Form = "tables") ->
     assets = count(len(account.coverage), "asset")
     console.print(f"{name}: {assets}, {account.span}", style="bold", markup=False)
     console.print(f"data: {account.source} ({account.fingerprint[:12]})", markup=False)
+    console.print(f"calendar: {account.calendar}", markup=False)
     console.print("\n".join(account.words), markup=False)
     for table in shown(account):
         console.print()

@@ -49,7 +49,7 @@ def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     where the asset has a price or return, of a series all rows, of a group all assets.
 
     Args:
-        known: (T, N), as of `values.values_known`.
+        known: (T, N), as of `runner.data.accounts.coverage.values_known`.
     """
     rows: list[dict[str, Any]] = []
     for reading in readings_of(market):

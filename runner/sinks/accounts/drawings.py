@@ -44,6 +44,7 @@ UNITS = {
     "M": ("%Y-%m", (1, 2, 3, 6, 12)),
     "D": ("%Y-%m-%d", (1, 2, 5, 10, 20)),
 }
+EPOCH = {"Y": 1970, "M": 0, "D": 0}  # the number of the first period
 ENOUGH = 4  # years, months or days from which on these are named
 
 
@@ -181,7 +182,7 @@ def name_dates(axes: Any, dates: Sequence[Any], most: int = MOST_TICKS) -> None:
     """
     index = pd.DatetimeIndex(dates)
     for unit, (form, steps) in UNITS.items():
-        period = index.to_period(unit).asi8
+        period = index.to_period(unit).asi8 + EPOCH[unit]
         starts = np.flatnonzero(np.diff(period)) + 1
         if len(starts) >= ENOUGH:
             enough = [step for step in steps if step * most >= len(starts)]

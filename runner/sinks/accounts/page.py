@@ -54,7 +54,7 @@ def write(name: str, account: Account, directory: Path, pictures: list[Path]) ->
     drawn = {path.stem: picture(path, CAPTIONS.get(path.stem, "")) for path in pictures}
     parts = [_section("In short", *paragraphs(account.words))]
     if account.notes:
-        parts.append(_section("To look at", *paragraphs(account.notes)))
+        parts.append(_section("Notes", *paragraphs(account.notes)))
     tables = {table.heading: _table(table) for table in shown(account)}
     for heading, (stems, names) in SECTIONS.items():
         content = [drawn[stem] for stem in stems if stem in drawn]

@@ -36,7 +36,7 @@ def show(name: str, account: Account, directory: Path, form: Form = "tables") ->
             console.print(f"({table.note})", markup=False)
     if account.notes:
         console.print()
-        console.print("To look at", style="bold", markup=False)
+        console.print("Notes", style="bold", markup=False)
         console.print("\n".join(account.notes), markup=False)
     console.print()
     console.print(f"Page and files: {directory}", markup=False)

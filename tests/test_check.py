@@ -153,6 +153,10 @@ def test_a_source_that_reads_no_table_has_an_account_by_its_own_names() -> None:
         "sector": "group",
     }
     assert account.joins.empty
+    joined = (Reading("rates.csv", "rf", "RF", "series"),)
+    account = told(market(readings=joined))
+    assert account.joins[["name", "table", "met"]].to_numpy().tolist() == [["RF", "rates.csv", 10]]
+    assert len(account.columns) == 5
 
 
 def test_largest_moves_are_those_of_a_plain_sort() -> None:

@@ -25,9 +25,7 @@ ROLES = {"close": "price", "ret": "return"}
 
 
 def readings_of(market: Market) -> tuple[Reading, ...]:
-    """What each column was taken for; of a source that reads no table, its own names."""
-    if market.readings:
-        return market.readings
+    """What each column was taken for; columns that no table was read for have their own names."""
     source = market.source
     readings = []
     for name in market.fields:
@@ -39,7 +37,9 @@ def readings_of(market: Market) -> tuple[Reading, ...]:
         readings.append(Reading(source, str(name), str(name), "series"))
     for name in market.groups.columns:
         readings.append(Reading(source, str(name), str(name), "group"))
-    return tuple(readings)
+    told = {reading.name for reading in market.readings}
+    others = [reading for reading in readings if reading.name not in told]
+    return (*market.readings, *others)
 
 
 def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
@@ -86,13 +86,14 @@ def _met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | Non
 
 
 def joins_of(columns: pd.DataFrame) -> pd.DataFrame:
-    """Of the columns that come from another table than the first: name, table, met, missed, share.
+    """Of columns from other tables than that of the prices: name, table, met, missed, share.
 
     Args:
-        columns: as of `columns_of`.
+        columns: as of `columns_of`, at least one.
     """
-    first = columns["table"].iloc[0] if len(columns) else ""
-    joined = columns[(columns["table"] != first) & columns["values"].notna()]
+    of_returns = columns[columns["name"].isin(ROLES)]
+    first = of_returns if len(of_returns) else columns
+    joined = columns[(columns["table"] != first["table"].iloc[0]) & columns["values"].notna()]
     table = joined[["name", "table", "values", "missing"]]
     table = table.rename(columns={"values": "met", "missing": "missed"}).astype(
         {"met": int, "missed": int}

@@ -55,7 +55,7 @@ def weekdays_missing(report: Any, said: Said) -> None:
 
 
 @pattern(
-    "Data", rf"{n('assets')} assets?: each of the {n('cells')} cells \(date x asset\) has a value\."
+    "Data", rf"{n('assets')} assets?: {n('cells')} cells? \(date x asset\), all with a value\."
 )
 def every_cell(report: Any, said: Said) -> None:
     frame = base(report)

@@ -104,6 +104,14 @@ def test_gaps_of_each_calendar(dates: pd.DatetimeIndex, missing: int, longest: i
     assert (GAPS in [table.heading for table in shown(account)]) == (longest > 1)
 
 
+def test_dates_that_follow_no_calendar_have_a_longest_time_without_one() -> None:
+    dates = pd.DatetimeIndex(["2000-01-03", "2000-01-20", "2000-02-01", "2001-07-01", "2001-07-20"])
+    frame = pd.DataFrame({"A": 0.01}, index=dates)
+    first = account_of(Market("", {"ret": frame}, pd.DataFrame(index=dates))).words[0]
+    longest = "the longest time without one is 516 days, between 2000-02-01 and 2001-07-01"
+    assert first == f"5 dates; {longest}."
+
+
 def test_bars_have_gaps_of_days() -> None:
     days = pd.bdate_range("2020-01-01", periods=10).delete([4, 5])
     bars = [day + pd.Timedelta(minutes=570 + minute) for day in days for minute in range(30)]

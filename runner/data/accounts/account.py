@@ -154,6 +154,9 @@ def _dates(market: Market) -> str:
     if gaps.empty:
         return f"{text}; none is missing in between."
     longest = gaps.iloc[0]
+    between = f"between {longest['after']:%Y-%m-%d} and {longest['before']:%Y-%m-%d}"
+    if calendar.rows_per_year is None:
+        return f"{text}; the longest time without one is {longest['days']:,} days, {between}."
     missing = int(gaps["missing"].sum())
     absent = f"{count(missing, 'date')} missing in between"
     if follows_weekdays(calendar):
@@ -161,7 +164,6 @@ def _dates(market: Market) -> str:
         absent = f"{count(missing, noun)} without a row in between (holidays among them)"
     if longest["missing"] == 1:
         return f"{text}; {absent}, never two in a row."
-    between = f"between {longest['after']:%Y-%m-%d} and {longest['before']:%Y-%m-%d}"
     return f"{text}; {absent}, at most {longest['missing']:,} in a row, {between}."
 
 
@@ -169,10 +171,10 @@ def _coverage(market: Market, known: np.ndarray) -> str:
     """How many cells have a value, and how many assets have all."""
     T, N = known.shape
     values = known.sum(axis=0)
-    cells = f"{known.size:,} cells (date x asset)"
+    cells = f"{count(known.size, 'cell')} (date x asset)"
     whole = int((values == T).sum())
     if whole == N:
-        return f"{count(N, 'asset')}: each of the {cells} has a value."
+        return f"{count(N, 'asset')}: {cells}, all with a value."
     share = percent(float(known.mean()))
     text = f"{count(N, 'asset')}: {share} of the {cells} have a value"
     least = int(values.argmin())

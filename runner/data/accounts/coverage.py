@@ -28,14 +28,15 @@ def gaps_of(calendar: Calendar) -> pd.DataFrame:
     """Rows (days of bars) that the calendar has and the data have not, the longest gap first.
 
     Columns: after, before (the rows around the gap), days (from one to the other), missing.
-    Holidays are among them: no calendar of an exchange is known here.
+    Holidays are among them: no calendar of an exchange is known here. Where rows follow no
+    calendar, they are taken to come as far apart as half of them do.
     """
     days = calendar.dates.normalize().unique()
     ordinal = days.to_numpy().astype("datetime64[D]")
     distance = np.diff(ordinal).astype(int)
     missing = _missing_between(calendar, ordinal, distance)
     at = np.flatnonzero(missing > 0)
-    order = np.argsort(-missing[at], kind="stable")
+    order = np.lexsort((-distance[at], -missing[at]))
     at = at[order]
     columns = {
         "after": days[at],

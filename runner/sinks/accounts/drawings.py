@@ -38,13 +38,12 @@ MOST_SERIES = 12  # panels of series
 MOST_TICKS = 8  # dates named below an axis
 LEFT = 0.8  # inches of the left margin
 APART = 0.6  # inches from a panel to the one below
-# of what dates are named: how, and every how many
+# of what dates are named: how, the number of the first period, and every how many of them
 UNITS = {
-    "Y": ("%Y", (1, 2, 5, 10, 20, 50, 100)),
-    "M": ("%Y-%m", (1, 2, 3, 6, 12)),
-    "D": ("%Y-%m-%d", (1, 2, 5, 10, 20)),
+    "Y": ("%Y", 1970, (1, 2, 5, 10, 20, 50, 100)),
+    "M": ("%Y-%m", 0, (1, 2, 3, 6, 12)),
 }
-EPOCH = {"Y": 1970, "M": 0, "D": 0}  # the number of the first period
+WITHIN = 0.96  # share of an axis in which the text below a tick is not cut
 ENOUGH = 4  # years, months or days from which on these are named
 
 
@@ -79,6 +78,7 @@ def assets_by_date(account: Account) -> Any:
     axes.fill_between(at, table["assets"], step="mid", color=BLUE, alpha=0.25, linewidth=0)
     axes.step(at, table["assets"], where="mid", color=BLUE, linewidth=1.2)
     axes.set(xlim=(-0.5, len(table) - 0.5), ylim=(0, 1.05 * max(N, 1)), ylabel="assets")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     name_dates(axes, table["date"])
     axes.grid(axis="x", color=PALE, linewidth=0.5)
     axes.set_axisbelow(True)
@@ -178,20 +178,29 @@ def _whole(value: float, _: int) -> str:
 def name_dates(axes: Any, dates: Sequence[Any], most: int = MOST_TICKS) -> None:
     """Dates below an axis whose rows stand at 0, 1, 2, ...: nights and weekends take no room.
 
-    Named is where a year, a month or a day begins, whichever there are enough of.
+    Named is where a year, a month or a day begins, whichever there are enough of, else some rows.
     """
     index = pd.DatetimeIndex(dates)
-    for unit, (form, steps) in UNITS.items():
-        period = index.to_period(unit).asi8 + EPOCH[unit]
-        starts = np.flatnonzero(np.diff(period)) + 1
+    for unit, (form, first, steps) in UNITS.items():
+        period = index.to_period(unit).asi8 + first
+        starts = _starts(period)
         if len(starts) >= ENOUGH:
             enough = [step for step in steps if step * most >= len(starts)]
             step = enough[0] if enough else steps[-1]
             chosen = starts[period[starts] % step == 0]
             axes.set_xticks(chosen, [f"{index[place]:{form}}" for place in chosen])
             return
-    at = np.linspace(0, len(index), min(len(index), most), endpoint=False).astype(int)
-    axes.set_xticks(at, [stamp(index[place]).replace(" ", "\n") for place in at])
+    places = _starts(index.normalize().asi8)
+    if len(places) < ENOUGH:
+        places = np.arange(len(index))
+    chosen = places[:: math.ceil(len(places) / most)]
+    chosen = chosen[chosen <= WITHIN * len(index)]
+    axes.set_xticks(chosen, [stamp(index[place]).replace(" ", "\n") for place in chosen])
+
+
+def _starts(period: np.ndarray) -> np.ndarray:
+    """Positions at which the number of the period is another one than before."""
+    return np.flatnonzero(np.diff(period)) + 1
 
 
 PICTURES: dict[str, Callable[[Account], Any]] = {

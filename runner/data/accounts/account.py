@@ -16,11 +16,12 @@ from runner.data.accounts.coverage import (
     values_known,
 )
 from runner.data.accounts.values import (
-    GUESSED,
     columns_of,
     distribution_of,
+    joined_readings,
     joins_of,
     labels_of,
+    largest_of,
     median_size,
     moves_of,
     units_of,
@@ -104,18 +105,17 @@ def account_of(market: Market) -> Account:
     """The account of a market (T, N) that the rules for values let in."""
     known = values_known(market)
     returns = _returns(market)
-    columns = columns_of(market, known)
     return Account(
         source=market.source,
         fingerprint=market.fingerprint,
         span=span(market.dates),
         calendar=market.calendar.words,
-        columns=columns,
-        gaps=gaps_of(market.calendar),
+        columns=columns_of(market, known),
+        gaps=pd.DataFrame(gaps_of(market.calendar)._asdict()),
         coverage=coverage_of(market, known),
         by_date=assets_by_date(market, known),
         raster=raster_of(market, known),
-        joins=joins_of(columns),
+        joins=joins_of(market, known),
         moves=moves_of(market, returns),
         units=units_of(market, returns),
         distribution=distribution_of(returns),
@@ -131,11 +131,10 @@ def in_short(market: Market) -> tuple[str, ...]:
     """The account in a few sentences: dates, coverage, joins, sizes of returns, guesses."""
     known = values_known(market)
     returns = _returns(market)
-    columns = columns_of(market, known)
     words = [_dates(market), _coverage(market, known)]
-    words += _joined(columns)
+    words += _joined(market, known)
     words += _returned(market, returns)
-    words += _guessed(columns)
+    words += _guessed(market)
     return tuple(words)
 
 
@@ -151,20 +150,20 @@ def _dates(market: Market) -> str:
     calendar = market.calendar
     text = count(len(market.dates), "date")
     gaps = gaps_of(calendar)
-    if gaps.empty:
+    if not len(gaps.days):
         return f"{text}; none is missing in between."
-    longest = gaps.iloc[0]
-    between = f"between {longest['after']:%Y-%m-%d} and {longest['before']:%Y-%m-%d}"
+    between = f"between {gaps.after[0]:%Y-%m-%d} and {gaps.before[0]:%Y-%m-%d}"
     if calendar.rows_per_year is None:
-        return f"{text}; the longest time without one is {longest['days']:,} days, {between}."
-    missing = int(gaps["missing"].sum())
+        return f"{text}; the longest time without one is {gaps.days[0]:,} days, {between}."
+    missing = int(gaps.missing.sum())
     absent = f"{count(missing, 'date')} missing in between"
     if follows_weekdays(calendar):
         noun = "day" if calendar.weekdays == WHOLE_WEEK else "weekday"
         absent = f"{count(missing, noun)} without a row in between (holidays among them)"
-    if longest["missing"] == 1:
+    longest = gaps.missing[0]
+    if longest == 1:
         return f"{text}; {absent}, never two in a row."
-    return f"{text}; {absent}, at most {longest['missing']:,} in a row, {between}."
+    return f"{text}; {absent}, at most {longest:,} in a row, {between}."
 
 
 def _coverage(market: Market, known: np.ndarray) -> str:
@@ -182,11 +181,11 @@ def _coverage(market: Market, known: np.ndarray) -> str:
     return f"{text}; {count(whole, 'asset') if whole else 'none'} on every date, {fewest}."
 
 
-def _joined(columns: pd.DataFrame) -> list[str]:
+def _joined(market: Market, known: np.ndarray) -> list[str]:
     """How much of what joined tables give has met a row."""
-    joins = joins_of(columns)
-    if joins.empty:
+    if not joined_readings(market):
         return []
+    joins = joins_of(market, known)
     pairs = zip(joins["name"], joins["share"], strict=True)
     shares = [f"{name} {percent(share)}" for name, share in pairs]
     return [f"Rows that joined columns meet: {listed(shares)}."]
@@ -196,24 +195,24 @@ def _returned(market: Market, returns: np.ndarray | None) -> list[str]:
     """The usual size of a return and the largest one."""
     if returns is None:
         return []
-    moves = moves_of(market, returns)
-    if moves.empty:
+    rows, assets = largest_of(returns)
+    if not len(rows):
         return []
+    largest = percent(float(returns[rows[0], assets[0]]))
+    asset = market.assets[assets[0]]
+    date = stamp(market.dates[rows[0]])
     size = percent(median_size(returns))
-    largest = moves.iloc[0]
-    move = f"{percent(largest['return'])} ({largest['asset']}, {stamp(largest['date'])})"
-    text = f"Median size of a return a row {size}; the largest is {move}"
+    text = f"Median size of a return a row {size}; the largest is {largest} ({asset}, {date})"
     share = zeros(returns)
     if share > MANY_ZEROS:
         text += f"; {percent(share)} are zero"
     return [f"{text}."]
 
 
-def _guessed(columns: pd.DataFrame) -> list[str]:
+def _guessed(market: Market) -> list[str]:
     """Which columns were taken by a guess."""
-    guessed = columns[columns["how"] == GUESSED]
-    if guessed.empty:
+    guessed = [reading for reading in market.readings if reading.guessed]
+    if not guessed:
         return []
-    pairs = zip(guessed["name"], guessed["column"], strict=True)
-    roles = [f"{name} is {column}" for name, column in pairs]
+    roles = [f"{reading.name} is {reading.column}" for reading in guessed]
     return [f"Guessed by name or content: {listed(roles)} (data.columns says otherwise)."]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -24,13 +26,26 @@ def values_known(market: Market) -> np.ndarray:
     return np.asarray(np.logical_or.reduce(masks))
 
 
-def gaps_of(calendar: Calendar) -> pd.DataFrame:
+class Gaps(NamedTuple):
     """Rows (days of bars) that the calendar has and the data have not, the longest gap first.
 
-    Columns: after, before (the rows around the gap), days (from one to the other), missing.
     Holidays are among them: no calendar of an exchange is known here. Where rows follow no
     calendar, they are taken to come as far apart as half of them do.
+
+    Attributes:
+        after, before: the dates (G,) around each gap.
+        days: (G,) from one to the other.
+        missing: (G,) rows that are not there.
     """
+
+    after: pd.DatetimeIndex
+    before: pd.DatetimeIndex
+    days: np.ndarray
+    missing: np.ndarray
+
+
+def gaps_of(calendar: Calendar) -> Gaps:
+    """The gaps of a calendar."""
     days = calendar.dates.normalize().unique()
     ordinal = days.to_numpy().astype("datetime64[D]")
     distance = np.diff(ordinal).astype(int)
@@ -38,13 +53,7 @@ def gaps_of(calendar: Calendar) -> pd.DataFrame:
     at = np.flatnonzero(missing > 0)
     order = np.lexsort((-distance[at], -missing[at]))
     at = at[order]
-    columns = {
-        "after": days[at],
-        "before": days[at + 1],
-        "days": distance[at],
-        "missing": missing[at],
-    }
-    return pd.DataFrame(columns)
+    return Gaps(days[at], days[at + 1], distance[at], missing[at])
 
 
 def _missing_between(calendar: Calendar, day: np.ndarray, distance: np.ndarray) -> np.ndarray:

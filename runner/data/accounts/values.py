@@ -42,6 +42,14 @@ def readings_of(market: Market) -> tuple[Reading, ...]:
     return (*market.readings, *others)
 
 
+def joined_readings(market: Market) -> list[Reading]:
+    """Those of other tables than that of the prices or returns."""
+    readings = readings_of(market)
+    of_returns = [reading.table for reading in readings if reading.name in ROLES]
+    first = [*of_returns, readings[0].table][0]
+    return [reading for reading in readings if reading.table != first]
+
+
 def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     """A row per column: table, column, name, taken_for, how (given, guessed), values, missing.
 
@@ -53,7 +61,7 @@ def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for reading in readings_of(market):
-        values, missing = _met(market, reading, known)
+        values, missing = met(market, reading, known)
         row: dict[str, Any] = {
             "table": reading.table,
             "column": reading.column,
@@ -68,7 +76,7 @@ def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     return table.astype({"values": "Int64", "missing": "Int64"})
 
 
-def _met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None, int | None]:
+def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None, int | None]:
     """How many cells of a column have a value, and how many have none; None of keys."""
     name = reading.name
     if reading.taken_for == "market asset" and market.market_close is not None:
@@ -85,21 +93,20 @@ def _met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | Non
     return int(there.sum()), int((~there).sum())
 
 
-def joins_of(columns: pd.DataFrame) -> pd.DataFrame:
-    """Of columns from other tables than that of the prices: name, table, met, missed, share.
+def joins_of(market: Market, known: np.ndarray) -> pd.DataFrame:
+    """A row per column of a joined table: name, table, met, missed, share (met).
 
     Args:
-        columns: as of `columns_of`, at least one.
+        known: (T, N), as of `runner.data.accounts.coverage.values_known`.
     """
-    of_returns = columns[columns["name"].isin(ROLES)]
-    first = of_returns if len(of_returns) else columns
-    joined = columns[(columns["table"] != first["table"].iloc[0]) & columns["values"].notna()]
-    table = joined[["name", "table", "values", "missing"]]
-    table = table.rename(columns={"values": "met", "missing": "missed"}).astype(
-        {"met": int, "missed": int}
-    )
-    table["share"] = table["met"] / (table["met"] + table["missed"])
-    return table.reset_index(drop=True)
+    rows = []
+    for reading in joined_readings(market):
+        values, missing = met(market, reading, known)
+        if values is None or missing is None:
+            continue  # a key
+        share = values / max(values + missing, 1)
+        rows.append((reading.name, reading.table, values, missing, share))
+    return pd.DataFrame(rows, columns=["name", "table", "met", "missed", "share"])
 
 
 def units_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
@@ -149,7 +156,7 @@ def moves_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
     columns = ["asset", "date", "return", "median_size"]
     if returns is None:
         return pd.DataFrame(columns=columns)
-    row, asset = _largest(returns)
+    row, asset = largest_of(returns)
     names = market.assets
     medians = [median_size(returns[:, i]) for i in asset]
     cells = {
@@ -161,7 +168,7 @@ def moves_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
     return pd.DataFrame(cells, columns=columns)
 
 
-def _largest(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def largest_of(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Row and asset of the ten largest returns (T, N) by size, the largest first."""
     sizes = np.abs(returns)
     of_asset = np.fmax.reduce(sizes, axis=0)

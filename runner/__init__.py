@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazily(
         "EstimationError": "errors",
         "RunnerError": "errors",
         "SpecError": "errors",
+        "check": "api",
         "compare": "api",
         "compose": "api",
         "load": "api",

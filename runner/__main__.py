@@ -6,6 +6,7 @@
     python -m runner sync             logs run directories that the store does not have
     python -m runner compare [SWEEP]  compares the finished jobs of a sweep
     python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
+    python -m runner check [...]      reads the data of a spec without running it: a page and tables
     python -m runner snapshot [...]   fetches the data of a spec without running it
     python -m runner cache [--empty]  says how much processes of sweeps share on disk; empties it
     python -m runner ui [RUN_ID]      opens the MLflow UI on the newest runs, a run, or --sweep
@@ -27,6 +28,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +94,11 @@ def _run(words: list[str]) -> int:
     verb, *rest = words
     if verb not in VERBS:
         raise SpecError(f"{unknown(verb, VERBS)} (a verb; an override is written key=value)")
+    if {"-h", "--help"} & set(rest):
+        from runner.cli.usage import of_verb
+
+        print(of_verb(verb, getdoc(VERBS[verb])))
+        return 0
     return VERBS[verb](rest)
 
 
@@ -208,35 +215,26 @@ def sync(words: Sequence[str]) -> int:
 
 
 def compare(words: Sequence[str]) -> int:
-    """Compare the finished jobs of a sweep, and write the comparison to its directory `report`."""
+    """Compare the finished jobs of a sweep, and write the comparison to its directory `report`.
+
+    SWEEP             its name or directory; without one, the latest
+    --score METRIC    ranks the jobs, such as oos/rmse; else sweep.score
+    --term TERM       whose specification curve is drawn; else the first tested terms
+    --heat KEY1,KEY2  keys of the heat map; else those that differ, if two do
+    --csv             print the leaderboard as CSV
+    --latex           print the coefficients so
+    --json, --quiet   print one JSON object, or nothing but errors
+    """
     from runner.sweeps.plan import find
 
-    parser = ArgumentParser(
-        "python -m runner compare", description="The jobs of a sweep beside each other."
-    )
-    parser.add_argument("sweep", nargs="?", help="its name or directory; without one, the latest")
-    parser.add_argument(
-        "--score", help="the metric that ranks the jobs, such as oos/rmse; else sweep.score"
-    )
-    parser.add_argument(
-        "--term", help="whose specification curve is drawn; else the first tested terms"
-    )
-    parser.add_argument(
-        "--heat",
-        metavar="KEY1,KEY2",
-        help="keys of the heat map; else those that differ, if two do",
-    )
+    parser = ArgumentParser("python -m runner compare", add_help=False)
+    parser.add_argument("sweep", nargs="?")
+    parser.add_argument("--score")
+    parser.add_argument("--term")
+    parser.add_argument("--heat")
     form = _forms(parser)
-    form.add_argument(
-        "--csv", action="store_const", const="csv", dest="form", help="print the leaderboard as CSV"
-    )
-    form.add_argument(
-        "--latex",
-        action="store_const",
-        const="latex",
-        dest="form",
-        help="print the coefficients so",
-    )
+    form.add_argument("--csv", action="store_const", const="csv", dest="form")
+    form.add_argument("--latex", action="store_const", const="latex", dest="form")
     args = parser.parse_args(list(words))
     plan = find(args.sweep)
     heat = None
@@ -274,6 +272,24 @@ def audit(words: Sequence[str]) -> int:
     from runner.sinks import job
 
     job.audit(experiment, args.form)
+    return 0
+
+
+def check(words: Sequence[str]) -> int:
+    """Read the data of the spec without running it, and say what it holds.
+
+    What each column was taken for, dates and gaps, coverage by asset, joins, units, the largest
+    moves, groups, and what was left out and why. The tables and a page with pictures are written to
+    outputs/check. Only `data` of the spec has to be right; with other data than that of the default
+    experiment, no experiment is taken unless one is named.
+    """
+    composer, args = _composer(words, forms=True)
+    from runner.cli.checking import data_of
+
+    data, directory = data_of(composer, args.overrides)
+    from runner.sinks.accounts import job
+
+    job.check(data, directory, args.form)
     return 0
 
 
@@ -373,6 +389,7 @@ BELOW = ("hydra-core", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn"
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "audit": audit,
     "cache": cache,
+    "check": check,
     "compare": compare,
     "help": explain,
     "list": listing,

@@ -6,6 +6,7 @@
     report.coefficients
     mine = runner.run("features=market", "target=same_period_return", data=frame)
     runner.compare(report, mine)
+    runner.check("data=file", "data.path=prices.csv")
 
 Nothing is printed, written or tracked unless it is asked for. What is wrong raises an exception of
 `runner.errors` with the lines that the command line prints.
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from runner.cli.composition import Composer
     from runner.experiment.spec import Experiment
     from runner.panels.panel import Panel
+    from runner.session.check import Check
     from runner.session.comparison import Comparison
     from runner.session.report import Report
     from runner.sweeps.plan import Plan
@@ -91,6 +93,34 @@ def run(
         from runner.experiment.run import run as run_experiment
 
         return Report.of(run_experiment(experiment))
+
+
+def check(
+    *overrides: str, data: pd.DataFrame | None = None, config_dir: str | Path | None = None
+) -> Check:
+    """Read the data of a spec without running it, and tell what it holds.
+
+    What each column was taken for, gaps of the calendar, coverage by asset, joins, units, the
+    largest returns, groups, and what was left out and why.
+
+    Args:
+        overrides: as on the command line; of the spec only `data` has to be right.
+        data, config_dir: as of `run`.
+
+    Raises:
+        SpecError: every mistake of the overrides and of `data`.
+        DataError: the data is missing or bad.
+    """
+    from runner.cli.checking import data_of
+    from runner.data.accounts.account import account_of
+    from runner.session.check import Check
+
+    words = _with_data(overrides, data)
+    with _composer(config_dir) as composer:
+        to_read, _ = data_of(composer, words)
+    if data is not None:
+        to_read = replace(to_read, source=to_read.source.of(data))
+    return Check(to_read.name, account_of(to_read.market()))
 
 
 def sweep(

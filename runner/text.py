@@ -13,6 +13,7 @@ LEVEL = 0.05
 MOST_VIF = 10.0
 MANY_TESTS = 20  # tests from which on the number expected by chance is reported
 UNKNOWN = "–"  # a number that is missing
+HUGE = 1e6  # a share from which on it is scientific
 LEVELS = (0.01, 0.05, 0.1)  # of significance, the strictest first
 
 
@@ -53,9 +54,11 @@ def t_text(t: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in percent; small ones keep two significant digits."""
+    """A share in percent; small ones keep two significant digits, huge ones are scientific."""
     if math.isnan(share):
         return UNKNOWN
+    if abs(share) >= HUGE:
+        return f"{100.0 * share:.2g} %"
     if abs(share) >= 0.01 or share == 0.0:
         return f"{share:,.1%}".replace("%", " %")
     return f"{100.0 * share:.2g} %"

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 from conftest import ROOT, run_cli
 
-from runner.data.market import Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Dropped
 from runner.panels.panel import Panel
 from runner.sweeps.cache import HEAD, STALE, Cache
 

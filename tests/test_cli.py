@@ -153,7 +153,7 @@ def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
         ),
         (["model.cov=HC0,HC3"], ["a sweep needs -m"]),
         (["data.market=^VIX"], ["data.market=^VIX: cannot be read", '"^VIX"']),
-        (["run"], ["'run' is unknown; allowed: audit, cache, compare, "]),
+        (["run"], ["'run' is unknown; allowed: audit, cache, check, compare, "]),
         (["--config-dir", "nowhere"], ["--config-dir: no such directory 'nowhere'"]),
     ],
 )

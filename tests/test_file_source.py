@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from runner.data.market import Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Dropped, Reading
 from runner.data.reading import long
 from runner.data.reading.files import _read_parquet
 from runner.data.rules import admitted
 from runner.data.sources.file import File
+from runner.data.sources.frame import Frame
 from runner.errors import DataError
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -116,6 +118,31 @@ def test_wide_frames_of_a_long_file(write: Write) -> None:
     assert market.market_close is None
     assert market.series.shape == (3, 0)
     assert market.dropped == ()
+
+
+def test_the_market_knows_what_each_column_was_taken_for(write: Write) -> None:
+    frame = table().assign(Sector="tech")
+    path = write(frame)
+    columns = WITH_VOLUME | {"close": " Close ", "ret": None}
+    market = File(path, columns, market="MKT", macro={"b": "BBB"}, groups={"sector": "Sector"})
+    assert market.load().readings == (
+        Reading(path, "Date", "date", "date"),
+        Reading(path, "Ticker", "asset", "asset"),
+        Reading(path, "Close", "close", "price"),
+        Reading(path, "Volume", "volume", "field"),
+        Reading(path, "Sector", "sector", "group"),
+        Reading(path, "Close of MKT", "market", "market asset"),
+        Reading(path, "Close of BBB", "b", "series"),
+    )
+
+
+def test_columns_of_a_frame_taken_by_their_own_names_are_guessed() -> None:
+    frame = table().rename(columns={"Date": "date", "Ticker": "asset", "Close": "close"})
+    guessed = Frame().of(frame).load().readings
+    assert [reading.name for reading in guessed] == ["date", "asset", "close", "Volume"]
+    assert all(reading.guessed for reading in guessed)
+    given = Frame(columns={"date": "date", "asset": "asset", "ret": "close"}).of(frame).load()
+    assert given.readings[2] == Reading("a DataFrame", "close", "ret", "return", guessed=False)
 
 
 def test_market_macro_and_assets(write: Write) -> None:

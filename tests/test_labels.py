@@ -17,7 +17,8 @@ from studies import study_of
 
 from runner.analyses.forecasts.by_group import target_by_group
 from runner.data.labels import Labels
-from runner.data.market import Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Dropped
 from runner.data.sources.file import File
 from runner.data.sources.frame import Frame
 from runner.errors import DataError, EstimationError

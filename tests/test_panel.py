@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import QUICK
 
-from runner.data.market import Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Dropped
 from runner.errors import DataError
 from runner.panels import usable
 from runner.panels.panel import Panel, build_panel

@@ -14,7 +14,8 @@ import pytest
 
 from runner import targets
 from runner.cli.composition import Composer
-from runner.data.market import Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Dropped
 from runner.data.rules import admitted
 from runner.data.sources.file import File
 from runner.errors import DataError, SpecError

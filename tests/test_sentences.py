@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 import sentences_of_analyses
+import sentences_of_data  # noqa: F401 (its patterns)
 from sentences import PATTERNS, allows_for_overlap, parse, setting, trains_on_later
 
 from runner.cli.composition import Composer
@@ -265,6 +266,7 @@ def reported(number: int) -> Report:
 
 
 SUBJECTS = (
+    "Data",
     "Coefficients",
     "Standard errors",
     "Fit",

@@ -147,7 +147,8 @@ def test_it_stands_where_people_look(tmp_path: Path, drawn: tuple[np.ndarray, np
     ]
     words += ["features=none", "+features.mkt=mkt"]
     report = run(Composer().job([*words, "target=same_period_return", "audit=off"]).experiment)
-    [line] = sections(report)["Data"]
+    *account, line = sections(report)["Data"]
+    assert list(report.account) == account
     assert line.startswith("The standard deviation of mkt is ")
     assert line in of_run(report, tmp_path, "")["reading"]
     page.write(report, tmp_path, {})

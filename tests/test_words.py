@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.data.market import Dropped
+from runner.data.notices import Dropped
 from runner.data.sources.french import French
 from runner.experiment.reading import reading, sections
 from runner.experiment.report import Report

@@ -1,22 +1,43 @@
-"""What `--help` says, around the groups and the spec."""
+"""What `--help` says: of the command line around the groups and the spec, and of each verb."""
 
-HELP = """python -m runner [key=value ...]   run one spec; -m sweeps over key=a,b
-python -m runner resume SWEEP      go on with a sweep that was ended
-python -m runner rerun RUN_ID      repeat a run from its logged spec and tell what differs
-python -m runner sync              log run directories that the store does not have
-python -m runner compare [SWEEP]   tell what the jobs of a sweep say beside each other
-python -m runner audit [...]       try every column of a spec for look-ahead, thoroughly
-python -m runner snapshot [...]    fetch the data of a spec (data=yahoo) without running it
-python -m runner list [GROUP]      list the groups, or the options of one with what they are
-python -m runner help GROUP/OPTION show an option with the meaning of every setting
-python -m runner cache [--empty]   tell how much the processes of sweeps share on disk, or empty it
-python -m runner ui [RUN_ID]       open the MLflow UI on the newest runs, a run, or --sweep SWEEP
+from __future__ import annotations
+
+WIDTH = 35  # of the column of commands
+# verb -> what follows it, and what it does
+VERBS = {
+    "resume": ("SWEEP", "go on with a sweep that was ended"),
+    "rerun": ("RUN_ID", "repeat a run from its logged spec and tell what differs"),
+    "sync": ("", "log run directories that the store does not have"),
+    "compare": ("[SWEEP]", "tell what the jobs of a sweep say beside each other"),
+    "audit": ("[...]", "try every column of a spec for look-ahead, thoroughly"),
+    "check": ("[...]", "read the data of a spec without running it: tables, and a page"),
+    "snapshot": ("[...]", "fetch the data of a spec (data=yahoo) without running it"),
+    "list": ("[GROUP]", "list the groups, or the options of one with what they are"),
+    "help": ("GROUP/OPTION", "show an option with the meaning of every setting"),
+    "cache": ("[--empty]", "tell how much the processes of sweeps share on disk, or empty it"),
+    "ui": ("[RUN_ID]", "open the MLflow UI on the newest runs, a run, or --sweep SWEEP"),
+}
+
+
+def command(verb: str) -> str:
+    """How a verb is called."""
+    return f"python -m runner {verb} {VERBS[verb][0]}".rstrip()
+
+
+def of_verb(verb: str, meaning: str | None) -> str:
+    """What `VERB --help` prints: how it is called, and what it does."""
+    return f"{command(verb)}\n\n{meaning}\n\npython -m runner --help lists groups and settings."
+
+
+_LINES = [f"{command(verb):{WIDTH}}{text}" for verb, (_, text) in VERBS.items()]
+HELP = f"""{"python -m runner [key=value ...]":{WIDTH}}run one spec; -m sweeps over key=a,b
+{chr(10).join(_LINES)}
 
 Groups, chosen by group=option:
-{groups}
+{{groups}}
 
 The spec, every value of which can be overridden by key=value:
-{spec}
+{{spec}}
 
 --version         print versions
 --cfg job         show the spec that would run       --config-dir DIR   your configs beside ours

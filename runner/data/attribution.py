@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.data.market import Blanked, Column, Market
+from runner.data.market import Market
+from runner.data.notices import Blanked, Column
 from runner.data.rules import NOT_POSITIVE, STAND_IN, with_value
 from runner.errors import DataError
 

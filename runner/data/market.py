@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,47 +24,13 @@ from runner.data.calendar import (
 )
 from runner.data.factor_names import same_factor
 from runner.data.labels import Groups, Labels
+from runner.data.notices import Blanked, Dropped, Reading
 from runner.errors import DataError, unknown
 from runner.numerics.trailing import by_asset, rolling_sum
 from runner.numerics.variation import steadied
 from runner.schema.settings import Frequency, Kind, Partial
 
 SOME = 64  # rows that are digested at a time
-
-
-class Dropped(NamedTuple):
-    """One line of the account of what was left out, and why."""
-
-    what: str
-    reason: str
-    rows: int
-
-
-class Column(NamedTuple):
-    """A column of numbers of a market.
-
-    Attributes:
-        kind: `field` (T, N), `series` (T,), or `market`: of the market asset, (T,).
-        name: by which the market has it.
-        label: its name for people.
-    """
-
-    kind: Literal["field", "series", "market"]
-    name: str
-    label: str
-
-
-class Blanked(NamedTuple):
-    """Values of a column that a rule took away.
-
-    Attributes:
-        rule: what they were: `below -1`, `zero or negative`, ...
-        at: positions (m,) in the cells of the column, row by row.
-    """
-
-    column: Column
-    rule: str
-    at: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -93,6 +59,7 @@ class Market:
         labels: name -> labels of the date (T, N), such as a sector that changes: row t is known at
             t.
         kinds: name of a field or series -> what its numbers are, where the spec says it.
+        readings: what each column of the tables was taken for; none where no table was read.
     """
 
     source: str
@@ -108,6 +75,7 @@ class Market:
     part_of: Calendar | None = None
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     labels: Mapping[str, Labels] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
 
     @property
     def grouping(self) -> Groups:

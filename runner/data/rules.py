@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.data.market import Blanked, Column, Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Blanked, Column, Dropped
 from runner.data.suspicions import suspicions
 from runner.errors import DataError
 from runner.schema.settings import Kind

@@ -6,6 +6,8 @@ for.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -24,6 +26,14 @@ EACH_SIGN = 0.1
 MEMORY = 0.5
 
 
+class Scale(NamedTuple):
+    """Standard deviations a row of an input and of the returns, and how many times they differ."""
+
+    own: float
+    of_returns: float
+    ratio: float
+
+
 def suspicions(market: Market) -> list[str]:
     """A sentence for each."""
     if not {"close", "ret"} & set(market.fields):
@@ -36,39 +46,58 @@ def suspicions(market: Market) -> list[str]:
     return lines
 
 
+def above_one(returns: np.ndarray) -> bool:
+    """Whether so many of the returns are above 100 % that they look like per cent."""
+    return _share_above_one(returns) > LARGE_SHARE
+
+
+def _share_above_one(returns: np.ndarray) -> float:
+    """Share of the returns that are above 100 % in size; zero without any."""
+    known = int(np.count_nonzero(np.isfinite(returns)))
+    large = int(np.count_nonzero(np.abs(returns) > 1.0))
+    return large / max(known, 1)
+
+
 def _per_cent(returns: np.ndarray, source: str) -> list[str]:
     """Returns (T, N) too many of which are above 100 %."""
-    known = np.count_nonzero(np.isfinite(returns))
-    large = np.count_nonzero(np.abs(returns) > 1.0)
-    if large <= LARGE_SHARE * known:
+    if not above_one(returns):
         return []
     sizes = np.abs(returns[np.isfinite(returns)])
     median = percent(float(np.median(sizes)))
     return [
-        f"{percent(large / known)} of the returns ({source}) are above 100 % in size, "
+        f"{percent(_share_above_one(returns))} of the returns ({source}) are above 100 % in size, "
         f"their median size is {median}: are they in per cent, or no returns?"
     ]
 
 
 def _scales(market: Market, returns: np.ndarray) -> list[str]:
-    """Inputs that look like returns, but have another scale than the returns (T, N)."""
+    """The sentence on each input of another scale than the returns (T, N)."""
+    lines = []
+    for name, scale in other_scales(market, returns).items():
+        lines.append(
+            f"The standard deviation of {name} is {number(scale.own)} a row, that of the returns "
+            f"{number(scale.of_returns)}, {number(scale.ratio, 3)} times apart: "
+            "is one of them in per cent?"
+        )
+    return lines
+
+
+def other_scales(market: Market, returns: np.ndarray) -> dict[str, Scale]:
+    """By name, inputs that look like returns, but have another scale than the returns (T, N)."""
     inputs = _inputs(market)
     if not inputs:
-        return []
+        return {}
     cells = np.column_stack(list(inputs.values()))
     judged = _like_returns(cells)
     names = np.array(list(inputs))[judged]
     of_returns = _deviation(returns[np.isfinite(returns)])
-    lines = []
+    apart = {}
     for name, column in zip(names, cells.T[judged], strict=True):
         own = _deviation(column[np.isfinite(column)])
         ratio = _times_apart(own, of_returns)
         if ratio > APART:
-            lines.append(
-                f"The standard deviation of {name} is {number(own)} a row, that of the returns "
-                f"{number(of_returns)}, {number(ratio, 3)} times apart: is one of them in per cent?"
-            )
-    return lines
+            apart[str(name)] = Scale(own, of_returns, ratio)
+    return apart
 
 
 def _times_apart(a: float, b: float) -> float:
@@ -165,12 +194,12 @@ def _jump(name: str, date: pd.Timestamp, move: float, median: float) -> str:
     if median > 0.0:
         times = f"{number(abs(move) / median, 3)} times its"
     return (
-        f"{name} moved by {percent(move)} on {_stamp(date)}, beside {times} median move of "
+        f"{name} moved by {percent(move)} on {stamp(date)}, beside {times} median move of "
         f"{percent(median)}: a split, or a wrong value?"
     )
 
 
-def _stamp(date: pd.Timestamp) -> str:
+def stamp(date: pd.Timestamp) -> str:
     """The date, with the time of day where it has one."""
     daily = date == date.normalize()
     if daily:

@@ -60,7 +60,7 @@ def sections(report: Report) -> dict[str, list[str]]:
     trials = report.trials.words if report.trials else []
     rows = [report.rows.words] if report.rows is not None else []
     parts = {
-        "Data": list(report.panel.notes),
+        "Data": [*report.account, *report.panel.notes],
         "Coefficients": _coefficients(report),
         "Standard errors": cautions(report),
         "Fit": _fit(report),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.data.market import Dropped
+from runner.data.notices import Dropped
 from runner.experiment.auditing.audit import Audit
 from runner.models.fit import Fit, headline
 from runner.models.pricing import GRS
@@ -49,6 +49,7 @@ class Report:
         findings: what the estimator and the analyses found, by name.
         started: when the run began, UTC.
         code: version of this package and of the checkout that it ran from.
+        account: what the data hold, in a few sentences.
         trials: specs tried on this data and target up to this run, itself included; None where
             nobody counted.
     """
@@ -70,6 +71,7 @@ class Report:
     influence: Influence
     started: datetime
     code: str
+    account: tuple[str, ...] = ()
     trials: Count | None = None
     chosen: Mapping[str, str] = field(default_factory=dict)
 

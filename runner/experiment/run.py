@@ -43,7 +43,8 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
     """
     started = datetime.now(UTC)
     spec = experiment.spec
-    prepared = _prepared(experiment, SharedWork(bench or Bench()))
+    shared = SharedWork(bench or Bench())
+    prepared = _prepared(experiment, shared)
     market = prepared.market
     panel = prepared.panel
     model = prepared.model
@@ -84,6 +85,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         findings={**fit.findings, **_analysed(study, experiment.analyses)},
         started=started,
         code=code_version(tuple(spec.get("allow") or ())),
+        account=shared.account(experiment, market),
     )
 
 

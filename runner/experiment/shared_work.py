@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from runner.compute.cache import Bench
+from runner.data.accounts.account import in_short
 from runner.data.market import Market
 from runner.experiment.auditing.audit import Audit, audit
 from runner.panels.panel import Panel, build_panel
@@ -39,6 +40,15 @@ class SharedWork:
         spec = experiment.spec
         settings = [spec.get("data"), spec.get("allow")]
         return self.bench.get("market", settings, experiment.market)
+
+    def account(self, experiment: Experiment, market: Market) -> tuple[str, ...]:
+        """What the data of the experiment hold, in a few sentences."""
+
+        def tell() -> tuple[str, ...]:
+            return in_short(market)
+
+        spec = experiment.spec
+        return self.bench.get("account", [spec.get("data"), spec.get("allow")], tell)
 
     def panel(self, experiment: Experiment, market: Market) -> Panel:
         """The panel (T, N) of all features, before the model chooses its rows.

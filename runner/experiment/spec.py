@@ -68,6 +68,39 @@ TABLES = [
 
 
 @dataclass(frozen=True)
+class Data:
+    """What a spec reads.
+
+    Attributes:
+        name: of the spec.
+        source: gives the market.
+        allow_loss: share of the values of a column that the rules for values may blank.
+        tables: what is joined to the table of assets, in the order of the spec.
+    """
+
+    name: str
+    source: Any
+    allow_loss: float
+    tables: Sequence[Joined] = ()
+
+    def market(self) -> Market:
+        """The data of the source with the tables joined to it, as the rules for values let it in.
+
+        Raises:
+            DataError: what the source raises; a table that cannot be joined; rules blank more of a
+                column than `allow_loss`.
+        """
+        from runner.data.rules import admitted
+
+        market = self.source.load()
+        if self.tables:
+            from runner.data.joins.join import joined
+
+            market = joined(market, self.tables)
+        return admitted(market, self.allow_loss)
+
+
+@dataclass(frozen=True)
 class Experiment:
     """The parts of a spec, ready to run.
 
@@ -101,14 +134,24 @@ class Experiment:
             DataError: what the source raises; a table that cannot be joined; rules blank more of a
                 column than `allow_loss`.
         """
-        from runner.data.rules import admitted
+        return Data(self.name, self.source, self.allow_loss, self.tables).market()
 
-        market = self.source.load()
-        if self.tables:
-            from runner.data.joins.join import joined
 
-            market = joined(market, self.tables)
-        return admitted(market, self.allow_loss)
+def build_data(spec: Mapping[str, Any]) -> Data:
+    """Check the node `data` of a spec, and what stands beside the groups; the others may be wrong.
+
+    Raises:
+        SpecError: their mistakes, one line each.
+    """
+    spec = {**DEFAULTS, **spec}
+    mistakes = _top_level(spec)
+    builder = Builder(_allowed_modules(spec["allow"]), mistakes)
+    source = builder.build("data", spec.get("data"), "load")
+    beside = _beside_source(spec.get("data"), mistakes)
+    tables = _tables(beside, mistakes)
+    if mistakes:
+        raise SpecError(mistakes)
+    return Data(str(spec["name"]), source, beside.allow_loss, tables)
 
 
 def build(

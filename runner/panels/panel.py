@@ -13,7 +13,8 @@ import pandas as pd
 from runner.data.attribution import Compute, Lost
 from runner.data.calendar import Calendar, calendar_of, period_ends, session_numbers
 from runner.data.labels import Groups, Labels
-from runner.data.market import Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Dropped
 from runner.errors import DataError, listed
 from runner.panels import memory
 from runner.panels.evaluated import aligned, checked, evaluate

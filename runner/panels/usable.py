@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from runner.data.attribution import Compute, Lost, causes, lost, undefined
-from runner.data.market import Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Dropped
 from runner.errors import DataError
 
 # the column of weights, among the columns of a panel

@@ -1,22 +1,26 @@
-"""A run directory that was written: what every reader of finished runs goes through."""
+"""Run directories: how one is written, and what every reader of finished runs goes through."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import DataError
+from runner.errors import DataError, RunnerError, SpecError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
+CHECKS = Path("outputs/check")  # where accounts of data lie that was read and not run
 
 
 @dataclass(frozen=True)
@@ -117,3 +121,34 @@ class RunDirectory:
             return file.read_text(encoding="utf-8")
         except OSError as error:
             raise DataError(f"{self.path}: no run directory: {name}: {error.strerror}") from None
+
+
+@contextmanager
+def whole(directory: Path) -> Iterator[Path]:
+    """A directory that takes the name of `directory` when the block is done: whole or absent.
+
+    Raises:
+        RunnerError: it cannot be written.
+    """
+    unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.unfinished")
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        unfinished.rename(directory)
+    except OSError as error:
+        problem = error.strerror or error
+        raise RunnerError(f"hydra.run.dir: cannot write {str(directory)!r}: {problem}") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def refuse_taken(directory: Path) -> None:
+    """Refuse a directory that holds something.
+
+    Raises:
+        SpecError: it does, or is a file.
+    """
+    if not directory.exists():
+        return
+    if not directory.is_dir() or any(directory.iterdir()):
+        raise SpecError(f"hydra.run.dir: {str(directory)!r} is not empty; allowed: a new directory")

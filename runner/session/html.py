@@ -1,4 +1,4 @@
-"""What a notebook shows of a run or a comparison: the head of its page, every text escaped."""
+"""What a notebook shows of a run, a comparison or data: the head of its page, texts escaped."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runner.models.fit import headline
-from runner.sinks.markup import Html, framed, joined, pairs_of, tag, unbroken
+from runner.sinks.accounts.shown import shown
+from runner.sinks.markup import Html, framed, joined, pairs_of, table_of, tag, unbroken
 from runner.text import count, number
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from runner.data.accounts.account import Account
 
 SHOWN = 12  # rows of a table
 SENTENCES = 12  # of the reading
@@ -70,6 +73,21 @@ def comparison_html(
         _sentences(notes, len(notes), ""),
     ]
     return _framed(*shown)
+
+
+def check_html(name: str, account: Account) -> str:
+    """What was read in short, what looks wrong, and the columns, units and largest returns."""
+    parts = [
+        tag("h3", f"Data: {name}"),
+        _sentences(
+            [f"{account.source}, {account.span}, {account.calendar}", *account.words],
+            SENTENCES,
+            "check.reading",
+        ),
+        _sentences(account.notes, SENTENCES, "check.account.notes"),
+    ]
+    parts += [table_of(table.columns, table.heading) for table in shown(account)]
+    return _framed(*parts)
 
 
 def _cut(table: pd.DataFrame, caption: str, size: int, whole: str) -> Html:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -64,8 +65,13 @@ def drawn(report: RunReport) -> dict[str, Picture]:
     """The pictures of a run that was made in this session."""
     from runner.sinks import plots
 
+    return drawn_of(partial(plots.draw, report))
+
+
+def drawn_of(draw: Callable[[Path], list[Path]]) -> dict[str, Picture]:
+    """The pictures that a function writes below a folder, by name."""
     with TemporaryDirectory() as folder:
-        return _read(plots.draw(report, Path(folder)))
+        return _read(draw(Path(folder)))
 
 
 def written(directory: Path) -> dict[str, Picture]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from runner.compute.cache import Bench
-from runner.errors import DataError, RunnerError, SpecError
+from runner.errors import DataError, RunnerError
 from runner.experiment.report import Report
 from runner.experiment.run import run, thoroughly_audited
 from runner.experiment.shared_work import SharedWork
 from runner.experiment.spec import FULL, Experiment, without_secrets
 from runner.record.identity import family_key, job_key
 from runner.record.ledger import Ledger
+from runner.record.rundir import refuse_taken, whole
 from runner.record.version import code_version
 from runner.sinks import files, page, plots, terminal, tracking
 from runner.sinks.machine import Form
@@ -31,7 +29,7 @@ def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> N
         RunnerError: what the run raises; or the store cannot be written to (the run directory is
             kept).
     """
-    _refuse_taken(directory)
+    refuse_taken(directory)
     with terminal.working(f"{experiment.name}: reading, fitting, writing", form):
         report = _counted(experiment, directory)
         store = tracking.Store(**experiment.spec["tracking"])
@@ -51,7 +49,7 @@ def saved(experiment: Experiment, directory: Path, logged: bool) -> tuple[Report
         RunnerError: what the run raises; or the store cannot be written to (the run directory is
             kept).
     """
-    _refuse_taken(directory)
+    refuse_taken(directory)
     report = _counted(experiment, directory)
     if not logged:
         return report, ""
@@ -140,25 +138,3 @@ def _track(directory: Path, store: tracking.Store) -> tuple[str, RunnerError | N
         return tracking.log(directory, store), None
     except RunnerError as error:
         return "", error
-
-
-@contextmanager
-def whole(directory: Path) -> Iterator[Path]:
-    """A directory that takes the name of `directory` when the block is done: whole or absent."""
-    unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.unfinished")
-    try:
-        unfinished.mkdir(parents=True)
-        yield unfinished
-        unfinished.rename(directory)
-    except OSError as error:
-        problem = error.strerror or error
-        raise RunnerError(f"hydra.run.dir: cannot write {str(directory)!r}: {problem}") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _refuse_taken(directory: Path) -> None:
-    if not directory.exists():
-        return
-    if not directory.is_dir() or any(directory.iterdir()):
-        raise SpecError(f"hydra.run.dir: {str(directory)!r} is not empty; allowed: a new directory")

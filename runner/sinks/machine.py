@@ -18,6 +18,7 @@ import pandas as pd
 from runner.experiment.reading import reading
 
 if TYPE_CHECKING:
+    from runner.data.accounts.account import Account
     from runner.experiment.auditing.audit import Audit
     from runner.experiment.report import Report
 
@@ -67,6 +68,29 @@ def of_audit(name: str, found: Audit) -> dict[str, Any]:
         "audit": found.table,
         "reading": found.words,
         "leaks": found.leaks,
+    }
+
+
+def of_check(name: str, account: Account, directory: Path) -> dict[str, Any]:
+    """What was read; the tables by date are in the files."""
+    return {
+        "name": name,
+        "kind": "check",
+        "directory": str(directory),
+        "source": account.source,
+        "fingerprint": account.fingerprint,
+        "span": account.span,
+        "calendar": account.calendar,
+        "reading": account.words,
+        "notes": account.notes,
+        "columns": account.columns,
+        "gaps": account.gaps,
+        "coverage": account.coverage,
+        "joins": account.joins,
+        "units": account.units,
+        "moves": account.moves,
+        "labels": account.labels,
+        "dropped": account.dropped,
     }
 
 

@@ -23,7 +23,8 @@ from runner.data.joins.meeting import (
 from runner.data.joins.reading import Rows, numbers_of
 from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTable
 from runner.data.joins.stamps import before, stamped
-from runner.data.market import Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Dropped
 from runner.errors import DataError, listed
 from runner.text import count
 

@@ -12,7 +12,8 @@ import pandas as pd
 from runner.data.joins.names import DATE_NAMES, Column, asset_column, chosen, guessed
 from runner.data.joins.reading import parsed
 from runner.data.joins.settings import LabelTable
-from runner.data.market import Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Dropped
 from runner.data.reading.files import header, read
 from runner.data.reading.long import Coded
 from runner.data.reading.parsing import read_labels, read_names

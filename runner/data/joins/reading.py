@@ -15,7 +15,7 @@ from runner.data.factor_names import is_return
 from runner.data.joins.names import Column, asset_column, chosen, date_column
 from runner.data.joins.settings import RATES, FieldTable, SeriesTable
 from runner.data.joins.stamps import after, stamped
-from runner.data.market import Dropped
+from runner.data.notices import Dropped
 from runner.data.reading.files import header, read
 from runner.data.reading.parsing import (
     read_dates,

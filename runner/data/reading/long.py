@@ -14,7 +14,8 @@ import pandas as pd
 from runner.data.calendar import within
 from runner.data.joins.meeting import on_calendar
 from runner.data.labels import UNKNOWN, Labels
-from runner.data.market import Dropped, Market, choose_assets
+from runner.data.market import Market, choose_assets
+from runner.data.notices import Dropped, Reading
 from runner.errors import DataError, listed, placed, unknown
 
 PRICE = "close"
@@ -96,6 +97,7 @@ class Long:
         market: the market asset, whose dates are the calendar; None takes every date of the assets.
         macro: name here -> asset in the table, of the series shared by all assets.
         codes: name of a field -> mask (n,) of the letters in it that say why there is no number.
+        readings: what each column was taken for.
     """
 
     source: str
@@ -106,6 +108,7 @@ class Long:
     market: str | None
     macro: Mapping[str, str]
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
 
     def widen(
         self, wanted: Sequence[str] | None, start: str | None = None, end: str | None = None
@@ -152,6 +155,7 @@ class Long:
             market_ret=self._of_market(frames, RETURN),
             notes=(*self._notes(names), *series.notes, *said),
             labels=labels,
+            readings=self.readings,
         )
 
     def _series(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,18 @@ from runner.text import one_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from runner.data.notices import Reading
     from runner.data.reading.long import Long
 
 KEYS = ("date", "asset")
 PER_CENT = 100.0
+TAKEN_FOR = {
+    "date": "date",
+    "time": "time of day",
+    "asset": "asset",
+    "close": "price",
+    "ret": "return",
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,7 @@ class Roles:
         groups: name here -> column that groups assets.
         time_zone: stamps with a zone are turned into local time of this one.
         percent: whether the returns are in per cent; they are divided by 100.
+        guessed: names here whose column the spec leaves open.
     """
 
     columns: Mapping[str, str | None]
@@ -45,6 +54,7 @@ class Roles:
     groups: Mapping[str, str]
     time_zone: str | None
     percent: bool = False
+    guessed: Collection[str] = ()
 
     def long(self, source: str, read: Callable[[Mapping[str, str], set[str]], pa.Table]) -> Long:
         """The table with its columns in their roles.
@@ -90,7 +100,35 @@ class Roles:
         if self.percent:
             fields["ret"] = fields["ret"] / PER_CENT
         codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
-        return Long(source, date, asset, fields, groups, self.market, self.macro, codes)
+        return Long(
+            source=source,
+            date=date,
+            asset=asset,
+            fields=fields,
+            groups=groups,
+            market=self.market,
+            macro=self.macro,
+            codes=codes,
+            readings=self._readings(source, columns),
+        )
+
+    def _readings(self, table: str, columns: Mapping[str, str]) -> tuple[Reading, ...]:
+        """What each column is taken for; prices of single assets are the market's, or series."""
+        from runner.data.notices import Reading
+
+        readings = []
+        for name, column in columns.items():
+            role = TAKEN_FOR.get(name, "field")
+            readings.append(Reading(table, column, name, role, name in self.guessed))
+        for name, column in self.groups.items():
+            readings.append(Reading(table, column.strip(), name, "group"))
+        values = columns.get("close") or columns["ret"]
+        if self.market:
+            column = f"{values} of {self.market}"
+            readings.append(Reading(table, column, "market", "market asset"))
+        for name, asset in self.macro.items():
+            readings.append(Reading(table, f"{values} of {asset}", name, "series"))
+        return tuple(readings)
 
     def _readers(self, columns: Mapping[str, str]) -> dict[str, Callable[[pa.ChunkedArray], Any]]:
         """How each column is read, by its name here."""

@@ -52,7 +52,8 @@ class ArchData:
         """
         import pandas as pd
 
-        from runner.data.market import Dropped, Market
+        from runner.data.market import Market
+        from runner.data.notices import Dropped
 
         assets = self._chosen()
         owners = [self.market] if self.market else assets

@@ -90,13 +90,15 @@ class Framed:
         if self.frame.empty:
             raise DataError("data: the DataFrame has no row or no column")
         long = self._long() if settings.values is None else self._melted()
+        columns = self._columns(long)
         roles = Roles(
-            columns=self._columns(long),
+            columns=columns,
             market=settings.market,
             macro=settings.macro,
             groups=settings.groups,
             time_zone=settings.time_zone,
             percent=settings.percent,
+            guessed=self._guessed(columns),
         )
         read = roles.long(SOURCE, partial(_columns, _arrow(long)))
         return read.widen(settings.assets, settings.start, settings.end)
@@ -154,6 +156,12 @@ class Framed:
             if name not in groups and (numbers or name in VALUES):
                 columns[str(name)] = str(name)
         return columns
+
+    def _guessed(self, columns: Mapping[str, str]) -> tuple[str, ...]:
+        """Names here whose columns were taken by their own names."""
+        if self.settings.columns is None and self.settings.values is None:
+            return tuple(columns)
+        return ()
 
 
 def _arrow(long: pd.DataFrame) -> pa.Table:

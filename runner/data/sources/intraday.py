@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from runner.data.calendar import session_numbers
-from runner.data.market import Dropped, Market
+from runner.data.market import Market
+from runner.data.notices import Dropped
 from runner.data.reading.long import PRICE, RETURN
 from runner.data.rules import usable
 from runner.errors import DataError

@@ -17,7 +17,8 @@ from runner.schema.settings import Count, Date, Positive, Rows, Ticker, parse_da
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.data.market import Dropped, Market
+    from runner.data.market import Market
+    from runner.data.notices import Dropped
 
 ROWS = 1000  # where neither their number nor the last date is given
 YEAR = 252  # rows per year, for annual volatilities
@@ -267,7 +268,7 @@ class Simulated:
         self, truth: pd.DataFrame, market: np.ndarray
     ) -> tuple[dict[str, np.ndarray], tuple[Dropped, ...]]:
         """Arrays (T, N), NaN outside the listings, and the account of returns cut at the floor."""
-        from runner.data.market import Dropped
+        from runner.data.notices import Dropped
 
         missing = self._missing(truth, len(market))
         draws = self._cells("signal", missing.shape, _normal)

@@ -1,0 +1,1 @@
+"""What a source gave, told as tables before anything is run on it."""

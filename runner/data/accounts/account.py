@@ -1,0 +1,218 @@
+"""The account of the data of a spec: what was read, as tables and in a few sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from runner.data.accounts.coverage import (
+    assets_by_date,
+    coverage_of,
+    follows_weekdays,
+    gaps_of,
+    raster_of,
+    values_known,
+)
+from runner.data.accounts.values import (
+    columns_of,
+    distribution_of,
+    joined_readings,
+    joins_of,
+    labels_of,
+    largest_of,
+    median_size,
+    moves_of,
+    units_of,
+    zeros,
+)
+from runner.data.calendar import WHOLE_WEEK, span
+from runner.data.market import Market
+from runner.data.suspicions import stamp
+from runner.errors import listed
+from runner.text import count, percent
+
+MANY_ZEROS = 0.1  # share of returns that are zero from which on it is said
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """What a source gave, read and not run.
+
+    Attributes:
+        source, fingerprint: the data in words, and the digest of its content.
+        span: first and last date, for people.
+        calendar: how often rows come, in words.
+        columns: table, column, name, taken_for, how (given, guessed), values, missing.
+        gaps: after, before, days, missing: rows of the calendar that are not there.
+        coverage: asset, first, last, values, inside (missing from first to last), share.
+        by_date: date, assets (with a value).
+        raster: share of rows with a value, some assets x periods.
+        joins: name, table, met, missed, share: of tables beside the first.
+        moves: asset, date, return, median_size: the largest returns.
+        units: name, taken_for, values, median, median_size, least, greatest, zero, remark.
+        distribution: low, high, values: counts of returns.
+        labels: group, label, assets.
+        dropped: what, reason, rows.
+        series: date, and a column per series (F) that all assets share.
+        notes: sentences on what was guessed, and on what looks wrong.
+        words: the account in a few sentences.
+    """
+
+    source: str
+    fingerprint: str
+    span: str
+    calendar: str
+    columns: pd.DataFrame
+    gaps: pd.DataFrame
+    coverage: pd.DataFrame
+    by_date: pd.DataFrame
+    raster: pd.DataFrame
+    joins: pd.DataFrame
+    moves: pd.DataFrame
+    units: pd.DataFrame
+    distribution: pd.DataFrame
+    labels: pd.DataFrame
+    dropped: pd.DataFrame
+    series: pd.DataFrame
+    notes: tuple[str, ...]
+    words: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every asset has a value on every date."""
+        return bool((self.coverage["values"] == len(self.by_date)).all())
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by the names of their files."""
+        return {
+            "columns": self.columns,
+            "gaps": self.gaps,
+            "coverage": self.coverage,
+            "by_date": self.by_date,
+            "joins": self.joins,
+            "moves": self.moves,
+            "units": self.units,
+            "distribution": self.distribution,
+            "labels": self.labels,
+            "dropped": self.dropped,
+        }
+
+
+def account_of(market: Market) -> Account:
+    """The account of a market (T, N) that the rules for values let in."""
+    known = values_known(market)
+    returns = _returns(market)
+    return Account(
+        source=market.source,
+        fingerprint=market.fingerprint,
+        span=span(market.dates),
+        calendar=market.calendar.words,
+        columns=columns_of(market, known),
+        gaps=pd.DataFrame(gaps_of(market.calendar)._asdict()),
+        coverage=coverage_of(market, known),
+        by_date=assets_by_date(market, known),
+        raster=raster_of(market, known),
+        joins=joins_of(market, known),
+        moves=moves_of(market, returns),
+        units=units_of(market, returns),
+        distribution=distribution_of(returns),
+        labels=labels_of(market),
+        dropped=pd.DataFrame(market.dropped, columns=["what", "reason", "rows"]),
+        series=market.series.rename_axis("date").reset_index(),
+        notes=market.notes,
+        words=in_short(market),
+    )
+
+
+def in_short(market: Market) -> tuple[str, ...]:
+    """The account in a few sentences: dates, coverage, joins, sizes of returns, guesses."""
+    known = values_known(market)
+    returns = _returns(market)
+    words = [_dates(market), _coverage(market, known)]
+    words += _joined(market, known)
+    words += _returned(market, returns)
+    words += _guessed(market)
+    return tuple(words)
+
+
+def _returns(market: Market) -> np.ndarray | None:
+    """Returns (T, N) of a row, decimals; None of data without prices and returns."""
+    if not {"close", "ret"} & set(market.fields):
+        return None
+    return market.returns().to_numpy(dtype=float)
+
+
+def _dates(market: Market) -> str:
+    """How many dates there are, and the longest gap between them."""
+    calendar = market.calendar
+    text = count(len(market.dates), "date")
+    gaps = gaps_of(calendar)
+    if not len(gaps.days):
+        return f"{text}; none is missing in between."
+    between = f"between {gaps.after[0]:%Y-%m-%d} and {gaps.before[0]:%Y-%m-%d}"
+    if calendar.rows_per_year is None:
+        return f"{text}; the longest time without one is {gaps.days[0]:,} days, {between}."
+    missing = int(gaps.missing.sum())
+    absent = f"{count(missing, 'date')} missing in between"
+    if follows_weekdays(calendar):
+        noun = "day" if calendar.weekdays == WHOLE_WEEK else "weekday"
+        absent = f"{count(missing, noun)} without a row in between (holidays among them)"
+    longest = gaps.missing[0]
+    if longest == 1:
+        return f"{text}; {absent}, never two in a row."
+    return f"{text}; {absent}, at most {longest:,} in a row, {between}."
+
+
+def _coverage(market: Market, known: np.ndarray) -> str:
+    """How many cells have a value, and how many assets have all."""
+    T, N = known.shape
+    values = known.sum(axis=0)
+    cells = f"{count(known.size, 'cell')} (date x asset)"
+    whole = int((values == T).sum())
+    if whole == N:
+        return f"{count(N, 'asset')}: {cells}, all with a value."
+    share = percent(float(known.mean()))
+    text = f"{count(N, 'asset')}: {share} of the {cells} have a value"
+    least = int(values.argmin())
+    fewest = f"fewest in {market.assets[least]} ({values[least]:,} of {T:,})"
+    return f"{text}; {count(whole, 'asset') if whole else 'none'} on every date, {fewest}."
+
+
+def _joined(market: Market, known: np.ndarray) -> list[str]:
+    """How much of what joined tables give has met a row."""
+    if not joined_readings(market):
+        return []
+    joins = joins_of(market, known)
+    pairs = zip(joins["name"], joins["share"], strict=True)
+    shares = [f"{name} {percent(share)}" for name, share in pairs]
+    return [f"Rows that joined columns meet: {listed(shares)}."]
+
+
+def _returned(market: Market, returns: np.ndarray | None) -> list[str]:
+    """The usual size of a return and the largest one."""
+    if returns is None:
+        return []
+    rows, assets = largest_of(returns)
+    if not len(rows):
+        return []
+    largest = percent(float(returns[rows[0], assets[0]]))
+    asset = market.assets[assets[0]]
+    date = stamp(market.dates[rows[0]])
+    size = percent(median_size(returns))
+    text = f"Median size of a return a row {size}; the largest is {largest} ({asset}, {date})"
+    share = zeros(returns)
+    if share > MANY_ZEROS:
+        text += f"; {percent(share)} are zero"
+    return [f"{text}."]
+
+
+def _guessed(market: Market) -> list[str]:
+    """Which columns were taken by a guess."""
+    guessed = [reading for reading in market.readings if reading.guessed]
+    if not guessed:
+        return []
+    roles = [f"{reading.name} is {reading.column}" for reading in guessed]
+    return [f"Guessed by name or content: {listed(roles)} (data.columns says otherwise)."]

@@ -1,0 +1,127 @@
+"""Where the data have values: gaps of the calendar, assets, dates."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from runner.data.calendar import DAYS_OF_YEAR, EVERY_DAY, TRADING_DAYS, WEEK, Calendar
+from runner.data.market import Market
+
+MOST_ASSETS = 200  # of the raster; of more, every so many
+MOST_PERIODS = 500  # of the raster; rows of more dates are taken together
+
+
+def values_known(market: Market) -> np.ndarray:
+    """Mask (T, N) of the cells with what returns are made of: `ret`, else `close`.
+
+    Of data with neither, of the cells with any field.
+    """
+    for name in ("ret", "close"):
+        if name in market.fields:
+            return market.fields[name].notna().to_numpy()
+    masks = [frame.notna().to_numpy() for frame in market.fields.values()]
+    return np.asarray(np.logical_or.reduce(masks))
+
+
+class Gaps(NamedTuple):
+    """Rows (days of bars) that the calendar has and the data have not, the longest gap first.
+
+    Holidays are among them: no calendar of an exchange is known here. Where rows follow no
+    calendar, they are taken to come as far apart as half of them do.
+
+    Attributes:
+        after, before: the dates (G,) around each gap.
+        days: (G,) from one to the other.
+        missing: (G,) rows that are not there.
+    """
+
+    after: pd.DatetimeIndex
+    before: pd.DatetimeIndex
+    days: np.ndarray
+    missing: np.ndarray
+
+
+def gaps_of(calendar: Calendar) -> Gaps:
+    """The gaps of a calendar."""
+    days = calendar.dates.normalize().unique()
+    ordinal = days.to_numpy().astype("datetime64[D]")
+    distance = np.diff(ordinal).astype(int)
+    missing = _missing_between(calendar, ordinal, distance)
+    at = np.flatnonzero(missing > 0)
+    order = np.lexsort((-distance[at], -missing[at]))
+    at = at[order]
+    return Gaps(days[at], days[at + 1], distance[at], missing[at])
+
+
+def _missing_between(calendar: Calendar, day: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Rows missing between each day and the next, by the spacing of the calendar."""
+    if not len(distance):
+        return np.zeros(0, dtype=int)
+    spacing = float(np.median(distance))
+    if follows_weekdays(calendar):
+        traded = [weekday in calendar.weekdays for weekday in range(WEEK)]
+        return np.busday_count(day[:-1], day[1:], weekmask=traded) - 1
+    if calendar.rows_per_year is not None:
+        spacing = DAYS_OF_YEAR / calendar.rows_per_year
+    return np.rint(distance / spacing).astype(int) - 1
+
+
+def follows_weekdays(calendar: Calendar) -> bool:
+    """Whether rows, or days of bars, follow the days of the week."""
+    if calendar.rows_per_year is None:
+        return False
+    return calendar.rows_per_year / max(calendar.bars, 1) in (TRADING_DAYS, EVERY_DAY)
+
+
+def coverage_of(market: Market, known: np.ndarray) -> pd.DataFrame:
+    """A row per asset, the least covered first.
+
+    Columns: asset, first, last (dates with a value), values, inside (missing from first to last),
+    share (of all rows).
+
+    Args:
+        known: (T, N), as of `values_known`.
+    """
+    T = len(known)
+    values = known.sum(axis=0)
+    first = known.argmax(axis=0)
+    last = T - 1 - known[::-1].argmax(axis=0)
+    dates = market.dates
+    empty = values == 0
+    columns = {
+        "asset": market.assets,
+        "first": dates[first].where(~empty),
+        "last": dates[last].where(~empty),
+        "values": values,
+        "inside": np.where(empty, 0, last - first + 1 - values),
+        "share": values / T,
+    }
+    return pd.DataFrame(columns).sort_values("values", kind="stable", ignore_index=True)
+
+
+def assets_by_date(market: Market, known: np.ndarray) -> pd.DataFrame:
+    """Columns date and assets: how many have a value."""
+    return pd.DataFrame({"date": market.dates, "assets": known.sum(axis=1)})
+
+
+def raster_of(market: Market, known: np.ndarray) -> pd.DataFrame:
+    """Share of rows with a value: assets by first date (at most 200) x periods (at most 500).
+
+    The index names the assets, the columns the first date of each period.
+    """
+    T, N = known.shape
+    first = np.where(known.any(axis=0), known.argmax(axis=0), T)
+    order = np.lexsort((-known.sum(axis=0), first))
+    if N > MOST_ASSETS:
+        order = order[np.linspace(0, N - 1, MOST_ASSETS).astype(int)]
+    starts = np.unique(np.linspace(0, T, min(T, MOST_PERIODS), endpoint=False).astype(int))
+    shown = np.ascontiguousarray(known[:, order], dtype=float)
+    sums = np.add.reduceat(shown, starts, axis=0)
+    rows = np.diff(np.append(starts, T))
+    every = market.assets
+    names = [every[asset] for asset in order]
+    shares = (sums / rows[:, None]).T
+    return pd.DataFrame(shares, index=names, columns=market.dates[starts])

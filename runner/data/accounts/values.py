@@ -1,0 +1,227 @@
+"""What the values of the data are: columns in their roles, joins, units, moves, labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from runner.data.market import Market
+from runner.data.notices import Reading
+from runner.data.rules import columns as numbers_of
+from runner.data.suspicions import above_one, other_scales
+
+LARGEST = 10  # moves in the table
+MOST_BINS = 121  # of the distribution of returns; odd, so that zero is in the middle of one
+WITHIN = 0.999  # share of returns in the middle of the distribution
+BEYOND = 1.5  # times the size that this share of returns has, up to which bins reach
+MEANINGLESS = 0.01  # reach of the bins where every return is zero
+GIVEN = "given"
+GUESSED = "guessed"
+IN_PER_CENT = "in per cent, or no returns?"
+ANOTHER_SCALE = "in per cent? {:.3g} times apart from returns"
+OF_ROW = "return a row"
+ROLES = {"close": "price", "ret": "return"}
+
+
+def readings_of(market: Market) -> tuple[Reading, ...]:
+    """What each column was taken for; columns that no table was read for have their own names."""
+    source = market.source
+    readings = []
+    for name in market.fields:
+        readings.append(Reading(source, name, name, ROLES.get(name, "field")))
+    if market.market_close is not None:
+        name = str(market.market_close.name)
+        readings.append(Reading(source, name, "market", "market asset"))
+    for name in market.series.columns:
+        readings.append(Reading(source, str(name), str(name), "series"))
+    for name in market.groups.columns:
+        readings.append(Reading(source, str(name), str(name), "group"))
+    told = {reading.name for reading in market.readings}
+    others = [reading for reading in readings if reading.name not in told]
+    return (*market.readings, *others)
+
+
+def joined_readings(market: Market) -> list[Reading]:
+    """Those of other tables than that of the prices or returns."""
+    readings = readings_of(market)
+    of_returns = [reading.table for reading in readings if reading.name in ROLES]
+    first = [*of_returns, readings[0].table][0]
+    return [reading for reading in readings if reading.table != first]
+
+
+def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
+    """A row per column: table, column, name, taken_for, how (given, guessed), values, missing.
+
+    `values` are the cells of its kind that have one, `missing` those that have none: of a field
+    where the asset has a price or return, of a series all rows, of a group all assets.
+
+    Args:
+        known: (T, N), as of `runner.data.accounts.coverage.values_known`.
+    """
+    rows: list[dict[str, Any]] = []
+    for reading in readings_of(market):
+        values, missing = met(market, reading, known)
+        row: dict[str, Any] = {
+            "table": reading.table,
+            "column": reading.column,
+            "name": reading.name,
+            "taken_for": reading.taken_for,
+            "how": GUESSED if reading.guessed else GIVEN,
+            "values": values,
+            "missing": missing,
+        }
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    return table.astype({"values": "Int64", "missing": "Int64"})
+
+
+def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None, int | None]:
+    """How many cells of a column have a value, and how many have none; None of keys."""
+    name = reading.name
+    if reading.taken_for == "market asset" and market.market_close is not None:
+        there = market.market_close.notna().to_numpy()
+    elif name in market.fields:
+        of_field = market.fields[name].notna().to_numpy()
+        return int(of_field.sum()), int((known & ~of_field).sum())
+    elif name in market.series.columns:
+        there = market.series[name].notna().to_numpy()
+    elif name in market.groups.columns:
+        there = (market.groups[name] != "unknown").to_numpy()
+    else:
+        return None, None
+    return int(there.sum()), int((~there).sum())
+
+
+def joins_of(market: Market, known: np.ndarray) -> pd.DataFrame:
+    """A row per column of a joined table: name, table, met, missed, share (met).
+
+    Args:
+        known: (T, N), as of `runner.data.accounts.coverage.values_known`.
+    """
+    rows = []
+    for reading in joined_readings(market):
+        values, missing = met(market, reading, known)
+        if values is None or missing is None:
+            continue  # a key
+        share = values / max(values + missing, 1)
+        rows.append((reading.name, reading.table, values, missing, share))
+    return pd.DataFrame(rows, columns=["name", "table", "met", "missed", "share"])
+
+
+def units_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
+    """A row per column of numbers, returns of a row first.
+
+    Columns: name, taken_for, values, median, median_size (of the absolute values), least, greatest,
+    zero (share), remark.
+
+    Args:
+        returns: (T, N) decimals; None of data without prices and returns.
+    """
+    rows = []
+    if returns is not None:
+        large = above_one(returns)
+        remark = IN_PER_CENT if large else ""
+        rows.append(_unit(OF_ROW, "return", returns, remark))
+    apart = other_scales(market, returns) if returns is not None else {}
+    remarks = {name: ANOTHER_SCALE.format(scale.ratio) for name, scale in apart.items()}
+    kinds = {reading.name: reading.taken_for for reading in readings_of(market)}
+    for column, values in numbers_of(market):
+        if column.name == "ret" and column.kind == "field":
+            continue  # the first row
+        kind = kinds.get(column.name, "field") if column.kind == "field" else column.kind
+        remark = "" if column.kind == "market" else remarks.get(column.name, "")
+        rows.append(_unit(column.label, kind, values.to_numpy(dtype=float), remark))
+    return pd.DataFrame(rows)
+
+
+def _unit(name: str, kind: str, cells: np.ndarray, remark: str) -> dict[str, Any]:
+    """The row of a column."""
+    known = cells[np.isfinite(cells)]
+    row: dict[str, Any] = {"name": name, "taken_for": kind, "values": len(known)}
+    if not len(known):
+        nothing = dict.fromkeys(("median", "median_size", "least", "greatest", "zero"), np.nan)
+        return {**row, **nothing, "remark": "no value"}
+    row["median"] = float(np.median(known))
+    row["median_size"] = median_size(known)
+    row["least"] = float(known.min())
+    row["greatest"] = float(known.max())
+    row["zero"] = float(np.mean(known == 0.0))
+    row["remark"] = remark
+    return row
+
+
+def moves_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
+    """The ten largest returns by size: asset, date, return (decimal), median_size of the asset."""
+    columns = ["asset", "date", "return", "median_size"]
+    if returns is None:
+        return pd.DataFrame(columns=columns)
+    row, asset = largest_of(returns)
+    names = market.assets
+    medians = [median_size(returns[:, i]) for i in asset]
+    cells = {
+        "asset": [names[i] for i in asset],
+        "date": market.dates[row],
+        "return": returns[row, asset],
+        "median_size": medians,
+    }
+    return pd.DataFrame(cells, columns=columns)
+
+
+def largest_of(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and asset of the ten largest returns (T, N) by size, the largest first."""
+    sizes = np.abs(returns)
+    of_asset = np.fmax.reduce(sizes, axis=0)
+    known = np.flatnonzero(np.isfinite(of_asset))
+    order = np.argsort(-of_asset[known], kind="stable")
+    assets = np.sort(known[order[:LARGEST]])  # the ten largest are among these
+    of_these = sizes[:, assets]
+    of_these[~np.isfinite(of_these)] = -1.0
+    flat = of_these.ravel()
+    at = np.argsort(-flat, kind="stable")[:LARGEST]
+    at = at[flat[at] >= 0.0]
+    row, place = np.unravel_index(at, of_these.shape)
+    return row, assets[place]
+
+
+def zeros(values: np.ndarray) -> float:
+    """Share of those that are known that are zero; zero of none."""
+    known = int(np.count_nonzero(np.isfinite(values)))
+    return float(np.count_nonzero(values == 0.0) / max(known, 1))
+
+
+def median_size(values: np.ndarray) -> float:
+    """Median absolute value of those that are known; NaN of none."""
+    sizes = np.abs(values[np.isfinite(values)])
+    if not len(sizes):
+        return float("nan")
+    return float(np.median(sizes, overwrite_input=True))
+
+
+def distribution_of(returns: np.ndarray | None) -> pd.DataFrame:
+    """Counts of returns: low, high (decimals), values; the outer bins hold all beyond."""
+    if returns is None:
+        return pd.DataFrame(columns=["low", "high", "values"])
+    known = returns[np.isfinite(returns)]
+    if not len(known):
+        return pd.DataFrame(columns=["low", "high", "values"])
+    sizes = np.abs(known)
+    greatest = float(sizes.max())
+    reach = min(BEYOND * float(np.quantile(sizes, WITHIN)), greatest)
+    if reach == 0.0:
+        reach = greatest or MEANINGLESS
+    inside = np.clip(known, -reach, reach)
+    half = int(np.sqrt(len(known)))
+    bins = min(2 * half + 1, MOST_BINS)
+    counts, edges = np.histogram(inside, bins, range=(-reach, reach))
+    return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "values": counts})
+
+
+def labels_of(market: Market) -> pd.DataFrame:
+    """Columns group, label and assets, the labels of each group with the most assets first."""
+    rows = []
+    for group in market.groups.columns:
+        for label, assets in market.groups[group].value_counts().items():
+            rows.append({"group": str(group), "label": str(label), "assets": int(assets)})
+    return pd.DataFrame(rows, columns=["group", "label", "assets"])

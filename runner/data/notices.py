@@ -1,0 +1,60 @@
+"""What is said of the columns and values of a market: what they are, and what was left out."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+
+class Dropped(NamedTuple):
+    """One line of the account of what was left out, and why."""
+
+    what: str
+    reason: str
+    rows: int
+
+
+class Reading(NamedTuple):
+    """What a column of a table was taken for.
+
+    Attributes:
+        table: the file, query or DataFrame, in words.
+        column: its name there.
+        name: by which the spec and the market have it.
+        taken_for: its role: date, asset, time of day, price, return, field, series, group, ...
+        guessed: whether the spec leaves it open, and it was chosen by its name or content.
+    """
+
+    table: str
+    column: str
+    name: str
+    taken_for: str
+    guessed: bool = False
+
+
+class Column(NamedTuple):
+    """A column of numbers of a market.
+
+    Attributes:
+        kind: `field` (T, N), `series` (T,), or `market`: of the market asset, (T,).
+        name: by which the market has it.
+        label: its name for people.
+    """
+
+    kind: Literal["field", "series", "market"]
+    name: str
+    label: str
+
+
+class Blanked(NamedTuple):
+    """Values of a column that a rule took away.
+
+    Attributes:
+        rule: what they were: `below -1`, `zero or negative`, ...
+        at: positions (m,) in the cells of the column, row by row.
+    """
+
+    column: Column
+    rule: str
+    at: np.ndarray

@@ -1,0 +1,1 @@
+"""Where the account of data goes: terminal, page, pictures, files."""

@@ -1,0 +1,100 @@
+"""The account of data as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.sinks.accounts.shown import (
+    COLUMNS,
+    COVERAGE,
+    DROPPED,
+    GAPS,
+    GROUPS,
+    JOINS,
+    MOVES,
+    UNITS,
+    Shown,
+    shown,
+)
+from runner.sinks.markup import (
+    Html,
+    joined,
+    page_of,
+    pairs_of,
+    paragraphs,
+    picture,
+    table_of,
+    tag,
+    tiles_of,
+)
+from runner.text import percent
+
+if TYPE_CHECKING:
+    from runner.data.accounts.account import Account
+
+CAPTIONS = {
+    "assets_by_date": "A step down: assets end. A spike down: a date that many assets lack.",
+    "coverage": "Dark: every date of the period has a value; white: none has.",
+    "returns": "Bars far from all others are moves to look at.",
+}
+# each section with its pictures and the headings of its tables, in the order in which they are read
+SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "Columns": ((), (COLUMNS, JOINS)),
+    "Coverage": (("assets_by_date", "coverage"), (COVERAGE, GAPS)),
+    "Returns": (("returns",), (MOVES,)),
+    "Units": (("series",), (UNITS,)),
+    "Groups": ((), (GROUPS,)),
+    "Left out": ((), (DROPPED,)),
+}
+
+
+def write(name: str, account: Account, directory: Path, pictures: list[Path]) -> None:
+    """Write `directory`/check.html."""
+    drawn = {path.stem: picture(path, CAPTIONS.get(path.stem, "")) for path in pictures}
+    parts = [_section("In short", *paragraphs(account.words))]
+    if account.notes:
+        parts.append(_section("Notes", *paragraphs(account.notes)))
+    tables = {table.heading: _table(table) for table in shown(account)}
+    for heading, (stems, names) in SECTIONS.items():
+        content = [drawn[stem] for stem in stems if stem in drawn]
+        content += [tables[name] for name in names if name in tables]
+        if heading == "Coverage" and account.whole:
+            content.insert(0, tag("p", "Every asset has a value on every date."))
+        if content:
+            parts.append(_section(heading, *content))
+    text = page_of(f"Data: {name}", _head(name, account), *parts)
+    (directory / "check.html").write_text(text, encoding="utf-8")
+
+
+def _section(heading: str, *content: Html) -> Html:
+    return tag("section", tag("h2", heading), *content)
+
+
+def _head(name: str, account: Account) -> Html:
+    """The title, the first numbers, and where the data is from."""
+    coverage = account.coverage
+    dates = len(account.by_date)
+    cells = max(dates * len(coverage), 1)
+    tiles = [
+        ("dates", f"{dates:,}"),
+        ("assets", f"{len(coverage):,}"),
+        ("of the cells (date x asset) have a value", percent(coverage["values"].sum() / cells)),
+        ("rows, values or dates left out", f"{account.dropped['rows'].sum():,}"),
+    ]
+    facts = {
+        "Data": account.source,
+        "Fingerprint": tag("code", account.fingerprint),
+        "Dates": account.span,
+        "Calendar": account.calendar,
+    }
+    listed = [(key, [text]) for key, text in facts.items()]
+    return tag("header", tag("h1", f"Data: {name}"), tiles_of(tiles), pairs_of(listed, "facts"))
+
+
+def _table(shown: Shown) -> Html:
+    """A table, and what its note says."""
+    table = table_of(shown.columns, shown.heading)
+    if not shown.note:
+        return table
+    return joined(table, tag("p", shown.note, class_="note"))

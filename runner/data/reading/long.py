@@ -32,11 +32,13 @@ class Coded(NamedTuple):
 
     Attributes:
         spaced: texts that had spaces around them, as they were written.
+        words: how dates were recognised, for people; empty of plain ones.
     """
 
     codes: np.ndarray
     values: pd.Index
     spaced: tuple[str, ...] = ()
+    words: str = ""
 
     def used(self, rows: np.ndarray) -> pd.Index:
         """The values that occur in these rows (mask)."""
@@ -76,6 +78,7 @@ class Long:
         market: the market asset, whose dates are the calendar; None takes every date of the assets.
         macro: name here -> asset in the table, of the series shared by all assets.
         codes: name of a field -> mask (n,) of the letters in it that say why there is no number.
+        notes: sentences on how the table was read.
     """
 
     source: str
@@ -86,6 +89,7 @@ class Long:
     market: str | None
     macro: Mapping[str, str]
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def widen(
         self, wanted: Sequence[str] | None, start: str | None = None, end: str | None = None
@@ -123,7 +127,7 @@ class Long:
             groups=self._groups(cells, assets),
             dropped=tuple(line for line in account if line.rows),
             market_ret=self._of_market(frames, RETURN),
-            notes=self._notes(names),
+            notes=(*self.notes, *self._notes(names)),
         )
 
     def _series(self, frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -35,6 +35,7 @@ class Roles:
         macro: name here -> asset, series shared by all assets.
         groups: name here -> column that groups assets.
         time_zone: stamps with a zone are turned into local time of this one.
+        date_format: of the dates; null recognises it.
     """
 
     columns: Mapping[str, str | None]
@@ -42,6 +43,7 @@ class Roles:
     macro: Mapping[str, str]
     groups: Mapping[str, str]
     time_zone: str | None
+    date_format: str | None = None
 
     def long(self, source: str, read: Callable[[Mapping[str, str], set[str]], pa.Table]) -> Long:
         """The table with its columns in their roles.
@@ -81,16 +83,17 @@ class Roles:
         groups = {name: parts.pop(name) for name in self.groups}
         asset = parts.pop("asset")
         date = parts.pop("date")
+        notes = (f"Dates: {date.words}.",) if date.words else ()
         if "time" in parts:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
         codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
-        return Long(source, date, asset, fields, groups, self.market, self.macro, codes)
+        return Long(source, date, asset, fields, groups, self.market, self.macro, codes, notes)
 
     def _readers(self, columns: Mapping[str, str]) -> dict[str, Callable[[pa.ChunkedArray], Any]]:
         """How each column is read, by its name here."""
         readers: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, read_numbers)
-        readers["date"] = partial(read_dates, zone=self.time_zone)
+        readers["date"] = partial(read_dates, zone=self.time_zone, date_format=self.date_format)
         readers["asset"] = read_names
         readers |= dict.fromkeys(self.groups, read_labels)
         if "time" in columns:

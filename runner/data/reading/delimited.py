@@ -114,7 +114,7 @@ def layout(content: Content, form: Form) -> Layout:
     if "\0" in text:
         raise content.refuse("is not a table: neither text nor in a format that is read")
     delimiter, lines, first = _table_in(content, text, form)
-    preamble = lines[first - 1].end if first else 0
+    preamble = lines[first].end - 1
     headers = _header_rows([line.fields for line in lines[first:]])
     header = lines[first + headers - 1].end
     names = lines[first].fields
@@ -132,7 +132,7 @@ def layout(content: Content, form: Form) -> Layout:
         # a table printed with a blank above its dates
         names = ["", *lines[first - 1].fields]
         header = lines[first - 1].end
-        preamble = lines[first - 2].end if first > 1 else 0
+        preamble = header - 1
     cells = [line.fields for line in lines[first + headers :] if len(line.fields) == len(names)]
     decimal = DECIMALS[form.decimal] if form.decimal else _decimal(content, cells, delimiter)
     return Layout(delimiter, decimal, encoding, header, preamble, names, upper)
@@ -156,7 +156,7 @@ def _table_in(content: Content, text: str, form: Form) -> tuple[str, list[Line],
     if form.delimiter is None and (best is None or best[0] < FIRST_TABLE):
         lines = list(_lines(text, SPACES))
         first, length = _first_run(lines)
-        if length >= FIRST_TABLE and (best is None or length > best[0]):
+        if length > 1 and (best is None or length > best[0]):
             best = (length, SPACES, lines, first)
     if best is None:
         beginning = text.strip()[:40]
@@ -214,7 +214,9 @@ def is_number(text: str) -> bool:
 
 
 def _is_data(fields: Sequence[str]) -> bool:
-    """Whether a line holds dates and numbers, no names."""
+    """Whether a line holds a date first, or dates and numbers alone, and no names."""
+    if DATE_LIKE.fullmatch(fields[0]):
+        return True
     filled = [text for text in fields if text.strip()]
     return bool(filled) and all(is_number(text) or DATE_LIKE.fullmatch(text) for text in filled)
 

@@ -70,7 +70,8 @@ def asset_table(
     if files.form.form == "wide":
         if groups:
             raise DataError("data.groups: a wide file has none; allowed: {} with data.form=wide")
-        return _melted(files, _wide(files, _date_column(files, columns)))
+        date = _date_column(files, columns)
+        return _melted(files, _wide(files, date, files.everything({date})))
     chosen, changed = usual.resolved(columns, files.names)
     if files.form.form is None and _may_be_wide(chosen, files.names):
         return _of_wide(files, columns)
@@ -135,8 +136,10 @@ def _of_wide(files: Files, columns: Mapping[str, str | None]) -> AssetTable:
     Raises:
         DataError: no dates or numbers, factors, columns that were asked for and are not there.
     """
+    date = _date_column(files, columns)
+    table = files.everything({date})
     try:
-        wide = _wide(files, _date_column(files, columns))
+        wide = _wide(files, date, table)
     except DataError as error:
         # no wide table: what was asked for is not there
         wanted = {f"data.columns.{name}": column for name, column in columns.items() if column}
@@ -168,7 +171,7 @@ def _date_column(files: Files, columns: Mapping[str, str | None]) -> str:
     return named[0] if len(named) == 1 else files.names[0]
 
 
-def _wide(files: Files, date: str) -> Wide:
+def _wide(files: Files, date: str, table: pa.Table) -> Wide:
     """The columns beside the dates as numbers.
 
     Raises:
@@ -176,7 +179,6 @@ def _wide(files: Files, date: str) -> Wide:
     """
     import pyarrow as pa
 
-    table = files.everything({date})
     mistakes = []
     words = ""
     try:

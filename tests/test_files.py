@@ -27,6 +27,7 @@ from runner.data.market import Market
 from runner.data.reading.content import Content
 from runner.data.reading.files import header, open_files, read
 from runner.data.sources.file import File
+from runner.data.sources.frame import Frame
 from runner.errors import DataError
 
 DEFAULT: dict[str, str | None] = {
@@ -572,6 +573,26 @@ def test_a_file_that_changes_while_it_is_read(
     )
 
 
+# DataFrames
+
+
+@pytest.mark.parametrize("frequency", ["D", "h"])
+def test_periods_of_a_frame_are_dated(frequency: str) -> None:
+    frame = long().assign(date=lambda rows: rows["Date"].dt.to_period(frequency))
+    columns: dict[str, str | None] = {"date": "date", "asset": "Ticker", "close": "AdjClose"}
+    market = Frame(columns=columns).of(frame).load()
+    is_wide(market)
+    moment = "last day" if frequency == "D" else "first moment"
+    assert market.notes == (f"Periods in column date are dated by their {moment}.",)
+
+
+def test_months_of_a_wide_frame_are_dated_by_their_last_day() -> None:
+    months = pd.period_range("2020-01", periods=2, freq="M")
+    frame = pd.DataFrame({"AAA": [10.0, 11.0]}, index=months)
+    market = Frame(values="close").of(frame).load()
+    assert [f"{date:%Y-%m-%d}" for date in market.dates] == ["2020-01-31", "2020-02-29"]
+
+
 # From the command line
 
 FRENCH = """This file was created using the 202412 CRSP database.
@@ -649,7 +670,7 @@ def test_a_folder_of_2763_files_beside_one(tmp_path: Path) -> None:
     from time import process_time
 
     rng = np.random.default_rng(0)
-    days = pd.bdate_range("2005-01-01", periods=600)
+    days = pd.bdate_range("2005-01-01", periods=1500)
     folder = tmp_path / "folder"
     folder.mkdir()
     text = [f"{day:%Y-%m-%d}" for day in days]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HEAD = 1 << 16  # bytes of the beginning of a file, by which it is recognised
+MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+WESTERN = "cp1252"  # what a text that is not UTF-8 is taken for
 REMOTE = ("http", "https", "s3")
 TIMEOUT = 60  # seconds without an answer
 MOST_LAYERS = 3  # of compression, one in the other
@@ -265,6 +267,11 @@ def _unpacked(content: Content, head: bytes) -> Content:
     return content
 
 
+def _is_member(name: str) -> bool:
+    """Whether an entry of a zip archive is a file, and none that macOS adds."""
+    return not name.startswith("__MACOSX/") and not name.endswith("/")
+
+
 def _member(content: Content) -> Content:
     """The one file of a zip archive; the archive itself where that is a document.
 
@@ -277,8 +284,7 @@ def _member(content: Content) -> Content:
             names = archive.namelist()
             if not DOCUMENTS.keys().isdisjoint(names):
                 return content
-            files = [name for name in names if not name.startswith("__MACOSX/")]
-            files = [name for name in files if not name.endswith("/")]
+            files = list(filter(_is_member, names))
             if len(files) != 1:
                 given = f"is a zip archive of {len(files)} files: {listed(files)}"
                 raise content.refuse(f"{given}; allowed: one, or data.path=FOLDER unpacked")
@@ -287,3 +293,45 @@ def _member(content: Content) -> Content:
         raise content.refuse(f"is not a whole zip file: {one_line(error)}") from error
     content.check_unchanged(before)
     return replace(content, path=None, data=data)
+
+
+def decoded(content: Content, form: Form) -> tuple[str, str]:
+    """The beginning of the text, and its encoding.
+
+    Raises:
+        DataError: an encoding that does not fit.
+    """
+    head = content.head()
+    encoding = form.encoding or _encoding(head)
+    whole = len(head) < HEAD
+    try:
+        # a character may be cut at the end
+        text = head.decode(encoding, "strict" if whole else "ignore")
+    except (UnicodeError, LookupError) as error:
+        raise unreadable(content, encoding) from error
+    return text.removeprefix("\ufeff"), encoding
+
+
+def _encoding(head: bytes) -> str:
+    """The encoding of a text by its first bytes."""
+    for mark, encoding in MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    # Western letters of two bytes each have a zero in every second one
+    if head[1:2] == b"\0" and head[3:4] == b"\0":
+        return "utf-16-le"
+    if head[0:1] == b"\0" and head[2:3] == b"\0":
+        return "utf-16-be"
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - len("\u20ac".encode()):
+            return WESTERN
+    return "utf-8"
+
+
+def unreadable(content: Content, encoding: str) -> DataError:
+    """The error on a text in another encoding."""
+    return content.refuse(
+        f"is not text in {encoding}; data.encoding=NAME reads another, such as cp1252 or utf-16"
+    )

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import StringIO
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.data.reading.content import HEAD, Content, Form
+from runner.data.reading.content import HEAD, WESTERN, Content, Form, decoded, unreadable
 from runner.data.reading.parsing import EMPTY
-from runner.errors import DataError, listed
+from runner.errors import listed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,16 +23,14 @@ DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 SPACES = " "
 NAMED = DELIMITERS | {"spaces": SPACES}
 DECIMALS = {"point": ".", "comma": ","}
-MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-WESTERN = "cp1252"  # what a text that is not UTF-8 is taken for
 FIRST_TABLE = 3  # lines of as many columns that make a table; a preamble has fewer
+LINES = 300  # at the beginning, by which a layout is recognised
 NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s*%?\s*")
 WITH_COMMA = re.compile(r"\s*[-+]?\d*,\d+\s*")
 WITH_POINT = re.compile(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*")
 THOUSANDS = re.compile(r"\s*[-+]?\d{1,3}(\.\d{3})+,\d+\s*")
 DATE_LIKE = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ].*)?\s*")
 INDEX_NAMES = frozenset({"date", "datetime", "time", "index", "month", ""})
-COLUMN = "{:d}"  # columns are read by position
 
 
 class Line(NamedTuple):
@@ -62,55 +61,14 @@ class Layout:
     upper: list[str] = field(default_factory=list)
 
 
-def decoded(content: Content, form: Form) -> tuple[str, str]:
-    """The beginning of the text, and its encoding.
-
-    Raises:
-        DataError: an encoding that does not fit.
-    """
-    head = content.head()
-    encoding = form.encoding or _encoding(head)
-    whole = len(head) < HEAD
-    try:
-        # a character may be cut at the end
-        text = head.decode(encoding, "strict" if whole else "ignore")
-    except (UnicodeError, LookupError) as error:
-        raise unreadable(content, encoding) from error
-    return text.removeprefix("\ufeff"), encoding
-
-
-def _encoding(head: bytes) -> str:
-    """The encoding of a text by its first bytes."""
-    for mark, encoding in MARKS.items():
-        if head.startswith(mark):
-            return encoding
-    # Western letters of two bytes each have a zero in every second one
-    if head[1:2] == b"\0" and head[3:4] == b"\0":
-        return "utf-16-le"
-    if head[0:1] == b"\0" and head[2:3] == b"\0":
-        return "utf-16-be"
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start < len(head) - len("\u20ac".encode()):
-            return WESTERN
-    return "utf-8"
-
-
-def unreadable(content: Content, encoding: str) -> DataError:
-    """The error on a text in another encoding."""
-    return content.refuse(
-        f"is not text in {encoding}; data.encoding=NAME reads another, such as cp1252 or utf-16"
-    )
-
-
 def layout(content: Content, form: Form) -> Layout:
     """Where the table stands, by the beginning of the file.
 
     Raises:
         DataError: no table, no names of columns, decimal marks of two kinds.
     """
-    text, encoding = decoded(content, form)
+    beginning, encoding = decoded(content, form)
+    text = "".join(islice(StringIO(beginning, newline=""), LINES))
     if "\0" in text:
         raise content.refuse("is not a table: neither text nor in a format that is read")
     delimiter, lines, first = _table_in(content, text, form)
@@ -254,18 +212,14 @@ def _decimal(content: Content, rows: Sequence[Sequence[str]], delimiter: str) ->
     commas = []
     points = []
     for column in zip(*rows, strict=True):
-        for text in column:
-            if THOUSANDS.fullmatch(text):
-                raise content.refuse(
-                    f"has numbers such as {text.strip()!r}, with a mark of thousands; allowed: none"
-                )
+        for text in filter(THOUSANDS.fullmatch, column):
+            raise content.refuse(
+                f"has numbers such as {text.strip()!r}, with a mark of thousands; allowed: none"
+            )
         filled = [text for text in column if text.strip() not in EMPTY]
-        with_comma = [text for text in filled if WITH_COMMA.fullmatch(text)]
-        with_point = [text for text in filled if WITH_POINT.fullmatch(text)]
-        if with_comma and all(map(is_number, filled)):
-            commas += with_comma
-        if with_point and all(map(is_number, filled)):
-            points += with_point
+        if all(map(is_number, filled)):
+            commas += filter(WITH_COMMA.fullmatch, filled)
+            points += filter(WITH_POINT.fullmatch, filled)
     if commas and points:
         raise content.refuse(
             f"has decimal marks of two kinds, {commas[0].strip()!r} and {points[0].strip()!r}; "
@@ -281,6 +235,14 @@ class Text:
     content: Content
     form: Form
     layout: Layout
+
+    def again(self, other: Content) -> Text | None:
+        """The same of a file that begins with the same names of columns; None where it does not."""
+        header = self.layout.header
+        own = self.content.head().split(b"\n", header)
+        others = other.head().split(b"\n", header)
+        alike = len(own) > header and own[:header] == others[:header]
+        return replace(self, content=other) if alike else None
 
     def load(self, at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
         """The columns at these positions, named by them.
@@ -360,11 +322,14 @@ class Text:
         from pyarrow import csv
 
         layout = self.layout
-        positions = [COLUMN.format(position) for position in range(len(layout.names))]
+        positions = list(map(str, range(len(layout.names))))
         read = csv.ReadOptions(column_names=positions, skip_rows=layout.header)
+        # threads cost a small file more than they save
+        read.use_threads = source.size() > read.block_size
+        names = list(map(str, types))
         convert = csv.ConvertOptions(
-            include_columns=[COLUMN.format(position) for position in types],
-            column_types={COLUMN.format(position): kind for position, kind in types.items()},
+            include_columns=names,
+            column_types=dict(zip(names, types.values(), strict=True)),
             null_values=EMPTY,
             decimal_point=layout.decimal,
         )
@@ -412,10 +377,9 @@ class Text:
         if line is None:
             raise mistake
         ends = (b"\n" + line + b"\n", b"\n" + line + b"\r\n", b"\n" + line + b"\r")
-        starts = [data.find(end) for end in ends]
+        starts = {data.find(end) for end in ends} - {-1}
         if data.endswith(b"\n" + line):
-            starts.append(len(data) - len(line) - 1)
-        starts = [start for start in starts if start >= 0]
+            starts.add(len(data) - len(line) - 1)
         if not starts:
             raise mistake
         cut = min(starts) + 1
@@ -441,7 +405,7 @@ class Text:
             texts.append(row.text)
             return "error"
 
-        positions = [COLUMN.format(position) for position in range(len(self.layout.names))]
+        positions = list(map(str, range(len(self.layout.names))))
         read = csv.ReadOptions(
             column_names=positions, skip_rows=self.layout.header, use_threads=False
         )

@@ -26,6 +26,11 @@ class Part(NamedTuple):
     path: str
     said: Mapping[str, str]
 
+    def as_asset(self) -> Part:
+        """The same with the name of the file, without folders and suffixes, as that of an asset."""
+        stem = Content("", shown(self.path)).stem
+        return self._replace(said={**self.said, OWN_COLUMN: stem})
+
 
 @dataclass(frozen=True)
 class Files:
@@ -85,7 +90,9 @@ class Files:
         """The file of a part, the first of which is open already."""
         if number == 0:
             return self.first
-        return _opened(self.where, part.path, self.form)
+        content = contents(self.where, part.path)
+        alike = self.first.again(content) if self.first.again else None
+        return alike or _opened(content, self.form)
 
 
 def open_files(where: str, path: Paths, form: Form | None = None) -> Files:
@@ -102,21 +109,20 @@ def open_files(where: str, path: Paths, form: Form | None = None) -> Files:
     """
     form = form or Form()
     paths = [path] if isinstance(path, str | Path) else list(path)
-    files: list[tuple[str, dict[str, str]]] = []
+    parts: list[Part] = []
     for given in paths:
-        files += _expanded(where, str(given))
-    first = _opened(where, files[0][0], form)
+        parts += _expanded(where, str(given))
+    first = _opened(contents(where, parts[0].path), form)
     names = [name.strip() for name in first.names]
     given = shown(str(paths[0])) if len(paths) == 1 else f"{len(paths)} paths"
-    several = len(files) > 1
+    several = len(parts) > 1
     notes = []
-    with_assets = find(ASSET, [*names, *files[0][1]])
+    with_assets = find(ASSET, [*names, *parts[0].said])
     if several:
-        notes.append(f"{len(files):,} files are one table ({where}).")
+        notes.append(f"{len(parts):,} files are one table ({where}).")
     if several and not with_assets and shapes.is_of_one_asset(names):
-        files = [(path, {**said, OWN_COLUMN: _stem(path)}) for path, said in files]
+        parts = [part.as_asset() for part in parts]
         notes.append(f"Each file is one asset, {OWN_COLUMN}, by the name of the file.")
-    parts = [Part(path, said) for path, said in files]
     names += parts[0].said
     return Files(where, given, parts, form, first, names, notes)
 
@@ -146,39 +152,35 @@ def read(
     return open_files(where, path, form).load(wanted, text)
 
 
-def _opened(where: str, path: str, form: Form) -> formats.Opened:
+def _opened(content: Content, form: Form) -> formats.Opened:
     """One file with its columns known, assets and fields of two header rows apart."""
-    table = formats.opened(contents(where, path), form)
+    table = formats.opened(content, form)
     if table.upper:
         return shapes.of_two_rows(table)
     return table
 
 
-def _stem(path: str) -> str:
-    return Content("", shown(path)).stem
-
-
-def _expanded(where: str, path: str) -> list[tuple[str, dict[str, str]]]:
+def _expanded(where: str, path: str) -> list[Part]:
     """The files at a path, each with what its folders say.
 
     Raises:
         DataError: a folder or a pattern without files.
     """
     if is_remote(path):
-        return [(path, {})]
+        return [Part(path, {})]
     place = Path(path).expanduser()
     if place.is_dir():
         files = _files_below(place)
         if not files:
             raise DataError(f"{where}: the folder {path!r} has no file")
-        return [(str(file), _partitions(file.relative_to(place))) for file in files]
+        return [Part(str(file), _partitions(file.relative_to(place))) for file in files]
     if has_magic(path) and not place.exists():
         matches = sorted(glob(str(place), recursive=True))
-        files = [Path(match) for match in matches if Path(match).is_file()]
+        files = list(filter(Path.is_file, map(Path, matches)))
         if not files:
             raise DataError(f"{where}: no file matches {path!r}")
-        return [(str(file), _partitions(file)) for file in files]
-    return [(str(place), {})]
+        return [Part(str(file), _partitions(file)) for file in files]
+    return [Part(str(place), {})]
 
 
 def _files_below(folder: Path) -> list[Path]:
@@ -197,8 +199,12 @@ def _files_below(folder: Path) -> list[Path]:
 
 def _partitions(file: Path) -> dict[str, str]:
     """What folders such as year=2020 say of the file."""
-    pairs = [folder.split("=", 1) for folder in file.parts[:-1] if "=" in folder]
-    return dict(pairs)
+    said = {}
+    for folder in file.parts[:-1]:
+        name, mark, text = folder.partition("=")
+        if mark:
+            said[name] = text
+    return said
 
 
 def check(

@@ -12,7 +12,7 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.data.reading import delimited
-from runner.data.reading.content import DOCUMENTS, ZIP, Content, Form
+from runner.data.reading.content import DOCUMENTS, WESTERN, ZIP, Content, Form
 from runner.errors import DataError, listed, unknown
 from runner.text import one_line
 
@@ -33,6 +33,8 @@ class Opened:
             sentences on what is found while reading go into the third.
         upper: names above those of the columns, where the header has two rows.
         notes: sentences on how the file was read; more are added while its rows are.
+        again: opens a file that begins like this one without recognising it anew; gives None where
+            it begins otherwise.
     """
 
     content: Content
@@ -41,6 +43,7 @@ class Opened:
     columns: Callable[[Sequence[int], Sequence[int], list[str]], pa.Table]
     upper: Sequence[str] = ()
     notes: list[str] = field(default_factory=list)
+    again: Callable[[Content], Opened | None] | None = None
 
     def load(self, at: Sequence[int], text: Sequence[int] = ()) -> pa.Table:
         """The columns at these positions; their names in the table say nothing.
@@ -111,13 +114,20 @@ def _text(content: Content, form: Form) -> Opened:
     """A text file with delimiters."""
     layout = delimited.layout(content, form)
     text = delimited.Text(content, form, layout)
+
+    def again(other: Content) -> Opened | None:
+        alike = text.again(other)
+        if alike is None:
+            return None
+        return Opened(other, "CSV", layout.names, alike.load)
+
     notes = _on_marks(layout, form)
     if layout.preamble:
         lines = "1 line" if layout.preamble == 1 else f"{layout.preamble} lines"
         notes.append(f"{lines} above the names of the columns are not read.")
-    if layout.encoding == delimited.WESTERN and form.encoding is None:
+    if layout.encoding == WESTERN and form.encoding is None:
         notes.append(text.on_encoding())
-    return Opened(content, "CSV", layout.names, text.load, layout.upper, notes)
+    return Opened(content, "CSV", layout.names, text.load, layout.upper, notes, again)
 
 
 def _on_marks(layout: delimited.Layout, form: Form) -> list[str]:

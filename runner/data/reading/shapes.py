@@ -112,6 +112,7 @@ def of_two_rows(table: Opened) -> Opened:
         names=[DATE_COLUMN, ASSET_COLUMN, *names],
         columns=columns,
         upper=(),
+        again=None,
         notes=[*table.notes, note],
     )
 

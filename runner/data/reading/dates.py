@@ -15,6 +15,8 @@ EARLIEST_DAY = pd.Timestamp("1900-01-01")
 LATEST_DAY = pd.Timestamp("2040-12-31")
 # a date, with or without a time
 DAY = r"\d{8}|\d{4}[-/]\d\d?[-/]\d\d?(?:[T ].+)?"
+WITH_DAY = re.compile("%[djxDuw]")  # directives of strptime
+WITH_MONTH = re.compile("%[mbB]")
 TIME = r"(?:[T :,]+(?P<time>\d\d?:\d\d.*))?"
 
 
@@ -82,14 +84,19 @@ def _all_match(written: pd.Series, pattern: str) -> bool:
 def _most(text: pd.Series) -> Reading:
     """The texts as most of them are written, NaT for the others."""
     written = text.dropna()
-    counts = [int(written.str.fullmatch(way.pattern).sum()) for way in WAYS]
-    most = max(counts)
     readings = _iso(text)
-    if most:
-        way = WAYS[counts.index(most)]
-        readings = way.read(text.where(text.str.fullmatch(way.pattern)))
-    known = [int(reading.dates.notna().sum()) for reading in readings]
-    return readings[known.index(max(known))]
+    most = 0
+    for way in WAYS:
+        alike = int(written.str.fullmatch(way.pattern).sum())
+        if alike > most:
+            most = alike
+            readings = way.read(text.where(text.str.fullmatch(way.pattern)))
+    return max(readings, key=_known)
+
+
+def _known(reading: Reading) -> int:
+    """How many dates a reading gives."""
+    return int(reading.dates.notna().sum())
 
 
 def _distinct(readings: list[Reading], rows: pd.Index) -> list[Reading]:
@@ -122,9 +129,9 @@ def as_given(text: pd.Series, date_format: str) -> Reading:
         return Reading(UNITS[date_format](numbers), "", date_format)
     dates = pd.to_datetime(text, format=date_format, errors="coerce")
     dates = dates.astype("datetime64[us]")
-    if not any(mark in date_format for mark in ("%d", "%j", "%x", "%D", "%u", "%w")):
-        months = any(mark in date_format for mark in ("%m", "%b", "%B"))
-        dates = _last_days(dates, "M" if months else "Y")
+    if WITH_DAY.search(date_format) is None:
+        by_month = WITH_MONTH.search(date_format) is not None
+        dates = _last_days(dates, "M" if by_month else "Y")
     return Reading(dates, "", date_format)
 
 
@@ -178,10 +185,10 @@ def _named(*formats: str) -> Callable[[pd.Series], list[Reading]]:
 
     def read(text: pd.Series) -> list[Reading]:
         plain = text.str.replace(r"[\s,./-]+(?!\d\d?:)", "", regex=True)
-        return [
-            reading._replace(words="dates have names of months")
-            for reading in _by_formats(*formats)(plain)
-        ]
+        readings = []
+        for reading in _by_formats(*formats)(plain):
+            readings.append(reading._replace(words="dates have names of months"))
+        return readings
 
     return read
 

@@ -209,8 +209,8 @@ def _decimal(content: Content, rows: Sequence[Sequence[str]], delimiter: str) ->
         quoted = any(WITH_COMMA.fullmatch(text) for fields in rows for text in fields)
         if not quoted:
             return "."
-    commas = []
-    points = []
+    commas: list[str] = []
+    points: list[str] = []
     for column in zip(*rows, strict=True):
         for text in filter(THOUSANDS.fullmatch, column):
             raise content.refuse(

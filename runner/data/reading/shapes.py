@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -39,7 +40,7 @@ def stacked(
     names = pa.array([str(name) for name in assets])
     codes = np.repeat(np.arange(len(assets), dtype=np.int32), T)
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
-    columns[DATE_COLUMN] = pa.chunked_array([c for _ in assets for c in date.chunks], date.type)
+    columns[DATE_COLUMN] = pa.chunked_array(date.chunks * len(assets), date.type)
     columns[ASSET_COLUMN] = pa.DictionaryArray.from_arrays(pa.array(codes), names)
     for name, values in fields.items():
         columns[name] = _below_each_other(values)
@@ -55,7 +56,7 @@ def _below_each_other(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
         numeric = all(pa.types.is_floating(kind) or pa.types.is_integer(kind) for kind in kinds)
         common = pa.float64() if numeric else pa.string()
         columns = [column.cast(common) for column in columns]
-    return pa.chunked_array([c for column in columns for c in column.chunks], columns[0].type)
+    return pa.chunked_array(chain.from_iterable(c.chunks for c in columns), columns[0].type)
 
 
 def is_of_one_asset(names: Sequence[str]) -> bool:

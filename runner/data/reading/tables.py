@@ -87,14 +87,20 @@ def _on_columns(chosen: Mapping[str, str | None], changed: Sequence[str]) -> lis
     """The sentence on columns that were recognised by their names."""
     if not changed:
         return []
-    recognised = [f"{name}: {chosen[name]}" for name in changed if chosen[name] is not None]
-    absent = [name for name in changed if chosen[name] is None]
+    recognised = []
+    absent = []
+    settings = []
+    for name in changed:
+        if chosen[name] is None:
+            absent.append(f"no {name}")
+            settings.append(f"data.columns.{name}=null")
+        else:
+            recognised.append(f"{name}: {chosen[name]}")
     words = []
     if recognised:
         words.append(f"Columns by their usual names (data.columns={{{', '.join(recognised)}}})")
     if absent:
-        settings = [f"data.columns.{name}=null" for name in absent]
-        words.append(f"no {' and no '.join(absent)} ({' '.join(settings)})")
+        words.append(f"{' and '.join(absent)} ({' '.join(settings)})")
     sentence = "; ".join(words)
     return [f"{sentence[0].upper()}{sentence[1:]}."]
 
@@ -120,8 +126,8 @@ def _of_one_asset(
 
 def _may_be_wide(chosen: Mapping[str, str | None], names: Sequence[str]) -> bool:
     """Whether there are neither assets nor prices nor returns among the columns, by their names."""
-    needed = [chosen.get(name) for name in (usual.ASSET, "close", "ret")]
-    if any(column in names for column in needed):
+    needed = {chosen.get(usual.ASSET), chosen.get("close"), chosen.get("ret")}
+    if not needed.isdisjoint(names):
         return False
     return len(names) > 1 and not any(map(usual.is_field, names)) and not _has_assets(names)
 
@@ -148,11 +154,11 @@ def _of_wide(files: Files, columns: Mapping[str, str | None]) -> AssetTable:
     series = list(wide.cells)
     if usual.are_factors(series):
         raise _factors(files, wide)
-    asked = [
-        f"data.columns.{name}={column}"
-        for name, column in columns.items()
-        if column is not None and column not in files.names and column != usual.SNAPSHOT.get(name)
-    ]
+    asked = []
+    for name, column in columns.items():
+        by_default = column is None or column == usual.SNAPSHOT.get(name)
+        if not by_default and column not in files.names:
+            asked.append(f"data.columns.{name}={column}")
     if asked:
         values = files.form.values or shapes.values_of(wide.cells.values()) or "close"
         raise DataError(

@@ -29,6 +29,7 @@ USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 # columns that prices come with: a file that has them has a row per date and asset
 BESIDE_PRICES = frozenset({"open", "high", "low", "dividends", "stocksplits", "bid", "ask"})
+FIELDS = BESIDE_PRICES.union(*USUAL["close"], *USUAL["ret"], *USUAL["volume"])
 # of our own snapshots, and the defaults of data=file
 SNAPSHOT: Mapping[str, str] = {
     DATE: "Date",
@@ -58,15 +59,12 @@ def find(name: str, present: Sequence[str]) -> list[str]:
 
 def is_field(column: str) -> bool:
     """Whether a column by its name is a price, a return or a volume, no asset."""
-    folded = letters(column)
-    if folded in BESIDE_PRICES:
-        return True
-    return any(folded in group for name in ("close", "ret", "volume") for group in USUAL[name])
+    return letters(column) in FIELDS
 
 
 def are_factors(columns: Sequence[str]) -> bool:
     """Whether these are factors or a risk-free rate, no assets."""
-    return bool(columns) and all(letters(column) in FACTORS for column in columns)
+    return bool(columns) and FACTORS.issuperset(map(letters, columns))
 
 
 def resolved(

@@ -674,7 +674,7 @@ def test_bad_dates_are_refused(write: Write, bad: str) -> None:
 
 
 def test_whole_numbers_that_are_no_dates_are_refused(write: Write) -> None:
-    for number in (1, 20201301, 157792320000, 99999999):
+    for number in (1, 1577923, 20201301, 99999999):
         assert (
             f"has {number} in row 1"
             in refused(File(write(table().assign(Date=number)), COLUMNS))[0]

@@ -77,7 +77,9 @@ def asset_table(
         return _of_wide(files, columns)
     asset = chosen.get(usual.ASSET)
     default = asset == usual.SNAPSHOT[usual.ASSET]
-    if default and asset not in files.names and shapes.is_of_one_asset(files.names):
+    wanted = {column for column in [*chosen.values(), *groups.values()] if column is not None}
+    asset_alone_lacks = default and wanted.difference(files.names) == {asset}
+    if asset_alone_lacks and shapes.is_of_one_asset(files.names):
         return _of_one_asset(files, chosen, changed)
     notes = [*files.notes, *_on_columns(chosen, changed)]
     return AssetTable(chosen, files.load, notes)

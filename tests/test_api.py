@@ -227,7 +227,6 @@ def test_blas_stays_on_one_thread_until_the_last_run_of_any_thread_ends() -> Non
         (lambda frame: frame.iloc[:0], "no row or no column"),
         (lambda frame: frame.drop(columns="asset"), "no column asset"),
         (lambda frame: frame.set_index("date", drop=False), "a level of the index and a column"),
-        (lambda frame: frame.assign(date=frame["date"].dt.to_period("D")), "holds periods"),
         (lambda frame: frame.assign(close="dear"), "data.columns.close: column 'close' has 'dear'"),
         (lambda frame: pd.concat([frame, frame.assign(close=1.0)]), "repeat a date and asset"),
     ],

@@ -78,9 +78,13 @@ def _trusted(
     for key in PATHS:
         if f"data.{key}" in named:
             data[key] = own["data"][key]
-        elif isinstance(data.get(key), str) and not _is_below_here(data[key]):
+            continue
+        logged_paths = data.get(key)
+        paths = logged_paths if isinstance(logged_paths, list) else [logged_paths]
+        elsewhere = [path for path in paths if isinstance(path, str) and not _is_below_here(path)]
+        if elsewhere:
             mistakes.append(
-                f"data.{key}: the logged spec names {data[key]!r}; "
+                f"data.{key}: the logged spec names {elsewhere[0]!r}; "
                 f"allowed: below this directory, or data.{key}=..."
             )
     if mistakes:
@@ -89,7 +93,9 @@ def _trusted(
 
 
 def _is_below_here(path: str) -> bool:
-    """Whether the path is in the working directory or below it."""
+    """Whether the path is in the working directory or below it; an address is not."""
+    if "://" in path:
+        return False
     return Path(path).resolve().is_relative_to(Path.cwd())
 
 

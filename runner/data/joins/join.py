@@ -24,7 +24,7 @@ from runner.data.joins.reading import Rows, numbers_of
 from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTable
 from runner.data.joins.stamps import before, stamped
 from runner.data.market import Market
-from runner.data.notices import Dropped
+from runner.data.notices import Dropped, Reading
 from runner.errors import DataError, listed
 from runner.text import count
 
@@ -72,8 +72,21 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
         series=series,
         kinds={**market.kinds, **kinds},
         dropped=(*market.dropped, *rows.dropped),
-        notes=(*market.notes, _note(rows, settings, placed.words, values)),
+        notes=(*market.notes, *rows.notes, _note(rows, settings, placed.words, values)),
+        readings=(*market.readings, *_readings(rows, settings)),
     )
+
+
+def _readings(rows: Rows, settings: SeriesTable) -> list[Reading]:
+    """What each column of the table was taken for."""
+    role = "field" if isinstance(settings, FieldTable) else "series"
+    readings = []
+    for column in rows.columns:
+        kind = settings.kind_of(column.name)
+        taken_for = role if kind is None else f"{role} ({kind})"
+        guessed = not isinstance(settings.columns, Mapping)
+        readings.append(Reading(settings.path, column.column, column.name, taken_for, guessed))
+    return readings
 
 
 def _check_free(market: Market, where: str, names: Sequence[str]) -> None:

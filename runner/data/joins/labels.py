@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from runner.data.joins.names import DATE_NAMES, Column, asset_column, chosen, guessed
-from runner.data.joins.reading import parsed
+from runner.data.joins.names import Column, asset_column, chosen, date_among
+from runner.data.joins.reading import Reader, parsed
 from runner.data.joins.settings import LabelTable
+from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market
-from runner.data.notices import Dropped
-from runner.data.reading.files import header, read
+from runner.data.notices import Dropped, Reading
+from runner.data.reading.files import open_files
 from runner.data.reading.long import Coded
-from runner.data.reading.parsing import read_labels, read_names
-from runner.errors import DataError, listed
-
-UNKNOWN = "unknown"  # the label of an asset without one
+from runner.data.reading.parsing import read_dates, read_labels, read_names
+from runner.errors import DataError, listed, placed
 
 
 def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
@@ -28,33 +27,83 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
     Raises:
         DataError: an asset with several labels, a group of that name, none of the assets.
     """
-    asset, labels = labels_of(where, settings)
+    rows = labels_of(where, settings)
+    asset = rows.asset
     line_of = asset.values.get_indexer(pd.Index(market.assets))
     if (line_of < 0).all():
         raise DataError(
             f"{where}: none of the assets of the data is in {settings.path!r}: "
             f"assets {listed(market.assets[:3])}; there {listed(asset.values[:3])}"
         )
+    _check_free(market, where, rows.labels)
     groups = market.groups
     if groups.empty:
         groups = pd.DataFrame(index=pd.Index(market.assets, name="asset"))
-    for name, label in labels.items():
-        if name in groups:
-            raise DataError(
-                f"{where}.columns.{name}: the data have a group of this name; allowed: another name"
-            )
-        groups = groups.assign(**{name: _one_each(where, name, asset, label, market.assets)})
-    words = f"{where} ({settings.path}): {listed(labels)} by asset"
+    of_dates = dict(market.labels)
+    for name, label in rows.labels.items():
+        if rows.date is None:
+            one_each = _one_each(where, name, asset, label, market.assets)
+            groups = groups.assign(**{name: one_each})
+        else:
+            of_dates[name] = _of_dates(where, name, rows, rows.date, market)
     met = int((line_of >= 0).sum())
-    note = f"{words}; {met:,} of {len(market.assets):,} assets are in it."
-    account = _left_out(where, asset, market)
+    held = "for ever" if rows.date is None else "from their dates on, until the next of the asset"
+    note = (
+        f"{where} ({settings.path}): {listed(rows.labels)} by asset, {held}; "
+        f"{met:,} of {len(market.assets):,} assets are in it."
+    )
+    readings = [Reading(settings.path, name, name, "group") for name in rows.labels]
     return replace(
         market,
         groups=groups,
-        notes=(*market.notes, note),
-        dropped=(*market.dropped, *account),
+        labels=of_dates,
+        notes=(*market.notes, *rows.notes, note),
+        dropped=(*market.dropped, *_left_out(where, rows, market)),
+        readings=(*market.readings, *readings),
         source=f"{market.source}, {settings.path}",
     )
+
+
+def _check_free(market: Market, where: str, names: Iterable[str]) -> None:
+    """Whether the data have no groups of these names.
+
+    Raises:
+        DataError: a line for each name that is taken.
+    """
+    mistakes = []
+    for name in names:
+        if name in market.groups or name in market.labels:
+            mistakes.append(
+                f"{where}.columns.{name}: the data have a group of this name; allowed: another name"
+            )
+    if mistakes:
+        raise DataError(mistakes)
+
+
+def _of_dates(where: str, name: str, rows: LabelRows, date: Coded, market: Market) -> Labels:
+    """Labels (T, N) that hold from their dates on.
+
+    Raises:
+        DataError: two labels of an asset on one date.
+    """
+    table = pd.DataFrame(
+        {
+            "date": pd.DatetimeIndex(_values(date)),
+            "asset": _values(rows.asset),
+            "label": _values(rows.labels[name]),
+        }
+    )
+    keyed = table.dropna(subset=["date", "asset"])
+    try:
+        return Labels.of_long(market.dates, market.assets, keyed, as_of=True)
+    except DataError as error:
+        raise DataError(placed(f"{where}.columns.{name}", error)) from error
+
+
+def _values(coded: Coded) -> np.ndarray:
+    """The values (n,) of codes, missing where the code is -1."""
+    values = coded.values.take(coded.codes, allow_fill=True, fill_value=None)
+    return np.asarray(values)
 
 
 def _one_each(
@@ -83,47 +132,57 @@ def _one_each(
     return np.asarray(names[label_of[lines]])
 
 
-def _left_out(where: str, asset: Coded, market: Market) -> list[Dropped]:
-    """The account of the rows of a table of labels that no asset of the data has."""
-    known = np.append(asset.values.isin(market.assets), False)
-    others = int((~known[asset.codes]).sum())
-    if not others:
-        return []
-    return [Dropped(f"row of {where}", "asset that is not modelled", others)]
+def _left_out(where: str, rows: LabelRows, market: Market) -> list[Dropped]:
+    """The account of the rows of a table of labels that no asset or date of the data has."""
+    of_table = f"row of {where}"
+    known = np.append(rows.asset.values.isin(market.assets), False)
+    others = ~known[rows.asset.codes]
+    account = [Dropped(of_table, "asset that is not modelled", int(others.sum()))]
+    if rows.date is not None:
+        dateless = (rows.date.codes < 0) & ~others
+        account.append(Dropped(of_table, "no date", int(dateless.sum())))
+    return [line for line in account if line.rows]
 
 
-def refuse_dates(where: str, settings: LabelTable, names: Sequence[str]) -> None:
-    """Labels by date and asset would enter here: they change over time, and groups do not.
+class LabelRows(NamedTuple):
+    """Rows (n,) of a table of labels.
+
+    Attributes:
+        asset: the asset of each row.
+        labels: name here -> the label of each row.
+        date: the date from which on the labels hold; None of a table with one label per asset.
+        notes: sentences on how the file was read.
+    """
+
+    asset: Coded
+    labels: dict[str, Coded]
+    date: Coded | None
+    notes: list[str]
+
+
+def labels_of(where: str, settings: LabelTable) -> LabelRows:
+    """The assets, dates and labels of a table.
 
     Raises:
-        DataError: a table of labels with dates.
+        DataError: no such file or column, values that are no dates.
     """
-    column = settings.date or guessed(DATE_NAMES, names)
-    if column is not None:
-        raise DataError(
-            f"{where}.date: labels by date ({column!r}) cannot be joined yet; allowed: a table "
-            "with one label per asset, without a column of dates"
-        )
-
-
-def labels_of(where: str, settings: LabelTable) -> tuple[Coded, dict[str, Coded]]:
-    """The assets (n,) of a table of labels, and its labels (n,) by their names here.
-
-    Raises:
-        DataError: no such file or column; labels by date, which have no place yet.
-    """
-    path = Path(settings.path)
-    names = header(f"{where}.path", path)
-    refuse_dates(where, settings, names)
-    key = Column("asset", f"{where}.asset", asset_column(where, settings.asset, names))
-    columns = chosen(where, settings.columns, names, [key.column])
-    wanted = {column.where: column.column for column in (key, *columns)}
-    table = read(f"{where}.path", path, wanted, set(wanted.values()))
+    files = open_files(f"{where}.path", settings.path)
+    key = Column("asset", f"{where}.asset", asset_column(where, settings.asset, files.names))
+    keys = [key]
+    readers: dict[str, Reader] = {"asset": read_names}
+    dates = settings.date or date_among(files.names)
+    if dates is not None:
+        keys.append(Column("date", f"{where}.date", dates))
+        readers["date"] = read_dates
+    columns = chosen(where, settings.columns, files.names, [key.column for key in keys])
+    wanted = {column.where: column.column for column in (*keys, *columns)}
+    table = files.load(wanted, set(wanted.values()))
     mistakes: list[str] = []
-    asset = parsed(key, table, read_names, mistakes)
+    parts = {key.name: parsed(key, table, readers[key.name], mistakes) for key in keys}
     labels = {column.name: parsed(column, table, read_labels, mistakes) for column in columns}
     if not columns:
-        mistakes.append(f"{where}.columns: no column beside the keys (in {path.name})")
+        mistakes.append(f"{where}.columns: no column beside the keys (in {files.shown})")
     if mistakes:
         raise DataError(mistakes)
-    return asset, labels
+    notes = [f"{where}: {note}" for note in files.notes]
+    return LabelRows(parts["asset"], labels, parts.get("date"), notes)

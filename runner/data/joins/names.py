@@ -8,37 +8,9 @@ from typing import NamedTuple
 
 from runner.data.factor_names import canonical
 from runner.data.joins.settings import Columns
+from runner.data.reading.usual import ASSET, DATE, UNNAMED, find
 from runner.errors import DataError, listed, unknown
 
-# names under which keys are found, in lower case; the first that is there counts
-DATE_NAMES = (
-    "date",
-    "dates",
-    "datadate",
-    "caldt",
-    "period_end",
-    "period",
-    "observation_date",
-    "month",
-    "yyyymm",
-    "day",
-    "datetime",
-    "timestamp",
-)
-ASSET_NAMES = (
-    "asset",
-    "ticker",
-    "symbol",
-    "permno",
-    "fund",
-    "stock",
-    "isin",
-    "cusip",
-    "gvkey",
-    "name",
-    "id",
-)
-UNNAMED = ("", "Unnamed: 0", "__index_level_0__")  # of a column that pandas wrote as an index
 WILD = frozenset("*?[")  # of a pattern
 
 
@@ -60,35 +32,30 @@ def date_column(where: str, given: str | None, header: Sequence[str]) -> str:
     """The column of the dates.
 
     Raises:
-        DataError: none is given, and none has the name of one.
+        DataError: none is given, and none or several have the name of one.
     """
-    column = given or guessed(DATE_NAMES, header)
-    if column is None:
-        column = next((name for name in header if name in UNNAMED), None)
+    column = given or date_among(header)
     if column is None:
         raise DataError(_which(f"{where}.date", "dates", header))
     return column
+
+
+def date_among(header: Sequence[str]) -> str | None:
+    """The one column that has a usual name of dates, or that pandas wrote as an unnamed index."""
+    columns = find(DATE, header) or [name for name in header if name in UNNAMED]
+    return columns[0] if len(columns) == 1 else None
 
 
 def asset_column(where: str, given: str | None, header: Sequence[str]) -> str:
     """The column of the assets.
 
     Raises:
-        DataError: none is given, and none has the name of one.
+        DataError: none is given, and none or several have the name of one.
     """
-    column = given or guessed(ASSET_NAMES, header)
-    if column is None:
+    columns = [given] if given else find(ASSET, header)
+    if len(columns) != 1:
         raise DataError(_which(f"{where}.asset", "assets", header))
-    return column
-
-
-def guessed(names: Sequence[str], header: Sequence[str]) -> str | None:
-    """The column that has the first of these names which is there, whatever its case."""
-    by_folded = {column.casefold(): column for column in reversed(header)}
-    for name in names:
-        if name in by_folded:
-            return by_folded[name]
-    return None
+    return columns[0]
 
 
 def _which(where: str, what: str, header: Sequence[str]) -> str:

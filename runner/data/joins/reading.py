@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +15,10 @@ from runner.data.joins.names import Column, asset_column, chosen, date_column
 from runner.data.joins.settings import RATES, FieldTable, SeriesTable
 from runner.data.joins.stamps import after, stamped
 from runner.data.notices import Dropped
-from runner.data.reading.files import header, read
+from runner.data.reading.files import Files, open_files
 from runner.data.reading.parsing import (
     read_dates,
     read_labels,
-    read_months,
     read_names,
     read_numbers,
 )
@@ -51,6 +49,7 @@ class Rows:
         asset: the asset of each row; None of a table by date.
         numbers: name here -> values, NaN where there is none; per cent is divided.
         words: how the table was read, in half sentences.
+        notes: sentences on how its file was read.
         dropped: rows left out, and why.
     """
 
@@ -61,6 +60,7 @@ class Rows:
     asset: Coded | None
     numbers: dict[str, np.ndarray]
     words: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
 
     def drop(self, lost: np.ndarray, reason: str) -> None:
@@ -89,10 +89,10 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
     Raises:
         DataError: no such file or column, values that are not dates or numbers, no row.
     """
-    path = Path(settings.path)
-    names = header(f"{where}.path", path)
+    files = open_files(f"{where}.path", settings.path)
+    names = files.names
     date = date_column(where, settings.date, names)
-    readers: dict[str, Reader] = {"date": partial(_dates, zone=settings.time_zone)}
+    readers: dict[str, Reader] = {"date": partial(read_dates, zone=settings.time_zone)}
     keys = [Column("date", f"{where}.date", date)]
     if isinstance(settings, FieldTable):
         asset = asset_column(where, settings.asset, names)
@@ -100,16 +100,17 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
         readers["asset"] = read_names
     if settings.available is not None:
         keys.append(Column("available", f"{where}.available", settings.available))
-        readers["available"] = partial(_dates, zone=settings.time_zone)
+        readers["available"] = partial(read_dates, zone=settings.time_zone)
     for column in settings.rows or {}:
         keys.append(Column(f"rows {column}", f"{where}.rows.{column}", column))
         readers[f"rows {column}"] = read_labels
     columns = chosen(where, settings.columns, names, [key.column for key in keys])
-    parts, words = _read(where, path, keys, readers, columns, settings.columns is None)
+    parts, words = _read(where, files, keys, readers, columns, settings.columns is None)
     columns = [column for column in columns if column.name in parts.numbers]
     _check_kinds(where, settings, columns)
     rows = _rows(where, settings, columns, parts.keys)
     rows.words += words
+    rows.notes += [f"{where}: {note}" for note in files.notes]
     rows.numbers = _in_decimals(where, settings, parts.numbers, rows.words)
     rows.words.append(f"by {' and '.join(key.column for key in keys[:2] if key.name in KEYS)}")
     _leave_out(rows, settings, parts.keys)
@@ -126,7 +127,7 @@ class Parts:
 
 def _read(
     where: str,
-    path: Path,
+    files: Files,
     keys: Sequence[Column],
     readers: Mapping[str, Reader],
     columns: Sequence[Column],
@@ -141,7 +142,7 @@ def _read(
         DataError: values that are not what their column is for, one line each.
     """
     wanted = {column.where: column.column for column in (*keys, *columns)}
-    table = read(f"{where}.path", path, wanted, {key.column for key in keys})
+    table = files.load(wanted, {key.column for key in keys})
     key_parts: dict[str, Any] = {}
     numbers: dict[str, np.ndarray] = {}
     mistakes: list[str] = []
@@ -158,7 +159,7 @@ def _read(
         else:
             mistakes += unread
     if not numbers and not mistakes:
-        mistakes.append(f"{where}.columns: no column of numbers (in {path.name})")
+        mistakes.append(f"{where}.columns: no column of numbers (in {files.shown})")
     if mistakes:
         raise DataError(mistakes)
     words = []
@@ -181,49 +182,28 @@ def parsed(column: Column, table: pa.Table, reader: Reader, mistakes: list[str])
     return None
 
 
-@dataclass(frozen=True)
-class Dates:
-    """A column of dates, and whether it has months without a day."""
-
-    coded: Coded
-    months: bool
-
-
-def _dates(column: pa.ChunkedArray, zone: str | None) -> Dates:
-    """The column as dates, months such as 202401 as their first days."""
-    months = read_months(column)
-    if months is not None:
-        return Dates(months, True)
-    return Dates(read_dates(column, zone), False)
-
-
 def _rows(
     where: str, settings: SeriesTable, columns: Sequence[Column], keys: Mapping[str, Any]
 ) -> Rows:
     """The rows with their dates, NaT where there is none."""
     date = keys["date"]
-    rule = settings.stamp
+    rule = settings.stamp or "as_is"
     words = []
-    if rule is None:
-        rule = "as_is"
-        if date.months:
-            rule = "end"
-            words.append("months stamped with their last day")
-    elif rule != "as_is":
+    if date.words:
+        words.append(date.words)
+    if rule != "as_is":
         words.append(f"dates moved to the {rule} of their period")
-    distinct = stamped(where, pd.DatetimeIndex(date.coded.values), rule)
+    distinct = stamped(where, pd.DatetimeIndex(date.values), rule)
     known = distinct
     if settings.lag is not None:
         known = after(distinct, settings.lag)
-    dates = _spread(distinct, date.coded.codes)
+    dates = _spread(distinct, date.codes)
     if "available" in keys:
+        # a month without a day is dated by its end, when its rows are published
         published = keys["available"]
-        # a month without a day is over, and its rows published, at its end
-        end_or_day = "end" if published.months else "as_is"
-        days = stamped(where, pd.DatetimeIndex(published.coded.values), end_or_day)
-        stamps = _spread(days, published.coded.codes)
+        stamps = _spread(pd.DatetimeIndex(published.values), published.codes)
     else:
-        stamps = _spread(known, date.coded.codes)
+        stamps = _spread(known, date.codes)
     return Rows(where, columns, dates, stamps, keys.get("asset"), {}, words)
 
 

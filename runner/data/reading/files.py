@@ -3,19 +3,143 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from glob import glob, has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from runner.data.reading.parsing import EMPTY
+from runner.data.reading import formats, shapes
+from runner.data.reading.content import Content, Form, contents, is_remote, shown
+from runner.data.reading.usual import ASSET, find
 from runner.errors import DataError, unknown
-from runner.text import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Paths = str | Path | Sequence[str]
+OWN_COLUMN = "Ticker"  # of the assets, where a file is one asset
 
-def read(where: str, path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
-    """The wanted columns of the file, index levels included.
+
+class Part(NamedTuple):
+    """A file of the table, and what its path says: name -> text."""
+
+    path: str
+    said: Mapping[str, str]
+
+    def as_asset(self) -> Part:
+        """The same with the name of the file, without folders and suffixes, as that of an asset."""
+        stem = Content("", shown(self.path)).stem
+        return self._replace(said={**self.said, OWN_COLUMN: stem})
+
+
+@dataclass(frozen=True)
+class Files:
+    """One table in one file or in several, its columns known.
+
+    Attributes:
+        where: place of the path in the spec.
+        shown: the path for people.
+        names: of the columns, as written, without spaces around them.
+        notes: sentences on how the files were read; more are added while the rows are.
+    """
+
+    where: str
+    shown: str
+    parts: Sequence[Part]
+    form: Form
+    first: formats.Opened
+    names: list[str]
+    notes: list[str] = field(default_factory=list)
+
+    def load(self, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
+        """The wanted columns, named as they are wanted.
+
+        Args:
+            wanted: place in the spec -> column.
+            text: the columns among them that are read as text.
+
+        Raises:
+            DataError: columns that are not there, or there more than once; a file that is not
+                whole or without rows.
+        """
+        import pyarrow as pa
+
+        columns = list(dict.fromkeys(wanted.values()))
+        tables = []
+        for number, part in enumerate(self.parts):
+            table = self._first_or(number, part)
+            own = {where: name for where, name in wanted.items() if name not in part.said}
+            check(own, table.names, Path(table.content.name).name, list(part.said))
+            tables.append(_with_said(table, part, columns, text))
+            if number == 0:
+                self.notes.extend(table.notes)
+        if len(tables) == 1:
+            return tables[0]
+        return pa.concat_tables(tables, promote_options="permissive")
+
+    def everything(self, text: set[str]) -> pa.Table:
+        """All columns, those of `text` read as text.
+
+        Raises:
+            DataError: two columns of one name; as `load`.
+        """
+        wanted = {f"{self.where} column {name!r}": name for name in self.names}
+        return self.load(wanted, text)
+
+    def _first_or(self, number: int, part: Part) -> formats.Opened:
+        """The file of a part, the first of which is open already."""
+        if number == 0:
+            return self.first
+        content = contents(self.where, part.path)
+        alike = self.first.again(content) if self.first.again else None
+        return alike or _opened(content, self.form)
+
+
+def open_files(where: str, path: Paths, form: Form | None = None) -> Files:
+    """The table at a path: a file, a folder, a pattern or a list of files.
+
+    A folder with parts such as year=2020 gives columns of them. Of several files without a column
+    of assets each is one asset, by its name.
+
+    Args:
+        where: place of the path in the spec, such as `data.path`.
+
+    Raises:
+        DataError: no such file, one that is not a whole table.
+    """
+    form = form or Form()
+    paths = [path] if isinstance(path, str | Path) else list(path)
+    parts: list[Part] = []
+    for given in paths:
+        parts += _expanded(where, str(given))
+    first = _opened(contents(where, parts[0].path), form)
+    names = [name.strip() for name in first.names]
+    given = shown(str(paths[0])) if len(paths) == 1 else f"{len(paths)} paths"
+    several = len(parts) > 1
+    notes = []
+    with_assets = find(ASSET, [*names, *parts[0].said])
+    if several:
+        notes.append(f"{len(parts):,} files are one table ({where}).")
+    if several and not with_assets and shapes.is_of_one_asset(names):
+        parts = [part.as_asset() for part in parts]
+        notes.append(f"Each file is one asset, {OWN_COLUMN}, by the name of the file.")
+    names += parts[0].said
+    return Files(where, given, parts, form, first, names, notes)
+
+
+def header(where: str, path: Paths, form: Form | None = None) -> list[str]:
+    """The names of all columns, index levels included, without spaces around them.
+
+    Raises:
+        DataError: no such file, one that is not a whole table.
+    """
+    return open_files(where, path, form).names
+
+
+def read(
+    where: str, path: Paths, wanted: Mapping[str, str], text: set[str], form: Form | None = None
+) -> pa.Table:
+    """The wanted columns of the table at a path, index levels included.
 
     Args:
         where: place of the path in the spec, such as `data.path`.
@@ -25,124 +149,68 @@ def read(where: str, path: Path, wanted: Mapping[str, str], text: set[str]) -> p
     Raises:
         DataError: no such file, one that is not whole, or one without rows.
     """
-    import pyarrow as pa
+    return open_files(where, path, form).load(wanted, text)
 
-    _check_path(where, path)
-    parquet = path.suffix.lower() == ".parquet"
-    if parquet:
-        kind = "parquet"
-        read_columns = _read_parquet
-    else:
-        kind = "CSV"
-        read_columns = _read_csv
-    try:
-        table = read_columns(path, wanted, text)
-    except (pa.ArrowException, ValueError, EOFError, OSError) as error:
-        reason = f"is not a whole {kind} file: {one_line(error)}"
-        raise DataError(f"{where}: {str(path)!r} {reason}") from error
-    if not len(table):
-        raise DataError(f"{where}: {str(path)!r} has columns but no row")
+
+def _opened(content: Content, form: Form) -> formats.Opened:
+    """One file with its columns known, assets and fields of two header rows apart."""
+    table = formats.opened(content, form)
+    if table.upper:
+        return shapes.of_two_rows(table)
     return table
 
 
-def header(where: str, path: Path) -> list[str]:
-    """The names of all columns of the file, index levels included, without spaces around them.
-
-    Args:
-        where: place of the path in the spec, such as `data.series.factors.path`.
+def _expanded(where: str, path: str) -> list[Part]:
+    """The files at a path, each with what its folders say.
 
     Raises:
-        DataError: no such file, or one that is not whole.
+        DataError: a folder or a pattern without files.
     """
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    if is_remote(path):
+        return [Part(path, {})]
+    place = Path(path).expanduser()
+    if place.is_dir():
+        files = _files_below(place)
+        if not files:
+            raise DataError(f"{where}: the folder {path!r} has no file")
+        return [Part(str(file), _partitions(file.relative_to(place))) for file in files]
+    if has_magic(path) and not place.exists():
+        matches = sorted(glob(str(place), recursive=True))
+        files = list(filter(Path.is_file, map(Path, matches)))
+        if not files:
+            raise DataError(f"{where}: no file matches {path!r}")
+        return [Part(str(file), _partitions(file)) for file in files]
+    return [Part(str(place), {})]
 
-    _check_path(where, path)
-    try:
-        if path.suffix.lower() == ".parquet":
-            names = pq.read_schema(path).names
-        else:
-            first = pd.read_csv(path, nrows=1, header=None, dtype="str", keep_default_na=False)
-            names = first.iloc[0].tolist()
-    except (pa.ArrowException, ValueError, EOFError, OSError) as error:
-        raise DataError(f"{where}: {str(path)!r} cannot be read: {one_line(error)}") from error
-    return [name.strip() for name in names]
 
+def _files_below(folder: Path) -> list[Path]:
+    """The files of a folder and of the folders in it, in order of their names.
 
-def _check_path(where: str, path: Path) -> None:
-    """Whether there is such a file.
-
-    Raises:
-        DataError: there is not, with the file of the nearest name.
+    Hidden ones and those that writers of tables leave beside them are no tables.
     """
-    if path.is_dir():
-        raise DataError(
-            f"{where}: {str(path)!r} is a directory; allowed: a .parquet, .csv or .csv.gz file"
-        )
-    if path.is_file():
-        return
-    folder = path.parent
-    siblings: list[str] = []
-    if folder.is_dir():
-        siblings = sorted(file.name for file in folder.iterdir())
-    given = repr(str(path))
-    if siblings:
-        given = f"in {str(folder)!r}: {unknown(path.name, siblings)}"
-    raise DataError(f"{where}: no such file {given}")
+    files = []
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        aside = any(part.startswith((".", "_")) for part in parts)
+        if file.is_file() and not aside:
+            files.append(file)
+    return files
 
 
-def _read_parquet(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
-    """The wanted columns; names and dates as codes into their distinct values."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-    written = _written(path, wanted, schema.names)
-    # pandas writes the large ones
-    words = (pa.string(), pa.large_string())
-    columns = [written[name] for name in text]
-    coded = [column for column in columns if schema.field(column).type in words]
-    with pq.ParquetFile(path, read_dictionary=coded) as file:
-        table = file.read(columns=list(written.values()))
-    return _stripped(table)
+def _partitions(file: Path) -> dict[str, str]:
+    """What folders such as year=2020 say of the file."""
+    said = {}
+    for folder in file.parts[:-1]:
+        name, mark, text = folder.partition("=")
+        if mark:
+            said[name] = text
+    return said
 
 
-def _read_csv(path: Path, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
-    """The wanted columns: names and dates as text, the rest as numbers.
-
-    All are text where one of the others is not a number.
-    """
-    import pandas as pd
-    import pyarrow as pa
-    from pyarrow import csv
-
-    header = pd.read_csv(path, nrows=1, header=None, dtype="str", keep_default_na=False)
-    written = _written(path, wanted, header.iloc[0].tolist())
-    names = pa.dictionary(pa.int32(), pa.string())
-    quoted = csv.ParseOptions(newlines_in_values=True)
-
-    def read(numbers: pa.DataType) -> pa.Table:
-        types = {column: names if name in text else numbers for name, column in written.items()}
-        options = csv.ConvertOptions(
-            include_columns=list(types), column_types=types, null_values=EMPTY
-        )
-        table = csv.read_csv(path, parse_options=quoted, convert_options=options)
-        return _stripped(table)
-
-    try:
-        return read(pa.float64())
-    except pa.ArrowInvalid as error:
-        if "conversion error" not in str(error):
-            raise
-        return read(names)
-
-
-def _written(path: Path, wanted: Mapping[str, str], present: Sequence[str]) -> dict[str, str]:
-    """The wanted columns (place in the spec -> column) -> their names as the file writes them.
-
-    A file may write them with spaces around.
+def check(
+    wanted: Mapping[str, str], present: Sequence[str], file: str, beside: Sequence[str] = ()
+) -> None:
+    """Whether the wanted columns (place in the spec -> column) are there once.
 
     Raises:
         DataError: columns that are not there, or there more than once.
@@ -152,15 +220,29 @@ def _written(path: Path, wanted: Mapping[str, str], present: Sequence[str]) -> d
     for where, column in wanted.items():
         times = names.count(column)
         if times == 0:
-            mistakes.append(f"{where}: column {unknown(column, names)} (in {path.name})")
+            mistakes.append(f"{where}: column {unknown(column, [*names, *beside])} (in {file})")
         elif times > 1:
-            given = f"column {column!r} is there {times} times (in {path.name})"
+            given = f"column {column!r} is there {times} times (in {file})"
             mistakes.append(f"{where}: {given}; allowed: once")
     if mistakes:
         raise DataError(mistakes)
-    return {column: present[names.index(column)] for column in wanted.values()}
 
 
-def _stripped(table: pa.Table) -> pa.Table:
-    """The table with the names of its columns without spaces around them."""
-    return table.rename_columns([name.strip() for name in table.column_names])
+def _with_said(
+    table: formats.Opened, part: Part, columns: Sequence[str], text: set[str]
+) -> pa.Table:
+    """The columns of a file and of its path, by name."""
+    import numpy as np
+    import pyarrow as pa
+
+    names = [name.strip() for name in table.names]
+    own = [name for name in columns if name not in part.said]
+    at = [names.index(name) for name in own]
+    texts = [names.index(name) for name in own if name in text]
+    loaded = table.load(at, texts)
+    arrays = dict(zip(own, loaded.columns, strict=True))
+    for name in columns:
+        if name in part.said:
+            codes = pa.array(np.zeros(len(loaded), dtype=np.int32))
+            arrays[name] = pa.DictionaryArray.from_arrays(codes, [part.said[name]])
+    return pa.table({name: arrays[name] for name in columns})

@@ -40,11 +40,13 @@ class Coded(NamedTuple):
 
     Attributes:
         spaced: texts that had spaces around them, as they were written.
+        words: how dates were recognised, for people; empty of plain ones.
     """
 
     codes: np.ndarray
     values: pd.Index
     spaced: tuple[str, ...] = ()
+    words: str = ""
 
     def used(self, rows: np.ndarray) -> pd.Index:
         """The values that occur in these rows (mask)."""
@@ -98,6 +100,7 @@ class Long:
         macro: name here -> asset in the table, of the series shared by all assets.
         codes: name of a field -> mask (n,) of the letters in it that say why there is no number.
         readings: what each column was taken for.
+        notes: sentences on how the table was read.
     """
 
     source: str
@@ -109,6 +112,7 @@ class Long:
     macro: Mapping[str, str]
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def widen(
         self, wanted: Sequence[str] | None, start: str | None = None, end: str | None = None
@@ -153,7 +157,7 @@ class Long:
             groups=fixed,
             dropped=tuple(line for line in account if line.rows),
             market_ret=self._of_market(frames, RETURN),
-            notes=(*self._notes(names), *series.notes, *said),
+            notes=(*self.notes, *self._notes(names), *series.notes, *said),
             labels=labels,
             readings=self.readings,
         )

@@ -30,9 +30,7 @@ EMPTY = [
 LETTERS = frozenset(ascii_uppercase)
 # a time of day and the zone that it is in, at the end of a stamp
 ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
-# a date, with or without a time
-MONTH = r"(?:1[6-9]|2\d)\d\d(?:0[1-9]|1[0-2])"
-DAY = r"\d{8}|\d{4}-\d\d?-\d\d?(?:[T ].+)?"
+UTC_UNITS = frozenset({"s", "ms", "us", "ns"})  # moments counted from 1970 in UTC
 
 
 def read_names(column: pa.ChunkedArray) -> Coded:
@@ -74,19 +72,27 @@ def _word(value: object) -> str | None:
     return str(value)
 
 
-def read_dates(column: pa.ChunkedArray, zone: str | None = None) -> Coded:
-    """Dates without time zone.
+def read_dates(
+    column: pa.ChunkedArray, zone: str | None = None, date_format: str | None = None
+) -> Coded:
+    """Dates without time zone, as `runner.data.reading.dates` reads them.
 
     A stamp with a zone keeps its local date and time, or is turned into that of `zone`.
 
+    Args:
+        date_format: of texts and numbers; null recognises it.
+
     Raises:
-        ValueError: values that are not dates.
+        ValueError: values that are not dates, or that can be read in two ways.
     """
     import pandas as pd
     import pyarrow as pa
 
+    from runner.data.reading.dates import read_texts
+
     codes, distinct = _distinct(column)
     kind = distinct.type
+    words = ""
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         dates = pd.Series(distinct.to_pandas(date_as_object=False))
         if isinstance(dates.dtype, pd.DatetimeTZDtype):
@@ -95,26 +101,19 @@ def read_dates(column: pa.ChunkedArray, zone: str | None = None) -> Coded:
             dates = dates.dt.tz_localize(None)
     else:
         text = _date_texts(distinct, zone)
-        day = text.where(text.str.fullmatch(DAY))
-        dates = pd.to_datetime(day, format="ISO8601", errors="coerce")
+        reading = read_texts(text, date_format)
+        dates = reading.dates
+        words = reading.words
+        if zone and reading.format in UTC_UNITS:
+            dates = dates.dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None)
         bad = (dates.isna() & text.notna()).to_numpy()
-        _refuse(codes, distinct, bad, "a date such as 2021-12-31")
-    return _coded(codes, dates.dt.as_unit("us"))
-
-
-def read_months(column: pa.ChunkedArray) -> Coded | None:
-    """Months such as 202401 as their first days; None where other values are there too."""
-    import pandas as pd
-
-    codes, distinct = _distinct(column)
-    words = [_word(value) for value in distinct.to_pylist()]
-    text = pd.Series(words, dtype="str").str.strip()
-    text = text.mask(text.isin(EMPTY))
-    written = text.dropna()
-    if not len(written) or not written.str.fullmatch(MONTH).all():
-        return None
-    first_days = pd.to_datetime(text + "01", format="%Y%m%d", errors="coerce")
-    return _coded(codes, first_days.dt.as_unit("us"))
+        example = "a date such as 2021-12-31"
+        if date_format is not None:
+            example = f"a date of data.date_format={date_format!r}"
+        elif words:
+            example = f"a date as in most rows, or data.date_format; {words}"
+        _refuse(codes, distinct, bad, example)
+    return _coded(codes, dates.dt.as_unit("us"))._replace(words=words)
 
 
 def _date_texts(distinct: pa.Array, zone: str | None) -> pd.Series:
@@ -128,7 +127,7 @@ def _date_texts(distinct: pa.Array, zone: str | None) -> pd.Series:
         text = _moved(text, zone)
     text = text.str.replace(ZONE, r"\1", regex=True)
     # 20211231.0, where the column has a gap
-    return text.str.replace(r"^(\d{8})\.0$", r"\1", regex=True)
+    return text.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
 
 
 def _moved(text: pd.Series, zone: str) -> pd.Series:

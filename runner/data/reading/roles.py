@@ -46,6 +46,7 @@ class Roles:
         time_zone: stamps with a zone are turned into local time of this one.
         percent: whether the returns are in per cent; they are divided by 100.
         guessed: names here whose column the spec leaves open.
+        date_format: of the dates; null recognises it.
     """
 
     columns: Mapping[str, str | None]
@@ -55,6 +56,7 @@ class Roles:
     time_zone: str | None
     percent: bool = False
     guessed: Collection[str] = ()
+    date_format: str | None = None
 
     def long(self, source: str, read: Callable[[Mapping[str, str], set[str]], pa.Table]) -> Long:
         """The table with its columns in their roles.
@@ -94,6 +96,7 @@ class Roles:
         groups = {name: parts.pop(name) for name in self.groups}
         asset = parts.pop("asset")
         date = parts.pop("date")
+        notes = (f"Dates: {date.words}.",) if date.words else ()
         if "time" in parts:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
@@ -110,6 +113,7 @@ class Roles:
             macro=self.macro,
             codes=codes,
             readings=self._readings(source, columns),
+            notes=notes,
         )
 
     def _readings(self, table: str, columns: Mapping[str, str]) -> tuple[Reading, ...]:
@@ -133,7 +137,7 @@ class Roles:
     def _readers(self, columns: Mapping[str, str]) -> dict[str, Callable[[pa.ChunkedArray], Any]]:
         """How each column is read, by its name here."""
         readers: dict[str, Callable[[pa.ChunkedArray], Any]] = dict.fromkeys(columns, read_numbers)
-        readers["date"] = partial(read_dates, zone=self.time_zone)
+        readers["date"] = partial(read_dates, zone=self.time_zone, date_format=self.date_format)
         readers["asset"] = read_names
         readers |= dict.fromkeys(self.groups, read_labels)
         if "time" in columns:

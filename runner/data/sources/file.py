@@ -1,14 +1,14 @@
-"""A long parquet or CSV file: a row per date and asset."""
+"""Files as people have them: long or wide, one or many, in the usual formats."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
-from runner.data.reading.files import read
+from runner.data.reading.content import Form
+from runner.data.reading.files import open_files
 from runner.data.reading.roles import Roles
+from runner.data.reading.tables import asset_table
 from runner.schema.settings import Date, Hours, Rows, Ticker, TimeZone
 
 if TYPE_CHECKING:
@@ -18,15 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class File:
-    """Prices, volumes and what else a long file holds.
+    """Prices, returns, volumes and what else files hold.
+
+    The format is told by the content, not by the suffix: Parquet, Arrow, Feather, text with any
+    delimiter and encoding, Excel, Stata, SAS, SQLite and DuckDB by a query, each also compressed
+    (gz, bz2, xz, zst, lz4, zip). What is guessed is said in a note with the setting that fixes it.
 
     Attributes:
-        path: a .parquet, .csv or .csv.gz file; relative paths start at the working directory.
+        path: a file, a folder, a pattern such as data/*.csv, a list of them, or an address
+            (https://, s3://); relative paths start at the working directory. A folder year=2020 is
+            a column. Of several files without a column of assets each is one, by its name.
         columns: name here -> column in the file. `date` and `asset` are the keys; `close` is the
             adjusted price, or `ret` the decimal return of the row; others (`volume`, `market_cap`,
             ...) are fields that features may read. Where `ret` stands beside `close`, every return
             is made of `ret`. A column set to null is not read. `time` is the time of day,
-            where it stands beside the date: 09:31, 09:31:00, 931 or 93100.
+            where it stands beside the date: 09:31, 09:31:00, 931 or 93100. Defaults that the file
+            does not have are replaced by usual names (date, ticker, adj close, ret, ...).
         market: the market asset; its dates are the calendar.
         macro: name here -> asset in the file, a series shared by all assets: its `close`, or its
             `ret` where it has no price (given factors, a risk-free rate). A value on a date off the
@@ -44,9 +51,20 @@ class File:
         bar: minutes from one bar of a session to the next.
         opening: whether `ret` of the first bar of a session is within that bar, not over the night.
         percent: whether `ret` is in per cent; it is divided by 100.
+        form: long, a row per date and asset; wide, dates x assets; null: by the names of columns.
+        values: what the cells of a wide file are: close (adjusted prices) or ret (decimal returns);
+            null: by the cells where they leave no doubt.
+        delimiter: of a text file: comma, semicolon, tab, bar, spaces or a character; null: by its
+            lines.
+        decimal: mark of its numbers; null: by its numbers.
+        encoding: of its characters, such as cp1252; null: UTF-8 or UTF-16, else cp1252.
+        sheet: of an Excel file with several.
+        query: of a SQLite or DuckDB file: one SELECT.
+        date_format: of the dates, such as %d/%m/%Y, or excel, sas, days, s, ms, us, ns (days and
+            units of time since 1900, 1960, 1970); null: the only right reading.
     """
 
-    path: str
+    path: str | list[str]
     columns: dict[str, str | None]
     market: Ticker | None = None
     macro: dict[str, Ticker] = field(default_factory=dict)
@@ -59,14 +77,22 @@ class File:
     bar: Rows = 1
     opening: bool = False
     percent: bool = False
+    form: Literal["long", "wide"] | None = None
+    values: Literal["close", "ret"] | None = None
+    delimiter: str | None = None
+    decimal: Literal["point", "comma"] | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+    query: str | None = None
+    date_format: str | None = None
 
     def load(self) -> Market:
         """The market (T, N) of the file.
 
         Raises:
-            DataError: no such file, not a whole parquet or CSV file, columns or assets that are not
-                in it, values that are not dates or numbers, conflicting duplicate rows, a date
-                range without rows, or without a bar of a session.
+            DataError: no such file, not a whole table, columns or assets that are not in it, forms,
+                marks or dates that can be read in two ways, values that are not dates or numbers,
+                conflicting duplicate rows, a date range without rows or without a bar of a session.
         """
         import pyarrow as pa
 
@@ -79,8 +105,29 @@ class File:
         return intraday.in_sessions(market, self.session, self.bar, self.opening)
 
     def _long(self) -> Long:
-        """The table of the file."""
-        roles = Roles(
-            self.columns, self.market, self.macro, self.groups, self.time_zone, self.percent
+        """The table of the files."""
+        form = Form(
+            form=self.form,
+            values=self.values,
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+            encoding=self.encoding,
+            sheet=self.sheet,
+            query=self.query,
+            date_format=self.date_format,
         )
-        return roles.long(self.path, partial(read, "data.path", Path(self.path)))
+        files = open_files("data.path", self.path, form)
+        table = asset_table(files, self.columns, self.groups)
+        roles = Roles(
+            columns=table.columns,
+            market=self.market,
+            macro=self.macro,
+            groups=self.groups,
+            time_zone=self.time_zone,
+            percent=self.percent,
+            guessed=table.guessed,
+            date_format=self.date_format,
+        )
+        long = roles.long(files.shown, table.read)
+        notes = dict.fromkeys([*files.notes, *table.notes, *long.notes])
+        return replace(long, notes=tuple(notes))

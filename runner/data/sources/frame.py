@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -100,7 +100,9 @@ class Framed:
             percent=settings.percent,
             guessed=self._guessed(columns),
         )
-        read = roles.long(SOURCE, partial(_columns, _arrow(long)))
+        dated, notes = _without_periods(long)
+        read = roles.long(SOURCE, partial(_columns, _arrow(dated)))
+        read = replace(read, notes=(*notes, *read.notes))
         return read.widen(settings.assets, settings.start, settings.end)
 
     def _long(self) -> pd.DataFrame:
@@ -164,21 +166,32 @@ class Framed:
         return ()
 
 
-def _arrow(long: pd.DataFrame) -> pa.Table:
-    """The frame as a table, its names as text without spaces around them.
+def _without_periods(long: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with periods as dates, and sentences on them.
 
-    Raises:
-        DataError: a column of periods, which are no dates.
+    A period of a day or more is its last day, a shorter one its first moment.
     """
     import pandas as pd
+
+    dated = {}
+    notes = []
+    for name in long:
+        periods = long[name]
+        if not isinstance(periods.dtype, pd.PeriodDtype):
+            continue
+        first = periods.dt.to_timestamp(how="start")
+        last = periods.dt.to_timestamp(how="end")
+        within_a_day = bool((last - first < pd.Timedelta(hours=23)).any())
+        dated[name] = first if within_a_day else last.dt.normalize()
+        moment = "first moment" if within_a_day else "last day"
+        notes.append(f"Periods in column {name} are dated by their {moment}.")
+    return long.assign(**dated), notes
+
+
+def _arrow(long: pd.DataFrame) -> pa.Table:
+    """The frame as a table, its names as text without spaces around them."""
     import pyarrow as pa
 
-    for name in long:
-        if isinstance(long[name].dtype, pd.PeriodDtype):
-            raise DataError(
-                f"data: column {name!r} holds periods; allowed: dates, as "
-                'Series.dt.to_timestamp(how="end").dt.normalize() gives them'
-            )
     table = pa.Table.from_pandas(long, preserve_index=False)
     return table.rename_columns([str(name).strip() for name in table.column_names])
 

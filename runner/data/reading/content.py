@@ -1,0 +1,337 @@
+"""The bytes of a file, wherever it lies and however it is compressed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+from runner.errors import DataError, listed, unknown
+from runner.text import one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HEAD = 1 << 16  # bytes of the beginning of a file, by which it is recognised
+MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+WESTERN = "cp1252"  # what a text that is not UTF-8 is taken for
+REMOTE = ("http", "https", "s3")
+TIMEOUT = 60  # seconds without an answer
+MOST_LAYERS = 3  # of compression, one in the other
+ZIP = b"PK\x03\x04"
+# a zip archive that is one document
+DOCUMENTS = {
+    "xl/workbook.xml": "Excel",
+    "xl/workbook.bin": "Excel binary",
+    "content.xml": "OpenDocument",
+    "word/document.xml": "Word",
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is written; what is null is recognised by its content.
+
+    Attributes:
+        form: long, a row per date and asset; or wide, dates x assets.
+        values: what the cells of a wide file are: close (prices) or ret (decimal returns).
+        delimiter: between the columns of a text file: comma, semicolon, tab, bar, spaces, or a
+            character.
+        decimal: mark of its numbers.
+        encoding: of its characters, such as cp1252.
+        sheet: of an Excel file.
+        query: of a database file, one SELECT.
+        date_format: of dates, as strptime has it, or one of UNITS in
+            `runner.data.reading.dates`.
+    """
+
+    form: Literal["long", "wide"] | None = None
+    values: Literal["close", "ret"] | None = None
+    delimiter: str | None = None
+    decimal: Literal["point", "comma"] | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+    query: str | None = None
+    date_format: str | None = None
+
+
+class State(NamedTuple):
+    """Size and time of the last change of a file."""
+
+    size: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file: a local one by its path, or bytes.
+
+    Attributes:
+        where: place of its path in the spec.
+        name: for people, without what a URL may hold of secrets.
+        path: where it lies; None where it is not on this disk as it is.
+        data: the bytes of a file that is remote or was compressed.
+    """
+
+    where: str
+    name: str
+    path: Path | None = None
+    data: bytes = b""
+
+    def refuse(self, reason: str) -> DataError:
+        """The error on this file."""
+        return DataError(f"{self.where}: {self.name!r} {reason}")
+
+    @property
+    def stem(self) -> str:
+        """The name of the file without folders and suffixes."""
+        return Path(self.name).name.split(".")[0]
+
+    def head(self) -> bytes:
+        """The first bytes."""
+        if self.path is None:
+            return self.whole()[:HEAD]
+        with self.path.open("rb") as file:
+            return file.read(HEAD)
+
+    def whole(self) -> bytes:
+        """All bytes."""
+        if self.path is not None:
+            return self.path.read_bytes()
+        return self.data
+
+    def stream(self) -> pa.NativeFile:
+        """The bytes as pyarrow reads them."""
+        import pyarrow as pa
+
+        if self.path is not None:
+            return pa.OSFile(str(self.path))
+        return pa.BufferReader(self.data)
+
+    def state(self) -> State | None:
+        """Size and time of the last change; None of what is in memory."""
+        if self.path is None:
+            return None
+        status = self.path.stat()
+        return State(status.st_size, status.st_mtime_ns)
+
+    def check_unchanged(self, before: State | None) -> None:
+        """Whether the file is what it was.
+
+        Raises:
+            DataError: it was written to while it was read.
+        """
+        if before != self.state():
+            raise self.refuse("changed while it was read; allowed: a file that nobody writes to")
+
+
+class Codec(NamedTuple):
+    """A compression: its name, the first bytes of its files, and how it is undone."""
+
+    name: str
+    magic: bytes
+    undo: Callable[[bytes], bytes]
+
+
+def _by_arrow(name: str) -> Callable[[bytes], bytes]:
+    """How pyarrow undoes a compression."""
+
+    def undo(data: bytes) -> bytes:
+        import pyarrow as pa
+
+        with pa.CompressedInputStream(pa.BufferReader(data), name) as stream:
+            return stream.read()
+
+    return undo
+
+
+CODECS = (
+    Codec("gzip", b"\x1f\x8b", gzip.decompress),
+    Codec("bz2", b"BZh", bz2.decompress),
+    Codec("xz", b"\xfd7zXZ\x00", lzma.decompress),
+    Codec("zstd", b"\x28\xb5\x2f\xfd", _by_arrow("zstd")),
+    Codec("lz4", b"\x04\x22\x4d\x18", _by_arrow("lz4")),
+)
+
+
+def contents(where: str, path: str) -> Content:
+    """The file at a path or URL, its compression undone.
+
+    Raises:
+        DataError: no such file, an empty one, one that cannot be fetched or is not whole.
+    """
+    content = _fetched(where, path) if is_remote(path) else _local(where, Path(path))
+    for _ in range(MOST_LAYERS):
+        head = content.head()
+        if not head:
+            raise content.refuse("is empty")
+        inner = _unpacked(content, head)
+        if inner is content:
+            return content
+        content = inner
+    raise content.refuse(f"is compressed more than {MOST_LAYERS} times")
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is the URL of a file elsewhere."""
+    scheme, separator, _ = path.partition("://")
+    return bool(separator) and scheme in REMOTE
+
+
+def shown(path: str) -> str:
+    """A path for people: of a URL without its user, password and query."""
+    if not is_remote(path):
+        return path
+    parts = urlsplit(path)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _local(where: str, path: Path) -> Content:
+    """A file of this disk.
+
+    Raises:
+        DataError: there is none, with the file of the nearest name.
+    """
+    if path.is_file():
+        return Content(where, str(path), path)
+    folder = path.parent
+    siblings: list[str] = []
+    if folder.is_dir():
+        siblings = sorted(file.name for file in folder.iterdir())
+    given = repr(str(path))
+    if siblings:
+        given = f"in {str(folder)!r}: {unknown(path.name, siblings)}"
+    raise DataError(f"{where}: no such file {given}")
+
+
+def _fetched(where: str, url: str) -> Content:
+    """A file from elsewhere, whole.
+
+    Raises:
+        DataError: it cannot be fetched.
+    """
+    content = Content(where, shown(url))
+    try:
+        data = _from_bucket(url) if url.startswith("s3://") else _from_web(url)
+    except (OSError, ValueError) as error:
+        # the message of a library may repeat the URL with its secrets
+        reason = one_line(error).replace(url, content.name)
+        query = urlsplit(url).query
+        if query:
+            reason = reason.replace(query, "...")
+        raise content.refuse(f"cannot be fetched: {reason}") from None
+    return replace(content, data=data)
+
+
+def _from_web(url: str) -> bytes:
+    from urllib.request import urlopen
+
+    with urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 only http and https come here
+        return answer.read()
+
+
+def _from_bucket(url: str) -> bytes:
+    from pyarrow import fs
+
+    system, path = fs.FileSystem.from_uri(url)
+    with system.open_input_stream(path) as stream:
+        return stream.read()
+
+
+def _unpacked(content: Content, head: bytes) -> Content:
+    """The same with one compression undone, itself where it has none.
+
+    Raises:
+        DataError: it is not whole.
+    """
+    if head.startswith(ZIP):
+        return _member(content)
+    for codec in CODECS:
+        if head.startswith(codec.magic):
+            before = content.state()
+            try:
+                data = codec.undo(content.whole())
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+                reason = one_line(error)
+                raise content.refuse(f"is not a whole {codec.name} file: {reason}") from error
+            content.check_unchanged(before)
+            return replace(content, path=None, data=data)
+    return content
+
+
+def _is_member(name: str) -> bool:
+    """Whether an entry of a zip archive is a file, and none that macOS adds."""
+    return not name.startswith("__MACOSX/") and not name.endswith("/")
+
+
+def _member(content: Content) -> Content:
+    """The one file of a zip archive; the archive itself where that is a document.
+
+    Raises:
+        DataError: not a whole archive, an encrypted one, none or several files in it.
+    """
+    before = content.state()
+    try:
+        with zipfile.ZipFile(BytesIO(content.whole())) as archive:
+            names = archive.namelist()
+            if not DOCUMENTS.keys().isdisjoint(names):
+                return content
+            files = list(filter(_is_member, names))
+            if len(files) != 1:
+                given = f"is a zip archive of {len(files)} files: {listed(files)}"
+                raise content.refuse(f"{given}; allowed: one, or data.path=FOLDER unpacked")
+            data = archive.read(files[0])
+    except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error) as error:
+        raise content.refuse(f"is not a whole zip file: {one_line(error)}") from error
+    content.check_unchanged(before)
+    return replace(content, path=None, data=data)
+
+
+def decoded(content: Content, form: Form) -> tuple[str, str]:
+    """The beginning of the text, and its encoding.
+
+    Raises:
+        DataError: an encoding that does not fit.
+    """
+    head = content.head()
+    encoding = form.encoding or _encoding(head)
+    whole = len(head) < HEAD
+    try:
+        # a character may be cut at the end
+        text = head.decode(encoding, "strict" if whole else "ignore")
+    except (UnicodeError, LookupError) as error:
+        raise unreadable(content, encoding) from error
+    return text.removeprefix("\ufeff"), encoding
+
+
+def _encoding(head: bytes) -> str:
+    """The encoding of a text by its first bytes."""
+    for mark, encoding in MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    # Western letters of two bytes each have a zero in every second one
+    if head[1:2] == b"\0" and head[3:4] == b"\0":
+        return "utf-16-le"
+    if head[0:1] == b"\0" and head[2:3] == b"\0":
+        return "utf-16-be"
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - len("\u20ac".encode()):
+            return WESTERN
+    return "utf-8"
+
+
+def unreadable(content: Content, encoding: str) -> DataError:
+    """The error on a text in another encoding."""
+    return content.refuse(
+        f"is not text in {encoding}; data.encoding=NAME reads another, such as cp1252 or utf-16"
+    )

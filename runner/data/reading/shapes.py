@@ -1,0 +1,148 @@
+"""Long and wide: a row per date and asset from dates x assets, with one or two rows of names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from runner.data.reading import usual
+from runner.data.reading.formats import Opened
+from runner.errors import listed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ASSET_COLUMN = "Ticker"
+DATE_COLUMN = "Date"
+ASSET_LEVELS = frozenset({"ticker", "tickers", "symbol", "symbols", "asset", "assets", "permno"})
+# what cells must be to be taken for prices or for returns
+LEAST_PRICE = 1.5  # median of prices, all positive
+LARGEST_RETURN = 0.2  # median size of decimal returns, some of them negative
+Values = Literal["close", "ret"]
+
+
+def stacked(
+    date: pa.ChunkedArray, assets: Sequence[str], fields: Mapping[str, Sequence[pa.ChunkedArray]]
+) -> pa.Table:
+    """A row per date and asset, from columns of assets.
+
+    Args:
+        date: the dates (T,).
+        fields: name in the table -> values (T,) of every asset.
+    """
+    import pyarrow as pa
+
+    T = len(date)
+    names = pa.array([str(name) for name in assets])
+    codes = np.repeat(np.arange(len(assets), dtype=np.int32), T)
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
+    columns[DATE_COLUMN] = pa.chunked_array(date.chunks * len(assets), date.type)
+    columns[ASSET_COLUMN] = pa.DictionaryArray.from_arrays(pa.array(codes), names)
+    for name, values in fields.items():
+        columns[name] = _below_each_other(values)
+    return pa.table(columns)
+
+
+def _below_each_other(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    """One column of several; numbers where all are, else text."""
+    import pyarrow as pa
+
+    kinds = {column.type for column in columns}
+    if len(kinds) > 1:
+        numeric = all(pa.types.is_floating(kind) or pa.types.is_integer(kind) for kind in kinds)
+        common = pa.float64() if numeric else pa.string()
+        columns = [column.cast(common) for column in columns]
+    return pa.chunked_array(chain.from_iterable(c.chunks for c in columns), columns[0].type)
+
+
+def is_of_one_asset(names: Sequence[str]) -> bool:
+    """Whether columns are dates and fields such as prices, so that a file is one asset."""
+    return bool(usual.find(usual.DATE, names)) and any(map(usual.is_field, names))
+
+
+# two rows of names
+
+
+def of_two_rows(table: Opened) -> Opened:
+    """A table whose header has fields in one row and assets in the other, as a row per date and
+    asset.
+
+    Raises:
+        DataError: neither row has names of fields.
+    """
+    above = [name.strip() for name in table.upper]
+    below = [name.strip() for name in table.names]
+    if _has_assets(below, above):
+        fields, assets = above, below
+    elif _has_assets(above, below):
+        fields, assets = below, above
+    else:
+        given = f"{listed(above[1:4])} over {listed(below[1:4])}"
+        raise table.content.refuse(
+            f"has two rows of names, {given}, and none of them names fields such as Close or "
+            "Volume; allowed: one that does"
+        )
+    names = list(dict.fromkeys(fields[1:]))
+    of_assets = list(dict.fromkeys(assets[1:]))
+    position = {pair: at for at, pair in enumerate(zip(fields, assets, strict=True))}
+
+    def columns(at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
+        import pyarrow as pa
+
+        chosen = [names[k - 2] for k in at if k >= 2]
+        pairs = [(name, asset) for name in chosen for asset in of_assets]
+        needed = [position[pair] for pair in pairs if pair in position]
+        rows = table.columns([0, *needed], [0], notes)
+        by_position = dict(zip([0, *needed], rows.columns, strict=True))
+        absent = pa.chunked_array([pa.nulls(len(rows), pa.float64())])
+        values = {}
+        for name in chosen:
+            places = [position.get((name, asset)) for asset in of_assets]
+            values[name] = [absent if k is None else by_position[k] for k in places]
+        everything = stacked(by_position[0], of_assets, values)
+        order = [DATE_COLUMN, ASSET_COLUMN, *names]
+        return everything.select([order[k] for k in at])
+
+    note = f"Two rows of names: {listed(names)} of {_counted(of_assets)}; a row per date and asset."
+    return replace(
+        table,
+        names=[DATE_COLUMN, ASSET_COLUMN, *names],
+        columns=columns,
+        upper=(),
+        again=None,
+        notes=[*table.notes, note],
+    )
+
+
+def _has_assets(row: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether one row of names is of assets: its first cell says so, or the other has fields."""
+    if row[0].casefold() in ASSET_LEVELS:
+        return True
+    if other[0].casefold() in ASSET_LEVELS:
+        return False
+    return any(map(usual.is_field, other[1:])) and not all(map(usual.is_field, row[1:]))
+
+
+def _counted(assets: Sequence[str]) -> str:
+    return assets[0] if len(assets) == 1 else f"{len(assets):,} assets"
+
+
+# what the cells of a wide table are
+
+
+def values_of(columns: Iterable[pa.ChunkedArray]) -> Values | None:
+    """Prices or returns, where the cells leave no doubt."""
+    cells = np.concatenate([column.to_numpy() for column in columns])
+    known = cells[np.isfinite(cells)]
+    if not len(known):
+        return None
+    lowest = known.min()
+    if lowest > 0.0 and np.median(known) > LEAST_PRICE:
+        return "close"
+    if lowest < 0.0 and np.median(np.abs(known)) < LARGEST_RETURN:
+        return "ret"
+    return None

@@ -1,0 +1,257 @@
+"""What the table of assets in files is: long or wide, its columns by the spec or by usual names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from runner.data.reading import shapes, usual
+from runner.data.reading.files import OWN_COLUMN, Files
+from runner.data.reading.parsing import read_dates, read_numbers
+from runner.errors import DataError, listed
+from runner.text import number
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PER_CENT = 0.2  # median size above which factors are no decimal returns
+
+
+@dataclass(frozen=True)
+class AssetTable:
+    """A row per date and asset, and the columns that are read.
+
+    Attributes:
+        columns: name here -> column; None for one that is not read.
+        read: gives the wanted columns (place in the spec -> column), some as text.
+        notes: sentences on what was recognised; more are added while rows are read.
+        guessed: names here whose column the spec leaves open.
+    """
+
+    columns: Mapping[str, str | None]
+    read: Callable[[Mapping[str, str], set[str]], pa.Table]
+    notes: list[str] = field(default_factory=list)
+    guessed: Sequence[str] = ()
+
+
+class Wide(NamedTuple):
+    """A table of dates x columns.
+
+    Attributes:
+        date: the dates as written.
+        cells: name of a column -> numbers (T,).
+        words: how the dates were recognised.
+    """
+
+    date: pa.ChunkedArray
+    cells: Mapping[str, pa.ChunkedArray]
+    words: str
+
+    def __str__(self) -> str:
+        return f"{len(self.date):,} dates x {len(self.cells):,}"
+
+    def sizes(self) -> np.ndarray:
+        """The numbers of all cells that have one."""
+        together = np.concatenate([column.to_numpy() for column in self.cells.values()])
+        return together[np.isfinite(together)]
+
+
+def asset_table(
+    files: Files, columns: Mapping[str, str | None], groups: Mapping[str, str]
+) -> AssetTable:
+    """The table of assets of the files.
+
+    Raises:
+        DataError: columns that may be several of the file, a wide table that is not said to be
+            one, cells that may be prices or returns, factors instead of assets.
+    """
+    if files.form.form == "wide":
+        if groups:
+            raise DataError("data.groups: a wide file has none; allowed: {} with data.form=wide")
+        date = _date_column(files, columns)
+        return _melted(files, _wide(files, date, files.everything({date})))
+    chosen, changed = usual.resolved(columns, files.names)
+    if files.form.form is None and _may_be_wide(chosen, files.names):
+        return _of_wide(files, columns)
+    asset = chosen.get(usual.ASSET)
+    default = asset == usual.SNAPSHOT[usual.ASSET]
+    wanted = {column for column in [*chosen.values(), *groups.values()] if column is not None}
+    asset_alone_lacks = default and wanted.difference(files.names) == {asset}
+    if asset_alone_lacks and shapes.is_of_one_asset(files.names):
+        return _of_one_asset(files, chosen, changed)
+    notes = [*files.notes, *_on_columns(chosen, changed)]
+    return AssetTable(chosen, files.load, notes, changed)
+
+
+def _on_columns(chosen: Mapping[str, str | None], changed: Sequence[str]) -> list[str]:
+    """The sentence on columns that were recognised by their names."""
+    if not changed:
+        return []
+    recognised = []
+    absent = []
+    settings = []
+    for name in changed:
+        if chosen[name] is None:
+            absent.append(f"no {name}")
+            settings.append(f"data.columns.{name}=null")
+        else:
+            recognised.append(f"{name}: {chosen[name]}")
+    words = []
+    if recognised:
+        words.append(f"Columns by their usual names (data.columns={{{', '.join(recognised)}}})")
+    if absent:
+        words.append(f"{' and '.join(absent)} ({' '.join(settings)})")
+    sentence = "; ".join(words)
+    return [f"{sentence[0].upper()}{sentence[1:]}."]
+
+
+def _of_one_asset(
+    files: Files, chosen: Mapping[str, str | None], changed: Sequence[str]
+) -> AssetTable:
+    """A file without a column of assets, whose columns are the fields of one."""
+    import pyarrow as pa
+
+    name = Path(files.shown).name.split(".")[0]
+
+    def read(wanted: Mapping[str, str], text: set[str]) -> pa.Table:
+        own = {where: column for where, column in wanted.items() if column != OWN_COLUMN}
+        table = files.load(own, text)
+        codes = pa.array(np.zeros(len(table), dtype=np.int32))
+        return table.append_column(OWN_COLUMN, pa.DictionaryArray.from_arrays(codes, [name]))
+
+    note = f"No column of assets: the file is one asset, {name}, by its name."
+    notes = [*files.notes, note, *_on_columns(chosen, changed)]
+    return AssetTable(chosen, read, notes, [*changed, usual.ASSET])
+
+
+def _may_be_wide(chosen: Mapping[str, str | None], names: Sequence[str]) -> bool:
+    """Whether there are neither assets nor prices nor returns among the columns, by their names."""
+    needed = {chosen.get(usual.ASSET), chosen.get("close"), chosen.get("ret")}
+    if not needed.isdisjoint(names):
+        return False
+    return len(names) > 1 and not any(map(usual.is_field, names)) and not _has_assets(names)
+
+
+def _has_assets(names: Sequence[str]) -> bool:
+    return bool(usual.find(usual.ASSET, names))
+
+
+def _of_wide(files: Files, columns: Mapping[str, str | None]) -> AssetTable:
+    """A table that has no columns of assets and prices: dates x assets, if its cells say so.
+
+    Raises:
+        DataError: no dates or numbers, factors, columns that were asked for and are not there.
+    """
+    date = _date_column(files, columns)
+    table = files.everything({date})
+    try:
+        wide = _wide(files, date, table)
+    except DataError as error:
+        # no wide table: what was asked for is not there
+        wanted = {f"data.columns.{name}": column for name, column in columns.items() if column}
+        files.load(wanted, set())
+        raise error
+    series = list(wide.cells)
+    if usual.are_factors(series):
+        raise _factors(files, wide)
+    asked = []
+    for name, column in columns.items():
+        by_default = column is None or column == usual.SNAPSHOT.get(name)
+        if not by_default and column not in files.names:
+            asked.append(f"data.columns.{name}={column}")
+    if asked:
+        values = files.form.values or shapes.values_of(wide.cells.values()) or "close"
+        raise DataError(
+            f"{files.where}: {files.shown!r} is wide, {wide} assets ({listed(series[:3])}, ...), "
+            f"without {listed(asked)}; data.form=wide data.values={values} reads it"
+        )
+    return _melted(files, wide)
+
+
+def _date_column(files: Files, columns: Mapping[str, str | None]) -> str:
+    """The column of the dates of a wide table: as given, by its name, or the first."""
+    given = columns.get(usual.DATE)
+    if given in files.names:
+        return str(given)
+    named = usual.find(usual.DATE, files.names)
+    return named[0] if len(named) == 1 else files.names[0]
+
+
+def _wide(files: Files, date: str, table: pa.Table) -> Wide:
+    """The columns beside the dates as numbers.
+
+    Raises:
+        DataError: values that are no dates or numbers.
+    """
+    import pyarrow as pa
+
+    mistakes = []
+    words = ""
+    try:
+        words = read_dates(table[date], date_format=files.form.date_format).words
+    except (ValueError, pa.ArrowException) as error:
+        mistakes.append(f"{files.where}: column {date!r} {error}")
+    cells = {}
+    for name in files.names:
+        if name == date:
+            continue
+        try:
+            numbers = read_numbers(table[name]).numbers
+        except (ValueError, pa.ArrowException) as error:
+            mistakes.append(f"{files.where}: column {name!r} {error}")
+            continue
+        cells[name] = pa.chunked_array([np.asarray(numbers, dtype=float)])
+    if mistakes:
+        raise DataError(mistakes[:1])
+    return Wide(table[date], cells, words)
+
+
+def _melted(files: Files, wide: Wide) -> AssetTable:
+    """A row per date and asset.
+
+    Raises:
+        DataError: cells that may be prices or returns.
+    """
+    values = files.form.values or shapes.values_of(wide.cells.values())
+    if values is None:
+        middle = number(float(np.median(np.abs(wide.sizes()))), 3)
+        raise DataError(
+            f"{files.where}: {files.shown!r} is wide, {wide} assets, whose cells (median size "
+            f"{middle}) may be prices or returns; data.values=close or data.values=ret"
+        )
+    table = shapes.stacked(wide.date, list(wide.cells), {values: list(wide.cells.values())})
+    notes = list(files.notes)
+    if files.form.form is None or files.form.values is None:
+        notes.append(
+            f"Read as wide: {wide} assets, values taken as {values} "
+            f"(data.form=wide data.values={values})."
+        )
+    columns = {usual.DATE: shapes.DATE_COLUMN, usual.ASSET: shapes.ASSET_COLUMN, values: values}
+
+    def read(wanted: Mapping[str, str], text: set[str]) -> pa.Table:
+        return table
+
+    guessed = [] if files.form.values else [values]
+    return AssetTable(columns, read, notes, guessed)
+
+
+def _factors(files: Files, wide: Wide) -> DataError:
+    """The error on a file of factors instead of assets."""
+    what = [f"{wide} series ({listed(wide.cells)})"]
+    if wide.words:
+        what.append(wide.words)
+    percent = ""
+    medians = [np.nanmedian(np.abs(column.to_numpy())) for column in wide.cells.values()]
+    if max(medians) > PER_CENT:
+        what.append("in per cent")
+        percent = " data.series.factors.percent=true"
+    lines = [note.removesuffix(".") for note in files.notes]
+    return DataError(
+        f"{files.where}: {files.shown!r} has factors and no assets: {'; '.join([*what, *lines])}. "
+        "Join them to returns of your own: data.path=RETURNS "
+        f"data.series.factors.path={files.shown}{percent}"
+    )

@@ -1,0 +1,133 @@
+"""Names under which files have dates, assets, prices and returns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from runner.errors import DataError, listed
+
+DATE = "date"
+ASSET = "asset"
+# name here -> groups of names, in letters and digits alone; the first that is there counts
+USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    DATE: (
+        ("date", "dates", "caldt", "datadate", "yyyymm", "month", "mcaldt", "dlycaldt", "mthcaldt"),
+        ("periodend", "observationdate"),
+        ("datetime", "timestamp", "time", "day", "period", "quarter", "week", "year"),
+    ),
+    ASSET: (
+        ("ticker", "symbol", "permno", "asset", "gvkey", "isin", "cusip"),
+        ("tic", "stock", "fund", "security", "instrument", "id", "name"),
+    ),
+    "close": (
+        ("adjclose", "adjustedclose", "closeadj", "adjustedprice", "adjprice", "pricesadjusted"),
+        ("close", "closingprice", "price", "last"),
+        ("prc", "dlyprc", "mthprc"),
+    ),
+    "ret": (("ret", "return", "returns", "rets", "dlyret", "mthret", "totalreturn"),),
+    "volume": (("volume", "vol", "dlyvol", "mthvol"),),
+}
+# columns that prices come with: a file that has them has a row per date and asset
+BESIDE_PRICES = frozenset({"open", "high", "low", "dividends", "stocksplits", "bid", "ask"})
+FIELDS = BESIDE_PRICES.union(*USUAL["close"], *USUAL["ret"], *USUAL["volume"])
+# of our own snapshots, and the defaults of data=file
+SNAPSHOT: Mapping[str, str] = {
+    DATE: "Date",
+    ASSET: "Ticker",
+    "close": "AdjClose",
+    "volume": "Volume",
+}
+UNNAMED = frozenset({"", "Unnamed: 0", "__index_level_0__"})  # an index as pandas writes it
+FACTORS = frozenset(
+    {"mktrf", "smb", "hml", "rmw", "cma", "mom", "umd", "wml", "rf", "strev", "ltrev", "mkt"}
+)
+
+
+def letters(name: str) -> str:
+    """A name in lower case without what is no letter or digit."""
+    return re.sub(r"[\W_]", "", name.casefold())
+
+
+def find(name: str, present: Sequence[str]) -> list[str]:
+    """The columns that are usually what is `name` here; several where it is open which."""
+    for group in USUAL[name]:
+        columns = [column for column in present if letters(column) in group]
+        if columns:
+            return columns
+    return []
+
+
+def is_field(column: str) -> bool:
+    """Whether a column by its name is a price, a return or a volume, no asset."""
+    return letters(column) in FIELDS
+
+
+def are_factors(columns: Sequence[str]) -> bool:
+    """Whether these are factors or a risk-free rate, no assets."""
+    return bool(columns) and FACTORS.issuperset(map(letters, columns))
+
+
+def resolved(
+    columns: Mapping[str, str | None], present: Sequence[str]
+) -> tuple[dict[str, str | None], list[str]]:
+    """The columns of a spec, defaults that are not there replaced by what is usually meant.
+
+    Args:
+        columns: name here -> column, None for one that is not read.
+        present: the columns of the file.
+
+    Returns:
+        The columns, and the names here that were replaced or left out.
+
+    Raises:
+        DataError: several columns that may be meant.
+    """
+    chosen = dict(columns)
+    open_names = []
+    for name, column in columns.items():
+        default = column is not None and column == SNAPSHOT.get(name)
+        if default and column not in present:
+            open_names.append(name)
+    taken = {column for name, column in chosen.items() if name not in open_names}
+    free = [column for column in present if column not in taken]
+    mistakes = []
+    for name in open_names:
+        candidates = find(name, free)
+        if len(candidates) == 1:
+            chosen[name] = candidates[0]
+        elif candidates:
+            mistakes.append(_which(name, candidates))
+        elif name in ("close", "volume"):
+            chosen[name] = None
+    _take_return(chosen, open_names, free)
+    if mistakes:
+        raise DataError(mistakes)
+    return chosen, [name for name in chosen if chosen[name] != columns.get(name)]
+
+
+def _take_return(
+    chosen: dict[str, str | None], guessed: Sequence[str], free: Sequence[str]
+) -> None:
+    """A return that the spec does not name, where the price is not given either.
+
+    CRSP's prc is no adjusted price: beside a return it is not read.
+    """
+    if "close" not in guessed or "ret" in chosen:
+        return
+    returns = find("ret", free)
+    if len(returns) != 1:
+        return
+    chosen["ret"] = returns[0]
+    unadjusted = USUAL["close"][-1]
+    price = chosen["close"]
+    if price is not None and letters(price) in unadjusted:
+        chosen["close"] = None
+
+
+def _which(name: str, candidates: Sequence[str]) -> str:
+    """The line on several columns that may be meant."""
+    return (
+        f"data.columns.{name}: the file has {listed(candidates)}; "
+        f"data.columns.{name}={candidates[0]!r} takes the first of them"
+    )

@@ -139,7 +139,7 @@ def test_own_returns_on_raw_french_factors(cli: Any, write: Write) -> None:
     assert outcome.metrics["fit/n_obs"] == 360
     words = " ".join(outcome.out.split())
     assert "MktRF (column Mkt-RF), SMB, HML, RF" in words
-    assert "months stamped with their last day" in words
+    assert "are dated by their last day" in words
     assert "divided by 100 (per cent)" in words
     assert "120 of the 120 dates of the assets met" in words
 
@@ -636,11 +636,35 @@ def test_labels_of_the_assets_are_groups(write: Write) -> None:
     assert refused(lambda: joined(market_on(days), several)) == [
         "data.labels.l.columns.sector: AAA has w, x; allowed: one per asset"
     ]
-    path = write("h.csv", table.assign(date="2020-01-01"))
-    dated = [Joined("data.labels.l", LabelTable(path))]
-    assert refused(lambda: joined(market_on(days), dated))[0].startswith(
-        "data.labels.l.date: labels by date ('date') cannot be joined yet"
+    path = write("h.csv", table.assign(sector=["y", "x", "w", "z"], date="2020-01-01"))
+    twice = [Joined("data.labels.l", LabelTable(path))]
+    assert "AAA" in refused(lambda: joined(market_on(days), twice))[0]
+
+
+def test_labels_with_dates_hold_until_the_next_of_their_asset(write: Write) -> None:
+    days = pd.bdate_range("2020-01-01", periods=5)
+    rows = {
+        "AAA": [("2020-01-03", "x"), ("2019-06-30", "w")],
+        "BBB": [("2020-01-04", "y")],
+        "ZZZ": [("2020-01-01", "z")],
+    }
+    table = pd.DataFrame(
+        [
+            {"Ticker": name, "date": date, "sector": label}
+            for name, spells in rows.items()
+            for date, label in spells
+        ]
     )
+    settings = LabelTable(write("l.csv", table))
+    market = joined(market_on(days), [Joined("data.labels.l", settings)])
+    labels = market.labels["sector"]
+    said = np.array(labels.values)[labels.cells(len(days))]
+    # 2020-01-04 is a Saturday: known from the Monday on
+    assert said[:, 0].tolist() == ["w", "w", "x", "x", "x"]
+    assert said[:, 1].tolist() == ["unknown"] * 3 + ["y"] * 2
+    assert set(said[:, 2]) == {"unknown"}
+    assert "from their dates on" in market.notes[0]
+    assert ("row of data.labels.l", "asset that is not modelled", 1) in market.dropped
 
 
 # What is refused

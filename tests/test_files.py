@@ -662,6 +662,13 @@ def test_a_download_of_one_ticker(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert run(tmp_path, monkeypatch, *overrides, "target=same_period_return") == 0
 
 
+def test_a_file_of_three_days_is_fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # too short for what trials need, which is no reason to fail
+    wide().iloc[:3].to_csv(tmp_path / "closes.csv")
+    overrides = ["experiment=none", "data=file", "data.path=closes.csv", "features=none"]
+    assert run(tmp_path, monkeypatch, *overrides, "target=same_period_return") == 0
+
+
 # Speed
 
 

@@ -248,7 +248,7 @@ def test_too_few_dates_for_romano_wolf_is_no_verdict() -> None:
     one = job("a", {"x": 4.0})
     found = judge([replace(one, contributions=one.contributions[:5])])
     assert np.isnan(found.tests["p_romano_wolf"]).all() and found.tests["survives"].isna().all()
-    why = "too few dates (influences: 5 dates make 5 blocks of 1; needs 6)"
+    why = "too few dates (5 dates make 5 blocks of 1; needs 6)"
     assert found.sentence == f"No verdict for 1 of 1 test: {why}." and found.notes == ()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from runner.errors import DataError, listed
 from runner.trials.premises import Dates, doubts, series_of
 
 if TYPE_CHECKING:
@@ -81,10 +82,15 @@ def influence_of(panel: Panel, model: Any, fit: Fit) -> Influence:
     terms = list(estimates.index)
     own_dates = panel.dates[own]
     contributions = dates.influence + dates.share * estimates.to_numpy(dtype=float)
+    try:
+        doubtful = doubts(panel, model, estimates, dates, own)
+    except DataError as error:
+        # too few dates to resample
+        return Influence(None, reason=listed(error.mistakes))
     return Influence(
         series=_frame(dates.influence[own], own_dates, terms),
         contributions=_frame(contributions[own], own_dates, terms),
-        doubts=doubts(panel, model, estimates, dates, own),
+        doubts=doubtful,
     )
 
 

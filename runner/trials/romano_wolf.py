@@ -171,9 +171,7 @@ def blocks(psi: np.ndarray, length: int) -> Parts:
     """
     count = len(psi) // length
     if count < FEWEST:
-        raise DataError(
-            f"{len(psi)} dates make {count} blocks of {length}; needs {FEWEST}"
-        )
+        raise DataError(f"{len(psi)} dates make {count} blocks of {length}; needs {FEWEST}")
     known = np.isfinite(psi)
     edges = np.linspace(0, len(psi), count + 1).astype(int)
     starts = edges[:-1]

@@ -211,8 +211,10 @@ def _returned(market: Market, returns: np.ndarray | None) -> list[str]:
 
 def _guessed(market: Market) -> list[str]:
     """Which columns were taken by a guess."""
-    guessed = [reading for reading in market.readings if reading.guessed]
-    if not guessed:
+    guesses = []
+    for reading in market.readings:
+        if reading.guessed and reading.name != reading.column:
+            guesses.append(f"{reading.name} is {reading.column}")
+    if not guesses:
         return []
-    roles = [f"{reading.name} is {reading.column}" for reading in guessed]
-    return [f"Guessed by name or content: {listed(roles)} (data.columns says otherwise)."]
+    return [f"Guessed by name or content: {listed(guesses)} (`columns` of the table changes it)."]

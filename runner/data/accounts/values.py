@@ -161,7 +161,7 @@ def moves_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
     names = market.assets
     medians = [median_size(returns[:, i]) for i in asset]
     cells = {
-        "asset": [names[i] for i in asset],
+        "asset": np.array(names)[asset],
         "date": market.dates[row],
         "return": returns[row, asset],
         "median_size": medians,

@@ -63,17 +63,24 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     else:
         columns = {name: cells[0] for name, cells in values.items()}
         series = series.assign(**columns)
-    declared = {name: settings.kind_of(name) for name in names}
-    kinds = {name: kind for name, kind in declared.items() if kind is not None}
+    kinds = dict(market.kinds)
+    for name in names:
+        kind = settings.kind_of(name)
+        if kind is not None:
+            kinds[name] = kind
+    note = _note(rows, settings, placed.words, values)
+    notes = (*market.notes, *rows.notes, note)
+    dropped = (*market.dropped, *rows.dropped)
+    readings = (*market.readings, *_readings(rows, settings))
     return replace(
         market,
         source=f"{market.source}, {settings.path}",
         fields=fields,
         series=series,
-        kinds={**market.kinds, **kinds},
-        dropped=(*market.dropped, *rows.dropped),
-        notes=(*market.notes, *rows.notes, _note(rows, settings, placed.words, values)),
-        readings=(*market.readings, *_readings(rows, settings)),
+        kinds=kinds,
+        dropped=dropped,
+        notes=notes,
+        readings=readings,
     )
 
 
@@ -206,10 +213,10 @@ def _once(rows: Rows, order: np.ndarray, again: np.ndarray, market: Market) -> n
     earlier = order[places - 1]
     differs = np.zeros(len(places), dtype=bool)
     for values in rows.numbers.values():
-        same = (values[later] == values[earlier]) | (
-            np.isnan(values[later]) & np.isnan(values[earlier])
-        )
-        differs |= ~same
+        these = values[later]
+        before = values[earlier]
+        both_absent = np.isnan(these) & np.isnan(before)
+        differs |= (these != before) & ~both_absent
     if differs.any():
         raise DataError(_conflict(rows, later[differs.argmax()], int(differs.sum()), market))
     rows.dropped.append(rows.line("repeats another row", len(places)))
@@ -286,9 +293,8 @@ def _on_equal_dates(
         line = side_by_side(name, dates, calendar, met)
         raise DataError(f"{rows.where}: {line}; {_remedy(rows.where, dates, calendar)}")
     at = met.at[codes]
-    inside = (rows.date >= calendar[0].to_datetime64()) & (
-        rows.date <= calendar[-1].to_datetime64()
-    )
+    not_before = rows.date >= calendar[0].to_datetime64()
+    inside = not_before & (rows.date <= calendar[-1].to_datetime64())
     missed = int((inside & (at < 0)).sum())
     if missed:
         rows.dropped.append(rows.line("date that the assets do not have", missed))
@@ -349,7 +355,10 @@ def _note(
     names = []
     for name, _, column in rows.columns:
         names.append(name if name == column else f"{name} (column {column})")
-    cells = sum(part.size for part in values.values())
-    known = sum(int((~np.isnan(part)).sum()) for part in values.values())
+    cells = 0
+    known = 0
+    for part in values.values():
+        cells += part.size
+        known += int((~np.isnan(part)).sum())
     parts = [*rows.words, *words, f"{known:,} of {cells:,} cells have a value"]
     return f"{rows.where} ({settings.path}): {listed(names)}; {'; '.join(parts)}."

@@ -52,7 +52,9 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
         f"{where} ({settings.path}): {listed(rows.labels)} by asset, {held}; "
         f"{met:,} of {len(market.assets):,} assets are in it."
     )
-    readings = [Reading(settings.path, name, name, "group") for name in rows.labels]
+    readings = []
+    for name in rows.labels:
+        readings.append(Reading(settings.path, name, name, "group"))
     return replace(
         market,
         groups=groups,
@@ -86,13 +88,9 @@ def _of_dates(where: str, name: str, rows: LabelRows, date: Coded, market: Marke
     Raises:
         DataError: two labels of an asset on one date.
     """
-    table = pd.DataFrame(
-        {
-            "date": pd.DatetimeIndex(_values(date)),
-            "asset": _values(rows.asset),
-            "label": _values(rows.labels[name]),
-        }
-    )
+    columns = {"date": _values(date), "asset": _values(rows.asset)}
+    columns["label"] = _values(rows.labels[name])
+    table = pd.DataFrame(columns)
     keyed = table.dropna(subset=["date", "asset"])
     try:
         return Labels.of_long(market.dates, market.assets, keyed, as_of=True)
@@ -115,13 +113,16 @@ def _one_each(
         DataError: an asset with two labels.
     """
     table = pd.DataFrame({"asset": asset.codes, "label": label.codes})
-    said = table[(table["asset"] >= 0) & (table["label"] >= 0)].drop_duplicates()
+    labelled = (table["asset"] >= 0) & (table["label"] >= 0)
+    said = table[labelled].drop_duplicates()
     lines = asset.values.get_indexer(pd.Index(assets))
-    ours = said[said["asset"].isin(lines[lines >= 0])]
+    modelled = said["asset"].isin(lines[lines >= 0])
+    ours = said[modelled]
     twice = ours[ours["asset"].duplicated(keep=False)]
     if len(twice):
         first = twice["asset"].iloc[0]
-        both = listed(label.values[sorted(twice.loc[twice["asset"] == first, "label"])])
+        its_labels = twice.loc[twice["asset"] == first, "label"]
+        both = listed(label.values[sorted(its_labels)])
         raise DataError(
             f"{where}.columns.{name}: {asset.values[first]} has {both}; allowed: one per asset"
         )

@@ -91,7 +91,10 @@ def layout(content: Content, form: Form) -> Layout:
         names = ["", *lines[first - 1].fields]
         header = lines[first - 1].end
         preamble = header - 1
-    cells = [line.fields for line in lines[first + headers :] if len(line.fields) == len(names)]
+    cells = []
+    for line in lines[first + headers :]:
+        if len(line.fields) == len(names):
+            cells.append(line.fields)
     decimal = DECIMALS[form.decimal] if form.decimal else _decimal(content, cells, delimiter)
     return Layout(delimiter, decimal, encoding, header, preamble, names, upper)
 
@@ -175,28 +178,37 @@ def _is_data(fields: Sequence[str]) -> bool:
     """Whether a line holds a date first, or dates and numbers alone, and no names."""
     if DATE_LIKE.fullmatch(fields[0]):
         return True
-    filled = [text for text in fields if text.strip()]
-    return bool(filled) and all(is_number(text) or DATE_LIKE.fullmatch(text) for text in filled)
+    filled = list(filter(str.strip, fields))
+    for text in filled:
+        if not is_number(text) and not DATE_LIKE.fullmatch(text):
+            return False
+    return bool(filled)
 
 
 def _header_rows(rows: Sequence[Sequence[str]]) -> int:
     """How many rows the header has: two with assets below fields, three with a row of the index."""
     if len(rows) < 2:
         return 1
-    upper = [text.strip() for text in rows[0][1:]]
-    lower = [text.strip() for text in rows[1][1:]]
+    upper = list(map(str.strip, rows[0][1:]))
+    lower = list(map(str.strip, rows[1][1:]))
     if len(lower) != len(upper) or not all(lower) or any(map(is_number, lower)):
         return 1
     third = list(rows[2]) if len(rows) > 2 else []
-    index_alone = bool(third) and not any(text.strip() for text in third[1:])
+    beside_index = list(filter(str.strip, third[1:]))
+    index_alone = bool(third) and not beside_index
     if index_alone and third[0].strip().casefold() in INDEX_NAMES:
         return 3
-    repeats = len(set(upper)) < len(upper) or len(set(lower)) < len(lower)
+    repeats = _repeat(upper) or _repeat(lower)
     pairs = set(zip(upper, lower, strict=True))
-    numbers = bool(third) and all(is_number(text) for text in third[1:] if text.strip())
+    numbers = bool(third) and all(map(is_number, beside_index))
     if repeats and len(pairs) == len(upper) and numbers:
         return 2
     return 1
+
+
+def _repeat(names: Sequence[str]) -> bool:
+    """Whether a name is there more than once."""
+    return len(set(names)) < len(names)
 
 
 def _decimal(content: Content, rows: Sequence[Sequence[str]], delimiter: str) -> str:
@@ -388,7 +400,7 @@ class Text:
         one_column = self._fields(line.decode()) == 1
         if not (blank_before or one_column) or self._goes_on(rest):
             raise mistake
-        lines = [text for text in rest.decode().splitlines() if text.strip()]
+        lines = list(filter(str.strip, rest.decode().splitlines()))
         beginning = lines[0].strip()[:50]
         given = f"{len(lines):,} lines" if len(lines) > 1 else "1 line"
         notes.append(f"After the first table {given} from {beginning!r} on are not read.")

@@ -113,8 +113,10 @@ def open_files(where: str, path: Paths, form: Form | None = None) -> Files:
     for given in paths:
         parts += _expanded(where, str(given))
     first = _opened(contents(where, parts[0].path), form)
-    names = [name.strip() for name in first.names]
-    given = shown(str(paths[0])) if len(paths) == 1 else f"{len(paths)} paths"
+    names = list(map(str.strip, first.names))
+    given = f"{len(paths)} paths"
+    if len(paths) == 1:
+        given = shown(str(paths[0]))
     several = len(parts) > 1
     notes = []
     with_assets = find(ASSET, [*names, *parts[0].said])
@@ -215,7 +217,7 @@ def check(
     Raises:
         DataError: columns that are not there, or there more than once.
     """
-    names = [column.strip() for column in present]
+    names = list(map(str.strip, present))
     mistakes = []
     for where, column in wanted.items():
         times = names.count(column)
@@ -235,7 +237,7 @@ def _with_said(
     import numpy as np
     import pyarrow as pa
 
-    names = [name.strip() for name in table.names]
+    names = list(map(str.strip, table.names))
     own = [name for name in columns if name not in part.said]
     at = [names.index(name) for name in own]
     texts = [names.index(name) for name in own if name in text]

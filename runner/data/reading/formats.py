@@ -365,7 +365,7 @@ def _duckdb(content: Content, form: Form) -> Opened:
 
     if content.path is None:
         raise content.refuse("is a DuckDB file within another; allowed: one on this disk, as it is")
-    closed = {"enable_external_access": "false", "lock_configuration": "true"}
+    closed: dict[str, Any] = {"enable_external_access": "false", "lock_configuration": "true"}
     try:
         connection = duckdb.connect(str(content.path), read_only=True, config=closed)
     except duckdb.Error as error:

@@ -159,8 +159,10 @@ class Roles:
         Raises:
             DataError: one line for each mistake.
         """
-        lacking = [key for key in KEYS if key not in columns]
-        mistakes = [f"data.columns.{key}: needed, the column that holds it" for key in lacking]
+        mistakes = []
+        for key in KEYS:
+            if key not in columns:
+                mistakes.append(f"data.columns.{key}: needed, the column that holds it")
         if not {"close", "ret"} & set(columns):
             mistakes.append("data.columns: needs close (a price) or ret (a decimal return)")
         elif columns.get("close") == columns.get("ret"):
@@ -170,9 +172,8 @@ class Roles:
             )
         if self.percent and "ret" not in columns:
             mistakes.append("data.percent: given without returns; allowed: with data.columns.ret")
-        both = [name for name in self.groups if name in columns]
-        mistakes += [
-            f"data.groups.{name}: also in data.columns; allowed: another name" for name in both
-        ]
+        for name in self.groups:
+            if name in columns:
+                mistakes.append(f"data.groups.{name}: also in data.columns; allowed: another name")
         if mistakes:
             raise DataError(mistakes)

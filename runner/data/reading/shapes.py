@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -53,15 +53,25 @@ def _below_each_other(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
 
     kinds = {column.type for column in columns}
     if len(kinds) > 1:
-        numeric = all(pa.types.is_floating(kind) or pa.types.is_integer(kind) for kind in kinds)
+        numeric = all(map(_is_numeric, kinds))
         common = pa.float64() if numeric else pa.string()
         columns = [column.cast(common) for column in columns]
-    return pa.chunked_array(chain.from_iterable(c.chunks for c in columns), columns[0].type)
+    chunks = []
+    for column in columns:
+        chunks += column.chunks
+    return pa.chunked_array(chunks, columns[0].type)
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
 def is_of_one_asset(names: Sequence[str]) -> bool:
     """Whether columns are dates and fields such as prices, so that a file is one asset."""
-    return bool(usual.find(usual.DATE, names)) and any(map(usual.is_field, names))
+    has_dates = bool(usual.find(usual.DATE, names))
+    return has_dates and any(map(usual.is_field, names))
 
 
 # two rows of names
@@ -94,8 +104,10 @@ def of_two_rows(table: Opened) -> Opened:
         import pyarrow as pa
 
         chosen = [names[k - 2] for k in at if k >= 2]
-        pairs = [(name, asset) for name in chosen for asset in of_assets]
-        needed = [position[pair] for pair in pairs if pair in position]
+        needed = []
+        for pair in product(chosen, of_assets):
+            if pair in position:
+                needed.append(position[pair])
         rows = table.columns([0, *needed], [0], notes)
         by_position = dict(zip([0, *needed], rows.columns, strict=True))
         absent = pa.chunked_array([pa.nulls(len(rows), pa.float64())])
@@ -124,7 +136,9 @@ def _has_assets(row: Sequence[str], other: Sequence[str]) -> bool:
         return True
     if other[0].casefold() in ASSET_LEVELS:
         return False
-    return any(map(usual.is_field, other[1:])) and not all(map(usual.is_field, row[1:]))
+    other_has_fields = any(map(usual.is_field, other[1:]))
+    all_are_fields = all(map(usual.is_field, row[1:]))
+    return other_has_fields and not all_are_fields
 
 
 def _counted(assets: Sequence[str]) -> str:

@@ -79,7 +79,7 @@ def asset_table(
         return _of_wide(files, columns)
     asset = chosen.get(usual.ASSET)
     default = asset == usual.SNAPSHOT[usual.ASSET]
-    wanted = {column for column in [*chosen.values(), *groups.values()] if column is not None}
+    wanted = {*chosen.values(), *groups.values()} - {None}
     asset_alone_lacks = default and wanted.difference(files.names) == {asset}
     if asset_alone_lacks and shapes.is_of_one_asset(files.names):
         return _of_one_asset(files, chosen, changed)
@@ -133,7 +133,8 @@ def _may_be_wide(chosen: Mapping[str, str | None], names: Sequence[str]) -> bool
     needed = {chosen.get(usual.ASSET), chosen.get("close"), chosen.get("ret")}
     if not needed.isdisjoint(names):
         return False
-    return len(names) > 1 and not any(map(usual.is_field, names)) and not _has_assets(names)
+    has_fields = any(map(usual.is_field, names))
+    return len(names) > 1 and not has_fields and not _has_assets(names)
 
 
 def _has_assets(names: Sequence[str]) -> bool:
@@ -165,10 +166,9 @@ def _of_wide(files: Files, columns: Mapping[str, str | None]) -> AssetTable:
             asked.append(f"data.columns.{name}={column}")
     if asked:
         values = files.form.values or shapes.values_of(wide.cells.values()) or "close"
-        raise DataError(
-            f"{files.where}: {files.shown!r} is wide, {wide} assets ({listed(series[:3])}, ...), "
-            f"without {listed(asked)}; data.form=wide data.values={values} reads it"
-        )
+        what = f"{files.shown!r} is wide, {wide} assets ({listed(series[:3])}, ...)"
+        remedy = f"data.form=wide data.values={values} reads it"
+        raise DataError(f"{files.where}: {what}, without {listed(asked)}; {remedy}")
     return _melted(files, wide)
 
 
@@ -218,12 +218,13 @@ def _melted(files: Files, wide: Wide) -> AssetTable:
     """
     values = files.form.values or shapes.values_of(wide.cells.values())
     if values is None:
-        middle = number(float(np.median(np.abs(wide.sizes()))), 3)
-        raise DataError(
-            f"{files.where}: {files.shown!r} is wide, {wide} assets, whose cells (median size "
-            f"{middle}) may be prices or returns; data.values=close or data.values=ret"
-        )
-    table = shapes.stacked(wide.date, list(wide.cells), {values: list(wide.cells.values())})
+        sizes = np.abs(wide.sizes())
+        middle = number(float(np.median(sizes)), 3)
+        cells = f"whose cells (median size {middle}) may be prices or returns"
+        remedy = "data.values=close or data.values=ret"
+        raise DataError(f"{files.where}: {files.shown!r} is wide, {wide} assets, {cells}; {remedy}")
+    columns_of_assets = list(wide.cells.values())
+    table = shapes.stacked(wide.date, list(wide.cells), {values: columns_of_assets})
     notes = list(files.notes)
     if files.form.form is None or files.form.values is None:
         notes.append(
@@ -245,13 +246,17 @@ def _factors(files: Files, wide: Wide) -> DataError:
     if wide.words:
         what.append(wide.words)
     percent = ""
-    medians = [np.nanmedian(np.abs(column.to_numpy())) for column in wide.cells.values()]
+    medians = []
+    for column in wide.cells.values():
+        sizes = np.abs(column.to_numpy())
+        medians.append(np.nanmedian(sizes))
     if max(medians) > PER_CENT:
         what.append("in per cent")
         percent = " data.series.factors.percent=true"
-    lines = [note.removesuffix(".") for note in files.notes]
+    for note in files.notes:
+        what.append(note.removesuffix("."))
+    remedy = f"data.path=RETURNS data.series.factors.path={files.shown}{percent}"
     return DataError(
-        f"{files.where}: {files.shown!r} has factors and no assets: {'; '.join([*what, *lines])}. "
-        "Join them to returns of your own: data.path=RETURNS "
-        f"data.series.factors.path={files.shown}{percent}"
+        f"{files.where}: {files.shown!r} has factors and no assets: {'; '.join(what)}. "
+        f"Join them to returns of your own: {remedy}"
     )

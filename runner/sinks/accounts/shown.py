@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.data.suspicions import stamp
@@ -41,32 +41,30 @@ class Shown(NamedTuple):
     note: str = ""
 
 
+class Form(NamedTuple):
+    """How a column of an account is shown.
+
+    Attributes:
+        heading: for people.
+        name: of the column in the account.
+        write: value -> text; None: the value is text.
+    """
+
+    heading: str
+    name: str
+    write: Callable[[Any], str] | None = None
+
+
 def shown(account: Account) -> list[Shown]:
     """The tables that hold something, in the order in which they are read."""
-    tables = [
-        columns_table(account),
-        gaps_table(account),
-        coverage_table(account),
-        joins_table(account),
-        units_table(account),
-        moves_table(account),
-        labels_table(account),
-        dropped_table(account),
-    ]
+    tables = [table_of(account) for table_of in TABLES]
     return [table for table in tables if table.columns[0].cells]
 
 
 def columns_table(account: Account) -> Shown:
     """What each column was taken for."""
     table = account.columns
-    columns = [
-        _texts("column", table["column"]),
-        _texts("name here", table["name"]),
-        _texts("taken for", table["taken_for"]),
-        _texts("given or guessed", table["how"]),
-        _numbers("values", table["values"], _whole),
-        _numbers("missing", table["missing"], _whole),
-    ]
+    columns = _columns(table, OF_COLUMNS)
     if table["table"].nunique() > 1:
         columns.insert(0, _texts("table", table["table"]))
     note = "missing: of a field, cells (date x asset) that have a price or return, but no value"
@@ -75,58 +73,27 @@ def columns_table(account: Account) -> Shown:
 
 def gaps_table(account: Account) -> Shown:
     """The longest gaps of the calendar; single dates, holidays among them, are in the file only."""
-    longer = account.gaps[account.gaps["missing"] > 1]
-    table = longer.head(FEW)
-    columns = [
-        _texts("after", map(_date, table["after"])),
-        _texts("before", map(_date, table["before"])),
-        _numbers("days", table["days"], _whole),
-        _numbers("missing", table["missing"], _whole),
-    ]
-    return Shown(GAPS, columns, _rest(longer, "gaps.csv"))
+    several = account.gaps["missing"] > 1
+    longer = account.gaps[several]
+    return Shown(GAPS, _columns(longer.head(FEW), OF_GAPS), _rest(longer, "gaps.csv"))
 
 
 def coverage_table(account: Account) -> Shown:
     """The assets with the fewest values, where some lack any."""
-    lacking = account.coverage[account.coverage["share"] < 1.0]
-    table = lacking.head(FEW)
-    columns = [
-        _texts("asset", table["asset"]),
-        _texts("first", map(_date, table["first"])),
-        _texts("last", map(_date, table["last"])),
-        _numbers("values", table["values"], _whole),
-        _numbers("missing in between", table["inside"], _whole),
-        _numbers("of all dates", table["share"], percent),
-    ]
-    return Shown(COVERAGE, columns, _rest(lacking, "coverage.csv"))
+    incomplete = account.coverage["share"] < 1.0
+    lacking = account.coverage[incomplete]
+    return Shown(COVERAGE, _columns(lacking.head(FEW), OF_COVERAGE), _rest(lacking, "coverage.csv"))
 
 
 def joins_table(account: Account) -> Shown:
     """What joined tables gave."""
-    table = account.joins
-    columns = [
-        _texts("name here", table["name"]),
-        _texts("table", table["table"]),
-        _numbers("met", table["met"], _whole),
-        _numbers("missed", table["missed"], _whole),
-        _numbers("met, share", table["share"], percent),
-    ]
-    return Shown(JOINS, columns)
+    return Shown(JOINS, _columns(account.joins, OF_JOINS))
 
 
 def units_table(account: Account) -> Shown:
     """Median, median size and range of every column of numbers."""
     table = account.units
-    columns = [
-        _texts("column", table["name"]),
-        _texts("taken for", table["taken_for"]),
-        _numbers("values", table["values"], _whole),
-        _numbers("median", table["median"], number),
-        _numbers("median size", table["median_size"], number),
-        _numbers("least", table["least"], number),
-        _numbers("greatest", table["greatest"], number),
-        _numbers("zero", table["zero"], percent),
-    ]
+    columns = _columns(table, OF_UNITS)
     if (table["remark"] != "").any():
         columns.append(_texts("remark", table["remark"]))
     return Shown(UNITS, columns, "returns in decimals: 0.01 is one per cent")
@@ -135,30 +102,42 @@ def units_table(account: Account) -> Shown:
 def moves_table(account: Account) -> Shown:
     """The largest returns, in per cent."""
     table = account.moves
-    times = table["return"].abs() / table["median_size"].where(table["median_size"] > 0.0)
-    columns = [
-        _texts("asset", table["asset"]),
-        _texts("date", map(_date, table["date"])),
-        _numbers("return", table["return"], percent),
-        _numbers("times its median size", times, _times),
-    ]
+    positive = table["median_size"] > 0.0
+    usual = table["median_size"].where(positive)
+    times = table["return"].abs() / usual
+    columns = _columns(table, OF_MOVES)
+    columns.append(_written("times its median size", times, _times))
     return Shown(MOVES, columns)
 
 
 def labels_table(account: Account) -> Shown:
     """How many labels each group has, the most and the least frequent one."""
-    table = account.labels
-    groups = [rows for _, rows in table.groupby("group", sort=False)]
-    known = [rows[rows["label"] != "unknown"] for rows in groups]
-    without = [rows.loc[rows["label"] == "unknown", "assets"].sum() for rows in groups]
+    names = []
+    labels = []
+    most = []
+    fewest = []
+    without = []
+    for name, rows in account.labels.groupby("group", sort=False):
+        unlabelled = rows["label"] == "unknown"
+        known = rows[~unlabelled]
+        names.append(name)
+        labels.append(len(known))
+        most.append(_label(known, 0))
+        fewest.append(_label(known, -1))
+        without.append(rows.loc[unlabelled, "assets"].sum())
     columns = [
-        _texts("group", [rows["group"].iloc[0] for rows in groups]),
-        _numbers("labels", [len(rows) for rows in known], _whole),
-        _texts("most assets", [_label(rows, 0) for rows in known]),
-        _texts("fewest", [_label(rows, -1) for rows in known]),
-        _numbers("assets without", without, _whole),
+        _texts("group", names),
+        _written("labels", labels, _whole),
+        _texts("most assets", most),
+        _texts("fewest", fewest),
+        _written("assets without", without, _whole),
     ]
     return Shown(GROUPS, columns)
+
+
+def dropped_table(account: Account) -> Shown:
+    """What was left out, and why."""
+    return Shown(DROPPED, _columns(account.dropped, OF_DROPPED))
 
 
 def _label(rows: pd.DataFrame, place: int) -> str:
@@ -169,24 +148,29 @@ def _label(rows: pd.DataFrame, place: int) -> str:
     return f"{row['label']} ({row['assets']:,})"
 
 
-def dropped_table(account: Account) -> Shown:
-    """What was left out, and why."""
-    table = account.dropped
-    columns = [
-        _texts("what", table["what"]),
-        _texts("left out because", table["reason"]),
-        _numbers("rows", table["rows"], _whole),
-    ]
-    return Shown(DROPPED, columns)
+def _columns(table: pd.DataFrame, forms: Sequence[Form]) -> list[Column]:
+    """The columns of a table as they are shown."""
+    columns = []
+    for heading, name, write in forms:
+        if write is None:
+            columns.append(_texts(heading, table[name]))
+        elif write is _date:
+            columns.append(_texts(heading, map(_date, table[name])))
+        else:
+            columns.append(_written(heading, table[name], write))
+    return columns
 
 
 def _texts(heading: str, values: Iterable[Any]) -> Column:
-    return Column(heading, [str(value) for value in values], TEXT)
+    return Column(heading, list(map(str, values)), TEXT)
 
 
-def _numbers(heading: str, values: Iterable[Any], form: Callable[[Any], str]) -> Column:
+def _written(heading: str, values: Iterable[Any], write: Callable[[Any], str]) -> Column:
     """A column of numbers, empty where there is none."""
-    return Column(heading, ["" if _missing(value) else form(value) for value in values])
+    cells = []
+    for value in values:
+        cells.append("" if _missing(value) else write(value))
+    return Column(heading, cells)
 
 
 def _missing(value: Any) -> bool:
@@ -216,3 +200,64 @@ def _rest(table: pd.DataFrame, file: str) -> str:
     if more <= 0:
         return ""
     return f"{more:,} more in {file}"
+
+
+TABLES = (
+    columns_table,
+    gaps_table,
+    coverage_table,
+    joins_table,
+    units_table,
+    moves_table,
+    labels_table,
+    dropped_table,
+)
+OF_COLUMNS = (
+    Form("column", "column"),
+    Form("name here", "name"),
+    Form("taken for", "taken_for"),
+    Form("given or guessed", "how"),
+    Form("values", "values", _whole),
+    Form("missing", "missing", _whole),
+)
+OF_GAPS = (
+    Form("after", "after", _date),
+    Form("before", "before", _date),
+    Form("days", "days", _whole),
+    Form("missing", "missing", _whole),
+)
+OF_COVERAGE = (
+    Form("asset", "asset"),
+    Form("first", "first", _date),
+    Form("last", "last", _date),
+    Form("values", "values", _whole),
+    Form("missing in between", "inside", _whole),
+    Form("of all dates", "share", percent),
+)
+OF_JOINS = (
+    Form("name here", "name"),
+    Form("table", "table"),
+    Form("met", "met", _whole),
+    Form("missed", "missed", _whole),
+    Form("met, share", "share", percent),
+)
+OF_UNITS = (
+    Form("column", "name"),
+    Form("taken for", "taken_for"),
+    Form("values", "values", _whole),
+    Form("median", "median", number),
+    Form("median size", "median_size", number),
+    Form("least", "least", number),
+    Form("greatest", "greatest", number),
+    Form("zero", "zero", percent),
+)
+OF_MOVES = (
+    Form("asset", "asset"),
+    Form("date", "date", _date),
+    Form("return", "return", percent),
+)
+OF_DROPPED = (
+    Form("what", "what"),
+    Form("left out because", "reason"),
+    Form("rows", "rows", _whole),
+)

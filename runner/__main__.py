@@ -110,14 +110,22 @@ def run_specs(words: Sequence[str]) -> int:
         return 0
     if args.multirun:
         plan = composer.plan(args.overrides)
+        _say_new(composer.added)
         from runner.sweeps.conduct import conduct
 
         return conduct(plan, partial(composer.planned, plan), args.form)
     job = composer.job(args.overrides)
+    _say_new(composer.added)
     from runner.sinks.job import execute
 
     execute(job.experiment, job.directory, args.form)
     return 0
+
+
+def _say_new(keys: Sequence[str]) -> None:
+    """Which keys the overrides added to mappings that are open."""
+    if keys:
+        print(f"new in the spec: {', '.join(dict.fromkeys(keys))}", file=sys.stderr)
 
 
 def _composer(words: Sequence[str], forms: bool = False) -> tuple[Composer, Namespace]:

@@ -24,7 +24,9 @@ from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.cli.completion import SCRIPTS
+from runner.cli.faults import culprit_of, missing_option
 from runner.cli.overlay import Composed, composed, with_on
+from runner.cli.overrides import emptied, key_of, may_be_new, opened, readable
 from runner.cli.usage import HELP
 from runner.errors import RunnerError, SpecError, unknown
 from runner.experiment.spec import Experiment, bound, build, chosen_options, mistakes
@@ -80,9 +82,7 @@ class Composer:
         places = {"--config-path": conf, "--config-dir": beside}
         missing = {flag: path for flag, path in places.items() if path and not Path(path).is_dir()}
         if missing:
-            raise SpecError(
-                [f"{flag}: no such directory {path!r}" for flag, path in missing.items()]
-            )
+            raise SpecError([f"{key}: no such directory {path!r}" for key, path in missing.items()])
         main = str(Path(conf).resolve()) if conf else str(shipped_conf())
         search = create_automatic_config_search_path(None, None, main)
         if beside:
@@ -90,6 +90,7 @@ class Composer:
         self.configs = (conf, beside, name)
         self.bases: dict[tuple[str, ...], tuple[DictConfig, Composed]] = {}
         self.read: dict[str, Override] = {}
+        self.added: list[str] = []  # new keys of open mappings
         GlobalHydra.instance().clear()
         self.hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=search)
 
@@ -99,10 +100,11 @@ class Composer:
         Raises:
             SpecError: every mistake of the overrides and of the spec, one line each.
         """
+        words = self.typed(overrides)
         try:
-            return self._job(overrides)
+            return self._job(words)
         except COMPOSING as error:
-            raise self._refusal(overrides, error) from None
+            raise self._refusal(words, error) from None
 
     def plan(self, overrides: Sequence[str]) -> Plan:
         """The plan of a sweep, a job per combination, all checked before any runs.
@@ -110,14 +112,14 @@ class Composer:
         Raises:
             SpecError: the mistakes, each with the job it is in.
         """
-        own = list(overrides)
+        overrides = own = self.typed(overrides)
         try:
             fixed, axes = _axes(self._parsed(overrides))
             own = [word for word in fixed if _of_sweep(word)]  # others may need a job's own
             config = self._compose(own, RunMode.MULTIRUN)
             settings = _sweep_of(config)
             varied = [over(key, values) for key, values in settings.over.items()]
-            axes += _axes(self._parsed(varied))[1]
+            axes += _axes(self._parsed(self.typed(varied, fixed)))[1]
             directory = Path(config.hydra.sweep.dir)
             places = _plain(config)
         except COMPOSING as error:
@@ -185,6 +187,7 @@ class Composer:
 
     def places(self, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:
         """The composed spec, not checked, and the directory of a run: where things are."""
+        overrides = self.typed(overrides)
         try:
             config = self._compose(overrides, RunMode.RUN)
             directory = Path(config.hydra.run.dir)
@@ -194,6 +197,7 @@ class Composer:
 
     def sweep(self, overrides: Sequence[str]) -> Sweep:
         """The node `sweep` of the composed spec."""
+        overrides = self.typed(overrides)
         try:
             return _sweep_of(self._compose(overrides, RunMode.RUN))
         except COMPOSING as error:
@@ -201,6 +205,8 @@ class Composer:
 
     def show(self, args: argparse.Namespace) -> None:
         """What needs no run: --help, --hydra-help, --cfg, --info, --shell-completion."""
+        if not args.shell_completion:
+            args.overrides = self.typed(args.overrides)
         try:
             if args.help:
                 print(self._help(args.overrides))
@@ -217,6 +223,27 @@ class Composer:
                 self.hydra.shell_completion(config_name=self.name, overrides=args.overrides)
         except COMPOSING as error:
             raise self._refusal(args.overrides, error) from None
+
+    def typed(self, overrides: Sequence[str], beside: Sequence[str] = ()) -> list[str]:
+        """The overrides as Hydra reads them: quoted where needed, + before new keys of a person's.
+
+        Args:
+            beside: further overrides of the same spec.
+
+        Raises:
+            SpecError: a new key that is nearly a known one, one line each.
+        """
+        words = list(map(readable, overrides))
+        if not any(map(may_be_new, words)):
+            return words
+        others = [word for word in (*beside, *words) if not may_be_new(word)]
+        try:
+            config = self._compose(_axes(self._parsed(others))[0], RunMode.RUN)
+        except COMPOSING:
+            return words  # what is wrong is said when they are composed
+        words, added = opened(words, config)
+        self.added += added
+        return words
 
     def _help(self, overrides: Sequence[str]) -> str:
         """The command line, the groups with their options, and the spec that the overrides make."""
@@ -281,8 +308,8 @@ class Composer:
 
     def _chooses(self, override: Override) -> bool:
         """Whether the override chooses an option of a group."""
-        name = override.key_or_group
-        return name.partition("/")[0] in self._groups and "." not in name
+        group = override.key_or_group.partition("/")[0]
+        return group in self._groups and "." not in override.key_or_group
 
     def _parsed(self, overrides: Sequence[str]) -> list[Override]:
         parser = OverridesParser.create()
@@ -307,7 +334,7 @@ class Composer:
         config = OmegaConf.create({})
         spec = None
         while spec is None:
-            culprit = _culprit(error, rest)
+            culprit = culprit_of(error, rest)
             faults.append((culprit or self.name, error))
             if culprit is None:
                 break
@@ -325,9 +352,9 @@ class Composer:
     def _explain(self, override: str, error: Exception, config: DictConfig) -> str:
         """One line: where, what was given, what the config that composes without it allows."""
         if isinstance(error, MissingConfigException):
-            return _missing(error)
+            return missing_option(error)
         text = one_line(error)
-        key = _key(override)
+        key = key_of(override)
         if "is not in struct" in f"{text} {error.__cause__}" or "does not exist" in text:
             inner = str(getattr(error.__cause__, "full_key", ""))
             if not inner.startswith(f"{key}."):
@@ -348,7 +375,7 @@ class Composer:
         parent = key.rpartition(".")[0]
         node = OmegaConf.select(config, parent, throw_on_missing=False) if parent else config
         groups = [] if parent else self.hydra.config_loader.list_groups("")
-        names = [str(name) for name in node] if OmegaConf.is_dict(node) else []
+        names = list(map(str, node)) if OmegaConf.is_dict(node) else []
         return sorted({*names, *groups} - {"hydra"})
 
 
@@ -377,7 +404,7 @@ def _plain(config: DictConfig) -> dict[str, Any]:
         del config["hydra"]
         config.pop("sweep", None)  # how many are run says nothing of each
     whole: Any = OmegaConf.to_container(config, resolve=True)
-    return dict(with_on(whole))
+    return dict(with_on(emptied(whole)))
 
 
 def _unresolved(config: DictConfig) -> dict[str, Any]:
@@ -420,31 +447,4 @@ def _only_changes(override: Override) -> bool:
 
 def _of_sweep(override: str) -> bool:
     """Whether a sweep reads the override for itself."""
-    return re.split(r"[./@]", _key(override))[0] in OF_SWEEPS
-
-
-def _key(override: str) -> str:
-    """The dotted key of an override, without prefix and package."""
-    return override.partition("=")[0].lstrip("+~").split("@")[0]
-
-
-def _culprit(error: Exception, overrides: Sequence[str]) -> str | None:
-    """The override that an error of Hydra is about, if it is about one."""
-    if isinstance(error, MissingConfigException):
-        named = [str(error.missing_cfg_file or "").rpartition("/")[0]]
-    else:
-        named = [str(getattr(error, "override", "")), *re.findall(r"'([^']*)'", str(error))]
-    for override in overrides:
-        if _key(override) in named or override in named:
-            return override
-    if "nterpolation" in str(error):
-        return next((override for override in overrides if "${" in override), None)
-    return None
-
-
-def _missing(error: MissingConfigException) -> str:
-    """A group option that does not exist, or a config that is not there."""
-    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
-    if not group:
-        return f"--config-name: no config {option!r}"
-    return f"{group}: {unknown(option, error.options or [])}"
+    return re.split(r"[./@]", key_of(override))[0] in OF_SWEEPS

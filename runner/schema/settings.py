@@ -31,7 +31,7 @@ SPANS = {"y": "years", "m": "months", "w": "weeks", "d": "days"}
 SPAN = re.compile(r"([1-9][0-9]{0,2})([ymwd])")
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 LONGEST_TICKER = 64  # characters
-NOT_IN_TICKERS = frozenset("/\\\n\r\t\0")
+NOT_IN_NAMES = frozenset("\\\n\r\t\0")
 UNBOUNDED = float("inf")
 
 
@@ -112,14 +112,25 @@ def check_train_end(value: int | str) -> None:
 
 
 def check_ticker(value: str) -> None:
-    """A name of an asset as its source writes it.
+    """A name of an asset as its source writes it, such as BRK/B or BTC/USD.
 
     Raises:
-        ValueError: empty, or with characters that no exchange uses (a path, a line break).
+        ValueError: empty, long, or with a line break, a backslash or two dots in a row.
     """
-    unsafe = ".." in value or not NOT_IN_TICKERS.isdisjoint(value)
+    unsafe = ".." in value or not NOT_IN_NAMES.isdisjoint(value)
     if not value or len(value) > LONGEST_TICKER or unsafe:
-        raise ValueError("allowed: a name of 1 to 64 characters without slashes or line breaks")
+        raise ValueError("allowed: a name of 1 to 64 characters without backslashes or line breaks")
+
+
+def check_symbol(value: str) -> None:
+    """A ticker that becomes part of an address on the web.
+
+    Raises:
+        ValueError: as `check_ticker`, or with a slash.
+    """
+    check_ticker(value)
+    if "/" in value:
+        raise ValueError("allowed: a ticker without slashes, such as BRK-B")
 
 
 def _between(low: float, high: float, inclusive: bool) -> Callable[[float], None]:
@@ -144,6 +155,7 @@ Date = Annotated[str, parse_date]
 Hours = Annotated[str, parse_hours]
 TimeZone = Annotated[str, check_zone]
 Ticker = Annotated[str, check_ticker]
+Symbol = Annotated[str, check_symbol]
 Rows = Annotated[int, _between(1, UNBOUNDED, inclusive=True)]
 Count = Annotated[int, _between(0, UNBOUNDED, inclusive=True)]
 Several = Annotated[int, _between(2, UNBOUNDED, inclusive=True)]

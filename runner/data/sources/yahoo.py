@@ -24,7 +24,7 @@ from runner.data.sources.snapshot import (
     too_few,
 )
 from runner.errors import DataError
-from runner.schema.settings import Date, Positive, Rows, Share, Ticker, parse_date
+from runner.schema.settings import Date, Positive, Rows, Share, Symbol, parse_date
 
 if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
@@ -75,9 +75,9 @@ class Yahoo:
             ticker has.
     """
 
-    assets: list[Ticker]
-    market: Ticker | None = None
-    macro: dict[str, Ticker] = field(default_factory=dict)
+    assets: list[Symbol]
+    market: Symbol | None = None
+    macro: dict[str, Symbol] = field(default_factory=dict)
     start: Date = "2017-01-01"
     end: Date | None = None
     folder: str = "outputs/snapshots"

@@ -1,0 +1,33 @@
+"""What an error of Hydra is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hydra.errors import MissingConfigException
+
+from runner.cli.overrides import key_of
+from runner.errors import unknown
+
+
+def culprit_of(error: Exception, overrides: Sequence[str]) -> str | None:
+    """The override that an error of Hydra is about, if it is about one."""
+    if isinstance(error, MissingConfigException):
+        named = [str(error.missing_cfg_file or "").rpartition("/")[0]]
+    else:
+        named = [str(getattr(error, "override", "")), *re.findall(r"'([^']*)'", str(error))]
+    for override in overrides:
+        if key_of(override) in named or override in named:
+            return override
+    if "nterpolation" in str(error):
+        return next((override for override in overrides if "${" in override), None)
+    return None
+
+
+def missing_option(error: MissingConfigException) -> str:
+    """A group option that does not exist, or a config that is not there."""
+    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    if not group:
+        return f"--config-name: no config {option!r}"
+    return f"{group}: {unknown(option, error.options or [])}"

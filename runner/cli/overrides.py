@@ -1,0 +1,175 @@
+"""Overrides as people type them: special characters, and new keys of mappings that are open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import OverrideParseException
+from omegaconf import OmegaConf
+
+from runner.errors import SpecError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+# tables that are joined: every key of one is checked with the spec
+TABLES = ("data.fields", "data.series", "data.labels")
+# mappings whose keys are names of a person's own
+OPEN = (*TABLES, "data.columns", "data.groups", "data.macro", "features", "analyses")
+PREFIXES = ("+", "~")
+SLIP = 2  # letters by which a new name may differ from a known one and be a slip of the pen
+SHORTEST = 4  # letters of a name in which that can be told
+LISTS = "[{\"'"
+
+
+def key_of(word: str) -> str:
+    """The dotted key of an override, without prefix and package."""
+    return word.partition("=")[0].lstrip("+~").split("@")[0]
+
+
+def readable(word: str) -> str:
+    """The override with its value quoted where the grammar cannot read it as it is typed."""
+    if "=" not in word or _is_read(word):
+        return word
+    key, _, value = word.partition("=")
+    if value.startswith("[") and value.endswith("]"):
+        items = [_quoted(item) for item in value[1:-1].split(",")]
+        quoted = f"{key}=[{','.join(items)}]"
+    else:
+        quoted = f"{key}={_quoted(value)}"
+    return quoted if _is_read(quoted) else word
+
+
+def _is_read(word: str) -> bool:
+    try:
+        OverridesParser.create().parse_overrides([word])
+    except OverrideParseException:
+        return False
+    return True
+
+
+def _quoted(text: str) -> str:
+    """Plain text in quotes; text that has some, or is a list of its own, as it is."""
+    plain = text.strip()
+    if not plain or plain[0] in LISTS or "'" in plain:
+        return text
+    return f"'{plain}'"
+
+
+def may_be_new(word: str) -> bool:
+    """Whether the override gives a key below an open mapping, or keys of it, without a prefix."""
+    if word.startswith(PREFIXES) or "=" not in word:
+        return False
+    key, _, value = word.partition("=")
+    if key in OPEN:
+        return value.startswith("{")
+    return _mapping_of(key) is not None
+
+
+def _mapping_of(key: str) -> str | None:
+    """The open mapping that the key lies below; of a table that is joined its settings too."""
+    for mapping in OPEN:
+        name = key.removeprefix(f"{mapping}.")
+        if name != key and ("." not in name or mapping in TABLES):
+            return mapping
+    return None
+
+
+def opened(words: Iterable[str], config: DictConfig) -> tuple[list[str], list[str]]:
+    """The overrides with a + before new keys of open mappings, and these keys.
+
+    Args:
+        config: composed without them.
+
+    Raises:
+        SpecError: new keys that are nearly known ones, one line each.
+    """
+    result = []
+    added = []
+    mistakes = []
+    for word in words:
+        if not may_be_new(word) or not _is_new(key_of(word), config):
+            result.append(word)
+            continue
+        key = key_of(word)
+        near = _nearly(key, config)
+        if near:
+            name = key.rpartition(".")[2]
+            mistakes.append(f"{key}: {name!r} is new, and nearly {near}; +{key}=... adds it")
+        result.append(f"+{word}")
+        added.append(key)
+    if mistakes:
+        raise SpecError(mistakes)
+    return result, added
+
+
+def _is_new(key: str, config: DictConfig) -> bool:
+    """Whether an open mapping of the config has no such key; settings of one it has are not new."""
+    mapping = _mapping_of(key)
+    if mapping is None:
+        return True
+    name, _, setting = key.removeprefix(f"{mapping}.").partition(".")
+    known = _names(mapping, config)
+    if name not in known:
+        return True
+    of_table = mapping in TABLES
+    return of_table and setting not in _names(f"{mapping}.{name}", config)
+
+
+def _names(mapping: str, config: DictConfig) -> list[str]:
+    """The keys of a mapping of the config; none where it is no mapping."""
+    node: Any = OmegaConf.select(config, mapping, throw_on_missing=False)
+    if not OmegaConf.is_dict(node):
+        return []
+    return [str(name) for name in node]
+
+
+def _nearly(key: str, config: DictConfig) -> str | None:
+    """The known key of the same mapping that a new one may be a slip of."""
+    mapping = _mapping_of(key)
+    if mapping is None:
+        return None
+    name = key.removeprefix(f"{mapping}.").partition(".")[0]
+    for known in _names(mapping, config):
+        numbered = _letters(name) == _letters(known)
+        longest = max(len(name), len(known))
+        if numbered or longest < SHORTEST:
+            continue
+        if distance(name, known) <= SLIP:
+            return known
+    return None
+
+
+def emptied(spec: dict[str, Any]) -> dict[str, Any]:
+    """The spec with an empty mapping for each of `data` that is open and null.
+
+    `data.columns` stays null, which takes every column under its own name.
+    """
+    data = spec.get("data")
+    if not isinstance(data, dict):
+        return spec
+    data = dict(data)
+    for mapping in (*TABLES, "data.groups", "data.macro"):
+        name = mapping.removeprefix("data.")
+        if name in data and data[name] is None:
+            data[name] = {}
+    return {**spec, "data": data}
+
+
+def _letters(name: str) -> str:
+    """The name without its digits: mom_1m and mom_6m are two names on purpose."""
+    return "".join(letter for letter in name if not letter.isdigit())
+
+
+def distance(one: Sequence[str], other: Sequence[str]) -> int:
+    """Letters to insert, leave out or replace to get from one name to the other (Levenshtein)."""
+    before = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        row = [i]
+        for j, another in enumerate(other, 1):
+            replaced = before[j - 1] + (letter != another)
+            row.append(min(replaced, before[j] + 1, row[-1] + 1))
+        before = row
+    return before[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,11 +13,16 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 
 from runner.numerics import compiled as kernel
+from runner.sinks.tracking import Store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -45,6 +51,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow takes 2 s of CPU to make a database: it makes one a session, and the others are copies.
+
+    Processes that a test starts make their own, as a user's do.
+    """
+    made = tmp_path_factory.mktemp("database") / "mlflow.db"
+    opened = Store.client
+
+    def client(store: Store) -> MlflowClient:
+        if store.file is not None and not store.file.exists() and store.file.parent.is_dir():
+            if not made.exists():
+                opened(Store(f"sqlite:///{made}"))
+            copied = store.file.with_name(f".{store.file.name}.copied")
+            shutil.copyfile(made, copied)
+            copied.rename(store.file)
+        return opened(store)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "client", client)
+        yield
 
 
 @pytest.fixture(scope="module", params=["numpy", "compiled"])

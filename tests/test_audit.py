@@ -375,11 +375,16 @@ def test_nothing_shipped_is_called_a_leak(words: list[str]) -> None:
     assert set(one.table["verdict"]) == {"clean"}
 
 
-@pytest.mark.parametrize("thorough", [False, True])
+REAL = [[], ["features=signals_as_text"], ["target=forward_return"], ["target=up", "model=logit"]]
+
+
 @pytest.mark.parametrize(
-    "more",
-    [[], ["features=signals_as_text"], ["target=forward_return"], ["target=up", "model=logit"]],
-    ids=" ".join,
+    ("more", "thorough"),
+    [
+        *((more, False) for more in REAL),
+        (REAL[0], True),
+        *(pytest.param(more, True, marks=pytest.mark.slow) for more in REAL[1:]),
+    ],
 )
 def test_no_false_alarm_on_real_prices(stocks: Path, more: list[str], thorough: bool) -> None:
     words = [

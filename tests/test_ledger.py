@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run_cli
+from conftest import ROOT, call_cli
 
 from runner.errors import DataError
 from runner.record.ledger import Count, Ledger, marker
@@ -135,7 +135,7 @@ def test_file_that_is_no_ledger_is_one_line(ledger: Ledger, tmp_path: Path) -> N
             act()
         [line] = caught.value.mistakes
         assert line == f"ledger: {str(ledger.path)!r}: file is not a database"
-    outcome = run_cli(tmp_path, "data.assets=[S1V5]", "ledger=ledger.db")
+    outcome = call_cli(tmp_path, "data.assets=[S1V5]", "ledger=ledger.db")
     assert outcome.code == 2
     assert len(outcome.errors) == 1 and "file is not a database" in outcome.err, outcome.err
     assert "Traceback" not in outcome.err
@@ -173,7 +173,7 @@ def test_a_single_run_that_is_killed_was_a_trial(tmp_path: Path) -> None:
         subprocess.run(killed, cwd=tmp_path, env=env, capture_output=True, check=False).returncode
         == -9
     )
-    assert run_cli(tmp_path, *words).code == 0
+    assert call_cli(tmp_path, *words).code == 0
     ledger = Ledger(tmp_path / "outputs" / "ledger.db")
     [(family,)] = ledger._rows("select distinct family from trials")
     assert ledger.count(family) == Count(1, 0, 1)

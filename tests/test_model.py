@@ -32,8 +32,8 @@ WALK = [
 ]
 SAME_ROW = ["features=premia", "features.beta=null", "target=same_period_return"]
 OPTIONS: dict[str, list[str]] = {
-    "cross_asset": ["validation.first=150", "model.penalties=5"],
-    "elastic_net": ["model.penalties=5"],
+    "cross_asset": ["validation.first=150", "model.penalties=3"],
+    "elastic_net": ["model.penalties=3"],
     "fixed": ["model.weights={mom_1m: 0.1}"],
     "logit": ["target=up"],
     "two_pass": ["features=market", "target=same_period_return"],

@@ -39,7 +39,7 @@ def opened(folder: Path, kill: int = 0) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("kill", [40, 400])
+@pytest.mark.parametrize("kill", [pytest.param(40, marks=pytest.mark.slow), 400])
 def test_killed_while_it_makes_the_database_the_next_one_makes_it(
     tmp_path: Path, kill: int
 ) -> None:

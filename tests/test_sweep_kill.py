@@ -132,6 +132,7 @@ def statuses(folder: Path) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, str]) -> None:
     """The conductor is killed each time that two jobs more are there."""
     process = start(tmp_path, "-m", COVS, *WORDS, *LAUNCHERS["processes"])

@@ -25,6 +25,7 @@ from runner.sinks.tracking import Store
 from runner.sweeps.comparison.comparison import compared
 from runner.sweeps.conduct import sweep_tags
 from runner.sweeps.plan import Plan, read
+from runner.sweeps.telling import tracked
 from runner.sweeps.telling.tracked import SWEEPS_WITH_VIEWS, run_link, runs_link, sweep_link
 
 ROOT = Path(__file__).parents[1]
@@ -532,22 +533,28 @@ def test_the_newest_runs_a_run_and_two_compared(
 
 
 @pytest.mark.browser
-def test_after_twelve_sweeps_a_person_can_save_a_view_and_an_old_sweep_opens_in_order(
-    house: House, visit: Visit
+@pytest.mark.parametrize(
+    ("sweeps", "kept"), [(4, 2), pytest.param(12, SWEEPS_WITH_VIEWS, marks=pytest.mark.slow)]
+)
+def test_after_many_sweeps_a_person_can_save_a_view_and_an_old_sweep_opens_in_order(
+    house: House, visit: Visit, monkeypatch: pytest.MonkeyPatch, sweeps: int, kept: int
 ) -> None:
     """MLflow saves no view of a person from forty on; ours are of the newest sweeps only."""
     from playwright.sync_api import expect
+
+    monkeypatch.setattr(tracked, "SWEEPS_WITH_VIEWS", kept)
+    crowded = f"crowd{sweeps}"
 
     def swept(number: int) -> None:
         words = [
             *FAST,
             "features=ff3,ff3_momentum",
             "data.assets=[S1V5]",
-            "tracking.experiment=crowd",
+            f"tracking.experiment={crowded}",
         ]
         assert (
             call_cli(
-                house.folder, "-m", *words, f"hydra.sweep.dir=outputs/sweeps/crowd{number}"
+                house.folder, "-m", *words, f"hydra.sweep.dir=outputs/sweeps/{crowded}_{number}"
             ).code
             == 0
         )
@@ -556,13 +563,11 @@ def test_after_twelve_sweeps_a_person_can_save_a_view_and_an_old_sweep_opens_in_
         tags = house.client.get_experiment(crowd).tags
         return {name.removeprefix(view.TAG) for name in tags if name.startswith(view.TAG)}
 
-    for number in range(12):
+    for number in range(sweeps):
         swept(number)
-    crowd = house.client.get_experiment_by_name("crowd").experiment_id
-    plans = [house.plan(f"crowd{number}") for number in range(12)]
-    assert {view.sweep_of(key) for key in saved()} == {
-        plan.id for plan in plans[-SWEEPS_WITH_VIEWS:]
-    }
+    crowd = house.client.get_experiment_by_name(crowded).experiment_id
+    plans = [house.plan(f"{crowded}_{number}") for number in range(sweeps)]
+    assert {view.sweep_of(key) for key in saved()} == {plan.id for plan in plans[-kept:]}
     visit.open(view.open_path(crowd, f"{plans[-1].id}-leaderboard"))
     names = visit.names(2)
     visit.page.get_by_role("button", name="Views").click()
@@ -589,8 +594,8 @@ def test_after_twelve_sweeps_a_person_can_save_a_view_and_an_old_sweep_opens_in_
     for again in range(2):
         assert other.names(2) == names, again
         other.page.reload()
-    swept(12)
-    assert own in saved() and len(saved()) == 1 + 4 * SWEEPS_WITH_VIEWS
+    swept(sweeps)
+    assert own in saved() and len(saved()) == 1 + 4 * kept
 
 
 @pytest.mark.browser

@@ -330,7 +330,14 @@ def test_importing_the_source_is_light() -> None:
     assert not {"pandas", "numpy", "pyarrow", "yfinance", "curl_cffi", "rich"} & set(loaded)
 
 
-@pytest.mark.parametrize("experiment", ["capm", "alpha_signals", "weekly_premia"])
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        pytest.param("capm", marks=pytest.mark.slow),
+        pytest.param("alpha_signals", marks=pytest.mark.slow),
+        "weekly_premia",
+    ],
+)
 def test_the_live_line_fetches_once_and_then_runs_offline(
     experiment: str, tmp_path: Path, stub: YahooStub
 ) -> None:

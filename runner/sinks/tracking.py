@@ -31,6 +31,8 @@ LONGEST = (
     5900  # characters of a parameter or note; MLflow cuts parameters at 6,000 and notes at 8,000
 )
 
+SQLITE = b"SQLite format 3\0"  # the first bytes of every database of its file format
+
 
 class Store:
     """Where runs are kept: the URI of a tracking store, and the experiment in it."""
@@ -72,7 +74,18 @@ class Store:
                 rest.unlink(missing_ok=True)
             MlflowClient(tracking_uri=f"sqlite:///{fresh}").search_experiments(max_results=1)
             fresh.rename(self.file)
+        if self.file is not None and not _may_be_a_database(self.file):
+            raise OSError(
+                "file is not a database"
+            )  # MLflow tries for two minutes before it says so
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+
+def _may_be_a_database(file: Path) -> bool:
+    """Whether a file begins as SQLite's do; an empty file is an empty database."""
+    with open(file, "rb") as opened:
+        head = opened.read(len(SQLITE))
+    return head in (b"", SQLITE)
 
 
 def log(

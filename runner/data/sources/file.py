@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from runner.data.reading.content import Form
-from runner.data.reading.files import open_files
-from runner.data.reading.roles import Roles
-from runner.data.reading.tables import asset_table
 from runner.schema.settings import Date, Hours, Rows, Ticker, TimeZone
 
 if TYPE_CHECKING:
@@ -106,6 +102,11 @@ class File:
 
     def _long(self) -> Long:
         """The table of the files."""
+        from runner.data.reading.content import Form
+        from runner.data.reading.files import open_files
+        from runner.data.reading.roles import Roles
+        from runner.data.reading.tables import asset_table
+
         form = Form(
             form=self.form,
             values=self.values,

@@ -163,17 +163,17 @@ def finding(
 
 
 def _metrics(model: RegressionSettings, curves: Sequence[Curve]) -> dict[str, float]:
-    """The penalty used, and of each choice the penalty and the terms kept, means over units."""
+    """Means over units: the penalty used; of each rule of choice its penalty and nonzero slopes."""
     used = [curve.penalties[curve.chosen(model.choice)] for curve in curves]
     metrics = {"penalty": float(np.mean(used))}
-    for choice, places in _places(curves).items():
-        if None in places:
+    for choice, positions in _places(curves).items():
+        if None in positions:
             continue
         penalties = []
         terms = []
-        for curve, at in zip(curves, places, strict=True):
-            penalties.append(curve.penalties[at])
-            terms.append(curve.terms[at])
+        for curve, position in zip(curves, positions, strict=True):
+            penalties.append(curve.penalties[position])
+            terms.append(curve.terms[position])
         metrics[f"penalty_{choice}"] = float(np.mean(penalties))
         metrics[f"terms_{choice}"] = float(np.mean(terms))
     return metrics

@@ -57,7 +57,7 @@ def names_of(tree: Node) -> frozenset[str]:
 
 
 def lookback_of(node: Node) -> float:
-    """Rows before t that a node uses: its function's and those of its furthest argument."""
+    """Rows before t that a node uses, its arguments included; inf where it uses all of the past."""
     if isinstance(node, Name):
         derived = DERIVED.get(node.name)
         return derived.reach if derived else 0

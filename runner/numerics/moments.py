@@ -55,10 +55,10 @@ class Solved:
 
 
 def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, of: str | None = None) -> np.ndarray:
-    """A point amid the used cells of X (T, N, K) and y (T, N).
+    """A rough centre of the used cells of X (T, N, K) and y (T, N): the mean of a sample of them.
 
-    One for all (1, 1, K + 1); with `of` "asset" one per asset (1, N, K + 1), with "date" one per
-    date (T, 1, K + 1).
+    Any point near the data does. One for all (1, 1, K + 1); with `of` "asset" one per asset
+    (1, N, K + 1), with "date" one per date (T, 1, K + 1).
     """
     t, i = _spread(use)
     x_mean = X[t, i].mean(axis=0)

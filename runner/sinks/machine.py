@@ -100,13 +100,18 @@ def text(found: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The value in mappings, lists, texts and numbers; tables are lists of records."""
+    """The value as JSON can hold it.
+
+    A table becomes a list of records, a date its ISO text, a number that is not finite null.
+    """
     if isinstance(value, pd.DataFrame):
         return _plain(value.to_dict("records"))
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, np.datetime64):
+        value = pd.Timestamp(value)
     if value is None or value is pd.NaT or value is pd.NA:
         return None
     if isinstance(value, date):

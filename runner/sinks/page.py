@@ -264,12 +264,15 @@ def _diagnostics(report: Report) -> list[Html]:
     tests: list[Column] = []
     statistics: list[Column] = []
     for name, rows in table.groupby("diagnostic", sort=False):
-        tested = bool(rows["p_value"].notna().any())
-        values = rows.groupby("unit")["p_value" if tested else "statistic"]
-        worst = values.max().reindex(units)
+        are_p_values = bool(rows["p_value"].notna().any())
+        if are_p_values:
+            worst = rows.groupby("unit")["p_value"].min()
+        else:
+            worst = rows.groupby("unit")["statistic"].max()
+        worst = worst.reindex(units)
         if worst.notna().any():
-            columns = tests if tested else statistics
-            columns.append(_marked(worst, str(name), tested))
+            columns = tests if are_p_values else statistics
+            columns.append(_marked(worst, str(name), are_p_values))
     every_column = [Column(noun_of(table), units, "text"), *tests, *statistics]
     shown = tabled(every_column, len(every), "Tests of residuals and columns", "diagnostics.csv")
     note = (
@@ -279,19 +282,19 @@ def _diagnostics(report: Report) -> list[Html]:
     return [shown, tag("p", note, class_="note")]
 
 
-def _marked(worst: pd.Series, name: str, tested: bool) -> Column:
-    """The worst value of each unit, with a mark where it is bad."""
-    text_of = p_text if tested else number
+def _marked(worst: pd.Series, name: str, are_p_values: bool) -> Column:
+    """P-values or statistics, one per unit, marked where significant or (VIF) large."""
+    text_of = p_text if are_p_values else number
     texts = aligned([text_of(value) for value in worst])
     cells = []
     for text, value in zip(texts, worst, strict=True):
-        cells.append(tag("b", f"▲ {text}") if _is_bad(value, name, tested) else text)
+        cells.append(tag("b", f"▲ {text}") if _is_bad(value, name, are_p_values) else text)
     return Column(NAMES.get(name, name.replace("_", " ")), cells)
 
 
-def _is_bad(value: float, name: str, tested: bool) -> bool:
+def _is_bad(value: float, name: str, is_p_value: bool) -> bool:
     """Whether a p-value is significant, or a variance inflation factor large."""
-    if tested:
+    if is_p_value:
         return value < LEVEL
     return name == "vif" and value > MOST_VIF
 

@@ -54,7 +54,7 @@ def joined_readings(market: Market) -> list[Reading]:
 def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     """A row per column: table, column, name, taken_for, how (given, guessed), values, missing.
 
-    `values` are the cells of its kind that have one, `missing` those that have none: of a field
+    `values` counts the cells that have a value, `missing` those that have none: of a field
     where the asset has a price or return, of a series all rows, of a group all assets.
 
     Args:

@@ -246,7 +246,10 @@ def _conflict(rows: Rows, row: int, conflicts: int, market: Market) -> str:
 def _from_known(
     rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
 ) -> tuple[np.ndarray, list[str]]:
-    """The first date (n,) on which each row is known, and how that was judged."""
+    """Position (n,) on the calendar from which on each row is known, and the rule in words.
+
+    `len(calendar)` where it never is. Adds to the words of the rows, and to what was left out.
+    """
     known = pd.DatetimeIndex(rows.known)
     next_day = settings.timing == "next_day"
     if settings.timing is None:

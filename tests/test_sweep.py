@@ -542,9 +542,9 @@ def test_jobs_of_an_older_version_have_no_verdict_and_say_why(sweep) -> None:
 
 def test_a_reason_that_all_jobs_share_is_said_once(tmp_path: Path) -> None:
     (tmp_path / "prices.csv").write_text("day,name,price\n2020-01-01,A,1.0\n")
-    spec = ["experiment=none", "data=file", "data.path=prices.csv", "data.columns.volume=null"]
+    spec = ["experiment=none", "data=file", "data.path=prices.csv", "data.columns.date=Datum"]
     done = call_cli(tmp_path, "-m", *spec, "features=lagged_returns", "model.cov=HC0,HC1,HC2")
     assert done.code == 1
-    assert done.err.count("column 'Date' is unknown") == 2, "once as it failed, once at the end"
+    assert done.err.count("column 'Datum' is unknown") == 2, "once as it failed, once at the end"
     assert "error: job 1: as job 0" in done.err
     assert "failed: jobs 0, 1, 2: data.columns.date" in done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ PREFIXES = ("+", "~")
 SLIP = 2  # letters by which a new name may differ from a known one and be a slip of the pen
 SHORTEST = 4  # letters of a name in which that can be told
 LISTS = "[{\"'"
+NAME = re.compile(r"[{,]\s*(\w+)\s*:")  # a key of a mapping as an override writes it
 
 
 def key_of(word: str) -> str:
@@ -99,7 +101,11 @@ def opened(words: Iterable[str], config: DictConfig) -> tuple[list[str], list[st
             name = key.rpartition(".")[2]
             mistakes.append(f"{key}: {name!r} is new, and nearly {near}; +{key}=... adds it")
         result.append(f"+{word}")
-        added.append(key)
+        if key in OPEN:
+            names = [name for name in NAME.findall(word) if name not in _names(key, config)]
+            added += [f"{key}.{name}" for name in names]
+        else:
+            added.append(key)
     if mistakes:
         raise SpecError(mistakes)
     return result, added

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from runner.data.market import Market
 from runner.data.sources.file import File
 from runner.errors import DataError
 from runner.features import functions as features
+from runner.features.expressions import Expression
+from runner.features.functions import market_return, shared
 from runner.panels.panel import build_panel
 from runner.targets import forward_return, same_period_return
 
@@ -272,3 +276,60 @@ def test_weeks_of_the_snapshot() -> None:
     weekly = wide.groupby(wide.index.to_period("W-FRI")).last()
     expected = (weekly.shift(-1) / weekly - 1).to_numpy()
     np.testing.assert_allclose(panel.y, expected, rtol=1e-12)
+
+
+# Factors beside returns of months
+
+
+def daily_factors() -> Market:
+    """Two assets on a daily factor, betas .5 and 1.5, without noise; and a level of the day."""
+    rng = np.random.default_rng(5)
+    days = pd.bdate_range("2018-01-01", "2019-12-31", name="date")
+    factor = pd.Series(rng.normal(0.0003, 0.01, len(days)), days)
+    returns = pd.DataFrame({"A": 0.5 * factor, "B": 1.5 * factor})
+    series = pd.DataFrame({"MktRF": factor, "vix": 15.0 + np.arange(len(days))})
+    return Market("here", {"ret": returns}, series)
+
+
+def test_a_factor_is_compounded_over_the_month_as_the_target_is() -> None:
+    data = daily_factors()
+    factor = data.shared("MktRF")
+    expected = (1.0 + factor).groupby(factor.index.to_period("M")).prod() - 1.0
+    monthly = shared(data, series="MktRF", frequency="month")
+    # products of some twenty numbers near one, in another order
+    np.testing.assert_allclose(monthly, expected, rtol=1e-12, atol=1e-15)
+    features = {"MktRF": partial(shared, series="MktRF", frequency="month")}
+    panel = build_panel(data, features, partial(same_period_return, frequency="month"))
+    slope = np.polyfit(panel.X[:, 1, 0], panel.y[:, 1], 1)[0]
+    # compounding is not linear: near 1.5, and far from what one day of the month explains
+    assert slope == pytest.approx(1.5, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("feature", "remedy"),
+    [
+        (partial(shared, series="MktRF"), "++features.f.frequency=month"),
+        (Expression("MktRF"), "features.f='{_target_: runner.features.shared, series: MktRF"),
+        (partial(market_return), "++features.f.frequency=month"),
+        (Expression("market_ret"), "features.f='{_target_: runner.features.market_return"),
+    ],
+)
+def test_the_return_of_a_day_does_not_explain_that_of_a_month(feature: Any, remedy: str) -> None:
+    data = daily_factors()
+    data = replace(data, market_ret=data.shared("MktRF"))
+    monthly = partial(same_period_return, frequency="month")
+    with pytest.raises(DataError, match="is the return of one row of the data") as caught:
+        build_panel(data, {"f": feature}, monthly)
+    [line] = caught.value.mistakes
+    assert line.startswith("features.f: ") and remedy in line
+    # a forecast may use the return of the last day, and says so
+    ahead = build_panel(data, {"f": feature}, partial(forward_return, frequency="month"))
+    assert any(note.startswith("f: the value of a week or month") for note in ahead.notes)
+    # as may a target of the day
+    assert build_panel(data, {"f": feature}, same_period_return).notes == ()
+
+
+def test_the_level_of_the_last_day_is_said() -> None:
+    level = {"vix": partial(shared, series="vix")}
+    panel = build_panel(daily_factors(), level, partial(same_period_return, frequency="month"))
+    assert any(note.startswith("vix: the value of a week or month") for note in panel.notes)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# an interpolation of one other node, from the top
-NODE = re.compile(r"\$\{([A-Za-z_]\w*(?:\.\w+)*)\}")
+# an interpolation of one other node, from the top, with or without a value where it is not there
+NODE = re.compile(r"\$\{(?:oc\.select:)?([A-Za-z_]\w*(?:\.\w+)*)(?:,\w+)?\}")
 # one that follows from the groups alone
 CHOICE = re.compile(r"\$\{hydra:runtime\.choices\.[\w/]+\}")
 Keys = tuple[str, ...]

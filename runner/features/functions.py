@@ -10,6 +10,7 @@ rows, else a change of `close`. Only what names `close` itself uses the price.
 
 from __future__ import annotations
 
+from functools import partial as bound
 from typing import TYPE_CHECKING, Literal
 
 from runner.schema.settings import Count, Frequency, Partial, Positive, Rows, Window
@@ -20,9 +21,31 @@ if TYPE_CHECKING:
     from runner.data.market import Market
 
 
-def shared(market: Market, *, series: str) -> pd.Series:
-    """A series of the data as it is: a given factor, a macro level. (T,)"""
-    return market.shared(series)
+def shared(
+    market: Market,
+    *,
+    series: str,
+    frequency: Frequency | None = None,
+    partial: Partial = "drop",
+) -> pd.Series:
+    """A series of the data: a given factor, a macro level. (T,)
+
+    As it is, or with `frequency` compounded over the rows of each week or month, as the returns of
+    the assets are: for factors that are returns, where the target has that frequency. A last week
+    or month that is not over is left out, unless `partial` is keep; take what the target takes.
+    """
+    return market.compounded(series, frequency, partial)
+
+
+def row_by_row(feature: object) -> str | None:
+    """The series that a feature takes row by row, without a frequency; None of other features."""
+    if not isinstance(feature, bound) or feature.keywords.get("frequency") is not None:
+        return None
+    if feature.func is shared:
+        return str(feature.keywords["series"])
+    if feature.func is market_return:
+        return "market_ret"
+    return None
 
 
 def field(market: Market, *, name: str) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from runner.data.notices import Dropped
 from runner.errors import DataError, listed
 from runner.panels import memory
 from runner.panels.evaluated import aligned, checked, evaluate
+from runner.panels.periods import of_last_rows
 from runner.panels.segments import Regressors, Shared
 from runner.panels.usable import WEIGHT, lost_to_rules, usable_cells
 from runner.preprocessing.steps import Step, apply
@@ -319,14 +320,12 @@ def build_panel(
     except DataError as error:
         mistakes += error.mistakes
     X = _features(features, market, dates, mistakes)
+    on_periods = of_last_rows(features, market, dates, horizon, mistakes)
     w = _weights(weights, market, dates, mistakes)
     if mistakes:
         raise DataError(mistakes)
-    columns = [y, *X.transpose(2, 0, 1)]
-    if w is not None:
-        columns.append(w)
     computed = _computed(features, target, weights, dates)
-    by_rule = lost_to_rules(market, computed, columns, allow_loss)
+    by_rule = lost_to_rules(market, computed, _numbers_of(y, X, w), allow_loss)
     names = list(features)
     labels = _labels_on(market, dates)
     applied = apply(steps, X, names, market.groups, y, in_place=True, by_date=_codes(labels))
@@ -346,12 +345,20 @@ def build_panel(
         raw=None if applied.y is y else y,
         back=applied.back,
         sessions=session_numbers(dates) if market.sessions else None,
-        notes=market.notes,
+        notes=(*market.notes, *on_periods),
         by_rule=by_rule,
         unknown=unknown,
         kept=None if applied.keep.all() else applied.keep,
         labels=labels,
     )
+
+
+def _numbers_of(y: np.ndarray, X: np.ndarray, weights: np.ndarray | None) -> list[np.ndarray]:
+    """The target, every feature and the weights if there are any, (T, N) each."""
+    columns = [y, *X.transpose(2, 0, 1)]
+    if weights is not None:
+        columns.append(weights)
+    return columns
 
 
 def _codes(labels: Mapping[str, Labels]) -> dict[str, np.ndarray]:

@@ -527,6 +527,11 @@ def test_a_date_unlike_the_others_is_refused(tmp_path: Path) -> None:
         (b"2020-01-02,AAA,1.0\n2020-01-03,AAA,2.0\n2020-01-06,AAA,2.0\n", "has no names of columns"),
         (b"Date;Ticker;AdjClose;Volume\n2020-01-02;A;1,5;2.5\n", "data.decimal=comma or data.decimal=point"),
         (b"Date;Ticker;AdjClose\n2020-01-02;A;1.234,5\n", "a mark of thousands"),
+        # 999 and then 1,003: a fall by 99.9 % where the comma is taken for that of decimals
+        (b'Date,Ticker,AdjClose\n2020-01-02,A,999\n2020-01-03,A,"1,003"\n', "data.decimal=comma"),
+        (b"Date;Ticker;AdjClose\n2020-01-02;A;1,003\n", "may be a mark of thousands"),
+        (b"asset,2020-01-02,2020-01-03\nAAA,10,20\n", "has dates as its columns"),
+        (b"date,fund,nav\n2020-01-02,A,10\n", "(data.columns.close=nav)"),
         (b"Date,Ticker,AdjClose\n2020-01-02,A,1\n2020-01-03,A\n2020-01-06,A,2\n", "is not a whole CSV file"),
         (b"Date,Ticker,AdjClose\n2020-01-02,A,1\nnote\n2020-01-03,A,2\n", "is not a whole CSV file"),
         (b"Date,Ticker,AdjClose,AdjClose\n2020-01-02,A,1,2\n", "is there 2 times"),
@@ -667,6 +672,14 @@ def test_a_file_of_three_days_is_fitted(tmp_path: Path, monkeypatch: pytest.Monk
     wide().iloc[:3].to_csv(tmp_path / "closes.csv")
     overrides = ["experiment=none", "data=file", "data.path=closes.csv", "features=none"]
     assert run(tmp_path, monkeypatch, *overrides, "target=same_period_return") == 0
+
+
+def test_a_wide_file_with_a_column_of_words_says_which(tmp_path: Path) -> None:
+    write(tmp_path / "f.csv", "Date,AAA,BBB,note\n2020-01-02,10,20,x\n")
+    with pytest.raises(DataError) as caught:
+        load(tmp_path / "f.csv")
+    assert "column 'note' has 'x' in row 1" in caught.value.mistakes[-1]
+    assert caught.value.mistakes[-1].endswith("(read as wide: dates x assets)")
 
 
 # Speed

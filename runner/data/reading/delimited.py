@@ -28,6 +28,7 @@ LINES = 300  # at the beginning, by which a layout is recognised
 NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s*%?\s*")
 WITH_COMMA = re.compile(r"\s*[-+]?\d*,\d+\s*")
 WITH_POINT = re.compile(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*")
+EITHER = re.compile(r"\s*[-+]?[1-9]\d{0,2},\d{3}\s*")  # a mark of thousands, or of decimals
 THOUSANDS = re.compile(r"\s*[-+]?\d{1,3}(\.\d{3})+,\d+\s*")
 DATE_LIKE = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ].*)?\s*")
 INDEX_NAMES = frozenset({"date", "datetime", "time", "index", "month", ""})
@@ -236,6 +237,11 @@ def _decimal(content: Content, rows: Sequence[Sequence[str]], delimiter: str) ->
         raise content.refuse(
             f"has decimal marks of two kinds, {commas[0].strip()!r} and {points[0].strip()!r}; "
             "data.decimal=comma or data.decimal=point says which of them is one"
+        )
+    if commas and all(map(EITHER.fullmatch, commas)):
+        raise content.refuse(
+            f"has numbers such as {commas[0].strip()!r}, whose comma may be a mark of thousands, "
+            "which is not read, or of decimals: data.decimal=comma"
         )
     return "," if commas else "."
 

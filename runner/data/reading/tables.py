@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from runner.data.reading import shapes, usual
+from runner.data.reading.delimited import DATE_LIKE
 from runner.data.reading.files import OWN_COLUMN, Files
 from runner.data.reading.parsing import read_dates, read_numbers
 from runner.errors import DataError, listed
@@ -83,8 +84,26 @@ def asset_table(
     asset_alone_lacks = default and wanted.difference(files.names) == {asset}
     if asset_alone_lacks and shapes.is_of_one_asset(files.names):
         return _of_one_asset(files, chosen, changed)
+    keys_are_given = chosen.get(usual.DATE) and chosen.get(usual.ASSET)
+    if keys_are_given and chosen.get("close") is None and chosen.get("ret") is None:
+        raise _no_values(files, chosen)
     notes = [*files.notes, *_on_columns(chosen, changed)]
     return AssetTable(chosen, files.load, notes, changed)
+
+
+def _no_values(files: Files, chosen: Mapping[str, str | None]) -> DataError:
+    """The error on a table of assets in which nothing is known to be a price or a return."""
+    others = [name for name in files.names if name not in chosen.values()]
+    if others and all(map(DATE_LIKE.fullmatch, others)):
+        return DataError(
+            f"{files.where}: {files.shown!r} has dates as its columns ({listed(others[:2])}, ...); "
+            "allowed: dates in rows, the table turned over"
+        )
+    example = others[0] if len(others) == 1 else "NAME"
+    return DataError(
+        f"data.columns: which column of {files.shown!r} is a price (data.columns.close={example}) "
+        f"or a decimal return (data.columns.ret={example})? It has {listed(files.names)}"
+    )
 
 
 def _on_columns(chosen: Mapping[str, str | None], changed: Sequence[str]) -> list[str]:
@@ -152,10 +171,7 @@ def _of_wide(files: Files, columns: Mapping[str, str | None]) -> AssetTable:
     try:
         wide = _wide(files, date, table)
     except DataError as error:
-        # no wide table: what was asked for is not there
-        wanted = {f"data.columns.{name}": column for name, column in columns.items() if column}
-        files.load(wanted, set())
-        raise error
+        raise _neither(files, columns, error) from error
     series = list(wide.cells)
     if usual.are_factors(series):
         raise _factors(files, wide)
@@ -170,6 +186,17 @@ def _of_wide(files: Files, columns: Mapping[str, str | None]) -> AssetTable:
         remedy = f"data.form=wide data.values={values} reads it"
         raise DataError(f"{files.where}: {what}, without {listed(asked)}; {remedy}")
     return _melted(files, wide)
+
+
+def _neither(files: Files, columns: Mapping[str, str | None], as_wide: DataError) -> DataError:
+    """The error on a table whose columns are not those of the spec, and that is not wide either."""
+    wanted = {f"data.columns.{name}": column for name, column in columns.items() if column}
+    try:
+        files.load(wanted, set())
+    except DataError as error:
+        lines = [f"{line} (read as wide: dates x assets)" for line in as_wide.mistakes]
+        return DataError([*error.mistakes, *lines])
+    return as_wide
 
 
 def _date_column(files: Files, columns: Mapping[str, str | None]) -> str:

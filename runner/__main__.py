@@ -107,6 +107,7 @@ def run_specs(words: Sequence[str]) -> int:
     composer, args = _composer(words, forms=True)
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         composer.show(args)
+        _say_new(composer.added)
         return 0
     if args.multirun:
         plan = composer.plan(args.overrides)
@@ -295,6 +296,7 @@ def check(words: Sequence[str]) -> int:
     from runner.cli.checking import data_of
 
     data, directory = data_of(composer, args.overrides)
+    _say_new(composer.added)
     from runner.sinks.accounts import job
 
     job.check(data, directory, args.form)

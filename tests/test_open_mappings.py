@@ -10,8 +10,10 @@ import pytest
 
 import runner
 from runner.__main__ import main
+from runner.cli.composition import Composer
 from runner.cli.overrides import distance, may_be_new, readable
 from runner.errors import SpecError
+from runner.sweeps.plan import Plan
 
 FILE = ("experiment=none", "data=file", "data.path=x.csv", "features=none")
 
@@ -24,6 +26,7 @@ FILE = ("experiment=none", "data=file", "data.path=x.csv", "features=none")
         ("data.market=^GSPC", "data.market='^GSPC'"),
         ("data.assets=[ES=F,A]", "data.assets=['ES=F','A']"),
         ("data.assets=[RDS/A]", "data.assets=[RDS/A]"),
+        ("data.path=it's (1).csv", 'data.path="it\'s (1).csv"'),
         ("data.path=plain.csv", "data.path=plain.csv"),
         ("model.cov=HC3,HAC", "model.cov=HC3,HAC"),
         ("features.m='lag(close, 1)'", "features.m='lag(close, 1)'"),
@@ -92,6 +95,29 @@ def test_a_slip_of_the_pen_is_refused_with_the_name() -> None:
     assert forced["data"]["columns"]["volumee"] == "V"
 
 
+def test_a_slip_inside_a_mapping_is_refused_too() -> None:
+    with pytest.raises(SpecError) as caught:
+        runner.compose(*FILE, "data.columns={volumee: V, market_cap: Cap}")
+    assert caught.value.mistakes == (
+        "data.columns.volumee: 'volumee' is new, and nearly volume; +data.columns.volumee=... "
+        "adds it",
+    )
+
+
+def test_a_slip_in_the_name_of_a_table_names_the_table() -> None:
+    tables = ("+data.series.factors.path=f.csv", "data.series.factorz.path=g.csv")
+    with pytest.raises(SpecError, match=r"^data.series.factorz: 'factorz' is new, and nearly fac"):
+        runner.compose(*FILE, *tables)
+
+
+def test_new_keys_of_a_mapping_are_printed_without_their_settings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    added = "analyses={s: {_target_: runner.analyses.sharpe}}"
+    assert main([*FILE, added, "data.macro.vix=^VIX", "--cfg", "job"]) == 0
+    assert capsys.readouterr().err == "new in the spec: analyses.s, data.macro.vix\n"
+
+
 def test_settings_of_what_is_there_stay_closed() -> None:
     with pytest.raises(SpecError, match=r"features.MktRF.serie: 'serie' is unknown"):
         runner.compose("features.MktRF.serie=SMB")
@@ -106,6 +132,29 @@ def test_new_keys_in_a_sweep() -> None:
         "report=tables",
     )
     assert len(swept.reports) == 2
+
+
+def planned(*overrides: str) -> Plan:
+    return Composer(None, None, None).plan([*FILE, *overrides])
+
+
+def test_jobs_of_a_sweep_are_typed_as_a_run_is() -> None:
+    plan = planned(
+        'sweep.jobs=[["data.groups.g=Ticker"],["data.path=date=2021/x.csv"],["data.market=^GSPC"]]'
+    )
+    grouped, elsewhere, market = [job.spec["data"] for job in plan.jobs]
+    assert grouped["groups"] == {"g": "Ticker"}
+    assert elsewhere["path"] == "date=2021/x.csv"
+    assert market["market"] == "^GSPC"
+    with pytest.raises(SpecError, match="'volumee' is new, and nearly volume"):
+        planned('sweep.jobs=[["data.columns.volumee=V"],[]]')
+
+
+def test_jobs_with_the_same_mappings_compose_them_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    composer = Composer(None, None, None)
+    composer.typed([*FILE, "data.groups.a=A"])
+    monkeypatch.setattr(composer, "_compose", None)
+    assert composer.typed([*FILE, "model.cov=HC3", "data.groups.b=B"])[-1] == "+data.groups.b=B"
 
 
 def test_any_path_and_names_with_slashes(

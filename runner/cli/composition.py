@@ -17,16 +17,24 @@ from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.cli.completion import SCRIPTS
-from runner.cli.faults import culprit_of, missing_option
+from runner.cli.faults import culprit_of, missing_option, unreadable
 from runner.cli.overlay import Composed, composed, with_on
-from runner.cli.overrides import emptied, key_of, may_be_new, opened, readable
+from runner.cli.overrides import (
+    axes_of,
+    emptied,
+    key_of,
+    may_be_new,
+    only_changes,
+    opened,
+    readable,
+    touches_open,
+)
 from runner.cli.usage import HELP
 from runner.errors import RunnerError, SpecError, unknown
 from runner.experiment.spec import Experiment, bound, build, chosen_options, mistakes
@@ -34,7 +42,7 @@ from runner.record.identity import job_key
 from runner.schema.settings import COMMON
 from runner.sweeps.plan import Job as PlannedJob
 from runner.sweeps.plan import Plan
-from runner.sweeps.search import Axis, combinations, over
+from runner.sweeps.search import combinations, over
 from runner.sweeps.settings import Sweep
 from runner.text import one_line
 
@@ -90,6 +98,7 @@ class Composer:
         self.configs = (conf, beside, name)
         self.bases: dict[tuple[str, ...], tuple[DictConfig, Composed]] = {}
         self.read: dict[str, Override] = {}
+        self.mappings: dict[tuple[str, ...], DictConfig] = {}
         self.added: list[str] = []  # new keys of open mappings
         GlobalHydra.instance().clear()
         self.hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=search)
@@ -114,12 +123,14 @@ class Composer:
         """
         overrides = own = self.typed(overrides)
         try:
-            fixed, axes = _axes(self._parsed(overrides))
+            fixed, axes = axes_of(self._parsed(overrides))
             own = [word for word in fixed if _of_sweep(word)]  # others may need a job's own
             config = self._compose(own, RunMode.MULTIRUN)
             settings = _sweep_of(config)
+            rows = [self.typed(row, fixed) for row in settings.jobs]
+            settings = replace(settings, jobs=rows)
             varied = [over(key, values) for key, values in settings.over.items()]
-            axes += _axes(self._parsed(self.typed(varied, fixed)))[1]
+            axes += axes_of(self._parsed(self.typed(varied, fixed)))[1]
             directory = Path(config.hydra.sweep.dir)
             places = _plain(config)
         except COMPOSING as error:
@@ -236,14 +247,22 @@ class Composer:
         words = list(map(readable, overrides))
         if not any(map(may_be_new, words)):
             return words
-        others = [word for word in (*beside, *words) if not may_be_new(word)]
         try:
-            config = self._compose(_axes(self._parsed(others))[0], RunMode.RUN)
+            known = self._before([word for word in (*beside, *words) if not may_be_new(word)])
+            words, added = opened(words, known)
         except COMPOSING:
             return words  # what is wrong is said when they are composed
-        words, added = opened(words, config)
         self.added += added
         return words
+
+    def _before(self, overrides: Sequence[str]) -> DictConfig:
+        """The spec that new keys come into, composed once for all jobs with the same mappings."""
+        fixed = axes_of(self._parsed(overrides))[0]
+        pairs = zip(fixed, self._parsed(fixed), strict=True)
+        words = tuple(word for word, read in pairs if self._chooses(read) or touches_open(word))
+        if words not in self.mappings:
+            self.mappings[words] = self._compose(words, RunMode.RUN)
+        return self.mappings[words]
 
     def _help(self, overrides: Sequence[str]) -> str:
         """The command line, the groups with their options, and the spec that the overrides make."""
@@ -281,7 +300,7 @@ class Composer:
         config, base = self._base(fixed, shared, groups)
         chosen = chosen_options(config.hydra.runtime.choices)
         values = [override for override in own if override not in groups]
-        if all(_only_changes(override) for override in values):
+        if all(only_changes(override) for override in values):
             quick = base.given([(override.key_or_group, override.value()) for override in values])
             if quick is not None:
                 return quick, chosen
@@ -366,8 +385,7 @@ class Composer:
         if "Ambiguous value" in text:
             return f"{override}: several values; a list is written {key}=[a,b], a sweep needs -m"
         if isinstance(error, OverrideParseException):
-            example = f"'{key}=\"^VIX\"'"
-            return f"{override}: cannot be read; quote special characters twice, such as {example}"
+            return unreadable(override)
         return f"{override}: {re.sub(r' (full_key|object_type|See https).*', '', text)}"
 
     def _names(self, key: str, config: DictConfig) -> list[str]:
@@ -421,28 +439,6 @@ def _sweep_of(config: DictConfig) -> Sweep:
     """
     node: Any = OmegaConf.to_container(config.get("sweep") or OmegaConf.create({}), resolve=True)
     return bound("sweep", Sweep, node)
-
-
-def _axes(overrides: Sequence[Override]) -> tuple[list[str], list[Axis]]:
-    """What is the same for every job, and what varies."""
-    fixed = []
-    axes = []
-    for override in overrides:
-        key = override.get_key_element()
-        if not override.is_sweep_override():
-            fixed.append(str(override.input_line))
-        elif override.is_interval_sweep():
-            ends: Any = override.value()
-            axes.append(Axis(key, (), ends.start, ends.end, "log" in ends.tags))
-        else:
-            values = [f"{key}={value}" for value in override.sweep_string_iterator()]
-            axes.append(Axis(key, tuple(values)))
-    return fixed, axes
-
-
-def _only_changes(override: Override) -> bool:
-    """Whether the override gives another value to a key that is there."""
-    return override.type == OverrideType.CHANGE and override.package is None
 
 
 def _of_sweep(override: str) -> bool:

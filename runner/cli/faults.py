@@ -31,3 +31,9 @@ def missing_option(error: MissingConfigException) -> str:
     if not group:
         return f"--config-name: no config {option!r}"
     return f"{group}: {unknown(option, error.options or [])}"
+
+
+def unreadable(override: str) -> str:
+    """An override that the grammar cannot read, and how its value is quoted."""
+    example = f"'{key_of(override)}=\"^VIX\"'"
+    return f"{override}: cannot be read; quote special characters twice, such as {example}"

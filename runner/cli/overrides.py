@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
 from runner.errors import SpecError
+from runner.sweeps.search import Axis
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -23,7 +24,6 @@ PREFIXES = ("+", "~")
 SLIP = 2  # letters by which a new name may differ from a known one and be a slip of the pen
 SHORTEST = 4  # letters of a name in which that can be told
 LISTS = "[{\"'"
-NAME = re.compile(r"[{,]\s*(\w+)\s*:")  # a key of a mapping as an override writes it
 
 
 def key_of(word: str) -> str:
@@ -53,11 +53,40 @@ def _is_read(word: str) -> bool:
 
 
 def _quoted(text: str) -> str:
-    """Plain text in quotes; text that has some, or is a list of its own, as it is."""
+    """Plain text in quotes; text that begins with some, or is a list of its own, as it is."""
     plain = text.strip()
-    if not plain or plain[0] in LISTS or "'" in plain:
+    if not plain or plain[0] in LISTS:
         return text
-    return f"'{plain}'"
+    mark = '"' if "'" in plain else "'"
+    return text if mark in plain else f"{mark}{plain}{mark}"
+
+
+def axes_of(overrides: Sequence[Override]) -> tuple[list[str], list[Axis]]:
+    """What is the same for every job, and what varies."""
+    fixed = []
+    axes = []
+    for override in overrides:
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            fixed.append(str(override.input_line))
+        elif override.is_interval_sweep():
+            ends: Any = override.value()
+            axes.append(Axis(key, (), ends.start, ends.end, "log" in ends.tags))
+        else:
+            values = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            axes.append(Axis(key, tuple(values)))
+    return fixed, axes
+
+
+def only_changes(override: Override) -> bool:
+    """Whether the override gives another value to a key that is there."""
+    return override.type == OverrideType.CHANGE and override.package is None
+
+
+def touches_open(word: str) -> bool:
+    """Whether the override gives an open mapping, or a key below one."""
+    key = f"{key_of(word)}."
+    return any(key.startswith(f"{mapping}.") for mapping in OPEN)
 
 
 def may_be_new(word: str) -> bool:
@@ -95,20 +124,32 @@ def opened(words: Iterable[str], config: DictConfig) -> tuple[list[str], list[st
         if not may_be_new(word) or not _is_new(key_of(word), config):
             result.append(word)
             continue
-        key = key_of(word)
-        near = _nearly(key, config)
-        if near:
-            name = key.rpartition(".")[2]
-            mistakes.append(f"{key}: {name!r} is new, and nearly {near}; +{key}=... adds it")
+        keys = [key for key in _keys_given(word) if _is_new(key, config)]
+        mistakes += [_slip(key, config) for key in keys if _nearly(key, config)]
+        added += keys
         result.append(f"+{word}")
-        if key in OPEN:
-            names = [name for name in NAME.findall(word) if name not in _names(key, config)]
-            added += [f"{key}.{name}" for name in names]
-        else:
-            added.append(key)
     if mistakes:
         raise SpecError(mistakes)
     return result, added
+
+
+def _keys_given(word: str) -> list[str]:
+    """The keys below an open mapping that the override gives a value: several in a mapping."""
+    key = key_of(word)
+    if key not in OPEN:
+        return [key]
+    [override] = OverridesParser.create().parse_overrides([word])
+    given: Any = override.value()
+    return [f"{key}.{name}" for name in given] if isinstance(given, dict) else []
+
+
+def _slip(key: str, config: DictConfig) -> str:
+    """The line that refuses a new key that is nearly a known one."""
+    mapping = _mapping_of(key)
+    name = key.removeprefix(f"{mapping}.").partition(".")[0]
+    place = f"{mapping}.{name}"
+    known = _nearly(key, config)
+    return f"{place}: {name!r} is new, and nearly {known}; +{key}=... adds it"
 
 
 def _is_new(key: str, config: DictConfig) -> bool:

@@ -119,7 +119,7 @@ def check_ticker(value: str) -> None:
     """
     unsafe = ".." in value or not NOT_IN_NAMES.isdisjoint(value)
     if not value or len(value) > LONGEST_TICKER or unsafe:
-        raise ValueError("allowed: a name of 1 to 64 characters without backslashes or line breaks")
+        raise ValueError("allowed: 1 to 64 characters, without backslashes, line breaks or '..'")
 
 
 def check_symbol(value: str) -> None:

@@ -180,7 +180,7 @@ def build(
     if model is not None:
         mistakes += [f"model.{line}" for line in model.mistakes(list(features))]
     if mistakes:
-        raise SpecError(mistakes)
+        raise SpecError(_said_once(mistakes))
     spec["model"] = {**model_node, "rows": rows}
     return Experiment(
         name=str(spec["name"]),
@@ -198,6 +198,19 @@ def build(
         chosen=dict(chosen),
         tables=tables,
     )
+
+
+def _said_once(mistakes: Sequence[str]) -> list[str]:
+    """The mistakes without those of features that take a wrong setting from the target."""
+    of_target = {line.removeprefix("target.") for line in mistakes if line.startswith("target.")}
+    once = []
+    for line in mistakes:
+        where, _, rest = line.partition(": ")
+        setting = where.rpartition(".")[2]
+        taken = where.startswith("features.") and f"{setting}: {rest}" in of_target
+        if not taken:
+            once.append(line)
+    return once
 
 
 def _allowed_modules(names: Any) -> list[str]:

@@ -15,6 +15,7 @@ from statsmodels.stats.multitest import multipletests
 
 import runner
 from runner.cli.composition import Composer
+from runner.data.accounts.values import labels_of
 from runner.data.joins.join import joined
 from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTable
 from runner.data.market import Market
@@ -634,7 +635,8 @@ def test_labels_of_the_assets_are_groups(write: Write) -> None:
     path = write("g.csv", table.assign(sector=["y", "x", "w", "z"]))
     several = [Joined("data.labels.l", LabelTable(path))]
     assert refused(lambda: joined(market_on(days), several)) == [
-        "data.labels.l.columns.sector: AAA has w, x; allowed: one per asset"
+        "data.labels.l.columns.sector: AAA has w, x; allowed: one per asset, or "
+        "data.labels.l.date=COLUMN, the dates from which labels hold"
     ]
     path = write("h.csv", table.assign(sector=["y", "x", "w", "z"], date="2020-01-01"))
     twice = [Joined("data.labels.l", LabelTable(path))]
@@ -665,6 +667,16 @@ def test_labels_with_dates_hold_until_the_next_of_their_asset(write: Write) -> N
     assert set(said[:, 2]) == {"unknown"}
     assert "from their dates on" in market.notes[0]
     assert ("row of data.labels.l", "asset that is not modelled", 1) in market.dropped
+    # three of BBB before its first label, five of CCC
+    lacking = ("source value", "sector has no label on the date: unknown", 8)
+    assert lacking in market.dropped
+    groups = labels_of(market)
+    assert dict(zip(groups["label"], groups["assets"], strict=True)) == {
+        "unknown": 2,
+        "w": 1,
+        "x": 1,
+        "y": 1,
+    }
 
 
 # What is refused

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from runner.data.notices import Dropped
 from runner.errors import DataError, unknown
 
 SILENT = -2  # code of a cell of which a table says nothing; -1 says that there is no label
@@ -109,6 +110,14 @@ class Labels:
         if not self.by_date:
             return self
         return Labels(self.codes[rows], self.values, self.had)
+
+    def lacking(self, name: str, there: np.ndarray) -> Dropped:
+        """The account of the cells (T, N) that are there without a label of this name."""
+        cells = 0
+        if UNKNOWN in self.values:
+            unlabelled = self.codes == self.values.index(UNKNOWN)
+            cells = int(np.count_nonzero(unlabelled & there))
+        return Dropped("source value", f"{name} has no label on the date: {UNKNOWN}", cells)
 
     def of_columns(self, positions: np.ndarray) -> Labels:
         """The labels of the assets at these positions."""

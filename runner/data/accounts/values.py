@@ -219,9 +219,18 @@ def distribution_of(returns: np.ndarray | None) -> pd.DataFrame:
 
 
 def labels_of(market: Market) -> pd.DataFrame:
-    """Columns group, label and assets, the labels of each group with the most assets first."""
-    rows = []
-    for group in market.groups.columns:
-        for label, assets in market.groups[group].value_counts().items():
-            rows.append({"group": str(group), "label": str(label), "assets": int(assets)})
-    return pd.DataFrame(rows, columns=["group", "label", "assets"])
+    """Columns group, label and assets, the labels of each group with the most assets first.
+
+    Of labels of the date, the assets that have each on some date.
+    """
+    tables = []
+    for group in market.grouping.names:
+        labels = market.grouping.get(group)
+        had = labels.had
+        if had is None:
+            had = labels.codes[0][:, None] == np.arange(len(labels.values))
+        table = pd.DataFrame({"group": group, "label": labels.values, "assets": had.sum(axis=0)})
+        tables.append(table.sort_values("assets", ascending=False, kind="stable"))
+    if not tables:
+        return pd.DataFrame(columns=["group", "label", "assets"])
+    return pd.concat(tables, ignore_index=True)

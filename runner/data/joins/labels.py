@@ -40,12 +40,15 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
     if groups.empty:
         groups = pd.DataFrame(index=pd.Index(market.assets, name="asset"))
     of_dates = dict(market.labels)
+    account = _left_out(where, rows, market)
+    there = np.logical_or.reduce([frame.notna().to_numpy() for frame in market.fields.values()])
     for name, label in rows.labels.items():
         if rows.date is None:
             one_each = _one_each(where, name, asset, label, market.assets)
             groups = groups.assign(**{name: one_each})
         else:
             of_dates[name] = _of_dates(where, name, rows, rows.date, market)
+            account.append(of_dates[name].lacking(name, there))
     met = int((line_of >= 0).sum())
     held = "for ever" if rows.date is None else "from their dates on, until the next of the asset"
     note = (
@@ -60,7 +63,7 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
         groups=groups,
         labels=of_dates,
         notes=(*market.notes, *rows.notes, note),
-        dropped=(*market.dropped, *_left_out(where, rows, market)),
+        dropped=(*market.dropped, *(line for line in account if line.rows)),
         readings=(*market.readings, *readings),
         source=f"{market.source}, {settings.path}",
     )
@@ -124,7 +127,8 @@ def _one_each(
         its_labels = twice.loc[twice["asset"] == first, "label"]
         both = listed(label.values[sorted(its_labels)])
         raise DataError(
-            f"{where}.columns.{name}: {asset.values[first]} has {both}; allowed: one per asset"
+            f"{where}.columns.{name}: {asset.values[first]} has {both}; allowed: one per "
+            f"asset, or {where}.date=COLUMN, the dates from which labels hold"
         )
     # the last, which the line -1 falls on, is that of an asset without a row
     label_of = np.full(len(asset.values) + 1, -1)
@@ -142,7 +146,7 @@ def _left_out(where: str, rows: LabelRows, market: Market) -> list[Dropped]:
     if rows.date is not None:
         dateless = (rows.date.codes < 0) & ~others
         account.append(Dropped(of_table, "no date", int(dateless.sum())))
-    return [line for line in account if line.rows]
+    return account
 
 
 class LabelRows(NamedTuple):

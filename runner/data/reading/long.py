@@ -148,7 +148,7 @@ class Long:
         labels = {name: self._labels_of_dates(name, cells, on, assets) for name in changing}
         there = cells.there[:N, on].T
         for name in changing:
-            account.append(_unlabelled(name, labels[name], there))
+            account.append(labels[name].lacking(name, there))
         return Market(
             source=self.source,
             fields={name: frame.iloc[:, :N] for name, frame in frames.items()},
@@ -410,15 +410,6 @@ class Long:
             position = asset[some] * width + label[some] + 1
             flat[position] = True
         return occurs
-
-
-def _unlabelled(name: str, labels: Labels, there: np.ndarray) -> Dropped:
-    """The account of the rows (T, N) that are there without a label of their date."""
-    lacking = 0
-    if UNKNOWN in labels.values:
-        unknown_cells = labels.codes == labels.values.index(UNKNOWN)
-        lacking = int(np.count_nonzero(unknown_cells & there))
-    return Dropped("source value", f"{name} has no label on the date: {UNKNOWN}", lacking)
 
 
 def _first_with_values(wide: Mapping[str, np.ndarray], line: int) -> np.ndarray:

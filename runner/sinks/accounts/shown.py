@@ -132,7 +132,7 @@ def labels_table(account: Account) -> Shown:
         _texts("fewest", fewest),
         _written("assets without", without, _whole),
     ]
-    return Shown(GROUPS, columns)
+    return Shown(GROUPS, columns, "of labels that change: assets that have one on some date")
 
 
 def dropped_table(account: Account) -> Shown:

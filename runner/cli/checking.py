@@ -26,7 +26,8 @@ def data_of(composer: Composer, overrides: Sequence[str]) -> tuple[Data, Path]:
     if "data" in keys and "experiment" not in keys:
         words.append("experiment=none")
         if "name" not in keys:
-            [option] = [word.partition("=")[2] for word in words if word.startswith("data=")][-1:]
+            options = [word for word in words if word.startswith("data=")]
+            option = options[-1].removeprefix("data=")
             words.append(f"name={option}")
     config, directory = composer.places(words)
     if DIRECTORY not in keys:

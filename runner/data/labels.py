@@ -90,10 +90,12 @@ class Labels:
         lines = dates.get_indexer(stamps)
         if as_of:
             lines = np.asarray(dates.searchsorted(stamps))
-        used = np.flatnonzero((columns >= 0) & (lines >= 0) & (lines < len(dates)))
+        on_dates = (lines >= 0) & (lines < len(dates))
+        used = np.flatnonzero((columns >= 0) & on_dates)
         # the latest of several rows that one date is the first to know comes last, and stays
         used = used[np.argsort(stamps[used], kind="stable")]
-        codes = np.full((len(dates), len(assets)), SILENT, dtype=np.int32)
+        shape = (len(dates), len(assets))
+        codes = np.full(shape, SILENT, dtype=np.int32)
         codes[lines[used], columns[used]] = label_codes[used]
         if as_of:
             codes = _held(codes)
@@ -128,7 +130,8 @@ class Labels:
 
     def cells(self, rows: int) -> np.ndarray:
         """The codes of every cell, (rows, N)."""
-        return np.broadcast_to(self.codes, (rows, self.codes.shape[1]))
+        N = self.codes.shape[1]
+        return np.broadcast_to(self.codes, (rows, N))
 
 
 def _held(codes: np.ndarray) -> np.ndarray:
@@ -173,7 +176,7 @@ class Groups:
     @property
     def names(self) -> list[str]:
         """The names, fixed ones first."""
-        return [*(str(name) for name in self.fixed.columns), *self.by_date]
+        return [*map(str, self.fixed.columns), *self.by_date]
 
     def __contains__(self, name: object) -> bool:
         return name in self.by_date or name in self.fixed
@@ -190,5 +193,6 @@ class Groups:
         if name in self.by_date:
             return self.by_date[name]
         if name not in self.fixed:
-            raise DataError(f"{where}: {unknown(name, [*also, *self.names])}")
+            allowed = [*also, *self.names]
+            raise DataError(f"{where}: {unknown(name, allowed)}")
         return Labels.of_assets(self.fixed[name])

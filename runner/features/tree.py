@@ -42,12 +42,19 @@ def parts(node: Node) -> Iterator[Node]:
 
 
 def all_names(tree: Node) -> frozenset[str]:
-    return frozenset(node.name for node in parts(tree) if isinstance(node, Name))
+    names = set()
+    for node in parts(tree):
+        if isinstance(node, Name):
+            names.add(node.name)
+    return frozenset(names)
 
 
 def labels_of(tree: Node) -> frozenset[str]:
     """The labels that it groups by."""
-    labels = {node.name for node in parts(tree) if isinstance(node, Label)}
+    labels = set()
+    for node in parts(tree):
+        if isinstance(node, Label):
+            labels.add(node.name)
     return frozenset(labels - {""})
 
 

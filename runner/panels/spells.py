@@ -33,14 +33,16 @@ class Spells:
         """Values (T, M) of the columns as those of the assets (T, N), by the label of the date."""
         t, column = np.nonzero(self.own)
         asset = np.asarray(self.panel.owner)[column]
-        of_assets = np.full((len(values), self.assets), np.nan)
+        shape = (len(values), self.assets)
+        of_assets = np.full(shape, np.nan)
         of_assets[t, asset] = values[t, column]
         return of_assets
 
 
 def spells(panel: Panel, names: Sequence[str]) -> Spells | None:
     """The panel by spells of those of these labels that change; None where none of them does."""
-    changing = [name for name in dict.fromkeys(names) if name in panel.labels]
+    distinct = dict.fromkeys(names)
+    changing = [name for name in distinct if name in panel.labels]
     if not changing:
         return None
     owner = np.arange(len(panel.assets))
@@ -65,7 +67,10 @@ def spells(panel: Panel, names: Sequence[str]) -> Spells | None:
     groups = pd.DataFrame(texts, index=columns)
     for name in wide.groups:
         groups[name] = wide.groups[name].to_numpy()
-    rest = {name: labels for name, labels in wide.labels.items() if name not in changing}
+    rest = {}
+    for name, labels in wide.labels.items():
+        if name not in changing:
+            rest[name] = labels
     by_spell = replace(
         wide,
         assets=columns,

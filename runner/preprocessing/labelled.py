@@ -26,7 +26,10 @@ class Labelled(NamedTuple):
 
     def at(self, rows: slice) -> Labelled:
         """Those of these dates."""
-        return self._replace(by_date={name: codes[rows] for name, codes in self.by_date.items()})
+        by_date = {}
+        for name, codes in self.by_date.items():
+            by_date[name] = codes[rows]
+        return self._replace(by_date=by_date)
 
     def codes(self, group: str) -> np.ndarray:
         """Codes of a group of assets: (N,), or (T, N) where a label is that of the date.
@@ -37,5 +40,6 @@ class Labelled(NamedTuple):
         if group in self.by_date:
             return self.by_date[group]
         if group not in self.groups:
-            raise DataError(f"group: {unknown(group, [*self.groups.columns, *self.by_date])}")
+            allowed = [*self.groups.columns, *self.by_date]
+            raise DataError(f"group: {unknown(group, allowed)}")
         return self.groups[group].astype("category").cat.codes.to_numpy()

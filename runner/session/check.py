@@ -66,7 +66,9 @@ class Check:
 
     def __repr__(self) -> str:
         account = self.account
-        return f"<Check {self.name}: {account.span}, {account.calendar}. {' '.join(account.words)}>"
+        dates = f"{account.span}, {account.calendar}"
+        words = " ".join(account.words)
+        return f"<Check {self.name}: {dates}. {words}>"
 
     def _repr_html_(self) -> str:
         from runner.session.html import check_html

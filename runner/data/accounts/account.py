@@ -152,7 +152,9 @@ def _dates(market: Market) -> str:
     gaps = gaps_of(calendar)
     if not len(gaps.days):
         return f"{text}; none is missing in between."
-    between = f"between {gaps.after[0]:%Y-%m-%d} and {gaps.before[0]:%Y-%m-%d}"
+    last_before = gaps.after[0]
+    first_after = gaps.before[0]
+    between = f"between {last_before:%Y-%m-%d} and {first_after:%Y-%m-%d}"
     if calendar.rows_per_year is None:
         return f"{text}; the longest time without one is {gaps.days[0]:,} days, {between}."
     missing = int(gaps.missing.sum())
@@ -177,7 +179,8 @@ def _coverage(market: Market, known: np.ndarray) -> str:
     share = percent(float(known.mean()))
     text = f"{count(N, 'asset')}: {share} of the {cells} have a value"
     least = int(values.argmin())
-    fewest = f"fewest in {market.assets[least]} ({values[least]:,} of {T:,})"
+    asset = market.assets[least]
+    fewest = f"fewest in {asset} ({values[least]:,} of {T:,})"
     return f"{text}; {count(whole, 'asset') if whole else 'none'} on every date, {fewest}."
 
 
@@ -186,8 +189,9 @@ def _joined(market: Market, known: np.ndarray) -> list[str]:
     if not joined_readings(market):
         return []
     joins = joins_of(market, known)
-    pairs = zip(joins["name"], joins["share"], strict=True)
-    shares = [f"{name} {percent(share)}" for name, share in pairs]
+    shares = []
+    for name, share in zip(joins["name"], joins["share"], strict=True):
+        shares.append(f"{name} {percent(share)}")
     return [f"Rows that joined columns meet: {listed(shares)}."]
 
 
@@ -198,7 +202,8 @@ def _returned(market: Market, returns: np.ndarray | None) -> list[str]:
     rows, assets = largest_of(returns)
     if not len(rows):
         return []
-    largest = percent(float(returns[rows[0], assets[0]]))
+    greatest = returns[rows[0], assets[0]]
+    largest = percent(float(greatest))
     asset = market.assets[assets[0]]
     date = stamp(market.dates[rows[0]])
     size = percent(median_size(returns))

@@ -88,7 +88,8 @@ def coverage_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     T = len(known)
     values = known.sum(axis=0)
     first = known.argmax(axis=0)
-    last = T - 1 - known[::-1].argmax(axis=0)
+    rows_after_last = known[::-1].argmax(axis=0)
+    last = T - 1 - rows_after_last
     dates = market.dates
     empty = values == 0
     columns = {
@@ -113,11 +114,15 @@ def raster_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     The index names the assets, the columns the first date of each period.
     """
     T, N = known.shape
-    first = np.where(known.any(axis=0), known.argmax(axis=0), T)
+    has_value = known.any(axis=0)
+    first = np.where(has_value, known.argmax(axis=0), T)
     order = np.lexsort((-known.sum(axis=0), first))
     if N > MOST_ASSETS:
-        order = order[np.linspace(0, N - 1, MOST_ASSETS).astype(int)]
-    starts = np.unique(np.linspace(0, T, min(T, MOST_PERIODS), endpoint=False).astype(int))
+        evenly = np.linspace(0, N - 1, MOST_ASSETS).astype(int)
+        order = order[evenly]
+    periods = min(T, MOST_PERIODS)
+    bounds = np.linspace(0, T, periods, endpoint=False)
+    starts = np.unique(bounds.astype(int))
     shown = np.ascontiguousarray(known[:, order], dtype=float)
     sums = np.add.reduceat(shown, starts, axis=0)
     rows = np.diff(np.append(starts, T))

@@ -30,7 +30,8 @@ def readings_of(market: Market) -> tuple[Reading, ...]:
     source = market.source
     readings = []
     for name in market.fields:
-        readings.append(Reading(source, name, name, ROLES.get(name, "field")))
+        role = ROLES.get(name, "field")
+        readings.append(Reading(source, name, name, role))
     if market.market_close is not None:
         name = str(market.market_close.name)
         readings.append(Reading(source, name, "market", "market asset"))
@@ -84,7 +85,8 @@ def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None
         there = market.market_close.notna().to_numpy()
     elif name in market.fields:
         of_field = market.fields[name].notna().to_numpy()
-        return int(of_field.sum()), int((known & ~of_field).sum())
+        absent = known & ~of_field
+        return int(of_field.sum()), int(absent.sum())
     elif name in market.series.columns:
         there = market.series[name].notna().to_numpy()
     elif name in market.groups.columns:
@@ -125,14 +127,19 @@ def units_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
         remark = IN_PER_CENT if large else ""
         rows.append(_unit(OF_ROW, "return", returns, remark))
     apart = other_scales(market, returns) if returns is not None else {}
-    remarks = {name: ANOTHER_SCALE.format(scale.ratio) for name, scale in apart.items()}
+    remarks = {}
+    for name, scale in apart.items():
+        remarks[name] = ANOTHER_SCALE.format(scale.ratio)
     kinds = {reading.name: reading.taken_for for reading in readings_of(market)}
     for column, values in numbers_of(market):
         if column.name == "ret" and column.kind == "field":
             continue  # the first row
-        kind = kinds.get(column.name, "field") if column.kind == "field" else column.kind
+        kind: str = column.kind
+        if kind == "field":
+            kind = kinds.get(column.name, "field")
         remark = "" if column.kind == "market" else remarks.get(column.name, "")
-        rows.append(_unit(column.label, kind, values.to_numpy(dtype=float), remark))
+        cells = values.to_numpy(dtype=float)
+        rows.append(_unit(column.label, kind, cells, remark))
     return pd.DataFrame(rows)
 
 
@@ -208,14 +215,17 @@ def distribution_of(returns: np.ndarray | None) -> pd.DataFrame:
         return pd.DataFrame(columns=["low", "high", "values"])
     sizes = np.abs(known)
     greatest = float(sizes.max())
-    reach = min(BEYOND * float(np.quantile(sizes, WITHIN)), greatest)
+    usual = float(np.quantile(sizes, WITHIN))
+    reach = min(BEYOND * usual, greatest)
     if reach == 0.0:
         reach = greatest or MEANINGLESS
     inside = np.clip(known, -reach, reach)
     half = int(np.sqrt(len(known)))
     bins = min(2 * half + 1, MOST_BINS)
     counts, edges = np.histogram(inside, bins, range=(-reach, reach))
-    return pd.DataFrame({"low": edges[:-1], "high": edges[1:], "values": counts})
+    low = edges[:-1]
+    high = edges[1:]
+    return pd.DataFrame({"low": low, "high": high, "values": counts})
 
 
 def labels_of(market: Market) -> pd.DataFrame:

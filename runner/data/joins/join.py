@@ -59,7 +59,8 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     series = market.series
     if isinstance(settings, FieldTable):
         for name, cells in values.items():
-            fields[name] = pd.DataFrame(cells.T, index=market.dates, columns=market.assets)
+            of_assets = pd.DataFrame(cells.T, index=market.dates, columns=market.assets)
+            fields[name] = of_assets
     else:
         columns = {name: cells[0] for name, cells in values.items()}
         series = series.assign(**columns)
@@ -92,7 +93,8 @@ def _readings(rows: Rows, settings: SeriesTable) -> list[Reading]:
         kind = settings.kind_of(column.name)
         taken_for = role if kind is None else f"{role} ({kind})"
         guessed = not isinstance(settings.columns, Mapping)
-        readings.append(Reading(settings.path, column.column, column.name, taken_for, guessed))
+        reading = Reading(settings.path, column.column, column.name, taken_for, guessed)
+        readings.append(reading)
     return readings
 
 
@@ -106,10 +108,9 @@ def _check_free(market: Market, where: str, names: Sequence[str]) -> None:
     for name in names:
         kind = "field" if name in market.fields else "series"
         if name in market.fields or name in market.series:
-            mistakes.append(
-                f"{where}.columns.{name}: the data have a {kind} of this name; "
-                f"allowed: other columns or another name, {where}.columns={{NAME: COLUMN}}"
-            )
+            taken = f"{where}.columns.{name}: the data have a {kind} of this name"
+            allowed = f"other columns or another name, {where}.columns={{NAME: COLUMN}}"
+            mistakes.append(f"{taken}; allowed: {allowed}")
     if mistakes:
         raise DataError(mistakes)
 
@@ -130,12 +131,11 @@ def _check_spacing(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
     ours = int(in_span(calendar, dates).sum())
     fewer, more = sorted([theirs, ours])
     if returns and fewer > 1 and more >= TIMES * fewer:
+        columns = f"{rows.where}: {listed(returns)}"
+        lengths = f"returns of {theirs:,} rows beside {ours:,} rows of the assets"
         allowed = "returns of rows as long as those of the assets"
         remedy = f"{rows.where}.kind=level takes the value of the date, whatever it is"
-        raise DataError(
-            f"{rows.where}: {listed(returns)}: returns of {theirs:,} rows beside {ours:,} rows of "
-            f"the assets in the same months; allowed: {allowed} ({remedy})"
-        )
+        raise DataError(f"{columns}: {lengths} in the same months; allowed: {allowed} ({remedy})")
 
 
 def _lines(rows: Rows, market: Market) -> np.ndarray:
@@ -150,9 +150,10 @@ def _lines(rows: Rows, market: Market) -> np.ndarray:
         return np.zeros(len(rows.date), dtype=np.intp)
     position = pd.Index(market.assets).get_indexer(rows.asset.values)
     if (position < 0).all():
+        ours = listed(market.assets[:3])
+        theirs = listed(rows.asset.values[:3])
         raise DataError(
-            f"{rows.where}: none of the assets of the data is in it: assets "
-            f"{listed(market.assets[:3])}; there {listed(rows.asset.values[:3])}"
+            f"{rows.where}: none of the assets of the data is in it: assets {ours}; there {theirs}"
         )
     lines = position[rows.asset.codes]
     others = lines < 0
@@ -194,10 +195,12 @@ def _placed(rows: Rows, lines: np.ndarray, settings: SeriesTable, market: Market
         at, words = _on_equal_dates(rows, settings, calendar)
     if settings.stale is not None:
         oldest = before(calendar, settings.stale).to_numpy()
-    there = (at[order] >= 0) & (at[order] < len(calendar))
     T = len(calendar)
     N = len(market.assets) if rows.asset is not None else 1
-    return Placed(order[there], lines, at, (N, T), settings.as_of, oldest, words)
+    shape = (N, T)
+    starts = at[order]
+    on_calendar = order[(starts >= 0) & (starts < T)]
+    return Placed(on_calendar, lines, at, shape, settings.as_of, oldest, words)
 
 
 def _once(rows: Rows, order: np.ndarray, again: np.ndarray, market: Market) -> np.ndarray:
@@ -218,7 +221,9 @@ def _once(rows: Rows, order: np.ndarray, again: np.ndarray, market: Market) -> n
         both_absent = np.isnan(these) & np.isnan(before)
         differs |= (these != before) & ~both_absent
     if differs.any():
-        raise DataError(_conflict(rows, later[differs.argmax()], int(differs.sum()), market))
+        first = later[differs.argmax()]
+        conflicts = int(differs.sum())
+        raise DataError(_conflict(rows, first, conflicts, market))
     rows.dropped.append(rows.line("repeats another row", len(places)))
     return order[~again]
 
@@ -235,12 +240,12 @@ def _conflict(rows: Rows, row: int, conflicts: int, market: Market) -> str:
         )
     else:
         keys = "an asset and a date"
-        which = f"{rows.asset.values[rows.asset.codes[row]]} on {which}"
+        asset = rows.asset.values[rows.asset.codes[row]]
+        which = f"{asset} on {which}"
         allowed = "one row per asset and date, or `available` with the dates of publication"
     noun = count(conflicts, "row")
-    return (
-        f"{rows.where}: {noun} repeat {keys} with other values, first {which}; allowed: {allowed}"
-    )
+    conflict = f"{noun} repeat {keys} with other values, first {which}"
+    return f"{rows.where}: {conflict}; allowed: {allowed}"
 
 
 def _from_known(
@@ -294,14 +299,17 @@ def _on_equal_dates(
     name = rows.where.removeprefix("data.")
     if apart(dates, calendar, met):
         line = side_by_side(name, dates, calendar, met)
-        raise DataError(f"{rows.where}: {line}; {_remedy(rows.where, dates, calendar)}")
+        remedy = _remedy(rows.where, dates, calendar)
+        raise DataError(f"{rows.where}: {line}; {remedy}")
     at = met.at[codes]
     not_before = rows.date >= calendar[0].to_datetime64()
-    inside = not_before & (rows.date <= calendar[-1].to_datetime64())
+    not_after = rows.date <= calendar[-1].to_datetime64()
+    inside = not_before & not_after
     missed = int((inside & (at < 0)).sum())
     if missed:
         rows.dropped.append(rows.line("date that the assets do not have", missed))
-    meets = len(np.unique(met.at[met.at >= 0]))
+    met_dates = met.at[met.at >= 0]
+    meets = len(np.unique(met_dates))
     words = [f"{meets:,} of the {len(calendar):,} dates of the assets met"]
     if 2 * meets < len(calendar):
         words.append(f"{rows.where}.on=asof carries values to the dates between")
@@ -357,11 +365,16 @@ def _note(
     """The sentence on how a table was read and joined."""
     names = []
     for name, _, column in rows.columns:
-        names.append(name if name == column else f"{name} (column {column})")
+        if name == column:
+            names.append(name)
+        else:
+            names.append(f"{name} (column {column})")
     cells = 0
     known = 0
     for part in values.values():
         cells += part.size
         known += int((~np.isnan(part)).sum())
-    parts = [*rows.words, *words, f"{known:,} of {cells:,} cells have a value"]
-    return f"{rows.where} ({settings.path}): {listed(names)}; {'; '.join(parts)}."
+    coverage = f"{known:,} of {cells:,} cells have a value"
+    parts = "; ".join([*rows.words, *words, coverage])
+    table = f"{rows.where} ({settings.path})"
+    return f"{table}: {listed(names)}; {parts}."

@@ -31,10 +31,10 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
     asset = rows.asset
     line_of = asset.values.get_indexer(pd.Index(market.assets))
     if (line_of < 0).all():
-        raise DataError(
-            f"{where}: none of the assets of the data is in {settings.path!r}: "
-            f"assets {listed(market.assets[:3])}; there {listed(asset.values[:3])}"
-        )
+        ours = listed(market.assets[:3])
+        theirs = listed(asset.values[:3])
+        none = f"none of the assets of the data is in {settings.path!r}"
+        raise DataError(f"{where}: {none}: assets {ours}; there {theirs}")
     _check_free(market, where, rows.labels)
     groups = market.groups
     if groups.empty:
@@ -51,10 +51,9 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
             account.append(of_dates[name].lacking(name, there))
     met = int((line_of >= 0).sum())
     held = "for ever" if rows.date is None else "from their dates on, until the next of the asset"
-    note = (
-        f"{where} ({settings.path}): {listed(rows.labels)} by asset, {held}; "
-        f"{met:,} of {len(market.assets):,} assets are in it."
-    )
+    groups_read = f"{where} ({settings.path}): {listed(rows.labels)} by asset"
+    coverage = f"{met:,} of {len(market.assets):,} assets are in it"
+    note = f"{groups_read}, {held}; {coverage}."
     readings = []
     for name in rows.labels:
         readings.append(Reading(settings.path, name, name, "group"))
@@ -172,19 +171,25 @@ def labels_of(where: str, settings: LabelTable) -> LabelRows:
         DataError: no such file or column, values that are no dates.
     """
     files = open_files(f"{where}.path", settings.path)
-    key = Column("asset", f"{where}.asset", asset_column(where, settings.asset, files.names))
-    keys = [key]
+    assets = asset_column(where, settings.asset, files.names)
+    keys = [Column("asset", f"{where}.asset", assets)]
     readers: dict[str, Reader] = {"asset": read_names}
     dates = settings.date or date_among(files.names)
     if dates is not None:
         keys.append(Column("date", f"{where}.date", dates))
         readers["date"] = read_dates
-    columns = chosen(where, settings.columns, files.names, [key.column for key in keys])
+    key_columns = [key.column for key in keys]
+    columns = chosen(where, settings.columns, files.names, key_columns)
     wanted = {column.where: column.column for column in (*keys, *columns)}
     table = files.load(wanted, set(wanted.values()))
     mistakes: list[str] = []
-    parts = {key.name: parsed(key, table, readers[key.name], mistakes) for key in keys}
-    labels = {column.name: parsed(column, table, read_labels, mistakes) for column in columns}
+    parts = {}
+    for key in keys:
+        read_key = readers[key.name]
+        parts[key.name] = parsed(key, table, read_key, mistakes)
+    labels = {}
+    for column in columns:
+        labels[column.name] = parsed(column, table, read_labels, mistakes)
     if not columns:
         mistakes.append(f"{where}.columns: no column beside the keys (in {files.shown})")
     if mistakes:

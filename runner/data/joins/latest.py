@@ -31,7 +31,8 @@ def ordered(asset: np.ndarray, date: np.ndarray, published: np.ndarray) -> Order
         earlier = rows[:-1]
         same_asset = asset[later] == asset[earlier]
         same_date = date[later] == date[earlier]
-        again[1:] = same_asset & same_date & (published[later] == published[earlier])
+        same_publication = published[later] == published[earlier]
+        again[1:] = same_asset & same_date & same_publication
     return Ordered(rows, again)
 
 

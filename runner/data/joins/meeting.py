@@ -42,9 +42,11 @@ def meeting(dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) -> Meeting:
     if not (once and once_there) or (at >= 0).all():
         return Meeting(at, 0)
     same_month = pd.Index(months_there).get_indexer(pd.Index(months))
-    both_end = (same_month >= 0) & _ends_month(dates) & _ends_month(calendar)[same_month]
-    met = (at < 0) & both_end
-    return Meeting(np.where(met, same_month, at), int(met.sum()))
+    ends_there = _ends_month(calendar)[same_month]
+    both_end = (same_month >= 0) & _ends_month(dates) & ends_there
+    by_month = (at < 0) & both_end
+    rows = np.where(by_month, same_month, at)
+    return Meeting(rows, int(by_month.sum()))
 
 
 def _ends_month(dates: pd.DatetimeIndex) -> np.ndarray:
@@ -69,7 +71,8 @@ def apart(dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex, met: Meeting) -> 
         return True
     common = in_span(calendar, dates)
     meets = int((met.at[inside] >= 0).sum())
-    return 2 * meets < int(inside.sum()) and 2 * meets < int(common.sum())
+    fewer = min(int(inside.sum()), int(common.sum()))
+    return 2 * meets < fewer
 
 
 def side_by_side(
@@ -81,12 +84,13 @@ def side_by_side(
         own = f"{_day(dates[0])}..{_day(dates[-1])}"
         theirs = f"{_day(calendar[0])}..{_day(calendar[-1])}"
         return f"the dates of {name} are not those of the assets: assets {theirs}; {name} {own}"
-    meets = int((met.at[inside] >= 0).sum())
     common = calendar[in_span(calendar, dates)]
-    return (
-        f"the dates of {name} are not those of the assets: assets {first_dates(common)}; "
-        f"{name} {first_dates(dates[inside])}: {meets:,} of its {int(inside.sum()):,} dates meet"
-    )
+    own = first_dates(dates[inside])
+    theirs = first_dates(common)
+    both = f"the dates of {name} are not those of the assets: assets {theirs}; {name} {own}"
+    meets = int((met.at[inside] >= 0).sum())
+    total = int(inside.sum())
+    return f"{both}: {meets:,} of its {total:,} dates meet"
 
 
 def first_dates(dates: pd.DatetimeIndex) -> str:

@@ -42,7 +42,9 @@ def date_column(where: str, given: str | None, header: Sequence[str]) -> str:
 
 def date_among(header: Sequence[str]) -> str | None:
     """The one column that has a usual name of dates, or that pandas wrote as an unnamed index."""
-    columns = find(DATE, header) or [name for name in header if name in UNNAMED]
+    columns = find(DATE, header)
+    if not columns:
+        columns = [name for name in header if name in UNNAMED]
     return columns[0] if len(columns) == 1 else None
 
 
@@ -79,7 +81,8 @@ def chosen(
     if isinstance(columns, dict):
         named = []
         for name, column in columns.items():
-            named.append(Column(str(name), f"{place}.{name}", str(column).strip()))
+            text = str(column).strip()
+            named.append(Column(str(name), f"{place}.{name}", text))
         return named
     others = [column for column in header if column not in keys]
     if columns is None:
@@ -88,7 +91,10 @@ def chosen(
         entries = [columns] if isinstance(columns, str) else columns
         taken = _matched(place, entries, others)
     _check_once(place, taken)
-    return [Column(name, f"{place}.{name}", column) for name, column in _called(taken)]
+    matched = []
+    for name, column in _called(taken):
+        matched.append(Column(name, f"{place}.{name}", column))
+    return matched
 
 
 def _called(columns: Sequence[str]) -> list[tuple[str, str]]:
@@ -126,7 +132,6 @@ def _check_once(place: str, columns: Sequence[str]) -> None:
     for name, column in _called(columns):
         if name in first:
             both = f"{first[name]!r} and {column!r}"
-            raise DataError(
-                f"{place}: {both} are both {name}; allowed: a mapping such as {{{name}: {column}}}"
-            )
+            allowed = f"a mapping such as {{{name}: {column}}}"
+            raise DataError(f"{place}: {both} are both {name}; allowed: {allowed}")
         first[name] = column

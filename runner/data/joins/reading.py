@@ -67,14 +67,18 @@ class Rows:
         """Leave out the rows of a mask, and count them."""
         if not lost.any():
             return
-        self.dropped.append(self.line(reason, int(lost.sum())))
+        line = self.line(reason, int(lost.sum()))
+        self.dropped.append(line)
         self.keep(~lost)
 
     def keep(self, keep: np.ndarray) -> None:
         """Go on with the rows of a mask."""
         self.date = self.date[keep]
         self.known = self.known[keep]
-        self.numbers = {name: values[keep] for name, values in self.numbers.items()}
+        numbers = {}
+        for name, values in self.numbers.items():
+            numbers[name] = values[keep]
+        self.numbers = numbers
         if self.asset is not None:
             self.asset = self.asset._replace(codes=self.asset.codes[keep])
 
@@ -92,7 +96,8 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
     files = open_files(f"{where}.path", settings.path)
     names = files.names
     date = date_column(where, settings.date, names)
-    readers: dict[str, Reader] = {"date": partial(read_dates, zone=settings.time_zone)}
+    read_in_zone = partial(read_dates, zone=settings.time_zone)
+    readers: dict[str, Reader] = {"date": read_in_zone}
     keys = [Column("date", f"{where}.date", date)]
     if isinstance(settings, FieldTable):
         asset = asset_column(where, settings.asset, names)
@@ -100,19 +105,23 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
         readers["asset"] = read_names
     if settings.available is not None:
         keys.append(Column("available", f"{where}.available", settings.available))
-        readers["available"] = partial(read_dates, zone=settings.time_zone)
+        readers["available"] = read_in_zone
     for column in settings.rows or {}:
-        keys.append(Column(f"rows {column}", f"{where}.rows.{column}", column))
-        readers[f"rows {column}"] = read_labels
-    columns = chosen(where, settings.columns, names, [key.column for key in keys])
-    parts, words = _read(where, files, keys, readers, columns, settings.columns is None)
+        name = f"rows {column}"
+        keys.append(Column(name, f"{where}.rows.{column}", column))
+        readers[name] = read_labels
+    key_columns = [key.column for key in keys]
+    columns = chosen(where, settings.columns, names, key_columns)
+    any_type = settings.columns is None
+    parts, words = _read(where, files, keys, readers, columns, any_type)
     columns = [column for column in columns if column.name in parts.numbers]
     _check_kinds(where, settings, columns)
     rows = _rows(where, settings, columns, parts.keys)
     rows.words += words
     rows.notes += [f"{where}: {note}" for note in files.notes]
     rows.numbers = _in_decimals(where, settings, parts.numbers, rows.words)
-    rows.words.append(f"by {' and '.join(key.column for key in keys[:2] if key.name in KEYS)}")
+    joined_by = [key.column for key in keys[:2] if key.name in KEYS]
+    rows.words.append(f"by {' and '.join(joined_by)}")
     _leave_out(rows, settings, parts.keys)
     return rows
 
@@ -148,7 +157,8 @@ def _read(
     mistakes: list[str] = []
     others: list[str] = []
     for key in keys:
-        key_parts[key.name] = parsed(key, table, readers[key.name], mistakes)
+        read_key = readers[key.name]
+        key_parts[key.name] = parsed(key, table, read_key, mistakes)
     for column in columns:
         unread: list[str] = []
         part = parsed(column, table, read_numbers, unread)
@@ -268,11 +278,9 @@ def _check_decimals(where: str, settings: SeriesTable, numbers: Mapping[str, np.
         judged = kind == "return" or (kind is None and is_return(name))
         if judged and len(known) and np.median(known) > LARGEST_MEDIAN:
             median = float(np.median(known))
-            raise DataError(
-                f"{where}: the median size of {name} is {number(median, 3)} a row, too large for "
-                f"decimal returns; {where}.percent=true divides by 100, percent=false takes "
-                "them as they are"
-            )
+            size = f"the median size of {name} is {number(median, 3)} a row"
+            remedy = f"{where}.percent=true divides by 100, percent=false takes them as they are"
+            raise DataError(f"{where}: {size}, too large for decimal returns; {remedy}")
 
 
 def _in_decimals(

@@ -26,10 +26,9 @@ def stamped(where: str, dates: pd.DatetimeIndex, rule: str) -> pd.DatetimeIndex:
     if len(dates) < 2:
         period = "M"
     if period is None:
-        raise DataError(
-            f"{where}.stamp: given {rule}, but its dates follow a {calendar} "
-            f"({first_dates(dates)}); allowed: as_is, or dates of months, quarters or years"
-        )
+        given = f"given {rule}, but its dates follow a {calendar} ({first_dates(dates)})"
+        allowed = "as_is, or dates of months, quarters or years"
+        raise DataError(f"{where}.stamp: {given}; allowed: {allowed}")
     periods = dates.to_period(period)
     moved = periods.to_timestamp(how=rule)
     return pd.DatetimeIndex(moved.normalize().as_unit("us"))
@@ -38,10 +37,12 @@ def stamped(where: str, dates: pd.DatetimeIndex, rule: str) -> pd.DatetimeIndex:
 def after(dates: pd.DatetimeIndex, span: str) -> pd.DatetimeIndex:
     """The dates so much time later, such as 3m: 2017-12-31 becomes 2018-03-31."""
     count, unit = parse_span(span)
-    return pd.DatetimeIndex(dates + pd.DateOffset(**{unit: count})).as_unit("us")
+    moved = dates + pd.DateOffset(**{unit: count})
+    return pd.DatetimeIndex(moved).as_unit("us")
 
 
 def before(dates: pd.DatetimeIndex, span: str) -> pd.DatetimeIndex:
     """The dates so much time earlier."""
     count, unit = parse_span(span)
-    return pd.DatetimeIndex(dates - pd.DateOffset(**{unit: count})).as_unit("us")
+    moved = dates - pd.DateOffset(**{unit: count})
+    return pd.DatetimeIndex(moved).as_unit("us")

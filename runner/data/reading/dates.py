@@ -65,7 +65,10 @@ def read_texts(text: pd.Series, date_format: str | None) -> Reading:
     for way in WAYS:
         if not _all_match(written, way.pattern):
             continue
-        readings = [one for one in way.read(text) if one.dates[written.index].notna().all()]
+        readings = []
+        for reading in way.read(text):
+            if reading.dates[written.index].notna().all():
+                readings.append(reading)
         distinct = _distinct(readings, written.index)
         if len(distinct) > 1:
             raise Unclear(_both(written, distinct))
@@ -76,7 +79,10 @@ def read_texts(text: pd.Series, date_format: str | None) -> Reading:
 
 def _all_match(written: pd.Series, pattern: str) -> bool:
     """Whether all texts, one at least, are of a pattern."""
-    if not len(written) or re.fullmatch(pattern, written.iloc[0]) is None:
+    if not len(written):
+        return False
+    # the first text alone rules out most patterns
+    if re.fullmatch(pattern, written.iloc[0]) is None:
         return False
     return bool(written.str.fullmatch(pattern).all())
 
@@ -90,7 +96,8 @@ def _most(text: pd.Series) -> Reading:
         alike = int(written.str.fullmatch(way.pattern).sum())
         if alike > most:
             most = alike
-            readings = way.read(text.where(text.str.fullmatch(way.pattern)))
+            matches = text.str.fullmatch(way.pattern)
+            readings = way.read(text.where(matches))
     return max(readings, key=_known)
 
 
@@ -103,7 +110,8 @@ def _distinct(readings: list[Reading], rows: pd.Index) -> list[Reading]:
     """Readings that give different dates."""
     kept: list[Reading] = []
     for reading in readings:
-        if not any(reading.dates[rows].equals(other.dates[rows]) for other in kept):
+        dates = reading.dates[rows]
+        if not any(dates.equals(other.dates[rows]) for other in kept):
             kept.append(reading)
     return kept
 
@@ -227,7 +235,8 @@ def _quarters(text: pd.Series) -> list[Reading]:
     )
     year = parts["y"].fillna(parts["z"])
     quarter = parts["q"].fillna(parts["p"])
-    month = (pd.to_numeric(quarter) * 3).astype("Int64").astype("str").str.zfill(2)
+    last_month = pd.to_numeric(quarter) * 3
+    month = last_month.astype("Int64").astype("str").str.zfill(2)
     firsts = pd.to_datetime(year + month, format="%Y%m", errors="coerce")
     words = f"quarters such as {text.dropna().iloc[0]} are dated by their last day"
     return [Reading(_last_days(firsts, "Q"), words, "quarter")]

@@ -68,8 +68,12 @@ class Files:
         tables = []
         for number, part in enumerate(self.parts):
             table = self._first_or(number, part)
-            own = {where: name for where, name in wanted.items() if name not in part.said}
-            check(own, table.names, Path(table.content.name).name, list(part.said))
+            own = {}
+            for where, name in wanted.items():
+                if name not in part.said:
+                    own[where] = name
+            file = Path(table.content.name).name
+            check(own, table.names, file, list(part.said))
             tables.append(_with_said(table, part, columns, text))
             if number == 0:
                 self.notes.extend(table.notes)
@@ -119,7 +123,8 @@ def open_files(where: str, path: Paths, form: Form | None = None) -> Files:
         given = shown(str(paths[0]))
     several = len(parts) > 1
     notes = []
-    with_assets = find(ASSET, [*names, *parts[0].said])
+    beside = parts[0].said
+    with_assets = find(ASSET, [*names, *beside])
     if several:
         notes.append(f"{len(parts):,} files are one table ({where}).")
     if several and not with_assets and shapes.is_of_one_asset(names):
@@ -175,7 +180,11 @@ def _expanded(where: str, path: str) -> list[Part]:
         files = _files_below(place)
         if not files:
             raise DataError(f"{where}: the folder {path!r} has no file")
-        return [Part(str(file), _partitions(file.relative_to(place))) for file in files]
+        parts = []
+        for file in files:
+            said = _partitions(file.relative_to(place))
+            parts.append(Part(str(file), said))
+        return parts
     if has_magic(path) and not place.exists():
         matches = sorted(glob(str(place), recursive=True))
         files = list(filter(Path.is_file, map(Path, matches)))
@@ -222,7 +231,8 @@ def check(
     for where, column in wanted.items():
         times = names.count(column)
         if times == 0:
-            mistakes.append(f"{where}: column {unknown(column, [*names, *beside])} (in {file})")
+            absent = unknown(column, [*names, *beside])
+            mistakes.append(f"{where}: column {absent} (in {file})")
         elif times > 1:
             given = f"column {column!r} is there {times} times (in {file})"
             mistakes.append(f"{where}: {given}; allowed: once")
@@ -245,6 +255,7 @@ def _with_said(
     arrays = dict(zip(own, loaded.columns, strict=True))
     for name in columns:
         if name in part.said:
-            codes = pa.array(np.zeros(len(loaded), dtype=np.int32))
-            arrays[name] = pa.DictionaryArray.from_arrays(codes, [part.said[name]])
+            codes = np.zeros(len(loaded), dtype=np.int32)
+            texts_said = [part.said[name]]
+            arrays[name] = pa.DictionaryArray.from_arrays(pa.array(codes), texts_said)
     return pa.table({name: arrays[name] for name in columns})

@@ -38,10 +38,13 @@ def stacked(
 
     T = len(date)
     names = pa.array([str(name) for name in assets])
-    codes = np.repeat(np.arange(len(assets), dtype=np.int32), T)
+    code = np.arange(len(assets), dtype=np.int32)
+    codes = np.repeat(code, T)
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
-    columns[DATE_COLUMN] = pa.chunked_array(date.chunks * len(assets), date.type)
-    columns[ASSET_COLUMN] = pa.DictionaryArray.from_arrays(pa.array(codes), names)
+    dates = date.chunks * len(assets)
+    columns[DATE_COLUMN] = pa.chunked_array(dates, date.type)
+    of_rows = pa.DictionaryArray.from_arrays(pa.array(codes), names)
+    columns[ASSET_COLUMN] = of_rows
     for name, values in fields.items():
         columns[name] = _below_each_other(values)
     return pa.table(columns)
@@ -98,7 +101,8 @@ def of_two_rows(table: Opened) -> Opened:
         )
     names = list(dict.fromkeys(fields[1:]))
     of_assets = list(dict.fromkeys(assets[1:]))
-    position = {pair: at for at, pair in enumerate(zip(fields, assets, strict=True))}
+    pairs = zip(fields, assets, strict=True)
+    position = {pair: at for at, pair in enumerate(pairs)}
 
     def columns(at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
         import pyarrow as pa
@@ -110,11 +114,15 @@ def of_two_rows(table: Opened) -> Opened:
                 needed.append(position[pair])
         rows = table.columns([0, *needed], [0], notes)
         by_position = dict(zip([0, *needed], rows.columns, strict=True))
-        absent = pa.chunked_array([pa.nulls(len(rows), pa.float64())])
-        values = {}
+        nulls = pa.nulls(len(rows), pa.float64())
+        absent = pa.chunked_array([nulls])
+        values: dict[str, list[pa.ChunkedArray]] = {}
         for name in chosen:
-            places = [position.get((name, asset)) for asset in of_assets]
-            values[name] = [absent if k is None else by_position[k] for k in places]
+            values[name] = []
+            for asset in of_assets:
+                place = position.get((name, asset))
+                cells = absent if place is None else by_position[place]
+                values[name].append(cells)
         everything = stacked(by_position[0], of_assets, values)
         order = [DATE_COLUMN, ASSET_COLUMN, *names]
         return everything.select([order[k] for k in at])
@@ -142,7 +150,9 @@ def _has_assets(row: Sequence[str], other: Sequence[str]) -> bool:
 
 
 def _counted(assets: Sequence[str]) -> str:
-    return assets[0] if len(assets) == 1 else f"{len(assets):,} assets"
+    if len(assets) == 1:
+        return assets[0]
+    return f"{len(assets):,} assets"
 
 
 # what the cells of a wide table are
@@ -157,6 +167,7 @@ def values_of(columns: Iterable[pa.ChunkedArray]) -> Values | None:
     lowest = known.min()
     if lowest > 0.0 and np.median(known) > LEAST_PRICE:
         return "close"
-    if lowest < 0.0 and np.median(np.abs(known)) < LARGEST_RETURN:
+    sizes = np.abs(known)
+    if lowest < 0.0 and np.median(sizes) < LARGEST_RETURN:
         return "ret"
     return None

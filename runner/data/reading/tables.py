@@ -123,7 +123,8 @@ def _on_columns(chosen: Mapping[str, str | None], changed: Sequence[str]) -> lis
     if recognised:
         words.append(f"Columns by their usual names (data.columns={{{', '.join(recognised)}}})")
     if absent:
-        words.append(f"{' and '.join(absent)} ({' '.join(settings)})")
+        left_out = " and ".join(absent)
+        words.append(f"{left_out} ({' '.join(settings)})")
     sentence = "; ".join(words)
     return [f"{sentence[0].upper()}{sentence[1:]}."]
 
@@ -137,10 +138,14 @@ def _of_one_asset(
     name = Path(files.shown).name.split(".")[0]
 
     def read(wanted: Mapping[str, str], text: set[str]) -> pa.Table:
-        own = {where: column for where, column in wanted.items() if column != OWN_COLUMN}
+        own = {}
+        for where, column in wanted.items():
+            if column != OWN_COLUMN:
+                own[where] = column
         table = files.load(own, text)
-        codes = pa.array(np.zeros(len(table), dtype=np.int32))
-        return table.append_column(OWN_COLUMN, pa.DictionaryArray.from_arrays(codes, [name]))
+        codes = np.zeros(len(table), dtype=np.int32)
+        asset = pa.DictionaryArray.from_arrays(pa.array(codes), [name])
+        return table.append_column(OWN_COLUMN, asset)
 
     note = f"No column of assets: the file is one asset, {name}, by its name."
     notes = [*files.notes, note, *_on_columns(chosen, changed)]
@@ -177,14 +182,17 @@ def _of_wide(files: Files, columns: Mapping[str, str | None]) -> AssetTable:
         raise _factors(files, wide)
     asked = []
     for name, column in columns.items():
-        by_default = column is None or column == usual.SNAPSHOT.get(name)
+        default = usual.SNAPSHOT.get(name)
+        by_default = column is None or column == default
         if not by_default and column not in files.names:
             asked.append(f"data.columns.{name}={column}")
     if asked:
         values = files.form.values or shapes.values_of(wide.cells.values()) or "close"
-        what = f"{files.shown!r} is wide, {wide} assets ({listed(series[:3])}, ...)"
+        assets = listed(series[:3])
+        given = f"{files.shown!r} is wide, {wide} assets ({assets}, ...)"
+        absent = listed(asked)
         remedy = f"data.form=wide data.values={values} reads it"
-        raise DataError(f"{files.where}: {what}, without {listed(asked)}; {remedy}")
+        raise DataError(f"{files.where}: {given}, without {absent}; {remedy}")
     return _melted(files, wide)
 
 
@@ -231,7 +239,8 @@ def _wide(files: Files, date: str, table: pa.Table) -> Wide:
         except (ValueError, pa.ArrowException) as error:
             mistakes.append(f"{files.where}: column {name!r} {error}")
             continue
-        cells[name] = pa.chunked_array([np.asarray(numbers, dtype=float)])
+        values = np.asarray(numbers, dtype=float)
+        cells[name] = pa.chunked_array([values])
     if mistakes:
         raise DataError(mistakes[:1])
     return Wide(table[date], cells, words)
@@ -247,11 +256,13 @@ def _melted(files: Files, wide: Wide) -> AssetTable:
     if values is None:
         sizes = np.abs(wide.sizes())
         middle = number(float(np.median(sizes)), 3)
+        given = f"{files.shown!r} is wide, {wide} assets"
         cells = f"whose cells (median size {middle}) may be prices or returns"
         remedy = "data.values=close or data.values=ret"
-        raise DataError(f"{files.where}: {files.shown!r} is wide, {wide} assets, {cells}; {remedy}")
+        raise DataError(f"{files.where}: {given}, {cells}; {remedy}")
+    assets = list(wide.cells)
     columns_of_assets = list(wide.cells.values())
-    table = shapes.stacked(wide.date, list(wide.cells), {values: columns_of_assets})
+    table = shapes.stacked(wide.date, assets, {values: columns_of_assets})
     notes = list(files.notes)
     if files.form.form is None or files.form.values is None:
         notes.append(
@@ -283,7 +294,5 @@ def _factors(files: Files, wide: Wide) -> DataError:
     for note in files.notes:
         what.append(note.removesuffix("."))
     remedy = f"data.path=RETURNS data.series.factors.path={files.shown}{percent}"
-    return DataError(
-        f"{files.where}: {files.shown!r} has factors and no assets: {'; '.join(what)}. "
-        f"Join them to returns of your own: {remedy}"
-    )
+    given = f"{files.shown!r} has factors and no assets: {'; '.join(what)}"
+    return DataError(f"{files.where}: {given}. Join them to returns of your own: {remedy}")

@@ -89,7 +89,10 @@ def resolved(
         default = column is not None and column == SNAPSHOT.get(name)
         if default and column not in present:
             open_names.append(name)
-    taken = {column for name, column in chosen.items() if name not in open_names}
+    taken = set()
+    for name, column in chosen.items():
+        if name not in open_names:
+            taken.add(column)
     free = [column for column in present if column not in taken]
     mistakes = []
     for name in open_names:
@@ -103,7 +106,11 @@ def resolved(
     _take_return(chosen, open_names, free)
     if mistakes:
         raise DataError(mistakes)
-    return chosen, [name for name in chosen if chosen[name] != columns.get(name)]
+    changed = []
+    for name, column in chosen.items():
+        if column != columns.get(name):
+            changed.append(name)
+    return chosen, changed
 
 
 def _take_return(
@@ -127,7 +134,7 @@ def _take_return(
 
 def _which(name: str, candidates: Sequence[str]) -> str:
     """The line on several columns that may be meant."""
-    return (
-        f"data.columns.{name}: the file has {listed(candidates)}; "
-        f"data.columns.{name}={candidates[0]!r} takes the first of them"
-    )
+    setting = f"data.columns.{name}"
+    first = candidates[0]
+    remedy = f"{setting}={first!r} takes the first of them"
+    return f"{setting}: the file has {listed(candidates)}; {remedy}"

@@ -80,7 +80,8 @@ def absorb(cells: Cells, sides: Sequence[Side]) -> Absorbed:
         system = _One(first)
     effects = []
     for group in groups:
-        effects.append(np.zeros((len(group.used), Z.shape[1])))
+        shape = (len(group.used), Z.shape[1])
+        effects.append(np.zeros(shape))
     left = Z
     for _ in range(PASSES):
         before = w @ left**2
@@ -91,7 +92,7 @@ def absorb(cells: Cells, sides: Sequence[Side]) -> Absorbed:
         if (after > KEPT * before).all():
             break
     within = _products(Z, left, w, system.absorbed, cells)
-    of_sides = [_of_side(*pair) for pair in zip(groups, effects, strict=True)]
+    of_sides = list(map(_of_side, groups, effects))
     return Absorbed(within, _in_cells(cells, left), tuple(of_sides))
 
 

@@ -70,14 +70,17 @@ def assets_by_date(account: Account) -> Any:
     table = account.by_date
     N = len(account.coverage)
     least = table.iloc[int(table["assets"].argmin())]
-    note = f"of {count(N, 'asset')}; fewest {least['assets']:,} on {stamp(least['date'])}"
+    fewest = f"fewest {least['assets']:,} on {stamp(least['date'])}"
+    note = f"of {count(N, 'asset')}; {fewest}"
     tall = 2.0
     figure = figure_of(TOP + tall + BELOW, "Assets with a value", note)
     axes = axes_at(figure, LEFT, TOP, WIDTH - LEFT - 0.25, tall)
     at = np.arange(len(table))
     axes.fill_between(at, table["assets"], step="mid", color=BLUE, alpha=0.25, linewidth=0)
     axes.step(at, table["assets"], where="mid", color=BLUE, linewidth=1.2)
-    axes.set(xlim=(-0.5, len(table) - 0.5), ylim=(0, 1.05 * max(N, 1)), ylabel="assets")
+    axes.set_xlim(-0.5, len(table) - 0.5)
+    axes.set_ylim(0, 1.05 * max(N, 1))
+    axes.set_ylabel("assets")
     axes.yaxis.get_major_locator().set_params(integer=True)
     name_dates(axes, table["date"])
     axes.grid(axis="x", color=PALE, linewidth=0.5)
@@ -136,7 +139,9 @@ def returns(account: Account) -> Any:
     axes.set_yscale("log")
     axes.bar(low, table["values"], high - low, align="edge", color=BLUE, alpha=0.75, linewidth=0)
     axes.axvline(0.0, color=INK, linewidth=0.8)
-    axes.set(xlim=(low[0], high[-1]), xlabel="return of a row, per cent", ylabel="returns")
+    axes.set_xlim(low[0], high[-1])
+    axes.set_xlabel("return of a row, per cent")
+    axes.set_ylabel("returns")
     axes.set_ylim(bottom=0.7)
     axes.yaxis.set_major_formatter(FuncFormatter(_whole))
     return figure
@@ -155,15 +160,18 @@ def series(account: Account) -> Any:
     note = "each on its own scale, as it was read"
     if len(shown) < len(names):
         note = f"the first {len(shown)} of {len(names)}; {note}"
-    figure = figure_of(TOP + 0.2 + down * (tall + APART), "Series that all assets share", note)
+    height = TOP + 0.2 + down * (tall + APART)
+    figure = figure_of(height, "Series that all assets share", note)
     wide = (WIDTH - across * LEFT - 0.25) / across
     for place, name in enumerate(shown):
         row, column = divmod(place, across)
         left = LEFT + column * (wide + LEFT)
-        axes = axes_at(figure, left, TOP + 0.2 + row * (tall + APART), wide, tall)
+        top = TOP + 0.2 + row * (tall + APART)
+        axes = axes_at(figure, left, top, wide, tall)
         axes.set_title(shortened(name, 44))
         values = table[name].to_numpy(dtype=float)
-        axes.plot(np.arange(len(values)), values, color=BLUE, linewidth=0.9)
+        at = np.arange(len(values))
+        axes.plot(at, values, color=BLUE, linewidth=0.9)
         axes.set_xlim(-0.5, len(values) - 0.5)
         zero_line(axes.axhline, axes.get_ylim())
         name_dates(axes, table["date"], MOST_TICKS // across)
@@ -185,17 +193,20 @@ def name_dates(axes: Any, dates: Sequence[Any], most: int = MOST_TICKS) -> None:
         period = index.to_period(unit).asi8 + first
         starts = _starts(period)
         if len(starts) >= ENOUGH:
-            enough = [step for step in steps if step * most >= len(starts)]
+            n = len(starts)
+            enough = [step for step in steps if step * most >= n]
             step = enough[0] if enough else steps[-1]
             chosen = starts[period[starts] % step == 0]
-            axes.set_xticks(chosen, [f"{index[place]:{form}}" for place in chosen])
+            labels = [f"{date:{form}}" for date in index[chosen]]
+            axes.set_xticks(chosen, labels)
             return
     places = _starts(index.normalize().asi8)
     if len(places) < ENOUGH:
         places = np.arange(len(index))
     chosen = places[:: math.ceil(len(places) / most)]
     chosen = chosen[chosen <= WITHIN * len(index)]
-    axes.set_xticks(chosen, [stamp(index[place]).replace(" ", "\n") for place in chosen])
+    labels = [stamp(date).replace(" ", "\n") for date in index[chosen]]
+    axes.set_xticks(chosen, labels)
 
 
 def _starts(period: np.ndarray) -> np.ndarray:

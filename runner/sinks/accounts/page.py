@@ -51,7 +51,10 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 def write(name: str, account: Account, directory: Path, pictures: list[Path]) -> None:
     """Write `directory`/check.html."""
-    drawn = {path.stem: picture(path, CAPTIONS.get(path.stem, "")) for path in pictures}
+    drawn = {}
+    for path in pictures:
+        caption = CAPTIONS.get(path.stem, "")
+        drawn[path.stem] = picture(path, caption)
     parts = [_section("In short", *paragraphs(account.words))]
     if account.notes:
         parts.append(_section("Notes", *paragraphs(account.notes)))
@@ -88,8 +91,9 @@ def _head(name: str, account: Account) -> Html:
         "Dates": account.span,
         "Calendar": account.calendar,
     }
-    listed = [(key, [text]) for key, text in facts.items()]
-    return tag("header", tag("h1", f"Data: {name}"), tiles_of(tiles), pairs_of(listed, "facts"))
+    pairs = pairs_of([(key, [text]) for key, text in facts.items()], "facts")
+    title = tag("h1", f"Data: {name}")
+    return tag("header", title, tiles_of(tiles), pairs)
 
 
 def _table(shown: Shown) -> Html:

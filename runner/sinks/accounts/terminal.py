@@ -24,8 +24,10 @@ def show(name: str, account: Account, directory: Path, form: Form = "tables") ->
         return say(machine.of_check(name, account, directory), form)
     console = Page()
     assets = count(len(account.coverage), "asset")
-    console.print(f"{name}: {assets}, {account.span}", style="bold", markup=False)
-    console.print(f"data: {account.source} ({account.fingerprint[:12]})", markup=False)
+    title = f"{name}: {assets}, {account.span}"
+    console.print(title, style="bold", markup=False)
+    source = f"data: {account.source} ({account.fingerprint[:12]})"
+    console.print(source, markup=False)
     console.print(f"calendar: {account.calendar}", markup=False)
     console.print("\n".join(account.words), markup=False)
     for table in shown(account):

@@ -295,6 +295,12 @@ def test_only_data_has_to_be_right(cli, tmp_path) -> None:
         assert broken.code == 0, (words, broken.err)
 
 
+def test_a_word_without_a_value_is_one_line(cli) -> None:
+    done = cli("check", "data")
+    assert done.code == 2
+    assert done.err == "error: data: cannot be read; an override is written key=value\n"
+
+
 def test_json_is_one_object(cli) -> None:
     done = cli("check", "data=french", "--json")
     found = json.loads(done.out)

@@ -23,12 +23,11 @@ def data_of(composer: Composer, overrides: Sequence[str]) -> tuple[Data, Path]:
     """
     words = list(overrides)
     keys = {word.partition("=")[0] for word in words}
-    if "data" in keys and "experiment" not in keys:
+    options = [word.removeprefix("data=") for word in words if word.startswith("data=")]
+    if options and "experiment" not in keys:
         words.append("experiment=none")
         if "name" not in keys:
-            options = [word for word in words if word.startswith("data=")]
-            option = options[-1].removeprefix("data=")
-            words.append(f"name={option}")
+            words.append(f"name={options[-1]}")
     config, directory = composer.places(words)
     if DIRECTORY not in keys:
         directory = CHECKS / directory.name

@@ -35,5 +35,7 @@ def missing_option(error: MissingConfigException) -> str:
 
 def unreadable(override: str) -> str:
     """An override that the grammar cannot read, and how its value is quoted."""
+    if "=" not in override:
+        return f"{override}: cannot be read; an override is written key=value"
     example = f"'{key_of(override)}=\"^VIX\"'"
     return f"{override}: cannot be read; quote special characters twice, such as {example}"

@@ -24,7 +24,9 @@ import pytest
 
 from runner.__main__ import main
 from runner.data.market import Market
+from runner.data.reading import files as files_module
 from runner.data.reading.content import Content
+from runner.data.reading.delimited.text import Text
 from runner.data.reading.files import header, open_files, read
 from runner.data.sources.file import File
 from runner.data.sources.frame import Frame
@@ -682,13 +684,52 @@ def test_a_wide_file_with_a_column_of_words_says_which(tmp_path: Path) -> None:
     assert caught.value.mistakes[-1].endswith("(read as wide: dates x assets)")
 
 
+def test_small_files_are_cut_together_as_each_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    prices = wide(1)
+    for k in range(12):
+        rows = [f"{day:%Y-%m-%d},{close + k}\n" for day, close in prices["AAA"].items()]
+        write(folder / f"S{k:02d}.csv", "Date,AdjClose\n" + "".join(rows[k:]))
+    # words in quotes and another header are looked at alone; a last line may have no end
+    write(folder / "S05.csv", 'Date,AdjClose\n"2020-01-02",5\n')
+    write(folder / "S06.csv", "a note above\n\nAdjClose,Date\n7,2020-01-02\n")
+    write(folder / "S11.csv", "Date,AdjClose\n2020-01-02,8\n2020-01-03,9")
+    batches = []
+    cut = Text.cut
+    monkeypatch.setattr(Text, "cut", lambda *args: batches.append(args[1]) or cut(*args))
+    together = load(folder)
+    assert len(batches) == 2
+    assert "2 lines above the names of the columns are not read (S06.csv)." in together.notes
+    monkeypatch.setattr(files_module, "FEWEST_TOGETHER", 1000)
+    alone = load(folder)
+    assert len(batches) == 2
+    pd.testing.assert_frame_equal(together.get("close"), alone.get("close"))
+    close = together.get("close")
+    assert close["S05"].count() == close["S06"].count() == 1
+    assert close["S11"].dropna().tolist() == [8.0, 9.0]
+    assert close["S02"].dropna().tolist() == (prices["AAA"] + 2)[2:].tolist()
+
+
+def test_a_fault_in_one_of_many_files_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for k in range(8):
+        word = "?" if k == 5 else "10"
+        write(folder / f"S{k}.csv", f"Date,AdjClose\n2020-01-02,{word}\n")
+    assert "has '?' in row" in refused(folder)
+    write(folder / "S5.csv", "Date,AdjClose\n2020-01-02,1,2\n")
+    assert "S5.csv' is not a whole CSV file" in refused(folder)
+    write(folder / "S5.csv", "Date,Price2\n2020-01-02,1\n")
+    assert "(in S5.csv)" in refused(folder)
+
+
 # Speed
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="1.38 s beside 6.71 s of CPU: each small file costs a millisecond to parse"
-)
 def test_a_folder_of_2763_files_beside_one(tmp_path: Path) -> None:
     from time import process_time
 

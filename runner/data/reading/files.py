@@ -11,13 +11,26 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.data.reading import formats, shapes
 from runner.data.reading.content import Content, Form, contents, is_remote, shown
 from runner.data.reading.usual import ASSET, find
-from runner.errors import DataError, unknown
+from runner.errors import DataError, listed, unknown
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from runner.data.reading.delimited.text import Text
+
 Paths = str | Path | Sequence[str]
 OWN_COLUMN = "Ticker"  # of the assets, where a file is one asset
+# text files that are cut into columns together: how many, and of how many bytes each at most
+FEWEST_TOGETHER = 4
+MOST_TOGETHER = 256
+LARGEST_TOGETHER = 1 << 20
+
+
+class Batch(NamedTuple):
+    """The rows of several files."""
+
+    table: pa.Table
+    files: int
 
 
 class Part(NamedTuple):
@@ -66,20 +79,69 @@ class Files:
 
         columns = list(dict.fromkeys(wanted.values()))
         tables = []
-        for number, part in enumerate(self.parts):
-            table = self._first_or(number, part)
-            own = {}
-            for where, name in wanted.items():
-                if name not in part.said:
-                    own[where] = name
-            file = Path(table.content.name).name
-            check(own, table.names, file, list(part.said))
-            tables.append(_with_said(table, part, columns, text))
-            if number == 0:
-                self.notes.extend(table.notes)
+        notes: dict[str, list[str]] = {}
+        done = 0
+        while done < len(self.parts):
+            part = self.parts[done]
+            opened = self._first_or(done, part)
+            file = Path(opened.content.name).name
+            own = {where: name for where, name in wanted.items() if name not in part.said}
+            check(own, opened.names, file, list(part.said))
+            batch = self._batch(done, opened, columns, text)
+            if batch is None:
+                tables.append(_with_said(opened, part, columns, text))
+                done += 1
+            else:
+                tables.append(batch.table)
+                done += batch.files
+            if opened is self.first:
+                self.notes.extend(opened.notes)
+                continue
+            for note in opened.notes:
+                if note not in self.notes:
+                    notes.setdefault(note, []).append(file)
+        self.notes.extend(_of_files(notes))
         if len(tables) == 1:
             return tables[0]
         return pa.concat_tables(tables, promote_options="permissive")
+
+    def _batch(
+        self, first: int, opened: formats.Opened, columns: Sequence[str], text: set[str]
+    ) -> Batch | None:
+        """Small text files from the part of this number on, cut into columns together.
+
+        To open each by itself costs more than to read it. None where there are not several, or
+        where one has to be looked at by itself.
+
+        Args:
+            opened: the file of that part; columns: the wanted ones; text: those read as text.
+        """
+        import pyarrow as pa
+
+        if opened.text is None or not opened.text.is_plain:
+            return None
+        said = self.parts[first].said
+        rows = []
+        for part in self.parts[first : first + MOST_TOGETHER]:
+            lines = _rows_of(contents(self.where, part.path), opened.text)
+            if lines is None or part.said.keys() != said.keys():
+                break
+            rows.append(lines)
+        if len(rows) < FEWEST_TOGETHER:
+            return None
+        own, at, texts = _places(opened, said, columns, text)
+        try:
+            cut = opened.text.cut(b"".join(rows), at, texts)
+        except (pa.ArrowException, DataError):
+            return None
+        counts = [lines.count(b"\n") for lines in rows]
+        if len(cut) != sum(counts):
+            return None
+        parts = self.parts[first : first + len(rows)]
+        arrays = dict(zip(own, cut.columns, strict=True))
+        for name in said:
+            arrays[name] = _repeated([part.said[name] for part in parts], counts)
+        return Batch(pa.table({name: arrays[name] for name in columns}), len(rows))
 
     def everything(self, text: set[str]) -> pa.Table:
         """All columns, those of `text` read as text.
@@ -240,22 +302,55 @@ def check(
         raise DataError(mistakes)
 
 
+def _rows_of(content: Content, text: Text) -> bytes | None:
+    """The lines of a small file of this layout below its header; None of any other file."""
+    before = content.state()
+    if content.path is None or before is None or before.size > LARGEST_TOGETHER:
+        return None
+    data = content.path.read_bytes()
+    content.check_unchanged(before)
+    return text.rows_of(data)
+
+
+def _of_files(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """The sentences on files other than the first (sentence -> files), with their names."""
+    sentences = []
+    for note, files in notes.items():
+        sentences.append(f"{note.removesuffix('.')} ({listed(files)}).")
+    return sentences
+
+
+def _places(
+    table: formats.Opened, said: Mapping[str, str], columns: Sequence[str], text: set[str]
+) -> tuple[list[str], list[int], list[int]]:
+    """The columns that a file has itself, their positions, and those of them read as text."""
+    names = list(map(str.strip, table.names))
+    own = [name for name in columns if name not in said]
+    at = [names.index(name) for name in own]
+    texts = [names.index(name) for name in own if name in text]
+    return own, at, texts
+
+
+def _repeated(words: Sequence[str], counts: Sequence[int]) -> pa.DictionaryArray:
+    """A column with each word in so many rows."""
+    import numpy as np
+    import pyarrow as pa
+
+    distinct = list(dict.fromkeys(words))
+    position = {word: code for code, word in enumerate(distinct)}
+    codes = np.array([position[word] for word in words], dtype=np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(np.repeat(codes, counts)), distinct)
+
+
 def _with_said(
     table: formats.Opened, part: Part, columns: Sequence[str], text: set[str]
 ) -> pa.Table:
     """The columns of a file and of its path, by name."""
-    import numpy as np
     import pyarrow as pa
 
-    names = list(map(str.strip, table.names))
-    own = [name for name in columns if name not in part.said]
-    at = [names.index(name) for name in own]
-    texts = [names.index(name) for name in own if name in text]
+    own, at, texts = _places(table, part.said, columns, text)
     loaded = table.load(at, texts)
     arrays = dict(zip(own, loaded.columns, strict=True))
-    for name in columns:
-        if name in part.said:
-            codes = np.zeros(len(loaded), dtype=np.int32)
-            texts_said = [part.said[name]]
-            arrays[name] = pa.DictionaryArray.from_arrays(pa.array(codes), texts_said)
+    for name, word in part.said.items():
+        arrays[name] = _repeated([word], [len(loaded)])
     return pa.table({name: arrays[name] for name in columns})

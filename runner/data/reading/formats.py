@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runner.data.reading import delimited
 from runner.data.reading.content import DOCUMENTS, WESTERN, ZIP, Content, Form
+from runner.data.reading.delimited.layout import NAMED, Layout, layout_of
+from runner.data.reading.delimited.text import Text
 from runner.errors import DataError, listed, unknown
 from runner.text import one_line
 
@@ -35,6 +36,7 @@ class Opened:
         notes: sentences on how the file was read; more are added while its rows are.
         again: opens a file that begins like this one without recognising it anew; gives None where
             it begins otherwise.
+        text: how a text file is cut into columns; None of other files.
     """
 
     content: Content
@@ -44,6 +46,7 @@ class Opened:
     upper: Sequence[str] = ()
     notes: list[str] = field(default_factory=list)
     again: Callable[[Content], Opened | None] | None = None
+    text: Text | None = None
 
     def load(self, at: Sequence[int], text: Sequence[int] = ()) -> pa.Table:
         """The columns at these positions; their names in the table say nothing.
@@ -112,14 +115,14 @@ def _kinds() -> list[str]:
 
 def _text(content: Content, form: Form) -> Opened:
     """A text file with delimiters."""
-    layout = delimited.layout(content, form)
-    text = delimited.Text(content, form, layout)
+    layout = layout_of(content, form)
+    text = Text(content, form, layout)
 
     def again(other: Content) -> Opened | None:
         alike = text.again(other)
         if alike is None:
             return None
-        return Opened(other, "CSV", layout.names, alike.load)
+        return Opened(other, "CSV", layout.names, alike.load, text=alike)
 
     notes = _on_marks(layout, form)
     if layout.preamble:
@@ -127,14 +130,14 @@ def _text(content: Content, form: Form) -> Opened:
         notes.append(f"{lines} above the names of the columns are not read.")
     if layout.encoding == WESTERN and form.encoding is None:
         notes.append(text.on_encoding())
-    return Opened(content, "CSV", layout.names, text.load, layout.upper, notes, again)
+    return Opened(content, "CSV", layout.names, text.load, layout.upper, notes, again, text)
 
 
-def _on_marks(layout: delimited.Layout, form: Form) -> list[str]:
+def _on_marks(layout: Layout, form: Form) -> list[str]:
     """The sentence on delimiter and decimal mark, where they are not those of a plain CSV file."""
     words = []
     if layout.delimiter != "," and form.delimiter is None:
-        mark = next(word for word, mark in delimited.NAMED.items() if mark == layout.delimiter)
+        mark = next(word for word, mark in NAMED.items() if mark == layout.delimiter)
         words.append(f"data.delimiter={mark}")
     if layout.decimal == "," and form.decimal is None:
         words.append("data.decimal=comma")

@@ -95,14 +95,14 @@ def of_two_rows(table: Opened) -> Opened:
         fields, assets = below, above
     else:
         given = f"{listed(above[1:4])} over {listed(below[1:4])}"
-        raise table.content.refuse(
-            f"has two rows of names, {given}, and none of them names fields such as Close or "
-            "Volume; allowed: one that does"
-        )
+        unknown_fields = "none of them names fields such as Close or Volume; allowed: one that does"
+        raise table.content.refuse(f"has two rows of names, {given}, and {unknown_fields}")
     names = list(dict.fromkeys(fields[1:]))
     of_assets = list(dict.fromkeys(assets[1:]))
     pairs = zip(fields, assets, strict=True)
     position = {pair: at for at, pair in enumerate(pairs)}
+
+    order = [DATE_COLUMN, ASSET_COLUMN, *names]
 
     def columns(at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
         import pyarrow as pa
@@ -124,16 +124,16 @@ def of_two_rows(table: Opened) -> Opened:
                 cells = absent if place is None else by_position[place]
                 values[name].append(cells)
         everything = stacked(by_position[0], of_assets, values)
-        order = [DATE_COLUMN, ASSET_COLUMN, *names]
         return everything.select([order[k] for k in at])
 
     note = f"Two rows of names: {listed(names)} of {_counted(of_assets)}; a row per date and asset."
     return replace(
         table,
-        names=[DATE_COLUMN, ASSET_COLUMN, *names],
+        names=order,
         columns=columns,
         upper=(),
         again=None,
+        text=None,
         notes=[*table.notes, note],
     )
 

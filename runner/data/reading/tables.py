@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from runner.data.reading import shapes, usual
-from runner.data.reading.delimited import DATE_LIKE
+from runner.data.reading.delimited.layout import DATE_LIKE
 from runner.data.reading.files import OWN_COLUMN, Files
 from runner.data.reading.parsing import read_dates, read_numbers
 from runner.errors import DataError, listed

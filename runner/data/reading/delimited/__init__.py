@@ -1,0 +1,1 @@
+"""Text files with columns: where their table stands, and how it is cut."""

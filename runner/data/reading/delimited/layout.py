@@ -1,0 +1,245 @@
+"""Where the table of a text file stands: delimiter, header, decimal mark, by its beginning."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner.data.reading.content import Content, Form, decoded
+from runner.data.reading.parsing import EMPTY
+from runner.errors import listed
+
+if TYPE_CHECKING:
+    pass
+
+# between the columns of a text file, the likelier first
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+SPACES = " "
+NAMED = DELIMITERS | {"spaces": SPACES}
+DECIMALS = {"point": ".", "comma": ","}
+FIRST_TABLE = 3  # lines of as many columns that make a table; a preamble has fewer
+LINES = 300  # at the beginning, by which a layout is recognised
+NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s*%?\s*")
+WITH_COMMA = re.compile(r"\s*[-+]?\d*,\d+\s*")
+WITH_POINT = re.compile(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*")
+EITHER = re.compile(r"\s*[-+]?[1-9]\d{0,2},\d{3}\s*")  # a mark of thousands, or of decimals
+THOUSANDS = re.compile(r"\s*[-+]?\d{1,3}(\.\d{3})+,\d+\s*")
+DATE_LIKE = re.compile(r"\s*\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ].*)?\s*")
+INDEX_NAMES = frozenset({"date", "datetime", "time", "index", "month", ""})
+
+
+class Line(NamedTuple):
+    """The fields of a line of the file, and how many lines of text end with it."""
+
+    fields: list[str]
+    end: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the table of a text file stands.
+
+    Attributes:
+        delimiter, decimal, encoding: of the text.
+        header: lines of text up to the end of the header.
+        preamble: lines before it.
+        names: of the columns, as written.
+        upper: the names above them, where the header has two rows.
+    """
+
+    delimiter: str
+    decimal: str
+    encoding: str
+    header: int
+    preamble: int
+    names: list[str]
+    upper: list[str] = field(default_factory=list)
+
+
+def layout_of(content: Content, form: Form) -> Layout:
+    """Where the table stands, by the beginning of the file.
+
+    Raises:
+        DataError: no table, no names of columns, decimal marks of two kinds.
+    """
+    beginning, encoding = decoded(content, form)
+    text = "".join(islice(StringIO(beginning, newline=""), LINES))
+    if "\0" in text:
+        raise content.refuse("is not a table: neither text nor in a format that is read")
+    delimiter, lines, first = _table_in(content, text, form)
+    preamble = lines[first].end - 1
+    headers = _header_rows([line.fields for line in lines[first:]])
+    header = lines[first + headers - 1].end
+    names = lines[first].fields
+    upper: list[str] = []
+    if headers > 1:
+        upper = names
+        names = lines[first + 1].fields
+    elif is_data(names):
+        without_date = first and len(lines[first - 1].fields) == len(names) - 1
+        if not without_date:
+            given = listed(names[:4])
+            raise content.refuse(
+                f"has no names of columns, its first line is {given}; allowed: names there"
+            )
+        # a table printed with a blank above its dates
+        names = ["", *lines[first - 1].fields]
+        header = lines[first - 1].end
+        preamble = header - 1
+    cells = []
+    for line in lines[first + headers :]:
+        if len(line.fields) == len(names):
+            cells.append(line.fields)
+    decimal = DECIMALS[form.decimal] if form.decimal else _decimal(content, cells, delimiter)
+    return Layout(delimiter, decimal, encoding, header, preamble, names, upper)
+
+
+def _table_in(content: Content, text: str, form: Form) -> tuple[str, list[Line], int]:
+    """The delimiter, the lines that are not blank, and which of them is the first of the table.
+
+    Raises:
+        DataError: no line has two columns.
+    """
+    candidates = list(DELIMITERS.values())
+    if form.delimiter is not None:
+        candidates = [NAMED.get(form.delimiter, form.delimiter)]
+    best: tuple[int, str, list[Line], int] | None = None
+    for delimiter in candidates:
+        lines = list(lines_of(text, delimiter))
+        first, length = _first_run(lines)
+        if length and (best is None or length > best[0]):
+            best = (length, delimiter, lines, first)
+    if form.delimiter is None and (best is None or best[0] < FIRST_TABLE):
+        lines = list(lines_of(text, SPACES))
+        first, length = _first_run(lines)
+        if length > 1 and (best is None or length > best[0]):
+            best = (length, SPACES, lines, first)
+    if best is None:
+        beginning = text.strip()[:40]
+        if not beginning:
+            raise content.refuse("is empty")
+        raise content.refuse(
+            f"is not a table: no line has two columns, it begins {beginning!r}; "
+            f"data.delimiter names what stands between them: {', '.join(NAMED)} or a character"
+        )
+    return best[1], best[2], best[3]
+
+
+def lines_of(text: str, delimiter: str) -> Iterator[Line]:
+    """The lines that are not blank, split at the delimiter."""
+    source = StringIO(text, newline="")
+    if delimiter == SPACES:
+        for number, line in enumerate(source, 1):
+            if line.strip():
+                yield Line(line.split(), number)
+        return
+    # text in quotes may be cut by the end of the sample
+    reader = csv.reader(source, delimiter=delimiter)
+    try:
+        for fields in reader:
+            if any(fields) or len(fields) > 1:
+                yield Line(fields, reader.line_num)
+    except csv.Error:
+        return
+
+
+def _first_run(lines: Sequence[Line]) -> tuple[int, int]:
+    """Where the first table begins, and of how many lines it is; of length 0 without any.
+
+    A table is a run of lines of as many columns, two at least; the longest where none is long.
+    """
+    longest = (0, 0)
+    first = 0
+    while first < len(lines):
+        width = len(lines[first].fields)
+        end = first
+        while end < len(lines) and len(lines[end].fields) == width:
+            end += 1
+        length = end - first
+        if width > 1 and length > longest[1]:
+            longest = (first, length)
+            if length >= FIRST_TABLE:
+                return longest
+        first = end
+    return longest
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number, its decimal mark a point or a comma."""
+    return NUMBER.fullmatch(text) is not None
+
+
+def is_data(fields: Sequence[str]) -> bool:
+    """Whether a line holds a date first, or dates and numbers alone, and no names."""
+    if DATE_LIKE.fullmatch(fields[0]):
+        return True
+    filled = list(filter(str.strip, fields))
+    for text in filled:
+        if not is_number(text) and not DATE_LIKE.fullmatch(text):
+            return False
+    return bool(filled)
+
+
+def _header_rows(rows: Sequence[Sequence[str]]) -> int:
+    """How many rows the header has: two with assets below fields, three with a row of the index."""
+    if len(rows) < 2:
+        return 1
+    upper = list(map(str.strip, rows[0][1:]))
+    lower = list(map(str.strip, rows[1][1:]))
+    if len(lower) != len(upper) or not all(lower) or any(map(is_number, lower)):
+        return 1
+    third = list(rows[2]) if len(rows) > 2 else []
+    beside_index = list(filter(str.strip, third[1:]))
+    index_alone = bool(third) and not beside_index
+    if index_alone and third[0].strip().casefold() in INDEX_NAMES:
+        return 3
+    repeats = _repeat(upper) or _repeat(lower)
+    pairs = set(zip(upper, lower, strict=True))
+    numbers = bool(third) and all(map(is_number, beside_index))
+    if repeats and len(pairs) == len(upper) and numbers:
+        return 2
+    return 1
+
+
+def _repeat(names: Sequence[str]) -> bool:
+    """Whether a name is there more than once."""
+    return len(set(names)) < len(names)
+
+
+def _decimal(content: Content, rows: Sequence[Sequence[str]], delimiter: str) -> str:
+    """The decimal mark of the numbers.
+
+    Raises:
+        DataError: points in some columns and commas in others, or marks of thousands.
+    """
+    if delimiter == ",":
+        quoted = any(WITH_COMMA.fullmatch(text) for fields in rows for text in fields)
+        if not quoted:
+            return "."
+    commas: list[str] = []
+    points: list[str] = []
+    for column in zip(*rows, strict=True):
+        for text in filter(THOUSANDS.fullmatch, column):
+            raise content.refuse(
+                f"has numbers such as {text.strip()!r}, with a mark of thousands; allowed: none"
+            )
+        filled = [text for text in column if text.strip() not in EMPTY]
+        if all(map(is_number, filled)):
+            commas += filter(WITH_COMMA.fullmatch, filled)
+            points += filter(WITH_POINT.fullmatch, filled)
+    if commas and points:
+        raise content.refuse(
+            f"has decimal marks of two kinds, {commas[0].strip()!r} and {points[0].strip()!r}; "
+            "data.decimal=comma or data.decimal=point says which of them is one"
+        )
+    if commas and all(map(EITHER.fullmatch, commas)):
+        raise content.refuse(
+            f"has numbers such as {commas[0].strip()!r}, whose comma may be a mark of thousands, "
+            "which is not read, or of decimals: data.decimal=comma"
+        )
+    return "," if commas else "."

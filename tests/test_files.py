@@ -31,6 +31,7 @@ from runner.data.reading.files import header, open_files, read
 from runner.data.sources.file import File
 from runner.data.sources.frame import Frame
 from runner.errors import DataError
+from runner.experiment.spec import without_secrets
 
 DEFAULT: dict[str, str | None] = {
     "date": "Date",
@@ -417,6 +418,22 @@ def test_an_address_whose_secrets_stay_out_of_messages(tmp_path: Path) -> None:
         line = refused(f"{address}/none.csv?token=secret")
         server.shutdown()
     assert "none.csv' cannot be fetched: HTTP Error 404" in line and "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("https://me:word@host/f.csv", "https://***@host/f.csv"),
+        ("https://host/f.csv?raw=1&token=ab", "https://host/f.csv?raw=1&token=***"),
+        ("https://host/f?X-Amz-Signature=a%2Fb&x=1", "https://host/f?X-Amz-Signature=***&x=1"),
+        ("https://host/f.csv?format=csv", "https://host/f.csv?format=csv"),
+    ],
+)
+def test_what_a_run_keeps_of_an_address(address: str, kept: str) -> None:
+    spec = without_secrets({"data": {"path": [address], "series": {"f": {"path": address}}}})
+    assert spec["data"] == {"path": [kept], "series": {"f": {"path": kept}}}
+    if "***" in kept:
+        assert "was kept without what may be secret" in refused(kept)
 
 
 # Dates

@@ -19,6 +19,7 @@ from runner.data.accounts.values import labels_of
 from runner.data.joins.join import joined
 from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTable
 from runner.data.market import Market
+from runner.data.reading import content
 from runner.data.rules import admitted
 from runner.errors import RunnerError
 from runner.record.identity import digest
@@ -641,6 +642,17 @@ def test_labels_of_the_assets_are_groups(write: Write) -> None:
     path = write("h.csv", table.assign(sector=["y", "x", "w", "z"], date="2020-01-01"))
     twice = [Joined("data.labels.l", LabelTable(path))]
     assert "AAA" in refused(lambda: joined(market_on(days), twice))[0]
+
+
+def test_secrets_of_an_address_are_in_no_note(write: Write, monkeypatch: Any) -> None:
+    days = pd.bdate_range("2020-01-01", periods=5)
+    path = write("f.csv", pd.DataFrame({"date": days, "vix": 1.0}))
+    monkeypatch.setattr(content, "_from_web", lambda url: Path(path).read_bytes())
+    address = "https://host/f.csv?token=hidden"
+    market = joined(market_on(days), [Joined("data.series.s", SeriesTable(address))])
+    assert market.shared("vix").tolist() == [1.0] * 5
+    said = repr((market.source, market.notes, market.readings, market.dropped))
+    assert "https://host/f.csv" in said and "hidden" not in said
 
 
 def test_labels_with_dates_hold_until_the_next_of_their_asset(write: Write) -> None:

@@ -84,6 +84,14 @@ def test_rerun_tells_what_differs(first, tmp_path) -> None:
             {"data": {"_target_": "runner.data.File", "path": "/etc/passwd"}},
             "below this directory",
         ),
+        (
+            {"data__series": {"f": {"path": "/etc/passwd"}}},
+            "data.series.f.path: the logged spec names '/etc/passwd'",
+        ),
+        (
+            {"data__fields": {"f": {"path": "https://example.org/f.csv"}}},
+            "data.fields.f.path: the logged spec names 'https://example.org/f.csv'",
+        ),
         ({"ledgre": "x"}, "ledgre: 'ledgre' is unknown"),
     ],
 )

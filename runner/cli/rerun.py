@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from runner.compute.cache import Bench
+from runner.data.joins.settings import ROLES
 from runner.errors import SpecError
 from runner.experiment.spec import build
 from runner.record.rundir import RunDirectory
@@ -74,22 +75,38 @@ def _trusted(
         for module in refused
     ]
     data = dict(spec.get("data") or {})
-    named = {word.partition("=")[0] for word in given}
+    named = {word.partition("=")[0].lstrip("+") for word in given}
     for key in PATHS:
         if f"data.{key}" in named:
             data[key] = own["data"][key]
-            continue
-        logged_paths = data.get(key)
-        paths = logged_paths if isinstance(logged_paths, list) else [logged_paths]
-        elsewhere = [path for path in paths if isinstance(path, str) and not _is_below_here(path)]
-        if elsewhere:
-            mistakes.append(
-                f"data.{key}: the logged spec names {elsewhere[0]!r}; "
-                f"allowed: below this directory, or data.{key}=..."
-            )
+        else:
+            mistakes += _elsewhere(f"data.{key}", data.get(key))
+    for role in ROLES:
+        tables = data.get(role)
+        if not isinstance(tables, dict):
+            continue  # what is no table is refused with the rest of the spec
+        for name, table in tables.items():
+            where = f"data.{role}.{name}.path"
+            if where in named:
+                path = own["data"][role][name]["path"]
+                data[role] = {**data[role], name: {**table, "path": path}}
+            elif isinstance(table, dict):
+                mistakes += _elsewhere(where, table.get("path"))
     if mistakes:
         raise SpecError(mistakes)
     return {**spec, "data": data, "tracking": own["tracking"], "ledger": own["ledger"]}
+
+
+def _elsewhere(where: str, logged: Any) -> list[str]:
+    """The line on paths of a logged spec that are not below the working directory, if any are."""
+    paths = logged if isinstance(logged, list) else [logged]
+    for path in paths:
+        if isinstance(path, str) and not _is_below_here(path):
+            return [
+                f"{where}: the logged spec names {path!r}; "
+                f"allowed: below this directory, or {where}=..."
+            ]
+    return []
 
 
 def _is_below_here(path: str) -> bool:

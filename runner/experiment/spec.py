@@ -51,6 +51,10 @@ DEFAULTS: dict[str, Any] = {
     "tracking": {"uri": None, "experiment": "factor-runner"},
 }
 TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
+# a parameter of a query whose value may be a secret, up to it, and the value
+SECRET = re.compile(
+    r"([?&][^=&\s]*(?:token|key|sig|secret|pass|pwd|auth|cred)[^=&\s]*=)[^&#\s'\"]+", re.IGNORECASE
+)
 TERMS = ("const", "target")  # what no feature may be called
 # Tables that every run writes, whose names no analysis may take.
 TABLES = [
@@ -261,13 +265,17 @@ def bound(where: str, target: Any, settings: Mapping[str, Any]) -> Any:
 
 
 def without_secrets(node: Any) -> Any:
-    """The same node with the user and password of any address in its texts struck out."""
+    """The same node with what may be secret in the addresses of its texts struck out.
+
+    That is user and password, and parameters of a query such as token, key and signature.
+    """
     if isinstance(node, Mapping):
         return {key: without_secrets(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
         return type(node)(without_secrets(value) for value in node)
     if isinstance(node, str) and "://" in node:
-        return re.sub(r"://[^/@\s]+@", "://***@", node)
+        without_password = re.sub(r"://[^/@\s]+@", "://***@", node)
+        return SECRET.sub(r"\1***", without_password)
     return node
 
 

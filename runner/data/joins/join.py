@@ -25,6 +25,7 @@ from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTab
 from runner.data.joins.stamps import before, stamped
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
+from runner.data.reading.content import shown
 from runner.errors import DataError, listed
 from runner.text import count
 
@@ -75,7 +76,7 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     readings = (*market.readings, *_readings(rows, settings))
     return replace(
         market,
-        source=f"{market.source}, {settings.path}",
+        source=f"{market.source}, {shown(settings.path)}",
         fields=fields,
         series=series,
         kinds=kinds,
@@ -93,7 +94,7 @@ def _readings(rows: Rows, settings: SeriesTable) -> list[Reading]:
         kind = settings.kind_of(column.name)
         taken_for = role if kind is None else f"{role} ({kind})"
         guessed = not isinstance(settings.columns, Mapping)
-        reading = Reading(settings.path, column.column, column.name, taken_for, guessed)
+        reading = Reading(shown(settings.path), column.column, column.name, taken_for, guessed)
         readings.append(reading)
     return readings
 
@@ -376,5 +377,5 @@ def _note(
         known += int((~np.isnan(part)).sum())
     coverage = f"{known:,} of {cells:,} cells have a value"
     parts = "; ".join([*rows.words, *words, coverage])
-    table = f"{rows.where} ({settings.path})"
+    table = f"{rows.where} ({shown(settings.path)})"
     return f"{table}: {listed(names)}; {parts}."

@@ -15,6 +15,7 @@ from runner.data.joins.settings import LabelTable
 from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
+from runner.data.reading.content import shown
 from runner.data.reading.files import open_files
 from runner.data.reading.long import Coded
 from runner.data.reading.parsing import read_dates, read_labels, read_names
@@ -33,7 +34,7 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
     if (line_of < 0).all():
         ours = listed(market.assets[:3])
         theirs = listed(asset.values[:3])
-        none = f"none of the assets of the data is in {settings.path!r}"
+        none = f"none of the assets of the data is in {shown(settings.path)!r}"
         raise DataError(f"{where}: {none}: assets {ours}; there {theirs}")
     _check_free(market, where, rows.labels)
     groups = market.groups
@@ -51,12 +52,12 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
             account.append(of_dates[name].lacking(name, there))
     met = int((line_of >= 0).sum())
     held = "for ever" if rows.date is None else "from their dates on, until the next of the asset"
-    groups_read = f"{where} ({settings.path}): {listed(rows.labels)} by asset"
+    groups_read = f"{where} ({shown(settings.path)}): {listed(rows.labels)} by asset"
     coverage = f"{met:,} of {len(market.assets):,} assets are in it"
     note = f"{groups_read}, {held}; {coverage}."
     readings = []
     for name in rows.labels:
-        readings.append(Reading(settings.path, name, name, "group"))
+        readings.append(Reading(shown(settings.path), name, name, "group"))
     return replace(
         market,
         groups=groups,
@@ -64,7 +65,7 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
         notes=(*market.notes, *rows.notes, note),
         dropped=(*market.dropped, *(line for line in account if line.rows)),
         readings=(*market.readings, *readings),
-        source=f"{market.source}, {settings.path}",
+        source=f"{market.source}, {shown(settings.path)}",
     )
 
 

@@ -15,6 +15,7 @@ from runner.data.joins.names import Column, asset_column, chosen, date_column
 from runner.data.joins.settings import RATES, FieldTable, SeriesTable
 from runner.data.joins.stamps import after, stamped
 from runner.data.notices import Dropped
+from runner.data.reading.content import shown
 from runner.data.reading.files import Files, open_files
 from runner.data.reading.parsing import (
     read_dates,
@@ -246,7 +247,7 @@ def _leave_out(rows: Rows, settings: SeriesTable, keys: Mapping[str, Any]) -> No
     rows.drop(lost, reason)
     rows.drop(np.isnat(rows.known), "no date of publication")
     if not len(rows.date):
-        raise DataError(f"{rows.where}: no row of {settings.path!r} has its keys")
+        raise DataError(f"{rows.where}: no row of {shown(settings.path)!r} has its keys")
 
 
 def _check_kinds(where: str, settings: SeriesTable, columns: Sequence[Column]) -> None:

@@ -34,6 +34,7 @@ DOCUMENTS = {
     "content.xml": "OpenDocument",
     "word/document.xml": "Word",
 }
+STRUCK = "***"  # what stands for a secret in an address that was written down
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,10 @@ def _fetched(where: str, url: str) -> Content:
         DataError: it cannot be fetched.
     """
     content = Content(where, shown(url))
+    if STRUCK in url:
+        raise content.refuse(
+            f"was kept without what may be secret in its address ({STRUCK}); give {where}=... again"
+        )
     try:
         data = _from_bucket(url) if url.startswith("s3://") else _from_web(url)
     except (OSError, ValueError) as error:

@@ -20,6 +20,11 @@ FACTORS = {
 RISK_FREE = "RF"
 
 
+def is_of_each_row(name: str) -> bool:
+    """Whether a factor of this name is of each row alone: a return, or the risk-free rate of it."""
+    return name in FACTORS.values()
+
+
 def is_return(name: str) -> bool:
     """Whether a factor of this name is a return of each row, as all but the risk-free rate are."""
     return name in FACTORS.values() and name != RISK_FREE

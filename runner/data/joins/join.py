@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.data.factor_names import is_return
+from runner.data.factor_names import is_of_each_row
 from runner.data.joins.labels import with_labels
 from runner.data.joins.latest import counting, ordered, values_at
 from runner.data.joins.meeting import (
@@ -53,7 +53,7 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     names = list(rows.numbers)
     _check_free(market, where, names)
     lines = _lines(rows, market)
-    _check_spacing(rows, settings, market.dates)
+    _check_returns(rows, settings, market.dates)
     placed = _placed(rows, lines, settings, market)
     values = _values(rows, placed)
     fields = dict(market.fields)
@@ -116,26 +116,34 @@ def _check_free(market: Market, where: str, names: Sequence[str]) -> None:
         raise DataError(mistakes)
 
 
-def _check_spacing(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex) -> None:
-    """Whether returns are of rows as long as those of the assets.
+def _check_returns(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex) -> None:
+    """Whether returns are of rows as long as those of the assets, and count on their own alone.
 
     Raises:
-        DataError: returns of days beside returns of months, or the other way round.
+        DataError: returns of days beside returns of months, or the other way round; returns that
+            are carried to later dates.
     """
     returns = []
     for name in rows.numbers:
         kind = settings.kind_of(name)
-        if kind == "return" or (kind is None and is_return(name)):
+        if kind == "return" or (kind is None and is_of_each_row(name)):
             returns.append(name)
+    if not returns:
+        return
+    columns = f"{rows.where}: {listed(returns)}"
+    remedy = f"{rows.where}.kind=level takes the value of the date, whatever it is"
+    if settings.as_of:
+        raise DataError(
+            f"{columns}: joined as of their dates, a return would count on later dates too; "
+            f"allowed: on=equal ({remedy})"
+        )
     dates = pd.DatetimeIndex(np.unique(rows.date))
     theirs = int(in_span(dates, calendar).sum())
     ours = int(in_span(calendar, dates).sum())
     fewer, more = sorted([theirs, ours])
-    if returns and fewer > 1 and more >= TIMES * fewer:
-        columns = f"{rows.where}: {listed(returns)}"
+    if fewer > 1 and more >= TIMES * fewer:
         lengths = f"returns of {theirs:,} rows beside {ours:,} rows of the assets"
         allowed = "returns of rows as long as those of the assets"
-        remedy = f"{rows.where}.kind=level takes the value of the date, whatever it is"
         raise DataError(f"{columns}: {lengths} in the same months; allowed: {allowed} ({remedy})")
 
 
@@ -312,7 +320,8 @@ def _on_equal_dates(
     met_dates = met.at[met.at >= 0]
     meets = len(np.unique(met_dates))
     words = [f"{meets:,} of the {len(calendar):,} dates of the assets met"]
-    if 2 * meets < len(calendar):
+    common = int(in_span(calendar, dates).sum())
+    if 2 * meets < common:
         words.append(f"{rows.where}.on=asof carries values to the dates between")
     if met.by_month:
         words.append(f"{met.by_month:,} of them as ends of the same month")

@@ -78,8 +78,8 @@ def options_of(composer: Composer, group: str) -> list[str]:
 def text_of(composer: Composer, group: str, name: str) -> str:
     """The YAML text of an option."""
     loader: Any = composer.hydra.config_loader  # its abstract class does not name the repository
-    found = loader.repository.load_config(f"{group}/{name}")
-    directory = Path(found.path.removeprefix("file://"))
+    config = loader.repository.load_config(f"{group}/{name}")
+    directory = Path(config.path.removeprefix("file://"))
     return (directory / group / f"{name}.yaml").read_text(encoding="utf-8")
 
 

@@ -228,19 +228,19 @@ def experiment_id(client: MlflowClient, store: Store) -> str:
     """The experiment of the store, made with its artifact location where it is new."""
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(store.experiment)
-    if found is None:
+    experiment = client.get_experiment_by_name(store.experiment)
+    if experiment is None:
         # one write to the disk per transaction instead of three, and readers do not lock writers
         # out
         if store.file:
             with closing(sqlite3.connect(store.file)) as database:
                 database.execute("pragma journal_mode = wal")
         return str(client.create_experiment(store.experiment, artifact_location=store.artifacts))
-    if found.lifecycle_stage == "deleted":
+    if experiment.lifecycle_stage == "deleted":
         raise MlflowException(
             f"experiment {store.experiment!r} was deleted; restore it or choose another"
         )
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def params_of(spec: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, str]:

@@ -174,11 +174,11 @@ def _absent(scores: Mapping[str, Any], independent: bool) -> str:
 
 def confusion(y: np.ndarray, positive: np.ndarray) -> Confusion:
     """Rows (n,) of y, 0 or 1, by whether 1 was forecast."""
-    one = y == 1.0
-    tp = int((one & positive).sum())
-    fp = int((~one & positive).sum())
-    fn = int((one & ~positive).sum())
-    tn = int((~one & ~positive).sum())
+    is_one = y == 1.0
+    tp = int((is_one & positive).sum())
+    fp = int((~is_one & positive).sum())
+    fn = int((is_one & ~positive).sum())
+    tn = int((~is_one & ~positive).sum())
     return Confusion(tp, fp, fn, tn)
 
 
@@ -234,12 +234,12 @@ def auc(y: np.ndarray, p: np.ndarray) -> float:
     """
     from scipy.stats import rankdata
 
-    one = y == 1.0
-    ones = int(one.sum())
+    is_one = y == 1.0
+    ones = int(is_one.sum())
     pairs = ones * (len(y) - ones)
     if pairs == 0:
         return float("nan")
-    rank_sum = rankdata(p)[one].sum()
+    rank_sum = rankdata(p)[is_one].sum()
     least = ones * (ones + 1) / 2
     return float((rank_sum - least) / pairs)
 

@@ -122,9 +122,9 @@ def _both(written: pd.Series, readings: list[Reading]) -> str:
     differ = first.dates[written.index] != second.dates[written.index]
     at = differ.idxmax()
     given = written[at]
-    one = f"{first.dates[at]:%Y-%m-%d} (data.date_format={first.format!r})"
+    date = f"{first.dates[at]:%Y-%m-%d} (data.date_format={first.format!r})"
     other = f"{second.dates[at]:%Y-%m-%d} (data.date_format={second.format!r})"
-    return f"can be read in two ways: {given!r} is {one} or {other}"
+    return f"can be read in two ways: {given!r} is {date} or {other}"
 
 
 def as_given(text: pd.Series, date_format: str) -> Reading:

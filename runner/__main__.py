@@ -105,6 +105,8 @@ def _run(words: list[str]) -> int:
 def run_specs(words: Sequence[str]) -> int:
     """Run one spec, or with -m every combination of a sweep."""
     composer, args = _composer(words, forms=True)
+    from runner.cli.example import kept_of_example
+
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         composer.show(args)
         _say_new(composer.added)
@@ -112,6 +114,8 @@ def run_specs(words: Sequence[str]) -> int:
     if args.multirun:
         plan = composer.plan(args.overrides)
         _say_new(composer.added)
+        if plan.jobs:
+            _say(kept_of_example(composer, plan.jobs[0].chosen, args.overrides))
         from runner.sweeps.conduct import conduct
 
         return conduct(plan, partial(composer.planned, plan), args.form)
@@ -120,13 +124,20 @@ def run_specs(words: Sequence[str]) -> int:
     from runner.sinks.job import execute
 
     execute(job.experiment, job.directory, args.form)
+    _say(kept_of_example(composer, job.experiment.chosen, args.overrides))
     return 0
 
 
 def _say_new(keys: Sequence[str]) -> None:
     """Which keys the overrides added to mappings that are open."""
     if keys:
-        print(f"new in the spec: {', '.join(dict.fromkeys(keys))}", file=sys.stderr)
+        _say(f"new in the spec: {', '.join(dict.fromkeys(keys))}")
+
+
+def _say(sentence: str) -> None:
+    """A sentence beside the results, which are on the other stream."""
+    if sentence:
+        print(sentence, file=sys.stderr)
 
 
 def _composer(words: Sequence[str], forms: bool = False) -> tuple[Composer, Namespace]:

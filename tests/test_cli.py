@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -164,6 +165,24 @@ def test_a_mistake_is_one_clear_line(cli, words, expected) -> None:
     for text in expected:
         assert text in outcome.errors[0]
     assert "Traceback" not in outcome.err + outcome.out
+
+
+def test_what_an_example_says_of_other_data_is_said(cli, tmp_path) -> None:
+    days = pd.bdate_range("2017-01-02", periods=300)
+    rng = np.random.default_rng(0)
+    names = ["AAPL", "MSFT", "SPY"]
+    closes = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, (len(days), 3)), axis=0))
+    pd.DataFrame(closes, days.rename("Date"), names).to_csv(tmp_path / "own.csv")
+    words = ["experiment=capm", "data=file", "data.path=own.csv", "data.assets=[AAPL,MSFT]"]
+    words += ["validation=none", "report=tables"]
+    outcome = cli(*words)
+    assert outcome.code == 0
+    assert outcome.err == (
+        "experiment=capm was made for data=yahoo and sets data.market, data.start, data.end; "
+        "give your own, or null\n"
+    )
+    given = ["data.market=SPY", "data.start=null", "data.end=null"]
+    assert cli(*words, *given).err == ""
 
 
 def test_all_mistakes_come_together(cli) -> None:

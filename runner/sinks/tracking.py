@@ -74,10 +74,9 @@ class Store:
                 rest.unlink(missing_ok=True)
             MlflowClient(tracking_uri=f"sqlite:///{fresh}").search_experiments(max_results=1)
             fresh.rename(self.file)
+        # MLflow tries for two minutes before it says so
         if self.file is not None and not _may_be_a_database(self.file):
-            raise OSError(
-                "file is not a database"
-            )  # MLflow tries for two minutes before it says so
+            raise OSError("file is not a database")
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
 

@@ -157,7 +157,7 @@ def series(account: Account) -> Any:
     across = 2 if len(shown) > 1 else 1
     down = math.ceil(len(shown) / across)
     tall = 1.5
-    note = "each on its own scale, as it was read"
+    note = "each on its own scale, as features read it"
     if len(shown) < len(names):
         note = f"the first {len(shown)} of {len(names)}; {note}"
     height = TOP + 0.2 + down * (tall + APART)

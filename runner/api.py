@@ -150,8 +150,11 @@ def sweep(
     with TemporaryDirectory() as folder:
         with _composer(config_dir) as composer:
             plan = composer.plan(words)
-        if plan.settings.search == "bayes":
-            raise SpecError("sweep.search: bayes needs the command line: python -m runner -m ...")
+        if plan.search.led:
+            raise SpecError(
+                f"sweep.search: {plan.settings.search} needs the command line: "
+                "python -m runner -m ..."
+            )
         plan = replace(plan, directory=Path(folder), ledger=str(Path(folder) / "ledger.db"))
         with _ONE_THREAD:
             plan, reports = _jobs_run(plan, data)

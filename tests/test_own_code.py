@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 CODE = '''
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 
@@ -89,6 +91,42 @@ class NoPredict:
         pass
 
 
+class Threads(ThreadPoolExecutor):
+    """An executor, as `concurrent.futures` has them."""
+
+
+class Deaf:
+    """A launcher that can only be shut down."""
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        pass
+
+
+class Broken(Deaf):
+    """A launcher that gives no future."""
+
+    def submit(self, function, *arguments):
+        return None
+
+
+class Down:
+    """A search that goes on to the next value while scores get better."""
+
+    def propose(self, axes, sweep, history, most):
+        [axis] = axes
+        scores = [tried.score for tried in history]
+        if len(scores) > 1 and scores[-1] <= scores[-2]:
+            return []
+        return [(value,) for value in axis.values[len(scores) : len(scores) + 1]]
+
+
+class Odd:
+    """A search that proposes what is no combination."""
+
+    def propose(self, axes, sweep, history, most):
+        return [("model.shrink",)]
+
+
 class BadSplit:
     def split(self, dates, horizon):
         return [1, 2, 3]
@@ -147,6 +185,14 @@ def test_a_splitter_of_scikit_learn_runs_as_it_is(folder: Path, cli) -> None:
     assert (folds["train_end"] < folds["test_start"]).all()
 
 
+@pytest.mark.parametrize("name", ["trials", "rows", "data"])
+def test_an_analysis_keeps_its_sentences_whatever_its_name(name: str, folder: Path, cli) -> None:
+    done = cli(*SPEC, f"+analyses.{name}={{_target_: own.parts.spread}}")
+    assert done.code == 0, done.err
+    assert "The spread is as given." in done.out
+    assert f"{name.capitalize()} (analysis)" in done.out
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
@@ -184,3 +230,78 @@ def test_what_is_missing_is_one_line_before_anything_runs(
     assert line in done.errors[0]
     assert "Traceback" not in done.err
     assert not list((folder / "outputs").rglob("run.json"))
+
+
+SHRINK = ("-m", *SPEC, "model=mean", "validation=halves", "model.shrink=0.0,0.1,0.2,0.3")
+SWEEP = "hydra.sweep.dir=outputs/sweeps/s"
+
+
+def metrics_of(folder: Path, name: str = "s") -> dict[str, str]:
+    """The metrics file of each job of the sweep, by its number."""
+    files = (folder / "outputs" / "sweeps" / name).glob("*/metrics.json")
+    return {path.parent.name: path.read_text() for path in files}
+
+
+@pytest.mark.parametrize("target", ["own.parts.Threads", "concurrent.futures.ThreadPoolExecutor"])
+def test_an_executor_of_ones_own_runs_a_sweep_with_the_same_bits(
+    target: str, folder: Path, cli
+) -> None:
+    assert cli(*SHRINK, SWEEP).code == 0
+    inline = metrics_of(folder)
+    assert len(inline) == 4
+    launcher = f"sweep.launcher={{_target_: {target}, max_workers: 2}}"
+    again = ["hydra.sweep.dir=outputs/sweeps/own", "ledger=own.db"]
+    done = cli(*SHRINK, *again, launcher, "allow=[own,concurrent.futures]")
+    assert done.code == 0, done.err
+    assert metrics_of(folder, "own") == inline
+
+
+def test_a_search_of_ones_own_is_led_by_scores(folder: Path, cli) -> None:
+    own = ["sweep.search={_target_: own.parts.Down}", "sweep.draws=4", "sweep.score=oos/rmse"]
+    done = cli(*SHRINK, SWEEP, *own)
+    assert done.code == 0, done.err
+    assert 2 <= len(metrics_of(folder)) <= 4
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["sweep.launcher={_target_: own.parts.Deaf}"], "Deaf has no method submit"),
+        (["sweep.launcher={_target_: own.parts.Walk}"], "Walk has no method submit and shutdown"),
+        (["sweep.launcher={workers: 2}"], "allowed: inline, processes, slurm, or a mapping"),
+        (["sweep.launcher={_target_: own.parts.Threads, max: 2}"], "sweep.launcher.max: 'max'"),
+        (["sweep.launcher={_target_: os.Deaf}"], "lies in no allowed module"),
+        (["sweep.search={_target_: own.parts.Walk}"], "Walk has no method propose"),
+        (["sweep.search={_target_: own.parts.Down}"], "sweep.draws: given null"),
+        (["sweep.search=gird"], "did you mean 'grid'?"),
+    ],
+)
+def test_a_launcher_or_search_that_cannot_be_is_one_line_before_anything_runs(
+    words: list[str], line: str, folder: Path, cli
+) -> None:
+    done = cli(*SHRINK, *words)
+    assert done.code == 2
+    assert line in done.errors[0]
+    assert len(done.errors) == 1
+    assert "Traceback" not in done.err
+    assert not list((folder / "outputs").rglob("run.json"))
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["sweep.launcher={_target_: own.parts.Broken}"], "submit gave NoneType"),
+        (
+            ["sweep.launcher={_target_: own.parts.Threads}", "sweep.timeout=60"],
+            "60 s for a job in a thread, which cannot be interrupted",
+        ),
+        (["sweep.search={_target_: own.parts.Odd}", "sweep.draws=3"], "Odd proposes"),
+    ],
+)
+def test_a_launcher_or_search_that_fails_says_so_without_a_traceback(
+    words: list[str], line: str, folder: Path, cli
+) -> None:
+    done = cli(*SHRINK, SWEEP, *words)
+    assert done.code in (1, 2)
+    assert line in done.err
+    assert "Traceback" not in done.err

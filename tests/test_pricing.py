@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from linearmodels.datasets import french
 from oracles import panel_of
 from scipy import stats
 
-from runner.models.pricing import grs
+from runner.experiment.report import Report
+from runner.models.pricing import GRS, grs
 from runner.models.regression import Regression
 
 
@@ -151,3 +154,15 @@ def test_factors_of_any_scale(scale: float) -> None:
         Regression().fit(panel_of(y, X), np.arange(80)).hypotheses.iloc[0] for X in (F, F * scale)
     )
     assert scaled["f_stat"] == pytest.approx(plain["f_stat"], rel=1e-9)
+
+
+def test_every_test_of_all_constants_is_a_metric() -> None:
+    rows = {"unit": ["all", "B"], "hypothesis": [GRS, GRS], "f_stat": [2.0, 3.0]}
+    tests = pd.DataFrame(rows | {"p_value": [0.1, 0.2]})
+    report = SimpleNamespace(fit=SimpleNamespace(hypotheses=tests))
+    assert Report._priced(report) == {
+        "hypothesis/grs_f": 2.0,
+        "hypothesis/grs_p": 0.1,
+        "hypothesis/grs_f/B": 3.0,
+        "hypothesis/grs_p/B": 0.2,
+    }

@@ -23,9 +23,10 @@ from test_tracking import client_of, without_series
 from runner.__main__ import main
 from runner.errors import SpecError
 from runner.record.ledger import Ledger
+from runner.sweeps.axes import Axis
 from runner.sweeps.comparison.tested import verdict
 from runner.sweeps.plan import Plan, locked, read
-from runner.sweeps.search import Axis, combinations
+from runner.sweeps.search import combinations, search_of
 from runner.sweeps.settings import Sweep
 
 FAST = [
@@ -375,15 +376,18 @@ def test_random_draws_differ_repeat_and_keep_to_their_intervals() -> None:
         Axis("b", (), 0.01, 100.0, log=True),
         Axis("c", (), -1.0, 1.0),
     ]
-    drawn = combinations(axes, Sweep(search="random", draws=200, seed=3))
-    assert drawn == combinations(axes, Sweep(search="random", draws=200, seed=3))
+    random = search_of(Sweep(search="random"), ())
+    drawn = combinations(axes, Sweep(search="random", draws=200, seed=3), random)
+    assert drawn == combinations(axes, Sweep(search="random", draws=200, seed=3), random)
     assert len(set(drawn)) == 200
     b = sorted(float(one[1].partition("=")[2]) for one in drawn)
     assert 0.01 <= b[0] < 0.05 and 20 < b[-1] <= 100.0
     assert 0.5 < b[100] < 2.0  # the median of a draw that is even in the logarithm
-    assert len(combinations(axes[:1], Sweep(search="random", draws=50))) == 3
+    assert len(combinations(axes[:1], Sweep(search="random", draws=50), random)) == 3
     with pytest.raises(SpecError, match="combinations"):
-        combinations([Axis(str(k), tuple("abcdefghij")) for k in range(6)], Sweep())
+        combinations(
+            [Axis(str(k), tuple("abcdefghij")) for k in range(6)], Sweep(), search_of(Sweep(), ())
+        )
 
 
 def test_scores_lead_a_search_and_a_resumed_one_goes_the_same_way(sweep, tmp_path) -> None:

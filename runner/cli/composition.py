@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.cli.completion import SCRIPTS
 from runner.cli.faults import culprit_of, missing_option, unreadable
+from runner.cli.of_sweep import allowed_modules, sweep_of
 from runner.cli.overlay import Composed, composed, with_on
 from runner.cli.overrides import (
     axes_of,
@@ -37,12 +38,13 @@ from runner.cli.overrides import (
 )
 from runner.cli.usage import HELP
 from runner.errors import RunnerError, SpecError, unknown
-from runner.experiment.spec import Experiment, bound, build, chosen_options, mistakes
+from runner.experiment.spec import Experiment, build, chosen_options, mistakes
 from runner.record.identity import job_key
 from runner.schema.settings import COMMON
+from runner.sweeps.axes import over
 from runner.sweeps.plan import Job as PlannedJob
 from runner.sweeps.plan import Plan
-from runner.sweeps.search import combinations, over
+from runner.sweeps.search import combinations
 from runner.sweeps.settings import Sweep
 from runner.text import one_line
 
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 # what a sweep reads of its own overrides
-OF_SWEEPS = ("sweep", "hydra", "tracking", "ledger", "experiment")
+OF_SWEEPS = ("sweep", "hydra", "tracking", "ledger", "experiment", "allow")
 ALIKE = 3  # first jobs whose mistakes are those of all jobs, where they are the same
 COMPOSING = (HydraException, OmegaConfBaseException)
 
@@ -126,7 +128,7 @@ class Composer:
             fixed, axes = axes_of(self._parsed(overrides))
             own = [word for word in fixed if _of_sweep(word)]  # others may need a job's own
             config = self._compose(own, RunMode.MULTIRUN)
-            settings = _sweep_of(config)
+            settings = sweep_of(config)
             rows = [self.typed(row, fixed) for row in settings.jobs]
             settings = replace(settings, jobs=rows)
             varied = [over(key, values) for key, values in settings.over.items()]
@@ -145,11 +147,12 @@ class Composer:
             jobs=(),
             tracking=places["tracking"],
             ledger=places["ledger"],
+            allow=allowed_modules(config),
         )
-        every = combinations(axes, settings)
+        every = combinations(axes, settings, empty.search)
         jobs = self._checked(empty, every)
-        # those of bayes were one of each value, to be checked; the scores lead to others
-        if settings.search == "bayes":
+        # those were one of each value, to be checked; the scores lead to others
+        if empty.search.led:
             return empty
         return replace(empty, jobs=jobs, same=len(every) - len(jobs))
 
@@ -210,7 +213,7 @@ class Composer:
         """The node `sweep` of the composed spec."""
         overrides = self.typed(overrides)
         try:
-            return _sweep_of(self._compose(overrides, RunMode.RUN))
+            return sweep_of(self._compose(overrides, RunMode.RUN))
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
 
@@ -278,7 +281,7 @@ class Composer:
     def _job(self, overrides: Sequence[str]) -> Job:
         config = self._compose(overrides, RunMode.RUN)
         directory = Path(config.hydra.run.dir)
-        _sweep_of(config)
+        sweep_of(config)
         chosen = chosen_options(config.hydra.runtime.choices)
         return Job(build(_plain(config), overrides, chosen), directory)
 
@@ -429,16 +432,6 @@ def _unresolved(config: DictConfig) -> dict[str, Any]:
     """The spec as plain mappings, its interpolations as they are written."""
     whole: Any = OmegaConf.to_container(config)
     return {key: value for key, value in whole.items() if key not in ("hydra", "sweep")}
-
-
-def _sweep_of(config: DictConfig) -> Sweep:
-    """The settings of the sweep.
-
-    Raises:
-        SpecError: what is wrong with them, one line each.
-    """
-    node: Any = OmegaConf.to_container(config.get("sweep") or OmegaConf.create({}), resolve=True)
-    return bound("sweep", Sweep, node)
 
 
 def _of_sweep(override: str) -> bool:

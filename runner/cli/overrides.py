@@ -11,7 +11,7 @@ from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
 from runner.errors import SpecError
-from runner.sweeps.search import Axis
+from runner.sweeps.axes import Axis
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from runner.errors import unknown
+from runner.errors import UnknownNameError, unknown
 from runner.estimators.standard_errors import ERRORS, Covariance, Kind, where
 from runner.schema.settings import Count, NotNegative, Rows, Share, UpToOne
 from runner.validation.splitters import Splitter
@@ -14,7 +14,28 @@ from runner.validation.splitters import Splitter
 PENALISED = ("ridge", "lasso", "elastic_net")
 
 
-Estimator = Literal["ols", "ridge", "lasso", "elastic_net", "logit"]
+# Module of `runner.estimators` whose function `estimate` is behind each estimator.
+ESTIMATORS = {
+    "ols": "estimation",
+    "ridge": "penalised",
+    "lasso": "penalised",
+    "elastic_net": "penalised",
+    "logit": "logit",
+}
+WITH_EFFECTS = "fixed_effects"  # the module of least squares with fixed effects
+
+
+def check_estimator(name: str) -> None:
+    """A name of ESTIMATORS.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    if name not in ESTIMATORS:
+        raise UnknownNameError(unknown(name, ESTIMATORS))
+
+
+Estimator = Annotated[str, check_estimator]
 BY_DATE = "*date"  # after a label: its effects of each date
 
 

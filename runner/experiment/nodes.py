@@ -17,9 +17,10 @@ from typing import Any, get_args
 
 from runner.data.joins.settings import OfAnySource
 from runner.errors import listed, unknown
-from runner.models.model import Model, completed
+from runner.models.model import REQUIRED, Model
 from runner.names import present
 from runner.schema.misfits import in_words, misfits
+from runner.schema.protocols import completed
 
 # First parameter of a function that a spec may name; a class has a method instead.
 FUNCTIONS = ("market", "cross", "study")
@@ -55,7 +56,7 @@ class Builder:
             target = resolve(node["_target_"], self.allow)
             _check_role(target, role)
             if role == MODEL_ROLE:
-                target = completed(target)
+                target = completed(target, Model, REQUIRED)
         except ValueError as error:
             self.mistakes.append(f"{where}._target_: {error}")
             return None

@@ -53,19 +53,16 @@ def reading(report: Report) -> list[str]:
 
 def sections(report: Report) -> dict[str, list[str]]:
     """The sentences of `reading` by subject; subjects with nothing to say are left out."""
-    findings = {}
-    for name, finding in report.findings.items():
-        subject = name.replace("_", " ").capitalize()
-        findings[subject] = list(finding.words)
     trials = report.trials.words if report.trials else []
     rows = [report.rows.words] if report.rows is not None else []
-    parts = {
+    before = {
         "Data": [*report.account, *report.panel.notes],
         "Coefficients": _coefficients(report),
         "Standard errors": cautions(report),
         "Fit": _fit(report),
         "Hypotheses": _hypotheses(report),
-        **findings,
+    }
+    after = {
         "Out of sample": out_of_sample(report),
         "Residuals and columns": [*_diagnostics(report), *_few_values(report)],
         "Leak audit": _audit(report),
@@ -73,6 +70,13 @@ def sections(report: Report) -> dict[str, list[str]]:
         "Rows": rows,
         "Left out": _left_out(report),
     }
+    findings: dict[str, list[str]] = {}
+    for name, finding in report.findings.items():
+        subject = name.replace("_", " ").capitalize()
+        while subject in {*before, *after, *findings}:
+            subject += " (analysis)"  # a name such as `trials` takes no subject of the report
+        findings[subject] = list(finding.words)
+    parts = before | findings | after
     return {subject: sentences for subject, sentences in parts.items() if sentences}
 
 

@@ -171,16 +171,20 @@ class Report:
         }
 
     def _priced(self) -> dict[str, float]:
-        """GRS: F of the test that every asset's constant is zero, and its p-value."""
+        """GRS: F of each test that every asset's constant is zero, and its p-value.
+
+        The test over all is `hypothesis/grs_f`; of further ones the unit follows.
+        """
         tests = self.fit.hypotheses
         rows = tests[tests["hypothesis"].astype(str).str.startswith(GRS)]
-        if rows.empty:
-            return {}
-        test = rows[["f_stat", "p_value"]].astype(float).iloc[0]
-        return {
-            "hypothesis/grs_f": float(test["f_stat"]),
-            "hypothesis/grs_p": float(test["p_value"]),
-        }
+        metrics: dict[str, float] = {}
+        for unit, f_stat, p_value in zip(
+            rows["unit"], rows["f_stat"], rows["p_value"], strict=True
+        ):
+            further = f"/{unit}" if metrics else ""
+            metrics[f"hypothesis/grs_f{further}"] = float(f_stat)
+            metrics[f"hypothesis/grs_p{further}"] = float(p_value)
+        return metrics
 
     def _scores(self) -> dict[str, float]:
         scores = logged(self.scores)

@@ -21,7 +21,7 @@ class Model:
     """A model of the target: a subclass defines `fit` and `predict`, and what of the rest it has.
 
     A class that a spec names and that is no subclass is completed by these null cases (see
-    `completed`).
+    `runner.schema.protocols.completed`).
 
     Attributes:
         weight_field: the field of the data that weighs the rows; None where all count the same.
@@ -91,32 +91,3 @@ class Model:
         from runner.models.fit import NO_DIAGNOSTICS
 
         return NO_DIAGNOSTICS
-
-
-def completed(own: type) -> type:
-    """The class with the null case of everything that it does not define.
-
-    Raises:
-        ValueError: it lacks `fit` or `predict`.
-    """
-    missing = [name for name in REQUIRED if not _defines(own, name)]
-    if missing:
-        lacks = " and ".join(missing)
-        needs = " and ".join(REQUIRED)
-        raise ValueError(
-            f"{own.__qualname__} has no method {lacks}; allowed here: a class that has {needs}"
-        )
-    if issubclass(own, Model):
-        return own
-    names = {
-        "__module__": own.__module__,
-        "__qualname__": own.__qualname__,
-        "__doc__": own.__doc__,
-    }
-    return type(own.__name__, (own, Model), names)
-
-
-def _defines(own: type, name: str) -> bool:
-    """Whether the class or a parent defines the method; the null case of a model is none."""
-    parents = [parent for parent in own.__mro__ if parent is not Model]
-    return any(callable(vars(parent).get(name)) for parent in parents)

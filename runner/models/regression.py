@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.errors import DataError, unknown
-from runner.estimators.settings import PENALISED, RegressionSettings, component_names
+from runner.estimators.settings import (
+    ESTIMATORS,
+    PENALISED,
+    WITH_EFFECTS,
+    RegressionSettings,
+    component_names,
+)
 from runner.models.model import Model
 
 if TYPE_CHECKING:
@@ -19,17 +25,6 @@ if TYPE_CHECKING:
     from runner.models.fit import Fit
     from runner.panels.panel import Panel
     from runner.panels.spells import Spells
-
-
-# Module of `runner.estimators` behind each estimator, and behind least squares with fixed effects.
-ESTIMATORS = {
-    "ols": "estimation",
-    "ridge": "penalised",
-    "lasso": "penalised",
-    "elastic_net": "penalised",
-    "logit": "logit",
-    "fixed_effects": "fixed_effects",
-}
 
 
 @dataclass(frozen=True)
@@ -292,5 +287,5 @@ def _estimator(model: Regression) -> Callable[[Regression, Panel, np.ndarray], E
     """The function `estimate` of a module, which is imported only where it is used."""
     from importlib import import_module
 
-    name = "fixed_effects" if model.absorbed else model.estimator
-    return import_module(f"runner.estimators.{ESTIMATORS[name]}").estimate
+    module = WITH_EFFECTS if model.absorbed else ESTIMATORS[model.estimator]
+    return import_module(f"runner.estimators.{module}").estimate

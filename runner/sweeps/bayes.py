@@ -1,19 +1,17 @@
 """Draws led by the scores so far: Optuna's tree-structured Parzen estimator.
 
-It is given every job of the plan. What is proposed follows from the jobs and scores in the sweep's
-directory and from the seed, so a sweep that was ended goes on as if it had not been.
+What is proposed follows from the jobs and scores so far and from the seed, so a sweep that was
+ended goes on as if it had not been.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import SpecError, unknown
-from runner.record.rundir import RunDirectory
-from runner.sweeps.plan import Job, Plan
-from runner.sweeps.search import Axis
+from runner.errors import SpecError
+from runner.sweeps.axes import Axis, Tried
+from runner.sweeps.settings import Sweep
 
 if TYPE_CHECKING:
     import optuna
@@ -21,36 +19,35 @@ if TYPE_CHECKING:
 MISSES = 50  # proposals in a row that are jobs already
 
 
-def more(plan: Plan, job_of: Callable[[int, Sequence[str]], Job]) -> Plan:
-    """The plan with the next jobs, as many as run at a time; the same plan where there are no more.
+def propose(
+    axes: Sequence[Axis], sweep: Sweep, history: Sequence[Tried], most: int
+) -> list[tuple[str, ...]]:
+    """The next combinations, each once; none where there are no more.
 
     Raises:
-        SpecError: Optuna is not installed; a score that no job has.
+        SpecError: Optuna is not installed.
     """
-    study = _study(plan)
-    at_a_time = 1 if plan.settings.launcher == "inline" else plan.settings.workers
-    most = min(plan.to_do(), len(plan.jobs) + at_a_time)
-    distributions = _distributions(plan.axes)
-    jobs = list(plan.jobs)
-    known = {job.differs for job in jobs}
+    study = _study(axes, sweep, history)
+    distributions = _distributions(axes)
+    known = {tried.differs for tried in history}
+    proposals: list[tuple[str, ...]] = []
     misses = 0
-    while len(jobs) < most and misses < MISSES:
+    while len(proposals) < most and misses < MISSES:
         trial = study.ask(distributions)
-        differs = tuple(_override(axis, trial.params[axis.key]) for axis in plan.axes)
+        differs = tuple(_override(axis, trial.params[axis.key]) for axis in axes)
         if differs in known:
             misses += 1
         else:
-            job = job_of(len(jobs), differs)
-            jobs.append(job)
-            known.add(job.differs)
-    return replace(plan, jobs=tuple(jobs))
+            proposals.append(differs)
+            known.add(differs)
+    return proposals
 
 
-def _study(plan: Plan) -> optuna.Study:
-    """A study that knows every job of the plan and its score.
+def _study(axes: Sequence[Axis], sweep: Sweep, history: Sequence[Tried]) -> optuna.Study:
+    """A study that knows every job so far and its score.
 
     Raises:
-        SpecError: Optuna is not installed; a score that no job has.
+        SpecError: Optuna is not installed.
     """
     try:
         import optuna
@@ -60,39 +57,24 @@ def _study(plan: Plan) -> optuna.Study:
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     direction = optuna.study.StudyDirection.MAXIMIZE
-    if plan.settings.lower_is_better:
+    if sweep.lower_is_better:
         direction = optuna.study.StudyDirection.MINIMIZE
-    seed = plan.settings.seed + len(plan.jobs)
+    seed = sweep.seed + len(history)
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
     study = optuna.create_study(direction=direction, sampler=sampler)
-    distributions = _distributions(plan.axes)
-    for job in plan.jobs:
+    distributions = _distributions(axes)
+    for tried in history:
         params = {}
-        for axis, override in zip(plan.axes, job.differs, strict=True):
+        for axis, override in zip(axes, tried.differs, strict=True):
             params[axis.key] = _value(axis, override)
-        score = _score(plan, job)
         state = optuna.trial.TrialState.COMPLETE
-        if score is None:
+        if tried.score is None:
             state = optuna.trial.TrialState.FAIL
         trial = optuna.trial.create_trial(
-            params=params, distributions=distributions, value=score, state=state
+            params=params, distributions=distributions, value=tried.score, state=state
         )
         study.add_trial(trial)
     return study
-
-
-def _score(plan: Plan, job: Job) -> float | None:
-    """The score of a finished job, None of one that failed.
-
-    Raises:
-        SpecError: the job has results without that metric.
-    """
-    if not plan.done(job):
-        return None
-    metrics = RunDirectory(plan.place(job)).metrics
-    if plan.settings.score not in metrics:
-        raise SpecError(f"sweep.score: {unknown(plan.settings.score, metrics)}")
-    return metrics[plan.settings.score]
 
 
 def _distributions(axes: Sequence[Axis]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.compute.cache import Bench
-from runner.errors import RunnerError
+from runner.errors import RunnerError, SpecError, unknown
 from runner.experiment.spec import build, without_secrets
 from runner.record.identity import digest, family_key, job_key
 from runner.record.ledger import Ledger
@@ -23,11 +23,13 @@ from runner.record.version import code_version
 from runner.sinks import tracking
 from runner.sinks.machine import Form
 from runner.sinks.ui_plugin import plugged_in
-from runner.sweeps import bayes, slurm
+from runner.sweeps import launchers
+from runner.sweeps.axes import Tried
 from runner.sweeps.cache import bench_of
 from runner.sweeps.comparison.tested import verdict
-from runner.sweeps.launchers import LAUNCHERS
+from runner.sweeps.launchers import Launcher
 from runner.sweeps.plan import Failure, Job, Plan, killed, locked
+from runner.sweeps.search import proposals
 from runner.sweeps.telling import progress
 from runner.sweeps.telling import tracked as tracked_sweep
 from runner.sweeps.telling.compare import compare
@@ -52,21 +54,18 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
         RunnerError: the sweep is run by another process; its launcher is not to be had here; or the
             store cannot be written to. `resume` goes on.
     """
-    on_slurm = plan.settings.launcher == "slurm"
-    if on_slurm:
-        slurm.check(plan.settings)
+    launcher = launchers.ENTRIES.check(plan.settings.launcher, plan.allow)
+    launcher.check(plan.settings)
     with locked(plan.directory):
-        if on_slurm:
-            slurm.cancel(plan)
+        launcher.take_over(plan)
         plan.write()
-        here = plan.settings.launcher == "inline"
         bench = Bench()
         plan = _known(plan, bench)
         log = Log(plan)
         status = "FAILED"
         try:
             with progress.Progress(plan.name, form) as display:
-                plan, failed = _rounds(plan, bench, here, log, display, job_of)
+                plan, failed = _rounds(plan, bench, launcher, log, display, job_of)
             log.count()
             display.summary([(job, plan.failure(job)) for job in failed])
             _report(plan, log, form)
@@ -109,21 +108,55 @@ def _say_where(plan: Plan, store: tracking.Store, compared: Comparison) -> None:
 
 
 def _rounds(
-    plan: Plan, bench: Bench, here: bool, log: Log, display: progress.Progress, job_of: JobOf
+    plan: Plan,
+    bench: Bench,
+    launcher: type[Launcher],
+    log: Log,
+    display: progress.Progress,
+    job_of: JobOf,
 ) -> tuple[Plan, list[Job]]:
     """Run the plan, to which a search led by scores adds jobs; and the jobs that failed."""
     failed: list[Job] = []
     tried: set[int] = set()
     while True:
-        own = bench if here else bench_of(plan)
+        own = bench if launcher.here else bench_of(plan)
         failed += _run(plan, tried, own, log, display)
         tried |= {job.number for job in plan.jobs}
-        if plan.settings.search != "bayes":
+        if not plan.search.led:
             return plan, failed
-        longer = bayes.more(plan, job_of)
-        if len(longer.jobs) == len(plan.jobs):
+        jobs = _proposed(plan, launcher.at_a_time(plan.settings), job_of)
+        if not jobs:
             return plan, failed
-        plan = _known(longer, bench)
+        plan = _known(replace(plan, jobs=(*plan.jobs, *jobs)), bench)
+
+
+def _proposed(plan: Plan, at_a_time: int, job_of: JobOf) -> list[Job]:
+    """The next jobs of a search led by scores, as many as run at a time; none where it ends.
+
+    Raises:
+        SpecError: a score that no job has, or a combination that is no spec.
+    """
+    most = min(plan.to_do() - len(plan.jobs), at_a_time)
+    if most < 1:
+        return []
+    history = [Tried(job.differs, _score(plan, job)) for job in plan.jobs]
+    rows = proposals(plan.search, plan.axes, plan.settings, history, most)
+    first = len(plan.jobs)
+    return [job_of(first + place, differs) for place, differs in enumerate(rows)]
+
+
+def _score(plan: Plan, job: Job) -> float | None:
+    """The score of a finished job, None of one that failed.
+
+    Raises:
+        SpecError: the job has results without that metric.
+    """
+    if not plan.done(job):
+        return None
+    metrics = RunDirectory(plan.place(job)).metrics
+    if plan.settings.score not in metrics:
+        raise SpecError(f"sweep.score: {unknown(plan.settings.score, metrics)}")
+    return metrics[plan.settings.score]
 
 
 def sweep_tags(plan: Plan) -> dict[str, str]:
@@ -144,7 +177,7 @@ class Log:
         self.parent, self.logged = tracked_sweep.begin_sweep(
             self.store, plan.name, sweep_tags(plan)
         )
-        if plan.settings.search != "bayes":
+        if not plan.search.led:
             wanted = {job.key for job in plan.jobs}
             unwanted = [run for key, run in self.logged.items() if key not in wanted]
             tracked_sweep.discard(self.store, unwanted)
@@ -260,11 +293,11 @@ def _tried(
     plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, display: progress.Progress
 ) -> Iterator[Job]:
     """Jobs that failed for good, after the retries that they may have."""
-    launch = LAUNCHERS[plan.settings.launcher]
     tries: dict[int, int] = {}
     while todo:
         again = []
-        with closing(launch(plan, todo, bench)) as outcomes:  # its workers end with it
+        launcher = launchers.ENTRIES.made(plan.settings.launcher, plan.allow)
+        with closing(launcher.outcomes(plan, todo, bench)) as outcomes:  # its workers end with it
             for job in outcomes:
                 failure = plan.failure(job)
                 if failure is None:

@@ -18,7 +18,8 @@ from runner.experiment.spec import without_secrets
 from runner.record.identity import digest, short
 from runner.record.ledger import marker
 from runner.record.rundir import SWEEPS, RunDirectory
-from runner.sweeps.search import Axis
+from runner.sweeps.axes import Axis
+from runner.sweeps.search import Search, search_of
 from runner.sweeps.settings import Sweep
 
 PLAN = "plan.json"
@@ -74,6 +75,7 @@ class Plan:
         tracking, ledger: where runs are logged, and trials counted.
         code: that the jobs were last planned with.
         same: combinations whose spec is that of another job.
+        allow: modules from which a search or launcher of a user's own may come.
     """
 
     directory: Path
@@ -87,6 +89,12 @@ class Plan:
     ledger: str
     code: str = ""
     same: int = 0
+    allow: tuple[str, ...] = ()
+
+    @cached_property
+    def search(self) -> Search:
+        """What proposes its jobs."""
+        return search_of(self.settings, self.allow)
 
     @property
     def name(self) -> str:
@@ -112,7 +120,7 @@ class Plan:
 
     def to_do(self) -> int:
         """Jobs that the sweep has when it is done."""
-        if self.settings.search == "bayes":
+        if self.search.led:
             return self.settings.draws or 0
         return len(self.jobs)
 
@@ -243,8 +251,8 @@ def read(directory: Path) -> Plan:
     kept["settings"] = Sweep(**kept["settings"])
     kept["jobs"] = tuple(_job(job) for job in kept["jobs"])
     kept["axes"] = tuple(_axis(axis) for axis in kept["axes"])
-    for name in ("configs", "words", "fixed"):
-        kept[name] = tuple(kept[name])
+    for name in ("configs", "words", "fixed", "allow"):
+        kept[name] = tuple(kept.get(name, ()))
     return Plan(**kept)
 
 

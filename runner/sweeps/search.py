@@ -1,75 +1,198 @@
-"""From what a sweep varies to the overrides of its jobs."""
+"""From what a sweep varies to the overrides of its jobs.
+
+Adding a search = a class here and its name in SEARCHES. One of a user's own is named by
+`sweep.search={_target_: module.Class, ...}`, its module by `allow`.
+"""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import product
 from random import Random
 from typing import Any
 
-from runner.errors import SpecError
+from runner.errors import RunnerError, SpecError
+from runner.sweeps import bayes
+from runner.sweeps.axes import Axis, Tried
+from runner.sweeps.entries import Entries
 from runner.sweeps.settings import Sweep
+from runner.text import one_line
 
 MOST_JOBS = 100_000  # what is more was hardly meant
-PLAIN_WORD = "[A-Za-z_][A-Za-z_0-9.]*"  # text that the command line takes without quotes
+Rows = list[tuple[str, ...]]  # the overrides that only a job has, job by job
 
 
-@dataclass(frozen=True)
-class Axis:
-    """One key that varies: overrides to choose from, or the ends of an interval.
+class Search:
+    """Which combinations of what varies become jobs. Required is `propose`.
 
-    Draws from an interval are even, or even in its logarithm (`log`).
+    The null cases are those of a search of a user's own, which is led by scores: it is asked again
+    after each round of jobs, with their scores, until it has no more or `sweep.draws` are made. It
+    keeps nothing between rounds, so that a sweep that was ended goes on as if it had not been.
+
+    Attributes:
+        led: whether it is led by the scores so far; else it is asked once, before anything runs.
+        drawn: whether `sweep.draws` says how many there are.
+        intervals: whether it takes keys that vary over an interval.
     """
 
-    key: str
-    values: Sequence[str] = ()
-    low: float = 0.0
-    high: float = 0.0
-    log: bool = False
+    led: bool = True
+    drawn: bool = True
+    intervals: bool = True
 
-    def draw(self, chance: Random) -> str:
-        """A value, each as likely."""
-        if self.values:
-            return chance.choice(self.values)
-        if self.log:
-            value = math.exp(chance.uniform(math.log(self.low), math.log(self.high)))
-        else:
-            value = chance.uniform(self.low, self.high)
-        return f"{self.key}={value!r}"
+    def propose(
+        self, axes: Sequence[Axis], sweep: Sweep, history: Sequence[Tried], most: int
+    ) -> Sequence[tuple[str, ...]]:
+        """The next combinations: an override such as `model.cov=HAC` for each axis, in their order.
 
-    def ends(self) -> Sequence[str]:
-        """The overrides to choose from, or those of both ends of the interval."""
-        if self.values:
-            return self.values
-        return (f"{self.key}={self.low!r}", f"{self.key}={self.high!r}")
+        Args:
+            axes: what varies.
+            sweep: the settings of the sweep, of which its seed and whether lower is better.
+            history: the jobs so far with their scores; none of a search that is not led.
+            most: how many run next.
+        """
+        raise NotImplementedError
 
 
-def combinations(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
-    """The overrides of every job, in a fixed order.
+class Planned(Search):
+    """A search that has all combinations before anything runs."""
+
+    led = False
+    drawn = False
+    intervals = False
+
+
+class Grid(Planned):
+    """Every value of each key with every value of all others."""
+
+    def propose(
+        self, axes: Sequence[Axis], sweep: Sweep, history: Sequence[Tried], most: int
+    ) -> Rows:
+        return _grid(axes, len(sweep.jobs or [[]]))
+
+
+class Zip(Planned):
+    """The first values of all keys, then the second ones, and so on."""
+
+    def propose(
+        self, axes: Sequence[Axis], sweep: Sweep, history: Sequence[Tried], most: int
+    ) -> Rows:
+        return _side_by_side(axes)
+
+
+class Drawn(Planned):
+    """Different random draws."""
+
+    drawn = True
+    intervals = True
+
+    def propose(
+        self, axes: Sequence[Axis], sweep: Sweep, history: Sequence[Tried], most: int
+    ) -> Rows:
+        return _drawn(axes, sweep)
+
+
+class Bayes(Search):
+    """Draws led by the scores so far (Optuna)."""
+
+    def propose(
+        self, axes: Sequence[Axis], sweep: Sweep, history: Sequence[Tried], most: int
+    ) -> Rows:
+        return bayes.propose(axes, sweep, history, most)
+
+
+SEARCHES: dict[str, type[Search]] = {
+    "grid": Grid,
+    "zip": Zip,
+    "random": Drawn,
+    "bayes": Bayes,
+}
+
+
+def _required(own: Any) -> Sequence[str]:
+    return ("propose",)
+
+
+ENTRIES = Entries("sweep.search", SEARCHES, Search, _required)
+
+
+def search_of(sweep: Sweep, allow: Sequence[str]) -> Search:
+    """The search of a sweep.
+
+    Raises:
+        SpecError: there is none of that name; see `Entries.check`.
+    """
+    return ENTRIES.made(sweep.search, allow)
+
+
+def check_search(sweep: Sweep, allow: Sequence[str]) -> None:
+    """Refuse a search that there is not, and draws that it cannot go with.
+
+    Raises:
+        SpecError: one line each.
+    """
+    search = ENTRIES.check(sweep.search, allow)
+    if search.drawn and sweep.draws is None:
+        raise SpecError(
+            f"sweep.draws: given null; allowed: how many to draw, for search={sweep.search}"
+        )
+    if not search.drawn and sweep.draws is not None:
+        raise SpecError(
+            f"sweep.draws: given {sweep.draws}; "
+            f"allowed: null, for search={sweep.search} has every combination"
+        )
+
+
+def combinations(axes: Sequence[Axis], sweep: Sweep, search: Search) -> Rows:
+    """The overrides of every job, in a fixed order; of a search led by scores, those to be checked.
 
     Raises:
         SpecError: values that cannot be combined so.
     """
-    if sweep.search == "bayes" and (sweep.jobs or not axes):
+    if search.led and (sweep.jobs or not axes):
         raise SpecError(
-            "sweep.search: bayes needs keys that vary, and no jobs; "
+            f"sweep.search: {sweep.search} needs keys that vary, and no jobs; "
             "allowed: key=a,b or interval(low, high)"
         )
-    rows = sweep.jobs or [[]]
-    if sweep.search in ("grid", "zip"):
+    if not search.intervals:
         _no_interval(axes)
-    if sweep.search == "zip":
-        varied = _side_by_side(axes)
-    elif sweep.search == "grid":
-        varied = _grid(axes, len(rows))
-    elif sweep.search == "random":
-        varied = _drawn(axes, sweep)
-    else:
-        varied = _each(axes)
+    if search.led:
+        return _each(axes)
+    varied = search.propose(axes, sweep, (), MOST_JOBS)
+    rows = sweep.jobs or [[]]
     return [(*row, *overrides) for row in rows for overrides in varied]
+
+
+def proposals(
+    search: Search, axes: Sequence[Axis], sweep: Sweep, history: Sequence[Tried], most: int
+) -> Rows:
+    """What a search led by scores proposes next and no job has been, at most so many.
+
+    Raises:
+        RunnerError: the search fails, or proposes what is no combination.
+    """
+    name = type(search).__name__
+    try:
+        rows = [tuple(row) for row in search.propose(axes, sweep, history, most)]
+    except RunnerError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise RunnerError(f"sweep.search: {name}.propose raised {reason}") from None
+    keys = [axis.key for axis in axes]
+    known = {tried.differs for tried in history}
+    fresh: Rows = []
+    for row in rows:
+        given = [str(override).partition("=")[0] for override in row]
+        if given != keys or not all("=" in str(override) for override in row):
+            raise RunnerError(
+                f"sweep.search: {name} proposes {list(row)}; "
+                f"allowed: an override for each of {', '.join(keys)}, in this order"
+            )
+        if row not in known:
+            fresh.append(row)
+            known.add(row)
+    return fresh[:most]
 
 
 def _no_interval(axes: Sequence[Axis]) -> None:
@@ -78,7 +201,8 @@ def _no_interval(axes: Sequence[Axis]) -> None:
     Raises:
         SpecError: an axis is an interval.
     """
-    allowed = "allowed with sweep.search=random or bayes"
+    drawing = " or ".join(name for name, search in SEARCHES.items() if search.intervals)
+    allowed = f"allowed with sweep.search={drawing}"
     mistakes = [f"{axis.key}: an interval; {allowed}" for axis in axes if not axis.values]
     if mistakes:
         raise SpecError(mistakes)
@@ -131,35 +255,3 @@ def _drawn(axes: Sequence[Axis], sweep: Sweep) -> list[tuple[str, ...]]:
     while len(rows) < most:
         rows[tuple(axis.draw(chance) for axis in axes)] = None
     return list(rows)
-
-
-def over(key: str, values: Any) -> str:
-    """What varies in a sweep kept in a file, as the command line has it.
-
-    Args:
-        values: a list, or the same text as on the command line.
-    """
-    if not isinstance(values, list):
-        return f"{key}={values}"
-    words = [_word(value) for value in values]
-    if len(words) > 1:
-        return f"{key}={','.join(words)}"
-    return f"{key}=choice({words[0]})"
-
-
-def _word(value: Any) -> str:
-    """A value in the grammar of the command line."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        settings = [f"{key}:{_word(item)}" for key, item in value.items()]
-        return f"{{{','.join(settings)}}}"
-    if isinstance(value, list):
-        items = [_word(item) for item in value]
-        return f"[{','.join(items)}]"
-    if isinstance(value, str) and not re.fullmatch(PLAIN_WORD, value):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
-    return str(value)

@@ -16,11 +16,13 @@ class Sweep:
         over: values by key, a list or text as on the command line such as `interval(0.1, 10)`;
             beside key=a,b there.
         jobs: lists of overrides, one job each, combined with what `over` gives.
-        search: every combination; the values side by side; random draws; or draws led by the scores
-            so far (Optuna).
-        draws: how many, of random and bayes.
+        search: grid, every combination; zip, the values side by side; random draws; bayes, draws
+            led by the scores so far (Optuna); or a class of one's own by `_target_`, see
+            `runner.sweeps.search.Search`.
+        draws: how many, of random, bayes and searches of one's own.
         seed: of the draws and of the bootstraps of the multiple tests.
-        launcher: jobs in this process, in several, or on a Slurm cluster.
+        launcher: inline, jobs in this process; processes, in several; slurm, on a cluster; or an
+            executor by `_target_`, see `runner.sweeps.launchers.Launcher`.
         workers: processes, or Slurm jobs at a time.
         slurm: parameters of the Slurm jobs as submitit names them, without `slurm_`.
         report: what each job writes, see the key `report` of a spec.
@@ -37,10 +39,10 @@ class Sweep:
 
     over: dict[str, Any] = field(default_factory=dict)
     jobs: list[list[str]] = field(default_factory=list)
-    search: Literal["grid", "zip", "random", "bayes"] = "grid"
+    search: str | dict[str, Any] = "grid"
     draws: Rows | None = None
     seed: int = 0
-    launcher: Literal["inline", "processes", "slurm"] = "inline"
+    launcher: str | dict[str, Any] = "inline"
     workers: Rows = 2
     slurm: dict[str, Any] = field(default_factory=dict)
     report: Literal["tables", "full"] = "tables"
@@ -54,16 +56,5 @@ class Sweep:
     cache_gb: Positive = 10.0
 
     def __post_init__(self) -> None:
-        drawn = self.search in ("random", "bayes")
-        wrong = []
-        if drawn and self.draws is None:
-            wrong.append(f"draws: given null; allowed: how many to draw, for search={self.search}")
-        if not drawn and self.draws is not None:
-            wrong.append(
-                f"draws: given {self.draws}; "
-                f"allowed: null, for search={self.search} has every combination"
-            )
         if self.retries < 0:
-            wrong.append(f"retries: given {self.retries}; allowed: a whole number from 0")
-        if wrong:
-            raise ValueError("\n".join(wrong))
+            raise ValueError(f"retries: given {self.retries}; allowed: a whole number from 0")

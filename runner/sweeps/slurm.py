@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.compute.cache import Bench
 from runner.errors import RunnerError, SpecError, unknown
 from runner.sweeps.plan import STATE, Failure, Job, Plan
 from runner.sweeps.settings import Sweep
@@ -76,7 +75,7 @@ def check(settings: Sweep) -> None:
         raise SpecError([f"sweep.slurm: {unknown(name, allowed)}" for name in names])
 
 
-def slurm(plan: Plan, jobs: Sequence[Job], bench: Bench) -> Generator[Job]:
+def outcomes(plan: Plan, jobs: Sequence[Job]) -> Generator[Job]:
     """In Slurm jobs; one that ends early fails the job it was at, and those after it wait again."""
     waiting = list(jobs)
     running: dict[str, Chunk] = {}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 from runner.compute.cache import Bench
@@ -16,7 +16,7 @@ from runner.errors import RunnerError
 from runner.experiment.spec import build
 from runner.sinks.job import compute
 from runner.sweeps.cache import bench_of
-from runner.sweeps.plan import Failure, Job, Plan, read
+from runner.sweeps.plan import PLAN, Failure, Job, Plan, read
 from runner.text import one_line
 
 
@@ -24,15 +24,23 @@ class OutOfTimeError(BaseException):
     """The time of a job is over; no code of a job may take it for an error of its own."""
 
 
-@cache
+_KEPT = threading.local()  # the plan and the bench of a thread: no two threads share a bench
+
+
 def own(directory: Path) -> tuple[Plan, Bench]:
-    """The plan and the bench of a process that works for the sweep in the directory."""
-    plan = read(directory)
-    return plan, bench_of(plan)
+    """The plan, as it is written now, and the bench of a thread that works for the sweep there."""
+    place = directory.resolve()
+    written = (place / PLAN).stat().st_mtime_ns
+    if getattr(_KEPT, "of", None) != (place, written):
+        plan = read(directory)
+        _KEPT.parts = plan, bench_of(plan)
+        _KEPT.of = place, written
+    plan, bench = _KEPT.parts
+    return plan, bench
 
 
 def work_on(directory: Path, number: int) -> None:
-    """As `work`, with the plan and the bench of this process."""
+    """As `work`, with the plan and the bench of this thread."""
     plan, bench = own(directory)
     work(plan, plan.jobs[number], bench)
 
@@ -71,10 +79,19 @@ def out_of_time(plan: Plan) -> str:
 
 @contextmanager
 def _limited(seconds: float | None) -> Iterator[None]:
-    """Raise OutOfTimeError in the block after so many seconds."""
+    """Raise OutOfTimeError in the block after so many seconds.
+
+    Raises:
+        RunnerError: the block runs in a thread, which cannot be interrupted.
+    """
     if seconds is None:
         yield
         return
+    if threading.current_thread() is not threading.main_thread():
+        raise RunnerError(
+            f"sweep.timeout: {seconds:g} s for a job in a thread, which cannot be interrupted; "
+            "allowed: null, or sweep.launcher=processes"
+        )
 
     def end(number: int, frame: object) -> None:
         raise OutOfTimeError

@@ -16,6 +16,7 @@ from runner.data.sources.simulated import Simulated
 from runner.errors import DataError, SpecError
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.run import run
+from runner.experiment.settings import Settings
 from runner.experiment.spec import Experiment, build
 from runner.models.regression import Regression
 from runner.panels.panel import build_panel
@@ -33,7 +34,7 @@ def past(market: Market) -> pd.DataFrame:
 def experiment(features: dict[str, Callable[..., Any]], **parts: Any) -> Experiment:
     target = parts.pop("target", forward_return)
     model, splitter = parts.pop("model", Regression()), parts.pop("splitter", NoValidation())
-    return Experiment("planted", SOURCE, features, target, model, splitter, {}, **parts)
+    return Experiment(Settings("planted"), SOURCE, features, target, model, splitter, {}, **parts)
 
 
 def found(**parts: Any) -> Audit:
@@ -402,15 +403,15 @@ def test_no_false_alarm_on_real_prices(stocks: Path, more: list[str], thorough: 
 
 def test_a_column_that_the_sample_cannot_give_is_tried_on_all() -> None:
     """A feature of one named asset is no mistake because the sample has not drawn that asset."""
-    source, spec = Simulated(assets=60, rows=1000), {"audit_seed": 2}
+    source, settings = Simulated(assets=60, rows=1000), Settings(audit_seed=2)
     named = {"one": lambda market: market.get("close")["S0002"].pct_change(fill_method=None)}
     market = source.load()
-    made = Experiment("named", source, named, forward_return, Regression(), NoValidation(), spec)
+    made = Experiment(settings, source, named, forward_return, Regression(), NoValidation(), {})
     one = audit(made, market)
     assert one.assets == 60 and set(one.table["verdict"]) == {"clean"}
     leaky = {"one": lambda market: market.get("close")["S0002"].shift(-1)}
     assert audit(
-        Experiment("leaky", source, leaky, forward_return, Regression(), NoValidation(), spec),
+        Experiment(settings, source, leaky, forward_return, Regression(), NoValidation(), {}),
         market,
     ).leaks
 

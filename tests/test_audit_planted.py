@@ -20,6 +20,7 @@ from runner.data.sources.simulated import Simulated
 from runner.errors import DataError
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.run import run, thoroughly_audited
+from runner.experiment.settings import Settings
 from runner.experiment.spec import Experiment
 from runner.models.regression import Regression
 from runner.panels.panel import Panel, build_panel
@@ -42,8 +43,8 @@ def past(market: Market) -> pd.DataFrame:
 def experiment(features: dict[str, Callable[..., Any]], seed: int = 1, **parts: Any) -> Experiment:
     target = parts.pop("target", forward_return)
     model, splitter = parts.pop("model", Regression()), parts.pop("splitter", NoValidation())
-    spec = {"audit_seed": seed}
-    return Experiment("planted", SOURCE, features, target, model, splitter, spec, **parts)
+    settings = Settings("planted", audit_seed=seed)
+    return Experiment(settings, SOURCE, features, target, model, splitter, {}, **parts)
 
 
 def of_columns(mode: str, seed: int = 1, market: Market = MARKET, **parts: Any) -> Audit:
@@ -302,8 +303,8 @@ FOUR = WalkForward(first=200, test=50)
 
 def of_model(model: Any, splitter: Any = FOUR, mode: str = QUICK, seed: int = 1) -> Audit:
     features = {"past": past, "volatility": lambda market: market.returns().rolling(10).std()}
-    spec = {"audit_seed": seed}
-    planted = Experiment("planted", SMALL, features, forward_return, model, splitter, spec)
+    settings = Settings("planted", audit_seed=seed)
+    planted = Experiment(settings, SMALL, features, forward_return, model, splitter, {})
     if mode == THOROUGH:
         return thoroughly_audited(planted)
     market = SMALL.load()
@@ -447,7 +448,7 @@ def test_a_model_that_sees_what_it_may_not_is_caught(kind: Any, finding: str, mo
 def test_a_prediction_is_not_handed_the_targets() -> None:
     """Without the audit too: what it cannot see it cannot use."""
     honest, peeking = (
-        Experiment("planted", SMALL, {"past": past}, forward_return, model, FOUR, {"audit": "off"})
+        Experiment(Settings(audit="off"), SMALL, {"past": past}, forward_return, model, FOUR, {})
         for model in (Regression(by=None), SeesTargets(by=None))
     )
     pd.testing.assert_frame_equal(run(honest).predictions, run(peeking).predictions)
@@ -603,7 +604,9 @@ def test_another_seed_draws_another_sample_and_is_stated() -> None:
 
 
 def test_the_seed_follows_from_the_spec_and_the_data_where_none_is_given() -> None:
-    planted = replace(experiment({"past": past}), spec={"features": {"past": 1}})
+    planted = replace(
+        experiment({"past": past}), settings=Settings("planted"), spec={"features": {"past": 1}}
+    )
     other = replace(planted, spec={"features": {"past": 2}})
     longer = replace(SOURCE, rows=1301).load()
     first, again = audit(planted, MARKET).seed, audit(planted, MARKET).seed

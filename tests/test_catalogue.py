@@ -6,7 +6,7 @@ import pytest
 
 from runner.cli.catalogue import options_of
 from runner.cli.composition import Composer
-from runner.experiment.spec import GROUPS
+from runner.experiment.settings import GROUPS
 
 ALL = [*GROUPS, "experiment", "sweep"]
 

@@ -9,6 +9,7 @@ import pytest
 
 from runner.data.sources.simulated import Simulated
 from runner.experiment.run import run
+from runner.experiment.settings import Settings
 from runner.experiment.spec import Experiment
 from runner.features.functions import momentum, volatility
 from runner.models.regression import Regression
@@ -32,8 +33,8 @@ def drawn(seed: int, model: Regression, splitter: Any, horizon: int) -> dict[str
         "vol": lambda market: volatility(market, window=21),
     }
     target = lambda market: forward_return(market, horizon=horizon)  # noqa: E731
-    spec = {"audit": "off", "model": {}, "validation": {}}
-    report = run(Experiment("null", source, features, target, model, splitter, spec))
+    settings = Settings("null", audit="off")
+    report = run(Experiment(settings, source, features, target, model, splitter, {}))
     row = report.scores[report.scores["scope"] == "pooled"].iloc[0]
     return {
         name: float(row[name])

@@ -15,6 +15,7 @@ from runner.data.sources.french import French
 from runner.experiment.reading import reading, sections
 from runner.experiment.report import Report
 from runner.experiment.run import run
+from runner.experiment.settings import Settings
 from runner.experiment.spec import Experiment
 from runner.experiment.wording import target_text
 from runner.features.functions import shared
@@ -31,7 +32,7 @@ def french(assets: list[str], held_out: bool = True, **settings: Any) -> Report:
     """A report on portfolios of French, since 1990."""
     return run(
         Experiment(
-            name="x",
+            settings=Settings("x"),
             spec={"target": {"_target_": "runner.targets.same_period_return", "risk_free": "RF"}},
             source=French(assets, start="1990-01-01"),
             features={

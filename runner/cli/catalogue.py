@@ -13,7 +13,7 @@ from runner.cli.composition import Composer
 from runner.data.joins.settings import ROLES, OfAnySource, SeriesTable
 from runner.errors import SpecError, unknown
 from runner.experiment.nodes import defaults_of, kinds_of, settings_of
-from runner.experiment.spec import GROUPS
+from runner.experiment.settings import GROUPS
 from runner.schema.misfits import in_words
 
 WIDTH = 100  # of a line on the terminal

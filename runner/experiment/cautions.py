@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runner.estimators.settings import RegressionSettings
 from runner.estimators.standard_errors import ERRORS
-from runner.experiment.wording import errors_in_force
+from runner.experiment.wording import errors_in_force, is_logit
 from runner.text import count, per_unit, plural, unit_noun
 
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ def _on_overlap(report: Report, errors: str, noun: str) -> list[str]:
 
 
 def _clusters(report: Report) -> list[str]:
-    model = report.spec.get("model") or {}
-    return list(model.get("clusters") or [])
+    model = report.study.model
+    if not isinstance(model, RegressionSettings):
+        return []
+    return model.clusters
 
 
 def _allows_for_lags(errors: str) -> bool:
@@ -87,8 +90,7 @@ def _allows_for_overlap(report: Report, errors: str) -> bool:
 
 def _instead(report: Report, cluster: str) -> str:
     """What pooled errors to use; those of a logit cannot be summed by date and lagged."""
-    model = report.spec.get("model") or {}
-    if model.get("estimator") != "logit":
+    if not is_logit(report.study.model):
         return "; use model.cov=driscoll_kraay"
     clusters = "[asset,date]" if _clusters(report) else f"[{cluster}]"
     return f"; use model.cov=cluster model.clusters={clusters}"

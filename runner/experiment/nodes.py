@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from functools import cache, partial
 from importlib import import_module
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from runner.data.joins.settings import OfAnySource
 from runner.errors import listed, unknown
@@ -22,6 +22,7 @@ from runner.names import present
 from runner.schema.misfits import in_words, misfits
 from runner.schema.protocols import completed
 
+S = TypeVar("S")
 # First parameter of a function that a spec may name; a class has a method instead.
 FUNCTIONS = ("market", "cross", "study")
 MODEL_ROLE = "fit"  # the method by which a model is known
@@ -105,6 +106,19 @@ def construct(
         return None
 
 
+def as_settings(where: str, kind: type[S], given: Mapping[str, Any], mistakes: list[str]) -> S:
+    """An object of this class of settings, all of which have defaults; wrong ones are left there.
+
+    Args:
+        where: place of the settings in the spec, empty at its top.
+        mistakes: one line each; added to.
+    """
+    problems = unbound(where, kind, given)
+    for lines in problems.values():
+        mistakes += lines
+    return kind(**without(given, list(problems)))
+
+
 def unbound(where: str, target: Any, settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """By setting, the lines on why it does not bind to the signature of the target."""
     parameters = dict(_parameters(target))
@@ -114,14 +128,19 @@ def unbound(where: str, target: Any, settings: Mapping[str, Any]) -> dict[str, l
     problems = {}
     for key in settings:
         if key not in parameters:
-            problems[key] = [f"{where}.{key}: {unknown(key, parameters)}"]
+            problems[key] = [f"{_place(where, key)}: {unknown(key, parameters)}"]
     for name, (parameter, kind) in parameters.items():
-        place = f"{where}.{name}"
+        place = _place(where, name)
         if name in settings and settings[name] != MISSING:
             problems[name] = list(misfits(settings[name], kind, place))
         elif name in settings or parameter.default is parameter.empty:
             problems[name] = [f"{place}: missing; allowed: {in_words(kind)}"]
     return {name: lines for name, lines in problems.items() if lines}
+
+
+def _place(where: str, name: str) -> str:
+    """The place of a setting in the spec; `where` is empty at its top."""
+    return f"{where}.{name}" if where else name
 
 
 def _no_target(where: str, node: Any) -> str:

@@ -15,8 +15,9 @@ from runner.data.market import Market
 from runner.errors import DataError, placed
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.report import Report
+from runner.experiment.settings import FULL, OFF
 from runner.experiment.shared_work import SharedWork, full_panel
-from runner.experiment.spec import FULL, Experiment, without_secrets
+from runner.experiment.spec import Experiment, without_secrets
 from runner.models.fit import NO_DIAGNOSTICS
 from runner.models.model import Model
 from runner.models.study import Study
@@ -42,7 +43,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         EstimationError: no regression could be estimated.
     """
     started = datetime.now(UTC)
-    spec = experiment.spec
+    settings = experiment.settings
     shared = SharedWork(bench or Bench())
     prepared = _prepared(experiment, shared)
     market = prepared.market
@@ -59,16 +60,16 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         fit,
         folds,
         predictions,
-        settings=spec.get("target") or {},
+        settings=experiment.spec.get("target") or {},
         given=experiment.model,
         rows=prepared.rows,
     )
     diagnostics = NO_DIAGNOSTICS
-    if spec.get("report", FULL) == FULL:
+    if settings.report == FULL:
         diagnostics = model.diagnose(fit, panel, every_row)
     return Report(
         name=experiment.name,
-        spec=without_secrets(spec),
+        spec=without_secrets(experiment.spec),
         overrides=without_secrets(experiment.overrides),
         chosen=experiment.chosen,
         source=market.source,
@@ -84,7 +85,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         influence=influence(study),
         findings={**fit.findings, **_analysed(study, experiment.analyses)},
         started=started,
-        code=code_version(tuple(spec.get("allow") or ())),
+        code=code_version(tuple(settings.allow)),
         account=shared.account(experiment, market),
     )
 
@@ -116,9 +117,9 @@ def _prepared(experiment: Experiment, shared: SharedWork) -> Prepared:
     panel, rows = shared.rows(experiment, market, panel_of_features)
     model = experiment.model.on(panel)  # group dummies become regressors
     folds = _folds(experiment.splitter, panel)
-    mode = experiment.spec.get("audit", "stop")
     audited = None
-    if mode != "off":
+    mode = experiment.settings.audit
+    if mode != OFF:
         audit_of_columns = shared.audit(experiment, market, panel_of_features)
         audited = audit_of_columns.with_models(model, panel, folds)
         _stop_at_leaks(audited, mode)

@@ -84,7 +84,7 @@ class SharedWork:
         def audit_columns() -> Audit:
             return audit(experiment, market, panel=panel)
 
-        seed = experiment.spec.get("audit_seed")
+        seed = experiment.settings.audit_seed
         settings = [_panel_settings(experiment, market), seed]
         return self.bench.get("audit", settings, audit_columns)
 

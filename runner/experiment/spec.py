@@ -10,13 +10,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from keyword import iskeyword
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from runner.data.joins.settings import ROLES, Joined, OfAnySource
 from runner.errors import SpecError, listed, unknown
-from runner.experiment.nodes import MISSING, MODEL_ROLE, OF_ANY_SOURCE, Builder, construct, unbound
+from runner.experiment.nodes import (
+    MISSING,
+    MODEL_ROLE,
+    OF_ANY_SOURCE,
+    Builder,
+    as_settings,
+    construct,
+    unbound,
+)
+from runner.experiment.settings import GROUPS, Settings, settings_of, with_defaults
 from runner.schema.misfits import misfits
-from runner.schema.settings import MOST_LOST, OWN, Count, RowsOf
+from runner.schema.settings import MOST_LOST, OWN, RowsOf
 
 if TYPE_CHECKING:
     from runner.data.market import Market
@@ -24,33 +33,7 @@ if TYPE_CHECKING:
     from runner.panels.finding import Finding
     from runner.preprocessing.steps import Step
 
-GROUPS = ("data", "features", "target", "model", "validation")
 CHOSEN = (*GROUPS, "experiment")  # groups whose chosen option is a parameter of a run
-FULL = "full"  # a report with tests of the residuals, page and pictures
-# Keys beside the groups, with their types and the values that they have where they are not given.
-TOP: dict[str, Any] = {
-    "name": str,
-    "allow": list[str],
-    "tracking": dict[str, Any],
-    "preprocess": list[dict[str, Any]],
-    "analyses": dict[str, Any],
-    "audit": Literal["stop", "tag", "off"],
-    "audit_seed": Count | None,
-    "report": Literal["full", "tables"],
-    "ledger": str,
-}
-DEFAULTS: dict[str, Any] = {
-    "name": "custom",
-    "allow": [],
-    "preprocess": [],
-    "analyses": {},
-    "audit": "stop",
-    "audit_seed": None,
-    "report": FULL,
-    "ledger": "outputs/ledger.db",
-    "tracking": {"uri": None, "experiment": "factor-runner"},
-}
-TRACKING: dict[str, Any] = {"uri": str | None, "experiment": str}
 # a parameter of a query whose value may be a secret, up to it, and the value
 SECRET = re.compile(
     r"([?&][^=&\s]*(?:token|key|sig|secret|pass|pwd|auth|cred)[^=&\s]*=)[^&#\s'\"]+", re.IGNORECASE
@@ -109,14 +92,16 @@ class Experiment:
     """The parts of a spec, ready to run.
 
     Attributes:
-        spec, overrides: what the parts were built from, and what the command line changed in it.
+        settings: what the spec says beside its groups.
+        spec, overrides: what the parts were built from, plain mappings that are written, logged and
+            compared between jobs, and what the command line changed in them.
         allow_loss: share of the values of a column of the data that the rules for values may blank.
         rows: in which cells the model is fitted and judged (see `runner.panels.rows`).
         chosen: the option of every group: a name for people, no part of what is run.
         tables: what is joined to the table of assets, in the order of the spec.
     """
 
-    name: str
+    settings: Settings
     source: Any
     features: dict[str, Callable[..., Any]]
     target: Callable[..., Any]
@@ -130,6 +115,11 @@ class Experiment:
     rows: RowsOf = OWN
     chosen: Mapping[str, str] = field(default_factory=dict)
     tables: Sequence[Joined] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the spec, for people."""
+        return self.settings.name
 
     def market(self) -> Market:
         """The data of the source with the tables joined to it, as the rules for values let it in.
@@ -147,15 +137,15 @@ def build_data(spec: Mapping[str, Any]) -> Data:
     Raises:
         SpecError: their mistakes, one line each.
     """
-    spec = {**DEFAULTS, **spec}
-    mistakes = _top_level(spec)
-    builder = Builder(_allowed_modules(spec["allow"]), mistakes)
+    mistakes: list[str] = []
+    settings = settings_of(spec, mistakes)
+    builder = Builder(settings.allow, mistakes)
     source = builder.build("data", spec.get("data"), "load")
     beside = _beside_source(spec.get("data"), mistakes)
     tables = _tables(beside, mistakes)
     if mistakes:
         raise SpecError(mistakes)
-    return Data(str(spec["name"]), source, beside.allow_loss, tables)
+    return Data(settings.name, source, beside.allow_loss, tables)
 
 
 def build(
@@ -168,32 +158,31 @@ def build(
     Raises:
         SpecError: all mistakes of the spec, one line each.
     """
-    spec = {**DEFAULTS, **spec}
-    mistakes = _top_level(spec)
-    builder = Builder(_allowed_modules(spec["allow"]), mistakes)
+    mistakes: list[str] = []
+    settings = settings_of(spec, mistakes)
+    builder = Builder(settings.allow, mistakes)
     source = builder.build("data", spec.get("data"), "load")
     beside = _beside_source(spec.get("data"), mistakes)
     tables = _tables(beside, mistakes)
     features = _features(spec.get("features"), builder)
     target = builder.build("target", spec.get("target"), "market")
-    steps = _steps(spec["preprocess"], list(features), builder)
+    steps = _steps(settings.preprocess, list(features), builder)
     model_node, rows = _rows(spec.get("model"), mistakes)
     model = builder.build("model", model_node, MODEL_ROLE)
     splitter = builder.build("validation", spec.get("validation"), "split")
-    analyses = _analyses(spec["analyses"], builder)
+    analyses = _analyses(settings.analyses, builder)
     if model is not None:
         mistakes += [f"model.{line}" for line in model.mistakes(list(features))]
     if mistakes:
         raise SpecError(_said_once(mistakes))
-    spec["model"] = {**model_node, "rows": rows}
     return Experiment(
-        name=str(spec["name"]),
+        settings=settings,
         source=source,
         features=features,
         target=target,
         model=model,
         splitter=splitter,
-        spec=spec,
+        spec={**with_defaults(spec), "model": {**model_node, "rows": rows}},
         overrides=tuple(overrides),
         steps=steps,
         analyses=analyses,
@@ -215,12 +204,6 @@ def _said_once(mistakes: Sequence[str]) -> list[str]:
         if not taken:
             once.append(line)
     return once
-
-
-def _allowed_modules(names: Any) -> list[str]:
-    if not isinstance(names, list):
-        return []
-    return [name for name in names if isinstance(name, str)]
 
 
 def _rows(node: Any, mistakes: list[str]) -> tuple[Any, RowsOf]:
@@ -279,32 +262,12 @@ def without_secrets(node: Any) -> Any:
     return node
 
 
-def _top_level(spec: Mapping[str, Any]) -> list[str]:
-    """Mistakes of the keys of the spec, and of the values that are no nodes."""
-    known = [*TOP, *GROUPS]
-    mistakes = [f"{key}: {unknown(key, known)}" for key in spec if key not in known]
-    for key, kind in TOP.items():
-        mistakes += misfits(spec.get(key), kind, key)
-    tracking = spec.get("tracking")
-    if not isinstance(tracking, dict):
-        return mistakes
-    for key in tracking:
-        if key not in TRACKING:
-            mistakes.append(f"tracking.{key}: {unknown(key, TRACKING)}")
-    for key, kind in TRACKING.items():
-        mistakes += misfits(tracking.get(key), kind, f"tracking.{key}")
-    return mistakes
-
-
 def _beside_source(node: Any, mistakes: list[str]) -> OfAnySource:
     """The settings of `data` that any source has, wrong ones left at their defaults."""
     if not isinstance(node, Mapping):
         return OfAnySource()
     given = {key: node[key] for key in OF_ANY_SOURCE if key in node}
-    problems = unbound("data", OfAnySource, given)
-    for lines in problems.values():
-        mistakes += lines
-    return OfAnySource(**{key: value for key, value in given.items() if key not in problems})
+    return as_settings("data", OfAnySource, given, mistakes)
 
 
 def _tables(beside: OfAnySource, mistakes: list[str]) -> list[Joined]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from runner.estimators.settings import RegressionSettings
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ def target_text(report: Report) -> str:
     unit = f"{ahead}, decimals" if horizon else "decimals per row"
     noun = "excess return" if settings.get("risk_free") else "return"
     return f"{noun} ({unit})"
+
+
+def is_logit(model: Any) -> bool:
+    """Whether the model is a logit of a target of 1 and 0."""
+    return isinstance(model, RegressionSettings) and model.estimator == "logit"
 
 
 def calendar_text(report: Report) -> str:

@@ -48,6 +48,7 @@ class Fit:
         components: what makes the principal components of the target, None without.
         findings: what the estimator has to tell beyond coefficients, by name.
         machine: what a model without coefficients forecasts with.
+        confidence: level of the intervals of the coefficients; None where they have none.
     """
 
     coefficients: pd.DataFrame
@@ -61,6 +62,7 @@ class Fit:
     components: Components | None = None
     findings: Mapping[str, Finding] = field(default_factory=dict)
     machine: object = None
+    confidence: float | None = None
 
 
 NO_TABLE = pd.DataFrame()  # of a fit that only forecasts

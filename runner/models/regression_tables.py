@@ -62,6 +62,7 @@ def as_fit(model: RegressionSettings, estimates: Estimates, panel: Panel, rows: 
         estimates.date_effects,
         estimates.label_effects,
         findings=estimates.findings,
+        confidence=confidence,
     )
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from runner.compute.cache import Bench
 from runner.errors import DataError, RunnerError
 from runner.experiment.report import Report
 from runner.experiment.run import run, thoroughly_audited
+from runner.experiment.settings import FULL, Settings
 from runner.experiment.shared_work import SharedWork
-from runner.experiment.spec import FULL, Experiment, without_secrets
+from runner.experiment.spec import Experiment, without_secrets
 from runner.record.identity import family_key, job_key
 from runner.record.ledger import Ledger
 from runner.record.rundir import refuse_taken, whole
@@ -32,7 +31,7 @@ def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> N
     refuse_taken(directory)
     with terminal.working(f"{experiment.name}: reading, fitting, writing", form):
         report = _counted(experiment, directory)
-        store = tracking.Store(**experiment.spec["tracking"])
+        store = _store(experiment.settings)
         run_id, trouble = _track(directory, store)
     terminal.show(report, directory, run_id, form)
     if trouble:
@@ -53,7 +52,7 @@ def saved(experiment: Experiment, directory: Path, logged: bool) -> tuple[Report
     report = _counted(experiment, directory)
     if not logged:
         return report, ""
-    store = tracking.Store(**experiment.spec["tracking"])
+    store = _store(experiment.settings)
     return report, tracking.log(directory, store)
 
 
@@ -61,11 +60,12 @@ def _counted(experiment: Experiment, directory: Path) -> Report:
     """Run, and count the trial whatever comes of it once its data was read."""
     bench = Bench()
     fingerprint = SharedWork(bench).market(experiment).fingerprint
+    settings = experiment.settings
     spec = without_secrets(experiment.spec)
-    key = _key(spec, fingerprint)
+    key = job_key(spec, fingerprint, code_version(tuple(settings.allow)))
     family = family_key(spec, fingerprint)
     place = str(directory.resolve())
-    ledger = Ledger(Path(experiment.spec["ledger"]))
+    ledger = Ledger(Path(settings.ledger))
     ledger.begin({(key, place): family}, "begun")
     begun = time.monotonic()
     status = "failed"
@@ -77,9 +77,9 @@ def _counted(experiment: Experiment, directory: Path) -> Report:
         ledger.end(key, place, status, time.monotonic() - begun)
 
 
-def _key(spec: Mapping[str, Any], fingerprint: str) -> str:
-    code = code_version(tuple(spec["allow"]))
-    return job_key(spec, fingerprint, code)
+def _store(settings: Settings) -> tracking.Store:
+    """The store of MLflow that the spec names."""
+    return tracking.Store(settings.tracking.uri, settings.tracking.experiment)
 
 
 def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
@@ -89,9 +89,9 @@ def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
         RunnerError: what the run raises; the directory cannot be written.
     """
     report = run(experiment, bench)
-    is_full = experiment.spec["report"] == FULL
+    is_full = experiment.settings.report == FULL
     if is_full:
-        report = _with_trials(report)
+        report = _with_trials(report, Path(experiment.settings.ledger))
     write(report, directory, pictures=is_full)
     return report
 
@@ -111,12 +111,12 @@ def write(report: Report, directory: Path, pictures: bool) -> None:
             page.write(report, unfinished, plots.draw(report, unfinished))
 
 
-def _with_trials(report: Report) -> Report:
+def _with_trials(report: Report, ledger: Path) -> Report:
     """The report with the number of specs tried on its data and target, itself included."""
-    key = _key(report.spec, report.fingerprint)
+    key = job_key(report.spec, report.fingerprint, report.code)
     family = family_key(report.spec, report.fingerprint)
-    ledger = Ledger(Path(report.spec["ledger"]))
-    return replace(report, trials=ledger.count(family, begun=key))
+    count = Ledger(ledger).count(family, begun=key)
+    return replace(report, trials=count)
 
 
 def audit(experiment: Experiment, form: Form = "tables") -> None:

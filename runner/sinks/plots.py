@@ -130,10 +130,10 @@ def _worth(table: pd.DataFrame) -> bool:
 
 def _interval(report: Report) -> str:
     """The kind of the intervals."""
-    level = (report.spec.get("model") or {}).get("confidence")
-    if isinstance(level, float):
-        return f"{level:.0%} intervals".replace("%", " %")
-    return "confidence intervals"
+    confidence = report.fit.confidence
+    if confidence is None:
+        return "confidence intervals"
+    return f"{100.0 * confidence:.0f} % intervals"
 
 
 def _panels(

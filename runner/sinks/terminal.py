@@ -300,5 +300,7 @@ def _table(*names: str) -> Table:
 
 def _interval_name(report: Report) -> str:
     """The heading of the intervals."""
-    level = report.spec["model"].get("confidence", 0.95)
-    return f"{100 * level:g} % interval"
+    confidence = report.fit.confidence
+    if confidence is None:
+        return "interval"
+    return f"{100 * confidence:g} % interval"

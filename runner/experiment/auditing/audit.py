@@ -181,9 +181,9 @@ def audit(
 
 def seed_of(experiment: Experiment, market: Market) -> int:
     """The seed of the spec, or one that follows from spec and data: a rerun draws the same."""
-    given = experiment.spec.get("audit_seed")
+    given = experiment.settings.audit_seed
     if given is not None:
-        return int(given)
+        return given
     settings = [experiment.spec.get(name) for name in ("features", "target", "preprocess")]
     name = digest([settings, market.fingerprint])
     return int(name, 16) % SEEDS

@@ -274,7 +274,13 @@ class TwoPass(Model):
         params = self._loadings(latest) * mean.b[0]
         errors_in_words = self._errors_in_words(lags, c)
         return tables.Fit(
-            coefficients, quality, hypotheses, params, errors_in_words, findings=findings
+            coefficients,
+            quality,
+            hypotheses,
+            params,
+            errors_in_words,
+            findings=findings,
+            confidence=confidence,
         )
 
     def _loadings(self, latest: Estimates) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.experiment.wording import target_text
+from runner.experiment.wording import is_logit, target_text
 from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, axes_at, cloud, figure_of, shortened
 from runner.text import count, number, unit_noun
 
@@ -28,7 +28,7 @@ TAIL = 50  # order statistics of either tail, all drawn
 
 def residuals(report: Report) -> Any:
     """Residuals against the normal, against what was fitted, and against their own past."""
-    if (report.spec.get("model") or {}).get("estimator") == "logit":
+    if is_logit(report.study.model):
         return None  # of a target of 0 and 1 they lie on two lines, and no normal is claimed
     u, note = _standardised(report)
     known = np.isfinite(u)

@@ -58,12 +58,14 @@ def t_stats(report: Report) -> Any:
     if central["unit"].nunique() != 1 or len(central) < 2:
         return None
     critical = ((central["ci_high"] - central["estimate"]) / central["std_error"]).median()
-    confidence = (report.spec.get("model") or {}).get("confidence", 1.0 - LEVEL)
-    level = f"{100.0 * (1.0 - confidence):.3g} %"
+    confidence = report.fit.confidence
+    level = ""
+    if confidence is not None:
+        level = f" at {100.0 * (1.0 - confidence):.3g} %"
     whose = unit_name(central["unit"].iloc[0])
     if (central["scope"] == "mean").any():
         whose = f"of the mean over {count(units, unit_noun(table))}"
-    note = f"{whose}; dashed: critical value {critical:.2f} at {level}; {report.fit.errors}"
+    note = f"{whose}; dashed: critical value {critical:.2f}{level}; {report.fit.errors}"
     t = central["t_stat"]
     axes = _bars(central["term"], t, t.abs() > critical, "t statistics", note)
     for edge in (-critical, critical):

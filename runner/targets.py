@@ -8,10 +8,11 @@ those rows. A last week or month that is not over is left out, unless `partial` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from runner.errors import DataError
 from runner.schema.settings import Frequency, Partial, Positive, Rows
+from runner.text import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,11 +23,38 @@ if TYPE_CHECKING:
 HIGHEST_RATE = 0.2  # median of a risk-free rate per row; above it is a level, or in per cent
 
 
+class Unit(NamedTuple):
+    """What the values of a target are.
+
+    Attributes:
+        noun: what is explained, as an axis names it.
+        scale: of its numbers, such as decimals a year.
+        kind: what may be computed of them: a position earns a return and is sized by a volatility;
+            an event is 1 or 0; None is taken at the word of the person who asks.
+    """
+
+    noun: str = "target"
+    scale: str = "its own unit"
+    kind: Literal["return", "volatility", "event"] | None = None
+
+    def text(self, horizon: int) -> str:
+        """The target with its unit and the rows that it looks ahead."""
+        if not horizon:
+            return f"{self.noun} ({self.scale})"
+        return f"{self.noun} (over {count(horizon, 'row')} ahead, {self.scale})"
+
+
+UNKNOWN = Unit()  # of a target that says nothing of its unit
+VOLATILITY = Unit("volatility", "decimals a year", "volatility")
+UP = Unit("up", "1 or 0", "event")
+
+
 class Target(NamedTuple):
     """Values (T', N) of the target; row t holds what is known `horizon` rows after t."""
 
     values: pd.DataFrame
     horizon: int
+    unit: Unit = UNKNOWN
 
 
 def same_period_return(
@@ -48,7 +76,8 @@ def same_period_return(
         partial: drop leaves out a last week or month that is not over; keep keeps it.
     """
     returns = market.sample(frequency, partial).returns()
-    return Target(_excess(returns, market, risk_free, 1, frequency, partial), 0)
+    values = _excess(returns, market, risk_free, 1, frequency, partial)
+    return Target(values, 0, _of_returns(risk_free, "decimals per row"))
 
 
 def forward_return(
@@ -74,7 +103,7 @@ def forward_return(
     """
     returns = market.sample(frequency, partial).returns(horizon)
     ahead = _excess(returns, market, risk_free, horizon, frequency, partial).shift(-horizon)
-    return Target(ahead, horizon)
+    return Target(ahead, horizon, _of_returns(risk_free, "decimals"))
 
 
 def forward_volatility(
@@ -91,7 +120,7 @@ def forward_volatility(
     from runner.features.functions import realised_volatility
 
     past = realised_volatility(market, window=horizon, rows_per_year=rows_per_year)
-    return Target(past.shift(-horizon), horizon)
+    return Target(past.shift(-horizon), horizon, VOLATILITY)
 
 
 def up(
@@ -112,7 +141,13 @@ def up(
     """
     ahead = market.sample(frequency, partial).returns(horizon).shift(-horizon)
     rises = (ahead > 0.0).astype(float).where(ahead.notna())
-    return Target(rises, horizon)
+    return Target(rises, horizon, UP)
+
+
+def _of_returns(risk_free: str | None, scale: str) -> Unit:
+    """The unit of returns, in excess of a risk-free rate where one is named."""
+    noun = "return" if risk_free is None else "excess return"
+    return Unit(noun, scale, "return")
 
 
 def _excess(

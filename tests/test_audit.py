@@ -20,7 +20,8 @@ from runner.experiment.settings import Settings
 from runner.experiment.spec import Experiment, build
 from runner.models.regression import Regression
 from runner.panels.panel import build_panel
-from runner.preprocessing.steps import Cross, Step
+from runner.preprocessing.applying import Step
+from runner.preprocessing.steps import Cross
 from runner.targets import Target, forward_return
 from runner.validation.splitters import HoldOut, NoValidation
 

@@ -516,7 +516,7 @@ def test_the_experiment_on_drawn_prices_in_sample() -> None:
         "analyses.trading.long_short=true",
     ]
     report = run(Composer().job(words).experiment)
-    assert target_text(report) == "up (1 or 0, over 1 row ahead)"
+    assert target_text(report) == "up (over 1 row ahead, 1 or 0)"
     table = report.findings["trading"].table
     assert set(table["sample"]) == {"in sample"} and table["short"].iloc[0] > 0.0
     logit = Composer().job(

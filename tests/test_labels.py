@@ -30,7 +30,7 @@ from runner.models.regression import Regression
 from runner.panels.panel import Panel, build_panel
 from runner.panels.spells import spells
 from runner.preprocessing import steps
-from runner.preprocessing.steps import Step
+from runner.preprocessing.applying import Step
 from runner.targets import Target
 from runner.trials.influence import influence
 

@@ -16,8 +16,9 @@ from runner.compute.cache import Bench, held
 from runner.errors import DataError
 from runner.experiment.run import run
 from runner.panels import memory
+from runner.preprocessing import applying
 from runner.preprocessing import steps as preprocessing
-from runner.preprocessing.steps import Step, apply
+from runner.preprocessing.applying import Step, apply
 from runner.progress import reading
 
 SMALL = ["experiment=vol_panel", "data.assets=8", "data.rows=800", "audit=off"]
@@ -80,7 +81,7 @@ def test_a_run_refuses_and_says_before_its_features_are_made(
 
 def test_steps_of_one_column_hold_no_second_panel(monkeypatch: pytest.MonkeyPatch) -> None:
     T, N, K = 400, 200, 12
-    monkeypatch.setattr(preprocessing, "CELLS", T * N // 2)  # as of a large panel
+    monkeypatch.setattr(applying, "CELLS", T * N // 2)  # as of a large panel
     X = np.random.default_rng(0).standard_normal((T, N, K))
     names = [f"x{k}" for k in range(K)]
     sparse = Step(partial(preprocessing.drop_sparse, most=0.5), "drop_sparse", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 CODE = '''
@@ -15,6 +16,8 @@ import pandas as pd
 from runner.analyses import Finding
 from runner.data import Market
 from runner.models import Regression
+from runner.preprocessing import declares
+from runner.targets import Target, Unit
 
 
 class Mean:
@@ -57,9 +60,48 @@ def half(cross):
     return 0.5 * cross.X
 
 
+@declares(back="exp")
+def level(cross):
+    """A step of the target too: its logarithm."""
+    return np.log(cross.X)
+
+
+@declares(writes=False)
+def careless(cross):
+    """A step that writes to what it was given, and says that it does not."""
+    cross.X[:] = 0.0
+    return cross.X
+
+
+def peeks(cross):
+    """A step that writes to the other features."""
+    cross.others["reversal"][:] = 0.0
+    return cross.X
+
+
+def flat(cross):
+    """A step that loses an axis."""
+    return cross.X[:, :, 0]
+
+
 def reversal(market, *, window: int = 5):
     """A feature."""
     return -market.returns(window)
+
+
+def gap(market):
+    """A target that says nothing of its unit."""
+    return Target(market.returns(2).shift(-2), 2)
+
+
+def doubled(market):
+    """A target with its unit."""
+    return Target(2.0 * market.returns().shift(-1), 1, Unit("return twice", "decimals", "return"))
+
+
+def unlike(market):
+    """A target with a unit that is none."""
+    return Target(market.returns().shift(-1), 1, "decimals")
 
 
 def spread(study, *, scale: float = 1.0):
@@ -139,6 +181,11 @@ OPTIONS = {
         "no_predict": "_target_: own.parts.NoPredict\n",
         "halves": "_target_: own.parts.Halves\n",
     },
+    "target": {
+        "gap": "_target_: own.parts.gap\n",
+        "doubled": "_target_: own.parts.doubled\n",
+        "unlike": "_target_: own.parts.unlike\n",
+    },
     "validation": {
         "halves": "_target_: own.parts.Halves\n",
         "bad": "_target_: own.parts.BadSplit\n",
@@ -191,6 +238,68 @@ def test_an_analysis_keeps_its_sentences_whatever_its_name(name: str, folder: Pa
     assert done.code == 0, done.err
     assert "The spread is as given." in done.out
     assert f"{name.capitalize()} (analysis)" in done.out
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gap", "target (over 2 rows ahead, its own unit)"),
+        ("doubled", "return twice (over 1 row ahead, decimals)"),
+    ],
+)
+def test_a_target_is_worded_by_its_unit_whoever_wrote_it(
+    name: str, words: str, folder: Path, cli
+) -> None:
+    """Both are taken for what a position earns: one has no kind, the other is a return."""
+    done = cli(
+        *SPEC,
+        f"target={name}",
+        "validation=halves",
+        "analyses.sorted={_target_: runner.analyses.portfolio, quantiles: 2}",
+    )
+    assert done.code == 0, done.err
+    assert words in (done.directory / "report.html").read_text()
+
+
+def test_a_step_of_ones_own_says_how_forecasts_are_taken_back(folder: Path, cli) -> None:
+    """Of the logarithm of a volatility: as by the step `log`, which declares the same."""
+    words = [*SPEC, "target=forward_volatility", "target.horizon=5", "validation=halves"]
+    own = cli(*words, "preprocess=[{_target_: own.parts.level, on: [target]}]")
+    ours = cli(*words, "preprocess=[{_target_: runner.preprocessing.log, on: [target]}]")
+    assert own.code == ours.code == 0, own.err + ours.err
+    predictions = pd.read_parquet(own.directory / "predictions.parquet")
+    expected = pd.read_parquet(ours.directory / "predictions.parquet")
+    pd.testing.assert_frame_equal(predictions, expected)
+    assert (predictions["prediction"] > 0.0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (
+            "careless",
+            "preprocess[0]._target_: raised ValueError: assignment destination is read-only",
+        ),
+        ("peeks", "preprocess[0]._target_: raised ValueError: assignment destination is read-only"),
+        ("flat", "preprocess[0]._target_: gave an array (300, 3); allowed: one (300, 3, 1)"),
+        ("half, on: [target]", "preprocess[0].on: target given with own.parts.half; allowed: with"),
+    ],
+)
+def test_a_step_that_misbehaves_is_refused_in_one_line(
+    name: str, line: str, folder: Path, cli
+) -> None:
+    done = cli(*SPEC, "validation=halves", f"preprocess=[{{_target_: own.parts.{name}}}]")
+    assert done.code == 2
+    assert line in done.errors[0]
+    assert "Traceback" not in done.err
+
+
+def test_a_unit_that_is_none_is_refused_in_one_line(folder: Path, cli) -> None:
+    done = cli(*SPEC, "target=unlike")
+    assert done.code == 2
+    assert done.errors == [
+        "error: target: gave a unit of type str; allowed: runner.targets.Unit",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import statsmodels.api as sm
 from scipy import stats
 
 from runner.errors import DataError
-from runner.preprocessing import steps
-from runner.preprocessing.steps import Cross, Step, apply
+from runner.preprocessing import applying, steps
+from runner.preprocessing.applying import Step, apply
+from runner.preprocessing.steps import Cross
 
 NAMES = ["a", "b", "c"]
 EXACT = 1e-12  # sums of some twenty numbers of size one
@@ -247,8 +248,8 @@ def test_the_target_is_clipped_and_logged_in_order_and_taken_back() -> None:
     y = np.array([[0.01, 0.5, 7.0, np.nan, np.inf, -1.0]])
     X = np.ones((1, 6, 1))
     chain = [
-        Step(partial(steps.clip, low=-2.0, high=2.0), "clip", ["target"], None),
-        Step(steps.log, "log", ["target", "a"], "exp"),
+        Step(partial(steps.clip, low=-2.0, high=2.0), "clip", ["target"]),
+        Step(steps.log, "log", ["target", "a"]),
     ]
     found = apply(chain, X, ["a"], pd.DataFrame(), y)
     np.testing.assert_array_equal(
@@ -275,18 +276,18 @@ def test_some_dates_at_a_time_give_what_all_at_once_give(monkeypatch: pytest.Mon
         partial(steps.winsorise, limit=0.1),
         partial(steps.fill, value=0.1),
     ]
-    clip = Step(partial(steps.clip, low=-0.2, high=0.2), "clip", [*NAMES, steps.TARGET])
+    clip = Step(partial(steps.clip, low=-0.2, high=0.2), "clip", [*NAMES, applying.TARGET])
     sparse = Step(partial(steps.drop_sparse, most=0.5), "drop_sparse", None)
     forward = Step(partial(steps.forward_fill, limit=2), "forward_fill", ["a", "b"])
     for chain in (
         [sparse, forward, clip],
         *([forward, Step(step, "step", None)] for step in every),
     ):
-        monkeypatch.setattr(steps, "CELLS", 10**9)
+        monkeypatch.setattr(applying, "CELLS", 10**9)
         whole = apply(chain, one.X, NAMES, one.groups, y)
         assert whole.account
         for cells in (1, 5 * 17):
-            monkeypatch.setattr(steps, "CELLS", cells)
+            monkeypatch.setattr(applying, "CELLS", cells)
             found = apply(chain, one.X, NAMES, one.groups, y)
             for name in ("X", "y", "keep"):
                 np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))

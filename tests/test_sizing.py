@@ -204,7 +204,8 @@ def test_what_cannot_be_sized_is_refused_in_one_line() -> None:
     for more, reason in (
         (
             ["target=forward_return"],
-            "analyses.sizing: positions are sized by a volatility ahead; given forward_return",
+            "analyses.sizing: positions are sized by a volatility ahead; given return; "
+            "allowed: target=forward_volatility",
         ),
         (
             ['analyses.sizing.signal="average(ret)"'],

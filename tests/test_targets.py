@@ -42,7 +42,7 @@ def market(seed: int = 0, ret: bool = False) -> Market:
 def test_the_return_of_the_same_row() -> None:
     data = market()
     P = data.get("close").to_numpy()
-    values, horizon = same_period_return(data)
+    values, horizon, _ = same_period_return(data)
     assert horizon == 0
     assert np.isnan(values.iloc[0]).all()
     for t in range(1, ROWS):
@@ -53,7 +53,7 @@ def test_the_return_of_the_same_row() -> None:
 @pytest.mark.parametrize("horizon", [1, 2, 21])
 def test_the_return_ahead(horizon: int, ret: bool) -> None:
     data = market(ret=ret)
-    values, found = forward_return(data, horizon=horizon)
+    values, found, _ = forward_return(data, horizon=horizon)
     assert found == horizon
     for t in range(ROWS):
         if t + horizon >= ROWS:
@@ -183,7 +183,9 @@ def test_weeks_and_months_go_from_last_row_to_last_row(frequency: Any, partial: 
     rows = list(last.values())[: None if partial == "keep" else -1]
     P = data.get("close").to_numpy()
     for horizon in (1, 2):
-        values, found = forward_return(data, horizon=horizon, frequency=frequency, partial=partial)
+        values, found, _ = forward_return(
+            data, horizon=horizon, frequency=frequency, partial=partial
+        )
         assert found == horizon
         assert list(values.index) == [data.dates[t] for t in rows]
         for k in range(len(rows) - horizon):

@@ -243,8 +243,8 @@ def refused(*words: str) -> list[str]:
 def test_what_the_target_may_not_take_is_refused() -> None:
     step = "preprocess=[{_target_: runner.preprocessing.rank, on: [target]}]"
     assert refused(step) == [
-        "preprocess[0].on: target given with runner.preprocessing.rank; allowed: with runner.preprocessing.clip, "
-        "runner.preprocessing.log"
+        "preprocess[0].on: target given with runner.preprocessing.rank; allowed: with clip, log "
+        "(steps that declare `back`)"
     ]
     assert refused("+features.target=ret") == [
         "features.target: given 'target'; allowed: letters, digits and _, not const, target"

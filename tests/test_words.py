@@ -20,7 +20,7 @@ from runner.experiment.spec import Experiment
 from runner.experiment.wording import target_text
 from runner.features.functions import shared
 from runner.models.regression import Regression
-from runner.targets import same_period_return
+from runner.targets import Unit, same_period_return
 from runner.text import count, number, p_text, percent
 from runner.validation.splitters import HoldOut, NoValidation
 
@@ -127,7 +127,9 @@ def test_out_of_sample_names_the_benchmark_and_the_direction(nine: Report) -> No
 def test_predictive_runs_are_not_called_explanatory(nine: Report) -> None:
     assert nine.audit is not None
     ahead = replace(
-        nine, panel=replace(nine.panel, horizon=5), audit=replace(nine.audit, looks_ahead=True)
+        nine,
+        panel=replace(nine.panel, horizon=5, unit=Unit("excess return", "decimals", "return")),
+        audit=replace(nine.audit, looks_ahead=True),
     )
     assert "not a forecast" not in " ".join(reading(ahead))
     assert "Targets over 5 rows overlap" in " ".join(reading(ahead))

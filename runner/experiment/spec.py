@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from runner.data.market import Market
     from runner.models.study import Study
     from runner.panels.finding import Finding
-    from runner.preprocessing.steps import Step
+    from runner.preprocessing.applying import Step
 
 CHOSEN = (*GROUPS, "experiment")  # groups whose chosen option is a parameter of a run
 # a parameter of a query whose value may be a secret, up to it, and the value
@@ -334,7 +334,9 @@ def _steps(nodes: Any, features: list[str], builder: Builder) -> list[Step]:
 
 def _step(where: str, node: Mapping[str, Any], features: list[str], builder: Builder) -> Step:
     """One step; `on` of its node names the columns that it is for, features or the target."""
-    from runner.preprocessing.steps import BACK, TARGET, Step
+    from runner import preprocessing
+    from runner.preprocessing.applying import TARGET, Step
+    from runner.preprocessing.traits import traits_of, with_back
 
     on = node.get("on")
     problems = list(misfits(on, list[str] | None, f"{where}.on"))
@@ -346,15 +348,17 @@ def _step(where: str, node: Mapping[str, Any], features: list[str], builder: Bui
     for name in columns:
         if name not in allowed:
             builder.mistakes.append(f"{where}.on: {unknown(name, allowed)}")
-    path = str(node.get("_target_"))
-    if TARGET in columns and path not in BACK:
-        builder.mistakes.append(
-            f"{where}.on: target given with {path}; allowed: with {listed(BACK)}"
-        )
     settings = {key: value for key, value in node.items() if key != "on"}
     function = builder.build(where, settings, "cross")
+    path = str(node.get("_target_"))
+    if function is not None and TARGET in columns and traits_of(function).back is None:
+        ours = [getattr(preprocessing, step) for step in preprocessing.STEPS]
+        builder.mistakes.append(
+            f"{where}.on: target given with {path}; allowed: with {listed(with_back(ours))} "
+            "(steps that declare `back`)"
+        )
     name = path.rpartition(".")[2]
-    return Step(function, name, on, BACK.get(path))
+    return Step(function, name, on)
 
 
 def _analyses(nodes: Any, builder: Builder) -> dict[str, Callable[[Study], Finding]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.estimators.settings import RegressionSettings
-from runner.text import count
 
 if TYPE_CHECKING:
     from runner.experiment.report import Report
@@ -13,19 +12,8 @@ if TYPE_CHECKING:
 
 def target_text(report: Report) -> str:
     """The target with its unit, as an axis or a column names it."""
-    settings = report.spec.get("target") or {}
-    horizon = report.panel.horizon
-    module, _, name = str(settings.get("_target_", "")).rpartition(".")
-    if module != "runner.targets":
-        return f"{name or 'target'} (its own unit)"
-    ahead = f"over {count(horizon, 'row')} ahead"
-    if name == "up":
-        return f"up (1 or 0, {ahead})"
-    if name == "forward_volatility":
-        return f"volatility ({ahead}, decimals a year)"
-    unit = f"{ahead}, decimals" if horizon else "decimals per row"
-    noun = "excess return" if settings.get("risk_free") else "return"
-    return f"{noun} ({unit})"
+    panel = report.panel
+    return panel.unit.text(panel.horizon)
 
 
 def is_logit(model: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from runner.data.market import Market
 from runner.errors import DataError, listed, placed
 from runner.panels.own_copy import on_own_copy
-from runner.targets import Target
+from runner.targets import Target, Unit
 from runner.text import one_line
 
 
@@ -30,8 +30,21 @@ def evaluate(where: str, function: Callable[[Market], Any], market: Market) -> A
         raise DataError(f"{where}: raised {type(error).__name__}: {reason}") from error
 
 
-def checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray, int]:
-    """Rows of the panel, the target on them (T, N), and its horizon."""
+class Checked(NamedTuple):
+    """A target on the rows of the panel: dates (T,), values y (T, N), rows ahead, unit."""
+
+    dates: pd.DatetimeIndex
+    y: np.ndarray
+    horizon: int
+    unit: Unit
+
+
+def checked(target: Any, market: Market) -> Checked:
+    """The target of a user's function or of ours, lined up with the assets of the data.
+
+    Raises:
+        DataError: it gave something else, a horizon below zero, or rows that the data have not.
+    """
     if not isinstance(target, Target) or not isinstance(target.values, pd.DataFrame):
         given = type(target).__name__
         raise DataError(f"target: gave {given}; allowed: a Target of a frame (T, N) and a horizon")
@@ -40,13 +53,16 @@ def checked(target: Any, market: Market) -> tuple[pd.DatetimeIndex, np.ndarray, 
         raise DataError(
             f"target: gave the horizon {horizon!r}; allowed: a whole number of rows from 0"
         )
+    if not isinstance(target.unit, Unit):
+        given = type(target.unit).__name__
+        raise DataError(f"target: gave a unit of type {given}; allowed: runner.targets.Unit")
     rows = target.values.index
     of_the_data = rows.isin(market.dates).all()
     if not (of_the_data and rows.is_monotonic_increasing and rows.is_unique):
         raise DataError(f"target: its {len(rows)} rows are not rows of the data in their order")
     dates = pd.DatetimeIndex(rows)
     y = np.array(aligned("target", target.values, market, dates), order="C")
-    return dates, y, int(horizon)
+    return Checked(dates, y, int(horizon), target.unit)
 
 
 def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:

@@ -29,7 +29,7 @@ def _joined(parts: list[Any]) -> Any:
     """
     first = parts[0]
     if all(isinstance(part, Target) and isinstance(part.values, pd.DataFrame) for part in parts):
-        return Target(pd.concat([part.values for part in parts]), first.horizon)
+        return first._replace(values=pd.concat([part.values for part in parts]))
     same_kind = all(isinstance(part, type(first)) for part in parts)
     if same_kind and isinstance(first, pd.DataFrame | pd.Series):
         return pd.concat(parts)

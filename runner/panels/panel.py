@@ -21,9 +21,9 @@ from runner.panels.evaluated import aligned, checked, evaluate
 from runner.panels.periods import of_last_rows
 from runner.panels.segments import Regressors, Shared
 from runner.panels.usable import WEIGHT, lost_to_rules, usable_cells
-from runner.preprocessing.steps import Step, apply
+from runner.preprocessing.applying import Step, apply
 from runner.schema.settings import MOST_LOST, Frequency
-from runner.targets import Target
+from runner.targets import UNKNOWN, Target, Unit
 
 Feature = Callable[[Market], Any]
 
@@ -54,6 +54,7 @@ class Panel:
         unknown: the last of those, cells without a target, a feature or a weight, by the column.
         kept: (T, N) cells that preprocessing kept; None where it kept all.
         labels: name -> labels of the date (T, N), known at t.
+        unit: of the target as it is, before steps of preprocessing.
         owner: (N,) number of the asset that each column is a part of, where assets have several
             columns (see `runner.panels.spells`); None where every column is an asset.
     """
@@ -78,6 +79,7 @@ class Panel:
     kept: np.ndarray | None = None
     labels: Mapping[str, Labels] = field(default_factory=dict)
     owner: np.ndarray | None = None
+    unit: Unit = UNKNOWN
 
     @property
     def grouping(self) -> Groups:
@@ -315,8 +317,9 @@ def build_panel(
     dates = market.dates
     y = np.empty((0, 0))
     horizon = 0
+    unit = UNKNOWN
     try:
-        dates, y, horizon = checked(evaluate("target", target, market), market)
+        dates, y, horizon, unit = checked(evaluate("target", target, market), market)
     except DataError as error:
         mistakes += error.mistakes
     X = _features(features, market, dates, mistakes)
@@ -350,6 +353,7 @@ def build_panel(
         unknown=unknown,
         kept=None if applied.keep.all() else applied.keep,
         labels=labels,
+        unit=unit,
     )
 
 
@@ -407,7 +411,7 @@ def _computed(
     """How each column of the panel is computed from a market, by the name of the column."""
 
     def target_cells(part: Market) -> np.ndarray:
-        return checked(evaluate("target", target, part), part)[1]
+        return checked(evaluate("target", target, part), part).y
 
     columns: dict[str, Compute] = {"target": target_cells}
     for name, feature in features.items():

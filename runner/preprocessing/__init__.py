@@ -2,19 +2,18 @@
 
 from runner.names import lazily
 
-__getattr__, __dir__, __all__ = lazily(
-    __name__,
-    {
-        "clip": "steps",
-        "demean": "steps",
-        "drop_sparse": "steps",
-        "fill": "steps",
-        "forward_fill": "steps",
-        "log": "steps",
-        "neutralise": "steps",
-        "rank": "steps",
-        "universe": "steps",
-        "winsorise": "steps",
-        "zscore": "steps",
-    },
-)
+STEPS = {
+    "clip": "steps",
+    "demean": "steps",
+    "drop_sparse": "steps",
+    "fill": "steps",
+    "forward_fill": "steps",
+    "log": "steps",
+    "neutralise": "steps",
+    "rank": "steps",
+    "universe": "steps",
+    "winsorise": "steps",
+    "zscore": "steps",
+}
+
+__getattr__, __dir__, __all__ = lazily(__name__, {**STEPS, "declares": "traits"})

@@ -75,7 +75,8 @@ def panel_of(path: Path) -> Any:
     from runner.data.sources.file import File
     from runner.features.functions import realised_volatility
     from runner.panels.panel import build_panel
-    from runner.preprocessing.steps import Step, clip
+    from runner.preprocessing.applying import Step
+    from runner.preprocessing.steps import clip
     from runner.targets import forward_volatility
 
     columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "Close"}

@@ -49,7 +49,6 @@ COLUMNS = [
 LOGGED = ["mean", "t_stat_nw", "sharpe", "sharpe_net", "turnover", "max_drawdown"]
 SPREAD, TOP, NAIVE = "top minus bottom", "top", "equal weights"
 WEALTH = ["date", "strategy", "wealth", "sample"]
-RETURNS = "forward_return"  # of runner.targets, the one that a position can earn
 
 
 def portfolio(
@@ -271,14 +270,16 @@ def _refuse_unsorted(quantiles: int, dates: int, few: int, tied: int) -> None:
 
 
 def _refuse(study: Study) -> None:
-    """Refuse targets that a position does not earn; those of the user are taken at their word."""
-    module, _, name = str(study.settings.get("_target_", "")).rpartition(".")
+    """Refuse targets that a position does not earn; one without a kind is taken at its word."""
+    unit = study.panel.unit
+    given = unit.noun
     of_same_row = study.panel.horizon < 1
-    other = module == "runner.targets" and name != RETURNS
-    if of_same_row or other:
-        given = f"a target of the same row ({name or 'horizon 0'})" if of_same_row else name
+    if of_same_row:
+        given += " of the same row"
+    if of_same_row or unit.kind not in ("return", None):
         raise DataError(
-            f"a position earns the return that lies ahead; given {given}; allowed: target={RETURNS}"
+            f"a position earns the return that lies ahead; given {given}; "
+            "allowed: target=forward_return"
         )
 
 

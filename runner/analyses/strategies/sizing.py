@@ -312,12 +312,11 @@ def _held(study: Study, traded: Traded, alpha: np.ndarray, hold: int, bounds: Bo
 
 
 def _refuse(study: Study) -> None:
-    """Refuse targets that are no volatility; those of the user are taken at their word."""
-    module, _, name = str(study.settings.get("_target_", "")).rpartition(".")
-    other = module == "runner.targets" and name != "forward_volatility"
-    if study.panel.horizon < 1 or other:
+    """Refuse targets that are no volatility; one without a kind is taken at its word."""
+    unit = study.panel.unit
+    if study.panel.horizon < 1 or unit.kind not in ("volatility", None):
         raise DataError(
-            f"positions are sized by a volatility ahead; given {name}; "
+            f"positions are sized by a volatility ahead; given {unit.noun}; "
             "allowed: target=forward_volatility"
         )
 

@@ -198,7 +198,7 @@ def _tried(
         DataError: a column that this market, whole as it is, cannot give.
     """
     with outside.opened_files() as opened_by_target:
-        dates, y, horizon = checked(evaluate("target", experiment.target, market), market)
+        dates, y, horizon, _ = checked(evaluate("target", experiment.target, market), market)
     rng = np.random.default_rng(seed)
     all_cuts = cuts.cuts_at(market, dates, density, rng)
     some_cuts = _evenly(all_cuts, density.futures)

@@ -15,7 +15,7 @@ from runner.experiment.auditing.cuts import SPREAD, Cut, ended, futures, other_p
 from runner.experiment.auditing.outside import opened_files
 from runner.experiment.auditing.tally import Tally, moved_rows, size_of
 from runner.panels.evaluated import aligned, checked, evaluate
-from runner.preprocessing.steps import BY_DATE, Step, apply
+from runner.preprocessing.applying import Step, apply
 from runner.progress import tracked
 from runner.targets import Target
 from runner.text import count
@@ -147,7 +147,7 @@ def steps_tried(
 ) -> list[Tally]:
     """Two tallies a step, each after those before it, on the features (T', N, K).
 
-    A step that is given single dates (`preprocessing.BY_DATE`) cannot see others, and is tried at a
+    A step that is given single dates (`Traits.by_date`) cannot see others, and is tried at a
     few cuts only.
     """
     names = list(features)
@@ -187,9 +187,8 @@ def _step_tried(
                 continue
             tally.compare(flat[:kept], after.reshape(kept, -1), size, cut.last)
 
-    function = getattr(step.function, "func", step.function)
     by_end = Tally(where, ENDED)
-    compare(by_end, ground.some if function in BY_DATE else ground.cuts, _ended)
+    compare(by_end, ground.some if step.traits.by_date else ground.cuts, _ended)
     by_future = Tally(where, OTHER_FUTURE)
     compare(by_future, ground.some, _mixed)
     return [by_end, by_future], whole
@@ -266,7 +265,7 @@ def _target_ended(
     for cut in tracked(cuts, "cuts of the data, target"):
         known = ended(ground.market, cut)
         try:
-            dates, values, _ = checked(evaluate("target", target, known), known)
+            dates, values, *_ = checked(evaluate("target", target, known), known)
         except DataError as error:
             tally.fail(error.mistakes[0])
             continue
@@ -289,7 +288,7 @@ def _target_reach(
         kept = cut.last + 1
         for changed in futures(ground.market, cut):
             try:
-                _, values, _ = checked(evaluate("target", target, changed), changed)
+                values = checked(evaluate("target", target, changed), changed).y
             except DataError as error:
                 tally.fail(error.mistakes[0])
                 continue
@@ -307,7 +306,7 @@ def _target_overlap(
     for cut in ground.some:
         changed = other_past(ground.market, cut.row)
         try:
-            _, values, _ = checked(evaluate("target", target, changed), changed)
+            values = checked(evaluate("target", target, changed), changed).y
         except DataError as error:
             tally.fail(error.mistakes[0])
             continue

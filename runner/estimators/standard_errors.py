@@ -209,5 +209,13 @@ def where(has: Callable[[Errors], bool]) -> list[str]:
     return [name for name, errors in ERRORS.items() if has(errors)]
 
 
+def suited(kind: Kind, has: Callable[[Errors], bool]) -> str:
+    """Name of the first covariance in the table that such a regression can have, and has something.
+
+    It is what a report advises, such as `suited("asset", lambda errors: errors.serial)`.
+    """
+    return where(lambda errors: kind in errors.by and has(errors))[0]
+
+
 Covariance = Annotated[str, check_errors]
 OwnCovariance = Annotated[str, check_own_errors]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.estimators.standard_errors import ERRORS
+from runner.estimators.standard_errors import ERRORS, suited, where
 
 
 def allowed(errors: str) -> str:
@@ -22,13 +22,15 @@ def advice(what: str, errors: str) -> str:
     if errors not in ERRORS:
         return "see whether the errors allow for it"
     kind = ERRORS[errors]
+    lagged = suited("asset", lambda other: other.serial)
     if what == "serial correlation":
         if kind.serial:
             return f"the {errors} errors in force allow for it up to their lags"
-        return f"{errors} errors ignore it; use model.cov=HAC"
+        return f"{errors} errors ignore it; use model.cov={lagged}"
     if kind.unequal:
         return f"the {errors} errors in force allow for it"
+    unequal = where(lambda other: other.unequal and other.across == "HC3")
     return (
         f"{errors} errors may be too small or too large; "
-        "use model.cov=HC3, HAC if serially correlated"
+        f"use model.cov={unequal[0]}, {lagged} if serially correlated"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.estimators.settings import RegressionSettings
-from runner.estimators.standard_errors import ERRORS
+from runner.estimators.standard_errors import ERRORS, suited
 from runner.experiment.wording import errors_in_force, is_logit
 from runner.text import count, per_unit, plural, unit_noun
 
@@ -49,7 +49,11 @@ def _on_overlap(report: Report, errors: str, noun: str) -> list[str]:
             f"Targets over {horizon} rows overlap beyond the {lags} of the {errors} errors: "
             f"t is likely too large; use model.cov_lags={horizon - 1}."
         ]
-    instead = "; use model.cov=HAC" if noun == "asset" else _instead(report, "asset")
+    if noun == "asset":
+        lagged = suited("asset", lambda kind: kind.serial)
+        instead = f"; use model.cov={lagged}"
+    else:
+        instead = _instead(report, "asset")
     return [
         f"Targets over {horizon} rows overlap, which {errors} errors ignore: "
         f"t is likely too large{instead}."
@@ -91,6 +95,8 @@ def _allows_for_overlap(report: Report, errors: str) -> bool:
 def _instead(report: Report, cluster: str) -> str:
     """What pooled errors to use; those of a logit cannot be summed by date and lagged."""
     if not is_logit(report.study.model):
-        return "; use model.cov=driscoll_kraay"
+        by_date = suited("pooled", lambda kind: kind.shocks and kind.serial)
+        return f"; use model.cov={by_date}"
+    clustered = suited("pooled", lambda kind: kind.clustered)
     clusters = "[asset,date]" if _clusters(report) else f"[{cluster}]"
-    return f"; use model.cov=cluster model.clusters={clusters}"
+    return f"; use model.cov={clustered} model.clusters={clusters}"

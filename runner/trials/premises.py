@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from runner.estimators.standard_errors import ERRORS, suited
 from runner.text import count, number, percent
 
 if TYPE_CHECKING:
@@ -196,12 +197,13 @@ def _of_errors(panel: Panel, model: Regression, term: str) -> str:
         return f"{OVERLAP}; use model.mean_lags=null" if short else ""
     if model.by == "asset":
         return _of_one_asset(panel, model) if len(panel.assets) == 1 else ""
-    if model.cov == "driscoll_kraay":
+    errors = ERRORS[model.cov]
+    if errors.shocks:
         short = model.cov_lags is not None and model.cov_lags < panel.horizon - 1
         return f"{OVERLAP}; use model.cov_lags=null" if short else ""
     overlapping = panel.horizon > 1
     mend = _mend(model, overlapping)
-    if model.cov != "cluster":
+    if not errors.clustered:
         several = bool((panel.valid.sum(axis=1) > 1).any())
         if several:
             return f"{INDEPENDENT}; {mend}"
@@ -215,22 +217,25 @@ def _of_errors(panel: Panel, model: Regression, term: str) -> str:
 
 def _mend(model: Regression, overlapping: bool) -> str:
     """The pooled errors that allow for shared dates, and for targets that overlap."""
+    clustered = suited("pooled", lambda errors: errors.clustered)
     if not overlapping:
-        return "use model.cov=cluster model.clusters=[date]"
+        return f"use model.cov={clustered} model.clusters=[date]"
     if model.estimator == "ols":
-        return "use model.cov=driscoll_kraay"
-    return "use model.cov=cluster model.clusters=[asset,date]"
+        by_date = suited("pooled", lambda errors: errors.shocks and errors.serial)
+        return f"use model.cov={by_date}"
+    return f"use model.cov={clustered} model.clusters=[asset,date]"
 
 
 def _of_one_asset(panel: Panel, model: Regression) -> str:
     """Of a regression over time whose errors are its own."""
     if panel.horizon < 2:
         return ""
-    enough = model.cov_lags is None or model.cov_lags >= panel.horizon - 1
-    if model.cov == "HAC" and enough:
+    if not ERRORS[model.cov].serial:
+        lagged = suited("asset", lambda errors: errors.serial)
+        return f"{OVERLAP}; use model.cov={lagged}"
+    if model.cov_lags is None or model.cov_lags >= panel.horizon - 1:
         return ""
-    lags = " model.cov_lags=null" if model.cov == "HAC" else ""
-    return f"{OVERLAP}; use model.cov=HAC{lags}"
+    return f"{OVERLAP}; use model.cov={model.cov} model.cov_lags=null"
 
 
 def is_common(panel: Panel, term: str) -> bool:

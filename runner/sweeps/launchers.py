@@ -13,13 +13,13 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import TYPE_CHECKING, Any
 
-from runner.compute.cache import Bench
 from runner.errors import SpecError
 from runner.sweeps.entries import Entries
 from runner.sweeps.plan import Failure, Job, Plan
 from runner.sweeps.search import check_search
 
 if TYPE_CHECKING:
+    from runner.compute.cache import Bench
     from runner.sweeps.settings import Sweep
 
 GRACE = 5.0  # seconds that a job has beyond its time limit before its process is killed

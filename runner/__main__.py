@@ -105,8 +105,6 @@ def _run(words: list[str]) -> int:
 def run_specs(words: Sequence[str]) -> int:
     """Run one spec, or with -m every combination of a sweep."""
     composer, args = _composer(words, forms=True)
-    from runner.cli.example import kept_of_example
-
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         composer.show(args)
         _say_new(composer.added)
@@ -114,8 +112,6 @@ def run_specs(words: Sequence[str]) -> int:
     if args.multirun:
         plan = composer.plan(args.overrides)
         _say_new(composer.added)
-        if plan.jobs:
-            _say(kept_of_example(composer, plan.jobs[0].chosen, args.overrides))
         from runner.sweeps.conduct import conduct
 
         return conduct(plan, partial(composer.planned, plan), args.form)
@@ -124,7 +120,6 @@ def run_specs(words: Sequence[str]) -> int:
     from runner.sinks.job import execute
 
     execute(job.experiment, job.directory, args.form)
-    _say(kept_of_example(composer, job.experiment.chosen, args.overrides))
     return 0
 
 

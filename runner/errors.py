@@ -86,12 +86,18 @@ def listed(names: Iterable[object]) -> str:
     return text or "none"
 
 
-def unknown(name: object, allowed: Iterable[object]) -> str:
-    """`'x' is unknown; allowed: ...; did you mean y?` with the nearest name where one is near."""
+def unknown(name: object, allowed: Iterable[object], otherwise: str = "") -> str:
+    """`'x' is unknown; allowed: ...; did you mean y?` with the nearest name where one is near.
+
+    Args:
+        otherwise: what to do where no name is near, such as an override.
+    """
     names = [str(allowed_name) for allowed_name in allowed]
     text = f"{str(name)!r} is unknown; allowed: {listed(names)}"
     by_folded = {allowed_name.casefold(): allowed_name for allowed_name in names}
     near = get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=0.6)
     if near:
-        text += f"; did you mean {by_folded[near[0]]!r}?"
+        return f"{text}; did you mean {by_folded[near[0]]!r}?"
+    if otherwise:
+        text += f"; {otherwise}"
     return text

@@ -167,22 +167,94 @@ def test_a_mistake_is_one_clear_line(cli, words, expected) -> None:
     assert "Traceback" not in outcome.err + outcome.out
 
 
-def test_what_an_example_says_of_other_data_is_said(cli, tmp_path) -> None:
-    days = pd.bdate_range("2017-01-02", periods=300)
+def spec_of(outcome) -> dict:
+    return yaml.safe_load((outcome.directory / "spec.yaml").read_text())
+
+
+def own_returns(path, names: list[str], factors=None) -> None:
+    """Monthly returns in per cent as a wide file, and the factors that made them."""
+    months = pd.date_range("2010-01-31", periods=120, freq="ME").rename("Date")
     rng = np.random.default_rng(0)
-    names = ["AAPL", "MSFT", "SPY"]
-    closes = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, (len(days), 3)), axis=0))
-    pd.DataFrame(closes, days.rename("Date"), names).to_csv(tmp_path / "own.csv")
-    words = ["experiment=capm", "data=file", "data.path=own.csv", "data.assets=[AAPL,MSFT]"]
-    words += ["validation=none", "report=tables"]
-    outcome = cli(*words)
-    assert outcome.code == 0
-    assert outcome.err == (
-        "experiment=capm was made for data=yahoo and sets data.market, data.start, data.end; "
-        "give your own, or null\n"
+    of_factors = pd.DataFrame(rng.normal(0.5, 3.0, (120, 3)), months, ["Mkt-RF", "SMB", "HML"])
+    noise = rng.normal(0.0, 1.0, (120, len(names)))
+    returns = of_factors.sum(axis=1).to_numpy()[:, None] + 0.1 + noise
+    pd.DataFrame(returns, months, names).to_csv(path)
+    if factors is not None:
+        of_factors.assign(RF=0.1).to_csv(factors)
+
+
+def test_an_experiment_takes_own_data_in_one_go(cli, tmp_path) -> None:
+    own_returns(tmp_path / "own.csv", ["A", "B", "C"], tmp_path / "ff.csv")
+    done = cli(
+        "experiment=ff3",
+        "data=file",
+        "data.path=own.csv",
+        "data.percent=true",
+        "data.series.factors.path=ff.csv",
+        "data.series.factors.percent=true",
+        "validation=none",
     )
-    given = ["data.market=SPY", "data.start=null", "data.end=null"]
-    assert cli(*words, *given).err == ""
+    assert done.code == 0, done.err
+    assert set(done.table("coefficients")["unit"]) == {"A", "B", "C", "all"}
+    page = (done.directory / "report.html").read_text()
+    assert "Left out, as they do not fit these data: data.assets" in page
+    assert spec_of(done)["data"]["borrowed"] == ["assets"]
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking"),
+    [
+        ("capm", ["features.market_ret", "validation.train_end"]),
+        (
+            "ff3",
+            ["target", "features.MktRF", "features.SMB", "features.HML", "validation.train_end"],
+        ),
+        (
+            "ff3_vs_capm",
+            ["target", "features.MktRF", "features.SMB", "features.HML", "validation.train_end"],
+        ),
+        (
+            "alpha_signals",
+            [
+                "features.market_ret",
+                "features.volume_surprise",
+                "features.beta",
+                "features.vix_chg",
+                "features.tlt_ret",
+                "features.dxy_chg",
+                "validation.train_end",
+            ],
+        ),
+        ("weekly_premia", ["features.volume_surprise", "features.beta", "validation.train_end"]),
+        ("quantiles", ["features.volume_surprise", "features.beta"]),
+    ],
+)
+def test_all_that_own_data_lack_for_an_experiment_is_said_at_once(
+    cli, tmp_path, name: str, lacking: list[str]
+) -> None:
+    own_returns(tmp_path / "own.csv", ["A", "B", "C"])
+    words = [f"experiment={name}", "data=file", "data.path=own.csv", "data.percent=true"]
+    outcome = cli(*words)
+    assert outcome.code == 2
+    where = [line.removeprefix("error: ").split(":")[0] for line in outcome.errors]
+    assert where == lacking
+
+
+def test_the_example_of_an_experiment_counts_where_the_data_have_it(cli, tmp_path) -> None:
+    names = ["AAPL", "MSFT", "AMZN", "GOOGL", "META", "NFLX", "QQQ", "IWM", "SPY", "other"]
+    days = pd.bdate_range("2016-12-01", periods=400)
+    rng = np.random.default_rng(0)
+    closes = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, (400, 10)), axis=0))
+    pd.DataFrame(closes, days.rename("Date"), names).to_csv(tmp_path / "own.csv")
+    words = ["experiment=capm", "data=file", "data.path=own.csv", "validation=none"]
+    done = cli(*words)
+    assert done.code == 0, done.err
+    assert done.table("quality")["unit"].tolist() == names[:8]
+    page = (done.directory / "report.html").read_text()
+    assert "Taken from the example of the experiment: data.assets, data.market" in page
+    own = cli(*words, "data.assets=[other]", "data.market=SPY", "data.start=null", "data.end=null")
+    assert own.table("quality")["unit"].tolist() == ["other"]
+    assert "borrowed" not in spec_of(own)["data"]
 
 
 def test_all_mistakes_come_together(cli) -> None:

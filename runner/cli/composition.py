@@ -23,6 +23,7 @@ from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.cli.completion import SCRIPTS
+from runner.cli.example import Examples
 from runner.cli.faults import culprit_of, missing_option, unreadable
 from runner.cli.of_sweep import allowed_modules, sweep_of
 from runner.cli.overlay import Composed, composed, with_on
@@ -104,6 +105,7 @@ class Composer:
         self.added: list[str] = []  # new keys of open mappings
         GlobalHydra.instance().clear()
         self.hydra = Hydra.create_main_hydra2(task_name="runner", config_search_path=search)
+        self.examples = Examples(self.hydra.config_loader)
 
     def job(self, overrides: Sequence[str]) -> Job:
         """The spec of one run, checked.
@@ -192,6 +194,7 @@ class Composer:
             spec, chosen = self._spec(plan.fixed, differs)
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
+        spec = self.examples.borrowed(spec, chosen, overrides)
         model = spec.get("model")
         # jobs compare in sample on common rows
         if isinstance(model, dict) and model.get("rows") is None:
@@ -205,7 +208,8 @@ class Composer:
         try:
             config = self._compose(overrides, RunMode.RUN)
             directory = Path(config.hydra.run.dir)
-            return _plain(config), directory
+            chosen = chosen_options(config.hydra.runtime.choices)
+            return self.examples.borrowed(_plain(config), chosen, overrides), directory
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
 
@@ -283,7 +287,8 @@ class Composer:
         directory = Path(config.hydra.run.dir)
         sweep_of(config)
         chosen = chosen_options(config.hydra.runtime.choices)
-        return Job(build(_plain(config), overrides, chosen), directory)
+        spec = self.examples.borrowed(_plain(config), chosen, overrides)
+        return Job(build(spec, overrides, chosen), directory)
 
     def _spec(
         self, fixed: Sequence[str], differs: Sequence[str]

@@ -114,7 +114,8 @@ class Market:
             DataError: the data has no such field.
         """
         if name not in self.fields:
-            raise DataError(f"field {unknown(name, self.fields)}")
+            joins = "data.columns.NAME=COLUMN reads one, data.fields.NAME.path=FILE joins one"
+            raise DataError(f"field {unknown(name, self.fields, joins)}")
         return self.fields[name]
 
     def shared(self, name: str) -> pd.Series:
@@ -132,7 +133,8 @@ class Market:
             return same_for_all(name, self.fields[name])
         factor = same_factor(name, self.series.columns)
         if factor is None:
-            raise DataError(f"series {unknown(name, self.series.columns)}")
+            joins = "data.series.NAME.path=FILE joins series by date"
+            raise DataError(f"series {unknown(name, self.series.columns, joins)}")
         return self.series[factor]
 
     @property
@@ -145,7 +147,10 @@ class Market:
         if self.market_close is None:
             if self.market_ret is not None:
                 raise DataError("the market asset has returns and no price")
-            raise DataError("the data has no market asset; set data.market")
+            raise DataError(
+                "the data has no market asset; "
+                "set data.market=ASSET, or features=capm with the series MktRF"
+            )
         return self.market_close
 
     def returns(self, rows: int = 1) -> pd.DataFrame:

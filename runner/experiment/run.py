@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ from runner.text import one_line
 from runner.trials.influence import influence
 from runner.validation.folds import forecastable
 from runner.validation.scores import score, train_means
-from runner.validation.splitters import Fold, Splitter, split_usable
+from runner.validation.splitters import Fold, Scheme, Splitter, split_usable
 
 PREDICTIONS = ["date", "asset", "fold", "path", "y", "prediction", "benchmark"]
 
@@ -113,7 +113,11 @@ def _prepared(experiment: Experiment, shared: SharedWork) -> Prepared:
             the spec does not say to go on.
     """
     market = shared.market(experiment)
-    panel_of_features = shared.panel(experiment, market)
+    try:
+        panel_of_features = shared.panel(experiment, market)
+    except DataError as error:
+        of_folds = _misplaced(experiment.splitter, market.dates)
+        raise DataError([*error.mistakes, *of_folds]) from None
     panel, rows = shared.rows(experiment, market, panel_of_features)
     model = experiment.model.on(panel)  # group dummies become regressors
     folds = _folds(experiment.splitter, panel)
@@ -126,6 +130,17 @@ def _prepared(experiment: Experiment, shared: SharedWork) -> Prepared:
     moments = shared.moments(experiment, market, panel, folds)
     panel = replace(panel, shared=moments)
     return Prepared(market, panel, rows, model, folds, audited)
+
+
+def _misplaced(splitter: Splitter, dates: pd.DatetimeIndex) -> Sequence[str]:
+    """What folds of ours refuse on all dates of the data, beside what else is wrong."""
+    if not isinstance(splitter, Scheme):
+        return ()
+    try:
+        splitter.split(dates, 0)
+    except DataError as error:
+        return error.mistakes
+    return ()
 
 
 def _stop_at_leaks(audited: Audit, mode: str) -> None:

@@ -140,8 +140,8 @@ def build_data(spec: Mapping[str, Any]) -> Data:
     mistakes: list[str] = []
     settings = settings_of(spec, mistakes)
     builder = Builder(settings.allow, mistakes)
-    source = builder.build("data", spec.get("data"), "load")
     beside = _beside_source(spec.get("data"), mistakes)
+    source = _source(spec.get("data"), beside.borrowed, builder)
     tables = _tables(beside, mistakes)
     if mistakes:
         raise SpecError(mistakes)
@@ -161,8 +161,8 @@ def build(
     mistakes: list[str] = []
     settings = settings_of(spec, mistakes)
     builder = Builder(settings.allow, mistakes)
-    source = builder.build("data", spec.get("data"), "load")
     beside = _beside_source(spec.get("data"), mistakes)
+    source = _source(spec.get("data"), beside.borrowed, builder)
     tables = _tables(beside, mistakes)
     features = _features(spec.get("features"), builder)
     target = builder.build("target", spec.get("target"), "market")
@@ -268,6 +268,33 @@ def _beside_source(node: Any, mistakes: list[str]) -> OfAnySource:
         return OfAnySource()
     given = {key: node[key] for key in OF_ANY_SOURCE if key in node}
     return as_settings("data", OfAnySource, given, mistakes)
+
+
+def _source(node: Any, borrowed: Sequence[str], builder: Builder) -> Any:
+    """The source that a node names; None where it is wrong, as the builder's mistakes then say."""
+    if not borrowed or not isinstance(node, Mapping):
+        return builder.build("data", node, "load")
+    tried = Builder(builder.allow, [])
+    whole = tried.build("data", node, "load")
+    alone = builder.build("data", _without_borrowed(node, borrowed), "load")
+    if tried.mistakes:
+        whole = None
+    from runner.data.sources.borrowing import Borrowing
+
+    return Borrowing(whole, alone, borrowed)
+
+
+def _without_borrowed(node: Mapping[str, Any], borrowed: Sequence[str]) -> dict[str, Any]:
+    """The node without these settings, and without these keys of its mappings."""
+    rest: dict[str, Any] = {}
+    for name, value in node.items():
+        if name in borrowed:
+            continue
+        kept = value
+        if isinstance(value, Mapping):
+            kept = {key: value[key] for key in value if f"{name}.{key}" not in borrowed}
+        rest[name] = kept
+    return rest
 
 
 def _tables(beside: OfAnySource, mistakes: list[str]) -> list[Joined]:

@@ -162,12 +162,15 @@ class OfAnySource:
         fields: tables by date and asset joined to the assets, {a name of your own: settings}.
         series: tables by date: factors, a risk-free rate, macro series, {name: settings}.
         labels: tables of labels by asset: industry, exchange, {name: settings}.
+        borrowed: settings of the source that an experiment gives for data of its own, where other
+            data are chosen; they count where these data have all that they name.
     """
 
     allow_loss: UpToOne = MOST_LOST
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
     series: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    borrowed: list[str] = field(default_factory=list)
 
 
 class Joined(NamedTuple):

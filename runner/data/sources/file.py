@@ -49,7 +49,7 @@ class File:
         percent: whether `ret` is in per cent; it is divided by 100.
         form: long, a row per date and asset; wide, dates x assets; null: by the names of columns.
         values: what the cells of a wide file are: close (adjusted prices) or ret (decimal returns);
-            null: by the cells where they leave no doubt.
+            null: ret with `percent`, else by the cells where they leave no doubt.
         delimiter: of a text file: comma, semicolon, tab, bar, spaces or a character; null: by its
             lines.
         decimal: mark of its numbers; null: by its numbers.
@@ -107,9 +107,12 @@ class File:
         from runner.data.reading.roles import Roles
         from runner.data.reading.tables import asset_table
 
+        values = self.values
+        if values is None and self.percent:
+            values = "ret"  # only returns are in per cent
         form = Form(
             form=self.form,
-            values=self.values,
+            values=values,
             delimiter=self.delimiter,
             decimal=self.decimal,
             encoding=self.encoding,

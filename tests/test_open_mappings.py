@@ -80,7 +80,14 @@ def test_new_keys_of_open_mappings_need_no_plus() -> None:
 def test_a_mapping_merges_and_null_empties_it() -> None:
     merged = runner.compose(*FILE, "data.macro={a: A}", "data.macro.b=B").spec
     assert merged["data"]["macro"] == {"a": "A", "b": "B"}
-    assert runner.compose(*FILE, "data.macro=null").spec["data"]["macro"] == {}
+    for name in ("columns", "groups", "macro", "fields", "series", "labels"):
+        assert runner.compose(*FILE, f"data.{name}=null").spec["data"][name] == {}
+    assert runner.compose(*FILE, "analyses=null").spec["analyses"] == {}
+    with pytest.raises(SpecError) as caught:
+        runner.compose(*FILE, "features=null")
+    assert caught.value.mistakes == (
+        "features: given null; allowed: an option of the group, such as features=none",
+    )
 
 
 def test_a_slip_of_the_pen_is_refused_with_the_name() -> None:

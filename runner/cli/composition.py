@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.cli.completion import SCRIPTS
 from runner.cli.example import Examples
-from runner.cli.faults import culprit_of, missing_option, unreadable
+from runner.cli.faults import NULL_OPTION, culprit_of, missing_option, unreadable
 from runner.cli.of_sweep import allowed_modules, sweep_of
 from runner.cli.overlay import Composed, composed, with_on
 from runner.cli.overrides import (
@@ -382,6 +382,8 @@ class Composer:
             return missing_option(error)
         text = one_line(error)
         key = key_of(override)
+        if NULL_OPTION in text:
+            return f"{key}: given null; allowed: an option of the group, such as {key}=none"
         if "is not in struct" in f"{text} {error.__cause__}" or "does not exist" in text:
             inner = str(getattr(error.__cause__, "full_key", ""))
             if not inner.startswith(f"{key}."):

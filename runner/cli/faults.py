@@ -10,6 +10,8 @@ from hydra.errors import MissingConfigException
 from runner.cli.overrides import key_of
 from runner.errors import unknown
 
+NULL_OPTION = "Got NoneType"  # in Hydra's words on a group whose option is null
+
 
 def culprit_of(error: Exception, overrides: Sequence[str]) -> str | None:
     """The override that an error of Hydra is about, if it is about one."""
@@ -19,6 +21,9 @@ def culprit_of(error: Exception, overrides: Sequence[str]) -> str | None:
         named = [str(getattr(error, "override", "")), *re.findall(r"'([^']*)'", str(error))]
     for override in overrides:
         if key_of(override) in named or override in named:
+            return override
+        is_null_group = override.endswith("=null") and "." not in override
+        if is_null_group and NULL_OPTION in str(error):
             return override
     if "nterpolation" in str(error):
         return next((override for override in overrides if "${" in override), None)

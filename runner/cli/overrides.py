@@ -190,19 +190,17 @@ def _nearly(key: str, config: DictConfig) -> str | None:
 
 
 def emptied(spec: dict[str, Any]) -> dict[str, Any]:
-    """The spec with an empty mapping for each of `data` that is open and null.
-
-    `data.columns` stays null, which takes every column under its own name.
-    """
+    """The spec with an empty mapping for each that is open and null."""
+    whole = dict(spec)
     data = spec.get("data")
-    if not isinstance(data, dict):
-        return spec
-    data = dict(data)
-    for mapping in (*TABLES, "data.groups", "data.macro"):
-        name = mapping.removeprefix("data.")
-        if name in data and data[name] is None:
-            data[name] = {}
-    return {**spec, "data": data}
+    if isinstance(data, dict):
+        whole["data"] = dict(data)
+    for mapping in OPEN:
+        group, _, name = mapping.rpartition(".")
+        node = whole.get(group) if group else whole
+        if isinstance(node, dict) and name in node and node[name] is None:
+            node[name] = {}
+    return whole
 
 
 def _letters(name: str) -> str:

@@ -74,7 +74,7 @@ def resolved(
     """The columns of a spec, defaults that are not there replaced by what is usually meant.
 
     Args:
-        columns: name here -> column, None for one that is not read.
+        columns: name here -> column, None for one that is not read; empty: what is usual.
         present: the columns of the file.
 
     Returns:
@@ -83,6 +83,7 @@ def resolved(
     Raises:
         DataError: several columns that may be meant.
     """
+    columns = columns or SNAPSHOT
     chosen = dict(columns)
     open_names = []
     for name, column in columns.items():

@@ -29,7 +29,7 @@ class Frame:
     Attributes:
         columns: name here -> column of a frame with a row per date and asset. `date` and `asset`
             are the keys; `close` is the adjusted price, or `ret` the decimal return of the row;
-            others are fields that features may read. Null: every column of numbers under its own
+            others are fields that features may read. Empty: every column of numbers under its own
             name, and `date` and `asset`, which may be levels of the index.
         values: what a frame of dates x assets holds: close (adjusted prices) or ret (decimal
             returns); null: the frame has a row per date and asset.
@@ -44,7 +44,7 @@ class Frame:
         percent: whether `ret` is in per cent; it is divided by 100.
     """
 
-    columns: dict[str, str | None] | None = None
+    columns: dict[str, str | None] = field(default_factory=dict)
     values: Literal["close", "ret"] | None = None
     market: Ticker | None = None
     macro: dict[str, Ticker] = field(default_factory=dict)
@@ -118,7 +118,7 @@ class Framed:
                 f"data: {listed(both)}: a level of the index and a column; allowed: one"
             )
         long = self.frame.reset_index(level=levels) if levels else self.frame
-        columns = self.settings.columns or {}
+        columns = self.settings.columns
         keys = [columns.get(key) or key for key in KEYS]
         missing = [key for key in keys if key not in long]
         if missing:
@@ -149,7 +149,7 @@ class Framed:
         import pandas as pd
 
         given = self.settings.columns
-        if given is not None:
+        if given:
             return {name: column for name, column in given.items() if column is not None}
         groups = set(self.settings.groups.values())
         columns = {key: key for key in KEYS}
@@ -161,7 +161,7 @@ class Framed:
 
     def _guessed(self, columns: Mapping[str, str]) -> tuple[str, ...]:
         """Names here whose columns were taken by their own names."""
-        if self.settings.columns is None and self.settings.values is None:
+        if not self.settings.columns and self.settings.values is None:
             return tuple(columns)
         return ()
 

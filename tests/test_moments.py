@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from oracles import QUICK
 
 from runner.numerics.least_squares import NotEstimable, solve
-from runner.numerics.moments import SAMPLE, moments, shift_of, solve_moments
+from runner.numerics.moments import SAMPLE, moments, shift_of
+from runner.numerics.normal_equations import solve_moments
 
 pytestmark = pytest.mark.usefixtures("summed_by")
 DIGITS = 1e-10  # the bounds of `sound` leave eleven digits; one is for the oracle

@@ -24,7 +24,8 @@ from runner.errors import EstimationError
 from runner.estimators.estimation import EXACT
 from runner.models.fit import Fit
 from runner.models.regression import Regression
-from runner.numerics.moments import moments, shift_of, solve_moments
+from runner.numerics.moments import moments, shift_of
+from runner.numerics.normal_equations import solve_moments
 from runner.panels.panel import Panel
 
 

@@ -16,7 +16,8 @@ from runner.estimators.standard_errors import ERRORS, Estimated, own
 from runner.numerics.covariance import default_lags
 from runner.numerics.inference import Wald, wald
 from runner.numerics.least_squares import NotEstimable, Solution, solve
-from runner.numerics.moments import moments, of_units, shift_of, solve_moments, together, with_zeros
+from runner.numerics.moments import moments, of_units, shift_of, together, with_zeros
+from runner.numerics.normal_equations import solve_moments
 from runner.numerics.restrictions import Restriction, all_slopes
 from runner.numerics.variation import FLAT, of_quotients, rounding_alone
 from runner.panels.finding import Finding

@@ -1,7 +1,7 @@
 """Least squares beside fixed effects, pooled, per group of assets, or per date beside its labels.
 
-Effects of assets and dates come from sums over a panel (`runner.numerics.within`), those of labels
-from codes of cells (`runner.numerics.effects.absorb`).
+Effects of assets and dates come from sums over a panel (`runner.numerics.effects.within`), those of
+labels from codes of cells (`runner.numerics.effects.absorb`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from runner.estimators.estimation import (
 )
 from runner.estimators.settings import BY_DATE
 from runner.numerics.effects.absorb import Absorbed, Side, absorb, nested, refined_beside
+from runner.numerics.effects.within import Cells, Solved, Within, refined, solve, within
 from runner.numerics.least_squares import NotEstimable
 from runner.numerics.moments import of_part, shift_of
-from runner.numerics.within import Cells, Solved, Within, refined, solve, within
 from runner.panels.panel import Panel
 from runner.panels.units import DATE, Unit, cluster_key, units
 

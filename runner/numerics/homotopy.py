@@ -45,35 +45,46 @@ class Knots(NamedTuple):
         """Z b (N, L, m) at lam (N, L), down to the last knot; zero above the first."""
         below = self._below(lam)
         above = np.maximum(below - 1, 0)
-        target = np.arange(len(lam))[:, None]
+        N = len(lam)
+        target = np.arange(N)[:, None]
         high = self.lam[above, target]
         low = self.lam[below, target]
         with np.errstate(divide="ignore", invalid="ignore"):
             fallen = (high - lam) / (high - low)
-            share = np.where(high > low, fallen, 0.0).clip(0.0, 1.0)
+            share = np.where(high > low, fallen, 0.0)
+            share = share.clip(0.0, 1.0)
         share = share[:, :, None]
         values_above = self.values[above, target]
         values_below = self.values[below, target]
-        return values_above * (1.0 - share) + values_below * share
+        share_above = 1.0 - share
+        return values_above * share_above + values_below * share
 
     def terms_at(self, lam: np.ndarray) -> np.ndarray:
         """Active regressors (N, L) at lam (N, L)."""
-        above = np.maximum(self._below(lam) - 1, 0)
-        target = np.arange(len(lam))[:, None]
+        below = self._below(lam)
+        above = np.maximum(below - 1, 0)
+        N = len(lam)
+        target = np.arange(N)[:, None]
         terms = self.terms[above, target]
-        first_knot = self.lam[0][:, None]
-        return np.where(lam < first_knot, terms, 0)
+        first_knot = self.lam[0]
+        passed = lam < first_knot[:, None]
+        return np.where(passed, terms, 0)
 
     def _below(self, lam: np.ndarray) -> np.ndarray:
         """Position (N, L) of the first knot at or below lam."""
-        knots_above = (self.lam[:, :, None] > lam).sum(axis=0)
-        return np.minimum(knots_above, len(self.lam) - 1)
+        higher = self.lam[:, :, None] > lam
+        knots_above = higher.sum(axis=0)
+        last = len(self.lam) - 1
+        return np.minimum(knots_above, last)
 
     def over(self, S: int) -> Knots:
         """A copy over S knots, at least as many as there are; the last one is repeated."""
         last = len(self.lam) - 1
         rows = np.minimum(np.arange(S), last)
-        return Knots(self.lam[rows], self.values[rows], self.terms[rows], self.ended.copy())
+        lam = self.lam[rows]
+        values = self.values[rows]
+        terms = self.terms[rows]
+        return Knots(lam, values, terms, self.ended.copy())
 
 
 @dataclass
@@ -110,7 +121,8 @@ class _State:
     def values(self) -> np.ndarray:
         """Z b (N, m)."""
         b = self.b[:, None, :]
-        return np.matmul(b, self.ZA)[:, 0]
+        values = np.matmul(b, self.ZA)
+        return values[:, 0]
 
     def keep(self, rows: np.ndarray) -> None:
         """Put away the paths that are not among these rows."""
@@ -133,7 +145,9 @@ def paths(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -> Kno
     generator = np.random.default_rng(0)
     noise = generator.uniform(-1.0, 1.0, X.shape[1])
     longer = 1.0 + JITTER * noise
-    again = _in_blocks(X * longer, y[astray], Z * longer, least[astray])
+    y_astray = y[astray]
+    least_astray = least[astray]
+    again = _in_blocks(X * longer, y_astray, Z * longer, least_astray)
     S = max(len(knots.lam), len(again.lam))
     merged = knots.over(S)
     again = again.over(S)
@@ -149,9 +163,11 @@ def _in_blocks(X: np.ndarray, y: np.ndarray, Z: np.ndarray, least: np.ndarray) -
     Xt = _transposed(X)
     Zt = _transposed(Z)
     parts = []
-    for start in range(0, len(y), BLOCK):
+    N = len(y)
+    for start in range(0, N, BLOCK):
         block = slice(start, start + BLOCK)
-        part = _paths(Xt, y[block], Zt, least[block])
+        y_block = y[block]
+        part = _paths(Xt, y_block, Zt, least[block])
         parts.append(part)
     S = max(len(part.lam) for part in parts)
     parts = [part.over(S) for part in parts]
@@ -174,28 +190,37 @@ def _paths(Xt: np.ndarray, y: np.ndarray, Zt: np.ndarray, least: np.ndarray) -> 
     X' (p + 1, n) and Z' (p + 1, m) end in a row of zeros.
     """
     n = Xt.shape[1]
-    N, m = len(y), Zt.shape[1]
+    N = len(y)
+    m = Zt.shape[1]
     state = _start(Xt, y, m)
     lam = [state.lam.copy()]
     values = [np.zeros((N, m))]
     terms = [np.zeros(N, dtype=int)]
     ended = state.lam <= least
-    state.keep(np.flatnonzero(~ended))
+    going = np.flatnonzero(~ended)
+    state.keep(going)
     every = np.arange(len(state.target))
-    first = np.abs(state.c).argmax(axis=1)
+    correlation = np.abs(state.c)
+    first = correlation.argmax(axis=1)
     _join(state, every, first, Xt, Zt)
     terms[0][state.target] = state.k
-    for _ in range(MOST_STEPS * (n + 1)):
-        on = ~ended[state.target]
+    most = MOST_STEPS * (n + 1)
+    for _ in range(most):
+        target = state.target
+        on = ~ended[target]
         if not on.any():
             break
         if on.mean() < COMPACT:
             state.keep(np.flatnonzero(on))
-        done = _step(state, Xt, Zt, least[state.target])
-        lam.append(_with(lam[-1], state.target, state.lam))
-        values.append(_with(values[-1], state.target, state.values))
-        terms.append(_with(terms[-1], state.target, state.k))
-        ended[state.target] |= done
+            target = state.target
+        done = _step(state, Xt, Zt, least[target])
+        lam_knot = _with(lam[-1], target, state.lam)
+        values_knot = _with(values[-1], target, state.values)
+        terms_knot = _with(terms[-1], target, state.k)
+        lam.append(lam_knot)
+        values.append(values_knot)
+        terms.append(terms_knot)
+        ended[target] |= done
     return Knots(np.array(lam), np.array(values), np.array(terms), ended)
 
 
@@ -213,9 +238,10 @@ def _start(Xt: np.ndarray, y: np.ndarray, m: int) -> _State:
     most = min(n - 1, p)
     K = max(most, 1)
     c = y @ Xt.T
+    correlation = np.abs(c)
     return _State(
         target=np.arange(N),
-        lam=np.abs(c).max(axis=1),
+        lam=correlation.max(axis=1),
         c=c,
         k=np.zeros(N, dtype=int),
         active=np.full((N, K), p),
@@ -235,21 +261,27 @@ def _step(state: _State, Xt: np.ndarray, Zt: np.ndarray, least: np.ndarray) -> n
     joining, rate = _nearest(state, a)
     leaving, to_leave = _first_to_zero(state, w)
     with np.errstate(divide="ignore"):
-        to_join = np.where(rate > 0.0, 1.0 / rate, np.inf)
+        rows_to_join = 1.0 / rate
+        to_join = np.where(rate > 0.0, rows_to_join, np.inf)
     to_end = state.lam - least
     falls = np.stack([to_end, to_join, to_leave])  # in the order of END, JOIN, LEAVE
     event = falls.argmin(axis=0)
-    move = np.maximum(falls.min(axis=0), 0.0)
-    state.b += move[:, None] * w
-    state.c -= move[:, None] * a
+    shortest = falls.min(axis=0)
+    move = np.maximum(shortest, 0.0)
+    moves = move[:, None]
+    state.b += moves * w
+    state.c -= moves * a
     ends = event == END
-    state.lam = np.where(ends, least, state.lam - move)
+    lam = state.lam - move
+    state.lam = np.where(ends, least, lam)
     rows = np.flatnonzero(event == LEAVE)
     if rows.size:
-        _leave(state, rows, leaving[rows], len(Xt) - 1)
+        zero_column = len(Xt) - 1
+        _leave(state, rows, leaving[rows], zero_column)
     rows = np.flatnonzero(event == JOIN)
     if rows.size:
-        _join(state, rows, joining[rows], Xt, Zt)
+        entering = joining[rows]
+        _join(state, rows, entering, Xt, Zt)
     return np.asarray(ends)
 
 
@@ -259,21 +291,24 @@ def _direction(state: _State) -> tuple[np.ndarray, np.ndarray]:
     XA_transposed = state.XA.swapaxes(1, 2)
     w = np.matmul(state.inverse, sign)
     u = np.matmul(XA_transposed, w)
-    error = sign - np.matmul(state.XA, u)
-    if np.abs(error).max(initial=0.0) > REFINED:
+    fitted = np.matmul(state.XA, u)
+    error = sign - fitted
+    largest = np.abs(error).max(initial=0.0)
+    if largest > REFINED:
         w += np.matmul(state.inverse, error)
         u = np.matmul(XA_transposed, w)
     return w[:, :, 0], u[:, :, 0]
 
 
 def _first_to_zero(state: _State, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Place of the active regressor whose slope is zero first, and how far lam falls until then."""
+    """Which active regressor has a slope of zero first, and how far lam falls until then."""
     shrinks = state.sign * w < 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         fall = np.maximum(-state.b / w, 0.0)
     to_zero = np.where(shrinks, fall, np.inf)
     first = to_zero.argmin(axis=1)
-    return first, to_zero[np.arange(len(first)), first]
+    every = np.arange(len(first))
+    return first, to_zero[every, first]
 
 
 def _nearest(state: _State, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -283,7 +318,8 @@ def _nearest(state: _State, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rate (1 + a) / (lam + c). Arrays (N, p + 1) are written over, as they are the most of a step.
     """
     lam = state.lam[:, None]
-    tiny = np.finfo(float).tiny / np.finfo(float).eps
+    floats = np.finfo(float)
+    tiny = floats.tiny / floats.eps
     distance = lam - state.c
     other_distance = lam + state.c
     rate = (1.0 - NOISE) - a
@@ -294,12 +330,14 @@ def _nearest(state: _State, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     other_rate /= other_distance
     np.maximum(rate, other_rate, out=rate)
     every = np.arange(len(rate))
-    rate[every[:, None], state.active] = -np.inf
+    each = every[:, None]
+    rate[each, state.active] = -np.inf
     rate[:, -1] = -np.inf
     if state.banned.any():
         rate[state.banned] = -np.inf
     # with as many active as the rows allow, the rest of the path is straight
-    full = state.k == state.active.shape[1]
+    most = state.active.shape[1]
+    full = state.k == most
     rate[full] = -np.inf
     nearest = rate.argmax(axis=1)
     return nearest, rate[every, nearest]
@@ -315,24 +353,29 @@ def _join(state: _State, rows: np.ndarray, j: np.ndarray, Xt: np.ndarray, Zt: np
     XA = state.XA[rows]
     inverse = state.inverse[rows]
     K = state.b.shape[1]
-    h = np.zeros((len(rows), K))
+    N = len(rows)
+    h = np.zeros((N, K))
     residual = x
     for _ in range(2):  # the second time takes out what rounding left of active columns
         products = np.matmul(XA, residual[:, :, None])
-        h += np.matmul(inverse, products)[:, :, 0]
-        projection = np.matmul(h[:, None, :], XA)[:, 0]
-        residual = x - projection
+        slopes = np.matmul(inverse, products)
+        h += slopes[:, :, 0]
+        projection = np.matmul(h[:, None, :], XA)
+        residual = x - projection[:, 0]
     left = np.sum(residual * residual, axis=1)
     size = np.sum(x * x, axis=1)
     new = left > COLLINEAR * size
     collinear = ~new
-    state.banned[rows[collinear], j[collinear]] = True
+    collinear_rows = rows[collinear]
+    collinear_j = j[collinear]
+    state.banned[collinear_rows, collinear_j] = True
     rows = rows[new]
     j = j[new]
     h = h[new]
     left = left[new]
     k = state.k[rows]
-    h[np.arange(len(rows)), k] = -1.0
+    each = np.arange(len(rows))
+    h[each, k] = -1.0
     border = h[:, :, None] * h[:, None, :]
     border /= left[:, None, None]
     state.inverse[rows] += border
@@ -344,23 +387,25 @@ def _join(state: _State, rows: np.ndarray, j: np.ndarray, Xt: np.ndarray, Zt: np
     state.k[rows] += 1
 
 
-def _leave(state: _State, rows: np.ndarray, place: np.ndarray, p: int) -> None:
-    """Take the regressor in this place from each of these paths; the last one takes its place."""
+def _leave(state: _State, rows: np.ndarray, position: np.ndarray, p: int) -> None:
+    """Take the regressor at this position from each path; the last one takes its place."""
     each = np.arange(len(rows))
     last = state.k[rows] - 1
     state.banned[rows] = False
     inverse = state.inverse[rows]
-    column = inverse[each, :, place]
-    diagonal = column[each, place]
+    column = inverse[each, :, position]
+    diagonal = column[each, position]
     border = column[:, :, None] * column[:, None, :]
     border /= diagonal[:, None, None]
     inverse -= border
-    for view in (inverse, inverse.swapaxes(1, 2)):
-        view[each, place] = view[each, last]
+    both_ways = (inverse, inverse.swapaxes(1, 2))
+    for view in both_ways:
+        view[each, position] = view[each, last]
         view[each, last] = 0.0
     state.inverse[rows] = inverse
-    for values in (state.active, state.sign, state.b, state.XA, state.ZA):
-        values[rows, place] = values[rows, last]
+    by_regressor = (state.active, state.sign, state.b, state.XA, state.ZA)
+    for values in by_regressor:
+        values[rows, position] = values[rows, last]
         values[rows, last] = 0
     state.active[rows, last] = p
     state.k[rows] -= 1

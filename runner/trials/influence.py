@@ -158,8 +158,8 @@ def _pool(
     from runner.estimators.clusters import Pool
     from runner.estimators.estimation import regressors
     from runner.estimators.fixed_effects import absorbed_by, kinds_of
+    from runner.numerics.effects.within import Cells, within
     from runner.numerics.moments import shift_of
-    from runner.numerics.within import Cells, within
 
     is_everything = len(unit.assets) == panel.y.shape[1]
     own = slice(None) if is_everything else unit.assets  # a slice copies nothing

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from runner.numerics.within import Cells, Solved, Within
+from runner.numerics.effects.within import Cells, Solved, Within
 
 # Each pass after the first works on what the one before left, and finds the digits that it lost.
 PASSES = 3

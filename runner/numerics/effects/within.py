@@ -20,7 +20,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from runner.numerics.least_squares import LARGEST, NotEstimable, collinear_terms, refuse_outsized
-from runner.numerics.moments import CONDITION, UNEXPLAINED, halves, shift_of
+from runner.numerics.moments import halves, shift_of
+from runner.numerics.normal_equations import CONDITION, UNEXPLAINED
 
 BLOCK = 16  # dates at a time
 # Share of a column's variation left by the effects, at or below which one pass has lost digits.
@@ -59,7 +60,9 @@ class Cells(NamedTuple):
         """Weights (B, N) of these dates, zero in cells that are not in use; None without any."""
         if self.weights is None:
             return None
-        return np.where(self.use[part], self.weights[part], 0.0)
+        used = self.use[part]
+        weights = self.weights[part]
+        return np.where(used, weights, 0.0)
 
     @property
     def counts(self) -> np.ndarray:
@@ -116,7 +119,8 @@ def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
     """
     T, N, K = cells.X.shape
     dummies = Dummies.of(cells, effects)
-    alpha = np.tile(shift, (N, 1))
+    point = (N, 1)
+    alpha = np.tile(shift, point)
     delta = np.zeros((T, K + 1))
     for number in range(PASSES):
         S, A, D = _sums(cells, alpha, delta)
@@ -124,14 +128,20 @@ def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
             variation = np.diag(S)
             mean = A.sum(axis=0) / dummies.total
             total = dummies.total
-            tss = float(S[K, K] - total * mean[K] ** 2)
-            squares = variation + total * shift * (2.0 * mean + shift)
+            y_mean = mean[K]
+            of_mean = total * y_mean**2
+            tss = float(S[K, K] - of_mean)
+            twice_centred = 2.0 * mean + shift
+            squares = variation + total * shift * twice_centred
         alpha_step, delta_step = dummies.solve(A, D)
         alpha = alpha + alpha_step
         delta = delta + delta_step
-        S = S - A.T @ alpha_step - D.T @ delta_step
+        of_assets = A.T @ alpha_step
+        of_dates = D.T @ delta_step
+        S = S - of_assets - of_dates
         left = np.diag(S)
-        if (left > KEPT * variation).all():
+        digits_kept = left > KEPT * variation
+        if digits_kept.all():
             break
         variation = np.maximum(left, 0.0)
     symmetric = (S + S.T) / 2.0
@@ -147,10 +157,14 @@ def _sums(
         Products S (P, P), sums over dates A (N, P) and sums over assets D (T, P).
     """
     T = len(delta)
-    parts = halves(T, lambda rows: _sums_of(cells, alpha, delta, rows))
-    S = np.asarray(sum(part[0] for part in parts))
-    A = np.asarray(sum(part[1] for part in parts))
-    D = np.concatenate([part[2] for part in parts])
+
+    def sums_of_rows(rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _sums_of(cells, alpha, delta, rows)
+
+    S_parts, A_parts, D_parts = zip(*halves(T, sums_of_rows), strict=True)
+    S = np.asarray(sum(S_parts))
+    A = np.asarray(sum(A_parts))
+    D = np.concatenate(D_parts)
     return S, A.T, D
 
 
@@ -162,7 +176,8 @@ def _sums_of(
     N, P = alpha.shape
     S = np.zeros((P, P))
     A = np.zeros((P, N))
-    D = np.empty((rows.stop - rows.start, P))
+    length = rows.stop - rows.start
+    D = np.empty((length, P))
     with_dates = bool(delta.any())
     for part, z, w in cells.blocks(rows):
         use = cells.use[part]
@@ -170,13 +185,16 @@ def _sums_of(
         if with_dates:
             z -= delta[part, :, None]
         if not use.all():
-            z.swapaxes(1, 2)[~use] = 0.0
+            by_cell = z.swapaxes(1, 2)
+            by_cell[~use] = 0.0
         weighted = z if w is None else z * w[:, None]
-        products = np.matmul(z, weighted.swapaxes(1, 2))
+        weighted_by_cell = weighted.swapaxes(1, 2)
+        products = np.matmul(z, weighted_by_cell)
         S += products.sum(axis=0)
         A += weighted.sum(axis=0)
         first = part.start - rows.start
-        D[first : first + len(z)] = weighted.sum(axis=2)
+        last = first + len(z)
+        D[first:last] = weighted.sum(axis=2)
     return S, A, D
 
 
@@ -204,7 +222,8 @@ class Dummies(NamedTuple):
     def of(cls, cells: Cells, effects: Sequence[str]) -> Dummies:
         """Set up once for all columns."""
         T, N = cells.use.shape
-        balanced = cells.weights is None and bool(cells.use.all())
+        all_used = bool(cells.use.all())
+        balanced = all_used and cells.weights is None
         if balanced:
             w = None
             asset = np.full(N, float(T))
@@ -213,8 +232,10 @@ class Dummies(NamedTuple):
             w = cells.counts
             asset = w.sum(axis=0)
             date = w.sum(axis=1)
-        assets = int((asset > 0).sum())
-        dates = int((date > 0).sum())
+        has_cells = asset > 0
+        assets = int(has_cells.sum())
+        has_cells = date > 0
+        dates = int(has_cells.sum())
         total = float(asset.sum())
         none = np.empty(0, dtype=int)
         if len(effects) == 1:
@@ -222,7 +243,8 @@ class Dummies(NamedTuple):
                 return cls(asset, None, None, none, None, assets, total)
             return cls(None, date, None, none, None, dates, total)
         if w is None:
-            return cls(asset, date, None, none, None, N + T - 1, total)
+            absorbed = N + T - 1
+            return cls(asset, date, None, none, None, absorbed, total)
         if N > T:
             pinned = _first_of_each_component(cells.use.T)
             factor = _factor(w.T, pinned)
@@ -235,31 +257,40 @@ class Dummies(NamedTuple):
     def solve(self, A: np.ndarray, D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Effects of assets (N, P) and of dates (T, P) from the sums of each column."""
         if self.date is None:
-            return _over(A, self.asset), np.zeros_like(D)
+            alpha = _over(A, self.asset)
+            return alpha, np.zeros_like(D)
         if self.asset is None:
-            return np.zeros_like(A), _over(D, self.date)
+            delta = _over(D, self.date)
+            return np.zeros_like(A), delta
         if self.factor is None or self.cells is None:
             # every cell in use, equal weights: means
-            N, T = len(A), len(D)
-            grand_mean = D.sum(axis=0) / T / N
-            return A / T - grand_mean, D / N
+            N = len(A)
+            T = len(D)
+            total = D.sum(axis=0)
+            grand_mean = total / T / N
+            asset_mean = A / T
+            return asset_mean - grand_mean, D / N
         C = self.cells
         if len(self.asset) > len(self.date):
             delta = _reduced(self.factor, C.T, self.asset, D, A, self.pinned)
-            alpha = _over(A - C.T @ delta, self.asset)
+            alpha_sums = A - C.T @ delta
+            alpha = _over(alpha_sums, self.asset)
         else:
             alpha = _reduced(self.factor, C, self.date, A, D, self.pinned)
-            delta = _over(D - C @ alpha, self.date)
+            delta_sums = D - C @ alpha
+            delta = _over(delta_sums, self.date)
         return alpha, delta
 
 
 def _factor(C: np.ndarray, pinned: np.ndarray) -> tuple[np.ndarray, bool]:
     """Cholesky factor of W_N - C' W_T^-1 C, with the rows and columns that have no effect of 1."""
     row_weights = C.sum(axis=1)
-    root = np.sqrt(np.where(row_weights > 0.0, row_weights, 1.0))
+    positive = np.where(row_weights > 0.0, row_weights, 1.0)
+    root = np.sqrt(positive)
     scaled = C / root[:, None]
-    column_weights = np.diag(C.sum(axis=0))
-    G = column_weights - scaled.T @ scaled
+    column_weights = C.sum(axis=0)
+    products = scaled.T @ scaled
+    G = np.diag(column_weights) - products
     zero = _zero_effects(C, pinned)
     G[zero] = 0.0
     G[:, zero] = 0.0
@@ -269,7 +300,8 @@ def _factor(C: np.ndarray, pinned: np.ndarray) -> tuple[np.ndarray, bool]:
 
 def _zero_effects(C: np.ndarray, pinned: np.ndarray) -> np.ndarray:
     """Columns of C whose effect is set to zero: pinned ones, and those without a cell."""
-    without_cells = np.flatnonzero(C.sum(axis=0) == 0.0)
+    column_weights = C.sum(axis=0)
+    without_cells = np.flatnonzero(column_weights == 0.0)
     return np.append(pinned, without_cells)
 
 
@@ -282,8 +314,10 @@ def _reduced(
     pinned: np.ndarray,
 ) -> np.ndarray:
     """Effects of the columns of C from the sums of both sides."""
-    right = column_sums - C.T @ _over(row_sums, row_weights)
-    right[_zero_effects(C, pinned)] = 0.0
+    row_means = _over(row_sums, row_weights)
+    right = column_sums - C.T @ row_means
+    zero = _zero_effects(C, pinned)
+    right[zero] = 0.0
     return cho_solve(factor, right)
 
 
@@ -305,15 +339,17 @@ def _first_of_each_component(use: np.ndarray) -> np.ndarray:
     t, i = np.nonzero(use)
     nodes = T + N  # rows first, then columns; a cell is an edge
     edges = np.ones(len(t), dtype=np.int8)
-    graph = coo_array((edges, (t, T + i)), shape=(nodes, nodes))
+    ends = (t, T + i)
+    graph = coo_array((edges, ends), shape=(nodes, nodes))
     _, component = connected_components(graph, directed=False)
-    used = np.flatnonzero(use.any(axis=0))
+    column_used = use.any(axis=0)
+    used = np.flatnonzero(column_used)
     component_of_used = component[T + used]
     _, first = np.unique(component_of_used, return_index=True)
     return used[first]
 
 
-def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
+def solve(left: Within, cells: Cells, terms: Sequence[str]) -> Solved:
     """Slopes beside the effects.
 
     Raises:
@@ -322,28 +358,34 @@ def solve(found: Within, cells: Cells, terms: Sequence[str]) -> Solved:
     """
     K = len(terms)
     n = int(cells.use.sum())
-    least = K + found.absorbed + 1
+    least = K + left.absorbed + 1
     if n < least:
-        raise NotEstimable(
-            f"{n} rows for {K} terms and {found.absorbed} effects; needs at least {least}"
-        )
-    _refuse_outsized(found, cells, terms)
-    _refuse_absorbed(found, terms)
-    variation = np.diag(found.S)
+        needed = f"{K} terms and {left.absorbed} effects"
+        raise NotEstimable(f"{n} rows for {needed}; needs at least {least}")
+    _refuse_outsized(left, cells, terms)
+    _refuse_absorbed(left, terms)
+    variation = np.diag(left.S)
     length = np.sqrt(variation)
-    correlations = found.S / np.outer(length, length)
+    lengths = np.outer(length, length)
+    correlations = left.S / lengths
     Rxx = correlations[:K, :K]
     rxy = correlations[:K, K]
     eigenvalues = _eigenvalues(Rxx, terms)
     inverse = np.linalg.inv(Rxx)
     beta = inverse @ rxy
-    unexplained = max(1.0 - float(beta @ rxy), 0.0)
-    conditioned = bool(eigenvalues[0] > CONDITION * eigenvalues[-1])
+    explained_share = float(beta @ rxy)
+    unexplained = max(1.0 - explained_share, 0.0)
+    smallest = eigenvalues[0]
+    largest = eigenvalues[-1]
+    conditioned = bool(smallest > CONDITION * largest)
     sound = conditioned and unexplained > UNEXPLAINED
     x_length = length[:K]
-    b = beta * length[K] / x_length
-    bread = inverse / np.outer(x_length, x_length)
-    return Solved(b, bread, float(variation[K]) * unexplained, sound)
+    y_length = length[K]
+    b = beta * y_length / x_length
+    x_lengths = np.outer(x_length, x_length)
+    bread = inverse / x_lengths
+    tss_left = float(variation[K])
+    return Solved(b, bread, tss_left * unexplained, sound)
 
 
 def _refuse_outsized(left: Within, cells: Cells, terms: Sequence[str]) -> None:
@@ -352,19 +394,23 @@ def _refuse_outsized(left: Within, cells: Cells, terms: Sequence[str]) -> None:
     not_large = left.squares < LARGEST**2
     if (not_small & not_large).all():
         return
-    y = cells.y[cells.use]
-    X = cells.X[cells.use]
-    refuse_outsized(np.column_stack([y, X]), ["the target", *terms])
+    used = cells.use
+    y = cells.y[used]
+    X = cells.X[used]
+    columns = np.column_stack([y, X])
+    refuse_outsized(columns, ["the target", *terms])
 
 
 def _refuse_absorbed(left: Within, terms: Sequence[str]) -> None:
     """Refuse columns of which the effects leave nothing."""
-    absorbed = np.diag(left.S) <= ABSORBED * left.squares
+    variation = np.diag(left.S)
+    absorbed = variation <= ABSORBED * left.squares
     columns = [*terms, "the target"]
     names = [columns[j] for j in np.flatnonzero(absorbed)]
     if names:
+        listed = ", ".join(names)
         verb = "is" if len(names) == 1 else "are"
-        raise NotEstimable(f"{', '.join(names)} {verb} absorbed by the effects")
+        raise NotEstimable(f"{listed} {verb} absorbed by the effects")
 
 
 def _eigenvalues(correlations: np.ndarray, terms: Sequence[str]) -> np.ndarray:
@@ -372,23 +418,27 @@ def _eigenvalues(correlations: np.ndarray, terms: Sequence[str]) -> np.ndarray:
     if not len(correlations):
         return np.ones(1)
     values, vectors = np.linalg.eigh(correlations)
-    null = values <= RANK * values[-1]
+    largest = values[-1]
+    null = values <= RANK * largest
     if null[0]:
-        names = collinear_terms(vectors[:, null].T, terms)
-        raise NotEstimable(f"collinear beside the effects: {', '.join(names)}")
+        combinations = vectors[:, null].T
+        names = collinear_terms(combinations, terms)
+        listed = ", ".join(names)
+        raise NotEstimable(f"collinear beside the effects: {listed}")
     return values
 
 
-def refined(one: Solved, cells: Cells, effects: Sequence[str]) -> Solved:
+def refined(solved: Solved, cells: Cells, effects: Sequence[str]) -> Solved:
     """The solution after a step on its residuals, which finds digits that the products lost."""
-    K = len(one.b)
+    K = len(solved.b)
     # cells that are not in use may hold anything
     with np.errstate(invalid="ignore", over="ignore"):
-        u = cells.y - cells.X @ one.b
+        u = cells.y - cells.X @ solved.b
     residuals = cells._replace(y=u)
     shift = shift_of(cells.X, u, cells.use)[0, 0]
     S = within(residuals, effects, shift).S
     xu = S[:K, K]
-    step = one.bread @ xu
+    step = solved.bread @ xu
     ssr = float(S[K, K] - step @ xu)
-    return one._replace(b=one.b + step, ssr=max(ssr, 0.0), sound=True)
+    slopes = solved.b + step
+    return solved._replace(b=slopes, ssr=max(ssr, 0.0), sound=True)

@@ -55,10 +55,12 @@ def sums(
     K = X.shape[2]
     P = K + 2
     weighted = weights is not None
-    M = np.zeros((T if by_date else N, P, _padded(P)))
+    units = T if by_date else N
+    M = np.zeros((units, P, _padded(P)))
     # whether the point changes with the date, and with the asset
-    moves = np.array([len(shift) > 1, shift.shape[1] > 1], dtype=np.int64)
-    w = np.ones((1, 1)) if weights is None else weights
+    dates, assets = shift.shape[:2]
+    moves = np.array([dates > 1, assets > 1], dtype=np.int64)
+    w = weights if weighted else np.ones((1, 1))
     add = _compiled(K, by_date, weighted)
     add(X, y, use, w, shift, moves, M)
     return M[:, :, :P]

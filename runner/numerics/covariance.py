@@ -18,7 +18,8 @@ ROUNDING = 1e-9  # added to the rule of the lags: 51200 rows give 16 lags, not 1
 
 def nonrobust(fit: Solution, lags: int) -> np.ndarray:
     """s^2 (X'X)^-1 with s^2 = ssr / (n - k): equal variances, no correlation."""
-    return fit.bread * (fit.ssr / fit.df)
+    variance = fit.ssr / fit.df
+    return fit.bread * variance
 
 
 def hc0(fit: Solution, lags: int) -> np.ndarray:
@@ -28,17 +29,20 @@ def hc0(fit: Solution, lags: int) -> np.ndarray:
 
 def hc1(fit: Solution, lags: int) -> np.ndarray:
     """HC0 times n / (n - k) (Hinkley 1977)."""
-    return hc0(fit, lags) * (fit.n / fit.df)
+    small_sample = fit.n / fit.df
+    return hc0(fit, lags) * small_sample
 
 
 def hc2(fit: Solution, lags: int) -> np.ndarray:
     """u^2 / (1 - h): unbiased under equal variances (MacKinnon and White 1985)."""
-    return _sandwich(fit, fit.u / np.sqrt(_slack(fit)))
+    root = np.sqrt(_slack(fit))
+    return _sandwich(fit, fit.u / root)
 
 
 def hc3(fit: Solution, lags: int) -> np.ndarray:
     """u^2 / (1 - h)^2, close to the jackknife (MacKinnon and White 1985)."""
-    return _sandwich(fit, fit.u / _slack(fit))
+    slack = _slack(fit)
+    return _sandwich(fit, fit.u / slack)
 
 
 def hac(fit: Solution, lags: int) -> np.ndarray:
@@ -52,7 +56,8 @@ def hac(fit: Solution, lags: int) -> np.ndarray:
     if lags >= fit.n:
         raise NotEstimable(f"cov_lags={lags} with {fit.n} rows; allowed: less than the rows")
     scores = fit.X * fit.u[:, None]
-    return _between(fit, long_run(scores, lags))
+    meat = long_run(scores, lags)
+    return _between(fit, meat)
 
 
 def default_lags(n: int, horizon: int) -> int:
@@ -61,7 +66,8 @@ def default_lags(n: int, horizon: int) -> int:
     The first covers the overlap of the target; the second is the rule of Newey and West (1994).
     """
     rule = 4.0 * (n / 100.0) ** (2.0 / 9.0)
-    lags = max(horizon - 1, int(rule + ROUNDING))
+    overlap = horizon - 1
+    lags = max(overlap, int(rule + ROUNDING))
     return min(lags, n - 1)
 
 
@@ -73,7 +79,8 @@ def default_cosines(n: int, horizon: int) -> int:
     """
     rule = int(0.4 * n ** (2.0 / 3.0))
     slower_than_overlap = n // (2 * horizon)
-    return max(min(rule, slower_than_overlap), 2)
+    cosines = min(rule, slower_than_overlap)
+    return max(cosines, 2)
 
 
 def projected(path: np.ndarray, cosines: int) -> np.ndarray:
@@ -85,15 +92,19 @@ def projected(path: np.ndarray, cosines: int) -> np.ndarray:
     T = len(path)
     j = np.arange(1, cosines + 1)
     t = np.arange(1, T + 1)
-    angle = np.pi * np.outer(j, t - 0.5) / T
-    cosine = np.sqrt(2.0 / T) * np.cos(angle)
+    products = np.outer(j, t - 0.5)
+    angle = np.pi * products / T
+    cosine = np.cos(angle)
+    cosine = np.sqrt(2.0 / T) * cosine
     projections = cosine @ path
-    return np.asarray(projections.T @ projections / cosines)
+    total = projections.T @ projections
+    return np.asarray(total / cosines)
 
 
 def _sandwich(fit: Solution, u: np.ndarray) -> np.ndarray:
     scores = fit.X * u[:, None]
-    return _between(fit, scores.T @ scores)
+    meat = scores.T @ scores
+    return _between(fit, meat)
 
 
 def _between(fit: Solution, meat: np.ndarray) -> np.ndarray:
@@ -103,8 +114,10 @@ def _between(fit: Solution, meat: np.ndarray) -> np.ndarray:
         NotEstimable: an estimate rests on rows of leverage 1.
     """
     V = fit.bread @ meat @ fit.bread
+    variance = np.diag(V)
     nonrobust_variance = np.diag(nonrobust(fit, 0))
-    if (np.diag(V) < NO_VARIANCE * nonrobust_variance).any():
+    none = variance < NO_VARIANCE * nonrobust_variance
+    if none.any():
         raise NotEstimable(
             "robust errors do not exist: an estimate rests on rows of leverage 1 alone"
         )
@@ -123,7 +136,9 @@ def long_run(scores: np.ndarray, lags: int) -> np.ndarray:
     meat = scores.T @ scores
     for lag in range(1, lags + 1):
         weight = 1.0 - lag / (lags + 1.0)
-        product = scores[lag:].T @ scores[:-lag]
+        later = scores[lag:]
+        earlier = scores[:-lag]
+        product = later.T @ earlier
         meat += weight * (product + product.T)
     return np.asarray(meat)
 
@@ -142,4 +157,5 @@ def refuse_full_leverage(slack: np.ndarray) -> None:
     """
     full = slack < FULL_LEVERAGE
     if full.any():
-        raise NotEstimable(f"HC2 and HC3 do not exist: {int(full.sum())} rows have leverage 1")
+        rows = int(full.sum())
+        raise NotEstimable(f"HC2 and HC3 do not exist: {rows} rows have leverage 1")

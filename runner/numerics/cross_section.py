@@ -50,21 +50,28 @@ def ranks(values: np.ndarray, date: np.ndarray) -> np.ndarray:
     sorted_values = values[order]
     sorted_dates = date[order]
     new_date = _differs_from_last(sorted_dates)
-    new_value = new_date | _differs_from_last(sorted_values)
+    new_among_all = _differs_from_last(sorted_values)
+    new_value = new_date | new_among_all
     # positions in order of value: where each run of ties begins, and its middle
     first = np.flatnonzero(new_value)
-    length = np.diff(np.append(first, n))
+    ends = np.append(first, n)
+    length = np.diff(ends)
     middle = first + (length - 1.0) / 2.0
     run = np.cumsum(new_value) - 1
-    date_begins = np.flatnonzero(new_date)[np.cumsum(new_date) - 1]
+    date_starts = np.flatnonzero(new_date)
+    date_number = np.cumsum(new_date) - 1
+    date_begins = date_starts[date_number]
+    middles = middle[run]
     rank = np.empty(n)
-    rank[order] = middle[run] - date_begins + 1.0
-    return np.where(np.isnan(values), NAN, rank)
+    rank[order] = middles - date_begins + 1.0
+    missing = np.isnan(values)
+    return np.where(missing, NAN, rank)
 
 
 def _differs_from_last(values: np.ndarray) -> np.ndarray:
     """(n,) whether each value differs from that before it; the first one does."""
-    return np.append(True, values[1:] != values[:-1])
+    differs = values[1:] != values[:-1]
+    return np.append(True, differs)
 
 
 def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
@@ -75,14 +82,18 @@ def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
     """
     later = date[1:]
     earlier = date[:-1]
-    starts = np.flatnonzero(later != earlier) + 1
-    few_a_date = len(date) < MANY * (len(starts) + 1)
+    new_date = later != earlier
+    starts = np.flatnonzero(new_date) + 1
+    n = len(date)
+    runs = len(starts) + 1
+    few_a_date = n < MANY * runs
     if few_a_date or (later < earlier).any():
         return np.lexsort((values, date))
-    order = np.empty(len(date), dtype=np.intp)
-    edges = [0, *starts.tolist(), len(date)]
+    order = np.empty(n, dtype=np.intp)
+    edges = [0, *starts.tolist(), n]
     for start, stop in pairwise(edges):
-        within_date = np.argsort(values[start:stop], kind="stable")
+        of_date = values[start:stop]
+        within_date = np.argsort(of_date, kind="stable")
         order[start:stop] = within_date + start
     return order
 
@@ -105,7 +116,8 @@ def _beyond_rounding(
 
     def quotients() -> np.ndarray:
         quotient = of_quotients(values).astype(float)
-        return np.asarray(sums(quotient, date, dates) == n)
+        in_date = sums(quotient, date, dates)
+        return np.asarray(in_date == n)
 
     return ~rounding_alone(spread, size, COMPUTED, quotients)
 
@@ -127,8 +139,10 @@ def correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> 
     known &= _beyond_rounding(y, yy, date, dates)
     with np.errstate(invalid="ignore", divide="ignore"):
         xy = sums(dx * dy, date, dates)
-        correlation = xy / np.sqrt(xx * yy)
-    return np.where(known, np.clip(correlation, -1.0, 1.0), NAN)
+        scale = np.sqrt(xx * yy)
+        correlation = xy / scale
+    correlation = np.clip(correlation, -1.0, 1.0)
+    return np.where(known, correlation, NAN)
 
 
 def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
@@ -136,10 +150,12 @@ def rank_correlations(x: np.ndarray, y: np.ndarray, date: np.ndarray, dates: int
 
     NaN as `correlations`.
     """
-    if _counts(date, dates).max(initial=0.0) < FEWEST:
+    assets = _counts(date, dates)
+    if assets.max(initial=0.0) < FEWEST:
         return np.full(dates, NAN)
     # asked of the values: ranks of rounding noise would vary
-    known = varies(x, date, dates) & varies(y, date, dates)
+    known = varies(x, date, dates)
+    known &= varies(y, date, dates)
     x_ranks = ranks(x, date)
     y_ranks = ranks(y, date)
     correlation = correlations(x_ranks, y_ranks, date, dates)
@@ -157,25 +173,31 @@ def average(path: np.ndarray, horizon: int, returns: bool = False) -> Average:
     `returns` says that the path is of returns, which have no t where they differ by the rounding of
     prices.
     """
-    x = path[np.isfinite(path)]
+    known = np.isfinite(path)
+    x = path[known]
     n = len(x)
     if n == 0:
         return Average()
     if n == 1:
-        return Average(float(x[0]), dates=1)
+        only = float(x[0])
+        return Average(only, dates=1)
     mean = x.mean()
     if flat(x, relative=COMPUTED, returns=returns):
         return Average(float(mean), dates=n)
-    ratio = mean / x.std(ddof=1)
+    deviation = x.std(ddof=1)
+    ratio = mean / deviation
     t = ratio * np.sqrt(n)
     lags = default_lags(n, horizon)
     centred = x - mean
-    variance = long_run(centred[:, None], lags)[0, 0]
+    covariance = long_run(centred[:, None], lags)
+    variance = covariance[0, 0]
     t_nw = NAN
     if variance > 0.0:
-        t_nw = mean * n / np.sqrt(variance)
-    overlap = horizon > 1
-    p_value = _p_value(x, horizon) if overlap else _two_sided(t_nw, n - 1)
+        deviation = np.sqrt(variance)
+        t_nw = mean * n / deviation
+    p_value = _two_sided(t_nw, n - 1)
+    if horizon > 1:
+        p_value = _p_value(x, horizon)
     return Average(float(mean), float(ratio), float(t), float(t_nw), p_value, n)
 
 
@@ -187,7 +209,8 @@ def _p_value(x: np.ndarray, horizon: int) -> float:
     cosines = default_cosines(n, horizon)
     mean = x.mean()
     centred = x - mean
-    variance = projected(centred[:, None], cosines)[0, 0]
+    covariance = projected(centred[:, None], cosines)
+    variance = covariance[0, 0]
     error = np.sqrt(variance / n)
     return _two_sided(mean / error, cosines)
 
@@ -195,7 +218,8 @@ def _p_value(x: np.ndarray, horizon: int) -> float:
 def _two_sided(t: float, df: float) -> float:
     from scipy.special import stdtr
 
-    return float(2.0 * stdtr(df, -abs(t)))
+    below = stdtr(df, -abs(t))
+    return float(2.0 * below)
 
 
 def _centred(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
@@ -206,10 +230,12 @@ def _centred(values: np.ndarray, date: np.ndarray, dates: int) -> np.ndarray:
     reference = np.zeros(dates)
     reference[date] = values
     away = values - reference[date]
-    mean = sums(away, date, dates) / _counts(date, dates)
+    total = sums(away, date, dates)
+    mean = total / _counts(date, dates)
     return np.asarray(away - mean[date])
 
 
 def _counts(date: np.ndarray, dates: int) -> np.ndarray:
     """Rows (dates,) of each date; one where there are none, so that it may divide."""
-    return np.maximum(np.bincount(date, minlength=dates), 1).astype(float)
+    rows = np.bincount(date, minlength=dates)
+    return np.maximum(rows, 1).astype(float)

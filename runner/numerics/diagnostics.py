@@ -45,7 +45,8 @@ class Diagnostic(NamedTuple):
 
 def diagnose(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> list[Diagnostic]:
     """Every diagnostic of one fit, in the order in which they are read."""
-    lags = min(MOST_LAGS, len(u) // 5)
+    n = len(u)
+    lags = min(MOST_LAGS, n // 5)
     return [
         *normality(u),
         breusch_pagan(X, u, terms),
@@ -68,11 +69,14 @@ def normality(u: np.ndarray) -> list[Diagnostic]:
         return [_absent(name, null, STEADY) for name, null in NORMALITY]
     e = u - u.mean()
     variance = np.mean(e**2)
-    skew = np.mean(e**3) / variance**1.5
-    kurtosis = np.mean(e**4) / variance**2
+    third = np.mean(e**3)
+    fourth = np.mean(e**4)
+    skew = third / variance**1.5
+    kurtosis = fourth / variance**2
     excess = kurtosis - 3.0
     n = len(u)
-    jarque_bera = n / 6.0 * (skew**2 + excess**2 / 4.0)
+    squares = skew**2 + excess**2 / 4.0
+    jarque_bera = n / 6.0 * squares
     return [
         _chi2("jarque_bera", "normal residuals", jarque_bera, 2),
         Diagnostic("skew", "", float(skew)),
@@ -90,7 +94,8 @@ def breusch_pagan(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnos
     n, k = X.shape
     if "const" not in terms or k == 1:
         return _absent(name, null, "needs a constant and a regressor")
-    statistic = n * _r2(u**2, X)
+    r2 = _r2(u**2, X)
+    statistic = n * r2
     return _chi2(name, null, statistic, k - 1)
 
 
@@ -103,12 +108,15 @@ def white(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
         return _absent(name, null, "needs a constant and a regressor")
     # Products of shifted and scaled columns span the same space, and leave more digits.
     regressors = _unit(X) * np.sqrt(n)
-    scaled = np.column_stack([np.ones(n), regressors])
-    i, j = np.triu_indices(scaled.shape[1])
+    constant = np.ones(n)
+    scaled = np.column_stack([constant, regressors])
+    columns = scaled.shape[1]
+    i, j = np.triu_indices(columns)
     if len(i) >= n:
         return _absent(name, null, f"{len(i)} products for {n} rows")
     products = scaled[:, i] * scaled[:, j]
-    statistic = n * _r2(u**2, products)
+    r2 = _r2(u**2, products)
+    statistic = n * r2
     rank = int(np.linalg.matrix_rank(products))
     return _chi2(name, null, statistic, rank - 1)
 
@@ -119,7 +127,8 @@ def durbin_watson(u: np.ndarray) -> Diagnostic:
     2 without serial correlation.
     """
     steps = np.diff(u)
-    statistic = np.sum(steps**2) / (u @ u)
+    total = u @ u
+    statistic = np.sum(steps**2) / total
     return Diagnostic("durbin_watson", "no serial correlation at lag 1", float(statistic))
 
 
@@ -128,18 +137,26 @@ def breusch_godfrey(X: np.ndarray, u: np.ndarray, lags: int) -> Diagnostic:
     name = "breusch_godfrey"
     null = "no serial correlation"
     n, k = X.shape
-    if lags < 1 or n <= k + lags + 1:
+    least = k + lags + 1
+    if lags < 1 or n <= least:
         return _absent(name, null, f"{n} rows are too few")
-    padded = np.concatenate([np.zeros(lags), u])
-    regressors = np.column_stack([X, np.ones(n), *_lagged(padded, lags)])
-    statistic = n * _r2(u, regressors)
+    before = np.zeros(lags)
+    padded = np.concatenate([before, u])
+    own_lags = _lagged(padded, lags)
+    regressors = np.column_stack([X, np.ones(n), *own_lags])
+    r2 = _r2(u, regressors)
+    statistic = n * r2
     return _chi2(name, null, statistic, lags)
 
 
 def _lagged(values: np.ndarray, lags: int) -> list[np.ndarray]:
     """Lags 1 to `lags` of values (n,), each without the first `lags` rows."""
     n = len(values)
-    return [values[lags - j : n - j] for j in range(1, lags + 1)]
+    columns = []
+    for lag in range(1, lags + 1):
+        earlier = values[lags - lag : n - lag]
+        columns.append(earlier)
+    return columns
 
 
 def ljung_box(u: np.ndarray, lags: int) -> Diagnostic:
@@ -156,7 +173,8 @@ def ljung_box(u: np.ndarray, lags: int) -> Diagnostic:
     products = np.array([e[lag:] @ e[:-lag] for lag in j])
     r = products / (e @ e)
     rows = n - j
-    statistic = n * (n + 2) * np.sum(r**2 / rows)
+    total = np.sum(r**2 / rows)
+    statistic = n * (n + 2) * total
     return _chi2(name, null, statistic, lags)
 
 
@@ -168,8 +186,10 @@ def arch_lm(u: np.ndarray, lags: int) -> Diagnostic:
     if lags < 1 or n <= lags + 1:
         return _absent(name, null, f"{len(u)} rows are too few")
     squares = u**2
-    regressors = np.column_stack([np.ones(n), *_lagged(squares, lags)])
-    statistic = n * _r2(squares[lags:], regressors)
+    own_lags = _lagged(squares, lags)
+    regressors = np.column_stack([np.ones(n), *own_lags])
+    r2 = _r2(squares[lags:], regressors)
+    statistic = n * r2
     return _chi2(name, null, statistic, lags)
 
 
@@ -178,16 +198,23 @@ def variance_inflation(X: np.ndarray, terms: Sequence[str]) -> list[Diagnostic]:
     slopes = [j for j, term in enumerate(terms) if term != "const"]
     regressors = X[:, slopes]
     if "const" in terms:
-        regressors = regressors - regressors.mean(axis=0)
-    unit = regressors / np.linalg.norm(regressors, axis=0)
-    factors = np.sum(np.linalg.pinv(unit) ** 2, axis=1)
-    factor_of = dict(zip(slopes, factors.tolist(), strict=True))
-    return [Diagnostic("vif", "", factor, term=terms[j]) for j, factor in factor_of.items()]
+        mean = regressors.mean(axis=0)
+        regressors = regressors - mean
+    length = np.linalg.norm(regressors, axis=0)
+    unit = regressors / length
+    inverse = np.linalg.pinv(unit)
+    factors = np.sum(inverse**2, axis=1)
+    diagnostics = []
+    for j, factor in zip(slopes, factors.tolist(), strict=True):
+        diagnostic = Diagnostic("vif", "", factor, term=terms[j])
+        diagnostics.append(diagnostic)
+    return diagnostics
 
 
 def condition_number(X: np.ndarray) -> Diagnostic:
     """Largest over smallest singular value of X as it is, unscaled."""
-    return Diagnostic("condition_number", "", float(np.linalg.cond(X)))
+    number = float(np.linalg.cond(X))
+    return Diagnostic("condition_number", "", number)
 
 
 def _r2(y: np.ndarray, X: np.ndarray) -> float:
@@ -196,8 +223,10 @@ def _r2(y: np.ndarray, X: np.ndarray) -> float:
         return NAN
     centred = y - y.mean()
     Z = _unit(X)
-    b = np.linalg.lstsq(Z, centred, rcond=None)[0]
-    residuals = centred - Z @ b
+    solution = np.linalg.lstsq(Z, centred, rcond=None)
+    b = solution[0]
+    fitted = Z @ b
+    residuals = centred - fitted
     ssr = float(residuals @ residuals)
     tss = float(centred @ centred)
     return 1.0 - ssr / tss
@@ -210,10 +239,12 @@ def _steady(y: np.ndarray) -> bool:
 
 def _unit(X: np.ndarray) -> np.ndarray:
     """Columns that vary, about their means and of length one: their scales do not matter."""
-    centred = X - X.mean(axis=0)
+    mean = X.mean(axis=0)
+    centred = X - mean
     length = np.linalg.norm(centred, axis=0)
     varies = ~flat(X, relative=FLAT)
-    return centred[:, varies] / length[varies]
+    kept = centred[:, varies]
+    return kept / length[varies]
 
 
 def _chi2(name: str, null: str, statistic: float, df: int) -> Diagnostic:

@@ -39,7 +39,8 @@ class Wald(NamedTuple):
 
 def infer(b: np.ndarray, V: np.ndarray, df: int, confidence: float) -> Inference:
     """Student's t with `df` degrees of freedom for b (k,) with covariance V (k, k)."""
-    return inference(b, np.sqrt(np.diag(V)), df, confidence)
+    error = np.sqrt(np.diag(V))
+    return inference(b, error, df, confidence)
 
 
 def inference(
@@ -48,14 +49,17 @@ def inference(
     """Student's t with `df` degrees of freedom for estimates with these standard errors."""
     with np.errstate(divide="ignore", invalid="ignore"):  # estimates that do not spread have no t
         t = b / error
-    quantile = stdtrit(df, 0.5 + confidence / 2.0)
+    upper_tail = 0.5 + confidence / 2.0
+    quantile = stdtrit(df, upper_tail)
     half = quantile * error
-    return Inference(error, t, two_sided(t, df), b - half, b + half)
+    p_value = two_sided(t, df)
+    return Inference(error, t, p_value, b - half, b + half)
 
 
 def two_sided(t: np.ndarray, df: float | np.ndarray) -> np.ndarray:
     """Probability that Student's t with `df` degrees of freedom is further from zero than `t`."""
-    return 2.0 * stdtr(df, -np.abs(t))
+    below = stdtr(df, -np.abs(t))
+    return 2.0 * below
 
 
 def wald(b: np.ndarray, V: np.ndarray, df: float, restriction: Restriction) -> Wald:
@@ -70,16 +74,21 @@ def wald(b: np.ndarray, V: np.ndarray, df: float, restriction: Restriction) -> W
     covariance = R @ V @ R.T
     variance = np.diag(covariance)
     tiny = np.finfo(float).tiny
-    scale = np.sqrt(np.maximum(variance, tiny))
-    correlations = covariance / np.outer(scale, scale)
+    positive = np.maximum(variance, tiny)
+    scale = np.sqrt(positive)
+    scales = np.outer(scale, scale)
+    correlations = covariance / scales
     errors = np.sqrt(np.diag(V))
     without_cancelling = np.abs(R) @ errors
     cancelled = variance <= CANCELLED * without_cancelling**2
     if cancelled.any() or np.linalg.matrix_rank(correlations) < m:
         raise NotEstimable(f"{restriction.text}: the covariance of the tested terms is singular")
     t = gap / scale
-    chi2 = float(t @ np.linalg.solve(correlations, t))
+    solution = np.linalg.solve(correlations, t)
+    chi2 = float(t @ solution)
     f = chi2 / m
     if np.isinf(df):
-        return Wald(f, m, df, float(chdtrc(m, m * f)))
-    return Wald(f, m, int(df), float(fdtrc(m, df, f)))
+        p_value = float(chdtrc(m, m * f))
+        return Wald(f, m, df, p_value)
+    p_value = float(fdtrc(m, df, f))
+    return Wald(f, m, int(df), p_value)

@@ -60,11 +60,13 @@ class Solution:
     @property
     def df(self) -> int:
         """Degrees of freedom of the residuals, n - k."""
-        return len(self.u) - len(self.b)
+        n = len(self.u)
+        return n - len(self.b)
 
     @property
     def r2(self) -> float:
-        return 1.0 - self.ssr / self.tss
+        unexplained = self.ssr / self.tss
+        return 1.0 - unexplained
 
 
 def solve(
@@ -82,13 +84,17 @@ def solve(
     """
     n, k = X.shape
     if n <= k:
-        raise NotEstimable(f"{n} rows for {k} terms; needs at least {k + 1}")
+        needed = k + 1
+        raise NotEstimable(f"{n} rows for {k} terms; needs at least {needed}")
     if flat(y):
         raise NotEstimable("the target is constant")
     _refuse_flat(X, terms, constant)
     refuse_outsized(np.column_stack([y, X]), ["the target", *terms])
     given = y
-    centred = y - np.average(y, weights=weights) if constant else y
+    centred = y
+    if constant:
+        mean = np.average(y, weights=weights)
+        centred = y - mean
     if weights is not None:
         root = np.sqrt(weights)
         X = X * root[:, None]
@@ -99,14 +105,16 @@ def solve(
     _refuse_collinear(R, terms)
     R_inverse = solve_triangular(R, np.eye(k))
     inverse = R_inverse / length[:, None]
-    b = inverse @ (Q.T @ y)
+    projected = Q.T @ y
+    b = inverse @ projected
     u = y - X @ b
     bread = inverse @ inverse.T
     leverage = np.sum(Q * Q, axis=1)
     ssr = float(u @ u)
     tss = float(centred @ centred)
     size_of_terms = float(np.sum((X * b) ** 2))
-    exact = explained(ssr, n, max(tss, size_of_terms), given)
+    size = max(tss, size_of_terms)
+    exact = explained(ssr, n, size, given)
     return Solution(X, b, u, bread, leverage, ssr, tss, constant, exact)
 
 
@@ -116,9 +124,11 @@ def _refuse_flat(X: np.ndarray, terms: Sequence[str], constant: bool) -> None:
         still = flat(X)
         still[terms.index("const")] = False
     else:
-        still = np.all(X == 0.0, axis=0)
+        zero = X == 0.0
+        still = zero.all(axis=0)
     if still.any():
-        names = ", ".join(np.array(terms)[still])
+        still_terms = np.array(terms)[still]
+        names = ", ".join(still_terms)
         verb = "is" if still.sum() == 1 else "are"
         raise NotEstimable(f"{names} {verb} constant")
 
@@ -129,25 +139,29 @@ def refuse_outsized(columns: np.ndarray, names: Sequence[str]) -> None:
     Raises:
         NotEstimable: there is one, which is named.
     """
-    peak = np.abs(columns).max(axis=0)
+    sizes = np.abs(columns)
+    peak = sizes.max(axis=0)
     smallest = 1.0 / LARGEST
     for name, size in zip(names, peak, strict=True):
         if not smallest < size < LARGEST:
-            raise NotEstimable(
-                f"{name} is of size {size:.0e}; allowed: {smallest:.0e} to {LARGEST:.0e}"
-            )
+            allowed = f"{smallest:.0e} to {LARGEST:.0e}"
+            raise NotEstimable(f"{name} is of size {size:.0e}; allowed: {allowed}")
 
 
 def _refuse_collinear(R: np.ndarray, terms: Sequence[str]) -> None:
     _, singular, right = np.linalg.svd(R)
-    null = singular <= RANK_TOLERANCE * singular[0]
+    largest = singular[0]
+    null = singular <= RANK_TOLERANCE * largest
     if null.any():
         names = collinear_terms(right[null], terms)
-        raise NotEstimable(f"collinear: {', '.join(names)}")
+        listed = ", ".join(names)
+        raise NotEstimable(f"collinear: {listed}")
 
 
 def collinear_terms(combinations: np.ndarray, terms: Sequence[str]) -> list[str]:
     """The terms that take part in combinations (r, k) of columns that vanish."""
-    weights = np.abs(combinations).max(axis=0)
-    takes_part = weights > TAKES_PART * weights.max()
+    sizes = np.abs(combinations)
+    weights = sizes.max(axis=0)
+    largest = weights.max()
+    takes_part = weights > TAKES_PART * largest
     return [term for term, takes in zip(terms, takes_part, strict=True) if takes]

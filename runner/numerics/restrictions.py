@@ -31,12 +31,14 @@ class Restriction(NamedTuple):
         """The restriction on a regression with these terms, or why it does not have one."""
         own = list(self.terms)
         restricted = self.R.any(axis=0)
-        needed = [own[j] for j in np.flatnonzero(restricted)]
+        positions = np.flatnonzero(restricted)
+        needed = [own[j] for j in positions]
         absent = [term for term in needed if term not in terms]
         if absent:
             return f"{', '.join(absent)} not among the terms of the regression"
         columns = [own.index(term) for term in terms]
-        return self._replace(terms=terms, R=self.R[:, columns])
+        R = self.R[:, columns]
+        return self._replace(terms=terms, R=R)
 
 
 class Hypothesis(NamedTuple):
@@ -70,14 +72,17 @@ def hypothesis(text: str) -> Hypothesis:
         raise ValueError(
             f"{text!r}: allowed after the equations: a condition such as 'if horizon = 0'"
         )
-    return Hypothesis(equations.strip(), int(horizon[1]))
+    rows = int(horizon[1])
+    return Hypothesis(equations.strip(), rows)
 
 
 def all_slopes(terms: Sequence[str]) -> Restriction:
     """Every term but the constant is zero."""
     slopes = [term != "const" for term in terms]
-    R = np.eye(len(terms))[slopes]
-    return Restriction("all slopes = 0", terms, R, np.zeros(len(R)))
+    identity = np.eye(len(terms))
+    R = identity[slopes]
+    q = np.zeros(len(R))
+    return Restriction("all slopes = 0", terms, R, q)
 
 
 def restriction(text: str, terms: Sequence[str]) -> Restriction:
@@ -88,16 +93,18 @@ def restriction(text: str, terms: Sequence[str]) -> Restriction:
             contradict.
     """
     equations = [_equation(part, terms) for part in text.split(",")]
-    R = np.zeros((len(equations), len(terms)))
-    q = np.zeros(len(equations))
+    m = len(equations)
+    R = np.zeros((m, len(terms)))
+    q = np.zeros(m)
     for row, equation in enumerate(equations):
         R[row] = [equation.get(term, 0.0) for term in terms]
-        q[row] = 0.0 - equation.get("", 0.0)
-    finite = np.isfinite(R).all() and np.isfinite(q).all()
-    if not finite:
+        constant = equation.get("", 0.0)
+        q[row] = 0.0 - constant
+    if not (np.isfinite(R).all() and np.isfinite(q).all()):
         raise ValueError(f"{text!r}: allowed: finite numbers")
     size = np.abs(R).max(axis=1, keepdims=True)
-    if not size.all() or np.linalg.matrix_rank(R / size) < len(equations):
+    independent = size.all() and np.linalg.matrix_rank(R / size) == m
+    if not independent:
         raise ValueError(f"{text!r}: an equation is empty or follows from the others")
     return Restriction(text, terms, R, q)
 
@@ -105,12 +112,15 @@ def restriction(text: str, terms: Sequence[str]) -> Restriction:
 def names_in(text: str) -> list[str]:
     """The terms that the equations name; none where a side is no expression."""
     names: list[str] = []
-    for side in text.replace("=", ",").split(","):
+    sides = text.replace("=", ",").split(",")
+    for side in sides:
         try:
             tree = ast.parse(side.strip(), mode="eval")
         except NOT_PARSED:
             return []
-        names += [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                names.append(node.id)
     return names
 
 
@@ -121,18 +131,20 @@ def _equation(text: str, terms: Sequence[str]) -> Linear:
         raise ValueError(
             f"{text.strip()!r}: allowed: an equation such as 'SMB = 0' or 'SMB - 2*HML = 1'"
         )
-    left = _parse(sides[0], terms)
-    right = _parse(sides[1], terms)
+    left_text, right_text = sides
+    left = _parse(left_text, terms)
+    right = _parse(right_text, terms)
     return _sum(left, right, -1.0)
 
 
 def _parse(text: str, terms: Sequence[str]) -> Linear:
     """One side of an equation."""
-    refused = f"{text.strip()!r}: {ALLOWED}"
+    text = text.strip()
+    refused = f"{text!r}: {ALLOWED}"
     if "#" in text:  # Python would drop the rest as a comment
         raise ValueError(refused)
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        tree = ast.parse(text, mode="eval")
         return _linear(tree.body, terms)
     except (*NOT_PARSED, OverflowError):
         raise ValueError(refused) from None
@@ -144,11 +156,12 @@ def _linear(node: ast.expr, terms: Sequence[str]) -> Linear:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             return {"": float(number)}
         case ast.Name(id=name):
-            if name not in terms:
-                raise ValueError(f"term {unknown(name, terms)}")
-            return {name: 1.0}
+            if name in terms:
+                return {name: 1.0}
+            raise ValueError(f"term {unknown(name, terms)}")
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return _sum({}, _linear(operand, terms), -1.0)
+            negated = _linear(operand, terms)
+            return _sum({}, negated, -1.0)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _sum(_linear(left, terms), _linear(right, terms), 1.0)
         case ast.BinOp(left=left, op=ast.Sub(), right=right):
@@ -157,13 +170,18 @@ def _linear(node: ast.expr, terms: Sequence[str]) -> Linear:
             return _product(_linear(left, terms), _linear(right, terms))
         case ast.BinOp(left=left, op=ast.Div(), right=right):
             return _quotient(_linear(left, terms), _linear(right, terms))
-    raise ValueError(f"{ast.unparse(node)!r}: {ALLOWED}")
+    refused = ast.unparse(node)
+    raise ValueError(f"{refused!r}: {ALLOWED}")
 
 
 def _sum(left: Linear, right: Linear, sign: float) -> Linear:
     """left + sign * right."""
     names = {*left, *right}
-    return {name: left.get(name, 0.0) + sign * right.get(name, 0.0) for name in names}
+    form = {}
+    for name in names:
+        addend = sign * right.get(name, 0.0)
+        form[name] = left.get(name, 0.0) + addend
+    return form
 
 
 def _product(left: Linear, right: Linear) -> Linear:

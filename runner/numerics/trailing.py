@@ -38,26 +38,34 @@ def by_asset(work: Callable[..., np.ndarray], *values: Any) -> Any:
     like = frames[0] if frames else values[0]
     columns = [_columns(value) for value in values]
     T = len(like)
-    N = frames[0].shape[1] if frames else 1
+    N = like.shape[1] if frames else 1
     result = np.empty((N, T)).T
-    step = max(CELLS // max(T, 1), 1)
+    rows = max(T, 1)
+    step = max(CELLS // rows, 1)
     with np.errstate(all="ignore"):
         for first in range(0, N, step):
             own = slice(first, first + step)
-            arguments = [cells[:, own] if cells.shape[1] == N else cells for cells in columns]
+            arguments = []
+            for cells in columns:
+                common = cells.shape[1] != N  # a series beside frames
+                arguments.append(cells if common else cells[:, own])
             last_rows = work(*arguments)
             missing = T - len(last_rows)
             result[:missing, own] = np.nan
             result[missing:, own] = last_rows
     if frames:
         return pd.DataFrame(result, like.index, like.columns, copy=False)
-    return pd.Series(result[:, 0], like.index, name=like.name, copy=False)
+    only = result[:, 0]
+    return pd.Series(only, like.index, name=like.name, copy=False)
 
 
 def _columns(values: Any) -> np.ndarray:
     """Cells (T, N) of a frame, (T, 1) of a series, a column side by side in memory."""
-    cells = np.asfortranarray(values.to_numpy(dtype=float))
-    return cells if cells.ndim == 2 else cells[:, None]
+    numbers = values.to_numpy(dtype=float)
+    cells = np.asfortranarray(numbers)
+    if cells.ndim == 2:
+        return cells
+    return cells[:, None]
 
 
 def sums(cells: np.ndarray, window: int) -> np.ndarray:
@@ -68,7 +76,8 @@ def sums(cells: np.ndarray, window: int) -> np.ndarray:
     if len(cells) < window:
         return cells[:0]
     start = (_known(cells),)
-    return _over_windows(start, window, _merged_sums)[0]
+    summed = _over_windows(start, window, _merged_sums)
+    return summed[0]
 
 
 def _merged_sums(left: State, right: State, a: int, b: int) -> State:
@@ -78,7 +87,9 @@ def _merged_sums(left: State, right: State, a: int, b: int) -> State:
 def _known(cells: np.ndarray) -> np.ndarray:
     """The cells with what is infinite missing."""
     known = np.isfinite(cells)
-    return cells if known.all() else np.where(known, cells, np.nan)
+    if known.all():
+        return cells
+    return np.where(known, cells, np.nan)
 
 
 def _over_windows(part: State, window: int, merge: Merge) -> State:
@@ -94,7 +105,8 @@ def _over_windows(part: State, window: int, merge: Merge) -> State:
     while rows < window:
         if window & width:
             if rows:
-                left = tuple(cells[: T - rows - width + 1] for cells in whole)
+                end = T - rows - width + 1
+                left = tuple(cells[:end] for cells in whole)
                 right = tuple(cells[rows:] for cells in part)
                 whole = merge(left, right, rows, width)
             else:
@@ -114,7 +126,8 @@ def means(cells: np.ndarray, window: int) -> np.ndarray:
         return cells[:0]
     known = _known(cells)
     zero = known - known  # NaN where missing
-    first, offset = _over_windows((known, zero), window, _merged_means)
+    start = (known, zero)
+    first, offset = _over_windows(start, window, _merged_means)
     return first + offset
 
 
@@ -124,7 +137,8 @@ def _step(left: State, right: State, mean: int) -> np.ndarray:
     States hold the first row and, at the place `mean`, the mean less it, so that digits of the
     spread are kept beside a level far above it.
     """
-    between_firsts = right[mean - 1] - left[mean - 1]
+    last = mean - 1
+    between_firsts = right[last] - left[last]
     between_offsets = right[mean] - left[mean]
     return between_firsts + between_offsets
 
@@ -132,7 +146,8 @@ def _step(left: State, right: State, mean: int) -> np.ndarray:
 def _merged_means(left: State, right: State, a: int, b: int) -> State:
     first, offset = left
     step = _step(left, right, 1)
-    return first, offset + step * (b / (a + b))
+    share = b / (a + b)
+    return first, offset + step * share
 
 
 def variances(cells: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
@@ -143,20 +158,24 @@ def variances(cells: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
     rounding alone.
     """
     if len(cells) < window:
-        return cells[:0], cells[:0]
+        none = cells[:0]
+        return none, none
     known = _known(cells)
     zero = known - known
-    first, offset, square = _over_windows((known, zero, zero), window, _merged_squares)
+    start = (known, zero, zero)
+    first, offset, square = _over_windows(start, window, _merged_squares)
     variance = square / (window - 1.0)
     last = known[window - 1 :]
     away = (last - first) - offset
-    return _beyond_rounding(variance, known, window), away
+    variance = _beyond_rounding(variance, known, window)
+    return variance, away
 
 
 def _merged_squares(left: State, right: State, a: int, b: int) -> State:
     first, offset, square = left
     step = _step(left, right, 1)
-    shift = step * (b / (a + b))
+    share = b / (a + b)
+    shift = step * share
     square = square + right[2] + step * shift * a
     return first, offset + shift, square
 
@@ -169,8 +188,9 @@ def covariances(
     ddof 1; (T - window + 1, c) each, as `variances`. x or y may have one column beside several.
     """
     if len(x) < window:
-        shape = np.broadcast_shapes(x[:0].shape, y[:0].shape)
-        none = np.broadcast_to(x[:0], shape)
+        no_x = x[:0]
+        shape = np.broadcast_shapes(no_x.shape, y[:0].shape)
+        none = np.broadcast_to(no_x, shape)
         return none, none, none
     x = _known(x)
     y = _known(y)
@@ -211,19 +231,25 @@ def skewness(cells: np.ndarray, window: int) -> np.ndarray:
         return cells[:0]
     known = _known(cells)
     zero = known - known
-    _, _, square, cube = _over_windows((known, zero, zero, zero), window, _merged_cubes)
+    start = (known, zero, zero, zero)
+    _, _, square, cube = _over_windows(start, window, _merged_cubes)
     n = float(window)
-    variance = _beyond_rounding(square / (n - 1.0), known, window)
-    adjustment = n / ((n - 1.0) * (n - 2.0))
-    return cube / (variance * np.sqrt(variance)) * adjustment
+    degrees = n - 1.0
+    variance = _beyond_rounding(square / degrees, known, window)
+    adjustment = n / (degrees * (n - 2.0))
+    deviation = np.sqrt(variance)
+    return cube / (variance * deviation) * adjustment
 
 
 def _merged_cubes(left: State, right: State, a: int, b: int) -> State:
     step = _step(left, right, 1)
     share = b / (a + b)
     first, offset, square = _merged_squares(left[:3], right[:3], a, b)
-    skewed = step * step * step * (a * share * (a - b) / (a + b))
-    turned = 3.0 * step * (right[2] * (1.0 - share) - left[2] * share)
+    lopsided = a * share * (a - b) / (a + b)
+    skewed = step * step * step * lopsided
+    of_right = right[2] * (1.0 - share)
+    of_left = left[2] * share
+    turned = 3.0 * step * (of_right - of_left)
     cubes = left[3] + right[3]
     return first, offset, square, cubes + skewed + turned
 
@@ -233,11 +259,15 @@ def _beyond_rounding(variance: np.ndarray, cells: np.ndarray, window: int) -> np
 
     def quotients() -> np.ndarray:
         quotient = of_quotients(cells).astype(float)
-        return np.asarray(sums(quotient, window) == window)
+        in_window = sums(quotient, window)
+        return np.asarray(in_window == window)
 
     size = cells[: len(variance)]
-    flat = rounding_alone(np.sqrt(variance), size, FLAT, quotients)
-    return np.where(flat, 0.0, variance) if flat.any() else variance
+    deviation = np.sqrt(variance)
+    flat = rounding_alone(deviation, size, FLAT, quotients)
+    if not flat.any():
+        return variance
+    return np.where(flat, 0.0, variance)
 
 
 def rolling_sum(values: Any, window: int) -> Any:
@@ -260,7 +290,12 @@ def rolling_var(values: Any, window: int) -> Any:
 
 def rolling_std(values: Any, window: int) -> Any:
     """Standard deviations (ddof 1) over the `window` rows that end at t, as `rolling_sum`."""
-    return by_asset(lambda cells: np.sqrt(variances(cells, window)[0]), values)
+
+    def deviations(cells: np.ndarray) -> np.ndarray:
+        variance, _ = variances(cells, window)
+        return np.sqrt(variance)
+
+    return by_asset(deviations, values)
 
 
 def rolling_skew(values: Any, window: int) -> Any:
@@ -276,14 +311,20 @@ def rolling_zscore(values: Any, window: int) -> Any:
 
     def zscores(cells: np.ndarray) -> np.ndarray:
         variance, away = variances(cells, window)
-        return np.where(variance > 0.0, away / np.sqrt(variance), np.nan)
+        ratio = away / np.sqrt(variance)
+        return np.where(variance > 0.0, ratio, np.nan)
 
     return by_asset(zscores, values)
 
 
 def rolling_cov(x: Any, y: Any, window: int) -> Any:
     """Sample covariances (ddof 1) over the `window` rows that end at t, as `rolling_sum`."""
-    return by_asset(lambda left, right: covariances(left, right, window)[0], x, y)
+
+    def of_cells(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        covariance, _, _ = covariances(left, right, window)
+        return covariance
+
+    return by_asset(of_cells, x, y)
 
 
 def rolling_corr(x: Any, y: Any, window: int) -> Any:
@@ -291,8 +332,10 @@ def rolling_corr(x: Any, y: Any, window: int) -> Any:
 
     def correlations(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         covariance, left_variance, right_variance = covariances(left, right, window)
-        deviations = np.sqrt(left_variance) * np.sqrt(right_variance)
-        return np.clip(covariance / deviations, -1.0, 1.0)
+        left_deviation = np.sqrt(left_variance)
+        right_deviation = np.sqrt(right_variance)
+        correlation = covariance / (left_deviation * right_deviation)
+        return np.clip(correlation, -1.0, 1.0)
 
     return by_asset(correlations, x, y)
 

@@ -34,12 +34,14 @@ EXACT_FIT = 1e-26
 
 def of_quotients(values: np.ndarray) -> np.ndarray:
     """Whether each value is a quotient less one: no digit is below those of a number near one."""
-    return np.asarray((1.0 + values) - 1.0 == values)
+    rounded = (1.0 + values) - 1.0
+    return np.asarray(rounded == values)
 
 
 def near_rounding(spread: Any, size: Any) -> np.ndarray:
     """Whether a spread would be rounding alone if the values of this size were quotients."""
-    return np.asarray(spread <= ROUNDING * (1.0 + np.abs(size)))
+    largest = 1.0 + np.abs(size)
+    return np.asarray(spread <= ROUNDING * largest)
 
 
 def rounding_alone(
@@ -54,11 +56,14 @@ def rounding_alone(
         quotients: says which sets (bool, of their shape) are of quotients of prices; asked only
             where it matters.
     """
-    known = np.asarray(spread <= relative * np.abs(size))
-    near = near_rounding(spread, size) & ~known
+    magnitude = np.abs(size)
+    known = np.asarray(spread <= relative * magnitude)
+    near = near_rounding(spread, size)
+    near &= ~known
     if not near.any():
         return known
-    return np.asarray(known | (near & quotients()))
+    rounding = near & quotients()
+    return np.asarray(known | rounding)
 
 
 def flat(
@@ -88,16 +93,19 @@ def flat_where_known(values: np.ndarray, axis: int) -> np.ndarray:
     least = np.where(missing, np.inf, values).min(axis=axis, keepdims=True)
     most = np.where(missing, -np.inf, values).max(axis=axis, keepdims=True)
     spread = most - least
-    quotients = partial(np.all, of_quotients(values) | missing, axis=axis, keepdims=True)
+    judged = of_quotients(values) | missing
+    quotients = partial(np.all, judged, axis=axis, keepdims=True)
     return rounding_alone(spread, size, COMPUTED, quotients)
 
 
 def _steps_of_quotients(values: np.ndarray, axis: int) -> np.ndarray:
     """Whether values differ by whole steps of numbers near one, as quotients less a rate do."""
-    away = values - values.take([0], axis)
+    first = values.take([0], axis)
+    away = values - first
     steps = away / (EPS / 2.0)
     whole = np.round(steps)
-    near_whole = np.abs(steps - whole) <= SLOP * np.abs(whole)
+    distance = np.abs(steps - whole)
+    near_whole = distance <= SLOP * np.abs(whole)
     return np.asarray(near_whole.all(axis=axis))
 
 
@@ -109,18 +117,25 @@ def steadied(returns: np.ndarray) -> np.ndarray:
     value. Compounded, the rounding of returns adds up; of equal ones, as many rows compound to
     exactly the same number.
     """
-    rows = np.arange(len(returns)).reshape(-1, *[1] * (returns.ndim - 1))
-    latest = np.maximum.accumulate(np.where(np.isfinite(returns), rows, 0), axis=0)
-    before = np.take_along_axis(returns, latest, axis=0)[:-1]
+    T = len(returns)
+    finite = np.isfinite(returns)
+    other_axes = [1] * (returns.ndim - 1)
+    rows = np.arange(T).reshape(-1, *other_axes)
+    latest = np.maximum.accumulate(np.where(finite, rows, 0), axis=0)
+    latest_returns = np.take_along_axis(returns, latest, axis=0)
+    before = latest_returns[:-1]
     quotients = of_quotients(returns)
-    both = quotients[1:] & np.take_along_axis(quotients, latest, axis=0)[:-1]
-    same = both & near_rounding(np.abs(returns[1:] - before), before)
+    latest_quotients = np.take_along_axis(quotients, latest, axis=0)
+    both = quotients[1:] & latest_quotients[:-1]
+    change = np.abs(returns[1:] - before)
+    same = both & near_rounding(change, before)
     if not same.any():
         return returns
-    begins = np.isfinite(returns)
+    begins = finite.copy()
     begins[1:] &= ~same
     first = np.maximum.accumulate(np.where(begins, rows, 0), axis=0)
-    return np.where(np.isfinite(returns), np.take_along_axis(returns, first, axis=0), returns)
+    first_returns = np.take_along_axis(returns, first, axis=0)
+    return np.where(finite, first_returns, returns)
 
 
 def explained(ssr: float, rows: int, size: float, y: np.ndarray) -> bool:
@@ -134,14 +149,21 @@ def explained(ssr: float, rows: int, size: float, y: np.ndarray) -> bool:
     residual = np.sqrt(ssr / rows)
     level = np.sqrt(size / rows)
     relative = np.sqrt(EXACT_FIT)
-    return bool(rounding_alone(residual, level, relative, lambda: of_quotients(y).all()))
+
+    def quotients() -> Any:
+        return of_quotients(y).all()
+
+    return bool(rounding_alone(residual, level, relative, quotients))
 
 
 def mean_over_spread(values: np.ndarray, returns: bool = False) -> float:
     """Mean over standard deviation (ddof 1) of values (n,); NaN of fewer than two, or flat."""
-    if len(values) < 2 or flat(values, relative=COMPUTED, returns=returns):
+    if len(values) < 2:
         return float("nan")
-    return float(values.mean() / values.std(ddof=1))
+    if flat(values, relative=COMPUTED, returns=returns):
+        return float("nan")
+    deviation = values.std(ddof=1)
+    return float(values.mean() / deviation)
 
 
 FEW = 10  # distinct values below which a column is odd
@@ -154,9 +176,12 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
     Columns that are constant, that hold 0 and 1 alone, or that have few rows are left out.
     """
     columns = {}
-    for i in np.flatnonzero(use.sum(axis=0) >= ENOUGH):
-        own = values[use[:, i], i]
-        if _distinct(own[: 2 * ENOUGH]) >= FEW:
+    rows = use.sum(axis=0)
+    for i in np.flatnonzero(rows >= ENOUGH):
+        used = use[:, i]
+        own = values[used, i]
+        first = own[: 2 * ENOUGH]
+        if _distinct(first) >= FEW:
             continue
         distinct = _distinct(own)
         dummy = np.isin(own, (0.0, 1.0)).all()
@@ -168,5 +193,7 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
 def _distinct(values: np.ndarray) -> int:
     """How many values (n,) there are; those that differ by rounding of a quotient count once."""
     ordered = np.sort(values)
-    same = near_rounding(np.diff(ordered), ordered[1:])
-    return 1 + int((~same).sum())
+    change = np.diff(ordered)
+    same = near_rounding(change, ordered[1:])
+    different = int((~same).sum())
+    return 1 + different

@@ -75,25 +75,31 @@ def absorb(cells: Cells, sides: Sequence[Side]) -> Absorbed:
         groups.append(_group(codes[use], w, side.size))
     first = groups[0]
     if len(groups) == 2:
-        system: _One | _Two = _Two.of(first, groups[1], w)
+        second = groups[1]
+        system: _One | _Two = _Two.of(first, second, w)
     else:
         system = _One(first)
     effects = []
+    columns = Z.shape[1]
     for group in groups:
-        shape = (len(group.used), Z.shape[1])
-        effects.append(np.zeros(shape))
+        used = len(group.used)
+        effects.append(np.zeros((used, columns)))
     left = Z
     for _ in range(PASSES):
         before = w @ left**2
-        for k, step in enumerate(system.solve(left, w)):
+        steps = system.solve(left, w)
+        for k, step in enumerate(steps):
             effects[k] += step
-            left = left - step[groups[k].code]
+            code = groups[k].code
+            left = left - step[code]
         after = w @ left**2
-        if (after > KEPT * before).all():
+        digits_kept = after > KEPT * before
+        if digits_kept.all():
             break
     within = _products(Z, left, w, system.absorbed, cells)
     of_sides = list(map(_of_side, groups, effects))
-    return Absorbed(within, _in_cells(cells, left), tuple(of_sides))
+    cells_left = _in_cells(cells, left)
+    return Absorbed(within, cells_left, tuple(of_sides))
 
 
 def _products(
@@ -120,7 +126,8 @@ def _products(
 
 def _of_side(group: _Group, values: np.ndarray) -> np.ndarray:
     """Effects (G, P) of the groups with cells among all of their side (size, P), NaN elsewhere."""
-    effects = np.full((group.size, values.shape[1]), np.nan)
+    shape = (group.size, values.shape[1])
+    effects = np.full(shape, np.nan)
     effects[group.used] = values
     return effects
 
@@ -129,8 +136,9 @@ def _in_cells(cells: Cells, columns: np.ndarray) -> Cells:
     """Columns (n, P) of the cells in use in their places, zero elsewhere."""
     X = np.zeros(cells.X.shape)
     y = np.zeros(cells.y.shape)
-    X[cells.use] = columns[:, :-1]
-    y[cells.use] = columns[:, -1]
+    used = cells.use
+    X[used] = columns[:, :-1]
+    y[used] = columns[:, -1]
     return Cells(X, y, cells.use, cells.weights)
 
 
@@ -138,7 +146,8 @@ def _group(codes: np.ndarray, w: np.ndarray, size: int) -> _Group:
     cells = np.bincount(codes, minlength=size)
     used = np.flatnonzero(cells)
     position = np.zeros(size, dtype=np.intp)
-    position[used] = np.arange(len(used))
+    number = np.arange(len(used))
+    position[used] = number
     code = position[codes]
     weight = np.bincount(code, weights=w)
     return _Group(code, used, weight, size)
@@ -146,7 +155,8 @@ def _group(codes: np.ndarray, w: np.ndarray, size: int) -> _Group:
 
 def _sums(columns: np.ndarray, w: np.ndarray, group: _Group) -> np.ndarray:
     """Weighted sums (G, P) of the columns (n, P) in each group."""
-    sums = np.empty((len(group.used), columns.shape[1]))
+    shape = (len(group.used), columns.shape[1])
+    sums = np.empty(shape)
     for j, column in enumerate(columns.T):
         sums[:, j] = np.bincount(group.code, weights=w * column)
     return sums
@@ -165,7 +175,8 @@ class _One(NamedTuple):
     def solve(self, columns: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
         """Effects (G, P) of the columns (n, P): weighted means in the groups."""
         sums = _sums(columns, w, self.group)
-        return [sums / self.group.weight[:, None]]
+        weight = self.group.weight[:, None]
+        return [sums / weight]
 
 
 class _Two(NamedTuple):
@@ -192,10 +203,12 @@ class _Two(NamedTuple):
         from scipy.linalg import cho_factor
         from scipy.sparse import coo_array, diags_array
 
-        few, many = first, second
+        few = first
+        many = second
         swapped = len(second.used) < len(first.used)
         if swapped:
-            few, many = second, first
+            few = second
+            many = first
         pairs = (many.code, few.code)
         C = coo_array((w, pairs)).tocsr()
         inverse = diags_array(1.0 / many.weight)
@@ -205,12 +218,14 @@ class _Two(NamedTuple):
         G[pinned] = 0.0
         G[:, pinned] = 0.0
         G[pinned, pinned] = 1.0
-        return cls(few, many, swapped, C, cho_factor(G, lower=True), pinned)
+        factor = cho_factor(G, lower=True)
+        return cls(few, many, swapped, C, factor, pinned)
 
     @property
     def absorbed(self) -> int:
         """Effects that take degrees of freedom."""
-        return len(self.few.used) + len(self.many.used) - len(self.pinned)
+        groups = len(self.few.used) + len(self.many.used)
+        return groups - len(self.pinned)
 
     def solve(self, columns: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
         """Effects of the first side and of the second, of the columns (n, P)."""
@@ -223,7 +238,8 @@ class _Two(NamedTuple):
         right = A - self.C.T @ means
         right[self.pinned] = 0.0
         alpha = cho_solve(self.factor, right)
-        delta = means - self.C @ alpha / many_weight
+        of_few = self.C @ alpha / many_weight
+        delta = means - of_few
         if self.swapped:
             return [delta, alpha]
         return [alpha, delta]
@@ -235,22 +251,26 @@ def _first_of_each_component(C: Any) -> np.ndarray:
     from scipy.sparse.csgraph import connected_components
 
     rows = C.shape[0]
-    graph = block_array([[None, C], [C.T, None]])
+    blocks = [[None, C], [C.T, None]]
+    graph = block_array(blocks)
     _, component = connected_components(graph, directed=False)
-    _, first = np.unique(component[rows:], return_index=True)
+    component_of_columns = component[rows:]
+    _, first = np.unique(component_of_columns, return_index=True)
     return first
 
 
-def refined_beside(one: Solved, absorbed: Absorbed, sides: Sequence[Side]) -> Solved:
+def refined_beside(solved: Solved, absorbed: Absorbed, sides: Sequence[Side]) -> Solved:
     """The solution after a step on its residuals, which finds digits that the products lost."""
-    K = len(one.b)
+    K = len(solved.b)
     left = absorbed.cells
-    u = left.y - left.X @ one.b
-    S = absorb(left._replace(y=u), sides).within.S
+    u = left.y - left.X @ solved.b
+    residuals = left._replace(y=u)
+    S = absorb(residuals, sides).within.S
     xu = S[:K, K]
-    step = one.bread @ xu
+    step = solved.bread @ xu
     ssr = float(S[K, K] - step @ xu)
-    return one._replace(b=one.b + step, ssr=max(ssr, 0.0), sound=True)
+    slopes = solved.b + step
+    return solved._replace(b=slopes, ssr=max(ssr, 0.0), sound=True)
 
 
 def nested(inner: np.ndarray, outer: np.ndarray) -> bool:

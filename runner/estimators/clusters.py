@@ -51,7 +51,8 @@ class Pool(NamedTuple):
 
     @property
     def df(self) -> int:
-        return self.n - len(self.b) - self.absorbed
+        terms = len(self.b)
+        return self.n - terms - self.absorbed
 
     def blocks(self, rows: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
         """Regressors (B, k, N) and residuals (B, N) of each block of these dates.
@@ -63,8 +64,10 @@ class Pool(NamedTuple):
         dummies = np.empty((0, N)) if self.member is None else self.member.T
         k = len(self.b) - len(dummies)  # terms before the dummies
         constants = k - K  # 1 with a constant, else 0
-        dates = max(rows.stop - rows.start, 1)
-        size = min(max(CELLS // N, FEWEST_DATES), dates)
+        rows_given = rows.stop - rows.start
+        dates = max(rows_given, 1)
+        in_cache = max(CELLS // N, FEWEST_DATES)
+        size = min(in_cache, dates)
         buffer = np.ones((size, len(self.b), N))
         for start in range(rows.start, rows.stop, size):
             stop = min(start + size, rows.stop)
@@ -82,11 +85,13 @@ class Pool(NamedTuple):
                 z -= alpha[:K] + delta[:, :K]
                 y -= alpha[K] + delta[:, K]
             if not use.all():
-                z.swapaxes(1, 2)[~use] = 0.0
+                by_cell = z.swapaxes(1, 2)
+                by_cell[~use] = 0.0
                 y[~use] = 0.0
             u = y - self.b @ z
             if self.weights is not None:
-                weights = np.where(use, self.weights[part], 0.0)
+                given = self.weights[part]
+                weights = np.where(use, given, 0.0)
                 root = np.sqrt(weights)
                 z *= root[:, None]
                 u *= root
@@ -128,21 +133,25 @@ def _sums(pool: Pool, rows: slice, groups: np.ndarray | None) -> Sums:
     """The same over these dates."""
     N = pool.y.shape[1]
     k = len(pool.b)
-    by_date = np.empty((rows.stop - rows.start, k))
+    length = rows.stop - rows.start
+    by_date = np.empty((length, k))
     by_asset = np.zeros((k, N))
     cells = np.zeros((k, k))
     pairs = np.zeros((k, k))
     member = None
     if groups is not None:
-        belongs = groups[:, None] == np.unique(groups)
+        distinct = np.unique(groups)
+        belongs = groups[:, None] == distinct
         member = belongs.astype(float)
     for part, scores in pool.scores(rows):
         first = part.start - rows.start
-        by_date[first : first + len(scores)] = scores.sum(axis=2)
+        last = first + len(scores)
+        by_date[first:last] = scores.sum(axis=2)
         by_asset += scores.sum(axis=0)
         cells += _products(scores)
         if member is not None:
-            pairs += _products(scores @ member)
+            of_groups = scores @ member
+            pairs += _products(of_groups)
     if member is None:
         pairs = cells
     return Sums(by_date, by_asset.T, cells, pairs)
@@ -150,7 +159,9 @@ def _sums(pool: Pool, rows: slice, groups: np.ndarray | None) -> Sums:
 
 def _products(scores: np.ndarray) -> np.ndarray:
     """Sum (k, k) of the products of scores (B, k, N) over cells."""
-    return np.matmul(scores, scores.swapaxes(1, 2)).sum(axis=0)
+    transposed = scores.swapaxes(1, 2)
+    products = np.matmul(scores, transposed)
+    return products.sum(axis=0)
 
 
 def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -> Estimated:
@@ -160,17 +171,20 @@ def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -
         NotEstimable: HC2 or HC3 with rows of leverage 1.
     """
     meat = np.zeros_like(pool.bread)
-    every = slice(0, len(pool.y))
+    T = len(pool.y)
+    every = slice(0, T)
     for _, z, u in pool.blocks(every):
         if kind in ("HC2", "HC3"):
             leverage = np.einsum("tkn,tkn->tn", pool.bread @ z, z)
             slack = 1.0 - leverage
             refuse_full_leverage(slack)
-            u = u / (slack if kind == "HC3" else np.sqrt(slack))
+            divisor = slack if kind == "HC3" else np.sqrt(slack)
+            u = u / divisor
         z *= u[:, None]
         meat += _products(z)
     factor = pool.n / pool.df if kind == "HC1" else 1.0
-    V = pool.bread @ meat @ pool.bread * factor
+    sandwich = pool.bread @ meat @ pool.bread
+    V = sandwich * factor
     return Estimated(V, pool.df)
 
 
@@ -189,21 +203,27 @@ def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estim
     with_dates = len(codes) < len(keys)
     # groups of several assets meet dates in clusters of more than a cell
     meeting = with_dates and bool(codes) and _repeats(codes[0])
-    scores = sums(pool, codes[0] if meeting else None)
+    groups = codes[0] if meeting else None
+    scores = sums(pool, groups)
     ways = [_way(pool, scores, key) for key in keys]
     fewest = min(size for _, size in ways)
     if fewest < 2:
         raise NotEstimable(f"{fewest} cluster; clustered errors need at least 2")
-    V = np.asarray(sum(_between(pool, meat, size) for meat, size in ways))
+    V = np.zeros_like(pool.bread)
+    for meat, size in ways:
+        V = V + _between(pool, meat, size)
     zeroed = 0
     if len(keys) == 2:
         if not with_dates:
-            meat, size = _way(pool, scores, _crossed(codes))
+            crossed = _crossed(codes)
+            meat, size = _way(pool, scores, crossed)
         else:
             meat = scores.pairs
             size = _pairs(pool, codes[0]) if meeting else pool.n
-        V, zeroed = positive(V - _between(pool, meat, size))
-    if not (np.diag(V) > 0.0).all():
+        overlap = _between(pool, meat, size)
+        V, zeroed = positive(V - overlap)
+    variance = np.diag(V)
+    if not (variance > 0.0).all():
         raise NotEstimable(
             "the clusters leave an estimate without variance; cluster by something else"
         )
@@ -212,7 +232,8 @@ def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estim
 
 def _repeats(codes: np.ndarray) -> bool:
     """Whether two assets have the same code."""
-    return len(np.unique(codes)) < len(codes)
+    distinct = np.unique(codes)
+    return len(distinct) < len(codes)
 
 
 def positive(V: np.ndarray) -> tuple[np.ndarray, int]:
@@ -228,9 +249,12 @@ def positive(V: np.ndarray) -> tuple[np.ndarray, int]:
         return V, 0
     kept = np.maximum(values, 0.0)
     largest = np.abs(values).max()
-    rounding = len(V) * np.finfo(float).eps * largest
-    zeroed = int((values < -rounding).sum())
-    return (vectors * kept) @ vectors.T, zeroed
+    eps = np.finfo(float).eps
+    rounding = len(V) * eps * largest
+    negative = values < -rounding
+    zeroed = int(negative.sum())
+    scaled = vectors * kept
+    return scaled @ vectors.T, zeroed
 
 
 def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
@@ -242,7 +266,8 @@ def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> 
         NotEstimable: as many lags as dates, or one date, whose scores sum to zero.
     """
     used = pool.use.any(axis=1)
-    by_date = sums(pool).by_date[used]
+    scores = sums(pool)
+    by_date = scores.by_date[used]
     dates = len(by_date)
     if dates < 2:
         raise NotEstimable(f"{dates} date; Driscoll-Kraay errors need at least 2")
@@ -250,19 +275,22 @@ def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> 
         raise NotEstimable(f"cov_lags={lags} with {dates} dates; allowed: less than the dates")
     meat = long_run(by_date, lags)
     factor = pool.n / pool.df
-    V = pool.bread @ meat @ pool.bread * factor
+    sandwich = pool.bread @ meat @ pool.bread
+    V = sandwich * factor
     return Estimated(V, dates - 1)
 
 
 def _way(pool: Pool, scores: Sums, key: np.ndarray | None) -> tuple[np.ndarray, int]:
     """Products (k, k) of the sums of one way of clustering, and its number of clusters."""
     if key is None:
-        dates = int(pool.use.any(axis=1).sum())
-        return scores.by_date.T @ scores.by_date, dates
+        has_cells = pool.use.any(axis=1)
+        by_date = scores.by_date
+        return by_date.T @ by_date, int(has_cells.sum())
     used = pool.use.any(axis=0)
-    names, at = np.unique(key[used], return_inverse=True)
+    names, cluster = np.unique(key[used], return_inverse=True)
     by_asset = scores.by_asset[used]
-    by_cluster = np.column_stack([np.bincount(at, weights=column) for column in by_asset.T])
+    columns = [np.bincount(cluster, weights=column) for column in by_asset.T]
+    by_cluster = np.column_stack(columns)
     return by_cluster.T @ by_cluster, len(names)
 
 
@@ -270,7 +298,8 @@ def _pairs(pool: Pool, codes: np.ndarray) -> int:
     """How many date-and-group clusters have a cell."""
     order = np.argsort(codes, kind="stable")
     use = pool.use[:, order]
-    new_group = np.append(True, np.diff(codes[order]) != 0)
+    steps = np.diff(codes[order])
+    new_group = np.append(True, steps != 0)
     starts = np.flatnonzero(new_group)
     used = np.logical_or.reduceat(use, starts, axis=1)
     return int(used.sum())
@@ -278,12 +307,15 @@ def _pairs(pool: Pool, codes: np.ndarray) -> int:
 
 def _crossed(codes: Sequence[np.ndarray]) -> np.ndarray:
     """Codes (N,) of the intersection of two ways of grouping assets."""
-    _, intersection = np.unique(np.column_stack(codes), axis=0, return_inverse=True)
+    pairs = np.column_stack(codes)
+    _, intersection = np.unique(pairs, axis=0, return_inverse=True)
     return intersection.ravel()
 
 
 def _between(pool: Pool, meat: np.ndarray, size: int) -> np.ndarray:
     """bread @ meat @ bread times G/(G-1) (n-1)/(n-k), `size` the number of clusters G."""
     clusters = size / (size - 1.0)
-    factor = clusters * (pool.n - 1.0) / pool.df
-    return np.asarray(pool.bread @ meat @ pool.bread * factor)
+    rows = pool.n - 1.0
+    factor = clusters * rows / pool.df
+    sandwich = pool.bread @ meat @ pool.bread
+    return np.asarray(sandwich * factor)

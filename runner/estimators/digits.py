@@ -20,7 +20,9 @@ def sized(total: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Whether columns with these sums of squares over n rows are neither outsized nor tiny."""
     least = n / LARGEST**2
     most = n * LARGEST**2
-    return np.asarray((total > least) & (total < most))
+    large_enough = total > least
+    small_enough = total < most
+    return np.asarray(large_enough & small_enough)
 
 
 def keep_digits(
@@ -36,9 +38,11 @@ def keep_digits(
     rows = n[:, None]
     of_size = sized(total, rows)
     varies = variation > KEPT_DIGITS * total
-    rounding = near_rounding(np.sqrt(variation / rows), centre)
+    spread = np.sqrt(variation / rows)
+    rounding = near_rounding(spread, centre)
     enough = n > total.shape[1]
-    return enough & (of_size & varies).all(axis=1) & ~rounding.any(axis=1)
+    columns_keep = (of_size & varies).all(axis=1)
+    return enough & columns_keep & ~rounding.any(axis=1)
 
 
 def well_conditioned(correlations: np.ndarray, kept: np.ndarray, sound: np.ndarray) -> np.ndarray:
@@ -50,12 +54,16 @@ def well_conditioned(correlations: np.ndarray, kept: np.ndarray, sound: np.ndarr
     """
     columns = correlations.shape[1]
     # no eigenvalue is less than this, and none above their sum
-    least = kept / np.sum(half_inverse(correlations) ** 2, axis=(0, 1))
+    trace_of_inverse = np.sum(half_inverse(correlations) ** 2, axis=(0, 1))
+    least = kept / trace_of_inverse
+    bound = KEPT_DIGITS * columns
     well = np.ones(len(kept), dtype=bool)
-    unsure = np.flatnonzero(sound & ~(least > KEPT_DIGITS * columns))
+    unsure = np.flatnonzero(sound & ~(least > bound))
     eigen = np.linalg.eigvalsh(correlations[unsure])
-    smallest = eigen[:, 0] * kept[unsure]
-    well[unsure] = smallest > KEPT_DIGITS * eigen[:, -1]
+    smallest = eigen[:, 0]
+    largest = eigen[:, -1]
+    smallest_kept = smallest * kept[unsure]
+    well[unsure] = smallest_kept > KEPT_DIGITS * largest
     return well
 
 
@@ -66,12 +74,15 @@ def half_inverse(A: np.ndarray) -> np.ndarray:
     """
     K = A.shape[1]
     L = np.moveaxis(A, 0, 2).copy()
-    W = np.zeros((K, K, len(A)))
+    U = len(A)
+    W = np.zeros((K, K, U))
     for j in range(K):
         row = L[j, :j]
-        L[j:, j] -= np.einsum("iku,ku->iu", L[j:, :j], row)
+        below = L[j:, :j]
+        L[j:, j] -= np.einsum("iku,ku->iu", below, row)
         L[j:, j] /= np.sqrt(L[j, j])
         W[j, j] = 1.0 / L[j, j]
-        above = np.einsum("ku,kiu->iu", row, W[:j, :j])
+        before = W[:j, :j]
+        above = np.einsum("ku,kiu->iu", row, before)
         W[j, :j] = -W[j, j] * above
     return W

@@ -48,7 +48,8 @@ class Sums:
             Lost: they have to be reduced from rows.
         """
         model = self.model
-        M = self.M[part].sum(axis=0)
+        of_segments = self.M[part]
+        M = of_segments.sum(axis=0)
         if M[0, 0] < 2:
             return None
         dummies = dummies_of(self.names) if model.constant else []
@@ -69,18 +70,23 @@ class Sums:
         Raises:
             Lost: they have to be computed from rows.
         """
-        M = self.M[part].sum(axis=0)
+        of_segments = self.M[part]
+        M = of_segments.sum(axis=0)
         # an error is v' z, z = [1, x - shift, y - shift], and its square v' z z' v
         x_shift = self.shift[:-1]
         y_shift = self.shift[-1]
-        moved = constant - y_shift + slopes @ x_shift
-        v = np.column_stack([-moved, -slopes, np.ones(len(slopes))])
+        of_shift = slopes @ x_shift
+        moved = constant - y_shift + of_shift
+        ones = np.ones(len(slopes))
+        v = np.column_stack([-moved, -slopes, ones])
         squared = np.einsum("lp,lp->l", v @ M, v)
-        largest = np.abs(v) @ np.sqrt(np.diagonal(M))
+        sizes = np.sqrt(np.diagonal(M))
+        largest = np.abs(v) @ sizes
         kept = squared >= KEPT_DIGITS * largest**2
         if not kept.all():
             raise Lost
-        return int(M[0, 0]), squared
+        rows = int(M[0, 0])
+        return rows, squared
 
 
 @dataclass(frozen=True)
@@ -108,10 +114,12 @@ class Cells:
     def reduced(self, part: np.ndarray) -> Reduced | None:
         """The rows of these segments, `part` (S,); None where there are fewer than two."""
         model = self.model
-        at = part[self.segment]
-        if at.sum() < 2:
+        chosen = part[self.segment]
+        if chosen.sum() < 2:
             return None
-        return from_rows(self.X[at], self.y[at], model.constant, model.standardise)
+        X = self.X[chosen]
+        y = self.y[chosen]
+        return from_rows(X, y, model.constant, model.standardise)
 
     def squared(
         self, part: np.ndarray, constant: np.ndarray, slopes: np.ndarray
@@ -122,14 +130,15 @@ class Cells:
             part: (S,) whether each segment is one of these.
             constant, slopes: (L,) and (L, K), the lines.
         """
-        at = part[self.segment]
-        X = self.X[at]
-        y = self.y[at]
+        chosen = part[self.segment]
+        X = self.X[chosen]
+        y = self.y[chosen]
         squared = np.zeros(len(slopes))
         for line, b in enumerate(slopes):
-            errors = y - constant[line] - X @ b
+            fitted = X @ b
+            errors = y - constant[line] - fitted
             squared[line] = np.sum(errors**2)
-        return int(at.sum()), squared
+        return int(chosen.sum()), squared
 
 
 @dataclass(frozen=True)
@@ -158,20 +167,28 @@ class Reductions:
         """
         if self.M is None:
             raise Lost
-        shift = self.shift[u] if len(self.shift) > 1 else self.shift[0]
-        return Sums(self.M[:, u], shift, self._names(), self.model)
+        shift = self.shift[0]
+        if len(self.shift) > 1:
+            shift = self.shift[u]
+        M = self.M[:, u]
+        return Sums(M, shift, self._names(), self.model)
 
     def cells(self, u: int) -> Cells:
         """A unit by its rows."""
-        t, i = self.units[u].cells(self.panel)
-        X = design(self.panel, t, i, self.model.regressors, constant=False)
-        y = self.panel.y[t, i]
-        return Cells(X, y, self.segment[t], self._names(), self.model)
+        model = self.model
+        panel = self.panel
+        t, i = self.units[u].cells(panel)
+        X = design(panel, t, i, model.regressors, constant=False)
+        y = panel.y[t, i]
+        segment = self.segment[t]
+        return Cells(X, y, segment, self._names(), model)
 
     def _names(self) -> list[str]:
         """Names (K,) of the regressors."""
         terms = self.model.terms(self.panel.names)
-        return terms[1:] if self.model.constant else terms
+        if self.model.constant:
+            return terms[1:]
+        return terms
 
     def either(self, u: int, do: Callable[[Sums | Cells], T]) -> T:
         """Apply a function to the moments of a unit, or to its rows where these lose digits."""
@@ -200,22 +217,29 @@ class _Part(NamedTuple):
     @classmethod
     def of(cls, model: RegressionSettings, panel: Panel, rows: np.ndarray) -> _Part:
         first = rows.min()
-        span = slice(first, rows.max() + 1)
+        last = rows.max()
+        span = slice(first, last + 1)
         use = np.zeros_like(panel.valid[span])
         use[rows - first] = panel.valid[rows]
-        part = panel.at(np.arange(span.start, span.stop))
-        return cls(regressors(part, model.regressors), part.y, use, first)
+        positions = np.arange(first, last + 1)
+        part = panel.at(positions)
+        X = regressors(part, model.regressors)
+        return cls(X, part.y, use, first)
 
     def shift(self, model: RegressionSettings) -> np.ndarray:
         """The point that moments are about; zero without a constant, as the regression is."""
         if not model.constant:
-            return np.zeros((1, 1, self.X.shape[2] + 1))
+            P = self.X.shape[2] + 2
+            return np.zeros((1, 1, P - 1))
         by = model.by if model.by in (ASSET, DATE) else None
         return shift_of(self.X, self.y, self.use, by)
 
     def at(self, start: int, stop: int) -> _Part:
         rows = slice(start, stop)
-        return _Part(self.X[rows], self.y[rows], self.use[rows], self.first + start)
+        X = self.X[rows]
+        y = self.y[rows]
+        use = self.use[rows]
+        return _Part(X, y, use, self.first + start)
 
     def moments(self, shift: np.ndarray, by_date: bool, whole: int = 0) -> np.ndarray:
         """Moments of every date or asset, a part of a panel of `whole` cells."""
@@ -234,35 +258,41 @@ def reductions(
     if shared is not None:
         return shared
     part = _Part.of(model, panel, rows)
-    segments = np.zeros(len(panel.dates), dtype=int)
+    T = len(panel.dates)
+    segments = np.zeros(T, dtype=int)
     if model.by != DATE:
         segments[rows] = segment
     S = int(segments.max()) + 1
     P = part.X.shape[2] + 2
     member = panel.dummies(model.regressors)
     L = member.shape[1]
-    summed = len(rows) if model.by == DATE else len(panel.assets) * S
-    numbers = max(summed * P**2, S * (P + L) ** 2)
+    units_summed = len(rows) if model.by == DATE else len(panel.assets) * S
+    with_dummies = S * (P + L) ** 2
+    numbers = max(units_summed * P**2, with_dummies)
     if numbers > MOST_NUMBERS or not part.use.any():
         none = np.zeros((1, P + L - 1))
         return Reductions(model, panel, units, segments, None, none)
     shift = part.shift(model)
     if model.by == DATE:
-        at = rows - part.first
-        M = part.moments(shift, by_date=True)[None, at]
-        points = shift[at, 0] if len(shift) > 1 else shift[0]
+        fitted = rows - part.first
+        M = part.moments(shift, by_date=True)[None, fitted]
+        points = shift[0]
+        if len(shift) > 1:
+            points = shift[fitted, 0]
         return Reductions(model, panel, units, segments, M, points)
-    U = len(units)
-    M = np.zeros((S, U, P + L, P + L))
+    size = P + L
+    M = np.zeros((S, len(units), size, size))
     for start, stop in _runs(rows, segment):
-        first, last = rows[[start, stop - 1]] - part.first
+        first = rows[start] - part.first
+        last = rows[stop - 1] - part.first
         run = part.at(first, last + 1)
         if L:
             sums = _with_dummies(run, shift, member, part.y.size)
         else:
             sums = _of_run(model.by, run, shift, units, part.y.size)
         M[segment[start]] += sums
-    return Reductions(model, panel, units, segments, M, with_zeros(shift, L)[0])
+    point = with_zeros(shift, L)
+    return Reductions(model, panel, units, segments, M, point[0])
 
 
 def _shared(
@@ -282,7 +312,8 @@ def _shared(
     if shared is None:
         return None
     M, point = shared
-    segments = np.zeros(len(panel.dates), dtype=int)
+    T = len(panel.dates)
+    segments = np.zeros(T, dtype=int)
     return Reductions(model, panel, units, segments, M[None], point[0])
 
 
@@ -290,16 +321,19 @@ def _runs(rows: np.ndarray, segment: np.ndarray) -> list[tuple[int, int]]:
     """Start and stop of the rows that follow each other within one segment."""
     new_segment = np.diff(segment) != 0
     gap = np.diff(rows) != 1
-    edges = (np.flatnonzero(new_segment | gap) + 1).tolist()
-    starts = [0, *edges]
-    stops = [*edges, len(rows)]
+    new_run = new_segment | gap
+    edges = np.flatnonzero(new_run) + 1
+    inner = edges.tolist()
+    starts = [0, *inner]
+    stops = [*inner, len(rows)]
     return list(zip(starts, stops, strict=True))
 
 
 def _with_dummies(run: _Part, shift: np.ndarray, member: np.ndarray, whole: int) -> np.ndarray:
     """Moments (P + L, P + L) of adjacent rows with dummies (N, L), a part of `whole` cells."""
     M = run.moments(shift, by_date=False, whole=whole)
-    about_shift = np.zeros(M[:, 0, 1:].shape)
+    first_row = M[:, 0, 1:]
+    about_shift = np.zeros(first_row.shape)
     return together(M, about_shift, member)
 
 
@@ -309,11 +343,13 @@ def _of_run(
     """Moments (U, P, P) of adjacent rows, a part of a panel of `whole` cells."""
     if by is not None:
         M = run.moments(shift, by_date=False, whole=whole)
-        return of_units(M, [unit.assets for unit in units], by)
+        owns = [unit.assets for unit in units]
+        return of_units(M, owns, by)
     P = run.X.shape[2] + 2
     length = max(MOST_NUMBERS // P**2, 1)
     total = np.zeros((P, P))
-    for start in range(0, len(run.y), length):
+    T = len(run.y)
+    for start in range(0, T, length):
         block = run.at(start, start + length)
         M = block.moments(shift, by_date=True, whole=whole)
         total += M.sum(axis=0)

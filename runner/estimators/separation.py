@@ -24,8 +24,10 @@ def orthonormal(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     length = np.linalg.norm(X, axis=0)
     Q, R = np.linalg.qr(X / length)
     scale = np.sqrt(len(X))
-    R_inverse = solve_triangular(R, np.eye(len(R)))
-    back = R_inverse / length[:, None] * scale
+    k = len(R)
+    R_inverse = solve_triangular(R, np.eye(k))
+    inverse = R_inverse / length[:, None]
+    back = inverse * scale
     return Q * scale, back
 
 
@@ -50,7 +52,8 @@ def separated(Z: np.ndarray, y: np.ndarray) -> bool:
     # A separating combination of largest weight 1 has a length of at least sqrt(n), so that its
     # margins, none below zero, add up to that; without one the sum is zero.
     total = -program.fun if program.status == 0 else 0.0
-    return bool(total > 0.5 * np.sqrt(n))
+    enough = 0.5 * np.sqrt(n)
+    return bool(total > enough)
 
 
 def refuse_separated(X: np.ndarray, y: np.ndarray, terms: Sequence[str]) -> None:
@@ -61,17 +64,21 @@ def refuse_separated(X: np.ndarray, y: np.ndarray, terms: Sequence[str]) -> None
     """
     if not _separates(X, y):
         return
-    needed = list(range(X.shape[1]))
+    k = X.shape[1]
+    needed = list(range(k))
     for j, term in enumerate(terms):
         if term == "const":
             continue
         fewer = [column for column in needed if column != j]
-        if fewer and _separates(X[:, fewer], y):
+        if not fewer:
+            continue
+        if _separates(X[:, fewer], y):
             needed = fewer
     names = [terms[j] for j in needed if terms[j] != "const"]
+    listed = ", ".join(names)
     verb = "separates" if len(names) == 1 else "together separate"
     raise NotEstimable(
-        f"{', '.join(names)} {verb} 0 from 1 (perfectly or but for ties): no finite estimate exists"
+        f"{listed} {verb} 0 from 1 (perfectly or but for ties): no finite estimate exists"
     )
 
 

@@ -55,16 +55,19 @@ class Reduced:
     def spread(self) -> np.ndarray:
         """(K,) standard deviation (ddof 0) of the regressors; about zero without a constant."""
         length = np.linalg.norm(self.A, axis=0)
-        return length / np.sqrt(self.n) * self.scale
+        root = np.sqrt(self.n)
+        return length / root * self.scale
 
     def line(self, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Constants (L,) and slopes (L, K) of the data, from slopes on the scaled regressors."""
         slopes = b / self.scale
-        return self.target_mean - slopes @ self.mean, slopes
+        constant = self.target_mean - slopes @ self.mean
+        return constant, slopes
 
     def ssr(self, b: np.ndarray) -> float:
         """Sum of squared residuals of slopes (K,) on the scaled regressors."""
-        residuals = self.z - self.A @ b
+        fitted = self.A @ b
+        residuals = self.z - fitted
         return float(np.sum(residuals**2))
 
 
@@ -78,7 +81,8 @@ def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -
     centred = X - mean
     still = flat(X)
     centred[:, still] = 0.0
-    spread = np.sqrt(np.mean(centred**2, axis=0))
+    variance = np.mean(centred**2, axis=0)
+    spread = np.sqrt(variance)
     scale = np.ones(K)
     if standardise:
         scale = np.where(still, 1.0, spread)
@@ -90,18 +94,21 @@ def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -
         z = y
     if n > K + 1:
         columns = np.column_stack([A, z])
-        triangle = np.asarray(np.linalg.qr(columns, mode="r"))
+        triangle = np.linalg.qr(columns, mode="r")
+        triangle = np.asarray(triangle)
         A = triangle[:, :K]
         z = triangle[:, K]
-    y_mean = float(y.mean())
-    return Reduced(A, z, mean * constant, scale, y_mean * constant, n)
+    x_mean = mean * constant
+    y_mean = float(y.mean()) * constant
+    return Reduced(A, z, x_mean, scale, y_mean, n)
 
 
 def dummies_of(names: Sequence[str]) -> list[np.ndarray]:
     """Positions of the levels of each group among the regressors, `group:level`."""
     groups = [name.partition(":")[0] if ":" in name else "" for name in names]
     distinct = [group for group in dict.fromkeys(groups) if group]
-    return [np.flatnonzero(np.array(groups) == group) for group in distinct]
+    group_of = np.array(groups)
+    return [np.flatnonzero(group_of == group) for group in distinct]
 
 
 def from_moments(
@@ -121,22 +128,26 @@ def from_moments(
         return _from_moments(M, shift, constant, standardise)
     n = M[0, 0]
     sums = M[0, 1:] + n * shift
-    keep = np.ones(len(M) - 2, dtype=bool)
+    K = len(M) - 2
+    keep = np.ones(K, dtype=bool)
     last_levels = []
     for levels in dummies:
-        occurring = levels[sums[levels] > 0.5]  # sums of zeros and ones are whole numbers
+        occurs = sums[levels] > 0.5  # sums of zeros and ones are whole numbers
+        occurring = levels[occurs]
         last = occurring[-1]
         others = occurring[:-1]
         keep[levels] = False
         keep[others] = True
         last_levels.append((last, others))
-    columns = np.flatnonzero(np.concatenate([[True], keep, [True]]))
+    kept_columns = np.concatenate([[True], keep, [True]])
+    columns = np.flatnonzero(kept_columns)
     M = M[np.ix_(columns, columns)]
-    shift = shift[columns[1:] - 1]
-    kept = _from_moments(M, shift, constant, standardise)
+    kept_shift = shift[columns[1:] - 1]
+    kept = _from_moments(M, kept_shift, constant, standardise)
     if kept is None:
         return None
-    return _with_last_levels(kept, keep, last_levels, sums[:-1] / n, standardise)
+    share = sums[:-1] / n
+    return _with_last_levels(kept, keep, last_levels, share, standardise)
 
 
 def _with_last_levels(
@@ -150,18 +161,22 @@ def _with_last_levels(
 
     A level that does not occur has a column of zeros; `share` (K,) of the rows has each level.
     """
-    A = np.zeros((len(kept.A), len(keep)))
+    K = len(keep)
+    A = np.zeros((len(kept.A), K))
     A[:, keep] = kept.A * kept.scale
     mean = share.copy()
     mean[keep] = kept.mean
-    scale = np.ones(len(keep))
+    scale = np.ones(K)
     scale[keep] = kept.scale
     for level, others in last_levels:
-        A[:, level] = -A[:, others].sum(axis=1)
+        of_others = A[:, others].sum(axis=1)
+        A[:, level] = -of_others
         if standardise and len(others):
             p = share[level]
-            scale[level] = np.sqrt(p * (1.0 - p))
-    return Reduced(A / scale, kept.z, mean, scale, kept.target_mean, kept.n)
+            variance = p * (1.0 - p)
+            scale[level] = np.sqrt(variance)
+    A = A / scale
+    return Reduced(A, kept.z, mean, scale, kept.target_mean, kept.n)
 
 
 def _from_moments(
@@ -178,30 +193,39 @@ def _from_moments(
         return None
     mean = M[0, 1:] / n
     total = np.diagonal(M)[1:]
-    centred = M[1:, 1:] - n * np.outer(mean, mean)
-    variation = np.maximum(np.diagonal(centred), 0.0)
+    squared_mean = np.outer(mean, mean)
+    centred = M[1:, 1:] - n * squared_mean
+    diagonal = np.diagonal(centred)
+    variation = np.maximum(diagonal, 0.0)
     of_size = sized(total, n)
     varies = variation > KEPT_DIGITS * total
     if not (of_size & varies).all():
         return None
     centre = mean + shift
-    if near_rounding(np.sqrt(variation / n), centre).any():
+    spread = np.sqrt(variation / n)
+    if near_rounding(spread, centre).any():
         return None
     products = centred if constant else M[1:, 1:]
-    length = np.sqrt(np.diagonal(products))
-    correlations = products / np.outer(length, length)
+    diagonal = np.diagonal(products)
+    length = np.sqrt(diagonal)
+    lengths = np.outer(length, length)
+    correlations = products / lengths
     eigen = np.linalg.eigvalsh(correlations)
+    smallest = eigen[0]
+    largest = eigen[-1]
     kept = (variation / total).min()
-    if not eigen[0] * kept > KEPT_DIGITS * eigen[-1]:
+    if not smallest * kept > KEPT_DIGITS * largest:
         return None
-    triangle = np.linalg.cholesky(correlations).T * length
+    root = np.linalg.cholesky(correlations)
+    triangle = root.T * length
     scale = np.ones(K)
     if standardise:
-        scale = np.sqrt(variation[:K] / n)
+        scale = spread[:K]
     A = triangle[:, :K] / scale
     z = triangle[:, K]
     centre = centre * constant
-    return Reduced(A, z, centre[:K], scale, float(centre[K]), int(n))
+    y_mean = float(centre[K])
+    return Reduced(A, z, centre[:K], scale, y_mean, int(n))
 
 
 # units that lose digits divide by zero and are not sound
@@ -221,37 +245,50 @@ def ridge_of_units(
     """
     K = M.shape[1] - 2
     n = M[:, 0, 0]
-    mean = M[:, 0, 1:] / n[:, None]
+    rows = n[:, None]
+    mean = M[:, 0, 1:] / rows
     centre = mean + shift
-    total = np.einsum("ujj->uj", M)[:, 1:]
-    outer = n[:, None, None] * mean[:, :, None] * mean[:, None, :]
+    squares = np.einsum("ujj->uj", M)
+    total = squares[:, 1:]
+    outer = rows[:, :, None] * mean[:, :, None] * mean[:, None, :]
     centred = M[:, 1:, 1:] - outer
-    variation = np.maximum(np.einsum("ujj->uj", centred), 0.0)
+    squares = np.einsum("ujj->uj", centred)
+    variation = np.maximum(squares, 0.0)
     sound = keep_digits(n, centre, total, variation)
     # units that are not sound become the identity, so that all can be solved at once
-    centred = np.where(sound[:, None, None], centred, np.eye(K + 1))
+    identity = np.eye(K + 1)
+    centred = np.where(sound[:, None, None], centred, identity)
     variation = np.where(sound[:, None], variation, 1.0)
     # correlations: columns of all sizes keep their digits
     length = np.sqrt(variation)
-    correlations = centred / (length[:, :, None] * length[:, None, :])
-    kept = np.where(sound[:, None], variation / total, 1.0).min(axis=1)
+    lengths = length[:, :, None] * length[:, None, :]
+    correlations = centred / lengths
+    shares = np.where(sound[:, None], variation / total, 1.0)
+    kept = shares.min(axis=1)
     sound &= well_conditioned(correlations, kept, sound)
 
     XX = correlations[:, :K, :K]
     Xy = correlations[:, :K, K]
     added = penalty / variation[:, :K]
     if standardise:
-        added = penalty / n[:, None] * np.ones(K)
-    penalised = XX + np.eye(K) * added[:, None, :]
-    W = half_inverse(np.where(sound[:, None, None], penalised, np.eye(K)))
-    b = np.einsum("jku,ju->uk", W, np.einsum("jku,uk->ju", W, Xy))
+        added = penalty / rows * np.ones(K)
+    identity = np.eye(K)
+    penalised = XX + identity * added[:, None, :]
+    W = half_inverse(np.where(sound[:, None, None], penalised, identity))
+    half = np.einsum("jku,uk->ju", W, Xy)
+    b = np.einsum("jku,ju->uk", W, half)
     tss = variation[:, K]
     explained = 2.0 * np.einsum("uk,uk->u", b, Xy)
     fitted = np.einsum("uj,ujk,uk->u", b, XX, b)
     ssr = tss * (1.0 - explained + fitted)
-    slopes = b * length[:, K:] / length[:, :K]
-    constant = centre[:, K] - np.einsum("uk,uk->u", slopes, centre[:, :K])
-    return np.column_stack([constant, slopes]), ssr, tss, sound
+    y_length = length[:, K:]
+    x_length = length[:, :K]
+    slopes = b * y_length / x_length
+    x_centre = centre[:, :K]
+    of_means = np.einsum("uk,uk->u", slopes, x_centre)
+    constant = centre[:, K] - of_means
+    estimates = np.column_stack([constant, slopes])
+    return estimates, ssr, tss, sound
 
 
 def refuse(
@@ -263,24 +300,28 @@ def refuse(
         NotEstimable: fewer than 2 rows, a constant target, constant or outsized columns, which are
             named.
     """
-    if len(y) < 2:
-        plural = "" if len(y) == 1 else "s"
-        raise NotEstimable(f"{len(y)} row{plural}; needs at least 2")
+    n = len(y)
+    if n < 2:
+        plural = "" if n == 1 else "s"
+        raise NotEstimable(f"{n} row{plural}; needs at least 2")
     if flat(y):
         raise NotEstimable("the target is constant")
     still = flat(X) if constant or standardise else np.all(X == 0.0, axis=0)
     # a level that no row has, or every row, has no slope
     level = np.array([":" in term for term in terms], dtype=bool)
-    constants = np.array(terms, dtype=object)[still & ~level]
+    still_terms = still & ~level
+    constants = np.array(terms, dtype=object)[still_terms]
     if len(constants):
         verb = "is" if len(constants) == 1 else "are"
-        raise NotEstimable(f"{', '.join(constants)} {verb} constant")
+        listed = ", ".join(constants)
+        raise NotEstimable(f"{listed} {verb} constant")
     names = ["the target", *(term for term in terms if ":" not in term)]
     columns = np.column_stack([y, X[:, ~level]])
     sizes = np.abs(columns).max(axis=0)
+    smallest = 1.0 / LARGEST
     for name, size in zip(names, sizes, strict=True):
-        if not 1.0 / LARGEST < size < LARGEST:
-            allowed = f"{1.0 / LARGEST:.0e} to {LARGEST:.0e}"
+        if not smallest < size < LARGEST:
+            allowed = f"{smallest:.0e} to {LARGEST:.0e}"
             raise NotEstimable(f"{name} is of size {size:.0e}; allowed: {allowed}")
 
 
@@ -290,8 +331,10 @@ def solve(data: Reduced, penalty: Penalty) -> np.ndarray:
     Raises:
         NotEstimable: no penalty at all on collinear columns, or a solver that did not converge.
     """
-    if not data.A.shape[1] or not data.z.any():
-        return np.zeros((len(penalty.l1), data.A.shape[1]))
+    K = data.A.shape[1]
+    if not K or not data.z.any():
+        L = len(penalty.l1)
+        return np.zeros((L, K))
     if penalty.l1.any():
         return _lasso(data, penalty)
     return _ridge(data, penalty.l2)
@@ -300,7 +343,8 @@ def solve(data: Reduced, penalty: Penalty) -> np.ndarray:
 def _ridge(data: Reduced, l2: np.ndarray) -> np.ndarray:
     """From the singular values, for every penalty at once."""
     left, s, right = np.linalg.svd(data.A, full_matrices=False)
-    fewer_rows = len(s) < data.A.shape[1]
+    K = data.A.shape[1]
+    fewer_rows = len(s) < K
     collinear = s[-1] <= RANK_TOLERANCE * s[0]
     if (fewer_rows or collinear) and not l2.all():
         raise NotEstimable(
@@ -308,9 +352,12 @@ def _ridge(data: Reduced, l2: np.ndarray) -> np.ndarray:
         )
     shrunk = np.zeros((len(l2), len(s)))
     if s[0]:
-        shrunk = s / (s**2 + data.n * l2[:, None])
-    b = (shrunk * (left.T @ data.z)) @ right
-    return b * data.A.any(axis=0)  # no rounding where a column has nothing
+        added = data.n * l2[:, None]
+        shrunk = s / (s**2 + added)
+    projected = left.T @ data.z
+    b = (shrunk * projected) @ right
+    varies = data.A.any(axis=0)
+    return b * varies  # no rounding where a column has nothing
 
 
 def _lasso(data: Reduced, penalty: Penalty) -> np.ndarray:
@@ -319,24 +366,34 @@ def _lasso(data: Reduced, penalty: Penalty) -> np.ndarray:
     Raises:
         NotEstimable: neither solver meets the conditions of a least value.
     """
-    if not (data.A.T @ data.z).any():
-        return np.zeros((len(penalty.l1), data.A.shape[1]))
+    products = data.A.T @ data.z
+    if not products.any():
+        L = len(penalty.l1)
+        return np.zeros((L, data.A.shape[1]))
     m = len(data.z)
     root = np.sqrt(data.n)
-    X_size = np.linalg.norm(data.A, axis=0).max() / root
+    lengths = np.linalg.norm(data.A, axis=0)
+    X_size = lengths.max() / root
     y_size = np.linalg.norm(data.z) / root
-    A = data.A * (np.sqrt(m) / root / X_size)
-    z = data.z * (np.sqrt(m) / root / y_size)
-    unit = Penalty(penalty.l1 / (X_size * y_size), penalty.l2 / X_size**2)
+    rows_given = np.sqrt(m) / root
+    A = data.A * (rows_given / X_size)
+    z = data.z * (rows_given / y_size)
+    l1 = penalty.l1 / (X_size * y_size)
+    l2 = penalty.l2 / X_size**2
+    unit = Penalty(l1, l2)
     if unit.l2.any():
-        first, second = _descent, _least_angles
+        first = _descent
+        second = _least_angles
     else:
-        first, second = _least_angle, _descent
+        first = _least_angle
+        second = _descent
     b = first(A, z, unit)
     wrong = _breach(A, z, unit, b) > OPTIMAL
     if wrong.any():
-        b[wrong] = second(A, z, Penalty(unit.l1[wrong], unit.l2[wrong]))
-    if (_breach(A, z, unit, b) > OPTIMAL).any():
+        failed = Penalty(l1[wrong], l2[wrong])
+        b[wrong] = second(A, z, failed)
+    breach = _breach(A, z, unit, b)
+    if (breach > OPTIMAL).any():
         raise NotEstimable(
             "the penalised regression did not converge; allowed: larger penalties, better columns"
         )
@@ -350,23 +407,27 @@ def _least_angle(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
     most_steps = 8 * sum(A.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of collinear columns: what comes out is checked
-        knots, _, path = lars_path(
-            A, z, method="lasso", alpha_min=penalty.l1.min(), max_iter=most_steps
-        )
-    by_term = [np.interp(penalty.l1, knots[::-1], slopes[::-1]) for slopes in path]
-    return _without_noise(A, z, penalty.l1, np.array(by_term).T)
+        least = penalty.l1.min()
+        knots, _, path = lars_path(A, z, method="lasso", alpha_min=least, max_iter=most_steps)
+    rising = knots[::-1]
+    by_term = [np.interp(penalty.l1, rising, slopes[::-1]) for slopes in path]
+    b = np.array(by_term).T
+    return _without_noise(A, z, penalty.l1, b)
 
 
 def _least_angles(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
     """One path for every squared penalty, which is that of further rows (Zou and Hastie 2005)."""
     m, K = A.shape
     factor = np.sqrt((m + K) / m)
-    target = np.append(z, np.zeros(K)) * factor
+    further = np.zeros(K)
+    target = np.append(z, further) * factor
     by_penalty = []
     for l1, l2 in zip(*penalty, strict=True):
-        rows = np.vstack([A, np.sqrt(m * l2) * np.eye(K)]) * factor
+        ridge_rows = np.sqrt(m * l2) * np.eye(K)
+        rows = np.vstack([A, ridge_rows]) * factor
         lasso = Penalty(np.array([l1]), np.zeros(1))
-        by_penalty.append(_least_angle(rows, target, lasso)[0])
+        b = _least_angle(rows, target, lasso)
+        by_penalty.append(b[0])
     return np.array(by_penalty)
 
 
@@ -391,9 +452,12 @@ def _descent(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
 def _without_noise(A: np.ndarray, z: np.ndarray, l1: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Exact zeros where a slope is rounding, and where the penalty leaves no regressor."""
     size = np.abs(b)
-    keep = size > NOISE * size.max(axis=1, keepdims=True)
-    largest = (1.0 - NOISE) * np.abs(A.T @ z).max()
-    keep[l1 >= largest / len(z)] = False
+    sizes = size.max(axis=1, keepdims=True)
+    keep = size > NOISE * sizes
+    covariances = np.abs(A.T @ z)
+    largest = (1.0 - NOISE) * covariances.max()
+    least_without_terms = largest / len(z)
+    keep[l1 >= least_without_terms] = False
     return np.where(keep, b, 0.0)
 
 
@@ -401,10 +465,15 @@ def _breach(A: np.ndarray, z: np.ndarray, penalty: Penalty, b: np.ndarray) -> np
     """By how much (L,) slopes (L, K) miss the Karush-Kuhn-Tucker conditions of a least value."""
     l1 = penalty.l1[:, None]
     l2 = penalty.l2[:, None]
-    residuals = z - b @ A.T
-    gradient = residuals @ A / len(z) - l2 * b
-    at_slope = np.abs(gradient - l1 * np.sign(b))
-    at_zero = np.maximum(np.abs(gradient) - l1, 0.0)
+    n = len(z)
+    fitted = b @ A.T
+    residuals = z - fitted
+    gradient = residuals @ A / n - l2 * b
+    signed = l1 * np.sign(b)
+    at_slope = np.abs(gradient - signed)
+    excess = np.abs(gradient) - l1
+    at_zero = np.maximum(excess, 0.0)
     breach = np.where(b != 0.0, at_slope, at_zero)
-    largest = np.abs(A.T @ z).max() / len(z)
+    covariances = np.abs(A.T @ z)
+    largest = covariances.max() / n
     return breach.max(axis=1) / largest

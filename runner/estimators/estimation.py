@@ -116,12 +116,13 @@ def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
 
     A view where they follow each other in the panel.
     """
-    if names is None:
-        return panel.X
-    at = _positions(panel, names)
-    if at and at == list(range(at[0], at[-1] + 1)):
-        return panel.X[:, :, at[0] : at[-1] + 1]
-    return panel.X[:, :, at]
+    positions = _positions(panel, names)
+    if positions:
+        first = positions[0]
+        last = positions[-1] + 1
+        if positions == list(range(first, last)):
+            return panel.X[:, :, first:last]
+    return panel.X[:, :, positions]
 
 
 def _positions(panel: Panel, names: list[str]) -> list[int]:
@@ -139,7 +140,8 @@ def design(
     member = panel.dummies(names)
     if not constant and not member.size:
         return X
-    ones = np.ones((len(X), int(constant)))
+    constants = int(constant)
+    ones = np.ones((len(X), constants))
     return np.concatenate([ones, X, member[i]], axis=1)
 
 
@@ -211,16 +213,18 @@ def _moments(
     member = panel.dummies(model.regressors)
     if member.size:
         M = moments(X, y, use, shift, by_date=False, weights=part.weights)
-        away = np.zeros(M[:, 0, 1:].shape)
-        return together(M, away, member)[None], with_zeros(shift, member.shape[1])
+        first_row = M[:, 0, 1:]
+        away = np.zeros(first_row.shape)
+        point = with_zeros(shift, member.shape[1])
+        return together(M, away, member)[None], point
     by_date = model.by in (DATE, None)
     M = moments(X, y, use, shift, by_date=by_date, weights=part.weights)
     if model.by != DATE:
         return of_units(M, owns, model.by), shift
-    at = rows - span.start
+    positions = rows - span.start
     if len(shift) > 1:
-        shift = shift[at]
-    return M[at], shift
+        shift = shift[positions]
+    return M[positions], shift
 
 
 def _row_by_row(estimates: Estimates, u: int, model: RegressionSettings, panel: Panel) -> None:
@@ -262,9 +266,10 @@ def _classical_f(estimates: Estimates, at: np.ndarray | int, slopes: int) -> Non
         return
     ssr = estimates.ssr[at]
     df = estimates.df[at]
-    explained = (estimates.tss[at] - ssr) / slopes
-    estimates.f_stat[at] = explained / (ssr / df)
-    estimates.f_p[at] = fdtrc(slopes, df, estimates.f_stat[at])
+    y_explained = estimates.tss[at] - ssr
+    f_stat = (y_explained / slopes) / (ssr / df)
+    estimates.f_stat[at] = f_stat
+    estimates.f_p[at] = fdtrc(slopes, df, f_stat)
 
 
 def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.ndarray | None:
@@ -303,27 +308,6 @@ def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.
         )
     weights = 1.0 / np.where(n > 0, variance, 1.0)
     return np.broadcast_to(weights[panel.owners], panel.y.shape)
-
-
-def about_mean(
-    model: RegressionSettings, panel: Panel, rows: np.ndarray, group: list[Unit]
-) -> np.ndarray:
-    """Sums of squares (U,) of the target about its mean, both weighted as the regressions are."""
-    weights = weights_of(model, panel, rows)
-    tss = np.full(len(group), np.nan)
-    for u, unit in enumerate(group):
-        t, i = unit.cells(panel)
-        if not len(t):
-            continue
-        y = panel.y[t, i]
-        own: np.ndarray | None = None
-        total: float = len(y)
-        if weights is not None:
-            own = weights[t, i]
-            total = own.sum()
-        deviation = y - np.average(y, weights=own)
-        tss[u] = np.average(deviation**2, weights=own) * total
-    return tss
 
 
 def _weighted(estimates: Estimates, panel: Panel) -> np.ndarray:
@@ -375,8 +359,10 @@ def _lags(unit: Unit, model: RegressionSettings, panel: Panel) -> int:
     """Lags of the covariance: those of the settings, or by the rule for the dates of the unit."""
     if model.cov_lags is not None:
         return model.cov_lags
-    with_a_cell = panel.valid[np.ix_(unit.rows, unit.assets)].any(axis=1)
-    return default_lags(int(with_a_cell.sum()), panel.horizon)
+    cells = np.ix_(unit.rows, unit.assets)
+    with_a_cell = panel.valid[cells].any(axis=1)
+    dates = int(with_a_cell.sum())
+    return default_lags(dates, panel.horizon)
 
 
 def _pooled(
@@ -407,19 +393,23 @@ def _pooled(
 
 
 def covariance_of(
-    pool: Pool, model: RegressionSettings, panel: Panel, own: slice | np.ndarray, lags: int
+    pool: Pool, model: RegressionSettings, panel: Panel, assets: slice | np.ndarray, lags: int
 ) -> Estimated:
-    """Covariance (k, k) of a regression over the assets `own`, and its degrees of freedom.
+    """Covariance (k, k) of a regression over several assets, and its degrees of freedom.
+
+    `assets` are their positions in the panel.
 
     Raises:
         NotEstimable: the covariance is not made for such a regression, or has no answer here.
     """
-    of_pool = ERRORS[model.cov].of_pool
-    if of_pool is None:
+    pooled_covariance = ERRORS[model.cov].of_pool
+    if pooled_covariance is None:
         raise NotEstimable(f"{model.cov} errors are not made for a regression over several assets")
-    of_assets = [cluster_key(panel, name) for name in model.clusters]
-    keys = [None if key is None else key[own] for key in of_assets]
-    return of_pool(pool, lags, keys)
+    keys = []
+    for name in model.clusters:
+        key = cluster_key(panel, name)
+        keys.append(None if key is None else key[assets])
+    return pooled_covariance(pool, lags, keys)
 
 
 def wald_test(
@@ -436,12 +426,11 @@ def wald_test(
         return None, "estimates without errors"
     rank = len(V) - int(estimates.zeroed[u])
     if len(hypothesis.q) > rank:
-        reason = (
-            f"{len(hypothesis.q)} restrictions beside a covariance of rank {rank}, "
-            "its negative eigenvalues set to zero"
-        )
+        restrictions = f"{len(hypothesis.q)} restrictions beside a covariance of rank {rank}"
+        reason = f"{restrictions}, its negative eigenvalues set to zero"
         return None, reason
     try:
-        return wald(b, V, estimates.df[u], hypothesis), ""
+        test = wald(b, V, estimates.df[u], hypothesis)
+        return test, ""
     except NotEstimable as error:
         return None, str(error)

@@ -46,7 +46,9 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     estimates = _nothing(model, panel, rows, kinds)
     of_dates: list[np.ndarray] = []
     for u, unit in enumerate(estimates.units):
-        span = slice(unit.rows.min(), unit.rows.max() + 1)
+        first = unit.rows.min()
+        last = unit.rows.max()
+        span = slice(first, last + 1)
         cells = _cells(unit, span, model, panel, weights)
         sides = [kind.side(span, unit.assets) for kind in kinds]
         left = _fill(estimates, u, model, panel, cells, sides)
@@ -55,11 +57,14 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
         if not kinds:
             _effects(estimates, u, left.within, cells, span)
         elif model.by == DATE:
-            of_dates.append(_beside_slopes(estimates.b[u], left.effects[0]))
+            of_labels = _beside_slopes(estimates.b[u], left.effects[0])
+            of_dates.append(of_labels)
         else:
             _effects_by_code(estimates, u, left, kinds, sides, span)
     if of_dates:
-        estimates.label_effects[kinds[0].label][:] = _means(np.array(of_dates))
+        label = kinds[0].label
+        means = _means(np.array(of_dates))
+        estimates.label_effects[label][:] = means
     return estimates
 
 
@@ -95,7 +100,8 @@ def kinds_of(model: RegressionSettings, panel: Panel) -> list[Kind]:
         DataError: a label that the data has not.
     """
     own_columns = panel.owner is None or "asset" not in model.absorbed
-    if own_columns and set(model.absorbed) <= {"asset", "date"}:
+    others = set(model.absorbed) - {"asset", "date"}
+    if own_columns and not others:
         return []
     return [_kind(name, model, panel) for name in model.absorbed]
 
@@ -106,20 +112,24 @@ def _kind(name: str, model: RegressionSettings, panel: Panel) -> Kind:
     if name == "date":
         return Kind(name, "", True, dates, T)
     if name == "asset":
-        return Kind(name, "", False, panel.owners[None], N)
+        owners = panel.owners[None]
+        return Kind(name, "", False, owners, N)
     label, on_dates, _ = name.partition(BY_DATE)
     where = "model.dummies" if model.by == DATE else "model.effects"
     labels = panel.grouping.get(label, where, ["asset", "date"])
     L = len(labels.values)
     if on_dates:
-        return Kind(name, label, True, dates * L + labels.codes, T * L)
+        codes = dates * L + labels.codes
+        return Kind(name, label, True, codes, T * L)
     return Kind(name, label, False, labels.codes, L)
 
 
 def absorbed_by(kinds: Sequence[Kind], unit: Unit, panel: Panel, cells: Cells) -> Cells:
     """The cells of a unit on all dates of the panel less these effects."""
-    every = slice(0, len(panel.dates))
-    return absorb(cells, [kind.side(every, unit.assets) for kind in kinds]).cells
+    T = len(panel.dates)
+    every = slice(0, T)
+    sides = [kind.side(every, unit.assets) for kind in kinds]
+    return absorb(cells, sides).cells
 
 
 def _nothing(
@@ -139,14 +149,17 @@ def _nothing(
     asset_effects = None
     if not labels or "asset" in model.effects:
         asset_effects = np.full(N, np.nan)
-    sizes = {name: len(panel.grouping.get(name).values) for name in labels}
+    label_effects = {}
+    for name in labels:
+        levels = panel.grouping.get(name).values
+        label_effects[name] = np.full((N, len(levels)), np.nan)
     return replace(
         nothing(group, k),
         absorbed=np.zeros(U),
         tss_within=np.full(U, np.nan),
         asset_effects=asset_effects,
         date_effects=date_effects,
-        label_effects={name: np.full((N, L), np.nan) for name, L in sizes.items()},
+        label_effects=label_effects,
     )
 
 
@@ -154,17 +167,19 @@ def _cells(
     unit: Unit, span: slice, model: RegressionSettings, panel: Panel, weights: np.ndarray | None
 ) -> Cells:
     """The cells of a unit on the dates of `span`, from its first row to its last."""
-    own: slice | np.ndarray = unit.assets
-    if len(unit.assets) == len(panel.assets):
-        own = slice(None)
+    assets: slice | np.ndarray = unit.assets
+    N = len(unit.assets)
+    if len(panel.assets) == N:
+        assets = slice(None)
     dates = span.stop - span.start
-    use = np.zeros((dates, len(unit.assets)), dtype=bool)
-    use[unit.rows - span.start] = panel.valid[:, own][unit.rows]
+    use = np.zeros((dates, N), dtype=bool)
+    use[unit.rows - span.start] = panel.valid[:, assets][unit.rows]
     part = of_part(weights, span)
     if part is not None:
-        part = part[:, own]
-    X = regressors(panel, model.regressors)[span, own]
-    y = panel.y[span, own]
+        part = part[:, assets]
+    features = regressors(panel, model.regressors)
+    X = features[span, assets]
+    y = panel.y[span, assets]
     return Cells(X, y, use, part)
 
 
@@ -189,7 +204,8 @@ def _fill(
         estimates.without_estimates(u, reason=str(error))
         return None
     demeaned = left.within
-    df = n - len(terms) - demeaned.absorbed
+    terms_and_effects = len(terms) + demeaned.absorbed
+    df = n - terms_and_effects
     ssr = solution.ssr
     tss_within = float(demeaned.S[-1, -1])
     estimates.b[u] = solution.b
@@ -207,13 +223,15 @@ def _fill(
     variance = ssr / df
     estimates.V[u] = solution.bread * variance
     if terms:
-        f_stat = (tss_within - ssr) / len(terms) / variance
+        K = len(terms)
+        f_stat = (tss_within - ssr) / K / variance
         estimates.f_stat[u] = f_stat
-        estimates.f_p[u] = fdtrc(len(terms), df, f_stat)
+        estimates.f_p[u] = fdtrc(K, df, f_stat)
     if model.cov != "nonrobust":
         assets = estimates.units[u].assets
         pool = _pool(left.cells, demeaned, solution)
-        pool = pool._replace(absorbed=_counted(model, panel, left, sides, assets))
+        counted = _counted(model, panel, left, sides, assets)
+        pool = pool._replace(absorbed=counted)
         covariance = partial(covariance_of, pool, model, panel, assets)
         robust(estimates, u, model, panel, covariance)
     return left
@@ -238,7 +256,8 @@ def _solved(
         if not solution.sound:
             solution = refined_beside(solution, left, sides)
         return left, solution
-    shift = shift_of(cells.X, cells.y, cells.use)[0, 0]
+    shift = shift_of(cells.X, cells.y, cells.use)
+    shift = shift[0, 0]
     demeaned = within(cells, model.effects, shift)
     solution = solve(demeaned, cells, terms)
     if not solution.sound:
@@ -276,12 +295,15 @@ def _counted(
     if not model.clusters or len(model.effects) > 1:
         return absorbed
     if sides:
-        lies_within = _nested(model, panel, left.cells.use, sides[0], assets)
+        use = left.cells.use
+        lies_within = _nested(model, panel, use, sides[0], assets)
     elif model.effects[0] == "date":
-        lies_within = all(name == "date" for name in model.clusters)
+        lies_within = set(model.clusters) == {"date"}
     else:
         lies_within = "date" not in model.clusters
-    return 0 if lies_within else absorbed
+    if lies_within:
+        return 0
+    return absorbed
 
 
 def _nested(
@@ -289,12 +311,14 @@ def _nested(
 ) -> bool:
     """Whether every effect of a side lies in one cluster, whichever way clusters are made."""
     t, i = np.nonzero(use)
-    codes = np.broadcast_to(side.codes, use.shape)[t, i]
+    of_cells = np.broadcast_to(side.codes, use.shape)
+    codes = of_cells[t, i]
     for name in model.clusters:
         key = cluster_key(panel, name)
         cluster = t
         if key is not None:
-            cluster = key[assets][i]
+            of_assets = key[assets]
+            cluster = of_assets[i]
         if not nested(codes, cluster):
             return False
     return True
@@ -313,39 +337,43 @@ def _effects_by_code(
     The effects of a date, or of a label on it, are about their mean over the dates of the unit.
     """
     b = estimates.b[u]
-    own = estimates.units[u].assets
+    assets = estimates.units[u].assets
     use = left.cells.use
     level = 0.0
     for kind, side, effects in zip(kinds, sides, left.effects, strict=True):
         values = _beside_slopes(b, effects)
         if not kind.by_date:
-            _fill_in(estimates, kind, own, values, side)
+            _fill_in(estimates, kind, assets, values, side)
             continue
         of_dates = values[:, None]
         if kind.label:
             labels = estimates.label_effects[kind.label]
-            of_dates = values.reshape(-1, labels.shape[1])
+            L = labels.shape[1]
+            of_dates = values.reshape(-1, L)
         means = _means(of_dates)
         if kind.label:
-            labels[own] = means
+            labels[assets] = means
         else:
             level = float(means[0])
         about_mean = (of_dates - means).ravel()
         codes = np.broadcast_to(side.codes, use.shape)
         date_effects = np.asarray(estimates.date_effects)
-        date_effects[span, own] += np.where(use, about_mean[codes], 0.0)
+        date_effects[span, assets] += np.where(use, about_mean[codes], 0.0)
     for kind in kinds:
         if not kind.by_date:
-            _of_kind(estimates, kind)[own] += level
+            values = _of_kind(estimates, kind)
+            values[assets] += level
 
 
 def _fill_in(
-    estimates: Estimates, kind: Kind, own: np.ndarray, values: np.ndarray, side: Side
+    estimates: Estimates, kind: Kind, assets: np.ndarray, values: np.ndarray, side: Side
 ) -> None:
     """Fill in effects that are the same on every date, of labels (L,) or of assets."""
     if not kind.label:
-        values = values[side.codes[0]]
-    _of_kind(estimates, kind)[own] = values
+        codes = side.codes[0]
+        values = values[codes]
+    effects = _of_kind(estimates, kind)
+    effects[assets] = values
 
 
 def _of_kind(estimates: Estimates, kind: Kind) -> np.ndarray:
@@ -358,30 +386,36 @@ def _of_kind(estimates: Estimates, kind: Kind) -> np.ndarray:
 def _beside_slopes(b: np.ndarray, effects: np.ndarray) -> np.ndarray:
     """What effects (G, K + 1) of the columns [x, y] add to x b; NaN of a group without a cell."""
     K = len(b)
-    return np.asarray(effects[:, K] - effects[:, :K] @ b)
+    of_slopes = effects[:, :K] @ b
+    return np.asarray(effects[:, K] - of_slopes)
 
 
 def _means(of_dates: np.ndarray) -> np.ndarray:
     """Mean (L,) over the dates (R, L) on which a label has cells; NaN where it never has."""
     counts = np.isfinite(of_dates).sum(axis=0)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.nansum(of_dates, axis=0) / counts)
+        total = np.nansum(of_dates, axis=0)
+        return np.asarray(total / counts)
 
 
 def _effects(estimates: Estimates, u: int, demeaned: Within, cells: Cells, span: slice) -> None:
     """Fill in what the forecast adds to x b: effects of assets, and of dates about their mean."""
     b = estimates.b[u]
-    own = estimates.units[u].assets
+    assets = estimates.units[u].assets
     K = len(b)
-    asset = demeaned.alpha[:, K] - demeaned.alpha[:, :K] @ b
-    date = demeaned.delta[:, K] - demeaned.delta[:, :K] @ b
+    alpha = demeaned.alpha
+    delta = demeaned.delta
+    asset = alpha[:, K] - alpha[:, :K] @ b
+    date = delta[:, K] - delta[:, :K] @ b
     used = cells.use.any(axis=1)
     level = date[used].mean()
     known = cells.use.any(axis=0)
     asset_effects = np.asarray(estimates.asset_effects)
-    asset_effects[own] = np.where(known, asset + level, np.nan)
+    of_assets = np.where(known, asset + level, np.nan)
+    asset_effects[assets] = of_assets
     if estimates.date_effects is not None:
         shared = estimates.date_effects.shape[1] == 1
-        columns = np.arange(1) if shared else own
-        about_mean = np.where(used, date - level, 0.0)
+        columns = np.arange(1) if shared else assets
+        deviation = date - level
+        about_mean = np.where(used, deviation, 0.0)
         estimates.date_effects[span, columns] = about_mean[:, None]

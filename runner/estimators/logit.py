@@ -71,7 +71,8 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     """
     _refuse_other_targets(panel, rows)
     group = units(panel, rows, model.by)
-    estimates = nothing(group, len(model.terms(panel.names)))
+    terms = model.terms(panel.names)
+    estimates = nothing(group, len(terms))
     quality_rows = []
     effect_rows = []
     for u in range(len(group)):
@@ -82,27 +83,32 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     effects = pd.DataFrame(effect_rows, columns=["scope", "unit", *EFFECTS])
     by_term = {}
     if len(group) == 1:
-        by_term = dict(zip(effects["term"], effects["effect"].tolist(), strict=True))
-    findings = {
-        "logit": Finding(quality, _metrics(quality), _words(quality)),
-        "marginal_effects": Finding(effects, by_term),
-    }
+        effect = effects["effect"].tolist()
+        by_term = dict(zip(effects["term"], effect, strict=True))
+    about_units = Finding(quality, _metrics(quality), _words(quality))
+    about_slopes = Finding(effects, by_term)
+    findings = {"logit": about_units, "marginal_effects": about_slopes}
     likelihood = quality["log_likelihood"].to_numpy(dtype=float)
     return replace(estimates, likelihood=likelihood, findings=findings)
 
 
 def _refuse_other_targets(panel: Panel, rows: np.ndarray) -> None:
     y = panel.y[rows]
-    other = panel.valid[rows] & (y != 0.0) & (y != 1.0)
+    binary = (y == 0.0) | (y == 1.0)
+    other = panel.valid[rows] & ~binary
     t, i = np.nonzero(other)
     if not len(t):
         return
-    value = y[t[0], i[0]]
-    asset = panel.assets[i[0]]
-    date = panel.dates[rows[t[0]]].strftime(panel.date_format)
+    date_position = t[0]
+    asset_position = i[0]
+    value = y[date_position, asset_position]
+    asset = panel.assets[asset_position]
+    day = panel.dates[rows[date_position]]
+    date = day.strftime(panel.date_format)
     more = ""
     if len(t) > 1:
-        more = f", and in {len(t) - 1:,} more rows neither 0 nor 1"
+        others = len(t) - 1
+        more = f", and in {others:,} more rows neither 0 nor 1"
     raise DataError(
         f"target: given {value:.6g} of {asset} on {date}{more}; "
         "allowed with estimator=logit: 0 or 1, such as target=up"
@@ -124,26 +130,31 @@ def _fill(
     X = design(panel, t, i, model.regressors, model.constant)
     estimates.n[u] = len(y)
     key: Row = {"scope": unit.scope, "unit": unit.name}
-    share_of_ones = y.mean() if len(y) else np.nan
-    about = key | {"n_obs": len(y), "share_of_ones": share_of_ones}
+    n = len(y)
+    share_of_ones = y.mean() if n else np.nan
+    about = key | {"n_obs": n, "share_of_ones": share_of_ones}
     try:
         likely = maximise(X, y, terms, model.constant)
     except NotEstimable as error:
-        estimates.without_estimates(u, reason=str(error))
-        return about | {"reason": str(error)}, []
+        reason = str(error)
+        estimates.without_estimates(u, reason=reason)
+        return about | {"reason": reason}, []
     centre = y.mean() if model.constant else 0.0
     residuals = y - likely.p
     estimates.b[u] = likely.b
     estimates.ssr[u] = np.sum(residuals**2)
-    estimates.tss[u] = np.sum((y - centre) ** 2)
+    deviation = y - centre
+    estimates.tss[u] = np.sum(deviation**2)
     keys = _cluster_keys(model, panel, t, i)
     of_likely = partial(covariance, likely, model.cov, keys)
     robust(estimates, u, model, panel, of_likely)
-    if estimates.reason[u]:
-        return about | {"reason": estimates.reason[u]}, []
+    reason = estimates.reason[u]
+    if reason:
+        return about | {"reason": reason}, []
     effects = _marginal_effects(X, likely, estimates.V[u], terms, model.confidence)
     effect_rows = [key | effect for effect in effects]
-    return about | _about(likely, y, model.constant), effect_rows
+    about_fit = _about(likely, y, model.constant)
+    return about | about_fit, effect_rows
 
 
 def _cluster_keys(
@@ -153,7 +164,8 @@ def _cluster_keys(
     keys = []
     for name in model.clusters:
         of_assets = cluster_key(panel, name)
-        keys.append(t if of_assets is None else of_assets[i])
+        cluster = t if of_assets is None else of_assets[i]
+        keys.append(cluster)
     return keys
 
 
@@ -196,7 +208,8 @@ def maximise(X: np.ndarray, y: np.ndarray, terms: Sequence[str], constant: bool)
     if result is None:
         raise NotEstimable(f"no convergence in {ITERATIONS} iterations")
     b = back @ result.params
-    p = expit(Z @ result.params)
+    index = Z @ result.params
+    p = expit(index)
     return Likely(b, p, result, back)
 
 
@@ -241,11 +254,13 @@ def covariance(likely: Likely, cov: str, keys: Sequence[np.ndarray], lags: int) 
     of_logit = ERRORS[cov].of_logit
     if of_logit is None:
         raise NotEstimable(f"{cov} errors are not made for a logit")
-    V = likely.back @ of_logit(likely, lags, keys) @ likely.back.T
+    orthonormal_V = of_logit(likely, lags, keys)
+    V = likely.back @ orthonormal_V @ likely.back.T
     zeroed = 0
     if len(keys) == 2:
         V, zeroed = positive(V)
-    if not (np.diag(V) > 0.0).all():
+    variance = np.diag(V)
+    if not (variance > 0.0).all():
         raise NotEstimable(f"{cov} errors do not exist: a variance is not positive")
     return Estimated(V, np.inf, zeroed)
 
@@ -259,7 +274,8 @@ def white(likely: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
     """The sandwich without a small-sample factor."""
     from statsmodels.stats import sandwich_covariance as sandwich
 
-    return np.asarray(sandwich.cov_white_simple(likely.result, use_correction=False))
+    V = sandwich.cov_white_simple(likely.result, use_correction=False)
+    return np.asarray(V)
 
 
 def hac(likely: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
@@ -269,7 +285,8 @@ def hac(likely: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
     n = len(likely.p)
     if lags >= n:
         raise NotEstimable(f"cov_lags={lags} with {n} rows; allowed: less than the rows")
-    return np.asarray(sandwich.cov_hac_simple(likely.result, nlags=lags, use_correction=False))
+    V = sandwich.cov_hac_simple(likely.result, nlags=lags, use_correction=False)
+    return np.asarray(V)
 
 
 def clustered(likely: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarray:
@@ -277,12 +294,14 @@ def clustered(likely: Likely, lags: int, keys: Sequence[np.ndarray]) -> np.ndarr
     from statsmodels.stats import sandwich_covariance as sandwich
 
     codes = [np.unique(key, return_inverse=True)[1] for key in keys]
-    fewest = min(int(code.max()) + 1 for code in codes)
+    clusters = [int(code.max()) + 1 for code in codes]
+    fewest = min(clusters)
     if fewest < 2:
         raise NotEstimable(f"{fewest} cluster; clustered errors need at least 2")
     if len(codes) == 1:
-        return np.asarray(sandwich.cov_cluster(likely.result, codes[0]))
-    both_ways = sandwich.cov_cluster_2groups(likely.result, codes[0], codes[1])
+        V = sandwich.cov_cluster(likely.result, codes[0])
+        return np.asarray(V)
+    both_ways = sandwich.cov_cluster_2groups(likely.result, *codes)
     return np.asarray(both_ways[0])
 
 
@@ -295,13 +314,16 @@ def average_effects(
     as any other.
     """
     b = likely.b[slopes]
-    density = likely.p * (1.0 - likely.p)
+    p = likely.p
+    density = p * (1.0 - p)
     mean = density.mean()
     # (k,) mean of the derivative of p (1 - p) by b
-    slope_of_density = density * (1.0 - 2.0 * likely.p)
-    derivative = slope_of_density @ X / len(X)
+    slope_of_density = density * (1.0 - 2.0 * p)
+    total = slope_of_density @ X
+    derivative = total / len(X)
     identity = np.eye(len(likely.b))[slopes]
-    jacobian = mean * identity + np.outer(b, derivative)
+    of_density = np.outer(b, derivative)
+    jacobian = mean * identity + of_density
     variance = np.einsum("jk,kl,jl->j", jacobian, V, jacobian)
     return mean * b, np.sqrt(variance)
 
@@ -315,11 +337,13 @@ def as_least_squares(pool: Pool, constant: bool) -> Pool:
     """
     dummies = 0 if pool.member is None else pool.member.shape[1]
     first_dummy = len(pool.b) - dummies
-    index = pool.X @ pool.b[int(constant) : first_dummy]
+    slopes = pool.b[int(constant) : first_dummy]
+    index = pool.X @ slopes
     if constant:
         index = index + pool.b[0]
     if pool.member is not None:
-        index = index + pool.member @ pool.b[first_dummy:]
+        levels = pool.b[first_dummy:]
+        index = index + pool.member @ levels
     p = expit(index)
     weights = np.maximum(p * expit(-index), LEAST_WEIGHT)
     target = index + (pool.y - p) / weights
@@ -337,8 +361,10 @@ def _about(likely: Likely, y: np.ndarray, constant: bool) -> Row:
     llf = likely.result.llf
     null = -n * np.log(2.0)
     if constant:
-        null = -n * float(entr(share) + entr(1.0 - share))
-    llr = 2.0 * (llf - null)
+        entropy = float(entr(share) + entr(1.0 - share))
+        null = -n * entropy
+    gain = llf - null
+    llr = 2.0 * gain
     p_value = chdtrc(df, max(llr, 0.0)) if df else np.nan
     return {
         "log_likelihood": llf,
@@ -353,28 +379,36 @@ def _about(likely: Likely, y: np.ndarray, constant: bool) -> Row:
 
 
 def _metrics(quality: pd.DataFrame) -> dict[str, float]:
-    metrics = {"pseudo_r2": float(quality["pseudo_r2"].mean())}
+    r2 = quality["pseudo_r2"].mean()
+    metrics = {"pseudo_r2": float(r2)}
     if len(quality) == 1:
-        metrics["llr_p_value"] = float(quality["llr_p_value"].iloc[0])
+        p_value = quality["llr_p_value"].iloc[0]
+        metrics["llr_p_value"] = float(p_value)
     return metrics
 
 
 def _words(quality: pd.DataFrame) -> list[str]:
     """McFadden's pseudo R2 and the likelihood-ratio test, which takes rows as independent."""
-    tested = quality[quality["llr_p_value"].notna()]
+    has_test = quality["llr_p_value"].notna()
+    tested = quality[has_test]
     if tested.empty:
         return []
     p = tested["llr_p_value"]
-    r2 = number(tested["pseudo_r2"].mean(), 3)
+    mean_r2 = tested["pseudo_r2"].mean()
+    r2 = number(mean_r2, 3)
     test = "the likelihood-ratio test, which takes rows as independent,"
     if len(quality) == 1:
         verdict = "does not reject at 5 % that every slope is zero; no proof of it"
-        if p.iloc[0] < LEVEL:
+        p_value = p.iloc[0]
+        if p_value < LEVEL:
             verdict = "rejects at 5 % that every slope is zero"
-        return [f"McFadden's pseudo R2 is {r2}; {test} {verdict} (p {p_text(p.iloc[0])})."]
-    units = count(len(p), str(tested["scope"].iloc[0]))
-    hits = int((p < LEVEL).sum())
-    by_chance = number(LEVEL * len(p), 2)
+        return [f"McFadden's pseudo R2 is {r2}; {test} {verdict} (p {p_text(p_value)})."]
+    scope = str(tested["scope"].iloc[0])
+    units = count(len(p), scope)
+    rejected = p < LEVEL
+    hits = int(rejected.sum())
+    expected = LEVEL * len(p)
+    by_chance = number(expected, 2)
     return [
         f"McFadden's pseudo R2 is {r2} on average over {units}; "
         f"{test} rejects at 5 % that every slope is zero in {hits:,} of them; "

@@ -12,7 +12,8 @@ from runner.errors import DataError
 from runner.estimators.estimation import Estimates, nothing
 from runner.estimators.penalty import Curve, finding, grid, largest, strength
 from runner.estimators.reductions import Cells, Lost, Reductions, Sums, reductions
-from runner.estimators.shrinkage import Reduced, dummies_of, ridge_of_units, solve
+from runner.estimators.ridge import ridge_of_units
+from runner.estimators.shrinkage import Reduced, dummies_of, solve
 from runner.numerics.least_squares import NotEstimable
 from runner.panels.units import DATE, Unit, units
 from runner.validation.splitters import WalkForward, split_usable
@@ -39,7 +40,8 @@ class Parts(NamedTuple):
     @property
     def every(self) -> np.ndarray:
         """(S,) all segments."""
-        return np.ones(self.train.shape[1], dtype=bool)
+        S = self.train.shape[1]
+        return np.ones(S, dtype=bool)
 
 
 def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
@@ -48,13 +50,15 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     Raises:
         DataError: the rows are too few for the folds that choose the penalty.
     """
-    k = len(model.terms(panel.names))
-    estimates = nothing(units(panel, rows, model.by), k)
+    all_terms = model.terms(panel.names)
+    group = units(panel, rows, model.by)
+    estimates = nothing(group, len(all_terms))
     # degrees of freedom are not those of least squares
-    estimates = replace(estimates, absorbed=np.full(1, np.nan))
+    unknown = np.full(1, np.nan)
+    estimates = replace(estimates, absorbed=unknown)
     parts = _parts(model, panel, rows)
-    source = reductions(model, panel, rows, estimates.units, parts.segment)
-    estimates.n[:] = _rows_of_units(source, panel, estimates.units)
+    source = reductions(model, panel, rows, group, parts.segment)
+    estimates.n[:] = _rows_of_units(source, panel, group)
     solved = _at_once(estimates, source)
     over_dates = model.by == DATE and model.penalty is None
     if over_dates:
@@ -63,10 +67,10 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
         curves = _one_by_one(estimates, source, parts, ~solved)
     if not curves:
         return estimates
-    named = [estimates.units[u] for u in curves]
+    named = [group[u] for u in curves]
     if over_dates:
         named = [unit._replace(scope="mean", name="all") for unit in named]
-    terms = model.terms(panel.names)[model.constant :]
+    terms = all_terms[model.constant :]
     path = finding(model, named, list(curves.values()), terms)
     return replace(estimates, findings={"path": path})
 
@@ -74,8 +78,13 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
 def _rows_of_units(source: Reductions, panel: Panel, group: list[Unit]) -> np.ndarray | list[int]:
     """How many rows (U,) each unit has."""
     if source.M is not None:
-        return np.asarray(source.M[:, :, 0, 0].sum(axis=0))
-    return [panel.valid[np.ix_(unit.rows, unit.assets)].sum() for unit in group]
+        rows = source.M[:, :, 0, 0]
+        return np.asarray(rows.sum(axis=0))
+    rows_of_units = []
+    for unit in group:
+        cells = panel.valid[np.ix_(unit.rows, unit.assets)]
+        rows_of_units.append(cells.sum())
+    return rows_of_units
 
 
 def _parts(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Parts:
@@ -86,31 +95,39 @@ def _parts(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Parts:
     """
     if model.penalty is not None:
         none = np.empty((0, 1), dtype=bool)
-        return Parts(np.zeros(len(rows), dtype=int), none, none)
+        segment = np.zeros(len(rows), dtype=int)
+        return Parts(segment, none, none)
     usable = panel.usable[rows]
     R = int(usable.sum())
     if model.folds is None and R <= FOLDS:
+        needed = FOLDS + 1
         raise DataError(
-            f"model.folds: null takes {FOLDS} expanding folds; {R} rows fitted, needs {FOLDS + 1}"
+            f"model.folds: null takes {FOLDS} expanding folds; {R} rows fitted, needs {needed}"
         )
     test = R // (FOLDS + 1)
-    splitter = model.folds or WalkForward(test=test, first=R - FOLDS * test)
+    expanding = WalkForward(test=test, first=R - FOLDS * test)
+    splitter = model.folds or expanding
     try:
-        folds = split_usable(splitter, panel.dates[rows], usable, panel.horizon, rows)
+        dates = panel.dates[rows]
+        folds = split_usable(splitter, dates, usable, panel.horizon, rows)
     except DataError as error:
         lines = [line.removeprefix("validation") for line in error.mistakes]
         counted = f"(counted in the {R} rows fitted)"
-        raise DataError([f"model.folds{line} {counted}" for line in lines]) from error
+        mistakes = [f"model.folds{line} {counted}" for line in lines]
+        raise DataError(mistakes) from error
     if not folds:
         raise DataError("model.folds: gives no fold; allowed: a splitter that does, or a penalty")
     F = len(folds)
-    member = np.zeros((2 * F, len(rows)), dtype=bool)
+    shape = (2 * F, len(rows))
+    member = np.zeros(shape, dtype=bool)
     for f, fold in enumerate(folds):
         member[f, fold.train] = True
         member[F + f, fold.test] = True
     # rows that are in the same parts of the same folds make a segment
     kinds, segment = np.unique(member, axis=1, return_inverse=True)
-    return Parts(segment.ravel(), train=kinds[:F], test=kinds[F:])
+    train = kinds[:F]
+    test = kinds[F:]
+    return Parts(segment.ravel(), train, test)
 
 
 def _at_once(estimates: Estimates, source: Reductions) -> np.ndarray:
@@ -119,13 +136,16 @@ def _at_once(estimates: Estimates, source: Reductions) -> np.ndarray:
     Those of a ridge with a constant and a given penalty.
     """
     model = source.model
-    none = np.zeros(len(estimates.units), dtype=bool)
+    U = len(estimates.units)
+    none = np.zeros(U, dtype=bool)
     if model.estimator != "ridge" or model.penalty is None or not model.constant:
         return none
-    names = model.terms(source.panel.names)[1:]
+    terms = model.terms(source.panel.names)
+    names = terms[1:]
     if source.M is None or not names or dummies_of(names):
         return none
-    b, ssr, tss, sound = ridge_of_units(source.M[0], source.shift, model.penalty, model.standardise)
+    M = source.M[0]
+    b, ssr, tss, sound = ridge_of_units(M, source.shift, model.penalty, model.standardise)
     estimates.b[sound] = b[sound]
     estimates.ssr[sound] = ssr[sound]
     estimates.tss[sound] = tss[sound]
@@ -143,7 +163,8 @@ def _one_by_one(
     curves = {}
     for u in np.flatnonzero(left).tolist():
         try:
-            whole, b, curve = source.either(u, partial(_fitted, source.model, parts))
+            fit = partial(_fitted, source.model, parts)
+            whole, b, curve = source.either(u, fit)
         except NotEstimable as error:
             estimates.without_estimates(u, reason=str(error))
             continue
@@ -159,25 +180,31 @@ def _fitted(
     """One unit reduced, its slopes (K,) on scaled regressors, and the curve of its penalty."""
     whole = _whole(data, parts.every)
     if model.penalty is not None:
-        given = strength(model, np.array([model.penalty]), whole.n)
+        penalty = np.array([model.penalty])
+        given = strength(model, penalty, whole.n)
         b = solve(whole, given)
         return whole, b[0], None
-    penalties = grid(model, largest(model, whole))
+    most = largest(model, whole)
+    penalties = grid(model, most)
     errors = []
     for train, test in zip(parts.train, parts.test, strict=True):
         training = data.reduced(train)
         if training is None:
             continue
-        b = solve(training, strength(model, penalties, training.n))
+        penalty = strength(model, penalties, training.n)
+        b = solve(training, penalty)
         constant, slopes = training.line(b)
         n, squared = data.squared(test, constant, slopes)
         if n:
             errors.append(squared / n)
-    b = solve(whole, strength(model, penalties, whole.n))
+    penalty = strength(model, penalties, whole.n)
+    b = solve(whole, penalty)
     _, slopes = whole.line(b)
     terms = np.sum(b != 0.0, axis=1)
-    curve = Curve(penalties, _by_fold(errors, penalties), slopes, whole.spread, terms)
-    return whole, b[curve.chosen(model.choice)], curve
+    by_fold = _by_fold(errors, penalties)
+    curve = Curve(penalties, by_fold, slopes, whole.spread, terms)
+    position = curve.chosen(model.choice)
+    return whole, b[position], curve
 
 
 def _whole(data: Sums | Cells, every: np.ndarray) -> Reduced:
@@ -208,17 +235,19 @@ def _over_dates(estimates: Estimates, source: Reductions, parts: Parts) -> dict[
         penalties = grid(model, most)
         lines = {}
         for u, data in whole.items():
-            b = solve(data, strength(model, penalties, data.n))
+            penalty = strength(model, penalties, data.n)
+            b = solve(data, penalty)
             lines[u] = data.line(b)
         curve = _curve_over_dates(source, parts, penalties, whole, lines)
-        at = curve.chosen(model.choice)
+        position = curve.chosen(model.choice)
     except NotEstimable as error:
         for u in whole:
             estimates.without_estimates(u, reason=str(error))
         return {}
     for u, data in whole.items():
         _, slopes = lines[u]
-        _fill(estimates, u, data, slopes[at] * data.scale)
+        scaled = slopes[position] * data.scale
+        _fill(estimates, u, data, scaled)
     first = next(iter(whole))
     return {first: curve}
 
@@ -229,7 +258,8 @@ def _dates_reduced(estimates: Estimates, source: Reductions) -> dict[int, Reduce
     whole = {}
     for u in range(len(estimates.units)):
         try:
-            whole[u] = source.either(u, partial(_whole, every=every))
+            reduce = partial(_whole, every=every)
+            whole[u] = source.either(u, reduce)
         except NotEstimable as error:
             estimates.without_estimates(u, reason=str(error))
     return whole
@@ -246,24 +276,29 @@ def _curve_over_dates(
     every = np.array([True])
     errors = []
     for train, test in zip(parts.train, parts.test, strict=True):
-        train_dates = np.flatnonzero(train[parts.segment]).tolist()
+        in_train = train[parts.segment]
+        train_dates = np.flatnonzero(in_train).tolist()
         known = [lines[u] for u in train_dates if u in whole]
         if not known:
             continue
-        constant = np.mean([line[0] for line in known], axis=0)
-        slopes = np.mean([line[1] for line in known], axis=0)
+        constants, slopes_of_dates = zip(*known, strict=True)
+        constant = np.mean(constants, axis=0)
+        slopes = np.mean(slopes_of_dates, axis=0)
         score = partial(_squared, part=every, constant=constant, slopes=slopes)
-        test_dates = np.flatnonzero(test[parts.segment]).tolist()
+        in_test = test[parts.segment]
+        test_dates = np.flatnonzero(in_test).tolist()
         tests = [source.either(u, score) for u in test_dates]
         n = sum(rows for rows, _ in tests)
         if n:
-            errors.append(np.sum([squared for _, squared in tests], axis=0) / n)
+            squared = np.sum([squares for _, squares in tests], axis=0)
+            errors.append(squared / n)
     by_date = [slopes for _, slopes in lines.values()]
     spreads = [data.spread for data in whole.values()]
     terms = [np.sum(slopes != 0.0, axis=1) for slopes in by_date]
+    by_fold = _by_fold(errors, penalties)
     return Curve(
         penalties,
-        _by_fold(errors, penalties),
+        by_fold,
         slopes=np.mean(by_date, axis=0),
         spread=np.mean(spreads, axis=0),
         terms=np.mean(terms, axis=0),
@@ -279,13 +314,17 @@ def _squared(
 
 def _by_fold(errors: list[np.ndarray], penalties: np.ndarray) -> np.ndarray:
     """(F, L), of no fold too."""
-    return np.array(errors).reshape(-1, len(penalties))
+    L = len(penalties)
+    return np.array(errors).reshape(-1, L)
 
 
 def _fill(estimates: Estimates, u: int, whole: Reduced, b: np.ndarray) -> None:
     """Fill in one unit from its slopes (K,) on the scaled regressors."""
     constant, slopes = whole.line(b)
-    with_constant = estimates.b.shape[1] > len(slopes)
-    estimates.b[u] = np.append(constant, slopes) if with_constant else slopes
+    terms = estimates.b.shape[1]
+    if terms > len(slopes):
+        slopes = np.append(constant, slopes)
+    estimates.b[u] = slopes
     estimates.ssr[u] = whole.ssr(b)
-    estimates.tss[u] = whole.z @ whole.z
+    z = whole.z
+    estimates.tss[u] = z @ z

@@ -59,8 +59,10 @@ class Curve:
         """(L,) standard deviation (ddof 1) over the root of the number of folds; NaN of one."""
         folds = len(self.errors)
         if folds < 2:
-            return np.full(len(self.penalties), np.nan)
-        return self.errors.std(axis=0, ddof=1) / np.sqrt(folds)
+            L = len(self.penalties)
+            return np.full(L, np.nan)
+        deviation = self.errors.std(axis=0, ddof=1)
+        return deviation / np.sqrt(folds)
 
     @property
     def least(self) -> int:
@@ -77,7 +79,8 @@ class Curve:
             return None
         least = self.least
         allowed = self.mean[least] + self.std_error[least]
-        return int((self.mean <= allowed).argmax())
+        within = self.mean <= allowed
+        return int(within.argmax())
 
     def chosen(self, choice: str) -> int:
         """Position of the penalty to use.
@@ -86,11 +89,11 @@ class Curve:
             NotEstimable: too few folds have rows to train and to test on.
         """
         needed = 2 if choice == "one_se" else 1
-        if len(self.errors) < needed:
-            folds = f"{len(self.errors)} of the folds that choose a penalty"
-            raise NotEstimable(
-                f"{folds} with 2 training rows and a test row; choice={choice} needs {needed}"
-            )
+        known = len(self.errors)
+        if known < needed:
+            folds = f"{known} of the folds that choose a penalty"
+            rows = "2 training rows and a test row"
+            raise NotEstimable(f"{folds} with {rows}; choice={choice} needs {needed}")
         if choice == "min" or self.one_se is None:
             return self.least
         return self.one_se
@@ -108,9 +111,11 @@ def share(model: RegressionSettings) -> float:
 def strength(model: RegressionSettings, penalties: np.ndarray, n: int) -> Penalty:
     """scikit-learn's alphas (L,) per row; of ridge it is on the sum over rows."""
     if model.estimator == "ridge":
-        return Penalty(np.zeros(len(penalties)), penalties / n)
+        none = np.zeros(len(penalties))
+        return Penalty(none, penalties / n)
     absolute = share(model)
-    return Penalty(penalties * absolute, penalties * (1.0 - absolute))
+    squared = 1.0 - absolute
+    return Penalty(penalties * absolute, penalties * squared)
 
 
 def largest(model: RegressionSettings, data: Reduced) -> float:
@@ -119,9 +124,11 @@ def largest(model: RegressionSettings, data: Reduced) -> float:
     Raises:
         NotEstimable: no regressor goes with the target.
     """
-    if share(model):
+    absolute = share(model)
+    if absolute:
         covariances = np.abs(data.A.T @ data.z)
-        most = covariances.max(initial=0.0) / data.n / share(model)
+        strongest = covariances.max(initial=0.0)
+        most = strongest / data.n / absolute
     else:
         norm = np.linalg.norm(data.A, 2) if data.A.size else 0.0
         most = RIDGE_MOST * norm**2
@@ -137,7 +144,8 @@ def grid(model: RegressionSettings, most: float) -> np.ndarray:
     down_to = RIDGE_LEAST / RIDGE_MOST
     if share(model):
         down_to = LEAST
-    return np.geomspace(most, most * down_to, model.penalties)
+    least = most * down_to
+    return np.geomspace(most, least, model.penalties)
 
 
 def finding(
@@ -152,46 +160,60 @@ def finding(
     names = list(terms) if len(terms) <= MOST_TERMS else []
     parts = []
     for unit, curve in zip(units, curves, strict=True):
-        parts.append(_rows(unit.scope, unit.name, curve, names))
+        rows = _rows(unit.scope, unit.name, curve, names)
+        parts.append(rows)
     if len(curves) > MOST_UNITS:
-        parts = [part[part["least"] | part["one_se"]] for part in parts]
+        parts = [_chosen_rows(part) for part in parts]
         mean = _rows("mean", "all", _mean(curves), names)
         parts.append(mean.assign(least=False, one_se=False))
     table = pd.concat(parts, ignore_index=True)
     metrics = _metrics(model, curves)
-    return Finding(table, metrics, _words(model, curves, terms, metrics), "path")
+    words = _words(model, curves, terms, metrics)
+    return Finding(table, metrics, words, "path")
+
+
+def _chosen_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the penalties that either rule chooses."""
+    either = table["least"] | table["one_se"]
+    return table[either]
 
 
 def _metrics(model: RegressionSettings, curves: Sequence[Curve]) -> dict[str, float]:
-    """Means over units: the penalty used; of each rule of choice its penalty and nonzero slopes."""
-    used = [curve.penalties[curve.chosen(model.choice)] for curve in curves]
+    """Means over units: the penalty used; and for each rule, its penalty and nonzero slopes."""
+    used = []
+    for curve in curves:
+        position = curve.chosen(model.choice)
+        used.append(curve.penalties[position])
     metrics = {"penalty": float(np.mean(used))}
-    for choice, positions in _places(curves).items():
-        if None in positions:
+    for rule, positions in _positions(curves).items():
+        if None in positions:  # a unit with too few folds for this rule
             continue
         penalties = []
         terms = []
         for curve, position in zip(curves, positions, strict=True):
             penalties.append(curve.penalties[position])
             terms.append(curve.terms[position])
-        metrics[f"penalty_{choice}"] = float(np.mean(penalties))
-        metrics[f"terms_{choice}"] = float(np.mean(terms))
+        metrics[f"penalty_{rule}"] = float(np.mean(penalties))
+        metrics[f"terms_{rule}"] = float(np.mean(terms))
     return metrics
 
 
-def _places(curves: Sequence[Curve]) -> dict[str, list[int | None]]:
-    """Where on its grid each curve has the penalty of either choice."""
-    return {
-        "min": [curve.least for curve in curves],
-        "1se": [curve.one_se for curve in curves],
-    }
+def _positions(curves: Sequence[Curve]) -> dict[str, list[int | None]]:
+    """Position on its grid of the penalty that each rule chooses for each curve."""
+    of_least: list[int | None] = []
+    of_one_se = []
+    for curve in curves:
+        of_least.append(curve.least)
+        of_one_se.append(curve.one_se)
+    return {"min": of_least, "1se": of_one_se}
 
 
 def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataFrame:
     """One row per penalty."""
     import pandas as pd
 
-    at = np.arange(len(curve.penalties))
+    L = len(curve.penalties)
+    positions = np.arange(L)
     one_se = -1 if curve.one_se is None else curve.one_se
     table = {
         "scope": scope,
@@ -201,8 +223,8 @@ def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataF
         "std_error": curve.std_error,
         "folds": len(curve.errors),
         "terms": curve.terms,
-        "least": at == curve.least,
-        "one_se": at == one_se,
+        "least": positions == curve.least,
+        "one_se": positions == one_se,
     }
     for k, name in enumerate(terms):
         table[f"coef/{name}"] = curve.slopes[:, k]
@@ -217,19 +239,24 @@ class _Mean(Curve):
 
     @property
     def std_error(self) -> np.ndarray:
-        return np.full(len(self.penalties), np.nan)
+        L = len(self.penalties)
+        return np.full(L, np.nan)
 
 
 def _mean(curves: Sequence[Curve]) -> Curve:
-    """Means over units at the same place of their grids; the penalty is the geometric mean."""
-    errors = np.mean([curve.mean for curve in curves], axis=0)
+    """Means over units at the same position of their grids; the penalty is the geometric mean."""
+    means = [curve.mean for curve in curves]
+    slopes = [curve.slopes for curve in curves]
+    spreads = [curve.spread for curve in curves]
+    terms = [curve.terms for curve in curves]
+    errors = np.mean(means, axis=0)
     logarithms = [np.log(curve.penalties) for curve in curves]
     return _Mean(
         penalties=np.exp(np.mean(logarithms, axis=0)),
         errors=errors[None],
-        slopes=np.mean([curve.slopes for curve in curves], axis=0),
-        spread=np.mean([curve.spread for curve in curves], axis=0),
-        terms=np.mean([curve.terms for curve in curves], axis=0),
+        slopes=np.mean(slopes, axis=0),
+        spread=np.mean(spreads, axis=0),
+        terms=np.mean(terms, axis=0),
     )
 
 
@@ -240,20 +267,22 @@ def _words(
     metrics: dict[str, float],
 ) -> list[str]:
     """What was chosen and how sure that is, a sentence or two."""
-    folds = count(max(len(curve.errors) for curve in curves), "fold")
+    most = max(len(curve.errors) for curve in curves)
+    folds = count(most, "fold")
     several = ""
-    if len(curves) > 1:
-        several = f" on average over {len(curves):,} units"
-    least, one_se = _places(curves).values()
-    of_least = f"{number(metrics['penalty_min'])}{several}{_kept(model, curves, terms, least)}"
-    sentences = [f"The least error over {folds} is at the penalty {of_least}."]
+    U = len(curves)
+    if U > 1:
+        several = f" on average over {U:,} units"
+    least, one_se = _positions(curves).values()
+    penalty = number(metrics["penalty_min"])
+    kept = _kept(model, curves, terms, least)
+    sentences = [f"The least error over {folds} is at the penalty {penalty}{several}{kept}."]
     if "penalty_1se" in metrics:
-        of_one_se = (
-            f"{number(metrics['penalty_1se'])}{several}{_kept(model, curves, terms, one_se)}"
-        )
+        penalty = number(metrics["penalty_1se"])
+        kept = _kept(model, curves, terms, one_se)
         sentences.append(
-            f"The largest penalty within one standard error of it is {of_one_se}; "
-            f"that standard error is itself from {folds} only."
+            "The largest penalty within one standard error of it is "
+            f"{penalty}{several}{kept}; that standard error is itself from {folds} only."
         )
     used = "that of the least error"
     if model.choice == "one_se":
@@ -261,29 +290,31 @@ def _words(
     sentences.append(
         f"The estimates use {used}; they are shrunk on purpose and have no errors or tests."
     )
-    if len(terms) > MOST_TERMS:
+    K = len(terms)
+    if K > MOST_TERMS:
         sentences.append(
-            "The table leaves out the slopes along the path: "
-            f"{len(terms):,} are more than {MOST_TERMS}."
+            f"The table leaves out the slopes along the path: {K:,} are more than {MOST_TERMS}."
         )
     return [*sentences, *_at_the_edge(curves)]
 
 
 def _at_the_edge(curves: Sequence[Curve]) -> list[str]:
     """Sentences on units whose least error is at an end of the grid."""
-    last = len(curves[0].penalties) - 1
+    penalties = len(curves[0].penalties)
+    last = penalties - 1
     ends = [
         (0, "the largest penalty tried: on these folds regressors add nothing that can be told"),
         (last, "the smallest penalty tried: a smaller one may do better"),
     ]
     sentences = []
-    for at, end in ends:
-        units = sum(curve.least == at for curve in curves)
+    U = len(curves)
+    for position, end in ends:
+        units = sum(curve.least == position for curve in curves)
         if not units:
             continue
         where = ""
-        if len(curves) > 1:
-            where = f" in {units:,} of {len(curves):,} units"
+        if U > 1:
+            where = f" in {units:,} of {U:,} units"
         sentences.append(f"The least error{where} is at {end}.")
     return sentences
 
@@ -292,18 +323,22 @@ def _kept(
     model: RegressionSettings,
     curves: Sequence[Curve],
     terms: Sequence[str],
-    places: Sequence[int | None],
+    positions: Sequence[int | None],
 ) -> str:
-    """How many regressors are left at these places of the grids, and which where there is one unit.
+    """How many regressors are left at these positions of the grids, and which of a single unit.
 
     Empty for ridge, which leaves all.
     """
     if not share(model):
         return ""
-    kept = np.mean([curve.terms[at] for curve, at in zip(curves, places, strict=True)])
-    slopes = curves[0].slopes[places[0]]
+    terms_kept = []
+    for curve, position in zip(curves, positions, strict=True):
+        terms_kept.append(curve.terms[position])
+    kept = np.mean(terms_kept)
+    slopes = curves[0].slopes[positions[0]]
     names = [term for term, b in zip(terms, slopes, strict=True) if b != 0.0]
     which = ""
     if len(curves) == 1 and names:
         which = f" ({listed(names)})"
-    return f", which keeps {kept:.3g} of {count(len(terms), 'regressor')}{which}"
+    regressors = count(len(terms), "regressor")
+    return f", which keeps {kept:.3g} of {regressors}{which}"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.estimators.digits import KEPT_DIGITS, half_inverse, keep_digits, sized, well_conditioned
+from runner.estimators.ridge import KEPT_DIGITS, sized
 from runner.numerics.least_squares import LARGEST, RANK_TOLERANCE, NotEstimable
 from runner.numerics.variation import flat, near_rounding
 
@@ -94,8 +94,7 @@ def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -
         z = y
     if n > K + 1:
         columns = np.column_stack([A, z])
-        triangle = np.linalg.qr(columns, mode="r")
-        triangle = np.asarray(triangle)
+        triangle = np.asarray(np.linalg.qr(columns, mode="r"))
         A = triangle[:, :K]
         z = triangle[:, K]
     x_mean = mean * constant
@@ -226,69 +225,6 @@ def _from_moments(
     centre = centre * constant
     y_mean = float(centre[K])
     return Reduced(A, z, centre[:K], scale, y_mean, int(n))
-
-
-# units that lose digits divide by zero and are not sound
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")
-def ridge_of_units(
-    M: np.ndarray, shift: np.ndarray, penalty: float, standardise: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Ridge with a constant of U units at once, from their moments.
-
-    Args:
-        M: (U, P, P) moments about `shift` (1 or U, P - 1).
-        penalty: scikit-learn's alpha.
-
-    Returns:
-        b (U, K + 1), the constant first; sums of squares (U,) of the residuals and of the centred
-        target; and which units (U,) are sound, where moments keep the digits as in `from_moments`.
-    """
-    K = M.shape[1] - 2
-    n = M[:, 0, 0]
-    rows = n[:, None]
-    mean = M[:, 0, 1:] / rows
-    centre = mean + shift
-    squares = np.einsum("ujj->uj", M)
-    total = squares[:, 1:]
-    outer = rows[:, :, None] * mean[:, :, None] * mean[:, None, :]
-    centred = M[:, 1:, 1:] - outer
-    squares = np.einsum("ujj->uj", centred)
-    variation = np.maximum(squares, 0.0)
-    sound = keep_digits(n, centre, total, variation)
-    # units that are not sound become the identity, so that all can be solved at once
-    identity = np.eye(K + 1)
-    centred = np.where(sound[:, None, None], centred, identity)
-    variation = np.where(sound[:, None], variation, 1.0)
-    # correlations: columns of all sizes keep their digits
-    length = np.sqrt(variation)
-    lengths = length[:, :, None] * length[:, None, :]
-    correlations = centred / lengths
-    shares = np.where(sound[:, None], variation / total, 1.0)
-    kept = shares.min(axis=1)
-    sound &= well_conditioned(correlations, kept, sound)
-
-    XX = correlations[:, :K, :K]
-    Xy = correlations[:, :K, K]
-    added = penalty / variation[:, :K]
-    if standardise:
-        added = penalty / rows * np.ones(K)
-    identity = np.eye(K)
-    penalised = XX + identity * added[:, None, :]
-    W = half_inverse(np.where(sound[:, None, None], penalised, identity))
-    half = np.einsum("jku,uk->ju", W, Xy)
-    b = np.einsum("jku,ju->uk", W, half)
-    tss = variation[:, K]
-    explained = 2.0 * np.einsum("uk,uk->u", b, Xy)
-    fitted = np.einsum("uj,ujk,uk->u", b, XX, b)
-    ssr = tss * (1.0 - explained + fitted)
-    y_length = length[:, K:]
-    x_length = length[:, :K]
-    slopes = b * y_length / x_length
-    x_centre = centre[:, :K]
-    of_means = np.einsum("uk,uk->u", slopes, x_centre)
-    constant = centre[:, K] - of_means
-    estimates = np.column_stack([constant, slopes])
-    return estimates, ssr, tss, sound
 
 
 def refuse(

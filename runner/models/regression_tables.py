@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from runner.errors import DataError
-from runner.estimators.estimation import Estimates, about_mean
+from runner.estimators.estimation import Estimates, weights_of
 from runner.estimators.standard_errors import ERRORS
 from runner.models.fit import (
     HYPOTHESES,
@@ -23,7 +23,7 @@ from runner.models.fit import (
 from runner.models.pricing import GRS, price_every_asset
 from runner.numerics.covariance import default_cosines, default_lags
 from runner.panels.panel import Panel
-from runner.panels.units import per_asset
+from runner.panels.units import Unit, per_asset
 
 if TYPE_CHECKING:
     from runner.estimators.settings import RegressionSettings
@@ -38,7 +38,7 @@ def as_fit(model: RegressionSettings, estimates: Estimates, panel: Panel, rows: 
     """
     refuse_nothing(estimates)
     if not model.constant and not model.absorbed:
-        tss_mean = about_mean(model, panel, rows, estimates.units)
+        tss_mean = _about_mean(model, panel, rows, estimates.units)
         estimates = replace(estimates, tss_mean=tss_mean)
     terms = model.terms(panel.names)
     confidence = model.confidence
@@ -64,6 +64,27 @@ def as_fit(model: RegressionSettings, estimates: Estimates, panel: Panel, rows: 
         findings=estimates.findings,
         confidence=confidence,
     )
+
+
+def _about_mean(
+    model: RegressionSettings, panel: Panel, rows: np.ndarray, group: list[Unit]
+) -> np.ndarray:
+    """Sums of squares (U,) of the target about its mean, both weighted as the regressions are."""
+    weights = weights_of(model, panel, rows)
+    tss = np.full(len(group), np.nan)
+    for u, unit in enumerate(group):
+        t, i = unit.cells(panel)
+        if not len(t):
+            continue
+        y = panel.y[t, i]
+        own: np.ndarray | None = None
+        total: float = len(y)
+        if weights is not None:
+            own = weights[t, i]
+            total = own.sum()
+        deviation = y - np.average(y, weights=own)
+        tss[u] = np.average(deviation**2, weights=own) * total
+    return tss
 
 
 def _over_units(model: RegressionSettings, dates: int, horizon: int) -> tuple[int, int]:

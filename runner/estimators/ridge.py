@@ -1,6 +1,7 @@
-"""Whether moments keep the digits of the regressions that are made of them.
+"""Ridge of many units at once from their moments, and whether moments keep the digits.
 
-Letters: U units, P columns of moments, the constant among them.
+The objective and its letters are those of `runner.estimators.shrinkage`: U units, K regressors, P
+columns of moments, the constant among them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,68 @@ from runner.numerics.variation import near_rounding
 # correlations, that with the target among them); below this bound fewer than ten digits would be
 # left.
 KEPT_DIGITS = 1e-5
+
+
+# units that lose digits divide by zero and are not sound
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
+def ridge_of_units(
+    M: np.ndarray, shift: np.ndarray, penalty: float, standardise: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Ridge with a constant of U units at once, from their moments.
+
+    Args:
+        M: (U, P, P) moments about `shift` (1 or U, P - 1).
+        penalty: scikit-learn's alpha.
+
+    Returns:
+        b (U, K + 1), the constant first; sums of squares (U,) of the residuals and of the centred
+        target; and which units (U,) are sound, where moments keep the digits.
+    """
+    K = M.shape[1] - 2
+    n = M[:, 0, 0]
+    rows = n[:, None]
+    mean = M[:, 0, 1:] / rows
+    centre = mean + shift
+    squares = np.einsum("ujj->uj", M)
+    total = squares[:, 1:]
+    outer = rows[:, :, None] * mean[:, :, None] * mean[:, None, :]
+    centred = M[:, 1:, 1:] - outer
+    squares = np.einsum("ujj->uj", centred)
+    variation = np.maximum(squares, 0.0)
+    sound = keep_digits(n, centre, total, variation)
+    # units that are not sound become the identity, so that all can be solved at once
+    identity = np.eye(K + 1)
+    centred = np.where(sound[:, None, None], centred, identity)
+    variation = np.where(sound[:, None], variation, 1.0)
+    # correlations: columns of all sizes keep their digits
+    length = np.sqrt(variation)
+    correlations = centred / (length[:, :, None] * length[:, None, :])
+    shares = np.where(sound[:, None], variation / total, 1.0)
+    kept = shares.min(axis=1)
+    sound &= well_conditioned(correlations, kept, sound)
+
+    XX = correlations[:, :K, :K]
+    Xy = correlations[:, :K, K]
+    added = penalty / variation[:, :K]
+    if standardise:
+        added = penalty / rows * np.ones(K)
+    identity = np.eye(K)
+    penalised = XX + identity * added[:, None, :]
+    W = half_inverse(np.where(sound[:, None, None], penalised, identity))
+    half = np.einsum("jku,uk->ju", W, Xy)
+    b = np.einsum("jku,ju->uk", W, half)
+    tss = variation[:, K]
+    explained = 2.0 * np.einsum("uk,uk->u", b, Xy)
+    fitted = np.einsum("uj,ujk,uk->u", b, XX, b)
+    ssr = tss * (1.0 - explained + fitted)
+    y_length = length[:, K:]
+    x_length = length[:, :K]
+    slopes = b * y_length / x_length
+    x_centre = centre[:, :K]
+    of_means = np.einsum("uk,uk->u", slopes, x_centre)
+    constant = centre[:, K] - of_means
+    estimates = np.column_stack([constant, slopes])
+    return estimates, ssr, tss, sound
 
 
 def sized(total: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -116,6 +116,8 @@ def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
 
     A view where they follow each other in the panel.
     """
+    if names is None:
+        return panel.X
     positions = _positions(panel, names)
     if positions:
         first = positions[0]

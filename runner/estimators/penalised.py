@@ -125,9 +125,9 @@ def _parts(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Parts:
         member[F + f, fold.test] = True
     # rows that are in the same parts of the same folds make a segment
     kinds, segment = np.unique(member, axis=1, return_inverse=True)
-    train = kinds[:F]
-    test = kinds[F:]
-    return Parts(segment.ravel(), train, test)
+    of_train = kinds[:F]
+    of_test = kinds[F:]
+    return Parts(segment.ravel(), of_train, of_test)
 
 
 def _at_once(estimates: Estimates, source: Reductions) -> np.ndarray:
@@ -180,9 +180,9 @@ def _fitted(
     """One unit reduced, its slopes (K,) on scaled regressors, and the curve of its penalty."""
     whole = _whole(data, parts.every)
     if model.penalty is not None:
-        penalty = np.array([model.penalty])
-        given = strength(model, penalty, whole.n)
-        b = solve(whole, given)
+        given = np.array([model.penalty])
+        penalty = strength(model, given, whole.n)
+        b = solve(whole, penalty)
         return whole, b[0], None
     most = largest(model, whole)
     penalties = grid(model, most)

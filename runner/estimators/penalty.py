@@ -182,8 +182,8 @@ def _metrics(model: RegressionSettings, curves: Sequence[Curve]) -> dict[str, fl
     """Means over units: the penalty used; and for each rule, its penalty and nonzero slopes."""
     used = []
     for curve in curves:
-        position = curve.chosen(model.choice)
-        used.append(curve.penalties[position])
+        chosen = curve.chosen(model.choice)
+        used.append(curve.penalties[chosen])
     metrics = {"penalty": float(np.mean(used))}
     for rule, positions in _positions(curves).items():
         if None in positions:  # a unit with too few folds for this rule

@@ -21,7 +21,7 @@ from runner.numerics.variation import EPS, explained, flat, mean_over_spread, of
 from runner.preprocessing.steps import Cross, zscore
 from runner.targets import forward_return, same_period_return
 from runner.trials.hurdles import Track, track
-from runner.validation.scores import correlation, r2_against
+from runner.validation.accuracy import correlation, r2_against
 
 T = 300
 RATES = [0.0, 1e-7, 1e-4, 0.01, 0.5]  # of a row: a minute of cash, a day, a month, an inflation

@@ -193,7 +193,7 @@ class Boosting(Model):
     def _grow(self, unit: Unit, panel: Panel) -> Grown:
         """The trees of one unit, cells in order of time."""
         from runner.estimators.estimation import design
-        from runner.validation.scores import r2_against
+        from runner.validation.accuracy import r2_against
 
         t, i = unit.cells(panel)
         n = len(t)

@@ -75,7 +75,7 @@ class Fixed(Model):
         import pandas as pd
 
         from runner.models.fit import COEFFICIENTS, HYPOTHESES, QUALITY, Fit
-        from runner.validation.scores import r2_against, rmse
+        from runner.validation.accuracy import r2_against, rmse
 
         use = panel.valid[rows]
         y = panel.y[rows][use]

@@ -69,9 +69,11 @@ class Fold(NamedTuple):
                 rows_of[f"test (path {k})"] = self.test[on_path]
         parts = []
         for part, rows in rows_of.items():
-            parts += [(start, until, part) for start, until in runs(rows)]
+            for start, until in runs(rows):
+                parts.append((start, until, part))
         parts.sort()
-        return "; ".join(f"{part} {start + 1}..{until}" for start, until, part in parts)
+        texts = [f"{part} {start + 1}..{until}" for start, until, part in parts]
+        return "; ".join(texts)
 
 
 class Gaps(NamedTuple):
@@ -94,7 +96,8 @@ class Gaps(NamedTuple):
         if not isinstance(purge, str):
             return cls(horizon, purge, embargo)
         rules = {"known": max(horizon - 1, 0), "strict": horizon}
-        return cls(horizon, rules[purge], embargo)
+        rows = rules[purge]
+        return cls(horizon, rows, embargo)
 
 
 class UsableRows(NamedTuple):
@@ -102,14 +105,14 @@ class UsableRows(NamedTuple):
 
     Attributes:
         dates: (R,) their dates.
-        place: (R,) their positions among the T rows.
-        at: (R,) their positions in the panel. Purge and embargo are counted in these: a target
-            looks over rows of the panel, whether they are usable or not.
+        positions: (R,) their positions among the T rows.
+        in_panel: (R,) their positions in the panel. Purge and embargo are counted in these: a
+            target looks over rows of the panel, whether they are usable or not.
     """
 
     dates: pd.DatetimeIndex
-    place: np.ndarray
-    at: np.ndarray
+    positions: np.ndarray
+    in_panel: np.ndarray
 
     @classmethod
     def every(cls, dates: pd.DatetimeIndex) -> UsableRows:
@@ -119,20 +122,22 @@ class UsableRows(NamedTuple):
 
     def before(self, start: int, purge: int) -> int:
         """How many rows lie more than `purge` rows of the panel before row `start` of these."""
-        bound = self.at[start] - purge
-        return int(np.searchsorted(self.at, bound))
+        bound = self.in_panel[start] - purge
+        rows = np.searchsorted(self.in_panel, bound)
+        return int(rows)
 
     def near(self, parts: Sequence[tuple[int, int]], before: int, after: int) -> np.ndarray:
         """Mask (R,) of the rows of the parts and of their neighbours in the panel.
 
         Neighbours are so many rows of the panel before and after each part.
         """
-        mask = np.zeros(len(self.at), dtype=bool)
+        R = len(self.in_panel)
+        mask = np.zeros(R, dtype=bool)
         for start, until in parts:
-            lowest = self.at[start] - before
-            highest = self.at[until - 1] + after
-            first = np.searchsorted(self.at, lowest, side="left")
-            end = np.searchsorted(self.at, highest, side="right")
+            lowest = self.in_panel[start] - before
+            highest = self.in_panel[until - 1] + after
+            first = np.searchsorted(self.in_panel, lowest, side="left")
+            end = np.searchsorted(self.in_panel, highest, side="right")
             mask[first:end] = True
         return mask
 
@@ -140,9 +145,9 @@ class UsableRows(NamedTuple):
         """Positions among the T rows of these of the R, with unusable rows between neighbours."""
         spans = []
         for start, until in runs(positions):
-            first = self.place[start]
-            last = self.place[until - 1]
-            spans.append(np.arange(first, last + 1))
+            first = self.positions[start]
+            end = self.positions[until - 1] + 1
+            spans.append(np.arange(first, end))
         if not spans:
             return NONE
         return np.concatenate(spans)
@@ -151,30 +156,47 @@ class UsableRows(NamedTuple):
         """A fold of positions among the R rows, as one of positions among the T rows."""
         test = self.bridged(fold.test)
         reach = max(horizon - 1, 0)
-        near = self.near(runs(fold.test), reach, reach)
+        tests = runs(fold.test)
+        near = self.near(tests, reach, reach)
+        near_training = near[fold.train]
+        leaking = int(near_training.sum())
+        path = None
+        if fold.path is not None:
+            path = self._paths(fold, test)
+        purge = np.asarray(fold.purge, dtype=int)
+        embargo = np.asarray(fold.embargo, dtype=int)
         return Fold(
             name=fold.name,
             train=self.bridged(fold.train),
             test=test,
-            purge=self.place[np.asarray(fold.purge, dtype=int)],
-            embargo=self.place[np.asarray(fold.embargo, dtype=int)],
-            leaking=max(fold.leaking, int(near[fold.train].sum())),
-            path=None if fold.path is None else self._paths(fold, test),
+            purge=self.positions[purge],
+            embargo=self.positions[embargo],
+            leaking=max(fold.leaking, leaking),
+            path=path,
         )
 
     def _paths(self, fold: Fold, test: np.ndarray) -> np.ndarray:
         """Path of each bridged test row: an unusable one has that of the usable row before it."""
-        path = np.zeros(len(self.place), dtype=int)
+        R = len(self.positions)
+        path = np.zeros(R, dtype=int)
         path[fold.test] = fold.path
-        usable_before = np.searchsorted(self.place, test, side="right") - 1
+        usable_until = np.searchsorted(self.positions, test, side="right")
+        usable_before = usable_until - 1
         return path[usable_before]
 
 
 def runs(rows: np.ndarray) -> list[tuple[int, int]]:
     """Start and end, one past the last, of each run of rows that follow each other."""
-    cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+    steps_on = np.diff(rows) == 1
+    cuts = np.flatnonzero(~steps_on) + 1
     parts = np.split(rows, cuts)
-    return [(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
+    spans = []
+    for part in parts:
+        if len(part):
+            start = int(part[0])
+            until = int(part[-1]) + 1
+            spans.append((start, until))
+    return spans
 
 
 def carve(
@@ -191,21 +213,27 @@ def carve(
     Rows of the test parts are not trained on, nor those from `held` on, which are held out, nor the
     gaps of both.
     """
-    R = len(rows.at)
-    around = [*tested, (held, R)] if held < R else tested
+    R = len(rows.in_panel)
+    around = list(tested)
+    if held < R:
+        around.append((held, R))
+    test = rows.near(tested, 0, 0)
     free = ~rows.near(around, 0, 0)
     free[: allowed[0]] = False
     free[allowed[1] :] = False
-    purge = free & rows.near(around, gaps.purge, gaps.purge)
-    embargo = free & ~purge & rows.near(around, 0, gaps.purge + gaps.embargo)
+    near = rows.near(around, gaps.purge, gaps.purge)
+    purge = free & near
+    within_embargo = rows.near(around, 0, gaps.purge + gaps.embargo)
+    embargo = free & ~purge & within_embargo
     reach = max(gaps.horizon - 1, 0)
     shares_a_return = rows.near(around, reach, reach)
     train = free & ~purge & ~embargo
-    leaking = int((train & shares_a_return).sum())
+    leaks = train & shares_a_return
+    leaking = int(leaks.sum())
     counted = Fold(
         name=name,
         train=np.flatnonzero(train),
-        test=np.flatnonzero(rows.near(tested, 0, 0)),
+        test=np.flatnonzero(test),
         purge=np.flatnonzero(purge),
         embargo=np.flatnonzero(embargo),
         leaking=leaking,
@@ -222,16 +250,16 @@ def trained(fold: Fold, setting: str, rows: UsableRows) -> Fold:
     """
     if len(fold.train):
         return fold
-    usable = fold.test[np.isin(fold.test, rows.place)]
-    positions = np.searchsorted(rows.place, usable)
+    is_usable = np.isin(fold.test, rows.positions)
+    usable = fold.test[is_usable]
+    positions = np.searchsorted(rows.positions, usable)
     parts = [rows_text(start, until, rows.dates) for start, until in runs(positions)]
     tests = ", ".join(parts)
     lost = f"{fold.purged} are purged"
     if fold.embargoed:
         lost += f", {fold.embargoed} embargoed"
-    raise DataError(
-        f"validation.{setting}: fold {fold.name} tests rows {tests} and has no training row; {lost}"
-    )
+    where = f"validation.{setting}: fold {fold.name}"
+    raise DataError(f"{where} tests rows {tests} and has no training row; {lost}")
 
 
 def own_fold(given: Any, number: int, rows: int) -> Fold:
@@ -244,14 +272,17 @@ def own_fold(given: Any, number: int, rows: int) -> Fold:
     fold = _as_fold(given, number)
     for part in ("train", "test", "purge", "embargo"):
         positions = np.asarray(getattr(fold, part))
-        inside = len(positions) == 0 or (positions.min() >= 0 and positions.max() < rows)
-        in_order = not (np.diff(positions) <= 0).any()
+        count = len(positions)
+        inside = count == 0 or (positions.min() >= 0 and positions.max() < rows)
+        repeats_or_falls = np.diff(positions) <= 0
+        in_order = not repeats_or_falls.any()
         if not (inside and in_order):
-            allowed = f"allowed: increasing positions from 0 to {rows - 1} of the dates given"
+            last = rows - 1
+            allowed = f"allowed: increasing positions from 0 to {last} of the dates given"
             raise DataError(
                 f"validation: fold {fold.name}: its {part} rows are not in order; {allowed}"
             )
-        if part in ("train", "test") and len(positions) == 0:
+        if part in ("train", "test") and count == 0:
             raise DataError(f"validation: fold {fold.name} has no {part} row; allowed: one or more")
     return fold
 
@@ -259,10 +290,12 @@ def own_fold(given: Any, number: int, rows: int) -> Fold:
 def rows_text(start: int, until: int, dates: pd.DatetimeIndex) -> str:
     """Rows counted from 1, with the dates of those that there are."""
     known = dates[start:until]
-    text = f"{start + 1}..{until}"
+    first = start + 1
+    text = f"{first}..{until}"
     if not len(known):
         return text
-    return f"{text} ({span(known)})"
+    dates_text = span(known)
+    return f"{text} ({dates_text})"
 
 
 def ahead(dates: pd.DatetimeIndex, start: int, length: int | str, times: int = 1) -> int:
@@ -276,8 +309,8 @@ def ahead(dates: pd.DatetimeIndex, start: int, length: int | str, times: int = 1
         return start + n * times
     if start >= len(dates):
         return start + 1
-    clock, moment = _moved(dates, start, n * times, unit)
-    return int(clock.searchsorted(moment, side="left"))
+    times_on, moment = _moved(dates, start, n * times, unit)
+    return int(times_on.searchsorted(moment, side="left"))
 
 
 def behind(dates: pd.DatetimeIndex, until: int, length: int | str) -> int:
@@ -289,23 +322,25 @@ def behind(dates: pd.DatetimeIndex, until: int, length: int | str) -> int:
     n, unit = parse_span(length, 0)
     if unit == "rows" or until <= 0:
         return until - n
-    clock, moment = _moved(dates, until - 1, -n, unit)
-    return int(clock.searchsorted(moment, side="right"))
+    times_on, moment = _moved(dates, until - 1, -n, unit)
+    return int(times_on.searchsorted(moment, side="right"))
 
 
-def _moved(dates: pd.DatetimeIndex, at: int, n: int, unit: str) -> tuple[Any, Any]:
-    """Times (T,), and that of row `at` moved by n units."""
+def _moved(dates: pd.DatetimeIndex, row: int, n: int, unit: str) -> tuple[Any, Any]:
+    """Times (T,), and that of a row moved by n units."""
     import pandas as pd
 
     months = dates.to_period("M").asi8
-    one_a_month = (np.diff(months) > 0).all()
+    steps_on = np.diff(months) > 0
+    one_a_month = steps_on.all()
     if unit in ("months", "years") and one_a_month:
         if unit == "years":
             n = n * MONTHS_A_YEAR
-        return months, months[at] + n
+        return months, months[row] + n
     # in microseconds, for nanoseconds end in the year 2262
-    clock = dates.as_unit("us")
-    return clock, clock[at] + pd.DateOffset(**{unit: n})
+    times = dates.as_unit("us")
+    offset = pd.DateOffset(**{unit: n})
+    return times, times[row] + offset
 
 
 def steps(dates: pd.DatetimeIndex, start: int, end: int, length: int | str) -> Iterator[int]:
@@ -313,14 +348,14 @@ def steps(dates: pd.DatetimeIndex, start: int, end: int, length: int | str) -> I
 
     A length of time without a row has none.
     """
-    at = start
+    row = start
     times = 0
-    while at < end:
-        yield at
-        before = at
-        while at == before:
+    while row < end:
+        yield row
+        before = row
+        while row == before:
             times += 1
-            at = ahead(dates, start, length, times)
+            row = ahead(dates, start, length, times)
 
 
 def forecastable(panel: Panel, folds: Sequence[Fold]) -> list[Fold]:
@@ -329,7 +364,11 @@ def forecastable(panel: Panel, folds: Sequence[Fold]) -> list[Fold]:
     The last ones may have none, where the target looks far ahead; the first fold stays where none
     has any.
     """
-    with_cells = [fold for fold in folds if panel.valid[fold.test].any()]
+    with_cells = []
+    for fold in folds:
+        cells = panel.valid[fold.test]
+        if cells.any():
+            with_cells.append(fold)
     return with_cells or list(folds[:1])
 
 
@@ -343,7 +382,8 @@ def _as_fold(part: Any, number: int) -> Fold:
         return part
     if isinstance(part, tuple) and len(part) == 2:
         train, test = (np.unique(np.asarray(rows)) for rows in part)
-        if train.dtype.kind in "iu" and test.dtype.kind in "iu":
+        are_positions = train.dtype.kind in "iu" and test.dtype.kind in "iu"
+        if are_positions:
             return Fold(str(number), train, test, purge=NONE)
     raise DataError(
         f"validation: given {type(part).__name__}; "

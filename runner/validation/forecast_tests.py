@@ -26,7 +26,8 @@ class Comparison(NamedTuple):
 
 def squared_error_gains(y: np.ndarray, forecast: np.ndarray, baseline: np.ndarray) -> np.ndarray:
     """(y - baseline)^2 - (y - forecast)^2, written so that it is zero where both are the same."""
-    return np.asarray((forecast - baseline) * (2.0 * y - forecast - baseline))
+    difference = forecast - baseline
+    return np.asarray(difference * (2.0 * y - forecast - baseline))
 
 
 def diebold_mariano(gains: np.ndarray, horizon: int) -> Comparison:
@@ -48,11 +49,13 @@ def diebold_mariano(gains: np.ndarray, horizon: int) -> Comparison:
         return Comparison()
     n = len(gains)
     h = max(horizon, 1)
-    effective = n + 1 - 2 * h + h * (h - 1) / n
+    overlap = h * (h - 1) / n
+    effective = n + 1 - 2 * h + overlap
     small_sample = np.sqrt(effective / n)
     stat = float(small_sample * ratio)
     degrees = max(n - 1, 1)
-    p_value = float(2.0 * stdtr(degrees, -abs(stat)))
+    below = stdtr(degrees, -abs(stat))
+    p_value = float(2.0 * below)
     return Comparison(stat, p_value)
 
 
@@ -75,7 +78,8 @@ def clark_west(adjusted: np.ndarray, horizon: int) -> Comparison:
     n = len(adjusted)
     stat = float(ratio)
     if horizon <= 1:
-        of_a_mean = np.sqrt((n - 1.0) / n)
+        share = (n - 1.0) / n
+        of_a_mean = np.sqrt(share)
         stat = float(of_a_mean * ratio)
     p_value = float(ndtr(-stat))
     return Comparison(stat, p_value)
@@ -96,9 +100,14 @@ def _ratio(d: np.ndarray, horizon: int) -> float:
         return NAN
     mean = d.mean()
     centred = d - mean
-    autocovariances = sum(centred[lag:] @ centred[:-lag] for lag in range(1, h))
+    autocovariances = 0.0
+    for lag in range(1, h):
+        later = centred[lag:]
+        earlier = centred[:-lag]
+        autocovariances += later @ earlier
     variance = centred @ centred + 2.0 * autocovariances
     if variance <= 0.0:
         covariance = long_run(centred[:, None], h - 1)
         variance = covariance[0, 0]
-    return float(mean * n / np.sqrt(variance))
+    deviation = np.sqrt(variance)
+    return float(mean * n / deviation)

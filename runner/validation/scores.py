@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from runner.numerics.cross_section import (
-    FEWEST,
     Average,
     average,
     correlations,
     rank_correlations,
     sums,
 )
-from runner.numerics.variation import COMPUTED, flat, of_quotients, rounding_alone
+from runner.validation.accuracy import correlation, hit_rate, mae, mape, qlike, r2_against, rmse
 from runner.validation.forecast_tests import (
     Comparison,
     clark_west,
@@ -57,7 +56,8 @@ class Sample:
 
     @cached_property
     def dates(self) -> int:
-        return int(self.date.max()) + 1
+        last = int(self.date.max())
+        return last + 1
 
     @cached_property
     def ic(self) -> Average:
@@ -74,7 +74,8 @@ class Sample:
     @cached_property
     def gains(self) -> np.ndarray:
         """Squared error of the benchmark less that of the forecast, mean of each date (dates,)."""
-        return self._by_date(squared_error_gains(self.y, self.forecast, self.benchmark))
+        gains = squared_error_gains(self.y, self.forecast, self.benchmark)
+        return self._by_date(gains)
 
     @cached_property
     def dm(self) -> Comparison:
@@ -82,7 +83,8 @@ class Sample:
 
     @cached_property
     def cw(self) -> Comparison:
-        noise = self._by_date((self.forecast - self.benchmark) ** 2)
+        distance = self.forecast - self.benchmark
+        noise = self._by_date(distance**2)
         return clark_west(self.gains + noise, self.horizon)
 
     def _by_date(self, values: np.ndarray) -> np.ndarray:
@@ -90,92 +92,8 @@ class Sample:
         rows = np.bincount(self.date, minlength=self.dates)
         has_rows = rows > 0
         total = sums(values, self.date, self.dates)
-        return total[has_rows] / rows[has_rows]
-
-
-def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | float) -> float:
-    """1 - sum (y - prediction)^2 / sum (y - benchmark)^2 (Campbell and Thompson 2008).
-
-    NaN where y is its benchmark but for rounding: there is nothing to explain.
-    """
-    total = np.sum((y - benchmark) ** 2)
-    left = np.sqrt(total / len(y))
-    size = np.sqrt(np.mean(y**2))
-
-    def made_of_quotients() -> bool:
-        return bool(of_quotients(y).all())
-
-    if rounding_alone(left, size, COMPUTED, made_of_quotients):
-        return float("nan")
-    unexplained = np.sum((y - prediction) ** 2)
-    return float(1.0 - unexplained / total)
-
-
-def rmse(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Root of the mean squared error, in units of the target."""
-    error = y - prediction
-    return float(np.sqrt(error @ error / len(y)))
-
-
-def mae(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Mean absolute error, in units of the target."""
-    return float(np.mean(np.abs(y - prediction)))
-
-
-def mape(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Mean absolute error as a share of the target; NaN unless every target is above zero.
-
-    Near zero the share has no bound, and a target of both signs is near zero: of a return this says
-    nothing.
-    """
-    if not (y > 0.0).all():
-        return float("nan")
-    shares = np.abs(y - prediction) / y
-    return float(np.mean(shares))
-
-
-def qlike(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Mean of y / f - log(y / f) - 1 (Patton 2011), of the target as it is, volatility or variance.
-
-    NaN unless every target and every forecast is above zero: the loss of a forecast of zero is
-    infinite.
-    """
-    if not ((y > 0.0).all() and (prediction > 0.0).all()):
-        return float("nan")
-    ratio = y / prediction
-    return float(np.mean(ratio - np.log(ratio) - 1.0))
-
-
-def hit_rate(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Share of rows in which the prediction has the sign of the target.
-
-    NaN where a prediction is missing, and for a target of 0 and 1, whose sign says nothing.
-    """
-    if np.isnan(prediction).any():
-        return float("nan")
-    binary = y.any() and np.isin(y, (0.0, 1.0)).all()
-    if binary:
-        return float("nan")
-    hits = np.sign(y) == np.sign(prediction)
-    return float(np.mean(hits))
-
-
-def correlation(y: np.ndarray, prediction: np.ndarray) -> float:
-    """Pearson's correlation over all rows together.
-
-    NaN with fewer than three rows, or where one side is constant.
-    """
-    if len(y) < FEWEST:
-        return float("nan")
-    if flat(y, relative=COMPUTED) or flat(prediction, relative=COMPUTED):
-        return float("nan")
-    a = y - y[0]
-    b = prediction - prediction[0]
-    a -= a.mean()
-    b -= b.mean()
-    size = np.sqrt((a @ a) * (b @ b))
-    r = a @ b / size
-    return float(np.clip(r, -1.0, 1.0))
+        rows_with = rows[has_rows]
+        return total[has_rows] / rows_with
 
 
 def of(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Sample], float]:
@@ -292,16 +210,19 @@ def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> 
     if predictions.empty:
         return pd.DataFrame(columns=COLUMNS)
     paths = _paths(open_rows(predictions))
-    tables = [pd.DataFrame(_units(part, horizon)) for part in paths.values()]
+    tables = []
+    for part in paths.values():
+        tables.append(pd.DataFrame(_units(part, horizon)))
     table = _mean_over_paths(tables)
     pooled = table.iloc[-1:]
-    of_folds = pd.DataFrame(_of_folds(predictions, horizon))
-    parts = [table.iloc[:-1], of_folds]
+    of_folds = _of_folds(predictions, horizon)
+    parts = [table.iloc[:-1], pd.DataFrame(of_folds)]
     if len(tables) > 1:
         parts += _of_paths(paths, tables)
     parts.append(pooled)
     filled = [part for part in parts if len(part)]
-    scores = pd.concat(filled, ignore_index=True).reindex(columns=COLUMNS)
+    scores = pd.concat(filled, ignore_index=True)
+    scores = scores.reindex(columns=COLUMNS)
     if not_nested:
         scores[OF_NESTED] = np.nan
     return scores.assign(cw_reason=not_nested)
@@ -314,7 +235,8 @@ def _of_folds(predictions: pd.DataFrame, horizon: int) -> list[dict[str, object]
     rows = []
     for name, part in predictions.groupby("fold", sort=False, observed=True):
         tests = name == HOLD_OUT
-        rows.append(row_of("fold", str(name), part, horizon, tests))
+        row = row_of("fold", str(name), part, horizon, tests)
+        rows.append(row)
     return rows
 
 
@@ -330,10 +252,13 @@ def _of_paths(paths: Mapping[str, pd.DataFrame], tables: list[pd.DataFrame]) -> 
 def train_means(panel: Panel, train: np.ndarray) -> np.ndarray:
     """The benchmark (N,): mean of each asset over its training rows, of all assets without any."""
     valid = panel.valid[train]
-    y = np.where(valid, panel.scored[train], 0.0)
+    scored = panel.scored[train]
+    y = np.where(valid, scored, 0.0)
     n = valid.sum(axis=0)
-    of_asset = y.sum(axis=0) / np.maximum(n, 1)
-    of_all = y.sum() / max(n.sum(), 1)
+    total = y.sum(axis=0)
+    of_asset = total / np.maximum(n, 1)
+    cells = max(n.sum(), 1)
+    of_all = y.sum() / cells
     return np.where(n > 0, of_asset, of_all)
 
 
@@ -354,16 +279,21 @@ def row_of(
         sample = sample_of(predictions, horizon)
         row = _row(scope, unit, sample, tests)
         tables.append(pd.DataFrame([row]))
-    return _mean_over_paths(tables).iloc[0].to_dict()
+    mean = _mean_over_paths(tables)
+    return mean.iloc[0].to_dict()
 
 
 def sample_of(part: pd.DataFrame, horizon: int = 0) -> Sample:
     """The predictions in this table as a sample."""
+    dates, _ = pd.factorize(part["date"], sort=True)
+    y = part["y"]
+    forecast = part["prediction"]
+    benchmark = part["benchmark"]
     return Sample(
-        y=part["y"].to_numpy(dtype=float),
-        forecast=part["prediction"].to_numpy(dtype=float),
-        benchmark=part["benchmark"].to_numpy(dtype=float),
-        date=pd.factorize(part["date"], sort=True)[0],
+        y=y.to_numpy(dtype=float),
+        forecast=forecast.to_numpy(dtype=float),
+        benchmark=benchmark.to_numpy(dtype=float),
+        date=dates,
         horizon=horizon,
     )
 
@@ -374,14 +304,17 @@ def logged(scores: pd.DataFrame) -> dict[str, float]:
     They are oos/<name>, and holdout/<name> of a hold-out beside other folds.
     """
     pooled = scores["scope"] == "pooled"
-    hold_out = (scores["scope"] == "fold") & (scores["unit"] == HOLD_OUT)
+    is_fold = scores["scope"] == "fold"
+    hold_out = is_fold & (scores["unit"] == HOLD_OUT)
     metrics: dict[str, float] = {}
     for row in _records(scores[pooled]):
         for name in LOGGED:
-            metrics[f"oos/{name}"] = float(row[name])
+            value = row[name]
+            metrics[f"oos/{name}"] = float(value)
     for row in _records(scores[hold_out]):
         for name in LOGGED_HOLD_OUT:
-            metrics[f"holdout/{name}"] = float(row[name])
+            value = row[name]
+            metrics[f"holdout/{name}"] = float(value)
     return metrics
 
 
@@ -403,7 +336,8 @@ def _units(part: pd.DataFrame, horizon: int) -> Iterator[dict[str, object]]:
     whole = sample_of(part, horizon)
     codes, names = pd.factorize(part["asset"])
     order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes))
+    rows_of_assets = np.bincount(codes)
+    ends = np.cumsum(rows_of_assets)
     of_assets = np.split(order, ends[:-1])
     for name, rows in zip(names, of_assets, strict=True):
         sample = Sample(
@@ -419,7 +353,8 @@ def _units(part: pd.DataFrame, horizon: int) -> Iterator[dict[str, object]]:
 
 def _row(scope: str, unit: str, sample: Sample, tests: bool = True) -> dict[str, object]:
     """The scores of a sample, and the tests where they are asked for."""
-    row: dict[str, object] = {"scope": scope, "unit": unit, "n_obs": len(sample.y)}
+    n = len(sample.y)
+    row: dict[str, object] = {"scope": scope, "unit": unit, "n_obs": n}
     with np.errstate(divide="ignore", invalid="ignore"):
         for name, function in SCORES.items():
             row[name] = function(sample)
@@ -436,7 +371,10 @@ def _mean_over_paths(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """
     if len(tables) == 1:
         return tables[0]
-    groups = pd.concat(tables).groupby(["scope", "unit"], sort=False)
+    table = pd.concat(tables)
+    groups = table.groupby(["scope", "unit"], sort=False)
     means = groups[list(SCORES)].mean(skipna=False)
-    means = means.assign(**dict.fromkeys(OF_ONE_PATH, np.nan))
-    return means.assign(n_obs=groups["n_obs"].sum()).reset_index()
+    no_tests = dict.fromkeys(OF_ONE_PATH, np.nan)
+    rows = groups["n_obs"].sum()
+    means = means.assign(**no_tests, n_obs=rows)
+    return means.reset_index()

@@ -30,6 +30,7 @@ from runner.validation.folds import (
     steps,
     trained,
 )
+from runner.validation.holdout import equal_parts, held_out_folds, held_text, rows_before
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,14 +80,17 @@ def split_usable(
     Raises:
         DataError: what the splitter says of its settings; positions that there are not.
     """
-    place = np.flatnonzero(usable)
-    in_panel = place if at is None else at[place]
-    rows = UsableRows(dates[place], place, in_panel)
+    positions = np.flatnonzero(usable)
+    in_panel = positions if at is None else at[positions]
+    rows = UsableRows(dates[positions], positions, in_panel)
     if isinstance(splitter, Scheme):
         return splitter.split_rows(rows, horizon)
-    given = enumerate(splitter.split(rows.dates, horizon), start=1)
-    folds = [own_fold(part, number, len(place)) for number, part in given]
-    return [rows.located(fold, horizon) for fold in folds]
+    of_user = splitter.split(rows.dates, horizon)
+    folds = []
+    for number, part in enumerate(of_user, start=1):
+        fold = own_fold(part, number, len(positions))
+        folds.append(rows.located(fold, horizon))
+    return folds
 
 
 @dataclass(frozen=True)
@@ -133,32 +137,37 @@ class HoldOut(Scheme):
             DataError: no training row or no test row is left.
         """
         R = len(rows.dates)
-        end = _end(rows.dates, self.holdout)
+        end = rows_before(rows.dates, self.holdout)
         gaps = Gaps.of(self.purge, horizon)
         start = self._start(rows.dates, end)
         if start >= end:
             raise DataError(self._refused("test", rows, gaps))
         if start <= 0 or rows.before(start, gaps.purge) == 0:
             raise DataError(self._refused("training", rows, gaps))
+        train = (0, start)
         if end == R:
-            return [carve(HOLD_OUT, [(start, R)], (0, start), gaps, R, rows)]
-        first = carve("1", [(start, end)], (0, start), gaps, end, rows)
-        return [first, *_held_out(end, gaps, rows)]
+            tested = (start, R)
+            return [carve(HOLD_OUT, [tested], train, gaps, R, rows)]
+        tested = (start, end)
+        first = carve("1", [tested], train, gaps, end, rows)
+        held_out = held_out_folds(end, gaps, rows)
+        return [first, *held_out]
 
     def _start(self, dates: pd.DatetimeIndex, end: int) -> int:
         """The first test row, which may not be there."""
         if self.rows:
             return behind(dates, end, self.rows)
-        return int(up_to(dates, str(self.train_end)).sum())
+        return _rows_up_to(dates, str(self.train_end))
 
     def _refused(self, part: str, rows: UsableRows, gaps: Gaps) -> str:
         """Which part has no row, and why."""
         given = f"train_end: {self.train_end}"
-        run = f"rows run {span(rows.dates)}, {gaps.purge} are purged"
+        dates = rows.dates
+        run = f"rows run {span(dates)}, {gaps.purge} are purged"
         if self.rows:
             given = f"rows: {self.rows}"
-            run += f"; there are {len(rows.dates)}"
-        held = _held_text(self.holdout)
+            run += f"; there are {len(dates)}"
+        held = held_text(self.holdout)
         return f"validation.{given} leaves no {part} row; {run}{held}"
 
 
@@ -212,7 +221,8 @@ class WalkForward(Scheme):
         """Whether there are ends, and those given in rows are at least a test part apart."""
         rows = [end for end in ends if isinstance(end, int)]
         least = self.test if isinstance(self.test, int) else 1
-        return bool(ends and min(np.diff(rows), default=least) >= least)
+        shortest = min(np.diff(rows), default=least)
+        return bool(ends) and bool(shortest >= least)
 
     def split_rows(self, rows: UsableRows, horizon: int) -> list[Fold]:
         """Folds named 1, 2, ... and holdout.
@@ -223,35 +233,40 @@ class WalkForward(Scheme):
         """
         dates = rows.dates
         R = len(dates)
-        end = max(behind(dates, R, self.holdout), 0)
+        before_holdout = behind(dates, R, self.holdout)
+        end = max(before_holdout, 0)
         parts = self._placed(dates, end) if self.train_ends else self._following(dates, end)
         if not parts:
-            held = _held_text(self.holdout, ", of which")
+            held = held_text(self.holdout, ", of which")
             there_are = f"there are {R} rows, {span(dates)}{held}"
             raise DataError(f"validation.first: {self.first} leaves no test row; {there_are}")
         gaps = Gaps.of(self.purge, horizon)
         folds = []
         for k, (start, until) in enumerate(parts, 1):
-            folds.append(self._fold(str(k), start, until, rows, gaps, end))
+            fold = self._fold(str(k), start, until, rows, gaps, end)
+            folds.append(fold)
         if end < R:
-            folds.append(self._fold(HOLD_OUT, end, R, rows, gaps, end))
+            held_out = self._fold(HOLD_OUT, end, R, rows, gaps, end)
+            folds.append(held_out)
         return folds
 
     def _following(self, dates: pd.DatetimeIndex, end: int) -> list[tuple[int, int]]:
         """Start and end of each test part from `first` to the hold-out."""
         first = ahead(dates, 0, self.first or 0)
         starts = steps(dates, first, end, self.test)
-        return list(pairwise([*starts, end]))
+        edges = [*starts, end]
+        return list(pairwise(edges))
 
     def _placed(self, dates: pd.DatetimeIndex, end: int) -> list[tuple[int, int]]:
         """Start and end of each test part, if all its rows may be tested."""
         parts: list[tuple[int, int]] = []
         before = 0
         for given in self.train_ends or []:
-            start = given if isinstance(given, int) else int(up_to(dates, given).sum())
+            start = _rows_up_to(dates, given)
             until = ahead(dates, start, self.test)
             if until > end or start < before:
-                raise DataError(self._refused(given, start, until, before, dates, end))
+                refused = self._refused(given, start, until, before, dates, end)
+                raise DataError(refused)
             parts.append((start, until))
             before = until
         return parts
@@ -271,7 +286,8 @@ class WalkForward(Scheme):
         of_a_row = isinstance(given, int) and 0 < start <= T
         end_of_train = str(given)
         if of_a_row:
-            end_of_train += f" ({dates[start - 1]:%Y-%m-%d})"
+            day = dates[start - 1]
+            end_of_train += f" ({day:%Y-%m-%d})"
         rows = rows_text(start, until, dates)
         tests = f"validation.train_ends: {end_of_train} tests rows {rows}"
         if start < before:
@@ -281,13 +297,16 @@ class WalkForward(Scheme):
             tests += f", but there are {T} rows, {span(dates)}"
         else:
             tests += self._overlap(start, until, dates, end)
-        return f"{tests}; allowed: up to {most}" if most > 0 else tests
+        if most > 0:
+            return f"{tests}; allowed: up to {most}"
+        return tests
 
     def _overlap(self, start: int, until: int, dates: pd.DatetimeIndex, end: int) -> str:
         """Which rows of the test part are in the hold-out."""
-        shared = rows_text(max(start, end), until, dates)
-        held = f"the hold-out is rows {rows_text(end, len(dates), dates)}"
-        return f", but {held}: they overlap in rows {shared}"
+        first = max(start, end)
+        shared = rows_text(first, until, dates)
+        held_out = rows_text(end, len(dates), dates)
+        return f", but the hold-out is rows {held_out}: they overlap in rows {shared}"
 
     def _fold(
         self, name: str, start: int, until: int, rows: UsableRows, gaps: Gaps, end: int
@@ -299,8 +318,10 @@ class WalkForward(Scheme):
         first = 0
         if self.window:
             known = rows.before(start, gaps.purge)
-            first = max(behind(rows.dates, known, self.window), 0)
-        fold = carve(name, [(start, until)], (first, start), gaps, end, rows)
+            start_of_window = behind(rows.dates, known, self.window)
+            first = max(start_of_window, 0)
+        tested = [(start, until)]
+        fold = carve(name, tested, (first, start), gaps, end, rows)
         if self.first:
             return trained(fold, "first", rows)
         return trained(fold, "train_ends", rows)
@@ -338,13 +359,15 @@ class KFold(Scheme):
         Raises:
             DataError: fewer rows than parts, or a fold without training row.
         """
-        parts = _parts(rows.dates, self.folds, self.holdout, "folds")
+        parts = equal_parts(rows.dates, self.folds, self.holdout, "folds")
         gaps = Gaps.of(self.purge, horizon, self.embargo)
         end = parts[-1][1]
         folds = []
+        train = (0, end)
         for k, part in enumerate(parts, 1):
-            folds.append(carve(str(k), [part], (0, end), gaps, end, rows))
-        folds += _held_out(end, gaps, rows)
+            fold = carve(str(k), [part], train, gaps, end, rows)
+            folds.append(fold)
+        folds += held_out_folds(end, gaps, rows)
         return [trained(fold, "folds", rows) for fold in folds]
 
 
@@ -385,66 +408,28 @@ class Combinatorial(Scheme):
         Raises:
             DataError: fewer rows than groups, or a fold without training row.
         """
-        parts = _parts(rows.dates, self.groups, self.holdout, "groups")
+        parts = equal_parts(rows.dates, self.groups, self.holdout, "groups")
         gaps = Gaps.of(self.purge, horizon, self.embargo)
         end = parts[-1][1]
         folds = []
+        train = (0, end)
         times_tested = np.zeros(self.groups, dtype=int)
-        for k, chosen in enumerate(combinations(range(self.groups), self.test_groups), 1):
+        choices = combinations(range(self.groups), self.test_groups)
+        for k, chosen in enumerate(choices, 1):
             groups = list(chosen)
             times_tested[groups] += 1
             tested = [parts[group] for group in groups]
             lengths = [until - start for start, until in tested]
             path = np.repeat(times_tested[groups], lengths)
-            folds.append(carve(str(k), tested, (0, end), gaps, end, rows, path))
-        folds += _held_out(end, gaps, rows)
+            fold = carve(str(k), tested, train, gaps, end, rows, path)
+            folds.append(fold)
+        folds += held_out_folds(end, gaps, rows)
         return [trained(fold, "groups", rows) for fold in folds]
 
 
-def _end(dates: pd.DatetimeIndex, holdout: int | str) -> int:
-    """Rows before the hold-out.
-
-    Raises:
-        DataError: there are none.
-    """
-    end = behind(dates, len(dates), holdout)
-    if end <= 0:
-        rows = f"there are {len(dates)} rows, {span(dates)}"
-        raise DataError(f"validation.holdout: {holdout} leaves no row before it; {rows}")
-    return end
-
-
-def _held_text(holdout: int | str, joined: str = ";") -> str:
-    """What a sentence on the rows adds where there is a hold-out."""
-    if not holdout:
-        return ""
-    return f"{joined} the last {holdout} are the hold-out"
-
-
-def _held_out(end: int, gaps: Gaps, rows: UsableRows) -> list[Fold]:
-    """The fold that tests the rows from `end` on, none where there are none."""
-    R = len(rows.dates)
-    if end >= R:
-        return []
-    return [carve(HOLD_OUT, [(end, R)], (0, end), gaps, end, rows)]
-
-
-def _parts(
-    dates: pd.DatetimeIndex, n: int, holdout: int | str, setting: str
-) -> list[tuple[int, int]]:
-    """Start and end of n parts of the rows before the hold-out.
-
-    Raises:
-        DataError: fewer rows than parts.
-    """
-    end = _end(dates, holdout)
-    if n > end:
-        held = _held_text(holdout, ", before")
-        rows = f"there are {end} rows, {span(dates[:end])}{held}"
-        raise DataError(
-            f"validation.{setting}: {n} parts of fewer rows; {rows}; allowed: up to {end}"
-        )
-    parts = np.array_split(np.arange(end), n)
-    lengths = [len(part) for part in parts]
-    edges = [0, *np.cumsum(lengths).tolist()]
-    return list(pairwise(edges))
+def _rows_up_to(dates: pd.DatetimeIndex, given: int | str) -> int:
+    """How many rows there are up to a date; a number of rows is what it is."""
+    if isinstance(given, int):
+        return given
+    before = up_to(dates, given)
+    return int(before.sum())

@@ -107,8 +107,8 @@ def ours(path: Path) -> dict[str, Any]:
     """Seconds, and by model the metrics; forecasts (T, N) are kept beside the file, which is not timed."""
     import numpy as np
 
+    from runner.validation.accuracy import correlation, rmse
     from runner.validation.folds import shared_by
-    from runner.validation.scores import correlation, rmse
     from runner.validation.splitters import WalkForward
 
     start = time.perf_counter()

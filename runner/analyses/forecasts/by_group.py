@@ -129,7 +129,7 @@ def _distribution(y: np.ndarray) -> dict[str, float]:
 
 
 def _scores(part: pd.DataFrame) -> dict[str, float]:
-    from runner.validation.scores import correlation, rmse
+    from runner.validation.accuracy import correlation, rmse
 
     if part.empty:
         return {"n_scored": 0}

@@ -61,14 +61,17 @@ class Pool(NamedTuple):
         regressors are written over by the next block.
         """
         _, N, K = self.X.shape
-        dummies = np.empty((0, N)) if self.member is None else self.member.T
+        dummies = np.empty((0, N))
+        if self.member is not None:
+            dummies = self.member.T
         k = len(self.b) - len(dummies)  # terms before the dummies
         constants = k - K  # 1 with a constant, else 0
         rows_given = rows.stop - rows.start
         dates = max(rows_given, 1)
         in_cache = max(CELLS // N, FEWEST_DATES)
         size = min(in_cache, dates)
-        buffer = np.ones((size, len(self.b), N))
+        shape = (size, len(self.b), N)
+        buffer = np.ones(shape)
         for start in range(rows.start, rows.stop, size):
             stop = min(start + size, rows.stop)
             part = slice(start, stop)
@@ -121,11 +124,17 @@ class Sums(NamedTuple):
 
 def sums(pool: Pool, groups: np.ndarray | None = None) -> Sums:
     """One pass over the scores; `groups` (N,) codes the groups that meet dates in `pairs`."""
-    parts = halves(len(pool.y), lambda rows: _sums(pool, rows, groups))
-    by_date = np.concatenate([part.by_date for part in parts])
-    by_asset = np.asarray(sum(part.by_asset for part in parts))
-    cells = np.asarray(sum(part.cells for part in parts))
-    pairs = np.asarray(sum(part.pairs for part in parts))
+
+    def sums_of_rows(rows: slice) -> Sums:
+        return _sums(pool, rows, groups)
+
+    T = len(pool.y)
+    parts = halves(T, sums_of_rows)
+    of_dates, of_assets, of_cells, of_pairs = zip(*parts, strict=True)
+    by_date = np.concatenate(of_dates)
+    by_asset = np.asarray(sum(of_assets))
+    cells = np.asarray(sum(of_cells))
+    pairs = np.asarray(sum(of_pairs))
     return Sums(by_date, by_asset, cells, pairs)
 
 
@@ -182,7 +191,9 @@ def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -
             u = u / divisor
         z *= u[:, None]
         meat += _products(z)
-    factor = pool.n / pool.df if kind == "HC1" else 1.0
+    factor = 1.0
+    if kind == "HC1":
+        factor = pool.n / pool.df
     sandwich = pool.bread @ meat @ pool.bread
     V = sandwich * factor
     return Estimated(V, pool.df)
@@ -285,13 +296,16 @@ def _way(pool: Pool, scores: Sums, key: np.ndarray | None) -> tuple[np.ndarray, 
     if key is None:
         has_cells = pool.use.any(axis=1)
         by_date = scores.by_date
-        return by_date.T @ by_date, int(has_cells.sum())
+        dates = int(has_cells.sum())
+        return by_date.T @ by_date, dates
     used = pool.use.any(axis=0)
-    names, cluster = np.unique(key[used], return_inverse=True)
+    used_key = key[used]
+    names, cluster = np.unique(used_key, return_inverse=True)
     by_asset = scores.by_asset[used]
     columns = [np.bincount(cluster, weights=column) for column in by_asset.T]
     by_cluster = np.column_stack(columns)
-    return by_cluster.T @ by_cluster, len(names)
+    meat = by_cluster.T @ by_cluster
+    return meat, len(names)
 
 
 def _pairs(pool: Pool, codes: np.ndarray) -> int:

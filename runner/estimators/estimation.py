@@ -95,9 +95,11 @@ class Estimates:
 
 def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows of the panel."""
-    panel = replace(panel, weights=weights_of(model, panel, rows))
+    weights = weights_of(model, panel, rows)
+    panel = replace(panel, weights=weights)
     terms = model.terms(panel.names)
-    estimates = nothing(units(panel, rows, model.by), len(terms))
+    group = units(panel, rows, model.by)
+    estimates = nothing(group, len(terms))
     fitted = np.zeros((len(panel.valid), 1), dtype=bool)
     fitted[rows] = True
     use = panel.valid & fitted
@@ -304,12 +306,14 @@ def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.
     lacking = (n > 0) & (constant | ~(variance > 0.0))
     lacking = lacking[panel.owners]
     if lacking.any():
-        names = listed(np.array(panel.assets)[lacking])
+        assets = np.array(panel.assets)
+        names = listed(assets[lacking])
         raise DataError(
             f"model.weights: inverse_variance of {names}: fewer than 2 rows, or a constant target"
         )
     weights = 1.0 / np.where(n > 0, variance, 1.0)
-    return np.broadcast_to(weights[panel.owners], panel.y.shape)
+    of_columns = weights[panel.owners]
+    return np.broadcast_to(of_columns, panel.y.shape)
 
 
 def _weighted(estimates: Estimates, panel: Panel) -> np.ndarray:
@@ -326,7 +330,8 @@ def _weighted(estimates: Estimates, panel: Panel) -> np.ndarray:
 
 def _own(cov: str, solution: Solution, lags: int) -> Estimated:
     """The covariance of one regression by itself, from its rows."""
-    return Estimated(own(cov)(solution, lags), solution.df)
+    V = own(cov)(solution, lags)
+    return Estimated(V, solution.df)
 
 
 def robust(
@@ -351,7 +356,8 @@ def robust(
     estimates.f_stat[u] = np.nan
     estimates.f_p[u] = np.nan
     if set(terms) - {"const"}:
-        overall, _ = wald_test(estimates, u, all_slopes(terms))
+        all_zero = all_slopes(terms)
+        overall, _ = wald_test(estimates, u, all_zero)
         if overall is not None:
             estimates.f_stat[u] = overall.f_stat
             estimates.f_p[u] = overall.p_value
@@ -426,7 +432,8 @@ def wald_test(
     V = estimates.V[u]
     if not np.isfinite(V).all():
         return None, "estimates without errors"
-    rank = len(V) - int(estimates.zeroed[u])
+    zeroed = int(estimates.zeroed[u])
+    rank = len(V) - zeroed
     if len(hypothesis.q) > rank:
         restrictions = f"{len(hypothesis.q)} restrictions beside a covariance of rank {rank}"
         reason = f"{restrictions}, its negative eigenvalues set to zero"

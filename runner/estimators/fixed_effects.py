@@ -57,7 +57,9 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
         if not kinds:
             _effects(estimates, u, left.within, cells, span)
         elif model.by == DATE:
-            of_labels = _beside_slopes(estimates.b[u], left.effects[0])
+            b = estimates.b[u]
+            effects = left.effects[0]
+            of_labels = _beside_slopes(b, effects)
             of_dates.append(of_labels)
         else:
             _effects_by_code(estimates, u, left, kinds, sides, span)
@@ -108,7 +110,8 @@ def kinds_of(model: RegressionSettings, panel: Panel) -> list[Kind]:
 
 def _kind(name: str, model: RegressionSettings, panel: Panel) -> Kind:
     T, N = panel.y.shape
-    dates = np.arange(T)[:, None]
+    every = np.arange(T)
+    dates = every[:, None]
     if name == "date":
         return Kind(name, "", True, dates, T)
     if name == "asset":
@@ -120,7 +123,8 @@ def _kind(name: str, model: RegressionSettings, panel: Panel) -> Kind:
     L = len(labels.values)
     if on_dates:
         codes = dates * L + labels.codes
-        return Kind(name, label, True, codes, T * L)
+        groups = T * L
+        return Kind(name, label, True, codes, groups)
     return Kind(name, label, False, labels.codes, L)
 
 
@@ -152,7 +156,8 @@ def _nothing(
     label_effects = {}
     for name in labels:
         levels = panel.grouping.get(name).values
-        label_effects[name] = np.full((N, len(levels)), np.nan)
+        shape = (N, len(levels))
+        label_effects[name] = np.full(shape, np.nan)
     return replace(
         nothing(group, k),
         absorbed=np.zeros(U),
@@ -172,7 +177,8 @@ def _cells(
     if len(panel.assets) == N:
         assets = slice(None)
     dates = span.stop - span.start
-    use = np.zeros((dates, N), dtype=bool)
+    shape = (dates, N)
+    use = np.zeros(shape, dtype=bool)
     use[unit.rows - span.start] = panel.valid[:, assets][unit.rows]
     part = of_part(weights, span)
     if part is not None:
@@ -207,7 +213,8 @@ def _fill(
     terms_and_effects = len(terms) + demeaned.absorbed
     df = n - terms_and_effects
     ssr = solution.ssr
-    tss_within = float(demeaned.S[-1, -1])
+    S = demeaned.S
+    tss_within = float(S[-1, -1])
     estimates.b[u] = solution.b
     estimates.df[u] = df
     estimates.ssr[u] = ssr
@@ -216,7 +223,8 @@ def _fill(
     estimates.tss_within[u] = tss_within
     if cells.weights is not None:
         logs = np.log(cells.weights[cells.use])
-        estimates.weight_term[u] = 0.5 * logs.sum()
+        total = logs.sum()
+        estimates.weight_term[u] = 0.5 * total
     if ssr <= EXACT_FIT * tss_within:
         estimates.reason[u] = EXACT
         return left
@@ -224,7 +232,8 @@ def _fill(
     estimates.V[u] = solution.bread * variance
     if terms:
         K = len(terms)
-        f_stat = (tss_within - ssr) / K / variance
+        explained = tss_within - ssr
+        f_stat = explained / K / variance
         estimates.f_stat[u] = f_stat
         estimates.f_p[u] = fdtrc(K, df, f_stat)
     if model.cov != "nonrobust":
@@ -292,7 +301,8 @@ def _counted(
     hold it already.
     """
     absorbed = left.within.absorbed
-    if not model.clusters or len(model.effects) > 1:
+    several = len(model.effects) > 1
+    if several or not model.clusters:
         return absorbed
     if sides:
         use = left.cells.use
@@ -387,12 +397,14 @@ def _beside_slopes(b: np.ndarray, effects: np.ndarray) -> np.ndarray:
     """What effects (G, K + 1) of the columns [x, y] add to x b; NaN of a group without a cell."""
     K = len(b)
     of_slopes = effects[:, :K] @ b
-    return np.asarray(effects[:, K] - of_slopes)
+    of_target = effects[:, K]
+    return np.asarray(of_target - of_slopes)
 
 
 def _means(of_dates: np.ndarray) -> np.ndarray:
     """Mean (L,) over the dates (R, L) on which a label has cells; NaN where it never has."""
-    counts = np.isfinite(of_dates).sum(axis=0)
+    known = np.isfinite(of_dates)
+    counts = known.sum(axis=0)
     with np.errstate(invalid="ignore"):
         total = np.nansum(of_dates, axis=0)
         return np.asarray(total / counts)
@@ -402,16 +414,14 @@ def _effects(estimates: Estimates, u: int, demeaned: Within, cells: Cells, span:
     """Fill in what the forecast adds to x b: effects of assets, and of dates about their mean."""
     b = estimates.b[u]
     assets = estimates.units[u].assets
-    K = len(b)
-    alpha = demeaned.alpha
-    delta = demeaned.delta
-    asset = alpha[:, K] - alpha[:, :K] @ b
-    date = delta[:, K] - delta[:, :K] @ b
+    asset = _beside_slopes(b, demeaned.alpha)
+    date = _beside_slopes(b, demeaned.delta)
     used = cells.use.any(axis=1)
     level = date[used].mean()
     known = cells.use.any(axis=0)
     asset_effects = np.asarray(estimates.asset_effects)
-    of_assets = np.where(known, asset + level, np.nan)
+    effects = asset + level
+    of_assets = np.where(known, effects, np.nan)
     asset_effects[assets] = of_assets
     if estimates.date_effects is not None:
         shared = estimates.date_effects.shape[1] == 1

@@ -85,7 +85,8 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     if len(group) == 1:
         effect = effects["effect"].tolist()
         by_term = dict(zip(effects["term"], effect, strict=True))
-    about_units = Finding(quality, _metrics(quality), _words(quality))
+    words = _words(quality)
+    about_units = Finding(quality, _metrics(quality), words)
     about_slopes = Finding(effects, by_term)
     findings = {"logit": about_units, "marginal_effects": about_slopes}
     likelihood = quality["log_likelihood"].to_numpy(dtype=float)
@@ -103,7 +104,8 @@ def _refuse_other_targets(panel: Panel, rows: np.ndarray) -> None:
     asset_position = i[0]
     value = y[date_position, asset_position]
     asset = panel.assets[asset_position]
-    day = panel.dates[rows[date_position]]
+    row = rows[date_position]
+    day = panel.dates[row]
     date = day.strftime(panel.date_format)
     more = ""
     if len(t) > 1:
@@ -142,9 +144,11 @@ def _fill(
     centre = y.mean() if model.constant else 0.0
     residuals = y - likely.p
     estimates.b[u] = likely.b
-    estimates.ssr[u] = np.sum(residuals**2)
+    squares = residuals**2
+    estimates.ssr[u] = np.sum(squares)
     deviation = y - centre
-    estimates.tss[u] = np.sum(deviation**2)
+    squares = deviation**2
+    estimates.tss[u] = np.sum(squares)
     keys = _cluster_keys(model, panel, t, i)
     of_likely = partial(covariance, likely, model.cov, keys)
     robust(estimates, u, model, panel, of_likely)
@@ -321,11 +325,13 @@ def average_effects(
     slope_of_density = density * (1.0 - 2.0 * p)
     total = slope_of_density @ X
     derivative = total / len(X)
-    identity = np.eye(len(likely.b))[slopes]
+    k = len(likely.b)
+    identity = np.eye(k)[slopes]
     of_density = np.outer(b, derivative)
     jacobian = mean * identity + of_density
     variance = np.einsum("jk,kl,jl->j", jacobian, V, jacobian)
-    return mean * b, np.sqrt(variance)
+    std_error = np.sqrt(variance)
+    return mean * b, std_error
 
 
 def as_least_squares(pool: Pool, constant: bool) -> Pool:
@@ -335,7 +341,9 @@ def as_least_squares(pool: Pool, constant: bool) -> Pool:
     Hessian and estimates are those of the logit, so that whatever is made of scores is made of
     these.
     """
-    dummies = 0 if pool.member is None else pool.member.shape[1]
+    dummies = 0
+    if pool.member is not None:
+        dummies = pool.member.shape[1]
     first_dummy = len(pool.b) - dummies
     slopes = pool.b[int(constant) : first_dummy]
     index = pool.X @ slopes
@@ -361,7 +369,8 @@ def _about(likely: Likely, y: np.ndarray, constant: bool) -> Row:
     llf = likely.result.llf
     null = -n * np.log(2.0)
     if constant:
-        entropy = float(entr(share) + entr(1.0 - share))
+        of_zeros = entr(1.0 - share)
+        entropy = float(entr(share) + of_zeros)
         null = -n * entropy
     gain = llf - null
     llr = 2.0 * gain
@@ -403,7 +412,8 @@ def _words(quality: pd.DataFrame) -> list[str]:
         if p_value < LEVEL:
             verdict = "rejects at 5 % that every slope is zero"
         return [f"McFadden's pseudo R2 is {r2}; {test} {verdict} (p {p_text(p_value)})."]
-    scope = str(tested["scope"].iloc[0])
+    scopes = tested["scope"]
+    scope = str(scopes.iloc[0])
     units = count(len(p), scope)
     rejected = p < LEVEL
     hits = int(rejected.sum())

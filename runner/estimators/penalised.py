@@ -71,7 +71,8 @@ def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estim
     if over_dates:
         named = [unit._replace(scope="mean", name="all") for unit in named]
     terms = all_terms[model.constant :]
-    path = finding(model, named, list(curves.values()), terms)
+    of_units = list(curves.values())
+    path = finding(model, named, of_units, terms)
     return replace(estimates, findings={"path": path})
 
 
@@ -82,7 +83,8 @@ def _rows_of_units(source: Reductions, panel: Panel, group: list[Unit]) -> np.nd
         return np.asarray(rows.sum(axis=0))
     rows_of_units = []
     for unit in group:
-        cells = panel.valid[np.ix_(unit.rows, unit.assets)]
+        block = np.ix_(unit.rows, unit.assets)
+        cells = panel.valid[block]
         rows_of_units.append(cells.sum())
     return rows_of_units
 
@@ -95,7 +97,8 @@ def _parts(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Parts:
     """
     if model.penalty is not None:
         none = np.empty((0, 1), dtype=bool)
-        segment = np.zeros(len(rows), dtype=int)
+        R = len(rows)
+        segment = np.zeros(R, dtype=int)
         return Parts(segment, none, none)
     usable = panel.usable[rows]
     R = int(usable.sum())
@@ -105,7 +108,8 @@ def _parts(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Parts:
             f"model.folds: null takes {FOLDS} expanding folds; {R} rows fitted, needs {needed}"
         )
     test = R // (FOLDS + 1)
-    expanding = WalkForward(test=test, first=R - FOLDS * test)
+    first = R - FOLDS * test
+    expanding = WalkForward(test=test, first=first)
     splitter = model.folds or expanding
     try:
         dates = panel.dates[rows]
@@ -122,7 +126,8 @@ def _parts(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Parts:
     member = np.zeros(shape, dtype=bool)
     for f, fold in enumerate(folds):
         member[f, fold.train] = True
-        member[F + f, fold.test] = True
+        row = F + f
+        member[row, fold.test] = True
     # rows that are in the same parts of the same folds make a segment
     kinds, segment = np.unique(member, axis=1, return_inverse=True)
     of_train = kinds[:F]
@@ -200,7 +205,8 @@ def _fitted(
     penalty = strength(model, penalties, whole.n)
     b = solve(whole, penalty)
     _, slopes = whole.line(b)
-    terms = np.sum(b != 0.0, axis=1)
+    nonzero = b != 0.0
+    terms = np.sum(nonzero, axis=1)
     by_fold = _by_fold(errors, penalties)
     curve = Curve(penalties, by_fold, slopes, whole.spread, terms)
     position = curve.chosen(model.choice)
@@ -246,7 +252,8 @@ def _over_dates(estimates: Estimates, source: Reductions, parts: Parts) -> dict[
         return {}
     for u, data in whole.items():
         _, slopes = lines[u]
-        scaled = slopes[position] * data.scale
+        of_unit = slopes[position]
+        scaled = of_unit * data.scale
         _fill(estimates, u, data, scaled)
     first = next(iter(whole))
     return {first: curve}
@@ -315,7 +322,8 @@ def _squared(
 def _by_fold(errors: list[np.ndarray], penalties: np.ndarray) -> np.ndarray:
     """(F, L), of no fold too."""
     L = len(penalties)
-    return np.array(errors).reshape(-1, L)
+    by_fold = np.array(errors)
+    return by_fold.reshape(-1, L)
 
 
 def _fill(estimates: Estimates, u: int, whole: Reduced, b: np.ndarray) -> None:

@@ -78,7 +78,8 @@ class Curve:
         if len(self.errors) < 2:
             return None
         least = self.least
-        allowed = self.mean[least] + self.std_error[least]
+        error = self.std_error[least]
+        allowed = self.mean[least] + error
         within = self.mean <= allowed
         return int(within.argmax())
 
@@ -115,7 +116,9 @@ def strength(model: RegressionSettings, penalties: np.ndarray, n: int) -> Penalt
         return Penalty(none, penalties / n)
     absolute = share(model)
     squared = 1.0 - absolute
-    return Penalty(penalties * absolute, penalties * squared)
+    l1 = penalties * absolute
+    l2 = penalties * squared
+    return Penalty(l1, l2)
 
 
 def largest(model: RegressionSettings, data: Reduced) -> float:
@@ -126,9 +129,11 @@ def largest(model: RegressionSettings, data: Reduced) -> float:
     """
     absolute = share(model)
     if absolute:
-        covariances = np.abs(data.A.T @ data.z)
+        products = data.A.T @ data.z
+        covariances = np.abs(products)
         strongest = covariances.max(initial=0.0)
-        most = strongest / data.n / absolute
+        per_row = strongest / data.n
+        most = per_row / absolute
     else:
         norm = np.linalg.norm(data.A, 2) if data.A.size else 0.0
         most = RIDGE_MOST * norm**2
@@ -164,8 +169,10 @@ def finding(
         parts.append(rows)
     if len(curves) > MOST_UNITS:
         parts = [_chosen_rows(part) for part in parts]
-        mean = _rows("mean", "all", _mean(curves), names)
-        parts.append(mean.assign(least=False, one_se=False))
+        of_mean = _mean(curves)
+        mean = _rows("mean", "all", of_mean, names)
+        mean = mean.assign(least=False, one_se=False)
+        parts.append(mean)
     table = pd.concat(parts, ignore_index=True)
     metrics = _metrics(model, curves)
     words = _words(model, curves, terms, metrics)
@@ -174,7 +181,8 @@ def finding(
 
 def _chosen_rows(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the penalties that either rule chooses."""
-    either = table["least"] | table["one_se"]
+    least = table["least"]
+    either = least | table["one_se"]
     return table[either]
 
 
@@ -184,7 +192,8 @@ def _metrics(model: RegressionSettings, curves: Sequence[Curve]) -> dict[str, fl
     for curve in curves:
         chosen = curve.chosen(model.choice)
         used.append(curve.penalties[chosen])
-    metrics = {"penalty": float(np.mean(used))}
+    mean_used = np.mean(used)
+    metrics = {"penalty": float(mean_used)}
     for rule, positions in _positions(curves).items():
         if None in positions:  # a unit with too few folds for this rule
             continue
@@ -193,8 +202,10 @@ def _metrics(model: RegressionSettings, curves: Sequence[Curve]) -> dict[str, fl
         for curve, position in zip(curves, positions, strict=True):
             penalties.append(curve.penalties[position])
             terms.append(curve.terms[position])
-        metrics[f"penalty_{rule}"] = float(np.mean(penalties))
-        metrics[f"terms_{rule}"] = float(np.mean(terms))
+        penalty = np.mean(penalties)
+        terms_kept = np.mean(terms)
+        metrics[f"penalty_{rule}"] = float(penalty)
+        metrics[f"terms_{rule}"] = float(terms_kept)
     return metrics
 
 
@@ -227,10 +238,12 @@ def _rows(scope: str, unit: str, curve: Curve, terms: Sequence[str]) -> pd.DataF
         "one_se": positions == one_se,
     }
     for k, name in enumerate(terms):
-        table[f"coef/{name}"] = curve.slopes[:, k]
+        slopes = curve.slopes[:, k]
+        table[f"coef/{name}"] = slopes
     per_sd = curve.slopes * curve.spread
     for k, name in enumerate(terms):
-        table[f"per_sd/{name}"] = per_sd[:, k]
+        slopes = per_sd[:, k]
+        table[f"per_sd/{name}"] = slopes
     return pd.DataFrame(table)
 
 
@@ -315,7 +328,8 @@ def _at_the_edge(curves: Sequence[Curve]) -> list[str]:
         where = ""
         if U > 1:
             where = f" in {units:,} of {U:,} units"
-        sentences.append(f"The least error{where} is at {end}.")
+        sentence = f"The least error{where} is at {end}."
+        sentences.append(sentence)
     return sentences
 
 
@@ -335,7 +349,8 @@ def _kept(
     for curve, position in zip(curves, positions, strict=True):
         terms_kept.append(curve.terms[position])
     kept = np.mean(terms_kept)
-    slopes = curves[0].slopes[positions[0]]
+    position = positions[0]
+    slopes = curves[0].slopes[position]
     names = [term for term, b in zip(terms, slopes, strict=True) if b != 0.0]
     which = ""
     if len(curves) == 1 and names:

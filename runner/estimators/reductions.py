@@ -80,7 +80,8 @@ class Sums:
         ones = np.ones(len(slopes))
         v = np.column_stack([-moved, -slopes, ones])
         squared = np.einsum("lp,lp->l", v @ M, v)
-        sizes = np.sqrt(np.diagonal(M))
+        squares = np.diagonal(M)
+        sizes = np.sqrt(squares)
         largest = np.abs(v) @ sizes
         kept = squared >= KEPT_DIGITS * largest**2
         if not kept.all():
@@ -185,7 +186,8 @@ class Reductions:
 
     def _names(self) -> list[str]:
         """Names (K,) of the regressors."""
-        terms = self.model.terms(self.panel.names)
+        panel = self.panel
+        terms = self.model.terms(panel.names)
         if self.model.constant:
             return terms[1:]
         return terms
@@ -229,8 +231,8 @@ class _Part(NamedTuple):
     def shift(self, model: RegressionSettings) -> np.ndarray:
         """The point that moments are about; zero without a constant, as the regression is."""
         if not model.constant:
-            P = self.X.shape[2] + 2
-            return np.zeros((1, 1, P - 1))
+            shape = (1, 1, self.X.shape[2] + 1)
+            return np.zeros(shape)
         by = model.by if model.by in (ASSET, DATE) else None
         return shift_of(self.X, self.y, self.use, by)
 
@@ -239,7 +241,8 @@ class _Part(NamedTuple):
         X = self.X[rows]
         y = self.y[rows]
         use = self.use[rows]
-        return _Part(X, y, use, self.first + start)
+        first = self.first + start
+        return _Part(X, y, use, first)
 
     def moments(self, shift: np.ndarray, by_date: bool, whole: int = 0) -> np.ndarray:
         """Moments of every date or asset, a part of a panel of `whole` cells."""
@@ -267,21 +270,24 @@ def reductions(
     member = panel.dummies(model.regressors)
     L = member.shape[1]
     units_summed = len(rows) if model.by == DATE else len(panel.assets) * S
-    with_dummies = S * (P + L) ** 2
+    size = P + L
+    with_dummies = S * size**2
     numbers = max(units_summed * P**2, with_dummies)
     if numbers > MOST_NUMBERS or not part.use.any():
-        none = np.zeros((1, P + L - 1))
+        shape = (1, size - 1)
+        none = np.zeros(shape)
         return Reductions(model, panel, units, segments, None, none)
     shift = part.shift(model)
     if model.by == DATE:
         fitted = rows - part.first
-        M = part.moments(shift, by_date=True)[None, fitted]
+        of_dates = part.moments(shift, by_date=True)
+        M = of_dates[None, fitted]
         points = shift[0]
         if len(shift) > 1:
             points = shift[fitted, 0]
         return Reductions(model, panel, units, segments, M, points)
-    size = P + L
-    M = np.zeros((S, len(units), size, size))
+    of_segments = (S, len(units), size, size)
+    M = np.zeros(of_segments)
     for start, stop in _runs(rows, segment):
         first = rows[start] - part.first
         last = rows[stop - 1] - part.first
@@ -292,7 +298,8 @@ def reductions(
             sums = _of_run(model.by, run, shift, units, part.y.size)
         M[segment[start]] += sums
     point = with_zeros(shift, L)
-    return Reductions(model, panel, units, segments, M, point[0])
+    origin = point[0]
+    return Reductions(model, panel, units, segments, M, origin)
 
 
 def _shared(
@@ -314,7 +321,9 @@ def _shared(
     M, point = shared
     T = len(panel.dates)
     segments = np.zeros(T, dtype=int)
-    return Reductions(model, panel, units, segments, M[None], point[0])
+    of_units = M[None]
+    origin = point[0]
+    return Reductions(model, panel, units, segments, of_units, origin)
 
 
 def _runs(rows: np.ndarray, segment: np.ndarray) -> list[tuple[int, int]]:

@@ -66,9 +66,11 @@ def ridge_of_units(
     half = np.einsum("jku,uk->ju", W, Xy)
     b = np.einsum("jku,ju->uk", W, half)
     tss = variation[:, K]
-    explained = 2.0 * np.einsum("uk,uk->u", b, Xy)
+    with_target = np.einsum("uk,uk->u", b, Xy)
+    explained = 2.0 * with_target
     fitted = np.einsum("uj,ujk,uk->u", b, XX, b)
-    ssr = tss * (1.0 - explained + fitted)
+    unexplained = 1.0 - explained + fitted
+    ssr = tss * unexplained
     y_length = length[:, K:]
     x_length = length[:, :K]
     slopes = b * y_length / x_length
@@ -105,7 +107,8 @@ def keep_digits(
     rounding = near_rounding(spread, centre)
     enough = n > total.shape[1]
     columns_keep = (of_size & varies).all(axis=1)
-    return enough & columns_keep & ~rounding.any(axis=1)
+    columns_vary = ~rounding.any(axis=1)
+    return enough & columns_keep & columns_vary
 
 
 def well_conditioned(correlations: np.ndarray, kept: np.ndarray, sound: np.ndarray) -> np.ndarray:
@@ -121,7 +124,8 @@ def well_conditioned(correlations: np.ndarray, kept: np.ndarray, sound: np.ndarr
     least = kept / trace_of_inverse
     bound = KEPT_DIGITS * columns
     well = np.ones(len(kept), dtype=bool)
-    unsure = np.flatnonzero(sound & ~(least > bound))
+    sure = least > bound
+    unsure = np.flatnonzero(sound & ~sure)
     eigen = np.linalg.eigvalsh(correlations[unsure])
     smallest = eigen[:, 0]
     largest = eigen[:, -1]

@@ -61,7 +61,8 @@ class Reduced:
     def line(self, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Constants (L,) and slopes (L, K) of the data, from slopes on the scaled regressors."""
         slopes = b / self.scale
-        constant = self.target_mean - slopes @ self.mean
+        fitted = slopes @ self.mean
+        constant = self.target_mean - fitted
         return constant, slopes
 
     def ssr(self, b: np.ndarray) -> float:
@@ -98,7 +99,8 @@ def from_rows(X: np.ndarray, y: np.ndarray, constant: bool, standardise: bool) -
         A = triangle[:, :K]
         z = triangle[:, K]
     x_mean = mean * constant
-    y_mean = float(y.mean()) * constant
+    y_mean = float(y.mean())
+    y_mean = y_mean * constant
     return Reduced(A, z, x_mean, scale, y_mean, n)
 
 
@@ -126,7 +128,8 @@ def from_moments(
     if not dummies:
         return _from_moments(M, shift, constant, standardise)
     n = M[0, 0]
-    sums = M[0, 1:] + n * shift
+    about_shift = M[0, 1:]
+    sums = about_shift + n * shift
     K = len(M) - 2
     keep = np.ones(K, dtype=bool)
     last_levels = []
@@ -141,7 +144,8 @@ def from_moments(
     kept_columns = np.concatenate([[True], keep, [True]])
     columns = np.flatnonzero(kept_columns)
     M = M[np.ix_(columns, columns)]
-    kept_shift = shift[columns[1:] - 1]
+    of_columns = columns[1:] - 1
+    kept_shift = shift[of_columns]
     kept = _from_moments(M, kept_shift, constant, standardise)
     if kept is None:
         return None
@@ -193,7 +197,8 @@ def _from_moments(
     mean = M[0, 1:] / n
     total = np.diagonal(M)[1:]
     squared_mean = np.outer(mean, mean)
-    centred = M[1:, 1:] - n * squared_mean
+    about_shift = M[1:, 1:]
+    centred = about_shift - n * squared_mean
     diagonal = np.diagonal(centred)
     variation = np.maximum(diagonal, 0.0)
     of_size = sized(total, n)
@@ -204,7 +209,7 @@ def _from_moments(
     spread = np.sqrt(variation / n)
     if near_rounding(spread, centre).any():
         return None
-    products = centred if constant else M[1:, 1:]
+    products = centred if constant else about_shift
     diagonal = np.diagonal(products)
     length = np.sqrt(diagonal)
     lengths = np.outer(length, length)
@@ -281,12 +286,15 @@ def _ridge(data: Reduced, l2: np.ndarray) -> np.ndarray:
     left, s, right = np.linalg.svd(data.A, full_matrices=False)
     K = data.A.shape[1]
     fewer_rows = len(s) < K
-    collinear = s[-1] <= RANK_TOLERANCE * s[0]
+    smallest = s[-1]
+    largest = s[0]
+    collinear = smallest <= RANK_TOLERANCE * largest
     if (fewer_rows or collinear) and not l2.all():
         raise NotEstimable(
             "penalty 0 with collinear columns, or with no more rows than columns, has no one answer"
         )
-    shrunk = np.zeros((len(l2), len(s)))
+    shape = (len(l2), len(s))
+    shrunk = np.zeros(shape)
     if s[0]:
         added = data.n * l2[:, None]
         shrunk = s / (s**2 + added)
@@ -310,11 +318,15 @@ def _lasso(data: Reduced, penalty: Penalty) -> np.ndarray:
     root = np.sqrt(data.n)
     lengths = np.linalg.norm(data.A, axis=0)
     X_size = lengths.max() / root
-    y_size = np.linalg.norm(data.z) / root
-    rows_given = np.sqrt(m) / root
-    A = data.A * (rows_given / X_size)
-    z = data.z * (rows_given / y_size)
-    l1 = penalty.l1 / (X_size * y_size)
+    y_length = np.linalg.norm(data.z)
+    y_size = y_length / root
+    row_scale = np.sqrt(m) / root
+    X_factor = row_scale / X_size
+    y_factor = row_scale / y_size
+    A = data.A * X_factor
+    z = data.z * y_factor
+    sizes = X_size * y_size
+    l1 = penalty.l1 / sizes
     l2 = penalty.l2 / X_size**2
     unit = Penalty(l1, l2)
     if unit.l2.any():
@@ -324,7 +336,8 @@ def _lasso(data: Reduced, penalty: Penalty) -> np.ndarray:
         first = _least_angle
         second = _descent
     b = first(A, z, unit)
-    wrong = _breach(A, z, unit, b) > OPTIMAL
+    breach = _breach(A, z, unit, b)
+    wrong = breach > OPTIMAL
     if wrong.any():
         failed = Penalty(l1[wrong], l2[wrong])
         b[wrong] = second(A, z, failed)
@@ -354,14 +367,17 @@ def _least_angle(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
 def _least_angles(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndarray:
     """One path for every squared penalty, which is that of further rows (Zou and Hastie 2005)."""
     m, K = A.shape
-    factor = np.sqrt((m + K) / m)
+    rows_added = (m + K) / m
+    factor = np.sqrt(rows_added)
     further = np.zeros(K)
     target = np.append(z, further) * factor
     by_penalty = []
     for l1, l2 in zip(*penalty, strict=True):
         ridge_rows = np.sqrt(m * l2) * np.eye(K)
-        rows = np.vstack([A, ridge_rows]) * factor
-        lasso = Penalty(np.array([l1]), np.zeros(1))
+        rows = np.vstack([A, ridge_rows])
+        rows = rows * factor
+        l1_alone = np.array([l1])
+        lasso = Penalty(l1_alone, np.zeros(1))
         b = _least_angle(rows, target, lasso)
         by_penalty.append(b[0])
     return np.array(by_penalty)
@@ -390,7 +406,8 @@ def _without_noise(A: np.ndarray, z: np.ndarray, l1: np.ndarray, b: np.ndarray) 
     size = np.abs(b)
     sizes = size.max(axis=1, keepdims=True)
     keep = size > NOISE * sizes
-    covariances = np.abs(A.T @ z)
+    products = A.T @ z
+    covariances = np.abs(products)
     largest = (1.0 - NOISE) * covariances.max()
     least_without_terms = largest / len(z)
     keep[l1 >= least_without_terms] = False
@@ -410,6 +427,7 @@ def _breach(A: np.ndarray, z: np.ndarray, penalty: Penalty, b: np.ndarray) -> np
     excess = np.abs(gradient) - l1
     at_zero = np.maximum(excess, 0.0)
     breach = np.where(b != 0.0, at_slope, at_zero)
-    covariances = np.abs(A.T @ z)
+    products = A.T @ z
+    covariances = np.abs(products)
     largest = covariances.max() / n
     return breach.max(axis=1) / largest

@@ -181,7 +181,8 @@ def own(name: str) -> Callable[[Any, int], Any]:
     """
     covariance = ERRORS[name].of if name in ERRORS else None
     if covariance is None:
-        raise UnknownNameError(unknown(name, where(lambda errors: errors.of is not None)))
+        allowed = where(lambda errors: errors.of is not None)
+        raise UnknownNameError(unknown(name, allowed))
     return covariance
 
 

@@ -56,7 +56,8 @@ def sums(
     P = K + 2
     weighted = weights is not None
     units = T if by_date else N
-    M = np.zeros((units, P, _padded(P)))
+    shape = (units, P, _padded(P))
+    M = np.zeros(shape)
     # whether the point changes with the date, and with the asset
     dates, assets = shift.shape[:2]
     moves = np.array([dates > 1, assets > 1], dtype=np.int64)
@@ -80,7 +81,8 @@ def _compiled(K: int, by_date: bool, weighted: bool) -> Callable[..., None]:
     sums may fuse, nothing is reordered, so that neither NaN nor infinity is lost and bits do not
     depend on the number of cores.
     """
-    P, S = K + 2, _padded(K + 2)
+    P = K + 2
+    S = _padded(P)
 
     def add(X: Any, y: Any, use: Any, weights: Any, shift: Any, moves: Any, M: Any) -> None:
         T, N = y.shape

@@ -55,7 +55,8 @@ def hac(fit: Solution, lags: int) -> np.ndarray:
     """
     if lags >= fit.n:
         raise NotEstimable(f"cov_lags={lags} with {fit.n} rows; allowed: less than the rows")
-    scores = fit.X * fit.u[:, None]
+    u = fit.u[:, None]
+    scores = fit.X * u
     meat = long_run(scores, lags)
     return _between(fit, meat)
 
@@ -67,7 +68,8 @@ def default_lags(n: int, horizon: int) -> int:
     """
     rule = 4.0 * (n / 100.0) ** (2.0 / 9.0)
     overlap = horizon - 1
-    lags = max(overlap, int(rule + ROUNDING))
+    rule_lags = int(rule + ROUNDING)
+    lags = max(overlap, rule_lags)
     return min(lags, n - 1)
 
 
@@ -95,7 +97,8 @@ def projected(path: np.ndarray, cosines: int) -> np.ndarray:
     products = np.outer(j, t - 0.5)
     angle = np.pi * products / T
     cosine = np.cos(angle)
-    cosine = np.sqrt(2.0 / T) * cosine
+    scale = np.sqrt(2.0 / T)
+    cosine = scale * cosine
     projections = cosine @ path
     total = projections.T @ projections
     return np.asarray(total / cosines)

@@ -70,8 +70,9 @@ def ranks(values: np.ndarray, date: np.ndarray) -> np.ndarray:
 
 def _differs_from_last(values: np.ndarray) -> np.ndarray:
     """(n,) whether each value differs from that before it; the first one does."""
-    differs = values[1:] != values[:-1]
-    return np.append(True, differs)
+    later = values[1:]
+    earlier = values[:-1]
+    return np.append(True, later != earlier)
 
 
 def _order(values: np.ndarray, date: np.ndarray) -> np.ndarray:
@@ -218,7 +219,8 @@ def _p_value(x: np.ndarray, horizon: int) -> float:
 def _two_sided(t: float, df: float) -> float:
     from scipy.special import stdtr
 
-    below = stdtr(df, -abs(t))
+    distance = abs(t)
+    below = stdtr(df, -distance)
     return float(2.0 * below)
 
 

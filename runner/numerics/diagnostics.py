@@ -107,13 +107,15 @@ def white(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
     if "const" not in terms or k == 1:
         return _absent(name, null, "needs a constant and a regressor")
     # Products of shifted and scaled columns span the same space, and leave more digits.
-    regressors = _unit(X) * np.sqrt(n)
+    root = np.sqrt(n)
+    regressors = _unit(X) * root
     constant = np.ones(n)
     scaled = np.column_stack([constant, regressors])
     columns = scaled.shape[1]
     i, j = np.triu_indices(columns)
     if len(i) >= n:
-        return _absent(name, null, f"{len(i)} products for {n} rows")
+        products = len(i)
+        return _absent(name, null, f"{products} products for {n} rows")
     products = scaled[:, i] * scaled[:, j]
     r2 = _r2(u**2, products)
     statistic = n * r2
@@ -128,7 +130,8 @@ def durbin_watson(u: np.ndarray) -> Diagnostic:
     """
     steps = np.diff(u)
     total = u @ u
-    statistic = np.sum(steps**2) / total
+    squares = np.sum(steps**2)
+    statistic = squares / total
     return Diagnostic("durbin_watson", "no serial correlation at lag 1", float(statistic))
 
 
@@ -143,7 +146,8 @@ def breusch_godfrey(X: np.ndarray, u: np.ndarray, lags: int) -> Diagnostic:
     before = np.zeros(lags)
     padded = np.concatenate([before, u])
     own_lags = _lagged(padded, lags)
-    regressors = np.column_stack([X, np.ones(n), *own_lags])
+    constant = np.ones(n)
+    regressors = np.column_stack([X, constant, *own_lags])
     r2 = _r2(u, regressors)
     statistic = n * r2
     return _chi2(name, null, statistic, lags)
@@ -154,7 +158,8 @@ def _lagged(values: np.ndarray, lags: int) -> list[np.ndarray]:
     n = len(values)
     columns = []
     for lag in range(1, lags + 1):
-        earlier = values[lags - lag : n - lag]
+        start = lags - lag
+        earlier = values[start : n - lag]
         columns.append(earlier)
     return columns
 
@@ -170,10 +175,15 @@ def ljung_box(u: np.ndarray, lags: int) -> Diagnostic:
         return _absent(name, null, STEADY)
     e = u - u.mean()
     j = np.arange(1, lags + 1)
-    products = np.array([e[lag:] @ e[:-lag] for lag in j])
+    products = np.zeros(lags)
+    for lag in range(1, lags + 1):
+        later = e[lag:]
+        earlier = e[:-lag]
+        products[lag - 1] = later @ earlier
     r = products / (e @ e)
     rows = n - j
-    total = np.sum(r**2 / rows)
+    shares = r**2 / rows
+    total = np.sum(shares)
     statistic = n * (n + 2) * total
     return _chi2(name, null, statistic, lags)
 
@@ -187,8 +197,10 @@ def arch_lm(u: np.ndarray, lags: int) -> Diagnostic:
         return _absent(name, null, f"{len(u)} rows are too few")
     squares = u**2
     own_lags = _lagged(squares, lags)
-    regressors = np.column_stack([np.ones(n), *own_lags])
-    r2 = _r2(squares[lags:], regressors)
+    constant = np.ones(n)
+    regressors = np.column_stack([constant, *own_lags])
+    own_squares = squares[lags:]
+    r2 = _r2(own_squares, regressors)
     statistic = n * r2
     return _chi2(name, null, statistic, lags)
 
@@ -206,7 +218,8 @@ def variance_inflation(X: np.ndarray, terms: Sequence[str]) -> list[Diagnostic]:
     factors = np.sum(inverse**2, axis=1)
     diagnostics = []
     for j, factor in zip(slopes, factors.tolist(), strict=True):
-        diagnostic = Diagnostic("vif", "", factor, term=terms[j])
+        term = terms[j]
+        diagnostic = Diagnostic("vif", "", factor, term=term)
         diagnostics.append(diagnostic)
     return diagnostics
 

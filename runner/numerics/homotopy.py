@@ -199,7 +199,8 @@ def _paths(Xt: np.ndarray, y: np.ndarray, Zt: np.ndarray, least: np.ndarray) -> 
     ended = state.lam <= least
     going = np.flatnonzero(~ended)
     state.keep(going)
-    every = np.arange(len(state.target))
+    on_their_way = len(state.target)
+    every = np.arange(on_their_way)
     correlation = np.abs(state.c)
     first = correlation.argmax(axis=1)
     _join(state, every, first, Xt, Zt)
@@ -293,8 +294,8 @@ def _direction(state: _State) -> tuple[np.ndarray, np.ndarray]:
     u = np.matmul(XA_transposed, w)
     fitted = np.matmul(state.XA, u)
     error = sign - fitted
-    largest = np.abs(error).max(initial=0.0)
-    if largest > REFINED:
+    sizes = np.abs(error)
+    if sizes.max(initial=0.0) > REFINED:
         w += np.matmul(state.inverse, error)
         u = np.matmul(XA_transposed, w)
     return w[:, :, 0], u[:, :, 0]

@@ -39,7 +39,8 @@ class Wald(NamedTuple):
 
 def infer(b: np.ndarray, V: np.ndarray, df: int, confidence: float) -> Inference:
     """Student's t with `df` degrees of freedom for b (k,) with covariance V (k, k)."""
-    error = np.sqrt(np.diag(V))
+    variance = np.diag(V)
+    error = np.sqrt(variance)
     return inference(b, error, df, confidence)
 
 
@@ -53,12 +54,15 @@ def inference(
     quantile = stdtrit(df, upper_tail)
     half = quantile * error
     p_value = two_sided(t, df)
-    return Inference(error, t, p_value, b - half, b + half)
+    low = b - half
+    high = b + half
+    return Inference(error, t, p_value, low, high)
 
 
 def two_sided(t: np.ndarray, df: float | np.ndarray) -> np.ndarray:
     """Probability that Student's t with `df` degrees of freedom is further from zero than `t`."""
-    below = stdtr(df, -np.abs(t))
+    distance = np.abs(t)
+    below = stdtr(df, -distance)
     return 2.0 * below
 
 
@@ -81,7 +85,8 @@ def wald(b: np.ndarray, V: np.ndarray, df: float, restriction: Restriction) -> W
     errors = np.sqrt(np.diag(V))
     without_cancelling = np.abs(R) @ errors
     cancelled = variance <= CANCELLED * without_cancelling**2
-    if cancelled.any() or np.linalg.matrix_rank(correlations) < m:
+    rank = np.linalg.matrix_rank(correlations)
+    if cancelled.any() or rank < m:
         raise NotEstimable(f"{restriction.text}: the covariance of the tested terms is singular")
     t = gap / scale
     solution = np.linalg.solve(correlations, t)

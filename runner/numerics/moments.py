@@ -44,8 +44,10 @@ def shift_of(X: np.ndarray, y: np.ndarray, use: np.ndarray, per: str | None = No
     few = _evenly(length, FEW)
     x = X.take(few, axis)
     target = y.take(few, axis)
-    Z = np.concatenate([x, target[:, :, None]], axis=2)
-    known = use.take(few, axis)[:, :, None]
+    target = target[:, :, None]
+    Z = np.concatenate([x, target], axis=2)
+    known = use.take(few, axis)
+    known = known[:, :, None]
     count = known.sum(axis=axis, keepdims=True)
     values = np.where(known, Z, 0.0)
     total = values.sum(axis=axis, keepdims=True)
@@ -114,7 +116,10 @@ def moments(
     def of_rows(part: slice) -> np.ndarray:
         point = _point_of(shift, part)
         w = of_part(weights, part)
-        return add(X[part], y[part], use[part], point, by_date, w)
+        x = X[part]
+        target = y[part]
+        used = use[part]
+        return add(x, target, used, point, by_date, w)
 
     parts = halves(len(y), of_rows)
     if by_date:
@@ -128,7 +133,9 @@ def halves(T: int, work: Callable[[slice], Any]) -> list[Any]:
         every = slice(0, T)
         return [work(every)]
     half = T // 2
-    rows = [slice(0, half), slice(half, T)]
+    first_half = slice(0, half)
+    second_half = slice(half, T)
+    rows = [first_half, second_half]
     one_blas_thread = _blas().limit(limits=1, user_api="blas")
     with one_blas_thread, ThreadPoolExecutor(2) as pool:
         results = pool.map(work, rows)
@@ -182,9 +189,11 @@ def _of_dates(
     """
     T, N = y.shape
     P = X.shape[2] + 2
-    M = np.zeros((T, P, P))
+    shape = (T, P, P)
+    M = np.zeros(shape)
     most = min(BLOCK, T)
-    buffer = np.empty((most, P - 1, N))
+    shape = (most, P - 1, N)
+    buffer = np.empty(shape)
     for start in range(0, T, BLOCK):
         stop = min(start + BLOCK, T)
         part = slice(start, stop)
@@ -192,7 +201,8 @@ def _of_dates(
         z = columns.swapaxes(1, 2)
         point = _point_of(shift, part)
         x = X[part].swapaxes(1, 2)
-        x_point = point[:, :, :-1].swapaxes(1, 2)
+        x_point = point[:, :, :-1]
+        x_point = x_point.swapaxes(1, 2)
         y_point = point[:, :, -1]
         x_centred = columns[:, :-1]
         y_centred = columns[:, -1]
@@ -220,10 +230,12 @@ def _of_assets(
     """Moments (N, P, P) of every asset; the columns of a cell lie side by side in memory."""
     T, N = y.shape
     P = X.shape[2] + 2
-    M = np.zeros((N, P, P))
+    shape = (N, P, P)
+    M = np.zeros(shape)
     products = np.zeros((N, P - 1, P - 1))
     most = min(BLOCK, T)
-    buffer = np.empty((most, N, P - 1))
+    shape = (most, N, P - 1)
+    buffer = np.empty(shape)
     for start in range(0, T, BLOCK):
         stop = min(start + BLOCK, T)
         part = slice(start, stop)
@@ -320,7 +332,8 @@ def together(M: np.ndarray, away: np.ndarray, member: np.ndarray) -> np.ndarray:
     columns += n[:, None] * away
     both_away = (away.T * n) @ away
     whole = M.sum(axis=0)
-    whole[1:, 1:] += across + across.T + both_away
+    crossed = across + across.T
+    whole[1:, 1:] += crossed + both_away
     whole[0, 1:] = columns.sum(axis=0)
     whole[1:, 0] = whole[0, 1:]
     target = P - 1 + L

@@ -65,7 +65,8 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     sound_rows = sound[:, None]
     of_regressors = correlations[:, :K, :K]
     identity = np.eye(K)
-    Rxx = np.where(sound_rows[:, None], of_regressors, identity)
+    by_unit = sound_rows[:, None]
+    Rxx = np.where(by_unit, of_regressors, identity)
     if K:
         sound &= _conditioned(Rxx)
         Rxx[~sound] = identity
@@ -93,7 +94,8 @@ def solve_moments(M: np.ndarray, shift: np.ndarray, rows: np.ndarray | None = No
     positive_w = np.where(w > 0.0, w, 1.0)
     bread = _with_constant(inner, x_mean, positive_w)
     b = np.column_stack([constant, slopes])
-    return Solved(b, bread, n.astype(int), ssr, tss, sound)
+    n = n.astype(int)
+    return Solved(b, bread, n, ssr, tss, sound)
 
 
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
@@ -157,7 +159,8 @@ def _conditioned(R: np.ndarray) -> np.ndarray:
 
 def _norm(R: np.ndarray) -> np.ndarray:
     """(U,) largest absolute column sum of matrices (U, K, K)."""
-    column_sums = np.abs(R).sum(axis=1)
+    sizes = np.abs(R)
+    column_sums = sizes.sum(axis=1)
     return column_sums.max(axis=1)
 
 

@@ -100,7 +100,8 @@ def restriction(text: str, terms: Sequence[str]) -> Restriction:
         R[row] = [equation.get(term, 0.0) for term in terms]
         constant = equation.get("", 0.0)
         q[row] = 0.0 - constant
-    if not (np.isfinite(R).all() and np.isfinite(q).all()):
+    finite = np.isfinite(R).all() and np.isfinite(q).all()
+    if not finite:
         raise ValueError(f"{text!r}: allowed: finite numbers")
     size = np.abs(R).max(axis=1, keepdims=True)
     independent = size.all() and np.linalg.matrix_rank(R / size) == m
@@ -179,8 +180,9 @@ def _sum(left: Linear, right: Linear, sign: float) -> Linear:
     names = {*left, *right}
     form = {}
     for name in names:
-        addend = sign * right.get(name, 0.0)
-        form[name] = left.get(name, 0.0) + addend
+        of_left = left.get(name, 0.0)
+        of_right = right.get(name, 0.0)
+        form[name] = of_left + sign * of_right
     return form
 
 

@@ -138,8 +138,12 @@ def _step(left: State, right: State, mean: int) -> np.ndarray:
     spread are kept beside a level far above it.
     """
     last = mean - 1
-    between_firsts = right[last] - left[last]
-    between_offsets = right[mean] - left[mean]
+    right_first = right[last]
+    left_first = left[last]
+    between_firsts = right_first - left_first
+    right_offset = right[mean]
+    left_offset = left[mean]
+    between_offsets = right_offset - left_offset
     return between_firsts + between_offsets
 
 
@@ -202,7 +206,9 @@ def covariances(
     degrees = window - 1.0
     variance_x = _beyond_rounding(square_x / degrees, x, window)
     variance_y = _beyond_rounding(square_y / degrees, y, window)
-    flat = (variance_x == 0.0) | (variance_y == 0.0)
+    x_flat = variance_x == 0.0
+    y_flat = variance_y == 0.0
+    flat = x_flat | y_flat
     covariance = np.where(flat, 0.0 * product, product / degrees)  # 0 times NaN stays NaN
     return covariance, variance_x, variance_y
 

@@ -119,7 +119,8 @@ def steadied(returns: np.ndarray) -> np.ndarray:
     """
     T = len(returns)
     finite = np.isfinite(returns)
-    other_axes = [1] * (returns.ndim - 1)
+    others = returns.ndim - 1
+    other_axes = [1] * others
     rows = np.arange(T).reshape(-1, *other_axes)
     latest = np.maximum.accumulate(np.where(finite, rows, 0), axis=0)
     latest_returns = np.take_along_axis(returns, latest, axis=0)

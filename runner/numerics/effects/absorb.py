@@ -205,7 +205,9 @@ class _Two(NamedTuple):
 
         few = first
         many = second
-        swapped = len(second.used) < len(first.used)
+        first_used = len(first.used)
+        second_used = len(second.used)
+        swapped = second_used < first_used
         if swapped:
             few = second
             many = first
@@ -224,7 +226,9 @@ class _Two(NamedTuple):
     @property
     def absorbed(self) -> int:
         """Effects that take degrees of freedom."""
-        groups = len(self.few.used) + len(self.many.used)
+        few = len(self.few.used)
+        many = len(self.many.used)
+        groups = few + many
         return groups - len(self.pinned)
 
     def solve(self, columns: np.ndarray, w: np.ndarray) -> list[np.ndarray]:
@@ -235,7 +239,8 @@ class _Two(NamedTuple):
         B = _sums(columns, w, self.many)
         many_weight = self.many.weight[:, None]
         means = B / many_weight
-        right = A - self.C.T @ means
+        of_many = self.C.T @ means
+        right = A - of_many
         right[self.pinned] = 0.0
         alpha = cho_solve(self.factor, right)
         of_few = self.C @ alpha / many_weight

@@ -46,7 +46,8 @@ class Cells(NamedTuple):
         The columns are written over by the next block.
         """
         _, N, K = self.X.shape
-        buffer = np.empty((BLOCK, K + 1, N))
+        shape = (BLOCK, K + 1, N)
+        buffer = np.empty(shape)
         for start in range(rows.start, rows.stop, BLOCK):
             stop = min(start + BLOCK, rows.stop)
             part = slice(start, stop)
@@ -121,7 +122,8 @@ def within(cells: Cells, effects: Sequence[str], shift: np.ndarray) -> Within:
     dummies = Dummies.of(cells, effects)
     point = (N, 1)
     alpha = np.tile(shift, point)
-    delta = np.zeros((T, K + 1))
+    shape = (T, K + 1)
+    delta = np.zeros(shape)
     for number in range(PASSES):
         S, A, D = _sums(cells, alpha, delta)
         if number == 0:
@@ -161,7 +163,8 @@ def _sums(
     def sums_of_rows(rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return _sums_of(cells, alpha, delta, rows)
 
-    S_parts, A_parts, D_parts = zip(*halves(T, sums_of_rows), strict=True)
+    parts = halves(T, sums_of_rows)
+    S_parts, A_parts, D_parts = zip(*parts, strict=True)
     S = np.asarray(sum(S_parts))
     A = np.asarray(sum(A_parts))
     D = np.concatenate(D_parts)
@@ -269,9 +272,12 @@ class Dummies(NamedTuple):
             total = D.sum(axis=0)
             grand_mean = total / T / N
             asset_mean = A / T
-            return asset_mean - grand_mean, D / N
+            date_mean = D / N
+            return asset_mean - grand_mean, date_mean
         C = self.cells
-        if len(self.asset) > len(self.date):
+        N = len(self.asset)
+        T = len(self.date)
+        if N > T:
             delta = _reduced(self.factor, C.T, self.asset, D, A, self.pinned)
             alpha_sums = A - C.T @ delta
             alpha = _over(alpha_sums, self.asset)

@@ -25,8 +25,9 @@ from runner.experiment.spec import Experiment
 from runner.models.regression import Regression
 from runner.panels.panel import Panel, build_panel
 from runner.targets import Target, forward_return
+from runner.validation.cross_validation import KFold
 from runner.validation.folds import Fold
-from runner.validation.splitters import HoldOut, KFold, NoValidation, WalkForward
+from runner.validation.splitters import HoldOut, NoValidation, WalkForward
 
 QUICK, THOROUGH = "quick", "thorough"
 SEEDS = (1, 2, 3)

@@ -15,7 +15,8 @@ from runner.analyses.forecasts.confidence_set import confidence_set
 from runner.errors import DataError
 from runner.models.regression import Regression
 from runner.models.study import Study
-from runner.validation.splitters import Combinatorial, KFold, WalkForward
+from runner.validation.cross_validation import Combinatorial, KFold
+from runner.validation.splitters import WalkForward
 
 REL = 1e-10  # the same sums in another order
 MODELS = {"one": {"regressors": ["x0"]}, "shrunk": {"estimator": "ridge", "penalty": 50.0}}

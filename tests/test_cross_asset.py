@@ -16,8 +16,8 @@ from runner.errors import DataError
 from runner.experiment.run import run
 from runner.models.cross_asset import CrossAsset, choose
 from runner.panels.panel import Panel
+from runner.validation.cross_validation import KFold
 from runner.validation.folds import Fold
-from runner.validation.splitters import KFold
 
 # Of the oracle: coordinate descent stops at this relative duality gap, whose root bounds how far a forecast is off.
 GAP, FORECAST = 1e-12, 1e-6

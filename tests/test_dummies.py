@@ -11,7 +11,7 @@ import pytest
 from oracles import close, panel_of, punch_holes, random_arrays
 
 from runner.errors import DataError
-from runner.estimators import reductions
+from runner.estimators.penalised import reductions
 from runner.models.regression import Regression
 from runner.models.study import Study
 from runner.panels import segments as shared

@@ -21,8 +21,9 @@ from runner.models.study import Study
 from runner.panels.panel import Panel
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
+from runner.validation.cross_validation import Combinatorial
 from runner.validation.folds import shared_by
-from runner.validation.splitters import Combinatorial, Fold, WalkForward
+from runner.validation.splitters import Fold, WalkForward
 
 REL = 1e-9  # two float64 ways to the same regression
 

@@ -23,15 +23,9 @@ from runner.models.regression import Regression
 from runner.schema.settings import parse_span
 from runner.sinks.canvas import style
 from runner.sinks.drawings.folds import LABELS, _parts, _ticks, folds
+from runner.validation.cross_validation import Combinatorial, KFold
 from runner.validation.folds import ahead, behind, runs, steps
-from runner.validation.splitters import (
-    Combinatorial,
-    Fold,
-    HoldOut,
-    KFold,
-    NoValidation,
-    WalkForward,
-)
+from runner.validation.splitters import Fold, HoldOut, NoValidation, WalkForward
 
 MONTHS = pd.date_range("2012-04-30", periods=60, freq="ME")
 

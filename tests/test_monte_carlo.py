@@ -30,9 +30,10 @@ from runner.models.study import Study
 from runner.panels.panel import Panel
 from runner.sinks.canvas import style
 from runner.sinks.drawings import DRAWINGS
+from runner.validation.cross_validation import Combinatorial
 from runner.validation.folds import shared_by
 from runner.validation.scores import score
-from runner.validation.splitters import Combinatorial, Fold, HoldOut, Splitter, WalkForward
+from runner.validation.splitters import Fold, HoldOut, Splitter, WalkForward
 
 REL = 1e-9  # two float64 ways to the same regression
 

@@ -18,8 +18,8 @@ from sklearn.model_selection import TimeSeriesSplit
 from runner.cli.composition import Composer
 from runner.data.sources.french import _shipped_file
 from runner.errors import DataError, EstimationError
-from runner.estimators import penalty, reductions, shrinkage
-from runner.estimators.penalty import Curve
+from runner.estimators.penalised import penalty, reductions, shrinkage
+from runner.estimators.penalised.penalty import Curve
 from runner.experiment.run import run
 from runner.experiment.spec import mistakes
 from runner.models.fit import Fit
@@ -788,7 +788,7 @@ def test_ridge_with_dummies_of_every_level_is_that_of_scikit_learn(
 def test_ridge_of_many_units_at_once_is_that_of_each_and_passes_on_what_loses_digits(
     standardise: bool,
 ) -> None:
-    from runner.estimators.ridge import ridge_of_units
+    from runner.estimators.penalised.ridge import ridge_of_units
     from runner.numerics.moments import moments, shift_of
 
     rng = np.random.default_rng(2)
@@ -818,7 +818,7 @@ def test_ridge_of_many_units_at_once_is_that_of_each_and_passes_on_what_loses_di
 
 def test_which_units_are_sound_is_what_the_eigenvalues_say() -> None:
     """The bound that spares most units their eigenvalues decides nothing by itself."""
-    from runner.estimators.ridge import KEPT_DIGITS, ridge_of_units
+    from runner.estimators.penalised.ridge import KEPT_DIGITS, ridge_of_units
     from runner.numerics.moments import moments, shift_of
 
     T, apart = (

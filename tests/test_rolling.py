@@ -20,8 +20,8 @@ from runner.models.cross_asset import CrossAsset
 from runner.models.rolling import Rolling, least_squares
 from runner.panels.panel import Panel
 from runner.progress import listening, tracked
+from runner.validation.cross_validation import KFold
 from runner.validation.folds import Fold
-from runner.validation.splitters import KFold
 
 MINUTES = SHARED / "us_minute_2019-12-18_19.parquet"
 KNOWN = {

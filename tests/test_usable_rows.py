@@ -17,15 +17,8 @@ from runner.errors import DataError
 from runner.experiment.reading import sections
 from runner.experiment.run import _folds, _forecast, run
 from runner.models.regression import Regression
-from runner.validation.splitters import (
-    Combinatorial,
-    Fold,
-    HoldOut,
-    KFold,
-    Splitter,
-    WalkForward,
-    split_usable,
-)
+from runner.validation.cross_validation import Combinatorial, KFold
+from runner.validation.splitters import Fold, HoldOut, Splitter, WalkForward, split_usable
 
 
 def days(rows: int) -> pd.DatetimeIndex:

@@ -231,11 +231,7 @@ def _fill(
     variance = ssr / df
     estimates.V[u] = solution.bread * variance
     if terms:
-        K = len(terms)
-        explained = tss_within - ssr
-        f_stat = explained / K / variance
-        estimates.f_stat[u] = f_stat
-        estimates.f_p[u] = fdtrc(K, df, f_stat)
+        _f_of_slopes(estimates, u, len(terms))
     if model.cov != "nonrobust":
         assets = estimates.units[u].assets
         pool = _pool(left.cells, demeaned, solution)
@@ -244,6 +240,17 @@ def _fill(
         covariance = partial(covariance_of, pool, model, panel, assets)
         robust(estimates, u, model, panel, covariance)
     return left
+
+
+def _f_of_slopes(estimates: Estimates, u: int, K: int) -> None:
+    """Fill in F of the K slopes of unit u under equal variances, from sums of squares within."""
+    df = estimates.df[u]
+    ssr = estimates.ssr[u]
+    variance = ssr / df
+    explained = estimates.tss_within[u] - ssr
+    f_stat = explained / K / variance
+    estimates.f_stat[u] = f_stat
+    estimates.f_p[u] = fdtrc(K, df, f_stat)
 
 
 def _solved(

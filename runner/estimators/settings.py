@@ -17,9 +17,9 @@ PENALISED = ("ridge", "lasso", "elastic_net")
 # Module of `runner.estimators` whose function `estimate` is behind each estimator.
 ESTIMATORS = {
     "ols": "estimation",
-    "ridge": "penalised",
-    "lasso": "penalised",
-    "elastic_net": "penalised",
+    "ridge": "penalised.estimates",
+    "lasso": "penalised.estimates",
+    "elastic_net": "penalised.estimates",
     "logit": "logit",
 }
 WITH_EFFECTS = "fixed_effects"  # the module of least squares with fixed effects

@@ -5,10 +5,10 @@ from runner.names import lazily
 __getattr__, __dir__, __all__ = lazily(
     __name__,
     {
-        "Combinatorial": "splitters",
+        "Combinatorial": "cross_validation",
         "Fold": "folds",
         "HoldOut": "splitters",
-        "KFold": "splitters",
+        "KFold": "cross_validation",
         "NoValidation": "splitters",
         "Scheme": "splitters",
         "Splitter": "splitters",

@@ -38,8 +38,8 @@ def splits(panel: Any) -> None:
     import numpy as np
 
     from runner.models.regression import Regression
+    from runner.validation.cross_validation import Combinatorial
     from runner.validation.folds import shared_by
-    from runner.validation.splitters import Combinatorial
 
     model = Regression(by=None, estimator="ridge", penalty=PENALTY)
     folds = Combinatorial(groups=10, test_groups=2).split(panel.dates, panel.horizon)

@@ -265,7 +265,7 @@ def sweep(path: Path) -> dict[str, Any]:
     """Seconds of 72 models over all refits: from shared moments, and scaled from some fits one by one."""
     import numpy as np
 
-    from runner.estimators.ridge import ridge_of_units
+    from runner.estimators.penalised.ridge import ridge_of_units
     from runner.models.regression import Regression
     from runner.panels.units import units
     from runner.validation.folds import shared_by

@@ -10,10 +10,10 @@ import numpy as np
 
 from runner.errors import DataError
 from runner.estimators.estimation import Estimates, nothing
-from runner.estimators.penalty import Curve, finding, grid, largest, strength
-from runner.estimators.reductions import Cells, Lost, Reductions, Sums, reductions
-from runner.estimators.ridge import ridge_of_units
-from runner.estimators.shrinkage import Reduced, dummies_of, solve
+from runner.estimators.penalised.penalty import Curve, finding, grid, largest, strength
+from runner.estimators.penalised.reductions import Cells, Lost, Reductions, Sums, reductions
+from runner.estimators.penalised.ridge import ridge_of_units
+from runner.estimators.penalised.shrinkage import Reduced, dummies_of, solve
 from runner.numerics.least_squares import NotEstimable
 from runner.panels.units import DATE, Unit, units
 from runner.validation.splitters import WalkForward, split_usable

@@ -1,7 +1,7 @@
 """Ridge of many units at once from their moments, and whether moments keep the digits.
 
-The objective and its letters are those of `runner.estimators.shrinkage`: U units, K regressors, P
-columns of moments, the constant among them.
+The objective and its letters are those of `runner.estimators.penalised.shrinkage`: U units, K
+regressors, P columns of moments, the constant among them.
 """
 
 from __future__ import annotations

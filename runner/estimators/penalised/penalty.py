@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runner.errors import listed
-from runner.estimators.shrinkage import Penalty, Reduced
+from runner.estimators.penalised.shrinkage import Penalty, Reduced
 from runner.numerics.least_squares import NotEstimable
 from runner.panels.finding import Finding
 from runner.text import count, number

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from runner.estimators.estimation import design, regressors
-from runner.estimators.shrinkage import Reduced, dummies_of, from_moments, from_rows, refuse
+from runner.estimators.penalised.shrinkage import (
+    Reduced,
+    dummies_of,
+    from_moments,
+    from_rows,
+    refuse,
+)
 from runner.numerics.moments import moments, of_units, shift_of, together, with_zeros
 from runner.panels.units import ASSET, DATE, Unit
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from runner.estimators.ridge import KEPT_DIGITS, sized
+from runner.estimators.penalised.ridge import KEPT_DIGITS, sized
 from runner.numerics.least_squares import LARGEST, RANK_TOLERANCE, NotEstimable
 from runner.numerics.variation import flat, near_rounding
 

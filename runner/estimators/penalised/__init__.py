@@ -1,0 +1,1 @@
+"""Ridge, LASSO and elastic net: least squares whose slopes are penalised."""

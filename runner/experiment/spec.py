@@ -257,7 +257,9 @@ def without_secrets(node: Any) -> Any:
     if isinstance(node, list | tuple):
         return type(node)(without_secrets(value) for value in node)
     if isinstance(node, str) and "://" in node:
-        without_password = re.sub(r"://[^/@\s]+@", "://***@", node)
+        # the secret key of a bucket may hold slashes
+        without_keys = re.sub(r"s3://[^/@\s]*:[^@\s]*@", "s3://***@", node)
+        without_password = re.sub(r"://[^/@\s]+@", "://***@", without_keys)
         return SECRET.sub(r"\1***", without_password)
     return node
 

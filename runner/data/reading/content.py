@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
+from runner.data.reading import buckets
 from runner.errors import DataError, listed, unknown
 from runner.text import one_line
 
@@ -191,6 +192,8 @@ def shown(path: str) -> str:
     """A path for people: of a URL without its user, password and query."""
     if not is_remote(path):
         return path
+    if path.startswith(buckets.SCHEME):
+        return buckets.SCHEME + buckets.address_of(path).path
     parts = urlsplit(path)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -213,6 +216,18 @@ def _local(where: str, path: Path) -> Content:
     raise DataError(f"{where}: no such file {given}")
 
 
+def check_whole(where: str, url: str) -> None:
+    """Whether an address still has its secrets.
+
+    Raises:
+        DataError: it comes from the record of a run, which keeps none.
+    """
+    if STRUCK in url:
+        raise Content(where, shown(url)).refuse(
+            f"was kept without what may be secret in its address ({STRUCK}); give {where}=... again"
+        )
+
+
 def _fetched(where: str, url: str) -> Content:
     """A file from elsewhere, whole.
 
@@ -220,12 +235,10 @@ def _fetched(where: str, url: str) -> Content:
         DataError: it cannot be fetched.
     """
     content = Content(where, shown(url))
-    if STRUCK in url:
-        raise content.refuse(
-            f"was kept without what may be secret in its address ({STRUCK}); give {where}=... again"
-        )
+    check_whole(where, url)
     try:
-        data = _from_bucket(url) if url.startswith("s3://") else _from_web(url)
+        in_bucket = url.startswith(buckets.SCHEME)
+        data = buckets.fetched(url) if in_bucket else _from_web(url)
     except (OSError, ValueError) as error:
         # the message of a library may repeat the URL with its secrets
         reason = one_line(error).replace(url, content.name)
@@ -241,14 +254,6 @@ def _from_web(url: str) -> bytes:
 
     with urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 only http and https come here
         return answer.read()
-
-
-def _from_bucket(url: str) -> bytes:
-    from pyarrow import fs
-
-    system, path = fs.FileSystem.from_uri(url)
-    with system.open_input_stream(path) as stream:
-        return stream.read()
 
 
 def _unpacked(content: Content, head: bytes) -> Content:

@@ -8,10 +8,18 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.data.reading import formats, shapes
-from runner.data.reading.content import Content, Form, contents, is_remote, shown
+from runner.data.reading import buckets, formats, shapes
+from runner.data.reading.content import (
+    Content,
+    Form,
+    check_whole,
+    contents,
+    is_remote,
+    shown,
+)
 from runner.data.reading.usual import ASSET, find
 from runner.errors import DataError, listed, unknown
+from runner.text import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -235,6 +243,8 @@ def _expanded(where: str, path: str) -> list[Part]:
     Raises:
         DataError: a folder or a pattern without files.
     """
+    if path.startswith(buckets.SCHEME):
+        return _in_bucket(where, path)
     if is_remote(path):
         return [Part(path, {})]
     place = Path(path).expanduser()
@@ -256,6 +266,33 @@ def _expanded(where: str, path: str) -> list[Part]:
     return [Part(str(place), {})]
 
 
+def _in_bucket(where: str, path: str) -> list[Part]:
+    """The files at an address of a bucket, each with what its folders say.
+
+    Raises:
+        DataError: a folder or a pattern without files, an address that cannot be read.
+    """
+    check_whole(where, path)
+    try:
+        files = buckets.files_at(path)
+    except OSError as error:
+        reason = one_line(error)
+        raise DataError(f"{where}: {shown(path)!r} cannot be fetched: {reason}") from None
+    parts = []
+    for url, inside in files:
+        place = Path(inside)
+        if not _is_aside(place):
+            parts.append(Part(url, _partitions(place)))
+    if not parts:
+        raise DataError(f"{where}: no file at {shown(path)!r}")
+    return parts
+
+
+def _is_aside(file: Path) -> bool:
+    """Whether a file is hidden, or one of those that writers of tables leave beside them."""
+    return any(part.startswith((".", "_")) for part in file.parts)
+
+
 def _files_below(folder: Path) -> list[Path]:
     """The files of a folder and of the folders in it, in order of their names.
 
@@ -263,9 +300,7 @@ def _files_below(folder: Path) -> list[Path]:
     """
     files = []
     for file in sorted(folder.rglob("*")):
-        parts = file.relative_to(folder).parts
-        aside = any(part.startswith((".", "_")) for part in parts)
-        if file.is_file() and not aside:
+        if file.is_file() and not _is_aside(file.relative_to(folder)):
             files.append(file)
     return files
 

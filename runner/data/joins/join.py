@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.factor_names import is_of_each_row
+from runner.data.joins.forms import of_this_table
 from runner.data.joins.labels import with_labels
 from runner.data.joins.latest import counting, ordered, values_at
 from runner.data.joins.meeting import (
@@ -40,10 +41,17 @@ def joined(market: Market, tables: Sequence[Joined]) -> Market:
             dates or assets are not those of the market.
     """
     for where, settings in tables:
-        if isinstance(settings, LabelTable):
-            market = with_labels(market, where, settings)
-        else:
-            market = _with_numbers(market, where, settings)
+        already = len(market.notes)
+        try:
+            if isinstance(settings, LabelTable):
+                market = with_labels(market, where, settings)
+            else:
+                market = _with_numbers(market, where, settings)
+        except DataError as error:
+            lines = [of_this_table(where, line) for line in error.mistakes]
+            raise DataError(lines) from error
+        new = [of_this_table(where, note) for note in market.notes[already:]]
+        market = replace(market, notes=(*market.notes[:already], *new))
     return market
 
 
@@ -93,7 +101,7 @@ def _readings(rows: Rows, settings: SeriesTable) -> list[Reading]:
     for column in rows.columns:
         kind = settings.kind_of(column.name)
         taken_for = role if kind is None else f"{role} ({kind})"
-        guessed = not isinstance(settings.columns, Mapping)
+        guessed = not isinstance(settings.columns, Mapping) and settings.form != "wide"
         reading = Reading(shown(settings.path), column.column, column.name, taken_for, guessed)
         readings.append(reading)
     return readings

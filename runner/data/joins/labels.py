@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from runner.data.joins.forms import file_of
 from runner.data.joins.names import Column, asset_column, chosen, date_among
 from runner.data.joins.reading import Reader, parsed
 from runner.data.joins.settings import LabelTable
@@ -16,7 +18,6 @@ from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
 from runner.data.reading.content import shown
-from runner.data.reading.files import open_files
 from runner.data.reading.long import Coded
 from runner.data.reading.parsing import read_dates, read_labels, read_names
 from runner.errors import DataError, listed, placed
@@ -171,16 +172,16 @@ def labels_of(where: str, settings: LabelTable) -> LabelRows:
     Raises:
         DataError: no such file or column, values that are no dates.
     """
-    files = open_files(f"{where}.path", settings.path)
+    files = file_of(where, settings)
     assets = asset_column(where, settings.asset, files.names)
     keys = [Column("asset", f"{where}.asset", assets)]
     readers: dict[str, Reader] = {"asset": read_names}
     dates = settings.date or date_among(files.names)
     if dates is not None:
         keys.append(Column("date", f"{where}.date", dates))
-        readers["date"] = read_dates
+        readers["date"] = partial(read_dates, date_format=settings.date_format)
     key_columns = [key.column for key in keys]
-    columns = chosen(where, settings.columns, files.names, key_columns)
+    columns = chosen(where, files.columns or settings.columns, files.names, key_columns)
     wanted = {column.where: column.column for column in (*keys, *columns)}
     table = files.load(wanted, set(wanted.values()))
     mistakes: list[str] = []

@@ -56,7 +56,8 @@ def asset_column(where: str, given: str | None, header: Sequence[str]) -> str:
     """
     columns = [given] if given else find(ASSET, header)
     if len(columns) != 1:
-        raise DataError(_which(f"{where}.asset", "assets", header))
+        question = _which(f"{where}.asset", "assets", header)
+        raise DataError(f"{question}; dates x assets: {where}.form=wide")
     return columns[0]
 
 

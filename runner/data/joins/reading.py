@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from runner.data.factor_names import is_return
+from runner.data.joins.forms import File, file_of
 from runner.data.joins.names import Column, asset_column, chosen, date_column
 from runner.data.joins.settings import RATES, FieldTable, SeriesTable
 from runner.data.joins.stamps import after, stamped
 from runner.data.notices import Dropped
 from runner.data.reading.content import shown
-from runner.data.reading.files import Files, open_files
 from runner.data.reading.parsing import (
     read_dates,
     read_labels,
@@ -94,10 +94,10 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
     Raises:
         DataError: no such file or column, values that are not dates or numbers, no row.
     """
-    files = open_files(f"{where}.path", settings.path)
+    files = file_of(where, settings)
     names = files.names
     date = date_column(where, settings.date, names)
-    read_in_zone = partial(read_dates, zone=settings.time_zone)
+    read_in_zone = partial(read_dates, zone=settings.time_zone, date_format=settings.date_format)
     readers: dict[str, Reader] = {"date": read_in_zone}
     keys = [Column("date", f"{where}.date", date)]
     if isinstance(settings, FieldTable):
@@ -112,8 +112,8 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
         keys.append(Column(name, f"{where}.rows.{column}", column))
         readers[name] = read_labels
     key_columns = [key.column for key in keys]
-    columns = chosen(where, settings.columns, names, key_columns)
-    any_type = settings.columns is None
+    columns = chosen(where, files.columns or settings.columns, names, key_columns)
+    any_type = settings.columns is None and files.columns is None
     parts, words = _read(where, files, keys, readers, columns, any_type)
     columns = [column for column in columns if column.name in parts.numbers]
     _check_kinds(where, settings, columns)
@@ -137,7 +137,7 @@ class Parts:
 
 def _read(
     where: str,
-    files: Files,
+    files: File,
     keys: Sequence[Column],
     readers: Mapping[str, Reader],
     columns: Sequence[Column],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from runner.errors import listed
+from runner.schema.forms import Form
 from runner.schema.settings import MOST_LOST, Kind, TimeSpan, TimeZone, UpToOne
 
 Columns = str | list[str] | dict[str, str] | None
@@ -15,7 +16,7 @@ OF_AS_OF = ("available", "lag", "stale", "timing")  # settings of a join as of a
 
 
 @dataclass(frozen=True)
-class SeriesTable:
+class SeriesTable(Form):
     """A table by date: given factors, a risk-free rate, macro series. The same for every asset.
 
     A row counts on the dates of the assets that it meets (`on: equal`), or on every date from the
@@ -24,7 +25,8 @@ class SeriesTable:
     quarter. A cell without a number is no row.
 
     Attributes:
-        path: the file; relative paths start at the working directory.
+        path: a file, a folder, a pattern, a list of them, or an address (https://, s3://); relative
+            paths start at the working directory.
         columns: what is read: {name here: column in the file}, a list of columns, or patterns such
             as "c*"; null takes every column of numbers under its own name. Factors that French's
             library and WRDS spell otherwise (Mkt-RF, mktrf) are called MktRF, SMB, HML, RMW, CMA,
@@ -52,7 +54,7 @@ class SeriesTable:
         time_zone: stamps with a zone are turned into local time of this one; null keeps theirs.
     """
 
-    path: str
+    path: str | list[str]
     columns: Columns = None
     kind: Kind | dict[str, Kind] | None = None
     percent: bool | None = None
@@ -81,6 +83,7 @@ class SeriesTable:
             mistakes.append(
                 "lag: given beside available, which says when a row is known; allowed: one of them"
             )
+        mistakes += _of_wide(self)
         if self.percent and not self._in_per_cent():
             mistakes.append(
                 f"percent: given, but no column is of a kind written in per cent; "
@@ -125,11 +128,12 @@ class FieldTable(SeriesTable):
 
 
 @dataclass(frozen=True)
-class LabelTable:
+class LabelTable(Form):
     """A table of labels of the assets: industry, exchange, country.
 
     Attributes:
-        path: the file; relative paths start at the working directory.
+        path: a file, a folder, a pattern, a list of them, or an address (https://, s3://); relative
+            paths start at the working directory.
         columns: {name here: column in the file}, a list of columns, or patterns such as "sic*";
             null takes every column beside the keys under its own name.
         asset: column of the assets, as the table of assets names them; null: asset, ticker, permno
@@ -138,13 +142,41 @@ class LabelTable:
             that hold at all times where the file has no such column.
     """
 
-    path: str
+    path: str | list[str]
     columns: Columns = None
     asset: str | None = None
     date: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other.
+
+        Raises:
+            ValueError: a line for each contradiction.
+        """
+        mistakes = _of_wide(self)
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
+
 
 Table = SeriesTable | FieldTable | LabelTable
+OF_ROWS = ("asset", "available", "rows")  # settings of columns that a wide table does not have
+
+
+def _of_wide(table: Table) -> list[str]:
+    """Mistakes of settings that a table of dates x assets does not have."""
+    if table.form != "wide":
+        return []
+    if not isinstance(table, FieldTable | LabelTable):
+        return ["form: wide, but a series is the same for every asset; allowed: in data.fields"]
+    mistakes = []
+    for name in OF_ROWS:
+        if getattr(table, name, None) is not None:
+            mistakes.append(f"{name}: given with form=wide, which has dates and assets alone")
+    if table.columns is not None and not isinstance(table.columns, str):
+        mistakes.append("columns: of a wide table one name for all its cells; allowed: a text")
+    return mistakes
+
+
 ROLES: Mapping[str, type[Table]] = {
     "fields": FieldTable,
     "series": SeriesTable,

@@ -7,15 +7,16 @@ import gzip
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 from runner.data.reading import buckets
 from runner.errors import DataError, listed, unknown
+from runner.schema.forms import Form
 from runner.text import one_line
 
 if TYPE_CHECKING:
@@ -36,33 +37,6 @@ DOCUMENTS = {
     "word/document.xml": "Word",
 }
 STRUCK = "***"  # what stands for a secret in an address that was written down
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a file is written; what is null is recognised by its content.
-
-    Attributes:
-        form: long, a row per date and asset; or wide, dates x assets.
-        values: what the cells of a wide file are: close (prices) or ret (decimal returns).
-        delimiter: between the columns of a text file: comma, semicolon, tab, bar, spaces, or a
-            character.
-        decimal: mark of its numbers.
-        encoding: of its characters, such as cp1252.
-        sheet: of an Excel file.
-        query: of a database file, one SELECT.
-        date_format: of dates, as strptime has it, or one of UNITS in
-            `runner.data.reading.dates`.
-    """
-
-    form: Literal["long", "wide"] | None = None
-    values: Literal["close", "ret"] | None = None
-    delimiter: str | None = None
-    decimal: Literal["point", "comma"] | None = None
-    encoding: str | None = None
-    sheet: str | None = None
-    query: str | None = None
-    date_format: str | None = None
 
 
 class State(NamedTuple):
@@ -188,8 +162,10 @@ def is_remote(path: str) -> bool:
     return bool(separator) and scheme in REMOTE
 
 
-def shown(path: str) -> str:
-    """A path for people: of a URL without its user, password and query."""
+def shown(path: str | Sequence[str]) -> str:
+    """A path, or several, for people: of a URL without its user, password and query."""
+    if not isinstance(path, str):
+        return listed(map(shown, path))
     if not is_remote(path):
         return path
     if path.startswith(buckets.SCHEME):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.data.reading import buckets, formats, shapes
 from runner.data.reading.content import (
     Content,
-    Form,
     check_whole,
     contents,
     is_remote,
@@ -19,6 +18,7 @@ from runner.data.reading.content import (
 )
 from runner.data.reading.usual import ASSET, find
 from runner.errors import DataError, listed, unknown
+from runner.schema.forms import Form
 from runner.text import one_line
 
 if TYPE_CHECKING:

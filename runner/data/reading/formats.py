@@ -11,10 +11,11 @@ from importlib.util import find_spec
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runner.data.reading.content import DOCUMENTS, WESTERN, ZIP, Content, Form
+from runner.data.reading.content import DOCUMENTS, WESTERN, ZIP, Content
 from runner.data.reading.delimited.layout import NAMED, Layout, layout_of
 from runner.data.reading.delimited.text import Text
 from runner.errors import DataError, listed, unknown
+from runner.schema.forms import Form
 from runner.text import one_line
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from runner.data.reading import shapes, usual
 from runner.data.reading.delimited.layout import DATE_LIKE
 from runner.data.reading.files import OWN_COLUMN, Files
 from runner.data.reading.parsing import read_dates, read_numbers
+from runner.data.reading.shapes import Values
 from runner.errors import DataError, listed
 from runner.text import number
 
@@ -62,9 +63,15 @@ class Wide(NamedTuple):
 
 
 def asset_table(
-    files: Files, columns: Mapping[str, str | None], groups: Mapping[str, str]
+    files: Files,
+    columns: Mapping[str, str | None],
+    groups: Mapping[str, str],
+    values: Values | None,
 ) -> AssetTable:
     """The table of assets of the files.
+
+    Args:
+        values: what the cells of a wide table are; null: by the cells.
 
     Raises:
         DataError: columns that may be several of the file, a wide table that is not said to be
@@ -74,10 +81,10 @@ def asset_table(
         if groups:
             raise DataError("data.groups: a wide file has none; allowed: {} with data.form=wide")
         date = _date_column(files, columns)
-        return _melted(files, _wide(files, date, files.everything({date})))
+        return _melted(files, _wide(files, date, files.everything({date})), values)
     chosen, changed = usual.resolved(columns, files.names)
     if files.form.form is None and _may_be_wide(chosen, files.names):
-        return _of_wide(files, columns)
+        return _of_wide(files, columns, values)
     asset = chosen.get(usual.ASSET)
     default = asset == usual.SNAPSHOT[usual.ASSET]
     wanted = {*chosen.values(), *groups.values()} - {None}
@@ -165,7 +172,9 @@ def _has_assets(names: Sequence[str]) -> bool:
     return bool(usual.find(usual.ASSET, names))
 
 
-def _of_wide(files: Files, columns: Mapping[str, str | None]) -> AssetTable:
+def _of_wide(
+    files: Files, columns: Mapping[str, str | None], given_values: Values | None
+) -> AssetTable:
     """A table that has no columns of assets and prices: dates x assets, if its cells say so.
 
     Raises:
@@ -187,13 +196,13 @@ def _of_wide(files: Files, columns: Mapping[str, str | None]) -> AssetTable:
         if not by_default and column not in files.names:
             asked.append(f"data.columns.{name}={column}")
     if asked:
-        values = files.form.values or shapes.values_of(wide.cells.values()) or "close"
+        values = given_values or shapes.values_of(wide.cells.values()) or "close"
         assets = listed(series[:3])
         given = f"{files.shown!r} is wide, {wide} assets ({assets}, ...)"
         absent = listed(asked)
         remedy = f"data.form=wide data.values={values} reads it"
         raise DataError(f"{files.where}: {given}, without {absent}; {remedy}")
-    return _melted(files, wide)
+    return _melted(files, wide, given_values)
 
 
 def _neither(files: Files, columns: Mapping[str, str | None], as_wide: DataError) -> DataError:
@@ -246,25 +255,25 @@ def _wide(files: Files, date: str, table: pa.Table) -> Wide:
     return Wide(table[date], cells, words)
 
 
-def _melted(files: Files, wide: Wide) -> AssetTable:
+def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
     """A row per date and asset.
 
     Raises:
         DataError: cells that may be prices or returns.
     """
-    values = files.form.values or shapes.values_of(wide.cells.values())
+    values = given or shapes.values_of(wide.cells.values())
     if values is None:
         sizes = np.abs(wide.sizes())
         middle = number(float(np.median(sizes)), 3)
-        given = f"{files.shown!r} is wide, {wide} assets"
+        what = f"{files.shown!r} is wide, {wide} assets"
         cells = f"whose cells (median size {middle}) may be prices or returns"
         remedy = "data.values=close or data.values=ret"
-        raise DataError(f"{files.where}: {given}, {cells}; {remedy}")
+        raise DataError(f"{files.where}: {what}, {cells}; {remedy}")
     assets = list(wide.cells)
     columns_of_assets = list(wide.cells.values())
     table = shapes.stacked(wide.date, assets, {values: columns_of_assets})
     notes = list(files.notes)
-    if files.form.form is None or files.form.values is None:
+    if files.form.form is None or given is None:
         notes.append(
             f"Read as wide: {wide} assets, values taken as {values} "
             f"(data.form=wide data.values={values})."
@@ -274,7 +283,7 @@ def _melted(files: Files, wide: Wide) -> AssetTable:
     def read(wanted: Mapping[str, str], text: set[str]) -> pa.Table:
         return table
 
-    guessed = [] if files.form.values else [values]
+    guessed = [] if given else [values]
     return AssetTable(columns, read, notes, guessed)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from runner.schema.forms import Form
 from runner.schema.settings import Date, Hours, Rows, Ticker, TimeZone
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class File:
+class File(Form):
     """Prices, returns, volumes and what else files hold.
 
     The format is told by the content, not by the suffix: Parquet, Arrow, Feather, text with any
@@ -47,17 +48,8 @@ class File:
         bar: minutes from one bar of a session to the next.
         opening: whether `ret` of the first bar of a session is within that bar, not over the night.
         percent: whether `ret` is in per cent; it is divided by 100.
-        form: long, a row per date and asset; wide, dates x assets; null: by the names of columns.
         values: what the cells of a wide file are: close (adjusted prices) or ret (decimal returns);
             null: ret with `percent`, else by the cells where they leave no doubt.
-        delimiter: of a text file: comma, semicolon, tab, bar, spaces or a character; null: by its
-            lines.
-        decimal: mark of its numbers; null: by its numbers.
-        encoding: of its characters, such as cp1252; null: UTF-8 or UTF-16, else cp1252.
-        sheet: of an Excel file with several.
-        query: of a SQLite or DuckDB file: one SELECT.
-        date_format: of the dates, such as %d/%m/%Y, or excel, sas, days, s, ms, us, ns (days and
-            units of time since 1900, 1960, 1970); null: the only right reading.
     """
 
     path: str | list[str]
@@ -73,14 +65,7 @@ class File:
     bar: Rows = 1
     opening: bool = False
     percent: bool = False
-    form: Literal["long", "wide"] | None = None
     values: Literal["close", "ret"] | None = None
-    delimiter: str | None = None
-    decimal: Literal["point", "comma"] | None = None
-    encoding: str | None = None
-    sheet: str | None = None
-    query: str | None = None
-    date_format: str | None = None
 
     def load(self) -> Market:
         """The market (T, N) of the file.
@@ -102,7 +87,6 @@ class File:
 
     def _long(self) -> Long:
         """The table of the files."""
-        from runner.data.reading.content import Form
         from runner.data.reading.files import open_files
         from runner.data.reading.roles import Roles
         from runner.data.reading.tables import asset_table
@@ -110,18 +94,8 @@ class File:
         values = self.values
         if values is None and self.percent:
             values = "ret"  # only returns are in per cent
-        form = Form(
-            form=self.form,
-            values=values,
-            delimiter=self.delimiter,
-            decimal=self.decimal,
-            encoding=self.encoding,
-            sheet=self.sheet,
-            query=self.query,
-            date_format=self.date_format,
-        )
-        files = open_files("data.path", self.path, form)
-        table = asset_table(files, self.columns, self.groups)
+        files = open_files("data.path", self.path, self)
+        table = asset_table(files, self.columns, self.groups, values)
         roles = Roles(
             columns=table.columns,
             market=self.market,

@@ -10,9 +10,10 @@ from io import StringIO
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.data.reading.content import Content, Form, decoded
+from runner.data.reading.content import Content, decoded
 from runner.data.reading.parsing import EMPTY
 from runner.errors import listed
+from runner.schema.forms import Form
 
 if TYPE_CHECKING:
     pass

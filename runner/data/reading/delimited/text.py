@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from runner.data.reading.content import HEAD, WESTERN, Content, Form, unreadable
+from runner.data.reading.content import HEAD, WESTERN, Content, unreadable
 from runner.data.reading.delimited.layout import SPACES, Layout, is_data, lines_of
 from runner.data.reading.parsing import EMPTY
+from runner.schema.forms import Form
 
 if TYPE_CHECKING:
     import pyarrow as pa

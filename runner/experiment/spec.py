@@ -63,12 +63,14 @@ class Data:
         source: gives the market.
         allow_loss: share of the values of a column that the rules for values may blank.
         tables: what is joined to the table of assets, in the order of the spec.
+        delisting: the field of delisting returns, which enter the returns; None: there is none.
     """
 
     name: str
     source: Any
     allow_loss: float
     tables: Sequence[Joined] = ()
+    delisting: str | None = None
 
     def market(self) -> Market:
         """The data of the source with the tables joined to it, as the rules for values let it in.
@@ -84,7 +86,12 @@ class Data:
             from runner.data.joins.join import joined
 
             market = joined(market, self.tables)
-        return admitted(market, self.allow_loss)
+        if self.delisting is None:
+            return admitted(market, self.allow_loss)
+        from runner.data.delisting import as_return, with_delisting
+
+        lawful = admitted(as_return(market, self.delisting), self.allow_loss)
+        return with_delisting(lawful, self.delisting)
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,7 @@ class Experiment:
         rows: in which cells the model is fitted and judged (see `runner.panels.rows`).
         chosen: the option of every group: a name for people, no part of what is run.
         tables: what is joined to the table of assets, in the order of the spec.
+        delisting: the field of delisting returns, which enter the returns; None: there is none.
     """
 
     settings: Settings
@@ -115,6 +123,7 @@ class Experiment:
     rows: RowsOf = OWN
     chosen: Mapping[str, str] = field(default_factory=dict)
     tables: Sequence[Joined] = ()
+    delisting: str | None = None
 
     @property
     def name(self) -> str:
@@ -128,7 +137,8 @@ class Experiment:
             DataError: what the source raises; a table that cannot be joined; rules blank more of a
                 column than `allow_loss`.
         """
-        return Data(self.name, self.source, self.allow_loss, self.tables).market()
+        data = Data(self.name, self.source, self.allow_loss, self.tables, self.delisting)
+        return data.market()
 
 
 def build_data(spec: Mapping[str, Any]) -> Data:
@@ -145,7 +155,7 @@ def build_data(spec: Mapping[str, Any]) -> Data:
     tables = _tables(beside, mistakes)
     if mistakes:
         raise SpecError(mistakes)
-    return Data(settings.name, source, beside.allow_loss, tables)
+    return Data(settings.name, source, beside.allow_loss, tables, beside.delisting)
 
 
 def build(
@@ -190,6 +200,7 @@ def build(
         rows=rows,
         chosen=dict(chosen),
         tables=tables,
+        delisting=beside.delisting,
     )
 
 

@@ -191,6 +191,8 @@ class OfAnySource:
     Attributes:
         allow_loss: share of the values of a column that break a rule for its kind, up to which the
             run goes on without them.
+        delisting: field of decimal returns after delisting, which enter the returns: (1 + r)(1 + d)
+            - 1 with the return r of the row, d alone where there is none.
         fields: tables by date and asset joined to the assets, {a name of your own: settings}.
         series: tables by date: factors, a risk-free rate, macro series, {name: settings}.
         labels: tables of labels by asset: industry, exchange, {name: settings}.
@@ -199,6 +201,7 @@ class OfAnySource:
     """
 
     allow_loss: UpToOne = MOST_LOST
+    delisting: str | None = None
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
     series: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)

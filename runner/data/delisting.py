@@ -1,0 +1,86 @@
+"""Delisting returns: what holders of an asset got after its last return."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from runner.data.market import Market
+from runner.errors import DataError
+from runner.text import count
+
+SETTING = "data.delisting"
+RULE = "(1 + r)(1 + d) - 1, d alone where there is no return r"
+
+
+def as_return(market: Market, name: str) -> Market:
+    """The market in which the field of delisting returns is known to be of returns.
+
+    Raises:
+        DataError: there is no such field, or days are sessions by themselves.
+    """
+    if market.sessions:
+        raise DataError(f"{SETTING}: given with data.session; allowed: with rows of a day or more")
+    if name not in market.fields:
+        known = ", ".join(sorted(market.fields))
+        raise DataError(
+            f"{SETTING}: no field {name!r}; allowed: one of {known}, or a column that "
+            f"data.columns.{name}=COLUMN reads"
+        )
+    return replace(market, kinds={**market.kinds, name: "return"})
+
+
+def with_delisting(market: Market, name: str) -> Market:
+    """The market whose returns (T, N) hold the delisting returns, in the row that each stands in.
+
+    With the return r of that row and the delisting return d it is (1 + r)(1 + d) - 1, and d where
+    there is no r (Shumway 1997). Returns are made of prices where the data has no other.
+
+    Raises:
+        DataError: two delisting returns of an asset, or one before its last return.
+    """
+    returns = market.returns()
+    cells = returns.to_numpy(dtype=float)
+    delisting = market.get(name).to_numpy(dtype=float)
+    given = ~np.isnan(delisting)
+    has_return = ~np.isnan(cells)
+    _check_last(market, name, given, has_return)
+    known = given & has_return
+    alone = given & ~has_return
+    combined = np.where(alone, delisting, cells)
+    combined[known] = (1.0 + cells[known]) * (1.0 + delisting[known]) - 1.0
+    of_rows = pd.DataFrame(combined, returns.index, returns.columns)
+    assets = count(int(given.any(axis=0).sum()), "asset")
+    both = f"{int(known.sum()):,} beside a return"
+    without = f"{int(alone.sum()):,} without one"
+    note = f"Delisting returns ({name}) enter the returns of {assets}, {both}, {without}: {RULE}."
+    if "ret" not in market.fields:
+        note += " Returns are made of prices before."
+    return replace(market, fields={**market.fields, "ret": of_rows}, notes=(*market.notes, note))
+
+
+def _check_last(market: Market, name: str, given: np.ndarray, has_return: np.ndarray) -> None:
+    """Whether every asset has one delisting return at most, and no return after it.
+
+    Raises:
+        DataError: the first asset that has.
+    """
+    first_given = given.argmax(axis=0)
+    last_return = len(given) - 1 - has_return[::-1].argmax(axis=0)
+    several = given.sum(axis=0) > 1
+    early = given.any(axis=0) & has_return.any(axis=0) & (last_return > first_given)
+    wrong = several | early
+    if not wrong.any():
+        return
+    at = int(wrong.argmax())
+    asset = market.assets[at]
+    date = f"{market.dates[first_given[at]]:%Y-%m-%d}"
+    what = "several" if several[at] else "one before its last return"
+    more = int(wrong.sum()) - 1
+    others = f" and {count(more, 'other asset')}" if more else ""
+    raise DataError(
+        f"{SETTING}: {asset}{others} has {what} in {name} (first on {date}); allowed: one per "
+        "asset, in the row of its last return or after it"
+    )

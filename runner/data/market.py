@@ -60,6 +60,7 @@ class Market:
             t.
         kinds: name of a field or series -> what its numbers are, where the spec says it.
         readings: what each column of the tables was taken for; none where no table was read.
+        members: the label that the assets of a panel have on each date; None: all assets.
     """
 
     source: str
@@ -76,6 +77,16 @@ class Market:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     labels: Mapping[str, Labels] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
+    members: str | None = None
+
+    def of_members(self, label: str) -> Market:
+        """This market, of which panels have the assets with this label on each date.
+
+        Raises:
+            DataError: the data have no such label.
+        """
+        self.grouping.get(label, "data.members")
+        return replace(self, members=label)
 
     @property
     def grouping(self) -> Groups:
@@ -328,6 +339,8 @@ class Market:
         for name, labels in sorted(self.labels.items()):
             digest.update(repr((name, labels.values)).encode())
             digest.update(np.ascontiguousarray(labels.codes).data)
+        if self.members is not None:
+            digest.update(repr(("members", self.members)).encode())
         return digest.hexdigest()
 
 

@@ -64,6 +64,7 @@ class Data:
         allow_loss: share of the values of a column that the rules for values may blank.
         tables: what is joined to the table of assets, in the order of the spec.
         delisting: the field of delisting returns, which enter the returns; None: there is none.
+        members: the label that the assets of a panel have on each date; None: all assets.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Data:
     allow_loss: float
     tables: Sequence[Joined] = ()
     delisting: str | None = None
+    members: str | None = None
 
     def market(self) -> Market:
         """The data of the source with the tables joined to it, as the rules for values let it in.
@@ -86,6 +88,8 @@ class Data:
             from runner.data.joins.join import joined
 
             market = joined(market, self.tables)
+        if self.members is not None:
+            market = market.of_members(self.members)
         if self.delisting is None:
             return admitted(market, self.allow_loss)
         from runner.data.delisting import as_return, with_delisting
@@ -107,6 +111,7 @@ class Experiment:
         chosen: the option of every group: a name for people, no part of what is run.
         tables: what is joined to the table of assets, in the order of the spec.
         delisting: the field of delisting returns, which enter the returns; None: there is none.
+        members: the label that the assets of a panel have on each date; None: all assets.
     """
 
     settings: Settings
@@ -124,6 +129,7 @@ class Experiment:
     chosen: Mapping[str, str] = field(default_factory=dict)
     tables: Sequence[Joined] = ()
     delisting: str | None = None
+    members: str | None = None
 
     @property
     def name(self) -> str:
@@ -137,8 +143,8 @@ class Experiment:
             DataError: what the source raises; a table that cannot be joined; rules blank more of a
                 column than `allow_loss`.
         """
-        data = Data(self.name, self.source, self.allow_loss, self.tables, self.delisting)
-        return data.market()
+        beside = (self.allow_loss, self.tables, self.delisting, self.members)
+        return Data(self.name, self.source, *beside).market()
 
 
 def build_data(spec: Mapping[str, Any]) -> Data:
@@ -155,7 +161,9 @@ def build_data(spec: Mapping[str, Any]) -> Data:
     tables = _tables(beside, mistakes)
     if mistakes:
         raise SpecError(mistakes)
-    return Data(settings.name, source, beside.allow_loss, tables, beside.delisting)
+    return Data(
+        settings.name, source, beside.allow_loss, tables, beside.delisting, beside.members
+    )
 
 
 def build(
@@ -201,6 +209,7 @@ def build(
         chosen=dict(chosen),
         tables=tables,
         delisting=beside.delisting,
+        members=beside.members,
     )
 
 

@@ -20,7 +20,7 @@ from runner.panels import memory
 from runner.panels.evaluated import aligned, checked, evaluate
 from runner.panels.periods import of_last_rows
 from runner.panels.segments import Regressors, Shared
-from runner.panels.usable import WEIGHT, lost_to_rules, usable_cells
+from runner.panels.usable import WEIGHT, lost_to_rules, members_alone, outsiders, usable_cells
 from runner.preprocessing.applying import Step, apply
 from runner.schema.settings import MOST_LOST, Frequency
 from runner.targets import UNKNOWN, Target, Unit
@@ -331,9 +331,11 @@ def build_panel(
     by_rule = lost_to_rules(market, computed, _numbers_of(y, X, w), allow_loss)
     names = list(features)
     labels = _labels_on(market, dates)
+    inside = members_alone(X, market, dates)
     applied = apply(steps, X, names, market.groups, y, in_place=True, by_date=_codes(labels))
-    valid, unknown = usable_cells(applied.y, applied.X, names, w, weights, applied.keep, by_rule)
-    by_steps = [Dropped(*line) for line in applied.account]
+    keep = applied.keep & inside
+    valid, unknown = usable_cells(applied.y, applied.X, names, w, weights, keep, by_rule)
+    by_steps = [*outsiders(market, inside), *(Dropped(*line) for line in applied.account)]
     return Panel(
         dates=dates,
         assets=market.assets,
@@ -351,7 +353,7 @@ def build_panel(
         notes=(*market.notes, *on_periods),
         by_rule=by_rule,
         unknown=unknown,
-        kept=None if applied.keep.all() else applied.keep,
+        kept=None if keep.all() else keep,
         labels=labels,
         unit=unit,
     )

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from runner.data.attribution import Compute, Lost, causes, lost, undefined
+from runner.data.labels import UNKNOWN
 from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.errors import DataError
@@ -113,3 +115,33 @@ def _reasons(
         counts[part.reason] = int(np.count_nonzero(taken))
     others = int(np.count_nonzero(missing)) - sum(counts.values())
     return {otherwise: others, **counts}
+
+
+def _members_of(market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
+    """Mask (T, N) of the assets that are members on each of these dates; all without a rule."""
+    shape = (len(dates), len(market.assets))
+    if market.members is None:
+        return np.ones(shape, dtype=bool)
+    labels = market.grouping.get(market.members).at(market.dates.get_indexer(dates))
+    codes = labels.cells(len(dates))
+    if UNKNOWN not in labels.values:
+        return np.ones(shape, dtype=bool)
+    return np.asarray(codes != labels.values.index(UNKNOWN))
+
+
+def members_alone(X: np.ndarray, market: Market, dates: pd.DatetimeIndex) -> np.ndarray:
+    """Mask (T, N) of the members; the features X (T, N, K) of the others are blanked in place, so
+    that steps look at members alone.
+    """
+    inside = _members_of(market, dates)
+    if not inside.all():
+        X[~inside] = np.nan
+    return inside
+
+
+def outsiders(market: Market, inside: np.ndarray) -> list[Dropped]:
+    """The account of the cells (T, N) whose asset is no member on the date."""
+    cells = int(np.count_nonzero(~inside))
+    if not cells:
+        return []
+    return [Dropped("panel cell", f"not in {market.members} on the date", cells)]

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from runner.data.joins.forms import file_of
-from runner.data.joins.names import Column, asset_column, chosen, date_among
+from runner.data.joins.names import Column, asset_column, chosen, date_among, date_column
 from runner.data.joins.reading import Reader, parsed
 from runner.data.joins.settings import LabelTable
+from runner.data.joins.spells import with_ends
 from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
@@ -21,6 +22,8 @@ from runner.data.reading.content import shown
 from runner.data.reading.long import Coded
 from runner.data.reading.parsing import read_dates, read_labels, read_names
 from runner.errors import DataError, listed, placed
+
+MEMBER = "member"  # the label of spells that have no other
 
 
 def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
@@ -52,7 +55,11 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
             of_dates[name] = _of_dates(where, name, rows, rows.date, market)
             account.append(of_dates[name].lacking(name, there))
     met = int((line_of >= 0).sum())
-    held = "for ever" if rows.date is None else "from their dates on, until the next of the asset"
+    held = "for ever"
+    if rows.until is not None:
+        held = f"from their dates until {settings.until}, both included"
+    elif rows.date is not None:
+        held = "from their dates on, until the next of the asset"
     groups_read = f"{where} ({shown(settings.path)}): {listed(rows.labels)} by asset"
     coverage = f"{met:,} of {len(market.assets):,} assets are in it"
     note = f"{groups_read}, {held}; {coverage}."
@@ -94,8 +101,12 @@ def _of_dates(where: str, name: str, rows: LabelRows, date: Coded, market: Marke
     """
     columns = {"date": _values(date), "asset": _values(rows.asset)}
     columns["label"] = _values(rows.labels[name])
+    if rows.until is not None:
+        columns["until"] = _values(rows.until)
     table = pd.DataFrame(columns)
     keyed = table.dropna(subset=["date", "asset"])
+    if rows.until is not None:
+        keyed = with_ends(f"{where}.until", keyed.dropna(subset=["label"]))
     try:
         return Labels.of_long(market.dates, market.assets, keyed, as_of=True)
     except DataError as error:
@@ -157,12 +168,14 @@ class LabelRows(NamedTuple):
         asset: the asset of each row.
         labels: name here -> the label of each row.
         date: the date from which on the labels hold; None of a table with one label per asset.
+        until: the last date on which they hold; None of a table that does not say.
         notes: sentences on how the file was read.
     """
 
     asset: Coded
     labels: dict[str, Coded]
     date: Coded | None
+    until: Coded | None
     notes: list[str]
 
 
@@ -177,9 +190,14 @@ def labels_of(where: str, settings: LabelTable) -> LabelRows:
     keys = [Column("asset", f"{where}.asset", assets)]
     readers: dict[str, Reader] = {"asset": read_names}
     dates = settings.date or date_among(files.names)
+    read_as_dates = partial(read_dates, date_format=settings.date_format)
+    if settings.until is not None:
+        dates = date_column(where, settings.date, files.names)
+        keys.append(Column("until", f"{where}.until", settings.until))
+        readers["until"] = read_as_dates
     if dates is not None:
         keys.append(Column("date", f"{where}.date", dates))
-        readers["date"] = partial(read_dates, date_format=settings.date_format)
+        readers["date"] = read_as_dates
     key_columns = [key.column for key in keys]
     columns = chosen(where, files.columns or settings.columns, files.names, key_columns)
     wanted = {column.where: column.column for column in (*keys, *columns)}
@@ -192,9 +210,16 @@ def labels_of(where: str, settings: LabelTable) -> LabelRows:
     labels = {}
     for column in columns:
         labels[column.name] = parsed(column, table, read_labels, mistakes)
-    if not columns:
+    if not columns and settings.until is not None:
+        labels[where.rpartition(".")[2]] = _members(len(table))
+    elif not columns:
         mistakes.append(f"{where}.columns: no column beside the keys (in {files.shown})")
     if mistakes:
         raise DataError(mistakes)
     notes = [f"{where}: {note}" for note in files.notes]
-    return LabelRows(parts["asset"], labels, parts.get("date"), notes)
+    return LabelRows(parts["asset"], labels, parts.get("date"), parts.get("until"), notes)
+
+
+def _members(rows: int) -> Coded:
+    """The label of every row of a table that says only who belongs to it from when to when."""
+    return Coded(np.zeros(rows, dtype=np.int32), pd.Index([MEMBER]))

@@ -140,12 +140,15 @@ class LabelTable(Form):
             and the like.
         date: column of the dates from which on a label holds; null: date and the like, or labels
             that hold at all times where the file has no such column.
+        until: column of the last dates on which a label holds, themselves included; an empty cell:
+            it goes on. A table without other columns is then of members: its own name is the label.
     """
 
     path: str | list[str]
     columns: Columns = None
     asset: str | None = None
     date: str | None = None
+    until: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other.
@@ -159,7 +162,8 @@ class LabelTable(Form):
 
 
 Table = SeriesTable | FieldTable | LabelTable
-OF_ROWS = ("asset", "available", "rows")  # settings of columns that a wide table does not have
+# settings of columns that a wide table does not have
+OF_ROWS = ("asset", "available", "rows", "until")
 
 
 def _of_wide(table: Table) -> list[str]:
@@ -193,6 +197,8 @@ class OfAnySource:
             run goes on without them.
         delisting: field of decimal returns after delisting, which enter the returns: (1 + r)(1 + d)
             - 1 with the return r of the row, d alone where there is none.
+        members: label of the assets, such as one of data.labels; the panel has the assets of each
+            date that have it on that date.
         fields: tables by date and asset joined to the assets, {a name of your own: settings}.
         series: tables by date: factors, a risk-free rate, macro series, {name: settings}.
         labels: tables of labels by asset: industry, exchange, {name: settings}.
@@ -202,6 +208,7 @@ class OfAnySource:
 
     allow_loss: UpToOne = MOST_LOST
     delisting: str | None = None
+    members: str | None = None
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
     series: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)

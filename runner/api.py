@@ -211,7 +211,7 @@ def panel(
     """
     from runner.data.market import Market
     from runner.data.rules import admitted
-    from runner.panels.panel import build_panel
+    from runner.panels.building import build_panel
     from runner.preprocessing.applying import Step
     from runner.schema.settings import MOST_LOST
 

@@ -19,7 +19,7 @@ from runner.experiment.run import run
 from runner.experiment.settings import Settings
 from runner.experiment.spec import Experiment, build
 from runner.models.regression import Regression
-from runner.panels.panel import build_panel
+from runner.panels.building import build_panel
 from runner.preprocessing.applying import Step
 from runner.preprocessing.steps import Cross
 from runner.targets import Target, forward_return

@@ -23,7 +23,8 @@ from runner.experiment.run import run, thoroughly_audited
 from runner.experiment.settings import Settings
 from runner.experiment.spec import Experiment
 from runner.models.regression import Regression
-from runner.panels.panel import Panel, build_panel
+from runner.panels.building import build_panel
+from runner.panels.panel import Panel
 from runner.targets import Target, forward_return
 from runner.validation.cross_validation import KFold
 from runner.validation.folds import Fold

@@ -21,7 +21,7 @@ from runner.errors import DataError
 from runner.features import functions as features
 from runner.features.expressions import DEEPEST, LONGEST, Expression
 from runner.features.operators import FUNCTIONS, MOST_ROWS
-from runner.panels.panel import build_panel
+from runner.panels.building import build_panel
 from runner.targets import forward_return
 
 ASSETS = ["A", "B", "C", "D"]

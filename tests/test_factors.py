@@ -10,7 +10,7 @@ from runner.data.market import Market
 from runner.errors import DataError, SpecError
 from runner.experiment.spec import build
 from runner.features.factors import long_short, portfolio
-from runner.panels.panel import build_panel
+from runner.panels.building import build_panel
 from runner.targets import same_period_return
 
 REL = 1e-12  # sums of a few numbers in another order

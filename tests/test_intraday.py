@@ -21,7 +21,8 @@ from runner.errors import DataError, SpecError
 from runner.experiment.run import run
 from runner.features.expressions import Expression
 from runner.features.functions import lagged_return, momentum, volatility, volume_surprise
-from runner.panels.panel import Panel, build_panel
+from runner.panels.building import build_panel
+from runner.panels.panel import Panel
 from runner.targets import forward_return
 
 ONLY_RET = COLUMNS | {"close": None}

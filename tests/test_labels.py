@@ -27,7 +27,8 @@ from runner.features.expressions import Expression
 from runner.features.factors import group_mean
 from runner.models.boosting import Boosting
 from runner.models.regression import Regression
-from runner.panels.panel import Panel, build_panel
+from runner.panels.building import build_panel
+from runner.panels.panel import Panel
 from runner.panels.spells import spells
 from runner.preprocessing import steps
 from runner.preprocessing.applying import Step

@@ -19,9 +19,9 @@ from runner.data.market import Market
 from runner.errors import DataError
 from runner.experiment.spec import Data
 from runner.features.expressions import Expression
-from runner.panels.panel import build_panel
+from runner.panels.building import build_panel
 from runner.preprocessing import steps
-from runner.preprocessing.steps import Step
+from runner.preprocessing.applying import Step
 
 DAYS = pd.bdate_range("2020-01-01", periods=40)
 NAMES = ["AAA", "BBB", "CCC", "DDD"]

@@ -17,7 +17,8 @@ from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.errors import DataError
 from runner.panels import usable
-from runner.panels.panel import Panel, build_panel
+from runner.panels.building import build_panel
+from runner.panels.panel import Panel
 from runner.panels.rows import rows_of
 from runner.targets import Target, forward_return, same_period_return
 

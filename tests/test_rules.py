@@ -24,7 +24,8 @@ from runner.experiment.run import run
 from runner.experiment.spec import build
 from runner.features import functions as features
 from runner.features.expressions import Expression
-from runner.panels.panel import Panel, build_panel
+from runner.panels.building import build_panel
+from runner.panels.panel import Panel
 
 EXACT = 1e-12  # the same arithmetic in another order, on numbers of size one
 SLOPE = 5e-5  # the case gives its slopes to four digits

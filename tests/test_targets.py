@@ -21,7 +21,7 @@ from runner.errors import DataError
 from runner.features import functions as features
 from runner.features.expressions import Expression
 from runner.features.functions import market_return, shared
-from runner.panels.panel import build_panel
+from runner.panels.building import build_panel
 from runner.targets import forward_return, same_period_return
 
 TECH = Path(__file__).parents[2] / "shared" / "data" / "us_tech_etf_daily_2017_2025.parquet"

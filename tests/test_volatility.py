@@ -17,7 +17,7 @@ from runner.experiment.run import run
 from runner.features.factors import group_mean
 from runner.features.functions import realised_volatility
 from runner.models.regression import Regression
-from runner.panels.panel import build_panel
+from runner.panels.building import build_panel
 from runner.targets import forward_volatility
 from runner.validation.splitters import split_usable
 

@@ -13,7 +13,8 @@ from runner.compute.cache import Bench
 from runner.data.accounts.account import in_short
 from runner.data.market import Market
 from runner.experiment.auditing.audit import Audit, audit
-from runner.panels.panel import Panel, build_panel
+from runner.panels.building import build_panel
+from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
 from runner.panels.segments import Shared
 from runner.validation.folds import shared_by

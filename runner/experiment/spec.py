@@ -161,9 +161,7 @@ def build_data(spec: Mapping[str, Any]) -> Data:
     tables = _tables(beside, mistakes)
     if mistakes:
         raise SpecError(mistakes)
-    return Data(
-        settings.name, source, beside.allow_loss, tables, beside.delisting, beside.members
-    )
+    return Data(settings.name, source, beside.allow_loss, tables, beside.delisting, beside.members)
 
 
 def build(

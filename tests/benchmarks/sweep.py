@@ -43,7 +43,7 @@ import pandas as pd
 
 @hydra.main(version_base=None, config_path="conf", config_name="config")
 def main(config: DictConfig) -> None:
-    from runner.panels.panel import build_panel
+    from runner.panels.building import build_panel
     from runner.models import Regression
     from runner.data import Simulated
     from runner.experiment.spec import build

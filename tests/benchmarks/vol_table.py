@@ -74,7 +74,7 @@ def write(path: Path, size: str) -> None:
 def panel_of(path: Path) -> Any:
     from runner.data.sources.file import File
     from runner.features.functions import realised_volatility
-    from runner.panels.panel import build_panel
+    from runner.panels.building import build_panel
     from runner.preprocessing.applying import Step
     from runner.preprocessing.steps import clip
     from runner.targets import forward_volatility

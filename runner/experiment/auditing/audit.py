@@ -39,8 +39,9 @@ from runner.experiment.auditing.tally import (
     size_of,
 )
 from runner.models.model import Model
+from runner.panels.building import build_panel
 from runner.panels.evaluated import checked, evaluate
-from runner.panels.panel import Panel, build_panel
+from runner.panels.panel import Panel
 from runner.record.identity import digest
 from runner.text import count
 

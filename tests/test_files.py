@@ -32,6 +32,7 @@ from runner.data.sources.file import File
 from runner.data.sources.frame import Frame
 from runner.errors import DataError
 from runner.experiment.spec import without_secrets
+from runner.features.expressions import Expression
 
 DEFAULT: dict[str, str | None] = {
     "date": "Date",
@@ -776,3 +777,22 @@ def test_the_time_of_a_day_in_excel(tmp_path: Path) -> None:
     path = with_dates(tmp_path / "f.csv", ["42766.395833", "42766.5"])
     dates = [str(date) for date in load(path).dates]
     assert dates == [str(datetime(2017, 1, 31, 9, 30)), str(datetime(2017, 1, 31, 12))]
+
+
+def test_a_column_that_no_spec_names_is_one_override_away(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    rows = long().assign(book=1.0, sector="x")
+    rows.to_csv(path, index=False)
+    market = load(path)
+    assert set(market.fields) == {"close"}
+    with pytest.raises(DataError) as error:
+        Expression("rank(book, sector)")(market)
+    of_field, of_label = error.value.mistakes
+    assert of_field == (
+        "book is a column of the data that is not read; data.columns.book=book reads it"
+    )
+    assert "data.groups.sector=sector reads the column" in of_label
+    with pytest.raises(DataError, match="data.columns.book=book reads it"):
+        market.get("book")
+    both = load(path, columns={**DEFAULT, "book": "book"}, groups={"sector": "sector"})
+    assert Expression("rank(book, sector)")(both).shape == (len(DAYS), len(NAMES))

@@ -60,6 +60,7 @@ class Market:
             t.
         kinds: name of a field or series -> what its numbers are, where the spec says it.
         readings: what each column of the tables was taken for; none where no table was read.
+        unread: columns of the table of assets that the spec does not name.
         members: the label that the assets of a panel have on each date; None: all assets.
     """
 
@@ -78,6 +79,7 @@ class Market:
     labels: Mapping[str, Labels] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
     members: str | None = None
+    unread: tuple[str, ...] = ()
 
     def of_members(self, label: str) -> Market:
         """This market, of which panels have the assets with this label on each date.
@@ -124,6 +126,9 @@ class Market:
         Raises:
             DataError: the data has no such field.
         """
+        if name in self.unread and name not in self.fields:
+            column = f"field {name}: a column of the data that is not read"
+            raise DataError(f"{column}; data.columns.{name}={name} reads it")
         if name not in self.fields:
             joins = "data.columns.NAME=COLUMN reads one, data.fields.NAME.path=FILE joins one"
             raise DataError(f"field {unknown(name, self.fields, joins)}")

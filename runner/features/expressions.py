@@ -122,7 +122,8 @@ class Expression:
         known = market.grouping
         absent = [name for name in labels_of(self.tree) if name not in known]
         for name in sorted(absent):
-            mistakes.append(f"label {unknown(name, known.names)}")
+            reads = f"data.groups.{name}={name} reads the column" if name in market.unread else ""
+            mistakes.append(f"label {unknown(name, known.names, reads)}")
         if mistakes:
             raise DataError(mistakes)
         # log(-1) is NaN, 1 / 0 infinite: the panel counts both
@@ -373,7 +374,10 @@ def _mistakes(market: Market, name: str) -> Iterator[str]:
         "what is computed": [*DERIVED, *NUMBERS],
     }
     meanings = [kind for kind, names in kinds.items() if name in names]
-    if not meanings:
+    if not meanings and name in market.unread:
+        column = f"{name} is a column of the data that is not read"
+        yield f"{column}; data.columns.{name}={name} reads it"
+    elif not meanings:
         known = [*market.fields, *market.series, *DERIVED, *NUMBERS]
         line = unknown(name, known)
         if name in FUNCTIONS:

@@ -101,6 +101,7 @@ class Long:
         codes: name of a field -> mask (n,) of the letters in it that say why there is no number.
         readings: what each column was taken for.
         notes: sentences on how the table was read.
+        unread: columns of the table that the spec does not name.
     """
 
     source: str
@@ -113,6 +114,7 @@ class Long:
     codes: Mapping[str, np.ndarray] = field(default_factory=dict)
     readings: tuple[Reading, ...] = ()
     notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def widen(
         self, wanted: Sequence[str] | None, start: str | None = None, end: str | None = None
@@ -160,6 +162,7 @@ class Long:
             notes=(*self.notes, *self._notes(names), *series.notes, *said),
             labels=labels,
             readings=self.readings,
+            unread=self.unread,
         )
 
     def _series(

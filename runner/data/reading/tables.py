@@ -32,12 +32,14 @@ class AssetTable:
         read: gives the wanted columns (place in the spec -> column), some as text.
         notes: sentences on what was recognised; more are added while rows are read.
         guessed: names here whose column the spec leaves open.
+        unread: columns that the spec does not name.
     """
 
     columns: Mapping[str, str | None]
     read: Callable[[Mapping[str, str], set[str]], pa.Table]
     notes: list[str] = field(default_factory=list)
     guessed: Sequence[str] = ()
+    unread: tuple[str, ...] = ()
 
 
 class Wide(NamedTuple):
@@ -95,7 +97,8 @@ def asset_table(
     if keys_are_given and chosen.get("close") is None and chosen.get("ret") is None:
         raise _no_values(files, chosen)
     notes = [*files.notes, *_on_columns(chosen, changed)]
-    return AssetTable(chosen, files.load, notes, changed)
+    unread = tuple(name for name in files.names if name not in wanted)
+    return AssetTable(chosen, files.load, notes, changed, unread)
 
 
 def _no_values(files: Files, chosen: Mapping[str, str | None]) -> DataError:

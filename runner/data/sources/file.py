@@ -108,4 +108,4 @@ class File(Form):
         )
         long = roles.long(files.shown, table.read)
         notes = dict.fromkeys([*files.notes, *table.notes, *long.notes])
-        return replace(long, notes=tuple(notes))
+        return replace(long, notes=tuple(notes), unread=table.unread)

@@ -792,7 +792,7 @@ def test_a_column_that_no_spec_names_is_one_override_away(tmp_path: Path) -> Non
         "book is a column of the data that is not read; data.columns.book=book reads it"
     )
     assert "data.groups.sector=sector reads the column" in of_label
-    with pytest.raises(DataError, match="data.columns.book=book reads it"):
+    with pytest.raises(DataError, match=r"data\.columns\.book=book reads it"):
         market.get("book")
     both = load(path, columns={**DEFAULT, "book": "book"}, groups={"sector": "sector"})
     assert Expression("rank(book, sector)")(both).shape == (len(DAYS), len(NAMES))

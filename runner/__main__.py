@@ -234,7 +234,7 @@ def compare(words: Sequence[str]) -> int:
 
     SWEEP             its name or directory; without one, the latest
     --score METRIC    ranks the jobs, such as oos/rmse; else sweep.score
-    --term TERM       whose specification curve is drawn; else the first tested terms
+    --term TERM       whose specification curve is drawn, and whose estimates stand by unit
     --heat KEY1,KEY2  keys of the heat map; else those that differ, if two do
     --csv             print the leaderboard as CSV
     --latex           print the coefficients so

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from test_page import NASTY, checked
 
 from runner.compute.cache import Bench
@@ -617,6 +619,76 @@ def test_the_latest_sweep_is_found_and_a_wrong_name_gets_the_nearest(made: Made)
         match=r"no plan.json in 'outputs/sweeps/maid': 'maid' is unknown.*did you mean 'made'",
     ):
         find("maid")
+
+
+def alphas(made: Made) -> Plan:
+    """Three funds under two models that explain, the second without the last fund."""
+    for at, label in enumerate(("capm", "ff3")):
+        funds = [("0700", 0.002, 5e-4), ("B", -0.001, 1e-3), ("C<i>", 0.01, 1e-2)][: 3 - at]
+        rows = []
+        for unit, estimate, error in funds:
+            p = float(2.0 * stats.norm.sf(estimate / error if estimate > 0 else -estimate / error))
+            row = coefficient("const", estimate + at * 1e-4, error, unit=unit)
+            rows += [row | {"p_value": p}, coefficient("MktRF", 1.0, unit=unit)]
+        rows.append(coefficient("const", 0.003, scope="mean", unit="all"))
+        made.job(
+            spec_of(features=label),
+            {"fit/r2_adj": 0.4 + at},
+            rows,
+            [f"features={label}"],
+            horizon=0,
+            calendar="monthly, 12 rows a year",
+        )
+    return made.plan()
+
+
+def test_alphas_by_unit_and_job_in_one_table(
+    made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = compare(alphas(made))
+    out = " ".join(capsys.readouterr().out.split())
+    report = made.place / "report"
+    written = pd.read_csv(report / "by_unit.csv", dtype={"unit": str})
+    units = found.by_unit()
+    assert units is not None
+    pd.testing.assert_frame_equal(written, units.table, check_exact=True, check_dtype=False)
+    table = written.set_index("unit")
+    assert table.index.tolist() == ["0700", "B", "C<i>"]
+    assert table["job 0: capm const"].tolist() == [0.002, -0.001, 0.01]
+    assert table["job 1: ff3 const"].tolist()[:2] == [0.0021, -0.0009]
+    assert table.loc["C<i>"].filter(like="job 1").isna().all()
+    raw = table[["job 0: capm p", "job 1: ff3 p"]].to_numpy().ravel("F")
+    adjusted = table[["job 0: capm p Holm", "job 1: ff3 p Holm"]].to_numpy().ravel("F")
+    known = np.isfinite(raw)
+    np.testing.assert_allclose(adjusted[known], multipletests(raw[known], method="holm")[1])
+    assert "const by unit (t in brackets; stars by p-values adjusted by Holm)" in out
+    assert "0700 0.002000*** (4.00) 0.002100*** (4.20)" in out
+    assert "per row (monthly, 12 rows a year); it is an alpha where" in out
+    assert "of 5 tests (units x jobs) 2 have p below 0.05 unadjusted; 2 survive Holm" in out
+    page = (report / "report.html").read_text()
+    assert "0.002100*** (4.20)" in page and "C&lt;i&gt;" in page and "C<i>" not in page
+
+
+def test_another_term_by_unit_and_none_without_units(made: Made) -> None:
+    plan = alphas(made)
+    compare(plan)
+    assert (made.place / "report" / "by_unit.csv").exists()
+    slopes = compared(plan).by_unit("MktRF")
+    assert slopes is not None
+    assert slopes.table["job 0: capm MktRF"].tolist() == [1.0] * 3
+    assert not any("alpha" in sentence for sentence in slopes.words)
+    ahead = Made(made.place.parents[2], "ahead")
+    rows = [coefficient(term, 1.0, unit=unit) for unit in "AB" for term in ("const", "x")]
+    ahead.job(spec_of(), {"oos/r2": 0.1}, rows, horizon=21)
+    forecast = compared(ahead.plan()).by_unit()
+    assert forecast is not None and forecast.term == "x"
+    single = Made(made.place.parents[2], "single")
+    single.job(spec_of(), {"oos/r2": 0.1}, [coefficient("const", 1.0)], horizon=0)
+    plan = single.plan()
+    (single.place / "report").mkdir()
+    (single.place / "report" / "by_unit.csv").write_text("of jobs before")
+    compare(plan)
+    assert not (single.place / "report" / "by_unit.csv").exists()
 
 
 def test_the_verb_prints_and_writes(made: Made, capsys: pytest.CaptureFixture[str]) -> None:

@@ -215,6 +215,29 @@ def test_thirty_industries_on_the_factors(start: str) -> None:
 
 
 @needs_french
+def test_alphas_of_industries_under_two_models() -> None:
+    """As the single runs have them; of 60 tests none survives Holm, and the notes give the unit."""
+    words = ("model.cov=HAC", "model.cov_lags=6", "validation=none")
+    capm = ff3_of_industries("features=capm", *words)
+    ff3 = ff3_of_industries(*words)
+    compared = runner.compare(capm, ff3)
+    table = compared.by_unit.set_index("unit")
+    assert len(table) == 30
+    ours = table.filter(regex="^job 1.* const$").loc["Food"].item()
+    t_stat = table.filter(regex="^job 1.* t$").loc["Food"].item()
+    assert ours == pytest.approx(KNOWN["null"]["alpha"][0], abs=LAST_DIGIT)
+    assert t_stat == pytest.approx(KNOWN["null"]["alpha"][2], abs=0.5e-5)
+    for at, report in enumerate((capm, ff3)):
+        rows = report.coefficients.query("scope == 'asset' and term == 'const'").set_index("unit")
+        own = table.filter(regex=f"^job {at}.* const$").iloc[:, 0]
+        np.testing.assert_array_equal(own, rows["estimate"].loc[own.index])
+    p = table.filter(regex=" p$").to_numpy().ravel("F")
+    holm = table.filter(regex=" p Holm$").to_numpy().ravel("F")
+    np.testing.assert_allclose(holm, multipletests(p, method="holm")[1], rtol=ROUNDING)
+    assert any("per row (monthly, 12 rows a year)" in note for note in compared.notes)
+
+
+@needs_french
 def test_rolling_betas_of_food() -> None:
     report = ff3_of_industries("data.assets=[Food]", "model=rolling", "model.window=60")
     terms = report.coefficients.set_index("term")["estimate"]

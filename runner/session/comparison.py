@@ -32,6 +32,9 @@ class Comparison:
         leaderboard: rank, job, the score that ranks, the settings that differ, further scores.
         coefficients: job, unit, term, estimate, std_error, t_stat, p_value, ci_low, ci_high.
         side_by_side: terms in rows, the best runs in columns, as in a paper.
+        by_unit: assets or groups in rows; per run the estimate, t, p and p adjusted by Holm over
+            the whole table, of the constant where runs explain the same row (an alpha where every
+            regressor is a return), else of the first regressor; empty without such units.
         failures: job, the settings that differ, outcome and reason, of runs without results.
         notes: what one must know before comparing, a sentence each.
         verdict: what survives once all tests are paid for; empty where nothing was judged.
@@ -42,6 +45,7 @@ class Comparison:
     leaderboard: pd.DataFrame
     coefficients: pd.DataFrame
     side_by_side: pd.DataFrame
+    by_unit: pd.DataFrame
     failures: pd.DataFrame
     notes: tuple[str, ...]
     verdict: str
@@ -81,13 +85,16 @@ def of_plan(plan: Plan, reports: dict[int, Report], score: str | None) -> Compar
     judged = verdict(plan)
     words = () if judged is None else (*judged.notes, UNCOUNTED)
     table = compared(plan, score)
+    units = table.by_unit()
+    by_unit_words = () if units is None else units.words
     return Comparison(
         reports=reports,
         leaderboard=table.leaderboard,
         coefficients=table.coefficients,
         side_by_side=table.side_by_side(),
+        by_unit=pd.DataFrame() if units is None else units.table,
         failures=table.failures,
-        notes=(*words, *table.words),
+        notes=(*words, *table.words, *by_unit_words),
         verdict="" if judged is None else judged.sentence,
         tests=pd.DataFrame() if judged is None else judged.tests,
     )

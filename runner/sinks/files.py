@@ -90,6 +90,7 @@ def about(report: Report) -> dict[str, object]:
         "code": report.code,
         "commit": source_commit(),
         "horizon": report.panel.horizon,
+        "calendar": report.panel.calendar.words,
         "job": job_key(report.spec, report.fingerprint, report.code),
         "started": report.started.isoformat(timespec="milliseconds"),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),

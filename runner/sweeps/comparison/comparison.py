@@ -11,6 +11,7 @@ import pandas as pd
 
 from runner.errors import SpecError, listed, unknown
 from runner.record.rundir import RunDirectory
+from runner.sweeps.comparison.by_unit import ByUnit, by_unit
 from runner.sweeps.comparison.caveats import caveats
 from runner.sweeps.comparison.choices import choices, flattened
 from runner.sweeps.comparison.common import COMMON, OWN, differ, on_common_rows
@@ -44,6 +45,14 @@ class Comparison(Ranked):
         the score, R2, rows, and how errors were computed.
         """
         return side_by_side(self, most)
+
+    def by_unit(self, term: str | None = None) -> ByUnit | None:
+        """A term of each asset or group under each job; None where jobs have no such units.
+
+        Args:
+            term: None takes the constant where jobs explain, else the first regressor.
+        """
+        return by_unit(self, term)
 
     def errors_in_full(self, most: int = MOST_BESIDE) -> list[str]:
         """How the errors of the jobs side by side were computed, a sentence for each way."""

@@ -31,7 +31,8 @@ def compare(
     Args:
         score: that ranks; null: that of the sweep, or what the jobs have instead, which is
             reported.
-        term: of the specification curve; null: the first tested terms.
+        term: of the specification curve and of the table by unit; null: the first tested terms,
+            and the constant where jobs explain.
         heat: two keys of the heat map; null: those that differ, where two do.
         verdict_words, verdict_tables: what tests of all jobs together say.
         form: printed as `tables`, `json` (one object), `csv` (the leaderboard) or `latex` (the
@@ -50,5 +51,5 @@ def compare(
     elif form == "latex":
         print(sweep_page.tex(comparison), end="")
     else:
-        sweep_terminal.show(comparison, verdict_words, directory, form)
+        sweep_terminal.show(comparison, verdict_words, directory, form, term)
     return comparison

@@ -40,6 +40,7 @@ from runner.text import count, number
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.sweeps.comparison.by_unit import ByUnit
     from runner.sweeps.plan import Plan
 
 FIRST = 15  # jobs of a long leaderboard that are seen at once
@@ -82,7 +83,8 @@ def write(
     """Write the tables of the sweep as CSV, coefficients.tex, plots and report.html.
 
     Args:
-        term: whose specification curve is drawn; null: of the first tested terms.
+        term: whose specification curve is drawn and whose estimates stand by unit; null: the first
+            tested terms, and the constant where jobs explain.
         heat: keys of a heat map; null: the two that differ, where there are two.
 
     Raises:
@@ -97,12 +99,17 @@ def write(
         "failures": comparison.failures,
         **verdict.tables,
     }
+    units = comparison.by_unit(term)
+    by_unit = directory / "by_unit.csv"
+    by_unit.unlink(missing_ok=True)  # of jobs or a term that are no longer compared
+    if units is not None:
+        units.table.to_csv(by_unit, index=False, float_format=DIGITS)
     for name, table in tables.items():
         table.to_csv(directory / f"{_file(name)}.csv", index=False, float_format=DIGITS)
     (directory / "coefficients.tex").write_text(tex(comparison), encoding="utf-8")
     shutil.rmtree(directory / "plots", ignore_errors=True)  # of terms that are no longer drawn
     pictures = draw(comparison, directory / "plots", terms, keys)
-    page = _page(comparison, pictures, verdict)
+    page = _page(comparison, pictures, verdict, units)
     (directory / "report.html").write_text(page, encoding="utf-8")
 
 
@@ -208,7 +215,9 @@ def _file(name: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name)[:60]
 
 
-def _page(comparison: Comparison, pictures: Pictures, verdict: Verdict) -> str:
+def _page(
+    comparison: Comparison, pictures: Pictures, verdict: Verdict, units: ByUnit | None
+) -> str:
     """The whole page."""
     scores = [picture(path) for path in pictures.scores]
     curves = [picture(path) for path in pictures.curves]
@@ -219,6 +228,7 @@ def _page(comparison: Comparison, pictures: Pictures, verdict: Verdict) -> str:
         ("All jobs together", _verdict(verdict)),
         ("Leaderboard", board),
         ("Coefficients side by side", _side_by_side(comparison)),
+        ("By unit", _by_unit(comparison, units)),
         ("Specification curves", joined(*curves)),
         ("Jobs without results", framed(failures, "Failed or not run", "failures.csv")),
         ("To repeat it", _repeat(comparison)),
@@ -374,6 +384,21 @@ def _side_by_side(comparison: Comparison) -> Html:
     shown = table_of(columns, caption[0].upper() + caption[1:])
     notes = [tag("p", text, class_="note") for text in (LEGEND, *comparison.errors_in_full())]
     return joined(shown, *notes)
+
+
+def _by_unit(comparison: Comparison, units: ByUnit | None) -> Html:
+    """A term of each unit under the first jobs, and how many are significant of all."""
+    if units is None:
+        return Html()
+    jobs = [outcome.job.number for outcome in comparison.ranked[:MOST_BESIDE]]
+    texts = units.texts(jobs)
+    columns = []
+    for name in texts:
+        kind = "text" if name == "unit" else "number"
+        columns.append(Column(str(name), list(texts[name].head(MOST_ROWS)), kind))
+    caption = f"{units.term} with t in brackets; stars by p-values adjusted by Holm"
+    shown = tabled(columns, len(texts), caption, "by_unit.csv")
+    return joined(shown, *(tag("p", text, class_="note") for text in units.words))
 
 
 def _runner(*words: str) -> str:

@@ -20,6 +20,7 @@ from runner.sweeps.telling import machine
 from runner.text import count, number
 
 if TYPE_CHECKING:
+    from runner.sweeps.comparison.by_unit import ByUnit
     from runner.sweeps.comparison.comparison import Comparison
 
 MOST_JOBS = 15  # of the leaderboard
@@ -28,9 +29,17 @@ LENGTHS = (48, 32, 18)  # characters of a choice, the first that the terminal ha
 
 
 def show(
-    comparison: Comparison, verdict: Sequence[str], directory: Path, form: Form = "tables"
+    comparison: Comparison,
+    verdict: Sequence[str],
+    directory: Path,
+    form: Form = "tables",
+    term: str | None = None,
 ) -> None:
-    """Print the leaderboard, the coefficients, the caveats, and where the files are."""
+    """Print the leaderboard, the coefficients, the caveats, and where the files are.
+
+    Args:
+        term: of the table by unit; null: the constant where jobs explain, else the first regressor.
+    """
     if form != "tables":
         return say(machine.of_sweep(comparison, verdict, directory), form)
     console = Page()
@@ -45,6 +54,7 @@ def show(
             console.print(f"{count(more, 'more job')} in {file}", markup=False)
     if len(comparison.central):
         _show_coefficients(console, comparison, wide, directory)
+    _show_units(console, comparison.by_unit(term), comparison, directory)
     console.print("\n".join(["", *comparison.words, *verdict]), markup=False)
     console.print(f"Files: {directory}", markup=False)
 
@@ -63,6 +73,26 @@ def _show_coefficients(
         console.print(f"{count(more, 'more row')} of coefficients in {file}", markup=False)
     legend = f"{LEGEND}; p-values as if this were the only job"
     console.print("\n".join([legend, *comparison.errors_in_full(jobs)]), markup=False)
+
+
+def _show_units(
+    console: Console, units: ByUnit | None, comparison: Comparison, directory: Path
+) -> None:
+    """A term of each unit under the first jobs, as many units as the terminal is given."""
+    if units is None:
+        return
+    jobs = [outcome.job.number for outcome in comparison.ranked[:MOST_BESIDE]]
+    texts = units.texts(jobs)
+    _title(console, f"{units.term} by unit (t in brackets; stars by p-values adjusted by Holm)")
+    table = _table([(str(name), name == "unit") for name in texts])
+    for row in texts.head(MOST_ROWS).itertuples(index=False):
+        table.add_row(*(Text(str(text)) for text in row))
+    _whole(console, table)
+    more = len(texts) - MOST_ROWS
+    if more > 0:
+        file = directory / "by_unit.csv"
+        console.print(f"{count(more, 'more unit')} in {file}", markup=False)
+    console.print("\n".join(units.words), markup=False)
 
 
 def _whole(console: Console, table: Table) -> None:

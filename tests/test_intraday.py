@@ -216,7 +216,7 @@ def test_duplicate_bars_are_counted_or_refused(tmp_path: Path) -> None:
     twice.iloc[-1, -1] += 1e-3
     line = refused(lambda: load(twice, tmp_path))
     assert line == (
-        "data: 1 rows repeat a date and asset with other values, first A1 on 2020-03-02 09:33:00; "
+        "data: 1 row repeats a date and asset with other values, first A1 on 2020-03-02 09:33:00; "
         "allowed: one row per date and asset"
     )
 

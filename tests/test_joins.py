@@ -748,7 +748,7 @@ BAD: dict[str, tuple[pd.DataFrame, dict[str, Any], str]] = {
     "conflict": (
         quarters().assign(date="2020-01-31"),
         {},
-        "data.fields.f: 1 row repeat an asset and a date with other values, first AAA on 2020-01-31",
+        "data.fields.f: 1 row repeats an asset and a date with other values, first AAA on 2020-01-31",
     ),
     "kind": (quarters(), {"kind": {"bok": "rate"}}, "data.fields.f.kind.bok: no such column"),
     "taken": (

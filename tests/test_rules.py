@@ -515,7 +515,7 @@ def test_names_that_collide_without_their_spaces_conflict(tmp_path: Path) -> Non
     columns: dict[str, str | None] = {"date": "Date", "asset": "Ticker", "close": "Close"}
     path = tmp_path / "twice.csv"
     table.to_csv(path, index=False)
-    assert "rows repeat a date and asset with other values, first AAPL on" in refused(
+    assert "1 row repeats a date and asset with other values, first AAPL on" in refused(
         File(str(path), columns).load
     )
     table.assign(Close=1.0).rename(columns={"Close": "Close "}).assign(Close=1.0).to_csv(

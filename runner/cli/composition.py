@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.cli.completion import SCRIPTS
 from runner.cli.example import Examples
-from runner.cli.faults import NULL_OPTION, culprit_of, missing_option, unreadable
+from runner.cli.faults import NULL_OPTION, culprit_of, first_absent, missing_option, unreadable
 from runner.cli.of_sweep import allowed_modules, sweep_of
 from runner.cli.overlay import Composed, composed, with_on
 from runner.cli.overrides import (
@@ -387,6 +387,7 @@ class Composer:
         if "is not in struct" in f"{text} {error.__cause__}" or "does not exist" in text:
             inner = str(getattr(error.__cause__, "full_key", ""))
             if not inner.startswith(f"{key}."):
+                key = first_absent(key, lambda place: self._names(place, config))
                 return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, config))}"
             # a mapping was given, and one of its keys is new
             names = self._names(inner, config)

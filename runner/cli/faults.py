@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hydra.errors import MissingConfigException
 
@@ -28,6 +28,20 @@ def culprit_of(error: Exception, overrides: Sequence[str]) -> str | None:
     if "nterpolation" in str(error):
         return next((override for override in overrides if "${" in override), None)
     return None
+
+
+def first_absent(key: str, names: Callable[[str], Sequence[str]]) -> str:
+    """The dotted key up to its first part that is not there.
+
+    Args:
+        names: the names that stand where a key was looked for.
+    """
+    parts = key.split(".")
+    for length in range(1, len(parts)):
+        place = ".".join(parts[:length])
+        if parts[length - 1] not in names(place):
+            return place
+    return key
 
 
 def missing_option(error: MissingConfigException) -> str:

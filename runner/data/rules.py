@@ -20,6 +20,7 @@ from runner.data.notices import Blanked, Column, Dropped
 from runner.data.suspicions import suspicions
 from runner.errors import DataError
 from runner.schema.settings import Kind
+from runner.text import number
 
 
 class Rule(NamedTuple):
@@ -52,7 +53,8 @@ RULES = {
     NOT_POSITIVE: Rule(
         _not_positive,
         "zero or negative",
-        "returns, rates or spreads given as prices, or averages of bid and ask marked by a minus "
+        "returns, rates or spreads given as prices (data.columns.close=null "
+        "data.columns.ret=COLUMN reads returns), or averages of bid and ask marked by a minus "
         "sign (give their absolute value)",
     ),
     BELOW_TOTAL_LOSS: Rule(
@@ -77,13 +79,15 @@ OF_FIELDS = {
 }
 # a price, a return and a level that breaks no rule: to see what a blanked value cost
 STAND_IN = 1.0
+LARGEST_MEDIAN = 1.0  # of the sizes of decimal returns a row: above it they are none
 
 
 def admitted(market: Market, allow_loss: float) -> Market:
     """The market with every value that breaks a rule blanked and counted; suspicions are noted.
 
     Raises:
-        DataError: rules blank a larger share of a column than `allow_loss`, one line per column.
+        DataError: rules blank a larger share of a column than `allow_loss`, one line per column;
+            half of the returns are above 100 % a row.
     """
     blanked: list[Blanked] = []
     account: list[Dropped] = []
@@ -102,12 +106,31 @@ def admitted(market: Market, allow_loss: float) -> Market:
     if mistakes:
         raise DataError(mistakes)
     clean = with_value(market, blanked, np.nan)
+    mistakes = _no_returns(clean)
+    if mistakes:
+        raise DataError(mistakes)
     notes = list(market.notes)
     if {"close", "ret"} <= set(market.fields):
         notes.append("Returns are those of ret, not changes of close.")
     notes += suspicions(clean)
     dropped = (*market.dropped, *account)
     return replace(clean, blanked=tuple(blanked), dropped=dropped, notes=tuple(notes))
+
+
+def _no_returns(market: Market) -> list[str]:
+    """The line on a field `ret` whose numbers are larger than returns of any asset are."""
+    if "ret" not in market.fields:
+        return []
+    cells = market.fields["ret"].to_numpy(dtype=float)
+    sizes = np.abs(cells[np.isfinite(cells)])
+    if not len(sizes) or np.median(sizes) <= LARGEST_MEDIAN:
+        return []
+    middle = number(float(np.median(sizes)), 3)
+    return [
+        f"data: ret: the median size of a return is {middle}, more than doubling each row; "
+        "allowed: decimal returns (data.percent=true divides returns in per cent by 100; "
+        "data.columns.close=COLUMN data.columns.ret=null takes them as prices)"
+    ]
 
 
 def usable(name: str, values: Any) -> Any:

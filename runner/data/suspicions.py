@@ -20,6 +20,7 @@ APART = 20.0  # times that the standard deviations of returns and of a factor ma
 JUMP = 0.5
 TIMES = 50.0
 MOST_JUMPS = 5  # reported one by one, the largest first
+AHEAD = pd.Timedelta(days=2)  # from today on, where clocks of any zone are not yet
 FEW_ROWS = 20  # below which a series is not judged
 # a series with so large a share of values of either sign, and less autocorrelation, is a return
 EACH_SIGN = 0.1
@@ -36,14 +37,28 @@ class Scale(NamedTuple):
 
 def suspicions(market: Market) -> list[str]:
     """A sentence for each."""
+    lines = _future(market.dates)
     if not {"close", "ret"} & set(market.fields):
-        return []
+        return lines
     returns = market.returns().to_numpy(dtype=float)
     source = "ret" if "ret" in market.fields else "changes of close"
-    lines = _per_cent(returns, source)
+    lines += _per_cent(returns, source)
     lines += _scales(market, returns)
     lines += _jumps(market, returns)
     return lines
+
+
+def _future(dates: pd.DatetimeIndex) -> list[str]:
+    """The sentence on dates (T,) that have not come: wrong ones, or forecasts and no data."""
+    today = pd.Timestamp.now().normalize()
+    later = dates[dates >= today + AHEAD]
+    if not len(later):
+        return []
+    verb = "lies" if len(later) == 1 else "lie"
+    return [
+        f"{count(len(later), 'date')} {verb} after today, the last {stamp(later[-1])}: wrong, or "
+        f"made up? data.end={today:%Y-%m-%d} leaves them out."
+    ]
 
 
 def above_one(returns: np.ndarray) -> bool:

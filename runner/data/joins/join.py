@@ -124,6 +124,16 @@ def _check_free(market: Market, where: str, names: Sequence[str]) -> None:
         raise DataError(mistakes)
 
 
+def _returns(rows: Rows, settings: SeriesTable) -> list[str]:
+    """The columns that are returns of their row, by their kind or their name."""
+    returns = []
+    for name in rows.numbers:
+        kind = settings.kind_of(name)
+        if kind == "return" or (kind is None and is_of_each_row(name)):
+            returns.append(name)
+    return returns
+
+
 def _check_returns(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex) -> None:
     """Whether returns are of rows as long as those of the assets, and count on their own alone.
 
@@ -131,11 +141,7 @@ def _check_returns(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
         DataError: returns of days beside returns of months, or the other way round; returns that
             are carried to later dates.
     """
-    returns = []
-    for name in rows.numbers:
-        kind = settings.kind_of(name)
-        if kind == "return" or (kind is None and is_of_each_row(name)):
-            returns.append(name)
+    returns = _returns(rows, settings)
     if not returns:
         return
     columns = f"{rows.where}: {listed(returns)}"
@@ -143,7 +149,7 @@ def _check_returns(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
     if settings.as_of:
         raise DataError(
             f"{columns}: joined as of their dates, a return would count on later dates too; "
-            f"allowed: on=equal ({remedy})"
+            f"allowed: {rows.where}.on=equal ({remedy})"
         )
     dates = pd.DatetimeIndex(np.unique(rows.date))
     theirs = int(in_span(dates, calendar).sum())
@@ -261,7 +267,8 @@ def _conflict(rows: Rows, row: int, conflicts: int, market: Market) -> str:
         which = f"{asset} on {which}"
         allowed = "one row per asset and date, or `available` with the dates of publication"
     noun = count(conflicts, "row")
-    conflict = f"{noun} repeat {keys} with other values, first {which}"
+    repeat = "repeats" if noun.startswith("1 ") else "repeat"
+    conflict = f"{noun} {repeat} {keys} with other values, first {which}"
     return f"{rows.where}: {conflict}; allowed: {allowed}"
 
 
@@ -316,7 +323,7 @@ def _on_equal_dates(
     name = rows.where.removeprefix("data.")
     if apart(dates, calendar, met):
         line = side_by_side(name, dates, calendar, met)
-        remedy = _remedy(rows.where, dates, calendar)
+        remedy = _remedy(rows, settings, dates, calendar)
         raise DataError(f"{rows.where}: {line}; {remedy}")
     at = met.at[codes]
     not_before = rows.date >= calendar[0].to_datetime64()
@@ -336,16 +343,22 @@ def _on_equal_dates(
     return at, words
 
 
-def _remedy(where: str, dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) -> str:
-    """The override that lets the dates meet."""
+def _remedy(
+    rows: Rows, settings: SeriesTable, dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex
+) -> str:
+    """The override that lets the dates meet; returns are carried to no other date."""
+    where = rows.where
     as_of = f"{where}.on=asof takes the last value known"
+    if _returns(rows, settings):
+        as_of = "allowed: returns of the dates of the assets"
     try:
         ends = stamped(where, dates, "end").unique()
     except DataError:
         return as_of
     if apart(ends, calendar, meeting(ends, calendar)):
         return as_of
-    return f"{where}.stamp=end where a date stands for its month, or {as_of}"
+    stamp = f"{where}.stamp=end where a date stands for its month"
+    return f"{stamp}; {as_of}" if as_of.startswith("allowed") else f"{stamp}, or {as_of}"
 
 
 def _values(rows: Rows, placed: Placed) -> dict[str, np.ndarray]:

@@ -36,6 +36,8 @@ DOCUMENTS = {
     "content.xml": "OpenDocument",
     "word/document.xml": "Word",
 }
+NO_TABLE = "is not a table: neither text nor in a format that is read"
+DATABASES = ("SQLite", "DuckDB")
 STRUCK = "***"  # what stands for a secret in an address that was written down
 
 
@@ -65,6 +67,26 @@ class Content:
     def refuse(self, reason: str) -> DataError:
         """The error on this file."""
         return DataError(f"{self.where}: {self.name!r} {reason}")
+
+    def setting(self, name: str) -> str:
+        """The place in the spec of another setting of the file, such as `data.sheet`."""
+        return f"{self.where.rpartition('.')[0]}.{name}"
+
+    def check_form(self, form: Form, kind: str) -> None:
+        """Refuse a sheet or a query for a file of a kind that has none.
+
+        Raises:
+            DataError: it would be left aside in silence.
+        """
+        mistakes = []
+        if form.sheet is not None and kind != "Excel":
+            sheet = self.setting("sheet")
+            mistakes.append(f"{sheet}: given for a {kind} file; allowed: {sheet}=null")
+        if form.query is not None and kind not in DATABASES:
+            query = self.setting("query")
+            mistakes.append(f"{query}: given for a {kind} file; allowed: {query}=null")
+        if mistakes:
+            raise DataError(mistakes)
 
     @property
     def stem(self) -> str:
@@ -293,7 +315,13 @@ def decoded(content: Content, form: Form) -> tuple[str, str]:
     try:
         # a character may be cut at the end
         text = head.decode(encoding, "strict" if whole else "ignore")
-    except (UnicodeError, LookupError) as error:
+    except LookupError as error:
+        allowed = "the name of an encoding, such as utf-8, utf-16 or cp1252"
+        setting = content.setting("encoding")
+        raise DataError(f"{setting}: {encoding!r} is unknown; allowed: {allowed}") from error
+    except UnicodeError as error:
+        if form.encoding is None and b"\0" in head:
+            raise content.refuse(NO_TABLE) from error
         raise unreadable(content, encoding) from error
     return text.removeprefix("\ufeff"), encoding
 
@@ -319,5 +347,5 @@ def _encoding(head: bytes) -> str:
 def unreadable(content: Content, encoding: str) -> DataError:
     """The error on a text in another encoding."""
     return content.refuse(
-        f"is not text in {encoding}; data.encoding=NAME reads another, such as cp1252 or utf-16"
+        f"is not text in {encoding}; {content.setting('encoding')}=NAME reads another, such as cp1252 or utf-16"
     )

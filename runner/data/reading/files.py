@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import glob, has_magic
@@ -157,6 +158,10 @@ class Files:
         Raises:
             DataError: two columns of one name; as `load`.
         """
+        for name, times in Counter(self.names).items():
+            if times > 1:
+                given = f"column {name!r} is there {times} times (in {self.shown})"
+                raise DataError(f"{self.where}: {given}; allowed: once")
         wanted = {f"{self.where} column {name!r}": name for name in self.names}
         return self.load(wanted, text)
 
@@ -261,7 +266,8 @@ def _expanded(where: str, path: str) -> list[Part]:
         matches = sorted(glob(str(place), recursive=True))
         files = list(filter(Path.is_file, map(Path, matches)))
         if not files:
-            raise DataError(f"{where}: no file matches {path!r}")
+            given = f"no file matches the pattern {path!r}"
+            raise DataError(f"{where}: {given}; allowed: a pattern of files that are there")
         return [Part(str(file), _partitions(file)) for file in files]
     return [Part(str(place), {})]
 

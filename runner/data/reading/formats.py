@@ -102,11 +102,13 @@ def opened(content: Content, form: Form) -> Opened:
     for format_ in FORMATS:
         if not format_.begins(head):
             continue
+        content.check_form(form, format_.kind)
         try:
             return format_.opened(content, form)
         except (pa.ArrowException, ValueError, EOFError, OSError, KeyError) as error:
             reason = f"is not a whole {format_.kind} file: {one_line(error)}"
             raise content.refuse(reason) from error
+    content.check_form(form, "text")
     return _text(content, form)
 
 

@@ -305,10 +305,14 @@ class Long:
         asset = self.asset.values[self.asset.codes[row]]
         date = self.date.values[self.date.codes[row]]
         when = str(date).removesuffix(" 00:00:00")
-        return (
-            f"data: {count} rows repeat a date and asset with other values, first "
+        repeat = "1 row repeats" if count == 1 else f"{count} rows repeat"
+        line = (
+            f"data: {repeat} a date and asset with other values, first "
             f"{asset} on {when}; allowed: one row per date and asset"
         )
+        if len(self.asset.values) == 1:
+            line += f" (all rows are of {asset}: data.columns.asset=NAME where a column has others)"
+        return line
 
     def _notes(self, names: Sequence[str]) -> tuple[str, ...]:
         """What a reader should know of the names in use."""

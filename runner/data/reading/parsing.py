@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,7 @@ EMPTY = [
 ]
 # codes of missing values in a column of numbers
 LETTERS = frozenset(ascii_uppercase)
+COMMA = re.compile(r"\s*[+-]?\d*,\d+\s*")  # a number with a decimal comma
 # a time of day and the zone that it is in, at the end of a stamp
 ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
 UTC_UNITS = frozenset({"s", "ms", "us", "ns"})  # moments counted from 1970 in UTC
@@ -214,7 +216,11 @@ def _parsed_numbers(column: pa.ChunkedArray) -> Numbers:
     if any(value is not None and value == value for value in values):
         letters[:] = [_is_letter(word) for word in words]
     unread = np.array([value is None for value in values], dtype=bool)
-    _refuse(codes, distinct, unread & ~letters, "a number")
+    bad = unread & ~letters
+    allowed = "a number"
+    if any(COMMA.fullmatch(str(words[place])) for place in np.flatnonzero(bad)):
+        allowed += " (data.decimal=comma where a text file has decimal commas)"
+    _refuse(codes, distinct, bad, allowed)
     # the last, which the code -1 falls on, is an absent value
     by_code = [np.nan if value is None else value for value in values]
     numbers = np.array([*by_code, np.nan], dtype=float)[codes]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from runner.data.reading.parsing import (
     read_dates,
     read_labels,
@@ -15,7 +17,7 @@ from runner.data.reading.parsing import (
     read_times,
 )
 from runner.errors import DataError
-from runner.text import one_line
+from runner.text import number, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 KEYS = ("date", "asset")
 PER_CENT = 100.0
+SMALL_PER_CENT = 0.1  # median size of returns in per cent below which they may be decimals
 TAKEN_FOR = {
     "date": "date",
     "time": "time of day",
@@ -32,6 +35,20 @@ TAKEN_FOR = {
     "close": "price",
     "ret": "return",
 }
+
+
+def _on_per_cent(returns: np.ndarray) -> tuple[str, ...]:
+    """The sentence on returns (n,) that are small for per cent, as decimals would be."""
+    known = np.abs(returns[np.isfinite(returns)])
+    if not len(known):
+        return ()
+    middle = float(np.median(known))
+    if middle >= SMALL_PER_CENT:
+        return ()
+    return (
+        f"data.percent=true: the median size of ret in the file is {number(middle, 3)}, small for "
+        "per cent; were they decimals (data.percent=false)?",
+    )
 
 
 @dataclass(frozen=True)
@@ -96,11 +113,12 @@ class Roles:
         groups = {name: parts.pop(name) for name in self.groups}
         asset = parts.pop("asset")
         date = parts.pop("date")
-        notes = (f"Dates: {date.words}.",) if date.words else ()
+        notes: tuple[str, ...] = (f"Dates: {date.words}.",) if date.words else ()
         if "time" in parts:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
         if self.percent:
+            notes += _on_per_cent(fields["ret"])
             fields["ret"] = fields["ret"] / PER_CENT
         codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
         return Long(

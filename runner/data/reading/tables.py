@@ -110,9 +110,10 @@ def _no_values(files: Files, chosen: Mapping[str, str | None]) -> DataError:
             "allowed: dates in rows, the table turned over"
         )
     example = others[0] if len(others) == 1 else "NAME"
+    wide = "; data.form=wide where its columns are assets" if files.form.form else ""
     return DataError(
         f"data.columns: which column of {files.shown!r} is a price (data.columns.close={example}) "
-        f"or a decimal return (data.columns.ret={example})? It has {listed(files.names)}"
+        f"or a decimal return (data.columns.ret={example})? It has {listed(files.names)}{wide}"
     )
 
 
@@ -249,7 +250,9 @@ def _wide(files: Files, date: str, table: pa.Table) -> Wide:
         try:
             numbers = read_numbers(table[name]).numbers
         except (ValueError, pa.ArrowException) as error:
-            mistakes.append(f"{files.where}: column {name!r} {error}")
+            remedy = "; data.form=long where rows are of a date and an asset each"
+            hint = remedy if files.form.form == "wide" else ""
+            mistakes.append(f"{files.where}: column {name!r} {error}{hint}")
             continue
         values = np.asarray(numbers, dtype=float)
         cells[name] = pa.chunked_array([values])

@@ -137,5 +137,7 @@ def _which(name: str, candidates: Sequence[str]) -> str:
     """The line on several columns that may be meant."""
     setting = f"data.columns.{name}"
     first = candidates[0]
+    if len(set(candidates)) == 1:
+        return f"{setting}: column {first!r} is there {len(candidates)} times; allowed: once"
     remedy = f"{setting}={first!r} takes the first of them"
     return f"{setting}: the file has {listed(candidates)}; {remedy}"

@@ -10,7 +10,7 @@ from io import StringIO
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.data.reading.content import Content, decoded
+from runner.data.reading.content import NO_TABLE, Content, decoded
 from runner.data.reading.parsing import EMPTY
 from runner.errors import listed
 from runner.schema.forms import Form
@@ -71,7 +71,7 @@ def layout_of(content: Content, form: Form) -> Layout:
     beginning, encoding = decoded(content, form)
     text = "".join(islice(StringIO(beginning, newline=""), LINES))
     if "\0" in text:
-        raise content.refuse("is not a table: neither text nor in a format that is read")
+        raise content.refuse(NO_TABLE)
     delimiter, lines, first = _table_in(content, text, form)
     preamble = lines[first].end - 1
     headers = _header_rows([line.fields for line in lines[first:]])

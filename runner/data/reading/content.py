@@ -346,6 +346,7 @@ def _encoding(head: bytes) -> str:
 
 def unreadable(content: Content, encoding: str) -> DataError:
     """The error on a text in another encoding."""
+    setting = content.setting("encoding")
     return content.refuse(
-        f"is not text in {encoding}; {content.setting('encoding')}=NAME reads another, such as cp1252 or utf-16"
+        f"is not text in {encoding}; {setting}=NAME reads another, such as cp1252 or utf-16"
     )

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from runner import targets
+from runner.__main__ import main
 from runner.data.joins.join import joined
 from runner.data.joins.settings import Joined, LabelTable
 from runner.data.labels import UNKNOWN
@@ -136,3 +137,25 @@ def test_a_panel_of_members_counts_the_others(tmp_path: Path) -> None:
     assert read.fingerprint != joined(market(), [table]).fingerprint
     line = refused(Data("d", Given(), 0.0, [table], members="sp50").market)
     assert line.startswith("data.members: ") and "sp500" in line
+
+
+def test_members_and_delisting_returns_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wide = market().returns().rename_axis(columns="asset")
+    rows = wide.iloc[:, :3].stack().rename("ret").reset_index()
+    rows["dlret"] = np.where((rows["date"] == DAYS[-1]) & (rows["asset"] == "CCC"), -0.3, np.nan)
+    rows.to_csv("own.csv", index=False)
+    spells().to_csv("spells.csv", index=False)
+    overrides = [
+        "data=file",
+        "data.path=own.csv",
+        "data.columns={date: date, asset: asset, close: null, volume: null, ret: ret, dlret: dlret}",
+        "data.delisting=dlret",
+        "data.labels.sp500={path: spells.csv, date: start, until: ending}",
+        "data.members=sp500",
+    ]
+    assert main(["check", "experiment=none", *overrides]) == 0
+    out = capsys.readouterr().out
+    assert "Delisting returns (dlret) enter the returns of 1 asset" in " ".join(out.split())

@@ -36,7 +36,10 @@ from runner.sinks.canvas import style
 from runner.sinks.drawings.analyses import classification as drawings
 from runner.targets import up
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [
+    pytest.mark.filterwarnings("error"),
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),  # of MLflow's own store
+]
 REL = 1e-10
 ROWS = 300
 

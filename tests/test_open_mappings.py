@@ -90,6 +90,11 @@ def test_a_mapping_merges_and_null_empties_it() -> None:
     )
 
 
+def test_the_last_of_two_values_of_a_new_key_counts() -> None:
+    twice = ["data.series.f.path=a.csv", "data.series.f.path=b.csv"]
+    assert runner.compose(*FILE, *twice).spec["data"]["series"]["f"]["path"] == "b.csv"
+
+
 def test_a_slip_of_the_pen_is_refused_with_the_name() -> None:
     slip = "data.columns.volumee=V"
     with pytest.raises(SpecError) as caught:

@@ -126,8 +126,10 @@ def opened(words: Iterable[str], config: DictConfig) -> tuple[list[str], list[st
             continue
         keys = [key for key in _keys_given(word) if _is_new(key, config)]
         mistakes += [_slip(key, config) for key in keys if _nearly(key, config)]
+        again = bool(set(keys) & set(added))
+        prefix = "++" if again else "+"  # the last of several counts, as of known keys
         added += keys
-        result.append(f"+{word}")
+        result.append(f"{prefix}{word}")
     if mistakes:
         raise SpecError(mistakes)
     return result, added

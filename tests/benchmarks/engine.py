@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from runner.panels.panel import Panel
 
 ROOT = Path(__file__).parents[2]
-SIZES = {"tiny": (12, 60), "small": (100, 2500), "large": (1000, 7500)}  # assets, dates
+SIZES = {"tiny": (40, 60), "small": (100, 2500), "large": (1000, 7500)}  # assets, dates
 FEATURES, LAGS, THREADS = 9, 4, "2"
 ROUNDS = (9, 3)  # of ours, on the small and on the large panel
 SAMPLE = 50  # assets of the loop that is timed on the large panel

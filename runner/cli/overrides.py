@@ -118,7 +118,7 @@ def opened(words: Iterable[str], config: DictConfig) -> tuple[list[str], list[st
         SpecError: new keys that are nearly known ones, one line each.
     """
     result = []
-    added = []
+    added: list[str] = []
     mistakes = []
     for word in words:
         if not may_be_new(word) or not _is_new(key_of(word), config):

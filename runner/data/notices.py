@@ -53,7 +53,7 @@ class Blanked(NamedTuple):
 
     Attributes:
         rule: what they were: `below -1`, `zero or negative`, ...
-        at: positions (m,) in the cells of the column, row by row.
+        at: flat positions (m,) in the cells of the column, counted row by row.
     """
 
     column: Column

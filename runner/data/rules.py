@@ -200,19 +200,19 @@ def _loss(column: Column, broken: list[Blanked], had: int, allowed: float) -> li
     ]
 
 
-def with_value(market: Market, blanked: Sequence[Blanked], value: float) -> Market:
+def with_value(market: Market, cells: Sequence[Blanked], value: float) -> Market:
     """The market with this value in all of these cells; its own arrays are not written to."""
     fields = dict(market.fields)
     series = market.series
     of_market = {"close": market.market_close, "ret": market.market_ret}
-    for part in blanked:
+    for part in cells:
         name = part.column.name
         if part.column.kind == "field":
             fields[name] = _put(fields[name], part.at, value)
         elif part.column.kind == "series":
             column = _put(series[name], part.at, value)
             series = series.assign(**{name: column})
-        else:
+        else:  # the market asset
             of_market[name] = _put(of_market[name], part.at, value)
     close = of_market["close"]
     ret = of_market["ret"]

@@ -15,10 +15,10 @@ from runner.data.joins.labels import with_labels
 from runner.data.joins.latest import counting, ordered, values_at
 from runner.data.joins.meeting import (
     apart,
+    counts_from_next_day,
     first_known,
     in_span,
     meeting,
-    over_on_the_next_day,
     side_by_side,
 )
 from runner.data.joins.reading import Rows, numbers_of
@@ -60,9 +60,9 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     rows = numbers_of(where, settings)
     names = list(rows.numbers)
     _check_free(market, where, names)
-    lines = _lines(rows, market)
+    asset_positions = _asset_positions(rows, market)
     _check_returns(rows, settings, market.dates)
-    placed = _placed(rows, lines, settings, market)
+    placed = _placed(rows, asset_positions, settings, market)
     values = _values(rows, placed)
     fields = dict(market.fields)
     series = market.series
@@ -161,7 +161,7 @@ def _check_returns(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
         raise DataError(f"{columns}: {lengths} in the same months; allowed: {allowed} ({remedy})")
 
 
-def _lines(rows: Rows, market: Market) -> np.ndarray:
+def _asset_positions(rows: Rows, market: Market) -> np.ndarray:
     """Position (n,) of the asset of each row among those of the market; zeros of a series.
 
     Rows of other assets are left out and counted.
@@ -178,10 +178,10 @@ def _lines(rows: Rows, market: Market) -> np.ndarray:
         raise DataError(
             f"{rows.where}: none of the assets of the data is in it: assets {ours}; there {theirs}"
         )
-    lines = position[rows.asset.codes]
-    others = lines < 0
+    positions = position[rows.asset.codes]
+    others = positions < 0
     rows.drop(others, "asset that is not modelled")
-    return lines[~others]
+    return positions[~others]
 
 
 class Placed(NamedTuple):
@@ -189,8 +189,8 @@ class Placed(NamedTuple):
 
     Attributes:
         order: rows (m,) in the order in which they count.
-        lines: (n,) of every row, its asset.
-        at: (n,) of every row, the date from which on it counts.
+        asset: (n,) position of the asset of every row.
+        start: (n,) position of the date from which every row counts.
         shape: assets, dates.
         as_of: whether it counts on later dates too.
         oldest: (T,) the oldest date that is not stale on each date of the calendar; None: any.
@@ -198,22 +198,22 @@ class Placed(NamedTuple):
     """
 
     order: np.ndarray
-    lines: np.ndarray
-    at: np.ndarray
+    asset: np.ndarray
+    start: np.ndarray
     shape: tuple[int, int]
     as_of: bool
     oldest: np.ndarray | None
     words: list[str]
 
 
-def _placed(rows: Rows, lines: np.ndarray, settings: SeriesTable, market: Market) -> Placed:
+def _placed(rows: Rows, asset: np.ndarray, settings: SeriesTable, market: Market) -> Placed:
     """From which date on each row counts; rows that never do are left out and counted."""
-    by_asset = ordered(lines, rows.date, rows.known)
+    by_asset = ordered(asset, rows.date, rows.known)
     order = _once(rows, by_asset.rows, by_asset.again, market)
     calendar = pd.DatetimeIndex(market.dates).as_unit("us")
     oldest = None
     if settings.as_of:
-        at, words = _from_known(rows, settings, calendar)
+        at, words = _known_positions(rows, settings, calendar)
     else:
         at, words = _on_equal_dates(rows, settings, calendar)
     if settings.stale is not None:
@@ -223,7 +223,7 @@ def _placed(rows: Rows, lines: np.ndarray, settings: SeriesTable, market: Market
     shape = (N, T)
     starts = at[order]
     on_calendar = order[(starts >= 0) & (starts < T)]
-    return Placed(on_calendar, lines, at, shape, settings.as_of, oldest, words)
+    return Placed(on_calendar, asset, at, shape, settings.as_of, oldest, words)
 
 
 def _once(rows: Rows, order: np.ndarray, again: np.ndarray, market: Market) -> np.ndarray:
@@ -272,7 +272,7 @@ def _conflict(rows: Rows, row: int, conflicts: int, market: Market) -> str:
     return f"{rows.where}: {conflict}; allowed: {allowed}"
 
 
-def _from_known(
+def _known_positions(
     rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
 ) -> tuple[np.ndarray, list[str]]:
     """Position (n,) on the calendar from which on each row is known, and the rule in words.
@@ -282,7 +282,7 @@ def _from_known(
     known = pd.DatetimeIndex(rows.known)
     next_day = settings.timing == "next_day"
     if settings.timing is None:
-        next_day = over_on_the_next_day(known, calendar)
+        next_day = counts_from_next_day(known, calendar)
     at = first_known(known, calendar, next_day)
     late = int((at == len(calendar)).sum())
     if late:
@@ -371,7 +371,9 @@ def _values(rows: Rows, placed: Placed) -> dict[str, np.ndarray]:
         pattern = known.tobytes()
         if pattern not in counted:
             order = placed.order[known]
-            counted[pattern] = counting(order, placed.lines, placed.at, placed.shape, placed.as_of)
+            counted[pattern] = counting(
+                order, placed.asset, placed.start, placed.shape, placed.as_of
+            )
         row = counted[pattern]
         cells = values_at(row, numbers)
         if placed.oldest is not None:

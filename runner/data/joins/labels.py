@@ -52,7 +52,7 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
             one_each = _one_each(where, name, asset, label, market.assets)
             groups = groups.assign(**{name: one_each})
         else:
-            of_dates[name] = _of_dates(where, name, rows, rows.date, market)
+            of_dates[name] = _dated_labels(where, name, rows, rows.date, market)
             account.append(of_dates[name].lacking(name, there))
     met = int((line_of >= 0).sum())
     held = "for ever"
@@ -93,7 +93,7 @@ def _check_free(market: Market, where: str, names: Iterable[str]) -> None:
         raise DataError(mistakes)
 
 
-def _of_dates(where: str, name: str, rows: LabelRows, date: Coded, market: Market) -> Labels:
+def _dated_labels(where: str, name: str, rows: LabelRows, date: Coded, market: Market) -> Labels:
     """Labels (T, N) that hold from their dates on.
 
     Raises:

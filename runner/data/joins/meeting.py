@@ -108,7 +108,7 @@ def _day(date: pd.Timestamp) -> str:
     return f"{date:%Y-%m-%d %H:%M}"
 
 
-def over_on_the_next_day(dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) -> bool:
+def counts_from_next_day(dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) -> bool:
     """Whether dates without a time of day stand beside bars within the day.
 
     A value of such a date is known when the day is over, from the bars of the next day on.
@@ -153,7 +153,7 @@ def on_calendar(name: str, dates: pd.DatetimeIndex, calendar: pd.DatetimeIndex) 
         DataError: fewer than half of the dates meet the calendar in any of these ways.
     """
     met = meeting(dates, calendar)
-    next_day = over_on_the_next_day(dates, calendar)
+    next_day = counts_from_next_day(dates, calendar)
     following = first_known(dates, calendar, next_day)
     near = (met.at < 0) & _near(dates, calendar, following, next_day)
     at = np.where(near, following, met.at)

@@ -169,6 +169,7 @@ def mean_over_spread(values: np.ndarray, returns: bool = False) -> float:
 
 FEW = 10  # distinct values below which a column is odd
 ENOUGH = 30  # rows from which on it is looked at
+SAMPLED = 100  # rows of a first look at all columns together
 
 
 def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
@@ -178,7 +179,8 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
     """
     columns = {}
     rows = use.sum(axis=0)
-    for i in np.flatnonzero(rows >= ENOUGH):
+    enough = rows >= ENOUGH
+    for i in np.flatnonzero(enough & ~_many_in_a_sample(values, use)):
         used = use[:, i]
         own = values[used, i]
         first = own[: 2 * ENOUGH]
@@ -189,6 +191,19 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
         if 1 < distinct < FEW and not dummy:
             columns[int(i)] = distinct
     return columns
+
+
+def _many_in_a_sample(values: np.ndarray, use: np.ndarray) -> np.ndarray:
+    """Columns (N,) with enough distinct values in a sample of rows; most need no further look."""
+    used_rows = np.flatnonzero(use.any(axis=1))
+    step = max(len(used_rows) // SAMPLED, 1)
+    sample = used_rows[::step]
+    cells = np.where(use[sample], values[sample], np.nan)
+    ordered = np.sort(cells, axis=0)  # unused cells come last
+    change = np.diff(ordered, axis=0)
+    different = np.isfinite(change) & ~near_rounding(change, ordered[1:])
+    distinct = 1 + different.sum(axis=0)
+    return np.asarray(distinct >= FEW)
 
 
 def _distinct(values: np.ndarray) -> int:

@@ -199,6 +199,26 @@ class Panel:
             shared=None,
         )
 
+    def known(self, names: Sequence[str]) -> np.ndarray:
+        """Cells (T, N) in which the target, these features and the weight are known.
+
+        They are the usable cells of `of(names)`; only cells that are not usable here are looked at.
+        """
+        known = self.valid.copy()
+        others = ~self.valid
+        if self.kept is not None:
+            others &= self.kept
+        t, i = np.nonzero(others)
+        are_known = np.isfinite(self.y[t, i])
+        for name in names:
+            values = self.X[t, i, self.names.index(name)]
+            are_known &= np.isfinite(values)
+        if self.weights is not None:
+            weights = self.weights[t, i]
+            are_known &= (weights > 0.0) & np.isfinite(weights)
+        known[t, i] = are_known
+        return known
+
     def _columns(self, positions: list[int]) -> np.ndarray:
         """The features at these positions (T, N, k); those that follow each other, not copied."""
         if positions:

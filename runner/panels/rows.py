@@ -93,23 +93,24 @@ def rows_of(
         cells = int(whole.valid.sum())
         return whole, Rows(kind, whole, features, cells, cells, {})
     used = [name for name in whole.names if name in features]
-    own = whole.of(used, weights)
+    known = whole.known(used)
+    t, i = np.nonzero(known & ~whole.valid)  # another feature is unknown there
     lacking = {}
     for name in others:
-        values = whole.X[:, :, whole.names.index(name)]
-        unknown = own.valid & ~np.isfinite(values)
+        values = whole.X[t, i, whole.names.index(name)]
+        unknown = ~np.isfinite(values)
         lacking[name] = int(np.count_nonzero(unknown))
     rows = Rows(
         kind=kind,
         whole=whole,
         features=features,
-        own=int(own.valid.sum()),
+        own=int(known.sum()),
         common=int(whole.valid.sum()),
         lacking=lacking,
     )
     panel = whole
     if kind == OWN:
-        panel = own
+        panel = whole.of(used, weights)
     _refuse_empty(panel)
     return panel, rows
 

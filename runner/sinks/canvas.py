@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,8 +16,11 @@ PALE = "#D9D9D9"
 SOFT = "#5B646D"  # of notes
 DPI = 110
 WIDTH = 9.0  # inches
+RIGHT = 0.25  # inches right of axes that go all across
 LETTER = 0.078  # inches of a letter of a label
 DASHED = (0, (4, 3))
+AXIS_LINE: Any = {"color": INK, "linewidth": 0.8}
+BASE_LINE: Any = {"color": GREY, "linewidth": 0.6}  # at a level to compare with
 MOST_NOTE = 132  # characters of the line below a title
 FEW_POINTS = 1_500  # points drawn large
 MOST_POINTS = 4_000  # points drawn one by one; more are drawn as a density
@@ -84,6 +87,11 @@ def axes_at(figure: Any, left: float, top: float, width: float, height: float) -
     return axes
 
 
+def axes_across(figure: Any, top: float, height: float, left: float = 0.75) -> Any:
+    """Axes up to the right margin, at a place in inches from the top left corner."""
+    return axes_at(figure, left, top, WIDTH - left - RIGHT, height)
+
+
 def _tick_text(value: float, _: int) -> str:
     """A number at a tick, with a minus as long as a plus."""
     return f"{value:.6g}".replace("-", "−")
@@ -112,10 +120,36 @@ def unit_name(name: object) -> str:
     return "the regression" if name == "all" else shortened(name)
 
 
-def zero_line(line: Callable[..., Any], limits: tuple[float, float]) -> None:
-    """A line at zero where zero is in the picture anyway."""
-    if limits[0] <= 0.0 <= limits[1]:
-        line(0.0, color=INK, linewidth=0.8, linestyle=DASHED, zorder=1)
+def zero_line(axes: Any, axis: str) -> None:
+    """A line at zero of this axis ("x" or "y") where zero is in the picture anyway."""
+    if axis == "x":
+        low, high = axes.get_xlim()
+        draw = axes.axvline
+    else:
+        low, high = axes.get_ylim()
+        draw = axes.axhline
+    if low <= 0.0 <= high:
+        draw(0.0, linestyle=DASHED, zorder=1, **AXIS_LINE)
+
+
+def hide_left_axis(axes: Any) -> None:
+    """Neither line nor ticks at the left, where rows have their names."""
+    axes.tick_params(axis="y", length=0)
+    line = axes.spines["left"]
+    line.set_visible(False)
+
+
+def legend_above(axes: Any, columns: int, side: str = "left", **more: Any) -> None:
+    """A legend in so many columns right above the axes, at their left or right end."""
+    end = 0.0 if side == "left" else 1.0
+    axes.legend(
+        frameon=False, loc=f"lower {side}", bbox_to_anchor=(end, 0.99), ncols=columns, **more
+    )
+
+
+def label_room(labels: Iterable[str], margin: float) -> float:
+    """Inches that labels need at the left of the axes, with a margin in inches."""
+    return margin + LETTER * longest(labels)
 
 
 def heat_map(axes: Any, cells: Any, limit: float, note: str) -> None:

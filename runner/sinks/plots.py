@@ -20,6 +20,7 @@ from runner.sinks.canvas import (
     WIDTH,
     axes_at,
     figure_of,
+    hide_left_axis,
     labels_of,
     longest,
     shortened,
@@ -28,6 +29,7 @@ from runner.sinks.canvas import (
     zero_line,
 )
 from runner.sinks.drawings import DRAWINGS
+from runner.sinks.drawings.columns import floats, rows_where
 from runner.sinks.drawings.fitted import actual_predicted, residuals
 from runner.sinks.drawings.folds import folds
 from runner.sinks.drawings.terms import correlations, cumulative, t_stats
@@ -146,7 +148,7 @@ def _panels(
 ) -> Any:
     """A grid of panels with the same units each; forests name their rows at the left edge only."""
     every = report.fit.coefficients
-    means = every[every["scope"] == "mean"].set_index("term")
+    means = rows_where(every, "scope", "mean").set_index("term")
     units = table["unit"].unique()
     labels = labels_of(units)
     grid = _grid_of_bands(len(terms))
@@ -161,7 +163,7 @@ def _panels(
         axes = axes_at(figure, left, top, grid.wide, grid.tall)
         axes.set_title(shortened(term, 22 if grid.columns > 3 else 44))
         mean = means.loc[term] if term in means.index else None
-        rows = table[table["term"] == term].set_index("unit").reindex(units)
+        rows = rows_where(table, "term", term).set_index("unit").reindex(units)
         panel(axes, rows, mean, labels if column == 0 else None)
     return figure
 
@@ -209,9 +211,9 @@ def _forest(
 ) -> None:
     """A row per unit from the top, the mean below them."""
     at = -np.arange(len(rows), dtype=float)
-    low = rows["ci_low"].to_numpy(dtype=float)
-    high = rows["ci_high"].to_numpy(dtype=float)
-    estimates = rows["estimate"].to_numpy(dtype=float)
+    low = floats(rows, "ci_low")
+    high = floats(rows, "ci_high")
+    estimates = floats(rows, "estimate")
     axes.hlines(at, low, high, color=BLUE, linewidth=1.4)
     fills = np.where(rows["p_value"] < LEVEL, BLUE, "white")
     axes.scatter(estimates, at, s=20, c=fills, edgecolors=BLUE, linewidths=1.2, zorder=3)
@@ -223,15 +225,14 @@ def _forest(
         fill = ORANGE if mean["p_value"] < LEVEL else "white"
         estimate = [mean["estimate"]]
         axes.scatter(estimate, [last], s=26, c=fill, marker="D", edgecolors=ORANGE, zorder=3)
-    zero_line(axes.axvline, axes.get_xlim())
+    zero_line(axes, "x")
     axes.set_ylim(min(ticks) - 0.6, 0.6)
     if labels is not None and len(ticks) > 1:
         names = [*labels, "mean"]
         axes.set_yticks(ticks, names[: len(ticks)])
     else:
         axes.set_yticks([], [])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    hide_left_axis(axes)
     axes.hlines(
         ticks, 0.0, 1.0, color=PALE, linewidth=0.5, zorder=0, transform=axes.get_yaxis_transform()
     )
@@ -265,7 +266,7 @@ def _sorted(
         high = rows[["ci_high", "estimate"]].max(axis=1)
         axes.set_ylim(low.quantile(0.01), high.quantile(0.99))
         label += "; outer 1 % cut"
-    zero_line(axes.axhline, axes.get_ylim())
+    zero_line(axes, "y")
     axes.set_xlabel(label)
     axes.set_xlim(0, len(rows) + 1)
 

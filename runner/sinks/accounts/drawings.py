@@ -12,12 +12,13 @@ import pandas as pd
 
 from runner.data.suspicions import stamp
 from runner.sinks.canvas import (
+    AXIS_LINE,
     BLUE,
     DPI,
-    INK,
     LETTER,
     PALE,
     WIDTH,
+    axes_across,
     axes_at,
     figure_of,
     labels_of,
@@ -74,7 +75,7 @@ def assets_by_date(account: Account) -> Any:
     note = f"of {count(N, 'asset')}; {fewest}"
     tall = 2.0
     figure = figure_of(TOP + tall + BELOW, "Assets with a value", note)
-    axes = axes_at(figure, LEFT, TOP, WIDTH - LEFT - 0.25, tall)
+    axes = axes_across(figure, TOP, tall, LEFT)
     at = np.arange(len(table))
     axes.fill_between(at, table["assets"], step="mid", color=BLUE, alpha=0.25, linewidth=0)
     axes.step(at, table["assets"], where="mid", color=BLUE, linewidth=1.2)
@@ -135,10 +136,10 @@ def returns(account: Account) -> Any:
     note = f"{total:,} returns of a row, logarithmic scale; outer bars: ± {reach} and all beyond"
     tall = 2.4
     figure = figure_of(TOP + tall + 0.55, "Returns", note)
-    axes = axes_at(figure, LEFT, TOP, WIDTH - LEFT - 0.25, tall)
+    axes = axes_across(figure, TOP, tall, LEFT)
     axes.set_yscale("log")
     axes.bar(low, table["values"], high - low, align="edge", color=BLUE, alpha=0.75, linewidth=0)
-    axes.axvline(0.0, color=INK, linewidth=0.8)
+    axes.axvline(0.0, **AXIS_LINE)
     axes.set_xlim(low[0], high[-1])
     axes.set_xlabel("return of a row, per cent")
     axes.set_ylabel("returns")
@@ -173,7 +174,7 @@ def series(account: Account) -> Any:
         at = np.arange(len(values))
         axes.plot(at, values, color=BLUE, linewidth=0.9)
         axes.set_xlim(-0.5, len(values) - 0.5)
-        zero_line(axes.axhline, axes.get_ylim())
+        zero_line(axes, "y")
         name_dates(axes, table["date"], MOST_TICKS // across)
     return figure
 

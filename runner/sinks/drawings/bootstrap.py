@@ -10,16 +10,17 @@ from runner.sinks.canvas import (
     BLUE,
     GREY,
     INK,
-    LETTER,
     ORANGE,
     PALE,
-    WIDTH,
-    axes_at,
+    axes_across,
     figure_of,
+    hide_left_axis,
+    label_room,
     labels_of,
-    longest,
+    legend_above,
     zero_line,
 )
+from runner.sinks.drawings.columns import floats, rows_where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +36,14 @@ STEP = 0.24  # between the methods of an asset, in rows
 
 def bootstrap(table: pd.DataFrame) -> Any:
     """Per asset and method the interval (thin), the middle half of draws (thick), the estimate."""
-    known = table[table["std_error"].notna()]
+    known = table.dropna(subset="std_error")
     if known.empty:
         return None
-    draw = _forest if known["unit"].nunique() <= MOST else _sorted
+    assets = known["unit"].nunique()
+    draw = _forest if assets <= MOST else _sorted
     ratios = known["sharpe_annual"] / known["sharpe"]
-    scale = ratios.replace([np.inf, -np.inf], np.nan).median()
+    infinite = [np.inf, -np.inf]
+    scale = ratios.replace(infinite, np.nan).median()
     if np.isnan(scale):
         return draw(known, 1.0, "Sharpe ratio per row")
     return draw(known, float(scale), "Sharpe ratio a year")
@@ -49,25 +52,28 @@ def bootstrap(table: pd.DataFrame) -> Any:
 def _forest(known: pd.DataFrame, scale: float, label: str) -> Any:
     """A row per asset, in it a bar per method."""
     units = list(known["unit"].unique())
-    row = 0.46 if len(units) <= 12 else 0.32
-    tall = max(0.9, row * len(units))
+    n = len(units)
+    row = 0.46 if n <= 12 else 0.32
+    tall = max(0.9, row * n)
     note = "thin: interval; thick: middle half of the draws or of the normal; dot: the estimate"
     figure = figure_of(tall + 1.55, "Sharpe ratios and their bootstrap distributions", note)
     names = labels_of(units)
-    left = 0.3 + LETTER * longest(names)
-    axes = axes_at(figure, left, 1.0, WIDTH - left - 0.25, tall)
+    left = label_room(names, 0.3)
+    axes = axes_across(figure, 1.0, tall, left)
     for place, (method, (name, colour)) in enumerate(METHODS.items()):
-        rows = known[known["method"] == method].set_index("unit").reindex(units)
-        _bars(axes, rows, scale, (1 - place) * STEP, colour, name)
-    at = -np.arange(len(units), dtype=float)
-    axes.set_ylim(at[-1] - 0.55, 0.55)
-    axes.set_yticks(at, names)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+        of_method = rows_where(known, "method", method)
+        rows = of_method.set_index("unit").reindex(units)
+        shift = (1 - place) * STEP
+        _bars(axes, rows, scale, shift, colour, name)
+    heights = -np.arange(n, dtype=float)
+    lowest = heights[-1]
+    axes.set_ylim(lowest - 0.55, 0.55)
+    axes.set_yticks(heights, names)
+    hide_left_axis(axes)
     across = axes.get_yaxis_transform()
-    between = at[:-1] - 0.5
+    between = heights[:-1] - 0.5
     axes.hlines(between, 0.0, 1.0, transform=across, color=PALE, linewidth=0.6, zorder=0)
-    zero_line(axes.axvline, axes.get_xlim())
+    zero_line(axes, "x")
     axes.set_xlabel(label)
     axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0), fontsize=8.5)
     return figure
@@ -77,12 +83,15 @@ def _bars(
     axes: Any, rows: pd.DataFrame, scale: float, shift: float, colour: str, name: str
 ) -> None:
     """One method: a row per asset from the top, moved by `shift`."""
-    at = shift - np.arange(len(rows))
-    columns = ["ci_low", "ci_high", "q25", "q75", "sharpe"]
-    low, high, q25, q75, estimate = scale * rows[columns].to_numpy(dtype=float).T
-    axes.hlines(at, low, high, color=colour, linewidth=1.3, label=name)
-    axes.hlines(at, q25, q75, color=colour, linewidth=5.0, alpha=0.55)
-    axes.scatter(estimate, at, s=10, color=INK, linewidths=0, zorder=4)
+    heights = shift - np.arange(len(rows))
+    low = scale * floats(rows, "ci_low")
+    high = scale * floats(rows, "ci_high")
+    q25 = scale * floats(rows, "q25")
+    q75 = scale * floats(rows, "q75")
+    estimate = scale * floats(rows, "sharpe")
+    axes.hlines(heights, low, high, color=colour, linewidth=1.3, label=name)
+    axes.hlines(heights, q25, q75, color=colour, linewidth=5.0, alpha=0.55)
+    axes.scatter(estimate, heights, s=10, color=INK, linewidths=0, zorder=4)
 
 
 def _sorted(known: pd.DataFrame, scale: float, label: str) -> Any:
@@ -90,24 +99,31 @@ def _sorted(known: pd.DataFrame, scale: float, label: str) -> Any:
 
     The interval of blocks is a band, that of the formula two lines.
     """
-    blocks = known[known["method"] == "stationary_bootstrap"].sort_values("sharpe")
-    lo = known[known["method"] == "lo"].set_index("unit").reindex(blocks["unit"])
-    at = np.arange(1, len(blocks) + 1)
-    note = f"{len(blocks):,} assets, sorted"
+    blocks = rows_where(known, "method", "stationary_bootstrap")
+    blocks = blocks.sort_values("sharpe")
+    formula = rows_where(known, "method", "lo").set_index("unit")
+    formula = formula.reindex(blocks["unit"])
+    n = len(blocks)
+    ranks = np.arange(1, n + 1)
+    note = f"{n:,} assets, sorted"
     figure = figure_of(4.2, "Sharpe ratios with their bootstrap intervals", note)
-    axes = axes_at(figure, 0.75, 0.85, WIDTH - 1.0, 2.7)
+    axes = axes_across(figure, 0.85, 2.7)
     low = scale * blocks["ci_low"]
     high = scale * blocks["ci_high"]
     band: Any = {"color": BLUE, "alpha": 0.25, "linewidth": 0}
-    axes.fill_between(at, low, high, label="interval, block bootstrap", **band)
-    axes.plot(at, scale * blocks["sharpe"], color=BLUE, linewidth=1.8, label="estimate")
-    limits = scale * lo[["ci_low", "ci_high"]].to_numpy(dtype=float)
+    axes.fill_between(ranks, low, high, label="interval, block bootstrap", **band)
+    estimates = scale * blocks["sharpe"]
+    axes.plot(ranks, estimates, color=BLUE, linewidth=1.8, label="estimate")
+    limits = formula[["ci_low", "ci_high"]]
+    limits = scale * limits.to_numpy(dtype=float)
     labels = ["interval, formula (Lo)", "_"]
-    axes.plot(at, limits, color=ORANGE, linewidth=1.0, linestyle="--", label=labels)
-    zero_line(axes.axhline, axes.get_ylim())
+    axes.plot(ranks, limits, color=ORANGE, linewidth=1.0, linestyle="--", label=labels)
+    zero_line(axes, "y")
     outside = (blocks["ci_low"] > 0.0) | (blocks["ci_high"] < 0.0)
-    share = f"{int(outside.sum()):,} of {len(blocks):,}"
-    axes.set(xlabel=f"assets; zero is outside the block interval of {share}", ylabel=label)
-    axes.set_xlim(0, len(blocks) + 1)
-    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 0.99), fontsize=8.5)
+    hits = int(outside.sum())
+    share = f"{hits:,} of {n:,}"
+    axes.set_xlabel(f"assets; zero is outside the block interval of {share}")
+    axes.set_ylabel(label)
+    axes.set_xlim(0, n + 1)
+    legend_above(axes, 3, fontsize=8.5)
     return figure

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.experiment.wording import is_logit, target_text
-from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, axes_at, cloud, figure_of, shortened
+from runner.sinks.canvas import (
+    AXIS_LINE,
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    axes_across,
+    axes_at,
+    cloud,
+    figure_of,
+    legend_above,
+    shortened,
+)
+from runner.sinks.drawings.columns import floats
 from runner.text import count, number, unit_noun
 
 if TYPE_CHECKING:
@@ -124,7 +137,7 @@ def _bins(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 def _against(axes: Any, x: np.ndarray, u: np.ndarray) -> None:
     """Residuals with their mean and standard deviation along what was fitted."""
     cloud(axes, x, u)
-    axes.axhline(0.0, color=INK, linewidth=0.8)
+    axes.axhline(0.0, **AXIS_LINE)
     axes.set(ylabel="standardised residual", title="Against fitted")
     centre, mean, spread = _bins(x, u)
     if len(centre):
@@ -164,7 +177,7 @@ def _autocorrelations(axes: Any, u: np.ndarray) -> None:
     if len(series) > 1:
         low, high = np.nanquantile(r, [0.05, 0.95], axis=1)
         axes.vlines(at, low, high, color=INK, linewidth=1.0)
-    axes.axhline(0.0, color=INK, linewidth=0.8)
+    axes.axhline(0.0, **AXIS_LINE)
     n = np.median(rows[series])
     for edge in (-NORMAL_95, NORMAL_95):
         axes.axhline(edge / math.sqrt(n), color=ORANGE, linewidth=1.1, linestyle="--")
@@ -178,15 +191,13 @@ def actual_predicted(report: Report) -> Any:
     of_classes = any(finding.picture == "curves" for finding in report.findings.values())
     if table.empty or of_classes:  # of classes the calibration shows it
         return None
-    y, predicted = _sample(
-        table["y"].to_numpy(dtype=float), table["prediction"].to_numpy(dtype=float)
-    )
+    y, predicted = _sample(floats(table, "y"), floats(table, "prediction"))
     note = f"{_rows(len(table), len(y))} of {count(len(report.folds), 'fold')}"
     r2 = report.metrics.get("oos/r2")
     if r2 is not None:
         note += f"; R2 {number(r2)} against the {report.benchmark}"
     figure = figure_of(4.6, "Out of sample: actual against predicted", note)
-    axes = axes_at(figure, 0.85, 0.95, 7.9, 3.05)
+    axes = axes_across(figure, 0.95, 3.05, 0.85)
     cloud(axes, predicted, y)
     ends = [predicted.min(), predicted.max()]
     axes.plot(ends, ends, color=ORANGE, linewidth=1.4, label="actual = predicted")
@@ -195,7 +206,7 @@ def actual_predicted(report: Report) -> Any:
     if len(centre):
         style = {"color": INK, "markersize": 4.0, "markeredgecolor": "white"}
         axes.plot(centre, mean, "o", label="mean of actual in groups along predicted", **style)
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=2, fontsize=8.5)
+    legend_above(axes, 2, fontsize=8.5)
     target = target_text(report)
     axes.set(xlabel=f"predicted {target}", ylabel=f"actual {target}")
     return figure

@@ -9,13 +9,12 @@ import numpy as np
 from runner.sinks.canvas import (
     BLUE,
     INK,
-    LETTER,
     PALE,
     WIDTH,
     axes_at,
     figure_of,
+    label_room,
     labels_of,
-    longest,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ MOST = 40  # features drawn, those with the largest shares
 
 def importance(table: pd.DataFrame) -> Any:
     """A bar per feature, its share of the gain; of several units the mean, and a dot for each."""
-    known = table[table["gain_share"].notna()]
+    known = table.dropna(subset="gain_share")
     if known.empty:
         return None
     by_term = known.groupby("term", sort=False)
@@ -41,7 +40,7 @@ def importance(table: pd.DataFrame) -> Any:
     tall = max(0.6, 0.26 * len(shown))
     figure = figure_of(tall + 1.5, "Share of the gain by feature", note)
     names = labels_of(shown.index)
-    left = 0.3 + LETTER * longest(names)
+    left = label_room(names, 0.3)
     axes = axes_at(figure, left, 0.75, WIDTH - left - 1.0, tall)
     at = -np.arange(len(shown), dtype=float)
     shade = 0.85 if units == 1 else 0.55

@@ -22,6 +22,7 @@ from runner.sinks.canvas import (
     shortened,
     zero_line,
 )
+from runner.sinks.drawings.columns import floats, rows_where
 from runner.text import count, number, plural
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def path(table: pd.DataFrame) -> Any:
     single = units < 2
     curve = table
     if not single:
-        curve = table[table["scope"] == "mean"]
+        curve = rows_where(table, "scope", "mean")
         if curve.empty:
             curve = _mean(table)
     note = _note(table, curve, single, units)
@@ -113,7 +114,7 @@ def _slopes(axes: Any, curve: pd.DataFrame, names: list[str]) -> None:
         labels.append(_Label(float(y[-1]), name, colour, bool(keeping)))
     _scale(axes, x)
     _mark(axes, curve)
-    zero_line(axes.axhline, axes.get_ylim())
+    zero_line(axes, "y")
     _name(axes, sorted(labels, key=_kept_and_large_first)[:MOST_NAMED])
     axes.set_title("Slopes: target per standard deviation of the regressor", pad=26)
     used = {label.colour for label in labels}
@@ -181,9 +182,9 @@ def _name(axes: Any, labels: list[_Label]) -> None:
 
 def _errors(axes: Any, curve: pd.DataFrame, single: bool) -> None:
     """Mean squared error with its band of one standard error."""
-    x = curve["penalty"].to_numpy(dtype=float)
-    mean = curve["mean_error"].to_numpy(dtype=float)
-    error = curve["std_error"].to_numpy(dtype=float)
+    x = floats(curve, "penalty")
+    mean = floats(curve, "mean_error")
+    error = floats(curve, "std_error")
     known = np.isfinite(error).all()
     if known:
         band: Any = {"color": BLUE, "alpha": 0.2, "linewidth": 0}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.sinks.canvas import BLUE, GREY, INK, WIDTH, axes_at, figure_of, shortened
+from runner.sinks.drawings.columns import floats
 from runner.text import LEVEL, count
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ OUTSIDE = 1e4  # price in pixels of a name outside the axes
 
 def pricing(table: pd.DataFrame) -> Any:
     """Mean return of each asset against the one that its betas imply, with the line of equality."""
-    implied = table["implied_return"].to_numpy(dtype=float)
-    mean = table["mean_return"].to_numpy(dtype=float)
-    named = np.argsort(-np.abs(table["pricing_error"].to_numpy(dtype=float)))
-    note = f"{count(len(table), 'asset')}; above the line an asset earned more than its betas imply"
+    implied = floats(table, "implied_return")
+    mean = floats(table, "mean_return")
+    errors = np.abs(floats(table, "pricing_error"))
+    named = np.argsort(-errors)
+    assets = count(len(table), "asset")
+    note = f"{assets}; above the line an asset earned more than its betas imply"
     if len(table) > MOST_NAMES:
         named = named[:FURTHEST]
         note += f"; the {FURTHEST} furthest from the line are named"
@@ -42,8 +45,11 @@ def pricing(table: pd.DataFrame) -> Any:
     axes = axes_at(figure, 0.95, 0.8, WIDTH - 1.3, 5.55)
     significant = (table["p_value"] < LEVEL).to_numpy()
     _dots(axes, implied[significant], mean[significant], BLUE, "p < 0.05")
-    _dots(axes, implied[~significant], mean[~significant], "white", "p 0.05 or more")
-    ends = [min(implied.min(), mean.min()), max(implied.max(), mean.max())]
+    other = ~significant
+    _dots(axes, implied[other], mean[other], "white", "p 0.05 or more")
+    low = min(implied.min(), mean.min())
+    high = max(implied.max(), mean.max())
+    ends = [low, high]
     axes.plot(ends, ends, color=INK, linewidth=1.0, zorder=1, label="mean return as implied")
     _scale(axes, implied, mean)
     axes.set(
@@ -51,7 +57,8 @@ def pricing(table: pd.DataFrame) -> Any:
         ylabel="mean return (decimals per row)",
     )
     axes.legend(frameon=False, loc="upper left", fontsize=8.5)
-    _name(axes, implied, mean, table["unit"].to_numpy(), named)
+    names = table["unit"].to_numpy()
+    _name(axes, implied, mean, names, named)
     return figure
 
 
@@ -70,8 +77,11 @@ def _scale(axes: Any, x: np.ndarray, y: np.ndarray) -> None:
     tall = np.ptp(y) or abs(y[0]) or 1.0
     wide = max(np.ptp(x), tall / 2)
     middle = (x.min() + x.max()) / 2
-    axes.set_xlim(middle - 0.57 * wide, middle + 0.57 * wide)
-    axes.set_ylim(y.min() - 0.07 * tall, y.max() + 0.16 * tall)  # the legend stands above
+    half = 0.57 * wide
+    axes.set_xlim(middle - half, middle + half)
+    low = y.min() - 0.07 * tall
+    high = y.max() + 0.16 * tall  # the legend stands above
+    axes.set_ylim(low, high)
 
 
 def _name(axes: Any, x: np.ndarray, y: np.ndarray, names: np.ndarray, which: np.ndarray) -> None:
@@ -81,22 +91,30 @@ def _name(axes: Any, x: np.ndarray, y: np.ndarray, names: np.ndarray, which: np.
     """
     axes.figure.canvas.draw()  # fixes the scales
     pixels = axes.figure.dpi / 72.0  # of a point of the page
-    at = axes.transData.transform(np.column_stack([x, y]))
+    values = np.column_stack([x, y])
+    points = axes.transData.transform(values)
     margin = DOT * pixels
-    taken: list[Box] = [(px - margin, py - margin, px + margin, py + margin) for px, py in at]
-    taken.append(axes.get_legend().get_window_extent().extents)
-    distances = np.linalg.norm(at[:, None] - at, axis=2)
-    crowd = np.exp(-distances / (CROWD * pixels)).sum(axis=0)
-    dislike = 0.5 * pixels**2 * np.arange(len(SIDES))  # of sides that come later
+    gap = GAP * pixels
+    taken: list[Box] = [(px - margin, py - margin, px + margin, py + margin) for px, py in points]
+    legend = axes.get_legend().get_window_extent()
+    taken.append(legend.extents)
+    apart = points[:, None] - points
+    distances = np.linalg.norm(apart, axis=2)
+    reach = CROWD * pixels
+    crowd = np.exp(-distances / reach).sum(axis=0)
+    order = np.arange(len(SIDES))
+    dislike = 0.5 * pixels**2 * order  # of sides that come later
     for i in sorted(which, key=lambda row: -crowd[row]):
         text = shortened(names[i])
         wide = 0.62 * SIZE * len(text) * pixels
         tall = 1.1 * SIZE * pixels
-        boxes = [_box(at[i], side, wide, tall, GAP * pixels) for side in SIDES]
+        point = points[i]
+        boxes = [_box(point, side, wide, tall, gap) for side in SIDES]
         costs = [_cost(axes, box, taken) for box in boxes]
         best = int(np.argmin(costs + dislike))
         taken.append(boxes[best])
-        _write(axes, text, (x[i], y[i]), best)
+        place = (x[i], y[i])
+        _write(axes, text, place, best)
 
 
 def _write(axes: Any, text: str, point: tuple[float, float], place: int) -> None:
@@ -131,15 +149,22 @@ def _edge(side: float) -> str:
 
 def _box(at: np.ndarray, side: tuple[float, float], wide: float, tall: float, gap: float) -> Box:
     """Where a text lies, in pixels, that stands on this side of a point."""
-    x = at[0] + side[0] * gap + np.sign(side[0]) * wide / 2
-    y = at[1] + side[1] * gap + np.sign(side[1]) * tall / 2
-    return x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2
+    across, up = side
+    x = at[0] + across * gap + np.sign(across) * wide / 2
+    y = at[1] + up * gap + np.sign(up) * tall / 2
+    half = wide / 2
+    half_tall = tall / 2
+    return x - half, y - half_tall, x + half, y + half_tall
 
 
 def _overlap(a: Box, b: Box) -> float:
     """Area in pixels that two boxes share."""
-    wide = min(a[2], b[2]) - max(a[0], b[0])
-    tall = min(a[3], b[3]) - max(a[1], b[1])
+    left = max(a[0], b[0])
+    low = max(a[1], b[1])
+    right = min(a[2], b[2])
+    high = min(a[3], b[3])
+    wide = right - left
+    tall = high - low
     if wide <= 0.0 or tall <= 0.0:
         return 0.0
     return wide * tall
@@ -159,5 +184,7 @@ def _elsewhere(axes: Any, box: Box) -> float:
     x1, y1 = inverse.transform((right, high))
     on_line = x0 < y1 and y0 < x1
     frame = axes.get_window_extent()
-    outside = left < frame.x0 or low < frame.y0 or right > frame.x1 or high > frame.y1
+    outside_across = left < frame.x0 or right > frame.x1
+    outside_up = low < frame.y0 or high > frame.y1
+    outside = outside_across or outside_up
     return ON_LINE * on_line + OUTSIDE * outside

@@ -9,6 +9,7 @@ import numpy as np
 
 from runner.models.fit import headline
 from runner.sinks.canvas import (
+    AXIS_LINE,
     BLUE,
     INK,
     LETTER,
@@ -17,12 +18,14 @@ from runner.sinks.canvas import (
     axes_at,
     figure_of,
     heat_map,
+    label_room,
     labels_of,
     longest,
     shortened,
     unit_name,
     zero_line,
 )
+from runner.sinks.drawings.columns import first_value, rows_where
 from runner.text import LEVEL, count, number, per_unit, t_text, unit_noun
 
 if TYPE_CHECKING:
@@ -62,7 +65,7 @@ def t_stats(report: Report) -> Any:
     level = ""
     if confidence is not None:
         level = f" at {100.0 * (1.0 - confidence):.3g} %"
-    whose = unit_name(central["unit"].iloc[0])
+    whose = unit_name(first_value(central, "unit"))
     if (central["scope"] == "mean").any():
         whose = f"of the mean over {count(units, unit_noun(table))}"
     note = f"{whose}; dashed: critical value {critical:.2f}{level}; {report.fit.errors}"
@@ -77,13 +80,13 @@ def t_stats(report: Report) -> Any:
 def _bars(terms: pd.Series, values: pd.Series, filled: pd.Series, title: str, note: str) -> Any:
     """A bar per term from the top; the axes."""
     names = labels_of(terms, 30)
-    left = 0.4 + LETTER * longest(names)
+    left = label_room(names, 0.4)
     tall = 0.25 * len(names) + 0.1
     figure = figure_of(tall + 1.45, title, note)
     axes = axes_at(figure, left, 0.75, WIDTH - left - 0.3, tall)
     at = -np.arange(len(names))
     axes.barh(at, values, 0.66, color=np.where(filled, BLUE, SHADE))
-    axes.axvline(0.0, color=INK, linewidth=0.8)
+    axes.axvline(0.0, **AXIS_LINE)
     axes.set_yticks(at, names)
     axes.tick_params(axis="y", length=0)
     return axes
@@ -98,7 +101,7 @@ def _slopes(report: Report) -> Any:
     if len(table) < 2:
         return None
     moved = table["estimate"] * table["term"].map(spread)
-    unit = unit_name(table["unit"].iloc[0])
+    unit = unit_name(first_value(table, "unit"))
     note = f"{unit}: estimate times the standard deviation of its regressor; those at zero left out"
     if any(":" in term for term in every["term"]):
         note += ", and dummies"
@@ -122,7 +125,7 @@ def _cells(table: pd.DataFrame, noun: str) -> Any:
     if written:
         note += f"; written: estimates, bold where p < {LEVEL:g}"
     tall = 0.25 * len(names)
-    left = 0.4 + LETTER * longest(names)
+    left = label_room(names, 0.4)
     wide = WIDTH - left - 1.0
     heads, above = _heads([str(term) for term in terms], wide)
     title = f"Coefficients and t of {count(per_unit(table)['unit'].nunique(), noun)}"
@@ -180,7 +183,7 @@ def cumulative(report: Report, terms: list[str]) -> Any:
     """
     table = report.fit.coefficients
     dates = per_unit(table)
-    means = table[table["scope"] == "mean"].set_index("term")
+    means = rows_where(table, "scope", "mean").set_index("term")
     note = "sum over time of the estimates of each date; dashed: of their mean"
     terms_in_all = table["term"].nunique()
     if terms_in_all > len(terms):
@@ -212,7 +215,7 @@ def _cumulative(axes: Any, rows: pd.DataFrame) -> None:
     steady = np.linspace(path[0] / len(path), path[-1], len(path))
     axes.plot(at, path, color=BLUE, linewidth=1.5)
     axes.plot(at, steady, "--", color=ORANGE, linewidth=1.1)
-    zero_line(axes.axhline, axes.get_ylim())
+    zero_line(axes, "y")
     _few_dates(axes, at)
 
 
@@ -247,7 +250,7 @@ def correlations(report: Report) -> Any:
         return None
     shown = labels_of(names)
     tall = 0.26 * len(names)
-    left = 0.4 + LETTER * longest(shown)
+    left = label_room(shown, 0.4)
     wide = min(WIDTH - left - 1.0, 1.15 * len(names))
     heads, above = _heads(shown, wide)
     note = f"{len(X):,} rows, all assets and dates together"

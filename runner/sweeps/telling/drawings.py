@@ -84,7 +84,7 @@ def _curve(axes: Any, table: pd.DataFrame, best: int | None) -> None:
         axes.scatter(at, estimates, s=24, c=fills, edgecolors=BLUE, linewidths=1.2, zorder=3)
     ring = (table["job"] == best).to_numpy()
     _ring(axes, at[ring], estimates[ring], s=90, linewidths=1.6)
-    zero_line(axes.axhline, axes.get_ylim())
+    zero_line(axes, "y")
     axes.set_xlim(0.3, len(table) + 0.7)
     _jobs(axes, table)
     axes.set_ylabel("estimate and its interval")
@@ -300,7 +300,7 @@ def _rows(
     _ring(axes, values[ring], at[ring], s=110, linewidths=1.8)
     if naive:
         axes.scatter(table[naive], at, s=60, color=GREY, marker="|", linewidths=1.8, zorder=2)
-    zero_line(axes.axvline, axes.get_xlim())
+    zero_line(axes, "x")
     axes.set_yticks(at, labels)
     axes.set_ylim(at[-1] - 0.6, 0.6)
     axes.grid(axis="y", color=PALE, linewidth=0.5)

@@ -10,14 +10,16 @@ from runner.sinks.canvas import (
     BLUE,
     GREY,
     INK,
-    LETTER,
     ORANGE,
     WIDTH,
+    axes_across,
     axes_at,
     figure_of,
+    label_room,
     labels_of,
-    longest,
+    legend_above,
 )
+from runner.sinks.drawings.columns import first_value
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -31,51 +33,66 @@ MOST_TICKS = 8  # periods named below the axis
 def by_group(table: pd.DataFrame) -> Any:
     """Middle half, median, mean and 5 to 95 % of the target in each group."""
     known = table[table["n_obs"] > 0]
-    shown = known.nlargest(MOST_GROUPS, "n_obs").sort_values("median")
-    rest = _left_out(len(known) - len(shown))
+    shown = known.nlargest(MOST_GROUPS, "n_obs")
+    shown = shown.sort_values("median")
+    groups = len(shown)
+    rest = _left_out(len(known) - groups)
     note = f"every usable row; box: middle half, line: 5 to 95 %, in units of the target{rest}"
-    tall = max(1.2, 0.24 * len(shown))
-    figure = figure_of(tall + 1.75, f"Target by {shown['group'].iloc[0]}", note)
+    tall = max(1.2, 0.24 * groups)
+    column = first_value(shown, "group")
+    figure = figure_of(tall + 1.75, f"Target by {column}", note)
     labels = labels_of(shown["unit"], MOST_NAME)
-    left = 0.4 + LETTER * longest(labels)
-    axes = axes_at(figure, left, 0.95, WIDTH - left - 0.25, tall)
-    at = np.arange(len(shown))
-    axes.hlines(at, shown["q05"], shown["q95"], color=GREY, linewidth=1.1)
-    axes.barh(at, shown["q75"] - shown["q25"], 0.6, left=shown["q25"], color=BLUE, alpha=0.55)
-    axes.vlines(shown["median"], at - 0.3, at + 0.3, color=INK, linewidth=1.6, label="median")
-    axes.plot(shown["mean"], at, "D", color=ORANGE, markersize=4.5, label="mean")
-    axes.set_yticks(at, labels)
-    axes.set(ylim=(-0.6, len(shown) - 0.4), xlabel="target")
+    left = label_room(labels, 0.4)
+    axes = axes_across(figure, 0.95, tall, left)
+    heights = np.arange(groups)
+    axes.hlines(heights, shown["q05"], shown["q95"], color=GREY, linewidth=1.1)
+    first = shown["q25"]
+    half = shown["q75"] - first
+    axes.barh(heights, half, 0.6, left=first, color=BLUE, alpha=0.55)
+    low = heights - 0.3
+    high = heights + 0.3
+    axes.vlines(shown["median"], low, high, color=INK, linewidth=1.6, label="median")
+    axes.plot(shown["mean"], heights, "D", color=ORANGE, markersize=4.5, label="mean")
+    axes.set_yticks(heights, labels)
+    axes.set_ylim(-0.6, groups - 0.4)
+    axes.set_xlabel("target")
     axes.tick_params(axis="y", length=0)
-    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=2, fontsize=8.5)
+    legend_above(axes, 2, "right", fontsize=8.5)
     return figure
 
 
 def risk_by_group(table: pd.DataFrame) -> Any:
     """A heat map of the mean target: groups by periods."""
-    by = table["by"].iloc[0]
+    by = first_value(table, "by")
     cells = table.pivot_table(index="group", columns="period", values="mean", sort=True)
     rows = table.groupby("group")["n_obs"].sum()
     kept = rows.nlargest(MOST_GROUPS).index
-    cells = cells.loc[[name for name in cells.index if name in kept]]
+    kept_mask = cells.index.isin(kept)
+    cells = cells[kept_mask]
     note = (
         f"mean of the target over the usable rows of each {by} and period, by the date of the row"
     )
     note += _left_out(len(rows) - len(kept))
-    tall = max(1.2, 0.24 * len(cells))
-    figure = figure_of(tall + 1.6, f"Target over time by {by}", note)
+    groups = len(cells)
+    tall = max(1.2, 0.24 * groups)
+    title = f"Target over time by {by}"
+    figure = figure_of(tall + 1.6, title, note)
     labels = labels_of(cells.index, MOST_NAME)
-    left = 0.4 + LETTER * longest(labels)
+    left = label_room(labels, 0.4)
     axes = axes_at(figure, left, 0.8, WIDTH - left - 1.1, tall)
     # one wild quarter would leave the rest one colour
-    high = float(np.nanquantile(cells.to_numpy(), 0.99))
+    means = cells.to_numpy()
+    high = float(np.nanquantile(means, 0.99))
     image = axes.imshow(cells, cmap="cividis", vmax=high, aspect="auto", interpolation="nearest")
-    axes.set_yticks(range(len(labels)), labels)
+    axes.set_yticks(range(groups), labels)
     periods = cells.shape[1]
-    shown = np.unique(np.linspace(0, periods - 1, min(periods, MOST_TICKS)).astype(int))
-    axes.set_xticks(shown, [cells.columns[at] for at in shown])
+    ticks = min(periods, MOST_TICKS)
+    even = np.linspace(0, periods - 1, ticks)
+    shown = np.unique(even.astype(int))
+    axes.set_xticks(shown, list(cells.columns[shown]))
     axes.tick_params(length=0)
-    ends = "max" if np.nanmax(cells.to_numpy()) > high else "neither"
+    cut = np.nanmax(means) > high
+    ends = "max" if cut else "neither"
     scale = axes_at(figure, WIDTH - 0.85, 0.8, 0.14, tall)
     bar = figure.colorbar(image, cax=scale, extend=ends)
     bar.outline.set_visible(False)

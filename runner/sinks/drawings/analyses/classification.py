@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, DASHED, GREY, INK, ORANGE, axes_at, figure_of
+from runner.sinks.canvas import (
+    BASE_LINE,
+    BLUE,
+    DASHED,
+    GREY,
+    INK,
+    ORANGE,
+    axes_across,
+    axes_at,
+    figure_of,
+    legend_above,
+)
+from runner.sinks.drawings.columns import first_value, rows_where, total
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -21,41 +33,61 @@ MOST_TICKS = 9  # dates below an axis
 def curves(table: pd.DataFrame) -> Any:
     """Confusion matrix, ROC curve and calibration side by side."""
     parts = dict(iter(table.groupby("curve")))
-    rows = count(int(parts["confusion"]["rows"].sum()), "row")
-    note = f"{rows} {table['sample'].iloc[0]}; bars: 95 % intervals that take rows as independent"
+    classes = parts["confusion"]
+    rows = count(total(classes, "rows"), "row")
+    sample = first_value(table, "sample")
+    note = f"{rows} {sample}; bars: 95 % intervals that take rows as independent"
     figure = figure_of(3.9, "Probabilities and what happened", note)
-    _confusion(axes_at(figure, 0.65, TOP, SIDE, SIDE), parts["confusion"])
-    _roc(axes_at(figure, 3.65, TOP, SIDE, SIDE), parts.get("roc"))
-    _calibration(axes_at(figure, 6.65, TOP, SIDE, SIDE), parts["calibration"])
+    roc = parts.get("roc")
+    groups = parts["calibration"]
+    _confusion(_panel(figure, 0.65), classes)
+    _roc(_panel(figure, 3.65), roc)
+    _calibration(_panel(figure, 6.65), groups)
     return figure
+
+
+def _panel(figure: Any, left: float) -> Any:
+    """Square axes, so many inches from the left."""
+    return axes_at(figure, left, TOP, SIDE, SIDE)
 
 
 def _confusion(axes: Any, table: pd.DataFrame) -> None:
     """Rows of each class foretold (across) and each outcome (down), shaded by their share."""
-    whole = max(table["rows"].sum(), 1.0)
-    for x, y, rows in table[["x", "y", "rows"]].itertuples(index=False):
+    whole = max(total(table, "rows"), 1.0)
+    cells = table[["x", "y", "rows"]]
+    for x, y, rows in cells.itertuples(index=False):
         colour = BLUE if x == y else ORANGE
         shade = 0.08 + 0.55 * rows / whole
-        axes.bar(x, 0.96, 0.96, y - 0.48, color=colour, alpha=shade, linewidth=0)
-        share = f"{rows / whole:.1%}".replace("%", " %")
+        bottom = y - 0.48
+        axes.bar(x, 0.96, 0.96, bottom, color=colour, alpha=shade, linewidth=0)
+        share = f"{rows / whole:.1%}"
+        share = share.replace("%", " %")
         centred: Any = {"ha": "center", "va": "center", "color": INK}
-        axes.text(x, y + 0.08, f"{int(rows):,}", size=13, **centred)
+        written = f"{int(rows):,}"
+        axes.text(x, y + 0.08, written, size=13, **centred)
         axes.text(x, y - 0.2, share, **centred)
-    axes.set(xlim=(-0.5, 1.5), ylim=(-0.5, 1.5), xlabel="class foretold", ylabel="what happened")
-    axes.set_title(f"Classes at {table['threshold'].iloc[0]:g}")
-    axes.set_xticks([0, 1], ["0", "1"])
-    axes.set_yticks([0, 1], ["0", "1"])
+    edges = (-0.5, 1.5)
+    axes.set(xlim=edges, ylim=edges)
+    axes.set(xlabel="class foretold", ylabel="what happened")
+    threshold = first_value(table, "threshold")
+    axes.set_title(f"Classes at {threshold:g}")
+    names = ["0", "1"]
+    axes.set_xticks([0, 1], names)
+    axes.set_yticks([0, 1], names)
     axes.tick_params(length=0)
 
 
 def _roc(axes: Any, table: pd.DataFrame | None) -> None:
     """The ROC curve beside chance; None: the rows have one class only."""
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.9, linestyle=DASHED)
+    ends = [0, 1]
+    axes.plot(ends, ends, color=GREY, linewidth=0.9, linestyle=DASHED)
     if table is None:
         axes.text(0.5, 0.6, "one class only", ha="center", color=INK)
     else:
         axes.plot(table["x"], table["y"], color=BLUE, linewidth=1.6)
-    axes.set(xlim=(0, 1), ylim=(0, 1), title="ROC, dashed: chance")
+    axes.set_title("ROC, dashed: chance")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
     axes.set(xlabel="share of the zeros above", ylabel="share of the ones above")
 
 
@@ -64,22 +96,27 @@ def _calibration(axes: Any, table: pd.DataFrame) -> None:
     low = table[["x", "low"]].min().min()
     high = table[["x", "high"]].max().max()
     margin = 0.05 * (high - low)
-    ends = (max(low - margin, 0.0), min(high + margin, 1.0))
+    lowest = max(low - margin, 0.0)
+    highest = min(high + margin, 1.0)
+    ends = (lowest, highest)
     axes.plot(ends, ends, color=GREY, linewidth=0.9, linestyle=DASHED)
     axes.vlines(table["x"], table["low"], table["high"], color=BLUE, alpha=0.35, linewidth=1.6)
     axes.plot(table["x"], table["y"], "o", color=BLUE, markersize=4.5)
-    axes.set(xlim=ends, ylim=ends, title="Calibration, dashed: perfect")
+    axes.set_title("Calibration, dashed: perfect")
+    axes.set(xlim=ends, ylim=ends)
     axes.set(xlabel="mean probability", ylabel="share of ones")
 
 
 def equity(table: pd.DataFrame) -> Any:
     """Wealth of each strategy over time, and its drawdown."""
-    rows = count(table["date"].nunique() - 1, "row")
-    note = f"after costs, from 1; {rows} {table['sample'].iloc[0]}"
+    dates = table["date"].nunique()
+    rows = count(dates - 1, "row")
+    sample = first_value(table, "sample")
+    note = f"after costs, from 1; {rows} {sample}"
     figure = figure_of(5.2, "Wealth from trading on the forecasts", note)
-    axes = axes_at(figure, 0.75, 0.95, 8.0, 2.5)
-    below = axes_at(figure, 0.75, 3.75, 8.0, 1.0)
-    axes.axhline(1.0, color=GREY, linewidth=0.6)
+    axes = axes_across(figure, 0.95, 2.5)
+    below = axes_across(figure, 3.75, 1.0)
+    axes.axhline(1.0, **BASE_LINE)
     first = table["date"].min()
     last = table["date"].max()
     looks = (
@@ -87,28 +124,34 @@ def equity(table: pd.DataFrame) -> Any:
         ("buy_and_hold", "buy and hold", ORANGE, 1.2),
     )
     for name, label, colour, width in looks:
-        part = table[table["strategy"] == name]
+        part = rows_where(table, "strategy", name)
         days = _days(part["date"], first)
         axes.plot(days, part["wealth"], color=colour, linewidth=width, label=label)
-        below.plot(days, drawdown(part["wealth"]), color=colour, linewidth=width)
+        below_highest = drawdown(part["wealth"])
+        below.plot(days, below_highest, color=colour, linewidth=width)
     ticks, form = _ticks(first, last)
-    below.set_xticks(_days(ticks, first), list(ticks.strftime(form)))
-    axes.set_xticks(_days(ticks, first), [""] * len(ticks))
+    positions = _days(ticks, first)
+    below.set_xticks(positions, list(ticks.strftime(form)))
+    unnamed = [""] * len(ticks)
+    axes.set_xticks(positions, unnamed)
     axes.set_ylabel("wealth")
     below.set_ylabel("drawdown (%)")
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=2)
+    legend_above(axes, 2)
     return figure
 
 
 def drawdown(wealth: pd.Series) -> np.ndarray:
     """Percent below the highest wealth until then."""
     path = wealth.to_numpy(dtype=float)
-    return 100.0 * (path / np.maximum.accumulate(path) - 1.0)
+    highest = np.maximum.accumulate(path)
+    return 100.0 * (path / highest - 1.0)
 
 
 def _days(dates: Any, first: pd.Timestamp) -> np.ndarray:
     """Days since the first date."""
-    return np.asarray((dates - first) / np.timedelta64(1, "D"), dtype=float)
+    day = np.timedelta64(1, "D")
+    days = (dates - first) / day
+    return np.asarray(days, dtype=float)
 
 
 def _ticks(first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, str]:
@@ -119,7 +162,8 @@ def _ticks(first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, s
     import pandas as pd
 
     for starts, form in (("YS", "%Y"), ("MS", "%Y-%m")):
-        dates = pd.date_range(first.normalize(), last, freq=starts)
+        midnight = first.normalize()
+        dates = pd.date_range(midnight, last, freq=starts)
         dates = dates[dates >= first]
         if len(dates) >= 3:
             step = math.ceil(len(dates) / MOST_TICKS)

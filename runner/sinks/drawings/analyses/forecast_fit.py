@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, GREY, INK, ORANGE, axes_at, figure_of
+from runner.sinks.canvas import BASE_LINE, BLUE, INK, ORANGE, axes_at, figure_of
+from runner.sinks.drawings.columns import rows_where
 from runner.text import number
 
 if TYPE_CHECKING:
@@ -21,23 +22,27 @@ def forecast_fit(table: pd.DataFrame) -> Any:
 
     Per date as a moving mean, per asset from the least to the greatest.
     """
-    of_parts = (table["unit"] != "all") & (table["z"] == "past")
-    units = table[of_parts & table["r2_adj"].notna()]
+    past = rows_where(table, "z", "past")
+    parts = past[past["unit"] != "all"]
+    units = parts.dropna(subset="r2_adj")
     note = "forecasts standardised by past moments; zero is what independent cells give on average"
     figure = figure_of(4.15, "Adjusted R2 of the target on the forecast", note)
     left = axes_at(figure, 0.75, 1.1, 4.5, 2.6)
     right = axes_at(figure, 6.0, 1.1, 2.8, 2.6)
     for name, (label, colour) in LOOKS.items():
-        own = units[units["forecast"] == name]
-        dates = own.loc[own["over"] == "date", "r2_adj"].to_numpy()
-        assets = own.loc[own["over"] == "asset", "r2_adj"].to_numpy()
+        rows = rows_where(units, "forecast", name)
+        dates = rows_where(rows, "over", "date")["r2_adj"].to_numpy()
+        assets = rows_where(rows, "over", "asset")["r2_adj"].to_numpy()
         if len(dates):
-            text = f"{label}, mean {number(dates.mean(), 3)}"
+            mean = number(dates.mean(), 3)
+            text = f"{label}, mean {mean}"
             _moving_mean(left, dates, color=colour, linewidth=1.3, label=text)
         if len(assets):
             values = np.sort(assets)
-            share = (np.arange(len(values)) + 0.5) / len(values)
-            text = f"mean {number(values.mean(), 3)}"
+            n = len(values)
+            share = (np.arange(n) + 0.5) / n
+            mean = number(values.mean(), 3)
+            text = f"mean {mean}"
             right.plot(share, values, color=colour, linewidth=1.3, label=text)
     for axes in (left, right):
         _finish(axes)
@@ -52,14 +57,16 @@ def _moving_mean(axes: Any, values: np.ndarray, **look: Any) -> None:
     """The mean over the last SMOOTH values, or all where they are fewer."""
     n = len(values)
     width = min(SMOOTH, n)
-    means = np.convolve(values, np.full(width, 1.0 / width), mode="valid")
-    axes.plot(np.arange(width, n + 1), means, **look)
+    weights = np.full(width, 1.0 / width)
+    means = np.convolve(values, weights, mode="valid")
+    last_dates = np.arange(width, n + 1)
+    axes.plot(last_dates, means, **look)
 
 
 def _finish(axes: Any) -> None:
     """A line at zero, and the legend above the axes where something was drawn."""
     drawn = bool(axes.lines)
-    axes.axhline(0.0, color=GREY, linewidth=0.6)
+    axes.axhline(0.0, **BASE_LINE)
     if drawn:
         axes.legend(
             frameon=False,

@@ -6,9 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import BLUE, GREY, ORANGE, PALE, axes_at, figure_of, labels_of, shortened
+from runner.sinks.canvas import (
+    BASE_LINE,
+    BLUE,
+    GREY,
+    ORANGE,
+    PALE,
+    axes_across,
+    figure_of,
+    labels_of,
+    legend_above,
+    shortened,
+)
 from runner.sinks.drawings.analyses.classification import _days
 from runner.sinks.drawings.analyses.portfolio import dated
+from runner.sinks.drawings.columns import first_value
 from runner.text import count, number
 
 if TYPE_CHECKING:
@@ -17,40 +29,50 @@ if TYPE_CHECKING:
 
 def information(table: pd.DataFrame) -> Any:
     """Cumulative rank IC of the forecast and of the naive one."""
-    dates = count(int(table["rank_ic"].notna().sum()), "date")
-    sample = table["sample"].iloc[0]
+    n_dates = table["rank_ic"].count()
+    dates = count(int(n_dates), "date")
+    sample = first_value(table, "sample")
     note = f"sum of the rank correlations of {dates} {sample}; a steady slope is a steady forecast"
     figure = figure_of(4.2, "Cumulative rank IC", note)
-    axes = axes_at(figure, 0.75, 0.95, 8.0, 2.7)
-    axes.axhline(0.0, color=GREY, linewidth=0.6)
+    axes = axes_across(figure, 0.95, 2.7)
+    axes.axhline(0.0, **BASE_LINE)
+    dates_of_rows = table["date"]
+    days = _days(dates_of_rows, dates_of_rows.min())
     looks = (("rank_ic", "forecast", BLUE, 1.6), ("rank_ic_naive", "train mean", ORANGE, 1.2))
     for name, label, colour, width in looks:
         if table[name].notna().any():
-            label = f"{label}, mean {number(table[name].mean(), 3)}"
-            days = _days(table["date"], table["date"].min())
-            axes.plot(days, table[f"cumulative_{name}"], color=colour, linewidth=width, label=label)
-    dated(axes, table["date"])
+            mean = table[name].mean()
+            label = f"{label}, mean {number(mean, 3)}"
+            total = table[f"cumulative_{name}"]
+            axes.plot(days, total, color=colour, linewidth=width, label=label)
+    dated(axes, dates_of_rows)
     axes.set_ylabel("cumulative rank IC")
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=2)
+    legend_above(axes, 2)
     return figure
 
 
 def regimes(table: pd.DataFrame) -> Any:
     """RMSE in each regime beside that of the naive forecast, with its rows."""
-    note = f"{table['sample'].iloc[0]}; RMSE in units of the target"
-    figure = figure_of(4.0, f"Errors by regime of {shortened(table['by'].iloc[0], 70)}", note)
-    axes = axes_at(figure, 0.85, 0.95, 7.9, 2.4)
-    at = np.arange(len(table))
-    axes.bar(at - 0.19, table["rmse"], 0.36, color=BLUE, label="forecast")
+    sample = first_value(table, "sample")
+    note = f"{sample}; RMSE in units of the target"
+    column = shortened(first_value(table, "by"), 70)
+    figure = figure_of(4.0, f"Errors by regime of {column}", note)
+    axes = axes_across(figure, 0.95, 2.4, 0.85)
+    regimes = len(table)
+    positions = np.arange(regimes)
+    axes.bar(positions - 0.19, table["rmse"], 0.36, color=BLUE, label="forecast")
     naive: Any = {"color": PALE, "edgecolor": GREY, "linewidth": 0.8}
-    axes.bar(at + 0.19, table["rmse_naive"], 0.36, label="train mean", **naive)
+    axes.bar(positions + 0.19, table["rmse_naive"], 0.36, label="train mean", **naive)
     labels = []
-    for unit, n in zip(labels_of(table["unit"], 24), table["n_obs"], strict=True):
+    names = labels_of(table["unit"], 24)
+    for name, n in zip(names, table["n_obs"], strict=True):
         rows = count(int(n), "row")
-        labels.append(f"{unit}\n{rows}")
-    axes.set_xticks(at, labels)
-    axes.set(xlim=(-0.6, len(table) - 0.4), ylabel="RMSE")
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 0.99), ncols=2)
+        label = f"{name}\n{rows}"
+        labels.append(label)
+    axes.set_xticks(positions, labels)
+    axes.set_xlim(-0.6, regimes - 0.4)
+    axes.set_ylabel("RMSE")
+    legend_above(axes, 2)
     return figure
 
 

@@ -13,14 +13,15 @@ from runner.sinks.canvas import (
     INK,
     ORANGE,
     PALE,
-    WIDTH,
-    axes_at,
+    axes_across,
     figure_of,
+    hide_left_axis,
     labels_of,
     longest,
     shortened,
     zero_line,
 )
+from runner.sinks.drawings.columns import first_value, floats
 from runner.text import LEVEL, count, number, unit_noun
 
 if TYPE_CHECKING:
@@ -44,20 +45,20 @@ PERCENT = 100.0
 
 def security_market_line(table: pd.DataFrame) -> Any:
     """Mean excess return realised against the CAPM's beta, with the line that the CAPM implies."""
-    rows = table[table["alpha"].notna()]
+    rows = table.dropna(subset="alpha")
     if rows.empty:
         return None
-    beta = rows["capm_beta"].to_numpy(dtype=float)
-    realised = PERCENT * rows["realised_annual"].to_numpy(dtype=float)
+    beta = floats(rows, "capm_beta")
+    realised = PERCENT * floats(rows, "realised_annual")
     premium = PERCENT * float(rows["premium"].mean() * _year(rows))
     note = f"{_of(rows)}; above the line: more than the CAPM implies; beta with the market alone"
     figure = figure_of(4.9, "Realised excess return against the CAPM", note)
-    axes = axes_at(figure, 0.85, 0.8, 7.9, 3.5)
+    axes = axes_across(figure, 0.8, 3.5, 0.85)
     ends = np.array([min(0.0, beta.min()), max(1.1, beta.max() * 1.06)])
     label = f"CAPM: beta times {number(premium, 3)} % a year"
     axes.plot(ends, premium * ends, color=ORANGE, linewidth=1.4, label=label)
     axes.scatter(beta, realised, s=26, color=BLUE, zorder=3)
-    zero_line(axes.axhline, axes.get_ylim())
+    zero_line(axes, "y")
     axes.margins(x=0.05, y=0.12)
     axes.set(xlabel="beta (market alone)", ylabel="mean excess return (% a year)")
     axes.legend(frameon=False, loc="upper left")
@@ -74,24 +75,24 @@ def _of(rows: pd.DataFrame) -> str:
     """How many units there are, or the name of the only one."""
     if len(rows) > 1:
         return count(len(rows), unit_noun(rows))
-    return shortened(rows["unit"].iloc[0], 40)
+    return shortened(first_value(rows, "unit"), 40)
 
 
 def style_box(table: pd.DataFrame) -> Any:
     """The two loadings of each unit with bars of two standard errors; the corners are styles."""
-    rows = table[table["size_loading"].notna()]
+    rows = table.dropna(subset="size_loading")
     if rows.empty:
         return None
-    x = rows["value_loading"].to_numpy(dtype=float)
-    y = rows["size_loading"].to_numpy(dtype=float)
-    wide = 2.0 * np.nan_to_num(rows["value_std_error"].to_numpy(dtype=float))
-    tall = 2.0 * np.nan_to_num(rows["size_std_error"].to_numpy(dtype=float))
+    x = floats(rows, "value_loading")
+    y = floats(rows, "size_loading")
+    wide = 2.0 * np.nan_to_num(floats(rows, "value_std_error"))
+    tall = 2.0 * np.nan_to_num(floats(rows, "size_std_error"))
     note = (
         f"{_of(rows)}; bars: two standard errors each way; "
         "hollow: one loading or both without significance"
     )
     figure = figure_of(6.3, "Style box", note)
-    axes = axes_at(figure, 0.85, 0.85, 7.9, 4.75)
+    axes = axes_across(figure, 0.85, 4.75, 0.85)
     axes.errorbar(x, y, xerr=wide, yerr=tall, fmt="none", ecolor=BLUE, elinewidth=1.0, alpha=0.6)
     fills = np.where(_significant(rows), BLUE, "white")
     axes.scatter(x, y, s=28, c=fills, edgecolors=BLUE, linewidths=1.2, zorder=3)
@@ -100,8 +101,8 @@ def style_box(table: pd.DataFrame) -> Any:
     axes.axvline(0.0, color=INK, linewidth=0.8, linestyle=DASHED, zorder=1)
     axes.axhline(0.0, color=INK, linewidth=0.8, linestyle=DASHED, zorder=1)
     corners = _corners(axes)
-    size = shortened(rows["size_term"].iloc[0])
-    value = shortened(rows["value_term"].iloc[0])
+    size = shortened(first_value(rows, "size_term"))
+    value = shortened(first_value(rows, "value_term"))
     axes.set(xlabel=f"{value} loading (growth < 0 < value)")
     axes.set(ylabel=f"{size} loading (large < 0 < small)")
     taken = [np.ravel(corner.get_window_extent()) for corner in corners]
@@ -154,8 +155,8 @@ def nested(table: pd.DataFrame) -> Any:
     rows = table[table["r2_full"].notna() & table["r2_restricted"].notna()]
     if rows.empty:
         return None
-    tested = shortened(rows["tested"].iloc[0], 60)
-    test = f"{rows['test'].iloc[0]} test of {tested}"
+    tested = shortened(first_value(rows, "tested"), 60)
+    test = f"{first_value(rows, 'test')} test of {tested}"
     title = f"R2 without and with the further regressors: {_of(rows)}"
     if len(rows) > MOST_NAMED:
         note = f"each point one {unit_noun(rows)}; filled: p < 0.05, {test}"
@@ -164,7 +165,7 @@ def nested(table: pd.DataFrame) -> Any:
     tall = 0.24 * len(rows) + 0.2
     left = 0.35 + 0.085 * longest(names)
     figure = figure_of(tall + 1.75, title, f"filled: p < 0.05, {test}")
-    axes = axes_at(figure, left, 1.0, WIDTH - left - 0.25, tall)
+    axes = axes_across(figure, 1.0, tall, left)
     at = -np.arange(len(rows), dtype=float)
     before, after, filled = _ends(rows)
     axes.hlines(at, before, after, color=PALE, linewidth=3.0, zorder=1)
@@ -172,8 +173,7 @@ def nested(table: pd.DataFrame) -> Any:
     axes.scatter(before, at, zorder=3, label="restricted", **square)
     axes.scatter(after, at, s=38, c=filled, edgecolors=BLUE, linewidths=1.4, zorder=4, label="full")
     axes.set_yticks(at, names)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    hide_left_axis(axes)
     axes.set(xlabel="R2 in sample", ylim=(at[-1] - 0.7, 0.7))
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
     return figure
@@ -181,15 +181,15 @@ def nested(table: pd.DataFrame) -> Any:
 
 def _ends(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """R2 (n,) of both models, and fills (n,): hollow where the test does not reject at 5 %."""
-    before = rows["r2_restricted"].to_numpy(dtype=float)
-    after = rows["r2_full"].to_numpy(dtype=float)
+    before = floats(rows, "r2_restricted")
+    after = floats(rows, "r2_full")
     return before, after, np.where(rows["p_value"] < LEVEL, BLUE, "white")
 
 
 def _nested_points(rows: pd.DataFrame, title: str, note: str) -> Any:
     """A point per unit, R2 of the full model against that of the restricted one."""
     figure = figure_of(5.4, title, note)
-    axes = axes_at(figure, 0.85, 0.8, 7.9, 4.0)
+    axes = axes_across(figure, 0.8, 4.0, 0.85)
     before, after, filled = _ends(rows)
     axes.scatter(before, after, s=16, c=filled, edgecolors=BLUE, linewidths=0.8, zorder=3)
     ends = [float(before.min()), float(after.max())]

@@ -13,16 +13,17 @@ from runner.sinks.canvas import (
     DASHED,
     GREY,
     INK,
-    LETTER,
     ORANGE,
     PALE,
     axes_at,
     figure_of,
+    hide_left_axis,
+    label_room,
     labels_of,
-    longest,
     shortened,
     zero_line,
 )
+from runner.sinks.drawings.columns import first_value, rows_where
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def explained_variance(table: pd.DataFrame) -> Any:
     height = 0.21 * len(known) + 0.1
     figure = figure_of(height + 1.45, "Variance of each asset: systematic and specific", note)
     labels = labels_of(known["unit"])
-    left = 0.35 + LETTER * longest(labels)
+    left = label_room(labels, 0.35)
     axes = axes_at(figure, left, 0.9, 7.0, height)
     at = -np.arange(len(known))
     systematic = known["systematic_variance"]
@@ -107,7 +108,7 @@ def _legend_above(axes: Any) -> None:
 def spectrum(table: pd.DataFrame) -> Any:
     """Eigenvalues of the correlations, logarithmic, and the edge for independent series."""
     positive = table[table["eigenvalue"] > SMALLEST]
-    edge = float(table["edge"].iloc[0])
+    edge = float(first_value(table, "edge"))
     above = int((table["eigenvalue"] > table["edge"]).sum())
     assets = count(len(table), "asset")
     note = f"{assets}; {above:,} above the edge of Marchenko and Pastur, {edge:.3g}"
@@ -142,7 +143,7 @@ def linearity(table: pd.DataFrame) -> Any:
     height = 0.2 * len(kinds) + 0.1
     title = "Each asset and each factor: a line, another shape, or nothing found"
     figure = figure_of(height + 1.3, title, note)
-    left = 0.35 + LETTER * longest(labels)
+    left = label_room(labels, 0.35)
     axes = axes_at(figure, left, 1.1, min(8.8 - left, 1.6 * kinds.shape[1]), height)
     for kind, colour in RELATIONS.items():
         y, x = np.nonzero((kinds == kind).to_numpy())
@@ -178,7 +179,7 @@ def factor_shape(table: pd.DataFrame) -> Any:
     for place, term in enumerate(terms):
         row, column = divmod(place, across)
         axes = axes_at(figure, 0.8 + column * (wide + 0.65), 0.9 + row * (tall + 0.85), wide, tall)
-        part = table[table["term"] == term]
+        part = rows_where(table, "term", term)
         factor = part["factor"]
         axes.plot(factor, part["line"], color=ORANGE, linewidth=1.4)
         half = NORMAL_95 * part["std_error"]
@@ -201,12 +202,14 @@ def rolling_loadings(table: pd.DataFrame) -> Any:
     figure = figure_of(0.9 + len(terms) * (tall + 0.55) + 0.2, "Loadings over windows", note)
     for place, term in enumerate(terms):
         axes = axes_at(figure, 0.75, 0.9 + place * (tall + 0.55), wide, tall)
-        path = table[table["term"] == term].pivot(index="date", columns="unit", values="estimate")
+        path = rows_where(table, "term", term).pivot(
+            index="date", columns="unit", values="estimate"
+        )
         draw = _lines if few else _bands
         draw(axes, path)
         axes.set_title(shortened(term, 40))
         _dated(axes, path.index)
-        zero_line(axes.axhline, axes.get_ylim())
+        zero_line(axes, "y")
         if few and place == 0:
             axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
@@ -252,12 +255,12 @@ def _bands(axes: Any, path: pd.DataFrame) -> None:
 
 def risk_out_of_sample(table: pd.DataFrame) -> Any:
     """Bias statistics, realised volatility and log-likelihood of each estimator."""
-    in_first = table["fold"] == table["fold"].iloc[0]
+    in_first = table["fold"] == first_value(table, "fold")
     own = table[in_first & table["value"].notna()].set_index("measure")
     if own.empty:
         return None
     rows = count(int(own["rows"].max()), "row")
-    assets = count(int(own["assets"].iloc[0]), "asset")
+    assets = count(int(first_value(own, "assets")), "asset")
     note = (
         f"{rows} not fitted on, {assets}; "
         "95 % intervals allow for fat tails and clusters of volatility; left: 1 is right"
@@ -287,15 +290,14 @@ def risk_out_of_sample(table: pd.DataFrame) -> Any:
 def _dots(axes: Any, own: pd.DataFrame, measures: dict[str, str]) -> None:
     """A row per measure, in it one mark per estimator with its interval where there is one."""
     for shift, (name, (colour, marker)) in zip((0.22, 0.0, -0.22), ESTIMATORS.items(), strict=True):
-        rows = own[own["estimator"] == name].reindex(list(measures))
+        rows = rows_where(own, "estimator", name).reindex(list(measures))
         at = shift - np.arange(len(measures))
         low = rows["ci_low"].astype(float)
         high = rows["ci_high"].astype(float)
         axes.hlines(at, low, high, color=colour, linewidth=1.4)
         axes.plot(rows["value"], at, marker, color=colour, markersize=5.5, label=name)
     axes.set_yticks(-np.arange(len(measures)), measures.values())
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    hide_left_axis(axes)
     axes.set_ylim(-len(measures) + 0.5, 0.5)
     axes.margins(x=0.12)
     axes.grid(axis="x", color=PALE, linewidth=0.5)
@@ -304,7 +306,7 @@ def _dots(axes: Any, own: pd.DataFrame, measures: dict[str, str]) -> None:
 
 def estimation_error(table: pd.DataFrame) -> Any:
     """Coverage of intervals, and errors of loadings and covariance, against the number of rows."""
-    known = table[table["covariance_error_factor"].notna()]
+    known = table.dropna(subset="covariance_error_factor")
     if known.empty:
         return None
     note = f"{int(known['draws'].max()):,} draws each"
@@ -327,7 +329,7 @@ def _coverage(axes: Any, known: pd.DataFrame) -> None:
     """The share of intervals that hold the truth, beside the level asked for."""
     half = NORMAL_95 * known["coverage_error"].fillna(0.0)
     axes.errorbar(known["rows"], known["coverage"], yerr=half, fmt="o", color=BLUE, capsize=2)
-    axes.axhline(float(known["confidence"].iloc[0]), color=ORANGE, linewidth=1.2)
+    axes.axhline(float(first_value(known, "confidence")), color=ORANGE, linewidth=1.2)
     _log_rows(axes, known["rows"])
     axes.set(title="Coverage of the intervals", ylabel="share that hold the truth", xlabel="rows")
 

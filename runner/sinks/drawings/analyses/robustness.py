@@ -13,17 +13,18 @@ from runner.sinks.canvas import (
     DASHED,
     GREY,
     INK,
-    LETTER,
     ORANGE,
     PALE,
     WIDTH,
+    axes_across,
     axes_at,
     figure_of,
+    label_room,
     labels_of,
-    longest,
     shortened,
     zero_line,
 )
+from runner.sinks.drawings.columns import first_value, rows_where
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def fold_paths(table: pd.DataFrame) -> Any:
 
     A heat map of many folds or terms.
     """
-    scope = "mean" if (table["scope"] == "mean").any() else table["scope"].iloc[0]
-    central = table[table["scope"] == scope]
+    scope = "mean" if (table["scope"] == "mean").any() else first_value(table, "scope")
+    central = rows_where(table, "scope", scope)
     folds = central["fold"].nunique()
     terms = list(central["term"].unique())
     ends = central.drop_duplicates("fold")["train_end"]
@@ -67,7 +68,7 @@ def fold_paths(table: pd.DataFrame) -> Any:
     figure = figure_of(1.2 + len(terms) * (tall + 0.5), title, note)
     for place, term in enumerate(terms):
         axes = axes_at(figure, 0.95, 0.95 + place * (tall + 0.5), 7.8, tall)
-        _fold_path(axes, central[central["term"] == term], dated)
+        _fold_path(axes, rows_where(central, "term", term), dated)
         axes.set_title(shortened(term, 40))
         if place == 0:
             above: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98)}
@@ -84,8 +85,8 @@ def _fold_path(axes: Any, part: pd.DataFrame, dated: bool) -> None:
     bars = None if np.isnan(half).any() else half
     look: Any = {"fmt": "o", "color": BLUE, "markersize": 4, "elinewidth": 1.1}
     axes.errorbar(x, part["estimate"], yerr=bars, label="fold", **look)
-    axes.axhline(part["all_rows"].iloc[0], color=ORANGE, linewidth=1.3, label="all rows")
-    zero_line(axes.axhline, axes.get_ylim())
+    axes.axhline(first_value(part, "all_rows"), color=ORANGE, linewidth=1.3, label="all rows")
+    zero_line(axes, "y")
     if dated:
         _dated(axes, x)
     else:
@@ -133,7 +134,7 @@ def _heat(central: pd.DataFrame, whose: str, dated: bool) -> Any:
     tall = max(1.2, 0.24 * len(cells))
     figure = figure_of(tall + 1.8, f"Coefficients of {count(cells.shape[1], 'fold')}", note)
     labels = labels_of(cells.index)
-    left = 0.4 + LETTER * longest(labels)
+    left = label_room(labels, 0.4)
     axes = axes_at(figure, left, 0.8, WIDTH - left - 1.1, tall)
     look: Any = {"cmap": "PuOr", "aspect": "auto", "interpolation": "nearest"}
     image = axes.imshow(scaled, vmin=-1.0, vmax=1.0, **look)
@@ -179,7 +180,7 @@ def monte_carlo(table: pd.DataFrame) -> Any:
         row, column = divmod(place, across)
         left = 0.85 + column * (wide + 0.48)
         axes = axes_at(figure, left, 0.95 + row * (tall + 0.75), wide, tall)
-        _perturbed(axes, known[known["quantity"] == quantity], ways, named=column == 0)
+        _perturbed(axes, rows_where(known, "quantity", quantity), ways, named=column == 0)
         title = "out-of-sample R2"
         if quantity != "oos_r2":
             title = shortened(quantity.removeprefix("coef/"), 26)
@@ -196,9 +197,9 @@ def _perturbed(axes: Any, rows: pd.DataFrame, ways: list[str], named: bool) -> N
             colour, _ = WAYS[way]
             axes.hlines(-y, draws["q05"], draws["q95"], color=colour, linewidth=3.0)
             axes.plot(draws["q50"], -y, "o", color=colour, markersize=5.5)
-    axes.axvline(by_way["original"].iloc[0], color=INK, linewidth=1.0)
+    axes.axvline(first_value(by_way, "original"), color=INK, linewidth=1.0)
     axes.margins(x=0.12)
-    zero_line(axes.axvline, axes.get_xlim())
+    zero_line(axes, "x")
     labels = [""] * len(ways)
     if named:
         labels = [WAYS[way][1] for way in ways]
@@ -219,8 +220,8 @@ def influence(table: pd.DataFrame) -> Any:
     if regressions > 1:
         note += " of each regression"
     figure = figure_of(5.9, "Rows that move the estimates most", note)
-    _over_time(axes_at(figure, 0.85, 0.85, 7.9, 1.9), known)
-    _leverage(axes_at(figure, 0.85, 3.45, 7.9, 1.75), known)
+    _over_time(axes_across(figure, 0.85, 1.9, 0.85), known)
+    _leverage(axes_across(figure, 3.45, 1.75, 0.85), known)
     return figure
 
 
@@ -245,7 +246,7 @@ def _leverage(axes: Any, known: pd.DataFrame) -> None:
     look: Any = {"color": BLUE, "alpha": 0.55, "linewidths": 0}
     axes.scatter(known["leverage"], known["studentised"], s=8 + 110 * share, **look)
     _named(axes, known, "leverage", "studentised")
-    zero_line(axes.axhline, axes.get_ylim())
+    zero_line(axes, "y")
     axes.set(xlabel="leverage", ylabel="studentised residual")
     axes.set(title="Leverage and residual, areas by Cook's distance")
     axes.margins(x=0.08, y=0.18)
@@ -278,7 +279,7 @@ def _named(axes: Any, known: pd.DataFrame, x: str, y: str) -> None:
 
 def cusum(table: pd.DataFrame) -> Any:
     """Sums of recursive residuals over time between their bounds, a line per asset."""
-    known = table[table["cusum"].notna()]
+    known = table.dropna(subset="cusum")
     if known.empty:
         return None
     ranked = known.drop_duplicates("unit").sort_values("statistic", ascending=False)["unit"]
@@ -290,20 +291,20 @@ def cusum(table: pd.DataFrame) -> Any:
     figure = figure_of(4.3, "CUSUM of recursive residuals", note)
     axes = axes_at(figure, 0.85, 0.8, 6.7, 2.85)
     for unit in reversed(units[MOST_LINES:]):
-        part = known[known["unit"] == unit]
+        part = rows_where(known, "unit", unit)
         axes.plot(part["date"], part["cusum"], color=PALE, linewidth=0.8)
     for unit, colour in zip(units[:MOST_LINES], COLOURS, strict=False):
-        part = known[known["unit"] == unit]
+        part = rows_where(known, "unit", unit)
         name = shortened(unit, 14)
         axes.plot(part["date"], part["cusum"], color=colour, linewidth=1.3, label=name)
     longest = known.groupby("unit")["rows"].first().idxmax()
-    bounds = known[known["unit"] == longest]
+    bounds = rows_where(known, "unit", longest)
     for side in (1.0, -1.0):
         bound = side * bounds["bound"]
         axes.plot(bounds["date"], bound, color=INK, linewidth=1.1, linestyle=DASHED)
     _dated(axes, known["date"])
     axes.set(ylabel="sum of standardised residuals / root of rows", xlabel="date")
-    zero_line(axes.axhline, axes.get_ylim())
+    zero_line(axes, "y")
     axes.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from runner.sinks.canvas import (
     BLUE,
-    DASHED,
     GREY,
     INK,
     ORANGE,
@@ -50,11 +49,15 @@ def security_market_line(table: pd.DataFrame) -> Any:
         return None
     beta = floats(rows, "capm_beta")
     realised = PERCENT * floats(rows, "realised_annual")
-    premium = PERCENT * float(rows["premium"].mean() * _year(rows))
-    note = f"{_of(rows)}; above the line: more than the CAPM implies; beta with the market alone"
+    per_row = rows["premium"].mean()
+    premium = PERCENT * float(per_row * _year(rows))
+    whose = _of(rows)
+    note = f"{whose}; above the line: more than the CAPM implies; beta with the market alone"
     figure = figure_of(4.9, "Realised excess return against the CAPM", note)
     axes = axes_across(figure, 0.8, 3.5, 0.85)
-    ends = np.array([min(0.0, beta.min()), max(1.1, beta.max() * 1.06)])
+    low = min(0.0, beta.min())
+    high = max(1.1, beta.max() * 1.06)
+    ends = np.array([low, high])
     label = f"CAPM: beta times {number(premium, 3)} % a year"
     axes.plot(ends, premium * ends, color=ORANGE, linewidth=1.4, label=label)
     axes.scatter(beta, realised, s=26, color=BLUE, zorder=3)
@@ -96,10 +99,10 @@ def style_box(table: pd.DataFrame) -> Any:
     axes.errorbar(x, y, xerr=wide, yerr=tall, fmt="none", ecolor=BLUE, elinewidth=1.0, alpha=0.6)
     fills = np.where(_significant(rows), BLUE, "white")
     axes.scatter(x, y, s=28, c=fills, edgecolors=BLUE, linewidths=1.2, zorder=3)
-    axes.set_xlim(*_around_zero((x - wide).min(), (x + wide).max()))
-    axes.set_ylim(*_around_zero((y - tall).min(), (y + tall).max()))
-    axes.axvline(0.0, color=INK, linewidth=0.8, linestyle=DASHED, zorder=1)
-    axes.axhline(0.0, color=INK, linewidth=0.8, linestyle=DASHED, zorder=1)
+    axes.set_xlim(_around_zero(x - wide, x + wide))
+    axes.set_ylim(_around_zero(y - tall, y + tall))
+    zero_line(axes, "x")
+    zero_line(axes, "y")
     corners = _corners(axes)
     size = shortened(first_value(rows, "size_term"))
     value = shortened(first_value(rows, "value_term"))
@@ -129,52 +132,67 @@ def _bars(
     flat = np.zeros_like(x)
     boxes: list[np.ndarray] = []
     for dx, dy in ((wide, flat), (flat, tall)):
-        first = axes.transData.transform(np.column_stack([x - dx, y - dy]))
-        last = axes.transData.transform(np.column_stack([x + dx, y + dy]))
-        boxes += list(np.column_stack([first, last]))
+        lower = np.column_stack([x - dx, y - dy])
+        upper = np.column_stack([x + dx, y + dy])
+        first = axes.transData.transform(lower)
+        last = axes.transData.transform(upper)
+        corners = np.column_stack([first, last])
+        boxes.extend(corners)
     return boxes
 
 
 def _significant(rows: pd.DataFrame) -> np.ndarray:
     """Whether both loadings of a unit (n,) differ significantly from zero."""
     styles = rows[["size", "value"]]
-    clear = styles.notna() & ~styles.isin(["neither", ""])
+    unclear = styles.isin(["neither", ""])
+    clear = styles.notna() & ~unclear
     return clear.all(axis=1).to_numpy()
 
 
-def _around_zero(low: float, high: float) -> tuple[float, float]:
-    """Limits that hold the points and, with room for the names of the regions, zero."""
-    low = min(low, 0.0)
-    high = max(high, 0.0)
-    room = 0.14 * (high - low) or 1.0
+def _around_zero(lower: np.ndarray, upper: np.ndarray) -> tuple[float, float]:
+    """Limits that hold the bars and, with room for the names of the regions, zero.
+
+    Args:
+        lower: (n,) lower ends of the bars.
+        upper: (n,) upper ends.
+    """
+    low = min(lower.min(), 0.0)
+    high = max(upper.max(), 0.0)
+    span = high - low
+    room = 0.14 * span or 1.0
     return low - room, high + room
 
 
 def nested(table: pd.DataFrame) -> Any:
     """R2 of the restricted and of the full model, a row per unit; many units as points."""
-    rows = table[table["r2_full"].notna() & table["r2_restricted"].notna()]
+    rows = table.dropna(subset=["r2_full", "r2_restricted"])
     if rows.empty:
         return None
-    tested = shortened(first_value(rows, "tested"), 60)
-    test = f"{first_value(rows, 'test')} test of {tested}"
+    hypothesis = shortened(first_value(rows, "tested"), 60)
+    kind = first_value(rows, "test")
+    filled_if = f"filled: p < 0.05, {kind} test of {hypothesis}"
     title = f"R2 without and with the further regressors: {_of(rows)}"
     if len(rows) > MOST_NAMED:
-        note = f"each point one {unit_noun(rows)}; filled: p < 0.05, {test}"
+        note = f"each point one {unit_noun(rows)}; {filled_if}"
         return _nested_points(rows, title, note)
     names = labels_of(rows["unit"])
-    tall = 0.24 * len(rows) + 0.2
+    tall = 0.24 * len(rows) + 0.2  # inches: a line per unit, and a margin
     left = 0.35 + 0.085 * longest(names)
-    figure = figure_of(tall + 1.75, title, f"filled: p < 0.05, {test}")
+    figure = figure_of(tall + 1.75, title, filled_if)
     axes = axes_across(figure, 1.0, tall, left)
-    at = -np.arange(len(rows), dtype=float)
+    heights = -np.arange(len(rows), dtype=float)
     before, after, filled = _ends(rows)
-    axes.hlines(at, before, after, color=PALE, linewidth=3.0, zorder=1)
+    axes.hlines(heights, before, after, color=PALE, linewidth=3.0, zorder=1)
     square: Any = {"s": 34, "c": "white", "edgecolors": GREY, "linewidths": 1.4, "marker": "s"}
-    axes.scatter(before, at, zorder=3, label="restricted", **square)
-    axes.scatter(after, at, s=38, c=filled, edgecolors=BLUE, linewidths=1.4, zorder=4, label="full")
-    axes.set_yticks(at, names)
+    axes.scatter(before, heights, zorder=3, label="restricted", **square)
+    axes.scatter(
+        after, heights, s=38, c=filled, edgecolors=BLUE, linewidths=1.4, zorder=4, label="full"
+    )
+    axes.set_yticks(heights, names)
     hide_left_axis(axes)
-    axes.set(xlabel="R2 in sample", ylim=(at[-1] - 0.7, 0.7))
+    lowest = heights[-1]
+    axes.set_ylim(lowest - 0.7, 0.7)
+    axes.set_xlabel("R2 in sample")
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
     return figure
 
@@ -183,7 +201,8 @@ def _ends(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """R2 (n,) of both models, and fills (n,): hollow where the test does not reject at 5 %."""
     before = floats(rows, "r2_restricted")
     after = floats(rows, "r2_full")
-    return before, after, np.where(rows["p_value"] < LEVEL, BLUE, "white")
+    rejected = rows["p_value"] < LEVEL
+    return before, after, np.where(rejected, BLUE, "white")
 
 
 def _nested_points(rows: pd.DataFrame, title: str, note: str) -> Any:
@@ -192,7 +211,9 @@ def _nested_points(rows: pd.DataFrame, title: str, note: str) -> Any:
     axes = axes_across(figure, 0.8, 4.0, 0.85)
     before, after, filled = _ends(rows)
     axes.scatter(before, after, s=16, c=filled, edgecolors=BLUE, linewidths=0.8, zorder=3)
-    ends = [float(before.min()), float(after.max())]
+    low = float(before.min())
+    high = float(after.max())
+    ends = [low, high]
     axes.plot(ends, ends, color=ORANGE, linewidth=1.2, label="nothing gained")
     axes.set(xlabel="R2 restricted", ylabel="R2 full")
     axes.legend(frameon=False, loc="lower right")
@@ -213,13 +234,18 @@ def _name(
     sizes = []
     for label in labels:
         text = axes.text(0.0, 0.0, label, size=NAME_SIZE)
-        sizes.append(text.get_window_extent(renderer).size)
+        extent = text.get_window_extent(renderer)
+        sizes.append(extent.size)
         text.remove()
-    points = axes.transData.transform(np.column_stack([x, y]))
-    offsets = places(points, np.array(sizes), taken, axes.bbox.extents, axes.figure.dpi / 72.0)
+    values = np.column_stack([x, y])
+    points = axes.transData.transform(values)
+    bounds = axes.bbox.extents
+    scale = axes.figure.dpi / 72.0
+    offsets = places(points, np.array(sizes), taken, bounds, scale)
     for k, (dx, dy) in enumerate(offsets):
         line = None
-        if max(abs(dx), abs(dy)) > NEAR:
+        distance = max(abs(dx), abs(dy))
+        if distance > NEAR:
             line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 4}
         axes.annotate(
             labels[k],
@@ -260,14 +286,16 @@ def places(
         bounds: the box that all must be in.
         scale: pixels to a point of the page.
     """
-    dots = [np.concatenate([point - DOT, point + DOT]) for point in points]
+    dots = np.column_stack([points - DOT, points + DOT])
     occupied = [*taken, *dots]
     offsets = []
     for point, size in zip(points, sizes, strict=True):
         chosen = PLACES[0]
         for place in PLACES:
-            box = _box(point + scale * np.array(place), size, _side(place[0]))
-            if _inside(box, bounds) and not any(_overlap(box, other) for other in occupied):
+            anchor = point + scale * np.array(place)
+            box = _box(anchor, size, _side(place[0]))
+            covered = any(_overlap(box, other) for other in occupied)
+            if _inside(box, bounds) and not covered:
                 chosen = place
                 occupied.append(box)
                 break
@@ -278,17 +306,22 @@ def places(
 def _box(anchor: np.ndarray, size: np.ndarray, side: str) -> np.ndarray:
     """Left, bottom, right and top of a name whose edge or middle is at the anchor."""
     wide, tall = size
-    before = {"left": 0.0, "right": wide, "center": wide / 2}[side]
-    left = anchor[0] - before
-    low = anchor[1] - tall / 2
+    before = {"left": 0.0, "right": wide, "center": wide / 2}
+    x, y = anchor
+    left = x - before[side]
+    low = y - tall / 2
     return np.array([left, low, left + wide, low + tall])
 
 
 def _inside(box: np.ndarray, bounds: np.ndarray) -> bool:
     """Whether the box is within the bounds."""
-    return bool((box[:2] >= bounds[:2]).all() and (box[2:] <= bounds[2:]).all())
+    from_low = box[:2] >= bounds[:2]
+    to_high = box[2:] <= bounds[2:]
+    return bool(from_low.all() and to_high.all())
 
 
 def _overlap(box: np.ndarray, other: np.ndarray) -> bool:
     """Whether two boxes share an area."""
-    return bool((box[:2] < other[2:]).all() and (other[:2] < box[2:]).all())
+    begins_before = box[:2] < other[2:]
+    ends_after = other[:2] < box[2:]
+    return bool(begins_before.all() and ends_after.all())

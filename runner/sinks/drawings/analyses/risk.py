@@ -23,7 +23,7 @@ from runner.sinks.canvas import (
     shortened,
     zero_line,
 )
-from runner.sinks.drawings.columns import first_value, rows_where
+from runner.sinks.drawings.columns import first_value, floats, largest, rows_where
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -50,28 +50,34 @@ ESTIMATORS = {"factor": (BLUE, "o"), "sample": (ORANGE, "s"), "shrunk": (GREY, "
 
 def explained_variance(table: pd.DataFrame) -> Any:
     """Systematic and specific variance of each asset, sorted by the share explained."""
-    known = table.dropna(subset="explained_share").sort_values("explained_share", ascending=False)
+    known = table.dropna(subset="explained_share")
+    known = known.sort_values("explained_share", ascending=False)
     if known.empty:
         return None
-    assets = f"{count(len(known), 'asset')}, in sample"
-    if len(known) > MOST_ROWS:
+    n = len(known)
+    assets = f"{count(n, 'asset')}, in sample"
+    if n > MOST_ROWS:
         return _many_explained(known, f"{assets}; sorted by the share explained by the factors")
     note = f"{assets}; beside the bars the share explained by the factors"
-    height = 0.21 * len(known) + 0.1
+    height = 0.21 * n + 0.1
     figure = figure_of(height + 1.45, "Variance of each asset: systematic and specific", note)
     labels = labels_of(known["unit"])
     left = label_room(labels, 0.35)
     axes = axes_at(figure, left, 0.9, 7.0, height)
-    at = -np.arange(len(known))
+    heights = -np.arange(n)
     systematic = known["systematic_variance"]
     specific = known["specific_variance"]
-    axes.barh(at, systematic, color=BLUE, height=0.72, label="systematic")
-    axes.barh(at, specific, left=systematic, color=ORANGE, height=0.72, label="specific")
+    axes.barh(heights, systematic, color=BLUE, height=0.72, label="systematic")
+    axes.barh(heights, specific, left=systematic, color=ORANGE, height=0.72, label="specific")
     beside: Any = {"textcoords": "offset points", "va": "center", "fontsize": 8}
-    for y, total, share in zip(at, known["total_variance"], known["explained_share"], strict=True):
-        axes.annotate(f"{PERCENT * share:.0f} %", (total, y), (3, 0), **beside)
-    axes.set_yticks(at, labels)
-    axes.set_ylim(at[-1] - 0.6, 0.6)
+    variances = known["total_variance"]
+    shares = known["explained_share"]
+    for y, variance, share in zip(heights, variances, shares, strict=True):
+        text = f"{PERCENT * share:.0f} %"
+        axes.annotate(text, (variance, y), (3, 0), **beside)
+    axes.set_yticks(heights, labels)
+    lowest = heights[-1]
+    axes.set_ylim(lowest - 0.6, 0.6)
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.07)
     axes.set_xlabel("variance a year (squared decimals)")
@@ -83,12 +89,14 @@ def _many_explained(known: pd.DataFrame, note: str) -> Any:
     """The systematic share of each asset, sorted, as an area."""
     figure = figure_of(4.2, "Share of the variance of each asset that is systematic", note)
     axes = axes_at(figure, 0.75, 0.9, 7.9, 2.6)
-    at = np.arange(1, len(known) + 1)
+    n = len(known)
+    ranks = np.arange(1, n + 1)
     share = known["explained_share"]
-    axes.fill_between(at, share, color=BLUE, linewidth=0, label="systematic", step="mid")
-    axes.fill_between(at, share, 1.0, color=ORANGE, linewidth=0, label="specific", step="mid")
+    axes.fill_between(ranks, share, color=BLUE, linewidth=0, label="systematic", step="mid")
+    axes.fill_between(ranks, share, 1.0, color=ORANGE, linewidth=0, label="specific", step="mid")
     axes.set(xlabel="assets, sorted", ylabel="share of variance")
-    axes.set(ylim=(0.0, 1.0), xlim=(1, len(known)))
+    axes.set_ylim(0.0, 1.0)
+    axes.set_xlim(1, n)
     _legend_above(axes)
     return figure
 
@@ -109,14 +117,17 @@ def spectrum(table: pd.DataFrame) -> Any:
     """Eigenvalues of the correlations, logarithmic, and the edge for independent series."""
     positive = table[table["eigenvalue"] > SMALLEST]
     edge = float(first_value(table, "edge"))
-    above = int((table["eigenvalue"] > table["edge"]).sum())
+    above_mask = table["eigenvalue"] > table["edge"]
+    above = int(above_mask.sum())
     assets = count(len(table), "asset")
     note = f"{assets}; {above:,} above the edge of Marchenko and Pastur, {edge:.3g}"
     figure = figure_of(4.1, "Eigenvalues of the correlations of returns", note)
     axes = axes_at(figure, 0.8, 0.8, 7.9, 2.65)
     _log_y(axes, positive["eigenvalue"])
     high = positive["eigenvalue"] > edge
-    kinds = ((positive[high], BLUE, "above the edge"), (positive[~high], GREY, "below"))
+    above_edge = (positive[high], BLUE, "above the edge")
+    below = (positive[~high], GREY, "below")
+    kinds = (above_edge, below)
     for rows, colour, label in kinds:
         look: Any = {"color": colour, "markersize": 5, "label": label}
         axes.plot(rows["component"], rows["eigenvalue"], "o", **look)
@@ -131,29 +142,36 @@ def linearity(table: pd.DataFrame) -> Any:
     cells = table[table["term"] != "all"]
     units = cells["unit"].unique()
     kinds = cells.pivot(index="unit", columns="term", values="relation")
-    kinds = kinds.reindex(index=units, columns=cells["term"].unique())
+    terms = cells["term"].unique()
+    kinds = kinds.reindex(index=units, columns=terms)
     kinds = kinds.fillna("").iloc[:MOST_ROWS]
     if kinds.empty:
         return None
     note = "by the slope and RESET's test of the square and cube of the factor"
-    more = cells["unit"].nunique() - len(kinds)
+    rows, columns = kinds.shape
+    more = len(units) - rows
     if more > 0:
         note += f"; {more} more assets"
     labels = labels_of(kinds.index)
-    height = 0.2 * len(kinds) + 0.1
+    height = 0.2 * rows + 0.1
     title = "Each asset and each factor: a line, another shape, or nothing found"
     figure = figure_of(height + 1.3, title, note)
     left = label_room(labels, 0.35)
-    axes = axes_at(figure, left, 1.1, min(8.8 - left, 1.6 * kinds.shape[1]), height)
+    wide = min(8.8 - left, 1.6 * columns)
+    axes = axes_at(figure, left, 1.1, wide, height)
     for kind, colour in RELATIONS.items():
-        y, x = np.nonzero((kinds == kind).to_numpy())
+        of_kind = kinds == kind
+        y, x = np.nonzero(of_kind.to_numpy())
         axes.barh(-y, 0.94, left=x - 0.47, height=0.88, color=colour, label=kind)
-    axes.set_yticks(-np.arange(len(kinds)), labels)
-    axes.set_xticks(range(kinds.shape[1]), labels_of(kinds.columns, 12))
+    heights = -np.arange(rows)
+    axes.set_yticks(heights, labels)
+    axes.set_xticks(range(columns), labels_of(kinds.columns, 12))
     axes.xaxis.tick_top()
-    axes.set(xlim=(-0.5, kinds.shape[1] - 0.5), ylim=(0.5 - len(kinds), 0.5))
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(0.5 - rows, 0.5)
     axes.tick_params(length=0)
-    axes.spines[["left", "bottom"]].set_visible(False)
+    lines = axes.spines[["left", "bottom"]]
+    lines.set_visible(False)
     figure.legend(
         frameon=False,
         fontsize=8.5,
@@ -175,36 +193,43 @@ def factor_shape(table: pd.DataFrame) -> Any:
         "a bend: not a line"
     )
     rows = math.ceil(len(terms) / across)
-    figure = figure_of(0.75 + rows * (tall + 0.85), "Returns along each factor", note)
+    step = tall + 0.85
+    figure = figure_of(0.75 + rows * step, "Returns along each factor", note)
     for place, term in enumerate(terms):
         row, column = divmod(place, across)
-        axes = axes_at(figure, 0.8 + column * (wide + 0.65), 0.9 + row * (tall + 0.85), wide, tall)
+        left = 0.8 + column * (wide + 0.65)
+        top = 0.9 + row * step
+        axes = axes_at(figure, left, top, wide, tall)
         part = rows_where(table, "term", term)
         factor = part["factor"]
         axes.plot(factor, part["line"], color=ORANGE, linewidth=1.4)
         half = NORMAL_95 * part["std_error"]
         axes.errorbar(factor, part["partial"], yerr=half, fmt="o", color=BLUE, markersize=4)
-        axes.set(title=shortened(term, 24), xlabel="factor")
-        axes.set(ylabel="" if column else "partial return")
+        axes.set_title(shortened(term, 24))
+        axes.set_xlabel("factor")
+        if column == 0:
+            axes.set_ylabel("partial return")
     return figure
 
 
 def rolling_loadings(table: pd.DataFrame) -> Any:
     """A panel per term: the estimates over windows, a line per asset or the band of many."""
     terms = list(table["term"].unique())[:MOST_PANELS]
-    rows = count(int(table["rows"].max()), "row")
+    rows = count(largest(table, "rows"), "row")
     assets = table["unit"].nunique()
     few = assets <= MOST_LINES
     how = "a line each" if few else "median, and bands of the middle half and of the middle 90 %"
     note = f"windows of {rows}, at their last row; {count(assets, 'asset')}: {how}"
     wide = 7.1 if few else 7.9
     tall = 1.75
-    figure = figure_of(0.9 + len(terms) * (tall + 0.55) + 0.2, "Loadings over windows", note)
+    step = tall + 0.55
+    height = 0.9 + len(terms) * step + 0.2
+    figure = figure_of(height, "Loadings over windows", note)
     for place, term in enumerate(terms):
-        axes = axes_at(figure, 0.75, 0.9 + place * (tall + 0.55), wide, tall)
-        path = rows_where(table, "term", term).pivot(
-            index="date", columns="unit", values="estimate"
-        )
+        top = 0.9 + place * step
+        axes = axes_at(figure, 0.75, top, wide, tall)
+        of_term = rows_where(table, "term", term)
+        path = of_term.pivot(index="date", columns="unit", values="estimate")
         draw = _lines if few else _bands
         draw(axes, path)
         axes.set_title(shortened(term, 40))
@@ -217,7 +242,8 @@ def rolling_loadings(table: pd.DataFrame) -> Any:
 
 def _dated(axes: Any, dates: pd.DatetimeIndex) -> None:
     """At most nine ticks: starts of years, of months where the years are few, else days."""
-    ticks, form = _starts(dates[0].normalize(), dates[-1])
+    midnight = dates[0].normalize()
+    ticks, form = _starts(midnight, dates[-1])
     step = math.ceil(len(ticks) / MOST_TICKS)
     ticks = ticks[::step]
     axes.set_xticks(ticks, ticks.strftime(form))
@@ -250,24 +276,27 @@ def _bands(axes: Any, path: pd.DataFrame) -> None:
     first = path.quantile(0.25, axis=1)
     third = path.quantile(0.75, axis=1)
     axes.fill_between(dates, first, third, color=BLUE, alpha=0.3, linewidth=0)
-    axes.plot(dates, path.quantile(0.5, axis=1), color=BLUE, linewidth=1.6)
+    median = path.quantile(0.5, axis=1)
+    axes.plot(dates, median, color=BLUE, linewidth=1.6)
 
 
 def risk_out_of_sample(table: pd.DataFrame) -> Any:
     """Bias statistics, realised volatility and log-likelihood of each estimator."""
-    in_first = table["fold"] == first_value(table, "fold")
-    own = table[in_first & table["value"].notna()].set_index("measure")
-    if own.empty:
+    fold = first_value(table, "fold")
+    of_fold = rows_where(table, "fold", fold)
+    measured = of_fold.dropna(subset="value").set_index("measure")
+    if measured.empty:
         return None
-    rows = count(int(own["rows"].max()), "row")
-    assets = count(int(first_value(own, "assets")), "asset")
+    rows = count(largest(measured, "rows"), "row")
+    n_assets = int(first_value(measured, "assets"))
+    assets = count(n_assets, "asset")
     note = (
         f"{rows} not fitted on, {assets}; "
         "95 % intervals allow for fat tails and clusters of volatility; left: 1 is right"
     )
     figure = figure_of(3.75, "Risk out of sample", note)
     bias = axes_at(figure, 1.35, 1.0, 3.0, 1.75)
-    _dots(bias, own, BIASES)
+    _dots(bias, measured, BIASES)
     bias.axvline(1.0, color=INK, linewidth=0.8, linestyle=DASHED, zorder=1)
     bias.set(title="Bias statistic", xlabel="realised over foretold volatility")
     bias.legend(
@@ -279,26 +308,31 @@ def risk_out_of_sample(table: pd.DataFrame) -> Any:
         handletextpad=0.1,
     )
     volatility = axes_at(figure, 4.75, 1.0, 1.85, 1.75)
-    _dots(volatility, own, {"minimum_variance_volatility": ""})
+    _dots(volatility, measured, {"minimum_variance_volatility": ""})
     volatility.set(title="Minimum variance", xlabel="realised volatility, annual")
     density = axes_at(figure, 6.95, 1.0, 1.85, 1.75)
-    _dots(density, own, {"log_likelihood": ""})
+    _dots(density, measured, {"log_likelihood": ""})
     density.set(title="Log-likelihood", xlabel="mean per row, higher is better")
     return figure
 
 
-def _dots(axes: Any, own: pd.DataFrame, measures: dict[str, str]) -> None:
+def _dots(axes: Any, measured: pd.DataFrame, measures: dict[str, str]) -> None:
     """A row per measure, in it one mark per estimator with its interval where there is one."""
-    for shift, (name, (colour, marker)) in zip((0.22, 0.0, -0.22), ESTIMATORS.items(), strict=True):
-        rows = rows_where(own, "estimator", name).reindex(list(measures))
-        at = shift - np.arange(len(measures))
-        low = rows["ci_low"].astype(float)
-        high = rows["ci_high"].astype(float)
-        axes.hlines(at, low, high, color=colour, linewidth=1.4)
-        axes.plot(rows["value"], at, marker, color=colour, markersize=5.5, label=name)
-    axes.set_yticks(-np.arange(len(measures)), measures.values())
+    n = len(measures)
+    middle = -np.arange(n)
+    shifts = (0.22, 0.0, -0.22)
+    for shift, name in zip(shifts, ESTIMATORS, strict=True):
+        colour, marker = ESTIMATORS[name]
+        of_estimator = rows_where(measured, "estimator", name)
+        rows = of_estimator.reindex(list(measures))
+        heights = shift + middle
+        low = floats(rows, "ci_low")
+        high = floats(rows, "ci_high")
+        axes.hlines(heights, low, high, color=colour, linewidth=1.4)
+        axes.plot(rows["value"], heights, marker, color=colour, markersize=5.5, label=name)
+    axes.set_yticks(middle, measures.values())
     hide_left_axis(axes)
-    axes.set_ylim(-len(measures) + 0.5, 0.5)
+    axes.set_ylim(-n + 0.5, 0.5)
     axes.margins(x=0.12)
     axes.grid(axis="x", color=PALE, linewidth=0.5)
     axes.set_axisbelow(True)
@@ -309,7 +343,8 @@ def estimation_error(table: pd.DataFrame) -> Any:
     known = table.dropna(subset="covariance_error_factor")
     if known.empty:
         return None
-    note = f"{int(known['draws'].max()):,} draws each"
+    draws = largest(known, "draws")
+    note = f"{draws:,} draws each"
     loadings = bool(known["rmse"].notna().any())
     if not loadings:
         figure = figure_of(3.6, ERRORS_TITLE, note)
@@ -318,20 +353,25 @@ def estimation_error(table: pd.DataFrame) -> Any:
     note += "; left: 95 % bars of that, and the level asked for"
     figure = figure_of(3.6, ERRORS_TITLE, note)
     wide = 2.15
-    first, second, third = (0.75 + k * (wide + 0.78) for k in range(3))
-    _coverage(axes_at(figure, first, 0.9, wide, 2.0), known)
-    _loadings_error(axes_at(figure, second, 0.9, wide, 2.0), known)
-    _covariance_error(axes_at(figure, third, 0.9, wide, 2.0), known)
+    step = wide + 0.78  # inches from one panel to the next
+    panels = (_coverage, _loadings_error, _covariance_error)
+    for place, panel in enumerate(panels):
+        left = 0.75 + place * step
+        axes = axes_at(figure, left, 0.9, wide, 2.0)
+        panel(axes, known)
     return figure
 
 
 def _coverage(axes: Any, known: pd.DataFrame) -> None:
     """The share of intervals that hold the truth, beside the level asked for."""
-    half = NORMAL_95 * known["coverage_error"].fillna(0.0)
-    axes.errorbar(known["rows"], known["coverage"], yerr=half, fmt="o", color=BLUE, capsize=2)
-    axes.axhline(float(first_value(known, "confidence")), color=ORANGE, linewidth=1.2)
-    _log_rows(axes, known["rows"])
-    axes.set(title="Coverage of the intervals", ylabel="share that hold the truth", xlabel="rows")
+    errors = known["coverage_error"].fillna(0.0)
+    half = NORMAL_95 * errors
+    rows = known["rows"]
+    axes.errorbar(rows, known["coverage"], yerr=half, fmt="o", color=BLUE, capsize=2)
+    confidence = float(first_value(known, "confidence"))
+    axes.axhline(confidence, color=ORANGE, linewidth=1.2)
+    _log_rows(axes, rows)
+    axes.set(title="Coverage of the intervals", ylabel="share that hold the truth")
 
 
 def _loadings_error(axes: Any, known: pd.DataFrame) -> None:
@@ -339,7 +379,8 @@ def _loadings_error(axes: Any, known: pd.DataFrame) -> None:
     rows = known["rows"]
     axes.plot(rows, known["rmse"], "o-", color=BLUE, label="found")
     fewest = known.iloc[0]
-    line = fewest["rmse"] * np.sqrt(fewest["rows"] / rows)
+    ratio = fewest["rows"] / rows
+    line = fewest["rmse"] * np.sqrt(ratio)
     axes.plot(rows, line, "--", color=GREY, label="1 / root of rows")
     _log_y(axes, known["rmse"], line)
     _log_rows(axes, rows)
@@ -362,7 +403,8 @@ def _covariance_error(axes: Any, known: pd.DataFrame) -> None:
 def _log_rows(axes: Any, rows: pd.Series) -> None:
     """A logarithmic axis of numbers of rows."""
     axes.set_xscale("log")
-    axes.set_xticks(rows, [f"{n:,}" for n in rows])
+    names = [f"{n:,}" for n in rows]
+    axes.set_xticks(rows, names)
     axes.minorticks_off()
     axes.set_xlabel("rows")
 
@@ -371,14 +413,19 @@ def _log_y(axes: Any, *values: pd.Series) -> None:
     """A logarithmic axis with ticks at 1, 2 and 5 times the powers of ten."""
     low = min(series.min() for series in values)
     high = max(series.max() for series in values)
-    powers = 10.0 ** np.arange(np.floor(np.log10(low)) - 1, np.ceil(np.log10(high)) + 1)
-    ticks = np.sort(np.concatenate([powers, 2.0 * powers, 5.0 * powers]))
+    first = np.floor(np.log10(low)) - 1
+    last = np.ceil(np.log10(high)) + 1
+    powers = 10.0 ** np.arange(first, last)
+    ticks = np.concatenate([powers, 2.0 * powers, 5.0 * powers])
+    ticks = np.sort(ticks)
     axes.set_yscale("log")
     bottom = low / 1.15
     top = high * 1.15
     axes.set_ylim(bottom, top)
-    ticks = ticks[(ticks >= bottom) & (ticks <= top)]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    inside = (ticks >= bottom) & (ticks <= top)
+    ticks = ticks[inside]
+    names = [f"{tick:g}" for tick in ticks]
+    axes.set_yticks(ticks, names)
     axes.minorticks_off()
 
 

@@ -24,7 +24,7 @@ from runner.sinks.canvas import (
     shortened,
     zero_line,
 )
-from runner.sinks.drawings.columns import first_value, rows_where
+from runner.sinks.drawings.columns import first_value, floats, largest, rows_where
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -52,23 +52,32 @@ def fold_paths(table: pd.DataFrame) -> Any:
 
     A heat map of many folds or terms.
     """
-    scope = "mean" if (table["scope"] == "mean").any() else first_value(table, "scope")
+    scope = first_value(table, "scope")
+    means = table["scope"] == "mean"
+    if means.any():
+        scope = "mean"
     central = rows_where(table, "scope", scope)
     folds = central["fold"].nunique()
     terms = list(central["term"].unique())
-    ends = central.drop_duplicates("fold")["train_end"]
-    dated = bool(ends.is_monotonic_increasing and ends.is_unique)
-    units = int(central["units"].max())
-    whose = f"mean over {count(units, 'unit')}" if units > 1 else "the one regression"
+    first_rows = central.drop_duplicates("fold")
+    ends = first_rows["train_end"]
+    dated = ends.is_monotonic_increasing and ends.is_unique
+    units = largest(central, "units")
+    whose = "the one regression"
+    if units > 1:
+        whose = f"mean over {count(units, 'unit')}"
     if folds > MOST_PATHS or len(terms) > MOST_PANELS:
         return _heat(central, whose, dated)
     note = f"{whose}; {count(folds, 'fold')}, bars: intervals of the fits"
     tall = 1.35
     title = "Coefficients fitted on the training rows of each fold"
-    figure = figure_of(1.2 + len(terms) * (tall + 0.5), title, note)
+    step = tall + 0.5
+    figure = figure_of(1.2 + len(terms) * step, title, note)
     for place, term in enumerate(terms):
-        axes = axes_at(figure, 0.95, 0.95 + place * (tall + 0.5), 7.8, tall)
-        _fold_path(axes, rows_where(central, "term", term), dated)
+        top = 0.95 + place * step
+        axes = axes_across(figure, top, tall, 0.95)
+        of_term = rows_where(central, "term", term)
+        _fold_path(axes, of_term, dated)
         axes.set_title(shortened(term, 40))
         if place == 0:
             above: Any = {"loc": "lower right", "bbox_to_anchor": (1.0, 0.98)}
@@ -81,18 +90,22 @@ def _fold_path(axes: Any, part: pd.DataFrame, dated: bool) -> None:
     """The estimates of one term in each fold with their intervals, beside that of all rows."""
     x = part["train_end"] if dated else np.arange(len(part))
     limits = part[["ci_low", "ci_high"]].to_numpy(dtype=float)
-    half = np.abs(limits - part[["estimate"]].to_numpy()).T
+    estimates = part[["estimate"]].to_numpy()
+    half = np.abs(limits - estimates).T
     bars = None if np.isnan(half).any() else half
     look: Any = {"fmt": "o", "color": BLUE, "markersize": 4, "elinewidth": 1.1}
     axes.errorbar(x, part["estimate"], yerr=bars, label="fold", **look)
-    axes.axhline(first_value(part, "all_rows"), color=ORANGE, linewidth=1.3, label="all rows")
+    of_all_rows = first_value(part, "all_rows")
+    axes.axhline(of_all_rows, color=ORANGE, linewidth=1.3, label="all rows")
     zero_line(axes, "y")
     if dated:
         _dated(axes, x)
     else:
-        even = np.linspace(0, len(part) - 1, min(len(part), 12)).astype(int)
-        shown = np.unique(even)
-        axes.set_xticks(shown, [shortened(name, 8) for name in part["fold"].iloc[shown]])
+        folds = len(part)
+        even = np.linspace(0, folds - 1, min(folds, 12))
+        shown = np.unique(even.astype(int))
+        names = part["fold"].iloc[shown]
+        axes.set_xticks(shown, labels_of(names, 8))
     axes.set_ylabel("estimate")
 
 
@@ -103,7 +116,8 @@ def _dated(axes: Any, dates: Any) -> None:
     first = min(dates)
     last = max(dates)
     if first == last:
-        axes.set_xticks([first], [f"{first:%Y-%m-%d}"])
+        name = f"{first:%Y-%m-%d}"
+        axes.set_xticks([first], [name])
         return
     days = (last - first).days
     if days > 7 * 366:
@@ -124,25 +138,31 @@ def _dated(axes: Any, dates: Any) -> None:
 def _heat(central: pd.DataFrame, whose: str, dated: bool) -> Any:
     """Terms by folds: each estimate over the largest of its term."""
     cells = central.pivot_table(index="term", columns="fold", values="estimate", sort=False)
-    cells = cells.reindex(index=central["term"].unique(), columns=central["fold"].unique())
+    terms = central["term"].unique()
+    every_fold = central["fold"].unique()
+    cells = cells.reindex(index=terms, columns=every_fold)
     more = len(cells) - MOST_ROWS
     cells = cells.iloc[:MOST_ROWS]
-    scaled = cells.div(cells.abs().max(axis=1).replace(0.0, 1.0), axis=0)
+    rows, folds = cells.shape
+    greatest = cells.abs().max(axis=1)
+    scaled = cells.div(greatest.replace(0.0, 1.0), axis=0)
     note = f"{whose}; estimates over the largest of their term: orange below zero, purple above"
     if more > 0:
         note += f"; {count(more, 'term')} more"
-    tall = max(1.2, 0.24 * len(cells))
-    figure = figure_of(tall + 1.8, f"Coefficients of {count(cells.shape[1], 'fold')}", note)
+    tall = max(1.2, 0.24 * rows)
+    title = f"Coefficients of {count(folds, 'fold')}"
+    figure = figure_of(tall + 1.8, title, note)
     labels = labels_of(cells.index)
     left = label_room(labels, 0.4)
     axes = axes_at(figure, left, 0.8, WIDTH - left - 1.1, tall)
     look: Any = {"cmap": "PuOr", "aspect": "auto", "interpolation": "nearest"}
     image = axes.imshow(scaled, vmin=-1.0, vmax=1.0, **look)
-    axes.set_yticks(range(len(labels)), labels)
-    folds = cells.shape[1]
-    shown = np.unique(np.linspace(0, folds - 1, min(folds, 7)).astype(int))
+    axes.set_yticks(range(rows), labels)
+    even = np.linspace(0, folds - 1, min(folds, 7))
+    shown = np.unique(even.astype(int))
     if dated:
-        ends = central.drop_duplicates("fold")["train_end"].iloc[shown]
+        first_rows = central.drop_duplicates("fold")
+        ends = first_rows["train_end"].iloc[shown]
         axes.set_xticks(shown, [f"{end:%Y-%m-%d}" for end in ends])
         axes.set_xlabel("last training row of the fold, folds at equal distances")
     else:
@@ -163,27 +183,33 @@ def monte_carlo(table: pd.DataFrame) -> Any:
     known = table[table["draws"] > 0]
     if known.empty:
         return None
-    draws = count(int(known["draws"].max()), "draw")
+    draws = count(largest(known, "draws"), "draw")
     note = f"bars: 5 to 95 % of up to {draws}, dots: medians, line: data as it is, dashed: zero"
     every = list(known["quantity"].unique())
     chosen = every
     if len(every) > MOST_QUANTITIES:
-        chosen = [*every[: MOST_QUANTITIES - 1], every[-1]]  # the score is last
+        score = every[-1]
+        chosen = [*every[: MOST_QUANTITIES - 1], score]
         note += f"; {len(chosen)} of {len(every)} quantities"
-    ways = [way for way in WAYS if (known["perturbation"] == way).any()]
+    tried = set(known["perturbation"])
+    ways = [way for way in WAYS if way in tried]
     across = min(3, len(chosen))
     wide = 2.25
     tall = 0.3 + 0.24 * len(ways)
     rows = math.ceil(len(chosen) / across)
-    figure = figure_of(0.9 + rows * (tall + 0.75), "Estimates on perturbed data", note)
+    step = tall + 0.75
+    figure = figure_of(0.9 + rows * step, "Estimates on perturbed data", note)
     for place, quantity in enumerate(chosen):
         row, column = divmod(place, across)
         left = 0.85 + column * (wide + 0.48)
-        axes = axes_at(figure, left, 0.95 + row * (tall + 0.75), wide, tall)
-        _perturbed(axes, rows_where(known, "quantity", quantity), ways, named=column == 0)
+        top = 0.95 + row * step
+        axes = axes_at(figure, left, top, wide, tall)
+        of_quantity = rows_where(known, "quantity", quantity)
+        _perturbed(axes, of_quantity, ways, named=column == 0)
         title = "out-of-sample R2"
         if quantity != "oos_r2":
-            title = shortened(quantity.removeprefix("coef/"), 26)
+            term = quantity.removeprefix("coef/")
+            title = shortened(term, 26)
         axes.set_title(title)
     return figure
 
@@ -195,16 +221,21 @@ def _perturbed(axes: Any, rows: pd.DataFrame, ways: list[str], named: bool) -> N
         if way in by_way.index:
             draws = by_way.loc[way]
             colour, _ = WAYS[way]
-            axes.hlines(-y, draws["q05"], draws["q95"], color=colour, linewidth=3.0)
+            low = draws["q05"]
+            high = draws["q95"]
+            axes.hlines(-y, low, high, color=colour, linewidth=3.0)
             axes.plot(draws["q50"], -y, "o", color=colour, markersize=5.5)
-    axes.axvline(first_value(by_way, "original"), color=INK, linewidth=1.0)
+    original = first_value(by_way, "original")
+    axes.axvline(original, color=INK, linewidth=1.0)
     axes.margins(x=0.12)
     zero_line(axes, "x")
-    labels = [""] * len(ways)
+    n = len(ways)
+    labels = [""] * n
     if named:
         labels = [WAYS[way][1] for way in ways]
-    axes.set_yticks(-np.arange(len(ways)), labels)
-    axes.set_ylim(0.6 - len(ways), 0.6 if len(ways) == 1 else 0.5)
+    axes.set_yticks(-np.arange(n), labels)
+    top = 0.6 if n == 1 else 0.5
+    axes.set_ylim(0.6 - n, top)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=4)
 
@@ -215,13 +246,17 @@ def influence(table: pd.DataFrame) -> Any:
     if known.empty:
         return None
     regressions = known["unit"].nunique()
-    rows = count(int(known.groupby("unit").size().max()), "row")
-    note = f"{count(regressions, 'regression')}; the {rows} with the largest Cook's distance"
+    most = known["unit"].value_counts().max()
+    rows = count(int(most), "row")
+    units = count(regressions, "regression")
+    note = f"{units}; the {rows} with the largest Cook's distance"
     if regressions > 1:
         note += " of each regression"
     figure = figure_of(5.9, "Rows that move the estimates most", note)
-    _over_time(axes_across(figure, 0.85, 1.9, 0.85), known)
-    _leverage(axes_across(figure, 3.45, 1.75, 0.85), known)
+    over_time = axes_across(figure, 0.85, 1.9, 0.85)
+    leverage = axes_across(figure, 3.45, 1.75, 0.85)
+    _over_time(over_time, known)
+    _leverage(leverage, known)
     return figure
 
 
@@ -231,8 +266,10 @@ def _over_time(axes: Any, known: pd.DataFrame) -> None:
     distance = known["cooks_distance"]
     axes.vlines(dates, 0.0, distance, color=BLUE, linewidth=1.1)
     axes.plot(dates, distance, "o", color=BLUE, markersize=3.5)
-    bounds = 4.0 / known["n_obs"].astype(float)
-    axes.axhspan(bounds.min(), bounds.max(), color=ORANGE, linewidth=1.0, alpha=0.8, label="4 / n")
+    bounds = 4.0 / floats(known, "n_obs")
+    low = bounds.min()
+    high = bounds.max()
+    axes.axhspan(low, high, color=ORANGE, linewidth=1.0, alpha=0.8, label="4 / n")
     axes.set(ylabel="Cook's distance", title="Over time")
     axes.set_ylim(0.0, 1.2 * distance.max())
     _dated(axes, dates)
@@ -242,9 +279,10 @@ def _over_time(axes: Any, known: pd.DataFrame) -> None:
 
 def _leverage(axes: Any, known: pd.DataFrame) -> None:
     """Studentised residuals against leverages, in areas by Cook's distance."""
-    share = known["cooks_distance"] / known["cooks_distance"].max()
+    distance = known["cooks_distance"]
+    areas = 8 + 110 * (distance / distance.max())
     look: Any = {"color": BLUE, "alpha": 0.55, "linewidths": 0}
-    axes.scatter(known["leverage"], known["studentised"], s=8 + 110 * share, **look)
+    axes.scatter(known["leverage"], known["studentised"], s=areas, **look)
     _named(axes, known, "leverage", "studentised")
     zero_line(axes, "y")
     axes.set(xlabel="leverage", ylabel="studentised residual")
@@ -254,13 +292,17 @@ def _leverage(axes: Any, known: pd.DataFrame) -> None:
 
 def _named(axes: Any, known: pd.DataFrame, x: str, y: str) -> None:
     """The names of the few largest, at the side on which there is room, none over another."""
-    middle = known[x].min() + (known[x].max() - known[x].min()) / 2
-    size = known[y].max() - min(known[y].min(), 0.0)
+    first = known[x].min()
+    middle = first + (known[x].max() - first) / 2
+    low = min(known[y].min(), 0.0)
+    apart = 0.12 * (known[y].max() - low)
     taken: list[float] = []
-    for row in known.nlargest(MOST_NAMED, "cooks_distance").to_dict("records"):
-        if any(abs(row[y] - other) < 0.12 * size for other in taken):
+    named = known.nlargest(MOST_NAMED, "cooks_distance")
+    for row in named.to_dict("records"):
+        height = row[y]
+        if any(abs(height - other) < apart for other in taken):
             continue
-        taken.append(row[y])
+        taken.append(height)
         if row[x] <= middle:
             place: Any = {"xytext": (5, 2), "ha": "left"}
         else:
@@ -282,22 +324,26 @@ def cusum(table: pd.DataFrame) -> Any:
     known = table.dropna(subset="cusum")
     if known.empty:
         return None
-    ranked = known.drop_duplicates("unit").sort_values("statistic", ascending=False)["unit"]
-    units = list(ranked)
+    ranked = known.drop_duplicates("unit")
+    ranked = ranked.sort_values("statistic", ascending=False)
+    units = list(ranked["unit"])
     note = count(len(units), "asset")
     if len(units) > MOST_LINES:
         note += f", the {MOST_LINES} that go farthest named, the others grey"
     note += "; a path should stay between the lines"
     figure = figure_of(4.3, "CUSUM of recursive residuals", note)
     axes = axes_at(figure, 0.85, 0.8, 6.7, 2.85)
-    for unit in reversed(units[MOST_LINES:]):
+    others = units[MOST_LINES:]
+    for unit in reversed(others):
         part = rows_where(known, "unit", unit)
         axes.plot(part["date"], part["cusum"], color=PALE, linewidth=0.8)
-    for unit, colour in zip(units[:MOST_LINES], COLOURS, strict=False):
+    named = units[:MOST_LINES]
+    for unit, colour in zip(named, COLOURS, strict=False):
         part = rows_where(known, "unit", unit)
         name = shortened(unit, 14)
         axes.plot(part["date"], part["cusum"], color=colour, linewidth=1.3, label=name)
-    longest = known.groupby("unit")["rows"].first().idxmax()
+    rows = known.groupby("unit")["rows"].first()
+    longest = rows.idxmax()
     bounds = rows_where(known, "unit", longest)
     for side in (1.0, -1.0):
         bound = side * bounds["bound"]

@@ -12,12 +12,11 @@ import statsmodels.api as sm
 from oracles import panel_of, random_arrays
 from studies import study_of
 
-from runner.analyses.forecasts.monte_carlo import (
+from runner.analyses.forecasts.monte_carlo import monte_carlo, out_of_sample
+from runner.analyses.forecasts.perturbations import (
     block_of,
     blurred,
     delayed,
-    monte_carlo,
-    out_of_sample,
     resampled,
     thinned,
 )

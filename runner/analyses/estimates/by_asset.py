@@ -53,15 +53,19 @@ class Factors(NamedTuple):
         from runner.panels.units import units
 
         panel = self.panel
-        every_row = np.arange(len(panel.dates))
-        for unit, b in zip(units(panel, every_row, "asset"), self.params, strict=True):
-            if not np.isfinite(b).all():
+        n_dates = len(panel.dates)
+        every_row = np.arange(n_dates)
+        regressions = units(panel, every_row, "asset")
+        for unit, b in zip(regressions, self.params, strict=True):
+            estimated = np.isfinite(b)
+            if not estimated.all():
                 yield unit.name
                 continue
             t, i = unit.cells(panel)
             X = design(panel, t, i, self.model.regressors, constant=True)
             y = panel.y[t, i]
-            yield Asset(unit.name, t, X, y, y - X @ b)
+            residuals = y - X @ b
+            yield Asset(unit.name, t, X, y, residuals)
 
 
 def factors_of(study: Study) -> Factors:
@@ -74,11 +78,13 @@ def factors_of(study: Study) -> Factors:
 
     refuse_unsuited(study)
     refuse_no_factors(study.model, study.panel)
-    by_asset = study.model.by == "asset"
-    if not by_asset or not study.model.constant or study.model.weights:
+    given = study.model
+    by_asset = given.by == "asset"
+    if not by_asset or not given.constant or given.weights:
         raise DataError("model: allowed: by=asset with a constant, without weights")
-    model, panel, fit = factors_as_features(study.model, study.panel, study.fit)
-    return Factors(model, panel, model.terms(panel.names), fit.params)
+    model, panel, fit = factors_as_features(given, study.panel, study.fit)
+    terms = model.terms(panel.names)
+    return Factors(model, panel, terms, fit.params)
 
 
 def tested(test: Any, *arguments: Any) -> tuple[Wald | None, str]:
@@ -95,17 +101,23 @@ def lags_of(asset: Asset, cov: OwnCovariance) -> int:
     """Newey-West lags of the regression of an asset, none where the errors have none."""
     from runner.numerics.covariance import default_lags
 
-    if not ERRORS[cov].lagged:
+    errors = ERRORS[cov]
+    if not errors.lagged:
         return 0
-    return default_lags(len(asset.y), 0)
+    n = len(asset.y)
+    return default_lags(n, 0)
 
 
 def rejections(p: pd.Series, level: float, noun: str = "asset") -> str:
     """In how many a null is rejected, and how many chance alone would give."""
     p = p.dropna()
-    rejected = int((p < level).sum())
-    at = f"{level:.0%}".replace("%", " %")
+    tests = len(p)
+    rejects = p < level
+    rejected = int(rejects.sum())
+    in_percent = f"{level:.0%}".replace("%", " %")
     chance = ""
-    if len(p) >= CHANCE:
-        chance = f", where chance alone would give about {level * len(p):,.0f}"
-    return f"rejects at {at} in {rejected:,} of {len(p):,} {plural(noun)}{chance}"
+    if tests >= CHANCE:
+        by_chance = level * tests
+        chance = f", where chance alone would give about {by_chance:,.0f}"
+    nouns = plural(noun)
+    return f"rejects at {in_percent} in {rejected:,} of {tests:,} {nouns}{chance}"

@@ -51,32 +51,41 @@ def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     # sums of z z' and z y over the rows up to each
     products = Z[:, :, None] * Z[:, None, :]
     ZZ = np.cumsum(products, axis=0)
-    Zy = np.cumsum(Z * y[:, None], axis=0)
+    Z_times_y = Z * y[:, None]
+    Zy = np.cumsum(Z_times_y, axis=0)
     eigenvalues = np.linalg.eigvalsh(ZZ)
     smallest = eigenvalues[:, 0]
     largest = eigenvalues[:, -1]
     determined = smallest > RANK_TOLERANCE * largest
-    start = max(k, 1 + int(np.argmax(determined)))
+    first = np.argmax(determined)
+    start = max(k, 1 + int(first))
     if n - start < LEAST:
         raise NotEstimable(f"the first {start:,} of {n:,} rows do not determine every coefficient")
     z = Z[start:]
     before = slice(start - 1, -1)
     right = np.stack([Zy[before], z], axis=2)
-    solved = np.linalg.solve(ZZ[before], right)
+    ZZ_before = ZZ[before]
+    solved = np.linalg.solve(ZZ_before, right)
     b = solved[:, :, 0]
-    error = y[start:] - np.einsum("tk,tk->t", z, b)
-    variance = 1.0 + np.einsum("tk,tk->t", z, solved[:, :, 1])
-    return np.asarray(error / np.sqrt(variance))
+    inverse_z = solved[:, :, 1]
+    forecast = np.einsum("tk,tk->t", z, b)
+    error = y[start:] - forecast
+    leverage = np.einsum("tk,tk->t", z, inverse_z)
+    scale = np.sqrt(1.0 + leverage)
+    return np.asarray(error / scale)
 
 
 def _orthonormal(X: np.ndarray) -> np.ndarray:
     """Columns (n, k) of unit mean square and no correlation: the same residuals, more digits."""
     length = np.linalg.norm(X, axis=0)
     scale = np.where(length > 0.0, length, 1.0)
-    Q, R = np.linalg.qr(X / scale)
-    if np.linalg.cond(R) > 1.0 / RANK_TOLERANCE:
+    scaled = X / scale
+    Q, R = np.linalg.qr(scaled)
+    condition = np.linalg.cond(R)
+    if condition > 1.0 / RANK_TOLERANCE:
         raise NotEstimable("the columns are collinear")
-    return Q * np.sqrt(len(X))
+    n = len(X)
+    return Q * np.sqrt(n)
 
 
 def cusum_test(w: np.ndarray) -> Cusum:
@@ -88,13 +97,16 @@ def cusum_test(w: np.ndarray) -> Cusum:
     if flat(w, relative=COMPUTED):
         raise NotEstimable("the recursive residuals do not vary")
     m = len(w)
-    standardised = w / w.std(ddof=1)
-    path = np.cumsum(standardised) / np.sqrt(m)
+    deviation = w.std(ddof=1)
+    standardised = w / deviation
+    sums = np.cumsum(standardised)
+    path = sums / np.sqrt(m)
     line = 1.0 + 2.0 * np.arange(1, m + 1) / m
     ratio = np.abs(path) / line
     at = int(ratio.argmax())
     statistic = float(ratio[at])
-    return Cusum(path, statistic, at, crossing(statistic))
+    p_value = crossing(statistic)
+    return Cusum(path, statistic, at, p_value)
 
 
 def crossing(a: float) -> float:
@@ -105,15 +117,22 @@ def crossing(a: float) -> float:
     """
     if a < FORMULA_FROM:
         return 1.0 - SLOPE_BELOW * a
+    below = ndtr(a)
     beyond = 1.0 - ndtr(3.0 * a)
-    between = ndtr(a) + ndtr(5.0 * a) - 1.0
+    between = below + ndtr(5.0 * a) - 1.0
+    above = 1.0 - below
     reflected = np.exp(-4.0 * a**2) * between
-    both = np.exp(-16.0 * a**2) * (1.0 - ndtr(a))
-    return float(2.0 * (beyond + reflected - both))
+    both = np.exp(-16.0 * a**2) * above
+    one_side = beyond + reflected - both
+    return float(2.0 * one_side)
 
 
 def boundary(level: float) -> float:
     """The a of the lines +-a (1 + 2 s) that are crossed with this chance: .948 at 5 %."""
     from scipy.optimize import brentq
 
-    return float(brentq(lambda a: crossing(a) - level, 0.0, 10.0))
+    def excess(a: float) -> float:
+        return crossing(a) - level
+
+    root = brentq(excess, 0.0, 10.0)
+    return float(root)

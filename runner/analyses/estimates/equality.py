@@ -71,16 +71,20 @@ class System:
         """The covariance in words."""
         if self.residuals is not None:
             return "SUR, equal variances"
-        scores = f"SUR, {self.kind} scores summed by date"
-        return f"{scores}, Newey-West {self.lags} lags" if self.lags else scores
+        words = f"SUR, {self.kind} scores summed by date"
+        if self.lags:
+            words += f", Newey-West {self.lags} lags"
+        return words
 
     @property
     def freedom(self) -> int:
         """Degrees of freedom of the covariance; with lags, the equivalent ones of Bartlett's."""
         lags = np.arange(1, self.lags + 1)
         weights = 1.0 - lags / (self.lags + 1.0)
-        df = self.dates - self.b.shape[1]
-        return int(df / (1.0 + 2.0 * float(weights @ weights)))
+        squared = float(weights @ weights)
+        _, k = self.b.shape
+        df = self.dates - k
+        return int(df / (1.0 + 2.0 * squared))
 
     def covariance(self, at: list[int]) -> np.ndarray:
         """Covariance (U m, U m) of the terms at these m places, unit by unit.
@@ -91,10 +95,12 @@ class System:
 
         if self.residuals is not None and self.bread is not None:
             sigma = self.residuals.T @ self.residuals / self.dates
-            return np.kron(sigma, self.bread[np.ix_(at, at)])
+            bread = self.bread[np.ix_(at, at)]
+            return np.kron(sigma, bread)
         dates = len(self.influence)
-        influence = self.influence[:, :, at].reshape(dates, -1)
-        return long_run(influence, self.lags)
+        influence = self.influence[:, :, at]
+        by_date = influence.reshape(dates, -1)
+        return long_run(by_date, self.lags)
 
 
 def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
@@ -126,7 +132,9 @@ def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
     refuse_unsuited(study, several=True)
     refuse_not_plain(study, constant=False)
     known = study.model.terms(study.panel.names)
-    chosen = list(dict.fromkeys(known if terms is None else terms))
+    if terms is None:
+        terms = known
+    chosen = list(dict.fromkeys(terms))
     for term in chosen:
         refuse_unknown({"terms": term}, known)
     system = _system(study)
@@ -136,10 +144,15 @@ def equality(study: Study, *, terms: list[str] | None = None) -> Finding:
     rows = [_test(system, known, tested) for tested in tests]
     table = pd.DataFrame(rows, columns=EQUALITY)
     metrics = {}
-    for row in table.head(len(chosen)).to_dict("records"):
-        metrics[f"p_{row['term']}"] = row["p_value"]
-    noun = "asset" if study.model.by == "asset" else "group"
-    return Finding(table, metrics, _words(table, system, noun))
+    single_terms = table.head(len(chosen))
+    for row in single_terms.to_dict("records"):
+        term = row["term"]
+        metrics[f"p_{term}"] = row["p_value"]
+    noun = "group"
+    if study.model.by == "asset":
+        noun = "asset"
+    words = _words(table, system, noun)
+    return Finding(table, metrics, words)
 
 
 def _system(study: Study) -> System:
@@ -148,21 +161,25 @@ def _system(study: Study) -> System:
 
     model = study.model
     panel = study.panel
-    rows = np.arange(len(panel.dates))
+    dates = len(panel.dates)
+    rows = np.arange(dates)
     kind = ERRORS[model.cov].across
     solved, omitted = _solved(study, rows)
-    k = len(model.terms(panel.names))
-    influence = np.zeros((len(rows), len(solved), k))
-    dates = len(rows)
+    terms = model.terms(panel.names)
+    k = len(terms)
+    influence = np.zeros((dates, len(solved), k))
     for u, (t, solution) in enumerate(solved.values()):
-        np.add.at(influence[:, u], t, _influence(solution, kind))
-        dates = min(dates, len(np.unique(t)))
+        influence_of_cells = _influence(solution, kind)
+        np.add.at(influence[:, u], t, influence_of_cells)
+        dates_of_unit = np.unique(t)
+        dates = min(dates, len(dates_of_unit))
     lags = model.cov_lags
     if lags is None:
         lags = default_lags(dates, panel.horizon)
     lags = min(lags, dates - 1) if model.lagged else 0
     solutions = [solution for _, solution in solved.values()]
-    b = np.array([solution.b for solution in solutions]).reshape(len(solved), k)
+    estimates = np.array([solution.b for solution in solutions])
+    b = estimates.reshape(len(solved), k)
     residuals = None
     bread = None
     if solutions and _alike(study, rows):
@@ -179,8 +196,11 @@ def _alike(study: Study, rows: np.ndarray) -> bool:
     panel = study.panel
     if model.by != "asset" or model.cov != "nonrobust":
         return False
-    names = panel.names if model.regressors is None else model.regressors
-    return shared_regressors(panel, rows, names) is not None
+    names = model.regressors
+    if names is None:
+        names = panel.names
+    X = shared_regressors(panel, rows, names)
+    return X is not None
 
 
 def _influence(solution: Solution, kind: str) -> np.ndarray:
@@ -192,11 +212,13 @@ def _influence(solution: Solution, kind: str) -> np.ndarray:
 
 def _slack(solution: Solution, kind: str) -> np.ndarray:
     """What residuals (n,) are divided by; NaN where the fit passes through its row exactly."""
-    left = 1.0 - solution.leverage
-    slack = np.where(left < PASSED, np.nan, left)
+    slack = 1.0 - solution.leverage
     if kind == "HC0":
         return np.ones_like(slack)
-    return np.sqrt(slack) if kind == "HC2" else slack
+    slack[slack < PASSED] = np.nan
+    if kind == "HC2":
+        return np.sqrt(slack)
+    return slack
 
 
 def _solved(
@@ -230,11 +252,13 @@ def _solved(
 def _test(system: System, terms: list[str], chosen: list[str]) -> Row:
     """The test of one term, or of several together, as a row of the table."""
     at = [terms.index(term) for term in chosen]
+    estimates = system.b[:, at]
     row: Row = {"term": ", ".join(chosen), "units": len(system.b)}
-    row |= {"dates": system.dates, "errors": system.errors}
-    if len(system.b) and len(chosen) == 1:
-        row["smallest"] = system.b[:, at].min()
-        row["largest"] = system.b[:, at].max()
+    row["dates"] = system.dates
+    row["errors"] = system.errors
+    if len(estimates) and len(chosen) == 1:
+        row["smallest"] = estimates.min()
+        row["largest"] = estimates.max()
     return row | _wald(system, at, chosen)
 
 
@@ -251,8 +275,11 @@ def _wald(system: System, at: list[int], chosen: list[str]) -> Row:
     d = system.dates
     if U < 2:
         return {"reason": f"{count(U, 'unit')} with errors; needs at least 2"}
-    q = (U - 1) * m
-    p = q if system.residuals is None else U - 1
+    differences = U - 1
+    q = differences * m
+    p = differences
+    if system.residuals is None:
+        p = q
     v = system.freedom
     V = system.covariance(at)
     if v < p:
@@ -260,17 +287,20 @@ def _wald(system: System, at: list[int], chosen: list[str]) -> Row:
         return {"reason": f"{left}; needs at least {p}"}
     if not np.isfinite(V).all():
         return {"reason": f"{system.kind} does not exist: a row has leverage 1"}
-    less_first = np.column_stack([-np.ones(U - 1), np.eye(U - 1)])
+    first = np.ones(differences)
+    others = np.eye(differences)
+    less_first = np.column_stack([-first, others])
     R = np.kron(less_first, np.eye(m))
     restriction = Restriction(EQUAL, chosen * U, R, np.zeros(q))
+    estimates = system.b[:, at]
     try:
-        test = wald(system.b[:, at].ravel(), V, v, restriction)
+        test = wald(estimates.ravel(), V, v, restriction)
     except NotEstimable as error:
         return {"reason": str(error)}
     df = v - p + 1
     f = test.f_stat * (d - k) / d * df / v
-    p_value = float(fdtrc(q, df, f))
-    row: Row = {"wald": test.f_stat * q, "f_stat": f, "p_value": p_value}
+    p_value = fdtrc(q, df, f)
+    row: Row = {"wald": test.f_stat * q, "f_stat": f, "p_value": float(p_value)}
     return row | {"df_num": q, "df_den": df, "reason": ""}
 
 
@@ -281,10 +311,12 @@ def _words(table: pd.DataFrame, system: System, noun: str) -> list[str]:
     words = [_sentence(row, units) for row in rows if not row["reason"]]
     failed = table[table["reason"] != ""]
     for reason, part in failed.groupby("reason", sort=False):
-        words.append(f"Equality of {'; '.join(part['term'])} was not tested: {reason}.")
-    if system.omitted:
-        omitted = [f"{name} ({reason})" for name, reason in system.omitted.items()]
-        words.append(f"Not compared: {listed(omitted)}.")
+        terms = "; ".join(part["term"])
+        words.append(f"Equality of {terms} was not tested: {reason}.")
+    omitted = [f"{name} ({reason})" for name, reason in system.omitted.items()]
+    if omitted:
+        units_omitted = listed(omitted)
+        words.append(f"Not compared: {units_omitted}.")
     return words
 
 
@@ -297,9 +329,11 @@ def _sentence(row: dict[Hashable, Any], units: str) -> str:
         smallest = number(row["smallest"], 3)
         largest = number(row["largest"], 3)
         spread = f"; estimates from {smallest} to {largest}"
-    rejected = row["p_value"] < LEVEL
-    answer = "rejected at 5 %" if rejected else "not rejected at 5 %, no proof of it"
+    answer = "not rejected at 5 %, no proof of it"
+    if row["p_value"] < LEVEL:
+        answer = "rejected at 5 %"
     df = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
+    f_stat = t_text(row["f_stat"])
     p = p_text(row["p_value"])
-    test = f"F({df}) {t_text(row['f_stat'])}, p {p}"
+    test = f"F({df}) {f_stat}, p {p}"
     return f"{subject} over {units} is {answer} ({test}){spread}."

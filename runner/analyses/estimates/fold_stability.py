@@ -70,15 +70,21 @@ def coefficients_by_fold(study: Study) -> Finding:
         fold_name, reason = next(iter(lost.items()))
         raise DataError(f"validation: no fold has estimates; fold {fold_name}: {reason}")
     table = pd.concat(parts, ignore_index=True)[COLUMNS]
-    means = table[table["scope"] == whole["scope"].iloc[0]]
+    scope_of_mean = whole["scope"].iloc[0]
+    means = table[table["scope"] == scope_of_mean]
     summary = by_term(means)
-    scope = str(study.fit.coefficients["scope"].iloc[0])
-    words = _signs(summary, means["fold"].nunique())
+    metrics = _metrics(summary)
+    scopes = study.fit.coefficients["scope"]
+    scope = str(scopes.iloc[0])
+    folds = means["fold"].nunique()
+    words = _signs(summary, folds)
     words += _composition(means, scope)
     words += _overlap(study.folds)
     if lost:
-        words.append(f"{count(len(lost), 'fold')} without estimates: {listed(lost)}.")
-    return Finding(table, _metrics(summary), words, "fold_paths")
+        lost_folds = count(len(lost), "fold")
+        names = listed(lost)
+        words.append(f"{lost_folds} without estimates: {names}.")
+    return Finding(table, metrics, words, "fold_paths")
 
 
 def _metrics(summary: pd.DataFrame) -> dict[str, float]:
@@ -113,7 +119,9 @@ def central(fit: Fit) -> pd.DataFrame:
 def units_of(fit: Fit) -> int:
     """How many units have estimates."""
     table = fit.coefficients
-    return int(table.loc[table["scope"] != "mean", "unit"].nunique())
+    is_unit = table["scope"] != "mean"
+    units = table.loc[is_unit, "unit"]
+    return int(units.nunique())
 
 
 def _of_fold(study: Study, fold: Fold, whole: pd.DataFrame) -> pd.DataFrame:
@@ -130,14 +138,17 @@ def _of_fold(study: Study, fold: Fold, whole: pd.DataFrame) -> pd.DataFrame:
     if table["scope"].iloc[0] != scope:
         raise DataError("only one unit could be estimated, which is no mean")
     if scope == "mean":
-        each = fit.coefficients[fit.coefficients["scope"].isin(["asset", "group"])]
+        is_unit = fit.coefficients["scope"].isin(["asset", "group"])
+        each = fit.coefficients[is_unit]
         if each["unit"].nunique() <= MOST_UNITS:
             table = pd.concat([table, each])
     train_dates = study.panel.dates[fold.train]
     key = ["scope", "unit", "term"]
     on_all_rows = study.fit.coefficients.set_index(key)["estimate"]
-    all_rows = on_all_rows.reindex(pd.MultiIndex.from_frame(table[key])).to_numpy()
-    same_sign = np.sign(table["estimate"].to_numpy()) == np.sign(all_rows)
+    rows = pd.MultiIndex.from_frame(table[key])
+    all_rows = on_all_rows.reindex(rows).to_numpy()
+    estimates = table["estimate"].to_numpy()
+    same_sign = np.sign(estimates) == np.sign(all_rows)
     units = np.where(table["scope"] == "mean", units_of(fit), 1)
     table = table.assign(fold=fold.name, train_start=train_dates[0], train_end=train_dates[-1])
     table = table.assign(train_dates=len(fold.train), units=units)
@@ -152,11 +163,14 @@ def by_term(means: pd.DataFrame) -> pd.DataFrame:
     """
     terms = means.groupby("term", sort=False)
     estimates = terms["estimate"]
-    columns = {"all_rows": terms["all_rows"].first(), "same_sign": terms["same_sign"].mean()}
-    columns |= {"least": estimates.min(), "greatest": estimates.max()}
-    columns |= {"spread": estimates.std(), "std_error": terms["std_error"].mean()}
-    names = means[["term"]].drop_duplicates().set_index("term")
-    return names.assign(**columns).reset_index()
+    summary = means[["term"]].drop_duplicates().set_index("term")
+    summary["all_rows"] = terms["all_rows"].first()
+    summary["same_sign"] = terms["same_sign"].mean()
+    summary["least"] = estimates.min()
+    summary["greatest"] = estimates.max()
+    summary["spread"] = estimates.std()
+    summary["std_error"] = terms["std_error"].mean()
+    return summary.reset_index()
 
 
 def _signs(summary: pd.DataFrame, folds: int) -> list[str]:
@@ -165,7 +179,8 @@ def _signs(summary: pd.DataFrame, folds: int) -> list[str]:
         return ["One fold has estimates: there is nothing to compare over folds."]
     if len(summary) <= MOST_TERMS:
         return [_term_sentence(row, folds) for row in summary.itertuples()]
-    changing = summary[summary["same_sign"] < 1.0]
+    changes_sign = summary["same_sign"] < 1.0
+    changing = summary[changes_sign]
     terms = count(len(summary), "term")
     words = [f"{len(changing):,} of {terms} change their sign in some fold."]
     shown = changing.head(MOST_TERMS).itertuples()
@@ -174,19 +189,28 @@ def _signs(summary: pd.DataFrame, folds: int) -> list[str]:
 
 def _term_sentence(row: Any, folds: int) -> str:
     agreeing = round(row.same_sign * folds)
-    signs = f"{_sign(row.all_rows)} on all rows and in {agreeing:,} of {count(folds, 'fold')}"
-    ends = f"from {number(row.least, 3)} to {number(row.greatest, 3)}"
+    sign = _sign(row.all_rows)
+    folds_text = count(folds, "fold")
+    signs = f"{sign} on all rows and in {agreeing:,} of {folds_text}"
+    least = number(row.least, 3)
+    greatest = number(row.greatest, 3)
     spread = number(row.spread, 3)
-    error = ""
+    beside = ""
     if not np.isnan(row.std_error):
-        error = f", beside a mean standard error of {number(row.std_error, 3)}"
-    return f"{row.term}: {signs}, {ends}; standard deviation over folds {spread}{error}."
+        error = number(row.std_error, 3)
+        beside = f", beside a mean standard error of {error}"
+    return (
+        f"{row.term}: {signs}, from {least} to {greatest}; "
+        f"standard deviation over folds {spread}{beside}."
+    )
 
 
 def _sign(value: float) -> str:
     if value > 0.0:
         return "positive"
-    return "negative" if value < 0.0 else "zero"
+    if value < 0.0:
+        return "negative"
+    return "zero"
 
 
 def _overlap(folds: list[Fold]) -> list[str]:
@@ -196,7 +220,8 @@ def _overlap(folds: list[Fold]) -> list[str]:
         return []
     if max(shares) == 0.0:
         return ["Neighbouring folds share no training rows."]
-    share = percent(float(np.mean(shares)))
+    mean_share = np.mean(shares)
+    share = percent(float(mean_share))
     return [
         f"Neighbouring folds share {share} of their training rows on average: "
         "they agree by construction, "

@@ -93,14 +93,19 @@ class Whole(NamedTuple):
 
         k = len(self.b)
         leverage = np.sum(solve_triangular(self.R, X.T, trans="T") ** 2, axis=0)
-        left = np.where(1.0 - leverage > ALONE, 1.0 - leverage, np.nan)
-        within = u / np.sqrt(self.ssr / self.df * left)
+        left = 1.0 - leverage
+        left[left <= ALONE] = np.nan
+        error_variance = self.ssr / self.df
+        variance_within = error_variance * left
+        within = u / np.sqrt(variance_within)
         with np.errstate(divide="ignore", invalid="ignore"):
-            df_without = np.maximum(self.df - within**2, 0.0)
+            squared = within**2
+            df_without = np.maximum(self.df - squared, 0.0)
             studentised = within * np.sqrt((self.df - 1.0) / df_without)
             odds = leverage / left
-            cook = within**2 * odds / k
-            dffits = studentised * np.sqrt(odds)
+            cook = squared * odds / k
+            root_odds = np.sqrt(odds)
+            dffits = studentised * root_odds
         return Measures(leverage, studentised, cook, dffits)
 
     def without(self, x: np.ndarray, u: float) -> tuple[np.ndarray, np.ndarray]:
@@ -111,15 +116,21 @@ class Whole(NamedTuple):
         """
         from scipy.linalg import solve_triangular
 
-        inverse = solve_triangular(self.R, np.eye(len(self.b)))
+        k = len(self.b)
+        identity = np.eye(k)
+        inverse = solve_triangular(self.R, identity)
         half = x @ inverse
-        left = 1.0 - half @ half
+        leverage = half @ half
+        left = 1.0 - leverage
         move = inverse @ half * u / left
-        variance = (self.ssr - u**2 / left) / (self.df - 1.0)
+        ssr = self.ssr - u**2 / left
+        variance = max(ssr / (self.df - 1.0), 0.0)
         scale = np.sum(inverse**2, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            error = np.sqrt(max(variance, 0.0) * scale)
-            return self.b - move, move / error
+            variances = variance * scale
+            standard_errors = np.sqrt(variances)
+            moves = move / standard_errors
+        return self.b - move, moves
 
 
 def influence(study: Study, *, most: Rows = 10) -> Finding:
@@ -143,25 +154,32 @@ def influence(study: Study, *, most: Rows = 10) -> Finding:
 
     refuse_unsuited(study)
     model, panel, fit = factors_as_features(study.model, study.panel, study.fit)
-    refuse_not_plain(replace(study, model=model), constant=False)
+    with_factors = replace(study, model=model)
+    refuse_not_plain(with_factors, constant=False)
     panel = model.by_spells(panel)
-    every_row = np.arange(len(panel.dates))
+    n_dates = len(panel.dates)
+    every_row = np.arange(n_dates)
     rows: list[Row] = []
     exceeding = np.zeros(len(BOUNDS), dtype=int)
     for unit in units(panel, every_row, model.by):
-        b = fit.params[unit.assets[0]]
-        of_unit, exceeding_of_unit = _unit(unit, panel, model, b, most)
-        rows += of_unit
+        asset = unit.assets[0]
+        b = fit.params[asset]
+        rows_of_unit, exceeding_of_unit = _unit(unit, panel, model, b, most)
+        rows += rows_of_unit
         exceeding = exceeding + exceeding_of_unit
     table = pd.DataFrame(rows, columns=COLUMNS)
-    if table["cooks_distance"].isna().all():
+    distance = table["cooks_distance"]
+    if distance.isna().all():
         raise DataError(f"model: no regression has residuals; {table['reason'].iloc[0]}")
-    n = int(table.drop_duplicates("unit")["n_obs"].sum())
+    regressions = table.drop_duplicates("unit")
+    n = int(regressions["n_obs"].sum())
     over: dict[str, int] = dict(zip(BOUNDS, exceeding.tolist(), strict=True))
     metrics = {f"{name}_share": over[name] / n for name in BOUNDS if name != "alone"}
-    metrics["cooks_distance_max"] = table["cooks_distance"].max()
-    metrics["dfbetas_max"] = table["dfbetas"].abs().max()
-    return Finding(table, metrics, _words(table, over, n), "influence")
+    moves = table["dfbetas"].abs()
+    metrics["cooks_distance_max"] = distance.max()
+    metrics["dfbetas_max"] = moves.max()
+    words = _words(table, over, n)
+    return Finding(table, metrics, words, "influence")
 
 
 def _unit(
@@ -171,10 +189,12 @@ def _unit(
     k = len(b)
     key: Row = {"scope": unit.scope, "unit": unit.name, "n_obs": 0, "terms": k}
     exceeding = np.zeros(len(BOUNDS), dtype=int)
-    if not np.isfinite(b).all():
+    estimated = np.isfinite(b)
+    if not estimated.all():
         key["reason"] = "no estimates: see quality.csv"
         return [key], exceeding
-    whole = whole_of(blocks(unit, panel, model, b), b)
+    parts = blocks(unit, panel, model, b)
+    whole = whole_of(parts, b)
     key["n_obs"] = whole.n
     if whole.df < 2:
         key["reason"] = f"{count(whole.n, 'row')} for {count(k, 'term')}; needs two more"
@@ -186,9 +206,11 @@ def _unit(
     for block in blocks(unit, panel, model, b):
         measures = whole.measures(block.X, block.u)
         exceeding = exceeding + _exceeding(measures, whole.n, k)
-        worst = _largest(worst, Worst(block, measures), most)
+        candidates = Worst(block, measures)
+        worst = _largest(worst, candidates, most)
     terms = model.terms(panel.names)
-    return [key | row for row in _table_rows(worst, whole, terms, panel)], exceeding
+    kept = _table_rows(worst, whole, terms, panel)
+    return [key | row for row in kept], exceeding
 
 
 def blocks(unit: Unit, panel: Panel, model: Any, b: np.ndarray) -> Iterator[Part]:
@@ -201,7 +223,8 @@ def blocks(unit: Unit, panel: Panel, model: Any, b: np.ndarray) -> Iterator[Part
         t, i = block.cells(panel)
         if len(t):
             X = design(panel, t, i, model.regressors, model.constant)
-            u = panel.y[t, i] - X @ b
+            y = panel.y[t, i]
+            u = y - X @ b
             yield Part(t, i, X, u)
 
 
@@ -211,7 +234,8 @@ def whole_of(parts: Iterator[Part], b: np.ndarray) -> Whole:
     ssr = 0.0
     R: Any = np.zeros((0, len(b)))
     for part in parts:
-        R = np.linalg.qr(np.vstack([R, part.X]), mode="r")
+        stacked = np.vstack([R, part.X])
+        R = np.linalg.qr(stacked, mode="r")
         n += len(part.u)
         ssr += float(part.u @ part.u)
     return Whole(n, b, R, ssr)
@@ -221,7 +245,8 @@ def exact(whole: Whole) -> bool:
     """Whether the residuals are rounding noise beside what the terms add up to."""
     from runner.numerics.variation import EXACT_FIT
 
-    explained = float(np.sum((whole.R * whole.b) ** 2))
+    terms = whole.R * whole.b
+    explained = float(np.sum(terms**2))
     return whole.ssr <= EXACT_FIT * explained
 
 
@@ -240,8 +265,10 @@ def _no_rows(k: int) -> Worst:
     """Before the first block, of a regression with k terms."""
     positions = np.empty(0, dtype=int)
     none = np.empty(0)
-    rows = Part(positions, positions, np.empty((0, k)), none)
-    return Worst(rows, Measures(none, none, none, none))
+    X = np.empty((0, k))
+    rows = Part(positions, positions, X, none)
+    measures = Measures(none, none, none, none)
+    return Worst(rows, measures)
 
 
 def _largest(worst: Worst, block: Worst, most: int) -> Worst:
@@ -249,8 +276,11 @@ def _largest(worst: Worst, block: Worst, most: int) -> Worst:
     rows = Part(*map(_joined, worst.rows, block.rows))
     measures = Measures(*map(_joined, worst.measures, block.measures))
     distance = np.nan_to_num(measures.cook, nan=-1.0)
-    order = np.argsort(-distance, kind="stable")[:most]
-    return Worst(rows.at(order), measures.at(order))
+    order = np.argsort(-distance, kind="stable")
+    largest = order[:most]
+    largest_rows = rows.at(largest)
+    largest_measures = measures.at(largest)
+    return Worst(largest_rows, largest_measures)
 
 
 def _joined(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -263,21 +293,25 @@ def _table_rows(worst: Worst, whole: Whole, terms: list[str], panel: Panel) -> I
     slopes = [j for j, term in enumerate(terms) if term != "const"]
     if not slopes:
         slopes = [0]
-    for at in range(len(rows.u)):
-        row: Row = {"date": panel.dates[rows.t[at]], "reason": ""}
-        row["asset"] = panel.assets[rows.i[at]]
-        row["leverage"] = measures.leverage[at]
-        row["residual"] = rows.u[at]
-        row["studentised"] = measures.studentised[at]
-        row["cooks_distance"] = measures.cook[at]
-        row["dffits"] = measures.dffits[at]
-        if np.isnan(measures.cook[at]):
+    for position in range(len(rows.u)):
+        t, i, x, residual = (values[position] for values in rows)
+        leverage, studentised, cook, dffits = (values[position] for values in measures)
+        row: Row = {"date": panel.dates[t], "reason": ""}
+        row["asset"] = panel.assets[i]
+        row["leverage"] = leverage
+        row["residual"] = residual
+        row["studentised"] = studentised
+        row["cooks_distance"] = cook
+        row["dffits"] = dffits
+        if np.isnan(cook):
             row["reason"] = "leverage of 1: fitted by a term of its own"
             yield row
             continue
-        without, moves = whole.without(rows.X[at], float(rows.u[at]))
-        sizes = np.nan_to_num(np.abs(moves[slopes]))
-        j = slopes[int(np.argmax(sizes))]
+        without, moves = whole.without(x, float(residual))
+        sizes = np.abs(moves[slopes])
+        sizes = np.nan_to_num(sizes)
+        largest = sizes.argmax()
+        j = slopes[largest]
         row["term"] = terms[j]
         row["estimate"] = whole.b[j]
         row["estimate_without"] = without[j]
@@ -288,21 +322,27 @@ def _table_rows(worst: Worst, whole: Whole, terms: list[str], panel: Panel) -> I
 def _words(table: pd.DataFrame, over: dict[str, int], n: int) -> list[str]:
     known = table.dropna(subset="cooks_distance")
     units = known["unit"].nunique()
-    words = [_over_sentence(over, n, units), _most_influential_sentence(known, units)]
+    exceeding = _over_sentence(over, n, units)
+    most_influential = _most_influential_sentence(known, units)
+    words = [exceeding, most_influential]
     if over["alone"]:
         alone = count(over["alone"], "row")
         words.append(f"{alone} with a leverage of 1: each is fitted by a term of its own.")
-    lost = table[table["reason"].ne("") & table["date"].isna()]
+    has_reason = table["reason"].ne("")
+    without_rows = table["date"].isna()
+    lost = table[has_reason & without_rows]
     if len(lost):
         regressions = count(len(lost), "regression")
-        words.append(f"{regressions} without residuals: {lost['reason'].iloc[0]}.")
+        reason = lost["reason"].iloc[0]
+        words.append(f"{regressions} without residuals: {reason}.")
     return words
 
 
 def _over_sentence(over: dict[str, int], n: int, units: int) -> str:
     """How many of n rows exceed the rules of thumb."""
-    where = f" of {units:,} regressions" if units > 1 else ""
-    rows = count(n, "row") + where
+    rows = count(n, "row")
+    if units > 1:
+        rows += f" of {units:,} regressions"
     cook = over["cook"]
     studentised = over["studentised"]
     normal = f"{NORMAL_BEYOND * n:,.0f}"
@@ -316,7 +356,8 @@ def _over_sentence(over: dict[str, int], n: int, units: int) -> str:
 
 def _most_influential_sentence(known: pd.DataFrame, units: int) -> str:
     """The row with the largest Cook's distance, and how far it moves an estimate."""
-    top = known.loc[known["cooks_distance"].idxmax()]
+    largest = known["cooks_distance"].idxmax()
+    top = known.loc[largest]
     asset = f" of {top['asset']}"
     if units == 1 and top["scope"] == "asset":
         asset = ""
@@ -326,7 +367,8 @@ def _most_influential_sentence(known: pd.DataFrame, units: int) -> str:
     term = top["term"]
     estimate = number(top["estimate"])
     without = number(top["estimate_without"])
-    move = number(abs(top["dfbetas"]), 3)
+    size = abs(top["dfbetas"])
+    move = number(size, 3)
     return (
         f"The most influential row is {date}{asset} "
         f"(Cook's distance {distance}, studentised residual {residual}): "

@@ -64,15 +64,23 @@ def nested(study: Study, *, regressors: list[str]) -> Finding:
     mistakes = restricted.mistakes(panel.names)
     if mistakes:
         raise DataError(mistakes)
-    every_row = np.arange(len(panel.dates))
+    n_dates = len(panel.dates)
+    every_row = np.arange(n_dates)
     restricted_fit = restricted.fit(panel, every_row)
     full_fit = full.fit(panel, every_row)
     table = _beside(restricted_fit, full_fit, tested)
-    test = CLASSICAL if model.cov == "nonrobust" else f"{model.cov} Wald"
+    test = f"{model.cov} Wald"
+    if model.cov == "nonrobust":
+        test = CLASSICAL
     table.insert(2, "test", test)
-    metrics = {name: float(table[name].mean()) for name in ("r2_adj_restricted", "r2_adj_full")}
-    metrics["rejected"] = float((table["p_value"] < LEVEL).sum())
-    return Finding(table[NESTED], metrics, _words(table, extra), "nested")
+    metrics = {}
+    for name in ("r2_adj_restricted", "r2_adj_full"):
+        values = table[name]
+        metrics[name] = float(values.mean())
+    rejected = table["p_value"] < LEVEL
+    metrics["rejected"] = float(rejected.sum())
+    words = _words(table, extra)
+    return Finding(table[NESTED], metrics, words, "nested")
 
 
 def _extra(study: Study, regressors: list[str]) -> list[str]:
@@ -98,11 +106,13 @@ def _beside(restricted: Fit, full: Fit, tested: str) -> pd.DataFrame:
 
     A unit without has the first reason that there is.
     """
-    quality = _of_unit(full).add_suffix("_full")
-    quality = quality.join(_of_unit(restricted).add_suffix("_restricted"))
-    own = full.hypotheses["hypothesis"] == tested
-    test = full.hypotheses[own].set_index(["scope", "unit"])
-    table = quality.rename(columns={"n_obs_full": "n_obs"}).join(test)
+    quality_full = _of_unit(full).add_suffix("_full")
+    quality_restricted = _of_unit(restricted).add_suffix("_restricted")
+    quality = quality_full.join(quality_restricted)
+    quality = quality.rename(columns={"n_obs_full": "n_obs"})
+    is_tested = full.hypotheses["hypothesis"] == tested
+    test = full.hypotheses[is_tested].set_index(["scope", "unit"])
+    table = quality.join(test)
     table["tested"] = tested
     reasons = table[["reason_full", "reason_restricted", "reason"]].fillna("")
     table["reason"] = [_first(row) for row in reasons.itertuples(index=False)]
@@ -121,45 +131,55 @@ def _of_unit(fit: Fit) -> pd.DataFrame:
     """Quality of each unit and its alpha, by scope and unit."""
     key = ["scope", "unit"]
     coefficients = per_unit(fit.coefficients)
-    constants = coefficients[coefficients["term"] == "const"]
-    alpha = constants.set_index(key)["estimate"].rename("alpha")
+    is_constant = coefficients["term"] == "const"
+    constants = coefficients[is_constant].set_index(key)
+    alpha = constants["estimate"].rename("alpha")
     quality = fit.quality.set_index(key)
     return quality[["n_obs", *QUALITY, "reason"]].join(alpha)
 
 
 def _words(table: pd.DataFrame, extra: list[str]) -> list[str]:
     """Whether the further regressors add anything, and how much of the variance."""
-    rows = table[table["p_value"].notna()]
+    rows = table.dropna(subset="p_value")
+    *others, last = extra
     names = listed(extra)
-    if 1 < len(extra) <= LISTED:
-        names = f"{listed(extra[:-1])} and {extra[-1]}"
+    if others and len(extra) <= LISTED:
+        names = f"{listed(others)} and {last}"
     if rows.empty:
-        return [f"{names} could not be tested: {listed(table['reason'].unique())}."]
+        reasons = table["reason"].unique()
+        return [f"{names} could not be tested: {listed(reasons)}."]
+    subject = names
+    if others:
+        subject = f"{names} together"
     test = rows["test"].iloc[0]
     test = "classical F test" if test == CLASSICAL else f"{test} test"
-    subject = f"{names} together" if len(extra) > 1 else names
-    if len(table) == 1:
+    units = len(table)
+    if units == 1:
         answer = _answer_of_one(rows.iloc[0], test)
     else:
-        answer = _answer_of_several(rows, len(table), test)
-    return [f"{subject}: {answer}.", _quality_sentence(rows, len(extra))]
+        answer = _answer_of_several(rows, units, test)
+    quality = _quality_sentence(rows, len(extra))
+    return [f"{subject}: {answer}.", quality]
 
 
 def _answer_of_one(row: pd.Series, test: str) -> str:
     df = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
-    f = f"F({df}) {t_text(row['f_stat'])}"
-    return f"{verdict(row['p_value'])} ({f}, {test})"
+    f_stat = t_text(row["f_stat"])
+    answer = verdict(row["p_value"])
+    return f"{answer} (F({df}) {f_stat}, {test})"
 
 
 def _answer_of_several(rows: pd.DataFrame, units: int, test: str) -> str:
     """In how many of the units tested the regressors are significant."""
     noun = plural(unit_noun(rows))
     tested = len(rows)
-    hits = int((rows["p_value"] < LEVEL).sum())
+    is_significant = rows["p_value"] < LEVEL
+    hits = int(is_significant.sum())
     chance = by_chance(hits, tested) if hits else ""
     answer = f"distinguishable from zero at 5 % in {hits:,} of {tested:,} {noun}{chance} ({test})"
-    if tested < units:
-        answer += f"; not testable in {units - tested:,}"
+    untested = units - tested
+    if untested > 0:
+        answer += f"; not testable in {untested:,}"
     return answer
 
 
@@ -170,8 +190,11 @@ def _quality_sentence(rows: pd.DataFrame, extra: int) -> str:
     them = "them" if extra > 1 else "it"
     mean = ""
     if len(rows) > 1:
-        mean = f", on average over {count(len(rows), unit_noun(rows))}"
-    shared = count(int(rows["n_obs"].sum()), "row")
+        noun = unit_noun(rows)
+        units = count(len(rows), noun)
+        mean = f", on average over {units}"
+    n = rows["n_obs"].sum()
+    shared = count(int(n), "row")
     return (
         f"Adjusted R2 is {before} without and {after} with {them}{mean}, both on the same {shared}."
     )

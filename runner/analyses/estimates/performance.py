@@ -90,7 +90,9 @@ def style(loading: float, p_value: float, names: tuple[str, str], level: float) 
     if p_value >= level:
         return NEITHER
     positive, negative = names
-    return positive if loading > 0.0 else negative
+    if loading > 0.0:
+        return positive
+    return negative
 
 
 def performance(
@@ -123,8 +125,8 @@ def performance(
     refuse_not_plain(study, constant=True)
     refuse_forecast(study)
     year = year_of(study.panel.calendar, rows_per_year)
-    regressors = study.model.terms(study.panel.names)[1:]
-    refuse_unknown({"market": market}, regressors)
+    terms = study.model.terms(study.panel.names)
+    refuse_unknown({"market": market}, terms[1:])
     rows = _performance_rows(study, market, year.rows, premium)
     table = pd.DataFrame(rows, columns=PERFORMANCE)
     means = table[LOGGED].mean()
@@ -141,19 +143,22 @@ def _performance_rows(
     from runner.panels.units import units
 
     panel = study.model.by_spells(study.panel)
+    market_position = panel.names.index(market)
     terms = _terms(study)
-    every_row = np.arange(len(panel.dates))
+    n_dates = len(panel.dates)
+    every_row = np.arange(n_dates)
     regressions = units(panel, every_row, study.model.by)
     fits = study.fit.quality.to_dict("records")
     rows = []
     for unit, fit in zip(regressions, fits, strict=True):
         row = {name: fit[name] for name in ("scope", "unit", "n_obs", "reason")}
-        if np.isfinite(fit["r2"]):
+        r2 = fit["r2"]
+        if np.isfinite(r2):
             t, i = unit.cells(panel)
             y = panel.y[t, i]
-            x = panel.X[t, i, panel.names.index(market)]
-            own = terms[unit.name]
-            row |= _numbers(own, market, fit["r2"], y, x, rows_per_year, premium)
+            x = panel.X[t, i, market_position]
+            coefficients = terms[unit.name]
+            row |= _numbers(coefficients, market, r2, y, x, rows_per_year, premium)
         rows.append(row)
     return rows
 
@@ -176,42 +181,42 @@ def _numbers(
 ) -> dict[str, float]:
     """Alpha, risk and implied return of one unit with target y (n,) and market x (n,)."""
     covariances = np.cov(np.stack([x, y]), ddof=1)
-    capm_beta = float(covariances[0, 1] / covariances[0, 0])
-    variance = covariances[1, 1]
-    alpha = terms.loc["const"]
-    regression = {"alpha": alpha["estimate"], "t_stat": alpha["t_stat"]}
-    regression["alpha_annual"] = annualised(alpha["estimate"], rows_per_year)
-    regression["p_value"] = alpha["p_value"]
-    regression["beta"] = terms.loc[market, "estimate"]
+    (market_variance, covariance), (_, variance) = covariances
+    capm_beta = float(covariance / market_variance)
+    constant = terms.loc["const"]
+    alpha = constant["estimate"]
+    numbers = {"alpha": alpha, "t_stat": constant["t_stat"]}
+    numbers["alpha_annual"] = annualised(alpha, rows_per_year)
+    numbers["p_value"] = constant["p_value"]
+    numbers["beta"] = terms.loc[market, "estimate"]
+    specific_share = 1.0 - r2
     systematic = max(r2, 0.0) * variance
-    specific = (1.0 - r2) * variance
-    risk = {
-        "systematic_share": r2,
-        "specific_share": 1.0 - r2,
-        "systematic_volatility": annualised_volatility(systematic, rows_per_year),
-        "specific_volatility": annualised_volatility(specific, rows_per_year),
-    }
-    expected_premium = float(x.mean()) if premium is None else premium
-    implied = capm_implied(capm_beta, expected_premium)
+    specific = specific_share * variance
+    numbers["systematic_share"] = r2
+    numbers["specific_share"] = specific_share
+    numbers["systematic_volatility"] = annualised_volatility(systematic, rows_per_year)
+    numbers["specific_volatility"] = annualised_volatility(specific, rows_per_year)
+    if premium is None:
+        premium = float(x.mean())
+    implied = capm_implied(capm_beta, premium)
     realised = float(y.mean())
-    capm = {
-        "capm_beta": capm_beta,
-        "premium": expected_premium,
-        "capm_implied": implied,
-        "capm_implied_annual": annualised(implied, rows_per_year),
-        "realised": realised,
-        "realised_annual": annualised(realised, rows_per_year),
-    }
-    return regression | risk | capm
+    numbers["capm_beta"] = capm_beta
+    numbers["premium"] = premium
+    numbers["capm_implied"] = implied
+    numbers["capm_implied_annual"] = annualised(implied, rows_per_year)
+    numbers["realised"] = realised
+    numbers["realised_annual"] = annualised(realised, rows_per_year)
+    return numbers
 
 
 def yearly(value: float) -> str:
     """A return or volatility a year, in percent."""
-    return f"{number(100.0 * value, 3)} %"
+    in_percent = number(100.0 * value, 3)
+    return f"{in_percent} %"
 
 
 def _performance_words(table: pd.DataFrame, year: Year, excess: bool) -> list[str]:
-    known = table[table["alpha"].notna()]
+    known = table.dropna(subset="alpha")
     words = _words_of_one(known.iloc[0]) if len(known) == 1 else _words_of_several(known)
     words.append(f"Means and volatilities a year are {year.words}.")
     if not excess:
@@ -224,8 +229,11 @@ def _performance_words(table: pd.DataFrame, year: Year, excess: bool) -> list[st
 
 def _words_of_one(row: pd.Series) -> list[str]:
     test = "without a test"
-    if row["p_value"] >= 0.0:
-        test = f"(t {t_text(row['t_stat'])}), {verdict(row['p_value'])}"
+    p_value = row["p_value"]
+    if p_value >= 0.0:
+        t = t_text(row["t_stat"])
+        answer = verdict(p_value)
+        test = f"(t {t}), {answer}"
     alpha = yearly(row["alpha_annual"])
     implied = yearly(row["capm_implied_annual"])
     realised = yearly(row["realised_annual"])
@@ -234,7 +242,9 @@ def _words_of_one(row: pd.Series) -> list[str]:
         f"The CAPM implies {implied} a year (beta {beta}); "
         f"realised were {realised}; no test was made of the difference."
     )
-    return [f"Alpha of {row['unit']} is {alpha} a year {test}.", _risk_sentence(row), capm]
+    unit = row["unit"]
+    risk = _risk_sentence(row)
+    return [f"Alpha of {unit} is {alpha} a year {test}.", risk, capm]
 
 
 def _risk_sentence(row: pd.Series) -> str:
@@ -254,15 +264,18 @@ def _words_of_several(known: pd.DataFrame) -> list[str]:
     alpha = _alpha_words(known, noun)
     spread = yearly_range(known, "alpha_annual")
     shares = _share_words(known["systematic_share"], units)
-    capm = _capm_words(known["capm_implied_annual"], known["realised_annual"], units)
+    implied = known["capm_implied_annual"]
+    realised = known["realised_annual"]
+    capm = _capm_words(implied, realised, units)
     return [f"Alpha {alpha}; {spread} a year.", shares, capm]
 
 
 def _alpha_words(known: pd.DataFrame, noun: str) -> str:
-    tested = known[known["p_value"].notna()]
+    tested = known.dropna(subset="p_value")
     if tested.empty:
         return "is without tests"
-    return significance(tested.rename(columns={"alpha": "estimate"}), noun)
+    alphas = tested.rename(columns={"alpha": "estimate"})
+    return significance(alphas, noun)
 
 
 def _share_words(shares: pd.Series, units: str) -> str:
@@ -276,7 +289,8 @@ def _share_words(shares: pd.Series, units: str) -> str:
 
 
 def _capm_words(implied: pd.Series, realised: pd.Series, units: str) -> str:
-    above = int((realised > implied).sum())
+    is_above = realised > implied
+    above = int(is_above.sum())
     mean_implied = yearly(implied.mean())
     mean_realised = yearly(realised.mean())
     return (
@@ -288,11 +302,14 @@ def _capm_words(implied: pd.Series, realised: pd.Series, units: str) -> str:
 
 def yearly_range(rows: pd.DataFrame, column: str) -> str:
     """Least and greatest value of a column with the unit of each."""
-    low = rows.iloc[int(rows[column].argmin())]
-    high = rows.iloc[int(rows[column].argmax())]
-    least = f"{yearly(low[column])} ({low['unit']})"
-    greatest = f"{yearly(high[column])} ({high['unit']})"
-    return f"from {least} to {greatest}"
+    values = rows[column]
+    lowest = int(values.argmin())
+    highest = int(values.argmax())
+    low = rows.iloc[lowest]
+    high = rows.iloc[highest]
+    least = yearly(low[column])
+    greatest = yearly(high[column])
+    return f"from {least} ({low['unit']}) to {greatest} ({high['unit']})"
 
 
 def style_box(
@@ -325,11 +342,14 @@ def style_box(
     for fit in study.fit.quality.to_dict("records"):
         row = {name: fit[name] for name in ("scope", "unit", "reason")}
         if np.isfinite(fit["r2"]):
+            coefficients = terms[fit["unit"]]
             for axis, factor in factors.items():
-                row |= _side(axis, factor, terms[fit["unit"]], level)
+                row |= _side(axis, factor, coefficients, level)
         rows.append(row)
     table = pd.DataFrame(rows, columns=STYLE)
-    return Finding(table, _style_counts(table), _style_words(table, level), "style_box")
+    metrics = _style_counts(table)
+    words = _style_words(table, level)
+    return Finding(table, metrics, words, "style_box")
 
 
 def _style_counts(table: pd.DataFrame) -> dict[str, float]:
@@ -344,8 +364,11 @@ def _style_counts(table: pd.DataFrame) -> dict[str, float]:
 def _side(axis: str, factor: str, terms: pd.DataFrame, level: float) -> dict[str, object]:
     """The side of one axis of the box, and the loading that it comes from."""
     loading = terms.loc[factor]
-    word = style(loading["estimate"], loading["p_value"], AXES[axis], level)
-    side = {axis: word, f"{axis}_term": factor, f"{axis}_loading": loading["estimate"]}
+    estimate = loading["estimate"]
+    name_of_side = style(estimate, loading["p_value"], AXES[axis], level)
+    side: dict[str, object] = {axis: name_of_side}
+    side[f"{axis}_term"] = factor
+    side[f"{axis}_loading"] = estimate
     for name in ("std_error", "t_stat", "p_value"):
         side[f"{axis}_{name}"] = loading[name]
     return side
@@ -356,9 +379,9 @@ def style_name(size: str, value: str) -> str:
     if size == NEITHER and value == NEITHER:
         return "no clear style"
     if value == NEITHER:
-        return f"{size}, neither {AXES['value'][0]} nor {AXES['value'][1]}"
+        return f"{size}, neither value nor growth"
     if size == NEITHER:
-        return f"{value}, neither {AXES['size'][0]} nor {AXES['size'][1]}"
+        return f"{value}, neither small nor large"
     return f"{size} {value}"
 
 
@@ -375,17 +398,17 @@ def _style_words(table: pd.DataFrame, level: float) -> list[str]:
         name = style_name(row["size"], row["value"])
         loadings = "; ".join(_loading_text(row, axis) for axis in AXES)
         return [f"Style of {row['unit']} {at}: {name} ({loadings})."]
-    units: dict[str, list[str]] = {}
-    for unit, size, value in zip(tested["unit"], tested["size"], tested["value"], strict=True):
-        units.setdefault(style_name(size, value), []).append(unit)
+    styles = tested["size"].combine(tested["value"], style_name)
     words = []
-    for name, names in units.items():
+    for name, units in tested["unit"].groupby(styles, sort=False):
         capitalised = name[0].upper() + name[1:]
-        words.append(f"{capitalised} {at}: {listed(names)}.")
+        names = listed(units)
+        words.append(f"{capitalised} {at}: {names}.")
     return words
 
 
 def _loading_text(row: pd.Series, axis: str) -> str:
     loading = number(row[f"{axis}_loading"], 3)
     t = t_text(row[f"{axis}_t_stat"])
-    return f"{row[f'{axis}_term']} {loading}, t {t}"
+    factor = row[f"{axis}_term"]
+    return f"{factor} {loading}, t {t}"

@@ -70,17 +70,22 @@ def linearity(study: Study, *, cov: OwnCovariance = "HC3", level: Share = 0.05) 
     for asset in factors.assets():
         rows += _tests_of_asset(asset, factors, cov, level)
     table = pd.DataFrame(rows, columns=LINEARITY)
-    tests = table[table["reset_p"].notna()]
-    single = tests[tests["term"] != ALL]
-    joint = tests.loc[tests["term"] == ALL, "reset_p"]
+    tests = table.dropna(subset="reset_p")
+    is_joint = tests["term"] == ALL
+    single = tests[~is_joint]
+    joint = tests.loc[is_joint, "reset_p"]
     metrics = {}
     for name in RELATIONS:
-        key = f"{name.replace('-', '_')}_share"
-        metrics[key] = (single["relation"] == name).mean()
-    metrics["reset_rejected_share"] = (joint < level).mean()
-    by_term = single.groupby("term", sort=False)
-    words = [_relations(str(term), part, level) for term, part in by_term]
-    words.append(f"RESET of all factors together {rejections(joint, level)} ({cov} errors).")
+        has_relation = single["relation"] == name
+        key = name.replace("-", "_")
+        metrics[f"{key}_share"] = has_relation.mean()
+    rejected = joint < level
+    metrics["reset_rejected_share"] = rejected.mean()
+    words = []
+    for term, part in single.groupby("term", sort=False):
+        words.append(_relations(str(term), part, level))
+    rejections_text = rejections(joint, level)
+    words.append(f"RESET of all factors together {rejections_text} ({cov} errors).")
     return Finding(table, metrics, words, "linearity")
 
 
@@ -98,23 +103,28 @@ def _tests_of_asset(
     lags = lags_of(asset, cov)
     X = asset.X
     y = asset.y
-    b = np.linalg.lstsq(X, y, rcond=None)[0]
+    b, *_ = np.linalg.lstsq(X, y, rcond=None)
     for j, term in enumerate(factors.terms[1:], start=1):
         column = X[:, j]
         others = np.delete(X, j, axis=1)
         slope, no_slope = tested(added, others, column[:, None], [term], y, cov, lags)
         shape, no_shape = tested(reset, X, y, column, cov, lags)
         slope_p = _p_value(slope)
+        shape_p = _p_value(shape)
         row: Row = {"term": term, "slope": b[j], "slope_p": slope_p}
-        row["relation"] = relation(slope_p, _p_value(shape), level)
+        row["relation"] = relation(slope_p, shape_p, level)
         row["reason"] = no_slope or no_shape
         yield key | row | _reset(shape)
-    shape, reason = tested(reset, X, y, y - asset.u, cov, lags)
-    yield key | {"term": ALL, "relation": "", "reason": reason} | _reset(shape)
+    fitted = y - asset.u
+    shape, reason = tested(reset, X, y, fitted, cov, lags)
+    row = {"term": ALL, "relation": "", "reason": reason}
+    yield key | row | _reset(shape)
 
 
 def _p_value(test: Wald | None) -> float:
-    return float("nan") if test is None else test.p_value
+    if test is None:
+        return float("nan")
+    return test.p_value
 
 
 def _reset(test: Wald | None) -> Row:
@@ -130,12 +140,14 @@ def _reset(test: Wald | None) -> Row:
 
 def _relations(term: str, part: pd.DataFrame, level: float) -> str:
     """How many assets have each relation with a factor."""
+    n = len(part)
     times = part["relation"].value_counts()
     counts = ", ".join(f"{name} in {times.get(name, 0):,}" for name in RELATIONS)
     chance = ""
-    if len(part) >= CHANCE:
-        chance = f"; chance alone would make about {level * len(part):,.0f} non-linear"
-    assets = count(len(part), "asset")
+    if n >= CHANCE:
+        by_chance = level * n
+        chance = f"; chance alone would make about {by_chance:,.0f} non-linear"
+    assets = count(n, "asset")
     sentence = f"{term} and returns: {counts} of {assets} at {level:.0%}{chance}."
     return sentence.replace("%", " %")
 
@@ -160,26 +172,32 @@ def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
     params = factors.params
     names = factors.terms[1:]
     estimated = np.isfinite(params).all(axis=1)
-    use = np.where(estimated, panel.valid, False)
+    use = panel.valid & estimated
     rows = use.any(axis=1)
     usable = int(rows.sum())
     if usable < 2 * groups:
-        half = f"half of the {count(usable, 'row')}"
-        raise DataError(f"groups: given {groups}; allowed: at most {half}")
+        rows_text = count(usable, "row")
+        raise DataError(f"groups: given {groups}; allowed: at most half of the {rows_text}")
     F = shared_factors(panel, names)
-    u = panel.y - params[:, 0] - F @ params[:, 1:].T
-    residual = _mean_over_assets(u[rows], use[rows])
+    constants = params[:, 0]
+    loadings = params[:, 1:]
+    u = panel.y - constants - F @ loadings.T
+    use = use[rows]
+    residual = _mean_over_assets(u[rows], use)
     table: list[Row] = []
     for j, term in enumerate(names):
-        slope = _mean_over_assets(params[:, j + 1], use[rows])
-        line = slope * F[rows, j]
-        table += _groups(term, F[rows, j], residual + line, line, groups)
+        factor = F[rows, j]
+        slope = _mean_over_assets(loadings[:, j], use)
+        line = slope * factor
+        partial = residual + line
+        table += _groups(term, factor, partial, line, groups)
     return Finding(pd.DataFrame(table), picture="factor_shape")
 
 
 def _mean_over_assets(values: np.ndarray, use: np.ndarray) -> np.ndarray:
     """Mean (T,) of the values of the assets in use (T, N)."""
-    return np.asarray(np.nanmean(np.where(use, values, np.nan), axis=1))
+    used = np.where(use, values, np.nan)
+    return np.asarray(np.nanmean(used, axis=1))
 
 
 def _groups(
@@ -187,12 +205,16 @@ def _groups(
 ) -> Iterator[Row]:
     """Means of partial returns and of the line (T,) in groups of rows sorted by the factor (T,)."""
     order = np.argsort(factor, kind="stable")
-    for group, at in enumerate(np.array_split(order, groups), start=1):
-        row: Row = {"term": term, "group": group, "rows": len(at)}
-        row["factor"] = factor[at].mean()
-        row["partial"] = partial[at].mean()
-        row["std_error"] = partial[at].std(ddof=1) / np.sqrt(len(at))
-        row["line"] = line[at].mean()
+    for group, rows in enumerate(np.array_split(order, groups), start=1):
+        n = len(rows)
+        factor_of_group = factor[rows]
+        partial_of_group = partial[rows]
+        line_of_group = line[rows]
+        row: Row = {"term": term, "group": group, "rows": n}
+        row["factor"] = factor_of_group.mean()
+        row["partial"] = partial_of_group.mean()
+        row["std_error"] = partial_of_group.std(ddof=1) / np.sqrt(n)
+        row["line"] = line_of_group.mean()
         yield row
 
 
@@ -221,24 +243,30 @@ def omitted_factor(
 
     panel = study.panel
     u = np.where(panel.valid, panel.y - study.fitted, np.nan)
-    every_row = np.arange(len(panel.dates))
+    n_dates = len(panel.dates)
+    every_row = np.arange(n_dates)
     candidates = np.flatnonzero(_has_residuals(u, panel))
     assets, (rows,) = common(np.isfinite(u), [every_row], candidates, coverage)
-    refuse_few(len(assets), len(rows), coverage)
-    test = shared(u[np.ix_(rows, assets)], permutations, seed)
-    edge = marchenko_pastur_edge(len(rows), len(assets))
+    n_rows = len(rows)
+    n_assets = len(assets)
+    refuse_few(n_assets, n_rows, coverage)
+    balanced = u[np.ix_(rows, assets)]
+    test = shared(balanced, permutations, seed)
+    edge = marchenko_pastur_edge(n_rows, n_assets)
     table = pd.DataFrame({"measure": ["mean_abs_correlation", "largest_eigenvalue"]})
     table["value"] = [test.mean_correlation, test.largest]
     table["expected"] = [test.expected_correlation, test.expected_largest]
     table["edge"] = [np.nan, edge]
     table["p_value"] = [test.p_correlation, test.p_largest]
     table["permutations"] = permutations
-    table["rows"] = len(rows)
-    table["assets"] = len(assets)
-    table["assets_left_out"] = len(panel.assets) - len(assets)
-    metrics = {"mean_abs_correlation": test.mean_correlation, "largest_eigenvalue": test.largest}
+    table["rows"] = n_rows
+    table["assets"] = n_assets
+    table["assets_left_out"] = len(panel.assets) - n_assets
+    metrics = {"mean_abs_correlation": test.mean_correlation}
+    metrics["largest_eigenvalue"] = test.largest
     metrics["p_value"] = test.p_largest
-    return Finding(table, metrics, _omitted_words(table, level))
+    words = _omitted_words(table, level)
+    return Finding(table, metrics, words)
 
 
 def _has_residuals(u: np.ndarray, panel: Panel) -> np.ndarray:
@@ -247,8 +275,10 @@ def _has_residuals(u: np.ndarray, panel: Panel) -> np.ndarray:
 
     y = np.where(panel.valid, panel.y, 0.0)
     ssr = np.nansum(u**2, axis=0)
-    rounding = EXACT_FIT * np.nansum(y**2, axis=0)
-    return np.isfinite(u).any(axis=0) & (ssr > rounding)
+    squares = np.nansum(y**2, axis=0)
+    varies = ssr > EXACT_FIT * squares
+    known = np.isfinite(u).any(axis=0)
+    return known & varies
 
 
 def _omitted_words(table: pd.DataFrame, level: float) -> list[str]:
@@ -290,9 +320,11 @@ def multicollinearity(study: Study) -> Finding:
 
     factors = factors_of(study)
     names = factors.terms[1:]
-    use = factors.panel.valid.any(axis=1)
-    F = shared_factors(factors.panel, names)[use]
-    X = np.column_stack([np.ones(len(F)), F])
+    panel = factors.panel
+    use = panel.valid.any(axis=1)
+    F = shared_factors(panel, names)[use]
+    constant = np.ones(len(F))
+    X = np.column_stack([constant, F])
     scaled = X / np.linalg.norm(X, axis=0)
     condition = condition_number(scaled).statistic
     vif = np.array([test.statistic for test in variance_inflation(X, factors.terms)])
@@ -302,25 +334,29 @@ def multicollinearity(study: Study) -> Finding:
     table["largest_correlation"] = np.nan
     table["with_term"] = ""
     if len(names) > 1:
-        R = np.corrcoef(F, rowvar=False) - np.eye(len(names))
+        R = np.corrcoef(F, rowvar=False)
+        np.fill_diagonal(R, 0.0)
         nearest = np.abs(R).argmax(axis=0)
-        table["largest_correlation"] = R[nearest, np.arange(len(names))]
+        columns = np.arange(len(names))
+        table["largest_correlation"] = R[nearest, columns]
         table["with_term"] = [names[j] for j in nearest]
     table["condition_number"] = condition
     table["rows"] = len(F)
     metrics = {"largest_vif": vif.max(), "condition_number": condition}
-    return Finding(table, metrics, [_collinear_words(table, condition)])
+    words = _collinear_words(table, condition)
+    return Finding(table, metrics, [words])
 
 
 def _collinear_words(table: pd.DataFrame, condition: float) -> str:
-    worst = table.loc[table["vif"].idxmax()]
+    largest = table["vif"].idxmax()
+    worst = table.loc[largest]
     answer = "below the rules of thumb 10 and 30"
     if worst["vif"] > MOST_VIF or condition > MOST_CONDITION:
         answer = "separate loadings are imprecise"
     vif = number(worst["vif"], 3)
     condition_text = number(condition, 3)
-    widened = f"errors {number(worst['error_widened'], 3)} times as wide"
+    widened = number(worst["error_widened"], 3)
     return (
-        f"The largest VIF is {vif} ({worst['term']}: {widened}), "
+        f"The largest VIF is {vif} ({worst['term']}: errors {widened} times as wide), "
         f"the condition number of the scaled factors {condition_text}: {answer}."
     )

@@ -74,9 +74,12 @@ def added(
     fit = solve(np.column_stack([X, Z]), y, terms, constant=True)
     if fit.exact:
         raise NotEstimable("fits exactly: no tests")
-    R = np.eye(k + q)[k:]
+    columns = k + q
+    identity = np.eye(columns)
+    R = identity[k:]
     restriction = Restriction("added = 0", terms, R, np.zeros(q))
-    V = own(cov)(fit, lags)
+    covariance = own(cov)
+    V = covariance(fit, lags)
     return wald(fit.b, V, fit.df, restriction)
 
 
@@ -92,7 +95,9 @@ def reset(X: np.ndarray, y: np.ndarray, of: np.ndarray, cov: str, lags: int = 0)
     if flat(of, relative=COMPUTED):
         raise NotEstimable("what is to be raised to powers does not vary")
     z = (of - of.mean()) / of.std()
-    powers = np.column_stack([z**2, z**3])
+    square = z**2
+    cube = z**3
+    powers = np.column_stack([square, cube])
     return added(X, powers, ["the square", "the cube"], y, cov, lags)
 
 
@@ -104,8 +109,10 @@ def chow(X: np.ndarray, y: np.ndarray, split: int, cov: str, lags: int = 0) -> W
     Raises:
         NotEstimable: as `added`.
     """
-    after = (np.arange(len(y)) >= split).astype(float)
-    names = [f"regressor {j} after the split" for j in range(X.shape[1])]
+    n, k = X.shape
+    rows = np.arange(n)
+    after = rows >= split
+    names = [f"regressor {j} after the split" for j in range(k)]
     X_after = X * after[:, None]
     return added(X, X_after, names, y, cov, lags)
 
@@ -123,11 +130,16 @@ def largest_break(X: np.ndarray, u: np.ndarray, trim: float, lags: int, draws: i
     """
     n, k = X.shape
     rows = _untrimmed(n, trim)
-    if len(rows) < 2 or n <= 2 * k:
+    one_date = len(rows) < 2
+    few_rows = n <= 2 * k
+    if one_date or few_rows:
         raise NotEstimable(f"{n} rows for {k} terms; needs more for a date of a break")
     scores = X * u[:, None]
     scores = scores / np.linalg.norm(scores, axis=0)  # the statistic is the same in any scale
-    V = long_run(scores, min(lags, n - 1)) / n
+    longest = n - 1
+    lags = min(lags, longest)
+    long_run_sum = long_run(scores, lags)
+    V = long_run_sum / n
     if np.linalg.matrix_rank(V, hermitian=True) < k:
         raise NotEstimable("the scores are collinear")
     sums = np.cumsum(scores, axis=0)
@@ -135,18 +147,24 @@ def largest_break(X: np.ndarray, u: np.ndarray, trim: float, lags: int, draws: i
     s = rows / n
     V_inverse_S = np.linalg.solve(V, S.T).T
     squared = np.einsum("tk,tk->t", S, V_inverse_S)
-    path = squared / (s * (1.0 - s))
-    at = int(path.argmax())
-    limit = _tied_down(k, min(n, MOST_STEPS), trim, draws)
-    as_large = np.sum(limit >= path[at])
+    variance = s * (1.0 - s)
+    path = squared / variance
+    position = path.argmax()
+    statistic = path[position]
+    row = rows[position]
+    steps = min(n, MOST_STEPS)
+    limit = _tied_down(k, steps, trim, draws)
+    exceeds = limit >= statistic
+    as_large = exceeds.sum()
     p_value = (1.0 + as_large) / (draws + 1.0)
-    return Broken(float(path[at]), int(rows[at]), float(p_value))
+    return Broken(float(statistic), int(row), float(p_value))
 
 
 def _untrimmed(n: int, trim: float) -> np.ndarray:
     """Numbers of rows before a break in n rows, without the first and last share `trim`."""
     trimmed = int(np.ceil(trim * n))
-    return np.arange(trimmed, n - trimmed + 1)
+    stop = n - trimmed + 1
+    return np.arange(trimmed, stop)
 
 
 @cache
@@ -158,8 +176,11 @@ def _tied_down(k: int, steps: int, trim: float, draws: int) -> np.ndarray:
     generator = np.random.default_rng(0)
     rows = _untrimmed(steps, trim)
     s = rows / steps
+    variance = s * (1.0 - s)
     largest = np.zeros(draws)
-    size = max(1, CHUNK // (steps * k))
+    path_size = steps * k
+    paths_of_chunk = CHUNK // path_size
+    size = max(1, paths_of_chunk)
     for start in range(0, draws, size):
         paths = min(size, draws - start)
         increments = generator.standard_normal((paths, steps, k))
@@ -167,7 +188,7 @@ def _tied_down(k: int, steps: int, trim: float, draws: int) -> np.ndarray:
         end = walk[:, -1:]
         bridge = walk[:, rows - 1] - s[:, None] * end
         squared = np.sum(bridge**2, axis=2)
-        bessel = squared / (s * (1.0 - s))
+        bessel = squared / variance
         largest[start : start + size] = bessel.max(axis=1)
     return largest
 
@@ -181,8 +202,13 @@ def shared(u: np.ndarray, permutations: int, seed: int) -> Shared:
     """
     generator = np.random.default_rng(seed)
     observed = np.array(_common(u))
-    draws = np.array([_common(generator.permuted(u, axis=0)) for _ in range(permutations)])
-    as_large = (draws >= observed).sum(axis=0)
+    permuted = []
+    for _ in range(permutations):
+        u_permuted = generator.permuted(u, axis=0)
+        permuted.append(_common(u_permuted))
+    draws = np.array(permuted)
+    exceeds = draws >= observed
+    as_large = exceeds.sum(axis=0)
     p_value = (1.0 + as_large) / (permutations + 1.0)
     mean_correlation, largest = observed.tolist()
     expected_correlation, expected_largest = draws.mean(axis=0).tolist()
@@ -201,8 +227,10 @@ def _common(u: np.ndarray) -> tuple[float, float]:
     """Mean absolute correlation of the pairs, and the largest eigenvalue of the correlations."""
     R = np.corrcoef(u, rowvar=False)
     pairs = R[np.triu_indices(len(R), 1)]
-    mean_absolute = np.abs(pairs).mean()
-    largest = np.linalg.eigvalsh(R)[-1]
+    absolute = np.abs(pairs)
+    mean_absolute = absolute.mean()
+    eigenvalues = np.linalg.eigvalsh(R)
+    largest = eigenvalues[-1]
     return float(mean_absolute), float(largest)
 
 
@@ -222,6 +250,7 @@ def relation(slope_p: float, shape_p: float, level: float) -> str:
 
 def windows(rows: int, window: int, step: int) -> Sequence[np.ndarray]:
     """Positions of the rows of each window, the last one ending with the last row."""
-    first_end = window + (rows - window) % step
+    left_out = (rows - window) % step
+    first_end = window + left_out
     ends = range(first_end, rows + 1, step)
     return [np.arange(end - window, end) for end in ends]

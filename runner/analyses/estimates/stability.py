@@ -64,14 +64,17 @@ def stability(
     table = pd.DataFrame(rows, columns=STABILITY)
     chow = table["chow_p"].dropna()
     largest = table["largest_p"].dropna()
-    metrics = {"chow_rejected_share": (chow < level).mean()}
-    metrics["largest_rejected_share"] = (largest < level).mean()
-    of_chow = (
+    chow_rejects = chow < level
+    largest_rejects = largest < level
+    metrics = {"chow_rejected_share": chow_rejects.mean()}
+    metrics["largest_rejected_share"] = largest_rejects.mean()
+    chow_words = (
         "Chow's test of equal coefficients before and after the middle "
         f"{rejections(chow, level)} ({cov} errors)."
     )
-    of_largest = f"The Quandt-Andrews test of a break at any date {rejections(largest, level)}."
-    return Finding(table, metrics, [of_chow, of_largest])
+    largest_text = rejections(largest, level)
+    largest_words = f"The Quandt-Andrews test of a break at any date {largest_text}."
+    return Finding(table, metrics, [chow_words, largest_words])
 
 
 def _breaks(
@@ -83,17 +86,22 @@ def _breaks(
 
     if isinstance(asset, str):
         return {"scope": "asset", "unit": asset, "reason": NO_ESTIMATES}
+    X = asset.X
+    y = asset.y
     dates = factors.panel.dates[asset.rows]
-    middle = len(asset.y) // 2
+    middle = len(y) // 2
     lags = lags_of(asset, cov)
     row: Row = {"scope": "asset", "unit": asset.name, "chow_date": dates[middle]}
-    test, reason = tested(chow, asset.X, asset.y, middle, cov, lags)
+    test, reason = tested(chow, X, y, middle, cov, lags)
     if test is not None:
-        row |= {"chow_f": test.f_stat, "chow_p": test.p_value}
-        row |= {"df_num": test.df_num, "df_den": test.df_den}
+        row["chow_f"] = test.f_stat
+        row["chow_p"] = test.p_value
+        row["df_num"] = test.df_num
+        row["df_den"] = test.df_den
     try:
-        largest = largest_break(asset.X, asset.u, trim, lags, draws)
-        row |= {"largest": largest.statistic, "largest_p": largest.p_value}
+        largest = largest_break(X, asset.u, trim, lags, draws)
+        row["largest"] = largest.statistic
+        row["largest_p"] = largest.p_value
         row["largest_date"] = dates[largest.row]
     except NotEstimable as error:
         reason = reason or str(error)
@@ -125,14 +133,17 @@ def cusum(study: Study, *, level: Share = 0.05) -> Finding:
     table = pd.concat(paths, ignore_index=True)[CUSUM]
     by_asset = table.drop_duplicates("unit")
     p = by_asset["p_value"].dropna()
-    lost = int(by_asset["p_value"].isna().sum())
+    lost = len(by_asset) - len(p)
     words = [
         f"The CUSUM test of constant coefficients {rejections(p, level)} "
         "(equal variances, no serial correlation)."
     ]
     if lost:
-        words.append(f"{count(lost, 'asset')} could not be tested.")
-    metrics = {"rejected_share": (p < level).mean(), "statistic_max": by_asset["statistic"].max()}
+        lost_assets = count(lost, "asset")
+        words.append(f"{lost_assets} could not be tested.")
+    rejects = p < level
+    metrics = {"rejected_share": rejects.mean()}
+    metrics["statistic_max"] = by_asset["statistic"].max()
     return Finding(table, metrics, words, "cusum")
 
 
@@ -151,13 +162,16 @@ def _path(asset: Asset | str, factors: Factors, line: float) -> pd.DataFrame:
         w = recursive_residuals(asset.X, asset.y)
         test = cusum_test(w)
     except NotEstimable as error:
-        return pd.DataFrame([key | {"reason": str(error)}], columns=CUSUM)
+        row = key | {"reason": str(error)}
+        return pd.DataFrame([row], columns=CUSUM)
     m = len(w)
     points = min(m, MOST_POINTS)
     spaced = np.linspace(0, m - 1, points).astype(int)
     shown = np.unique([*spaced, test.at])
-    dates = factors.panel.dates[asset.rows[-m:]]
-    columns: dict[str, object] = {"date": dates[shown], "rows": m, "cusum": test.path[shown]}
+    last_rows = asset.rows[-m:]
+    dates = factors.panel.dates[last_rows]
+    columns: dict[str, object] = {"date": dates[shown], "rows": m}
+    columns["cusum"] = test.path[shown]
     columns["bound"] = line * (1.0 + 2.0 * (shown + 1) / m)
     columns["statistic"] = test.statistic
     columns["p_value"] = test.p_value
@@ -181,9 +195,8 @@ def rolling_loadings(study: Study, *, window: Window = 60, step: Rows = 12) -> F
     factors = factors_of(study)
     T = len(study.panel.dates)
     if window > T:
-        raise DataError(
-            f"window: given {window}; allowed: at most the {count(T, 'row')} of the panel"
-        )
+        rows_text = count(T, "row")
+        raise DataError(f"window: given {window}; allowed: at most the {rows_text} of the panel")
     parts = []
     lost = 0
     for rows in windows(T, window, step):
@@ -201,9 +214,11 @@ def rolling_loadings(study: Study, *, window: Window = 60, step: Rows = 12) -> F
     by_term = _spread(table)
     words = [_spread_sentence(row) for row in by_term.itertuples()]
     if lost:
-        words.append(f"{count(lost, 'window')} could not be estimated.")
+        lost_windows = count(lost, "window")
+        words.append(f"{lost_windows} could not be estimated.")
     ratio = by_term["spread"] / by_term["error"]
-    most = ratio[by_term["term"] != "const"].max()
+    is_slope = by_term["term"] != "const"
+    most = ratio[is_slope].max()
     return Finding(table, {"spread_over_error": most}, words, "rolling_loadings")
 
 
@@ -213,8 +228,10 @@ def _loadings(factors: Factors, rows: np.ndarray) -> pd.DataFrame | None:
         estimates = factors.model.fit(factors.panel, rows).coefficients
     except RunnerError:
         return None
-    by_asset = estimates[estimates["scope"] == "asset"]
-    last_date = factors.panel.dates[rows[-1]]
+    is_asset = estimates["scope"] == "asset"
+    by_asset = estimates[is_asset]
+    last_row = rows[-1]
+    last_date = factors.panel.dates[last_row]
     return by_asset.assign(date=last_date, rows=len(rows))
 
 
@@ -222,7 +239,8 @@ def _spread(table: pd.DataFrame) -> pd.DataFrame:
     """By term, means over assets: deviation of the estimates over windows, and standard error."""
     by_asset = table.groupby(["term", "unit"], sort=False)
     spread = by_asset.agg(spread=("estimate", "std"), error=("std_error", "mean"))
-    return spread.groupby("term", sort=False).mean().reset_index()
+    by_term = spread.groupby("term", sort=False)
+    return by_term.mean().reset_index()
 
 
 def _spread_sentence(row: Any) -> str:

@@ -41,16 +41,21 @@ def target_by_group(study: Study, *, group: str = "sector") -> Finding:
     sample, predictions = judged(study)
     panel = study.panel
     labels = panel.grouping.get(group)
-    group_of_cell = labels.cells(len(panel.dates))
-    group_of_row = group_of_cell[_dates(predictions, panel), _positions(predictions, panel)]
+    n_dates = len(panel.dates)
+    group_of_cell = labels.cells(n_dates)
+    t = _dates(predictions, panel)
+    i = _positions(predictions, panel)
+    group_of_row = group_of_cell[t, i]
     rows = []
     for k, name in enumerate(labels.values):
         members = group_of_cell == k
-        y = panel.scored[panel.valid & members]
-        assets = int(members.any(axis=0).sum())
-        row = {"scope": "group", "unit": name, "assets": assets, "n_obs": len(y)}
+        usable = panel.valid & members
+        y = panel.scored[usable]
+        assets = members.any(axis=0)
+        row = {"scope": "group", "unit": name, "assets": int(assets.sum()), "n_obs": len(y)}
         row |= _distribution(y)
-        row |= _scores(predictions[group_of_row == k])
+        part = predictions[group_of_row == k]
+        row |= _scores(part)
         rows.append(row)
     table = pd.DataFrame(rows, columns=COLUMNS)
     words = _words(table, group, sample)
@@ -75,33 +80,44 @@ def risk_by_group(
     panel = study.panel
     labels = panel.grouping.get(group)
     names = labels.values
-    calendar = panel.dates.to_period(PERIODS[period])
+    frequency = PERIODS[period]
+    calendar = panel.dates.to_period(frequency)
     period_of_date, periods = pd.factorize(calendar, sort=True)
     # each pair of period and group is one bin
-    bins = len(periods) * len(names)
-    bin_of_cell = period_of_date[:, None] * len(names) + labels.codes
-    scored_bins = bin_of_cell[_dates(predictions, panel), _positions(predictions, panel)]
+    groups = len(names)
+    bins = len(periods) * groups
+    bin_of_cell = period_of_date[:, None] * groups + labels.codes
+    t = _dates(predictions, panel)
+    i = _positions(predictions, panel)
+    scored_bins = bin_of_cell[t, i]
     actual, forecast, _ = columns(predictions)
     usable = panel.valid
     n, y_sum = _sums(bin_of_cell[usable], bins, panel.scored[usable])
     n_scored, actual_sum, forecast_sum = _sums(scored_bins, bins, actual, forecast)
     filled = np.flatnonzero(n)
+    period_of_bin = filled // groups
+    group_of_bin = filled % groups
     period_names = periods.astype(str).to_numpy()
-    table = pd.DataFrame({"period": period_names[filled // len(names)]})
-    table["group"] = np.asarray(names)[filled % len(names)]
-    table["n_obs"] = n[filled]
+    group_names = np.asarray(names)
     with np.errstate(invalid="ignore"):
-        table["mean"] = (y_sum / n)[filled]
-        table["n_scored"] = n_scored[filled]
-        table["mean_actual"] = (actual_sum / n_scored)[filled]
-        table["mean_forecast"] = (forecast_sum / n_scored)[filled]
+        mean = y_sum / n
+        mean_actual = actual_sum / n_scored
+        mean_forecast = forecast_sum / n_scored
+    table = pd.DataFrame({"period": period_names[period_of_bin]})
+    table["group"] = group_names[group_of_bin]
+    table["n_obs"] = n[filled]
+    table["mean"] = mean[filled]
+    table["n_scored"] = n_scored[filled]
+    table["mean_actual"] = mean_actual[filled]
+    table["mean_forecast"] = mean_forecast[filled]
     labelled = table[PATHS].assign(by=group, sample=sample)
     return Finding(labelled, picture="risk_by_group")
 
 
 def _dates(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
     """Number (n,) of the date of each row in the panel."""
-    return np.asarray(panel.dates.get_indexer(predictions["date"]))
+    dates = predictions["date"]
+    return np.asarray(panel.dates.get_indexer(dates))
 
 
 def _positions(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
@@ -115,17 +131,22 @@ def _positions(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
 def _sums(bin_of_value: np.ndarray, bins: int, *values: np.ndarray) -> list[np.ndarray]:
     """How many values each bin has, and the sums (bins,) of each of the values (n,)."""
     n = np.bincount(bin_of_value, minlength=bins)
-    sums = [np.bincount(bin_of_value, weights=column, minlength=bins) for column in values]
-    return [n, *sums]
+    sums = [n]
+    for column in values:
+        sums.append(np.bincount(bin_of_value, weights=column, minlength=bins))
+    return sums
 
 
 def _distribution(y: np.ndarray) -> dict[str, float]:
     if not len(y):
         return {}
-    std_dev = y.std(ddof=1) if len(y) > 1 else np.nan
-    quantiles = np.quantile(y, list(QUANTILES.values())).tolist()
-    by_name = dict(zip(QUANTILES, quantiles, strict=True))
-    return {"mean": y.mean(), "std_dev": std_dev} | by_name
+    distribution = {"mean": y.mean(), "std_dev": np.nan}
+    if len(y) > 1:
+        distribution["std_dev"] = y.std(ddof=1)
+    shares = list(QUANTILES.values())
+    quantiles = np.quantile(y, shares)
+    by_name = dict(zip(QUANTILES, quantiles.tolist(), strict=True))
+    return distribution | by_name
 
 
 def _scores(part: pd.DataFrame) -> dict[str, float]:
@@ -141,16 +162,19 @@ def _scores(part: pd.DataFrame) -> dict[str, float]:
 
 
 def _words(table: pd.DataFrame, group: str, sample: str) -> list[str]:
-    known = table[table["n_obs"] > 0].sort_values("median")
+    has_rows = table["n_obs"] > 0
+    known = table[has_rows].sort_values("median")
     if len(known) < 2:
         return [f"One {group} has rows: there is nothing to compare."]
     groups = count(len(known), "group")
     medians = _range_text(known, "median")
     words = [f"Median of the target over {groups} ({group}): {medians}."]
-    scored = known[known["n_scored"] > 0].sort_values("rmse")
+    has_forecasts = known["n_scored"] > 0
+    scored = known[has_forecasts].sort_values("rmse")
     if len(scored) > 1:
         errors = _range_text(scored, "rmse")
-        worse = int((scored["rmse"] > scored["rmse_naive"]).sum())
+        is_worse = scored["rmse"] > scored["rmse_naive"]
+        worse = int(is_worse.sum())
         groups = count(len(scored), "group")
         words.append(
             f"RMSE of the forecasts {sample}: {errors}; "

@@ -89,23 +89,31 @@ def classification(study: Study, *, threshold: Share = 0.5) -> Finding:
 
     sample, predictions = binary(study)
     rows = []
+    overlapping = study.panel.horizon > 1
     for scope, unit, part in _parts(predictions, study.panel.assets):
         y, p, base = columns(part)
-        independent = study.panel.horizon <= 1 and bool(part["date"].is_unique)
+        one_a_date = part["date"].is_unique
+        independent = bool(one_a_date) and not overlapping
         row: dict[str, object] = {"sample": sample, "scope": scope, "unit": unit}
-        row |= {"threshold": threshold, "n_obs": len(y)}
+        row["threshold"] = threshold
+        row["n_obs"] = len(y)
         row |= judged(y, p, base, threshold, independent)
         rows.append(row)
     table = pd.DataFrame(rows, columns=CLASSIFICATION)
     overall = table.iloc[-1]
     metrics = {name: float(overall[name]) for name in LOGGED}
-    return Finding(table, metrics, _words(overall))
+    words = _words(overall)
+    return Finding(table, metrics, words)
 
 
 def _parts(predictions: pd.DataFrame, assets: list[str]) -> list[tuple[str, str, pd.DataFrame]]:
     """Scope, unit and rows of each asset, and of all together where there are several."""
     by_asset = dict(iter(predictions.groupby("asset", observed=True)))
-    parts = [("asset", name, by_asset[name]) for name in assets if name in by_asset]
+    parts = []
+    for name in assets:
+        if name in by_asset:
+            part = by_asset[name]
+            parts.append(("asset", name, part))
     if len(parts) > 1:
         parts.append(("pooled", "all", predictions))
     return parts
@@ -118,11 +126,12 @@ def binary(study: Study) -> tuple[str, pd.DataFrame]:
         DataError: the target has another value.
     """
     sample, table = forecasts(study)
-    other = table["y"][~table["y"].isin([0.0, 1.0])]
+    y = table["y"]
+    is_binary = y.isin([0.0, 1.0])
+    other = y[~is_binary]
     if len(other):
-        raise DataError(
-            f"the target is {other.iloc[0]:.6g} in a row; allowed: 0 or 1, such as target=up"
-        )
+        value = other.iloc[0]
+        raise DataError(f"the target is {value:.6g} in a row; allowed: 0 or 1, such as target=up")
     return sample, table
 
 
@@ -136,16 +145,22 @@ def judged(
         independent: whether rows may be tested as independent.
     """
     naive = base >= 0.5
-    counts = confusion(y, p > threshold)
-    right = (p > threshold) == y
+    positive = p > threshold
+    counts = confusion(y, positive)
+    right = positive == y
     naive_right = naive == y
-    right_alone = int((right & ~naive_right).sum())
-    naive_alone = int((naive_right & ~right).sum())
+    only_right = right & ~naive_right
+    only_naive_right = naive_right & ~right
+    right_alone = int(only_right.sum())
+    naive_alone = int(only_naive_right.sum())
+    p_value = np.nan
+    if independent:
+        p_value = mcnemar(right_alone, naive_alone)
     scores: dict[str, float | int | str] = counts._asdict() | rates(counts)
     scores["accuracy_naive"] = naive_right.mean()
     scores["right_alone"] = right_alone
     scores["naive_alone"] = naive_alone
-    scores["p_value"] = mcnemar(right_alone, naive_alone) if independent else np.nan
+    scores["p_value"] = p_value
     scores["brier"] = brier(y, p)
     scores["brier_naive"] = brier(y, base)
     scores["log_loss"] = log_loss(y, p)
@@ -157,7 +172,9 @@ def judged(
 
 def _absent(scores: Mapping[str, Any], independent: bool) -> str:
     """Which scores are absent, and why."""
-    untested = "the two classes never differ" if independent else "rows overlap or share dates"
+    untested = "rows overlap or share dates"
+    if independent:
+        untested = "the two classes never differ"
     reasons = {
         "p_value": untested,
         "sensitivity": "no row is 1",
@@ -175,27 +192,36 @@ def _absent(scores: Mapping[str, Any], independent: bool) -> str:
 def confusion(y: np.ndarray, positive: np.ndarray) -> Confusion:
     """Rows (n,) of y, 0 or 1, by whether 1 was forecast."""
     is_one = y == 1.0
-    tp = int((is_one & positive).sum())
-    fp = int((~is_one & positive).sum())
-    fn = int((is_one & ~positive).sum())
-    tn = int((~is_one & ~positive).sum())
+    true_positive = is_one & positive
+    false_positive = ~is_one & positive
+    false_negative = is_one & ~positive
+    tp = int(true_positive.sum())
+    fp = int(false_positive.sum())
+    fn = int(false_negative.sum())
+    tn = len(y) - tp - fp - fn
     return Confusion(tp, fp, fn, tn)
 
 
 def rates(counts: Confusion) -> dict[str, float]:
     """Shares of a confusion matrix, NaN where there is nothing to divide by."""
     tp, fp, fn, tn = counts
-    rows = tp + fp + fn + tn
-    shares = {"accuracy": _ratio(tp + tn, rows)}
-    shares["sensitivity"] = _ratio(tp, tp + fn)
-    shares["specificity"] = _ratio(tn, tn + fp)
-    shares["precision"] = _ratio(tp, tp + fp)
-    shares["f1"] = _ratio(2 * tp, 2 * tp + fp + fn)
+    right = tp + tn
+    wrong = fp + fn
+    ones = tp + fn
+    zeros = tn + fp
+    forecast_ones = tp + fp
+    shares = {"accuracy": _ratio(right, right + wrong)}
+    shares["sensitivity"] = _ratio(tp, ones)
+    shares["specificity"] = _ratio(tn, zeros)
+    shares["precision"] = _ratio(tp, forecast_ones)
+    shares["f1"] = _ratio(2 * tp, 2 * tp + wrong)
     return shares
 
 
 def _ratio(part: int, whole: int) -> float:
-    return part / whole if whole else np.nan
+    if whole == 0:
+        return np.nan
+    return part / whole
 
 
 def mcnemar(alone: int, other: int) -> float:
@@ -208,20 +234,23 @@ def mcnemar(alone: int, other: int) -> float:
     n = alone + other
     if n == 0:
         return float("nan")
-    return float(binomtest(alone, n).pvalue)
+    test = binomtest(alone, n)
+    return float(test.pvalue)
 
 
 def brier(y: np.ndarray, p: np.ndarray) -> float:
     """Mean of (p - y)^2 (Brier 1950)."""
-    return float(np.mean((p - y) ** 2))
+    error = p - y
+    return float(np.mean(error**2))
 
 
 def log_loss(y: np.ndarray, p: np.ndarray) -> float:
     """Minus the mean log-likelihood, nats; infinite where the outcome had probability 0."""
     from scipy.special import xlog1py, xlogy
 
-    outside = (p < 0.0) | (p > 1.0)
-    if outside.any():
+    negative = p < 0.0
+    above_one = p > 1.0
+    if negative.any() or above_one.any():
         return float("nan")
     log_likelihood = xlogy(y, p) + xlog1py(1.0 - y, -p)
     return float(-np.mean(log_likelihood))
@@ -236,10 +265,12 @@ def auc(y: np.ndarray, p: np.ndarray) -> float:
 
     is_one = y == 1.0
     ones = int(is_one.sum())
-    pairs = ones * (len(y) - ones)
+    zeros = len(y) - ones
+    pairs = ones * zeros
     if pairs == 0:
         return float("nan")
-    rank_sum = rankdata(p)[is_one].sum()
+    ranks = rankdata(p)
+    rank_sum = ranks[is_one].sum()
     least = ones * (ones + 1) / 2
     return float((rank_sum - least) / pairs)
 
@@ -259,13 +290,17 @@ def curves(study: Study, *, threshold: Share = 0.5, bins: Window = 10) -> Findin
 
     sample, predictions = binary(study)
     y, p, _ = columns(predictions)
-    matrix = _matrix(confusion(y, p > threshold)).assign(threshold=threshold)
+    counts = confusion(y, p > threshold)
+    matrix = _matrix(counts)
+    matrix["threshold"] = threshold
     calibrated = calibration(y, p, bins)
     parts = [matrix.assign(curve="confusion")]
     parts.append(roc(y, p).assign(curve="roc"))
     parts.append(calibrated.assign(curve="calibration"))
-    table = pd.concat(parts, ignore_index=True).assign(sample=sample)
-    return Finding(table[CURVES], words=_calibrated(calibrated), picture="curves")
+    table = pd.concat(parts, ignore_index=True)
+    table["sample"] = sample
+    words = _calibrated(calibrated)
+    return Finding(table[CURVES], words=words, picture="curves")
 
 
 def _matrix(counts: Confusion) -> pd.DataFrame:
@@ -284,20 +319,23 @@ def roc(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
     order = np.argsort(-p, kind="stable")
-    ones = np.cumsum(y[order])
-    if not 0.0 < ones[-1] < len(y):
+    descending = p[order]
+    ones_so_far = np.cumsum(y[order])
+    ones = ones_so_far[-1]
+    zeros = len(y) - ones
+    if not 0.0 < ones < len(y):
         return pd.DataFrame({"x": [], "y": [], "threshold": []})
-    changes = np.append(np.diff(p[order]) != 0.0, True)
-    last = np.flatnonzero(changes)
+    changes = np.diff(descending) != 0.0
+    last = np.flatnonzero(np.append(changes, True))
     points = min(len(last), MOST_POINTS)
     shown = np.linspace(0, len(last) - 1, points).astype(int)
     last = last[np.unique(shown)]
-    ones_above = np.append(0.0, ones[last])
+    ones_above = np.append(0.0, ones_so_far[last])
     rows_above = np.append(0.0, last + 1.0)
-    zeros = len(y) - ones[-1]
-    table = pd.DataFrame({"x": (rows_above - ones_above) / zeros})
-    table["y"] = ones_above / ones[-1]
-    table["threshold"] = np.append(np.nan, p[order][last])
+    zeros_above = rows_above - ones_above
+    table = pd.DataFrame({"x": zeros_above / zeros})
+    table["y"] = ones_above / ones
+    table["threshold"] = np.append(np.nan, descending[last])
     return table
 
 
@@ -309,15 +347,18 @@ def calibration(y: np.ndarray, p: np.ndarray, bins: int) -> pd.DataFrame:
     import pandas as pd
 
     shares = np.linspace(0.0, 1.0, bins + 1)
-    edges = np.quantile(p, shares)[1:-1]
+    quantiles = np.quantile(p, shares)
+    edges = quantiles[1:-1]
+    group = np.searchsorted(edges, p)
     rows = pd.DataFrame({"x": p, "y": y, "rows": 1.0})
-    sums = rows.groupby(np.searchsorted(edges, p)).sum()
+    sums = rows.groupby(group).sum()
     n = sums["rows"]
     share = sums["y"] / n
     shrinkage = 1 + Z95**2 / n
     centre = (share + Z95**2 / (2 * n)) / shrinkage
     variance = share * (1 - share) / n + Z95**2 / (4 * n**2)
-    half = Z95 / shrinkage * np.sqrt(variance)
+    standard_error = np.sqrt(variance)
+    half = Z95 / shrinkage * standard_error
     table = pd.DataFrame({"x": sums["x"] / n, "y": share})
     table["low"] = centre - half
     table["high"] = centre + half
@@ -326,41 +367,47 @@ def calibration(y: np.ndarray, p: np.ndarray, bins: int) -> pd.DataFrame:
 
 
 def _words(row: pd.Series) -> list[str]:
-    rows = count(int(row["n_obs"]), "row")
+    n = int(row["n_obs"])
+    rows = count(n, "row")
     where = f"{rows} in sample, which the fit has seen"
     if row["sample"] == OUT:
         where = f"{rows} out of sample"
     accuracy = percent(row["accuracy"])
     naive = percent(row["accuracy_naive"])
     threshold = f"{row['threshold']:g}"
+    tested = _tested(row)
     classes = (
         f"On {where}, the class at {threshold} is right in {accuracy}, "
-        f"the majority class of the rows fitted in {naive}: {_tested(row)}."
+        f"the majority class of the rows fitted in {naive}: {tested}."
     )
     score = number(row["brier"])
     naive_score = number(row["brier_naive"])
     scores = f"The Brier score is {score} beside {naive_score} of the share of ones"
-    if not np.isnan(row["auc"]):
-        scores += f", the AUC is {number(row['auc'], 3)}"
+    area = row["auc"]
+    if not np.isnan(area):
+        scores += f", the AUC is {number(area, 3)}"
     return [classes, f"{scores}; no test was made of these."]
 
 
 def _tested(row: pd.Series) -> str:
-    if row["right_alone"] + row["naive_alone"] == 0:
+    differing = row["right_alone"] + row["naive_alone"]
+    if differing == 0:
         return "they are the same class in every row"
-    if np.isnan(row["p_value"]):
+    p_value = row["p_value"]
+    if np.isnan(p_value):
         return "rows overlap or share dates, so no test was made of the difference"
-    p = p_text(row["p_value"])
-    if row["p_value"] >= LEVEL:
+    p = p_text(p_value)
+    if p_value >= LEVEL:
         return f"no difference is found at 5 % (McNemar p {p}), which is no proof of none"
-    side = "more" if row["accuracy"] > row["accuracy_naive"] else "less"
+    side = "less"
+    if row["accuracy"] > row["accuracy_naive"]:
+        side = "more"
     return f"{side} often at 5 % (McNemar p {p})"
 
 
 def _calibrated(table: pd.DataFrame) -> list[str]:
-    above_low = table["low"] <= table["x"]
-    below_high = table["x"] <= table["high"]
-    inside = int((above_low & below_high).sum())
+    probability = table["x"]
+    inside = int(probability.between(table["low"], table["high"]).sum())
     groups = count(len(table), "group")
     return [
         f"In {inside} of {groups} of rows along the probability, "

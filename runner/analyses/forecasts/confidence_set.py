@@ -55,21 +55,25 @@ def confidence_set(
     p = may_be_best(losses, draws, length, seed)
     mse = losses.mean().to_numpy()
     table = pd.DataFrame({"model": losses.columns, "mse": mse, "rmse": np.sqrt(mse)})
-    table["p_value"] = p.to_numpy()
-    table["included"] = (p >= size).to_numpy()
+    p_values = p.to_numpy()
+    table["p_value"] = p_values
+    table["included"] = p_values >= size
     table = table.sort_values("mse", kind="stable", ignore_index=True)
-    table = table.assign(dates=len(losses), block=length)
+    table["dates"] = len(losses)
+    table["block"] = length
     included = int(table["included"].sum())
     metrics = {"included": included, "run_p_value": float(p[RUN])}
-    return Finding(table, metrics, [_sentence(table, size)])
+    sentence = _sentence(table, size)
+    return Finding(table, metrics, [sentence])
 
 
 def _sentence(table: pd.DataFrame, size: float) -> str:
     """Which models the set holds."""
     names = table.loc[table["included"], "model"]
-    kept = ", ".join(str(name) for name in names)
-    dates = int(table["dates"].iloc[0])
-    length = table["block"].iloc[0]
+    kept = ", ".join(map(str, names))
+    first = table.iloc[0]
+    dates = int(first["dates"])
+    length = first["block"]
     others = "The others are shown to be worse."
     if len(names) == len(table):
         others = "No other is shown to be worse."
@@ -95,12 +99,14 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
     panel = study.panel
     folds = _folds(study)
     rows = np.concatenate([fold.test for fold in folds])
-    if len(np.unique(rows)) < len(rows):
+    different = np.unique(rows)
+    if len(different) < len(rows):
         raise DataError(
             "validation: several folds forecast the same row; allowed: a scheme with one path"
         )
     forecasts = {}
-    for name, (model, seen) in _competing(study, models).items():
+    competing = _competing(study, models)
+    for name, (model, seen) in competing.items():
         by_fold = [_forecast(name, model, seen, fold) for fold in folds]
         forecasts[name] = np.concatenate(by_fold)
     forecasts[NAIVE] = np.concatenate([_naive(study, fold) for fold in folds])
@@ -109,16 +115,16 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
     finite = np.all([np.isfinite(values) for values in squares.values()], axis=0)
     use = panel.valid[rows] & finite
     known = use.any(axis=1)
-    if known.sum() < FEWEST:
-        raise DataError(
-            f"validation: {int(known.sum())} dates with a forecast of every model; needs {FEWEST}"
-        )
+    dates = int(known.sum())
+    if dates < FEWEST:
+        raise DataError(f"validation: {dates} dates with a forecast of every model; needs {FEWEST}")
     n = use.sum(axis=1)[known]
     order = np.argsort(rows[known])
     losses = {}
     for name, values in squares.items():
-        sums = np.where(use, values, 0.0).sum(axis=1)[known]
-        losses[name] = (sums / n)[order]
+        sums = np.where(use, values, 0.0).sum(axis=1)
+        means = sums[known] / n
+        losses[name] = means[order]
     return pd.DataFrame(losses)
 
 
@@ -130,8 +136,10 @@ def _folds(study: Study) -> list[Fold]:
     """
     from runner.validation.folds import HOLD_OUT, forecastable
 
-    without_hold_out = [fold for fold in study.folds if fold.name != HOLD_OUT]
-    folds = forecastable(study.panel, without_hold_out or study.folds)
+    candidates = [fold for fold in study.folds if fold.name != HOLD_OUT]
+    if not candidates:
+        candidates = study.folds
+    folds = forecastable(study.panel, candidates)
     if not folds:
         raise DataError("validation: no fold; allowed: a scheme that forecasts")
     return folds
@@ -151,10 +159,11 @@ def _competing(
         mistakes.append(
             f"models: given {list(models)}; allowed: one or more names, not {RUN!r} or {NAIVE!r}"
         )
-    if not is_dataclass(study.given or study.model):
+    base = study.given or study.model
+    if not is_dataclass(base):
         kind = type(study.model).__name__
         raise DataError(f"models: {kind} is no dataclass, so that no setting of it can differ")
-    given: Any = study.given or study.model
+    given: Any = base
     competing: dict[str, tuple[Model, Panel]] = {RUN: (study.model, study.panel)}
     for name, settings in models.items():
         try:
@@ -176,7 +185,8 @@ def _forecast(name: str, model: Model, panel: Panel, fold: Fold) -> np.ndarray:
         DataError: the model cannot be fitted or cannot forecast.
     """
     try:
-        return panel.in_units(model.forecast(panel, fold))
+        forecast = model.forecast(panel, fold)
+        return panel.in_units(forecast)
     except (DataError, EstimationError) as error:
         mistakes = [f"models.{name}: fold {fold.name}: {line}" for line in error.mistakes]
         raise DataError(mistakes) from error
@@ -189,4 +199,5 @@ def _naive(study: Study, fold: Fold) -> np.ndarray:
     from runner.validation.scores import train_means
 
     means = train_means(study.panel, fold.train)
-    return np.tile(means, (len(fold.test), 1))
+    rows = len(fold.test)
+    return np.tile(means, (rows, 1))

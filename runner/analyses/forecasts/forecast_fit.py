@@ -72,25 +72,28 @@ def forecast_fit(study: Study, *, against: Model | None = None, least: Rows = 30
     y, forecasts = _cells(study, against)
     parts = []
     for z in (FULL, PAST):
-        for name, X in _regressors(forecasts, z, least, panel.sessions).items():
+        regressors = _regressors(forecasts, z, least, panel.sessions)
+        for name, X in regressors.items():
             for over, axis in OVER.items():
                 fits = regress(X, y, axis)
                 parts.append(_rows(panel, z, name, over, len(X), fits))
     table = pd.concat(parts, ignore_index=True)
     means = _means(table, panel.horizon)
     both = pd.concat([means, table], ignore_index=True)
+    metrics = _metrics(means)
     words = list(_words(means, table))
-    return Finding(both, _metrics(means), words, "forecast_fit")
+    return Finding(both, metrics, words, "forecast_fit")
 
 
 def _metrics(means: pd.DataFrame) -> dict[str, float]:
     """R2 and adjusted R2 of each kind of regression, where there are any."""
     metrics = {}
     for row in means.itertuples():
+        key = f"{row.z}/{row.forecast}/{row.over}"
         for name in ("r2", "r2_adj"):
             value = getattr(row, name)
             if np.isfinite(value):
-                metrics[f"{row.z}/{row.forecast}/{row.over}_{name}"] = float(value)
+                metrics[f"{key}_{name}"] = float(value)
     return metrics
 
 
@@ -103,15 +106,18 @@ def _cells(study: Study, against: Model | None) -> tuple[np.ndarray, dict[str, n
     """
     panel = study.panel
     table = _open_predictions(study)
-    assets = [panel.assets.index(name) for name in table["asset"]]
+    t = panel.dates.get_indexer(table["date"])
+    i = [panel.assets.index(name) for name in table["asset"]]
     forecast = np.full(panel.y.shape, np.nan)
-    forecast[panel.dates.get_indexer(table["date"]), assets] = table["prediction"]
+    forecast[t, i] = table["prediction"]
     forecasts = {MODEL: forecast}
     if against is not None:
-        forecasts[AGAINST] = _second_forecast(study, against, set(table["fold"]))
+        folds = set(table["fold"])
+        forecasts[AGAINST] = _second_forecast(study, against, folds)
     known = np.logical_and.reduce([np.isfinite(values) for values in forecasts.values()])
     if not known.any():
-        raise DataError("no cell has both forecasts" if against else "no cell has a forecast")
+        forecasts_text = "both forecasts" if against else "a forecast"
+        raise DataError(f"no cell has {forecasts_text}")
     y = np.where(known, panel.scored, np.nan)
     for name, values in forecasts.items():
         forecasts[name] = np.where(known, values, np.nan)
@@ -149,7 +155,8 @@ def _second_forecast(study: Study, against: Model, judged: set[str]) -> np.ndarr
     forecast = np.full(panel.y.shape, np.nan)
     for fold in study.folds:
         if fold.name in judged:
-            forecast[fold.test] = panel.in_units(second.forecast(panel, fold))
+            of_fold = second.forecast(panel, fold)
+            forecast[fold.test] = panel.in_units(of_fold)
     return forecast
 
 
@@ -178,9 +185,11 @@ def full_sample(f: np.ndarray) -> np.ndarray:
         mean = np.where(known, f, 0.0).sum(axis=0) / n
         deviations = f - mean
         squares = np.where(known, deviations**2, 0.0).sum(axis=0)
-        std = np.sqrt(squares / (n - 1))
-        constant = flat_where_known(f, axis=0)
-        return np.where(constant, np.nan, deviations / std)
+        variance = squares / (n - 1)
+        std = np.sqrt(variance)
+        z = deviations / std
+    constant = flat_where_known(f, axis=0)
+    return np.where(constant, np.nan, z)
 
 
 def past(f: np.ndarray, least: int, sessions: np.ndarray | None = None) -> np.ndarray:
@@ -188,7 +197,9 @@ def past(f: np.ndarray, least: int, sessions: np.ndarray | None = None) -> np.nd
 
     NaN with fewer than `least` of them, or where they do not vary.
     """
-    session_of_row = np.zeros(len(f), dtype=int) if sessions is None else sessions
+    session_of_row = sessions
+    if session_of_row is None:
+        session_of_row = np.zeros(len(f), dtype=int)
     z = np.full(f.shape, np.nan)
     for session in np.unique(session_of_row):
         rows = np.flatnonzero(session_of_row == session)
@@ -198,17 +209,19 @@ def past(f: np.ndarray, least: int, sessions: np.ndarray | None = None) -> np.nd
 
 def _past(f: np.ndarray, least: int) -> np.ndarray:
     """By updates of mean and squares (Welford 1962), which lose no digits."""
+    _, columns = f.shape
     z = np.full(f.shape, np.nan)
-    n = np.zeros(f.shape[1])
-    mean = np.zeros(f.shape[1])
-    squares = np.zeros(f.shape[1])
+    n = np.zeros(columns)
+    mean = np.zeros(columns)
+    squares = np.zeros(columns)
     fewest = max(least, 2)
     for t, row in enumerate(f):
         known = np.isfinite(row)
         with np.errstate(divide="ignore", invalid="ignore"):
             std = np.sqrt(squares / (n - 1.0))
             varies = std > COMPUTED * np.abs(mean)
-            use = known & (n >= fewest) & varies
+            enough = n >= fewest
+            use = known & enough & varies
             z[t, use] = (row[use] - mean[use]) / std[use]
             from_old_mean = np.where(known, row - mean, 0.0)
             n += known
@@ -231,16 +244,22 @@ def regress(X: Sequence[np.ndarray], y: np.ndarray, axis: int) -> Fits:
     columns = [np.where(known, values, 0.0) for values in variables]
     centred = [np.where(known, values - _mean(values, n, axis), 0.0) for values in columns]
     flat = [_flat(*pair, n, axis) for pair in zip(columns, centred, strict=True)]
+    *regressor_flat, target_flat = flat
     S = _products(centred, axis)
     with np.errstate(divide="ignore", invalid="ignore"):
-        slope, r2, alone = _on_two(S) if k == 2 else _on_one(S)
-    regressor_is_flat = np.any(flat[:-1], axis=0)
-    units = zip(n, flat[-1], regressor_is_flat, alone <= COLLINEAR, strict=True)
+        if k == 2:
+            slope, r2, alone = _on_two(S)
+        else:
+            slope, r2, alone = _on_one(S)
+    forecast_flat = np.any(regressor_flat, axis=0)
+    collinear = alone <= COLLINEAR
+    units = zip(n, target_flat, forecast_flat, collinear, strict=True)
     reasons = [_reason(*unit, k) for unit in units]
     sound = np.array([not reason for reason in reasons])
-    sound_r2 = np.where(sound, r2.clip(0.0, 1.0), np.nan)
-    sound_slope = np.where(sound, slope, np.nan)
-    return Fits(n, sound_r2, sound_slope, reasons)
+    r2 = r2.clip(0.0, 1.0)
+    r2[~sound] = np.nan
+    slope[~sound] = np.nan
+    return Fits(n, r2, slope, reasons)
 
 
 def _products(centred: Sequence[np.ndarray], axis: int) -> np.ndarray:
@@ -279,17 +298,22 @@ def _on_two(S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _flat(values: np.ndarray, centred: np.ndarray, n: np.ndarray, axis: int) -> np.ndarray:
     """Units whose known values, 0 elsewhere, differ by rounding alone."""
     root = np.sqrt(np.maximum(n, 1))
-    spread = np.sqrt(np.sum(centred * centred, axis=axis)) / root
-    length = np.sqrt(np.sum(values * values, axis=axis))
+    centred_squares = np.sum(centred * centred, axis=axis)
+    squares = np.sum(values * values, axis=axis)
+    spread = np.sqrt(centred_squares) / root
+    length = np.sqrt(squares)
 
     def quotients() -> np.ndarray:
-        return np.asarray(of_quotients(values).all(axis=axis))
+        is_quotient = of_quotients(values)
+        return np.asarray(is_quotient.all(axis=axis))
 
     return rounding_alone(spread, length / root, COMPUTED, quotients)
 
 
 def _mean(values: np.ndarray, n: np.ndarray, axis: int) -> np.ndarray:
-    return np.expand_dims(values.sum(axis=axis) / np.maximum(n, 1), axis)
+    sums = values.sum(axis=axis)
+    means = sums / np.maximum(n, 1)
+    return np.expand_dims(means, axis)
 
 
 def _reason(n: int, target_is_flat: bool, forecast_is_flat: bool, collinear: bool, k: int) -> str:
@@ -302,27 +326,34 @@ def _reason(n: int, target_is_flat: bool, forecast_is_flat: bool, collinear: boo
         return "the target does not vary"
     if forecast_is_flat:
         return "the forecast does not vary"
-    return "the two forecasts are collinear" if collinear else ""
+    if collinear:
+        return "the two forecasts are collinear"
+    return ""
 
 
 def _rows(panel: Panel, z: str, name: str, over: str, k: int, fits: Fits) -> pd.DataFrame:
     """One row per unit."""
     import pandas as pd
 
-    units = panel.assets if over == "asset" else panel.dates.strftime(panel.date_format)
+    units = panel.dates.strftime(panel.date_format)
+    if over == "asset":
+        units = panel.assets
     n = fits.n.astype(float)
     unexplained = (1.0 - fits.r2) * (n - 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         adjusted = 1.0 - unexplained / (n - (k + 1))
         literal = 1.0 - unexplained / (n - k)
-    about = {"z": z, "forecast": name, "over": over, "unit": units, "n_obs": fits.n}
-    r2 = {
-        "r2": fits.r2,
-        "r2_adj": adjusted,
-        "r2_adj_literal": literal,
-        "r2_by_chance": k / np.maximum(n - 1.0, 1.0),
-    }
-    return pd.DataFrame(about | r2 | {"slope": fits.slope, "reason": fits.reason})
+    table = pd.DataFrame({"unit": units, "n_obs": fits.n})
+    table.insert(0, "z", z)
+    table.insert(1, "forecast", name)
+    table.insert(2, "over", over)
+    table["r2"] = fits.r2
+    table["r2_adj"] = adjusted
+    table["r2_adj_literal"] = literal
+    table["r2_by_chance"] = k / np.maximum(n - 1.0, 1.0)
+    table["slope"] = fits.slope
+    table["reason"] = fits.reason
+    return table
 
 
 def _means(table: pd.DataFrame, horizon: int) -> pd.DataFrame:
@@ -333,14 +364,17 @@ def _means(table: pd.DataFrame, horizon: int) -> pd.DataFrame:
 
     rows: list[dict[str, Any]] = []
     for (z, name, over), part in table.groupby(["z", "forecast", "over"], sort=False):
-        used = part[part["r2"].notna()]
-        row = {"z": z, "forecast": name, "over": over, "unit": ALL, "units": len(used)}
-        row["without"] = len(part) - len(used)
+        used = part.dropna(subset="r2")
+        units = len(used)
+        row = {"z": z, "forecast": name, "over": over, "unit": ALL, "units": units}
+        row["without"] = len(part) - units
         for column in AVERAGED:
             row[column] = used[column].mean()
-        row["positive_share"] = (used["slope"] > 0.0).mean() if len(used) else np.nan
+        slopes = used["slope"]
+        positive = slopes > 0.0
+        row["positive_share"] = positive.mean()
         if over == "date":
-            mean_slope = average(used["slope"].to_numpy(), horizon)
+            mean_slope = average(slopes.to_numpy(), horizon)
             row["slope_t"] = mean_slope.t_nw
             row["slope_p_value"] = mean_slope.p_value
         rows.append(row)
@@ -350,13 +384,16 @@ def _means(table: pd.DataFrame, horizon: int) -> pd.DataFrame:
 def _words(means: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
     for (z, name), part in means.groupby(["z", "forecast"], sort=False):
         fits = [_r2_text(row) for row in part.itertuples() if row.units]
-        label = LABELS[str(z)]
         if fits:
-            yield f"{label}, {NAMES[str(name)]}: {', '.join(fits)}."
+            standardised = LABELS[str(z)]
+            model = NAMES[str(name)]
+            r2_texts = ", ".join(fits)
+            yield f"{standardised}, {model}: {r2_texts}."
     over_dates = means["over"] == "date"
     single = means["forecast"] != BOTH
     honest = means["z"] == PAST
-    for row in means[over_dates & single & honest].itertuples():
+    shown = means[over_dates & single & honest]
+    for row in shown.itertuples():
         if row.units > 1:
             yield _slope_sentence(row)
     yield (
@@ -368,16 +405,19 @@ def _words(means: pd.DataFrame, table: pd.DataFrame) -> Iterator[str]:
 
 def _r2_text(row: Any) -> str:
     units = f"{row.units:,} {row.over}s"
+    r2 = number(row.r2)
     adjusted = number(row.r2_adj)
     chance = number(row.r2_by_chance, 2)
     details = f"adjusted {adjusted}; {units}; independent cells give {chance}"
-    return f"mean R2 per {row.over} {number(row.r2)} ({details})"
+    return f"mean R2 per {row.over} {r2} ({details})"
 
 
 def _slope_sentence(row: Any) -> str:
     name = NAMES[str(row.forecast)]
     slope = number(row.slope, 3)
-    test = f"Newey-West t {t_text(row.slope_t)}, {verdict(row.slope_p_value)}"
+    t = t_text(row.slope_t)
+    significance = verdict(row.slope_p_value)
+    test = f"Newey-West t {t}, {significance}"
     positive = percent(row.positive_share)
     return (
         f"Across assets one standard deviation of the forecast of {name} "
@@ -387,9 +427,12 @@ def _slope_sentence(row: Any) -> str:
 
 def _without_words(table: pd.DataFrame) -> Iterator[str]:
     """How many units have cells but no R2, by reason."""
-    without = table[(table["reason"] != "") & (table["n_obs"] > 0)]
-    of_model = without[without["forecast"] == MODEL]
+    has_reason = table["reason"] != ""
+    has_cells = table["n_obs"] > 0
+    is_model = table["forecast"] == MODEL
+    of_model = table[has_reason & has_cells & is_model]
     for over, part in of_model.groupby("over", sort=False):
         for (z, reason), rows in part.groupby(["z", "reason"], sort=False):
             units = count(len(rows), str(over))
-            yield f"{units} without R2 with {LABELS[str(z)]}: {reason}."
+            standardised = LABELS[str(z)]
+            yield f"{units} without R2 with {standardised}: {reason}."

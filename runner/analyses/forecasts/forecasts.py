@@ -27,16 +27,20 @@ def forecasts(study: Study) -> tuple[str, pd.DataFrame]:
     """
     import pandas as pd
 
-    if len(study.predictions):
-        return OUT, study.predictions[["date", "asset", "y", "prediction", "benchmark"]]
+    predictions = study.predictions
+    if len(predictions):
+        return OUT, predictions[["date", "asset", "y", "prediction", "benchmark"]]
     panel = study.panel
+    valid = panel.valid
     fitted = study.fitted
-    t, i = np.nonzero(panel.valid & np.isfinite(fitted))
+    known = np.isfinite(fitted)
+    t, i = np.nonzero(valid & known)
     if not len(t):
         raise DataError("no row has a forecast")
-    sums = np.where(panel.valid, panel.scored, 0.0).sum(axis=0)
+    sums = np.where(valid, panel.scored, 0.0).sum(axis=0)
+    n = valid.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        means = sums / panel.valid.sum(axis=0)
+        means = sums / n
     assets = np.array(panel.assets, dtype=object)
     table = pd.DataFrame({"date": panel.dates[t], "asset": assets[i]})
     table["y"] = panel.scored[t, i]
@@ -59,7 +63,8 @@ def refuse_repeated(table: pd.DataFrame) -> None:
     Raises:
         DataError: a date and asset has more than one forecast.
     """
-    if table.duplicated(["date", "asset"]).any():
+    repeated = table.duplicated(["date", "asset"])
+    if repeated.any():
         raise DataError(
             "several folds forecast the same row; allowed: a validation with one forecast of each"
         )

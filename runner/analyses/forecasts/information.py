@@ -44,32 +44,39 @@ def information(study: Study) -> Finding:
             f"the most is {most} assets"
         )
     for name in ("rank_ic", "rank_ic_naive"):
-        table[f"cumulative_{name}"] = table[name].fillna(0.0).cumsum()
+        filled = table[name].fillna(0.0)
+        table[f"cumulative_{name}"] = filled.cumsum()
     mean = average(rank_ic.to_numpy(), study.panel.horizon)
-    positive = float((rank_ic.dropna() > 0.0).mean())
+    is_positive = rank_ic.dropna() > 0.0
+    positive = float(is_positive.mean())
     metrics = {"rank_ic": mean.mean, "rank_ic_t_nw": mean.t_nw, "rank_ic_ratio": mean.ratio}
     metrics["positive_share"] = positive
     words = _words(table, mean, positive)
-    return Finding(table.assign(sample=sample), metrics, words, "information")
+    table["sample"] = sample
+    return Finding(table, metrics, words, "information")
 
 
 def _coefficients(predictions: pd.DataFrame) -> pd.DataFrame:
     """Date, number of assets and the columns of PATHS, means over the paths of a date."""
     import pandas as pd
 
-    dates, date_of_row = np.unique(predictions["date"].to_numpy(), return_inverse=True)
+    date = predictions["date"].to_numpy()
+    dates, date_of_row = np.unique(date, return_inverse=True)
     path_of_row = np.ones(len(predictions))
     if "path" in predictions:
         path_of_row = predictions["path"].to_numpy()
     by_path = []
     for path in np.unique(path_of_row):
-        own = path_of_row == path
-        coefficients = _by_date(predictions[own], date_of_row[own], len(dates))
+        on_path = path_of_row == path
+        rows = predictions[on_path]
+        coefficients = _by_date(rows, date_of_row[on_path], len(dates))
         by_path.append(coefficients)
     with np.errstate(invalid="ignore"):
-        table = pd.DataFrame(np.mean(by_path, axis=0), columns=PATHS)
+        means = np.mean(by_path, axis=0)
+    table = pd.DataFrame(means, columns=PATHS)
+    rows_of_date = np.bincount(date_of_row)
     table.insert(0, "date", dates)
-    table.insert(1, "assets", np.bincount(date_of_row) / len(by_path))
+    table.insert(1, "assets", rows_of_date / len(by_path))
     return table
 
 
@@ -88,19 +95,27 @@ def _words(table: pd.DataFrame, mean: Average, positive: float) -> list[str]:
     from runner.numerics.cross_section import FEWEST
 
     naive = table["rank_ic_naive"].mean()
-    beside = f"beside {number(naive)} of the train mean"
-    if np.isnan(naive):
-        beside = "the train mean orders nothing"
+    beside = "the train mean orders nothing"
+    if not np.isnan(naive):
+        naive_text = number(naive)
+        beside = f"beside {naive_text} of the train mean"
+    rank_ic = number(mean.mean)
     dates = count(mean.dates, "date")
-    test = f"t {t_text(mean.t)}, Newey-West t {t_text(mean.t_nw)}"
+    t = t_text(mean.t)
+    t_newey_west = t_text(mean.t_nw)
     significance = verdict(mean.p_value)
-    rank_ic = f"Rank IC is {number(mean.mean)} on average over {dates} ({test}), {significance}"
-    words = [f"{rank_ic}; {beside}. It is above zero on {percent(positive)} of dates."]
+    share = percent(positive)
+    words = [
+        f"Rank IC is {rank_ic} on average over {dates} "
+        f"(t {t}, Newey-West t {t_newey_west}), {significance}; {beside}. "
+        f"It is above zero on {share} of dates."
+    ]
     absent = len(table) - mean.dates
     if absent:
+        absent_dates = count(absent, "date")
         verb = "has" if absent == 1 else "have"
         words.append(
-            f"{count(absent, 'date')} {verb} no IC: fewer than {FEWEST} assets, "
+            f"{absent_dates} {verb} no IC: fewer than {FEWEST} assets, "
             "or forecasts or targets that are all the same."
         )
     return words

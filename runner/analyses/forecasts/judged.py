@@ -26,5 +26,6 @@ def judged(study: Study) -> tuple[str, pd.DataFrame]:
 
     sample, table = forecasts(study)
     if sample == OUT:
-        return sample, open_rows(study.predictions)
+        open_predictions = open_rows(study.predictions)
+        return sample, open_predictions
     return f"{sample}{SEEN}", table

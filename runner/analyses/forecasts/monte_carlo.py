@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runner.analyses.estimates.fold_stability import central, units_of
 from runner.analyses.forecasts.monte_carlo_words import SCORE, metrics_of, words_of
+from runner.analyses.forecasts.perturbations import (
+    KINDS,
+    Change,
+    Perturbation,
+    most,
+    resampled_rows,
+    rows_replaced,
+)
 from runner.errors import DataError, RunnerError
 from runner.panels.finding import Finding
 from runner.schema.settings import Count, Positive, Rows, Share
-from runner.text import count, percent
+from runner.text import count
 
 if TYPE_CHECKING:
     from runner.models.fit import Fit
@@ -23,8 +31,6 @@ if TYPE_CHECKING:
     from runner.validation.splitters import Fold
 
 Row = dict[str, object]  # of a table
-Perturbation = Literal["bootstrap", "noise", "assets", "delay"]
-KINDS: tuple[Perturbation, ...] = ("bootstrap", "noise", "assets", "delay")
 COLUMNS = [
     "perturbation",
     "quantity",
@@ -39,58 +45,7 @@ COLUMNS = [
     "failed",
     "reason",
 ]
-LONGEST = 1 / 3  # of the rows, a block, so that a draw has several
-# horizons in a block: leaves 92 % of the long-run variance that an overlap of targets makes
-SPANS = 4
-NO_FEATURES, ONE_ASSET = "there is no feature", "there are no two assets"
 COEFFICIENTS = "coef"  # key of the reason why a draw has no coefficients
-
-
-@dataclass(frozen=True)
-class Change:
-    """One way to perturb a panel: its size, and the seed of its draws."""
-
-    kind: Perturbation
-    block: int | None
-    noise: float
-    drop: float
-    delay: int
-    seed: int
-
-    def generator(self, draw: int) -> np.random.Generator:
-        """Of one draw; the same whatever other ways there are."""
-        return np.random.default_rng([self.seed, KINDS.index(self.kind), draw])
-
-    def perturbed(self, panel: Panel, rng: np.random.Generator) -> Panel:
-        """The panel perturbed; rows are resampled elsewhere, those of each fold by themselves."""
-        if self.kind == "noise":
-            return blurred(panel, self.noise, rng)
-        if self.kind == "assets":
-            return thinned(panel, self.drop, rng)
-        if self.kind == "delay":
-            return delayed(panel, self.delay)
-        return panel
-
-    def unsuited(self, panel: Panel) -> str:
-        """Why the panel cannot be perturbed in this way, empty where it can."""
-        if self.kind in ("noise", "delay") and not panel.names:
-            return NO_FEATURES
-        if self.kind == "assets" and len(panel.assets) < 2:
-            return ONE_ASSET
-        return ""
-
-    def words(self, panel: Panel) -> str:
-        """How the panel is perturbed, as the head of a sentence."""
-        if self.kind == "bootstrap":
-            rows = block_of(len(panel.dates), panel.horizon, self.block)
-            return f"Dates resampled in blocks of {count(rows, 'row')} on average"
-        if self.kind == "noise":
-            return f"Features with noise of {percent(self.noise)} of their standard deviation"
-        if self.kind == "assets":
-            N = len(panel.assets)
-            left_out = min(max(round(self.drop * N), 1), max(N - 1, 1))
-            return f"{count(left_out, 'asset')} of {N:,} left out"
-        return f"Features {count(self.delay, 'row')} late"
 
 
 def monte_carlo(
@@ -132,10 +87,10 @@ def monte_carlo(
     import pandas as pd
 
     kinds = list(KINDS) if perturb is None else perturb
-    if not kinds or len(set(kinds)) < len(kinds):
-        raise DataError(
-            f"perturb: given {kinds}; allowed: one or more of {', '.join(KINDS)}, each once"
-        )
+    repeats = len(set(kinds)) < len(kinds)
+    if not kinds or repeats:
+        known = ", ".join(KINDS)
+        raise DataError(f"perturb: given {kinds}; allowed: one or more of {known}, each once")
     T = len(study.panel.dates)
     longest = most(T)
     if block is not None and block > longest:
@@ -145,7 +100,8 @@ def monte_carlo(
         )
     panel = replace(study.panel, shared=None)  # its sums are of the data as it is
     model = point_estimates(study.model)
-    study = replace(study, panel=panel, model=model, folds=open_folds(study))
+    folds = open_folds(study)
+    study = replace(study, panel=panel, model=model, folds=folds)
     original = _original(study)
     rows: list[Row] = []
     heads: dict[str, str] = {}
@@ -154,7 +110,9 @@ def monte_carlo(
         rows += _rows(study, change, original, draws)
         heads[kind] = change.words(panel)
     table = pd.DataFrame(rows, columns=COLUMNS)
-    return Finding(table, metrics_of(table), words_of(table, heads), "monte_carlo")
+    metrics = metrics_of(table)
+    words = words_of(table, heads)
+    return Finding(table, metrics, words, "monte_carlo")
 
 
 def point_estimates(model: Model) -> Model:
@@ -172,90 +130,10 @@ def open_folds(study: Study) -> list[Fold]:
     """The folds that forecast, without a locked hold-out unless there is nothing else."""
     from runner.validation.folds import HOLD_OUT, forecastable
 
-    folds = [fold for fold in study.folds if fold.name != HOLD_OUT] or study.folds
+    folds = [fold for fold in study.folds if fold.name != HOLD_OUT]
+    if not folds:
+        folds = study.folds
     return forecastable(study.panel, folds)
-
-
-# Perturbed panels
-
-
-def blurred(panel: Panel, noise: float, rng: np.random.Generator) -> Panel:
-    """Features with normal noise of this share of their standard deviation over the valid cells."""
-    X = panel.X.copy()
-    T, N = panel.y.shape
-    for k in range(X.shape[2]):
-        column = np.where(panel.valid, X[:, :, k], np.nan)
-        cells = column[panel.valid]
-        low = np.min(column, axis=1, where=panel.valid, initial=np.inf)
-        high = np.max(column, axis=1, where=panel.valid, initial=-np.inf)
-        same_for_all = N > 1 and bool((low >= high).all())
-        normal = rng.standard_normal((T, 1 if same_for_all else N))
-        X[:, :, k] += noise * cells.std() * normal
-    return replace(panel, X=X)
-
-
-def thinned(panel: Panel, drop: float, rng: np.random.Generator) -> Panel:
-    """The panel without a drawn share of its assets: at least one goes, one stays."""
-    N = len(panel.assets)
-    gone = min(max(round(drop * N), 1), N - 1)
-    kept = np.sort(rng.permutation(N)[gone:])
-    every_row = np.arange(len(panel.dates))
-    return panel.part(every_row, kept)
-
-
-def delayed(panel: Panel, delay: int) -> Panel:
-    """Row t has the features of row t - delay; cells without usable ones there are left out."""
-    X = np.full_like(panel.X, np.nan)
-    X[delay:] = panel.X[:-delay]
-    valid = panel.valid.copy()
-    valid[:delay] = False
-    valid[delay:] &= np.isfinite(X[delay:]).all(axis=2)
-    return replace(panel, X=X, valid=valid)
-
-
-def most(rows: int) -> int:
-    """The longest mean block for so many rows."""
-    return max(1, int(np.ceil(LONGEST * rows)))
-
-
-def block_of(rows: int, horizon: int, block: int | None) -> int:
-    """Mean rows of a block: as given, or long enough for overlapping targets."""
-    length = block
-    if length is None:
-        cube_root = int(np.ceil(rows ** (1 / 3)))
-        length = max(cube_root, SPANS * horizon)
-    return min(length, most(rows))
-
-
-def resampled(rows: int, block: int, rng: np.random.Generator) -> np.ndarray:
-    """Positions (rows,) of a draw of the stationary bootstrap with this mean block."""
-    from arch.bootstrap import StationaryBootstrap
-
-    # arch annotates a whole block; what it takes is one over the chance of a new one.
-    return np.asarray(StationaryBootstrap(block, np.arange(rows), seed=rng).update_indices())
-
-
-def _resampled_rows(
-    panel: Panel, rows: np.ndarray, block: int | None, rng: np.random.Generator
-) -> np.ndarray:
-    """A draw of these rows of the panel, in blocks."""
-    n = len(rows)
-    return rows[resampled(n, block_of(n, panel.horizon, block), rng)]
-
-
-def _on(panel: Panel, rows: np.ndarray, drawn: np.ndarray) -> Panel:
-    """The panel with what is on the drawn rows on `rows`, and the rest as it is."""
-    source = np.arange(len(panel.dates))
-    source[rows] = drawn
-    weights = None if panel.weights is None else panel.weights[source]
-    raw = None if panel.raw is None else panel.raw[source]
-    X = panel.X[source]
-    y = panel.y[source]
-    valid = panel.valid[source]
-    return replace(panel, y=y, X=X, valid=valid, weights=weights, raw=raw)
-
-
-# What is measured
 
 
 def _original(study: Study) -> dict[str, float]:
@@ -264,7 +142,9 @@ def _original(study: Study) -> dict[str, float]:
     Raises:
         DataError: there is none.
     """
-    quantities = _coefficients(study.fit) if len(study.fit.coefficients) else {}
+    quantities = {}
+    if len(study.fit.coefficients):
+        quantities = _coefficients(study.fit)
     if study.folds:
         quantities[SCORE] = out_of_sample(study.model, study.folds, study.panel)
     if not quantities:
@@ -276,7 +156,8 @@ def _original(study: Study) -> dict[str, float]:
 
 def _coefficients(fit: Fit) -> dict[str, float]:
     table = central(fit)
-    return dict(zip("coef/" + table["term"], table["estimate"], strict=True))
+    names = "coef/" + table["term"]
+    return dict(zip(names, table["estimate"], strict=True))
 
 
 def out_of_sample(
@@ -304,32 +185,37 @@ def out_of_sample(
     for fold in folds:
         train = panel
         if rng is not None:
-            train = _on(panel, fold.train, _resampled_rows(panel, fold.train, block, rng))
+            drawn = resampled_rows(panel, fold.train, block, rng)
+            train = rows_replaced(panel, fold.train, drawn)
+        test = fold.test
         forecast = train.in_units(model.forecast(train, fold))
         naive = train_means(train, fold.train)
-        y = train.scored[fold.test]
-        use = train.valid[fold.test] & np.isfinite(forecast)
+        y = train.scored[test]
+        use = train.valid[test] & np.isfinite(forecast)
         path = 0 if fold.path is None else fold.path
-        squares[path, fold.test] += _sum_of_squares(y - forecast, use)
-        naive_squares[path, fold.test] += _sum_of_squares(y - naive, use)
-        seen[fold.test] |= use.any(axis=1)
+        squares[path, test] += _sum_of_squares(y - forecast, use)
+        naive_squares[path, test] += _sum_of_squares(y - naive, use)
+        seen[test] |= use.any(axis=1)
     rows = np.flatnonzero(seen)
     if not len(rows):
         raise DataError("no test row can be forecast")
     if rng is not None:
-        rows = _resampled_rows(panel, rows, block, rng)
+        rows = resampled_rows(panel, rows, block, rng)
     times = np.zeros(T)
     np.add.at(times, rows, 1.0)
     return _mean_r2(squares @ times, naive_squares @ times)
 
 
 def _last_path(fold: Fold) -> int:
-    return 0 if fold.path is None else int(fold.path.max())
+    if fold.path is None:
+        return 0
+    return int(fold.path.max())
 
 
 def _sum_of_squares(errors: np.ndarray, use: np.ndarray) -> np.ndarray:
     """Sum of squared errors (t, N) over the assets in use on each row."""
-    return np.asarray(np.where(use, errors**2, 0.0).sum(axis=1))
+    squares = np.where(use, errors**2, 0.0)
+    return np.asarray(squares.sum(axis=1))
 
 
 def _mean_r2(squares: np.ndarray, naive_squares: np.ndarray) -> float:
@@ -338,7 +224,8 @@ def _mean_r2(squares: np.ndarray, naive_squares: np.ndarray) -> float:
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
         r2 = 1.0 - squares / naive_squares
-    return float(r2[naive_squares > 0.0].mean())
+    known = r2[naive_squares > 0.0]
+    return float(known.mean())
 
 
 def _draws(
@@ -348,9 +235,11 @@ def _draws(
 
     The reason of the coefficients is that of all of them.
     """
-    by_date = bool((study.fit.quality["scope"] == "date").any())
-    # another number of units is right where assets are left out, or dates repeated
-    expected = 0 if change.kind == "assets" or by_date else units
+    is_date = study.fit.quality["scope"] == "date"
+    expected = units
+    if change.kind == "assets" or is_date.any():
+        # another number of units is right where assets are left out, or dates repeated
+        expected = 0
     for draw in range(draws):
         rng = change.generator(draw)
         panel = change.perturbed(study.panel, rng)
@@ -374,15 +263,18 @@ def _refitted(
 
     A mean over fewer than the expected units would compare unlike things.
     """
-    every_row = np.arange(len(panel.dates))
+    n_dates = len(panel.dates)
+    every_row = np.arange(n_dates)
     if change.kind == "bootstrap":
-        panel = _on(panel, every_row, _resampled_rows(panel, every_row, change.block, rng))
+        drawn = resampled_rows(panel, every_row, change.block, rng)
+        panel = rows_replaced(panel, every_row, drawn)
     fit = model.fit(panel, every_row)
     if not len(fit.coefficients):
         return {}
     lost = expected - units_of(fit)
     if lost > 0:
-        return {COEFFICIENTS: f"{count(lost, 'unit')} of {expected:,} not estimated"}
+        units = count(lost, "unit")
+        return {COEFFICIENTS: f"{units} of {expected:,} not estimated"}
     return dict(_coefficients(fit))
 
 
@@ -396,10 +288,12 @@ def _rescored(study: Study, panel: Panel, change: Change, rng: np.random.Generat
 def _rows(study: Study, change: Change, original: dict[str, float], draws: int) -> list[Row]:
     """A row per quantity of this way to perturb."""
     unsuited = change.unsuited(study.panel)
-    number_of_draws = 1 if change.kind == "delay" else draws
+    if change.kind == "delay":
+        draws = 1
     by_draw = []
     if not unsuited:
-        by_draw = list(_draws(study, change, number_of_draws, units_of(study.fit)))
+        units = units_of(study.fit)
+        by_draw = list(_draws(study, change, draws, units))
     rows = []
     for quantity, before in original.items():
         values = [_value(quantities, quantity) for quantities in by_draw]
@@ -412,9 +306,12 @@ def _rows(study: Study, change: Change, original: dict[str, float], draws: int) 
         elif not reason and len(sound) < len(values):
             reason = "not a number"
         row: Row = {"perturbation": change.kind, "quantity": quantity}
-        row |= {"original": before, "draws": len(sound)}
-        row |= {"failed": len(values) - len(sound), "reason": reason}
-        rows.append(row | _spread(sound, before))
+        row["original"] = before
+        row["draws"] = len(sound)
+        row["failed"] = len(values) - len(sound)
+        row["reason"] = reason
+        row |= _spread(sound, before)
+        rows.append(row)
     return rows
 
 
@@ -428,7 +325,8 @@ def _value(quantities: dict[str, float | str], quantity: str) -> float | str:
 def _spread(values: np.ndarray, before: float) -> dict[str, float]:
     if not len(values):
         return {}
-    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95]).tolist()
+    quantiles = np.quantile(values, [0.05, 0.5, 0.95])
+    low, middle, high = quantiles.tolist()
     spread = {"mean": values.mean(), "q05": low, "q50": middle, "q95": high}
     spread["std"] = float("nan")
     if len(values) > 1:

@@ -19,11 +19,12 @@ def metrics_of(table: pd.DataFrame) -> dict[str, float]:
     metrics: dict[str, float] = {}
     for kind, part in table.groupby("perturbation", sort=False):
         rows = part.set_index("quantity")
-        slopes = [name for name in rows.index if name not in (CONSTANT, SCORE)]
-        same_sign = rows.loc[slopes, "same_sign"].astype(float)
+        slopes = rows.drop([CONSTANT, SCORE], errors="ignore")
+        same_sign = slopes["same_sign"].astype(float)
         metrics[f"{kind}_same_sign_min"] = same_sign.min()
         if SCORE in rows.index:
-            metrics[f"{kind}_{SCORE}"] = rows.loc[SCORE, "mean"]
+            mean_score = rows.loc[SCORE, "mean"]
+            metrics[f"{kind}_{SCORE}"] = mean_score
     return metrics
 
 
@@ -41,43 +42,57 @@ def words_of(table: pd.DataFrame, heads: Mapping[str, str]) -> list[str]:
             reason = part["reason"].iloc[0]
             words.append(f"{head}: nothing was measured, {reason}.")
             continue
-        clauses = [_signs(part), _score(part), _failed(part)]
-        words.append(f"{head}: {'; '.join(filter(None, clauses))}.")
+        clauses = filter(None, [_signs(part), _score(part), _failed(part)])
+        text = "; ".join(clauses)
+        words.append(f"{head}: {text}.")
     return words
 
 
 def _signs(part: pd.DataFrame) -> str:
     """Which slope keeps its sign least often; all of them where there is one draw."""
     is_slope = ~part["quantity"].isin([CONSTANT, SCORE])
-    slopes = part[is_slope & (part["draws"] > 0)]
+    is_drawn = part["draws"] > 0
+    slopes = part[is_slope & is_drawn]
     if slopes.empty:
         return ""
     if slopes["draws"].max() == 1:
-        turned = int((slopes["same_sign"] == 0.0).sum())
-        return f"{turned:,} of {count(len(slopes), 'slope')} change sign"
-    worst = slopes.loc[slopes["same_sign"].astype(float).idxmin()]
+        has_turned = slopes["same_sign"] == 0.0
+        turned = int(has_turned.sum())
+        slope_count = count(len(slopes), "slope")
+        return f"{turned:,} of {slope_count} change sign"
+    same_sign = slopes["same_sign"].astype(float)
+    least = same_sign.idxmin()
+    worst = slopes.loc[least]
     draws = count(int(worst["draws"]), "draw")
     if worst["same_sign"] == 1.0:
         return f"every slope keeps its sign in all of {draws}"
     name = worst["quantity"].removeprefix("coef/")
-    share = f"{percent(worst['same_sign'])} of {draws}"
-    return f"{name} keeps its sign least often, in {share} ({_ends(worst)})"
+    share = percent(worst["same_sign"])
+    ends = _ends(worst)
+    return f"{name} keeps its sign least often, in {share} of {draws} ({ends})"
 
 
 def _score(part: pd.DataFrame) -> str:
     """The out-of-sample R2 over draws, and on the data as it is."""
-    rows = part[(part["quantity"] == SCORE) & (part["draws"] > 0)]
+    is_score = part["quantity"] == SCORE
+    is_drawn = part["draws"] > 0
+    rows = part[is_score & is_drawn]
     if rows.empty:
         return ""
     row = rows.iloc[0]
-    score = f"out-of-sample R2 {number(row['mean'], 3)}"
+    mean = number(row["mean"], 3)
+    original = number(row["original"], 3)
+    over_draws = ""
     if row["draws"] > 1:
-        score += f" on average ({_ends(row)})"
-    return f"{score}, {number(row['original'], 3)} on the data as it is"
+        ends = _ends(row)
+        over_draws = f" on average ({ends})"
+    return f"out-of-sample R2 {mean}{over_draws}, {original} on the data as it is"
 
 
 def _ends(row: pd.Series) -> str:
-    return f"5 % to 95 %: {number(row['q05'], 3)} to {number(row['q95'], 3)}"
+    low = number(row["q05"], 3)
+    high = number(row["q95"], 3)
+    return f"5 % to 95 %: {low} to {high}"
 
 
 def _failed(part: pd.DataFrame) -> str:
@@ -85,6 +100,8 @@ def _failed(part: pd.DataFrame) -> str:
     failed = int(part["failed"].max())
     if not failed:
         return ""
-    reasons = part.loc[part["reason"] != "", "reason"]
-    reason = reasons.iloc[0] if len(reasons) else ""
-    return f"{count(failed, 'draw')} failed ({reason})"
+    reasons = part["reason"]
+    given = reasons[reasons != ""]
+    reason = given.iloc[0] if len(given) else ""
+    draws = count(failed, "draw")
+    return f"{draws} failed ({reason})"

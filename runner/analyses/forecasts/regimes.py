@@ -26,8 +26,8 @@ def check_increasing(values: list[float]) -> None:
     Raises:
         ValueError: there is none, or one is not above the one before.
     """
-    falls = any(after <= before for before, after in pairwise(values))
-    if not values or falls:
+    increasing = sorted(set(values))
+    if not values or values != increasing:
         raise ValueError("allowed: one or more numbers, each above the one before")
 
 
@@ -55,19 +55,23 @@ def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
     sample, predictions = judged(study)
     values = _values(study, by, predictions)
     names = _names(thresholds)
+    n_regimes = len(names)
     regime = np.searchsorted(thresholds, values, side="right")
-    regime = np.where(np.isnan(values), len(names), regime)
+    regime[np.isnan(values)] = n_regimes  # the last: unknown
+    horizon = study.panel.horizon
     rows = []
     for k, name in enumerate([*names, UNKNOWN]):
         part = predictions[regime == k]
-        row = _row(name, part, study.panel.horizon)
+        row = _row(name, part, horizon)
         row["share"] = len(part) / len(predictions)
         rows.append(row)
-    if not rows[-1]["n_obs"]:
-        rows = rows[:-1]
+    unknown = rows[-1]
+    if not unknown["n_obs"]:
+        rows.pop()
     table = pd.DataFrame(rows, columns=["scope", "unit", "n_obs", "dates", "share", *SCORES])
     metrics = {}
-    for k, r2 in enumerate(table["r2"].iloc[: len(names)], start=1):
+    r2_by_regime = table["r2"].iloc[:n_regimes]
+    for k, r2 in enumerate(r2_by_regime, start=1):
         metrics[f"r2_regime_{k}"] = float(r2)
     words = _words(table, by, sample)
     labelled = table.assign(by=by, sample=sample)
@@ -90,7 +94,8 @@ def _values(study: Study, by: str, predictions: pd.DataFrame) -> np.ndarray:
     from runner.features.expressions import Expression
     from runner.panels.evaluated import evaluate
 
-    column = evaluate("by", Expression(by), study.market)
+    expression = Expression(by)
+    column = evaluate("by", expression, study.market)
     values = column.to_numpy(dtype=float)
     rows = column.index.get_indexer(predictions["date"])
     if column.ndim == 1:
@@ -101,19 +106,23 @@ def _values(study: Study, by: str, predictions: pd.DataFrame) -> np.ndarray:
 
 def _names(thresholds: list[float]) -> list[str]:
     between = [f"{low:g} to {high:g}" for low, high in pairwise(thresholds)]
-    return [f"below {thresholds[0]:g}", *between, f"{thresholds[-1]:g} and above"]
+    lowest = thresholds[0]
+    highest = thresholds[-1]
+    return [f"below {lowest:g}", *between, f"{highest:g} and above"]
 
 
 def _words(table: pd.DataFrame, by: str, sample: str) -> list[str]:
     from runner.validation.scores import BENCHMARK
 
-    filled = table[table["n_obs"] > 0]
-    scores = "; ".join(_score_text(row) for row in filled.itertuples())
+    is_empty = table["n_obs"] == 0
+    filled = table[~is_empty]
+    score_texts = map(_score_text, filled.itertuples())
+    scores = "; ".join(score_texts)
     words = [
         f"R2 against the {BENCHMARK} by {by}, {sample}: {scores}.",
         "No test was made of whether the regimes differ.",
     ]
-    empty = table.loc[table["n_obs"] == 0, "unit"]
+    empty = table.loc[is_empty, "unit"]
     if len(empty):
         regimes_text = " or ".join(f"the regime {name}" for name in empty)
         words.append(f"No row lies in {regimes_text}.")
@@ -122,5 +131,7 @@ def _words(table: pd.DataFrame, by: str, sample: str) -> list[str]:
 
 def _score_text(row: Any) -> str:
     rows = count(int(row.n_obs), "row")
-    rmse = f"RMSE {number(row.rmse)} beside {number(row.rmse_naive)}"
-    return f"{row.unit}: {number(row.r2)} ({rows}, {rmse})"
+    r2 = number(row.r2)
+    rmse = number(row.rmse)
+    naive_rmse = number(row.rmse_naive)
+    return f"{row.unit}: {r2} ({rows}, RMSE {rmse} beside {naive_rmse})"

@@ -326,7 +326,9 @@ def test_cusum_is_that_of_statsmodels(scale: float, k: int) -> None:
     over = (
         np.abs(path[1:] - path[0]) / np.sqrt(len(w)) / (1 + 2 * np.arange(1, len(w) + 1) / len(w))
     )
-    assert found.at == over.argmax() and found.statistic == pytest.approx(over.max(), rel=1e-6)
+    assert found.position == over.argmax() and found.statistic == pytest.approx(
+        over.max(), rel=1e-6
+    )
 
 
 def test_recursive_residuals_are_forecast_errors_over_their_scale() -> None:

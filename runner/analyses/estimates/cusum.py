@@ -25,13 +25,13 @@ class Cusum(NamedTuple):
         path: (m,) sums over the root of m, after each of the last m rows; a Brownian motion on [0,
             1] under the null.
         statistic: largest |path| over 1 + 2 s, s = 1/m .. 1 the share of the rows.
-        at: position of that row among the m.
+        position: of that row among the m.
         p_value: chance of as much where coefficients and variance stay and errors are independent.
     """
 
     path: np.ndarray
     statistic: float
-    at: int
+    position: int
     p_value: float
 
 
@@ -103,10 +103,10 @@ def cusum_test(w: np.ndarray) -> Cusum:
     path = sums / np.sqrt(m)
     line = 1.0 + 2.0 * np.arange(1, m + 1) / m
     ratio = np.abs(path) / line
-    at = int(ratio.argmax())
-    statistic = float(ratio[at])
+    position = int(ratio.argmax())
+    statistic = float(ratio[position])
     p_value = crossing(statistic)
-    return Cusum(path, statistic, at, p_value)
+    return Cusum(path, statistic, position, p_value)
 
 
 def crossing(a: float) -> float:

@@ -86,8 +86,8 @@ class System:
         df = self.dates - k
         return int(df / (1.0 + 2.0 * squared))
 
-    def covariance(self, at: list[int]) -> np.ndarray:
-        """Covariance (U m, U m) of the terms at these m places, unit by unit.
+    def covariance(self, positions: list[int]) -> np.ndarray:
+        """Covariance (U m, U m) of the terms at these m positions, unit by unit.
 
         Without small-sample factor.
         """
@@ -95,10 +95,10 @@ class System:
 
         if self.residuals is not None and self.bread is not None:
             sigma = self.residuals.T @ self.residuals / self.dates
-            bread = self.bread[np.ix_(at, at)]
+            bread = self.bread[np.ix_(positions, positions)]
             return np.kron(sigma, bread)
         dates = len(self.influence)
-        influence = self.influence[:, :, at]
+        influence = self.influence[:, :, positions]
         by_date = influence.reshape(dates, -1)
         return long_run(by_date, self.lags)
 
@@ -251,19 +251,19 @@ def _solved(
 
 def _test(system: System, terms: list[str], chosen: list[str]) -> Row:
     """The test of one term, or of several together, as a row of the table."""
-    at = [terms.index(term) for term in chosen]
-    estimates = system.b[:, at]
+    positions = [terms.index(term) for term in chosen]
+    estimates = system.b[:, positions]
     row: Row = {"term": ", ".join(chosen), "units": len(system.b)}
     row["dates"] = system.dates
     row["errors"] = system.errors
     if len(estimates) and len(chosen) == 1:
         row["smallest"] = estimates.min()
         row["largest"] = estimates.max()
-    return row | _wald(system, at, chosen)
+    return row | _wald(system, positions, chosen)
 
 
-def _wald(system: System, at: list[int], chosen: list[str]) -> Row:
-    """Hotelling's test that the terms at these places are equal, or why there is none."""
+def _wald(system: System, positions: list[int], chosen: list[str]) -> Row:
+    """Hotelling's test that the terms at these positions are equal, or why there is none."""
     from scipy.special import fdtrc
 
     from runner.numerics.inference import wald
@@ -271,7 +271,7 @@ def _wald(system: System, at: list[int], chosen: list[str]) -> Row:
     from runner.numerics.restrictions import Restriction
 
     U, k = system.b.shape
-    m = len(at)
+    m = len(positions)
     d = system.dates
     if U < 2:
         return {"reason": f"{count(U, 'unit')} with errors; needs at least 2"}
@@ -281,7 +281,7 @@ def _wald(system: System, at: list[int], chosen: list[str]) -> Row:
     if system.residuals is None:
         p = q
     v = system.freedom
-    V = system.covariance(at)
+    V = system.covariance(positions)
     if v < p:
         left = f"{d} dates leave {v} degrees of freedom beside {k} terms"
         return {"reason": f"{left}; needs at least {p}"}
@@ -292,7 +292,7 @@ def _wald(system: System, at: list[int], chosen: list[str]) -> Row:
     less_first = np.column_stack([-first, others])
     R = np.kron(less_first, np.eye(m))
     restriction = Restriction(EQUAL, chosen * U, R, np.zeros(q))
-    estimates = system.b[:, at]
+    estimates = system.b[:, positions]
     try:
         test = wald(estimates.ravel(), V, v, restriction)
     except NotEstimable as error:

@@ -89,12 +89,14 @@ def coefficients_by_fold(study: Study) -> Finding:
 
 def _metrics(summary: pd.DataFrame) -> dict[str, float]:
     """Agreement of signs and spread of the slopes, or of the constant where there is no other."""
-    slopes = summary[summary["term"] != "const"]
+    is_slope = summary["term"] != "const"
+    slopes = summary[is_slope]
     if slopes.empty:
         slopes = summary
     ratio = slopes["spread"] / slopes["std_error"]
     same_sign = slopes["same_sign"]
-    metrics = {"same_sign_min": same_sign.min(), "same_sign_mean": same_sign.mean()}
+    metrics = {"same_sign_min": same_sign.min()}
+    metrics["same_sign_mean"] = same_sign.mean()
     metrics["spread_over_error_max"] = ratio.max()
     return metrics
 
@@ -106,7 +108,8 @@ def central(fit: Fit) -> pd.DataFrame:
         DataError: there are none.
     """
     table = fit.coefficients
-    mean = table[table["scope"] == "mean"]
+    is_mean = table["scope"] == "mean"
+    mean = table[is_mean]
     if len(mean):
         return mean
     units = table[["scope", "unit"]].drop_duplicates()
@@ -135,7 +138,8 @@ def _of_fold(study: Study, fold: Fold, whole: pd.DataFrame) -> pd.DataFrame:
     fit = study.model.fit(study.panel, fold.train)
     scope = whole["scope"].iloc[0]
     table = central(fit)
-    if table["scope"].iloc[0] != scope:
+    scope_of_fold = table["scope"].iloc[0]
+    if scope_of_fold != scope:
         raise DataError("only one unit could be estimated, which is no mean")
     if scope == "mean":
         is_unit = fit.coefficients["scope"].isin(["asset", "group"])
@@ -149,8 +153,11 @@ def _of_fold(study: Study, fold: Fold, whole: pd.DataFrame) -> pd.DataFrame:
     all_rows = on_all_rows.reindex(rows).to_numpy()
     estimates = table["estimate"].to_numpy()
     same_sign = np.sign(estimates) == np.sign(all_rows)
-    units = np.where(table["scope"] == "mean", units_of(fit), 1)
-    table = table.assign(fold=fold.name, train_start=train_dates[0], train_end=train_dates[-1])
+    is_mean = table["scope"] == "mean"
+    units = np.where(is_mean, units_of(fit), 1)
+    first = train_dates[0]
+    last = train_dates[-1]
+    table = table.assign(fold=fold.name, train_start=first, train_end=last)
     table = table.assign(train_dates=len(fold.train), units=units)
     return table.assign(all_rows=all_rows, same_sign=same_sign)
 
@@ -238,8 +245,9 @@ def _shared(first: Fold, second: Fold) -> float:
 
 def _composition(means: pd.DataFrame, scope: str) -> list[str]:
     """Of means over assets or groups: what their errors are, and whether folds average the same."""
-    low = int(means["units"].min())
-    high = int(means["units"].max())
+    averaged = means["units"]
+    low = int(averaged.min())
+    high = int(averaged.max())
     if scope not in ("asset", "group") or high == 1:
         return []
     units = plural(scope)

@@ -40,7 +40,7 @@ class Part(NamedTuple):
     X: np.ndarray
     u: np.ndarray
 
-    def at(self, rows: np.ndarray) -> Part:
+    def kept(self, rows: np.ndarray) -> Part:
         """The part with these of its rows."""
         return Part(*(values[rows] for values in self))
 
@@ -53,7 +53,7 @@ class Measures(NamedTuple):
     cook: np.ndarray
     dffits: np.ndarray
 
-    def at(self, rows: np.ndarray) -> Measures:
+    def kept(self, rows: np.ndarray) -> Measures:
         """The measures of these of the rows."""
         return Measures(*(values[rows] for values in self))
 
@@ -278,8 +278,8 @@ def _largest(worst: Worst, block: Worst, most: int) -> Worst:
     distance = np.nan_to_num(measures.cook, nan=-1.0)
     order = np.argsort(-distance, kind="stable")
     largest = order[:most]
-    largest_rows = rows.at(largest)
-    largest_measures = measures.at(largest)
+    largest_rows = rows.kept(largest)
+    largest_measures = measures.kept(largest)
     return Worst(largest_rows, largest_measures)
 
 

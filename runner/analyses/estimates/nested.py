@@ -185,8 +185,10 @@ def _answer_of_several(rows: pd.DataFrame, units: int, test: str) -> str:
 
 def _quality_sentence(rows: pd.DataFrame, extra: int) -> str:
     """Adjusted R2 without and with the further regressors."""
-    before = number(rows["r2_adj_restricted"].mean())
-    after = number(rows["r2_adj_full"].mean())
+    mean_before = rows["r2_adj_restricted"].mean()
+    mean_after = rows["r2_adj_full"].mean()
+    before = number(mean_before)
+    after = number(mean_after)
     them = "them" if extra > 1 else "it"
     mean = ""
     if len(rows) > 1:

@@ -390,20 +390,20 @@ def _style_words(table: pd.DataFrame, level: float) -> list[str]:
     has_size = table["size"].fillna("") != ""
     has_value = table["value"].fillna("") != ""
     tested = table[has_size & has_value]
-    at = f"at {100.0 * level:g} %"
+    level_text = f"at {100.0 * level:g} %"
     if tested.empty:
         return ["No style: no unit has tests of both loadings."]
     if len(tested) == 1:
         row = tested.iloc[0]
         name = style_name(row["size"], row["value"])
         loadings = "; ".join(_loading_text(row, axis) for axis in AXES)
-        return [f"Style of {row['unit']} {at}: {name} ({loadings})."]
+        return [f"Style of {row['unit']} {level_text}: {name} ({loadings})."]
     styles = tested["size"].combine(tested["value"], style_name)
     words = []
     for name, units in tested["unit"].groupby(styles, sort=False):
         capitalised = name[0].upper() + name[1:]
         names = listed(units)
-        words.append(f"{capitalised} {at}: {names}.")
+        words.append(f"{capitalised} {level_text}: {names}.")
     return words
 
 

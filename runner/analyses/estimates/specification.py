@@ -83,18 +83,18 @@ def added(
     return wald(fit.b, V, fit.df, restriction)
 
 
-def reset(X: np.ndarray, y: np.ndarray, of: np.ndarray, cov: str, lags: int = 0) -> Wald:
-    """RESET (Ramsey 1969): the square and the cube of `of` (n,) add nothing to the line.
+def reset(X: np.ndarray, y: np.ndarray, combination: np.ndarray, cov: str, lags: int = 0) -> Wald:
+    """RESET (Ramsey 1969): the square and the cube of a combination add nothing to the line.
 
-    `of` is a linear combination of X: the fitted values, or one factor alone. It is standardised
+    `combination` (n,) is linear in X: the fitted values, or one factor alone. It is standardised
     before it is raised, which spans the same columns.
 
     Raises:
-        NotEstimable: `of` does not vary, or as `added`.
+        NotEstimable: it does not vary, or as `added`.
     """
-    if flat(of, relative=COMPUTED):
+    if flat(combination, relative=COMPUTED):
         raise NotEstimable("what is to be raised to powers does not vary")
-    z = (of - of.mean()) / of.std()
+    z = (combination - combination.mean()) / combination.std()
     square = z**2
     cube = z**3
     powers = np.column_stack([square, cube])

@@ -88,7 +88,8 @@ def _breaks(
         return {"scope": "asset", "unit": asset, "reason": NO_ESTIMATES}
     X = asset.X
     y = asset.y
-    dates = factors.panel.dates[asset.rows]
+    panel_dates = factors.panel.dates
+    dates = panel_dates[asset.rows]
     middle = len(y) // 2
     lags = lags_of(asset, cov)
     row: Row = {"scope": "asset", "unit": asset.name, "chow_date": dates[middle]}
@@ -128,8 +129,8 @@ def cusum(study: Study, *, level: Share = 0.05) -> Finding:
     from runner.analyses.estimates.cusum import boundary
 
     factors = factors_of(study)
-    line = boundary(level)
-    paths = [_path(asset, factors, line) for asset in factors.assets()]
+    crossed_line = boundary(level)
+    paths = [_path(asset, factors, crossed_line) for asset in factors.assets()]
     table = pd.concat(paths, ignore_index=True)[CUSUM]
     by_asset = table.drop_duplicates("unit")
     p = by_asset["p_value"].dropna()
@@ -147,7 +148,7 @@ def cusum(study: Study, *, level: Share = 0.05) -> Finding:
     return Finding(table, metrics, words, "cusum")
 
 
-def _path(asset: Asset | str, factors: Factors, line: float) -> pd.DataFrame:
+def _path(asset: Asset | str, factors: Factors, crossed_line: float) -> pd.DataFrame:
     """Rows of the table of one asset, one with the reason where there is no test."""
     import pandas as pd
 
@@ -166,13 +167,15 @@ def _path(asset: Asset | str, factors: Factors, line: float) -> pd.DataFrame:
         return pd.DataFrame([row], columns=CUSUM)
     m = len(w)
     points = min(m, MOST_POINTS)
-    spaced = np.linspace(0, m - 1, points).astype(int)
-    shown = np.unique([*spaced, test.at])
+    last = m - 1
+    spaced = np.linspace(0, last, points).astype(int)
+    shown = np.unique([*spaced, test.position])
     last_rows = asset.rows[-m:]
     dates = factors.panel.dates[last_rows]
     columns: dict[str, object] = {"date": dates[shown], "rows": m}
     columns["cusum"] = test.path[shown]
-    columns["bound"] = line * (1.0 + 2.0 * (shown + 1) / m)
+    rows_seen = shown + 1
+    columns["bound"] = crossed_line * (1.0 + 2.0 * rows_seen / m)
     columns["statistic"] = test.statistic
     columns["p_value"] = test.p_value
     columns["reason"] = ""
@@ -225,9 +228,10 @@ def rolling_loadings(study: Study, *, window: Window = 60, step: Rows = 12) -> F
 def _loadings(factors: Factors, rows: np.ndarray) -> pd.DataFrame | None:
     """Estimates by asset on a window of rows; None where no asset can be estimated."""
     try:
-        estimates = factors.model.fit(factors.panel, rows).coefficients
+        fit = factors.model.fit(factors.panel, rows)
     except RunnerError:
         return None
+    estimates = fit.coefficients
     is_asset = estimates["scope"] == "asset"
     by_asset = estimates[is_asset]
     last_row = rows[-1]

@@ -117,7 +117,8 @@ def risk_by_group(
 def _dates(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
     """Number (n,) of the date of each row in the panel."""
     dates = predictions["date"]
-    return np.asarray(panel.dates.get_indexer(dates))
+    positions = panel.dates.get_indexer(dates)
+    return np.asarray(positions)
 
 
 def _positions(predictions: pd.DataFrame, panel: Panel) -> np.ndarray:
@@ -133,7 +134,8 @@ def _sums(bin_of_value: np.ndarray, bins: int, *values: np.ndarray) -> list[np.n
     n = np.bincount(bin_of_value, minlength=bins)
     sums = [n]
     for column in values:
-        sums.append(np.bincount(bin_of_value, weights=column, minlength=bins))
+        totals = np.bincount(bin_of_value, weights=column, minlength=bins)
+        sums.append(totals)
     return sums
 
 
@@ -155,7 +157,8 @@ def _scores(part: pd.DataFrame) -> dict[str, float]:
     if part.empty:
         return {"n_scored": 0}
     y, forecast, benchmark = columns(part)
-    scores = {"n_scored": len(y), "correlation": correlation(y, forecast)}
+    scores: dict[str, float] = {"n_scored": len(y)}
+    scores["correlation"] = correlation(y, forecast)
     scores["rmse"] = rmse(y, forecast)
     scores["rmse_naive"] = rmse(y, benchmark)
     return scores
@@ -188,6 +191,6 @@ def _range_text(rows: pd.DataFrame, column: str) -> str:
     """First and last value of a column with their units, of rows sorted by it."""
     low = rows.iloc[0]
     high = rows.iloc[-1]
-    least = f"{number(low[column])} ({low['unit']})"
-    greatest = f"{number(high[column])} ({high['unit']})"
-    return f"from {least} to {greatest}"
+    least = number(low[column])
+    greatest = number(high[column])
+    return f"from {least} ({low['unit']}) to {greatest} ({high['unit']})"

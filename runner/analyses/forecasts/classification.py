@@ -90,7 +90,8 @@ def classification(study: Study, *, threshold: Share = 0.5) -> Finding:
     sample, predictions = binary(study)
     rows = []
     overlapping = study.panel.horizon > 1
-    for scope, unit, part in _parts(predictions, study.panel.assets):
+    parts = _parts(predictions, study.panel.assets)
+    for scope, unit, part in parts:
         y, p, base = columns(part)
         one_a_date = part["date"].is_unique
         independent = bool(one_a_date) and not overlapping
@@ -108,7 +109,8 @@ def classification(study: Study, *, threshold: Share = 0.5) -> Finding:
 
 def _parts(predictions: pd.DataFrame, assets: list[str]) -> list[tuple[str, str, pd.DataFrame]]:
     """Scope, unit and rows of each asset, and of all together where there are several."""
-    by_asset = dict(iter(predictions.groupby("asset", observed=True)))
+    groups = predictions.groupby("asset", observed=True)
+    by_asset = dict(iter(groups))
     parts = []
     for name in assets:
         if name in by_asset:
@@ -210,7 +212,8 @@ def rates(counts: Confusion) -> dict[str, float]:
     ones = tp + fn
     zeros = tn + fp
     forecast_ones = tp + fp
-    shares = {"accuracy": _ratio(right, right + wrong)}
+    rows = right + wrong
+    shares = {"accuracy": _ratio(right, rows)}
     shares["sensitivity"] = _ratio(tp, ones)
     shares["specificity"] = _ratio(tn, zeros)
     shares["precision"] = _ratio(tp, forecast_ones)
@@ -241,7 +244,8 @@ def mcnemar(alone: int, other: int) -> float:
 def brier(y: np.ndarray, p: np.ndarray) -> float:
     """Mean of (p - y)^2 (Brier 1950)."""
     error = p - y
-    return float(np.mean(error**2))
+    squared = error**2
+    return float(np.mean(squared))
 
 
 def log_loss(y: np.ndarray, p: np.ndarray) -> float:
@@ -252,7 +256,9 @@ def log_loss(y: np.ndarray, p: np.ndarray) -> float:
     above_one = p > 1.0
     if negative.any() or above_one.any():
         return float("nan")
-    log_likelihood = xlogy(y, p) + xlog1py(1.0 - y, -p)
+    of_ones = xlogy(y, p)
+    of_zeros = xlog1py(1.0 - y, -p)
+    log_likelihood = of_ones + of_zeros
     return float(-np.mean(log_likelihood))
 
 
@@ -272,7 +278,8 @@ def auc(y: np.ndarray, p: np.ndarray) -> float:
     ranks = rankdata(p)
     rank_sum = ranks[is_one].sum()
     least = ones * (ones + 1) / 2
-    return float((rank_sum - least) / pairs)
+    wins = rank_sum - least
+    return float(wins / pairs)
 
 
 def curves(study: Study, *, threshold: Share = 0.5, bins: Window = 10) -> Finding:
@@ -290,12 +297,14 @@ def curves(study: Study, *, threshold: Share = 0.5, bins: Window = 10) -> Findin
 
     sample, predictions = binary(study)
     y, p, _ = columns(predictions)
-    counts = confusion(y, p > threshold)
+    positive = p > threshold
+    counts = confusion(y, positive)
     matrix = _matrix(counts)
     matrix["threshold"] = threshold
     calibrated = calibration(y, p, bins)
+    rates_by_threshold = roc(y, p)
     parts = [matrix.assign(curve="confusion")]
-    parts.append(roc(y, p).assign(curve="roc"))
+    parts.append(rates_by_threshold.assign(curve="roc"))
     parts.append(calibrated.assign(curve="calibration"))
     table = pd.concat(parts, ignore_index=True)
     table["sample"] = sample
@@ -333,7 +342,8 @@ def roc(y: np.ndarray, p: np.ndarray) -> pd.DataFrame:
     ones_above = np.append(0.0, ones_so_far[last])
     rows_above = np.append(0.0, last + 1.0)
     zeros_above = rows_above - ones_above
-    table = pd.DataFrame({"x": zeros_above / zeros})
+    false_positive_rate = zeros_above / zeros
+    table = pd.DataFrame({"x": false_positive_rate})
     table["y"] = ones_above / ones
     table["threshold"] = np.append(np.nan, descending[last])
     return table
@@ -359,7 +369,8 @@ def calibration(y: np.ndarray, p: np.ndarray, bins: int) -> pd.DataFrame:
     variance = share * (1 - share) / n + Z95**2 / (4 * n**2)
     standard_error = np.sqrt(variance)
     half = Z95 / shrinkage * standard_error
-    table = pd.DataFrame({"x": sums["x"] / n, "y": share})
+    mean_probability = sums["x"] / n
+    table = pd.DataFrame({"x": mean_probability, "y": share})
     table["low"] = centre - half
     table["high"] = centre + half
     table["rows"] = n
@@ -407,7 +418,8 @@ def _tested(row: pd.Series) -> str:
 
 def _calibrated(table: pd.DataFrame) -> list[str]:
     probability = table["x"]
-    inside = int(probability.between(table["low"], table["high"]).sum())
+    is_inside = probability.between(table["low"], table["high"])
+    inside = int(is_inside.sum())
     groups = count(len(table), "group")
     return [
         f"In {inside} of {groups} of rows along the probability, "

@@ -51,7 +51,8 @@ def confidence_set(
     from runner.trials.losses import block_of, may_be_best
 
     losses = _losses(study, models)
-    length = block_of(len(losses), study.panel.horizon, block)
+    dates = len(losses)
+    length = block_of(dates, study.panel.horizon, block)
     p = may_be_best(losses, draws, length, seed)
     mse = losses.mean().to_numpy()
     table = pd.DataFrame({"model": losses.columns, "mse": mse, "rmse": np.sqrt(mse)})
@@ -59,7 +60,7 @@ def confidence_set(
     table["p_value"] = p_values
     table["included"] = p_values >= size
     table = table.sort_values("mse", kind="stable", ignore_index=True)
-    table["dates"] = len(losses)
+    table["dates"] = dates
     table["block"] = length
     included = int(table["included"].sum())
     metrics = {"included": included, "run_p_value": float(p[RUN])}
@@ -69,7 +70,8 @@ def confidence_set(
 
 def _sentence(table: pd.DataFrame, size: float) -> str:
     """Which models the set holds."""
-    names = table.loc[table["included"], "model"]
+    included = table["included"]
+    names = table.loc[included, "model"]
     kept = ", ".join(map(str, names))
     first = table.iloc[0]
     dates = int(first["dates"])
@@ -119,7 +121,8 @@ def _losses(study: Study, models: Mapping[str, Mapping[str, Any]]) -> pd.DataFra
     if dates < FEWEST:
         raise DataError(f"validation: {dates} dates with a forecast of every model; needs {FEWEST}")
     n = use.sum(axis=1)[known]
-    order = np.argsort(rows[known])
+    known_rows = rows[known]
+    order = np.argsort(known_rows)
     losses = {}
     for name, values in squares.items():
         sums = np.where(use, values, 0.0).sum(axis=1)

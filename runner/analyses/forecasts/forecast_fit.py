@@ -182,9 +182,11 @@ def full_sample(f: np.ndarray) -> np.ndarray:
     known = np.isfinite(f)
     n = known.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(known, f, 0.0).sum(axis=0) / n
+        sums = np.where(known, f, 0.0).sum(axis=0)
+        mean = sums / n
         deviations = f - mean
-        squares = np.where(known, deviations**2, 0.0).sum(axis=0)
+        squared = np.where(known, deviations**2, 0.0)
+        squares = squared.sum(axis=0)
         variance = squares / (n - 1)
         std = np.sqrt(variance)
         z = deviations / std
@@ -218,15 +220,18 @@ def _past(f: np.ndarray, least: int) -> np.ndarray:
     for t, row in enumerate(f):
         known = np.isfinite(row)
         with np.errstate(divide="ignore", invalid="ignore"):
-            std = np.sqrt(squares / (n - 1.0))
+            variance = squares / (n - 1.0)
+            std = np.sqrt(variance)
             varies = std > COMPUTED * np.abs(mean)
             enough = n >= fewest
             use = known & enough & varies
             z[t, use] = (row[use] - mean[use]) / std[use]
-            from_old_mean = np.where(known, row - mean, 0.0)
+            deviation = row - mean
+            from_old_mean = np.where(known, deviation, 0.0)
             n += known
             mean += from_old_mean / np.maximum(n, 1.0)
-            from_new_mean = np.where(known, row - mean, 0.0)
+            deviation = row - mean
+            from_new_mean = np.where(known, deviation, 0.0)
             squares += from_old_mean * from_new_mean
     return z
 
@@ -279,7 +284,7 @@ def _on_one(S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     yy = S[1, 1]
     slope = xy / xx
     r2 = slope * xy / yy
-    return slope, r2, np.ones(len(xx))
+    return slope, r2, np.ones_like(xx)
 
 
 def _on_two(S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -291,13 +296,15 @@ def _on_two(S: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     determinant = xx * zz * alone
     slope_x = (xy * zz - zy * xz) / determinant
     slope_z = (zy * xx - xy * xz) / determinant
-    r2 = (slope_x * xy + slope_z * zy) / yy
+    explained = slope_x * xy + slope_z * zy
+    r2 = explained / yy
     return slope_x, r2, alone
 
 
 def _flat(values: np.ndarray, centred: np.ndarray, n: np.ndarray, axis: int) -> np.ndarray:
     """Units whose known values, 0 elsewhere, differ by rounding alone."""
-    root = np.sqrt(np.maximum(n, 1))
+    divisor = np.maximum(n, 1)
+    root = np.sqrt(divisor)
     centred_squares = np.sum(centred * centred, axis=axis)
     squares = np.sum(values * values, axis=axis)
     spread = np.sqrt(centred_squares) / root
@@ -307,12 +314,14 @@ def _flat(values: np.ndarray, centred: np.ndarray, n: np.ndarray, axis: int) -> 
         is_quotient = of_quotients(values)
         return np.asarray(is_quotient.all(axis=axis))
 
-    return rounding_alone(spread, length / root, COMPUTED, quotients)
+    scale = length / root
+    return rounding_alone(spread, scale, COMPUTED, quotients)
 
 
 def _mean(values: np.ndarray, n: np.ndarray, axis: int) -> np.ndarray:
     sums = values.sum(axis=axis)
-    means = sums / np.maximum(n, 1)
+    divisor = np.maximum(n, 1)
+    means = sums / divisor
     return np.expand_dims(means, axis)
 
 
@@ -326,9 +335,7 @@ def _reason(n: int, target_is_flat: bool, forecast_is_flat: bool, collinear: boo
         return "the target does not vary"
     if forecast_is_flat:
         return "the forecast does not vary"
-    if collinear:
-        return "the two forecasts are collinear"
-    return ""
+    return "the two forecasts are collinear" if collinear else ""
 
 
 def _rows(panel: Panel, z: str, name: str, over: str, k: int, fits: Fits) -> pd.DataFrame:
@@ -339,7 +346,8 @@ def _rows(panel: Panel, z: str, name: str, over: str, k: int, fits: Fits) -> pd.
     if over == "asset":
         units = panel.assets
     n = fits.n.astype(float)
-    unexplained = (1.0 - fits.r2) * (n - 1.0)
+    df_total = n - 1.0
+    unexplained = (1.0 - fits.r2) * df_total
     with np.errstate(divide="ignore", invalid="ignore"):
         adjusted = 1.0 - unexplained / (n - (k + 1))
         literal = 1.0 - unexplained / (n - k)
@@ -350,7 +358,8 @@ def _rows(panel: Panel, z: str, name: str, over: str, k: int, fits: Fits) -> pd.
     table["r2"] = fits.r2
     table["r2_adj"] = adjusted
     table["r2_adj_literal"] = literal
-    table["r2_by_chance"] = k / np.maximum(n - 1.0, 1.0)
+    divisor = np.maximum(df_total, 1.0)
+    table["r2_by_chance"] = k / divisor
     table["slope"] = fits.slope
     table["reason"] = fits.reason
     return table

@@ -87,7 +87,8 @@ def monte_carlo(
     import pandas as pd
 
     kinds = list(KINDS) if perturb is None else perturb
-    repeats = len(set(kinds)) < len(kinds)
+    different = set(kinds)
+    repeats = len(different) < len(kinds)
     if not kinds or repeats:
         known = ", ".join(KINDS)
         raise DataError(f"perturb: given {kinds}; allowed: one or more of {known}, each once")
@@ -188,13 +189,17 @@ def out_of_sample(
             drawn = resampled_rows(panel, fold.train, block, rng)
             train = rows_replaced(panel, fold.train, drawn)
         test = fold.test
-        forecast = train.in_units(model.forecast(train, fold))
+        scaled = model.forecast(train, fold)
+        forecast = train.in_units(scaled)
         naive = train_means(train, fold.train)
         y = train.scored[test]
-        use = train.valid[test] & np.isfinite(forecast)
+        known = np.isfinite(forecast)
+        use = train.valid[test] & known
         path = 0 if fold.path is None else fold.path
-        squares[path, test] += _sum_of_squares(y - forecast, use)
-        naive_squares[path, test] += _sum_of_squares(y - naive, use)
+        error = y - forecast
+        naive_error = y - naive
+        squares[path, test] += _sum_of_squares(error, use)
+        naive_squares[path, test] += _sum_of_squares(naive_error, use)
         seen[test] |= use.any(axis=1)
     rows = np.flatnonzero(seen)
     if not len(rows):
@@ -203,7 +208,9 @@ def out_of_sample(
         rows = resampled_rows(panel, rows, block, rng)
     times = np.zeros(T)
     np.add.at(times, rows, 1.0)
-    return _mean_r2(squares @ times, naive_squares @ times)
+    drawn_squares = squares @ times
+    drawn_naive_squares = naive_squares @ times
+    return _mean_r2(drawn_squares, drawn_naive_squares)
 
 
 def _last_path(fold: Fold) -> int:
@@ -300,15 +307,17 @@ def _rows(study: Study, change: Change, original: dict[str, float], draws: int) 
         reasons = [value for value in values if isinstance(value, str)]
         numbers = [value for value in values if not isinstance(value, str)]
         sound = np.array([value for value in numbers if np.isfinite(value)])
+        n_sound = len(sound)
+        failed = len(values) - n_sound
         reason = unsuited
         if not reason and reasons:
             reason = reasons[0]
-        elif not reason and len(sound) < len(values):
+        elif not reason and failed:
             reason = "not a number"
         row: Row = {"perturbation": change.kind, "quantity": quantity}
         row["original"] = before
-        row["draws"] = len(sound)
-        row["failed"] = len(values) - len(sound)
+        row["draws"] = n_sound
+        row["failed"] = failed
         row["reason"] = reason
         row |= _spread(sound, before)
         rows.append(row)
@@ -332,5 +341,6 @@ def _spread(values: np.ndarray, before: float) -> dict[str, float]:
     if len(values) > 1:
         spread["std"] = float(values.std(ddof=1))
     same_sign = np.sign(values) == np.sign(before)
-    spread["same_sign"] = float(np.mean(same_sign))
+    share = np.mean(same_sign)
+    spread["same_sign"] = float(share)
     return spread

@@ -45,8 +45,9 @@ def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
         NotEstimable: fewer than three of them.
     """
     n, k = X.shape
-    if n < k + LEAST:
-        raise NotEstimable(f"{n} rows for {k} terms; needs {k + LEAST}")
+    fewest = k + LEAST
+    if n < fewest:
+        raise NotEstimable(f"{n} rows for {k} terms; needs {fewest}")
     Z = _orthonormal(X)
     # sums of z z' and z y over the rows up to each
     products = Z[:, :, None] * Z[:, None, :]
@@ -62,8 +63,10 @@ def recursive_residuals(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     if n - start < LEAST:
         raise NotEstimable(f"the first {start:,} of {n:,} rows do not determine every coefficient")
     z = Z[start:]
-    before = slice(start - 1, -1)
-    right = np.stack([Zy[before], z], axis=2)
+    previous = start - 1
+    before = slice(previous, -1)
+    Zy_before = Zy[before]
+    right = np.stack([Zy_before, z], axis=2)
     ZZ_before = ZZ[before]
     solved = np.linalg.solve(ZZ_before, right)
     b = solved[:, :, 0]
@@ -102,7 +105,8 @@ def cusum_test(w: np.ndarray) -> Cusum:
     sums = np.cumsum(standardised)
     path = sums / np.sqrt(m)
     line = 1.0 + 2.0 * np.arange(1, m + 1) / m
-    ratio = np.abs(path) / line
+    distance = np.abs(path)
+    ratio = distance / line
     position = int(ratio.argmax())
     statistic = float(ratio[position])
     p_value = crossing(statistic)

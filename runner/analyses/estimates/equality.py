@@ -176,7 +176,8 @@ def _system(study: Study) -> System:
     lags = model.cov_lags
     if lags is None:
         lags = default_lags(dates, panel.horizon)
-    lags = min(lags, dates - 1) if model.lagged else 0
+    longest = dates - 1
+    lags = min(lags, longest) if model.lagged else 0
     solutions = [solution for _, solution in solved.values()]
     estimates = np.array([solution.b for solution in solutions])
     b = estimates.reshape(len(solved), k)
@@ -205,9 +206,11 @@ def _alike(study: Study, rows: np.ndarray) -> bool:
 
 def _influence(solution: Solution, kind: str) -> np.ndarray:
     """The inverse of X'X times the score of each cell (n, k), residuals as HC0, HC2 or HC3."""
-    u = solution.u / _slack(solution, kind)
+    slack = _slack(solution, kind)
+    u = solution.u / slack
     scores = solution.X * u[:, None]
-    return np.asarray(scores @ solution.bread)
+    influence = scores @ solution.bread
+    return np.asarray(influence)
 
 
 def _slack(solution: Solution, kind: str) -> np.ndarray:
@@ -294,7 +297,8 @@ def _wald(system: System, positions: list[int], chosen: list[str]) -> Row:
     restriction = Restriction(EQUAL, chosen * U, R, np.zeros(q))
     estimates = system.b[:, positions]
     try:
-        test = wald(estimates.ravel(), V, v, restriction)
+        b = estimates.ravel()
+        test = wald(b, V, v, restriction)
     except NotEstimable as error:
         return {"reason": str(error)}
     df = v - p + 1
@@ -332,8 +336,9 @@ def _sentence(row: dict[Hashable, Any], units: str) -> str:
     answer = "not rejected at 5 %, no proof of it"
     if row["p_value"] < LEVEL:
         answer = "rejected at 5 %"
-    df = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
+    df_num = f"{row['df_num']:.0f}"
+    df_den = f"{row['df_den']:.0f}"
     f_stat = t_text(row["f_stat"])
     p = p_text(row["p_value"])
-    test = f"F({df}) {f_stat}, p {p}"
+    test = f"F({df_num}, {df_den}) {f_stat}, p {p}"
     return f"{subject} over {units} is {answer} ({test}){spread}."

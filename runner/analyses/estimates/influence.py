@@ -174,7 +174,10 @@ def influence(study: Study, *, most: Rows = 10) -> Finding:
     regressions = table.drop_duplicates("unit")
     n = int(regressions["n_obs"].sum())
     over: dict[str, int] = dict(zip(BOUNDS, exceeding.tolist(), strict=True))
-    metrics = {f"{name}_share": over[name] / n for name in BOUNDS if name != "alone"}
+    metrics = {}
+    for name, rows_over in over.items():
+        if name != "alone":
+            metrics[f"{name}_share"] = rows_over / n
     moves = table["dfbetas"].abs()
     metrics["cooks_distance_max"] = distance.max()
     metrics["dfbetas_max"] = moves.max()
@@ -197,7 +200,9 @@ def _unit(
     whole = whole_of(parts, b)
     key["n_obs"] = whole.n
     if whole.df < 2:
-        key["reason"] = f"{count(whole.n, 'row')} for {count(k, 'term')}; needs two more"
+        n_rows = count(whole.n, "row")
+        n_terms = count(k, "term")
+        key["reason"] = f"{n_rows} for {n_terms}; needs two more"
         return [key], exceeding
     if exact(whole):
         key["reason"] = "fits exactly: no residuals"
@@ -205,7 +210,8 @@ def _unit(
     worst = _no_rows(k)
     for block in blocks(unit, panel, model, b):
         measures = whole.measures(block.X, block.u)
-        exceeding = exceeding + _exceeding(measures, whole.n, k)
+        exceeding_in_block = _exceeding(measures, whole.n, k)
+        exceeding = exceeding + exceeding_in_block
         candidates = Worst(block, measures)
         worst = _largest(worst, candidates, most)
     terms = model.terms(panel.names)
@@ -254,7 +260,8 @@ def _exceeding(measures: Measures, n: int, k: int) -> np.ndarray:
     """How many rows exceed each bound, in the order of BOUNDS."""
     cook = measures.cook > 4.0 / n
     leverage = measures.leverage > 2.0 * k / n
-    dffits = np.abs(measures.dffits) > 2.0 * np.sqrt(k / n)
+    bound = 2.0 * np.sqrt(k / n)
+    dffits = np.abs(measures.dffits) > bound
     studentised = np.abs(measures.studentised) > STUDENTISED
     alone = np.isnan(measures.cook)
     masks = np.array([cook, leverage, dffits, studentised, alone])

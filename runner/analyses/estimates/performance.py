@@ -180,7 +180,8 @@ def _numbers(
     premium: float | None,
 ) -> dict[str, float]:
     """Alpha, risk and implied return of one unit with target y (n,) and market x (n,)."""
-    covariances = np.cov(np.stack([x, y]), ddof=1)
+    both = np.stack([x, y])
+    covariances = np.cov(both, ddof=1)
     (market_variance, covariance), (_, variance) = covariances
     capm_beta = float(covariance / market_variance)
     constant = terms.loc["const"]
@@ -357,7 +358,8 @@ def _style_counts(table: pd.DataFrame) -> dict[str, float]:
     counts = {}
     for axis, names in AXES.items():
         for name in names:
-            counts[name] = float((table[axis] == name).sum())
+            on_side = table[axis] == name
+            counts[name] = float(on_side.sum())
     return counts
 
 
@@ -387,8 +389,10 @@ def style_name(size: str, value: str) -> str:
 
 def _style_words(table: pd.DataFrame, level: float) -> list[str]:
     """The style of the units with tests; those without are in the table with their reason."""
-    has_size = table["size"].fillna("") != ""
-    has_value = table["value"].fillna("") != ""
+    sizes = table["size"].fillna("")
+    values = table["value"].fillna("")
+    has_size = sizes != ""
+    has_value = values != ""
     tested = table[has_size & has_value]
     level_text = f"at {100.0 * level:g} %"
     if tested.empty:
@@ -396,8 +400,9 @@ def _style_words(table: pd.DataFrame, level: float) -> list[str]:
     if len(tested) == 1:
         row = tested.iloc[0]
         name = style_name(row["size"], row["value"])
+        unit = row["unit"]
         loadings = "; ".join(_loading_text(row, axis) for axis in AXES)
-        return [f"Style of {row['unit']} {level_text}: {name} ({loadings})."]
+        return [f"Style of {unit} {level_text}: {name} ({loadings})."]
     styles = tested["size"].combine(tested["value"], style_name)
     words = []
     for name, units in tested["unit"].groupby(styles, sort=False):

@@ -183,11 +183,13 @@ def factor_shape(study: Study, *, groups: Window = 10) -> Finding:
     loadings = params[:, 1:]
     u = panel.y - constants - F @ loadings.T
     use = use[rows]
-    residual = _mean_over_assets(u[rows], use)
+    used_residuals = u[rows]
+    residual = _mean_over_assets(used_residuals, use)
     table: list[Row] = []
     for j, term in enumerate(names):
         factor = F[rows, j]
-        slope = _mean_over_assets(loadings[:, j], use)
+        loading = loadings[:, j]
+        slope = _mean_over_assets(loading, use)
         line = slope * factor
         partial = residual + line
         table += _groups(term, factor, partial, line, groups)
@@ -213,7 +215,8 @@ def _groups(
         row: Row = {"term": term, "group": group, "rows": n}
         row["factor"] = factor_of_group.mean()
         row["partial"] = partial_of_group.mean()
-        row["std_error"] = partial_of_group.std(ddof=1) / np.sqrt(n)
+        deviation = partial_of_group.std(ddof=1)
+        row["std_error"] = deviation / np.sqrt(n)
         row["line"] = line_of_group.mean()
         yield row
 
@@ -245,8 +248,10 @@ def omitted_factor(
     u = np.where(panel.valid, panel.y - study.fitted, np.nan)
     n_dates = len(panel.dates)
     every_row = np.arange(n_dates)
-    candidates = np.flatnonzero(_has_residuals(u, panel))
-    assets, (rows,) = common(np.isfinite(u), [every_row], candidates, coverage)
+    has_residuals = _has_residuals(u, panel)
+    candidates = np.flatnonzero(has_residuals)
+    known = np.isfinite(u)
+    assets, (rows,) = common(known, [every_row], candidates, coverage)
     n_rows = len(rows)
     n_assets = len(assets)
     refuse_few(n_assets, n_rows, coverage)
@@ -291,12 +296,13 @@ def _omitted_words(table: pd.DataFrame, level: float) -> list[str]:
         f"Residuals correlate by {value} on average in absolute value, "
         f"where {expected} is what independent ones would show (p {p})."
     )
+    p_value = eigenvalue["p_value"]
     answer = "no omitted factor was found; that is no proof of absence"
-    if eigenvalue["p_value"] < level:
+    if p_value < level:
         answer = "assets share something that the factors leave out"
     value = number(eigenvalue["value"], 3)
     expected = number(eigenvalue["expected"], 3)
-    p = p_text(eigenvalue["p_value"])
+    p = p_text(p_value)
     second = (
         f"The largest eigenvalue of their correlations is {value} beside {expected} (p {p}): "
         f"{answer}."
@@ -327,7 +333,8 @@ def multicollinearity(study: Study) -> Finding:
     X = np.column_stack([constant, F])
     scaled = X / np.linalg.norm(X, axis=0)
     condition = condition_number(scaled).statistic
-    vif = np.array([test.statistic for test in variance_inflation(X, factors.terms)])
+    inflation = variance_inflation(X, factors.terms)
+    vif = np.array([test.statistic for test in inflation])
     table = pd.DataFrame({"term": names, "vif": vif})
     table["error_widened"] = np.sqrt(vif)
     table["r2_on_others"] = 1.0 - 1.0 / vif
@@ -336,7 +343,8 @@ def multicollinearity(study: Study) -> Finding:
     if len(names) > 1:
         R = np.corrcoef(F, rowvar=False)
         np.fill_diagonal(R, 0.0)
-        nearest = np.abs(R).argmax(axis=0)
+        strength = np.abs(R)
+        nearest = strength.argmax(axis=0)
         columns = np.arange(len(names))
         table["largest_correlation"] = R[nearest, columns]
         table["with_term"] = [names[j] for j in nearest]

@@ -57,7 +57,8 @@ def regimes(study: Study, *, by: Signal, thresholds: Thresholds) -> Finding:
     names = _names(thresholds)
     n_regimes = len(names)
     regime = np.searchsorted(thresholds, values, side="right")
-    regime[np.isnan(values)] = n_regimes  # the last: unknown
+    is_unknown = np.isnan(values)
+    regime[is_unknown] = n_regimes
     horizon = study.panel.horizon
     rows = []
     for k, name in enumerate([*names, UNKNOWN]):
@@ -97,7 +98,8 @@ def _values(study: Study, by: str, predictions: pd.DataFrame) -> np.ndarray:
     expression = Expression(by)
     column = evaluate("by", expression, study.market)
     values = column.to_numpy(dtype=float)
-    rows = column.index.get_indexer(predictions["date"])
+    dates = predictions["date"]
+    rows = column.index.get_indexer(dates)
     if column.ndim == 1:
         return np.asarray(values[rows])
     assets = column.columns.get_indexer(predictions["asset"])
@@ -130,7 +132,8 @@ def _words(table: pd.DataFrame, by: str, sample: str) -> list[str]:
 
 
 def _score_text(row: Any) -> str:
-    rows = count(int(row.n_obs), "row")
+    n = int(row.n_obs)
+    rows = count(n, "row")
     r2 = number(row.r2)
     rmse = number(row.rmse)
     naive_rmse = number(row.rmse_naive)

@@ -5,6 +5,7 @@ Pictures and styles lie inside, and every text is escaped.
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,11 +47,16 @@ TILE_DIGITS = 3  # significant digits of a tile
 def write(report: Report, directory: Path, pictures: list[Path]) -> None:
     """Write `directory`/report.html."""
     captions = _captions(report)
-    shown = {path.stem: picture(path, captions.get(path.stem, "")) for path in pictures}
+    shown = {}
+    for path in pictures:
+        name = path.stem
+        caption = captions.get(name, "")
+        shown[name] = picture(path, caption)
     parts = []
     for heading, content in _parts(report, shown):
         if content:
-            parts.append(tag("section", tag("h2", heading), content))
+            title = tag("h2", heading)
+            parts.append(tag("section", title, content))
     text = page_of(report.name, _head(report), *parts)
     (directory / "report.html").write_text(text, encoding="utf-8")
 
@@ -91,7 +97,8 @@ def _findings(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
     for name, finding in report.findings.items():
         title = name.replace("_", " ").capitalize()
         table = framed(finding.table, title, f"{name}.csv")
-        parts.append((title, joined(shown.pop(name, Html()), table)))
+        drawn = shown.pop(name, Html())
+        parts.append((title, joined(drawn, table)))
     return parts
 
 
@@ -132,9 +139,11 @@ def _captions(report: Report) -> dict[str, str]:
 
 def _head(report: Report) -> Html:
     """The title with badges, the first numbers, and the facts of the run."""
-    badges = [tag("span", report.kind, class_=f"badge {report.kind}")]
+    kind = report.kind
+    badges = [tag("span", kind, class_=f"badge {kind}")]
     if report.leaks:
-        badges.append(tag("span", "leaking", class_="badge leaking"))
+        leaking = tag("span", "leaking", class_="badge leaking")
+        badges.append(leaking)
     title = [report.name]
     for badge in badges:
         title += [" ", badge]
@@ -182,29 +191,37 @@ def _model(node: object) -> str:
 def _named(node: object) -> str:
     """A part of the spec by its name and its plain settings, but for null and empty ones."""
     settings = dict(node) if isinstance(node, Mapping) else {}
-    name = str(settings.pop("_target_", "")).rpartition(".")[2]
+    target = str(settings.pop("_target_", ""))
+    name = target.rpartition(".")[2]
     plain = []
     for key, value in settings.items():
         if isinstance(value, str | int | float) and value != "":
             plain.append(f"{key}={value}")
-    return f"{name}: {', '.join(plain)}" if plain else name
+    if not plain:
+        return name
+    pairs = ", ".join(plain)
+    return f"{name}: {pairs}"
 
 
 def _tiles(metrics: Mapping[str, float], report: Report) -> list[tuple[str, str]]:
     """Label and text of the numbers that most readers look for first."""
     units = int(metrics.get("fit/units", 0))
     in_sample = "mean R2 in sample" if units > 1 else "R2 in sample"
-    tiles = [(in_sample, _figure(metrics.get("fit/r2", float("nan"))))]
+    r2 = _figure(metrics.get("fit/r2", math.nan))
+    tiles = [(in_sample, r2)]
     if "oos/r2" in metrics:
         against = f"R2 out of sample, against the {report.benchmark}"
-        tiles.append((against, _figure(metrics["oos/r2"])))
-        naive = _figure(metrics.get("oos/rmse_naive", float("nan")))
+        r2 = _figure(metrics["oos/r2"])
+        tiles.append((against, r2))
+        naive = _figure(metrics.get("oos/rmse_naive", math.nan))
         rmse = f"RMSE out of sample ({report.benchmark} {naive})"
-        tiles.append((rmse, _figure(metrics["oos/rmse"])))
+        error = _figure(metrics["oos/rmse"])
+        tiles.append((rmse, error))
     noun = noun_of(report.fit.quality)
     nouns = noun if units == 1 else plural(noun)
     tiles.append((f"{nouns} estimated", f"{units:,}"))
-    tiles.append(("rows fitted on", f"{metrics.get('fit/n_obs', 0.0):,.0f}"))
+    rows = metrics.get("fit/n_obs", 0.0)
+    tiles.append(("rows fitted on", f"{rows:,.0f}"))
     return tiles
 
 
@@ -217,7 +234,8 @@ def _reading(report: Report) -> Html:
     """The sentences of the report by subject."""
     subjects = []
     for name, sentences in sections(report).items():
-        subjects.append((name, paragraphs(sentences)))
+        text = paragraphs(sentences)
+        subjects.append((name, text))
     return pairs_of(subjects, "reading")
 
 
@@ -226,12 +244,17 @@ def _coefficients(report: Report) -> list[Html]:
     table = report.fit.coefficients
     noun = noun_of(table)
     file = "coefficients.csv"
-    means = _starred(table[table["scope"] == "mean"]).drop(columns="unit")
+    of_mean = table["scope"] == "mean"
+    means = _starred(table[of_mean]).drop(columns="unit")
     each = _starred(per_unit(table))
-    title = "Estimates" if noun == "regression" else f"Estimates of each {noun}"
-    parts = [framed(means, f"Mean over {plural(noun)}", file), framed(each, title, file)]
+    title = "Estimates"
+    if noun != "regression":
+        title = f"Estimates of each {noun}"
+    central = framed(means, f"Mean over {plural(noun)}", file)
+    parts = [central, framed(each, title, file)]
     if table["p_value"].notna().any():
-        parts.append(tag("p", "*** p < 0.01, ** p < 0.05, * p < 0.10", class_="note"))
+        note = "*** p < 0.01, ** p < 0.05, * p < 0.10"
+        parts.append(tag("p", note, class_="note"))
     return parts
 
 
@@ -239,7 +262,8 @@ def _starred(table: pd.DataFrame) -> pd.DataFrame:
     """With a column of stars after the p-values, which has no heading."""
     table = table.drop(columns="scope")
     after = table.columns.get_loc("p_value") + 1
-    table.insert(after, "", [stars(p) for p in table["p_value"]])
+    marks = [stars(p) for p in table["p_value"]]
+    table.insert(after, "", marks)
     return table
 
 
@@ -260,7 +284,8 @@ def _diagnostics(report: Report) -> list[Html]:
         return []
     every = list(table["unit"].unique())
     units = every[:MOST_ROWS]
-    table = table[table["unit"].isin(units)]
+    shown_mask = table["unit"].isin(units)
+    table = table[shown_mask]
     tests: list[Column] = []
     statistics: list[Column] = []
     for name, rows in table.groupby("diagnostic", sort=False):
@@ -272,7 +297,8 @@ def _diagnostics(report: Report) -> list[Html]:
         worst = worst.reindex(units)
         if worst.notna().any():
             columns = tests if are_p_values else statistics
-            columns.append(_marked(worst, str(name), are_p_values))
+            column = _marked(worst, str(name), are_p_values)
+            columns.append(column)
     every_column = [Column(noun_of(table), units, "text"), *tests, *statistics]
     shown = tabled(every_column, len(every), "Tests of residuals and columns", "diagnostics.csv")
     note = (
@@ -288,8 +314,11 @@ def _marked(worst: pd.Series, name: str, are_p_values: bool) -> Column:
     texts = aligned([text_of(value) for value in worst])
     cells = []
     for text, value in zip(texts, worst, strict=True):
-        cells.append(tag("b", f"▲ {text}") if _is_bad(value, name, are_p_values) else text)
-    return Column(NAMES.get(name, name.replace("_", " ")), cells)
+        if _is_bad(value, name, are_p_values):
+            text = tag("b", f"▲ {text}")
+        cells.append(text)
+    words = name.replace("_", " ")
+    return Column(NAMES.get(name, words), cells)
 
 
 def _is_bad(value: float, name: str, is_p_value: bool) -> bool:
@@ -310,7 +339,8 @@ def _rows(report: Report) -> Html:
         rows.cells.append(f"{drop.rows:,}")
     subject.cells.append("panel cell")
     reason.cells.append(tag("b", "kept"))
-    rows.cells.append(f"{int(report.panel.valid.sum()):,}")
+    kept = int(report.panel.valid.sum())
+    rows.cells.append(f"{kept:,}")
     size = len(report.dropped) + 1
     return tabled([subject, reason, rows], size, "Rows dropped and kept", "dropped.csv")
 
@@ -321,6 +351,9 @@ def _repeat(report: Report) -> Html:
     # without hydra.run.dir: the directory is taken
     words = [word for word in report.overrides if not word.startswith("hydra.")]
     command = shlex.join(["python", "-m", "runner", *words])
-    code = tag("p", "Code ", tag("code", report.code), ", data as above:")
-    folded = tag("details", tag("summary", "Spec (YAML)"), box(tag("pre", spec), "spec"))
-    return joined(code, box(tag("pre", command), "command"), folded)
+    version = tag("code", report.code)
+    code = tag("p", "Code ", version, ", data as above:")
+    to_run = box(tag("pre", command), "command")
+    summary = tag("summary", "Spec (YAML)")
+    folded = tag("details", summary, box(tag("pre", spec), "spec"))
+    return joined(code, to_run, folded)

@@ -14,15 +14,14 @@ from runner.progress import note
 from runner.sinks.canvas import (
     BLUE,
     DPI,
-    LETTER,
     ORANGE,
     PALE,
     WIDTH,
     axes_at,
     figure_of,
     hide_left_axis,
+    label_room,
     labels_of,
-    longest,
     shortened,
     style,
     unit_name,
@@ -99,15 +98,19 @@ def _of_finding(name: str, finding: Finding) -> Any:
 def coefficients(report: Report) -> Any:
     """Estimates with their intervals, a panel per term on its own scale."""
     table = per_unit(report.fit.coefficients)
-    table = table[np.isfinite(table["estimate"].astype(float))]
+    estimates = floats(table, "estimate")
+    table = table[np.isfinite(estimates)]
     terms = list(table["term"].unique())
-    if unit_noun(table) == "date" and terms:
-        return cumulative(report, terms[:MOST_TERMS])
+    drawn = terms[:MOST_TERMS]
+    noun = unit_noun(table)
+    if noun == "date" and terms:
+        return cumulative(report, drawn)
     if not _worth(table):
         return None
     units = table["unit"].unique()
-    few = len(units) <= MOST_ROWS
-    whose = count(len(units), unit_noun(table)) if len(units) > 1 else unit_name(units[0])
+    n = len(units)
+    few = n <= MOST_ROWS
+    whose = count(n, noun) if n > 1 else unit_name(units[0])
     note = ""
     if table["p_value"].notna().any():
         filled = "filled: p < 0.05; " if few else ""
@@ -117,7 +120,8 @@ def coefficients(report: Report) -> Any:
         note += f"; first {MOST_TERMS} of {len(terms)} terms"
     note += f"; errors: {report.fit.errors}"
     panel = _forest if few else _sorted
-    return _panels(report, table, terms[:MOST_TERMS], f"Coefficients of {whose}", note, panel)
+    title = f"Coefficients of {whose}"
+    return _panels(report, table, drawn, title, note, panel)
 
 
 def _worth(table: pd.DataFrame) -> bool:
@@ -127,7 +131,9 @@ def _worth(table: pd.DataFrame) -> bool:
     """
     if table.empty:
         return False
-    return bool(table["unit"].nunique() > 1 or table["ci_low"].notna().any())
+    if table["unit"].nunique() > 1:
+        return True
+    return bool(table["ci_low"].notna().any())
 
 
 def _interval(report: Report) -> str:
@@ -148,22 +154,26 @@ def _panels(
 ) -> Any:
     """A grid of panels with the same units each; forests name their rows at the left edge only."""
     every = report.fit.coefficients
-    means = rows_where(every, "scope", "mean").set_index("term")
+    means = rows_where(every, "scope", "mean")
+    means = means.set_index("term")
     units = table["unit"].unique()
     labels = labels_of(units)
     grid = _grid_of_bands(len(terms))
     if panel is _forest:
         grid = _grid_of_forests(len(terms), labels)
     rows_of_panels = math.ceil(len(terms) / grid.columns)
-    figure = figure_of(0.65 + rows_of_panels * (grid.tall + grid.below), title, note)
+    step = grid.tall + grid.below
+    figure = figure_of(0.65 + rows_of_panels * step, title, note)
     for place, term in enumerate(terms):
         row, column = divmod(place, grid.columns)
         left = grid.left + column * (grid.wide + grid.gap)
-        top = 0.9 + row * (grid.tall + grid.below)
+        top = 0.9 + row * step
         axes = axes_at(figure, left, top, grid.wide, grid.tall)
-        axes.set_title(shortened(term, 22 if grid.columns > 3 else 44))
+        letters = 22 if grid.columns > 3 else 44
+        axes.set_title(shortened(term, letters))
         mean = means.loc[term] if term in means.index else None
-        rows = rows_where(table, "term", term).set_index("unit").reindex(units)
+        of_term = rows_where(table, "term", term)
+        rows = of_term.set_index("unit").reindex(units)
         panel(axes, rows, mean, labels if column == 0 else None)
     return figure
 
@@ -184,15 +194,18 @@ def _grid_of_forests(panels: int, labels: list[str]) -> Grid:
     columns = _columns(panels, MOST_FORESTS)
     left = 0.3
     if len(labels) > 1:
-        left += LETTER * longest([*labels, "mean"])
-    tall = max(0.35, 0.2 * (len(labels) + 1))
-    return Grid(columns, left, 0.45, _wide(columns, left, 0.45), tall, 0.65)
+        left = label_room([*labels, "mean"], left)
+    rows = len(labels) + 1
+    tall = max(0.35, 0.2 * rows)
+    wide = _wide(columns, left, 0.45)
+    return Grid(columns, left, 0.45, wide, tall, 0.65)
 
 
 def _grid_of_bands(panels: int) -> Grid:
     """The grid of panels with sorted estimates."""
     columns = _columns(panels, MOST_BANDS)
-    return Grid(columns, 0.75, 0.7, _wide(columns, 0.75, 0.7), 2.1, 0.8)
+    wide = _wide(columns, 0.75, 0.7)
+    return Grid(columns, 0.75, 0.7, wide, 2.1, 0.8)
 
 
 def _columns(panels: int, most: int) -> int:
@@ -203,25 +216,30 @@ def _columns(panels: int, most: int) -> int:
 
 def _wide(columns: int, left: float, gap: float) -> float:
     """Inches of the width of a panel."""
-    return (WIDTH - left - 0.3 - gap * (columns - 1)) / columns
+    gaps = gap * (columns - 1)
+    return (WIDTH - left - 0.3 - gaps) / columns
 
 
 def _forest(
     axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[str] | None
 ) -> None:
     """A row per unit from the top, the mean below them."""
-    at = -np.arange(len(rows), dtype=float)
+    n = len(rows)
+    heights = -np.arange(n, dtype=float)
     low = floats(rows, "ci_low")
     high = floats(rows, "ci_high")
     estimates = floats(rows, "estimate")
-    axes.hlines(at, low, high, color=BLUE, linewidth=1.4)
-    fills = np.where(rows["p_value"] < LEVEL, BLUE, "white")
-    axes.scatter(estimates, at, s=20, c=fills, edgecolors=BLUE, linewidths=1.2, zorder=3)
-    ticks = list(at)
+    axes.hlines(heights, low, high, color=BLUE, linewidth=1.4)
+    significant = rows["p_value"] < LEVEL
+    fills = np.where(significant, BLUE, "white")
+    axes.scatter(estimates, heights, s=20, c=fills, edgecolors=BLUE, linewidths=1.2, zorder=3)
+    ticks = list(heights)
     if mean is not None:
-        last = -len(rows)
+        last = -n
         ticks.append(last)
-        axes.hlines([last], mean["ci_low"], mean["ci_high"], color=ORANGE, linewidth=1.4)
+        low_of_mean = mean["ci_low"]
+        high_of_mean = mean["ci_high"]
+        axes.hlines([last], low_of_mean, high_of_mean, color=ORANGE, linewidth=1.4)
         fill = ORANGE if mean["p_value"] < LEVEL else "white"
         estimate = [mean["estimate"]]
         axes.scatter(estimate, [last], s=26, c=fill, marker="D", edgecolors=ORANGE, zorder=3)
@@ -242,10 +260,12 @@ def _sorted(
     axes: Any, rows: pd.DataFrame, mean: pd.Series | None, labels: list[str] | None
 ) -> None:
     """Estimates from the least to the greatest with the band of their intervals."""
-    rows = rows[rows["estimate"].notna()].sort_values("estimate")
-    at = np.arange(1, len(rows) + 1)
-    axes.fill_between(at, rows["ci_low"], rows["ci_high"], color=BLUE, alpha=0.25, linewidth=0)
-    axes.plot(at, rows["estimate"], color=BLUE, linewidth=1.6)
+    rows = rows.dropna(subset="estimate").sort_values("estimate")
+    n = len(rows)
+    ranks = np.arange(1, n + 1)
+    band: Any = {"color": BLUE, "alpha": 0.25, "linewidth": 0}
+    axes.fill_between(ranks, rows["ci_low"], rows["ci_high"], **band)
+    axes.plot(ranks, rows["estimate"], color=BLUE, linewidth=1.6)
     if mean is not None:
         axes.axhline(mean["estimate"], color=ORANGE, linewidth=1.2)
         axes.annotate(
@@ -256,19 +276,23 @@ def _sorted(
             textcoords="offset points",
             color=ORANGE,
         )
-    label = f"{plural(unit_noun(rows))}, sorted"
-    hits = int((rows["p_value"] < LEVEL).sum())
+    nouns = plural(unit_noun(rows))
+    label = f"{nouns}, sorted"
+    significant = rows["p_value"] < LEVEL
+    hits = int(significant.sum())
     tested = int(rows["p_value"].notna().sum())
     if tested:
         label += f"; {hits:,} of {tested:,} with p < 0.05"
-    if len(rows) >= MOST_WHOLE:  # a few wild ones would flatten the rest
+    if n >= MOST_WHOLE:  # a few wild ones would flatten the rest
         low = rows[["ci_low", "estimate"]].min(axis=1)
         high = rows[["ci_high", "estimate"]].max(axis=1)
-        axes.set_ylim(low.quantile(0.01), high.quantile(0.99))
+        bottom = low.quantile(0.01)
+        top = high.quantile(0.99)
+        axes.set_ylim(bottom, top)
         label += "; outer 1 % cut"
     zero_line(axes, "y")
     axes.set_xlabel(label)
-    axes.set_xlim(0, len(rows) + 1)
+    axes.set_xlim(0, n + 1)
 
 
 PICTURES: dict[str, Callable[[Report], Any]] = {

@@ -38,16 +38,20 @@ class Store:
     """Where runs are kept: the URI of a tracking store, and the experiment in it."""
 
     def __init__(self, uri: str | None = None, experiment: str = "factor-runner") -> None:
-        self.file = None if uri else Path("outputs/mlflow.db").resolve()
-        self.uri = uri or f"sqlite:///{self.file}"
+        self.file: Path | None = None
+        self.uri = uri or f"sqlite:///{Path('outputs/mlflow.db').resolve()}"
         if self.uri.startswith("sqlite:///"):
-            self.file = Path(self.uri.removeprefix("sqlite:///")).resolve()
+            path = self.uri.removeprefix("sqlite:///")
+            self.file = Path(path).resolve()
         self.experiment = experiment
 
     @property
     def artifacts(self) -> str | None:
         """Where artifacts of a store on disk lie; a server decides for itself."""
-        return (self.file.parent / "artifacts").as_uri() if self.file else None
+        if self.file is None:
+            return None
+        folder = self.file.parent / "artifacts"
+        return folder.as_uri()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -56,7 +60,8 @@ class Store:
             yield
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.file.with_name(f".{self.file.name}.lock"), "w") as lock:
+        lock_file = self.file.with_name(f".{self.file.name}.lock")
+        with open(lock_file, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -70,7 +75,8 @@ class Store:
             self.file is not None and not self.file.exists()
         ):  # whole or not at all: MLflow cannot mend half of one
             fresh = self.file.with_name(f".{self.file.name}.new")
-            for rest in (fresh, fresh.with_name(f"{fresh.name}-journal")):
+            journal = fresh.with_name(f"{fresh.name}-journal")
+            for rest in (fresh, journal):
                 rest.unlink(missing_ok=True)
             MlflowClient(tracking_uri=f"sqlite:///{fresh}").search_experiments(max_results=1)
             fresh.rename(self.file)
@@ -108,9 +114,11 @@ def log(
             run_name=name or _name(written.about),
             tags=_tags(written, tags),
         )
-        _write(client, run.info.run_id, written)
-        client.set_terminated(run.info.run_id, "FINISHED", _milliseconds(written.about["finished"]))
-        return str(run.info.run_id)
+        run_id = run.info.run_id
+        _write(client, run_id, written)
+        finished = _milliseconds(written.about["finished"])
+        client.set_terminated(run_id, "FINISHED", finished)
+        return str(run_id)
 
 
 def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
@@ -130,10 +138,13 @@ def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
         run_id, metrics=metrics[:MOST_METRICS], params=params[:MOST_PARAMS], synchronous=True
     )
     for start in range(MOST_PARAMS, len(params), MOST_PARAMS):
-        client.log_batch(run_id, params=params[start : start + MOST_PARAMS], synchronous=True)
+        part = params[start : start + MOST_PARAMS]
+        client.log_batch(run_id, params=part, synchronous=True)
     for start in range(MOST_METRICS, len(metrics), MOST_METRICS):
-        client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS], synchronous=True)
-    client.log_inputs(run_id, datasets=[_dataset(written.about)])
+        more = metrics[start : start + MOST_METRICS]
+        client.log_batch(run_id, metrics=more, synchronous=True)
+    dataset = _dataset(written.about)
+    client.log_inputs(run_id, datasets=[dataset])
 
 
 def log_failure(
@@ -263,7 +274,8 @@ def flat(node: Any, prefix: str = "") -> dict[str, str]:
         return {key: value for part in parts for key, value in part.items()}
     text = "null" if node is None else str(node)
     if len(text) > LONGEST:
-        text = f"{text[:LONGEST]}... ({len(text) - LONGEST} characters more in spec.yaml)"
+        missing = len(text) - LONGEST
+        text = f"{text[:LONGEST]}... ({missing} characters more in spec.yaml)"
     return {prefix: text}
 
 
@@ -299,13 +311,16 @@ def _tags(written: RunDirectory, more: Mapping[str, str]) -> dict[str, str]:
 def _dataset(about: Mapping[str, Any]) -> Any:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    name = about["source"].rpartition("/")[2][:200]
-    data = Dataset(name, about["fingerprint"], "local", about["source"], schema=None, profile=None)
-    return DatasetInput(data, [InputTag("mlflow.data.context", "panel")])
+    source = about["source"]
+    name = source.rpartition("/")[2][:200]
+    data = Dataset(name, about["fingerprint"], "local", source, schema=None, profile=None)
+    context = InputTag("mlflow.data.context", "panel")
+    return DatasetInput(data, [context])
 
 
 def _milliseconds(moment: str) -> int:
-    return int(datetime.fromisoformat(moment).timestamp() * 1000)
+    seconds = datetime.fromisoformat(moment).timestamp()
+    return int(seconds * 1000)
 
 
 @contextmanager
@@ -352,7 +367,8 @@ def _quiet() -> None:
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.ERROR)
 
 
 class StoreError(RunnerError):

@@ -93,11 +93,15 @@ class View:
         if self.group_by:
             key = {"mode": "param", "groupByData": self.group_by}
             state["groupBy"] = {"aggregateFunction": "average", "groupByKeys": [key]}
-        return state | (self._charts() if self.sections else {})
+        if self.sections:
+            state |= self._charts()
+        return state
 
     def _letters(self, column: str) -> int:
         """Letters of the longest value of the column, 0 where that is not known."""
-        return DIGITS if column.startswith("metrics.") else self.letters.get(column, 0)
+        if column.startswith("metrics."):
+            return DIGITS
+        return self.letters.get(column, 0)
 
     def _charts(self) -> dict[str, Any]:
         sections = [
@@ -135,7 +139,8 @@ def sweep_of(key: str) -> str:
 
 def known(version: str) -> bool:
     """Whether the saved views of this MLflow version are the ones written here."""
-    return version.split(".")[:2] == WORKS_WITH.split(".")
+    release = version.split(".")[:2]
+    return release == WORKS_WITH.split(".")
 
 
 def encoded(view: View, written: int) -> str:
@@ -145,8 +150,9 @@ def encoded(view: View, written: int) -> str:
     An envelope that can be read, with the compressed state in it: MLflow lists no view whose
     envelope is compressed.
     """
-    packed = zlib.compress(_dumps(view.state).encode(), 9)
-    state = DEFLATED + b64encode(packed).decode("ascii")
+    plain = _dumps(view.state).encode()
+    packed = b64encode(zlib.compress(plain, 9))
+    state = DEFLATED + packed.decode("ascii")
     return _dumps({"name": view.name, "createdAt": written, "updatedAt": written, "state": state})
 
 
@@ -162,17 +168,21 @@ def decoded(tag: str) -> dict[str, Any]:
 def same(tag: str, view: View) -> bool:
     """Whether the tag holds this view, whenever it was written."""
     try:
-        return _opened(tag) == (view.name, json.loads(_dumps(view.state)))
+        kept = _opened(tag)
     except ValueError:
         return False
+    state = json.loads(_dumps(view.state))
+    return kept == (view.name, state)
 
 
 def _opened(tag: str) -> tuple[str, dict[str, Any]]:
     """Name and state of the view in an experiment tag."""
     try:
         envelope = json.loads(tag)
-        packed = b64decode(envelope["state"].removeprefix(DEFLATED), validate=True)
-        return envelope["name"], dict(json.loads(zlib.decompress(packed)))
+        text = envelope["state"].removeprefix(DEFLATED)
+        packed = b64decode(text, validate=True)
+        state = json.loads(zlib.decompress(packed))
+        return envelope["name"], dict(state)
     except (AttributeError, KeyError, TypeError, zlib.error) as error:
         raise ValueError(f"no view: {error}") from error
 
@@ -212,7 +222,8 @@ def run_path(experiment: str, run_id: str) -> str:
 
 def compare_path(experiment: str, run_ids: Sequence[str]) -> str:
     """The path that opens the compare page of these runs."""
-    runs, experiments = (quote(_dumps(list(ids))) for ids in (run_ids, [experiment]))
+    runs = quote(_dumps(list(run_ids)))
+    experiments = quote(_dumps([experiment]))
     return f"#/compare-runs?runs={runs}&experiments={experiments}&{QUERY}"
 
 
@@ -220,7 +231,8 @@ def artifact_path(experiment: str, run_id: str, artifact: str) -> str:
     """The path that opens one artifact of a run: a table written by log_table, a page, a
     picture.
     """
-    return f"#/experiments/{experiment}/runs/{run_id}/artifacts/{quote(artifact)}?{QUERY}"
+    path = quote(artifact)
+    return f"#/experiments/{experiment}/runs/{run_id}/artifacts/{path}?{QUERY}"
 
 
 def param(name: str) -> str:
@@ -270,8 +282,9 @@ def line(name: str) -> dict[str, Any]:
 
 def scatter(x: str, y: str) -> dict[str, Any]:
     """A card with one point a run, two metrics against each other."""
-    axes = {"xaxis": {"key": x, "type": "METRIC"}, "yaxis": {"key": y, "type": "METRIC"}}
-    return {**_card("SCATTER"), **axes}
+    across = {"key": x, "type": "METRIC"}
+    up = {"key": y, "type": "METRIC"}
+    return {**_card("SCATTER"), "xaxis": across, "yaxis": up}
 
 
 def parallel(params: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
@@ -292,7 +305,9 @@ def _section(uuid: str, name: str, columns: int) -> dict[str, Any]:
 def _width(column: str, letters: int) -> int:
     """Pixels that show the whole header of a column, and its values where they are not too long."""
     name = column.split("`")[1]
-    return max(NARROWEST, LETTER * len(name) + HEADER, min(LETTER * letters + MARGIN, WIDEST))
+    header = LETTER * len(name) + HEADER
+    values = LETTER * letters + MARGIN
+    return max(NARROWEST, header, min(values, WIDEST))
 
 
 def _dumps(value: object) -> str:
@@ -310,4 +325,5 @@ def where(tags: Mapping[str, str]) -> str:
 
 def facets_of(sweep: str) -> dict[str, Any]:
     """Filter and order of the jobs of the sweep with this id, where nothing else is known of it."""
-    return View("", [], where({"sweep.id": sweep}), RANKED).facets
+    jobs = where({"sweep.id": sweep})
+    return View("", [], jobs, RANKED).facets

@@ -15,14 +15,13 @@ from runner.sinks.canvas import (
     AXIS_LINE,
     BLUE,
     DPI,
-    LETTER,
     PALE,
     WIDTH,
     axes_across,
     axes_at,
     figure_of,
+    label_room,
     labels_of,
-    longest,
     shortened,
     style,
     zero_line,
@@ -70,19 +69,24 @@ def assets_by_date(account: Account) -> Any:
         return None
     table = account.by_date
     N = len(account.coverage)
-    least = table.iloc[int(table["assets"].argmin())]
-    fewest = f"fewest {least['assets']:,} on {stamp(least['date'])}"
-    note = f"of {count(N, 'asset')}; {fewest}"
+    position = int(table["assets"].argmin())
+    least = table.iloc[position]
+    day = stamp(least["date"])
+    fewest = f"fewest {least['assets']:,} on {day}"
+    assets = count(N, "asset")
+    note = f"of {assets}; {fewest}"
     tall = 2.0
     figure = figure_of(TOP + tall + BELOW, "Assets with a value", note)
     axes = axes_across(figure, TOP, tall, LEFT)
-    at = np.arange(len(table))
-    axes.fill_between(at, table["assets"], step="mid", color=BLUE, alpha=0.25, linewidth=0)
-    axes.step(at, table["assets"], where="mid", color=BLUE, linewidth=1.2)
-    axes.set_xlim(-0.5, len(table) - 0.5)
+    dates = len(table)
+    positions = np.arange(dates)
+    axes.fill_between(positions, table["assets"], step="mid", color=BLUE, alpha=0.25, linewidth=0)
+    axes.step(positions, table["assets"], where="mid", color=BLUE, linewidth=1.2)
+    axes.set_xlim(-0.5, dates - 0.5)
     axes.set_ylim(0, 1.05 * max(N, 1))
     axes.set_ylabel("assets")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    locator = axes.yaxis.get_major_locator()
+    locator.set_params(integer=True)
     name_dates(axes, table["date"])
     axes.grid(axis="x", color=PALE, linewidth=0.5)
     axes.set_axisbelow(True)
@@ -98,10 +102,14 @@ def coverage(account: Account) -> Any:
     note = "assets in the order of their first value; share of the dates of a period with a value"
     if len(raster) < N:
         note = f"{len(raster)} of {N:,} assets, evenly drawn in the order of their first value"
-    named = len(raster) <= MOST_NAMED
-    tall = max(0.6, 0.2 * len(raster)) if named else 4.5
+    rows = len(raster)
+    named = rows <= MOST_NAMED
     labels = labels_of(raster.index)
-    left = 0.3 + LETTER * longest(labels) if named else LEFT
+    tall = 4.5
+    left = LEFT
+    if named:
+        tall = max(0.6, 0.2 * rows)
+        left = label_room(labels, 0.3)
     figure = figure_of(TOP + tall + BELOW, "Coverage by asset", note)
     axes = axes_at(figure, left, TOP, WIDTH - left - 1.1, tall)
     cells = raster.to_numpy()
@@ -110,7 +118,7 @@ def coverage(account: Account) -> Any:
     )
     axes.tick_params(length=0)
     if named:
-        axes.set_yticks(range(len(labels)), labels)
+        axes.set_yticks(range(rows), labels)
     else:
         axes.set_ylabel("assets, first to last")
         axes.set_yticks([])
@@ -132,19 +140,22 @@ def returns(account: Account) -> Any:
     low = 100.0 * table["low"].to_numpy()
     high = 100.0 * table["high"].to_numpy()
     total = int(table["values"].sum())
-    reach = percent(float(table["high"].iloc[-1]))
+    last = table["high"].iloc[-1]
+    reach = percent(float(last))
     note = f"{total:,} returns of a row, logarithmic scale; outer bars: ± {reach} and all beyond"
     tall = 2.4
     figure = figure_of(TOP + tall + 0.55, "Returns", note)
     axes = axes_across(figure, TOP, tall, LEFT)
     axes.set_yscale("log")
-    axes.bar(low, table["values"], high - low, align="edge", color=BLUE, alpha=0.75, linewidth=0)
+    width = high - low
+    axes.bar(low, table["values"], width, align="edge", color=BLUE, alpha=0.75, linewidth=0)
     axes.axvline(0.0, **AXIS_LINE)
     axes.set_xlim(low[0], high[-1])
     axes.set_xlabel("return of a row, per cent")
     axes.set_ylabel("returns")
     axes.set_ylim(bottom=0.7)
-    axes.yaxis.set_major_formatter(FuncFormatter(_whole))
+    formatter = FuncFormatter(_whole)
+    axes.yaxis.set_major_formatter(formatter)
     return figure
 
 
@@ -161,19 +172,21 @@ def series(account: Account) -> Any:
     note = "each on its own scale, as features read it"
     if len(shown) < len(names):
         note = f"the first {len(shown)} of {len(names)}; {note}"
-    height = TOP + 0.2 + down * (tall + APART)
+    step = tall + APART
+    height = TOP + 0.2 + down * step
     figure = figure_of(height, "Series that all assets share", note)
     wide = (WIDTH - across * LEFT - 0.25) / across
     for place, name in enumerate(shown):
         row, column = divmod(place, across)
         left = LEFT + column * (wide + LEFT)
-        top = TOP + 0.2 + row * (tall + APART)
+        top = TOP + 0.2 + row * step
         axes = axes_at(figure, left, top, wide, tall)
         axes.set_title(shortened(name, 44))
         values = table[name].to_numpy(dtype=float)
-        at = np.arange(len(values))
-        axes.plot(at, values, color=BLUE, linewidth=0.9)
-        axes.set_xlim(-0.5, len(values) - 0.5)
+        dates = len(values)
+        positions = np.arange(dates)
+        axes.plot(positions, values, color=BLUE, linewidth=0.9)
+        axes.set_xlim(-0.5, dates - 0.5)
         zero_line(axes, "y")
         name_dates(axes, table["date"], MOST_TICKS // across)
     return figure
@@ -204,7 +217,8 @@ def name_dates(axes: Any, dates: Sequence[Any], most: int = MOST_TICKS) -> None:
     places = _starts(index.normalize().asi8)
     if len(places) < ENOUGH:
         places = np.arange(len(index))
-    chosen = places[:: math.ceil(len(places) / most)]
+    step = math.ceil(len(places) / most)
+    chosen = places[::step]
     chosen = chosen[chosen <= WITHIN * len(index)]
     labels = [stamp(date).replace(" ", "\n") for date in index[chosen]]
     axes.set_xticks(chosen, labels)

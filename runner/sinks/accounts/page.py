@@ -55,35 +55,44 @@ def write(name: str, account: Account, directory: Path, pictures: list[Path]) ->
     for path in pictures:
         caption = CAPTIONS.get(path.stem, "")
         drawn[path.stem] = picture(path, caption)
-    parts = [_section("In short", *paragraphs(account.words))]
+    in_short = paragraphs(account.words)
+    parts = [_section("In short", *in_short)]
     if account.notes:
-        parts.append(_section("Notes", *paragraphs(account.notes)))
+        notes = paragraphs(account.notes)
+        parts.append(_section("Notes", *notes))
     tables = {table.heading: _table(table) for table in shown(account)}
     for heading, (stems, names) in SECTIONS.items():
         content = [drawn[stem] for stem in stems if stem in drawn]
         content += [tables[name] for name in names if name in tables]
         if heading == "Coverage" and account.whole:
-            content.insert(0, tag("p", "Every asset has a value on every date."))
+            complete = tag("p", "Every asset has a value on every date.")
+            content.insert(0, complete)
         if content:
             parts.append(_section(heading, *content))
-    text = page_of(f"Data: {name}", _head(name, account), *parts)
-    (directory / "check.html").write_text(text, encoding="utf-8")
+    head = _head(name, account)
+    text = page_of(f"Data: {name}", head, *parts)
+    file = directory / "check.html"
+    file.write_text(text, encoding="utf-8")
 
 
 def _section(heading: str, *content: Html) -> Html:
-    return tag("section", tag("h2", heading), *content)
+    title = tag("h2", heading)
+    return tag("section", title, *content)
 
 
 def _head(name: str, account: Account) -> Html:
     """The title, the first numbers, and where the data is from."""
     coverage = account.coverage
     dates = len(account.by_date)
-    cells = max(dates * len(coverage), 1)
+    assets = len(coverage)
+    cells = max(dates * assets, 1)
+    filled = coverage["values"].sum()
+    left_out = account.dropped["rows"].sum()
     tiles = [
         ("dates", f"{dates:,}"),
-        ("assets", f"{len(coverage):,}"),
-        ("of the cells (date x asset) have a value", percent(coverage["values"].sum() / cells)),
-        ("rows, values or dates left out", f"{account.dropped['rows'].sum():,}"),
+        ("assets", f"{assets:,}"),
+        ("of the cells (date x asset) have a value", percent(filled / cells)),
+        ("rows, values or dates left out", f"{left_out:,}"),
     ]
     facts = {
         "Data": account.source,
@@ -101,4 +110,5 @@ def _table(shown: Shown) -> Html:
     table = table_of(shown.columns, shown.heading)
     if not shown.note:
         return table
-    return joined(table, tag("p", shown.note, class_="note"))
+    note = tag("p", shown.note, class_="note")
+    return joined(table, note)

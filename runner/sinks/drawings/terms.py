@@ -52,25 +52,33 @@ def t_stats(report: Report) -> Any:
     table = report.fit.coefficients
     each = per_unit(table)
     units = each["unit"].nunique()
-    if table["t_stat"].notna().sum() == 0 or table["term"].nunique() < 2:
+    terms = table["term"].nunique()
+    if table["t_stat"].isna().all() or terms < 2:
         return _slopes(report) if units == 1 else None
-    if 1 < units <= MOST_ROWS and unit_noun(table) != "date":
-        return _cells(table, unit_noun(table))
+    noun = unit_noun(table)
+    if 1 < units <= MOST_ROWS and noun != "date":
+        return _cells(table, noun)
     central = headline(table)
-    central = central[central["t_stat"].notna()].head(MOST_ROWS)
-    if central["unit"].nunique() != 1 or len(central) < 2:
+    central = central.dropna(subset="t_stat").head(MOST_ROWS)
+    central_units = central["unit"].nunique()
+    if central_units != 1 or len(central) < 2:
         return None
-    critical = ((central["ci_high"] - central["estimate"]) / central["std_error"]).median()
+    half = central["ci_high"] - central["estimate"]
+    ratios = half / central["std_error"]
+    critical = ratios.median()
     confidence = report.fit.confidence
     level = ""
     if confidence is not None:
-        level = f" at {100.0 * (1.0 - confidence):.3g} %"
+        percent = 100.0 * (1.0 - confidence)
+        level = f" at {percent:.3g} %"
     whose = unit_name(first_value(central, "unit"))
-    if (central["scope"] == "mean").any():
-        whose = f"of the mean over {count(units, unit_noun(table))}"
+    means = central["scope"] == "mean"
+    if means.any():
+        whose = f"of the mean over {count(units, noun)}"
     note = f"{whose}; dashed: critical value {critical:.2f}{level}; {report.fit.errors}"
     t = central["t_stat"]
-    axes = _bars(central["term"], t, t.abs() > critical, "t statistics", note)
+    significant = t.abs() > critical
+    axes = _bars(central["term"], t, significant, "t statistics", note)
     for edge in (-critical, critical):
         axes.axvline(edge, color=ORANGE, linewidth=1.2, linestyle="--")
     axes.set_xlabel("t statistic")
@@ -81,13 +89,15 @@ def _bars(terms: pd.Series, values: pd.Series, filled: pd.Series, title: str, no
     """A bar per term from the top; the axes."""
     names = labels_of(terms, 30)
     left = label_room(names, 0.4)
-    tall = 0.25 * len(names) + 0.1
+    n = len(names)
+    tall = 0.25 * n + 0.1
     figure = figure_of(tall + 1.45, title, note)
     axes = axes_at(figure, left, 0.75, WIDTH - left - 0.3, tall)
-    at = -np.arange(len(names))
-    axes.barh(at, values, 0.66, color=np.where(filled, BLUE, SHADE))
+    heights = -np.arange(n)
+    colours = np.where(filled, BLUE, SHADE)
+    axes.barh(heights, values, 0.66, color=colours)
     axes.axvline(0.0, **AXIS_LINE)
-    axes.set_yticks(at, names)
+    axes.set_yticks(heights, names)
     axes.tick_params(axis="y", length=0)
     return axes
 
@@ -95,12 +105,15 @@ def _bars(terms: pd.Series, values: pd.Series, filled: pd.Series, title: str, no
 def _slopes(report: Report) -> Any:
     """Of one regression without errors: the target per standard deviation of each regressor."""
     every = report.fit.coefficients
-    spread = dict(zip(report.panel.names, _features(report).std(axis=0), strict=True))
-    drawn = every["term"].isin(spread) & (every["estimate"] != 0.0)
+    deviations = _features(report).std(axis=0)
+    spread = dict(zip(report.panel.names, deviations, strict=True))
+    kept = every["estimate"] != 0.0
+    drawn = kept & every["term"].isin(spread)
     table = every[drawn].head(MOST_ROWS)
     if len(table) < 2:
         return None
-    moved = table["estimate"] * table["term"].map(spread)
+    deviation = table["term"].map(spread)
+    moved = table["estimate"] * deviation
     unit = unit_name(first_value(table, "unit"))
     note = f"{unit}: estimate times the standard deviation of its regressor; those at zero left out"
     if any(":" in term for term in every["term"]):
@@ -112,12 +125,15 @@ def _slopes(report: Report) -> Any:
 
 def _cells(table: pd.DataFrame, noun: str) -> Any:
     """Units by terms, shaded by t, the estimates written in, bold where p is below the level."""
-    rows = table.assign(name=table["unit"].where(table["scope"] != "mean", "mean"))
+    single = table["scope"] != "mean"
+    unit_or_mean = table["unit"].where(single, "mean")
+    rows = table.assign(name=unit_or_mean)
+    units = unit_or_mean.unique()
     terms = rows["term"].unique()[:MOST_ROWS]
     cells = {}
     for column in CELLS:
         values = rows.pivot(index="name", columns="term", values=column)
-        cells[column] = values.reindex(index=rows["name"].unique(), columns=terms)
+        cells[column] = values.reindex(index=units, columns=terms)
     t = cells["t_stat"]
     names = labels_of(t.index)
     written = len(terms) <= MOST_WRITTEN
@@ -128,7 +144,8 @@ def _cells(table: pd.DataFrame, noun: str) -> Any:
     left = label_room(names, 0.4)
     wide = WIDTH - left - 1.0
     heads, above = _heads([str(term) for term in terms], wide)
-    title = f"Coefficients and t of {count(per_unit(table)['unit'].nunique(), noun)}"
+    n_units = per_unit(table)["unit"].nunique()
+    title = f"Coefficients and t of {count(n_units, noun)}"
     figure = figure_of(tall + above + 1.0, title, note)
     axes = axes_at(figure, left, above + 0.75, wide, tall)
     heat_map(axes, t, BRIGHTEST, "t")
@@ -163,7 +180,8 @@ def _heads(names: list[str], wide: float) -> tuple[list[str], float]:
 
     They are upright where the columns are narrow.
     """
-    most = int(wide / len(names) / 0.085)
+    each = wide / len(names)
+    most = int(each / 0.085)
     if most >= min(longest(names), 10):
         return labels_of(names, most), FLAT
     cut = labels_of(names)
@@ -172,7 +190,8 @@ def _heads(names: list[str], wide: float) -> tuple[list[str], float]:
 
 def _headed(axes: Any, heads: list[str], tall: float) -> None:
     """The names of columns above them."""
-    axes.set_xticks(range(len(heads)), heads, rotation=90 if tall > FLAT else 0)
+    rotation = 90 if tall > FLAT else 0
+    axes.set_xticks(range(len(heads)), heads, rotation=rotation)
     axes.tick_params(axis="x", top=False, bottom=False, labeltop=True, labelbottom=False, length=0)
 
 
@@ -188,20 +207,26 @@ def cumulative(report: Report, terms: list[str]) -> Any:
     terms_in_all = table["term"].nunique()
     if terms_in_all > len(terms):
         note += f"; first {len(terms)} of {terms_in_all} terms"
-    title = f"Cumulative premia of {count(dates['unit'].nunique(), 'date')}"
+    n_dates = dates["unit"].nunique()
+    title = f"Cumulative premia of {count(n_dates, 'date')}"
     columns = min(3, len(terms))
     wide = (WIDTH - 0.75 * columns - 0.15) / columns
     step = 1.8 + 0.95  # inches from one row of panels to the next
-    figure = figure_of(0.6 + math.ceil(len(terms) / columns) * step, title, note)
+    rows = math.ceil(len(terms) / columns)
+    figure = figure_of(0.6 + rows * step, title, note)
     for place, term in enumerate(terms):
         row, column = divmod(place, columns)
-        axes = axes_at(figure, 0.7 + column * (wide + 0.75), 1.1 + row * step, wide, 1.8)
-        own = dates[(dates["term"] == term) & dates["estimate"].notna()]
-        _cumulative(axes, own)
+        left = 0.7 + column * (wide + 0.75)
+        top = 1.1 + row * step
+        axes = axes_at(figure, left, top, wide, 1.8)
+        of_term = rows_where(dates, "term", term)
+        _cumulative(axes, of_term.dropna(subset="estimate"))
         heading = shortened(term, 30)
         if term in means.index:
-            estimate = number(means.at[term, "estimate"], 3)
-            heading += f"\nmean {estimate}, t {t_text(means.at[term, 't_stat'])}"
+            mean = means.loc[term]
+            estimate = number(mean["estimate"], 3)
+            t = t_text(mean["t_stat"])
+            heading += f"\nmean {estimate}, t {t}"
         axes.set_title(heading, fontsize=9.0)
     return figure
 
@@ -212,7 +237,9 @@ def _cumulative(axes: Any, rows: pd.DataFrame) -> None:
 
     at = pd.to_datetime(rows["unit"]).to_numpy()
     path = rows["estimate"].cumsum().to_numpy(dtype=float)
-    steady = np.linspace(path[0] / len(path), path[-1], len(path))
+    n = len(path)
+    last = path[-1]
+    steady = np.linspace(path[0] / n, last, n)
     axes.plot(at, path, color=BLUE, linewidth=1.5)
     axes.plot(at, steady, "--", color=ORANGE, linewidth=1.1)
     zero_line(axes, "y")
@@ -223,9 +250,11 @@ def _few_dates(axes: Any, at: np.ndarray) -> None:
     """Four dates, with as much of each as they need."""
     import pandas as pd
 
-    even = np.linspace(0, len(at) - 1, 4).astype(int)
-    ticks = pd.DatetimeIndex(at[np.unique(even)])
-    days = (ticks[-1] - ticks[0]).days
+    even = np.linspace(0, len(at) - 1, 4)
+    shown = np.unique(even.astype(int))
+    ticks = pd.DatetimeIndex(at[shown])
+    span = ticks[-1] - ticks[0]
+    days = span.days
     form = "%m-%d %H:%M"
     if days > 3 * 366:
         form = "%Y"
@@ -246,32 +275,38 @@ def correlations(report: Report) -> Any:
     with np.errstate(divide="ignore", invalid="ignore"):
         R = np.corrcoef(X, rowvar=False)
     np.fill_diagonal(R, np.nan)
-    if len(names) == 3 and not (np.abs(R) >= CLOSE).any():
+    n = len(names)
+    close = np.abs(R) >= CLOSE
+    if n == 3 and not close.any():
         return None
     shown = labels_of(names)
-    tall = 0.26 * len(names)
+    tall = 0.26 * n
     left = label_room(shown, 0.4)
-    wide = min(WIDTH - left - 1.0, 1.15 * len(names))
+    wide = min(WIDTH - left - 1.0, 1.15 * n)
     heads, above = _heads(shown, wide)
     note = f"{len(X):,} rows, all assets and dates together"
     figure = figure_of(tall + above + 0.95, "Correlations of the features", note)
     axes = axes_at(figure, left, above + 0.75, wide, tall)
     heat_map(axes, R, 1.0, "")
-    axes.set_yticks(range(len(names)), shown)
+    axes.set_yticks(range(n), shown)
     _headed(axes, heads, above)
-    if len(names) <= MOST_WRITTEN:
+    if n <= MOST_WRITTEN:
         for i, j in np.argwhere(np.isfinite(R)):
-            colour = "white" if abs(R[i, j]) > 0.7 else INK
-            rounded = round(R[i, j], 2) + 0.0  # no minus before a zero
-            text = f"{rounded:.2f}".replace("-", MINUS)
+            correlation = R[i, j]
+            colour = "white" if abs(correlation) > 0.7 else INK
+            rounded = round(correlation, 2) + 0.0  # no minus before a zero
+            text = f"{rounded:.2f}"
+            text = text.replace("-", MINUS)
             axes.text(j, i, text, ha="center", va="center", color=colour, size=8.5)
     return figure
 
 
 def _features(report: Report) -> np.ndarray:
     """Rows of the features (n, K), at most SAMPLE of the usable ones, the same at every run."""
-    rows = np.flatnonzero(report.panel.valid)
+    panel = report.panel
+    rows = np.flatnonzero(panel.valid)
     if len(rows) > SAMPLE:
-        rows = np.random.default_rng(0).choice(rows, SAMPLE, replace=False)
-    stacked = report.panel.X.reshape(-1, len(report.panel.names))
+        rng = np.random.default_rng(0)
+        rows = rng.choice(rows, SAMPLE, replace=False)
+    stacked = panel.X.reshape(-1, len(panel.names))
     return stacked[rows]

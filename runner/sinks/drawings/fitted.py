@@ -47,37 +47,51 @@ def residuals(report: Report) -> Any:
     known = np.isfinite(u)
     if known.sum() < 2:
         return None
-    drawn, fitted = _sample(u[known], report.fitted[known])
+    every_fitted = report.fitted[known]
+    drawn, fitted = _sample(u[known], every_fitted)
     n = int(known.sum())
     sample = "in sample"
     if n > report.fit.quality["n_obs"].sum():
         sample = "of all dates, also those not fitted on"
-    figure = figure_of(3.9, "Residuals", f"{note}; {_rows(n, len(drawn))} {sample}")
-    _quantiles(axes_at(figure, 0.6, TOP, WIDE, TALL), drawn)
-    against = axes_at(figure, 3.6, TOP, WIDE, TALL)
-    _against(against, fitted, drawn)
+    rows = _rows(n, len(drawn))
+    figure = figure_of(3.9, "Residuals", f"{note}; {rows} {sample}")
+    left = _panel(figure, 0.6)
+    middle = _panel(figure, 3.6)
+    right = _panel(figure, 6.6)
+    _quantiles(left, drawn)
+    _against(middle, fitted, drawn)
     target = target_text(report).partition(" (")[0]
     logs = ", its logarithm" if "exp" in report.panel.back else ""
-    against.set_xlabel(f"fitted {target}{logs}")
-    _autocorrelations(axes_at(figure, 6.6, TOP, WIDE, TALL), u)
+    middle.set_xlabel(f"fitted {target}{logs}")
+    _autocorrelations(right, u)
     return figure
+
+
+def _panel(figure: Any, left: float) -> Any:
+    """One of three axes side by side, so many inches from the left."""
+    return axes_at(figure, left, TOP, WIDE, TALL)
 
 
 def _standardised(report: Report) -> tuple[np.ndarray, str]:
     """Residuals (T, N) in standard deviations, NaN where there are none, and what was pooled."""
-    u = np.where(report.panel.valid, report.panel.y - report.fitted, np.nan)
+    panel = report.panel
+    u = np.where(panel.valid, panel.y - report.fitted, np.nan)
     per_asset = unit_noun(report.fit.quality) == "asset"
     axis = 0 if per_asset else None
     rows = np.isfinite(u).sum(axis=axis)
     with np.errstate(divide="ignore", invalid="ignore"):
-        deviation = np.sqrt(np.nansum(u**2, axis=axis) / rows)
+        squares = np.nansum(u**2, axis=axis)
+        deviation = np.sqrt(squares / rows)
         u = u / deviation
-    u[~np.isfinite(u)] = np.nan
-    present = np.flatnonzero(np.isfinite(u).any(axis=0))
+    known = np.isfinite(u)
+    u[~known] = np.nan
+    present = np.flatnonzero(known.any(axis=0))
     if len(present) == 1:
-        return u, shortened(report.panel.assets[present[0]])
+        asset = panel.assets[present[0]]
+        return u, shortened(asset)
     own = ", each divided by its own standard deviation" if per_asset else ""
-    return u, f"pooled over {count(len(present), 'asset')}{own}"
+    assets = count(len(present), "asset")
+    return u, f"pooled over {assets}{own}"
 
 
 def _rows(n: int, drawn: int) -> str:
@@ -92,7 +106,8 @@ def _sample(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = len(x)
     if n <= SAMPLE:
         return x, y
-    rows = np.random.default_rng(0).integers(0, n, SAMPLE)
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, n, SAMPLE)
     return x[rows], y[rows]
 
 
@@ -105,13 +120,17 @@ def _quantiles(axes: Any, u: np.ndarray) -> None:
 
     n = len(u)
     end = ndtri(0.5 / n)
-    even = ndtr(np.linspace(end, -end, QUANTILES)) * n
-    middle = np.clip(even.astype(int), 0, n - 1)
+    last = n - 1
+    shares = ndtr(np.linspace(end, -end, QUANTILES))
+    even = shares * n
+    middle = np.clip(even.astype(int), 0, last)
     tail = np.arange(min(n, TAIL))
-    ranks = np.unique(np.concatenate([tail, middle, n - 1 - tail]))
+    every = np.concatenate([tail, middle, last - tail])
+    ranks = np.unique(every)
     normal = ndtri((ranks + 0.5) / n)
     actual = np.sort(u)[ranks]
-    axes.plot(normal[[0, -1]], normal[[0, -1]], color=INK, linewidth=0.9)
+    ends = normal[[0, -1]]
+    axes.plot(ends, ends, color=INK, linewidth=0.9)
     axes.plot(normal, actual, "o", color=BLUE, markersize=2.6, markeredgewidth=0, rasterized=True)
     axes.set(
         xlabel="quantile of a normal",
@@ -127,7 +146,9 @@ def _bins(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
     """
     groups = []
     if len(x) >= FEWEST_BINNED:
-        groups = np.array_split(np.argsort(x), min(BINS, len(x) // FEWEST_IN_BIN))
+        order = np.argsort(x)
+        most = len(x) // FEWEST_IN_BIN
+        groups = np.array_split(order, min(BINS, most))
     centre = np.array([np.mean(x[rows]) for rows in groups])
     mean = np.array([np.mean(y[rows]) for rows in groups])
     spread = np.array([np.std(y[rows]) for rows in groups])
@@ -142,7 +163,9 @@ def _against(axes: Any, x: np.ndarray, u: np.ndarray) -> None:
     centre, mean, spread = _bins(x, u)
     if len(centre):
         axes.plot(centre, mean, color=ORANGE, linewidth=1.6)
-        band = np.column_stack([mean + spread, mean - spread])
+        above = mean + spread
+        below = mean - spread
+        band = np.column_stack([above, below])
         axes.plot(centre, band, "--", color=ORANGE, linewidth=1.1)
 
 
@@ -153,46 +176,60 @@ def autocorrelations(u: np.ndarray, lags: int) -> np.ndarray:
     """
     known = np.isfinite(u)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.nansum(u, axis=0) / known.sum(axis=0)
+        rows = known.sum(axis=0)
+        mean = np.nansum(u, axis=0) / rows
         e = np.where(known, u - mean, 0.0)
         products = [np.einsum("tn,tn->n", e[j:], e[:-j]) for j in range(1, lags + 1)]
-        return np.array(products) / np.sum(e**2, axis=0)
+        squares = np.sum(e**2, axis=0)
+        return np.array(products) / squares
 
 
 def _autocorrelations(axes: Any, u: np.ndarray) -> None:
     """A bar per lag; of several assets the mean, with the middle 90 % of them."""
     rows = np.isfinite(u).sum(axis=0)
     long = np.flatnonzero(rows >= MOST_LAGS)
-    even = np.linspace(0, len(long) - 1, min(len(long), MOST_SERIES)).astype(int)
-    series = long[np.unique(even)]
-    axes.set(title="Autocorrelation", xlabel="lag (rows)", ylabel="correlation")
+    n_long = len(long)
+    even = np.linspace(0, n_long - 1, min(n_long, MOST_SERIES))
+    positions = np.unique(even.astype(int))
+    series = long[positions]
+    axes.set_title("Autocorrelation")
+    axes.set(xlabel="lag (rows)", ylabel="correlation")
     if not len(series):
         text = f"fewer than {MOST_LAGS} rows"
         axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes, color=INK)
         return
-    lags = int(min(MOST_LAGS, rows[series].min() // 5))
+    rows_of_series = rows[series]
+    fifth = rows_of_series.min() // 5
+    lags = int(min(MOST_LAGS, fifth))
     r = autocorrelations(u[:, series], lags)
     at = np.arange(1, lags + 1)
-    axes.bar(at, np.nanmean(r, axis=1), 0.7, color=BLUE)
+    mean = np.nanmean(r, axis=1)
+    axes.bar(at, mean, 0.7, color=BLUE)
     if len(series) > 1:
         low, high = np.nanquantile(r, [0.05, 0.95], axis=1)
         axes.vlines(at, low, high, color=INK, linewidth=1.0)
     axes.axhline(0.0, **AXIS_LINE)
-    n = np.median(rows[series])
-    for edge in (-NORMAL_95, NORMAL_95):
-        axes.axhline(edge / math.sqrt(n), color=ORANGE, linewidth=1.1, linestyle="--")
+    root = math.sqrt(np.median(rows_of_series))
+    for quantile in (-NORMAL_95, NORMAL_95):
+        edge = quantile / root
+        axes.axhline(edge, color=ORANGE, linewidth=1.1, linestyle="--")
     limit = max(0.1, *np.abs(axes.get_ylim()))
-    axes.set(ylim=(-limit, limit), xlim=(0.3, lags + 0.7))
+    axes.set_ylim(-limit, limit)
+    axes.set_xlim(0.3, lags + 0.7)
 
 
 def actual_predicted(report: Report) -> Any:
     """What happened against what was predicted, out of sample."""
     table = report.predictions
-    of_classes = any(finding.picture == "curves" for finding in report.findings.values())
+    findings = report.findings.values()
+    of_classes = any(finding.picture == "curves" for finding in findings)
     if table.empty or of_classes:  # of classes the calibration shows it
         return None
-    y, predicted = _sample(floats(table, "y"), floats(table, "prediction"))
-    note = f"{_rows(len(table), len(y))} of {count(len(report.folds), 'fold')}"
+    actual = floats(table, "y")
+    y, predicted = _sample(actual, floats(table, "prediction"))
+    rows = _rows(len(table), len(y))
+    folds = count(len(report.folds), "fold")
+    note = f"{rows} of {folds}"
     r2 = report.metrics.get("oos/r2")
     if r2 is not None:
         note += f"; R2 {number(r2)} against the {report.benchmark}"

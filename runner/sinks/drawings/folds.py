@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.sinks.canvas import GREY, INK, WIDTH, axes_at, figure_of, labels_of, longest, shortened
+from runner.sinks.canvas import (
+    AXIS_LINE,
+    GREY,
+    INK,
+    WIDTH,
+    axes_at,
+    figure_of,
+    labels_of,
+    longest,
+    shortened,
+)
+from runner.sinks.drawings.columns import largest, total
 from runner.text import count
 from runner.validation.splitters import HOLD_OUT
 
@@ -52,15 +63,21 @@ def folds(report: Report) -> Any:
     dates = report.panel.dates
     if table.empty:
         return None
-    even = np.linspace(0, len(table) - 1, min(len(table), MOST_DRAWN))
-    drawn = table.iloc[np.unique(even.round().astype(int))]
+    n = len(table)
+    even = np.linspace(0, n - 1, min(n, MOST_DRAWN))
+    shown = np.unique(even.round().astype(int))
+    drawn = table.iloc[shown]
     names = list(drawn["fold"])
     parts = [_parts(layout) for layout in drawn["layout"]]
-    tall = float(np.clip(0.2 * len(drawn), 0.5, 6.0))
+    height_of_bars = 0.2 * len(drawn)
+    tall = float(np.clip(height_of_bars, 0.5, 6.0))
     title = "Folds: what each is fitted on and forecasts"
-    figure = figure_of(tall + 1.5, title, _note(report, len(drawn)))
-    left = min(0.35 + 0.075 * longest(labels_of(names)), 1.6)
-    axes = axes_at(figure, left + 0.2, 0.9, WIDTH - left - 0.4, tall)
+    note = _note(report, len(drawn))
+    figure = figure_of(tall + 1.5, title, note)
+    labels = labels_of(names)
+    left = min(0.35 + 0.075 * longest(labels), 1.6)
+    wide = WIDTH - left - 0.4
+    axes = axes_at(figure, left + 0.2, 0.9, wide, tall)
     _bars(axes, names, parts)
     _names(axes, names)
     axes.set_xlim(0, len(dates))
@@ -77,11 +94,12 @@ def _note(report: Report, drawn: int) -> str:
         note = f"{drawn} of {len(table):,} folds, evenly spaced"
     else:
         note = count(drawn, "fold")
-    note += f" of {len(report.panel.dates):,} dates"
-    paths = int(report.predictions["path"].max())
+    dates = report.panel.dates
+    note += f" of {len(dates):,} dates"
+    paths = largest(report.predictions, "path")
     if paths > 1:
         note += f"; {paths} backtest paths"
-    leaks = int(table["leaking"].sum())
+    leaks = total(table, "leaking")
     if leaks:
         note += f"; {leaks:,} LEAK: training targets reach into what is forecast"
     return note
@@ -116,7 +134,8 @@ def _bars(axes: Any, names: list[str], parts: list[list[tuple[str, int, int]]]) 
             linewidth=edge if thin else 0.0,
         )
         if kind == HOLD_OUT and len(names) > 1:
-            axes.axvline(start[0], color=INK, linewidth=0.8, linestyle=(0, (2, 2)), zorder=3)
+            first = start[0]
+            axes.axvline(first, linestyle=(0, (2, 2)), zorder=3, **AXIS_LINE)
     axes.legend(
         frameon=False,
         fontsize=8.5,
@@ -136,40 +155,51 @@ def _bars_of(
     bars = []
     for row, (name, layout) in enumerate(zip(names, parts, strict=True)):
         for part, start, until in layout:
-            held_out = part == "test" and name == HOLD_OUT
-            if kind == (HOLD_OUT if held_out else part):
-                bars.append((-row, start, until - start))
+            if part == "test" and name == HOLD_OUT:
+                part = HOLD_OUT
+            if part == kind:
+                width = until - start
+                bars.append((-row, start, width))
     return bars
 
 
 def _names(axes: Any, names: list[str]) -> None:
     """Names at the left, every one or every so many, and the last one."""
-    step = next(n for n in (1, 5, 10, 20) if len(names) <= MOST_NAMED * n)
-    last = len(names) - 1
+    folds = len(names)
+    step = next(n for n in (1, 5, 10, 20) if folds <= MOST_NAMED * n)
+    last = folds - 1
     shown = [row for row in range(step - 1, last, step) if last - row >= step / 2]
     shown.append(last)
-    axes.set_yticks([-row for row in shown], [shortened(names[row]) for row in shown])
-    axes.set_ylim(-len(names) + 0.4, 0.6)
+    heights = [-row for row in shown]
+    labels = [shortened(names[row]) for row in shown]
+    axes.set_yticks(heights, labels)
+    axes.set_ylim(-folds + 0.4, 0.6)
     axes.set_ylabel("fold")
-    axes.tick_params(axis="y", length=0, labelsize=8.5 if len(names) <= 30 else 6.5)
-    axes.spines["left"].set_color(GREY)
+    size = 8.5 if folds <= 30 else 6.5
+    axes.tick_params(axis="y", length=0, labelsize=size)
+    line = axes.spines["left"]
+    line.set_color(GREY)
 
 
 def _ticks(dates: pd.DatetimeIndex) -> tuple[list[int], list[str]]:
     """Rows that begin a year, quarter, month, week, day or hour, whichever gives a few of them."""
     for unit, form in CALENDAR:
         period = dates.to_period(unit).asi8
-        starts = np.flatnonzero(np.diff(period, prepend=period[0]) != 0)
+        steps_of_period = np.diff(period, prepend=period[0])
+        starts = np.flatnonzero(steps_of_period)
         if len(starts) >= FEWEST_TICKS:
             steps = (1, 2, 5, 10, 20, 50, len(starts))
             step = next(n for n in steps if len(starts) <= MOST_TICKS * n)
             if unit == "Y":
-                starts = starts[dates[starts].year % step == 0]
+                years = dates[starts].year
+                starts = starts[years % step == 0]
                 step = 1
             starts = starts[::step]
-            return starts.tolist(), list(dates[starts].strftime(form))
+            labels = dates[starts].strftime(form)
+            return starts.tolist(), list(labels)
     even = np.linspace(0, len(dates) - 1, FEWEST_TICKS)
     rows = np.unique(even.round().astype(int))
     intraday = (dates != dates.normalize()).any()
     form = "%Y-%m-%d %H:%M" if intraday else "%Y-%m-%d"
-    return rows.tolist(), list(dates[rows].strftime(form))
+    labels = dates[rows].strftime(form)
+    return rows.tolist(), list(labels)

@@ -22,7 +22,7 @@ from runner.sinks.canvas import (
     shortened,
     zero_line,
 )
-from runner.sinks.drawings.columns import floats, rows_where
+from runner.sinks.drawings.columns import floats, largest, rows_where
 from runner.text import count, number, plural
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MOST_NAMED = 24  # slopes with their name at the end of the line
 TALL = 3.6  # inches of the axes
 TOP = 1.25  # inches above them
+HEIGHT = TOP + TALL + 0.6  # inches of the figure
 LINE = 0.132  # inches from one name to the next
 PER_SD = "per_sd/"  # before the names of terms in the columns of slopes
 KEPT = {"linewidth": 1.5, "zorder": 3}  # the line of a slope that a choice keeps
@@ -60,28 +61,36 @@ def path(table: pd.DataFrame) -> Any:
     note = _note(table, curve, single, units)
     names = [name.removeprefix(PER_SD) for name in table if name.startswith(PER_SD)]
     if not single or not names:
-        figure = figure_of(TOP + TALL + 0.6, "Penalty and error out of sample", note)
-        _errors(axes_at(figure, 0.95, TOP, WIDTH - 1.25, TALL), curve, single)
+        figure = figure_of(HEIGHT, "Penalty and error out of sample", note)
+        axes = axes_at(figure, 0.95, TOP, WIDTH - 1.25, TALL)
+        _errors(axes, curve, single)
         return figure
-    figure = figure_of(TOP + TALL + 0.6, "Penalty, slopes and error out of sample", note)
-    margin = 0.25 + 0.075 * longest(labels_of(names))
+    figure = figure_of(HEIGHT, "Penalty, slopes and error out of sample", note)
+    labels = labels_of(names)
+    margin = 0.25 + 0.075 * longest(labels)
     wide = (WIDTH - 0.75 - margin - 0.95 - 0.2) / 2
-    _slopes(axes_at(figure, 0.75, TOP, wide, TALL), curve, names)
-    _errors(axes_at(figure, 0.75 + wide + margin + 0.95, TOP, wide, TALL), curve, single)
+    left = axes_at(figure, 0.75, TOP, wide, TALL)
+    middle = 0.75 + wide + margin + 0.95
+    right = axes_at(figure, middle, TOP, wide, TALL)
+    _slopes(left, curve, names)
+    _errors(right, curve, single)
     return figure
 
 
 def _note(table: pd.DataFrame, curve: pd.DataFrame, single: bool, units: int) -> str:
     """How many folds there are, and the penalties that were chosen."""
-    folds = count(int(table["folds"].max()), "fold")
+    folds = count(largest(table, "folds"), "fold")
     if not single:
-        means = f"mean over {count(units, 'unit')} at the same place of their grids"
+        many = count(units, "unit")
+        means = f"mean over {many} at the same place of their grids"
         return f"{means}; up to {folds} each"
     marks = []
     for name, mask in _marks(curve).items():
         penalty = curve.loc[mask, "penalty"].iloc[0]
-        marks.append(f"{name} {number(penalty)}")
-    return f"{folds}; penalty at the {', '.join(marks)}"
+        mark = f"{name} {number(penalty)}"
+        marks.append(mark)
+    choices = ", ".join(marks)
+    return f"{folds}; penalty at the {choices}"
 
 
 def _marks(curve: pd.DataFrame) -> dict[str, pd.Series]:
@@ -102,7 +111,9 @@ def _mean(table: pd.DataFrame) -> pd.DataFrame:
 def _slopes(axes: Any, curve: pd.DataFrame, names: list[str]) -> None:
     """A line per term; those kept at the choices in colour."""
     x = curve["penalty"].to_numpy()
-    chosen = {name: curve.loc[mask].iloc[0] for name, mask in _marks(curve).items()}
+    chosen = {}
+    for choice, mask in _marks(curve).items():
+        chosen[choice] = curve[mask].iloc[0]
     labels = []
     for name in names:
         column = f"{PER_SD}{name}"
@@ -111,11 +122,14 @@ def _slopes(axes: Any, curve: pd.DataFrame, names: list[str]) -> None:
         colour = _colour(keeping)
         look: Any = KEPT if keeping else DROPPED
         axes.plot(x, y, color=colour, **look)
-        labels.append(_Label(float(y[-1]), name, colour, bool(keeping)))
+        end = float(y[-1])
+        label = _Label(end, name, colour, bool(keeping))
+        labels.append(label)
     _scale(axes, x)
     _mark(axes, curve)
     zero_line(axes, "y")
-    _name(axes, sorted(labels, key=_kept_and_large_first)[:MOST_NAMED])
+    labels.sort(key=_kept_and_large_first)
+    _name(axes, labels[:MOST_NAMED])
     axes.set_title("Slopes: target per standard deviation of the regressor", pad=26)
     used = {label.colour for label in labels}
     if len(used) > 1:
@@ -167,17 +181,26 @@ def _name(axes: Any, labels: list[_Label]) -> None:
     """Names at the right ends of their lines, moved apart up and down where they would overlap."""
     low, high = axes.get_ylim()
     upwards = sorted(labels)
-    step = (high - low) * min(LINE / TALL, 1.0 / max(len(upwards), 1))
+    n = len(upwards)
+    share = min(LINE / TALL, 1.0 / max(n, 1))
+    step = (high - low) * share
     y = np.array([label.end for label in upwards])
-    rank = step * np.arange(len(upwards))
-    up = np.maximum.accumulate(y - rank) + rank
-    down = np.minimum.accumulate((y - rank)[::-1])[::-1] + rank
-    heights = np.clip((up + down) / 2, low + rank, high - rank[::-1])
+    rank = step * np.arange(n)
+    above = y - rank
+    from_below = np.maximum.accumulate(above)
+    from_above = np.minimum.accumulate(above[::-1])[::-1]
+    up = from_below + rank
+    down = from_above + rank
+    lowest = low + rank
+    highest = high - rank[::-1]
+    heights = np.clip((up + down) / 2, lowest, highest)
     beside = axes.get_yaxis_transform()
     for height, label in zip(heights, upwards, strict=True):
         look: Any = {"color": label.colour, "transform": beside}
-        axes.plot([1.0, 1.03], [label.end, height], linewidth=0.6, clip_on=False, **look)
-        axes.text(1.04, height, shortened(label.name), fontsize=7.6, va="center", **look)
+        ends = [label.end, height]
+        axes.plot([1.0, 1.03], ends, linewidth=0.6, clip_on=False, **look)
+        name = shortened(label.name)
+        axes.text(1.04, height, name, fontsize=7.6, va="center", **look)
 
 
 def _errors(axes: Any, curve: pd.DataFrame, single: bool) -> None:
@@ -188,7 +211,9 @@ def _errors(axes: Any, curve: pd.DataFrame, single: bool) -> None:
     known = np.isfinite(error).all()
     if known:
         band: Any = {"color": BLUE, "alpha": 0.2, "linewidth": 0}
-        axes.fill_between(x, mean - error, mean + error, label="± 1 s.e.", **band)
+        low = mean - error
+        high = mean + error
+        axes.fill_between(x, low, high, label="± 1 s.e.", **band)
     label = "mean over folds" if single else "mean over folds and units"
     axes.plot(x, mean, color=BLUE, linewidth=1.6, label=label)
     if curve["least"].any() and known:
@@ -205,14 +230,18 @@ def _errors(axes: Any, curve: pd.DataFrame, single: bool) -> None:
 def _scale(axes: Any, x: np.ndarray) -> None:
     """A logarithmic axis from the largest penalty to the least."""
     axes.set_xscale("log")
-    low, high = float(x.min()), float(x.max())
+    low = float(x.min())
+    high = float(x.max())
     if low < high:
         axes.set_xlim(high, low)
-    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    ticks = 10.0**decades
-    if np.sum((ticks >= low) & (ticks <= high)) < 2:
+    first = np.floor(np.log10(low))
+    last = np.ceil(np.log10(high))
+    ticks = 10.0 ** np.arange(first, last + 1)
+    inside = (ticks >= low) & (ticks <= high)
+    if inside.sum() < 2:
         ticks = np.outer(ticks, FACTORS).ravel()
-    axes.set_xticks(ticks[(ticks >= low) & (ticks <= high)])
+        inside = (ticks >= low) & (ticks <= high)
+    axes.set_xticks(ticks[inside])
     axes.xaxis.set_major_formatter(_tick_text)
     axes.xaxis.set_minor_formatter("")
     axes.set_xlabel("penalty (logarithmic), falling")
@@ -229,7 +258,8 @@ def _mark(axes: Any, curve: pd.DataFrame, height: float = 0.02) -> None:
     """A line at each choice, with how many terms it keeps, written at this height of the axes."""
     colours = {}
     for mask, colour in zip(_marks(curve).values(), (ORANGE, BLUE), strict=False):
-        colours[int(mask.to_numpy().argmax())] = colour
+        row = int(mask.to_numpy().argmax())
+        colours[row] = colour
     for row, colour in colours.items():
         penalty = curve["penalty"].iloc[row]
         terms = curve["terms"].iloc[row]
@@ -238,8 +268,10 @@ def _mark(axes: Any, curve: pd.DataFrame, height: float = 0.02) -> None:
         look: Any = {"color": INK, "fontsize": 7.6, "rotation": 90}
         look["va"] = "top" if height > 0.5 else "bottom"
         place: Any = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points"}
-        if colour == BLUE and row > 0.06 * len(curve):
+        room_at_left = row > 0.06 * len(curve)
+        if colour == BLUE and room_at_left:
             place |= {"xytext": (-2, 0), "ha": "right"}
         else:
             place |= {"xytext": (2, 0), "ha": "left"}
-        axes.annotate(f"{terms:.3g} {noun}", (penalty, height), **place, **look)
+        text = f"{terms:.3g} {noun}"
+        axes.annotate(text, (penalty, height), **place, **look)

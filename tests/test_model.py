@@ -16,9 +16,10 @@ from runner.experiment.report import Report
 from runner.experiment.run import run
 from runner.experiment.spec import build
 from runner.models.fit import Fit
-from runner.models.model import completed
+from runner.models.model import REQUIRED, Model
 from runner.models.regression import Regression
 from runner.panels.panel import Panel
+from runner.schema.protocols import completed
 from runner.validation.scores import open_rows
 from runner.validation.splitters import WalkForward
 
@@ -130,7 +131,7 @@ def test_what_a_model_lacks_is_named() -> None:
 def test_the_null_cases_of_a_model() -> None:
     y, X = random_arrays(0, 60, 3, 1)
     panel = panel_of(y, X, horizon=1)
-    model = completed(MeanOfTraining)()
+    model = completed(MeanOfTraining, Model, REQUIRED)()
     fold = WalkForward(first=30, test=30).split(panel.dates, 1)[0]
     assert model.mistakes(["x0"]) == [] and model.terms(["x0"]) == [] and model.weight_field is None
     assert model.on(panel) is model

@@ -21,9 +21,11 @@ def values_known(market: Market) -> np.ndarray:
     """
     for name in ("ret", "close"):
         if name in market.fields:
-            return market.fields[name].notna().to_numpy()
+            field = market.fields[name]
+            return field.notna().to_numpy()
     masks = [frame.notna().to_numpy() for frame in market.fields.values()]
-    return np.asarray(np.logical_or.reduce(masks))
+    any_known = np.logical_or.reduce(masks)
+    return np.asarray(any_known)
 
 
 class Gaps(NamedTuple):
@@ -47,33 +49,45 @@ class Gaps(NamedTuple):
 def gaps_of(calendar: Calendar) -> Gaps:
     """The gaps of a calendar."""
     days = calendar.dates.normalize().unique()
-    ordinal = days.to_numpy().astype("datetime64[D]")
-    distance = np.diff(ordinal).astype(int)
-    missing = _missing_between(calendar, ordinal, distance)
-    at = np.flatnonzero(missing > 0)
-    order = np.lexsort((-distance[at], -missing[at]))
-    at = at[order]
-    return Gaps(days[at], days[at + 1], distance[at], missing[at])
+    dates = days.to_numpy().astype("datetime64[D]")
+    distance = np.diff(dates).astype(int)
+    missing = _missing_between(calendar, dates, distance)
+    before_gap = np.flatnonzero(missing > 0)  # positions of the last day before each gap
+    longest_first = np.lexsort((-distance[before_gap], -missing[before_gap]))
+    before_gap = before_gap[longest_first]
+    after = days[before_gap]
+    before = days[before_gap + 1]
+    return Gaps(after, before, distance[before_gap], missing[before_gap])
 
 
-def _missing_between(calendar: Calendar, day: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """Rows missing between each day and the next, by the spacing of the calendar."""
+def _missing_between(calendar: Calendar, dates: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Rows missing between each date and the next, by the spacing of the calendar.
+
+    Args:
+        dates: (D,) days that have rows.
+        distance: (D - 1,) days from each to the next.
+    """
     if not len(distance):
         return np.zeros(0, dtype=int)
-    spacing = float(np.median(distance))
     if follows_weekdays(calendar):
         traded = [weekday in calendar.weekdays for weekday in range(WEEK)]
-        return np.busday_count(day[:-1], day[1:], weekmask=traded) - 1
-    if calendar.rows_per_year is not None:
+        traded_days = np.busday_count(dates[:-1], dates[1:], weekmask=traded)
+        return traded_days - 1
+    if calendar.rows_per_year is None:
+        spacing = float(np.median(distance))
+    else:
         spacing = DAYS_OF_YEAR / calendar.rows_per_year
-    return np.rint(distance / spacing).astype(int) - 1
+    rows = np.rint(distance / spacing)
+    return rows.astype(int) - 1
 
 
 def follows_weekdays(calendar: Calendar) -> bool:
     """Whether rows, or days of bars, follow the days of the week."""
     if calendar.rows_per_year is None:
         return False
-    return calendar.rows_per_year / max(calendar.bars, 1) in (TRADING_DAYS, EVERY_DAY)
+    bars_per_day = max(calendar.bars, 1)
+    days_per_year = calendar.rows_per_year / bars_per_day
+    return days_per_year in (TRADING_DAYS, EVERY_DAY)
 
 
 def coverage_of(market: Market, known: np.ndarray) -> pd.DataFrame:
@@ -92,20 +106,24 @@ def coverage_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     last = T - 1 - rows_after_last
     dates = market.dates
     empty = values == 0
+    rows_listed = last - first + 1
+    inside = rows_listed - values
     columns = {
         "asset": market.assets,
         "first": dates[first].where(~empty),
         "last": dates[last].where(~empty),
         "values": values,
-        "inside": np.where(empty, 0, last - first + 1 - values),
+        "inside": np.where(empty, 0, inside),
         "share": values / T,
     }
-    return pd.DataFrame(columns).sort_values("values", kind="stable", ignore_index=True)
+    table = pd.DataFrame(columns)
+    return table.sort_values("values", kind="stable", ignore_index=True)
 
 
 def assets_by_date(market: Market, known: np.ndarray) -> pd.DataFrame:
     """Columns date and assets: how many have a value."""
-    return pd.DataFrame({"date": market.dates, "assets": known.sum(axis=1)})
+    assets = known.sum(axis=1)
+    return pd.DataFrame({"date": market.dates, "assets": assets})
 
 
 def raster_of(market: Market, known: np.ndarray) -> pd.DataFrame:
@@ -116,7 +134,8 @@ def raster_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     T, N = known.shape
     has_value = known.any(axis=0)
     first = np.where(has_value, known.argmax(axis=0), T)
-    order = np.lexsort((-known.sum(axis=0), first))
+    values = known.sum(axis=0)
+    order = np.lexsort((-values, first))
     if N > MOST_ASSETS:
         evenly = np.linspace(0, N - 1, MOST_ASSETS).astype(int)
         order = order[evenly]
@@ -125,8 +144,9 @@ def raster_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     starts = np.unique(bounds.astype(int))
     shown = np.ascontiguousarray(known[:, order], dtype=float)
     sums = np.add.reduceat(shown, starts, axis=0)
-    rows = np.diff(np.append(starts, T))
-    every = market.assets
-    names = [every[asset] for asset in order]
-    shares = (sums / rows[:, None]).T
-    return pd.DataFrame(shares, index=names, columns=market.dates[starts])
+    ends = np.append(starts, T)
+    rows = np.diff(ends)
+    assets = market.assets
+    names = [assets[position] for position in order]
+    shares = sums / rows[:, None]
+    return pd.DataFrame(shares.T, index=names, columns=market.dates[starts])

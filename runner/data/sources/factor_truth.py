@@ -45,8 +45,8 @@ class FactorTruth(NamedTuple):
     @property
     def covariance(self) -> np.ndarray:
         """(n, n) B Omega B' + D on the first row."""
-        of_factors = self.loadings @ self.omega @ self.loadings.T
-        return np.asarray(of_factors) + np.diag(self.specific)
+        systematic = np.asarray(self.loadings @ self.omega @ self.loadings.T)
+        return systematic + np.diag(self.specific)
 
 
 @runtime_checkable
@@ -110,12 +110,14 @@ class SimulatedFactors:
     def __post_init__(self) -> None:
         mistakes = []
         if self.factors > 1:
-            least = -1.0 / (self.factors - 1)
+            others = self.factors - 1
+            least = -1.0 / others
             if self.factor_correlation <= least:
                 given = f"given {self.factor_correlation:g}"
                 allowed = f"above {least:.3g} with {self.factors} factors"
                 mistakes.append(f"factor_correlation: {given}; allowed: {allowed}")
-        if self.rows * (self.assets + self.factors) > LARGEST_BLOCK:
+        numbers = self.rows * (self.assets + self.factors)
+        if numbers > LARGEST_BLOCK:
             given = f"{self.rows} times {self.assets} assets"
             mistakes.append(f"rows: {given}; allowed: {LARGEST_BLOCK:,} numbers")
         if mistakes:
@@ -137,15 +139,16 @@ class SimulatedFactors:
         try:
             dates = pd.bdate_range(start, periods=self.rows, name="date")
         except (ValueError, OverflowError) as error:
-            raise DataError(
-                f"data.rows: {self.rows} business days from {self.start} end beyond 2262"
-            ) from error
+            given = f"{self.rows} business days from {self.start}"
+            raise DataError(f"data.rows: {given} end beyond 2262") from error
         assets = [f"A{i + 1}" for i in range(self.assets)]
         factors = [f"F{j + 1}" for j in range(self.factors)]
+        ret = pd.DataFrame(returns, index=dates, columns=assets)
+        series = pd.DataFrame(F, index=dates, columns=factors)
         return Market(
             source=f"simulated factors, seed {self.seed}",
-            fields={"ret": pd.DataFrame(returns, index=dates, columns=assets)},
-            series=pd.DataFrame(F, index=dates, columns=factors),
+            fields={"ret": ret},
+            series=series,
             groups=pd.DataFrame(index=assets),
         )
 
@@ -153,20 +156,24 @@ class SimulatedFactors:
         """The parameters of the model that the returns are drawn from."""
         n = self.assets
         m = self.factors
+        alpha = self.alpha_spread * self._normal("alpha", n)
         loadings = self.beta_scale * self._normal("loadings", (n, m))
         loadings[:, 0] += self.beta_mean
-        moved = 0.0 if self.change == "none" else self.change_scale
+        change_scale = 0.0 if self.change == "none" else self.change_scale
+        change = change_scale * self._normal("change", (n, m))
         first = self.factor_volatility / np.sqrt(YEAR)
-        volatility = first * self.factor_decay ** np.arange(m)
+        decay = self.factor_decay ** np.arange(m)
+        volatility = first * decay
         correlation = np.full((m, m), float(self.factor_correlation))
         np.fill_diagonal(correlation, 1.0)
         noise = self._normal("noise", n)
         spread = np.exp(2.0 * self.noise_spread * noise)
+        median_variance = self.noise**2 / YEAR
         return FactorTruth(
-            alpha=self.alpha_spread * self._normal("alpha", n),
+            alpha=alpha,
             loadings=loadings,
-            change=moved * self._normal("change", (n, m)),
-            specific=self.noise**2 / YEAR * spread,
+            change=change,
+            specific=median_variance * spread,
             omega=correlation * np.outer(volatility, volatility),
         )
 
@@ -181,7 +188,8 @@ class SimulatedFactors:
         returns += truth.alpha + F @ truth.loadings.T
         if self.change != "none":
             moved = self._moved(rows)[:, None]
-            returns += (moved * F) @ truth.change.T
+            moved_factors = moved * F
+            returns += moved_factors @ truth.change.T
         return F, returns
 
     def _moved(self, rows: int) -> np.ndarray:
@@ -189,7 +197,8 @@ class SimulatedFactors:
         if self.change == "drift":
             return np.linspace(0.0, 1.0, rows)
         first_after = round(self.change_at * rows)
-        return (np.arange(rows) >= first_after).astype(float)
+        after = np.arange(rows) >= first_after
+        return after.astype(float)
 
     def _normal(self, quantity: str, shape: int | tuple[int, int], draw: int = 0) -> np.ndarray:
         """Standard normal numbers of one quantity and draw, row after row.

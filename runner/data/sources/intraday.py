@@ -29,21 +29,26 @@ def in_sessions(market: Market, hours: str, bar: int, opening: bool) -> Market:
     """
     first, last = parse_hours(hours)
     dates = market.dates
-    seconds = (dates - dates.normalize()).total_seconds().to_numpy()
-    inside = (seconds >= 60 * first) & (seconds <= 60 * last)
-    whole = (seconds - 60 * first) % (60 * bar) == 0
+    time_of_day = dates - dates.normalize()
+    seconds = time_of_day.total_seconds().to_numpy()
+    after_opening = seconds - 60 * first
+    inside = (after_opening >= 0) & (seconds <= 60 * last)
+    whole = after_opening % (60 * bar) == 0
     bars = inside & whole
     if not bars.any():
         earliest = dates[seconds.argmin()]
         latest = dates[seconds.argmax()]
         times = f"times of day run {earliest:%H:%M}..{latest:%H:%M}"
         raise DataError(f"data.session: {hours} in bars of {bar} min holds no row; the {times}")
-    outside = _rows(market, ~inside)
-    between = _rows(market, inside & ~whole)
-    account = [Dropped("source row", f"outside the session {hours}", outside)]
-    account.append(Dropped("source row", f"not on a whole bar of {bar} min", between))
+    off_session = _rows(market, ~inside)
+    off_bar = _rows(market, inside & ~whole)
+    account = [
+        Dropped("source row", f"outside the session {hours}", off_session),
+        Dropped("source row", f"not on a whole bar of {bar} min", off_bar),
+    ]
     minutes = np.arange(first, last + 1, bar)
-    kept = _on_every_bar(market.at(np.flatnonzero(bars)), minutes)
+    on_bars = market.at(np.flatnonzero(bars))
+    kept = _on_every_bar(on_bars, minutes)
     return _without_gaps(kept, account, opening)
 
 
@@ -51,19 +56,25 @@ def _on_every_bar(market: Market, minutes: np.ndarray) -> Market:
     """The market on these minutes after midnight of each of its days, a session each."""
     days = market.dates.normalize().unique()
     times = pd.to_timedelta(minutes, unit="min")
-    moments = days.to_numpy()[:, None] + times.to_numpy()
+    midnights = days.to_numpy()[:, None]
+    moments = midnights + times.to_numpy()
     bars = pd.DatetimeIndex(moments.ravel(), name="date").as_unit("us")
     close = market.market_close
+    if close is not None:
+        close = close.reindex(bars)
     ret = market.market_ret
+    if ret is not None:
+        ret = ret.reindex(bars)
     # a bar that no asset has takes the labels of the one before
-    before = np.maximum(market.dates.searchsorted(bars, side="right") - 1, 0)
+    latest = market.dates.searchsorted(bars, side="right") - 1
+    before = np.maximum(latest, 0)
     return replace(
         market,
         labels={name: labels.at(before) for name, labels in market.labels.items()},
         fields={name: frame.reindex(bars) for name, frame in market.fields.items()},
         series=market.series.reindex(bars),
-        market_close=None if close is None else close.reindex(bars),
-        market_ret=None if ret is None else ret.reindex(bars),
+        market_close=close,
+        market_ret=ret,
         sessions=True,
         part_of=None,
     )
@@ -73,7 +84,8 @@ def _rows(market: Market, rows: np.ndarray) -> int:
     """Rows (date x asset) with any value among these dates."""
     part = market.at(np.flatnonzero(rows))
     known = [frame.notna().to_numpy() for frame in part.fields.values()]
-    return int(np.logical_or.reduce(known).sum())
+    any_known = np.logical_or.reduce(known)
+    return int(any_known.sum())
 
 
 def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Market:
@@ -83,9 +95,11 @@ def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Mark
     number = session_numbers(market.dates)
     another = number[1:] != number[:-1]
     starts = np.append(True, another)
-    gap, night = _over_more(usable(name, field), starts[:, None], opening)
-    absent = int(field.isna().to_numpy().sum())
-    account.append(Dropped("missing bar", "not in the data, and not padded", absent))
+    observed = usable(name, field)
+    gap, night = _over_more(observed, starts[:, None], opening)
+    absent = field.isna().to_numpy()
+    not_padded = "not in the data, and not padded"
+    account.append(Dropped("missing bar", not_padded, int(absent.sum())))
     after_gap = "follows a missing bar, over more than one"
     account.append(Dropped("missing return", after_gap, int(gap.sum())))
     fields = dict(market.fields)
@@ -95,20 +109,22 @@ def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Mark
         fields[RETURN] = fields[RETURN].mask(gap | night)
     ret = market.market_ret
     if ret is not None:
-        gap, night = _over_more(usable(PRICE, market.index_close), starts, opening)
+        observed = usable(PRICE, market.index_close)
+        gap, night = _over_more(observed, starts, opening)
         ret = ret.mask(gap | night)
     counted = [line for line in account if line.rows]
-    return replace(market, fields=fields, market_ret=ret, dropped=(*market.dropped, *counted))
+    dropped = (*market.dropped, *counted)
+    return replace(market, fields=fields, market_ret=ret, dropped=dropped)
 
 
 def _over_more(
-    there: np.ndarray, starts: np.ndarray, opening: bool
+    observed: np.ndarray, starts: np.ndarray, opening: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Masks of the bars after a missing one, and of those whose return is over the night."""
-    after_missing = np.zeros_like(there)
-    after_missing[1:] = ~there[:-1]
-    gap = there & after_missing & ~starts
-    night = there & starts
+    after_missing = np.zeros_like(observed)
+    after_missing[1:] = ~observed[:-1]
+    gap = observed & after_missing & ~starts
+    night = observed & starts
     if opening:
         night = np.zeros_like(night)
     return gap, night

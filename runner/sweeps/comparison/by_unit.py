@@ -46,22 +46,34 @@ class ByUnit:
         """
         columns: dict[str, pd.Series] = {}
         for job, heading in self.headings.items():
-            own = self.estimates[self.estimates["job"] == job].set_index("unit")
-            columns[f"{heading} {self.term}"] = own["estimate"]
-            columns[f"{heading} t"] = own["t_stat"]
-            columns[f"{heading} p"] = own["p_value"]
-            columns[f"{heading} p Holm"] = own["p_holm"]
-        units = pd.Index(self.estimates["unit"].unique(), name="unit")
-        return pd.DataFrame(columns, index=units).reset_index()
+            by_unit = self._estimates_of(job)
+            columns[f"{heading} {self.term}"] = by_unit["estimate"]
+            columns[f"{heading} t"] = by_unit["t_stat"]
+            columns[f"{heading} p"] = by_unit["p_value"]
+            columns[f"{heading} p Holm"] = by_unit["p_holm"]
+        table = pd.DataFrame(columns, index=self._units)
+        return table.reset_index()
 
     def texts(self, jobs: Sequence[int]) -> pd.DataFrame:
         """A row of texts per unit: estimate, stars and (t) of these jobs, by their number."""
         columns: dict[str, pd.Series] = {}
-        for job in sorted(set(jobs) & set(self.headings)):
-            own = self.estimates[self.estimates["job"] == job].set_index("unit")
-            columns[self.headings[job]] = own.apply(_cell, axis=1)
-        units = pd.Index(self.estimates["unit"].unique(), name="unit")
-        return pd.DataFrame(columns, index=units).fillna("").reset_index()
+        shown = set(jobs) & set(self.headings)
+        for job in sorted(shown):
+            heading = self.headings[job]
+            columns[heading] = self._estimates_of(job).apply(_cell, axis=1)
+        table = pd.DataFrame(columns, index=self._units)
+        return table.fillna("").reset_index()
+
+    @property
+    def _units(self) -> pd.Index:
+        """The units in the order in which they first come."""
+        units = self.estimates["unit"].unique()
+        return pd.Index(units, name="unit")
+
+    def _estimates_of(self, job: int) -> pd.DataFrame:
+        """The estimates of a job, by unit."""
+        of_job = self.estimates["job"] == job
+        return self.estimates[of_job].set_index("unit")
 
     @property
     def words(self) -> list[str]:
@@ -72,17 +84,22 @@ class ByUnit:
                 f"const is in units of the target, per row{self.unit_of_time}; "
                 "it is an alpha where every regressor is a return."
             )
-        tested = self.estimates[self.estimates["p_value"].notna()]
+        tested = self.estimates.dropna(subset="p_value")
         if tested.empty:
-            return [*sentences, f"{self.term} by unit: no p-values, as these errors give none."]
-        low = int((tested["p_value"] < LEVEL).sum())
-        left = int((tested["p_holm"] < LEVEL).sum())
+            sentences.append(f"{self.term} by unit: no p-values, as these errors give none.")
+            return sentences
+        unadjusted = tested["p_value"] < LEVEL
+        low = int(unadjusted.sum())
+        adjusted = tested["p_holm"] < LEVEL
+        left = int(adjusted.sum())
+        tests = count(len(tested), "test")
         chance = by_chance(low, len(tested))
-        verb = "survives" if left == 1 else "survive"
+        have = "has" if low == 1 else "have"
+        survive = "survives" if left == 1 else "survive"
         sentences.append(
-            f"{self.term} by unit: of {count(len(tested), 'test')} (units x jobs) {low} "
-            f"{'has' if low == 1 else 'have'} p below {LEVEL:g} unadjusted{chance}; "
-            f"{left} {verb} Holm over all of them, which the stars are of."
+            f"{self.term} by unit: of {tests} (units x jobs) {low} "
+            f"{have} p below {LEVEL:g} unadjusted{chance}; "
+            f"{left} {survive} Holm over all of them, which the stars are of."
         )
         return sentences
 
@@ -94,26 +111,37 @@ def by_unit(comparison: Ranked, term: str | None = None) -> ByUnit | None:
         term: None takes the constant where every such job explains the target of the same row,
             else the first regressor.
     """
-    outcomes = [outcome for outcome in comparison.outcomes if len(_units(outcome)) > 1]
-    rows = [_units(outcome).assign(job=outcome.job.number) for outcome in outcomes]
+    outcomes = []
+    rows = []
+    for outcome in comparison.outcomes:
+        coefficients = _units(outcome)
+        if len(coefficients) > 1:
+            outcomes.append(outcome)
+            rows.append(coefficients.assign(job=outcome.job.number))
     if not rows:
         return None
     every = pd.concat(rows, ignore_index=True)
-    chosen = _default_term(outcomes, every) if term is None else term
-    estimates = every[every["term"] == chosen]
-    if estimates.empty:
+    if term is None:
+        term = _default_term(outcomes, every)
+    of_term = every["term"] == term
+    if not of_term.any():
         return None
     columns = ["unit", "job", "estimate", "t_stat", "p_value"]
-    estimates = estimates[columns].reset_index(drop=True)
-    estimates["p_holm"] = holm(estimates["p_value"].to_numpy(dtype=float))
+    estimates = every.loc[of_term, columns].reset_index(drop=True)
+    p_values = estimates["p_value"].to_numpy(dtype=float)
+    estimates["p_holm"] = holm(p_values)
     jobs = estimates["job"].unique().tolist()
-    return ByUnit(chosen, estimates, _headings(comparison, jobs), _unit_of_time(outcomes))
+    headings = _headings(comparison, jobs)
+    return ByUnit(term, estimates, headings, _unit_of_time(outcomes))
 
 
 def _units(outcome: Outcome) -> pd.DataFrame:
     """The coefficients of the assets or groups of a job, which has several; no row otherwise."""
-    table = outcome.coefficients[outcome.coefficients["scope"].isin(SCOPES)]
-    return table if table["unit"].nunique() > 1 else table[:0]
+    in_scope = outcome.coefficients["scope"].isin(SCOPES)
+    table = outcome.coefficients[in_scope]
+    if table["unit"].nunique() > 1:
+        return table
+    return table[:0]
 
 
 def _default_term(outcomes: Sequence[Outcome], every: pd.DataFrame) -> str:
@@ -131,25 +159,37 @@ def _headings(comparison: Ranked, jobs: Sequence[int]) -> dict[int, str]:
     chosen: list[list[str]] = [[] for _ in jobs]
     for name in comparison.names:
         values = comparison.choices[name].loc[jobs]
-        for texts, text in zip(chosen, value_texts(values, LONGEST), strict=True):
+        column = value_texts(values, LONGEST)
+        for texts, text in zip(chosen, column, strict=True):
             texts.append(text)
     headings = {}
     for job, texts in zip(jobs, chosen, strict=True):
-        choices = ", ".join(texts)
-        headings[job] = f"job {job}: {choices}" if choices else f"job {job}"
+        heading = f"job {job}"
+        if any(texts):
+            choices = ", ".join(texts)
+            heading = f"{heading}: {choices}"
+        headings[job] = heading
     return headings
 
 
 def _unit_of_time(outcomes: Sequence[Outcome]) -> str:
     """The calendars of the jobs in brackets, empty where a run did not keep its own."""
-    calendars = dict.fromkeys(str(outcome.about.get("calendar") or "") for outcome in outcomes)
-    known = [calendar for calendar in calendars if calendar]
-    return f" ({' or '.join(known)})" if known else ""
+    known = []
+    for outcome in outcomes:
+        calendar = str(outcome.about.get("calendar") or "")
+        if calendar and calendar not in known:
+            known.append(calendar)
+    if not known:
+        return ""
+    calendars = " or ".join(known)
+    return f" ({calendars})"
 
 
 def _cell(row: pd.Series) -> str:
     """Such as `0.0021** (2.38)`; the stars are of the adjusted p-value."""
-    text = number(row["estimate"])
-    if pd.isna(row["t_stat"]):
-        return text
-    return f"{text}{stars(row['p_holm'])} ({number(row['t_stat'], T_DIGITS)})"
+    estimate = number(row["estimate"])
+    t_stat = row["t_stat"]
+    if pd.isna(t_stat):
+        return estimate
+    significance = stars(row["p_holm"])
+    return f"{estimate}{significance} ({number(t_stat, T_DIGITS)})"

@@ -59,11 +59,13 @@ class Comparison(Ranked):
         jobs: dict[str, list[str]] = {}
         for outcome in self.ranked[:most]:
             if outcome.errors:
-                jobs.setdefault(outcome.errors, []).append(str(outcome.job.number))
+                of_these = jobs.setdefault(outcome.errors, [])
+                of_these.append(str(outcome.job.number))
         sentences = []
         for errors, numbers in jobs.items():
             noun = "job" if len(numbers) == 1 else "jobs"
-            sentences.append(f"Errors of {noun} {', '.join(numbers)}: {errors}.")
+            listed_jobs = ", ".join(numbers)
+            sentences.append(f"Errors of {noun} {listed_jobs}: {errors}.")
         return sentences
 
     def curve_terms(self, term: str | None = None) -> list[str]:
@@ -82,8 +84,8 @@ class Comparison(Ranked):
             tested = [name for name in names if name != "const"]
         else:
             tested = [name for name in names if name in asked]
-        often = self.central["term"].value_counts()
-        tested.sort(key=lambda name: -int(often[name]))
+        jobs_with = self.central["term"].value_counts()
+        tested.sort(key=lambda name: -int(jobs_with[name]))
         return tested[:MOST_CURVES]
 
     def specification_curve(self, term: str) -> pd.DataFrame:
@@ -95,10 +97,13 @@ class Comparison(Ranked):
             SpecError: no finished job has the term.
         """
         [term] = self.curve_terms(term)
-        rows = self.central[(self.central["term"] == term) & self.central["estimate"].notna()]
-        rows = rows.sort_values(["estimate", "job"], kind="stable")
-        rows = rows[["job", "estimate", "ci_low", "ci_high", "p_value"]]
-        return rows.join(self.choices, on="job").reset_index(drop=True)
+        of_term = self.central["term"] == term
+        estimated = self.central["estimate"].notna()
+        columns = ["job", "estimate", "ci_low", "ci_high", "p_value"]
+        estimates = self.central.loc[of_term & estimated, columns]
+        estimates = estimates.sort_values(["estimate", "job"], kind="stable")
+        curve = estimates.join(self.choices, on="job")
+        return curve.reset_index(drop=True)
 
     def heat_map(self, down: str, across: str, score: str | None = None) -> pd.DataFrame:
         """The score by the values of two keys: the mean over the jobs of a cell.
@@ -113,14 +118,15 @@ class Comparison(Ranked):
         if rows == columns:
             raise SpecError(f"heat: given {rows!r} twice; allowed: two of {listed(self.names)}")
         metric = self.score if score is None else checked_score(score, self.outcomes)
-        scores = {outcome.job.number: outcome.metrics.get(metric) for outcome in self.outcomes}
-        cells = self.choices[[rows, columns]].assign(score=pd.Series(scores, dtype="float64"))
-        table = cells.pivot_table(
+        by_job = {outcome.job.number: outcome.metrics.get(metric) for outcome in self.outcomes}
+        scores = pd.Series(by_job, dtype="float64")
+        jobs = self.choices[[rows, columns]].assign(score=scores)
+        means = jobs.pivot_table(
             index=rows, columns=columns, values="score", aggfunc="mean", sort=False
         )
-        table = table.reindex(
-            index=ordered(self.choices[rows]), columns=ordered(self.choices[columns])
-        )
+        row_values = ordered(self.choices[rows])
+        column_values = ordered(self.choices[columns])
+        table = means.reindex(index=row_values, columns=column_values)
         return table.rename_axis(index=rows, columns=columns)
 
     def key(self, name: str) -> str:
@@ -144,14 +150,15 @@ class Comparison(Ranked):
     @property
     def metrics(self) -> dict[str, float]:
         """Flat numbers of the sweep as a whole."""
-        failed = int((self.failures["outcome"] == "failed").sum())
+        failed = self.failures["outcome"] == "failed"
         metrics = {
             "sweep/jobs": float(len(self.plan.jobs)),
             "sweep/finished": float(len(self.outcomes)),
-            "sweep/failed": float(failed),
+            "sweep/failed": float(failed.sum()),
         }
         if self.first_block:
-            metrics[f"best/{self.score}"] = self.first_block[0].metrics[self.score]
+            best = self.first_block[0]
+            metrics[f"best/{self.score}"] = best.metrics[self.score]
         return metrics
 
     @property
@@ -161,7 +168,8 @@ class Comparison(Ranked):
         for job in self.plan.jobs:
             known.update(flattened(job.spec))
             known.update(job.chosen)
-        return [key for key in self.names.values() if key in known][:MOST_PARAMS]
+        differing = [key for key in self.names.values() if key in known]
+        return differing[:MOST_PARAMS]
 
 
 def compared(plan: Plan, score: str | None = None) -> Comparison:
@@ -171,7 +179,8 @@ def compared(plan: Plan, score: str | None = None) -> Comparison:
         SpecError: no finished job has the score that was asked for here.
         DataError: a run directory that was finished lacks a file.
     """
-    outcomes = tuple(_outcome(plan, job) for job in plan.jobs if plan.done(job))
+    finished = [job for job in plan.jobs if plan.done(job)]
+    outcomes = tuple(_outcome(plan, job) for job in finished)
     fallback = ""
     if score is None:
         metric, fallback = _ranking(plan, outcomes)
@@ -179,8 +188,9 @@ def compared(plan: Plan, score: str | None = None) -> Comparison:
         metric = checked_score(score, outcomes)
     lower = lower_is_better(plan, metric)
     outcomes = _on_common_rows(plan, outcomes, metric)
-    if any(_common(metric) in outcome.metrics for outcome in outcomes):
-        metric = _common(metric)
+    common = _common(metric)
+    if any(common in outcome.metrics for outcome in outcomes):
+        metric = common
     taken = {"rank", "job", "term", "score", "outcome", "reason", "leaking", *COEFFICIENTS}
     names, table = choices(plan.jobs, taken)
     return Comparison(plan, names, table, outcomes, metric, lower, fallback)
@@ -193,7 +203,8 @@ def _common(score: str) -> str:
     """
     if not score.startswith(OWN):
         return ""
-    return COMMON + score.removeprefix(OWN)
+    name = score.removeprefix(OWN)
+    return COMMON + name
 
 
 def _on_common_rows(plan: Plan, outcomes: tuple[Outcome, ...], score: str) -> tuple[Outcome, ...]:
@@ -201,7 +212,8 @@ def _on_common_rows(plan: Plan, outcomes: tuple[Outcome, ...], score: str) -> tu
 
     They are as they were where jobs forecast the same rows, or have different targets.
     """
-    if not _common(score) or len({outcome.job.family for outcome in outcomes}) > 1:
+    families = {outcome.job.family for outcome in outcomes}
+    if not _common(score) or len(families) > 1:
         return outcomes
     if not differ(outcome.metrics for outcome in outcomes):
         return outcomes
@@ -209,7 +221,8 @@ def _on_common_rows(plan: Plan, outcomes: tuple[Outcome, ...], score: str) -> tu
     scores = on_common_rows(runs, score.removeprefix(OWN))
     scored = []
     for outcome, common in zip(outcomes, scores, strict=True):
-        scored.append(replace(outcome, metrics={**outcome.metrics, **common}))
+        metrics = {**outcome.metrics, **common}
+        scored.append(replace(outcome, metrics=metrics))
     return tuple(scored)
 
 
@@ -221,13 +234,17 @@ def checked_score(score: str, outcomes: Iterable[Outcome]) -> str:
     """
     metrics = _metrics(outcomes)
     if score not in metrics:
-        raise SpecError(f"score: {unknown(score, _scores(metrics))}")
+        allowed = _scores(metrics)
+        raise SpecError(f"score: {unknown(score, allowed)}")
     return score
 
 
 def _metrics(outcomes: Iterable[Outcome]) -> list[str]:
     """Names of the metrics that some job has, in the order of the jobs."""
-    return list(dict.fromkeys(name for outcome in outcomes for name in outcome.metrics))
+    names: dict[str, None] = {}
+    for outcome in outcomes:
+        names |= dict.fromkeys(outcome.metrics)
+    return list(names)
 
 
 def _scores(metrics: Iterable[str]) -> list[str]:
@@ -239,19 +256,23 @@ def lower_is_better(plan: Plan, score: str) -> bool:
     """As the sweep says of its own score; of another by its name."""
     if score == plan.settings.score:
         return plan.settings.lower_is_better
-    return score.removesuffix("_naive").endswith(SMALL_IS_GOOD)
+    model_score = score.removesuffix("_naive")
+    return model_score.endswith(SMALL_IS_GOOD)
 
 
 def ordered(column: pd.Series) -> list[Any]:
     """Different values: numbers by size, then texts as they first came."""
-    values = list(dict.fromkeys(column.tolist()))
-    numbers = sorted(value for value in values if not isinstance(value, str))
-    return [*numbers, *(value for value in values if isinstance(value, str))]
+    values = dict.fromkeys(column.tolist())
+    texts = [value for value in values if isinstance(value, str)]
+    numbers = [value for value in values if not isinstance(value, str)]
+    return sorted(numbers) + texts
 
 
 def _outcome(plan: Plan, job: Job) -> Outcome:
-    written = RunDirectory(plan.place(job))
-    return Outcome(job, written.about, written.metrics, written.table("coefficients"))
+    """What the directory of a finished job says."""
+    run = RunDirectory(plan.place(job))
+    coefficients = run.table("coefficients")
+    return Outcome(job, run.about, run.metrics, coefficients)
 
 
 def _ranking(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, str]:
@@ -262,5 +283,6 @@ def _ranking(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, str]:
         return asked, ""
     score = next((name for name in INSTEAD if name in metrics), "")
     used = f"ranked by {score} instead" if score else "not ranked"
-    reason = f"No job has the score {asked}: {used}; there are {listed(_scores(metrics))}."
+    others = listed(_scores(metrics))
+    reason = f"No job has the score {asked}: {used}; there are {others}."
     return score, reason

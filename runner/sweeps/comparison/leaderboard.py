@@ -32,14 +32,18 @@ def leaderboard(comparison: Ranked) -> pd.DataFrame:
     ranked = comparison.ranked
     metrics = _shown_metrics(comparison)
     numbers = [outcome.job.number for outcome in ranked]
-    table = pd.DataFrame({"job": pd.Series(numbers, dtype="int64")})
-    first = [comparison.score] if comparison.score in metrics else []
-    for name in dict.fromkeys([*first, *comparison.names, *metrics]):
+    jobs = pd.Series(numbers, dtype="int64")
+    table = pd.DataFrame({"job": jobs})
+    names = [*comparison.names, *metrics]
+    if comparison.score in metrics:
+        names.insert(0, comparison.score)
+    for name in dict.fromkeys(names):
         if name in metrics:
             values = [outcome.metrics.get(name) for outcome in ranked]
             table[name] = pd.Series(values, dtype="float64")
         else:
-            table[name] = comparison.choices[name].loc[numbers].to_numpy()
+            choices = comparison.choices[name]
+            table[name] = choices.loc[numbers].to_numpy()
     leaking = ["yes" if outcome.about.get("leaks") else "" for outcome in ranked]
     if any(leaking):
         table[LEAKING] = leaking
@@ -58,7 +62,8 @@ def _shown_metrics(comparison: Ranked) -> list[str]:
     on_own_rows = score.replace(COMMON, OWN, 1)
     names = (score, f"{score}_naive", on_own_rows, *STANDARD, *ON_COMMON_ROWS)
     metrics = [name for name in dict.fromkeys(names) if name in present]
-    own_count = f"{OWN}n_obs"  # worth a column beside the number of common rows only
-    if f"{COMMON}n_obs" not in present and own_count in metrics:
-        metrics.remove(own_count)
+    own_rows = f"{OWN}n_obs"  # worth a column beside the number of common rows only
+    common_rows = f"{COMMON}n_obs"
+    if common_rows not in present and own_rows in metrics:
+        metrics.remove(own_rows)
     return metrics

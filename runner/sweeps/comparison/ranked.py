@@ -87,12 +87,14 @@ class Ranked:
         """
         sign = 1.0 if self.lower_is_better else -1.0
 
-        def place(outcome: Outcome) -> tuple[bool, bool, float, int]:
+        def order(outcome: Outcome) -> tuple[bool, bool, float, int]:
             score = self.score_of(outcome)
-            distance = 0.0 if score is None else sign * score
-            return score is None, self.cross_validated(outcome), distance, outcome.job.number
+            unscored = score is None
+            badness = 0.0 if score is None else sign * score
+            return unscored, self.cross_validated(outcome), badness, outcome.job.number
 
-        return tuple(sorted(self.outcomes, key=place))
+        best_first = sorted(self.outcomes, key=order)
+        return tuple(best_first)
 
     def cross_validated(self, one: Outcome) -> bool:
         """Whether the score of the job is no forecast: some training rows come after test rows."""
@@ -104,11 +106,14 @@ class Ranked:
 
         They are all forecasts or, without any, all cross-validated ones.
         """
-        scored = [outcome for outcome in self.ranked if self.score_of(outcome) is not None]
-        if not scored:
-            return ()
-        kind = self.cross_validated(scored[0])
-        return tuple(outcome for outcome in scored if self.cross_validated(outcome) == kind)
+        block: list[Outcome] = []
+        for outcome in self.ranked:
+            if self.score_of(outcome) is None:
+                continue
+            best = block[0] if block else outcome
+            if self.cross_validated(outcome) == self.cross_validated(best):
+                block.append(outcome)
+        return tuple(block)
 
     @cached_property
     def ranks(self) -> pd.Series:
@@ -121,14 +126,19 @@ class Ranked:
         validated = [self.cross_validated(outcome) for outcome in self.ranked]
         scores = pd.Series(values, index=numbers, dtype="float64")
         later = pd.Series(validated, index=numbers, dtype=bool)
-        within = scores.groupby(later).rank(method="min", ascending=self.lower_is_better)
-        before = int(scores[~later].notna().sum())
-        return (within + later * before).astype("Int64")
+        blocks = scores.groupby(later)
+        within_block = blocks.rank(method="min", ascending=self.lower_is_better)
+        forecasts = scores[~later].count()
+        ranks = within_block + later * int(forecasts)
+        return ranks.astype("Int64")
 
     def score_of(self, one: Outcome) -> float | None:
         """What ranks the job: scores that differ by rounding only are equal."""
         value = one.metrics.get(self.score)
-        return None if value is None else float(f"{value:.12g}")
+        if value is None:
+            return None
+        rounded = f"{value:.12g}"
+        return float(rounded)
 
     @cached_property
     def coefficients(self) -> pd.DataFrame:
@@ -139,8 +149,10 @@ class Ranked:
         parts = []
         for outcome in self.ranked:
             table = outcome.central if self.only_means else outcome.coefficients
-            parts.append(table.assign(job=outcome.job.number))
-        return _stacked(parts, ["job", "unit", "term", *COEFFICIENTS, "scope"])
+            part = table.assign(job=outcome.job.number)
+            parts.append(part)
+        columns = ["job", "unit", "term", *COEFFICIENTS, "scope"]
+        return _stacked(parts, columns)
 
     @cached_property
     def only_means(self) -> bool:
@@ -159,8 +171,11 @@ class Ranked:
         Args:
             jobs: numbers of those whose terms are asked for; None: of all.
         """
-        rows = self.central if jobs is None else self.central[self.central["job"].isin(jobs)]
-        names = list(dict.fromkeys(rows["term"]))
+        table = self.central
+        if jobs is not None:
+            of_jobs = table["job"].isin(jobs)
+            table = table[of_jobs]
+        names = table["term"].unique().tolist()
         if "const" in names:
             names.remove("const")
             names.append("const")
@@ -181,10 +196,15 @@ class Ranked:
             for name in self.names:
                 row[name] = self.choices[name].loc[job.number]
             failure = self.plan.failure(job)
-            row["outcome"] = "failed" if failure else "not run"
-            row["reason"] = "; ".join(failure.mistakes) if failure else ""
+            if failure:
+                row["outcome"] = "failed"
+                row["reason"] = "; ".join(failure.mistakes)
+            else:
+                row["outcome"] = "not run"
+                row["reason"] = ""
             rows.append(row)
-        return pd.DataFrame(rows, columns=["job", *self.names, "outcome", "reason"])
+        columns = ["job", *self.names, "outcome", "reason"]
+        return pd.DataFrame(rows, columns=columns)
 
 
 def _stacked(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
@@ -192,4 +212,5 @@ def _stacked(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFr
     filled = [part for part in parts if len(part)]
     if not filled:
         return pd.DataFrame(columns=list(columns))
-    return pd.concat(filled, ignore_index=True)[list(columns)]
+    stacked = pd.concat(filled, ignore_index=True)
+    return stacked[list(columns)]

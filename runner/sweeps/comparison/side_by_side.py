@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from runner.sweeps.comparison.texts import value_text
+from runner.sweeps.comparison.texts import score_text, value_text
 from runner.text import number, stars
 
 if TYPE_CHECKING:
@@ -28,17 +28,23 @@ def side_by_side(comparison: Ranked, most: int) -> pd.DataFrame:
         The table; `attrs["terms"]` is the number of its rows above the foot.
     """
     ranked = comparison.ranked[:most]
-    columns = {f"job {outcome.job.number}": _column(comparison, outcome) for outcome in ranked}
+    jobs = [outcome.job.number for outcome in ranked]
+    columns = {}
+    for outcome in ranked:
+        heading = f"job {outcome.job.number}"
+        columns[heading] = _column(comparison, outcome)
     filled: set[Row] = set()
     for cells in columns.values():
-        filled.update(row for row, text in cells.items() if text)
-    every = _rows(comparison, [outcome.job.number for outcome in ranked])
+        filled.update(cells)
+    every = _rows(comparison, jobs)
     rows = [row for row in every if row in filled]
-    table = {"": [_label(row) for row in rows]}
+    labels = [_label(row) for row in rows]
+    table = {"": labels}
     for heading, cells in columns.items():
         table[heading] = [cells.get(row, "") for row in rows]
     frame = pd.DataFrame(table)
-    frame.attrs["terms"] = sum(kind == "term" for kind, _, _ in rows)
+    kinds = [kind for kind, _, _ in rows]
+    frame.attrs["terms"] = kinds.count("term")
     return frame
 
 
@@ -46,34 +52,45 @@ def _rows(comparison: Ranked, jobs: list[int]) -> list[Row]:
     """Every row that the table may have: those of terms, of keys that differ, and of the foot."""
     rows = []
     for term in comparison.terms(jobs):
-        rows.append(("term", term, ""))
-        rows.append(("term", term, "error"))
-    rows += [("key", name, "") for name in comparison.names]
-    feet = dict.fromkeys((comparison.score, *FEET, "errors"))
-    rows += [("foot", name, "") for name in feet if name]
+        estimate = ("term", term, "")
+        error = ("term", term, "error")
+        rows += [estimate, error]
+    for name in comparison.names:
+        rows.append(("key", name, ""))
+    feet = (comparison.score, *FEET, "errors")
+    for name in dict.fromkeys(feet):
+        rows.append(("foot", name, ""))
     return rows
 
 
 def _label(row: Row) -> str:
     """What stands on the left of a row; an error has its term above it."""
     _, name, part = row
-    return "" if part else FEET.get(name, name)
+    if part:
+        return ""
+    return FEET.get(name, name)
 
 
 def _column(comparison: Ranked, outcome: Outcome) -> dict[Row, str]:
-    """The cells of a job by their row."""
+    """The cells of a job that are not empty, by their row."""
     cells: dict[Row, str] = {}
     for row in outcome.central.to_dict("records"):
         term = row["term"]
-        cells["term", term, ""] = number(row["estimate"]) + stars(row["p_value"])
-        if not pd.isna(row["std_error"]):
-            cells["term", term, "error"] = f"({number(row['std_error'], ERROR_DIGITS)})"
+        estimate = number(row["estimate"])
+        significance = stars(row["p_value"])
+        cells["term", term, ""] = estimate + significance
+        std_error = row["std_error"]
+        if not pd.isna(std_error):
+            text = number(std_error, ERROR_DIGITS)
+            cells["term", term, "error"] = f"({text})"
+    job = outcome.job.number
     for name in comparison.names:
-        cells["key", name, ""] = value_text(comparison.choices[name].loc[outcome.job.number])
+        choice = comparison.choices[name].loc[job]
+        cells["key", name, ""] = value_text(choice)
     for name in (comparison.score, *FEET):
         if name in outcome.metrics:
             value = outcome.metrics[name]
-            text = f"{value:,.0f}" if name.endswith("n_obs") else number(value)
-            cells["foot", name, ""] = text
-    cells["foot", "errors", ""] = re.split("[,;(]", outcome.errors)[0].strip()
-    return cells
+            cells["foot", name, ""] = score_text(name, value)
+    family, *_ = re.split("[,;(]", outcome.errors)
+    cells["foot", "errors", ""] = family.strip()
+    return {row: text for row, text in cells.items() if text}

@@ -16,6 +16,13 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
+def score_text(metric: str, value: float) -> str:
+    """A score as a paper prints it; rows are counted."""
+    if metric.endswith("n_obs"):
+        return f"{value:,.0f}"
+    return number(value)
+
+
 def value_texts(values: Iterable[Any], most: int) -> list[str]:
     """Choices as texts of at most `most` letters, still different where the choices are.
 
@@ -35,10 +42,10 @@ def value_texts(values: Iterable[Any], most: int) -> list[str]:
 
 
 def _first_difference(texts: Collection[str]) -> int:
-    """The place of the first letter in which some of the texts differ."""
-    for place, letters in enumerate(zip_longest(*texts)):
+    """The position of the first letter in which some of the texts differ."""
+    for position, letters in enumerate(zip_longest(*texts)):
         if len(set(letters)) > 1:
-            return place
+            return position
     return 0
 
 

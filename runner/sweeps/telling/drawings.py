@@ -56,36 +56,47 @@ def specification_curve(
     if len(table) != jobs:
         note += f" ({jobs - len(table)} of {jobs} do not have it)"
     note += "; filled: p < 0.05, open: not, or untested; ring: best score; below: choices"
-    panels = [_Panel(name, table[name].tolist(), list(order)) for name, order in values.items()]
+    panels = []
+    for name, order in values.items():
+        choices = table[name].tolist()
+        panels.append(_Panel(name, choices, list(order)))
     below = sum(panel.height + HEAD for panel in panels)
-    figure = figure_of(4.05 + below, f"Specification curve of {shortened(term, 60)}", note)
-    left = 0.45 + SMALL_LETTER * max([10, *(panel.longest for panel in panels)])
-    wide = WIDTH - left - 0.2
-    _curve(axes_at(figure, left, 0.75, wide, 2.6), table, best)
+    title = f"Specification curve of {shortened(term, 60)}"
+    figure = figure_of(4.05 + below, title, note)
+    letters = max([10, *(panel.longest for panel in panels)])
+    left = 0.45 + SMALL_LETTER * letters
+    width = WIDTH - left - 0.2
+    axes = axes_at(figure, left, 0.75, width, 2.6)
+    _curve(axes, table, best)
     top = 4.05
     for panel in panels:
-        panel.draw(axes_at(figure, left, top, wide, panel.height), len(table))
+        axes = axes_at(figure, left, top, width, panel.height)
+        panel.draw(axes, len(table))
         top += panel.height + HEAD
     return figure
 
 
 def _curve(axes: Any, table: pd.DataFrame, best: int | None) -> None:
     """The estimates with their intervals, and a ring around that of the best job."""
-    at = np.arange(1, len(table) + 1)
+    jobs = len(table)
+    positions = np.arange(1, jobs + 1)
     low = table["ci_low"].to_numpy(dtype=float)
     high = table["ci_high"].to_numpy(dtype=float)
     estimates = table["estimate"].to_numpy(dtype=float)
-    fills = np.where(table["p_value"] < LEVEL, BLUE, "white")
-    if len(table) > MOST_POINTS:
-        axes.fill_between(at, low, high, color=BLUE, alpha=0.22, linewidth=0, step="mid")
-        axes.scatter(at, estimates, s=9, c=fills, edgecolors=BLUE, linewidths=0.7, zorder=3)
+    significant = table["p_value"] < LEVEL
+    fills = np.where(significant, BLUE, "white")
+    points = {"c": fills, "edgecolors": BLUE, "zorder": 3}
+    if jobs > MOST_POINTS:
+        band = {"color": BLUE, "alpha": 0.22, "linewidth": 0}
+        axes.fill_between(positions, low, high, step="mid", **band)
+        axes.scatter(positions, estimates, s=9, linewidths=0.7, **points)
     else:
-        axes.vlines(at, low, high, color=BLUE, linewidth=1.4)
-        axes.scatter(at, estimates, s=24, c=fills, edgecolors=BLUE, linewidths=1.2, zorder=3)
-    ring = (table["job"] == best).to_numpy()
-    _ring(axes, at[ring], estimates[ring], s=90, linewidths=1.6)
+        axes.vlines(positions, low, high, color=BLUE, linewidth=1.4)
+        axes.scatter(positions, estimates, s=24, linewidths=1.2, **points)
+    is_best = (table["job"] == best).to_numpy()
+    _ring(axes, positions[is_best], estimates[is_best], s=90, linewidths=1.6)
     zero_line(axes, "y")
-    axes.set_xlim(0.3, len(table) + 0.7)
+    axes.set_xlim(0.3, jobs + 0.7)
     _jobs(axes, table)
     axes.set_ylabel("estimate and its interval")
 
@@ -96,10 +107,11 @@ def _ring(axes: Any, x: np.ndarray, y: np.ndarray, **look: Any) -> None:
 
 
 def _jobs(axes: Any, table: pd.DataFrame) -> None:
-    """Few jobs by their numbers, many by their place."""
+    """Few jobs by their numbers, many by their position."""
     n = len(table)
     if n <= MOST_NUMBERED:
-        axes.set_xticks(range(1, n + 1), [str(job) for job in table["job"]])
+        numbers = [str(job) for job in table["job"]]
+        axes.set_xticks(range(1, n + 1), numbers)
         axes.set_xlabel("number of the job, sorted by estimate")
     else:
         axes.set_xlabel("place among the jobs, sorted by estimate")
@@ -112,18 +124,19 @@ class _Panel:
         self.key = key
         self.values = values
         every = [value for value in order if value in values]
-        texts = any(isinstance(value, str) for value in every)
-        self.scaled = len(every) > MOST_VALUES and not texts
+        has_texts = any(isinstance(value, str) for value in every)
+        self.scaled = len(every) > MOST_VALUES and not has_texts
         self.rows: list[Any] = []
         self.labels: list[str] = []
         self.height = SCALE
-        if not self.scaled:
-            self.rows = _most_frequent(every, values)
-            self.labels = value_texts(self.rows, 30)
-            rest = len(every) - len(self.rows)
-            if rest:
-                self.labels.append(f"{rest} other values")
-            self.height = ROW * len(self.labels)
+        if self.scaled:
+            return
+        self.rows = _most_frequent(every, values)
+        self.labels = value_texts(self.rows, 30)
+        rest = len(every) - len(self.rows)
+        if rest:
+            self.labels.append(f"{rest} other values")
+        self.height = ROW * len(self.labels)
 
     @property
     def longest(self) -> int:
@@ -132,30 +145,43 @@ class _Panel:
 
     def draw(self, axes: Any, jobs: int) -> None:
         """A dot per job, in the order of the curve."""
-        at = np.arange(1, jobs + 1)
+        positions = np.arange(1, jobs + 1)
         size = 22 if jobs <= MOST_POINTS else 7
-        axes.set_title(shortened(self.key, 50), fontsize=9.0, weight="bold", pad=3)
+        title = shortened(self.key, 50)
+        axes.set_title(title, fontsize=9.0, weight="bold", pad=3)
         if self.scaled:
-            values = np.array(self.values, dtype=float)
-            axes.scatter(at, values, s=size, color=BLUE, linewidths=0)
-            if _wide(values):
-                axes.set_yscale("log")
-                axes.yaxis.set_major_formatter(_plain)
-                axes.minorticks_off()
+            self._draw_scale(axes, positions, size)
         else:
-            heights = {repr(value): -row for row, value in enumerate(self.rows)}
-            last = -len(self.rows)
-            down = [heights.get(repr(value), last) for value in self.values]
-            axes.scatter(at, down, s=size, color=BLUE, marker="s", linewidths=0)
-            axes.set_yticks([-row for row in range(len(self.labels))], self.labels)
-            axes.set_ylim(0.6 - len(self.labels), 0.6)
-            axes.grid(axis="y", color=PALE, linewidth=0.5)
+            self._draw_rows(axes, positions, size)
         axes.set_axisbelow(True)
         axes.set_xlim(0.3, jobs + 0.7)
         axes.set_xticks([])
         axes.tick_params(axis="y", length=0)
         for side in ("left", "bottom"):
-            axes.spines[side].set_visible(False)
+            spine = axes.spines[side]
+            spine.set_visible(False)
+
+    def _draw_scale(self, axes: Any, positions: np.ndarray, size: int) -> None:
+        """Numbers at their height; on a logarithmic scale where they span a hundredfold."""
+        values = np.array(self.values, dtype=float)
+        axes.scatter(positions, values, s=size, color=BLUE, linewidths=0)
+        if _wide(values):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(_plain)
+            axes.minorticks_off()
+
+    def _draw_rows(self, axes: Any, positions: np.ndarray, size: int) -> None:
+        """A row per value, the first on top; the last is for the values without a row."""
+        row_of = {repr(value): row for row, value in enumerate(self.rows)}
+        last = len(self.rows)
+        rows = [row_of.get(repr(value), last) for value in self.values]
+        heights = -np.array(rows)
+        axes.scatter(positions, heights, s=size, color=BLUE, marker="s", linewidths=0)
+        labels = len(self.labels)
+        ticks = -np.arange(labels)
+        axes.set_yticks(ticks, self.labels)
+        axes.set_ylim(0.6 - labels, 0.6)
+        axes.grid(axis="y", color=PALE, linewidth=0.5)
 
 
 def _most_frequent(every: list[Any], values: list[Any]) -> list[Any]:
@@ -163,20 +189,20 @@ def _most_frequent(every: list[Any], values: list[Any]) -> list[Any]:
     if len(every) <= MOST_VALUES:
         return every
 
-    def rarity(value: Any) -> tuple[int, int]:
-        return -values.count(value), every.index(value)
-
-    often = sorted(every, key=rarity)[: MOST_VALUES - 1]
+    by_frequency = sorted(every, key=values.count, reverse=True)  # equals stay in their order
+    often = by_frequency[: MOST_VALUES - 1]
     return [value for value in every if value in often]
 
 
 def _wide(values: np.ndarray) -> bool:
     """Whether numbers span a hundredfold, all above zero."""
-    return bool(values.min() > 0 and values.max() >= 100 * values.min())
+    smallest = values.min()
+    largest = values.max()
+    return bool(smallest > 0 and largest >= 100 * smallest)
 
 
-def _plain(value: float, place: int) -> str:
-    """A number at a tick."""
+def _plain(value: float, position: int) -> str:
+    """A number at a tick, as matplotlib asks for it: with the position of the tick."""
     return f"{value:g}"
 
 
@@ -194,47 +220,53 @@ def heat_map(cells: pd.DataFrame, score: str, lower_is_better: bool, averaged: b
     down = value_texts(cells.index, 26)
     across = value_texts(cells.columns, 26)
     left = 0.5 + LETTER * longest(down)
-    wide = WIDTH - left - 1.4
-    slanted = longest(across) > 0.9 * wide / cells.shape[1] / LETTER
+    width = WIDTH - left - 1.4
+    letters = longest(across)
+    slanted = letters > 0.9 * width / cells.shape[1] / LETTER
     below = 0.55 + 0.1
     if slanted:
-        below = 0.55 + (0.055 * longest(across) + 0.1)
-    tall = max(1.0, min(0.32, 9.0 / len(cells)) * len(cells))
-    title = f"{score} by {shortened(cells.index.name, 40)} and {shortened(cells.columns.name, 40)}"
-    figure = figure_of(0.8 + tall + below, title, note)
-    axes = axes_at(figure, left, 0.75, wide, tall)
+        below = 0.55 + (0.055 * letters + 0.1)
+    row_height = min(0.32, 9.0 / len(cells))
+    height = max(1.0, row_height * len(cells))
+    row_key = shortened(cells.index.name, 40)
+    column_key = shortened(cells.columns.name, 40)
+    title = f"{score} by {row_key} and {column_key}"
+    figure = figure_of(0.8 + height + below, title, note)
+    axes = axes_at(figure, left, 0.75, width, height)
     values = cells.to_numpy(dtype=float)
     image = axes.imshow(values, cmap="cividis", aspect="auto", interpolation="nearest")
     axes.set_facecolor("#EEEEEE")
     _ticks(axes.set_yticks, down)
-    if slanted:
-        _ticks(axes.set_xticks, across, rotation=40, ha="right")
-    else:
-        _ticks(axes.set_xticks, across)
+    slant = {"rotation": 40, "ha": "right"} if slanted else {}
+    _ticks(axes.set_xticks, across, **slant)
     axes.tick_params(length=0)
-    axes.set(ylabel=shortened(cells.index.name, 40), xlabel=shortened(cells.columns.name, 60))
+    axes.set_ylabel(row_key)
+    axes.set_xlabel(shortened(cells.columns.name, 60))
     if not crowded:
         _numbers(axes, image, values)
     _frame_best(axes, values, lower_is_better)
-    bar = figure.colorbar(image, cax=axes_at(figure, WIDTH - 1.25, 0.75, 0.14, tall))
+    bar_axes = axes_at(figure, WIDTH - 1.25, 0.75, 0.14, height)
+    bar = figure.colorbar(image, cax=bar_axes)
     bar.outline.set_visible(False)
     return figure
 
 
 def _ticks(put: Any, labels: Sequence[str], **style: Any) -> None:
-    """Labels at their places, every so many where they are too many."""
+    """Labels at their positions, every so many where they are too many."""
     step = math.ceil(len(labels) / MOST_TICKS)
-    put(range(0, len(labels), step), labels[::step], **style)
+    positions = range(0, len(labels), step)
+    put(positions, labels[::step], **style)
 
 
 def _numbers(axes: Any, image: Any, values: np.ndarray) -> None:
     """The number in each cell, light on dark and dark on light."""
     size = 8.5 if values.shape[1] <= 12 else 6.5
+    centred: Any = {"ha": "center", "va": "center", "fontsize": size}
     for row, column in np.ndindex(values.shape):
-        value = values[row, column]
+        value = float(values[row, column])
         dark = np.isfinite(value) and image.norm(value) < 0.5
-        centred: Any = {"ha": "center", "va": "center", "fontsize": size}
-        axes.text(column, row, number(float(value)), color="white" if dark else INK, **centred)
+        color = "white" if dark else INK
+        axes.text(column, row, number(value), color=color, **centred)
 
 
 def _frame_best(axes: Any, values: np.ndarray, lower_is_better: bool) -> None:
@@ -242,45 +274,54 @@ def _frame_best(axes: Any, values: np.ndarray, lower_is_better: bool) -> None:
     if not np.isfinite(values).any():
         return
     best = np.nanmin(values) if lower_is_better else np.nanmax(values)
+    across = np.array([-0.5, 0.5, 0.5, -0.5, -0.5])
+    down = np.array([-0.5, -0.5, 0.5, 0.5, -0.5])
+    frame: Any = {"color": ORANGE, "linewidth": 2.4, "zorder": 4}
     for row, column in np.argwhere(values == best):
-        x = column + 0.5 * np.array([-1, 1, 1, -1, -1])
-        y = row + 0.5 * np.array([-1, -1, 1, 1, -1])
-        axes.plot(x, y, color=ORANGE, linewidth=2.4, zorder=4, clip_on=False)
+        axes.plot(column + across, row + down, clip_on=False, **frame)
 
 
 def score_by(table: pd.DataFrame, key: str, score: str, best: int | None) -> Any:
     """The score of each job by the one key that differs, with its naive baseline if it has one."""
-    table = table[table[score].notna()]
+    table = table.dropna(subset=score)
     numeric = not any(isinstance(value, str) for value in table[key])
     naive = f"{score}_naive" if f"{score}_naive" in table else None
-    note = f"{count(len(table), 'job')}; ring: the best"
+    jobs = count(len(table), "job")
+    note = f"{jobs}; ring: the best"
     if not numeric and len(table) > MOST_ROWS:
         note = f"best {MOST_ROWS} of {note}"
         table = table.head(MOST_ROWS)
     if naive:
         note += "; grey: the naive baseline"
-    tall = 3.0 if numeric else max(1.0, 0.24 * len(table))
-    figure = figure_of(1.45 + tall, f"{score} by {shortened(key, 60)}", note)
-    ring = (table["job"] == best).to_numpy()
+    height = 3.0 if numeric else _height(table)
+    title = f"{score} by {shortened(key, 60)}"
+    figure = figure_of(1.45 + height, title, note)
+    is_best = (table["job"] == best).to_numpy()
     draw = _along if numeric else _rows
-    draw(figure, table, key, score, naive, ring)
+    draw(figure, table, key, score, naive, is_best)
     return figure
 
 
+def _height(table: pd.DataFrame) -> float:
+    """Inches of a picture with a row per job."""
+    return max(1.0, 0.24 * len(table))
+
+
 def _along(
-    figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, ring: np.ndarray
+    figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, is_best: np.ndarray
 ) -> None:
     """Numbers along the axis; on a logarithmic one where they span a hundredfold."""
     axes = axes_at(figure, 0.95, 0.75, WIDTH - 1.2, 3.0)
-    at = table[key].to_numpy(dtype=float)
-    order = np.argsort(at, kind="stable")
-    values = table[score].to_numpy(dtype=float)
-    axes.plot(at[order], values[order], "o-", color=BLUE, markersize=4.5, linewidth=1.2)
-    _ring(axes, at[ring], values[ring], s=100, linewidths=1.8)
+    settings = table[key].to_numpy(dtype=float)
+    scores = table[score].to_numpy(dtype=float)
+    order = np.argsort(settings, kind="stable")
+    sorted_settings = settings[order]
+    axes.plot(sorted_settings, scores[order], "o-", color=BLUE, markersize=4.5, linewidth=1.2)
+    _ring(axes, settings[is_best], scores[is_best], s=100, linewidths=1.8)
     if naive:
         baseline = table[naive].to_numpy(dtype=float)
-        axes.plot(at[order], baseline[order], color=GREY, linewidth=1.1)
-    if _wide(at):
+        axes.plot(sorted_settings, baseline[order], color=GREY, linewidth=1.1)
+    if _wide(settings):
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(_plain)
         axes.minorticks_off()
@@ -288,21 +329,23 @@ def _along(
 
 
 def _rows(
-    figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, ring: np.ndarray
+    figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, is_best: np.ndarray
 ) -> None:
     """A row per job, in the order of the leaderboard."""
     labels = value_texts(table[key], 40)
     left = 0.4 + SMALL_LETTER * longest(labels)
-    axes = axes_at(figure, left, 0.75, WIDTH - left - 0.25, max(1.0, 0.24 * len(table)))
-    at = -np.arange(len(table), dtype=float)
-    values = table[score].to_numpy(dtype=float)
-    axes.scatter(values, at, s=30, color=BLUE, zorder=3)
-    _ring(axes, values[ring], at[ring], s=110, linewidths=1.8)
+    width = WIDTH - left - 0.25
+    axes = axes_at(figure, left, 0.75, width, _height(table))
+    heights = -np.arange(len(table), dtype=float)
+    scores = table[score].to_numpy(dtype=float)
+    axes.scatter(scores, heights, s=30, color=BLUE, zorder=3)
+    _ring(axes, scores[is_best], heights[is_best], s=110, linewidths=1.8)
     if naive:
-        axes.scatter(table[naive], at, s=60, color=GREY, marker="|", linewidths=1.8, zorder=2)
+        mark = {"marker": "|", "color": GREY, "linewidths": 1.8}
+        axes.scatter(table[naive], heights, s=60, zorder=2, **mark)
     zero_line(axes, "x")
-    axes.set_yticks(at, labels)
-    axes.set_ylim(at[-1] - 0.6, 0.6)
+    axes.set_yticks(heights, labels)
+    axes.set_ylim(heights[-1] - 0.6, 0.6)
     axes.grid(axis="y", color=PALE, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)

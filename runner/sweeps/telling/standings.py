@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.experiment.spec import CHOSEN
 from runner.sweeps.comparison.common import COMMON
-from runner.sweeps.comparison.texts import value_texts
+from runner.sweeps.comparison.texts import score_text, value_texts
 from runner.text import number, stars
 
 if TYPE_CHECKING:
@@ -84,18 +84,22 @@ def standings(found: Comparison) -> list[Standing]:
     """Every job that was tried, best first; failed ones last, named so."""
     names_by_all = _labels(found, found.names)
     differing = varying(found)
-    labels = _labels(found, differing) if differing else names_by_all
+    labels = names_by_all
+    if differing:
+        labels = _labels(found, differing)
     columns = Columns(evidence(found), shown_terms(found))
-    stands = []
-    for place, outcome in enumerate(found.ranked):
-        stands.append(_finished(found, place, outcome, labels, columns))
+    ranking = []
+    for position, outcome in enumerate(found.ranked):
+        standing = _finished(found, position, outcome, labels, columns)
+        ranking.append(standing)
     keys = {job.number: job.key for job in found.plan.jobs}
-    failures = found.failures
-    for number_of_job in failures.loc[failures["outcome"] == "failed", "job"]:
+    failed = found.failures["outcome"] == "failed"
+    for number_of_job in found.failures.loc[failed, "job"]:
         job = int(number_of_job)
         name = f"failed: {names_by_all[job]}"
-        stands.append(Standing(job, keys[job], name[:LONGEST_NAME], FAILED))
-    return stands
+        standing = Standing(job, keys[job], name[:LONGEST_NAME], FAILED)
+        ranking.append(standing)
+    return ranking
 
 
 def shown_terms(found: Comparison) -> list[str]:
@@ -104,10 +108,11 @@ def shown_terms(found: Comparison) -> list[str]:
     jobs_with = terms.value_counts()
     in_order = list(dict.fromkeys(terms))  # sorting keeps this order among equals
 
-    def place(term: str) -> tuple[bool, int]:
-        return term == "const", -int(jobs_with[term])
+    def rarity(term: str) -> tuple[bool, int]:
+        jobs = int(jobs_with[term])
+        return term == "const", -jobs
 
-    return sorted(in_order, key=place)[:MOST_TERMS]
+    return sorted(in_order, key=rarity)[:MOST_TERMS]
 
 
 def heading(metric: str) -> str:
@@ -115,7 +120,8 @@ def heading(metric: str) -> str:
     sample, _, name = metric.partition("/")
     if sample not in SAMPLES:
         return metric
-    return f"{WORDS.get(name, name)} {SAMPLES[sample]}"
+    score = WORDS.get(name, name)
+    return f"{score} {SAMPLES[sample]}"
 
 
 def coefficient_heading(term: str) -> str:
@@ -125,17 +131,16 @@ def coefficient_heading(term: str) -> str:
 
 def estimate_text(estimate: float, error: float, p_value: float) -> str:
     """An estimate with stars and standard error, to the same decimal: 1.0310** (0.0722)."""
+    significance = stars(p_value)
     if not math.isfinite(error) or error <= 0.0:
-        return f"{number(estimate)}{stars(p_value)}"
-    decimals = ERROR_DIGITS - 1 - math.floor(math.log10(error))
+        return f"{number(estimate)}{significance}"
+    magnitude = math.floor(math.log10(error))
+    decimals = ERROR_DIGITS - 1 - magnitude
     if decimals > FINEST or decimals < 0:
-        return f"{number(estimate)}{stars(p_value)} ({number(error, ERROR_DIGITS)})"
-    return f"{estimate:.{decimals}f}{stars(p_value)} ({error:.{decimals}f})"
-
-
-def score_text(metric: str, value: float) -> str:
-    """A score as a paper prints it; rows are counted."""
-    return f"{value:,.0f}" if metric.endswith("n_obs") else number(value)
+        error_text = number(error, ERROR_DIGITS)
+        return f"{number(estimate)}{significance} ({error_text})"
+    rounded = f"{estimate:.{decimals}f}"
+    return f"{rounded}{significance} ({error:.{decimals}f})"
 
 
 def evidence(found: Comparison) -> list[str]:
@@ -146,7 +151,8 @@ def evidence(found: Comparison) -> list[str]:
     present: set[str] = set()
     for outcome in found.outcomes:
         present.update(outcome.metrics)
-    wanted = dict.fromkeys((found.score, f"{found.score}_naive", *EVIDENCE))
+    baseline = f"{found.score}_naive"
+    wanted = dict.fromkeys((found.score, baseline, *EVIDENCE))
     return [name for name in wanted if name in present]
 
 
@@ -156,7 +162,8 @@ def varying(found: Comparison) -> dict[str, str]:
     finished = found.choices.loc[numbers]
     differing = {}
     for name, key in found.names.items():
-        if finished[name].astype(str).nunique() > 1:
+        values = finished[name].astype(str)
+        if values.nunique() > 1:
             differing[name] = key
     return differing
 
@@ -168,24 +175,29 @@ def _labels(found: Comparison, names: Mapping[str, str]) -> dict[int, str]:
     """
     if not names:
         return dict(found.plan.names)
-    parts: dict[int, list[str]] = {job: [] for job in found.choices.index}
+    jobs = found.choices.index
+    parts: dict[int, list[str]] = {job: [] for job in jobs}
     for name, key in names.items():
         values = [_plain(value) for value in found.choices[name]]
         texts = value_texts(values, LONGEST_VALUE)
-        for job, text in zip(found.choices.index, texts, strict=True):
-            parts[job].append(text if key in CHOSEN else f"{name}={text}")
+        if key not in CHOSEN:
+            texts = [f"{name}={text}" for text in texts]
+        for job, text in zip(jobs, texts, strict=True):
+            parts[job].append(text)
     return {job: " ".join(texts) for job, texts in parts.items()}
 
 
 def _plain(value: Any) -> Any:
     """A number as one types it, to six digits; what is no number as it is."""
-    return f"{value:.6g}" if isinstance(value, float) else value
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value
 
 
 def _finished(
-    found: Comparison, place: int, outcome: Outcome, labels: Mapping[int, str], columns: Columns
+    found: Comparison, position: int, outcome: Outcome, labels: Mapping[int, str], columns: Columns
 ) -> Standing:
-    """How a finished job stands, at this place among the finished, counted from 0."""
+    """How a finished job stands, at this position among the finished, counted from 0."""
     number_of_job = outcome.job.number
     rank = found.ranks[number_of_job]
     unranked = str(rank) in ("<NA>", "nan")
@@ -193,17 +205,21 @@ def _finished(
     if found.cross_validated(outcome):
         parts.append("cv")
     parts.append(labels[number_of_job])
-    after_the_ranked = int(found.ranks.notna().sum()) + 1  # the runs page orders all runs
-    metrics = {"rank": float(after_the_ranked if unranked else rank)}
+    if unranked:
+        rank = int(found.ranks.notna().sum()) + 1  # the runs page orders all runs
+    metrics = {"rank": float(rank)}
     for name, value in outcome.metrics.items():
         if name.startswith(COMMON):
             metrics[name] = value
-    rows = {str(row["term"]): row for row in outcome.central.to_dict("records")}
+    rows = {}
+    for row in outcome.central.to_dict("records"):
+        term = str(row["term"])
+        rows[term] = row
     return Standing(
         job=number_of_job,
         key=outcome.job.key,
         name=" ".join(parts)[:LONGEST_NAME],
-        colour=BEST[place] if place < len(BEST) else REST,
+        colour=BEST[position] if position < len(BEST) else REST,
         metrics=metrics,
         tags=_texts(outcome, rows, columns),
         table=_table(outcome, rows, columns),
@@ -215,10 +231,12 @@ def _texts(outcome: Outcome, rows: Rows, columns: Columns) -> dict[str, str]:
     texts = {}
     for name in columns.scores:
         if name in outcome.metrics:
-            texts[heading(name)] = score_text(name, outcome.metrics[name])
+            column = heading(name)
+            texts[column] = score_text(name, outcome.metrics[name])
     for term in columns.terms:
         if term in rows:
-            texts[coefficient_heading(term)] = _estimate(rows[term])
+            column = coefficient_heading(term)
+            texts[column] = _estimate(rows[term])
     if outcome.about.get("leaks"):
         texts["leaking"] = "yes"
     if outcome.errors:
@@ -236,11 +254,14 @@ def _table(outcome: Outcome, rows: Rows, columns: Columns) -> dict[str, Any]:
     scores = []
     for name in columns.scores:
         if name in outcome.metrics:
-            scores.append(f"{heading(name)} {score_text(name, outcome.metrics[name])}")
+            score = score_text(name, outcome.metrics[name])
+            scores.append(f"{heading(name)} {score}")
+    coefficients = [f"{term} {_estimate(row)}" for term, row in rows.items()]
+    errors = [outcome.errors] if outcome.errors else []
     blocks = {
-        "coefficients (std. error)": [f"{term} {_estimate(row)}" for term, row in rows.items()],
+        "coefficients (std. error)": coefficients,
         "scores": scores,
-        "standard errors": [outcome.errors] if outcome.errors else [],
+        "standard errors": errors,
     }
     data = [[block, _lines(lines)] for block, lines in blocks.items() if lines]
     return {"columns": ["what", "value"], "data": data}
@@ -255,5 +276,7 @@ def _lines(lines: Sequence[str]) -> str:
 
 def _filled(line: str) -> str:
     """The line with no-break spaces only, and so many of them that no other line fits beside it."""
-    missing = max(0, round((LINE - LETTER * len(line)) / SPACE))
-    return line.replace(" ", NO_BREAK) + NO_BREAK * missing
+    missing_pixels = LINE - LETTER * len(line)
+    missing = max(0, round(missing_pixels / SPACE))
+    unbroken = line.replace(" ", NO_BREAK)
+    return unbroken + NO_BREAK * missing

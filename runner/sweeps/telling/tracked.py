@@ -40,21 +40,21 @@ def begin_sweep(store: Store, name: str, tags: Mapping[str, str]) -> tuple[str, 
     with in_one_line(store, "no job has begun"), store.locked():
         client = store.client()
         experiment = experiment_id(client, store)
-        begun = _parent(client, experiment, tags)
-        if begun is not None:
-            parent = str(begun.info.run_id)
-            client.update_run(parent, status="RUNNING")
+        parent = _parent(client, experiment, tags)
+        if parent is None:
+            parent_tags = {**tags, "role": "sweep"}
+            parent = client.create_run(experiment, run_name=name, tags=parent_tags)
         else:
-            parent = client.create_run(
-                experiment, run_name=name, tags={**tags, "role": "sweep"}
-            ).info.run_id
+            client.update_run(parent.info.run_id, status="RUNNING")
         finished: dict[str, str] = {}
         for run in _children(client, experiment, tags):
-            if run.info.status == "FINISHED" and run.data.tags["job"] not in finished:
-                finished[run.data.tags["job"]] = run.info.run_id
+            job = run.data.tags["job"]
+            succeeded = run.info.status == "FINISHED"
+            if succeeded and job not in finished:
+                finished[job] = run.info.run_id
             else:
                 _discard(client, run)
-        return parent, finished
+        return str(parent.info.run_id), finished
 
 
 def discard(store: Store, run_ids: Sequence[str]) -> None:
@@ -62,7 +62,8 @@ def discard(store: Store, run_ids: Sequence[str]) -> None:
     with in_one_line(store, "nothing was deleted"), store.locked():
         client = store.client()
         for run_id in run_ids:
-            _discard(client, client.get_run(run_id))
+            run = client.get_run(run_id)
+            _discard(client, run)
 
 
 def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]]) -> None:
@@ -71,11 +72,15 @@ def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]
     """
     with in_one_line(store, "nothing was ended"), store.locked():
         client = store.client()
-        runs = list(all_runs(client, experiment_id(client, store), "attributes.status = 'RUNNING'"))
-        sweep_of = {run.info.run_id: run.data.tags.get("sweep.id", "") for run in runs}
-        ended = killed(set(sweep_of.values()))
-        for run_id in (one for one, sweep in sweep_of.items() if sweep in ended):
-            client.set_terminated(run_id, "KILLED")
+        experiment = experiment_id(client, store)
+        sweep_of = {}
+        for run in all_runs(client, experiment, "attributes.status = 'RUNNING'"):
+            sweep_of[run.info.run_id] = run.data.tags.get("sweep.id", "")
+        sweeps = set(sweep_of.values())
+        ended = killed(sweeps)
+        for run_id, sweep in sweep_of.items():
+            if sweep in ended:
+                client.set_terminated(run_id, "KILLED")
 
 
 def end_sweep(store: Store, parent: str, status: str) -> None:
@@ -111,23 +116,23 @@ def summarise(
         parent = str(run.info.run_id)
         places = standings(found)
         links = _presented(client, run, tags, found, places)
-        _newest(client, experiment, found.plan.name, links[sweep_views.LEADERBOARD])
-        now = int(datetime.now().timestamp() * 1000)
-        names = {one.job: one.name for one in places}
-        pictures = [
-            f"plots/{path.name}"
-            for path in sorted((files / "plots").glob("specification_curve_*.png"))
-        ]
-        answer = sweep_views.headline(found, names, links[sweep_views.LEADERBOARD])
+        leaderboard = links[sweep_views.LEADERBOARD]
+        _newest(client, experiment, found.plan.name, leaderboard)
+        names = {standing.job: standing.name for standing in places}
+        curves = (files / "plots").glob("specification_curve_*.png")
+        pictures = [f"plots/{path.name}" for path in sorted(curves)]
+        answer = sweep_views.headline(found, names, leaderboard)
         survives = sweep_views.escaped(sweep_views.shortened(sentence))
-        note = sweep_views.note(
-            f"{answer} {survives}", links, found, pictures, parent, [sentence, *found.words]
-        )
+        opening = f"{answer} {survives}"
+        caveats = [sentence, *found.words]
+        note = sweep_views.note(opening, links, found, pictures, parent, caveats)
         client.set_tag(parent, NOTE, note[:LONGEST])
-        client.log_batch(
-            parent, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()]
-        )
-        for path in sorted(files.iterdir()) if files.is_dir() else []:
+        now = _milliseconds()
+        logged = [Metric(name, value, now, 0) for name, value in metrics.items()]
+        client.log_batch(parent, metrics=logged)
+        if not files.is_dir():
+            return
+        for path in sorted(files.iterdir()):
             client.log_artifact(parent, str(path))
 
 
@@ -148,13 +153,13 @@ def sweep_link(
         experiment = experiment_id(client, store)
         parent = _parent(client, experiment, tags)
         facets = sweep_views.facets(found, tags)
-        if parent is not None and view.known(__version__):
-            links = _presented(client, parent, tags, found, standings(found))
-            _relink(client, parent, links)
-            return _way(
-                experiment, f"{tags['sweep.id']}-{sweep_views.FIRST}", plugged_in, keep, facets
-            )
-        return view.facets_path(experiment, facets)
+        if parent is None or not view.known(__version__):
+            return view.facets_path(experiment, facets)
+        places = standings(found)
+        links = _presented(client, parent, tags, found, places)
+        _relink(client, parent, links)
+        first = f"{tags['sweep.id']}-{sweep_views.FIRST}"
+        return _path(experiment, first, plugged_in, keep, facets)
 
 
 def runs_link(store: Store, plugged_in: bool, keep: bool = False) -> str:
@@ -171,7 +176,7 @@ def runs_link(store: Store, plugged_in: bool, keep: bool = False) -> str:
         if not recent or not view.known(__version__):
             return view.facets_path(experiment, newest.facets)
         _keep(client, experiment, "newest", newest)
-        return _way(experiment, "newest", plugged_in, keep, newest.facets)
+        return _path(experiment, "newest", plugged_in, keep, newest.facets)
 
 
 def run_link(store: Store, run_id: str, plugged_in: bool) -> str:
@@ -182,16 +187,27 @@ def run_link(store: Store, run_id: str, plugged_in: bool) -> str:
     """
     with in_one_line(store, "the UI cannot open"), store.locked():
         run = store.client().get_run(run_id)
-        experiment = str(run.info.experiment_id)
-        return (
-            view.open_path(experiment, run_id) if plugged_in else view.run_path(experiment, run_id)
-        )
+    experiment = str(run.info.experiment_id)
+    if plugged_in:
+        return view.open_path(experiment, run_id)
+    return view.run_path(experiment, run_id)
 
 
-def _way(experiment: str, key: str, plugged_in: bool, keep: bool, facets: Mapping[str, Any]) -> str:
+def _path(
+    experiment: str, key: str, plugged_in: bool, keep: bool, facets: Mapping[str, Any]
+) -> str:
+    """The path in the UI that opens the saved view of this key, or the same filter and order."""
     if keep:
         return view.shared_path(experiment, key)
-    return view.open_path(experiment, key) if plugged_in else view.facets_path(experiment, facets)
+    if plugged_in:
+        return view.open_path(experiment, key)
+    return view.facets_path(experiment, facets)
+
+
+def _milliseconds() -> int:
+    """The time of now, in milliseconds since 1970."""
+    seconds = datetime.now().timestamp()
+    return int(seconds * 1000)
 
 
 def _presented(
@@ -204,73 +220,89 @@ def _presented(
     """Bring the runs of the sweep and its saved views up to date; links by what they are called."""
     from mlflow import __version__
 
-    experiment, parent_id = str(parent.info.experiment_id), str(parent.info.run_id)
+    experiment = str(parent.info.experiment_id)
+    parent_id = str(parent.info.run_id)
+    sweep = tags["sweep.id"]
     children = list(_children(client, experiment, tags))
-    of_key = {one.key: one for one in places if one.table is not None}
-    of_number = {str(one.job): one for one in places if one.table is None}
+    metrics: set[str] = set()
     for run in children:
-        own = run.data.tags
-        done = run.info.status == "FINISHED"
-        standing = of_key.get(own["job"]) if done else of_number.get(own["job.number"])
+        metrics.update(run.data.metrics)
+    for standing in places:
+        metrics.update(standing.metrics)
+    _stand_all(client, children, places)
+    day = _day(parent)
+    views = sweep_views.views(found, places, tags, day, sorted(metrics))
+    if not view.known(__version__):
+        facets = sweep_views.facets(found, tags)
+        return sweep_views.plain_links(experiment, parent_id, facets)
+    for kind, saved in views.items():
+        _keep(client, experiment, f"{sweep}-{kind}", saved)
+    _make_room(client, experiment, sweep)
+    return sweep_views.links(experiment, parent_id, sweep, views)
+
+
+def _stand_all(client: MlflowClient, children: Sequence[Any], places: Sequence[Standing]) -> None:
+    """Give every run of a job its standing: a finished one by its key, another by its number."""
+    finished = {place.key: place for place in places if place.table is not None}
+    failed = {str(place.job): place for place in places if place.table is None}
+    for run in children:
+        tags = run.data.tags
+        if run.info.status == "FINISHED":
+            standing = finished.get(tags["job"])
+        else:
+            standing = failed.get(tags["job.number"])
         if standing is not None:
             _stand(client, run, standing)
-    names = {name for run in children for name in run.data.metrics} | {
-        n for one in places for n in one.metrics
-    }
-    every = sweep_views.views(found, places, tags, _day(parent), sorted(names))
-    if not view.known(__version__):
-        return sweep_views.plain_links(experiment, parent_id, sweep_views.facets(found, tags))
-    for kind, one in every.items():
-        _keep(client, experiment, f"{tags['sweep.id']}-{kind}", one)
-    _make_room(client, experiment, tags["sweep.id"])
-    return sweep_views.links(experiment, parent_id, tags["sweep.id"], every)
 
 
 def _stand(client: MlflowClient, run: Any, standing: Standing) -> None:
     """Give the run the rank, name, colour and texts of its job, as far as it has others."""
     from mlflow.entities import Metric, RunTag
 
-    own = run.data
-    tags = {view.allowed(name): text for name, text in standing.tags.items()}
-    tags |= {"mlflow.runName": standing.name, "mlflow.runColor": standing.colour}
+    texts = {view.allowed(name): text for name, text in standing.tags.items()}
+    texts["mlflow.runName"] = standing.name
+    texts["mlflow.runColor"] = standing.colour
     if standing.table is not None:
-        tags["mlflow.loggedArtifacts"] = json.dumps(ARTIFACTS)
-    new = [RunTag(name, text) for name, text in tags.items() if own.tags.get(name) != text]
-    now = int(datetime.now().timestamp() * 1000)
-    metrics = [
-        Metric(name, value, now, 0)
-        for name, value in standing.metrics.items()
-        if own.metrics.get(name) != value
-    ]
-    if not new and not metrics:
+        texts["mlflow.loggedArtifacts"] = json.dumps(ARTIFACTS)
+    tags = []
+    for name, text in texts.items():
+        if run.data.tags.get(name) != text:
+            tags.append(RunTag(name, text))
+    now = _milliseconds()
+    metrics = []
+    for name, value in standing.metrics.items():
+        if run.data.metrics.get(name) != value:
+            metrics.append(Metric(name, value, now, 0))
+    if not tags and not metrics:
         return
     if standing.table is not None:
         _write(client, run, standing.side_by_side)
-    client.log_batch(run.info.run_id, metrics=metrics, tags=new, synchronous=True)
+    client.log_batch(run.info.run_id, metrics=metrics, tags=tags, synchronous=True)
 
 
 def _write(client: MlflowClient, run: Any, text: str) -> None:
     """The artifact of the run that is compared side by side; on this disk without asking the store
     where it lies.
     """
-    place = urlparse(run.info.artifact_uri)
-    if place.scheme not in ("", "file"):
+    address = urlparse(run.info.artifact_uri)
+    if address.scheme not in ("", "file"):
         client.log_text(run.info.run_id, text, BESIDE)
         return
-    folder = Path(url2pathname(place.path))
+    folder = Path(url2pathname(address.path))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / BESIDE).write_text(text, encoding="utf-8")
+    file = folder / BESIDE
+    file.write_text(text, encoding="utf-8")
 
 
 def _keep(client: MlflowClient, experiment: str, key: str, one: view.View) -> None:
     """Save the view under its key, unless it is there already."""
     name = f"{view.TAG}{key}"
-    kept = client.get_experiment(experiment).tags.get(name)
+    tags = client.get_experiment(experiment).tags
+    kept = tags.get(name)
     if kept is not None and view.same(kept, one):
         return
-    client.set_experiment_tag(
-        experiment, name, view.encoded(one, int(datetime.now().timestamp() * 1000))
-    )
+    text = view.encoded(one, _milliseconds())
+    client.set_experiment_tag(experiment, name, text)
 
 
 def _make_room(client: MlflowClient, experiment: str, shown: str) -> None:
@@ -283,28 +315,42 @@ def _make_room(client: MlflowClient, experiment: str, shown: str) -> None:
     Args:
         shown: the id of the sweep that has just ended or is to be opened; it keeps its views.
     """
-    parents = {
-        run.data.tags["sweep.id"]: run
-        for run in all_runs(client, experiment, "tags.role = 'sweep'")
-    }
-    saved = [name for name in client.get_experiment(experiment).tags if name.startswith(view.TAG)]
-    sweep_of = {name: view.sweep_of(name.removeprefix(view.TAG)) for name in saved}
-    alive = sorted(
-        parents.keys() & sweep_of.values(), key=lambda sweep: _ended(parents[sweep]), reverse=True
-    )
-    newest = [shown, *(sweep for sweep in alive if sweep != shown)][:SWEEPS_WITH_VIEWS]
-    for parent in (parents[sweep] for sweep in alive if sweep not in newest):
-        facets = view.facets_of(parent.data.tags["sweep.id"])
-        links = sweep_views.plain_links(experiment, parent.info.run_id, facets)
-        _relink(client, parent, links, sweep_views.again(parent.data.tags["sweep"]))
-    for name in (name for name, sweep in sweep_of.items() if sweep and sweep not in newest):
-        client.delete_experiment_tag(experiment, name)
+    parents = {}
+    for run in all_runs(client, experiment, "tags.role = 'sweep'"):
+        parents[run.data.tags["sweep.id"]] = run
+    sweep_of = {}
+    for tag in client.get_experiment(experiment).tags:
+        if tag.startswith(view.TAG):
+            key = tag.removeprefix(view.TAG)
+            sweep_of[tag] = view.sweep_of(key)
+    with_views = parents.keys() & sweep_of.values()
+    alive = sorted(with_views, key=lambda sweep: _ended(parents[sweep]), reverse=True)
+    others = [sweep for sweep in alive if sweep != shown]
+    newest = [shown, *others][:SWEEPS_WITH_VIEWS]
+    for sweep in alive:
+        if sweep not in newest:
+            _take_views(client, experiment, parents[sweep])
+    for tag, owner in sweep_of.items():
+        if owner and owner not in newest:
+            client.delete_experiment_tag(experiment, tag)
+
+
+def _take_views(client: MlflowClient, experiment: str, parent: Any) -> None:
+    """Give the description of an older sweep links that say filter and order."""
+    tags = parent.data.tags
+    facets = view.facets_of(tags["sweep.id"])
+    links = sweep_views.plain_links(experiment, parent.info.run_id, facets)
+    again = sweep_views.again(tags["sweep"])
+    _relink(client, parent, links, again)
 
 
 def _day(parent: Any) -> str:
     """The day that the sweep ended on: today while it runs."""
-    running = parent.info.status == "RUNNING"
-    ended = datetime.now() if running else datetime.fromtimestamp(_ended(parent) / 1000)
+    if parent.info.status == "RUNNING":
+        ended = datetime.now()
+    else:
+        seconds = _ended(parent) / 1000
+        ended = datetime.fromtimestamp(seconds)
     return ended.date().isoformat()
 
 
@@ -325,22 +371,25 @@ def _relink(client: MlflowClient, parent: Any, links: Mapping[str, str], more: s
 
 def _newest(client: MlflowClient, experiment: str, name: str, path: str) -> None:
     """Make the sweep the first line of the description of the experiment."""
-    before = client.get_experiment(experiment).tags.get(NOTE, "")
-    now = sweep_views.with_newest(before, f"[{sweep_views.escaped(name)}]({path})")
+    tags = client.get_experiment(experiment).tags
+    before = tags.get(NOTE, "")
+    link = f"[{sweep_views.escaped(name)}]({path})"
+    now = sweep_views.with_newest(before, link)
     if now != before:
         client.set_experiment_tag(experiment, NOTE, now)
 
 
 def _parent(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> Any:
     """The parent run of the sweep, None where it has none."""
-    runs = client.search_runs(
-        [experiment], f"{_by_id(tags)} and tags.role = 'sweep'", max_results=1
-    )
+    parents = f"{_by_id(tags)} and tags.role = 'sweep'"
+    runs = client.search_runs([experiment], parents, max_results=1)
     return runs[0] if runs else None
 
 
 def _children(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> Any:
-    return all_runs(client, experiment, f"{_by_id(tags)} and tags.role = 'job'")
+    """The runs of the jobs of the sweep."""
+    jobs = f"{_by_id(tags)} and tags.role = 'job'"
+    return all_runs(client, experiment, jobs)
 
 
 def _by_id(tags: Mapping[str, str]) -> str:

@@ -12,11 +12,11 @@ from urllib.parse import quote
 from runner.experiment.spec import CHOSEN
 from runner.sinks import view
 from runner.sinks.view import Mode, Section, View
+from runner.sweeps.comparison.texts import score_text
 from runner.sweeps.telling.standings import (
     coefficient_heading,
     evidence,
     heading,
-    score_text,
     shown_terms,
     varying,
 )
@@ -53,7 +53,8 @@ def order_of(found: Comparison) -> tuple[str, bool]:
 
 def facets(found: Comparison, tags: Mapping[str, str]) -> dict[str, Any]:
     """Filter and order of the jobs of the sweep: what a link can say to any MLflow."""
-    return View("", [], view.where(tags), order_of(found)).facets
+    jobs = View("", [], view.where(tags), order_of(found))
+    return jobs.facets
 
 
 def views(
@@ -88,19 +89,25 @@ def views(
 
     params = [view.param(name) for name in found.params]
     scores = [view.tag(heading(name)) for name in evidence(found)]
-    terms = [view.tag(view.allowed(coefficient_heading(term))) for term in shown_terms(found)]
+    terms = []
+    for term in shown_terms(found):
+        column = view.allowed(coefficient_heading(term))
+        terms.append(view.tag(column))
     leaking = []
     if any(outcome.about.get("leaks") for outcome in found.outcomes):
         leaking.append(view.tag("leaking"))
+    errors = view.tag("errors")
     saved = {
         FIRST: named("leaderboard", [*params, *leaking, *scores, *terms]),
-        TABLE: named("regression table", [*params, *terms, *scores[:2], view.tag("errors")]),
+        TABLE: named("regression table", [*params, *terms, *scores[:2], errors]),
         CHARTS: named("charts", [*params, *scores]),
     }
-    groups = [name for name in found.params if name in CHOSEN] or found.params
+    options = [name for name in found.params if name in CHOSEN]
+    groups = options or found.params
     if groups:
         numbers = [view.metric(name) for name in evidence(found)]
-        saved[GROUPS] = named(f"by {groups[0]}", [*numbers, *params], groups[0])
+        group = groups[0]
+        saved[GROUPS] = named(f"by {group}", [*numbers, *params], group)
     return saved
 
 
@@ -108,19 +115,21 @@ def _widths(found: Comparison, places: Sequence[Standing]) -> dict[str, int]:
     """Letters of the longest text of each column that shows settings or texts of the jobs."""
     widths = {}
     for name, key in found.names.items():
-        widths[view.param(key)] = _longest(found.choices[name].astype(str))
-    texts: dict[str, list[str]] = {}
+        column = view.param(key)
+        choices = found.choices[name].astype(str)
+        widths[column] = _longest(choices)
     for standing in places:
         for name, text in standing.tags.items():
-            texts.setdefault(name, []).append(text)
-    for name, values in texts.items():
-        widths[view.tag(view.allowed(name))] = _longest(values)
+            column = view.tag(view.allowed(name))
+            widest = widths.get(column, 0)
+            widths[column] = max(widest, len(text))
     return widths
 
 
 def _longest(texts: Iterable[str]) -> int:
     """Letters of the longest text."""
-    return max(map(len, texts), default=0)
+    lengths = map(len, texts)
+    return max(lengths, default=0)
 
 
 def newest_view(runs: Sequence[Any]) -> View:
@@ -129,9 +138,11 @@ def newest_view(runs: Sequence[Any]) -> View:
     for name in CHOSEN:
         values = [run.data.params[name] for run in runs if name in run.data.params]
         if values:
-            widths[view.param(name)] = _longest(values)
-    metrics = [view.metric(name) for name in _columns(runs)] if runs else []
-    return View("Newest runs", [*widths, *metrics], letters=widths)
+            column = view.param(name)
+            widths[column] = _longest(values)
+    metrics = [view.metric(name) for name in _columns(runs)]
+    columns = [*widths, *metrics]
+    return View("Newest runs", columns, letters=widths)
 
 
 def _columns(runs: Sequence[Any]) -> list[str]:
@@ -139,13 +150,15 @@ def _columns(runs: Sequence[Any]) -> list[str]:
     present: set[str] = set()
     terms: list[str] = []
     for run in runs:
-        present.update(run.data.metrics)
-        own = [name for name in run.data.metrics if name.startswith("coef/")]
-        if len(own) > len(terms):
-            terms = sorted(name.removeprefix("coef/") for name in own)
+        metrics = run.data.metrics
+        present.update(metrics)
+        coefficients = [name for name in metrics if name.startswith("coef/")]
+        if len(coefficients) > len(terms):
+            terms = sorted(name.removeprefix("coef/") for name in coefficients)
     wanted = list(SCORES)
     for term in terms:
-        wanted += [f"coef/{term}", f"tstat/{term}"]
+        wanted.append(f"coef/{term}")
+        wanted.append(f"tstat/{term}")
     return [name for name in wanted if name in present]
 
 
@@ -154,16 +167,22 @@ def _sections(found: Comparison, metrics: set[str]) -> list[Section]:
     score = found.score
     answer = []
     if score:
-        answer.append(view.bar(score))
+        bar = view.bar(score)
+        answer.append(bar)
         if score != "fit/r2" and "fit/r2" in metrics:
-            answer.append(view.scatter("fit/r2", score))
+            scatter = view.scatter("fit/r2", score)
+            answer.append(scatter)
         axes = [key for key in varying(found).values() if key in found.params]
         if axes:
-            answer.append(view.parallel(axes, [score]))
-    terms = [term for term in shown_terms(found) if term != "const"]
-    names = [view.allowed(f"coef/{term}") for term in terms]
-    bars = [view.bar(name) for name in names if name in metrics]
-    lines = [view.line(name) for name in sorted(metrics) if name.startswith(SERIES)]
+            parallel = view.parallel(axes, [score])
+            answer.append(parallel)
+    bars = []
+    for term in shown_terms(found):
+        coefficient = view.allowed(f"coef/{term}")
+        if term != "const" and coefficient in metrics:
+            bars.append(view.bar(coefficient))
+    series = [name for name in sorted(metrics) if name.startswith(SERIES)]
+    lines = [view.line(name) for name in series]
     sections = [
         Section("Answer", 3, answer),
         Section("Coefficients", 3, bars[:MOST_CARDS]),
@@ -183,14 +202,17 @@ def headline(found: Comparison, names: Mapping[int, str], leaderboard: str) -> s
     if not found.first_block:
         why = f" {found.fallback}" if found.fallback else ""
         return f"**No job has a score to rank by.**{escaped(why)}"
-    best = found.first_block[0]
+    best, *others = found.first_block
     score = float(str(found.score_of(best)))
-    metric = heading(found.score).rpartition(" ")[0].removesuffix(" in") or found.score
-    name = f"[{escaped(names[best.job.number])}]({leaderboard})"
-    answer = f"**Best: {name}, {metric} {number(score)}** {_sample(found)}"
-    if len(found.first_block) < 2:
+    without_sample, _, _ = heading(found.score).rpartition(" ")
+    metric = without_sample.removesuffix(" in") or found.score
+    name = escaped(names[best.job.number])
+    link = f"[{name}]({leaderboard})"
+    sample = _sample(found)
+    answer = f"**Best: {link}, {metric} {number(score)}** {sample}"
+    if not others:
         return f"{answer}."
-    next_score = float(str(found.score_of(found.first_block[1])))
+    next_score = float(str(found.score_of(others[0])))
     gap = abs(score - next_score)
     lead = f"{number(gap, 2)} ahead of the next" if gap else "level with the next"
     return f"{answer}, {lead}.{_difference(found)}"
@@ -208,21 +230,26 @@ def _difference(found: Comparison) -> str:
     *others, last = shown
     if not others:
         return f" The jobs differ in {last}."
-    return f" The jobs differ in {', '.join(others)} and {last}."
+    listed = ", ".join(others)
+    return f" The jobs differ in {listed} and {last}."
 
 
 def _sample(found: Comparison) -> str:
     """Which rows the score of the best job is of."""
     best = found.first_block[0]
-    sample = found.score.partition("/")[0]
-    counted = f"{sample}/n_obs" if sample in ("common", "fit", "holdout") else "oos/n_obs"
+    sample, _, _ = found.score.partition("/")
+    counted = "oos/n_obs"
+    if sample in ("common", "fit", "holdout"):
+        counted = f"{sample}/n_obs"
     rows = "its rows"
     if counted in best.metrics:
-        rows = f"{best.metrics[counted]:,.0f} rows"
+        n_obs = best.metrics[counted]
+        rows = f"{n_obs:,.0f} rows"
     if sample == "fit":
         return f"in sample, on the {rows} it was fitted on"
     if sample == "common":
-        rows = f"the {rows} that all {len(found.outcomes)} jobs forecast"
+        jobs = len(found.outcomes)
+        rows = f"the {rows} that all {jobs} jobs forecast"
     if found.cross_validated(best):
         return f"cross-validated on {rows} (training rows include later ones: no forecast)"
     return f"out of sample on {rows}"
@@ -243,7 +270,8 @@ def shortened(sentence: str) -> str:
     clause, pause, _ = start.rpartition("; ")
     if pause:
         return f"{clause} (continued below)."
-    return f"{start.rpartition(' ')[0]} …"
+    whole_words, _, _ = start.rpartition(" ")
+    return f"{whole_words} …"
 
 
 def note(
@@ -288,22 +316,27 @@ def links(experiment: str, parent: str, sweep: str, views: Mapping[str, View]) -
     paths = {}
     for label, (kind, mode) in ways.items():
         if kind in views:
-            paths[label] = view.shared_path(experiment, f"{sweep}-{kind}", mode)
-    return {**paths, **_report(experiment, parent)}
+            key = f"{sweep}-{kind}"
+            paths[label] = view.shared_path(experiment, key, mode)
+    return paths | _report(experiment, parent)
 
 
 def plain_links(experiment: str, parent: str, facets: Mapping[str, Any]) -> dict[str, str]:
     """Paths for a sweep without saved views: its jobs by filter and order, and its report."""
-    return {LEADERBOARD: view.facets_path(experiment, facets), **_report(experiment, parent)}
+    leaderboard = view.facets_path(experiment, facets)
+    return {LEADERBOARD: leaderboard} | _report(experiment, parent)
 
 
 def _report(experiment: str, parent: str) -> dict[str, str]:
-    return {"Report": view.artifact_path(experiment, parent, "report.html")}
+    """The path of the report among the artifacts of the parent run."""
+    path = view.artifact_path(experiment, parent, "report.html")
+    return {"Report": path}
 
 
 def linked(links: Mapping[str, str]) -> str:
     """The line of links of a description."""
-    return " · ".join(f"[{label}]({path})" for label, path in links.items())
+    in_markdown = [f"[{label}]({path})" for label, path in links.items()]
+    return " · ".join(in_markdown)
 
 
 def relinked(description: str, links: Mapping[str, str], more: str = "") -> str:
@@ -312,16 +345,21 @@ def relinked(description: str, links: Mapping[str, str], more: str = "") -> str:
     Args:
         more: Markdown after the links.
     """
-    line = re.search(rf"^\[{LEADERBOARD}\]\((#/[^)]*)\).*$", description, flags=re.MULTILINE)
+    pattern = rf"^\[{LEADERBOARD}\]\((#/[^)]*)\).*$"
+    line = re.search(pattern, description, flags=re.MULTILINE)
     if line is None:
         return description
-    fresh = description.replace(line[0], f"{linked(links)}{more}")
-    return fresh.replace(f"]({line[1]})", f"]({links[LEADERBOARD]})")
+    line_of_links = f"{linked(links)}{more}"
+    fresh = description.replace(line[0], line_of_links)
+    old_path = f"]({line[1]})"
+    new_path = f"]({links[LEADERBOARD]})"
+    return fresh.replace(old_path, new_path)
 
 
 def again(sweep: str) -> str:
     """How the saved views of an older sweep come back, in Markdown."""
-    return escaped(f" · columns and charts again: python -m runner ui --sweep {shlex.quote(sweep)}")
+    name = shlex.quote(sweep)
+    return escaped(f" · columns and charts again: python -m runner ui --sweep {name}")
 
 
 def table(found: Comparison) -> str:
@@ -330,9 +368,11 @@ def table(found: Comparison) -> str:
     if board.empty:
         return ""
     heads = [escaped(heading(str(name))) for name in board]
-    rows = [heads, ["---"] * len(heads)]
+    rule = ["---"] * len(heads)
+    rows = [heads, rule]
     for row in board.to_dict("records"):
-        rows.append([_cell(str(name), value) for name, value in row.items()])
+        cells = [_cell(str(name), value) for name, value in row.items()]
+        rows.append(cells)
     lines = [f"| {' | '.join(cells)} |" for cells in rows]
     more = len(found.leaderboard) - BEST
     if more > 0:
@@ -341,14 +381,21 @@ def table(found: Comparison) -> str:
 
 
 def _cell(name: str, value: Any) -> str:
+    """A value of the leaderboard in Markdown."""
     if isinstance(value, float):
         return score_text(name, value)
-    return escaped("–" if str(value) == "<NA>" else str(value))
+    text = str(value)
+    if text == "<NA>":
+        return "–"
+    return escaped(text)
 
 
 def escaped(text: str) -> str:
     """The text as Markdown that says the same and is no markup, link or picture."""
-    plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
+    plain = text.replace("&", "&amp;")
+    plain = plain.replace("<", "&lt;")
+    plain = plain.replace(">", "&gt;")
+    plain = plain.replace("\n", " ")
     return re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", plain)
 
 

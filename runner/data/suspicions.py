@@ -30,7 +30,7 @@ MEMORY = 0.5
 class Scale(NamedTuple):
     """Standard deviations a row of an input and of the returns, and how many times they differ."""
 
-    own: float
+    of_input: float
     of_returns: float
     ratio: float
 
@@ -89,10 +89,11 @@ def _scales(market: Market, returns: np.ndarray) -> list[str]:
     """The sentence on each input of another scale than the returns (T, N)."""
     lines = []
     for name, scale in other_scales(market, returns).items():
+        of_input = number(scale.of_input)
+        of_returns = number(scale.of_returns)
         lines.append(
-            f"The standard deviation of {name} is {number(scale.own)} a row, that of the returns "
-            f"{number(scale.of_returns)}, {number(scale.ratio, 3)} times apart: "
-            "is one of them in per cent?"
+            f"The standard deviation of {name} is {of_input} a row, that of the returns "
+            f"{of_returns}, {number(scale.ratio, 3)} times apart: is one of them in per cent?"
         )
     return lines
 
@@ -108,10 +109,10 @@ def other_scales(market: Market, returns: np.ndarray) -> dict[str, Scale]:
     of_returns = _deviation(returns[np.isfinite(returns)])
     apart = {}
     for name, column in zip(names, cells.T[judged], strict=True):
-        own = _deviation(column[np.isfinite(column)])
-        ratio = _times_apart(own, of_returns)
+        of_input = _deviation(column[np.isfinite(column)])
+        ratio = _times_apart(of_input, of_returns)
         if ratio > APART:
-            apart[str(name)] = Scale(own, of_returns, ratio)
+            apart[str(name)] = Scale(of_input, of_returns, ratio)
     return apart
 
 
@@ -180,22 +181,22 @@ def _jumps(market: Market, returns: np.ndarray) -> list[str]:
     sizes = np.abs(returns)
     with np.errstate(invalid="ignore"):
         assets = np.flatnonzero((sizes > JUMP).any(axis=0))
-    own = sizes[:, assets]
-    own = np.where(np.isfinite(own), own, np.nan)
+    moves = sizes[:, assets]
+    moves = np.where(np.isfinite(moves), moves, np.nan)
     medians = np.empty(0)
     if len(assets):
-        medians = np.nanmedian(own, axis=0)
-    jumps = (own > JUMP) & (own > TIMES * medians)
-    t, i = np.nonzero(jumps)
-    order = np.argsort(-own[t, i], kind="stable")
+        medians = np.nanmedian(moves, axis=0)
+    jumps = (moves > JUMP) & (moves > TIMES * medians)
+    rows, columns = np.nonzero(jumps)
+    order = np.argsort(-moves[rows, columns], kind="stable")
     lines = []
-    for place in order[:MOST_JUMPS]:
-        column = i[place]
+    for jump in order[:MOST_JUMPS]:
+        row = rows[jump]
+        column = columns[jump]
         asset = assets[column]
         name = market.assets[asset]
-        date = market.dates[t[place]]
-        move = returns[t[place], asset]
-        lines.append(_jump(name, date, move, medians[column]))
+        move = returns[row, asset]
+        lines.append(_jump(name, market.dates[row], move, medians[column]))
     if len(order) > MOST_JUMPS:
         more = count(len(order) - MOST_JUMPS, "further move")
         times = f"{TIMES:g} times the median move of the asset"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -119,15 +120,17 @@ def _rounds(
     failed: list[Job] = []
     tried: set[int] = set()
     while True:
-        own = bench if launcher.here else bench_of(plan)
-        failed += _run(plan, tried, own, log, display)
+        workbench = bench if launcher.here else bench_of(plan)
+        failed += _run(plan, tried, workbench, log, display)
         tried |= {job.number for job in plan.jobs}
         if not plan.search.led:
             return plan, failed
-        jobs = _proposed(plan, launcher.at_a_time(plan.settings), job_of)
-        if not jobs:
+        at_a_time = launcher.at_a_time(plan.settings)
+        proposed = _proposed(plan, at_a_time, job_of)
+        if not proposed:
             return plan, failed
-        plan = _known(replace(plan, jobs=(*plan.jobs, *jobs)), bench)
+        longer = replace(plan, jobs=(*plan.jobs, *proposed))
+        plan = _known(longer, bench)
 
 
 def _proposed(plan: Plan, at_a_time: int, job_of: JobOf) -> list[Job]:
@@ -141,8 +144,8 @@ def _proposed(plan: Plan, at_a_time: int, job_of: JobOf) -> list[Job]:
         return []
     history = [Tried(job.differs, _score(plan, job)) for job in plan.jobs]
     rows = proposals(plan.search, plan.axes, plan.settings, history, most)
-    first = len(plan.jobs)
-    return [job_of(first + place, differs) for place, differs in enumerate(rows)]
+    numbered = enumerate(rows, start=len(plan.jobs))
+    return [job_of(number, differs) for number, differs in numbered]
 
 
 def _score(plan: Plan, job: Job) -> float | None:
@@ -190,11 +193,13 @@ class Log:
 
     def finished(self, job: Job) -> None:
         """Now, or before a conductor was killed that could not say so."""
-        place = self.plan.place(job)
+        directory = self.plan.place(job)
         if job.key not in self.logged:
             name = self.plan.names[job.number]
-            self.logged[job.key] = tracking.log(place, self.store, self._tags(job), name)
-        self._ended(job, "finished", RunDirectory(place).seconds)
+            tags = self._tags(job)
+            self.logged[job.key] = tracking.log(directory, self.store, tags, name)
+        run = RunDirectory(directory)
+        self._ended(job, "finished", run.seconds)
 
     def failed(self, job: Job, failure: Failure) -> None:
         """For good, after all retries."""
@@ -214,9 +219,10 @@ class Log:
         self.counted = time.monotonic()
 
     def _ended(self, job: Job, outcome: str, seconds: float) -> None:
-        place = str(self.plan.place(job).resolve())
-        self.ended[job.key, place] = outcome, seconds
-        if time.monotonic() - self.counted > COUNTED:
+        directory = str(self.plan.place(job).resolve())
+        self.ended[job.key, directory] = outcome, seconds
+        since_counted = time.monotonic() - self.counted
+        if since_counted > COUNTED:
             self.count()
 
     def _tags(self, job: Job) -> dict[str, str]:
@@ -275,7 +281,11 @@ def _run(
     done = [job for job in known if plan.done(job)]
     todo = [job for job in known if not plan.done(job)]
     todo.sort(key=_by_recipe)
-    log.ledger.begin({(job.key, str(plan.place(job).resolve())): job.family for job in todo})
+    families = {}
+    for job in todo:
+        directory = str(plan.place(job).resolve())
+        families[job.key, directory] = job.family
+    log.ledger.begin(families)
     if not display.jobs and plan.jobs:
         typical = log.ledger.typical_seconds(todo[0].family) if todo else None
         display.plan(plan.to_do(), len(done), taken, plan.same, typical)
@@ -293,7 +303,7 @@ def _tried(
     plan: Plan, todo: Sequence[Job], bench: Bench, log: Log, display: progress.Progress
 ) -> Iterator[Job]:
     """Jobs that failed for good, after the retries that they may have."""
-    tries: dict[int, int] = {}
+    tries: Counter[int] = Counter()
     while todo:
         again = []
         launcher = launchers.ENTRIES.made(plan.settings.launcher, plan.allow)
@@ -303,8 +313,8 @@ def _tried(
                 if failure is None:
                     log.finished(job)
                     display.finished(job)
-                elif not failure.final and tries.get(job.number, 0) < plan.settings.retries:
-                    tries[job.number] = tries.get(job.number, 0) + 1
+                elif not failure.final and tries[job.number] < plan.settings.retries:
+                    tries[job.number] += 1
                     again.append(job)
                 else:
                     log.failed(job, failure)
@@ -326,22 +336,24 @@ def _taken(plan: Plan, jobs: Sequence[Job], ledger: Ledger) -> int:
     """Take over jobs that another sweep or a run of its own finished; how many there were."""
     missing = {job.key: job for job in jobs if not plan.done(job)}
     count = 0
-    for key, place in ledger.finished(missing).items():
+    for key, directory in ledger.finished(missing).items():
         job = missing[key]
-        enough = plan.settings.report == "tables" or (place / "report.html").exists()
-        if enough and place.resolve() != plan.place(job).resolve():
-            _copy(place, plan, job)
+        report = directory / "report.html"
+        enough = plan.settings.report == "tables" or report.exists()
+        elsewhere = directory.resolve() != plan.place(job).resolve()
+        if enough and elsewhere:
+            _copy(directory, plan, job)
             count += 1
     return count
 
 
-def _copy(place: Path, plan: Plan, job: Job) -> None:
+def _copy(directory: Path, plan: Plan, job: Job) -> None:
     """Copy a run directory to that of the job, unless another process did so meanwhile."""
     with plan.held(job):
         if plan.done(job):
             return
         plan.clear(job)
         fresh = plan.directory / f".{job.number}.copy.unfinished"
-        shutil.copytree(place, fresh)
+        shutil.copytree(directory, fresh)
         RunDirectory(fresh).choose(job.chosen)
         fresh.rename(plan.place(job))

@@ -208,8 +208,8 @@ def work_through(directory: str, numbers: Sequence[int]) -> None:
     for name in (signal.SIGUSR1, signal.SIGUSR2):  # comes sweep.slurm.signal_delay_s before the end
         signal.signal(name, warned)
     plan, bench = own(Path(directory))
-    for place, number in enumerate(numbers):
-        if warnings and place > 0:
+    for position, number in enumerate(numbers):
+        if warnings and position > 0:
             return
         job = plan.jobs[number]
         # one that failed has been tried: Slurm began the Slurm job again
@@ -240,7 +240,11 @@ def _asked(plan: Plan) -> dict[str, str]:
     if answer.returncode:
         lines = answer.stderr.splitlines() or ["squeue failed"]
         raise RunnerError(f"sweep.launcher: slurm: {lines[0]}")
-    return dict(line.split("|") for line in answer.stdout.split())
+    states = {}
+    for line in answer.stdout.split():
+        number, state = line.split("|")
+        states[number] = state
+    return states
 
 
 def _states(plan: Plan) -> dict[str, str] | None:
@@ -259,6 +263,6 @@ def _scancel(numbers: Sequence[str]) -> None:
 
 def _look_again(directory: Path) -> None:
     """Opening a directory makes a network file system forget which files were not there."""
-    for place in (directory, directory / STATE):
-        descriptor = os.open(place, os.O_RDONLY)
+    for folder in (directory, directory / STATE):
+        descriptor = os.open(folder, os.O_RDONLY)
         os.close(descriptor)

@@ -48,7 +48,7 @@ def joined_readings(market: Market) -> list[Reading]:
     """Those of other tables than that of the prices or returns."""
     readings = readings_of(market)
     of_returns = [reading.table for reading in readings if reading.name in ROLES]
-    first = [*of_returns, readings[0].table][0]
+    first = of_returns[0] if of_returns else readings[0].table
     return [reading for reading in readings if reading.table != first]
 
 
@@ -82,18 +82,23 @@ def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None
     """How many cells of a column have a value, and how many have none; None of keys."""
     name = reading.name
     if reading.taken_for == "market asset" and market.market_close is not None:
-        there = market.market_close.notna().to_numpy()
+        present = market.market_close.notna().to_numpy()
+        absent = ~present
     elif name in market.fields:
-        of_field = market.fields[name].notna().to_numpy()
-        absent = known & ~of_field
-        return int(of_field.sum()), int(absent.sum())
+        field = market.fields[name]
+        present = field.notna().to_numpy()
+        absent = known & ~present
     elif name in market.series.columns:
-        there = market.series[name].notna().to_numpy()
+        series = market.series[name]
+        present = series.notna().to_numpy()
+        absent = ~present
     elif name in market.groups.columns:
-        there = (market.groups[name] != "unknown").to_numpy()
+        labels = market.groups[name]
+        present = (labels != "unknown").to_numpy()
+        absent = ~present
     else:
         return None, None
-    return int(there.sum()), int((~there).sum())
+    return int(present.sum()), int(absent.sum())
 
 
 def joins_of(market: Market, known: np.ndarray) -> pd.DataFrame:
@@ -107,8 +112,10 @@ def joins_of(market: Market, known: np.ndarray) -> pd.DataFrame:
         values, missing = met(market, reading, known)
         if values is None or missing is None:
             continue  # a key
-        share = values / max(values + missing, 1)
-        rows.append((reading.name, reading.table, values, missing, share))
+        cells = max(values + missing, 1)
+        share = values / cells
+        row = (reading.name, reading.table, values, missing, share)
+        rows.append(row)
     return pd.DataFrame(rows, columns=["name", "table", "met", "missed", "share"])
 
 
@@ -122,14 +129,13 @@ def units_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
         returns: (T, N) decimals; None of data without prices and returns.
     """
     rows = []
-    if returns is not None:
-        large = above_one(returns)
-        remark = IN_PER_CENT if large else ""
-        rows.append(_unit(OF_ROW, "return", returns, remark))
-    apart = other_scales(market, returns) if returns is not None else {}
     remarks = {}
-    for name, scale in apart.items():
-        remarks[name] = ANOTHER_SCALE.format(scale.ratio)
+    if returns is not None:
+        remark = IN_PER_CENT if above_one(returns) else ""
+        unit = _unit(OF_ROW, "return", returns, remark)
+        rows.append(unit)
+        for name, scale in other_scales(market, returns).items():
+            remarks[name] = ANOTHER_SCALE.format(scale.ratio)
     kinds = {reading.name: reading.taken_for for reading in readings_of(market)}
     for column, values in numbers_of(market):
         if column.name == "ret" and column.kind == "field":
@@ -137,9 +143,12 @@ def units_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
         kind: str = column.kind
         if kind == "field":
             kind = kinds.get(column.name, "field")
-        remark = "" if column.kind == "market" else remarks.get(column.name, "")
+        remark = ""
+        if column.kind != "market":
+            remark = remarks.get(column.name, "")
         cells = values.to_numpy(dtype=float)
-        rows.append(_unit(column.label, kind, cells, remark))
+        unit = _unit(column.label, kind, cells, remark)
+        rows.append(unit)
     return pd.DataFrame(rows)
 
 
@@ -148,8 +157,10 @@ def _unit(name: str, kind: str, cells: np.ndarray, remark: str) -> dict[str, Any
     known = cells[np.isfinite(cells)]
     row: dict[str, Any] = {"name": name, "taken_for": kind, "values": len(known)}
     if not len(known):
-        nothing = dict.fromkeys(("median", "median_size", "least", "greatest", "zero"), np.nan)
-        return {**row, **nothing, "remark": "no value"}
+        figures = ("median", "median_size", "least", "greatest", "zero")
+        row |= dict.fromkeys(figures, np.nan)
+        row["remark"] = "no value"
+        return row
     row["median"] = float(np.median(known))
     row["median_size"] = median_size(known)
     row["least"] = float(known.min())
@@ -164,38 +175,42 @@ def moves_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
     columns = ["asset", "date", "return", "median_size"]
     if returns is None:
         return pd.DataFrame(columns=columns)
-    row, asset = largest_of(returns)
-    names = market.assets
-    medians = [median_size(returns[:, i]) for i in asset]
-    cells = {
-        "asset": np.array(names)[asset],
-        "date": market.dates[row],
-        "return": returns[row, asset],
+    rows, positions = largest_of(returns)
+    assets = np.array(market.assets)
+    medians = [median_size(returns[:, position]) for position in positions]
+    moves = {
+        "asset": assets[positions],
+        "date": market.dates[rows],
+        "return": returns[rows, positions],
         "median_size": medians,
     }
-    return pd.DataFrame(cells, columns=columns)
+    return pd.DataFrame(moves, columns=columns)
 
 
 def largest_of(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and asset of the ten largest returns (T, N) by size, the largest first."""
+    """Rows and assets, as positions, of the ten largest returns (T, N) by size, largest first."""
     sizes = np.abs(returns)
-    of_asset = np.fmax.reduce(sizes, axis=0)
-    known = np.flatnonzero(np.isfinite(of_asset))
-    order = np.argsort(-of_asset[known], kind="stable")
-    assets = np.sort(known[order[:LARGEST]])  # the ten largest are among these
-    of_these = sizes[:, assets]
-    of_these[~np.isfinite(of_these)] = -1.0
-    flat = of_these.ravel()
-    at = np.argsort(-flat, kind="stable")[:LARGEST]
-    at = at[flat[at] >= 0.0]
-    row, place = np.unravel_index(at, of_these.shape)
-    return row, assets[place]
+    greatest = np.fmax.reduce(sizes, axis=0)
+    known = np.flatnonzero(np.isfinite(greatest))
+    order = np.argsort(-greatest[known], kind="stable")
+    candidates = known[order[:LARGEST]]  # the ten largest are among these
+    assets = np.sort(candidates)
+    of_assets = sizes[:, assets]
+    missing = ~np.isfinite(of_assets)
+    of_assets[missing] = -1.0
+    flat = of_assets.ravel()
+    by_size = np.argsort(-flat, kind="stable")
+    largest = by_size[:LARGEST]
+    largest = largest[flat[largest] >= 0.0]
+    rows, columns = np.unravel_index(largest, of_assets.shape)
+    return rows, assets[columns]
 
 
 def zeros(values: np.ndarray) -> float:
     """Share of those that are known that are zero; zero of none."""
     known = int(np.count_nonzero(np.isfinite(values)))
-    return float(np.count_nonzero(values == 0.0) / max(known, 1))
+    zero = int(np.count_nonzero(values == 0.0))
+    return float(zero / max(known, 1))
 
 
 def median_size(values: np.ndarray) -> float:
@@ -238,9 +253,12 @@ def labels_of(market: Market) -> pd.DataFrame:
         labels = market.grouping.get(group)
         had = labels.had
         if had is None:
-            had = labels.codes[0][:, None] == np.arange(len(labels.values))
-        table = pd.DataFrame({"group": group, "label": labels.values, "assets": had.sum(axis=0)})
-        tables.append(table.sort_values("assets", ascending=False, kind="stable"))
+            codes = np.arange(len(labels.values))
+            had = labels.codes[0][:, None] == codes
+        assets = had.sum(axis=0)
+        table = pd.DataFrame({"group": group, "label": labels.values, "assets": assets})
+        table = table.sort_values("assets", ascending=False, kind="stable")
+        tables.append(table)
     if not tables:
         return pd.DataFrame(columns=["group", "label", "assets"])
     return pd.concat(tables, ignore_index=True)

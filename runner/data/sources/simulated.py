@@ -146,12 +146,14 @@ class Simulated:
         assets = list(truth.index)
         shocks = self._market_shocks(len(dates))
         volatility = _daily(self.market_volatility)
-        market = np.maximum(self.market_premium + volatility * shocks, FLOOR)
+        returns = self.market_premium + volatility * shocks
+        market = np.maximum(returns, FLOOR)
         fields, dropped = self._fields(truth, market)
+        levels = self._macro_levels(shocks)
         return Market(
             source=f"simulated, seed {self.seed}",
             fields={name: _frame(cells, dates, assets) for name, cells in fields.items()},
-            series=_frame(self._macro_levels(shocks), dates, list(self.macro)),
+            series=_frame(levels, dates, list(self.macro)),
             market_close=self._index_close(market, dates),
             groups=truth[["sector"]],
             dropped=dropped,
@@ -173,7 +175,8 @@ class Simulated:
         names = self._names()
         rows = len(self._dates())
         index = pd.Index(names, name="asset", dtype="str")
-        table = pd.DataFrame(self._drawn_truth(len(names), rows), index=index)
+        drawn = self._drawn_truth(len(names), rows)
+        table = pd.DataFrame(drawn, index=index)
         columns = ["alpha", "beta", "premium", "volatility", "first", "last"]
         of_the_market = [0.0, 1.0, 0.0, 0.0, 0, rows - 1]
         table.loc[table.index == self.market, columns] = of_the_market
@@ -231,12 +234,14 @@ class Simulated:
         """Business days (T,)."""
         import pandas as pd
 
-        first = np.datetime64(parse_date(str(self.start)).date())
+        start = parse_date(str(self.start))
+        first = np.datetime64(start.date())
         if self.end is None:
             rows = min(self.rows or ROWS, MOST_ROWS)
             last = np.busday_offset(first, rows - 1, roll="forward")
         else:
-            last = np.datetime64(parse_date(str(self.end)).date())
+            end = parse_date(str(self.end))
+            last = np.datetime64(end.date())
         if first < EARLIEST or last > LATEST:
             allowed = f"{EARLIEST}..{LATEST}"
             raise DataError(f"data.start, data.end, data.rows: {first}..{last}; allowed: {allowed}")
@@ -253,15 +258,17 @@ class Simulated:
         moved = np.where(chance < self.churn, rows_moved, 0)
         moved = np.minimum(moved, rows - 1)
         late = kind < 0.5
+        last_row = rows - 1
         first = np.where(late, moved, 0)
-        last = np.where(late, rows - 1, rows - 1 - moved)
+        last = np.where(late, last_row, last_row - moved)
         return first, last
 
     def _volatilities(self, n: int) -> np.ndarray:
         """Specific volatility (N,), annual."""
         sector = np.arange(n) % self.sectors
-        shared = self._normal("sector", min(n, self.sectors))[sector]
-        level = (shared + self._normal("volatility", n)) / np.sqrt(2.0)
+        by_sector = self._normal("sector", min(n, self.sectors))
+        by_asset = self._normal("volatility", n)
+        level = (by_sector[sector] + by_asset) / np.sqrt(2.0)
         return self.volatility * np.exp(self.volatility_spread * level)
 
     def _fields(
@@ -279,17 +286,20 @@ class Simulated:
         cut = int(cut_assets + cut_market)
         volume = self._volume(truth, returns)
         close = _priced(returns)
+        shares = truth["shares"].to_numpy()
         fields = {
             "close": close,
             "volume": volume,
-            "market_cap": close * truth["shares"].to_numpy(),
+            "market_cap": close * shares,
             "signal": signal,
         }
         for cells in fields.values():
             cells[missing] = np.nan
         if not cut:
             return fields, ()
-        return fields, (Dropped("simulated return", f"below {FLOOR:.0%}, set to it", cut),)
+        reason = f"below {FLOOR:.0%}, set to it"
+        dropped = Dropped("simulated return", reason, cut)
+        return fields, (dropped,)
 
     def _missing(self, truth: pd.DataFrame, rows: int) -> np.ndarray:
         """Mask (T, N) of the cells outside the listings and in gaps."""
@@ -310,7 +320,8 @@ class Simulated:
 
     def _returns(self, truth: pd.DataFrame, market: np.ndarray, signal: np.ndarray) -> np.ndarray:
         """Simple returns (T, N), decimals, before any listing."""
-        returns = self._clustered(self._cells("specific", signal.shape, self._shock))
+        shocks = self._cells("specific", signal.shape, self._shock)
+        returns = self._clustered(shocks)  # in place
         returns *= _daily(truth["volatility"].to_numpy())
         returns += truth["alpha"].to_numpy()
         beta = truth["beta"].to_numpy()
@@ -327,7 +338,8 @@ class Simulated:
 
         Returns are in standard deviations of the asset.
         """
-        volume = _persistent(self._cells("volume", returns.shape, _normal), VOLUME_MEMORY)
+        draws = self._cells("volume", returns.shape, _normal)
+        volume = _persistent(draws, VOLUME_MEMORY)  # in place
         volume *= VOLUME_NOISE
         np.exp(volume, out=volume)
         from_market = truth["beta"] * self.market_volatility
@@ -336,7 +348,8 @@ class Simulated:
         size /= _daily(annual)
         size += 1.0
         volume *= size
-        volume *= TURNOVER * truth["shares"].to_numpy()
+        shares = truth["shares"].to_numpy()
+        volume *= TURNOVER * shares
         return volume
 
     def _macro_levels(self, shocks: np.ndarray) -> np.ndarray:
@@ -422,7 +435,9 @@ def _priced(returns: np.ndarray) -> np.ndarray:
             row += 1.0
             row *= before
             before = row
-    if not LEAST_PRICE < returns.min() <= returns.max() < LARGEST_PRICE:
+    lowest = returns.min()
+    highest = returns.max()
+    if not LEAST_PRICE < lowest <= highest < LARGEST_PRICE:
         raise DataError(
             "data: prices leave the range of numbers; lower the volatilities, premia or rows"
         )

@@ -87,14 +87,14 @@ def shown(value: Any) -> Any:
     if isinstance(value, int | float):
         return value
     if isinstance(value, list | tuple):
-        items = [str(shown(item)) for item in value]
-        return f"[{', '.join(items)}]"
+        items = ", ".join(str(shown(item)) for item in value)
+        return f"[{items}]"
     if isinstance(value, Mapping):
         settings = [f"{key}: {shown(item)}" for key, item in value.items() if key != "_target_"]
         text = ", ".join(settings)
         if "_target_" not in value:
             return f"{{{text}}}"
-        name = str(value["_target_"]).rpartition(".")[2]
+        _, _, name = str(value["_target_"]).rpartition(".")
         return f"{name}({text})"
     return without_secrets(str(value))
 
@@ -107,18 +107,20 @@ def _swept(jobs: Sequence[Job]) -> dict[str, list[Any]]:
         for key in given:
             if key not in columns and _is_key(key):
                 pairs = zip(jobs, overrides, strict=True)
-                columns[key] = [_value(job, key, own) for job, own in pairs]
+                columns[key] = [_value(job, key, by_key) for job, by_key in pairs]
     return columns
 
 
 def _is_key(key: str) -> bool:
     """Whether the key is one of the spec that the numbers of a job may depend on."""
-    return key.partition(".")[0] not in NOT_KEYS
+    section, _, _ = key.partition(".")
+    return section not in NOT_KEYS
 
 
 def _varies(column: Sequence[Any]) -> bool:
     """Whether the values are not all the same, type and all."""
-    return len({repr(value) for value in column}) > 1
+    different = {repr(value) for value in column}
+    return len(different) > 1
 
 
 def _override(word: str) -> tuple[str, str]:
@@ -146,10 +148,12 @@ def _value(job: Job, key: str, given: Mapping[str, str]) -> Any:
 def _settings(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     """Settings that are not the same in every job."""
     settings = [_shown_settings(job) for job in jobs]
-    keys = dict.fromkeys(key for own in settings for key in own)
+    keys: dict[str, None] = {}
+    for of_job in settings:
+        keys |= dict.fromkeys(of_job)
     columns = {}
     for key in keys:
-        column = [own.get(key, ABSENT) for own in settings]
+        column = [of_job.get(key, ABSENT) for of_job in settings]
         if _varies(column):
             columns[key] = column
     return columns
@@ -165,7 +169,8 @@ def _follows(column: Sequence[Any], given: Sequence[Sequence[Any]]) -> bool:
     """Whether the value of this column is the same wherever those of all given columns are."""
     first: dict[str, str] = {}
     for row, value in enumerate(column):
-        known = repr(tuple(other[row] for other in given))
-        if first.setdefault(known, repr(value)) != repr(value):
+        text = repr(value)
+        combination = repr([other[row] for other in given])
+        if first.setdefault(combination, text) != text:
             return False
     return True

@@ -40,16 +40,19 @@ def verdict(plan: Plan) -> Verdict | None:
         return None
     forecasts = [plan.place(job) / "predictions.parquet" for job in done]
     size = sum(path.stat().st_size for path in forecasts)
+    with_forecasts = size <= MOST_BYTES
     runs = [RunDirectory(plan.place(job)) for job in done]
     jobs = []
     for job, run in zip(done, runs, strict=True):
-        jobs.append(tested(plan.names[job.number], run, with_forecasts=size <= MOST_BYTES))
+        name = plan.names[job.number]
+        jobs.append(tested(name, run, with_forecasts))
     bar = _bar(plan, done, runs)
     try:
         judged = judge(jobs, bar)
     except ValueError as error:
         raise SpecError(f"sweep.tests: {error}") from None
-    return judged._replace(notes=(*judged.notes, *_left_out(runs, size)))
+    notes = (*judged.notes, *_left_out(runs, size))
+    return judged._replace(notes=notes)
 
 
 def _bar(plan: Plan, done: Sequence[Job], runs: Sequence[RunDirectory]) -> Bar:
@@ -58,9 +61,10 @@ def _bar(plan: Plan, done: Sequence[Job], runs: Sequence[RunDirectory]) -> Bar:
     families = {job.family for job in done}
     trials = sum(ledger.count(family).trials for family in families)
     horizon = max(run.about.get("horizon", 1) for run in runs)
+    elsewhere = trials - len(done)
     return Bar(
         plan.settings.tests,
-        without_result=max(trials - len(done), 0),
+        without_result=max(elsewhere, 0),
         horizon=max(horizon, 1),
         seed=plan.settings.seed,
     )
@@ -83,40 +87,42 @@ def _left_out(runs: Sequence[RunDirectory], size: int) -> list[str]:
     return notes
 
 
-def tested(name: str, written: RunDirectory, with_forecasts: bool) -> Tested:
+def tested(name: str, run: RunDirectory, with_forecasts: bool) -> Tested:
     """What the job left behind, as far as it is tested."""
-    coefficients = written.table("coefficients")
-    if _is_older(written):
-        return Tested(name, coefficients, doubts=dict.fromkeys(coefficients["term"], OLDER))
+    coefficients = run.table("coefficients")
+    if _is_older(run):
+        doubts = dict.fromkeys(coefficients["term"], OLDER)
+        return Tested(name, coefficients, doubts=doubts)
     forecasts = None
-    if with_forecasts and "oos/n_obs" in written.metrics:
-        forecasts = written.predictions
+    if with_forecasts and "oos/n_obs" in run.metrics:
+        forecasts = run.predictions
     return Tested(
         name,
         coefficients,
-        written.contributions,
-        written.about["doubts"],
-        written.about["no_influence"],
-        _returns(written),
+        run.contributions,
+        run.about["doubts"],
+        run.about["no_influence"],
+        _returns(run),
         forecasts,
     )
 
 
-def _is_older(written: RunDirectory) -> bool:
+def _is_older(run: RunDirectory) -> bool:
     """Whether the run was written before runs kept what p-values rest on.
 
     Its influences are then not those under the null, and it may have neither its horizon nor its
     wealth.
     """
-    return "doubts" not in written.about
+    return "doubts" not in run.about
 
 
-def _returns(written: RunDirectory) -> dict[str, pd.Series]:
+def _returns(run: RunDirectory) -> dict[str, pd.Series]:
     """Returns by date of each strategy of the run, after its costs."""
-    if written.wealth is None:
+    if run.wealth is None:
         return {}
     returns = {}
-    for strategy, table in written.wealth.groupby("strategy", sort=False):
+    for strategy, table in run.wealth.groupby("strategy", sort=False):
         wealth = table.set_index("date")["wealth"]
-        returns[str(strategy)] = wealth.pct_change().dropna()
+        growth = wealth.pct_change()
+        returns[str(strategy)] = growth.dropna()
     return returns

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
 NOTE = "mlflow.note.content"
 BESIDE = "side_by_side.json"  # one column a run in the artifact view
-SWEEPS_WITH_VIEWS = (
-    5  # four views each: MLflow lets a person save none from 40 on, so that 19 are left to people
-)
+# four views each: MLflow lets a person save none from 40 on, so that 19 are left to people
+SWEEPS_WITH_VIEWS = 5
 ARTIFACTS = [{"path": BESIDE, "type": "table"}, {"path": "coefficients.json", "type": "table"}]
 
 

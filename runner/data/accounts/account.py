@@ -192,6 +192,8 @@ def _joined(market: Market, known: np.ndarray) -> list[str]:
     shares = []
     for name, share in zip(joins["name"], joins["share"], strict=True):
         shares.append(f"{name} {percent(share)}")
+    if not shares:  # labels alone: the groups of assets tell how many have one
+        return []
     return [f"Rows that joined columns meet: {listed(shares)}."]
 
 

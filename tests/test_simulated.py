@@ -284,9 +284,9 @@ def test_rows_beside_the_end_of_an_experiment_are_refused_in_one_line() -> None:
     assert caught.value.mistakes == (
         "data.rows: given 300 beside end=2025-05-15; allowed: one of the two, the other null",
     )
-    source = Composer().job([*words, "data.end=null"]).experiment.source
+    source = Composer().job([*words, "data.end=null"]).experiment.source.whole
     assert (source.rows, source.end) == (300, None)
-    assert Composer().job(words[:2]).experiment.source.rows is None
+    assert Composer().job(words[:2]).experiment.source.whole.rows is None
 
 
 @pytest.mark.parametrize(

@@ -294,13 +294,21 @@ def _source(node: Any, borrowed: Sequence[str], builder: Builder) -> Any:
     """The source that a node names; None where it is wrong, as the builder's mistakes then say."""
     if not borrowed or not isinstance(node, Mapping):
         return builder.build("data", node, "load")
-    tried = Builder(builder.allow, [])
-    whole = tried.build("data", node, "load")
-    alone = builder.build("data", _without_borrowed(node, borrowed), "load")
-    if tried.mistakes:
-        whole = None
     from runner.data.sources.borrowing import Borrowing
 
+    tried = Builder(builder.allow, [])
+    whole = tried.build("data", node, "load")
+    places = {line.partition(":")[0].removeprefix("data.") for line in tried.mistakes}
+    if not places & set(borrowed):
+        builder.mistakes.extend(tried.mistakes)
+        if whole is None:
+            return None
+    else:
+        whole = None  # the source has no such setting
+    others = Builder(builder.allow, [])
+    alone = others.build("data", _without_borrowed(node, borrowed), "load")
+    if whole is None:
+        builder.mistakes.extend(others.mistakes)
     return Borrowing(whole, alone, borrowed)
 
 

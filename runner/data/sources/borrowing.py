@@ -20,7 +20,7 @@ class Borrowing:
 
     Attributes:
         whole: the source with these settings; None where it has no such settings.
-        alone: the source without them.
+        alone: the source without them; None where it needs one of them.
         borrowed: the settings, such as `assets` and `macro.vix`.
     """
 
@@ -41,7 +41,8 @@ class Borrowing:
             try:
                 market = self.whole.load()
             except DataError as error:
-                if not any(self._is_of_borrowed(line) for line in error.mistakes):
+                of_borrowed = any(self._is_of_borrowed(line) for line in error.mistakes)
+                if self.alone is None or not of_borrowed:
                     raise
             else:
                 return _noted(market, f"Taken from the example of the experiment: {settings}.")
@@ -52,10 +53,12 @@ class Borrowing:
 
     def of(self, frame: pd.DataFrame) -> Borrowing:
         """The same on a DataFrame, where both are `runner.data.Frame`."""
-        whole = self.whole
+        whole, alone = self.whole, self.alone
         if whole is not None:
             whole = whole.of(frame)
-        return replace(self, whole=whole, alone=self.alone.of(frame))
+        if alone is not None:
+            alone = alone.of(frame)
+        return replace(self, whole=whole, alone=alone)
 
     def _is_of_borrowed(self, mistake: str) -> bool:
         where = mistake.partition(":")[0]

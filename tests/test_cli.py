@@ -240,6 +240,15 @@ def test_all_that_own_data_lack_for_an_experiment_is_said_at_once(
     assert where == lacking
 
 
+def test_dates_of_an_example_that_hold_no_row_are_left_out(cli, tmp_path) -> None:
+    names = ["AAPL", "MSFT", "AMZN", "GOOGL", "META", "NFLX", "QQQ", "IWM", "SPY"]
+    days = pd.bdate_range("2005-01-03", periods=300)
+    closes = np.exp(np.cumsum(np.random.default_rng(0).normal(0.0, 0.01, (300, 9)), axis=0))
+    pd.DataFrame(100.0 * closes, days.rename("Date"), names).to_csv(tmp_path / "own.csv")
+    words = ["experiment=capm", "data=file", "data.path=own.csv", "validation=none"]
+    assert cli(*words, "data.market=SPY").code == 0
+
+
 def test_the_example_of_an_experiment_counts_where_the_data_have_it(cli, tmp_path) -> None:
     names = ["AAPL", "MSFT", "AMZN", "GOOGL", "META", "NFLX", "QQQ", "IWM", "SPY", "other"]
     days = pd.bdate_range("2016-12-01", periods=400)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from runner.compute.cache import Bench
 from runner.errors import SpecError
 from runner.record.rundir import RunDirectory
 from runner.sinks import latex
+from runner.sweeps.comparison.by_unit import by_unit
 from runner.sweeps.comparison.choices import choices, short_names, shown
 from runner.sweeps.comparison.comparison import COEFFICIENTS, compared
 from runner.sweeps.comparison.texts import value_texts
@@ -844,3 +846,30 @@ def test_without_common_rows_scores_stay_as_they_are(
     )
     assert found.leaderboard["job"].tolist() == [1, 2, 0, 3]
     assert any("not compared on the same rows" in line for line in found.words) == (why != "same")
+
+
+@pytest.mark.parametrize(
+    ("model", "horizon", "scope", "trusted"),
+    [
+        ({"cov": "nonrobust"}, 0, "asset", True),
+        ({"cov": "HC3"}, 5, "asset", False),
+        ({"cov": "HAC"}, 5, "asset", True),
+        ({"cov": "HAC", "cov_lags": 2}, 5, "asset", False),
+        ({"cov": "HC0"}, 1, "group", False),
+        ({"cov": "cluster", "clusters": ["date"]}, 1, "group", True),
+        ({"cov": "driscoll_kraay"}, 5, "group", True),
+    ],
+)
+def test_units_are_starred_where_errors_allow_for_the_rows(
+    model: dict, horizon: int, scope: str, trusted: bool
+) -> None:
+    job = SimpleNamespace(number=0, spec={"model": model}, choices={})
+    names = ["A", "B"]
+    coefficients = pd.DataFrame(
+        {"scope": scope, "unit": names, "term": "x", "estimate": 1.0, "t_stat": 9.0}
+    ).assign(p_value=1e-9)
+    outcome = SimpleNamespace(job=job, about={"horizon": horizon}, coefficients=coefficients)
+    made = by_unit(SimpleNamespace(outcomes=[outcome], names=[], choices={}), term="x")
+    assert made is not None
+    assert made.estimates["p_holm"].notna().all() == trusted
+    assert any("no stars in jobs 0" in words for words in made.words) == (not trusted)

@@ -339,3 +339,31 @@ def test_a_target_and_weights_that_are_fields_are_copies_of_them() -> None:
     for cells, name in ((panel.y, "close"), (panel.weights, "size")):
         assert cells.flags.writeable and cells.flags.c_contiguous
         assert not np.shares_memory(cells, data.get(name).to_numpy())
+
+
+def test_cells_known_are_those_of_the_panel_of_these_features() -> None:
+    """On ragged cells, with cells left out by a step, and weights of which some are zero."""
+    rng = np.random.default_rng(3)
+    T, N = 40, 7
+    X = rng.normal(size=(T, N, 3))
+    X[rng.random((T, N, 3)) < 0.2] = np.nan
+    y = rng.normal(size=(T, N))
+    y[rng.random((T, N)) < 0.1] = np.nan
+    kept = rng.random((T, N)) < 0.9
+    weights = np.where(rng.random((T, N)) < 0.1, 0.0, 1.0)
+    finite = np.isfinite(X).all(axis=2) & np.isfinite(y)
+    panel = Panel(
+        pd.bdate_range("2020-01-01", periods=T),
+        [f"A{i}" for i in range(N)],
+        ["a", "b", "c"],
+        y,
+        X,
+        finite & kept & (weights > 0.0),
+        1,
+        pd.DataFrame(index=[f"A{i}" for i in range(N)]),
+        (),
+        weights=weights,
+        kept=kept,
+    )
+    for names in ([], ["b"], ["a", "c"], ["a", "b", "c"]):
+        np.testing.assert_array_equal(panel.known(names), panel.of(names, "w").valid)

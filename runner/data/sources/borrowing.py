@@ -53,7 +53,8 @@ class Borrowing:
 
     def of(self, frame: pd.DataFrame) -> Borrowing:
         """The same on a DataFrame, where both are `runner.data.Frame`."""
-        whole, alone = self.whole, self.alone
+        whole = self.whole
+        alone = self.alone
         if whole is not None:
             whole = whole.of(frame)
         if alone is not None:
@@ -61,8 +62,9 @@ class Borrowing:
         return replace(self, whole=whole, alone=alone)
 
     def _is_of_borrowed(self, mistake: str) -> bool:
-        where = mistake.partition(":")[0]
-        return where.removeprefix("data.") in self.borrowed
+        place = mistake.partition(":")[0]
+        settings = place.split("..")  # data.start..data.end is of both
+        return any(setting.removeprefix("data.") in self.borrowed for setting in settings)
 
 
 def _noted(market: Market, note: str) -> Market:

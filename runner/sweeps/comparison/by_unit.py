@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from runner.estimators.standard_errors import ERRORS
 from runner.sweeps.comparison.texts import value_texts
 from runner.text import LEVEL, by_chance, count, number, stars
 from runner.trials.adjust import holm
@@ -28,15 +29,17 @@ class ByUnit:
     Attributes:
         term: whose estimates they are.
         estimates: unit, job, estimate, t_stat, p_value, and p_holm: the p-value adjusted by Holm
-            (1979) for all rows of this table.
+            (1979) for all rows of this table; NaN in the jobs of `untrusted`.
         headings: job number -> its number and what it chose.
         unit_of_time: of the rows that a constant is an average over, empty where not known.
+        untrusted: jobs whose errors take as independent what is not: no star stands there.
     """
 
     term: str
     estimates: pd.DataFrame
     headings: dict[int, str]
     unit_of_time: str
+    untrusted: tuple[int, ...] = ()
 
     @property
     def table(self) -> pd.DataFrame:
@@ -84,9 +87,15 @@ class ByUnit:
                 f"const is in units of the target, per row{self.unit_of_time}; "
                 "it is an alpha where every regressor is a return."
             )
-        tested = self.estimates.dropna(subset="p_value")
+        if self.untrusted:
+            jobs = ", ".join(str(job) for job in self.untrusted)
+            sentences.append(
+                f"{self.term} by unit: no stars in jobs {jobs}, whose errors take overlapping "
+                "targets, or the assets of a date, as independent."
+            )
+        tested = self.estimates.dropna(subset="p_holm")
         if tested.empty:
-            sentences.append(f"{self.term} by unit: no p-values, as these errors give none.")
+            sentences.append(f"{self.term} by unit: no p-value that can be judged.")
             return sentences
         unadjusted = tested["p_value"] < LEVEL
         low = int(unadjusted.sum())
@@ -128,11 +137,29 @@ def by_unit(comparison: Ranked, term: str | None = None) -> ByUnit | None:
         return None
     columns = ["unit", "job", "estimate", "t_stat", "p_value"]
     estimates = every.loc[of_term, columns].reset_index(drop=True)
-    p_values = estimates["p_value"].to_numpy(dtype=float)
+    untrusted = tuple(outcome.job.number for outcome in outcomes if not _are_trusted(outcome))
+    judged = estimates["p_value"].mask(estimates["job"].isin(untrusted))
+    p_values = judged.to_numpy(dtype=float)
     estimates["p_holm"] = holm(p_values)
     jobs = estimates["job"].unique().tolist()
     headings = _headings(comparison, jobs)
-    return ByUnit(term, estimates, headings, _unit_of_time(outcomes))
+    return ByUnit(term, estimates, headings, _unit_of_time(outcomes), untrusted)
+
+
+def _are_trusted(outcome: Outcome) -> bool:
+    """Whether the errors of a job allow for targets that overlap, and groups for shared dates."""
+    model = outcome.job.spec.get("model") or {}
+    errors = ERRORS.get(str(model.get("cov")))
+    if errors is None:
+        return True
+    clusters = set(model.get("clusters") or [])
+    horizon = int(outcome.about.get("horizon") or 0)
+    lags = model.get("cov_lags")
+    enough_lags = errors.serial and (lags is None or lags >= horizon - 1)
+    allows_overlap = horizon < 2 or enough_lags or bool(clusters - {"date"})
+    are_groups = bool((outcome.coefficients["scope"] == "group").any())
+    allows_dates = not are_groups or errors.shocks or "date" in clusters
+    return allows_overlap and allows_dates
 
 
 def _units(outcome: Outcome) -> pd.DataFrame:

@@ -8,15 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from runner.data.reading.content import NO_TABLE, Content, decoded
 from runner.data.reading.parsing import EMPTY
 from runner.errors import listed
 from runner.schema.forms import Form
-
-if TYPE_CHECKING:
-    pass
 
 # between the columns of a text file, the likelier first
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}

@@ -106,8 +106,8 @@ def _matters(name: str, compute: Compute, market: Market, among: Sequence[Blanke
 
     Else the columns of all assets need not be computed again.
     """
-    first = next(iter(market.fields.values()))
-    values = first.notna().to_numpy().sum(axis=0)
+    first = next(iter(market.fields.columns.values()))
+    values = first.known().sum(axis=0)
     longest = np.array([int(values.argmax())])
     return bool(_lost_by(name, compute, market, among, longest))
 

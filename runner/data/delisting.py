@@ -56,9 +56,10 @@ def with_delisting(market: Market, name: str) -> Market:
     both = f"{int(known.sum()):,} beside a return"
     without = f"{int(alone.sum()):,} without one"
     note = f"Delisting returns ({name}) enter the returns of {assets}, {both}, {without}: {RULE}."
+    fields = market.fields.with_frames({"ret": of_rows})
     if "ret" not in market.fields:
         note += " Returns are made of prices before."
-    return replace(market, fields={**market.fields, "ret": of_rows}, notes=(*market.notes, note))
+    return replace(market, fields=fields, notes=(*market.notes, note))
 
 
 def _check_last(market: Market, name: str, given: np.ndarray, has_return: np.ndarray) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,13 @@ from runner.data.calendar import (
     year_of,
 )
 from runner.data.factor_names import same_factor
+from runner.data.fields import Fields, WideColumn
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Blanked, Dropped, Reading
 from runner.errors import DataError, unknown
 from runner.numerics.trailing import by_asset, rolling_sum
 from runner.numerics.variation import steadied
 from runner.schema.settings import Frequency, Kind, Partial
-
-SOME = 64  # rows that are digested at a time
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Market:
     """
 
     source: str
-    fields: Mapping[str, pd.DataFrame]
+    fields: Fields
     series: pd.DataFrame
     market_close: pd.Series | None = None
     groups: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -80,6 +80,10 @@ class Market:
     readings: tuple[Reading, ...] = ()
     members: str | None = None
     unread: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        fields = Fields.of_frames(self.fields)  # a source of one's own may give frames by name
+        object.__setattr__(self, "fields", fields)
 
     def of_members(self, label: str) -> Market:
         """This market, of which panels have the assets with this label on each date.
@@ -114,11 +118,11 @@ class Market:
         """The rows (T,)."""
         return pd.DatetimeIndex(self.series.index)
 
-    @property
+    @cached_property
     def assets(self) -> list[str]:
         """Names (N,) of the assets."""
-        first = next(iter(self.fields.values()))
-        return [str(name) for name in first.columns]
+        names = self.fields.assets.to_numpy(dtype=object)
+        return [str(name) for name in names]
 
     def get(self, name: str) -> pd.DataFrame:
         """The field `name`, (T, N).
@@ -235,13 +239,14 @@ class Market:
         if not len(ends):
             return sampled
         whole = begun(self.dates, self.calendar, frequency)
-        fields = dict(sampled.fields)
+        fields = sampled.fields
         if "ret" in fields:
-            fields["ret"] = _within_periods(self.fields["ret"], ends, whole)
+            compounded = _within_periods(self.fields["ret"], ends, whole)
+            fields = fields.with_frames({"ret": compounded})
         market_ret = self.market_ret
         if market_ret is not None:
-            compounded = _within_periods(market_ret.to_frame(), ends, whole)
-            market_ret = compounded.iloc[:, 0]
+            of_market = _within_periods(market_ret.to_frame(), ends, whole)
+            market_ret = of_market.iloc[:, 0]
         return replace(sampled, fields=fields, market_ret=market_ret)
 
     def compounded(
@@ -299,8 +304,8 @@ class Market:
         groups = self.groups
         if len(groups):
             groups = groups.loc[names]
-        fields = {name: frame[names] for name, frame in self.fields.items()}
         positions = pd.Index(self.assets).get_indexer(names)
+        fields = self.fields.of(positions)
         labels = {name: of_name.of_columns(positions) for name, of_name in self.labels.items()}
         return replace(self, fields=fields, groups=groups, labels=labels, blanked=())
 
@@ -310,7 +315,7 @@ class Market:
         ret = self.market_ret
         return replace(
             self,
-            fields={name: frame.iloc[rows] for name, frame in self.fields.items()},
+            fields=self.fields.at(rows),
             series=self.series.iloc[rows],
             market_close=None if close is None else close.iloc[rows],
             market_ret=None if ret is None else ret.iloc[rows],
@@ -323,21 +328,14 @@ class Market:
     def fingerprint(self) -> str:
         """Digest of every number, date and name in this market; equal data gives equal digests."""
         digest = blake2b(digest_size=16)
-        frames = [*sorted(self.fields.items()), ("series", self.series)]
+        columns = sorted(self.fields.columns.items(), key=itemgetter(0))
+        columns.append(("series", WideColumn(self.series)))
         if self.market_close is not None:
-            frames.append(("market", self.market_close.to_frame()))
+            columns.append(("market", WideColumn(self.market_close.to_frame())))
         if self.market_ret is not None:
-            frames.append(("market return", self.market_ret.to_frame()))
-        for name, frame in frames:
-            names = [str(column) for column in frame.columns]
-            digest.update(repr((name, frame.shape, names)).encode())
-            cells = frame.to_numpy(dtype=float)
-            for first in range(0, len(cells), SOME):
-                some = np.array(cells[first : first + SOME], order="C")
-                # the bits of NaN differ by origin, and so do those of -0.0
-                some[np.isnan(some)] = np.nan
-                some += 0.0
-                digest.update(some.data)
+            columns.append(("market return", WideColumn(self.market_ret.to_frame())))
+        for name, column in columns:
+            column.digest(name, digest.update)
         moments = self.dates.as_unit("us").asi8
         digest.update(np.ascontiguousarray(moments).data)
         digest.update(self.groups.to_csv().encode())

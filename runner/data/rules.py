@@ -93,15 +93,14 @@ def admitted(market: Market, allow_loss: float) -> Market:
     account: list[Dropped] = []
     mistakes: list[str] = []
     for column, values in columns(market):
-        cells = values.to_numpy(dtype=float)
-        broken = _broken(column, cells, market.kinds.get(column.name))
+        broken = _broken(column, values, market.kinds.get(column.name))
         if not broken:
             continue
-        blanked += broken
+        blanked += [_placed(part, market, values.shape) for part in broken]
         for part in broken:
             reason = f"{column.label} is {RULES[part.rule].account}"
             account.append(Dropped("source value", reason, len(part.at)))
-        known = int(np.count_nonzero(~np.isnan(cells)))
+        known = int(np.count_nonzero(~np.isnan(values)))
         mistakes += _loss(column, broken, known, allow_loss)
     if mistakes:
         raise DataError(mistakes)
@@ -121,8 +120,8 @@ def _no_returns(market: Market) -> list[str]:
     """The line on a field `ret` whose numbers are larger than returns of any asset are."""
     if "ret" not in market.fields:
         return []
-    cells = market.fields["ret"].to_numpy(dtype=float)
-    sizes = np.abs(cells[np.isfinite(cells)])
+    returns = market.fields.columns["ret"].values
+    sizes = np.abs(returns[np.isfinite(returns)])
     if not len(sizes) or np.median(sizes) <= LARGEST_MEDIAN:
         return []
     middle = number(float(np.median(sizes)), 3)
@@ -142,23 +141,36 @@ def usable(name: str, values: Any) -> Any:
     return good
 
 
-def columns(market: Market) -> Iterator[tuple[Column, pd.DataFrame | pd.Series]]:
-    """Every column of numbers: fields (T, N), series (T,), those of the market asset (T,)."""
-    for name, frame in market.fields.items():
-        yield Column("field", name, name), frame
+def columns(market: Market) -> Iterator[tuple[Column, np.ndarray]]:
+    """Every column of numbers: fields, wide (T, N) or long (n,), series and market asset (T,)."""
+    for name, field in market.fields.columns.items():
+        yield Column("field", name, name), field.values
     for name in market.series.columns:
-        yield Column("series", str(name), str(name)), market.series[name]
+        yield Column("series", str(name), str(name)), market.series[name].to_numpy(dtype=float)
     of_market = {"close": market.market_close, "ret": market.market_ret}
     for name, series in of_market.items():
         if series is not None:
             asset = "the market asset"
             if series.name is not None:
                 asset = str(series.name)
-            yield Column("market", name, f"{name} of {asset}"), series
+            yield Column("market", name, f"{name} of {asset}"), series.to_numpy(dtype=float)
+
+
+def _placed(broken: Blanked, market: Market, shape: tuple[int, ...]) -> Blanked:
+    """The same values of a column of this shape, those of a field by their cells (T, N)."""
+    if broken.column.kind != "field":
+        return broken
+    mask = np.zeros(shape, dtype=bool)
+    mask[np.unravel_index(broken.at, shape)] = True
+    rows, assets = market.fields.columns[broken.column.name].places(mask)
+    return broken._replace(at=rows.astype(np.intp) * len(market.assets) + assets)
 
 
 def _broken(column: Column, cells: np.ndarray, kind: Kind | None) -> list[Blanked]:
-    """The values that break a rule for their kind, each under the first rule that it breaks."""
+    """The values that break a rule for their kind, each under the first rule that it breaks.
+
+    They are at positions of the numbers of the column, row by row.
+    """
     names: tuple[str, ...] = OF_ANY
     if kind is not None:
         names = OF_KINDS.get(kind, OF_ANY)
@@ -202,16 +214,15 @@ def _loss(column: Column, broken: list[Blanked], had: int, allowed: float) -> li
 
 def with_value(market: Market, cells: Sequence[Blanked], value: float) -> Market:
     """The market with this value in all of these cells; its own arrays are not written to."""
-    fields = dict(market.fields)
+    fields = market.fields
     series = market.series
     of_market = {"close": market.market_close, "ret": market.market_ret}
     for part in cells:
         name = part.column.name
         if part.column.kind == "field":
-            fields[name] = _put(fields[name], part.at, value)
+            fields = fields.put(name, part.at, value)
         elif part.column.kind == "series":
-            column = _put(series[name], part.at, value)
-            series = series.assign(**{name: column})
+            series = series.assign(**{name: _put(series[name], part.at, value)})
         else:  # the market asset
             of_market[name] = _put(of_market[name], part.at, value)
     close = of_market["close"]
@@ -219,11 +230,8 @@ def with_value(market: Market, cells: Sequence[Blanked], value: float) -> Market
     return replace(market, fields=fields, series=series, market_close=close, market_ret=ret)
 
 
-def _put(values: Any, at: np.ndarray, value: float) -> Any:
-    """The same frame or series with the value at these positions of its cells, row by row."""
-    cells = np.array(values.to_numpy(dtype=float), order="K")
-    position = np.unravel_index(at, cells.shape)
-    cells[position] = value
-    if isinstance(values, pd.DataFrame):
-        return pd.DataFrame(cells, index=values.index, columns=values.columns, copy=False)
-    return pd.Series(cells, index=values.index, name=values.name, copy=False)
+def _put(series: Any, at: np.ndarray, value: float) -> pd.Series:
+    """The same series with the value at these positions."""
+    values = series.to_numpy(dtype=float).copy()
+    values[at] = value
+    return pd.Series(values, index=series.index, name=series.name, copy=False)

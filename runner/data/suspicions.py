@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.data.fields import Column, WideColumn
 from runner.data.market import Market
 from runner.text import count, number, percent
 
@@ -40,12 +41,23 @@ def suspicions(market: Market) -> list[str]:
     lines = _future(market.dates)
     if not {"close", "ret"} & set(market.fields):
         return lines
-    returns = market.returns().to_numpy(dtype=float)
+    returns = returns_of(market)
     source = "ret" if "ret" in market.fields else "changes of close"
-    lines += _per_cent(returns, source)
-    lines += _scales(market, returns)
+    lines += _per_cent(returns.values, source)
+    lines += _scales(market, returns.values)
     lines += _jumps(market, returns)
     return lines
+
+
+def returns_of(market: Market) -> Column:
+    """Returns of a row, decimals, as the data have them; changes of prices where they have none.
+
+    Raises:
+        DataError: the data has neither returns nor prices.
+    """
+    if "ret" in market.fields:
+        return market.fields.columns["ret"]
+    return WideColumn(market.returns())
 
 
 def _future(dates: pd.DatetimeIndex) -> list[str]:
@@ -74,7 +86,7 @@ def _share_above_one(returns: np.ndarray) -> float:
 
 
 def _per_cent(returns: np.ndarray, source: str) -> list[str]:
-    """Returns (T, N) too many of which are above 100 %."""
+    """The sentence on returns too many of which are above 100 %."""
     if not above_one(returns):
         return []
     sizes = np.abs(returns[np.isfinite(returns)])
@@ -86,7 +98,7 @@ def _per_cent(returns: np.ndarray, source: str) -> list[str]:
 
 
 def _scales(market: Market, returns: np.ndarray) -> list[str]:
-    """The sentence on each input of another scale than the returns (T, N)."""
+    """The sentence on each input of another scale than the returns."""
     lines = []
     for name, scale in other_scales(market, returns).items():
         of_input = number(scale.of_input)
@@ -99,7 +111,7 @@ def _scales(market: Market, returns: np.ndarray) -> list[str]:
 
 
 def other_scales(market: Market, returns: np.ndarray) -> dict[str, Scale]:
-    """By name, inputs that look like returns, but have another scale than the returns (T, N)."""
+    """By name, inputs that look like returns, but have another scale than the returns."""
     inputs = _inputs(market)
     if not inputs:
         return {}
@@ -128,10 +140,16 @@ def _inputs(market: Market) -> dict[str, np.ndarray]:
     inputs: dict[str, np.ndarray] = {}
     for name in market.series.columns:
         inputs[str(name)] = market.series[name].to_numpy(dtype=float)
-    for name, frame in market.fields.items():
-        cells = frame.to_numpy(dtype=float)
-        T, N = cells.shape
-        if name in ("close", "ret") or N < 2 or not _same_for_all(cells):
+    T = len(market.dates)
+    few = market.fields.at(np.arange(min(FEW_ROWS, T)))
+    for name in market.fields:
+        if name in ("close", "ret") or len(market.assets) < 2:
+            continue
+        # a look at a few dates first, for most fields differ between assets
+        if not _same_for_all(few[name].to_numpy(dtype=float)):
+            continue
+        cells = market.fields[name].to_numpy(dtype=float)
+        if not _same_for_all(cells):
             continue
         first_known = np.isfinite(cells).argmax(axis=1)
         inputs.setdefault(name, cells[np.arange(T), first_known])
@@ -140,14 +158,10 @@ def _inputs(market: Market) -> dict[str, np.ndarray]:
 
 def _same_for_all(cells: np.ndarray) -> bool:
     """Whether a field (T, N) has the same value for every asset of a date."""
-    # a look at a few dates first, for most fields do not
-    for rows in (cells[:FEW_ROWS], cells):
-        known = np.isfinite(rows)
-        low = np.where(known, rows, np.inf).min(axis=1)
-        high = np.where(known, rows, -np.inf).max(axis=1)
-        if (high > low).any():
-            return False
-    return True
+    known = np.isfinite(cells)
+    low = np.where(known, cells, np.inf).min(axis=1)
+    high = np.where(known, cells, -np.inf).max(axis=1)
+    return not (high > low).any()
 
 
 def _like_returns(cells: np.ndarray) -> np.ndarray:
@@ -176,13 +190,15 @@ def _deviation(values: np.ndarray) -> float:
     return float(values.std(ddof=1))
 
 
-def _jumps(market: Market, returns: np.ndarray) -> list[str]:
-    """Moves (T, N) far beyond what their asset does."""
-    sizes = np.abs(returns)
+def _jumps(market: Market, returns: Column) -> list[str]:
+    """Moves far beyond what their asset does."""
     with np.errstate(invalid="ignore"):
-        assets = np.flatnonzero((sizes > JUMP).any(axis=0))
-    moves = sizes[:, assets]
-    moves = np.where(np.isfinite(moves), moves, np.nan)
+        large = np.abs(returns.values) > JUMP
+    _, of_large = returns.places(large)
+    assets = np.unique(of_large)
+    of_assets = returns.of(assets)
+    moves = np.abs(of_assets)
+    moves[~np.isfinite(moves)] = np.nan
     medians = np.empty(0)
     if len(assets):
         medians = np.nanmedian(moves, axis=0)
@@ -195,7 +211,7 @@ def _jumps(market: Market, returns: np.ndarray) -> list[str]:
         column = columns[jump]
         asset = assets[column]
         name = market.assets[asset]
-        move = returns[row, asset]
+        move = of_assets[row, column]
         lines.append(_jump(name, market.dates[row], move, medians[column]))
     if len(order) > MOST_JUMPS:
         more = count(len(order) - MOST_JUMPS, "further move")

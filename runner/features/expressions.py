@@ -412,8 +412,7 @@ def _numbers(market: Market, name: str, values: Any) -> Any:
     """
     placed = values.index.equals(market.dates)
     if values.ndim == 2:
-        first = next(iter(market.fields.values()))
-        placed = placed and values.columns.equals(first.columns)
+        placed = placed and values.columns.equals(market.fields.assets)
     if not placed:
         raise DataError(f"{name!r} lies on other rows or assets than the rest of the data")
     try:

@@ -74,7 +74,7 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
         given = type(values).__name__
         raise DataError(f"{where}: gave {given}; allowed: a frame (T, N) or a series (T,)")
     if isinstance(values, pd.DataFrame):
-        values = _in_order(where, values, market.assets)
+        values = _in_order(where, values, market)
     if values.index.equals(market.dates) and not values.index.equals(dates):
         values = values.loc[dates]
     if not values.index.equals(dates):
@@ -91,14 +91,15 @@ def aligned(where: str, values: Any, market: Market, dates: pd.DatetimeIndex) ->
     return cells
 
 
-def _in_order(where: str, frame: pd.DataFrame, assets: list[str]) -> pd.DataFrame:
+def _in_order(where: str, frame: pd.DataFrame, market: Market) -> pd.DataFrame:
     """The frame with one column per asset, in the order of the data.
 
     Raises:
         DataError: an asset without a column, or with several.
     """
-    if list(frame.columns) == assets:
+    if frame.columns.equals(market.fields.assets):
         return frame
+    assets = market.assets
     times = frame.columns.value_counts().reindex(assets, fill_value=0)
     kinds = {"no column": times == 0, "several columns": times > 1}
     for reason, wrong in kinds.items():
@@ -136,7 +137,7 @@ def _copy(market: Market) -> Market:
     """The same market for one function: pandas copies only what that function writes to."""
     return replace(
         market,
-        fields={name: frame.copy(deep=False) for name, frame in market.fields.items()},
+        fields=market.fields.shallow(),
         series=market.series.copy(deep=False),
         market_close=_shallow(market.market_close),
         market_ret=_shallow(market.market_ret),

@@ -28,8 +28,9 @@ from runner.data.accounts.values import (
     zeros,
 )
 from runner.data.calendar import WHOLE_WEEK, span
+from runner.data.fields import Column
 from runner.data.market import Market
-from runner.data.suspicions import stamp
+from runner.data.suspicions import returns_of, stamp
 from runner.errors import listed
 from runner.text import count, percent
 
@@ -138,11 +139,11 @@ def in_short(market: Market) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _returns(market: Market) -> np.ndarray | None:
-    """Returns (T, N) of a row, decimals; None of data without prices and returns."""
+def _returns(market: Market) -> Column | None:
+    """Returns of a row, decimals; None of data without prices and returns."""
     if not {"close", "ret"} & set(market.fields):
         return None
-    return market.returns().to_numpy(dtype=float)
+    return returns_of(market)
 
 
 def _dates(market: Market) -> str:
@@ -197,20 +198,19 @@ def _joined(market: Market, known: np.ndarray) -> list[str]:
     return [f"Rows that joined columns meet: {listed(shares)}."]
 
 
-def _returned(market: Market, returns: np.ndarray | None) -> list[str]:
+def _returned(market: Market, returns: Column | None) -> list[str]:
     """The usual size of a return and the largest one."""
     if returns is None:
         return []
-    rows, assets = largest_of(returns)
-    if not len(rows):
+    moves = largest_of(returns)
+    if not len(moves.values):
         return []
-    greatest = returns[rows[0], assets[0]]
-    largest = percent(float(greatest))
-    asset = market.assets[assets[0]]
-    date = stamp(market.dates[rows[0]])
-    size = percent(median_size(returns))
+    largest = percent(float(moves.values[0]))
+    asset = market.assets[moves.assets[0]]
+    date = stamp(market.dates[moves.rows[0]])
+    size = percent(median_size(returns.values))
     text = f"Median size of a return a row {size}; the largest is {largest} ({asset}, {date})"
-    share = zeros(returns)
+    share = zeros(returns.values)
     if share > MANY_ZEROS:
         text += f"; {percent(share)} are zero"
     return [f"{text}."]

@@ -21,11 +21,8 @@ def values_known(market: Market) -> np.ndarray:
     """
     for name in ("ret", "close"):
         if name in market.fields:
-            field = market.fields[name]
-            return field.notna().to_numpy()
-    masks = [frame.notna().to_numpy() for frame in market.fields.values()]
-    any_known = np.logical_or.reduce(masks)
-    return np.asarray(any_known)
+            return market.fields.columns[name].known()
+    return market.fields.known()
 
 
 class Gaps(NamedTuple):

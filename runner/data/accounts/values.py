@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from runner.data.fields import Column
 from runner.data.market import Market
 from runner.data.notices import Reading
 from runner.data.rules import columns as numbers_of
 from runner.data.suspicions import above_one, other_scales
 
 LARGEST = 10  # moves in the table
+SOME = 4096  # values whose largest is looked at first
 MOST_BINS = 121  # of the distribution of returns; odd, so that zero is in the middle of one
 WITHIN = 0.999  # share of returns in the middle of the distribution
 BEYOND = 1.5  # times the size that this share of returns has, up to which bins reach
@@ -85,8 +87,7 @@ def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None
         present = market.market_close.notna().to_numpy()
         absent = ~present
     elif name in market.fields:
-        field = market.fields[name]
-        present = field.notna().to_numpy()
+        present = market.fields.columns[name].known()
         absent = known & ~present
     elif name in market.series.columns:
         series = market.series[name]
@@ -119,22 +120,23 @@ def joins_of(market: Market, known: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", "table", "met", "missed", "share"])
 
 
-def units_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
+def units_of(market: Market, returns: Column | None) -> pd.DataFrame:
     """A row per column of numbers, returns of a row first.
 
     Columns: name, taken_for, values, median, median_size (of the absolute values), least, greatest,
     zero (share), remark.
 
     Args:
-        returns: (T, N) decimals; None of data without prices and returns.
+        returns: decimals; None of data without prices and returns.
     """
     rows = []
     remarks = {}
     if returns is not None:
-        remark = IN_PER_CENT if above_one(returns) else ""
-        unit = _unit(OF_ROW, "return", returns, remark)
+        values = returns.values
+        remark = IN_PER_CENT if above_one(values) else ""
+        unit = _unit(OF_ROW, "return", values, remark)
         rows.append(unit)
-        for name, scale in other_scales(market, returns).items():
+        for name, scale in other_scales(market, values).items():
             remarks[name] = ANOTHER_SCALE.format(scale.ratio)
     kinds = {reading.name: reading.taken_for for reading in readings_of(market)}
     for column, values in numbers_of(market):
@@ -146,8 +148,7 @@ def units_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
         remark = ""
         if column.kind != "market":
             remark = remarks.get(column.name, "")
-        cells = values.to_numpy(dtype=float)
-        unit = _unit(column.label, kind, cells, remark)
+        unit = _unit(column.label, kind, values, remark)
         rows.append(unit)
     return pd.DataFrame(rows)
 
@@ -170,40 +171,54 @@ def _unit(name: str, kind: str, cells: np.ndarray, remark: str) -> dict[str, Any
     return row
 
 
-def moves_of(market: Market, returns: np.ndarray | None) -> pd.DataFrame:
+def moves_of(market: Market, returns: Column | None) -> pd.DataFrame:
     """The ten largest returns by size: asset, date, return (decimal), median_size of the asset."""
     columns = ["asset", "date", "return", "median_size"]
     if returns is None:
         return pd.DataFrame(columns=columns)
-    rows, positions = largest_of(returns)
+    largest = largest_of(returns)
     assets = np.array(market.assets)
-    medians = [median_size(returns[:, position]) for position in positions]
+    of_assets = returns.of(largest.assets)
+    medians = [median_size(values) for values in of_assets.T]
     moves = {
-        "asset": assets[positions],
-        "date": market.dates[rows],
-        "return": returns[rows, positions],
+        "asset": assets[largest.assets],
+        "date": market.dates[largest.rows],
+        "return": largest.values,
         "median_size": medians,
     }
     return pd.DataFrame(moves, columns=columns)
 
 
-def largest_of(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and assets, as positions, of the ten largest returns (T, N) by size, largest first."""
-    sizes = np.abs(returns)
-    greatest = np.fmax.reduce(sizes, axis=0)
-    known = np.flatnonzero(np.isfinite(greatest))
-    order = np.argsort(-greatest[known], kind="stable")
-    candidates = known[order[:LARGEST]]  # the ten largest are among these
-    assets = np.sort(candidates)
-    of_assets = sizes[:, assets]
-    missing = ~np.isfinite(of_assets)
-    of_assets[missing] = -1.0
-    flat = of_assets.ravel()
-    by_size = np.argsort(-flat, kind="stable")
-    largest = by_size[:LARGEST]
-    largest = largest[flat[largest] >= 0.0]
-    rows, columns = np.unravel_index(largest, of_assets.shape)
-    return rows, assets[columns]
+class Moves(NamedTuple):
+    """Returns (m,) with the positions of their rows and assets."""
+
+    rows: np.ndarray
+    assets: np.ndarray
+    values: np.ndarray
+
+
+def largest_of(returns: Column) -> Moves:
+    """The ten largest returns by size, largest first; of equal ones the first by date, asset."""
+    values = returns.values
+    sizes = np.abs(values)
+    missing = ~np.isfinite(sizes)
+    sizes[missing] = -1.0
+    large = sizes >= max(_among_largest(sizes), 0.0)
+    by_size = np.argsort(-sizes[large], kind="stable")
+    order = by_size[:LARGEST]
+    rows, assets = returns.places(large)
+    return Moves(rows[order], assets[order], values[large][order])
+
+
+def _among_largest(sizes: np.ndarray) -> float:
+    """A size that at least ten values reach, where there are so many, and few values pass."""
+    flat = sizes.ravel(order="K")
+    if len(flat) <= LARGEST * SOME:
+        return 0.0
+    starts = np.arange(0, len(flat), SOME)
+    largest_of_each = np.maximum.reduceat(flat, starts)
+    tenth = len(largest_of_each) - LARGEST
+    return float(np.partition(largest_of_each, tenth)[tenth])
 
 
 def zeros(values: np.ndarray) -> float:
@@ -221,11 +236,12 @@ def median_size(values: np.ndarray) -> float:
     return float(np.median(sizes, overwrite_input=True))
 
 
-def distribution_of(returns: np.ndarray | None) -> pd.DataFrame:
+def distribution_of(returns: Column | None) -> pd.DataFrame:
     """Counts of returns: low, high (decimals), values; the outer bins hold all beyond."""
     if returns is None:
         return pd.DataFrame(columns=["low", "high", "values"])
-    known = returns[np.isfinite(returns)]
+    values = returns.values
+    known = values[np.isfinite(values)]
     if not len(known):
         return pd.DataFrame(columns=["low", "high", "values"])
     sizes = np.abs(known)

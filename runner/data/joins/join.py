@@ -64,12 +64,13 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     _check_returns(rows, settings, market.dates)
     placed = _placed(rows, asset_positions, settings, market)
     values = _values(rows, placed)
-    fields = dict(market.fields)
+    fields = market.fields
     series = market.series
     if isinstance(settings, FieldTable):
+        frames = {}
         for name, cells in values.items():
-            of_assets = pd.DataFrame(cells.T, index=market.dates, columns=market.assets)
-            fields[name] = of_assets
+            frames[name] = pd.DataFrame(cells.T, index=market.dates, columns=market.assets)
+        fields = fields.with_frames(frames)
     else:
         columns = {name: cells[0] for name, cells in values.items()}
         series = series.assign(**columns)

@@ -46,7 +46,7 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
         groups = pd.DataFrame(index=pd.Index(market.assets, name="asset"))
     of_dates = dict(market.labels)
     account = _left_out(where, rows, market)
-    there = np.logical_or.reduce([frame.notna().to_numpy() for frame in market.fields.values()])
+    there = market.fields.known()
     for name, label in rows.labels.items():
         if rows.date is None:
             one_each = _one_each(where, name, asset, label, market.assets)

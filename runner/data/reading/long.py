@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.calendar import within
+from runner.data.fields import Fields, fields_of_cells
 from runner.data.joins.meeting import on_calendar
 from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market, choose_assets
@@ -136,11 +137,9 @@ class Long:
         special = self._special.values()
         names = list(dict.fromkeys([*assets, *special]))
         cells, repeated = self._place(names, self._in_range(start, end))
-        cubes = {name: self._cube(numbers, cells) for name, numbers in self.fields.items()}
-        on, outside = self._calendar(cells.there, N, cubes, names)
-        series = self._series(cubes, on, names)
+        on, outside = self._calendar(cells, N, names)
+        series = self._series(cells, on, names)
         outside -= series.moved
-        frames = {name: _frame(cube, on, self.date.values, names) for name, cube in cubes.items()}
         owner = self.market or "the assets"
         account = [Dropped("source row", "no date or no asset", keyless)]
         account.append(Dropped("source row", "repeats another row", repeated))
@@ -153,25 +152,22 @@ class Long:
             account.append(labels[name].lacking(name, there))
         return Market(
             source=self.source,
-            fields={name: frame.iloc[:, :N] for name, frame in frames.items()},
+            fields=self._fields(cells, on, assets),
             series=series.frame,
-            market_close=self._of_market(frames, PRICE),
+            market_close=self._of_market(PRICE, cells, on, names),
             groups=fixed,
             dropped=tuple(line for line in account if line.rows),
-            market_ret=self._of_market(frames, RETURN),
+            market_ret=self._of_market(RETURN, cells, on, names),
             notes=(*self.notes, *self._notes(names), *series.notes, *said),
             labels=labels,
             readings=self.readings,
             unread=self.unread,
         )
 
-    def _series(
-        self, wide: Mapping[str, np.ndarray], on: np.ndarray, names: Sequence[str]
-    ) -> MacroSeries:
+    def _series(self, cells: Cells, on: np.ndarray, names: Sequence[str]) -> MacroSeries:
         """The macro series (T, F): the price of an asset, or its return where it has none.
 
         Args:
-            wide: name of a field -> cube (N, dates).
             on: mask over the distinct dates of those on the calendar.
         """
         dates = pd.DatetimeIndex(self.date.values, name="date")
@@ -179,7 +175,7 @@ class Long:
         notes = []
         moved = 0
         for name, ticker in self.macro.items():
-            values = _first_with_values(wide, names.index(ticker))
+            values = self._first_with_values(cells, names.index(ticker))
             columns[name] = values[on]
             known = ~np.isnan(values)
             if not (known & ~on).any():
@@ -195,14 +191,50 @@ class Long:
         frame = pd.DataFrame(columns, index=dates[on])
         return MacroSeries(frame, moved, notes)
 
-    def _of_market(self, frames: Mapping[str, pd.DataFrame], name: str) -> pd.Series | None:
+    def _of_market(
+        self, field: str, cells: Cells, on: np.ndarray, names: Sequence[str]
+    ) -> pd.Series | None:
         """The price or the return (T,) of the market asset, None where there is none."""
-        if not self.market or name not in frames:
+        if not self.market or field not in self.fields:
             return None
-        values = frames[name][self.market]
-        if values.isna().all():
+        values = self._of_asset(field, cells, names.index(self.market))[on]
+        if np.isnan(values).all():
             return None
+        index = pd.DatetimeIndex(self.date.values[on], name="date")
+        return pd.Series(values, index=index, name=self.market)
+
+    def _of_asset(self, field: str, cells: Cells, line: int) -> np.ndarray:
+        """The numbers (dates,) of a field of the asset in this line of the cube."""
+        dates = cells.there.shape[1]
+        numbers = self.fields[field][cells.rows]
+        date = cells.at - line * dates
+        of_asset = (date >= 0) & (date < dates)
+        values = np.full(dates, np.nan)
+        values[date[of_asset]] = numbers[of_asset]
         return values
+
+    def _first_with_values(self, cells: Cells, line: int) -> np.ndarray:
+        """Prices (dates,) of an asset, or its returns where it has no price."""
+        fields = [name for name in (PRICE, RETURN) if name in self.fields]
+        known = [self._of_asset(name, cells, line) for name in fields]
+        for values in known:
+            if not np.isnan(values).all():
+                return values
+        return known[0]
+
+    def _fields(self, cells: Cells, on: np.ndarray, assets: Sequence[str]) -> Fields:
+        """Every field of the assets on the dates of the calendar."""
+        row_of_date = np.where(on, np.cumsum(on) - 1, -1)
+        column, date = np.divmod(cells.at, len(on))
+        row = row_of_date[date]
+        used = (row >= 0) & (column < len(assets))
+        kept: np.ndarray | slice = slice(None)
+        if not used.all():
+            kept = np.flatnonzero(used)
+        numbers = {name: of_rows[cells.rows][kept] for name, of_rows in self.fields.items()}
+        dates = pd.DatetimeIndex(self.date.values[on], name="date")
+        names = pd.Index(list(assets))
+        return fields_of_cells(dates, names, row[kept], column[kept], numbers)
 
     @cached_property
     def _keyed(self) -> np.ndarray:
@@ -331,12 +363,6 @@ class Long:
             notes.append(f"Names that differ in case alone are different assets: {listed(alike)}.")
         return tuple(notes)
 
-    def _cube(self, numbers: np.ndarray, cells: Cells) -> np.ndarray:
-        """The numbers (n,) in their cells (N, T), NaN where there is no row."""
-        cube = np.full(cells.there.shape, np.nan)
-        cube.reshape(-1)[cells.at] = numbers[cells.rows]
-        return cube
-
     def _coded(self, cells: Cells) -> list[Dropped]:
         """The account of the values in use that are letters."""
         account = []
@@ -346,14 +372,13 @@ class Long:
             account.append(Dropped("source value", reason, letters))
         return account
 
-    def _calendar(
-        self, there: np.ndarray, count: int, wide: Mapping[str, np.ndarray], names: Sequence[str]
-    ) -> tuple[np.ndarray, int]:
+    def _calendar(self, cells: Cells, count: int, names: Sequence[str]) -> tuple[np.ndarray, int]:
         """Mask over the distinct dates of those on the calendar, and the number of rows off it."""
+        there = cells.there
         if self.market:
-            on = ~np.isnan(_first_with_values(wide, names.index(self.market)))
+            on = ~np.isnan(self._first_with_values(cells, names.index(self.market)))
             lacks = f"data.market: {self.market} has no price and no return"
-            if RETURN not in wide:
+            if RETURN not in self.fields:
                 lacks = f"data.market: {self.market} has no price"
         else:
             on = np.asarray(there[:count].any(axis=0))
@@ -419,27 +444,9 @@ class Long:
         return occurs
 
 
-def _first_with_values(wide: Mapping[str, np.ndarray], line: int) -> np.ndarray:
-    """Prices (dates,) of an asset, or its returns where it has no price."""
-    known = [wide[name][line] for name in (PRICE, RETURN) if name in wide]
-    for values in known:
-        if not np.isnan(values).all():
-            return values
-    return known[0]
-
-
 def _one_label(labels: np.ndarray, values: pd.Index) -> np.ndarray | str:
     """The label of each asset (N,) from its mask (N, L); `unknown` where it has none."""
     if not len(values):
         return UNKNOWN
     labelled = labels.any(axis=1)
     return np.where(labelled, values[labels.argmax(axis=1)], UNKNOWN)
-
-
-def _frame(cube: np.ndarray, on: np.ndarray, dates: pd.Index, names: Sequence[str]) -> pd.DataFrame:
-    """Frame (T, N) on the dates of the calendar, from a cube (N, T)."""
-    kept = cube
-    if not on.all():
-        kept = cube[:, on]
-    index = pd.DatetimeIndex(dates[on], name="date")
-    return pd.DataFrame(kept.T, index=index, columns=list(names), copy=False)

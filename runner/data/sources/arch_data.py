@@ -52,6 +52,7 @@ class ArchData:
         """
         import pandas as pd
 
+        from runner.data.fields import Fields
         from runner.data.market import Market
         from runner.data.notices import Dropped
 
@@ -72,7 +73,7 @@ class ArchData:
         macro = {name: frame[ticker] for name, ticker in self.macro.items()}
         series = pd.DataFrame(macro, index=frame.index)
         close = frame[self.market] if self.market else None
-        fields = {"close": frame[assets]}
+        fields = Fields.of_frames({"close": frame[assets]})
         market = Market(_source(prices), fields, series, close, dropped=tuple(dropped))
         return market.between(self.start, self.end)
 

@@ -131,6 +131,7 @@ class SimulatedFactors:
         """
         import pandas as pd
 
+        from runner.data.fields import Fields
         from runner.data.market import Market
         from runner.errors import DataError
 
@@ -147,7 +148,7 @@ class SimulatedFactors:
         series = pd.DataFrame(F, index=dates, columns=factors)
         return Market(
             source=f"simulated factors, seed {self.seed}",
-            fields={"ret": ret},
+            fields=Fields.of_frames({"ret": ret}),
             series=series,
             groups=pd.DataFrame(index=assets),
         )

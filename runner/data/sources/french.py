@@ -41,6 +41,7 @@ class French:
         """
         import pandas as pd
 
+        from runner.data.fields import Fields
         from runner.data.market import Market, choose_assets
 
         table = pd.read_csv(_shipped_file(), index_col="dates", parse_dates=["dates"])
@@ -48,7 +49,7 @@ class French:
         table.index = month_ends.rename("date")
         portfolios = table.columns.drop(FACTORS)
         assets = choose_assets(self.assets, portfolios)
-        fields = {"ret": table[assets]}
+        fields = Fields.of_frames({"ret": table[assets]})
         market = Market("linearmodels.datasets.french", fields, table[FACTORS])
         return market.between(self.start, self.end)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.calendar import session_numbers
+from runner.data.fields import Fields
 from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.data.reading.long import PRICE, RETURN
@@ -65,13 +66,14 @@ def _on_every_bar(market: Market, minutes: np.ndarray) -> Market:
     ret = market.market_ret
     if ret is not None:
         ret = ret.reindex(bars)
+    frames = {name: frame.reindex(bars) for name, frame in market.fields.items()}
     # a bar that no asset has takes the labels of the one before
     latest = market.dates.searchsorted(bars, side="right") - 1
     before = np.maximum(latest, 0)
     return replace(
         market,
         labels={name: labels.at(before) for name, labels in market.labels.items()},
-        fields={name: frame.reindex(bars) for name, frame in market.fields.items()},
+        fields=Fields.of_frames(frames),
         series=market.series.reindex(bars),
         market_close=close,
         market_ret=ret,
@@ -83,9 +85,7 @@ def _on_every_bar(market: Market, minutes: np.ndarray) -> Market:
 def _rows(market: Market, rows: np.ndarray) -> int:
     """Rows (date x asset) with any value among these dates."""
     part = market.at(np.flatnonzero(rows))
-    known = [frame.notna().to_numpy() for frame in part.fields.values()]
-    any_known = np.logical_or.reduce(known)
-    return int(any_known.sum())
+    return int(part.fields.known().sum())
 
 
 def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Market:
@@ -102,11 +102,12 @@ def _without_gaps(market: Market, account: list[Dropped], opening: bool) -> Mark
     account.append(Dropped("missing bar", not_padded, int(absent.sum())))
     after_gap = "follows a missing bar, over more than one"
     account.append(Dropped("missing return", after_gap, int(gap.sum())))
-    fields = dict(market.fields)
+    fields = market.fields
     if RETURN in fields:
         at_opening = "of the first bar of a session, over the night"
         account.append(Dropped("missing return", at_opening, int(night.sum())))
-        fields[RETURN] = fields[RETURN].mask(gap | night)
+        within_bars = fields[RETURN].mask(gap | night)
+        fields = fields.with_frames({RETURN: within_bars})
     ret = market.market_ret
     if ret is not None:
         observed = usable(PRICE, market.index_close)

@@ -139,20 +139,21 @@ class Simulated:
             DataError: no date or no asset, a name used twice, dates beyond 1678..2261, or prices
                 that leave the range of numbers.
         """
+        from runner.data.fields import Fields
         from runner.data.market import Market
 
         dates = self._dates()
         truth = self.truth()
         assets = list(truth.index)
         shocks = self._market_shocks(len(dates))
-        volatility = _daily(self.market_volatility)
-        returns = self.market_premium + volatility * shocks
+        returns = self.market_premium + _daily(self.market_volatility) * shocks
         market = np.maximum(returns, FLOOR)
         fields, dropped = self._fields(truth, market)
+        frames = {name: _frame(cells, dates, assets) for name, cells in fields.items()}
         levels = self._macro_levels(shocks)
         return Market(
             source=f"simulated, seed {self.seed}",
-            fields={name: _frame(cells, dates, assets) for name, cells in fields.items()},
+            fields=Fields.of_frames(frames),
             series=_frame(levels, dates, list(self.macro)),
             market_close=self._index_close(market, dates),
             groups=truth[["sector"]],

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.data.fields import Fields
 from runner.data.labels import Labels
 from runner.data.market import Market
 
@@ -110,15 +111,16 @@ def futures(market: Market, cut: Cut) -> Iterator[Market]:
 def other_past(market: Market, row: int) -> Market:
     """The market with other rows before `row`, and another return of that row itself."""
     rng = np.random.default_rng(row)
-    fields = {}
+    frames = {}
     for name, frame in market.fields.items():
         cells = frame.to_numpy(dtype=float).copy()
         end = row + 1 if name == "ret" else row
         noise = rng.standard_normal(cells[:end].shape)
         cells[:end] *= np.exp(SPREAD * noise)
-        fields[name] = pd.DataFrame(cells, index=frame.index, columns=frame.columns)
+        frames[name] = pd.DataFrame(cells, index=frame.index, columns=frame.columns)
     rows = np.arange(len(market.dates))
     rows[:row] = rng.permutation(row)
+    fields = Fields.of_frames(frames)
     return replace(market, fields=fields, labels=_labels_of(market, rows))
 
 
@@ -264,9 +266,10 @@ def _with(market: Market, change: Change) -> Market:
     if series.shape[1]:
         parts = [changed_frame("series", series[[name]]) for name in series.columns]
         series = pd.concat(parts, axis=1)
+    frames = {name: changed_frame(name, values) for name, values in market.fields.items()}
     return replace(
         market,
-        fields={name: changed_frame(name, values) for name, values in market.fields.items()},
+        fields=Fields.of_frames(frames),
         series=series,
         market_close=changed_column("close", market.market_close),
         market_ret=changed_column("ret", market.market_ret),

@@ -1,0 +1,330 @@
+"""Fields of a market: numbers by date and asset, each a wide frame or a long column.
+
+A table of assets that come and go has rows for few cells (date x asset). Where it has them for less
+than half, its columns stay long, a number per row of the table, and a field becomes a wide frame
+when it is asked for by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+SOME = 64  # rows of a frame that are digested at a time
+FULL = 0.5  # share of the cells that have a row, from which on fields are wide
+
+
+@dataclass(frozen=True, eq=False)
+class Listings:
+    """The cells (date x asset) that a long table has rows for, in order of date, then asset.
+
+    Attributes:
+        dates: (T,) rows of the market.
+        assets: (N,) names.
+        row: (n,) positions of the dates of the cells.
+        column: (n,) positions of their assets.
+    """
+
+    dates: pd.DatetimeIndex
+    assets: pd.Index
+    row: np.ndarray
+    column: np.ndarray
+
+    @cached_property
+    def position(self) -> np.ndarray:
+        """Positions (n,) of the cells in a frame (T, N), row by row; increasing."""
+        first = self.row.astype(np.int64) * len(self.assets)
+        return first + self.column
+
+    def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
+        """The values (n,) in their cells (T, N), `absent` in all others."""
+        cells = np.full((len(self.assets), len(self.dates)), absent)
+        cells[self.column, self.row] = values
+        return cells.T
+
+    def at(self, rows: np.ndarray) -> Part:
+        """Those on the dates at these positions, which increase."""
+        new_row = np.full(len(self.dates), -1, dtype=np.int32)
+        new_row[rows] = np.arange(len(rows))
+        row = new_row[self.row]
+        kept = np.flatnonzero(row >= 0)
+        listings = Listings(self.dates[rows], self.assets, row[kept], self.column[kept])
+        return Part(listings, kept)
+
+    def of(self, assets: np.ndarray) -> Part:
+        """Those of the assets at these positions, in this order."""
+        new_column = np.full(len(self.assets), -1, dtype=np.int32)
+        new_column[assets] = np.arange(len(assets))
+        column = new_column[self.column]
+        kept = np.flatnonzero(column >= 0)
+        if not (np.diff(assets) > 0).all():
+            order = np.lexsort((column[kept], self.row[kept]))
+            kept = kept[order]
+        listings = Listings(self.dates, self.assets[assets], self.row[kept], column[kept])
+        return Part(listings, kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some of the listings of a table, and their positions (m,) among all of them."""
+
+    listings: Listings
+    kept: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class WideColumn:
+    """A field as a frame (T, N)."""
+
+    frame: pd.DataFrame
+
+    @property
+    def values(self) -> np.ndarray:
+        """Its numbers (T, N), NaN where there is none; not to be written to."""
+        return self.frame.to_numpy(dtype=float)
+
+    def known(self) -> np.ndarray:
+        """Mask (T, N) of the cells with a value."""
+        return self.frame.notna().to_numpy()
+
+    def places(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the cells for which a mask of its values is True, row by row."""
+        rows, columns = np.nonzero(mask)
+        return rows, columns
+
+    def of(self, assets: np.ndarray) -> np.ndarray:
+        """Numbers (T, m) of the assets at these positions."""
+        return self.values[:, assets]
+
+    def put(self, at: np.ndarray, value: float) -> WideColumn:
+        """The field with the value at these positions of its cells, row by row."""
+        cells = np.array(self.values, order="K")
+        position = np.unravel_index(at, cells.shape)
+        cells[position] = value
+        index = self.frame.index
+        return WideColumn(pd.DataFrame(cells, index=index, columns=self.frame.columns, copy=False))
+
+    def shallow(self) -> WideColumn:
+        """The same for a function that may write to it: pandas copies what it writes to."""
+        return WideColumn(self.frame.copy(deep=False))
+
+    def digest(self, name: str, update: Callable[[Any], None]) -> None:
+        """Feed its name, the assets and every number to a digest."""
+        assets = [str(asset) for asset in self.frame.columns]
+        update(repr((name, self.frame.shape, assets)).encode())
+        cells = self.values
+        for first in range(0, len(cells), SOME):
+            update(_same_bits(cells[first : first + SOME]))
+
+
+@dataclass(frozen=True, eq=False)
+class LongColumn:
+    """A field as one number per row of a table.
+
+    Attributes:
+        listings: the cells of those rows.
+        values: (n,) numbers, NaN where there is none.
+    """
+
+    listings: Listings
+    values: np.ndarray
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The field as a frame (T, N), made anew."""
+        cells = self.listings.spread(self.values, np.nan)
+        dates = self.listings.dates
+        return pd.DataFrame(cells, index=dates, columns=self.listings.assets, copy=False)
+
+    def known(self) -> np.ndarray:
+        """Mask (T, N) of the cells with a value."""
+        return self.listings.spread(~np.isnan(self.values), absent=False)
+
+    def places(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of the cells for which a mask of its values is True, row by row."""
+        return self.listings.row[mask], self.listings.column[mask]
+
+    def of(self, assets: np.ndarray) -> np.ndarray:
+        """Numbers (T, m) of the assets at these positions."""
+        part = self.listings.of(assets)
+        return part.listings.spread(self.values[part.kept], np.nan)
+
+    def put(self, at: np.ndarray, value: float) -> LongColumn:
+        """The field with the value at these positions of its cells, row by row."""
+        values = self.values.copy()
+        position = np.searchsorted(self.listings.position, at)
+        values[position] = value
+        return LongColumn(self.listings, values)
+
+    def shallow(self) -> LongColumn:
+        """The same for a function that may write to it: every frame of it is a new one."""
+        return self
+
+    def digest(self, name: str, update: Callable[[Any], None]) -> None:
+        """Feed its name, the assets, the cells with a row and their numbers to a digest."""
+        listings = self.listings
+        shape = (len(listings.dates), len(listings.assets))
+        assets = [str(asset) for asset in listings.assets]
+        update(repr((name, shape, assets)).encode())
+        update(np.ascontiguousarray(listings.position).data)
+        update(_same_bits(self.values))
+
+
+Column = WideColumn | LongColumn
+
+
+class Fields(Mapping[str, pd.DataFrame]):
+    """The fields of a market by name; `fields[name]` is a frame (T, N)."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self.columns = dict(columns)
+
+    @classmethod
+    def of_frames(cls, frames: Mapping[str, pd.DataFrame]) -> Fields:
+        """Wide fields; those that are fields already stay as they are."""
+        if isinstance(frames, Fields):
+            return frames
+        return cls({name: WideColumn(frame) for name, frame in frames.items()})
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self.columns[name].frame
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def assets(self) -> pd.Index:
+        """Names (N,) of the assets."""
+        first = next(iter(self.columns.values()))
+        if isinstance(first, LongColumn):
+            return first.listings.assets
+        return first.frame.columns
+
+    def with_frames(self, frames: Mapping[str, pd.DataFrame]) -> Fields:
+        """These fields and those, or those in the place of these."""
+        wide = {name: WideColumn(frame) for name, frame in frames.items()}
+        return Fields({**self.columns, **wide})
+
+    def put(self, name: str, at: np.ndarray, value: float) -> Fields:
+        """These fields with a value at positions of the cells of one of them, row by row."""
+        changed = self.columns[name].put(at, value)
+        return Fields({**self.columns, name: changed})
+
+    def shallow(self) -> Fields:
+        """The same for a function that may write to them."""
+        return Fields({name: column.shallow() for name, column in self.columns.items()})
+
+    def known(self) -> np.ndarray:
+        """Mask (T, N) of the cells with a value of any field."""
+        masks = [column.known() for column in self.columns.values()]
+        return np.asarray(np.logical_or.reduce(masks))
+
+    def at(self, rows: np.ndarray) -> Fields:
+        """These fields on the dates at these positions, which increase."""
+
+        def of_wide(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame.iloc[rows]
+
+        def of_long(listings: Listings) -> Part:
+            return listings.at(rows)
+
+        return self._part(of_wide, of_long)
+
+    def of(self, assets: np.ndarray) -> Fields:
+        """These fields of the assets at these positions, in this order."""
+
+        def of_wide(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame.iloc[:, assets]
+
+        def of_long(listings: Listings) -> Part:
+            return listings.of(assets)
+
+        return self._part(of_wide, of_long)
+
+    def _part(
+        self,
+        of_wide: Callable[[pd.DataFrame], pd.DataFrame],
+        of_long: Callable[[Listings], Part],
+    ) -> Fields:
+        """A part of every field; what is chosen of listings that fields share is chosen once."""
+        parts: dict[int, Part] = {}
+        columns: dict[str, Column] = {}
+        for name, column in self.columns.items():
+            if isinstance(column, WideColumn):
+                columns[name] = WideColumn(of_wide(column.frame))
+                continue
+            listings = column.listings
+            shared = id(listings)
+            if shared not in parts:
+                parts[shared] = of_long(listings)
+            part = parts[shared]
+            columns[name] = LongColumn(part.listings, column.values[part.kept])
+        return Fields(columns)
+
+
+def fields_of_cells(
+    dates: pd.DatetimeIndex,
+    assets: pd.Index,
+    row: np.ndarray,
+    column: np.ndarray,
+    numbers: Mapping[str, np.ndarray],
+) -> Fields:
+    """Fields from numbers (n,) by name, each number in a cell of its own.
+
+    Args:
+        row: (n,) positions of the dates of the cells.
+        column: (n,) positions of their assets.
+    """
+    T = len(dates)
+    N = len(assets)
+    if len(row) < FULL * T * N:
+        return _long_fields(dates, assets, row, column, numbers)
+    frames = {}
+    for name, values in numbers.items():
+        cells = np.full((N, T), np.nan)
+        cells[column, row] = values
+        frames[name] = pd.DataFrame(cells.T, index=dates, columns=assets, copy=False)
+    return Fields.of_frames(frames)
+
+
+def _long_fields(
+    dates: pd.DatetimeIndex,
+    assets: pd.Index,
+    row: np.ndarray,
+    column: np.ndarray,
+    numbers: Mapping[str, np.ndarray],
+) -> Fields:
+    """Long fields of the cells that have some number."""
+    known = np.zeros(len(row), dtype=bool)
+    for values in numbers.values():
+        known |= ~np.isnan(values)
+    kept = np.flatnonzero(known)
+    position = row[kept] * len(assets) + column[kept]
+    if not (np.diff(position) > 0).all():
+        kept = kept[np.argsort(position)]
+    row = row[kept].astype(np.int32)
+    column = column[kept].astype(np.int32)
+    listings = Listings(dates, assets, row, column)
+    columns: dict[str, Column] = {}
+    for name, values in numbers.items():
+        columns[name] = LongColumn(listings, values[kept])
+    return Fields(columns)
+
+
+def _same_bits(values: np.ndarray) -> memoryview:
+    """The bytes of numbers: the bits of NaN differ by origin, and so do those of -0.0."""
+    numbers = np.array(values, order="C")
+    numbers[np.isnan(numbers)] = np.nan
+    numbers += 0.0
+    return numbers.data

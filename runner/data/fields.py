@@ -57,7 +57,7 @@ class Listings:
         return Part(listings, kept)
 
     def of(self, assets: np.ndarray) -> Part:
-        """Those of the assets at these positions, in this order."""
+        """Those of the assets at these positions, each once, in this order."""
         new_column = np.full(len(self.assets), -1, dtype=np.int32)
         new_column[assets] = np.arange(len(assets))
         column = new_column[self.column]
@@ -288,8 +288,17 @@ def fields_of_cells(
     """
     T = len(dates)
     N = len(assets)
-    if len(row) < FULL * T * N:
-        return _long_fields(dates, assets, row, column, numbers)
+    known = np.zeros(len(row), dtype=bool)
+    for values in numbers.values():
+        known |= ~np.isnan(values)
+    if np.count_nonzero(known) < FULL * T * N:
+        kept = np.flatnonzero(known)
+        listings, in_order = _listings(dates, assets, row[kept], column[kept])
+        kept = kept[in_order]
+        columns: dict[str, Column] = {}
+        for name, values in numbers.items():
+            columns[name] = LongColumn(listings, values[kept])
+        return Fields(columns)
     frames = {}
     for name, values in numbers.items():
         cells = np.full((N, T), np.nan)
@@ -298,28 +307,17 @@ def fields_of_cells(
     return Fields.of_frames(frames)
 
 
-def _long_fields(
-    dates: pd.DatetimeIndex,
-    assets: pd.Index,
-    row: np.ndarray,
-    column: np.ndarray,
-    numbers: Mapping[str, np.ndarray],
-) -> Fields:
-    """Long fields of the cells that have some number."""
-    known = np.zeros(len(row), dtype=bool)
-    for values in numbers.values():
-        known |= ~np.isnan(values)
-    kept = np.flatnonzero(known)
-    position = row[kept] * len(assets) + column[kept]
+def _listings(
+    dates: pd.DatetimeIndex, assets: pd.Index, row: np.ndarray, column: np.ndarray
+) -> tuple[Listings, np.ndarray | slice]:
+    """The listings of these cells, and the order (n,) that the cells have in them."""
+    position = row * len(assets) + column
+    in_order: np.ndarray | slice = slice(None)
     if not (np.diff(position) > 0).all():
-        kept = kept[np.argsort(position)]
-    row = row[kept].astype(np.int32)
-    column = column[kept].astype(np.int32)
-    listings = Listings(dates, assets, row, column)
-    columns: dict[str, Column] = {}
-    for name, values in numbers.items():
-        columns[name] = LongColumn(listings, values[kept])
-    return Fields(columns)
+        in_order = np.argsort(position)
+    rows = row[in_order].astype(np.int32)
+    columns = column[in_order].astype(np.int32)
+    return Listings(dates, assets, rows, columns), in_order
 
 
 def _same_bits(values: np.ndarray) -> memoryview:

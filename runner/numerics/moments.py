@@ -19,6 +19,9 @@ from runner.numerics import compiled as kernel
 
 BLOCK = 64  # dates at a time
 HALVED = 512  # dates from which on two halves are summed side by side
+FULL = (
+    0.5  # share of the cells in use, below which only assets with a cell in a block are looked at
+)
 # Cells of all, and of a unit, whose mean is the shift; any point near the data will do.
 SAMPLE = 2000
 FEW = 8
@@ -112,6 +115,7 @@ def moments(
     cells = max(y.size, whole)
     compiled = kernel.wanted(cells)
     add = kernel.sums if compiled else _moments
+    few_cells = np.count_nonzero(use) < FULL * use.size
 
     def of_rows(part: slice) -> np.ndarray:
         point = _point_of(shift, part)
@@ -119,6 +123,8 @@ def moments(
         x = X[part]
         target = y[part]
         used = use[part]
+        if few_cells:
+            return _of_listed(add, x, target, used, point, by_date, w)
         return add(x, target, used, point, by_date, w)
 
     parts = halves(len(y), of_rows)
@@ -140,6 +146,40 @@ def halves(T: int, work: Callable[[slice], Any]) -> list[Any]:
     with one_blas_thread, ThreadPoolExecutor(2) as pool:
         results = pool.map(work, rows)
         return list(results)
+
+
+def _of_listed(
+    add: Callable[..., np.ndarray],
+    X: np.ndarray,
+    y: np.ndarray,
+    use: np.ndarray,
+    shift: np.ndarray,
+    by_date: bool,
+    weights: np.ndarray | None,
+) -> np.ndarray:
+    """The moments of `add` where few cells are in use: of each block of dates only its assets.
+
+    Args:
+        X, y, use, shift, by_date, weights: as of `moments`.
+    """
+    T, N = y.shape
+    P = X.shape[2] + 2
+    M = np.zeros((T if by_date else N, P, P))
+    for start in range(0, T, BLOCK):
+        part = slice(start, start + BLOCK)
+        listed = np.flatnonzero(use[part].any(axis=0))
+        point = _point_of(shift, part)
+        if point.shape[1] > 1:
+            point = point[:, listed]
+        w = of_part(weights, part)
+        if w is not None:
+            w = w[:, listed]
+        x = X[part].take(listed, axis=1)
+        target = y[part].take(listed, axis=1)
+        used = use[part].take(listed, axis=1)
+        of_block = add(x, target, used, point, by_date, w)
+        M[part if by_date else listed] += of_block
+    return M
 
 
 @cache

@@ -180,12 +180,11 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
     columns = {}
     rows = use.sum(axis=0)
     enough = rows >= ENOUGH
-    for i in np.flatnonzero(enough & ~_many_in_a_sample(values, use)):
+    odd = np.flatnonzero(enough & ~_many_in_a_sample(values, use))
+    few_at_first = _distinct_of_each(_first_used(values, use, odd)) < FEW
+    for i in odd[few_at_first]:
         used = use[:, i]
         own = values[used, i]
-        first = own[: 2 * ENOUGH]
-        if _distinct(first) >= FEW:
-            continue
         distinct = _distinct(own)
         dummy = np.isin(own, (0.0, 1.0)).all()
         if 1 < distinct < FEW and not dummy:
@@ -199,11 +198,28 @@ def _many_in_a_sample(values: np.ndarray, use: np.ndarray) -> np.ndarray:
     step = max(len(used_rows) // SAMPLED, 1)
     sample = used_rows[::step]
     cells = np.where(use[sample], values[sample], np.nan)
-    ordered = np.sort(cells, axis=0)  # unused cells come last
+    return _distinct_of_each(cells) >= FEW
+
+
+def _first_used(values: np.ndarray, use: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The first values in use of these columns, 60 at most of each and NaN after the last."""
+    column, row = np.nonzero(use.T[columns])
+    rows = np.bincount(column, minlength=len(columns))
+    first = np.cumsum(rows) - rows
+    rank = np.arange(len(row)) - first[column]  # of the value among those of its column
+    early = rank < 2 * ENOUGH
+    cells = np.full((2 * ENOUGH, len(columns)), np.nan)
+    column = column[early]
+    cells[rank[early], column] = values[row[early], columns[column]]
+    return cells
+
+
+def _distinct_of_each(cells: np.ndarray) -> np.ndarray:
+    """How many distinct values each column (T, N) has; NaN is none, equal up to rounding is one."""
+    ordered = np.sort(cells, axis=0)  # NaN comes last
     change = np.diff(ordered, axis=0)
     different = np.isfinite(change) & ~near_rounding(change, ordered[1:])
-    distinct = 1 + different.sum(axis=0)
-    return np.asarray(distinct >= FEW)
+    return np.asarray(1 + different.sum(axis=0))
 
 
 def _distinct(values: np.ndarray) -> int:

@@ -68,6 +68,9 @@ def usable_cells(
     for first in range(0, T, size):
         rows = slice(first, first + size)
         _count_unknown("target", y[rows], rows, valid, by_rule, reasons)
+        left = X[rows][valid[rows]]
+        if np.isfinite(left).all():
+            continue  # no feature is unknown where the target is known
         for k, name in enumerate(names):
             cells = X[rows, :, k]
             _count_unknown(name, cells, rows, valid, by_rule, reasons)

@@ -178,13 +178,13 @@ def moves_of(market: Market, returns: Column | None) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     largest = largest_of(returns)
     assets = np.array(market.assets)
-    of_assets = returns.of(largest.assets)
-    medians = [median_size(values) for values in of_assets.T]
+    moved, position = np.unique(largest.assets, return_inverse=True)
+    medians = np.array([median_size(values) for values in returns.of(moved).T])
     moves = {
         "asset": assets[largest.assets],
         "date": market.dates[largest.rows],
         "return": largest.values,
-        "median_size": medians,
+        "median_size": medians[position],
     }
     return pd.DataFrame(moves, columns=columns)
 

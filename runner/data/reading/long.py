@@ -198,10 +198,9 @@ class Long:
         if not self.market or field not in self.fields:
             return None
         values = self._of_asset(field, cells, names.index(self.market))[on]
-        if np.isnan(values).all():
-            return None
         index = pd.DatetimeIndex(self.date.values[on], name="date")
-        return pd.Series(values, index=index, name=self.market)
+        known = not np.isnan(values).all()
+        return pd.Series(values, index=index, name=self.market) if known else None
 
     def _of_asset(self, field: str, cells: Cells, line: int) -> np.ndarray:
         """The numbers (dates,) of a field of the asset in this line of the cube."""
@@ -233,8 +232,7 @@ class Long:
             kept = np.flatnonzero(used)
         numbers = {name: of_rows[cells.rows][kept] for name, of_rows in self.fields.items()}
         dates = pd.DatetimeIndex(self.date.values[on], name="date")
-        names = pd.Index(list(assets))
-        return fields_of_cells(dates, names, row[kept], column[kept], numbers)
+        return fields_of_cells(dates, pd.Index(list(assets)), row[kept], column[kept], numbers)
 
     @cached_property
     def _keyed(self) -> np.ndarray:

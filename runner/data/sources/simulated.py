@@ -150,11 +150,10 @@ class Simulated:
         market = np.maximum(returns, FLOOR)
         fields, dropped = self._fields(truth, market)
         frames = {name: _frame(cells, dates, assets) for name, cells in fields.items()}
-        levels = self._macro_levels(shocks)
         return Market(
             source=f"simulated, seed {self.seed}",
             fields=Fields.of_frames(frames),
-            series=_frame(levels, dates, list(self.macro)),
+            series=_frame(self._macro_levels(shocks), dates, list(self.macro)),
             market_close=self._index_close(market, dates),
             groups=truth[["sector"]],
             dropped=dropped,

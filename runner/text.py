@@ -40,6 +40,14 @@ def p_text(p: float) -> str:
     return f"{p:.3f}"
 
 
+def p_words(p: float) -> str:
+    """A p-value as papers write it: p < 0.001, p = 0.032."""
+    text = p_text(p)
+    if text.startswith("<"):
+        return f"p < {text[1:]}"
+    return f"p = {text}"
+
+
 def stars(p: float) -> str:
     """The usual marks of significance; none where there is no p-value."""
     passed = [level for level in LEVELS if p < level]
@@ -92,7 +100,7 @@ def verdict(p: float) -> str:
     for level in LEVELS:
         if p < level:
             return f"distinguishable from zero at {level:.0%}".replace("%", " %")
-    return f"not distinguishable from zero (p {p_text(p)})"
+    return f"not distinguishable from zero ({p_words(p)})"
 
 
 def significance(tested: pd.DataFrame, noun: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 NUMBER = r"-?(?:inf|\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?)|–"
-P = r"<0\.001|\d\.\d{3}|–"
+P = r"< ?0\.001|\d\.\d{3}|–"
 NOUN = r"assets?|dates?|groups?|regressions?"
 TESTS = {
     "unequal variances": ["breusch_pagan", "white"],
@@ -45,7 +45,7 @@ def ends(name: str = "") -> str:
 
 VERDICT = (
     rf"(?:distinguishable from zero at {text('level', '1|5|10')} %|not distinguishable from zero "
-    rf"\(p {text('p', P)}\))"
+    rf"\(p (?:= )?{text('p', P)}\))"
 )
 CHANCE = rf"(?:, where chance alone would give about {n('chance')}(?: to {n('chance_most')})?)?"
 SIGNIFICANCE = (
@@ -80,7 +80,7 @@ class Said:
         printed = self[name]
         good = (
             p < 0.001
-            if printed == "<0.001"
+            if printed in ("<0.001", "< 0.001")
             else printed is not None and p >= 0.0005 and shows(printed, p)
         )
         assert good, f"{name}: {printed}, tables say {p!r}: {self.sentence!r}"
@@ -438,7 +438,7 @@ def hypothesis_untested(report: Any, said: Said) -> None:
 @pattern(
     "Hypotheses",
     rf"{text('what')} is {text('no', 'not ')}?rejected at 5 % "
-    rf"\(F\({n('df_num')}, {n('df_den')}\) {n('f')}, p {text('p', P)}\)"
+    rf"\(F\({n('df_num')}, {n('df_den')}\) = {n('f')}, p (?:= )?{text('p', P)}\)"
     rf"{text('unproven', '; no proof of it')}?\.",
 )
 def hypothesis_of_one(report: Any, said: Said) -> None:
@@ -471,33 +471,32 @@ def hypothesis_of_units(report: Any, said: Said) -> None:
 # Out of sample
 
 DM = (
-    rf"Diebold-Mariano \(t {n('dm')}, p {text('dm_p', P)}, {n('dates')} dates?\) "
-    rf"{text('apart', 'tells|does not tell')} "
-    rf"their squared errors apart at 5 %(?:, smaller of the {text('smaller', 'model|benchmark')})?"
+    rf"(?:the model's squared errors are significantly {text('size', 'smaller|larger')} at 5 %|"
+    r"the difference in squared errors is not significant at 5 %) "
+    rf"\(Diebold-Mariano t = {n('dm')}, p (?:= )?{text('dm_p', P)}, {n('dates')} dates?\)"
 )
 CW = (
-    rf"(?:, Clark-West \(t {n('cw')}, p {text('cw_p', P)}, one-sided\) finds {text('gain', 'a|no')} gain over "
-    rf"the train mean, "
-    rf"which the model contains| \(no Clark-West test of nested models: {text('no_cw', '[^)]+')}\))?"
+    rf"(?:; {text('gain', 'a|no')} significant gain over the train mean, which the model nests "
+    rf"\(Clark-West t = {n('cw')}, p (?:= )?{text('cw_p', P)}, one-sided\)|"
+    rf"; no Clark-West test of nested models: {text('no_cw', '.+?')})?"
 )
 BESIDE = (
-    rf"RMSE is {n('rmse')} beside {n('naive')} of the train mean; "
-    rf"(?:{text('untold', 'no test was made of whether the difference is more than chance')}|{DM}{CW})"
+    rf"RMSE: {n('rmse')}, against {n('naive')} for the train mean; "
+    rf"(?:{text('untested', 'the difference was not tested')}|{DM}{CW})"
 )
 
 
 def beside(report: Any, said: Said, row: dict[str, Any]) -> None:
     said.number("rmse", row["rmse"])
     said.number("naive", row["rmse_naive"])
-    if said["untold"]:
+    if said["untested"]:
         assert math.isnan(row["dm_p_value"])
         return
     said.number("dm", row["dm_stat"])
     said.p_value("dm_p", row["dm_p_value"])
     said.number("dates", row["test_dates"])
     found = row["dm_p_value"] < 0.05
-    said.word("apart", "tells" if found else "does not tell")
-    said.word("smaller", ("model" if row["dm_stat"] > 0 else "benchmark") if found else None)
+    said.word("size", ("smaller" if row["dm_stat"] > 0 else "larger") if found else None)
     contains = setting(report, "by") == "asset" and setting(report, "constant", False)
     contains = contains or "asset" in (setting(report, "effects", None) or [])
     assert (said["cw"] is not None) == bool(contains) == (said["no_cw"] is None), said.sentence
@@ -540,19 +539,17 @@ def agrees(said: Said, report: Any, held_out: bool = False) -> None:
             said.number(name, value)
 
 
-@pattern("Out of sample", r"No row was held out: nothing here tells how it does on new rows\.")
+@pattern("Out of sample", r"No row was held out: the fit was not tested on new rows\.")
 def nothing_held_out(report: Any, said: Said) -> None:
     assert report.scores.empty and report.predictions.empty
 
 
 @pattern(
     "Out of sample",
-    rf"R2 against the train mean is {n('r2')} \({n('rows')} rows?(?: of "
-    rf"{n('paths')} paths)?, "
-    rf"{n('folds')} folds?\): "
-    rf"(?:{text('same', 'the same as the train mean')}|{text('word', 'better|worse')} than the "
-    rf"train mean by {n('percent')} % of its squared error(?:, better in {n('better')} of "
-    rf"{n('units')} assets)?)\.",
+    rf"(?:{text('same', 'The out-of-sample forecasts equal the train mean')}|The model's out-of-sample "
+    rf"squared error is {n('percent')} % {text('side', 'below|above')} that of the train mean) "
+    rf"\(R2 = {n('r2')}; {n('rows')} observations?(?:, {n('paths')} paths)?, {n('folds')} folds?"
+    rf"(?:; R2 positive in {n('positive')} of {n('units')} assets)?\)\.",
 )
 def r2_out_of_sample(report: Any, said: Said) -> None:
     row, open_folds = pooled(report), report.predictions["fold"].unique()
@@ -563,15 +560,15 @@ def r2_out_of_sample(report: Any, said: Said) -> None:
     said.number("paths", paths) if paths > 1 else said.word("paths", None)
     kept = [fold for fold in open_folds if fold != "holdout"]
     said.number("folds", len(kept or open_folds))
+    units = report.scores[report.scores["scope"] == "asset"]
+    if len(units) > 1:
+        said.number("positive", (units["r2"] > 0).sum())
+        said.number("units", len(units))
     if said["same"]:
         assert abs(row["r2"]) < 1e-9
         return
-    said.word("word", "better" if row["r2"] > 0 else "worse")
+    said.word("side", "below" if row["r2"] > 0 else "above")
     said.number("percent", abs(row["r2"]), 100.0)
-    units = report.scores[report.scores["scope"] == "asset"]
-    if len(units) > 1:
-        said.number("better", (units["r2"] > 0).sum())
-        said.number("units", len(units))
 
 
 @pattern("Out of sample", rf"{BESIDE}\.")
@@ -601,8 +598,7 @@ def r2_of_paths(report: Any, said: Said) -> None:
 
 @pattern(
     "Out of sample",
-    rf"The hold-out, which is in none of the above, has an R2 of {n('r2')} "
-    rf"\({n('rows')} rows?\); "
+    rf"The hold-out, which is in none of the above \(R2 = {n('r2')}, {n('rows')} observations?\): "
     rf"{BESIDE}\.",
 )
 def hold_out(report: Any, said: Said) -> None:

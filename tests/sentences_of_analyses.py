@@ -280,8 +280,8 @@ def adjusted_r2(about: About, said: Said) -> None:
     rf"Equality of {text('what')}(?P<together> together)? over {n('units')} "
     rf"{text('noun', NOUN)} is "
     rf"{text('not', 'not ')}?rejected at 5 %(?P<unproven>, no proof of it)? \(F\({n('df')}, "
-    rf"{n('rest')}\) {n('f')}, "
-    rf"p {text('p', P)}\)(?:; estimates from {n('low')} to {n('high')})?\.",
+    rf"{n('rest')}\) = {n('f')}, "
+    rf"p (?:= )?{text('p', P)}\)(?:; estimates from {n('low')} to {n('high')})?\.",
 )
 def equal_or_not(about: About, said: Said) -> None:
     [row] = about.table[about.table["term"] == said["what"]].to_dict("records")
@@ -647,7 +647,7 @@ def at_an_end(about: About, said: Said) -> None:
     rf"McFadden's pseudo R2 is {n('r2')}; the likelihood-ratio test, which takes rows as "
     rf"independent, "
     rf"{text('no', 'does not reject|rejects')} at 5 % that every slope is zero(?P<unproven>; no proof of it)? "
-    rf"\(p {text('p', P)}\)\.",
+    rf"\(p (?:= )?{text('p', P)}\)\.",
 )
 def likelihood_of_one(about: About, said: Said) -> None:
     [row] = about.table.to_dict("records")

@@ -242,7 +242,7 @@ def test_the_words_are_no_surer_than_the_test() -> None:
     one = study(0)
     y = one.predictions["y"].to_numpy()
     good = classification(with_predictions(one, prediction=np.where(y == 1, 0.7, 0.3))).words[0]
-    assert "right in 100.0 %" in good and "more often at 5 % (McNemar p <0.001)" in good
+    assert "right in 100.0 %" in good and "more often at 5 % (McNemar p < 0.001)" in good
     bad = classification(with_predictions(one, prediction=np.where(y == 1, 0.3, 0.7))).words[0]
     assert "less often at 5 %" in bad
     plain = classification(study(3, skill=0.0)).words[0]

@@ -82,7 +82,7 @@ def test_table_in_the_terminal_agrees_with_the_file(default) -> None:
     assert float(shown[2]) == pytest.approx(row["std_error"], abs=1e-4)
     assert float(shown[3]) == pytest.approx(row["t_stat"], abs=0.01)
     assert line.rstrip().endswith("***")
-    assert re.search(rf"R2 against the train mean is {default.metrics['oos/r2']:.4f}", default.out)
+    assert re.search(rf"R2 = {default.metrics['oos/r2']:.4f}", default.out)
     assert "…" not in default.out
     assert default.err == ""
 

@@ -218,7 +218,7 @@ def test_truth_is_not_rejected_and_a_difference_is() -> None:
     low, high = finding.table[["smallest", "largest"]].iloc[1]
     row = finding.table.iloc[1]
     assert finding.words[1] == (
-        f"Equality of x0 over 4 assets is rejected at 5 % (F(3, 196) {row['f_stat']:.2f}, p <0.001); "
+        f"Equality of x0 over 4 assets is rejected at 5 % (F(3, 196) = {row['f_stat']:.2f}, p < 0.001); "
         f"estimates from {low:.3f} to {high:.2f}."
     )
     assert finding.metrics == {"p_const": p["const"], "p_x0": p["x0"]}

@@ -191,21 +191,19 @@ def test_the_sentence_says_what_the_tests_say() -> None:
     }
     said = out_of_sample(report, **lower)
     assert (
-        "Diebold-Mariano (t -1.20, p 0.230, 15 dates) does not tell their squared errors apart at 5 %, "
-        in said
+        "the difference in squared errors is not significant at 5 % "
+        "(Diebold-Mariano t = -1.20, p = 0.230, 15 dates); " in said
     )
     assert (
-        "Clark-West (t 1.20, p 0.115, one-sided) finds no gain over the train mean, which the model"
-        in said
+        "no significant gain over the train mean, which the model nests "
+        "(Clark-West t = 1.20, p = 0.115, one-sided)" in said
     )
     higher = out_of_sample(report, dm_p_value=0.049, cw_p_value=0.049)
     assert (
-        ") tells their squared errors apart at 5 %" in higher
-        and ") finds a gain over the train mean" in higher
+        "squared errors are significantly larger at 5 %" in higher
+        and "; a significant gain over the train mean" in higher
     )
-    assert "no test was made of whether the difference is more than chance" in out_of_sample(
-        report, dm_p_value=np.nan
-    )
+    assert "the difference was not tested" in out_of_sample(report, dm_p_value=np.nan)
     row = report.scores.iloc[-1]
     assert report.metrics["oos/dm_p_value"] == row["dm_p_value"] and row["test_dates"] == 15
 
@@ -217,9 +215,9 @@ def test_clark_west_is_silent_where_the_model_does_not_contain_the_mean_of_each_
     ):
         report = report_of("validation=holdout_2016", *words)
         said = out_of_sample(report)
-        assert "Diebold-Mariano (t " in said and "Clark-West (t " not in said
+        assert "Diebold-Mariano t = " in said and "Clark-West t = " not in said
         reason = report.scores["cw_reason"].iloc[-1]
-        assert reason and f"(no Clark-West test of nested models: {reason})" in said
+        assert reason and f"; no Clark-West test of nested models: {reason}" in said
         assert report.scores[["cw_stat", "cw_p_value"]].isna().all(axis=None)
 
 

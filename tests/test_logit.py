@@ -469,7 +469,7 @@ def test_the_words_are_no_surer_than_the_test() -> None:
     panel = classes(0, K=1)
     (sentence,) = fitted(Regression(by=None, estimator="logit"), panel).findings["logit"].words
     assert (
-        "rejects at 5 % that every slope is zero (p <0.001)" in sentence
+        "rejects at 5 % that every slope is zero (p < 0.001)" in sentence
         and "rows as independent" in sentence
     )
     random = one_asset(COIN, NOISE)

@@ -69,7 +69,8 @@ def test_known_portfolios_are_not_priced_by_three_factors(cli) -> None:
     )
     printed = " ".join(run.out.split())
     assert (
-        f"GRS: const = 0 in every asset is rejected at 5 % (F(9, 807) {f:.2f}, p <0.001)" in printed
+        f"GRS: const = 0 in every asset is rejected at 5 % (F(9, 807) = {f:.2f}, p < 0.001)"
+        in printed
     )
 
 

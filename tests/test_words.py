@@ -93,7 +93,7 @@ def test_a_term_that_no_unit_shows_is_not_distinguishable(nine: Report) -> None:
         (0.009, "distinguishable from zero at 1 %"),
         (0.01, "distinguishable from zero at 5 %"),
         (0.05, "distinguishable from zero at 10 %"),
-        (0.1, "not distinguishable from zero (p 0.100)"),
+        (0.1, "not distinguishable from zero (p = 0.100)"),
         (float("nan"), "without a test"),
     ],
 )
@@ -111,17 +111,15 @@ def test_chance_is_named_where_it_could_have_done_it(nine: Report) -> None:
 
 def test_out_of_sample_names_the_benchmark_and_the_direction(nine: Report) -> None:
     pooled = nine.scores.query("scope == 'pooled'").iloc[0]
-    better = said(nine, "R2 against the train mean")
-    assert f"better than the train mean by {percent(pooled['r2'])}" in better
+    better = said(nine, "The model's out-of-sample")
+    assert f"squared error is {percent(pooled['r2'])} below that of the train mean" in better
     assert "it is not a forecast" in " ".join(reading(nine))
     worse = replace(nine, scores=nine.scores.assign(r2=-0.02))
-    assert "worse than the train mean by 2.0 % of its squared error, better in 0 of 9" in said(
-        worse, "R2 against"
-    )
-    assert (
-        f"{number(pooled['rmse'])} beside {number(pooled['rmse_naive'])} of the train mean"
-        in said(nine, "RMSE")
-    )
+    sentence = said(worse, "The model's out-of-sample")
+    assert "squared error is 2.0 % above that of the train mean" in sentence
+    assert "R2 positive in 0 of 9 assets" in sentence
+    rmse = f"{number(pooled['rmse'])}, against {number(pooled['rmse_naive'])} for the train mean"
+    assert rmse in said(nine, "RMSE")
 
 
 def test_predictive_runs_are_not_called_explanatory(nine: Report) -> None:
@@ -191,7 +189,7 @@ def test_hypotheses_are_rejected_or_not_and_never_proven(nine: Report) -> None:
     accepted = replace(one, fit=replace(one.fit, hypotheses=one.fit.hypotheses.assign(p_value=0.4)))
     f_stat = one.fit.hypotheses["f_stat"].iloc[0]
     expected = (
-        f"MktRF = 1 is not rejected at 5 % (F(1, 323) {f_stat:.2f}, p 0.400); no proof of it."
+        f"MktRF = 1 is not rejected at 5 % (F(1, 323) = {f_stat:.2f}, p = 0.400); no proof of it."
     )
     assert said(accepted, "MktRF = 1") == expected
 

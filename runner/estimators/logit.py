@@ -27,7 +27,7 @@ from runner.numerics.least_squares import NotEstimable, solve
 from runner.panels.finding import Finding
 from runner.panels.panel import Panel
 from runner.panels.units import cluster_key, units
-from runner.text import LEVEL, count, number, p_text
+from runner.text import LEVEL, count, number, p_words
 
 if TYPE_CHECKING:
     from runner.estimators.clusters import Pool
@@ -411,7 +411,7 @@ def _words(quality: pd.DataFrame) -> list[str]:
         p_value = p.iloc[0]
         if p_value < LEVEL:
             verdict = "rejects at 5 % that every slope is zero"
-        return [f"McFadden's pseudo R2 is {r2}; {test} {verdict} (p {p_text(p_value)})."]
+        return [f"McFadden's pseudo R2 is {r2}; {test} {verdict} ({p_words(p_value)})."]
     scopes = tested["scope"]
     scope = str(scopes.iloc[0])
     units = count(len(p), scope)

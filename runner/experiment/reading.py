@@ -19,7 +19,7 @@ from runner.text import (
     by_chance,
     count,
     number,
-    p_text,
+    p_words,
     per_unit,
     plural,
     significance,
@@ -196,7 +196,7 @@ def _hypothesis(text: str, rows: pd.DataFrame) -> str:
     if len(rows) == 1:
         row = tested.iloc[0]
         degrees = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
-        test = f"F({degrees}) {t_text(row['f_stat'])}, p {p_text(row['p_value'])}"
+        test = f"F({degrees}) = {t_text(row['f_stat'])}, {p_words(row['p_value'])}"
         if rejected:
             return f"{text} is rejected at 5 % ({test})."
         return f"{text} is not rejected at 5 % ({test}); no proof of it."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from runner.text import LEVEL, count, number, p_text, percent, plural, t_text, unit_noun
+from runner.text import LEVEL, count, number, p_words, percent, plural, t_text, unit_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ def out_of_sample(report: Report) -> list[str]:
     """The scores against the benchmark, and what kind of statement they make."""
     pooled = report.scores[report.scores["scope"] == "pooled"]
     if pooled.empty:
-        return ["No row was held out: nothing here tells how it does on new rows.", *_kind(report)]
+        return ["No row was held out: the fit was not tested on new rows.", *_kind(report)]
     scores = pooled.iloc[0]
     held_out = _held_out(report)
     sentences = [
@@ -43,67 +43,69 @@ def out_of_sample(report: Report) -> list[str]:
 
 
 def _r2_sentence(report: Report, scores: pd.Series, hold_outs: int) -> str:
-    """R2 over all folds but the hold-outs, and the rows that it is of."""
-    rows = count(int(scores["n_obs"]), "row")
+    """The squared error beside the benchmark's over all folds but the hold-outs, and the R2."""
+    folds = report.predictions["fold"].nunique() - hold_outs
+    sample = [count(int(scores["n_obs"]), "observation")]
     paths = int((report.scores["scope"] == "path").sum())
     if paths > 1:
-        rows += f" of {count(paths, 'path')}"
-    folds = count(report.predictions["fold"].nunique() - hold_outs, "fold")
+        sample.append(count(paths, "path"))
+    sample.append(count(folds, "fold"))
     r2 = scores["r2"]
-    compared = _compared(report, r2)
-    return f"R2 against the {report.benchmark} is {number(r2)} ({rows}, {folds}): {compared}."
+    details = f"R2 = {number(r2)}; {', '.join(sample)}{_positive_in(report)}"
+    compared = _compared(report.benchmark, r2)
+    return f"{compared[0].upper()}{compared[1:]} ({details})."
 
 
-def _compared(report: Report, r2: float) -> str:
-    """Better or worse than the benchmark, over all and in how many units."""
+def _compared(benchmark: str, r2: float) -> str:
+    """How much smaller or larger the squared error is than that of the benchmark."""
     if math.isnan(r2):
-        return f"the {report.benchmark} leaves nothing to explain"
+        return f"the {benchmark} leaves nothing to explain out of sample"
     if abs(r2) < SAME:
-        return f"the same as the {report.benchmark}"
-    word = "better" if r2 > 0 else "worse"
-    text = f"{word} than the {report.benchmark} by {percent(abs(r2))} of its squared error"
+        return f"the out-of-sample forecasts equal the {benchmark}"
+    side = "below" if r2 > 0 else "above"
+    error = "the model's out-of-sample squared error"
+    return f"{error} is {percent(abs(r2))} {side} that of the {benchmark}"
+
+
+def _positive_in(report: Report) -> str:
+    """In how many units the R2 is positive; empty of a single one."""
     units = report.scores[report.scores["scope"] == "asset"]
-    if len(units) > 1:
-        better = int((units["r2"] > 0).sum())
-        noun = plural(unit_noun(units))
-        text += f", better in {better:,} of {len(units):,} {noun}"
-    return text
+    if len(units) < 2:
+        return ""
+    positive = int((units["r2"] > 0).sum())
+    return f"; R2 positive in {positive:,} of {len(units):,} {plural(unit_noun(units))}"
 
 
 def _errors_clause(report: Report, scores: pd.Series) -> str:
-    """RMSE beside that of the benchmark, and whether the two differ by more than chance."""
+    """RMSE beside that of the benchmark, and whether the difference is significant."""
     ours = number(scores["rmse"])
     benchmark = number(scores["rmse_naive"])
     tests = _tests_clause(report, scores)
-    return f"RMSE is {ours} beside {benchmark} of the {report.benchmark}; {tests}"
+    return f"RMSE: {ours}, against {benchmark} for the {report.benchmark}; {tests}"
 
 
 def _tests_clause(report: Report, scores: pd.Series) -> str:
-    """Whether Diebold-Mariano and Clark-West distinguish the forecast from its benchmark."""
+    """What Diebold-Mariano and Clark-West say of the forecast and its benchmark."""
     if math.isnan(scores["dm_p_value"]):
-        return "no test was made of whether the difference is more than chance"
+        return "the difference was not tested"
     diebold_mariano = _diebold_mariano(scores)
     if scores["cw_reason"]:
-        return f"{diebold_mariano} (no Clark-West test of nested models: {scores['cw_reason']})"
-    outcome = "finds a" if scores["cw_p_value"] < LEVEL else "finds no"
-    test = f"t {t_text(scores['cw_stat'])}, p {p_text(scores['cw_p_value'])}, one-sided"
-    return (
-        f"{diebold_mariano}, Clark-West ({test}) {outcome} gain over the {report.benchmark}, "
-        "which the model contains"
-    )
+        return f"{diebold_mariano}; no Clark-West test of nested models: {scores['cw_reason']}"
+    p = scores["cw_p_value"]
+    gain = "a significant gain" if p < LEVEL else "no significant gain"
+    test = f"Clark-West t = {t_text(scores['cw_stat'])}, {p_words(p)}, one-sided"
+    return f"{diebold_mariano}; {gain} over the {report.benchmark}, which the model nests ({test})"
 
 
 def _diebold_mariano(scores: pd.Series) -> str:
     """Whether the squared errors of the forecast and its benchmark differ."""
     dates = count(int(scores["test_dates"]), "date")
-    test = f"t {t_text(scores['dm_stat'])}, p {p_text(scores['dm_p_value'])}, {dates}"
-    if scores["dm_p_value"] >= LEVEL:
-        return f"Diebold-Mariano ({test}) does not tell their squared errors apart at 5 %"
-    smaller = "model" if scores["dm_stat"] > 0.0 else "benchmark"
-    return (
-        f"Diebold-Mariano ({test}) tells their squared errors apart at 5 %, "
-        f"smaller of the {smaller}"
-    )
+    p = scores["dm_p_value"]
+    test = f"Diebold-Mariano t = {t_text(scores['dm_stat'])}, {p_words(p)}, {dates}"
+    if p >= LEVEL:
+        return f"the difference in squared errors is not significant at 5 % ({test})"
+    size = "smaller" if scores["dm_stat"] > 0.0 else "larger"
+    return f"the model's squared errors are significantly {size} at 5 % ({test})"
 
 
 def _over_paths(report: Report) -> list[str]:
@@ -125,11 +127,10 @@ def _held_out(report: Report) -> list[str]:
     is_held_out = report.scores["unit"] == "holdout"
     sentences = []
     for _, scores in report.scores[is_fold & is_held_out].iterrows():
-        rows = count(int(scores["n_obs"]), "row")
-        sentences.append(
-            "The hold-out, which is in none of the above, has an R2 of "
-            f"{number(scores['r2'])} ({rows}); {_errors_clause(report, scores)}."
-        )
+        observations = count(int(scores["n_obs"]), "observation")
+        r2 = f"R2 = {number(scores['r2'])}, {observations}"
+        errors = _errors_clause(report, scores)
+        sentences.append(f"The hold-out, which is in none of the above ({r2}): {errors}.")
     return sentences
 
 

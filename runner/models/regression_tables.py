@@ -144,7 +144,8 @@ def _errors_in_words(model: RegressionSettings, mean: bool, lags: int, cosines: 
     elif lags:
         words = f"Newey-West over dates, {lags} lags, no small-sample factor"
     else:
-        words = f"spread over {'dates' if model.by == 'date' else 'units'} (ddof 1)"
+        units = {"date": "dates", "asset": "assets"}.get(model.by or "", "groups")
+        words = f"from the standard deviation across {units} (ddof 1)"
     return f"{covariance}; of the mean: {words}"
 
 

@@ -11,7 +11,7 @@ from runner.analyses.suited import refuse_not_plain, refuse_unknown, refuse_unsu
 from runner.errors import listed
 from runner.estimators.standard_errors import ERRORS
 from runner.panels.finding import Finding
-from runner.text import LEVEL, count, number, p_text, t_text
+from runner.text import LEVEL, count, number, p_words, t_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -339,6 +339,6 @@ def _sentence(row: dict[Hashable, Any], units: str) -> str:
     df_num = f"{row['df_num']:.0f}"
     df_den = f"{row['df_den']:.0f}"
     f_stat = t_text(row["f_stat"])
-    p = p_text(row["p_value"])
-    test = f"F({df_num}, {df_den}) {f_stat}, p {p}"
+    p = p_words(row["p_value"])
+    test = f"F({df_num}, {df_den}) = {f_stat}, {p}"
     return f"{subject} over {units} is {answer} ({test}){spread}."

@@ -20,7 +20,7 @@ from runner.errors import DataError
 from runner.estimators.standard_errors import OwnCovariance
 from runner.panels.finding import Finding
 from runner.schema.settings import Count, Rows, Share, UpToOne, Window
-from runner.text import count, number, p_text
+from runner.text import count, number, p_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -291,10 +291,10 @@ def _omitted_words(table: pd.DataFrame, level: float) -> list[str]:
     eigenvalue = table.iloc[1]
     value = number(correlation["value"], 3)
     expected = number(correlation["expected"], 3)
-    p = p_text(correlation["p_value"])
+    p = p_words(correlation["p_value"])
     first = (
         f"Residuals correlate by {value} on average in absolute value, "
-        f"where {expected} is what independent ones would show (p {p})."
+        f"where {expected} is what independent ones would show ({p})."
     )
     p_value = eigenvalue["p_value"]
     answer = "no omitted factor was found; that is no proof of absence"
@@ -302,9 +302,9 @@ def _omitted_words(table: pd.DataFrame, level: float) -> list[str]:
         answer = "assets share something that the factors leave out"
     value = number(eigenvalue["value"], 3)
     expected = number(eigenvalue["expected"], 3)
-    p = p_text(p_value)
+    p = p_words(p_value)
     second = (
-        f"The largest eigenvalue of their correlations is {value} beside {expected} (p {p}): "
+        f"The largest eigenvalue of their correlations is {value} beside {expected} ({p}): "
         f"{answer}."
     )
     return [first, second]

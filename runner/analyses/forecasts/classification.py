@@ -11,7 +11,7 @@ from runner.analyses.forecasts.forecasts import OUT, columns, forecasts
 from runner.errors import DataError
 from runner.panels.finding import Finding
 from runner.schema.settings import Share, Window
-from runner.text import LEVEL, count, number, p_text, percent
+from runner.text import LEVEL, count, number, p_words, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -407,13 +407,13 @@ def _tested(row: pd.Series) -> str:
     p_value = row["p_value"]
     if np.isnan(p_value):
         return "rows overlap or share dates, so no test was made of the difference"
-    p = p_text(p_value)
+    p = p_words(p_value)
     if p_value >= LEVEL:
-        return f"no difference is found at 5 % (McNemar p {p}), which is no proof of none"
+        return f"no difference is found at 5 % (McNemar {p}), which is no proof of none"
     side = "less"
     if row["accuracy"] > row["accuracy_naive"]:
         side = "more"
-    return f"{side} often at 5 % (McNemar p {p})"
+    return f"{side} often at 5 % (McNemar {p})"
 
 
 def _calibrated(table: pd.DataFrame) -> list[str]:

@@ -12,7 +12,7 @@ from runner.data.calendar import year_of
 from runner.errors import DataError
 from runner.panels.finding import Finding
 from runner.schema.settings import Count, Positive, Rows, UpToOne
-from runner.text import LEVEL, count, number, p_text, percent
+from runner.text import LEVEL, count, number, p_words, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -359,7 +359,7 @@ def _against(name: str, row: pd.Series) -> str:
     share = ""
     if row.name[0] == VOLATILITY:
         share = f" ({percent(abs(less) / (row['value'] - less))})"
-    test = f"p {p_text(p)}"
+    test = p_words(p)
     if p >= LEVEL:
         test = f"not distinguishable, {test}"
     return f"that of {OTHERS[name]} is {side} by {number(abs(less), 3)}{share}, {test}"

@@ -318,7 +318,11 @@ class TwoPass(Model):
         if self.cov == "gmm":
             serial = f"Bartlett, {lags} lags" if lags else "no lags"
             return f"GMM of both passes as one system ({serial}, factor T/(T-K-1)), t(dates-1)"
-        serial = f"Newey-West over dates, {lags} lags" if lags else "spread over dates, ddof 1"
+        serial = (
+            f"Newey-West over dates, {lags} lags"
+            if lags
+            else "from the standard deviation across dates, ddof 1"
+        )
         if self.cov == "fama_macbeth":
             return f"Fama-MacBeth ({serial}), betas taken as known, t(dates-1)"
         correction = f"Shanken's (1992) correction, c = {number(c)}"

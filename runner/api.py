@@ -301,7 +301,7 @@ def _jobs_run(plan: Plan, data: pd.DataFrame | None) -> tuple[Plan, dict[int, Re
         files.write(report, place)
         reports[job.number] = Report.of(report)
         key = str(reports[job.number].about["job"])
-        family = family_key(report.spec, report.fingerprint)
+        family = family_key(report.spec, report.sample)
         jobs.append(replace(job, fingerprint=report.fingerprint, key=key, family=family))
     return replace(plan, jobs=tuple(jobs)), reports
 

@@ -153,10 +153,11 @@ class Composer:
         )
         every = combinations(axes, settings, empty.search)
         jobs = self._checked(empty, every)
+        whole = empty.having(jobs)
         # those were one of each value, to be checked; the scores lead to others
         if empty.search.led:
-            return empty
-        return replace(empty, jobs=jobs, same=len(every) - len(jobs))
+            return replace(whole, jobs=())
+        return replace(whole, same=len(every) - len(jobs))
 
     def _checked(self, plan: Plan, every: Sequence[Sequence[str]]) -> tuple[PlannedJob, ...]:
         """A job per different spec.
@@ -200,7 +201,8 @@ class Composer:
         if isinstance(model, dict) and model.get("rows") is None:
             spec = {**spec, "model": {**model, "rows": COMMON}}
             overrides = (*overrides, f"++model.rows={COMMON}")
-        return PlannedJob(number, tuple(differs), overrides, build(spec).spec, chosen=chosen)
+        job = PlannedJob(number, tuple(differs), overrides, build(spec).spec, chosen=chosen)
+        return job.asking(plan.asked)
 
     def places(self, overrides: Sequence[str]) -> tuple[dict[str, Any], Path]:
         """The composed spec, not checked, and the directory of a run: where things are."""

@@ -7,15 +7,14 @@ when it is asked for by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-SOME = 64  # rows of a frame that are digested at a time
 FULL = 0.5  # share of the cells that have a row, from which on fields are wide
 
 
@@ -77,6 +76,13 @@ class Part:
     kept: np.ndarray
 
 
+class Cells(NamedTuple):
+    """Positions (m,) of cells (T, N), row by row, and their values (m,)."""
+
+    position: np.ndarray
+    values: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class WideColumn:
     """A field as a frame (T, N)."""
@@ -87,6 +93,11 @@ class WideColumn:
     def values(self) -> np.ndarray:
         """Its numbers (T, N), NaN where there is none; not to be written to."""
         return self.frame.to_numpy(dtype=float)
+
+    @property
+    def share(self) -> float:
+        """Share of the cells that have a value."""
+        return float(np.mean(~np.isnan(self.values)))
 
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value."""
@@ -113,13 +124,11 @@ class WideColumn:
         """The same for a function that may write to it: pandas copies what it writes to."""
         return WideColumn(self.frame.copy(deep=False))
 
-    def digest(self, name: str, update: Callable[[Any], None]) -> None:
-        """Feed its name, the assets and every number to a digest."""
-        assets = [str(asset) for asset in self.frame.columns]
-        update(repr((name, self.frame.shape, assets)).encode())
-        cells = self.values
-        for first in range(0, len(cells), SOME):
-            update(_same_bits(cells[first : first + SOME]))
+    def cells(self) -> Cells:
+        """Those that have a value, row by row."""
+        values = self.values
+        rows, columns = np.nonzero(~np.isnan(values))
+        return Cells(rows * values.shape[1] + columns, values[rows, columns])
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +149,12 @@ class LongColumn:
         cells = self.listings.spread(self.values, np.nan)
         dates = self.listings.dates
         return pd.DataFrame(cells, index=dates, columns=self.listings.assets, copy=False)
+
+    @property
+    def share(self) -> float:
+        """Share of the cells that have a value."""
+        cells = len(self.listings.dates) * len(self.listings.assets)
+        return np.count_nonzero(~np.isnan(self.values)) / max(cells, 1)
 
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value."""
@@ -165,14 +180,10 @@ class LongColumn:
         """The same for a function that may write to it: every frame of it is a new one."""
         return self
 
-    def digest(self, name: str, update: Callable[[Any], None]) -> None:
-        """Feed its name, the assets, the cells with a row and their numbers to a digest."""
-        listings = self.listings
-        shape = (len(listings.dates), len(listings.assets))
-        assets = [str(asset) for asset in listings.assets]
-        update(repr((name, shape, assets)).encode())
-        update(np.ascontiguousarray(listings.position).data)
-        update(_same_bits(self.values))
+    def cells(self) -> Cells:
+        """Those that have a value, row by row."""
+        known = ~np.isnan(self.values)
+        return Cells(self.listings.position[known], self.values[known])
 
 
 Column = WideColumn | LongColumn
@@ -220,6 +231,11 @@ class Fields(Mapping[str, pd.DataFrame]):
         """These fields with a value at positions of the cells of one of them, row by row."""
         changed = self.columns[name].put(at, value)
         return Fields({**self.columns, name: changed})
+
+    def named(self, names: Collection[str]) -> Fields:
+        """The fields of these names."""
+        columns = {name: column for name, column in self.columns.items() if name in names}
+        return Fields(columns)
 
     def shallow(self) -> Fields:
         """The same for a function that may write to them."""
@@ -318,11 +334,3 @@ def _listings(
     rows = row[in_order].astype(np.int32)
     columns = column[in_order].astype(np.int32)
     return Listings(dates, assets, rows, columns), in_order
-
-
-def _same_bits(values: np.ndarray) -> memoryview:
-    """The bytes of numbers: the bits of NaN differ by origin, and so do those of -0.0."""
-    numbers = np.array(values, order="C")
-    numbers[np.isnan(numbers)] = np.nan
-    numbers += 0.0
-    return numbers.data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,6 +180,12 @@ class Groups:
 
     def __contains__(self, name: object) -> bool:
         return name in self.by_date or name in self.fixed
+
+    def of(self, names: Collection[str]) -> Groups:
+        """The labels of these names."""
+        fixed = [name for name in self.fixed.columns if name in names]
+        by_date = {name: labels for name, labels in self.by_date.items() if name in names}
+        return Groups(self.fixed[fixed], by_date)
 
     def get(self, name: str, where: str = "group", also: Sequence[str] = ()) -> Labels:
         """The labels of this name, codes (1 or T, N).

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from hashlib import blake2b
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -23,8 +20,9 @@ from runner.data.calendar import (
     within,
     year_of,
 )
+from runner.data.digests import digest_of
 from runner.data.factor_names import same_factor
-from runner.data.fields import Fields, WideColumn
+from runner.data.fields import Fields
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Blanked, Dropped, Reading
 from runner.errors import DataError, unknown
@@ -135,7 +133,7 @@ class Market:
             raise DataError(f"{column}; data.columns.{name}={name} reads it")
         if name not in self.fields:
             joins = "data.columns.NAME=COLUMN reads one, data.fields.NAME.path=FILE joins one"
-            raise DataError(f"field {unknown(name, self.fields, joins)}")
+            raise DataError(f"field {unknown(name, [*self.fields, *self.unread], joins)}")
         return self.fields[name]
 
     def shared(self, name: str) -> pd.Series:
@@ -327,24 +325,43 @@ class Market:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of every number, date and name in this market; equal data gives equal digests."""
-        digest = blake2b(digest_size=16)
-        columns = sorted(self.fields.columns.items(), key=itemgetter(0))
-        columns.append(("series", WideColumn(self.series)))
-        if self.market_close is not None:
-            columns.append(("market", WideColumn(self.market_close.to_frame())))
-        if self.market_ret is not None:
-            columns.append(("market return", WideColumn(self.market_ret.to_frame())))
-        for name, column in columns:
-            column.digest(name, digest.update)
-        moments = self.dates.as_unit("us").asi8
-        digest.update(np.ascontiguousarray(moments).data)
-        digest.update(self.groups.to_csv().encode())
-        for name, labels in sorted(self.labels.items()):
-            digest.update(repr((name, labels.values)).encode())
-            digest.update(np.ascontiguousarray(labels.codes).data)
-        if self.members is not None:
-            digest.update(repr(("members", self.members)).encode())
-        return digest.hexdigest()
+        frames = [("series", self.series), *self._of_market_asset()]
+        return digest_of(self.fields, frames, self.dates, self.grouping, self.members)
+
+    def fingerprint_of_rows(self, named: Collection[str]) -> str:
+        """Digest of what the rows and a target are made of, whatever further columns are read.
+
+        That is dates and assets, their prices and returns, those of the market asset, the members.
+
+        Args:
+            named: fields and series that the target names.
+        """
+        made_of = {"close", "ret", *named}
+        fields = self.fields.named(made_of & set(self.fields))
+        series = sorted(made_of & set(self.series.columns))
+        frames = [("series", self.series[series]), *self._of_market_asset()]
+        members = [] if self.members is None else [self.members]
+        grouping = self.grouping.of(members)
+        return digest_of(fields, frames, self.dates, grouping, self.members)
+
+    def _of_market_asset(self) -> list[tuple[str, pd.DataFrame]]:
+        """The price and the return (T, 1) of the market asset, those that there are."""
+        parts = {"market": self.market_close, "market return": self.market_ret}
+        return [(name, part.to_frame()) for name, part in parts.items() if part is not None]
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Columns that are read because a part of the spec beside `data` names them."""
+        return tuple(reading.name for reading in self.readings if reading.asked)
+
+    def as_declared(self) -> Market:
+        """This market without the columns that are read because another part names them."""
+        if not self.asked:
+            return self
+        fields = self.fields.named(set(self.fields) - set(self.asked))
+        names = [name for name in self.grouping.names if name not in self.asked]
+        declared = self.grouping.of(names)
+        return replace(self, fields=fields, groups=declared.fixed, labels=declared.by_date)
 
 
 def same_for_all(name: str, field: pd.DataFrame) -> pd.Series:
@@ -421,27 +438,3 @@ def _within_periods(returns: pd.DataFrame, ends: np.ndarray, begun: bool) -> pd.
     if not begun:
         compounded[0] = np.nan
     return pd.DataFrame(compounded, returns.index[ends], returns.columns)
-
-
-def choose_assets(wanted: Sequence[str] | None, available: Iterable[str]) -> list[str]:
-    """The assets to model: those wanted, in that order, or all that are available.
-
-    Raises:
-        DataError: one line per asset that is not in the data or listed twice; no asset at all.
-    """
-    names = list(available)
-    chosen = names
-    if wanted is not None:
-        chosen = list(wanted)
-    if not chosen:
-        raise DataError(
-            "data.assets: there is none to model; allowed: at least one asset of the data"
-        )
-    known = set(names)
-    absent = [name for name in chosen if name not in known]
-    twice = [name for name, times in Counter(chosen).items() if times > 1]
-    mistakes = [f"data.assets: {unknown(name, names)}" for name in absent]
-    mistakes += [f"data.assets: {name!r} is listed more than once; allowed: once" for name in twice]
-    if mistakes:
-        raise DataError(mistakes)
-    return chosen

@@ -25,6 +25,7 @@ class Reading(NamedTuple):
         name: by which the spec and the market have it.
         taken_for: its role: date, asset, time of day, price, return, field, series, group, ...
         guessed: whether the spec leaves it open, and it was chosen by its name or content.
+        asked: whether it is read because a part of the spec beside `data` names it.
     """
 
     table: str
@@ -32,6 +33,7 @@ class Reading(NamedTuple):
     name: str
     taken_for: str
     guessed: bool = False
+    asked: bool = False
 
 
 class Column(NamedTuple):

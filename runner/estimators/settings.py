@@ -8,7 +8,15 @@ from typing import Annotated, Literal
 
 from runner.errors import UnknownNameError, unknown
 from runner.estimators.standard_errors import ERRORS, Covariance, Kind, where
-from runner.schema.settings import Count, NotNegative, Rows, Share, UpToOne
+from runner.schema.settings import (
+    Count,
+    FieldName,
+    LabelName,
+    NotNegative,
+    Rows,
+    Share,
+    UpToOne,
+)
 from runner.validation.splitters import Splitter
 
 PENALISED = ("ridge", "lasso", "elastic_net")
@@ -86,14 +94,14 @@ class RegressionSettings:
         confidence: level of the intervals.
     """
 
-    by: str | None = "asset"
+    by: LabelName | None = "asset"
     estimator: Estimator = "ols"
     cov: Covariance = "nonrobust"
     cov_lags: Count | None = None
-    clusters: list[str] = field(default_factory=list)
+    clusters: list[LabelName] = field(default_factory=list)
     mean_lags: Count | None = None
-    effects: list[str] = field(default_factory=list)
-    weights: str | None = None
+    effects: list[LabelName] = field(default_factory=list)
+    weights: Literal["inverse_variance"] | FieldName | None = None
     components: Count = 0
     penalty: NotNegative | None = None
     l1_ratio: UpToOne = 0.5
@@ -102,7 +110,7 @@ class RegressionSettings:
     folds: Splitter | None = None
     standardise: bool = True
     regressors: list[str] | None = None
-    dummies: list[str] = field(default_factory=list)
+    dummies: list[LabelName] = field(default_factory=list)
     constant: bool = True
     hypotheses: list[str] = field(default_factory=list)
     confidence: Share = 0.95

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from importlib import import_module
 from types import ModuleType
@@ -17,18 +17,23 @@ from typing import Any, TypeVar, get_args
 
 from runner.data.joins.settings import OfAnySource
 from runner.errors import listed, unknown
+from runner.features.asked import Named, by_settings, together
 from runner.models.model import REQUIRED, Model
 from runner.names import present
 from runner.schema.misfits import in_words, misfits
 from runner.schema.protocols import completed
+from runner.schema.settings import Asked, AskedFor
 
 S = TypeVar("S")
 # First parameter of a function that a spec may name; a class has a method instead.
 FUNCTIONS = ("market", "cross", "study")
 MODEL_ROLE = "fit"  # the method by which a model is known
+SOURCE_ROLE = "load"  # and a source of data
 MISSING = "???"
+ASKED = "asked"  # the setting of a source with the names that other parts of its spec ask for
+SETTLING = ("columns", "groups", "macro")  # settings of a source that say what a name is
 # keys of `data` beside the settings of its source
-OF_ANY_SOURCE = tuple(field.name for field in fields(OfAnySource))
+OF_ANY_SOURCE = tuple(setting.name for setting in fields(OfAnySource))
 
 
 @dataclass(frozen=True)
@@ -38,10 +43,12 @@ class Builder:
     Attributes:
         allow: modules from which code may be taken, beside this package.
         mistakes: one line each, added to by every call.
+        asked: what the parts name that may be columns of the data; added to by every call.
     """
 
     allow: Sequence[str]
     mistakes: list[str]
+    asked: list[Named] = field(default_factory=list)
 
     def build(self, where: str, node: Any, role: str) -> Any:
         """The function of a node with its settings, or its object; None where it is wrong.
@@ -63,7 +70,8 @@ class Builder:
             return None
         settings = {str(key): value for key, value in node.items() if key != "_target_"}
         if callable(getattr(target, "load", None)):  # a source, also where an analysis draws on it
-            settings = without(settings, OF_ANY_SOURCE)
+            own = kinds_of(target)
+            settings = without(settings, [name for name in OF_ANY_SOURCE if name not in own])
         self._build_nested(where, target, settings)
         problems = unbound(where, target, settings)
         for lines in problems.values():
@@ -71,6 +79,9 @@ class Builder:
         if MISSING in settings.values() and role not in FUNCTIONS:
             return None  # what is not given yet cannot be judged beside the rest
         fitting = {key: value for key, value in settings.items() if key not in problems}
+        if role != SOURCE_ROLE:
+            every = {**defaults_of(target), **fitting}
+            self.asked.extend(by_settings(every, kinds_of(target), role == "market"))
         return construct(where, target, fitting, self.mistakes, role)
 
     def _build_nested(self, where: str, target: Any, settings: dict[str, Any]) -> None:
@@ -79,6 +90,72 @@ class Builder:
             role = _role_of(kind)
             if role and isinstance(settings.get(name), dict):
                 settings[name] = self.build(f"{where}.{name}", settings[name], role)
+
+
+def asking(node: Any, asked: Mapping[AskedFor, Sequence[str]], allow: Sequence[str]) -> Any:
+    """The node `data` with the names that the other parts of the spec ask for, as `asked`.
+
+    A name that a setting of the source gives is that already. Of a source without `asked`, which
+    has no table with further columns, the node is as it was.
+    """
+    if not isinstance(node, Mapping) or not _takes_asked(node, allow):
+        return node
+    given = node.get(ASKED) or {}
+    if any(misfits(given, Asked, ASKED)):
+        return node  # which is said where the node is read
+    settled: set[str] = set()
+    for setting in SETTLING:
+        settled.update(node.get(setting) or {})
+    left: dict[AskedFor, list[str]] = {}
+    for taken_for, names in together(given, asked).items():
+        left[taken_for] = [name for name in names if name not in settled]
+    names_left = together(left)
+    if not names_left:
+        return without(node, [ASKED])
+    return {**node, ASKED: names_left}
+
+
+def _takes_asked(node: Mapping[str, Any], allow: Sequence[str]) -> bool:
+    """Whether the source of the node reads columns that other parts of the spec name."""
+    try:
+        return ASKED in kinds_of(resolve(str(node.get("_target_")), allow))
+    except ValueError:
+        return False
+
+
+def source_of(node: Any, borrowed: Sequence[str], builder: Builder) -> Any:
+    """The source that a node names; None where it is wrong, as the builder's mistakes then say."""
+    if not borrowed or not isinstance(node, Mapping):
+        return builder.build("data", node, SOURCE_ROLE)
+    from runner.data.sources.borrowing import Borrowing
+
+    tried = Builder(builder.allow, [])
+    whole = tried.build("data", node, SOURCE_ROLE)
+    places = {line.partition(":")[0].removeprefix("data.") for line in tried.mistakes}
+    if not places & set(borrowed):
+        builder.mistakes.extend(tried.mistakes)
+        if whole is None:
+            return None
+    else:
+        whole = None  # the source has no such setting
+    others = Builder(builder.allow, [])
+    alone = others.build("data", _without_borrowed(node, borrowed), SOURCE_ROLE)
+    if whole is None:
+        builder.mistakes.extend(others.mistakes)
+    return Borrowing(whole, alone, borrowed)
+
+
+def _without_borrowed(node: Mapping[str, Any], borrowed: Sequence[str]) -> dict[str, Any]:
+    """The node without these settings, and without these keys of its mappings."""
+    rest: dict[str, Any] = {}
+    for name, value in node.items():
+        if name in borrowed:
+            continue
+        kept = value
+        if isinstance(value, Mapping):
+            kept = {key: value[key] for key in value if f"{name}.{key}" not in borrowed}
+        rest[name] = kept
+    return rest
 
 
 def without(settings: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         chosen=experiment.chosen,
         source=market.source,
         fingerprint=market.fingerprint,
+        sample=shared.sample(experiment, market),
         panel=panel,
         fit=fit,
         study=study,

@@ -6,8 +6,8 @@ settings. The settings of each part stand in its method, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.compute.cache import Bench
 from runner.data.accounts.account import in_short
@@ -17,6 +17,7 @@ from runner.panels.building import build_panel
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
 from runner.panels.segments import Shared
+from runner.record.identity import family_key
 from runner.validation.folds import shared_by
 
 if TYPE_CHECKING:
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
     from runner.validation.splitters import Fold
 
 PANEL_SETTINGS = ("data", "features", "target", "preprocess", "allow")  # of a spec
+
+
+class Families(NamedTuple):
+    """The trials that a run is one of.
+
+    Attributes:
+        now: the key of those on its rows and target.
+        earlier: the keys under which earlier versions counted trials on the same data, with all
+            that was read, or without what only parts beside `data` name -> the key now.
+    """
+
+    now: str
+    earlier: Mapping[str, str]
 
 
 class SharedWork:
@@ -41,6 +55,23 @@ class SharedWork:
         spec = experiment.spec
         settings = [spec.get("data"), spec.get("allow")]
         return self.bench.get("market", settings, experiment.market)
+
+    def sample(self, experiment: Experiment, market: Market) -> str:
+        """The digest of what the rows and the target are made of."""
+
+        def digest() -> str:
+            return market.fingerprint_of_rows(experiment.of_target)
+
+        settings = [market.fingerprint, sorted(experiment.of_target)]
+        return self.bench.get("sample", settings, digest)
+
+    def families(self, experiment: Experiment, market: Market) -> Families:
+        """The trials that a run of the experiment belongs to, and those that it did before."""
+        target = {"target": experiment.spec.get("target")}
+        whole = [market.fingerprint, market.as_declared().fingerprint]
+        earlier = [family_key(target, fingerprint) for fingerprint in whole]
+        family = family_key(target, self.sample(experiment, market))
+        return Families(family, dict.fromkeys(earlier, family))
 
     def account(self, experiment: Experiment, market: Market) -> tuple[str, ...]:
         """What the data of the experiment hold, in a few sentences."""

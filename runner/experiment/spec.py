@@ -6,11 +6,11 @@ Every mistake of a spec is found before any data is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from keyword import iskeyword
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.data.joins.settings import ROLES, Joined, OfAnySource
 from runner.errors import SpecError, listed, unknown
@@ -20,10 +20,13 @@ from runner.experiment.nodes import (
     OF_ANY_SOURCE,
     Builder,
     as_settings,
+    asking,
     construct,
+    source_of,
     unbound,
 )
 from runner.experiment.settings import GROUPS, Settings, settings_of, with_defaults
+from runner.features.asked import by_text, grouped
 from runner.schema.misfits import misfits
 from runner.schema.settings import MOST_LOST, OWN, RowsOf
 
@@ -112,6 +115,7 @@ class Experiment:
         tables: what is joined to the table of assets, in the order of the spec.
         delisting: the field of delisting returns, which enter the returns; None: there is none.
         members: the label that the assets of a panel have on each date; None: all assets.
+        of_target: fields and series that the target names.
     """
 
     settings: Settings
@@ -130,6 +134,7 @@ class Experiment:
     tables: Sequence[Joined] = ()
     delisting: str | None = None
     members: str | None = None
+    of_target: Collection[str] = ()
 
     @property
     def name(self) -> str:
@@ -155,13 +160,44 @@ def build_data(spec: Mapping[str, Any]) -> Data:
     """
     mistakes: list[str] = []
     settings = settings_of(spec, mistakes)
-    builder = Builder(settings.allow, mistakes)
-    beside = _beside_source(spec.get("data"), mistakes)
-    source = _source(spec.get("data"), beside.borrowed, builder)
+    others = Builder(settings.allow, [])
+    _parts(spec, settings, others)
+    node = asking(spec.get("data"), grouped(others.asked), settings.allow)
+    beside = _beside_source(node, mistakes)
+    source = source_of(node, beside.borrowed, Builder(settings.allow, mistakes))
     tables = _tables(beside, mistakes)
     if mistakes:
         raise SpecError(mistakes)
     return Data(settings.name, source, beside.allow_loss, tables, beside.delisting, beside.members)
+
+
+class Parts(NamedTuple):
+    """What a spec says beside its data; of a wrong one nothing or a part."""
+
+    features: dict[str, Callable[..., Any]]
+    target: Any
+    of_target: Collection[str]
+    steps: Sequence[Step]
+    model: Any
+    rows: RowsOf
+    splitter: Any
+    analyses: Mapping[str, Callable[[Study], Finding]]
+
+
+def _parts(spec: Mapping[str, Any], settings: Settings, builder: Builder) -> Parts:
+    """Every part but the data, checked; mistakes and names of data are gathered by the builder."""
+    features = _features(spec.get("features"), builder)
+    already = len(builder.asked)
+    target = builder.build("target", spec.get("target"), "market")
+    of_target = {named.name for named in builder.asked[already:]}
+    steps = _steps(settings.preprocess, list(features), builder)
+    model_node, rows = _rows(spec.get("model"), builder.mistakes)
+    model = builder.build("model", model_node, MODEL_ROLE)
+    splitter = builder.build("validation", spec.get("validation"), "split")
+    analyses = _analyses(settings.analyses, builder)
+    if model is not None:
+        builder.mistakes.extend(f"model.{line}" for line in model.mistakes(list(features)))
+    return Parts(features, target, of_target, steps, model, rows, splitter, analyses)
 
 
 def build(
@@ -176,38 +212,38 @@ def build(
     """
     mistakes: list[str] = []
     settings = settings_of(spec, mistakes)
-    builder = Builder(settings.allow, mistakes)
-    beside = _beside_source(spec.get("data"), mistakes)
-    source = _source(spec.get("data"), beside.borrowed, builder)
+    others = Builder(settings.allow, [])
+    parts = _parts(spec, settings, others)
+    data_node = asking(spec.get("data"), grouped(others.asked), settings.allow)
+    beside = _beside_source(data_node, mistakes)
+    source = source_of(data_node, beside.borrowed, Builder(settings.allow, mistakes))
     tables = _tables(beside, mistakes)
-    features = _features(spec.get("features"), builder)
-    target = builder.build("target", spec.get("target"), "market")
-    steps = _steps(settings.preprocess, list(features), builder)
-    model_node, rows = _rows(spec.get("model"), mistakes)
-    model = builder.build("model", model_node, MODEL_ROLE)
-    splitter = builder.build("validation", spec.get("validation"), "split")
-    analyses = _analyses(settings.analyses, builder)
-    if model is not None:
-        mistakes += [f"model.{line}" for line in model.mistakes(list(features))]
+    mistakes += others.mistakes
     if mistakes:
         raise SpecError(_said_once(mistakes))
+    whole = {
+        **with_defaults(spec),
+        "data": data_node,
+        "model": {**spec["model"], "rows": parts.rows},
+    }
     return Experiment(
         settings=settings,
         source=source,
-        features=features,
-        target=target,
-        model=model,
-        splitter=splitter,
-        spec={**with_defaults(spec), "model": {**model_node, "rows": rows}},
+        features=parts.features,
+        target=parts.target,
+        model=parts.model,
+        splitter=parts.splitter,
+        spec=whole,
         overrides=tuple(overrides),
-        steps=steps,
-        analyses=analyses,
+        steps=parts.steps,
+        analyses=parts.analyses,
         allow_loss=beside.allow_loss,
-        rows=rows,
+        rows=parts.rows,
         chosen=dict(chosen),
         tables=tables,
         delisting=beside.delisting,
         members=beside.members,
+        of_target=parts.of_target,
     )
 
 
@@ -290,41 +326,6 @@ def _beside_source(node: Any, mistakes: list[str]) -> OfAnySource:
     return as_settings("data", OfAnySource, given, mistakes)
 
 
-def _source(node: Any, borrowed: Sequence[str], builder: Builder) -> Any:
-    """The source that a node names; None where it is wrong, as the builder's mistakes then say."""
-    if not borrowed or not isinstance(node, Mapping):
-        return builder.build("data", node, "load")
-    from runner.data.sources.borrowing import Borrowing
-
-    tried = Builder(builder.allow, [])
-    whole = tried.build("data", node, "load")
-    places = {line.partition(":")[0].removeprefix("data.") for line in tried.mistakes}
-    if not places & set(borrowed):
-        builder.mistakes.extend(tried.mistakes)
-        if whole is None:
-            return None
-    else:
-        whole = None  # the source has no such setting
-    others = Builder(builder.allow, [])
-    alone = others.build("data", _without_borrowed(node, borrowed), "load")
-    if whole is None:
-        builder.mistakes.extend(others.mistakes)
-    return Borrowing(whole, alone, borrowed)
-
-
-def _without_borrowed(node: Mapping[str, Any], borrowed: Sequence[str]) -> dict[str, Any]:
-    """The node without these settings, and without these keys of its mappings."""
-    rest: dict[str, Any] = {}
-    for name, value in node.items():
-        if name in borrowed:
-            continue
-        kept = value
-        if isinstance(value, Mapping):
-            kept = {key: value[key] for key in value if f"{name}.{key}" not in borrowed}
-        rest[name] = kept
-    return rest
-
-
 def _tables(beside: OfAnySource, mistakes: list[str]) -> list[Joined]:
     """The tables to join: fields, series, labels, each in the order of the spec."""
     tables = []
@@ -354,6 +355,7 @@ def _features(node: Any, builder: Builder) -> dict[str, Callable[..., Any]]:
             )
         elif isinstance(settings, str) and settings != MISSING:
             features[name] = _expression(where, settings, builder.mistakes)
+            builder.asked.extend(by_text(settings))
         else:
             features[name] = builder.build(where, settings, "market")
     return features

@@ -12,14 +12,15 @@ import ast
 import operator
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError, unknown
-from runner.features.operators import DERIVED, FUNCTIONS, NUMBERS, OPERATORS
+from runner.features.meaning import mistakes_of_label, mistakes_of_name, read
+from runner.features.operators import FUNCTIONS, OPERATORS
 from runner.features.tree import (
     Call,
     Label,
@@ -116,19 +117,34 @@ class Expression:
         """
         import numpy as np
 
+        tree = self.on(market)
         mistakes: list[str] = []
-        for name in sorted(all_names(self.tree)):
-            mistakes += _mistakes(market, name)
-        known = market.grouping
-        absent = [name for name in labels_of(self.tree) if name not in known]
-        for name in sorted(absent):
-            reads = f"data.groups.{name}={name} reads the column" if name in market.unread else ""
-            mistakes.append(f"label {unknown(name, known.names, reads)}")
+        for name in sorted(all_names(tree)):
+            mistakes += mistakes_of_name(market, name)
+        for name in sorted(labels_of(tree)):
+            mistakes += mistakes_of_label(market, name)
         if mistakes:
             raise DataError(mistakes)
         # log(-1) is NaN, 1 / 0 infinite: the panel counts both
         with np.errstate(all="ignore"):
-            return _Evaluation(market, self.tree).value(self.tree)
+            return _Evaluation(market, tree).value(tree)
+
+    def on(self, market: Market) -> Node:
+        """Its tree on these data: the whole text is a name where they have a column called so.
+
+        Raises:
+            DataError: the text is the name of a column, such as B/M, and one of others, B and M.
+        """
+        text = self.text.strip()
+        is_a_name = text in market.fields or text in market.series
+        if not is_a_name or text.isidentifier():
+            return self.tree
+        if any(chain.from_iterable(mistakes_of_name(market, name) for name in self.names)):
+            return Name(text)
+        raise DataError(
+            f"{text!r} is a column of the data, and computed of others; allowed: one of them, with "
+            f"spaces around its signs what is computed, with data.columns.NAME={text!r} the column"
+        )
 
 
 # Reading the text
@@ -357,65 +373,10 @@ class _Evaluation:
         if node in self.kept:
             return self.kept[node]
         if isinstance(node, Name):
-            value = _read(self.market, node.name)
+            value = read(self.market, node.name)
         else:
             arguments = [self.value(argument) for argument in node.arguments]
             value = function_of(node).run(*arguments)
         if node in self.repeated:
             self.kept[node] = value
         return value
-
-
-def _mistakes(market: Market, name: str) -> Iterator[str]:
-    """Why the name does not say which data it means."""
-    kinds = {
-        "a field": market.fields,
-        "a series": market.series,
-        "what is computed": [*DERIVED, *NUMBERS],
-    }
-    meanings = [kind for kind, names in kinds.items() if name in names]
-    if not meanings and name in market.unread:
-        column = f"{name} is a column of the data that is not read"
-        yield f"{column}; data.columns.{name}={name} reads it"
-    elif not meanings:
-        known = [*market.fields, *market.series, *DERIVED, *NUMBERS]
-        line = unknown(name, known)
-        if name in FUNCTIONS:
-            line += f"; {name} is a function: write {FUNCTIONS[name].usage(name)}"
-        yield line
-    # the field ret is what is computed by that name
-    same = name == "ret" and meanings == ["a field", "what is computed"]
-    if len(meanings) > 1 and not same:
-        yield f"{name!r} names {' and '.join(meanings)}; allowed: a name for one thing"
-
-
-def _read(market: Market, name: str) -> Any:
-    """The data of this name: a frame (T, N), a series (T,) or a number."""
-    if name in NUMBERS:
-        return NUMBERS[name](market)
-    if name in DERIVED:
-        values = DERIVED[name].read(market)
-    elif name in market.fields:
-        values = market.get(name)
-    else:
-        values = market.shared(name)
-    return _numbers(market, name, values)
-
-
-def _numbers(market: Market, name: str, values: Any) -> Any:
-    """The values as numbers, on the rows and assets of the market.
-
-    Functions of arrays rely on these.
-
-    Raises:
-        DataError: other rows or assets, or values that are not numbers.
-    """
-    placed = values.index.equals(market.dates)
-    if values.ndim == 2:
-        placed = placed and values.columns.equals(market.fields.assets)
-    if not placed:
-        raise DataError(f"{name!r} lies on other rows or assets than the rest of the data")
-    try:
-        return values.astype(float)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name!r}: not numbers: {_line(str(error))}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from runner.schema.settings import Rows
+from runner.schema.settings import FieldName, LabelName, Rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def long_short(
     signal: Signal,
     quantile: Quantile = 0.3,
     lag: Rows = 1,
-    weights: str | None = None,
+    weights: FieldName | None = None,
 ) -> pd.Series:
     """Return of the assets with the highest signal less that of the lowest. (T,)
 
@@ -78,7 +78,7 @@ def long_short(
     return top - bottom
 
 
-def portfolio(market: Market, *, weights: str | None = None, lag: Rows = 1) -> pd.Series:
+def portfolio(market: Market, *, weights: FieldName | None = None, lag: Rows = 1) -> pd.Series:
     """Return of all assets together: a market factor of the data's own assets. (T,)
 
     Row t is the mean of the returns of row t; NaN where no asset has one.
@@ -93,7 +93,7 @@ def portfolio(market: Market, *, weights: str | None = None, lag: Rows = 1) -> p
 
 
 def group_mean(
-    market: Market, *, of: Signal, group: str | None = None, over: Rows | None = None
+    market: Market, *, of: Signal, group: LabelName | None = None, over: Rows | None = None
 ) -> pd.DataFrame | pd.Series:
     """Mean of `of`, an expression, over the assets of the same group at row t. (T, N)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import partial as bound
 from typing import TYPE_CHECKING, Literal
 
-from runner.schema.settings import Count, Frequency, Partial, Positive, Rows, Window
+from runner.schema.settings import Count, FieldName, Frequency, Partial, Positive, Rows, Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def row_by_row(feature: object) -> str | None:
     return None
 
 
-def field(market: Market, *, name: str) -> pd.DataFrame:
+def field(market: Market, *, name: FieldName) -> pd.DataFrame:
     """A field of the data as it is, for instance a characteristic. (T, N)"""
     return market.get(name)
 

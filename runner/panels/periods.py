@@ -62,7 +62,7 @@ def _series_of(feature: Any, market: Market) -> str | None:
     """The series that a feature is, whether a function names it or an expression."""
     if not isinstance(feature, Expression):
         return row_by_row(feature)
-    tree = feature.tree
+    tree = feature.on(market)
     if not isinstance(tree, Name):
         return None
     known = {*market.series, MARKET}

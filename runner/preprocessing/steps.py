@@ -16,7 +16,7 @@ import numpy as np
 from runner.errors import DataError, unknown
 from runner.preprocessing.labelled import Labelled
 from runner.preprocessing.traits import UNCHANGED, declares
-from runner.schema.settings import Rows, Share
+from runner.schema.settings import LabelName, Rows, Share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def zscore(cross: Cross) -> np.ndarray:
 
 
 @declares(by_date=True, writes=False)
-def demean(cross: Cross, *, group: str | None = None) -> np.ndarray:
+def demean(cross: Cross, *, group: LabelName | None = None) -> np.ndarray:
     """Less the mean over assets, or over the assets of the same group."""
     from runner.preprocessing.cross_moments import centred, group_means
 
@@ -129,7 +129,10 @@ def log(cross: Cross) -> np.ndarray:
 
 @declares(by_date=True, writes=False)
 def fill(
-    cross: Cross, *, value: Literal["mean", "median"] | float = "median", group: str | None = None
+    cross: Cross,
+    *,
+    value: Literal["mean", "median"] | float = "median",
+    group: LabelName | None = None,
 ) -> np.ndarray:
     """Missing cells take a number, or the mean or median over assets (of the same group).
 
@@ -206,7 +209,7 @@ def drop_sparse(cross: Cross, *, most: Share = 0.75) -> LeftOut:
 
 @declares(writes=False)
 def neutralise(
-    cross: Cross, *, group: str | None = None, against: list[str] | None = None
+    cross: Cross, *, group: LabelName | None = None, against: list[str] | None = None
 ) -> np.ndarray:
     """Residuals of least squares over assets on a constant, dummies of a group, and other features.
 

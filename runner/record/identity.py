@@ -17,9 +17,14 @@ def job_key(spec: Mapping[str, Any], fingerprint: str, code: str) -> str:
     return digest([settings, fingerprint, code])
 
 
-def family_key(spec: Mapping[str, Any], fingerprint: str) -> str:
-    """The same for all trials on the same data and target."""
-    return digest([spec.get("target"), fingerprint])
+def family_key(spec: Mapping[str, Any], sample: str) -> str:
+    """The same for all trials on the same rows and target, whatever else is read.
+
+    Args:
+        sample: digest of what the rows and the target are made of. Earlier versions took that of
+            all data, so that a further column began a new count.
+    """
+    return digest([spec.get("target"), sample])
 
 
 def short(override: str) -> str:

@@ -75,6 +75,15 @@ class Ledger:
                 rows,
             )
 
+    def carry(self, families: Mapping[str, str]) -> None:
+        """Count trials of these families under others from now on (family -> the other)."""
+        known = {family for (family,) in self._rows("select distinct family from trials")}
+        moved = [(families[family], family) for family in families if family in known]
+        if not moved:
+            return
+        with self._open() as book:
+            book.executemany("update trials set family = ? where family = ?", moved)
+
     def end(self, key: str, place: str, status: str, seconds: float) -> None:
         """Note how a trial ended: `finished` or `failed`."""
         self.ended({(key, place): (status, seconds)})

@@ -133,6 +133,26 @@ def check_symbol(value: str) -> None:
         raise ValueError("allowed: a ticker without slashes, such as BRK-B")
 
 
+def check_field(value: str) -> None:
+    """The name of a field of the data, numbers by date and asset.
+
+    Raises:
+        ValueError: an empty name.
+    """
+    if not value.strip():
+        raise ValueError("allowed: the name of a field of the data")
+
+
+def check_label(value: str) -> None:
+    """The name of a label of the assets, such as sector.
+
+    Raises:
+        ValueError: an empty name.
+    """
+    if not value.strip():
+        raise ValueError("allowed: the name of a label of the data, such as sector")
+
+
 def _between(low: float, high: float, inclusive: bool) -> Callable[[float], None]:
     """A check of numbers from low to high or, not inclusive, above low and below high."""
     above = "from" if inclusive else "above"
@@ -168,6 +188,12 @@ Share = Annotated[float, _between(0.0, 1.0, inclusive=False)]
 NotNegative = Annotated[float, _between(0.0, UNBOUNDED, inclusive=True)]
 UpToOne = Annotated[float, _between(0.0, 1.0, inclusive=True)]
 Positive = Annotated[float, _between(0.0, UNBOUNDED, inclusive=False)]
+FieldName = Annotated[str, check_field]
+LabelName = Annotated[str, check_label]
+# columns of the table of assets that a spec names beside those of `data`: what each is taken for
+# (either: numbers or, where it holds text, labels) -> names
+AskedFor = Literal["number", "label", "either"]
+Asked = dict[AskedFor, list[str]]
 Frequency = Literal["week", "month"]
 # the cells of a model: its own regressors are known, or every feature of the spec
 RowsOf = Literal["own", "common"]

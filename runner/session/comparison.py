@@ -145,6 +145,7 @@ def _placed(report: Report, number: int, place: Path) -> Job:
         spec=report.spec,
         fingerprint=fingerprint,
         key=str(report.about["job"]),
-        family=family_key(report.spec, fingerprint),
+        # runs of earlier versions have no digest of their rows by themselves
+        family=family_key(report.spec, str(report.about.get("sample", fingerprint))),
         chosen=report.about.get("chosen") or {},
     )

@@ -87,6 +87,7 @@ def about(report: Report) -> dict[str, object]:
         "validation": _of(report.spec["validation"]),
         "source": report.source,
         "fingerprint": report.fingerprint,
+        "sample": report.sample,
         "code": report.code,
         "commit": source_commit(),
         "horizon": report.panel.horizon,

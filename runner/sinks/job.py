@@ -59,14 +59,16 @@ def saved(experiment: Experiment, directory: Path, logged: bool) -> tuple[Report
 def _counted(experiment: Experiment, directory: Path) -> Report:
     """Run, and count the trial whatever comes of it once its data was read."""
     bench = Bench()
-    fingerprint = SharedWork(bench).market(experiment).fingerprint
+    shared = SharedWork(bench)
+    market = shared.market(experiment)
     settings = experiment.settings
     spec = without_secrets(experiment.spec)
-    key = job_key(spec, fingerprint, code_version(tuple(settings.allow)))
-    family = family_key(spec, fingerprint)
+    key = job_key(spec, market.fingerprint, code_version(tuple(settings.allow)))
+    families = shared.families(experiment, market)
     place = str(directory.resolve())
     ledger = Ledger(Path(settings.ledger))
-    ledger.begin({(key, place): family}, "begun")
+    ledger.carry(families.earlier)
+    ledger.begin({(key, place): families.now}, "begun")
     begun = time.monotonic()
     status = "failed"
     try:
@@ -114,7 +116,7 @@ def write(report: Report, directory: Path, pictures: bool) -> None:
 def _with_trials(report: Report, ledger: Path) -> Report:
     """The report with the number of specs tried on its data and target, itself included."""
     key = job_key(report.spec, report.fingerprint, report.code)
-    family = family_key(report.spec, report.fingerprint)
+    family = family_key(report.spec, report.sample)
     count = Ledger(ledger).count(family, begun=key)
     return replace(report, trials=count)
 

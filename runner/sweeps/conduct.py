@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.compute.cache import Bench
 from runner.errors import RunnerError, SpecError, unknown
+from runner.experiment.shared_work import Families, SharedWork
 from runner.experiment.spec import build, without_secrets
-from runner.record.identity import digest, family_key, job_key
+from runner.record.identity import digest, job_key
 from runner.record.ledger import Ledger
 from runner.record.rundir import RunDirectory
 from runner.record.version import code_version
@@ -240,33 +241,50 @@ def _known(plan: Plan, bench: Bench) -> Plan:
 
     A job whose data cannot be read fails.
     """
-    fingerprints: dict[str, str | Failure] = {}
+    unreadable: dict[str, Failure] = {}  # by data
+    read: dict[str, Known] = {}  # by data and target
     jobs = []
     for job in plan.jobs:
         data = digest(job.data)
-        if data not in fingerprints:
-            fingerprints[data] = _fingerprint(job, bench)
-        fingerprint = fingerprints[data]
-        if isinstance(fingerprint, Failure):
-            plan.fail(job, fingerprint)
+        settings = digest([job.data, job.spec.get("target")])
+        if settings not in read and data not in unreadable:
+            try:
+                read[settings] = _read(job, bench)
+            except RunnerError as error:
+                unreadable[data] = Failure(error.mistakes, final=True)
+        if data in unreadable:
+            plan.fail(job, unreadable[data])
             jobs.append(replace(job, fingerprint="", key="", family=""))
         else:
+            fingerprint, families = read[settings]
             code = code_version(tuple(job.spec.get("allow") or ()))
             key = job_key(job.spec, fingerprint, code)
-            family = family_key(job.spec, fingerprint)
-            jobs.append(replace(job, fingerprint=fingerprint, key=key, family=family))
+            jobs.append(replace(job, fingerprint=fingerprint, key=key, family=families.now))
+    ledger = Ledger(Path(plan.ledger))
+    for known in read.values():
+        ledger.carry(known.families.earlier)
     plan = replace(plan, jobs=tuple(jobs), code=code_version())
     plan.write()
     return plan
 
 
-def _fingerprint(job: Job, bench: Bench) -> str | Failure:
-    """The fingerprint of the data of the job, or why it cannot be read."""
-    try:
-        experiment = build(job.spec)
-        return bench.get("market", job.data, experiment.market).fingerprint
-    except RunnerError as error:
-        return Failure(error.mistakes, final=True)
+class Known(NamedTuple):
+    """The fingerprint of the data of a job, and the trials that it is one of."""
+
+    fingerprint: str
+    families: Families
+
+
+def _read(job: Job, bench: Bench) -> Known:
+    """What is known of the job from its data.
+
+    Raises:
+        RunnerError: they cannot be read.
+    """
+    experiment = build(job.spec)
+    shared = SharedWork(bench)
+    market = shared.market(experiment)
+    return Known(market.fingerprint, shared.families(experiment, market))
 
 
 def _run(

@@ -6,18 +6,21 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from runner.errors import DataError, SpecError, unknown
+from runner.experiment.nodes import ASKED, asking
 from runner.experiment.spec import without_secrets
+from runner.features.asked import together
 from runner.record.identity import digest, short
 from runner.record.ledger import marker
 from runner.record.rundir import SWEEPS, RunDirectory
+from runner.schema.settings import Asked
 from runner.sweeps.axes import Axis
 from runner.sweeps.search import Search, search_of
 from runner.sweeps.settings import Sweep
@@ -52,6 +55,17 @@ class Job:
         """What its market is made from."""
         return [self.spec.get("data"), self.spec.get("allow")]
 
+    @property
+    def asked(self) -> Asked:
+        """What its spec names of the data beside their settings."""
+        names: Asked = self.spec["data"].get(ASKED, {})
+        return names
+
+    def asking(self, names: Asked) -> Job:
+        """The same, whose data are read with what other jobs name of them too."""
+        data = asking(self.spec["data"], names, self.spec["allow"])
+        return replace(self, spec={**self.spec, "data": data})
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -75,6 +89,8 @@ class Plan:
         tracking, ledger: where runs are logged, and trials counted.
         code: that the jobs were last planned with.
         same: combinations whose spec is that of another job.
+        asked: what the jobs name of their data beside its settings: each reads what any of them
+            names, so that data are read once for all.
         allow: modules from which a search or launcher of a user's own may come.
     """
 
@@ -89,6 +105,7 @@ class Plan:
     ledger: str
     code: str = ""
     same: int = 0
+    asked: Asked = field(default_factory=dict)
     allow: tuple[str, ...] = ()
 
     @cached_property
@@ -123,6 +140,11 @@ class Plan:
         if self.search.led:
             return self.settings.draws or 0
         return len(self.jobs)
+
+    def having(self, jobs: Sequence[Job]) -> Plan:
+        """This plan with these jobs, each of which reads what any of them names of the data."""
+        asked = together(*(job.asked for job in jobs))
+        return replace(self, asked=asked, jobs=tuple(job.asking(asked) for job in jobs))
 
     def place(self, job: Job) -> Path:
         """The run directory of a job."""

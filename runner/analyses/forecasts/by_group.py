@@ -9,6 +9,7 @@ import numpy as np
 from runner.analyses.forecasts.forecasts import columns
 from runner.analyses.forecasts.judged import judged
 from runner.panels.finding import Finding
+from runner.schema.settings import LabelName
 from runner.text import count, number
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ PERIODS = {"month": "M", "quarter": "Q", "year": "Y"}
 PATHS = ["period", "group", "n_obs", "mean", "n_scored", "mean_actual", "mean_forecast"]
 
 
-def target_by_group(study: Study, *, group: str = "sector") -> Finding:
+def target_by_group(study: Study, *, group: LabelName = "sector") -> Finding:
     """Distribution of the target over the usable cells of each group, and scores of its forecasts.
 
     Mean, standard deviation (ddof 1) and quantiles (linear interpolation) are of the target as it
@@ -64,7 +65,10 @@ def target_by_group(study: Study, *, group: str = "sector") -> Finding:
 
 
 def risk_by_group(
-    study: Study, *, group: str = "sector", period: Literal["month", "quarter", "year"] = "quarter"
+    study: Study,
+    *,
+    group: LabelName = "sector",
+    period: Literal["month", "quarter", "year"] = "quarter",
 ) -> Finding:
     """Mean of the target over the usable cells of each group and calendar period of the row.
 

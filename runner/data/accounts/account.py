@@ -45,7 +45,7 @@ class Account:
         source, fingerprint: the data in words, and the digest of its content.
         span: first and last date, for people.
         calendar: how often rows come, in words.
-        columns: table, column, name, taken_for, how (given, guessed), values, missing.
+        columns: table, column, name, taken_for, how (given, guessed, named), values, missing.
         gaps: after, before, days, missing: rows of the calendar that are not there.
         coverage: asset, first, last, values, inside (missing from first to last), share.
         by_date: date, assets (with a value).
@@ -136,6 +136,7 @@ def in_short(market: Market) -> tuple[str, ...]:
     words += _joined(market, known)
     words += _returned(market, returns)
     words += _guessed(market)
+    words += _named(market)
     return tuple(words)
 
 
@@ -225,3 +226,10 @@ def _guessed(market: Market) -> list[str]:
     if not guesses:
         return []
     return [f"Guessed by name or content: {listed(guesses)} (`columns` of the table changes it)."]
+
+
+def _named(market: Market) -> list[str]:
+    """Which columns are read because features, the model or another part of the spec name them."""
+    if not market.asked:
+        return []
+    return [f"Columns read because the spec names them: {listed(market.asked)}."]

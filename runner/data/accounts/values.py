@@ -21,6 +21,7 @@ BEYOND = 1.5  # times the size that this share of returns has, up to which bins 
 MEANINGLESS = 0.01  # reach of the bins where every return is zero
 GIVEN = "given"
 GUESSED = "guessed"
+NAMED = "named by the spec"
 IN_PER_CENT = "in per cent, or no returns?"
 ANOTHER_SCALE = "in per cent? {:.3g} times apart from returns"
 OF_ROW = "return a row"
@@ -55,10 +56,11 @@ def joined_readings(market: Market) -> list[Reading]:
 
 
 def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
-    """A row per column: table, column, name, taken_for, how (given, guessed), values, missing.
+    """A row per column: table, column, name, taken_for, how, values, missing.
 
-    `values` counts the cells that have a value, `missing` those that have none: of a field
-    where the asset has a price or return, of a series all rows, of a group all assets.
+    `how`: given, guessed, or named by another part of the spec than `data`. `values` counts the
+    cells that have a value, `missing` those that have none: of a field where the asset has a price
+    or return, of a series all rows, of a group all assets.
 
     Args:
         known: (T, N), as of `runner.data.accounts.coverage.values_known`.
@@ -71,13 +73,20 @@ def columns_of(market: Market, known: np.ndarray) -> pd.DataFrame:
             "column": reading.column,
             "name": reading.name,
             "taken_for": reading.taken_for,
-            "how": GUESSED if reading.guessed else GIVEN,
+            "how": _how(reading),
             "values": values,
             "missing": missing,
         }
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.astype({"values": "Int64", "missing": "Int64"})
+
+
+def _how(reading: Reading) -> str:
+    """Why a column is what it is taken for."""
+    if reading.asked:
+        return NAMED
+    return GUESSED if reading.guessed else GIVEN
 
 
 def met(market: Market, reading: Reading, known: np.ndarray) -> tuple[int | None, int | None]:

@@ -21,6 +21,7 @@ from runner.data.joins.meeting import (
     meeting,
     side_by_side,
 )
+from runner.data.joins.names import named_twice
 from runner.data.joins.reading import Rows, numbers_of
 from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTable
 from runner.data.joins.stamps import before, stamped
@@ -117,7 +118,9 @@ def _check_free(market: Market, where: str, names: Sequence[str]) -> None:
     mistakes = []
     for name in names:
         kind = "field" if name in market.fields else "series"
-        if name in market.fields or name in market.series:
+        if name in market.asked:
+            mistakes.append(named_twice(where, name))
+        elif name in market.fields or name in market.series:
             taken = f"{where}.columns.{name}: the data have a {kind} of this name"
             allowed = f"other columns or another name, {where}.columns={{NAME: COLUMN}}"
             mistakes.append(f"{taken}; allowed: {allowed}")

@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 
 from runner.data.joins.forms import file_of
-from runner.data.joins.names import Column, asset_column, chosen, date_among, date_column
+from runner.data.joins.names import (
+    Column,
+    asset_column,
+    chosen,
+    date_among,
+    date_column,
+    named_twice,
+)
 from runner.data.joins.reading import Reader, parsed
 from runner.data.joins.settings import LabelTable
 from runner.data.joins.spells import with_ends
@@ -85,7 +92,9 @@ def _check_free(market: Market, where: str, names: Iterable[str]) -> None:
     """
     mistakes = []
     for name in names:
-        if name in market.groups or name in market.labels:
+        if name in market.asked:
+            mistakes.append(named_twice(where, name))
+        elif name in market.groups or name in market.labels:
             mistakes.append(
                 f"{where}.columns.{name}: the data have a group of this name; allowed: another name"
             )

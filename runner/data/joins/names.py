@@ -28,6 +28,12 @@ class Column(NamedTuple):
     column: str
 
 
+def named_twice(where: str, name: str) -> str:
+    """The line on a column that the table of assets has too, where the spec may mean either."""
+    both = f"{where}.columns.{name}: the table of assets has a column {name} too"
+    return f"{both}, and the spec names it; data.columns.{name}=null leaves that one out"
+
+
 def date_column(where: str, given: str | None, header: Sequence[str]) -> str:
     """The column of the dates.
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from runner.errors import listed
 from runner.schema.forms import Form
-from runner.schema.settings import MOST_LOST, Kind, TimeSpan, TimeZone, UpToOne
+from runner.schema.settings import MOST_LOST, Asked, Kind, TimeSpan, TimeZone, UpToOne
 
 Columns = str | list[str] | dict[str, str] | None
 RATES = ("return", "rate")  # kinds that are written in per cent
@@ -204,6 +204,9 @@ class OfAnySource:
         labels: tables of labels by asset: industry, exchange, {name: settings}.
         borrowed: settings of the source that an experiment gives for data of its own, where other
             data are chosen; they count where these data have all that they name.
+        asked: what features, target, model, weights and groups of the spec name beside these
+            settings, noted by the run itself: columns of these names are read from a table of
+            assets that has them. A name that is null in `columns` is not.
     """
 
     allow_loss: UpToOne = MOST_LOST
@@ -213,6 +216,7 @@ class OfAnySource:
     series: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)
     borrowed: list[str] = field(default_factory=list)
+    asked: Asked = field(default_factory=dict)
 
 
 class Joined(NamedTuple):

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.data.assets import choose_assets
 from runner.data.calendar import within
 from runner.data.fields import Fields, fields_of_cells
 from runner.data.joins.meeting import on_calendar
 from runner.data.labels import UNKNOWN, Labels
-from runner.data.market import Market, choose_assets
+from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
 from runner.errors import DataError, listed, placed, unknown
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runner.data.reading.parsing import (
+    Numbers,
     read_dates,
     read_labels,
     read_names,
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from runner.data.notices import Reading
-    from runner.data.reading.long import Long
+    from runner.data.reading.long import Coded, Long
+    from runner.schema.settings import AskedFor
 
 KEYS = ("date", "asset")
 PER_CENT = 100.0
@@ -34,6 +36,57 @@ TAKEN_FOR = {
     "asset": "asset",
     "close": "price",
     "ret": "return",
+}
+
+
+def asked_columns(
+    asked: Mapping[AskedFor, Sequence[str]],
+    names: Collection[str],
+    columns: Mapping[str, str | None],
+) -> dict[str, AskedFor]:
+    """The columns of a table that the spec names, and no setting of its data: how each is read.
+
+    The keys of the table are read as such, and prices and returns only where the spec says so:
+    they choose the rows.
+
+    Args:
+        names: of the columns of the table.
+        columns: name here -> column, of the settings and of what is usual.
+
+    Raises:
+        DataError: columns that are named as numbers and as labels, one line each.
+    """
+    keys = {columns.get(key) for key in (*KEYS, "time")}
+    free = [name for name in names if name not in (*columns, *TAKEN_FOR, *keys)]
+    chosen: dict[str, AskedFor] = {}
+    mistakes = []
+    for name in free:
+        uses = [taken_for for taken_for in READERS if name in asked.get(taken_for, ())]
+        if uses[:2] == ["number", "label"]:
+            mistakes.append(
+                f"data.columns.{name}: the spec names this column as a number and as a label; "
+                f"data.columns.{name}={name} reads the numbers, data.groups.NAME={name} the labels"
+            )
+        elif uses:
+            chosen[name] = uses[0]
+    if mistakes:
+        raise DataError(mistakes)
+    return chosen
+
+
+def _read_either(column: pa.ChunkedArray) -> Numbers | Coded:
+    """The column as numbers or, where it holds anything else, as labels."""
+    try:
+        return read_numbers(column)
+    except ValueError:
+        return read_labels(column)
+
+
+# how a column is read that the spec names elsewhere; of several uses the first counts
+READERS: Mapping[AskedFor, Callable[[pa.ChunkedArray], Numbers | Coded]] = {
+    "number": read_numbers,
+    "label": read_labels,
+    "either": _read_either,
 }
 
 
@@ -64,6 +117,7 @@ class Roles:
         percent: whether the returns are in per cent; they are divided by 100.
         guessed: names here whose column the spec leaves open.
         date_format: of the dates; null recognises it.
+        asked: columns under their own names that the spec names elsewhere, and how each is read.
     """
 
     columns: Mapping[str, str | None]
@@ -74,6 +128,7 @@ class Roles:
     percent: bool = False
     guessed: Collection[str] = ()
     date_format: str | None = None
+    asked: Mapping[str, AskedFor] = field(default_factory=dict)
 
     def long(self, source: str, read: Callable[[Mapping[str, str], set[str]], pa.Table]) -> Long:
         """The table with its columns in their roles.
@@ -88,7 +143,7 @@ class Roles:
         """
         import pyarrow as pa
 
-        from runner.data.reading.long import Long
+        from runner.data.reading.long import Coded, Long
         from runner.data.reading.times import joined
 
         given = {name: column for name, column in self.columns.items() if column is not None}
@@ -96,7 +151,8 @@ class Roles:
         self._check(columns)
         readers = self._readers(columns)
         wanted = self._wanted(columns)
-        text = {column for name, (_, column) in wanted.items() if readers[name] is not read_numbers}
+        as_numbers = (read_numbers, _read_either)
+        text = {column for name, (_, column) in wanted.items() if readers[name] not in as_numbers}
         table = read(dict(wanted.values()), text)
         parts: dict[str, Any] = {}
         mistakes = []
@@ -110,7 +166,8 @@ class Roles:
                 mistakes.append(f"{where}: column {column!r} {error}")
         if mistakes:
             raise DataError(mistakes)
-        groups = {name: parts.pop(name) for name in self.groups}
+        labels = [name for name in self.asked if isinstance(parts[name], Coded)]
+        groups = {name: parts.pop(name) for name in (*self.groups, *labels)}
         asset = parts.pop("asset")
         date = parts.pop("date")
         notes: tuple[str, ...] = (f"Dates: {date.words}.",) if date.words else ()
@@ -130,12 +187,18 @@ class Roles:
             market=self.market,
             macro=self.macro,
             codes=codes,
-            readings=self._readings(source, columns),
+            readings=self._readings(source, columns, labels),
             notes=notes,
         )
 
-    def _readings(self, table: str, columns: Mapping[str, str]) -> tuple[Reading, ...]:
-        """What each column is taken for; prices of single assets are the market's, or series."""
+    def _readings(
+        self, table: str, columns: Mapping[str, str], labels: Sequence[str]
+    ) -> tuple[Reading, ...]:
+        """What each column is taken for; prices of single assets are the market's, or series.
+
+        Args:
+            labels: columns that are labels, of those that the spec names elsewhere.
+        """
         from runner.data.notices import Reading
 
         readings = []
@@ -144,6 +207,9 @@ class Roles:
             readings.append(Reading(table, column, name, role, name in self.guessed))
         for name, column in self.groups.items():
             readings.append(Reading(table, column.strip(), name, "group"))
+        for name in self.asked:
+            role = "group" if name in labels else "field"
+            readings.append(Reading(table, name, name, role, asked=True))
         values = columns.get("close") or columns["ret"]
         if self.market:
             column = f"{values} of {self.market}"
@@ -160,6 +226,7 @@ class Roles:
         readers |= dict.fromkeys(self.groups, read_labels)
         if "time" in columns:
             readers["time"] = read_times
+        readers |= {name: READERS[taken_for] for name, taken_for in self.asked.items()}
         return readers
 
     def _wanted(self, columns: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -169,6 +236,8 @@ class Roles:
             wanted[name] = (f"data.columns.{name}", column)
         for name, column in self.groups.items():
             wanted[name] = (f"data.groups.{name}", column.strip())
+        for name in self.asked:
+            wanted[name] = (f"data.columns.{name}", name)
         return wanted
 
     def _check(self, columns: Mapping[str, str]) -> None:

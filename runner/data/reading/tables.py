@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,12 +13,15 @@ from runner.data.reading import shapes, usual
 from runner.data.reading.delimited.layout import DATE_LIKE
 from runner.data.reading.files import OWN_COLUMN, Files
 from runner.data.reading.parsing import read_dates, read_numbers
+from runner.data.reading.roles import asked_columns
 from runner.data.reading.shapes import Values
 from runner.errors import DataError, listed
 from runner.text import number
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from runner.schema.settings import AskedFor
 
 PER_CENT = 0.2  # median size above which factors are no decimal returns
 
@@ -33,6 +36,7 @@ class AssetTable:
         notes: sentences on what was recognised; more are added while rows are read.
         guessed: names here whose column the spec leaves open.
         unread: columns that the spec does not name.
+        asked: columns that the spec names outside of `data`, and how each is read.
     """
 
     columns: Mapping[str, str | None]
@@ -40,6 +44,7 @@ class AssetTable:
     notes: list[str] = field(default_factory=list)
     guessed: Sequence[str] = ()
     unread: tuple[str, ...] = ()
+    asked: Mapping[str, AskedFor] = field(default_factory=dict)
 
 
 class Wide(NamedTuple):
@@ -69,11 +74,13 @@ def asset_table(
     columns: Mapping[str, str | None],
     groups: Mapping[str, str],
     values: Values | None,
+    asked: Mapping[AskedFor, Sequence[str]],
 ) -> AssetTable:
     """The table of assets of the files.
 
     Args:
         values: what the cells of a wide table are; null: by the cells.
+        asked: what the spec names outside of `data`; of a long table, such columns are read.
 
     Raises:
         DataError: columns that may be several of the file, a wide table that is not said to be
@@ -90,15 +97,18 @@ def asset_table(
     asset = chosen.get(usual.ASSET)
     default = asset == usual.SNAPSHOT[usual.ASSET]
     wanted = {*chosen.values(), *groups.values()} - {None}
+    further = asked_columns(asked, files.names, chosen)
+    settled = {*wanted, *further, *chosen}  # a name that is null in the spec is settled too
+    unread = tuple(name for name in files.names if name not in settled)
     asset_alone_lacks = default and wanted.difference(files.names) == {asset}
     if asset_alone_lacks and shapes.is_of_one_asset(files.names):
-        return _of_one_asset(files, chosen, changed)
+        table = _of_one_asset(files, chosen, changed)
+        return replace(table, unread=unread, asked=further)
     keys_are_given = chosen.get(usual.DATE) and chosen.get(usual.ASSET)
     if keys_are_given and chosen.get("close") is None and chosen.get("ret") is None:
         raise _no_values(files, chosen)
     notes = [*files.notes, *_on_columns(chosen, changed)]
-    unread = tuple(name for name in files.names if name not in wanted)
-    return AssetTable(chosen, files.load, notes, changed, unread)
+    return AssetTable(chosen, files.load, notes, changed, unread, further)
 
 
 def _no_values(files: Files, chosen: Mapping[str, str | None]) -> DataError:

@@ -79,7 +79,7 @@ class ArchData:
 
     def _chosen(self) -> list[str]:
         """The modelled assets, checked with the market asset and the macro series."""
-        from runner.data.market import choose_assets
+        from runner.data.assets import choose_assets
 
         named = {}
         if self.market:

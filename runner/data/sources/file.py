@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from runner.schema.forms import Form
-from runner.schema.settings import Date, Hours, Rows, Ticker, TimeZone
+from runner.schema.settings import Asked, Date, Hours, Rows, Ticker, TimeZone
 
 if TYPE_CHECKING:
     from runner.data.market import Market
@@ -48,6 +48,8 @@ class File(Form):
         bar: minutes from one bar of a session to the next.
         opening: whether `ret` of the first bar of a session is within that bar, not over the night.
         percent: whether `ret` is in per cent; it is divided by 100.
+        asked: names that other parts of the spec use; of a file with a row per date and asset,
+            columns of these names are read too. Noted by the run itself.
         values: what the cells of a wide file are: close (adjusted prices) or ret (decimal returns);
             null: ret with `percent`, else by the cells where they leave no doubt.
     """
@@ -65,6 +67,7 @@ class File(Form):
     bar: Rows = 1
     opening: bool = False
     percent: bool = False
+    asked: Asked = field(default_factory=dict)
     values: Literal["close", "ret"] | None = None
 
     def load(self) -> Market:
@@ -95,7 +98,7 @@ class File(Form):
         if values is None and self.percent:
             values = "ret"  # only returns are in per cent
         files = open_files("data.path", self.path, self)
-        table = asset_table(files, self.columns, self.groups, values)
+        table = asset_table(files, self.columns, self.groups, values, self.asked)
         roles = Roles(
             columns=table.columns,
             market=self.market,
@@ -105,6 +108,7 @@ class File(Form):
             percent=self.percent,
             guessed=table.guessed,
             date_format=self.date_format,
+            asked=table.asked,
         )
         long = roles.long(files.shown, table.read)
         notes = dict.fromkeys([*files.notes, *table.notes, *long.notes])

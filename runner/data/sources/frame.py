@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from runner.data.reading.roles import Roles
+from runner.data.reading.roles import Roles, asked_columns
 from runner.errors import DataError, listed, unknown
-from runner.schema.settings import Date, Ticker, TimeZone
+from runner.schema.settings import Asked, Date, Ticker, TimeZone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,8 @@ class Frame:
         start, end: first and last date, both included.
         time_zone: stamps with a zone are turned into local time of this one; null keeps theirs.
         percent: whether `ret` is in per cent; it is divided by 100.
+        asked: names that other parts of the spec use; columns of these names are read too. Noted by
+            the run itself.
     """
 
     columns: dict[str, str | None] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Frame:
     end: Date | None = None
     time_zone: TimeZone | None = None
     percent: bool = False
+    asked: Asked = field(default_factory=dict)
 
     def of(self, frame: pd.DataFrame) -> Framed:
         """The source that reads this DataFrame."""
@@ -91,6 +94,8 @@ class Framed:
             raise DataError("data: the DataFrame has no row or no column")
         long = self._long() if settings.values is None else self._melted()
         columns = self._columns(long)
+        names = [str(name) for name in long]
+        further = asked_columns(settings.asked, names, {**settings.columns, **columns})
         roles = Roles(
             columns=columns,
             market=settings.market,
@@ -99,10 +104,13 @@ class Framed:
             time_zone=settings.time_zone,
             percent=settings.percent,
             guessed=self._guessed(columns),
+            asked=further,
         )
         dated, notes = _without_periods(long)
         read = roles.long(SOURCE, partial(_columns, _arrow(dated)))
-        read = replace(read, notes=(*notes, *read.notes))
+        settled = {*settings.columns, *columns.values(), *settings.groups.values(), *further}
+        unread = tuple(name for name in names if name not in settled)
+        read = replace(read, notes=(*notes, *read.notes), unread=unread)
         return read.widen(settings.assets, settings.start, settings.end)
 
     def _long(self) -> pd.DataFrame:

@@ -41,8 +41,9 @@ class French:
         """
         import pandas as pd
 
+        from runner.data.assets import choose_assets
         from runner.data.fields import Fields
-        from runner.data.market import Market, choose_assets
+        from runner.data.market import Market
 
         table = pd.read_csv(_shipped_file(), index_col="dates", parse_dates=["dates"])
         month_ends = table.index + pd.offsets.MonthEnd(0)

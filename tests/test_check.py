@@ -197,7 +197,7 @@ def test_fewer_moves_than_ten_and_none() -> None:
     assert len(few) == min(10, int(changes.notna().to_numpy().sum()))
     assert few["return"].iloc[0] == pytest.approx(0.5, abs=ROUNDING)
     nothing = market(fields={"close": market().fields["close"] * np.nan})
-    account = told(nothing)
+    account = account_of(nothing)
     assert account.moves.empty and account.distribution.empty
     assert account.units["remark"].tolist()[0] == "no value"
 

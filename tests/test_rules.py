@@ -205,6 +205,15 @@ def test_with_price_and_return_every_return_is_that_of_the_data(tmp_path: Path) 
                                np.sqrt(252 / 4 * squares), rtol=0, atol=EXACT)  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["close", "ret"])
+def test_prices_or_returns_without_any_value_are_refused(name: str) -> None:
+    nothing = Market("here", {name: frame(drawn() * np.nan)}, pd.DataFrame(index=DATES))
+    assert refused(lambda: admitted(nothing, 1.0)) == (
+        f"data: {name}: no cell (date x asset) has a value; data.columns.{name}=COLUMN reads "
+        f"another column, data.columns.{name}=null none"
+    )
+
+
 # Levels that may cross zero
 
 

@@ -86,12 +86,14 @@ def admitted(market: Market, allow_loss: float) -> Market:
     """The market with every value that breaks a rule blanked and counted; suspicions are noted.
 
     Raises:
-        DataError: rules blank a larger share of a column than `allow_loss`, one line per column;
-            half of the returns are above 100 % a row.
+        DataError: prices or returns without any value; rules blank a larger share of a column than
+            `allow_loss`, one line per column; half of the returns are above 100 % a row.
     """
+    mistakes = _without_values(market)
+    if mistakes:
+        raise DataError(mistakes)
     blanked: list[Blanked] = []
     account: list[Dropped] = []
-    mistakes: list[str] = []
     for column, values in columns(market):
         broken = _broken(column, values, market.kinds.get(column.name))
         if not broken:
@@ -114,6 +116,19 @@ def admitted(market: Market, allow_loss: float) -> Market:
     notes += suspicions(clean)
     dropped = (*market.dropped, *account)
     return replace(clean, blanked=tuple(blanked), dropped=dropped, notes=tuple(notes))
+
+
+def _without_values(market: Market) -> list[str]:
+    """The line on prices, and on returns, that have no value at all."""
+    lines = []
+    for name in ("close", "ret"):
+        if name not in market.fields or market.fields[name].notna().to_numpy().any():
+            continue
+        lines.append(
+            f"data: {name}: no cell (date x asset) has a value; "
+            f"data.columns.{name}=COLUMN reads another column, data.columns.{name}=null none"
+        )
+    return lines
 
 
 def _no_returns(market: Market) -> list[str]:

@@ -796,3 +796,18 @@ def test_a_column_that_no_spec_names_is_one_override_away(tmp_path: Path) -> Non
         market.get("book")
     both = load(path, columns={**DEFAULT, "book": "book"}, groups={"sector": "sector"})
     assert Expression("rank(book, sector)")(both).shape == (len(DAYS), len(NAMES))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Date,Ticker,AdjClose\n2020-01-01,A,1.0,9\n2020-01-02,A,1.1\n2020-01-03,A,1.2\n",
+        "Date,Ticker,AdjClose\n2020-01-01,A,1.0,9\n2020-01-02,A,1.1,8\n2020-01-03,A,1.2,7\n",
+    ],
+    ids=["the first row", "every row"],
+)
+def test_rows_longer_than_their_header_are_called_so(tmp_path: Path, text: str) -> None:
+    line = refused(write(tmp_path / "f.csv", text))
+    assert line.endswith(
+        "names 3 columns in line 1 and has 4 in line 2; allowed: as many in every line"
+    )

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from runner.data.reading.content import NO_TABLE, Content, decoded
 from runner.data.reading.parsing import EMPTY
+from runner.data.reading.usual import DATE, find
 from runner.errors import listed
 from runner.schema.forms import Form
 
@@ -79,6 +80,7 @@ def layout_of(content: Content, form: Form) -> Layout:
         upper = names
         names = lines[first + 1].fields
     elif is_data(names):
+        _check_even(content, lines[: first + 1])
         without_date = first and len(lines[first - 1].fields) == len(names) - 1
         if not without_date:
             given = listed(names[:4])
@@ -95,6 +97,27 @@ def layout_of(content: Content, form: Form) -> Layout:
             cells.append(line.fields)
     decimal = DECIMALS[form.decimal] if form.decimal else _decimal(content, cells, delimiter)
     return Layout(delimiter, decimal, encoding, header, preamble, names, upper)
+
+
+def _check_even(content: Content, lines: Sequence[Line]) -> None:
+    """Whether no names of columns stand above rows of another number of columns.
+
+    Args:
+        lines: those up to the first row.
+
+    Raises:
+        DataError: they do.
+    """
+    first_row = lines[-1]
+    for line, below in pairwise(lines):
+        as_many = len(line.fields) == len(first_row.fields)
+        # without one of dates a table may have been printed with a blank above them
+        above = below is first_row and bool(find(DATE, line.fields))
+        if is_data(line.fields) or not (as_many or above):
+            continue
+        names = f"names {len(line.fields)} columns in line {line.end}"
+        row = f"has {len(below.fields)} in line {below.end}"
+        raise content.refuse(f"{names} and {row}; allowed: as many in every line")
 
 
 def _table_in(content: Content, text: str, form: Form) -> tuple[str, list[Line], int]:

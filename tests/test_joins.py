@@ -871,3 +871,29 @@ def test_a_run_keeps_its_tables_and_is_another_with_another_file(cli: Any, write
     about = [(run.directory / "run.json").read_text() for run in (first, second)]
     assert about[0] != about[1]
     assert first.metrics != second.metrics
+
+
+def test_dates_of_publication_may_have_a_format_of_their_own(write: Write) -> None:
+    """1/2/2020 is the second of January by `date`, the first of February as published."""
+    dates = pd.bdate_range("2020-01-01", "2020-04-30")
+    table = pd.DataFrame(
+        {
+            "date": ["01/02/2020", "01/03/2020"],
+            "asset": "AAA",
+            "published": ["03/02/2020", "04/03/2020"],
+            "book": [1.0, 2.0],
+        }
+    )
+    path = write("f.csv", table)
+    settings = {"available": "published", "date_format": "%m/%d/%Y"}
+    market = with_field(market_on(dates), path, **settings, available_format="%d/%m/%Y")
+    book = market.get("book")["AAA"]
+    assert book.first_valid_index() == pd.Timestamp("2020-02-03")
+    assert book[book == 2.0].index[0] == pd.Timestamp("2020-03-04")
+    as_dates = with_field(market_on(dates), path, **settings).get("book")["AAA"]
+    assert as_dates.first_valid_index() == pd.Timestamp("2020-03-02")
+    (line,) = refused(lambda: with_field(market_on(dates), path, **settings, available_format="%Y"))
+    assert line.startswith("data.fields.f.available: column 'published' has '03/02/2020' in row 1")
+    assert line.endswith("allowed: a date of data.fields.f.available_format='%Y'")
+    with pytest.raises(ValueError, match="available_format: given without available"):
+        FieldTable(path, available_format="%Y")

@@ -106,7 +106,7 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
         readers["asset"] = read_names
     if settings.available is not None:
         keys.append(Column("available", f"{where}.available", settings.available))
-        readers["available"] = read_in_zone
+        readers["available"] = partial(_read_published, where, settings)
     for column in settings.rows or {}:
         name = f"rows {column}"
         keys.append(Column(name, f"{where}.rows.{column}", column))
@@ -125,6 +125,20 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
     rows.words.append(f"by {' and '.join(joined_by)}")
     _leave_out(rows, settings, parts.keys)
     return rows
+
+
+def _read_published(where: str, settings: SeriesTable, column: pa.ChunkedArray) -> Coded:
+    """The dates of publication, in their own format where the spec gives one.
+
+    Raises:
+        ValueError: values that are not dates, or that can be read in two ways.
+    """
+    date_format = settings.available_format or settings.date_format
+    try:
+        return read_dates(column, zone=settings.time_zone, date_format=date_format)
+    except ValueError as error:
+        line = str(error).replace("data.date_format", f"{where}.available_format")
+        raise ValueError(line) from None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ class SeriesTable(Form):
             (last trading day and last calendar day); asof takes the last row known. Null: asof
             where available, lag, stale or timing is given, else equal.
         available: column of the dates of publication, from which on a row is known.
+        available_format: of those dates, where they are written otherwise than `date`; null:
+            `date_format`.
         lag: time after its date at which a row is known, such as 3m; null: on its date.
         stale: longest age of a row, counted from its date, such as 400d; older ones are no value.
         timing: same_day: a row is known on the date that `available`, or its date and lag, give;
@@ -62,6 +64,7 @@ class SeriesTable(Form):
     stamp: Literal["as_is", "end", "start"] | None = None
     on: Literal["equal", "asof"] | None = None
     available: str | None = None
+    available_format: str | None = None
     lag: TimeSpan | None = None
     stale: TimeSpan | None = None
     timing: Literal["same_day", "next_day"] | None = None
@@ -83,6 +86,8 @@ class SeriesTable(Form):
             mistakes.append(
                 "lag: given beside available, which says when a row is known; allowed: one of them"
             )
+        if self.available_format is not None and self.available is None:
+            mistakes.append("available_format: given without available; allowed: beside it")
         mistakes += _of_wide(self)
         if self.percent and not self._in_per_cent():
             mistakes.append(

@@ -215,7 +215,7 @@ def panel(
     from runner.preprocessing.applying import Step
     from runner.schema.settings import MOST_LOST
 
-    source = _source(data)
+    source = _source(data, features)
     market = source if isinstance(source, Market) else admitted(source.load(), MOST_LOST)
     functions = {name: _feature(name, feature) for name, feature in features.items()}
     steps = [Step(partial(step), _name_of(step), None) for step in preprocess]
@@ -234,13 +234,20 @@ def _feature(name: str, feature: str | Callable[..., Any]) -> Callable[..., Any]
         raise SpecError(f"features.{name}: {error}") from None
 
 
-def _source(data: Any) -> Any:
-    """A source, where `data` is a DataFrame."""
+def _source(data: Any, features: Mapping[str, str | Callable[..., Any]]) -> Any:
+    """A source, where `data` is a DataFrame; it reads what the features name as text."""
     import pandas as pd
 
     from runner.data.sources.frame import Frame
+    from runner.features.asked import Named, by_text, grouped
 
-    return Frame().of(data) if isinstance(data, pd.DataFrame) else data
+    if not isinstance(data, pd.DataFrame):
+        return data
+    named: list[Named] = []
+    for feature in features.values():
+        if isinstance(feature, str):
+            named += by_text(feature)
+    return Frame(asked=grouped(named)).of(data)
 
 
 def _name_of(step: Callable[..., Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,14 @@ from runner.data.market import Market
 from runner.data.notices import Reading
 from runner.data.sources.file import File
 from runner.errors import DataError
+from runner.experiment.nodes import Builder, asking, source_of
 from runner.experiment.spec import build
 from runner.features.asked import Named, by_text, together
 from runner.features.expressions import Expression
 from runner.record.identity import family_key
 from runner.record.ledger import Ledger
+from runner.schema.settings import Asked
+from runner.targets import forward_return
 
 T, N = 60, 12
 ROUNDING = 1e-12  # of the same sums in another order
@@ -171,6 +175,14 @@ def test_a_frame_in_python_gives_what_is_named(folder: Path) -> None:
         "model.by=sector", data=frame,
     )  # fmt: skip
     pd.testing.assert_frame_equal(named.coefficients, by_hand.coefficients)
+
+
+def test_a_panel_in_python_groups_by_a_column_of_its_frame() -> None:
+    rows = table()
+    target = partial(forward_return, horizon=1)
+    panel = runner.panel(rows, features={"x": "demean(size, sector)"}, target=target)
+    by_hand = rows["size"] - rows.groupby(["date", "sector"])["size"].transform("mean")
+    assert panel.X[..., 0].ravel() == pytest.approx(by_hand.to_numpy(), abs=ROUNDING)
 
 
 # sweeps
@@ -372,6 +384,33 @@ def test_a_column_named_as_a_number_and_as_a_label_is_refused(folder: Path) -> N
     line = refused(folder, "features.x=log(sic)", "model.by=sic")
     assert "data.columns.sic: the spec names this column as a number and as a label" in line
     assert metrics(folder, "features.x=size", "features.y=rank(size*sic)", "data.groups.code=sic", "model.by=code")  # fmt: skip
+
+
+def test_a_file_of_one_asset_gives_its_columns(folder: Path) -> None:
+    one = table().query("asset == 'A00'").drop(columns="asset")
+    one.to_csv(folder / "one.csv", index=False)
+    words = ["data.path=one.csv", "model.by=asset", "features.x=book_equity"]
+    done = call_cli(folder, *SPEC, *words)
+    assert done.code == 0, done.err
+    assert SAID % "book_equity" in " ".join(done.out.split())
+    assert "did you mean 'size'?" in refused(folder, *words[:2], "features.x=siz")
+
+
+def test_a_column_counts_where_the_setting_of_an_example_does_not_fit() -> None:
+    """The example takes vix from an asset; these data may have a column of that name instead."""
+    node = {
+        "_target_": "runner.data.File",
+        "path": "f.csv",
+        "columns": {"close": "close"},
+        "macro": {"vix": "^VIX", "rf": "RF"},
+        "borrowed": ["macro.vix"],
+    }
+    asked: Asked = {"number": ["vix", "rf", "close"]}
+    assert asking(node, asked, ())["asked"] == {"number": ["vix"]}
+    source = source_of(asking(node, asked, ()), ["macro.vix"], Builder((), []))
+    assert source.whole.asked == {}
+    assert source.alone.asked == {"number": ["vix"]}
+    assert "asked" not in asking({**node, "borrowed": []}, asked, ())
 
 
 def test_sources_without_a_table_are_not_asked() -> None:

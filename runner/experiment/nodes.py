@@ -95,17 +95,20 @@ class Builder:
 def asking(node: Any, asked: Mapping[AskedFor, Sequence[str]], allow: Sequence[str]) -> Any:
     """The node `data` with the names that the other parts of the spec ask for, as `asked`.
 
-    A name that a setting of the source gives is that already. Of a source without `asked`, which
-    has no table with further columns, the node is as it was.
+    A name that a setting of the source gives is that already, but not where the setting is
+    borrowed, as the data may not have it. Of a source without `asked`, which has no table with
+    further columns, the node is as it was.
     """
     if not isinstance(node, Mapping) or not _takes_asked(node, allow):
         return node
     given = node.get(ASKED) or {}
     if any(misfits(given, Asked, ASKED)):
         return node  # which is said where the node is read
-    settled: set[str] = set()
+    borrowed = node.get("borrowed") or []
+    settled = set()
     for setting in SETTLING:
-        settled.update(node.get(setting) or {})
+        own = [name for name in node.get(setting) or {} if f"{setting}.{name}" not in borrowed]
+        settled.update(own)
     left: dict[AskedFor, list[str]] = {}
     for taken_for, names in together(given, asked).items():
         left[taken_for] = [name for name in names if name not in settled]
@@ -130,7 +133,8 @@ def source_of(node: Any, borrowed: Sequence[str], builder: Builder) -> Any:
     from runner.data.sources.borrowing import Borrowing
 
     tried = Builder(builder.allow, [])
-    whole = tried.build("data", node, SOURCE_ROLE)
+    as_own = asking(without(node, ["borrowed"]), {}, builder.allow)
+    whole = tried.build("data", as_own, SOURCE_ROLE)
     places = {line.partition(":")[0].removeprefix("data.") for line in tried.mistakes}
     if not places & set(borrowed):
         builder.mistakes.extend(tried.mistakes)

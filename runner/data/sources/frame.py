@@ -94,7 +94,7 @@ class Framed:
             raise DataError("data: the DataFrame has no row or no column")
         long = self._long() if settings.values is None else self._melted()
         columns = self._columns(long)
-        names = [str(name) for name in long]
+        names = [str(name).strip() for name in long]
         further = asked_columns(settings.asked, names, {**settings.columns, **columns})
         roles = Roles(
             columns=columns,

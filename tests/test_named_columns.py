@@ -18,7 +18,7 @@ import runner
 from runner.data.market import Market
 from runner.data.notices import Reading
 from runner.data.sources.file import File
-from runner.errors import DataError
+from runner.errors import DataError, RunnerError
 from runner.experiment.nodes import Builder, asking, source_of
 from runner.experiment.spec import build
 from runner.features.asked import Named, by_text, together
@@ -29,6 +29,7 @@ from runner.schema.settings import Asked
 from runner.targets import forward_return
 
 T, N = 60, 12
+LEDGER = Path("outputs/ledger.db")
 ROUNDING = 1e-12  # of the same sums in another order
 SPEC = (
     "experiment=none",
@@ -67,8 +68,10 @@ def table(**further: object) -> pd.DataFrame:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with the table as f.csv."""
     table().to_csv(tmp_path / "f.csv", index=False)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
@@ -86,17 +89,22 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
-def metrics(folder: Path, *words: str) -> dict[str, float]:
-    done = call_cli(folder, *SPEC, *words)
-    assert done.code == 0, done.err
-    return done.metrics
+def metrics(*words: str) -> dict[str, float]:
+    return runner.run(*SPEC, *words).metrics
 
 
-def refused(folder: Path, *words: str) -> str:
+def said(*words: str) -> tuple[dict[str, float], str]:
+    """The metrics of a run, and the line on the columns that the spec names."""
+    report = runner.run(*SPEC, *words)
+    [line] = [line for line in report.reading if line.startswith(SAID.partition("%")[0])]
+    return report.metrics, line
+
+
+def refused(*words: str) -> str:
     """The one line of a run that stops."""
-    done = call_cli(folder, *SPEC, *words)
-    assert done.code == 2, done.out
-    (line,) = done.errors
+    with pytest.raises(RunnerError) as caught:
+        runner.run(*SPEC, *words)
+    (line,) = caught.value.mistakes
     return line
 
 
@@ -121,22 +129,19 @@ def refused(folder: Path, *words: str) -> str:
 def test_a_column_that_is_named_is_read_as_if_it_were_declared(
     folder: Path, named: list[str], columns: str, declared: list[str]
 ) -> None:
-    done = call_cli(folder, *SPEC, *named)
-    assert done.code == 0, done.err
-    assert SAID % columns in " ".join(done.out.split())
+    numbers, line = said(*named)
+    assert line == SAID % columns
     groups = ["data.groups={sic: sic}"] if "sic" in columns else []
-    by_hand = metrics(folder, *named, COLUMNS % ", ".join(declared), *groups)
-    assert done.metrics == by_hand
+    assert numbers == metrics(*named, COLUMNS % ", ".join(declared), *groups)
 
 
 def test_labels_of_the_model_and_of_expressions_are_read(folder: Path) -> None:
     named = ["features.x=rank(book_equity, sector)", "model.by=sic", "model.cov=cluster", "model.clusters=[sector]"]  # fmt: skip
-    done = call_cli(folder, *SPEC, *named)
-    assert done.code == 0, done.err
-    assert SAID % "book_equity, sector, sic" in " ".join(done.out.split())
+    report = runner.run(*SPEC, *named)
+    assert SAID % "book_equity, sector, sic" in report.reading
     declared = [COLUMNS % "book_equity: book_equity", "data.groups={sector: sector, sic: sic}"]
-    assert done.metrics == metrics(folder, *named, *declared)
-    assert set(done.table("coefficients")["unit"]) >= {"10", "20"}  # numbers as labels
+    assert report.metrics == metrics(*named, *declared)
+    assert set(report.coefficients["unit"]) >= {"10", "20"}  # numbers as labels
 
 
 def test_check_reads_what_features_name_and_says_so(folder: Path) -> None:
@@ -225,37 +230,46 @@ def test_a_sweep_resumes_and_a_job_of_it_runs_again_with_the_same_data(folder: P
 # trials
 
 
+def counted(*words: str) -> int:
+    """The trials that the ledger has on the rows and target of a run, after it."""
+    report = runner.run(*SPEC, *words, save=True)
+    return Ledger(LEDGER).count(family_key(report.spec, str(report.about["sample"]))).trials
+
+
 def test_the_count_of_trials_goes_on_whatever_column_is_named(folder: Path) -> None:
-    full = [word for word in SPEC if not word.startswith("report")]
-    first = call_cli(folder, *full, "features.x=book_equity")
-    assert "The first spec that the ledger has on this data and target" in " ".join(
-        first.out.split()
-    )
-    second = call_cli(folder, *full, "features.x=size")
-    assert "The ledger has 2 specs" in " ".join(second.out.split())
-    declared = call_cli(folder, *full, COLUMNS % "sic: sic", "features.x=log(sic)")
-    assert declared.code == 0, declared.err
-    assert "The ledger has 3 specs" in " ".join(declared.out.split())
-    later = call_cli(folder, *full, "features.x=size", "data.start=2011-01-01")
-    assert "The first spec that the ledger has" in " ".join(later.out.split())
+    assert counted("features.x=book_equity") == 1
+    assert counted("features.x=size") == 2
+    assert counted("features.x=size") == 2
+    assert counted("features.x=log(sic)", COLUMNS % "sic: sic") == 3
+    assert counted("features.x=rank(size, sector)", "data.groups.other=sector") == 4
+    assert counted("features.x=size", "data.start=2011-01-01") == 1
+    assert counted("features.x=size", "target.horizon=2") == 1
 
 
 def test_trials_of_earlier_versions_are_counted_on(folder: Path) -> None:
     """They were counted under the digest of all that was read: here of the declared columns."""
     declared = COLUMNS % "sic: sic"
-    metrics(folder, "features.x=log(close)", declared)
-    ledger = folder / "outputs" / "ledger.db"
-    run = json.loads(next((folder / "outputs/runs").glob("*/run.json")).read_text())
-    spec = yaml.safe_load(next((folder / "outputs/runs").glob("*/spec.yaml")).read_text())
-    old = family_key(spec, run["fingerprint"])
-    now = family_key(spec, run["sample"])
-    assert old != now
-    with sqlite3.connect(ledger) as book:
-        book.execute("update trials set family = ?", (old,))
-    assert Ledger(ledger).count(now).trials == 0
-    metrics(folder, "features.x=book_equity", declared)
-    assert Ledger(ledger).count(now).trials == 2
-    assert Ledger(ledger).count(old).trials == 0
+    report = runner.run(*SPEC, declared, "features.x=log(close)", save=True)
+    earlier = family_key(report.spec, str(report.about["fingerprint"]))
+    now = family_key(report.spec, str(report.about["sample"]))
+    assert earlier != now
+    with sqlite3.connect(LEDGER) as book:
+        book.execute("update trials set family = ?", (earlier,))
+    assert Ledger(LEDGER).count(now).trials == 0
+    assert counted(declared, "features.x=book_equity") == 2
+    assert Ledger(LEDGER).count(earlier).trials == 0
+
+
+def test_a_sweep_counts_trials_of_earlier_versions_on(folder: Path) -> None:
+    report = runner.run(*SPEC, COLUMNS % "sic: sic", "features.x=log(close)", save=True)
+    earlier = family_key(report.spec, str(report.about["fingerprint"]))
+    with sqlite3.connect(LEDGER) as book:
+        book.execute("update trials set family = ?", (earlier,))
+    words = ("-m", *SPEC, COLUMNS % "sic: sic", "features.x=book_equity,size", "sweep.launcher=inline")  # fmt: skip
+    done = call_cli(folder, *words)
+    assert done.code == 0, done.err
+    now = family_key(report.spec, str(report.about["sample"]))
+    assert Ledger(LEDGER).count(now).trials == 3
 
 
 def test_the_sample_is_that_of_rows_and_target(folder: Path) -> None:
@@ -293,7 +307,7 @@ def test_rules_and_suspicions_hold_for_named_columns(folder: Path) -> None:
     broken = table()
     broken.loc[broken.index % 10 == 0, "size"] = np.inf
     broken.to_csv(folder / "f.csv", index=False)
-    line = refused(folder, "features.x=size")
+    line = refused("features.x=size")
     assert "size: 72 of its 720 values (10.0%) are infinite" in line
     rng = np.random.default_rng(1)
     per_cent = table(mkt=np.repeat(rng.normal(0.5, 5.0, T), N))
@@ -307,8 +321,9 @@ def test_rules_and_suspicions_hold_for_named_columns(folder: Path) -> None:
 
 def test_a_name_within_code_of_ones_own_is_one_override_away(folder: Path) -> None:
     (folder / "own.py").write_text("def book(market):\n    return market.get('book_equity')\n")
-    line = refused(folder, "allow=[own]", "features.x={_target_: own.book}")
-    assert "data.columns.book_equity=book_equity reads it" in line
+    done = call_cli(folder, *SPEC, "allow=[own]", "features.x={_target_: own.book}")
+    assert done.code == 2, done.out
+    assert "data.columns.book_equity=book_equity reads it" in done.errors[0]
 
 
 def test_text_of_ones_own_function_may_name_any_column(folder: Path) -> None:
@@ -319,33 +334,33 @@ def test_text_of_ones_own_function_may_name_any_column(folder: Path) -> None:
     done = call_cli(folder, *SPEC, "allow=[own]", "features.x={_target_: own.pair, a: book_equity}")
     assert done.code == 0, done.err
     assert SAID % "book_equity, size" in " ".join(done.out.split())
-    both = metrics(folder, "features.x=book_equity - size")
+    both = metrics("features.x=book_equity - size")
     assert done.metrics["fit/r2"] == pytest.approx(both["fit/r2"], abs=ROUNDING)
 
 
 def test_a_slip_is_said_with_the_nearest_column(folder: Path) -> None:
-    line = refused(folder, "features.x=bok_equity")
+    line = refused("features.x=bok_equity")
     assert "did you mean 'book_equity'?" in line
-    line = refused(folder, "features.x={_target_: runner.features.field, name: bok_equity}")
+    line = refused("features.x={_target_: runner.features.field, name: bok_equity}")
     assert "did you mean 'book_equity'?" in line
-    line = refused(folder, "features.x=rank(size, sectr)")
+    line = refused("features.x=rank(size, sectr)")
     assert "did you mean 'sector'?" in line
 
 
 def test_what_is_computed_and_a_column_of_that_name_is_refused(folder: Path) -> None:
     table(ret=0.01).to_csv(folder / "f.csv", index=False)
     columns = "data.columns={date: date, asset: asset, close: close}"
-    line = refused(folder, "features.x=mean(ret, 3)", columns)
+    line = refused("features.x=mean(ret, 3)", columns)
     assert "data.columns.ret=ret reads it, data.columns.ret=null takes what is computed" in line
-    computed = metrics(folder, "features.x=mean(ret, 3)", "data.columns.ret=null")
+    computed = metrics("features.x=mean(ret, 3)", "data.columns.ret=null")
     table().to_csv(folder / "f.csv", index=False)
-    assert computed == metrics(folder, "features.x=mean(ret, 3)")
+    assert computed == metrics("features.x=mean(ret, 3)")
 
 
 def test_prices_and_returns_are_read_only_where_the_spec_says_so(folder: Path) -> None:
     table(ret=0.01).to_csv(folder / "f.csv", index=False)
     columns = "data.columns={date: date, asset: asset, close: close}"
-    line = refused(folder, columns, "features.x={_target_: runner.features.field, name: ret}")
+    line = refused(columns, "features.x={_target_: runner.features.field, name: ret}")
     assert "data.columns.ret=ret reads it" in line
 
 
@@ -354,46 +369,44 @@ def test_a_joined_name_that_is_a_column_too_is_refused(folder: Path) -> None:
     rates = np.linspace(0.001, 0.002, T)
     pd.DataFrame({"date": dates, "size": rates}).to_csv(folder / "s.csv", index=False)
     words = ["data.series.rates.path=s.csv", "features.x=book_equity * size"]
-    line = refused(folder, *words)
+    line = refused(*words)
     assert "data.series.rates.columns.size: the table of assets has a column size too" in line
     assert "data.columns.size=null leaves that one out" in line
-    joined = metrics(folder, *words, "data.columns.size=null")
+    joined = metrics(*words, "data.columns.size=null")
     assert joined["fit/n_obs"] == (T - 1) * N
     labels = table()[["asset", "sector"]].drop_duplicates("asset")
     labels.to_csv(folder / "l.csv", index=False)
     by_label = ["data.labels.l.path=l.csv", "features.x=rank(size, sector)"]
-    line = refused(folder, *by_label)
+    line = refused(*by_label)
     assert "data.labels.l.columns.sector: the table of assets has a column sector too" in line
-    assert metrics(folder, *by_label, "data.columns.sector=null")
+    assert metrics(*by_label, "data.columns.sector=null")
 
 
 def test_an_exact_name_wins_over_what_its_signs_would_compute(folder: Path) -> None:
     rng = np.random.default_rng(3)
     ratio = rng.normal(size=T * N)
     table(**{"B/M": ratio}).to_csv(folder / "f.csv", index=False)
-    exact = metrics(folder, "features.x=B/M")
-    by_hand = metrics(folder, "features.x=bm", "data.columns.bm=B/M")
+    exact = metrics("features.x=B/M")
+    by_hand = metrics("features.x=bm", "data.columns.bm=B/M")
     assert exact["fit/r2"] == by_hand["fit/r2"]
     table(**{"B/M": ratio, "B": ratio, "M": 2.0}).to_csv(folder / "f.csv", index=False)
-    line = refused(folder, "features.x=B/M")
+    line = refused("features.x=B/M")
     assert "'B/M' is a column of the data, and computed of others" in line
-    assert metrics(folder, "features.x=B / M")
+    assert metrics("features.x=B / M")
 
 
 def test_a_column_named_as_a_number_and_as_a_label_is_refused(folder: Path) -> None:
-    line = refused(folder, "features.x=log(sic)", "model.by=sic")
+    line = refused("features.x=log(sic)", "model.by=sic")
     assert "data.columns.sic: the spec names this column as a number and as a label" in line
-    assert metrics(folder, "features.x=size", "features.y=rank(size*sic)", "data.groups.code=sic", "model.by=code")  # fmt: skip
+    assert metrics("features.x=size", "features.y=rank(size*sic)", "data.groups.code=sic", "model.by=code")  # fmt: skip
 
 
 def test_a_file_of_one_asset_gives_its_columns(folder: Path) -> None:
     one = table().query("asset == 'A00'").drop(columns="asset")
     one.to_csv(folder / "one.csv", index=False)
     words = ["data.path=one.csv", "model.by=asset", "features.x=book_equity"]
-    done = call_cli(folder, *SPEC, *words)
-    assert done.code == 0, done.err
-    assert SAID % "book_equity" in " ".join(done.out.split())
-    assert "did you mean 'size'?" in refused(folder, *words[:2], "features.x=siz")
+    assert said(*words)[1] == SAID % "book_equity"
+    assert "did you mean 'size'?" in refused(*words[:2], "features.x=siz")
 
 
 def test_a_column_counts_where_the_setting_of_an_example_does_not_fit() -> None:

@@ -15,6 +15,7 @@ from conftest import call_cli
 from test_tracking import runs_of
 
 import runner
+from runner.cli.composition import Composer
 from runner.data.market import Market
 from runner.data.notices import Reading
 from runner.data.sources.file import File
@@ -225,6 +226,15 @@ def test_a_sweep_resumes_and_a_job_of_it_runs_again_with_the_same_data(folder: P
     [first] = [run for run in runs_of(folder) if run.data.tags.get("job.number") == "0"]
     rerun = call_cli(folder, "rerun", first.info.run_id)
     assert rerun.code == 0, rerun.out + rerun.err
+
+
+def test_jobs_that_scores_lead_to_read_what_any_of_them_may_name() -> None:
+    composer = Composer()
+    words = [*SPEC, "features.x=book_equity,size", "sweep.search=bayes", "sweep.draws=4"]
+    plan = composer.plan([*words, "sweep.score=fit/r2"])
+    assert plan.jobs == ()
+    job = composer.planned(plan, 0, ["+features.x=size"])
+    assert job.asked == plan.asked == {"number": ["book_equity", "size"]}
 
 
 # trials

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,11 @@ from runner.data.market import Market
 from runner.data.notices import Reading
 from runner.data.sources.file import File
 from runner.errors import DataError, RunnerError
-from runner.experiment.nodes import Builder, asking, source_of
+from runner.experiment.nodes import Builder, asking, kinds_of, source_of
 from runner.experiment.spec import build
-from runner.features.asked import Named, by_text, together
+from runner.features.asked import Named, by_settings, by_text, together
 from runner.features.expressions import Expression
+from runner.models.regression import Regression
 from runner.record.identity import family_key
 from runner.record.ledger import Ledger
 from runner.schema.settings import Asked
@@ -353,6 +355,8 @@ def test_a_slip_is_said_with_the_nearest_column(folder: Path) -> None:
     assert "did you mean 'book_equity'?" in line
     line = refused("features.x={_target_: runner.features.field, name: bok_equity}")
     assert "did you mean 'book_equity'?" in line
+    line = refused("features.x={_target_: runner.features.shared, series: siz}")
+    assert "did you mean 'size'?" in line
     line = refused("features.x=rank(size, sectr)")
     assert "did you mean 'sector'?" in line
 
@@ -454,6 +458,23 @@ def test_names_of_an_expression() -> None:
     assert list(by_text("no expression")) == []
     asked = together({"number": ["b"]}, {"number": ["a", "b"], "label": []})
     assert asked == {"number": ["a", "b"]}
+
+
+def test_names_in_settings_by_their_types() -> None:
+    def own(market, *, one: str, several, by: dict[str, str], how: Literal["mean"], n: int = 3):
+        raise NotImplementedError
+
+    settings = {"one": "a", "several": ["b", "c"], "by": {"x": "d"}, "how": "mean", "n": 3}
+    names = by_settings(settings, kinds_of(own), text_is_a_name=True)
+    assert [named.name for named in names] == ["a", "b", "c", "d"]
+    assert list(by_settings(settings, kinds_of(own), text_is_a_name=False)) == []
+    model = {"by": "sector", "clusters": ["date", "industry"], "effects": ["asset", "code*date"]}
+    weights = {"weights": "inverse_variance", "dummies": [], "regressors": ["x"]}
+    kinds = kinds_of(Regression)
+    named = list(by_settings({**model, **weights}, kinds, text_is_a_name=False))
+    assert named == [Named(name, "label") for name in ("sector", "industry", "code")]
+    cap = by_settings({"weights": "cap"}, kinds, text_is_a_name=False)
+    assert list(cap) == [Named("cap", "number")]
 
 
 def test_a_market_without_a_table_reads_as_before() -> None:

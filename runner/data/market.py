@@ -151,8 +151,12 @@ class Market:
             return same_for_all(name, self.fields[name])
         factor = same_factor(name, self.series.columns)
         if factor is None:
+            if name in self.unread:
+                column = f"series {name}: a column of the data that is not read"
+                raise DataError(f"{column}; data.columns.{name}={name} reads it")
             joins = "data.series.NAME.path=FILE joins series by date"
-            raise DataError(f"series {unknown(name, self.series.columns, joins)}")
+            known = [*self.series.columns, *self.unread]
+            raise DataError(f"series {unknown(name, known, joins)}")
         return self.series[factor]
 
     @property

@@ -71,12 +71,12 @@ def _by_value(value: Any, kind: Any) -> Iterator[Named]:
             return  # a word with a meaning of its own
         for part in parts:
             yield from _by_value(value, part)
-    elif origin in (list, tuple, Sequence) and isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple):
         for item in value:
-            yield from _by_value(item, parts[0])
-    elif origin is dict and isinstance(value, Mapping):
+            yield from _by_value(item, parts[0] if parts else Any)
+    elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _by_value(item, parts[1])
+            yield from _by_value(item, parts[1] if parts else Any)
     elif kind in (str, Any) and isinstance(value, str):
         yield Named(value, "either")
 

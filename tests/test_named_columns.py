@@ -440,6 +440,12 @@ def test_a_column_counts_where_the_setting_of_an_example_does_not_fit() -> None:
     assert "asked" not in asking({**node, "borrowed": []}, asked, ())
 
 
+@pytest.mark.parametrize("setting", ["columns", "groups", "macro", "asked", "borrowed"])
+def test_a_setting_of_the_wrong_type_is_one_line(folder: Path, setting: str) -> None:
+    line = refused("features.x=book_equity", f"++data.{setting}=5")
+    assert line.startswith(f"data.{setting}: given 5; allowed: ")
+
+
 def test_sources_without_a_table_are_not_asked() -> None:
     spec = {
         "data": {"_target_": "runner.data.French"},

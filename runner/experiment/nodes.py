@@ -102,13 +102,14 @@ def asking(node: Any, asked: Mapping[AskedFor, Sequence[str]], allow: Sequence[s
     if not isinstance(node, Mapping) or not _takes_asked(node, allow):
         return node
     given = node.get(ASKED) or {}
-    if any(misfits(given, Asked, ASKED)):
-        return node  # which is said where the node is read
     borrowed = node.get("borrowed") or []
-    settled = set()
+    if any(misfits(given, Asked, ASKED)) or any(misfits(borrowed, list[str], "borrowed")):
+        return node  # which is said where the node is read
+    settled: set[str] = set()
     for setting in SETTLING:
-        own = [name for name in node.get(setting) or {} if f"{setting}.{name}" not in borrowed]
-        settled.update(own)
+        names_here = node.get(setting)
+        if isinstance(names_here, Mapping):
+            settled.update(name for name in names_here if f"{setting}.{name}" not in borrowed)
     left: dict[AskedFor, list[str]] = {}
     for taken_for, names in together(given, asked).items():
         left[taken_for] = [name for name in names if name not in settled]

@@ -167,7 +167,7 @@ def build_data(spec: Mapping[str, Any]) -> Data:
     source = source_of(node, beside.borrowed, Builder(settings.allow, mistakes))
     tables = _tables(beside, mistakes)
     if mistakes:
-        raise SpecError(mistakes)
+        raise SpecError(_said_once(mistakes))
     return Data(settings.name, source, beside.allow_loss, tables, beside.delisting, beside.members)
 
 
@@ -248,10 +248,10 @@ def build(
 
 
 def _said_once(mistakes: Sequence[str]) -> list[str]:
-    """The mistakes without those of features that take a wrong setting from the target."""
+    """Each mistake once, without those of features that take a wrong setting from the target."""
     of_target = {line.removeprefix("target.") for line in mistakes if line.startswith("target.")}
     once = []
-    for line in mistakes:
+    for line in dict.fromkeys(mistakes):
         where, _, rest = line.partition(": ")
         setting = where.rpartition(".")[2]
         taken = where.startswith("features.") and f"{setting}: {rest}" in of_target

@@ -272,6 +272,20 @@ def test_trials_of_earlier_versions_are_counted_on(folder: Path) -> None:
     assert Ledger(LEDGER).count(earlier).trials == 0
 
 
+def test_a_rerun_counts_trials_of_earlier_versions_too(folder: Path) -> None:
+    words = (COLUMNS % "sic: sic", "features.x=log(close)")
+    assert call_cli(folder, *SPEC, *words).code == 0
+    report = runner.run(*SPEC, *words)
+    earlier = family_key(report.spec, str(report.about["fingerprint"]))
+    with sqlite3.connect(LEDGER) as book:
+        book.execute("update trials set family = ?", (earlier,))
+    [run] = runs_of(folder)
+    again = call_cli(folder, "rerun", run.info.run_id)
+    assert again.code == 0, again.out + again.err
+    now = family_key(report.spec, str(report.about["sample"]))
+    assert Ledger(LEDGER).count(now).trials == 1
+
+
 def test_a_sweep_counts_trials_of_earlier_versions_on(folder: Path) -> None:
     report = runner.run(*SPEC, COLUMNS % "sic: sic", "features.x=log(close)", save=True)
     earlier = family_key(report.spec, str(report.about["fingerprint"]))

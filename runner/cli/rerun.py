@@ -18,7 +18,7 @@ from runner.errors import SpecError
 from runner.experiment.spec import build
 from runner.record.rundir import RunDirectory
 from runner.sinks import terminal, tracking
-from runner.sinks.job import compute
+from runner.sinks.job import compute, family_carried
 from runner.sinks.machine import Form
 
 PATHS = ("path", "directory", "snapshot", "folder", "file")  # settings of sources that name files
@@ -50,7 +50,9 @@ def rerun(
         about = logged.about
         experiment = build(spec, tuple(about.get("overrides", ())), about.get("chosen", {}))
         with terminal.working(f"{experiment.name}: again", form):
-            compute(experiment, directory, Bench())
+            bench = Bench()
+            family_carried(experiment, bench)
+            compute(experiment, directory, bench)
         written = RunDirectory(directory)
         differences = _differences(logged, written)
         code = [logged.about["code"], written.about["code"]]

@@ -59,16 +59,14 @@ def saved(experiment: Experiment, directory: Path, logged: bool) -> tuple[Report
 def _counted(experiment: Experiment, directory: Path) -> Report:
     """Run, and count the trial whatever comes of it once its data was read."""
     bench = Bench()
-    shared = SharedWork(bench)
-    market = shared.market(experiment)
+    fingerprint = SharedWork(bench).market(experiment).fingerprint
     settings = experiment.settings
     spec = without_secrets(experiment.spec)
-    key = job_key(spec, market.fingerprint, code_version(tuple(settings.allow)))
-    families = shared.families(experiment, market)
+    key = job_key(spec, fingerprint, code_version(tuple(settings.allow)))
+    family = family_carried(experiment, bench)
     place = str(directory.resolve())
     ledger = Ledger(Path(settings.ledger))
-    ledger.carry(families.earlier)
-    ledger.begin({(key, place): families.now}, "begun")
+    ledger.begin({(key, place): family}, "begun")
     begun = time.monotonic()
     status = "failed"
     try:
@@ -77,6 +75,18 @@ def _counted(experiment: Experiment, directory: Path) -> Report:
         return report
     finally:
         ledger.end(key, place, status, time.monotonic() - begun)
+
+
+def family_carried(experiment: Experiment, bench: Bench) -> str:
+    """The trials that a run of the experiment is one of, those of earlier versions among them.
+
+    Raises:
+        RunnerError: the data cannot be read; the ledger cannot be written.
+    """
+    shared = SharedWork(bench)
+    families = shared.families(experiment, shared.market(experiment))
+    Ledger(Path(experiment.settings.ledger)).carry(families.earlier)
+    return families.now
 
 
 def _store(settings: Settings) -> tracking.Store:

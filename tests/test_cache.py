@@ -17,7 +17,8 @@ from conftest import ROOT, run_cli
 from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.panels.panel import Panel
-from runner.sweeps.cache import HEAD, STALE, Cache
+from runner.sweeps import cache as sharing
+from runner.sweeps.cache import FIELDS, HEAD_BYTES, STALE, Cache, SharedBench
 
 DATES = pd.bdate_range("2020-01-01", periods=500, name="date")
 ASSETS = [f"A{i}" for i in range(40)]
@@ -160,18 +161,39 @@ def test_file_cut_short_anywhere_is_not_used(cache: Cache) -> None:
     assert cache.get("cut") is None
 
 
-def test_file_with_any_bit_of_its_head_flipped_is_not_used(cache: Cache) -> None:
+def test_file_with_any_bit_flipped_is_not_used(cache: Cache) -> None:
     cache.put("p", panel())
     whole = path_of(cache, "p").read_bytes()
-    _, _, length, count, _ = HEAD.unpack_from(whole)
-    head = HEAD.size + 8 * count
-    for at in (*range(head), *range(head, head + length, 13)):
+    _, _, _, length, count = FIELDS.unpack_from(whole)
+    head = HEAD_BYTES + 8 * count
+    in_pickle = range(head, head + length, 13)
+    in_buffers = range(head + length, len(whole), len(whole) // 200)
+    for at in (*range(head), *in_pickle, *in_buffers):
         bits = range(8) if at < head else [at % 8]
         for bit in bits:
             path_of(cache, "p").write_bytes(
                 whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :]
             )
             assert cache.get("p") is None, (at, bit)
+
+
+def test_entry_with_a_flipped_bit_is_made_again_and_replaced(cache: Cache) -> None:
+    made = []
+
+    def make() -> Panel:
+        made.append(1)
+        return panel()
+
+    first = SharedBench(cache, "code", {}).get("panel", {"of": 1}, make)
+    [(path, size)] = cache.entries()
+    damaged = bytearray(path.read_bytes())
+    damaged[size // 2] ^= 1
+    path.write_bytes(damaged)
+    again = SharedBench(cache, "code", {}).get("panel", {"of": 1}, make)
+    assert np.array_equal(again.X, first.X) and np.array_equal(again.y, first.y)
+    assert len(made) == 2
+    SharedBench(cache, "code", {}).get("panel", {"of": 1}, make)
+    assert len(made) == 2
 
 
 def test_beyond_its_limit_what_was_used_longest_ago_goes(cache: Cache) -> None:
@@ -206,6 +228,42 @@ def test_file_of_another_user_is_not_read(cache: Cache, monkeypatch) -> None:
     monkeypatch.undo()
     assert cache.get("m") is not None
     assert cache.directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_file_that_another_user_may_write_is_not_read(cache: Cache) -> None:
+    cache.put("m", market())
+    path = path_of(cache, "m")
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o620)
+    assert cache.get("m") is None
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+def test_link_is_not_read_and_is_replaced(cache: Cache, tmp_path: Path, link) -> None:
+    cache.put("m", market())
+    target = tmp_path / "target"
+    path_of(cache, "m").rename(target)
+    link(path_of(cache, "m"), target)
+    assert cache.get("m") is None
+    cache.put("m", market())
+    assert cache.get("m").fingerprint == market().fingerprint
+    assert not path_of(cache, "m").is_symlink()
+
+
+def test_fifo_is_not_waited_for(cache: Cache) -> None:
+    cache.directory.mkdir()
+    os.mkfifo(path_of(cache, "m"))
+    assert cache.get("m") is None
+
+
+def test_file_of_other_versions_is_not_read(cache: Cache, monkeypatch) -> None:
+    cache.put("m", market())
+    sharing._versions.cache_clear()
+    monkeypatch.setattr(sharing, "version", lambda name: "0.0")
+    assert cache.get("m") is None
+    monkeypatch.undo()
+    sharing._versions.cache_clear()
+    assert cache.get("m") is not None
 
 
 def test_full_disk_keeps_nothing_and_goes_on(cache: Cache, monkeypatch) -> None:

@@ -3,7 +3,9 @@
 Each lies under the digest of what it was made from. A file is written under a name of its own and
 renamed when it is whole, so that simultaneous writers and killed ones do no harm; the last one
 wins, and all wrote the same. Files used longest ago go where the limit is passed; a process that
-has one open keeps it. Only files of the same user are read: they are pickles.
+has one open keeps it. They are pickles: only files that this user alone could have written are
+read, no links, none of other versions of Python or of the libraries, and none of which a bit has
+changed. What is not read is made again, and replaced.
 """
 
 from __future__ import annotations
@@ -12,10 +14,14 @@ import contextlib
 import mmap
 import os
 import pickle
+import stat
 import struct
+import sys
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +32,12 @@ from runner.record.identity import digest
 if TYPE_CHECKING:
     from runner.sweeps.plan import Plan
 
-# mark, bytes in all, bytes of the pickle, number of buffers, checksum of sizes and pickle
-HEAD = struct.Struct("<8sQQQI")
-MARK = b"frcache2"
+# mark, versions that it was written by, bytes in all, bytes of the pickle, number of buffers
+FIELDS = struct.Struct("<8s20sQQQ")
+CHECKSUM = struct.Struct("<I")  # of everything before and after it
+HEAD_BYTES = FIELDS.size + CHECKSUM.size
+MARK = b"frcache3"
+PICKLED = ("numpy", "pandas")  # libraries whose objects are in the files
 SIZE_BYTES = 8  # of the size of one buffer, after the head
 LINE = 64  # bytes that a buffer is aligned to
 GIGABYTE = 10**9
@@ -46,15 +55,17 @@ class Cache:
     def get(self, key: str) -> Any:
         """The thing, its arrays read-only and not copied.
 
-        None where it is not whole, not here or not ours.
+        None where it is not here, not whole, or not to be trusted.
         """
         path = self._path(key)
         try:
-            with open(path, "rb") as file:
-                if os.fstat(file.fileno()).st_uid != os.getuid():
+            # a fifo is opened without waiting for its writer
+            opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open(opened, "rb") as file:
+                if not _is_own_file(os.fstat(file.fileno())):
                     return None
                 data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-            os.utime(path)
+                os.utime(file.fileno())
         except (OSError, ValueError):  # an empty file cannot be mapped
             return None
         return _loaded(data)
@@ -70,7 +81,7 @@ class Cache:
         fresh = self.directory / f".{key}.{os.getpid()}.new"
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with open(fresh, "wb") as file:
+            with open(fresh, "wb", opener=_privately) as file:
                 _dump(file, text, buffers)
             fresh.replace(self._path(key))
         except OSError:
@@ -156,20 +167,48 @@ def bench_of(plan: Plan) -> SharedBench:
     return SharedBench(cache, plan.code, fingerprints)
 
 
+def _is_own_file(status: os.stat_result) -> bool:
+    """Whether nobody but this user could have written the file, under this name or another."""
+    is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+    is_open_to_others = bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    return is_plain and status.st_uid == os.getuid() and not is_open_to_others
+
+
+def _privately(path: str, flags: int) -> int:
+    """Opens a new file that only its owner may read and write."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+@cache
+def _versions() -> bytes:
+    """Twenty digits that name what wrote a file: Python and the libraries whose objects it has."""
+    libraries = {name: version(name) for name in PICKLED}
+    return digest([sys.version, sys.byteorder, libraries]).encode()
+
+
 def _dump(file: Any, text: bytes, buffers: Sequence[memoryview]) -> None:
     """Write head, sizes of the buffers, pickle, and the buffers, each at the start of a line."""
     sizes = struct.pack(f"<{len(buffers)}Q", *(buffer.nbytes for buffer in buffers))
-    total = HEAD.size + len(sizes) + len(text)
+    content: list[bytes | memoryview] = [sizes + text]
+    total = HEAD_BYTES + len(sizes) + len(text)
     for buffer in buffers:
-        total += _padding(total) + buffer.nbytes
-    checksum = zlib.crc32(sizes + text)
-    file.write(HEAD.pack(MARK, total, len(text), len(buffers), checksum))
-    file.write(sizes + text)
-    for buffer in buffers:
-        file.write(b"\0" * _padding(file.tell()))
-        file.write(buffer)
+        padding = b"\0" * _padding(total)
+        content += [padding, buffer]
+        total += len(padding) + buffer.nbytes
+    fields = FIELDS.pack(MARK, _versions(), total, len(text), len(buffers))
+    file.write(fields + CHECKSUM.pack(_checksum(fields, content)))
+    for part in content:
+        file.write(part)
     file.flush()
     os.fsync(file.fileno())
+
+
+def _checksum(fields: bytes | memoryview, content: Sequence[bytes | memoryview]) -> int:
+    """CRC-32 of a file without the checksum itself: any one changed bit changes it."""
+    value = zlib.crc32(fields)
+    for part in content:
+        value = zlib.crc32(part, value)
+    return value
 
 
 def _padding(position: int) -> int:
@@ -178,19 +217,20 @@ def _padding(position: int) -> int:
 
 
 def _loaded(data: memoryview) -> Any:
-    """What `_dump` wrote, None where it is not whole."""
-    if len(data) < HEAD.size:
+    """What `_dump` wrote, None where it is not whole or written by other versions."""
+    if len(data) < HEAD_BYTES:
         return None
-    mark, total, length, count, checksum = HEAD.unpack_from(data)
-    start = HEAD.size + SIZE_BYTES * count
+    mark, versions, total, length, count = FIELDS.unpack_from(data)
+    if (mark, versions, total) != (MARK, _versions(), len(data)):
+        return None
+    [checksum] = CHECKSUM.unpack_from(data, FIELDS.size)
+    if _checksum(data[: FIELDS.size], [data[HEAD_BYTES:]]) != checksum:
+        return None
+    start = HEAD_BYTES + SIZE_BYTES * count
     position = start + length
-    if mark != MARK or total != len(data) or position > total:
-        return None
-    if zlib.crc32(data[HEAD.size : position]) != checksum:
-        return None
     text = data[start:position]
     buffers = []
-    for size in struct.unpack_from(f"<{count}Q", data, HEAD.size):
+    for size in struct.unpack_from(f"<{count}Q", data, HEAD_BYTES):
         position += _padding(position)
         buffers.append(data[position : position + size])
         position += size

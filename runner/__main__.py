@@ -30,7 +30,7 @@ from dataclasses import replace
 from functools import partial
 from inspect import getdoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runner.errors import RunnerError, SpecError, unknown
 
@@ -64,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in error.mistakes:
             print(f"error: {line}", file=sys.stderr)
         return error.exit_code
+    except MemoryError as error:
+        print(f"error: out of memory: {error or 'no room for more'}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         return 130
@@ -150,6 +153,17 @@ def _composer(words: Sequence[str], forms: bool = False) -> tuple[Composer, Name
     return Composer(args.config_path, args.config_dir, args.config_name), args
 
 
+def _parser_of(verb: str) -> ArgumentParser:
+    """A parser of the flags of a verb, which refuses others in one line."""
+
+    def refuse(message: str) -> NoReturn:
+        raise SpecError(f"{message} (python -m runner {verb} --help shows its flags)")
+
+    parser = ArgumentParser(add_help=False)
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser
+
+
 def _forms(parser: ArgumentParser) -> Any:
     """Add the flags for the form of what is printed; the group, for further forms."""
     parser.set_defaults(form="tables")
@@ -171,7 +185,7 @@ def resume(words: Sequence[str]) -> int:
     from runner.cli.composition import Composer
     from runner.sweeps.plan import find
 
-    parser = ArgumentParser(add_help=False)
+    parser = _parser_of("resume")
     _forms(parser)
     args, words = parser.parse_known_args(list(words))
     if not words or words[0].startswith("-"):
@@ -242,7 +256,7 @@ def compare(words: Sequence[str]) -> int:
     """
     from runner.sweeps.plan import find
 
-    parser = ArgumentParser("python -m runner compare", add_help=False)
+    parser = _parser_of("compare")
     parser.add_argument("sweep", nargs="?")
     parser.add_argument("--score")
     parser.add_argument("--term")

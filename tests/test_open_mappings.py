@@ -85,9 +85,8 @@ def test_a_mapping_merges_and_null_empties_it() -> None:
     assert runner.compose(*FILE, "analyses=null").spec["analyses"] == {}
     with pytest.raises(SpecError) as caught:
         runner.compose(*FILE, "features=null")
-    assert caught.value.mistakes == (
-        "features: given null; allowed: an option of the group, such as features=none",
-    )
+    [line] = caught.value.mistakes
+    assert line.startswith("features: given null; allowed: candidates, capm, ")
 
 
 def test_the_last_of_two_values_of_a_new_key_counts() -> None:

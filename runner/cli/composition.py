@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -17,14 +17,14 @@ from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.cli.completion import SCRIPTS
+from runner.cli.completion import SCRIPTS, completion
 from runner.cli.example import Examples
-from runner.cli.faults import NULL_OPTION, culprit_of, first_absent, missing_option, unreadable
+from runner.cli.faults import check_choices, check_package, culprit_of, explained
 from runner.cli.of_sweep import allowed_modules, sweep_of
 from runner.cli.overlay import Composed, composed, with_on
 from runner.cli.overrides import (
@@ -38,7 +38,7 @@ from runner.cli.overrides import (
     touches_open,
 )
 from runner.cli.usage import HELP
-from runner.errors import RunnerError, SpecError, unknown
+from runner.errors import RunnerError, SpecError
 from runner.experiment.spec import Experiment, build, chosen_options, mistakes
 from runner.record.identity import job_key
 from runner.schema.settings import COMMON
@@ -47,7 +47,6 @@ from runner.sweeps.plan import Job as PlannedJob
 from runner.sweeps.plan import Plan
 from runner.sweeps.search import combinations
 from runner.sweeps.settings import Sweep
-from runner.text import one_line
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -233,16 +232,24 @@ class Composer:
             elif args.hydra_help:
                 self.hydra.hydra_help(config_name=self.name, args_parser=flags(), args=args)
             elif args.cfg:
-                self._compose(args.overrides, RunMode.RUN)  # else mistakes are a traceback
+                config = self._compose(args.overrides, RunMode.RUN)  # else mistakes are a traceback
+                check_package(args.package, config)
                 self.hydra.show_cfg(self.name, args.overrides, args.cfg, args.package, args.resolve)
             elif args.info:
+                self._compose(args.overrides, RunMode.RUN)
                 self.hydra.show_info(args.info, config_name=self.name, overrides=args.overrides)
-            elif " ".join(args.overrides) in SCRIPTS:
-                print(SCRIPTS[" ".join(args.overrides)])
             else:
-                self.hydra.shell_completion(config_name=self.name, overrides=args.overrides)
+                self._complete(args.overrides)
         except COMPOSING as error:
             raise self._refusal(args.overrides, error) from None
+
+    def _complete(self, words: Sequence[str]) -> None:
+        """Print what a shell asks for to complete words with the tab key."""
+        request = completion(words)
+        if request in SCRIPTS:
+            print(SCRIPTS[request])
+        else:
+            self.hydra.shell_completion(config_name=self.name, overrides=[request])
 
     def typed(self, overrides: Sequence[str], beside: Sequence[str] = ()) -> list[str]:
         """The overrides as Hydra reads them: quoted where needed, + before new keys of a person's.
@@ -348,6 +355,8 @@ class Composer:
         return [self.read[word] for word in overrides]
 
     def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
+        choices = [override for override in self._parsed(overrides) if self._chooses(override)]
+        check_choices(choices, overrides, self.hydra.config_loader.get_group_options)
         try:
             return self.hydra.compose_config(
                 config_name=self.name, overrides=list(overrides), run_mode=mode
@@ -373,33 +382,11 @@ class Composer:
                 spec = _plain(config)
             except COMPOSING as another:
                 error = another
-        lines = [self._explain(culprit, fault, config) for culprit, fault in faults]
+        names = partial(self._names, config=config)
+        lines = [explained(culprit, fault, names) for culprit, fault in faults]
         if spec is not None:
             lines += mistakes(spec)
         return SpecError(lines)
-
-    def _explain(self, override: str, error: Exception, config: DictConfig) -> str:
-        """One line: where, what was given, what the config that composes without it allows."""
-        if isinstance(error, MissingConfigException):
-            return missing_option(error)
-        text = one_line(error)
-        key = key_of(override)
-        if NULL_OPTION in text:
-            return f"{key}: given null; allowed: an option of the group, such as {key}=none"
-        if "is not in struct" in f"{text} {error.__cause__}" or "does not exist" in text:
-            inner = str(getattr(error.__cause__, "full_key", ""))
-            if not inner.startswith(f"{key}."):
-                key = first_absent(key, lambda place: self._names(place, config))
-                return f"{key}: {unknown(key.rpartition('.')[2], self._names(key, config))}"
-            # a mapping was given, and one of its keys is new
-            names = self._names(inner, config)
-            known = unknown(inner.rpartition(".")[2], names) if names else "there is no such key"
-            return f"{inner}: {known}; +{inner}=... adds it"
-        if "Ambiguous value" in text:
-            return f"{override}: several values; a list is written {key}=[a,b], a sweep needs -m"
-        if isinstance(error, OverrideParseException):
-            return unreadable(override)
-        return f"{override}: {re.sub(r' (full_key|object_type|See https).*', '', text)}"
 
     def _names(self, key: str, config: DictConfig) -> list[str]:
         """The names that stand where `key` was looked for."""

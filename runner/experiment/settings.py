@@ -9,7 +9,7 @@ from typing import Any, Literal
 from runner.errors import unknown
 from runner.experiment.nodes import as_settings
 from runner.schema.misfits import misfits
-from runner.schema.settings import Count
+from runner.schema.settings import Count, ModuleName
 
 GROUPS = ("data", "features", "target", "model", "validation")
 FULL: Literal["full"] = "full"  # a report with tests of the residuals, page and pictures
@@ -46,7 +46,7 @@ class Settings:
     """
 
     name: str = "custom"
-    allow: list[str] = field(default_factory=list)
+    allow: list[ModuleName] = field(default_factory=list)
     preprocess: list[dict[str, Any]] = field(default_factory=list)
     analyses: dict[str, Any] = field(default_factory=dict)
     audit: Literal["stop", "tag", "off"] = "stop"

@@ -39,13 +39,19 @@ def source_commit() -> str:
 
 
 def _place(module: str) -> Path | None:
-    """The file of a module, or the directory of a package; None where it has neither."""
-    spec = find_spec(module)
+    """The file of a module, or the directory of a package; None where it has neither.
+
+    A part of Python itself, and a module that is not there, have none.
+    """
+    try:
+        spec = find_spec(module)
+    except ModuleNotFoundError:  # of the package that it would lie in
+        return None
     if spec is None:
         return None
     for directory in spec.submodule_search_locations or []:
         return Path(directory)
-    return Path(spec.origin) if spec.origin else None
+    return Path(spec.origin) if spec.has_location and spec.origin else None
 
 
 def _digest(places: Iterable[Path | None]) -> str:

@@ -66,6 +66,13 @@ def in_words(kind: Any) -> str:
     return getattr(kind, "__name__", str(kind))
 
 
+def shown(value: Any) -> str:
+    """A value as a spec writes it: null, true and false are not those of Python."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return repr(value)
+
+
 def _is(value: Any, kind: Any) -> bool:
     """Whether the value is of a plain type; no number is a truth value, and NaN is no number."""
     if isinstance(value, bool) or kind is bool:
@@ -79,7 +86,7 @@ def _is(value: Any, kind: Any) -> bool:
 
 def _wrong(value: Any, kind: Any, where: str) -> str:
     """The line on a value of another plain type."""
-    line = f"{where}: given {value!r}; allowed: {in_words(kind)}"
+    line = f"{where}: given {shown(value)}; allowed: {in_words(kind)}"
     mangled = kind is str and isinstance(value, bool | int | float | NoneType)
     if mangled:
         line += f" ({QUOTE})"
@@ -99,7 +106,7 @@ def _annotated(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
         except UnknownNameError as error:
             yield f"{where}: {error}"
         except ValueError as error:
-            yield f"{where}: given {value!r}; {error}"
+            yield f"{where}: given {shown(value)}; {error}"
 
 
 def _union(value: Any, kinds: tuple[Any, ...], where: str) -> Iterator[str]:
@@ -118,7 +125,7 @@ def _union(value: Any, kinds: tuple[Any, ...], where: str) -> Iterator[str]:
         yield from nearest
     else:
         allowed = " or ".join(in_words(kind) for kind in kinds)
-        yield f"{where}: given {value!r}; allowed: {allowed}"
+        yield f"{where}: given {shown(value)}; allowed: {allowed}"
 
 
 def _shape(value: Any, kind: Any) -> bool:
@@ -139,7 +146,7 @@ def _items(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
         example = value
         if value is None:
             example = "..."
-        yield f"{where}: given {value!r}; allowed: a list such as [{example}]"
+        yield f"{where}: given {shown(value)}; allowed: a list such as [{example}]"
         return
     kind = args[0] if args else Any
     for i, item in enumerate(value):
@@ -149,7 +156,7 @@ def _items(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
 def _mapping(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
     """The lines of the keys and items of a mapping."""
     if not isinstance(value, dict):
-        yield f"{where}: given {value!r}; allowed: a mapping such as {{name: value}}"
+        yield f"{where}: given {shown(value)}; allowed: a mapping such as {{name: value}}"
         return
     kind_of_key, kind_of_item = args
     for key, item in value.items():

@@ -33,6 +33,9 @@ HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 LONGEST_TICKER = 64  # characters
 NOT_IN_NAMES = frozenset("\\\n\r\t\0")
 UNBOUNDED = float("inf")
+MILLION = 10**6
+MOST_PENALTIES = 10_000  # on a grid: more are a slip of the keyboard
+MOST_COMPONENTS = 1_000
 
 
 def parse_hours(value: str) -> tuple[int, int]:
@@ -153,13 +156,23 @@ def check_label(value: str) -> None:
         raise ValueError("allowed: the name of a label of the data, such as sector")
 
 
+def check_module(value: str) -> None:
+    """A module by its dotted name.
+
+    Raises:
+        ValueError: it could not be imported under that name.
+    """
+    if not all(part.isidentifier() for part in value.split(".")):
+        raise ValueError("allowed: the dotted name of a module, such as package.module")
+
+
 def _between(low: float, high: float, inclusive: bool) -> Callable[[float], None]:
     """A check of numbers from low to high or, not inclusive, above low and below high."""
     above = "from" if inclusive else "above"
     below = "to" if inclusive else "and below"
     allowed = f"{above} {low:g}"
     if high != UNBOUNDED:
-        allowed += f" {below} {high:g}"
+        allowed += f" {below} {high:,.15g}"
 
     def check(value: float) -> None:
         inside = low < value < high
@@ -173,12 +186,17 @@ def _between(low: float, high: float, inclusive: bool) -> Callable[[float], None
 
 Date = Annotated[str, parse_date]
 Hours = Annotated[str, parse_hours]
+ModuleName = Annotated[str, check_module]
 TimeZone = Annotated[str, check_zone]
 Ticker = Annotated[str, check_ticker]
 Symbol = Annotated[str, check_symbol]
 Rows = Annotated[int, _between(1, UNBOUNDED, inclusive=True)]
 Count = Annotated[int, _between(0, UNBOUNDED, inclusive=True)]
 Several = Annotated[int, _between(2, UNBOUNDED, inclusive=True)]
+Draws = Annotated[int, _between(1, MILLION, inclusive=True)]
+Penalties = Annotated[int, _between(1, MOST_PENALTIES, inclusive=True)]
+SeveralPenalties = Annotated[int, _between(2, MOST_PENALTIES, inclusive=True)]
+Components = Annotated[int, _between(0, MOST_COMPONENTS, inclusive=True)]
 Span = Annotated[int | str, parse_span]
 TimeSpan = Annotated[str, check_time]
 HoldOutSpan = Annotated[int | str, check_hold_out]

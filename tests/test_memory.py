@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from runner.cli.composition import Composer
+from runner.compute import memory as machine
 from runner.compute.cache import Bench, held
 from runner.errors import DataError
 from runner.experiment.run import run
@@ -33,31 +34,31 @@ def write(root: Path, **files: str) -> Path:
 
 
 def test_available_is_the_least_of_what_the_system_and_the_group_have(tmp_path: Path) -> None:
-    assert memory.available(tmp_path) is None
+    assert machine.available(tmp_path) is None
     write(tmp_path, proc__meminfo="MemTotal: 90 kB\nMemAvailable:    50 kB\n")
-    assert memory.available(tmp_path) == 50 * 1024
+    assert machine.available(tmp_path) == 50 * 1024
     group = tmp_path / "sys/fs/cgroup"
     group.mkdir(parents=True)
     (group / "memory.max").write_text("max\n")
     (group / "memory.current").write_text("7\n")
-    assert memory.available(tmp_path) == 50 * 1024
+    assert machine.available(tmp_path) == 50 * 1024
     (group / "memory.max").write_text("1007\n")
-    assert memory.available(tmp_path) == 1000
+    assert machine.available(tmp_path) == 1000
     (group / "memory.current").write_text("2000\n")
-    assert memory.available(tmp_path) == 0
+    assert machine.available(tmp_path) == 0
 
 
 def test_what_cannot_fit_is_refused_with_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     need = memory.needed(1000, 100, 9)
     assert need == 8 * 1000 * 100 * (9 + memory.BESIDE)
-    monkeypatch.setattr(memory, "available", lambda: need - 1)
+    monkeypatch.setattr(machine, "available", lambda: need - 1)
     with pytest.raises(
         DataError, match=r"panel: 1,000 dates x 100 assets x 9 columns take about 0.0 GB"
     ):
         memory.check(1000, 100, 9)
-    monkeypatch.setattr(memory, "available", lambda: need)
+    monkeypatch.setattr(machine, "available", lambda: need)
     memory.check(1000, 100, 9)
-    monkeypatch.setattr(memory, "available", lambda: None)
+    monkeypatch.setattr(machine, "available", lambda: None)
     memory.check(10**6, 10**5, 9)
 
 
@@ -72,7 +73,7 @@ def test_a_run_refuses_and_says_before_its_features_are_made(
     assert said.startswith(
         "panel: 800 dates x 8 assets x 8 columns take about 0.0 GB of memory, of "
     )
-    monkeypatch.setattr(memory, "available", lambda: 10**5)
+    monkeypatch.setattr(machine, "available", lambda: 10**6)  # enough for the data
     with pytest.raises(
         DataError, match=r"panel: 800 dates x 8 assets x 8 columns .* there are 0.0 GB; allowed:"
     ):

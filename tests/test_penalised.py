@@ -620,7 +620,7 @@ def test_settings_that_are_wrong_are_named() -> None:
     assert of() == of(penalty=0.1) == of(folds=folds) == ()
     assert of(penalty=-0.1) == ("model.penalty: given -0.1; allowed: a number from 0",)
     assert of(l1_ratio=2) == ("model.l1_ratio: given 2; allowed: a number from 0 to 1",)
-    assert of(penalties=0) == ("model.penalties: given 0; allowed: a number from 1",)
+    assert of(penalties=0) == ("model.penalties: given 0; allowed: a number from 1 to 10,000",)
     assert of(folds=folds, penalty=0.1) == (
         "model.folds: given with penalty=0.1; allowed: with penalty=null, which they choose",
     )

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 from runner.errors import UnknownNameError, unknown
 from runner.estimators.standard_errors import ERRORS, Covariance, Kind, where
 from runner.schema.settings import (
+    Components,
     Count,
     FieldName,
     LabelName,
     NotNegative,
-    Rows,
+    Penalties,
     Share,
     UpToOne,
 )
@@ -102,10 +103,10 @@ class RegressionSettings:
     mean_lags: Count | None = None
     effects: list[LabelName] = field(default_factory=list)
     weights: Literal["inverse_variance"] | FieldName | None = None
-    components: Count = 0
+    components: Components = 0
     penalty: NotNegative | None = None
     l1_ratio: UpToOne = 0.5
-    penalties: Rows = 100
+    penalties: Penalties = 100
     choice: Literal["one_se", "min"] = "one_se"
     folds: Splitter | None = None
     standardise: bool = True

@@ -26,6 +26,7 @@ INSTALL = 'pip install "factor-runner[boosting]"'
 IMPORTANCE = ["scope", "unit", "term", "gain_share", "splits"]
 LEADING = 3  # features named in words
 MOST_LEAVES = 131_072  # of a tree of LightGBM
+MOST_IN_ALL = 100_000_000  # leaves of all trees: more are a slip of the keyboard
 
 
 class Grown(NamedTuple):
@@ -86,6 +87,10 @@ class Boosting(Model):
         if self.leaves > MOST_LEAVES:
             allowed = f"a number from 2 to {MOST_LEAVES}"
             mistakes.append(f"leaves: given {self.leaves}; allowed: {allowed}")
+        in_all = self.rounds * self.leaves
+        if in_all > MOST_IN_ALL:
+            grown = f"{self.rounds:,} trees of {self.leaves:,} leaves have {in_all:,} in all"
+            mistakes.append(f"rounds: {grown}; allowed: {MOST_IN_ALL:,}")
         if self.by == "date":
             mistakes.append(
                 "by: given date, whose trees know no other date; "

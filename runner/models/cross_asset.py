@@ -14,7 +14,7 @@ import numpy as np
 from runner.errors import DataError, EstimationError, listed
 from runner.models.model import Model
 from runner.numerics.variation import flat
-from runner.schema.settings import Several, Window
+from runner.schema.settings import SeveralPenalties, Window
 from runner.text import count, number, percent
 from runner.validation.splitters import Splitter, WalkForward, split_usable
 
@@ -74,7 +74,7 @@ class CrossAsset(Model):
     """
 
     window: Window = 30
-    penalties: Several = 100
+    penalties: SeveralPenalties = 100
     choice: Literal["min", "one_se"] = "min"
     folds: Splitter | None = None
     standardise: bool = True

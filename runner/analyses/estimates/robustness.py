@@ -19,7 +19,7 @@ from runner.analyses.estimates.by_asset import (
 from runner.errors import DataError
 from runner.estimators.standard_errors import OwnCovariance
 from runner.panels.finding import Finding
-from runner.schema.settings import Count, Rows, Share, UpToOne, Window
+from runner.schema.settings import Count, Draws, Share, UpToOne, Window
 from runner.text import count, number, p_words
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _groups(
 def omitted_factor(
     study: Study,
     *,
-    permutations: Rows = 199,
+    permutations: Draws = 199,
     seed: Count = 0,
     coverage: UpToOne = 0.95,
     level: Share = 0.05,

@@ -17,7 +17,7 @@ from runner.analyses.estimates.by_asset import (
 from runner.errors import DataError, RunnerError
 from runner.estimators.standard_errors import OwnCovariance
 from runner.panels.finding import Finding
-from runner.schema.settings import Rows, Share, Window
+from runner.schema.settings import Draws, Rows, Share, Window
 from runner.text import count, number
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def stability(
     *,
     cov: OwnCovariance = "HC3",
     trim: Share = 0.15,
-    draws: Rows = 4999,
+    draws: Draws = 4999,
     level: Share = 0.05,
 ) -> Finding:
     """Whether the constant and the loadings of each asset are the same on all rows.

@@ -7,7 +7,7 @@ from dataclasses import is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError, EstimationError
-from runner.schema.settings import Count, Rows, Share
+from runner.schema.settings import Count, Draws, Rows, Share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ def confidence_set(
     *,
     models: dict[str, dict[str, Any]],
     size: Share = 0.1,
-    draws: Rows = 1000,
+    draws: Draws = 1000,
     block: Rows | None = None,
     seed: Count = 0,
 ) -> Finding:

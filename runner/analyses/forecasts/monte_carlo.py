@@ -20,7 +20,7 @@ from runner.analyses.forecasts.perturbations import (
 )
 from runner.errors import DataError, RunnerError
 from runner.panels.finding import Finding
-from runner.schema.settings import Count, Positive, Rows, Share
+from runner.schema.settings import Count, Draws, Positive, Rows, Share
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ COEFFICIENTS = "coef"  # key of the reason why a draw has no coefficients
 def monte_carlo(
     study: Study,
     *,
-    draws: Rows = 200,
+    draws: Draws = 200,
     perturb: list[Perturbation] | None = None,
     block: Rows | None = None,
     noise: Positive = 0.1,

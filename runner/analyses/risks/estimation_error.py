@@ -9,7 +9,7 @@ import numpy as np
 from runner.data.sources.factor_truth import KnownTruth
 from runner.errors import DataError, EstimationError
 from runner.panels.finding import Finding
-from runner.schema.settings import Rows
+from runner.schema.settings import Draws, Rows
 from runner.text import count, number, percent
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Draw(NamedTuple):
 
 
 def estimation_error(
-    study: Study, *, source: KnownTruth, rows: list[Rows] | None = None, draws: Rows = 100
+    study: Study, *, source: KnownTruth, rows: list[Rows] | None = None, draws: Draws = 100
 ) -> Finding:
     """Loadings estimated on fresh draws from a known truth, for several numbers of rows.
 

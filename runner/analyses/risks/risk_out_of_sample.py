@@ -11,7 +11,7 @@ from runner.analyses.risks.risk import SINGULAR, estimators, refuse_few
 from runner.data.calendar import year_of
 from runner.errors import DataError
 from runner.panels.finding import Finding
-from runner.schema.settings import Count, Positive, Rows, UpToOne
+from runner.schema.settings import Count, Draws, Positive, UpToOne
 from runner.text import LEVEL, count, number, p_words, percent
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def risk_out_of_sample(
     study: Study,
     *,
     rows_per_year: Positive | None = None,
-    portfolios: Rows = 100,
+    portfolios: Draws = 100,
     seed: Count = 0,
     coverage: UpToOne = 0.95,
 ) -> Finding:

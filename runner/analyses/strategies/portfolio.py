@@ -15,7 +15,7 @@ from runner.data.calendar import year_of
 from runner.errors import DataError
 from runner.numerics.variation import mean_over_spread
 from runner.panels.finding import Finding
-from runner.schema.settings import Count, NotNegative, Positive, Rows, Share, Window
+from runner.schema.settings import Count, Draws, NotNegative, Positive, Rows, Share, Window
 from runner.text import count, number, percent, t_text, verdict
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def portfolio(
     cost: NotNegative = 0.0005,
     long_short: bool = True,
     rows_per_year: Positive | None = None,
-    draws: Rows = 2_000,
+    draws: Draws = 2_000,
     block: Rows | None = None,
     seed: Count = 0,
     confidence: Share = 0.95,

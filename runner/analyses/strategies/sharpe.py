@@ -10,7 +10,7 @@ from runner.data.calendar import Year, year_of
 from runner.errors import DataError, listed
 from runner.numerics.variation import COMPUTED, flat
 from runner.panels.finding import Finding
-from runner.schema.settings import Count, Positive, Rows, Share
+from runner.schema.settings import Count, Draws, Positive, Rows, Share
 from runner.text import count, number, percent
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def sharpe(
     study: Study,
     *,
     rows_per_year: Positive | None = None,
-    draws: Rows = 10_000,
+    draws: Draws = 10_000,
     block: Rows | None = None,
     seed: Count = 0,
     confidence: Share = 0.95,

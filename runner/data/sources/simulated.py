@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 from zlib import crc32
 
 import numpy as np
 
+from runner.compute.memory import GIGABYTE, NUMBER, refuse_beyond
+from runner.data.sources.recursions import persistent, priced
 from runner.errors import DataError, listed
 from runner.schema.settings import Count, Date, Positive, Rows, Ticker, parse_date
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 ROWS = 1000  # where neither their number nor the last date is given
 YEAR = 252  # rows per year, for annual volatilities
 BLOCK = 256  # rows drawn from one generator
+HELD = 8  # numbers that a cell takes at the peak: the fields, and what they are made from
 FLOOR = -0.95  # no simple return is below
-FIRST_CLOSE = 100.0
 MEDIAN_SHARES = 1e8  # outstanding
 TURNOVER = 0.005  # share of the shares that trades on a calm row
 VOLUME_MEMORY = 0.9  # autocorrelation of log volume
@@ -32,7 +33,6 @@ VOLUME_NOISE = 0.4  # standard deviation of log volume
 MACRO_MEMORY = 0.98  # autocorrelation of the log level
 MACRO_LEVEL = 20.0  # median of the level
 MOST_ROWS = 10**6  # looked for on the calendar; they end beyond LATEST
-LEAST_PRICE, LARGEST_PRICE = 1e-200, 1e200  # their products stay numbers
 LATEST = np.datetime64("2261-12-31")  # what a nanosecond date can hold
 EARLIEST = np.datetime64("1678-01-01")
 
@@ -172,8 +172,9 @@ class Simulated:
         """
         import pandas as pd
 
-        names = self._names()
         rows = len(self._dates())
+        self._refuse_large(rows)
+        names = self._names()
         index = pd.Index(names, name="asset", dtype="str")
         drawn = self._drawn_truth(len(names), rows)
         table = pd.DataFrame(drawn, index=index)
@@ -204,7 +205,7 @@ class Simulated:
         """Price (T,) of the market asset from its returns, None where there is no such asset."""
         if self.market is None:
             return None
-        prices = _priced(market[:, None].copy())
+        prices = priced(market[:, None].copy())
         return _frame(prices, dates, [self.market])[self.market]
 
     def _names(self) -> list[str]:
@@ -229,6 +230,14 @@ class Simulated:
         if isinstance(self.assets, int):
             return [f"S{i:04d}" for i in range(1, self.assets + 1)]
         return list(self.assets)
+
+    def _refuse_large(self, rows: int) -> None:
+        """Refuse what takes more memory than there is, before even the names are made."""
+        assets = self.assets if isinstance(self.assets, int) else len(self.assets)
+        need = HELD * NUMBER * assets * max(rows, BLOCK)
+        gigabytes = f"{need // GIGABYTE:,} GB of memory"
+        takes = f"data: {rows:,} dates x {assets:,} assets take about {gigabytes}"
+        refuse_beyond(need, takes, "fewer assets (data.assets) or dates (data.rows)")
 
     def _dates(self) -> pd.DatetimeIndex:
         """Business days (T,)."""
@@ -279,13 +288,13 @@ class Simulated:
 
         missing = self._missing(truth, len(market))
         draws = self._cells("signal", missing.shape, _normal)
-        signal = _persistent(draws, self.signal_persistence)
+        signal = persistent(draws, self.signal_persistence)
         returns = self._returns(truth, market, signal)
         cut_assets = (returns <= FLOOR).sum()
         cut_market = (market <= FLOOR).sum()
         cut = int(cut_assets + cut_market)
         volume = self._volume(truth, returns)
-        close = _priced(returns)
+        close = priced(returns)
         shares = truth["shares"].to_numpy()
         fields = {
             "close": close,
@@ -339,7 +348,7 @@ class Simulated:
         Returns are in standard deviations of the asset.
         """
         draws = self._cells("volume", returns.shape, _normal)
-        volume = _persistent(draws, VOLUME_MEMORY)  # in place
+        volume = persistent(draws, VOLUME_MEMORY)  # in place
         volume *= VOLUME_NOISE
         np.exp(volume, out=volume)
         from_market = truth["beta"] * self.market_volatility
@@ -361,7 +370,7 @@ class Simulated:
             levels[:, column] = draws[:, 0]
         levels *= np.sqrt(1.0 - self.macro_correlation**2)
         levels += self.macro_correlation * shocks[:, None]
-        _persistent(levels, MACRO_MEMORY)
+        persistent(levels, MACRO_MEMORY)
         levels *= _daily(self.macro_volatility) / np.sqrt(1.0 - MACRO_MEMORY**2)
         return MACRO_LEVEL * np.exp(levels)
 
@@ -412,36 +421,6 @@ def _normal(generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarra
 def _daily(annual: float | np.ndarray) -> float | np.ndarray:
     """Volatility per row from an annual one."""
     return annual / np.sqrt(YEAR)
-
-
-def _persistent(shocks: np.ndarray, memory: float) -> np.ndarray:
-    """First-order autoregression (T, N) of variance 1 from independent shocks, in place."""
-    fresh = np.sqrt(1.0 - memory**2)
-    for before, row in pairwise(shocks):
-        row *= fresh
-        row += memory * before
-    return shocks
-
-
-def _priced(returns: np.ndarray) -> np.ndarray:
-    """Prices (T, N) from simple returns, in place; the row before the first is at 100.
-
-    Raises:
-        DataError: a price that is zero or infinite as a number.
-    """
-    before = np.full(returns.shape[1], FIRST_CLOSE)
-    with np.errstate(over="ignore"):
-        for row in returns:
-            row += 1.0
-            row *= before
-            before = row
-    lowest = returns.min()
-    highest = returns.max()
-    if not LEAST_PRICE < lowest <= highest < LARGEST_PRICE:
-        raise DataError(
-            "data: prices leave the range of numbers; lower the volatilities, premia or rows"
-        )
-    return returns
 
 
 def _frame(cells: np.ndarray, dates: pd.DatetimeIndex, names: list[str]) -> pd.DataFrame:

@@ -7,13 +7,12 @@ never taken from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from runner.compute.cache import Bench
-from runner.data.joins.settings import ROLES
 from runner.errors import SpecError
 from runner.experiment.spec import build
 from runner.record.rundir import RunDirectory
@@ -46,9 +45,10 @@ def rerun(
     """
     with TemporaryDirectory() as folder:
         logged = tracking.fetch(store, run_id, Path(folder))
+        logged.read()  # what is wrong is said before anything is computed
         spec = _trusted(logged.spec, own, given)
         about = logged.about
-        experiment = build(spec, tuple(about.get("overrides", ())), about.get("chosen", {}))
+        experiment = build(spec, tuple(about["overrides"]), logged.chosen)
         with terminal.working(f"{experiment.name}: again", form):
             bench = Bench()
             family_carried(experiment, bench)
@@ -69,34 +69,52 @@ def _trusted(
     Raises:
         SpecError: code or files that are not allowed, one line each.
     """
-    allowed = own.get("allow") or []
-    refused = [module for module in spec.get("allow") or [] if module not in allowed]
+    allowed = _names(own.get("allow"))
     mistakes = [
         f"allow: the logged spec runs code of {module!r}; "
         f"allowed where you trust it: allow=[{module}]"
-        for module in refused
+        for module in _names(spec.get("allow"))
+        if module not in allowed
     ]
-    data = dict(spec.get("data") or {})
     named = {word.partition("=")[0].lstrip("+") for word in given}
-    for key in PATHS:
-        if f"data.{key}" in named:
-            data[key] = own["data"][key]
-        else:
-            mistakes += _elsewhere(f"data.{key}", data.get(key))
-    for role in ROLES:
-        tables = data.get(role)
-        if not isinstance(tables, dict):
-            continue  # what is no table is refused with the rest of the spec
-        for name, table in tables.items():
-            where = f"data.{role}.{name}.path"
-            if where in named:
-                path = own["data"][role][name]["path"]
-                data[role] = {**data[role], name: {**table, "path": path}}
-            elif isinstance(table, dict):
-                mistakes += _elsewhere(where, table.get("path"))
+    for where, path in _paths(spec, ""):
+        if where not in named:
+            mistakes += _elsewhere(where, path)
     if mistakes:
         raise SpecError(mistakes)
+    data = _with_paths(spec.get("data"), own["data"], "data", named)
     return {**spec, "data": data, "tracking": own["tracking"], "ledger": own["ledger"]}
+
+
+def _paths(node: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Each setting that names files, at any place of the spec, with what it says."""
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(node, Mapping):
+        inner = node.items()
+    elif isinstance(node, list):
+        inner = enumerate(node)
+    for key, value in inner:
+        place = f"{where}.{key}" if where else str(key)
+        if key in PATHS:
+            yield place, value
+        yield from _paths(value, place)
+
+
+def _with_paths(logged: Any, own: Any, where: str, named: Collection[str]) -> Any:
+    """The logged node, with our own paths where this command line names them."""
+    if not isinstance(logged, Mapping) or not isinstance(own, Mapping):
+        return logged
+    node = {}
+    for key, value in logged.items():
+        place = f"{where}.{key}"
+        is_own = key in PATHS and place in named
+        node[key] = own[key] if is_own else _with_paths(value, own.get(key), place, named)
+    return node
+
+
+def _names(value: Any) -> list[str]:
+    """The texts of a list; none of what is none, which is refused with the rest of the spec."""
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
 def _elsewhere(where: str, logged: Any) -> list[str]:
@@ -113,9 +131,9 @@ def _elsewhere(where: str, logged: Any) -> list[str]:
 
 def _is_below_here(path: str) -> bool:
     """Whether the path is in the working directory or below it; an address is not."""
-    if "://" in path:
+    if "://" in path or "\0" in path:
         return False
-    return Path(path).resolve().is_relative_to(Path.cwd())
+    return Path(path).expanduser().resolve().is_relative_to(Path.cwd())
 
 
 def _differences(logged: RunDirectory, again: RunDirectory) -> list[str]:
@@ -132,8 +150,10 @@ def _differences(logged: RunDirectory, again: RunDirectory) -> list[str]:
             lines.append(f"metric {name}: {_digits(then)} then, {_digits(now)} now")
     for path in sorted(logged.path.glob("*.csv")):
         other = again.path / path.name
-        if not other.exists():
+        if not other.is_file():
             lines.append(f"{path.name}: not written now")
+        elif not path.is_file():
+            lines.append(f"{path.name}: no file then")
         elif path.read_bytes() != other.read_bytes():
             lines.append(f"{path.name}: differs")
     if not logged.predictions.equals(again.predictions):

@@ -15,12 +15,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError, RunnerError, SpecError
+from runner.record.untrusted import (
+    Check,
+    checked,
+    is_finite,
+    is_moment,
+    is_text,
+    is_text_by_name,
+    is_texts,
+    mapping_of_json,
+    mapping_of_yaml,
+    read_table,
+    with_all,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
 CHECKS = Path("outputs/check")  # where accounts of data lie that was read and not run
+# what a run says of itself: all say the first, which were there from the first on
+ABOUT: dict[str, Check] = {
+    **dict.fromkeys(["name", "kind", "fingerprint", "code", "source"], is_text),
+    **dict.fromkeys(["started", "finished"], is_moment),
+    "overrides": is_texts,
+}
+ABOUT_OF_SOME: dict[str, Check] = {
+    **dict.fromkeys(["model", "validation", "commit", "job", "errors", "no_influence"], is_text),
+    **dict.fromkeys(["reading", "leaks", "notes"], is_texts),
+    **dict.fromkeys(["chosen", "doubts"], is_text_by_name),
+}
+# columns of tables, each with whether its cells are numbers
+NUMBERS = ("estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high")
+COLUMNS = {
+    "coefficients": dict.fromkeys(["scope", "unit", "term"], False) | dict.fromkeys(NUMBERS, True),
+}
+OF_PREDICTIONS = {"date": False, "asset": False, "y": True, "prediction": True}
+OF_WEALTH = {"strategy": False, "date": False, "wealth": True}
 
 
 @dataclass(frozen=True)
@@ -31,8 +62,14 @@ class RunDirectory:
 
     @cached_property
     def about(self) -> Mapping[str, Any]:
-        """Name, overrides, chosen, kind, source, fingerprint, code, started, reading and more."""
-        return json.loads(self._text("run.json"))
+        """Name, overrides, chosen, kind, source, fingerprint, code, started, reading and more.
+
+        Raises:
+            DataError: the file is not as a run writes it, as for all that is read here.
+        """
+        path = self.path / "run.json"
+        about = with_all(path, mapping_of_json(path), ABOUT)
+        return checked(path, about, ABOUT_OF_SOME)
 
     @property
     def chosen(self) -> Mapping[str, str]:
@@ -65,14 +102,22 @@ class RunDirectory:
     @cached_property
     def metrics(self) -> Mapping[str, float]:
         """Flat finite numbers, the same as in MLflow."""
-        return json.loads(self._text("metrics.json"))
+        path = self.path / "metrics.json"
+        metrics = mapping_of_json(path)
+        return checked(path, metrics, dict.fromkeys(metrics, is_finite))
 
     @cached_property
     def spec(self) -> Mapping[str, Any]:
         """The resolved spec, plain mappings."""
-        import yaml
+        return mapping_of_yaml(self.path / "spec.yaml")
 
-        return yaml.load(self._text("spec.yaml"), yaml.CSafeLoader)
+    def read(self) -> None:
+        """Read all that makes it a run, its tables aside.
+
+        Raises:
+            DataError: a file is missing, or not as a run writes it.
+        """
+        _ = (self.spec, self.about, self.metrics, self.predictions)
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the run, bit for bit as written; a unit or term named NA or 0700 stays so.
@@ -80,47 +125,55 @@ class RunDirectory:
         Raises:
             DataError: the run has no such table.
         """
-        import pandas as pd
-
-        try:
-            return pd.read_csv(
-                self.path / f"{name}.csv",
-                keep_default_na=False,
-                na_values=[""],
-                dtype={"unit": "str", "term": "str"},
-            )
-        except FileNotFoundError:
-            raise DataError(f"{self.path}: no table {name!r}") from None
+        path = self.path / f"{name}.csv"
+        if not path.exists():
+            raise DataError(f"{self.path}: no table {name!r}")
+        return read_table(path, _csv, COLUMNS.get(name, {}))
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """Out of sample: date, asset, fold, path, y, prediction, benchmark."""
-        import pandas as pd
-
-        return pd.read_parquet(self.path / "predictions.parquet")
+        return read_table(self.path / "predictions.parquet", _parquet, OF_PREDICTIONS)
 
     @cached_property
     def contributions(self) -> pd.DataFrame | None:
         """(dates, terms) of `runner.trials.influence`, None where the run has none."""
-        return self._if_written("influence.parquet")
+        return self._if_written("influence.parquet", {})
 
     @cached_property
     def wealth(self) -> pd.DataFrame | None:
         """Of the strategies of the run: strategy, date, wealth; None where it has none."""
-        return self._if_written("wealth.parquet")
+        return self._if_written("wealth.parquet", OF_WEALTH)
 
-    def _if_written(self, name: str) -> pd.DataFrame | None:
-        import pandas as pd
-
+    def _if_written(self, name: str, columns: Mapping[str, bool]) -> pd.DataFrame | None:
         path = self.path / name
-        return pd.read_parquet(path) if path.exists() else None
+        return read_table(path, _parquet, columns) if path.exists() else None
 
-    def _text(self, name: str) -> str:
-        file = self.path / name
-        try:
-            return file.read_text(encoding="utf-8")
-        except OSError as error:
-            raise DataError(f"{self.path}: no run directory: {name}: {error.strerror}") from None
+
+def _csv(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    texts = {"unit": "str", "term": "str"}
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
+def write_table(table: pd.DataFrame, path: Path, digits: str | None = None) -> None:
+    """Write a table as CSV that every reader takes apart as it was put together.
+
+    Args:
+        digits: format of its numbers; None: as many as they need.
+    """
+    texts = table.select_dtypes(include=["object", "str", "category"])
+    # a name may hold the end of a line of other systems, which writers do not quote by themselves
+    returns = any(texts[name].astype(str).str.contains("\r").any() for name in texts)
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    table.to_csv(path, index=False, float_format=digits, quoting=quoting)
 
 
 @contextmanager

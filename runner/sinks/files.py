@@ -16,6 +16,7 @@ from runner.experiment.report import Report
 from runner.experiment.series import series_of
 from runner.panels.rows import digest_of
 from runner.record.identity import job_key
+from runner.record.rundir import write_table
 from runner.record.version import source_commit
 
 DIGITS = "%.17g"  # every bit of a float64
@@ -36,7 +37,7 @@ def write(report: Report, directory: Path) -> None:
     for name, text in texts.items():
         (directory / name).write_text(text, encoding="utf-8")
     for name, table in tables(report).items():
-        table.to_csv(directory / f"{name}.csv", index=False, float_format=DIGITS)
+        write_table(table, directory / f"{name}.csv", DIGITS)
     report.predictions.to_parquet(directory / "predictions.parquet", index=False)
     if report.influence.contributions is not None:
         report.influence.contributions.to_parquet(directory / "influence.parquet")

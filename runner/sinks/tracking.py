@@ -21,6 +21,7 @@ from runner.errors import RunnerError, SpecError
 from runner.experiment.spec import without_secrets
 from runner.record.identity import short
 from runner.record.rundir import RunDirectory
+from runner.record.untrusted import MOST_TABLE, MOST_TEXT
 from runner.sinks import view
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ MOST_PARAMS, MOST_METRICS = 100, 900  # that MLflow takes in one call, together 
 LONGEST = (
     5900  # characters of a parameter or note; MLflow cuts parameters at 6,000 and notes at 8,000
 )
+
+MOST_FILES = 300  # of a run that is fetched: tables of its analyses, and some ten of its own
 
 SQLITE = b"SQLite format 3\0"  # the first bytes of every database of its file format
 
@@ -185,16 +188,32 @@ def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
         )
     with in_one_line(store, "nothing was run"), store.locked():
         client = store.client()
-        names = {
-            item.path
+        sizes = {
+            item.path: item.file_size or 0
             for item in client.list_artifacts(run_id)
             if re.fullmatch(r"\w+\.(csv|json|yaml|parquet)", item.path)
         }
+        names = set(sizes)
         if missing := {"spec.yaml", "metrics.json", "run.json", "predictions.parquet"} - names:
             raise OSError(f"run {run_id} has no {', '.join(sorted(missing))}")
+        _refuse_large(run_id, sizes)
         for name in sorted(names):
             client.download_artifacts(run_id, name, str(directory))
     return RunDirectory(directory)
+
+
+def _refuse_large(run_id: str, sizes: Mapping[str, int]) -> None:
+    """Refuse files that no run has written, before they are copied.
+
+    Raises:
+        OSError: they are too many, or one is too large.
+    """
+    if len(sizes) > MOST_FILES:
+        raise OSError(f"run {run_id} has {len(sizes):,} files; allowed: {MOST_FILES}")
+    for name, size in sizes.items():
+        most = MOST_TEXT if name.endswith(("json", "yaml")) else MOST_TABLE
+        if size > most:
+            raise OSError(f"run {run_id}: {name} has {size:,} bytes; allowed: {most:,}")
 
 
 def unlogged(store: Store, directories: Sequence[Path]) -> list[Path]:

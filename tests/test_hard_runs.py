@@ -1,0 +1,215 @@
+"""Runs that others may have written: `rerun`, `compare` and `load` say in one line what is wrong, soon."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import call_cli
+
+import runner
+from runner.errors import DataError
+from runner.record.rundir import RunDirectory
+from runner.record.untrusted import MOST_TEXT
+
+AT_ONCE = 5.0  # seconds of CPU
+SPEC = [
+    *["experiment=none", "data=simulated", "data.assets=4", "data.rows=150", "features=market"],
+    *["target=forward_return", "audit=off", "report=tables", "validation=walk_forward"],
+    *["validation.first=60", "validation.test=30"],
+]
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    for before, name in zip("abcdefghijkl", "bcdefghijklm", strict=True)
+)
+MERGES = "a: &a {x: 1}\n" + "".join(
+    f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 9)}]}}\n"
+    for before, name in zip("abcdefghijkl", "bcdefghijklm", strict=True)
+)
+Change = Callable[[Path], None]
+
+
+def text(name: str, content: str | bytes) -> Change:
+    """The file with other content."""
+
+    def change(run: Path) -> None:
+        data = content.encode() if isinstance(content, str) else content
+        (run / name).write_bytes(data)
+
+    return change
+
+
+def about(**values: object) -> Change:
+    """run.json with other values; None takes a key away."""
+
+    def change(run: Path) -> None:
+        kept = {**json.loads((run / "run.json").read_text()), **values}
+        kept = {key: value for key, value in kept.items() if value is not None}
+        (run / "run.json").write_text(json.dumps(kept))
+
+    return change
+
+
+def spec(**values: object) -> Change:
+    """spec.yaml with other values, of `data` where the name says so."""
+
+    def change(run: Path) -> None:
+        kept = yaml.safe_load((run / "spec.yaml").read_text())
+        for name, value in values.items():
+            group, _, key = name.partition("__")
+            if key:
+                kept[group][key] = value
+            else:
+                kept[group] = value
+        (run / "spec.yaml").write_text(yaml.safe_dump(kept))
+
+    return change
+
+
+def large(name: str) -> Change:
+    def change(run: Path) -> None:
+        os.truncate(run / name, MOST_TEXT + 1)
+
+    return change
+
+
+def fifo(name: str) -> Change:
+    def change(run: Path) -> None:
+        (run / name).unlink()
+        os.mkfifo(run / name)
+
+    return change
+
+
+def absent(name: str) -> Change:
+    return lambda run: (run / name).unlink()
+
+
+OF_ANY_FILE = {
+    f"{name} {what}": change(name)
+    for name in ("spec.yaml", "run.json", "metrics.json")
+    for what, change in {
+        "absent": absent,
+        "empty": lambda name: text(name, ""),
+        "binary": lambda name: text(name, b"\xff\xfe\0\x80"),
+        "a list": lambda name: text(name, "[1]"),
+        "a text": lambda name: text(name, '"x"'),
+        "deep": lambda name: text(name, "[" * 100_000),
+        "large": large,
+        "a fifo": fifo,
+    }.items()
+}
+FILES = OF_ANY_FILE | {
+    "bomb": text("spec.yaml", BOMB),
+    "bomb of merges": text("spec.yaml", MERGES),
+    "endless": text("spec.yaml", "a: &a {x: *a}\n"),
+    "code": text("spec.yaml", "a: !!python/object/apply:os.system ['touch PWNED']\n"),
+    "keys that are numbers": text("spec.yaml", "1: 2\n"),
+    "keys that are lists": text("spec.yaml", "? [a]\n: b\n"),
+    "no code": about(code=None),
+    "no overrides": about(overrides=None),
+    "overrides a number": about(overrides=3),
+    "overrides of numbers": about(overrides=[1]),
+    "chosen a list": about(chosen=[1]),
+    "chosen nested": about(chosen={"model": {"a": 1}}),
+    "started a text": about(started="x"),
+    "reading a number": about(reading=3),
+    "integer of 10,000 digits": text("run.json", '{"a": ' + "9" * 10_000 + "}"),
+    "metric not a number": text("metrics.json", '{"fit/r2": NaN}'),
+    "metric infinite": text("metrics.json", '{"fit/r2": Infinity}'),
+    "metric a text": text("metrics.json", '{"fit/r2": "x"}'),
+    "metric null": text("metrics.json", '{"fit/r2": null}'),
+    "metric true": text("metrics.json", '{"fit/r2": true}'),
+    "metric a mapping": text("metrics.json", '{"fit/r2": {}}'),
+    "metric beyond floats": text("metrics.json", '{"fit/r2": ' + "9" * 400 + "}"),
+    "predictions absent": absent("predictions.parquet"),
+    "predictions no parquet": text("predictions.parquet", "x"),
+}
+SPECS = {
+    "data null": spec(data=None),
+    "data a list": spec(data=[1]),
+    "allow a number": spec(allow=3),
+    "allow nested": spec(allow=[["os"]]),
+    "fields a list": spec(data__fields=[1]),
+    "path up": spec(data={"_target_": "runner.data.File", "path": "../x.csv"}),
+    "path at home": spec(data={"_target_": "runner.data.File", "path": "~/x.csv"}),
+    "path with a zero byte": spec(data={"_target_": "runner.data.File", "path": "a\0b"}),
+    "path of an analysis": spec(
+        analyses={
+            "e": {
+                "_target_": "runner.analyses.estimation_error",
+                "source": {"_target_": "runner.data.File", "path": "/etc/passwd"},
+            }
+        }
+    ),
+    "assets without end": spec(data__assets=2**40),
+}
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
+    """A folder with a run and a sweep of it, the id of the run, and the directory of its artifacts."""
+    folder = tmp_path_factory.mktemp("logged")
+    outcome = call_cli(folder, *SPEC)
+    assert outcome.code == 0, outcome.err
+    run_id = outcome.out.partition("MLflow run: ")[2].split()[0]
+    [artifacts] = folder.glob(f"outputs/artifacts/{run_id}/artifacts")
+    return folder, run_id, artifacts
+
+
+@pytest.mark.parametrize("name", [*FILES, *SPECS])
+def test_rerun_of_a_hostile_run_is_one_line(logged, name: str) -> None:
+    folder, run_id, artifacts = logged
+    kept = artifacts.with_name("kept")
+    shutil.copytree(artifacts, kept)
+    begun = time.process_time()
+    try:
+        ({**FILES, **SPECS}[name])(artifacts)
+        outcome = call_cli(folder, "rerun", run_id)
+    finally:
+        shutil.rmtree(artifacts)
+        kept.rename(artifacts)
+    assert time.process_time() - begun < AT_ONCE
+    assert outcome.code in (1, 2)
+    assert len(outcome.errors) == len(outcome.err.splitlines()) == 1
+    assert outcome.out == ""
+    assert not (folder / "PWNED").exists()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_read_of_a_hostile_run_is_one_line(logged, tmp_path, name: str) -> None:
+    folder, _, _ = logged
+    [run] = [path.parent for path in folder.glob("outputs/runs/*/run.json")]
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    FILES[name](copy)
+    with pytest.raises(DataError) as caught:
+        RunDirectory(copy).read()
+    [line] = caught.value.mistakes
+    assert "\n" not in line
+    assert line.startswith(str(copy))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "a,b\n1,2\n", "scope,unit,term\n1\n1,2,3,4,5,6\n", b"\xff\xfe\0\x80", "estimate\nx\n"],
+)
+def test_table_of_a_hostile_run_is_one_line(logged, tmp_path, content: str | bytes) -> None:
+    folder, _, _ = logged
+    [run] = [path.parent for path in folder.glob("outputs/runs/*/run.json")]
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    text("coefficients.csv", content)(copy)
+    with pytest.raises(DataError, match=r"coefficients\.csv"):
+        runner.load(copy).tables["coefficients"]
+
+
+def test_what_a_run_wrote_is_read_as_it_was(logged) -> None:
+    folder, run_id, _ = logged
+    outcome = call_cli(folder, "rerun", run_id)
+    assert outcome.code == 0, outcome.err
+    assert "bit-identical" in outcome.out

@@ -62,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         for line in error.mistakes:
-            print(f"error: {line}", file=sys.stderr)
+            _say(f"error: {line}")
         return error.exit_code
     except MemoryError as error:
-        print(f"error: out of memory: {error or 'no room for more'}", file=sys.stderr)
+        _say(f"error: out of memory: {error or 'no room for more'}")
         return 1
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
@@ -135,7 +135,9 @@ def _say_new(keys: Sequence[str]) -> None:
 def _say(sentence: str) -> None:
     """A sentence beside the results, which are on the other stream."""
     if sentence:
-        print(sentence, file=sys.stderr)
+        from runner.text import shown
+
+        print(shown(sentence), file=sys.stderr)
 
 
 def _composer(words: Sequence[str], forms: bool = False) -> tuple[Composer, Namespace]:

@@ -31,6 +31,22 @@ def number(value: float, digits: int = 4) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def shown(name: object) -> str:
+    """A name, or a line with names in it, as a terminal shows it: on one line, and no more.
+
+    Names are data: letters that would move the cursor, ring, colour, hide or turn what stands
+    beside them are written as their escapes, such as \\x1b and \\u202e.
+    """
+    text = str(name)
+    if text.isprintable():
+        return text
+    letters = []
+    for letter in text:
+        escape = letter.encode("unicode_escape").decode()
+        letters.append(letter if letter.isprintable() else escape)
+    return "".join(letters)
+
+
 def p_text(p: float) -> str:
     """A p-value to three decimals."""
     if math.isnan(p):

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from runner.text import shown
+
 # Okabe and Ito (2008): told apart by all kinds of colour vision, and in grey.
 BLUE = "#0072B2"
 ORANGE = "#D55E00"
@@ -99,7 +101,7 @@ def _tick_text(value: float, _: int) -> str:
 
 def shortened(name: object, most: int = 18) -> str:
     """The name, cut at its end where it is longer than that."""
-    text = str(name)
+    text = shown(name)
     if len(text) <= most:
         return text
     return text[: most - 1] + "…"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -23,7 +23,10 @@ from runner.progress import listening
 from runner.progress import reading as reading_of
 from runner.sinks import machine
 from runner.sinks.machine import Form
-from runner.text import LEVEL, count, duration, p_text, stars
+from runner.text import LEVEL, count, duration, p_text, shown, stars
+
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
 
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
@@ -35,17 +38,43 @@ LEGEND = "*** p < 0.01, ** p < 0.05, * p < 0.1"
 
 
 class Page(Console):
-    """Standard output, at least so wide that tables are whole.
+    """Standard output or another, at least so wide that tables are whole.
 
+    Names in what is printed are data: nothing in them is markup, an emoji or an escape sequence.
     That its reader left is the business of the edge.
     """
 
-    def __init__(self) -> None:
-        super().__init__(file=sys.stdout, highlight=False, soft_wrap=True)
+    def __init__(self, file: IO[str] | None = None) -> None:
+        super().__init__(
+            file=file or sys.stdout, highlight=False, soft_wrap=True, markup=False, emoji=False
+        )
         self.width = max(self.width, WIDEST)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text as it is printed, alone or in a table."""
+        return super().render_str("\n".join(map(shown, text.split("\n"))), **options)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print each on a line of its own, whatever names it holds."""
+        self.print("\n".join(map(shown, lines)))
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+class Sheet(Table):
+    """A table without rules, whose cells are one line each, whatever names they hold."""
+
+    def __init__(self, columns: Iterable[tuple[str, bool]], header_style: str = "bold") -> None:
+        """Columns by their headings, each with whether it is of text."""
+        super().__init__(box=None, pad_edge=False, header_style=header_style, padding=(0, 2, 0, 0))
+        for heading, of_text in columns:
+            justify: JustifyMethod = "left" if of_text else "right"
+            self.add_column(shown(heading), justify=justify, no_wrap=True)
+
+    def add_line(self, cells: Iterable[str | Text]) -> None:
+        """Add a row; a cell that has a style is of our own words."""
+        self.add_row(*(cell if isinstance(cell, Text) else shown(cell) for cell in cells))
 
 
 class Pace:
@@ -77,21 +106,21 @@ class Pace:
 @contextmanager
 def working(text: str, form: Form = "tables") -> Iterator[None]:
     """Show on a terminal that work is under way, and notes everywhere unless the form is quiet."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Page(sys.stderr)
 
     def note(line: str) -> None:
         if form != "quiet":
-            console.print(line, markup=False)
+            console.lines([line])
 
     if not console.is_terminal or form == "quiet":
         with reading_of(note):
             yield
         return
     pace = Pace(text)
-    with reading_of(note), console.status(text) as status:
+    with reading_of(note), console.status(Text(shown(text))) as status:
 
         def update(what: str, done: int, total: int) -> None:
-            status.update(pace.told(what, done, total))
+            status.update(Text(shown(pace.told(what, done, total))))
 
         with listening(update):
             yield
@@ -102,18 +131,18 @@ def show(report: Report, directory: Path, run_id: str, form: Form = "tables") ->
     if form != "tables":
         return say(machine.of_run(report, directory, run_id), form)
     console = Page()
-    console.print(_title(report), style="bold", markup=False)
-    console.print(_data(report), markup=False)
-    console.print(f"calendar: {calendar_text(report)}", markup=False)
+    console.print(_title(report), style="bold")
+    console.print(_data(report))
+    console.print(f"calendar: {calendar_text(report)}")
     table = report.fit.coefficients
     if len(table):
         _show_coefficients(console, report, directory)
     legend = f" {LEGEND}" if table["p_value"].notna().any() else ""
-    console.print(f"errors: {report.fit.errors}.{legend}", markup=False)
+    console.print(f"errors: {report.fit.errors}.{legend}")
     console.print(_in_words(report))
-    console.print(f"Files: {directory}", markup=False)
+    console.print(f"Files: {directory}")
     if run_id:
-        console.print(f"MLflow run: {run_id} (python -m runner ui)", markup=False)
+        console.print(f"MLflow run: {run_id} (python -m runner ui)")
 
 
 def _show_coefficients(console: Console, report: Report, directory: Path) -> None:
@@ -126,7 +155,7 @@ def _show_coefficients(console: Console, report: Report, directory: Path) -> Non
     console.print(_coefficients(report))
     if more > 0:
         file = directory / "coefficients.csv"
-        console.print(f"{count(more, 'more row')} in {file}", markup=False)
+        console.print(f"{count(more, 'more row')} in {file}")
 
 
 def say(found: Mapping[str, Any], form: Form) -> None:
@@ -146,22 +175,22 @@ def show_rerun(
     """Print whether a run came out the same; `code` is its version then and now."""
     if form == "quiet":
         for line in differences:
-            print(f"error: differs from {run_id}: {line}", file=sys.stderr)
+            print(shown(f"error: differs from {run_id}: {line}"), file=sys.stderr)
     if form != "tables":
         return say(machine.of_rerun(run_id, again, directory, differences), form)
     console = Page()
     if not differences:
         verdict = f"bit-identical to {run_id}: every metric and table"
-        console.print(verdict, style="bold", markup=False)
+        console.print(verdict, style="bold")
     else:
-        console.print(f"differs from {run_id}:", style="bold red", markup=False)
+        console.print(f"differs from {run_id}:", style="bold red")
         lines = [f"  {line}" for line in differences[:MOST_ROWS]]
         if len(differences) > MOST_ROWS:
             lines.append(f"  and {len(differences) - MOST_ROWS} more")
-        console.print("\n".join(lines), markup=False)
+        console.lines(lines)
     if code[0] != code[1]:
-        console.print(f"code: {code[0]} then, {code[1]} now", markup=False)
-    console.print(f"Files: {directory}\nMLflow run: {again}", markup=False)
+        console.print(f"code: {code[0]} then, {code[1]} now")
+    console.print(f"Files: {directory}\nMLflow run: {again}")
 
 
 def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
@@ -174,7 +203,7 @@ def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
     )
     for row in found.table.itertuples():
         has_date = row.first_date is not None and row.first_date == row.first_date
-        table.add_row(
+        cells = [
             row.what,
             row.check,
             str(row.moved),
@@ -182,12 +211,13 @@ def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
             f"{row.first_date:%Y-%m-%d}" if has_date else "",
             str(row.rows_ahead),
             Text(row.verdict, style="bold red" if row.verdict == "leak" else ""),
-        )
+        ]
+        table.add_line(cells)
     table.columns[1].no_wrap = False  # a check takes lines enough; names of columns are never cut
     table.columns[1].overflow = "fold"
     table.columns[-1].no_wrap = False
     console.print(table)
-    console.print("\n".join(found.words), markup=False)
+    console.lines(found.words)
 
 
 def _in_words(report: Report) -> Table:
@@ -195,7 +225,7 @@ def _in_words(report: Report) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for subject, sentences in sections(report).items():
         if subject != "Coefficients":
-            text = Text("\n".join(sentences))
+            text = Text("\n".join(map(shown, sentences)))
             text.highlight_regex(r"LEAKING: .*", style="bold red")
             grid.add_row(Text(subject, style="bold"), text)
     return grid
@@ -226,7 +256,7 @@ def _data(report: Report) -> str:
     return f"data: {report.source} ({report.fingerprint[:12]}), {kept} of {cells} cells used{rows}"
 
 
-def _coefficients(report: Report) -> Table:
+def _coefficients(report: Report) -> Sheet:
     """A row per unit and term, with errors where there are any."""
     tested = report.fit.coefficients["p_value"].notna().any()
     errors = ("std. error", "t", "p", _interval_name(report), "") if tested else ()
@@ -238,7 +268,7 @@ def _coefficients(report: Report) -> Table:
         if unit != previous and previous:
             table.add_section()
         cells = _cells(row) if tested else [_estimate(row)]
-        table.add_row("" if unit == previous else unit, row.term, *cells)
+        table.add_line(["" if unit == previous else unit, row.term, *cells])
         previous = unit
     return table
 
@@ -263,7 +293,7 @@ def _cells(row: Any) -> list[str]:
     ]
 
 
-def _summary(report: Report) -> Table:
+def _summary(report: Report) -> Sheet:
     """One row per term: the mean over units and how the units spread."""
     table = _table(
         "term", "mean", "std. error", "t", "p", "", "smallest", "median", "largest", "p < 0.05 in"
@@ -277,7 +307,7 @@ def _summary(report: Report) -> Table:
         spread = [number(part["estimate"].quantile(q), error) for q in (0, 0.5, 1)]
         significant = int((part["p_value"] < LEVEL).sum())
         tested = int(part["p_value"].notna().sum())
-        table.add_row(
+        cells = [
             str(term),
             number(mean["estimate"], error),
             number(error, error),
@@ -286,16 +316,14 @@ def _summary(report: Report) -> Table:
             stars(mean["p_value"]),
             *spread,
             f"{significant} of {tested}" if tested else "",
-        )
+        ]
+        table.add_line(cells)
     return table
 
 
-def _table(*names: str) -> Table:
+def _table(*names: str) -> Sheet:
     """An empty table with these columns."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in names:
-        table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
-    return table
+    return Sheet((name, name in LEFT) for name in names)
 
 
 def _interval_name(report: Report) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.data.accounts.account import Account, account_of
-from runner.record.rundir import refuse_taken, whole
+from runner.record.rundir import refuse_taken, whole, write_table
 from runner.sinks.accounts import drawings, page, terminal
 from runner.sinks.machine import Form
 from runner.sinks.terminal import working
@@ -38,5 +38,5 @@ def write(name: str, account: Account, directory: Path) -> None:
     """
     with whole(directory) as unfinished:
         for stem, table in account.tables.items():
-            table.to_csv(unfinished / f"{stem}.csv", index=False)
+            write_table(table, unfinished / f"{stem}.csv")
         page.write(name, account, unfinished, drawings.draw(account, unfinished))

@@ -125,17 +125,14 @@ def _slopes(report: Report) -> Any:
 
 def _cells(table: pd.DataFrame, noun: str) -> Any:
     """Units by terms, shaded by t, the estimates written in, bold where p is below the level."""
-    single = table["scope"] != "mean"
-    unit_or_mean = table["unit"].where(single, "mean")
-    rows = table.assign(name=unit_or_mean)
-    units = unit_or_mean.unique()
-    terms = rows["term"].unique()[:MOST_ROWS]
+    whose = table.set_index(["scope", "unit"]).index.unique()  # a unit may be called mean
+    terms = table["term"].unique()[:MOST_ROWS]
     cells = {}
     for column in CELLS:
-        values = rows.pivot(index="name", columns="term", values=column)
-        cells[column] = values.reindex(index=units, columns=terms)
+        values = table.pivot(index=["scope", "unit"], columns="term", values=column)
+        cells[column] = values.reindex(index=whose, columns=terms)
     t = cells["t_stat"]
-    names = labels_of(t.index)
+    names = labels_of("mean" if scope == "mean" else unit for scope, unit in whose)
     written = len(terms) <= MOST_WRITTEN
     note = f"shaded by t, full colour from {BRIGHTEST:g}"
     if written:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.experiment.spec import without_secrets
+from runner.record.rundir import write_table
 from runner.sinks import latex
 from runner.sinks.canvas import DPI, style
 from runner.sinks.files import DIGITS
@@ -103,9 +104,9 @@ def write(
     by_unit = directory / "by_unit.csv"
     by_unit.unlink(missing_ok=True)  # of jobs or a term that are no longer compared
     if units is not None:
-        units.table.to_csv(by_unit, index=False, float_format=DIGITS)
+        write_table(units.table, by_unit, DIGITS)
     for name, table in tables.items():
-        table.to_csv(directory / f"{_file(name)}.csv", index=False, float_format=DIGITS)
+        write_table(table, directory / f"{_file(name)}.csv", DIGITS)
     (directory / "coefficients.tex").write_text(tex(comparison), encoding="utf-8")
     shutil.rmtree(directory / "plots", ignore_errors=True)  # of terms that are no longer drawn
     pictures = draw(comparison, directory / "plots", terms, keys)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,7 +17,8 @@ from rich.progress import Progress as Bar
 
 from runner.errors import listed
 from runner.progress import reading
-from runner.text import count, duration
+from runner.sinks.terminal import Page
+from runner.text import count, duration, shown
 
 if TYPE_CHECKING:
     from runner.sinks.machine import Form
@@ -37,10 +38,10 @@ class Progress:
         self.done = 0
         self.lost = 0
         self.first_with: dict[tuple[str, ...], int] = {}  # reasons -> the first job that failed so
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = Page(sys.stderr)
         hidden = form == "quiet" or not self.console.is_terminal
         self.bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -48,7 +49,7 @@ class Progress:
             console=self.console,
             disable=hidden,
         )
-        self.task = self.bar.add_task(name, total=None)
+        self.task = self.bar.add_task(shown(name), total=None)
         self.notes = reading(self._say)
 
     def plan(self, jobs: int, done: int, taken: int, same: int, typical: float | None) -> None:
@@ -76,7 +77,7 @@ class Progress:
     def failed(self, job: Job, failure: Failure | None) -> None:
         """Count a job without results, and say why it has none; a reason of several jobs once."""
         self.lost += 1
-        description = f"{self.name} ({count(self.lost, 'failure')})"
+        description = f"{shown(self.name)} ({count(self.lost, 'failure')})"
         self.bar.update(self.task, advance=1, description=description)
         reasons = tuple(_reasons(failure))
         if reasons in self.first_with:
@@ -105,7 +106,7 @@ class Progress:
 
     def _say(self, line: str) -> None:
         """Print a line as it is."""
-        self.console.print(line, markup=False)
+        self.console.lines([line])
 
 
 def _job_text(job: Job) -> str:

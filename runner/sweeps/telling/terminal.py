@@ -7,12 +7,8 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from runner.sinks.machine import Form
-from runner.sinks.terminal import LEGEND, Page, say
+from runner.sinks.terminal import LEGEND, Page, Sheet, say
 from runner.sweeps.comparison.comparison import MOST_BESIDE
 from runner.sweeps.comparison.leaderboard import REMARKS
 from runner.sweeps.comparison.texts import brief, value_texts
@@ -25,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_JOBS = 15  # of the leaderboard
 MOST_ROWS = 40  # of coefficients and their errors
+WIDE = 10_000  # characters: no table is as wide
 LENGTHS = (48, 32, 18)  # characters of a choice, the first that the terminal has room for
 
 
@@ -51,17 +48,15 @@ def show(
         more = len(comparison.outcomes) - MOST_JOBS
         if more > 0:
             file = directory / "leaderboard.csv"
-            console.print(f"{count(more, 'more job')} in {file}", markup=False)
+            console.print(f"{count(more, 'more job')} in {file}")
     if len(comparison.central):
         _show_coefficients(console, comparison, wide, directory)
     _show_units(console, comparison.by_unit(term), comparison, directory)
-    console.print("\n".join(["", *comparison.words, *verdict]), markup=False)
-    console.print(f"Files: {directory}", markup=False)
+    console.lines(["", *comparison.words, *verdict])
+    console.print(f"Files: {directory}")
 
 
-def _show_coefficients(
-    console: Console, comparison: Comparison, wide: int, directory: Path
-) -> None:
+def _show_coefficients(console: Page, comparison: Comparison, wide: int, directory: Path) -> None:
     """The coefficients side by side, and how their errors were computed."""
     table, jobs = _side_by_side(comparison, wide)
     n = len(comparison.ranked)
@@ -70,13 +65,13 @@ def _show_coefficients(
     more = comparison.side_by_side(jobs).attrs["terms"] - MOST_ROWS
     if more > 0:
         file = directory / "coefficients.csv"
-        console.print(f"{count(more, 'more row')} of coefficients in {file}", markup=False)
+        console.print(f"{count(more, 'more row')} of coefficients in {file}")
     legend = f"{LEGEND}; p-values as if this were the only job"
-    console.print("\n".join([legend, *comparison.errors_in_full(jobs)]), markup=False)
+    console.lines([legend, *comparison.errors_in_full(jobs)])
 
 
 def _show_units(
-    console: Console, units: ByUnit | None, comparison: Comparison, directory: Path
+    console: Page, units: ByUnit | None, comparison: Comparison, directory: Path
 ) -> None:
     """A term of each unit under the first jobs, as many units as the terminal is given."""
     if units is None:
@@ -84,18 +79,18 @@ def _show_units(
     jobs = [outcome.job.number for outcome in comparison.ranked[:MOST_BESIDE]]
     texts = units.texts(jobs)
     _title(console, f"{units.term} by unit (t in brackets; stars by p-values adjusted by Holm)")
-    table = _table([(str(name), name == "unit") for name in texts])
+    table = Sheet((str(name), name == "unit") for name in texts)
     for row in texts.head(MOST_ROWS).itertuples(index=False):
-        table.add_row(*(Text(str(text)) for text in row))
+        table.add_line(map(str, row))
     _whole(console, table)
     more = len(texts) - MOST_ROWS
     if more > 0:
         file = directory / "by_unit.csv"
-        console.print(f"{count(more, 'more unit')} in {file}", markup=False)
-    console.print("\n".join(units.words), markup=False)
+        console.print(f"{count(more, 'more unit')} in {file}")
+    console.lines(units.words)
 
 
-def _whole(console: Console, table: Table) -> None:
+def _whole(console: Page, table: Sheet) -> None:
     """Print a table however wide it is: the terminal wraps lines, no number is cut."""
     before = console.width
     console.width = max(before, _width(table))
@@ -103,32 +98,33 @@ def _whole(console: Console, table: Table) -> None:
     console.width = before
 
 
-def _width(table: Table) -> int:
+def _width(table: Sheet) -> int:
     """Columns of the terminal that the table takes."""
-    console = Console(width=10_000)
+    console = Page()
+    console.width = WIDE
     return console.measure(table).maximum
 
 
-def _title(console: Console, text: str) -> None:
+def _title(console: Page, text: str) -> None:
     """Print the title of a table."""
-    console.print(f"\n{text}", style="bold", markup=False)
+    console.print(f"\n{text}", style="bold")
 
 
-def _leaderboard(comparison: Comparison, wide: int) -> Table:
+def _leaderboard(comparison: Comparison, wide: int) -> Sheet:
     """The first jobs; choices are cut where the terminal is too narrow for them."""
     board = comparison.leaderboard.head(MOST_JOBS)
     of_text = [name for name in board if name in comparison.names or name in REMARKS]
     for most in LENGTHS:
-        table = _table([(str(name), name in of_text) for name in board])
-        columns: list[list[Text] | list[str]] = []
+        table = Sheet((str(name), name in of_text) for name in board)
+        columns: list[Sequence[str]] = []
         for name in board:
             values = board[name].tolist()
             if name in of_text:
-                columns.append([Text(text) for text in value_texts(values, most)])
+                columns.append(value_texts(values, most))
             else:
                 columns.append([_figure(str(name), value) for value in values])
         for row in zip(*columns, strict=True):
-            table.add_row(*row)
+            table.add_line(row)
         if _width(table) <= wide:
             break
     return table
@@ -144,11 +140,11 @@ def _figure(name: str, value: object) -> str:
     return number(figure)
 
 
-def _side_by_side(comparison: Comparison, wide: int) -> tuple[Table, int]:
+def _side_by_side(comparison: Comparison, wide: int) -> tuple[Sheet, int]:
     """As many of the first jobs as there is room for, at least one, and how many."""
     for jobs in range(min(MOST_BESIDE, len(comparison.ranked)), 0, -1):
         side = comparison.side_by_side(jobs)
-        table = _table([(str(name), not name) for name in side])
+        table = Sheet((str(name), not name) for name in side)
         terms = side.attrs["terms"]
         for place, row in enumerate(side.itertuples(index=False)):
             label, *cells = (str(text) for text in row)
@@ -158,15 +154,7 @@ def _side_by_side(comparison: Comparison, wide: int) -> tuple[Table, int]:
                 texts = [brief(text, LENGTHS[0]) for text in cells]
             else:
                 continue
-            table.add_row(Text(label), *(Text(text) for text in texts))
+            table.add_line([label, *texts])
         if _width(table) <= wide:
             break
     return table, jobs
-
-
-def _table(columns: Sequence[tuple[str, bool]]) -> Table:
-    """Names of the columns, each with whether it is of text."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name, of_text in columns:
-        table.add_column(Text(name), justify="left" if of_text else "right", no_wrap=True)
-    return table

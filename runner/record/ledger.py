@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -89,13 +90,19 @@ class Ledger:
         self.ended({(key, place): (status, seconds)})
 
     def ended(self, outcomes: Mapping[tuple[str, str], tuple[str, float]]) -> None:
-        """Note how trials (key, directory) ended and their seconds, in one write to the disk."""
+        """Note how trials (key, directory) ended and their seconds, in one write to the disk.
+
+        One that finished stays so: of several runs into one directory the first wins, and the
+        others fail.
+        """
         rows = []
         for (key, place), (status, seconds) in outcomes.items():
             rows.append((status, seconds, key, place))
         with self._open() as book:
             book.executemany(
-                "update trials set status = ?, seconds = ? where key = ? and place = ?", rows
+                "update trials set status = ?, seconds = ? "
+                "where key = ? and place = ? and status <> 'finished'",
+                rows,
             )
 
     def count(self, family: str, begun: str | None = None) -> Count:
@@ -150,16 +157,35 @@ class Ledger:
             DataError: the file is no ledger, or cannot be written.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._create()
+            if not self.path.stat().st_size:
+                raise DataError(
+                    f"ledger: {str(self.path)!r} is empty: the trials that it had are lost; "
+                    "allowed: a copy of it, or none, which begins to count anew"
+                )
             book = sqlite3.connect(self.path, timeout=PATIENCE)
             try:
                 with book:
-                    book.execute(TABLE)
                     yield book
             finally:
                 book.close()
         except (sqlite3.Error, OSError) as error:
             raise DataError(f"ledger: {str(self.path)!r}: {error}") from error
+
+    def _create(self) -> None:
+        """Make the file where there is none, whole from the first: an empty one has lost all."""
+        if self.path.exists():
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}.new")
+        try:
+            with closing(sqlite3.connect(fresh)) as book, book:
+                book.execute(TABLE)
+            os.link(fresh, self.path)
+        except FileExistsError:
+            pass  # another process made it at the same time
+        finally:
+            fresh.unlink(missing_ok=True)
 
 
 def marker(place: Path) -> Path:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
+SETTLED = 60.0  # seconds after which a directory that is not held has lost its writer
 CHECKS = Path("outputs/check")  # where accounts of data lie that was read and not run
 # what a run says of itself: all say the first, which were there from the first on
 ABOUT: dict[str, Check] = {
@@ -183,16 +186,43 @@ def whole(directory: Path) -> Iterator[Path]:
     Raises:
         RunnerError: it cannot be written.
     """
+    _remove_abandoned(directory.parent)
     unfinished = directory.with_name(f".{directory.name}.{os.getpid()}.unfinished")
     try:
         unfinished.mkdir(parents=True)
-        yield unfinished
+        with _held(unfinished):
+            yield unfinished
         unfinished.rename(directory)
     except OSError as error:
         problem = error.strerror or error
         raise RunnerError(f"hydra.run.dir: cannot write {str(directory)!r}: {problem}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def _held(directory: Path) -> Iterator[None]:
+    """The directory is written by a process that lives, as whoever tries the lock finds.
+
+    Raises:
+        OSError: another process writes it.
+    """
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the directories that processes left which were killed while they wrote them."""
+    for left in folder.glob(".*.unfinished"):
+        with suppress(OSError):
+            is_old = left.stat().st_mtime < time.time() - SETTLED
+            if is_old and not left.is_symlink():
+                with _held(left):
+                    shutil.rmtree(left)
 
 
 def refuse_taken(directory: Path) -> None:

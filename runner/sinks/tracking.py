@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,8 @@ LONGEST = (
     5900  # characters of a parameter or note; MLflow cuts parameters at 6,000 and notes at 8,000
 )
 
+SOURCE = "mlflow.source.name"  # the tag of what made a run
+OURS = "python -m runner"
 MOST_FILES = 300  # of a run that is fetched: tables of its analyses, and some ten of its own
 
 SQLITE = b"SQLite format 3\0"  # the first bytes of every database of its file format
@@ -117,11 +119,22 @@ def log(
             run_name=name or _name(written.about),
             tags=_tags(written, tags),
         )
-        run_id = run.info.run_id
-        _write(client, run_id, written)
-        finished = _milliseconds(written.about["finished"])
-        client.set_terminated(run_id, "FINISHED", finished)
-        return str(run_id)
+        run_id = str(run.info.run_id)
+        try:
+            _write(client, run_id, written)
+            finished = _milliseconds(written.about["finished"])
+            client.set_terminated(run_id, "FINISHED", finished)
+        except BaseException:
+            with suppress(Exception):  # the first error counts; `sync` takes away what is left
+                take_away(client, run_id)
+            raise
+        return run_id
+
+
+def take_away(client: MlflowClient, run_id: str) -> None:
+    """Take away a run that was not logged whole; its directory has all of it, for `sync`."""
+    client.set_terminated(run_id, "KILLED")
+    client.delete_run(run_id)
 
 
 def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
@@ -314,7 +327,7 @@ def _tags(written: RunDirectory, more: Mapping[str, str]) -> dict[str, str]:
         name: about[name] for name in ("kind", "model", "validation", "fingerprint", "code")
     } | {
         "directory": str(written.path.absolute()),
-        "mlflow.source.name": "python -m runner",
+        SOURCE: OURS,
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": about["commit"].removesuffix("-dirty"),
         "mlflow.loggedArtifacts": '[{"path": "coefficients.json", "type": "table"}]',
@@ -352,7 +365,7 @@ def in_one_line(store: Store, kept: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = str(error).splitlines()[0][:300]
+        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
         raise StoreError(without_secrets(f"tracking.uri: {store.uri}: {reason}; {kept}")) from error
 
 

@@ -13,7 +13,16 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from runner.sinks import view
-from runner.sinks.tracking import LONGEST, Store, all_runs, experiment_id, in_one_line
+from runner.sinks.tracking import (
+    LONGEST,
+    OURS,
+    SOURCE,
+    Store,
+    all_runs,
+    experiment_id,
+    in_one_line,
+    take_away,
+)
 from runner.sweeps.telling import views as sweep_views
 from runner.sweeps.telling.standings import Standing, standings
 
@@ -66,15 +75,24 @@ def discard(store: Store, run_ids: Sequence[str]) -> None:
 
 
 def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]]) -> None:
-    """End what still runs in the store of sweeps whose process was killed: `killed` says of which
-    of these ids.
+    """End what still runs in the store of processes that were killed.
+
+    Of single runs that is all that still runs in a store on disk: whoever logs one holds its lock,
+    as this does. What they were is in their directories, for `sync`.
+
+    Args:
+        killed: says which sweeps of these ids no process conducts.
     """
     with in_one_line(store, "nothing was ended"), store.locked():
         client = store.client()
         experiment = experiment_id(client, store)
         sweep_of = {}
-        for run in all_runs(client, experiment, "attributes.status = 'RUNNING'"):
-            sweep_of[run.info.run_id] = run.data.tags.get("sweep.id", "")
+        for run in list(all_runs(client, experiment, "attributes.status = 'RUNNING'")):
+            sweep = run.data.tags.get("sweep.id", "")
+            sweep_of[run.info.run_id] = sweep
+            is_single = not sweep and run.data.tags.get(SOURCE) == OURS
+            if is_single and store.file is not None:
+                take_away(client, run.info.run_id)
         sweeps = set(sweep_of.values())
         ended = killed(sweeps)
         for run_id, sweep in sweep_of.items():

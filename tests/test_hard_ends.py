@@ -1,0 +1,181 @@
+"""However a single run ends: nothing runs for ever in the store, nothing is logged twice, nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, call_cli
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+
+from runner.errors import DataError, RunnerError
+from runner.record.ledger import Ledger
+from runner.record.rundir import SETTLED, whole
+from runner.sinks import tracking
+
+SPEC = [
+    *["experiment=none", "data=simulated", "data.assets=4", "data.rows=150", "features=market"],
+    *["target=forward_return", "audit=off", "report=tables"],
+]
+
+
+def runs(folder: Path) -> list:
+    """Every run of the store that was not taken away, the sweeps' parents too."""
+    client = MlflowClient(f"sqlite:///{folder}/outputs/mlflow.db")
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    return list(client.search_runs(experiments, run_view_type=ViewType.ACTIVE_ONLY))
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, SystemExit, OSError])
+def test_a_run_that_is_ended_while_it_is_logged_is_logged_once_by_sync(
+    tmp_path, monkeypatch, how
+) -> None:
+    def ended(*arguments: object) -> None:
+        raise how
+
+    monkeypatch.setattr(tracking, "_write", ended)
+    outcome = call_cli(tmp_path, *SPEC)
+    assert outcome.code in (0, 1, 130)  # SystemExit without a code is 0
+    assert runs(tmp_path) == []
+    monkeypatch.undo()
+    assert "1 logged, 0 known before" in call_cli(tmp_path, "sync").err
+    assert "0 logged, 1 known before" in call_cli(tmp_path, "sync").err
+    assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"]
+
+
+@pytest.mark.parametrize("verb", ["run", "rerun"])
+def test_a_run_that_was_killed_while_it_was_logged_is_logged_once_by_sync(
+    tmp_path, monkeypatch, verb: str
+) -> None:
+    """What a killed process leaves: a run that still runs, made like every other."""
+    words = SPEC
+    if verb == "rerun":
+        first = call_cli(tmp_path, *SPEC)
+        words = ["rerun", first.out.partition("MLflow run: ")[2].split()[0]]
+    known = len(runs(tmp_path)) if verb == "rerun" else 0
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tracking, "_write", killed)
+    monkeypatch.setattr(tracking, "take_away", killed)
+    call_cli(tmp_path, *words)
+    monkeypatch.undo()
+    assert "RUNNING" in [run.info.status for run in runs(tmp_path)]
+    assert f"1 logged, {known} known before" in call_cli(tmp_path, "sync").err
+    assert {run.info.status for run in runs(tmp_path)} == {"FINISHED"}
+    assert len(runs(tmp_path)) == known + 1
+
+
+LEAVE = """
+import os, signal, sys
+from pathlib import Path
+from runner.record.rundir import whole
+with whole(Path(sys.argv[1])) as unfinished:
+    (unfinished / "table.csv").write_text("half")
+    print("half", flush=True)
+    if sys.argv[2] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_writer_left_goes_and_what_another_writes_stays(tmp_path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", LEAVE]
+    dead = subprocess.run([*command, str(tmp_path / "dead"), "die"], env=env, check=False)
+    assert dead.returncode == -signal.SIGKILL
+    with subprocess.Popen(
+        [*command, str(tmp_path / "slow"), "wait"],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as slow:
+        assert slow.stdout.readline() == b"half\n"
+        left = sorted(tmp_path.glob(".*.unfinished"))
+        assert len(left) == 2
+        with whole(tmp_path / "early"):
+            pass
+        assert sorted(tmp_path.glob(".*.unfinished")) == left  # both are fresh
+        old = time.time() - SETTLED - 1
+        for path in left:
+            os.utime(path, (old, old))
+        with whole(tmp_path / "late"):
+            pass
+        assert [path.name.split(".")[1] for path in tmp_path.glob(".*.unfinished")] == ["slow"]
+        slow.communicate(b"")
+    assert (tmp_path / "slow" / "table.csv").read_text() == "half"
+
+
+@pytest.mark.parametrize("order", [["finished", "failed"], ["failed", "finished"]])
+def test_of_several_runs_into_one_directory_the_winner_is_finished(tmp_path, order) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    for _ in order:
+        ledger.begin({("key", "place"): "family"}, "begun")
+    for status in order:
+        ledger.end("key", "place", status, 1.0)
+    assert ledger.count("family").finished == 1
+
+
+def test_runs_into_one_directory_are_one_finished_trial(tmp_path, monkeypatch) -> None:
+    """The second begins before the first is done, and finds the directory taken when it is done."""
+    from runner.sinks import job
+
+    first = job.compute
+
+    def with_another(experiment: object, directory: Path, bench: object) -> object:
+        monkeypatch.setattr(job, "compute", first)
+        with pytest.raises(RunnerError, match="cannot write"), whole(directory):
+            job._counted(experiment, directory)
+        return first(experiment, directory, bench)
+
+    monkeypatch.setattr(job, "compute", with_another)
+    call_cli(tmp_path, *SPEC, "hydra.run.dir=here")
+    with sqlite3.connect(tmp_path / "outputs" / "ledger.db") as book:
+        assert book.execute("select status from trials").fetchall() == [("finished",)]
+    assert (tmp_path / "here" / "run.json").is_file()
+
+
+def test_an_empty_ledger_is_no_new_one(tmp_path) -> None:
+    (tmp_path / "ledger.db").touch()
+    with pytest.raises(DataError, match=r"ledger: .* is empty: the trials that it had are lost"):
+        Ledger(tmp_path / "ledger.db").begin({("key", "place"): "family"})
+    assert (tmp_path / "ledger.db").stat().st_size == 0
+    outcome = call_cli(tmp_path, *SPEC, "ledger=ledger.db")
+    assert (outcome.code, len(outcome.errors)) == (2, 1)
+    assert not list((tmp_path / "outputs").glob("runs/*"))
+
+
+BEGIN = """
+import sys
+from pathlib import Path
+from runner.record.ledger import Ledger
+sys.stdin.readline()
+Ledger(Path(sys.argv[1])).begin({(sys.argv[2], "place"): "family"}, "begun")
+"""
+
+
+def test_simultaneous_first_trials_make_one_ledger(tmp_path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    begun = [
+        subprocess.Popen(
+            [sys.executable, "-c", BEGIN, str(tmp_path / "ledger.db"), str(number)],
+            env=env,
+            stdin=subprocess.PIPE,
+        )
+        for number in range(4)
+    ]
+    for process in begun:
+        process.communicate(b"\n")
+    assert [process.returncode for process in begun] == [0] * 4
+    assert Ledger(tmp_path / "ledger.db").count("family").abandoned == 4
+    with sqlite3.connect(tmp_path / "ledger.db") as book:
+        assert book.execute("select count(*) from trials").fetchone() == (4,)
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger.db"]

@@ -458,11 +458,11 @@ def test_a_leak_stops_the_run_tags_it_or_is_let_be(cli: Any, tmp_path: Path) -> 
     )
     assert "audit=tag" in stopped.errors[-1]
     assert stopped.directory is None
-    tagged = cli(*WORDS, "audit=tag")
+    tagged = cli(*WORDS, "audit=tag", "report=tables")
     assert tagged.code == 0, tagged.err
     assert "LEAKING: features.planted" in tagged.out
     assert (tagged.table("audit")["verdict"] == "leak").any()
-    off = cli(*WORDS, "audit=off")
+    off = cli(*WORDS, "audit=off", "report=tables")
     assert off.code == 0 and "Switched off" in off.out
     assert not (off.directory / "audit.csv").exists()
 

@@ -485,6 +485,7 @@ def test_the_experiment_on_the_snapshot_is_a_logit_in_plain_pandas(cli, stocks) 
         f"data.path={stocks}",
         "validation=holdout_2022",
         "model.cov=HAC",
+        "report=tables",
     )
     assert done.code == 0, done.err
     wide = pd.read_parquet(stocks)["AdjClose"].unstack()

@@ -67,7 +67,7 @@ def test_spec_on_disk_is_resolved_and_runs_again(default, cli, tmp_path) -> None
     assert "${" not in json.dumps(spec)
     (tmp_path / "again").mkdir()
     (tmp_path / "again" / "config.yaml").write_text((default.directory / "spec.yaml").read_text())
-    again = cli("--config-path", "again", "hydra.run.dir=outputs/runs/again")
+    again = cli("--config-path", "again", "hydra.run.dir=outputs/runs/again", "report=tables")
     assert again.code == 0, again.err
     assert (again.table("coefficients")).equals(default.table("coefficients"))
 
@@ -246,7 +246,7 @@ def test_dates_of_an_example_that_hold_no_row_are_left_out(cli, tmp_path) -> Non
     closes = np.exp(np.cumsum(np.random.default_rng(0).normal(0.0, 0.01, (300, 9)), axis=0))
     pd.DataFrame(100.0 * closes, days.rename("Date"), names).to_csv(tmp_path / "own.csv")
     words = ["experiment=capm", "data=file", "data.path=own.csv", "validation=none"]
-    assert cli(*words, "data.market=SPY").code == 0
+    assert cli(*words, "data.market=SPY", "report=tables").code == 0
 
 
 def test_the_example_of_an_experiment_counts_where_the_data_have_it(cli, tmp_path) -> None:
@@ -261,7 +261,8 @@ def test_the_example_of_an_experiment_counts_where_the_data_have_it(cli, tmp_pat
     assert done.table("quality")["unit"].tolist() == names[:8]
     page = (done.directory / "report.html").read_text()
     assert "Taken from the example of the experiment: data.assets, data.market" in page
-    own = cli(*words, "data.assets=[other]", "data.market=SPY", "data.start=null", "data.end=null")
+    mine = ["data.assets=[other]", "data.market=SPY", "data.start=null", "data.end=null"]
+    own = cli(*words, *mine, "report=tables")
     assert own.table("quality")["unit"].tolist() == ["other"]
     assert "borrowed" not in spec_of(own)["data"]
 
@@ -303,7 +304,7 @@ def test_failed_estimation_exits_1_and_says_why(cli) -> None:
 
 
 def test_run_directory_that_is_taken_is_refused_and_kept(cli, tmp_path) -> None:
-    first = cli("hydra.run.dir=mine")
+    first = cli("hydra.run.dir=mine", "report=tables")
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "mine").iterdir()}
     second = cli("hydra.run.dir=mine")
     assert (first.code, second.code) == (0, 2)
@@ -350,7 +351,7 @@ def test_user_conf_beside_ours_and_instead_of_it(cli, tmp_path) -> None:
     refused = cli(*words)
     assert refused.code == 2
     assert "'my_signals.reversal' lies in no allowed module" in refused.errors[0]
-    beside = cli(*words, "allow=[my_signals]")
+    beside = cli(*words, "allow=[my_signals]", "report=tables")
     assert beside.code == 0, beside.err
     assert set(beside.table("coefficients")["term"]) == {"const", "reversal", "MktRF"}
 
@@ -367,6 +368,7 @@ def test_help_and_config_are_shown(cli, tmp_path) -> None:
 
 def test_signals_as_text_are_the_signals(cli) -> None:
     words = ["experiment=alpha_signals", "data=simulated", "data.end=2019-12-31", "validation=none"]
+    words += ["report=tables"]
     written, functions = (
         cli(*words, f"features={name}") for name in ("signals_as_text", "signals")
     )

@@ -109,6 +109,7 @@ def test_a_run_shows_the_weights(cli) -> None:
         "model=fixed",
         "model.weights={mom_1m: 0.7, beta: 0.001}",
         "model.constant=0.001",
+        "report=tables",
     )
     assert run.code == 0, run.err
     table = run.table("coefficients")
@@ -119,7 +120,7 @@ def test_a_run_shows_the_weights(cli) -> None:
 
 
 def test_one_feature_scored_out_of_sample(cli) -> None:
-    held_out = ("validation=holdout", "validation.train_end=2015-10-01")
+    held_out = ("validation=holdout", "validation.train_end=2015-10-01", "report=tables")
     run = cli(
         *SIMULATED, "features=market", "model=fixed", "model.weights={market_ret: 1}", *held_out
     )

@@ -280,6 +280,7 @@ def test_known_weekly_premia(
             "data=file",
             f"data.path={stocks}",
             f"target.partial={partial}",
+            "report=tables",
         ]
         run = cli(*words, f"model.mean_lags={lags}")
         assert run.code == 0, run.err

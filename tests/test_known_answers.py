@@ -33,7 +33,7 @@ def apple(cli, stocks):
 
 
 def test_capm_of_apple(apple) -> None:
-    run = apple("capm")
+    run = apple("capm", "report=tables")
     terms = run.table("coefficients").set_index("term")
     quality = run.table("quality").iloc[0]
     assert quality["n_obs"] == 2102
@@ -65,7 +65,7 @@ def test_nine_signals_of_apple_on_the_same_row(apple) -> None:
 
 
 def test_hold_out_of_apple_explains(apple) -> None:
-    run = apple("alpha_signals")
+    run = apple("alpha_signals", "report=tables")
     fold = run.table("folds").iloc[0]
     assert (fold["train_rows"], fold["test_rows"], fold["purged"]) == (1196, 844, 0)
     assert run.metrics["oos/r2_test_mean"] == pytest.approx(0.63197, abs=0.5e-5)
@@ -75,7 +75,7 @@ def test_hold_out_of_apple_explains(apple) -> None:
 
 
 def test_one_day_ahead_forecast_of_apple(apple) -> None:
-    run = apple("alpha_signals", "target=forward_return")
+    run = apple("alpha_signals", "target=forward_return", "report=tables")
     fold = run.table("folds").iloc[0]
     assert run.table("quality").iloc[0]["r2"] == pytest.approx(0.020021, abs=LAST_DIGIT)
     assert (fold["train_rows"], fold["purged"]) == (1196, 0)
@@ -85,7 +85,8 @@ def test_one_day_ahead_forecast_of_apple(apple) -> None:
 
 def test_one_day_ahead_forecast_of_apple_under_the_strict_purge(apple) -> None:
     """Leaves out the row whose target ends at the first price of the test part."""
-    run = apple("alpha_signals", "target=forward_return", "validation.purge=strict")
+    words = ["target=forward_return", "validation.purge=strict", "report=tables"]
+    run = apple("alpha_signals", *words)
     fold = run.table("folds").iloc[0]
     assert (fold["train_rows"], fold["purged"]) == (1195, 1)
     assert run.metrics["oos/r2"] == pytest.approx(-0.05728, abs=0.5e-5)
@@ -96,7 +97,8 @@ def test_signals_equal_a_second_pipeline_to_every_digit(cli, stocks, unit: str) 
     """pandas and statsmodels from the raw file, written once more without any of this code."""
     import statsmodels.api as sm
 
-    run = cli("experiment=alpha_signals", "data=file", f"data.path={stocks}", "model.cov=HC3")
+    words = ["experiment=alpha_signals", "data=file", f"data.path={stocks}", "model.cov=HC3"]
+    run = cli(*words, "report=tables")
     wide = pd.read_parquet(stocks).unstack()
     P, V = (wide[name][wide["AdjClose"]["SPY"].notna()] for name in ("AdjClose", "Volume"))
     r = P / P.shift(1) - 1
@@ -117,7 +119,7 @@ def test_signals_equal_a_second_pipeline_to_every_digit(cli, stocks, unit: str) 
 
 
 def test_small_value_portfolio_on_three_factors(cli) -> None:
-    run = cli("data.assets=[S1V5]")
+    run = cli("data.assets=[S1V5]", "report=tables")
     terms = run.table("coefficients").set_index("term")
     quality = run.table("quality").iloc[0]
     assert quality["n_obs"] == 819
@@ -131,7 +133,8 @@ def test_french_regressions_equal_statsmodels_to_every_digit_it_has(cli) -> None
     import statsmodels.api as sm
     from linearmodels.datasets import french
 
-    run = cli("data.assets=null", "model.cov=HAC", "model.cov_lags=6", "validation=none")
+    words = ["model.cov=HAC", "model.cov_lags=6", "validation=none", "report=tables"]
+    run = cli("data.assets=null", *words)
     data = french.load()
     X = sm.add_constant(data[["MktRF", "SMB", "HML"]])
     table = run.table("coefficients")

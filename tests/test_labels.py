@@ -679,7 +679,8 @@ def words(path: Path, signal: str) -> list[str]:
 
 def test_known_premium_of_a_signal_less_its_sector(changed: Path, cli: CliCall) -> None:
     signal = f"demean({SIGNAL}, sector)"
-    done = cli(*words(changed, signal), "model=fama_macbeth", "model.mean_lags=6")
+    model = ["model=fama_macbeth", "model.mean_lags=6", "report=tables"]
+    done = cli(*words(changed, signal), *model)
     assert done.code == 0, done.err
     table = done.table("coefficients")
     slopes = table[table["term"] == "mom"]

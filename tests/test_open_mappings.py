@@ -181,11 +181,11 @@ def test_any_path_and_names_with_slashes(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     common = ["experiment=none", "data=file", "features=market", "target=same_period_return"]
-    common += ["data.market=BTC/USD", "data.assets=[BRK/B,ES=F]"]
+    common += ["data.market=BTC/USD", "data.assets=[BRK/B,ES=F]", "report=tables"]
     assert main([*common, "data.path=date=2021/prices(1).csv"]) == 0
     [table] = tmp_path.glob("outputs/runs/*/coefficients.csv")
     assert set(pd.read_csv(table)["unit"]) >= {"BRK/B", "ES=F"}
-    assert main([*common, "data.path=~/date=2021/prices(1).csv", "report=tables"]) == 0
+    assert main([*common, "data.path=~/date=2021/prices(1).csv"]) == 0
     assert main([*common, "data.path=~/x.csv"]) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert line.startswith("error: data.path: no such file")

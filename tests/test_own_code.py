@@ -225,7 +225,7 @@ def test_every_part_of_ones_own_runs_together(folder: Path, cli) -> None:
 
 
 def test_a_splitter_of_scikit_learn_runs_as_it_is(folder: Path, cli) -> None:
-    done = cli(*SPEC, "allow=[own,sklearn]", "validation=sklearn")
+    done = cli(*SPEC, "allow=[own,sklearn]", "validation=sklearn", "report=tables")
     assert done.code == 0, done.err
     folds = done.table("folds")
     assert list(folds["fold"]) == [1, 2, 3]
@@ -234,7 +234,7 @@ def test_a_splitter_of_scikit_learn_runs_as_it_is(folder: Path, cli) -> None:
 
 @pytest.mark.parametrize("name", ["trials", "rows", "data"])
 def test_an_analysis_keeps_its_sentences_whatever_its_name(name: str, folder: Path, cli) -> None:
-    done = cli(*SPEC, f"+analyses.{name}={{_target_: own.parts.spread}}")
+    done = cli(*SPEC, f"+analyses.{name}={{_target_: own.parts.spread}}", "report=tables")
     assert done.code == 0, done.err
     assert "The spread is as given." in done.out
     assert f"{name.capitalize()} (analysis)" in done.out
@@ -264,6 +264,7 @@ def test_a_target_is_worded_by_its_unit_whoever_wrote_it(
 def test_a_step_of_ones_own_says_how_forecasts_are_taken_back(folder: Path, cli) -> None:
     """Of the logarithm of a volatility: as by the step `log`, which declares the same."""
     words = [*SPEC, "target=forward_volatility", "target.horizon=5", "validation=halves"]
+    words += ["report=tables"]
     own = cli(*words, "preprocess=[{_target_: own.parts.level, on: [target]}]")
     ours = cli(*words, "preprocess=[{_target_: runner.preprocessing.log, on: [target]}]")
     assert own.code == ours.code == 0, own.err + ours.err

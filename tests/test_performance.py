@@ -369,7 +369,7 @@ def test_wrong_names_and_fits_that_do_not_suit_are_one_line_each(cli) -> None:
 
 
 def test_daily_stocks_on_the_market_run_too(cli) -> None:
-    run = cli("experiment=capm", "data=simulated", "+analyses.performance.market=market_ret",
+    run = cli("experiment=capm", "data=simulated", "report=tables", "+analyses.performance.market=market_ret",
               "+analyses.performance.rows_per_year=252",
               "+analyses.performance._target_=runner.analyses.performance")  # fmt: skip
     assert run.code == 0, run.err

@@ -57,7 +57,7 @@ def test_one_asset_is_the_square_of_its_t() -> None:
 
 
 def test_known_portfolios_are_not_priced_by_three_factors(cli) -> None:
-    run = cli("validation=none")
+    run = cli("validation=none", "report=tables")
     row = run.table("hypotheses").query("hypothesis == 'GRS: const = 0 in every asset'").iloc[0]
     data = french.load()
     names = ["S1V1", "S1V3", "S1V5", "S3V1", "S3V3", "S3V5", "S5V1", "S5V3", "S5V5"]

@@ -132,7 +132,7 @@ def test_on_the_command_line(cli: Any) -> None:
         "data.rows=400",
         "data.end=null",
     ]
-    words += ["validation=none"]
+    words += ["validation=none", "report=tables"]
     run = cli(*words, "model.weights=market_cap")
     assert run.code == 0, run.err
     assert run.metrics["coef/mom_1m"] != cli(*words).metrics["coef/mom_1m"]
@@ -172,6 +172,7 @@ def test_missing_weights_are_counted(cli: Any, tmp_path: Any) -> None:
         "~features.HML",
         "model=pooled",
         "model.weights=size",
+        "report=tables",
     ]
     run = cli(*words)
     assert run.code == 0, run.err

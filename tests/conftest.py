@@ -10,14 +10,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from io import StringIO
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.plugins.config_source import ConfigResult
 
+from runner.cli.composition import shipped_conf
 from runner.numerics import compiled as kernel
 from runner.sinks.tracking import Store
 
@@ -66,13 +72,47 @@ def one_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         if store.file is not None and not store.file.exists() and store.file.parent.is_dir():
             if not made.exists():
                 opened(Store(f"sqlite:///{made}"))
+                know_the_revision()
             copied = store.file.with_name(f".{store.file.name}.copied")
             shutil.copyfile(made, copied)
             copied.rename(store.file)
         return opened(store)
 
+    def know_the_revision() -> None:
+        """MLflow reads all of its migrations for each database: here once a session."""
+        from mlflow.store.db import utils
+
+        revision = cache(utils._get_latest_schema_revision)
+        patch.setattr(utils, "_get_latest_schema_revision", revision)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "client", client)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forks_end() -> Iterator[None]:
+    """The server that starting.py forks processes from ends with the session, its CPU counted with ours."""
+    yield
+    forkserver._forkserver._stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def configs_read_once() -> Iterator[None]:
+    """Hydra reads each YAML file anew for each spec, a quarter of its time: ours are read once a session."""
+    conf = str(shipped_conf())
+    read = FileConfigSource.load_config
+    kept: dict[str, ConfigResult] = {}
+
+    def load(source: FileConfigSource, path: str) -> ConfigResult:
+        if source.path != conf:
+            return read(source, path)
+        if path not in kept:
+            kept[path] = read(source, path)
+        return deepcopy(kept[path])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FileConfigSource, "load_config", load)
         yield
 
 

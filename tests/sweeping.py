@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from conftest import ROOT
+from starting import start
 from test_tracking import client_of, without_series
 
 WORDS = ("data.assets=[S1V5]", "validation=none", "hydra.sweep.dir=outputs/sweeps/s")
@@ -17,18 +15,11 @@ COVS = "model.cov=nonrobust,HC0,HC1,HC2,HC3,HAC"
 PATIENCE = 240.0  # seconds until a test that waits gives up
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen:
-    """The command line in a folder, not waited for."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
-    command = [sys.executable, "-m", "runner", *words]
-    return subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
-
-
 def run(folder: Path, *words: str) -> tuple[int, str]:
     """The exit code, and what stderr said."""
     process = start(folder, *words)
-    said = process.communicate(timeout=PATIENCE)[1]
-    return process.returncode, said
+    code = process.wait(PATIENCE)
+    return code, process.err.read_text()
 
 
 def sweep_of(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, run_cli
+from conftest import ROOT, call_cli, run_cli
 
 from runner.data.market import Market
 from runner.data.notices import Dropped
@@ -300,7 +300,8 @@ def test_verb_tells_and_empties(tmp_path: Path) -> None:
     Cache(tmp_path / "here", 1e9).put("p", panel())
     size = path_of(Cache(tmp_path / "here", 1e9), "p").stat().st_size
     told = f"here: 1 file, {size:,} bytes\n"
-    assert run_cli(tmp_path, *words).out == told
-    assert run_cli(tmp_path, *words, "--empty").out == f"here: emptied of 1 file, {size:,} bytes\n"
-    assert run_cli(tmp_path, *words).out == "here: 0 files, 0 bytes\n"
-    assert run_cli(tmp_path, "cache", "sweep.cach=x").code == 2
+    assert call_cli(tmp_path, *words).out == told
+    emptied = f"here: emptied of 1 file, {size:,} bytes\n"
+    assert call_cli(tmp_path, *words, "--empty").out == emptied
+    assert call_cli(tmp_path, *words).out == "here: 0 files, 0 bytes\n"
+    assert call_cli(tmp_path, "cache", "sweep.cach=x").code == 2

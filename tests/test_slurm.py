@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starting import start
 from sweeping import (
     WORDS,
     assert_each_job_once,
@@ -21,7 +22,6 @@ from sweeping import (
     numbers,
     processes_in,
     run,
-    start,
     sweep_of,
     wait_for,
 )
@@ -139,9 +139,10 @@ def test_after_the_conductor_was_ended_resume_gives_every_job_once(
 ) -> None:
     process = start(folder, "-m", *varied(seconds=1.5), *WORDS, *ON)
     wait_for(lambda: slurm_jobs() and done(folder) >= ended, end=lambda: process.poll() is not None)
-    process.send_signal(how)
-    said = process.communicate()[1]
-    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
+    os.kill(process.pid, how)
+    code = process.wait()
+    expected = 130 if how == signal.SIGINT else -signal.SIGKILL
+    assert code == expected, process.err.read_text()
     if how == signal.SIGINT:
         wait_for(lambda: not slurm_jobs())
     assert done(folder) < 8
@@ -182,8 +183,7 @@ def test_killed_at_many_moments_on_slurm(
     wait = chance.uniform(0.0, 1.0 if ended else 8.0)
     time.sleep(wait)
     over = process.poll() is not None
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
     on_disk = done(folder)
     planned = (sweep_of(folder) / "plan.json").exists()
     again = ["resume", "s"] if planned else ["-m", *varied(seconds=0.3), *WORDS, *ON]

@@ -6,11 +6,11 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from starting import Started, start
 from sweeping import (
     COVS,
     WORDS,
@@ -19,7 +19,6 @@ from sweeping import (
     numbers,
     processes_in,
     run,
-    start,
     sweep_of,
     wait_for,
 )
@@ -29,7 +28,7 @@ from runner.record.version import code_version, source_commit
 
 JOBS = 6
 AFTER = 0.8  # most seconds from a job's end to the kill: about what two jobs take
-BEFORE = 8.0  # most seconds from the start to the kill, where no job has to have ended
+BEFORE = 4.0  # most seconds from the start to the kill, where no job has to have ended
 LAUNCHERS = {
     "inline": ["sweep.launcher=inline"],
     "processes": ["sweep.launcher=processes", "sweep.workers=2", "sweep.retries=1"],
@@ -53,7 +52,7 @@ def version() -> str:
     return code_version()
 
 
-def workers_of(process: subprocess.Popen) -> list[int]:
+def workers_of(process: Started) -> list[int]:
     """Its own processes that run jobs."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
@@ -82,9 +81,7 @@ def disturb(folder: Path, launcher: str, seed: int) -> str:
     wait = chance.uniform(0, AFTER if ended else BEFORE)
     time.sleep(wait)
     over = process.poll() is not None
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
+    process.kill()
     return f"{told}, {'at its end already' if over else f'killed {wait:.2f} s later'}, {done(folder)} on disk"
 
 
@@ -138,9 +135,7 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, str]) -> 
     process = start(tmp_path, "-m", COVS, *WORDS, *LAUNCHERS["processes"])
     for jobs in (2, 4):
         wait_for(lambda: done(tmp_path) >= jobs, end=lambda: process.poll() is not None)  # noqa: B023
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
+        process.kill()
         assert run(tmp_path, "sync")[0] == 0
         found = statuses(tmp_path)
         assert found.pop("sweep") == {"KILLED"}
@@ -151,8 +146,7 @@ def test_killed_again_and_again(tmp_path: Path, undisturbed: dict[str, str]) -> 
     )
     assert run(tmp_path, "sync")[0] == 0  # and ends none that is conducted
     assert statuses(tmp_path)["sweep"] <= {"RUNNING", "FINISHED"}
-    said = process.communicate()[1]
-    assert process.returncode == 0, said
+    assert process.wait() == 0, process.err.read_text()
     assert_each_job_once(tmp_path, undisturbed)
 
 
@@ -162,8 +156,7 @@ def test_two_conductors_at_a_time_are_one_too_many(
     first = start(tmp_path, "-m", COVS, *WORDS)
     wait_for(lambda: done(tmp_path) >= 1, end=lambda: first.poll() is not None)
     code, said = run(tmp_path, "resume", "s")
-    first.communicate()
-    assert first.returncode == 0
+    assert first.wait() == 0
     if code:  # else the first was done before
         assert code == 2
         assert said == "error: sweep s: another process runs it; allowed: one at a time\n"

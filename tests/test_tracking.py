@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, call_cli, run_cli
+from starting import run, start
 
 from runner.sinks.tracking import Store, params_of
 
@@ -155,7 +154,7 @@ def test_long_lists_are_cut_with_the_count_and_many_keys_are_all_logged(tmp_path
         "experiment=none",
     ]
     outcome = call_cli(
-        tmp_path, *words, "features=market", "validation=none", "model.cov=nonrobust", "+data.macro.Mom=M",
+        tmp_path, *words, "features=market", "validation=none", "model.cov=nonrobust", "+data.macro.Mom=M", "report=tables",
         *features, "model.regressors=[market_ret]",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
@@ -165,7 +164,8 @@ def test_long_lists_are_cut_with_the_count_and_many_keys_are_all_logged(tmp_path
 
 
 def test_unreachable_store_keeps_the_results_and_says_so(tmp_path) -> None:
-    outcome = call_cli(tmp_path, *FAST, "tracking.uri=http://127.0.0.1:9")
+    words = [*FAST, "report=tables", "tracking.uri=http://127.0.0.1:9"]
+    outcome = call_cli(tmp_path, *words)
     assert outcome.code == 1
     assert "tracking.uri: http://127.0.0.1:9" in outcome.errors[0]
     assert len(outcome.errors) == 1
@@ -186,24 +186,16 @@ def test_store_that_is_no_database_is_one_line(tmp_path) -> None:
     (tmp_path / "outputs" / "mlflow.db").write_text(
         "not a database, but long enough to look like one" * 50
     )
-    outcome = call_cli(tmp_path, *FAST)
+    outcome = call_cli(tmp_path, *FAST, "report=tables")
     assert outcome.code == 1
     assert len(outcome.errors) == 1, outcome.err
     assert "Traceback" not in outcome.err
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen:
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "runner", *FAST, *words]
-    return subprocess.Popen(
-        command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-
-
 def test_four_simultaneous_starts_without_a_database_give_four_finished_runs(tmp_path) -> None:
-    processes = [start(tmp_path) for _ in range(4)]
-    errors = [process.communicate()[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, errors
+    processes = [start(tmp_path, *FAST, "report=tables") for _ in range(4)]
+    codes = [process.wait() for process in processes]
+    assert codes == [0] * 4, [process.err.read_text() for process in processes]
     runs = runs_of(tmp_path)
     assert [run.info.status for run in runs] == ["FINISHED"] * 4
     assert len({run.data.tags["directory"] for run in runs}) == 4
@@ -213,16 +205,15 @@ def test_four_simultaneous_starts_without_a_database_give_four_finished_runs(tmp
 @pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.slow)])
 def test_killed_run_leaves_no_directory_that_reads_as_whole(tmp_path, kills) -> None:
     """Killed at moments from start to end: a run directory is whole or it is not there."""
+    run(tmp_path, "--version")  # the server that processes are forked from has its imports then
     begun = time.monotonic()
-    first = run_cli(tmp_path, *FAST)
+    first = run(tmp_path, *FAST)
     length = time.monotonic() - begun
     whole = {path.name for path in first.directory.iterdir()}
     for i in range(kills):
-        process = start(tmp_path)
+        process = start(tmp_path, *FAST)
         time.sleep(length * (0.3 + 0.7 * i / kills))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
+        process.kill()
     found = [
         path for path in (tmp_path / "outputs" / "runs").iterdir() if not path.name.startswith(".")
     ]

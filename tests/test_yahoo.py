@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from conftest import run_cli
+from starting import run
 from yahoo_stub import YahooStub
 
 from runner.data.sources import yahoo
@@ -348,10 +349,10 @@ def test_the_live_line_fetches_once_and_then_runs_offline(
         "data.start=2019-06-03",
         "data.end=2023-12-29",
     ]
-    first = run_cli(tmp_path, *words)
+    first = run(tmp_path, *words)
     assert first.code == 0, first.err
     assert stub.history["SPY"] == 1
-    offline = run_cli(tmp_path, *words, HTTPS_PROXY="http://127.0.0.1:9")
+    offline = run(tmp_path, *words, HTTPS_PROXY="http://127.0.0.1:9")
     assert offline.code == 0, offline.err
     assert offline.table("coefficients").equals(first.table("coefficients"))
     assert offline.directory != first.directory
@@ -359,13 +360,13 @@ def test_the_live_line_fetches_once_and_then_runs_offline(
 
 def test_the_verb_snapshot_fetches_without_running(tmp_path: Path, stub: YahooStub) -> None:
     stub.known |= dict.fromkeys(UNIVERSE, ("2000-01-01", "2100-01-01"))
-    done = run_cli(
+    done = run(
         tmp_path, "snapshot", "experiment=capm", "data.start=2023-01-02", "data.end=2023-12-29"
     )
     assert done.code == 0, done.err
     assert Path(tmp_path, done.out.strip()).is_file()
     assert done.directory is None
-    refused = run_cli(tmp_path, "snapshot", "data=french")
+    refused = run(tmp_path, "snapshot", "data=french")
     assert (refused.code, len(refused.errors)) == (2, 1)
     assert "data=yahoo" in refused.errors[0]
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import pytest
+from conftest import Outcome, call_cli
 
 from runner.cli.catalogue import options_of
 from runner.cli.composition import Composer
@@ -11,7 +15,14 @@ from runner.experiment.settings import GROUPS
 ALL = [*GROUPS, "experiment", "sweep"]
 
 
-def test_every_group_and_option_is_listed_and_explained(cli) -> None:
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcome]:
+    """What `help` says of an option, such as model/ridge: each asked once."""
+    folder = tmp_path_factory.mktemp("explained")
+    return cache(lambda option: call_cli(folder, "help", option))
+
+
+def test_every_group_and_option_is_listed_and_explained(cli, explained) -> None:
     composer = Composer()
     groups = cli("list").out
     for group in ALL:
@@ -23,15 +34,15 @@ def test_every_group_and_option_is_listed_and_explained(cli) -> None:
             f"{group}={name}" for name in options
         ]
         for name in options:
-            explained = cli("help", f"{group}/{name}")
-            assert explained.code == 0, explained.err
-            assert explained.out.startswith(f"{group}={name}\n")
+            done = explained(f"{group}/{name}")
+            assert done.code == 0, done.err
+            assert done.out.startswith(f"{group}={name}\n")
 
 
 @pytest.mark.parametrize("group", ["data", "target", "model", "validation"])
-def test_every_setting_has_a_meaning(group: str, cli) -> None:
+def test_every_setting_has_a_meaning(group: str, explained) -> None:
     for name in options_of(Composer(), group):
-        lines = cli("help", f"{group}/{name}").out.splitlines()
+        lines = explained(f"{group}/{name}").out.splitlines()
         settings = [k for k, line in enumerate(lines) if "(allowed: " in line]
         for k in settings:
             assert lines[k + 1 : k + 2], f"{name}: {lines[k]}"

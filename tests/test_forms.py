@@ -195,27 +195,28 @@ def test_the_time_left_is_told_after_two_seconds(monkeypatch: pytest.MonkeyPatch
     assert pace.told("rows", 4, 4) == "x: 4 of 4 rows"
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("model=", {"model=ols", "model=pooled"}),
-        ("model=pooled model.co", {"model.cov=", "model.constant="}),
-        ("-m experiment=ff", {"experiment=ff3"}),
-    ],
-)
-def test_keys_and_options_are_completed_in_bash(
-    line: str, expected: set[str], folder: Path
-) -> None:
-    line = f"{sys.executable} -m runner {line}"
-    script = (
-        f'eval "$({sys.executable} -m runner -sc install=bash)"; COMP_LINE="{line}"; COMP_POINT=${{#COMP_LINE}}; '
-        '_factor_runner; echo "${COMPREPLY[*]}"'
-    )
+COMPLETED = {
+    "model=": {"model=ols", "model=pooled"},
+    "model=pooled model.co": {"model.cov=", "model.constant="},
+    "-m experiment=ff": {"experiment=ff3"},
+}
+
+
+def test_keys_and_options_are_completed_in_bash(folder: Path) -> None:
+    command = f"{sys.executable} -m runner"
+    script = f'eval "$({command} -sc install=bash)"'
+    for line in COMPLETED:
+        script += (
+            f'; COMP_LINE="{command} {line}"; COMP_POINT=${{#COMP_LINE}}; '
+            '_factor_runner; echo "${COMPREPLY[*]}"'
+        )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         ["bash", "-c", script], env=env, cwd=folder, capture_output=True, text=True, check=True
     )
-    assert expected <= set(done.stdout.split()), done.stdout + done.stderr
+    answers = done.stdout.splitlines()
+    for answer, expected in zip(answers, COMPLETED.values(), strict=True):
+        assert expected <= set(answer.split()), done.stdout + done.stderr
 
 
 def test_a_table_of_many_terms_ends_and_says_where_the_rest_is(

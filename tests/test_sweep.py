@@ -482,9 +482,8 @@ def test_moments_are_those_of_a_panel_that_was_made_again() -> None:
     assert again.metrics == first.metrics
 
 
-@pytest.mark.parametrize("look", ["another sweep", "sync", "ui", "ui of the sweep"])
 def test_what_a_killed_sweep_left_running_is_ended_when_one_looks(
-    look: str, sweep, tmp_path, monkeypatch
+    sweep, tmp_path, monkeypatch
 ) -> None:
     from runner.cli import ui
 
@@ -493,15 +492,19 @@ def test_what_a_killed_sweep_left_running_is_ended_when_one_looks(
     client = client_of(tmp_path)
     experiment = client.get_experiment_by_name("factor-runner").experiment_id
     [parent] = client.search_runs([experiment], "tags.role = 'sweep'")
-    client.update_run(parent.info.run_id, status="RUNNING")
-    with locked(tmp_path / "outputs/sweeps/a"):  # as long as a process conducts it, it runs
-        assert main(["sync"]) == 0
-        assert client.get_run(parent.info.run_id).info.status == "RUNNING"
-    if look == "another sweep":
-        sweep("b", "model.cov=HC0,HC3")
-    else:
-        assert main({"sync": ["sync"], "ui": ["ui"]}.get(look, ["ui", "--sweep", "a"])) == 0
-    assert client.get_run(parent.info.run_id).info.status == "KILLED"
+    looks = {
+        "sync": lambda: main(["sync"]),
+        "ui": lambda: main(["ui"]),
+        "ui of the sweep": lambda: main(["ui", "--sweep", "a"]),
+        "another sweep": lambda: sweep("b", "model.cov=HC0,HC3")[0],
+    }
+    for look, act in looks.items():
+        client.update_run(parent.info.run_id, status="RUNNING")
+        with locked(tmp_path / "outputs/sweeps/a"):  # as long as a process conducts it, it runs
+            assert main(["sync"]) == 0
+            assert client.get_run(parent.info.run_id).info.status == "RUNNING", look
+        assert act() == 0, look
+        assert client.get_run(parent.info.run_id).info.status == "KILLED", look
 
 
 def test_a_strategy_of_an_analysis_of_ones_own_is_judged(sweep, tmp_path) -> None:

@@ -7,7 +7,7 @@ when it is asked for by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -189,8 +189,11 @@ class LongColumn:
 Column = WideColumn | LongColumn
 
 
-class Fields(Mapping[str, pd.DataFrame]):
-    """The fields of a market by name; `fields[name]` is a frame (T, N)."""
+class Fields(MutableMapping[str, pd.DataFrame]):
+    """The fields of a market by name; `fields[name]` is a frame (T, N).
+
+    A feature may set or delete those of its own copy of the market.
+    """
 
     def __init__(self, columns: Mapping[str, Column]) -> None:
         self.columns = dict(columns)
@@ -204,6 +207,12 @@ class Fields(Mapping[str, pd.DataFrame]):
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.columns[name].frame
+
+    def __setitem__(self, name: str, frame: pd.DataFrame) -> None:
+        self.columns[name] = WideColumn(frame)
+
+    def __delitem__(self, name: str) -> None:
+        del self.columns[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self.columns

@@ -189,8 +189,7 @@ class Long:
             columns[name] = np.append(values[known], np.nan)[reached.row]
             moved += reached.moved
             notes += [f"{owner}: {words}" for words in reached.words]
-        frame = pd.DataFrame(columns, index=dates[on])
-        return MacroSeries(frame, moved, notes)
+        return MacroSeries(pd.DataFrame(columns, index=dates[on]), moved, notes)
 
     def _of_market(
         self, field: str, cells: Cells, on: np.ndarray, names: Sequence[str]
@@ -200,8 +199,8 @@ class Long:
             return None
         values = self._of_asset(field, cells, names.index(self.market))[on]
         index = pd.DatetimeIndex(self.date.values[on], name="date")
-        known = not np.isnan(values).all()
-        return pd.Series(values, index=index, name=self.market) if known else None
+        series = pd.Series(values, index=index, name=self.market)
+        return None if np.isnan(values).all() else series
 
     def _of_asset(self, field: str, cells: Cells, line: int) -> np.ndarray:
         """The numbers (dates,) of a field of the asset in this line of the cube."""

@@ -203,6 +203,10 @@ CASES: dict[str, Bad] = {
         words=["data.form=wide"],
         mend=["data.form=long"],
     ),
+    "no price at all": own(
+        with_cells(dict.fromkeys(range(120), "")),
+        "data: close: no cell (date x asset) has a value; data.columns.close=COLUMN reads",
+    ),
     "no header": own(
         long(PRICES, header=False),
         "data.path: 'p.csv' has no names of columns, its first line is 2020-01-01,",
@@ -746,11 +750,6 @@ def test_a_file_that_changes_while_it_is_read(
 
 NO_SERIES = "is unknown; allowed: none; data.series.NAME.path=FILE joins series by date"
 RUNS: dict[str, tuple[str, list[str], list[str]]] = {
-    "no price at all": (
-        with_cells(dict.fromkeys(range(120), "")),
-        ["features.m=lag(ret, 1)"],
-        ["panel: no cell has a target and every feature on 2020-01-01..2020-02-25: target is"],
-    ),
     "one day": (
         long(PRICES.head(1)),
         ["features.m=lag(ret, 1)"],

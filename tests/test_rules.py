@@ -210,7 +210,7 @@ def test_prices_or_returns_without_any_value_are_refused(name: str) -> None:
     nothing = Market("here", {name: frame(drawn() * np.nan)}, pd.DataFrame(index=DATES))
     assert refused(lambda: admitted(nothing, 1.0)) == (
         f"data: {name}: no cell (date x asset) has a value; data.columns.{name}=COLUMN reads "
-        f"another column, data.columns.{name}=null none"
+        f"another column, data.assets=[...] other assets"
     )
 
 

@@ -126,7 +126,7 @@ def _without_values(market: Market) -> list[str]:
             continue
         lines.append(
             f"data: {name}: no cell (date x asset) has a value; "
-            f"data.columns.{name}=COLUMN reads another column, data.columns.{name}=null none"
+            f"data.columns.{name}=COLUMN reads another column, data.assets=[...] other assets"
         )
     return lines
 

@@ -61,8 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunnerError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
+        from runner.experiment.spec import without_secrets
+
         for line in error.mistakes:
-            _say(f"error: {line}")
+            _say(without_secrets(f"error: {line}"))
         return error.exit_code
     except MemoryError as error:
         _say(f"error: out of memory: {error or 'no room for more'}")

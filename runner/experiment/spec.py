@@ -39,8 +39,12 @@ if TYPE_CHECKING:
 CHOSEN = (*GROUPS, "experiment")  # groups whose chosen option is a parameter of a run
 # a parameter of a query whose value may be a secret, up to it, and the value
 SECRET = re.compile(
-    r"([?&][^=&\s]*(?:token|key|sig|secret|pass|pwd|auth|cred)[^=&\s]*=)[^&#\s'\"]+", re.IGNORECASE
+    r"([?&#;][^=&\s]*(?:token|key|sig|secret|pass|pwd|auth|cred|access|session|jwt|code)[^=&\s]*=)"
+    r"[^&#\s'\"]+",
+    re.IGNORECASE,
 )
+# of an address the user and the password, which may hold any letter; or the user alone
+USER = re.compile(r"://(?:[^\s/?#:@]*:\S*@|[^\s/?#]*@)")
 TERMS = ("const", "target")  # what no feature may be called
 # Tables that every run writes, whose names no analysis may take.
 TABLES = [
@@ -311,10 +315,7 @@ def without_secrets(node: Any) -> Any:
     if isinstance(node, list | tuple):
         return type(node)(without_secrets(value) for value in node)
     if isinstance(node, str) and "://" in node:
-        # the secret key of a bucket may hold slashes
-        without_keys = re.sub(r"s3://[^/@\s]*:[^@\s]*@", "s3://***@", node)
-        without_password = re.sub(r"://[^/@\s]+@", "://***@", without_keys)
-        return SECRET.sub(r"\1***", without_password)
+        return SECRET.sub(r"\1***", USER.sub("://***@", node))
     return node
 
 

@@ -71,8 +71,7 @@ class RunDirectory:
             DataError: the file is not as a run writes it, as for all that is read here.
         """
         path = self.path / "run.json"
-        about = with_all(path, mapping_of_json(path), ABOUT)
-        return checked(path, about, ABOUT_OF_SOME)
+        return checked(path, mapping_of_json(path), {**ABOUT, **ABOUT_OF_SOME})
 
     @property
     def chosen(self) -> Mapping[str, str]:
@@ -120,7 +119,8 @@ class RunDirectory:
         Raises:
             DataError: a file is missing, or not as a run writes it.
         """
-        _ = (self.spec, self.about, self.metrics, self.predictions)
+        with_all(self.path / "run.json", dict(self.about), ABOUT)
+        _ = (self.spec, self.metrics, self.predictions)
 
     def table(self, name: str) -> pd.DataFrame:
         """A table of the run, bit for bit as written; a unit or term named NA or 0700 stays so.

@@ -143,8 +143,8 @@ def _shape(value: Any, kind: Any) -> bool:
 def _items(value: Any, args: tuple[Any, ...], where: str) -> Iterator[str]:
     """The lines of the items of a list."""
     if not isinstance(value, list | tuple):
-        example = value
-        if value is None:
+        example = str(value)
+        if value is None or not example.isprintable():
             example = "..."
         yield f"{where}: given {shown(value)}; allowed: a list such as [{example}]"
         return

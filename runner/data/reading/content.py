@@ -248,10 +248,15 @@ def _fetched(where: str, url: str) -> Content:
 
 
 def _from_web(url: str) -> bytes:
+    from http.client import HTTPException
     from urllib.request import urlopen
 
-    with urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 only http and https come here
-        return answer.read()
+    try:
+        with urlopen(url, timeout=TIMEOUT) as answer:  # noqa: S310 only http and https come here
+            return answer.read()
+    except HTTPException as error:  # its message may repeat a part of the address, with a secret
+        problem = "no address, or no answer, of the web"
+        raise ValueError(f"{problem} ({type(error).__name__})") from None
 
 
 def _unpacked(content: Content, head: bytes) -> Content:

@@ -17,10 +17,19 @@ SMALL = (
 SLIPS = [
     (
         "model.components=9223372036854775807",
-        "model.components: given 9223372036854775807; allowed: a number from 0 to 1,000",
+        "model.components: given 9223372036854775807; allowed: a whole number of at most 15 digits",
+    ),
+    (
+        "model.components=2147483648",
+        "model.components: given 2147483648; allowed: a number from 0 to 1,000",
     ),
     ("data.assets=2147483648", "data: 1,000 dates x 2,147,483,648 assets take about 137,438 GB"),
-    ("data.assets=100000000000000000000000", "data: 1,000 dates x 100,000,000,000,000,000,000,000"),
+    ("data.assets=100000000000000000000000", "data.assets: given 100000000000000000000000; "),
+    (
+        "data.sectors=1000000000000000000000",
+        "data.sectors: given 1000000000000000000000; allowed: a whole number of at most 15 digits",
+    ),
+    ("data.gaps=1" + "0" * 400, "data.gaps: given 1"),
     (
         "model=boosting model.rounds=1000000000",
         "model.rounds: 1,000,000,000 trees of 31 leaves have 31,000,000,000 in all; allowed: ",

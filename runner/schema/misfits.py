@@ -10,6 +10,7 @@ from runner.errors import UnknownNameError, listed, unknown
 
 # where text was meant
 QUOTE = "YAML reads unquoted ON, NO, TRUE, 1E5 and 0700 as something else: quote it"
+DIGITS = 15  # of a whole number
 # plain types in words
 PLAIN: dict[Any, str] = {
     int: "a whole number",
@@ -78,15 +79,24 @@ def _is(value: Any, kind: Any) -> bool:
     if isinstance(value, bool) or kind is bool:
         return isinstance(value, bool) and kind is bool
     if kind is float:
-        return isinstance(value, int | float) and value == value
+        return isinstance(value, int | float) and value == value and not _is_long(value)
+    if kind is int:
+        return isinstance(value, int) and not _is_long(value)
     if isinstance(kind, type):
         return isinstance(value, kind)
     return True
 
 
+def _is_long(value: float) -> bool:
+    """Whether a whole number has so many digits that sums with it would not be exact."""
+    return isinstance(value, int) and abs(value) >= 10**DIGITS
+
+
 def _wrong(value: Any, kind: Any, where: str) -> str:
     """The line on a value of another plain type."""
     line = f"{where}: given {shown(value)}; allowed: {in_words(kind)}"
+    if kind in (int, float) and isinstance(value, int) and not isinstance(value, bool):
+        line += f" of at most {DIGITS} digits"
     mangled = kind is str and isinstance(value, bool | int | float | NoneType)
     if mangled:
         line += f" ({QUOTE})"

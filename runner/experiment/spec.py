@@ -29,6 +29,7 @@ from runner.experiment.settings import GROUPS, Settings, settings_of, with_defau
 from runner.features.asked import by_text, grouped
 from runner.schema.misfits import misfits
 from runner.schema.settings import MOST_LOST, OWN, RowsOf
+from runner.text import USER
 
 if TYPE_CHECKING:
     from runner.data.market import Market
@@ -43,8 +44,6 @@ SECRET = re.compile(
     r"[^&#\s'\"]+",
     re.IGNORECASE,
 )
-# of an address the user and the password, which may hold any letter; or the user alone
-USER = re.compile(r"://(?:[^\s/?#:@]*:\S*@|[^\s/?#]*@)")
 TERMS = ("const", "target")  # what no feature may be called
 # Tables that every run writes, whose names no analysis may take.
 TABLES = [

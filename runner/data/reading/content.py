@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from runner.data.reading import buckets
 from runner.errors import DataError, listed, unknown
 from runner.schema.forms import Form
-from runner.text import one_line
+from runner.text import USER, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -192,8 +192,8 @@ def shown(path: str | Sequence[str]) -> str:
         return path
     if path.startswith(buckets.SCHEME):
         return buckets.SCHEME + buckets.address_of(path).path
-    parts = urlsplit(path)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    parts = urlsplit(USER.sub("://", path))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
 
 def _local(where: str, path: Path) -> Content:

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import qr
 from scipy.special import chdtrc
 
 from runner.numerics.variation import COMPUTED, FLAT, flat
 
 NAN = float("nan")
+EPSILON = float(np.finfo(float).eps)
 NORMALITY = [("jarque_bera", "normal residuals"), ("skew", ""), ("kurtosis", "")]
 STEADY = "the residuals or their squares do not vary"
 MOST_LAGS = 10  # lags of the tests of serial correlation: the lesser of this and n / 5
@@ -117,10 +119,9 @@ def white(X: np.ndarray, u: np.ndarray, terms: Sequence[str]) -> Diagnostic:
         products = len(i)
         return _absent(name, null, f"{products} products for {n} rows")
     products = scaled[:, i] * scaled[:, j]
-    r2 = _r2(u**2, products)
+    r2, rank = _regressed(u**2, products)
     statistic = n * r2
-    rank = int(np.linalg.matrix_rank(products))
-    return _chi2(name, null, statistic, rank - 1)
+    return _chi2(name, null, statistic, rank)
 
 
 def durbin_watson(u: np.ndarray) -> Diagnostic:
@@ -232,17 +233,25 @@ def condition_number(X: np.ndarray) -> Diagnostic:
 
 def _r2(y: np.ndarray, X: np.ndarray) -> float:
     """R^2 of y on X and a constant; NaN where y does not vary. Repeated columns do no harm."""
-    if _steady(y):
-        return NAN
-    centred = y - y.mean()
+    return _regressed(y, X)[0]
+
+
+def _regressed(y: np.ndarray, X: np.ndarray) -> tuple[float, int]:
+    """R^2 of y on X and a constant, NaN where y does not vary; and the rank of X about its means.
+
+    By QR with pivoting, as singular values of the many products of White's test take most of a run.
+    """
     Z = _unit(X)
-    solution = np.linalg.lstsq(Z, centred, rcond=None)
-    b = solution[0]
-    fitted = Z @ b
-    residuals = centred - fitted
-    ssr = float(residuals @ residuals)
-    tss = float(centred @ centred)
-    return 1.0 - ssr / tss
+    basis, triangle, _ = qr(Z, mode="economic", pivoting=True)
+    sizes = np.abs(np.diag(triangle))
+    smallest = max(Z.shape) * EPSILON * sizes.max(initial=0.0)
+    independent = sizes > smallest
+    rank = int(independent.sum())
+    if _steady(y):
+        return NAN, rank
+    centred = y - y.mean()
+    explained = basis[:, independent].T @ centred
+    return float(explained @ explained) / float(centred @ centred), rank
 
 
 def _steady(y: np.ndarray) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from runner import __main__  # noqa: F401  # before numpy: BLAS takes one thread, as in a run
+
+# isort: split
 import gc
 import json
 import os

@@ -154,7 +154,8 @@ def test_long_lists_are_cut_with_the_count_and_many_keys_are_all_logged(tmp_path
         "experiment=none",
     ]
     outcome = call_cli(
-        tmp_path, *words, "features=market", "validation=none", "model.cov=nonrobust", "+data.macro.Mom=M", "report=tables",
+        tmp_path, *words, "features=market", "validation=none", "model.cov=nonrobust", "+data.macro.Mom=M",
+        "report=tables", "audit=off",
         *features, "model.regressors=[market_ret]",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err

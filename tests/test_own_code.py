@@ -352,18 +352,16 @@ def metrics_of(folder: Path, name: str = "s") -> dict[str, str]:
     return {path.parent.name: path.read_text() for path in files}
 
 
-@pytest.mark.parametrize("target", ["own.parts.Threads", "concurrent.futures.ThreadPoolExecutor"])
-def test_an_executor_of_ones_own_runs_a_sweep_with_the_same_bits(
-    target: str, folder: Path, cli
-) -> None:
+def test_an_executor_of_ones_own_runs_a_sweep_with_the_same_bits(folder: Path, cli) -> None:
     assert cli(*SHRINK, SWEEP).code == 0
     inline = metrics_of(folder)
     assert len(inline) == 4
-    launcher = f"sweep.launcher={{_target_: {target}, max_workers: 2}}"
-    again = ["hydra.sweep.dir=outputs/sweeps/own", "ledger=own.db"]
-    done = cli(*SHRINK, *again, launcher, "allow=[own,concurrent.futures]")
-    assert done.code == 0, done.err
-    assert metrics_of(folder, "own") == inline
+    for target in ("own.parts.Threads", "concurrent.futures.ThreadPoolExecutor"):
+        launcher = f"sweep.launcher={{_target_: {target}, max_workers: 2}}"
+        again = [f"hydra.sweep.dir=outputs/sweeps/{target}", f"ledger={target}.db"]
+        done = cli(*SHRINK, *again, launcher, "allow=[own,concurrent.futures]")
+        assert done.code == 0, done.err
+        assert metrics_of(folder, target) == inline
 
 
 def test_a_search_of_ones_own_is_led_by_scores(folder: Path, cli) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +43,8 @@ def modules(root: Path) -> dict[str, Path]:
     return found
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Dotted names that a file imports, at the top, inside functions and for types alike."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -52,7 +54,7 @@ def imported(path: Path) -> set[str]:
             assert not node.level, f"{path}: imports are absolute"
             names.add(str(node.module))
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def arrows(root: Path) -> Arrows:

@@ -20,7 +20,7 @@ from runner.cli.composition import Composer
 from runner.errors import RunnerError
 
 SEED = 20261127
-EXAMPLES = 120  # some 60 s of CPU
+EXAMPLES = 100  # some 60 s of CPU
 MORE = 40  # times as many with --slow
 AT_ONCE = 10.0  # seconds of CPU that a spec may take to be checked
 LONGEST = 4000  # characters of a line

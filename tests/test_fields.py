@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import runner
+from runner.compute.cache import held
 from runner.data import fields as fields_module
 from runner.data.accounts.account import account_of
 from runner.data.fields import LongColumn, WideColumn
@@ -183,6 +184,15 @@ def test_a_run_gives_what_it_gives_on_wide_fields(
 
 def _run(spec: list[str], table: pd.DataFrame) -> Any:
     return runner.run(*spec, data=table)
+
+
+def test_what_long_fields_hold_is_counted_as_it_is(tmp_path: Path) -> None:
+    market = file_of(listings(), tmp_path).load()
+    column = market.fields.columns["ret"]
+    assert isinstance(column, LongColumn)
+    of_rows = len(column.values) * len(market.fields) * column.values.itemsize
+    of_frames = len(market.dates) * len(market.assets) * len(market.fields) * 8
+    assert of_rows <= held([market]) < of_frames
 
 
 def test_a_source_of_ones_own_may_give_frames_by_name() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -53,9 +54,10 @@ def held(things: Iterable[Any]) -> int:
             sizes[id(base)] = getattr(base, "nbytes", part.nbytes)
         elif hasattr(part, "_mgr"):  # a frame or series of pandas
             unread += [block.values for block in part._mgr.blocks]
-        elif isinstance(part, Mapping):
+        elif isinstance(part, dict | MappingProxyType):
             unread += part.values()
-        elif is_dataclass(part):
+        elif is_dataclass(part) or isinstance(part, Mapping):
+            # a mapping of ours may make its values when they are asked for: count what it holds
             unread += vars(part).values()
         elif isinstance(part, tuple):
             unread += part

@@ -31,13 +31,15 @@ def digest_of(
         members: the label that the assets of a panel have; None: all assets.
     """
     digest = blake2b(digest_size=16)
-    for name, column in sorted(fields.columns.items(), key=itemgetter(0)):
+    by_name = sorted(fields.columns.items(), key=itemgetter(0))
+    assets = _names_of(fields.assets) if by_name else []
+    for name, column in by_name:
         if column.share < FULL:
-            _feed_cells(digest.update, name, column, fields)
+            _feed_cells(digest.update, name, column, assets)
         else:
-            _feed_frame(digest.update, name, column.frame)
+            _feed_frame(digest.update, name, column.frame, assets)
     for name, frame in frames:
-        _feed_frame(digest.update, name, frame)
+        _feed_frame(digest.update, name, frame, _names_of(frame.columns))
     moments = dates.as_unit("us").asi8
     digest.update(np.ascontiguousarray(moments).data)
     digest.update(grouping.fixed.to_csv().encode())
@@ -49,18 +51,24 @@ def digest_of(
     return digest.hexdigest()
 
 
-def _feed_frame(update: Callable[[Any], None], name: str, frame: pd.DataFrame) -> None:
+def _names_of(columns: pd.Index) -> list[str]:
+    return [str(column) for column in columns.to_numpy(dtype=object)]
+
+
+def _feed_frame(
+    update: Callable[[Any], None], name: str, frame: pd.DataFrame, columns: list[str]
+) -> None:
     """Feed the name, the columns and every number of a frame to a digest."""
-    columns = [str(column) for column in frame.columns]
     update(repr((name, frame.shape, columns)).encode())
     cells = frame.to_numpy(dtype=float)
     for first in range(0, len(cells), SOME):
         update(_same_bits(cells[first : first + SOME]))
 
 
-def _feed_cells(update: Callable[[Any], None], name: str, column: Column, fields: Fields) -> None:
+def _feed_cells(
+    update: Callable[[Any], None], name: str, column: Column, assets: list[str]
+) -> None:
     """Feed the name, the assets and the cells that have a value to a digest."""
-    assets = [str(asset) for asset in fields.assets]
     update(repr((name, assets)).encode())
     cells = column.cells()
     update(np.ascontiguousarray(cells.position).data)

@@ -68,12 +68,10 @@ def usable_cells(
     for first in range(0, T, size):
         rows = slice(first, first + size)
         _count_unknown("target", y[rows], rows, valid, by_rule, reasons)
-        left = X[rows][valid[rows]]
-        if np.isfinite(left).all():
-            continue  # no feature is unknown where the target is known
-        for k, name in enumerate(names):
+        known = np.isfinite(X[rows][valid[rows]])
+        for k in np.flatnonzero(~known.all(axis=0)):  # of the others nothing is to be counted
             cells = X[rows, :, k]
-            _count_unknown(name, cells, rows, valid, by_rule, reasons)
+            _count_unknown(names[k], cells, rows, valid, by_rule, reasons)
     if weights is not None:
         usable = (weights > 0.0) & np.isfinite(weights)
         reason = f"its weight, {field}, is missing or not positive"

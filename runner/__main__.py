@@ -288,7 +288,9 @@ def snapshot(words: Sequence[str]) -> int:
     named = any(word.startswith("data=") for word in args.overrides)
     overrides = [*args.overrides] if named else [*args.overrides, "data=yahoo"]
     source = composer.job(overrides).experiment.source
-    if not hasattr(source, "fetch"):
+    from runner.data.sources.source import Fetched
+
+    if not isinstance(source, Fetched):
         raise SpecError(f"data: {type(source).__name__} is not fetched; allowed here: data=yahoo")
     from runner.data.sources.snapshot import describe, manifest_of, read_manifest
 

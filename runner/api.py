@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from threadpoolctl import threadpool_limits
 
     from runner.cli.composition import Composer
+    from runner.data.sources.source import Source
     from runner.experiment.spec import Experiment
     from runner.panels.panel import Panel
     from runner.session.check import Check
@@ -119,7 +120,7 @@ def check(
     with _composer(config_dir) as composer:
         to_read, _ = data_of(composer, words)
     if data is not None:
-        to_read = replace(to_read, source=to_read.source.of(data))
+        to_read = replace(to_read, source=_of_frame(to_read.source, data))
     return Check(to_read.name, account_of(to_read.market()))
 
 
@@ -279,7 +280,21 @@ def _on_frame(experiment: Experiment, data: pd.DataFrame | None) -> Experiment:
     """The same, with the DataFrame as its source."""
     if data is None:
         return experiment
-    return replace(experiment, source=experiment.source.of(data))
+    return replace(experiment, source=_of_frame(experiment.source, data))
+
+
+def _of_frame(source: Source, data: pd.DataFrame) -> Source:
+    """The source that reads the DataFrame.
+
+    Raises:
+        SpecError: the source reads none.
+    """
+    from runner.data.sources.source import OfFrame
+
+    if not isinstance(source, OfFrame):
+        given = f"a DataFrame is given beside a source of type {type(source).__name__}"
+        raise SpecError(f"data: {given}; allowed beside it: data=frame")
+    return source.of(data)
 
 
 def _jobs_run(plan: Plan, data: pd.DataFrame | None) -> tuple[Plan, dict[int, Report]]:

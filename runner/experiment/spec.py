@@ -33,9 +33,12 @@ from runner.text import USER
 
 if TYPE_CHECKING:
     from runner.data.market import Market
+    from runner.data.sources.source import Source
+    from runner.models.model import Model
     from runner.models.study import Study
     from runner.panels.finding import Finding
     from runner.preprocessing.applying import Step
+    from runner.validation.splitters import Splitter
 
 CHOSEN = (*GROUPS, "experiment")  # groups whose chosen option is a parameter of a run
 # a parameter of a query whose value may be a secret, up to it, and the value
@@ -74,7 +77,7 @@ class Data:
     """
 
     name: str
-    source: Any
+    source: Source
     allow_loss: float
     tables: Sequence[Joined] = ()
     delisting: str | None = None
@@ -122,11 +125,11 @@ class Experiment:
     """
 
     settings: Settings
-    source: Any
+    source: Source
     features: dict[str, Callable[..., Any]]
     target: Callable[..., Any]
-    model: Any
-    splitter: Any
+    model: Model
+    splitter: Splitter
     spec: Mapping[str, Any]
     overrides: tuple[str, ...] = ()
     steps: Sequence[Step] = ()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
+from runner.data.sources.source import OfFrame
 from runner.errors import DataError, listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from runner.data.market import Market
+    from runner.data.sources.source import Source
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,12 @@ class Borrowing:
 
     Attributes:
         whole: the source with these settings; None where it has no such settings.
-        alone: the source without them; None where it needs one of them.
+        alone: the source without them; None where it needs one of them. One of the two there is.
         borrowed: the settings, such as `assets` and `macro.vix`.
     """
 
-    whole: Any
-    alone: Any
+    whole: Source | None
+    alone: Source | None
     borrowed: Sequence[str]
 
     def load(self) -> Market:
@@ -46,8 +48,9 @@ class Borrowing:
                     raise
             else:
                 return _noted(market, f"Taken from the example of the experiment: {settings}.")
+        alone = cast("Source", self.alone)
         return _noted(
-            self.alone.load(),
+            alone.load(),
             f"Left out, as they do not fit these data: {settings}, of the experiment's example.",
         )
 
@@ -55,9 +58,9 @@ class Borrowing:
         """The same on a DataFrame, where both are `runner.data.Frame`."""
         whole = self.whole
         alone = self.alone
-        if whole is not None:
+        if isinstance(whole, OfFrame):
             whole = whole.of(frame)
-        if alone is not None:
+        if isinstance(alone, OfFrame):
             alone = alone.of(frame)
         return replace(self, whole=whole, alone=alone)
 

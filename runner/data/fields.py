@@ -224,6 +224,11 @@ class Fields(MutableMapping[str, pd.DataFrame]):
         return len(self.columns)
 
     @property
+    def are_long(self) -> bool:
+        """Whether some field is long: few of the cells (date x asset) have a row."""
+        return any(isinstance(column, LongColumn) for column in self.columns.values())
+
+    @property
     def assets(self) -> pd.Index:
         """Names (N,) of the assets."""
         first = next(iter(self.columns.values()))

@@ -11,7 +11,6 @@ import pandas as pd
 
 from runner.data.attribution import Compute
 from runner.data.calendar import period_ends, session_numbers
-from runner.data.fields import FULL
 from runner.data.labels import Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped
@@ -125,26 +124,26 @@ def _features(
     T = len(dates)
     N = len(market.assets)
     memory.check(T, N, len(features))
-    X = np.full((T, N, len(features)), np.nan)
+    shape = (T, N, len(features))
+    few_cells = market.fields.are_long
+    X = np.full(shape, np.nan) if few_cells else np.empty(shape)
     for k, (name, feature) in enumerate(features.items()):
         try:
-            _fill(X[:, :, k], _cells(name, feature, dates, market))
+            cells = _cells(name, feature, dates, market)
         except DataError as error:
             mistakes += error.mistakes
+            continue
+        if few_cells and cells.shape == (T, N):
+            _write_known(X[:, :, k], cells)
+        else:
+            X[:, :, k] = cells
     return X
 
 
-def _fill(missing: np.ndarray, cells: np.ndarray) -> None:
-    """Write the cells, (T, N) or (T, 1), into an array (T, N) of NaN, in place.
-
-    Of cells few of which have a value only those are written.
-    """
-    known = ~np.isnan(cells)
-    if cells.shape == missing.shape and known.mean() < FULL:
-        asset, row = np.nonzero(known.T)  # in the order in which fields lie in memory
-        missing[row, asset] = cells[row, asset]
-    else:
-        missing[:] = cells
+def _write_known(missing: np.ndarray, cells: np.ndarray) -> None:
+    """Write the cells that have a value into an array (T, N) of NaN, in place."""
+    asset, row = np.nonzero(~np.isnan(cells.T))  # in the order in which fields lie in memory
+    missing[row, asset] = cells[row, asset]
 
 
 def _cells(name: str, feature: Feature, dates: pd.DatetimeIndex, market: Market) -> np.ndarray:

@@ -68,10 +68,9 @@ def usable_cells(
     for first in range(0, T, size):
         rows = slice(first, first + size)
         _count_unknown("target", y[rows], rows, valid, by_rule, reasons)
-        known = np.isfinite(X[rows][valid[rows]])
-        for k in np.flatnonzero(~known.all(axis=0)):  # of the others nothing is to be counted
+        for k, name in enumerate(names):
             cells = X[rows, :, k]
-            _count_unknown(names[k], cells, rows, valid, by_rule, reasons)
+            _count_unknown(name, cells, rows, valid, by_rule, reasons)
     if weights is not None:
         usable = (weights > 0.0) & np.isfinite(weights)
         reason = f"its weight, {field}, is missing or not positive"

@@ -77,8 +77,8 @@ def test_they_may_be_a_joined_table(tmp_path: Path) -> None:
     rows.dropna(subset="dlret")[["date", "asset", "dlret"]].to_csv(apart, index=False)
     fields = {"delisted": {"path": str(apart)}}
     beside = data_of(tmp_path, rows[["date", "asset", "ret"]], delisting="dlret", fields=fields)
-    one = data_of(tmp_path, rows, delisting="dlret")
     joined_returns = beside.market().returns()
+    one = data_of(tmp_path, rows, delisting="dlret")
     assert np.array_equal(joined_returns.iloc[:, :2], one.market().returns().iloc[:, :2], True)
     assert joined_returns["CCC"].iloc[3] == -1.0
 

@@ -147,6 +147,22 @@ def test_labels_of_the_model_and_of_expressions_are_read(folder: Path) -> None:
     assert set(report.coefficients["unit"]) >= {"10", "20"}  # numbers as labels
 
 
+def test_members_and_delisting_returns_are_columns_by_their_own_setting(folder: Path) -> None:
+    rows = table(listed="in")
+    rows.loc[rows["asset"].isin(["A00", "A05"]), "listed"] = None
+    rows["dlret"] = np.nan
+    ends = (rows["asset"] == "A03") & (rows["date"] == rows["date"].max())
+    rows.loc[ends, "dlret"] = -0.4
+    rows.to_csv("f.csv", index=False)
+    named = ["features.x=size", "data.members=listed", "data.delisting=dlret"]
+    numbers, line = said(*named)
+    assert line == SAID % "size, listed, dlret"
+    declared = [COLUMNS % "size: size, dlret: dlret", "data.groups={listed: listed}"]
+    assert numbers == metrics(*named, *declared)
+    every = metrics("features.x=size")
+    assert numbers["coef/x"] != every["coef/x"]
+
+
 def test_check_reads_what_features_name_and_says_so(folder: Path) -> None:
     done = call_cli(folder, "check", *SPEC[:-1], "features.x=book_equity", "model.by=sector")
     assert done.code == 0, done.err

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args
 
 from runner.data.joins.settings import OfAnySource
 from runner.errors import listed, unknown
-from runner.features.asked import Named, by_settings, together
+from runner.features.asked import Named, by_choice, by_settings, grouped, together
 from runner.models.model import REQUIRED, Model
 from runner.names import present
 from runner.schema.misfits import in_words, misfits
@@ -97,7 +97,8 @@ def asking(node: Any, asked: Mapping[AskedFor, Sequence[str]], allow: Sequence[s
 
     A name that a setting of the source gives is that already, but not where the setting is
     borrowed, as the data may not have it. Of a source without `asked`, which has no table with
-    further columns, the node is as it was.
+    further columns, the node is as it was. What chooses the rows of any source, its members and
+    delisting returns, are columns by their own setting.
     """
     if not isinstance(node, Mapping) or not _takes_asked(node, allow):
         return node
@@ -105,13 +106,14 @@ def asking(node: Any, asked: Mapping[AskedFor, Sequence[str]], allow: Sequence[s
     borrowed = node.get("borrowed") or []
     if any(misfits(given, Asked, ASKED)) or any(misfits(borrowed, list[str], "borrowed")):
         return node  # which is said where the node is read
+    of_data = grouped(by_choice(node))
     settled: set[str] = set()
     for setting in SETTLING:
         names_here = node.get(setting)
         if isinstance(names_here, Mapping):
             settled.update(name for name in names_here if f"{setting}.{name}" not in borrowed)
     left: dict[AskedFor, list[str]] = {}
-    for taken_for, names in together(given, asked).items():
+    for taken_for, names in together(given, asked, of_data).items():
         left[taken_for] = [name for name in names if name not in settled]
     names_left = together(left)
     if not names_left:

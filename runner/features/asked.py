@@ -45,6 +45,16 @@ def by_text(text: str) -> Iterator[Named]:
         yield Named(text, "number")
 
 
+def by_choice(data: Mapping[str, Any]) -> Iterator[Named]:
+    """What `data` itself names: the label of the members, the field of delisting returns."""
+    members = data.get("members")
+    if isinstance(members, str):
+        yield Named(members, "label")
+    delisting = data.get("delisting")
+    if isinstance(delisting, str):
+        yield Named(delisting, "number")
+
+
 def by_settings(
     settings: Mapping[str, Any], kinds: Mapping[str, Any], text_is_a_name: bool
 ) -> Iterator[Named]:

@@ -220,7 +220,7 @@ def together(terms: list[str]) -> str:
 
 @pattern(
     "nested",
-    rf"{text('which')}(?P<together> together)?: {VERDICT} \(F\({n('df')}, {n('rest')}\) {n('f')}, "
+    rf"{text('which')}(?P<together> together)?: {VERDICT} \(F\({n('df')}, {n('rest')}\) = {n('f')}, "
     rf"{text('test')} test\)\.",
 )
 def fuller_of_one(about: About, said: Said) -> None:

@@ -166,7 +166,7 @@ def _answer_of_one(row: pd.Series, test: str) -> str:
     df = f"{row['df_num']:.0f}, {row['df_den']:.0f}"
     f_stat = t_text(row["f_stat"])
     answer = verdict(row["p_value"])
-    return f"{answer} (F({df}) {f_stat}, {test})"
+    return f"{answer} (F({df}) = {f_stat}, {test})"
 
 
 def _answer_of_several(rows: pd.DataFrame, units: int, test: str) -> str:

@@ -123,9 +123,9 @@ def _features(
     """
     T = len(dates)
     N = len(market.assets)
-    memory.check(T, N, len(features))
-    shape = (T, N, len(features))
     few_cells = market.fields.are_long
+    memory.check(T, N, len(features), few_cells)
+    shape = (T, N, len(features))
     X = np.full(shape, np.nan) if few_cells else np.empty(shape)
     for k, (name, feature) in enumerate(features.items()):
         try:

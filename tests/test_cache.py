@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -126,6 +127,23 @@ def test_four_simultaneous_writers_do_no_harm(cache: Cache) -> None:
     assert [one.wait() for one in writers] == [0] * 4
     assert cache.get("m").fingerprint == market().fingerprint
     assert [path.name for path in cache.directory.iterdir()] == ["m.cache"]
+
+
+def test_a_file_that_was_replaced_since_it_was_opened_is_read(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.put("m", market())
+    opened = os.open
+
+    def replaced_at_once(path: Any, flags: int, *mode: int) -> int:
+        file = opened(path, flags, *mode)
+        if Path(path) == path_of(cache, "m"):
+            monkeypatch.setattr(os, "open", opened)
+            cache.put("m", market())  # as another process may
+        return file
+
+    monkeypatch.setattr(os, "open", replaced_at_once)
+    assert cache.get("m").fingerprint == market().fingerprint
 
 
 DIE = """

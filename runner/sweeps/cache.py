@@ -169,7 +169,8 @@ def bench_of(plan: Plan) -> SharedBench:
 
 def _is_own_file(status: os.stat_result) -> bool:
     """Whether nobody but this user could have written the file, under this name or another."""
-    is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+    # it has no name once another process has put a whole file of its own in its place
+    is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
     is_open_to_others = bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
     return is_plain and status.st_uid == os.getuid() and not is_open_to_others
 

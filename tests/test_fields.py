@@ -17,6 +17,7 @@ from runner.data.fields import LongColumn, WideColumn
 from runner.data.market import Market
 from runner.data.rules import admitted
 from runner.data.sources.file import File
+from runner.errors import DataError
 
 MONTHS = 90
 NAMES = 40
@@ -89,6 +90,16 @@ def test_parts_of_long_fields_are_those_of_the_frame(tmp_path: Path) -> None:
         expected = market.get(name)[names].iloc[rows]
         pd.testing.assert_frame_equal(part.get(name), expected, check_freq=False)
         assert isinstance(part.fields.columns[name], LongColumn)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0], ids=["wide", "long"])
+def test_an_asset_that_the_data_have_not_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    monkeypatch.setattr(fields_module, "FULL", share)
+    market = file_of(listings(), tmp_path).load()
+    with pytest.raises(DataError, match="asset 'N99' is unknown"):
+        market.of(["N03", "N99"])
 
 
 def test_the_fingerprint_is_that_of_the_content_whatever_the_form(tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ class WideColumn:
     @property
     def share(self) -> float:
         """Share of the cells that have a value."""
-        return float(np.mean(~np.isnan(self.values)))
+        values = self.values
+        return np.count_nonzero(~np.isnan(values)) / max(values.size, 1)
 
     def known(self) -> np.ndarray:
         """Mask (T, N) of the cells with a value."""

@@ -301,12 +301,19 @@ class Market:
         return replace(self.at(rows), part_of=None)
 
     def of(self, assets: Sequence[str]) -> Market:
-        """This market with these assets only."""
+        """This market with these assets, each once.
+
+        Raises:
+            DataError: an asset is not in the data.
+        """
         names = list(assets)
+        positions = pd.Index(self.assets).get_indexer(names)
+        absent = np.flatnonzero(positions < 0)
+        if len(absent):
+            raise DataError(f"asset {unknown(names[absent[0]], self.assets)}")
         groups = self.groups
         if len(groups):
             groups = groups.loc[names]
-        positions = pd.Index(self.assets).get_indexer(names)
         fields = self.fields.of(positions)
         labels = {name: of_name.of_columns(positions) for name, of_name in self.labels.items()}
         return replace(self, fields=fields, groups=groups, labels=labels, blanked=())
@@ -333,9 +340,8 @@ class Market:
         return digest_of(self.fields, frames, self.dates, self.grouping, self.members)
 
     def fingerprint_of_rows(self, named: Collection[str]) -> str:
-        """Digest of what the rows and a target are made of, whatever further columns are read.
-
-        That is dates and assets, their prices and returns, those of the market asset, the members.
+        """Digest of what the rows and a target are made of, whatever further columns are read:
+        dates and assets, their prices and returns, those of the market asset, the members.
 
         Args:
             named: fields and series that the target names.

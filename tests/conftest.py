@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from runner import __main__  # noqa: F401  # before numpy: BLAS takes one thread, as in a run
+from runner import __main__  # before numpy: BLAS takes one thread, as in a run
 
 # isort: split
 import gc
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from io import StringIO
@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra.plugins.config_source import ConfigResult
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 
 from runner.cli.composition import shipped_conf
 from runner.numerics import compiled as kernel
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 STOCKS = SHARED / "us_tech_etf_daily_2017_2025.parquet"
+Reading = Callable[[ConfigSource, str], ConfigResult]
 WIDTH = "120"  # of the terminal, in columns
 
 
@@ -49,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.set_threshold(__main__.GC_THRESHOLD)
     if config.getoption("--compiled"):
         if kernel._numba() is None:
             raise pytest.UsageError("--compiled: numba is not installed")
@@ -60,6 +63,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: the collector need not look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -102,20 +111,27 @@ def forks_end() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def configs_read_once() -> Iterator[None]:
-    """Hydra reads each YAML file anew for each spec, a quarter of its time: ours are read once a session."""
-    conf = str(shipped_conf())
-    read = FileConfigSource.load_config
-    kept: dict[str, ConfigResult] = {}
+    """Hydra reads each YAML file anew for each spec, half of its time: its own and ours once a session."""
+    shipped = {f"file://{shipped_conf()}", "pkg://hydra.conf"}
+    kept: dict[tuple[str, str], bytes] = {}
 
-    def load(source: FileConfigSource, path: str) -> ConfigResult:
-        if source.path != conf:
-            return read(source, path)
-        if path not in kept:
-            kept[path] = read(source, path)
-        return deepcopy(kept[path])
+    def once(read: Reading) -> Reading:
+        def load(source: ConfigSource, config_path: str) -> ConfigResult:
+            place = source.full_path()
+            if place not in shipped:
+                return read(source, config_path)
+            key = (place, config_path)
+            if key not in kept:
+                kept[key] = pickle.dumps(read(source, config_path))
+            return pickle.loads(kept[key])
+
+        return load
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FileConfigSource, "load_config", load)
+        Plugins.instance()  # executes the modules of its sources anew: these classes are in use
+        for scheme in ("file", "pkg"):
+            source = SourcesRegistry.instance().resolve(scheme)
+            patch.setattr(source, "load_config", once(source.load_config))
         yield
 
 
@@ -189,7 +205,7 @@ def call_cli(folder: Path, *words: str) -> Outcome:
 @contextmanager
 def isolated(folder: Path) -> Iterator[None]:
     """Work in a folder as a fresh process would; what the block changed of this process is undone."""
-    threshold, modules = gc.get_threshold(), set(sys.modules)
+    modules = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.syspath_prepend(str(folder))
@@ -198,7 +214,6 @@ def isolated(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            gc.set_threshold(*threshold)
             os.environ.clear()
             os.environ.update(before)
             for name in set(sys.modules) - modules:

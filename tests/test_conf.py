@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from runner.cli.composition import Composer, shipped_conf
 from runner.data.sources.borrowing import Borrowing
@@ -82,3 +83,9 @@ def test_an_experiment_may_change_any_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SWEEPS)
 def test_every_sweep_is_planned(name: str) -> None:
     assert len(Composer().plan([f"sweep={name}"]).jobs) > 1
+
+
+def test_the_session_reads_what_ships_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Composer().job(["model=ridge"])
+    monkeypatch.delattr(OmegaConf, "load")
+    assert Composer().job(["model=ridge"]).experiment.name == "ff3"

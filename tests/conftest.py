@@ -8,11 +8,10 @@ from runner import __main__  # before numpy: BLAS takes one thread, as in a run
 import gc
 import json
 import os
-import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
@@ -23,11 +22,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from hydra._internal.sources_registry import SourcesRegistry
-from hydra.core.plugins import Plugins
-from hydra.plugins.config_source import ConfigResult, ConfigSource
+from composing import composed_once
 
-from runner.cli.composition import shipped_conf
 from runner.numerics import compiled as kernel
 from runner.sinks.tracking import Store
 
@@ -37,7 +33,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 STOCKS = SHARED / "us_tech_etf_daily_2017_2025.parquet"
-Reading = Callable[[ConfigSource, str], ConfigResult]
 WIDTH = "120"  # of the terminal, in columns
 
 
@@ -110,28 +105,9 @@ def forks_end() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def configs_read_once() -> Iterator[None]:
-    """Hydra reads each YAML file anew for each spec, half of its time: its own and ours once a session."""
-    shipped = {f"file://{shipped_conf()}", "pkg://hydra.conf"}
-    kept: dict[tuple[str, str], bytes] = {}
-
-    def once(read: Reading) -> Reading:
-        def load(source: ConfigSource, config_path: str) -> ConfigResult:
-            place = source.full_path()
-            if place not in shipped:
-                return read(source, config_path)
-            key = (place, config_path)
-            if key not in kept:
-                kept[key] = pickle.dumps(read(source, config_path))
-            return pickle.loads(kept[key])
-
-        return load
-
-    with pytest.MonkeyPatch.context() as patch:
-        Plugins.instance()  # executes the modules of its sources anew: these classes are in use
-        for scheme in ("file", "pkg"):
-            source = SourcesRegistry.instance().resolve(scheme)
-            patch.setattr(source, "load_config", once(source.load_config))
+def specs_share_files() -> Iterator[None]:
+    """Hydra takes .2 s of CPU to compose a spec: most of it once a session."""
+    with composed_once():
         yield
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import OmegaConf
 
 from runner.cli.composition import Composer, shipped_conf
@@ -85,7 +87,26 @@ def test_every_sweep_is_planned(name: str) -> None:
     assert len(Composer().plan([f"sweep={name}"]).jobs) > 1
 
 
-def test_the_session_reads_what_ships_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ships_is_composed_once_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     Composer().job(["model=ridge"])
     monkeypatch.delattr(OmegaConf, "load")
-    assert Composer().job(["model=ridge"]).experiment.name == "ff3"
+    monkeypatch.delattr(ConfigLoaderImpl, "_load_single_config")
+    assert (
+        Composer().job(["model=ridge", "model.penalty=7"]).experiment.spec["model"]["penalty"] == 7
+    )
+
+
+def test_specs_that_share_files_are_as_those_that_do_not(tmp_path: Path) -> None:
+    shutil.copytree(CONF, tmp_path / "conf")
+    for words in (
+        ["model=ridge", "model.penalty=7", "+model.rows=common"],
+        ["~features.SMB", "model.hypotheses=[]", "hydra.run.dir=elsewhere"],
+        ["experiment=capm", "data=simulated", "data.assets=3"],
+        ["experiment=capm", "data.assets=[A]", "hydra/job_logging=default"],
+    ):
+        alone = Composer(conf=str(tmp_path / "conf")).job(words)
+        for _ in range(2):
+            shared = Composer().job(words)
+            assert shared.experiment.spec == alone.experiment.spec
+            assert shared.experiment.overrides == alone.experiment.overrides
+            assert shared.experiment.chosen == alone.experiment.chosen

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import call_cli
+from mlflow.entities import Run
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from test_tracking import FAST, client_of, runs_of, without_series
 
 from runner.experiment.spec import CHOSEN
@@ -63,6 +65,28 @@ def test_rerun_is_bit_identical_and_logged(first) -> None:
         "experiment": "ff3",
     }
     assert again.data.params == logged.data.params
+
+
+def test_files_of_a_run_are_fetched_with_one_look_at_the_store(
+    first, tmp_path, monkeypatch
+) -> None:
+    folder, run_id = first
+    looks = []
+    get_run = SqlAlchemyStore.get_run
+
+    def counted(store: SqlAlchemyStore, run_id: str) -> Run:
+        looks.append(run_id)
+        return get_run(store, run_id)
+
+    monkeypatch.setattr(SqlAlchemyStore, "get_run", counted)
+    uri = f"sqlite:///{folder}/outputs/mlflow.db"
+    tracking.fetch(tracking.Store(uri), run_id, tmp_path)
+    assert looks == [run_id]
+    run = min(folder.glob("outputs/runs/*"))  # others are reruns of it
+    fetched = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    written = {path.name: path.read_bytes() for path in run.iterdir() if path.name in fetched}
+    assert fetched == written
+    assert {"spec.yaml", "metrics.json", "run.json", "predictions.parquet"} < fetched.keys()
 
 
 def test_rerun_tells_what_differs(first, tmp_path) -> None:

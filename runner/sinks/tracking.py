@@ -26,6 +26,7 @@ from runner.sinks import view
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 MOST_PARAMS, MOST_METRICS = 100, 900  # that MLflow takes in one call, together 1,000
 LONGEST = (
@@ -200,10 +201,10 @@ def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
             f"rerun: given {run_id!r}; allowed: the id of a run, 32 digits and letters a to f"
         )
     with in_one_line(store, "nothing was run"), store.locked():
-        client = store.client()
+        artifacts = _artifacts_of(store, run_id)
         sizes = {
             item.path: item.file_size or 0
-            for item in client.list_artifacts(run_id)
+            for item in artifacts.list_artifacts()
             if re.fullmatch(r"\w+\.(csv|json|yaml|parquet)", item.path)
         }
         names = set(sizes)
@@ -211,8 +212,17 @@ def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
             raise OSError(f"run {run_id} has no {', '.join(sorted(missing))}")
         _refuse_large(run_id, sizes)
         for name in sorted(names):
-            client.download_artifacts(run_id, name, str(directory))
+            artifacts.download_artifacts(name, str(directory))
     return RunDirectory(directory)
+
+
+def _artifacts_of(store: Store, run_id: str) -> ArtifactRepository:
+    """Where the files of a run lie; MLflow's client looks the run up again for each of them."""
+    client = store.client()
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    run = client.get_run(run_id)
+    return get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
 
 
 def _refuse_large(run_id: str, sizes: Mapping[str, int]) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import pytest
 from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_repository import IConfigRepository
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra._internal.defaults_list import Overrides
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.default_element import ResultDefault
@@ -85,6 +86,10 @@ def composed_once() -> Iterator[None]:
         finally:
             overrides.config_overrides = values
 
+    def begin(repo: CachingConfigRepository, delegate: IConfigRepository) -> None:
+        repo.delegate = copy(delegate)  # Hydra copies every config that Python has registered too
+        repo.cache = {}
+
     def composed(
         loader: ConfigLoaderImpl, defaults: list[ResultDefault], repo: IConfigRepository
     ) -> DictConfig:
@@ -97,6 +102,7 @@ def composed_once() -> Iterator[None]:
         for scheme in ("file", "pkg"):
             source = SourcesRegistry.instance().resolve(scheme)
             patch.setattr(source, "load_config", read_once(source.load_config))
+        patch.setattr(CachingConfigRepository, "__init__", begin)
         patch.setattr(defaults_list, "_create_defaults_list", listed)
         patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", composed)
         yield

@@ -44,6 +44,7 @@ FEW = [
     "data.rows=260",
     "data.churn=0",
     "report=tables",
+    "audit=off",
 ]
 WALK = [
     "validation=walk_forward",
@@ -243,7 +244,7 @@ def test_a_sweep_compares_in_sample_on_common_rows_and_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     axis = "model.regressors=[mom_1m],[mom_1m,beta]"
-    words = [*BASE[:-4], "validation=none", "audit=off", axis]
+    words = [*BASE[:-4], "validation=none", axis]
     assert main(["-m", *words, "hydra.sweep.dir=outputs/sweeps/s", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     jobs = [RunDirectory(tmp_path / "outputs" / "sweeps" / "s" / str(job)) for job in range(2)]

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import call_cli
+from conftest import Outcome, call_cli
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -41,13 +41,16 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def called(command: str, folder: Path) -> Outcome:
+    """The command in this process, cut as a shell would; pipes and variables would show as words."""
+    python, *words = shlex.split(command)
+    assert [python, *words[:2]] == ["python", "-m", "runner"]
+    return call_cli(folder, *words[2:])
+
+
 @pytest.mark.parametrize("command", commands("commands: offline"))
 def test_command_of_the_readme_runs(command: str, tmp_path: Path) -> None:
-    python, *words = shlex.split(
-        command
-    )  # as a shell would cut it; pipes and variables would show as words
-    assert [python, *words[:2]] == ["python", "-m", "runner"]
-    outcome = call_cli(tmp_path, *words[2:])
+    outcome = called(command, tmp_path)
     assert outcome.code == 0, outcome.err
     assert outcome.out
 
@@ -68,9 +71,9 @@ def test_features_as_text(tmp_path: Path) -> None:
     (tmp_path / "conf" / "features").mkdir(parents=True)
     (tmp_path / "conf" / "features" / "mine.yaml").write_text(text)
     for command, term in zip(commands("commands: text"), ("calm", "size"), strict=True):
-        done = shell(command, tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert term in done.stdout
+        done = called(command, tmp_path)
+        assert done.code == 0, done.err
+        assert term in done.out
 
 
 def test_the_two_commands_are_those_that_ci_runs() -> None:

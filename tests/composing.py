@@ -41,9 +41,9 @@ class Kept:
         return pickle.loads(self.results[key])
 
 
-def ships(repo: IConfigRepository) -> bool:
-    """Whether every place that configs come from is one that ships."""
-    return {source.full_path() for source in repo.get_sources()} <= SHIPPED
+def places_of(repo: IConfigRepository) -> list[str]:
+    """The places that configs come from, the first before the others."""
+    return [source.full_path() for source in repo.get_sources()]
 
 
 @contextmanager
@@ -70,7 +70,8 @@ def composed_once() -> Iterator[None]:
         skip_missing: bool,
     ) -> Any:
         settings = {"prepend_hydra": prepend_hydra, "skip_missing": skip_missing}
-        if not ships(repo) or overrides.append_group_defaults:
+        places = places_of(repo)
+        if not SHIPPED.issuperset(places) or overrides.append_group_defaults:
             return list_of(repo, config_name, overrides, **settings)
         values = overrides.config_overrides  # these change no file
         overrides.config_overrides = []
@@ -80,7 +81,7 @@ def composed_once() -> Iterator[None]:
             return files, vars(overrides)
 
         try:
-            files, changed = kept.get(f"{config_name} {overrides} {settings}", make)
+            files, changed = kept.get(f"{places} {config_name} {overrides} {settings}", make)
             vars(overrides).update(changed)
             return files
         finally:
@@ -93,9 +94,10 @@ def composed_once() -> Iterator[None]:
     def composed(
         loader: ConfigLoaderImpl, defaults: list[ResultDefault], repo: IConfigRepository
     ) -> DictConfig:
-        if not ships(repo):
+        places = places_of(repo)
+        if not SHIPPED.issuperset(places):
             return compose(loader, defaults, repo)
-        return kept.get(repr(defaults), lambda: compose(loader, defaults, repo))
+        return kept.get(f"{places} {defaults}", lambda: compose(loader, defaults, repo))
 
     with pytest.MonkeyPatch.context() as patch:
         Plugins.instance()  # executes the modules of its sources anew: these classes are in use

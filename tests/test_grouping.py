@@ -281,6 +281,7 @@ def test_known_weekly_premia(
             f"data.path={stocks}",
             f"target.partial={partial}",
             "report=tables",
+            "audit=off",
         ]
         run = cli(*words, f"model.mean_lags={lags}")
         assert run.code == 0, run.err

@@ -242,6 +242,7 @@ EXPERIMENTS = {"capm": "market_ret = 1", "alpha_signals": "market_ret = 1"}
 def test_a_loading_of_the_same_row_is_not_tested_with_a_forward_target(experiment: str) -> None:
     words = [
         f"experiment={experiment}",
+        "audit=off",
         *CAPM,
         *(["data.macro={vix: V, tlt: T, dxy: D}"] * (experiment != "capm")),
     ]
@@ -262,6 +263,7 @@ def test_a_loading_of_the_same_row_is_not_tested_with_a_forward_target(experimen
 def test_a_hypothesis_of_the_user_is_tested_at_any_horizon() -> None:
     words = [
         "experiment=capm",
+        "audit=off",
         *CAPM,
         "target=forward_return",
         'model.hypotheses=["market_ret = 1"]',

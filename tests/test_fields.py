@@ -119,6 +119,20 @@ def test_the_fingerprint_is_that_of_the_content_whatever_the_form(tmp_path: Path
     assert File(str(paths[0]), columns).load().fingerprint != long.fingerprint
 
 
+def test_a_value_for_a_cell_without_a_row_is_refused(tmp_path: Path) -> None:
+    market = file_of(listings(), tmp_path).load()
+    fields = market.fields
+    listed = fields.columns["ret"].cells().position
+    changed = fields.put("ret", listed[[3, 8]], 0.5).columns["ret"]
+    np.testing.assert_array_equal(changed.cells().values[[3, 8]], 0.5)
+    unlisted = np.setdiff1d(np.arange(len(market.dates) * NAMES), listed)
+    for position in (unlisted[0], unlisted[-1]):
+        row, column = divmod(int(position), NAMES)
+        cell = f"'N{column:02d}' on {market.dates[row]:%Y-%m-%d}"
+        with pytest.raises(DataError, match=f"1 of 2 values .* cells without a row .*{cell}"):
+            fields.put("ret", np.array([listed[0], position]), 0.5)
+
+
 def test_a_value_that_breaks_a_rule_is_blanked_in_its_cell(tmp_path: Path) -> None:
     table = listings()
     table.loc[[40, 200], "close"] = [-3.0, 0.0]

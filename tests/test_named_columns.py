@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,7 @@ from runner.features.asked import Named, by_settings, by_text, together
 from runner.features.expressions import Expression
 from runner.models.regression import Regression
 from runner.record.identity import family_key
-from runner.record.ledger import Ledger
+from runner.record.ledger import VERSION, Ledger
 from runner.schema.settings import Asked
 from runner.targets import forward_return
 
@@ -286,6 +287,55 @@ def test_trials_of_earlier_versions_are_counted_on(folder: Path) -> None:
     assert Ledger(LEDGER).count(now).trials == 0
     assert counted(declared, "features.x=book_equity") == 2
     assert Ledger(LEDGER).count(earlier).trials == 0
+
+
+def digest_of_earlier_versions(market: Market) -> str:
+    """The digest of all fields as frames, as it was before sparse ones were kept long."""
+    digest = blake2b(digest_size=16)
+    assert market.market_close is None
+    assert market.market_ret is None
+    for name, frame in [*sorted(market.fields.items()), ("series", market.series)]:
+        names = [str(column) for column in frame.columns]
+        digest.update(repr((name, frame.shape, names)).encode())
+        cells = np.array(frame.to_numpy(dtype=float), order="C")
+        cells[np.isnan(cells)] = np.nan
+        digest.update((cells + 0.0).tobytes())
+    digest.update(market.dates.as_unit("us").asi8.tobytes())
+    digest.update(market.groups.to_csv().encode())
+    assert not market.labels
+    return digest.hexdigest()
+
+
+@pytest.fixture
+def sparse(folder: Path) -> Market:
+    """Of each asset some months, so that fewer than half of the cells have a row."""
+    rows = table()
+    number = rows["asset"].str[1:].astype(int)
+    month = (rows["date"].dt.year - 2010) * 12 + rows["date"].dt.month
+    kept = rows[(month > 3 * number) & (month < 3 * number + 24)]
+    kept[["date", "asset", "close", "size"]].to_csv(folder / "f.csv", index=False)
+    return File("f.csv", {name: name for name in ("date", "asset", "close", "size")}).load()
+
+
+@pytest.mark.parametrize("version", [0, VERSION])
+def test_trials_of_earlier_versions_on_sparse_data_are_counted_on(
+    sparse: Market, version: int
+) -> None:
+    spec = (*SPEC, COLUMNS % "size: size")
+    report = runner.run(*spec, "features.x=log(close)", save=True)
+    assert report.about["fingerprint"] == sparse.fingerprint
+    whole = digest_of_earlier_versions(sparse)
+    assert whole == sparse.fingerprint_of_earlier_versions != sparse.fingerprint
+    earlier = family_key(report.spec, whole)
+    with sqlite3.connect(LEDGER) as book:
+        assert book.execute("pragma user_version").fetchone() == (VERSION,)
+        book.execute("update trials set family = ?", (earlier,))
+        book.execute(f"pragma user_version = {version}")  # earlier versions left 0
+    of_earlier = version == 0
+    assert Ledger(LEDGER).of_earlier_version() == of_earlier
+    assert counted(COLUMNS % "size: size", "features.x=size") == 1 + of_earlier
+    # a column that is read undeclared was none that earlier versions had
+    assert counted("features.x=size", "features.y=log(close)") == 2 + of_earlier
 
 
 def test_a_rerun_counts_trials_of_earlier_versions_too(folder: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.errors import DataError
+
 FULL = 0.5  # share of the cells that have a row, from which on fields are wide
 
 
@@ -104,6 +106,12 @@ class WideColumn:
         """Mask (T, N) of the cells with a value."""
         return self.frame.notna().to_numpy()
 
+    def blocks(self, rows: int) -> Iterator[np.ndarray]:
+        """Its numbers, so many rows at a time: (rows, N), the last may have fewer."""
+        values = self.values
+        for first in range(0, len(values), rows):
+            yield values[first : first + rows]
+
     def places(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the cells for which a mask of its values is True, row by row."""
         rows, columns = np.nonzero(mask)
@@ -161,6 +169,17 @@ class LongColumn:
         """Mask (T, N) of the cells with a value."""
         return self.listings.spread(~np.isnan(self.values), absent=False)
 
+    def blocks(self, rows: int) -> Iterator[np.ndarray]:
+        """Its numbers, so many rows at a time: (rows, N), the last may have fewer."""
+        row = self.listings.row
+        total = len(self.listings.dates)
+        for first in range(0, total, rows):
+            last = min(first + rows, total)
+            start, end = np.searchsorted(row, [first, last])
+            block = np.full((last - first, len(self.listings.assets)), np.nan)
+            block[row[start:end] - first, self.listings.column[start:end]] = self.values[start:end]
+            yield block
+
     def places(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the cells for which a mask of its values is True, row by row."""
         return self.listings.row[mask], self.listings.column[mask]
@@ -171,10 +190,25 @@ class LongColumn:
         return part.listings.spread(self.values[part.kept], np.nan)
 
     def put(self, at: np.ndarray, value: float) -> LongColumn:
-        """The field with the value at these positions of its cells, row by row."""
+        """The field with the value at these positions of its cells, row by row.
+
+        Raises:
+            DataError: the table has no row for one of these cells.
+        """
+        listed = self.listings.position
+        place = np.searchsorted(listed, at)
+        nearest = np.append(listed, -1)[place]
+        unlisted = at[nearest != at]
+        if len(unlisted):
+            row, column = divmod(int(unlisted[0]), len(self.listings.assets))
+            asset = self.listings.assets[column]
+            date = self.listings.dates[row]
+            raise DataError(
+                f"{len(unlisted):,} of {len(at):,} values to be set are of cells without a row in "
+                f"the table (first: {asset!r} on {date:%Y-%m-%d}); allowed: cells that have one"
+            )
         values = self.values.copy()
-        position = np.searchsorted(self.listings.position, at)
-        values[position] = value
+        values[place] = value
         return LongColumn(self.listings, values)
 
     def shallow(self) -> LongColumn:

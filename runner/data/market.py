@@ -22,7 +22,7 @@ from runner.data.calendar import (
 )
 from runner.data.digests import digest_of
 from runner.data.factor_names import same_factor
-from runner.data.fields import Fields
+from runner.data.fields import FULL, Fields
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Blanked, Dropped, Reading
 from runner.errors import DataError, unknown
@@ -336,8 +336,16 @@ class Market:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of every number, date and name in this market; equal data gives equal digests."""
+        return self._digest(FULL)
+
+    @cached_property
+    def fingerprint_of_earlier_versions(self) -> str:
+        """The same as earlier versions took it, of every cell of sparse fields too."""
+        return self._digest(full=0.0)
+
+    def _digest(self, full: float) -> str:
         frames = [("series", self.series), *self._of_market_asset()]
-        return digest_of(self.fields, frames, self.dates, self.grouping, self.members)
+        return digest_of(self.fields, frames, self.dates, self.grouping, self.members, full)
 
     def fingerprint_of_rows(self, named: Collection[str]) -> str:
         """Digest of what the rows and a target are made of, whatever further columns are read:

@@ -7,6 +7,7 @@ settings. The settings of each part stand in its method, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.compute.cache import Bench
@@ -18,6 +19,7 @@ from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
 from runner.panels.segments import Shared
 from runner.record.identity import family_key
+from runner.record.ledger import Ledger
 from runner.validation.folds import shared_by
 
 if TYPE_CHECKING:
@@ -68,8 +70,13 @@ class SharedWork:
     def families(self, experiment: Experiment, market: Market) -> Families:
         """The trials that a run of the experiment belongs to, and those that it did before."""
         target = {"target": experiment.spec.get("target")}
-        whole = [market.fingerprint, market.as_declared().fingerprint]
-        earlier = [family_key(target, fingerprint) for fingerprint in whole]
+        fingerprints = []
+        ledger = Ledger(Path(experiment.settings.ledger))
+        for whole in (market, market.as_declared()):
+            fingerprints.append(whole.fingerprint)
+            if ledger.of_earlier_version():
+                fingerprints.append(whole.fingerprint_of_earlier_versions)
+        earlier = [family_key(target, fingerprint) for fingerprint in fingerprints]
         family = family_key(target, self.sample(experiment, market))
         return Families(family, dict.fromkeys(earlier, family))
 

@@ -17,6 +17,7 @@ TABLE = """create table if not exists trials (
     key text not null, family text not null, place text not null,
     status text not null, seconds real,
     first_seen text not null default (datetime('now')), primary key (key, place))"""
+VERSION = 1  # `user_version` of the files made here; those of earlier versions have 0
 PATIENCE = 60.0  # seconds for other writers
 FINISHED, FAILED, ABANDONED, PLANNED = 3, 2, 1, 0  # how far a trial came; the furthest place counts
 RANKS = {"finished": FINISHED, "failed": FAILED, "begun": ABANDONED}
@@ -75,6 +76,11 @@ class Ledger:
                 "on conflict do update set status = excluded.status where status = 'failed'",
                 rows,
             )
+
+    def of_earlier_version(self) -> bool:
+        """Whether an earlier version made the file, so that it may hold trials of one."""
+        [(version,)] = self._rows("pragma user_version") or [(VERSION,)]
+        return version < VERSION
 
     def carry(self, families: Mapping[str, str]) -> None:
         """Count trials of these families under others from now on (family -> the other)."""
@@ -181,6 +187,7 @@ class Ledger:
         try:
             with closing(sqlite3.connect(fresh)) as book, book:
                 book.execute(TABLE)
+                book.execute(f"pragma user_version = {VERSION}")
             os.link(fresh, self.path)
         except FileExistsError:
             pass  # another process made it at the same time

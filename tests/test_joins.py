@@ -520,6 +520,26 @@ def test_macro_values_off_the_calendar_reach_it(write: Write, frequency: str) ->
     assert "on dates off the calendar count on the next date of it" in market.notes[0]
 
 
+def test_of_macro_values_up_to_the_first_row_the_latest_counts_there(write: Write) -> None:
+    """One of December, and one dated like the first row: that row can hold one of them alone."""
+    from runner.data import File
+
+    columns = {"date": "Date", "asset": "Ticker", "close": "Close"}
+    long = macro_file("MS")
+    before = pd.DataFrame({"Date": [pd.Timestamp("2019-12-01")], "Ticker": "CPI", "Close": 249.0})
+    long = pd.concat([long, before])
+    market = File(write("f.csv", long), columns, "MKT", {"cpi": "CPI"}).load()
+    cpi = long[long["Ticker"] == "CPI"].set_index("Date")["Close"].sort_index()
+    days = market.dates
+    as_of = cpi.reindex(days.union(cpi.index)).ffill().reindex(days)
+    kept = market.shared("cpi")
+    pd.testing.assert_series_equal(kept.ffill(), as_of, check_names=False, check_freq=False)
+    assert days[0] == cpi.index[1]
+    assert sorted(set(cpi) - set(kept.dropna())) == [249.0]
+    [line] = market.dropped
+    assert line == ("source row", "date on which MKT did not trade", 1)
+
+
 def test_a_daily_macro_value_reaches_the_bars_of_the_next_day() -> None:
     from runner.data.joins.meeting import on_calendar
 

@@ -36,9 +36,9 @@ LARGEST_TOGETHER = 1 << 20
 
 
 class Batch(NamedTuple):
-    """The rows of several files."""
+    """Files that were to be read together: their rows, None where each is read by itself."""
 
-    table: pa.Table
+    table: pa.Table | None
     files: int
 
 
@@ -90,14 +90,18 @@ class Files:
         tables = []
         notes: dict[str, list[str]] = {}
         done = 0
+        alone = 0  # the parts before this one are read by themselves
         while done < len(self.parts):
             part = self.parts[done]
             opened = self._first_or(done, part)
             file = Path(opened.content.name).name
             own = {where: name for where, name in wanted.items() if name not in part.said}
             check(own, opened.names, file, list(part.said))
-            batch = self._batch(done, opened, columns, text)
-            if batch is None:
+            batch = Batch(None, 1)
+            if done >= alone:
+                batch = self._batch(done, opened, columns, text)
+                alone = done + batch.files
+            if batch.table is None:
                 tables.append(_with_said(opened, part, columns, text))
                 done += 1
             else:
@@ -116,11 +120,10 @@ class Files:
 
     def _batch(
         self, first: int, opened: formats.Opened, columns: Sequence[str], text: set[str]
-    ) -> Batch | None:
+    ) -> Batch:
         """Small text files from the part of this number on, cut into columns together.
 
-        To open each by itself costs more than to read it. None where there are not several, or
-        where one has to be looked at by itself.
+        To open each by itself costs more than to read it.
 
         Args:
             opened: the file of that part; columns: the wanted ones; text: those read as text.
@@ -128,29 +131,39 @@ class Files:
         import pyarrow as pa
 
         if opened.text is None or not opened.text.is_plain:
-            return None
-        said = self.parts[first].said
-        rows = []
-        for part in self.parts[first : first + MOST_TOGETHER]:
-            lines = _rows_of(contents(self.where, part.path), opened.text)
-            if lines is None or part.said.keys() != said.keys():
-                break
-            rows.append(lines)
+            return Batch(None, 1)
+        rows = self._rows_of_small(first, opened.content, opened.text)
         if len(rows) < FEWEST_TOGETHER:
-            return None
-        own, at, texts = _places(opened, said, columns, text)
+            return Batch(None, max(len(rows), 1))
+        own, at, texts = _places(opened, self.parts[first].said, columns, text)
         try:
             cut = opened.text.cut(b"".join(rows), at, texts)
         except (pa.ArrowException, DataError):
-            return None
+            return Batch(None, len(rows))
+        # of text in quotes with a break of the line a row has several lines
         counts = [lines.count(b"\n") for lines in rows]
         if len(cut) != sum(counts):
-            return None
+            return Batch(None, len(rows))
         parts = self.parts[first : first + len(rows)]
         arrays = dict(zip(own, cut.columns, strict=True))
-        for name in said:
+        for name in parts[0].said:
             arrays[name] = _repeated([part.said[name] for part in parts], counts)
         return Batch(pa.table({name: arrays[name] for name in columns}), len(rows))
+
+    def _rows_of_small(self, first: int, content: Content, text: Text) -> list[bytes]:
+        """The lines of small files with the layout of this one, from the part of this number on."""
+        said = self.parts[first].said
+        rows: list[bytes] = []
+        for part in self.parts[first : first + MOST_TOGETHER]:
+            if rows:
+                if is_remote(part.path):
+                    break
+                content = contents(self.where, part.path)
+            lines = _rows_of(content, text)
+            if lines is None or part.said.keys() != said.keys():
+                break
+            rows.append(lines)
+        return rows
 
     def everything(self, text: set[str]) -> pa.Table:
         """All columns, those of `text` read as text.
@@ -346,9 +359,10 @@ def check(
 def _rows_of(content: Content, text: Text) -> bytes | None:
     """The lines of a small file of this layout below its header; None of any other file."""
     before = content.state()
-    if content.path is None or before is None or before.size > LARGEST_TOGETHER:
+    size = len(content.data) if before is None else before.size
+    if size > LARGEST_TOGETHER:
         return None
-    data = content.path.read_bytes()
+    data = content.whole()
     content.check_unchanged(before)
     return text.rows_of(data)
 

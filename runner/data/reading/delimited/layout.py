@@ -129,6 +129,7 @@ def _table_in(content: Content, text: str, form: Form) -> tuple[str, list[Line],
     candidates = list(DELIMITERS.values())
     if form.delimiter is not None:
         candidates = [NAMED.get(form.delimiter, form.delimiter)]
+    candidates = [delimiter for delimiter in candidates if delimiter in text]
     best: tuple[int, str, list[Line], int] | None = None
     for delimiter in candidates:
         lines = list(lines_of(text, delimiter))

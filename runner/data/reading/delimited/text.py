@@ -17,7 +17,8 @@ from runner.schema.forms import Form
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SPECIAL = (b'"', b"\r", b"\n\n")  # where a line of text may be no row
+UTF_8 = ("utf-8", "utf-8-sig")
+BLANK = (b"\n\n", b"\n\r")  # a line without a row
 
 
 @dataclass(frozen=True)
@@ -64,21 +65,25 @@ class Text:
     @property
     def is_plain(self) -> bool:
         """Whether the text is UTF-8 with one character between its columns."""
-        return self.layout.encoding == "utf-8" and self.layout.delimiter != SPACES
+        return self.layout.encoding in UTF_8 and self.layout.delimiter != SPACES
 
     def rows_of(self, data: bytes) -> bytes | None:
         """The lines of a text below its header, where that is the same as here.
 
-        None of another text, and of one in which a line may be no row: with quotes, blank lines or
-        no line at all.
+        None of another text, and of one in which a line may be no row, or a row of no line: with
+        blank lines, lines that end as on old Macs, or no line at all.
         """
         header = self._header
-        rows = data[len(header) :]
-        if not data.startswith(header) or not rows or rows.startswith(b"\n"):
+        if not data.startswith(header):
             return None
-        if any(mark in rows for mark in SPECIAL):
+        rows = data[len(header) :].rstrip(b"\r\n")
+        if not rows or rows.startswith((b"\n", b"\r")):
             return None
-        return rows if rows.endswith(b"\n") else rows + b"\n"
+        if any(mark in rows for mark in BLANK):
+            return None
+        if b"\r" in rows and rows.count(b"\r") != rows.count(b"\r\n"):
+            return None
+        return rows + b"\n"
 
     @cached_property
     def _header(self) -> bytes:
@@ -107,7 +112,7 @@ class Text:
         import pyarrow as pa
 
         spaced = self.layout.delimiter == SPACES
-        if encoding in ("utf-8", "utf-8-sig") and not spaced:
+        if encoding in UTF_8 and not spaced:
             return self.content.stream()
         try:
             data = self.content.whole().decode(encoding).removeprefix("\ufeff").encode()
@@ -213,9 +218,10 @@ class Text:
         if not (blank_before or one_column) or self._goes_on(rest):
             raise mistake
         lines = list(filter(str.strip, rest.decode().splitlines()))
-        beginning = lines[0].strip()[:50]
-        given = f"{len(lines):,} lines" if len(lines) > 1 else "1 line"
-        notes.append(f"After the first table {given} from {beginning!r} on are not read.")
+        if lines:
+            beginning = lines[0].strip()[:50]
+            given = f"{len(lines):,} lines" if len(lines) > 1 else "1 line"
+            notes.append(f"After the first table {given} from {beginning!r} on are not read.")
         return pa.BufferReader(data[:cut])
 
     def _first_other_line(self, data: bytes) -> bytes | None:

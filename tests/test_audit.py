@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from runner.cli.composition import Composer
+from runner.data.labels import Labels
 from runner.data.market import Market
 from runner.data.sources.simulated import Simulated
 from runner.errors import DataError, SpecError
@@ -18,6 +20,7 @@ from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.run import run
 from runner.experiment.settings import Settings
 from runner.experiment.spec import Experiment, build
+from runner.features.expressions import Expression
 from runner.models.regression import Regression
 from runner.panels.building import build_panel
 from runner.preprocessing.applying import Step
@@ -45,6 +48,29 @@ def found(**parts: Any) -> Audit:
 
 def rows_ahead(one: Audit, what: str) -> int:
     return int(one.table.loc[one.table["what"] == what, "rows_ahead"].max())
+
+
+@pytest.mark.parametrize("by_date", [False, True], ids=["for ever", "of the date"])
+def test_a_rank_within_labels_is_tried_on_assets_that_share_them(by_date: bool) -> None:
+    """Of a few assets drawn from many labels each would be alone with its own: its rank stays."""
+    source = Simulated(assets=40, rows=3000, gaps=0.0, churn=0.0)
+    market = source.load()
+    codes = np.arange(40) % 20
+    names = [f"L{code:02}" for code in codes]
+    if by_date:
+        labels = Labels.of(np.tile(codes, (3000, 1)), sorted(set(names)))
+        market = replace(market, labels={"sector": labels})
+    else:
+        groups = pd.DataFrame({"sector": names}, index=pd.Index(market.assets, name="asset"))
+        market = replace(market, groups=groups)
+    feature = Expression("rank(close / lag(close, 3), sector)")
+    for seed in range(5):
+        settings = Settings("planted", audit_seed=seed)
+        parts = (SOURCE, {"ranked": feature}, forward_return, Regression(), NoValidation(), {})
+        result = audit(Experiment(settings, *parts), market)
+        assert result.assets < 10
+        assert result.without_data == (), seed
+        assert result.leaks == []
 
 
 # --- features -----------------------------------------------------------------------------------------------------

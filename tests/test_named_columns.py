@@ -256,6 +256,27 @@ def test_jobs_that_scores_lead_to_read_what_any_of_them_may_name() -> None:
     assert job.asked == plan.asked == {"number": ["book_equity", "size"]}
 
 
+@pytest.mark.parametrize(
+    ("word", "setting"),
+    [
+        ("model.by=sctr", "by"),
+        ("model.by=sectr", "by"),
+        ("model.effects=[sectr]", "effects"),
+        ("model.clusters=[date,sectr]", "clusters"),
+        ("model.dummies=[sectr]", "dummies"),
+    ],
+)
+def test_the_nearest_column_is_named_for_labels_of_the_model_too(
+    folder: Path, word: str, setting: str
+) -> None:
+    pooled = [] if setting == "by" else ["model=pooled", "model.by=null"]
+    with pytest.raises(DataError) as caught:
+        runner.run(*SPEC, "features.x=size", *pooled, word)
+    [line] = caught.value.mistakes
+    assert line.startswith(f"model.{setting}: 'sect" if "sectr" in word else "model.by: 'sctr'")
+    assert line.endswith("did you mean 'sector'?")
+
+
 # trials
 
 

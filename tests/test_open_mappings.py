@@ -106,6 +106,36 @@ def test_a_slip_of_the_pen_is_refused_with_the_name() -> None:
     assert forced["data"]["columns"]["volumee"] == "V"
 
 
+@pytest.mark.parametrize(
+    ("name", "known"), [("SBM", "SMB"), ("smb", "SMB"), ("SMP", "SMB"), ("mktrf", "MktRF")]
+)
+def test_a_slip_in_a_name_of_three_letters_is_refused(name: str, known: str) -> None:
+    with pytest.raises(SpecError, match=f"'{name}' is new, and nearly {known}"):
+        runner.compose("features=ff3", f"features.{name}=close")
+
+
+@pytest.mark.parametrize("name", ["UMD", "RMW", "CMA", "mom", "x", "me"])
+def test_other_names_of_three_letters_are_new(name: str) -> None:
+    assert name in runner.compose("features=ff3", f"features.{name}=close").spec["features"]
+
+
+@pytest.mark.parametrize("wrong", ["features=null", "experiment=null", "experiment=[ff3,capm]"])
+def test_of_a_spec_without_an_option_nothing_else_is_said(wrong: str) -> None:
+    words = ["data=file", "data.path=x.csv", "data.macro.vix=^VIX", "features.x=high"]
+    with pytest.raises(SpecError) as caught:
+        runner.compose(wrong, *words)
+    [line] = caught.value.mistakes
+    group, _, given = wrong.partition("=")
+    assert line.startswith(f"{group}: given {given}; allowed: ")
+
+
+def test_what_is_wrong_elsewhere_makes_no_new_key_wrong() -> None:
+    with pytest.raises(SpecError) as caught:
+        runner.compose(*FILE, "data.macro.vix=^VIX", "features.x=close", "modl.cov=HC3")
+    [line] = caught.value.mistakes
+    assert line.startswith("modl: 'modl' is unknown")
+
+
 def test_a_slip_inside_a_mapping_is_refused_too() -> None:
     with pytest.raises(SpecError) as caught:
         runner.compose(*FILE, "data.columns={volumee: V, market_cap: Cap}")

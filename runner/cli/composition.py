@@ -24,7 +24,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.cli.completion import SCRIPTS, completion
 from runner.cli.example import Examples
-from runner.cli.faults import check_choices, check_package, culprit_of, explained
+from runner.cli.faults import (
+    NO_OPTION,
+    check_choices,
+    check_package,
+    culprit_of,
+    explained,
+)
 from runner.cli.of_sweep import allowed_modules, sweep_of
 from runner.cli.overlay import Composed, composed, with_on
 from runner.cli.overrides import (
@@ -366,27 +372,48 @@ class Composer:
             raise HydraException(str(error)) from error
 
     def _refusal(self, overrides: Sequence[str], error: Exception) -> SpecError:
-        """A line for each override that does not compose, then those of the spec of the others."""
+        """A line for each override that does not compose, then those of the spec of the others.
+
+        Of a spec without an option of a group nothing else is said: it would be of another option.
+        """
         rest = list(overrides)
         faults = []
         config = OmegaConf.create({})
         spec = None
+        slips: Sequence[str] = ()
         while spec is None:
+            # new keys have their plus only where all else composes
+            settled = [word for word in rest if not may_be_new(word)]
+            error = self._fault(settled) or error
             culprit = culprit_of(error, rest)
             faults.append((culprit or self.name, error))
             if culprit is None:
                 break
             rest.remove(culprit)
             try:
+                rest = self.typed(rest)
                 config = self._compose(rest, RunMode.RUN)
                 spec = _plain(config)
+            except SpecError as slip:
+                slips = slip.mistakes
+                break
             except COMPOSING as another:
                 error = another
         names = partial(self._names, config=config)
         lines = [explained(culprit, fault, names) for culprit, fault in faults]
-        if spec is not None:
+        lines += slips
+        without_option = any(isinstance(fault, NO_OPTION) for _, fault in faults)
+        if spec is not None and not without_option:
             lines += mistakes(spec)
         return SpecError(lines)
+
+    def _fault(self, overrides: Sequence[str]) -> Exception | None:
+        """Why the overrides do not compose; None where they do."""
+        try:
+            self._compose(overrides, RunMode.RUN)
+        except COMPOSING as error:
+            return error
+        return None
 
     def _names(self, key: str, config: DictConfig) -> list[str]:
         """The names that stand where `key` was looked for."""

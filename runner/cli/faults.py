@@ -24,6 +24,8 @@ MERGING = "Error merging override"  # in Hydra's words, its reason being the cau
 # of OmegaConf's reasons, what says nothing to people
 NOISE = re.compile(r" (full_key|object_type|See https).*")
 ANOTHER_FORM = "Cannot merge DictConfig with ListConfig"
+# groups that a spec has one option of; of others, such as features, it may merge several
+OF_ONE = frozenset({"data", "target", "model", "validation", "sweep", "experiment"})
 WRITTEN = "an override is written key=value"
 
 
@@ -33,6 +35,9 @@ class NoOption(HydraException):
     def __init__(self, override: str, mistake: str) -> None:
         super().__init__(mistake)
         self.override = override
+
+
+NO_OPTION = (NoOption, MissingConfigException)
 
 
 def check_choices(
@@ -65,18 +70,24 @@ def _no_option(override: Override, options: Sequence[str]) -> str:
     given = str(override.input_line)
     if not group:
         return f"{given}: {WRITTEN}"
-    allowed = f"allowed: {', '.join(options)}"
+    names = ", ".join(options)
     if override.is_delete():
-        return f"~{group}: a spec has an option of each group; {allowed}"
-    if override.is_sweep_override() or _is_choice(override.value(), options):
+        return f"~{group}: a spec has an option of each group; allowed: {names}"
+    value: Any = override.value()
+    if override.is_sweep_override() or _is_choice(value, options, group not in OF_ONE):
         return ""
-    return f"{group}: given {given.partition('=')[2]}; {allowed}"
+    one_of = "one of " if isinstance(value, list) and group in OF_ONE else ""
+    return f"{group}: given {given.partition('=')[2]}; allowed: {one_of}{names}"
 
 
-def _is_choice(value: Any, options: Sequence[str]) -> bool:
-    """Whether a value has the form of a choice: a text, a list of options, or settings."""
+def _is_choice(value: Any, options: Sequence[str], several: bool) -> bool:
+    """Whether a value has the form of a choice: a text, a list of options, or settings.
+
+    Args:
+        several: whether the group allows a list.
+    """
     if isinstance(value, list):
-        return bool(value) and set(map(str, value)) <= set(options)
+        return several and bool(value) and set(map(str, value)) <= set(options)
     is_text = isinstance(value, str | QuotedString) and str(value) != MISSING
     return is_text or isinstance(value, dict)
 

@@ -21,8 +21,10 @@ TABLES = ("data.fields", "data.series", "data.labels")
 # mappings whose keys are names of a person's own
 OPEN = (*TABLES, "data.columns", "data.groups", "data.macro", "features", "analyses")
 PREFIXES = ("+", "~")
-SLIP = 2  # letters by which a new name may differ from a known one and be a slip of the pen
-SHORTEST = 4  # letters of a name in which that can be told
+# letters by which a new name may differ from a known one and be a slip of the pen, by the letters
+# of the longer one: of two letters nothing can be told
+SLIPS = {1: 0, 2: 0, 3: 1}
+SLIP = 2
 LISTS = "[{\"'"
 
 
@@ -183,12 +185,17 @@ def _nearly(key: str, config: DictConfig) -> str | None:
     name = key.removeprefix(f"{mapping}.").partition(".")[0]
     for known in _names(mapping, config):
         numbered = _letters(name) == _letters(known)
-        longest = max(len(name), len(known))
-        if numbered or longest < SHORTEST:
-            continue
-        if distance(name, known) <= SLIP:
+        if not numbered and _is_slip(name.casefold(), known.casefold()):
             return known
     return None
+
+
+def _is_slip(name: str, known: str) -> bool:
+    """Whether a name may be a slip of the pen for a known one, such as SBM for SMB."""
+    longest = max(len(name), len(known))
+    if longest == 3 and sorted(name) == sorted(known):
+        return True
+    return distance(name, known) <= SLIPS.get(longest, SLIP)
 
 
 def emptied(spec: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runner.compute.cache import Bench
 from runner.data.accounts.account import in_short
 from runner.data.market import Market
+from runner.errors import DataError, unknown
 from runner.experiment.auditing.audit import Audit, audit
+from runner.experiment.nodes import kinds_of
+from runner.features.asked import KEYS, by_settings
 from runner.panels.building import build_panel
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
@@ -97,6 +100,7 @@ class SharedWork:
         """
 
         def build() -> Panel:
+            check_labels(experiment, market)
             return full_panel(experiment, market)
 
         return self.bench.get("panel", _panel_settings(experiment, market), build)
@@ -140,6 +144,26 @@ class SharedWork:
         validation = experiment.spec.get("validation")
         settings = [_panel_settings(experiment, market), validation, *arrays]
         return self.bench.get("moments", settings, segments)
+
+
+def check_labels(experiment: Experiment, market: Market) -> None:
+    """Whether labels that the model names are columns of the table that may be meant.
+
+    Raises:
+        DataError: one is no label of the data, whose table has further columns.
+    """
+    if not market.unread:
+        return
+    mistakes = []
+    kinds = kinds_of(type(experiment.model))
+    for setting, value in experiment.spec.get("model", {}).items():
+        for named in by_settings({setting: value}, kinds, text_is_a_name=False):
+            if named.taken_for == "label" and named.name not in market.grouping:
+                known = [*market.grouping.names, *market.unread]
+                also = [] if setting == "dummies" else [*KEYS]
+                mistakes.append(f"model.{setting}: {unknown(named.name, [*also, *known])}")
+    if mistakes:
+        raise DataError(mistakes)
 
 
 def full_panel(experiment: Experiment, market: Market) -> Panel:

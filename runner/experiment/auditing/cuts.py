@@ -129,15 +129,18 @@ def sample(
 ) -> Market:
     """Assets drawn so that they have about so many cells, and at least `fewest`.
 
-    Of data with more than `longest` rows, a stretch of so many rows is drawn too.
+    Half of them come with another one of their label, where the data have labels: among assets of
+    which each is alone with its label no rank within labels moves, whatever the data do. Of data
+    with more than `longest` rows, a stretch of so many rows is drawn too.
     """
     T = len(market.dates)
     N = len(market.assets)
     start = int(rng.integers(T - longest + 1)) if longest < T else 0
     rows = np.arange(start, min(start + longest, T))
     most = max(cells // max(len(rows), 1), fewest)
-    drawn = np.sort(rng.choice(N, size=min(most, N), replace=False))
+    drawn = rng.choice(N, size=min(most, N), replace=False)
     if len(drawn) < N:
+        drawn = np.sort(_with_companions(market, drawn, rng))
         market = market.of([market.assets[i] for i in drawn])
     if len(rows) < T:
         market = market.at(rows)
@@ -145,6 +148,24 @@ def sample(
 
 
 # Positions among the rows that can be cut at
+
+
+def _with_companions(market: Market, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As many assets, the second half of them such as share a label with one of the first."""
+    of_labels = [market.grouping.get(name).codes for name in market.grouping.names]
+    if not of_labels:
+        return drawn
+    half = (len(drawn) + 1) // 2
+    chosen = list(drawn[:half])
+    for k, asset in enumerate(drawn[:half]):
+        codes = of_labels[k % len(of_labels)]
+        of_row = codes[rng.integers(len(codes))]
+        alike = np.flatnonzero(of_row == of_row[asset])
+        others = np.setdiff1d(alike, chosen)
+        if len(others):
+            chosen.append(rng.choice(others))
+    chosen += [asset for asset in drawn[half:] if asset not in chosen]
+    return np.array(chosen[: len(drawn)])
 
 
 def _run(dates: pd.DatetimeIndex, length: int, rng: np.random.Generator) -> np.ndarray:

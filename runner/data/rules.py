@@ -45,6 +45,12 @@ def _below_total_loss(cells: np.ndarray) -> np.ndarray:
     return np.asarray(cells < -1.0)
 
 
+def _code_of_french(cells: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(cells - FRENCH) < 1e-12)
+
+
+FRENCH = -0.9999  # -99.99 per cent
+MISSING = "-99.99 %"
 INFINITE = "infinite"
 NOT_POSITIVE = "zero or negative"
 BELOW_TOTAL_LOSS = "below -1"
@@ -63,9 +69,14 @@ RULES = {
         "returns in per cent (data.percent=true divides them by 100), or codes of missing returns "
         "such as -99",
     ),
+    MISSING: Rule(
+        _code_of_french,
+        "-99.99 %: a code of a missing return",
+        "codes of missing returns, as French's files have them",
+    ),
 }
 OF_PRICES = (INFINITE, NOT_POSITIVE)
-OF_RETURNS = (INFINITE, BELOW_TOTAL_LOSS)
+OF_RETURNS = (INFINITE, BELOW_TOTAL_LOSS, MISSING)
 OF_ANY = (INFINITE,)
 # by kind, where the spec says one
 OF_KINDS: dict[str, tuple[str, ...]] = {

@@ -18,6 +18,7 @@ from runner.data.joins.stamps import after, stamped
 from runner.data.notices import Dropped
 from runner.data.reading.content import shown
 from runner.data.reading.parsing import (
+    ALREADY,
     read_dates,
     read_labels,
     read_names,
@@ -94,6 +95,7 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
     Raises:
         DataError: no such file or column, values that are not dates or numbers, no row.
     """
+    _check_no_keys(where, settings)
     files = file_of(where, settings)
     names = files.names
     date = date_column(where, settings.date, names)
@@ -120,11 +122,29 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
     rows = _rows(where, settings, columns, parts.keys)
     rows.words += words
     rows.notes += [f"{where}: {note}" for note in files.notes]
+    if parts.per_cent and settings.percent:
+        raise DataError(f"{where}.percent: {ALREADY}")
     rows.numbers = _in_decimals(where, settings, parts.numbers, rows.words)
     joined_by = [key.column for key in keys[:2] if key.name in KEYS]
     rows.words.append(f"by {' and '.join(joined_by)}")
     _leave_out(rows, settings, parts.keys)
     return rows
+
+
+def _check_no_keys(where: str, settings: SeriesTable) -> None:
+    """Whether the columns of numbers have no key of the table among them.
+
+    Raises:
+        DataError: they have, where its own setting names it.
+    """
+    columns = settings.columns if isinstance(settings.columns, Mapping) else {}
+    lines = []
+    for key in KEYS if isinstance(settings, FieldTable) else KEYS[:1]:
+        if columns.get(key) is not None:
+            given = f"{where}.columns.{key}: the {key} is no number"
+            lines.append(f"{given}; {where}.{key}={columns[key]} names its column")
+    if lines:
+        raise DataError(lines)
 
 
 def _read_published(where: str, settings: SeriesTable, column: pa.ChunkedArray) -> Coded:
@@ -147,6 +167,7 @@ class Parts:
 
     keys: Mapping[str, Any]
     numbers: dict[str, np.ndarray]
+    per_cent: bool  # some written with per cent signs, and divided by 100
 
 
 def _read(
@@ -171,6 +192,8 @@ def _read(
     numbers: dict[str, np.ndarray] = {}
     mistakes: list[str] = []
     others: list[str] = []
+    marked: list[str] = []
+    per_cent = False
     for key in keys:
         read_key = readers[key.name]
         key_parts[key.name] = parsed(key, table, read_key, mistakes)
@@ -179,6 +202,8 @@ def _read(
         part = parsed(column, table, read_numbers, unread)
         if part is not None:
             numbers[column.name] = np.asarray(part.numbers, dtype=float)
+            marked += [f"{column.column}: {part.words}"] if part.words else []
+            per_cent |= part.per_cent
         elif any_type:
             others.append(column.column)
         else:
@@ -187,10 +212,10 @@ def _read(
         mistakes.append(f"{where}.columns: no column of numbers (in {files.shown})")
     if mistakes:
         raise DataError(mistakes)
-    words = []
+    words = marked
     if others:
         words.append(f"without {listed(others)}, which hold other than numbers")
-    return Parts(key_parts, numbers), words
+    return Parts(key_parts, numbers, per_cent), words
 
 
 def parsed(column: Column, table: pa.Table, reader: Reader, mistakes: list[str]) -> Any:

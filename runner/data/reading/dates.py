@@ -15,6 +15,7 @@ EARLIEST_DAY = pd.Timestamp("1900-01-01")
 LATEST_DAY = pd.Timestamp("2040-12-31")
 # a date, with or without a time
 DAY = r"\d{8}|\d{4}[-/]\d\d?[-/]\d\d?(?:[T ].+)?"
+STATA = {"%tm": "M", "%tq": "Q", "%ty": "Y"}  # formats of months, quarters and years
 WITH_DAY = re.compile("%[djxDuw]")  # directives of strptime
 WITH_MONTH = re.compile("%[mbB]")
 TIME = r"(?:[T :,]+(?P<time>\d\d?:\d\d.*))?"
@@ -147,6 +148,22 @@ def _last_days(dates: pd.Series, frequency: str) -> pd.Series:
     """The last day of the period of each date."""
     periods = dates.dt.to_period(frequency)
     return periods.dt.to_timestamp(how="end").dt.normalize().astype("datetime64[us]")
+
+
+def of_stata(frame: pd.DataFrame, formats: Mapping[str, str]) -> list[str]:
+    """Date the periods of a Stata file by their last day, as those of any file; a sentence each.
+
+    Args:
+        frame: as pandas reads it, the first day in the place of each period; written to.
+        formats: of each column, as Stata displays it.
+    """
+    notes = []
+    for name, written in formats.items():
+        kind = written[:3]
+        if kind in STATA:
+            frame[name] = _last_days(frame[name], STATA[kind])
+            notes.append(f"Periods of {name} ({written}) are dated by their last day.")
+    return notes
 
 
 def _iso(text: pd.Series) -> list[Reading]:

@@ -12,6 +12,7 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.data.reading.content import DOCUMENTS, WESTERN, ZIP, Content
+from runner.data.reading.dates import of_stata
 from runner.data.reading.delimited.layout import NAMED, Layout, layout_of
 from runner.data.reading.delimited.text import Text
 from runner.errors import DataError, listed, unknown
@@ -71,6 +72,9 @@ class Opened:
         if not len(table):
             raise content.refuse("has columns but no row")
         return table
+
+
+PERIODS_OF_PANDAS = b"pandas.period"
 
 
 class Format(NamedTuple):
@@ -160,6 +164,9 @@ def _parquet(content: Content, form: Form) -> Opened:
 
     with pq.ParquetFile(source()) as file:
         schema = file.schema_arrow
+    own_types = [(field.metadata or {}).get(b"ARROW:extension:name") for field in schema]
+    if PERIODS_OF_PANDAS in own_types:
+        import pandas.core.arrays.arrow.extension_types  # noqa: F401 pyarrow knows them from then
 
     def columns(at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
         names = [schema.names[position] for position in at]
@@ -210,9 +217,14 @@ def _framed(content: Content, kind: str, frame: pd.DataFrame) -> Opened:
 
 
 def _stata(content: Content, form: Form) -> Opened:
-    import pandas as pd
+    """A Stata file; months, quarters and years are dated by their last day, as of any file."""
+    from pandas.io.stata import StataReader
 
-    return _framed(content, "Stata", pd.read_stata(BytesIO(content.whole())))
+    with StataReader(BytesIO(content.whole())) as reader:
+        frame = reader.read()
+        formats = dict(zip(reader._varlist, reader._fmtlist, strict=True))
+    notes = of_stata(frame, formats)
+    return replace(_framed(content, "Stata", frame), notes=notes)
 
 
 def _sas(content: Content, form: Form) -> Opened:

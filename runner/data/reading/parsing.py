@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,11 +26,26 @@ EMPTY = [
     "null",
     "None",
     "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "<NA>",
+    "NaT",
+    "-",
+    "--",
     ".",
 ]
 # codes of missing values in a column of numbers
 LETTERS = frozenset(ascii_uppercase)
 COMMA = re.compile(r"\s*[+-]?\d*,\d+\s*")  # a number with a decimal comma
+# a number with brackets, a currency, marks of thousands, or a unit
+MARKED = re.compile(
+    r"(?P<bracket>\()?\s*(?P<before>[-+]?)\s*[$€£¥]?\s*(?P<after>[-+]?)"
+    r"(?P<digits>\d{1,3}(?:[, '\u00a0\u202f]\d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)"
+    r"\s*(?P<unit>%|[KMB]|)\s*[$€£¥]?(?(bracket)\))"
+)
+OF_THOUSANDS = re.compile(r",\d{3}[.,]")  # digits whose commas are no decimal mark
+ALREADY = "true for numbers with per cent signs, which are read as such; allowed: false"
+UNITS_BY_MARK = {"": 1.0, "%": 0.01, "K": 1e3, "M": 1e6, "B": 1e9}
 # a time of day and the zone that it is in, at the end of a stamp
 ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
 UTC_UNITS = frozenset({"s", "ms", "us", "ns"})  # moments counted from 1970 in UTC
@@ -92,6 +108,8 @@ def read_dates(
 
     from runner.data.reading.dates import read_texts
 
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = _last_days(column)
     codes, distinct = _distinct(column)
     kind = distinct.type
     words = ""
@@ -116,6 +134,22 @@ def read_dates(
             example = f"a date as in most rows, or data.date_format; {words}"
         _refuse(codes, distinct, bad, example)
     return _coded(codes, dates.dt.as_unit("us"))._replace(words=words)
+
+
+def _last_days(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Periods as pandas keeps them in Arrow, each as its last day.
+
+    Raises:
+        ValueError: another type of pandas or of somebody else.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    values = column.to_pandas()
+    if not isinstance(values.dtype, pd.PeriodDtype):
+        raise ValueError(f"holds {column.type}; allowed: dates")
+    days = values.dt.to_timestamp(how="end").dt.normalize()
+    return pa.chunked_array([pa.Array.from_pandas(days)])
 
 
 def _date_texts(distinct: pa.Array, zone: str | None) -> pd.Series:
@@ -174,17 +208,22 @@ class Numbers(NamedTuple):
 
     Attributes:
         codes: mask (n,) of the letters that say why there is no number; None without any.
+        words: how numbers with marks beside their digits were read; empty of plain ones.
+        per_cent: whether they were written with per cent signs, and so divided by 100.
     """
 
     numbers: np.ndarray
     codes: np.ndarray | None
+    words: str = ""
+    per_cent: bool = False
 
 
 def read_numbers(column: pa.ChunkedArray) -> Numbers:
     """The column as numbers of its own type.
 
     Beside numbers, a capital letter by itself is a code of a missing value, as CRSP and SAS write
-    them.
+    them. Marks of thousands, brackets of negative numbers, signs of currencies and of per cent are
+    read as what they mean.
 
     Raises:
         ValueError: values that are not numbers.
@@ -212,21 +251,60 @@ def _parsed_numbers(column: pa.ChunkedArray) -> Numbers:
     codes, distinct = _distinct(column)
     words = distinct.to_pylist()
     values = [_number(word) for word in words]
+    marked = _read_marks(words, values)
     letters = np.zeros(len(words), dtype=bool)
     if any(value is not None and value == value for value in values):
         letters[:] = [_is_letter(word) for word in words]
     unread = np.array([value is None for value in values], dtype=bool)
     bad = unread & ~letters
-    allowed = "a number"
-    if any(COMMA.fullmatch(str(words[place])) for place in np.flatnonzero(bad)):
-        allowed += " (data.decimal=comma where a text file has decimal commas)"
-    _refuse(codes, distinct, bad, allowed)
+    _refuse(codes, distinct, bad, _allowed([words[place] for place in np.flatnonzero(bad)]))
     # the last, which the code -1 falls on, is an absent value
     by_code = [np.nan if value is None else value for value in values]
     numbers = np.array([*by_code, np.nan], dtype=float)[codes]
+    said = ""
+    if marked:
+        first = marked[0]
+        said = f"{words[first]!r} is read as {values[first]:g}"
+    per_cent = any("%" in words[place] for place in marked)
     if not letters.any():
-        return Numbers(numbers, None)
-    return Numbers(numbers, np.append(letters, False)[codes])
+        return Numbers(numbers, None, said, per_cent)
+    return Numbers(numbers, np.append(letters, False)[codes], said, per_cent)
+
+
+def _allowed(bad: Sequence[object]) -> str:
+    """What is allowed instead of these values."""
+    texts = [str(value).strip() for value in bad]
+    if any(map(COMMA.fullmatch, texts)):
+        return "a number (data.decimal=comma where a text file has decimal commas)"
+    return "a number"
+
+
+def _read_marks(words: Sequence[Any], values: list[float | None]) -> list[int]:
+    """Put the numbers that have marks beside their digits into `values`; their places.
+
+    Nothing is put where the marks leave it open which numbers are meant: a comma that may be that
+    of decimals, per cent signs beside numbers without.
+    """
+    marks = {}
+    for place, value in enumerate(values):
+        if value is None and isinstance(words[place], str):
+            match = MARKED.fullmatch(words[place].strip())
+            if match and match["digits"]:
+                marks[place] = match
+    by_comma = [match["digits"] for match in marks.values() if "," in match["digits"]]
+    if by_comma and not any(map(OF_THOUSANDS.search, by_comma)):
+        return []
+    plain = [value for value in values if value]  # neither absent nor zero
+    plain = [value for value in plain if value == value]
+    signs = {match["unit"] == "%" for match in marks.values()}
+    if True in signs and (False in signs or plain):
+        return []
+    for place, match in marks.items():
+        digits = re.sub("[^0-9.]", "", match["digits"])
+        negative = bool(match["bracket"]) or "-" in (match["before"] + match["after"])
+        size = float(digits) * UNITS_BY_MARK[match["unit"]]
+        values[place] = -size if negative else size
+    return list(marks)
 
 
 def _is_letter(word: object) -> bool:

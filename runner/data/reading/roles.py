@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runner.data.reading.parsing import (
+    ALREADY,
     Numbers,
     read_dates,
     read_labels,
@@ -174,6 +175,10 @@ class Roles:
         if "time" in parts:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
+        marked = {name: part.words for name, part in parts.items() if part.words}
+        notes += tuple(f"{wanted[name][0]}: {words}." for name, words in marked.items())
+        if self.percent and parts["ret"].per_cent:
+            raise DataError(f"data.percent: {ALREADY}")
         if self.percent:
             notes += _on_per_cent(fields["ret"])
             fields["ret"] = fields["ret"] / PER_CENT

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from runner.schema.settings import AskedFor
 
+MOST = 0.5  # share of the values
 PER_CENT = 0.2  # median size above which factors are no decimal returns
 
 
@@ -37,6 +38,7 @@ class AssetTable:
         guessed: names here whose column the spec leaves open.
         unread: columns that the spec does not name.
         asked: columns that the spec names outside of `data`, and how each is read.
+        per_cent: whether the cells were written with per cent signs, and so divided by 100.
     """
 
     columns: Mapping[str, str | None]
@@ -45,6 +47,7 @@ class AssetTable:
     guessed: Sequence[str] = ()
     unread: tuple[str, ...] = ()
     asked: Mapping[str, AskedFor] = field(default_factory=dict)
+    per_cent: bool = False
 
 
 class Wide(NamedTuple):
@@ -54,11 +57,13 @@ class Wide(NamedTuple):
         date: the dates as written.
         cells: name of a column -> numbers (T,).
         words: how the dates were recognised.
+        per_cent: whether numbers were written with per cent signs, and so divided by 100.
     """
 
     date: pa.ChunkedArray
     cells: Mapping[str, pa.ChunkedArray]
     words: str
+    per_cent: bool
 
     def __str__(self) -> str:
         return f"{len(self.date):,} dates x {len(self.cells):,}"
@@ -199,6 +204,8 @@ def _of_wide(
     try:
         wide = _wide(files, date, table)
     except DataError as error:
+        if all(_mostly_numbers(table[name]) for name in files.names if name != date):
+            raise
         raise _neither(files, columns, error) from error
     series = list(wide.cells)
     if usual.are_factors(series):
@@ -230,6 +237,14 @@ def _neither(files: Files, columns: Mapping[str, str | None], as_wide: DataError
     return as_wide
 
 
+def _mostly_numbers(column: pa.ChunkedArray) -> bool:
+    """Whether most values of a column are numbers, so that it is one of them with a slip."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column.to_pandas(), errors="coerce")
+    return bool(numbers.notna().mean() > MOST)
+
+
 def _date_column(files: Files, columns: Mapping[str, str | None]) -> str:
     """The column of the dates of a wide table: as given, by its name, or the first."""
     given = columns.get(usual.DATE)
@@ -254,21 +269,39 @@ def _wide(files: Files, date: str, table: pa.Table) -> Wide:
     except (ValueError, pa.ArrowException) as error:
         mistakes.append(f"{files.where}: column {date!r} {error}")
     cells = {}
+    marked = ""
+    per_cent = False
     for name in files.names:
-        if name == date:
+        if name == date or _counts_rows(name, table):
             continue
         try:
-            numbers = read_numbers(table[name]).numbers
+            numbers, _, marks, signs = read_numbers(table[name])
         except (ValueError, pa.ArrowException) as error:
             remedy = "; data.form=long where rows are of a date and an asset each"
             hint = remedy if files.form.form == "wide" else ""
             mistakes.append(f"{files.where}: column {name!r} {error}{hint}")
             continue
+        if marks and not marked:
+            marked = f"{name}: {marks}."
+        per_cent |= signs
         values = np.asarray(numbers, dtype=float)
         cells[name] = pa.chunked_array([values])
     if mistakes:
         raise DataError(mistakes[:1])
-    return Wide(table[date], cells, words)
+    if marked:
+        files.notes.append(marked)
+    return Wide(table[date], cells, words, per_cent)
+
+
+def _counts_rows(name: str, table: pa.Table) -> bool:
+    """Whether a column without a name counts the rows, as an index of pandas does."""
+    if name not in usual.UNNAMED:
+        return False
+    try:
+        numbers = np.asarray(read_numbers(table[name]).numbers, dtype=float)
+    except ValueError:
+        return False
+    return np.array_equal(numbers - numbers[0], np.arange(len(numbers)))
 
 
 def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
@@ -277,7 +310,7 @@ def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
     Raises:
         DataError: cells that may be prices or returns.
     """
-    values = given or shapes.values_of(wide.cells.values())
+    values = given or ("ret" if wide.per_cent else shapes.values_of(wide.cells.values()))
     if values is None:
         sizes = np.abs(wide.sizes())
         middle = number(float(np.median(sizes)), 3)
@@ -300,7 +333,7 @@ def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
         return table
 
     guessed = [] if given else [values]
-    return AssetTable(columns, read, notes, guessed)
+    return AssetTable(columns, read, notes, guessed, per_cent=wide.per_cent)
 
 
 def _factors(files: Files, wide: Wide) -> DataError:

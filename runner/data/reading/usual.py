@@ -12,8 +12,9 @@ ASSET = "asset"
 # name here -> groups of names, in letters and digits alone; the first that is there counts
 USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
     DATE: (
-        ("date", "dates", "caldt", "datadate", "yyyymm", "month", "mcaldt", "dlycaldt", "mthcaldt"),
-        ("periodend", "observationdate"),
+        ("date", "dates", "caldt", "datadate", "yyyymm", "mcaldt", "dlycaldt", "mthcaldt"),
+        ("periodend", "observationdate", "mdate", "yearmonth", "ym"),
+        ("month",),
         ("datetime", "timestamp", "time", "day", "period", "quarter", "week", "year"),
     ),
     ASSET: (
@@ -22,14 +23,17 @@ USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "close": (
         ("adjclose", "adjustedclose", "closeadj", "adjustedprice", "adjprice", "pricesadjusted"),
-        ("close", "closingprice", "price", "last"),
+        ("close", "closingprice", "closeprice", "priceclose", "price", "last", "closelast"),
+        ("pxlast",),
         ("prc", "dlyprc", "mthprc"),
     ),
     "ret": (("ret", "return", "returns", "rets", "dlyret", "mthret", "totalreturn"),),
-    "volume": (("volume", "vol", "dlyvol", "mthvol"),),
+    "volume": (("volume", "vol", "dlyvol", "mthvol", "pxvolume"),),
 }
 # columns that prices come with: a file that has them has a row per date and asset
-BESIDE_PRICES = frozenset({"open", "high", "low", "dividends", "stocksplits", "bid", "ask"})
+BESIDE_PRICES = frozenset(
+    {"open", "high", "low", "dividends", "stocksplits", "bid", "ask", "pxopen", "pxhigh", "pxlow"}
+)
 FIELDS = BESIDE_PRICES.union(*USUAL["close"], *USUAL["ret"], *USUAL["volume"])
 # of our own snapshots, and the defaults of data=file
 SNAPSHOT: Mapping[str, str] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from runner.errors import DataError
 from runner.schema.forms import Form
 from runner.schema.settings import Asked, Date, Hours, Rows, Ticker, TimeZone
 
@@ -91,6 +92,7 @@ class File(Form):
     def _long(self) -> Long:
         """The table of the files."""
         from runner.data.reading.files import open_files
+        from runner.data.reading.parsing import ALREADY
         from runner.data.reading.roles import Roles
         from runner.data.reading.tables import asset_table
 
@@ -99,6 +101,8 @@ class File(Form):
             values = "ret"  # only returns are in per cent
         files = open_files("data.path", self.path, self)
         table = asset_table(files, self.columns, self.groups, values, self.asked)
+        if self.percent and table.per_cent:
+            raise DataError(f"data.percent: {ALREADY}")
         roles = Roles(
             columns=table.columns,
             market=self.market,

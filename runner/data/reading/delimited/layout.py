@@ -22,6 +22,8 @@ SPACES = " "
 NAMED = DELIMITERS | {"spaces": SPACES}
 DECIMALS = {"point": ".", "comma": ","}
 FIRST_TABLE = 3  # lines of as many columns that make a table; a preamble has fewer
+PADDED = 2  # texts at most in a line above a table that is filled up with blanks
+MOST_PADDED = 20  # such lines
 LINES = 300  # at the beginning, by which a layout is recognised
 NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s*%?\s*")
 WITH_COMMA = re.compile(r"\s*[-+]?\d*,\d+\s*")
@@ -71,13 +73,16 @@ def layout_of(content: Content, form: Form) -> Layout:
     if "\0" in text:
         raise content.refuse(NO_TABLE)
     delimiter, lines, first = _table_in(content, text, form)
-    preamble = lines[first].end - 1
     headers = _header_rows([line.fields for line in lines[first:]])
+    if headers == 1:
+        first = _below_padded(lines, first)
+        headers = _header_rows([line.fields for line in lines[first:]])
+    preamble = lines[first].end - 1
     header = lines[first + headers - 1].end
     names = lines[first].fields
     upper: list[str] = []
     if headers > 1:
-        upper = names
+        upper = _as_merged(names)
         names = lines[first + 1].fields
     elif is_data(names):
         _check_even(content, lines[: first + 1])
@@ -97,6 +102,20 @@ def layout_of(content: Content, form: Form) -> Layout:
             cells.append(line.fields)
     decimal = DECIMALS[form.decimal] if form.decimal else _decimal(content, cells, delimiter)
     return Layout(delimiter, decimal, encoding, header, preamble, names, upper)
+
+
+def _below_padded(lines: Sequence[Line], first: int) -> int:
+    """Which line is the first of the table: above it lines may have been filled up with blanks.
+
+    Spreadsheets write a title, or a start date, with as many marks as the table has.
+    """
+    for place in range(first, min(first + MOST_PADDED, len(lines))):
+        fields = lines[place].fields
+        if all(map(str.strip, fields[1:])):
+            above = [list(filter(str.strip, line.fields)) for line in lines[first:place]]
+            few = all(len(filled) <= PADDED for filled in above)
+            return place if few and not is_data(fields) else first
+    return first
 
 
 def _check_even(content: Content, lines: Sequence[Line]) -> None:
@@ -211,7 +230,7 @@ def _header_rows(rows: Sequence[Sequence[str]]) -> int:
     """How many rows the header has: two with assets below fields, three with a row of the index."""
     if len(rows) < 2:
         return 1
-    upper = list(map(str.strip, rows[0][1:]))
+    upper = _as_merged(rows[0])[1:]
     lower = list(map(str.strip, rows[1][1:]))
     if len(lower) != len(upper) or not all(lower) or any(map(is_number, lower)):
         return 1
@@ -226,6 +245,15 @@ def _header_rows(rows: Sequence[Sequence[str]]) -> int:
     if repeats and len(pairs) == len(upper) and numbers:
         return 2
     return 1
+
+
+def _as_merged(row: Sequence[str]) -> list[str]:
+    """A row of names, those of merged cells repeated: only the first of them holds the name."""
+    names: list[str] = []
+    for position, text in enumerate(row):
+        repeated = position > 1 and not text.strip()
+        names.append(names[-1] if repeated else text.strip())
+    return names
 
 
 def _repeat(names: Sequence[str]) -> bool:
@@ -246,10 +274,7 @@ def _decimal(content: Content, rows: Sequence[Sequence[str]], delimiter: str) ->
     commas: list[str] = []
     points: list[str] = []
     for column in zip(*rows, strict=True):
-        for text in filter(THOUSANDS.fullmatch, column):
-            raise content.refuse(
-                f"has numbers such as {text.strip()!r}, with a mark of thousands; allowed: none"
-            )
+        commas += filter(THOUSANDS.fullmatch, column)
         filled = [text for text in column if text.strip() not in EMPTY]
         if all(map(is_number, filled)):
             commas += filter(WITH_COMMA.fullmatch, filled)

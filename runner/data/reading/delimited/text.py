@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 UTF_8 = ("utf-8", "utf-8-sig")
+# points of thousands before a comma of decimals
+OF_THOUSANDS = r"^[^\d]*\d{1,3}(\.\d{3})+(,\d*)?[^\d]*$"
+NO_DECIMAL_POINT = r"\.\d{3}[.,]"
 BLANK = (b"\n\n", b"\n\r")  # a line without a row
 
 
@@ -185,7 +188,11 @@ class Text:
             if int(name) not in text:
                 words = column.cast("string")
                 pointed = words.filter(pc.fill_null(pc.match_substring(words, "."), False))
-                if len(pointed):
+                grouped = pc.all(pc.match_substring_regex(pointed, OF_THOUSANDS)).as_py()
+                certain = pc.any(pc.match_substring_regex(pointed, NO_DECIMAL_POINT)).as_py()
+                if grouped and certain:
+                    words = pc.replace_substring(words, ".", "")
+                elif len(pointed):
                     raise self.content.refuse(
                         f"has decimal commas, and {pointed[0].as_py()!r} with a point; "
                         "data.decimal=point reads points"

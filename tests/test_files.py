@@ -550,7 +550,8 @@ def test_a_date_unlike_the_others_is_refused(tmp_path: Path) -> None:
         (b"just words\nand more words here\n", "data.delimiter names what stands between them"),
         (b"2020-01-02,AAA,1.0\n2020-01-03,AAA,2.0\n2020-01-06,AAA,2.0\n", "has no names of columns"),
         (b"Date;Ticker;AdjClose;Volume\n2020-01-02;A;1,5;2.5\n", "data.decimal=comma or data.decimal=point"),
-        (b"Date;Ticker;AdjClose\n2020-01-02;A;1.234,5\n", "a mark of thousands"),
+        (b"Date;Ticker;AdjClose\n2020-01-02;A;1.234\n2020-01-03;A;1,5\n", "data.decimal=comma or"),
+        (b'Date,Ticker,Return\n2020-01-02,A,0.5%\n2020-01-03,A,0.5\n', "has '0.5%' in row 1"),
         # 999 and then 1,003: a fall by 99.9 % where the comma is taken for that of decimals
         (b'Date,Ticker,AdjClose\n2020-01-02,A,999\n2020-01-03,A,"1,003"\n', "data.decimal=comma"),
         (b"Date;Ticker;AdjClose\n2020-01-02;A;1,003\n", "may be a mark of thousands"),
@@ -569,6 +570,124 @@ def test_a_date_unlike_the_others_is_refused(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_refused_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
     assert words in refused(write(tmp_path / "file.csv", content))
+
+
+MARKS = {
+    "commas of thousands": ('"1,234.5"', '"12,345,678"', 1234.5, 12345678.0),
+    "spaces of thousands": ("1 234.5", "12\u00a0345\u202f678", 1234.5, 12345678.0),
+    "apostrophes": ("1'234.5", "999", 1234.5, 999.0),
+    "brackets": ("(0.5)", "2", -0.5, 2.0),
+    "a currency": ("$1.5", "-$2.25", 1.5, -2.25),
+    "a currency in brackets": ("($1.5)", "2.25 €", -1.5, 2.25),
+    "per cent": ("1.5%", "-2 %", 0.015, -0.02),
+    "thousands, millions, billions": ("1.5K", "2M", 1500.0, 2e6),
+    "nothing known": ("#N/A N/A", "-", np.nan, np.nan),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "one", "two"), MARKS.values(), ids=MARKS)
+def test_numbers_with_marks_are_read_as_what_they_mean(
+    tmp_path: Path, first: str, second: str, one: float, two: float
+) -> None:
+    rows = f"Date,Ticker,AdjClose,x\n2020-01-02,A,5,{first}\n2020-01-03,A,6,{second}\n"
+    market = load(write(tmp_path / "f.csv", rows), columns={**DEFAULT, "x": "x"})
+    np.testing.assert_allclose(market.get("x")["A"], [one, two], rtol=1e-15)
+    said = [note for note in market.notes if "is read as" in note]
+    assert len(said) == (one == one)
+
+
+def test_thousands_beside_decimal_commas(tmp_path: Path) -> None:
+    text = (
+        "Date;Ticker;AdjClose\n2020-01-02;A;1.234,5\n2020-01-03;A;12.345.678,25\n2020-01-06;A;7\n"
+    )
+    closes = load(write(tmp_path / "f.csv", text)).get("close")["A"]
+    assert closes.tolist() == [1234.5, 12345678.25, 7.0]
+
+
+def test_a_comma_that_may_be_of_thousands_is_settled_by_the_spec(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.csv", 'Date,Ticker,AdjClose\n2020-01-02,A,"1,003"\n')
+    line = refused(path)
+    assert "mark of thousands (data.decimal=point) or of decimals (data.decimal=comma)" in line
+    assert load(path, decimal="point").get("close").iloc[0, 0] == 1003.0
+    assert load(path, decimal="comma").get("close").iloc[0, 0] == 1.003
+
+
+def test_per_cent_signs_are_not_divided_twice(tmp_path: Path) -> None:
+    long_form = write(tmp_path / "f.csv", "Date,Ticker,Ret\n2020-01-02,A,5%\n2020-01-03,A,-4%\n")
+    wide_form = write(tmp_path / "w.csv", "Date,A,B\n2020-01-02,5%,1%\n2020-01-03,-4%,0%\n")
+    for path in (long_form, wide_form):
+        assert load(path).get("ret")["A"].tolist() == [0.05, -0.04]
+        assert refused(path, percent=True).startswith("data.percent: true for numbers with per")
+
+
+def test_one_bad_cell_of_a_wide_file_is_one_line(tmp_path: Path) -> None:
+    text = wide().rename_axis("Date").to_csv().replace(str(wide().iloc[3, 1]), "n.a.", 1)
+    assert refused(write(tmp_path / "f.csv", text)).startswith("data.path: column 'BBB' has 'n.a.'")
+
+
+def bloomberg() -> str:
+    """Securities over fields, as the terminal exports them."""
+    rows = ["," + ",".join(f"{name} US Equity,{name} US Equity" for name in NAMES)]
+    rows.append("Dates," + ",".join(["PX_LAST,PX_VOLUME"] * len(NAMES)))
+    for day, closes in wide().iterrows():
+        rows.append(f"{day:%m/%d/%Y}," + ",".join(f"{close},7" for close in closes))
+    return "\n".join(rows)
+
+
+PADDED = {
+    "as it is": "",
+    "a start date": "Start Date,01/01/2020,,,,,\nEnd Date,02/11/2020,,,,,\n,,,,,,\n",
+    "a title": "Prices of three stocks,,,,,,\n,,,,,,\n",
+}
+
+
+@pytest.mark.parametrize("above", PADDED.values(), ids=PADDED)
+def test_bloomberg_with_lines_filled_up_with_blanks_above(tmp_path: Path, above: str) -> None:
+    market = load(write(tmp_path / "f.csv", above + bloomberg()))
+    assert market.assets == [f"{name} US Equity" for name in NAMES]
+    np.testing.assert_array_equal(market.get("close").to_numpy(), wide().to_numpy())
+    assert (market.get("volume") == 7).all().all()
+
+
+def test_names_of_merged_cells_hold_for_the_columns_below(tmp_path: Path) -> None:
+    rows = [",AAA,,BBB,", "Date,Close,Volume,Close,Volume"]
+    rows += [f"{day:%Y-%m-%d},{row + 1}.5,7,{row + 2}.5,8" for row, day in enumerate(DAYS)]
+    market = load(write(tmp_path / "f.csv", "\n".join(rows)))
+    assert market.get("close").iloc[0].to_dict() == {"AAA": 1.5, "BBB": 2.5}
+    assert market.get("volume").iloc[-1].to_dict() == {"AAA": 7.0, "BBB": 8.0}
+
+
+def test_an_index_of_rows_is_no_asset(tmp_path: Path) -> None:
+    wide().reset_index(names="Date").to_csv(tmp_path / "f.csv")
+    is_wide(load(tmp_path / "f.csv", values="close"))
+
+
+def test_months_and_quarters_of_stata_are_dated_by_their_last_day(tmp_path: Path) -> None:
+    for written, frequency, last in (("tm", "MS", "2020-01-31"), ("tq", "QS", "2020-03-31")):
+        table = pd.DataFrame(
+            {"permno": 7, "date": pd.date_range("2020-01-01", periods=9, freq=frequency)}
+        )
+        table["ret"] = 0.01
+        path = tmp_path / "f.dta"
+        table.to_stata(path, convert_dates={"date": written}, write_index=False)
+        market = load(path)
+        assert str(market.dates[0].date()) == last
+        assert any("dated by their last day" in note for note in market.notes)
+
+
+def test_periods_of_pandas_in_parquet(tmp_path: Path) -> None:
+    table = long()
+    table["Date"] = table["Date"].dt.to_period("D")
+    table.to_parquet(tmp_path / "f.parquet")
+    is_wide(load(tmp_path / "f.parquet"))
+
+
+def test_a_date_counts_before_a_folder_of_months(tmp_path: Path) -> None:
+    table = long().rename(columns={"Date": "date"})
+    for month, rows in table.groupby(table["date"].dt.month):
+        (tmp_path / f"month={month}").mkdir()
+        rows.set_index("date").to_parquet(tmp_path / f"month={month}" / "part.parquet")
+    is_wide(load(tmp_path))
 
 
 def test_a_zip_archive_of_several_files(tmp_path: Path) -> None:

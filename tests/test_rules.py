@@ -573,3 +573,17 @@ def test_a_spread_below_zero_for_half_of_the_time(tmp_path: Path) -> None:
     np.testing.assert_allclose(estimates[["const", "market_ret", "change"]], expected, rtol=1e-9)
     assert report.metrics["fit/n_obs"] == T - 1
     assert account(report.panel) == {"target is missing": 1}
+
+
+def test_the_code_of_a_missing_return_of_french_is_none(tmp_path: Path) -> None:
+    months = [f"{year}{month:02}" for year in range(2000, 2010) for month in range(1, 13)]
+    rows = [f"{month},{k % 7 - 3}.5,{k % 5 - 2}.25" for k, month in enumerate(months)]
+    rows[3] = f"{months[3]},-99.99,1.5"
+    path = tmp_path / "f.csv"
+    path.write_text(",Food,Beer\n" + "\n".join(rows) + "\n")
+    source = File(str(path), {}, values="ret", percent=True)
+    market = admitted(source.load(), 0.02)
+    assert np.isnan(market.get("ret").iloc[3]["Food"])
+    assert [line.rows for line in market.dropped if "-99.99 %" in line.reason] == [1]
+    with pytest.raises(DataError, match=r"-99\.99 %; they may be codes .*data\.allow_loss"):
+        admitted(source.load(), 0.0)

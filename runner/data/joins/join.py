@@ -180,8 +180,8 @@ def _asset_positions(rows: Rows, market: Market) -> np.ndarray:
         ours = listed(market.assets[:3])
         theirs = listed(rows.asset.values[:3])
         raise DataError(
-            f"{rows.where}: none of the assets of the data is in it: assets {ours}; there {theirs}; "
-            f"{rows.where}.asset=COLUMN names another column of assets"
+            f"{rows.where}: none of the assets of the data is in it: assets {ours}; there {theirs}"
+            f"; {rows.where}.asset=COLUMN names another column of assets"
         )
     positions = position[rows.asset.codes]
     others = positions < 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runner.data.reading.content import DOCUMENTS, WESTERN, ZIP, Content
 from runner.data.reading.dates import of_stata
-from runner.data.reading.delimited.layout import NAMED, Layout, layout_of
+from runner.data.reading.delimited.layout import layout_of, on_marks
 from runner.data.reading.delimited.text import Text
 from runner.errors import DataError, listed, unknown
 from runner.schema.forms import Form
@@ -131,24 +131,13 @@ def _text(content: Content, form: Form) -> Opened:
             return None
         return Opened(other, "CSV", layout.names, alike.load, text=alike)
 
-    notes = _on_marks(layout, form)
+    notes = on_marks(layout, form)
     if layout.preamble:
         lines = "1 line" if layout.preamble == 1 else f"{layout.preamble} lines"
         notes.append(f"{lines} above the names of the columns are not read.")
     if layout.encoding == WESTERN and form.encoding is None:
         notes.append(text.on_encoding())
     return Opened(content, "CSV", layout.names, text.load, layout.upper, notes, again, text)
-
-
-def _on_marks(layout: Layout, form: Form) -> list[str]:
-    """The sentence on delimiter and decimal mark, where they are not those of a plain CSV file."""
-    words = []
-    if layout.delimiter != "," and form.delimiter is None:
-        mark = next(word for word, mark in NAMED.items() if mark == layout.delimiter)
-        words.append(f"data.delimiter={mark}")
-    if layout.decimal == "," and form.decimal is None:
-        words.append("data.decimal=comma")
-    return [f"The text is read with {' '.join(words)}."] if words else []
 
 
 def _parquet(content: Content, form: Form) -> Opened:

@@ -104,6 +104,17 @@ def layout_of(content: Content, form: Form) -> Layout:
     return Layout(delimiter, decimal, encoding, header, preamble, names, upper)
 
 
+def on_marks(layout: Layout, form: Form) -> list[str]:
+    """The sentence on delimiter and decimal mark, where they are not those of a plain CSV file."""
+    words = []
+    if layout.delimiter != "," and form.delimiter is None:
+        mark = next(word for word, mark in NAMED.items() if mark == layout.delimiter)
+        words.append(f"data.delimiter={mark}")
+    if layout.decimal == "," and form.decimal is None:
+        words.append("data.decimal=comma")
+    return [f"The text is read with {' '.join(words)}."] if words else []
+
+
 def _below_padded(lines: Sequence[Line], first: int) -> int:
     """Which line is the first of the table: above it lines may have been filled up with blanks.
 
@@ -286,7 +297,7 @@ def _decimal(content: Content, rows: Sequence[Sequence[str]], delimiter: str) ->
         )
     if commas and all(map(EITHER.fullmatch, commas)):
         raise content.refuse(
-            f"has numbers such as {commas[0].strip()!r}, whose comma may be a mark of thousands, "
-            "which is not read, or of decimals: data.decimal=comma"
+            f"has numbers such as {commas[0].strip()!r}, whose comma may be a mark of thousands "
+            "(data.decimal=point) or of decimals (data.decimal=comma)"
         )
     return "," if commas else "."

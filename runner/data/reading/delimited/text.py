@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 UTF_8 = ("utf-8", "utf-8-sig")
-# points of thousands before a comma of decimals
-OF_THOUSANDS = r"^[^\d]*\d{1,3}(\.\d{3})+(,\d*)?[^\d]*$"
+# points of thousands before a comma of decimals, or commas before a point
+OF_THOUSANDS = r"^\D*\d{1,3}(\.\d{3})+(,\d*)?\D*$"
+COMMAS_OF_THOUSANDS = r"^\D*\d{1,3}(,\d{3})+(\.\d*)?\D*$"
 NO_DECIMAL_POINT = r"\.\d{3}[.,]"
 BLANK = (b"\n\n", b"\n\r")  # a line without a row
 
@@ -147,6 +148,8 @@ class Text:
         table = self._parsed(source, dict.fromkeys(at, names))
         if self.layout.decimal == ",":
             return self._with_points(table, text)
+        if self.form.decimal == "point":
+            return _without_commas(table, text)
         return table
 
     def _parsed(self, source: pa.NativeFile, types: dict[int, pa.DataType]) -> pa.Table:
@@ -265,3 +268,19 @@ class Text:
             if len(line.fields) == len(self.layout.names):
                 return is_data(line.fields[:1])
         return False
+
+
+def _without_commas(table: pa.Table, text: Sequence[int]) -> pa.Table:
+    """The same without commas of thousands, where the spec says that none is of decimals."""
+    from pyarrow import compute as pc
+
+    columns = []
+    for name in table.column_names:
+        column = table[name]
+        if int(name) not in text:
+            words = column.cast("string")
+            grouped = pc.match_substring_regex(words, COMMAS_OF_THOUSANDS)
+            plain = pc.replace_substring(words, ",", "")
+            column = pc.if_else(grouped, plain, words).dictionary_encode()
+        columns.append(column)
+    return table.from_arrays(columns, names=table.column_names)

@@ -212,7 +212,8 @@ def unbound(where: str, target: Any, settings: Mapping[str, Any]) -> dict[str, l
     problems = {}
     for key in settings:
         if key not in parameters:
-            problems[key] = [f"{_place(where, key)}: {unknown(key, parameters)}"]
+            place = _place(where, key)
+            problems[key] = [f"{place}: {unknown(key, parameters, f'~{place} leaves it out')}"]
     for name, (parameter, kind) in parameters.items():
         place = _place(where, name)
         if name in settings and settings[name] != MISSING:

@@ -159,7 +159,8 @@ def _linear(node: ast.expr, terms: Sequence[str]) -> Linear:
         case ast.Name(id=name):
             if name in terms:
                 return {name: 1.0}
-            raise ValueError(f"term {unknown(name, terms)}")
+            leave_out = "model.hypotheses=[] tests none"
+            raise ValueError(f"term {unknown(name, terms, leave_out)}")
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             negated = _linear(operand, terms)
             return _sum({}, negated, -1.0)

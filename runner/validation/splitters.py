@@ -166,7 +166,8 @@ class HoldOut(Scheme):
             given = f"rows: {self.rows}"
             run += f"; there are {len(dates)}"
         held = held_text(self.holdout)
-        return f"validation.{given} leaves no {part} row; {run}{held}"
+        allowed = "allowed: one that does, or validation=none"
+        return f"validation.{given} leaves no {part} row; {run}{held}; {allowed}"
 
 
 @dataclass(frozen=True)

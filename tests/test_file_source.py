@@ -949,11 +949,11 @@ def test_assets_listed_twice_or_not_at_all(write: Write) -> None:
 
 def test_text_in_columns_of_numbers_is_refused_all_at_once(write: Write) -> None:
     frame = table().astype({"Close": "object", "Volume": "object"})
-    frame.loc[4, "Close"], frame.loc[7, "Close"], frame.loc[2, "Volume"] = "1,234.5", "abc", "1_000"
+    frame.loc[4, "Close"], frame.loc[7, "Close"], frame.loc[2, "Volume"] = "1,234,5", "abc", "1_000"
     for name in ("file.parquet", "file.csv"):
         path = write(frame.astype({"Close": "str", "Volume": "str"}), name)
         assert refused(File(path, WITH_VOLUME)) == [
-            "data.columns.close: column 'Close' has '1,234.5' in row 5 and 1 more; allowed: a number",
+            "data.columns.close: column 'Close' has '1,234,5' in row 5 and 1 more; allowed: a number",
             "data.columns.volume: column 'Volume' has '1_000' in row 3; allowed: a number",
         ]
 

@@ -25,6 +25,7 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
+import runner
 from runner.__main__ import main
 from runner.data.market import Market
 from runner.data.reading import files as files_module
@@ -688,6 +689,77 @@ def test_a_date_counts_before_a_folder_of_months(tmp_path: Path) -> None:
         (tmp_path / f"month={month}").mkdir()
         rows.set_index("date").to_parquet(tmp_path / f"month={month}" / "part.parquet")
     is_wide(load(tmp_path))
+
+
+@pytest.mark.parametrize("below", ["USD,USD,USD", "USD,EUR,GBP", "@AAA(P),@BBB(P),@MKT(P)"])
+@pytest.mark.parametrize("corner", ["Date", "Name", ""])
+def test_a_row_of_codes_or_units_below_the_names_is_not_read(
+    tmp_path: Path, below: str, corner: str
+) -> None:
+    names, *rows = wide().rename_axis(corner).to_csv().splitlines()
+    path = write(tmp_path / "f.csv", "\n".join([names, f"Code,{below}", *rows]))
+    market = load(path, values="close")
+    is_wide(market)
+    said = f"A row of codes or units below the names is not read: {below.replace(',', ', ')}."
+    assert said in market.notes
+
+
+def test_a_wide_frame_of_pandas_in_parquet_has_its_dates_in_the_index(tmp_path: Path) -> None:
+    table = wide()
+    for name in ("Date", None):
+        table.rename_axis(name).to_parquet(tmp_path / "f.parquet")
+        is_wide(load(tmp_path / "f.parquet", values="close"))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "xlsx", "csv"])
+@pytest.mark.parametrize("levels", [["Price", "Ticker"], [None, None]], ids=["named", "unnamed"])
+@pytest.mark.parametrize("by_ticker", [False, True])
+def test_two_levels_of_columns_as_pandas_writes_them(
+    tmp_path: Path, suffix: str, levels: list[str | None], by_ticker: bool
+) -> None:
+    table = pd.concat({"Close": wide(), "Volume": 0.0 * wide() + 7.0}, axis=1)
+    table.columns.names = levels
+    if levels[0]:
+        table.index.name = "Date"
+    if by_ticker:
+        table = table.swaplevel(axis=1).sort_index(axis=1)
+    path = tmp_path / f"f.{suffix}"
+    written = {"parquet": table.to_parquet, "xlsx": table.to_excel, "csv": table.to_csv}
+    written[suffix](path)
+    market = load(path)
+    is_wide(market)
+    assert (market.get("volume") == 7.0).all().all()
+
+
+def test_months_of_two_digits_of_the_year(tmp_path: Path) -> None:
+    text = "Month,A,B\n" + "\n".join(
+        f"{month}-10,{k + 50}.5,7.25" for k, month in enumerate(("Jan", "Feb", "Mar"))
+    )
+    market = load(write(tmp_path / "f.csv", text))
+    assert [str(date.date()) for date in market.dates] == ["2010-01-31", "2010-02-28", "2010-03-31"]
+
+
+def test_names_that_are_not_usual_are_asked_for_in_one_line(tmp_path: Path) -> None:
+    line = refused(
+        write(tmp_path / "f.csv", "Datum;Fonds;Kurs\n31.12.2020;A;1,5\n29.01.2021;A;2,5\n")
+    )
+    assert line.startswith("data.columns: which columns of ")
+    assert "data.columns.asset=NAME data.columns.close=NAME" in line
+    assert "it has Datum, Fonds, Kurs" in line
+
+
+def test_keys_among_the_columns_of_a_joined_table_are_said_where_they_belong(
+    tmp_path: Path,
+) -> None:
+    long().to_csv(tmp_path / "f.csv", index=False)
+    long().rename(columns={"Ticker": "tic"}).to_csv(tmp_path / "g.csv", index=False)
+    words = [f"data.path={tmp_path / 'f.csv'}", f"data.fields.g.path={tmp_path / 'g.csv'}"]
+    words += ["data.fields.g.columns={asset: tic, x: AdjClose}", "features.x=x"]
+    with pytest.raises(DataError) as caught:
+        runner.run("experiment=none", "data=file", "features=none", "target=forward_return", *words)
+    assert caught.value.mistakes == (
+        "data.fields.g.columns.asset: the asset is no number; data.fields.g.asset=tic names its column",
+    )
 
 
 def test_a_zip_archive_of_several_files(tmp_path: Path) -> None:

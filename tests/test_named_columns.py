@@ -247,6 +247,24 @@ def test_a_sweep_resumes_and_a_job_of_it_runs_again_with_the_same_data(folder: P
     assert rerun.code == 0, rerun.out + rerun.err
 
 
+def test_a_job_is_the_same_whatever_columns_other_jobs_name(folder: Path) -> None:
+    """Alone, in a sweep, and in one with a job more, whose column is read for all."""
+    alone = runner.run(*SPEC, "features.x=book_equity", "model.rows=common", save=True)
+    keys = []
+    for number, values in enumerate(("book_equity,size", "book_equity,size,sic")):
+        place = f"hydra.sweep.dir=outputs/sweeps/s{number}"
+        words = ("-m", *SPEC, f"features.x={values}", "sweep.launcher=inline", place)
+        done = call_cli(folder, *words)
+        assert done.code == 0, done.err
+        plan = json.loads((folder / f"outputs/sweeps/s{number}/plan.json").read_text())
+        keys.append([job["key"] for job in plan["jobs"]])
+        again = call_cli(folder, "resume", f"s{number}")
+        assert "0 to run" in again.err or "nothing" in again.err, again.err
+    assert keys[1][:2] == keys[0]
+    assert alone.key == keys[0][0]
+    assert Ledger(LEDGER).count(family_key(alone.spec, alone.sample)).trials == 3
+
+
 def test_jobs_that_scores_lead_to_read_what_any_of_them_may_name() -> None:
     composer = Composer()
     words = [*SPEC, "features.x=book_equity,size", "sweep.search=bayes", "sweep.draws=4"]

@@ -374,12 +374,16 @@ class Market:
 
     def as_declared(self) -> Market:
         """This market without the columns that are read because another part names them."""
-        if not self.asked:
+        return self.asking_only(())
+
+    def asking_only(self, names: Collection[str]) -> Market:
+        """This market without what is read because another spec names it: its own are `names`."""
+        others = set(self.asked) - set(names)
+        if not others:
             return self
-        fields = self.fields.named(set(self.fields) - set(self.asked))
-        names = [name for name in self.grouping.names if name not in self.asked]
-        declared = self.grouping.of(names)
-        return replace(self, fields=fields, groups=declared.fixed, labels=declared.by_date)
+        fields = self.fields.named(set(self.fields) - others)
+        kept = self.grouping.of([name for name in self.grouping.names if name not in others])
+        return replace(self, fields=fields, groups=kept.fixed, labels=kept.by_date)
 
 
 def same_for_all(name: str, field: pd.DataFrame) -> pd.Series:

@@ -37,6 +37,7 @@ class Report:
         overrides: what the command line changed, as it was written.
         chosen: the option of each group, such as model: ols.
         source, fingerprint: the data in words, and the digest of its content.
+        key: what makes it the same run.
         sample: digest of what the rows and the target are made of, whatever else is read.
         panel, fit: what was regressed and what was found on all rows.
         study: what the analyses were given.
@@ -61,6 +62,7 @@ class Report:
     source: str
     fingerprint: str
     sample: str
+    key: str
     panel: Panel
     fit: Fit
     study: Study

@@ -75,6 +75,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
         source=market.source,
         fingerprint=market.fingerprint,
         sample=shared.sample(experiment, market),
+        key=shared.key(experiment, market),
         panel=panel,
         fit=fit,
         study=study,

@@ -15,14 +15,16 @@ from runner.data.accounts.account import in_short
 from runner.data.market import Market
 from runner.errors import DataError, unknown
 from runner.experiment.auditing.audit import Audit, audit
-from runner.experiment.nodes import kinds_of
-from runner.features.asked import KEYS, by_settings
+from runner.experiment.nodes import ASKED, kinds_of
+from runner.experiment.spec import without_secrets
+from runner.features.asked import KEYS, by_settings, together
 from runner.panels.building import build_panel
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
 from runner.panels.segments import Shared
-from runner.record.identity import family_key
+from runner.record.identity import family_key, job_key
 from runner.record.ledger import Ledger
+from runner.record.version import code_version
 from runner.validation.folds import shared_by
 
 if TYPE_CHECKING:
@@ -69,6 +71,18 @@ class SharedWork:
 
         settings = [market.fingerprint, sorted(experiment.of_target)]
         return self.bench.get("sample", settings, digest)
+
+    def key(self, experiment: Experiment, market: Market) -> str:
+        """What makes the run the same run, whatever other jobs of its sweep read of the data."""
+        names = together(experiment.own_data.get(ASKED, {}))
+        own = {name for some in names.values() for name in some}
+
+        def digest() -> str:
+            return market.asking_only(own).fingerprint
+
+        fingerprint = self.bench.get("own data", [market.fingerprint, names], digest)
+        spec = without_secrets({**experiment.spec, "data": experiment.own_data})
+        return job_key(spec, fingerprint, code_version(tuple(experiment.settings.allow)))
 
     def families(self, experiment: Experiment, market: Market) -> Families:
         """The trials that a run of the experiment belongs to, and those that it did before."""

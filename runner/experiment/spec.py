@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from runner.data.joins.settings import ROLES, Joined, OfAnySource
 from runner.errors import SpecError, listed, unknown
 from runner.experiment.nodes import (
+    ASKED,
     MISSING,
     MODEL_ROLE,
     OF_ANY_SOURCE,
@@ -24,6 +25,7 @@ from runner.experiment.nodes import (
     construct,
     source_of,
     unbound,
+    without,
 )
 from runner.experiment.settings import GROUPS, Settings, settings_of, with_defaults
 from runner.features.asked import by_text, grouped
@@ -122,6 +124,7 @@ class Experiment:
         delisting: the field of delisting returns, which enter the returns; None: there is none.
         members: the label that the assets of a panel have on each date; None: all assets.
         of_target: fields and series that the target names.
+        own_data: the node `data` of the spec without what only other jobs of a sweep name of it.
     """
 
     settings: Settings
@@ -141,6 +144,7 @@ class Experiment:
     delisting: str | None = None
     members: str | None = None
     of_target: Collection[str] = ()
+    own_data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -250,6 +254,7 @@ def build(
         delisting=beside.delisting,
         members=beside.members,
         of_target=parts.of_target,
+        own_data=asking(without(spec["data"], [ASKED]), grouped(others.asked), settings.allow),
     )
 
 

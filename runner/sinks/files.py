@@ -15,7 +15,6 @@ from runner.experiment.reading import reading
 from runner.experiment.report import Report
 from runner.experiment.series import series_of
 from runner.panels.rows import digest_of
-from runner.record.identity import job_key
 from runner.record.rundir import write_table
 from runner.record.version import source_commit
 
@@ -93,7 +92,7 @@ def about(report: Report) -> dict[str, object]:
         "commit": source_commit(),
         "horizon": report.panel.horizon,
         "calendar": report.panel.calendar.words,
-        "job": job_key(report.spec, report.fingerprint, report.code),
+        "job": report.key,
         "started": report.started.isoformat(timespec="milliseconds"),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "rows": _rows(report),

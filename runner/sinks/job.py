@@ -12,11 +12,10 @@ from runner.experiment.report import Report
 from runner.experiment.run import run, thoroughly_audited
 from runner.experiment.settings import FULL, Settings
 from runner.experiment.shared_work import SharedWork
-from runner.experiment.spec import Experiment, without_secrets
-from runner.record.identity import family_key, job_key
+from runner.experiment.spec import Experiment
+from runner.record.identity import family_key
 from runner.record.ledger import Ledger
 from runner.record.rundir import refuse_taken, whole
-from runner.record.version import code_version
 from runner.sinks import files, page, plots, terminal, tracking
 from runner.sinks.machine import Form
 
@@ -59,10 +58,9 @@ def saved(experiment: Experiment, directory: Path, logged: bool) -> tuple[Report
 def _counted(experiment: Experiment, directory: Path) -> Report:
     """Run, and count the trial whatever comes of it once its data was read."""
     bench = Bench()
-    fingerprint = SharedWork(bench).market(experiment).fingerprint
+    shared = SharedWork(bench)
     settings = experiment.settings
-    spec = without_secrets(experiment.spec)
-    key = job_key(spec, fingerprint, code_version(tuple(settings.allow)))
+    key = shared.key(experiment, shared.market(experiment))
     family = family_carried(experiment, bench)
     place = str(directory.resolve())
     ledger = Ledger(Path(settings.ledger))
@@ -125,9 +123,8 @@ def write(report: Report, directory: Path, pictures: bool) -> None:
 
 def _with_trials(report: Report, ledger: Path) -> Report:
     """The report with the number of specs tried on its data and target, itself included."""
-    key = job_key(report.spec, report.fingerprint, report.code)
     family = family_key(report.spec, report.sample)
-    count = Ledger(ledger).count(family, begun=key)
+    count = Ledger(ledger).count(family, begun=report.key)
     return replace(report, trials=count)
 
 

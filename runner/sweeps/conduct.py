@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from runner.compute.cache import Bench
 from runner.errors import RunnerError, SpecError, unknown
 from runner.experiment.shared_work import Families, SharedWork
 from runner.experiment.spec import build, without_secrets
-from runner.record.identity import digest, job_key
+from runner.record.identity import digest
 from runner.record.ledger import Ledger
 from runner.record.rundir import RunDirectory
 from runner.record.version import code_version
@@ -241,50 +241,34 @@ def _known(plan: Plan, bench: Bench) -> Plan:
 
     A job whose data cannot be read fails.
     """
+    shared = SharedWork(bench)
     unreadable: dict[str, Failure] = {}  # by data
-    read: dict[str, Known] = {}  # by data and target
+    families: dict[str, Families] = {}  # by data and target
     jobs = []
     for job in plan.jobs:
         data = digest(job.data)
         settings = digest([job.data, job.spec.get("target")])
-        if settings not in read and data not in unreadable:
-            try:
-                read[settings] = _read(job, bench)
-            except RunnerError as error:
-                unreadable[data] = Failure(error.mistakes, final=True)
-        if data in unreadable:
+        try:
+            if data in unreadable:
+                raise RunnerError(unreadable[data].mistakes)
+            experiment = build(job.spec)
+            market = shared.market(experiment)
+            if settings not in families:
+                families[settings] = shared.families(experiment, market)
+            key = shared.key(experiment, market)
+        except RunnerError as error:
+            unreadable[data] = Failure(error.mistakes, final=True)
             plan.fail(job, unreadable[data])
             jobs.append(replace(job, fingerprint="", key="", family=""))
-        else:
-            fingerprint, families = read[settings]
-            code = code_version(tuple(job.spec.get("allow") or ()))
-            key = job_key(job.spec, fingerprint, code)
-            jobs.append(replace(job, fingerprint=fingerprint, key=key, family=families.now))
+            continue
+        family = families[settings].now
+        jobs.append(replace(job, fingerprint=market.fingerprint, key=key, family=family))
     ledger = Ledger(Path(plan.ledger))
-    for known in read.values():
-        ledger.carry(known.families.earlier)
+    for known in families.values():
+        ledger.carry(known.earlier)
     plan = replace(plan, jobs=tuple(jobs), code=code_version())
     plan.write()
     return plan
-
-
-class Known(NamedTuple):
-    """The fingerprint of the data of a job, and the trials that it is one of."""
-
-    fingerprint: str
-    families: Families
-
-
-def _read(job: Job, bench: Bench) -> Known:
-    """What is known of the job from its data.
-
-    Raises:
-        RunnerError: they cannot be read.
-    """
-    experiment = build(job.spec)
-    shared = SharedWork(bench)
-    market = shared.market(experiment)
-    return Known(market.fingerprint, shared.families(experiment, market))
 
 
 def _run(

@@ -227,7 +227,8 @@ def _months(pattern: str, *, named: bool = False) -> Callable[[pd.Series], list[
         date_format = "%Y%m"
         if named:
             joined = parts["year"] + parts["month"].str[:3]
-            date_format = "%Y%b"
+            of_century = parts["year"].str.len().max() == 2
+            date_format = "%y%b" if of_century else "%Y%b"
         months = pd.to_datetime(joined, format=date_format, errors="coerce")
         words = f"months such as {text.dropna().iloc[0]} are dated by their last day"
         return [Reading(_last_days(months, "M"), words, _format_of_months(text))]
@@ -349,6 +350,7 @@ YYYYMM = r"(?P<year>1[89]\d\d|2[01]\d\d)(?P<month>0[1-9]|1[0-2])"
 YYYY_MM = r"(?P<year>\d{4})(?:-|/|\.|m|M)(?P<month>\d\d?)"
 MM_YYYY = r"(?P<month>\d\d?)[-/.](?P<year>\d{4})"
 NAME_YYYY = rf"(?P<month>{MONTH_NAME})[\s,./-]*(?P<year>\d{{4}})"
+NAME_YY = rf"(?P<month>{MONTH_NAME})[\s,./'-]*(?P<year>\d\d)"
 YYYY_NAME = rf"(?P<year>\d{{4}})[\s,./-]*(?P<month>{MONTH_NAME})"
 # the likelier first; the first whose pattern all texts have, and that reads them, counts
 WAYS = (
@@ -359,6 +361,7 @@ WAYS = (
     Way(MM_YYYY, _months(MM_YYYY)),
     Way(NAME_YYYY, _months(NAME_YYYY, named=True)),
     Way(YYYY_NAME, _months(YYYY_NAME, named=True)),
+    Way(NAME_YY, _months(NAME_YY, named=True)),
     Way(rf"\d\d?/\d\d?/\d{{4}}{AT_TIME}", _by_formats("%m/%d/%Y", "%d/%m/%Y")),
     Way(rf"\d\d?\.\d\d?\.\d{{4}}{AT_TIME}", _by_formats("%d.%m.%Y", "%m.%d.%Y")),
     Way(rf"\d\d?-\d\d?-\d{{4}}{AT_TIME}", _by_formats("%d-%m-%Y", "%m-%d-%Y")),

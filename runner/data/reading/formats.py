@@ -15,6 +15,7 @@ from runner.data.reading.content import DOCUMENTS, WESTERN, ZIP, Content
 from runner.data.reading.dates import of_stata
 from runner.data.reading.delimited.layout import layout_of, on_marks
 from runner.data.reading.delimited.text import Text
+from runner.data.reading.usual import index_first, levels
 from runner.errors import DataError, listed, unknown
 from runner.schema.forms import Form
 from runner.text import one_line
@@ -127,9 +128,7 @@ def _text(content: Content, form: Form) -> Opened:
 
     def again(other: Content) -> Opened | None:
         alike = text.again(other)
-        if alike is None:
-            return None
-        return Opened(other, "CSV", layout.names, alike.load, text=alike)
+        return Opened(other, "CSV", layout.names, alike.load, text=alike) if alike else None
 
     notes = on_marks(layout, form)
     if layout.preamble:
@@ -153,18 +152,20 @@ def _parquet(content: Content, form: Form) -> Opened:
 
     with pq.ParquetFile(source()) as file:
         schema = file.schema_arrow
-    own_types = [(field.metadata or {}).get(b"ARROW:extension:name") for field in schema]
-    if PERIODS_OF_PANDAS in own_types:
+    if any(PERIODS_OF_PANDAS in (field.metadata or {}).values() for field in schema):
         import pandas.core.arrays.arrow.extension_types  # noqa: F401 pyarrow knows them from then
 
+    order = index_first(schema)
+
     def columns(at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
-        names = [schema.names[position] for position in at]
-        texts = [schema.names[position] for position in text]
+        names = [order[position] for position in at]
+        texts = [order[position] for position in text]
         coded = [name for name in texts if schema.field(name).type in words]
         with pq.ParquetFile(source(), read_dictionary=coded) as file:
             return file.read(columns=names).select(names)
 
-    return Opened(content, "parquet", schema.names, columns)
+    upper, lower = levels(order)
+    return Opened(content, "parquet", lower, columns, upper)
 
 
 def _arrow(content: Content, form: Form) -> Opened:
@@ -303,8 +304,11 @@ def _write_rows(text: StringIO, rows: Sequence[list[Any]]) -> None:
 
     width = max(map(len, rows))
     writer = csv.writer(text, lineterminator="\n")
-    for row in rows:
+    for number, row in enumerate(rows):
         alone = len(row) < 2 and not (row and isinstance(row[0], int | float | datetime))
+        # in the middle of a table it may be the name of the index, below two rows of names
+        around = [*map(len, rows[number - 1 : number]), *map(len, rows[number + 1 : number + 2])]
+        alone &= not row or len(around) < 2 or min(around) < 2
         missing = 0 if alone else width - len(row)
         cells = [*row, *[None] * missing]
         writer.writerow(["" if cell is None else cell for cell in cells])

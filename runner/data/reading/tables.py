@@ -11,7 +11,7 @@ import numpy as np
 
 from runner.data.reading import shapes, usual
 from runner.data.reading.delimited.layout import DATE_LIKE
-from runner.data.reading.files import OWN_COLUMN, Files
+from runner.data.reading.files import OWN_COLUMN, Files, check
 from runner.data.reading.parsing import read_dates, read_numbers
 from runner.data.reading.roles import asked_columns
 from runner.data.reading.shapes import Values
@@ -228,13 +228,21 @@ def _of_wide(
 
 def _neither(files: Files, columns: Mapping[str, str | None], as_wide: DataError) -> DataError:
     """The error on a table whose columns are not those of the spec, and that is not wide either."""
-    wanted = {f"data.columns.{name}": column for name, column in columns.items() if column}
+    given = {}
+    for name, column in columns.items():
+        if column and column != usual.SNAPSHOT.get(name):
+            given[f"data.columns.{name}"] = column
     try:
-        files.load(wanted, set())
+        check(given, files.names, files.shown)
     except DataError as error:
         lines = [f"{line} (read as wide: dates x assets)" for line in as_wide.mistakes]
         return DataError([*error.mistakes, *lines])
-    return as_wide
+    reason = as_wide.mistakes[0].removeprefix(f"{files.where}: ")
+    return DataError(
+        f"data.columns: which columns of {files.shown!r} are assets, and which prices or returns? "
+        "data.columns.asset=NAME data.columns.close=NAME, or data.columns.ret=NAME; it has "
+        f"{listed(files.names)}. Read as wide (dates x assets): {reason}"
+    )
 
 
 def _mostly_numbers(column: pa.ChunkedArray) -> bool:

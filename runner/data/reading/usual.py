@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from runner.errors import DataError, listed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DATE = "date"
 ASSET = "asset"
@@ -23,8 +27,8 @@ USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "close": (
         ("adjclose", "adjustedclose", "closeadj", "adjustedprice", "adjprice", "pricesadjusted"),
-        ("close", "closingprice", "closeprice", "priceclose", "price", "last", "closelast"),
-        ("pxlast",),
+        ("close", "closingprice", "closeprice", "priceclose", "price", "last", "lastprice"),
+        ("pxlast", "closelast"),
         ("prc", "dlyprc", "mthprc"),
     ),
     "ret": (("ret", "return", "returns", "rets", "dlyret", "mthret", "totalreturn"),),
@@ -42,10 +46,28 @@ SNAPSHOT: Mapping[str, str] = {
     "close": "AdjClose",
     "volume": "Volume",
 }
+PAIR = re.compile(r"\('([^']*)', '([^']*)'\)")  # names of two levels, as pandas joins them
 UNNAMED = frozenset({"", "Unnamed: 0", "__index_level_0__"})  # an index as pandas writes it
 FACTORS = frozenset(
     {"mktrf", "smb", "hml", "rmw", "cma", "mom", "umd", "wml", "rf", "strev", "ltrev", "mkt"}
 )
+
+
+def index_first(schema: pa.Schema) -> list[str]:
+    """The names of the columns, those that pandas had as its index first, as in its text files."""
+    of_pandas = schema.pandas_metadata or {}
+    index = [name for name in of_pandas.get("index_columns", []) if isinstance(name, str)]
+    return [*index, *(name for name in schema.names if name not in index)]
+
+
+def levels(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Two rows of names, where pandas wrote those of two levels as one text; else the names."""
+    pairs = [PAIR.fullmatch(name) for name in names[1:]]
+    if not pairs or None in pairs:
+        return [], list(names)
+    upper = [names[0], *(pair[1] for pair in pairs if pair)]
+    lower = ["", *(pair[2] for pair in pairs if pair)]
+    return upper, lower
 
 
 def letters(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from runner.data.reading.content import NO_TABLE, Content, decoded
 from runner.data.reading.parsing import EMPTY
-from runner.data.reading.usual import DATE, find
+from runner.data.reading.usual import DATE, find, is_field
 from runner.errors import listed
 from runner.schema.forms import Form
 
@@ -25,6 +25,7 @@ FIRST_TABLE = 3  # lines of as many columns that make a table; a preamble has fe
 PADDED = 2  # texts at most in a line above a table that is filled up with blanks
 MOST_PADDED = 20  # such lines
 LINES = 300  # at the beginning, by which a layout is recognised
+EMPTY_NAMES = frozenset(EMPTY)
 NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s*%?\s*")
 WITH_COMMA = re.compile(r"\s*[-+]?\d*,\d+\s*")
 WITH_POINT = re.compile(r"\s*[-+]?\d*\.\d+([eE][-+]?\d+)?\s*")
@@ -51,6 +52,7 @@ class Layout:
         preamble: lines before it.
         names: of the columns, as written.
         upper: the names above them, where the header has two rows.
+        below: a row of codes or units between the names and the numbers, which is not read.
     """
 
     delimiter: str
@@ -60,6 +62,7 @@ class Layout:
     preamble: int
     names: list[str]
     upper: list[str] = field(default_factory=list)
+    below: list[str] = field(default_factory=list)
 
 
 def layout_of(content: Content, form: Form) -> Layout:
@@ -81,6 +84,12 @@ def layout_of(content: Content, form: Form) -> Layout:
     header = lines[first + headers - 1].end
     names = lines[first].fields
     upper: list[str] = []
+    below: list[str] = []
+    if headers == 1 and _has_codes([line.fields for line in lines[first:]]):
+        below = lines[first + 1].fields
+        header = lines[first + 1].end
+        if not find(DATE, names[:1]):
+            names = ["", *names[1:]]
     if headers > 1:
         upper = _as_merged(names)
         names = lines[first + 1].fields
@@ -97,11 +106,11 @@ def layout_of(content: Content, form: Form) -> Layout:
         header = lines[first - 1].end
         preamble = header - 1
     cells = []
-    for line in lines[first + headers :]:
+    for line in lines[first + headers + bool(below) :]:
         if len(line.fields) == len(names):
             cells.append(line.fields)
     decimal = DECIMALS[form.decimal] if form.decimal else _decimal(content, cells, delimiter)
-    return Layout(delimiter, decimal, encoding, header, preamble, names, upper)
+    return Layout(delimiter, decimal, encoding, header, preamble, names, upper, below)
 
 
 def on_marks(layout: Layout, form: Form) -> list[str]:
@@ -112,7 +121,11 @@ def on_marks(layout: Layout, form: Form) -> list[str]:
         words.append(f"data.delimiter={mark}")
     if layout.decimal == "," and form.decimal is None:
         words.append("data.decimal=comma")
-    return [f"The text is read with {' '.join(words)}."] if words else []
+    notes = [f"The text is read with {' '.join(words)}."] if words else []
+    if layout.below:
+        codes = listed(layout.below[1:])
+        notes.append(f"A row of codes or units below the names is not read: {codes}.")
+    return notes
 
 
 def _below_padded(lines: Sequence[Line], first: int) -> int:
@@ -140,6 +153,8 @@ def _check_even(content: Content, lines: Sequence[Line]) -> None:
     """
     first_row = lines[-1]
     for line, below in pairwise(lines):
+        if len(line.fields) == len(below.fields):
+            continue
         as_many = len(line.fields) == len(first_row.fields)
         # without one of dates a table may have been printed with a blank above them
         above = below is first_row and bool(find(DATE, line.fields))
@@ -250,12 +265,26 @@ def _header_rows(rows: Sequence[Sequence[str]]) -> int:
     index_alone = bool(third) and not beside_index
     if index_alone and third[0].strip().casefold() in INDEX_NAMES:
         return 3
-    repeats = _repeat(upper) or _repeat(lower)
+    of_one_unit = len(set(lower)) == 1 and not _repeat(upper) and not is_field(lower[0])
+    repeats = (_repeat(upper) or _repeat(lower)) and not of_one_unit
     pairs = set(zip(upper, lower, strict=True))
     numbers = bool(third) and all(map(is_number, beside_index))
     if repeats and len(pairs) == len(upper) and numbers:
         return 2
     return 1
+
+
+def _has_codes(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the second row is of codes or units: texts alone, above numbers alone."""
+    if len(rows) < 3 or not all(len(row) == len(rows[0]) > 1 for row in rows[:3]):
+        return False
+    codes = list(map(str.strip, rows[1]))
+    numbers = list(filter(str.strip, rows[2][1:]))
+    are_texts = all(codes[1:]) and not any(map(is_number, codes))
+    is_dated = DATE_LIKE.fullmatch(codes[0]) is not None
+    absent = EMPTY_NAMES.issuperset(codes[1:])
+    of_numbers = bool(numbers) and all(map(is_number, numbers))
+    return are_texts and of_numbers and not is_dated and not absent
 
 
 def _as_merged(row: Sequence[str]) -> list[str]:

@@ -148,7 +148,8 @@ def _composer(words: Sequence[str], forms: bool = False) -> tuple[Composer, Name
     Args:
         forms: whether flags choose the form of what is printed.
     """
-    from runner.cli.composition import Composer, flags
+    from runner.cli.composition import Composer
+    from runner.cli.usage import flags
 
     parser = flags()
     if forms:
@@ -331,7 +332,8 @@ def check(words: Sequence[str]) -> int:
 
 def cache(words: Sequence[str]) -> int:
     """Print the files and bytes of the cache of the spec, sweep.cache; --empty removes them."""
-    from runner.cli.composition import Composer, flags
+    from runner.cli.composition import Composer
+    from runner.cli.usage import flags
 
     parser = flags()
     parser.add_argument("--empty", action="store_true")
@@ -351,7 +353,8 @@ def cache(words: Sequence[str]) -> int:
 
 def ui(words: Sequence[str]) -> int:
     """Serve the MLflow UI on the newest runs of the store, a run, or the jobs of --sweep."""
-    from runner.cli.composition import Composer, flags
+    from runner.cli.composition import Composer
+    from runner.cli.usage import flags
 
     parser = flags()
     parser.add_argument("--port", type=int, default=5000)

@@ -261,8 +261,8 @@ def test_a_job_is_the_same_whatever_columns_other_jobs_name(folder: Path) -> Non
         again = call_cli(folder, "resume", f"s{number}")
         assert "0 to run" in again.err or "nothing" in again.err, again.err
     assert keys[1][:2] == keys[0]
-    assert alone.key == keys[0][0]
-    assert Ledger(LEDGER).count(family_key(alone.spec, alone.sample)).trials == 3
+    assert alone.about["job"] == keys[0][0]
+    assert Ledger(LEDGER).count(family_key(alone.spec, str(alone.about["sample"]))).trials == 3
 
 
 def test_jobs_that_scores_lead_to_read_what_any_of_them_may_name() -> None:

@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
@@ -43,7 +43,7 @@ from runner.cli.overrides import (
     readable,
     touches_open,
 )
-from runner.cli.usage import HELP
+from runner.cli.usage import HELP, flags
 from runner.errors import RunnerError, SpecError
 from runner.experiment.spec import Experiment, build, chosen_options, mistakes
 from runner.record.identity import job_key
@@ -422,24 +422,6 @@ class Composer:
         groups = [] if parent else self.hydra.config_loader.list_groups("")
         names = list(map(str, node)) if OmegaConf.is_dict(node) else []
         return sorted({*names, *groups} - {"hydra"})
-
-
-def flags() -> argparse.ArgumentParser:
-    """The flags of a run; everything else on the command line is an override."""
-    from hydra._internal.utils import get_args_parser
-
-    parser = get_args_parser()
-    parser.error = refuse  # type: ignore[method-assign]
-    return parser
-
-
-def refuse(message: str) -> NoReturn:
-    """What is wrong with flags, in one line as every mistake.
-
-    Raises:
-        SpecError: always.
-    """
-    raise SpecError(f"{message} (--hydra-help shows every flag)")
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

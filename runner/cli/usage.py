@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NoReturn
+
+from runner.errors import SpecError
+
+if TYPE_CHECKING:
+    import argparse
+
 WIDTH = 35  # of the column of commands
 # verb -> what follows it, and what it does
 VERBS = {
@@ -45,3 +52,21 @@ The spec, every value of which can be overridden by key=value:
 --json            print one JSON object              --quiet            print nothing but errors
 Tab completion in bash: eval "$(python -m runner -sc install=bash)"
 """
+
+
+def flags() -> argparse.ArgumentParser:
+    """The flags of a run; everything else on the command line is an override."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser
+
+
+def refuse(message: str) -> NoReturn:
+    """What is wrong with flags, in one line as every mistake.
+
+    Raises:
+        SpecError: always.
+    """
+    raise SpecError(f"{message} (--hydra-help shows every flag)")

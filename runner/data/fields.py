@@ -383,3 +383,23 @@ def _listings(
     rows = row[in_order].astype(np.int32)
     columns = column[in_order].astype(np.int32)
     return Listings(dates, assets, rows, columns), in_order
+
+
+def same_for_all(name: str, field: pd.DataFrame) -> pd.Series:
+    """A field (T, N) whose value is the same for every asset that has one, as a series (T,).
+
+    Raises:
+        DataError: its values differ between assets.
+    """
+    cells = field.to_numpy(dtype=float)
+    known = ~np.isnan(cells)
+    low = np.where(known, cells, np.inf).min(axis=1)
+    high = np.where(known, cells, -np.inf).max(axis=1)
+    if (high > low).any():
+        date = field.index[(high > low).argmax()]
+        raise DataError(
+            f"{name} is a field that differs between assets (first on {date:%Y-%m-%d}); "
+            "allowed: a series, the same for every asset"
+        )
+    values = np.where(known.any(axis=1), low, np.nan)
+    return pd.Series(values, index=field.index, name=name)

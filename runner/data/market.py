@@ -22,7 +22,7 @@ from runner.data.calendar import (
 )
 from runner.data.digests import digest_of
 from runner.data.factor_names import same_factor
-from runner.data.fields import FULL, Fields
+from runner.data.fields import FULL, Fields, same_for_all
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Blanked, Dropped, Reading
 from runner.errors import DataError, unknown
@@ -384,26 +384,6 @@ class Market:
         fields = self.fields.named(set(self.fields) - others)
         kept = self.grouping.of([name for name in self.grouping.names if name not in others])
         return replace(self, fields=fields, groups=kept.fixed, labels=kept.by_date)
-
-
-def same_for_all(name: str, field: pd.DataFrame) -> pd.Series:
-    """A field (T, N) whose value is the same for every asset that has one, as a series (T,).
-
-    Raises:
-        DataError: its values differ between assets.
-    """
-    cells = field.to_numpy(dtype=float)
-    known = ~np.isnan(cells)
-    low = np.where(known, cells, np.inf).min(axis=1)
-    high = np.where(known, cells, -np.inf).max(axis=1)
-    if (high > low).any():
-        date = field.index[(high > low).argmax()]
-        raise DataError(
-            f"{name} is a field that differs between assets (first on {date:%Y-%m-%d}); "
-            "allowed: a series, the same for every asset"
-        )
-    values = np.where(known.any(axis=1), low, np.nan)
-    return pd.Series(values, index=field.index, name=name)
 
 
 def change(prices: Any, rows: int = 1) -> Any:

@@ -175,12 +175,8 @@ class Roles:
         if "time" in parts:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
-        marked = {name: part.words for name, part in parts.items() if part.words}
-        notes += tuple(f"{wanted[name][0]}: {words}." for name, words in marked.items())
-        if self.percent and parts["ret"].per_cent:
-            raise DataError(f"data.percent: {ALREADY}")
+        notes += self._on_numbers(parts, wanted)
         if self.percent:
-            notes += _on_per_cent(fields["ret"])
             fields["ret"] = fields["ret"] / PER_CENT
         codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
         return Long(
@@ -195,6 +191,22 @@ class Roles:
             readings=self._readings(source, columns, labels),
             notes=notes,
         )
+
+    def _on_numbers(
+        self, parts: Mapping[str, Numbers], wanted: Mapping[str, tuple[str, str]]
+    ) -> tuple[str, ...]:
+        """The sentences on numbers with marks, and on returns in per cent.
+
+        Raises:
+            DataError: returns with per cent signs, which the spec says to divide by 100 once more.
+        """
+        marked = {name: part.words for name, part in parts.items() if part.words}
+        notes = tuple(f"{wanted[name][0]}: {words}." for name, words in marked.items())
+        if not self.percent:
+            return notes
+        if parts["ret"].per_cent:
+            raise DataError(f"data.percent: {ALREADY}")
+        return (*notes, *_on_per_cent(parts["ret"].numbers))
 
     def _readings(
         self, table: str, columns: Mapping[str, str], labels: Sequence[str]

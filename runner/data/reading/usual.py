@@ -27,8 +27,8 @@ USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
     ),
     "close": (
         ("adjclose", "adjustedclose", "closeadj", "adjustedprice", "adjprice", "pricesadjusted"),
-        ("close", "closingprice", "closeprice", "priceclose", "price", "last", "lastprice"),
-        ("pxlast", "closelast"),
+        ("close", "closingprice", "price", "last"),
+        ("closeprice", "priceclose", "lastprice", "pxlast", "closelast"),
         ("prc", "dlyprc", "mthprc"),
     ),
     "ret": (("ret", "return", "returns", "rets", "dlyret", "mthret", "totalreturn"),),

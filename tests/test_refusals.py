@@ -354,8 +354,8 @@ CASES: dict[str, Bad] = {
         "data.path: 'p.csv' has decimal marks of two kinds, '101,5' and '100.32';",
     ),
     "thousands": own(
-        with_cells({4: "1,101.5"}),
-        "data.columns.close: column 'Close' has '1,101.5' in row 5; allowed: a number",
+        with_cells({4: "1,10.15"}),
+        "data.columns.close: column 'Close' has '1,10.15' in row 5; allowed: a number",
     ),
     "ragged": own(
         long(PRICES).replace("2020-02-03,AAA", "2020-02-03,AAA,9"),

@@ -96,7 +96,7 @@ def asset_table(
             raise DataError("data.groups: a wide file has none; allowed: {} with data.form=wide")
         date = _date_column(files, columns)
         return _melted(files, _wide(files, date, files.everything({date})), values)
-    chosen, changed = usual.resolved(columns, files.names)
+    chosen, changed = usual.resolved(columns, _of_roles(files))
     if files.form.form is None and _may_be_wide(chosen, files.names):
         return _of_wide(files, columns, values)
     asset = chosen.get(usual.ASSET)
@@ -114,6 +114,13 @@ def asset_table(
         raise _no_values(files, chosen)
     notes = [*files.notes, *_on_columns(chosen, changed)]
     return AssetTable(chosen, files.load, notes, changed, unread, further)
+
+
+def _of_roles(files: Files) -> list[str]:
+    """The columns that may be keys or values: no folder month=1 beside dates of the file."""
+    folders = [name for name in files.parts[0].said if usual.find(usual.DATE, [name])]
+    own = [name for name in files.names if name not in folders]
+    return own if usual.find(usual.DATE, own) else files.names
 
 
 def _no_values(files: Files, chosen: Mapping[str, str | None]) -> DataError:

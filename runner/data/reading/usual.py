@@ -16,9 +16,8 @@ ASSET = "asset"
 # name here -> groups of names, in letters and digits alone; the first that is there counts
 USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
     DATE: (
-        ("date", "dates", "caldt", "datadate", "yyyymm", "mcaldt", "dlycaldt", "mthcaldt"),
+        ("date", "dates", "caldt", "datadate", "yyyymm", "month", "mcaldt", "dlycaldt", "mthcaldt"),
         ("periodend", "observationdate", "mdate", "yearmonth", "ym"),
-        ("month",),
         ("datetime", "timestamp", "time", "day", "period", "quarter", "week", "year"),
     ),
     ASSET: (

@@ -279,8 +279,8 @@ def _without_commas(table: pa.Table, text: Sequence[int]) -> pa.Table:
         column = table[name]
         if int(name) not in text:
             words = column.cast("string")
-            grouped = pc.match_substring_regex(words, COMMAS_OF_THOUSANDS)
-            plain = pc.replace_substring(words, ",", "")
-            column = pc.if_else(grouped, plain, words).dictionary_encode()
+            with_comma = words.filter(pc.fill_null(pc.match_substring(words, ","), False))
+            if pc.all(pc.match_substring_regex(with_comma, COMMAS_OF_THOUSANDS)).as_py():
+                column = pc.replace_substring(words, ",", "").dictionary_encode()
         columns.append(column)
     return table.from_arrays(columns, names=table.column_names)

@@ -16,10 +16,10 @@ from oracles import QUICK
 from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.errors import DataError
-from runner.panels import usable
 from runner.panels.building import build_panel
+from runner.panels.numbers import usable
 from runner.panels.panel import Panel
-from runner.panels.rows import rows_of
+from runner.panels.rows import known, rows_of
 from runner.targets import Target, forward_return, same_period_return
 
 DATES = pd.bdate_range("2020-01-01", periods=6, name="date")
@@ -366,4 +366,4 @@ def test_cells_known_are_those_of_the_panel_of_these_features() -> None:
         kept=kept,
     )
     for names in ([], ["b"], ["a", "c"], ["a", "b", "c"]):
-        np.testing.assert_array_equal(panel.known(names), panel.of(names, "w").valid)
+        np.testing.assert_array_equal(known(panel, names), panel.of(names, "w").valid)

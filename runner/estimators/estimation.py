@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from runner.estimators.standard_errors import ERRORS, Estimated, own
 from runner.numerics.covariance import default_lags
 from runner.numerics.inference import Wald, wald
 from runner.numerics.least_squares import NotEstimable, Solution, solve
-from runner.numerics.moments import moments, of_units, shift_of, together, with_zeros
+from runner.numerics.moments import of_units, together, with_zeros
 from runner.numerics.normal_equations import solve_moments
 from runner.numerics.restrictions import Restriction, all_slopes
 from runner.numerics.variation import FLAT, of_quotients, rounding_alone
@@ -95,19 +95,15 @@ class Estimates:
 
 def estimate(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Estimates:
     """Every regression of the model on these rows of the panel."""
-    weights = weights_of(model, panel, rows)
-    panel = replace(panel, weights=weights)
+    panel = weighted(model, panel, rows)
     terms = model.terms(panel.names)
     group = units(panel, rows, model.by)
     estimates = nothing(group, len(terms))
-    fitted = np.zeros((len(panel.valid), 1), dtype=bool)
-    fitted[rows] = True
-    use = panel.valid & fitted
     solved = np.zeros(len(estimates.units), dtype=bool)
     # robust errors of a regression by asset or date take its rows, as does one without a constant
     from_rows = model.cov != "nonrobust" and model.by in (ASSET, DATE)
-    if model.constant and not from_rows and use.any():
-        solved = _from_moments(estimates, model, panel, use, rows)
+    if model.constant and not from_rows and panel.usable_by_date[rows].any():
+        solved = _from_moments(estimates, model, panel, rows)
     for u in np.flatnonzero(~solved):
         _row_by_row(estimates, int(u), model, panel)
     return estimates
@@ -120,17 +116,13 @@ def regressors(panel: Panel, names: list[str] | None) -> np.ndarray:
     """
     if names is None:
         return panel.X
-    positions = _positions(panel, names)
-    if positions:
-        first = positions[0]
-        last = positions[-1] + 1
-        if positions == list(range(first, last)):
-            return panel.X[:, :, first:last]
-    return panel.X[:, :, positions]
+    return panel.cells.cube.columns(columns_of(panel, names))
 
 
-def _positions(panel: Panel, names: list[str]) -> list[int]:
-    """Positions of these features in the panel; dummies are left out."""
+def columns_of(panel: Panel, names: list[str] | None) -> list[int]:
+    """Positions of these features in the panel, None for all; dummies are left out."""
+    if names is None:
+        return list(range(len(panel.names)))
     return [panel.names.index(name) for name in names if name in panel.names]
 
 
@@ -138,9 +130,10 @@ def design(
     panel: Panel, t: np.ndarray, i: np.ndarray, names: list[str] | None, constant: bool
 ) -> np.ndarray:
     """Regressors (n, k) of these cells, the constant first and dummies last."""
-    X = panel.X[t, i]
+    cells = panel.cells
+    X = cells.X[cells.index(t, i)]
     if names is not None:
-        X = X[:, _positions(panel, names)]
+        X = X[:, columns_of(panel, names)]
     member = panel.dummies(names)
     if not constant and not member.size:
         return X
@@ -170,11 +163,11 @@ def nothing(group: list[Unit], k: int) -> Estimates:
 
 
 def _from_moments(
-    estimates: Estimates, model: RegressionSettings, panel: Panel, use: np.ndarray, rows: np.ndarray
+    estimates: Estimates, model: RegressionSettings, panel: Panel, rows: np.ndarray
 ) -> np.ndarray:
     """Fill in the units that their moments solve, and return which these are (U,)."""
-    M, shift = _moments(estimates, model, panel, use, rows)
-    counted = None if panel.weights is None else _weighted(estimates, panel)
+    M, shift = _moments(estimates, model, panel, rows)
+    counted = None if panel.cells.weights is None else _weighted(estimates, panel)
     solved = solve_moments(M, shift, counted)
     sound = solved.sound
     k = estimates.b.shape[1]
@@ -195,37 +188,37 @@ def _from_moments(
 
 
 def _moments(
-    estimates: Estimates, model: RegressionSettings, panel: Panel, use: np.ndarray, rows: np.ndarray
+    estimates: Estimates, model: RegressionSettings, panel: Panel, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Moments (U, P, P) of the units and the point that they are about.
 
     From those that the folds of a run share where there are some.
     """
     owns = [unit.assets for unit in estimates.units]
-    if panel.weights is None and model.by != DATE:
+    if panel.cells.weights is None and model.by != DATE:
         known = panel.shared_moments(rows, model.regressors, model.by, owns)
         if known is not None:
             return known
     # rows outside the span cost nothing and cannot move the last bit
-    span = slice(rows.min(), rows.max() + 1)
-    part = panel.at(np.arange(span.start, span.stop))
-    X = regressors(part, model.regressors)
-    y = part.y
-    use = use[span]
+    first = rows.min()
+    part = panel.at(np.arange(first, rows.max() + 1))
+    fitted = np.zeros(len(part.dates), dtype=bool)
+    fitted[rows - first] = True
+    cells = part.cells.used_on(fitted)
+    columns = columns_of(panel, model.regressors)
     by = model.by if model.by in (ASSET, DATE) else None
-    shift = shift_of(X, y, use, by)
+    shift = cells.point(columns, by)
     member = panel.dummies(model.regressors)
     if member.size:
-        M = moments(X, y, use, shift, by_date=False, weights=part.weights)
+        M = cells.moments(columns, shift, by_date=False)
         first_row = M[:, 0, 1:]
         away = np.zeros(first_row.shape)
         point = with_zeros(shift, member.shape[1])
         return together(M, away, member)[None], point
-    by_date = model.by in (DATE, None)
-    M = moments(X, y, use, shift, by_date=by_date, weights=part.weights)
+    M = cells.moments(columns, shift, by_date=model.by in (DATE, None))
     if model.by != DATE:
         return of_units(M, owns, model.by), shift
-    positions = rows - span.start
+    positions = rows - first
     if len(shift) > 1:
         shift = shift[positions]
     return M[positions], shift
@@ -235,9 +228,11 @@ def _row_by_row(estimates: Estimates, u: int, model: RegressionSettings, panel: 
     """Fill in one unit from its rows, or the reason why there is nothing to fill in."""
     t, i = estimates.units[u].cells(panel)
     estimates.n[u] = len(t)
-    weights = None if panel.weights is None else panel.weights[t, i]
+    cells = panel.cells
+    own_cells = cells.index(t, i)
+    weights = None if cells.weights is None else cells.weights[own_cells]
     X = design(panel, t, i, model.regressors, model.constant)
-    y = panel.y[t, i]
+    y = cells.y[own_cells]
     terms = model.terms(panel.names)
     try:
         solution = solve(X, y, terms, model.constant, weights)
@@ -274,6 +269,13 @@ def _classical_f(estimates: Estimates, at: np.ndarray | int, slopes: int) -> Non
     f_stat = (y_explained / slopes) / (ssr / df)
     estimates.f_stat[at] = f_stat
     estimates.f_p[at] = fdtrc(slopes, df, f_stat)
+
+
+def weighted(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> Panel:
+    """The panel with the weights of the model; what it raises, `weights_of` does."""
+    if model.weights != "inverse_variance":
+        return panel
+    return panel.with_arrays(weights=weights_of(model, panel, rows))
 
 
 def weights_of(model: RegressionSettings, panel: Panel, rows: np.ndarray) -> np.ndarray | None:

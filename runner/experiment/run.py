@@ -243,7 +243,8 @@ def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
     except DataError as error:
         lines = [f"{where}: {mistake}" for mistake in error.mistakes]
         raise DataError(lines) from error
-    position, asset = np.nonzero(panel.valid[fold.test] & np.isfinite(forecasts))
+    usable = panel.at(fold.test).valid
+    position, asset = np.nonzero(usable & np.isfinite(forecasts))
     row = fold.test[position]
     if not len(row):
         raise DataError(f"{where}: no test row can be forecast")
@@ -257,7 +258,7 @@ def _forecast_fold(model: Model, panel: Panel, fold: Fold) -> pd.DataFrame:
         "date": panel.dates[row],
         "asset": names,
         "path": path,
-        "y": panel.scored[row, asset],
+        "y": panel.scored_at(row, asset),
         "prediction": forecasts[position, asset],
         "benchmark": means[asset],
     }
@@ -291,8 +292,8 @@ def _fold_row(panel: Panel, fold: Fold, forecast: int, unusable: np.ndarray) -> 
     train_end = fold.train[-1]
     test_end = fold.test[-1]
     last = max(train_end, test_end)
-    train_rows = int(panel.valid[fold.train].sum())
-    test_rows = int(panel.valid[fold.test].sum())
+    train_rows = int(panel.usable_by_date[fold.train].sum())
+    test_rows = int(panel.usable_by_date[fold.test].sum())
     return {
         "fold": fold.name,
         "train_start": dates[fold.train[0]],

@@ -127,7 +127,7 @@ class SharedWork:
             return rows_of(panel, features, experiment.rows, experiment.model.weight_field)
 
         # The panel may have been built again since, with other arrays of the same values.
-        arrays = id(panel.X)
+        arrays = id(panel.cells)
         settings = [_panel_settings(experiment, market), features, experiment.rows, arrays]
         return self.bench.get("rows", settings, choose)
 
@@ -154,9 +154,9 @@ class SharedWork:
             return shared_by(folds, panel)
 
         # Moments are of these very arrays.
-        arrays = [id(panel.X), id(panel.valid)]
+        arrays = id(panel.cells)
         validation = experiment.spec.get("validation")
-        settings = [_panel_settings(experiment, market), validation, *arrays]
+        settings = [_panel_settings(experiment, market), validation, arrays]
         return self.bench.get("moments", settings, segments)
 
 

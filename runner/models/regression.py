@@ -215,7 +215,7 @@ class Regression(RegressionSettings, Model):
         date that was not fitted has the mean date effect, zero. Of a logit, the probability of 1.
         Where it groups by labels that change, a cell has the estimates of the label of its date.
         """
-        from runner.estimators.estimation import regressors
+        from runner.estimators.estimation import columns_of
 
         named = self.on(panel)
         if named is not self:
@@ -229,13 +229,11 @@ class Regression(RegressionSettings, Model):
             plain = replace(fit, components=None)
             wide = extended(panel, fit.components)
             return self._with_components_as_features().predict(plain, wide)
-        X = regressors(panel, self.regressors)
+        columns = columns_of(panel, self.regressors)
         member = panel.dummies(self.regressors)
-        K = X.shape[2]
+        K = len(columns)
         slopes = fit.params[:, 1:] if self.with_constant else fit.params
-        one_line = len(slopes) > 0 and bool((slopes == slopes[:1]).all())
-        # one line for all assets is one product
-        values = X @ slopes[0, :K] if one_line else np.einsum("tnk,nk->tn", X, slopes[:, :K])
+        values = panel.cells.lines(columns, slopes[:, :K])
         if self.with_constant or member.size:
             constant = fit.params[:, 0] if self.with_constant else 0.0
             values += constant + np.einsum("nl,nl->n", member, slopes[:, K:])

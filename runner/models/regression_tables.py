@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from runner.errors import DataError
-from runner.estimators.estimation import Estimates, weights_of
+from runner.estimators.estimation import Estimates, weighted
 from runner.estimators.standard_errors import ERRORS
 from runner.models.fit import (
     HYPOTHESES,
@@ -70,17 +70,18 @@ def _about_mean(
     model: RegressionSettings, panel: Panel, rows: np.ndarray, group: list[Unit]
 ) -> np.ndarray:
     """Sums of squares (U,) of the target about its mean, both weighted as the regressions are."""
-    weights = weights_of(model, panel, rows)
+    cells = weighted(model, panel, rows).cells
     tss = np.full(len(group), np.nan)
     for u, unit in enumerate(group):
         t, i = unit.cells(panel)
         if not len(t):
             continue
-        y = panel.y[t, i]
+        own_cells = cells.index(t, i)
+        y = cells.y[own_cells]
         own: np.ndarray | None = None
         total: float = len(y)
-        if weights is not None:
-            own = weights[t, i]
+        if cells.weights is not None:
+            own = cells.weights[own_cells]
             total = own.sum()
         deviation = y - np.average(y, weights=own)
         tss[u] = np.average(deviation**2, weights=own) * total

@@ -112,9 +112,7 @@ def moments(
         whole: cells of the panel that these are a part of, by which it is decided whether
             `runner.numerics.compiled` sums them.
     """
-    cells = max(y.size, whole)
-    compiled = kernel.wanted(cells)
-    add = kernel.sums if compiled else _moments
+    add = _sums(max(y.size, whole))
     few_cells = np.count_nonzero(use) < FULL * use.size
 
     def of_rows(part: slice) -> np.ndarray:
@@ -131,6 +129,24 @@ def moments(
     if by_date:
         return np.concatenate(parts)
     return np.asarray(sum(parts))
+
+
+def of_block(
+    X: np.ndarray,
+    y: np.ndarray,
+    use: np.ndarray,
+    shift: np.ndarray,
+    by_date: bool,
+    weights: np.ndarray | None,
+    cells: int,
+) -> np.ndarray:
+    """Moments of some dates, a part of a panel of so many cells; arguments as of `moments`."""
+    return _sums(cells)(X, y, use, shift, by_date, weights)
+
+
+def _sums(cells: int) -> Callable[..., np.ndarray]:
+    """What sums a panel of so many cells."""
+    return kernel.sums if kernel.wanted(cells) else _moments
 
 
 def halves(T: int, work: Callable[[slice], Any]) -> list[Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -16,15 +17,22 @@ from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.errors import DataError
 from runner.panels import memory
-from runner.panels.evaluated import Checked, aligned, checked, evaluate
+from runner.panels.evaluated import Checked, checked, evaluate
+from runner.panels.numbers.cells import Cells, Cube
+from runner.panels.numbers.gathering import Feature, asked, column_cells, every_cell, listed_cells
+from runner.panels.numbers.usable import (
+    blank_outsiders,
+    lost_to_rules,
+    members_on,
+    outsiders,
+    usable_cells,
+)
 from runner.panels.panel import Panel
 from runner.panels.periods import of_last_rows
-from runner.panels.usable import WEIGHT, lost_to_rules, members_alone, outsiders, usable_cells
-from runner.preprocessing.applying import Step, apply
+from runner.preprocessing.applying import Cubes, Rows, Step, applied
+from runner.preprocessing.labelled import Labelled
 from runner.schema.settings import MOST_LOST, Frequency
 from runner.targets import UNKNOWN, Target
-
-Feature = Callable[[Market], Any]
 
 
 def build_panel(
@@ -46,42 +54,63 @@ def build_panel(
     """
     mistakes: list[str] = []
     dates, y, horizon, unit = _target(target, market, mistakes)
-    X = _features(features, market, dates, mistakes)
+    few_cells = market.fields.are_long
+    memory.check(len(dates), len(market.assets), len(features), few_cells)
+    columns = asked(features, weights)
+    gather = listed_cells if few_cells else every_cell
+    cells, with_gaps = gather(columns, market, dates, y, mistakes)
     on_periods = of_last_rows(features, market, dates, horizon, mistakes)
-    w = _weights(weights, market, dates, mistakes)
     if mistakes:
         raise DataError(mistakes)
-    names = list(features)
+    computed = _computed(columns, target, dates)
+    by_rule = lost_to_rules(market, computed, with_gaps, allow_loss)
     labels = _labels_on(market, dates)
-    computed = _computed(features, target, weights, dates)
-    by_rule = lost_to_rules(market, computed, _numbers_of(y, X, w), allow_loss)
-    inside = members_alone(X, market, dates)
-    applied = apply(steps, X, names, market.groups, y, in_place=True, by_date=_codes(labels))
-    keep = applied.keep & inside
-    valid, unknown = usable_cells(applied.y, applied.X, names, w, weights, keep, by_rule)
-    by_steps = [Dropped(*line) for line in applied.account]
+    inside = members_on(market, dates)
+    blank_outsiders(cells, inside)
+    names = list(features)
+    stepped = applied(steps, _for_steps(cells, market, labels), names, cells.y)
+    keep = _kept(cells, stepped.keep, inside)
+    raw = None if stepped.y is cells.y else cells.y
+    of_steps = replace(cells, y=stepped.y, raw=raw)
+    usable, unknown = usable_cells(of_steps, names, weights, keep, by_rule)
+    by_steps = [Dropped(*line) for line in stepped.account]
     before_steps = [*market.dropped, *_running_period(market, dates), *outsiders(market, inside)]
     return Panel(
         dates=dates,
         assets=market.assets,
         names=names,
-        y=applied.y,
-        X=applied.X,
-        valid=valid,
+        cells=usable,
         horizon=horizon,
         groups=market.groups,
         dropped=(*before_steps, *by_steps, *unknown),
-        weights=w,
-        raw=None if applied.y is y else y,
-        back=applied.back,
+        back=stepped.back,
         sessions=session_numbers(dates) if market.sessions else None,
         notes=(*market.notes, *on_periods),
         by_rule=by_rule,
         unknown=unknown,
-        kept=None if keep.all() else keep,
+        kept=keep,
         labels=labels,
         unit=unit,
     )
+
+
+def _for_steps(cells: Cells, market: Market, labels: Mapping[str, Labels]) -> Cubes | Rows:
+    """The features as steps of preprocessing change them, in place."""
+    of_assets = Labelled(market.groups, _codes(labels))
+    keep = np.ones(cells.y.shape, dtype=bool)
+    if isinstance(cells, Cube):
+        return Cubes(cells.X, keep, of_assets)
+    return Rows(cells.X, keep, of_assets, cells.listings.row, cells.listings.column)
+
+
+def _kept(cells: Cells, by_steps: np.ndarray, inside: np.ndarray | None) -> np.ndarray | None:
+    """Mask (T, N) of the cells that steps kept and that members have; None where it is all."""
+    keep = inside
+    if not by_steps.all():
+        keep = cells.spread(by_steps, absent=True)
+        if inside is not None:
+            keep = keep & inside
+    return keep
 
 
 def _target(target: Callable[[Market], Target], market: Market, mistakes: list[str]) -> Checked:
@@ -90,16 +119,9 @@ def _target(target: Callable[[Market], Target], market: Market, mistakes: list[s
         return checked(evaluate("target", target, market), market)
     except DataError as error:
         mistakes += error.mistakes
-    nothing = np.empty((0, 0))
+    shape = (len(market.dates), len(market.assets))
+    nothing = np.broadcast_to(np.nan, shape)
     return Checked(market.dates, nothing, 0, UNKNOWN)
-
-
-def _numbers_of(y: np.ndarray, X: np.ndarray, weights: np.ndarray | None) -> list[np.ndarray]:
-    """The target, every feature and the weights if there are any, (T, N) each."""
-    columns = [y, *X.transpose(2, 0, 1)]
-    if weights is not None:
-        columns.append(weights)
-    return columns
 
 
 def _codes(labels: Mapping[str, Labels]) -> dict[str, np.ndarray]:
@@ -113,49 +135,9 @@ def _labels_on(market: Market, dates: pd.DatetimeIndex) -> dict[str, Labels]:
     return {name: labels.at(rows) for name, labels in market.labels.items()}
 
 
-def _features(
-    features: Mapping[str, Feature], market: Market, dates: pd.DatetimeIndex, mistakes: list[str]
-) -> np.ndarray:
-    """The features (T, N, K); what the data cannot give is added to the mistakes.
-
-    Raises:
-        DataError: less memory than a run on them takes.
-    """
-    T = len(dates)
-    N = len(market.assets)
-    few_cells = market.fields.are_long
-    memory.check(T, N, len(features), few_cells)
-    shape = (T, N, len(features))
-    X = np.full(shape, np.nan) if few_cells else np.empty(shape)
-    for k, (name, feature) in enumerate(features.items()):
-        try:
-            cells = _cells(name, feature, dates, market)
-        except DataError as error:
-            mistakes += error.mistakes
-            continue
-        if few_cells and cells.shape == (T, N):
-            _write_known(X[:, :, k], cells)
-        else:
-            X[:, :, k] = cells
-    return X
-
-
-def _write_known(missing: np.ndarray, cells: np.ndarray) -> None:
-    """Write the cells that have a value into an array (T, N) of NaN, in place."""
-    asset, row = np.nonzero(~np.isnan(cells.T))  # in the order in which fields lie in memory
-    missing[row, asset] = cells[row, asset]
-
-
-def _cells(name: str, feature: Feature, dates: pd.DatetimeIndex, market: Market) -> np.ndarray:
-    """The feature on the rows of the panel, (T, N) or (T, 1)."""
-    where = f"features.{name}"
-    return aligned(where, evaluate(where, feature, market), market, dates)
-
-
 def _computed(
-    features: Mapping[str, Feature],
+    columns: Mapping[str, Feature],
     target: Callable[[Market], Target],
-    weights: str | None,
     dates: pd.DatetimeIndex,
 ) -> dict[str, Compute]:
     """How each column of the panel is computed from a market, by the name of the column."""
@@ -163,16 +145,10 @@ def _computed(
     def target_cells(part: Market) -> np.ndarray:
         return checked(evaluate("target", target, part), part).y
 
-    columns: dict[str, Compute] = {"target": target_cells}
-    for name, feature in features.items():
-        columns[name] = partial(_cells, name, feature, dates)
-    if weights is not None:
-
-        def weight_cells(part: Market) -> np.ndarray:
-            return aligned(WEIGHT, part.get(weights), part, dates)
-
-        columns[WEIGHT] = weight_cells
-    return columns
+    computed: dict[str, Compute] = {"target": target_cells}
+    for name, column in columns.items():
+        computed[name] = partial(column_cells, name, column, dates)
+    return computed
 
 
 def _running_period(market: Market, dates: pd.DatetimeIndex) -> tuple[Dropped, ...]:
@@ -183,17 +159,3 @@ def _running_period(market: Market, dates: pd.DatetimeIndex) -> tuple[Dropped, .
         if dates.equals(complete):
             return market.left_out(frequency)
     return ()
-
-
-def _weights(
-    field: str | None, market: Market, dates: pd.DatetimeIndex, mistakes: list[str]
-) -> np.ndarray | None:
-    """The field that weighs the rows; what the data cannot give is added to the mistakes."""
-    if field is None:
-        return None
-    try:
-        cells = aligned(WEIGHT, market.get(field), market, dates)
-    except DataError as error:
-        mistakes += [f"{WEIGHT}: {line}" for line in error.mistakes]
-        return None
-    return np.array(cells, order="C")

@@ -85,4 +85,5 @@ def extended(panel: Panel, made: Components) -> Panel:
     X = np.concatenate([panel.X, of_every_asset], axis=2)
     complete = np.isfinite(scores).all(axis=1)
     valid = panel.valid & complete[:, None]
-    return replace(panel, names=[*panel.names, *names], X=X, valid=valid, shared=None)
+    with_components = panel.with_arrays(X=X, valid=valid)
+    return replace(with_components, names=[*panel.names, *names], shared=None)

@@ -38,3 +38,17 @@ def check(rows: int, assets: int, features: int, fields_are_long: bool) -> None:
     if there is not None:
         takes += f", of {there / GIGABYTE:.1f} GB"
     note(takes)
+
+
+def refuse_cube(rows: int, assets: int, features: int) -> None:
+    """Say what the features of every cell (date x asset) take, where few cells are listed.
+
+    Raises:
+        DataError: there is less.
+    """
+    need = NUMBER * rows * assets * features
+    size = f"{rows:,} dates x {assets:,} assets x {features} columns"
+    takes = f"panel: what is asked needs every cell, {size}, of {need / GIGABYTE:.1f} GB"
+    refuse_beyond(need, takes, "fewer assets (data.assets), dates (data.start) or features")
+    if need >= TOLD:
+        note(takes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cached_property
 from typing import Any
 
@@ -15,31 +16,56 @@ from runner.data.calendar import Calendar, calendar_of
 from runner.data.labels import Groups, Labels
 from runner.data.notices import Dropped
 from runner.errors import DataError, listed
+from runner.panels.numbers.cells import Cells, Cube
+from runner.panels.numbers.usable import usable_cells
 from runner.panels.segments import Regressors, Shared
-from runner.panels.usable import usable_cells
 from runner.targets import UNKNOWN, Unit
 
 
-@dataclass(frozen=True, repr=False)
+class Unchanged(Enum):
+    """Stands for numbers that a changed panel takes from the one that it is made of."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED = Unchanged.UNCHANGED
+
+
+# what a panel has where nothing is said
+ABSENT: Mapping[str, Any] = {
+    "back": (),
+    "shared": None,
+    "sessions": None,
+    "notes": (),
+    "by_rule": {},
+    "unknown": (),
+    "kept": None,
+    "labels": {},
+    "owner": None,
+    "unit": UNKNOWN,
+}
+
+
+@dataclass(frozen=True, repr=False, init=False)
 class Panel:
     """Target and features on the rows to regress on.
+
+    Its numbers are `cells`: of every cell (date x asset), or of the listed ones alone. The arrays
+    `y`, `X`, `valid`, `weights` and `raw` are of every cell: made when asked for where few cells
+    are listed. `replace(panel, X=...)` gives a panel with other numbers.
 
     Attributes:
         dates: (T,) rows, increasing.
         assets: names (N,).
         names: names (K,) of the features.
-        y: target (T, N); row t is known at row t + horizon.
-        X: features (T, N, K); row t uses data up to t.
-        valid: (T, N), True where the target and every feature are finite.
+        cells: target, features, weights and usable cells.
         horizon: rows that the target looks ahead; 0 means the same row.
         groups: frame (N, G), groups of the assets, one label each.
-        weights: (T, N) positive weights of the cells, None where all count the same.
-        raw: (T, N) the target as it is, to score against; None where y is that.
+        dropped: what was left out, from the source to here; cells that are not valid are all
+            counted.
         back: names of numpy that take forecasts of y to the unit of the raw target, in this order.
         shared: moments that the folds of a run share, None without.
         sessions: (T,) number of the session of each row, None where rows are one series.
-        dropped: what was left out, from the source to here; cells that are not valid are all
-            counted.
         notes: sentences on the data that its reader should know.
         by_rule: name of a column -> its cells that lost their value to a rule, on the rows and
             assets of the data; a part of the panel has none.
@@ -54,24 +80,98 @@ class Panel:
     dates: pd.DatetimeIndex
     assets: list[str]
     names: list[str]
-    y: np.ndarray
-    X: np.ndarray
-    valid: np.ndarray
+    cells: Cells
     horizon: int
     groups: pd.DataFrame
     dropped: tuple[Dropped, ...]
-    weights: np.ndarray | None = None
-    raw: np.ndarray | None = None
-    back: tuple[str, ...] = ()
-    shared: Shared | None = None
-    sessions: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
-    by_rule: Mapping[str, Sequence[Lost]] = field(default_factory=dict)
-    unknown: tuple[Dropped, ...] = ()
-    kept: np.ndarray | None = None
-    labels: Mapping[str, Labels] = field(default_factory=dict)
-    owner: np.ndarray | None = None
-    unit: Unit = UNKNOWN
+    back: tuple[str, ...]
+    shared: Shared | None
+    sessions: np.ndarray | None
+    notes: tuple[str, ...]
+    by_rule: Mapping[str, Sequence[Lost]]
+    unknown: tuple[Dropped, ...]
+    kept: np.ndarray | None
+    labels: Mapping[str, Labels]
+    owner: np.ndarray | None
+    unit: Unit
+
+    def __init__(
+        self,
+        dates: pd.DatetimeIndex,
+        assets: list[str],
+        names: list[str],
+        y: np.ndarray | Unchanged = UNCHANGED,
+        X: np.ndarray | Unchanged = UNCHANGED,
+        valid: np.ndarray | Unchanged = UNCHANGED,
+        horizon: int = 0,
+        groups: pd.DataFrame | None = None,
+        dropped: tuple[Dropped, ...] = (),
+        *,
+        cells: Cells | None = None,
+        weights: np.ndarray | Unchanged | None = UNCHANGED,
+        raw: np.ndarray | Unchanged | None = UNCHANGED,
+        **others: Any,
+    ) -> None:
+        """A panel of these cells, or of arrays of every cell.
+
+        Args:
+            y: target (T, N); row t is known at row t + horizon.
+            X: features (T, N, K); row t uses data up to t.
+            valid: (T, N), True where the target and every feature are finite.
+            weights: (T, N) positive weights of the cells, None where all count the same.
+            raw: (T, N) the target as it is, to score against; None where y is that.
+            others: any of the other attributes.
+        """
+        arrays = {"y": y, "X": X, "valid": valid, "weights": weights, "raw": raw}
+        given: dict[str, Any] = {}
+        for name, values in arrays.items():
+            if values is not UNCHANGED:
+                given[name] = values
+        if cells is None:
+            cells = Cube(**given)
+        elif given:
+            cells = replace(cells.cube, **given)
+        strangers = sorted(set(others) - set(ABSENT))
+        if strangers:
+            raise TypeError(f"a panel has no {listed(strangers)}")
+        own = {
+            "dates": dates,
+            "assets": assets,
+            "names": names,
+            "cells": cells,
+            "horizon": horizon,
+            "groups": pd.DataFrame(index=assets) if groups is None else groups,
+            "dropped": dropped,
+        }
+        for name, value in {**ABSENT, **own, **others}.items():
+            object.__setattr__(self, name, value)  # as a frozen dataclass sets its own
+
+    @cached_property
+    def y(self) -> np.ndarray:
+        """Target (T, N); row t is known at row t + horizon."""
+        return np.asarray(self.cells.wide("y"))
+
+    @cached_property
+    def X(self) -> np.ndarray:  # noqa: N802
+        """Features (T, N, K); row t uses data up to t."""
+        return np.asarray(self.cells.wide("X"))
+
+    @cached_property
+    def valid(self) -> np.ndarray:
+        """(T, N), True where the target and every feature are finite."""
+        return np.asarray(self.cells.wide("valid"))
+
+    @cached_property
+    def weights(self) -> np.ndarray | None:
+        """(T, N) positive weights of the cells, None where all count the same."""
+        weights: np.ndarray | None = self.cells.wide("weights")
+        return weights
+
+    @cached_property
+    def raw(self) -> np.ndarray | None:
+        """(T, N) the target as it is, to score against; None where y is that."""
+        raw: np.ndarray | None = self.cells.wide("raw")
+        return raw
 
     @property
     def grouping(self) -> Groups:
@@ -85,10 +185,20 @@ class Panel:
             return np.arange(len(self.assets))
         return self.owner
 
+    @cached_property
+    def usable_by_date(self) -> np.ndarray:
+        """(T,) number of usable cells."""
+        return self.cells.usable_by_date()
+
     @property
     def usable(self) -> np.ndarray:
         """(T,) whether some asset has a target and every feature; splitters count these rows."""
-        return np.asarray(self.valid.any(axis=1))
+        return self.usable_by_date > 0
+
+    @property
+    def usable_cells(self) -> int:
+        """Cells (date x asset) with a usable row."""
+        return int(self.usable_by_date.sum())
 
     @property
     def scored(self) -> np.ndarray:
@@ -96,6 +206,12 @@ class Panel:
         if self.raw is None:
             return self.y
         return self.raw
+
+    def scored_at(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
+        """(n,) the same of the listed cells at dates t and assets i."""
+        cells = self.cells
+        values = cells.y if cells.raw is None else cells.raw
+        return np.asarray(values[cells.index(t, i)])
 
     def in_units(self, forecast: np.ndarray) -> np.ndarray:
         """Forecasts of y in the unit of what they are judged by."""
@@ -105,6 +221,11 @@ class Panel:
                 forecast = transform(forecast)
         return forecast
 
+    def with_arrays(self, **arrays: np.ndarray | None) -> Panel:
+        """The panel with other arrays of every cell: y, X, valid, weights or raw."""
+        others: dict[str, Any] = dict(arrays)
+        return replace(self, cells=replace(self.cells.cube, **others))
+
     def at(self, rows: np.ndarray) -> Panel:
         """The panel on the rows at these positions; rows that follow each other are not copied."""
         selection: slice | np.ndarray = rows
@@ -113,19 +234,15 @@ class Panel:
             first = int(rows[0])
             last = int(rows[-1])
             selection = slice(first, last + 1)
-        parts: dict[str, Any] = {}
-        for name in ("weights", "raw", "sessions", "kept"):
-            parts[name] = _selected(getattr(self, name), selection)
         return replace(
             self,
             dates=self.dates[selection],
-            y=self.y[selection],
-            X=self.X[selection],
-            valid=self.valid[selection],
+            cells=self.cells.at(rows),
             shared=None,
             by_rule={},
+            sessions=_selected(self.sessions, selection),
+            kept=_selected(self.kept, selection),
             labels={name: of_name.at(selection) for name, of_name in self.labels.items()},
-            **parts,
         )
 
     def without_targets(self, rows: np.ndarray) -> Panel:
@@ -134,16 +251,10 @@ class Panel:
         y and raw are NaN, and `valid` is True where every feature is finite.
         """
         known = self.at(rows)
-        missing = np.broadcast_to(np.nan, known.y.shape)
-        raw = known.raw
-        if raw is not None:
-            raw = missing
-        valid = np.isfinite(known.X).all(axis=2)
-        return replace(known, y=missing, raw=raw, valid=valid)
+        return replace(known, cells=known.cells.without_targets())
 
     def part(self, rows: np.ndarray, assets: np.ndarray) -> Panel:
         """The panel on the rows and assets at these positions."""
-        cells = np.ix_(rows, assets)
         names = [self.assets[i] for i in assets]
         groups = self.groups
         if len(groups):
@@ -155,13 +266,9 @@ class Panel:
             self,
             dates=self.dates[rows],
             assets=names,
-            y=self.y[cells],
-            X=self.X[cells],
-            valid=self.valid[cells],
+            cells=self.cells.part(rows, assets),
             groups=groups,
-            weights=_selected(self.weights, cells),
-            raw=_selected(self.raw, cells),
-            kept=_selected(self.kept, cells),
+            kept=_selected(self.kept, np.ix_(rows, assets)),
             shared=None,
             sessions=_selected(self.sessions, rows),
             by_rule={},
@@ -179,54 +286,19 @@ class Panel:
             weights: the field that weighs the rows, for the account of what is left out.
         """
         positions = [self.names.index(name) for name in names]
-        X = self._columns(positions)
-        kept = self.kept
-        if kept is None:
-            kept = np.ones(self.y.shape, dtype=bool)
-        valid, unknown = usable_cells(
-            self.y, X, list(names), self.weights, weights, kept, self.by_rule
-        )
+        of_names = replace(self.cells, X=self.cells.columns(positions))
+        cells, unknown = usable_cells(of_names, list(names), weights, self.kept, self.by_rule)
         # the account of what the features lack is its last part
         count = len(self.dropped) - len(self.unknown)
         before = self.dropped[:count]
         return replace(
             self,
             names=list(names),
-            X=X,
-            valid=valid,
+            cells=cells,
             dropped=(*before, *unknown),
             unknown=unknown,
             shared=None,
         )
-
-    def known(self, names: Sequence[str]) -> np.ndarray:
-        """Cells (T, N) in which the target, these features and the weight are known.
-
-        They are the usable cells of `of(names)`; only cells that are not usable here are looked at.
-        """
-        known = self.valid.copy()
-        others = ~self.valid
-        if self.kept is not None:
-            others &= self.kept
-        t, i = np.nonzero(others)
-        are_known = np.isfinite(self.y[t, i])
-        for name in names:
-            values = self.X[t, i, self.names.index(name)]
-            are_known &= np.isfinite(values)
-        if self.weights is not None:
-            weights = self.weights[t, i]
-            are_known &= (weights > 0.0) & np.isfinite(weights)
-        known[t, i] = are_known
-        return known
-
-    def _columns(self, positions: list[int]) -> np.ndarray:
-        """The features at these positions (T, N, k); those that follow each other, not copied."""
-        if positions:
-            first = positions[0]
-            last = positions[-1]
-            if positions == list(range(first, last + 1)):
-                return self.X[:, :, first : last + 1]
-        return np.take(self.X, positions, axis=2)
 
     def dummies(self, names: Sequence[str] | None) -> np.ndarray:
         """Zeros and ones (N, L) of the levels `group:level` among these regressors.
@@ -254,7 +326,7 @@ class Panel:
 
     def __repr__(self) -> str:
         size = f"{len(self.dates):,} dates x {len(self.assets):,} assets"
-        cells = f"{int(self.valid.sum()):,} usable cells"
+        cells = f"{self.usable_cells:,} usable cells"
         return f"<Panel: {size}, {cells}, horizon {self.horizon}, features {listed(self.names)}>"
 
     def shared_moments(
@@ -273,7 +345,7 @@ class Panel:
             by: what the units are; owns: positions of the assets of each.
         """
         shared = self.shared
-        if shared is None or not shared.are_of(self.X, self.y, self.valid):
+        if shared is None or not shared.are_of(self.cells):
             return None
         columns = list(range(len(self.names)))
         levels: tuple[str, ...] = ()
@@ -298,7 +370,7 @@ class Panel:
     @property
     def dropped_cells(self) -> int:
         """Cells (date x asset) without a usable row."""
-        return int(self.valid.size - self.valid.sum())
+        return len(self.dates) * len(self.assets) - self.usable_cells
 
 
 def _selected(values: Any, selection: Any) -> Any:

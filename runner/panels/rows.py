@@ -90,22 +90,22 @@ def rows_of(
     others = [name for name in whole.names if name not in features]
     if not others:
         _refuse_empty(whole)
-        cells = int(whole.valid.sum())
+        cells = whole.usable_cells
         return whole, Rows(kind, whole, features, cells, cells, {})
     used = [name for name in whole.names if name in features]
-    known = whole.known(used)
-    t, i = np.nonzero(known & ~whole.valid)  # another feature is unknown there
+    own = known(whole, used)
+    only_own = own & ~whole.cells.valid  # another feature is unknown there
     lacking = {}
     for name in others:
-        values = whole.X[t, i, whole.names.index(name)]
+        values = _column(whole, name)[only_own]
         unknown = ~np.isfinite(values)
         lacking[name] = int(np.count_nonzero(unknown))
     rows = Rows(
         kind=kind,
         whole=whole,
         features=features,
-        own=int(known.sum()),
-        common=int(whole.valid.sum()),
+        own=int(np.count_nonzero(own)),
+        common=whole.usable_cells,
         lacking=lacking,
     )
     panel = whole
@@ -115,13 +115,39 @@ def rows_of(
     return panel, rows
 
 
+def known(panel: Panel, names: Sequence[str]) -> np.ndarray:
+    """Mask of the cells that are held in which target, these features and weight are known.
+
+    They are the usable cells of `of(names)`; only cells that are not usable here are looked at.
+    """
+    cells = panel.cells
+    others = ~cells.valid
+    if panel.kept is not None:
+        others &= cells.taken(panel.kept)
+    are_known = np.isfinite(cells.y[others])
+    for name in names:
+        are_known &= np.isfinite(_column(panel, name)[others])
+    if cells.weights is not None:
+        weights = cells.weights[others]
+        are_known &= (weights > 0.0) & np.isfinite(weights)
+    mask = cells.valid.copy()
+    mask[others] = are_known
+    return mask
+
+
+def _column(panel: Panel, name: str) -> np.ndarray:
+    """A feature in the cells that are held."""
+    values: np.ndarray = panel.cells.X[..., panel.names.index(name)]
+    return values
+
+
 def _refuse_empty(panel: Panel) -> None:
     """Whether some cell can be used.
 
     Raises:
         DataError: none can, with the account of why.
     """
-    if panel.valid.any():
+    if panel.usable_cells:
         return
     account = [line for line in panel.dropped if not line.what.startswith("source")]
     reasons = listed(f"{line.reason} ({line.rows})" for line in account)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from runner.numerics.moments import moments, of_units, shift_of, together, with_zeros
+from runner.numerics.moments import of_units, together, with_zeros
+from runner.panels.numbers.cells import Cells
 
 # held as moments, and as many of pairs of segments; more are summed for each fold by itself
 MOST_NUMBERS = 2**26
@@ -68,18 +69,17 @@ class Shared:
 
     Attributes:
         segment: (T,) the segment of each row, counted from 0 in order of time.
-        X, y, valid: (T, N, K), (T, N), (T, N) as in the panel.
+        cells: those of the panel.
     """
 
     segment: np.ndarray
-    X: np.ndarray
-    y: np.ndarray
-    valid: np.ndarray
+    cells: Cells
     store: dict[tuple[object, ...], Sums] = field(default_factory=dict)
 
-    def are_of(self, X: np.ndarray, y: np.ndarray, valid: np.ndarray) -> bool:
+    def are_of(self, cells: Cells) -> bool:
         """Whether the segments are of these very arrays."""
-        return X is self.X and y is self.y and valid is self.valid
+        own = self.cells
+        return cells.X is own.X and cells.y is own.y and cells.valid is own.valid
 
     def of(
         self, rows: np.ndarray, regressors: Regressors, by: str | None, owns: Sequence[np.ndarray]
@@ -97,10 +97,10 @@ class Shared:
         runs = self._runs(rows)
         if runs is None:
             return None
-        every = list(range(self.X.shape[2]))
+        every = list(range(self.cells.X.shape[-1]))
         chosen = regressors.columns
         levels = regressors.levels
-        few = len(every) <= MOST_COLUMNS and self._fits(len(every), self.y.shape[1])
+        few = len(every) <= MOST_COLUMNS and self._fits(len(every), self.cells.shape[1])
         summed = every if few else chosen
         if not self._fits(len(summed) + len(levels), len(owns)):
             return None
@@ -151,7 +151,7 @@ class Shared:
 
         From those of assets where these can be held; with `levels` only so.
         """
-        if by == "asset" or not self._fits(len(summed), self.y.shape[1]):
+        if by == "asset" or not self._fits(len(summed), self.cells.shape[1]):
             if regressors.levels:
                 return None
             return _with_pairs(*self._read(summed, by, owns))
@@ -170,29 +170,27 @@ class Shared:
 
     def _point(self, summed: list[int], by: str | None) -> np.ndarray:
         """The point (1, 1 or U, P - 1) amid all rows that moments of these columns are about."""
-        columns = [*summed, -1]
-        return shift_of(self.X, self.y, self.valid, by)[:, :, columns]
+        return self.cells.point(summed, by)
 
     def _read(
         self, summed: list[int], by: str | None, owns: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Moments (S, U, P, P) of every segment, from the rows, and their point."""
-        X, y, use = self.X, self.y, self.valid
-        adjacent = bool(summed) and summed == list(range(summed[0], summed[-1] + 1))
-        own = slice(summed[0], summed[-1] + 1) if adjacent else summed
         point = self._point(summed, "asset" if by == "asset" else None)
+        T, N = self.cells.shape
         edges = np.flatnonzero(np.diff(self.segment)) + 1
         starts = [0, *edges.tolist()]
+        unweighted = replace(self.cells, weights=None)
+        adjacent = bool(summed) and summed == list(range(summed[0], summed[-1] + 1))
         if by is None and adjacent:
-            of_dates = moments(X[:, :, own], y, use, point, by_date=True)
+            of_dates = unweighted.moments(summed, point, by_date=True)
             return np.add.reduceat(of_dates, starts)[:, None], point
         P = len(summed) + 2
-        U = y.shape[1] if by == "asset" else len(owns)
+        U = N if by == "asset" else len(owns)
         by_segment = np.empty((len(starts), U, P, P))
-        for s, (start, stop) in enumerate(pairwise([*starts, len(y)])):
-            at = slice(start, stop)
-            part = X[at, :, own]
-            M = moments(part, y[at], use[at], point, by_date=by is None, whole=y.size)
+        for s, (start, stop) in enumerate(pairwise([*starts, T])):
+            part = unweighted.at(np.arange(start, stop))
+            M = part.moments(summed, point, by_date=by is None, whole=self.cells.rows)
             by_segment[s] = of_units(M, owns, by)
         return by_segment, point
 
@@ -207,18 +205,17 @@ def _with_pairs(M: np.ndarray, point: np.ndarray) -> Sums:
     return Sums(tuple(levels), point)
 
 
-def segments(
-    trainings: Sequence[np.ndarray], X: np.ndarray, y: np.ndarray, valid: np.ndarray
-) -> Shared:
+def segments(trainings: Sequence[np.ndarray], cells: Cells) -> Shared:
     """The segments of rows that training parts are made of; one without any.
 
     Args:
         trainings: positions of the training rows of each fold.
-        X, y, valid: (T, N, K), (T, N), (T, N) of the panel.
+        cells: those of the panel.
     """
-    edge = np.zeros(len(y), dtype=bool)
+    T, _ = cells.shape
+    edge = np.zeros(T, dtype=bool)
     for rows in trainings:
         member = np.zeros(len(edge), dtype=bool)
         member[rows] = True
         edge[1:] |= member[1:] != member[:-1]
-    return Shared(np.cumsum(edge), X, y, valid)
+    return Shared(np.cumsum(edge), cells)

@@ -72,9 +72,8 @@ def spells(panel: Panel, names: Sequence[str]) -> Spells | None:
         if name not in changing:
             rest[name] = labels
     by_spell = replace(
-        wide,
+        wide.with_arrays(valid=wide.valid & own),
         assets=columns,
-        valid=wide.valid & own,
         groups=groups,
         labels=rest,
         owner=owner,

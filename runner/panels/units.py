@@ -10,7 +10,6 @@ import numpy as np
 
 from runner.data.labels import Labels
 from runner.errors import DataError, listed
-from runner.numerics.moments import BLOCK
 from runner.panels.panel import Panel
 
 ASSET, DATE = "asset", "date"
@@ -86,19 +85,10 @@ def refuse_shared(panel: Panel, rows: np.ndarray, names: Sequence[str]) -> None:
     Raises:
         DataError: there are such features among `names`.
     """
-    several = rows[panel.valid[rows].sum(axis=1) > 1]
+    several = rows[panel.usable_by_date[rows] > 1]
     if not len(several):
         return
-    same = np.isin(panel.names, list(names))
-    for start in range(0, len(several), BLOCK):
-        if not same.any():
-            return
-        at = several[start : start + BLOCK]
-        known = panel.valid[at]
-        X = panel.X[at]
-        first = X[np.arange(len(at)), known.argmax(axis=1)]
-        differs = np.not_equal(X, first[:, None]) & known[:, :, None]
-        same &= ~differs.any(axis=(0, 1))
+    same = np.isin(panel.names, list(names)) & ~panel.cells.differ_between_assets(several)
     if not same.any():
         return
     features = [name for name, shared in zip(panel.names, same, strict=True) if shared]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -44,8 +45,8 @@ class Applied(NamedTuple):
     """The panel after the steps.
 
     Attributes:
-        X, y: (T, N, K), (T, N) after every step.
-        keep: (T, N), False where a step left a cell out.
+        X, y: features and target after every step, as they were given.
+        keep: False where a step left a cell out, as y.
         back: names of numpy that take a forecast back to the unit of the target, in this order.
         account: what each step changed and left out: (what, reason, cells).
     """
@@ -55,6 +56,89 @@ class Applied(NamedTuple):
     keep: np.ndarray
     back: tuple[str, ...]
     account: list[tuple[str, str, int]]
+
+
+class Block(NamedTuple):
+    """Some dates of a panel, of all its assets or of those that are listed on them.
+
+    Attributes:
+        X: (t, n, K), which a step changes in place.
+        keep: (t, n), False where a step left a cell out, or where none is listed.
+        labels: of the assets on these dates.
+    """
+
+    X: np.ndarray
+    keep: np.ndarray
+    labels: Labelled
+
+
+@dataclass(frozen=True, eq=False)
+class Cubes:
+    """Arrays of every cell (date x asset) that steps change in place.
+
+    Attributes:
+        X: (T, N, K) columns; keep: (T, N) cells that are not left out.
+    """
+
+    X: np.ndarray
+    keep: np.ndarray
+    labels: Labelled
+
+    def of(self, values: np.ndarray) -> Cubes:
+        """Another column (T, N), of which nothing was left out."""
+        return Cubes(values[:, :, None], np.broadcast_to(True, values.shape), self.labels)
+
+    def blocks(self, by_date: bool) -> Iterator[Block]:
+        """All of it, or some dates after the other."""
+        T, N, K = self.X.shape
+        size = max(CELLS // max(N * K, 1), 1) if by_date else max(T, 1)
+        for first in range(0, max(T, 1), size):
+            rows = slice(first, first + size)
+            yield Block(self.X[rows], self.keep[rows], self.labels.at(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Numbers of the listed cells that steps change in place, by date, then asset.
+
+    Attributes:
+        X: (n, K) columns; keep: (n,) cells that are not left out.
+        row, asset: (n,) positions of the date and of the asset of each cell.
+    """
+
+    X: np.ndarray
+    keep: np.ndarray
+    labels: Labelled
+    row: np.ndarray
+    asset: np.ndarray
+
+    def of(self, values: np.ndarray) -> Rows:
+        """Another column (n,), of which nothing was left out."""
+        every = np.ones(len(values), dtype=bool)
+        return Rows(values[:, None], every, self.labels, self.row, self.asset)
+
+    def blocks(self, by_date: bool) -> Iterator[Block]:
+        """Arrays of all listed assets on all dates, or of those of some dates after the other.
+
+        What was done to each goes back into the rows before the next.
+        """
+        n, K = self.X.shape
+        T = int(self.row[-1]) + 1 if n else 0
+        of_a_date = max(n * K // max(T, 1), 1)
+        size = max(CELLS // of_a_date, 1) if by_date else max(T, 1)
+        for first in range(0, T, size):
+            start, stop = np.searchsorted(self.row, [first, first + size])
+            listed, column = np.unique(self.asset[start:stop], return_inverse=True)
+            cell = (self.row[start:stop] - first, column)
+            shape = (min(size, T - first), len(listed))
+            X = np.full((*shape, K), np.nan)
+            X[cell] = self.X[start:stop]
+            keep = np.zeros(shape, dtype=bool)
+            keep[cell] = self.keep[start:stop]
+            labels = self.labels.at(slice(first, first + shape[0])).of(listed)
+            yield Block(X, keep, labels)
+            self.X[start:stop] = X[cell]
+            self.keep[start:stop] = keep[cell]
 
 
 def apply(
@@ -70,10 +154,7 @@ def apply(
     """The features X (T, N, K) and the target y (T, N) after every step.
 
     `groups` (N, G) are labels for ever, `by_date` codes (T, N) of those of the date, by name.
-
-    Infinite cells are left as they are, for the panel to count. X is changed `in_place` or copied
-    first. Steps by date are given some dates at a time, and steps by column one column, so that
-    little is held twice.
+    X is changed `in_place` or copied first.
 
     Raises:
         DataError: a step that the data cannot give.
@@ -84,6 +165,20 @@ def apply(
         y = np.full(X.shape[:2], np.nan)
     keep = np.ones(X.shape[:2], dtype=bool)
     labels = Labelled(groups, by_date or {})
+    return applied(steps, Cubes(X, keep, labels), names, y)
+
+
+def applied(
+    steps: Sequence[Step], columns: Cubes | Rows, names: list[str], y: np.ndarray
+) -> Applied:
+    """The features, which are changed in place, and the target after every step.
+
+    Infinite cells are left as they are, for the panel to count. Steps by date are given some dates
+    at a time, and steps by column one column, so that little is held twice.
+
+    Raises:
+        DataError: a step that the data cannot give.
+    """
     account: list[tuple[str, str, int]] = []
     back: list[str] = []
     for number, step in enumerate(steps):
@@ -94,19 +189,17 @@ def apply(
         if step.traits.by_column:
             batches = [[k] for k in chosen]
         try:
-            for columns in batches:
-                account += _done(step, title, X, columns, names, labels, keep)
+            for batch in batches:
+                account += _done(step, title, columns, batch, names)
             if step.on is not None and TARGET in step.on:
                 y = y.copy()
-                target = y[:, :, None]
-                every = np.broadcast_to(True, y.shape)
-                account += _done(step, title, target, [0], [TARGET], labels, every)
+                account += _done(step, title, columns.of(y), [0], [TARGET])
                 if step.traits.back:
                     back.append(step.traits.back)
         except DataError as error:
             raise DataError([f"preprocess[{number}].{line}" for line in error.mistakes]) from error
     changed = [line for line in account if line[2]]
-    return Applied(X, y, keep, tuple(reversed(back)), changed)
+    return Applied(columns.X, y, columns.keep, tuple(reversed(back)), changed)
 
 
 def _title(steps: Sequence[Step], number: int) -> str:
@@ -117,29 +210,16 @@ def _title(steps: Sequence[Step], number: int) -> str:
 
 
 def _done(
-    step: Step,
-    title: str,
-    X: np.ndarray,
-    columns: list[int],
-    names: list[str],
-    labels: Labelled,
-    keep: np.ndarray,
+    step: Step, title: str, columns: Cubes | Rows, chosen: list[int], names: list[str]
 ) -> list[tuple[str, str, int]]:
-    """The account of a step on these columns of X, which it changes in place.
+    """The account of a step on these columns, which it changes in place.
 
     Some dates are taken at a time where the step looks at each by itself.
     """
-    T, N, K = X.shape
-    size = max(T, 1)
-    if step.traits.by_date:
-        of_a_date = max(N * K, 1)
-        size = max(CELLS // of_a_date, 1)
     total = Counter[tuple[str, str]]()
-    for first in range(0, max(T, 1), size):
-        rows = slice(first, first + size)
-        part = X[rows]
-        result = _stepped(step, part, columns, names, labels.at(rows))
-        for what, reason, cells in _taken(step, title, result, part, columns, names, keep[rows]):
+    for block in columns.blocks(step.traits.by_date):
+        result = _stepped(step, block.X, chosen, names, block.labels)
+        for what, reason, cells in _taken(step, title, result, block.X, chosen, names, block.keep):
             total[what, reason] += cells
     return [(what, reason, cells) for (what, reason), cells in total.items()]
 

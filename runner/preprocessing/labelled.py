@@ -31,6 +31,11 @@ class Labelled(NamedTuple):
             by_date[name] = codes[rows]
         return self._replace(by_date=by_date)
 
+    def of(self, assets: np.ndarray) -> Labelled:
+        """Those of the assets at these positions."""
+        by_date = {name: codes[:, assets] for name, codes in self.by_date.items()}
+        return Labelled(self.groups.iloc[assets], by_date)
+
     def codes(self, group: str) -> np.ndarray:
         """Codes of a group of assets: (N,), or (T, N) where a label is that of the date.
 

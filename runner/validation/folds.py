@@ -366,7 +366,7 @@ def forecastable(panel: Panel, folds: Sequence[Fold]) -> list[Fold]:
     """
     with_cells = []
     for fold in folds:
-        cells = panel.valid[fold.test]
+        cells = panel.usable[fold.test]
         if cells.any():
             with_cells.append(fold)
     return with_cells or list(folds[:1])
@@ -396,4 +396,4 @@ def shared_by(folds: Sequence[Fold], panel: Panel) -> Shared:
     from runner.panels.segments import segments  # needs scipy, which a wrong spec must not import
 
     trainings = [fold.train for fold in folds]
-    return segments(trainings, panel.X, panel.y, panel.valid)
+    return segments(trainings, panel.cells)

@@ -251,14 +251,10 @@ def _of_paths(paths: Mapping[str, pd.DataFrame], tables: list[pd.DataFrame]) -> 
 
 def train_means(panel: Panel, train: np.ndarray) -> np.ndarray:
     """The benchmark (N,): mean of each asset over its training rows, of all assets without any."""
-    valid = panel.valid[train]
-    scored = panel.scored[train]
-    y = np.where(valid, scored, 0.0)
-    n = valid.sum(axis=0)
-    total = y.sum(axis=0)
+    n, total = panel.at(train).cells.sums_by_asset()
     of_asset = total / np.maximum(n, 1)
     cells = max(n.sum(), 1)
-    of_all = y.sum() / cells
+    of_all = total.sum() / cells
     return np.where(n > 0, of_asset, of_all)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -90,7 +90,7 @@ def blurred(panel: Panel, noise: float, rng: np.random.Generator) -> Panel:
         cells = column[valid]
         deviation = cells.std()
         X[:, :, k] += noise * deviation * normal
-    return replace(panel, X=X)
+    return panel.with_arrays(X=X)
 
 
 def thinned(panel: Panel, drop: float, rng: np.random.Generator) -> Panel:
@@ -112,7 +112,7 @@ def delayed(panel: Panel, delay: int) -> Panel:
     valid[:delay] = False
     known = np.isfinite(X).all(axis=2)
     valid &= known
-    return replace(panel, X=X, valid=valid)
+    return panel.with_arrays(X=X, valid=valid)
 
 
 def most(rows: int) -> int:
@@ -165,4 +165,4 @@ def rows_replaced(panel: Panel, rows: np.ndarray, drawn: np.ndarray) -> Panel:
     X = panel.X[source]
     y = panel.y[source]
     valid = panel.valid[source]
-    return replace(panel, y=y, X=X, valid=valid, weights=weights, raw=raw)
+    return panel.with_arrays(y=y, X=X, valid=valid, weights=weights, raw=raw)

@@ -215,7 +215,17 @@ def _panel(like: Panel, F: np.ndarray, returns: np.ndarray, names: list[str]) ->
     assets = [f"A{i + 1}" for i in range(n)]
     valid = np.ones((T, n), dtype=bool)
     groups = pd.DataFrame(index=assets)
-    return Panel(dates, assets, like.names, returns, X, valid, 0, groups, ())
+    return Panel(
+        dates,
+        assets,
+        like.names,
+        y=returns,
+        X=X,
+        valid=valid,
+        horizon=0,
+        groups=groups,
+        dropped=(),
+    )
 
 
 def _words(row: Any) -> str:

@@ -244,7 +244,7 @@ def _changed(
         raw = raw.copy()
         is_known = np.isfinite(raw[y_rows])
         raw[y_rows] = np.where(is_known, np.abs(new_targets), np.nan)
-    return replace(panel, X=X, y=y, raw=raw)
+    return panel.with_arrays(X=X, y=y, raw=raw)
 
 
 def _standardised(X: np.ndarray) -> np.ndarray:
@@ -292,7 +292,7 @@ def _prediction_looks(model: Model, part: Part) -> tuple[int, bool]:
     first = _predicted(model, fit, test)[:half]
     X = test.X.copy()
     X[half:] = LOUD * X[half:] + size_of(X)
-    second = _predicted(model, fit, replace(test, X=X))[:half]
+    second = _predicted(model, fit, test.with_arrays(X=X))[:half]
     return int(np.isfinite(first).sum()), _differ(first, second)
 
 

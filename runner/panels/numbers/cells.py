@@ -1,0 +1,418 @@
+"""The numbers of a panel: of every cell (date x asset), or of the listed cells alone.
+
+A panel of assets that come and go has values in few of its cells. There the numbers are rows, one
+for each listed cell, in order of date, then asset; an array (T, N) of them is made where something
+asks for one. Where most cells are listed, arrays (T, N) are the numbers themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from runner.data.fields import Listings
+from runner.numerics.moments import moments, of_block, shift_of
+from runner.panels import memory
+
+BLOCK = 64  # dates of which moments are summed at a time
+CELLS = 2**16  # rows whose features are compared at a time
+
+Numbers = Literal["y", "X", "valid", "weights", "raw"]
+
+
+@dataclass(frozen=True, eq=False)
+class Cube:
+    """Numbers of every cell.
+
+    Attributes:
+        y: target (T, N).
+        X: features (T, N, K).
+        valid: (T, N) whether a cell is usable.
+        weights, raw: (T, N), or None; see `runner.panels.panel.Panel`.
+    """
+
+    y: np.ndarray
+    X: np.ndarray
+    valid: np.ndarray
+    weights: np.ndarray | None = None
+    raw: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dates and assets."""
+        T, N = self.y.shape
+        return T, N
+
+    @property
+    def rows(self) -> int:
+        """Cells that are held."""
+        return int(self.y.size)
+
+    @property
+    def cube(self) -> Cube:
+        """The same."""
+        return self
+
+    def wide(self, name: Numbers) -> Any:
+        """An array of every cell, (T, N) or (T, N, K)."""
+        return getattr(self, name)
+
+    def index(self, t: np.ndarray, i: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What takes the cells at dates t and assets i out of an array."""
+        return t, i
+
+    def taken(self, mask: np.ndarray) -> np.ndarray:
+        """Those of a mask (T, N) that are held here, in the shape of `y`."""
+        return mask
+
+    def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
+        """Values of the cells that are held here as an array (T, N), `absent` in all others."""
+        return values
+
+    def usable_by_date(self) -> np.ndarray:
+        """(T,) number of usable cells."""
+        return np.asarray(self.valid.sum(axis=1))
+
+    def at(self, rows: np.ndarray) -> Cube:
+        """Those of the dates at these positions; dates that follow each other are not copied."""
+        selection = _adjacent(rows)
+        return Cube(
+            y=self.y[selection],
+            X=self.X[selection],
+            valid=self.valid[selection],
+            weights=_selected(self.weights, selection),
+            raw=_selected(self.raw, selection),
+        )
+
+    def part(self, rows: np.ndarray, assets: np.ndarray) -> Cube:
+        """Those of the dates and assets at these positions."""
+        cells = np.ix_(rows, assets)
+        return Cube(
+            y=self.y[cells],
+            X=self.X[cells],
+            valid=self.valid[cells],
+            weights=_selected(self.weights, cells),
+            raw=_selected(self.raw, cells),
+        )
+
+    def columns(self, positions: Sequence[int]) -> np.ndarray:
+        """The features (T, N, k) at these positions; those that follow each other, not copied."""
+        adjacent = _adjacent_columns(positions)
+        if adjacent is not None:
+            return self.X[:, :, adjacent]
+        return np.take(self.X, np.asarray(positions, dtype=int), axis=2)
+
+    def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) usable cells of each asset, and the sum of what is scored in them."""
+        scored = self.y if self.raw is None else self.raw
+        used = np.where(self.valid, scored, 0.0)
+        return self.valid.sum(axis=0), used.sum(axis=0)
+
+    def used_on(self, dates: np.ndarray) -> Cube:
+        """The same with cells usable on these dates (T,) alone."""
+        return replace(self, valid=self.valid & dates[:, None])
+
+    def without_targets(self) -> Cube:
+        """The same before targets are known: usable is where every feature is finite."""
+        missing = np.broadcast_to(np.nan, self.y.shape)
+        raw = None if self.raw is None else missing
+        valid = np.isfinite(self.X).all(axis=2)
+        return replace(self, y=missing, raw=raw, valid=valid)
+
+    def point(self, columns: Sequence[int], per: str | None) -> np.ndarray:
+        """A point amid these features and the target, see `runner.numerics.moments.shift_of`."""
+        return shift_of(self.columns(columns), self.y, self.valid, per)
+
+    def moments(
+        self, columns: Sequence[int], point: np.ndarray, by_date: bool, whole: int = 0
+    ) -> np.ndarray:
+        """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
+        X = self.columns(columns)
+        return moments(X, self.y, self.valid, point, by_date, self.weights, whole)
+
+    def lines(self, columns: Sequence[int], slopes: np.ndarray) -> np.ndarray:
+        """(T, N) sums of these features times the slopes (N, k) of each asset."""
+        X = self.columns(columns)
+        if _are_alike(slopes):
+            return np.asarray(X @ slopes[0])  # one line for all assets is one product
+        return np.einsum("tnk,nk->tn", X, slopes)
+
+    def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
+        """(K,) whether a feature differs between usable cells of one of the dates at `rows`."""
+        same = np.ones(self.X.shape[2], dtype=bool)
+        for start in range(0, len(rows), BLOCK):
+            if not same.any():
+                break
+            at = rows[start : start + BLOCK]
+            known = self.valid[at]
+            X = self.X[at]
+            first = X[np.arange(len(at)), known.argmax(axis=1)]
+            differs = np.not_equal(X, first[:, None]) & known[:, :, None]
+            same &= ~differs.any(axis=(0, 1))
+        return ~same
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """Numbers of the listed cells alone, by date, then asset.
+
+    Attributes:
+        listings: the n cells.
+        y: target (n,).
+        X: features (n, K).
+        valid: (n,) whether a cell is usable.
+        weights, raw: (n,), or None; see `runner.panels.panel.Panel`.
+    """
+
+    listings: Listings
+    y: np.ndarray
+    X: np.ndarray
+    valid: np.ndarray
+    weights: np.ndarray | None = None
+    raw: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dates and assets."""
+        return len(self.listings.dates), len(self.listings.assets)
+
+    @property
+    def rows(self) -> int:
+        """Cells that are held."""
+        return len(self.y)
+
+    @cached_property
+    def cube(self) -> Cube:
+        """Arrays of every cell."""
+        return Cube(
+            y=self.wide("y"),
+            X=self.wide("X"),
+            valid=self.wide("valid"),
+            weights=self.wide("weights"),
+            raw=self.wide("raw"),
+        )
+
+    def wide(self, name: Numbers) -> Any:
+        """An array of every cell, (T, N) or (T, N, K): NaN, or not usable, where none is listed.
+
+        Raises:
+            DataError: there is less memory than it takes.
+        """
+        values = getattr(self, name)
+        if values is None:
+            return None
+        T, N = self.shape
+        if name == "X":
+            memory.refuse_cube(T, N, values.shape[1])
+        return self.spread(values, absent=False if name == "valid" else np.nan)
+
+    def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
+        """Values of the cells that are held here as an array (T, N), `absent` in all others.
+
+        Of columns (n, K) an array (T, N, K).
+        """
+        T, N = self.shape
+        more = values.shape[1:]
+        cells = np.full((T * N, *more), absent)
+        cells[self.listings.position] = values
+        return cells.reshape(T, N, *more)
+
+    def index(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
+        """What takes the listed cells at dates t and assets i out of an array."""
+        position = t.astype(np.int64) * self.shape[1] + i
+        return np.searchsorted(self.listings.position, position)
+
+    def taken(self, mask: np.ndarray) -> np.ndarray:
+        """Those of a mask (T, N) that are held here, in the shape of `y`."""
+        return np.asarray(mask[self.listings.row, self.listings.column])
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """(T + 1,) position of the first row of each date, and the number of rows."""
+        dates = np.arange(self.shape[0] + 1)
+        return np.searchsorted(self.listings.row, dates)
+
+    def usable_by_date(self) -> np.ndarray:
+        """(T,) number of usable cells."""
+        return np.bincount(self.listings.row[self.valid], minlength=self.shape[0])
+
+    def at(self, rows: np.ndarray) -> Ragged:
+        """Those of the dates at these positions; dates that follow each other are not copied."""
+        selection = _adjacent(rows)
+        if not isinstance(selection, slice):
+            part = self.listings.at(rows)
+            return self._taken(part.listings, part.kept)
+        taken = slice(self.starts[selection.start], self.starts[selection.stop])
+        row = self.listings.row[taken] - np.int32(selection.start)
+        dates = self.listings.dates[selection]
+        column = self.listings.column[taken]
+        return self._taken(Listings(dates, self.listings.assets, row, column), taken)
+
+    def part(self, rows: np.ndarray, assets: np.ndarray) -> Cells:
+        """Those of the dates and assets at these positions; an asset may be taken several times."""
+        if len(np.unique(assets)) < len(assets):
+            return self.cube.part(rows, assets)
+        of_rows = self.at(rows)
+        part = of_rows.listings.of(assets)
+        return of_rows._taken(part.listings, part.kept)
+
+    def _taken(self, listings: Listings, selection: slice | np.ndarray) -> Ragged:
+        """The numbers of some of the rows, which are those listings."""
+        return Ragged(
+            listings=listings,
+            y=self.y[selection],
+            X=self.X[selection],
+            valid=self.valid[selection],
+            weights=_selected(self.weights, selection),
+            raw=_selected(self.raw, selection),
+        )
+
+    def columns(self, positions: Sequence[int]) -> np.ndarray:
+        """The features (n, k) at these positions; those that follow each other, not copied."""
+        adjacent = _adjacent_columns(positions)
+        if adjacent is not None:
+            return self.X[:, adjacent]
+        return np.take(self.X, np.asarray(positions, dtype=int), axis=1)
+
+    def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) usable cells of each asset, and the sum of what is scored in them."""
+        scored = self.y if self.raw is None else self.raw
+        asset = self.listings.column[self.valid]
+        N = self.shape[1]
+        count = np.bincount(asset, minlength=N)
+        return count, np.bincount(asset, scored[self.valid], minlength=N)
+
+    def used_on(self, dates: np.ndarray) -> Ragged:
+        """The same with cells usable on these dates (T,) alone."""
+        return replace(self, valid=self.valid & dates[self.listings.row])
+
+    def without_targets(self) -> Ragged:
+        """The same before targets are known: usable is where every feature is finite."""
+        missing = np.broadcast_to(np.nan, self.y.shape)
+        raw = None if self.raw is None else missing
+        valid = np.isfinite(self.X).all(axis=1)
+        return replace(self, y=missing, raw=raw, valid=valid)
+
+    def point(self, columns: Sequence[int], per: str | None) -> np.ndarray:
+        """A point amid these features and the target, see `runner.numerics.moments.shift_of`.
+
+        The mean over the usable cells, of all, of each date or of each asset.
+        """
+        used = np.flatnonzero(self.valid)
+        X = self.columns(columns)[used]
+        y = self.y[used]
+        of_all = np.append(X.mean(axis=0), y.mean())[None, None]
+        if per is None:
+            return of_all
+        group = self.listings.row if per == "date" else self.listings.column
+        group = group[used]
+        groups = self.shape[0] if per == "date" else self.shape[1]
+        count = np.bincount(group, minlength=groups)
+        means = [np.bincount(group, values, minlength=groups) for values in (*X.T, y)]
+        of_groups = np.stack(means, axis=1) / np.maximum(count, 1)[:, None]
+        points = np.where(count[:, None] > 0, of_groups, of_all[0])
+        if per == "date":
+            return points[:, None]
+        return points[None]
+
+    def moments(
+        self, columns: Sequence[int], point: np.ndarray, by_date: bool, whole: int = 0
+    ) -> np.ndarray:
+        """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`.
+
+        Some dates at a time are arrays of the assets that are listed on any of them.
+        """
+        T, N = self.shape
+        X = self.columns(columns)
+        P = X.shape[1] + 2
+        M = np.zeros((T if by_date else N, P, P))
+        for first in range(0, T, BLOCK):
+            dates = slice(first, min(first + BLOCK, T))
+            rows = slice(self.starts[dates.start], self.starts[dates.stop])
+            used = rows.start + np.flatnonzero(self.valid[rows])
+            if not len(used):
+                continue
+            listed, column = np.unique(self.listings.column[used], return_inverse=True)
+            row = self.listings.row[used] - first
+            shape = (dates.stop - first, len(listed))
+            x = np.zeros((*shape, P - 2))
+            y = np.zeros(shape)
+            use = np.zeros(shape, dtype=bool)
+            x[row, column] = X[used]
+            y[row, column] = self.y[used]
+            use[row, column] = True
+            weights = None
+            if self.weights is not None:
+                weights = np.zeros(shape)
+                weights[row, column] = self.weights[used]
+            of_point = point[dates] if len(point) > 1 else point
+            if of_point.shape[1] > 1:
+                of_point = of_point[:, listed]
+            cells = max(self.rows, whole)
+            M[dates if by_date else listed] += of_block(
+                x, y, use, of_point, by_date, weights, cells
+            )
+        return M
+
+    def lines(self, columns: Sequence[int], slopes: np.ndarray) -> np.ndarray:
+        """(T, N) sums of these features times the slopes (N, k) of each asset; NaN elsewhere."""
+        X = self.columns(columns)
+        if _are_alike(slopes):
+            values = X @ slopes[0]
+        else:
+            values = np.einsum("nk,nk->n", X, slopes[self.listings.column])
+        return self.spread(values, absent=np.nan if len(columns) else 0.0)
+
+    def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
+        """(K,) whether a feature differs between usable cells of one of the dates at `rows`."""
+        taken = np.zeros(self.shape[0], dtype=bool)
+        taken[rows] = True
+        used = np.flatnonzero(self.valid & taken[self.listings.row])
+        _, first, date = np.unique(self.listings.row[used], return_index=True, return_inverse=True)
+        first_of_date = used[first]
+        differ = np.zeros(self.X.shape[1], dtype=bool)
+        for start in range(0, len(used), CELLS):
+            if differ.all():
+                break
+            cells = slice(start, start + CELLS)
+            X = self.X[used[cells]]
+            X_first = self.X[first_of_date[date[cells]]]
+            differ |= np.not_equal(X, X_first).any(axis=0)
+        return differ
+
+
+Cells = Cube | Ragged
+
+
+def _are_alike(slopes: np.ndarray) -> bool:
+    """Whether every asset has the same slopes (N, k)."""
+    return len(slopes) > 0 and bool((slopes == slopes[:1]).all())
+
+
+def _adjacent(rows: np.ndarray) -> slice | np.ndarray:
+    """Positions as a slice where they follow each other."""
+    if len(rows) and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
+
+
+def _adjacent_columns(positions: Sequence[int]) -> slice | None:
+    """Positions of columns as a slice where they follow each other, else None."""
+    if not len(positions):
+        return None
+    first = positions[0]
+    last = positions[-1]
+    if list(positions) == list(range(first, last + 1)):
+        return slice(first, last + 1)
+    return None
+
+
+def _selected(values: np.ndarray | None, selection: Any) -> Any:
+    """These cells of values that a panel may not have; None where it has none."""
+    if values is None:
+        return None
+    return values[selection]

@@ -1,0 +1,256 @@
+"""Which cells of a panel can be used, and the account of those that cannot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from runner.data.attribution import Compute, Lost, causes, lost, undefined
+from runner.data.labels import UNKNOWN
+from runner.data.market import Market
+from runner.data.notices import Dropped
+from runner.errors import DataError
+from runner.panels.numbers.cells import Cells, Cube, Ragged
+
+# the column of weights, among the columns of a panel
+WEIGHT = "model.weights"
+# cells of a column that are counted at a time, so that they stay in the processor's cache
+CELLS = 32768
+
+
+def lost_to_rules(
+    market: Market,
+    computed: Mapping[str, Compute],
+    with_gaps: Collection[str],
+    allow_loss: float,
+) -> dict[str, list[Lost]]:
+    """The cells of each column (T, N) that lost their value to a rule, given how each is computed.
+
+    Args:
+        with_gaps: names of the columns that lack a value somewhere.
+
+    Raises:
+        DataError: a column needs positive levels of a series that has too many others, one line
+            each.
+    """
+    blamed = causes(market)
+    by_rule: dict[str, list[Lost]] = {}
+    mistakes: list[str] = []
+    for name, compute in computed.items():
+        if not blamed or name not in with_gaps:
+            continue
+        by_rule[name] = lost(name, compute, market, blamed)
+        where = name
+        if name not in ("target", WEIGHT):
+            where = f"features.{name}"
+        mistakes += undefined(where, by_rule[name], market, allow_loss)
+    if mistakes:
+        raise DataError(mistakes)
+    return by_rule
+
+
+def usable_cells(
+    cells: Cells,
+    names: list[str],
+    field: str | None,
+    keep: np.ndarray | None,
+    by_rule: Mapping[str, Sequence[Lost]],
+) -> tuple[Cells, tuple[Dropped, ...]]:
+    """The cells with those marked that are usable, and why the others among those kept are not.
+
+    Each cell is counted once, under the first reason that applies to it.
+
+    Args:
+        field: the field that weighs the rows, for the account.
+        keep: (T, N) cells that preprocessing kept; None where it kept all.
+    """
+    reasons = Counter[str]()
+    if isinstance(cells, Ragged):
+        valid = _usable_rows(cells, names, field, keep, by_rule, reasons)
+    else:
+        valid = _usable_of_all(cells, names, field, keep, by_rule, reasons)
+    account = [Dropped("panel cell", reason, count) for reason, count in reasons.items() if count]
+    return replace(cells, valid=valid), tuple(account)
+
+
+def _usable_of_all(
+    cells: Cube,
+    names: list[str],
+    field: str | None,
+    keep: np.ndarray | None,
+    by_rule: Mapping[str, Sequence[Lost]],
+    reasons: Counter[str],
+) -> np.ndarray:
+    """Usable cells (T, N); the others are counted in `reasons`. Arguments as of `usable_cells`."""
+    T, N = cells.shape
+    valid = np.ones((T, N), dtype=bool) if keep is None else keep.copy()
+    size = max(CELLS // max(N, 1), 1)
+    for first in range(0, T, size):
+        rows = slice(first, first + size)
+        _count_unknown("target", cells.y[rows], rows, valid, by_rule, reasons)
+        for k, name in enumerate(names):
+            _count_unknown(name, cells.X[rows, :, k], rows, valid, by_rule, reasons)
+    if cells.weights is not None:
+        usable = (cells.weights > 0.0) & np.isfinite(cells.weights)
+        of_rules = by_rule.get(WEIGHT, ())
+        counts = _reasons(_weight_lacks(field), valid & ~usable, of_rules, slice(None))
+        reasons.update(counts)
+        valid &= usable
+    return valid
+
+
+def _weight_lacks(field: str | None) -> str:
+    """Why a cell without a usable weight is not used."""
+    return f"its weight, {field}, is missing or not positive"
+
+
+def _usable_rows(
+    cells: Ragged,
+    names: list[str],
+    field: str | None,
+    keep: np.ndarray | None,
+    by_rule: Mapping[str, Sequence[Lost]],
+    reasons: Counter[str],
+) -> np.ndarray:
+    """Usable listed cells (n,); all others are counted in `reasons`, as of `usable_cells`."""
+    row = cells.listings.row
+    column = cells.listings.column
+    T, N = cells.shape
+    kept = T * N
+    valid = np.ones(len(row), dtype=bool)
+    if keep is not None:
+        kept = int(np.count_nonzero(keep))
+        valid = keep[row, column]
+    # a cell that is not listed has no target
+    known = np.isfinite(cells.y)
+    infinite = valid & ~known & ~np.isnan(cells.y)
+    has_target = valid & ~np.isnan(cells.y)
+    missing = kept - int(np.count_nonzero(has_target))
+    reasons["target is missing"] = missing
+    for part in by_rule.get("target", ()):
+        of_rule = _of_assets(part, T)
+        if keep is not None:
+            of_rule = of_rule & keep[:, part.assets]
+        with_target = int(_taken(part, cells, has_target).sum())
+        taken = int(np.count_nonzero(of_rule)) - with_target
+        reasons[part.reason] = taken
+        missing -= taken
+    reasons["target is missing"] = missing
+    reasons["target is infinite"] += int(np.count_nonzero(infinite))
+    valid = valid & known
+    for k, name in enumerate(names):
+        values = cells.X[:, k]
+        known = np.isfinite(values)
+        unknown = valid & ~known
+        is_missing = unknown & np.isnan(values)
+        _count_rows(f"{name} is missing", is_missing, cells, by_rule.get(name, ()), reasons)
+        reasons[f"{name} is infinite"] += int(np.count_nonzero(unknown & ~is_missing))
+        valid &= known
+    if cells.weights is not None:
+        usable = (cells.weights > 0.0) & np.isfinite(cells.weights)
+        of_rules = by_rule.get(WEIGHT, ())
+        _count_rows(_weight_lacks(field), valid & ~usable, cells, of_rules, reasons)
+        valid &= usable
+    return valid
+
+
+def _count_rows(
+    otherwise: str,
+    missing: np.ndarray,
+    cells: Ragged,
+    by_rule: Sequence[Lost],
+    reasons: Counter[str],
+) -> None:
+    """Count the missing ones of the listed cells (n,) by reason: the rules, then `otherwise`."""
+    others = int(np.count_nonzero(missing))
+    reasons[otherwise] = others
+    for part in by_rule:
+        taken = int(_taken(part, cells, missing).sum())
+        reasons[part.reason] = taken
+        others -= taken
+    reasons[otherwise] = others
+
+
+def _taken(part: Lost, cells: Ragged, among: np.ndarray) -> np.ndarray:
+    """Which of some listed cells, `among` (n,), a rule took."""
+    place = np.full(cells.shape[1], -1)
+    place[part.assets] = np.arange(len(part.assets))
+    used = np.flatnonzero(among)
+    column = place[cells.listings.column[used]]
+    row = cells.listings.row[used]
+    of_rule = _of_assets(part, cells.shape[0])
+    return np.asarray((column >= 0) & of_rule[row, column])
+
+
+def _of_assets(part: Lost, dates: int) -> np.ndarray:
+    """Mask (T, m) of the cells that a rule took from its assets."""
+    shape = (dates, len(part.assets))
+    return np.broadcast_to(part.cells, shape)
+
+
+def _count_unknown(
+    name: str,
+    cells: np.ndarray,
+    rows: slice,
+    valid: np.ndarray,
+    by_rule: Mapping[str, Sequence[Lost]],
+    reasons: Counter[str],
+) -> None:
+    """Count the cells (t, N) of a column on these rows that are not finite, and mask them out.
+
+    `valid` (T, N) and `reasons` are changed in place.
+    """
+    usable = np.isfinite(cells)
+    unusable = valid[rows] & ~usable
+    missing = unusable & np.isnan(cells)
+    infinite = unusable & ~missing
+    of_rules = by_rule.get(name, ())
+    counts = _reasons(f"{name} is missing", missing, of_rules, rows)
+    reasons.update(counts)
+    reasons[f"{name} is infinite"] += int(np.count_nonzero(infinite))
+    valid[rows] &= usable
+
+
+def _reasons(
+    otherwise: str, missing: np.ndarray, by_rule: Sequence[Lost], rows: slice
+) -> dict[str, int]:
+    """Number of the missing cells (t, N) on these rows by reason: the rules, then `otherwise`."""
+    counts: dict[str, int] = {}
+    for part in by_rule:
+        taken = missing[:, part.assets] & part.cells[rows]
+        counts[part.reason] = int(np.count_nonzero(taken))
+    others = int(np.count_nonzero(missing)) - sum(counts.values())
+    return {otherwise: others, **counts}
+
+
+def members_on(market: Market, dates: pd.DatetimeIndex) -> np.ndarray | None:
+    """Mask (T, N) of the assets that are members on each of these dates; None where all are."""
+    if market.members is None:
+        return None
+    labels = market.grouping.get(market.members).at(market.dates.get_indexer(dates))
+    if UNKNOWN not in labels.values:
+        return None
+    inside = np.asarray(labels.cells(len(dates)) != labels.values.index(UNKNOWN))
+    return None if inside.all() else inside
+
+
+def blank_outsiders(cells: Cells, inside: np.ndarray | None) -> None:
+    """Blank the features of cells that are not `inside` (T, N), in place: steps see members alone.
+
+    None: all are inside.
+    """
+    if inside is None:
+        return
+    cells.X[~cells.taken(inside)] = np.nan
+
+
+def outsiders(market: Market, inside: np.ndarray | None) -> list[Dropped]:
+    """The account of the cells (T, N) whose asset is no member on the date."""
+    if inside is None:
+        return []
+    cells = int(np.count_nonzero(~inside))
+    return [Dropped("panel cell", f"not in {market.members} on the date", cells)]

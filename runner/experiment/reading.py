@@ -12,7 +12,6 @@ from runner.experiment import advice
 from runner.experiment.cautions import cautions
 from runner.experiment.reading_scores import out_of_sample
 from runner.experiment.wording import errors_in_force
-from runner.numerics.variation import few_values
 from runner.text import (
     LEVEL,
     MOST_VIF,
@@ -227,10 +226,10 @@ def _diagnostics(report: Report) -> list[str]:
 def _few_values(report: Report) -> list[str]:
     """Assets whose target takes so few values that they may be the rounding of prices."""
     panel = report.panel
-    few = few_values(panel.y, panel.valid)
+    few = panel.cells.few_values()
     if not few:
         return []
-    rows = panel.valid.sum(axis=0)
+    rows, _ = panel.cells.sums_by_asset()
     counts = []
     for i, distinct in few.items():
         asset = panel.assets[i]

@@ -192,6 +192,25 @@ def few_values(values: np.ndarray, use: np.ndarray) -> dict[int, int]:
     return columns
 
 
+def few_values_of(values: np.ndarray, column: np.ndarray, columns: int) -> dict[int, int]:
+    """The same of values (n,) that are in use, in order of the column (n,) that each lies in."""
+    few = {}
+    rows = np.bincount(column, minlength=columns)
+    first = np.cumsum(rows) - rows
+    rank = np.arange(len(column)) - first[column]  # of the value among those of its column
+    early = (rank < 2 * ENOUGH) & (rows[column] >= ENOUGH)
+    cells = np.full((2 * ENOUGH, columns), np.nan)
+    cells[rank[early], column[early]] = values[early]
+    few_at_first = _distinct_of_each(cells) < FEW
+    for i in np.flatnonzero((rows >= ENOUGH) & few_at_first):
+        own = values[first[i] : first[i] + rows[i]]
+        distinct = _distinct(own)
+        dummy = np.isin(own, (0.0, 1.0)).all()
+        if 1 < distinct < FEW and not dummy:
+            few[int(i)] = distinct
+    return few
+
+
 def _many_in_a_sample(values: np.ndarray, use: np.ndarray) -> np.ndarray:
     """Columns (N,) with enough distinct values in a sample of rows; most need no further look."""
     used_rows = np.flatnonzero(use.any(axis=1))

@@ -339,7 +339,7 @@ def _rows(report: Report) -> Html:
         rows.cells.append(f"{drop.rows:,}")
     subject.cells.append("panel cell")
     reason.cells.append(tag("b", "kept"))
-    kept = int(report.panel.valid.sum())
+    kept = report.panel.usable_cells
     rows.cells.append(f"{kept:,}")
     size = len(report.dropped) + 1
     return tabled([subject, reason, rows], size, "Rows dropped and kept", "dropped.csv")

@@ -250,8 +250,9 @@ def _title(report: Report) -> str:
 
 def _data(report: Report) -> str:
     """Where the data is from, and how many of its cells were used."""
-    kept = int(report.panel.valid.sum())
-    cells = report.panel.valid.size
+    panel = report.panel
+    kept = panel.usable_cells
+    cells = kept + panel.dropped_cells
     rows = "" if report.rows is None else f" (model.rows={report.rows.kind})"
     return f"data: {report.source} ({report.fingerprint[:12]}), {kept} of {cells} cells used{rows}"
 

@@ -204,7 +204,7 @@ def _of_errors(panel: Panel, model: Regression, term: str) -> str:
     overlapping = panel.horizon > 1
     mend = _mend(model, overlapping)
     if not errors.clustered:
-        several = bool((panel.valid.sum(axis=1) > 1).any())
+        several = bool((panel.usable_by_date > 1).any())
         if several:
             return f"{INDEPENDENT}; {mend}"
         return f"{OVERLAP}; {mend}" if overlapping else ""
@@ -244,11 +244,9 @@ def is_common(panel: Panel, term: str) -> bool:
         return True
     if term not in panel.names:
         return False
-    column = panel.X[:, :, panel.names.index(term)]
-    high = np.where(panel.valid, column, -np.inf).max(axis=1)
-    low = np.where(panel.valid, column, np.inf).min(axis=1)
-    has_cell = panel.valid.any(axis=1)
-    return bool((high[has_cell] == low[has_cell]).all())
+    every_row = np.arange(len(panel.dates))
+    differs = panel.cells.differ_between_assets(every_row)
+    return not differs[panel.names.index(term)]
 
 
 class Dates(NamedTuple):

@@ -175,7 +175,7 @@ def audit(
     except DataError:  # a column needs assets or rows that the sample lacks
         sampled = market
         quick = _tried(experiment, market, cuts.QUICK, seed, False)
-    if panel is None or sampled is market or panel.X.size > MOST_NUMBERS:
+    if panel is None or sampled is market or panel.cells.X.size > MOST_NUMBERS:
         return quick
     return quick._with_rows(_panel_tried(experiment, market, panel, rng))
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from runner.data.fields import Listings
 from runner.numerics.moments import moments, of_block, shift_of
+from runner.numerics.variation import few_values, few_values_of
 from runner.panels import memory
 
 BLOCK = 64  # dates of which moments are summed at a time
@@ -111,6 +112,10 @@ class Cube:
         scored = self.y if self.raw is None else self.raw
         used = np.where(self.valid, scored, 0.0)
         return self.valid.sum(axis=0), used.sum(axis=0)
+
+    def few_values(self) -> dict[int, int]:
+        """Assets whose target has few distinct values, and how many these are."""
+        return few_values(self.y, self.valid)
 
     def used_on(self, dates: np.ndarray) -> Cube:
         """The same with cells usable on these dates (T,) alone."""
@@ -236,6 +241,11 @@ class Ragged:
         dates = np.arange(self.shape[0] + 1)
         return np.searchsorted(self.listings.row, dates)
 
+    @cached_property
+    def by_asset(self) -> np.ndarray:
+        """(n,) positions of the rows by asset, then date."""
+        return np.argsort(self.listings.column, kind="stable")
+
     def usable_by_date(self) -> np.ndarray:
         """(T,) number of usable cells."""
         return np.bincount(self.listings.row[self.valid], minlength=self.shape[0])
@@ -286,6 +296,11 @@ class Ragged:
         count = np.bincount(asset, minlength=N)
         return count, np.bincount(asset, scored[self.valid], minlength=N)
 
+    def few_values(self) -> dict[int, int]:
+        """Assets whose target has few distinct values, and how many these are."""
+        used = self.by_asset[self.valid[self.by_asset]]
+        return few_values_of(self.y[used], self.listings.column[used], self.shape[1])
+
     def used_on(self, dates: np.ndarray) -> Ragged:
         """The same with cells usable on these dates (T,) alone."""
         return replace(self, valid=self.valid & dates[self.listings.row])
@@ -322,41 +337,66 @@ class Ragged:
     def moments(
         self, columns: Sequence[int], point: np.ndarray, by_date: bool, whole: int = 0
     ) -> np.ndarray:
-        """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`.
-
-        Some dates at a time are arrays of the assets that are listed on any of them.
-        """
+        """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
+        if by_date:
+            return self._moments_of_dates(columns, point)
         T, N = self.shape
-        X = self.columns(columns)
-        P = X.shape[1] + 2
-        M = np.zeros((T if by_date else N, P, P))
+        P = len(columns) + 2
+        M = np.zeros((N, P, P))
         for first in range(0, T, BLOCK):
             dates = slice(first, min(first + BLOCK, T))
             rows = slice(self.starts[dates.start], self.starts[dates.stop])
-            used = rows.start + np.flatnonzero(self.valid[rows])
-            if not len(used):
-                continue
-            listed, column = np.unique(self.listings.column[used], return_inverse=True)
-            row = self.listings.row[used] - first
-            shape = (dates.stop - first, len(listed))
-            x = np.zeros((*shape, P - 2))
-            y = np.zeros(shape)
-            use = np.zeros(shape, dtype=bool)
-            x[row, column] = X[used]
-            y[row, column] = self.y[used]
-            use[row, column] = True
-            weights = None
-            if self.weights is not None:
-                weights = np.zeros(shape)
-                weights[row, column] = self.weights[used]
-            of_point = point[dates] if len(point) > 1 else point
-            if of_point.shape[1] > 1:
-                of_point = of_point[:, listed]
-            cells = max(self.rows, whole)
-            M[dates if by_date else listed] += of_block(
-                x, y, use, of_point, by_date, weights, cells
-            )
+            self._add_moments_of_assets(M, columns, point, rows, whole)
         return M
+
+    def _moments_of_dates(self, columns: Sequence[int], point: np.ndarray) -> np.ndarray:
+        """Moments (T, P, P) of dates, each the product of its rows."""
+        X = self.columns(columns)
+        T, P = self.shape[0], X.shape[1] + 2
+        M = np.zeros((T, P, P))
+        for t in range(T):
+            rows = slice(self.starts[t], self.starts[t + 1])
+            used = rows.start + np.flatnonzero(self.valid[rows])
+            z = np.column_stack([X[used], self.y[used]])
+            z -= point[t if len(point) > 1 else 0]
+            weighted = z
+            M[t, 0, 0] = len(used)
+            if self.weights is not None:
+                w = self.weights[used]
+                weighted = z * w[:, None]
+                M[t, 0, 0] = w.sum()
+            M[t, 0, 1:] = weighted.sum(axis=0)
+            M[t, 1:, 1:] = weighted.T @ z
+        M[:, 1:, 0] = M[:, 0, 1:]
+        return M
+
+    def _add_moments_of_assets(
+        self, M: np.ndarray, columns: Sequence[int], point: np.ndarray, rows: slice, whole: int
+    ) -> None:
+        """Add the moments of these rows, of some dates, to those (N, P, P) of the assets.
+
+        They are arrays (dates, assets) of the assets that are listed on any of the dates.
+        """
+        used = rows.start + np.flatnonzero(self.valid[rows])
+        if not len(used):
+            return
+        listed, column = np.unique(self.listings.column[used], return_inverse=True)
+        row = self.listings.row[used] - self.listings.row[used[0]]
+        shape = (int(row[-1]) + 1, len(listed))
+        x = np.zeros((*shape, len(columns)))
+        y = np.zeros(shape)
+        use = np.zeros(shape, dtype=bool)
+        x[row, column] = self.columns(columns)[used]
+        y[row, column] = self.y[used]
+        use[row, column] = True
+        weights = None
+        if self.weights is not None:
+            weights = np.zeros(shape)
+            weights[row, column] = self.weights[used]
+        if point.shape[1] > 1:
+            point = point[:, listed]
+        cells = max(self.rows, whole)
+        M[listed] += of_block(x, y, use, point, False, weights, cells)
 
     def lines(self, columns: Sequence[int], slopes: np.ndarray) -> np.ndarray:
         """(T, N) sums of these features times the slopes (N, k) of each asset; NaN elsewhere."""

@@ -301,9 +301,10 @@ def correlations(report: Report) -> Any:
 def _features(report: Report) -> np.ndarray:
     """Rows of the features (n, K), at most SAMPLE of the usable ones, the same at every run."""
     panel = report.panel
-    rows = np.flatnonzero(panel.valid)
+    cells = panel.cells
+    rows = np.flatnonzero(cells.valid)
     if len(rows) > SAMPLE:
         rng = np.random.default_rng(0)
         rows = rng.choice(rows, SAMPLE, replace=False)
-    stacked = panel.X.reshape(-1, len(panel.names))
+    stacked = cells.X.reshape(-1, len(panel.names))
     return stacked[rows]

@@ -226,7 +226,7 @@ def _diagnostics(report: Report) -> list[str]:
 def _few_values(report: Report) -> list[str]:
     """Assets whose target takes so few values that they may be the rounding of prices."""
     panel = report.panel
-    few = panel.cells.few_values()
+    few = panel.cells.few_values
     if not few:
         return []
     rows, _ = panel.cells.sums_by_asset()

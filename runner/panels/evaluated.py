@@ -61,7 +61,7 @@ def checked(target: Any, market: Market) -> Checked:
     if not (of_the_data and rows.is_monotonic_increasing and rows.is_unique):
         raise DataError(f"target: its {len(rows)} rows are not rows of the data in their order")
     dates = pd.DatetimeIndex(rows)
-    y = np.array(aligned("target", target.values, market, dates), order="C")
+    y = aligned("target", target.values, market, dates)
     return Checked(dates, y, int(horizon), target.unit)
 
 

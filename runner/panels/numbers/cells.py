@@ -20,6 +20,8 @@ from runner.numerics.variation import few_values, few_values_of
 from runner.panels import memory
 
 BLOCK = 64  # dates of which moments are summed at a time
+FEW = 8  # rows of a date whose mean is the point that its moments are about
+SAMPLE = 2000  # rows of all dates whose mean is that of all
 CELLS = 2**16  # rows whose features are compared at a time
 
 Numbers = Literal["y", "X", "valid", "weights", "raw"]
@@ -113,6 +115,7 @@ class Cube:
         used = np.where(self.valid, scored, 0.0)
         return self.valid.sum(axis=0), used.sum(axis=0)
 
+    @cached_property
     def few_values(self) -> dict[int, int]:
         """Assets whose target has few distinct values, and how many these are."""
         return few_values(self.y, self.valid)
@@ -296,6 +299,7 @@ class Ragged:
         count = np.bincount(asset, minlength=N)
         return count, np.bincount(asset, scored[self.valid], minlength=N)
 
+    @cached_property
     def few_values(self) -> dict[int, int]:
         """Assets whose target has few distinct values, and how many these are."""
         used = self.by_asset[self.valid[self.by_asset]]
@@ -315,24 +319,35 @@ class Ragged:
     def point(self, columns: Sequence[int], per: str | None) -> np.ndarray:
         """A point amid these features and the target, see `runner.numerics.moments.shift_of`.
 
-        The mean over the usable cells, of all, of each date or of each asset.
+        The mean over the usable cells of all or of each asset, over a few of each date.
         """
         used = np.flatnonzero(self.valid)
-        X = self.columns(columns)[used]
-        y = self.y[used]
-        of_all = np.append(X.mean(axis=0), y.mean())[None, None]
+        X = self.columns(columns)
+        some = _evenly(used, SAMPLE)
+        of_all = np.append(X[some].mean(axis=0), self.y[some].mean())[None, None]
         if per is None:
             return of_all
-        group = self.listings.row if per == "date" else self.listings.column
-        group = group[used]
-        groups = self.shape[0] if per == "date" else self.shape[1]
-        count = np.bincount(group, minlength=groups)
-        means = [np.bincount(group, values, minlength=groups) for values in (*X.T, y)]
-        of_groups = np.stack(means, axis=1) / np.maximum(count, 1)[:, None]
-        points = np.where(count[:, None] > 0, of_groups, of_all[0])
         if per == "date":
-            return points[:, None]
-        return points[None]
+            return self._point_of_dates(X, used, of_all)
+        asset = self.listings.column[used]
+        N = self.shape[1]
+        count = np.bincount(asset, minlength=N)
+        columns_and_target = (*X.T, self.y)
+        totals = [np.bincount(asset, values[used], minlength=N) for values in columns_and_target]
+        of_assets = np.stack(totals, axis=1) / np.maximum(count, 1)[:, None]
+        return np.where(count[:, None] > 0, of_assets, of_all)
+
+    def _point_of_dates(self, X: np.ndarray, used: np.ndarray, of_all: np.ndarray) -> np.ndarray:
+        """Means (T, 1, P - 1) over a few usable rows of each date; `of_all` where it has none."""
+        starts = np.searchsorted(self.listings.row[used], np.arange(self.shape[0] + 1))
+        count = np.diff(starts)
+        share = (np.arange(FEW) + 0.5) / FEW
+        place = starts[:-1, None] + (share * count[:, None]).astype(int)
+        some = used[np.minimum(place, len(used) - 1)]
+        x_mean = X[some].mean(axis=1)
+        y_mean = self.y[some].mean(axis=1)
+        of_dates = np.column_stack([x_mean, y_mean])[:, None]
+        return np.where(count[:, None, None] > 0, of_dates, of_all)
 
     def moments(
         self, columns: Sequence[int], point: np.ndarray, by_date: bool, whole: int = 0
@@ -426,6 +441,13 @@ class Ragged:
 
 
 Cells = Cube | Ragged
+
+
+def _evenly(positions: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the positions, evenly spread."""
+    count = min(most, len(positions))
+    places = np.linspace(0, len(positions) - 1, count)
+    return positions[places.astype(int)]
 
 
 def _are_alike(slopes: np.ndarray) -> bool:

@@ -81,7 +81,8 @@ def every_cell(
         if np.isnan(cells).any():
             with_gaps.append(name)
     unmarked = np.zeros(y.shape, dtype=bool)
-    return Gathered(Cube(y, X, unmarked, weights), with_gaps)
+    target = np.array(y, order="C")
+    return Gathered(Cube(target, X, unmarked, weights), with_gaps)
 
 
 def listed_cells(

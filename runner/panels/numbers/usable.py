@@ -135,25 +135,29 @@ def _usable_rows(
         of_rule = _of_assets(part, T)
         if keep is not None:
             of_rule = of_rule & keep[:, part.assets]
-        with_target = int(_taken(part, cells, has_target).sum())
+        with_target = int(_taken(part, cells, np.flatnonzero(has_target)).sum())
         taken = int(np.count_nonzero(of_rule)) - with_target
         reasons[part.reason] = taken
         missing -= taken
     reasons["target is missing"] = missing
     reasons["target is infinite"] += int(np.count_nonzero(infinite))
     valid = valid & known
+    all_known = np.isfinite(cells.X).all(axis=1)
+    left = np.flatnonzero(valid & ~all_known)  # rows that some feature is unknown in
+    valid &= all_known
     for k, name in enumerate(names):
-        values = cells.X[:, k]
-        known = np.isfinite(values)
-        unknown = valid & ~known
-        is_missing = unknown & np.isnan(values)
-        _count_rows(f"{name} is missing", is_missing, cells, by_rule.get(name, ()), reasons)
-        reasons[f"{name} is infinite"] += int(np.count_nonzero(unknown & ~is_missing))
-        valid &= known
+        values = cells.X[left, k]
+        is_missing = np.isnan(values)
+        is_infinite = np.isinf(values)
+        missing = left[is_missing]
+        _count_rows(f"{name} is missing", missing, cells, by_rule.get(name, ()), reasons)
+        reasons[f"{name} is infinite"] += int(np.count_nonzero(is_infinite))
+        left = left[~is_missing & ~is_infinite]
     if cells.weights is not None:
         usable = (cells.weights > 0.0) & np.isfinite(cells.weights)
         of_rules = by_rule.get(WEIGHT, ())
-        _count_rows(_weight_lacks(field), valid & ~usable, cells, of_rules, reasons)
+        lacking = np.flatnonzero(valid & ~usable)
+        _count_rows(_weight_lacks(field), lacking, cells, of_rules, reasons)
         valid &= usable
     return valid
 
@@ -165,8 +169,8 @@ def _count_rows(
     by_rule: Sequence[Lost],
     reasons: Counter[str],
 ) -> None:
-    """Count the missing ones of the listed cells (n,) by reason: the rules, then `otherwise`."""
-    others = int(np.count_nonzero(missing))
+    """Count the listed cells at these positions by reason: the rules, then `otherwise`."""
+    others = len(missing)
     reasons[otherwise] = others
     for part in by_rule:
         taken = int(_taken(part, cells, missing).sum())
@@ -175,11 +179,10 @@ def _count_rows(
     reasons[otherwise] = others
 
 
-def _taken(part: Lost, cells: Ragged, among: np.ndarray) -> np.ndarray:
-    """Which of some listed cells, `among` (n,), a rule took."""
+def _taken(part: Lost, cells: Ragged, used: np.ndarray) -> np.ndarray:
+    """Which of the listed cells at these positions a rule took."""
     place = np.full(cells.shape[1], -1)
     place[part.assets] = np.arange(len(part.assets))
-    used = np.flatnonzero(among)
     column = place[cells.listings.column[used]]
     row = cells.listings.row[used]
     of_rule = _of_assets(part, cells.shape[0])

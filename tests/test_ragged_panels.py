@@ -1,0 +1,253 @@
+"""A panel of rows of listed cells gives what the same panel gives as arrays of every cell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from runner.data.fields import Listings
+from runner.data.labels import Labels
+from runner.errors import DataError
+from runner.models import Boosting, Regression
+from runner.panels.numbers.cells import Cube, Ragged
+from runner.panels.numbers.usable import usable_cells
+from runner.panels.panel import Panel
+from runner.panels.rows import digest_of, known, rows_of
+from runner.validation.folds import shared_by
+from runner.validation.scores import train_means
+from runner.validation.splitters import Fold
+
+T, N, K = 90, 40, 3
+ROUNDING = 1e-9  # relative: sums in another order, of numbers near one
+EMPTY = 41  # a date at which no asset is listed
+
+
+def listed(rng: np.random.Generator) -> np.ndarray:
+    """Cells (T, N) of assets that come and go, some come back, one is there on one date alone."""
+    there = np.zeros((T, N), dtype=bool)
+    for i in range(N):
+        start = int(rng.integers(0, T - 12))
+        there[start : start + int(rng.integers(8, 45)), i] = True
+    there[5:20, 0] = True
+    there[70:85, 0] = True  # returns after years
+    there[:, 1] = False
+    there[33, 1] = True
+    there[EMPTY] = False
+    return there
+
+
+def ragged(seed: int = 0, horizon: int = 0, weighted: bool = False, raw: bool = False) -> Panel:
+    """A panel of rows, some of them without a target or a feature, one with an infinite one."""
+    rng = np.random.default_rng(seed)
+    row, column = np.nonzero(listed(rng))
+    n = len(row)
+    X = rng.normal(size=(n, K)) * [1.0, 100.0, 0.01] + [0.0, 1e4, 0.0]
+    X[:, 0] = X[:, 0].round(1)  # ties
+    level = rng.normal(size=N)[column]
+    y = level + X @ [0.3, 0.002, -4.0] + rng.standard_t(4, size=n)
+    y[rng.random(n) < 0.05] = np.nan
+    X[rng.random((n, K)) < 0.03] = np.nan
+    X[7, 1] = np.inf
+    weights = rng.uniform(0.5, 2.0, n) if weighted else None
+    assets = [f"A{i:02d}" for i in range(N)]
+    dates = pd.bdate_range("2015-01-01", periods=T)
+    positions = (row.astype(np.int32), column.astype(np.int32))
+    listings = Listings(dates, pd.Index(assets), *positions)
+    unmarked = np.zeros(n, dtype=bool)
+    cells = Ragged(listings, y, X, unmarked, weights, np.exp(y / 10.0) if raw else None)
+    names = [f"x{k}" for k in range(K)]
+    marked, unknown = usable_cells(cells, names, "w", None, {})
+    sectors = pd.DataFrame({"sector": [f"S{i % 3}" for i in range(N)]}, index=assets)
+    codes = np.random.default_rng(1).integers(0, 2, (T, N)).astype(np.int32)
+    return Panel(
+        dates,
+        assets,
+        names,
+        cells=marked,
+        horizon=horizon,
+        groups=sectors,
+        dropped=unknown,
+        unknown=unknown,
+        labels={"exchange": Labels.of(codes, ["AMEX", "NYSE"])},
+    )
+
+
+def as_arrays(panel: Panel) -> Panel:
+    """The same with an array of every cell."""
+    return replace(panel, cells=panel.cells.cube)
+
+
+def same(one: Any, other: Any) -> None:
+    """Both tables are the same up to rounding."""
+    pd.testing.assert_frame_equal(one, other, rtol=ROUNDING, atol=1e-12)
+
+
+MODELS = {
+    "asset": {"by": "asset"},
+    "asset, HAC": {"by": "asset", "cov": "HAC"},
+    "asset, no constant": {"by": "asset", "constant": False},
+    "date": {"by": "date"},
+    "date, HC1": {"by": "date", "cov": "HC1"},
+    "date, dummies": {"by": "date", "dummies": ["sector"]},
+    "sector": {"by": "sector"},
+    "sector, cluster": {"by": "sector", "cov": "cluster", "clusters": ["asset"]},
+    "exchange of the date": {"by": "exchange"},
+    "pooled": {"by": None},
+    "pooled, some": {"by": None, "regressors": ["x2", "x0"]},
+    "pooled, white": {"by": None, "cov": "HC1"},
+    "pooled, two-way": {"by": None, "cov": "cluster", "clusters": ["asset", "date"]},
+    "pooled, Driscoll-Kraay": {"by": None, "cov": "driscoll_kraay"},
+    "pooled, dummies": {"by": None, "dummies": ["sector"]},
+    "asset effects": {"by": None, "effects": ["asset"]},
+    "two effects": {
+        "by": None,
+        "effects": ["asset", "date"],
+        "cov": "cluster",
+        "clusters": ["date"],
+    },
+    "sector x date effects": {"by": None, "effects": ["sector*date"]},
+    "inverse variance": {"by": None, "weights": "inverse_variance"},
+    "ridge": {"by": None, "estimator": "ridge", "penalty": 3.0},
+    "ridge by asset": {"by": "asset", "estimator": "ridge", "penalty": 3.0},
+    "lasso": {"by": None, "estimator": "lasso", "penalty": 0.01},
+}
+
+
+@pytest.mark.parametrize("settings", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+def test_every_estimator_gives_what_it_gives_on_arrays(
+    settings: dict[str, Any], weighted: bool
+) -> None:
+    rows = ragged(weighted=weighted)
+    if settings.get("weights") == "inverse_variance":  # which needs two rows of each asset
+        rows = rows.part(np.arange(T), np.delete(np.arange(N), 1))
+    if weighted and settings.get("estimator", "ols") == "ols":
+        settings = {"weights": "w", **settings}
+    one = Regression(**settings).fit(rows)
+    other = Regression(**settings).fit(as_arrays(rows))
+    for table in ("coefficients", "quality", "hypotheses"):
+        same(getattr(one, table), getattr(other, table))
+    np.testing.assert_allclose(one.params, other.params, rtol=ROUNDING, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name", ["asset", "date", "sector", "pooled", "asset effects", "ridge", "pooled, dummies"]
+)
+def test_every_forecast_is_that_of_arrays(name: str) -> None:
+    rows = ragged(seed=2, horizon=1)
+    arrays = as_arrays(rows)
+    model = Regression(**MODELS[name])
+    folds = [
+        Fold(str(k), np.arange(start), np.arange(start, stop), np.arange(0))
+        for k, (start, stop) in enumerate(pairwise([40, 55, 70, 90]))
+    ]
+    shared = replace(rows, shared=shared_by(folds, rows))
+    for fold in folds:
+        expected = model.on(arrays).forecast(arrays, fold)
+        usable = arrays.valid[fold.test]
+        for panel in (rows, shared):
+            forecast = model.on(panel).forecast(panel, fold)
+            assert np.isfinite(forecast[usable]).sum() == np.isfinite(expected[usable]).sum() > 0
+            np.testing.assert_allclose(forecast[usable], expected[usable], rtol=1e-8)
+        np.testing.assert_allclose(train_means(rows, fold.train), train_means(arrays, fold.train))
+
+
+def test_boosting_takes_the_rows_too() -> None:
+    rows = ragged(seed=5)
+    model = Boosting(rounds=5)
+    one, other = (model.fit(panel, np.arange(T)) for panel in (rows, as_arrays(rows)))
+    np.testing.assert_array_equal(model.predict(one, rows), model.predict(other, rows))
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_parts_of_rows_are_parts_of_arrays(raw: bool) -> None:
+    rows = ragged(seed=3, weighted=True, raw=raw)
+    arrays = as_arrays(rows)
+    some = np.array([3, 4, 5, 30, EMPTY, 77])
+    assets = np.array([7, 0, 31, 1])
+    parts = {
+        "at": (rows.at(some), arrays.at(some)),
+        "slice": (rows.at(np.arange(20, 60)), arrays.at(np.arange(20, 60))),
+        "none": (rows.at(np.arange(0)), arrays.at(np.arange(0))),
+        "part": (rows.part(some, assets), arrays.part(some, assets)),
+        "twice": (rows.part(some, assets[[0, 0, 2]]), arrays.part(some, assets[[0, 0, 2]])),
+        "unknown": (rows.without_targets(some), arrays.without_targets(some)),
+        "of": (rows.of(["x0", "x2"], "w"), arrays.of(["x0", "x2"], "w")),
+    }
+    for name, (one, other) in parts.items():
+        for array in ("y", "X", "valid", "weights", "raw"):
+            np.testing.assert_array_equal(
+                getattr(one, array), getattr(other, array), err_msg=f"{name} {array}"
+            )
+        np.testing.assert_array_equal(one.usable_by_date, other.usable_by_date)
+        assert one.dropped == other.dropped
+        assert one.dropped_cells == other.dropped_cells == other.valid.size - other.valid.sum()
+
+
+def test_which_cells_are_usable_and_why_not_is_the_same() -> None:
+    rows = ragged(seed=4, weighted=True)
+    arrays = as_arrays(rows)
+    assert isinstance(rows.cells, Ragged)
+    assert isinstance(arrays.cells, Cube)
+    keep = np.random.default_rng(8).random((T, N)) < 0.9
+    for kept in (None, keep):
+        one, account = usable_cells(rows.cells, rows.names, "w", kept, {})
+        other, expected = usable_cells(arrays.cells, rows.names, "w", kept, {})
+        np.testing.assert_array_equal(one.wide("valid"), other.valid)
+        assert account == expected
+        assert sum(line.rows for line in account) > 0
+    assert digest_of(rows) == digest_of(arrays)
+    np.testing.assert_array_equal(
+        rows.cells.spread(known(rows, ["x1"]), False), known(arrays, ["x1"])
+    )
+    for kind in ("own", "common"):
+        assert (
+            rows_of(rows, ["x1"], kind, "w")[1].words == rows_of(arrays, ["x1"], kind, "w")[1].words
+        )
+
+
+def test_moments_of_dates_and_assets_are_those_of_arrays() -> None:
+    rows = ragged(seed=6, weighted=True).cells
+    for by in ("date", "asset"):
+        for columns in ([0, 1, 2], [2, 0], [1]):
+            point = rows.cube.point(columns, by)
+            one = rows.moments(columns, point, by_date=by == "date")
+            other = rows.cube.moments(columns, point, by_date=by == "date")
+            np.testing.assert_allclose(one, other, rtol=ROUNDING, atol=1e-7)
+
+
+def test_a_feature_that_all_assets_share_is_refused_by_date() -> None:
+    panel = ragged(seed=7)
+    cells = panel.cells
+    X = cells.X.copy()
+    X[:, 1] = cells.listings.row
+    panel = replace(panel, cells=replace(cells, X=X))
+    with pytest.raises(DataError, match="x1 is the same for every asset on a date"):
+        Regression(by="date").fit(panel)
+
+
+def test_other_arrays_make_a_panel_of_arrays() -> None:
+    panel = ragged()
+    doubled = replace(panel, X=2.0 * panel.X)
+    assert isinstance(doubled.cells, Cube)
+    np.testing.assert_array_equal(doubled.X, 2.0 * panel.X)
+    np.testing.assert_array_equal(doubled.y, panel.y)
+    with pytest.raises(TypeError, match="a panel has no yy"):
+        Panel(panel.dates, panel.assets, panel.names, cells=panel.cells, yy=1)
+
+
+def test_the_target_of_few_values_is_found_in_rows() -> None:
+    panel = ragged(seed=9)
+    cells = panel.cells
+    y = cells.y.copy()
+    coarse = np.isin(cells.listings.column, [0, 3])
+    y[coarse] = np.round(y[coarse] % 3.0)
+    cells = replace(cells, y=y)
+    marked, _ = usable_cells(cells, panel.names, None, None, {})
+    assert marked.few_values == marked.cube.few_values
+    assert 0 in marked.few_values

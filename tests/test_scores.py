@@ -30,6 +30,7 @@ from runner.validation.scores import (
     qlike,
     r2_against,
     rmse,
+    row_of,
     score,
 )
 
@@ -465,3 +466,30 @@ def test_ranks_of_many_assets_are_those_of_scipy_in_whatever_order() -> None:
     np.testing.assert_array_equal(ranks(values, date), expected)
     other = rng.permutation(len(date))
     np.testing.assert_array_equal(ranks(values[other], date[other]), expected[other])
+
+
+@pytest.mark.parametrize("horizon", [0, 1, 3])
+def test_scores_of_assets_together_are_those_of_each_by_itself(horizon: int) -> None:
+    """Assets with few and many rows, one of them constant, one forecast exactly, one twice a date."""
+    rng = np.random.default_rng(horizon)
+    dates = pd.bdate_range("2020-01-01", periods=60)
+    parts = []
+    for i in range(25):
+        n = int(rng.integers(1, 60))
+        y = rng.normal(size=n) if i % 2 else np.exp(rng.normal(size=n))
+        y = np.full(n, 0.01) if i == 3 else y
+        forecast = y.copy() if i == 4 else y * 0.3 + rng.normal(size=n)
+        forecast = np.full(n, 0.2) if i == 6 else forecast
+        own = np.sort(rng.choice(60, n, replace=False))
+        part = pd.DataFrame({"date": dates[own], "asset": f"A{i:02d}", "y": y})
+        parts.append(part.assign(prediction=forecast, benchmark=rng.normal(size=n) * 0.1))
+    table = pd.concat([*parts, parts[9].assign(prediction=0.1)])
+    table = table.sample(frac=1.0, random_state=horizon).assign(fold="1", path=1)
+    together = score(table, horizon).set_index("unit")
+    for name, part in table.groupby("asset"):
+        alone = row_of("asset", str(name), part, horizon)
+        for column in (*SCORES, *TESTS, "n_obs"):
+            np.testing.assert_allclose(
+                float(together.loc[str(name), column]), float(alone[column]), rtol=1e-9,
+                atol=1e-12, err_msg=f"{name} {column}",
+            )  # fmt: skip

@@ -6,105 +6,16 @@ dates gives the sums of every date and asset; the clusters of groups are sums of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from runner.estimators.pools import AnyPool
 from runner.estimators.standard_errors import Estimated
 from runner.numerics.covariance import long_run, refuse_full_leverage
 from runner.numerics.least_squares import NotEstimable
 from runner.numerics.moments import halves
-
-CELLS = 8_192  # of one regressor at a time, which stay in the cache
-FEWEST_DATES = 16  # at a time, however many assets there are
-
-
-class Pool(NamedTuple):
-    """One pooled regression and its estimates.
-
-    Attributes:
-        X, y: regressors (T, N, K) and target (T, N).
-        use: (T, N) cells in use.
-        b: (k,) estimates.
-        bread: (k, k) inverse of X'X.
-        weights: (T, N) of the cells.
-        alpha, delta: what fixed effects take of each column, (N, K + 1) and (T, K + 1).
-        absorbed: degrees of freedom that they take.
-        member: (N, L) dummies, which stand last in b.
-    """
-
-    X: np.ndarray
-    y: np.ndarray
-    use: np.ndarray
-    b: np.ndarray
-    bread: np.ndarray
-    weights: np.ndarray | None = None
-    alpha: np.ndarray | None = None
-    delta: np.ndarray | None = None
-    absorbed: int = 0
-    member: np.ndarray | None = None
-
-    @property
-    def n(self) -> int:
-        return int(self.use.sum())
-
-    @property
-    def df(self) -> int:
-        terms = len(self.b)
-        return self.n - terms - self.absorbed
-
-    def blocks(self, rows: slice) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Regressors (B, k, N) and residuals (B, N) of each block of these dates.
-
-        Less the effects and times the root of the weights, zero in cells that are not in use. The
-        regressors are written over by the next block.
-        """
-        _, N, K = self.X.shape
-        dummies = np.empty((0, N))
-        if self.member is not None:
-            dummies = self.member.T
-        k = len(self.b) - len(dummies)  # terms before the dummies
-        constants = k - K  # 1 with a constant, else 0
-        rows_given = rows.stop - rows.start
-        dates = max(rows_given, 1)
-        in_cache = max(CELLS // N, FEWEST_DATES)
-        size = min(in_cache, dates)
-        shape = (size, len(self.b), N)
-        buffer = np.ones(shape)
-        for start in range(rows.start, rows.stop, size):
-            stop = min(start + size, rows.stop)
-            part = slice(start, stop)
-            use = self.use[part]
-            y = self.y[part].copy()
-            z = buffer[: stop - start]
-            z[:, :constants] = 1.0
-            X = self.X[part]
-            z[:, constants:k] = X.swapaxes(1, 2)
-            z[:, k:] = dummies
-            if self.alpha is not None and self.delta is not None:
-                alpha = self.alpha.T
-                delta = self.delta[part, :, None]
-                z -= alpha[:K] + delta[:, :K]
-                y -= alpha[K] + delta[:, K]
-            if not use.all():
-                by_cell = z.swapaxes(1, 2)
-                by_cell[~use] = 0.0
-                y[~use] = 0.0
-            u = y - self.b @ z
-            if self.weights is not None:
-                given = self.weights[part]
-                weights = np.where(use, given, 0.0)
-                root = np.sqrt(weights)
-                z *= root[:, None]
-                u *= root
-            yield part, z, u
-
-    def scores(self, rows: slice) -> Iterator[tuple[slice, np.ndarray]]:
-        """Scores (B, k, N) of each block of these dates, zero in cells that are not in use."""
-        for part, z, u in self.blocks(rows):
-            z *= u[:, None]
-            yield part, z
 
 
 class Sums(NamedTuple):
@@ -122,13 +33,13 @@ class Sums(NamedTuple):
     pairs: np.ndarray
 
 
-def sums(pool: Pool, groups: np.ndarray | None = None) -> Sums:
+def sums(pool: AnyPool, groups: np.ndarray | None = None) -> Sums:
     """One pass over the scores; `groups` (N,) codes the groups that meet dates in `pairs`."""
 
     def sums_of_rows(rows: slice) -> Sums:
         return _sums(pool, rows, groups)
 
-    T = len(pool.y)
+    T, _ = pool.shape
     parts = halves(T, sums_of_rows)
     of_dates, of_assets, of_cells, of_pairs = zip(*parts, strict=True)
     by_date = np.concatenate(of_dates)
@@ -138,12 +49,12 @@ def sums(pool: Pool, groups: np.ndarray | None = None) -> Sums:
     return Sums(by_date, by_asset, cells, pairs)
 
 
-def _sums(pool: Pool, rows: slice, groups: np.ndarray | None) -> Sums:
+def _sums(pool: AnyPool, rows: slice, groups: np.ndarray | None) -> Sums:
     """The same over these dates."""
-    N = pool.y.shape[1]
+    _, N = pool.shape
     k = len(pool.b)
     length = rows.stop - rows.start
-    by_date = np.empty((length, k))
+    by_date = np.zeros((length, k))
     by_asset = np.zeros((k, N))
     cells = np.zeros((k, k))
     pairs = np.zeros((k, k))
@@ -152,14 +63,15 @@ def _sums(pool: Pool, rows: slice, groups: np.ndarray | None) -> Sums:
         distinct = np.unique(groups)
         belongs = groups[:, None] == distinct
         member = belongs.astype(float)
-    for part, scores in pool.scores(rows):
-        first = part.start - rows.start
+    for block in pool.blocks(rows):
+        scores = block.scores
+        first = block.dates.start - rows.start
         last = first + len(scores)
         by_date[first:last] = scores.sum(axis=2)
-        by_asset += scores.sum(axis=0)
+        by_asset[:, block.assets] += scores.sum(axis=0)
         cells += _products(scores)
         if member is not None:
-            of_groups = scores @ member
+            of_groups = scores @ member[block.assets]
             pairs += _products(of_groups)
     if member is None:
         pairs = cells
@@ -173,16 +85,18 @@ def _products(scores: np.ndarray) -> np.ndarray:
     return products.sum(axis=0)
 
 
-def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -> Estimated:
+def white(pool: AnyPool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -> Estimated:
     """HC0 to HC3 as in `runner.numerics.covariance`, cell by cell.
 
     Raises:
         NotEstimable: HC2 or HC3 with rows of leverage 1.
     """
     meat = np.zeros_like(pool.bread)
-    T = len(pool.y)
+    T, _ = pool.shape
     every = slice(0, T)
-    for _, z, u in pool.blocks(every):
+    for block in pool.blocks(every):
+        z = block.z
+        u = block.u
         if kind in ("HC2", "HC3"):
             leverage = np.einsum("tkn,tkn->tn", pool.bread @ z, z)
             slack = 1.0 - leverage
@@ -199,7 +113,7 @@ def white(pool: Pool, lags: int, keys: Sequence[np.ndarray | None], kind: str) -
     return Estimated(V, pool.df)
 
 
-def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
+def clustered(pool: AnyPool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
     """One- or two-way clusters (Liang and Zeger 1986; Cameron, Gelbach and Miller 2011).
 
     A key is None for dates, or codes (N,) of assets or groups of them. Each way has the factor
@@ -230,7 +144,7 @@ def clustered(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estim
             meat, size = _way(pool, scores, crossed)
         else:
             meat = scores.pairs
-            size = _pairs(pool, codes[0]) if meeting else pool.n
+            size = pool.meetings(codes[0]) if meeting else pool.n
         overlap = _between(pool, meat, size)
         V, zeroed = positive(V - overlap)
     variance = np.diag(V)
@@ -268,7 +182,7 @@ def positive(V: np.ndarray) -> tuple[np.ndarray, int]:
     return scaled @ vectors.T, zeroed
 
 
-def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
+def driscoll_kraay(pool: AnyPool, lags: int, keys: Sequence[np.ndarray | None]) -> Estimated:
     """Newey-West of scores summed by date (Driscoll and Kraay 1998), times n / (n - k).
 
     Bartlett weights 1 - l / (lags + 1). The degrees of freedom are the dates less one.
@@ -276,7 +190,7 @@ def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> 
     Raises:
         NotEstimable: as many lags as dates, or one date, whose scores sum to zero.
     """
-    used = pool.use.any(axis=1)
+    used = pool.cells_by_date > 0
     scores = sums(pool)
     by_date = scores.by_date[used]
     dates = len(by_date)
@@ -291,14 +205,13 @@ def driscoll_kraay(pool: Pool, lags: int, keys: Sequence[np.ndarray | None]) -> 
     return Estimated(V, dates - 1)
 
 
-def _way(pool: Pool, scores: Sums, key: np.ndarray | None) -> tuple[np.ndarray, int]:
+def _way(pool: AnyPool, scores: Sums, key: np.ndarray | None) -> tuple[np.ndarray, int]:
     """Products (k, k) of the sums of one way of clustering, and its number of clusters."""
     if key is None:
-        has_cells = pool.use.any(axis=1)
         by_date = scores.by_date
-        dates = int(has_cells.sum())
+        dates = int(np.count_nonzero(pool.cells_by_date))
         return by_date.T @ by_date, dates
-    used = pool.use.any(axis=0)
+    used = pool.used_assets
     used_key = key[used]
     names, cluster = np.unique(used_key, return_inverse=True)
     by_asset = scores.by_asset[used]
@@ -308,17 +221,6 @@ def _way(pool: Pool, scores: Sums, key: np.ndarray | None) -> tuple[np.ndarray, 
     return meat, len(names)
 
 
-def _pairs(pool: Pool, codes: np.ndarray) -> int:
-    """How many date-and-group clusters have a cell."""
-    order = np.argsort(codes, kind="stable")
-    use = pool.use[:, order]
-    steps = np.diff(codes[order])
-    new_group = np.append(True, steps != 0)
-    starts = np.flatnonzero(new_group)
-    used = np.logical_or.reduceat(use, starts, axis=1)
-    return int(used.sum())
-
-
 def _crossed(codes: Sequence[np.ndarray]) -> np.ndarray:
     """Codes (N,) of the intersection of two ways of grouping assets."""
     pairs = np.column_stack(codes)
@@ -326,7 +228,7 @@ def _crossed(codes: Sequence[np.ndarray]) -> np.ndarray:
     return intersection.ravel()
 
 
-def _between(pool: Pool, meat: np.ndarray, size: int) -> np.ndarray:
+def _between(pool: AnyPool, meat: np.ndarray, size: int) -> np.ndarray:
     """bread @ meat @ bread times G/(G-1) (n-1)/(n-k), `size` the number of clusters G."""
     clusters = size / (size - 1.0)
     rows = pool.n - 1.0

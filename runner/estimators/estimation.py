@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import fdtrc
 
 from runner.errors import DataError, listed
-from runner.estimators.clusters import Pool
+from runner.estimators.pools import AnyPool, pool_of
 from runner.estimators.standard_errors import ERRORS, Estimated, own
 from runner.numerics.covariance import default_lags
 from runner.numerics.inference import Wald, wald
@@ -369,9 +369,10 @@ def _lags(unit: Unit, model: RegressionSettings, panel: Panel) -> int:
     """Lags of the covariance: those of the settings, or by the rule for the dates of the unit."""
     if model.cov_lags is not None:
         return model.cov_lags
-    cells = np.ix_(unit.rows, unit.assets)
-    with_a_cell = panel.valid[cells].any(axis=1)
-    dates = int(with_a_cell.sum())
+    usable = panel.usable_by_date[unit.rows]
+    if len(unit.assets) < len(panel.assets):
+        usable = panel.cells.part(unit.rows, unit.assets).usable_by_date()
+    dates = int(np.count_nonzero(usable))
     return default_lags(dates, panel.horizon)
 
 
@@ -384,26 +385,20 @@ def _pooled(
     lags: int,
 ) -> Estimated:
     """Covariance (k, k) of unit u from its scores, and its degrees of freedom."""
-    X = regressors(panel, model.regressors)
-    rows = estimates.units[u].rows
-    assets = estimates.units[u].assets
-    own: slice | np.ndarray = assets
-    if len(assets) == X.shape[1]:
-        own = slice(None)
-    span = slice(rows.min(), rows.max() + 1)
-    dates = span.stop - span.start
-    use = np.zeros((dates, len(assets)), dtype=bool)
-    use[rows - span.start] = panel.valid[:, own][rows]
-    y = panel.y[span, own]
-    weights = None if panel.weights is None else panel.weights[span, own]
-    member = panel.dummies(model.regressors)[own]
-    b = estimates.b[u]
-    pool = Pool(X[span, own], y, use, b, bread, weights, member=member)
-    return covariance_of(pool, model, panel, own, lags)
+    unit = estimates.units[u]
+    first = unit.rows.min()
+    span = np.arange(first, unit.rows.max() + 1)
+    fitted = np.zeros(len(span), dtype=bool)
+    fitted[unit.rows - first] = True
+    cells = panel.cells.of(span, unit.assets).used_on(fitted)
+    columns = columns_of(panel, model.regressors)
+    member = panel.dummies(model.regressors)[unit.assets]
+    pool = pool_of(cells, columns, estimates.b[u], bread, member)
+    return covariance_of(pool, model, panel, unit.assets, lags)
 
 
 def covariance_of(
-    pool: Pool, model: RegressionSettings, panel: Panel, assets: slice | np.ndarray, lags: int
+    pool: AnyPool, model: RegressionSettings, panel: Panel, assets: slice | np.ndarray, lags: int
 ) -> Estimated:
     """Covariance (k, k) of a regression over several assets, and its degrees of freedom.
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import fdtrc
 
-from runner.estimators.clusters import Pool
 from runner.estimators.estimation import (
     EXACT,
     Estimates,
@@ -24,6 +23,7 @@ from runner.estimators.estimation import (
     robust,
     weights_of,
 )
+from runner.estimators.pools import Pool
 from runner.estimators.settings import BY_DATE
 from runner.numerics.effects.absorb import Absorbed, Side, absorb, nested, refined_beside
 from runner.numerics.effects.within import Cells, Solved, Within, refined, solve, within

@@ -30,7 +30,7 @@ from runner.panels.units import cluster_key, units
 from runner.text import LEVEL, count, number, p_words
 
 if TYPE_CHECKING:
-    from runner.estimators.clusters import Pool
+    from runner.estimators.pools import Pool
     from runner.estimators.settings import RegressionSettings
 
 ITERATIONS = 100  # of Newton's steps, which double the digits each

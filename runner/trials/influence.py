@@ -14,7 +14,7 @@ from runner.trials.premises import Dates, doubts, series_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.estimators.clusters import Pool
+    from runner.estimators.pools import AnyPool
     from runner.models.fit import Fit
     from runner.models.regression import Regression
     from runner.models.study import Study
@@ -131,11 +131,11 @@ def _over_dates(panel: Panel, fit: Fit) -> tuple[Dates, np.ndarray, str]:
 
 def _over_units(panel: Panel, model: Regression, fit: Fit) -> tuple[Dates, np.ndarray, str]:
     """Of one regression or of the mean over several; the dates (T,) with a cell."""
-    from runner.estimators.estimation import weights_of
+    from runner.estimators.estimation import weighted
     from runner.panels.units import units
 
     rows = np.arange(len(panel.dates))
-    weights = weights_of(model, panel, rows)
+    panel = weighted(model, panel, rows)
     single = fit.coefficients["scope"] != "mean"
     estimated = set(fit.coefficients.loc[single, "unit"])
     by_asset = model.by == "asset" or "asset" in model.effects
@@ -144,37 +144,39 @@ def _over_units(panel: Panel, model: Regression, fit: Fit) -> tuple[Dates, np.nd
     for unit in units(panel, rows, model.by):
         if unit.name not in estimated:
             continue
-        pool = _pool(panel, model, unit, weights, fit.params[unit.assets[0]])
+        b = fit.params[unit.assets[0]]
+        pool = _pool(panel, model, unit, b)
         of_units.append(dates_of(pool, panel.horizon, by_asset))
-        seen |= pool.use.any(axis=1)
+        seen |= pool.cells_by_date > 0
     means = [np.mean(column, axis=0) for column in zip(*of_units, strict=True)]
     return Dates(*means), seen, ""
 
 
-def _pool(
-    panel: Panel, model: Regression, unit: Unit, weights: np.ndarray | None, b: np.ndarray
-) -> Pool:
+def _pool(panel: Panel, model: Regression, unit: Unit, b: np.ndarray) -> AnyPool:
     """The regression of a unit with its effects, as its robust errors see it."""
-    from runner.estimators.clusters import Pool
-    from runner.estimators.estimation import regressors
+    from runner.estimators.estimation import columns_of
     from runner.estimators.fixed_effects import absorbed_by, kinds_of
+    from runner.estimators.pools import Pool, pool_of
     from runner.numerics.effects.within import Cells, within
     from runner.numerics.moments import shift_of
 
-    is_everything = len(unit.assets) == panel.y.shape[1]
-    own = slice(None) if is_everything else unit.assets  # a slice copies nothing
-    X = regressors(panel, model.regressors)[:, own]
-    y = panel.y[:, own]
-    use = panel.valid[:, own]
-    w = None if weights is None else weights[:, own]
-    member = panel.dummies(model.regressors)[own]
-    pool = Pool(X, y, use, b, np.empty((0, 0)), w, member=member)
+    every_row = np.arange(len(panel.dates))
+    cells = panel.cells.of(every_row, unit.assets)
+    columns = columns_of(panel, model.regressors)
+    member = panel.dummies(model.regressors)[unit.assets]
+    none = np.empty((0, 0))
+    if model.estimator != "logit" and not model.effects:
+        return pool_of(cells, columns, b, none, member)
+    cube = cells.cube
+    X = cube.columns(columns)
+    y = cube.y
+    use = cube.valid
+    w = cube.weights
+    pool = Pool(X, y, use, b, none, w, member=member)
     if model.estimator == "logit":
         from runner.estimators.logit import as_least_squares
 
         return as_least_squares(pool, model.constant)
-    if not model.effects:
-        return pool
     kinds = kinds_of(model, panel)
     if kinds:
         left_of_codes = absorbed_by(kinds, unit, panel, Cells(X, y, use, w))
@@ -184,7 +186,7 @@ def _pool(
     return pool._replace(alpha=left.alpha, delta=left.delta, absorbed=left.absorbed)
 
 
-def dates_of(pool: Pool, horizon: int, by_asset: bool) -> Dates:
+def dates_of(pool: AnyPool, horizon: int, by_asset: bool) -> Dates:
     """Influence of each date on one regression.
 
     Args:
@@ -193,23 +195,27 @@ def dates_of(pool: Pool, horizon: int, by_asset: bool) -> Dates:
     """
 
     bread = _bread(pool)
-    T, k = len(pool.y), len(pool.b)
+    T, _ = pool.shape
+    k = len(pool.b)
     influences = np.zeros((T, k))
     share = np.zeros((T, k))
     sums = np.zeros((T, k))
     residual = np.zeros(T)
-    for part, z, u in pool.blocks(slice(0, T)):
-        a = np.matmul(bread, z)
+    cells_by_date = pool.cells_by_date
+    for block in pool.blocks(slice(0, T)):
+        part = block.dates
+        u = block.u
+        a = np.matmul(bread, block.z)
         influences[part] = np.einsum("tkn,tn->tk", a, u)
         share[part] = np.einsum("tkn,tkn->tk", a, a)
         sums[part] = a.sum(axis=2)
-        cells = np.maximum(pool.use[part].sum(axis=1), 1)
+        cells = np.maximum(cells_by_date[part], 1)
         residual[part] = u.sum(axis=1) / cells
     share /= share.sum(axis=0)
     if by_asset:
         chunks = [series_of(a, u, use, horizon) for a, u, use in _by_asset(pool, bread)]
     else:
-        used = pool.use.any(axis=1).reshape(-1, 1)
+        used = (cells_by_date > 0).reshape(-1, 1)
         chunks = [series_of(sums[:, None], residual[:, None], used, horizon)]
     bias = np.sum([chunk.bias for chunk in chunks], axis=0)
     weight = np.sum([chunk.weight for chunk in chunks], axis=0)
@@ -218,42 +224,30 @@ def dates_of(pool: Pool, horizon: int, by_asset: bool) -> Dates:
     return Dates(influences, share, bias, persistence)
 
 
-def _bread(pool: Pool) -> np.ndarray:
+def _bread(pool: AnyPool) -> np.ndarray:
     """(X'X)^-1 (k, k), columns at unit length for its digits."""
     k = len(pool.b)
     moments = np.zeros((k, k))
-    for _, z, _ in pool.blocks(slice(0, len(pool.y))):
+    for block in pool.blocks(slice(0, pool.shape[0])):
+        z = block.z
         moments += np.matmul(z, z.swapaxes(1, 2)).sum(axis=0)
     length = np.sqrt(np.diag(moments))
     lengths = np.outer(length, length)
     return np.linalg.inv(moments / lengths) / lengths
 
 
-def _by_asset(pool: Pool, bread: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _by_asset(
+    pool: AnyPool, bread: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Effective regressors (T, n, k), residuals and cells in use (T, n), a few assets at a time."""
-    T, N = pool.y.shape
+    T, N = pool.shape
     k = len(pool.b)
     size = max(CELLS // (T * k), 1)
     for start in range(0, N, size):
-        part = _assets_of(pool, slice(start, min(start + size, N)))
+        part = pool.of_assets(start, min(start + size, N))
         a = np.empty((T, part.y.shape[1], k))
         residual = np.empty(part.y.shape)
-        for rows, z, u in part.blocks(slice(0, T)):
-            a[rows] = np.matmul(bread, z).swapaxes(1, 2)
-            residual[rows] = u
+        for block in part.blocks(slice(0, T)):
+            a[block.dates] = np.matmul(bread, block.z).swapaxes(1, 2)
+            residual[block.dates] = block.u
         yield a, residual, part.use
-
-
-def _assets_of(pool: Pool, own: slice) -> Pool:
-    """The same regression on some of its assets."""
-    alpha = pool.alpha
-    member = pool.member
-    weights = pool.weights
-    return pool._replace(
-        X=pool.X[:, own],
-        y=pool.y[:, own],
-        use=pool.use[:, own],
-        alpha=None if alpha is None else alpha[own],
-        member=None if member is None else member[own],
-        weights=None if weights is None else weights[:, own],
-    )

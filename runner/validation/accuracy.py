@@ -1,105 +1,113 @@
-"""How near predictions (n,) come to what happened, y (n,)."""
+"""How near predictions (..., n) come to what happened, y (..., n); a number for each n rows."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from runner.numerics.cross_section import FEWEST
 from runner.numerics.variation import COMPUTED, flat, of_quotients, rounding_alone
 
+NAN = float("nan")
 
-def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | float) -> float:
+
+def r2_against(y: np.ndarray, prediction: np.ndarray, benchmark: np.ndarray | float) -> Any:
     """1 - sum (y - prediction)^2 / sum (y - benchmark)^2 (Campbell and Thompson 2008).
 
     NaN where y is its benchmark but for rounding: there is nothing to explain.
     """
     error_of_benchmark = y - benchmark
-    total = np.sum(error_of_benchmark**2)
-    left = np.sqrt(total / len(y))
-    mean_square = np.mean(y**2)
+    total = np.sum(error_of_benchmark**2, axis=-1)
+    left = np.sqrt(total / y.shape[-1])
+    mean_square = np.mean(y**2, axis=-1)
     size = np.sqrt(mean_square)
 
-    def made_of_quotients() -> bool:
-        return bool(of_quotients(y).all())
+    def made_of_quotients() -> Any:
+        return of_quotients(y).all(axis=-1)
 
-    if rounding_alone(left, size, COMPUTED, made_of_quotients):
-        return float("nan")
+    nothing = rounding_alone(left, size, COMPUTED, made_of_quotients)
     error = y - prediction
-    unexplained = np.sum(error**2)
-    return float(1.0 - unexplained / total)
+    unexplained = np.sum(error**2, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r2 = 1.0 - unexplained / total
+    return _number(np.where(nothing, NAN, r2))
 
 
-def rmse(y: np.ndarray, prediction: np.ndarray) -> float:
+def rmse(y: np.ndarray, prediction: np.ndarray) -> Any:
     """Root of the mean squared error, in units of the target."""
     error = y - prediction
-    mean_square = error @ error / len(y)
-    return float(np.sqrt(mean_square))
+    mean_square = np.vecdot(error, error) / y.shape[-1]
+    return _number(np.sqrt(mean_square))
 
 
-def mae(y: np.ndarray, prediction: np.ndarray) -> float:
+def mae(y: np.ndarray, prediction: np.ndarray) -> Any:
     """Mean absolute error, in units of the target."""
     error = np.abs(y - prediction)
-    return float(np.mean(error))
+    return _number(np.mean(error, axis=-1))
 
 
-def mape(y: np.ndarray, prediction: np.ndarray) -> float:
+def mape(y: np.ndarray, prediction: np.ndarray) -> Any:
     """Mean absolute error as a share of the target; NaN unless every target is above zero.
 
     Near zero the share has no bound, and a target of both signs is near zero: of a return this says
     nothing.
     """
-    if not (y > 0.0).all():
-        return float("nan")
+    positive = (y > 0.0).all(axis=-1)
     error = np.abs(y - prediction)
-    shares = error / y
-    return float(np.mean(shares))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = error / y
+    return _number(np.where(positive, np.mean(shares, axis=-1), NAN))
 
 
-def qlike(y: np.ndarray, prediction: np.ndarray) -> float:
+def qlike(y: np.ndarray, prediction: np.ndarray) -> Any:
     """Mean of y / f - log(y / f) - 1 (Patton 2011), of the target as it is, volatility or variance.
 
     NaN unless every target and every forecast is above zero: the loss of a forecast of zero is
     infinite.
     """
-    if not (y > 0.0).all():
-        return float("nan")
-    if not (prediction > 0.0).all():
-        return float("nan")
-    ratio = y / prediction
-    losses = ratio - np.log(ratio) - 1.0
-    return float(np.mean(losses))
+    positive = (y > 0.0).all(axis=-1) & (prediction > 0.0).all(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = y / prediction
+        losses = ratio - np.log(ratio) - 1.0
+        mean = np.mean(losses, axis=-1)
+    return _number(np.where(positive, mean, NAN))
 
 
-def hit_rate(y: np.ndarray, prediction: np.ndarray) -> float:
+def hit_rate(y: np.ndarray, prediction: np.ndarray) -> Any:
     """Share of rows in which the prediction has the sign of the target.
 
     NaN where a prediction is missing, and for a target of 0 and 1, whose sign says nothing.
     """
-    if np.isnan(prediction).any():
-        return float("nan")
-    of_zero_and_one = np.isin(y, (0.0, 1.0)).all()
-    if y.any() and of_zero_and_one:
-        return float("nan")
+    missing = np.isnan(prediction).any(axis=-1)
+    of_zero_and_one = np.isin(y, (0.0, 1.0)).all(axis=-1) & y.any(axis=-1)
     hits = np.sign(y) == np.sign(prediction)
-    return float(np.mean(hits))
+    return _number(np.where(missing | of_zero_and_one, NAN, np.mean(hits, axis=-1)))
 
 
-def correlation(y: np.ndarray, prediction: np.ndarray) -> float:
+def correlation(y: np.ndarray, prediction: np.ndarray) -> Any:
     """Pearson's correlation over all rows together.
 
     NaN with fewer than three rows, or where one side is constant.
     """
-    if len(y) < FEWEST:
-        return float("nan")
-    if flat(y, relative=COMPUTED):
-        return float("nan")
-    if flat(prediction, relative=COMPUTED):
-        return float("nan")
-    a = y - y[0]
-    b = prediction - prediction[0]
-    a -= a.mean()
-    b -= b.mean()
-    squares = (a @ a) * (b @ b)
+    if y.shape[-1] < FEWEST:
+        return _number(np.full(y.shape[:-1], NAN))
+    constant = flat(y, axis=-1, relative=COMPUTED) | flat(prediction, axis=-1, relative=COMPUTED)
+    a = _centred(y)
+    b = _centred(prediction)
+    squares = np.vecdot(a, a) * np.vecdot(b, b)
     size = np.sqrt(squares)
-    r = a @ b / size
-    return float(np.clip(r, -1.0, 1.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = np.vecdot(a, b) / size
+    return _number(np.where(constant, NAN, np.clip(r, -1.0, 1.0)))
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    """Values less their mean, after the first of them: so that a large level costs no digit."""
+    away = values - values[..., :1]
+    return np.asarray(away - away.mean(axis=-1, keepdims=True))
+
+
+def _number(values: Any) -> Any:
+    """A number where there is one set of rows, else the array."""
+    return np.asarray(values)[()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,11 @@ NAN = float("nan")
 class Comparison(NamedTuple):
     """A test statistic, above zero where the forecast is better, and its p-value.
 
-    Both are NaN where there is no test.
+    Both are NaN where there is no test; arrays where several forecasts are tested at once.
     """
 
-    stat: float = NAN
-    p_value: float = NAN
+    stat: Any = NAN
+    p_value: Any = NAN
 
 
 def squared_error_gains(y: np.ndarray, forecast: np.ndarray, baseline: np.ndarray) -> np.ndarray:
@@ -31,7 +31,7 @@ def squared_error_gains(y: np.ndarray, forecast: np.ndarray, baseline: np.ndarra
 
 
 def diebold_mariano(gains: np.ndarray, horizon: int) -> Comparison:
-    """Diebold and Mariano (1995) on the loss differences of each date (n,), in order of time.
+    """Diebold and Mariano (1995) on the loss differences of each date (..., n), in order of time.
 
     The mean over its standard error, with the small-sample factor of Harvey, Leybourne and Newbold
     (1997), against Student's t with n - 1 degrees, two-sided. The null is equal accuracy of these
@@ -45,22 +45,21 @@ def diebold_mariano(gains: np.ndarray, horizon: int) -> Comparison:
     from scipy.special import stdtr
 
     ratio = _ratio(gains, horizon)
-    if np.isnan(ratio):
-        return Comparison()
-    n = len(gains)
+    if np.isnan(ratio).all():
+        return Comparison(ratio, ratio)
+    n = gains.shape[-1]
     h = max(horizon, 1)
     overlap = h * (h - 1) / n
     effective = n + 1 - 2 * h + overlap
     small_sample = np.sqrt(effective / n)
-    stat = float(small_sample * ratio)
+    stat = small_sample * ratio
     degrees = max(n - 1, 1)
-    below = stdtr(degrees, -abs(stat))
-    p_value = float(2.0 * below)
-    return Comparison(stat, p_value)
+    below = stdtr(degrees, -np.abs(stat))
+    return Comparison(stat, 2.0 * below)
 
 
 def clark_west(adjusted: np.ndarray, horizon: int) -> Comparison:
-    """Clark and West (2007) on the adjusted loss differences of each date (n,), in order of time.
+    """Clark and West (2007) on adjusted loss differences of each date (..., n), in order of time.
 
     Adjusted is (y - baseline)^2 - [(y - forecast)^2 - (baseline - forecast)^2]: a larger model adds
     noise to its forecast, and the last term takes that out. For a baseline that the model contains,
@@ -73,41 +72,40 @@ def clark_west(adjusted: np.ndarray, horizon: int) -> Comparison:
     from scipy.special import ndtr
 
     ratio = _ratio(adjusted, horizon)
-    if np.isnan(ratio):
-        return Comparison()
-    n = len(adjusted)
-    stat = float(ratio)
+    if np.isnan(ratio).all():
+        return Comparison(ratio, ratio)
+    n = adjusted.shape[-1]
+    stat = ratio
     if horizon <= 1:
         share = (n - 1.0) / n
         of_a_mean = np.sqrt(share)
-        stat = float(of_a_mean * ratio)
-    p_value = float(ndtr(-stat))
-    return Comparison(stat, p_value)
+        stat = of_a_mean * ratio
+    return Comparison(stat, ndtr(-stat))
 
 
-def _ratio(d: np.ndarray, horizon: int) -> float:
-    """Mean of d (n,) over its standard error (ddof 0).
+def _ratio(d: np.ndarray, horizon: int) -> Any:
+    """Mean of d (..., n) over its standard error (ddof 0).
 
     NaN where there are too few rows or none differs. Autocovariances of lags up to horizon - 1 have
     weight one, as in all three papers: overlap makes a moving average of that order. Where that
     gives no positive variance, Bartlett weights (Harvey, Leybourne and Whitehouse 2017).
     """
-    n = len(d)
+    n = d.shape[-1]
     h = max(horizon, 1)
     if n < FEWEST or n <= 2 * h:
-        return NAN
-    if flat(d, relative=COMPUTED):
-        return NAN
-    mean = d.mean()
-    centred = d - mean
-    autocovariances = 0.0
+        return np.full(d.shape[:-1], NAN)[()]
+    mean = d.mean(axis=-1)
+    centred = d - mean[..., None]
+    autocovariances = np.zeros(d.shape[:-1])
     for lag in range(1, h):
-        later = centred[lag:]
-        earlier = centred[:-lag]
-        autocovariances += later @ earlier
-    variance = centred @ centred + 2.0 * autocovariances
-    if variance <= 0.0:
-        covariance = long_run(centred[:, None], h - 1)
-        variance = covariance[0, 0]
-    deviation = np.sqrt(variance)
-    return float(mean * n / deviation)
+        later = centred[..., lag:]
+        earlier = centred[..., :-lag]
+        autocovariances += np.vecdot(later, earlier)
+    variance = np.asarray(np.vecdot(centred, centred) + 2.0 * autocovariances)
+    for at in zip(*np.nonzero(np.atleast_1d(variance <= 0.0)), strict=True):
+        own = at if d.ndim > 1 else ()
+        covariance = long_run(centred[own][:, None], h - 1)
+        variance[own] = covariance[0, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = mean * n / np.sqrt(variance)
+    return np.where(flat(d, axis=-1, relative=COMPUTED), NAN, ratio)[()]

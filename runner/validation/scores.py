@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,18 @@ if TYPE_CHECKING:
 
 # of `r2`, of the naive scores and of the tests: each unit's mean over its training rows
 BENCHMARK = "train mean"
+
+
+class Rows(NamedTuple):
+    """Rows that are scored together, or several sets of as many rows.
+
+    Attributes:
+        y, forecast, benchmark: (..., n), units of the target.
+    """
+
+    y: np.ndarray
+    forecast: np.ndarray
+    benchmark: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -96,24 +108,29 @@ class Sample:
         return total[has_rows] / rows_with
 
 
-def of(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Sample], float]:
-    """The function of y and forecast, of a sample."""
-    return lambda sample: function(sample.y, sample.forecast)
+def of(function: Callable[[np.ndarray, np.ndarray], Any]) -> Callable[[Rows | Sample], Any]:
+    """The function of y and forecast, of rows."""
+    return lambda rows: function(rows.y, rows.forecast)
 
 
-def naive(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Sample], float]:
+def naive(function: Callable[[np.ndarray, np.ndarray], Any]) -> Callable[[Rows | Sample], Any]:
     """The same function of the benchmark instead of the forecast."""
-    return lambda sample: function(sample.y, sample.benchmark)
+    return lambda rows: function(rows.y, rows.benchmark)
 
 
-# Adding a score is adding a line. `ic` is the information coefficient, a correlation over the
-# assets of a date; its t is of the mean over dates, `_nw` with Newey-West errors; its p-value
-# allows for targets that overlap, see `runner.numerics.cross_section.average`; its ratio is mean /
-# standard deviation over dates.
-SCORES: dict[str, Callable[[Sample], float]] = {
-    "r2": lambda sample: r2_against(sample.y, sample.forecast, sample.benchmark),
-    "r2_zero": lambda sample: r2_against(sample.y, sample.forecast, 0.0),
-    "r2_test_mean": lambda sample: r2_against(sample.y, sample.forecast, sample.y.mean()),
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Means (..., 1) of values (..., n)."""
+    return np.asarray(values.mean(axis=-1, keepdims=True))
+
+
+# Adding a score is adding a line: functions of the rows of a sample, or of each of several samples
+# of as many rows.
+OF_ROWS: dict[str, Callable[[Rows | Sample], Any]] = {
+    "r2": lambda rows: r2_against(rows.y, rows.forecast, rows.benchmark),
+    "r2_zero": lambda rows: r2_against(rows.y, rows.forecast, 0.0),
+    "r2_test_mean": lambda rows: r2_against(
+        rows.y, rows.forecast, rows.y.mean(axis=-1, keepdims=True)
+    ),
     "rmse": of(rmse),
     "rmse_naive": naive(rmse),
     "mae": of(mae),
@@ -126,6 +143,12 @@ SCORES: dict[str, Callable[[Sample], float]] = {
     "hit_rate_naive": naive(hit_rate),
     "correlation": of(correlation),
     "correlation_naive": naive(correlation),
+}
+# Of the cross-sections of a sample; one asset has none. `ic` is the information coefficient, a
+# correlation over the assets of a date; its t is of the mean over dates, `_nw` with Newey-West
+# errors; its p-value allows for targets that overlap, see
+# `runner.numerics.cross_section.average`; its ratio is mean / standard deviation over dates.
+OF_DATES: dict[str, Callable[[Sample], float]] = {
     "ic": lambda sample: sample.ic.mean,
     "ic_naive": lambda sample: sample.naive.ic.mean,
     "ic_ratio": lambda sample: sample.ic.ratio,
@@ -140,6 +163,7 @@ SCORES: dict[str, Callable[[Sample], float]] = {
     "rank_ic_p_value": lambda sample: sample.rank_ic.p_value,
     "ic_dates": lambda sample: sample.rank_ic.dates or float("nan"),
 }
+SCORES: dict[str, Callable[[Sample], float]] = {**OF_ROWS, **OF_DATES}
 # Tests against the benchmark: of assets, of paths, of all rows and of the hold-out, not of the
 # other folds. Clark-West holds only for a model that contains the benchmark, as a regression by
 # asset with a constant does.
@@ -212,7 +236,7 @@ def score(predictions: pd.DataFrame, horizon: int = 0, not_nested: str = "") -> 
     paths = _paths(open_rows(predictions))
     tables = []
     for part in paths.values():
-        tables.append(pd.DataFrame(_units(part, horizon)))
+        tables.append(_units(part, horizon))
     table = _mean_over_paths(tables)
     pooled = table.iloc[-1:]
     of_folds = _of_folds(predictions, horizon)
@@ -327,24 +351,61 @@ def _paths(predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {str(name): part for name, part in by_path}
 
 
-def _units(part: pd.DataFrame, horizon: int) -> Iterator[dict[str, object]]:
+def _units(part: pd.DataFrame, horizon: int) -> pd.DataFrame:
     """A row per asset in order of appearance, and one over all."""
     whole = sample_of(part, horizon)
     codes, names = pd.factorize(part["asset"])
-    order = np.argsort(codes, kind="stable")
-    rows_of_assets = np.bincount(codes)
-    ends = np.cumsum(rows_of_assets)
-    of_assets = np.split(order, ends[:-1])
-    for name, rows in zip(names, of_assets, strict=True):
-        sample = Sample(
-            y=whole.y[rows],
-            forecast=whole.forecast[rows],
-            benchmark=whole.benchmark[rows],
-            date=whole.date[rows],
-            horizon=horizon,
+    of_assets = pd.DataFrame({"scope": "asset", "unit": [str(name) for name in names]})
+    columns = _by_asset(whole, codes)
+    pooled = _row("pooled", "all", whole)
+    return pd.concat([of_assets.assign(**columns), pd.DataFrame([pooled])], ignore_index=True)
+
+
+def _by_asset(whole: Sample, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """Every score and test of each asset (N,), given the asset (n,) of each row.
+
+    Assets with as many rows are scored together.
+    """
+    order = np.lexsort((whole.date, codes))
+    y, forecast, benchmark = (
+        values[order] for values in (whole.y, whole.forecast, whole.benchmark)
+    )
+    code = codes[order]
+    date = whole.date[order]
+    count = np.bincount(code)
+    scores = {name: np.full(len(count), np.nan) for name in (*SCORES, *TESTS)}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for assets, at in _alike(count):
+            rows = Rows(y[at], forecast[at], benchmark[at])
+            for name, function in OF_ROWS.items():
+                scores[name][assets] = function(rows)
+    new_date = np.append(True, (np.diff(code) != 0) | (np.diff(date) != 0))
+    starts = np.flatnonzero(new_date)
+    forecasts = np.diff(np.append(starts, len(code)))  # of an asset on a date
+    gains = np.add.reduceat(squared_error_gains(y, forecast, benchmark), starts) / forecasts
+    noise = np.add.reduceat((forecast - benchmark) ** 2, starts) / forecasts
+    dates = np.bincount(code[starts])
+    for assets, at in _alike(dates):
+        scores["dm_stat"][assets], scores["dm_p_value"][assets] = diebold_mariano(
+            gains[at], whole.horizon
         )
-        yield _row("asset", str(name), sample)
-    yield _row("pooled", "all", whole)
+        scores["cw_stat"][assets], scores["cw_p_value"][assets] = clark_west(
+            gains[at] + noise[at], whole.horizon
+        )
+    scores["test_dates"] = dates.astype(float)
+    return {"n_obs": count, **scores}
+
+
+def _alike(count: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Units (g,) with as many rows as each other, and the rows (g, n) that they have.
+
+    Args:
+        count: (U,) rows of each unit; they follow each other, unit by unit.
+    """
+    first = np.cumsum(count) - count
+    for n in np.unique(count):
+        units = np.flatnonzero(count == n)
+        yield units, first[units, None] + np.arange(n)
 
 
 def _row(scope: str, unit: str, sample: Sample, tests: bool = True) -> dict[str, object]:
@@ -353,10 +414,10 @@ def _row(scope: str, unit: str, sample: Sample, tests: bool = True) -> dict[str,
     row: dict[str, object] = {"scope": scope, "unit": unit, "n_obs": n}
     with np.errstate(divide="ignore", invalid="ignore"):
         for name, function in SCORES.items():
-            row[name] = function(sample)
+            row[name] = float(function(sample))
         if tests:
             for name, function in TESTS.items():
-                row[name] = function(sample)
+                row[name] = float(function(sample))
     return row
 
 

@@ -1,0 +1,265 @@
+"""One pooled regression as its robust errors see it: regressors and residuals, dates at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from runner.panels.numbers.cells import Cells, Ragged
+
+IN_CACHE = 8_192  # cells of one regressor at a time, which stay in the cache
+FEWEST_DATES = 16  # at a time, however many assets there are
+
+
+class Block(NamedTuple):
+    """Some dates of a pooled regression.
+
+    Attributes:
+        dates: which they are.
+        assets: positions (A,) of the assets that it holds; a slice where it holds all.
+        z: regressors (B, k, A), less the effects, times the root of the weights; zero in cells that
+            are not in use.
+        u: residuals (B, A) times the root of the weights, zero in cells that are not in use.
+    """
+
+    dates: slice
+    assets: slice | np.ndarray
+    z: np.ndarray
+    u: np.ndarray
+
+    @property
+    def scores(self) -> np.ndarray:
+        """(B, k, A) regressors times residuals, in the place of the regressors."""
+        scores = self.z
+        scores *= self.u[:, None]
+        return scores
+
+
+class Pool(NamedTuple):
+    """One pooled regression and its estimates.
+
+    Attributes:
+        X, y: regressors (T, N, K) and target (T, N).
+        use: (T, N) cells in use.
+        b: (k,) estimates.
+        bread: (k, k) inverse of X'X.
+        weights: (T, N) of the cells.
+        alpha, delta: what fixed effects take of each column, (N, K + 1) and (T, K + 1).
+        absorbed: degrees of freedom that they take.
+        member: (N, L) dummies, which stand last in b.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    use: np.ndarray
+    b: np.ndarray
+    bread: np.ndarray
+    weights: np.ndarray | None = None
+    alpha: np.ndarray | None = None
+    delta: np.ndarray | None = None
+    absorbed: int = 0
+    member: np.ndarray | None = None
+
+    @property
+    def n(self) -> int:
+        return int(self.use.sum())
+
+    @property
+    def df(self) -> int:
+        terms = len(self.b)
+        return self.n - terms - self.absorbed
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dates and assets."""
+        T, N = self.y.shape
+        return T, N
+
+    @property
+    def cells_by_date(self) -> np.ndarray:
+        """(T,) number of cells in use."""
+        return np.asarray(self.use.sum(axis=1))
+
+    @property
+    def used_assets(self) -> np.ndarray:
+        """(N,) whether an asset has a cell in use."""
+        return np.asarray(self.use.any(axis=0))
+
+    def meetings(self, codes: np.ndarray) -> int:
+        """How many pairs of a date and a group, coded (N,), have a cell in use."""
+        order = np.argsort(codes, kind="stable")
+        use = self.use[:, order]
+        steps = np.diff(codes[order])
+        new_group = np.append(True, steps != 0)
+        starts = np.flatnonzero(new_group)
+        used = np.logical_or.reduceat(use, starts, axis=1)
+        return int(used.sum())
+
+    def of_assets(self, start: int, stop: int) -> Pool:
+        """The same regression on the assets from start to before stop."""
+        own = slice(start, stop)
+        alpha = self.alpha
+        member = self.member
+        weights = self.weights
+        return self._replace(
+            X=self.X[:, own],
+            y=self.y[:, own],
+            use=self.use[:, own],
+            alpha=None if alpha is None else alpha[own],
+            member=None if member is None else member[own],
+            weights=None if weights is None else weights[:, own],
+        )
+
+    def blocks(self, rows: slice) -> Iterator[Block]:
+        """Each block of these dates; its regressors are written over by the next."""
+        _, N, K = self.X.shape
+        dummies = np.empty((0, N))
+        if self.member is not None:
+            dummies = self.member.T
+        k = len(self.b) - len(dummies)  # terms before the dummies
+        constants = k - K  # 1 with a constant, else 0
+        rows_given = rows.stop - rows.start
+        dates = max(rows_given, 1)
+        in_cache = max(IN_CACHE // N, FEWEST_DATES)
+        size = min(in_cache, dates)
+        shape = (size, len(self.b), N)
+        buffer = np.ones(shape)
+        for start in range(rows.start, rows.stop, size):
+            stop = min(start + size, rows.stop)
+            part = slice(start, stop)
+            use = self.use[part]
+            y = self.y[part].copy()
+            z = buffer[: stop - start]
+            z[:, :constants] = 1.0
+            X = self.X[part]
+            z[:, constants:k] = X.swapaxes(1, 2)
+            z[:, k:] = dummies
+            if self.alpha is not None and self.delta is not None:
+                alpha = self.alpha.T
+                delta = self.delta[part, :, None]
+                z -= alpha[:K] + delta[:, :K]
+                y -= alpha[K] + delta[:, K]
+            if not use.all():
+                by_cell = z.swapaxes(1, 2)
+                by_cell[~use] = 0.0
+                y[~use] = 0.0
+            u = y - self.b @ z
+            if self.weights is not None:
+                given = self.weights[part]
+                weights = np.where(use, given, 0.0)
+                root = np.sqrt(weights)
+                z *= root[:, None]
+                u *= root
+            yield Block(part, slice(None), z, u)
+
+
+class RaggedPool(NamedTuple):
+    """One pooled regression on rows of listed cells, without effects.
+
+    Attributes:
+        cells: their numbers; usable are the cells in use.
+        columns: positions of its regressors among the features.
+        b: (k,) estimates.
+        bread: (k, k) inverse of X'X.
+        member: (N, L) dummies, which stand last in b.
+    """
+
+    cells: Ragged
+    columns: Sequence[int]
+    b: np.ndarray
+    bread: np.ndarray
+    member: np.ndarray
+
+    @property
+    def n(self) -> int:
+        return int(self.cells_by_date.sum())
+
+    @property
+    def df(self) -> int:
+        return self.n - len(self.b)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dates and assets."""
+        return self.cells.shape
+
+    @property
+    def cells_by_date(self) -> np.ndarray:
+        """(T,) number of cells in use."""
+        return self.cells.usable_by_date()
+
+    @property
+    def used_assets(self) -> np.ndarray:
+        """(N,) whether an asset has a cell in use."""
+        count, _ = self.cells.sums_by_asset()
+        return count > 0
+
+    def meetings(self, codes: np.ndarray) -> int:
+        """How many pairs of a date and a group, coded (N,), have a cell in use."""
+        listings = self.cells.listings
+        groups = int(codes.max()) + 1
+        group = codes[listings.column[self.cells.valid]].astype(np.int64)
+        date = listings.row[self.cells.valid]
+        return len(np.unique(date * groups + group))
+
+    def of_assets(self, start: int, stop: int) -> Pool:
+        """The same regression on the assets from start to before stop, as arrays."""
+        dates = np.arange(self.shape[0])
+        cube = self.cells.of(dates, np.arange(start, stop)).cube
+        X = cube.columns(self.columns)
+        member = self.member[start:stop]
+        return Pool(X, cube.y, cube.valid, self.b, self.bread, cube.weights, member=member)
+
+    def blocks(self, rows: slice) -> Iterator[Block]:
+        """Each block of these dates, of the assets that have a cell in use on one of them."""
+        starts = self.cells.starts
+        of_a_date = max(len(self.cells.y) // max(self.shape[0], 1), 1)
+        size = max(IN_CACHE // of_a_date, FEWEST_DATES)
+        for first in range(rows.start, rows.stop, size):
+            dates = slice(first, min(first + size, rows.stop))
+            held = slice(starts[dates.start], starts[dates.stop])
+            used = held.start + np.flatnonzero(self.cells.valid[held])
+            if len(used):
+                yield self._block(dates, used)
+
+    def _block(self, dates: slice, used: np.ndarray) -> Block:
+        """The rows at these positions, all of these dates, as arrays."""
+        listings = self.cells.listings
+        assets, column = np.unique(listings.column[used], return_inverse=True)
+        row = listings.row[used] - dates.start
+        k = len(self.b) - self.member.shape[1]  # terms before the dummies
+        constants = k - len(self.columns)  # 1 with a constant, else 0
+        B = dates.stop - dates.start
+        z = np.zeros((B, len(self.b), len(assets)))
+        z[row, :constants, column] = 1.0
+        z[row, constants:k, column] = self.cells.columns(self.columns)[used]
+        z[row, k:, column] = self.member[listings.column[used]]
+        y = np.zeros((B, len(assets)))
+        y[row, column] = self.cells.y[used]
+        u = y - self.b @ z
+        if self.cells.weights is not None:
+            root = np.zeros(y.shape)
+            root[row, column] = np.sqrt(self.cells.weights[used])
+            z *= root[:, None]
+            u *= root
+        return Block(dates, assets, z, u)
+
+
+AnyPool = Pool | RaggedPool
+
+
+def pool_of(
+    cells: Cells, columns: Sequence[int], b: np.ndarray, bread: np.ndarray, member: np.ndarray
+) -> AnyPool:
+    """The regression of usable cells on features, without effects.
+
+    Args:
+        columns: positions of the regressors among the features.
+        b, bread, member: as of `Pool`.
+    """
+    if isinstance(cells, Ragged):
+        return RaggedPool(cells, columns, b, bread, member)
+    X = cells.columns(columns)
+    return Pool(X, cells.y, cells.valid, b, bread, cells.weights, member=member)

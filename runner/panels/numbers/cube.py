@@ -1,0 +1,166 @@
+"""The numbers of every cell (date x asset) of a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from runner.numerics.moments import moments, shift_of
+from runner.numerics.variation import few_values
+from runner.panels.numbers.selections import (
+    Numbers,
+    adjacent,
+    adjacent_columns,
+    are_alike,
+    are_all,
+    selected,
+)
+
+BLOCK = 64  # dates whose features are compared at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Cube:
+    """Numbers of every cell.
+
+    Attributes:
+        y: target (T, N).
+        X: features (T, N, K).
+        valid: (T, N) whether a cell is usable.
+        weights, raw: (T, N), or None; see `runner.panels.panel.Panel`.
+    """
+
+    y: np.ndarray
+    X: np.ndarray
+    valid: np.ndarray
+    weights: np.ndarray | None = None
+    raw: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dates and assets."""
+        T, N = self.y.shape
+        return T, N
+
+    @property
+    def rows(self) -> int:
+        """Cells that are held."""
+        return int(self.y.size)
+
+    @property
+    def cube(self) -> Cube:
+        """The same."""
+        return self
+
+    def wide(self, name: Numbers) -> Any:
+        """An array of every cell, (T, N) or (T, N, K)."""
+        return getattr(self, name)
+
+    def index(self, t: np.ndarray, i: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What takes the cells at dates t and assets i out of an array."""
+        return t, i
+
+    def taken(self, mask: np.ndarray) -> np.ndarray:
+        """Those of a mask (T, N) that are held here, in the shape of `y`."""
+        return mask
+
+    def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
+        """Values of the cells that are held here as an array (T, N), `absent` in all others."""
+        return values
+
+    def usable_by_date(self) -> np.ndarray:
+        """(T,) number of usable cells."""
+        return np.asarray(self.valid.sum(axis=1))
+
+    def at(self, rows: np.ndarray) -> Cube:
+        """Those of the dates at these positions; dates that follow each other are not copied."""
+        selection = adjacent(rows)
+        return Cube(
+            y=self.y[selection],
+            X=self.X[selection],
+            valid=self.valid[selection],
+            weights=selected(self.weights, selection),
+            raw=selected(self.raw, selection),
+        )
+
+    def part(self, rows: np.ndarray, assets: np.ndarray) -> Cube:
+        """Those of the dates and assets at these positions."""
+        cells = np.ix_(rows, assets)
+        return Cube(
+            y=self.y[cells],
+            X=self.X[cells],
+            valid=self.valid[cells],
+            weights=selected(self.weights, cells),
+            raw=selected(self.raw, cells),
+        )
+
+    def of(self, rows: np.ndarray, assets: np.ndarray) -> Cube:
+        """Those of the dates at these positions and of the assets at those, each once."""
+        if are_all(assets, self.shape[1]):
+            return self.at(rows)
+        return self.part(rows, assets)
+
+    def columns(self, positions: Sequence[int]) -> np.ndarray:
+        """The features (T, N, k) at these positions; those that follow each other, not copied."""
+        adjacent = adjacent_columns(positions)
+        if adjacent is not None:
+            return self.X[:, :, adjacent]
+        return np.take(self.X, np.asarray(positions, dtype=int), axis=2)
+
+    def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) usable cells of each asset, and the sum of what is scored in them."""
+        scored = self.y if self.raw is None else self.raw
+        used = np.where(self.valid, scored, 0.0)
+        return self.valid.sum(axis=0), used.sum(axis=0)
+
+    @cached_property
+    def few_values(self) -> dict[int, int]:
+        """Assets whose target has few distinct values, and how many these are."""
+        return few_values(self.y, self.valid)
+
+    def used_on(self, dates: np.ndarray) -> Cube:
+        """The same with cells usable on these dates (T,) alone."""
+        return replace(self, valid=self.valid & dates[:, None])
+
+    def without_targets(self) -> Cube:
+        """The same before targets are known: usable is where every feature is finite."""
+        missing = np.broadcast_to(np.nan, self.y.shape)
+        raw = None if self.raw is None else missing
+        valid = np.isfinite(self.X).all(axis=2)
+        return replace(self, y=missing, raw=raw, valid=valid)
+
+    def point(self, columns: Sequence[int], per: str | None) -> np.ndarray:
+        """A point amid these features and the target, see `runner.numerics.moments.shift_of`."""
+        return shift_of(self.columns(columns), self.y, self.valid, per)
+
+    def moments(
+        self, columns: Sequence[int], point: np.ndarray, by_date: bool, whole: int = 0
+    ) -> np.ndarray:
+        """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
+        X = self.columns(columns)
+        return moments(X, self.y, self.valid, point, by_date, self.weights, whole)
+
+    def lines(self, columns: Sequence[int], slopes: np.ndarray) -> np.ndarray:
+        """(T, N) sums of these features times the slopes (N, k) of each asset."""
+        X = self.columns(columns)
+        if are_alike(slopes):
+            return np.asarray(X @ slopes[0])  # one line for all assets is one product
+        return np.einsum("tnk,nk->tn", X, slopes)
+
+    def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
+        """(K,) whether a feature differs between usable cells of one of the dates at `rows`."""
+        same = np.ones(self.X.shape[2], dtype=bool)
+        for start in range(0, len(rows), BLOCK):
+            if not same.any():
+                break
+            at = rows[start : start + BLOCK]
+            known = self.valid[at]
+            X = self.X[at]
+            first = X[np.arange(len(at)), known.argmax(axis=1)]
+            differs = np.not_equal(X, first[:, None]) & known[:, :, None]
+            same &= ~differs.any(axis=(0, 1))
+        return ~same

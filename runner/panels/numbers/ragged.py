@@ -1,0 +1,316 @@
+"""The numbers of the listed cells (date x asset) of a panel, where these are few.
+
+They are rows, in order of date, then asset; an array (T, N) of them is made where something asks
+for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from runner.data.fields import Listings
+from runner.numerics.moments import of_block
+from runner.numerics.variation import few_values_of
+from runner.panels import memory
+from runner.panels.numbers.cube import Cube
+from runner.panels.numbers.selections import (
+    Numbers,
+    adjacent,
+    adjacent_columns,
+    are_alike,
+    are_all,
+    evenly,
+    selected,
+)
+
+BLOCK = 64  # dates of which moments of assets are summed at a time
+FEW = 8  # rows of a date whose mean is the point that its moments are about
+SAMPLE = 2000  # rows of all dates whose mean is that of all
+CELLS = 2**16  # rows whose features are compared at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """Numbers of the listed cells alone, by date, then asset.
+
+    Attributes:
+        listings: the n cells.
+        y: target (n,).
+        X: features (n, K).
+        valid: (n,) whether a cell is usable.
+        weights, raw: (n,), or None; see `runner.panels.panel.Panel`.
+    """
+
+    listings: Listings
+    y: np.ndarray
+    X: np.ndarray
+    valid: np.ndarray
+    weights: np.ndarray | None = None
+    raw: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Dates and assets."""
+        return len(self.listings.dates), len(self.listings.assets)
+
+    @property
+    def rows(self) -> int:
+        """Cells that are held."""
+        return len(self.y)
+
+    @cached_property
+    def cube(self) -> Cube:
+        """Arrays of every cell."""
+        return Cube(
+            y=self.wide("y"),
+            X=self.wide("X"),
+            valid=self.wide("valid"),
+            weights=self.wide("weights"),
+            raw=self.wide("raw"),
+        )
+
+    def wide(self, name: Numbers) -> Any:
+        """An array of every cell, (T, N) or (T, N, K): NaN, or not usable, where none is listed.
+
+        Raises:
+            DataError: there is less memory than it takes.
+        """
+        values = getattr(self, name)
+        if values is None:
+            return None
+        T, N = self.shape
+        if name == "X":
+            memory.refuse_cube(T, N, values.shape[1])
+        return self.spread(values, absent=False if name == "valid" else np.nan)
+
+    def spread(self, values: np.ndarray, absent: Any) -> np.ndarray:
+        """Values of the cells that are held here as an array (T, N), `absent` in all others.
+
+        Of columns (n, K) an array (T, N, K).
+        """
+        T, N = self.shape
+        more = values.shape[1:]
+        cells = np.full((T * N, *more), absent)
+        cells[self.listings.position] = values
+        return cells.reshape(T, N, *more)
+
+    def index(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
+        """What takes the listed cells at dates t and assets i out of an array."""
+        position = t.astype(np.int64) * self.shape[1] + i
+        return np.searchsorted(self.listings.position, position)
+
+    def taken(self, mask: np.ndarray) -> np.ndarray:
+        """Those of a mask (T, N) that are held here, in the shape of `y`."""
+        return np.asarray(mask[self.listings.row, self.listings.column])
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """(T + 1,) position of the first row of each date, and the number of rows."""
+        dates = np.arange(self.shape[0] + 1)
+        return np.searchsorted(self.listings.row, dates)
+
+    @cached_property
+    def by_asset(self) -> np.ndarray:
+        """(n,) positions of the rows by asset, then date."""
+        return np.argsort(self.listings.column, kind="stable")
+
+    def usable_by_date(self) -> np.ndarray:
+        """(T,) number of usable cells."""
+        return np.bincount(self.listings.row[self.valid], minlength=self.shape[0])
+
+    def at(self, rows: np.ndarray) -> Ragged:
+        """Those of the dates at these positions; dates that follow each other are not copied."""
+        selection = adjacent(rows)
+        if not isinstance(selection, slice):
+            part = self.listings.at(rows)
+            return self._taken(part.listings, part.kept)
+        taken = slice(self.starts[selection.start], self.starts[selection.stop])
+        row = self.listings.row[taken] - np.int32(selection.start)
+        dates = self.listings.dates[selection]
+        column = self.listings.column[taken]
+        return self._taken(Listings(dates, self.listings.assets, row, column), taken)
+
+    def part(self, rows: np.ndarray, assets: np.ndarray) -> Cube | Ragged:
+        """Those of the dates and assets at these positions; an asset may be taken several times."""
+        if len(np.unique(assets)) < len(assets):
+            return self.cube.part(rows, assets)
+        return self.of(rows, assets)
+
+    def of(self, rows: np.ndarray, assets: np.ndarray) -> Ragged:
+        """Those of the dates at these positions and of the assets at those, each once."""
+        of_rows = self.at(rows)
+        if are_all(assets, self.shape[1]):
+            return of_rows
+        part = of_rows.listings.of(assets)
+        return of_rows._taken(part.listings, part.kept)
+
+    def _taken(self, listings: Listings, selection: slice | np.ndarray) -> Ragged:
+        """The numbers of some of the rows, which are those listings."""
+        return Ragged(
+            listings=listings,
+            y=self.y[selection],
+            X=self.X[selection],
+            valid=self.valid[selection],
+            weights=selected(self.weights, selection),
+            raw=selected(self.raw, selection),
+        )
+
+    def columns(self, positions: Sequence[int]) -> np.ndarray:
+        """The features (n, k) at these positions; those that follow each other, not copied."""
+        adjacent = adjacent_columns(positions)
+        if adjacent is not None:
+            return self.X[:, adjacent]
+        return np.take(self.X, np.asarray(positions, dtype=int), axis=1)
+
+    def sums_by_asset(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) usable cells of each asset, and the sum of what is scored in them."""
+        scored = self.y if self.raw is None else self.raw
+        asset = self.listings.column[self.valid]
+        N = self.shape[1]
+        count = np.bincount(asset, minlength=N)
+        return count, np.bincount(asset, scored[self.valid], minlength=N)
+
+    @cached_property
+    def few_values(self) -> dict[int, int]:
+        """Assets whose target has few distinct values, and how many these are."""
+        used = self.by_asset[self.valid[self.by_asset]]
+        return few_values_of(self.y[used], self.listings.column[used], self.shape[1])
+
+    def used_on(self, dates: np.ndarray) -> Ragged:
+        """The same with cells usable on these dates (T,) alone."""
+        return replace(self, valid=self.valid & dates[self.listings.row])
+
+    def without_targets(self) -> Ragged:
+        """The same before targets are known: usable is where every feature is finite."""
+        missing = np.broadcast_to(np.nan, self.y.shape)
+        raw = None if self.raw is None else missing
+        valid = np.isfinite(self.X).all(axis=1)
+        return replace(self, y=missing, raw=raw, valid=valid)
+
+    def point(self, columns: Sequence[int], per: str | None) -> np.ndarray:
+        """A point amid these features and the target, see `runner.numerics.moments.shift_of`.
+
+        The mean over the usable cells of all or of each asset, over a few of each date.
+        """
+        used = np.flatnonzero(self.valid)
+        X = self.columns(columns)
+        some = evenly(used, SAMPLE)
+        of_all = np.append(X[some].mean(axis=0), self.y[some].mean())[None, None]
+        if per is None:
+            return of_all
+        if per == "date":
+            return self._point_of_dates(X, used, of_all)
+        asset = self.listings.column[used]
+        N = self.shape[1]
+        count = np.bincount(asset, minlength=N)
+        columns_and_target = (*X.T, self.y)
+        totals = [np.bincount(asset, values[used], minlength=N) for values in columns_and_target]
+        of_assets = np.stack(totals, axis=1) / np.maximum(count, 1)[:, None]
+        return np.where(count[:, None] > 0, of_assets, of_all)
+
+    def _point_of_dates(self, X: np.ndarray, used: np.ndarray, of_all: np.ndarray) -> np.ndarray:
+        """Means (T, 1, P - 1) over a few usable rows of each date; `of_all` where it has none."""
+        starts = np.searchsorted(self.listings.row[used], np.arange(self.shape[0] + 1))
+        count = np.diff(starts)
+        share = (np.arange(FEW) + 0.5) / FEW
+        place = starts[:-1, None] + (share * count[:, None]).astype(int)
+        some = used[np.minimum(place, len(used) - 1)]
+        x_mean = X[some].mean(axis=1)
+        y_mean = self.y[some].mean(axis=1)
+        of_dates = np.column_stack([x_mean, y_mean])[:, None]
+        return np.where(count[:, None, None] > 0, of_dates, of_all)
+
+    def moments(
+        self, columns: Sequence[int], point: np.ndarray, by_date: bool, whole: int = 0
+    ) -> np.ndarray:
+        """Moments of dates (T, P, P) or assets (N, P, P), see `runner.numerics.moments.moments`."""
+        if by_date:
+            return self._moments_of_dates(columns, point)
+        T, N = self.shape
+        P = len(columns) + 2
+        M = np.zeros((N, P, P))
+        for first in range(0, T, BLOCK):
+            dates = slice(first, min(first + BLOCK, T))
+            rows = slice(self.starts[dates.start], self.starts[dates.stop])
+            self._add_moments_of_assets(M, columns, point, rows, whole)
+        return M
+
+    def _moments_of_dates(self, columns: Sequence[int], point: np.ndarray) -> np.ndarray:
+        """Moments (T, P, P) of dates, each the product of its rows."""
+        X = self.columns(columns)
+        T, P = self.shape[0], X.shape[1] + 2
+        M = np.zeros((T, P, P))
+        for t in range(T):
+            rows = slice(self.starts[t], self.starts[t + 1])
+            used = rows.start + np.flatnonzero(self.valid[rows])
+            z = np.column_stack([X[used], self.y[used]])
+            z -= point[t if len(point) > 1 else 0]
+            weighted = z
+            M[t, 0, 0] = len(used)
+            if self.weights is not None:
+                w = self.weights[used]
+                weighted = z * w[:, None]
+                M[t, 0, 0] = w.sum()
+            M[t, 0, 1:] = weighted.sum(axis=0)
+            M[t, 1:, 1:] = weighted.T @ z
+        M[:, 1:, 0] = M[:, 0, 1:]
+        return M
+
+    def _add_moments_of_assets(
+        self, M: np.ndarray, columns: Sequence[int], point: np.ndarray, rows: slice, whole: int
+    ) -> None:
+        """Add the moments of these rows, of some dates, to those (N, P, P) of the assets.
+
+        They are arrays (dates, assets) of the assets that are listed on any of the dates.
+        """
+        used = rows.start + np.flatnonzero(self.valid[rows])
+        if not len(used):
+            return
+        listed, column = np.unique(self.listings.column[used], return_inverse=True)
+        row = self.listings.row[used] - self.listings.row[used[0]]
+        shape = (int(row[-1]) + 1, len(listed))
+        x = np.zeros((*shape, len(columns)))
+        y = np.zeros(shape)
+        use = np.zeros(shape, dtype=bool)
+        x[row, column] = self.columns(columns)[used]
+        y[row, column] = self.y[used]
+        use[row, column] = True
+        weights = None
+        if self.weights is not None:
+            weights = np.zeros(shape)
+            weights[row, column] = self.weights[used]
+        if point.shape[1] > 1:
+            point = point[:, listed]
+        cells = max(self.rows, whole)
+        M[listed] += of_block(x, y, use, point, False, weights, cells)
+
+    def lines(self, columns: Sequence[int], slopes: np.ndarray) -> np.ndarray:
+        """(T, N) sums of these features times the slopes (N, k) of each asset; NaN elsewhere."""
+        X = self.columns(columns)
+        if are_alike(slopes):
+            values = X @ slopes[0]
+        else:
+            values = np.einsum("nk,nk->n", X, slopes[self.listings.column])
+        return self.spread(values, absent=np.nan if len(columns) else 0.0)
+
+    def differ_between_assets(self, rows: np.ndarray) -> np.ndarray:
+        """(K,) whether a feature differs between usable cells of one of the dates at `rows`."""
+        taken = np.zeros(self.shape[0], dtype=bool)
+        taken[rows] = True
+        used = np.flatnonzero(self.valid & taken[self.listings.row])
+        _, first, date = np.unique(self.listings.row[used], return_index=True, return_inverse=True)
+        first_of_date = used[first]
+        differ = np.zeros(self.X.shape[1], dtype=bool)
+        for start in range(0, len(used), CELLS):
+            if differ.all():
+                break
+            cells = slice(start, start + CELLS)
+            X = self.X[used[cells]]
+            X_first = self.X[first_of_date[date[cells]]]
+            differ |= np.not_equal(X, X_first).any(axis=0)
+        return differ

@@ -1,0 +1,52 @@
+"""Which dates, assets and columns of an array, taken without a copy where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+Numbers = Literal["y", "X", "valid", "weights", "raw"]
+
+
+def evenly(positions: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the positions, evenly spread."""
+    count = min(most, len(positions))
+    places = np.linspace(0, len(positions) - 1, count)
+    return positions[places.astype(int)]
+
+
+def are_all(assets: np.ndarray, count: int) -> bool:
+    """Whether these positions are those of all of so many assets, in their order."""
+    return len(assets) == count and bool((np.diff(assets) > 0).all())
+
+
+def are_alike(slopes: np.ndarray) -> bool:
+    """Whether every asset has the same slopes (N, k)."""
+    return len(slopes) > 0 and bool((slopes == slopes[:1]).all())
+
+
+def adjacent(rows: np.ndarray) -> slice | np.ndarray:
+    """Positions as a slice where they follow each other."""
+    if len(rows) and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
+
+
+def adjacent_columns(positions: Sequence[int]) -> slice | None:
+    """Positions of columns as a slice where they follow each other, else None."""
+    if not len(positions):
+        return None
+    first = positions[0]
+    last = positions[-1]
+    if list(positions) == list(range(first, last + 1)):
+        return slice(first, last + 1)
+    return None
+
+
+def selected(values: np.ndarray | None, selection: Any) -> Any:
+    """These cells of values that a panel may not have; None where it has none."""
+    if values is None:
+        return None
+    return values[selection]

@@ -117,31 +117,11 @@ def _usable_rows(
     reasons: Counter[str],
 ) -> np.ndarray:
     """Usable listed cells (n,); all others are counted in `reasons`, as of `usable_cells`."""
-    row = cells.listings.row
-    column = cells.listings.column
-    T, N = cells.shape
-    kept = T * N
-    valid = np.ones(len(row), dtype=bool)
+    valid = np.ones(cells.rows, dtype=bool)
     if keep is not None:
-        kept = int(np.count_nonzero(keep))
-        valid = keep[row, column]
-    # a cell that is not listed has no target
-    known = np.isfinite(cells.y)
-    infinite = valid & ~known & ~np.isnan(cells.y)
-    has_target = valid & ~np.isnan(cells.y)
-    missing = kept - int(np.count_nonzero(has_target))
-    reasons["target is missing"] = missing
-    for part in by_rule.get("target", ()):
-        of_rule = _of_assets(part, T)
-        if keep is not None:
-            of_rule = of_rule & keep[:, part.assets]
-        with_target = int(_taken(part, cells, np.flatnonzero(has_target)).sum())
-        taken = int(np.count_nonzero(of_rule)) - with_target
-        reasons[part.reason] = taken
-        missing -= taken
-    reasons["target is missing"] = missing
-    reasons["target is infinite"] += int(np.count_nonzero(infinite))
-    valid = valid & known
+        valid = cells.taken(keep)
+    _count_targets(cells, valid, keep, by_rule.get("target", ()), reasons)
+    valid &= np.isfinite(cells.y)
     all_known = np.isfinite(cells.X).all(axis=1)
     left = np.flatnonzero(valid & ~all_known)  # rows that some feature is unknown in
     valid &= all_known
@@ -149,8 +129,8 @@ def _usable_rows(
         values = cells.X[left, k]
         is_missing = np.isnan(values)
         is_infinite = np.isinf(values)
-        missing = left[is_missing]
-        _count_rows(f"{name} is missing", missing, cells, by_rule.get(name, ()), reasons)
+        lacking = left[is_missing]
+        _count_rows(f"{name} is missing", lacking, cells, by_rule.get(name, ()), reasons)
         reasons[f"{name} is infinite"] += int(np.count_nonzero(is_infinite))
         left = left[~is_missing & ~is_infinite]
     if cells.weights is not None:
@@ -160,6 +140,37 @@ def _usable_rows(
         _count_rows(_weight_lacks(field), lacking, cells, of_rules, reasons)
         valid &= usable
     return valid
+
+
+def _count_targets(
+    cells: Ragged,
+    valid: np.ndarray,
+    keep: np.ndarray | None,
+    by_rule: Sequence[Lost],
+    reasons: Counter[str],
+) -> None:
+    """Count the cells without a target: those that are not listed have none.
+
+    Args:
+        valid: (n,) listed cells that preprocessing kept; keep: (T, N) all that it kept, or None.
+    """
+    T, N = cells.shape
+    kept = T * N
+    if keep is not None:
+        kept = int(np.count_nonzero(keep))
+    has_target = np.flatnonzero(valid & ~np.isnan(cells.y))
+    missing = kept - len(has_target)
+    reasons["target is missing"] = missing
+    for part in by_rule:
+        of_rule = _of_assets(part, T)
+        if keep is not None:
+            of_rule = of_rule & keep[:, part.assets]
+        with_target = int(_taken(part, cells, has_target).sum())
+        taken = int(np.count_nonzero(of_rule)) - with_target
+        reasons[part.reason] = taken
+        missing -= taken
+    reasons["target is missing"] = missing
+    reasons["target is infinite"] += int(np.isinf(cells.y[has_target]).sum())
 
 
 def _count_rows(

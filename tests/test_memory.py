@@ -49,18 +49,21 @@ def test_available_is_the_least_of_what_the_system_and_the_group_have(tmp_path: 
 
 
 def test_what_cannot_fit_is_refused_with_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert memory.needed(1000, 100, 9, True) == 8 * 1000 * 100 * (9 + memory.BESIDE_LONG)
-    need = memory.needed(1000, 100, 9, False)
+    arrays = memory.ARRAYS * 1000 * 100
+    assert memory.needed_of_rows(8000, 1000, 100, 9) == 8 * (
+        8000 * (18 + memory.BESIDE_ROWS) + arrays
+    )
+    need = memory.needed(1000, 100, 9)
     assert need == 8 * 1000 * 100 * (9 + memory.BESIDE)
     monkeypatch.setattr(machine, "available", lambda: need - 1)
     with pytest.raises(
         DataError, match=r"panel: 1,000 dates x 100 assets x 9 columns take about 0.0 GB"
     ):
-        memory.check(1000, 100, 9, False)
+        memory.check(1000, 100, 9, None)
     monkeypatch.setattr(machine, "available", lambda: need)
-    memory.check(1000, 100, 9, False)
+    memory.check(1000, 100, 9, None)
     monkeypatch.setattr(machine, "available", lambda: None)
-    memory.check(10**6, 10**5, 9, False)
+    memory.check(10**6, 10**5, 9, None)
 
 
 def test_a_run_refuses_and_says_before_its_features_are_made(

@@ -259,9 +259,11 @@ class Fields(MutableMapping[str, pd.DataFrame]):
         return len(self.columns)
 
     @property
-    def are_long(self) -> bool:
-        """Whether some field is long: few of the cells (date x asset) have a row."""
-        return any(isinstance(column, LongColumn) for column in self.columns.values())
+    def listed(self) -> int | None:
+        """Cells (date x asset) that a long field has rows for; None where every field is wide."""
+        columns = self.columns.values()
+        rows = [len(column.values) for column in columns if isinstance(column, LongColumn)]
+        return max(rows, default=None)
 
     @property
     def assets(self) -> pd.Index:

@@ -54,10 +54,10 @@ def build_panel(
     """
     mistakes: list[str] = []
     dates, y, horizon, unit = _target(target, market, mistakes)
-    few_cells = market.fields.are_long
-    memory.check(len(dates), len(market.assets), len(features), few_cells)
+    listed = market.fields.listed
+    memory.check(len(dates), len(market.assets), len(features), listed)
     columns = asked(features, weights)
-    gather = listed_cells if few_cells else every_cell
+    gather = every_cell if listed is None else listed_cells
     cells, with_gaps = gather(columns, market, dates, y, mistakes)
     on_periods = of_last_rows(features, market, dates, horizon, mistakes)
     if mistakes:

@@ -9,27 +9,44 @@ from runner.progress import note
 # forecasts, scores and what is computed on the way. Measured on 2,763 assets x 3,259 dates: 9
 # features peaked at 2.9 GB, 15 at 3.4.
 BESIDE = 32
-# The same where fields are long (see `runner.data.fields`). On 35,000 assets x 1,176 months, a
-# twelfth of them listed, 10 features peaked at 4.7 GB without folds and at 5.5 with them.
-BESIDE_LONG = 12
 TOLD = 10**9  # bytes from which a run says what it will take
 
 
-def needed(rows: int, assets: int, features: int, fields_are_long: bool) -> int:
-    """Bytes at the peak of a run."""
-    beside = BESIDE_LONG if fields_are_long else BESIDE
-    return NUMBER * rows * assets * (features + beside)
+# Of a panel of few listed cells (`runner.panels.numbers.ragged`): columns of its rows beside two
+# for each feature, and arrays of every cell that are there at a time, of a field, the target and a
+# feature that is computed. On 3.4 million rows of 35,000 assets x 1,176 months 10 features peaked
+# at 1.4 GB without folds and at 1.7 with them.
+BESIDE_ROWS = 16
+ARRAYS = 4
 
 
-def check(rows: int, assets: int, features: int, fields_are_long: bool) -> None:
+def needed(rows: int, assets: int, features: int) -> int:
+    """Bytes at the peak of a run on a panel of every cell."""
+    return NUMBER * rows * assets * (features + BESIDE)
+
+
+def needed_of_rows(rows: int, dates: int, assets: int, features: int) -> int:
+    """Bytes at the peak of a run on so many rows of listed cells."""
+    of_rows = rows * (2 * features + BESIDE_ROWS)
+    return NUMBER * (of_rows + ARRAYS * dates * assets)
+
+
+def check(rows: int, assets: int, features: int, listed: int | None) -> None:
     """Say what a run on a large panel takes.
+
+    Args:
+        listed: cells that have a row, where the panel is of these alone; None where it is of all.
 
     Raises:
         DataError: there is less.
     """
-    need = needed(rows, assets, features, fields_are_long)
     noun = "column" if features == 1 else "columns"
-    size = f"{rows:,} dates x {assets:,} assets x {features} {noun}"
+    if listed is None:
+        need = needed(rows, assets, features)
+        size = f"{rows:,} dates x {assets:,} assets x {features} {noun}"
+    else:
+        need = needed_of_rows(listed, rows, assets, features)
+        size = f"{listed:,} rows x {features} {noun} ({rows:,} dates x {assets:,} assets)"
     takes = f"panel: {size} take about {need / GIGABYTE:.1f} GB of memory"
     smaller = "fewer assets (data.assets), dates (data.start) or features"
     there = refuse_beyond(need, takes, smaller)

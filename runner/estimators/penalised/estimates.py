@@ -83,9 +83,8 @@ def _rows_of_units(source: Reductions, panel: Panel, group: list[Unit]) -> np.nd
         return np.asarray(rows.sum(axis=0))
     rows_of_units = []
     for unit in group:
-        block = np.ix_(unit.rows, unit.assets)
-        cells = panel.valid[block]
-        rows_of_units.append(cells.sum())
+        cells = panel.cells.of(unit.rows, unit.assets)
+        rows_of_units.append(int(cells.usable_by_date().sum()))
     return rows_of_units
 
 

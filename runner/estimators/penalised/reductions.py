@@ -8,12 +8,12 @@ a sum of segments. Where moments lose digits, the rows are reduced instead. Lett
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from runner.estimators.estimation import design, regressors
+from runner.estimators.estimation import columns_of, design
 from runner.estimators.penalised.shrinkage import (
     Reduced,
     dummies_of,
@@ -21,11 +21,12 @@ from runner.estimators.penalised.shrinkage import (
     from_rows,
     refuse,
 )
-from runner.numerics.moments import moments, of_units, shift_of, together, with_zeros
+from runner.numerics.moments import of_units, together, with_zeros
 from runner.panels.units import ASSET, DATE, Unit
 
 if TYPE_CHECKING:
     from runner.estimators.settings import RegressionSettings
+    from runner.panels.numbers.cells import Cells as AnyCells
     from runner.panels.panel import Panel
 
 MOST_NUMBERS = 2**26  # held as moments at a time; regressions with more are reduced from rows
@@ -186,7 +187,7 @@ class Reductions:
         panel = self.panel
         t, i = self.units[u].cells(panel)
         X = design(panel, t, i, model.regressors, constant=False)
-        y = panel.y[t, i]
+        y = panel.cells.y[panel.cells.index(t, i)]
         segment = self.segment[t]
         return Cells(X, y, segment, self._names(), model)
 
@@ -212,47 +213,40 @@ class _Part(NamedTuple):
     Rows outside cost nothing and cannot move the last bit.
 
     Attributes:
-        X, y: regressors (T', N, K) and target (T', N).
-        use: (T', N) cells in use, those of the rows fitted.
+        cells: of these T' dates; usable are those of the rows fitted.
+        columns: positions of the regressors among the features.
         first: row of the panel where they begin.
     """
 
-    X: np.ndarray
-    y: np.ndarray
-    use: np.ndarray
+    cells: AnyCells
+    columns: list[int]
     first: int
 
     @classmethod
     def of(cls, model: RegressionSettings, panel: Panel, rows: np.ndarray) -> _Part:
         first = rows.min()
-        last = rows.max()
-        span = slice(first, last + 1)
-        use = np.zeros_like(panel.valid[span])
-        use[rows - first] = panel.valid[rows]
-        positions = np.arange(first, last + 1)
-        part = panel.at(positions)
-        X = regressors(part, model.regressors)
-        return cls(X, part.y, use, first)
+        positions = np.arange(first, rows.max() + 1)
+        fitted = np.zeros(len(positions), dtype=bool)
+        fitted[rows - first] = True
+        cells = replace(panel.cells.at(positions).used_on(fitted), weights=None)
+        return cls(cells, columns_of(panel, model.regressors), first)
 
     def shift(self, model: RegressionSettings) -> np.ndarray:
         """The point that moments are about; zero without a constant, as the regression is."""
         if not model.constant:
-            shape = (1, 1, self.X.shape[2] + 1)
+            shape = (1, 1, len(self.columns) + 1)
             return np.zeros(shape)
         by = model.by if model.by in (ASSET, DATE) else None
-        return shift_of(self.X, self.y, self.use, by)
+        return self.cells.point(self.columns, by)
 
     def at(self, start: int, stop: int) -> _Part:
-        rows = slice(start, stop)
-        X = self.X[rows]
-        y = self.y[rows]
-        use = self.use[rows]
-        first = self.first + start
-        return _Part(X, y, use, first)
+        T, _ = self.cells.shape
+        dates = np.arange(start, min(stop, T))
+        return _Part(self.cells.at(dates), self.columns, self.first + start)
 
     def moments(self, shift: np.ndarray, by_date: bool, whole: int = 0) -> np.ndarray:
         """Moments of every date or asset, a part of a panel of `whole` cells."""
-        return moments(self.X, self.y, self.use, shift, by_date=by_date, whole=whole)
+        return self.cells.moments(self.columns, shift, by_date, whole)
 
 
 def reductions(
@@ -272,14 +266,14 @@ def reductions(
     if model.by != DATE:
         segments[rows] = segment
     S = int(segments.max()) + 1
-    P = part.X.shape[2] + 2
+    P = len(part.columns) + 2
     member = panel.dummies(model.regressors)
     L = member.shape[1]
     units_summed = len(rows) if model.by == DATE else len(panel.assets) * S
     size = P + L
     with_dummies = S * size**2
     numbers = max(units_summed * P**2, with_dummies)
-    if numbers > MOST_NUMBERS or not part.use.any():
+    if numbers > MOST_NUMBERS or not part.cells.valid.any():
         shape = (1, size - 1)
         none = np.zeros(shape)
         return Reductions(model, panel, units, segments, None, none)
@@ -299,9 +293,9 @@ def reductions(
         last = rows[stop - 1] - part.first
         run = part.at(first, last + 1)
         if L:
-            sums = _with_dummies(run, shift, member, part.y.size)
+            sums = _with_dummies(run, shift, member, part.cells.rows)
         else:
-            sums = _of_run(model.by, run, shift, units, part.y.size)
+            sums = _of_run(model.by, run, shift, units, part.cells.rows)
         M[segment[start]] += sums
     point = with_zeros(shift, L)
     origin = point[0]
@@ -360,10 +354,10 @@ def _of_run(
         M = run.moments(shift, by_date=False, whole=whole)
         owns = [unit.assets for unit in units]
         return of_units(M, owns, by)
-    P = run.X.shape[2] + 2
+    P = len(run.columns) + 2
     length = max(MOST_NUMBERS // P**2, 1)
     total = np.zeros((P, P))
-    T = len(run.y)
+    T, _ = run.cells.shape
     for start in range(0, T, length):
         block = run.at(start, start + length)
         M = block.moments(shift, by_date=True, whole=whole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -10,14 +11,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.data.fields import Listings
+from runner.data.fields import Fields, Listings, LongColumn
 from runner.data.labels import Labels
+from runner.data.market import Market
 from runner.errors import DataError
+from runner.features.expressions import Expression
+from runner.features.functions import field
 from runner.models import Boosting, Regression
+from runner.panels.building import build_panel
 from runner.panels.numbers.cells import Cube, Ragged
 from runner.panels.numbers.usable import usable_cells
 from runner.panels.panel import Panel
 from runner.panels.rows import digest_of, known, rows_of
+from runner.preprocessing import steps
+from runner.preprocessing.applying import Step
+from runner.targets import forward_return
 from runner.validation.folds import shared_by
 from runner.validation.scores import train_means
 from runner.validation.splitters import Fold
@@ -251,3 +259,59 @@ def test_the_target_of_few_values_is_found_in_rows() -> None:
     marked, _ = usable_cells(cells, panel.names, None, None, {})
     assert marked.few_values == marked.cube.few_values
     assert 0 in marked.few_values
+
+
+def market_of(panel: Panel, few: bool) -> Market:
+    """Its target and features as fields of a market, long or as frames."""
+    cells = panel.cells
+    numbers = {"ret": cells.y, **{name: cells.X[:, k] for k, name in enumerate(panel.names)}}
+    columns = {name: LongColumn(cells.listings, values) for name, values in numbers.items()}
+    fields = Fields(columns)
+    if not few:
+        fields = Fields.of_frames({name: fields[name] for name in columns})
+    series = pd.DataFrame({"rate": np.arange(float(T))}, index=panel.dates)
+    return Market("made", fields, series, groups=panel.groups, labels=panel.labels)
+
+
+FEATURES: dict[str, Any] = {
+    "x0": Expression("x0"),
+    "x1": partial(field, name="x1"),
+    "trend": Expression("mean(x2, 3)"),
+    "spread": Expression("x0 - rate"),
+    "rate": Expression("rate"),
+}
+STEPS = {
+    "rank": Step(partial(steps.rank), "rank", None),
+    "in sectors": Step(partial(steps.demean, group="sector"), "demean", ["x0", "trend"]),
+    "of the date": Step(partial(steps.demean, group="exchange"), "demean", None),
+    "clipped target": Step(partial(steps.clip, low=-0.5, high=0.5), "clip", ["x0", "target"]),
+    "fill": Step(partial(steps.fill), "fill", ["x0", "x1"]),
+    "forward fill": Step(partial(steps.forward_fill), "forward_fill", ["x0", "x1"]),
+    "neutralise": Step(partial(steps.neutralise, group="sector"), "neutralise", ["x0", "x1"]),
+    "sparse": Step(partial(steps.drop_sparse, most=0.3), "drop_sparse", None),
+    "universe": Step(partial(steps.universe, by="x0", low=-0.8), "universe", None),
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_a_panel_built_of_long_fields_is_that_built_of_frames(step: Step) -> None:
+    made = ragged(seed=11)
+    target = partial(forward_return, horizon=2)
+    one = build_panel(market_of(made, few=True), FEATURES, target, [step])
+    other = build_panel(market_of(made, few=False), FEATURES, target, [step])
+    assert isinstance(one.cells, Ragged)
+    assert isinstance(other.cells, Cube)
+    np.testing.assert_array_equal(one.valid, other.valid)
+    np.testing.assert_array_equal(one.y, other.y)
+    listed_cells = one.cells.spread(np.ones(one.cells.rows, dtype=bool), absent=False)
+    np.testing.assert_array_equal(one.X[listed_cells], other.X[listed_cells])
+    accounts = []
+    for panel in (one, other):
+        lines = {line.reason: line.rows for line in panel.dropped if "filled" not in line.reason}
+        # a cell that is not listed has no target, whatever a step says of it
+        left_out = lines.pop("target is missing")
+        left_out += sum(lines.pop(reason) for reason in list(lines) if "%" in reason)
+        left_out += sum(lines.pop(reason) for reason in list(lines) if "universe" in reason)
+        accounts.append((left_out, lines))
+    assert accounts[0] == accounts[1]
+    assert one.dropped_cells == other.dropped_cells

@@ -18,7 +18,7 @@ from runner.data.notices import Dropped
 from runner.errors import DataError
 from runner.panels import memory
 from runner.panels.evaluated import Checked, checked, evaluate
-from runner.panels.numbers.cells import Cells, Cube
+from runner.panels.numbers.cells import Cells, Cube, Ragged
 from runner.panels.numbers.gathering import Feature, asked, column_cells, every_cell, listed_cells
 from runner.panels.numbers.usable import (
     blank_outsiders,
@@ -68,6 +68,8 @@ def build_panel(
     inside = members_on(market, dates)
     blank_outsiders(cells, inside)
     names = list(features)
+    if isinstance(cells, Ragged) and not all(step.traits.by_date for step in steps):
+        memory.refuse_cube(*cells.shape, len(names))
     stepped = applied(steps, _for_steps(cells, market, labels), names, cells.y)
     keep = _kept(cells, stepped.keep, inside)
     raw = None if stepped.y is cells.y else cells.y

@@ -170,7 +170,7 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-@declares(writes=False)
+@declares(by_date=True, writes=False)
 def universe(
     cross: Cross, *, by: str, low: float | None = None, high: float | None = None
 ) -> LeftOut:
@@ -196,7 +196,7 @@ def universe(
     return LeftOut(~inside, f"outside the universe: {outside}")
 
 
-@declares(writes=False)
+@declares(by_date=True, writes=False)
 def drop_sparse(cross: Cross, *, most: Share = 0.75) -> LeftOut:
     """Leaves out the cells with more than this share of their features missing."""
     T, N, J = cross.X.shape
@@ -207,7 +207,7 @@ def drop_sparse(cross: Cross, *, most: Share = 0.75) -> LeftOut:
     return LeftOut(sparse, f"more than {100.0 * most:g} % of its features missing")
 
 
-@declares(writes=False)
+@declares(by_date=True, writes=False)
 def neutralise(
     cross: Cross, *, group: LabelName | None = None, against: list[str] | None = None
 ) -> np.ndarray:

@@ -17,7 +17,7 @@ class Traits:
     """What is known of a step before it runs; the defaults are those of a step that says nothing.
 
     Attributes:
-        by_date: a date and a column depend on themselves alone, so that the step may be given some
+        by_date: a date depends on itself alone, so that the step may be given some
             dates at a time; else it is given all dates.
         by_column: it is given one column at a time; else all of them.
         writes: it may write to the array that it is given, which is then a copy.

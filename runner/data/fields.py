@@ -346,30 +346,32 @@ def fields_of_cells(
     row: np.ndarray,
     column: np.ndarray,
     numbers: Mapping[str, np.ndarray],
+    taken: np.ndarray,
 ) -> Fields:
-    """Fields from numbers (n,) by name, each number in a cell of its own.
+    """Fields from numbers (m,) by name, some of them in n cells, one in each.
 
     Args:
         row: (n,) positions of the dates of the cells.
         column: (n,) positions of their assets.
+        taken: (n,) position of the number of each cell.
     """
     T = len(dates)
     N = len(assets)
     known = np.zeros(len(row), dtype=bool)
     for values in numbers.values():
-        known |= ~np.isnan(values)
+        known |= ~np.isnan(values)[taken]
     if np.count_nonzero(known) < FULL * T * N:
         kept = np.flatnonzero(known)
         listings, in_order = _listings(dates, assets, row[kept], column[kept])
-        kept = kept[in_order]
+        of_listings = taken[kept[in_order]]
         columns: dict[str, Column] = {}
         for name, values in numbers.items():
-            columns[name] = LongColumn(listings, values[kept])
+            columns[name] = LongColumn(listings, values[of_listings])
         return Fields(columns)
     frames = {}
     for name, values in numbers.items():
         cells = np.full((N, T), np.nan)
-        cells[column, row] = values
+        cells[column, row] = values[taken]
         frames[name] = pd.DataFrame(cells.T, index=dates, columns=assets, copy=False)
     return Fields.of_frames(frames)
 

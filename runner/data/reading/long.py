@@ -227,12 +227,13 @@ class Long:
         column, date = np.divmod(cells.at, len(on))
         row = row_of_date[date]
         used = (row >= 0) & (column < len(assets))
-        kept: np.ndarray | slice = slice(None)
+        taken = np.arange(len(self.date.codes))[cells.rows]
         if not used.all():
-            kept = np.flatnonzero(used)
-        numbers = {name: of_rows[cells.rows][kept] for name, of_rows in self.fields.items()}
+            row = row[used]
+            column = column[used]
+            taken = taken[used]
         dates = pd.DatetimeIndex(self.date.values[on], name="date")
-        return fields_of_cells(dates, pd.Index(list(assets)), row[kept], column[kept], numbers)
+        return fields_of_cells(dates, pd.Index(list(assets)), row, column, self.fields, taken)
 
     @cached_property
     def _keyed(self) -> np.ndarray:

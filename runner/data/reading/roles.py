@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -157,10 +158,14 @@ class Roles:
         table = read(dict(wanted.values()), text)
         parts: dict[str, Any] = {}
         mistakes = []
+        uses = Counter(column for _, column in wanted.values())
         for name, (where, column) in wanted.items():
             parse = readers[name]
             try:
                 parts[name] = parse(table[column])
+                uses[column] -= 1
+                if not uses[column]:
+                    table = table.drop_columns([column])  # what is read is not held twice
             except pa.ArrowException as error:
                 mistakes.append(f"{where}: column {column!r} cannot be read: {one_line(error)}")
             except ValueError as error:

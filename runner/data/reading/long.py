@@ -227,13 +227,11 @@ class Long:
         column, date = np.divmod(cells.at, len(on))
         row = row_of_date[date]
         used = (row >= 0) & (column < len(assets))
-        taken = np.arange(len(self.date.codes))[cells.rows]
-        if not used.all():
-            row = row[used]
-            column = column[used]
-            taken = taken[used]
+        taken = np.arange(len(self.date.codes))[cells.rows][used]
         dates = pd.DatetimeIndex(self.date.values[on], name="date")
-        return fields_of_cells(dates, pd.Index(list(assets)), row, column, self.fields, taken)
+        return fields_of_cells(
+            dates, pd.Index(list(assets)), row[used], column[used], self.fields, taken
+        )
 
     @cached_property
     def _keyed(self) -> np.ndarray:

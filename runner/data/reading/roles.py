@@ -106,6 +106,39 @@ def _on_per_cent(returns: np.ndarray) -> tuple[str, ...]:
     )
 
 
+def _parsed(
+    table: pa.Table,
+    wanted: Mapping[str, tuple[str, str]],
+    readers: Mapping[str, Callable[[pa.ChunkedArray], Any]],
+) -> dict[str, Any]:
+    """Every wanted column as its reader reads it; no column is held twice for long.
+
+    Args:
+        wanted: name here -> place in the spec and column.
+
+    Raises:
+        DataError: columns that cannot be read, a line each.
+    """
+    import pyarrow as pa
+
+    parts: dict[str, Any] = {}
+    mistakes = []
+    uses = Counter(column for _, column in wanted.values())
+    for name, (where, column) in wanted.items():
+        try:
+            parts[name] = readers[name](table[column])
+        except pa.ArrowException as error:
+            mistakes.append(f"{where}: column {column!r} cannot be read: {one_line(error)}")
+        except ValueError as error:
+            mistakes.append(f"{where}: column {column!r} {error}")
+        uses[column] -= 1
+        if not uses[column]:
+            table = table.drop_columns([column])
+    if mistakes:
+        raise DataError(mistakes)
+    return parts
+
+
 @dataclass(frozen=True)
 class Roles:
     """Which column is what, with a row per date and asset.
@@ -143,8 +176,6 @@ class Roles:
         Raises:
             DataError: columns that do not suffice, values that are not dates or numbers.
         """
-        import pyarrow as pa
-
         from runner.data.reading.long import Coded, Long
         from runner.data.reading.times import joined
 
@@ -156,22 +187,7 @@ class Roles:
         as_numbers = (read_numbers, _read_either)
         text = {column for name, (_, column) in wanted.items() if readers[name] not in as_numbers}
         table = read(dict(wanted.values()), text)
-        parts: dict[str, Any] = {}
-        mistakes = []
-        uses = Counter(column for _, column in wanted.values())
-        for name, (where, column) in wanted.items():
-            parse = readers[name]
-            try:
-                parts[name] = parse(table[column])
-                uses[column] -= 1
-                if not uses[column]:
-                    table = table.drop_columns([column])  # what is read is not held twice
-            except pa.ArrowException as error:
-                mistakes.append(f"{where}: column {column!r} cannot be read: {one_line(error)}")
-            except ValueError as error:
-                mistakes.append(f"{where}: column {column!r} {error}")
-        if mistakes:
-            raise DataError(mistakes)
+        parts = _parsed(table, wanted, readers)
         labels = [name for name in self.asked if isinstance(parts[name], Coded)]
         groups = {name: parts.pop(name) for name in (*self.groups, *labels)}
         asset = parts.pop("asset")

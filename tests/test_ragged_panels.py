@@ -14,7 +14,7 @@ import pytest
 from runner.data.fields import Fields, Listings, LongColumn
 from runner.data.labels import Labels
 from runner.data.market import Market
-from runner.errors import DataError
+from runner.errors import DataError, EstimationError
 from runner.features.expressions import Expression
 from runner.features.functions import field
 from runner.models import Boosting, Regression
@@ -227,6 +227,31 @@ def test_moments_of_dates_and_assets_are_those_of_arrays() -> None:
             one = rows.moments(columns, point, by_date=by == "date")
             other = rows.cube.moments(columns, point, by_date=by == "date")
             np.testing.assert_allclose(one, other, rtol=ROUNDING, atol=1e-7)
+
+
+def scaled(scale: float) -> Panel:
+    """A panel whose first feature is multiplied by this."""
+    panel = ragged(seed=12)
+    cells = panel.cells
+    return replace(panel, cells=replace(cells, X=cells.X * [scale, 1.0, 1.0]))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-60, 1e60])
+@pytest.mark.parametrize("by", ["date", None, "asset"])
+def test_columns_of_any_scale_are_those_of_arrays(scale: float, by: str | None) -> None:
+    rows = scaled(scale)
+    one, other = (Regression(by=by).fit(panel) for panel in (rows, as_arrays(rows)))
+    np.testing.assert_allclose(
+        one.coefficients["estimate"], other.coefficients["estimate"], rtol=1e-7
+    )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("by", ["date", None, "asset"])
+def test_columns_too_large_for_squares_are_refused_in_one_line(by: str | None) -> None:
+    with pytest.raises(EstimationError, match="could be estimated"):
+        Regression(by=by).fit(scaled(1e200))
 
 
 def test_a_feature_that_all_assets_share_is_refused_by_date() -> None:

@@ -240,6 +240,8 @@ class Ragged:
             self._add_moments_of_assets(M, columns, point, rows, whole)
         return M
 
+    # columns too large for products are not sound, and go to the rows
+    @np.errstate(over="ignore", invalid="ignore")
     def _moments_of_dates(self, columns: Sequence[int], point: np.ndarray) -> np.ndarray:
         """Moments (T, P, P) of dates, each the product of its rows."""
         X = self.columns(columns)

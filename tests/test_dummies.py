@@ -15,6 +15,7 @@ from runner.estimators.penalised import reductions
 from runner.models.regression import Regression
 from runner.models.study import Study
 from runner.panels import segments as shared
+from runner.panels.numbers import cube
 from runner.panels.panel import Panel
 from runner.trials.influence import influence
 from runner.validation.folds import shared_by
@@ -150,9 +151,9 @@ def test_the_panel_is_read_once_for_assets_groups_all_and_dummies(
 ) -> None:
     given, _ = panels()
     folds = WalkForward(first=40, test=20).split(given.dates, 0)
-    together, read, real = replace(given, shared=shared_by(folds, given)), [], shared.moments
+    together, read, real = replace(given, shared=shared_by(folds, given)), [], cube.moments
     monkeypatch.setattr(
-        shared, "moments", lambda X, *more, **keys: read.append(len(X)) or real(X, *more, **keys)
+        cube, "moments", lambda X, *more, **keys: read.append(len(X)) or real(X, *more, **keys)
     )
     alone: dict[str, Any]
     for alone in (

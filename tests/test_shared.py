@@ -58,7 +58,7 @@ def test_folds_that_share_are_as_folds_alone(settings: dict[str, Any], window: i
 
 
 def test_the_panel_is_summed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from runner.panels import segments as module
+    from runner.panels.numbers import cube as module
 
     y, X = random_arrays(2, 300, 5, 3)
     panel = panel_of(y, X)

@@ -211,7 +211,8 @@ def test_a_hold_out_of_the_last_rows() -> None:
         runs = "rows run 2012-04-30..2017-03-31, 2 are purged; there are 60"
         assert (
             refused(HoldOut(rows=rows), 3)
-            == f"validation.rows: {rows} leaves no training row; {runs}"
+            == f"validation.rows: {rows} leaves no training row; {runs}; "
+            "allowed: one that does, or validation=none"
         )
 
 

@@ -151,20 +151,23 @@ def test_the_panel_is_read_once_for_assets_groups_all_and_dummies(
 ) -> None:
     given, _ = panels()
     folds = WalkForward(first=40, test=20).split(given.dates, 0)
-    together, read, real = replace(given, shared=shared_by(folds, given)), [], cube.moments
-    monkeypatch.setattr(
-        cube, "moments", lambda X, *more, **keys: read.append(len(X)) or real(X, *more, **keys)
-    )
-    alone: dict[str, Any]
-    for alone in (
+    together = replace(given, shared=shared_by(folds, given))
+    models: list[dict[str, Any]] = [
         {"by": "asset"},
         {"by": "sector"},
         {"by": None},
         {"by": None, "dummies": ["sector"]},
-    ):
-        for fold in folds:
-            a, b = (Regression(**alone).fit(one, fold.train).params for one in (together, given))
-            close(a, b, "estimates", rel=REL)
+    ]
+    alone = [Regression(**own).fit(given, fold.train).params for own in models for fold in folds]
+    read, real = [], cube.moments
+    monkeypatch.setattr(
+        cube, "moments", lambda X, *more, **keys: read.append(len(X)) or real(X, *more, **keys)
+    )
+    shared_fits = [
+        Regression(**own).fit(together, fold.train).params for own in models for fold in folds
+    ]
+    for a, b in zip(shared_fits, alone, strict=True):
+        close(a, b, "estimates", rel=REL)
     assert sum(read) == T
 
 

@@ -175,7 +175,10 @@ def audit(
     except DataError:  # a column needs assets or rows that the sample lacks
         sampled = market
         quick = _tried(experiment, market, cuts.QUICK, seed, False)
-    if panel is None or sampled is market or panel.cells.X.size > MOST_NUMBERS:
+    if panel is None or sampled is market:
+        return quick
+    every_cell = len(panel.dates) * len(panel.assets) * len(panel.names)
+    if every_cell > MOST_NUMBERS:
         return quick
     return quick._with_rows(_panel_tried(experiment, market, panel, rng))
 

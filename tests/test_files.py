@@ -613,6 +613,23 @@ def test_a_comma_that_may_be_of_thousands_is_settled_by_the_spec(tmp_path: Path)
     assert load(path, decimal="comma").get("close").iloc[0, 0] == 1.003
 
 
+def test_signs_of_per_cent_are_in_all_columns_of_a_wide_table_or_in_none(tmp_path: Path) -> None:
+    """Else one fund's 0.3 % would stand beside another's 30 %: small numbers are no suspicion."""
+    dates = pd.date_range("2020-01-31", periods=12, freq="ME")
+    values = np.random.default_rng(0).uniform(-0.4, 0.4, (12, 2)).round(2)
+    table = pd.DataFrame({"Date": dates, "A": [f"{value}%" for value in values[:, 0]]})
+    path = tmp_path / "funds.csv"
+    table.assign(B=values[:, 1]).to_csv(path, index=False)
+    message = "column 'A' has per cent signs, column 'B' numbers without; allowed: signs in all"
+    assert message in refused(path)
+    table.assign(B=[f"{value}%" for value in values[:, 1]]).to_csv(path)  # with a count of rows
+    market = load(path)
+    np.testing.assert_allclose(market.get("ret").to_numpy(), values / 100.0, atol=1e-15)
+    said = " ".join(market.notes)
+    assert "and numbers of 1 other column so" in said
+    assert "counts the rows, and is not read" in said
+
+
 def test_per_cent_signs_are_not_divided_twice(tmp_path: Path) -> None:
     long_form = write(tmp_path / "f.csv", "Date,Ticker,Ret\n2020-01-02,A,5%\n2020-01-03,A,-4%\n")
     wide_form = write(tmp_path / "w.csv", "Date,A,B\n2020-01-02,5%,1%\n2020-01-03,-4%,0%\n")

@@ -12,11 +12,11 @@ import numpy as np
 from runner.data.reading import shapes, usual
 from runner.data.reading.delimited.layout import DATE_LIKE
 from runner.data.reading.files import OWN_COLUMN, Files, check
-from runner.data.reading.parsing import read_dates, read_numbers
+from runner.data.reading.parsing import Numbers, read_dates, read_numbers
 from runner.data.reading.roles import asked_columns
 from runner.data.reading.shapes import Values
 from runner.errors import DataError, listed
-from runner.text import number
+from runner.text import count, number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -283,29 +283,51 @@ def _wide(files: Files, date: str, table: pa.Table) -> Wide:
         words = read_dates(table[date], date_format=files.form.date_format).words
     except (ValueError, pa.ArrowException) as error:
         mistakes.append(f"{files.where}: column {date!r} {error}")
-    cells = {}
-    marked = ""
-    per_cent = False
+    columns: dict[str, Numbers] = {}
     for name in files.names:
-        if name == date or _counts_rows(name, table):
+        if name == date:
+            continue
+        if _counts_rows(name, table):
+            files.notes.append(f"Column {name!r} counts the rows, and is not read.")
             continue
         try:
-            numbers, _, marks, signs = read_numbers(table[name])
+            columns[name] = read_numbers(table[name])
         except (ValueError, pa.ArrowException) as error:
             remedy = "; data.form=long where rows are of a date and an asset each"
             hint = remedy if files.form.form == "wide" else ""
             mistakes.append(f"{files.where}: column {name!r} {error}{hint}")
-            continue
-        if marks and not marked:
-            marked = f"{name}: {marks}."
-        per_cent |= signs
-        values = np.asarray(numbers, dtype=float)
-        cells[name] = pa.chunked_array([values])
     if mistakes:
         raise DataError(mistakes[:1])
+    per_cent = _have_signs(files, columns)
+    marked = [f"{name}: {column.words}" for name, column in columns.items() if column.words]
     if marked:
-        files.notes.append(marked)
+        others = f", and numbers of {count(len(marked) - 1, 'other column')} so"
+        files.notes.append(f"{marked[0]}{others if len(marked) > 1 else ''}.")
+    cells = {}
+    for name, column in columns.items():
+        values = np.asarray(column.numbers, dtype=float)
+        cells[name] = pa.chunked_array([values])
     return Wide(table[date], cells, words, per_cent)
+
+
+def _have_signs(files: Files, columns: Mapping[str, Numbers]) -> bool:
+    """Whether the columns of a wide table are written with per cent signs.
+
+    Raises:
+        DataError: some are, and others hold numbers without: their units would differ by 100.
+    """
+    signed = [name for name, column in columns.items() if column.per_cent]
+    if not signed:
+        return False
+    for name, column in columns.items():
+        values = np.asarray(column.numbers, dtype=float)
+        known = values[np.isfinite(values)]
+        if not column.per_cent and known.any():
+            raise DataError(
+                f"{files.where}: column {signed[0]!r} has per cent signs, column {name!r} numbers "
+                "without; allowed: signs in all columns of a wide table, or in none"
+            )
+    return True
 
 
 def _counts_rows(name: str, table: pa.Table) -> bool:
@@ -316,7 +338,7 @@ def _counts_rows(name: str, table: pa.Table) -> bool:
         numbers = np.asarray(read_numbers(table[name]).numbers, dtype=float)
     except ValueError:
         return False
-    return np.array_equal(numbers - numbers[0], np.arange(len(numbers)))
+    return len(numbers) > 0 and np.array_equal(numbers - numbers[0], np.arange(len(numbers)))
 
 
 def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:

@@ -18,6 +18,7 @@ from runner.errors import DataError, EstimationError
 from runner.features.expressions import Expression
 from runner.features.functions import field
 from runner.models import Boosting, Regression
+from runner.models.study import Study
 from runner.panels.building import build_panel
 from runner.panels.numbers.cells import Cube, Ragged
 from runner.panels.numbers.usable import usable_cells
@@ -26,6 +27,7 @@ from runner.panels.rows import digest_of, known, rows_of
 from runner.preprocessing import steps
 from runner.preprocessing.applying import Step
 from runner.targets import forward_return
+from runner.trials.influence import influence
 from runner.validation.folds import shared_by
 from runner.validation.scores import train_means
 from runner.validation.splitters import Fold
@@ -163,6 +165,37 @@ def test_every_forecast_is_that_of_arrays(name: str) -> None:
             assert np.isfinite(forecast[usable]).sum() == np.isfinite(expected[usable]).sum() > 0
             np.testing.assert_allclose(forecast[usable], expected[usable], rtol=1e-8)
         np.testing.assert_allclose(train_means(rows, fold.train), train_means(arrays, fold.train))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["asset", "date", "pooled", "pooled, two-way", "pooled, Driscoll-Kraay", "sector", "ridge"],
+)
+def test_no_feature_becomes_an_array_of_every_cell(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ragged(seed=13, horizon=1)
+    wide = Ragged.wide
+
+    def without_features(cells: Ragged, array: Any) -> Any:
+        few = cells.shape[1] < N  # a few assets at a time may be arrays
+        assert array != "X" or few, "the features of every cell were asked for"
+        return wide(cells, array)
+
+    monkeypatch.setattr(Ragged, "wide", without_features)
+    model = Regression(**MODELS[name])
+    fit = model.fit(rows)
+    assert np.isfinite(fit.params).any()
+    fold = Fold("1", np.arange(60), np.arange(60, T), np.arange(0))
+    assert np.isfinite(model.forecast(rows, fold)).any()
+    study = Study(None, rows, model, fit, [fold], pd.DataFrame())  # type: ignore[arg-type]
+    influence(study)
+
+
+def test_a_cell_that_is_not_listed_is_no_other() -> None:
+    cells = ragged().cells
+    with pytest.raises(IndexError, match="a cell without a row is asked for"):
+        cells.index(np.array([EMPTY]), np.array([2]))
 
 
 def test_boosting_takes_the_rows_too() -> None:

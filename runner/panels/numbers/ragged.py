@@ -100,9 +100,17 @@ class Ragged:
         return cells.reshape(T, N, *more)
 
     def index(self, t: np.ndarray, i: np.ndarray) -> np.ndarray:
-        """What takes the listed cells at dates t and assets i out of an array."""
+        """What takes the listed cells at dates t and assets i out of an array.
+
+        Raises:
+            IndexError: a cell is not listed.
+        """
         position = t.astype(np.int64) * self.shape[1] + i
-        return np.searchsorted(self.listings.position, position)
+        place = np.searchsorted(self.listings.position, position)
+        nearest = np.append(self.listings.position, -1)[place]
+        if not np.array_equal(nearest, position):
+            raise IndexError("a cell without a row is asked for")
+        return place
 
     def taken(self, mask: np.ndarray) -> np.ndarray:
         """Those of a mask (T, N) that are held here, in the shape of `y`."""

@@ -256,7 +256,8 @@ def _mostly_numbers(column: pa.ChunkedArray) -> bool:
     """Whether most values of a column are numbers, so that it is one of them with a slip."""
     import pandas as pd
 
-    numbers = pd.to_numeric(column.to_pandas(), errors="coerce")
+    texts = column.to_pandas().astype(str).str.rstrip("%")
+    numbers = pd.to_numeric(texts, errors="coerce")
     return bool(numbers.notna().mean() > MOST)
 
 

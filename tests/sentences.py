@@ -546,6 +546,16 @@ def nothing_held_out(report: Any, said: Said) -> None:
 
 @pattern(
     "Out of sample",
+    rf"The hold-out of the experiment's example, after {text('end')}, does not fit these "
+    r"dates; validation\.train_end=DATE holds out the rows after another one\.",
+)
+def hold_out_of_the_example(report: Any, said: Said) -> None:
+    assert report.predictions.empty
+    assert not report.panel.dates[0] < pd.Timestamp(said.parts["end"]) < report.panel.dates[-1]
+
+
+@pattern(
+    "Out of sample",
     rf"(?:{text('same', 'The out-of-sample forecasts equal the train mean')}|The model's out-of-sample "
     rf"squared error is {n('percent')} % {text('side', 'below|above')} that of the train mean) "
     rf"\(R2 = {n('r2')}; {n('rows')} observations?(?:, {n('paths')} paths)?, {n('folds')} folds?"

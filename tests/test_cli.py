@@ -171,9 +171,9 @@ def spec_of(outcome) -> dict:
     return yaml.safe_load((outcome.directory / "spec.yaml").read_text())
 
 
-def own_returns(path, names: list[str], factors=None) -> None:
+def own_returns(path, names: list[str], factors=None, start: str = "2010-01-31") -> None:
     """Monthly returns in per cent as a wide file, and the factors that made them."""
-    months = pd.date_range("2010-01-31", periods=120, freq="ME").rename("Date")
+    months = pd.date_range(start, periods=120, freq="ME").rename("Date")
     rng = np.random.default_rng(0)
     of_factors = pd.DataFrame(rng.normal(0.5, 3.0, (120, 3)), months, ["Mkt-RF", "SMB", "HML"])
     noise = rng.normal(0.0, 1.0, (120, len(names)))
@@ -192,26 +192,46 @@ def test_an_experiment_takes_own_data_in_one_go(cli, tmp_path) -> None:
         "data.percent=true",
         "data.series.factors.path=ff.csv",
         "data.series.factors.percent=true",
-        "validation=none",
     )
     assert done.code == 0, done.err
     assert set(done.table("coefficients")["unit"]) == {"A", "B", "C", "all"}
     page = (done.directory / "report.html").read_text()
     assert "Left out, as they do not fit these data: data.assets" in page
     assert spec_of(done)["data"]["borrowed"] == ["assets"]
+    assert "example, after 1999-12-31, does not fit these dates" in page
+    assert spec_of(done)["validation"]["borrowed"]
+
+
+@pytest.mark.parametrize("chosen", ["validation=holdout_2000", "validation.train_end=1999-12-31"])
+def test_a_hold_out_that_a_person_chose_is_held_to(cli, tmp_path, chosen: str) -> None:
+    own_returns(tmp_path / "own.csv", ["A", "B", "C"], tmp_path / "ff.csv")
+    own = ["data=file", "data.path=own.csv", "data.percent=true"]
+    factors = ["data.series.factors.path=ff.csv", "data.series.factors.percent=true"]
+    outcome = cli("experiment=ff3", *own, *factors, chosen)
+    assert outcome.code == 2
+    assert outcome.errors[0].startswith("error: validation.train_end: 1999-12-31 leaves no")
+
+
+def test_the_hold_out_of_an_example_counts_where_it_fits(cli, tmp_path) -> None:
+    own_returns(tmp_path / "own.csv", ["A", "B", "C"], start="1995-01-31")
+    own = ["data=file", "data.path=own.csv", "data.percent=true", "features=none"]
+    words = ["experiment=ff3", *own, "target=same_period_return", "~model.hypotheses"]
+    done = cli(*words, "report=tables")
+    assert done.code == 0, done.err
+    assert len(done.table("scores"))
 
 
 @pytest.mark.parametrize(
     ("name", "lacking"),
     [
-        ("capm", ["features.market_ret", "validation.train_end"]),
+        ("capm", ["features.market_ret"]),
         (
             "ff3",
-            ["target", "features.MktRF", "features.SMB", "features.HML", "validation.train_end"],
+            ["target", "features.MktRF", "features.SMB", "features.HML"],
         ),
         (
             "ff3_vs_capm",
-            ["target", "features.MktRF", "features.SMB", "features.HML", "validation.train_end"],
+            ["target", "features.MktRF", "features.SMB", "features.HML"],
         ),
         (
             "alpha_signals",
@@ -222,10 +242,9 @@ def test_an_experiment_takes_own_data_in_one_go(cli, tmp_path) -> None:
                 "features.vix_chg",
                 "features.tlt_ret",
                 "features.dxy_chg",
-                "validation.train_end",
             ],
         ),
-        ("weekly_premia", ["features.volume_surprise", "features.beta", "validation.train_end"]),
+        ("weekly_premia", ["features.volume_surprise", "features.beta"]),
         ("quantiles", ["features.volume_surprise", "features.beta"]),
     ],
 )
@@ -245,7 +264,7 @@ def test_dates_of_an_example_that_hold_no_row_are_left_out(cli, tmp_path) -> Non
     days = pd.bdate_range("2005-01-03", periods=300)
     closes = np.exp(np.cumsum(np.random.default_rng(0).normal(0.0, 0.01, (300, 9)), axis=0))
     pd.DataFrame(100.0 * closes, days.rename("Date"), names).to_csv(tmp_path / "own.csv")
-    words = ["experiment=capm", "data=file", "data.path=own.csv", "validation=none"]
+    words = ["experiment=capm", "data=file", "data.path=own.csv"]
     assert cli(*words, "data.market=SPY", "report=tables").code == 0
 
 
@@ -255,7 +274,7 @@ def test_the_example_of_an_experiment_counts_where_the_data_have_it(cli, tmp_pat
     rng = np.random.default_rng(0)
     closes = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, (400, 10)), axis=0))
     pd.DataFrame(closes, days.rename("Date"), names).to_csv(tmp_path / "own.csv")
-    words = ["experiment=capm", "data=file", "data.path=own.csv", "validation=none"]
+    words = ["experiment=capm", "data=file", "data.path=own.csv"]
     done = cli(*words)
     assert done.code == 0, done.err
     assert done.table("quality")["unit"].tolist() == names[:8]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hydra.core.default_element import GroupDefault
@@ -12,15 +12,21 @@ from runner.cli.overrides import key_of
 
 
 class Example(NamedTuple):
-    """The data that an experiment was made for.
+    """The data that an experiment was made for, and what it says of them.
 
     Attributes:
         data: option of the group; None where the experiment chooses none.
-        settings: what it says of them, such as `assets` and `macro.vix`.
+        settings: settings of `data`, such as `assets` and `macro.vix`.
+        validation: option of the group, whose hold-out date is one of these data; None where the
+            experiment chooses none.
     """
 
     data: str | None
     settings: tuple[str, ...]
+    validation: str | None
+
+
+NO_EXAMPLE = Example(None, (), None)
 
 
 class Examples:
@@ -33,7 +39,10 @@ class Examples:
     def borrowed(
         self, spec: Mapping[str, Any], chosen: Mapping[str, str], words: Sequence[str]
     ) -> dict[str, Any]:
-        """The spec, with `data.borrowed` where its experiment was made for other data.
+        """The spec, marked where its experiment was made for other data.
+
+        `data.borrowed` names the settings of `data` that are the example's, and
+        `validation.borrowed` is true where the hold-out date is.
 
         Args:
             spec: plain mappings.
@@ -41,17 +50,20 @@ class Examples:
             words: the overrides; what they give is a person's own.
         """
         example = self._of(chosen.get("experiment", "none"))
-        if example.data in (None, chosen.get("data")) or not isinstance(spec.get("data"), Mapping):
+        if example.data in (None, chosen.get("data")):
             return dict(spec)
-        given = {key_of(word).removeprefix("data.") for word in words}
-        borrowed = []
-        for setting in example.settings:
-            mapping = setting.partition(".")[0]  # such as `macro` of `macro.vix`
-            if setting not in given and mapping not in given:
-                borrowed.append(setting)
-        if not borrowed:
-            return dict(spec)
-        return {**spec, "data": {**spec["data"], "borrowed": borrowed}}
+        given = {key_of(word) for word in words}
+        marked = dict(spec)
+        data = spec.get("data")
+        settings = _not_given(example.settings, given)
+        if settings and isinstance(data, Mapping):
+            marked["data"] = {**data, "borrowed": settings}
+        validation = spec.get("validation")
+        chosen_by_hand = given & {"validation", "validation.train_end"}
+        is_of_example = chosen.get("validation") == example.validation and not chosen_by_hand
+        if is_of_example and isinstance(validation, Mapping) and validation.get("train_end"):
+            marked["validation"] = {**validation, "borrowed": True}
+        return marked
 
     def _of(self, experiment: str) -> Example:
         if experiment not in self.read:
@@ -60,17 +72,27 @@ class Examples:
 
     def _example(self, experiment: str) -> Example:
         config: Any = self.loader.repository.load_config(f"experiment/{experiment}")
-        if config is None or not config.config.get("data"):
-            return Example(None, ())
-        made_for = None
+        if config is None:
+            return NO_EXAMPLE
+        options = {}
         for default in config.defaults_list or []:
-            if isinstance(default, GroupDefault) and str(default.group).strip("/") == "data":
-                made_for = str(default.value)
-        data: Any = OmegaConf.to_container(config.config.data)
+            if isinstance(default, GroupDefault):
+                options[str(default.group).strip("/")] = str(default.value)
         settings = []
+        data: Any = OmegaConf.to_container(config.config.get("data") or OmegaConf.create())
         for name, value in data.items():
             if isinstance(value, Mapping):
                 settings += [f"{name}.{key}" for key in value]
             else:
                 settings.append(str(name))
-        return Example(made_for, tuple(settings))
+        return Example(options.get("data"), tuple(settings), options.get("validation"))
+
+
+def _not_given(settings: Sequence[str], given: Collection[str]) -> list[str]:
+    """The settings of `data` that no override gives, neither alone nor with their mapping."""
+    left = []
+    for setting in settings:
+        mapping = setting.partition(".")[0]  # such as `macro` of `macro.vix`
+        if f"data.{setting}" not in given and f"data.{mapping}" not in given:
+            left.append(setting)
+    return left

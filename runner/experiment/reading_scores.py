@@ -25,7 +25,7 @@ def out_of_sample(report: Report) -> list[str]:
     """The scores against the benchmark, and what kind of statement they make."""
     pooled = report.scores[report.scores["scope"] == "pooled"]
     if pooled.empty:
-        return ["No row was held out: the fit was not tested on new rows.", *_kind(report)]
+        return [*_nothing_held_out(report), *_kind(report)]
     scores = pooled.iloc[0]
     held_out = _held_out(report)
     sentences = [
@@ -39,6 +39,18 @@ def out_of_sample(report: Report) -> list[str]:
     lost = int(report.folds["not_forecast"].sum()) if "not_forecast" in report.folds else 0
     if lost:
         sentences.append(f"{count(lost, 'test row')} could not be forecast.")
+    return sentences
+
+
+def _nothing_held_out(report: Report) -> list[str]:
+    """That no row was held out, and why where the spec asks for a hold-out."""
+    sentences = ["No row was held out: the fit was not tested on new rows."]
+    validation = report.spec.get("validation") or {}
+    if validation.get("borrowed"):
+        sentences.append(
+            f"The hold-out of the experiment's example, after {validation['train_end']}, does not "
+            "fit these dates; validation.train_end=DATE holds out the rows after another one."
+        )
     return sentences
 
 

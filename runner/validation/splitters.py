@@ -116,12 +116,16 @@ class HoldOut(Scheme):
             span of prices is touched twice; a number, so many rows.
         holdout: last rows or time that the fold, then named 1, may not touch; forecast once, as a
             second fold.
+        borrowed: true where an experiment gives `train_end` for data of its own and other data are
+            chosen: no row is then held out where it leaves no training or no test row. The run
+            itself notes it.
     """
 
     train_end: Date | None = None
     rows: Span | None = None
     purge: Purge = "known"
     holdout: HoldOutSpan = 0
+    borrowed: bool = False
 
     def __post_init__(self) -> None:
         if (self.train_end is None) == (self.rows is None):
@@ -138,10 +142,15 @@ class HoldOut(Scheme):
         end = rows_before(rows.dates, self.holdout)
         gaps = Gaps.of(self.purge, horizon)
         start = self._start(rows.dates, end)
+        lacking = None
         if start >= end:
-            raise DataError(self._refused("test", rows, gaps))
-        if start <= 0 or rows.before(start, gaps.purge) == 0:
-            raise DataError(self._refused("training", rows, gaps))
+            lacking = "test"
+        elif start <= 0 or rows.before(start, gaps.purge) == 0:
+            lacking = "training"
+        if lacking and self.borrowed:
+            return []
+        if lacking:
+            raise DataError(self._refused(lacking, rows, gaps))
         train = (0, start)
         if end == R:
             tested = (start, R)

@@ -629,8 +629,8 @@ def test_rows_that_contradict_each_other_are_refused(write: Write) -> None:
     )  # two contradict, the last one only repeats
     path = write(pd.concat([frame, other]))
     assert refused(File(path, COLUMNS)) == [
-        "data: 2 rows repeat a date and asset with other values, first BBB on 2020-01-03; "
-        "allowed: one row per date and asset"
+        "data: 2 rows repeat a date and asset with other values, first BBB on 2020-01-03; allowed: "
+        "one row per date and asset; data.where.COLUMN=TEXT where another tells them apart (Volume)"
     ]
     assert File(path, COLUMNS, assets=["AAA"], market="MKT").load().assets == [
         "AAA"

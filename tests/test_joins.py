@@ -645,7 +645,7 @@ def test_one_series_of_several_below_each_other(write: Write) -> None:
     days = pd.bdate_range("2020-01-01", periods=5)
     parts = [pd.DataFrame({"date": days, "id": name, "value": k}) for k, name in enumerate("ab")]
     path = write("f.csv", pd.concat(parts))
-    market = with_series(market_on(days), path, rows={"id": "b"}, columns={"b": "value"})
+    market = with_series(market_on(days), path, where={"id": "b"}, columns={"b": "value"})
     assert market.shared("b").tolist() == [1.0] * 5 and market.dropped == ()
     [line] = refused(lambda: with_series(market_on(days), path, columns=["value"]))
     assert line.startswith(
@@ -779,8 +779,8 @@ BAD: dict[str, tuple[pd.DataFrame, dict[str, Any], str]] = {
     "empty": (quarters().assign(Ticker=""), {}, "data.fields.f: no row of"),
     "rows": (
         quarters(),
-        {"rows": {"Ticker": "QQQ"}},
-        "data.fields.f.rows.Ticker: no row has 'QQQ'; allowed: AAA",
+        {"where": {"Ticker": "QQQ"}},
+        "data.fields.f.where.Ticker: no row has 'QQQ'; allowed: AAA",
     ),
 }
 

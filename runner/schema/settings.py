@@ -212,6 +212,8 @@ LabelName = Annotated[str, check_label]
 # (either: numbers or, where it holds text, labels) -> names
 AskedFor = Literal["number", "label", "either"]
 Asked = dict[AskedFor, list[str]]
+# what rows of a table have in a column: a text, or one of several
+Texts = str | int | float | list[str | int | float]
 Frequency = Literal["week", "month"]
 # the cells of a model: its own regressors are known, or every feature of the spec
 RowsOf = Literal["own", "common"]

@@ -37,6 +37,8 @@ from runner.sweeps.telling import tracked as tracked_sweep
 from runner.sweeps.telling.compare import compare
 
 if TYPE_CHECKING:
+    from runner.data.market import Market
+    from runner.experiment.spec import Experiment
     from runner.sweeps.comparison.comparison import Comparison
 
 # seconds after which jobs that ended go into the ledger; those of a killed conductor go there at a
@@ -242,23 +244,19 @@ def _known(plan: Plan, bench: Bench) -> Plan:
     A job whose data cannot be read fails.
     """
     shared = SharedWork(bench)
-    unreadable: dict[str, Failure] = {}  # by data
+    unreadable: dict[str, tuple[str, ...]] = {}  # digest of data -> why
     families: dict[str, Families] = {}  # by data and target
     jobs = []
     for job in plan.jobs:
-        data = digest(job.data)
         settings = digest([job.data, job.spec.get("target")])
         try:
-            if data in unreadable:
-                raise RunnerError(unreadable[data].mistakes)
             experiment = build(job.spec)
-            market = shared.market(experiment)
+            market = _market(job, experiment, shared, unreadable)
             if settings not in families:
                 families[settings] = shared.families(experiment, market)
             key = shared.key(experiment, market)
         except RunnerError as error:
-            unreadable[data] = Failure(error.mistakes, final=True)
-            plan.fail(job, unreadable[data])
+            plan.fail(job, Failure(error.mistakes, final=True))
             jobs.append(replace(job, fingerprint="", key="", family=""))
             continue
         family = families[settings].now
@@ -269,6 +267,30 @@ def _known(plan: Plan, bench: Bench) -> Plan:
     plan = replace(plan, jobs=tuple(jobs), code=code_version())
     plan.write()
     return plan
+
+
+def _market(
+    job: Job,
+    experiment: Experiment,
+    shared: SharedWork,
+    unreadable: dict[str, tuple[str, ...]],
+) -> Market:
+    """The data of a job; those that cannot be read are tried once.
+
+    Args:
+        unreadable: digest of data -> why they cannot be read; this call may add to it.
+
+    Raises:
+        RunnerError: they cannot be read.
+    """
+    data = digest(job.data)
+    if data in unreadable:
+        raise RunnerError(unreadable[data])
+    try:
+        return shared.market(experiment)
+    except RunnerError as error:
+        unreadable[data] = error.mistakes
+        raise
 
 
 def _run(

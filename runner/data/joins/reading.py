@@ -24,6 +24,7 @@ from runner.data.reading.parsing import (
     read_names,
     read_numbers,
 )
+from runner.data.reading.roles import has_text
 from runner.errors import DataError, listed
 from runner.text import number, one_line
 
@@ -109,9 +110,9 @@ def numbers_of(where: str, settings: SeriesTable | FieldTable) -> Rows:
     if settings.available is not None:
         keys.append(Column("available", f"{where}.available", settings.available))
         readers["available"] = partial(_read_published, where, settings)
-    for column in settings.rows or {}:
+    for column in settings.where or {}:
         name = f"rows {column}"
-        keys.append(Column(name, f"{where}.rows.{column}", column))
+        keys.append(Column(name, f"{where}.where.{column}", column))
         readers[name] = read_labels
     key_columns = [key.column for key in keys]
     columns = chosen(where, files.columns or settings.columns, names, key_columns)
@@ -270,13 +271,8 @@ def _leave_out(rows: Rows, settings: SeriesTable, keys: Mapping[str, Any]) -> No
         DataError: none is left.
     """
     asked_for = np.ones(len(rows.date), dtype=bool)
-    for column, text in (settings.rows or {}).items():
-        coded = keys[f"rows {column}"]
-        position = coded.values.get_indexer([str(text)])[0]
-        if position < 0:
-            given = listed(coded.values)
-            raise DataError(f"{rows.where}.rows.{column}: no row has {text!r}; allowed: {given}")
-        asked_for &= coded.codes == position
+    for column, texts in (settings.where or {}).items():
+        asked_for &= has_text(f"{rows.where}.where.{column}", keys[f"rows {column}"], texts)
     rows.keep(asked_for)
     lost = np.isnat(rows.date)
     reason = "no date"

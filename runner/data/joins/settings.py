@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from runner.errors import listed
 from runner.schema.forms import Form
-from runner.schema.settings import MOST_LOST, Asked, Kind, TimeSpan, TimeZone, UpToOne
+from runner.schema.settings import MOST_LOST, Asked, Kind, Texts, TimeSpan, TimeZone, UpToOne
 
 Columns = str | list[str] | dict[str, str] | None
 RATES = ("return", "rate")  # kinds that are written in per cent
@@ -36,8 +36,8 @@ class SeriesTable(Form):
         percent: true: the file is in per cent, and returns, rates and columns without a kind are
             divided by 100; false: it is in decimals; null: decimals too, but returns whose median
             size is above .2 a row are refused.
-        rows: {column: text}, only the rows with this text in that column, such as one series of a
-            file with several below each other; null: all rows.
+        where: {column: text}, only the rows with this text (or one of a list) in that column, such
+            as one series of a file with several below each other; null: all rows.
         stamp: as_is, or where a date stands for a period (month, quarter, year): end moves it to
             the last day of that period, start to the first. Null: as it is; months without a day
             (yyyymm) are moved to their end.
@@ -60,7 +60,7 @@ class SeriesTable(Form):
     columns: Columns = None
     kind: Kind | dict[str, Kind] | None = None
     percent: bool | None = None
-    rows: dict[str, str] | None = None
+    where: dict[str, Texts] | None = None
     stamp: Literal["as_is", "end", "start"] | None = None
     on: Literal["equal", "asof"] | None = None
     available: str | None = None
@@ -168,7 +168,7 @@ class LabelTable(Form):
 
 Table = SeriesTable | FieldTable | LabelTable
 # settings of columns that a wide table does not have
-OF_ROWS = ("asset", "available", "rows", "until")
+OF_ROWS = ("asset", "available", "where", "until")
 
 
 def _of_wide(table: Table) -> list[str]:

@@ -335,10 +335,11 @@ class Long:
         date = self.date.values[self.date.codes[row]]
         when = str(date).removesuffix(" 00:00:00")
         repeat = "1 row repeats" if count == 1 else f"{count} rows repeat"
-        line = (
-            f"data: {repeat} a date and asset with other values, first "
-            f"{asset} on {when}; allowed: one row per date and asset"
-        )
+        given = f"data: {repeat} a date and asset with other values, first {asset} on {when}"
+        line = f"{given}; allowed: one row per date and asset"
+        if self.unread:
+            others = listed(self.unread)
+            line += f"; data.where.COLUMN=TEXT where another tells them apart ({others})"
         if len(self.asset.values) == 1:
             line += f" (all rows are of {asset}: data.columns.asset=NAME where a column has others)"
         return line

@@ -69,7 +69,7 @@ def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
     names: list[str | None] = []
     spaced = []
     for value in distinct.to_pylist():
-        word = _word(value)
+        word = as_text(value)
         if word is None:
             names.append(None)
             continue
@@ -81,7 +81,7 @@ def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
     return coded._replace(spaced=tuple(spaced))
 
 
-def _word(value: object) -> str | None:
+def as_text(value: object) -> str | None:
     """As a person writes it: 10107, also where a gap in the column made it 10107.0."""
     if value is None or value != value:
         return None
@@ -156,7 +156,7 @@ def _date_texts(distinct: pa.Array, zone: str | None) -> pd.Series:
     """Texts of dates without a zone at their end, absent where they say so."""
     import pandas as pd
 
-    words = [_word(value) for value in distinct.to_pylist()]
+    words = [as_text(value) for value in distinct.to_pylist()]
     text = pd.Series(words, dtype="str").str.strip()
     text = text.mask(text.isin(EMPTY))
     if zone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +14,14 @@ import numpy as np
 from runner.data.reading.parsing import (
     ALREADY,
     Numbers,
+    as_text,
     read_dates,
     read_labels,
     read_names,
     read_numbers,
     read_times,
 )
-from runner.errors import DataError
+from runner.errors import DataError, listed
 from runner.text import number, one_line
 
 if TYPE_CHECKING:
@@ -27,11 +29,14 @@ if TYPE_CHECKING:
 
     from runner.data.notices import Reading
     from runner.data.reading.long import Coded, Long
-    from runner.schema.settings import AskedFor
+    from runner.schema.settings import AskedFor, Texts
 
 KEYS = ("date", "asset")
+WHERE = "data.where"  # the choice of rows of the table of assets
 PER_CENT = 100.0
 SMALL_PER_CENT = 0.1  # median size of returns in per cent below which they may be decimals
+WHOLE = re.compile(r"(-?\d+)\.0+")
+MOST_SHOWN = 12  # texts of a column in a refusal
 TAKEN_FOR = {
     "date": "date",
     "time": "time of day",
@@ -153,6 +158,7 @@ class Roles:
         guessed: names here whose column the spec leaves open.
         date_format: of the dates; null recognises it.
         asked: columns under their own names that the spec names elsewhere, and how each is read.
+        where: column -> what the rows that are read have in it.
     """
 
     columns: Mapping[str, str | None]
@@ -164,6 +170,7 @@ class Roles:
     guessed: Collection[str] = ()
     date_format: str | None = None
     asked: Mapping[str, AskedFor] = field(default_factory=dict)
+    where: Mapping[str, Texts] = field(default_factory=dict)
 
     def long(self, source: str, read: Callable[[Mapping[str, str], set[str]], pa.Table]) -> Long:
         """The table with its columns in their roles.
@@ -186,13 +193,23 @@ class Roles:
         wanted = self._wanted(columns)
         as_numbers = (read_numbers, _read_either)
         text = {column for name, (_, column) in wanted.items() if readers[name] not in as_numbers}
-        table = read(dict(wanted.values()), text)
+        choosing = _places_of(WHERE, self.where)
+        table = read({**dict(wanted.values()), **choosing}, text.union(self.where))
+        rows_of_file = len(table)
+        if self.where:
+            table = _chosen_rows(WHERE, table, self.where)
+        rows_chosen = len(table)
         parts = _parsed(table, wanted, readers)
         labels = [name for name in self.asked if isinstance(parts[name], Coded)]
         groups = {name: parts.pop(name) for name in (*self.groups, *labels)}
         asset = parts.pop("asset")
         date = parts.pop("date")
-        notes: tuple[str, ...] = (f"Dates: {date.words}.",) if date.words else ()
+        notes: tuple[str, ...] = ()
+        if self.where:
+            chosen = f"{rows_chosen:,} of {rows_of_file:,}"
+            notes = (f"Rows with {_described(self.where)} ({WHERE}): {chosen}.",)
+        if date.words:
+            notes += (f"Dates: {date.words}.",)
         if "time" in parts:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
@@ -248,6 +265,8 @@ class Roles:
         for name in self.asked:
             role = "group" if name in labels else "field"
             readings.append(Reading(table, name, name, role, asked=True))
+        for column in self.where:
+            readings.append(Reading(table, column, column, "choice of rows"))
         values = columns.get("close") or columns["ret"]
         if self.market:
             column = f"{values} of {self.market}"
@@ -302,3 +321,71 @@ class Roles:
                 mistakes.append(f"data.groups.{name}: also in data.columns; allowed: another name")
         if mistakes:
             raise DataError(mistakes)
+
+
+def _places_of(where: str, rows: Mapping[str, Texts]) -> dict[str, str]:
+    """Place in the spec -> column, of the columns that choose rows."""
+    return {f"{where}.{column}": column for column in rows}
+
+
+def _chosen_rows(where: str, table: pa.Table, rows: Mapping[str, Texts]) -> pa.Table:
+    """The rows of a table with one of the given texts in each of these columns.
+
+    Args:
+        where: place of the choice in the spec, such as `data.where`.
+
+    Raises:
+        DataError: a text that no row has, one line per column; no row that has all.
+    """
+    chosen = np.ones(len(table), dtype=bool)
+    mistakes = []
+    for place, column in _places_of(where, rows).items():
+        if column not in table.column_names:
+            mistakes.append(
+                f"{place}: {column!r} is no column; allowed: with a row per date and asset"
+            )
+            continue
+        try:
+            chosen &= has_text(place, read_labels(table[column]), rows[column])
+        except DataError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise DataError(mistakes)
+    if not chosen.any():
+        raise DataError(f"{where}: no row has {_described(rows)} together")
+    return table.filter(chosen)
+
+
+def has_text(where: str, column: Coded, texts: Texts) -> np.ndarray:
+    """Mask (n,) of the rows of a column with one of these texts.
+
+    Raises:
+        DataError: a text that no row has.
+    """
+    wanted = _words(texts)
+    present = [_whole(str(value)) for value in column.values]
+    absent = [repr(word) for word in wanted if word not in present]
+    if absent:
+        allowed = ", ".join(present[:MOST_SHOWN])
+        if len(present) > MOST_SHOWN:
+            allowed += ", ..."
+        raise DataError(f"{where}: no row has {listed(absent)}; allowed: {allowed}")
+    chosen = [word in wanted for word in present]
+    return np.append(chosen, False)[column.codes]  # the last is of rows without a text
+
+
+def _described(rows: Mapping[str, Texts]) -> str:
+    """What the rows have, in words: shrcd 10 or 11, exchcd 1."""
+    return ", ".join(f"{column} {' or '.join(_words(texts))}" for column, texts in rows.items())
+
+
+def _words(texts: Texts) -> Sequence[str]:
+    """The texts as they are read: 10 of 10.0."""
+    several = texts if isinstance(texts, list) else [texts]
+    return [_whole(str(as_text(text))) for text in several]
+
+
+def _whole(text: str) -> str:
+    """10 of 10.0, which a gap in the column made of it."""
+    number = WHOLE.fullmatch(text)
+    return number[1] if number else text

@@ -104,7 +104,8 @@ def asset_table(
     wanted = {*chosen.values(), *groups.values()} - {None}
     further = asked_columns(asked, files.names, chosen)
     settled = {*wanted, *further, *chosen}  # a name that is null in the spec is settled too
-    unread = tuple(name for name in files.names if name not in settled)
+    others = [name for name in files.names if name not in settled]
+    unread = tuple(name for name in others if not name.startswith("__"))  # no index of pandas
     asset_alone_lacks = default and wanted.difference(files.names) == {asset}
     if asset_alone_lacks and shapes.is_of_one_asset(files.names):
         table = _of_one_asset(files, chosen, changed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from runner.errors import DataError
 from runner.schema.forms import Form
-from runner.schema.settings import Asked, Date, Hours, Rows, Ticker, TimeZone
+from runner.schema.settings import Asked, Date, Hours, Rows, Texts, Ticker, TimeZone
 
 if TYPE_CHECKING:
     from runner.data.market import Market
@@ -49,6 +49,8 @@ class File(Form):
         bar: minutes from one bar of a session to the next.
         opening: whether `ret` of the first bar of a session is within that bar, not over the night.
         percent: whether `ret` is in per cent; it is divided by 100.
+        where: {column: text}, only the rows with this text (or one of a list) in that column, such
+            as shrcd: [10, 11]; empty: all rows.
         asked: names that other parts of the spec use; of a file with a row per date and asset,
             columns of these names are read too. Noted by the run itself.
         values: what the cells of a wide file are: close (adjusted prices) or ret (decimal returns);
@@ -68,6 +70,7 @@ class File(Form):
     bar: Rows = 1
     opening: bool = False
     percent: bool = False
+    where: dict[str, Texts] = field(default_factory=dict)
     asked: Asked = field(default_factory=dict)
     values: Literal["close", "ret"] | None = None
 
@@ -113,7 +116,9 @@ class File(Form):
             guessed=table.guessed,
             date_format=self.date_format,
             asked=table.asked,
+            where=self.where,
         )
         long = roles.long(files.shown, table.read)
         notes = dict.fromkeys([*files.notes, *table.notes, *long.notes])
-        return replace(long, notes=tuple(notes), unread=table.unread)
+        unread = tuple(name for name in table.unread if name not in self.where)
+        return replace(long, notes=tuple(notes), unread=unread)

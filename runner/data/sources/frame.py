@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from runner.data.reading.roles import Roles, asked_columns
 from runner.errors import DataError, listed, unknown
-from runner.schema.settings import Asked, Date, Ticker, TimeZone
+from runner.schema.settings import Asked, Date, Texts, Ticker, TimeZone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,8 @@ class Frame:
         start, end: first and last date, both included.
         time_zone: stamps with a zone are turned into local time of this one; null keeps theirs.
         percent: whether `ret` is in per cent; it is divided by 100.
+        where: {column: text}, only the rows with this text (or one of a list) in that column, such
+            as shrcd: [10, 11]; empty: all rows.
         asked: names that other parts of the spec use; columns of these names are read too. Noted by
             the run itself.
     """
@@ -56,6 +58,7 @@ class Frame:
     end: Date | None = None
     time_zone: TimeZone | None = None
     percent: bool = False
+    where: dict[str, Texts] = field(default_factory=dict)
     asked: Asked = field(default_factory=dict)
 
     def of(self, frame: pd.DataFrame) -> Framed:
@@ -105,10 +108,12 @@ class Framed:
             percent=settings.percent,
             guessed=self._guessed(columns),
             asked=further,
+            where=settings.where,
         )
         dated, notes = _without_periods(long)
         read = roles.long(SOURCE, partial(_columns, _arrow(dated)))
-        settled = {*settings.columns, *columns.values(), *settings.groups.values(), *further}
+        read_columns = {*columns.values(), *settings.groups.values(), *further, *settings.where}
+        settled = {*settings.columns, *read_columns}
         unread = tuple(name for name in names if name not in settled)
         read = replace(read, notes=(*notes, *read.notes), unread=unread)
         return read.widen(settings.assets, settings.start, settings.end)

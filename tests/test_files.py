@@ -1096,3 +1096,49 @@ def test_rows_longer_than_their_header_are_called_so(tmp_path: Path, text: str) 
     assert line.endswith(
         "names 3 columns in line 1 and has 4 in line 2; allowed: as many in every line"
     )
+
+
+def test_dates_in_columns_of_years_and_months(tmp_path: Path) -> None:
+    months = pd.date_range("2015-01-31", periods=24, freq="ME")
+    returns = np.random.default_rng(0).normal(0.0, 0.05, 24).round(6)
+    table = pd.DataFrame({"month": months.month, "Year": months.year, "id": "A", "ret": returns})
+    named = table.assign(month=months.strftime("%b"))
+    for number, content in enumerate([table, named, table.astype({"month": float})]):
+        path = tmp_path / f"{number}.csv"
+        content.to_csv(path, index=False)
+        market = File(str(path), {"date": "Date", "asset": "Ticker", "ret": "ret"}).load()
+        assert market.dates.equals(months.rename("date"))
+        np.testing.assert_array_equal(market.get("ret")["A"], returns)
+        assert "Dates stand in the columns Year, month." in market.notes
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "xlsx"])
+def test_dates_in_columns_of_years_months_and_days(tmp_path: Path, suffix: str) -> None:
+    days = pd.bdate_range("2015-01-28", periods=30)
+    returns = np.random.default_rng(0).normal(0.0, 0.05, 30).round(6)
+    parts = {"year": days.year, "month": days.month, "day": days.day}
+    table = pd.DataFrame({"id": "A", **parts, "ret": returns})
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "csv":
+        table.to_csv(path, index=False)
+    elif suffix == "parquet":
+        table.to_parquet(path)
+    else:
+        table.to_excel(path, index=False)
+    columns = {"date": "Date", "asset": "Ticker", "ret": "ret"}
+    market = File(str(path), columns).load()
+    assert market.dates.equals(days.rename("date"))
+    np.testing.assert_array_equal(market.get("ret")["A"], returns)
+    table.assign(month=13).to_csv(tmp_path / "bad.csv", index=False)
+    with pytest.raises(DataError, match="column 'year month day' has '2015-13-28'"):
+        File(str(tmp_path / "bad.csv"), columns).load()
+
+
+def test_years_and_months_beside_dates_are_numbers(tmp_path: Path) -> None:
+    days = pd.bdate_range("2015-01-28", periods=30)
+    table = pd.DataFrame({"date": days, "id": "A", "ret": 0.01, "year": days.year})
+    table.assign(month=days.month).to_csv(tmp_path / "t.csv", index=False)
+    columns = {"date": "date", "asset": "id", "ret": "ret", "month": "month"}
+    market = File(str(tmp_path / "t.csv"), columns).load()
+    assert market.dates.equals(days.rename("date"))
+    assert market.get("month")["A"].tolist() == days.month.tolist()

@@ -587,3 +587,47 @@ def test_the_code_of_a_missing_return_of_french_is_none(tmp_path: Path) -> None:
     assert [line.rows for line in market.dropped if "-99.99 %" in line.reason] == [1]
     with pytest.raises(DataError, match=r"-99\.99 %; they may be codes .*data\.allow_loss"):
         admitted(source.load(), 0.0)
+
+
+def with_level(values: list[float], kind: str | None = None) -> Market:
+    """Monthly returns of one asset and a level beside them, by asset and by date."""
+    months = pd.date_range("2015-01-31", periods=len(values), freq="ME", name="date")
+    returns = np.random.default_rng(0).normal(0.0, 0.05, (len(values), 1))
+    fields = {
+        "ret": pd.DataFrame(returns, months, ["A"]),
+        "level": pd.DataFrame({"A": values}, months),
+    }
+    series = pd.DataFrame({"liquidity": values}, months)
+    kinds = {} if kind is None else {"level": kind, "liquidity": kind}
+    return Market("here", fields, series, kinds=kinds)
+
+
+@pytest.mark.parametrize("code", [-99.0, -99.99, -999.0, -9999.0])
+def test_a_code_far_below_every_other_number_is_a_missing_value(code: float) -> None:
+    values = [0.5, -0.3, code, 0.1, 2.0, np.nan, code, -1.0]
+    market = admitted(with_level(values), 0.3)
+    known = ~np.isin(values, code)
+    for column in (market.get("level")["A"], market.shared("liquidity")):
+        np.testing.assert_array_equal(column[known], np.array(values)[known])
+        assert column[~known].isna().all()
+    counted = {line.reason: line.rows for line in market.dropped}
+    of_code = "is a code of a missing value, such as -99"
+    assert counted == {f"level {of_code}": 2, f"liquidity {of_code}": 2}
+    with pytest.raises(DataError, match=r"liquidity: 2 of its 7 values .*data\.allow_loss=0\.29"):
+        admitted(with_level(values), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([0.5, -99.0, 12.0], None),  # others are not small beside it
+        ([-99.0, -99.0, -99.0], None),  # there are no others
+        ([0.5, -98.0, 1.0], None),  # no usual code
+        ([0.5, -99.0, 1.0], "level"),  # the spec says that any number counts
+        ([0.5, -99.0, -150.0], None),
+    ],
+)
+def test_a_number_that_may_be_meant_is_no_code(values: list[float], kind: str | None) -> None:
+    market = admitted(with_level(values, kind), 0.0)
+    np.testing.assert_array_equal(market.shared("liquidity"), values)
+    np.testing.assert_array_equal(market.get("level")["A"], values)

@@ -49,8 +49,24 @@ def _code_of_french(cells: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(cells - FRENCH) < 1e-12)
 
 
+def _code_of_missing(cells: np.ndarray) -> np.ndarray:
+    """Mask of numbers that files write for a missing value, far below all others of the column."""
+    none = np.zeros(cells.shape, dtype=bool)
+    lowest = np.nanmin(cells, initial=0.0)
+    if lowest not in CODES:
+        return none
+    coded = cells == lowest
+    sizes = np.abs(cells[~coded & np.isfinite(cells)])
+    if not len(sizes) or sizes.max() > abs(lowest) / FAR:
+        return none
+    return coded
+
+
 FRENCH = -0.9999  # -99.99 per cent
+CODES = frozenset({-99.0, -99.9, -99.99, -999.0, -999.9, -999.99, -9999.0, -9999.99, -99999.0})
+FAR = 10.0  # how many times a code is as large as any other number of its column
 MISSING = "-99.99 %"
+CODE = "a code such as -99"
 INFINITE = "infinite"
 NOT_POSITIVE = "zero or negative"
 BELOW_TOTAL_LOSS = "below -1"
@@ -74,16 +90,22 @@ RULES = {
         "-99.99 %: a code of a missing return",
         "codes of missing returns, as French's files have them",
     ),
+    CODE: Rule(
+        _code_of_missing,
+        "a code of a missing value, such as -99",
+        "codes of missing values (kind=level of a joined table keeps them)",
+    ),
 }
 OF_PRICES = (INFINITE, NOT_POSITIVE)
 OF_RETURNS = (INFINITE, BELOW_TOTAL_LOSS, MISSING)
 OF_ANY = (INFINITE,)
+UNDECLARED = (INFINITE, CODE)  # of a column whose kind the spec leaves open
 # by kind, where the spec says one
 OF_KINDS: dict[str, tuple[str, ...]] = {
     "price": OF_PRICES,
     "return": OF_RETURNS,
 }
-# by name; other fields and every series: OF_ANY
+# by name; other fields and every series: UNDECLARED
 OF_FIELDS = {
     "close": OF_PRICES,
     "ret": OF_RETURNS,
@@ -162,7 +184,7 @@ def usable(name: str, values: Any) -> Any:
     """Mask of the values of the field of this name that are there and break no rule."""
     cells = values.to_numpy(dtype=float)
     good = ~np.isnan(cells)
-    for rule in OF_FIELDS.get(name, OF_ANY):
+    for rule in OF_FIELDS.get(name, UNDECLARED):
         good &= ~RULES[rule].breaks(cells)
     return good
 
@@ -197,11 +219,11 @@ def _broken(column: Column, cells: np.ndarray, kind: Kind | None) -> list[Blanke
 
     They are at positions of the numbers of the column, row by row.
     """
-    names: tuple[str, ...] = OF_ANY
+    names: tuple[str, ...] = UNDECLARED
     if kind is not None:
         names = OF_KINDS.get(kind, OF_ANY)
     elif column.kind != "series":
-        names = OF_FIELDS.get(column.name, OF_ANY)
+        names = OF_FIELDS.get(column.name, UNDECLARED)
     broken: list[Blanked] = []
     before = np.zeros(0, dtype=np.intp)
     for name in names:

@@ -252,7 +252,7 @@ def _opened(content: Content, form: Form) -> formats.Opened:
     table = formats.opened(content, form)
     if table.upper:
         return shapes.of_two_rows(table)
-    return table
+    return shapes.of_date_parts(table)
 
 
 def _expanded(where: str, path: str) -> list[Part]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from runner.data.reading import usual
 from runner.data.reading.formats import Opened
+from runner.data.reading.parsing import as_text
 from runner.errors import listed
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ DATE_COLUMN = "Date"
 ASSET_LEVELS = frozenset({"ticker", "tickers", "symbol", "symbols", "asset", "assets", "permno"})
 # what cells must be to be taken for prices or for returns
 LEAST_PRICE = 1.5  # median of prices, all positive
+DAILY_PARTS = 3  # columns of dates: year, month, day
 LARGEST_RETURN = 0.2  # median size of decimal returns, some of them negative
 Values = Literal["close", "ret"]
 
@@ -136,6 +138,62 @@ def of_two_rows(table: Opened) -> Opened:
         text=None,
         notes=[*table.notes, note],
     )
+
+
+# dates in several columns
+
+
+def of_date_parts(table: Opened) -> Opened:
+    """A table whose dates stand in columns year and month (and day), with one column of them.
+
+    Where it has other columns of dates it stays as it is.
+    """
+    names = [name.strip() for name in table.names]
+    parts = usual.date_parts(names)
+    if not parts:
+        return table
+    at_parts = [names.index(part) for part in parts]
+    kept = [position for position in range(len(names)) if position not in at_parts]
+    joined_name = " ".join(parts)
+
+    def columns(at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
+        import pyarrow as pa
+
+        others = [kept[position - 1] for position in at if position > 0]
+        needed = [*others]
+        if 0 in at:
+            needed = [*at_parts, *others]
+        as_text = [kept[position - 1] for position in text if position > 0]
+        rows = table.columns(needed, as_text, notes)
+        arrays = dict(zip(needed, rows.columns, strict=True))
+        wanted = []
+        for position in at:
+            if position > 0:
+                wanted.append(arrays[kept[position - 1]])
+            else:
+                wanted.append(_date_of_parts([arrays[part] for part in at_parts]))
+        return pa.table(wanted, names=[str(position) for position in at])
+
+    note = f"Dates stand in the columns {listed(parts)}."
+    return replace(
+        table,
+        names=[joined_name, *(names[position] for position in kept)],
+        columns=columns,
+        again=None,
+        text=None,
+        notes=[*table.notes, note],
+    )
+
+
+def _date_of_parts(parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Dates as text, 201503 or 2015-03-31, of columns of years, months and days."""
+    import pyarrow as pa
+
+    words = [part.to_pandas().map(as_text, na_action="ignore").astype("str") for part in parts]
+    words = [words[0], *(word.str.zfill(2) for word in words[1:])]
+    mark = "-" if len(parts) == DAILY_PARTS else ""
+    dates = words[0].str.cat(words[1:], sep=mark)
+    return pa.chunked_array([pa.array(dates.astype(object), pa.string(), from_pandas=True)])
 
 
 def _has_assets(row: Sequence[str], other: Sequence[str]) -> bool:

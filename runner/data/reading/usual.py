@@ -17,7 +17,7 @@ ASSET = "asset"
 USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
     DATE: (
         ("date", "dates", "caldt", "datadate", "yyyymm", "month", "mcaldt", "dlycaldt", "mthcaldt"),
-        ("periodend", "observationdate", "mdate", "yearmonth", "ym"),
+        ("periodend", "observationdate", "mdate", "yearmonth", "yearmonthday", "ym"),
         ("datetime", "timestamp", "time", "day", "period", "quarter", "week", "year"),
     ),
     ASSET: (
@@ -33,6 +33,7 @@ USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "ret": (("ret", "return", "returns", "rets", "dlyret", "mthret", "totalreturn"),),
     "volume": (("volume", "vol", "dlyvol", "mthvol", "pxvolume"),),
 }
+PARTS = frozenset({"year", "month", "day", "quarter", "week"})  # of a date
 # columns that prices come with: a file that has them has a row per date and asset
 BESIDE_PRICES = frozenset(
     {"open", "high", "low", "dividends", "stocksplits", "bid", "ask", "pxopen", "pxhigh", "pxlow"}
@@ -81,6 +82,15 @@ def find(name: str, present: Sequence[str]) -> list[str]:
         if columns:
             return columns
     return []
+
+
+def date_parts(present: Sequence[str]) -> list[str]:
+    """The columns year and month, and day where there is one, of a table without other dates."""
+    named = {letters(column): column for column in present}
+    dates = {name for group in USUAL[DATE] for name in group}
+    if not {"year", "month"} <= named.keys() or (dates & named.keys()) - PARTS:
+        return []
+    return [named[part] for part in ("year", "month", "day") if part in named]
 
 
 def is_field(column: str) -> bool:

@@ -117,6 +117,13 @@ def test_rows_are_chosen_from_the_command_line(cli, tmp_path) -> None:
     assert done.table("quality")["unit"].nunique() == 6
 
 
+def test_returns_of_a_later_row_by_their_name_are_noted(tmp_path) -> None:
+    path = written(tmp_path / "t.csv", listings().rename(columns={"ret": "ret_exc_lead1m"}))
+    market = File(str(path), {**COLUMNS, "ret": "ret_exc_lead1m"}).load()
+    note = "data.columns.ret: 'ret_exc_lead1m' is the return of a later row by its name"
+    assert any(line.startswith(note) for line in market.notes)
+
+
 def test_a_spec_with_rows_is_a_run_in_python() -> None:
     report = runner.run(
         "experiment=none",

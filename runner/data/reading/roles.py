@@ -21,6 +21,7 @@ from runner.data.reading.parsing import (
     read_numbers,
     read_times,
 )
+from runner.data.reading.usual import is_of_a_later_row
 from runner.errors import DataError, listed
 from runner.text import number, one_line
 
@@ -213,7 +214,7 @@ class Roles:
         if "time" in parts:
             date = joined(date, parts.pop("time"))
         fields = {name: part.numbers for name, part in parts.items()}
-        notes += self._on_numbers(parts, wanted)
+        notes += (*self._on_numbers(parts, wanted), *_on_lead(columns))
         if self.percent:
             fields["ret"] = fields["ret"] / PER_CENT
         codes = {name: part.codes for name, part in parts.items() if part.codes is not None}
@@ -321,6 +322,17 @@ class Roles:
                 mistakes.append(f"data.groups.{name}: also in data.columns; allowed: another name")
         if mistakes:
             raise DataError(mistakes)
+
+
+def _on_lead(columns: Mapping[str, str]) -> tuple[str, ...]:
+    """The sentence on returns that are those of a later row by the name of their column."""
+    column = columns.get("ret", "")
+    if not is_of_a_later_row(column):
+        return ()
+    return (
+        f"data.columns.ret: {column!r} is the return of a later row by its name: "
+        "it is taken as that of its own row, and features made of returns then look ahead.",
+    )
 
 
 def _places_of(where: str, rows: Mapping[str, Texts]) -> dict[str, str]:

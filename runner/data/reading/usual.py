@@ -17,12 +17,13 @@ ASSET = "asset"
 USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
     DATE: (
         ("date", "dates", "caldt", "datadate", "yyyymm", "month", "mcaldt", "dlycaldt", "mthcaldt"),
-        ("periodend", "observationdate", "mdate", "yearmonth", "yearmonthday", "ym"),
-        ("datetime", "timestamp", "time", "day", "period", "quarter", "week", "year"),
+        ("periodend", "observationdate", "mdate", "yearmonth", "yearmonthday", "ym", "eom"),
+        ("datetime", "timestamp", "opentime", "time", "day", "period", "quarter", "week", "year"),
     ),
     ASSET: (
         ("ticker", "symbol", "permno", "asset", "gvkey", "isin", "cusip"),
         ("tic", "stock", "fund", "security", "instrument", "id", "name"),
+        ("lpermno", "crspfundno", "fundno", "sedol", "ric", "figi", "secid", "wficn"),
     ),
     "close": (
         ("adjclose", "adjustedclose", "closeadj", "adjustedprice", "adjprice", "pricesadjusted"),
@@ -30,7 +31,7 @@ USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("closeprice", "priceclose", "lastprice", "pxlast", "closelast"),
         ("prc", "dlyprc", "mthprc"),
     ),
-    "ret": (("ret", "return", "returns", "rets", "dlyret", "mthret", "totalreturn"),),
+    "ret": (("ret", "return", "returns", "rets", "dlyret", "mthret", "mret", "totalreturn"),),
     "volume": (("volume", "vol", "dlyvol", "mthvol", "pxvolume"),),
 }
 PARTS = frozenset({"year", "month", "day", "quarter", "week"})  # of a date
@@ -46,6 +47,7 @@ SNAPSHOT: Mapping[str, str] = {
     "close": "AdjClose",
     "volume": "Volume",
 }
+LATER = re.compile(r"lead|fwd|forward|next|ahead")
 PAIR = re.compile(r"\('([^']*)', '([^']*)'\)")  # names of two levels, as pandas joins them
 UNNAMED = frozenset({"", "Unnamed: 0", "__index_level_0__"})  # an index as pandas writes it
 FACTORS = frozenset(
@@ -91,6 +93,11 @@ def date_parts(present: Sequence[str]) -> list[str]:
     if not {"year", "month"} <= named.keys() or (dates & named.keys()) - PARTS:
         return []
     return [named[part] for part in ("year", "month", "day") if part in named]
+
+
+def is_of_a_later_row(column: str) -> bool:
+    """Whether a column by its name has the return of a later row, such as ret_lead1m."""
+    return bool(LATER.search(column.casefold()))
 
 
 def is_field(column: str) -> bool:

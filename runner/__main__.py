@@ -78,8 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def start() -> None:
-    """The console script `factor-runner`."""
-    sys.exit(main())
+    """The console script `factor-runner`, and `python -m runner`."""
+    code = main()
+    gc.freeze()  # else the interpreter looks through every object once more before it ends
+    sys.exit(code)
 
 
 def versions() -> str:
@@ -441,4 +443,4 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start()

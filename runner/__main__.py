@@ -45,6 +45,8 @@ GC_THRESHOLD = 200_000
 # how many there are.
 for _pool in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{_pool}_NUM_THREADS", "1")
+# Before pyarrow is imported: its own allocators keep what a table took after it is gone.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

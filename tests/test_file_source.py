@@ -18,7 +18,7 @@ import pytest
 
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
-from runner.data.reading import long
+from runner.data.reading import parsing
 from runner.data.reading.files import read
 from runner.data.rules import admitted
 from runner.data.sources.file import File
@@ -1087,7 +1087,7 @@ def test_some_rows_at_a_time_give_what_all_at_once_give(
         {"assets": ["CCC", "AAA"], "start": "2020-01-10", "end": "2020-02-10"},
     ):
         source = File(path, COLUMNS, groups={"sector": "Sector"}, **settings)
-        monkeypatch.setattr(long, "ROWS", 10**6)
+        monkeypatch.setattr(parsing, "ROWS", 10**6)
         whole = let_in(source)
         assert (
             set(whole.groups["sector"]) <= {"tech", "energy", "unknown", "arts"} and whole.dropped
@@ -1103,7 +1103,7 @@ def test_some_rows_at_a_time_give_what_all_at_once_give(
         expected = once.reindex(index=whole.dates, columns=whole.assets).to_numpy()
         np.testing.assert_array_equal(whole.fields["close"], expected)
         for rows in (1, 7):
-            monkeypatch.setattr(long, "ROWS", rows)
+            monkeypatch.setattr(parsing, "ROWS", rows)
             found = let_in(source)
             assert (found.fingerprint, found.dropped) == (whole.fingerprint, whole.dropped)
 

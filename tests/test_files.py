@@ -32,7 +32,7 @@ from runner.data.reading import files as files_module
 from runner.data.reading.content import Content
 from runner.data.reading.delimited.text import Text
 from runner.data.reading.files import header, open_files, read
-from runner.data.reading.formats import Opened
+from runner.data.reading.formats.opened import Opened
 from runner.data.sources.file import File
 from runner.data.sources.frame import Frame
 from runner.errors import DataError
@@ -343,7 +343,7 @@ def test_excel(tmp_path: Path) -> None:
 def test_excel_and_duckdb_without_their_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.data.reading.formats.find_spec", lambda name: None)
+    monkeypatch.setattr("runner.data.reading.formats.opened.find_spec", lambda name: None)
     path = tmp_path / "book.xlsx"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("xl/workbook.xml", "")

@@ -357,16 +357,16 @@ def fields_of_cells(
     """
     T = len(dates)
     N = len(assets)
-    known = np.zeros(len(row), dtype=bool)
-    for values in numbers.values():
-        known |= ~np.isnan(values)[taken]
+    known = _some_number(numbers, taken)
     if np.count_nonzero(known) < FULL * T * N:
         kept = np.flatnonzero(known)
         listings, in_order = _listings(dates, assets, row[kept], column[kept])
         of_listings = taken[kept[in_order]]
+        in_their_order = _increases(of_listings)
         columns: dict[str, Column] = {}
         for name, values in numbers.items():
-            columns[name] = LongColumn(listings, values[of_listings])
+            as_listed = in_their_order and len(of_listings) == len(values)
+            columns[name] = LongColumn(listings, values if as_listed else values[of_listings])
         return Fields(columns)
     frames = {}
     for name, values in numbers.items():
@@ -376,16 +376,31 @@ def fields_of_cells(
     return Fields.of_frames(frames)
 
 
+def _increases(numbers: np.ndarray) -> bool:
+    return bool((numbers[1:] > numbers[:-1]).all())
+
+
+def _some_number(numbers: Mapping[str, np.ndarray], taken: np.ndarray) -> np.ndarray:
+    """Mask (n,) of the cells with a number under some name, at these positions of the numbers."""
+    known = np.zeros(len(taken), dtype=bool)
+    for values in numbers.values():
+        known |= ~np.isnan(values)[taken]
+        if known.all():
+            break
+    return known
+
+
 def _listings(
     dates: pd.DatetimeIndex, assets: pd.Index, row: np.ndarray, column: np.ndarray
 ) -> tuple[Listings, np.ndarray | slice]:
     """The listings of these cells, and the order (n,) that the cells have in them."""
-    position = row * len(assets) + column
+    position = row.astype(np.int64) * len(assets) + column
     in_order: np.ndarray | slice = slice(None)
-    if not (np.diff(position) > 0).all():
+    if not _increases(position):
         in_order = np.argsort(position)
-    rows = row[in_order].astype(np.int32)
-    columns = column[in_order].astype(np.int32)
+    del position
+    rows = row[in_order].astype(np.int32, copy=False)
+    columns = column[in_order].astype(np.int32, copy=False)
     return Listings(dates, assets, rows, columns), in_order
 
 

@@ -26,8 +26,7 @@ from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
 from runner.data.reading.content import shown
-from runner.data.reading.long import Coded
-from runner.data.reading.parsing import read_dates, read_labels, read_names
+from runner.data.reading.parsing import Coded, read_dates, read_labels, read_names
 from runner.errors import DataError, listed, placed
 
 MEMBER = "member"  # the label of spells that have no other

@@ -19,6 +19,7 @@ from runner.data.notices import Dropped
 from runner.data.reading.content import shown
 from runner.data.reading.parsing import (
     ALREADY,
+    Coded,
     read_dates,
     read_labels,
     read_names,
@@ -31,7 +32,6 @@ from runner.text import number, one_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from runner.data.reading.long import Coded
     from runner.schema.settings import Kind
 
 PER_CENT = 100.0

@@ -9,7 +9,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.data.reading import buckets, formats, shapes
+from runner.data.reading import buckets, shapes
 from runner.data.reading.content import (
     Content,
     check_whole,
@@ -17,6 +17,8 @@ from runner.data.reading.content import (
     is_remote,
     shown,
 )
+from runner.data.reading.formats.kinds import opened
+from runner.data.reading.formats.opened import Opened
 from runner.data.reading.usual import ASSET, find
 from runner.errors import DataError, listed, unknown
 from runner.schema.forms import Form
@@ -69,7 +71,7 @@ class Files:
     shown: str
     parts: Sequence[Part]
     form: Form
-    first: formats.Opened
+    first: Opened
     names: list[str]
     notes: list[str] = field(default_factory=list)
 
@@ -118,9 +120,7 @@ class Files:
             return tables[0]
         return pa.concat_tables(tables, promote_options="permissive")
 
-    def _batch(
-        self, first: int, opened: formats.Opened, columns: Sequence[str], text: set[str]
-    ) -> Batch:
+    def _batch(self, first: int, opened: Opened, columns: Sequence[str], text: set[str]) -> Batch:
         """Small text files from the part of this number on, cut into columns together.
 
         To open each by itself costs more than to read it.
@@ -178,7 +178,7 @@ class Files:
         wanted = {f"{self.where} column {name!r}": name for name in self.names}
         return self.load(wanted, text)
 
-    def _first_or(self, number: int, part: Part) -> formats.Opened:
+    def _first_or(self, number: int, part: Part) -> Opened:
         """The file of a part, the first of which is open already."""
         if number == 0:
             return self.first
@@ -247,9 +247,9 @@ def read(
     return open_files(where, path, form).load(wanted, text)
 
 
-def _opened(content: Content, form: Form) -> formats.Opened:
+def _opened(content: Content, form: Form) -> Opened:
     """One file with its columns known, assets and fields of two header rows apart."""
-    table = formats.opened(content, form)
+    table = opened(content, form)
     if table.upper:
         return shapes.of_two_rows(table)
     return shapes.of_date_parts(table)
@@ -376,7 +376,7 @@ def _of_files(notes: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _places(
-    table: formats.Opened, said: Mapping[str, str], columns: Sequence[str], text: set[str]
+    table: Opened, said: Mapping[str, str], columns: Sequence[str], text: set[str]
 ) -> tuple[list[str], list[int], list[int]]:
     """The columns that a file has itself, their positions, and those of them read as text."""
     names = list(map(str.strip, table.names))
@@ -397,9 +397,7 @@ def _repeated(words: Sequence[str], counts: Sequence[int]) -> pa.DictionaryArray
     return pa.DictionaryArray.from_arrays(pa.array(np.repeat(codes, counts)), distinct)
 
 
-def _with_said(
-    table: formats.Opened, part: Part, columns: Sequence[str], text: set[str]
-) -> pa.Table:
+def _with_said(table: Opened, part: Part, columns: Sequence[str], text: set[str]) -> pa.Table:
     """The columns of a file and of its path, by name."""
     import pyarrow as pa
 

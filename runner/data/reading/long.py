@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from runner.data.joins.meeting import on_calendar
 from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
+from runner.data.reading.parsing import Coded, pieces
 from runner.errors import DataError, listed, placed, unknown
 
 PRICE = "close"
@@ -27,40 +28,6 @@ FILLED = (
     "their other rows say it for these; a label of its own there, such as none, makes it one of "
     "the date."
 )
-# rows at a time: with the arrays made of them they stay in the processor's cache
-ROWS = 65536
-
-
-def pieces(n: int) -> Iterator[slice]:
-    """Slices of n rows, some rows at a time."""
-    for first in range(0, n, ROWS):
-        yield slice(first, min(first + ROWS, n))
-
-
-class Coded(NamedTuple):
-    """A column (n,) as positions in its distinct values, which are sorted; -1 where there is none.
-
-    Attributes:
-        spaced: texts that had spaces around them, as they were written.
-        words: how dates were recognised, for people; empty of plain ones.
-    """
-
-    codes: np.ndarray
-    values: pd.Index
-    spaced: tuple[str, ...] = ()
-    words: str = ""
-
-    def used(self, rows: np.ndarray) -> pd.Index:
-        """The values that occur in these rows (mask)."""
-        # the last position, which the code -1 falls on, is that of an absent value
-        seen = np.zeros(len(self.values) + 1, dtype=bool)
-        for some in pieces(len(rows)):
-            codes = self.codes[some]
-            chosen = rows[some]
-            if not chosen.all():
-                codes = np.where(chosen, codes, -1)
-            seen[codes] = True
-        return self.values[seen[:-1]]
 
 
 class Cells(NamedTuple):
@@ -223,10 +190,11 @@ class Long:
 
     def _fields(self, cells: Cells, on: np.ndarray, assets: Sequence[str]) -> Fields:
         """Every field of the assets on the dates of the calendar."""
-        row_of_date = np.where(on, np.cumsum(on) - 1, -1)
+        row_of_date = np.where(on, np.cumsum(on) - 1, -1).astype(np.int32)
         column, date = np.divmod(cells.at, len(on))
         row = row_of_date[date]
-        used = (row >= 0) & (column < len(assets))
+        in_use = (row >= 0) & (column < len(assets))
+        used = slice(None) if in_use.all() else in_use  # all of them without a copy
         taken = np.arange(len(self.date.codes))[cells.rows][used]
         dates = pd.DatetimeIndex(self.date.values[on], name="date")
         return fields_of_cells(
@@ -300,7 +268,8 @@ class Long:
         line[position] = np.arange(len(names))
         start_of_line = np.where(line < 0, -1, line * len(in_range))
         in_use = np.append(in_range, False)
-        at = np.empty(len(self.date.codes), dtype=np.intp)
+        fits = len(names) * len(in_range) <= np.iinfo(np.int32).max
+        at = np.empty(len(self.date.codes), dtype=np.int32 if fits else np.int64)
         for some in pieces(len(at)):
             start = start_of_line[self.asset.codes[some]]
             date = self.date.codes[some]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from runner.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     import pyarrow as pa
-
-    from runner.data.reading.long import Coded
 
 # texts that stand for a missing value; for the name of an asset only the first does
 EMPTY = [
@@ -49,6 +49,44 @@ UNITS_BY_MARK = {"": 1.0, "%": 0.01, "K": 1e3, "M": 1e6, "B": 1e9}
 # a time of day and the zone that it is in, at the end of a stamp
 ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
 UTC_UNITS = frozenset({"s", "ms", "us", "ns"})  # moments counted from 1970 in UTC
+
+
+# rows at a time: with the arrays made of them they stay in the processor's cache
+ROWS = 65536
+
+
+def pieces(n: int) -> Iterator[slice]:
+    """Slices of n rows, some rows at a time."""
+    for first in range(0, n, ROWS):
+        yield slice(first, min(first + ROWS, n))
+
+
+class Coded(NamedTuple):
+    """A column (n,) as positions in its distinct values, which are sorted; -1 where there is none.
+
+    Attributes:
+        spaced: texts that had spaces around them, as they were written.
+        words: how dates were recognised, for people; empty of plain ones.
+    """
+
+    codes: np.ndarray
+    values: pd.Index
+    spaced: tuple[str, ...] = ()
+    words: str = ""
+
+    def used(self, rows: np.ndarray) -> pd.Index:
+        """The values that occur in these rows (mask)."""
+        import numpy as np
+
+        # the last position, which the code -1 falls on, is that of an absent value
+        seen = np.zeros(len(self.values) + 1, dtype=bool)
+        for some in pieces(len(rows)):
+            codes = self.codes[some]
+            chosen = rows[some]
+            if not chosen.all():
+                codes = np.where(chosen, codes, -1)
+            seen[codes] = True
+        return self.values[seen[:-1]]
 
 
 def read_names(column: pa.ChunkedArray) -> Coded:
@@ -198,6 +236,34 @@ def read_times(column: pa.ChunkedArray) -> Coded:
     return _coded(codes, seconds)
 
 
+def joined(day: Coded, at: Coded) -> Coded:
+    """Dates with a time of day from a column of days and one of seconds after midnight.
+
+    Raises:
+        DataError: a day that has a time of day by itself.
+    """
+    import numpy as np
+    import pandas as pd
+
+    days = pd.DatetimeIndex(day.values)
+    if not (days == days.normalize()).all():
+        raise DataError(
+            "data.columns.time: given beside dates that have a time of day; allowed: null"
+        )
+    # a number for each pair of day and time, increasing with both
+    span = len(at.values) + 1
+    pair = day.codes.astype(np.int64) * span + at.codes
+    absent = (day.codes < 0) | (at.codes < 0)
+    pair = np.where(absent, -1, pair)
+    distinct, codes = np.unique(pair, return_inverse=True)
+    any_absent = len(distinct) > 0 and distinct[0] < 0
+    missing = int(any_absent)
+    pairs = distinct[missing:]
+    times = pd.to_timedelta(at.values[pairs % span], unit="s")
+    moments = pd.DatetimeIndex(days[pairs // span] + times)
+    return Coded((codes - missing).astype(np.int32), moments.as_unit("us"))
+
+
 def _says_nothing(value: object) -> bool:
     """Whether the value stands for a missing one."""
     return value is None or str(value).strip() in EMPTY
@@ -345,8 +411,6 @@ def _coded(codes: np.ndarray, values: pd.Series) -> Coded:
     """The same with the values sorted, each once; absent ones have the code -1."""
     import numpy as np
     import pandas as pd
-
-    from runner.data.reading.long import Coded, pieces
 
     position, once = pd.factorize(values, sort=True)
     if np.array_equal(position, np.arange(len(position))):

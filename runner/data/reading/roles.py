@@ -13,8 +13,10 @@ import numpy as np
 
 from runner.data.reading.parsing import (
     ALREADY,
+    Coded,
     Numbers,
     as_text,
+    joined,
     read_dates,
     read_labels,
     read_names,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from runner.data.notices import Reading
-    from runner.data.reading.long import Coded, Long
+    from runner.data.reading.long import Long
     from runner.schema.settings import AskedFor, Texts
 
 KEYS = ("date", "asset")
@@ -184,8 +186,7 @@ class Roles:
         Raises:
             DataError: columns that do not suffice, values that are not dates or numbers.
         """
-        from runner.data.reading.long import Coded, Long
-        from runner.data.reading.times import joined
+        from runner.data.reading.long import Long
 
         given = {name: column for name, column in self.columns.items() if column is not None}
         columns = {name: column.strip() for name, column in given.items()}

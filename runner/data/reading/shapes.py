@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from runner.data.reading import usual
-from runner.data.reading.formats import Opened
+from runner.data.reading.formats.opened import Opened
 from runner.data.reading.parsing import as_text
 from runner.errors import listed
 

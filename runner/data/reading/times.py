@@ -1,18 +1,10 @@
-"""Times of day as people write them, and dates made of a day and a time."""
+"""Times of day as people write them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import time
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import pandas as pd
-
-from runner.data.reading.long import Coded
-from runner.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import Any
 
 LARGEST_MINUTES = 9999  # a larger number has seconds: 93100 is 09:31:00
 
@@ -68,28 +60,3 @@ def _of_text(value: Any) -> int | None:
     if moment.tzinfo:
         return None
     return moment.hour * 3600 + moment.minute * 60 + moment.second
-
-
-def joined(day: Coded, at: Coded) -> Coded:
-    """Dates with a time of day from a column of days and one of seconds after midnight.
-
-    Raises:
-        DataError: a day that has a time of day by itself.
-    """
-    days = pd.DatetimeIndex(day.values)
-    if not (days == days.normalize()).all():
-        raise DataError(
-            "data.columns.time: given beside dates that have a time of day; allowed: null"
-        )
-    # a number for each pair of day and time, increasing with both
-    span = len(at.values) + 1
-    pair = day.codes.astype(np.int64) * span + at.codes
-    absent = (day.codes < 0) | (at.codes < 0)
-    pair = np.where(absent, -1, pair)
-    distinct, codes = np.unique(pair, return_inverse=True)
-    any_absent = len(distinct) > 0 and distinct[0] < 0
-    missing = int(any_absent)
-    pairs = distinct[missing:]
-    times = pd.to_timedelta(at.values[pairs % span], unit="s")
-    moments = pd.DatetimeIndex(days[pairs // span] + times)
-    return Coded((codes - missing).astype(np.int32), moments.as_unit("us"))

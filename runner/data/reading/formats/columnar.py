@@ -1,0 +1,88 @@
+"""Files of columns: parquet and Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from runner.data.reading.content import Content
+from runner.data.reading.formats.opened import Opened, whole
+from runner.data.reading.usual import index_first, levels
+from runner.schema.forms import Form
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# numbers of the columns that are read at a time
+PART_OF_COLUMNS = 8_000_000
+PERIODS_OF_PANDAS = b"pandas.period"
+
+
+def parquet(content: Content, form: Form) -> Opened:
+    """A parquet file; text comes as codes into its distinct values."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # as pandas writes text, too
+    words = (pa.string(), pa.large_string())
+
+    def source() -> Any:
+        return content.path if content.path is not None else pa.BufferReader(content.data)
+
+    with pq.ParquetFile(source()) as file:
+        schema = file.schema_arrow
+    if any(PERIODS_OF_PANDAS in (field.metadata or {}).values() for field in schema):
+        import pandas.core.arrays.arrow.extension_types  # noqa: F401 pyarrow knows them from then
+
+    order = index_first(schema)
+
+    def columns(at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
+        names = [order[position] for position in at]
+        texts = [order[position] for position in text]
+        coded = [name for name in texts if schema.field(name).type in words]
+        with pq.ParquetFile(source(), read_dictionary=coded) as file:
+            return _in_parts(file, names)
+
+    upper, lower = levels(order)
+    return Opened(content, "parquet", lower, columns, upper)
+
+
+def _in_parts(file: Any, names: Sequence[str]) -> pa.Table:
+    """Columns of a parquet file, some at a time, numbers in one chunk each.
+
+    All at once the row groups and the numbers made of them would be in memory together.
+    """
+    import pyarrow as pa
+
+    at_a_time = max(PART_OF_COLUMNS // max(file.metadata.num_rows, 1), 1)
+    arrays = []
+    for start in range(0, len(names), at_a_time):
+        some = list(names[start : start + at_a_time])
+        part = file.read(columns=some).select(some)
+        for column in part.columns:
+            plain = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
+            whole = plain and column.num_chunks > 1
+            arrays.append(pa.chunked_array([column.combine_chunks()]) if whole else column)
+    return pa.table(arrays, names=list(names))
+
+
+def arrow(content: Content, form: Form) -> Opened:
+    """An Arrow file, which Feather files are too."""
+    import pyarrow as pa
+
+    with pa.ipc.open_file(content.stream()) as file:
+        names = file.schema.names
+
+    def columns(at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
+        with pa.ipc.open_file(content.stream()) as file:
+            return file.read_all().select(list(at))
+
+    return Opened(content, "Arrow", names, columns)
+
+
+def arrow_stream(content: Content, form: Form) -> Opened:
+    """A stream of Arrow batches in a file."""
+    import pyarrow as pa
+
+    with pa.ipc.open_stream(content.stream()) as stream:
+        return whole(content, "Arrow", stream.read_all())

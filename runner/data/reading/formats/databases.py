@@ -1,0 +1,115 @@
+"""What one query gives of a SQLite or DuckDB file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+from runner.data.reading.content import Content
+from runner.data.reading.formats.opened import Opened, framed, needs, whole
+from runner.errors import DataError, listed
+from runner.schema.forms import Form
+from runner.text import one_line
+
+
+def _query(content: Content, form: Form, kind: str, tables: Sequence[str]) -> str:
+    """The query of a database file.
+
+    Raises:
+        DataError: none is given.
+    """
+    if form.query is not None:
+        return form.query
+    first = tables[0] if tables else "TABLE"
+    example = f"data.query='select * from {first}'"  # noqa: S608 a hint, which is not run
+    raise content.refuse(
+        f"is a {kind} database with the tables {listed(tables)}; {example} reads one"
+    )
+
+
+def sqlite_file(content: Content, form: Form) -> Opened:
+    """What a query gives of an SQLite file, which is opened for reading alone.
+
+    Raises:
+        DataError: no query, one that fails, gives no row or does more than read.
+    """
+    import sqlite3
+
+    import pandas as pd
+
+    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
+    allowed.add(sqlite3.SQLITE_RECURSIVE)
+
+    def authorise(action: int, *names: str | None) -> int:
+        return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
+
+    if content.path is None:
+        raise content.refuse(
+            "is an SQLite file within another; allowed: one on this disk, as it is"
+        )
+    address = f"{content.path.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as connection:
+        listing = "select name from sqlite_master where type in ('table', 'view') order by name"
+        try:
+            tables = [str(name) for (name,) in connection.execute(listing)]
+            query = _query(content, form, "SQLite", tables)
+            connection.set_authorizer(authorise)
+            cursor = connection.execute(query)
+            rows = cursor.fetchall()
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            raise _failed(error) from error
+    names = [column[0] for column in cursor.description or ()]
+    frame = pd.DataFrame.from_records(rows, columns=names)
+    return _answer(content, "SQLite", names, len(rows), partial(framed, content, "SQLite", frame))
+
+
+def duckdb_file(content: Content, form: Form) -> Opened:
+    """What a query gives of a DuckDB file, which is opened for reading, and no other file with it.
+
+    Raises:
+        DataError: no query, one that fails, gives no row or does more than read.
+    """
+    needs(content, "a DuckDB database", "duckdb", "duckdb")
+    import duckdb
+
+    if content.path is None:
+        raise content.refuse("is a DuckDB file within another; allowed: one on this disk, as it is")
+    closed: dict[str, Any] = {"enable_external_access": "false", "lock_configuration": "true"}
+    try:
+        connection = duckdb.connect(str(content.path), read_only=True, config=closed)
+    except duckdb.Error as error:
+        raise content.refuse(f"is not a whole DuckDB file: {one_line(error)}") from error
+    with closing(connection):
+        tables = [str(row[0]) for row in connection.execute("show tables").fetchall()]
+        query = _query(content, form, "DuckDB", tables)
+        try:
+            statements = duckdb.extract_statements(query)
+            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+                raise DataError("data.query: allowed: one SELECT, which reads and does not write")
+            table = connection.sql(query).to_arrow_table()
+        except duckdb.Error as error:
+            raise _failed(error) from error
+    opened_table = partial(whole, content, "DuckDB", table)
+    return _answer(content, "DuckDB", table.column_names, len(table), opened_table)
+
+
+def _failed(error: Exception) -> DataError:
+    return DataError(
+        f"data.query: {one_line(error)}; allowed: one SELECT, which reads and does not write"
+    )
+
+
+def _answer(
+    content: Content, kind: str, names: Sequence[str], rows: int, table: Callable[[], Opened]
+) -> Opened:
+    """What a query gave.
+
+    Raises:
+        DataError: no row.
+    """
+    if not rows:
+        given = listed(names)
+        raise DataError(f"data.query: gives no row of {content.name!r} (columns {given})")
+    return table()

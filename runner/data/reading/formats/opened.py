@@ -1,0 +1,94 @@
+"""A file whose columns are known, and whose rows are still to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from runner.data.reading.content import Content
+from runner.data.reading.delimited.text import Text
+from runner.text import one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A table whose columns are known, and whose rows are still to be read.
+
+    Attributes:
+        content: its file.
+        kind: name of the format.
+        names: of its columns, as written; text without spaces around it finds them.
+        columns: gives the columns at some positions, those of the second argument as text;
+            sentences on what is found while reading go into the third.
+        upper: names above those of the columns, where the header has two rows.
+        notes: sentences on how the file was read; more are added while its rows are.
+        again: opens a file that begins like this one without recognising it anew; gives None where
+            it begins otherwise.
+        text: how a text file is cut into columns; None of other files.
+    """
+
+    content: Content
+    kind: str
+    names: list[str]
+    columns: Callable[[Sequence[int], Sequence[int], list[str]], pa.Table]
+    upper: Sequence[str] = ()
+    notes: list[str] = field(default_factory=list)
+    again: Callable[[Content], Opened | None] | None = None
+    text: Text | None = None
+
+    def load(self, at: Sequence[int], text: Sequence[int] = ()) -> pa.Table:
+        """The columns at these positions; their names in the table say nothing.
+
+        Args:
+            text: positions among them that are read as text (of a text file).
+
+        Raises:
+            DataError: the file is not whole, has no row, or changes while it is read.
+        """
+        import pyarrow as pa
+
+        content = self.content
+        before = content.state()
+        try:
+            table = self.columns(at, text, self.notes)
+        except (pa.ArrowException, ValueError, EOFError, OSError) as error:
+            reason = f"is not a whole {self.kind} file: {one_line(error)}"
+            raise content.refuse(reason) from error
+        content.check_unchanged(before)
+        if not len(table):
+            raise content.refuse("has columns but no row")
+        return table
+
+
+def whole(content: Content, kind: str, table: pa.Table) -> Opened:
+    """A file that is read at once."""
+
+    def columns(at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
+        return table.select(list(at))
+
+    return Opened(content, kind, table.column_names, columns)
+
+
+def framed(content: Content, kind: str, frame: pd.DataFrame) -> Opened:
+    """A file that pandas reads."""
+    import pyarrow as pa
+
+    return whole(content, kind, pa.Table.from_pandas(frame, preserve_index=False))
+
+
+def needs(content: Content, kind: str, package: str, extra: str) -> None:
+    """Whether the package that reads a format is installed.
+
+    Raises:
+        DataError: it is not, with the command that installs it.
+    """
+    if find_spec(package) is None:
+        raise content.refuse(
+            f"is {kind}, which {package} reads; pip install 'factor-runner[{extra}]' installs it"
+        )

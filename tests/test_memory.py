@@ -49,10 +49,10 @@ def test_available_is_the_least_of_what_the_system_and_the_group_have(tmp_path: 
 
 
 def test_what_cannot_fit_is_refused_with_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    arrays = memory.ARRAYS * 1000 * 100
-    assert memory.needed_of_rows(8000, 1000, 100, 9) == 8 * (
-        8000 * (18 + memory.BESIDE_ROWS) + arrays
-    )
+    of_rows = 8000 * (18 + memory.BESIDE_ROWS)
+    for wide, arrays in ((True, memory.ARRAYS), (False, memory.MASKS)):
+        need = 8 * (of_rows + arrays * 1000 * 100)
+        assert memory.needed_of_rows(8000, 1000, 100, 9, wide) == need
     need = memory.needed(1000, 100, 9)
     assert need == 8 * 1000 * 100 * (9 + memory.BESIDE)
     monkeypatch.setattr(machine, "available", lambda: need - 1)

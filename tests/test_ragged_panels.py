@@ -16,17 +16,34 @@ from runner.data.labels import Labels
 from runner.data.market import Market
 from runner.errors import DataError, EstimationError
 from runner.features.expressions import Expression
-from runner.features.functions import field
+from runner.features.functions import (
+    beta,
+    field,
+    lagged_return,
+    market_return,
+    momentum,
+    realised_volatility,
+    shared,
+    volatility,
+    volume_surprise,
+)
 from runner.models import Boosting, Regression
 from runner.models.study import Study
 from runner.panels.building import build_panel
+from runner.panels.numbers import some_assets
 from runner.panels.numbers.cells import Cube, Ragged
 from runner.panels.numbers.usable import usable_cells
 from runner.panels.panel import Panel
 from runner.panels.rows import digest_of, known, rows_of
 from runner.preprocessing import steps
 from runner.preprocessing.applying import Step
-from runner.targets import forward_return
+from runner.targets import (
+    Target,
+    forward_return,
+    forward_volatility,
+    same_period_return,
+    up,
+)
 from runner.trials.influence import influence
 from runner.validation.folds import shared_by
 from runner.validation.scores import train_means
@@ -156,11 +173,11 @@ def test_every_forecast_is_that_of_arrays(name: str) -> None:
         Fold(str(k), np.arange(start), np.arange(start, stop), np.arange(0))
         for k, (start, stop) in enumerate(pairwise([40, 55, 70, 90]))
     ]
-    shared = replace(rows, shared=shared_by(folds, rows))
+    with_moments = replace(rows, shared=shared_by(folds, rows))
     for fold in folds:
         expected = model.on(arrays).forecast(arrays, fold)
         usable = arrays.valid[fold.test]
-        for panel in (rows, shared):
+        for panel in (rows, with_moments):
             forecast = model.on(panel).forecast(panel, fold)
             assert np.isfinite(forecast[usable]).sum() == np.isfinite(expected[usable]).sum() > 0
             np.testing.assert_allclose(forecast[usable], expected[usable], rtol=1e-8)
@@ -349,6 +366,87 @@ STEPS = {
     "sparse": Step(partial(steps.drop_sparse, most=0.3), "drop_sparse", None),
     "universe": Step(partial(steps.universe, by="x0", low=-0.8), "universe", None),
 }
+
+
+def own(market: Market) -> pd.DataFrame:
+    """A feature of a user's own, which may compare assets."""
+    returns = market.returns()
+    return returns.sub(returns.mean(axis=1), axis=0)
+
+
+OF_PARTS: dict[str, Any] = {
+    "momentum": partial(momentum, window=3),
+    "lagged": partial(lagged_return, lag=2),
+    "volatility": partial(volatility, window=4),
+    "realised": partial(realised_volatility, window=3),
+    "beta": partial(beta, window=5),
+    "index": partial(market_return),
+    "rate": partial(shared, series="rate"),
+    "trend": Expression("mean(x2, 3) * std(ret, 4) - rate"),
+    "field": partial(field, name="x1"),
+    "rank": Expression("rank(lag(x0, 1))"),
+    "own": own,
+}
+TARGETS = {
+    "of the row": partial(same_period_return, risk_free="rate"),
+    "ahead": partial(forward_return, horizon=2),
+    "of weeks": partial(forward_return, frequency="week"),
+    "volatility": partial(forward_volatility, horizon=3),
+    "up": partial(up, horizon=1),
+    "own": lambda market: Target(market.returns().shift(-1), 1),
+}
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_some_assets_at_a_time_give_what_all_give(
+    target: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = market_of(ragged(seed=12), few=True)
+    index = pd.Series(market.fields["ret"].mean(axis=1).fillna(0.0), name="index")
+    market = replace(market, market_ret=index, series=market.series / 1e4)
+    panels = []
+    for cells in (10 * T * N, T * 7):
+        monkeypatch.setattr(some_assets, "CELLS", cells)
+        panels.append(build_panel(market, OF_PARTS, target, [], weights="x1"))
+    whole, of_parts = panels
+    assert isinstance(of_parts.cells, Ragged)
+    for array in ("X", "y", "valid", "weights"):
+        np.testing.assert_array_equal(getattr(whole, array), getattr(of_parts, array))
+    assert whole.dropped == of_parts.dropped and whole.dates.equals(of_parts.dates)
+    frames = Fields.of_frames({name: market.fields[name] for name in market.fields})
+    cube = build_panel(replace(market, fields=frames), OF_PARTS, target, [], weights="x1")
+    assert isinstance(cube.cells, Cube)
+    np.testing.assert_array_equal(of_parts.valid, cube.valid)
+    np.testing.assert_array_equal(of_parts.X[cube.valid], cube.X[cube.valid])
+    np.testing.assert_array_equal(of_parts.y[cube.valid], cube.y[cube.valid])
+
+
+def test_what_takes_each_asset_by_itself_sees_some_assets_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    market = market_of(ragged(seed=12), few=True)
+    market = replace(market, market_ret=pd.Series(0.0, market.dates, name="index"))
+    widest = []
+    returns = Market.returns
+
+    def seen(part: Market, rows: int = 1) -> pd.DataFrame:
+        widest.append(len(part.assets))
+        return returns(part, rows)
+
+    monkeypatch.setattr(Market, "returns", seen)
+    monkeypatch.setattr(some_assets, "CELLS", T * 7)
+    by_itself = {name: OF_PARTS[name] for name in ("momentum", "volatility", "beta", "trend")}
+    build_panel(market, by_itself, TARGETS["ahead"])
+    assert max(widest) == 7
+
+
+def test_what_some_assets_lack_is_said_once() -> None:
+    market = market_of(ragged(seed=12), few=True)
+    features = {"beta": partial(beta, window=5), "v": partial(volume_surprise, window=5)}
+    with pytest.raises(DataError) as error:
+        build_panel(market, {**features, "x": Expression("x0 + nothing")}, TARGETS["ahead"])
+    where = [line.partition(":")[0] for line in error.value.mistakes]
+    assert where == ["features.beta", "features.v", "features.x"]
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)

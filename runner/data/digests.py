@@ -14,6 +14,7 @@ from runner.data.fields import FULL, Column, Fields, WideColumn
 from runner.data.labels import Groups
 
 SOME = 64  # rows that are digested at a time
+NUMBERS = 1 << 16  # and numbers of listed cells
 
 
 def digest_of(
@@ -76,7 +77,8 @@ def _feed_cells(
     update(repr((name, assets)).encode())
     cells = column.cells()
     update(np.ascontiguousarray(cells.position).data)
-    update(_same_bits(cells.values))
+    for start in range(0, len(cells.values), NUMBERS):
+        update(_same_bits(cells.values[start : start + NUMBERS]))
 
 
 def _same_bits(values: np.ndarray) -> memoryview:

@@ -218,6 +218,8 @@ class LongColumn:
     def cells(self) -> Cells:
         """Those that have a value, row by row."""
         known = ~np.isnan(self.values)
+        if known.all():
+            return Cells(self.listings.position, self.values)
         return Cells(self.listings.position[known], self.values[known])
 
 

@@ -1,4 +1,4 @@
-"""Features that are a field of the data as it is."""
+"""Features that are a field of the data as it is, and those that take each asset by itself."""
 
 from __future__ import annotations
 
@@ -7,10 +7,31 @@ from functools import partial
 from runner.data.market import Market
 from runner.errors import DataError
 from runner.features.expressions import Expression
-from runner.features.functions import field
+from runner.features.functions import (
+    beta,
+    field,
+    lagged_return,
+    market_return,
+    momentum,
+    realised_volatility,
+    shared,
+    volatility,
+    volume_surprise,
+)
 from runner.features.meaning import mistakes_of_name
 from runner.features.operators import DERIVED
-from runner.features.tree import Name
+from runner.features.tree import Call, Name, function_of, parts
+
+OF_EACH_ASSET: tuple[object, ...] = (
+    momentum,
+    lagged_return,
+    volume_surprise,
+    volatility,
+    realised_volatility,
+    beta,
+    shared,
+    market_return,
+)
 
 
 def field_alone(feature: object, market: Market) -> str | None:
@@ -28,6 +49,17 @@ def field_alone(feature: object, market: Market) -> str | None:
     if any(mistakes_of_name(market, tree.name)):
         return None
     return _known(tree.name, market)
+
+
+def of_each_asset(feature: object) -> bool:
+    """Whether a feature computes every asset by itself, with the series that all share at most.
+
+    That is known of our own and of expressions, not of a function of a user's own.
+    """
+    if isinstance(feature, Expression):
+        calls = [node for node in parts(feature.tree) if isinstance(node, Call)]
+        return not any(function_of(call).across for call in calls)
+    return isinstance(feature, partial) and feature.func in OF_EACH_ASSET
 
 
 def _known(name: object, market: Market) -> str | None:

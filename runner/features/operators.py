@@ -43,12 +43,16 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Function:
-    """What an entry of the table does and takes, and the rows before t that it uses (`reach`)."""
+    """What an entry of the table does and takes, and the rows before t that it uses (`reach`).
+
+    `across` is true where it compares the assets of a date.
+    """
 
     run: Callable[..., Any]
     takes: Mapping[str, Parameter]
     reach: Callable[[Mapping[str, Any]], float]
     about: str
+    across: bool = False
 
     def usage(self, name: str) -> str:
         """How it is written, such as `change(x, n=1)`."""
@@ -378,15 +382,21 @@ FUNCTIONS: dict[str, Function] = {
         AMONG,
         same_row,
         "rank among the assets of the date (of the same label), 0 lowest to 1 highest",
+        across=True,
     ),
     "average": Function(
         average,
         AMONG,
         same_row,
         "mean of the assets of the date, the same for all (of the same label)",
+        across=True,
     ),
     "demean": Function(
-        demean, AMONG, same_row, "x less the mean of the assets of the date (of the same label)"
+        demean,
+        AMONG,
+        same_row,
+        "x less the mean of the assets of the date (of the same label)",
+        across=True,
     ),
     # cell by cell
     "abs": Function(each("abs"), ONE, same_row, "absolute value"),

@@ -169,6 +169,7 @@ def mean_over_spread(values: np.ndarray, returns: bool = False) -> float:
 
 FEW = 10  # distinct values below which a column is odd
 ENOUGH = 30  # rows from which on it is looked at
+COLUMNS = 4096  # looked at together
 SAMPLED = 100  # rows of a first look at all columns together
 
 
@@ -201,7 +202,10 @@ def few_values_of(values: np.ndarray, column: np.ndarray, columns: int) -> dict[
     early = (rank < 2 * ENOUGH) & (rows[column] >= ENOUGH)
     cells = np.full((2 * ENOUGH, columns), np.nan)
     cells[rank[early], column[early]] = values[early]
-    few_at_first = _distinct_of_each(cells) < FEW
+    few_at_first = np.zeros(columns, dtype=bool)
+    for start in range(0, columns, COLUMNS):
+        some = slice(start, start + COLUMNS)
+        few_at_first[some] = _distinct_of_each(cells[:, some]) < FEW
     for i in np.flatnonzero((rows >= ENOUGH) & few_at_first):
         own = values[first[i] : first[i] + rows[i]]
         distinct = _distinct(own)

@@ -17,7 +17,7 @@ from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.errors import DataError
 from runner.panels import memory
-from runner.panels.evaluated import Checked, checked, evaluate
+from runner.panels.evaluated import checked, evaluate
 from runner.panels.numbers.cells import Cells, Cube, Ragged
 from runner.panels.numbers.gathering import Feature, asked, column_cells, every_cell, listed_cells
 from runner.panels.numbers.usable import (
@@ -32,7 +32,7 @@ from runner.panels.periods import of_last_rows
 from runner.preprocessing.applying import Cubes, Rows, Step, applied
 from runner.preprocessing.labelled import Labelled
 from runner.schema.settings import MOST_LOST, Frequency
-from runner.targets import UNKNOWN, Target
+from runner.targets import Target
 
 
 def build_panel(
@@ -53,12 +53,9 @@ def build_panel(
             run on it takes.
     """
     mistakes: list[str] = []
-    dates, y, horizon, unit = _target(target, market, mistakes)
-    listed = market.fields.listed
-    memory.check(len(dates), len(market.assets), len(features), listed)
     columns = asked(features, weights)
-    gather = every_cell if listed is None else listed_cells
-    cells, with_gaps = gather(columns, market, dates, y, mistakes)
+    gather = every_cell if market.fields.listed is None else listed_cells
+    cells, with_gaps, dates, horizon, unit = gather(columns, target, market, mistakes)
     on_periods = of_last_rows(features, market, dates, horizon, mistakes)
     if mistakes:
         raise DataError(mistakes)
@@ -113,17 +110,6 @@ def _kept(cells: Cells, by_steps: np.ndarray, inside: np.ndarray | None) -> np.n
         if inside is not None:
             keep = keep & inside
     return keep
-
-
-def _target(target: Callable[[Market], Target], market: Market, mistakes: list[str]) -> Checked:
-    """The target and its rows; what the data cannot give is added to the mistakes."""
-    try:
-        return checked(evaluate("target", target, market), market)
-    except DataError as error:
-        mistakes += error.mistakes
-    shape = (len(market.dates), len(market.assets))
-    nothing = np.broadcast_to(np.nan, shape)
-    return Checked(market.dates, nothing, 0, UNKNOWN)
 
 
 def _codes(labels: Mapping[str, Labels]) -> dict[str, np.ndarray]:

@@ -14,10 +14,11 @@ TOLD = 10**9  # bytes from which a run says what it will take
 
 # Of a panel of few listed cells (`runner.panels.numbers.ragged`): columns of its rows beside two
 # for each feature, and arrays of every cell that are there at a time, of a field, the target and a
-# feature that is computed. On 3.4 million rows of 35,000 assets x 1,176 months 10 features peaked
-# at 1.4 GB without folds and at 1.7 with them.
+# feature that compares assets. On 3.4 million rows of 35,000 assets x 1,176 months 10 features
+# peaked at 1.0 GB without folds.
 BESIDE_ROWS = 16
 ARRAYS = 4
+MASKS = 1  # such arrays that masks of every cell take
 
 
 def needed(rows: int, assets: int, features: int) -> int:
@@ -25,17 +26,23 @@ def needed(rows: int, assets: int, features: int) -> int:
     return NUMBER * rows * assets * (features + BESIDE)
 
 
-def needed_of_rows(rows: int, dates: int, assets: int, features: int) -> int:
-    """Bytes at the peak of a run on so many rows of listed cells."""
+def needed_of_rows(rows: int, dates: int, assets: int, features: int, wide: bool) -> int:
+    """Bytes at the peak of a run on so many rows of listed cells.
+
+    Args:
+        wide: whether the target or a feature is an array of every cell while it is computed.
+    """
     of_rows = rows * (2 * features + BESIDE_ROWS)
-    return NUMBER * (of_rows + ARRAYS * dates * assets)
+    arrays = ARRAYS if wide else MASKS
+    return NUMBER * (of_rows + arrays * dates * assets)
 
 
-def check(rows: int, assets: int, features: int, listed: int | None) -> None:
+def check(rows: int, assets: int, features: int, listed: int | None, wide: bool = True) -> None:
     """Say what a run on a large panel takes.
 
     Args:
         listed: cells that have a row, where the panel is of these alone; None where it is of all.
+        wide: whether the target or a feature is an array of every cell while it is computed.
 
     Raises:
         DataError: there is less.
@@ -45,7 +52,7 @@ def check(rows: int, assets: int, features: int, listed: int | None) -> None:
         need = needed(rows, assets, features)
         size = f"{rows:,} dates x {assets:,} assets x {features} {noun}"
     else:
-        need = needed_of_rows(listed, rows, assets, features)
+        need = needed_of_rows(listed, rows, assets, features, wide)
         size = f"{listed:,} rows x {features} {noun} ({rows:,} dates x {assets:,} assets)"
     takes = f"panel: {size} take about {need / GIGABYTE:.1f} GB of memory"
     smaller = "fewer assets (data.assets), dates (data.start) or features"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,9 +14,22 @@ from runner.data.market import Market
 from runner.errors import DataError
 from runner.features.alone import field_alone
 from runner.features.functions import field
-from runner.panels.evaluated import aligned, evaluate
+from runner.panels import memory
+from runner.panels.evaluated import Checked, aligned, checked, evaluate
 from runner.panels.numbers.cells import Cells, Cube, Ragged
+from runner.panels.numbers.some_assets import (
+    Column,
+    Known,
+    OfDates,
+    column_of,
+    fields_of,
+    in_parts,
+    of_each_asset,
+)
 from runner.panels.numbers.usable import WEIGHT
+from runner.targets import UNKNOWN, Target, Unit
+
+TARGET = "target"
 
 Feature = Callable[[Market], Any]
 
@@ -27,10 +40,16 @@ class Gathered(NamedTuple):
     Attributes:
         cells: of the panel.
         with_gaps: names of the columns that lack a value somewhere.
+        dates: (T,) rows of the panel.
+        horizon: rows that the target looks ahead.
+        unit: of the target.
     """
 
     cells: Cells
     with_gaps: Collection[str]
+    dates: pd.DatetimeIndex
+    horizon: int
+    unit: Unit
 
 
 def asked(features: Mapping[str, Feature], weights: str | None) -> dict[str, Feature]:
@@ -53,21 +72,22 @@ def column_cells(name: str, column: Feature, dates: pd.DatetimeIndex, market: Ma
 
 def every_cell(
     columns: Mapping[str, Feature],
+    target: Callable[[Market], Target],
     market: Market,
-    dates: pd.DatetimeIndex,
-    y: np.ndarray,
     mistakes: list[str],
 ) -> Gathered:
     """The columns as arrays; what the data cannot give is added to the mistakes.
 
     Args:
         columns: as `asked` gives them.
-        dates, y: (T,) rows of the panel and the target (T, N) on them.
     """
+    of_target = _target(target, market, mistakes)
+    dates = of_target.dates
     names = [name for name in columns if name != WEIGHT]
+    memory.check(len(dates), len(market.assets), len(names), None)
     X = np.empty((len(dates), len(market.assets), len(names)))
     weights = None
-    with_gaps = [] if np.isfinite(y).all() else ["target"]
+    with_gaps = [] if np.isfinite(of_target.y).all() else [TARGET]
     for name, column in columns.items():
         try:
             cells = column_cells(name, column, dates, market)
@@ -80,79 +100,144 @@ def every_cell(
             X[:, :, names.index(name)] = cells
         if np.isnan(cells).any():
             with_gaps.append(name)
-    unmarked = np.zeros(y.shape, dtype=bool)
-    target = np.array(y, order="C")
-    return Gathered(Cube(target, X, unmarked, weights), with_gaps)
+    y = np.array(of_target.y, order="C")
+    cube = Cube(y, X, np.zeros(y.shape, dtype=bool), weights)
+    return Gathered(cube, with_gaps, dates, of_target.horizon, of_target.unit)
+
+
+def _target(target: Callable[[Market], Target], market: Market, mistakes: list[str]) -> Checked:
+    """The target and its rows; what the data cannot give is added to the mistakes."""
+    try:
+        return checked(evaluate(TARGET, target, market), market)
+    except DataError as error:
+        mistakes += error.mistakes
+    shape = (len(market.dates), len(market.assets))
+    nothing = np.broadcast_to(np.nan, shape)
+    return Checked(market.dates, nothing, 0, UNKNOWN)
 
 
 def listed_cells(
     columns: Mapping[str, Feature],
+    target: Callable[[Market], Target],
     market: Market,
-    dates: pd.DatetimeIndex,
-    y: np.ndarray,
     mistakes: list[str],
 ) -> Gathered:
     """The columns in the cells in which one of them has a value; arguments as of `every_cell`.
 
-    A field as it is stays long; no more than one other column at a time is an array of every cell.
+    A field as it is stays long, and what computes every asset by itself is computed for some
+    assets at a time; no more than one other column at a time is an array of every cell.
     """
-    N = len(market.assets)
-    reader = Reader(market, dates)
-    read: dict[str, Column] = {"target": column_of(y, N)}
-    for name, column in columns.items():
-        try:
-            long = reader.field(column)
-            if long is None:
-                read[name] = column_of(column_cells(name, column, dates, market), N)
-            else:
-                read[name] = long
-        except DataError as error:
-            mistakes += error.mistakes
+    reading = Reading(columns, target, market, mistakes)
+    dates = reading.dates
+    features = [name for name in columns if name != WEIGHT]
+    wide = reading.wide
+    memory.check(len(dates), len(market.assets), len(features), market.fields.listed, bool(wide))
+    read = reading.columns(mistakes)
     listings = listed(read, dates, market.fields.assets)
     writer = Writer(listings)
-    features = [name for name in columns if name != WEIGHT]
     n = len(listings.row)
     X = np.full((n, len(features)), np.nan)
     for k, name in enumerate(features):
         if name in read:
             writer.write(read.pop(name), X[:, k])
-    target = writer.column(read["target"])
+    values = writer.column(read[TARGET])
     weights = writer.column(read[WEIGHT]) if WEIGHT in read else None
-    unmarked = np.zeros(n, dtype=bool)
-    return Gathered(Ragged(listings, target, X, unmarked, weights), ["target", *columns])
+    rows = Ragged(listings, values, X, np.zeros(n, dtype=bool), weights)
+    with_gaps = [TARGET, *columns]
+    return Gathered(rows, with_gaps, dates, reading.horizon, reading.unit)
 
 
-class Known(NamedTuple):
-    """A column of a panel where it has values.
+class Reading:
+    """Reads the target and the columns of a market where they have values.
+
+    What is listed on the dates of the panel is found once.
 
     Attributes:
-        position: (m,) positions of cells (T, N), row by row, increasing.
-        values: (m,) its numbers there; every other cell has none.
+        dates: (T,) rows of the panel.
+        horizon: rows that the target looks ahead.
+        unit: of the target.
+        long: columns that are a long field as it is, by name.
+        by_itself: names of columns that compute every asset by itself.
+        wide: names of others, arrays of every cell while they are computed.
     """
 
-    position: np.ndarray
-    values: np.ndarray
-
-
-class OfDates(NamedTuple):
-    """A column that is the same for every asset, (T,)."""
-
-    values: np.ndarray
-
-
-Column = Known | OfDates
-
-
-class Reader:
-    """Reads columns of a market on the dates of a panel; what is listed there is found once."""
-
-    def __init__(self, market: Market, dates: pd.DatetimeIndex) -> None:
+    def __init__(
+        self,
+        columns: Mapping[str, Feature],
+        target: Callable[[Market], Target],
+        market: Market,
+        mistakes: list[str],
+    ) -> None:
+        """Find the rows of the panel; what the data cannot give is added to the mistakes."""
+        self.asked = columns
+        self.target = target
         self.market = market
-        self.dates = dates
-        self.rows = market.dates.get_indexer(dates)
+        part = market
+        if of_each_asset(target):
+            part = market.of(market.assets[:2])  # its rows are those of every asset
+        self.of_target = _target(target, part, mistakes)
+        self.dates = self.of_target.dates
+        self.horizon = self.of_target.horizon
+        self.unit = self.of_target.unit
+        self.rows = market.dates.get_indexer(self.dates)
         self.taken: dict[int, tuple[np.ndarray, np.ndarray | slice]] = {}
+        self.long: dict[str, Known] = {}
+        self.by_itself: list[str] = []
+        self.wide: list[str] = []
+        for name, column in columns.items():
+            long = self._field(column)
+            if long is not None:
+                self.long[name] = long
+            elif of_each_asset(column):
+                self.by_itself.append(name)
+            else:
+                self.wide.append(name)
+        if not of_each_asset(target):
+            self.wide.append(TARGET)
 
-    def field(self, feature: Feature) -> Known | None:
+    def columns(self, mistakes: list[str]) -> dict[str, Column]:
+        """Target and columns by name; what the data cannot give is added to the mistakes."""
+        wrong: dict[str, Sequence[str]] = {}
+        read: dict[str, Column] = dict(self.long)
+        self.long.clear()
+        read |= self._of_each_asset(wrong)
+        N = len(self.market.assets)
+        if TARGET not in read:
+            read[TARGET] = column_of(self.of_target.y, N)
+        for name in self.wide:
+            if name == TARGET:
+                continue
+            try:
+                cells = column_cells(name, self.asked[name], self.dates, self.market)
+                read[name] = column_of(cells, N)
+            except DataError as error:
+                wrong[name] = error.mistakes
+        for name in (TARGET, *self.asked):
+            mistakes += wrong.get(name, ())
+        return read
+
+    def _of_each_asset(self, wrong: dict[str, Sequence[str]]) -> dict[str, Column]:
+        """What computes every asset by itself, for some assets at a time.
+
+        Args:
+            wrong: name -> what the data cannot give; this call adds to it.
+        """
+        computes: dict[str, Callable[[Market], np.ndarray]] = {}
+        fields: set[str] = set()
+        if TARGET not in self.wide:
+            computes[TARGET] = self._target_cells
+            fields |= fields_of(self.target)
+        for name in self.by_itself:
+            column = self.asked[name]
+            computes[name] = partial(column_cells, name, column, self.dates)
+            fields |= fields_of(column)
+        return in_parts(computes, fields, self.market, wrong) if computes else {}
+
+    def _target_cells(self, part: Market) -> np.ndarray:
+        """The target of some assets."""
+        return checked(evaluate(TARGET, self.target, part), part).y
+
+    def _field(self, feature: Feature) -> Known | None:
         """The column of a feature that is a long field as it is; None of any other."""
         name = field_alone(feature, self.market)
         if name is None:
@@ -173,17 +258,6 @@ class Reader:
                 part = listings.at(self.rows)
                 self.taken[key] = (part.listings.position, part.kept)
         return self.taken[key]
-
-
-def column_of(cells: np.ndarray, assets: int) -> Column:
-    """The column of an array (T, N), or (T, 1) of what is the same for every asset."""
-    if cells.shape[1] < assets:
-        return OfDates(cells[:, 0])
-    by_asset = cells.T  # the order in which a frame of few fields lies in memory
-    known = ~np.isnan(by_asset)
-    mask = np.ascontiguousarray(known.T)
-    position = np.flatnonzero(mask)
-    return Known(position, cells[np.unravel_index(position, cells.shape)])
 
 
 def listed(columns: Mapping[str, Column], dates: pd.DatetimeIndex, assets: pd.Index) -> Listings:

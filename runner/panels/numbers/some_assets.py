@@ -1,0 +1,152 @@
+"""Columns of a panel for some assets at a time, where each asset is computed by itself.
+
+No array of every cell (date x asset) is then made: of many assets that come and go it would be
+larger than all that is known of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from runner import targets
+from runner.data.fields import Fields
+from runner.data.market import Market
+from runner.errors import DataError
+from runner.features import alone
+from runner.features.expressions import Expression
+
+CELLS = 8_000_000  # cells (date x asset) at a time
+TARGETS = frozenset(
+    {
+        targets.same_period_return,
+        targets.forward_return,
+        targets.forward_volatility,
+        targets.up,
+    }
+)
+FIELDS = frozenset({"close", "ret", "volume"})  # that our own features and targets read
+Compute = Callable[[Market], np.ndarray]
+
+
+class Known(NamedTuple):
+    """A column of a panel where it has values.
+
+    Attributes:
+        position: (m,) positions of cells (T, N), row by row, increasing.
+        values: (m,) its numbers there; every other cell has none.
+    """
+
+    position: np.ndarray
+    values: np.ndarray
+
+
+class OfDates(NamedTuple):
+    """A column that is the same for every asset, (T,)."""
+
+    values: np.ndarray
+
+
+Column = Known | OfDates
+
+
+def of_each_asset(column: object) -> bool:
+    """Whether a feature or a target computes every asset by itself.
+
+    That is known of our own and of expressions, not of a function of a user's own.
+    """
+    if isinstance(column, partial) and column.func in TARGETS:
+        return True
+    return alone.of_each_asset(column)
+
+
+def fields_of(column: object) -> frozenset[str]:
+    """The fields that such a feature or target may read."""
+    if isinstance(column, Expression):
+        return FIELDS | column.names
+    return FIELDS
+
+
+def in_parts(
+    computes: Mapping[str, Compute],
+    fields: Collection[str],
+    market: Market,
+    wrong: dict[str, Sequence[str]],
+) -> dict[str, Column]:
+    """Columns that compute every asset by itself, by name.
+
+    Args:
+        computes: name -> gives its cells on a market, (T, n assets), or (T, 1) where all assets
+            share them.
+        fields: those that they read.
+        wrong: name -> what the data cannot give, one line each; this call adds to it.
+    """
+    N = len(market.assets)
+    parts: dict[str, list[Known]] = {name: [] for name in computes}
+    shared: dict[str, Column] = {}
+    for first, part in _parts(market, fields):
+        for name, compute in computes.items():
+            if name in wrong or name in shared:
+                continue
+            try:
+                cells = compute(part)
+            except DataError as error:
+                wrong[name] = error.mistakes
+                continue
+            if cells.shape[1] < len(part.assets):
+                shared[name] = OfDates(cells[:, 0])
+            else:
+                parts[name].append(_known(cells, first, N))
+    columns = shared
+    for name, of_name in parts.items():
+        if name not in shared and name not in wrong:
+            columns[name] = _together(of_name)
+    return columns
+
+
+def _together(parts: Sequence[Known]) -> Known:
+    """The column of all assets from those of some."""
+    position = np.concatenate([part.position for part in parts])
+    values = np.concatenate([part.values for part in parts])
+    order = np.argsort(position, kind="stable")
+    return Known(position[order], values[order])
+
+
+def column_of(cells: np.ndarray, assets: int) -> Column:
+    """The column of an array (T, N), or (T, 1) of what is the same for every asset."""
+    if cells.shape[1] < assets:
+        return OfDates(cells[:, 0])
+    return _known(cells, 0, assets)
+
+
+def _parts(market: Market, names: Collection[str]) -> Iterator[tuple[int, Market]]:
+    """The market with some of its assets at a time, and the position of the first of them.
+
+    Args:
+        names: the fields that are read.
+    """
+    columns = {name: market.fields.columns[name] for name in market.fields if name in names}
+    of_names = replace(market, fields=Fields(columns), labels={})
+    assets = np.array(market.assets, dtype=object)
+    count = max(-(-len(market.dates) * len(assets) // CELLS), 1)
+    first = 0
+    for some in np.array_split(assets, min(count, max(len(assets) // 2, 1))):
+        yield first, of_names.of(some.tolist())
+        first += len(some)
+
+
+def _known(cells: np.ndarray, first: int, assets: int) -> Known:
+    """A column of some assets, (T, n), as part of that of all N assets.
+
+    Args:
+        first: position of the first of these assets among all.
+        assets: N.
+    """
+    by_asset = ~np.isnan(cells.T)  # the order in which a frame of few fields lies in memory
+    row, column = np.nonzero(np.ascontiguousarray(by_asset.T))
+    position = row * assets + (first + column)
+    return Known(position, cells[row, column])

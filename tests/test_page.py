@@ -169,8 +169,8 @@ def test_every_part_is_there(nasty: Path) -> None:
     text = (nasty / "report.html").read_text(encoding="utf-8")
     headings = re.findall(r"<h2>(.*?)</h2>", text)
     assert headings == [
-        "Reading",
         "Coefficients",
+        "Reading",
         "Fit",
         "Hypotheses",
         "Out of sample",
@@ -213,3 +213,22 @@ def test_the_command_that_repeats_the_run(nine: Report, tmp_path: Path) -> None:
         "python -m runner model.cov=HC3 'data.path=/a b.csv'"
         in checked(tmp_path / "report.html").texts
     )
+
+
+def test_the_contents_lead_to_sections_that_fold(nasty: Path) -> None:
+    text = (nasty / "report.html").read_text(encoding="utf-8")
+    links = re.findall(r'<li><a href="#(s\d+)">(.*?)</a></li>', text)
+    sections = re.findall(
+        r'<section id="(s\d+)"><details open><summary><h2>(.*?)</h2></summary>', text
+    )
+    assert links == sections and len(links) == len(set(links)) == text.count("<h2>")
+
+
+def test_the_page_opens_with_the_answer(nine: Report, tmp_path: Path) -> None:
+    page.write(nine, tmp_path, [])
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    answer = text.split('<p class="answer">')[1].split("</p>")[0]
+    assert answer.startswith("The model&#x27;s out-of-sample squared error is 90.3")
+    assert text.index('class="answer"') < text.index("<h2>Coefficients</h2>")
+    adjusted = number(nine.metrics["fit/r2_adj"], 3)
+    assert f"mean R2 in sample (adjusted {adjusted})" in text

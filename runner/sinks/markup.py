@@ -91,9 +91,25 @@ def picture(path: Path, caption: str = "") -> Html:
     return tag("figure", content, tag("figcaption", caption))
 
 
-def page_of(title: str, *parts: Html) -> str:
-    """The whole page."""
-    return PAGE.format(title=escape(title), style=STYLE, body=joined(*parts))
+def page_of(title: str, head: Html, sections: Iterable[tuple[str, Html]]) -> str:
+    """The whole page: its contents as links, its head, and its sections, which fold.
+
+    Args:
+        sections: heading and content of each; one without content is left out.
+    """
+    links = []
+    parts: list[Html] = []
+    for heading, content in sections:
+        if not content:
+            continue
+        anchor = f"s{len(parts) + 1}"
+        links.append(tag("li", tag("a", heading, href=f"#{anchor}")))
+        summary = tag("summary", tag("h2", heading))
+        folding = Html(f"<details open>{joined(summary, content)}</details>")
+        parts.append(tag("section", folding, id=anchor))
+    contents = tag("nav", tag("ol", *links), aria_label="Contents")
+    body = joined(contents, tag("main", head, *parts))
+    return PAGE.format(title=escape(title), style=STYLE, body=body)
 
 
 def unbroken(sentence: str) -> str:
@@ -257,8 +273,21 @@ margin:4px 0}
 body{margin:0;background:var(--paper);color:var(--ink);
 font:15px/1.5 system-ui,"Segoe UI",Roboto,sans-serif}
 main{max-width:1060px;margin:0 auto;padding:28px 20px 60px} .scroll{overflow-x:auto}
+nav{font-size:13px;line-height:1.3;padding:10px 20px;border-bottom:1px solid var(--line)}
+nav ol{list-style:none;margin:0 auto;padding:0;max-width:1020px;display:flex;flex-wrap:wrap;
+gap:4px 16px}
+nav a{color:var(--link);text-decoration:none} nav a:hover{text-decoration:underline}
+section{scroll-margin-top:8px}
+section>details>summary{color:var(--ink);list-style-position:outside;padding:0}
+section>details>summary h2{display:inline-block}
+section>details>summary{margin:22px 0 8px;padding-top:12px;border-top:1px solid var(--line)}
+@media(min-width:1340px){body{display:grid;grid-template-columns:200px minmax(0,1060px);
+justify-content:center;gap:0 30px}
+nav{position:sticky;top:0;align-self:start;max-height:100vh;overflow-y:auto;border:0;
+padding:36px 0 20px}
+nav ol{display:block} nav li{padding:4px 0} main{margin:0;width:100%}}
 h1{font-size:26px;line-height:1.25;margin:0 0 16px;overflow-wrap:anywhere}
-h2{font-size:18px;margin:36px 0 10px;padding-top:14px;border-top:1px solid var(--line)}
+h2{font-size:18px;margin:0}
 .badge{display:inline-block;vertical-align:middle;font-size:13px;padding:1px 10px;
 border-radius:99px;
 border:1px solid currentColor;color:var(--link)} .badge.predictive{color:var(--bad)}
@@ -268,6 +297,7 @@ margin:0 0 18px}
 .tiles div{background:var(--card);border-radius:8px;padding:10px 14px}
 .tiles b,.tiles span{display:block}
 .tiles b{font-size:22px} .tiles span{color:var(--soft);font-size:12.5px;line-height:1.35}
+.answer{font-size:17px;margin:0 0 18px;max-width:75ch}
 dl{margin:0} dl>div{display:grid;grid-template-columns:150px minmax(0,1fr);gap:2px 16px;
 padding:4px 0}
 dt{color:var(--soft)} dd{margin:0;overflow-wrap:anywhere} .reading p{margin:0 0 5px;max-width:75ch}
@@ -283,11 +313,16 @@ caption,summary{font-weight:600;padding:8px 0 6px} summary{cursor:pointer;color:
 .note,figcaption{color:var(--soft);font-size:13px;margin:4px 0 14px} figure{margin:10px 0 18px}
 figure .scroll{background:#fff;border:1px solid var(--line);border-radius:8px;padding:6px}
 img{display:block;width:100%;min-width:620px}
+@media screen and (prefers-color-scheme:dark){figure .scroll{background:#14181c}
+img{filter:invert(.92) hue-rotate(180deg)}}
+@media(min-width:900px){.facts{columns:2;column-gap:32px} .facts>div{break-inside:avoid;
+grid-template-columns:100px minmax(0,1fr)}}
 code,pre{font:13px/1.45 ui-monospace,Consolas,monospace}
 @media(max-width:600px){main{padding:18px 14px 40px} dl>div{grid-template-columns:minmax(0,1fr)}}
 @media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#ccc;--paper:#fff;
 --card:#f5f7f9;--link:#0060a0}
-main{max-width:none;padding:0} figure,tr,.tiles{break-inside:avoid} h2{break-after:avoid}
+nav{display:none} body{display:block} main{max-width:none;padding:0}
+figure,tr,.tiles{break-inside:avoid} h2{break-after:avoid}
 .scroll{overflow:visible}
 img{min-width:0} table{font-size:11px} th,td{padding-right:8px}}
 """
@@ -298,7 +333,7 @@ PAGE = """<!doctype html>
 <meta http-equiv="Content-Security-Policy"
 content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{title}: factor regression</title><style>{style}</style>
-</head><body><main>
+</head><body>
 {body}
-</main></body></html>
+</body></html>
 """

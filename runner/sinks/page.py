@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ from runner.sinks.markup import (
     tabled,
     tag,
     tiles_of,
+    unbroken,
 )
 from runner.text import LEVEL, MOST_VIF, count, number, p_text, per_unit, plural, stars
 from runner.text import unit_noun as noun_of
@@ -52,16 +53,14 @@ def write(report: Report, directory: Path, pictures: list[Path]) -> None:
         name = path.stem
         caption = captions.get(name, "")
         shown[name] = picture(path, caption)
-    parts = []
-    for heading, content in _parts(report, shown):
-        if content:
-            title = tag("h2", heading)
-            parts.append(tag("section", title, content))
-    text = page_of(report.name, _head(report), *parts)
+    told = sections(report)
+    text = page_of(report.name, _head(report, told), _parts(report, told, shown))
     (directory / "report.html").write_text(text, encoding="utf-8")
 
 
-def _parts(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
+def _parts(
+    report: Report, told: Mapping[str, Sequence[str]], shown: dict[str, Html]
+) -> list[tuple[str, Html]]:
     """Heading and content of every section, in the order in which they are read."""
     own = {stem: shown.pop(stem, Html()) for stem in (*CAPTIONS, "coefficients")}
     quality = report.fit.quality.drop(columns="scope")
@@ -77,8 +76,8 @@ def _parts(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
     tests = joined(own["residuals"], *_diagnostics(report), own["correlations"])
     findings = _findings(report, shown)  # takes their pictures; the others are shown below
     return [
-        ("Reading", _reading(report)),
         ("Coefficients", estimates),
+        ("Reading", _reading(told)),
         ("Fit", framed(quality, "Fit in sample", "quality.csv")),
         ("Hypotheses", framed(hypotheses, "Wald tests", "hypotheses.csv")),
         *findings,
@@ -137,8 +136,8 @@ def _captions(report: Report) -> dict[str, str]:
     return {**CAPTIONS, "coefficients": caption}
 
 
-def _head(report: Report) -> Html:
-    """The title with badges, the first numbers, and the facts of the run."""
+def _head(report: Report, told: Mapping[str, Sequence[str]]) -> Html:
+    """The title with badges, the first numbers, the answer, and the facts of the run."""
     kind = report.kind
     badges = [tag("span", kind, class_=f"badge {kind}")]
     if report.leaks:
@@ -152,8 +151,16 @@ def _head(report: Report) -> Html:
         "header",
         tag("h1", *title),
         tiles_of(_tiles(report.metrics, report)),
+        *_answer(report, told),
         pairs_of(listed, "facts"),
     )
+
+
+def _answer(report: Report, told: Mapping[str, Sequence[str]]) -> list[Html]:
+    """The sentence that answers first: how well it does out of sample, else how well it fits."""
+    subject = "Fit" if report.scores.empty else "Out of sample"
+    sentences = told.get(subject, ())
+    return [tag("p", unbroken(sentence), class_="answer") for sentence in sentences[:1]]
 
 
 def _facts(report: Report) -> dict[str, str]:
@@ -206,7 +213,12 @@ def _named(node: object) -> str:
 def _tiles(metrics: Mapping[str, float], report: Report) -> list[tuple[str, str]]:
     """Label and text of the numbers that most readers look for first."""
     units = int(metrics.get("fit/units", 0))
-    in_sample = "mean R2 in sample" if units > 1 else "R2 in sample"
+    adjusted = metrics.get("fit/r2_adj", math.nan)
+    in_sample = "R2 in sample"
+    if units > 1:
+        in_sample = "mean R2 in sample"
+    if math.isfinite(adjusted):
+        in_sample += f" (adjusted {_figure(adjusted)})"
     r2 = _figure(metrics.get("fit/r2", math.nan))
     tiles = [(in_sample, r2)]
     if "oos/r2" in metrics:
@@ -230,10 +242,10 @@ def _figure(value: float) -> str:
     return number(value, TILE_DIGITS)
 
 
-def _reading(report: Report) -> Html:
+def _reading(told: Mapping[str, Sequence[str]]) -> Html:
     """The sentences of the report by subject."""
     subjects = []
-    for name, sentences in sections(report).items():
+    for name, sentences in told.items():
         text = paragraphs(sentences)
         subjects.append((name, text))
     return pairs_of(subjects, "reading")

@@ -56,10 +56,10 @@ def write(name: str, account: Account, directory: Path, pictures: list[Path]) ->
         caption = CAPTIONS.get(path.stem, "")
         drawn[path.stem] = picture(path, caption)
     in_short = paragraphs(account.words)
-    parts = [_section("In short", *in_short)]
+    parts = [("In short", joined(*in_short))]
     if account.notes:
         notes = paragraphs(account.notes)
-        parts.append(_section("Notes", *notes))
+        parts.append(("Notes", joined(*notes)))
     tables = {table.heading: _table(table) for table in shown(account)}
     for heading, (stems, names) in SECTIONS.items():
         content = [drawn[stem] for stem in stems if stem in drawn]
@@ -67,17 +67,11 @@ def write(name: str, account: Account, directory: Path, pictures: list[Path]) ->
         if heading == "Coverage" and account.whole:
             complete = tag("p", "Every asset has a value on every date.")
             content.insert(0, complete)
-        if content:
-            parts.append(_section(heading, *content))
+        parts.append((heading, joined(*content)))
     head = _head(name, account)
-    text = page_of(f"Data: {name}", head, *parts)
+    text = page_of(f"Data: {name}", head, parts)
     file = directory / "check.html"
     file.write_text(text, encoding="utf-8")
-
-
-def _section(heading: str, *content: Html) -> Html:
-    title = tag("h2", heading)
-    return tag("section", title, *content)
 
 
 def _head(name: str, account: Account) -> Html:

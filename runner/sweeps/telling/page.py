@@ -234,11 +234,7 @@ def _page(
         ("Jobs without results", framed(failures, "Failed or not run", "failures.csv")),
         ("To repeat it", _repeat(comparison)),
     ]
-    sections = []
-    for heading, content in parts:
-        if content:
-            sections.append(tag("section", tag("h2", heading), content))
-    return page_of(f"sweep {comparison.plan.name}", _head(comparison), *sections)
+    return page_of(f"sweep {comparison.plan.name}", _head(comparison), parts)
 
 
 def _head(comparison: Comparison) -> Html:

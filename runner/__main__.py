@@ -255,26 +255,37 @@ def sync(words: Sequence[str]) -> int:
 def compare(words: Sequence[str]) -> int:
     """Compare the finished jobs of a sweep, and write the comparison to its directory `report`.
 
-    SWEEP             its name or directory; without one, the latest
+    SWEEP             its name or directory; without one, the latest; or directories of several runs
+                      for --table or --latex, which then write nothing
     --score METRIC    ranks the jobs, such as oos/rmse; else sweep.score
     --term TERM       whose specification curve is drawn, and whose estimates stand by unit
     --heat KEY1,KEY2  keys of the heat map; else those that differ, if two do
     --csv             print the leaderboard as CSV
-    --latex           print the coefficients so
+    --table           print the regression table as Markdown, with settings such as table.brackets=t
+    --latex           print it as LaTeX
     --json, --quiet   print one JSON object, or nothing but errors
     """
     from runner.sweeps.plan import find
 
     parser = _parser_of("compare")
-    parser.add_argument("sweep", nargs="?")
+    parser.add_argument("words", nargs="*")
     parser.add_argument("--score")
     parser.add_argument("--term")
     parser.add_argument("--heat")
     form = _forms(parser)
     form.add_argument("--csv", action="store_const", const="csv", dest="form")
+    form.add_argument("--table", action="store_const", const="markdown", dest="form")
     form.add_argument("--latex", action="store_const", const="latex", dest="form")
-    args = parser.parse_args(list(words))
-    plan = find(args.sweep)
+    args = parser.parse_intermixed_args(list(words))
+    from runner.cli.of_verbs import table_of
+
+    names, table = table_of(args.words)
+    if len(names) > 1:
+        from runner.session.comparison import print_table
+
+        print_table(names, table, args.form)
+        return 0
+    plan = find(names[0] if names else None)
     heat = None
     if args.heat is not None:
         down, comma, across = args.heat.partition(",")
@@ -283,7 +294,7 @@ def compare(words: Sequence[str]) -> int:
         heat = (down.strip(), across.strip())
     from runner.sweeps.telling.compare import compare as report
 
-    report(plan, score=args.score, term=args.term, heat=heat, form=args.form)
+    report(plan, score=args.score, term=args.term, heat=heat, table=table, form=args.form)
     return 0
 
 
@@ -324,7 +335,7 @@ def check(words: Sequence[str]) -> int:
     experiment, no experiment is taken unless one is named.
     """
     composer, args = _composer(words, forms=True)
-    from runner.cli.checking import data_of
+    from runner.cli.of_verbs import data_of
 
     data, directory = data_of(composer, args.overrides)
     _say_new(composer.added)
@@ -371,13 +382,13 @@ def ui(words: Sequence[str]) -> int:
     run_ids = [word for word in args.overrides if "=" not in word]
     overrides = [word for word in args.overrides if "=" in word]
     tracking = composer.places(overrides)[0]["tracking"]
-    from runner.cli.ui import serve, what_it_does
+    from runner.cli.ui import serve, serve_sweep, what_it_does
     from runner.sinks.tracking import Store
     from runner.sweeps.plan import killed
     from runner.sweeps.telling.tracked import end_killed, run_link, runs_link
 
     if args.sweep is not None:
-        return _ui_of_sweep(args.sweep, args.port, args.keep_view)
+        return serve_sweep(args.sweep, args.port, args.keep_view)
     store = Store(**tracking)
     end_killed(store, killed)
     if run_ids:
@@ -385,24 +396,6 @@ def ui(words: Sequence[str]) -> int:
         return serve(store.uri, args.port, link, f"open on run {run_ids[0]}")
     link = runs_link(store, plugged_in=True, keep=args.keep_view)
     return serve(store.uri, args.port, link, what_it_does("the newest runs", args.keep_view))
-
-
-def _ui_of_sweep(name: str, port: int, keep: bool) -> int:
-    """Serve the MLflow UI, open on the jobs of a sweep."""
-    from runner.cli.ui import serve, what_it_does
-    from runner.sinks.tracking import Store
-    from runner.sweeps.comparison.comparison import compared
-    from runner.sweeps.conduct import sweep_tags
-    from runner.sweeps.plan import find, killed
-    from runner.sweeps.telling.tracked import end_killed, sweep_link
-
-    comparison = compared(find(name))
-    plan = comparison.plan
-    store = Store(**plan.tracking)
-    end_killed(store, killed)
-    link = sweep_link(store, sweep_tags(plan), comparison, plugged_in=True, keep=keep)
-    effect = what_it_does(f"the jobs of sweep {plan.name}, best first", keep)
-    return serve(store.uri, port, link, effect)
 
 
 def listing(words: Sequence[str]) -> int:

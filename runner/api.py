@@ -112,7 +112,7 @@ def check(
         SpecError: every mistake of the overrides and of `data`.
         DataError: the data is missing or bad.
     """
-    from runner.cli.checking import data_of
+    from runner.cli.of_verbs import data_of
     from runner.data.accounts.account import account_of
     from runner.session.check import Check
 

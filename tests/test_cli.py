@@ -13,7 +13,7 @@ import yaml
 FILES = {
     "spec.yaml", "metrics.json", "audit.csv", "coefficients.csv", "quality.csv", "folds.csv", "predictions.parquet",
     "diagnostics.csv", "dropped.csv", "report.html", "plots", "hypotheses.csv", "scores.csv", "run.json",
-    "coefficients.json", "influence.parquet", "series.csv",
+    "coefficients.json", "influence.parquet", "series.csv", "tables",
 }  # fmt: skip
 COEFFICIENTS = [
     "scope",

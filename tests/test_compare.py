@@ -22,7 +22,7 @@ from runner import text
 from runner.compute.cache import Bench
 from runner.errors import SpecError
 from runner.record.rundir import RunDirectory
-from runner.sinks import latex
+from runner.schema.regression_table import TableSettings
 from runner.sweeps.comparison.by_unit import by_unit
 from runner.sweeps.comparison.choices import choices, short_names, shown
 from runner.sweeps.comparison.comparison import COEFFICIENTS, compared
@@ -251,20 +251,24 @@ def test_failures_and_jobs_not_run_are_told(made: Made, capsys: pytest.CaptureFi
 
 
 def test_side_by_side_is_the_table_of_a_paper(made: Made) -> None:
-    table = compared(grid(made)).side_by_side()
-    assert list(table.columns) == ["", "job 1", "job 2", "job 0"]
-    cells = table["job 0"].tolist()
-    assert table[""].tolist()[:4] == ["x", "", "const", ""] and table.attrs["terms"] == 4
-    assert cells[:4] == ["1.200**", "(0.500)", "0.1000", "(0.500)"]
-    assert table["job 2"].tolist()[0] == "2.000***" and table["job 1"].tolist()[0] == "-0.2000"
-    assert compared(grid(Made(made.place, "again"))).errors_in_full() == [
-        "Errors of jobs 1, 2, 0: HC1, t(n-k)."
-    ]
-    foot = dict(zip(table[""][4:], cells[4:], strict=True))
+    table = compared(grid(made)).regression_table()
+    assert table is not None
+    frame = table.frame()
+    assert list(frame.columns) == ["", "(1)", "(2)", "(3)"]
+    cells = frame["(1)"].tolist()
+    assert frame[""].tolist()[:4] == ["x", "", "Constant", ""]
+    assert cells[:4] == ["1.20", "(0.50)", "0.10", "(0.50)"]
+    assert frame["(2)"].tolist()[0] == "-0.20" and frame["(3)"].tolist()[0] == "2.00***"
+    foot = dict(zip(frame[""][4:], cells[4:], strict=True))
     assert foot == {
-        "cov": "HC0", "lags": "2", "oos/r2": "0.1000", "R2 in sample": "0.5000", "rows fitted on": "90",
-        "errors": "HC1",
+        "Standard errors": "HC0", "lags": "2", "Out-of-sample R²": "0.1000", "Observations": "90",
+        "R²": "0.500",
     }  # fmt: skip
+    assert table.source == "sweep made: 3 jobs, in this order: 0, 1, 2"
+    assert table.notes == (
+        "Standard errors are in parentheses: HC1, t(n-k).",
+        "*, ** and *** denote significance at the 10 %, 5 % and 1 % levels, by p-values adjusted by Holm (1979) for 6 tests.",
+    )
 
 
 def test_side_by_side_takes_the_best_jobs_only_and_says_so(made: Made) -> None:
@@ -272,9 +276,20 @@ def test_side_by_side_takes_the_best_jobs_only_and_says_so(made: Made) -> None:
         made.job(spec_of(model__lags=at), {"oos/r2": at / 100}, [coefficient(f"x{at}", 1.0)])
     found = compare(made.plan())
     table = found.side_by_side()
-    assert list(table.columns[1:]) == [f"job {at}" for at in range(11, 3, -1)]
-    assert "x0" not in table[""].tolist()
-    assert "The first 8 of 12 jobs by oos/r2" in (made.place / "report" / "report.html").read_text()
+    assert list(table.columns[1:]) == [f"({at}) {at + 3}" for at in range(1, 9)]
+    assert "x3" not in table[""].tolist() and "x4" in table[""].tolist()
+    page = (made.place / "report" / "report.html").read_text()
+    assert "the first 8 of 12 jobs by oos/r2, in this order: 4, 5, 6, 7, 8, 9, 10, 11" in page
+
+
+def test_stars_pay_for_the_tests_of_jobs_without_a_column(made: Made) -> None:
+    for at in range(12):
+        row = coefficient("x", 1.0) | {"p_value": 0.004}
+        made.job(spec_of(model__lags=at), {"oos/r2": at / 100}, [row])
+    found = compared(made.plan())
+    table = found.regression_table(TableSettings(terms=["x"]))
+    assert table is not None and table.frame().iloc[0, 1] == "1.00**"  # 12 x .004 is below .05
+    assert "Holm (1979) for 12 tests" in table.notes[-1]
 
 
 def test_specification_curve_is_sorted_with_the_choices(made: Made) -> None:
@@ -439,12 +454,8 @@ def test_terms_and_errors_that_are_missing_leave_cells_empty(made: Made) -> None
     made.job(spec_of(model__lags=2), {"oos/r2": -1.0})
     found = compare(made.plan())
     table = found.side_by_side()
-    assert table[""].tolist()[:4] == ["x", "NA", "", "y"] and table["job 0"].tolist()[:4] == [
-        "1.000",
-        "",
-        "",
-        "",
-    ]
+    assert table[""].tolist()[:5] == ["x", "NA", "", "y", "Out-of-sample R²"]
+    assert table["(1) 3"].tolist()[:4] == ["1.000", "", "", ""]
     assert found.specification_curve("y").empty
     checked(made.place / "report" / "report.html")
 
@@ -494,7 +505,7 @@ def test_the_page_says_what_was_asked_and_how_to_go_on(made: Made) -> None:
     headings = [
         "Reading",
         "Leaderboard",
-        "Coefficients side by side",
+        "Coefficients",
         "Specification curves",
         "Jobs without results",
     ]
@@ -513,15 +524,16 @@ def test_names_are_text_on_the_page(awkward: tuple[Path, str]) -> None:
 
 
 def test_names_are_text_in_latex(awkward: tuple[Path, str]) -> None:
-    lines = (awkward[0] / "coefficients.tex").read_text().splitlines()
+    lines = (awkward[0] / "tables" / "regression.tex").read_text().splitlines()
     lines = [line for line in lines if not line.startswith("%")]
-    assert lines[0] == r"\begin{tabular}{lcc}" and lines[-1] == r"\end{tabular}"
-    for line in lines[1:-1]:
+    inside = lines[lines.index(r"\begin{tabular}{lcc}") + 1 : lines.index(r"\end{tabular}")]
+    for line in inside:
         bare = re.sub(r"\\[\\&%$#_{}]", "", line)  # what is escaped
         assert bare.count("{") == bare.count("}")
-        assert bare.count("&") == (0 if line.startswith(r"\hline") else 2), line
-        assert not re.search(r"[%#_~<>\"]|\^(?!\{\*)|^[\[*]", bare), line
+        assert bare.count("&") == (2 if line.endswith(r"\\") else 0), line
+        assert not re.search(r"[%#_~<>\"]|\^(?!\{\*|2)|^[\[*]", bare), line
         assert bare.count("$") % 2 == 0
+    assert sum(line.endswith(r"\\") for line in inside) > 2 * len(AWKWARD)
 
 
 def test_names_are_text_in_the_terminal(awkward: tuple[Path, str]) -> None:
@@ -529,17 +541,6 @@ def test_names_are_text_in_the_terminal(awkward: tuple[Path, str]) -> None:
         map(text.shown, AWKWARD)
     )  # letters that turn the text around by their escapes
     assert shown_names <= {line.split("  ")[0] for line in awkward[1].splitlines()}
-
-
-def test_latex_of_numbers() -> None:
-    table = pd.DataFrame(
-        {"": ["a_b", "[c]"], "job 1": ["-0.12***", "1.0e-07*"], "job 2": ["(0.1)", ""]}
-    )
-    assert latex.tabular(table, (1,), ("a\nb",)).splitlines() == [
-        "% a b", r"\begin{tabular}{lcc}", r"\hline\hline", r" & job 1 & job 2 \\", r"\hline",
-        r"a\_b & $-$0.12$^{***}$ & (0.1) \\", r"\hline", r"{[c]} & 1.0e-07$^{*}$ &  \\", r"\hline\hline",
-        r"\end{tabular}",
-    ]  # fmt: skip
 
 
 def test_choices_are_cut_where_they_differ() -> None:
@@ -706,14 +707,20 @@ def test_the_verb_prints_and_writes(made: Made, capsys: pytest.CaptureFixture[st
     printed = capsys.readouterr().out
     assert printed.splitlines()[1].startswith("1,1,0.4,HC0,10,")
     assert main(["compare", "made", "--latex"]) == 0
-    assert capsys.readouterr().out == (made.place / "report" / "coefficients.tex").read_text()
+    assert (
+        capsys.readouterr().out == (made.place / "report" / "tables" / "regression.tex").read_text()
+    )
+    assert main(["compare", "made", "--table"]) == 0
+    assert (
+        capsys.readouterr().out == (made.place / "report" / "tables" / "regression.md").read_text()
+    )
     files = {
         "leaderboard.csv",
         "coefficients.csv",
-        "coefficients.tex",
         "failures.csv",
         "report.html",
         "plots",
+        "tables",
     }
     assert {path.name for path in (made.place / "report").iterdir()} == files
     for words in (

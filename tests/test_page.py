@@ -175,6 +175,7 @@ def test_every_part_is_there(nasty: Path) -> None:
         "Hypotheses",
         "Out of sample",
         "Diagnostics",
+        "Descriptive statistics",
         "Leak audit",
         "Rows",
         "To repeat it",

@@ -447,7 +447,7 @@ def test_a_dummy_for_one_row_is_a_reason_of_hc3() -> None:
         ),
         (
             Regression(cov="HAC"),
-            "HAC (Newey-West, Bartlett, lags per unit in quality.csv, no small-sample factor), t(n-k)",
+            "HAC (Newey-West, Bartlett, 3 lags, no small-sample factor), t(n-k)",
         ),
     ],
 )

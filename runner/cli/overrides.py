@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 # tables that are joined: every key of one is checked with the spec
 TABLES = ("data.fields", "data.series", "data.labels")
 # mappings whose keys are names of a person's own
-OPEN = (*TABLES, "data.columns", "data.groups", "data.macro", "data.where", "features", "analyses")
+OPEN = (
+    *TABLES,
+    "data.columns",
+    "data.groups",
+    "data.macro",
+    "data.where",
+    "features",
+    "analyses",
+    "table.labels",
+)
 PREFIXES = ("+", "~")
 # letters by which a new name may differ from a known one and be a slip of the pen, by the letters
 # of the longer one: of two letters nothing can be told

@@ -51,6 +51,23 @@ def serve(uri: str, port: int, path: str, what: str = "") -> int:
         return 0
 
 
+def serve_sweep(name: str, port: int, keep: bool) -> int:
+    """Serve the MLflow UI, open on the jobs of a sweep."""
+    from runner.sinks.tracking import Store
+    from runner.sweeps.comparison.comparison import compared
+    from runner.sweeps.conduct import sweep_tags
+    from runner.sweeps.plan import find, killed
+    from runner.sweeps.telling.tracked import end_killed, sweep_link
+
+    comparison = compared(find(name))
+    plan = comparison.plan
+    store = Store(**plan.tracking)
+    end_killed(store, killed)
+    link = sweep_link(store, sweep_tags(plan), comparison, plugged_in=True, keep=keep)
+    effect = what_it_does(f"the jobs of sweep {plan.name}, best first", keep)
+    return serve(store.uri, port, link, effect)
+
+
 def _existing(uri: str) -> None:
     """Refuse a file that is not there: the server would make an empty store of it."""
     file = uri.removeprefix("sqlite:///")

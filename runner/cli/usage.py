@@ -15,7 +15,7 @@ VERBS = {
     "resume": ("SWEEP", "go on with a sweep that was ended"),
     "rerun": ("RUN_ID", "repeat a run from its logged spec and tell what differs"),
     "sync": ("", "log run directories that the store does not have"),
-    "compare": ("[SWEEP]", "tell what the jobs of a sweep say beside each other"),
+    "compare": ("[SWEEP]", "compare the jobs of a sweep; --table prints a regression table"),
     "audit": ("[...]", "try every column of a spec for look-ahead, thoroughly"),
     "check": ("[...]", "read the data of a spec without running it: tables, and a page"),
     "snapshot": ("[...]", "fetch the data of a spec (data=yahoo) without running it"),

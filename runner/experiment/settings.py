@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
 
-from runner.errors import unknown
+from runner.errors import SpecError, unknown
+from runner.estimators.settings import RegressionSettings
 from runner.experiment.nodes import as_settings
 from runner.schema.misfits import misfits
+from runner.schema.regression_table import TableSettings
 from runner.schema.settings import Count, ModuleName
 
+S = TypeVar("S")
 GROUPS = ("data", "features", "target", "model", "validation")
 FULL: Literal["full"] = "full"  # a report with tests of the residuals, page and pictures
 OFF: Literal["off"] = "off"  # no audit
@@ -42,6 +46,7 @@ class Settings:
         audit_seed: of what the audit draws; null: it follows from spec and data.
         report: full, or tables without tests of the residuals, page and pictures.
         ledger: file that counts the specs tried.
+        table: how the regression table is laid out.
         tracking: where runs are logged.
     """
 
@@ -53,10 +58,13 @@ class Settings:
     audit_seed: Count | None = None
     report: Literal["full", "tables"] = FULL
     ledger: str = "outputs/ledger.db"
+    table: TableSettings = field(default_factory=TableSettings)
     tracking: Tracking = field(default_factory=Tracking)
 
 
+NONE: Mapping[str, Any] = MappingProxyType({})
 NAMES = tuple(attribute.name for attribute in fields(Settings))
+NESTED: dict[str, Any] = {"table": TableSettings, "tracking": Tracking}
 
 
 def settings_of(spec: Mapping[str, Any], mistakes: list[str]) -> Settings:
@@ -68,13 +76,67 @@ def settings_of(spec: Mapping[str, Any], mistakes: list[str]) -> Settings:
     known = [*NAMES, *GROUPS]
     mistakes += [f"{key}: {unknown(key, known)}" for key in spec if key not in known]
     given = {name: spec[name] for name in NAMES if name in spec}
-    if "tracking" in given:
-        tracking = given.pop("tracking")
-        problems = list(misfits(tracking, dict[str, Any], "tracking"))
+    for name, kind in NESTED.items():
+        if name in given:
+            given[name] = nested(name, kind, given.pop(name), mistakes)
+    settings = as_settings("", Settings, given, mistakes)
+    mistakes += settings.table.mistakes
+    return settings
+
+
+def nested(name: str, kind: type[S], node: Any, mistakes: list[str]) -> S:
+    """The settings of a node, wrong ones left at their defaults.
+
+    Args:
+        mistakes: one line each; added to.
+    """
+    problems = list(misfits(node, dict[str, Any], name))
+    if problems:
         mistakes += problems
-        if not problems:
-            given["tracking"] = as_settings("tracking", Tracking, tracking, mistakes)
-    return as_settings("", Settings, given, mistakes)
+        return kind()
+    return as_settings(name, kind, node, mistakes)
+
+
+def table_settings(spec: Mapping[str, Any], given: Mapping[str, Any] = NONE) -> TableSettings:
+    """How the regression table of a spec, or of a sweep that it is of, is laid out.
+
+    Args:
+        given: settings beside those of the spec, which come before them.
+
+    Raises:
+        SpecError: what is wrong with them, one line each.
+    """
+    mistakes: list[str] = []
+    node = {**(spec.get("table") or {}), **given}
+    settings = nested("table", TableSettings, node, mistakes)
+    mistakes += settings.mistakes
+    if mistakes:
+        raise SpecError(mistakes)
+    return settings
+
+
+def unsuited(table: TableSettings, model: Any, features: Sequence[str]) -> list[str]:
+    """What the settings `table` ask for that a regression with these features has not, a line each.
+
+    What other models have is known once they are fitted.
+    """
+    if not isinstance(model, RegressionSettings):
+        return []
+    mistakes = []
+    terms = model.terms(features)
+    for number, name in enumerate(table.terms or ()):
+        label, is_level, _ = name.partition(":")
+        if name not in terms and not (is_level and label in model.dummies):
+            mistakes.append(f"table.terms[{number}]: {unknown(name, terms)}")
+    has_units = model.by not in (None, "date")
+    asks = {"rows": table.rows, "columns": table.columns}
+    for key, value in asks.items():
+        if value == "asset" and not has_units:
+            mistakes.append(
+                f"table.{key}: asset given with model.by={model.by or 'null'}; "
+                "allowed: with a regression per asset or group"
+            )
+    return mistakes
 
 
 def with_defaults(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from runner.experiment.nodes import (
     unbound,
     without,
 )
-from runner.experiment.settings import GROUPS, Settings, settings_of, with_defaults
+from runner.experiment.settings import GROUPS, Settings, settings_of, unsuited, with_defaults
 from runner.features.asked import by_text, grouped
 from runner.schema.misfits import misfits
 from runner.schema.settings import MOST_LOST, OWN, RowsOf
@@ -207,6 +207,7 @@ def _parts(spec: Mapping[str, Any], settings: Settings, builder: Builder) -> Par
     analyses = _analyses(settings.analyses, builder)
     if model is not None:
         builder.mistakes.extend(f"model.{line}" for line in model.mistakes(list(features)))
+        builder.mistakes.extend(unsuited(settings.table, model, list(features)))
     return Parts(features, target, of_target, steps, model, rows, splitter, analyses)
 
 

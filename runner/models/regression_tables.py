@@ -24,6 +24,7 @@ from runner.models.pricing import GRS, price_every_asset
 from runner.numerics.covariance import default_cosines, default_lags
 from runner.panels.panel import Panel
 from runner.panels.units import Unit, per_asset
+from runner.text import count
 
 if TYPE_CHECKING:
     from runner.estimators.settings import RegressionSettings
@@ -51,7 +52,9 @@ def as_fit(model: RegressionSettings, estimates: Estimates, panel: Panel, rows: 
         coefficients = pd.concat([coefficients, mean], ignore_index=True)
     tested = hypothesis_table(estimates, model.hypotheses, terms, panel.horizon)
     grs = _grs(model, estimates, panel, rows)
-    errors = _errors_in_words(model, has_mean, lags, cosines) + _zeroed_in_words(estimates)
+    own_errors = _covariance_in_words(model, estimates.lags)
+    errors = _errors_in_words(model, own_errors, has_mean, lags, cosines)
+    errors += _zeroed_in_words(estimates)
     return Fit(
         coefficients,
         quality_table(estimates, model.cov),
@@ -132,9 +135,10 @@ def _grs(
     return pd.DataFrame([row], columns=columns)
 
 
-def _errors_in_words(model: RegressionSettings, mean: bool, lags: int, cosines: int) -> str:
+def _errors_in_words(
+    model: RegressionSettings, covariance: str, mean: bool, lags: int, cosines: int
+) -> str:
     """The covariance with its conventions, and where it comes from in the mean over units."""
-    covariance = _covariance_in_words(model)
     if not mean:
         return covariance
     if cosines:
@@ -150,15 +154,20 @@ def _errors_in_words(model: RegressionSettings, mean: bool, lags: int, cosines: 
     return f"{covariance}; of the mean: {words}"
 
 
-def _covariance_in_words(model: RegressionSettings) -> str:
-    """The covariance of the estimates of each unit, with its conventions."""
+def _covariance_in_words(model: RegressionSettings, of_units: np.ndarray) -> str:
+    """The covariance of the estimates of each unit, with its conventions.
+
+    Args:
+        of_units: (U,) lags of each unit, NaN without.
+    """
     logit = model.estimator == "logit"
     if model.estimator != "ols" and not logit:
         return f"none, {model.estimator} is biased on purpose"
     errors = ERRORS[model.cov]
+    different = np.unique(of_units[np.isfinite(of_units)])
     lags = "lags per unit in quality.csv"
-    if model.cov_lags is not None:
-        lags = f"{model.cov_lags} lags"
+    if len(different) == 1:
+        lags = count(int(different[0]), "lag")
     words = errors.words(model.cov, lags, model.clusters, logit)
     if not model.absorbed:
         return words

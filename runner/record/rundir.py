@@ -44,7 +44,8 @@ ABOUT: dict[str, Check] = {
     "overrides": is_texts,
 }
 ABOUT_OF_SOME: dict[str, Check] = {
-    **dict.fromkeys(["model", "validation", "commit", "job", "errors", "no_influence"], is_text),
+    **dict.fromkeys(["model", "validation", "commit", "job", "target"], is_text),
+    **dict.fromkeys(["errors", "no_influence"], is_text),
     **dict.fromkeys(["reading", "leaks", "notes"], is_texts),
     **dict.fromkeys(["chosen", "doubts"], is_text_by_name),
 }

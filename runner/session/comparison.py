@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import SpecError
+from runner.experiment.settings import table_settings
 from runner.record.identity import family_key
 from runner.session.report import Report
+from runner.sinks.paper.table import RegressionTable
+from runner.sinks.paper.written.latex import latex
+from runner.sinks.paper.written.markdown import markdown
 from runner.sweeps.comparison.comparison import compared
 from runner.sweeps.plan import Job, Plan
 from runner.sweeps.settings import Sweep
@@ -18,6 +23,7 @@ from runner.sweeps.settings import Sweep
 if TYPE_CHECKING:
     import pandas as pd
 
+FORMS: dict[str, Callable[[RegressionTable], str]] = {"latex": latex, "markdown": markdown}
 UNCOUNTED = (
     "The verdict pays for these runs alone: other trials on this data and target are not counted."
 )
@@ -31,7 +37,7 @@ class Comparison:
         reports: the finished runs by their number in the tables.
         leaderboard: rank, job, the score that ranks, the settings that differ, further scores.
         coefficients: job, unit, term, estimate, std_error, t_stat, p_value, ci_low, ci_high.
-        side_by_side: terms in rows, the best runs in columns, as in a paper.
+        side_by_side: the regression table of the best runs as texts, a column per run.
         by_unit: assets or groups in rows; per run the estimate, t, p and p adjusted by Holm over
             the whole table, of the constant where runs explain the same row (an alpha where every
             regressor is a return), else of the first regressor; empty without such units.
@@ -106,6 +112,41 @@ def of_reports(reports: Sequence[Report], score: str | None) -> Comparison:
     Raises:
         SpecError: fewer than two runs; no run has the score.
     """
+    with _plan_of(reports) as plan:
+        return of_plan(plan, dict(enumerate(reports)), score)
+
+
+def print_table(names: Sequence[str], given: Mapping[str, Any], form: str) -> None:
+    """Print the regression table of several runs, in their order; nothing is written.
+
+    Args:
+        names: their directories.
+        given: settings of the table beside those of the first run.
+        form: markdown or latex.
+
+    Raises:
+        SpecError: another form; settings that do not suit the runs.
+        DataError: a directory is no run directory.
+    """
+    if form not in FORMS:
+        raise SpecError(f"compare: given {len(names)} names; allowed: one, or runs with --table")
+    reports = [Report.read(Path(name)) for name in names]
+    with _plan_of(reports) as plan:
+        comparison = compared(plan)
+        settings = table_settings(comparison.spec, given)
+        table = comparison.regression_table(settings, len(reports))
+    if table is None:
+        raise SpecError("compare: no run has coefficients for a regression table")
+    print(FORMS[form](table), end="")
+
+
+@contextmanager
+def _plan_of(reports: Sequence[Report]) -> Iterator[Plan]:
+    """The runs as the jobs of a sweep that is there for the while.
+
+    Raises:
+        SpecError: fewer than two runs.
+    """
     if len(reports) < 2:
         raise SpecError(f"compare: given {len(reports)} run; allowed: two or more")
     with TemporaryDirectory() as folder:
@@ -114,7 +155,7 @@ def of_reports(reports: Sequence[Report], score: str | None) -> Comparison:
             _placed(report, number, directory / str(number))
             for number, report in enumerate(reports)
         ]
-        plan = Plan(
+        yield Plan(
             directory=directory,
             settings=Sweep(),
             configs=(None, None, None),
@@ -125,7 +166,6 @@ def of_reports(reports: Sequence[Report], score: str | None) -> Comparison:
             tracking={},
             ledger=str(directory / "ledger.db"),
         )
-        return of_plan(plan, dict(enumerate(reports)), score)
 
 
 def _placed(report: Report, number: int, place: Path) -> Job:
@@ -138,14 +178,15 @@ def _placed(report: Report, number: int, place: Path) -> Job:
         place.mkdir()
         files.write(report.source, place)
     fingerprint = str(report.about["fingerprint"])
+    chosen = report.about.get("chosen") or {}
     return Job(
         number=number,
-        differs=(report.name,),
+        differs=tuple(f"{group}={option}" for group, option in chosen.items()),
         overrides=(),
         spec=report.spec,
         fingerprint=fingerprint,
         key=str(report.about["job"]),
         # runs of earlier versions have no digest of their rows by themselves
         family=family_key(report.spec, str(report.about.get("sample", fingerprint))),
-        chosen=report.about.get("chosen") or {},
+        chosen=chosen,
     )

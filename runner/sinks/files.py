@@ -14,6 +14,7 @@ import yaml
 from runner.experiment.reading import reading
 from runner.experiment.report import Report
 from runner.experiment.series import series_of
+from runner.experiment.wording import target_text
 from runner.panels.rows import digest_of
 from runner.record.rundir import write_table
 from runner.record.version import source_commit
@@ -96,6 +97,7 @@ def about(report: Report) -> dict[str, object]:
         "started": report.started.isoformat(timespec="milliseconds"),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "rows": _rows(report),
+        "target": target_text(report),
         "errors": report.fit.errors,
         "doubts": {term: why for term, why in report.influence.doubts.items() if why},
         "no_influence": report.influence.reason,

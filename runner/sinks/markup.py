@@ -310,6 +310,17 @@ th{color:var(--soft);border-bottom:1.5px solid var(--soft)} .text,caption{text-a
 td i{font-style:normal;color:var(--soft);opacity:.65} td b{color:var(--bad)}
 td.text b{color:var(--ink)}
 caption,summary{font-weight:600;padding:8px 0 6px} summary{cursor:pointer;color:var(--link)}
+.paper{border-top:2px solid var(--ink);border-bottom:2px solid var(--ink)}
+.paper caption{white-space:normal}
+.paper th,.paper td{border:0;text-align:center;padding:3px 14px;color:var(--ink);font-weight:400}
+.paper th[scope=row],.paper th[scope=rowgroup],.paper td:first-child{text-align:left;padding-left:0}
+.paper th[scope=row]{position:sticky;left:0;background:var(--paper)}
+.paper td:last-child{padding-right:22px}
+.paper thead tr:last-child>*{border-bottom:1px solid var(--ink)}
+.paper .estimate>*{padding-top:8px;padding-bottom:0} .paper .bracket>*{padding-top:0}
+.paper .panel>*{font-style:italic;padding-top:10px;border-bottom:1px solid var(--line)}
+.paper :not(.foot)+.foot>*{border-top:1px solid var(--ink);padding-top:6px}
+.paper sup{display:inline-block;width:0;line-height:0;font-size:11px}
 .note,figcaption{color:var(--soft);font-size:13px;margin:4px 0 14px} figure{margin:10px 0 18px}
 figure .scroll{background:#fff;border:1px solid var(--line);border-radius:8px;padding:6px}
 img{display:block;width:100%;min-width:620px}

@@ -34,6 +34,9 @@ from runner.sinks.markup import (
     tiles_of,
     unbroken,
 )
+from runner.sinks.paper import of_run
+from runner.sinks.paper.of_run import Paper
+from runner.sinks.paper.written.html import html, statistics_html
 from runner.text import LEVEL, MOST_VIF, count, number, p_text, per_unit, plural, stars
 from runner.text import unit_noun as noun_of
 
@@ -46,7 +49,13 @@ TILE_DIGITS = 3  # significant digits of a tile
 
 
 def write(report: Report, directory: Path, pictures: list[Path]) -> None:
-    """Write `directory`/report.html."""
+    """Write `directory`/report.html, and the tables of papers that it shows as files.
+
+    Raises:
+        SpecError: settings `table` that do not suit the coefficients.
+    """
+    tables = of_run.paper_of(report)
+    of_run.write(tables, directory)
     captions = _captions(report)
     shown = {}
     for path in pictures:
@@ -54,19 +63,25 @@ def write(report: Report, directory: Path, pictures: list[Path]) -> None:
         caption = captions.get(name, "")
         shown[name] = picture(path, caption)
     told = sections(report)
-    text = page_of(report.name, _head(report, told), _parts(report, told, shown))
+    parts = _parts(report, told, shown, tables)
+    text = page_of(report.name, _head(report, told), parts)
     (directory / "report.html").write_text(text, encoding="utf-8")
 
 
 def _parts(
-    report: Report, told: Mapping[str, Sequence[str]], shown: dict[str, Html]
+    report: Report,
+    told: Mapping[str, Sequence[str]],
+    shown: dict[str, Html],
+    tables: Paper,
 ) -> list[tuple[str, Html]]:
     """Heading and content of every section, in the order in which they are read."""
     own = {stem: shown.pop(stem, Html()) for stem in (*CAPTIONS, "coefficients")}
     quality = report.fit.quality.drop(columns="scope")
     hypotheses = report.fit.hypotheses.drop(columns="scope")
     folds = report.folds.drop(columns="layout", errors="ignore")
-    estimates = joined(own["coefficients"], own["t_stats"], *_coefficients(report))
+    regression = Html() if tables.regression is None else html(tables.regression)
+    drawn = joined(own["coefficients"], own["t_stats"])
+    estimates = joined(regression, drawn, *_coefficients(report))
     held_out = joined(
         own["actual_predicted"],
         _scores(report),
@@ -84,6 +99,7 @@ def _parts(
         ("Out of sample", held_out),
         ("Diagnostics", tests),
         ("More pictures", joined(*shown.values())),
+        ("Descriptive statistics", statistics_html(tables.statistics)),
         ("Leak audit", _audit(report)),
         ("Rows", _rows(report)),
         ("To repeat it", _repeat(report)),
@@ -262,11 +278,13 @@ def _coefficients(report: Report) -> list[Html]:
     title = "Estimates"
     if noun != "regression":
         title = f"Estimates of each {noun}"
-    central = framed(means, f"Mean over {plural(noun)}", file)
-    parts = [central, framed(each, title, file)]
+    parts = [framed(means, f"Mean over {plural(noun)}", file)]
     if table["p_value"].notna().any():
         note = "*** p < 0.01, ** p < 0.05, * p < 0.10"
         parts.append(tag("p", note, class_="note"))
+    if len(each):
+        summary = tag("summary", f"All statistics: {count(len(each), 'row')}")
+        parts.append(tag("details", summary, framed(each, title, file)))
     return parts
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from runner.estimators.standard_errors import ERRORS
+from runner.sinks.paper.trust import distrust
 from runner.sweeps.comparison.texts import value_texts
 from runner.text import LEVEL, by_chance, count, number, stars
 from runner.trials.adjust import holm
@@ -149,17 +149,9 @@ def by_unit(comparison: Ranked, term: str | None = None) -> ByUnit | None:
 def _are_trusted(outcome: Outcome) -> bool:
     """Whether the errors of a job allow for targets that overlap, and groups for shared dates."""
     model = outcome.job.spec.get("model") or {}
-    errors = ERRORS.get(str(model.get("cov")))
-    if errors is None:
-        return True
-    clusters = set(model.get("clusters") or [])
     horizon = int(outcome.about.get("horizon") or 0)
-    lags = model.get("cov_lags")
-    enough_lags = errors.serial and (lags is None or lags >= horizon - 1)
-    allows_overlap = horizon < 2 or enough_lags or bool(clusters - {"date"})
     are_groups = bool((outcome.coefficients["scope"] == "group").any())
-    allows_dates = not are_groups or errors.shocks or "date" in clusters
-    return allows_overlap and allows_dates
+    return not distrust(model, horizon, are_groups)
 
 
 def _units(outcome: Outcome) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 import pandas as pd
 
 from runner.errors import SpecError, listed, unknown
+from runner.experiment.settings import table_settings
 from runner.record.rundir import RunDirectory
+from runner.schema.regression_table import TableSettings
+from runner.sinks.paper.table import RegressionTable
 from runner.sweeps.comparison.by_unit import ByUnit, by_unit
 from runner.sweeps.comparison.caveats import caveats
 from runner.sweeps.comparison.choices import choices, flattened
@@ -38,13 +41,31 @@ class Comparison(Ranked):
         """The finished jobs, best first, with their ranks, choices and scores."""
         return leaderboard(self)
 
-    def side_by_side(self, most: int = MOST_BESIDE) -> pd.DataFrame:
-        """A table as in a paper: a column per job, best first, at most so many.
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The spec of the first job; empty without jobs."""
+        return self.plan.jobs[0].spec if self.plan.jobs else {}
 
-        Estimates with stars stand above their errors in brackets; below them the keys that differ,
-        the score, R2, rows, and how errors were computed.
+    def regression_table(
+        self, settings: TableSettings | None = None, most: int = MOST_BESIDE
+    ) -> RegressionTable | None:
+        """The best jobs as a regression table, by their number; None without coefficients.
+
+        Args:
+            settings: how it is laid out; None: as the spec of the jobs says.
+            most: jobs that it has.
+
+        Raises:
+            SpecError: settings that do not suit the jobs.
         """
-        return side_by_side(self, most)
+        if settings is None:
+            settings = table_settings(self.spec)
+        return side_by_side(self, settings, most)
+
+    def side_by_side(self) -> pd.DataFrame:
+        """The regression table as texts: labels in the first column, then a column per job."""
+        table = self.regression_table()
+        return pd.DataFrame({"": []}) if table is None else table.frame()
 
     def by_unit(self, term: str | None = None) -> ByUnit | None:
         """A term of each asset or group under each job; None where jobs have no such units.
@@ -53,20 +74,6 @@ class Comparison(Ranked):
             term: None takes the constant where jobs explain, else the first regressor.
         """
         return by_unit(self, term)
-
-    def errors_in_full(self, most: int = MOST_BESIDE) -> list[str]:
-        """How the errors of the jobs side by side were computed, a sentence for each way."""
-        jobs: dict[str, list[str]] = {}
-        for outcome in self.ranked[:most]:
-            if outcome.errors:
-                of_these = jobs.setdefault(outcome.errors, [])
-                of_these.append(str(outcome.job.number))
-        sentences = []
-        for errors, numbers in jobs.items():
-            noun = "job" if len(numbers) == 1 else "jobs"
-            listed_jobs = ", ".join(numbers)
-            sentences.append(f"Errors of {noun} {listed_jobs}: {errors}.")
-        return sentences
 
     def curve_terms(self, term: str | None = None) -> list[str]:
         """The terms of specification curves: the one asked for, or the first of those tested.

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from runner.errors import SpecError
+from runner.experiment.settings import table_settings
 from runner.sinks.machine import Form
+from runner.sinks.paper.table import RegressionTable
+from runner.sinks.paper.written.latex import latex
+from runner.sinks.paper.written.markdown import markdown
 from runner.sweeps.comparison.comparison import Comparison, compared
 from runner.sweeps.plan import Plan
 from runner.sweeps.telling import page as sweep_page
@@ -24,7 +29,8 @@ def compare(
     heat: tuple[str, str] | None = None,
     verdict_words: Sequence[str] = (),
     verdict_tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
-    form: Form | Literal["csv", "latex"] = "tables",
+    table: Mapping[str, Any] = MappingProxyType({}),
+    form: Form | Literal["csv", "latex", "markdown"] = "tables",
 ) -> Comparison:
     """Write the comparison of the finished jobs to `report` of the sweep, and print it.
 
@@ -35,21 +41,38 @@ def compare(
             and the constant where jobs explain.
         heat: two keys of the heat map; null: those that differ, where two do.
         verdict_words, verdict_tables: what tests of all jobs together say.
-        form: printed as `tables`, `json` (one object), `csv` (the leaderboard) or `latex` (the
-            coefficients side by side), or `quiet`, not at all.
+        table: settings of the regression table beside those of the jobs.
+        form: printed as `tables`, `json` (one object), `csv` (the leaderboard), `latex` or
+            `markdown` (the regression table), or `quiet`, not at all.
 
     Raises:
-        SpecError: no job has the score or the term, or a key does not differ; nothing was written.
+        SpecError: no job has the score or the term, a key does not differ, or settings of the table
+            do not suit the jobs; nothing was written.
         DataError: a run directory lacks a file.
     """
     comparison = compared(plan, score)
     directory = plan.directory / "report"
     verdict = sweep_page.Verdict(verdict_words, verdict_tables)
-    sweep_page.write(comparison, directory, term, heat, verdict)
+    settings = table_settings(comparison.spec, table)
+    regression = comparison.regression_table(settings)
+    sweep_page.write(comparison, directory, term, heat, verdict, regression, settings.formats)
     if form == "csv":
         print(comparison.leaderboard.to_csv(index=False), end="")
     elif form == "latex":
-        print(sweep_page.tex(comparison), end="")
+        print(latex(_printable(regression)), end="")
+    elif form == "markdown":
+        print(markdown(_printable(regression)), end="")
     else:
-        sweep_terminal.show(comparison, verdict_words, directory, form, term)
+        sweep_terminal.show(comparison, verdict_words, directory, form, term, settings)
     return comparison
+
+
+def _printable(regression: RegressionTable | None) -> RegressionTable:
+    """The table.
+
+    Raises:
+        SpecError: there is none.
+    """
+    if regression is None:
+        raise SpecError("compare: no finished job has coefficients for a regression table")
+    return regression

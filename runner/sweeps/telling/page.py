@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from runner.experiment.spec import without_secrets
 from runner.record.rundir import write_table
-from runner.sinks import latex
 from runner.sinks.canvas import DPI, style
 from runner.sinks.files import DIGITS
 from runner.sinks.markup import (
@@ -28,11 +27,13 @@ from runner.sinks.markup import (
     pairs_of,
     paragraphs,
     picture,
-    table_of,
     tabled,
     tag,
     tiles_of,
 )
+from runner.sinks.paper.of_run import FOLDER
+from runner.sinks.paper.written.files import write_regression
+from runner.sinks.paper.written.html import html
 from runner.sweeps.comparison.comparison import MOST_BESIDE, Comparison, ordered
 from runner.sweeps.comparison.texts import brief, value_texts
 from runner.sweeps.telling import drawings
@@ -41,6 +42,8 @@ from runner.text import count, number
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.schema.regression_table import Format
+    from runner.sinks.paper.table import RegressionTable
     from runner.sweeps.comparison.by_unit import ByUnit
     from runner.sweeps.plan import Plan
 
@@ -51,11 +54,6 @@ MOST_LISTED = 12  # values of a key listed among the facts
 MOST_DIFFERENT = 3  # sources, kinds and so on of jobs among the facts
 TILE_DIGITS = 3  # significant digits of a tile
 LONGEST_REASON = 160  # characters of why a job failed
-LONGEST_CELL = 28  # characters below the coefficients side by side
-LEGEND = (
-    "*** p < 0.01, ** p < 0.05, * p < 0.10; in brackets the std. error; "
-    "p-values as if this were the only job."
-)
 
 
 @dataclass(frozen=True)
@@ -80,10 +78,14 @@ def write(
     term: str | None,
     heat: tuple[str, str] | None,
     verdict: Verdict,
+    regression: RegressionTable | None,
+    formats: Sequence[Format],
 ) -> None:
-    """Write the tables of the sweep as CSV, coefficients.tex, plots and report.html.
+    """Write the tables of the sweep, plots and report.html.
 
     Args:
+        regression: the regression table of the jobs; None where they have no coefficients.
+        formats: files that it is written to.
         term: whose specification curve is drawn and whose estimates stand by unit; null: the first
             tested terms, and the constant where jobs explain.
         heat: keys of a heat map; null: the two that differ, where there are two.
@@ -107,19 +109,14 @@ def write(
         write_table(units.table, by_unit, DIGITS)
     for name, table in tables.items():
         write_table(table, directory / f"{_file(name)}.csv", DIGITS)
-    (directory / "coefficients.tex").write_text(tex(comparison), encoding="utf-8")
+    shutil.rmtree(directory / FOLDER, ignore_errors=True)  # of jobs that are no longer compared
+    if regression is not None:
+        (directory / FOLDER).mkdir()
+        write_regression(regression, formats, directory / FOLDER)
     shutil.rmtree(directory / "plots", ignore_errors=True)  # of terms that are no longer drawn
     pictures = draw(comparison, directory / "plots", terms, keys)
-    page = _page(comparison, pictures, verdict, units)
+    page = _page(comparison, pictures, verdict, regression, units)
     (directory / "report.html").write_text(page, encoding="utf-8")
-
-
-def tex(comparison: Comparison) -> str:
-    """The jobs side by side as LaTeX."""
-    table = comparison.side_by_side()
-    about = f"sweep {comparison.plan.name}: {_beside(comparison)}. {LEGEND}"
-    notes = (about, *comparison.errors_in_full())
-    return latex.tabular(table, (table.attrs["terms"],), notes)
 
 
 def _heat_keys(comparison: Comparison, heat: tuple[str, str] | None) -> tuple[str, str] | None:
@@ -217,7 +214,11 @@ def _file(name: str) -> str:
 
 
 def _page(
-    comparison: Comparison, pictures: Pictures, verdict: Verdict, units: ByUnit | None
+    comparison: Comparison,
+    pictures: Pictures,
+    verdict: Verdict,
+    regression: RegressionTable | None,
+    units: ByUnit | None,
 ) -> str:
     """The whole page."""
     scores = [picture(path) for path in pictures.scores]
@@ -228,7 +229,7 @@ def _page(
         ("Reading", _sentences(comparison.words)),
         ("All jobs together", _verdict(verdict)),
         ("Leaderboard", board),
-        ("Coefficients side by side", _side_by_side(comparison)),
+        ("Coefficients", _regression(regression)),
         ("By unit", _by_unit(comparison, units)),
         ("Specification curves", joined(*curves)),
         ("Jobs without results", framed(failures, "Failed or not run", "failures.csv")),
@@ -354,33 +355,12 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
     return table.map(cut)
 
 
-def _beside(comparison: Comparison) -> str:
-    """Which jobs stand side by side."""
-    n = len(comparison.ranked)
-    jobs = count(n, "job")
-    if n > MOST_BESIDE:
-        jobs = f"the first {MOST_BESIDE} of {n} jobs by {comparison.score}"
-    for outcome in comparison.ranked[:MOST_BESIDE]:
-        if "mean" in set(outcome.central["scope"]):
-            return f"{jobs}; coefficients are means over units where there are several"
-    return jobs
-
-
-def _side_by_side(comparison: Comparison) -> Html:
-    """The jobs side by side, and what their stars and errors are."""
-    table = comparison.side_by_side()
-    if table.empty or table.shape[1] < 2:
+def _regression(table: RegressionTable | None) -> Html:
+    """The regression table, and which jobs it is of."""
+    if table is None:
         return Html()
-    terms = table.attrs["terms"]
-    columns = []
-    for name in table:
-        texts = list(table[name])
-        foot = [brief(text, LONGEST_CELL) for text in texts[terms:]]
-        columns.append(Column(str(name), texts[:terms] + foot, "number" if name else "text"))
-    caption = _beside(comparison)
-    shown = table_of(columns, caption[0].upper() + caption[1:])
-    notes = [tag("p", text, class_="note") for text in (LEGEND, *comparison.errors_in_full())]
-    return joined(shown, *notes)
+    source = table.source[0].upper() + table.source[1:]
+    return joined(html(table), tag("p", f"{source}.", class_="note"))
 
 
 def _by_unit(comparison: Comparison, units: ByUnit | None) -> Html:

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.sinks.machine import Form
-from runner.sinks.terminal import LEGEND, Page, Sheet, say
+from runner.sinks.terminal import Page, Sheet, say
 from runner.sweeps.comparison.comparison import MOST_BESIDE
 from runner.sweeps.comparison.leaderboard import REMARKS
-from runner.sweeps.comparison.texts import brief, value_texts
+from runner.sweeps.comparison.texts import value_texts
 from runner.sweeps.telling import machine
 from runner.text import count, number
 
 if TYPE_CHECKING:
+    from runner.schema.regression_table import TableSettings
+    from runner.sinks.paper.table import RegressionTable
     from runner.sweeps.comparison.by_unit import ByUnit
     from runner.sweeps.comparison.comparison import Comparison
 
@@ -31,11 +33,13 @@ def show(
     directory: Path,
     form: Form = "tables",
     term: str | None = None,
+    settings: TableSettings | None = None,
 ) -> None:
     """Print the leaderboard, the coefficients, the caveats, and where the files are.
 
     Args:
         term: of the table by unit; null: the constant where jobs explain, else the first regressor.
+        settings: how the regression table is laid out; None: as the spec of the jobs says.
     """
     if form != "tables":
         return say(machine.of_sweep(comparison, verdict, directory), form)
@@ -50,24 +54,34 @@ def show(
             file = directory / "leaderboard.csv"
             console.print(f"{count(more, 'more job')} in {file}")
     if len(comparison.central):
-        _show_coefficients(console, comparison, wide, directory)
+        _show_coefficients(console, comparison, settings, wide, directory)
     _show_units(console, comparison.by_unit(term), comparison, directory)
     console.lines(["", *comparison.words, *verdict])
     console.print(f"Files: {directory}")
 
 
-def _show_coefficients(console: Page, comparison: Comparison, wide: int, directory: Path) -> None:
-    """The coefficients side by side, and how their errors were computed."""
-    table, jobs = _side_by_side(comparison, wide)
-    n = len(comparison.ranked)
-    _title(console, f"Coefficients of the first {jobs} of {n} jobs" if jobs < n else "Coefficients")
-    _whole(console, table)
-    more = comparison.side_by_side(jobs).attrs["terms"] - MOST_ROWS
+def _show_coefficients(
+    console: Page,
+    comparison: Comparison,
+    settings: TableSettings | None,
+    wide: int,
+    directory: Path,
+) -> None:
+    """The regression table of as many of the first jobs as there is room for, at least one."""
+    table = comparison.regression_table(settings)
+    if table is None:
+        return
+    jobs = min(MOST_BESIDE, len(comparison.ranked))
+    while jobs > 1 and _width(_sheet(table)) > wide:
+        jobs -= 1
+        table = comparison.regression_table(settings, jobs) or table
+    _title(console, table.title)
+    _whole(console, _sheet(table))
+    more = len([row for row in table.rows() if row.kind != "foot"]) - MOST_ROWS
     if more > 0:
         file = directory / "coefficients.csv"
         console.print(f"{count(more, 'more row')} of coefficients in {file}")
-    legend = f"{LEGEND}; p-values as if this were the only job"
-    console.lines([legend, *comparison.errors_in_full(jobs)])
+    console.lines([*table.notes, table.source])
 
 
 def _show_units(
@@ -140,21 +154,15 @@ def _figure(name: str, value: object) -> str:
     return number(figure)
 
 
-def _side_by_side(comparison: Comparison, wide: int) -> tuple[Sheet, int]:
-    """As many of the first jobs as there is room for, at least one, and how many."""
-    for jobs in range(min(MOST_BESIDE, len(comparison.ranked)), 0, -1):
-        side = comparison.side_by_side(jobs)
-        table = Sheet((str(name), not name) for name in side)
-        terms = side.attrs["terms"]
-        for place, row in enumerate(side.itertuples(index=False)):
-            label, *cells = (str(text) for text in row)
-            if place >= terms:
-                texts = value_texts(cells, LENGTHS[-1])
-            elif place < MOST_ROWS:
-                texts = [brief(text, LENGTHS[0]) for text in cells]
-            else:
+def _sheet(table: RegressionTable) -> Sheet:
+    """The printed rows of a regression table, cut where there are many coefficients."""
+    sheet = Sheet([("", True), *((heading.text, False) for heading in table.headings)])
+    left = MOST_ROWS
+    for row in table.rows():
+        if row.kind != "foot":
+            left -= 1
+            if left < 0:
                 continue
-            table.add_line([label, *texts])
-        if _width(table) <= wide:
-            break
-    return table, jobs
+        starred = [text + stars for text, stars in zip(row.texts, row.stars, strict=True)]
+        sheet.add_line([row.label, *starred])
+    return sheet

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from runner.experiment.spec import CHOSEN
 from runner.sinks import view
+from runner.sinks.paper.written.markdown import escaped
 from runner.sinks.view import Mode, Section, View
 from runner.sweeps.comparison.texts import score_text
 from runner.sweeps.telling.standings import (
@@ -388,15 +389,6 @@ def _cell(name: str, value: Any) -> str:
     if text == "<NA>":
         return "–"
     return escaped(text)
-
-
-def escaped(text: str) -> str:
-    """The text as Markdown that says the same and is no markup, link or picture."""
-    plain = text.replace("&", "&amp;")
-    plain = plain.replace("<", "&lt;")
-    plain = plain.replace(">", "&gt;")
-    plain = plain.replace("\n", " ")
-    return re.sub(r"([\\`*_{}\[\]()#!|~])", r"\\\1", plain)
 
 
 def with_newest(description: str, link: str) -> str:

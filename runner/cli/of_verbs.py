@@ -1,15 +1,18 @@
-"""What `check` reads: the data of a spec, whatever its other parts are."""
+"""What verbs take from overrides: the data of a spec for `check`, its table for `compare`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from runner.cli.composition import Composer
+from runner.errors import SpecError
 from runner.experiment.spec import Data, build_data
 from runner.record.rundir import CHECKS
 
 DIRECTORY = "hydra.run.dir"
+TABLE = "table."
 
 
 def data_of(composer: Composer, overrides: Sequence[str]) -> tuple[Data, Path]:
@@ -32,3 +35,22 @@ def data_of(composer: Composer, overrides: Sequence[str]) -> tuple[Data, Path]:
     if DIRECTORY not in keys:
         directory = CHECKS / directory.name
     return build_data(config), directory
+
+
+def table_of(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """The names among the words, and the settings of the regression table that overrides give.
+
+    Raises:
+        SpecError: an override of another key, or one that does not compose.
+    """
+    names = [word for word in words if "=" not in word]
+    overrides = [word for word in words if "=" in word]
+    if not overrides:
+        return names, {}
+    for word in overrides:
+        if not word.startswith(TABLE):
+            raise SpecError(f"compare: given {word}; allowed: settings such as {TABLE}brackets=t")
+    composed, _ = Composer().places(overrides)
+    keys = [word.removeprefix(TABLE).partition("=")[0] for word in overrides]
+    settings = [key.partition(".")[0] for key in keys]
+    return names, {name: composed["table"][name] for name in settings}

@@ -1,0 +1,1 @@
+"""Tables as a journal prints them: regressions, descriptive statistics, correlations."""

@@ -503,8 +503,8 @@ def test_the_page_says_what_was_asked_and_how_to_go_on(made: Made) -> None:
     assert "python -m runner -m a=1,2" in texts and "Differs: model.cov" in texts and "HC3" in texts
     assert f"python -m runner resume {made.place}" in texts and "too few rows; and more" in texts
     headings = [
-        "Reading",
         "Leaderboard",
+        "Reading",
         "Coefficients",
         "Specification curves",
         "Jobs without results",

@@ -52,6 +52,15 @@ FILLED = 0.25  # least share of the combinations of two keys that have a job, fo
 LONGEST = 48  # characters of a choice in a cell; its CSV file has all
 MOST_LISTED = 12  # values of a key listed among the facts
 MOST_DIFFERENT = 3  # sources, kinds and so on of jobs among the facts
+EXPLAINED = {
+    "tests": (
+        "p dates: the larger of the p-value of the fit and that of what each date contributes to "
+        "the estimate. p holm and p romano wolf: adjusted so that the chance of any false "
+        "rejection among all tests is at most the level; p bh and p by (Benjamini-Hochberg, "
+        "Benjamini-Yekutieli): so that the expected share of false ones among the rejected is. "
+        "hurdle t: the |t| that Holm's first step asks for."
+    )
+}
 TILE_DIGITS = 3  # significant digits of a tile
 LONGEST_REASON = 160  # characters of why a job failed
 
@@ -226,12 +235,13 @@ def _page(
     board = joined(_leaderboard(comparison), *scores, _no_heat_map(comparison, pictures))
     failures = _readable(comparison.failures)
     parts = [
-        ("Reading", _sentences(comparison.words)),
-        ("All jobs together", _verdict(verdict)),
+        ("All jobs together", _sentences(verdict.words)),
         ("Leaderboard", board),
+        ("Reading", _sentences(comparison.words)),
         ("Coefficients", _regression(regression)),
-        ("By unit", _by_unit(comparison, units)),
         ("Specification curves", joined(*curves)),
+        ("By unit", _by_unit(comparison, units)),
+        ("Tests of all jobs", _tests(verdict)),
         ("Jobs without results", framed(failures, "Failed or not run", "failures.csv")),
         ("To repeat it", _repeat(comparison)),
     ]
@@ -296,17 +306,21 @@ def _different(comparison: Comparison, name: str) -> str:
 
 
 def _sentences(words: Sequence[str]) -> Html:
-    """A paragraph each."""
+    """A paragraph each; nothing of none."""
+    if not words:
+        return Html()
     return tag("div", *paragraphs(words), class_="reading")
 
 
-def _verdict(verdict: Verdict) -> Html:
-    """What tests of all jobs together say, and their tables."""
+def _tests(verdict: Verdict) -> Html:
+    """The tables of tests of all jobs together, and what their columns are."""
     parts = []
-    if verdict.words:
-        parts.append(_sentences(verdict.words))
     for name, table in verdict.tables.items():
-        parts.append(framed(table, name.replace("_", " "), f"{_file(name)}.csv"))
+        explanation = EXPLAINED.get(name)
+        if explanation:
+            parts.append(tag("p", explanation, class_="note"))
+        if table.shape[1] > 1:
+            parts.append(framed(table, name.replace("_", " ").capitalize(), f"{_file(name)}.csv"))
     return joined(*parts)
 
 

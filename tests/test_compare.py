@@ -885,3 +885,12 @@ def test_units_are_starred_where_errors_allow_for_the_rows(
     assert made is not None
     assert made.estimates["p_holm"].notna().all() == trusted
     assert any("no stars in jobs 0" in words for words in made.words) == (not trusted)
+
+
+def test_the_leaderboard_leads_to_the_pages_of_jobs(made: Made) -> None:
+    plan = grid(made)
+    (made.place / "0").mkdir(exist_ok=True)
+    (made.place / "0" / "report.html").write_text("page")
+    compare(plan)
+    text = (made.place / "report" / "report.html").read_text()
+    assert text.count('<a href="../') == text.count('<a href="../0/report.html">0</a>') == 1

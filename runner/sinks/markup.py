@@ -276,7 +276,7 @@ main{max-width:1060px;margin:0 auto;padding:28px 20px 60px} .scroll{overflow-x:a
 nav{font-size:13px;line-height:1.3;padding:10px 20px;border-bottom:1px solid var(--line)}
 nav ol{list-style:none;margin:0 auto;padding:0;max-width:1020px;display:flex;flex-wrap:wrap;
 gap:4px 16px}
-nav a{color:var(--link);text-decoration:none} nav a:hover{text-decoration:underline}
+a{color:var(--link)} nav a{text-decoration:none} nav a:hover{text-decoration:underline}
 section{scroll-margin-top:8px}
 section>details>summary{color:var(--ink);list-style-position:outside;padding:0}
 section>details>summary h2{display:inline-block}

@@ -61,6 +61,7 @@ EXPLAINED = {
         "hurdle t: the |t| that Holm's first step asks for."
     )
 }
+PAGE = "report.html"  # of a run, in its directory
 TILE_DIGITS = 3  # significant digits of a tile
 LONGEST_REASON = 160  # characters of why a job failed
 
@@ -125,7 +126,7 @@ def write(
     shutil.rmtree(directory / "plots", ignore_errors=True)  # of terms that are no longer drawn
     pictures = draw(comparison, directory / "plots", terms, keys)
     page = _page(comparison, pictures, verdict, regression, units)
-    (directory / "report.html").write_text(page, encoding="utf-8")
+    (directory / PAGE).write_text(page, encoding="utf-8")
 
 
 def _heat_keys(comparison: Comparison, heat: tuple[str, str] | None) -> tuple[str, str] | None:
@@ -316,11 +317,13 @@ def _tests(verdict: Verdict) -> Html:
     """The tables of tests of all jobs together, and what their columns are."""
     parts = []
     for name, table in verdict.tables.items():
+        if not table.iloc[:, 1:].notna().any(axis=None):
+            continue  # jobs alone, nothing of them
         explanation = EXPLAINED.get(name)
         if explanation:
             parts.append(tag("p", explanation, class_="note"))
-        if table.shape[1] > 1:
-            parts.append(framed(table, name.replace("_", " ").capitalize(), f"{_file(name)}.csv"))
+        heading = name.replace("_", " ").capitalize()
+        parts.append(framed(table, heading, f"{_file(name)}.csv"))
     return joined(*parts)
 
 
@@ -349,7 +352,7 @@ def _no_heat_map(comparison: Comparison, pictures: Pictures) -> Html:
 def _columns(comparison: Comparison, table: pd.DataFrame) -> list[Column]:
     """Metrics and keys under their own names; ranks where there are any."""
     ranks = table["rank"].astype("string").fillna("–").to_list()
-    jobs = [str(job) for job in table["job"]]
+    jobs = [_linked(comparison, str(job)) for job in table["job"]]
     columns = [Column("rank", ranks), Column("job", jobs)]
     for name in table.columns[2:]:
         heading = str(name)
@@ -358,6 +361,13 @@ def _columns(comparison: Comparison, table: pd.DataFrame) -> list[Column]:
         else:
             columns.append(column_of(table[name], heading)._replace(heading=heading))
     return columns
+
+
+def _linked(comparison: Comparison, job: str) -> str:
+    """The number of a job, a link to its page where it has one."""
+    if not (comparison.plan.directory / job / PAGE).exists():
+        return job
+    return tag("a", job, href=f"../{job}/{PAGE}")
 
 
 def _readable(table: pd.DataFrame) -> pd.DataFrame:

@@ -73,6 +73,17 @@ def stars(p: float) -> str:
     return "*" * len(passed)
 
 
+def stars_of_mean(p: float, noun: str) -> str:
+    """The same of a mean over units; none over assets or groups, whose shocks are shared.
+
+    The standard error of such a mean takes them as independent.
+
+    Args:
+        noun: what a unit is, as `unit_noun` says.
+    """
+    return stars(p) if noun == "date" else ""
+
+
 def t_text(t: float) -> str:
     """A t-statistic to two decimals, large ones to one."""
     if math.isnan(t):

@@ -273,7 +273,9 @@ def _coefficients(report: Report) -> list[Html]:
     noun = noun_of(table)
     file = "coefficients.csv"
     of_mean = table["scope"] == "mean"
-    means = _starred(table[of_mean]).drop(columns="unit")
+    means = table[of_mean].drop(columns=["unit", "scope"])
+    if noun == "date":
+        means = _starred(table[of_mean]).drop(columns="unit")
     each = _starred(per_unit(table))
     title = "Estimates"
     if noun != "regression":

@@ -23,7 +23,7 @@ from runner.progress import listening
 from runner.progress import reading as reading_of
 from runner.sinks import machine
 from runner.sinks.machine import Form
-from runner.text import LEVEL, count, duration, p_text, shown, stars
+from runner.text import LEVEL, count, duration, p_text, shown, stars, stars_of_mean, unit_noun
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
@@ -263,12 +263,13 @@ def _coefficients(report: Report) -> Sheet:
     errors = ("std. error", "t", "p", _interval_name(report), "") if tested else ()
     table = _table("unit", "term", "estimate", *errors)
     mean = f"mean of {len(report.fit.quality) - len(report.skipped)}"
+    noun = unit_noun(report.fit.coefficients)
     previous = ""
     for row in report.fit.coefficients.head(MOST_ROWS).itertuples():
         unit = mean if row.scope == "mean" else row.unit
         if unit != previous and previous:
             table.add_section()
-        cells = _cells(row) if tested else [_estimate(row)]
+        cells = _cells(row, noun) if tested else [_estimate(row)]
         table.add_line(["" if unit == previous else unit, row.term, *cells])
         previous = unit
     return table
@@ -279,9 +280,12 @@ def _estimate(row: Any) -> str:
     return number(row.estimate, row.std_error)
 
 
-def _cells(row: Any) -> list[str]:
+def _cells(row: Any, noun: str) -> list[str]:
     """Estimate, standard error, t, p, interval and stars of a row."""
     error = row.std_error
+    significance = stars(row.p_value)
+    if row.scope == "mean":
+        significance = stars_of_mean(row.p_value, noun)
     low = number(row.ci_low, error)
     high = number(row.ci_high, error)
     return [
@@ -290,7 +294,7 @@ def _cells(row: Any) -> list[str]:
         f"{row.t_stat:.2f}" if low else "",
         p_text(row.p_value),
         f"[{low}, {high}]" if low else "",
-        stars(row.p_value),
+        significance,
     ]
 
 
@@ -300,6 +304,7 @@ def _summary(report: Report) -> Sheet:
         "term", "mean", "std. error", "t", "p", "", "smallest", "median", "largest", "p < 0.05 in"
     )
     coefficients = report.fit.coefficients
+    noun = unit_noun(coefficients)
     units = coefficients[coefficients["scope"] != "mean"]
     means = coefficients[coefficients["scope"] == "mean"].set_index("term")
     for term, part in units.groupby("term", sort=False):
@@ -314,7 +319,7 @@ def _summary(report: Report) -> Sheet:
             number(error, error),
             f"{mean['t_stat']:.2f}",
             p_text(mean["p_value"]),
-            stars(mean["p_value"]),
+            stars_of_mean(mean["p_value"], noun),
             *spread,
             f"{significant} of {tested}" if tested else "",
         ]

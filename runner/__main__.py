@@ -63,10 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunnerError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        from runner.experiment.spec import without_secrets
+        from runner.record.secrets import said
 
         for line in error.mistakes:
-            _say(without_secrets(f"error: {line}"))
+            _say(said(f"error: {line}"))
         return error.exit_code
     except MemoryError as error:
         _say(f"error: out of memory: {error or 'no room for more'}")
@@ -202,12 +202,12 @@ def resume(words: Sequence[str]) -> int:
     name, *rest = words
     plan = find(name)
     composer = Composer(*plan.configs)
+    own: dict[str, Any] = {}
     if rest:
-        plan = replace(plan, tracking=composer.places(rest)[0]["tracking"])
-    if "***@" in str(plan.tracking["uri"]):
-        raise SpecError(
-            "tracking.uri: the plan keeps no password; allowed: resume SWEEP tracking.uri=..."
-        )
+        own, _ = composer.places([*plan.fixed, *rest])
+        plan = replace(plan, tracking=own["tracking"])
+    plan = plan.refilled(own, rest)
+    plan.check_whole()
     from runner.sweeps.conduct import conduct
 
     return conduct(plan, partial(composer.planned, plan), args.form)
@@ -224,8 +224,10 @@ def rerun(words: Sequence[str]) -> int:
             "rerun: which run? allowed: its id, then overrides such as tracking.uri=..."
         )
     run_id, *overrides = args.overrides
-    config, directory = composer.places(overrides)
+    from runner.cli.overrides import put
     from runner.cli.rerun import rerun as again
+
+    config, directory = composer.places(list(map(put, overrides)))
     from runner.sinks.tracking import Store
 
     return again(run_id, Store(**config["tracking"]), config, directory, overrides, args.form)

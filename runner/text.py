@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-# of an address the user and the password, which may hold any letter; or the user alone
-USER = re.compile(r"://(?:[^\s/?#:@]*:\S*@|[^\s/?#]*@)")
 LEVEL = 0.05
 MOST_VIF = 10.0
 MANY_TESTS = 20  # tests from which on the number expected by chance is reported

@@ -16,7 +16,7 @@ from runner.data.market import Market
 from runner.data.reading import buckets
 from runner.data.sources.file import File
 from runner.errors import DataError
-from runner.experiment.spec import without_secrets
+from runner.record.secrets import without_secrets
 
 moto = pytest.importorskip("moto.server")
 

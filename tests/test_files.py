@@ -36,8 +36,8 @@ from runner.data.reading.formats.opened import Opened
 from runner.data.sources.file import File
 from runner.data.sources.frame import Frame
 from runner.errors import DataError
-from runner.experiment.spec import without_secrets
 from runner.features.expressions import Expression
+from runner.record.secrets import without_secrets
 
 DEFAULT: dict[str, str | None] = {
     "date": "Date",

@@ -31,7 +31,6 @@ from runner.cli.faults import (
     culprit_of,
     explained,
 )
-from runner.cli.of_sweep import allowed_modules, sweep_of
 from runner.cli.overlay import Composed, composed, with_on
 from runner.cli.overrides import (
     axes_of,
@@ -43,6 +42,7 @@ from runner.cli.overrides import (
     readable,
     touches_open,
 )
+from runner.cli.resolved import allowed_modules, resolved, sweep_of
 from runner.cli.usage import HELP, flags
 from runner.errors import RunnerError, SpecError
 from runner.experiment.spec import Experiment, build, chosen_options, mistakes
@@ -430,8 +430,7 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     with open_dict(config):
         del config["hydra"]
         config.pop("sweep", None)  # how many are run says nothing of each
-    whole: Any = OmegaConf.to_container(config, resolve=True)
-    return dict(with_on(emptied(whole)))
+    return dict(with_on(emptied(resolved(config))))
 
 
 def _unresolved(config: DictConfig) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
 from runner.errors import SpecError
+from runner.experiment.settings import GROUPS
 from runner.sweeps.axes import Axis
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ LISTS = "[{\"'"
 def key_of(word: str) -> str:
     """The dotted key of an override, without prefix and package."""
     return word.partition("=")[0].lstrip("+~").split("@")[0]
+
+
+def put(word: str) -> str:
+    """An override of a setting below a group, whatever the option of the group has."""
+    key = key_of(word)
+    is_plain = word.startswith(key)
+    group, dot, _ = key.partition(".")
+    return f"++{word}" if is_plain and dot and group in GROUPS else word
 
 
 def readable(word: str) -> str:

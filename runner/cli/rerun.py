@@ -13,13 +13,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from runner.compute.cache import Bench
-from runner.errors import SpecError
+from runner.errors import SpecError, listed
 from runner.experiment.spec import build
 from runner.record.rundir import RunDirectory
+from runner.record.secrets import missing, places
 from runner.sinks import terminal, tracking
 from runner.sinks.job import compute, family_carried
 from runner.sinks.machine import Form
 
+OF_RERUN = ("tracking", "ledger", "allow", "hydra")  # what overrides of a rerun may say
 PATHS = ("path", "directory", "snapshot", "folder", "file")  # settings of sources that name files
 
 
@@ -77,13 +79,24 @@ def _trusted(
         if module not in allowed
     ]
     named = {word.partition("=")[0].lstrip("+") for word in given}
-    for where, path in _paths(spec, ""):
-        if where not in named:
+    rest = {key: value for key, value in spec.items() if key not in ("name", "tracking", "ledger")}
+    kept = dict(places(rest))
+    mistakes += [missing(where, kept[where]) for where in kept if where not in named]
+    files = dict(_paths(spec, ""))
+    for where, path in files.items():
+        if where not in named and where not in kept:
             mistakes += _elsewhere(where, path)
+    own_places = named & {*kept, *files}
+    for where in sorted(named - own_places):
+        if where.partition(".")[0] not in OF_RERUN:
+            mistakes.append(
+                f"{where}: a rerun repeats the logged spec; allowed: {listed(OF_RERUN)} and "
+                f"{listed(sorted({*kept, *files}))} of it"
+            )
     if mistakes:
         raise SpecError(mistakes)
-    data = _with_paths(spec.get("data"), own["data"], "data", named)
-    return {**spec, "data": data, "tracking": own["tracking"], "ledger": own["ledger"]}
+    whole = _with_own(spec, own, own_places)
+    return {**whole, "tracking": own["tracking"], "ledger": own["ledger"]}
 
 
 def _paths(node: Any, where: str) -> Iterator[tuple[str, Any]]:
@@ -100,15 +113,16 @@ def _paths(node: Any, where: str) -> Iterator[tuple[str, Any]]:
         yield from _paths(value, place)
 
 
-def _with_paths(logged: Any, own: Any, where: str, named: Collection[str]) -> Any:
-    """The logged node, with our own paths where this command line names them."""
+def _with_own(logged: Any, own: Any, where_own: Collection[str], where: str = "") -> Any:
+    """The logged node, with what this command line has at these places."""
+    if where in where_own:
+        return own
     if not isinstance(logged, Mapping) or not isinstance(own, Mapping):
         return logged
     node = {}
     for key, value in logged.items():
-        place = f"{where}.{key}"
-        is_own = key in PATHS and place in named
-        node[key] = own[key] if is_own else _with_paths(value, own.get(key), place, named)
+        place = f"{where}.{key}" if where else str(key)
+        node[key] = _with_own(value, own.get(key), where_own, place)
     return node
 
 

@@ -17,7 +17,7 @@ from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.report import Report
 from runner.experiment.settings import FULL, OFF
 from runner.experiment.shared_work import SharedWork, full_panel
-from runner.experiment.spec import Experiment, without_secrets
+from runner.experiment.spec import Experiment
 from runner.models.fit import NO_DIAGNOSTICS
 from runner.models.model import Model
 from runner.models.study import Study
@@ -25,6 +25,7 @@ from runner.panels.finding import Finding
 from runner.panels.panel import Panel
 from runner.panels.rows import Rows, rows_of
 from runner.progress import tracked
+from runner.record.secrets import without_secrets
 from runner.record.version import code_version
 from runner.text import one_line
 from runner.trials.influence import influence
@@ -68,7 +69,7 @@ def run(experiment: Experiment, bench: Bench | None = None) -> Report:
     if settings.report == FULL:
         diagnostics = model.diagnose(fit, panel, every_row)
     return Report(
-        name=experiment.name,
+        name=without_secrets(experiment.name),
         spec=without_secrets(experiment.spec),
         overrides=without_secrets(experiment.overrides),
         chosen=experiment.chosen,

@@ -16,7 +16,6 @@ from runner.data.market import Market
 from runner.errors import DataError, unknown
 from runner.experiment.auditing.audit import Audit, audit
 from runner.experiment.nodes import ASKED, kinds_of
-from runner.experiment.spec import without_secrets
 from runner.features.asked import KEYS, by_settings, together
 from runner.panels.building import build_panel
 from runner.panels.panel import Panel
@@ -24,6 +23,7 @@ from runner.panels.rows import Rows, rows_of
 from runner.panels.segments import Shared
 from runner.record.identity import family_key, job_key
 from runner.record.ledger import Ledger
+from runner.record.secrets import without_passwords
 from runner.record.version import code_version
 from runner.validation.folds import shared_by
 
@@ -81,7 +81,7 @@ class SharedWork:
             return market.asking_only(own).fingerprint
 
         fingerprint = self.bench.get("own data", [market.fingerprint, names], digest)
-        spec = without_secrets({**experiment.spec, "data": experiment.own_data})
+        spec = without_passwords({**experiment.spec, "data": experiment.own_data})
         return job_key(spec, fingerprint, code_version(tuple(experiment.settings.allow)))
 
     def families(self, experiment: Experiment, market: Market) -> Families:

@@ -31,7 +31,6 @@ from runner.experiment.settings import GROUPS, Settings, settings_of, unsuited, 
 from runner.features.asked import by_text, grouped
 from runner.schema.misfits import misfits
 from runner.schema.settings import MOST_LOST, OWN, RowsOf
-from runner.text import USER
 
 if TYPE_CHECKING:
     from runner.data.market import Market
@@ -43,12 +42,6 @@ if TYPE_CHECKING:
     from runner.validation.splitters import Splitter
 
 CHOSEN = (*GROUPS, "experiment")  # groups whose chosen option is a parameter of a run
-# a parameter of a query whose value may be a secret, up to it, and the value
-SECRET = re.compile(
-    r"([?&#;][^=&\s]*(?:token|key|sig|secret|pass|pwd|auth|cred|access|session|jwt|code)[^=&\s]*=)"
-    r"[^&#\s'\"]+",
-    re.IGNORECASE,
-)
 TERMS = ("const", "target")  # what no feature may be called
 # Tables that every run writes, whose names no analysis may take.
 TABLES = [
@@ -311,20 +304,6 @@ def bound(where: str, target: Any, settings: Mapping[str, Any]) -> Any:
     if mistakes:
         raise SpecError(mistakes)
     return value
-
-
-def without_secrets(node: Any) -> Any:
-    """The same node with what may be secret in the addresses of its texts struck out.
-
-    That is user and password, and parameters of a query such as token, key and signature.
-    """
-    if isinstance(node, Mapping):
-        return {key: without_secrets(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return type(node)(without_secrets(value) for value in node)
-    if isinstance(node, str) and "://" in node:
-        return SECRET.sub(r"\1***", USER.sub("://***@", node))
-    return node
 
 
 def _beside_source(node: Any, mistakes: list[str]) -> OfAnySource:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import DataError, RunnerError, SpecError
+from runner.record.secrets import write_kept
 from runner.record.untrusted import (
     Check,
     checked,
@@ -93,7 +94,7 @@ class RunDirectory:
         """Keep these as the chosen options: other choices can lead to the same spec."""
         about = {**self.about, "chosen": dict(chosen)}
         text = json.dumps(about, indent=1)
-        (self.path / "run.json").write_text(text, encoding="utf-8")
+        write_kept(self.path / "run.json", text)
 
     @property
     def seconds(self) -> float:

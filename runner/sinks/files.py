@@ -17,6 +17,7 @@ from runner.experiment.series import series_of
 from runner.experiment.wording import target_text
 from runner.panels.rows import digest_of
 from runner.record.rundir import write_table
+from runner.record.secrets import said, write_kept
 from runner.record.version import source_commit
 
 DIGITS = "%.17g"  # every bit of a float64
@@ -31,11 +32,11 @@ def write(report: Report, directory: Path) -> None:
     texts = {
         "spec.yaml": spec,
         "metrics.json": metrics,
-        "run.json": json.dumps(about(report), indent=1),
+        "run.json": json.dumps(said(about(report)), indent=1),
         "coefficients.json": _comparable(report.fit.coefficients),
     }
     for name, text in texts.items():
-        (directory / name).write_text(text, encoding="utf-8")
+        write_kept(directory / name, text)
     for name, table in tables(report).items():
         write_table(table, directory / f"{name}.csv", DIGITS)
     report.predictions.to_parquet(directory / "predictions.parquet", index=False)

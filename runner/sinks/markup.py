@@ -12,6 +12,7 @@ from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runner.record.secrets import without_values
 from runner.text import count, number, p_text, t_text
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def page_of(title: str, head: Html, sections: Iterable[tuple[str, Html]]) -> str
         parts.append(tag("section", folding, id=anchor))
     contents = tag("nav", tag("ol", *links), aria_label="Contents")
     body = joined(contents, tag("main", head, *parts))
-    return PAGE.format(title=escape(title), style=STYLE, body=body)
+    return without_values(PAGE.format(title=escape(title), style=STYLE, body=body))
 
 
 def unbroken(sentence: str) -> str:

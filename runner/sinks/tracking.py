@@ -18,9 +18,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError, SpecError
-from runner.experiment.spec import without_secrets
 from runner.record.identity import short
 from runner.record.rundir import RunDirectory
+from runner.record.secrets import said
 from runner.record.untrusted import MOST_TABLE, MOST_TEXT
 from runner.sinks import view
 
@@ -376,7 +376,7 @@ def in_one_line(store: Store, kept: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:300]
-        raise StoreError(without_secrets(f"tracking.uri: {store.uri}: {reason}; {kept}")) from error
+        raise StoreError(said(f"tracking.uri: {store.uri}: {reason}; {kept}")) from error
 
 
 @cache

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 from runner.compute.cache import Bench
 from runner.errors import RunnerError, SpecError, unknown
 from runner.experiment.shared_work import Families, SharedWork
-from runner.experiment.spec import build, without_secrets
+from runner.experiment.spec import build
 from runner.record.identity import digest
 from runner.record.ledger import Ledger
 from runner.record.rundir import RunDirectory
+from runner.record.secrets import said, without_secrets
 from runner.record.version import code_version
 from runner.sinks import tracking
 from runner.sinks.machine import Form
@@ -108,7 +109,7 @@ def _say_where(plan: Plan, store: tracking.Store, compared: Comparison) -> None:
         print(f"MLflow: python -m runner ui --sweep {plan.name}")
         return
     path = tracked_sweep.sweep_link(store, sweep_tags(plan), compared, plugged_in(store.uri))
-    print(f"MLflow: {without_secrets(f'{store.uri}/{path}')}")
+    print(f"MLflow: {said(f'{store.uri}/{path}')}")
 
 
 def _rounds(

@@ -11,15 +11,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from runner.errors import DataError, SpecError, unknown
 from runner.experiment.nodes import ASKED, asking
-from runner.experiment.spec import without_secrets
 from runner.features.asked import together
 from runner.record.identity import digest, short
 from runner.record.ledger import marker
 from runner.record.rundir import SWEEPS, RunDirectory
+from runner.record.secrets import (
+    missing,
+    places,
+    refilled,
+    said,
+    without_secrets,
+    write_kept,
+)
 from runner.schema.settings import Asked
 from runner.sweeps.axes import Axis
 from runner.sweeps.search import Search, search_of
@@ -170,7 +178,7 @@ class Plan:
 
     def fail(self, job: Job, failure: Failure) -> None:
         """Keep why the job failed."""
-        _replace(self._failed(job), json.dumps(asdict(failure), indent=1))
+        _replace(self._failed(job), json.dumps(said(asdict(failure)), indent=1))
 
     def forget(self, job: Job) -> None:
         """As if the job had never failed."""
@@ -194,6 +202,50 @@ class Plan:
         with open(marker(self.place(job)), "w") as mark:
             fcntl.flock(mark, fcntl.LOCK_EX)
             yield
+
+    def refilled(
+        self, own: Mapping[str, Any] = MappingProxyType({}), given: Sequence[str] = ()
+    ) -> Plan:
+        """The plan as it was kept with the secrets that were not.
+
+        They are taken from the environment, or from the overrides that give a setting again.
+
+        Args:
+            own: the spec that the overrides make.
+            given: these overrides.
+        """
+        named = {word.partition("=")[0].lstrip("+"): word for word in given}
+        jobs = []
+        for job in self.jobs:
+            spec = refilled(job.spec, own, named)
+            jobs.append(replace(job, spec=spec))
+        tracking = refilled({"tracking": self.tracking}, own, named)["tracking"]
+        settings = refilled(asdict(self.settings), own, named, "sweep")
+        fixed = []
+        for word in self.fixed:
+            key = word.partition("=")[0].lstrip("+")
+            fixed.append(named.get(key, word))
+        return replace(
+            self,
+            jobs=tuple(jobs),
+            tracking=tracking,
+            settings=Sweep(**settings),
+            fixed=tuple(fixed),
+        )
+
+    def check_whole(self) -> None:
+        """Refuse to go on without secrets that the plan does not keep.
+
+        Raises:
+            SpecError: a line for each setting, with how it is given again.
+        """
+        lines = []
+        for node in (*(job.spec for job in self.jobs), {"tracking": self.tracking}):
+            for where, kept in places(node):
+                if where != "name":  # for people
+                    lines.append(missing(where, kept))
+        if lines:
+            raise SpecError(list(dict.fromkeys(lines)))
 
     def write(self) -> None:
         """Write the plan, whole or not at all."""
@@ -294,5 +346,5 @@ def _replace(path: Path, text: str) -> None:
     """Write the text under a name of its own first: readers see the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fresh.write_text(text, encoding="utf-8")
+    write_kept(fresh, text)
     fresh.replace(path)

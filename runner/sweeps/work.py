@@ -32,7 +32,7 @@ def own(directory: Path) -> tuple[Plan, Bench]:
     place = directory.resolve()
     written = (place / PLAN).stat().st_mtime_ns
     if getattr(_KEPT, "of", None) != (place, written):
-        plan = read(directory)
+        plan = read(directory).refilled()
         _KEPT.parts = plan, bench_of(plan)
         _KEPT.of = place, written
     plan, bench = _KEPT.parts

@@ -29,6 +29,7 @@ from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
 from runner.data.reading.content import shown
 from runner.errors import DataError, listed
+from runner.record.secrets import said
 from runner.text import count
 
 TIMES = 2  # as many rows in the same months, from which on those of one side are longer
@@ -86,7 +87,7 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     readings = (*market.readings, *_readings(rows, settings))
     return replace(
         market,
-        source=f"{market.source}, {shown(settings.path)}",
+        source=f"{market.source}, {said(shown(settings.path))}",
         fields=fields,
         series=series,
         kinds=kinds,

@@ -28,6 +28,7 @@ from runner.data.notices import Dropped, Reading
 from runner.data.reading.content import shown
 from runner.data.reading.parsing import Coded, read_dates, read_labels, read_names
 from runner.errors import DataError, listed, placed
+from runner.record.secrets import said
 
 MEMBER = "member"  # the label of spells that have no other
 
@@ -79,7 +80,7 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
         notes=(*market.notes, *rows.notes, note),
         dropped=(*market.dropped, *(line for line in account if line.rows)),
         readings=(*market.readings, *readings),
-        source=f"{market.source}, {shown(settings.path)}",
+        source=f"{market.source}, {said(shown(settings.path))}",
     )
 
 

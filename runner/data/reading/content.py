@@ -6,18 +6,20 @@ import bz2
 import gzip
 import lzma
 import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
+from runner.compute.memory import GIGABYTE, available
 from runner.data.reading import buckets
-from runner.errors import DataError, listed, unknown
+from runner.errors import DataError, RunnerError, listed, unknown
+from runner.record.secrets import USER, is_kept_without, missing
 from runner.schema.forms import Form
-from runner.text import USER, one_line
+from runner.text import one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +29,12 @@ MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-
 WESTERN = "cp1252"  # what a text that is not UTF-8 is taken for
 REMOTE = ("http", "https", "s3")
 TIMEOUT = 60  # seconds without an answer
+# the beginning of a text is as long as it takes to have so many lines, within bounds
+FEWEST_LINES = 20
+LONGER = 8
+MOST_HEAD = HEAD * LONGER**3
+PART = 1 << 24  # bytes that are unpacked at a time
+UNPACKED = 3  # memory that a text takes, in its bytes: parts, the whole, the table
 MOST_LAYERS = 3  # of compression, one in the other
 ZIP = b"PK\x03\x04"
 # a zip archive that is one document
@@ -38,7 +46,6 @@ DOCUMENTS = {
 }
 NO_TABLE = "is not a table: neither text nor in a format that is read"
 DATABASES = ("SQLite", "DuckDB")
-STRUCK = "***"  # what stands for a secret in an address that was written down
 
 
 class State(NamedTuple):
@@ -93,12 +100,21 @@ class Content:
         """The name of the file without folders and suffixes."""
         return Path(self.name).name.split(".")[0]
 
-    def head(self) -> bytes:
-        """The first bytes."""
+    def head(self, size: int = HEAD) -> bytes:
+        """The first bytes, so many or all."""
         if self.path is None:
-            return self.whole()[:HEAD]
+            return self.whole()[:size]
         with self.path.open("rb") as file:
-            return file.read(HEAD)
+            return file.read(size)
+
+    def beginning(self) -> bytes:
+        """The first bytes of a text, more where its lines are long, as of thousands of assets."""
+        size = HEAD
+        head = self.head(size)
+        while len(head) == size < MOST_HEAD and _lines(head) < FEWEST_LINES:
+            size *= LONGER
+            head = self.head(size)
+        return head
 
     def whole(self) -> bytes:
         """All bytes."""
@@ -121,6 +137,20 @@ class Content:
         status = self.path.stat()
         return State(status.st_size, status.st_mtime_ns)
 
+    @contextmanager
+    def as_whole(self, kind: str) -> Iterator[None]:
+        """What libraries raise while they read the file as one of this kind, as one line.
+
+        Raises:
+            DataError: it is not whole. Libraries raise errors of any kind on what is not.
+        """
+        try:
+            yield
+        except (RunnerError, MemoryError):
+            raise
+        except Exception as error:
+            raise self.refuse(f"is not a whole {kind} file: {one_line(error)}") from error
+
     def check_unchanged(self, before: State | None) -> None:
         """Whether the file is what it was.
 
@@ -132,29 +162,28 @@ class Content:
 
 
 class Codec(NamedTuple):
-    """A compression: its name, the first bytes of its files, and how it is undone."""
+    """A compression: its name, the first bytes of its files, and what reads them unpacked."""
 
     name: str
     magic: bytes
-    undo: Callable[[bytes], bytes]
+    unpacking: Callable[[BytesIO], Any]
 
 
-def _by_arrow(name: str) -> Callable[[bytes], bytes]:
+def _by_arrow(name: str) -> Callable[[BytesIO], Any]:
     """How pyarrow undoes a compression."""
 
-    def undo(data: bytes) -> bytes:
+    def unpacking(packed: BytesIO) -> Any:
         import pyarrow as pa
 
-        with pa.CompressedInputStream(pa.BufferReader(data), name) as stream:
-            return stream.read()
+        return pa.CompressedInputStream(packed, name)
 
-    return undo
+    return unpacking
 
 
 CODECS = (
-    Codec("gzip", b"\x1f\x8b", gzip.decompress),
-    Codec("bz2", b"BZh", bz2.decompress),
-    Codec("xz", b"\xfd7zXZ\x00", lzma.decompress),
+    Codec("gzip", b"\x1f\x8b", lambda packed: gzip.GzipFile(fileobj=packed)),
+    Codec("bz2", b"BZh", bz2.BZ2File),
+    Codec("xz", b"\xfd7zXZ\x00", lzma.LZMAFile),
     Codec("zstd", b"\x28\xb5\x2f\xfd", _by_arrow("zstd")),
     Codec("lz4", b"\x04\x22\x4d\x18", _by_arrow("lz4")),
 )
@@ -166,6 +195,7 @@ def contents(where: str, path: str) -> Content:
     Raises:
         DataError: no such file, an empty one, one that cannot be fetched or is not whole.
     """
+    check_whole(where, path)
     content = _fetched(where, path) if is_remote(path) else _local(where, Path(path))
     for _ in range(MOST_LAYERS):
         head = content.head()
@@ -204,6 +234,8 @@ def _local(where: str, path: Path) -> Content:
     """
     if path.is_file():
         return Content(where, str(path), path)
+    if path.exists():
+        raise DataError(f"{where}: {str(path)!r} is a pipe or a device; allowed: a file")
     folder = path.parent
     siblings: list[str] = []
     if folder.is_dir():
@@ -214,16 +246,14 @@ def _local(where: str, path: Path) -> Content:
     raise DataError(f"{where}: no such file {given}")
 
 
-def check_whole(where: str, url: str) -> None:
-    """Whether an address still has its secrets.
+def check_whole(where: str, path: str) -> None:
+    """Whether a path or an address still has its secrets.
 
     Raises:
         DataError: it comes from the record of a run, which keeps none.
     """
-    if STRUCK in url:
-        raise Content(where, shown(url)).refuse(
-            f"was kept without what may be secret in its address ({STRUCK}); give {where}=... again"
-        )
+    if is_kept_without(path):
+        raise DataError(missing(where, path))
 
 
 def _fetched(where: str, url: str) -> Content:
@@ -233,7 +263,6 @@ def _fetched(where: str, url: str) -> Content:
         DataError: it cannot be fetched.
     """
     content = Content(where, shown(url))
-    check_whole(where, url)
     try:
         in_bucket = url.startswith(buckets.SCHEME)
         data = buckets.fetched(url) if in_bucket else _from_web(url)
@@ -270,14 +299,44 @@ def _unpacked(content: Content, head: bytes) -> Content:
     for codec in CODECS:
         if head.startswith(codec.magic):
             before = content.state()
-            try:
-                data = codec.undo(content.whole())
-            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-                reason = one_line(error)
-                raise content.refuse(f"is not a whole {codec.name} file: {reason}") from error
+            with content.as_whole(codec.name):
+                packed = BytesIO(content.whole())
+                with codec.unpacking(packed) as stream:
+                    data = _unpacked_within(content, stream)
             content.check_unchanged(before)
             return replace(content, path=None, data=data)
     return content
+
+
+def _unpacked_within(content: Content, stream: Any) -> bytes:
+    """What a stream gives, in parts, as long as there is memory for it."""
+    room = available()
+    parts = []
+    size = 0
+    part = stream.read(PART)
+    while part:
+        parts.append(part)
+        size += len(part)
+        refuse_large(content, size, UNPACKED, room)
+        part = stream.read(PART)
+    return b"".join(parts)
+
+
+def refuse_large(content: Content, size: int, times: int, room: int | None) -> None:
+    """Refuse a file that takes more memory than there is.
+
+    Args:
+        size: bytes that it has without compression, or has at least.
+        times: memory that reading them takes, in such bytes.
+        room: bytes that there were before it was read; None where the system does not say.
+
+    Raises:
+        DataError: it does.
+    """
+    if room is not None and times * size > room:
+        takes = f"{size / GIGABYTE:.1f} GB or more without its compression"
+        there = f"there are {room / GIGABYTE:.1f} GB for {times} times that"
+        raise content.refuse(f"has {takes}; {there}; allowed: fewer rows, or parquet")
 
 
 def _is_member(name: str) -> bool:
@@ -292,20 +351,23 @@ def _member(content: Content) -> Content:
         DataError: not a whole archive, an encrypted one, none or several files in it.
     """
     before = content.state()
-    try:
-        with zipfile.ZipFile(BytesIO(content.whole())) as archive:
-            names = archive.namelist()
-            if not DOCUMENTS.keys().isdisjoint(names):
-                return content
-            files = list(filter(_is_member, names))
-            if len(files) != 1:
-                given = f"is a zip archive of {len(files)} files: {listed(files)}"
-                raise content.refuse(f"{given}; allowed: one, or data.path=FOLDER unpacked")
-            data = archive.read(files[0])
-    except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error) as error:
-        raise content.refuse(f"is not a whole zip file: {one_line(error)}") from error
+    with content.as_whole("zip"), zipfile.ZipFile(BytesIO(content.whole())) as archive:
+        names = archive.namelist()
+        if not DOCUMENTS.keys().isdisjoint(names):
+            return content
+        files = list(filter(_is_member, names))
+        if len(files) != 1:
+            given = f"is a zip archive of {len(files)} files: {listed(files)}"
+            raise content.refuse(f"{given}; allowed: one, or data.path=FOLDER unpacked")
+        with archive.open(files[0]) as stream:
+            data = _unpacked_within(content, stream)
     content.check_unchanged(before)
     return replace(content, path=None, data=data)
+
+
+def _lines(text: bytes) -> int:
+    """How many lines end in a text."""
+    return max(text.count(b"\n"), text.count(b"\r"))
 
 
 def decoded(content: Content, form: Form) -> tuple[str, str]:
@@ -314,9 +376,9 @@ def decoded(content: Content, form: Form) -> tuple[str, str]:
     Raises:
         DataError: an encoding that does not fit.
     """
-    head = content.head()
+    head = content.beginning()
     encoding = form.encoding or _encoding(head)
-    whole = len(head) < HEAD
+    whole = head == content.head(len(head) + 1)
     try:
         # a character may be cut at the end
         text = head.decode(encoding, "strict" if whole else "ignore")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from runner.errors import DataError
+from runner.record.secrets import said
 from runner.schema.forms import Form
 from runner.schema.settings import Asked, Date, Hours, Rows, Texts, Ticker, TimeZone
 
@@ -118,7 +119,7 @@ class File(Form):
             asked=table.asked,
             where=self.where,
         )
-        long = roles.long(files.shown, table.read)
+        long = roles.long(said(files.shown), table.read)
         notes = dict.fromkeys([*files.notes, *table.notes, *long.notes])
         unread = tuple(name for name in table.unread if name not in self.where)
         return replace(long, notes=tuple(notes), unread=unread)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from runner.experiment.spec import without_secrets
 from runner.record.identity import ASIDE
+from runner.record.secrets import without_secrets
 from runner.sweeps.plan import Job
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.experiment.spec import without_secrets
 from runner.record.rundir import write_table
+from runner.record.secrets import without_secrets
 from runner.sinks.canvas import DPI, style
 from runner.sinks.files import DIGITS
 from runner.sinks.markup import (

@@ -1,0 +1,94 @@
+"""What a composed spec says, its interpolations resolved; of its sweep too.
+
+Values of environment variables may be secret: each knows how it is kept.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+from omegaconf.resolvers import oc
+
+from runner.experiment.spec import bound
+from runner.record.secrets import Hidden
+from runner.sweeps.launchers import check_sweep
+from runner.sweeps.settings import Sweep
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+class Variables:
+    """What OmegaConf resolves `${oc.env:NAME}` by: values, or the names in their place.
+
+    Attributes:
+        named: variables that gave a value.
+        by_name: whether names are given instead.
+    """
+
+    def __init__(self) -> None:
+        self.named: set[str] = set()
+        self.by_name = False
+
+    def __call__(self, name: str, *default: Any) -> Any:
+        if name in os.environ:
+            self.named.add(name)
+            if self.by_name:
+                return f"${{oc.env:{name}}}"
+        return oc.env(name, *default)
+
+
+VARIABLES = Variables()
+OmegaConf.register_new_resolver("oc.env", VARIABLES, replace=True)
+
+
+def resolved(config: DictConfig) -> Any:
+    """The node as plain mappings, every interpolation resolved.
+
+    Texts with values of environment variables in them are `Hidden`; numbers are numbers.
+    """
+    VARIABLES.named.clear()
+    node = OmegaConf.to_container(config, resolve=True)
+    if not VARIABLES.named:
+        return node
+    VARIABLES.by_name = True
+    try:
+        by_name = OmegaConf.to_container(config, resolve=True)
+    finally:
+        VARIABLES.by_name = False
+    return _marked(node, by_name)
+
+
+def _marked(node: Any, by_name: Any) -> Any:
+    """The node with its texts that are others by the names of variables marked as hidden."""
+    if isinstance(node, dict) and isinstance(by_name, dict):
+        return {key: _marked(value, by_name.get(key)) for key, value in node.items()}
+    if isinstance(node, list) and isinstance(by_name, list):
+        pairs = zip(node, by_name, strict=True)
+        return [_marked(value, kept) for value, kept in pairs]
+    if isinstance(node, str) and isinstance(by_name, str) and node != by_name:
+        return Hidden(node, by_name)
+    return node
+
+
+def sweep_of(config: DictConfig) -> Sweep:
+    """The settings of the sweep.
+
+    Raises:
+        SpecError: what is wrong with them, one line each.
+    """
+    node = resolved(config.get("sweep") or OmegaConf.create({}))
+    settings: Sweep = bound("sweep", Sweep, node)
+    check_sweep(settings, allowed_modules(config))
+    return settings
+
+
+def allowed_modules(config: DictConfig) -> tuple[str, ...]:
+    """The modules that the spec allows code from; none where the key is wrong, which is said."""
+    names: Any = OmegaConf.to_container(OmegaConf.create({"allow": config.get("allow")}))
+    allow = names["allow"]
+    if not isinstance(allow, list):
+        return ()
+    return tuple(name for name in allow if isinstance(name, str))

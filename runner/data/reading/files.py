@@ -343,9 +343,10 @@ def check(
         DataError: columns that are not there, or there more than once.
     """
     names = list(map(str.strip, present))
+    often = Counter(names)
     mistakes = []
     for where, column in wanted.items():
-        times = names.count(column)
+        times = often[column]
         if times == 0:
             absent = unknown(column, [*names, *beside])
             mistakes.append(f"{where}: column {absent} (in {file})")
@@ -381,8 +382,9 @@ def _places(
     """The columns that a file has itself, their positions, and those of them read as text."""
     names = list(map(str.strip, table.names))
     own = [name for name in columns if name not in said]
-    at = [names.index(name) for name in own]
-    texts = [names.index(name) for name in own if name in text]
+    position = {name: number for number, name in reversed([*enumerate(names)])}
+    at = [position[name] for name in own]
+    texts = [position[name] for name in own if name in text]
     return own, at, texts
 
 

@@ -36,8 +36,8 @@ class Text:
     def again(self, other: Content) -> Text | None:
         """The same of a file that begins with the same names of columns; None where it does not."""
         header = self.layout.header
-        own = self.content.head().split(b"\n", header)
-        others = other.head().split(b"\n", header)
+        own = self.content.beginning().split(b"\n", header)
+        others = other.beginning().split(b"\n", header)
         alike = len(own) > header and own[:header] == others[:header]
         return replace(self, content=other) if alike else None
 
@@ -92,7 +92,7 @@ class Text:
     @cached_property
     def _header(self) -> bytes:
         """The first bytes, with the end of the header."""
-        lines = self.content.head().split(b"\n", self.layout.header)
+        lines = self.content.beginning().split(b"\n", self.layout.header)
         return b"\n".join([*lines[:-1], b""])
 
     def cut(self, rows: bytes, at: Sequence[int], text: Sequence[int]) -> pa.Table:
@@ -143,6 +143,10 @@ class Text:
         if "Expected" in str(mistake) and "columns, got" in str(mistake):
             source = self._first_table(source.read(), mistake, notes)
             return self._columns(source, at, text, notes)
+        if "block size" in str(mistake):
+            raise self.content.refuse(
+                "has a line of millions of characters; allowed: shorter lines"
+            )
         if "conversion error" not in str(mistake):
             raise mistake
         table = self._parsed(source, dict.fromkeys(at, names))
@@ -159,6 +163,8 @@ class Text:
         layout = self.layout
         positions = list(map(str, range(len(layout.names))))
         read = csv.ReadOptions(column_names=positions, skip_rows=layout.header)
+        # a block has at least one line
+        read.block_size = max(read.block_size, 2 * len(self.content.beginning()))
         # threads cost a small file more than they save
         read.use_threads = source.size() > read.block_size
         names = list(map(str, types))

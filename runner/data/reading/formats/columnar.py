@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from runner.compute.memory import NUMBER, refuse_beyond
 from runner.data.reading.content import Content
 from runner.data.reading.formats.opened import Opened, whole
 from runner.data.reading.usual import index_first, levels
@@ -40,7 +41,12 @@ def parquet(content: Content, form: Form) -> Opened:
         names = [order[position] for position in at]
         texts = [order[position] for position in text]
         coded = [name for name in texts if schema.field(name).type in words]
-        with pq.ParquetFile(source(), read_dictionary=coded) as file:
+        options = {"read_dictionary": coded, "page_checksum_verification": True}
+        with pq.ParquetFile(source(), **options) as file:
+            rows = file.metadata.num_rows
+            takes = f"{content.where}: {content.name!r} has {rows:,} rows of {len(names)} columns"
+            # equal cells take no room in the file
+            refuse_beyond(NUMBER * rows * len(names), takes, "fewer rows in the file")
             return _in_parts(file, names)
 
     upper, lower = levels(order)

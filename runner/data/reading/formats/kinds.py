@@ -14,7 +14,6 @@ from runner.data.reading.formats.statistics import sas, stata
 from runner.data.reading.formats.workbooks import document
 from runner.errors import listed
 from runner.schema.forms import Form
-from runner.text import one_line
 
 
 class Format(NamedTuple):
@@ -37,8 +36,6 @@ def opened(content: Content, form: Form) -> Opened:
     Raises:
         DataError: not a table, or not a whole one.
     """
-    import pyarrow as pa
-
     head = content.head()
     for kind, begins in STRANGERS.items():
         if head.lstrip().lower().startswith(begins):
@@ -47,11 +44,8 @@ def opened(content: Content, form: Form) -> Opened:
         if not format_.begins(head):
             continue
         content.check_form(form, format_.kind)
-        try:
+        with content.as_whole(format_.kind):
             return format_.opened(content, form)
-        except (pa.ArrowException, ValueError, EOFError, OSError, KeyError) as error:
-            reason = f"is not a whole {format_.kind} file: {one_line(error)}"
-            raise content.refuse(reason) from error
     content.check_form(form, "text")
     return of_text(content, form)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from runner.data.reading.content import Content
 from runner.data.reading.delimited.text import Text
-from runner.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,15 +50,10 @@ class Opened:
         Raises:
             DataError: the file is not whole, has no row, or changes while it is read.
         """
-        import pyarrow as pa
-
         content = self.content
         before = content.state()
-        try:
+        with content.as_whole(self.kind):
             table = self.columns(at, text, self.notes)
-        except (pa.ArrowException, ValueError, EOFError, OSError) as error:
-            reason = f"is not a whole {self.kind} file: {one_line(error)}"
-            raise content.refuse(reason) from error
         content.check_unchanged(before)
         if not len(table):
             raise content.refuse("has columns but no row")

@@ -9,11 +9,14 @@ from datetime import datetime
 from io import BytesIO, StringIO
 from typing import Any
 
-from runner.data.reading.content import DOCUMENTS, Content
+from runner.compute.memory import available
+from runner.data.reading.content import DOCUMENTS, Content, refuse_large
 from runner.data.reading.formats.delimited import of_text
 from runner.data.reading.formats.opened import Opened, needs
 from runner.errors import DataError, listed, unknown
 from runner.schema.forms import Form
+
+OF_CELLS = 5  # memory that the cells of an Excel file take, in bytes of its texts
 
 
 def document(content: Content, form: Form) -> Opened:
@@ -26,6 +29,8 @@ def document(content: Content, form: Form) -> Opened:
 
     with zipfile.ZipFile(BytesIO(content.whole())) as archive:
         names = set(archive.namelist())
+        size = sum(member.file_size for member in archive.infolist())
+    refuse_large(content, size, OF_CELLS, available())
     kind = next(kind for name, kind in DOCUMENTS.items() if name in names)
     if kind != "Excel":
         raise content.refuse(f"is an {kind} document; allowed: saved as .xlsx or .csv")

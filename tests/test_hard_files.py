@@ -1,0 +1,146 @@
+"""Files that are not what they seem: one line each, and no more memory than there is."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from runner.compute import memory
+from runner.data.reading import content, files
+from runner.errors import DataError
+
+ROWS = 400
+
+
+def table() -> pd.DataFrame:
+    """Prices of one asset with some digits, so that a byte more or less is seen."""
+    draw = np.random.default_rng(3)
+    dates = pd.bdate_range("2021-01-01", periods=ROWS)
+    close = 100.0 * np.exp(np.cumsum(draw.normal(0.0, 0.01, ROWS)))
+    return pd.DataFrame({"date": dates, "asset": "A", "close": close})
+
+
+def text() -> bytes:
+    return table().to_csv(index=False).encode()
+
+
+def zipped(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("prices.csv", data)
+    return buffer.getvalue()
+
+
+def excel() -> bytes:
+    buffer = io.BytesIO()
+    table().to_excel(buffer, index=False)
+    return buffer.getvalue()
+
+
+def parquet(**options: bool) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(table()), buffer, **options)
+    return buffer.getvalue()
+
+
+MADE: dict[str, Callable[[], bytes]] = {
+    "gzip": lambda: gzip.compress(text()),
+    "bz2": lambda: bz2.compress(text()),
+    "xz": lambda: lzma.compress(text()),
+    "zip": lambda: zipped(text()),
+    "xlsx": excel,
+    "parquet": lambda: parquet(write_page_checksum=True),
+}
+
+
+def refused(path: Path) -> str:
+    """The one line that refuses a file when its columns are read."""
+    with pytest.raises(DataError) as caught:
+        files.open_files("data.path", path).everything(set())
+    [line] = caught.value.mistakes
+    return line
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_a_file_cut_in_two_or_with_other_bytes_is_one_line(tmp_path: Path, kind: str) -> None:
+    whole = MADE[kind]()
+    middle = len(whole) // 2
+    other = bytearray(whole)
+    for place in range(middle, middle + 8):
+        other[place] ^= 0x55
+    for name, data in {"cut": whole[:middle], "other": bytes(other)}.items():
+        path = tmp_path / f"{name}.{kind}"
+        path.write_bytes(data)
+        assert "is not a whole" in refused(path)
+
+
+def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "prices.csv"
+    os.mkfifo(pipe)
+    assert refused(pipe).endswith("is a pipe or a device; allowed: a file")
+
+
+@pytest.mark.parametrize("kind", ["gzip", "xz", "zip"])
+def test_what_would_unpack_beyond_memory_is_refused_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    rows = b"2021-01-01,A,100.0\n" * 1_000_000  # 19 MB in some kilobytes
+    pack = {"gzip": gzip.compress, "xz": lzma.compress, "zip": zipped}
+    path = tmp_path / "bomb"
+    path.write_bytes(pack[kind](b"date,asset,close\n" + rows))
+    monkeypatch.setattr(content, "available", lambda: 45_000_000)
+    assert "GB or more without its compression; there are 0.0 GB" in refused(path)
+
+
+def test_more_equal_rows_than_memory_holds_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bomb.parquet"
+    pq.write_table(pa.table({"date": np.zeros(1_000_000), "close": np.ones(1_000_000)}), path)
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr(memory, "available", lambda: 10_000_000)
+    assert "has 1,000,000 rows of 2 columns, there are 0.0 GB" in refused(path)
+
+
+@pytest.mark.parametrize("assets", [12_000])
+def test_a_header_longer_than_the_beginning_of_a_file_is_read_whole(
+    tmp_path: Path, assets: int
+) -> None:
+    names = [f"ASSET{number:05d}" for number in range(assets)]
+    values = np.arange(3 * assets, dtype=float).reshape(3, assets)
+    dates = pd.bdate_range("2021-01-01", periods=3)
+    path = tmp_path / "wide.csv"
+    pd.DataFrame(values, dates, names).to_csv(path, index_label="date")
+    opened = files.open_files("data.path", path)
+    assert opened.names == ["date", *names]
+    read = opened.load({"data.columns.close": names[-1]}, set())
+    assert read.column(0).to_pylist() == values[:, -1].tolist()
+
+
+def test_a_long_text_in_the_middle_of_a_file_is_one_line(tmp_path: Path) -> None:
+    lines = [b"2021-01-01,A,1.0,short"] * 5000
+    lines[4000] = b"2021-01-01,A,1.0," + b"x" * 5_000_000
+    path = tmp_path / "long.csv"
+    path.write_bytes(b"\n".join([b"date,asset,close,note", *lines, b""]))
+    assert "a line of" in refused(path)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rubbish_with_the_name_of_a_table_is_one_line(tmp_path: Path, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    least = 128 * (seed % 2)  # letters of other scripts alone, or any bytes
+    path = tmp_path / "prices.csv"
+    path.write_bytes(draw.integers(least, 256, 200_000, dtype=np.uint8).tobytes())
+    assert "data.path: " in refused(path)

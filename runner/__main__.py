@@ -24,6 +24,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -80,7 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def start() -> None:
-    """The console script `factor-runner`, and `python -m runner`."""
+    """A start from a shell, which tells its results and no warnings of libraries."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"  # of the processes that it starts
     code = main()
     gc.freeze()  # else the interpreter looks through every object once more before it ends
     sys.exit(code)
@@ -202,11 +206,8 @@ def resume(words: Sequence[str]) -> int:
     name, *rest = words
     plan = find(name)
     composer = Composer(*plan.configs)
-    own: dict[str, Any] = {}
-    if rest:
-        own, _ = composer.places([*plan.fixed, *rest])
-        plan = replace(plan, tracking=own["tracking"])
-    plan = plan.refilled(own, rest)
+    own = composer.places([*plan.fixed, *rest])[0] if rest else {"tracking": plan.tracking}
+    plan = replace(plan, tracking=own["tracking"]).refilled(own, rest)
     plan.check_whole()
     from runner.sweeps.conduct import conduct
 
@@ -228,7 +229,7 @@ def rerun(words: Sequence[str]) -> int:
     from runner.cli.rerun import rerun as again
 
     config, directory = composer.places(list(map(put, overrides)))
-    from runner.sinks.tracking import Store
+    from runner.sinks.stores.store import Store
 
     return again(run_id, Store(**config["tracking"]), config, directory, overrides, args.form)
 
@@ -240,7 +241,8 @@ def sync(words: Sequence[str]) -> int:
     """
     composer, args = _composer(words)
     config, directory = composer.places(args.overrides)
-    from runner.sinks.tracking import Store, log, unlogged
+    from runner.sinks.stores.store import Store
+    from runner.sinks.tracking import log, unlogged
     from runner.sweeps.plan import killed
     from runner.sweeps.telling.tracked import end_killed
 
@@ -385,7 +387,7 @@ def ui(words: Sequence[str]) -> int:
     overrides = [word for word in args.overrides if "=" in word]
     tracking = composer.places(overrides)[0]["tracking"]
     from runner.cli.ui import serve, serve_sweep, what_it_does
-    from runner.sinks.tracking import Store
+    from runner.sinks.stores.store import Store
     from runner.sweeps.plan import killed
     from runner.sweeps.telling.tracked import end_killed, run_link, runs_link
 

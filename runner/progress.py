@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Timer
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Listener = Callable[[str, int, int], None]  # what is done, how many are done, of how many
 
+TOLD = 10.0  # seconds of waiting after which a person is told
 _LISTENER: ContextVar[Listener | None] = ContextVar("listener", default=None)
 _READER: ContextVar[Callable[[str], None] | None] = ContextVar("reader", default=None)
 
@@ -48,3 +51,19 @@ def note(text: str) -> None:
     reader = _READER.get()
     if reader is not None:
         reader(text)
+
+
+@contextmanager
+def telling(sentence: Callable[[], str]) -> Iterator[None]:
+    """Tell on stderr that the block waits for another, once it does so for ten seconds."""
+
+    def tell() -> None:
+        print(sentence(), file=sys.stderr, flush=True)
+
+    timer = Timer(TOLD, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

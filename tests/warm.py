@@ -2,9 +2,9 @@
 
 from runner import __main__  # noqa: F401  # before numpy: it sets how many threads numpy takes
 from runner.cli import composition  # noqa: F401
-from runner.sinks import tracking
+from runner.sinks.stores import store
 
-tracking._quiet()  # before mlflow is imported
+store.quiet()  # before mlflow is imported
 
 import matplotlib.backends.backend_agg  # noqa: E402, F401
 import mlflow.store.tracking.sqlalchemy_store  # noqa: E402, F401

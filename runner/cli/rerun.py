@@ -20,6 +20,7 @@ from runner.record.secrets import missing, places
 from runner.sinks import terminal, tracking
 from runner.sinks.job import compute, family_carried
 from runner.sinks.machine import Form
+from runner.sinks.stores.store import Store
 
 OF_RERUN = ("tracking", "ledger", "allow", "hydra")  # what overrides of a rerun may say
 PATHS = ("path", "directory", "snapshot", "folder", "file")  # settings of sources that name files
@@ -27,7 +28,7 @@ PATHS = ("path", "directory", "snapshot", "folder", "file")  # settings of sourc
 
 def rerun(
     run_id: str,
-    store: tracking.Store,
+    store: Store,
     own: Mapping[str, Any],
     directory: Path,
     given: Sequence[str],

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from runner.errors import DataError, RunnerError, SpecError
+from runner.sinks.stores.store import file_of
 from runner.sinks.ui_plugin import STORE
 
 HOST = "127.0.0.1"
@@ -70,8 +71,8 @@ def serve_sweep(name: str, port: int, keep: bool) -> int:
 
 def _existing(uri: str) -> None:
     """Refuse a file that is not there: the server would make an empty store of it."""
-    file = uri.removeprefix("sqlite:///")
-    if file != uri and not os.path.exists(file):
+    file = file_of(uri)
+    if file is not None and not file.exists():
         raise DataError(f"{file} does not exist: no run has been logged there yet")
 
 

@@ -27,10 +27,15 @@ class Tracking:
     Attributes:
         uri: address of the MLflow store; null: `outputs/mlflow.db`.
         experiment: name of the experiment in that store.
+        timeout: seconds that a server has for one answer; null: MLFLOW_HTTP_REQUEST_TIMEOUT of the
+            environment, else 15.
+        retries: of a request without an answer; null: MLFLOW_HTTP_REQUEST_MAX_RETRIES, else 2.
     """
 
     uri: str | None = None
     experiment: str = "factor-runner"
+    timeout: Count | None = None
+    retries: Count | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 
 from runner.errors import DataError
+from runner.progress import telling
 from runner.text import LEVEL, MANY_TESTS
 
 TABLE = """create table if not exists trials (
@@ -18,7 +19,8 @@ TABLE = """create table if not exists trials (
     status text not null, seconds real,
     first_seen text not null default (datetime('now')), primary key (key, place))"""
 VERSION = 1  # `user_version` of the files made here; those of earlier versions have 0
-PATIENCE = 60.0  # seconds for other writers
+RESTORED = "allowed: a copy of it, or none, which begins to count anew"
+PATIENCE = 50.0  # seconds for other writers
 FINISHED, FAILED, ABANDONED, PLANNED = 3, 2, 1, 0  # how far a trial came; the furthest place counts
 RANKS = {"finished": FINISHED, "failed": FAILED, "begun": ABANDONED}
 
@@ -165,18 +167,22 @@ class Ledger:
         try:
             self._create()
             if not self.path.stat().st_size:
-                raise DataError(
-                    f"ledger: {str(self.path)!r} is empty: the trials that it had are lost; "
-                    "allowed: a copy of it, or none, which begins to count anew"
-                )
+                problem = "is empty: the trials that it had are lost"
+                raise DataError(f"ledger: {str(self.path)!r} {problem}; {RESTORED}")
             book = sqlite3.connect(self.path, timeout=PATIENCE)
             try:
-                with book:
+                with telling(self._waiting), book:
                     yield book
             finally:
                 book.close()
-        except (sqlite3.Error, OSError) as error:
-            raise DataError(f"ledger: {str(self.path)!r}: {error}") from error
+        except (sqlite3.OperationalError, OSError) as error:
+            held = ": another process holds it" if "locked" in str(error) else ""
+            raise DataError(f"ledger: {str(self.path)!r}: {error}{held}") from error
+        except sqlite3.Error as error:
+            raise DataError(f"ledger: {str(self.path)!r}: {error}; {RESTORED}") from error
+
+    def _waiting(self) -> str:
+        return f"ledger: {str(self.path)!r}: waiting for another process, {PATIENCE:.0f} s at most"
 
     def _create(self) -> None:
         """Make the file where there is none, whole from the first: an empty one has lost all."""

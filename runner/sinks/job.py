@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from runner.compute.cache import Bench
@@ -18,6 +18,7 @@ from runner.record.ledger import Ledger
 from runner.record.rundir import refuse_taken, whole
 from runner.sinks import files, page, plots, terminal, tracking
 from runner.sinks.machine import Form
+from runner.sinks.stores.store import Store
 
 
 def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> None:
@@ -28,9 +29,10 @@ def execute(experiment: Experiment, directory: Path, form: Form = "tables") -> N
             kept).
     """
     refuse_taken(directory)
+    store = _store(experiment.settings)
     with terminal.working(f"{experiment.name}: reading, fitting, writing", form):
+        store.check()
         report = _counted(experiment, directory)
-        store = _store(experiment.settings)
         run_id, trouble = _track(directory, store)
     terminal.show(report, directory, run_id, form)
     if trouble:
@@ -48,10 +50,11 @@ def saved(experiment: Experiment, directory: Path, logged: bool) -> tuple[Report
             kept).
     """
     refuse_taken(directory)
-    report = _counted(experiment, directory)
     if not logged:
-        return report, ""
+        return _counted(experiment, directory), ""
     store = _store(experiment.settings)
+    store.check()
+    report = _counted(experiment, directory)
     return report, tracking.log(directory, store)
 
 
@@ -87,9 +90,9 @@ def family_carried(experiment: Experiment, bench: Bench) -> str:
     return families.now
 
 
-def _store(settings: Settings) -> tracking.Store:
+def _store(settings: Settings) -> Store:
     """The store of MLflow that the spec names."""
-    return tracking.Store(settings.tracking.uri, settings.tracking.experiment)
+    return Store(**asdict(settings.tracking))
 
 
 def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
@@ -141,7 +144,7 @@ def audit(experiment: Experiment, form: Form = "tables") -> None:
         raise DataError(result.leaks)
 
 
-def _track(directory: Path, store: tracking.Store) -> tuple[str, RunnerError | None]:
+def _track(directory: Path, store: Store) -> tuple[str, RunnerError | None]:
     """The id of the logged run, or the error that kept it from being logged: no reason to stop."""
     try:
         return tracking.log(directory, store), None

@@ -4,25 +4,22 @@ it is a file.
 
 from __future__ import annotations
 
-import fcntl
-import logging
 import os
 import re
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import RunnerError, SpecError
+from runner.errors import SpecError
 from runner.record.identity import short
 from runner.record.rundir import RunDirectory
-from runner.record.secrets import said
 from runner.record.untrusted import MOST_TABLE, MOST_TEXT
 from runner.sinks import view
+from runner.sinks.stores.store import Store, in_one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,67 +33,6 @@ LONGEST = (
 SOURCE = "mlflow.source.name"  # the tag of what made a run
 OURS = "python -m runner"
 MOST_FILES = 300  # of a run that is fetched: tables of its analyses, and some ten of its own
-
-SQLITE = b"SQLite format 3\0"  # the first bytes of every database of its file format
-
-
-class Store:
-    """Where runs are kept: the URI of a tracking store, and the experiment in it."""
-
-    def __init__(self, uri: str | None = None, experiment: str = "factor-runner") -> None:
-        self.file: Path | None = None
-        self.uri = uri or f"sqlite:///{Path('outputs/mlflow.db').resolve()}"
-        if self.uri.startswith("sqlite:///"):
-            path = self.uri.removeprefix("sqlite:///")
-            self.file = Path(path).resolve()
-        self.experiment = experiment
-
-    @property
-    def artifacts(self) -> str | None:
-        """Where artifacts of a store on disk lie; a server decides for itself."""
-        if self.file is None:
-            return None
-        folder = self.file.parent / "artifacts"
-        return folder.as_uri()
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """One process at a time: simultaneous starts would break a fresh database."""
-        if self.file is None:
-            yield
-            return
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        lock_file = self.file.with_name(f".{self.file.name}.lock")
-        with open(lock_file, "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def client(self) -> MlflowClient:
-        """A client of this store, and of no other; creates the database where there is none."""
-        _quiet()
-        from mlflow import MlflowClient
-
-        _without_waiting()
-        if (
-            self.file is not None and not self.file.exists()
-        ):  # whole or not at all: MLflow cannot mend half of one
-            fresh = self.file.with_name(f".{self.file.name}.new")
-            journal = fresh.with_name(f"{fresh.name}-journal")
-            for rest in (fresh, journal):
-                rest.unlink(missing_ok=True)
-            MlflowClient(tracking_uri=f"sqlite:///{fresh}").search_experiments(max_results=1)
-            fresh.rename(self.file)
-        # MLflow tries for two minutes before it says so
-        if self.file is not None and not _may_be_a_database(self.file):
-            raise OSError("file is not a database")
-        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
-
-
-def _may_be_a_database(file: Path) -> bool:
-    """Whether a file begins as SQLite's do; an empty file is an empty database."""
-    with open(file, "rb") as opened:
-        head = opened.read(len(SQLITE))
-    return head in (b"", SQLITE)
 
 
 def log(
@@ -363,57 +299,3 @@ def _dataset(about: Mapping[str, Any]) -> Any:
 def _milliseconds(moment: str) -> int:
     seconds = datetime.fromisoformat(moment).timestamp()
     return int(seconds * 1000)
-
-
-@contextmanager
-def in_one_line(store: Store, kept: str) -> Iterator[None]:
-    """What the store raises, as one line."""
-    _quiet()
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
-        raise StoreError(said(f"tracking.uri: {store.uri}: {reason}; {kept}")) from error
-
-
-@cache
-def _without_waiting() -> None:
-    """No commit of SQLite waits for the disk, as writing a run directory does not: a process that
-    is killed loses nothing, and what a power cut takes of the last runs, `resume` and `sync` log
-    again."""
-    from sqlalchemy import Engine, event
-
-    def opened(connection: Any, record: Any) -> None:
-        if isinstance(connection, sqlite3.Connection):
-            connection.execute("pragma synchronous = normal")
-
-    event.listen(Engine, "connect", opened)
-
-
-def _quiet() -> None:
-    """No telemetry, no words of MLflow's own between ours, no minutes of retries; before MLflow is
-    imported.
-    """
-    defaults = {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    }
-    defaults["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    defaults["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = (
-        "true"  # a server's run would break the one JSON object
-    )
-    for name, value in defaults.items():
-        os.environ.setdefault(name, value)
-    for name in ("mlflow", "alembic"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.ERROR)
-
-
-class StoreError(RunnerError):
-    """The tracking store cannot be read or written."""
-
-    exit_code = 1

@@ -25,6 +25,7 @@ from runner.record.secrets import said, without_secrets
 from runner.record.version import code_version
 from runner.sinks import tracking
 from runner.sinks.machine import Form
+from runner.sinks.stores.store import Store
 from runner.sinks.ui_plugin import plugged_in
 from runner.sweeps import launchers
 from runner.sweeps.axes import Tried
@@ -61,6 +62,7 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
     """
     launcher = launchers.ENTRIES.check(plan.settings.launcher, plan.allow)
     launcher.check(plan.settings)
+    Store(**plan.tracking).check()
     with locked(plan.directory):
         launcher.take_over(plan)
         plan.write()
@@ -103,7 +105,7 @@ def _report(plan: Plan, log: Log, form: Form) -> None:
         _say_where(plan, log.store, compared)
 
 
-def _say_where(plan: Plan, store: tracking.Store, compared: Comparison) -> None:
+def _say_where(plan: Plan, store: Store, compared: Comparison) -> None:
     """Print how to look at the sweep in MLflow."""
     if store.file is not None or not store.uri.startswith("http"):
         print(f"MLflow: python -m runner ui --sweep {plan.name}")
@@ -176,7 +178,7 @@ class Log:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.store = tracking.Store(**plan.tracking)
+        self.store = Store(**plan.tracking)
         self.ledger = Ledger(Path(plan.ledger))
         self.ended: dict[tuple[str, str], tuple[str, float]] = {}
         self.counted = time.monotonic()

@@ -13,16 +13,8 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from runner.sinks import view
-from runner.sinks.tracking import (
-    LONGEST,
-    OURS,
-    SOURCE,
-    Store,
-    all_runs,
-    experiment_id,
-    in_one_line,
-    take_away,
-)
+from runner.sinks.stores.store import Store, in_one_line
+from runner.sinks.tracking import LONGEST, OURS, SOURCE, all_runs, experiment_id, take_away
 from runner.sweeps.telling import views as sweep_views
 from runner.sweeps.telling.standings import Standing, standings
 

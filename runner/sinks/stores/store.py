@@ -164,9 +164,16 @@ def in_one_line(store: Store, kept: str) -> Iterator[None]:
     except Exception as error:
         if not _is_of_store(error):
             raise
-        reason = (str(error) or type(error).__name__).splitlines()[0][:300]
+        reason = _reason(error)
         line = f"tracking.uri: {store.uri}: {reason}{_remedy(store, reason)}; {kept}"
         raise StoreError(said(line)) from error
+
+
+def _reason(error: Exception) -> str:
+    """The line of an error that says what is wrong; SQLAlchemy writes where it arose before it."""
+    lines = str(error).splitlines()
+    telling_lines = [line for line in lines if not line.startswith("(raised as a result of")]
+    return (telling_lines or [type(error).__name__])[0][:300]
 
 
 def _is_of_store(error: Exception) -> bool:

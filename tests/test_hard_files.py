@@ -144,3 +144,17 @@ def test_rubbish_with_the_name_of_a_table_is_one_line(tmp_path: Path, seed: int)
     path = tmp_path / "prices.csv"
     path.write_bytes(draw.integers(least, 256, 200_000, dtype=np.uint8).tobytes())
     assert "data.path: " in refused(path)
+
+
+def test_altered_offsets_of_texts_do_not_end_the_process(tmp_path: Path) -> None:
+    dates = ["2021-01-01", "2021-01-04", "2021-01-05"]
+    batch = pa.record_batch({"date": dates, "close": [1.0, 2.0, 3.0]})
+    path = tmp_path / "prices.arrow"
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    whole = path.read_bytes()
+    offsets = np.array([0, 10, 20, 30], dtype=np.int32).tobytes()
+    beyond = np.array([0, 10, 2_000_000_000, 30], dtype=np.int32).tobytes()
+    assert whole.count(offsets) == 1
+    path.write_bytes(whole.replace(offsets, beyond))
+    assert "is not a whole Arrow file" in refused(path)

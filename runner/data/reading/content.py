@@ -146,8 +146,11 @@ class Content:
         """
         try:
             yield
-        except (RunnerError, MemoryError):
+        except RunnerError:
             raise
+        except MemoryError as error:
+            reason = f"takes more memory than there is, or is not whole: {one_line(error)}"
+            raise self.refuse(reason) from error
         except Exception as error:
             raise self.refuse(f"is not a whole {kind} file: {one_line(error)}") from error
 

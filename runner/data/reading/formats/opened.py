@@ -54,6 +54,7 @@ class Opened:
         before = content.state()
         with content.as_whole(self.kind):
             table = self.columns(at, text, self.notes)
+            table.validate(full=True)  # else altered offsets end the process
         content.check_unchanged(before)
         if not len(table):
             raise content.refuse("has columns but no row")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEVEL = 0.05
+MOST_SAID = 500  # characters of the message of a library: some repeat the file
 MOST_VIF = 10.0
 MANY_TESTS = 20  # tests from which on the number expected by chance is reported
 UNKNOWN = "–"  # a number that is missing
@@ -167,5 +168,6 @@ def duration(seconds: float) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """The message of an error on one line; its kind where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """The message of an error on one line, a long one cut; its kind where it has none."""
+    message = " ".join(str(error).split()) or type(error).__name__
+    return message if len(message) <= MOST_SAID else f"{message[:MOST_SAID]} ..."

@@ -20,6 +20,7 @@ import pytest
 from runner.compute import memory
 from runner.data.reading import content, files
 from runner.errors import DataError
+from runner.text import one_line
 
 ROWS = 400
 
@@ -158,3 +159,14 @@ def test_altered_offsets_of_texts_do_not_end_the_process(tmp_path: Path) -> None
     assert whole.count(offsets) == 1
     path.write_bytes(whole.replace(offsets, beyond))
     assert "is not a whole Arrow file" in refused(path)
+
+
+def test_a_message_that_repeats_the_file_is_cut(tmp_path: Path) -> None:
+    archive = bytearray(excel())
+    directory = archive.rindex(b"PK\x01\x02", 0, archive.index(b"PK\x05\x06"))
+    archive[directory + 28 : directory + 30] = b"\xff\x7f"  # a name of 32,767 letters
+    whole = bytes(archive[:-22])
+    path = tmp_path / "prices.xlsx"
+    path.write_bytes(whole + bytes(40_000) + bytes(archive[-22:]))
+    assert len(refused(path)) < 1000
+    assert one_line(ValueError("x" * 20_000)) == "x" * 500 + " ..."

@@ -134,7 +134,8 @@ def test_file_that_is_no_ledger_is_one_line(ledger: Ledger, tmp_path: Path) -> N
         with pytest.raises(DataError) as caught:
             act()
         [line] = caught.value.mistakes
-        assert line == f"ledger: {str(ledger.path)!r}: file is not a database"
+        restored = "allowed: a copy of it, or none, which begins to count anew"
+        assert line == f"ledger: {str(ledger.path)!r}: file is not a database; {restored}"
     outcome = call_cli(tmp_path, "data.assets=[S1V5]", "ledger=ledger.db")
     assert outcome.code == 2
     assert len(outcome.errors) == 1 and "file is not a database" in outcome.err, outcome.err

@@ -54,7 +54,7 @@ def serve(uri: str, port: int, path: str, what: str = "") -> int:
 
 def serve_sweep(name: str, port: int, keep: bool) -> int:
     """Serve the MLflow UI, open on the jobs of a sweep."""
-    from runner.sinks.tracking import Store
+    from runner.sinks.stores.store import Store
     from runner.sweeps.comparison.comparison import compared
     from runner.sweeps.conduct import sweep_tags
     from runner.sweeps.plan import find, killed

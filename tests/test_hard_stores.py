@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from conftest import call_cli
 
 from runner import __main__, progress
 from runner.record import ledger
+from runner.sinks.stores import database
 from runner.sinks.stores.store import Store
 
 RUN = (
@@ -195,3 +197,20 @@ def test_a_start_from_a_shell_shows_no_warnings_of_libraries(
         __main__.start()
     assert end.value.code == 0
     assert seen == []
+
+
+def test_a_look_at_a_database_leaves_its_locks(tmp_path: Path) -> None:
+    """A file that is opened and closed beside SQLite loses every lock that the process has on it."""
+    file = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(file)) as writer:
+        writer.execute("create table t (x)")
+        writer.commit()
+        writer.execute("begin immediate")
+        writer.execute("insert into t values (1)")
+        database.check_head(file)
+        database.check_pages(file)
+        other = (
+            f"import sqlite3; sqlite3.connect({str(file)!r}, timeout=0).execute('begin immediate')"
+        )
+        done = subprocess.run([sys.executable, "-c", other], capture_output=True, check=False)
+    assert done.returncode != 0 and b"database is locked" in done.stderr

@@ -294,6 +294,32 @@ def test_returns_in_per_cent_or_of_other_rows_are_refused(write: Write) -> None:
     assert rate.shared("RF").notna().sum() == (days >= dates[0]).sum()
 
 
+def test_a_risk_free_rate_a_year_is_one_of_the_rows_where_it_is_said(write: Write) -> None:
+    """A yield of bills in per cent a year, beside returns of months and, as of its date, of days."""
+    months = pd.date_range("2020-01-31", periods=24, freq="ME")
+    bills = pd.DataFrame({"date": months, "TB3MS": np.linspace(1.5, 5.0, 24)})
+    path = write("b.csv", bills)
+    of_months = market_on(months)
+    read = {"columns": {"RF": "TB3MS"}, "percent": True}
+    [line] = refused(lambda: with_series(of_months, path, **read))
+    assert line.startswith("data.series.s: the median of RF is 0.0325 a row, 39.0 % a year; data.")
+    assert "annual=true where it is a rate a year (divided by 12), annual=false" in line
+    [line] = refused(lambda: with_series(of_months, path, columns={"RF": "TB3MS"}))
+    assert "data.series.s.percent=true where it is in per cent" in line
+    as_it_is = with_series(of_months, path, **read, annual=False)
+    assert np.allclose(as_it_is.shared("RF"), bills["TB3MS"] / 100, rtol=1e-15)
+    of_row = with_series(of_months, path, **read, annual=True)
+    assert np.allclose(of_row.shared("RF"), bills["TB3MS"] / 1200, rtol=1e-15)
+    assert "RF divided by 12 rows a year (annual)" in of_row.notes[-1]
+    days = pd.bdate_range("2020-02-03", "2021-12-31")
+    of_days = with_series(market_on(days), path, **read, annual=True, on="asof")
+    carried = bills.set_index("date")["TB3MS"].reindex(days.union(months)).ffill()[days]
+    assert np.allclose(of_days.shared("RF"), carried / 25200, rtol=1e-15)
+    odd = market_on(pd.DatetimeIndex([*months[:3], *days[-3:]]))
+    [line] = refused(lambda: with_series(odd, path, **read, annual=True, on="asof"))
+    assert "of the assets has no number of rows a year; allowed: false" in line
+
+
 def test_months_without_a_day_are_known_at_their_end(write: Write) -> None:
     days = pd.bdate_range("2020-01-01", periods=60)
     table = pd.DataFrame({"date": [201912], "published": [202001], "cpi": [1.0]})

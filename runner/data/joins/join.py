@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from runner.data.factor_names import is_of_each_row
+from runner.data.factor_names import RISK_FREE, is_of_each_row, is_return
 from runner.data.joins.forms import of_this_table
 from runner.data.joins.labels import with_labels
 from runner.data.joins.latest import counting, ordered, values_at
@@ -22,6 +22,7 @@ from runner.data.joins.meeting import (
     side_by_side,
 )
 from runner.data.joins.names import named_twice
+from runner.data.joins.rates import of_rows
 from runner.data.joins.reading import Rows, numbers_of
 from runner.data.joins.settings import FieldTable, Joined, LabelTable, SeriesTable
 from runner.data.joins.stamps import before, stamped
@@ -64,6 +65,7 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     _check_free(market, where, names)
     asset_positions = _asset_positions(rows, market)
     _check_returns(rows, settings, market.dates)
+    of_rows(rows, settings, market.dates)
     placed = _placed(rows, asset_positions, settings, market)
     values = _values(rows, placed)
     fields = market.fields
@@ -134,7 +136,8 @@ def _returns(rows: Rows, settings: SeriesTable) -> list[str]:
     returns = []
     for name in rows.numbers:
         kind = settings.kind_of(name)
-        if kind == "return" or (kind is None and is_of_each_row(name)):
+        of_row = is_return(name) if settings.annual else is_of_each_row(name)
+        if kind == "return" or (kind is None and of_row):
             returns.append(name)
     return returns
 
@@ -151,6 +154,8 @@ def _check_returns(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
         return
     columns = f"{rows.where}: {listed(returns)}"
     remedy = f"{rows.where}.kind=level takes the value of the date, whatever it is"
+    if RISK_FREE in returns:
+        remedy = f"{remedy}; annual=true a rate a year"
     if settings.as_of:
         raise DataError(
             f"{columns}: joined as of their dates, a return would count on later dates too; "

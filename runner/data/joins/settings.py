@@ -36,6 +36,10 @@ class SeriesTable(Form):
         percent: true: the file is in per cent, and returns, rates and columns without a kind are
             divided by 100; false: it is in decimals; null: decimals too, but returns whose median
             size is above .2 a row are refused.
+        annual: true: rates a year, such as yields of bills: rates, and columns without a kind that
+            are no factor returns, are divided by the rows of a year of the assets (12 of months,
+            252 of days); false: rates of the row; null: of the row too, but a risk-free rate above
+            15 % a year is refused, except with percent: false.
         where: {column: text}, only the rows with this text (or one of a list) in that column, such
             as one series of a file with several below each other; null: all rows.
         stamp: as_is, or where a date stands for a period (month, quarter, year): end moves it to
@@ -60,6 +64,7 @@ class SeriesTable(Form):
     columns: Columns = None
     kind: Kind | dict[str, Kind] | None = None
     percent: bool | None = None
+    annual: bool | None = None
     where: dict[str, Texts] | None = None
     stamp: Literal["as_is", "end", "start"] | None = None
     on: Literal["equal", "asof"] | None = None

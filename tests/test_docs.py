@@ -52,6 +52,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     factors = pd.DataFrame(rng.normal(0.5, 3.0, (36, 3)).round(2), MONTHS.strftime("%Y%m"))
     factors.columns = pd.Index(["Mkt-RF", "SMB", "HML"])
     factors.assign(RF=0.1).to_csv(path / "F-F.csv", index_label="")
+    first_days = MONTHS - pd.offsets.MonthBegin()
+    bills = pd.DataFrame({"date": first_days, "TB3MS": np.linspace(1.5, 5.0, 36).round(2)})
+    bills.to_csv(path / "TB3MS.csv", index=False)
     quarters = panel[panel["date"].dt.month % 3 == 0]
     reports = quarters[["date", "permno"]].assign(book=quarters["book_equity"])
     reports["published"] = reports["date"] + pd.DateOffset(days=45)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from runner.data.factor_names import RISK_FREE, is_of_each_row, is_return
+from runner.data.joins.assets import as_in_data
 from runner.data.joins.forms import of_this_table
 from runner.data.joins.labels import with_labels
 from runner.data.joins.latest import counting, ordered, values_at
@@ -63,6 +64,9 @@ def _with_numbers(market: Market, where: str, settings: SeriesTable) -> Market:
     rows = numbers_of(where, settings)
     names = list(rows.numbers)
     _check_free(market, where, names)
+    if rows.asset is not None:
+        rows.asset, words = as_in_data(rows.asset, market.assets)
+        rows.words += words
     asset_positions = _asset_positions(rows, market)
     _check_returns(rows, settings, market.dates)
     of_rows(rows, settings, market.dates)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from runner.data.joins.assets import as_in_data
 from runner.data.joins.forms import file_of
 from runner.data.joins.names import (
     Column,
@@ -40,7 +41,8 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
         DataError: an asset with several labels, a group of that name, none of the assets.
     """
     rows = labels_of(where, settings)
-    asset = rows.asset
+    asset, words = as_in_data(rows.asset, market.assets)
+    rows = rows._replace(asset=asset)
     line_of = asset.values.get_indexer(pd.Index(market.assets))
     if (line_of < 0).all():
         ours = listed(market.assets[:3])
@@ -69,7 +71,7 @@ def with_labels(market: Market, where: str, settings: LabelTable) -> Market:
         held = "from their dates on, until the next of the asset"
     groups_read = f"{where} ({shown(settings.path)}): {listed(rows.labels)} by asset"
     coverage = f"{met:,} of {len(market.assets):,} assets are in it"
-    note = f"{groups_read}, {held}; {coverage}."
+    note = f"{'; '.join([f'{groups_read}, {held}', *words, coverage])}."
     readings = []
     for name in rows.labels:
         readings.append(Reading(shown(settings.path), name, name, "group"))

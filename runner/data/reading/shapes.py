@@ -87,18 +87,12 @@ def of_two_rows(table: Opened) -> Opened:
     asset.
 
     Raises:
-        DataError: neither row has names of fields.
+        DataError: neither row has names of fields, and the second has a name twice.
     """
-    above = [name.strip() for name in table.upper]
-    below = [name.strip() for name in table.names]
-    if _has_assets(below, above):
-        fields, assets = above, below
-    elif _has_assets(above, below):
-        fields, assets = below, above
-    else:
-        given = f"{listed(above[1:4])} over {listed(below[1:4])}"
-        unknown_fields = "none of them names fields such as Close or Volume; allowed: one that does"
-        raise table.content.refuse(f"has two rows of names, {given}, and {unknown_fields}")
+    found = _fields_over_assets(table)
+    if found is None:
+        return _below_headings(table)
+    fields, assets = found
     names = list(dict.fromkeys(fields[1:]))
     of_assets = list(dict.fromkeys(assets[1:]))
     pairs = zip(fields, assets, strict=True)
@@ -138,6 +132,33 @@ def of_two_rows(table: Opened) -> Opened:
         text=None,
         notes=[*table.notes, note],
     )
+
+
+def _fields_over_assets(table: Opened) -> tuple[list[str], list[str]] | None:
+    """The fields and the assets of the columns; None where the second row of names says all.
+
+    Raises:
+        DataError: neither row has names of fields, and the second has a name twice.
+    """
+    above = [name.strip() for name in table.upper]
+    below = [name.strip() for name in table.names]
+    if _has_assets(below, above):
+        return above, below
+    if _has_assets(above, below):
+        return below, above
+    if len(set(below)) == len(below):
+        return None
+    given = f"{listed(above[1:4])} over {listed(below[1:4])}"
+    unknown_fields = "none of them names fields such as Close or Volume; allowed: one that does"
+    raise table.content.refuse(f"has two rows of names, {given}, and {unknown_fields}")
+
+
+def _below_headings(table: Opened) -> Opened:
+    """A table whose columns are told apart by the second row of names alone."""
+    above = [name.strip() for name in table.upper]
+    headings = listed(list(dict.fromkeys(filter(None, above))))
+    note = f"The row of headings above the names of the columns ({headings}) is not read."
+    return replace(table, upper=(), again=None, notes=[*table.notes, note])
 
 
 # dates in several columns

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from runner.data.factor_names import RISK_FREE, canonical
 from runner.data.reading import shapes, usual
 from runner.data.reading.delimited.layout import DATE_LIKE
 from runner.data.reading.files import OWN_COLUMN, Files, check
@@ -80,12 +81,14 @@ def asset_table(
     groups: Mapping[str, str],
     values: Values | None,
     asked: Mapping[AskedFor, Sequence[str]],
+    decided: Collection[str] = (),
 ) -> AssetTable:
     """The table of assets of the files.
 
     Args:
         values: what the cells of a wide table are; null: by the cells.
         asked: what the spec names outside of `data`; of a long table, such columns are read.
+        decided: assets of a wide table of which the spec says whether they are assets or series.
 
     Raises:
         DataError: columns that may be several of the file, a wide table that is not said to be
@@ -98,7 +101,7 @@ def asset_table(
         return _melted(files, _wide(files, date, files.everything({date})), values)
     chosen, changed = usual.resolved(columns, _of_roles(files))
     if files.form.form is None and _may_be_wide(chosen, files.names):
-        return _of_wide(files, columns, values)
+        return _of_wide(files, columns, values, decided)
     asset = chosen.get(usual.ASSET)
     default = asset == usual.SNAPSHOT[usual.ASSET]
     wanted = {*chosen.values(), *groups.values()} - {None}
@@ -200,7 +203,10 @@ def _has_assets(names: Sequence[str]) -> bool:
 
 
 def _of_wide(
-    files: Files, columns: Mapping[str, str | None], given_values: Values | None
+    files: Files,
+    columns: Mapping[str, str | None],
+    given_values: Values | None,
+    decided: Collection[str],
 ) -> AssetTable:
     """A table that has no columns of assets and prices: dates x assets, if its cells say so.
 
@@ -218,6 +224,10 @@ def _of_wide(
     series = list(wide.cells)
     if usual.are_factors(series):
         raise _factors(files, wide)
+    values = given_values or shapes.values_of(wide.cells.values())
+    beside = _factors_beside(files, wide, values, decided)
+    if beside:
+        raise beside
     asked = []
     for name, column in columns.items():
         default = usual.SNAPSHOT.get(name)
@@ -225,7 +235,7 @@ def _of_wide(
         if not by_default and column not in files.names:
             asked.append(f"data.columns.{name}={column}")
     if asked:
-        values = given_values or shapes.values_of(wide.cells.values()) or "close"
+        values = values or "close"
         assets = listed(series[:3])
         given = f"{files.shown!r} is wide, {wide} assets ({assets}, ...)"
         absent = listed(asked)
@@ -373,6 +383,28 @@ def _melted(files: Files, wide: Wide, given: Values | None) -> AssetTable:
 
     guessed = [] if given else [values]
     return AssetTable(columns, read, notes, guessed, per_cent=wide.per_cent)
+
+
+def _factors_beside(
+    files: Files, wide: Wide, values: Values | None, decided: Collection[str]
+) -> DataError | None:
+    """The error on factors or a risk-free rate among the assets that the spec says nothing of.
+
+    A column RF that is never negative beside returns is a rate, no return of an asset.
+    """
+    factors = usual.factors_among(list(wide.cells))
+    for name, cells in wide.cells.items():
+        is_rate = values == "ret" and not (cells.to_numpy() < 0.0).any()
+        if is_rate and canonical(name) == RISK_FREE and name not in factors:
+            factors.append(name)
+    left = [name for name in factors if name not in decided]
+    if not left:
+        return None
+    names = ", ".join(f"{canonical(name)}: {name}" for name in factors)
+    return DataError(
+        f"{files.where}: {files.shown!r} has {listed(left)} among its assets; "
+        f"data.macro={{{names}}} takes them as series, data.form=wide as assets"
+    )
 
 
 def _factors(files: Files, wide: Wide) -> DataError:

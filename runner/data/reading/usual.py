@@ -105,6 +105,14 @@ def is_field(column: str) -> bool:
     return letters(column) in FIELDS
 
 
+def factors_among(columns: Sequence[str]) -> list[str]:
+    """Factors among columns of assets, where their names leave no doubt: RF and CMA are tickers."""
+    named = [column for column in columns if letters(column) in FACTORS]
+    told = {letters(column) for column in named}
+    sure = "mktrf" in told or {"smb", "hml"} <= told
+    return named if sure else []
+
+
 def are_factors(columns: Sequence[str]) -> bool:
     """Whether these are factors or a risk-free rate, no assets."""
     return bool(columns) and FACTORS.issuperset(map(letters, columns))

@@ -136,10 +136,19 @@ def _below_padded(lines: Sequence[Line], first: int) -> int:
     for place in range(first, min(first + MOST_PADDED, len(lines))):
         fields = lines[place].fields
         if all(map(str.strip, fields[1:])):
+            if place > first and _is_upper(lines[place - 1].fields):
+                place -= 1
             above = [list(filter(str.strip, line.fields)) for line in lines[first:place]]
             few = all(len(filled) <= PADDED for filled in above)
             return place if few and not is_data(fields) else first
     return first
+
+
+def _is_upper(fields: Sequence[str]) -> bool:
+    """Whether a line with blanks is the upper one of two rows of names: several, and no numbers."""
+    texts = list(filter(str.strip, fields[1:]))
+    others = any(is_number(text) or DATE_LIKE.fullmatch(text) for text in texts)
+    return len(texts) > 1 and not others
 
 
 def _check_even(content: Content, lines: Sequence[Line]) -> None:

@@ -1142,3 +1142,14 @@ def test_years_and_months_beside_dates_are_numbers(tmp_path: Path) -> None:
     market = File(str(tmp_path / "t.csv"), columns).load()
     assert market.dates.equals(days.rename("date"))
     assert market.get("month")["A"].tolist() == days.month.tolist()
+
+
+def test_a_database_whose_checksum_looks_like_another_format_is_one(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    path = tmp_path / "d.db"
+    with duckdb.connect(str(path)) as connection:
+        connection.sql("create table t as select 1 as x")
+    data = path.read_bytes()
+    path.write_bytes(b'{"JSON":' + data[8:])  # the first eight bytes are a checksum
+    with pytest.raises(DataError, match=r"DuckDB (file|database)"):
+        open_files("data.path", str(path))

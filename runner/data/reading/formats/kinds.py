@@ -37,15 +37,16 @@ def opened(content: Content, form: Form) -> Opened:
         DataError: not a table, or not a whole one.
     """
     head = content.head()
-    for kind, begins in STRANGERS.items():
-        if head.lstrip().lower().startswith(begins):
-            raise content.refuse(f"is {kind}, not a table; allowed: {listed(_kinds())}")
+    # first: a DuckDB file begins with a checksum, which may be any letters
     for format_ in FORMATS:
         if not format_.begins(head):
             continue
         content.check_form(form, format_.kind)
         with content.as_whole(format_.kind):
             return format_.opened(content, form)
+    for kind, begins in STRANGERS.items():
+        if head.lstrip().lower().startswith(begins):
+            raise content.refuse(f"is {kind}, not a table; allowed: {listed(_kinds())}")
     content.check_form(form, "text")
     return of_text(content, form)
 

@@ -66,6 +66,18 @@ def every_cell(report: Any, said: Said) -> None:
 
 @pattern(
     "Data",
+    rf"Risk-free rate {text('name')}: median {n('row')} % a row, {n('year')} % a year\.",
+)
+def risk_free_rate(report: Any, said: Said) -> None:
+    market = report.study.market
+    series = market.series["RF"]
+    said.word("name", "RF")
+    said.number("row", series.median(), 100.0)
+    said.number("year", series.median() * market.calendar.rows_per_year, 100.0)
+
+
+@pattern(
+    "Data",
     rf"{n('assets')} assets?: {n('share')} % of the {n('cells')} cells \(date x asset\) have a value; "
     rf"(?:{n('whole')} assets?|none) on every date, fewest in {text('least')} "
     rf"\({n('fewest')} of {n('dates')}\)\.",

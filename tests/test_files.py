@@ -556,7 +556,7 @@ def test_a_date_unlike_the_others_is_refused(tmp_path: Path) -> None:
         # 999 and then 1,003: a fall by 99.9 % where the comma is taken for that of decimals
         (b'Date,Ticker,AdjClose\n2020-01-02,A,999\n2020-01-03,A,"1,003"\n', "data.decimal=comma"),
         (b"Date;Ticker;AdjClose\n2020-01-02;A;1,003\n", "may be a mark of thousands"),
-        (b"asset,2020-01-02,2020-01-03\nAAA,10,20\n", "has dates as its columns"),
+        (b"asset,2020-01-02,2020-01-03\nAAA,10,20\nAAA,1,2\n", "has dates as its columns"),
         (b"date,fund,nav\n2020-01-02,A,10\n", "(data.columns.close=nav)"),
         (b"Date,Ticker,AdjClose\n2020-01-02,A,1\n2020-01-03,A\n2020-01-06,A,2\n", "is not a whole CSV file"),
         (b"Date,Ticker,AdjClose\n2020-01-02,A,1\nnote\n2020-01-03,A,2\n", "is not a whole CSV file"),
@@ -1037,7 +1037,6 @@ def test_small_files_are_read_together_however_they_are_written(
 
 ODD = {
     "a break of the line in quotes": '2020-01-02,10,"a\nb"\n2020-01-03,11,c\n',
-    "a quote that is not closed": '2020-01-02,10,a\n2020-01-03,11,"c\n',
     "blank lines": "2020-01-02,10,a\n\n2020-01-03,11,b\n\n\n",
     "blank lines of Windows": "2020-01-02,10,a\r\n\r\n2020-01-03,11,b\r\n",
     "lines as on old Macs, and a blank one": "2020-01-02,10,a\r2020-01-03,11,b\n \n",

@@ -15,7 +15,7 @@ from minutes import COLUMNS, bars, written
 from runner.cli.composition import Composer
 from runner.data.calendar import span
 from runner.data.market import Market
-from runner.data.reading.times import clock
+from runner.data.reading.dates.times import clock
 from runner.data.sources.file import File
 from runner.errors import DataError, SpecError
 from runner.experiment.run import run

@@ -617,6 +617,11 @@ def test_a_code_far_below_every_other_number_is_a_missing_value(code: float) -> 
         admitted(with_level(values), 0.02)
 
 
+def test_several_codes_of_one_column_are_all_missing_values() -> None:
+    market = admitted(with_level([0.5, -99.0, -999.0, 2.0, -99.99]), 0.9)
+    np.testing.assert_array_equal(market.shared("liquidity"), [0.5, np.nan, np.nan, 2.0, np.nan])
+
+
 @pytest.mark.parametrize(
     ("values", "kind"),
     [

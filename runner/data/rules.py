@@ -51,19 +51,15 @@ def _code_of_french(cells: np.ndarray) -> np.ndarray:
 
 def _code_of_missing(cells: np.ndarray) -> np.ndarray:
     """Mask of numbers that files write for a missing value, far below all others of the column."""
-    none = np.zeros(cells.shape, dtype=bool)
-    lowest = np.nanmin(cells, initial=0.0)
-    if lowest not in CODES:
-        return none
-    coded = cells == lowest
+    coded = np.isin(cells, CODES)
     sizes = np.abs(cells[~coded & np.isfinite(cells)])
-    if not len(sizes) or sizes.max() > abs(lowest) / FAR:
-        return none
-    return coded
+    if not len(sizes):
+        return np.zeros(cells.shape, dtype=bool)
+    return coded & (np.abs(cells) >= FAR * sizes.max())
 
 
 FRENCH = -0.9999  # -99.99 per cent
-CODES = frozenset({-99.0, -99.9, -99.99, -999.0, -999.9, -999.99, -9999.0, -9999.99, -99999.0})
+CODES = (-99.0, -99.9, -99.99, -999.0, -999.9, -999.99, -9999.0, -9999.99, -99999.0)
 FAR = 10.0  # how many times a code is as large as any other number of its column
 MISSING = "-99.99 %"
 CODE = "a code such as -99"

@@ -193,9 +193,17 @@ def _facts(report: Report) -> dict[str, str]:
         "Fingerprint": tag("code", report.fingerprint),
         "Dates": f"{span(panel.dates)}, {dates} × {assets}",
         "Calendar": calendar_text(report),
-        "Validation": _named(report.spec.get("validation")),
+        "Validation": _validation(report),
         "Run": f"{report.started:%Y-%m-%d %H:%M} UTC",
     }
+
+
+def _validation(report: Report) -> str:
+    """How rows were held out; that none were, also where those of an experiment were left out."""
+    if report.folds.empty:
+        return "none, fitted on all rows"
+    settings = report.spec.get("validation") or {}
+    return _named({key: value for key, value in settings.items() if key != "borrowed"})
 
 
 def _model(node: object) -> str:

@@ -28,6 +28,7 @@ from runner.data.accounts.values import (
     zeros,
 )
 from runner.data.calendar import WHOLE_WEEK, span
+from runner.data.factor_names import RISK_FREE, canonical
 from runner.data.fields import Column
 from runner.data.market import Market
 from runner.data.suspicions import returns_of, stamp
@@ -135,6 +136,7 @@ def in_short(market: Market) -> tuple[str, ...]:
     words = [_dates(market), _coverage(market, known)]
     words += _joined(market, known)
     words += _returned(market, returns)
+    words += _risk_free(market)
     words += _guessed(market)
     words += _named(market)
     return tuple(words)
@@ -215,6 +217,21 @@ def _returned(market: Market, returns: Column | None) -> list[str]:
     if share > MANY_ZEROS:
         text += f"; {percent(share)} are zero"
     return [f"{text}."]
+
+
+def _risk_free(market: Market) -> list[str]:
+    """The usual risk-free rate, a row and a year: a rate a year taken for one of a row is seen."""
+    sentences = []
+    a_year = market.calendar.rows_per_year
+    for name in market.series.columns:
+        rate = float(market.series[name].median())
+        if canonical(str(name)) != RISK_FREE or np.isnan(rate):
+            continue
+        text = f"Risk-free rate {name}: median {percent(rate)} a row"
+        if a_year is not None:
+            text += f", {percent(rate * a_year)} a year"
+        sentences.append(f"{text}.")
+    return sentences
 
 
 def _guessed(market: Market) -> list[str]:

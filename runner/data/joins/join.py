@@ -157,13 +157,11 @@ def _check_returns(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
     if not returns:
         return
     columns = f"{rows.where}: {listed(returns)}"
-    remedy = f"{rows.where}.kind=level takes the value of the date, whatever it is"
-    if RISK_FREE in returns:
-        remedy = f"{remedy}; annual=true a rate a year"
     if settings.as_of:
         raise DataError(
             f"{columns}: joined as of their dates, a return would count on later dates too; "
-            f"allowed: {rows.where}.on=equal ({remedy})"
+            f"allowed: {rows.where}.on=equal "
+            f"({rows.where}.kind=level takes the value of the date, whatever it is)"
         )
     dates = pd.DatetimeIndex(np.unique(rows.date))
     theirs = int(in_span(dates, calendar).sum())
@@ -171,8 +169,10 @@ def _check_returns(rows: Rows, settings: SeriesTable, calendar: pd.DatetimeIndex
     fewer, more = sorted([theirs, ours])
     if fewer > 1 and more >= TIMES * fewer:
         lengths = f"returns of {theirs:,} rows beside {ours:,} rows of the assets"
-        allowed = "returns of rows as long as those of the assets"
-        raise DataError(f"{columns}: {lengths} in the same months; allowed: {allowed} ({remedy})")
+        allowed = "a table with the returns of rows as long as those of the assets"
+        if RISK_FREE in returns:
+            allowed += f" ({rows.where}.annual=true of a rate a year)"
+        raise DataError(f"{columns}: {lengths} in the same months; allowed: {allowed}")
 
 
 def _asset_positions(rows: Rows, market: Market) -> np.ndarray:

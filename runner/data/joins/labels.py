@@ -27,7 +27,8 @@ from runner.data.labels import UNKNOWN, Labels
 from runner.data.market import Market
 from runner.data.notices import Dropped, Reading
 from runner.data.reading.content import shown
-from runner.data.reading.parsing import Coded, read_dates, read_labels, read_names
+from runner.data.reading.dates.columns import read_dates
+from runner.data.reading.parsing import Coded, read_labels, read_names
 from runner.errors import DataError, listed, placed
 from runner.record.secrets import said
 

@@ -17,10 +17,10 @@ from runner.data.joins.settings import RATES, FieldTable, SeriesTable
 from runner.data.joins.stamps import after, stamped
 from runner.data.notices import Dropped
 from runner.data.reading.content import shown
+from runner.data.reading.dates.columns import read_dates
 from runner.data.reading.parsing import (
     ALREADY,
     Coded,
-    read_dates,
     read_labels,
     read_names,
     read_numbers,

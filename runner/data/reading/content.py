@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -115,6 +115,15 @@ class Content:
             size *= LONGER
             head = self.head(size)
         return head
+
+    def end(self) -> bytes:
+        """The last bytes, without line ends after them."""
+        if self.path is None:
+            return self.data[-HEAD:].rstrip()
+        with self.path.open("rb") as file:
+            size = file.seek(0, SEEK_END)
+            file.seek(max(size - HEAD, 0))
+            return file.read().rstrip()
 
     def whole(self) -> bytes:
         """All bytes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import glob, has_magic
 from pathlib import Path
@@ -75,12 +75,15 @@ class Files:
     names: list[str]
     notes: list[str] = field(default_factory=list)
 
-    def load(self, wanted: Mapping[str, str], text: set[str]) -> pa.Table:
+    def load(
+        self, wanted: Mapping[str, str], text: set[str], optional: Collection[str] = ()
+    ) -> pa.Table:
         """The wanted columns, named as they are wanted.
 
         Args:
             wanted: place in the spec -> column.
             text: the columns among them that are read as text.
+            optional: those that some files may lack; their rows have no value there.
 
         Raises:
             DataError: columns that are not there, or there more than once; a file that is not
@@ -91,20 +94,26 @@ class Files:
         columns = list(dict.fromkeys(wanted.values()))
         tables = []
         notes: dict[str, list[str]] = {}
+        unread: set[str] = set()  # columns that the first file lacks
         done = 0
         alone = 0  # the parts before this one are read by themselves
         while done < len(self.parts):
             part = self.parts[done]
             opened = self._first_or(done, part)
             file = Path(opened.content.name).name
-            own = {where: name for where, name in wanted.items() if name not in part.said}
-            check(own, opened.names, file, list(part.said))
+            present = list(map(str.strip, opened.names))
+            lacking = set(optional).difference(present)
+            said_or_lacking = lacking.union(part.said)
+            own = {where: name for where, name in wanted.items() if name not in said_or_lacking}
+            check(own, present, file, list(part.said))
+            unread.update(set(present).difference(self.names, columns))
+            there = [name for name in columns if name not in lacking]
             batch = Batch(None, 1)
             if done >= alone:
-                batch = self._batch(done, opened, columns, text)
+                batch = self._batch(done, opened, there, text)
                 alone = done + batch.files
             if batch.table is None:
-                tables.append(_with_said(opened, part, columns, text))
+                tables.append(_with_said(opened, part, there, text))
                 done += 1
             else:
                 tables.append(batch.table)
@@ -116,6 +125,7 @@ class Files:
                 if note not in self.notes:
                     notes.setdefault(note, []).append(file)
         self.notes.extend(_of_files(notes))
+        self.notes.extend(_on_unread(unread))
         if len(tables) == 1:
             return tables[0]
         return pa.concat_tables(tables, promote_options="permissive")
@@ -166,7 +176,9 @@ class Files:
         return rows
 
     def everything(self, text: set[str]) -> pa.Table:
-        """All columns, those of `text` read as text.
+        """All columns of all files, those of `text` read as text.
+
+        A column that a file lacks has no value in its rows: assets come and go.
 
         Raises:
             DataError: two columns of one name; as `load`.
@@ -175,8 +187,24 @@ class Files:
             if times > 1:
                 given = f"column {name!r} is there {times} times (in {self.shown})"
                 raise DataError(f"{self.where}: {given}; allowed: once")
-        wanted = {f"{self.where} column {name!r}": name for name in self.names}
-        return self.load(wanted, text)
+        files_with = self._files_with()
+        absent = [name for name, files in files_with.items() if files < len(self.parts)]
+        if absent:
+            first = absent[0]
+            in_some = f"{first} is in {files_with[first]} of {len(self.parts)} files"
+            others = "" if len(absent) == 1 else f", and {len(absent) - 1} more are not in all"
+            self.notes.append(f"{in_some}{others}: they have no value in the other files.")
+        wanted = {f"{self.where} column {name!r}": name for name in files_with}
+        return self.load(wanted, text, set(absent) - text)
+
+    def _files_with(self) -> Counter[str]:
+        """Name of a column -> how many files have it, in the order in which they are met."""
+        files: Counter[str] = Counter()
+        for number, part in enumerate(self.parts):
+            names = map(str.strip, self._first_or(number, part).names)
+            once = dict.fromkeys([*names, *part.said])
+            files.update(list(once))
+        return files
 
     def _first_or(self, number: int, part: Part) -> Opened:
         """The file of a part, the first of which is open already."""
@@ -252,6 +280,9 @@ def _opened(content: Content, form: Form) -> Opened:
     table = opened(content, form)
     if table.upper:
         return shapes.of_two_rows(table)
+    turned = shapes.dates_in_columns(table.names)
+    if turned is not None:
+        return shapes.of_dates_in_columns(table, turned)
     return shapes.of_date_parts(table)
 
 
@@ -374,6 +405,13 @@ def _of_files(notes: Mapping[str, Sequence[str]]) -> list[str]:
     for note, files in notes.items():
         sentences.append(f"{note.removesuffix('.')} ({listed(files)}).")
     return sentences
+
+
+def _on_unread(names: Collection[str]) -> list[str]:
+    """The sentence on columns of other files that the first file lacks."""
+    if not names:
+        return []
+    return [f"The first file has no column {listed(sorted(names))}: that of others is not read."]
 
 
 def _places(

@@ -1,4 +1,4 @@
-"""Columns of a file as names, dates, times of day and numbers."""
+"""Columns of a file as names and numbers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator, Sequence
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from runner.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,9 +44,6 @@ MARKED = re.compile(
 OF_THOUSANDS = re.compile(r",\d{3}[.,]")  # digits whose commas are no decimal mark
 ALREADY = "true for numbers with per cent signs, which are read as such; allowed: false"
 UNITS_BY_MARK = {"": 1.0, "%": 0.01, "K": 1e3, "M": 1e6, "B": 1e9}
-# a time of day and the zone that it is in, at the end of a stamp
-ZONE = r"([T ]\d\d[\d:.,]*) ?(?:Z|z|UTC|[+-]\d\d(?::?\d\d)?)$"
-UTC_UNITS = frozenset({"s", "ms", "us", "ns"})  # moments counted from 1970 in UTC
 
 
 # rows at a time: with the arrays made of them they stay in the processor's cache
@@ -103,7 +98,7 @@ def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
     """The column as text without spaces around it, absent where it is one of `empty`."""
     import pandas as pd
 
-    codes, distinct = _distinct(column)
+    codes, distinct = distinct_values(column)
     names: list[str | None] = []
     spaced = []
     for value in distinct.to_pylist():
@@ -115,7 +110,7 @@ def _text(column: pa.ChunkedArray, empty: frozenset[str]) -> Coded:
         if word != name:
             spaced.append(word)
         names.append(None if name in empty else name)
-    coded = _coded(codes, pd.Series(names, dtype="str"))
+    coded = sorted_codes(codes, pd.Series(names, dtype="str"))
     return coded._replace(spaced=tuple(spaced))
 
 
@@ -126,147 +121,6 @@ def as_text(value: object) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value)
-
-
-def read_dates(
-    column: pa.ChunkedArray, zone: str | None = None, date_format: str | None = None
-) -> Coded:
-    """Dates without time zone, as `runner.data.reading.dates` reads them.
-
-    A stamp with a zone keeps its local date and time, or is turned into that of `zone`.
-
-    Args:
-        date_format: of texts and numbers; null recognises it.
-
-    Raises:
-        ValueError: values that are not dates, or that can be read in two ways.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    from runner.data.reading.dates import read_texts
-
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = _last_days(column)
-    codes, distinct = _distinct(column)
-    kind = distinct.type
-    words = ""
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        dates = pd.Series(distinct.to_pandas(date_as_object=False))
-        if isinstance(dates.dtype, pd.DatetimeTZDtype):
-            if zone:
-                dates = dates.dt.tz_convert(zone)
-            dates = dates.dt.tz_localize(None)
-    else:
-        text = _date_texts(distinct, zone)
-        reading = read_texts(text, date_format)
-        dates = reading.dates
-        words = reading.words
-        if zone and reading.format in UTC_UNITS:
-            dates = dates.dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None)
-        bad = (dates.isna() & text.notna()).to_numpy()
-        example = "a date such as 2021-12-31"
-        if date_format is not None:
-            example = f"a date of data.date_format={date_format!r}"
-        elif words:
-            example = f"a date as in most rows, or data.date_format; {words}"
-        _refuse(codes, distinct, bad, example)
-    return _coded(codes, dates.dt.as_unit("us"))._replace(words=words)
-
-
-def _last_days(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Periods as pandas keeps them in Arrow, each as its last day.
-
-    Raises:
-        ValueError: another type of pandas or of somebody else.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    values = column.to_pandas()
-    if not isinstance(values.dtype, pd.PeriodDtype):
-        raise ValueError(f"holds {column.type}; allowed: dates")
-    days = values.dt.to_timestamp(how="end").dt.normalize()
-    return pa.chunked_array([pa.Array.from_pandas(days)])
-
-
-def _date_texts(distinct: pa.Array, zone: str | None) -> pd.Series:
-    """Texts of dates without a zone at their end, absent where they say so."""
-    import pandas as pd
-
-    words = [as_text(value) for value in distinct.to_pylist()]
-    text = pd.Series(words, dtype="str").str.strip()
-    text = text.mask(text.isin(EMPTY))
-    if zone:
-        text = _moved(text, zone)
-    text = text.str.replace(ZONE, r"\1", regex=True)
-    # 20211231.0, where the column has a gap
-    return text.str.replace(r"^(-?\d+)\.0+$", r"\1", regex=True)
-
-
-def _moved(text: pd.Series, zone: str) -> pd.Series:
-    """The same with every stamp that has a zone written in local time of this one."""
-    import pandas as pd
-
-    local = text.str.replace(ZONE, r"\1", regex=True)
-    zoned = text.where(text.notna() & (local != text))
-    stamps = pd.to_datetime(zoned, format="ISO8601", utc=True, errors="coerce")
-    moved = stamps.dt.tz_convert(zone)
-    return text.mask(moved.notna(), moved.dt.strftime("%Y-%m-%dT%H:%M:%S.%f"))
-
-
-def read_times(column: pa.ChunkedArray) -> Coded:
-    """The column as seconds after midnight.
-
-    Raises:
-        ValueError: values that are not times of day.
-    """
-    import numpy as np
-    import pandas as pd
-
-    from runner.data.reading.times import clock
-
-    codes, distinct = _distinct(column)
-    values = distinct.to_pylist()
-    empty = np.array([_says_nothing(value) for value in values], dtype=bool)
-    seconds = pd.Series(clock(values), dtype="Int64")
-    unread = seconds.isna().to_numpy()
-    bad = unread & ~empty
-    _refuse(codes, distinct, bad, "a time such as 09:31")
-    return _coded(codes, seconds)
-
-
-def joined(day: Coded, at: Coded) -> Coded:
-    """Dates with a time of day from a column of days and one of seconds after midnight.
-
-    Raises:
-        DataError: a day that has a time of day by itself.
-    """
-    import numpy as np
-    import pandas as pd
-
-    days = pd.DatetimeIndex(day.values)
-    if not (days == days.normalize()).all():
-        raise DataError(
-            "data.columns.time: given beside dates that have a time of day; allowed: null"
-        )
-    # a number for each pair of day and time, increasing with both
-    span = len(at.values) + 1
-    pair = day.codes.astype(np.int64) * span + at.codes
-    absent = (day.codes < 0) | (at.codes < 0)
-    pair = np.where(absent, -1, pair)
-    distinct, codes = np.unique(pair, return_inverse=True)
-    any_absent = len(distinct) > 0 and distinct[0] < 0
-    missing = int(any_absent)
-    pairs = distinct[missing:]
-    times = pd.to_timedelta(at.values[pairs % span], unit="s")
-    moments = pd.DatetimeIndex(days[pairs // span] + times)
-    return Coded((codes - missing).astype(np.int32), moments.as_unit("us"))
-
-
-def _says_nothing(value: object) -> bool:
-    """Whether the value stands for a missing one."""
-    return value is None or str(value).strip() in EMPTY
 
 
 class Numbers(NamedTuple):
@@ -314,7 +168,7 @@ def _parsed_numbers(column: pa.ChunkedArray) -> Numbers:
     """
     import numpy as np
 
-    codes, distinct = _distinct(column)
+    codes, distinct = distinct_values(column)
     words = distinct.to_pylist()
     values = [_number(word) for word in words]
     marked = _read_marks(words, values)
@@ -323,7 +177,7 @@ def _parsed_numbers(column: pa.ChunkedArray) -> Numbers:
         letters[:] = [_is_letter(word) for word in words]
     unread = np.array([value is None for value in values], dtype=bool)
     bad = unread & ~letters
-    _refuse(codes, distinct, bad, _allowed([words[place] for place in np.flatnonzero(bad)]))
+    refuse_rows(codes, distinct, bad, _allowed([words[place] for place in np.flatnonzero(bad)]))
     # the last, which the code -1 falls on, is an absent value
     by_code = [np.nan if value is None else value for value in values]
     numbers = np.array([*by_code, np.nan], dtype=float)[codes]
@@ -394,7 +248,7 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _distinct(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+def distinct_values(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     """Positions (n,) in the distinct values, -1 where null, and those values."""
     import pyarrow as pa
 
@@ -407,7 +261,7 @@ def _distinct(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     return codes, whole.dictionary
 
 
-def _coded(codes: np.ndarray, values: pd.Series) -> Coded:
+def sorted_codes(codes: np.ndarray, values: pd.Series) -> Coded:
     """The same with the values sorted, each once; absent ones have the code -1."""
     import numpy as np
     import pandas as pd
@@ -423,7 +277,7 @@ def _coded(codes: np.ndarray, values: pd.Series) -> Coded:
     return Coded(sorted_codes, pd.Index(once))
 
 
-def _refuse(codes: np.ndarray, distinct: pa.Array, bad: np.ndarray, allowed: str) -> None:
+def refuse_rows(codes: np.ndarray, distinct: pa.Array, bad: np.ndarray, allowed: str) -> None:
     """Whether no row has one of the bad distinct values (mask).
 
     Raises:

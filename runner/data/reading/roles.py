@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runner.data.reading.dates.columns import joined, read_dates, read_times
 from runner.data.reading.parsing import (
     ALREADY,
     Coded,
     Numbers,
     as_text,
-    joined,
-    read_dates,
     read_labels,
     read_names,
     read_numbers,
-    read_times,
 )
 from runner.data.reading.usual import is_of_a_later_row
 from runner.errors import DataError, listed
@@ -246,7 +244,8 @@ class Roles:
             return notes
         if parts["ret"].per_cent:
             raise DataError(f"data.percent: {ALREADY}")
-        return (*notes, *_on_per_cent(parts["ret"].numbers))
+        divided = f"Returns ({wanted['ret'][1]}) are divided by 100 (data.percent=true)."
+        return (*notes, divided, *_on_per_cent(parts["ret"].numbers))
 
     def _readings(
         self, table: str, columns: Mapping[str, str], labels: Sequence[str]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
-from typing import TYPE_CHECKING, Literal
+from itertools import product, takewhile
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from runner.data.reading import usual
+from runner.data.reading.dates.texts import is_written_date
+from runner.data.reading.delimited.layout import DATE_LIKE
 from runner.data.reading.formats.opened import Opened
 from runner.data.reading.parsing import as_text
 from runner.errors import listed
@@ -22,6 +25,7 @@ DATE_COLUMN = "Date"
 ASSET_LEVELS = frozenset({"ticker", "tickers", "symbol", "symbols", "asset", "assets", "permno"})
 # what cells must be to be taken for prices or for returns
 LEAST_PRICE = 1.5  # median of prices, all positive
+FEWEST_DATES = 2  # columns of dates, from which on dates stand in columns
 DAILY_PARTS = 3  # columns of dates: year, month, day
 LARGEST_RETURN = 0.2  # median size of decimal returns, some of them negative
 Values = Literal["close", "ret"]
@@ -89,10 +93,10 @@ def of_two_rows(table: Opened) -> Opened:
     Raises:
         DataError: neither row has names of fields, and the second has a name twice.
     """
-    found = _fields_over_assets(table)
-    if found is None:
+    rows = _fields_over_assets(table)
+    if rows is None:
         return _below_headings(table)
-    fields, assets = found
+    fields, assets = rows
     names = list(dict.fromkeys(fields[1:]))
     of_assets = list(dict.fromkeys(assets[1:]))
     pairs = zip(fields, assets, strict=True)
@@ -159,6 +163,81 @@ def _below_headings(table: Opened) -> Opened:
     headings = listed(list(dict.fromkeys(filter(None, above))))
     note = f"The row of headings above the names of the columns ({headings}) is not read."
     return replace(table, upper=(), again=None, notes=[*table.notes, note])
+
+
+# dates in columns
+
+
+class Turned(NamedTuple):
+    """Where names and dates stand in a table with a row per asset and a column per date.
+
+    Attributes:
+        asset: position of the column with the names of the assets.
+        first: position of the first date; all columns from there on are dates.
+    """
+
+    asset: int
+    first: int
+
+
+def dates_in_columns(names: Sequence[str]) -> Turned | None:
+    """Where the dates are in the names of the columns; None where they are no dates."""
+    dates = list(takewhile(is_written_date, reversed(names)))
+    first = len(names) - len(dates)
+    if first == 0 or len(dates) < FEWEST_DATES:
+        return None
+    before = [name.strip() for name in names[:first]]
+    if usual.find(usual.DATE, before):
+        return None
+    of_assets = usual.find(usual.ASSET, before)
+    if not of_assets and not all(map(DATE_LIKE.fullmatch, dates)):
+        return None  # numbers such as 202001 may be those of firms
+    asset = before.index(of_assets[0]) if of_assets else 0
+    return Turned(asset, first)
+
+
+def of_dates_in_columns(table: Opened, turned: Turned) -> Opened:
+    """A table with a row per asset and a column per date, as dates x assets.
+
+    Raises:
+        DataError: an asset without a name, or with several rows.
+    """
+    import pyarrow as pa
+
+    written = table.load([turned.asset], [turned.asset]).column(0)
+    assets = [str(as_text(name)) for name in written.to_pylist() if name is not None]
+    if len(assets) < len(written):
+        raise table.content.refuse("has dates as its columns, and a row without a name of an asset")
+    twice = [name for name, rows in Counter(assets).items() if rows > 1]
+    if twice:
+        rows = f"several rows of {listed(twice)}"
+        raise table.content.refuse(f"has dates as its columns, and {rows}; allowed: a row an asset")
+    dates = table.names[turned.first :]
+
+    def columns(at: Sequence[int], text: Sequence[int], notes: list[str]) -> pa.Table:
+        of_dates = range(turned.first, len(table.names))
+        rows = table.columns(of_dates, [], notes).to_pandas()
+        cells = rows.T.reset_index(drop=True)
+        wanted = {}
+        for position in at:
+            values = dates if position == 0 else cells[position - 1]
+            wanted[str(position)] = pa.array(values, from_pandas=True)
+        return pa.table(wanted)
+
+    size = f"{len(dates):,} dates x {_counted(assets)}"
+    note = f"A row per asset and a column per date: {size}, turned over"
+    before = table.names[: turned.first]
+    others = [name for position, name in enumerate(before) if position != turned.asset]
+    if others:
+        note += f", without {listed(others)}"
+    return replace(
+        table,
+        names=[DATE_COLUMN, *assets],
+        columns=columns,
+        again=None,
+        text=None,
+        notes=[*table.notes, f"{note}."],
+    )
 
 
 # dates in several columns

@@ -11,9 +11,9 @@ import numpy as np
 
 from runner.data.factor_names import RISK_FREE, canonical
 from runner.data.reading import shapes, usual
-from runner.data.reading.delimited.layout import DATE_LIKE
+from runner.data.reading.dates.columns import read_dates
 from runner.data.reading.files import OWN_COLUMN, Files, check
-from runner.data.reading.parsing import Numbers, read_dates, read_numbers
+from runner.data.reading.parsing import Numbers, read_numbers
 from runner.data.reading.roles import asked_columns
 from runner.data.reading.shapes import Values
 from runner.errors import DataError, listed
@@ -130,11 +130,6 @@ def _of_roles(files: Files) -> list[str]:
 def _no_values(files: Files, chosen: Mapping[str, str | None]) -> DataError:
     """The error on a table of assets in which nothing is known to be a price or a return."""
     others = [name for name in files.names if name not in chosen.values()]
-    if others and all(map(DATE_LIKE.fullmatch, others)):
-        return DataError(
-            f"{files.where}: {files.shown!r} has dates as its columns ({listed(others[:2])}, ...); "
-            "allowed: dates in rows, the table turned over"
-        )
     example = others[0] if len(others) == 1 else "NAME"
     wide = "; data.form=wide where its columns are assets" if files.form.form else ""
     return DataError(
@@ -218,7 +213,7 @@ def _of_wide(
     try:
         wide = _wide(files, date, table)
     except DataError as error:
-        if all(_mostly_numbers(table[name]) for name in files.names if name != date):
+        if all(_mostly_numbers(table[name]) for name in table.column_names if name != date):
             raise
         raise _neither(files, columns, error) from error
     series = list(wide.cells)
@@ -292,11 +287,12 @@ def _wide(files: Files, date: str, table: pa.Table) -> Wide:
     mistakes = []
     words = ""
     try:
-        words = read_dates(table[date], date_format=files.form.date_format).words
+        # in any zone: which days they are is told where the rows are read
+        words = read_dates(table[date], zone="UTC", date_format=files.form.date_format).words
     except (ValueError, pa.ArrowException) as error:
         mistakes.append(f"{files.where}: column {date!r} {error}")
     columns: dict[str, Numbers] = {}
-    for name in files.names:
+    for name in table.column_names:
         if name == date:
             continue
         if _counts_rows(name, table):

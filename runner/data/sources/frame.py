@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from runner.data.factor_names import canonical
 from runner.data.reading.roles import Roles, asked_columns
+from runner.data.reading.usual import factors_among
 from runner.errors import DataError, listed, unknown
 from runner.schema.settings import Asked, Date, Texts, Ticker, TimeZone
 
@@ -124,6 +126,10 @@ class Framed:
         Raises:
             DataError: it has none.
         """
+        names = self.frame.columns
+        if names.has_duplicates:
+            twice = listed(names[names.duplicated()].unique())
+            raise DataError(f"data: the DataFrame has column {twice} more than once; allowed: once")
         levels = [name for name in self.frame.index.names if name is not None]
         both = [str(name) for name in levels if name in self.frame]
         if both:
@@ -154,8 +160,27 @@ class Framed:
                 f"data.values={values}: the DataFrame needs dates as its index, assets as its "
                 "columns; a row per date and asset: data.values=null"
             )
-        wide = frame.set_axis(frame.columns.astype(str), axis=1).rename_axis("date")
+        names = frame.columns.astype(str)
+        self._check_assets(list(names))
+        wide = frame.set_axis(names, axis=1).rename_axis("date")
         return wide.reset_index().melt("date", var_name="asset", value_name=str(values))
+
+    def _check_assets(self, names: Sequence[str]) -> None:
+        """Whether no factor stands among the assets of a frame of dates x assets.
+
+        Raises:
+            DataError: some do, and the spec does not say what they are.
+        """
+        settings = self.settings
+        factors = factors_among(names)
+        decided = settings.macro.values() if settings.assets is None else names
+        if set(factors) <= set(decided):
+            return
+        series = ", ".join(f"{canonical(name)}: {name}" for name in factors)
+        raise DataError(
+            f"data: the DataFrame has {listed(factors)} among its assets; "
+            f"data.macro={{{series}}} takes them as series, data.assets=[...] names the assets"
+        )
 
     def _columns(self, long: pd.DataFrame) -> dict[str, str]:
         """Name here -> column."""
@@ -166,8 +191,8 @@ class Framed:
             return {name: column for name, column in given.items() if column is not None}
         groups = set(self.settings.groups.values())
         columns = {key: key for key in KEYS}
-        for name in long:
-            numbers = pd.api.types.is_numeric_dtype(long[name])
+        for name, kind in long.dtypes.items():
+            numbers = pd.api.types.is_numeric_dtype(kind)
             if name not in groups and (numbers or name in VALUES):
                 columns[str(name)] = str(name)
         return columns
@@ -188,10 +213,10 @@ def _without_periods(long: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
     dated = {}
     notes = []
-    for name in long:
-        periods = long[name]
-        if not isinstance(periods.dtype, pd.PeriodDtype):
+    for name, kind in long.dtypes.items():
+        if not isinstance(kind, pd.PeriodDtype):
             continue
+        periods = long[name]
         first = periods.dt.to_timestamp(how="start")
         last = periods.dt.to_timestamp(how="end")
         within_a_day = bool((last - first < pd.Timedelta(hours=23)).any())

@@ -57,6 +57,7 @@ class Text:
         import pyarrow as pa
 
         layout = self.layout
+        self._check_end()
         try:
             return self._columns(self._source(layout.encoding), at, text, notes)
         except pa.ArrowInvalid as error:
@@ -65,6 +66,18 @@ class Text:
         western = replace(self, layout=replace(layout, encoding=WESTERN))
         notes.append(western.on_encoding())
         return western._columns(western._source(WESTERN), at, text, notes)
+
+    def _check_end(self) -> None:
+        """Whether the text ends outside of quotes.
+
+        Raises:
+            DataError: a quote is open at its end, as of a file that was cut off.
+        """
+        if b'"' not in self.content.beginning():
+            return
+        last_line = self.content.end().rpartition(b"\n")[2]
+        if last_line.count(b'"') % 2 and self.content.whole().count(b'"') % 2:
+            raise self.content.refuse("ends within quotes: it was cut off, or lacks a quote")
 
     @property
     def is_plain(self) -> bool:
@@ -83,7 +96,7 @@ class Text:
         rows = data[len(header) :].rstrip(b"\r\n")
         if not rows or rows.startswith((b"\n", b"\r")):
             return None
-        if any(mark in rows for mark in BLANK):
+        if any(mark in rows for mark in BLANK) or rows.count(b'"') % 2:
             return None
         if b"\r" in rows and rows.count(b"\r") != rows.count(b"\r\n"):
             return None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from io import BytesIO
 
 from runner.data.reading.content import Content
-from runner.data.reading.dates import of_stata
+from runner.data.reading.dates.texts import of_stata
 from runner.data.reading.formats.opened import Opened, framed
 from runner.schema.forms import Form
 

@@ -41,10 +41,12 @@ class Way(NamedTuple):
     Attributes:
         pattern: of the texts, whole.
         read: gives the readings of texts of this pattern; several where it is open which is meant.
+        counts: whether they are numbers of days or seconds from some date on.
     """
 
     pattern: str
     read: Callable[[pd.Series], list[Reading]]
+    counts: bool = False
 
 
 class Unclear(ValueError):
@@ -379,9 +381,18 @@ WAYS = (
     Way(r"\d{4}[- ]?[Qq][1-4]|[Qq][1-4][- ]?\d{4}", _quarters),
     Way(r"\d{4}-?[Ww]\d\d", _weeks),
     Way(r"1[89]\d\d|2[01]\d\d", _years),
-    Way(r"\d{5}(?:\.\d+)?", _numbers("excel", "sas", "days")),
-    Way(r"-?\d{9,10}", _numbers("s")),
-    Way(r"-?\d{12,13}", _numbers("ms")),
-    Way(r"-?\d{15,16}", _numbers("us")),
-    Way(r"-?\d{18,19}", _numbers("ns")),
+    Way(r"\d{5}(?:\.\d+)?", _numbers("excel", "sas", "days"), counts=True),
+    Way(r"-?\d{9,10}", _numbers("s"), counts=True),
+    Way(r"-?\d{12,13}", _numbers("ms"), counts=True),
+    Way(r"-?\d{15,16}", _numbers("us"), counts=True),
+    Way(r"-?\d{18,19}", _numbers("ns"), counts=True),
 )
+WRITTEN = [re.compile(way.pattern) for way in WAYS if not way.counts]
+
+
+def is_written_date(text: str) -> bool:
+    """Whether a text by itself has the form of a date: 2020-01-31, Jan-20, 202001, 2020Q1.
+
+    Days and seconds that are counted from some date have not.
+    """
+    return any(pattern.fullmatch(text.strip()) for pattern in WRITTEN)

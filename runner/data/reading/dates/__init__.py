@@ -1,0 +1,1 @@
+"""Dates and times of day: every way to write them, and columns of them."""

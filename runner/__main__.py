@@ -120,26 +120,29 @@ def run_specs(words: Sequence[str]) -> int:
     composer, args = _composer(words, forms=True)
     if args.help or args.hydra_help or args.cfg or args.info or args.shell_completion:
         composer.show(args)
-        _say_new(composer.added)
+        _say_changes(composer)
         return 0
     if args.multirun:
         plan = composer.plan(args.overrides)
-        _say_new(composer.added)
+        _say_changes(composer)
         from runner.sweeps.conduct import conduct
 
         return conduct(plan, partial(composer.planned, plan), args.form)
     job = composer.job(args.overrides)
-    _say_new(composer.added)
+    _say_changes(composer)
     from runner.sinks.job import execute
 
     execute(job.experiment, job.directory, args.form)
     return 0
 
 
-def _say_new(keys: Sequence[str]) -> None:
-    """Which keys the overrides added to mappings that are open."""
-    if keys:
-        _say(f"new in the spec: {', '.join(dict.fromkeys(keys))}")
+def _say_changes(composer: Composer) -> None:
+    """Which keys the overrides added to open mappings, and what was left out of an experiment."""
+    added = dict.fromkeys(composer.added)
+    if added:
+        _say(f"new in the spec: {', '.join(added)}")
+    for sentence in dict.fromkeys(composer.examples.left_out):
+        _say(sentence)
 
 
 def _say(sentence: str) -> None:
@@ -342,7 +345,7 @@ def check(words: Sequence[str]) -> int:
     from runner.cli.of_verbs import data_of
 
     data, directory = data_of(composer, args.overrides)
-    _say_new(composer.added)
+    _say_changes(composer)
     from runner.sinks.accounts import job
 
     job.check(data, directory, args.form)

@@ -215,10 +215,43 @@ def test_a_hold_out_that_a_person_chose_is_held_to(cli, tmp_path, chosen: str) -
 def test_the_hold_out_of_an_example_counts_where_it_fits(cli, tmp_path) -> None:
     own_returns(tmp_path / "own.csv", ["A", "B", "C"], start="1995-01-31")
     own = ["data=file", "data.path=own.csv", "data.percent=true", "features=none"]
-    words = ["experiment=ff3", *own, "target=same_period_return", "~model.hypotheses"]
+    words = ["experiment=ff3", *own, "target=same_period_return"]
     done = cli(*words, "report=tables")
     assert done.code == 0, done.err
     assert len(done.table("scores"))
+
+
+QUICK = ["data.assets=[S1V5,S5V5]", "validation=none", "audit=off", "report=tables"]
+
+
+def test_hypotheses_of_an_experiment_on_terms_that_were_not_chosen_are_left_out(cli) -> None:
+    done = cli("experiment=ff3", "features=capm", *QUICK)
+    assert done.code == 0, done.err
+    left_out = "left out of the experiment, as no features give their terms: 'SMB = 0, HML = 0'"
+    assert left_out in done.err
+    assert {"const = 0", "MktRF = 1"} <= set(done.table("hypotheses")["hypothesis"])
+    assert spec_of(done)["model"]["hypotheses"] == ["const = 0", "MktRF = 1 if horizon = 0"]
+
+
+def test_settings_of_an_experiment_that_a_chosen_model_lacks_are_left_out(cli) -> None:
+    done = cli("experiment=ff3", "model=rolling", "model.window=60", *QUICK)
+    assert done.code == 0, done.err
+    assert "as model=rolling has no such: model.hypotheses" in done.err
+    assert "hypotheses" not in spec_of(done)["model"]
+
+
+def test_a_hypothesis_that_a_person_gives_is_held_to(cli) -> None:
+    words = ["experiment=ff3", "features=capm", "model.hypotheses=['SMB = 0']", *QUICK]
+    refused = cli(*words)
+    assert refused.code == 2
+    assert "term 'SMB' is unknown" in refused.errors[0]
+
+
+def test_a_sweep_over_features_leaves_out_what_some_jobs_lack(cli) -> None:
+    done = cli("-m", "features=capm,ff3", *QUICK)
+    assert done.code == 0, done.err
+    assert done.err.count("left out of the experiment") == 1
+    assert "2 of 2 jobs" in done.out
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ class Composer:
             spec, chosen = self._spec(plan.fixed, differs)
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
-        spec = self.examples.borrowed(spec, chosen, overrides)
+        spec = self.examples.suited(spec, chosen, overrides)
         model = spec.get("model")
         # jobs compare in sample on common rows
         if isinstance(model, dict) and model.get("rows") is None:
@@ -216,7 +216,7 @@ class Composer:
             config = self._compose(overrides, RunMode.RUN)
             directory = Path(config.hydra.run.dir)
             chosen = chosen_options(config.hydra.runtime.choices)
-            return self.examples.borrowed(_plain(config), chosen, overrides), directory
+            return self.examples.suited(_plain(config), chosen, overrides), directory
         except COMPOSING as error:
             raise self._refusal(overrides, error) from None
 
@@ -302,7 +302,7 @@ class Composer:
         directory = Path(config.hydra.run.dir)
         sweep_of(config)
         chosen = chosen_options(config.hydra.runtime.choices)
-        spec = self.examples.borrowed(_plain(config), chosen, overrides)
+        spec = self.examples.suited(_plain(config), chosen, overrides)
         return Job(build(spec, overrides, chosen), directory)
 
     def _spec(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hydra.core.default_element import GroupDefault
+from hydra.core.default_element import ConfigDefault, GroupDefault
 from omegaconf import OmegaConf
 
 from runner.cli.overrides import key_of
+from runner.errors import listed
+
+HYPOTHESES = "hypotheses"  # a setting of `model`
 
 
 class Example(NamedTuple):
@@ -19,30 +22,35 @@ class Example(NamedTuple):
         settings: settings of `data`, such as `assets` and `macro.vix`.
         validation: option of the group, whose hold-out date is one of these data; None where the
             experiment chooses none.
+        model: settings of `model`, such as `hypotheses`.
     """
 
     data: str | None
     settings: tuple[str, ...]
     validation: str | None
+    model: tuple[str, ...]
 
 
-NO_EXAMPLE = Example(None, (), None)
+NO_EXAMPLE = Example(None, (), None, ())
 
 
 class Examples:
-    """The examples of experiments, each read once."""
+    """The examples of experiments, each read once.
+
+    Attributes:
+        left_out: sentences on what experiments say of their own model or features, and others were
+            chosen.
+    """
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
         self.read: dict[str, Example] = {}
+        self.left_out: list[str] = []
 
-    def borrowed(
+    def suited(
         self, spec: Mapping[str, Any], chosen: Mapping[str, str], words: Sequence[str]
     ) -> dict[str, Any]:
-        """The spec, marked where its experiment was made for other data.
-
-        `data.borrowed` names the settings of `data` that are the example's, and
-        `validation.borrowed` is true where the hold-out date is.
+        """The spec, with what its experiment says of its own data marked or left out.
 
         Args:
             spec: plain mappings.
@@ -50,9 +58,73 @@ class Examples:
             words: the overrides; what they give is a person's own.
         """
         example = self._of(chosen.get("experiment", "none"))
+        given = {key_of(word) for word in words}
+        own_model = self._with_own_model(spec, example, chosen, given)
+        return self._borrowed(own_model, example, chosen, given)
+
+    def _with_own_model(
+        self,
+        spec: Mapping[str, Any],
+        example: Example,
+        chosen: Mapping[str, str],
+        given: set[str],
+    ) -> dict[str, Any]:
+        """The spec without the experiment's settings of a model that other options lack.
+
+        These are settings that the chosen model does not have, and hypotheses on terms that the
+        chosen features do not give.
+        """
+        model = spec.get("model")
+        if not isinstance(model, Mapping):
+            return dict(spec)
+        kept = dict(model)
+        of_example = [name for name in example.model if f"model.{name}" not in given]
+        if "model" in given:
+            known = self._settings_of(f"model/{chosen['model']}")
+            unknown = [name for name in of_example if name in kept and name not in known]
+            for name in unknown:
+                del kept[name]
+            self._note(
+                f"model={chosen['model']} has no such", [f"model.{name}" for name in unknown]
+            )
+        other_features = any(name.partition(".")[0] == "features" for name in given)
+        if other_features and HYPOTHESES in of_example and kept.get(HYPOTHESES):
+            tested, untested = _testable(kept[HYPOTHESES], spec.get("features") or {})
+            kept[HYPOTHESES] = tested
+            self._note("no features give their terms", list(map(repr, untested)))
+        return {**spec, "model": kept}
+
+    def _note(self, reason: str, parts: Sequence[str]) -> None:
+        """Keep the sentence on parts of an experiment that are left out; none without any."""
+        if parts:
+            self.left_out.append(f"left out of the experiment, as {reason}: {listed(parts)}")
+
+    def _settings_of(self, option: str) -> set[str]:
+        """The settings that an option of a group has, with those of the options it builds on."""
+        config: Any = self.loader.repository.load_config(option)
+        if config is None:
+            return set()
+        settings = set(map(str, config.config))
+        group = option.rpartition("/")[0]
+        for default in config.defaults_list or []:
+            if isinstance(default, ConfigDefault) and not default.is_self():
+                settings |= self._settings_of(f"{group}/{default.path}")
+        return settings
+
+    def _borrowed(
+        self,
+        spec: Mapping[str, Any],
+        example: Example,
+        chosen: Mapping[str, str],
+        given: set[str],
+    ) -> dict[str, Any]:
+        """The spec, marked where its experiment was made for other data.
+
+        `data.borrowed` names the settings of `data` that are the example's, and
+        `validation.borrowed` is true where the hold-out date is.
+        """
         if example.data in (None, chosen.get("data")):
             return dict(spec)
-        given = {key_of(word) for word in words}
         marked = dict(spec)
         data = spec.get("data")
         settings = _not_given(example.settings, given)
@@ -85,7 +157,18 @@ class Examples:
                 settings += [f"{name}.{key}" for key in value]
             else:
                 settings.append(str(name))
-        return Example(options.get("data"), tuple(settings), options.get("validation"))
+        model = tuple(map(str, config.config.get("model") or ()))
+        return Example(options.get("data"), tuple(settings), options.get("validation"), model)
+
+
+def _testable(hypotheses: Sequence[str], features: Collection[str]) -> tuple[list[str], list[str]]:
+    """The hypotheses on terms that the features give, and the others."""
+    from runner.numerics.restrictions import terms_of
+
+    terms = {"const", *features}
+    tested = [text for text in hypotheses if terms.issuperset(terms_of(text))]
+    others = [text for text in hypotheses if text not in tested]
+    return tested, others
 
 
 def _not_given(settings: Sequence[str], given: Collection[str]) -> list[str]:

@@ -125,6 +125,11 @@ def names_in(text: str) -> list[str]:
     return names
 
 
+def terms_of(text: str) -> list[str]:
+    """The terms that a hypothesis names, with or without its condition."""
+    return names_in(text.partition(" if ")[0])
+
+
 def _equation(text: str, terms: Sequence[str]) -> Linear:
     """The left side less the right side."""
     sides = text.split("=")

@@ -11,6 +11,8 @@
     python -m runner cache [--empty]  says how much processes of sweeps share on disk; empties it
     python -m runner ui [RUN_ID]      opens the MLflow UI on the newest runs, a run, or --sweep
 
+    python -m runner replicate [NAME] computes the printed numbers of a paper, and certifies them
+
     python -m runner list [GROUP]     lists groups, or the options of one
     python -m runner help GROUP/OPTION  tells what an option is, with the meaning of its settings
 
@@ -405,6 +407,25 @@ def ui(words: Sequence[str]) -> int:
     return serve(store.uri, args.port, link, what_it_does("the newest runs", args.keep_view))
 
 
+def replicate(words: Sequence[str]) -> int:
+    """Compute the printed numbers of a paper, and set them beside it; without a name list papers.
+
+    Overrides name a file of your own where the data cannot be shipped: data.path=FILE. A
+    certificate with the numbers, data, spec and versions is written to outputs/replications. Exit
+    code 1 where a number lies outside of the tolerance.
+    """
+    parser = _parser_of("replicate")
+    _forms(parser)
+    args, words = parser.parse_known_args(list(words))
+    from runner.replications import replicate as replications
+
+    if not words:
+        print(replications.listing())
+        return 0
+    name, *overrides = words
+    return replications.replicate(name, overrides, args.form)
+
+
 def listing(words: Sequence[str]) -> int:
     """Print the groups with their options, or the options of one group with what they are."""
     composer, args = _composer(words)
@@ -436,6 +457,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "compare": compare,
     "help": explain,
     "list": listing,
+    "replicate": replicate,
     "rerun": rerun,
     "resume": resume,
     "snapshot": snapshot,

@@ -14,7 +14,7 @@ from conftest import call_cli
 
 PAGES = files("runner").joinpath("docs")
 # tested page by page, with their numbers
-OWN_TESTS = {"funds.md", "tables.md"}
+OWN_TESTS = {"funds.md", "replications.md", "tables.md"}
 COMMANDS = re.findall(
     r"```sh\n(.*?)\n```", (PAGES / "data.md").read_text(encoding="utf-8"), flags=re.DOTALL
 )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 # stays inside its package; those on one floor do not know each other.
 FLOORS = (
     ("__main__",),
+    ("replications",),
     ("api",),
     ("cli", "session"),
     ("sweeps",),

@@ -19,6 +19,7 @@ VERBS = {
     "audit": ("[...]", "try every column of a spec for look-ahead, thoroughly"),
     "check": ("[...]", "read the data of a spec without running it: tables, and a page"),
     "snapshot": ("[...]", "fetch the data of a spec (data=yahoo) without running it"),
+    "replicate": ("[PAPER]", "compute the printed numbers of a paper and certify them"),
     "list": ("[GROUP]", "list the groups, or the options of one with what they are"),
     "help": ("GROUP/OPTION", "show an option with the meaning of every setting"),
     "cache": ("[--empty]", "tell how much the processes of sweeps share on disk, or empty it"),

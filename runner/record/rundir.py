@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
 SETTLED = 60.0  # seconds after which a directory that is not held has lost its writer
 CHECKS = Path("outputs/check")  # where accounts of data lie that was read and not run
+REPLICATIONS = Path("outputs/replications")
 # what a run says of itself: all say the first, which were there from the first on
 ABOUT: dict[str, Check] = {
     **dict.fromkeys(["name", "kind", "fingerprint", "code", "source"], is_text),

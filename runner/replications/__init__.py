@@ -1,0 +1,1 @@
+"""Published results as specs with the numbers that their papers print."""

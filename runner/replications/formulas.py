@@ -1,0 +1,71 @@
+"""Worked examples of papers: inputs as printed, through the functions that every run uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+
+import numpy as np
+
+from runner.analyses.strategies.sharpe import lo_error
+from runner.trials.adjust import benjamini_yekutieli, holm
+from runner.trials.hurdles import Track, deflated_sharpe, expected_maximum, probabilistic_sharpe
+
+LEVEL = 0.05
+
+
+def of_deflated_sharpe(
+    *,
+    sharpe: float,
+    rows_per_year: int,
+    years: int,
+    skew: float,
+    kurtosis: float,
+    variance: float,
+    trials: Sequence[int],
+) -> dict[str, float]:
+    """Deflated Sharpe ratios of Bailey and Lopez de Prado (2014), one for each number of trials.
+
+    Args:
+        sharpe: annualised ratio of the best trial.
+        variance: of the annualised ratios of the trials.
+    """
+    per_row = sharpe / np.sqrt(rows_per_year)
+    of = Track(years * rows_per_year, per_row, skew, kurtosis)
+    results = {"probabilistic": probabilistic_sharpe(of)}
+    for number in trials:
+        of_row = variance / rows_per_year
+        results[f"expected_maximum {number}"] = expected_maximum(number, of_row)
+        results[f"deflated {number}"] = deflated_sharpe(of, number, of_row)
+    return results
+
+
+def of_multiple_tests(*, p: Sequence[float]) -> dict[str, float]:
+    """How many of several tests survive at 5 % (Harvey, Liu and Zhu 2016).
+
+    Args:
+        p: p-values of all tests.
+    """
+    values = np.array(p)
+    adjusted = {
+        "single": values,
+        "bonferroni": values * len(values),
+        "holm": holm(values),
+        "bhy": benjamini_yekutieli(values),
+    }
+    return {name: float((of <= LEVEL).sum()) for name, of in adjusted.items()}
+
+
+def of_sharpe_errors(*, ratios: Sequence[float], rows: Sequence[int]) -> dict[str, float]:
+    """Standard errors of Sharpe ratios of independent normal rows (Lo 2002)."""
+    errors = {}
+    for ratio, n in product(ratios, rows):
+        errors[f"{ratio:g} {n}"] = lo_error(ratio, n)
+    return errors
+
+
+FORMULAS: Mapping[str, Callable[..., dict[str, float]]] = {
+    "deflated_sharpe": of_deflated_sharpe,
+    "multiple_tests": of_multiple_tests,
+    "sharpe_errors": of_sharpe_errors,
+}

@@ -27,17 +27,19 @@ import gc
 import os
 import sys
 import warnings
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import getdoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
+from runner.cli.usage import forms_of, parser_of
 from runner.errors import RunnerError, SpecError, unknown
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from runner.cli.composition import Composer
 
 
@@ -166,33 +168,9 @@ def _composer(words: Sequence[str], forms: bool = False) -> tuple[Composer, Name
 
     parser = flags()
     if forms:
-        _forms(parser)
+        forms_of(parser)
     args = parser.parse_intermixed_args(list(words))
     return Composer(args.config_path, args.config_dir, args.config_name), args
-
-
-def _parser_of(verb: str) -> ArgumentParser:
-    """A parser of the flags of a verb, which refuses others in one line."""
-
-    def refuse(message: str) -> NoReturn:
-        raise SpecError(f"{message} (python -m runner {verb} --help shows its flags)")
-
-    parser = ArgumentParser(add_help=False)
-    parser.error = refuse  # type: ignore[method-assign]
-    return parser
-
-
-def _forms(parser: ArgumentParser) -> Any:
-    """Add the flags for the form of what is printed; the group, for further forms."""
-    parser.set_defaults(form="tables")
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--json", action="store_const", const="json", dest="form", help="print one JSON object"
-    )
-    group.add_argument(
-        "--quiet", action="store_const", const="quiet", dest="form", help="print nothing but errors"
-    )
-    return group
 
 
 def resume(words: Sequence[str]) -> int:
@@ -203,8 +181,8 @@ def resume(words: Sequence[str]) -> int:
     from runner.cli.composition import Composer
     from runner.sweeps.plan import find
 
-    parser = _parser_of("resume")
-    _forms(parser)
+    parser = parser_of("resume")
+    forms_of(parser)
     args, words = parser.parse_known_args(list(words))
     if not words or words[0].startswith("-"):
         raise SpecError("resume: which sweep? allowed: its name or its directory")
@@ -276,12 +254,12 @@ def compare(words: Sequence[str]) -> int:
     """
     from runner.sweeps.plan import find
 
-    parser = _parser_of("compare")
+    parser = parser_of("compare")
     parser.add_argument("words", nargs="*")
     parser.add_argument("--score")
     parser.add_argument("--term")
     parser.add_argument("--heat")
-    form = _forms(parser)
+    form = forms_of(parser)
     form.add_argument("--csv", action="store_const", const="csv", dest="form")
     form.add_argument("--table", action="store_const", const="markdown", dest="form")
     form.add_argument("--latex", action="store_const", const="latex", dest="form")
@@ -414,8 +392,8 @@ def replicate(words: Sequence[str]) -> int:
     certificate with the numbers, data, spec and versions is written to outputs/replications. Exit
     code 1 where a number lies outside of the tolerance.
     """
-    parser = _parser_of("replicate")
-    _forms(parser)
+    parser = parser_of("replicate")
+    forms_of(parser)
     args, words = parser.parse_known_args(list(words))
     from runner.replications import replicate as replications
 

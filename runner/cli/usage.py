@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from runner.errors import SpecError
 
@@ -71,3 +71,28 @@ def refuse(message: str) -> NoReturn:
         SpecError: always.
     """
     raise SpecError(f"{message} (--hydra-help shows every flag)")
+
+
+def parser_of(verb: str) -> argparse.ArgumentParser:
+    """A parser of the flags of a verb, which refuses others in one line."""
+    import argparse
+
+    def refuse(message: str) -> NoReturn:
+        raise SpecError(f"{message} (python -m runner {verb} --help shows its flags)")
+
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser
+
+
+def forms_of(parser: argparse.ArgumentParser) -> Any:
+    """Add the flags for the form of what is printed; the group, for further forms."""
+    parser.set_defaults(form="tables")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--json", action="store_const", const="json", dest="form", help="print one JSON object"
+    )
+    group.add_argument(
+        "--quiet", action="store_const", const="quiet", dest="form", help="print nothing but errors"
+    )
+    return group

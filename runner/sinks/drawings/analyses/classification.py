@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from runner.sinks.canvas import (
     legend_above,
 )
 from runner.sinks.drawings.columns import first_value, rows_where, total
+from runner.sinks.drawings.dates import dated, days_since, unnamed
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SIDE = 2.25  # inches of each panel
 TOP = 1.0  # inches above them
-MOST_TICKS = 9  # dates below an axis
 
 
 def curves(table: pd.DataFrame) -> Any:
@@ -118,22 +117,18 @@ def equity(table: pd.DataFrame) -> Any:
     below = axes_across(figure, 3.75, 1.0)
     axes.axhline(1.0, **BASE_LINE)
     first = table["date"].min()
-    last = table["date"].max()
     looks = (
         ("timed", "timed by the forecasts", BLUE, 1.6),
         ("buy_and_hold", "buy and hold", ORANGE, 1.2),
     )
     for name, label, colour, width in looks:
         part = rows_where(table, "strategy", name)
-        days = _days(part["date"], first)
+        days = days_since(part["date"], first)
         axes.plot(days, part["wealth"], color=colour, linewidth=width, label=label)
         below_highest = drawdown(part["wealth"])
         below.plot(days, below_highest, color=colour, linewidth=width)
-    ticks, form = _ticks(first, last)
-    positions = _days(ticks, first)
-    below.set_xticks(positions, list(ticks.strftime(form)))
-    unnamed = [""] * len(ticks)
-    axes.set_xticks(positions, unnamed)
+    dated(below, table["date"])
+    unnamed(axes, below)
     axes.set_ylabel("wealth")
     below.set_ylabel("drawdown (%)")
     legend_above(axes, 2)
@@ -145,28 +140,3 @@ def drawdown(wealth: pd.Series) -> np.ndarray:
     path = wealth.to_numpy(dtype=float)
     highest = np.maximum.accumulate(path)
     return 100.0 * (path / highest - 1.0)
-
-
-def _days(dates: Any, first: pd.Timestamp) -> np.ndarray:
-    """Days since the first date."""
-    day = np.timedelta64(1, "D")
-    days = (dates - first) / day
-    return np.asarray(days, dtype=float)
-
-
-def _ticks(first: pd.Timestamp, last: pd.Timestamp) -> tuple[pd.DatetimeIndex, str]:
-    """At most nine dates between the first and the last, and how they are written.
-
-    They are starts of years, else of months, else evenly spaced.
-    """
-    import pandas as pd
-
-    for starts, form in (("YS", "%Y"), ("MS", "%Y-%m")):
-        midnight = first.normalize()
-        dates = pd.date_range(midnight, last, freq=starts)
-        dates = dates[dates >= first]
-        if len(dates) >= 3:
-            step = math.ceil(len(dates) / MOST_TICKS)
-            return dates[::step], form
-    periods = 4 if last > first else 1
-    return pd.date_range(first, last, periods=periods), "%Y-%m-%d"

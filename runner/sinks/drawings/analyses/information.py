@@ -18,9 +18,8 @@ from runner.sinks.canvas import (
     legend_above,
     shortened,
 )
-from runner.sinks.drawings.analyses.classification import _days
-from runner.sinks.drawings.analyses.portfolio import dated
 from runner.sinks.drawings.columns import first_value
+from runner.sinks.drawings.dates import dated, days_since
 from runner.text import count, number
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def information(table: pd.DataFrame) -> Any:
     axes = axes_across(figure, 0.95, 2.7)
     axes.axhline(0.0, **BASE_LINE)
     dates_of_rows = table["date"]
-    days = _days(dates_of_rows, dates_of_rows.min())
+    days = days_since(dates_of_rows, dates_of_rows.min())
     looks = (("rank_ic", "forecast", BLUE, 1.6), ("rank_ic_naive", "train mean", ORANGE, 1.2))
     for name, label, colour, width in looks:
         if table[name].notna().any():

@@ -16,8 +16,9 @@ from runner.sinks.canvas import (
     figure_of,
     legend_above,
 )
-from runner.sinks.drawings.analyses.classification import _days, _ticks, drawdown
+from runner.sinks.drawings.analyses.classification import drawdown
 from runner.sinks.drawings.columns import first_value, floats, largest, rows_where
+from runner.sinks.drawings.dates import dated, days_since, unnamed
 from runner.text import count, number
 
 if TYPE_CHECKING:
@@ -65,26 +66,16 @@ def portfolio_wealth(table: pd.DataFrame) -> Any:
     axes.axhline(1.0, **BASE_LINE)
     strategies = table.groupby("strategy", sort=False)
     for (name, part), (colour, width) in zip(strategies, LOOKS, strict=True):
-        days = _days(part["date"], dates.min())
+        days = days_since(part["date"], dates.min())
         axes.plot(days, part["wealth"], color=colour, linewidth=width, label=name)
         below_highest = drawdown(part["wealth"])
         below.plot(days, below_highest, color=colour, linewidth=width)
     dated(below, dates)
-    ticks = below.get_xticks()
-    unnamed = [""] * len(ticks)
-    axes.set_xticks(ticks, unnamed)
+    unnamed(axes, below)
     axes.set_ylabel("wealth")
     below.set_ylabel("drawdown (%)")
     legend_above(axes, 3)
     return figure
-
-
-def dated(axes: Any, dates: pd.Series) -> None:
-    """Ticks at starts of years or months on an axis in days since the first date."""
-    first = dates.min()
-    ticks, form = _ticks(first, dates.max())
-    positions = _days(ticks, first)
-    axes.set_xticks(positions, list(ticks.strftime(form)))
 
 
 PORTFOLIO = {"portfolio_wealth": portfolio_wealth, "quantiles": quantiles}

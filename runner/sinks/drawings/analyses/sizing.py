@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.sinks.canvas import BASE_LINE, BLUE, GREY, ORANGE, axes_across, figure_of, legend_above
-from runner.sinks.drawings.analyses.classification import _days
-from runner.sinks.drawings.analyses.portfolio import dated
 from runner.sinks.drawings.columns import first_value, rows_where
+from runner.sinks.drawings.dates import dated, days_since
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def sizing_wealth(table: pd.DataFrame) -> Any:
         for name, part in of_leg.groupby("sizing", sort=False):
             label, colour, width, dashes = LOOKS[str(name)]
             look: Any = {"color": colour, "linewidth": width, "linestyle": dashes}
-            days = _days(part["date"], dates.min())
+            days = days_since(part["date"], dates.min())
             axes.plot(days, part["wealth"], label=label, **look)
         dated(axes, dates)
         axes.set_title(title)

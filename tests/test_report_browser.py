@@ -52,16 +52,24 @@ RUNS = {  # what makes an experiment small, on data that ships
     "weekly_premia": "data=simulated data.assets=20 data.start=2019-01-01",
 }
 PICTURES = {  # beside those of every run
-    "direction": {"curves", "equity"},
+    "direction": {"curves", "equity", "tear_sheet_trading", "months_trading"},
     "factor_model": {"risk", "spectrum", "linearity", "rolling_loadings", "risk_out_of_sample"},
     "ff3_vs_capm": {"nested", "style_box", "performance"},
     "lasso_1se": {"path"},
     "minute_fit": {"forecast_fit"},
     "premia": {"pricing"},
-    "quantiles": {"information", "regimes", "portfolio", "portfolio_wealth", "by_fold"},
+    "quantiles": {
+        "information",
+        "regimes",
+        "portfolio",
+        "portfolio_wealth",
+        "tear_sheet_portfolio",
+        "months_portfolio",
+        "by_fold",
+    },
     "sharpe": {"sharpe"},
     "vol_panel": {"regimes", "target_by_group", "risk_by_group", "by_fold"},
-    "vol_sizing": {"sizing_wealth"},
+    "vol_sizing": {"sizing_wealth", "tear_sheet_sizing", "months_sizing"},
 }
 SLOW = {
     "factor_model_simulated",

@@ -22,6 +22,8 @@ class Finding(NamedTuple):
         wealth: series by date of the wealth of the run's own strategy, out of sample and after
             costs, from 1 at the first row on; a sweep judges its returns beside those of the other
             jobs. None: no strategy.
+        turnover: series by date of trading, the sum of the changes of the strategy's weights; None
+            where nobody counted.
     """
 
     table: pd.DataFrame
@@ -29,3 +31,4 @@ class Finding(NamedTuple):
     words: Sequence[str] = ()
     picture: str | Callable[[pd.DataFrame], Any] = ""
     wealth: pd.Series | None = None
+    turnover: pd.Series | None = None

@@ -154,11 +154,8 @@ def label_room(labels: Iterable[str], margin: float) -> float:
     return margin + LETTER * longest(labels)
 
 
-def heat_map(axes: Any, cells: Any, limit: float, note: str) -> None:
-    """Cells (rows, columns) from orange below zero over white to purple above.
-
-    The scale, from -`limit` to `limit`, is at the right.
-    """
+def shaded(axes: Any, cells: Any, limit: float) -> Any:
+    """Cells (rows, columns) from orange at -`limit` over white to purple at `limit`."""
     from matplotlib import colormaps
 
     shades = colormaps["PuOr"].with_extremes(bad=PALE)
@@ -168,6 +165,12 @@ def heat_map(axes: Any, cells: Any, limit: float, note: str) -> None:
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)
+    return image
+
+
+def heat_map(axes: Any, cells: Any, limit: float, note: str) -> None:
+    """Shaded cells (rows, columns) with their scale at the right."""
+    image = shaded(axes, cells, limit)
     W, H = axes.figure.get_size_inches()
     box = axes.get_position()
     left = box.x1 * W + 0.2

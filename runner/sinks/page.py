@@ -16,6 +16,7 @@ import yaml
 from runner.data.calendar import span
 from runner.experiment.reading import sections
 from runner.experiment.wording import calendar_text, target_text
+from runner.sinks import tear_sheet
 from runner.sinks.markup import (
     MOST_ROWS,
     NAMES,
@@ -37,6 +38,7 @@ from runner.sinks.markup import (
 from runner.sinks.paper import of_run
 from runner.sinks.paper.of_run import Paper
 from runner.sinks.paper.written.html import html, statistics_html
+from runner.sinks.tear_sheet import MONTHS, TEAR_SHEET
 from runner.text import LEVEL, MOST_VIF, count, number, p_text, per_unit, plural, stars
 from runner.text import unit_noun as noun_of
 
@@ -107,13 +109,22 @@ def _parts(
 
 
 def _findings(report: Report, shown: dict[str, Html]) -> list[tuple[str, Html]]:
-    """Of each analysis its heading, and its picture above its table; `shown` loses the pictures."""
+    """Of each analysis its heading, its picture above its table, and the record of its strategy.
+
+    `shown` loses the pictures.
+    """
     parts = []
+    strategies = tear_sheet.strategies_of(report)
     for name, finding in report.findings.items():
         title = name.replace("_", " ").capitalize()
         table = framed(finding.table, title, f"{name}.csv")
         drawn = shown.pop(name, Html())
         parts.append((title, joined(drawn, table)))
+        if name in strategies:
+            over_time = shown.pop(f"{TEAR_SHEET}{name}", Html())
+            by_month = shown.pop(f"{MONTHS}{name}", Html())
+            sheet = tear_sheet.html(strategies[name], over_time, by_month)
+            parts.append((f"Tear sheet: {title.lower()}", sheet))
     return parts
 
 

@@ -31,7 +31,9 @@ from runner.sinks.drawings import DRAWINGS
 from runner.sinks.drawings.columns import floats, rows_where
 from runner.sinks.drawings.fitted import actual_predicted, residuals
 from runner.sinks.drawings.folds import folds
+from runner.sinks.drawings.tear_sheet import months, tear_sheet
 from runner.sinks.drawings.terms import correlations, cumulative, t_stats
+from runner.sinks.tear_sheet import MONTHS, TEAR_SHEET, strategies_of
 from runner.text import LEVEL, count, number, one_line, per_unit, plural, unit_noun
 
 if TYPE_CHECKING:
@@ -67,6 +69,9 @@ def _figures(report: Report) -> Iterator[tuple[str, Any]]:
         yield name, picture(report)
     for name, finding in report.findings.items():
         yield name, _of_finding(name, finding)
+    for name, strategy in strategies_of(report).items():
+        yield f"{TEAR_SHEET}{name}", tear_sheet(strategy)
+        yield f"{MONTHS}{name}", months(strategy)
 
 
 def _of_finding(name: str, finding: Finding) -> Any:

@@ -107,8 +107,9 @@ def portfolio(
     after_costs = _costs(strategy, naive, cost, confidence)
     annual = f"Sharpe ratios, turnover and annual means are {year.words}."
     words = [before_costs, f"{after_costs} {annual}", *_left_out(sorted_)]
-    wealth = _own_wealth(study, sorted_, cost, long_short)
-    return Finding(table.assign(sample=sorted_.sample), metrics, words, "quantiles", wealth)
+    wealth, turnover = _own_record(study, sorted_, cost, long_short)
+    table = table.assign(sample=sorted_.sample)
+    return Finding(table, metrics, words, "quantiles", wealth, turnover)
 
 
 def _interval(methods: list[Interval], holdings_per_year: float) -> Row:
@@ -150,8 +151,8 @@ def portfolio_wealth(
         part["sample"] = sorted_.sample
         parts.append(part)
     table = pd.concat(parts, ignore_index=True)[WEALTH]
-    own = _own_wealth(study, sorted_, cost, long_short)
-    return Finding(table, picture="portfolio_wealth", wealth=own)
+    wealth, turnover = _own_record(study, sorted_, cost, long_short)
+    return Finding(table, picture="portfolio_wealth", wealth=wealth, turnover=turnover)
 
 
 def _known(study: Study, sorted_: Sorted) -> pd.DatetimeIndex:
@@ -163,15 +164,21 @@ def _known(study: Study, sorted_: Sorted) -> pd.DatetimeIndex:
     return dates[np.append(sorting[0], end)]
 
 
-def _own_wealth(study: Study, sorted_: Sorted, cost: float, long_short: bool) -> pd.Series | None:
-    """Wealth of the strategy after costs; none in sample, where a fit has seen what it trades."""
+def _own_record(
+    study: Study, sorted_: Sorted, cost: float, long_short: bool
+) -> tuple[pd.Series | None, pd.Series | None]:
+    """Wealth after costs and turnover of the strategy by date.
+
+    None in sample, where a fit has seen what it trades.
+    """
     import pandas as pd
 
     if sorted_.sample != OUT:
-        return None
+        return None, None
     portfolios = _portfolios(sorted_, cost, long_short)
     _, _, path = portfolios[-2]
-    return pd.Series(wealth_from_one(path.net), _known(study, sorted_))
+    wealth = pd.Series(wealth_from_one(path.net), _known(study, sorted_))
+    return wealth, pd.Series(path.turnover, sorted_.dates)
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,9 @@ def sizing(
     words = _words(cells, sample, cost, hold, held)
     words += _on_bounds(books, held, bounds)
     words.append(f"Means, volatilities, Sharpe ratios and turnover are {year.words}.")
-    wealth = _own_wealth(sample, books, held, cost)
-    return Finding(table, _metrics(cells, list(books)), words, wealth=wealth)
+    wealth, turnover = _own_record(sample, books, held, cost)
+    metrics = _metrics(cells, list(books))
+    return Finding(table, metrics, words, wealth=wealth, turnover=turnover)
 
 
 def _metrics(cells: pd.DataFrame, sizings: list[str]) -> dict[str, float]:
@@ -139,23 +140,24 @@ def sizing_wealth(
             part["sample"] = sample
             parts.append(part)
     table = pd.concat(parts, ignore_index=True)[WEALTH]
-    own = _own_wealth(sample, books, held, cost)
-    return Finding(table, picture="sizing_wealth", wealth=own)
+    wealth, turnover = _own_record(sample, books, held, cost)
+    return Finding(table, picture="sizing_wealth", wealth=wealth, turnover=turnover)
 
 
-def _own_wealth(
+def _own_record(
     sample: str, books: dict[str, np.ndarray], held: Held, cost: float
-) -> pd.Series | None:
-    """Wealth after costs of both legs sized by the forecast; none in sample.
+) -> tuple[pd.Series | None, pd.Series | None]:
+    """Wealth after costs and turnover of both legs sized by the forecast, by date.
 
-    In sample the fit has seen what it trades.
+    None in sample, where the fit has seen what it trades.
     """
     import pandas as pd
 
     if sample != OUT:
-        return None
+        return None, None
     path = _path(books[FORECAST], held, cost)
-    return pd.Series(wealth_from_one(path.net), held.known)
+    wealth = pd.Series(wealth_from_one(path.net), held.known)
+    return wealth, pd.Series(path.turnover, held.known[:-1])
 
 
 class Bounds(NamedTuple):

@@ -83,8 +83,8 @@ def trading(
     metrics["turnover"] = timed["turnover"]
     metrics["max_drawdown"] = timed["max_drawdown"]
     words = _words(timed, hold, cost, year)
-    wealth = _own_wealth(study, sample, position, returns, cost)
-    return Finding(table, metrics, words, wealth=wealth)
+    wealth, turnover = _own_record(study, sample, position, returns, cost)
+    return Finding(table, metrics, words, wealth=wealth, turnover=turnover)
 
 
 def _units(position: pd.DataFrame) -> list[tuple[str, str, list[str]]]:
@@ -114,17 +114,21 @@ def equity(
         part = wealth.rename("wealth").rename_axis("date").reset_index()
         parts.append(part.assign(sample=sample, strategy=name))
     table = pd.concat(parts, ignore_index=True)[EQUITY]
-    own = _own_wealth(study, sample, position, returns, cost)
-    return Finding(table, picture="equity", wealth=own)
+    wealth, turnover = _own_record(study, sample, position, returns, cost)
+    return Finding(table, picture="equity", wealth=wealth, turnover=turnover)
 
 
-def _own_wealth(
+def _own_record(
     study: Study, sample: str, position: pd.DataFrame, returns: pd.DataFrame, cost: float
-) -> pd.Series | None:
-    """Wealth of the timed strategy over all assets; none in sample, where a fit has seen it."""
+) -> tuple[pd.Series | None, pd.Series | None]:
+    """Wealth after costs and turnover of the timed strategy over all assets, by date.
+
+    None in sample, where a fit has seen what it trades.
+    """
     if sample != OUT:
-        return None
-    return _wealth(study, position, returns, cost)[TIMED]
+        return None, None
+    path = strategies(position, returns, cost)[TIMED]
+    return _wealth(study, position, returns, cost)[TIMED], path["turnover"]
 
 
 def _wealth(

@@ -1,0 +1,163 @@
+"""Pictures of the record of a strategy: its wealth and risk over time, and its months."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runner.analyses.strategies.tear_sheet import (
+    Strategy,
+    monthly,
+    returns_of,
+    rolling_sharpe,
+    window_of,
+)
+from runner.sinks.canvas import (
+    BASE_LINE,
+    BLUE,
+    INK,
+    ORANGE,
+    WIDTH,
+    axes_across,
+    axes_at,
+    figure_of,
+    shaded,
+)
+from runner.sinks.drawings.analyses.classification import drawdown
+from runner.sinks.drawings.dates import dated, days_since, unnamed
+from runner.text import count
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOP = 0.95  # inches above the first panel
+APART = 0.45  # inches between panels, for the heading of the lower one
+TALL = {"return": 2.2, "drawdown": 0.9, "sharpe": 1.0, "turnover": 0.8}  # inches of each
+FAINT = 0.25  # opacity of an area
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+TOTALS = 12.0  # where the returns of years are, in months of the axis
+ROW = 0.26  # inches of a year
+DARK = 0.55  # share of the scale from which on a cell has light letters
+LEAST_SCALE = 1.0  # per cent
+CLIPPED = 0.95  # quantile of the months that has the full colour
+
+
+def tear_sheet(strategy: Strategy) -> Any:
+    """Cumulative return, drawdown, rolling Sharpe ratio and turnover, one below the other."""
+    wealth = strategy.wealth
+    returns = returns_of(wealth)
+    window = window_of(len(returns), strategy.per_year)
+    panels = ["return", "drawdown"]
+    if window:
+        panels.append("sharpe")
+    if strategy.turnover is not None:
+        panels.append("turnover")
+    tall = [TALL[name] for name in panels]
+    height = TOP + sum(tall) + APART * (len(panels) - 1) + 0.4
+    note = f"out of sample, after costs; {count(len(returns), 'return')}"
+    figure = figure_of(height, "Record of the strategy", note)
+    top = TOP
+    axes = {}
+    for name, inches in zip(panels, tall, strict=True):
+        axes[name] = axes_across(figure, top, inches)
+        top += inches + APART
+    first = wealth.index[0]
+    _returns(axes["return"], wealth)
+    _drawdowns(axes["drawdown"], wealth)
+    if window:
+        _sharpe(axes["sharpe"], rolling_sharpe(returns, window), strategy, window, first)
+    if strategy.turnover is not None:
+        _turnover(axes["turnover"], strategy.turnover, first)
+    _share_dates(axes, wealth)
+    return figure
+
+
+def _share_dates(axes: dict[str, Any], wealth: pd.Series) -> None:
+    """The same dates below all panels, named below the last."""
+    *above, last = axes.values()
+    dated(last, wealth.index)
+    days = days_since(wealth.index, wealth.index[0])
+    margin = 0.02 * days[-1]
+    for panel in axes.values():
+        panel.set_xlim(-margin, days[-1] + margin)
+    for panel in above:
+        unnamed(panel, last)
+
+
+def _returns(axes: Any, wealth: pd.Series) -> None:
+    """What 1 invested at the first date has earned until each date."""
+    days = days_since(wealth.index, wealth.index[0])
+    earned = 100.0 * (wealth / wealth.iloc[0] - 1.0)
+    axes.plot(days, earned, color=BLUE, linewidth=1.6)
+    axes.axhline(0.0, **BASE_LINE)
+    axes.set_title("Cumulative return (%)")
+
+
+def _drawdowns(axes: Any, wealth: pd.Series) -> None:
+    """How far wealth is below its highest until then."""
+    days = days_since(wealth.index, wealth.index[0])
+    below = drawdown(wealth)
+    axes.fill_between(days, below, 0.0, color=ORANGE, alpha=FAINT, linewidth=0)
+    axes.plot(days, below, color=ORANGE, linewidth=1.2)
+    axes.set_title("Drawdown (%)")
+
+
+def _sharpe(
+    axes: Any, ratios: pd.Series, strategy: Strategy, window: int, first: pd.Timestamp
+) -> None:
+    """Sharpe ratios of the last returns, a year where a calendar gives one."""
+    days = days_since(ratios.index, first)
+    annual = np.isfinite(strategy.per_year)
+    scale = np.sqrt(strategy.per_year) if annual else 1.0
+    axes.plot(days, scale * ratios, color=BLUE, linewidth=1.3)
+    axes.axhline(0.0, **BASE_LINE)
+    scaled = "annualised" if annual else "per return"
+    axes.set_title(f"Rolling Sharpe ratio (the last {window} returns, {scaled})")
+
+
+def _turnover(axes: Any, turnover: pd.Series, first: pd.Timestamp) -> None:
+    """The sum of the changes of weights at each date of trading."""
+    traded = turnover[turnover > 0.0]
+    days = days_since(traded.index, first)
+    axes.vlines(days, 0.0, traded, color=BLUE, linewidth=1.1)
+    axes.set_ylim(bottom=0.0)
+    axes.set_title("Turnover (sum of the changes of weights at each trade)")
+
+
+def months(strategy: Strategy) -> Any:
+    """Returns by year and month; None where returns come less often than once a month."""
+    if not strategy.has_months:
+        return None
+    table = 100.0 * monthly(returns_of(strategy.wealth))
+    cells = table.drop(columns="year").to_numpy(dtype=float)
+    limit = max(float(np.nanquantile(np.abs(cells), CLIPPED)), LEAST_SCALE)
+    tall = ROW * len(table)
+    note = "compounded within the month, after costs; a month holds the returns known in it"
+    figure = figure_of(tall + 1.2, "Returns by month (%)", note)
+    axes = axes_at(figure, 0.65, 1.0, WIDTH - 1.55, tall)
+    shaded(axes, cells, limit)
+    axes.set_yticks(range(len(table)), list(map(str, table.index)))
+    axes.set_xticks(range(12), MONTHS)
+    axes.tick_params(axis="x", labeltop=True, labelbottom=False)
+    _write(axes, cells, limit)
+    centred: Any = {"ha": "center", "va": "center", "size": 8.5, "color": INK}
+    for row, total in enumerate(table["year"]):
+        if np.isfinite(total):
+            axes.text(TOTALS, row, _signed(total), weight="bold", **centred)
+    axes.text(TOTALS, -0.62, "year", ha="center", va="bottom", size=9.0)
+    return figure
+
+
+def _write(axes: Any, cells: np.ndarray, limit: float) -> None:
+    """The returns into their cells, light on dark."""
+    for i, j in np.argwhere(np.isfinite(cells)):
+        value = cells[i, j]
+        colour = "white" if abs(value) > DARK * limit else INK
+        axes.text(j, i, _signed(value), ha="center", va="center", color=colour, size=8.5)
+
+
+def _signed(percent: float) -> str:
+    """One decimal, with a minus as long as a plus, and none before zero."""
+    rounded = round(percent, 1) + 0.0
+    return f"{rounded:.1f}".replace("-", "\u2212")

@@ -124,7 +124,14 @@ def test_pictures_are_written_in_order(nine: Report, tmp_path: Path) -> None:
     paths = plots.draw(nine, tmp_path)
     names = [
         f"{name}.png"
-        for name in ("coefficients", "t_stats", "residuals", "actual_predicted", "folds")
+        for name in (
+            "coefficients",
+            "t_stats",
+            "actual_fitted",
+            "residuals",
+            "actual_predicted",
+            "folds",
+        )
     ]
     assert [path.name for path in paths] == names
     assert all(
@@ -136,7 +143,7 @@ def test_pictures_are_written_in_order(nine: Report, tmp_path: Path) -> None:
 
 def test_pictures_without_predictions(tmp_path: Path) -> None:
     names = [path.stem for path in plots.draw(french(["S1V1"], held_out=False), tmp_path)]
-    assert names == ["coefficients", "t_stats", "residuals"]
+    assert names == ["coefficients", "t_stats", "actual_fitted", "residuals"]
 
 
 def test_pictures_of_many_units_show_a_distribution(nine: Report, tmp_path: Path) -> None:
@@ -180,7 +187,7 @@ def test_every_part_is_there(nasty: Path) -> None:
         "Rows",
         "To repeat it",
     ]
-    assert 'class="badge explanatory"' in text and text.count("<figure>") == 5
+    assert 'class="badge explanatory"' in text and text.count("<figure>") == 6
 
 
 def test_tables_hold_the_estimates(nine: Report, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def _parts(
     return [
         ("Coefficients", estimates),
         ("Reading", _reading(told)),
-        ("Fit", framed(quality, "Fit in sample", "quality.csv")),
+        ("Fit", joined(own["actual_fitted"], framed(quality, "Fit in sample", "quality.csv"))),
         ("Hypotheses", framed(hypotheses, "Wald tests", "hypotheses.csv")),
         *findings,
         ("Out of sample", held_out),
@@ -139,6 +139,8 @@ CAPTIONS = {
     "t_stats": "",
     "correlations": "Near 1 or −1 two columns say the same: "
     "their separate estimates are imprecise.",
+    "actual_fitted": "Where the thin line leaves the coloured one, the model does not explain the "
+    "value. Right of the dashed line each value is predicted by a fit on other rows.",
     "actual_predicted": "Rows not fitted on. "
     "Means off the line: predictions are too large or too small there.",
     "folds": "Rows in neither a training nor a test part are purged, embargoed, "

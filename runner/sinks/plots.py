@@ -31,6 +31,7 @@ from runner.sinks.drawings import DRAWINGS
 from runner.sinks.drawings.columns import floats, rows_where
 from runner.sinks.drawings.fitted import actual_predicted, residuals
 from runner.sinks.drawings.folds import folds
+from runner.sinks.drawings.over_time import actual_fitted
 from runner.sinks.drawings.tear_sheet import months, tear_sheet
 from runner.sinks.drawings.terms import correlations, cumulative, t_stats
 from runner.sinks.tear_sheet import MONTHS, TEAR_SHEET, strategies_of
@@ -302,5 +303,13 @@ def _sorted(
 
 PICTURES: dict[str, Callable[[Report], Any]] = {
     picture.__name__: picture
-    for picture in (coefficients, t_stats, correlations, residuals, actual_predicted, folds)
+    for picture in (
+        coefficients,
+        t_stats,
+        correlations,
+        actual_fitted,
+        residuals,
+        actual_predicted,
+        folds,
+    )
 }

@@ -121,7 +121,7 @@ def nasty(nine: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_pictures_are_written_in_order(nine: Report, tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
-    paths = plots.draw(nine, tmp_path)
+    paths = [drawn.path for drawn in plots.draw(nine, tmp_path)]
     names = [
         f"{name}.png"
         for name in (
@@ -142,7 +142,7 @@ def test_pictures_are_written_in_order(nine: Report, tmp_path: Path) -> None:
 
 
 def test_pictures_without_predictions(tmp_path: Path) -> None:
-    names = [path.stem for path in plots.draw(french(["S1V1"], held_out=False), tmp_path)]
+    names = [drawn.path.stem for drawn in plots.draw(french(["S1V1"], held_out=False), tmp_path)]
     assert names == ["coefficients", "t_stats", "actual_fitted", "residuals"]
 
 

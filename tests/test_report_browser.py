@@ -87,8 +87,14 @@ SEEN = """() => {
       small.push(`${size} px: ${texts.currentNode.data.trim().slice(0, 40)}`);
   }
   const images = [...document.images];
+  const outside = [];
+  for (const text of document.querySelectorAll(".hover text")) {
+    const place = text.getBBox(), view = text.ownerSVGElement.viewBox.baseVal;
+    if (place.x < 0 || place.y < 0 || place.x + place.width > view.width) outside.push(text.textContent);
+  }
   return {
     small,
+    outside: outside.slice(0, 3),
     over: document.documentElement.scrollWidth - innerWidth,
     missing: images.filter((image) => !(image.complete && image.naturalWidth)).length,
     widths: images.map((image) => image.getBoundingClientRect().width),
@@ -130,6 +136,7 @@ class Viewer:
                     )
                 assert not wrong and not found["ran"], (where, wrong, found["ran"])
                 assert not found["small"] and not found["missing"], (where, found)
+                assert not found["outside"], (where, found["outside"])
                 assert found["over"] <= 0, (where, found["over"])
                 assert found["dark"] == (scheme == "dark"), where
                 if width == WIDTHS[0]:

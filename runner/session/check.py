@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.data.accounts.account import Account
+    from runner.sinks.drawings.hover import Drawn
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,7 +43,7 @@ class Check:
     def figures(self) -> Pictures:
         """Name -> picture: assets_by_date, coverage, returns, series."""
 
-        def draw(folder: Path) -> list[Path]:
+        def draw(folder: Path) -> list[Drawn]:
             from runner.sinks.accounts import drawings
 
             return drawings.draw(self.account, folder)

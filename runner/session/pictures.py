@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.experiment.report import Report as RunReport
+    from runner.sinks.drawings.hover import Drawn
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,10 +69,11 @@ def drawn(report: RunReport) -> dict[str, Picture]:
     return drawn_of(partial(plots.draw, report))
 
 
-def drawn_of(draw: Callable[[Path], list[Path]]) -> dict[str, Picture]:
+def drawn_of(draw: Callable[[Path], list[Drawn]]) -> dict[str, Picture]:
     """The pictures that a function writes below a folder, by name."""
     with TemporaryDirectory() as folder:
-        return _read(draw(Path(folder)))
+        pictures = draw(Path(folder))
+        return _read([drawn.path for drawn in pictures])
 
 
 def written(directory: Path) -> dict[str, Picture]:

@@ -9,8 +9,8 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from numbers import Number
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from unicodedata import east_asian_width
 
 from runner.record.secrets import without_values
 from runner.text import count, number, p_text, t_text
@@ -18,7 +18,11 @@ from runner.text import count, number, p_text, t_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.sinks.drawings.hover import Drawn, Place
+
 MOST_ROWS = 150  # of a table shown; the rest is in its CSV file
+HOVER_WIDTH = 900  # of a picture, in the unit of the texts over it
+LETTER, LINE, MARGIN = 7.1, 16, 8  # of such a text: width of a letter, height, distance to edges
 OPEN_ROWS = 40  # longer tables are folded
 FIGURE_SPACE = "\u2007"  # as wide as a digit
 POINT_SPACE = "\u2008"  # as wide as a point
@@ -81,15 +85,46 @@ def paragraphs(sentences: Iterable[str]) -> list[Html]:
     return [tag("p", unbroken(sentence)) for sentence in sentences]
 
 
-def picture(path: Path, caption: str = "") -> Html:
-    """A PNG file inside the page."""
-    alternative = caption or path.stem.replace("_", " ")
-    encoded = b64encode(path.read_bytes()).decode("ascii")
+def picture(drawn: Drawn, caption: str = "") -> Html:
+    """A PNG file inside the page, under what it says where a pointer rests."""
+    stem = drawn.path.stem
+    alternative = caption or stem.replace("_", " ")
+    encoded = b64encode(drawn.path.read_bytes()).decode("ascii")
     image = Html(f'<img src="data:image/png;base64,{encoded}" alt="{escape(alternative)}">')
-    content = box(image, path.stem)
+    layers = tag("div", image, _places(drawn), class_="drawn")
+    content = box(layers, stem)
     if not caption:
         return tag("figure", content)
     return tag("figure", content, tag("figcaption", caption))
+
+
+def _places(drawn: Drawn) -> Html:
+    """The places of a picture, each with its text; nothing where it says nothing."""
+    if not drawn.places:
+        return Html()
+    scale = HOVER_WIDTH / drawn.width
+    height = scale * drawn.height
+    places = [_place(place, scale) for place in drawn.places]
+    view = f"0 0 {HOVER_WIDTH} {height:.1f}"
+    return Html(f'<svg class="hover" viewBox="{view}">{"".join(places)}</svg>')
+
+
+def _place(place: Place, scale: float) -> str:
+    """A box, and above it its text, which begins and ends within the picture."""
+    left, top, width, height = (scale * side for side in place[:4])
+    middle = left + width / 2.0
+    half = LETTER * _letters(place.text) / 2.0
+    rightmost = HOVER_WIDTH - MARGIN - 2.0 * half
+    x = max(MARGIN, min(middle - half, rightmost))
+    y = max(LINE, top - MARGIN)
+    area = f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
+    return f'<g>{area}<text x="{x:.0f}" y="{y:.0f}">{joined(place.text)}</text></g>'
+
+
+def _letters(text: str) -> int:
+    """Letters of the text, those of East Asian scripts as two."""
+    wide = [letter for letter in text if east_asian_width(letter) in "WF"]
+    return len(text) + len(wide)
 
 
 def page_of(title: str, head: Html, sections: Iterable[tuple[str, Html]]) -> str:
@@ -324,7 +359,12 @@ caption,summary{font-weight:600;padding:8px 0 6px} summary{cursor:pointer;color:
 .paper sup{display:inline-block;width:0;line-height:0;font-size:11px}
 .note,figcaption{color:var(--soft);font-size:13px;margin:4px 0 14px} figure{margin:10px 0 18px}
 figure .scroll{background:#fff;border:1px solid var(--line);border-radius:8px;padding:6px}
-img{display:block;width:100%;min-width:620px}
+img{display:block;width:100%} .drawn{position:relative;min-width:620px}
+.hover{position:absolute;inset:0;width:100%;height:100%}
+.hover rect{fill:transparent} .hover g:hover rect{fill:var(--soft);opacity:.35}
+.hover text{visibility:hidden;pointer-events:none;font-size:14px;fill:var(--ink);
+stroke:var(--paper);stroke-width:16px;stroke-linejoin:round;paint-order:stroke}
+.hover g:hover text{visibility:visible}
 @media screen and (prefers-color-scheme:dark){figure .scroll{background:#14181c}
 img{filter:invert(.92) hue-rotate(180deg)}}
 @media(min-width:900px){.facts{columns:2;column-gap:32px} .facts>div{break-inside:avoid;
@@ -336,7 +376,7 @@ code,pre{font:13px/1.45 ui-monospace,Consolas,monospace}
 nav{display:none} body{display:block} main{max-width:none;padding:0}
 figure,tr,.tiles{break-inside:avoid} h2{break-after:avoid}
 .scroll{overflow:visible}
-img{min-width:0} table{font-size:11px} th,td{padding-right:8px}}
+.drawn{min-width:0} .hover{display:none} table{font-size:11px} th,td{padding-right:8px}}
 """
 
 PAGE = """<!doctype html>

@@ -46,11 +46,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.experiment.report import Report
+    from runner.sinks.drawings.hover import Drawn
 
 TILE_DIGITS = 3  # significant digits of a tile
 
 
-def write(report: Report, directory: Path, pictures: list[Path]) -> None:
+def write(report: Report, directory: Path, pictures: Sequence[Drawn]) -> None:
     """Write `directory`/report.html, and the tables of papers that it shows as files.
 
     Raises:
@@ -60,10 +61,10 @@ def write(report: Report, directory: Path, pictures: list[Path]) -> None:
     of_run.write(tables, directory)
     captions = _captions(report)
     shown = {}
-    for path in pictures:
-        name = path.stem
+    for drawn in pictures:
+        name = drawn.path.stem
         caption = captions.get(name, "")
-        shown[name] = picture(path, caption)
+        shown[name] = picture(drawn, caption)
     told = sections(report)
     parts = _parts(report, told, shown, tables)
     text = page_of(report.name, _head(report, told), parts)

@@ -13,7 +13,6 @@ from runner.errors import unknown
 from runner.progress import note
 from runner.sinks.canvas import (
     BLUE,
-    DPI,
     ORANGE,
     PALE,
     WIDTH,
@@ -31,6 +30,13 @@ from runner.sinks.drawings import DRAWINGS
 from runner.sinks.drawings.columns import floats, rows_where
 from runner.sinks.drawings.fitted import actual_predicted, residuals
 from runner.sinks.drawings.folds import folds
+from runner.sinks.drawings.hover import (
+    Drawn,
+    estimate_texts,
+    saved,
+    say_along,
+    say_at_points,
+)
 from runner.sinks.drawings.over_time import actual_fitted
 from runner.sinks.drawings.tear_sheet import months, tear_sheet
 from runner.sinks.drawings.terms import correlations, cumulative, t_stats
@@ -50,18 +56,16 @@ MOST_FORESTS = 5  # panels across of units drawn as rows
 MOST_BANDS = 3  # panels across of units drawn as a distribution
 
 
-def draw(report: Report, directory: Path) -> list[Path]:
-    """Write the pictures below `directory`/plots; their paths in the order to show them."""
+def draw(report: Report, directory: Path) -> list[Drawn]:
+    """Write the pictures below `directory`/plots, in the order to show them."""
     folder = directory / "plots"
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    pictures = []
     with style():
         for name, figure in _figures(report):
             if figure is not None:
-                path = folder / f"{name}.png"
-                figure.savefig(path, dpi=DPI)
-                paths.append(path)
-    return paths
+                pictures.append(saved(figure, folder / f"{name}.png"))
+    return pictures
 
 
 def _figures(report: Report) -> Iterator[tuple[str, Any]]:
@@ -249,6 +253,7 @@ def _forest(
         fill = ORANGE if mean["p_value"] < LEVEL else "white"
         estimate = [mean["estimate"]]
         axes.scatter(estimate, [last], s=26, c=fill, marker="D", edgecolors=ORANGE, zorder=3)
+    say_at_points(axes, estimates, heights, estimate_texts(rows.index, rows))
     zero_line(axes, "x")
     axes.set_ylim(min(ticks) - 0.6, 0.6)
     if labels is not None and len(ticks) > 1:
@@ -272,6 +277,7 @@ def _sorted(
     band: Any = {"color": BLUE, "alpha": 0.25, "linewidth": 0}
     axes.fill_between(ranks, rows["ci_low"], rows["ci_high"], **band)
     axes.plot(ranks, rows["estimate"], color=BLUE, linewidth=1.6)
+    say_along([axes], ranks, estimate_texts(rows.index, rows))
     if mean is not None:
         axes.axhline(mean["estimate"], color=ORANGE, linewidth=1.2)
         axes.annotate(

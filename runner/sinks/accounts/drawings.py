@@ -14,7 +14,6 @@ from runner.data.suspicions import stamp
 from runner.sinks.canvas import (
     AXIS_LINE,
     BLUE,
-    DPI,
     PALE,
     WIDTH,
     axes_across,
@@ -26,6 +25,7 @@ from runner.sinks.canvas import (
     style,
     zero_line,
 )
+from runner.sinks.drawings.hover import Drawn, saved
 from runner.text import count, percent
 
 if TYPE_CHECKING:
@@ -47,20 +47,17 @@ WITHIN = 0.96  # share of an axis in which the text below a tick is not cut
 ENOUGH = 4  # years, months or days from which on these are named
 
 
-def draw(account: Account, directory: Path) -> list[Path]:
-    """Write the pictures below `directory`/plots; their paths in the order to show them."""
+def draw(account: Account, directory: Path) -> list[Drawn]:
+    """Write the pictures below `directory`/plots, in the order to show them."""
     folder = directory / "plots"
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
+    pictures = []
     with style():
         for name, picture in PICTURES.items():
             figure = picture(account)
-            if figure is None:
-                continue
-            path = folder / f"{name}.png"
-            figure.savefig(path, dpi=DPI)
-            paths.append(path)
-    return paths
+            if figure is not None:
+                pictures.append(saved(figure, folder / f"{name}.png"))
+    return pictures
 
 
 def assets_by_date(account: Account) -> Any:

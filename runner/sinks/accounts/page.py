@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from runner.text import percent
 
 if TYPE_CHECKING:
     from runner.data.accounts.account import Account
+    from runner.sinks.drawings.hover import Drawn
 
 CAPTIONS = {
     "assets_by_date": "A step down: assets end. A spike down: a date that many assets lack.",
@@ -49,12 +51,13 @@ SECTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-def write(name: str, account: Account, directory: Path, pictures: list[Path]) -> None:
+def write(name: str, account: Account, directory: Path, pictures: Sequence[Drawn]) -> None:
     """Write `directory`/check.html."""
     drawn = {}
-    for path in pictures:
-        caption = CAPTIONS.get(path.stem, "")
-        drawn[path.stem] = picture(path, caption)
+    for one in pictures:
+        stem = one.path.stem
+        caption = CAPTIONS.get(stem, "")
+        drawn[stem] = picture(one, caption)
     in_short = paragraphs(account.words)
     parts = [("In short", joined(*in_short))]
     if account.notes:

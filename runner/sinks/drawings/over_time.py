@@ -20,6 +20,7 @@ from runner.sinks.canvas import (
     shortened,
 )
 from runner.sinks.drawings.dates import dated, days_since, unnamed
+from runner.sinks.drawings.hover import say_values
 from runner.text import count, number, unit_noun
 
 if TYPE_CHECKING:
@@ -104,6 +105,10 @@ def _panel(axes: Any, series: Series, dates: pd.DatetimeIndex) -> None:
             axes.plot(days, values, color=colour, linewidth=width, label=label, zorder=order)
     axes.axhline(0.0, **BASE_LINE)
     dated(axes, dates)
+    at = series.actual.index
+    by_name = {"actual": series.actual, "fitted": fitted, "predicted": series.predicted}
+    values = {name: line.reindex(at) for name, line in by_name.items()}
+    say_values([axes], days_since(at, first), at, values)
 
 
 def _shown(report: Report) -> tuple[list[Series], str]:

@@ -23,12 +23,14 @@ from runner.sinks.canvas import (
     zero_line,
 )
 from runner.sinks.drawings.columns import floats, largest, rows_where
+from runner.sinks.drawings.hover import say_along
 from runner.text import count, number, plural
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_NAMED = 24  # slopes with their name at the end of the line
+MOST_SAID = 4  # slopes of a penalty in the text under a pointer
 TALL = 3.6  # inches of the axes
 TOP = 1.25  # inches above them
 HEIGHT = TOP + TALL + 0.6  # inches of the figure
@@ -115,6 +117,7 @@ def _slopes(axes: Any, curve: pd.DataFrame, names: list[str]) -> None:
     for choice, mask in _marks(curve).items():
         chosen[choice] = curve[mask].iloc[0]
     labels = []
+    say_along([axes], x, _largest_slopes(curve, names))
     for name in names:
         column = f"{PER_SD}{name}"
         y = curve[column].to_numpy()
@@ -137,6 +140,17 @@ def _slopes(axes: Any, curve: pd.DataFrame, names: list[str]) -> None:
             if colour in used:
                 axes.plot([], [], color=colour, linewidth=1.5, label=text)
         _legend(axes)
+
+
+def _largest_slopes(curve: pd.DataFrame, names: list[str]) -> list[str]:
+    """Of each penalty the few largest slopes."""
+    slopes = curve[[f"{PER_SD}{name}" for name in names]].to_numpy(dtype=float)
+    texts = []
+    for penalty, row in zip(curve["penalty"], slopes, strict=True):
+        order = np.argsort(-np.abs(row))[:MOST_SAID]
+        said = [f"{names[k]} {number(row[k])}" for k in order if row[k]]
+        texts.append(f"penalty {number(penalty)}: {', '.join(said) or 'no slope'}")
+    return texts
 
 
 class _Label(NamedTuple):
@@ -221,6 +235,11 @@ def _errors(axes: Any, curve: pd.DataFrame, single: bool) -> None:
         bound = mean[least] + error[least]
         line: Any = {"color": GREY, "linewidth": 0.9, "linestyle": DASHED}
         axes.axhline(bound, label="least + 1 s.e.", **line)
+    texts = []
+    for penalty, value, terms in zip(x, mean, curve["terms"], strict=True):
+        kept = f"{terms:.3g} {'term' if terms == 1 else plural('term')}"
+        texts.append(f"penalty {number(penalty)}: mean squared error {number(value)}, {kept}")
+    say_along([axes], x, texts)
     _scale(axes, x)
     _mark(axes, curve, 0.98)
     axes.set_title("Mean squared error out of sample", pad=26)

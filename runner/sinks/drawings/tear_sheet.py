@@ -26,6 +26,7 @@ from runner.sinks.canvas import (
 )
 from runner.sinks.drawings.analyses.classification import drawdown
 from runner.sinks.drawings.dates import dated, days_since, unnamed
+from runner.sinks.drawings.hover import say_values
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -70,7 +71,29 @@ def tear_sheet(strategy: Strategy) -> Any:
     if strategy.turnover is not None:
         _turnover(axes["turnover"], strategy.turnover, first)
     _share_dates(axes, wealth)
+    _say(list(axes.values()), strategy, window)
     return figure
+
+
+def _say(panels: list[Any], strategy: Strategy, window: int) -> None:
+    """Of each date what the panels show of it."""
+    wealth = strategy.wealth
+    dates = wealth.index
+    values: dict[str, Any] = {"return (%)": 100.0 * (wealth / wealth.iloc[0] - 1.0)}
+    values["drawdown (%)"] = drawdown(wealth)
+    if window:
+        ratios = _annual(rolling_sharpe(returns_of(wealth), window), strategy)
+        values["Sharpe ratio"] = ratios.reindex(dates)
+    if strategy.turnover is not None:
+        values["turnover"] = strategy.turnover.reindex(dates)
+    say_values(panels, days_since(dates, dates[0]), dates, values)
+
+
+def _annual(ratios: pd.Series, strategy: Strategy) -> pd.Series:
+    """Sharpe ratios a year, where a calendar says how many returns that has."""
+    if not np.isfinite(strategy.per_year):
+        return ratios
+    return np.sqrt(strategy.per_year) * ratios
 
 
 def _share_dates(axes: dict[str, Any], wealth: pd.Series) -> None:
@@ -108,11 +131,9 @@ def _sharpe(
 ) -> None:
     """Sharpe ratios of the last returns, a year where a calendar gives one."""
     days = days_since(ratios.index, first)
-    annual = np.isfinite(strategy.per_year)
-    scale = np.sqrt(strategy.per_year) if annual else 1.0
-    axes.plot(days, scale * ratios, color=BLUE, linewidth=1.3)
+    axes.plot(days, _annual(ratios, strategy), color=BLUE, linewidth=1.3)
     axes.axhline(0.0, **BASE_LINE)
-    scaled = "annualised" if annual else "per return"
+    scaled = "annualised" if np.isfinite(strategy.per_year) else "per return"
     axes.set_title(f"Rolling Sharpe ratio (the last {window} returns, {scaled})")
 
 

@@ -26,7 +26,8 @@ from runner.sinks.canvas import (
     zero_line,
 )
 from runner.sinks.drawings.columns import first_value, rows_where
-from runner.text import LEVEL, count, number, per_unit, t_text, unit_noun
+from runner.sinks.drawings.hover import say_in_cells, say_values
+from runner.text import LEVEL, count, number, p_words, per_unit, t_text, unit_noun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +151,27 @@ def _cells(table: pd.DataFrame, noun: str) -> Any:
     _headed(axes, heads, above)
     if written:
         _write(axes, cells)
+    say_in_cells(axes, _said(cells, names))
     return figure
+
+
+def _said(cells: dict[str, pd.DataFrame], names: list[str]) -> list[list[str]]:
+    """Unit, term, estimate, t and p of each cell; nothing of one without an estimate."""
+    texts = []
+    t = cells["t_stat"].to_numpy(dtype=float)
+    p = cells["p_value"].to_numpy(dtype=float)
+    estimates = cells["estimate"]
+    for i, row in enumerate(estimates.to_numpy(dtype=float)):
+        said = []
+        for j, term in enumerate(estimates):
+            told = ""
+            if np.isfinite(row[j]):
+                told = f"{names[i]}, {term}: {number(row[j])}"
+            if np.isfinite(t[i, j]):
+                told += f", t = {t_text(t[i, j])}, {p_words(p[i, j])}"
+            said.append(told)
+        texts.append(said)
+    return texts
 
 
 def _write(axes: Any, cells: dict[str, pd.DataFrame]) -> None:
@@ -238,6 +259,8 @@ def _cumulative(axes: Any, rows: pd.DataFrame) -> None:
     last = path[-1]
     steady = np.linspace(path[0] / n, last, n)
     axes.plot(at, path, color=BLUE, linewidth=1.5)
+    days = axes.convert_xunits(at)
+    say_values([axes], days, pd.to_datetime(rows["unit"]), {"sum": path})
     axes.plot(at, steady, "--", color=ORANGE, linewidth=1.1)
     zero_line(axes, "y")
     _few_dates(axes, at)

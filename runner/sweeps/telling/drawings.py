@@ -22,6 +22,7 @@ from runner.sinks.canvas import (
     shortened,
     zero_line,
 )
+from runner.sinks.drawings.hover import estimate_texts, say_along, say_at_points
 from runner.sweeps.comparison.texts import value_texts
 from runner.text import LEVEL, count, number
 
@@ -94,6 +95,8 @@ def _curve(axes: Any, table: pd.DataFrame, best: int | None) -> None:
         axes.vlines(positions, low, high, color=BLUE, linewidth=1.4)
         axes.scatter(positions, estimates, s=24, linewidths=1.2, **points)
     is_best = (table["job"] == best).to_numpy()
+    jobs_named = [f"job {job}" for job in table["job"]]
+    say_along([axes], positions, estimate_texts(jobs_named, table))
     _ring(axes, positions[is_best], estimates[is_best], s=90, linewidths=1.6)
     zero_line(axes, "y")
     axes.set_xlim(0.3, jobs + 0.7)
@@ -307,6 +310,15 @@ def _height(table: pd.DataFrame) -> float:
     return max(1.0, 0.24 * len(table))
 
 
+def _scored(table: pd.DataFrame, key: str, score: str) -> list[str]:
+    """Of each job its number, its setting and its score."""
+    settings = value_texts(table[key], 40)
+    texts = []
+    for job, setting, value in zip(table["job"], settings, table[score], strict=True):
+        texts.append(f"job {job}, {shortened(key, 30)} {setting}: {number(value)}")
+    return texts
+
+
 def _along(
     figure: Any, table: pd.DataFrame, key: str, score: str, naive: str | None, is_best: np.ndarray
 ) -> None:
@@ -318,6 +330,7 @@ def _along(
     sorted_settings = settings[order]
     axes.plot(sorted_settings, scores[order], "o-", color=BLUE, markersize=4.5, linewidth=1.2)
     _ring(axes, settings[is_best], scores[is_best], s=100, linewidths=1.8)
+    say_at_points(axes, settings, scores, _scored(table, key, score))
     if naive:
         baseline = table[naive].to_numpy(dtype=float)
         axes.plot(sorted_settings, baseline[order], color=GREY, linewidth=1.1)
@@ -340,6 +353,7 @@ def _rows(
     scores = table[score].to_numpy(dtype=float)
     axes.scatter(scores, heights, s=30, color=BLUE, zorder=3)
     _ring(axes, scores[is_best], heights[is_best], s=110, linewidths=1.8)
+    say_at_points(axes, scores, heights, _scored(table, key, score))
     if naive:
         mark = {"marker": "|", "color": GREY, "linewidths": 1.8}
         axes.scatter(table[naive], heights, s=60, zorder=2, **mark)

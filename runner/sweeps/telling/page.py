@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from runner.record.rundir import write_table
 from runner.record.secrets import without_secrets
-from runner.sinks.canvas import DPI, style
+from runner.sinks.canvas import style
+from runner.sinks.drawings.hover import Drawn, saved
 from runner.sinks.files import DIGITS
 from runner.sinks.markup import (
     MOST_ROWS,
@@ -76,10 +77,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Paths of the pictures, each empty where there is none."""
+    """The pictures, each empty where there is none."""
 
-    scores: Sequence[Path] = ()
-    curves: Sequence[Path] = ()
+    scores: Sequence[Drawn] = ()
+    curves: Sequence[Drawn] = ()
 
 
 def write(
@@ -208,14 +209,9 @@ def _curve_figures(
     return curves
 
 
-def _saved(figures: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Paths of the figures, as PNG files."""
-    paths = []
-    for name, figure in figures.items():
-        path = folder / f"{name}.png"
-        figure.savefig(path, dpi=DPI)
-        paths.append(path)
-    return paths
+def _saved(figures: Mapping[str, Any], folder: Path) -> list[Drawn]:
+    """The figures as PNG files."""
+    return [saved(figure, folder / f"{name}.png") for name, figure in figures.items()]
 
 
 def _file(name: str) -> str:
@@ -231,8 +227,8 @@ def _page(
     units: ByUnit | None,
 ) -> str:
     """The whole page."""
-    scores = [picture(path) for path in pictures.scores]
-    curves = [picture(path) for path in pictures.curves]
+    scores = [picture(drawn) for drawn in pictures.scores]
+    curves = [picture(drawn) for drawn in pictures.curves]
     board = joined(_leaderboard(comparison), *scores, _no_heat_map(comparison, pictures))
     failures = _readable(comparison.failures)
     parts = [

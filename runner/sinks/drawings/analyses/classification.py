@@ -20,6 +20,7 @@ from runner.sinks.canvas import (
 )
 from runner.sinks.drawings.columns import first_value, rows_where, total
 from runner.sinks.drawings.dates import dated, days_since, unnamed
+from runner.sinks.drawings.hover import say_wealth
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def equity(table: pd.DataFrame) -> Any:
     axes.set_ylabel("wealth")
     below.set_ylabel("drawdown (%)")
     legend_above(axes, 2)
+    say_wealth([axes, below], table, "strategy")
     return figure
 
 

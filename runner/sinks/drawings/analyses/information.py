@@ -20,6 +20,7 @@ from runner.sinks.canvas import (
 )
 from runner.sinks.drawings.columns import first_value
 from runner.sinks.drawings.dates import dated, days_since
+from runner.sinks.drawings.hover import say_values
 from runner.text import count, number
 
 if TYPE_CHECKING:
@@ -38,13 +39,16 @@ def information(table: pd.DataFrame) -> Any:
     dates_of_rows = table["date"]
     days = days_since(dates_of_rows, dates_of_rows.min())
     looks = (("rank_ic", "forecast", BLUE, 1.6), ("rank_ic_naive", "train mean", ORANGE, 1.2))
+    totals = {}
     for name, label, colour, width in looks:
         if table[name].notna().any():
             mean = table[name].mean()
-            label = f"{label}, mean {number(mean, 3)}"
             total = table[f"cumulative_{name}"]
-            axes.plot(days, total, color=colour, linewidth=width, label=label)
+            with_mean = f"{label}, mean {number(mean, 3)}"
+            axes.plot(days, total, color=colour, linewidth=width, label=with_mean)
+            totals[label] = total
     dated(axes, dates_of_rows)
+    say_values([axes], days, dates_of_rows, totals)
     axes.set_ylabel("cumulative rank IC")
     legend_above(axes, 2)
     return figure

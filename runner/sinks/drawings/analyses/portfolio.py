@@ -19,6 +19,7 @@ from runner.sinks.canvas import (
 from runner.sinks.drawings.analyses.classification import drawdown
 from runner.sinks.drawings.columns import first_value, floats, largest, rows_where
 from runner.sinks.drawings.dates import dated, days_since, unnamed
+from runner.sinks.drawings.hover import say_wealth
 from runner.text import count, number
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def portfolio_wealth(table: pd.DataFrame) -> Any:
     axes.set_ylabel("wealth")
     below.set_ylabel("drawdown (%)")
     legend_above(axes, 3)
+    say_wealth([axes, below], table, "strategy")
     return figure
 
 

@@ -24,6 +24,7 @@ from runner.sinks.canvas import (
     zero_line,
 )
 from runner.sinks.drawings.columns import first_value, floats, largest, rows_where
+from runner.sinks.drawings.hover import say_values
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -265,6 +266,8 @@ def _lines(axes: Any, path: pd.DataFrame) -> None:
     for column, colour in zip(path, COLOURS, strict=False):
         name = shortened(column, 12)
         axes.plot(path.index, path[column], color=colour, linewidth=1.2, label=name)
+    by_name = {str(column): path[column] for column in path}
+    say_values([axes], axes.convert_xunits(path.index), path.index, by_name)
 
 
 def _bands(axes: Any, path: pd.DataFrame) -> None:
@@ -278,6 +281,7 @@ def _bands(axes: Any, path: pd.DataFrame) -> None:
     axes.fill_between(dates, first, third, color=BLUE, alpha=0.3, linewidth=0)
     median = path.quantile(0.5, axis=1)
     axes.plot(dates, median, color=BLUE, linewidth=1.6)
+    say_values([axes], axes.convert_xunits(dates), dates, {"median": median})
 
 
 def risk_out_of_sample(table: pd.DataFrame) -> Any:

@@ -25,6 +25,7 @@ from runner.sinks.canvas import (
     zero_line,
 )
 from runner.sinks.drawings.columns import first_value, floats, largest, rows_where
+from runner.sinks.drawings.hover import estimate_texts, say_at_points
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -95,6 +96,10 @@ def _fold_path(axes: Any, part: pd.DataFrame, dated: bool) -> None:
     bars = None if np.isnan(half).any() else half
     look: Any = {"fmt": "o", "color": BLUE, "markersize": 4, "elinewidth": 1.1}
     axes.errorbar(x, part["estimate"], yerr=bars, label="fold", **look)
+    named = [f"fold {name}" for name in part["fold"]]
+    no_p_values = part.assign(p_value=np.nan)
+    at = axes.convert_xunits(x)
+    say_at_points(axes, at, part["estimate"], estimate_texts(named, no_p_values))
     of_all_rows = first_value(part, "all_rows")
     axes.axhline(of_all_rows, color=ORANGE, linewidth=1.3, label="all rows")
     zero_line(axes, "y")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runner.sinks.canvas import BASE_LINE, BLUE, GREY, ORANGE, axes_across, figure_of, legend_above
 from runner.sinks.drawings.columns import first_value, rows_where
 from runner.sinks.drawings.dates import dated, days_since
+from runner.sinks.drawings.hover import say_wealth
 from runner.text import count
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def sizing_wealth(table: pd.DataFrame) -> Any:
             days = days_since(part["date"], dates.min())
             axes.plot(days, part["wealth"], label=label, **look)
         dated(axes, dates)
+        say_wealth([axes], of_leg, "sizing")
         axes.set_title(title)
         axes.set_ylabel("wealth")
         if place == 0:

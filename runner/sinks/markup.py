@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 150  # of a table shown; the rest is in its CSV file
 HOVER_WIDTH = 900  # of a picture, in the unit of the texts over it
-LETTER, LINE, MARGIN = 7.1, 16, 8  # of such a text: width of a letter, height, distance to edges
+LETTER, LINE, MARGIN = 9.0, 16, 8  # of such a text: width of a digit, height, distance to edges
 OPEN_ROWS = 40  # longer tables are folded
 FIGURE_SPACE = "\u2007"  # as wide as a digit
 POINT_SPACE = "\u2008"  # as wide as a point
@@ -113,12 +113,16 @@ def _place(place: Place, scale: float) -> str:
     """A box, and above it its text, which begins and ends within the picture."""
     left, top, width, height = (scale * side for side in place[:4])
     middle = left + width / 2.0
-    half = LETTER * _letters(place.text) / 2.0
-    rightmost = HOVER_WIDTH - MARGIN - 2.0 * half
-    x = max(MARGIN, min(middle - half, rightmost))
+    room = LETTER * _letters(place.text) / 2.0 + MARGIN
+    x, anchor = middle, "middle"
+    if middle < room:
+        x, anchor = MARGIN, "start"
+    elif middle > HOVER_WIDTH - room:
+        x, anchor = HOVER_WIDTH - MARGIN, "end"
     y = max(LINE, top - MARGIN)
     area = f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
-    return f'<g>{area}<text x="{x:.0f}" y="{y:.0f}">{joined(place.text)}</text></g>'
+    at = f'x="{x:.0f}" y="{y:.0f}" class="{anchor}"'
+    return f"<g>{area}<text {at}>{joined(place.text)}</text></g>"
 
 
 def _letters(text: str) -> int:
@@ -364,7 +368,7 @@ img{display:block;width:100%} .drawn{position:relative;min-width:620px}
 .hover rect{fill:transparent} .hover g:hover rect{fill:var(--soft);opacity:.35}
 .hover text{visibility:hidden;pointer-events:none;font-size:14px;fill:var(--ink);
 stroke:var(--paper);stroke-width:16px;stroke-linejoin:round;paint-order:stroke}
-.hover g:hover text{visibility:visible}
+.hover g:hover text{visibility:visible} .middle{text-anchor:middle} .end{text-anchor:end}
 @media screen and (prefers-color-scheme:dark){figure .scroll{background:#14181c}
 img{filter:invert(.92) hue-rotate(180deg)}}
 @media(min-width:900px){.facts{columns:2;column-gap:32px} .facts>div{break-inside:avoid;

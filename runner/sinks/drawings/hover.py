@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST_DATES = 300  # places along an axis of dates; of more dates evenly as many
 MOST_PLACES = 600  # points or cells of a picture; the first of more
-LONGEST = 122  # letters of a text
+LONGEST = 108  # letters of a text
 REACH = 7.0  # pixels around a point that find it
 KEPT = "hover"  # attribute of a figure that holds what is said of it
 

@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import call_cli
 from test_words import NINE, french
 
 from runner.experiment.report import Report
@@ -240,3 +241,22 @@ def test_the_page_opens_with_the_answer(nine: Report, tmp_path: Path) -> None:
     assert text.index('class="answer"') < text.index("<h2>Coefficients</h2>")
     adjusted = number(nine.metrics["fit/r2_adj"], 3)
     assert f"mean R2 in sample (adjusted {adjusted})" in text
+
+
+def test_a_job_leads_back_to_the_page_of_its_sweep(tmp_path: Path) -> None:
+    done = call_cli(
+        tmp_path,
+        *("-m", "model.cov=HC1,HC3", "data.assets=[S1V1]", "sweep.report=full", "audit=off"),
+        "hydra.sweep.dir=outputs/sweeps/a & <b>",
+    )
+    assert done.code == 0, done.err
+    job = tmp_path / "outputs/sweeps/a & <b>/1/report.html"
+    checker = checked(job)
+    assert "sweep a & <b>" in checker.texts
+    [link] = re.findall(r'<a href="(\.\./[^"]*)"', job.read_text())
+    assert (job.parent / link).resolve().exists()
+
+
+def test_a_run_by_itself_leads_to_no_sweep(nine: Report, tmp_path: Path) -> None:
+    page.write(nine, tmp_path, [])
+    assert "../" not in (tmp_path / "report.html").read_text()

@@ -95,8 +95,11 @@ def _store(settings: Settings) -> Store:
     return Store(**asdict(settings.tracking))
 
 
-def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
+def compute(experiment: Experiment, directory: Path, bench: Bench, sweep: str = "") -> Report:
     """Run and write the run directory.
+
+    Args:
+        sweep: name of the sweep that it is a job of; empty for none.
 
     Raises:
         RunnerError: what the run raises; the directory cannot be written.
@@ -105,15 +108,16 @@ def compute(experiment: Experiment, directory: Path, bench: Bench) -> Report:
     is_full = experiment.settings.report == FULL
     if is_full:
         report = _with_trials(report, Path(experiment.settings.ledger))
-    write(report, directory, pictures=is_full)
+    write(report, directory, is_full, sweep)
     return report
 
 
-def write(report: Report, directory: Path, pictures: bool) -> None:
+def write(report: Report, directory: Path, pictures: bool, sweep: str = "") -> None:
     """Write the run directory, whole or not at all.
 
     Args:
         pictures: whether the page and its pictures are written too.
+        sweep: name of the sweep whose page this one leads to; empty for none.
 
     Raises:
         RunnerError: the directory cannot be written.
@@ -121,7 +125,8 @@ def write(report: Report, directory: Path, pictures: bool) -> None:
     with whole(directory) as unfinished:
         files.write(report, unfinished)
         if pictures:
-            page.write(report, unfinished, plots.draw(report, unfinished))
+            drawn = plots.draw(report, unfinished)
+            page.write(report, unfinished, drawn, sweep)
 
 
 def _with_trials(report: Report, ledger: Path) -> Report:

@@ -48,11 +48,15 @@ if TYPE_CHECKING:
     from runner.experiment.report import Report
     from runner.sinks.drawings.hover import Drawn
 
+SWEEP_PAGE = "../report/report.html"  # beside the directories of its jobs
 TILE_DIGITS = 3  # significant digits of a tile
 
 
-def write(report: Report, directory: Path, pictures: Sequence[Drawn]) -> None:
+def write(report: Report, directory: Path, pictures: Sequence[Drawn], sweep: str = "") -> None:
     """Write `directory`/report.html, and the tables of papers that it shows as files.
+
+    Args:
+        sweep: name of the sweep that the run is a job of; empty for none.
 
     Raises:
         SpecError: settings `table` that do not suit the coefficients.
@@ -67,8 +71,17 @@ def write(report: Report, directory: Path, pictures: Sequence[Drawn]) -> None:
         shown[name] = picture(drawn, caption)
     told = sections(report)
     parts = _parts(report, told, shown, tables)
-    text = page_of(report.name, _head(report, told), parts)
+    head = joined(_way_back(sweep), _head(report, told))
+    text = page_of(report.name, head, parts)
     (directory / "report.html").write_text(text, encoding="utf-8")
+
+
+def _way_back(sweep: str) -> Html:
+    """A link to the page of the sweep that the run is a job of; nothing of a run by itself."""
+    if not sweep:
+        return Html()
+    link = tag("a", f"sweep {sweep}", href=SWEEP_PAGE)
+    return tag("p", "A job of the ", link, class_="note")
 
 
 def _parts(

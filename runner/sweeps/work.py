@@ -59,7 +59,8 @@ def _work(plan: Plan, job: Job, bench: Bench) -> None:
     try:
         with _limited(plan.settings.timeout):
             spec = {**job.spec, "report": plan.settings.report}
-            compute(build(spec, job.overrides, job.chosen), plan.place(job), bench)
+            experiment = build(spec, job.overrides, job.chosen)
+            compute(experiment, plan.place(job), bench, sweep=plan.name)
     except RunnerError as error:
         failure = Failure(error.mistakes, final=True)
     except OutOfTimeError:

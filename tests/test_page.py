@@ -260,3 +260,8 @@ def test_a_job_leads_back_to_the_page_of_its_sweep(tmp_path: Path) -> None:
 def test_a_run_by_itself_leads_to_no_sweep(nine: Report, tmp_path: Path) -> None:
     page.write(nine, tmp_path, [])
     assert "../" not in (tmp_path / "report.html").read_text()
+
+
+def test_numbers_stay_on_the_line_of_their_names() -> None:
+    text = markup.unbroken("not significant (p = 0.433), 5 % (t 2.1; p < 0.001)")
+    assert text == "not significant (p\xa0=\xa00.433), 5\xa0% (t\xa02.1; p\xa0<\xa00.001)"

@@ -24,6 +24,7 @@ MOST_ROWS = 150  # of a table shown; the rest is in its CSV file
 HOVER_WIDTH = 900  # of a picture, in the unit of the texts over it
 LETTER, LINE, MARGIN = 9.0, 16, 8  # of such a text: width of a digit, height, distance to edges
 OPEN_ROWS = 40  # longer tables are folded
+TIGHT = (" %", " = ", " < ", "(t ")  # signs that no line ends at
 FIGURE_SPACE = "\u2007"  # as wide as a digit
 POINT_SPACE = "\u2008"  # as wide as a point
 # letters that would turn the direction of the text around
@@ -153,8 +154,10 @@ def page_of(title: str, head: Html, sections: Iterable[tuple[str, Html]]) -> str
 
 
 def unbroken(sentence: str) -> str:
-    """A number stays on the line of its sign or unit."""
-    return sentence.replace(" %", "\u00a0%").replace("(t ", "(t\u00a0").replace("(p ", "(p\u00a0")
+    """A number stays on the line of its name, sign or unit, as in p = 0.433 or 5 %."""
+    for sign in TIGHT:
+        sentence = sentence.replace(sign, sign.replace(" ", "\u00a0"))
+    return sentence
 
 
 def framed(frame: pd.DataFrame, caption: str, file: str) -> Html:
@@ -350,7 +353,7 @@ th{color:var(--soft);border-bottom:1.5px solid var(--soft)} .text,caption{text-a
 td i{font-style:normal;color:var(--soft);opacity:.65} td b{color:var(--bad)}
 td.text b{color:var(--ink)}
 caption,summary{font-weight:600;padding:8px 0 6px} summary{cursor:pointer;color:var(--link)}
-.paper{border-top:2px solid var(--ink);border-bottom:2px solid var(--ink)}
+.paper{min-width:min(340px,100%);border-top:2px solid var(--ink);border-bottom:2px solid var(--ink)}
 .paper caption{white-space:normal}
 .paper th,.paper td{border:0;text-align:center;padding:3px 14px;color:var(--ink);font-weight:400}
 .paper th[scope=row],.paper th[scope=rowgroup],.paper td:first-child{text-align:left;padding-left:0}

@@ -17,8 +17,8 @@
     python -m runner help GROUP/OPTION  tells what an option is, with the meaning of its settings
 
 Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong;
-130 interrupted; 141 whoever read the output left. --json prints one JSON object, --quiet nothing
-but errors.
+130 interrupted; 141 whoever read the output left. --full prints all of a run, --json one JSON
+object, --quiet nothing but errors.
 """
 
 from __future__ import annotations

@@ -72,7 +72,8 @@ def test_spec_on_disk_is_resolved_and_runs_again(default, cli, tmp_path) -> None
     assert (again.table("coefficients")).equals(default.table("coefficients"))
 
 
-def test_table_in_the_terminal_agrees_with_the_file(default) -> None:
+def test_the_whole_table_in_the_terminal_agrees_with_the_file(cli) -> None:
+    default = cli("--full", "report=tables")
     row = default.table("coefficients").query("unit == 'S1V5' and term == 'SMB'").iloc[0]
     line = next(
         line for line in default.out.split("S1V5")[1].splitlines() if line.split()[:1] == ["SMB"]
@@ -82,7 +83,22 @@ def test_table_in_the_terminal_agrees_with_the_file(default) -> None:
     assert float(shown[2]) == pytest.approx(row["std_error"], abs=1e-4)
     assert float(shown[3]) == pytest.approx(row["t_stat"], abs=0.01)
     assert line.rstrip().endswith("***")
+    assert "…" not in default.out
+    assert "more]" not in default.out and "In short" not in default.out
+
+
+def test_the_story_of_the_default_run_is_short_with_assets_beside_each_other(default) -> None:
+    lines = default.out.splitlines()
+    assert len(lines) <= 30
+    table = default.table("coefficients").query("term == 'SMB' and unit != 'all'")
+    [heads] = [line.split() for line in lines if line.split()[:2] == ["S1V1", "S1V3"]]
+    [row] = [line.split()[1:] for line in lines if line.split()[:1] == ["SMB"]]
+    assert heads == list(table["unit"])
+    shown = [float(text.strip("*")) for text in row]
+    np.testing.assert_allclose(shown, table["estimate"], atol=6e-4)
+    assert [text.count("*") for text in row] == [3] * 9
     assert re.search(rf"R2 = {default.metrics['oos/r2']:.4f}", default.out)
+    assert "[3 more]" in default.out and "--full" in default.out
     assert "…" not in default.out
     assert default.err == ""
 

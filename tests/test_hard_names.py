@@ -95,7 +95,7 @@ def test_numbers_do_not_depend_on_names_and_no_name_is_more_than_text(tmp_path, 
 
 def test_names_are_shown_as_they_are_written(tmp_path) -> None:
     path = prices(tmp_path / "p.parquet", HOSTILE[:8])
-    outcome = call_cli(tmp_path, *SPEC, *path)
+    outcome = call_cli(tmp_path, *SPEC, *path, "--full")
     safe(outcome)
     for text in ("[/]", "[red]x", ":smile:", r"\x1b[31mred", r"\u202eabc", r"a\nb"):
         assert re.search(rf"^{re.escape(text)} +ret_0|^{re.escape(text)} +const", outcome.out, re.M)

@@ -313,7 +313,7 @@ def test_names_in_pictures_do_not_lie_on_each_other() -> None:
 
 
 def test_the_experiment_writes_every_table_and_says_what_they_say(cli) -> None:
-    run = cli("experiment=ff3_vs_capm")
+    run = cli("experiment=ff3_vs_capm", "--full")
     assert run.code == 0, run.err
     table, coefficients = run.table("performance"), run.table("coefficients")
     alpha = coefficients[(coefficients["term"] == "const") & (coefficients["scope"] == "asset")]
@@ -369,7 +369,7 @@ def test_wrong_names_and_fits_that_do_not_suit_are_one_line_each(cli) -> None:
 
 
 def test_daily_stocks_on_the_market_run_too(cli) -> None:
-    run = cli("experiment=capm", "data=simulated", "report=tables", "+analyses.performance.market=market_ret",
+    run = cli("experiment=capm", "data=simulated", "report=tables", "--full", "+analyses.performance.market=market_ret",
               "+analyses.performance.rows_per_year=252",
               "+analyses.performance._target_=runner.analyses.performance")  # fmt: skip
     assert run.code == 0, run.err

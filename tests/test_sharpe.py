@@ -253,6 +253,7 @@ def test_the_experiment_on_simulated_prices_and_its_mistakes(cli) -> None:
         "analyses.sharpe.rows_per_year=252",
         "analyses.sharpe.draws=100",
         "report=tables",
+        "--full",
     )
     assert run.code == 0, run.err
     assert "annualised with 252 rows a year (daily calendar)" in " ".join(run.out.split())

@@ -50,6 +50,7 @@ The spec, every value of which can be overridden by key=value:
 --version         print versions
 --cfg job         show the spec that would run       --config-dir DIR   your configs beside ours
 --hydra-help      every flag                         --config-path DIR  your configs instead of ours
+--full            print all of a run, not in short
 --json            print one JSON object              --quiet            print nothing but errors
 Tab completion in bash: eval "$(python -m runner -sc install=bash)"
 """
@@ -89,6 +90,7 @@ def forms_of(parser: argparse.ArgumentParser) -> Any:
     """Add the flags for the form of what is printed; the group, for further forms."""
     parser.set_defaults(form="tables")
     group = parser.add_mutually_exclusive_group()
+    group.add_argument("--full", action="store_const", const="full", dest="form")
     group.add_argument(
         "--json", action="store_const", const="json", dest="form", help="print one JSON object"
     )

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from runner.experiment.auditing.audit import Audit
     from runner.experiment.report import Report
 
-# of what is printed: for a person, for a program, or not at all
-Form = Literal["tables", "json", "quiet"]
+# of what is printed: for a person in short or in full, for a program, or not at all
+Form = Literal["tables", "full", "json", "quiet"]
 
 
 def of_run(report: Report, directory: Path, run_id: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.data.calendar import span
+from runner.errors import SpecError
 from runner.experiment.auditing.audit import Audit
 from runner.experiment.reading import sections
 from runner.experiment.report import Report
@@ -23,14 +24,21 @@ from runner.progress import listening
 from runner.progress import reading as reading_of
 from runner.sinks import machine
 from runner.sinks.machine import Form
+from runner.sinks.paper import of_run
 from runner.text import LEVEL, count, duration, p_text, shown, stars, stars_of_mean, unit_noun
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
 
+    from runner.sinks.paper.table import RegressionTable
+
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
 MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units, or ends there
+MOST_SHORT = 20  # the same of what is printed in short
+WARNINGS = ("Data", "Standard errors", "Leak audit", "Left out")  # told in short too
+MOST_WARNINGS = 5  # sentences of each of them
+LEFT_OUT = ("Coefficients", "Rows")  # of what is printed in short
 PATIENCE = 2.0  # seconds of work from which on the time left is shown
 MOST_DECIMALS = 9  # of a number; a smaller one is scientific
 MOST_PLAIN = 1e7  # a larger number is scientific
@@ -126,36 +134,106 @@ def working(text: str, form: Form = "tables") -> Iterator[None]:
             yield
 
 
-def show(report: Report, directory: Path, run_id: str, form: Form = "tables") -> None:
-    """Print what was run, the coefficients, the tables in words, and where everything is."""
-    if form != "tables":
+def show(report: Report, directory: Path, run_id: str, form: Form = "full") -> None:
+    """Print what was run, the coefficients, the tables in words, and where everything is.
+
+    All of it, or in short (`tables`): assets beside each other where there is room, and of each
+    subject what comes first.
+    """
+    if form in ("json", "quiet"):
         return say(machine.of_run(report, directory, run_id), form)
     console = Page()
     console.print(_title(report), style="bold")
-    console.print(_data(report))
-    console.print(f"calendar: {calendar_text(report)}")
-    table = report.fit.coefficients
-    if len(table):
-        _show_coefficients(console, report, directory)
-    legend = f" {LEGEND}" if table["p_value"].notna().any() else ""
-    console.print(f"errors: {report.fit.errors}.{legend}")
-    console.print(_in_words(report))
+    if form == "tables":
+        console.print(f"{_data(report)}; {calendar_text(report)}")
+        _show_beside(console, report, directory)
+        console.print(_in_words(_in_short(report)))
+        console.print("In short: --full prints every estimate and sentence.")
+    else:
+        console.print(_data(report))
+        console.print(f"calendar: {calendar_text(report)}")
+        _show_coefficients(console, report, directory, MOST_ROWS)
+        console.print(_in_words(sections(report)))
     console.print(f"Files: {directory}")
     if run_id:
         console.print(f"MLflow run: {run_id} (python -m runner ui)")
 
 
-def _show_coefficients(console: Console, report: Report, directory: Path) -> None:
-    """Every coefficient; of many units one row per term, where there are means over them."""
+def _show_coefficients(console: Console, report: Report, directory: Path, most: int) -> None:
+    """Every coefficient; of many units one row per term, where there are means over them.
+
+    Args:
+        most: rows that are shown.
+    """
     table = report.fit.coefficients
-    more = len(table) - MOST_ROWS
+    more = len(table) - most
     if more > 0 and (table["scope"] == "mean").any():
         console.print(_summary(report))
+    elif len(table):
+        console.print(_coefficients(report, most))
+        if more > 0:
+            file = directory / "coefficients.csv"
+            console.print(f"{count(more, 'more row')} in {file}")
+    legend = f" {LEGEND}" if table["p_value"].notna().any() else ""
+    console.print(f"errors: {report.fit.errors}.{legend}")
+
+
+def _show_beside(console: Console, report: Report, directory: Path) -> None:
+    """Assets beside each other where there is room, else the coefficients below each other."""
+    table = _beside(console, report)
+    if table is None:
+        _show_coefficients(console, report, directory, MOST_SHORT)
         return
-    console.print(_coefficients(report))
-    if more > 0:
-        file = directory / "coefficients.csv"
-        console.print(f"{count(more, 'more row')} in {file}")
+    console.print(shown(table.title))
+    console.print(regression_sheet(table))
+    console.print("\n".join(map(shown, table.notes)))
+
+
+def _beside(console: Console, report: Report) -> RegressionTable | None:
+    """The regression table with a column per asset; None of one column, or without room for it."""
+    try:
+        table = of_run.regression_of(report)
+    except SpecError:  # settings of a table that was not asked for: without a page none is
+        return None
+    if table is None or len(table.headings) < 2:
+        return None
+    wide = console.measure(regression_sheet(table)).maximum
+    tall = len(list(table.rows()))
+    return table if wide <= console.width and tall <= MOST_SHORT else None
+
+
+def regression_sheet(table: RegressionTable, most: int = MOST_ROWS) -> Sheet:
+    """The printed rows of a regression table, with at most so many of coefficients."""
+    sheet = Sheet([("", True), *((heading.text, False) for heading in table.headings)])
+    left = most
+    for row in table.rows():
+        if row.kind != "foot":
+            left -= 1
+            if left < 0:
+                continue
+        starred = [text + stars for text, stars in zip(row.texts, row.stars, strict=True)]
+        sheet.add_line([row.label, *starred])
+    return sheet
+
+
+def _in_short(report: Report) -> dict[str, list[str]]:
+    """Of each subject its first sentence, and how many there are more; warnings whole."""
+    short = {}
+    for subject, every in sections(report).items():
+        sentences = every
+        if subject == "Data":
+            sentences = list(report.panel.notes)
+        elif subject == "Hypotheses":
+            sentences = [every[-1], *every[:-1]]  # the test of all assets together is the last
+        most = MOST_WARNINGS if subject in WARNINGS else 1
+        kept = sentences[:most]
+        if not kept or subject in LEFT_OUT:
+            continue
+        more = len(sentences) - len(kept)
+        if more:
+            kept[-1] += f" [{more} more]"
+        short[subject] = kept
+    return short
 
 
 def say(found: Mapping[str, Any], form: Form) -> None:
@@ -176,7 +254,7 @@ def show_rerun(
     if form == "quiet":
         for line in differences:
             print(shown(f"error: differs from {run_id}: {line}"), file=sys.stderr)
-    if form != "tables":
+    if form in ("json", "quiet"):
         return say(machine.of_rerun(run_id, again, directory, differences), form)
     console = Page()
     if not differences:
@@ -195,7 +273,7 @@ def show_rerun(
 
 def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
     """Print what was tried of each column, and the verdict."""
-    if form != "tables":
+    if form in ("json", "quiet"):
         return say(machine.of_audit(name, found), form)
     console = Page()
     table = _table(
@@ -220,10 +298,10 @@ def show_audit(name: str, found: Audit, form: Form = "tables") -> None:
     console.lines(found.words)
 
 
-def _in_words(report: Report) -> Table:
-    """The reading of the report, but for the coefficients, which have a table of their own."""
+def _in_words(told: Mapping[str, Sequence[str]]) -> Table:
+    """Sentences by subject, but for the coefficients, which have a table of their own."""
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for subject, sentences in sections(report).items():
+    for subject, sentences in told.items():
         if subject != "Coefficients":
             text = Text("\n".join(map(shown, sentences)))
             text.highlight_regex(r"LEAKING: .*", style="bold red")
@@ -257,15 +335,15 @@ def _data(report: Report) -> str:
     return f"data: {report.source} ({report.fingerprint[:12]}), {kept} of {cells} cells used{rows}"
 
 
-def _coefficients(report: Report) -> Sheet:
-    """A row per unit and term, with errors where there are any."""
+def _coefficients(report: Report, most: int) -> Sheet:
+    """A row per unit and term, at most so many, with errors where there are any."""
     tested = report.fit.coefficients["p_value"].notna().any()
     errors = ("std. error", "t", "p", _interval_name(report), "") if tested else ()
     table = _table("unit", "term", "estimate", *errors)
     mean = f"mean of {len(report.fit.quality) - len(report.skipped)}"
     noun = unit_noun(report.fit.coefficients)
     previous = ""
-    for row in report.fit.coefficients.head(MOST_ROWS).itertuples():
+    for row in report.fit.coefficients.head(most).itertuples():
         unit = mean if row.scope == "mean" else row.unit
         if unit != previous and previous:
             table.add_section()

@@ -101,7 +101,7 @@ def _report(plan: Plan, log: Log, form: Form) -> None:
     compared = compare(plan, verdict_words=words, verdict_tables=tables, form=form)
     metrics = {f"sweep/{name}": value for name, value in judged.metrics.items()}
     tracked_sweep.summarise(log.store, sweep_tags(plan), compared, judged.sentence, metrics)
-    if form == "tables":
+    if form in ("tables", "full"):
         _say_where(plan, log.store, compared)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def show(name: str, account: Account, directory: Path, form: Form = "tables") -> None:
     """Print the account in short, its tables, what looks wrong, and where the page is."""
-    if form != "tables":
+    if form in ("json", "quiet"):
         return say(machine.of_check(name, account, directory), form)
     console = Page()
     assets = count(len(account.coverage), "asset")

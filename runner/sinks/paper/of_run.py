@@ -42,8 +42,17 @@ def paper_of(report: Report) -> Paper:
         SpecError: settings `table` that do not suit its coefficients.
     """
     settings = table_settings(report.spec)
-    regression = regression_table([of_report(report)], settings, f"run {report.name}")
-    return Paper(settings, regression, statistics(report.panel))
+    return Paper(settings, regression_of(report), statistics(report.panel))
+
+
+def regression_of(report: Report) -> RegressionTable | None:
+    """The regression table of a run; None where it has no coefficients.
+
+    Raises:
+        SpecError: settings `table` that do not suit its coefficients.
+    """
+    settings = table_settings(report.spec)
+    return regression_table([of_report(report)], settings, f"run {report.name}")
 
 
 def write(paper: Paper, directory: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.sinks.machine import Form
-from runner.sinks.terminal import Page, Sheet, say
+from runner.sinks.terminal import Page, Sheet, regression_sheet, say
 from runner.sweeps.comparison.comparison import MOST_BESIDE
 from runner.sweeps.comparison.leaderboard import REMARKS
 from runner.sweeps.comparison.texts import value_texts
@@ -17,7 +17,6 @@ from runner.text import count, number
 
 if TYPE_CHECKING:
     from runner.schema.regression_table import TableSettings
-    from runner.sinks.paper.table import RegressionTable
     from runner.sweeps.comparison.by_unit import ByUnit
     from runner.sweeps.comparison.comparison import Comparison
 
@@ -41,7 +40,7 @@ def show(
         term: of the table by unit; null: the constant where jobs explain, else the first regressor.
         settings: how the regression table is laid out; None: as the spec of the jobs says.
     """
-    if form != "tables":
+    if form in ("json", "quiet"):
         return say(machine.of_sweep(comparison, verdict, directory), form)
     console = Page()
     wide = console.width
@@ -72,11 +71,11 @@ def _show_coefficients(
     if table is None:
         return
     jobs = min(MOST_BESIDE, len(comparison.ranked))
-    while jobs > 1 and _width(_sheet(table)) > wide:
+    while jobs > 1 and _width(regression_sheet(table)) > wide:
         jobs -= 1
         table = comparison.regression_table(settings, jobs) or table
     _title(console, table.title)
-    _whole(console, _sheet(table))
+    _whole(console, regression_sheet(table))
     more = len([row for row in table.rows() if row.kind != "foot"]) - MOST_ROWS
     if more > 0:
         file = directory / "coefficients.csv"
@@ -152,17 +151,3 @@ def _figure(name: str, value: object) -> str:
     if name.endswith("n_obs") and not isnan(figure):
         return f"{figure:,.0f}"
     return number(figure)
-
-
-def _sheet(table: RegressionTable) -> Sheet:
-    """The printed rows of a regression table, cut where there are many coefficients."""
-    sheet = Sheet([("", True), *((heading.text, False) for heading in table.headings)])
-    left = MOST_ROWS
-    for row in table.rows():
-        if row.kind != "foot":
-            left -= 1
-            if left < 0:
-                continue
-        starred = [text + stars for text, stars in zip(row.texts, row.stars, strict=True)]
-        sheet.add_line([row.label, *starred])
-    return sheet

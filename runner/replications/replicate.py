@@ -77,7 +77,7 @@ def replicate(name: str, overrides: Sequence[str], form: Form) -> int:
     certify(replication, directory)
     if form == "json":
         print((directory / "certificate.json").read_text(encoding="utf-8"))
-    elif form == "tables":
+    elif form != "quiet":
         print(in_words(replication))
         print(f"Certificate: {directory / 'certificate.md'}")
     return 0 if replication.agrees else 1

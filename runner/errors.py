@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 LISTED = 12  # names shown before "and n more"
+MOST_NAME = 200  # characters of a name that is listed: the heading of a file may be a whole page
 
 
 class RunnerError(Exception):
@@ -78,9 +79,9 @@ def placed(where: str, error: RunnerError) -> list[str]:
 
 
 def listed(names: Iterable[object]) -> str:
-    """Names separated by commas, long lists cut with the count of the rest."""
+    """Names separated by commas, long names and lists cut with the count of the rest."""
     texts = [str(name) for name in names]
-    text = ", ".join(texts[:LISTED])
+    text = ", ".join(map(_cut, texts[:LISTED]))
     if len(texts) > LISTED:
         text += f" and {len(texts) - LISTED} more"
     return text or "none"
@@ -93,11 +94,17 @@ def unknown(name: object, allowed: Iterable[object], otherwise: str = "") -> str
         otherwise: what to do where no name is near, such as an override.
     """
     names = [str(allowed_name) for allowed_name in allowed]
-    text = f"{str(name)!r} is unknown; allowed: {listed(names)}"
+    text = f"{_cut(str(name))!r} is unknown; allowed: {listed(names)}"
     by_folded = {allowed_name.casefold(): allowed_name for allowed_name in names}
     near = get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=0.6)
     if near:
-        return f"{text}; did you mean {by_folded[near[0]]!r}?"
+        return f"{text}; did you mean {_cut(by_folded[near[0]])!r}?"
     if otherwise:
         text += f"; {otherwise}"
     return text
+
+
+def _cut(name: str) -> str:
+    """A name, a long one cut with the count of what is missing."""
+    missing = len(name) - MOST_NAME
+    return f"{name[:MOST_NAME]}... ({missing:,} characters more)" if missing > 0 else name

@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from runner import progress
 from runner.compute import memory
+from runner.data import File
 from runner.data.reading import content, files
 from runner.errors import DataError
 from runner.text import one_line
@@ -103,6 +105,27 @@ def test_what_would_unpack_beyond_memory_is_refused_in_parts(
     path.write_bytes(pack[kind](b"date,asset,close\n" + rows))
     monkeypatch.setattr(content, "available", lambda: 45_000_000)
     assert "GB or more without its compression; there are 0.0 GB" in refused(path)
+
+
+def test_who_waits_for_a_large_file_hears_how_far_it_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "prices.csv.gz"
+    path.write_bytes(gzip.compress(text()))
+    monkeypatch.setattr(content, "TOLD", 0.0)
+    told: list[str] = []
+    with progress.reading(told.append):
+        files.open_files("data.path", path).everything(set())
+    assert set(told) == {f"data.path: {str(path)!r}: 0.0 GB unpacked"}
+
+
+def test_names_longer_than_a_line_are_cut(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(b"x" * 20_000 + text())
+    with pytest.raises(DataError) as caught:
+        File(path=str(path), columns={name: name for name in ("date", "asset", "close")}).load()
+    assert "x" * 200 + "... (19,804 characters more)" in str(caught.value)
+    assert all(len(line) < 1000 for line in caught.value.mistakes)
 
 
 def test_more_equal_rows_than_memory_holds_are_refused(

@@ -17,7 +17,7 @@ from mlflow.entities import ViewType
 
 from runner.errors import DataError, RunnerError
 from runner.record.ledger import Ledger
-from runner.record.rundir import SETTLED, whole
+from runner.record.rundir import SETTLED, logged_alone, whole
 from runner.sinks import tracking
 
 SPEC = [
@@ -72,6 +72,34 @@ def test_a_run_that_was_killed_while_it_was_logged_is_logged_once_by_sync(
     assert f"1 logged, {known} known before" in call_cli(tmp_path, "sync").err
     assert {run.info.status for run in runs(tmp_path)} == {"FINISHED"}
     assert len(runs(tmp_path)) == known + 1
+
+
+def test_a_run_that_was_killed_while_it_was_logged_to_a_server_is_logged_once(
+    tmp_path, monkeypatch
+) -> None:
+    """A server has no lock: a run that a living process logs stays, as a run of another machine."""
+    from runner.sinks.stores import store
+
+    monkeypatch.setattr(store, "file_of", lambda uri: None)
+    to_server = f"tracking.uri=sqlite:///{tmp_path}/outputs/mlflow.db"
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "_write", killed)
+        patch.setattr(tracking, "take_away", killed)
+        call_cli(tmp_path, *SPEC, to_server)
+    [directory] = [path.parent for path in tmp_path.glob("outputs/runs/*/run.json")]
+    with logged_alone(directory):
+        assert "0 logged, 1 known before" in call_cli(tmp_path, "sync", to_server).err
+    assert [run.info.status for run in runs(tmp_path)] == ["RUNNING"]
+    elsewhere = directory.rename(tmp_path / "elsewhere")
+    assert "0 logged, 0 known before" in call_cli(tmp_path, "sync", to_server).err
+    assert [run.info.status for run in runs(tmp_path)] == ["RUNNING"]
+    elsewhere.rename(directory)
+    assert "1 logged, 0 known before" in call_cli(tmp_path, "sync", to_server).err
+    assert [run.info.status for run in runs(tmp_path)] == ["FINISHED"]
 
 
 LEAVE = """

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 SWEEPS = Path("outputs/sweeps")  # where sweeps lie by their names
 SETTLED = 60.0  # seconds after which a directory that is not held has lost its writer
+LOCK = ".held"  # of a directory that is being written, the file that its writer locks
 CHECKS = Path("outputs/check")  # where accounts of data lie that was read and not run
 REPLICATIONS = Path("outputs/replications")
 # what a run says of itself: all say the first, which were there from the first on
@@ -210,12 +211,45 @@ def _held(directory: Path) -> Iterator[None]:
     Raises:
         OSError: another process writes it.
     """
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    lock = directory / LOCK
+    with open(lock, "wb") as file:  # network file systems lock only what is open for writing
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+        lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def logged_alone(directory: Path) -> Iterator[None]:
+    """The run directory is logged by this process, as whoever tries finds; a dead one logs none.
+
+    Raises:
+        RunnerError: another process logs it.
+    """
+    path = directory / "run.json"
+    access = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY
+    opened = os.open(path, access | os.O_NONBLOCK)  # a pipe is not waited for
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(opened)
+        raise RunnerError(f"{directory}: another process logs it; allowed: one at a time") from None
+    except OSError:
+        pass  # a file system without locks
+    try:
         yield
     finally:
         os.close(opened)
+
+
+def is_being_logged(directory: Path) -> bool:
+    """Whether a process that lives logs the run directory at this moment."""
+    try:
+        with logged_alone(directory):
+            return False
+    except OSError:
+        return False
+    except RunnerError:
+        return True
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import SpecError
+from runner.errors import DataError, SpecError
 from runner.record.identity import short
-from runner.record.rundir import RunDirectory
+from runner.record.rundir import RunDirectory, is_being_logged, logged_alone
 from runner.record.untrusted import MOST_TABLE, MOST_TEXT
 from runner.sinks import view
 from runner.sinks.stores.store import Store, in_one_line
@@ -48,7 +48,8 @@ def log(
         StoreError: the store cannot be read or written; the run directory is untouched.
     """
     written = RunDirectory(directory)
-    with in_one_line(store, f"results are kept in {directory}"), store.locked():
+    kept = f"results are kept in {directory}"
+    with in_one_line(store, kept), logged_alone(directory), store.locked():
         client = store.client()
         run = client.create_run(
             experiment_id(client, store),
@@ -177,13 +178,14 @@ def _refuse_large(run_id: str, sizes: Mapping[str, int]) -> None:
 
 def unlogged(store: Store, directories: Sequence[Path]) -> list[Path]:
     """Those of the run directories that no finished run of the store was logged from, found by one
-    search.
+    search, and that no process logs at this moment.
     """
     with in_one_line(store, "nothing was logged"), store.locked():
         client = store.client()
         experiment = experiment_id(client, store)
         logged = _logged_below(client, experiment, {path.parent.absolute() for path in directories})
-        return [path for path in directories if str(path.absolute()) not in logged]
+        missing = [path for path in directories if str(path.absolute()) not in logged]
+        return [path for path in missing if not is_being_logged(path)]
 
 
 def _logged_below(client: MlflowClient, experiment: str, folders: Collection[Path]) -> set[str]:
@@ -199,6 +201,22 @@ def _logged_below(client: MlflowClient, experiment: str, folders: Collection[Pat
     )  # in a filter `_` stands for any letter, a quote for none
     where = f"attributes.status = 'FINISHED' and tags.directory LIKE '{below}%'"
     return {run.data.tags["directory"] for run in all_runs(client, experiment, where)}
+
+
+def is_dead(run: Any, store: Store) -> bool:
+    """Whether no process logs the single run that still runs in the store.
+
+    Whoever logs into a store on disk holds its lock, as who asks does; whoever logs to a server
+    holds the run directory. One that is not on this machine may be logged on another.
+    """
+    if store.file is not None:
+        return True
+    directory = Path(run.data.tags.get("directory", ""))
+    try:
+        started = _milliseconds(RunDirectory(directory).about["started"])
+    except (DataError, KeyError):
+        return False
+    return started == run.info.start_time and not is_being_logged(directory)
 
 
 def all_runs(client: MlflowClient, experiment: str, wanted: str) -> Iterator[Any]:

@@ -14,7 +14,15 @@ from urllib.request import url2pathname
 
 from runner.sinks import view
 from runner.sinks.stores.store import Store, in_one_line
-from runner.sinks.tracking import LONGEST, OURS, SOURCE, all_runs, experiment_id, take_away
+from runner.sinks.tracking import (
+    LONGEST,
+    OURS,
+    SOURCE,
+    all_runs,
+    experiment_id,
+    is_dead,
+    take_away,
+)
 from runner.sweeps.telling import views as sweep_views
 from runner.sweeps.telling.standings import Standing, standings
 
@@ -69,8 +77,7 @@ def discard(store: Store, run_ids: Sequence[str]) -> None:
 def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]]) -> None:
     """End what still runs in the store of processes that were killed.
 
-    Of single runs that is all that still runs in a store on disk: whoever logs one holds its lock,
-    as this does. What they were is in their directories, for `sync`.
+    What single runs were is in their directories, for `sync`.
 
     Args:
         killed: says which sweeps of these ids no process conducts.
@@ -83,7 +90,7 @@ def end_killed(store: Store, killed: Callable[[Collection[str]], Collection[str]
             sweep = run.data.tags.get("sweep.id", "")
             sweep_of[run.info.run_id] = sweep
             is_single = not sweep and run.data.tags.get(SOURCE) == OURS
-            if is_single and store.file is not None:
+            if is_single and is_dead(run, store):
                 take_away(client, run.info.run_id)
         sweeps = set(sweep_of.values())
         ended = killed(sweeps)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from conftest import call_cli
 
+import runner
 from runner.__main__ import VERBS
+from runner.errors import SpecError
 from runner.record.version import code_version
 
 ONE_LINE = [
@@ -48,6 +50,13 @@ def test_mistyped_is_one_line(cli, words: list[str], line: str) -> None:
     assert len(outcome.errors) == len(outcome.err.splitlines()) == 1
     assert outcome.errors[0].startswith(f"error: {line}")
     assert outcome.out == ""
+
+
+def test_an_override_of_several_lines_is_refused_in_one() -> None:
+    with pytest.raises(SpecError) as caught:
+        runner.compose("+ledger='a\nb'")
+    [line] = caught.value.mistakes
+    assert line.startswith("+ledger='a\\nb': ")
 
 
 def test_wrong_choices_are_named_beside_other_mistakes(cli) -> None:

@@ -53,6 +53,7 @@ from runner.sweeps.plan import Job as PlannedJob
 from runner.sweeps.plan import Plan
 from runner.sweeps.search import combinations
 from runner.sweeps.settings import Sweep
+from runner.text import shown
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -400,7 +401,7 @@ class Composer:
             except COMPOSING as another:
                 error = another
         names = partial(self._names, config=config)
-        lines = [explained(culprit, fault, names) for culprit, fault in faults]
+        lines = [shown(explained(culprit, fault, names)) for culprit, fault in faults]
         lines += slips
         without_option = any(isinstance(fault, NO_OPTION) for _, fault in faults)
         if spec is not None and not without_option:

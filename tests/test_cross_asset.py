@@ -12,7 +12,7 @@ from oracles import close, panel_of
 from sklearn.linear_model import LassoCV
 
 from runner.cli.composition import Composer
-from runner.errors import DataError
+from runner.errors import DataError, EstimationError
 from runner.experiment.run import run
 from runner.models.cross_asset import CrossAsset, choose
 from runner.panels.panel import Panel
@@ -187,6 +187,15 @@ def test_settings_that_cannot_be() -> None:
         DataError, match=r"model\.folds: .*40 parts of fewer rows.*in a window of 30 rows"
     ):
         model.forecast(minutes(), after(31))
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-200])
+def test_columns_whose_products_do_not_fit_a_number_are_refused(size: float) -> None:
+    made = minutes()
+    made.X[:, 0, 0] *= size
+    model = CrossAsset(window=WINDOW, penalties=20)
+    with pytest.raises(EstimationError, match=r"a candidate is of size .* allowed: 1e-70 to 1e"):
+        model.forecast(made, after(31))
 
 
 def test_the_experiment_tells_both_forecasts() -> None:

@@ -18,7 +18,7 @@ from sklearn.model_selection import TimeSeriesSplit
 from runner.cli.composition import Composer
 from runner.data.sources.french import _shipped_file
 from runner.errors import DataError, EstimationError
-from runner.estimators.penalised import penalty, reductions, shrinkage
+from runner.estimators.penalised import penalty, reductions, solvers
 from runner.estimators.penalised.penalty import Curve
 from runner.experiment.run import run
 from runner.experiment.spec import mistakes
@@ -320,7 +320,7 @@ def test_moments_and_rows_agree(
 
 
 @pytest.mark.parametrize(
-    ("estimator", "first"), [("lasso", "_least_angle"), ("elastic_net", "_descent")]
+    ("estimator", "first"), [("lasso", "_least_angle"), ("elastic_net", "_descent_to_signs")]
 )
 def test_another_solver_steps_in_where_the_first_fails(
     monkeypatch: pytest.MonkeyPatch, estimator: str, first: str
@@ -328,16 +328,30 @@ def test_another_solver_steps_in_where_the_first_fails(
     panel, rows = holed(12), np.arange(40)
     model = Regression(by=None, estimator=estimator, penalty=0.05)
     expected = estimates(model.fit(panel, rows))["all"]
-    monkeypatch.setattr(
-        shrinkage, first, lambda A, z, penalty: np.zeros((len(penalty.l1), A.shape[1]))
-    )
+
+    def wrong(A: np.ndarray, z: np.ndarray, penalty: solvers.Penalty) -> np.ndarray:
+        return np.zeros((len(penalty.l1), A.shape[1]))
+
+    monkeypatch.setattr(solvers, first, wrong)
     close(estimates(model.fit(panel, rows))["all"], expected, "second solver", 1e-9)
-    monkeypatch.setattr(
-        shrinkage, "_descent", lambda A, z, penalty: np.zeros((len(penalty.l1), A.shape[1]))
-    )
-    monkeypatch.setattr(shrinkage, "_least_angles", shrinkage._descent)
+    monkeypatch.setattr(solvers, "_descent", wrong)
+    monkeypatch.setattr(solvers, "_least_angles", wrong)
     with pytest.raises(EstimationError, match="the penalised regression did not converge"):
         model.fit(panel, rows)
+
+
+def test_collinear_columns_share_a_slope_without_many_sweeps() -> None:
+    """Twice the same column is one of twice the weight: its slope solves a linear equation."""
+    draw = np.random.default_rng(4)
+    x = draw.normal(size=60)
+    z = x + draw.normal(size=60)
+    z *= np.sqrt(60) / np.linalg.norm(z)
+    x *= np.sqrt(60) / np.linalg.norm(x)
+    shares = np.geomspace(0.5, 1e-4, 30) * abs(x @ z) / 60
+    penalty = solvers.Penalty(shares, shares)
+    b = solvers._descent_to_signs(np.column_stack([x, x]), z, penalty)
+    expected = (x @ z / 60 - shares) / (2.0 + shares)
+    np.testing.assert_allclose(b, np.column_stack([expected, expected]), rtol=1e-6)
 
 
 # The choice of the penalty
@@ -542,9 +556,9 @@ def test_slopes_that_leave_the_path_are_exact_zeros() -> None:
     z = A[:, :3].sum(axis=1) + 3.0 * rng.normal(size=30)
     A, z = A - A.mean(axis=0), (z - z.mean()) / z.std()
     most = np.abs(A.T @ z).max() / 30
-    given = shrinkage.Penalty(np.geomspace(most, 1e-3 * most, 100), np.zeros(100))
-    b = shrinkage._least_angle(A, z, given)
-    assert shrinkage._breach(A, z, given, b).max() < shrinkage.OPTIMAL
+    given = solvers.Penalty(np.geomspace(most, 1e-3 * most, 100), np.zeros(100))
+    b = solvers._least_angle(A, z, given)
+    assert solvers._breach(A, z, given, b).max() < solvers.OPTIMAL
     assert (b != 0.0).sum(axis=1).max() < 30
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from runner.errors import DataError, EstimationError, listed
 from runner.models.model import Model
+from runner.numerics.least_squares import LARGEST
 from runner.numerics.variation import flat
 from runner.schema.settings import SeveralPenalties, Window
 from runner.text import count, number, percent
@@ -174,14 +175,16 @@ class CrossAsset(Model):
         """The fits on one window, all paths followed to their end.
 
         Raises:
-            EstimationError: one was not.
+            EstimationError: one was not, or a column is too large or small.
         """
+        last = f"{panel.dates[rows[-1]]:{panel.date_format}}"
+        _refuse_outsized("a candidate", X, last)
+        _refuse_outsized("a target", y.T, last)
         parts = self.parts(panel, rows)
         lassos = choose(X, y, Z, parts, self.penalties, self.choice, self.standardise, slopes)
         if lassos.ended.all():
             return lassos
         assets = count(int((~lassos.ended).sum()), "asset")
-        last = f"{panel.dates[rows[-1]]:{panel.date_format}}"
         raise EstimationError(
             f"model: the LASSO path of {assets} has no end on the window up to {last}"
         )
@@ -207,6 +210,18 @@ class CrossAsset(Model):
         if short:
             raise _folds_refused(f"fold {short[0]} has fewer than 2 training rows", R)
         return [(fold.train, fold.test) for fold in folds]
+
+
+def _refuse_outsized(what: str, columns: np.ndarray, last: str) -> None:
+    """Refuse columns (n, P) that are neither zero nor of a size whose products fit a float64."""
+    sizes = np.abs(columns).max(axis=0)
+    smallest = 1.0 / LARGEST
+    fits = (sizes == 0.0) | ((smallest < sizes) & (sizes < LARGEST))
+    if not fits.all():
+        size = sizes[~fits][0]
+        allowed = f"{smallest:.0e} to {LARGEST:.0e}"
+        where = f"on the window up to {last}"
+        raise EstimationError(f"model: {what} is of size {size:.0e} {where}; allowed: {allowed}")
 
 
 def _folds_refused(why: str, R: int) -> DataError:

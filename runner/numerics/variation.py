@@ -98,6 +98,7 @@ def flat_where_known(values: np.ndarray, axis: int) -> np.ndarray:
     return rounding_alone(spread, size, COMPUTED, quotients)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # steps without end are not whole
 def _steps_of_quotients(values: np.ndarray, axis: int) -> np.ndarray:
     """Whether values differ by whole steps of numbers near one, as quotients less a rate do."""
     first = values.take([0], axis)

@@ -195,6 +195,7 @@ class Shared:
         return by_segment, point
 
 
+@np.errstate(over="ignore", invalid="ignore")  # columns too large for products are refused later
 def _with_pairs(M: np.ndarray, point: np.ndarray) -> Sums:
     """Sums of twice as many segments each time, the last one left out where it has no neighbour."""
     levels = [M]

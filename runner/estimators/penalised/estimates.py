@@ -13,7 +13,8 @@ from runner.estimators.estimation import Estimates, nothing
 from runner.estimators.penalised.penalty import Curve, finding, grid, largest, strength
 from runner.estimators.penalised.reductions import Cells, Lost, Reductions, Sums, reductions
 from runner.estimators.penalised.ridge import ridge_of_units
-from runner.estimators.penalised.shrinkage import Reduced, dummies_of, solve
+from runner.estimators.penalised.shrinkage import Reduced, dummies_of
+from runner.estimators.penalised.solvers import solve
 from runner.numerics.least_squares import NotEstimable
 from runner.panels.units import DATE, Unit, units
 from runner.validation.splitters import WalkForward, split_usable

@@ -225,7 +225,7 @@ def sync(words: Sequence[str]) -> int:
     composer, args = _composer(words)
     config, directory = composer.places(args.overrides)
     from runner.sinks.stores.store import Store
-    from runner.sinks.tracking import log, unlogged
+    from runner.sinks.tracking import log_each, unlogged
     from runner.sweeps.plan import killed
     from runner.sweeps.telling.tracked import end_killed
 
@@ -233,9 +233,12 @@ def sync(words: Sequence[str]) -> int:
     end_killed(store, killed)
     every = [path.parent for path in sorted(directory.parent.glob("[!.]*/run.json"))]
     fresh = unlogged(store, every)
-    for path in fresh:
-        print(f"{path}: MLflow run {log(path, store)}")
-    print(f"{len(fresh)} logged, {len(every) - len(fresh)} known before", file=sys.stderr)
+    logged = 0
+    try:
+        for logged, (path, run_id) in enumerate(log_each(fresh, store), 1):  # noqa: B007
+            print(f"{path}: MLflow run {run_id}")
+    finally:
+        print(f"{logged} logged, {len(every) - len(fresh)} known before", file=sys.stderr)
     return 0
 
 
@@ -264,24 +267,23 @@ def compare(words: Sequence[str]) -> int:
     form.add_argument("--table", action="store_const", const="markdown", dest="form")
     form.add_argument("--latex", action="store_const", const="latex", dest="form")
     args = parser.parse_intermixed_args(list(words))
-    from runner.cli.of_verbs import table_of
+    from runner.cli.of_verbs import heat_of, table_of
 
     names, table = table_of(args.words)
+    from runner.record.untrusted import as_written
+
     if len(names) > 1:
         from runner.session.comparison import print_table
 
-        print_table(names, table, args.form)
+        with as_written("compare"):
+            print_table(names, table, args.form)
         return 0
     plan = find(names[0] if names else None)
-    heat = None
-    if args.heat is not None:
-        down, comma, across = args.heat.partition(",")
-        if not comma:
-            raise SpecError(f"heat: given {args.heat!r}; allowed: two keys, KEY1,KEY2")
-        heat = (down.strip(), across.strip())
+    heat = heat_of(args.heat)
     from runner.sweeps.telling.compare import compare as report
 
-    report(plan, score=args.score, term=args.term, heat=heat, table=table, form=args.form)
+    with as_written(f"sweep {plan.name}"):
+        report(plan, score=args.score, term=args.term, heat=heat, table=table, form=args.form)
     return 0
 
 

@@ -120,6 +120,7 @@ FILES = OF_ANY_FILE | {
     "chosen nested": about(chosen={"model": {"a": 1}}),
     "started a text": about(started="x"),
     "reading a number": about(reading=3),
+    "rows a number": about(rows=True),
     "integer of 10,000 digits": text("run.json", '{"a": ' + "9" * 10_000 + "}"),
     "metric not a number": text("metrics.json", '{"fit/r2": NaN}'),
     "metric infinite": text("metrics.json", '{"fit/r2": Infinity}'),
@@ -213,3 +214,84 @@ def test_what_a_run_wrote_is_read_as_it_was(logged) -> None:
     outcome = call_cli(folder, "rerun", run_id)
     assert outcome.code == 0, outcome.err
     assert "bit-identical" in outcome.out
+
+
+def plan(*at: str | int, value: object) -> Change:
+    """plan.json with another value at a place; the place is gone where the value is `...`."""
+
+    def change(sweep: Path) -> None:
+        kept = json.loads((sweep / "plan.json").read_text())
+        *above, last = at
+        node = kept
+        for key in above:
+            node = node[key]
+        if value is ...:
+            del node[last]
+        else:
+            node[last] = value
+        (sweep / "plan.json").write_text(json.dumps(kept))
+
+    return change
+
+
+PLANS = {
+    "empty": text("plan.json", ""),
+    "a list": text("plan.json", "[1]"),
+    "deep": text("plan.json", "[" * 100_000),
+    "a fifo": fifo("plan.json"),
+    "no settings": plan("settings", value=...),
+    "settings without end": plan("settings", "workers", value=10**400),
+    "a search that is code": plan("settings", "search", value=[1]),
+    "no jobs": plan("jobs", value=...),
+    "jobs a mapping": plan("jobs", value={"a": 1}),
+    "a job elsewhere": plan("jobs", 0, "number", value="../../../elsewhere"),
+    "a job of another number": plan("jobs", 0, "number", value=7),
+    "a job with more": plan("jobs", 0, "place", value="../elsewhere"),
+    "a spec a text": plan("jobs", 0, "spec", value="x"),
+    "effects a number": plan("jobs", 0, "spec", "model", "effects", value=True),
+    "axes of numbers": plan("axes", value=[1]),
+    "tracking with more": plan("tracking", "path", value="x"),
+    "other columns": lambda sweep: text("quality.csv", "a,b\n1,2\n")(sweep / "0"),
+}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a sweep of two jobs."""
+    folder = tmp_path_factory.mktemp("swept")
+    place = "hydra.sweep.dir=outputs/sweeps/s"
+    outcome = call_cli(folder, "-m", *SPEC, "model.cov=HC0,HC1", place)
+    assert outcome.code == 0, outcome.err
+    return folder
+
+
+@pytest.mark.parametrize("verb", ["compare", "resume"])
+@pytest.mark.parametrize("name", PLANS)
+def test_a_hostile_sweep_is_one_line(swept, tmp_path, name: str, verb: str) -> None:
+    if verb == "resume" and name not in ("a job elsewhere", "a job of another number", "a fifo"):
+        pytest.skip("read by the same function, and then run")
+    sweep = tmp_path / "outputs" / "sweeps" / "s"
+    shutil.copytree(swept / "outputs" / "sweeps" / "s", sweep)
+    (tmp_path / "elsewhere").mkdir()
+    PLANS[name](sweep)
+    begun = time.process_time()
+    outcome = call_cli(tmp_path, verb, "s")
+    assert time.process_time() - begun < AT_ONCE
+    assert outcome.code == 2
+    assert len(outcome.errors) == len(outcome.err.splitlines()) == 1
+    assert "allowed: " in outcome.errors[0]
+    assert outcome.out == ""
+    assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_one_hostile_run_does_not_keep_sync_from_the_others(logged, tmp_path) -> None:
+    folder, _, _ = logged
+    [run, *_] = [path.parent for path in folder.glob("outputs/runs/*/run.json")]
+    for name in "abc":
+        shutil.copytree(run, tmp_path / "outputs" / "runs" / name)
+    text("run.json", "[1]")(tmp_path / "outputs" / "runs" / "b")
+    outcome = call_cli(tmp_path, "sync")
+    assert outcome.code == 2
+    assert len(outcome.errors) == 1
+    assert outcome.errors[0].startswith("error: outputs/runs/b/run.json: ")
+    assert "2 logged, 0 known before" in outcome.err

@@ -1,4 +1,4 @@
-"""What verbs take from overrides: the data of a spec for `check`, its table for `compare`."""
+"""What verbs take from their words: the data for `check`, the table and keys for `compare`."""
 
 from __future__ import annotations
 
@@ -54,3 +54,17 @@ def table_of(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     keys = [word.removeprefix(TABLE).partition("=")[0] for word in overrides]
     settings = [key.partition(".")[0] for key in keys]
     return names, {name: composed["table"][name] for name in settings}
+
+
+def heat_of(given: str | None) -> tuple[str, str] | None:
+    """The two keys of a heat map.
+
+    Raises:
+        SpecError: one key.
+    """
+    if given is None:
+        return None
+    down, comma, across = given.partition(",")
+    if not comma:
+        raise SpecError(f"heat: given {given!r}; allowed: two keys, KEY1,KEY2")
+    return down.strip(), across.strip()

@@ -54,14 +54,16 @@ def serve(uri: str, port: int, path: str, what: str = "") -> int:
 
 def serve_sweep(name: str, port: int, keep: bool) -> int:
     """Serve the MLflow UI, open on the jobs of a sweep."""
+    from runner.record.untrusted import as_written
     from runner.sinks.stores.store import Store
     from runner.sweeps.comparison.comparison import compared
     from runner.sweeps.conduct import sweep_tags
     from runner.sweeps.plan import find, killed
     from runner.sweeps.telling.tracked import end_killed, sweep_link
 
-    comparison = compared(find(name))
-    plan = comparison.plan
+    plan = find(name)
+    with as_written(f"sweep {plan.name}"):
+        comparison = compared(plan)
     store = Store(**plan.tracking)
     end_killed(store, killed)
     link = sweep_link(store, sweep_tags(plan), comparison, plugged_in=True, keep=keep)

@@ -22,10 +22,13 @@ from runner.record.untrusted import (
     Check,
     checked,
     is_finite,
+    is_mapping,
     is_moment,
     is_text,
     is_text_by_name,
     is_texts,
+    is_truth,
+    is_whole,
     mapping_of_json,
     mapping_of_yaml,
     read_table,
@@ -51,11 +54,17 @@ ABOUT_OF_SOME: dict[str, Check] = {
     **dict.fromkeys(["errors", "no_influence"], is_text),
     **dict.fromkeys(["reading", "leaks", "notes"], is_texts),
     **dict.fromkeys(["chosen", "doubts"], is_text_by_name),
+    **dict.fromkeys(["calendar", "sample", "benchmark"], is_text),
+    "rows": is_mapping,
+    "horizon": is_whole,
+    "trains_on_later_rows": is_truth,
 }
 # columns of tables, each with whether its cells are numbers
 NUMBERS = ("estimate", "std_error", "t_stat", "p_value", "ci_low", "ci_high")
 COLUMNS = {
     "coefficients": dict.fromkeys(["scope", "unit", "term"], False) | dict.fromkeys(NUMBERS, True),
+    "quality": dict.fromkeys(["scope", "unit"], False) | dict.fromkeys(["n_obs", "r2"], True),
+    "scores": dict.fromkeys(["scope", "unit"], False) | {"n_obs": True},
 }
 OF_PREDICTIONS = {"date": False, "asset": False, "y": True, "prediction": True}
 OF_WEALTH = {"strategy": False, "date": False, "wealth": True}

@@ -6,12 +6,15 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from runner.errors import DataError
+from runner.errors import DataError, listed
+from runner.text import one_line
 
 MOST_TEXT = 20_000_000  # bytes of a spec, of metrics, of what a run says of itself
 MOST_TABLE = 4_000_000_000  # bytes of a table
@@ -19,6 +22,25 @@ MOST_NODES = 1_000_000  # of a spec, one that stands at several places counted a
 DEEPEST = 100  # nodes of a spec below each other
 
 Check = Callable[[Any], bool]
+
+
+@contextmanager
+def as_written(what: str) -> Iterator[None]:
+    """What goes wrong within the block is said to lie in these directories, on one line.
+
+    Each file is checked when it is read, but not whether all of them agree.
+
+    Raises:
+        DataError: something did; HYDRA_FULL_ERROR=1 shows where.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        problem = f"{type(error).__name__}: {one_line(error)}"
+        allowed = "files as runs write them (HYDRA_FULL_ERROR=1 shows where)"
+        raise DataError(f"{what}: cannot be read: {problem}; allowed: {allowed}") from error
 
 
 def size_of(path: Path, most: int = MOST_TABLE) -> int:
@@ -39,27 +61,27 @@ def size_of(path: Path, most: int = MOST_TABLE) -> int:
     return status.st_size
 
 
-def text_of(path: Path) -> str:
+def text_of(path: Path, most: int = MOST_TEXT) -> str:
     """The text of a small file.
 
     Raises:
-        DataError: it cannot be read, is too large, or is no text.
+        DataError: it cannot be read, is larger than `most` bytes, or is no text.
     """
-    size_of(path, MOST_TEXT)
+    size_of(path, most)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from None
 
 
-def mapping_of_json(path: Path) -> dict[str, Any]:
-    """The mapping that a JSON file holds.
+def mapping_of_json(path: Path, most: int = MOST_TEXT) -> dict[str, Any]:
+    """The mapping that a JSON file of at most so many bytes holds.
 
     Raises:
         DataError: it holds something else, or cannot be read.
     """
     try:
-        return _mapping(path, json.loads(text_of(path)))
+        return _mapping(path, json.loads(text_of(path, most)))
     except (ValueError, RecursionError) as error:
         raise _unreadable(path, error) from None
 
@@ -172,6 +194,31 @@ def is_text_by_name(value: Any) -> bool:
     return isinstance(value, dict) and all(map(is_text, value.values()))
 
 
+def is_texts_or_none(value: Any) -> bool:
+    """Whether it is a list of texts, or of nothing in their place."""
+    return isinstance(value, list) and all(text is None or is_text(text) for text in value)
+
+
+def is_mapping(value: Any) -> bool:
+    """Whether it is a mapping."""
+    return isinstance(value, dict)
+
+
+def is_mappings(value: Any) -> bool:
+    """Whether it is a list of mappings."""
+    return isinstance(value, list) and all(map(is_mapping, value))
+
+
+def is_truth(value: Any) -> bool:
+    """Whether it is true or false."""
+    return isinstance(value, bool)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number from 0 on."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def is_moment(value: Any) -> bool:
     """Whether it is a date and time with its time zone, as ISO writes it."""
     try:
@@ -213,3 +260,21 @@ def with_all(path: Path, content: dict[str, Any], keys: Mapping[str, Check]) -> 
     if missing:
         raise DataError(f"{path}: no {', '.join(missing)}; allowed: as a run writes it")
     return checked(path, content, keys)
+
+
+def only(
+    path: Path,
+    content: dict[str, Any],
+    keys: Mapping[str, Check],
+    further: Mapping[str, Check] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The content, if it has all of these keys and none but the further ones beside them.
+
+    Raises:
+        DataError: one is missing, wrong or too many.
+    """
+    unknown = [key for key in content if key not in keys and key not in further]
+    if unknown:
+        names = listed(unknown)
+        raise DataError(f"{path}: {names}: no such key; allowed: as a run writes it")
+    return checked(path, with_all(path, content, keys), further)

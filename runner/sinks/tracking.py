@@ -69,6 +69,23 @@ def log(
         return run_id
 
 
+def log_each(directories: Sequence[Path], store: Store) -> Iterator[tuple[Path, str]]:
+    """The run directories with the ids of their runs, each as soon as it is logged.
+
+    Raises:
+        DataError: at the end, those that are not as a run writes them, which keep no other from
+            being logged. StoreError: the store cannot be written.
+    """
+    mistakes: list[str] = []
+    for directory in directories:
+        try:
+            yield directory, log(directory, store)
+        except DataError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise DataError(mistakes)
+
+
 def take_away(client: MlflowClient, run_id: str) -> None:
     """Take away a run that was not logged whole; its directory has all of it, for `sync`."""
     client.set_terminated(run_id, "KILLED")

@@ -16,6 +16,8 @@ from typing import Any
 
 from runner.errors import DataError, SpecError, unknown
 from runner.experiment.nodes import ASKED, asking
+from runner.experiment.settings import Tracking
+from runner.experiment.spec import bound
 from runner.features.asked import together
 from runner.record.identity import digest, short
 from runner.record.ledger import marker
@@ -28,6 +30,20 @@ from runner.record.secrets import (
     without_secrets,
     write_kept,
 )
+from runner.record.untrusted import (
+    Check,
+    is_finite,
+    is_mapping,
+    is_mappings,
+    is_text,
+    is_text_by_name,
+    is_texts,
+    is_texts_or_none,
+    is_truth,
+    is_whole,
+    mapping_of_json,
+    only,
+)
 from runner.schema.settings import Asked
 from runner.sweeps.axes import Axis
 from runner.sweeps.search import Search, search_of
@@ -35,6 +51,35 @@ from runner.sweeps.settings import Sweep
 
 PLAN = "plan.json"
 STATE = ".state"
+MOST_PLAN = 2_000_000_000  # bytes of a plan: some kilobytes a job
+OF_PLAN: dict[str, Check] = {
+    **dict.fromkeys(["directory", "ledger"], is_text),
+    **dict.fromkeys(["settings", "tracking"], is_mapping),
+    **dict.fromkeys(["words", "fixed"], is_texts),
+    **dict.fromkeys(["axes", "jobs"], is_mappings),
+    "configs": is_texts_or_none,
+}
+OF_SOME_PLANS: dict[str, Check] = {
+    "code": is_text,
+    "same": is_whole,
+    "asked": is_mapping,
+    "allow": is_texts,
+}
+OF_JOB: dict[str, Check] = {
+    "number": is_whole,
+    **dict.fromkeys(["differs", "overrides"], is_texts),
+    "spec": is_mapping,
+}
+OF_SOME_JOBS: dict[str, Check] = {
+    **dict.fromkeys(["fingerprint", "key", "family"], is_text),
+    "chosen": is_text_by_name,
+}
+OF_AXIS: dict[str, Check] = {
+    "key": is_text,
+    "values": is_texts,
+    **dict.fromkeys(["low", "high"], is_finite),
+    "log": is_truth,
+}
 
 
 @dataclass(frozen=True)
@@ -311,35 +356,51 @@ def find(name: str | None = None) -> Plan:
 def read(directory: Path) -> Plan:
     """The plan of the sweep in a directory.
 
+    Others may have written it: of a job's number its directory is made, which `resume` removes.
+
     Raises:
-        SpecError: there is none.
+        SpecError: there is none. DataError: it is not as a sweep writes it.
     """
-    try:
-        kept = json.loads((directory / PLAN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    path = directory / PLAN
+    if not path.exists():
         sweeps = [path.parent.name for path in directory.parent.glob(f"*/{PLAN}")]
         sweeps.sort(reverse=True)
         known = unknown(directory.name, sweeps) if sweeps else "there is none"
-        raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}: {known}") from None
+        raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}: {known}")
+    kept = only(path, mapping_of_json(path, MOST_PLAN), OF_PLAN, OF_SOME_PLANS)
     kept["directory"] = directory
-    kept["settings"] = Sweep(**kept["settings"])
-    kept["jobs"] = tuple(_job(job) for job in kept["jobs"])
-    kept["axes"] = tuple(_axis(axis) for axis in kept["axes"])
+    kept["settings"] = bound("sweep", Sweep, kept["settings"])
+    bound("tracking", Tracking, kept["tracking"])
+    kept["jobs"] = tuple(_job(path, job) for job in kept["jobs"])
+    numbers = [job.number for job in kept["jobs"]]
+    if numbers != list(range(len(numbers))):
+        raise DataError(f"{path}: jobs: not numbered from 0 on; allowed: as a sweep writes it")
+    kept["axes"] = tuple(_axis(path, axis) for axis in kept["axes"])
     for name in ("configs", "words", "fixed", "allow"):
         kept[name] = tuple(kept.get(name, ()))
     return Plan(**kept)
 
 
-def _job(kept: Mapping[str, Any]) -> Job:
-    """A job as the plan file keeps it: its tuples are lists there."""
+def _job(path: Path, kept: Mapping[str, Any]) -> Job:
+    """A job as the plan file keeps it: its tuples are lists there.
+
+    Raises:
+        DataError: it is not as a sweep writes it.
+    """
+    job = only(path, dict(kept), OF_JOB, OF_SOME_JOBS)
     differs = tuple(kept["differs"])
     overrides = tuple(kept["overrides"])
-    return Job(**{**kept, "differs": differs, "overrides": overrides})
+    return Job(**{**job, "differs": differs, "overrides": overrides})
 
 
-def _axis(kept: Mapping[str, Any]) -> Axis:
-    """An axis as the plan file keeps it: its tuple is a list there."""
-    return Axis(**{**kept, "values": tuple(kept["values"])})
+def _axis(path: Path, kept: Mapping[str, Any]) -> Axis:
+    """An axis as the plan file keeps it: its tuple is a list there.
+
+    Raises:
+        DataError: it is not as a sweep writes it.
+    """
+    axis = only(path, dict(kept), OF_AXIS)
+    return Axis(**{**axis, "values": tuple(kept["values"])})
 
 
 def _replace(path: Path, text: str) -> None:

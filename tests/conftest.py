@@ -98,6 +98,14 @@ def one_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The secret that files of the cache are signed with lies in no home of a person."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def forks_end() -> Iterator[None]:
     """The server that starting.py forks processes from ends with the session, its CPU counted with ours."""
     yield

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.panels.panel import Panel
 from runner.sweeps import cache as sharing
+from runner.sweeps import cache as sweep_cache
 from runner.sweeps.cache import FIELDS, HEAD_BYTES, STALE, Cache, SharedBench
 
 DATES = pd.bdate_range("2020-01-01", periods=500, name="date")
@@ -49,6 +51,12 @@ def panel() -> Panel:
         market().groups,
         (Dropped("row", "why", 7),),
     )
+
+
+@pytest.fixture(autouse=True)
+def secret_is_read_anew() -> Iterator[None]:
+    yield
+    sweep_cache._secret.cache_clear()
 
 
 @pytest.fixture
@@ -246,6 +254,45 @@ def test_file_of_another_user_is_not_read(cache: Cache, monkeypatch) -> None:
     monkeypatch.undo()
     assert cache.get("m") is not None
     assert cache.directory.stat().st_mode & 0o777 == 0o700
+
+
+class Evil:
+    """What runs code as soon as it is read."""
+
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return Path.touch, (Path("pwned"),)
+
+
+def test_file_of_an_unpacked_folder_of_others_is_not_read(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is this user's own, whole, and of this version: only the signature is another's."""
+    monkeypatch.chdir(tmp_path)
+    cache.put("mine", market())
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "theirs"))
+    sweep_cache._secret.cache_clear()
+    cache.put("m", Evil())
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    sweep_cache._secret.cache_clear()
+    assert cache.get("m") is None
+    assert not Path("pwned").exists()
+    assert cache.get("mine") is not None
+    secret = tmp_path / "theirs" / "factor-runner" / "cache.key"
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in secret.parent.iterdir()] == ["cache.key"]
+
+
+def test_without_a_home_that_can_be_written_a_process_reads_its_own_files(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    sweep_cache._secret.cache_clear()
+    cache.put("m", market())
+    assert cache.get("m") is not None
+    sweep_cache._secret.cache_clear()
+    assert cache.get("m") is None
 
 
 def test_file_that_another_user_may_write_is_not_read(cache: Cache) -> None:

@@ -3,9 +3,10 @@
 Each lies under the digest of what it was made from. A file is written under a name of its own and
 renamed when it is whole, so that simultaneous writers and killed ones do no harm; the last one
 wins, and all wrote the same. Files used longest ago go where the limit is passed; a process that
-has one open keeps it. They are pickles: only files that this user alone could have written are
-read, no links, none of other versions of Python or of the libraries, and none of which a bit has
-changed. What is not read is made again, and replaced.
+has one open keeps it. They are pickles, which may run any code: only files that this user alone
+could have written are read and that this user has signed (a folder of results may come from
+others, and is theirs once it is unpacked), no links, none of other versions of Python or of the
+libraries, and none of which a bit has changed. What is not read is made again, and replaced.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import mmap
 import os
 import pickle
+import secrets
 import stat
 import struct
 import sys
@@ -21,6 +23,8 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from hashlib import blake2b
+from hmac import compare_digest
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,9 +38,13 @@ if TYPE_CHECKING:
 
 # mark, versions that it was written by, bytes in all, bytes of the pickle, number of buffers
 FIELDS = struct.Struct("<8s20sQQQ")
+SIGNATURE_BYTES = 16  # of the fields and the pickle
 CHECKSUM = struct.Struct("<I")  # of everything before and after it
-HEAD_BYTES = FIELDS.size + CHECKSUM.size
-MARK = b"frcache3"
+SIGNED = FIELDS.size + SIGNATURE_BYTES
+HEAD_BYTES = SIGNED + CHECKSUM.size
+MARK = b"frcache4"
+SECRET_BYTES = 32
+OF_OTHERS = 0o077  # the bits of a mode that are not its owner's
 PICKLED = ("numpy", "pandas")  # libraries whose objects are in the files
 SIZE_BYTES = 8  # of the size of one buffer, after the head
 LINE = 64  # bytes that a buffer is aligned to
@@ -197,16 +205,50 @@ def _dump(file: Any, text: bytes, buffers: Sequence[memoryview]) -> None:
         content += [padding, buffer]
         total += len(padding) + buffer.nbytes
     fields = FIELDS.pack(MARK, _versions(), total, len(text), len(buffers))
-    file.write(fields + CHECKSUM.pack(_checksum(fields, content)))
+    signed = fields + _signature(fields, text)
+    file.write(signed + CHECKSUM.pack(_checksum(signed, content)))
     for part in content:
         file.write(part)
     file.flush()
     os.fsync(file.fileno())
 
 
-def _checksum(fields: bytes | memoryview, content: Sequence[bytes | memoryview]) -> int:
+def _signature(fields: bytes | memoryview, text: bytes | memoryview) -> bytes:
+    """What only who knows the secret of this user can write for these fields and this pickle."""
+    signature = blake2b(key=_secret(), digest_size=SIGNATURE_BYTES)
+    signature.update(fields)
+    signature.update(text)
+    return signature.digest()
+
+
+@cache
+def _secret() -> bytes:
+    """Random bytes that this user alone reads, made once and kept in their home.
+
+    Without a home that can be written, those of this process: it then reads its own files alone.
+    """
+    fresh = secrets.token_bytes(SECRET_BYTES)
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    path = Path(home) / "factor-runner" / "cache.key"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = path.with_name(f".{path.name}.{os.getpid()}.new")
+        with open(new, "wb", opener=_privately) as file:
+            file.write(fresh)
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)  # of several processes the first makes it
+        new.unlink()
+        status = path.stat()
+        is_secret = status.st_uid == os.getuid() and not status.st_mode & OF_OTHERS
+        kept = path.read_bytes()
+    except OSError:
+        return fresh
+    return kept if is_secret and len(kept) == SECRET_BYTES else fresh
+
+
+def _checksum(signed: bytes | memoryview, content: Sequence[bytes | memoryview]) -> int:
     """CRC-32 of a file without the checksum itself: any one changed bit changes it."""
-    value = zlib.crc32(fields)
+    value = zlib.crc32(signed)
     for part in content:
         value = zlib.crc32(part, value)
     return value
@@ -224,16 +266,19 @@ def _loaded(data: memoryview) -> Any:
     mark, versions, total, length, count = FIELDS.unpack_from(data)
     if (mark, versions, total) != (MARK, _versions(), len(data)):
         return None
-    [checksum] = CHECKSUM.unpack_from(data, FIELDS.size)
-    if _checksum(data[: FIELDS.size], [data[HEAD_BYTES:]]) != checksum:
+    [checksum] = CHECKSUM.unpack_from(data, SIGNED)
+    if _checksum(data[:SIGNED], [data[HEAD_BYTES:]]) != checksum:
         return None
     start = HEAD_BYTES + SIZE_BYTES * count
     position = start + length
     text = data[start:position]
+    signature = _signature(data[: FIELDS.size], text)
+    if not compare_digest(signature, bytes(data[FIELDS.size : SIGNED])):
+        return None
     buffers = []
     for size in struct.unpack_from(f"<{count}Q", data, HEAD_BYTES):
         position += _padding(position)
         buffers.append(data[position : position + size])
         position += size
-    # written by the same user, checked in Cache.get
+    # written and signed by the same user
     return pickle.loads(text, buffers=buffers)  # noqa: S301

@@ -1,20 +1,7 @@
 """The edge: the command line, and what comes back from it.
 
     python -m runner [overrides]      runs one spec; -m sweeps
-    python -m runner resume SWEEP     goes on with a sweep that was ended
-    python -m runner rerun RUN_ID     repeats a run from its logged spec and says what differs
-    python -m runner sync             logs run directories that the store does not have
-    python -m runner compare [SWEEP]  compares the finished jobs of a sweep
-    python -m runner audit [...]      tries every column of a spec for look-ahead, thoroughly
-    python -m runner check [...]      reads the data of a spec without running it: a page and tables
-    python -m runner snapshot [...]   fetches the data of a spec without running it
-    python -m runner cache [--empty]  says how much processes of sweeps share on disk; empties it
-    python -m runner ui [RUN_ID]      opens the MLflow UI on the newest runs, a run, or --sweep
-
-    python -m runner replicate [NAME] computes the printed numbers of a paper, and certifies them
-
-    python -m runner list [GROUP]     lists groups, or the options of one
-    python -m runner help GROUP/OPTION  tells what an option is, with the meaning of its settings
+    python -m runner VERB [...]       one of VERBS below; --help lists them with what they do
 
 Exit codes: 0 done; 1 an estimation failed, or a job of a sweep; 2 the spec or the data is wrong;
 130 interrupted; 141 whoever read the output left. --full prints all of a run, --json one JSON
@@ -371,20 +358,26 @@ def ui(words: Sequence[str]) -> int:
     run_ids = [word for word in args.overrides if "=" not in word]
     overrides = [word for word in args.overrides if "=" in word]
     tracking = composer.places(overrides)[0]["tracking"]
-    from runner.cli.ui import serve, serve_sweep, what_it_does
-    from runner.sinks.stores.store import Store
-    from runner.sweeps.plan import killed
-    from runner.sweeps.telling.tracked import end_killed, run_link, runs_link
+    from runner.cli.ui import serve_runs, serve_sweep
 
     if args.sweep is not None:
         return serve_sweep(args.sweep, args.port, args.keep_view)
-    store = Store(**tracking)
-    end_killed(store, killed)
-    if run_ids:
-        link = run_link(store, run_ids[0], plugged_in=True)
-        return serve(store.uri, args.port, link, f"open on run {run_ids[0]}")
-    link = runs_link(store, plugged_in=True, keep=args.keep_view)
-    return serve(store.uri, args.port, link, what_it_does("the newest runs", args.keep_view))
+    return serve_runs(tracking, run_ids, args.port, args.keep_view)
+
+
+def docs(words: Sequence[str]) -> int:
+    """Write the documentation of this version as pages of HTML, and open them in the browser.
+
+    --to DIR    the folder; else one for each version in the cache of the user
+    --no-open   print the address of the first page, and open nothing
+    """
+    from runner.cli.site.opening import show
+
+    parser = parser_of("docs")
+    parser.add_argument("--to", type=Path)
+    parser.add_argument("--no-open", action="store_true")
+    args = parser.parse_args(list(words))
+    return show(args.to, not args.no_open)
 
 
 def replicate(words: Sequence[str]) -> int:
@@ -435,6 +428,7 @@ VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "cache": cache,
     "check": check,
     "compare": compare,
+    "docs": docs,
     "help": explain,
     "list": listing,
     "replicate": replicate,

@@ -21,6 +21,7 @@ ONLY_IN = {  # library -> the only modules or packages that import it
         "runner.sweeps.telling",
         "runner.data.sources.yahoo",
     ),
+    "markdown_it": ("runner.cli.site",),
     "yfinance": ("runner.data.sources.yahoo",),
 }
 HEAVY = ("pandas", "scipy", "statsmodels", "mlflow", "matplotlib", "pyarrow", "yfinance", "sklearn")

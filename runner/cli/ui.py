@@ -9,9 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any
 
 from runner.errors import DataError, RunnerError, SpecError
 from runner.sinks.stores.store import file_of
@@ -50,6 +50,26 @@ def serve(uri: str, port: int, path: str, what: str = "") -> int:
             raise RunnerError(f"the MLflow server ended by itself: {_last(log)}")
     except KeyboardInterrupt:
         return 0
+
+
+def serve_runs(tracking: Mapping[str, Any], run_ids: Sequence[str], port: int, keep: bool) -> int:
+    """Serve the MLflow UI, open on a run, or on the newest ones where none is named.
+
+    Args:
+        tracking: settings of the store.
+        run_ids: the run, or nothing.
+    """
+    from runner.sinks.stores.store import Store
+    from runner.sweeps.plan import killed
+    from runner.sweeps.telling.tracked import end_killed, run_link, runs_link
+
+    store = Store(**tracking)
+    end_killed(store, killed)
+    if run_ids:
+        link = run_link(store, run_ids[0], plugged_in=True)
+        return serve(store.uri, port, link, f"open on run {run_ids[0]}")
+    link = runs_link(store, plugged_in=True, keep=keep)
+    return serve(store.uri, port, link, what_it_does("the newest runs", keep))
 
 
 def serve_sweep(name: str, port: int, keep: bool) -> int:

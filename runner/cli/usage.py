@@ -22,6 +22,7 @@ VERBS = {
     "replicate": ("[PAPER]", "compute the printed numbers of a paper and certify them"),
     "list": ("[GROUP]", "list the groups, or the options of one with what they are"),
     "help": ("GROUP/OPTION", "show an option with the meaning of every setting"),
+    "docs": ("[--to DIR]", "open the documentation of this version in the browser; --no-open"),
     "cache": ("[--empty]", "tell how much the processes of sweeps share on disk, or empty it"),
     "ui": ("[RUN_ID]", "open the MLflow UI on the newest runs, a run, or --sweep SWEEP"),
 }

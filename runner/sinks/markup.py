@@ -150,7 +150,8 @@ def page_of(title: str, head: Html, sections: Iterable[tuple[str, Html]]) -> str
         parts.append(tag("section", folding, id=anchor))
     contents = tag("nav", tag("ol", *links), aria_label="Contents")
     body = joined(contents, tag("main", head, *parts))
-    return without_values(PAGE.format(title=escape(title), style=STYLE, body=body))
+    whole = f"{title}: factor regression"
+    return without_values(PAGE.format(title=escape(whole), style=STYLE, body=body))
 
 
 def unbroken(sentence: str) -> str:
@@ -391,7 +392,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
 content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}: factor regression</title><style>{style}</style>
+<title>{title}</title><style>{style}</style>
 </head><body>
 {body}
 </body></html>

@@ -1,0 +1,69 @@
+"""The site of the installed version: its pages written into a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import runner
+from runner import __version__
+from runner.cli.site.content import Page
+from runner.cli.site.layout import HOME, framed
+from runner.cli.site.markdown import page_of
+from runner.errors import DataError
+from runner.sinks.markup import joined, pairs_of, tag
+
+# heading of the navigation -> files of runner/docs, without their suffix
+PAGES = {
+    "Your data": ("data", "files", "funds"),
+    "Results": ("tables", "verdict"),
+    "Promises": ("reliability", "changelog"),
+}
+
+
+def default_folder() -> Path:
+    """The folder of the user for what may be made again, one for each version."""
+    given = os.environ.get("XDG_CACHE_HOME")
+    cache = Path(given) if given else Path.home() / ".cache"
+    return cache / "factor-runner" / f"docs-{__version__}"
+
+
+def write(folder: Path) -> Path:
+    """Write every page; give the first one.
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    sections = {heading: list(map(_shipped, names)) for heading, names in PAGES.items()}
+    pages = [page for section in sections.values() for page in section]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for page in (_home(sections), *pages):
+            text = framed(page, sections, __version__)
+            (folder / f"{page.name}.html").write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"docs: {folder}: {reason}; another folder: --to DIR") from None
+    return folder / f"{HOME}.html"
+
+
+def _shipped(name: str) -> Page:
+    """A page of Markdown that the package ships."""
+    text = files("runner").joinpath("docs", f"{name}.md").read_text(encoding="utf-8")
+    return page_of(name, text)
+
+
+def _home(sections: Mapping[str, Sequence[Page]]) -> Page:
+    """The first page: what the program is, and every page with its first sentence."""
+    title = f"factor-runner {__version__}"
+    about = str(runner.__doc__).strip(".")
+    parts = [tag("h1", title), tag("p", f"{about}.")]
+    for heading, pages in sections.items():
+        rows = []
+        for page in pages:
+            link = tag("a", page.title, href=f"{page.name}.html")
+            rows.append((link, [page.summary]))
+        parts += [tag("h2", heading), pairs_of(rows, "pages")]
+    return Page(HOME, title, about, joined(*parts), [])

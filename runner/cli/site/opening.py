@@ -1,0 +1,23 @@
+"""The verb `docs`: write the site, print where it is, and open it for a person."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from pathlib import Path
+
+from runner.cli.site.building import default_folder, write
+
+
+def show(folder: Path | None, wanted: bool) -> int:
+    """Write the site, print its first page, and open it where a person is at a terminal.
+
+    Args:
+        folder: of the pages; None takes that of the user's cache.
+        wanted: whether a browser may be opened.
+    """
+    first = write(folder or default_folder()).resolve()
+    print(first, flush=True)
+    if wanted and sys.stdout.isatty():
+        webbrowser.open(first.as_uri())
+    return 0

@@ -419,11 +419,11 @@ def test_an_abandoned_sweep_counts_what_had_begun(sweep, tmp_path, monkeypatch) 
 
     real, jobs = module.compute, []
 
-    def interrupted(*given: object) -> object:
+    def interrupted(*given: object, **by_name: object) -> object:
         jobs.append(given)
         if len(jobs) == 2:
             raise KeyboardInterrupt
-        return real(*given)
+        return real(*given, **by_name)
 
     monkeypatch.setattr(module, "compute", interrupted)
     code, plan, _ = sweep("a", "model.cov=HC1,HC2,HAC")

@@ -18,7 +18,7 @@ from runner.sinks.markup import joined, pairs_of, tag
 # heading of the navigation -> files of runner/docs, without their suffix
 PAGES = {
     "Your data": ("data", "files", "funds"),
-    "Results": ("tables", "verdict"),
+    "Results": ("tables", "verdict", "replications"),
     "Promises": ("reliability", "changelog"),
 }
 

@@ -148,7 +148,7 @@ def _descent_to_signs(A: np.ndarray, z: np.ndarray, penalty: Penalty) -> np.ndar
         columns = A[:, kept]
         bread = columns.T @ columns / n + penalty.l2[i] * np.eye(len(kept))
         signed = columns.T @ z / n - penalty.l1[i] * np.sign(b[i, kept])
-        b[i, kept] = np.linalg.solve(bread, signed)
+        b[i, kept] = np.linalg.lstsq(bread, signed, rcond=None)[0]
     return b
 
 

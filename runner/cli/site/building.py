@@ -19,7 +19,7 @@ from runner.sinks.markup import joined, pairs_of, tag
 PAGES = {
     "Your data": ("data", "files", "funds"),
     "Results": ("tables", "verdict", "replications"),
-    "Promises": ("reliability", "changelog"),
+    "Promises": ("reliability", "licences", "changelog"),
 }
 
 

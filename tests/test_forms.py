@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,9 @@ from conftest import ROOT
 from runner.__main__ import main
 from runner.cli.composition import Composer
 from runner.experiment.run import run
+from runner.progress import tracked
 from runner.sinks import machine, terminal
+from runner.sweeps.telling.progress import Progress
 
 SMALL = ["data.start=1990-01-01", "data.assets=[S1V1,S3V3]", "audit=off", "report=tables"]
 
@@ -186,13 +189,58 @@ def test_the_time_left_is_told_after_two_seconds(monkeypatch: pytest.MonkeyPatch
     now[0] += 2.0
     assert pace.told("folds", 2, 10) == "x: 2 of 10 folds"
     now[0] += 2.0
-    assert pace.told("folds", 3, 10) == "x: 3 of 10 folds, about 14 s left", "2 s an item, 7 left"
+    assert pace.told("folds", 3, 10) == "x: 3 of 10 folds, 30 a minute, about 14 s left"
     assert pace.told("rows", 1, 4) == "x: 1 of 4 rows", "another work has a pace of its own"
     now[0] += 400.0
-    assert pace.told("rows", 2, 4) == "x: 2 of 4 rows, about 13 min left"
+    assert pace.told("rows", 2, 4) == "x: 2 of 4 rows, 9 an hour, about 13 min left"
     assert pace.told("rows", 1, 4) == "x: 1 of 4 rows", "begun again"
     now[0] += 3.0
-    assert pace.told("rows", 4, 4) == "x: 4 of 4 rows"
+    assert pace.told("rows", 4, 4) == "x: 4 of 4 rows, 1 a second"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which the test moves on."""
+    now = [100.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_log_has_a_line_each_tenth_of_long_work(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with terminal.working("x: fitting"):
+        for _ in tracked(range(200), "folds"):
+            clock[0] += 1.0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    assert lines[0] == "x: fitting: 20 of 200 folds, 1 a second, about 3 min left"
+    assert lines[-1] == "x: fitting: 200 of 200 folds, 1 a second"
+
+
+@pytest.mark.parametrize(("seconds", "form"), [(0.01, "tables"), (1.0, "quiet")])
+def test_a_log_has_no_line_of_short_work_nor_where_it_is_quiet(
+    seconds: float, form: terminal.Form, clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with terminal.working("x: fitting", form):
+        for _ in tracked(range(200), "folds"):
+            clock[0] += seconds
+    assert capsys.readouterr().err == ""
+
+
+def test_a_sweep_says_how_far_it_is_in_a_log(
+    clock: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = SimpleNamespace(number=1, differs=("a=1",))
+    with Progress("grid") as progress:
+        progress.plan(jobs=40, done=20, taken=0, same=0, typical=None)
+        for _ in range(20):
+            clock[0] += 30.0
+            progress.finished(job)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "a minute" in line]
+    assert len(lines) == 5  # half of the jobs were done before
+    assert lines[0] == "sweep grid: 24 of 40 jobs, 2 a minute, about 8 min left"
+    assert lines[-1] == "sweep grid: 40 of 40 jobs, 2 a minute"
 
 
 COMPLETED = {

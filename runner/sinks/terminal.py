@@ -20,7 +20,7 @@ from runner.experiment.auditing.audit import Audit
 from runner.experiment.reading import sections
 from runner.experiment.report import Report
 from runner.experiment.wording import calendar_text
-from runner.progress import listening
+from runner.progress import TOLD, listening
 from runner.progress import reading as reading_of
 from runner.sinks import machine
 from runner.sinks.machine import Form
@@ -93,6 +93,7 @@ class Pace:
         # when it began, and how many items were done by then, by what is done
         self.first: dict[str, tuple[float, int]] = {}
         self.done: dict[str, int] = {}
+        self.tenths: dict[str, int] = {}  # of the work, up to which a log has its line
 
     def told(self, what: str, done: int, total: int) -> str:
         """The line to show when `done` of `total` items are done.
@@ -105,26 +106,56 @@ class Pace:
         self.done[what] = done
         begun, before = self.first[what]
         line = f"{self.text}: {done:,} of {total:,} {what}"
-        if now - begun <= PATIENCE or done >= total:
+        if now - begun <= PATIENCE or done == before:
             return line
         seconds_each = (now - begun) / (done - before)
+        line += f", {_rate(seconds_each)}"
+        if done >= total:
+            return line
         return f"{line}, about {duration(seconds_each * (total - done))} left"
+
+    def is_due(self, what: str, done: int, total: int) -> bool:
+        """Whether a log has a line now: one each tenth of the work, of work that takes long."""
+        begun, before = self.first[what]
+        if done == before:
+            self.tenths[what] = 10 * done // total
+        tenth = 10 * done // total
+        if tenth <= self.tenths[what]:
+            return False
+        self.tenths[what] = tenth
+        return time.monotonic() - begun > TOLD
+
+
+def _rate(seconds_each: float) -> str:
+    """Items a second, a minute or an hour, the first of which there is one at least."""
+    for unit, seconds in (("second", 1.0), ("minute", 60.0)):
+        if seconds >= seconds_each:
+            return f"{seconds / seconds_each:,.3g} a {unit}"
+    return f"{3600.0 / seconds_each:,.3g} an hour"
 
 
 @contextmanager
 def working(text: str, form: Form = "tables") -> Iterator[None]:
-    """Show on a terminal that work is under way, and notes everywhere unless the form is quiet."""
+    """Show that work is under way, and notes, unless the form is quiet.
+
+    A terminal has one line that changes, a log file a line each tenth of work that takes long.
+    """
     console = Page(sys.stderr)
+    pace = Pace(text)
 
     def note(line: str) -> None:
         if form != "quiet":
             console.lines([line])
 
+    def log(what: str, done: int, total: int) -> None:
+        line = pace.told(what, done, total)
+        if pace.is_due(what, done, total):
+            note(line)
+
     if not console.is_terminal or form == "quiet":
-        with reading_of(note):
+        with reading_of(note), listening(log):
             yield
         return
-    pace = Pace(text)
     with reading_of(note), console.status(Text(shown(text))) as status:
 
         def update(what: str, done: int, total: int) -> None:

@@ -60,7 +60,7 @@ def _work(plan: Plan, job: Job, bench: Bench) -> None:
         with _limited(plan.settings.timeout):
             spec = {**job.spec, "report": plan.settings.report}
             experiment = build(spec, job.overrides, job.chosen)
-            compute(experiment, plan.place(job), bench, sweep=plan.name)
+            compute(experiment, plan.place(job), bench, plan.name)
     except RunnerError as error:
         failure = Failure(error.mistakes, final=True)
     except OutOfTimeError:

@@ -17,7 +17,7 @@ from rich.progress import Progress as Bar
 
 from runner.errors import listed
 from runner.progress import reading
-from runner.sinks.terminal import Page
+from runner.sinks.terminal import Pace, Page
 from runner.text import count, duration, shown
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Progress:
         )
         self.task = self.bar.add_task(shown(name), total=None)
         self.notes = reading(self._say)
+        self.pace = Pace(f"sweep {name}")
 
     def plan(self, jobs: int, done: int, taken: int, same: int, typical: float | None) -> None:
         """Say what is to be done before it is."""
@@ -58,6 +59,7 @@ class Progress:
         self.done = done
         if self.form != "quiet":
             self._say(_plan(self.name, jobs, done, taken, same, typical))
+        self._log()
         self.bar.update(self.task, total=jobs, completed=done)
 
     def __enter__(self) -> Progress:
@@ -73,10 +75,12 @@ class Progress:
         """Count a job with results."""
         self.done += 1
         self.bar.advance(self.task)
+        self._log()
 
     def failed(self, job: Job, failure: Failure | None) -> None:
         """Count a job without results, and say why it has none; a reason of several jobs once."""
         self.lost += 1
+        self._log()
         description = f"{shown(self.name)} ({count(self.lost, 'failure')})"
         self.bar.update(self.task, advance=1, description=description)
         reasons = tuple(_reasons(failure))
@@ -103,6 +107,15 @@ class Progress:
             if len(jobs) > 1:
                 who = f"jobs {listed(job.number for job in jobs)}"
             self._say(f"failed: {who}: {reason}")
+
+    def _log(self) -> None:
+        """A line each tenth of the jobs, where no bar is seen."""
+        past = self.done + self.lost
+        if not self.jobs or self.console.is_terminal or self.form == "quiet":
+            return
+        line = self.pace.told("jobs", past, self.jobs)
+        if self.pace.is_due("jobs", past, self.jobs):
+            self._say(line)
 
     def _say(self, line: str) -> None:
         """Print a line as it is."""

@@ -123,18 +123,18 @@ def per_unit(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def verdict(p: float) -> str:
-    """Whether an estimate with this p-value is distinguishable from zero."""
+    """Whether an estimate with this p-value is significantly different from zero."""
     for level in LEVELS:
         if p < level:
-            return f"distinguishable from zero at {level:.0%}".replace("%", " %")
-    return f"not distinguishable from zero ({p_words(p)})"
+            return f"significantly different from zero at {level:.0%}".replace("%", " %")
+    return f"not significantly different from zero ({p_words(p)})"
 
 
 def significance(tested: pd.DataFrame, noun: str) -> str:
     """In how many units a term is significant, with the signs of those."""
     hits = tested[tested["p_value"] < LEVEL]
     if hits.empty:
-        return f"is not distinguishable from zero at 5 % in any of {len(tested):,} {noun}"
+        return f"is not significantly different from zero at 5 % in any of {len(tested):,} {noun}"
     positive = int((hits["estimate"] > 0).sum())
     negative = len(hits) - positive
     if positive and negative:

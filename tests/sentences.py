@@ -44,12 +44,12 @@ def ends(name: str = "") -> str:
 
 
 VERDICT = (
-    rf"(?:distinguishable from zero at {text('level', '1|5|10')} %|not distinguishable from zero "
+    rf"(?:significantly different from zero at {text('level', '1|5|10')} %|not significantly different from zero "
     rf"\(p (?:= )?{text('p', P)}\))"
 )
 CHANCE = rf"(?:, where chance alone would give about {n('chance')}(?: to {n('chance_most')})?)?"
 SIGNIFICANCE = (
-    rf"(?:is not distinguishable from zero at 5 % in any of {n('none_of')} {text('none_noun', NOUN)}"
+    rf"(?:is not significantly different from zero at 5 % in any of {n('none_of')} {text('none_noun', NOUN)}"
     rf"|is significant at 5 % in {n('hits')} of {n('of')} {text('noun', NOUN)}"
     rf" \((?:{n('up')} positive, {n('down')} negative|{text('sign', 'positive|negative')})\){CHANCE}"
     rf"|{text('untested', 'is without tests')})"
@@ -698,7 +698,7 @@ LARGE = rf"t and F then hold in large samples only \(here {n('rows')} rows?{text
 
 
 @pattern(
-    "Residuals and columns",
+    "Diagnostics",
     rf"{text('what', FINDINGS)} at 5 %(?: in {n('hits')} of {n('of')} assets{CHANCE})? \({text('tests')}\): "
     rf"(?:{LARGE}|{text('advice', '(?!t and F).+')})\.",
 )
@@ -719,9 +719,7 @@ def residuals_fail(report: Any, said: Said) -> None:
         said.word("advice", MENDED[what, cov])
 
 
-@pattern(
-    "Residuals and columns", rf"Not found at 5 %: {text('what')}; that is no proof of absence\."
-)
+@pattern("Diagnostics", rf"Not found at 5 %: {text('what')}; that is no proof of absence\.")
 def residuals_pass(report: Any, said: Said) -> None:
     clean = [
         what
@@ -732,7 +730,7 @@ def residuals_pass(report: Any, said: Said) -> None:
 
 
 @pattern(
-    "Residuals and columns",
+    "Diagnostics",
     rf"Collinear: {text('which')}; their separate estimates are imprecise, "
     rf"drop or combine "
     r"columns\.",
@@ -746,7 +744,7 @@ def collinear(report: Any, said: Said) -> None:
 
 
 @pattern(
-    "Residuals and columns",
+    "Diagnostics",
     rf"{text('what', '[a-z_]+')} was not computed in {n('units')} assets?: {text('why')}\.",
 )
 def not_computed(report: Any, said: Said) -> None:
@@ -765,7 +763,7 @@ ALLOWED = {  # what each covariance is made for, by the textbook
 
 
 @pattern(
-    "Residuals and columns",
+    "Diagnostics",
     rf"Residuals of such a regression are not tested here; {text('cov', 'nonrobust|HC[0-3]|cluster|driscoll_kraay')} "
     rf"errors {text('what', '|'.join(ALLOWED.values()))}\.",
 )
@@ -776,7 +774,7 @@ def residuals_untested(report: Any, said: Said) -> None:
 
 
 @pattern(
-    "Residuals and columns",
+    "Diagnostics",
     rf"The target of {text('whose')} has fewer than ten distinct values \({text('each')}\): "
     r"are its prices rounded coarsely\?",
 )
@@ -791,20 +789,22 @@ def few_distinct_values(report: Any, said: Said) -> None:
 # Leak audit and what was left out
 
 
-@pattern("Leak audit", r"Switched off: nothing here was tried for look-ahead\.")
+@pattern("Look-ahead audit", r"Switched off: nothing here was tried for look-ahead\.")
 def audit_off(report: Any, said: Said) -> None:
     assert report.audit is None
 
 
 @pattern(
-    "Leak audit",
-    rf"Look-ahead: {n('columns')} columns? recomputed on data that end at {n('cuts')} dates?, or continue "
+    "Look-ahead audit",
+    rf"{text('answer', 'Look-ahead|No look-ahead found')}: {n('columns')} columns? recomputed on data "
+    rf"cut off at {n('cuts')} dates? or continued "
     rf"differently \({text('drawn', 'a sample|all of the data')}: {n('assets')} assets?, {n('rows')} rows?; "
-    rf"seed {text('seed', '[0-9]+')}\){text('clean', ', and no value known at a cut changed')}?\.",
+    rf"seed {text('seed', '[0-9]+')}\){text('clean', ', and no value known by then changed')}?\.",
 )
 def audit_tried(report: Any, said: Said) -> None:
     table = report.audit.table
     assert (said["clean"] is None) == bool((table["verdict"] == "leak").any())
+    assert (said["answer"] == "Look-ahead") == (said["clean"] is None)
     assert (said["drawn"] == "a sample") == (not report.audit.thorough)
     assert int(said["seed"]) == report.audit.seed
     of_columns = table["what"].str.startswith(("features.", "target", "preprocess"))
@@ -870,14 +870,14 @@ def rows_common(report: Any, said: Said) -> None:
         said.number("own", own.sum())
 
 
-@pattern("Leak audit", rf"{text('what', '[^:]+')}: {text('verdict', 'not audited: .+')}\.")
+@pattern("Look-ahead audit", rf"{text('what', '[^:]+')}: {text('verdict', 'not audited: .+')}\.")
 def not_audited(report: Any, said: Said) -> None:
     table = report.audit.table
     assert said["verdict"] in set(table.loc[table["what"] == said["what"], "verdict"])
 
 
 @pattern(
-    "Leak audit",
+    "Look-ahead audit",
     rf"{text('names')} did not change when the data did, as a calendar would not: "
     r"the audit says nothing about data from elsewhere\.",
 )

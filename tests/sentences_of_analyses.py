@@ -237,7 +237,7 @@ def fuller_of_one(about: About, said: Said) -> None:
 
 @pattern(
     "nested",
-    rf"{text('which')}(?P<together> together)?: distinguishable from zero at 5 % in "
+    rf"{text('which')}(?P<together> together)?: significantly different from zero at 5 % in "
     rf"{n('hits')} of {n('of')} "
     rf"{text('noun', NOUN)}{CHANCE} \({text('test')} test\)(?:; not testable in {n('untested')})?\.",
 )
@@ -393,7 +393,7 @@ def cusum_untested(about: About, said: Said) -> None:
 
 @pattern(
     "rolling_loadings",
-    rf"{text('term')}: estimates spread by {n('spread')} over windows, beside a "
+    rf"{text('term')}: estimates spread by {n('spread')} over windows, against a "
     rf"standard error of "
     rf"{n('error')}, averaged over assets\.",
 )
@@ -416,7 +416,7 @@ def means_by_fold(about: About) -> pd.DataFrame:
     rf"{text('term')}: {text('sign', 'positive|negative|zero')} on all rows "
     rf"and in {n('same')} of "
     rf"{n('folds')} folds, from {n('low')} to {n('high')}; standard deviation over folds {n('spread')}"
-    rf"(?:, beside a mean standard error of {n('error')})?\.",
+    rf"(?:, against a mean standard error of {n('error')})?\.",
 )
 def signs_over_folds(about: About, said: Said) -> None:
     coefficients = about.report.fit.coefficients
@@ -480,7 +480,7 @@ def one_fold(about: About, said: Said) -> None:
     "information",
     rf"Rank IC is {n('ic')} on average over {n('dates')} dates \(t {n('t')}, "
     rf"Newey-West t {n('t_nw')}\), "
-    rf"{VERDICT}; (?:beside {n('naive')} of the train "
+    rf"{VERDICT}; (?:against {n('naive')} of the train "
     rf"mean|{text('none', 'the train mean orders nothing')})\. It is above "
     rf"zero on {n('share')} % of dates\.",
 )
@@ -519,7 +519,7 @@ def scores_of_regimes(about: About, said: Said) -> None:
         "sample",
         "in sample, which the fit has seen" if about.report.predictions.empty else "out of sample",
     )
-    form = rf"(.+?): ({NUMBER}) \(({NUMBER}) rows?, RMSE ({NUMBER}) beside ({NUMBER})\)"
+    form = rf"(.+?): ({NUMBER}) \(({NUMBER}) rows?, RMSE ({NUMBER}) against ({NUMBER})\)"
     rows = about.table[about.table["n_obs"] > 0].to_dict("records")
     told = [re.fullmatch(form, one) for one in str(said["each"]).split("; ")]
     assert len(rows) == len(told)
@@ -681,7 +681,7 @@ def likelihood_of_units(about: About, said: Said) -> None:
 
 @pattern(
     "premia",
-    rf"Premium beside the mean of the factor itself: {text('each')}; they should agree "
+    rf"Premium against the mean of the factor itself: {text('each')}; they should agree "
     rf"where it is an excess "
     r"return\.",
 )
@@ -691,7 +691,7 @@ def premia_beside_means(about: About, said: Said) -> None:
         row.term: row.estimate
         for row in about.report.fit.coefficients.query("scope == 'mean'").itertuples()
     }
-    told = re.findall(rf"(\w+) ({NUMBER}) beside ({NUMBER})", str(said["each"]))
+    told = re.findall(rf"(\w+) ({NUMBER}) against ({NUMBER})", str(said["each"]))
     assert [term for term, *_ in told] == list(panel.names)
     for term, premium, mean in told:
         values = panel.X[:, 0, panel.names.index(term)]

@@ -99,7 +99,7 @@ def some_cells(report: Any, said: Said) -> None:
 
 @pattern(
     "Data",
-    rf"Median size of a return a row {n('size')} %; the largest is {n('largest')} % "
+    rf"Median absolute return a row {n('size')} %; the largest is {n('largest')} % "
     rf"\({text('asset')}, {text('date')}\)(?:; {n('zero')} % are zero)?\.",
 )
 def sizes_of_returns(report: Any, said: Said) -> None:

@@ -129,7 +129,7 @@ def test_words_say_what_the_table_says() -> None:
     finding = nested(study_of(panel, Regression()), regressors=["MktRF"])
     table = finding.table
     assert finding.words[0] == (
-        f"SMB and HML together: distinguishable from zero at 5 % in {(table['p_value'] < 0.05).sum()} of 9 assets "
+        f"SMB and HML together: significantly different from zero at 5 % in {(table['p_value'] < 0.05).sum()} of 9 assets "
         "(classical F test)."
     )
     assert finding.words[1] == (
@@ -147,7 +147,7 @@ def test_a_factor_that_adds_nothing_is_not_said_to() -> None:
     row = finding.table.iloc[0]
     assert row["p_value"] > 0.05
     assert finding.words[0] == (
-        f"x1: not distinguishable from zero (p = {row['p_value']:.3f}) (F(1, 97) = {row['f_stat']:.2f}, HC3 Wald test)."
+        f"x1: not significantly different from zero (p = {row['p_value']:.3f}) (F(1, 97) = {row['f_stat']:.2f}, HC3 Wald test)."
     )
 
 

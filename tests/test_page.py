@@ -184,9 +184,9 @@ def test_every_part_is_there(nasty: Path) -> None:
         "Out of sample",
         "Diagnostics",
         "Descriptive statistics",
-        "Leak audit",
+        "Look-ahead audit",
         "Rows",
-        "To repeat it",
+        "Reproduce it",
     ]
     assert 'class="badge explanatory"' in text and text.count("<figure>") == 6
 

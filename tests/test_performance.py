@@ -100,7 +100,7 @@ def test_small_value_portfolio_of_the_reference() -> None:
     assert row["systematic_share"] == pytest.approx(0.9467, abs=0.5e-4)
     assert (
         finding.words[0]
-        == "Alpha of S1V5 is 1.44 % a year (t 2.52), distinguishable from zero at 5 %."
+        == "Alpha of S1V5 is 1.44 % a year (t 2.52), significantly different from zero at 5 %."
     )
     assert finding.words[1].startswith("94.7 % of the variance is systematic (R2), 5.3 % specific")
 
@@ -324,7 +324,7 @@ def test_the_experiment_writes_every_table_and_says_what_they_say(cli) -> None:
     hits = (table["p_value"] < 0.05).sum()
     assert f"Alpha is significant at 5 % in {hits} of 9 assets" in printed
     rejected = (run.table("nested")["p_value"] < 0.05).sum()
-    assert f"distinguishable from zero at 5 % in {rejected} of 9 assets" in printed
+    assert f"significantly different from zero at 5 % in {rejected} of 9 assets" in printed
     for name, (size, value) in (
         run.table("style_box").set_index("unit")[["size", "value"]].iterrows()
     ):

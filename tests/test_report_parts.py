@@ -70,7 +70,7 @@ def test_a_run_under_way_counts_as_a_trial_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("trials", "said"),
     [
-        (Count(1, 0, 0), "The first spec that the ledger has on this data and target."),
+        (Count(1, 0, 0), "No other spec is recorded for this data and target."),
         (
             Count(3, 1, 0),
             "4 specs on this data and target (1 failed), this one included: the best of several looks better",

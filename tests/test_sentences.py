@@ -213,16 +213,16 @@ EDGES = {  # what drawn specs seldom say, and a spec that does
         *f"{FRENCH} target=forward_return data.assets=[S1V1]".split(),
         "model.hypotheses=['MktRF = 1 if horizon = 0']",
     ],
-    "Leak audit: not_audited": [
+    "Look-ahead audit: not_audited": [
         *f"{SIMULATED} audit=tag data.assets=4 model.by=null allow=[edges]".split(),
         "+features.late={_target_:edges.of_long_history}",
     ],
-    "Leak audit: without_data": [
+    "Look-ahead audit: without_data": [
         *f"{SIMULATED} audit=tag data.assets=4 model.by=null allow=[edges]".split(),
         "+features.day={_target_:edges.calendar_day}",
     ],
     "Out of sample: not_forecast": f"{SIMULATED} audit=off data.assets=12 data.churn=1.0 {WALK}".split(),
-    "Residuals and columns: few_distinct_values": [
+    "Diagnostics: few_distinct_values": [
         *f"{SIMULATED} audit=off data.assets=4 ~target allow=[edges]".split(),
         "+target={_target_:edges.rounded_return}",
     ],
@@ -272,8 +272,8 @@ SUBJECTS = (
     "Fit",
     "Hypotheses",
     "Out of sample",
-    "Residuals and columns",
-    "Leak audit",
+    "Diagnostics",
+    "Look-ahead audit",
     "Rows",
     "Left out",
 )

@@ -82,7 +82,7 @@ def test_significance_is_counted_with_its_signs(nine: Report) -> None:
 
 
 def test_a_term_that_no_unit_shows_is_not_distinguishable(nine: Report) -> None:
-    assert "not distinguishable from zero at 5 % in any of 9 assets" in said(
+    assert "not significantly different from zero at 5 % in any of 9 assets" in said(
         with_p(nine, 0.2, "HML"), "HML "
     )
 
@@ -90,10 +90,10 @@ def test_a_term_that_no_unit_shows_is_not_distinguishable(nine: Report) -> None:
 @pytest.mark.parametrize(
     ("p", "verdict"),
     [
-        (0.009, "distinguishable from zero at 1 %"),
-        (0.01, "distinguishable from zero at 5 %"),
-        (0.05, "distinguishable from zero at 10 %"),
-        (0.1, "not distinguishable from zero (p = 0.100)"),
+        (0.009, "significantly different from zero at 1 %"),
+        (0.01, "significantly different from zero at 5 %"),
+        (0.05, "significantly different from zero at 10 %"),
+        (0.1, "not significantly different from zero (p = 0.100)"),
         (float("nan"), "without a test"),
     ],
 )
@@ -213,7 +213,7 @@ def test_what_was_left_out_is_counted(nine: Report) -> None:
 
 def test_no_tests_no_claims(nine: Report) -> None:
     bare = replace(nine, diagnostics=nine.diagnostics.iloc[:0], scores=nine.scores.iloc[:0])
-    assert "Residuals and columns" not in sections(bare)
+    assert "Diagnostics" not in sections(bare)
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def sections(report: Report) -> dict[str, list[str]]:
     }
     after = {
         "Out of sample": out_of_sample(report),
-        "Residuals and columns": [*_diagnostics(report), *_few_values(report)],
-        "Leak audit": _audit(report),
+        "Diagnostics": [*_diagnostics(report), *_few_values(report)],
+        "Look-ahead audit": _audit(report),
         "Trials": trials,
         "Rows": rows,
         "Left out": _left_out(report),

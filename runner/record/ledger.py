@@ -41,7 +41,7 @@ class Count:
     def words(self) -> list[str]:
         """What the number of trials means for one of them, in a sentence."""
         if self.trials == 1:
-            return ["The first spec that the ledger has on this data and target."]
+            return ["No other spec is recorded for this data and target."]
         lost = []
         if self.failed:
             lost.append(f"{self.failed:,} failed")

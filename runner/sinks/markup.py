@@ -307,10 +307,10 @@ NAMES = {
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2024;--soft:#5b646d;--line:#dfe3e8;--paper:#fff;
---card:#f5f7f9;--link:#0060a0;
+--card:#f5f7f9;--link:#0060a0;--edge:rgba(0,0,0,.22);
 --bad:#a33b00}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#a4adb6;--line:#343b43;--paper:#14181c;
---card:#1d2329;
+--card:#1d2329;--edge:rgba(255,255,255,.28);
 --link:#6cb8f0;--bad:#ff9a62}}
 *{box-sizing:border-box} h1,p,dd,td{unicode-bidi:isolate} pre{background:var(--card);padding:12px;
 margin:4px 0}
@@ -365,6 +365,13 @@ caption,summary{font-weight:600;padding:8px 0 6px} summary{cursor:pointer;color:
 .paper .panel>*{font-style:italic;padding-top:10px;border-bottom:1px solid var(--line)}
 .paper :not(.foot)+.foot>*{border-top:1px solid var(--ink);padding-top:6px}
 .paper sup{display:inline-block;width:0;line-height:0;font-size:11px}
+@media screen{.scroll:has(>table){background:
+linear-gradient(to right,var(--paper) 50%,transparent) 0/44px 100% no-repeat local,
+linear-gradient(to left,var(--paper) 50%,transparent) 100%/44px 100% no-repeat local,
+linear-gradient(to right,var(--edge),transparent) 0/16px 100% no-repeat,
+linear-gradient(to left,var(--edge),transparent) 100%/16px 100% no-repeat}}
+@media screen and (max-width:680px){figure:has(.drawn)::before{content:"swipe →";
+display:block;text-align:right;font-size:12px;color:var(--soft)}}
 .note,figcaption{color:var(--soft);font-size:13px;margin:4px 0 14px} figure{margin:10px 0 18px}
 figure .scroll{background:#fff;border:1px solid var(--line);border-radius:8px;padding:6px}
 img{display:block;width:100%} .drawn{position:relative;min-width:620px}

@@ -116,9 +116,9 @@ def _parts(
         ("Diagnostics", tests),
         ("More pictures", joined(*shown.values())),
         ("Descriptive statistics", statistics_html(tables.statistics)),
-        ("Leak audit", _audit(report)),
+        ("Look-ahead audit", _audit(report)),
         ("Rows", _rows(report)),
-        ("To repeat it", _repeat(report)),
+        ("Reproduce it", _repeat(report)),
     ]
 
 
@@ -151,19 +151,19 @@ def _audit(report: Report) -> Html:
 
 CAPTIONS = {
     "t_stats": "",
-    "correlations": "Near 1 or −1 two columns say the same: "
+    "correlations": "Features with correlations near 1 or −1 are collinear: "
     "their separate estimates are imprecise.",
     "actual_fitted": "Where the thin line leaves the coloured one, the model does not explain the "
     "value. Right of the dashed line each value is predicted by a fit on other rows.",
-    "actual_predicted": "Rows not fitted on. "
-    "Means off the line: predictions are too large or too small there.",
+    "actual_predicted": "Rows that no fit has seen. "
+    "Where the means lie off the line, predictions are too large or too small.",
     "folds": "Rows in neither a training nor a test part are purged, embargoed, "
     "or not used by that fold.",
-    "residuals": "Left: ends off the line are tails heavier than a normal's. "
-    "Middle: mean and ± 1 standard deviation; a mean off zero is a bend that the line misses, "
-    "a widening band unequal variances. "
-    "Right: bars beyond the dashed lines (± 1.96 over the root of the rows of an asset) "
-    "are more than chance in one asset; of several, the mean and the middle 90 %.",
+    "residuals": "Left: ends off the line are tails heavier than the normal distribution's. "
+    "Middle: mean and ± 1 standard deviation; a mean away from zero is a sign of non-linearity, "
+    "a widening band of heteroskedasticity. "
+    "Right: a bar beyond the dashed lines (± 1.96 over the root of the rows of an asset) "
+    "is significant in one asset; of several assets, bars are means and lines the middle 90 %.",
 }
 
 
@@ -171,11 +171,11 @@ def _captions(report: Report) -> dict[str, str]:
     """What to look for in each picture; of the coefficients it depends on what they are."""
     table = report.fit.coefficients
     if noun_of(table) == "date":
-        caption = "Near the dashed line the premium is steady; a bend is a change of it."
+        caption = "A premium that is stable stays near the dashed line; a bend is a change of it."
     elif table["ci_low"].notna().any():
-        caption = "Where an interval misses the dashed zero, the term is distinguishable from zero."
+        caption = "An interval without the dashed zero: significantly different from zero."
     else:
-        caption = "Estimates without errors: nothing here tells them from zero."
+        caption = "Without standard errors, whether an estimate is significant is not known."
     return {**CAPTIONS, "coefficients": caption}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runner.models.study import Study
     from runner.validation.splitters import Fold
 
-MOST_UNITS = 12  # up to which each unit has rows of its own beside the mean
+MOST_UNITS = 12  # up to which each unit has rows of its own against the mean
 MOST_TERMS = 8  # terms with a sentence of their own
 ERRORS = ["std_error", "t_stat", "ci_low", "ci_high"]
 COLUMNS = [
@@ -202,13 +202,13 @@ def _term_sentence(row: Any, folds: int) -> str:
     least = number(row.least, 3)
     greatest = number(row.greatest, 3)
     spread = number(row.spread, 3)
-    beside = ""
+    against = ""
     if not np.isnan(row.std_error):
         error = number(row.std_error, 3)
-        beside = f", beside a mean standard error of {error}"
+        against = f", against a mean standard error of {error}"
     return (
         f"{row.term}: {signs}, from {least} to {greatest}; "
-        f"standard deviation over folds {spread}{beside}."
+        f"standard deviation over folds {spread}{against}."
     )
 
 

@@ -176,7 +176,8 @@ def _answer_of_several(rows: pd.DataFrame, units: int, test: str) -> str:
     is_significant = rows["p_value"] < LEVEL
     hits = int(is_significant.sum())
     chance = by_chance(hits, tested) if hits else ""
-    answer = f"distinguishable from zero at 5 % in {hits:,} of {tested:,} {noun}{chance} ({test})"
+    where = f"{hits:,} of {tested:,} {noun}{chance}"
+    answer = f"significantly different from zero at 5 % in {where} ({test})"
     untested = units - tested
     if untested > 0:
         answer += f"; not testable in {untested:,}"

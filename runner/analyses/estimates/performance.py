@@ -318,8 +318,8 @@ def style_box(
 ) -> Finding:
     """Small or large, value or growth, per unit, from the signs of two loadings and their tests.
 
-    A loading that is not distinguishable from zero at `level` says neither; the style is no surer
-    than its test.
+    A loading that is not significantly different from zero at `level` says neither; the style is no
+    surer than its test.
 
     Args:
         size: the regressor that is small less large (SMB).

@@ -252,5 +252,5 @@ def _spread_sentence(row: Any) -> str:
     error = number(row.error, 3)
     return (
         f"{row.term}: estimates spread by {spread} over windows, "
-        f"beside a standard error of {error}, averaged over assets."
+        f"against a standard error of {error}, averaged over assets."
     )

@@ -95,10 +95,10 @@ def _words(table: pd.DataFrame, mean: Average, positive: float) -> list[str]:
     from runner.numerics.cross_section import FEWEST
 
     naive = table["rank_ic_naive"].mean()
-    beside = "the train mean orders nothing"
+    against = "the train mean orders nothing"
     if not np.isnan(naive):
         naive_text = number(naive)
-        beside = f"beside {naive_text} of the train mean"
+        against = f"against {naive_text} of the train mean"
     rank_ic = number(mean.mean)
     dates = count(mean.dates, "date")
     t = t_text(mean.t)
@@ -107,7 +107,7 @@ def _words(table: pd.DataFrame, mean: Average, positive: float) -> list[str]:
     share = percent(positive)
     words = [
         f"Rank IC is {rank_ic} on average over {dates} "
-        f"(t {t}, Newey-West t {t_newey_west}), {significance}; {beside}. "
+        f"(t {t}, Newey-West t {t_newey_west}), {significance}; {against}. "
         f"It is above zero on {share} of dates."
     ]
     absent = len(table) - mean.dates

@@ -137,4 +137,4 @@ def _score_text(row: Any) -> str:
     r2 = number(row.r2)
     rmse = number(row.rmse)
     naive_rmse = number(row.rmse_naive)
-    return f"{row.unit}: {r2} ({rows}, RMSE {rmse} beside {naive_rmse})"
+    return f"{row.unit}: {r2} ({rows}, RMSE {rmse} against {naive_rmse})"

@@ -361,5 +361,5 @@ def _against(name: str, row: pd.Series) -> str:
         share = f" ({percent(abs(less) / (row['value'] - less))})"
     test = p_words(p)
     if p >= LEVEL:
-        test = f"not distinguishable, {test}"
+        test = f"no significant difference, {test}"
     return f"that of {OTHERS[name]} is {side} by {number(abs(less), 3)}{share}, {test}"

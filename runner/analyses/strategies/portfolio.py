@@ -373,7 +373,7 @@ def _costs(strategy: pd.Series, naive: pd.Series, cost: float, confidence: float
         f"After costs of {cost:g} per unit of turnover ({turnover} a year) "
         f"its Sharpe ratio is {after} a year ({interval}; {before} before costs), "
         f"that of equal weights {naive_after}; no test was made of the difference. "
-        f"Largest drawdown: {drawdown} beside {naive_drawdown}."
+        f"Largest drawdown: {drawdown}, against {naive_drawdown}."
     )
 
 

@@ -270,7 +270,7 @@ def _words(timed: pd.Series, hold: pd.Series, cost: float, year: Year) -> list[s
     annual = (
         f"Means, volatilities, Sharpe ratios and turnover are {year.words}, "
         "and no risk-free rate is subtracted. "
-        f"The largest drawdown is {drawdown} beside {hold_drawdown}."
+        f"The largest drawdown is {drawdown}, against {hold_drawdown}."
     )
     return [ratios, annual]
 

@@ -212,7 +212,7 @@ def _returned(market: Market, returns: Column | None) -> list[str]:
     asset = market.assets[moves.assets[0]]
     date = stamp(market.dates[moves.rows[0]])
     size = percent(median_size(returns.values))
-    text = f"Median size of a return a row {size}; the largest is {largest} ({asset}, {date})"
+    text = f"Median absolute return a row {size}; the largest is {largest} ({asset}, {date})"
     share = zeros(returns.values)
     if share > MANY_ZEROS:
         text += f"; {percent(share)} are zero"

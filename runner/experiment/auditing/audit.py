@@ -126,9 +126,10 @@ class Audit:
         dates = count(self.cuts, "date")
         extent = f"{count(self.assets, 'asset')}, {count(self.rows, 'row')}"
         drawn = "all of the data" if self.thorough else "a sample"
-        result = "" if self.leaks else ", and no value known at a cut changed"
+        answer = "Look-ahead" if self.leaks else "No look-ahead found"
+        result = "" if self.leaks else ", and no value known by then changed"
         return (
-            f"Look-ahead: {number} recomputed on data that end at {dates}, or continue "
+            f"{answer}: {number} recomputed on data cut off at {dates} or continued "
             f"differently ({drawn}: {extent}; seed {self.seed}){result}."
         )
 

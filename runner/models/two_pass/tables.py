@@ -86,9 +86,9 @@ def premia(passes: Passes, errors: Errors, terms: Sequence[str], lags: int, c: f
     table = pd.DataFrame(columns, columns=PREMIA)
     factors = table[table["term"] != "const"]
     pairs = zip(factors["term"], factors["premium"], factors["factor_mean"], strict=True)
-    beside = listed(f"{term} {number(own)} beside {number(other)}" for term, own, other in pairs)
+    against = listed(f"{term} {number(own)} against {number(other)}" for term, own, other in pairs)
     words = [
-        f"Premium beside the mean of the factor itself: {beside}; "
+        f"Premium against the mean of the factor itself: {against}; "
         "they should agree where it is an excess return.",
         _corrected(std_error / known_betas - 1.0, c),
     ]

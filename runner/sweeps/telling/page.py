@@ -240,7 +240,7 @@ def _page(
         ("By unit", _by_unit(comparison, units)),
         ("Tests of all jobs", _tests(verdict)),
         ("Jobs without results", framed(failures, "Failed or not run", "failures.csv")),
-        ("To repeat it", _repeat(comparison)),
+        ("Reproduce it", _repeat(comparison)),
     ]
     return page_of(f"sweep {comparison.plan.name}", _head(comparison), parts)
 

@@ -277,6 +277,14 @@ def test_a_comparison_says_where_in_sample_fits_are_on_different_rows() -> None:
     assert caveats_of(one) == [] and caveats_of() == []
 
 
+def test_the_same_places_on_other_data_are_other_cells() -> None:
+    one = {"kind": "common", "used": 2040, "digest": "a"}
+    abouts = [{"rows": one, "fingerprint": data} for data in ("b", "c")]
+    outcomes = [SimpleNamespace(about=about) for about in abouts]
+    [said] = _rows(SimpleNamespace(outcomes=outcomes))  # type: ignore[arg-type]
+    assert said.startswith("In-sample fits are on different rows (2,040 cells each)")
+
+
 def test_rivals_of_a_confidence_set_have_their_own_rows_in_the_folds_of_the_run() -> None:
     """Judged on the cells that all of them forecast, each is fitted on its own rows among the training dates."""
     hold_out = ["validation=holdout", "validation.train_end=2015-09-30", "model=ols"]

@@ -376,7 +376,7 @@ display:block;text-align:right;font-size:12px;color:var(--soft)}}
 figure .scroll{background:#fff;border:1px solid var(--line);border-radius:8px;padding:6px}
 img{display:block;width:100%} .drawn{position:relative;min-width:620px}
 .hover{position:absolute;inset:0;width:100%;height:100%}
-.hover rect{fill:transparent} .hover g:hover rect{fill:var(--soft);opacity:.35}
+.hover rect{fill:transparent} .hover g:hover rect{fill:var(--soft);opacity:.22}
 .hover text{visibility:hidden;pointer-events:none;font-size:14px;fill:var(--ink);
 stroke:var(--paper);stroke-width:16px;stroke-linejoin:round;paint-order:stroke}
 .hover g:hover text{visibility:visible} .middle{text-anchor:middle} .end{text-anchor:end}

@@ -187,11 +187,16 @@ def _different(comparison: Ranked, metric: str) -> set[float]:
 
 def _rows(comparison: Ranked) -> list[str]:
     """Whether the jobs are fitted on the same cells of one panel, and which these are."""
-    every = [outcome.about.get("rows") for outcome in comparison.outcomes]
-    samples = [sample for sample in every if sample]
+    samples = []
+    different = set()
+    for outcome in comparison.outcomes:
+        sample = outcome.about.get("rows")
+        if sample:
+            samples.append(sample)
+            # the digest is of places in the panel: on other data these are other cells
+            different.add((outcome.about.get("fingerprint"), sample["digest"]))
     if len(samples) < 2:
         return []
-    different = {sample["digest"] for sample in samples}
     if len(different) == 1:
         return [f"All in-sample fits are on the same {count(samples[0]['used'], 'cell')}."]
     kinds = {sample["kind"] for sample in samples}

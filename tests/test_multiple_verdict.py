@@ -321,6 +321,15 @@ def test_strategies_that_cannot_be_judged() -> None:
         "and 2.",
         "The forecasts were not compared: losses: 10 dates common to all; needs 20.",
     )
+    forecasts = predictions(1, 0.5)
+    later = forecasts.assign(date=forecasts["date"] + pd.Timedelta(days=9_000))
+    apart = [
+        job("a", {"x": 1.0}, predictions=forecasts),
+        job("b", {"x": 1.0}, predictions=later),
+    ]
+    assert judge(apart, Bar(draws=1000)).notes[1:] == (
+        "Forecasts not compared, no row that all forecast: a, b.",
+    )
     other = [
         job(name, {"x": 1.0}, predictions=predictions(1, 0.5).assign(y=k))
         for k, name in enumerate("abc")

@@ -194,6 +194,8 @@ def _forecasts(table: pd.DataFrame, predictions: Mapping[str, pd.DataFrame], bar
 
     losses = losses_of(predictions)
     notes = _left_out(losses.left_out)
+    if losses.ours.empty and notes:
+        return notes
     why = _not_comparable(len(losses.ours), bar)
     if why:
         return [*notes, f"The forecasts were not compared: {why}."]

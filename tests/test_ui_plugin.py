@@ -38,14 +38,15 @@ class Visitor:
 
     app: Starlette
 
-    def get(self, address: str) -> Answer:
+    def get(self, address: str, **given: str) -> Answer:
+        """The answer to a request with these headers."""
         path, _, query = address.partition("?")
         scope = {
             "type": "http",
             "method": "GET",
             "path": unquote(path),
             "query_string": query.encode(),
-            "headers": [],
+            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
         }
         sent: list[dict[str, Any]] = []
 
@@ -92,6 +93,23 @@ def told(answer: Any) -> dict[str, Any]:
     found = re.search(r"const told = (.*);\n", answer.text)
     assert found
     return json.loads(found[1])
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://127.0.0.1:5000", 200),
+        ("http://127.0.0.1:8000", 403),
+        ("http://localhost:5000", 403),
+        ("https://evil.example", 403),
+        ("null", 403),
+    ],
+)
+def test_a_page_of_another_port_is_another_origin(visit: Visitor, origin: str, status: int) -> None:
+    guarded = Visitor(ui_plugin.SameOrigin(visit.app))
+    asked = guarded.get(f"/open/1/{KEY}", host="127.0.0.1:5000", origin=origin)
+    assert asked.status_code == status
+    assert guarded.get(f"/open/1/{KEY}", host="127.0.0.1:5000").status_code == 200
 
 
 def test_open_writes_the_view_as_mlflow_keeps_it_and_goes_on_to_its_facets(visit: Visitor) -> None:

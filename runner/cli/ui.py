@@ -20,6 +20,7 @@ from runner.sinks.ui_plugin import STORE
 HOST = "127.0.0.1"
 LEAN = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",  # its checks of hosts
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 NAME, PROBE = (
     "factor-runner",
@@ -76,7 +77,37 @@ def served() -> FastAPI:
     from mlflow.server.handlers import initialize_backend_stores
 
     initialize_backend_stores(uri, uri, ROOT)
-    return create()
+    app = create()
+    app.add_middleware(SameOrigin)
+    return app
+
+
+class SameOrigin:
+    """Refuses what a page of another origin asks for.
+
+    MLflow takes every port of this machine for one origin, so that any page that another program
+    serves there could read the store and write to it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_of_another_origin(scope):
+            refusal = _answer("asked for by a page of another origin", 403)
+            await refusal(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
+def _is_of_another_origin(scope: Scope) -> bool:
+    """Whether a browser names an origin, and that is not where this server is asked."""
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
+    if origin is None:
+        return False
+    _, _, place = origin.partition(b"://")
+    return bool(place != headers.get(b"host"))
 
 
 def create() -> FastAPI:

@@ -265,11 +265,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("verb", ["compare", "resume"])
-@pytest.mark.parametrize("name", PLANS)
-def test_a_hostile_sweep_is_one_line(swept, tmp_path, name: str, verb: str) -> None:
-    if verb == "resume" and name not in ("a job elsewhere", "a job of another number", "a fifo"):
-        pytest.skip("read by the same function, and then run")
+OF_RESUME = ("a job elsewhere", "a job of another number", "a fifo")  # the others it would run
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"),
+    [*(("compare", name) for name in PLANS), *(("resume", name) for name in OF_RESUME)],
+)
+def test_a_hostile_sweep_is_one_line(swept, tmp_path, verb: str, name: str) -> None:
     sweep = tmp_path / "outputs" / "sweeps" / "s"
     shutil.copytree(swept / "outputs" / "sweeps" / "s", sweep)
     (tmp_path / "elsewhere").mkdir()
@@ -295,3 +298,39 @@ def test_one_hostile_run_does_not_keep_sync_from_the_others(logged, tmp_path) ->
     assert len(outcome.errors) == 1
     assert outcome.errors[0].startswith("error: outputs/runs/b/run.json: ")
     assert "2 logged, 0 known before" in outcome.err
+
+
+def test_links_that_lead_elsewhere_are_elsewhere(logged, tmp_path, monkeypatch) -> None:
+    """A folder that others made may have them, where the logged spec names a pattern or a folder."""
+    from runner.cli.rerun import _is_below_here
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.csv").touch()
+    assert _is_below_here("mine/*.csv") and _is_below_here("mine") and _is_below_here("absent.csv")
+    (tmp_path / "mine" / "theirs").symlink_to("/etc")
+    for path in ("mine", "mine/*", "m*/theirs/passwd", "mine/**/passwd", "mine/theirs/passwd"):
+        assert not _is_below_here(path), path
+
+
+@pytest.mark.parametrize("place", ["file:///{home}", "{home}", "file:///{home}/{run}/../artifacts"])
+def test_a_server_does_not_say_where_files_of_this_machine_go(
+    tmp_path, monkeypatch, place: str
+) -> None:
+    from mlflow import MlflowClient
+
+    home = tmp_path / "home"
+    home.mkdir()
+    created = MlflowClient.create_run
+
+    def elsewhere(client, *arguments, **settings):
+        run = created(client, *arguments, **settings)
+        run.info._artifact_uri = place.format(home=home, run=run.info.run_id)
+        return run
+
+    monkeypatch.setattr(MlflowClient, "create_run", elsewhere)
+    outcome = call_cli(tmp_path, *SPEC)
+    assert outcome.code == 1
+    [line] = outcome.errors
+    assert "its files would go to" in line and "results are kept in" in line
+    assert list(home.iterdir()) == []

@@ -8,6 +8,7 @@ never taken from it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from glob import glob
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -145,10 +146,18 @@ def _elsewhere(where: str, logged: Any) -> list[str]:
 
 
 def _is_below_here(path: str) -> bool:
-    """Whether the path is in the working directory or below it; an address is not."""
+    """Whether the path is in the working directory or below it; an address is not.
+
+    So must be what a pattern matches and what lies in a folder: links may lead elsewhere.
+    """
     if "://" in path or "\0" in path:
         return False
-    return Path(path).expanduser().resolve().is_relative_to(Path.cwd())
+    place = Path(path).expanduser()
+    files = [place, *map(Path, glob(str(place), recursive=True))]
+    for folder in filter(Path.is_dir, list(files)):
+        files += folder.rglob("*")
+    here = Path.cwd().resolve()
+    return all(file.resolve().is_relative_to(here) for file in files)
 
 
 def _differences(logged: RunDirectory, again: RunDirectory) -> list[str]:

@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from runner.errors import DataError, SpecError
 from runner.record.identity import short
@@ -32,6 +34,7 @@ LONGEST = (
 
 SOURCE = "mlflow.source.name"  # the tag of what made a run
 OURS = "python -m runner"
+RUN_ID = re.compile("[0-9a-f]{32}")
 MOST_FILES = 300  # of a run that is fetched: tables of its analyses, and some ten of its own
 
 
@@ -59,6 +62,8 @@ def log(
         )
         run_id = str(run.info.run_id)
         try:
+            folder_of(run)
+            _write_files(store, run, written)
             _write(client, run_id, written)
             finished = _milliseconds(written.about["finished"])
             client.set_terminated(run_id, "FINISHED", finished)
@@ -86,14 +91,39 @@ def log_each(directories: Sequence[Path], store: Store) -> Iterator[tuple[Path, 
         raise DataError(mistakes)
 
 
+def folder_of(run: Any) -> Path | None:
+    """The folder of this machine that the files of a run go to; None where they go elsewhere.
+
+    Raises:
+        OSError: a server names one that is no run's, such as that of somebody's own files.
+    """
+    address = urlparse(run.info.artifact_uri)
+    if address.scheme not in ("", "file"):
+        return None
+    folder = Path(url2pathname(address.path))
+    run_id = str(run.info.run_id)
+    of_a_run = RUN_ID.fullmatch(run_id) and folder.parts[-2:] == (run_id, "artifacts")
+    if not of_a_run or ".." in folder.parts:
+        raise OSError(f"its files would go to {str(folder)!r}; allowed: .../{run_id}/artifacts")
+    return folder
+
+
 def take_away(client: MlflowClient, run_id: str) -> None:
     """Take away a run that was not logged whole; its directory has all of it, for `sync`."""
     client.set_terminated(run_id, "KILLED")
     client.delete_run(run_id)
 
 
+def _write_files(store: Store, run: Any, written: RunDirectory) -> None:
+    """The files of one run, where the store said at first: MLflow's client would ask it again."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=store.uri)
+    repository.log_artifacts(str(written.path))
+
+
 def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
-    """Parameters, metrics, dataset and files of one run, in few calls."""
+    """Parameters, metrics and dataset of one run, in few calls."""
     from mlflow.entities import Metric, Param
 
     now = _milliseconds(written.about["finished"])
@@ -102,9 +132,6 @@ def _write(client: MlflowClient, run_id: str, written: RunDirectory) -> None:
         Metric(view.allowed(name), value, now, step) for name, step, value in written.series
     ]
     params = [Param(name, value) for name, value in params_of(written.spec, written.chosen).items()]
-    client.log_artifacts(
-        run_id, str(written.path)
-    )  # first: MLflow reads the whole run to know where they go
     client.log_batch(
         run_id, metrics=metrics[:MOST_METRICS], params=params[:MOST_PARAMS], synchronous=True
     )
@@ -150,7 +177,7 @@ def fetch(store: Store, run_id: str, directory: Path) -> RunDirectory:
     Raises:
         SpecError: no id of a run. StoreError: there is no such run, or it has no spec.
     """
-    if not re.fullmatch("[0-9a-f]{32}", run_id):
+    if not RUN_ID.fullmatch(run_id):
         raise SpecError(
             f"rerun: given {run_id!r}; allowed: the id of a run, 32 digits and letters a to f"
         )

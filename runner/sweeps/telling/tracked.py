@@ -7,10 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from runner.sinks import view
 from runner.sinks.stores.store import Store, in_one_line
@@ -20,6 +17,7 @@ from runner.sinks.tracking import (
     SOURCE,
     all_runs,
     experiment_id,
+    folder_of,
     is_dead,
     take_away,
 )
@@ -148,6 +146,7 @@ def summarise(
         client.log_batch(parent, metrics=logged)
         if not files.is_dir():
             return
+        folder_of(run)
         for path in sorted(files.iterdir()):
             client.log_artifact(parent, str(path))
 
@@ -300,11 +299,10 @@ def _write(client: MlflowClient, run: Any, text: str) -> None:
     """The artifact of the run that is compared side by side; on this disk without asking the store
     where it lies.
     """
-    address = urlparse(run.info.artifact_uri)
-    if address.scheme not in ("", "file"):
+    folder = folder_of(run)
+    if folder is None:
         client.log_text(run.info.run_id, text, BESIDE)
         return
-    folder = Path(url2pathname(address.path))
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / BESIDE
     file.write_text(text, encoding="utf-8")

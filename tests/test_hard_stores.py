@@ -82,7 +82,11 @@ def cut(file: Path) -> None:
     os.truncate(file, 8192)
 
 
-@pytest.mark.parametrize("damage", [damage_head, damage_pages, cut])
+def empty(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+@pytest.mark.parametrize("damage", [damage_head, damage_pages, cut, empty])
 def test_a_damaged_store_is_told_before_the_run(tmp_path: Path, damage) -> None:
     store = Store(f"sqlite:///{tmp_path}/outputs/mlflow.db")
     with store.locked():

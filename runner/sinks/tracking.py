@@ -104,7 +104,7 @@ def folder_of(run: Any) -> Path | None:
     run_id = str(run.info.run_id)
     of_a_run = RUN_ID.fullmatch(run_id) and folder.parts[-2:] == (run_id, "artifacts")
     if not of_a_run or ".." in folder.parts:
-        raise OSError(f"its files would go to {str(folder)!r}; allowed: .../{run_id}/artifacts")
+        raise OSError(f"its files would go to {str(folder)!r}; allowed: a folder RUN_ID/artifacts")
     return folder
 
 

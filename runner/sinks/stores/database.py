@@ -25,6 +25,8 @@ def check_head(file: Path) -> None:
     Raises:
         sqlite3.Error: it is not, or another process holds it.
     """
+    if file.stat().st_size == 0:  # stores are made whole: it had runs
+        raise sqlite3.DatabaseError("malformed: it is empty")
     with closing(sqlite3.connect(file)) as database:
         database.execute("select name from sqlite_master").fetchall()
 

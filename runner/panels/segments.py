@@ -28,6 +28,7 @@ class Sums(NamedTuple):
     M: tuple[np.ndarray, ...]
     point: np.ndarray
 
+    @np.errstate(over="ignore", invalid="ignore")  # as in _with_pairs
     def over(self, start: int, stop: int) -> np.ndarray:
         """Moments (U, P, P) of the segments from start to before stop.
 

@@ -48,6 +48,7 @@ class Sums:
     names: list[str]
     model: RegressionSettings
 
+    @np.errstate(over="ignore", invalid="ignore")  # rows say which column is too large
     def reduced(self, part: np.ndarray) -> Reduced | None:
         """The rows of these segments, `part` (S,); None where there are fewer than two.
 

@@ -14,12 +14,13 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import getdoc
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from runner.cli.usage import forms_of, parser_of
 from runner.errors import RunnerError, SpecError, unknown
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from runner.cli.composition import Composer
 
 
+NONE: Mapping[str, Any] = MappingProxyType({})
+SWITCH = {"action": "store_true"}  # a flag without a value
 # Imports make objects that stay; looking through them takes a fifth of a short run.
 GC_THRESHOLD = 200_000
 
@@ -144,11 +147,14 @@ def _say(sentence: str) -> None:
         print(shown(sentence), file=sys.stderr)
 
 
-def _composer(words: Sequence[str], forms: bool = False) -> tuple[Composer, Namespace]:
+def _composer(
+    words: Sequence[str], forms: bool = False, own: Mapping[str, Mapping[str, Any]] = NONE
+) -> tuple[Composer, Namespace]:
     """The composer that the flags ask for, and the flags with the overrides.
 
     Args:
         forms: whether flags choose the form of what is printed.
+        own: further flags, each with its settings of argparse.
     """
     from runner.cli.composition import Composer
     from runner.cli.usage import flags
@@ -156,6 +162,8 @@ def _composer(words: Sequence[str], forms: bool = False) -> tuple[Composer, Name
     parser = flags()
     if forms:
         forms_of(parser)
+    for flag, settings in own.items():
+        parser.add_argument(flag, **settings)
     args = parser.parse_intermixed_args(list(words))
     return Composer(args.config_path, args.config_dir, args.config_name), args
 
@@ -323,13 +331,8 @@ def check(words: Sequence[str]) -> int:
 
 def cache(words: Sequence[str]) -> int:
     """Print the files and bytes of the cache of the spec, sweep.cache; --empty removes them."""
-    from runner.cli.composition import Composer
-    from runner.cli.usage import flags
-
-    parser = flags()
-    parser.add_argument("--empty", action="store_true")
-    args = parser.parse_intermixed_args(list(words))
-    settings = Composer(args.config_path, args.config_dir, args.config_name).sweep(args.overrides)
+    composer, args = _composer(words, own={"--empty": SWITCH})
+    settings = composer.sweep(args.overrides)
     from runner.sweeps.cache import GIGABYTE, Cache
     from runner.text import count
 
@@ -343,18 +346,13 @@ def cache(words: Sequence[str]) -> int:
 
 
 def ui(words: Sequence[str]) -> int:
-    """Serve the MLflow UI on the newest runs of the store, a run, or the jobs of --sweep."""
-    from runner.cli.composition import Composer
-    from runner.cli.usage import flags
+    """Serve the MLflow UI on the newest runs of the store, a run, or the jobs of --sweep.
 
-    parser = flags()
-    parser.add_argument("--port", type=int, default=5000)
-    parser.add_argument("--sweep")
-    parser.add_argument(
-        "--keep-view", action="store_true", help="leave your own last view of the experiment alone"
-    )
-    args = parser.parse_intermixed_args(list(words))
-    composer = Composer(args.config_path, args.config_dir, args.config_name)
+    --port PORT   of the server; 0 takes a free one
+    --keep-view   leave your own last view of the experiment alone
+    """
+    port = {"type": int, "default": 5000}
+    composer, args = _composer(words, own={"--port": port, "--sweep": {}, "--keep-view": SWITCH})
     run_ids = [word for word in args.overrides if "=" not in word]
     overrides = [word for word in args.overrides if "=" in word]
     tracking = composer.places(overrides)[0]["tracking"]
@@ -370,14 +368,15 @@ def docs(words: Sequence[str]) -> int:
 
     --to DIR    the folder; else one for each version in the cache of the user
     --no-open   print the address of the first page, and open nothing
+
+    The reference has your own options too with --config-dir.
     """
     from runner.cli.site.opening import show
 
-    parser = parser_of("docs")
-    parser.add_argument("--to", type=Path)
-    parser.add_argument("--no-open", action="store_true")
-    args = parser.parse_args(list(words))
-    return show(args.to, not args.no_open)
+    composer, args = _composer(words, own={"--to": {"type": Path}, "--no-open": SWITCH})
+    if args.overrides:
+        raise SpecError(f"docs: given {' '.join(args.overrides)}; allowed: --to DIR, --no-open")
+    return show(args.to, not args.no_open, composer)
 
 
 def replicate(words: Sequence[str]) -> int:

@@ -12,9 +12,17 @@ import pytest
 from conftest import call_cli
 from test_ui_browser import CHROMIUM, FLAGS
 
+import runner
+from runner import preprocessing
+from runner.__main__ import VERBS
+from runner.cli.catalogue import OTHERS, options_of
+from runner.cli.composition import Composer
 from runner.cli.site import opening
 from runner.cli.site.content import anchor_of, first_sentence
 from runner.cli.site.markdown import page_of
+from runner.estimators.standard_errors import ERRORS
+from runner.experiment.settings import GROUPS, NAMES
+from runner.features.operators import FUNCTIONS
 
 SHIPPED = files("runner").joinpath("docs")
 FETCHING = {"src", "srcset", "data", "poster", "background"}  # attributes that load something
@@ -93,6 +101,42 @@ def test_the_pages_fetch_nothing(seen: dict[str, Seen], site: Path) -> None:
         assert "url(" not in text and "@import" not in text
 
 
+def test_the_reference_names_all_that_a_spec_may_choose(site: Path) -> None:
+    composer = Composer()
+    for group in (*GROUPS, *OTHERS):
+        text = (site / f"group-{group}.html").read_text(encoding="utf-8")
+        for name in options_of(composer, group):
+            assert f'<h2 id="{anchor_of(f"{group}={name}")}">{group}={name}</h2>' in text
+    named = {
+        "functions": runner.features.__all__,
+        "operators": [f"{name}(" for name in FUNCTIONS],
+        "steps": preprocessing.STEPS,
+        "standard-errors": ERRORS,
+        "analyses": set(runner.analyses.__all__) - {"Study", "Finding"},
+        "spec": NAMES,
+        "commands": VERBS,
+    }
+    for page, names in named.items():
+        text = (site / f"{page}.html").read_text(encoding="utf-8")
+        assert [name for name in names if name not in text] == [], page
+
+
+def test_every_setting_of_the_reference_has_a_meaning_and_a_default(site: Path) -> None:
+    for path in site.glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        assert "&lt;factory&gt;" not in text, path.name
+        if path.name.startswith("group-"):
+            assert "<dd><p></p>" not in text, path.name
+
+
+def test_options_of_ones_own_are_in_the_reference(tmp_path: Path, cli: Any) -> None:
+    (tmp_path / "mine/features").mkdir(parents=True)
+    (tmp_path / "mine/features/own.yaml").write_text("# Of my own.\nx: rank(close)\n")
+    assert cli("docs", "--to", "site", "--config-dir", "mine").code == 0
+    text = (tmp_path / "site/group-features.html").read_text(encoding="utf-8")
+    assert "Of my own." in text and "x: rank(close)" in text
+
+
 def test_html_of_a_page_is_text_and_its_marks_are_not_shown() -> None:
     text = "# A `title`\n\n<!-- commands: offline -->\nSay <b>this</b>. More.\n\n## On & off\n\n[x](y.md#z)\n"
     page = page_of("name", text)
@@ -131,13 +175,14 @@ def test_without_a_folder_it_is_one_of_the_cache(
 
 def test_it_is_opened_for_a_person_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
+    composer = Composer()
     monkeypatch.setattr(opening.webbrowser, "open", opened.append)
-    opening.show(tmp_path, True)
+    opening.show(tmp_path, True, composer)
     assert opened == []
     monkeypatch.setattr(opening.sys.stdout, "isatty", lambda: True, raising=False)
-    opening.show(tmp_path, False)
+    opening.show(tmp_path, False, composer)
     assert opened == []
-    opening.show(tmp_path, True)
+    opening.show(tmp_path, True, composer)
     assert opened == [(tmp_path / "index.html").as_uri()]
 
 

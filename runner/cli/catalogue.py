@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.cli.composition import Composer
 from runner.data.joins.settings import ROLES, OfAnySource, SeriesTable
@@ -17,7 +18,25 @@ from runner.experiment.settings import GROUPS
 from runner.schema.misfits import in_words
 
 WIDTH = 100  # of a line on the terminal
+COMMAND = "python -m runner"
 OTHERS = ("experiment", "sweep")  # groups whose options are no single function or class
+
+
+class Setting(NamedTuple):
+    """A setting of a function or class: its value, what is allowed in words, and its meaning."""
+
+    name: str
+    value: str
+    allowed: str
+    meaning: str
+
+
+class Comment(NamedTuple):
+    """What the file of an option says of it: its first line, all of its lines, and commands."""
+
+    first: str
+    whole: str
+    commands: list[str]
 
 
 def groups(composer: Composer) -> str:
@@ -39,7 +58,7 @@ def options(composer: Composer, group: str) -> str:
     width = max(len(name) for name in names)
     lines = []
     for name in names:
-        comment = _comment(text_of(composer, group, name))
+        comment = comment_of(text_of(composer, group, name)).first
         lines.append(f"{group}={name:<{width}}  {comment}".rstrip())
     return "\n".join(lines)
 
@@ -56,9 +75,10 @@ def option(composer: Composer, path: str) -> str:
         return options(composer, group)
     _check(name, options_of(composer, group), f"help {group}")
     text = text_of(composer, group, name)
-    head = [f"{group}={name}", *_wrapped(_comment(text, whole=True), "")]
+    comment = comment_of(text)
+    head = [f"{group}={name}", *_wrapped(comment.whole, ""), *comment.commands]
     if group in OTHERS:
-        return "\n".join([*head, "", _without_comment(text)])
+        return "\n".join([*head, "", without_comment(text)])
     node = node_of(composer, group, name)
     if group == "data":
         return "\n".join([*head, "", *_settings(node), *_of_any_source(node)])
@@ -94,19 +114,30 @@ def _check(name: str, known: tuple[str, ...] | list[str], where: str) -> None:
         raise SpecError(f"{where}: {unknown(name, known)}")
 
 
-def _comment(text: str, whole: bool = False) -> str:
-    """The comment that a file of an option begins with; its first line, or all of it."""
+def comment_of(text: str) -> Comment:
+    """The comment that a file of an option begins with."""
     lines = []
+    commands: list[str] = []
+    goes_on = False
     for line in text.splitlines():
         if line.startswith("# @package"):
             continue
         if not line.startswith("#"):
             break
-        lines.append(line.lstrip("# "))
-    return " ".join(lines if whole else lines[:1])
+        words = line.removeprefix("#").strip()
+        if goes_on:
+            commands[-1] += f"\n  {words}"
+        elif words.startswith(COMMAND):
+            commands.append(words)
+        else:
+            lines.append(words)
+        goes_on = words.endswith("\\")
+    first = lines[0] if lines else ""
+    return Comment(first, " ".join(lines), commands)
 
 
-def _without_comment(text: str) -> str:
+def without_comment(text: str) -> str:
+    """The text without the comment that it begins with."""
     lines = text.splitlines()
     while lines and lines[0].startswith("#"):
         lines.pop(0)
@@ -125,47 +156,77 @@ def _meaning(feature: Any) -> list[str]:
     if not isinstance(feature, Mapping):
         return []
     target, _ = settings_of(feature)
-    return _wrapped(_summary(target), "    ")
+    return _wrapped(summary(target), "    ")
 
 
 def _settings(node: Mapping[str, Any]) -> list[str]:
     """The function or class of a node, and each of its settings."""
-    target, kinds = settings_of(node)
-    lines = [f"{node['_target_']}: {_summary(target)}", ""]
-    return [*lines, *_with_meanings(target, kinds, node)]
+    target, _ = settings_of(node)
+    lines = [f"{node['_target_']}: {summary(target)}", ""]
+    return [*lines, *_lines(settings(target, node))]
 
 
 def _of_any_source(node: Mapping[str, Any]) -> list[str]:
     """The settings of `data` that every source has, and those of the tables joined to it."""
-    beside = kinds_of(OfAnySource)
-    lines = ["", "Of any source:", "", *_with_meanings(OfAnySource, beside, node)]
-    shared = kinds_of(SeriesTable)
-    for role, table in ROLES.items():
-        kinds = kinds_of(table)
-        head = f"data.{role}.NAME: {_summary(table)}"
-        if issubclass(table, SeriesTable) and table is not SeriesTable:
-            kinds = {name: kind for name, kind in kinds.items() if name not in shared}
-            head += " The settings of data.series.NAME, and:"
-        lines += ["", *_wrapped(head, ""), ""]
-        lines += _with_meanings(table, kinds, defaults_of(table))
+    lines = ["", "Of any source:", "", *_lines(settings(OfAnySource, node))]
+    for role, meaning, own in joined_tables():
+        head = f"data.{role}.NAME: {meaning}"
+        lines += ["", *_wrapped(head, ""), "", *_lines(own)]
     return lines
 
 
-def _with_meanings(
-    target: Callable[..., Any], kinds: Mapping[str, Any], values: Mapping[str, Any]
-) -> list[str]:
-    """Each setting with its value, what is allowed, and its meaning."""
+def joined_tables() -> list[tuple[str, str, list[Setting]]]:
+    """Of each table that is joined to the assets its role, what it is, and its own settings."""
+    shared = kinds_of(SeriesTable)
+    tables = []
+    for role, table in ROLES.items():
+        meaning = summary(table)
+        own = by_default(table)
+        if issubclass(table, SeriesTable) and table is not SeriesTable:
+            meaning += " The settings of data.series.NAME, and:"
+            own = [setting for setting in own if setting.name not in shared]
+        tables.append((role, meaning, own))
+    return tables
+
+
+def by_default(target: Callable[..., Any]) -> list[Setting]:
+    """Each setting of a function or class, with its default."""
+    values = defaults_of(target)
+    if is_dataclass(target):
+        for attribute in fields(target):
+            if callable(attribute.default_factory):
+                values[attribute.name] = attribute.default_factory()
+    return settings(target, values)
+
+
+def settings(target: Callable[..., Any], values: Mapping[str, Any]) -> list[Setting]:
+    """Each setting of a function or class, with its value among these.
+
+    The first parameter of a function is no setting: it is the market, the cross-section or the
+    study.
+    """
     meanings = _described(target)
-    lines = []
+    kinds = kinds_of(target)
+    if not inspect.isclass(target):
+        kinds.pop(next(iter(kinds)))
+    every = []
     for name, kind in kinds.items():
         value = values.get(name, "not given")
-        shown = "null" if value is None else value
-        lines.append(f"  {name}: {shown}    (allowed: {in_words(kind)})")
-        lines += _wrapped(meanings.get(name, ""), "      ")
+        shown = "null" if value is None else str(value)
+        every.append(Setting(name, shown, in_words(kind), meanings.get(name, "")))
+    return every
+
+
+def _lines(settings: Sequence[Setting]) -> list[str]:
+    """Each setting with its value, what is allowed, and its meaning."""
+    lines = []
+    for setting in settings:
+        lines.append(f"  {setting.name}: {setting.value}    (allowed: {setting.allowed})")
+        lines += _wrapped(setting.meaning, "      ")
     return lines
 
 
-def _summary(target: Callable[..., Any]) -> str:
+def summary(target: Callable[..., Any]) -> str:
     """The first paragraph of the documentation, on one line."""
     text = inspect.getdoc(target) or ""
     return " ".join(text.split("\n\n")[0].split())

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import runner
 from runner import __version__
+from runner.cli.composition import Composer
+from runner.cli.site import reference
 from runner.cli.site.content import Page
 from runner.cli.site.layout import HOME, framed
 from runner.cli.site.markdown import page_of
@@ -30,13 +32,17 @@ def default_folder() -> Path:
     return cache / "factor-runner" / f"docs-{__version__}"
 
 
-def write(folder: Path) -> Path:
+def write(folder: Path, composer: Composer) -> Path:
     """Write every page; give the first one.
+
+    Args:
+        composer: of the configs whose options the reference describes.
 
     Raises:
         DataError: the folder cannot be written.
     """
     sections = {heading: list(map(_shipped, names)) for heading, names in PAGES.items()}
+    sections["Reference"] = reference.pages(composer)
     pages = [page for section in sections.values() for page in section]
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -32,15 +32,16 @@ main .scroll{margin:10px 0 16px;background-repeat:no-repeat;
 background-attachment:local,local,scroll,scroll;
 background-image:linear-gradient(90deg,var(--paper) 40%,transparent),
 linear-gradient(270deg,var(--paper) 40%,transparent),
-linear-gradient(90deg,var(--soft),transparent),linear-gradient(270deg,var(--soft),transparent);
+linear-gradient(90deg,var(--line),transparent),linear-gradient(270deg,var(--line),transparent);
 background-size:28px 100%,28px 100%,9px 100%,9px 100%;background-position:left,right,left,right}
 main pre{border-radius:8px;margin:0;padding:12px 14px;width:max-content;min-width:100%}
 main pre:has([class]){width:auto} pre [class]{white-space:pre-wrap;overflow-wrap:anywhere}
 p code,li code,td code,dd code,dt code{background:var(--card);border-radius:4px;padding:1px 4px;
 overflow-wrap:anywhere}
-main table{font-size:14px;min-width:min(520px,100vw)} main td,main th{white-space:normal;
+td:first-child code{white-space:nowrap}
+main table{font-size:14px;min-width:100%} main td,main th{white-space:normal;
 text-align:left;vertical-align:top;min-width:90px;padding:6px 14px 6px 0}
-dl>div{padding:7px 0;border-bottom:1px solid var(--line)} dd p{margin:0 0 2px}
+dl>div{padding:7px 0} dl>div+div{border-top:1px solid var(--line)} dd p{margin:0 0 2px}
 .pages dt{color:var(--ink)}
 @media(max-width:600px){main h1{font-size:23px}}
 """

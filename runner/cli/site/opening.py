@@ -6,17 +6,19 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from runner.cli.composition import Composer
 from runner.cli.site.building import default_folder, write
 
 
-def show(folder: Path | None, wanted: bool) -> int:
+def show(folder: Path | None, wanted: bool, composer: Composer) -> int:
     """Write the site, print its first page, and open it where a person is at a terminal.
 
     Args:
         folder: of the pages; None takes that of the user's cache.
         wanted: whether a browser may be opened.
+        composer: of the configs that the reference describes.
     """
-    first = write(folder or default_folder()).resolve()
+    first = write(folder or default_folder(), composer).resolve()
     print(first, flush=True)
     if wanted and sys.stdout.isatty():
         webbrowser.open(first.as_uri())

@@ -1,23 +1,23 @@
-"""Every command of the pages on data is run, on files such as the page speaks of."""
+"""Every command and snippet of README and of `runner/docs` is run, as it stands there."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
-from importlib.resources import files
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import call_cli
+from pages import BLOCK, PAGES, ROOT, blocks, called, commands
 
-PAGES = files("runner").joinpath("docs")
-# tested page by page, with their numbers
-OWN_TESTS = {"funds.md", "replications.md", "tables.md"}
-COMMANDS = re.findall(
-    r"```sh\n(.*?)\n```", (PAGES / "data.md").read_text(encoding="utf-8"), flags=re.DOTALL
-)
+# pages whose blocks have a test of their own, with their numbers
+OWN_TESTS = {"data.md", "funds.md", "replications.md", "tables.md"}
+MARKS = {"commands: offline", "commands: signal", "commands: text", "command: run", "command: test"}
 # what the dots of a command stand for
 BASE = shlex.split(
     "experiment=none data=file data.path=panel.csv target=forward_return model=pooled features=none"
@@ -26,13 +26,80 @@ NAMES = [str(10001 + k) for k in range(30)]
 MONTHS = pd.date_range("2012-01-31", periods=36, freq="ME")
 
 
-def lines() -> list[str]:
-    """The commands, those on several lines as one."""
-    commands = []
-    for block in COMMANDS:
-        whole = block.replace("\\\n", " ")
-        commands += [line for line in whole.splitlines() if line.startswith("python -m runner")]
-    return commands
+def of_data() -> list[str]:
+    """The commands of the page on data, those on several lines as one."""
+    blocks = re.findall(r"```sh\n(.*?)\n```", PAGES["data.md"], flags=re.DOTALL)
+    whole = "\n".join(blocks).replace("\\\n", " ")
+    return [line for line in whole.splitlines() if line.startswith("python -m runner")]
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The command as a shell of a user takes it."""
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+
+
+def written(name: str, folder: Path) -> Path:
+    """The file that a page shows under a name of its own, written there."""
+    [text] = blocks(f"file: {name}")
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("command", commands("commands: offline"))
+def test_a_command_of_a_page_runs(command: str, tmp_path: Path) -> None:
+    outcome = called(command, tmp_path)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out
+
+
+def test_your_own_signal_in_two_files(tmp_path: Path) -> None:
+    written("my_signals.py", tmp_path)
+    written("conf/features/reversal.yaml", tmp_path)
+    [command] = commands("commands: signal")
+    done = shell(command, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "reversal" in done.stdout
+
+
+def test_features_as_text(tmp_path: Path) -> None:
+    written("conf/features/mine.yaml", tmp_path)
+    for command, term in zip(commands("commands: text"), ("calm", "size"), strict=True):
+        done = called(command, tmp_path)
+        assert done.code == 0, done.err
+        assert term in done.out
+
+
+def test_python_of_a_page_runs_and_leaves_nothing(tmp_path: Path) -> None:
+    [code] = blocks("python")
+    (tmp_path / "snippet.py").write_text(code)
+    done = shell("python snippet.py", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["snippet.py"]
+
+
+def test_every_option_is_named_in_a_page() -> None:
+    every = "".join(PAGES.values())
+    for path in (ROOT / "conf").glob("*/*.yaml"):
+        assert f"`{path.stem}`" in every, f"no page names {path.parent.name}={path.stem}"
+
+
+def test_every_block_of_code_has_a_test() -> None:
+    for name, text in PAGES.items():
+        if name in OWN_TESTS:
+            continue
+        for mark, language, code in BLOCK.findall(text):
+            tested = not language or mark in MARKS or mark == "python" or mark.startswith("file: ")
+            assert tested, f"{name}: {code}"
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +140,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", lines())
+@pytest.mark.parametrize("command", of_data())
 def test_a_command_of_the_page_on_data_runs(command: str, folder: Path) -> None:
     words = shlex.split(command)[3:]
     if words[0] == "...":
         words = [*BASE, *words[1:]]
     done = call_cli(folder, *words, "report=tables", "audit=off")
     assert done.code == 0, done.err
-
-
-def test_every_page_with_commands_has_a_test() -> None:
-    untested = []
-    for page in PAGES.iterdir():
-        if page.name in {*OWN_TESTS, "data.md", "changelog.md"} or not page.name.endswith(".md"):
-            continue
-        if "```sh" in page.read_text(encoding="utf-8"):
-            untested.append(page.name)
-    assert untested == []

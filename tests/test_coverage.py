@@ -146,7 +146,7 @@ SHORT = {  # persistence, rows: share of intervals that hold the mean and the sl
 
 @pytest.mark.parametrize(("persistence", "n"), list(SHORT))
 def test_hac_covers_less_in_short_and_persistent_samples(persistence: float, n: int) -> None:
-    """The figures of the README, from 4,000 draws of a computation of their own; .02 is three Monte Carlo errors."""
+    """The figures of runner/docs/inference.md, from 4,000 draws of a computation of their own; .02 is three Monte Carlo errors."""
     rng = np.random.default_rng(14)
     x, u = (ar1(rng, (1, n, 2000), persistence)[0] for _ in range(2))
     share = covered(panel_of(1.0 + SLOPE * x + u, x[:, :, None]), "asset", cov="HAC")

@@ -15,6 +15,8 @@ import pytest
 from conftest import call_cli
 from pages import BLOCK, PAGES, ROOT, blocks, called, commands
 
+from runner.validation.scores import COLUMNS
+
 # pages whose blocks have a test of their own, with their numbers
 OWN_TESTS = {"data.md", "funds.md", "replications.md", "tables.md"}
 MARKS = {"commands: offline", "commands: signal", "commands: text", "command: run", "command: test"}
@@ -91,6 +93,12 @@ def test_every_option_is_named_in_a_page() -> None:
     every = "".join(PAGES.values())
     for path in (ROOT / "conf").glob("*/*.yaml"):
         assert f"`{path.stem}`" in every, f"no page names {path.parent.name}={path.stem}"
+
+
+def test_every_score_is_defined() -> None:
+    for name in COLUMNS:
+        plain = name.removesuffix("_naive")
+        assert re.search(rf"`(oos/)?{plain}`", PAGES["metrics.md"]), name
 
 
 def test_every_block_of_code_has_a_test() -> None:

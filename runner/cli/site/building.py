@@ -20,7 +20,8 @@ from runner.sinks.markup import joined, pairs_of, tag
 # heading of the navigation -> files of runner/docs, without their suffix
 PAGES = {
     "Your data": ("data", "files", "funds"),
-    "Results": ("tables", "verdict", "replications"),
+    "Results": ("metrics", "tables", "replications"),
+    "Concepts": ("inference", "verdict"),
     "Promises": ("reliability", "licences", "changelog"),
 }
 

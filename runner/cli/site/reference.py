@@ -80,8 +80,8 @@ def _steps() -> Page:
 
 def _standard_errors() -> Page:
     about = (
-        "What `model.cov` may be. Formulas and sources stand under Metrics; what each regression "
-        "and each question needs stands under Concepts."
+        "What `model.cov` may be; which of them suit which rows, and their sources, stand under "
+        "Concepts."
     )
     rows = []
     for name, covariance in ERRORS.items():
@@ -97,8 +97,8 @@ def _standard_errors() -> Page:
 
 def _analyses() -> Page:
     about = (
-        "What `analyses` may hold by `_target_`: what is computed after the fit. Their numbers "
-        "are defined under Metrics."
+        "What `analyses` may hold by `_target_`: what is computed after the fit. The page on "
+        "metrics defines their numbers."
     )
     named = _public(analyses)
     functions = {name: value for name, value in named.items() if inspect.isfunction(value)}

@@ -32,7 +32,8 @@ def of_data() -> list[str]:
     """The commands of the page on data, those on several lines as one."""
     blocks = re.findall(r"```sh\n(.*?)\n```", PAGES["data.md"], flags=re.DOTALL)
     whole = "\n".join(blocks).replace("\\\n", " ")
-    return [line for line in whole.splitlines() if line.startswith("python -m runner")]
+    lines = [line.split("   #")[0].strip() for line in whole.splitlines()]
+    return [line for line in lines if line.startswith("python -m runner")]
 
 
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -19,9 +19,10 @@ from runner.sinks.markup import joined, pairs_of, tag
 
 # heading of the navigation -> files of runner/docs, without their suffix
 PAGES = {
-    "Your data": ("data", "files", "funds"),
-    "Results": ("metrics", "tables", "replications"),
-    "Concepts": ("inference", "verdict"),
+    "Start": ("python", "regression", "outputs"),
+    "Your own": ("data", "files", "signals"),
+    "How to": ("funds", "mlflow", "tables", "replications"),
+    "Concepts": ("audit", "validation", "inference", "verdict", "metrics"),
     "Promises": ("reliability", "licences", "changelog"),
 }
 

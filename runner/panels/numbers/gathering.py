@@ -136,7 +136,7 @@ def listed_cells(
     listings = listed(read, dates, market.fields.assets)
     writer = Writer(listings)
     n = len(listings.row)
-    X = np.full((n, len(features)), np.nan)
+    X = np.full((len(features), n), np.nan).T  # columns lie together, as they are written
     for k, name in enumerate(features):
         if name in read:
             writer.write(read.pop(name), X[:, k])

@@ -302,6 +302,30 @@ NAMES = {
     "mae_naive": "naive",
     "hit_rate_naive": "naive",
     "vif": "largest VIF",
+    "df_resid": "df",
+    "r2_within": "R2 within",
+    "residual_std": "residual s.d.",
+    "t_stat_nw": "t (Newey-West)",
+    "mean_annual": "mean a year",
+    "mean_net_annual": "mean a year, net",
+    "volatility_annual": "volatility a year",
+    "sharpe": "Sharpe",
+    "sharpe_net": "Sharpe, net",
+    "mape": "MAPE",
+    "qlike": "QLIKE",
+    "dm_stat": "DM",
+    "cw_stat": "CW",
+    "ic": "IC",
+    "ic_ratio": "IC ratio",
+    "ic_t": "t of IC",
+    "ic_t_nw": "(Newey-West)",
+    "ic_p_value": "p of IC",
+    "ic_dates": "dates of IC",
+    "rank_ic": "rank IC",
+    "rank_ic_ratio": "rank IC ratio",
+    "rank_ic_t": "t of rank IC",
+    "rank_ic_t_nw": "(Newey-West)",
+    "rank_ic_p_value": "p of rank IC",
 }
 
 
@@ -391,7 +415,8 @@ code,pre{font:13px/1.45 ui-monospace,Consolas,monospace}
 nav{display:none} body{display:block} main{max-width:none;padding:0}
 figure,tr,.tiles{break-inside:avoid} h2{break-after:avoid}
 .scroll{overflow:visible}
-.drawn{min-width:0} .hover{display:none} table{font-size:11px} th,td{padding-right:8px}}
+.drawn{min-width:0} .hover{display:none} table{font-size:10px}
+th,td{padding-right:5px;white-space:normal} pre{white-space:pre-wrap;overflow-wrap:anywhere}}
 """
 
 PAGE = """<!doctype html>

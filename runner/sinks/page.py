@@ -239,10 +239,10 @@ def _model(node: object) -> str:
     if "estimator" not in settings:
         return _named(node)
     by = settings.get("by")
-    cells = f"by {by}" if by else "one of all cells"
+    cells = f"by {by}" if by else "pooled over all cells"
     text = f"{settings['estimator']}, {cells}"
     for effect in settings.get("effects") or ():
-        text += f", fixed effects of {effect}s"
+        text += f", {effect} fixed effects"
     return text
 
 

@@ -25,7 +25,7 @@ from runner.sinks.canvas import (
     style,
     zero_line,
 )
-from runner.sinks.drawings.hover import Drawn, saved
+from runner.sinks.drawings.hover import Drawn, saved, say_values
 from runner.text import count, percent
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def assets_by_date(account: Account) -> Any:
     positions = np.arange(dates)
     axes.fill_between(positions, table["assets"], step="mid", color=BLUE, alpha=0.25, linewidth=0)
     axes.step(positions, table["assets"], where="mid", color=BLUE, linewidth=1.2)
+    say_values([axes], positions, table["date"], {"assets": table["assets"]})
     axes.set_xlim(-0.5, dates - 0.5)
     axes.set_ylim(0, 1.05 * max(N, 1))
     axes.set_ylabel("assets")
@@ -183,6 +184,7 @@ def series(account: Account) -> Any:
         dates = len(values)
         positions = np.arange(dates)
         axes.plot(positions, values, color=BLUE, linewidth=0.9)
+        say_values([axes], positions, table["date"], {shortened(name, 30): values})
         axes.set_xlim(-0.5, dates - 0.5)
         zero_line(axes, "y")
         name_dates(axes, table["date"], MOST_TICKS // across)

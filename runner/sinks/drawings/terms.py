@@ -26,7 +26,7 @@ from runner.sinks.canvas import (
     zero_line,
 )
 from runner.sinks.drawings.columns import first_value, rows_where
-from runner.sinks.drawings.hover import say_in_cells, say_values
+from runner.sinks.drawings.hover import estimate_texts, say_at_points, say_in_cells, say_values
 from runner.text import LEVEL, count, number, p_words, per_unit, t_text, unit_noun
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def t_stats(report: Report) -> Any:
     t = central["t_stat"]
     significant = t.abs() > critical
     axes = _bars(central["term"], t, significant, "t statistics", note)
+    texts = estimate_texts(central["term"], central)
+    say_at_points(axes, t, -np.arange(len(t)), texts)
     for edge in (-critical, critical):
         axes.axvline(edge, color=ORANGE, linewidth=1.2, linestyle="--")
     axes.set_xlabel("t statistic")

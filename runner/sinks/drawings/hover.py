@@ -96,9 +96,14 @@ def say_values(panels: Sequence[Any], x: Any, dates: Any, values: Mapping[str, A
     texts = []
     for k, date in enumerate(dates):
         known = {name: column[k] for name, column in numbers.items() if np.isfinite(column[k])}
-        parts = [f"{name} {number(value)}" for name, value in known.items()]
+        parts = [f"{name} {_figure(value)}" for name, value in known.items()]
         texts.append(f"{stamp(date)}: {', '.join(parts)}")
     say_along(panels, x, texts)
+
+
+def _figure(value: float) -> str:
+    """A number, whole ones without decimals."""
+    return f"{value:,.0f}" if float(value).is_integer() else number(value)
 
 
 def say_wealth(panels: Sequence[Any], table: pd.DataFrame, by: str) -> None:

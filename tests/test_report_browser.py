@@ -146,7 +146,20 @@ class Viewer:
                         for one, share in letters.items()
                         if share * min(found["widths"]) < LEAST
                     }, where
+        self.point(page)
         page.close()
+
+    def point(self, page: Any) -> None:
+        """The last place of the last picture that says something, with and without the pointer."""
+        places = page.locator(".hover g")
+        if not places.count():
+            return
+        visible = "text => getComputedStyle(text).visibility"
+        last = places.last  # the others lie below their neighbours
+        text = last.locator("text")
+        assert text.evaluate(visible) == "hidden"
+        last.locator("rect").hover()
+        assert text.evaluate(visible) == "visible"
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ def _places(drawn: Drawn) -> Html:
     height = scale * drawn.height
     places = [_place(place, scale) for place in drawn.places]
     view = f"0 0 {HOVER_WIDTH} {height:.1f}"
-    return Html(f'<svg class="hover" viewBox="{view}">{"".join(places)}</svg>')
+    return Html(f'<svg class="hover" aria-hidden="true" viewBox="{view}">{"".join(places)}</svg>')
 
 
 def _place(place: Place, scale: float) -> str:
@@ -399,8 +399,8 @@ display:block;text-align:right;font-size:12px;color:var(--soft)}}
 .note,figcaption{color:var(--soft);font-size:13px;margin:4px 0 14px} figure{margin:10px 0 18px}
 figure .scroll{background:#fff;border:1px solid var(--line);border-radius:8px;padding:6px}
 img{display:block;width:100%} .drawn{position:relative;min-width:620px}
-.hover{position:absolute;inset:0;width:100%;height:100%}
-.hover rect{fill:transparent} .hover g:hover rect{fill:var(--soft);opacity:.22}
+.hover{position:absolute;inset:0;width:100%;height:100%;pointer-events:none}
+.hover rect{fill:transparent;pointer-events:all} .hover g:hover rect{fill:var(--soft);opacity:.22}
 .hover text{visibility:hidden;pointer-events:none;font-size:14px;fill:var(--ink);
 stroke:var(--paper);stroke-width:16px;stroke-linejoin:round;paint-order:stroke}
 .hover g:hover text{visibility:visible} .middle{text-anchor:middle} .end{text-anchor:end}

@@ -171,18 +171,21 @@ def _composer(
 def resume(words: Sequence[str]) -> int:
     """Go on with a sweep that was ended, by its name or its directory.
 
-    Overrides may say where the store is.
+    KEY=VALUE         where the store is, such as tracking.uri=...
+    --trust           though others wrote its plan: run the code and write the files that it names
     """
     from runner.cli.composition import Composer
-    from runner.sweeps.plan import find
+    from runner.sweeps.plan import find, refuse_of_others
 
     parser = parser_of("resume")
+    parser.add_argument("--trust", action="store_true")
     forms_of(parser)
     args, words = parser.parse_known_args(list(words))
     if not words or words[0].startswith("-"):
         raise SpecError("resume: which sweep? allowed: its name or its directory")
     name, *rest = words
     plan = find(name)
+    refuse_of_others(plan.directory, args.trust)
     composer = Composer(*plan.configs)
     own = composer.places([*plan.fixed, *rest])[0] if rest else {"tracking": plan.tracking}
     plan = replace(plan, tracking=own["tracking"]).refilled(own, rest)

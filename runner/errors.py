@@ -79,9 +79,9 @@ def placed(where: str, error: RunnerError) -> list[str]:
 
 
 def listed(names: Iterable[object]) -> str:
-    """Names separated by commas, long names and lists cut with the count of the rest."""
+    """Names separated by commas on one line, long names and lists cut with the count of the rest."""
     texts = [str(name) for name in names]
-    text = ", ".join(map(_cut, texts[:LISTED]))
+    text = ", ".join(_on_one_line(_cut(name)) for name in texts[:LISTED])
     if len(texts) > LISTED:
         text += f" and {len(texts) - LISTED} more"
     return text or "none"
@@ -108,3 +108,8 @@ def _cut(name: str) -> str:
     """A name, a long one cut with the count of what is missing."""
     missing = len(name) - MOST_NAME
     return f"{name[:MOST_NAME]}... ({missing:,} characters more)" if missing > 0 else name
+
+
+def _on_one_line(name: str) -> str:
+    """A name, the ends of lines and such in it as their escapes."""
+    return name if name.isprintable() else repr(name)[1:-1]

@@ -19,8 +19,8 @@ from conftest import ROOT, call_cli, run_cli
 from runner.data.market import Market
 from runner.data.notices import Dropped
 from runner.panels.panel import Panel
+from runner.record import signature
 from runner.sweeps import cache as sharing
-from runner.sweeps import cache as sweep_cache
 from runner.sweeps.cache import FIELDS, HEAD_BYTES, STALE, Cache, SharedBench
 
 DATES = pd.bdate_range("2020-01-01", periods=500, name="date")
@@ -56,7 +56,7 @@ def panel() -> Panel:
 @pytest.fixture(autouse=True)
 def secret_is_read_anew() -> Iterator[None]:
     yield
-    sweep_cache._secret.cache_clear()
+    signature._secret.cache_clear()
 
 
 @pytest.fixture
@@ -270,17 +270,17 @@ def test_file_of_an_unpacked_folder_of_others_is_not_read(
     monkeypatch.chdir(tmp_path)
     cache.put("mine", market())
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "theirs"))
-    sweep_cache._secret.cache_clear()
+    signature._secret.cache_clear()
     cache.put("m", Evil())
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    sweep_cache._secret.cache_clear()
+    signature._secret.cache_clear()
     assert cache.get("m") is None
     assert not Path("pwned").exists()
     assert cache.get("mine") is not None
-    secret = tmp_path / "theirs" / "factor-runner" / "cache.key"
+    secret = tmp_path / "theirs" / "factor-runner" / "secret.key"
     assert secret.stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in secret.parent.iterdir()] == ["cache.key"]
+    assert [path.name for path in secret.parent.iterdir()] == ["secret.key"]
 
 
 def test_without_a_home_that_can_be_written_a_process_reads_its_own_files(
@@ -288,10 +288,10 @@ def test_without_a_home_that_can_be_written_a_process_reads_its_own_files(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    sweep_cache._secret.cache_clear()
+    signature._secret.cache_clear()
     cache.put("m", market())
     assert cache.get("m") is not None
-    sweep_cache._secret.cache_clear()
+    signature._secret.cache_clear()
     assert cache.get("m") is None
 
 

@@ -128,6 +128,15 @@ def test_names_longer_than_a_line_are_cut(tmp_path: Path) -> None:
     assert all(len(line) < 1000 for line in caught.value.mistakes)
 
 
+def test_names_of_several_lines_are_said_on_one(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_bytes(b'"a\nb"' + text())
+    with pytest.raises(DataError) as caught:
+        File(path=str(path), columns={name: name for name in ("date", "asset", "close")}).load()
+    assert r"a\nbdate" in str(caught.value)
+    assert all("\n" not in line for line in caught.value.mistakes)
+
+
 def test_more_equal_rows_than_memory_holds_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -287,6 +287,41 @@ def test_a_hostile_sweep_is_one_line(swept, tmp_path, verb: str, name: str) -> N
     assert (tmp_path / "elsewhere").is_dir()
 
 
+EVIL = """
+from pathlib import Path
+Path("pwned").touch()
+"""
+
+
+def test_a_sweep_that_others_planned_is_not_resumed_unless_it_is_trusted(swept, tmp_path) -> None:
+    sweep = tmp_path / "outputs" / "sweeps" / "s"
+    shutil.copytree(swept / "outputs" / "sweeps" / "s", sweep)
+    (tmp_path / "evil.py").write_text(EVIL)
+    assert call_cli(tmp_path, "resume", "s").code == 0  # it is this user's, wherever it lies
+    for number in (0, 1):
+        shutil.rmtree(sweep / str(number))
+    plan("jobs", 0, "spec", "allow", value=["evil"])(sweep)
+    plan("jobs", 0, "spec", "analyses", value={"a": {"_target_": "evil.evil"}})(sweep)
+    outcome = call_cli(tmp_path, "resume", "s")
+    assert outcome.code == 2
+    [line] = outcome.errors
+    assert "you did not write its plan.json" in line and "allowed: --trust" in line
+    assert not (tmp_path / "pwned").exists()
+    assert call_cli(tmp_path, "compare", "s").code == 0
+    assert not (tmp_path / "pwned").exists()
+    call_cli(tmp_path, "resume", "s", "--trust")
+    assert (tmp_path / "pwned").exists()
+
+
+def test_the_ui_opens_no_store_that_others_named(swept, tmp_path) -> None:
+    sweep = tmp_path / "outputs" / "sweeps" / "s"
+    shutil.copytree(swept / "outputs" / "sweeps" / "s", sweep)
+    plan("tracking", "uri", value="http://127.0.0.1:9")(sweep)
+    outcome = call_cli(tmp_path, "ui", "--sweep", "s", "--port", "0")
+    assert outcome.code == 2
+    assert "its store is 'http://127.0.0.1:9', which others may have named" in outcome.errors[0]
+
+
 def test_one_hostile_run_does_not_keep_sync_from_the_others(logged, tmp_path) -> None:
     folder, _, _ = logged
     [run, *_] = [path.parent for path in folder.glob("outputs/runs/*/run.json")]

@@ -402,7 +402,7 @@ def test_scores_lead_a_search_and_a_resumed_one_goes_the_same_way(sweep, tmp_pat
     plan = json.loads((tmp_path / "outputs/sweeps/half/plan.json").read_text())
     plan["settings"]["draws"] = 6
     (tmp_path / "outputs/sweeps/half/plan.json").write_text(json.dumps(plan))
-    assert main(["resume", "half"]) == 0
+    assert main(["resume", "half", "--trust"]) == 0
     half = read(tmp_path / "outputs/sweeps/half")
     assert [job.differs for job in half.jobs] == [job.differs for job in whole.jobs]
 

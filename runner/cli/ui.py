@@ -79,12 +79,17 @@ def serve_sweep(name: str, port: int, keep: bool) -> int:
     from runner.sinks.stores.store import Store
     from runner.sweeps.comparison.comparison import compared
     from runner.sweeps.conduct import sweep_tags
-    from runner.sweeps.plan import find, killed
+    from runner.sweeps.plan import find, is_own, killed
     from runner.sweeps.telling.tracked import end_killed, sweep_link
 
     plan = find(name)
     with as_written(f"sweep {plan.name}"):
         comparison = compared(plan)
+    uri = plan.tracking.get("uri")
+    if uri is not None and not is_own(plan.directory):
+        given = f"{uri!r}, which others may have named"
+        remedy = f"python -m runner ui tracking.uri={uri}"
+        raise SpecError(f"sweep {plan.name}: its store is {given}; allowed: {remedy}")
     store = Store(**plan.tracking)
     end_killed(store, killed)
     link = sweep_link(store, sweep_tags(plan), comparison, plugged_in=True, keep=keep)

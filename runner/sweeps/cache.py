@@ -15,7 +15,6 @@ import contextlib
 import mmap
 import os
 import pickle
-import secrets
 import stat
 import struct
 import sys
@@ -23,8 +22,6 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from hashlib import blake2b
-from hmac import compare_digest
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,19 +29,17 @@ from typing import TYPE_CHECKING, Any
 from runner.compute.cache import Bench
 from runner.errors import DataError
 from runner.record.identity import digest
+from runner.record.signature import SIGNATURE_BYTES, is_signed, signature_of
 
 if TYPE_CHECKING:
     from runner.sweeps.plan import Plan
 
 # mark, versions that it was written by, bytes in all, bytes of the pickle, number of buffers
 FIELDS = struct.Struct("<8s20sQQQ")
-SIGNATURE_BYTES = 16  # of the fields and the pickle
 CHECKSUM = struct.Struct("<I")  # of everything before and after it
-SIGNED = FIELDS.size + SIGNATURE_BYTES
+SIGNED = FIELDS.size + SIGNATURE_BYTES  # the fields, and a signature of them and the pickle
 HEAD_BYTES = SIGNED + CHECKSUM.size
 MARK = b"frcache4"
-SECRET_BYTES = 32
-OF_OTHERS = 0o077  # the bits of a mode that are not its owner's
 PICKLED = ("numpy", "pandas")  # libraries whose objects are in the files
 SIZE_BYTES = 8  # of the size of one buffer, after the head
 LINE = 64  # bytes that a buffer is aligned to
@@ -205,45 +200,12 @@ def _dump(file: Any, text: bytes, buffers: Sequence[memoryview]) -> None:
         content += [padding, buffer]
         total += len(padding) + buffer.nbytes
     fields = FIELDS.pack(MARK, _versions(), total, len(text), len(buffers))
-    signed = fields + _signature(fields, text)
+    signed = fields + signature_of(fields, text)
     file.write(signed + CHECKSUM.pack(_checksum(signed, content)))
     for part in content:
         file.write(part)
     file.flush()
     os.fsync(file.fileno())
-
-
-def _signature(fields: bytes | memoryview, text: bytes | memoryview) -> bytes:
-    """What only who knows the secret of this user can write for these fields and this pickle."""
-    signature = blake2b(key=_secret(), digest_size=SIGNATURE_BYTES)
-    signature.update(fields)
-    signature.update(text)
-    return signature.digest()
-
-
-@cache
-def _secret() -> bytes:
-    """Random bytes that this user alone reads, made once and kept in their home.
-
-    Without a home that can be written, those of this process: it then reads its own files alone.
-    """
-    fresh = secrets.token_bytes(SECRET_BYTES)
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    path = Path(home) / "factor-runner" / "cache.key"
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.{os.getpid()}.new")
-        with open(new, "wb", opener=_privately) as file:
-            file.write(fresh)
-        with contextlib.suppress(FileExistsError):
-            os.link(new, path)  # of several processes the first makes it
-        new.unlink()
-        status = path.stat()
-        is_secret = status.st_uid == os.getuid() and not status.st_mode & OF_OTHERS
-        kept = path.read_bytes()
-    except OSError:
-        return fresh
-    return kept if is_secret and len(kept) == SECRET_BYTES else fresh
 
 
 def _checksum(signed: bytes | memoryview, content: Sequence[bytes | memoryview]) -> int:
@@ -272,8 +234,7 @@ def _loaded(data: memoryview) -> Any:
     start = HEAD_BYTES + SIZE_BYTES * count
     position = start + length
     text = data[start:position]
-    signature = _signature(data[: FIELDS.size], text)
-    if not compare_digest(signature, bytes(data[FIELDS.size : SIGNED])):
+    if not is_signed(data[FIELDS.size : SIGNED], data[: FIELDS.size], text):
         return None
     buffers = []
     for size in struct.unpack_from(f"<{count}Q", data, HEAD_BYTES):

@@ -30,6 +30,7 @@ from runner.record.secrets import (
     without_secrets,
     write_kept,
 )
+from runner.record.signature import is_signed, signature_of
 from runner.record.untrusted import (
     Check,
     is_finite,
@@ -51,6 +52,7 @@ from runner.sweeps.settings import Sweep
 
 PLAN = "plan.json"
 STATE = ".state"
+SIGNATURE = "signature"  # of all else that a plan holds
 MOST_PLAN = 2_000_000_000  # bytes of a plan: some kilobytes a job
 OF_PLAN: dict[str, Check] = {
     **dict.fromkeys(["directory", "ledger"], is_text),
@@ -60,6 +62,7 @@ OF_PLAN: dict[str, Check] = {
     "configs": is_texts_or_none,
 }
 OF_SOME_PLANS: dict[str, Check] = {
+    SIGNATURE: is_text,
     "code": is_text,
     "same": is_whole,
     "asked": is_mapping,
@@ -300,7 +303,9 @@ class Plan:
         kept["axes"] = [asdict(axis) for axis in self.axes]
         kept["jobs"] = [vars(job) for job in self.jobs]
         (self.directory / STATE).mkdir(parents=True, exist_ok=True)
-        _replace(self.directory / PLAN, json.dumps(without_secrets(kept), default=str))
+        written = json.loads(json.dumps(without_secrets(kept), default=str))
+        signature = signature_of(_text_of(written)).hex()
+        _replace(self.directory / PLAN, json.dumps({**written, SIGNATURE: signature}))
 
     def _failed(self, job: Job) -> Path:
         return self.directory / STATE / f"{job.number}.failed"
@@ -368,6 +373,7 @@ def read(directory: Path) -> Plan:
         known = unknown(directory.name, sweeps) if sweeps else "there is none"
         raise SpecError(f"sweep: no {PLAN} in {str(directory)!r}: {known}")
     kept = only(path, mapping_of_json(path, MOST_PLAN), OF_PLAN, OF_SOME_PLANS)
+    kept.pop(SIGNATURE, None)
     kept["directory"] = directory
     kept["settings"] = bound("sweep", Sweep, kept["settings"])
     bound("tracking", Tracking, kept["tracking"])
@@ -379,6 +385,34 @@ def read(directory: Path) -> Plan:
     for name in ("configs", "words", "fixed", "allow"):
         kept[name] = tuple(kept.get(name, ()))
     return Plan(**kept)
+
+
+def is_own(directory: Path) -> bool:
+    """Whether this user wrote the plan in a directory, with the home that they have here."""
+    kept = mapping_of_json(directory / PLAN, MOST_PLAN)
+    signature = kept.pop(SIGNATURE, "")
+    try:
+        return is_signed(bytes.fromhex(signature), _text_of(kept))
+    except (TypeError, ValueError):
+        return False
+
+
+def refuse_of_others(directory: Path, trusted: bool) -> None:
+    """Refuse to run what somebody else may have planned.
+
+    Raises:
+        SpecError: this user did not write the plan, and does not trust it.
+    """
+    if not trusted and not is_own(directory):
+        raise SpecError(
+            f"sweep {directory.name}: you did not write its {PLAN}, or not with the home that you "
+            f"have here; allowed: --trust, to run the code and write the files that it names"
+        )
+
+
+def _text_of(kept: Mapping[str, Any]) -> bytes:
+    """What is signed of a plan."""
+    return json.dumps(kept, sort_keys=True).encode()
 
 
 def _job(path: Path, kept: Mapping[str, Any]) -> Job:

@@ -79,7 +79,7 @@ def placed(where: str, error: RunnerError) -> list[str]:
 
 
 def listed(names: Iterable[object]) -> str:
-    """Names separated by commas on one line, long names and lists cut with the count of the rest."""
+    """Names on one line between commas, long names and lists cut with the count of the rest."""
     texts = [str(name) for name in names]
     text = ", ".join(_on_one_line(_cut(name)) for name in texts[:LISTED])
     if len(texts) > LISTED:

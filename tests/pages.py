@@ -40,3 +40,10 @@ def called(command: str, folder: Path, *beside: str) -> Outcome:
     python, *words = shlex.split(command)
     assert [python, *words[:2]] == ["python", "-m", "runner"]
     return call_cli(folder, *words[2:], *beside)
+
+
+def printed() -> list[tuple[str, str]]:
+    """Commands and what a page shows of what they print, lines of dots for what is left out."""
+    marked = [found for page in PAGES.values() for found in BLOCK.findall(page)]
+    start = "printed by: "
+    return [(mark.removeprefix(start), text) for mark, _, text in marked if mark.startswith(start)]

@@ -13,13 +13,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import call_cli
-from pages import BLOCK, PAGES, ROOT, blocks, called, commands
+from pages import BLOCK, PAGES, ROOT, blocks, called, commands, printed
 
 from runner.validation.scores import COLUMNS
 
 # pages whose blocks have a test of their own, with their numbers
 OWN_TESTS = {"data.md", "funds.md", "replications.md", "tables.md"}
-MARKS = {"commands: offline", "commands: signal", "commands: text", "command: run", "command: test"}
+MARKS = {
+    "commands: offline",
+    "commands: conf",
+    "commands: signal",
+    "commands: text",
+    "command: run",
+    "command: test",
+    "python",
+}
 # what the dots of a command stand for
 BASE = shlex.split(
     "experiment=none data=file data.path=panel.csv target=forward_return model=pooled features=none"
@@ -64,6 +72,24 @@ def test_a_command_of_a_page_runs(command: str, tmp_path: Path) -> None:
     assert outcome.out
 
 
+@pytest.mark.parametrize(("command", "shown"), printed())
+def test_what_a_page_shows_is_what_the_command_prints(
+    command: str, shown: str, tmp_path: Path
+) -> None:
+    lines = [" ".join(line.split()) for line in called(command, tmp_path).out.splitlines()]
+    for line in shown.splitlines():
+        assert line == "..." or " ".join(line.split()) in lines, line
+
+
+def test_your_own_conf(tmp_path: Path) -> None:
+    written("conf/experiment/mine.yaml", tmp_path)
+    written("conf/sweep/errors.yaml", tmp_path)
+    for command in commands("commands: conf"):
+        done = called(command, tmp_path)
+        assert done.code == 0, done.err
+        assert "Mom" in done.out
+
+
 def test_your_own_signal_in_two_files(tmp_path: Path) -> None:
     written("my_signals.py", tmp_path)
     written("conf/features/reversal.yaml", tmp_path)
@@ -106,9 +132,10 @@ def test_every_block_of_code_has_a_test() -> None:
     for name, text in PAGES.items():
         if name in OWN_TESTS:
             continue
-        for mark, language, code in BLOCK.findall(text):
-            tested = not language or mark in MARKS or mark == "python" or mark.startswith("file: ")
-            assert tested, f"{name}: {code}"
+        for mark, _, code in BLOCK.findall(text):
+            marked = mark in MARKS or mark.startswith(("file: ", "printed by: "))
+            shown = code.strip() in [command for command, _ in printed()]
+            assert marked or shown, f"{name}: {code}"
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,11 @@ from runner.sinks.markup import joined, pairs_of, tag
 
 # heading of the navigation -> files of runner/docs, without their suffix
 PAGES = {
-    "Start": ("python", "regression", "outputs"),
+    "Start": ("tutorial", "hydra", "experiments", "sweeps", "python", "regression", "outputs"),
     "Your own": ("data", "files", "signals"),
-    "How to": ("funds", "mlflow", "tables", "replications"),
-    "Concepts": ("audit", "validation", "inference", "verdict", "metrics"),
-    "Promises": ("reliability", "licences", "changelog"),
+    "How to": ("funds", "quantiles", "volatility", "slurm", "mlflow", "tables", "replications"),
+    "To know": ("metrics", "inference", "audit", "validation", "verdict"),
+    "Promises": ("performance", "reliability", "licences", "changelog"),
 }
 
 

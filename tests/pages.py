@@ -27,8 +27,13 @@ def blocks(mark: str) -> list[str]:
 
 def commands(mark: str) -> list[str]:
     """The commands of these blocks, a line each, without what is said of them."""
-    lines = [line for block in blocks(mark) for line in block.replace("\\\n", " ").splitlines()]
-    return [line.split("   #")[0].strip() for line in lines if line.strip()]
+    return [command for block in blocks(mark) for command in commands_of(block)]
+
+
+def commands_of(block: str) -> list[str]:
+    """The commands of a block, those on several lines as one; comments are beside or above them."""
+    lines = [line.split("   #")[0].strip() for line in block.replace("\\\n", " ").splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def called(command: str, folder: Path, *beside: str) -> Outcome:

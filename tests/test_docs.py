@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import call_cli
-from pages import BLOCK, PAGES, ROOT, blocks, called, commands, printed
+from pages import BLOCK, PAGES, ROOT, blocks, called, commands, commands_of, printed
 
 from runner.validation.scores import COLUMNS
 
@@ -37,11 +37,9 @@ MONTHS = pd.date_range("2012-01-31", periods=36, freq="ME")
 
 
 def of_data() -> list[str]:
-    """The commands of the page on data, those on several lines as one."""
+    """The commands of the page on data."""
     blocks = re.findall(r"```sh\n(.*?)\n```", PAGES["data.md"], flags=re.DOTALL)
-    whole = "\n".join(blocks).replace("\\\n", " ")
-    lines = [line.split("   #")[0].strip() for line in whole.splitlines()]
-    return [line for line in lines if line.startswith("python -m runner")]
+    return [command for block in blocks for command in commands_of(block)]
 
 
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -12,14 +12,15 @@ HOME = "index"
 PAGES = "pages"  # the anchor of the navigation
 # beside the style of reports, which the pages share
 OWN_STYLE = """
-nav b{display:block;font-size:15px;margin:0 0 6px} nav h2{font-size:12px;color:var(--soft);
-margin:12px 0 2px;font-weight:600} nav ul{list-style:none;margin:0;padding:0}
+nav b{display:block;font-size:15px;margin:0 0 6px}
+nav summary{font-size:12px;color:var(--soft);padding:8px 0 2px}
+nav ul{list-style:none;margin:0;padding:0}
 nav li{padding:3px 0} nav li li{padding:2px 0 2px 12px;font-size:12px}
 nav a[aria-current]{font-weight:600;color:var(--ink)}
 .jump{padding:10px 14px 0;margin:0;font-size:14px}
 @media(max-width:899px){body{display:flex;flex-direction:column} nav{order:3;padding:10px 14px 40px;
 font-size:15px;border:0;border-top:1px solid var(--line)} nav li ul{display:none}
-nav h2{font-size:14px}}
+nav summary{font-size:14px}}
 @media(min-width:900px){body{display:grid;grid-template-columns:210px minmax(0,780px);
 justify-content:center;gap:0 36px} nav{position:sticky;top:0;align-self:start;max-height:100vh;
 overflow-y:auto;border:0;padding:32px 0 20px} .jump{display:none} main{margin:0}}
@@ -38,12 +39,16 @@ main pre{border-radius:8px;margin:0;padding:12px 14px;width:max-content;min-widt
 main pre:has([class]){width:auto} pre [class]{white-space:pre-wrap;overflow-wrap:anywhere}
 p code,li code,td code,dd code,dt code{background:var(--card);border-radius:4px;padding:1px 4px;
 overflow-wrap:anywhere}
-td:first-child code{white-space:nowrap}
+@media(min-width:601px){td:first-child code{white-space:nowrap}}
 main table{font-size:14px;min-width:100%} main td,main th{white-space:normal;
 text-align:left;vertical-align:top;min-width:90px;padding:6px 14px 6px 0}
 dl>div{padding:7px 0} dl>div+div{border-top:1px solid var(--line)} dd p{margin:0 0 2px}
 .pages dt{color:var(--ink)}
-@media(max-width:600px){main h1{font-size:23px}}
+@media(max-width:600px){main h1{font-size:23px}
+table:not(:has(td:nth-child(3))),table:not(:has(td:nth-child(3))) :is(tbody,tr,td){display:block}
+table:not(:has(td:nth-child(3))) thead{display:none}
+table:not(:has(td:nth-child(3))) td{border:0;padding:0}
+table:not(:has(td:nth-child(3))) tr{padding:8px 0;border-bottom:1px solid var(--line)}}
 """
 
 
@@ -60,12 +65,15 @@ def framed(page: Page, sections: Mapping[str, Sequence[Page]], version: str) -> 
 
 
 def _navigation(page: Page, sections: Mapping[str, Sequence[Page]], version: str) -> Html:
-    """Links to every page, and to the headings of this one."""
+    """Links to every page, and to the headings of this one; other sections are folded."""
     home = tag("b", tag("a", f"factor-runner {version}", href=f"{HOME}.html"))
     parts = [home]
     for heading, pages in sections.items():
         links = [_link(other, other.name == page.name) for other in pages]
-        parts += [tag("h2", heading), tag("ul", *links)]
+        folded = tag("details", tag("summary", heading), tag("ul", *links))
+        if page in pages or page.name == HOME:
+            folded = Html(folded.replace("<details>", "<details open>", 1))
+        parts.append(folded)
     return tag("nav", *parts, aria_label="Pages", id=PAGES)
 
 

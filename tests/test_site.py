@@ -173,6 +173,16 @@ def test_without_a_folder_it_is_one_of_the_cache(
     assert first.parent.parent == tmp_path / "cache/factor-runner"
 
 
+def test_a_user_without_a_home_is_one_line(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    done = cli("docs", "--no-open")
+    assert (done.code, done.err) == (2, "error: docs: this user has no home; allowed: --to DIR\n")
+
+
 def test_it_is_opened_for_a_person_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     composer = Composer()

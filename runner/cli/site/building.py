@@ -28,9 +28,16 @@ PAGES = {
 
 
 def default_folder() -> Path:
-    """The folder of the user for what may be made again, one for each version."""
+    """The folder of the user for what may be made again, one for each version.
+
+    Raises:
+        DataError: a user without a home.
+    """
     given = os.environ.get("XDG_CACHE_HOME")
-    cache = Path(given) if given else Path.home() / ".cache"
+    try:
+        cache = Path(given) if given else Path.home() / ".cache"
+    except RuntimeError:
+        raise DataError("docs: this user has no home; allowed: --to DIR") from None
     return cache / "factor-runner" / f"docs-{__version__}"
 
 

@@ -61,7 +61,8 @@ def actual_fitted(report: Report) -> Any:
 
     None of classes, of a regression per date without forecasts, and of a few dates.
     """
-    if is_logit(report.study.model):
+    by_date = unit_noun(report.fit.quality) == "date"
+    if is_logit(report.study.model) or (by_date and report.predictions.empty):
         return None
     shown, note = _shown(report)
     drawn = [series for series in shown if len(series.actual) >= FEWEST and series.has_lines]
@@ -139,20 +140,28 @@ def _of_assets(report: Report, names: Sequence[str], heading: str) -> Series:
     import pandas as pd
 
     panel = report.panel
-    columns = [panel.assets.index(name) for name in names]
+    columns: slice | list[int] = slice(None)
+    if len(names) < len(panel.assets):
+        columns = [panel.assets.index(name) for name in names]
     known = panel.valid[:, columns]
-    dates = panel.dates[known.any(axis=1)]
-    means = []
-    for values in (panel.scored, panel.in_units(report.fitted)):
-        cells = np.where(known, values[:, columns], np.nan)
-        frame = pd.DataFrame(cells, panel.dates)
-        means.append(frame.mean(axis=1)[dates])
-    actual, fitted = means
-    if unit_noun(report.fit.quality) == "date":
-        fitted = fitted.iloc[:0]
+    actual = _means(panel.scored[:, columns], known, panel.dates)
+    fitted = pd.Series(index=panel.dates[:0], dtype=float)
+    if unit_noun(report.fit.quality) != "date":
+        fitted = _means(panel.in_units(report.fitted)[:, columns], known, panel.dates)
     rows = report.predictions
-    predicted = pd.Series(index=dates[:0], dtype=float)
+    predicted = pd.Series(index=panel.dates[:0], dtype=float)
     if len(rows):
         own = rows[rows["asset"].isin(names)]
         predicted = own.groupby("date")["prediction"].mean()
-    return Series(heading, actual, fitted.dropna(), predicted)
+    return Series(heading, actual, fitted, predicted)
+
+
+def _means(values: np.ndarray, known: np.ndarray, dates: pd.DatetimeIndex) -> pd.Series:
+    """Means (T,) of the known cells of each date, without dates that have none."""
+    import pandas as pd
+
+    known = known & ~np.isnan(values)
+    count = known.sum(axis=1)
+    there = count > 0
+    total = np.sum(values, axis=1, where=known)
+    return pd.Series(total[there] / count[there], dates[there])

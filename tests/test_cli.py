@@ -103,6 +103,16 @@ def test_the_story_of_the_default_run_is_short_with_assets_beside_each_other(def
     assert "warning" not in default.err.lower()  # a slow machine says how far it is
 
 
+def test_a_table_without_room_beside_is_told_by_its_terms_and_never_cut(cli) -> None:
+    assets = "[NoDur,Durbl,Manuf,Enrgy,Chems,BusEq,Telcm,Utils,Shops,Hlth,Money,Other]"
+    run = cli(f"data.assets={assets}", "report=tables", "audit=off")
+    assert run.code == 0, run.err
+    assert "…" not in run.out
+    [row] = [line.split() for line in run.out.splitlines() if line.split()[:1] == ["SMB"]]
+    mean = run.table("coefficients").query("term == 'SMB' and scope == 'mean'").iloc[0]
+    assert float(row[1]) == pytest.approx(mean["estimate"], abs=1e-3)
+
+
 def test_nothing_is_written_for_a_wrong_spec(cli, tmp_path) -> None:
     assert cli("model.cov=HC9").code == 2
     assert list(tmp_path.iterdir()) == []

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from runner.sinks.paper.table import RegressionTable
 
+ENDLESS = 10_000  # columns of the terminal: more than any table takes
 WIDEST = 120  # a narrower terminal wraps lines; no number is ever cut
 LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
 MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units, or ends there
@@ -80,6 +81,13 @@ class Sheet(Table):
             justify: JustifyMethod = "left" if of_text else "right"
             self.add_column(shown(heading), justify=justify, no_wrap=True)
 
+    @property
+    def wide(self) -> int:
+        """Columns of the terminal that it takes where none is cut."""
+        console = Page()
+        console.width = ENDLESS
+        return console.measure(self).maximum
+
     def add_line(self, cells: Iterable[str | Text]) -> None:
         """Add a row; a cell that has a style is of our own words."""
         self.add_row(*(cell if isinstance(cell, Text) else shown(cell) for cell in cells))
@@ -117,9 +125,9 @@ class Pace:
     def is_due(self, what: str, done: int, total: int) -> bool:
         """Whether a log has a line now: one each tenth of the work, of work that takes long."""
         begun, before = self.first[what]
-        if done == before:
-            self.tenths[what] = 10 * done // total
         tenth = 10 * done // total
+        if done == before:
+            self.tenths[what] = tenth
         if tenth <= self.tenths[what]:
             return False
         self.tenths[what] = tenth
@@ -191,11 +199,7 @@ def show(report: Report, directory: Path, run_id: str, form: Form = "full") -> N
 
 
 def _show_coefficients(console: Console, report: Report, directory: Path, most: int) -> None:
-    """Every coefficient; of many units one row per term, where there are means over them.
-
-    Args:
-        most: rows that are shown.
-    """
+    """At most so many coefficients; of more, a row per term where there are means over units."""
     table = report.fit.coefficients
     more = len(table) - most
     if more > 0 and (table["scope"] == "mean").any():
@@ -228,15 +232,15 @@ def _beside(console: Console, report: Report) -> RegressionTable | None:
         return None
     if table is None or len(table.headings) < 2:
         return None
-    wide = console.measure(regression_sheet(table)).maximum
+    fits = regression_sheet(table).wide <= console.width
     tall = len(list(table.rows()))
-    return table if wide <= console.width and tall <= MOST_SHORT else None
+    return table if fits and tall <= MOST_SHORT else None
 
 
-def regression_sheet(table: RegressionTable, most: int = MOST_ROWS) -> Sheet:
-    """The printed rows of a regression table, with at most so many of coefficients."""
+def regression_sheet(table: RegressionTable) -> Sheet:
+    """The printed rows of a regression table, cut where there are many coefficients."""
     sheet = Sheet([("", True), *((heading.text, False) for heading in table.headings)])
-    left = most
+    left = MOST_ROWS
     for row in table.rows():
         if row.kind != "foot":
             left -= 1
@@ -378,15 +382,10 @@ def _coefficients(report: Report, most: int) -> Sheet:
         unit = mean if row.scope == "mean" else row.unit
         if unit != previous and previous:
             table.add_section()
-        cells = _cells(row, noun) if tested else [_estimate(row)]
+        cells = _cells(row, noun) if tested else [number(row.estimate, row.std_error)]
         table.add_line(["" if unit == previous else unit, row.term, *cells])
         previous = unit
     return table
-
-
-def _estimate(row: Any) -> str:
-    """The estimate of a row, to the digits that its error allows."""
-    return number(row.estimate, row.std_error)
 
 
 def _cells(row: Any, noun: str) -> list[str]:
@@ -398,7 +397,7 @@ def _cells(row: Any, noun: str) -> list[str]:
     low = number(row.ci_low, error)
     high = number(row.ci_high, error)
     return [
-        _estimate(row),
+        number(row.estimate, error),
         number(error, error),
         f"{row.t_stat:.2f}" if low else "",
         p_text(row.p_value),

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST_JOBS = 15  # of the leaderboard
 MOST_ROWS = 40  # of coefficients and their errors
-WIDE = 10_000  # characters: no table is as wide
 LENGTHS = (48, 32, 18)  # characters of a choice, the first that the terminal has room for
 
 
@@ -71,7 +70,7 @@ def _show_coefficients(
     if table is None:
         return
     jobs = min(MOST_BESIDE, len(comparison.ranked))
-    while jobs > 1 and _width(regression_sheet(table)) > wide:
+    while jobs > 1 and regression_sheet(table).wide > wide:
         jobs -= 1
         table = comparison.regression_table(settings, jobs) or table
     _title(console, table.title)
@@ -106,16 +105,9 @@ def _show_units(
 def _whole(console: Page, table: Sheet) -> None:
     """Print a table however wide it is: the terminal wraps lines, no number is cut."""
     before = console.width
-    console.width = max(before, _width(table))
+    console.width = max(before, table.wide)
     console.print(table)
     console.width = before
-
-
-def _width(table: Sheet) -> int:
-    """Columns of the terminal that the table takes."""
-    console = Page()
-    console.width = WIDE
-    return console.measure(table).maximum
 
 
 def _title(console: Page, text: str) -> None:
@@ -138,7 +130,7 @@ def _leaderboard(comparison: Comparison, wide: int) -> Sheet:
                 columns.append([_figure(str(name), value) for value in values])
         for row in zip(*columns, strict=True):
             table.add_line(row)
-        if _width(table) <= wide:
+        if table.wide <= wide:
             break
     return table
 

@@ -82,6 +82,7 @@ class Shared:
         own = self.cells
         return cells.X is own.X and cells.y is own.y and cells.valid is own.valid
 
+    @np.errstate(over="ignore", invalid="ignore")  # as in _with_pairs
     def of(
         self, rows: np.ndarray, regressors: Regressors, by: str | None, owns: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray] | None:

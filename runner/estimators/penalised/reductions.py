@@ -250,6 +250,7 @@ class _Part(NamedTuple):
         return self.cells.moments(self.columns, shift, by_date, whole)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # rows say which column is too large
 def reductions(
     model: RegressionSettings,
     panel: Panel,

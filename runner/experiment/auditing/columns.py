@@ -239,7 +239,7 @@ def target_tried(
         overlap = _target_overlap(target, y, size, ground)
         start = _day(overlap.first_date(dates))
         text = f"target: depends on rows before its own, which features know; from {start}"
-        rows.append(overlap.row(dates, text))
+        rows.append(overlap.row(dates, text) | {"rows_ahead": 0})  # it looks back
     looks_ahead = reach > 0 if by_future.values else None
     return rows, looks_ahead
 

@@ -409,7 +409,8 @@ img{filter:invert(.92) hue-rotate(180deg)}}
 @media(min-width:900px){.facts{columns:2;column-gap:32px} .facts>div{break-inside:avoid;
 grid-template-columns:100px minmax(0,1fr)}}
 code,pre{font:13px/1.45 ui-monospace,Consolas,monospace}
-@media(max-width:600px){main{padding:18px 14px 40px} dl>div{grid-template-columns:minmax(0,1fr)}}
+@media(max-width:600px){main{padding:18px 14px 40px} dl>div{grid-template-columns:minmax(0,1fr)}
+section>details>summary{list-style-position:inside}}
 @media print{:root{color-scheme:light;--ink:#000;--soft:#444;--line:#ccc;--paper:#fff;
 --card:#f5f7f9;--link:#0060a0}
 nav{display:none} body{display:block} main{max-width:none;padding:0}

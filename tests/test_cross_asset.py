@@ -189,6 +189,13 @@ def test_settings_that_cannot_be() -> None:
         model.forecast(minutes(), after(31))
 
 
+@pytest.mark.parametrize("rows", [2, 5])
+def test_fewer_rows_than_folds_take_are_refused(rows: int) -> None:
+    model = CrossAsset(window=WINDOW, penalties=20)
+    with pytest.raises(DataError, match=r"model.folds: .* allowed: folds that have"):
+        model.parts(minutes(), np.arange(rows))
+
+
 @pytest.mark.parametrize("size", [1e200, 1e-200])
 def test_columns_whose_products_do_not_fit_a_number_are_refused(size: float) -> None:
     made = minutes()

@@ -196,6 +196,8 @@ class CrossAsset(Model):
             DataError: settings that the splitter refuses; a fold with one training row.
         """
         R = len(rows)
+        if R <= FOLDS:
+            raise _folds_refused("gives no fold", R)
         test = max(R // (FOLDS + 1), 1)
         splitter = self.folds or WalkForward(test=test, first=R - FOLDS * test)
         every = np.ones(R, dtype=bool)

@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(GC_THRESHOLD)
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["--version"]:
+        from runner.cli.usage import versions
+
         print(versions())
         return 0
     try:
@@ -72,6 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more can be said
         return 141
+    except OSError as error:  # of a disk that is full, or may not be written
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        where = "" if error.filename is None else f"{str(error.filename)!r}: "
+        _say(f"error: {where}{error.strerror or error}")
+        return 1
 
 
 def start() -> None:
@@ -82,16 +90,6 @@ def start() -> None:
     code = main()
     gc.freeze()  # else the interpreter looks through every object once more before it ends
     sys.exit(code)
-
-
-def versions() -> str:
-    """The version of the product, and of what its numbers stand on."""
-    from importlib.metadata import version
-
-    from runner import __version__
-
-    below = [f"{name} {version(name)}" for name in BELOW]
-    return f"factor-runner {__version__} (Python {sys.version.split()[0]}, {', '.join(below)})"
 
 
 def _run(words: list[str]) -> int:
@@ -424,7 +422,6 @@ def explain(words: Sequence[str]) -> int:
     return 0
 
 
-BELOW = ("hydra-core", "numpy", "scipy", "pandas", "statsmodels", "scikit-learn", "mlflow")
 VERBS: dict[str, Callable[[Sequence[str]], int]] = {
     "audit": audit,
     "cache": cache,

@@ -207,3 +207,51 @@ def test_simultaneous_first_trials_make_one_ledger(tmp_path) -> None:
     with sqlite3.connect(tmp_path / "ledger.db") as book:
         assert book.execute("select count(*) from trials").fetchone() == (4,)
     assert [path.name for path in tmp_path.iterdir()] == ["ledger.db"]
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "status"), [(KeyboardInterrupt, 130, "KILLED"), (OSError, 1, "FAILED")]
+)
+def test_a_sweep_that_ends_early_says_how_far_it_is_and_what_goes_on(
+    tmp_path, monkeypatch, how: type[BaseException], code: int, status: str
+) -> None:
+    log = tracking.log
+    logged: list[object] = []
+
+    def fails_second(*arguments: object) -> str:
+        if logged:
+            raise how(28, "No space left on device")
+        logged.append(arguments)
+        return log(*arguments)
+
+    monkeypatch.setattr(tracking, "log", fails_second)
+    words = ["-m", *SPEC, "model.cov=HC0,HC1,HC2", "hydra.sweep.dir=outputs/sweeps/s"]
+    outcome = call_cli(tmp_path, *words)
+    assert outcome.code == code
+    assert "sweep s ended early: 2 of 3 jobs done, 1 of them logged" in outcome.err
+    assert "`python -m runner resume s` goes on" in outcome.err
+    [line] = outcome.errors
+    assert line in ("error: interrupted", "error: No space left on device")
+    monkeypatch.undo()
+    [parent] = [run for run in runs(tmp_path) if run.data.tags["role"] == "sweep"]
+    assert parent.info.status == status
+    assert call_cli(tmp_path, "resume", "s").code == 0
+    assert {run.info.status for run in runs(tmp_path)} == {"FINISHED"}
+    assert len(runs(tmp_path)) == 4
+
+
+def test_a_comparison_that_cannot_be_written_is_still_printed(tmp_path, monkeypatch) -> None:
+    from runner.sweeps.telling import page
+
+    words = ["-m", *SPEC, "model.cov=HC0,HC1", "hydra.sweep.dir=outputs/sweeps/s"]
+    assert call_cli(tmp_path, *words).code == 0
+
+    def read_only(*arguments: object) -> None:
+        raise OSError(30, "Read-only file system", "x")
+
+    monkeypatch.setattr(page, "write", read_only)
+    outcome = call_cli(tmp_path, "compare", "s")
+    assert outcome.code != 0
+    assert "Leaderboard by" in outcome.out
+    [line] = outcome.errors
+    assert line == "error: sweep s: cannot write 'outputs/sweeps/s/report': Read-only file system"

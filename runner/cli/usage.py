@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runner.errors import SpecError
@@ -10,6 +11,15 @@ if TYPE_CHECKING:
     import argparse
 
 WIDTH = 35  # of the column of commands
+BELOW = (
+    "hydra-core",
+    "numpy",
+    "scipy",
+    "pandas",
+    "statsmodels",
+    "scikit-learn",
+    "mlflow",
+)  # what numbers stand on
 # verb -> what follows it, and what it does
 VERBS = {
     "resume": ("SWEEP", "go on with a sweep that was ended"),
@@ -99,3 +109,13 @@ def forms_of(parser: argparse.ArgumentParser) -> Any:
         "--quiet", action="store_const", const="quiet", dest="form", help="print nothing but errors"
     )
     return group
+
+
+def versions() -> str:
+    """The version of the product, and of what its numbers stand on."""
+    from importlib.metadata import version
+
+    from runner import __version__
+
+    below = [f"{name} {version(name)}" for name in BELOW]
+    return f"factor-runner {__version__} (Python {sys.version.split()[0]}, {', '.join(below)})"

@@ -6,10 +6,11 @@ What is done is skipped, what fails is reported, and what was lost comes again.
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from runner.experiment.shared_work import Families, SharedWork
 from runner.experiment.spec import build
 from runner.record.identity import digest
 from runner.record.ledger import Ledger
-from runner.record.rundir import RunDirectory
+from runner.record.rundir import SWEEPS, RunDirectory
 from runner.record.secrets import said, without_secrets
 from runner.record.version import code_version
 from runner.sinks import tracking
@@ -32,11 +33,12 @@ from runner.sweeps.axes import Tried
 from runner.sweeps.cache import bench_of
 from runner.sweeps.comparison.tested import verdict
 from runner.sweeps.launchers import Launcher
-from runner.sweeps.plan import Failure, Job, Plan, killed, locked
+from runner.sweeps.plan import Failure, Job, Plan, killed, locked, read
 from runner.sweeps.search import proposals
 from runner.sweeps.telling import progress
 from runner.sweeps.telling import tracked as tracked_sweep
 from runner.sweeps.telling.compare import compare
+from runner.text import shown
 
 if TYPE_CHECKING:
     from runner.data.market import Market
@@ -69,20 +71,32 @@ def conduct(plan: Plan, job_of: JobOf, form: Form = "tables") -> int:
         bench = Bench()
         plan = _known(plan, bench)
         log = Log(plan)
-        status = "FAILED"
         try:
             with progress.Progress(plan.name, form) as display:
                 plan, failed = _rounds(plan, bench, launcher, log, display, job_of)
             log.count()
             display.summary([(job, plan.failure(job)) for job in failed])
             _report(plan, log, form)
-            status = "FINISHED"
-        except KeyboardInterrupt:
-            status = "KILLED"
+        except BaseException as error:
+            status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+            with suppress(Exception):  # the first error counts
+                log.end(status)
+            with suppress(RunnerError, OSError):
+                _say_how_far(plan, log)
             raise
-        finally:
-            log.end(status)
+        log.end("FINISHED")
         return 1 if failed else 0
+
+
+def _say_how_far(plan: Plan, log: Log) -> None:
+    """Tell how much of a sweep that ends early is there, and the command that goes on."""
+    known = read(plan.directory)  # with the jobs that a search added
+    done = [job for job in known.jobs if known.done(job)]
+    logged = sum(job.key in log.logged for job in done)
+    far = f"{len(done)} of {known.to_do()} jobs done, {logged} of them logged"
+    is_by_name = plan.directory == SWEEPS / plan.name
+    goes_on = f"`python -m runner resume {plan.name if is_by_name else plan.directory}` goes on"
+    print(shown(f"sweep {plan.name} ended early: {far}; {goes_on}"), file=sys.stderr)
 
 
 def _report(plan: Plan, log: Log, form: Form) -> None:
@@ -194,8 +208,10 @@ class Log:
 
     def end(self, status: str) -> None:
         """Nothing more comes; the sweep has this status in MLflow."""
-        self.count()
-        tracked_sweep.end_sweep(self.store, self.parent, status)
+        try:
+            self.count()
+        finally:
+            tracked_sweep.end_sweep(self.store, self.parent, status)
 
     def finished(self, job: Job) -> None:
         """Now, or before a conductor was killed that could not say so."""

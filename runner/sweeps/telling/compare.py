@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from runner.errors import SpecError
+from runner.errors import RunnerError, SpecError
 from runner.experiment.settings import table_settings
 from runner.sinks.machine import Form
 from runner.sinks.paper.table import RegressionTable
@@ -48,14 +48,20 @@ def compare(
     Raises:
         SpecError: no job has the score or the term, a key does not differ, or settings of the table
             do not suit the jobs; nothing was written.
-        DataError: a run directory lacks a file.
+        DataError: a run directory lacks a file. RunnerError: the comparison was printed, and
+            could not be written.
     """
     comparison = compared(plan, score)
     directory = plan.directory / "report"
     verdict = sweep_page.Verdict(verdict_words, verdict_tables)
     settings = table_settings(comparison.spec, table)
     regression = comparison.regression_table(settings)
-    sweep_page.write(comparison, directory, term, heat, verdict, regression, settings.formats)
+    trouble = None
+    try:
+        sweep_page.write(comparison, directory, term, heat, verdict, regression, settings.formats)
+    except OSError as error:  # what was read is still printed
+        problem = error.strerror or error
+        trouble = RunnerError(f"sweep {plan.name}: cannot write {str(directory)!r}: {problem}")
     if form == "csv":
         print(comparison.leaderboard.to_csv(index=False), end="")
     elif form == "latex":
@@ -64,6 +70,8 @@ def compare(
         print(markdown(_printable(regression)), end="")
     else:
         sweep_terminal.show(comparison, verdict_words, directory, form, term, settings)
+    if trouble is not None:
+        raise trouble
     return comparison
 
 

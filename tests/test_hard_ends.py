@@ -255,3 +255,14 @@ def test_a_comparison_that_cannot_be_written_is_still_printed(tmp_path, monkeypa
     assert "Leaderboard by" in outcome.out
     [line] = outcome.errors
     assert line == "error: sweep s: cannot write 'outputs/sweeps/s/report': Read-only file system"
+
+
+def test_who_waits_for_a_run_without_a_terminal_hears_of_it(monkeypatch, capsys) -> None:
+    from runner import progress
+    from runner.sinks import terminal
+
+    monkeypatch.setattr(progress, "TOLD", 0.05)
+    for form in ("quiet", "tables"):
+        with terminal.working("long: fitting", form):
+            time.sleep(0.3)
+    assert capsys.readouterr().err == "long: fitting: under way for 10 s\n"

@@ -20,7 +20,7 @@ from runner.experiment.auditing.audit import Audit
 from runner.experiment.reading import sections
 from runner.experiment.report import Report
 from runner.experiment.wording import calendar_text
-from runner.progress import TOLD, listening
+from runner.progress import TOLD, listening, telling
 from runner.progress import reading as reading_of
 from runner.sinks import machine
 from runner.sinks.machine import Form
@@ -104,10 +104,7 @@ class Pace:
         self.tenths: dict[str, int] = {}  # of the work, up to which a log has its line
 
     def told(self, what: str, done: int, total: int) -> str:
-        """The line to show when `done` of `total` items are done.
-
-        Fewer than before are another work of the same name.
-        """
+        """The line to show when so many are done; fewer than before are another work."""
         now = time.monotonic()
         if done <= self.done.get(what, total):
             self.first[what] = now, done
@@ -136,7 +133,7 @@ class Pace:
 
 def _rate(seconds_each: float) -> str:
     """Items a second, a minute or an hour, the first of which there is one at least."""
-    for unit, seconds in (("second", 1.0), ("minute", 60.0)):
+    for unit, seconds in {"second": 1.0, "minute": 60.0}.items():
         if seconds >= seconds_each:
             return f"{seconds / seconds_each:,.3g} a {unit}"
     return f"{3600.0 / seconds_each:,.3g} an hour"
@@ -146,22 +143,25 @@ def _rate(seconds_each: float) -> str:
 def working(text: str, form: Form = "tables") -> Iterator[None]:
     """Show that work is under way, and notes, unless the form is quiet.
 
-    A terminal has one line that changes, a log file a line each tenth of work that takes long.
+    A log file has a line after ten seconds, and one each tenth of long work.
     """
+    if form == "quiet":
+        yield
+        return
     console = Page(sys.stderr)
     pace = Pace(text)
 
     def note(line: str) -> None:
-        if form != "quiet":
-            console.lines([line])
+        console.lines([line])
 
     def log(what: str, done: int, total: int) -> None:
-        line = pace.told(what, done, total)
+        told = pace.told(what, done, total)
         if pace.is_due(what, done, total):
-            note(line)
+            note(told)
 
-    if not console.is_terminal or form == "quiet":
-        with reading_of(note), listening(log):
+    if not console.is_terminal:
+        words = shown(f"{text}: under way for {TOLD:.0f} s")
+        with reading_of(note), listening(log), telling(lambda: words):
             yield
         return
     with reading_of(note), console.status(Text(shown(text))) as status:

@@ -266,3 +266,21 @@ def test_who_waits_for_a_run_without_a_terminal_hears_of_it(monkeypatch, capsys)
         with terminal.working("long: fitting", form):
             time.sleep(0.3)
     assert capsys.readouterr().err == "long: fitting: under way for 10 s\n"
+
+
+def test_runs_that_are_taken_away_shift_no_page_of_those_that_are_read(
+    tmp_path, monkeypatch
+) -> None:
+    words = ["-m", *SPEC, "model.cov=HC0,HC1,HC2,HC3", "hydra.sweep.dir=outputs/sweeps/s"]
+    assert call_cli(tmp_path, *words).code == 0
+    jobs = [run for run in runs(tmp_path) if run.data.tags["role"] == "job"]
+    client = MlflowClient(f"sqlite:///{tmp_path}/outputs/mlflow.db")
+    kept = {jobs[1].info.run_id, jobs[3].info.run_id}
+    for run in (jobs[0], jobs[2]):
+        client.set_terminated(run.info.run_id, "FAILED")
+    monkeypatch.setattr(tracking, "PAGE", 1)
+    assert call_cli(tmp_path, "resume", "s").code == 0
+    after = [run for run in runs(tmp_path) if run.data.tags["role"] == "job"]
+    assert {run.info.status for run in after} == {"FINISHED"}
+    assert len({run.data.tags["job"] for run in after}) == len(after) == 4
+    assert kept < {run.info.run_id for run in after}

@@ -34,6 +34,7 @@ LONGEST = (
 
 SOURCE = "mlflow.source.name"  # the tag of what made a run
 OURS = "python -m runner"
+PAGE = 200  # runs that are read at a time, some 140 kB each
 RUN_ID = re.compile("[0-9a-f]{32}")
 MOST_FILES = 300  # of a run that is fetched: tables of its analyses, and some ten of its own
 
@@ -267,7 +268,7 @@ def all_runs(client: MlflowClient, experiment: str, wanted: str) -> Iterator[Any
     """Every run that is wanted, page by page."""
     token = None
     while True:
-        page = client.search_runs([experiment], wanted, max_results=1000, page_token=token)
+        page = client.search_runs([experiment], wanted, max_results=PAGE, page_token=token)
         yield from page
         token = page.token
         if not token:

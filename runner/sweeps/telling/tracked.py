@@ -5,7 +5,7 @@ description.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -53,13 +53,16 @@ def begin_sweep(store: Store, name: str, tags: Mapping[str, str]) -> tuple[str, 
         else:
             client.update_run(parent.info.run_id, status="RUNNING")
         finished: dict[str, str] = {}
+        unwanted = []
         for run in _children(client, experiment, tags):
             job = run.data.tags["job"]
             succeeded = run.info.status == "FINISHED"
             if succeeded and job not in finished:
                 finished[job] = run.info.run_id
             else:
-                _discard(client, run)
+                unwanted.append(run)
+        for run in unwanted:  # not before: the next page would begin as many runs later
+            _discard(client, run)
         return str(parent.info.run_id), finished
 
 
@@ -238,13 +241,7 @@ def _presented(
     experiment = str(parent.info.experiment_id)
     parent_id = str(parent.info.run_id)
     sweep = tags["sweep.id"]
-    children = list(_children(client, experiment, tags))
-    metrics: set[str] = set()
-    for run in children:
-        metrics.update(run.data.metrics)
-    for standing in places:
-        metrics.update(standing.metrics)
-    _stand_all(client, children, places)
+    metrics = _stand_all(client, _children(client, experiment, tags), places)
     day = _day(parent)
     views = sweep_views.views(found, places, tags, day, sorted(metrics))
     if not view.known(__version__):
@@ -256,11 +253,20 @@ def _presented(
     return sweep_views.links(experiment, parent_id, sweep, views)
 
 
-def _stand_all(client: MlflowClient, children: Sequence[Any], places: Sequence[Standing]) -> None:
-    """Give every run of a job its standing: a finished one by its key, another by its number."""
+def _stand_all(
+    client: MlflowClient, children: Iterable[Any], places: Sequence[Standing]
+) -> set[str]:
+    """Give every run of a job its standing: a finished one by its key, another by its number.
+
+    The names of the metrics that any of them has. Runs are read page by page, 140 kB each.
+    """
+    metrics: set[str] = set()
+    for standing in places:
+        metrics.update(standing.metrics)
     finished = {place.key: place for place in places if place.table is not None}
     failed = {str(place.job): place for place in places if place.table is None}
     for run in children:
+        metrics.update(run.data.metrics)
         tags = run.data.tags
         if run.info.status == "FINISHED":
             standing = finished.get(tags["job"])
@@ -268,6 +274,7 @@ def _stand_all(client: MlflowClient, children: Sequence[Any], places: Sequence[S
             standing = failed.get(tags["job.number"])
         if standing is not None:
             _stand(client, run, standing)
+    return metrics
 
 
 def _stand(client: MlflowClient, run: Any, standing: Standing) -> None:

@@ -244,6 +244,7 @@ def test_a_run_on_simulated_prices(cli) -> None:
         "model.by=sector",
         "data.sectors=2",
         "data.churn=0",
+        "--full",
     )
     assert run.code == 0, run.err
     assert run.table("coefficients").empty

@@ -89,7 +89,7 @@ def test_the_whole_table_in_the_terminal_agrees_with_the_file(cli) -> None:
 
 def test_the_story_of_the_default_run_is_short_with_assets_beside_each_other(default) -> None:
     lines = default.out.splitlines()
-    assert len(lines) <= 30
+    assert len(lines) <= 32
     table = default.table("coefficients").query("term == 'SMB' and unit != 'all'")
     [heads] = [line.split() for line in lines if line.split()[:2] == ["S1V1", "S1V3"]]
     [row] = [line.split()[1:] for line in lines if line.split()[:1] == ["SMB"]]

@@ -156,9 +156,9 @@ CASES: dict[str, Bad] = {
         "data.path: 'p.csv' is wide, 48 dates x 3 assets, whose cells (median size",
         mend=["data.values=ret"],
     ),
-    "turned": own(
-        PRICES.T.rename_axis("Ticker").to_csv(),
-        "data.path: 'p.csv' has dates as its columns (2020-01-01, 2020-01-02, ...);",
+    "turned, an asset twice": own(
+        pd.concat([PRICES.T, PRICES.T.iloc[:1]]).rename_axis("Ticker").to_csv(),
+        "data.path: 'p.csv' has dates as its columns, and several rows of",
     ),
     "no asset column": own(
         rows(PRICES).rename(columns={"Ticker": "manager"}).to_csv(index=False),

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runner.data.accounts.account import taken
 from runner.data.calendar import span
 from runner.errors import SpecError
 from runner.experiment.auditing.audit import Audit
@@ -38,7 +39,7 @@ LEFT = ("unit", "term", "", "what", "check", "verdict")  # columns of text
 MOST_ROWS = 40  # a longer coefficient table becomes one row per term over all units, or ends there
 MOST_SHORT = 20  # the same of what is printed in short
 WARNINGS = ("Data", "Standard errors", "Look-ahead audit", "Left out")  # told in short too
-MOST_WARNINGS = 5  # sentences of each of them
+MOST_WARNINGS = 8  # sentences of each of them
 LEFT_OUT = ("Coefficients", "Rows")  # of what is printed in short
 PATIENCE = 2.0  # seconds of work from which on the time left is shown
 MOST_DECIMALS = 9  # of a number; a smaller one is scientific
@@ -257,7 +258,7 @@ def _in_short(report: Report) -> dict[str, list[str]]:
     for subject, every in sections(report).items():
         sentences = every
         if subject == "Data":
-            sentences = list(report.panel.notes)
+            sentences = [*report.panel.notes, *taken(report.study.market)]
         elif subject == "Hypotheses":
             sentences = [every[-1], *every[:-1]]  # the test of all assets together is the last
         most = MOST_WARNINGS if subject in WARNINGS else 1

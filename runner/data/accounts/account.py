@@ -130,16 +130,16 @@ def account_of(market: Market) -> Account:
 
 
 def in_short(market: Market) -> tuple[str, ...]:
-    """The account in a few sentences: dates, coverage, joins, sizes of returns, guesses."""
+    """The account in a few sentences: dates, coverage, sizes of returns, and what was taken."""
     known = values_known(market)
     returns = _returns(market)
-    words = [_dates(market), _coverage(market, known)]
-    words += _joined(market, known)
-    words += _returned(market, returns)
-    words += _risk_free(market)
-    words += _guessed(market)
-    words += _named(market)
-    return tuple(words)
+    general = [_dates(market), _coverage(market, known), *_returned(market, returns)]
+    return (*general, *taken(market))
+
+
+def taken(market: Market) -> list[str]:
+    """What was taken for what: joins, the risk-free rate, guesses, and columns that are named."""
+    return [*_joined(market), *_risk_free(market), *_guessed(market), *_named(market)]
 
 
 def _returns(market: Market) -> Column | None:
@@ -188,11 +188,11 @@ def _coverage(market: Market, known: np.ndarray) -> str:
     return f"{text}; {count(whole, 'asset') if whole else 'none'} on every date, {fewest}."
 
 
-def _joined(market: Market, known: np.ndarray) -> list[str]:
+def _joined(market: Market) -> list[str]:
     """How much of what joined tables give has met a row."""
     if not joined_readings(market):
         return []
-    joins = joins_of(market, known)
+    joins = joins_of(market, values_known(market))
     shares = []
     for name, share in zip(joins["name"], joins["share"], strict=True):
         shares.append(f"{name} {percent(share)}")

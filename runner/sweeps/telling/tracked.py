@@ -261,8 +261,8 @@ def _stand_all(
     The names of the metrics that any of them has. Runs are read page by page, 140 kB each.
     """
     metrics: set[str] = set()
-    for standing in places:
-        metrics.update(standing.metrics)
+    for place in places:
+        metrics.update(place.metrics)
     finished = {place.key: place for place in places if place.table is not None}
     failed = {str(place.job): place for place in places if place.table is None}
     for run in children:

@@ -290,7 +290,7 @@ def test_known_weekly_premia(
             in run.out
         )
         assert said == (partial == "drop")
-        assert "calendar: weekly, 52 rows a year (data: daily, 252 rows a year)" in run.out
+        assert "weekly, 52 rows a year (data: daily, 252 rows a year)" in run.out
         table = run.table("coefficients")
         mean = table[table["scope"] == "mean"].set_index("term")
         assert table[table["scope"] == "date"]["unit"].nunique() == weeks

@@ -39,7 +39,7 @@ class Replication:
         numbers: number, paper, ours, difference, within (the tolerance of the paper).
         source: data and their fingerprint; empty of a formula.
         spec: the resolved spec; empty of a formula.
-        bits: digest of every bit of our numbers; a second computation gave the same.
+        bits: digest of every bit of our numbers; a second run gave the same.
     """
 
     paper: Paper
@@ -84,7 +84,7 @@ def replicate(name: str, overrides: Sequence[str], form: Form) -> int:
 
 
 def replicated(paper: Paper, overrides: Sequence[str] = ()) -> Replication:
-    """Compute the numbers of a paper twice, and compare them with the printed ones.
+    """Compute the numbers of a paper, by two runs, and compare them with the printed ones.
 
     Args:
         overrides: further settings of its run, such as `data.path=FILE` of a file of your own.
@@ -198,10 +198,11 @@ def _page(replication: Replication) -> str:
         cells = [row.number, f"{row.paper:g}", f"{row.ours:.10g}", f"{row.difference:.2g}", outside]
         lines.append(f"| {' | '.join(cells)} |")
     versions = ", ".join(f"{name} {text}" for name, text in _versions().items())
-    lines += ["", f"Bits of our numbers: {replication.bits}, computed twice. {versions}."]
+    lines += ["", f"Bits of our numbers: {replication.bits}. {versions}."]
     if replication.source:
         source = replication.source
-        lines += ["", f"Data read: {source['data']}, fingerprint {source['fingerprint']}."]
+        data = f"Data read: {source['data']}, fingerprint {source['fingerprint']}"
+        lines += ["", f"{data}; a second run gave the same bits."]
     return "\n".join(lines) + "\n"
 
 

@@ -22,6 +22,7 @@ from runner.compute.cache import Bench
 from runner.experiment.report import Report
 from runner.sinks import page as report_page
 from runner.sinks import plots
+from runner.sinks.drawings import hover
 from runner.sinks.job import compute
 from runner.sweeps.telling.compare import compare
 
@@ -146,8 +147,22 @@ class Viewer:
                         for one, share in letters.items()
                         if share * min(found["widths"]) < LEAST
                     }, where
+        self.enlarge(page)
         self.point(page)
         page.close()
+
+    def enlarge(self, page: Any) -> None:
+        """A click on the first picture shows it over the whole window, a second ends that."""
+        drawn = page.locator(".drawn")
+        if not drawn.count():
+            return
+        before = drawn.first.bounding_box()["width"]
+        drawn.first.click(position={"x": 9, "y": 9})
+        around = page.locator("figure .scroll").first.bounding_box()
+        assert (around["x"], around["y"], around["height"]) == (0, 0, 900)
+        assert drawn.first.bounding_box()["width"] > max(before, 1900)
+        page.keyboard.press("Space")  # the picture has the focus
+        assert drawn.first.bounding_box()["width"] == before
 
     def point(self, page: Any) -> None:
         """The last place of the last picture that says something, with and without the pointer."""
@@ -177,22 +192,19 @@ def viewer() -> Iterator[Viewer]:
 @pytest.fixture
 def letters(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """The smallest text of each picture as it is saved, its height as a share of the width of the picture."""
-    from matplotlib.figure import Figure
     from matplotlib.text import Text
 
     found: dict[str, float] = {}
-    save = Figure.savefig
+    save = hover.write_png
 
-    def watched(figure: Figure, path: Path, **settings: Any) -> None:
-        save(figure, path, **settings)
+    def watched(figure: Any, path: Path) -> None:
+        save(figure, path)
         texts = [
             one for one in figure.findobj(Text) if one.get_visible() and one.get_text().strip()
         ]
-        found[Path(path).stem] = (
-            min(one.get_fontsize() for one in texts) / 72.0 / figure.get_figwidth()
-        )
+        found[path.stem] = min(one.get_fontsize() for one in texts) / 72.0 / figure.get_figwidth()
 
-    monkeypatch.setattr(Figure, "savefig", watched)
+    monkeypatch.setattr(hover, "write_png", watched)
     return found
 
 

@@ -35,6 +35,9 @@ class Html(str):
     """Text that is HTML already; everything else is escaped on its way into the page."""
 
 
+ZOOM = Html('<input type="checkbox" class="zoom" aria-label="Enlarge the picture">')
+
+
 class Column(NamedTuple):
     """A column of a table: its heading, its cells, and how they are aligned (number or text)."""
 
@@ -87,12 +90,15 @@ def paragraphs(sentences: Iterable[str]) -> list[Html]:
 
 
 def picture(drawn: Drawn, caption: str = "") -> Html:
-    """A PNG file inside the page, under what it says where a pointer rests."""
+    """A PNG file inside the page, under what it says where a pointer rests.
+
+    A click opens it at twice the size, another closes it; that needs no script.
+    """
     stem = drawn.path.stem
     alternative = caption or stem.replace("_", " ")
     encoded = b64encode(drawn.path.read_bytes()).decode("ascii")
     image = Html(f'<img src="data:image/png;base64,{encoded}" alt="{escape(alternative)}">')
-    layers = tag("div", image, _places(drawn), class_="drawn")
+    layers = tag("label", ZOOM, image, _places(drawn), class_="drawn")
     content = box(layers, stem)
     if not caption:
         return tag("figure", content)
@@ -394,11 +400,20 @@ linear-gradient(to right,var(--paper) 50%,transparent) 0/44px 100% no-repeat loc
 linear-gradient(to left,var(--paper) 50%,transparent) 100%/44px 100% no-repeat local,
 linear-gradient(to right,var(--edge),transparent) 0/16px 100% no-repeat,
 linear-gradient(to left,var(--edge),transparent) 100%/16px 100% no-repeat}}
-@media screen and (max-width:680px){figure:has(.drawn)::before{content:"swipe →";
-display:block;text-align:right;font-size:12px;color:var(--soft)}}
+figure:has(.drawn)::before{content:"click to enlarge";
+display:block;text-align:right;font-size:12px;color:var(--soft)}
+@media(max-width:680px){figure:has(.drawn)::before{content:"tap to enlarge, swipe →"}}
 .note,figcaption{color:var(--soft);font-size:13px;margin:4px 0 14px} figure{margin:10px 0 18px}
 figure .scroll{background:#fff;border:1px solid var(--line);border-radius:8px;padding:6px}
-img{display:block;width:100%} .drawn{position:relative;min-width:620px}
+img{display:block;width:100%} .drawn{display:block;position:relative;min-width:620px;cursor:zoom-in}
+.zoom{position:absolute;z-index:1;opacity:0}
+.drawn:has(.zoom:focus-visible){outline:2px solid var(--link)}
+@media screen{figure .scroll:has(.zoom:checked){position:fixed;inset:0;z-index:2;
+border:0;border-radius:0;
+overflow:auto;padding:12px} .drawn:has(.zoom:checked){width:1980px;margin:auto;cursor:zoom-out}
+.drawn:has(.zoom:checked)::after{content:"click to close";position:fixed;top:4px;right:20px;
+padding:3px 10px;border-radius:8px;background:var(--card);color:var(--ink);font-size:13px}
+body:has(.zoom:checked){overflow:hidden}}
 .hover{position:absolute;inset:0;width:100%;height:100%;pointer-events:none}
 .hover rect{fill:transparent;pointer-events:all} .hover g:hover rect{fill:var(--soft);opacity:.22}
 .hover text{visibility:hidden;pointer-events:none;font-size:14px;fill:var(--ink);
@@ -416,7 +431,7 @@ section>details>summary{list-style-position:inside}}
 nav{display:none} body{display:block} main{max-width:none;padding:0}
 figure,tr,.tiles{break-inside:avoid} h2{break-after:avoid}
 .scroll{overflow:visible}
-.drawn{min-width:0} .hover{display:none} table{font-size:10px}
+.drawn{min-width:0} .hover,figure:has(.drawn)::before{display:none} table{font-size:10px}
 th,td{padding-right:5px;white-space:normal} pre{white-space:pre-wrap;overflow-wrap:anywhere}}
 """
 

@@ -4,7 +4,8 @@ RunnerError            one line per mistake, never a traceback
 ├── SpecError          the spec is wrong                      exit 2
 ├── DataError          the data is missing, bad or too short  exit 2
 │   └── SettingError   a setting that the data contradicts    exit 2
-└── EstimationError    the estimation itself failed           exit 1
+├── EstimationError    the estimation itself failed           exit 1
+└── LostWorkerError    a worker died, and so did its next     exit 1
 """
 
 from __future__ import annotations
@@ -63,6 +64,12 @@ class SettingError(DataError):
 
 class EstimationError(RunnerError):
     """No regression of the spec could be estimated."""
+
+    exit_code = 1
+
+
+class LostWorkerError(RunnerError):
+    """A call has no result: each worker that took it died."""
 
     exit_code = 1
 

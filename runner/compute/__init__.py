@@ -1,1 +1,14 @@
-"""What the runs of one process share."""
+"""What the runs of one process share; memory; who runs calls."""
+
+from runner.names import lazily
+
+__getattr__, __dir__, __all__ = lazily(
+    __name__,
+    {
+        "Dask": "executors.dask",
+        "Executor": "executors.executor",
+        "Inline": "executors.local",
+        "Processes": "executors.local",
+        "Threads": "executors.local",
+    },
+)

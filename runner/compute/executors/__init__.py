@@ -1,0 +1,1 @@
+"""Who runs calls: this process, threads, processes, a cluster."""
